@@ -1,0 +1,1 @@
+//! The `ldap` layer.

@@ -1,0 +1,3 @@
+//! The akldap binary.
+
+fn main() {}
