@@ -1,0 +1,458 @@
+//! Requests (RFC 4511 section 4.1.1): from a frame to a typed message.
+//!
+//! The envelope, binds and searches are decoded here, borrowing from the buffer: their values may be any octets and
+//! they are the hot path. The other requests are decoded by `ldap3_proto`. Whatever is wrong inside a readable
+//! envelope is reported with the message id, so that it can be answered. Must not know what an operation does.
+
+use bytes::BytesMut;
+use ldap3_proto::LdapCodec;
+use ldap3_proto::proto::LdapOp;
+use thiserror::Error;
+use tokio_util::codec::Decoder;
+
+use super::ber::{self, BerError, Element, Reader};
+use super::control::Control;
+use super::filter::{Filter, FilterError};
+
+/// How deep the BER of a request other than bind and search may nest; a modify has the most levels, six.
+const MAX_BER_DEPTH: usize = 16;
+
+/// Tag of `controls [0]`.
+pub(super) const CONTROLS: u8 = 0xa0;
+
+/// The kind of a request, by its protocolOp tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OperationKind {
+    /// BindRequest
+    Bind,
+    /// UnbindRequest
+    Unbind,
+    /// SearchRequest
+    Search,
+    /// ModifyRequest
+    Modify,
+    /// AddRequest
+    Add,
+    /// DelRequest
+    Delete,
+    /// ModifyDNRequest
+    ModifyDn,
+    /// CompareRequest
+    Compare,
+    /// AbandonRequest
+    Abandon,
+    /// ExtendedRequest
+    Extended,
+}
+
+impl OperationKind {
+    fn from_tag(tag: u8) -> Option<Self> {
+        Some(match tag {
+            0x60 => Self::Bind,
+            0x42 => Self::Unbind,
+            0x63 => Self::Search,
+            0x66 => Self::Modify,
+            0x68 => Self::Add,
+            0x4a => Self::Delete,
+            0x6c => Self::ModifyDn,
+            0x6e => Self::Compare,
+            0x50 => Self::Abandon,
+            0x77 => Self::Extended,
+            _ => return None,
+        })
+    }
+
+    /// The tag of the response that ends the operation; `None` for those without a response.
+    #[must_use]
+    pub fn response_tag(self) -> Option<u8> {
+        Some(match self {
+            Self::Bind => 0x61,
+            Self::Search => 0x65,
+            Self::Modify => 0x67,
+            Self::Add => 0x69,
+            Self::Delete => 0x6b,
+            Self::ModifyDn => 0x6d,
+            Self::Compare => 0x6f,
+            Self::Extended => 0x78,
+            Self::Unbind | Self::Abandon => return None,
+        })
+    }
+}
+
+/// Why a message cannot be carried out.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum MessageError {
+    /// The envelope is unreadable: no message id, so no answer but a Notice of Disconnection.
+    #[error("malformed message: {0}")]
+    Envelope(BerError),
+    /// The protocolOp is not a request (RFC 4511 section 4.1.1: Notice of Disconnection).
+    #[error("0x{tag:02x} is not the tag of an LDAP request")]
+    UnknownOperation {
+        /// The tag found.
+        tag: u8,
+    },
+    /// The operation or its controls are malformed; to be answered with protocolError.
+    #[error("malformed {kind:?} request: {reason}")]
+    Operation {
+        /// Which message.
+        message_id: u32,
+        /// Which operation.
+        kind: OperationKind,
+        /// What is wrong.
+        reason: OperationError,
+    },
+}
+
+/// What is wrong with an operation inside a readable envelope.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum OperationError {
+    /// Malformed BER.
+    #[error("{0}")]
+    Ber(#[from] BerError),
+    /// A bad search filter.
+    #[error("{0}")]
+    Filter(#[from] FilterError),
+    /// A scope that does not exist.
+    #[error("scope {0} does not exist")]
+    Scope(i64),
+    /// A derefAliases value that does not exist.
+    #[error("derefAliases {0} does not exist")]
+    DerefAliases(i64),
+    /// One of the requests that `ldap3_proto` decodes, refused by it.
+    #[error("it does not follow RFC 4511")]
+    Grammar,
+    /// Malformed controls.
+    #[error("malformed controls: {0}")]
+    Controls(BerError),
+}
+
+/// A request with its message id and controls.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Message<'a> {
+    /// `0..=2^31-1`; 0 is accepted though no client should send it.
+    pub message_id: u32,
+    /// What is asked.
+    pub operation: Operation<'a>,
+    /// The controls in the order sent.
+    pub controls: Vec<Control<'a>>,
+}
+
+/// A request.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Operation<'a> {
+    /// RFC 4511 section 4.2
+    Bind(BindRequest<'a>),
+    /// RFC 4511 section 4.3
+    Unbind,
+    /// RFC 4511 section 4.5
+    Search(SearchRequest<'a>),
+    /// RFC 4511 section 4.6; checked for form only.
+    Modify,
+    /// RFC 4511 section 4.7; checked for form only.
+    Add,
+    /// RFC 4511 section 4.8; checked for form only.
+    Delete,
+    /// RFC 4511 section 4.9; checked for form only.
+    ModifyDn,
+    /// RFC 4511 section 4.10
+    Compare(CompareRequest),
+    /// RFC 4511 section 4.11; the message id to abandon.
+    Abandon(u32),
+    /// RFC 4511 section 4.12
+    Extended(ExtendedRequest),
+}
+
+impl Operation<'_> {
+    /// The kind of the request.
+    #[must_use]
+    pub fn kind(&self) -> OperationKind {
+        match self {
+            Self::Bind(_) => OperationKind::Bind,
+            Self::Unbind => OperationKind::Unbind,
+            Self::Search(_) => OperationKind::Search,
+            Self::Modify => OperationKind::Modify,
+            Self::Add => OperationKind::Add,
+            Self::Delete => OperationKind::Delete,
+            Self::ModifyDn => OperationKind::ModifyDn,
+            Self::Compare(_) => OperationKind::Compare,
+            Self::Abandon(_) => OperationKind::Abandon,
+            Self::Extended(_) => OperationKind::Extended,
+        }
+    }
+}
+
+/// A BindRequest.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct BindRequest<'a> {
+    /// Protocol version; only 3 can be served.
+    pub version: i64,
+    /// The bind DN, as sent.
+    pub name: &'a [u8],
+    /// How the client proves itself.
+    pub authentication: Authentication<'a>,
+}
+
+/// The authentication choice of a BindRequest.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Authentication<'a> {
+    /// The password, any octets.
+    Simple(&'a [u8]),
+    /// A SASL mechanism by its name.
+    Sasl(&'a [u8]),
+    /// A choice RFC 4511 does not have.
+    Unknown(u8),
+}
+
+impl std::fmt::Debug for BindRequest<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let method = match self.authentication {
+            Authentication::Simple(_) => "simple",
+            Authentication::Sasl(_) => "sasl",
+            Authentication::Unknown(_) => "unknown",
+        };
+        let name = String::from_utf8_lossy(self.name);
+        write!(
+            formatter,
+            "BindRequest {{ version: {}, name: {name:?}, {method} }}",
+            self.version
+        )
+    }
+}
+
+impl std::fmt::Debug for Authentication<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Authentication")
+    }
+}
+
+/// The scope of a search.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// The base entry alone.
+    BaseObject,
+    /// The entries one level below the base.
+    SingleLevel,
+    /// The base and everything below it.
+    WholeSubtree,
+    /// Everything below the base but not itself (draft-sermersheim-ldap-subordinate-scope).
+    SubordinateSubtree,
+}
+
+/// A SearchRequest.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SearchRequest<'a> {
+    /// The base DN, as sent.
+    pub base_object: &'a [u8],
+    /// How far to look.
+    pub scope: Scope,
+    /// `0..=3`; there are no aliases, so it changes nothing.
+    pub deref_aliases: u8,
+    /// Most entries wanted; 0 for no limit.
+    pub size_limit: u32,
+    /// Most seconds wanted; 0 for no limit.
+    pub time_limit: u32,
+    /// Attribute names without values.
+    pub types_only: bool,
+    /// Which entries.
+    pub filter: Filter<'a>,
+    /// Which attributes, as sent.
+    pub attributes: Vec<&'a [u8]>,
+}
+
+/// A CompareRequest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompareRequest {
+    /// The entry's DN.
+    pub entry: String,
+    /// The attribute description.
+    pub attribute: String,
+    /// The assertion value.
+    pub value: Vec<u8>,
+}
+
+/// An ExtendedRequest.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ExtendedRequest {
+    /// The OID of the operation.
+    pub name: String,
+    /// Its value; may hold a password.
+    pub value: Option<Vec<u8>>,
+}
+
+impl std::fmt::Debug for ExtendedRequest {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "ExtendedRequest {{ name: {:?} }}", self.name)
+    }
+}
+
+impl<'a> Message<'a> {
+    /// Decodes a frame: exactly one message, as [`frame::split`](super::frame::split) finds it.
+    ///
+    /// # Errors
+    /// When the message is malformed; the error tells whether it can be answered.
+    pub fn decode(frame: &'a [u8]) -> Result<Self, MessageError> {
+        let mut outer = Reader::new(frame);
+        let mut envelope = outer.constructed(ber::SEQUENCE).map_err(MessageError::Envelope)?;
+        let message_id = envelope.max_int().map_err(MessageError::Envelope)?;
+        let tag = envelope
+            .peek()
+            .ok_or(MessageError::Envelope(BerError::Truncated))?;
+        let kind = OperationKind::from_tag(tag).ok_or(MessageError::UnknownOperation { tag })?;
+        let broken = |reason| MessageError::Operation {
+            message_id,
+            kind,
+            reason,
+        };
+        let operation = envelope.element().map_err(|error| broken(error.into()))?;
+        let controls = match envelope.optional(CONTROLS) {
+            Ok(Some(contents)) => Control::read_all(contents),
+            Ok(None) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        };
+        let controls = controls
+            .and_then(|controls| envelope.end().map(|()| controls))
+            .map_err(|error| broken(OperationError::Controls(error)))?;
+        let operation = decode_operation(kind, operation).map_err(broken)?;
+        Ok(Self {
+            message_id,
+            operation,
+            controls,
+        })
+    }
+}
+
+fn decode_operation(kind: OperationKind, element: Element<'_>) -> Result<Operation<'_>, OperationError> {
+    match kind {
+        OperationKind::Bind => Ok(Operation::Bind(BindRequest::read(element.contents)?)),
+        OperationKind::Search => Ok(Operation::Search(SearchRequest::read(element.contents)?)),
+        OperationKind::Unbind => Ok(Operation::Unbind),
+        OperationKind::Abandon => match u32::try_from(ber::parse_integer(element.contents)?) {
+            Ok(message_id) => Ok(Operation::Abandon(message_id)),
+            Err(_) => Err(BerError::BadNumber.into()),
+        },
+        _ => decode_with_ldap3_proto(element),
+    }
+}
+
+/// Frames the operation alone, without its controls, for `ldap3_proto`.
+fn decode_with_ldap3_proto(element: Element<'_>) -> Result<Operation<'static>, OperationError> {
+    let mut frame = Vec::with_capacity(element.contents.len() + 16);
+    ber::write_constructed(&mut frame, ber::SEQUENCE, |out| {
+        ber::write_integer(out, ber::INTEGER, 1);
+        ber::write_element(out, element.tag, element.contents);
+    });
+    let mut codec = LdapCodec::new(Some(frame.len()), Some(MAX_BER_DEPTH));
+    let mut buffer = BytesMut::from(frame.as_slice());
+    let message = codec
+        .decode(&mut buffer)
+        .ok()
+        .flatten()
+        .ok_or(OperationError::Grammar)?;
+    Ok(match message.op {
+        LdapOp::ModifyRequest(_) => Operation::Modify,
+        LdapOp::AddRequest(_) => Operation::Add,
+        LdapOp::DelRequest(_) => Operation::Delete,
+        LdapOp::ModifyDNRequest(_) => Operation::ModifyDn,
+        LdapOp::CompareRequest(compare) => Operation::Compare(CompareRequest {
+            entry: compare.dn,
+            attribute: compare.atype,
+            value: compare.val,
+        }),
+        LdapOp::ExtendedRequest(extended) => Operation::Extended(ExtendedRequest {
+            name: extended.name,
+            value: extended.value,
+        }),
+        _ => return Err(OperationError::Grammar),
+    })
+}
+
+impl<'a> BindRequest<'a> {
+    fn read(contents: &'a [u8]) -> Result<Self, BerError> {
+        let mut reader = Reader::new(contents);
+        let version = reader.integer()?;
+        let name = reader.octet_string()?;
+        let choice = reader.element()?;
+        let authentication = match choice.tag {
+            0x80 => Authentication::Simple(choice.contents),
+            0xa3 => {
+                let mut sasl = Reader::new(choice.contents);
+                let mechanism = sasl.octet_string()?;
+                sasl.optional(ber::OCTET_STRING)?;
+                sasl.end()?;
+                Authentication::Sasl(mechanism)
+            }
+            unknown => Authentication::Unknown(unknown),
+        };
+        reader.end()?;
+        Ok(Self {
+            version,
+            name,
+            authentication,
+        })
+    }
+}
+
+impl<'a> SearchRequest<'a> {
+    fn read(contents: &'a [u8]) -> Result<Self, OperationError> {
+        let mut reader = Reader::new(contents);
+        let base_object = reader.octet_string()?;
+        let scope = match reader.enumerated()? {
+            0 => Scope::BaseObject,
+            1 => Scope::SingleLevel,
+            2 => Scope::WholeSubtree,
+            3 => Scope::SubordinateSubtree,
+            other => return Err(OperationError::Scope(other)),
+        };
+        let deref_aliases = match reader.enumerated()? {
+            known @ 0..=3 => known as u8,
+            other => return Err(OperationError::DerefAliases(other)),
+        };
+        let size_limit = reader.max_int()?;
+        let time_limit = reader.max_int()?;
+        let types_only = reader.boolean()?;
+        let filter = Filter::read(&mut reader)?;
+        let mut names = reader.constructed(ber::SEQUENCE)?;
+        reader.end()?;
+        let mut attributes = Vec::new();
+        while !names.is_empty() {
+            attributes.push(names.octet_string()?);
+        }
+        Ok(Self {
+            base_object,
+            scope,
+            deref_aliases,
+            size_limit,
+            time_limit,
+            types_only,
+            filter,
+            attributes,
+        })
+    }
+
+    /// Appends the request as BER, protocolOp tag included.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        ber::write_constructed(out, 0x63, |out| {
+            ber::write_element(out, ber::OCTET_STRING, self.base_object);
+            let scope = match self.scope {
+                Scope::BaseObject => 0,
+                Scope::SingleLevel => 1,
+                Scope::WholeSubtree => 2,
+                Scope::SubordinateSubtree => 3,
+            };
+            ber::write_integer(out, ber::ENUMERATED, scope);
+            ber::write_integer(out, ber::ENUMERATED, i64::from(self.deref_aliases));
+            ber::write_integer(out, ber::INTEGER, i64::from(self.size_limit));
+            ber::write_integer(out, ber::INTEGER, i64::from(self.time_limit));
+            ber::write_boolean(out, self.types_only);
+            self.filter.write(out);
+            ber::write_constructed(out, ber::SEQUENCE, |out| {
+                for attribute in &self.attributes {
+                    ber::write_element(out, ber::OCTET_STRING, attribute);
+                }
+            });
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,261 @@
+//! Responses (RFC 4511 section 4.1.9 and the response of each operation), written straight into a buffer.
+//!
+//! Knows result codes and the wire form of every response we send, a search entry's header included: the entry's
+//! attributes come pre-encoded from the directory. Must not decide which response is right.
+
+use super::ber;
+use super::control::Control;
+use super::message::CONTROLS;
+
+/// Tag of a SearchResultEntry.
+pub const SEARCH_RESULT_ENTRY: u8 = 0x64;
+/// Tag of an ExtendedResponse.
+pub const EXTENDED_RESPONSE: u8 = 0x78;
+/// The name of the Notice of Disconnection (RFC 4511 section 4.4.1).
+pub const NOTICE_OF_DISCONNECTION: &str = "1.3.6.1.4.1.1466.20036";
+
+/// Result codes (RFC 4511 section 4.1.9 and appendix A; RFC 3909 for the cancel ones).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+#[allow(missing_docs, reason = "the names are those of the RFC")]
+pub enum ResultCode {
+    Success = 0,
+    OperationsError = 1,
+    ProtocolError = 2,
+    TimeLimitExceeded = 3,
+    SizeLimitExceeded = 4,
+    CompareFalse = 5,
+    CompareTrue = 6,
+    AuthMethodNotSupported = 7,
+    StrongerAuthRequired = 8,
+    AdminLimitExceeded = 11,
+    UnavailableCriticalExtension = 12,
+    ConfidentialityRequired = 13,
+    NoSuchAttribute = 16,
+    UndefinedAttributeType = 17,
+    InappropriateMatching = 18,
+    InvalidAttributeSyntax = 21,
+    NoSuchObject = 32,
+    InvalidDnSyntax = 34,
+    InappropriateAuthentication = 48,
+    InvalidCredentials = 49,
+    InsufficientAccessRights = 50,
+    Busy = 51,
+    Unavailable = 52,
+    UnwillingToPerform = 53,
+    SortControlMissing = 60,
+    OffsetRangeError = 61,
+    Other = 80,
+    Canceled = 118,
+    NoSuchOperation = 119,
+    TooLate = 120,
+    CannotCancel = 121,
+}
+
+/// The LDAPResult every final response carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LdapResult {
+    /// How it ended.
+    pub code: ResultCode,
+    /// The closest entry that exists, for noSuchObject.
+    pub matched_dn: Vec<u8>,
+    /// What an admin should know; UTF-8.
+    pub diagnostic_message: String,
+}
+
+impl LdapResult {
+    /// A result with a message for the admin.
+    #[must_use]
+    pub fn new(code: ResultCode, diagnostic_message: impl Into<String>) -> Self {
+        Self {
+            code,
+            matched_dn: Vec::new(),
+            diagnostic_message: diagnostic_message.into(),
+        }
+    }
+
+    /// Plain success.
+    #[must_use]
+    pub fn success() -> Self {
+        Self::new(ResultCode::Success, "")
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        ber::write_integer(out, ber::ENUMERATED, i64::from(self.code as u8));
+        ber::write_element(out, ber::OCTET_STRING, &self.matched_dn);
+        ber::write_element(out, ber::OCTET_STRING, self.diagnostic_message.as_bytes());
+    }
+}
+
+/// Appends the final response with the tag `response_tag` (see
+/// [`OperationKind::response_tag`](super::message::OperationKind::response_tag)).
+pub fn write_result(
+    out: &mut Vec<u8>,
+    message_id: u32,
+    response_tag: u8,
+    result: &LdapResult,
+    controls: &[Control<'_>],
+) {
+    write_message(out, message_id, controls, |out| {
+        ber::write_constructed(out, response_tag, |out| result.write(out));
+    });
+}
+
+/// Appends an ExtendedResponse with its optional name and value.
+pub fn write_extended(
+    out: &mut Vec<u8>,
+    message_id: u32,
+    result: &LdapResult,
+    name: Option<&str>,
+    value: Option<&[u8]>,
+) {
+    write_message(out, message_id, &[], |out| {
+        ber::write_constructed(out, EXTENDED_RESPONSE, |out| {
+            result.write(out);
+            if let Some(name) = name {
+                ber::write_element(out, 0x8a, name.as_bytes());
+            }
+            if let Some(value) = value {
+                ber::write_element(out, 0x8b, value);
+            }
+        });
+    });
+}
+
+/// Appends a Notice of Disconnection; the connection must be closed after it.
+pub fn write_notice_of_disconnection(out: &mut Vec<u8>, result: &LdapResult) {
+    write_extended(out, 0, result, Some(NOTICE_OF_DISCONNECTION), None);
+}
+
+fn write_message(
+    out: &mut Vec<u8>,
+    message_id: u32,
+    controls: &[Control<'_>],
+    write: impl FnOnce(&mut Vec<u8>),
+) {
+    ber::write_constructed(out, ber::SEQUENCE, |out| {
+        ber::write_integer(out, ber::INTEGER, i64::from(message_id));
+        write(out);
+        if !controls.is_empty() {
+            ber::write_constructed(out, CONTROLS, |out| {
+                controls.iter().for_each(|control| control.write(out))
+            });
+        }
+    });
+}
+
+/// Appends everything of a SearchResultEntry up to its attributes: exactly `attributes_size` octets of
+/// PartialAttributes must follow, then `controls` (an encoded `controls [0]` element, or nothing) of
+/// `controls_size` octets. The DN is `dn_parts` joined.
+pub fn write_entry_header(
+    out: &mut Vec<u8>,
+    message_id: u32,
+    dn_parts: &[&[u8]],
+    attributes_size: usize,
+    controls_size: usize,
+) {
+    let dn_size = dn_parts.iter().map(|part| part.len()).sum();
+    let operation_size = ber::element_size(dn_size) + ber::element_size(attributes_size);
+    let message_size = ber::integer_size(message_id) + ber::element_size(operation_size) + controls_size;
+    out.reserve(ber::element_size(message_size));
+    ber::write_header(out, ber::SEQUENCE, message_size);
+    ber::write_integer(out, ber::INTEGER, i64::from(message_id));
+    ber::write_header(out, SEARCH_RESULT_ENTRY, operation_size);
+    ber::write_header(out, ber::OCTET_STRING, dn_size);
+    dn_parts.iter().for_each(|part| out.extend_from_slice(part));
+    ber::write_header(out, ber::SEQUENCE, attributes_size);
+}
+
+/// Appends one PartialAttribute (RFC 4511 section 4.1.7).
+pub fn write_attribute<'a>(
+    out: &mut Vec<u8>,
+    description: &[u8],
+    values: impl IntoIterator<Item = &'a [u8]>,
+) {
+    ber::write_constructed(out, ber::SEQUENCE, |out| {
+        ber::write_element(out, ber::OCTET_STRING, description);
+        ber::write_constructed(out, ber::SET, |out| {
+            values
+                .into_iter()
+                .for_each(|value| ber::write_element(out, ber::OCTET_STRING, value));
+        });
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+    use ldap3_proto::LdapCodec;
+    use ldap3_proto::proto::LdapOp;
+    use tokio_util::codec::Decoder;
+
+    use super::*;
+    use crate::ldap::message::OperationKind;
+
+    fn parse(octets: &[u8]) -> ldap3_proto::LdapMsg {
+        let mut buffer = BytesMut::from(octets);
+        let message = LdapCodec::default().decode(&mut buffer).unwrap().unwrap();
+        assert!(buffer.is_empty());
+        message
+    }
+
+    #[test]
+    fn results_are_read_back_by_ldap3_proto() {
+        let mut out = Vec::new();
+        let result = LdapResult {
+            code: ResultCode::NoSuchObject,
+            matched_dn: b"dc=x".to_vec(),
+            diagnostic_message: "no such entry".into(),
+        };
+        write_result(
+            &mut out,
+            300,
+            OperationKind::Search.response_tag().unwrap(),
+            &result,
+            &[],
+        );
+        let message = parse(&out);
+        assert_eq!(message.msgid, 300);
+        let LdapOp::SearchResultDone(done) = message.op else {
+            panic!()
+        };
+        assert_eq!(
+            (done.code as i32, done.matcheddn.as_str(), done.message.as_str()),
+            (32, "dc=x", "no such entry")
+        );
+    }
+
+    #[test]
+    fn a_notice_of_disconnection_has_message_id_zero_and_its_name() {
+        let mut out = Vec::new();
+        write_notice_of_disconnection(&mut out, &LdapResult::new(ResultCode::ProtocolError, "bad"));
+        let message = parse(&out);
+        assert_eq!(message.msgid, 0);
+        let LdapOp::ExtendedResponse(response) = message.op else {
+            panic!()
+        };
+        assert_eq!(response.name.as_deref(), Some(NOTICE_OF_DISCONNECTION));
+    }
+
+    #[test]
+    fn an_entry_of_any_size_is_framed_right() {
+        for size in [0usize, 1, 100, 200, 70_000] {
+            let value = vec![b'v'; size];
+            let mut attributes = Vec::new();
+            write_attribute(&mut attributes, b"cn", [&value[..], b"second"]);
+            let mut out = Vec::new();
+            write_entry_header(&mut out, 77_777, &[b"cn=a", b",dc=x"], attributes.len(), 0);
+            out.extend_from_slice(&attributes);
+            let mut buffer = BytesMut::from(out.as_slice());
+            let message = LdapCodec::new(Some(1 << 20), Some(16))
+                .decode(&mut buffer)
+                .unwrap()
+                .unwrap();
+            let LdapOp::SearchResultEntry(entry) = message.op else {
+                panic!()
+            };
+            assert_eq!((message.msgid, entry.dn.as_str()), (77_777, "cn=a,dc=x"));
+            assert_eq!(entry.attributes[0].vals, vec![value, b"second".to_vec()]);
+        }
+    }
+}

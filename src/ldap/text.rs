@@ -1,0 +1,265 @@
+//! Prepares text for comparison: RFC 4518 as it works in practice.
+//!
+//! ASCII takes a fast path; everything else is mapped, put in NFKC and fully case-folded with current Unicode tables
+//! (RFC 4518 names Unicode 3.2, which would refuse today's names). Never an error: octets that are not UTF-8 are
+//! compared as they are, their ASCII letters folded. Must not know attributes or syntaxes.
+
+use std::borrow::Cow;
+
+use caseless::Caseless;
+use unicode_normalization::UnicodeNormalization;
+
+/// Where a piece of text stands in what it is compared with; decides which of its outer spaces count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Position {
+    /// The whole value: outer spaces are insignificant.
+    Whole,
+    /// The start of a value (`initial` of a substring filter).
+    Initial,
+    /// Anywhere inside (`any`).
+    Any,
+    /// The end of a value (`final`).
+    Final,
+}
+
+/// The form of a whole value in which two values are equal exactly if caseIgnoreMatch (RFC 4517 4.2.11) says so:
+/// lower case, inner runs of space as one space, no outer space.
+#[must_use]
+pub fn fold(value: &[u8]) -> Cow<'_, [u8]> {
+    if is_folded(value) {
+        return Cow::Borrowed(value);
+    }
+    let mut folded = Vec::with_capacity(value.len());
+    fold_into(&mut folded, value, Position::Whole);
+    Cow::Owned(folded)
+}
+
+/// Appends the folded form of `value`, a whole value or a part of one, to `out`.
+pub fn fold_into(out: &mut Vec<u8>, value: &[u8], position: Position) {
+    let start = out.len();
+    if value.is_ascii() {
+        squeeze_ascii(out, value, position);
+        return;
+    }
+    match std::str::from_utf8(value) {
+        Ok(text) => {
+            let folded = fold_unicode(text);
+            squeeze(out, &folded, position);
+        }
+        Err(_) => {
+            out.extend_from_slice(value);
+            if let Some(tail) = out.get_mut(start..) {
+                tail.make_ascii_lowercase();
+            }
+        }
+    }
+}
+
+/// True when folding would change nothing, judged for ASCII only.
+fn is_folded(value: &[u8]) -> bool {
+    let mut previous = b' ';
+    for &octet in value {
+        let plain = octet.is_ascii_graphic() && !octet.is_ascii_uppercase();
+        if !plain && (octet != b' ' || previous == b' ') {
+            return false;
+        }
+        previous = octet;
+    }
+    value.is_empty() || previous != b' '
+}
+
+fn squeeze_ascii(out: &mut Vec<u8>, value: &[u8], position: Position) {
+    let mut spaces = Spaces::new(position);
+    for &octet in value {
+        match octet {
+            b' ' | b'\t'..=b'\r' => spaces.space(),
+            0..=0x1f | 0x7f => {}
+            _ => {
+                if spaces.before_text() {
+                    out.push(b' ');
+                }
+                out.push(octet.to_ascii_lowercase());
+            }
+        }
+    }
+    if spaces.at_end() {
+        out.push(b' ');
+    }
+}
+
+fn squeeze(out: &mut Vec<u8>, text: &str, position: Position) {
+    let mut spaces = Spaces::new(position);
+    let mut buffer = [0; 4];
+    for character in text.chars() {
+        if character == ' ' {
+            spaces.space();
+        } else {
+            if spaces.before_text() {
+                out.push(b' ');
+            }
+            out.extend_from_slice(character.encode_utf8(&mut buffer).as_bytes());
+        }
+    }
+    if spaces.at_end() {
+        out.push(b' ');
+    }
+}
+
+/// Which spaces survive (RFC 4518 section 2.6.1).
+struct Spaces {
+    position: Position,
+    pending: bool,
+    text_seen: bool,
+}
+
+impl Spaces {
+    fn new(position: Position) -> Self {
+        Self {
+            position,
+            pending: false,
+            text_seen: false,
+        }
+    }
+
+    fn space(&mut self) {
+        self.pending = true;
+    }
+
+    fn before_text(&mut self) -> bool {
+        let inner = self.text_seen || matches!(self.position, Position::Any | Position::Final);
+        let keep = self.pending && inner;
+        self.pending = false;
+        self.text_seen = true;
+        keep
+    }
+
+    fn at_end(&self) -> bool {
+        self.pending
+            && match self.position {
+                Position::Whole | Position::Final => false,
+                Position::Initial => self.text_seen,
+                Position::Any => true,
+            }
+    }
+}
+
+/// Folding and normalisation are repeated until nothing changes: a fold can leave a form that composes anew.
+const MAX_FOLD_ROUNDS: usize = 4;
+
+fn fold_unicode(text: &str) -> String {
+    let mut folded: String = text.chars().filter_map(map).nfkc().collect();
+    for _ in 0..MAX_FOLD_ROUNDS {
+        let next: String = folded
+            .chars()
+            .default_case_fold()
+            .nfd()
+            .nfkc()
+            .filter_map(map)
+            .collect();
+        if next == folded {
+            break;
+        }
+        folded = next;
+    }
+    folded
+}
+
+/// The mapping step (RFC 4518 section 2.2): some characters become a space, some vanish.
+fn map(character: char) -> Option<char> {
+    match character {
+        '\u{9}'..='\u{d}' | '\u{85}' => Some(' '),
+        '\u{a0}'
+        | '\u{1680}'
+        | '\u{2000}'..='\u{200a}'
+        | '\u{2028}'
+        | '\u{2029}'
+        | '\u{202f}'
+        | '\u{205f}'
+        | '\u{3000}' => Some(' '),
+        '\u{ad}'
+        | '\u{34f}'
+        | '\u{1806}'
+        | '\u{180b}'..='\u{180e}'
+        | '\u{200b}'..='\u{200f}'
+        | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{2063}'
+        | '\u{206a}'..='\u{206f}'
+        | '\u{fe00}'..='\u{fe0f}'
+        | '\u{feff}'
+        | '\u{fff9}'..='\u{fffc}'
+        | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0001}'
+        | '\u{e0020}'..='\u{e007f}' => None,
+        control if control.is_control() => None,
+        other => Some(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn folded(text: &str) -> String {
+        String::from_utf8(fold(text.as_bytes()).into_owned()).unwrap()
+    }
+
+    fn part(text: &str, position: Position) -> String {
+        let mut out = Vec::new();
+        fold_into(&mut out, text.as_bytes(), position);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn case_and_insignificant_spaces_vanish() {
+        assert_eq!(folded("  Alice   Example "), "alice example");
+        assert_eq!(folded("a\tb\r\nc\u{7f}\u{1}"), "a b c");
+        assert_eq!(folded(""), "");
+        assert_eq!(folded("   "), "");
+        assert!(matches!(fold(b"alice example"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn text_beyond_ascii_is_compared_as_people_read_it() {
+        assert_eq!(folded("JÜRGEN"), folded("ju\u{308}rgen"));
+        assert_eq!(folded("STRASSE"), folded("straße"));
+        assert_eq!(folded("ΓΙΏΡΓΟΣ"), folded("γιώργος"));
+        assert_eq!(folded("ﬁne"), "fine");
+        assert_eq!(folded("\u{212a}elvin"), "kelvin");
+        assert_eq!(folded("a\u{ad}b\u{200b}c\u{a0}\u{a0}d"), "abc d");
+        assert_eq!(folded("🦀 ẞ"), "🦀 ss");
+    }
+
+    #[test]
+    fn octets_that_are_not_utf8_stay_comparable() {
+        assert_eq!(&*fold(b"A\xff\xfe"), b"a\xff\xfe");
+        assert_ne!(fold(b"A\xff"), fold(b"A\xfe"));
+    }
+
+    #[test]
+    fn parts_keep_the_spaces_that_count() {
+        assert_eq!(part(" a ", Position::Initial), "a ");
+        assert_eq!(part(" a ", Position::Any), " a ");
+        assert_eq!(part(" a ", Position::Final), " a");
+        assert_eq!(part("  ", Position::Any), " ");
+        assert_eq!(part("É ", Position::Initial), "é ");
+    }
+
+    proptest! {
+        #[test]
+        fn folding_is_idempotent(text in "\\PC{0,12}") {
+            let once = fold(text.as_bytes()).into_owned();
+            let twice = fold(&once).into_owned();
+            prop_assert_eq!(once, twice);
+        }
+
+        #[test]
+        fn the_ascii_path_agrees_with_the_unicode_path(text in "[ -~\t]{0,16}") {
+            let mut unicode = Vec::new();
+            squeeze(&mut unicode, &fold_unicode(&text), Position::Whole);
+            let ascii = fold(text.as_bytes());
+            prop_assert_eq!(&*ascii, unicode.as_slice());
+        }
+    }
+}
