@@ -1,1 +1,242 @@
-//! The `outpost` layer.
+//! The state that changes: which providers there are, who may do what, which directory is current.
+//!
+//! Knows authentik (through the client) and the directory, and keeps both in step with each other. Must not know
+//! sockets or how LDAP messages look.
+
+pub mod access;
+pub mod bind;
+pub mod certificates;
+mod events;
+pub mod providers;
+mod refresh;
+mod special;
+pub mod status;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::authentik::{self, ApiError, Client, FlowObserver, FlowStep};
+use crate::config::Config;
+use crate::directory::Snapshot;
+use crate::ldap::response::ResultCode;
+use crate::logging::LogControl;
+use crate::metrics::{Metrics, OutpostLabels, RequestType};
+
+use access::Logins;
+use bind::{BindAnswer, BindCore};
+use certificates::CertificateTable;
+use providers::ProviderTable;
+use status::Status;
+
+/// The version we report to authentik and in the rootDSE.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// One outpost of authentik: what it serves and how it keeps up with authentik.
+pub struct Outpost {
+    config: Config,
+    client: Client,
+    metrics: Arc<Metrics>,
+    log: Option<LogControl>,
+    /// Identifies this process among the outpost's instances.
+    instance: uuid::Uuid,
+    providers: ArcSwap<ProviderTable>,
+    snapshot: ArcSwapOption<Snapshot>,
+    certificates: Arc<CertificateTable>,
+    logins: Arc<Logins>,
+    binds: BindCore,
+    status: Status,
+    refresh_configuration: Notify,
+    refresh_directory: Notify,
+    /// Authenticates paging cookies; new in each process, shared by all its connections.
+    cookie_key: [u8; 32],
+    capabilities: Capabilities,
+    direct_search_noted: AtomicBool,
+}
+
+/// What the server above implements, for the rootDSE: generated there, published here.
+#[derive(Clone, Debug, Default)]
+pub struct Capabilities {
+    /// OIDs for supportedControl.
+    pub controls: Vec<String>,
+    /// OIDs for supportedExtension.
+    pub extensions: Vec<String>,
+    /// OIDs for supportedFeatures.
+    pub features: Vec<String>,
+}
+
+/// Feeds the official flow timing metrics.
+struct FlowTimings(Arc<Metrics>);
+
+impl FlowObserver for FlowTimings {
+    fn step(&self, step: &FlowStep<'_>) {
+        match step.method {
+            authentik::FlowMethod::Get => self.0.flow_get(step.component, step.flow, step.duration),
+            authentik::FlowMethod::Post => self.0.flow_post(step.component, step.flow, step.duration),
+        }
+    }
+}
+
+impl Outpost {
+    /// Sets everything up; nothing runs and nothing is asked of authentik yet.
+    ///
+    /// # Errors
+    /// When the trust store or CA file cannot be used or no self-signed certificate can be made.
+    pub fn new(
+        config: Config,
+        capabilities: Capabilities,
+        log: Option<LogControl>,
+    ) -> Result<Arc<Self>, OutpostError> {
+        let instance = uuid::Uuid::new_v4();
+        let build = build_hash(&config);
+        let metrics = Arc::new(Metrics::new(OutpostLabels::new(instance.to_string(), VERSION, build)));
+        let mut settings = authentik::Settings::new(config.authentik.host.clone(), config.authentik.token.clone());
+        settings.insecure = config.authentik.insecure;
+        settings.ca_file.clone_from(&config.authentik.ca_file);
+        settings.user_agent = format!("goauthentik.io/outpost/{VERSION}+akldap");
+        settings.connect_timeout = config.authentik.connect_timeout;
+        settings.request_timeout = config.authentik.request_timeout;
+        let client = Client::new(settings)?;
+        let executor = authentik::Executor::new(client.clone(), Arc::new(FlowTimings(Arc::clone(&metrics))));
+        let logins = Arc::new(Logins::default());
+        let binds = BindCore::new(executor, &config.bind, Arc::clone(&logins), Arc::clone(&metrics));
+        let certificates = Arc::new(CertificateTable::new(config.tls.files.as_ref())?);
+        Ok(Arc::new(Self {
+            client,
+            metrics,
+            log,
+            instance,
+            providers: ArcSwap::from_pointee(ProviderTable::default()),
+            snapshot: ArcSwapOption::empty(),
+            certificates,
+            logins,
+            binds,
+            status: Status::default(),
+            refresh_configuration: Notify::new(),
+            refresh_directory: Notify::new(),
+            cookie_key: random_key()?,
+            capabilities,
+            direct_search_noted: AtomicBool::new(false),
+            config,
+        }))
+    }
+
+    /// Starts to follow authentik: configuration, directory and events, each on its own, until `shutdown`.
+    pub fn start(self: &Arc<Self>, tasks: &TaskTracker, shutdown: &CancellationToken) {
+        refresh::start(self, tasks, shutdown);
+        events::start(self, tasks, shutdown);
+        bind::start(self, tasks, shutdown);
+    }
+
+    /// What the server was told at start.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The directory as it was last loaded; `None` before the first time.
+    pub fn snapshot(&self) -> Option<Arc<Snapshot>> {
+        self.snapshot.load_full()
+    }
+
+    /// The providers of the moment.
+    pub fn providers(&self) -> arc_swap::Guard<Arc<ProviderTable>> {
+        self.providers.load()
+    }
+
+    /// The certificates of the moment.
+    pub fn certificates(&self) -> &Arc<CertificateTable> {
+        &self.certificates
+    }
+
+    /// What is counted.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// How things stand, for readiness.
+    pub fn status(&self) -> &Status {
+        &self.status
+    }
+
+    /// Whether binds and searches can be served: providers and a directory are there.
+    pub fn is_ready(&self) -> bool {
+        self.status.configured() && self.snapshot.load().is_some()
+    }
+
+    /// The key of paging cookies.
+    pub fn cookie_key(&self) -> [u8; 32] {
+        self.cookie_key
+    }
+
+    /// Asks for a refresh of everything now; many requests at once make one refresh.
+    pub fn request_refresh(&self) {
+        self.refresh_configuration.notify_one();
+        self.refresh_directory.notify_one();
+    }
+
+    /// Counts a finished bind under the official names.
+    pub fn observe_bind(&self, answer: &BindAnswer, took: Duration) {
+        let application = match answer.provider() {
+            Some(provider) => provider.metrics().clone(),
+            None => self.metrics.application(""),
+        };
+        application.observe(RequestType::Bind, took);
+        if let Some(reason) = answer.reject_reason() {
+            application.rejected(RequestType::Bind, reason);
+        }
+        let code = answer.result().code;
+        let took_ms = took.as_secs_f64() * 1000.0;
+        match code {
+            ResultCode::Success => tracing::info!(bind_dn = answer.bind_dn(), client = %answer.client(), took_ms, "bind"),
+            _ => tracing::warn!(
+                bind_dn = answer.bind_dn(),
+                client = %answer.client(),
+                took_ms,
+                code = ?code,
+                cause = answer.cause(),
+                "bind refused"
+            ),
+        }
+    }
+
+    /// Says once that direct search mode is served from the snapshot.
+    fn note_direct_search(&self, provider: &str) {
+        if !self.direct_search_noted.swap(true, Ordering::Relaxed) {
+            tracing::info!(
+                provider,
+                "this provider is set to direct search mode; its searches are answered from the directory loaded at \
+                 the last refresh"
+            );
+        }
+    }
+}
+
+/// Why an outpost cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum OutpostError {
+    /// The client for authentik cannot be made.
+    #[error("cannot prepare the connection to authentik: {0}")]
+    Client(#[from] ApiError),
+    /// There is no usable certificate at all.
+    #[error("cannot prepare TLS: {0}")]
+    Certificate(#[from] certificates::CertificateError),
+    /// The operating system gives no random numbers.
+    #[error("the operating system gives no random numbers")]
+    Random,
+}
+
+fn random_key() -> Result<[u8; 32], OutpostError> {
+    let mut key = [0; 32];
+    aws_lc_rs::rand::fill(&mut key).map_err(|_| OutpostError::Random)?;
+    Ok(key)
+}
+
+/// What we report as the build. Never empty: with an empty one authentik compares versions and calls ours outdated.
+pub(crate) fn build_hash(config: &Config) -> String {
+    if config.build_hash.is_empty() { "akldap".to_owned() } else { config.build_hash.clone() }
+}

@@ -1,0 +1,268 @@
+//! Binds: from a name and a secret to an identity or a refusal. The only place that yields success.
+//!
+//! Knows bind modes, the order of authentik's answers a success needs, and what each failure means to an LDAP client.
+//! Must not know sockets. Every path that is not a complete proof ends in a code other than 0.
+
+mod answer;
+mod cache;
+mod name;
+mod queue;
+mod recheck;
+mod unbind;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use zeroize::Zeroizing;
+
+use crate::authentik::{self, Executor, FlowOutcome, Mode, Rejection};
+use crate::config::BindConfig;
+use crate::directory::Snapshot;
+use crate::ldap::response::{LdapResult, ResultCode};
+use crate::metrics::{Metrics, RejectReason};
+
+pub use answer::BindAnswer;
+use answer::Refusal;
+use cache::{BindCache, Marker};
+use name::{BindName, NameError};
+use queue::FlowQueue;
+pub(super) use unbind::Goodbye;
+use unbind::Unbinder;
+
+use super::Outpost;
+use super::access::{Ending, Identity, Login, Logins, Proof};
+use super::providers::Provider;
+
+/// A simple bind as it came.
+pub struct BindAttempt {
+    name: Vec<u8>,
+    secret: Zeroizing<Vec<u8>>,
+    client: IpAddr,
+}
+
+impl BindAttempt {
+    /// A bind with this DN and secret from this address.
+    pub fn new(name: &[u8], secret: &[u8], client: IpAddr) -> Self {
+        Self { name: name.to_vec(), secret: Zeroizing::new(secret.to_vec()), client }
+    }
+}
+
+/// What binds need besides the outpost's configuration of the moment.
+pub(super) struct BindCore {
+    executor: Executor,
+    queue: FlowQueue,
+    cache: BindCache,
+    logins: Arc<Logins>,
+    unbinder: Unbinder,
+    metrics: Arc<Metrics>,
+}
+
+impl BindCore {
+    pub(super) fn new(
+        executor: Executor,
+        config: &BindConfig,
+        logins: Arc<Logins>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let unbinder = Unbinder::default();
+        logins.say_goodbye_through(unbinder.clone_sender());
+        Self {
+            executor,
+            queue: FlowQueue::new(config.max_concurrent_flows, config.flow_queue_limit, config.flow_queue_timeout),
+            cache: BindCache::new(config.cache_max_age, config.negative_window),
+            logins,
+            unbinder,
+            metrics,
+        }
+    }
+}
+
+/// Starts what goes on beside the binds themselves: unbind flows and the re-check of cached binds.
+pub(super) fn start(outpost: &Arc<Outpost>, tasks: &TaskTracker, shutdown: &CancellationToken) {
+    unbind::start(outpost, tasks, shutdown);
+    recheck::start(outpost, tasks, shutdown);
+}
+
+/// Draws the consequences of a new directory for those already logged in: whoever is gone, deactivated or replaced is
+/// logged out; a changed password only voids cached binds.
+pub(super) fn snapshot_installed(outpost: &Outpost, snapshot: &Snapshot) {
+    let ended = outpost.logins.end_where(|login| {
+        let user = snapshot.user_by_pk(login.user_pk()).map(|user| snapshot.user(user));
+        match user {
+            None => Some(Ending::UserChanged("the user was deleted in authentik")),
+            Some(user) if !user.is_active => Some(Ending::UserChanged("the user was deactivated in authentik")),
+            Some(user) if user.uid != login.uid() => Some(Ending::UserChanged("the user was replaced in authentik")),
+            Some(_) => None,
+        }
+    });
+    let voided = outpost.binds.cache.retain_unchanged(snapshot);
+    if ended > 0 || voided > 0 {
+        tracing::info!(logins = ended, cached_binds = voided, "ended because their users changed in authentik");
+    }
+}
+
+impl Outpost {
+    /// Judges a bind. Whatever happens inside, the answer is success only with a complete proof.
+    pub async fn bind(self: &Arc<Self>, attempt: BindAttempt) -> BindAnswer {
+        let bind_dn = String::from_utf8_lossy(&attempt.name).into_owned();
+        let name = match self.bind_name(&attempt) {
+            Ok(name) => name,
+            Err(refusal) => return refusal.into_answer(None).from(bind_dn, attempt.client),
+        };
+        let provider = Arc::clone(&name.provider);
+        let judged = match provider.settings().bind_mode {
+            Mode::Cached => self.bind_cached(&attempt, &name).await,
+            _ => self.log_in(&name.provider, &name.username, &attempt.secret, attempt.client).await,
+        };
+        match judged {
+            Ok(login) => BindAnswer::granted(Identity::new(login, bind_dn.clone())),
+            Err(refusal) => refusal.into_answer(Some(provider)),
+        }
+        .from(bind_dn, attempt.client)
+    }
+
+    fn bind_name(&self, attempt: &BindAttempt) -> Result<BindName, Refusal> {
+        if attempt.name.is_empty() {
+            let text = "a password without a bind DN names nobody";
+            return Err(Refusal::new(ResultCode::InvalidCredentials, RejectReason::InvalidCredentials, text));
+        }
+        if attempt.secret.is_empty() {
+            let text = "a bind DN with an empty password is not a login (RFC 4513 section 5.1.2)";
+            return Err(Refusal::new(ResultCode::UnwillingToPerform, RejectReason::InvalidCredentials, text));
+        }
+        let providers = self.providers();
+        if providers.is_empty() && !self.status.configured() {
+            let text = "the configuration has not been loaded from authentik yet";
+            return Err(Refusal::new(ResultCode::Unavailable, RejectReason::Unavailable, text));
+        }
+        let name = name::resolve(&attempt.name, &providers, self.config.bind.strict_dn).map_err(|error| {
+            let code = match error {
+                NameError::Malformed(_) => ResultCode::InvalidDnSyntax,
+                NameError::NotUtf8 => ResultCode::InvalidCredentials,
+                NameError::NoProvider | NameError::NoUsername | NameError::NotStrict => {
+                    ResultCode::InsufficientAccessRights
+                }
+            };
+            Refusal::new(code, RejectReason::NoProvider, error.to_string())
+        })?;
+        if name.lax {
+            tracing::debug!(
+                bind_dn = %String::from_utf8_lossy(&attempt.name),
+                username = name.username,
+                "accepted a bind DN that is not cn=<username>,ou=users,<base DN>"
+            );
+        }
+        Ok(name)
+    }
+
+    async fn bind_cached(self: &Arc<Self>, attempt: &BindAttempt, name: &BindName) -> Result<Arc<Login>, Refusal> {
+        let key = self.binds.cache.key(&name.provider, &name.username, &attempt.secret);
+        if let Some(login) = self.binds.cache.get(&key) {
+            self.binds.metrics.bind_cache_hit();
+            return Ok(login);
+        }
+        if let Some(refusal) = self.binds.cache.refused(&key) {
+            return Err(refusal);
+        }
+        self.binds.metrics.bind_cache_miss();
+        let outpost = Arc::clone(self);
+        let (provider, username) = (Arc::clone(&name.provider), name.username.clone());
+        let (secret, client) = (attempt.secret.clone(), attempt.client);
+        let judged = self.binds.cache.single_flight(key, move || async move {
+            // Taken before the flow: a password changed while it runs must void what it yields.
+            let marker = outpost.snapshot().map(|snapshot| Marker::of(&snapshot));
+            let judged = outpost.log_in(&provider, &username, &secret, client).await;
+            match &judged {
+                Ok(login) => outpost.binds.cache.insert(key, login, marker),
+                Err(refusal) => outpost.binds.cache.refuse(key, refusal),
+            }
+            judged
+        });
+        judged.await
+    }
+
+    /// Asks authentik: the flow, then access to the application, then, if the directory does not know, who it is.
+    async fn log_in(
+        &self,
+        provider: &Arc<Provider>,
+        username: &str,
+        secret: &[u8],
+        client: IpAddr,
+    ) -> Result<Arc<Login>, Refusal> {
+        let _turn = self.binds.queue.turn().await?;
+        let settings = provider.settings();
+        let request = authentik::BindRequest {
+            flow_slug: &settings.bind_flow_slug,
+            username,
+            password: secret,
+            mfa_support: settings.mfa_support,
+            client_ip: client,
+        };
+        let session = match self.binds.executor.execute(&request).await {
+            Ok(FlowOutcome::Authenticated(session)) => session,
+            Ok(FlowOutcome::Rejected(rejection)) => return Err(rejected(&rejection)),
+            Err(error) => {
+                let code = if error.is_transient() { ResultCode::Unavailable } else { ResultCode::Other };
+                let text = format!("the bind flow could not be run: {error}; {}", error.hint());
+                return Err(Refusal::new(code, RejectReason::FlowError, text));
+            }
+        };
+        let access =
+            self.client.check_access(&session, provider.pk(), &settings.application_slug, Some(client)).await.map_err(
+                |error| {
+                    let code = if error.is_transient() { ResultCode::Unavailable } else { ResultCode::Other };
+                    let text = format!("access to the application could not be checked: {error}; {}", error.hint());
+                    Refusal::new(code, RejectReason::AccessCheckFail, text)
+                },
+            )?;
+        let user_pk = self.user_pk(&session, client).await?;
+        let proof = Proof::new(session, &access, user_pk).ok_or_else(|| {
+            let text = format!(
+                "the policies of the application {:?} do not let this user in: see its bindings in authentik",
+                settings.application_slug
+            );
+            Refusal::new(ResultCode::InsufficientAccessRights, RejectReason::AccessDenied, text)
+        })?;
+        Ok(self.logins.grant(Arc::clone(provider), proof, client))
+    }
+
+    async fn user_pk(&self, session: &authentik::Session, client: IpAddr) -> Result<i64, Refusal> {
+        if let Some(snapshot) = self.snapshot()
+            && let Some(user) = snapshot.user_by_uid(session.uid())
+        {
+            return Ok(snapshot.user(user).pk);
+        }
+        match self.client.users_me(session, Some(client)).await {
+            Ok(me) if me.uid == session.uid() || me.uid.is_empty() => Ok(me.pk),
+            Ok(_) => {
+                let text = "authentik named another user than the session's";
+                Err(Refusal::new(ResultCode::OperationsError, RejectReason::UserInfoFail, text))
+            }
+            Err(error) => {
+                let code = if error.is_transient() { ResultCode::Unavailable } else { ResultCode::OperationsError };
+                let text = format!("the user could not be identified after the login: {error}; {}", error.hint());
+                Err(Refusal::new(code, RejectReason::UserInfoFail, text))
+            }
+        }
+    }
+}
+
+/// What authentik's refusal means to the client. What the user typed wrong is not told apart.
+fn rejected(rejection: &Rejection) -> Refusal {
+    let reason = match rejection {
+        Rejection::InvalidCredentials { .. } | Rejection::Denied { .. } => RejectReason::InvalidCredentials,
+        _ => RejectReason::FlowError,
+    };
+    let shown = match rejection {
+        Rejection::InvalidCredentials { .. } => "invalid credentials".to_owned(),
+        other => other.to_string(),
+    };
+    Refusal {
+        result: LdapResult::new(ResultCode::InvalidCredentials, shown),
+        reason,
+        cause: rejection.to_string(),
+        repeatable: matches!(rejection, Rejection::InvalidCredentials { .. }),
+    }
+}

@@ -1,0 +1,165 @@
+//! The LDAP providers of the outpost and the one rule by which a name belongs to one of them: the longest base DN, by
+//! RDNs, for binds and searches alike. Must not know who is bound.
+
+use std::sync::Arc;
+
+use crate::authentik::{LdapProvider, Mode};
+use crate::directory::Tree;
+use crate::ldap::dn::{Dn, DnError};
+use crate::metrics::{ApplicationMetrics, Metrics};
+
+/// One provider as authentik configures it, with its place in the directory.
+#[derive(Debug)]
+pub struct Provider {
+    settings: LdapProvider,
+    tree: Arc<Tree>,
+    metrics: ApplicationMetrics,
+}
+
+impl Provider {
+    /// A provider from authentik's settings.
+    ///
+    /// # Errors
+    /// When its base DN is not a distinguished name.
+    pub fn new(settings: LdapProvider, metrics: &Metrics) -> Result<Self, DnError> {
+        let tree = Tree::new(&settings.base_dn, settings.uid_start_number, settings.gid_start_number)?;
+        let metrics = metrics.application(&settings.application_slug);
+        Ok(Self { settings, tree: Arc::new(tree), metrics })
+    }
+
+    /// authentik's id of the provider.
+    pub fn pk(&self) -> i64 {
+        self.settings.pk
+    }
+
+    /// The provider's name.
+    pub fn name(&self) -> &str {
+        &self.settings.name
+    }
+
+    /// Everything authentik says about it.
+    pub fn settings(&self) -> &LdapProvider {
+        &self.settings
+    }
+
+    /// Its place in the directory.
+    pub fn tree(&self) -> &Arc<Tree> {
+        &self.tree
+    }
+
+    /// Its metrics.
+    pub fn metrics(&self) -> &ApplicationMetrics {
+        &self.metrics
+    }
+
+    /// Whether searches are to ask authentik each time.
+    pub fn searches_directly(&self) -> bool {
+        self.settings.search_mode == Mode::Direct
+    }
+}
+
+/// All providers, longest base DN first.
+#[derive(Debug, Default)]
+pub struct ProviderTable {
+    providers: Vec<Arc<Provider>>,
+}
+
+impl ProviderTable {
+    /// A table of these providers. Where two have the same base DN the one with the lower pk serves it; the
+    /// pairs are returned for the log.
+    pub fn new(mut providers: Vec<Arc<Provider>>) -> (Self, Vec<(String, String)>) {
+        providers.sort_by_key(|provider| (std::cmp::Reverse(provider.tree.base().rdns.len()), provider.pk()));
+        let mut clashes = Vec::new();
+        for (index, provider) in providers.iter().enumerate() {
+            let base = provider.tree.base().normal_form();
+            let earlier = providers.iter().take(index).find(|earlier| earlier.tree.base().normal_form() == base);
+            if let Some(earlier) = earlier {
+                clashes.push((earlier.name().to_owned(), provider.name().to_owned()));
+            }
+        }
+        (Self { providers }, clashes)
+    }
+
+    /// All providers.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Provider>> {
+        self.providers.iter()
+    }
+
+    /// True when there is none.
+    pub fn is_empty(&self) -> bool {
+        self.providers.is_empty()
+    }
+
+    /// The provider whose base DN is the longest at or above `name`.
+    pub fn for_dn(&self, name: &Dn) -> Option<Arc<Provider>> {
+        self.providers.iter().find(|provider| provider.tree.contains(name)).cloned()
+    }
+
+    /// The same for a string that is no RFC 4514 name because its leading values are not escaped: the provider
+    /// whose base DN ends it at an RDN boundary, and what stands before that.
+    pub fn for_unescaped_dn<'a>(&self, name: &'a [u8]) -> Option<(Arc<Provider>, &'a [u8])> {
+        let commas = name.iter().enumerate().filter(|(_, octet)| **octet == b',').map(|(place, _)| place);
+        let mut found = None;
+        for place in commas {
+            let Some((front, tail)) = name.split_at_checked(place) else { continue };
+            let Ok(tail) = Dn::parse(tail.get(1..).unwrap_or_default()) else { continue };
+            let exact = self.providers.iter().find(|provider| {
+                let base = provider.tree.base();
+                base.rdns.len() == tail.rdns.len() && provider.tree.contains(&tail)
+            });
+            if let Some(provider) = exact {
+                found = Some((Arc::clone(provider), front));
+                break;
+            }
+        }
+        found
+    }
+
+    /// The same provider in this table, if it is still there.
+    pub fn by_pk(&self, pk: i64) -> Option<Arc<Provider>> {
+        self.providers.iter().find(|provider| provider.pk() == pk).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::OutpostLabels;
+
+    fn table(bases: &[&str]) -> ProviderTable {
+        let metrics = Metrics::new(OutpostLabels::new("u", "1", "b"));
+        let providers = bases.iter().enumerate().map(|(index, base)| {
+            let json = serde_json::json!({
+                "pk": index as i64 + 1, "name": format!("p{}", index + 1), "base_dn": base,
+                "bind_flow_slug": "f", "application_slug": "a",
+            });
+            Arc::new(Provider::new(serde_json::from_value(json).unwrap(), &metrics).unwrap())
+        });
+        ProviderTable::new(providers.collect()).0
+    }
+
+    fn pk(table: &ProviderTable, name: &str) -> Option<i64> {
+        table.for_dn(&Dn::parse(name.as_bytes()).unwrap()).map(|provider| provider.pk())
+    }
+
+    #[test]
+    fn the_longest_base_by_rdns_wins_whatever_the_order() {
+        for bases in [["dc=io", "DC=ldap,DC=io"], ["DC=ldap,DC=io", "dc=io"]] {
+            let table = table(&bases);
+            let long = bases.iter().position(|base| base.contains("ldap")).unwrap() as i64 + 1;
+            assert_eq!(pk(&table, "cn=a,ou=users,dc=LDAP, dc=io"), Some(long));
+            assert_eq!(pk(&table, "cn=a,ou=users,dc=io"), Some(3 - long));
+            assert_eq!(pk(&table, "cn=a,xdc=ldap,dc=io"), Some(3 - long));
+            assert_eq!(pk(&table, "cn=a,dc=org"), None);
+        }
+    }
+
+    #[test]
+    fn an_unescaped_name_belongs_to_the_base_that_ends_it() {
+        let table = table(&["dc=io", "dc=ldap,dc=io"]);
+        let name = b"cn=Sales, EMEA,ou=groups,DC=ldap,DC=io";
+        let (provider, front) = table.for_unescaped_dn(name).unwrap();
+        assert_eq!((provider.pk(), front), (2, &b"cn=Sales, EMEA,ou=groups"[..]));
+        assert!(table.for_unescaped_dn(b"cn=Sales, EMEA,ou=groups,dc=org").is_none());
+    }
+}

@@ -1,0 +1,552 @@
+//! The connection loop: one task a connection reads frames, lets the session carry them out side by side, and writes
+//! their answers in large pieces with back-pressure.
+//!
+//! Reading and writing share one task and one `poll`, so a client that does not read its answers can still abandon
+//! them, and an answer is never held in memory as a whole. Must not know what the operations do.
+
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::time::{Instant, Sleep};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use zeroize::Zeroize;
+
+use crate::config::LimitConfig;
+use crate::ldap::frame::{self, Frame, FrameError};
+use crate::ldap::message::{Message, MessageError, Operation};
+use crate::ldap::response::{self, LdapResult, ResultCode};
+use crate::outpost::access::Ending;
+
+use super::operation::{BindFuture, Running};
+use super::session::{Action, Session};
+
+/// Space for reading that an idle connection keeps.
+const READ_SIZE: usize = 4 * 1024;
+/// Answers are written once this much is waiting, or when there is nothing else to do.
+const WRITE_SIZE: usize = 32 * 1024;
+/// A buffer that grew beyond this is given back when it is empty.
+const KEEP_SIZE: usize = 16 * 1024;
+/// Searches of one connection under way at once; further requests wait in the socket.
+const MAX_RUNNING: usize = 64;
+/// How often a connection without time-outs looks at its clock.
+const NO_TIMEOUT: Duration = Duration::from_secs(3600);
+/// How long the last words of a connection may take.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// How a connection's LDAP conversation ended.
+pub(super) enum End<S> {
+    /// It is over.
+    Closed,
+    /// The client was promised TLS on this stream.
+    StartTls(S),
+}
+
+/// What made the loop wake up.
+enum Event {
+    Read(io::Result<usize>),
+    Wrote(io::Result<usize>),
+    Bound(crate::outpost::bind::BindAnswer),
+    Advance,
+    Revoked(Ending),
+    Shutdown,
+    Idle,
+    Stalled,
+}
+
+/// Serves one connection until it ends or TLS begins.
+pub(super) async fn serve<S>(
+    stream: S,
+    session: &mut Session,
+    limits: &LimitConfig,
+    shutdown: &CancellationToken,
+) -> End<S>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let connection = Connection {
+        stream,
+        session,
+        limits,
+        input: Vec::with_capacity(READ_SIZE),
+        consumed: 0,
+        output: Vec::new(),
+        written: 0,
+        running: VecDeque::new(),
+        binding: None,
+        ending: None,
+        last_progress: Instant::now(),
+        waiting_since: None,
+        flushing: false,
+        state: State::Open,
+    };
+    connection.run(shutdown).await
+}
+
+struct Connection<'a, S> {
+    stream: S,
+    session: &'a mut Session,
+    limits: &'a LimitConfig,
+    input: Vec<u8>,
+    consumed: usize,
+    output: Vec<u8>,
+    written: usize,
+    running: VecDeque<Box<Running>>,
+    binding: Option<Binding>,
+    /// Resolves when the bound identity is revoked.
+    ending: Option<Pin<Box<dyn Future<Output = Ending> + Send>>>,
+    /// When the client last sent or took something.
+    last_progress: Instant,
+    /// Since when answers wait for the client without it taking any.
+    waiting_since: Option<Instant>,
+    flushing: bool,
+    state: State,
+}
+
+struct Binding {
+    message_id: u32,
+    started: std::time::Instant,
+    answer: BindFuture,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Requests are read.
+    Open,
+    /// The client will send no more; what is under way is finished, then the connection ends.
+    Draining,
+    /// What is in the buffer is written, then the connection ends.
+    Closing,
+    /// What is in the buffer is written, then TLS begins.
+    StartingTls,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
+    async fn run(mut self, shutdown: &CancellationToken) -> End<S> {
+        let mut shutdown: Pin<Box<WaitForCancellationFutureOwned>> =
+            Box::pin(shutdown.clone().cancelled_owned());
+        let mut clock = Box::pin(tokio::time::sleep(self.limits.idle_timeout.unwrap_or(NO_TIMEOUT)));
+        loop {
+            match self.next_event(&mut shutdown, &mut clock).await {
+                Event::Read(Err(_)) | Event::Wrote(Err(_)) | Event::Stalled => return End::Closed,
+                Event::Read(Ok(0)) => self.state = State::Draining,
+                Event::Read(Ok(_)) => {
+                    self.last_progress = Instant::now();
+                    self.process();
+                }
+                Event::Wrote(Ok(_)) => self.after_write(),
+                Event::Advance => {
+                    self.advance();
+                    tokio::task::consume_budget().await;
+                }
+                Event::Bound(answer) => {
+                    self.bound(answer);
+                    self.process();
+                }
+                Event::Revoked(ending) => {
+                    let text = ending.to_string();
+                    self.disconnect(&LdapResult::new(ResultCode::Unavailable, text));
+                }
+                Event::Shutdown => {
+                    if self.is_busy() {
+                        self.finish_before_shutdown().await;
+                    }
+                    let text = "the server is shutting down";
+                    self.disconnect(&LdapResult::new(ResultCode::Unavailable, text));
+                }
+                Event::Idle => {
+                    let text = "the connection was idle for too long";
+                    self.disconnect(&LdapResult::new(ResultCode::Unavailable, text));
+                }
+            }
+            if self.output.is_empty() && !self.flushing {
+                match self.state {
+                    State::Closing => {
+                        let _ = tokio::time::timeout(FAREWELL, self.stream.shutdown()).await;
+                        return End::Closed;
+                    }
+                    State::StartingTls => return End::StartTls(self.stream),
+                    State::Draining if !self.is_busy() => return End::Closed,
+                    State::Open | State::Draining => {}
+                }
+            }
+        }
+    }
+
+    async fn next_event(
+        &mut self,
+        shutdown: &mut Pin<Box<WaitForCancellationFutureOwned>>,
+        clock: &mut Pin<Box<Sleep>>,
+    ) -> Event {
+        poll_fn(|context| {
+            if let Poll::Ready(event) = self.poll_write(context) {
+                return Poll::Ready(event);
+            }
+            if let Some(binding) = &mut self.binding
+                && let Poll::Ready(answer) = binding.answer.as_mut().poll(context)
+            {
+                return Poll::Ready(Event::Bound(answer));
+            }
+            if let Some(ending) = &mut self.ending
+                && let Poll::Ready(ending) = ending.as_mut().poll(context)
+            {
+                self.ending = None;
+                return Poll::Ready(Event::Revoked(ending));
+            }
+            if self.wants_input()
+                && let Poll::Ready(read) = self.poll_read(context)
+            {
+                return Poll::Ready(Event::Read(read));
+            }
+            if !self.running.is_empty() && self.output.is_empty() && self.binding.is_none() {
+                return Poll::Ready(Event::Advance);
+            }
+            if matches!(self.state, State::Open | State::Draining) && shutdown.as_mut().poll(context).is_ready() {
+                return Poll::Ready(Event::Shutdown);
+            }
+            self.poll_clock(clock, context)
+        })
+        .await
+    }
+
+    /// Writes what is waiting; flushes when all of it went, as TLS may hold octets back.
+    fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<Event> {
+        if self.written < self.output.len() {
+            let waiting = self.output.get(self.written..).unwrap_or_default();
+            let wrote = ready!(Pin::new(&mut self.stream).poll_write(context, waiting));
+            return Poll::Ready(Event::Wrote(match wrote {
+                Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => {
+                    self.written += count;
+                    self.flushing = self.written >= self.output.len();
+                    if self.flushing
+                        && let Poll::Ready(flushed) = Pin::new(&mut self.stream).poll_flush(context)
+                    {
+                        self.flushing = false;
+                        if let Err(error) = flushed {
+                            return Poll::Ready(Event::Wrote(Err(error)));
+                        }
+                    }
+                    Ok(count)
+                }
+                Err(error) => Err(error),
+            }));
+        }
+        if self.flushing {
+            let flushed = ready!(Pin::new(&mut self.stream).poll_flush(context));
+            self.flushing = false;
+            return Poll::Ready(Event::Wrote(flushed.map(|()| 0)));
+        }
+        Poll::Pending
+    }
+
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.consumed > 0 {
+            self.input.drain(..self.consumed);
+            self.consumed = 0;
+        }
+        let filled = self.input.len();
+        let space = self.input.capacity().max(READ_SIZE);
+        let space = if space - filled < READ_SIZE / 2 { filled + READ_SIZE } else { space };
+        self.input.resize(space, 0);
+        let mut buffer = ReadBuf::new(self.input.get_mut(filled..).unwrap_or_default());
+        let result = Pin::new(&mut self.stream).poll_read(context, &mut buffer);
+        let count = buffer.filled().len();
+        self.input.truncate(filled + count);
+        result.map_ok(|()| count)
+    }
+
+    /// Whether more input may be read: never more than one message beyond what is being worked on.
+    fn wants_input(&self) -> bool {
+        match self.state {
+            State::Open => self.input.len() - self.consumed <= self.session.message_limit(self.limits),
+            State::Draining | State::Closing | State::StartingTls => false,
+        }
+    }
+
+    fn is_busy(&self) -> bool {
+        !self.running.is_empty() || self.binding.is_some()
+    }
+
+    fn after_write(&mut self) {
+        self.last_progress = Instant::now();
+        self.waiting_since = None;
+        if self.written < self.output.len() {
+            return;
+        }
+        self.output.clear();
+        self.written = 0;
+        if self.output.capacity() > KEEP_SIZE {
+            self.output = Vec::new();
+        }
+        self.process();
+    }
+
+    /// Carries out the requests that are whole in the buffer.
+    fn process(&mut self) {
+        while self.binding.is_none()
+            && matches!(self.state, State::Open | State::Draining)
+            && self.output.len() < WRITE_SIZE
+        {
+            let pending = self.input.get(self.consumed..).unwrap_or_default();
+            match frame::split(pending, self.session.message_limit(self.limits)) {
+                Ok(Frame::Complete { length }) => {
+                    if !self.request(length) {
+                        break;
+                    }
+                }
+                Ok(Frame::Incomplete { .. }) => break,
+                Err(error) => {
+                    self.broken_framing(&error);
+                    break;
+                }
+            }
+        }
+        if self.consumed >= self.input.len() {
+            self.input.clear();
+            self.consumed = 0;
+            if self.input.capacity() > KEEP_SIZE {
+                self.input = Vec::with_capacity(READ_SIZE);
+            }
+        }
+    }
+
+    /// Carries out the request in the next `length` octets of input. False if it has to wait.
+    fn request(&mut self, length: usize) -> bool {
+        let end = self.consumed + length;
+        let frame = self.input.get(self.consumed..end).unwrap_or_default();
+        let busy = !self.running.is_empty();
+        let (action, secret) = match Message::decode(frame) {
+            Ok(message) => {
+                let secret = matches!(message.operation, Operation::Bind(_) | Operation::Extended(_));
+                // RFC 4511 section 4.2.1: a bind is processed when no other operation is outstanding.
+                if busy && (matches!(message.operation, Operation::Bind(_)) || self.running.len() >= MAX_RUNNING) {
+                    return false;
+                }
+                let (session, output) = (&mut *self.session, &mut self.output);
+                let start = output.len();
+                let action = catch_unwind(AssertUnwindSafe(|| session.handle(&message, busy, output)));
+                let action = action.unwrap_or_else(|_| {
+                    output.truncate(start);
+                    internal_error(&message, output);
+                    Action::Done
+                });
+                (action, secret)
+            }
+            Err(error) => {
+                self.consumed = end;
+                self.malformed(&error);
+                return true;
+            }
+        };
+        if secret && let Some(octets) = self.input.get_mut(self.consumed..end) {
+            octets.zeroize();
+        }
+        self.consumed = end;
+        self.apply(action);
+        true
+    }
+
+    fn apply(&mut self, action: Action) {
+        match action {
+            Action::Done => {
+                if self.session.identity.is_none() {
+                    self.ending = None;
+                }
+            }
+            Action::Search(running) => self.running.push_back(running),
+            Action::Bind { message_id, started, answer } => {
+                self.ending = None;
+                self.binding = Some(Binding { message_id, started, answer });
+            }
+            Action::StartTls => {
+                // Octets that follow the request came in plain text and must not survive into the secure session.
+                self.input.clear();
+                self.consumed = 0;
+                self.state = State::StartingTls;
+            }
+            Action::Abandon(target) => self.running.retain(|running| running.message_id() != target),
+            Action::Cancel { message_id, target } => self.cancel(message_id, target),
+            Action::Unbind => {
+                self.running.clear();
+                self.state = State::Closing;
+            }
+        }
+    }
+
+    fn cancel(&mut self, message_id: u32, target: u32) {
+        let place = self.running.iter().position(|running| running.message_id() == target);
+        let result = match place.and_then(|place| self.running.remove(place)) {
+            Some(running) => {
+                running.cancel(&mut self.output);
+                LdapResult::success()
+            }
+            None => LdapResult::new(ResultCode::NoSuchOperation, "no such operation is under way"),
+        };
+        response::write_extended(&mut self.output, message_id, &result, None, None);
+    }
+
+    /// Drives the searches under way, each a step in its turn.
+    fn advance(&mut self) {
+        let before = self.running.len();
+        while self.output.len() < WRITE_SIZE {
+            let Some(mut running) = self.running.pop_front() else { break };
+            let start = self.output.len();
+            let output = &mut self.output;
+            match catch_unwind(AssertUnwindSafe(|| running.step(output, WRITE_SIZE))) {
+                Ok(true) => {}
+                Ok(false) => {
+                    self.running.push_back(running);
+                    // A step that found nothing has used its share of time: let other connections run.
+                    break;
+                }
+                Err(_) => {
+                    self.output.truncate(start);
+                    running.fail(&mut self.output);
+                }
+            }
+        }
+        if self.running.len() < before {
+            self.process();
+        }
+    }
+
+    fn bound(&mut self, answer: crate::outpost::bind::BindAnswer) {
+        let Some(binding) = self.binding.take() else { return };
+        self.session.outpost.observe_bind(&answer, binding.started.elapsed());
+        self.session.bound(binding.message_id, answer, &mut self.output);
+        self.ending = self.session.identity.as_ref().map(|identity| {
+            let ended = Arc::clone(identity).ended();
+            Box::pin(ended) as Pin<Box<dyn Future<Output = Ending> + Send>>
+        });
+    }
+
+    fn malformed(&mut self, error: &MessageError) {
+        tracing::debug!(client = %self.session.client, %error, "malformed request");
+        match error {
+            MessageError::Operation { message_id, kind, .. } => {
+                if let Some(tag) = kind.response_tag() {
+                    let result = LdapResult::new(ResultCode::ProtocolError, error.to_string());
+                    response::write_result(&mut self.output, *message_id, tag, &result, &[]);
+                }
+            }
+            MessageError::Envelope(_) | MessageError::UnknownOperation { .. } => {
+                self.disconnect(&LdapResult::new(ResultCode::ProtocolError, error.to_string()));
+            }
+        }
+    }
+
+    fn broken_framing(&mut self, error: &FrameError) {
+        let pending = self.input.get(self.consumed..).unwrap_or_default();
+        match foreign_protocol(pending) {
+            Some(protocol) => tracing::warn!(
+                client = %self.session.client,
+                "{protocol} was spoken to the {} port: check the client's port and its TLS setting",
+                if self.session.secure { "LDAPS" } else { "LDAP" }
+            ),
+            None => tracing::debug!(client = %self.session.client, %error, "broken framing"),
+        }
+        self.disconnect(&LdapResult::new(ResultCode::ProtocolError, error.to_string()));
+    }
+
+    /// Says why (RFC 4511 section 4.4.1), then ends the connection.
+    fn disconnect(&mut self, result: &LdapResult) {
+        self.running.clear();
+        self.binding = None;
+        self.ending = None;
+        self.session.identity = None;
+        if self.state != State::Closing {
+            response::write_notice_of_disconnection(&mut self.output, result);
+        }
+        self.state = State::Closing;
+    }
+
+    /// At shutdown, what is under way may finish; the server as a whole limits how long that takes.
+    async fn finish_before_shutdown(&mut self) {
+        while self.is_busy() {
+            let event = poll_fn(|context| {
+                if let Poll::Ready(event) = self.poll_write(context) {
+                    return Poll::Ready(event);
+                }
+                if let Some(binding) = &mut self.binding
+                    && let Poll::Ready(answer) = binding.answer.as_mut().poll(context)
+                {
+                    return Poll::Ready(Event::Bound(answer));
+                }
+                if !self.running.is_empty() && self.output.is_empty() {
+                    return Poll::Ready(Event::Advance);
+                }
+                Poll::Pending
+            })
+            .await;
+            match event {
+                Event::Bound(answer) => self.bound(answer),
+                Event::Advance => {
+                    self.advance();
+                    tokio::task::consume_budget().await;
+                }
+                Event::Wrote(Ok(_)) => {
+                    if self.written >= self.output.len() {
+                        self.output.clear();
+                        self.written = 0;
+                    }
+                }
+                _ => {
+                    self.running.clear();
+                    self.binding = None;
+                }
+            }
+        }
+    }
+
+    /// The timer is set anew only when it fires or when answers begin to wait: not for each request.
+    fn poll_clock(&mut self, clock: &mut Pin<Box<Sleep>>, context: &mut Context<'_>) -> Poll<Event> {
+        if self.waiting_since.is_none() && !self.output.is_empty() {
+            let now = Instant::now();
+            self.waiting_since = Some(now);
+            if clock.deadline() > now + self.limits.write_timeout {
+                clock.as_mut().reset(now + self.limits.write_timeout);
+            }
+        }
+        while clock.as_mut().poll(context).is_ready() {
+            let now = Instant::now();
+            let stalled = self.waiting_since.map(|since| since + self.limits.write_timeout);
+            if stalled.is_some_and(|due| now >= due) {
+                return Poll::Ready(Event::Stalled);
+            }
+            let idle = self.limits.idle_timeout.filter(|_| !self.is_busy()).map(|idle| self.last_progress + idle);
+            if idle.is_some_and(|due| now >= due) {
+                return Poll::Ready(Event::Idle);
+            }
+            let next = [stalled, idle].into_iter().flatten().min().unwrap_or(now + NO_TIMEOUT);
+            clock.as_mut().reset(next.min(now + NO_TIMEOUT));
+        }
+        Poll::Pending
+    }
+}
+
+/// The answer to a request whose handling failed inside the server.
+fn internal_error(message: &Message<'_>, output: &mut Vec<u8>) {
+    if let Some(tag) = message.operation.kind().response_tag() {
+        let result = LdapResult::new(ResultCode::Other, "internal error");
+        response::write_result(output, message.message_id, tag, &result, &[]);
+    }
+}
+
+/// Names the protocol a confused client speaks, by its first octets.
+fn foreign_protocol(octets: &[u8]) -> Option<&'static str> {
+    match octets {
+        [0x16, 0x03, ..] => Some("TLS"),
+        [b'G', b'E', b'T', ..] | [b'P', b'O', b'S', b'T', ..] | [b'H', b'E', b'A', b'D', ..] => Some("HTTP"),
+        [b'P', b'R', b'O', b'X', b'Y', ..] | [b'\r', b'\n', b'\r', b'\n', ..] => {
+            Some("the PROXY protocol, from an address outside the trusted networks,")
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,24 @@
+//! Compare (RFC 4511 section 4.10), within what the bound user may see.
+
+use crate::directory;
+use crate::ldap::message::CompareRequest;
+use crate::ldap::response::LdapResult;
+
+use super::super::session::Session;
+use super::search;
+
+/// Compares one value of one attribute of one entry.
+pub(in crate::server) fn run(session: &Session, request: &CompareRequest) -> LdapResult {
+    let (identity, snapshot) = match search::authorise(session, request.entry.as_bytes()) {
+        Ok(allowed) => allowed,
+        Err(result) => return result,
+    };
+    directory::compare(
+        &snapshot,
+        identity.provider().tree(),
+        identity.viewer(),
+        request.entry.as_bytes(),
+        request.attribute.as_bytes(),
+        &request.value,
+    )
+}

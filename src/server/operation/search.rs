@@ -1,0 +1,222 @@
+//! Search (RFC 4511 section 4.5): who may search where, and the search under way that the connection drives.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::directory::{self, Progress, SearchControls, SearchOutcome, Snapshot};
+use crate::ldap::control::{self, Control, DerefSpec, PagedResults, SortKey, VlvRequest};
+use crate::ldap::dn::Dn;
+use crate::ldap::message::{Message, OperationKind, SearchRequest};
+use crate::ldap::response::{self, LdapResult, ResultCode};
+use crate::metrics::{RejectReason, RequestType};
+use crate::outpost::access::Identity;
+use crate::outpost::providers::Provider;
+
+use super::super::session::{Action, Session, WORK_PER_STEP, time_limit};
+
+/// A search that goes on while the connection does other things.
+pub(in crate::server) struct Running {
+    message_id: u32,
+    search: directory::Search,
+    started: Instant,
+    deadline: Option<Instant>,
+    provider: Arc<Provider>,
+    entries: u64,
+}
+
+/// Starts a search; a small one is finished at once.
+pub(in crate::server) fn start(
+    session: &Session,
+    message: &Message<'_>,
+    request: &SearchRequest<'_>,
+    out: &mut Vec<u8>,
+) -> Action {
+    let message_id = message.message_id;
+    let started = Instant::now();
+    tracing::debug!(
+        client = %session.client,
+        bind_dn = session.bound_dn(),
+        base_dn = %String::from_utf8_lossy(request.base_object),
+        scope = ?request.scope,
+        filter = %request.filter,
+        attributes = ?request.attributes.iter().map(|name| String::from_utf8_lossy(name)).collect::<Vec<_>>(),
+        "search"
+    );
+    let controls = match read_controls(session, &message.controls) {
+        Ok(controls) => controls,
+        Err(result) => {
+            finish(out, message_id, &result, &[]);
+            return Action::Done;
+        }
+    };
+    if let Some(result) = session.outpost.special_search(request, session.identity.as_deref(), message_id, out) {
+        finish(out, message_id, &result, &[]);
+        return Action::Done;
+    }
+    let (identity, snapshot) = match authorise(session, request.base_object) {
+        Ok(allowed) => allowed,
+        Err(result) => {
+            reject(session, &result);
+            finish(out, message_id, &result, &[]);
+            return Action::Done;
+        }
+    };
+    let provider = Arc::clone(identity.provider());
+    let search =
+        match directory::Search::new(snapshot, Arc::clone(provider.tree()), identity.viewer(), request, &controls) {
+            Ok(search) => search,
+            Err(result) => {
+                provider.metrics().observe(RequestType::Search, started.elapsed());
+                finish(out, message_id, &result, &[]);
+                return Action::Done;
+            }
+        };
+    let deadline = time_limit(request.time_limit).and_then(|limit| started.checked_add(limit));
+    let mut running = Box::new(Running { message_id, search, started, deadline, provider, entries: 0 });
+    if running.step(out, FIRST_STEP) { Action::Done } else { Action::Search(running) }
+}
+
+/// What a search may add to the buffer before other requests of the connection get their turn, in octets.
+const FIRST_STEP: usize = 32 * 1024;
+
+impl Running {
+    /// The message id of the request.
+    pub(in crate::server) fn message_id(&self) -> u32 {
+        self.message_id
+    }
+
+    /// Goes on for about `budget` octets of answers. True when the search has ended and its result is written.
+    pub(in crate::server) fn step(&mut self, out: &mut Vec<u8>, budget: usize) -> bool {
+        match self.search.advance(out, self.message_id, budget, WORK_PER_STEP) {
+            Progress::Done(SearchOutcome { result, controls, entries }) => {
+                self.entries = entries;
+                let controls: Vec<Control<'_>> = controls
+                    .iter()
+                    .map(|(oid, value)| Control {
+                        control_type: oid.as_bytes(),
+                        criticality: false,
+                        value: Some(value),
+                    })
+                    .collect();
+                self.end(out, &result, &controls);
+                true
+            }
+            Progress::More => {
+                if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                    let text = "the search took longer than its time limit";
+                    self.end(out, &LdapResult::new(ResultCode::TimeLimitExceeded, text), &[]);
+                    return true;
+                }
+                false
+            }
+        }
+    }
+
+    /// Ends the search early, as a cancel asks (RFC 3909 section 2).
+    pub(in crate::server) fn cancel(&self, out: &mut Vec<u8>) {
+        self.end(out, &LdapResult::new(ResultCode::Canceled, "cancelled by the client"), &[]);
+    }
+
+    /// Ends the search because of a fault of ours.
+    pub(in crate::server) fn fail(&self, out: &mut Vec<u8>) {
+        self.end(out, &LdapResult::new(ResultCode::Other, "internal error while searching"), &[]);
+    }
+
+    fn end(&self, out: &mut Vec<u8>, result: &LdapResult, controls: &[Control<'_>]) {
+        let took = self.started.elapsed();
+        self.provider.metrics().observe(RequestType::Search, took);
+        tracing::debug!(
+            message_id = self.message_id,
+            code = ?result.code,
+            entries = self.entries,
+            took_ms = took.as_secs_f64() * 1000.0,
+            "search ended"
+        );
+        finish(out, self.message_id, result, controls);
+    }
+}
+
+fn finish(out: &mut Vec<u8>, message_id: u32, result: &LdapResult, controls: &[Control<'_>]) {
+    if let Some(tag) = OperationKind::Search.response_tag() {
+        response::write_result(out, message_id, tag, result, controls);
+    }
+}
+
+fn reject(session: &Session, result: &LdapResult) {
+    let reason = match (&session.identity, result.code) {
+        (None, ResultCode::InsufficientAccessRights) => RejectReason::EmptyBindDn,
+        (Some(_), ResultCode::InsufficientAccessRights) => RejectReason::InvalidBindDn,
+        _ => return,
+    };
+    match &session.identity {
+        Some(identity) => identity.provider().metrics().rejected(RequestType::Search, reason),
+        None => session.outpost.metrics().application("").rejected(RequestType::Search, reason),
+    }
+}
+
+/// Who asks and what they are shown, if they may ask about `base_object` at all.
+pub(in crate::server) fn authorise(
+    session: &Session,
+    base_object: &[u8],
+) -> Result<(Arc<Identity>, Arc<Snapshot>), LdapResult> {
+    let Some(identity) = &session.identity else {
+        let text = "bind first: without a bind only the rootDSE and the subschema are readable";
+        return Err(LdapResult::new(ResultCode::InsufficientAccessRights, text));
+    };
+    let providers = session.outpost.providers();
+    let provider = match Dn::parse(base_object) {
+        Ok(base) => providers.for_dn(&base),
+        // The official outpost's unescaped spelling is not RFC 4514; the directory judges it within its tree.
+        Err(error) => match providers.for_unescaped_dn(base_object) {
+            Some((provider, _)) => Some(provider),
+            None => {
+                let text = format!("the base DN is malformed: {error}");
+                return Err(LdapResult::new(ResultCode::InvalidDnSyntax, text));
+            }
+        },
+    };
+    let Some(provider) = provider else {
+        let text = "no LDAP provider of this outpost has a base DN at or above this name";
+        return Err(LdapResult::new(ResultCode::NoSuchObject, text));
+    };
+    if provider.pk() != identity.provider().pk() {
+        let text = format!("bound to the provider {:?}, whose tree this is not", identity.provider().name());
+        return Err(LdapResult::new(ResultCode::InsufficientAccessRights, text));
+    }
+    let Some(snapshot) = session.outpost.snapshot() else {
+        let text = "the directory has not been loaded from authentik yet";
+        return Err(LdapResult::new(ResultCode::Unavailable, text));
+    };
+    if !identity.may_search_everything() && snapshot.user_by_pk(identity.user_pk()).is_none() {
+        session.outpost.request_refresh();
+        let text = "this account is newer than the directory: a refresh is under way";
+        return Err(LdapResult::new(ResultCode::Unavailable, text));
+    }
+    Ok((Arc::clone(identity), snapshot))
+}
+
+fn read_controls(session: &Session, controls: &[Control<'_>]) -> Result<SearchControls, LdapResult> {
+    let malformed = |what: &str| {
+        LdapResult::new(ResultCode::ProtocolError, format!("the value of the {what} control is malformed"))
+    };
+    let mut known = SearchControls::new(session.outpost.cookie_key());
+    for control in controls {
+        let value = control.value.unwrap_or_default();
+        match std::str::from_utf8(control.control_type) {
+            Ok(control::PAGED_RESULTS) => {
+                known.paged = Some(PagedResults::read(value).map_err(|_| malformed("paged results"))?);
+            }
+            Ok(control::SORT_REQUEST) => {
+                known.sort = Some(SortKey::read_all(value).map_err(|_| malformed("sort"))?);
+            }
+            Ok(control::VLV_REQUEST) => {
+                known.vlv = Some(VlvRequest::read(value).map_err(|_| malformed("virtual list view"))?);
+            }
+            Ok(control::DEREF) => {
+                known.deref = Some(DerefSpec::read_all(value).map_err(|_| malformed("dereference"))?);
+            }
+            _ => {}
+        }
+    }
+    Ok(known)
+}

@@ -1,0 +1,178 @@
+//! One connection's LDAP state: who is bound, and what each request becomes. Requests that can be answered at once
+//! are answered into the output buffer; searches and binds become work for the connection to drive.
+//!
+//! Identity lives here and nowhere else. Must not know sockets.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::config::LimitConfig;
+use crate::ldap::message::{Authentication, BindRequest, Message, Operation};
+use crate::ldap::response::{self, LdapResult, ResultCode};
+use crate::outpost::Outpost;
+use crate::outpost::access::Identity;
+use crate::outpost::bind::{BindAnswer, BindAttempt};
+
+use super::operation::{BindFuture, Running, bind, compare, extended, search};
+
+/// The state of one connection.
+pub(super) struct Session {
+    pub(super) outpost: Arc<Outpost>,
+    /// The client's address, after the PROXY header.
+    pub(super) client: IpAddr,
+    /// Who is bound; `None` is anonymous.
+    pub(super) identity: Option<Arc<Identity>>,
+    /// Whether TLS is in place.
+    pub(super) secure: bool,
+    /// Whether a bind or StartTLS must be refused without TLS.
+    pub(super) require_tls: bool,
+}
+
+/// What a request became.
+pub(super) enum Action {
+    /// It is answered, or needs no answer.
+    Done,
+    /// A search to go on with after what is in the buffer.
+    Search(Box<Running>),
+    /// A bind to wait for.
+    Bind { message_id: u32, started: Instant, answer: BindFuture },
+    /// Success is in the buffer; after it, TLS begins.
+    StartTls,
+    /// Give up this operation.
+    Abandon(u32),
+    /// Give up this operation and answer both.
+    Cancel { message_id: u32, target: u32 },
+    /// The client said goodbye.
+    Unbind,
+}
+
+impl Session {
+    pub(super) fn new(outpost: Arc<Outpost>, client: IpAddr, secure: bool) -> Self {
+        let require_tls = outpost.config().tls.required;
+        Self { outpost, client, identity: None, secure, require_tls }
+    }
+
+    /// The largest message to accept now, in octets.
+    pub(super) fn message_limit(&self, limits: &LimitConfig) -> usize {
+        if self.identity.is_some() { limits.max_message_size } else { limits.max_message_size_unbound }
+    }
+
+    /// Carries out one request, or says what is left to do. `busy` is true while other operations of this connection
+    /// are under way.
+    pub(super) fn handle(&mut self, message: &Message<'_>, busy: bool, out: &mut Vec<u8>) -> Action {
+        let message_id = message.message_id;
+        if let Some(result) = self.refuse(message) {
+            self.finish(message, &result, out);
+            return Action::Done;
+        }
+        match &message.operation {
+            Operation::Bind(request) => self.bind(message_id, request, out),
+            Operation::Unbind => Action::Unbind,
+            Operation::Search(request) => search::start(self, message, request, out),
+            Operation::Compare(request) => {
+                let result = compare::run(self, request);
+                self.finish(message, &result, out);
+                Action::Done
+            }
+            Operation::Abandon(target) => Action::Abandon(*target),
+            Operation::Extended(request) => extended::run(self, message_id, request, busy, out),
+            Operation::Modify | Operation::Add | Operation::Delete | Operation::ModifyDn => {
+                self.finish(message, &read_only(), out);
+                Action::Done
+            }
+        }
+    }
+
+    /// What must be refused whatever the operation is.
+    fn refuse(&self, message: &Message<'_>) -> Option<LdapResult> {
+        let kind = message.operation.kind();
+        if let Some(control) = message
+            .controls
+            .iter()
+            .find(|control| control.criticality && !super::operation::supports(kind, control.control_type))
+        {
+            let oid = String::from_utf8_lossy(control.control_type);
+            return Some(LdapResult::new(
+                ResultCode::UnavailableCriticalExtension,
+                format!("control {oid} is not supported for this operation"),
+            ));
+        }
+        let exempt = match &message.operation {
+            Operation::Extended(request) => request.name == extended::START_TLS,
+            Operation::Unbind | Operation::Abandon(_) => true,
+            _ => false,
+        };
+        if self.require_tls && !self.secure && !exempt {
+            return Some(LdapResult::new(
+                ResultCode::ConfidentialityRequired,
+                "this server asks for TLS: use StartTLS or the LDAPS port",
+            ));
+        }
+        None
+    }
+
+    /// Answers a request with its own kind of response; requests without one stay unanswered.
+    fn finish(&self, message: &Message<'_>, result: &LdapResult, out: &mut Vec<u8>) {
+        if let Some(tag) = message.operation.kind().response_tag() {
+            response::write_result(out, message.message_id, tag, result, &[]);
+        }
+    }
+
+    fn bind(&mut self, message_id: u32, request: &BindRequest<'_>, out: &mut Vec<u8>) -> Action {
+        // RFC 4511 section 4.2.1: a bind request makes the session anonymous until it succeeds.
+        self.identity = None;
+        let started = Instant::now();
+        let answer = |result: LdapResult, out: &mut Vec<u8>| {
+            bind::write(out, message_id, &result);
+            Action::Done
+        };
+        if request.version != 3 {
+            let text = format!("LDAP version {} is not supported, only version 3", request.version);
+            return answer(LdapResult::new(ResultCode::ProtocolError, text), out);
+        }
+        let secret = match request.authentication {
+            Authentication::Simple(secret) => secret,
+            Authentication::Sasl(mechanism) => {
+                let mechanism = String::from_utf8_lossy(mechanism);
+                let text = format!("SASL mechanism {mechanism:?} is not supported, only simple binds are");
+                return answer(LdapResult::new(ResultCode::AuthMethodNotSupported, text), out);
+            }
+            Authentication::Unknown(_) => {
+                let text = "this authentication choice is not supported, only simple binds are";
+                return answer(LdapResult::new(ResultCode::AuthMethodNotSupported, text), out);
+            }
+        };
+        if request.name.is_empty() && secret.is_empty() {
+            return answer(LdapResult::success(), out);
+        }
+        let attempt = BindAttempt::new(request.name, secret, self.client);
+        Action::Bind { message_id, started, answer: bind::run(&self.outpost, attempt) }
+    }
+
+    /// Takes the outcome of a bind: the only place where a connection gains an identity.
+    pub(super) fn bound(&mut self, message_id: u32, answer: BindAnswer, out: &mut Vec<u8>) {
+        bind::write(out, message_id, answer.result());
+        self.identity = answer.into_identity();
+    }
+
+    /// Who is bound, for a log line.
+    pub(super) fn bound_dn(&self) -> &str {
+        self.identity.as_ref().map_or("", |identity| identity.dn())
+    }
+}
+
+fn read_only() -> LdapResult {
+    LdapResult::new(
+        ResultCode::InsufficientAccessRights,
+        "this directory is read-only: users and groups are changed in authentik",
+    )
+}
+
+/// Searches are driven in steps; one step examines about this many candidates and then lets others run.
+pub(super) const WORK_PER_STEP: usize = 2_000;
+
+/// How long a search may take when its time limit says `seconds`; zero means no limit.
+pub(super) fn time_limit(seconds: u32) -> Option<Duration> {
+    (seconds > 0).then(|| Duration::from_secs(u64::from(seconds)))
+}
