@@ -120,6 +120,11 @@ pub(crate) fn listen(text: &str) -> Result<Vec<SocketAddr>, Unreadable> {
 
 /// One `address:port` of a listen list.
 pub(crate) fn listen_address(entry: &str) -> Result<SocketAddr, Unreadable> {
+    if entry.parse::<std::net::IpAddr>().is_ok() {
+        return Err(Unreadable::hint(
+            "an address with a port, such as 0.0.0.0:3389 or [::]:3389",
+        ));
+    }
     if let Some(port) = entry.strip_prefix(':') {
         let port = port
             .parse()
@@ -128,11 +133,6 @@ pub(crate) fn listen_address(entry: &str) -> Result<SocketAddr, Unreadable> {
     }
     if let Ok(address) = entry.parse() {
         return Ok(address);
-    }
-    if entry.parse::<std::net::IpAddr>().is_ok() {
-        return Err(Unreadable::hint(
-            "an address with a port, such as 0.0.0.0:3389 or [::]:3389",
-        ));
     }
     let host = entry.rsplit_once(':').map_or(entry, |(host, _)| host);
     if host.contains(|character: char| character.is_ascii_alphabetic()) && !host.contains([':', '[']) {
