@@ -158,10 +158,9 @@ where
     fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
         let mut fields = Fields::default();
         values.record(&mut fields);
-        if let Some(span) = context.span(id) {
-            if let Some(known) = span.extensions_mut().get_mut::<SpanFields>() {
-                known.0.extend(fields.map);
-            }
+        let Some(span) = context.span(id) else { return };
+        if let Some(known) = span.extensions_mut().get_mut::<SpanFields>() {
+            known.0.extend(fields.map);
         }
     }
 
