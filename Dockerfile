@@ -23,7 +23,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=build /out/akldap /akldap
 # authentik's controllers run `/ldap healthcheck`, whatever the image.
-RUN ln /akldap /ldap
+RUN ln -s /akldap /ldap
 ENV TMPDIR=/dev/shm \
     GIT_BUILD_HASH=${GIT_BUILD_HASH}
 # A number, because Kubernetes' runAsNonRoot cannot check a name.

@@ -2,6 +2,7 @@
 //! the values mean is left to [`crate::config`], so that a flag and its variable are read by the same code.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use clap::{Arg, ArgMatches, Args, Command, CommandFactory as _, FromArgMatches, Parser, Subcommand};
@@ -131,15 +132,16 @@ impl FromArgMatches for Flags {
 /// The flag of one option. Values stay text: `config` reads them.
 fn flag(setting: &'static Setting) -> Option<Arg> {
     let name = setting.flag?;
-    let default = if setting.default.is_empty() {
-        String::new()
-    } else {
-        format!("{}; ", setting.default)
-    };
+    let help = format!(
+        "{}{} [env: {}]",
+        setting.help,
+        shown_default(setting),
+        setting.variable
+    );
     let arg = Arg::new(name)
         .long(name)
         .value_name(setting.kind.placeholder())
-        .help(format!("{} [{default}{}]", setting.help, setting.variable))
+        .help(help)
         .help_heading("Options of the server")
         .global(true);
     Some(match setting.kind {
@@ -155,21 +157,26 @@ fn flag(setting: &'static Setting) -> Option<Arg> {
 fn environment_help() -> String {
     let mut help = String::from("Environment variables without a flag:\n");
     for setting in options::OFFICIAL {
-        let default = if setting.default.is_empty() {
-            String::new()
-        } else {
-            format!(" [{}]", setting.default)
-        };
-        help.push_str(&format!(
-            "  {}\n          {}{default}\n",
+        let default = shown_default(setting);
+        let _ = writeln!(
+            help,
+            "  {}\n          {}{default}",
             setting.variable, setting.help
-        ));
+        );
     }
     help.push_str(
         "\nA flag wins over its variable. A value may be file:///path?fallback or env://VARIABLE?fallback.\n\
          Bad configuration ends the start with exit code 64.",
     );
     help
+}
+
+fn shown_default(setting: &Setting) -> String {
+    if setting.default.is_empty() {
+        String::new()
+    } else {
+        format!(" [default: {}]", setting.default)
+    }
 }
 
 #[cfg(test)]
