@@ -3,8 +3,10 @@
 //! that tests never touch the process environment.
 
 mod error;
+mod nearest;
 pub mod options;
 mod reader;
+mod setting;
 mod strings;
 mod value;
 

@@ -3,16 +3,16 @@
 //! once per provider, because a look-up by label takes a lock.
 
 mod process;
+mod snapshot;
 
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{
     DescriptorEncoder, EncodeLabelSet, EncodeLabelValue, EncodeMetric, LabelValueEncoder,
 };
@@ -23,6 +23,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use process::ProcessCollector;
+use snapshot::SnapshotCollector;
 
 /// The content type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -370,16 +371,7 @@ impl Metrics {
 
     /// Records an installed snapshot. Its age is counted from `loaded`.
     pub fn snapshot_installed(&self, users: usize, groups: usize, loaded: SystemTime) {
-        self.snapshot
-            .users
-            .store(users.try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
-        self.snapshot
-            .groups
-            .store(groups.try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
-        let milliseconds = loaded.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-        self.snapshot
-            .loaded_milliseconds
-            .store(milliseconds.try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.snapshot.installed(users, groups, loaded);
     }
 
     /// Counts a client connection as open until the guard is dropped.
@@ -455,45 +447,6 @@ pub struct OpenConnection(Gauge);
 impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.0.dec();
-    }
-}
-
-/// The installed snapshot. The age is worked out when asked for.
-#[derive(Debug, Default)]
-struct SnapshotCollector {
-    users: AtomicU64,
-    groups: AtomicU64,
-    /// Unix time; 0 while nothing is loaded.
-    loaded_milliseconds: AtomicU64,
-}
-
-impl Collector for SnapshotCollector {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let loaded = self.loaded_milliseconds.load(Ordering::Relaxed);
-        if loaded == 0 {
-            return Ok(());
-        }
-        let age = SystemTime::now()
-            .duration_since(UNIX_EPOCH + Duration::from_millis(loaded))
-            .unwrap_or_default();
-        gauge(
-            &mut encoder,
-            "akldap_snapshot_users",
-            "Users served",
-            self.users.load(Ordering::Relaxed),
-        )?;
-        gauge(
-            &mut encoder,
-            "akldap_snapshot_groups",
-            "Groups served",
-            self.groups.load(Ordering::Relaxed),
-        )?;
-        gauge(
-            &mut encoder,
-            "akldap_snapshot_age_seconds",
-            "Seconds since the directory served was read from authentik",
-            age.as_secs_f64(),
-        )
     }
 }
 

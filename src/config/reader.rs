@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::nearest;
 use super::options::{self, Kind, Setting};
 use super::value::{self, Unreadable};
 use super::{ConfigError, ConfigWarning, NotUnicode, Strings};
@@ -226,7 +227,7 @@ impl<'a> Reader<'a> {
             if known || !name.starts_with(options::OPTION_PREFIX) {
                 continue;
             }
-            self.warnings.push(match options::nearest_option(&name) {
+            self.warnings.push(match nearest::nearest_option(&name) {
                 Some(nearest) => ConfigWarning::UnknownOption { name, nearest },
                 None => ConfigWarning::UnlikeAnyOption { name },
             });
