@@ -1,1 +1,341 @@
-//! Configuration.
+//! Configuration: the variables of authentik's LDAP outpost and our own options, read once at start into one typed
+//! value. Knows names, defaults and ranges; must not know what the values are used for. Reads through [`Strings`], so
+//! that tests never touch the process environment.
+
+mod error;
+mod nearest;
+pub mod options;
+mod reader;
+mod setting;
+mod strings;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use secrecy::SecretString;
+use url::Url;
+
+pub use error::{ConfigError, ConfigWarning};
+use reader::Reader;
+pub use strings::{Environment, Layered, NotUnicode, StringMap, Strings};
+
+/// The exit code for a configuration that cannot be used: `EX_USAGE` of sysexits.h.
+pub const EXIT_BAD_CONFIGURATION: u8 = 64;
+
+/// The file name of the unix socket that serves health and metrics, in the directory named by `TMPDIR`.
+pub const METRICS_SOCKET: &str = "authentik-metrics.sock";
+
+/// Everything the server is told at start.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// How to reach authentik.
+    pub authentik: AuthentikConfig,
+    /// Where to listen.
+    pub listen: ListenConfig,
+    /// TLS on our own ports.
+    pub tls: TlsConfig,
+    /// What one client may cost.
+    pub limits: LimitConfig,
+    /// How binds are run and kept.
+    pub bind: BindConfig,
+    /// Extra refreshes between those the outpost's configuration asks for. `None`: no extra ones.
+    pub refresh_delta_interval: Option<Duration>,
+    /// What is logged, and how.
+    pub log: LogConfig,
+    /// The build hash to report, possibly empty.
+    pub build_hash: String,
+    /// The unix socket for health and metrics.
+    pub metrics_socket: PathBuf,
+    /// What was odd; to be logged.
+    pub warnings: Vec<ConfigWarning>,
+}
+
+/// How to reach authentik.
+#[derive(Debug, Clone)]
+pub struct AuthentikConfig {
+    /// The base URL, http or https, ending in `/`.
+    pub host: Url,
+    /// The outpost's API token. Visible ASCII.
+    pub token: SecretString,
+    /// Do not verify authentik's certificate.
+    pub insecure: bool,
+    /// Further certificate authorities, PEM.
+    pub ca_file: Option<PathBuf>,
+    /// Objects to ask for in one page.
+    pub page_size: u32,
+    /// Limit for one request.
+    pub request_timeout: Duration,
+    /// Limit for connecting.
+    pub connect_timeout: Duration,
+}
+
+/// Where to listen. No list is empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListenConfig {
+    /// LDAP with StartTLS.
+    pub ldap: Vec<SocketAddr>,
+    /// LDAPS.
+    pub ldaps: Vec<SocketAddr>,
+    /// HTTP: metrics, health, readiness.
+    pub metrics: Vec<SocketAddr>,
+    /// Networks whose PROXY protocol headers are believed.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+/// TLS on our own ports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsConfig {
+    /// Certificate chain and key files that replace the providers' certificates.
+    pub files: Option<TlsFiles>,
+    /// Refuse binds without TLS.
+    pub required: bool,
+}
+
+/// A certificate from files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The chain, PEM.
+    pub certificate: PathBuf,
+    /// The private key, PEM.
+    pub key: PathBuf,
+}
+
+/// What one client may cost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitConfig {
+    /// Bytes of one message of a bound client.
+    pub max_message_size: usize,
+    /// Bytes of one message before a bind.
+    pub max_message_size_unbound: usize,
+    /// Open connections.
+    pub max_connections: usize,
+    /// Close a connection without requests after this. `None`: never.
+    pub idle_timeout: Option<Duration>,
+    /// Close a connection that takes nothing of its answer after this.
+    pub write_timeout: Duration,
+    /// Limit for a TLS handshake or PROXY header.
+    pub handshake_timeout: Duration,
+    /// Limit for draining at shutdown. Zero: do not wait.
+    pub shutdown_timeout: Duration,
+}
+
+/// How binds are run and kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BindConfig {
+    /// Flows run at the same time.
+    pub max_concurrent_flows: usize,
+    /// Binds that may wait for their turn.
+    pub flow_queue_limit: usize,
+    /// How long a bind may wait for its turn.
+    pub flow_queue_timeout: Duration,
+    /// Longest life of a cached bind.
+    pub cache_max_age: Duration,
+    /// How long the same wrong secret is refused unasked. `None`: never.
+    pub negative_window: Option<Duration>,
+    /// How often access of cached binds is asked again. `None`: never.
+    pub access_recheck_interval: Option<Duration>,
+    /// Accept only `cn=name,ou=users,<base>`.
+    pub strict_dn: bool,
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogConfig {
+    /// The level at start.
+    pub level: LogLevel,
+    /// The format of a line.
+    pub format: LogFormat,
+}
+
+/// authentik's log levels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// Everything.
+    Trace,
+    /// For finding faults.
+    Debug,
+    /// What an admin wants to see.
+    Info,
+    /// What an admin should look at.
+    Warning,
+    /// What does not work.
+    Error,
+}
+
+impl LogLevel {
+    /// The level named `log_level` in an outpost's configuration: missing means info, and an unknown word means debug,
+    /// as in the official outpost.
+    #[must_use]
+    pub fn from_outpost(log_level: Option<&str>) -> Self {
+        log_level.map_or(Self::Info, |text| value::log_level(text).unwrap_or(Self::Debug))
+    }
+}
+
+/// The format of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line, with the official outpost's keys.
+    Json,
+    /// For reading.
+    Text,
+}
+
+impl Config {
+    /// Reads the whole configuration.
+    ///
+    /// # Errors
+    /// The first value that is missing, malformed or contradicts another.
+    pub fn read(strings: &dyn Strings) -> Result<Self, ConfigError> {
+        Self::read_with(&mut Reader::new(strings))
+    }
+
+    fn read_with(reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
+        let authentik = AuthentikConfig::read(reader)?;
+        let listen = ListenConfig::read(reader)?;
+        let tls = TlsConfig::read(reader)?;
+        let limits = LimitConfig::read(reader)?;
+        let bind = BindConfig::read(reader)?;
+        let refresh_delta_interval = reader.interval(&options::REFRESH_DELTA_INTERVAL)?;
+        let log = LogConfig::read(reader)?;
+        let build_hash = reader
+            .text(&options::BUILD_HASH)?
+            .map_or_else(String::new, |found| found.text);
+        let metrics_socket = reader
+            .path_or_default(&options::TEMPORARY_DIRECTORY)?
+            .join(METRICS_SOCKET);
+        reader.warn_of_unknown_options();
+        Ok(Self {
+            authentik,
+            listen,
+            tls,
+            limits,
+            bind,
+            refresh_delta_interval,
+            log,
+            build_hash,
+            metrics_socket,
+            warnings: std::mem::take(&mut reader.warnings),
+        })
+    }
+}
+
+/// The unix socket for health and metrics, without needing any `AUTHENTIK_…` variable: `$TMPDIR` or `/tmp`.
+///
+/// # Errors
+/// `TMPDIR` is not UTF-8 or points nowhere.
+pub fn metrics_socket(strings: &dyn Strings) -> Result<PathBuf, ConfigError> {
+    let directory = Reader::new(strings).path_or_default(&options::TEMPORARY_DIRECTORY)?;
+    Ok(directory.join(METRICS_SOCKET))
+}
+
+impl AuthentikConfig {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
+        let host = reader.required(&options::HOST, value::host)?;
+        let token = reader.required(&options::TOKEN, |text| {
+            value::token(text).map(|token| SecretString::from(token.to_owned()))
+        })?;
+        let insecure = reader.switch(&options::INSECURE)?;
+        if insecure {
+            let name = reader.strings.spelling(options::INSECURE.variable);
+            reader.warnings.push(ConfigWarning::Insecure { name });
+        }
+        Ok(Self {
+            host,
+            token,
+            insecure,
+            ca_file: reader.path(&options::CA_FILE)?,
+            page_size: u32::try_from(reader.count(&options::PAGE_SIZE)?).unwrap_or(u32::MAX),
+            request_timeout: reader.duration(&options::REQUEST_TIMEOUT)?,
+            connect_timeout: reader.duration(&options::CONNECT_TIMEOUT)?,
+        })
+    }
+}
+
+impl ListenConfig {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
+        Ok(Self {
+            ldap: reader.value(&options::LISTEN_LDAP, value::listen)?,
+            ldaps: reader.value(&options::LISTEN_LDAPS, value::listen)?,
+            metrics: reader.value(&options::LISTEN_METRICS, value::listen)?,
+            trusted_proxies: reader.networks(&options::TRUSTED_PROXIES)?,
+        })
+    }
+}
+
+impl TlsConfig {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
+        let certificate = reader.path(&options::TLS_CERTIFICATE_FILE)?;
+        let key = reader.path(&options::TLS_KEY_FILE)?;
+        let files = match (certificate, key) {
+            (Some(certificate), Some(key)) => Some(TlsFiles { certificate, key }),
+            (None, None) => None,
+            (Some(_), None) => {
+                return Err(reader.lonely(&options::TLS_KEY_FILE, &options::TLS_CERTIFICATE_FILE));
+            }
+            (None, Some(_)) => {
+                return Err(reader.lonely(&options::TLS_CERTIFICATE_FILE, &options::TLS_KEY_FILE));
+            }
+        };
+        Ok(Self {
+            files,
+            required: reader.switch(&options::REQUIRE_TLS)?,
+        })
+    }
+}
+
+impl LimitConfig {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
+        let max_message_size = reader.size(&options::MAX_MESSAGE_SIZE)?;
+        let max_message_size_unbound = reader.size(&options::MAX_MESSAGE_SIZE_UNBOUND)?;
+        if max_message_size_unbound > max_message_size {
+            return Err(ConfigError::Conflict {
+                name: reader
+                    .strings
+                    .spelling(options::MAX_MESSAGE_SIZE_UNBOUND.variable),
+                other: reader.strings.spelling(options::MAX_MESSAGE_SIZE.variable),
+                problem: "an unbound client may not send larger messages than a bound one",
+            });
+        }
+        Ok(Self {
+            max_message_size,
+            max_message_size_unbound,
+            max_connections: reader.count(&options::MAX_CONNECTIONS)?,
+            idle_timeout: reader.interval(&options::IDLE_TIMEOUT)?,
+            write_timeout: reader.duration(&options::WRITE_TIMEOUT)?,
+            handshake_timeout: reader.duration(&options::HANDSHAKE_TIMEOUT)?,
+            shutdown_timeout: reader.duration(&options::SHUTDOWN_TIMEOUT)?,
+        })
+    }
+}
+
+impl BindConfig {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
+        Ok(Self {
+            max_concurrent_flows: reader.count(&options::MAX_CONCURRENT_FLOWS)?,
+            flow_queue_limit: reader.count(&options::FLOW_QUEUE_LIMIT)?,
+            flow_queue_timeout: reader.duration(&options::FLOW_QUEUE_TIMEOUT)?,
+            cache_max_age: reader.duration(&options::BIND_CACHE_MAX_AGE)?,
+            negative_window: reader.interval(&options::BIND_NEGATIVE_WINDOW)?,
+            access_recheck_interval: reader.interval(&options::ACCESS_RECHECK_INTERVAL)?,
+            strict_dn: reader.switch(&options::STRICT_BIND_DN)?,
+        })
+    }
+}
+
+impl LogConfig {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
+        let level = reader.value(&options::LOG_LEVEL, value::log_level)?;
+        let debug = reader.switch(&options::DEBUG)?;
+        let format = reader.optional(&options::LOG_FORMAT, value::log_format)?;
+        Ok(Self {
+            level,
+            format: format.unwrap_or(if debug { LogFormat::Text } else { LogFormat::Json }),
+        })
+    }
+}

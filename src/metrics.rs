@@ -1,1 +1,476 @@
-//! Metrics.
+//! Metrics: the official outpost's families under their official names and labels, and a few of our own that begin with
+//! `akldap_`. Knows names, labels and numbers; must not know what causes them. Handles for the hot path are looked up
+//! once per provider, because a look-up by label takes a lock.
+
+mod process;
+mod snapshot;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeLabelSet, EncodeLabelValue, EncodeMetric, LabelValueEncoder,
+};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use process::ProcessCollector;
+use snapshot::SnapshotCollector;
+
+/// The content type of [`Metrics::encode`].
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The default buckets of the Go client, in seconds, which the official dashboards expect.
+const BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// The type under which authentik knows this outpost.
+const OUTPOST_TYPE: &str = "ldap";
+
+type FloatGauge = Gauge<f64, AtomicU64>;
+type HistogramFamily<L> = Family<L, Histogram, fn() -> Histogram>;
+
+/// What names this outpost in the metrics.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OutpostLabels {
+    /// The outpost's name in authentik; empty until authentik said it.
+    pub outpost_name: String,
+    /// `ldap`.
+    pub outpost_type: &'static str,
+    /// The random id of this process.
+    pub uuid: String,
+    /// Our version.
+    pub version: String,
+    /// The build hash, possibly empty.
+    pub build: String,
+}
+
+impl OutpostLabels {
+    /// Labels of a process that does not know its outpost yet.
+    #[must_use]
+    pub fn new(uuid: impl Into<String>, version: impl Into<String>, build: impl Into<String>) -> Self {
+        Self {
+            outpost_name: String::new(),
+            outpost_type: OUTPOST_TYPE,
+            uuid: uuid.into(),
+            version: version.into(),
+            build: build.into(),
+        }
+    }
+
+    fn connection(&self) -> ConnectionLabels {
+        ConnectionLabels {
+            outpost_name: self.outpost_name.clone(),
+            outpost_type: self.outpost_type,
+            uuid: self.uuid.clone(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ConnectionLabels {
+    outpost_name: String,
+    outpost_type: &'static str,
+    uuid: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    outpost_name: String,
+    r#type: RequestType,
+    app: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RejectedLabels {
+    outpost_name: String,
+    r#type: RequestType,
+    reason: RejectReason,
+    app: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FlowLabels {
+    stage: String,
+    flow: String,
+}
+
+/// The kind of an LDAP request. The official outpost counts bind, search and unbind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RequestType {
+    /// Bind.
+    Bind,
+    /// Search.
+    Search,
+    /// Unbind.
+    Unbind,
+    /// Compare.
+    Compare,
+    /// Any extended operation.
+    Extended,
+}
+
+impl RequestType {
+    const ALL: [Self; 5] = [
+        Self::Bind,
+        Self::Search,
+        Self::Unbind,
+        Self::Compare,
+        Self::Extended,
+    ];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bind => "bind",
+            Self::Search => "search",
+            Self::Unbind => "unbind",
+            Self::Compare => "compare",
+            Self::Extended => "extended",
+        }
+    }
+}
+
+impl EncodeLabelValue for RequestType {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), fmt::Error> {
+        self.as_str().encode(encoder)
+    }
+}
+
+/// Why a request was refused. The first ten are official; the rest name refusals the official outpost does not make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RejectReason {
+    /// Bind: the DN belongs to no provider.
+    NoProvider,
+    /// Bind: the flow could not be run to its end.
+    FlowError,
+    /// Bind: the flow ended without a login.
+    InvalidCredentials,
+    /// Bind: the application's policies refuse the user.
+    AccessDenied,
+    /// Bind: the application's policies could not be asked.
+    AccessCheckFail,
+    /// Bind: the user could not be identified after the login.
+    UserInfoFail,
+    /// Search: no bind before it.
+    EmptyBindDn,
+    /// Search: the bind DN is outside the provider.
+    InvalidBindDn,
+    /// Search: the bound user is not in the snapshot.
+    UserInfoNotCached,
+    /// Search: the filter could not be read.
+    FilterParseFail,
+    /// authentik is not reachable, or nothing is loaded yet.
+    Unavailable,
+    /// Too many binds at once, or too many failed ones.
+    Busy,
+    /// TLS is required first.
+    ConfidentialityRequired,
+    /// The request is malformed.
+    ProtocolError,
+}
+
+impl RejectReason {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::NoProvider => "no_provider",
+            Self::FlowError => "flow_error",
+            Self::InvalidCredentials => "invalid_credentials",
+            Self::AccessDenied => "access_denied",
+            Self::AccessCheckFail => "access_check_fail",
+            Self::UserInfoFail => "user_info_fail",
+            Self::EmptyBindDn => "empty_bind_dn",
+            Self::InvalidBindDn => "invalid_bind_dn",
+            Self::UserInfoNotCached => "user_info_not_cached",
+            Self::FilterParseFail => "filter_parse_fail",
+            Self::Unavailable => "unavailable",
+            Self::Busy => "busy",
+            Self::ConfidentialityRequired => "confidentiality_required",
+            Self::ProtocolError => "protocol_error",
+        }
+    }
+}
+
+impl EncodeLabelValue for RejectReason {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), fmt::Error> {
+        self.as_str().encode(encoder)
+    }
+}
+
+/// Every metric of the process.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    outpost: Mutex<OutpostLabels>,
+    info: Family<OutpostLabels, Gauge>,
+    last_update: Family<OutpostLabels, FloatGauge>,
+    connection: Family<ConnectionLabels, Gauge>,
+    request_duration: HistogramFamily<RequestLabels>,
+    requests_rejected: Family<RejectedLabels, Counter>,
+    flow_get: HistogramFamily<FlowLabels>,
+    flow_post: HistogramFamily<FlowLabels>,
+    snapshot: Arc<SnapshotCollector>,
+    open_connections: Gauge,
+    bind_cache_hits: Counter,
+    bind_cache_misses: Counter,
+}
+
+impl Metrics {
+    /// All families, registered, for the outpost these labels name.
+    #[must_use]
+    pub fn new(outpost: OutpostLabels) -> Self {
+        let metrics = Self {
+            registry: Registry::default(),
+            outpost: Mutex::new(outpost.clone()),
+            info: Family::default(),
+            last_update: Family::default(),
+            connection: Family::default(),
+            request_duration: HistogramFamily::new_with_constructor(histogram),
+            requests_rejected: Family::default(),
+            flow_get: HistogramFamily::new_with_constructor(histogram),
+            flow_post: HistogramFamily::new_with_constructor(histogram),
+            snapshot: Arc::default(),
+            open_connections: Gauge::default(),
+            bind_cache_hits: Counter::default(),
+            bind_cache_misses: Counter::default(),
+        };
+        metrics.info.get_or_create(&outpost).set(1);
+        metrics.connection.get_or_create(&outpost.connection()).set(0);
+        metrics.registered()
+    }
+
+    fn registered(mut self) -> Self {
+        let registry = &mut self.registry;
+        registry.register("authentik_outpost_info", "Outpost info", self.info.clone());
+        registry.register(
+            "authentik_outpost_last_update",
+            "Unix time of the last successful refresh",
+            self.last_update.clone(),
+        );
+        registry.register(
+            "authentik_outpost_connection",
+            "Whether the websocket to authentik is connected",
+            self.connection.clone(),
+        );
+        registry.register(
+            "authentik_outpost_ldap_request_duration_seconds",
+            "Seconds from the receipt of an LDAP request to the end of its answer",
+            self.request_duration.clone(),
+        );
+        registry.register(
+            "authentik_outpost_ldap_requests_rejected",
+            "Refused LDAP requests",
+            self.requests_rejected.clone(),
+        );
+        registry.register(
+            "authentik_outpost_flow_timing_get_seconds",
+            "Seconds a GET request of a flow took",
+            self.flow_get.clone(),
+        );
+        registry.register(
+            "authentik_outpost_flow_timing_post_seconds",
+            "Seconds a POST request of a flow took",
+            self.flow_post.clone(),
+        );
+        registry.register(
+            "akldap_open_connections",
+            "Open client connections",
+            self.open_connections.clone(),
+        );
+        registry.register(
+            "akldap_bind_cache_hits",
+            "Binds answered from the cache",
+            self.bind_cache_hits.clone(),
+        );
+        registry.register(
+            "akldap_bind_cache_misses",
+            "Binds in cached mode that asked authentik",
+            self.bind_cache_misses.clone(),
+        );
+        registry.register_collector(Box::new(Arc::clone(&self.snapshot)));
+        registry.register_collector(Box::new(ProcessCollector::new()));
+        self
+    }
+
+    /// Puts the outpost's name, once authentik said it or changed it, into the outpost's own families. Handles from
+    /// [`Metrics::application`] keep the name they were made with; make them anew.
+    pub fn set_outpost_name(&self, name: &str) {
+        let mut outpost = self.outpost.lock().unwrap_or_else(PoisonError::into_inner);
+        if outpost.outpost_name == name {
+            return;
+        }
+        let before = outpost.clone();
+        name.clone_into(&mut outpost.outpost_name);
+        self.info.get_or_create(&outpost).set(1);
+        self.info.remove(&before);
+        let connected = self.connection.get_or_create(&before.connection()).get();
+        self.connection
+            .get_or_create(&outpost.connection())
+            .set(connected);
+        self.connection.remove(&before.connection());
+        // Read first: the families' locks are not re-entrant.
+        let updated = self.last_update.get(&before).map(|gauge| gauge.get());
+        if let Some(updated) = updated {
+            self.last_update.get_or_create(&outpost).set(updated);
+            self.last_update.remove(&before);
+        }
+    }
+
+    /// Records a successful refresh at this moment.
+    pub fn refreshed(&self, now: SystemTime) {
+        let outpost = self.outpost();
+        self.last_update.get_or_create(&outpost).set(unix_seconds(now));
+    }
+
+    /// Records whether the websocket to authentik is connected.
+    pub fn set_connected(&self, connected: bool) {
+        self.connection
+            .get_or_create(&self.outpost().connection())
+            .set(i64::from(connected));
+    }
+
+    /// Records how long a GET request of a flow took, by the component that was answered.
+    pub fn flow_get(&self, stage: &str, flow: &str, took: Duration) {
+        self.flow_get
+            .get_or_create(&flow_labels(stage, flow))
+            .observe(took.as_secs_f64());
+    }
+
+    /// Records how long a POST request of a flow took, by the component that was answered.
+    pub fn flow_post(&self, stage: &str, flow: &str, took: Duration) {
+        self.flow_post
+            .get_or_create(&flow_labels(stage, flow))
+            .observe(took.as_secs_f64());
+    }
+
+    /// The handles for the requests of one application; `""` for requests outside every provider.
+    #[must_use]
+    pub fn application(&self, app: &str) -> ApplicationMetrics {
+        let outpost_name = self.outpost().outpost_name;
+        let durations = RequestType::ALL.map(|r#type| {
+            let labels = RequestLabels {
+                outpost_name: outpost_name.clone(),
+                r#type,
+                app: app.to_owned(),
+            };
+            self.request_duration.get_or_create_owned(&labels)
+        });
+        ApplicationMetrics {
+            durations,
+            rejected: self.requests_rejected.clone(),
+            outpost_name,
+            app: app.to_owned(),
+        }
+    }
+
+    /// Records an installed snapshot. Its age is counted from `loaded`.
+    pub fn snapshot_installed(&self, users: usize, groups: usize, loaded: SystemTime) {
+        self.snapshot.installed(users, groups, loaded);
+    }
+
+    /// Counts a client connection as open until the guard is dropped.
+    #[must_use]
+    pub fn connection_opened(&self) -> OpenConnection {
+        self.open_connections.inc();
+        OpenConnection(self.open_connections.clone())
+    }
+
+    /// Counts a bind answered from the cache.
+    pub fn bind_cache_hit(&self) {
+        self.bind_cache_hits.inc();
+    }
+
+    /// Counts a bind in cached mode that had to ask authentik.
+    pub fn bind_cache_miss(&self) {
+        self.bind_cache_misses.inc();
+    }
+
+    /// All metrics as OpenMetrics text, to be served as [`CONTENT_TYPE`].
+    ///
+    /// # Errors
+    /// Only when the text cannot be written to memory.
+    pub fn encode(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+
+    fn outpost(&self) -> OutpostLabels {
+        self.outpost
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+/// Handles for the requests of one application. Cheap to clone and to use.
+#[derive(Debug, Clone)]
+pub struct ApplicationMetrics {
+    durations: [Histogram; RequestType::ALL.len()],
+    rejected: Family<RejectedLabels, Counter>,
+    outpost_name: String,
+    app: String,
+}
+
+impl ApplicationMetrics {
+    /// Records how long a request took.
+    pub fn observe(&self, r#type: RequestType, took: Duration) {
+        for (known, histogram) in RequestType::ALL.iter().zip(&self.durations) {
+            if *known == r#type {
+                histogram.observe(took.as_secs_f64());
+            }
+        }
+    }
+
+    /// Counts a refused request. Looks the counter up, as refusals are not the hot path.
+    pub fn rejected(&self, r#type: RequestType, reason: RejectReason) {
+        let labels = RejectedLabels {
+            outpost_name: self.outpost_name.clone(),
+            r#type,
+            reason,
+            app: self.app.clone(),
+        };
+        self.rejected.get_or_create(&labels).inc();
+    }
+}
+
+/// A client connection counted as open.
+#[derive(Debug)]
+pub struct OpenConnection(Gauge);
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// Writes one gauge without labels.
+fn gauge<N>(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: N) -> Result<(), fmt::Error>
+where
+    ConstGauge<N>: EncodeMetric,
+{
+    let gauge = ConstGauge::new(value);
+    let metric = encoder.encode_descriptor(name, help, None, gauge.metric_type())?;
+    gauge.encode(metric)
+}
+
+fn histogram() -> Histogram {
+    Histogram::new(BUCKETS)
+}
+
+fn flow_labels(stage: &str, flow: &str) -> FlowLabels {
+    FlowLabels {
+        stage: stage.to_owned(),
+        flow: flow.to_owned(),
+    }
+}
+
+fn unix_seconds(time: SystemTime) -> f64 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}

@@ -1,1 +1,4 @@
 //! The `cli` layer.
+
+pub mod args;
+pub mod healthcheck;

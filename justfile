@@ -1,0 +1,51 @@
+# One recipe for each step of `.ci/run`, so that a step can be repeated alone.
+
+default: fmt clippy pure doc test
+
+# All of CI
+ci:
+    .ci/run
+
+fmt:
+    cargo fmt --check
+
+clippy:
+    cargo clippy --all-targets --locked -- -D warnings
+
+# The two pure layers without a runtime
+pure:
+    cargo check --no-default-features --lib --locked
+
+doc:
+    RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps --locked
+
+test *arguments:
+    cargo test --locked {{ arguments }}
+
+# The tests with real LDAP clients, which fail when a client is missing
+test-clients:
+    AKLDAP_REQUIRE_CLIENTS=1 cargo test --locked
+
+release:
+    cargo build --release --locked
+
+smoke: release
+    .ci/demo-smoke
+
+# Every fuzz target for some seconds each
+fuzz seconds="30":
+    .ci/fuzz-smoke {{ seconds }}
+
+# Write docs/options.md from the table of options
+docs:
+    AKLDAP_WRITE_DOCS=1 cargo test --lib options_page
+
+# Licences, advisories, bans; needs cargo-deny
+deny:
+    cargo deny check
+
+demo *arguments:
+    cargo run --release --locked -- demo {{ arguments }}
+
+image tag="akldap":
+    docker build --build-arg GIT_BUILD_HASH="$(git rev-parse HEAD)" --tag {{ tag }} .

@@ -1,0 +1,334 @@
+//! The command line: commands, flags and help. The option flags come from the table in [`crate::config::options`]; what
+//! the values mean is left to [`crate::config`], so that a flag and its variable are read by the same code.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+
+use clap::{Arg, ArgMatches, Args, Command, CommandFactory as _, FromArgMatches, Parser, Subcommand};
+
+use crate::config::options::{self, Kind, Setting};
+use crate::config::{NotUnicode, Strings};
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "akldap",
+    version,
+    about = "An LDAP and LDAPS server for authentik, a drop-in replacement for its LDAP outpost",
+    after_help = environment_help(),
+    args_conflicts_with_subcommands = false
+)]
+pub struct CommandLine {
+    /// What to do; without one, serve.
+    #[command(subcommand)]
+    command: Option<Action>,
+    /// The options given as flags.
+    #[command(flatten)]
+    pub flags: Flags,
+}
+
+impl CommandLine {
+    /// What to do.
+    #[must_use]
+    pub fn action(&self) -> Action {
+        self.command.clone().unwrap_or(Action::Serve)
+    }
+
+    /// The whole help text.
+    #[must_use]
+    pub fn help() -> String {
+        Self::command().render_long_help().to_string()
+    }
+}
+
+/// A command.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum Action {
+    /// Serve LDAP for the outpost whose token AUTHENTIK_TOKEN holds (the default)
+    Serve,
+    /// Serve a made-up directory from a simulated authentik in this process, for trying out
+    Demo(DemoArgs),
+    /// Ask the server running beside this command whether it is healthy; exit code 0 or 1
+    Healthcheck,
+}
+
+/// What the demo serves, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct DemoArgs {
+    /// Users in the directory, the named ones included
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    pub users: u32,
+    /// Groups in the directory, the named ones included
+    #[arg(long, value_name = "N", default_value_t = 25)]
+    pub groups: u32,
+    /// Milliseconds the simulated authentik waits before each answer
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub latency_ms: u64,
+    /// Address for LDAP with StartTLS
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3389")]
+    pub ldap: SocketAddr,
+    /// Address for LDAPS
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:6636")]
+    pub ldaps: SocketAddr,
+    /// Address for metrics, health and readiness over HTTP
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9300")]
+    pub http: SocketAddr,
+}
+
+/// The options given as flags, by the name of the variable each stands for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Flags(BTreeMap<&'static str, String>);
+
+impl Strings for Flags {
+    fn get(&self, name: &str) -> Result<Option<String>, NotUnicode> {
+        Ok(self.0.get(name).cloned())
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.0.keys().map(|name| (*name).to_owned()).collect()
+    }
+
+    fn spelling(&self, name: &str) -> String {
+        let flag = options::OPTIONS
+            .iter()
+            .find(|setting| setting.variable == name)
+            .and_then(|setting| setting.flag);
+        flag.map_or_else(|| name.to_owned(), |flag| format!("--{flag}"))
+    }
+}
+
+impl Args for Flags {
+    fn augment_args(command: Command) -> Command {
+        options::OPTIONS
+            .iter()
+            .filter_map(|setting| flag(setting))
+            .fold(command, Command::arg)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Flags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut flags = Self::default();
+        flags.update_from_arg_matches(matches)?;
+        Ok(flags)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        for setting in options::OPTIONS {
+            let Some(name) = setting.flag else { continue };
+            if let Some(text) = matches.get_one::<String>(name) {
+                self.0.insert(setting.variable, text.clone());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The flag of one option. Values stay text: `config` reads them.
+fn flag(setting: &'static Setting) -> Option<Arg> {
+    let name = setting.flag?;
+    let help = format!(
+        "{}{} [env: {}]",
+        setting.help,
+        shown_default(setting),
+        setting.variable
+    );
+    let arg = Arg::new(name)
+        .long(name)
+        .value_name(setting.kind.placeholder())
+        .help(help)
+        .help_heading("Options of the server")
+        .global(true);
+    Some(match setting.kind {
+        Kind::Switch => arg
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("true"),
+        _ => arg,
+    })
+}
+
+/// The variables without a flag, for the end of the help text.
+fn environment_help() -> String {
+    let mut help = String::from("Environment variables without a flag:\n");
+    for setting in options::OFFICIAL {
+        let default = shown_default(setting);
+        let _ = writeln!(
+            help,
+            "  {}\n          {}{default}",
+            setting.variable, setting.help
+        );
+    }
+    help.push_str(
+        "\nA flag wins over its variable. A value may be file:///path?fallback or env://VARIABLE?fallback.\n\
+         Bad configuration ends the start with exit code 64.",
+    );
+    help
+}
+
+fn shown_default(setting: &Setting) -> String {
+    if setting.default.is_empty() {
+        String::new()
+    } else {
+        format!(" [default: {}]", setting.default)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Config, Layered, StringMap};
+
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> CommandLine {
+        CommandLine::try_parse_from(arguments).unwrap_or_else(|error| panic!("{arguments:?}: {error}"))
+    }
+
+    fn environment() -> StringMap {
+        [
+            ("AUTHENTIK_HOST", "https://authentik.example.org"),
+            ("AUTHENTIK_TOKEN", "t"),
+            ("AUTHENTIK_LDAP__PAGE_SIZE", "20"),
+        ]
+        .into_iter()
+        .collect()
+    }
+
+    #[test]
+    fn definition_is_consistent() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn serve_is_the_default_under_either_name() {
+        assert_eq!(parse(&["akldap"]).action(), Action::Serve);
+        assert_eq!(parse(&["/ldap"]).action(), Action::Serve);
+        assert_eq!(parse(&["akldap", "serve"]).action(), Action::Serve);
+        assert_eq!(parse(&["/ldap", "healthcheck"]).action(), Action::Healthcheck);
+    }
+
+    #[test]
+    fn demo_has_the_documented_defaults() {
+        let Action::Demo(demo) = parse(&["akldap", "demo"]).action() else {
+            panic!("demo")
+        };
+        assert_eq!((demo.users, demo.groups, demo.latency_ms), (200, 25, 0));
+        assert_eq!(demo.ldap, SocketAddr::from(([127, 0, 0, 1], 3389)));
+        assert_eq!(demo.ldaps, SocketAddr::from(([127, 0, 0, 1], 6636)));
+        assert_eq!(demo.http, SocketAddr::from(([127, 0, 0, 1], 9300)));
+        let line = [
+            "akldap",
+            "demo",
+            "--users",
+            "5",
+            "--groups=2",
+            "--latency-ms",
+            "7",
+            "--ldap",
+            "[::1]:0",
+        ];
+        let Action::Demo(demo) = parse(&line).action() else {
+            panic!("demo")
+        };
+        assert_eq!((demo.users, demo.groups, demo.latency_ms), (5, 2, 7));
+        assert_eq!(demo.ldap.to_string(), "[::1]:0");
+        assert!(CommandLine::try_parse_from(["akldap", "demo", "--users", "-1"]).is_err());
+        assert!(CommandLine::try_parse_from(["akldap", "demo", "--ldap", "localhost"]).is_err());
+    }
+
+    #[test]
+    fn flags_win_over_the_environment_before_and_after_the_command() {
+        let environment = environment();
+        for line in [
+            &["akldap", "--page-size", "30"][..],
+            &["akldap", "--page-size=30", "serve"],
+            &["akldap", "serve", "--page-size", "30"],
+            &["akldap", "demo", "--page-size", "30"],
+        ] {
+            let flags = parse(line).flags;
+            let config = Config::read(&Layered {
+                upper: &flags,
+                lower: &environment,
+            })
+            .expect("sound");
+            assert_eq!(config.authentik.page_size, 30, "{line:?}");
+        }
+        let flags = parse(&["akldap"]).flags;
+        let config = Config::read(&Layered {
+            upper: &flags,
+            lower: &environment,
+        })
+        .expect("sound");
+        assert_eq!(config.authentik.page_size, 20);
+    }
+
+    #[test]
+    fn switches_work_with_and_without_a_value() {
+        for (line, expected) in [
+            (&["akldap"][..], false),
+            (&["akldap", "--strict-bind-dn"], true),
+            (&["akldap", "--strict-bind-dn", "serve"], true),
+            (&["akldap", "--strict-bind-dn=False"], false),
+        ] {
+            let flags = parse(line).flags;
+            let config = Config::read(&Layered {
+                upper: &flags,
+                lower: &environment(),
+            })
+            .expect("sound");
+            assert_eq!(config.bind.strict_dn, expected, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_flag() {
+        let flags = parse(&["akldap", "--idle-timeout", "soon"]).flags;
+        let error = Config::read(&Layered {
+            upper: &flags,
+            lower: &environment(),
+        })
+        .expect_err("not a duration");
+        assert!(
+            error
+                .to_string()
+                .starts_with("--idle-timeout is \"soon\"; expected a duration"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn help_explains_every_setting() {
+        // The help is wrapped to the terminal, so only single words can be looked for.
+        let help = CommandLine::help();
+        for setting in options::OPTIONS {
+            let flag = format!("--{}", setting.flag.expect("options have flags"));
+            assert!(help.contains(&flag), "{flag} is not in the help");
+            assert!(
+                help.contains(setting.default),
+                "the default of {flag} is not in the help"
+            );
+        }
+        for setting in options::OFFICIAL.iter().chain(options::OPTIONS) {
+            assert!(
+                help.contains(setting.variable),
+                "{} is not in the help",
+                setting.variable
+            );
+        }
+        for command in ["serve", "demo", "healthcheck"] {
+            assert!(help.contains(command));
+        }
+    }
+
+    #[test]
+    fn version_is_the_crate_version() {
+        let error = CommandLine::try_parse_from(["akldap", "--version"]).expect_err("prints and ends");
+        assert_eq!(error.kind(), clap::error::ErrorKind::DisplayVersion);
+        assert!(error.to_string().contains(env!("CARGO_PKG_VERSION")));
+    }
+}

@@ -1,0 +1,99 @@
+//! What can be wrong with a configuration, each as one line an admin can act on. Never holds a secret.
+
+/// A configuration the server refuses to start with. The process exits with code 64.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// A required value is absent or empty.
+    #[error("{name} is not set; expected {expected}")]
+    Missing {
+        /// The variable.
+        name: String,
+        /// What belongs there.
+        expected: String,
+    },
+    /// A value cannot be understood.
+    #[error("{name} is {found}; expected {expected}")]
+    Invalid {
+        /// The variable or flag.
+        name: String,
+        /// The value in quotes, or a description of it when it may be secret.
+        found: String,
+        /// What belongs there.
+        expected: String,
+    },
+    /// A value is not UTF-8.
+    #[error("{name} is not valid UTF-8; expected {expected}")]
+    NotUnicode {
+        /// The variable.
+        name: String,
+        /// What belongs there.
+        expected: String,
+    },
+    /// A `file://` value names a file that cannot be read and gives no fallback.
+    #[error(
+        "{name} points to the file {path:?}, which cannot be read ({cause}); expected a readable file, or a fallback after '?'"
+    )]
+    UnreadableFile {
+        /// The variable or flag.
+        name: String,
+        /// The file.
+        path: String,
+        /// The system's reason.
+        cause: String,
+    },
+    /// An `env://` value names a variable that is not set and gives no fallback.
+    #[error(
+        "{name} points to the variable {variable:?}, which is not set; expected a set variable, or a fallback after '?'"
+    )]
+    UnsetVariable {
+        /// The variable or flag.
+        name: String,
+        /// The variable it points to.
+        variable: String,
+    },
+    /// Two values contradict each other.
+    #[error("{name} and {other} do not fit together: {problem}")]
+    Conflict {
+        /// The variable or flag to change.
+        name: String,
+        /// The one it contradicts.
+        other: String,
+        /// Why.
+        problem: &'static str,
+    },
+}
+
+/// Something odd that does not stop the server. Log each one when logging is up.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigWarning {
+    /// A variable under `AUTHENTIK_LDAP__` that nothing reads, with a near known name.
+    #[error("{name} is not an option of this server and has no effect; did you mean {nearest}?")]
+    UnknownOption {
+        /// The variable found.
+        name: String,
+        /// The nearest known one.
+        nearest: &'static str,
+    },
+    /// A variable under `AUTHENTIK_LDAP__` that nothing reads and that resembles no known name.
+    #[error("{name} is not an option of this server and has no effect; `--help` lists the options")]
+    UnlikeAnyOption {
+        /// The variable found.
+        name: String,
+    },
+    /// An entry of a network list that is not a network. The rest of the list is used.
+    #[error("{name} contains {entry:?}, which is not a network such as 10.0.0.0/8; the entry is skipped")]
+    SkippedNetwork {
+        /// The variable.
+        name: String,
+        /// The entry.
+        entry: String,
+    },
+    /// authentik's certificate will not be verified.
+    #[error(
+        "{name} is true: authentik's certificate is not verified; prefer AUTHENTIK_LDAP__CA_FILE for a private CA"
+    )]
+    Insecure {
+        /// The variable.
+        name: String,
+    },
+}

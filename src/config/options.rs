@@ -1,0 +1,437 @@
+//! The table of every variable this server reads. The environment, the flags, `--help` and `docs/options.md` all come
+//! from it, so they cannot disagree. Knows texts and ranges; reading them is the parent module's work.
+
+use std::fmt::Write as _;
+
+pub use super::setting::{Kind, Setting};
+
+const fn official(variable: &'static str, default: &'static str, kind: Kind, help: &'static str) -> Setting {
+    Setting {
+        variable,
+        flag: None,
+        default,
+        kind,
+        help,
+    }
+}
+
+const fn own(
+    variable: &'static str,
+    flag: &'static str,
+    default: &'static str,
+    kind: Kind,
+    help: &'static str,
+) -> Setting {
+    Setting {
+        variable,
+        flag: Some(flag),
+        default,
+        kind,
+        help,
+    }
+}
+
+/// The largest duration any setting takes: a year, in seconds.
+const YEAR: u64 = 365 * 86_400;
+/// The largest LDAP message any setting allows. Larger ones would let one client claim a noticeable part of memory.
+const LARGEST_MESSAGE: u64 = 256 << 20;
+
+pub(crate) static HOST: Setting = official(
+    "AUTHENTIK_HOST",
+    "",
+    Kind::Host,
+    "URL of authentik. A path is kept. Required.",
+);
+pub(crate) static TOKEN: Setting = official(
+    "AUTHENTIK_TOKEN",
+    "",
+    Kind::Secret,
+    "API token of the outpost. Required.",
+);
+pub(crate) static INSECURE: Setting = official(
+    "AUTHENTIK_INSECURE",
+    "false",
+    Kind::Switch,
+    "Do not verify authentik's certificate. For a private CA, AUTHENTIK_LDAP__CA_FILE is the better way.",
+);
+pub(crate) static LOG_LEVEL: Setting = official(
+    "AUTHENTIK_LOG_LEVEL",
+    "info",
+    Kind::Level,
+    "Log level at start. The log level in the outpost's configuration replaces it once that is read.",
+);
+pub(crate) static DEBUG: Setting = official(
+    "AUTHENTIK_DEBUG",
+    "false",
+    Kind::Switch,
+    "Log as text instead of JSON.",
+);
+pub(crate) static LISTEN_LDAP: Setting = official(
+    "AUTHENTIK_LISTEN__LDAP",
+    "[::]:3389",
+    Kind::Listen,
+    "Where to listen for LDAP with StartTLS: a comma-separated list. [::] also takes IPv4.",
+);
+pub(crate) static LISTEN_LDAPS: Setting = official(
+    "AUTHENTIK_LISTEN__LDAPS",
+    "[::]:6636",
+    Kind::Listen,
+    "Where to listen for LDAPS: a comma-separated list.",
+);
+pub(crate) static LISTEN_METRICS: Setting = official(
+    "AUTHENTIK_LISTEN__METRICS",
+    "[::]:9300",
+    Kind::Listen,
+    "Where to serve metrics, health and readiness over HTTP: a comma-separated list.",
+);
+pub(crate) static TRUSTED_PROXIES: Setting = official(
+    "AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS",
+    "127.0.0.0/8,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fe80::/10,::1/128",
+    Kind::Networks,
+    "Networks whose PROXY protocol headers are believed on the LDAP ports. `none` believes nobody.",
+);
+pub(crate) static BUILD_HASH: Setting = official(
+    "GIT_BUILD_HASH",
+    "",
+    Kind::Text,
+    "Build hash reported to authentik and in the metrics.",
+);
+pub(crate) static TEMPORARY_DIRECTORY: Setting = official(
+    "TMPDIR",
+    "/tmp",
+    Kind::Path,
+    "Directory of the socket `authentik-metrics.sock`, which the health check asks. /dev/shm in the image.",
+);
+
+pub(crate) static PAGE_SIZE: Setting = own(
+    "AUTHENTIK_LDAP__PAGE_SIZE",
+    "page-size",
+    "100",
+    Kind::Count { min: 1, max: 10_000 },
+    "Users or groups asked of authentik in one request. authentik lowers it to its own maximum, 100 unless changed there.",
+);
+pub(crate) static CA_FILE: Setting = own(
+    "AUTHENTIK_LDAP__CA_FILE",
+    "ca-file",
+    "",
+    Kind::Path,
+    "PEM file of further certificate authorities to trust for authentik's certificate, beside those of the system.",
+);
+pub(crate) static REQUEST_TIMEOUT: Setting = own(
+    "AUTHENTIK_LDAP__REQUEST_TIMEOUT",
+    "request-timeout",
+    "60s",
+    Kind::Duration {
+        min: 1,
+        max: 600,
+        off: false,
+    },
+    "How long one request to authentik may take. authentik itself cuts an answer off after 60 seconds.",
+);
+pub(crate) static CONNECT_TIMEOUT: Setting = own(
+    "AUTHENTIK_LDAP__CONNECT_TIMEOUT",
+    "connect-timeout",
+    "5s",
+    Kind::Duration {
+        min: 1,
+        max: 600,
+        off: false,
+    },
+    "How long connecting to authentik may take, the TLS handshake included.",
+);
+pub(crate) static MAX_MESSAGE_SIZE: Setting = own(
+    "AUTHENTIK_LDAP__MAX_MESSAGE_SIZE",
+    "max-message-size",
+    "1MiB",
+    Kind::Size {
+        min: 1 << 10,
+        max: LARGEST_MESSAGE,
+    },
+    "Largest LDAP message of a bound client. Some directory clients put thousands of names into one filter.",
+);
+pub(crate) static MAX_MESSAGE_SIZE_UNBOUND: Setting = own(
+    "AUTHENTIK_LDAP__MAX_MESSAGE_SIZE_UNBOUND",
+    "max-message-size-unbound",
+    "64KiB",
+    Kind::Size {
+        min: 1 << 10,
+        max: LARGEST_MESSAGE,
+    },
+    "Largest LDAP message before a successful bind, when anybody may be talking.",
+);
+pub(crate) static MAX_CONNECTIONS: Setting = own(
+    "AUTHENTIK_LDAP__MAX_CONNECTIONS",
+    "max-connections",
+    "16384",
+    Kind::Count {
+        min: 1,
+        max: 1_000_000,
+    },
+    "Open client connections, LDAP and LDAPS together. Further ones wait until one closes.",
+);
+pub(crate) static IDLE_TIMEOUT: Setting = own(
+    "AUTHENTIK_LDAP__IDLE_TIMEOUT",
+    "idle-timeout",
+    "15m",
+    Kind::Duration {
+        min: 1,
+        max: YEAR,
+        off: true,
+    },
+    "A connection without requests for so long is closed with a notice. 15 minutes is what connection pools expect; 0 is never.",
+);
+pub(crate) static WRITE_TIMEOUT: Setting = own(
+    "AUTHENTIK_LDAP__WRITE_TIMEOUT",
+    "write-timeout",
+    "30s",
+    Kind::Duration {
+        min: 1,
+        max: 3_600,
+        off: false,
+    },
+    "A client that reads nothing of its answer for so long is disconnected.",
+);
+pub(crate) static HANDSHAKE_TIMEOUT: Setting = own(
+    "AUTHENTIK_LDAP__HANDSHAKE_TIMEOUT",
+    "handshake-timeout",
+    "10s",
+    Kind::Duration {
+        min: 1,
+        max: 600,
+        off: false,
+    },
+    "How long a TLS handshake or a PROXY protocol header may take.",
+);
+pub(crate) static SHUTDOWN_TIMEOUT: Setting = own(
+    "AUTHENTIK_LDAP__SHUTDOWN_TIMEOUT",
+    "shutdown-timeout",
+    "8s",
+    Kind::Duration {
+        min: 1,
+        max: 3_600,
+        off: true,
+    },
+    "How long running operations may take to end at shutdown. Below the 10 seconds after which Docker kills; 0 is at once.",
+);
+pub(crate) static MAX_CONCURRENT_FLOWS: Setting = own(
+    "AUTHENTIK_LDAP__MAX_CONCURRENT_FLOWS",
+    "max-concurrent-flows",
+    "8",
+    Kind::Count { min: 1, max: 10_000 },
+    "Logins run at the same time in authentik, which has two workers by default. Further ones wait in a queue.",
+);
+pub(crate) static FLOW_QUEUE_LIMIT: Setting = own(
+    "AUTHENTIK_LDAP__FLOW_QUEUE_LIMIT",
+    "flow-queue-limit",
+    "1024",
+    Kind::Count {
+        min: 0,
+        max: 1_000_000,
+    },
+    "Logins that may wait for their turn. Further ones are answered busy (51).",
+);
+pub(crate) static FLOW_QUEUE_TIMEOUT: Setting = own(
+    "AUTHENTIK_LDAP__FLOW_QUEUE_TIMEOUT",
+    "flow-queue-timeout",
+    "10s",
+    Kind::Duration {
+        min: 1,
+        max: 600,
+        off: false,
+    },
+    "How long a login may wait for its turn before it is answered busy (51).",
+);
+pub(crate) static BIND_CACHE_MAX_AGE: Setting = own(
+    "AUTHENTIK_LDAP__BIND_CACHE_MAX_AGE",
+    "bind-cache-max-age",
+    "1h",
+    Kind::Duration {
+        min: 1,
+        max: YEAR,
+        off: false,
+    },
+    "Longest life of a cached bind, for providers in cached bind mode. The session's own end comes first if it is earlier.",
+);
+pub(crate) static BIND_NEGATIVE_WINDOW: Setting = own(
+    "AUTHENTIK_LDAP__BIND_NEGATIVE_WINDOW",
+    "bind-negative-window",
+    "10s",
+    Kind::Duration {
+        min: 1,
+        max: 3_600,
+        off: true,
+    },
+    "How long the same wrong secret for the same DN is refused without asking authentik again.",
+);
+pub(crate) static ACCESS_RECHECK_INTERVAL: Setting = own(
+    "AUTHENTIK_LDAP__ACCESS_RECHECK_INTERVAL",
+    "access-recheck-interval",
+    "5m",
+    Kind::Duration {
+        min: 1,
+        max: YEAR,
+        off: true,
+    },
+    "How often application access and search permission of a cached bind in use are asked again.",
+);
+pub(crate) static STRICT_BIND_DN: Setting = own(
+    "AUTHENTIK_LDAP__STRICT_BIND_DN",
+    "strict-bind-dn",
+    "false",
+    Kind::Switch,
+    "Accept only `cn=name,ou=users,<base>` as bind DN. Otherwise any DN below the base with a `cn` logs in.",
+);
+pub(crate) static REFRESH_DELTA_INTERVAL: Setting = own(
+    "AUTHENTIK_LDAP__REFRESH_DELTA_INTERVAL",
+    "refresh-delta-interval",
+    "0",
+    Kind::Duration {
+        min: 1,
+        max: 86_400,
+        off: true,
+    },
+    "Look for changed users so often between the refreshes that the outpost's configuration asks for.",
+);
+pub(crate) static REQUIRE_TLS: Setting = own(
+    "AUTHENTIK_LDAP__REQUIRE_TLS",
+    "require-tls",
+    "false",
+    Kind::Switch,
+    "Refuse binds on the plain port before StartTLS with confidentialityRequired (13).",
+);
+pub(crate) static TLS_CERTIFICATE_FILE: Setting = own(
+    "AUTHENTIK_LDAP__TLS_CERTIFICATE_FILE",
+    "tls-certificate-file",
+    "",
+    Kind::Path,
+    "PEM file of the certificate chain to serve instead of the providers' certificates. Needs the key file too.",
+);
+pub(crate) static TLS_KEY_FILE: Setting = own(
+    "AUTHENTIK_LDAP__TLS_KEY_FILE",
+    "tls-key-file",
+    "",
+    Kind::Path,
+    "PEM file of the private key of that certificate.",
+);
+pub(crate) static LOG_FORMAT: Setting = own(
+    "AUTHENTIK_LDAP__LOG_FORMAT",
+    "log-format",
+    "",
+    Kind::Format,
+    "`json` or `text`. Unset: JSON, or text when AUTHENTIK_DEBUG is true.",
+);
+
+/// The variables authentik's own LDAP outpost reads, as far as they mean something here.
+pub static OFFICIAL: &[&Setting] = &[
+    &HOST,
+    &TOKEN,
+    &INSECURE,
+    &LOG_LEVEL,
+    &DEBUG,
+    &LISTEN_LDAP,
+    &LISTEN_LDAPS,
+    &LISTEN_METRICS,
+    &TRUSTED_PROXIES,
+    &BUILD_HASH,
+    &TEMPORARY_DIRECTORY,
+];
+
+/// The options under `AUTHENTIK_LDAP__`, each also a flag.
+pub static OPTIONS: &[&Setting] = &[
+    &PAGE_SIZE,
+    &CA_FILE,
+    &REQUEST_TIMEOUT,
+    &CONNECT_TIMEOUT,
+    &MAX_MESSAGE_SIZE,
+    &MAX_MESSAGE_SIZE_UNBOUND,
+    &MAX_CONNECTIONS,
+    &IDLE_TIMEOUT,
+    &WRITE_TIMEOUT,
+    &HANDSHAKE_TIMEOUT,
+    &SHUTDOWN_TIMEOUT,
+    &MAX_CONCURRENT_FLOWS,
+    &FLOW_QUEUE_LIMIT,
+    &FLOW_QUEUE_TIMEOUT,
+    &BIND_CACHE_MAX_AGE,
+    &BIND_NEGATIVE_WINDOW,
+    &ACCESS_RECHECK_INTERVAL,
+    &STRICT_BIND_DN,
+    &REFRESH_DELTA_INTERVAL,
+    &REQUIRE_TLS,
+    &TLS_CERTIFICATE_FILE,
+    &TLS_KEY_FILE,
+    &LOG_FORMAT,
+];
+
+/// Official variables that are accepted and have no effect here, with the reason.
+pub static TOLERATED: &[(&str, &str)] = &[
+    (
+        "AUTHENTIK_HOST_BROWSER",
+        "set by authentik's deployments; no browser is involved",
+    ),
+    ("AUTHENTIK_LISTEN__DEBUG", "there is no profiling endpoint"),
+    (
+        "AUTHENTIK_ERROR_REPORTING__*",
+        "errors are logged, not sent anywhere",
+    ),
+    ("AUTHENTIK_PYROSCOPE_HOST", "there is no profiling endpoint"),
+    (
+        "AUTHENTIK_ENV, WORKSPACE_DIR",
+        "they choose configuration files, which are not read",
+    ),
+];
+
+/// The prefix of our own options.
+pub(crate) const OPTION_PREFIX: &str = "AUTHENTIK_LDAP__";
+
+/// The text of `docs/options.md`. `tests` keep that file equal to it.
+#[must_use]
+pub fn options_page() -> String {
+    let mut page = String::from(
+        "# Options\n\n\
+         Made from the table in `src/config/options.rs`; `AKLDAP_WRITE_DOCS=1 cargo test --lib options_page` writes it anew.\n\n\
+         A flag wins over its variable, and a variable over the default. An empty value counts as unset. Every value may be\n\
+         `file:///path?fallback` (the trimmed content of a file) or `env://VARIABLE?fallback`. Durations are `500ms`, `10s`, `5m`,\n\
+         `1h30m`, `1d` or plain seconds; sizes are bytes, `64KiB` or `1MiB`; switches are `true` or `false`, also in the spellings\n\
+         `True`, `TRUE`, `t`, `1` and their opposites. A value that cannot be read stops the start with exit code 64 and one line\n\
+         that names it.\n\n## Official variables\n\n| variable | default | meaning |\n| --- | --- | --- |\n",
+    );
+    for setting in OFFICIAL {
+        let _ = writeln!(
+            page,
+            "| `{}` | {} | {} |",
+            setting.variable,
+            shown_default(setting),
+            setting.help
+        );
+    }
+    page.push_str("\nAccepted without effect:\n\n| variable | why |\n| --- | --- |\n");
+    for (variable, reason) in TOLERATED {
+        let _ = writeln!(page, "| `{variable}` | {reason} |");
+    }
+    page.push_str(
+        "\n## Options of this server\n\n`AUTHENTIK_LDAP__PAGE_SIZE` exists officially too. A name under `AUTHENTIK_LDAP__` that is not in \
+         this table is answered with a\nwarning at start; other unknown `AUTHENTIK_…` names are ignored.\n\n\
+         | variable | flag | default | range | meaning |\n| --- | --- | --- | --- | --- |\n",
+    );
+    for setting in OPTIONS {
+        let _ = writeln!(
+            page,
+            "| `{}` | `--{}` | {} | {} | {} |",
+            setting.variable,
+            setting.flag.unwrap_or_default(),
+            shown_default(setting),
+            setting.kind.expected(),
+            setting.help
+        );
+    }
+    page
+}
+
+fn shown_default(setting: &Setting) -> String {
+    if setting.default.is_empty() {
+        String::new()
+    } else {
+        format!("`{}`", setting.default)
+    }
+}

@@ -1,0 +1,235 @@
+//! How the text of one value is read: switches, durations, sizes, addresses, networks, authentik's URL. Pure functions
+//! from text to value; they know neither names nor sources.
+
+use std::net::{Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use url::Url;
+
+use crate::config::{LogFormat, LogLevel};
+
+/// The text cannot be read. What was expected is known by the caller, except where the value itself suggests more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Unreadable {
+    /// Said instead of the general expectation.
+    pub hint: Option<&'static str>,
+    /// The value may hold a secret and must not be shown.
+    pub hide: bool,
+}
+
+impl Unreadable {
+    const PLAIN: Self = Self {
+        hint: None,
+        hide: false,
+    };
+
+    const fn hint(hint: &'static str) -> Self {
+        Self {
+            hint: Some(hint),
+            hide: false,
+        }
+    }
+}
+
+/// The spellings of Go's `strconv.ParseBool`, which are those of the official outpost. Kubernetes secrets made by
+/// authentik contain Python's `True` and `False`.
+pub(crate) fn switch(text: &str) -> Result<bool, Unreadable> {
+    match text {
+        "1" | "t" | "T" | "TRUE" | "true" | "True" => Ok(true),
+        "0" | "f" | "F" | "FALSE" | "false" | "False" => Ok(false),
+        _ => Err(Unreadable::PLAIN),
+    }
+}
+
+/// A decimal number.
+pub(crate) fn count(text: &str) -> Result<u64, Unreadable> {
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Unreadable::PLAIN);
+    }
+    text.parse().map_err(|_| Unreadable::PLAIN)
+}
+
+/// Bytes: a number, optionally followed by `KiB` or `MiB` (also `K`, `Ki`, `M`, `Mi`, any case).
+pub(crate) fn size(text: &str) -> Result<u64, Unreadable> {
+    let (number, unit) = split_number(text);
+    let factor = match unit.trim_start().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "ki" | "kib" => 1 << 10,
+        "m" | "mi" | "mib" => 1 << 20,
+        _ => return Err(Unreadable::PLAIN),
+    };
+    count(number)?.checked_mul(factor).ok_or(Unreadable::PLAIN)
+}
+
+/// A duration such as `500ms`, `10s`, `5m`, `1h30m`, `1d`, or plain seconds.
+pub(crate) fn duration(text: &str) -> Result<Duration, Unreadable> {
+    if let Ok(seconds) = count(text) {
+        return Ok(Duration::from_secs(seconds));
+    }
+    let mut total = Duration::ZERO;
+    let mut rest = text;
+    if rest.is_empty() {
+        return Err(Unreadable::PLAIN);
+    }
+    while !rest.is_empty() {
+        let (number, tail) = split_number(rest);
+        let unit_length = tail
+            .find(|character: char| character.is_ascii_digit())
+            .unwrap_or(tail.len());
+        let (unit, tail) = tail.split_at_checked(unit_length).ok_or(Unreadable::PLAIN)?;
+        let number = count(number)?;
+        let part = match unit {
+            "ms" => Some(Duration::from_millis(number)),
+            "s" => Some(Duration::from_secs(number)),
+            "m" => number.checked_mul(60).map(Duration::from_secs),
+            "h" => number.checked_mul(3_600).map(Duration::from_secs),
+            "d" => number.checked_mul(86_400).map(Duration::from_secs),
+            _ => None,
+        };
+        total = part
+            .and_then(|part| total.checked_add(part))
+            .ok_or(Unreadable::PLAIN)?;
+        rest = tail;
+    }
+    Ok(total)
+}
+
+fn split_number(text: &str) -> (&str, &str) {
+    let end = text
+        .find(|character: char| !character.is_ascii_digit())
+        .unwrap_or(text.len());
+    text.split_at_checked(end).unwrap_or((text, ""))
+}
+
+/// A comma-separated list of `address:port`. As in Go, `:3389` means every address of the host.
+pub(crate) fn listen(text: &str) -> Result<Vec<SocketAddr>, Unreadable> {
+    let mut addresses = Vec::new();
+    for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
+        let address = listen_address(entry)?;
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    if addresses.is_empty() {
+        Err(Unreadable::PLAIN)
+    } else {
+        Ok(addresses)
+    }
+}
+
+/// One `address:port` of a listen list.
+pub(crate) fn listen_address(entry: &str) -> Result<SocketAddr, Unreadable> {
+    if entry.parse::<std::net::IpAddr>().is_ok() {
+        return Err(Unreadable::hint(
+            "an address with a port, such as 0.0.0.0:3389 or [::]:3389",
+        ));
+    }
+    if let Some(port) = entry.strip_prefix(':') {
+        let port = port
+            .parse()
+            .map_err(|_| Unreadable::hint("a port from 0 to 65535 after the colon"))?;
+        return Ok(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)));
+    }
+    if let Ok(address) = entry.parse() {
+        return Ok(address);
+    }
+    let host = entry.rsplit_once(':').map_or(entry, |(host, _)| host);
+    if host.contains(|character: char| character.is_ascii_alphabetic()) && !host.contains([':', '[']) {
+        return Err(Unreadable::hint(
+            "an IP address and a port, not a host name (a name may mean several addresses, or others tomorrow)",
+        ));
+    }
+    Err(Unreadable::PLAIN)
+}
+
+/// A comma-separated list of networks, and the entries that are none. A single address is a network of one.
+/// `none` is the empty list.
+pub(crate) fn networks(text: &str) -> (Vec<IpNet>, Vec<String>) {
+    let mut networks = Vec::new();
+    let mut skipped = Vec::new();
+    if text.trim().eq_ignore_ascii_case("none") {
+        return (networks, skipped);
+    }
+    for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
+        let network = entry
+            .parse::<IpNet>()
+            .or_else(|_| entry.parse::<std::net::IpAddr>().map(IpNet::from));
+        match network {
+            Ok(network) => networks.push(network.trunc()),
+            Err(_) => skipped.push(entry.to_owned()),
+        }
+    }
+    (networks, skipped)
+}
+
+/// authentik's URL. The result always ends in `/`, so that `join("api/v3/")` keeps a path.
+pub(crate) fn host(text: &str) -> Result<Url, Unreadable> {
+    if text
+        .get(..7)
+        .is_some_and(|scheme| scheme.eq_ignore_ascii_case("unix://"))
+    {
+        return Err(Unreadable::hint(
+            "an http:// or https:// URL (a unix:// socket serves only the outpost embedded in authentik)",
+        ));
+    }
+    let mut url = Url::parse(text).map_err(|_| Unreadable {
+        hint: None,
+        hide: text.contains('@'),
+    })?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
+        return Err(Unreadable {
+            hint: None,
+            hide: text.contains('@'),
+        });
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(Unreadable {
+            hint: Some("a URL without user name and password (AUTHENTIK_TOKEN is what authenticates)"),
+            hide: true,
+        });
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(Unreadable::hint(
+            "a URL without '?' and '#' parts, such as https://authentik.example.org/",
+        ));
+    }
+    if !url.path().ends_with('/') {
+        let path = format!("{}/", url.path());
+        url.set_path(&path);
+    }
+    Ok(url)
+}
+
+/// An API token: visible ASCII, because it travels in an HTTP header.
+pub(crate) fn token(text: &str) -> Result<&str, Unreadable> {
+    let token = text.trim();
+    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Unreadable {
+            hint: Some("the token of the outpost, which consists of visible ASCII characters without spaces"),
+            hide: true,
+        });
+    }
+    Ok(token)
+}
+
+/// A log level, with the further spellings the official outpost reads.
+pub(crate) fn log_level(text: &str) -> Result<LogLevel, Unreadable> {
+    match text.to_ascii_lowercase().as_str() {
+        "trace" => Ok(LogLevel::Trace),
+        "debug" => Ok(LogLevel::Debug),
+        "info" => Ok(LogLevel::Info),
+        "warn" | "warning" => Ok(LogLevel::Warning),
+        "error" | "fatal" | "panic" | "critical" => Ok(LogLevel::Error),
+        _ => Err(Unreadable::PLAIN),
+    }
+}
+
+/// A log format.
+pub(crate) fn log_format(text: &str) -> Result<LogFormat, Unreadable> {
+    match text {
+        "json" => Ok(LogFormat::Json),
+        "text" => Ok(LogFormat::Text),
+        _ => Err(Unreadable::PLAIN),
+    }
+}

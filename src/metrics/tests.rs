@@ -1,0 +1,174 @@
+//! The text that Prometheus reads.
+
+use super::*;
+
+fn metrics() -> Metrics {
+    Metrics::new(OutpostLabels::new("7d1c", "0.1.0", "abc"))
+}
+
+/// The value of the one sample that starts with `series` followed by a space.
+fn sample(text: &str, series: &str) -> Option<f64> {
+    let mut found = text
+        .lines()
+        .filter_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    let value = found.next()?.parse().expect("samples are numbers");
+    assert_eq!(found.next(), None, "{series} appears twice");
+    Some(value)
+}
+
+#[test]
+fn official_families_have_their_names_and_labels() {
+    let metrics = metrics();
+    metrics.set_outpost_name("main");
+    metrics.set_connected(true);
+    metrics.refreshed(UNIX_EPOCH + Duration::from_millis(1_700_000_000_500));
+    metrics.flow_get("ak-stage-identification", "login", Duration::from_millis(7));
+    metrics.flow_post("xak-flow-redirect", "login", Duration::from_secs(20));
+    let wiki = metrics.application("wiki");
+    wiki.observe(RequestType::Search, Duration::from_micros(80));
+    wiki.observe(RequestType::Search, Duration::from_millis(30));
+    wiki.rejected(RequestType::Bind, RejectReason::InvalidCredentials);
+    metrics
+        .application("")
+        .rejected(RequestType::Search, RejectReason::EmptyBindDn);
+
+    let text = metrics.encode().expect("text");
+    let five = r#"outpost_name="main",outpost_type="ldap",uuid="7d1c",version="0.1.0",build="abc""#;
+    assert_eq!(
+        sample(&text, &format!("authentik_outpost_info{{{five}}}")),
+        Some(1.0)
+    );
+    assert_eq!(
+        sample(&text, &format!("authentik_outpost_last_update{{{five}}}")),
+        Some(1_700_000_000.5)
+    );
+    let three = r#"outpost_name="main",outpost_type="ldap",uuid="7d1c""#;
+    assert_eq!(
+        sample(&text, &format!("authentik_outpost_connection{{{three}}}")),
+        Some(1.0)
+    );
+
+    let duration = "authentik_outpost_ldap_request_duration_seconds";
+    let search = r#"outpost_name="main",type="search",app="wiki""#;
+    assert_eq!(sample(&text, &format!("{duration}_count{{{search}}}")), Some(2.0));
+    assert_eq!(
+        sample(&text, &format!("{duration}_sum{{{search}}}")),
+        Some(0.030_08)
+    );
+    for (bound, count) in [
+        ("0.005", 1.0),
+        ("0.025", 1.0),
+        ("0.05", 2.0),
+        ("10.0", 2.0),
+        ("+Inf", 2.0),
+    ] {
+        let bucket = format!(r#"{duration}_bucket{{le="{bound}",{search}}}"#);
+        assert_eq!(sample(&text, &bucket), Some(count), "{bucket}\n{text}");
+    }
+    let bounds = text
+        .lines()
+        .filter(|line| line.starts_with(&format!("{duration}_bucket")) && line.contains(search));
+    assert_eq!(bounds.count(), BUCKETS.len() + 1);
+
+    let rejected = "authentik_outpost_ldap_requests_rejected_total";
+    let bind = r#"outpost_name="main",type="bind",reason="invalid_credentials",app="wiki""#;
+    assert_eq!(sample(&text, &format!("{rejected}{{{bind}}}")), Some(1.0));
+    let unbound = r#"outpost_name="main",type="search",reason="empty_bind_dn",app="""#;
+    assert_eq!(sample(&text, &format!("{rejected}{{{unbound}}}")), Some(1.0));
+
+    let stage = r#"{stage="ak-stage-identification",flow="login"}"#;
+    assert_eq!(
+        sample(
+            &text,
+            &format!("authentik_outpost_flow_timing_get_seconds_count{stage}")
+        ),
+        Some(1.0)
+    );
+    let stage = r#"{le="10.0",stage="xak-flow-redirect",flow="login"}"#;
+    assert_eq!(
+        sample(
+            &text,
+            &format!("authentik_outpost_flow_timing_post_seconds_bucket{stage}")
+        ),
+        Some(0.0)
+    );
+    assert!(text.ends_with("# EOF\n"));
+}
+
+#[test]
+fn a_new_outpost_name_replaces_the_old_one() {
+    let metrics = metrics();
+    metrics.set_connected(true);
+    metrics.refreshed(UNIX_EPOCH + Duration::from_secs(5));
+    for name in ["first", "second", "second"] {
+        metrics.set_outpost_name(name);
+    }
+    let text = metrics.encode().expect("text");
+    for family in [
+        "authentik_outpost_info{",
+        "authentik_outpost_connection{",
+        "authentik_outpost_last_update{",
+    ] {
+        let samples: Vec<&str> = text.lines().filter(|line| line.starts_with(family)).collect();
+        assert_eq!(samples.len(), 1, "{samples:?}");
+        assert!(samples[0].contains(r#"outpost_name="second""#), "{samples:?}");
+    }
+    assert!(
+        text.contains(r#"uuid="7d1c"} 1"#),
+        "the connection state survives a new name: {text}"
+    );
+    metrics.set_connected(false);
+    assert!(metrics.encode().expect("text").contains(r#"uuid="7d1c"} 0"#));
+}
+
+#[test]
+fn own_gauges_follow_the_server() {
+    let metrics = metrics();
+    assert!(
+        !metrics.encode().expect("text").contains("akldap_snapshot"),
+        "nothing is loaded yet"
+    );
+    metrics.snapshot_installed(200, 25, SystemTime::now() - Duration::from_secs(60));
+    metrics.bind_cache_hit();
+    metrics.bind_cache_hit();
+    metrics.bind_cache_miss();
+    let first = metrics.connection_opened();
+    let second = metrics.connection_opened();
+    drop(first);
+    let text = metrics.encode().expect("text");
+    assert_eq!(sample(&text, "akldap_snapshot_users"), Some(200.0));
+    assert_eq!(sample(&text, "akldap_snapshot_groups"), Some(25.0));
+    let age = sample(&text, "akldap_snapshot_age_seconds").expect("an age");
+    assert!((60.0..90.0).contains(&age), "{age}");
+    assert_eq!(sample(&text, "akldap_bind_cache_hits_total"), Some(2.0));
+    assert_eq!(sample(&text, "akldap_bind_cache_misses_total"), Some(1.0));
+    assert_eq!(sample(&text, "akldap_open_connections"), Some(1.0));
+    drop(second);
+    assert_eq!(
+        sample(&metrics.encode().expect("text"), "akldap_open_connections"),
+        Some(0.0)
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn process_metrics_are_plausible() {
+    let text = metrics().encode().expect("text");
+    let resident = sample(&text, "process_resident_memory_bytes").expect("memory");
+    assert!((1e6..1e11).contains(&resident), "{resident}");
+    let now = unix_seconds(SystemTime::now());
+    let started = sample(&text, "process_start_time_seconds").expect("start");
+    assert!((now - 86_400.0..now + 5.0).contains(&started), "{started} {now}");
+    let descriptors = sample(&text, "process_open_fds").expect("descriptors");
+    assert!((3.0..100_000.0).contains(&descriptors), "{descriptors}");
+    assert!(sample(&text, "process_cpu_seconds_total").expect("cpu") >= 0.0);
+    assert!(sample(&text, "process_max_fds").expect("limit") >= descriptors);
+}
+
+#[test]
+fn label_values_are_escaped() {
+    let metrics = metrics();
+    metrics.set_outpost_name("a\"b\\c\nd");
+    let text = metrics.encode().expect("text");
+    assert!(text.contains(r#"outpost_name="a\"b\\c\nd""#), "{text}");
+}
