@@ -1,3 +1,72 @@
-//! The akldap binary.
+//! The akldap binary: arguments, configuration, logging, runtime, then the command.
 
-fn main() {}
+use std::process::ExitCode;
+
+use akldap::cli::args::{Action, CommandLine};
+use akldap::cli::{healthcheck, serve};
+use akldap::config::{self, Config, EXIT_BAD_CONFIGURATION, Environment, Layered};
+use akldap::logging;
+use clap::Parser;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let command_line = match CommandLine::try_parse() {
+        Ok(command_line) => command_line,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(EXIT_BAD_CONFIGURATION) } else { ExitCode::SUCCESS };
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("akldap: cannot start the runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = runtime.block_on(run(&command_line));
+    // A task that does not end must not keep the process.
+    runtime.shutdown_background();
+    code
+}
+
+async fn run(command_line: &CommandLine) -> ExitCode {
+    match command_line.action() {
+        Action::Serve => {
+            let strings = Layered { upper: &command_line.flags, lower: &Environment };
+            let config = match Config::read(&strings) {
+                Ok(config) => config,
+                Err(error) => return bad_configuration(&error),
+            };
+            match logging::init(config.log) {
+                Ok(log) => exit(serve::run(config, log).await),
+                Err(error) => exit(Err(error.into())),
+            }
+        }
+        #[cfg(feature = "demo")]
+        Action::Demo(arguments) => exit(akldap::cli::demo::run(&arguments, &command_line.flags).await),
+        #[cfg(not(feature = "demo"))]
+        Action::Demo(_) => exit(Err(anyhow::anyhow!("this build has no demo: build it with the feature `demo`"))),
+        Action::Healthcheck => match config::metrics_socket(&Environment) {
+            Ok(socket) => exit(healthcheck::run(&socket).await.map_err(Into::into)),
+            Err(error) => bad_configuration(&error),
+        },
+    }
+}
+
+fn bad_configuration(error: &config::ConfigError) -> ExitCode {
+    eprintln!("akldap: {error}");
+    ExitCode::from(EXIT_BAD_CONFIGURATION)
+}
+
+fn exit(result: anyhow::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("akldap: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

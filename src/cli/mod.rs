@@ -1,4 +1,7 @@
-//! The `cli` layer.
+//! The command line: what the binary can be told to do. Knows the layers only by what it starts.
 
 pub mod args;
+#[cfg(feature = "demo")]
+pub mod demo;
 pub mod healthcheck;
+pub mod serve;

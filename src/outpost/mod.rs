@@ -13,7 +13,7 @@ mod special;
 pub mod status;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -21,7 +21,8 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::authentik::{self, ApiError, Client, FlowObserver, FlowStep};
+use crate::authentik::flow::{Executor, FlowMethod, FlowObserver, FlowStep};
+use crate::authentik::{self, ApiError, Client};
 use crate::config::Config;
 use crate::directory::Snapshot;
 use crate::ldap::response::ResultCode;
@@ -47,10 +48,13 @@ pub struct Outpost {
     instance: uuid::Uuid,
     providers: ArcSwap<ProviderTable>,
     snapshot: ArcSwapOption<Snapshot>,
+    /// Counts installed snapshots.
+    generation: AtomicU64,
     certificates: Arc<CertificateTable>,
     logins: Arc<Logins>,
     binds: BindCore,
     status: Status,
+    pace: refresh::Pace,
     refresh_configuration: Notify,
     refresh_directory: Notify,
     /// Authenticates paging cookies; new in each process, shared by all its connections.
@@ -63,11 +67,11 @@ pub struct Outpost {
 #[derive(Clone, Debug, Default)]
 pub struct Capabilities {
     /// OIDs for supportedControl.
-    pub controls: Vec<String>,
+    pub controls: Vec<&'static str>,
     /// OIDs for supportedExtension.
-    pub extensions: Vec<String>,
+    pub extensions: Vec<&'static str>,
     /// OIDs for supportedFeatures.
-    pub features: Vec<String>,
+    pub features: Vec<&'static str>,
 }
 
 /// Feeds the official flow timing metrics.
@@ -76,8 +80,8 @@ struct FlowTimings(Arc<Metrics>);
 impl FlowObserver for FlowTimings {
     fn step(&self, step: &FlowStep<'_>) {
         match step.method {
-            authentik::FlowMethod::Get => self.0.flow_get(step.component, step.flow, step.duration),
-            authentik::FlowMethod::Post => self.0.flow_post(step.component, step.flow, step.duration),
+            FlowMethod::Get => self.0.flow_get(step.component, step.flow, step.duration),
+            FlowMethod::Post => self.0.flow_post(step.component, step.flow, step.duration),
         }
     }
 }
@@ -102,7 +106,7 @@ impl Outpost {
         settings.connect_timeout = config.authentik.connect_timeout;
         settings.request_timeout = config.authentik.request_timeout;
         let client = Client::new(settings)?;
-        let executor = authentik::Executor::new(client.clone(), Arc::new(FlowTimings(Arc::clone(&metrics))));
+        let executor = Executor::new(client.clone(), Arc::new(FlowTimings(Arc::clone(&metrics))));
         let logins = Arc::new(Logins::default());
         let binds = BindCore::new(executor, &config.bind, Arc::clone(&logins), Arc::clone(&metrics));
         let certificates = Arc::new(CertificateTable::new(config.tls.files.as_ref())?);
@@ -113,10 +117,12 @@ impl Outpost {
             instance,
             providers: ArcSwap::from_pointee(ProviderTable::default()),
             snapshot: ArcSwapOption::empty(),
+            generation: AtomicU64::new(0),
             certificates,
             logins,
             binds,
             status: Status::default(),
+            pace: refresh::Pace::default(),
             refresh_configuration: Notify::new(),
             refresh_directory: Notify::new(),
             cookie_key: random_key()?,
@@ -141,6 +147,20 @@ impl Outpost {
     /// The directory as it was last loaded; `None` before the first time.
     pub fn snapshot(&self) -> Option<Arc<Snapshot>> {
         self.snapshot.load_full()
+    }
+
+    /// How many snapshots were installed so far.
+    fn generation(&self) -> u64 {
+        self.generation.load(Ordering::SeqCst)
+    }
+
+    /// Puts a new directory in place of the old one and draws the consequences for those logged in.
+    fn install(&self, snapshot: Snapshot) {
+        self.metrics.snapshot_installed(snapshot.user_count(), snapshot.group_count(), std::time::SystemTime::now());
+        let snapshot = Arc::new(snapshot);
+        self.snapshot.store(Some(Arc::clone(&snapshot)));
+        self.generation.fetch_add(1, Ordering::SeqCst);
+        bind::snapshot_installed(self, &snapshot);
     }
 
     /// The providers of the moment.

@@ -33,24 +33,6 @@ pub(super) type Key = [u8; 32];
 
 type Judged = Result<Arc<Login>, Refusal>;
 
-/// What voids a cached bind when it changes.
-#[derive(Clone, Debug)]
-pub(super) struct Marker {
-    snapshot: Arc<Snapshot>,
-}
-
-impl Marker {
-    pub(super) fn of(snapshot: &Arc<Snapshot>) -> Self {
-        Self { snapshot: Arc::clone(snapshot) }
-    }
-
-    /// When the user's password was last changed, as the snapshot at the time knew it.
-    fn password_change(&self, user_pk: i64) -> Option<String> {
-        let user = self.snapshot.user_by_pk(user_pk)?;
-        Some(self.snapshot.user(user).password_change_date.to_owned())
-    }
-}
-
 /// A success that is kept.
 #[derive(Clone)]
 pub(super) struct Entry {
@@ -130,8 +112,9 @@ impl BindCache {
         self.refusals.as_ref()?.get(key)
     }
 
-    /// Keeps a success for as long as its session and the configured maximum allow.
-    pub(super) fn insert(&self, key: Key, login: &Arc<Login>, marker: Option<Marker>) {
+    /// Keeps a success for as long as its session and the configured maximum allow. `password_change` is the
+    /// user's as the directory knew it before the bind was judged.
+    pub(super) fn insert(&self, key: Key, login: &Arc<Login>, password_change: Option<String>) {
         let left = match login.session().expires() {
             Some(expires) => expires.duration_since(SystemTime::now()).unwrap_or_default(),
             None => self.max_age,
@@ -140,7 +123,6 @@ impl BindCache {
         if expires_in.is_zero() {
             return;
         }
-        let password_change = marker.and_then(|marker| marker.password_change(login.user_pk()));
         let entry = Entry {
             login: Arc::clone(login),
             password_change: Arc::new(Mutex::new(password_change)),

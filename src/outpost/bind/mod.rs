@@ -17,7 +17,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use zeroize::Zeroizing;
 
-use crate::authentik::{self, Executor, FlowOutcome, Mode, Rejection};
+use crate::authentik::flow::{BindRequest, Executor, FlowOutcome, Rejection};
+use crate::authentik::{self, Mode};
 use crate::config::BindConfig;
 use crate::directory::Snapshot;
 use crate::ldap::response::{LdapResult, ResultCode};
@@ -25,7 +26,7 @@ use crate::metrics::{Metrics, RejectReason};
 
 pub use answer::BindAnswer;
 use answer::Refusal;
-use cache::{BindCache, Marker};
+use cache::BindCache;
 use name::{BindName, NameError};
 use queue::FlowQueue;
 pub(super) use unbind::Goodbye;
@@ -104,6 +105,11 @@ pub(super) fn snapshot_installed(outpost: &Outpost, snapshot: &Snapshot) {
 }
 
 impl Outpost {
+    /// Lets authentik plan a bind flow, and learns how it begins.
+    pub(super) async fn warm_up(&self, flow_slug: &str) -> Result<(), authentik::flow::FlowError> {
+        self.binds.executor.warm_up(flow_slug).await.map(drop)
+    }
+
     /// Judges a bind. Whatever happens inside, the answer is success only with a complete proof.
     pub async fn bind(self: &Arc<Self>, attempt: BindAttempt) -> BindAnswer {
         let bind_dn = String::from_utf8_lossy(&attempt.name).into_owned();
@@ -171,11 +177,21 @@ impl Outpost {
         let (provider, username) = (Arc::clone(&name.provider), name.username.clone());
         let (secret, client) = (attempt.secret.clone(), attempt.client);
         let judged = self.binds.cache.single_flight(key, move || async move {
-            // Taken before the flow: a password changed while it runs must void what it yields.
-            let marker = outpost.snapshot().map(|snapshot| Marker::of(&snapshot));
+            let generation = outpost.generation();
             let judged = outpost.log_in(&provider, &username, &secret, client).await;
             match &judged {
-                Ok(login) => outpost.binds.cache.insert(key, login, marker),
+                Ok(login) => {
+                    let known = outpost.snapshot().and_then(|snapshot| {
+                        let user = snapshot.user_by_pk(login.user_pk())?;
+                        Some(snapshot.user(user).password_change_date.to_owned())
+                    });
+                    outpost.binds.cache.insert(key, login, known);
+                    // A directory installed meanwhile may show a password changed while the flow ran: then what the
+                    // old one proved must not be kept.
+                    if outpost.generation() != generation {
+                        outpost.binds.cache.remove(&key);
+                    }
+                }
                 Err(refusal) => outpost.binds.cache.refuse(key, refusal),
             }
             judged
@@ -193,7 +209,7 @@ impl Outpost {
     ) -> Result<Arc<Login>, Refusal> {
         let _turn = self.binds.queue.turn().await?;
         let settings = provider.settings();
-        let request = authentik::BindRequest {
+        let request = BindRequest {
             flow_slug: &settings.bind_flow_slug,
             username,
             password: secret,

@@ -1,0 +1,229 @@
+//! The certificates of our own TLS ports: the providers' from authentik, or a pair of files, or a self-signed one.
+//!
+//! Knows how one is chosen and when a new one may replace an old one. Must not know sockets; a certificate that
+//! cannot be used never replaces one that can.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use rustls::crypto::aws_lc_rs::sign::any_supported_type;
+use rustls::sign::CertifiedKey;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use secrecy::ExposeSecret;
+use thiserror::Error;
+
+use crate::authentik::{ApiError, Client};
+use crate::config::TlsFiles;
+
+use super::providers::ProviderTable;
+
+/// Why a certificate cannot be used.
+#[derive(Debug, Error)]
+pub enum CertificateError {
+    /// A file cannot be read.
+    #[error("cannot read {path}: {source}")]
+    File {
+        /// The file.
+        path: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The chain is not PEM or empty.
+    #[error("it has no certificate in PEM form")]
+    NoCertificate,
+    /// The key is missing.
+    #[error("it has no private key: choose a certificate with its key in authentik")]
+    NoKey,
+    /// The key is malformed.
+    #[error("its private key is not PEM of PKCS#1, PKCS#8 or SEC1 form")]
+    MalformedKey,
+    /// The key does not belong to the certificate, or is of a kind that cannot be used.
+    #[error("its private key cannot be used with it: {0}")]
+    Unusable(#[from] rustls::Error),
+    /// authentik could not be asked.
+    #[error("{0}; {hint}", hint = .0.hint())]
+    Api(#[from] ApiError),
+    /// No self-signed certificate could be made.
+    #[error("no self-signed certificate can be made: {0}")]
+    SelfSigned(#[from] rcgen::Error),
+}
+
+/// Makes a certificate with its key usable.
+///
+/// # Errors
+/// When either is missing or malformed or they do not belong together.
+pub fn certified_key(chain_pem: &[u8], key_pem: &[u8]) -> Result<CertifiedKey, CertificateError> {
+    let chain: Vec<CertificateDer<'static>> =
+        CertificateDer::pem_slice_iter(chain_pem).collect::<Result<_, _>>().map_err(|_| CertificateError::NoCertificate)?;
+    if chain.is_empty() {
+        return Err(CertificateError::NoCertificate);
+    }
+    if key_pem.trim_ascii().is_empty() {
+        return Err(CertificateError::NoKey);
+    }
+    let key = PrivateKeyDer::from_pem_slice(key_pem).map_err(|_| CertificateError::MalformedKey)?;
+    let certified = CertifiedKey::new(chain, any_supported_type(&key)?);
+    certified.keys_match()?;
+    Ok(certified)
+}
+
+/// Which certificate serves which name.
+#[derive(Debug)]
+struct Choice {
+    by_name: HashMap<String, Arc<CertifiedKey>>,
+    default: Arc<CertifiedKey>,
+}
+
+/// The certificates in use. Replacing them never disturbs open connections.
+#[derive(Debug)]
+pub struct CertificateTable {
+    fixed: bool,
+    self_signed: Arc<CertifiedKey>,
+    choice: ArcSwap<Choice>,
+    loaded: std::sync::Mutex<HashMap<String, Loaded>>,
+}
+
+/// A certificate from authentik that is in use.
+#[derive(Clone, Debug)]
+struct Loaded {
+    fingerprint: Option<String>,
+    key: Arc<CertifiedKey>,
+}
+
+impl CertificateTable {
+    /// Starts with the certificate from files if there is one, else with a self-signed one.
+    ///
+    /// # Errors
+    /// When the files cannot be used.
+    pub fn new(files: Option<&TlsFiles>) -> Result<Self, CertificateError> {
+        let self_signed = Arc::new(self_signed()?);
+        let default = match files {
+            Some(files) => Arc::new(certified_key(&read(&files.certificate)?, &read(&files.key)?)?),
+            None => Arc::clone(&self_signed),
+        };
+        let choice = ArcSwap::from_pointee(Choice { by_name: HashMap::new(), default });
+        Ok(Self { fixed: files.is_some(), self_signed, choice, loaded: std::sync::Mutex::default() })
+    }
+
+    /// The certificate for a client that asked for `server_name`: the provider's whose TLS server name it is, else the
+    /// one all providers share, else the self-signed one.
+    pub fn choose(&self, server_name: Option<&str>) -> Arc<CertifiedKey> {
+        let choice = self.choice.load();
+        let named = server_name.and_then(|name| choice.by_name.get(&name.to_ascii_lowercase()));
+        Arc::clone(named.unwrap_or(&choice.default))
+    }
+
+    /// Fetches what changed and puts it in place. A certificate that cannot be had or used keeps its predecessor.
+    pub(super) async fn refresh(&self, client: &Client, providers: &ProviderTable) {
+        if self.fixed {
+            return;
+        }
+        let mut in_use = HashMap::new();
+        for provider in providers.iter() {
+            let Some(uuid) = &provider.settings().certificate else { continue };
+            if in_use.contains_key(uuid) {
+                continue;
+            }
+            let known = self.lock().get(uuid).cloned();
+            match load(client, uuid, known.as_ref()).await {
+                Ok(loaded) => {
+                    in_use.insert(uuid.clone(), loaded);
+                }
+                Err(error) => {
+                    let kept = if known.is_some() { "the one in use stays" } else { "TLS is served without it" };
+                    tracing::warn!(provider = provider.name(), certificate = uuid, %error, "certificate not usable; {kept}");
+                    if let Some(known) = known {
+                        in_use.insert(uuid.clone(), known);
+                    }
+                }
+            }
+        }
+        self.choice.store(Arc::new(self.choose_among(&in_use, providers)));
+        *self.lock() = in_use;
+    }
+
+    fn choose_among(&self, in_use: &HashMap<String, Loaded>, providers: &ProviderTable) -> Choice {
+        let mut by_name = HashMap::new();
+        let mut uuids = Vec::new();
+        for provider in providers.iter() {
+            let settings = provider.settings();
+            let found = settings.certificate.as_ref().and_then(|uuid| Some((uuid, in_use.get(uuid)?)));
+            let Some((uuid, loaded)) = found else { continue };
+            if !settings.tls_server_name.is_empty() {
+                by_name.insert(settings.tls_server_name.to_ascii_lowercase(), Arc::clone(&loaded.key));
+            }
+            if !uuids.contains(uuid) {
+                uuids.push(uuid.clone());
+            }
+        }
+        let common = match uuids.as_slice() {
+            [only] => in_use.get(only).map(|loaded| Arc::clone(&loaded.key)),
+            _ => None,
+        };
+        Choice { by_name, default: common.unwrap_or_else(|| Arc::clone(&self.self_signed)) }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Loaded>> {
+        self.loaded.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+async fn load(client: &Client, uuid: &str, known: Option<&Loaded>) -> Result<Loaded, CertificateError> {
+    let pair = client.certificate(uuid).await?;
+    let fingerprint = pair.fingerprint_sha256;
+    if let Some(known) = known
+        && known.fingerprint.is_some()
+        && known.fingerprint == fingerprint
+    {
+        return Ok(known.clone());
+    }
+    let chain = client.view_certificate(uuid).await?;
+    let key = client.view_private_key(uuid).await?;
+    let key = certified_key(chain.as_bytes(), key.expose_secret().as_bytes())?;
+    tracing::info!(certificate = pair.name, fingerprint = fingerprint.as_deref().unwrap_or(""), "certificate loaded");
+    Ok(Loaded { fingerprint, key: Arc::new(key) })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {
+    std::fs::read(path).map_err(|source| CertificateError::File { path: path.display().to_string(), source })
+}
+
+/// Like the official outpost's fallback: any name, one year, new at each start; P-256, which costs a third of RSA.
+fn self_signed() -> Result<CertifiedKey, CertificateError> {
+    let mut parameters = rcgen::CertificateParams::new(vec!["localhost".to_owned(), "*".to_owned()])?;
+    parameters.distinguished_name = rcgen::DistinguishedName::new();
+    parameters.distinguished_name.push(rcgen::DnType::CommonName, "authentik default certificate");
+    parameters.distinguished_name.push(rcgen::DnType::OrganizationName, "authentik");
+    let key = rcgen::KeyPair::generate()?;
+    let certificate = parameters.self_signed(&key)?;
+    certified_key(certificate.pem().as_bytes(), key.serialize_pem().as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(name: &str) -> Vec<u8> {
+        std::fs::read(format!("{}/certs/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+    }
+
+    #[test]
+    fn pairs_must_be_whole_and_fit() {
+        let (p256, rsa) = (file("p256.pem"), file("rsa2048.pem"));
+        assert!(certified_key(&p256, &file("p256.key")).is_ok());
+        assert!(certified_key(&rsa, &file("rsa2048.key")).is_ok());
+        assert!(matches!(certified_key(&rsa, &file("p256.key")), Err(CertificateError::Unusable(_))));
+        assert!(matches!(certified_key(&rsa, b" \n"), Err(CertificateError::NoKey)));
+        assert!(matches!(certified_key(b"", &file("p256.key")), Err(CertificateError::NoCertificate)));
+        assert!(matches!(certified_key(&rsa, b"no key"), Err(CertificateError::MalformedKey)));
+    }
+
+    #[test]
+    fn without_anything_better_the_self_signed_certificate_serves_every_name() {
+        let table = CertificateTable::new(None).unwrap();
+        assert!(Arc::ptr_eq(&table.choose(None), &table.choose(Some("ldap.example.org"))));
+    }
+}

@@ -1,0 +1,259 @@
+//! Keeps up with authentik: the outpost's configuration, providers and certificates in one loop, the directory in
+//! another, flow warm-ups in a third. Each has its own back-off, and the failure of one never delays another.
+//!
+//! A directory is installed whole or not at all. Must not know LDAP.
+
+mod load;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::authentik::{ApiError, LdapProvider};
+use crate::config::LogLevel;
+
+use super::providers::{Provider, ProviderTable};
+use super::{Outpost, access::Ending};
+
+/// Between refreshes when the outpost's configuration names no time, as authentik's default says.
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(300);
+/// The shortest time between refreshes, as in the official outpost.
+const MIN_INTERVAL: Duration = Duration::from_secs(30);
+/// The first wait after a failure; doubles with each further one.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+/// The longest wait after a failure, so that an outage ends for us seconds after it ends for authentik.
+const LAST_RETRY: Duration = Duration::from_secs(10);
+/// How long authentik keeps a flow's plan if it does not say.
+const DEFAULT_FLOW_CACHE: Duration = Duration::from_secs(300);
+
+/// What the loops tell each other.
+#[derive(Debug)]
+pub(super) struct Pace {
+    interval_s: AtomicU64,
+    outpost: watch::Sender<Option<String>>,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { interval_s: AtomicU64::new(DEFAULT_INTERVAL.as_secs()), outpost: watch::Sender::new(None) }
+    }
+}
+
+impl Pace {
+    fn interval(&self) -> Duration {
+        Duration::from_secs(self.interval_s.load(Ordering::Relaxed))
+    }
+}
+
+impl Outpost {
+    /// The outpost's UUID, once authentik said it.
+    pub(super) async fn outpost_uuid(&self) -> String {
+        let mut outpost = self.pace.outpost.subscribe();
+        loop {
+            if let Some(uuid) = outpost.borrow_and_update().clone() {
+                return uuid;
+            }
+            if outpost.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+}
+
+/// Starts the loops.
+pub(super) fn start(outpost: &Arc<Outpost>, tasks: &TaskTracker, shutdown: &CancellationToken) {
+    let configuration = Arc::clone(outpost);
+    let stop = shutdown.clone();
+    tasks.spawn(async move {
+        let mut failures = 0;
+        loop {
+            let wait = match load_configuration(&configuration).await {
+                Ok(()) => {
+                    failures = 0;
+                    configuration.status.configuration_loaded();
+                    configuration.pace.interval()
+                }
+                Err(error) => {
+                    let wait = retry_wait(failures);
+                    failures += 1;
+                    tell_failure("the outpost's configuration", &error, error.hint(), wait, failures);
+                    configuration.status.configuration_failed(error.to_string());
+                    wait
+                }
+            };
+            if pause(wait, &configuration.refresh_configuration, &stop).await.is_err() {
+                return;
+            }
+        }
+    });
+    let directory = Arc::clone(outpost);
+    let stop = shutdown.clone();
+    tasks.spawn(async move {
+        let mut failures = 0;
+        let mut warnings = load::Warnings::default();
+        // Whether there is anything to serve decides nothing here, but a wrong token need not be tried twice.
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = directory.outpost_uuid() => {}
+        }
+        loop {
+            let wait = match load::directory(&directory, &mut warnings).await {
+                Ok(()) => {
+                    failures = 0;
+                    directory.status.directory_loaded();
+                    directory.metrics.refreshed(SystemTime::now());
+                    directory.directory_interval()
+                }
+                Err(error) => {
+                    let wait = retry_wait(failures);
+                    failures += 1;
+                    let kept = if directory.snapshot.load().is_some() {
+                        "the directory loaded before stays in use"
+                    } else {
+                        "until it is loaded, searches are answered 52"
+                    };
+                    tell_failure("the directory", &error, kept, wait, failures);
+                    directory.status.directory_failed(error.to_string());
+                    wait
+                }
+            };
+            if pause(wait, &directory.refresh_directory, &stop).await.is_err() {
+                return;
+            }
+        }
+    });
+    let warm_up = Arc::clone(outpost);
+    let stop = shutdown.clone();
+    tasks.spawn(async move {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = keep_flows_warm(&warm_up) => {}
+        }
+    });
+}
+
+impl Outpost {
+    fn directory_interval(&self) -> Duration {
+        let interval = self.pace.interval();
+        self.config.refresh_delta_interval.map_or(interval, |delta| delta.min(interval))
+    }
+}
+
+/// Waits until the time is up or a refresh is asked for; fails at shutdown.
+async fn pause(wait: Duration, asked: &Notify, shutdown: &CancellationToken) -> Result<(), ()> {
+    tokio::select! {
+        () = shutdown.cancelled() => Err(()),
+        () = asked.notified() => Ok(()),
+        () = tokio::time::sleep(wait) => Ok(()),
+    }
+}
+
+fn retry_wait(failures: u32) -> Duration {
+    let wait = FIRST_RETRY.saturating_mul(1 << failures.min(8)).min(LAST_RETRY);
+    wait.mul_f64(0.75 + 0.5 * fastrand::f64())
+}
+
+fn tell_failure(what: &str, error: &dyn std::fmt::Display, hint: &str, wait: Duration, failures: u32) {
+    let retry_s = wait.as_secs_f64();
+    tracing::warn!(%error, hint, retry_s, failures, "cannot load {what} from authentik; trying again");
+}
+
+async fn load_configuration(outpost: &Outpost) -> Result<(), ApiError> {
+    let choice = outpost.client.outpost().await?;
+    if let Some(advice) = choice.advice() {
+        tracing::warn!("{advice}");
+    }
+    let own = &choice.outpost;
+    if let Some(log) = &outpost.log
+        && own.managed.is_none()
+        && own.log_level().is_some()
+    {
+        log.set_level(LogLevel::from_outpost(own.log_level()));
+    }
+    let interval = match u64::try_from(own.refresh_interval_s) {
+        Ok(0) | Err(_) => DEFAULT_INTERVAL,
+        Ok(seconds) => Duration::from_secs(seconds).max(MIN_INTERVAL),
+    };
+    outpost.pace.interval_s.store(interval.as_secs(), Ordering::Relaxed);
+    outpost.metrics.set_outpost_name(&own.name);
+    outpost.pace.outpost.send_if_modified(|known| {
+        let changed = known.as_deref() != Some(own.pk.as_str());
+        if changed {
+            tracing::info!(outpost = own.name, uuid = own.pk, "this is the outpost");
+            *known = Some(own.pk.clone());
+        }
+        changed
+    });
+    let (settings, warnings) = outpost.client.ldap_providers().await?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    install_providers(outpost, settings);
+    let providers = outpost.providers().clone();
+    outpost.certificates.refresh(&outpost.client, &providers).await;
+    Ok(())
+}
+
+fn install_providers(outpost: &Outpost, settings: Vec<LdapProvider>) {
+    let before = outpost.providers().clone();
+    let mut providers = Vec::new();
+    for settings in settings {
+        if let Some(same) = before.by_pk(settings.pk).filter(|provider| *provider.settings() == settings) {
+            providers.push(same);
+            continue;
+        }
+        let (name, base_dn) = (settings.name.clone(), settings.base_dn.clone());
+        match Provider::new(settings, &outpost.metrics) {
+            Ok(provider) => {
+                tracing::info!(provider = name, base_dn, "provider loaded");
+                if provider.searches_directly() {
+                    outpost.note_direct_search(&name);
+                }
+                providers.push(Arc::new(provider));
+            }
+            Err(error) => {
+                tracing::error!(provider = name, base_dn, %error, "the provider's base DN is malformed: correct it in authentik");
+            }
+        }
+    }
+    if providers.is_empty() && (!before.is_empty() || !outpost.status.configured()) {
+        tracing::warn!("no LDAP provider is served: assign one with an application to this outpost in authentik");
+    }
+    let (table, clashes) = ProviderTable::new(providers);
+    for (first, second) in clashes {
+        tracing::warn!("the providers {first:?} and {second:?} have the same base DN: only the first is served");
+    }
+    let table = Arc::new(table);
+    outpost.providers.store(Arc::clone(&table));
+    outpost.logins.end_where(|login| table.by_pk(login.provider().pk()).is_none().then_some(Ending::AccessLost));
+}
+
+/// authentik keeps the plan of a flow for a while after somebody looked at it; looking regularly saves each bind that
+/// work.
+async fn keep_flows_warm(outpost: &Outpost) {
+    let _ = outpost.outpost_uuid().await;
+    loop {
+        let period = match outpost.client.root_config().await {
+            Ok(config) if config.cache_timeout_flows > 0 => Duration::from_secs(config.cache_timeout_flows),
+            Ok(_) => DEFAULT_FLOW_CACHE,
+            Err(error) => {
+                tracing::debug!(%error, "authentik's public configuration could not be read");
+                DEFAULT_FLOW_CACHE
+            }
+        };
+        let mut flows: Vec<String> =
+            outpost.providers().iter().map(|provider| provider.settings().bind_flow_slug.clone()).collect();
+        flows.sort_unstable();
+        flows.dedup();
+        for flow in flows {
+            if let Err(error) = outpost.warm_up(&flow).await {
+                tracing::warn!(flow, %error, hint = error.hint(), "the bind flow cannot be looked at");
+            }
+        }
+        tokio::time::sleep(period).await;
+    }
+}

@@ -1,0 +1,107 @@
+//! The HTTP endpoint: metrics, liveness, readiness, on TCP and on the unix socket of the health check.
+//!
+//! `/outpost.goauthentik.io/ping` says that the process lives, as officially; `/ready` says whether binds and searches
+//! can be served. Must not know LDAP.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Json;
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get};
+use serde::Serialize;
+use tokio::net::{TcpListener, UnixListener};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::metrics;
+use crate::outpost::Outpost;
+use crate::outpost::status::Load;
+
+/// What `/ready` answers.
+#[derive(Debug, Serialize)]
+struct Readiness {
+    /// Whether binds and searches can be served.
+    ready: bool,
+    /// Providers served.
+    providers: usize,
+    /// The outpost's configuration.
+    configuration: LoadReport,
+    /// Users and groups.
+    directory: LoadReport,
+}
+
+#[derive(Debug, Serialize)]
+struct LoadReport {
+    /// Seconds since it was last loaded whole; null before the first time.
+    age_s: Option<u64>,
+    /// Why the last try failed; null if it did not.
+    failure: Option<String>,
+}
+
+impl LoadReport {
+    fn of(load: Load, now: Instant) -> Self {
+        let age_s = load.loaded.map(|loaded| now.saturating_duration_since(loaded).as_secs());
+        Self { age_s, failure: load.failure }
+    }
+}
+
+fn router(outpost: Arc<Outpost>) -> Router {
+    Router::new()
+        .route("/metrics", get(show_metrics))
+        .route("/outpost.goauthentik.io/ping", any(|| async { StatusCode::NO_CONTENT }))
+        .route("/ready", get(ready))
+        .with_state(outpost)
+}
+
+async fn show_metrics(State(outpost): State<Arc<Outpost>>) -> Response {
+    match outpost.metrics().encode() {
+        Ok(text) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+async fn ready(State(outpost): State<Arc<Outpost>>) -> Response {
+    let (now, ready) = (Instant::now(), outpost.is_ready());
+    let readiness = Readiness {
+        ready,
+        providers: outpost.providers().iter().count(),
+        configuration: LoadReport::of(outpost.status().configuration(), now),
+        directory: LoadReport::of(outpost.status().directory(), now),
+    };
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(readiness)).into_response()
+}
+
+/// Serves HTTP on a TCP port until shutdown.
+pub(super) async fn serve(listener: TcpListener, outpost: Arc<Outpost>, shutdown: CancellationToken) {
+    let served = axum::serve(listener, router(outpost)).with_graceful_shutdown(shutdown.cancelled_owned());
+    if let Err(error) = served.await {
+        tracing::error!(%error, "the HTTP port has failed");
+    }
+}
+
+/// Serves HTTP on the unix socket that the health check asks. Without it everything else still works.
+pub(super) fn serve_socket(outpost: &Arc<Outpost>, tasks: &TaskTracker, shutdown: &CancellationToken) {
+    let path = outpost.config().metrics_socket.clone();
+    // A socket left behind by an earlier process would refuse ours.
+    let _ = std::fs::remove_file(&path);
+    let listener = match UnixListener::bind(&path) {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::warn!(path = %path.display(), %error, "no health check socket: `akldap healthcheck` will fail; set TMPDIR to a writable directory");
+            return;
+        }
+    };
+    let (outpost, shutdown) = (Arc::clone(outpost), shutdown.clone());
+    tasks.spawn(async move {
+        let served = axum::serve(listener, router(outpost)).with_graceful_shutdown(shutdown.cancelled_owned());
+        if let Err(error) = served.await {
+            tracing::error!(%error, "the health check socket has failed");
+        }
+        let _ = std::fs::remove_file(&path);
+    });
+}
