@@ -221,6 +221,14 @@ fn backoff(timings: &Timings, failures: u32, random: f64) -> Duration {
         .mul_f64(1.0 - random.clamp(0.0, 1.0) / 2.0)
 }
 
+/// Waits for room in the channel. `false`: nobody receives any more, or it is time to stop.
+async fn deliver(events: &mpsc::Sender<Event>, event: Event, cancel: &CancellationToken) -> bool {
+    tokio::select! {
+        () = cancel.cancelled() => false,
+        sent = events.send(event) => sent.is_ok(),
+    }
+}
+
 /// How a connection ended.
 struct Ended {
     /// `None`: on purpose, for good.
@@ -326,7 +334,7 @@ async fn converse(
     if cause.is_some() {
         // What was heard is passed on even if the connection is gone.
         while let Some(event) = backlog.pop() {
-            if events.send(event).await.is_err() {
+            if !deliver(events, event, cancel).await {
                 return Ended { cause: None, lived };
             }
         }
