@@ -248,6 +248,36 @@ async fn providers_come_from_all_pages() {
 }
 
 #[tokio::test]
+async fn an_endless_list_is_an_error() {
+    let page = Reply::json(r#"{"pagination":{"count":9,"total_pages":1000,"next":2},"results":[]}"#);
+    let script = Script::new(vec![page; 120]).await;
+    let error = script.client().ldap_providers().await.unwrap_err();
+    assert!(error.to_string().contains("more than 100 pages"), "{error}");
+    assert_eq!(script.take().len(), 100);
+}
+
+#[tokio::test]
+async fn an_answer_beyond_all_measure_is_not_read() {
+    let huge = |bytes: usize| {
+        Reply::json(&format!(
+            r#"{{"cache_timeout_flows":1,"x":"{}"}}"#,
+            "y".repeat(bytes)
+        ))
+    };
+    let script = Script::new(vec![huge(4 << 20), huge(3 << 20)]).await;
+    let error = script.client().root_config().await.unwrap_err();
+    assert!(
+        matches!(error, ApiError::TooLarge { limit: 4_194_304, .. }),
+        "{error}"
+    );
+    assert_eq!(
+        script.client().root_config().await.unwrap().cache_timeout_flows,
+        1
+    );
+    assert_eq!(script.take()[0].header("accept-encoding"), Some("gzip"));
+}
+
+#[tokio::test]
 async fn a_missing_user_is_not_an_error() {
     let missing = Reply::status(
         404,

@@ -326,6 +326,23 @@ async fn a_server_that_is_down_or_mute_is_waited_for() {
 }
 
 #[tokio::test]
+async fn a_frame_beyond_all_measure_ends_the_connection() {
+    let (listener, host) = bound().await;
+    let mut listening = Listening::to(&host, 16, |_| {});
+    let (mut server, _, _) = accept(&listener).await;
+    assert_eq!(listening.next().await, Event::Connected);
+    let _ = server.send(Message::text(" ".repeat((1 << 20) + 1))).await;
+    assert!(matches!(
+        listening.next().await,
+        Event::Disconnected {
+            cause: Disconnect::Broken(_)
+        }
+    ));
+    let _again = accept(&listener).await;
+    assert_eq!(listening.next().await, Event::Connected);
+}
+
+#[tokio::test]
 async fn thousands_of_session_ends_reach_a_slow_reader() {
     const ENDS: usize = 5000;
     let (listener, host) = bound().await;

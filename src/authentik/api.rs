@@ -122,10 +122,15 @@ impl Client {
             }
             warnings.extend(page.skipped);
             if page.pagination.next == 0 || number >= page.pagination.total_pages {
-                break;
+                return Ok((providers, warnings));
             }
         }
-        Ok((providers, warnings))
+        let url = self.endpoint().api("outposts/ldap/").to_string();
+        Err(ApiError::Malformed {
+            url,
+            problem: format!("it has more than {MAX_PAGES} pages"),
+            request_id: None,
+        })
     }
 
     /// A key pair without its material. 404 also means "not permitted".

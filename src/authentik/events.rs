@@ -154,14 +154,18 @@ pub async fn listen(
 ) {
     let timings = subscription.timings;
     // `attempt` is 0 for a connection of its own accord and counts the tries of a reconnect series.
-    let (mut attempt, mut failures, mut reported) = (0_u64, 0_u32, None);
+    let (mut attempt, mut failures, mut reported) = (0_u64, 0_u32, None::<Disconnect>);
     loop {
         let dialled = tokio::select! {
             () = cancel.cancelled() => return,
             dialled = timeout(timings.handshake, dial(&client, &subscription, attempt)) => dialled,
         };
         let ended = match dialled {
-            Ok(Ok(socket)) => converse(socket, &subscription, &events, &cancel).await,
+            Ok(Ok(socket)) => {
+                // Whoever heard that we connected must hear that we are not any more.
+                reported = None;
+                converse(socket, &subscription, &events, &cancel).await
+            }
             Ok(Err(cause)) => Ended {
                 cause: Some(cause),
                 lived: false,
@@ -173,7 +177,7 @@ pub async fn listen(
         };
         let Some(cause) = ended.cause else { return };
         if ended.lived {
-            (attempt, failures, reported) = (0, 0, None);
+            (attempt, failures) = (0, 0);
         }
         attempt += 1;
         let at_once = ended.lived

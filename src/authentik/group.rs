@@ -51,7 +51,7 @@ impl Row for Group {
         self.pk.clone()
     }
 
-    fn name(&self) -> &str {
+    fn label(&self) -> &str {
         &self.name
     }
 

@@ -48,7 +48,7 @@ impl Row for Outpost {
         self.pk.clone()
     }
 
-    fn name(&self) -> &str {
+    fn label(&self) -> &str {
         &self.name
     }
 

@@ -56,7 +56,7 @@ pub enum ScanError {
         /// The page.
         page: u64,
         /// The last error.
-        source: ApiError,
+        source: Box<ApiError>,
     },
     /// The list changed while it was read, or the server contradicts itself. Nothing is wrong with reading it again.
     #[error("the {kind} list changed while it was read: {problem}")]
@@ -145,7 +145,7 @@ where
                 return Err(ScanError::Page {
                     kind: T::KIND,
                     page: u64::from(page),
-                    source,
+                    source: Box::new(source),
                 });
             }
             Err(error) => {
@@ -259,10 +259,10 @@ impl<T: Row> Tally<T> {
         if self.sorted {
             self.bounds.sort_unstable_by_key(|(number, _, _)| *number);
             for pair in self.bounds.windows(2) {
-                if let [(before, _, last), (after, first, _)] = pair {
-                    if first <= last {
-                        return Err(inconsistent::<T>(format!("pages {before} and {after} overlap")));
-                    }
+                if let [(before, _, last), (after, first, _)] = pair
+                    && first <= last
+                {
+                    return Err(inconsistent::<T>(format!("pages {before} and {after} overlap")));
                 }
             }
         }

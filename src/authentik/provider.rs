@@ -91,7 +91,7 @@ impl Row for LdapProvider {
         self.pk
     }
 
-    fn name(&self) -> &str {
+    fn label(&self) -> &str {
         &self.name
     }
 

@@ -114,7 +114,7 @@ pub trait Row: DeserializeOwned {
     fn key(&self) -> Self::Key;
 
     /// The name of this row, for warnings.
-    fn name(&self) -> &str;
+    fn label(&self) -> &str;
 
     /// Reads a key as a warning shows it.
     fn parse_key(text: &str) -> Option<Self::Key>;
@@ -153,7 +153,7 @@ pub(crate) fn decode_page<T: Row>(body: &[u8]) -> Result<Page<T>, String> {
         for row in &mut results {
             let problems = row.check();
             if !problems.is_empty() {
-                let name = Some(row.name().to_owned());
+                let name = Some(row.label().to_owned());
                 let fields = Fields {
                     kind: T::KIND,
                     name,

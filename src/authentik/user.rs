@@ -62,7 +62,7 @@ impl Row for User {
         self.pk
     }
 
-    fn name(&self) -> &str {
+    fn label(&self) -> &str {
         &self.username
     }
 
