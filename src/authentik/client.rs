@@ -49,11 +49,12 @@ pub struct Client {
 struct Inner {
     endpoint: Endpoint,
     settings: Settings,
-    tls: Arc<ClientConfig>,
     /// For calls with the token: lists come compressed.
     api: reqwest::Client,
     /// For calls as a user and for flows: knows no token of its own.
     user: reqwest::Client,
+    /// For the websocket: HTTP/1.1 only, as upgrades want it.
+    upgrading: reqwest::Client,
     bearer: HeaderValue,
     outpost_token: HeaderValue,
 }
@@ -164,11 +165,11 @@ impl Client {
         let outpost_token = secret(token)?;
         Ok(Self {
             inner: Arc::new(Inner {
-                api: http_client(&settings, &endpoint, &tls, true)?,
-                user: http_client(&settings, &endpoint, &tls, false)?,
+                api: build(http_client(&settings, &endpoint, &tls, &[b"h2", b"http/1.1"]).gzip(true))?,
+                user: build(http_client(&settings, &endpoint, &tls, &[b"h2", b"http/1.1"]))?,
+                upgrading: build(http_client(&settings, &endpoint, &tls, &[b"http/1.1"]).http1_only())?,
                 endpoint,
                 settings,
-                tls: Arc::new(tls),
                 bearer,
                 outpost_token,
             }),
@@ -185,8 +186,8 @@ impl Client {
         &self.inner.settings
     }
 
-    pub(crate) fn tls(&self) -> &Arc<ClientConfig> {
-        &self.inner.tls
+    pub(crate) fn upgrading(&self) -> &reqwest::Client {
+        &self.inner.upgrading
     }
 
     pub(crate) fn bearer(&self) -> &HeaderValue {
@@ -327,11 +328,11 @@ fn http_client(
     settings: &Settings,
     endpoint: &Endpoint,
     tls: &ClientConfig,
-    gzip: bool,
-) -> Result<reqwest::Client, ApiError> {
+    protocols: &[&[u8]],
+) -> reqwest::ClientBuilder {
     let mut tls = tls.clone();
-    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    let mut builder = reqwest::Client::builder()
+    tls.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+    let builder = reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .user_agent(&settings.user_agent)
         .redirect(redirect::Policy::none())
@@ -341,10 +342,15 @@ fn http_client(
         .pool_idle_timeout(IDLE_TIMEOUT)
         .tcp_nodelay(true)
         .tcp_keepalive(Duration::from_secs(30))
-        .gzip(gzip);
+        .gzip(false);
     if endpoint.is_loopback() {
-        builder = builder.no_proxy();
+        builder.no_proxy()
+    } else {
+        builder
     }
+}
+
+fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, ApiError> {
     builder
         .build()
         .map_err(|error| ApiError::Settings(format!("the HTTP client cannot be set up: {error}")))

@@ -156,12 +156,9 @@ impl Endpoint {
         url
     }
 
-    /// The websocket URL of an outpost.
+    /// The websocket URL of an outpost, with the scheme of the HTTP request that asks for the upgrade.
     pub(crate) fn websocket(&self, outpost: &str, instance: &str, attempt: u64) -> Url {
         let mut url = self.base.clone();
-        let scheme = if self.is_tls() { "wss" } else { "ws" };
-        // Possible: all four are special schemes.
-        let _ = url.set_scheme(scheme);
         url.set_path(&format!("{}ws/outpost/", self.base.path()));
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().push(outpost).push("");
@@ -220,12 +217,12 @@ mod tests {
         let url = endpoint("https://a.example/sub?k=v").websocket("0-1", "2-3", 4);
         assert_eq!(
             url.as_str(),
-            "wss://a.example/sub/ws/outpost/0-1/?k=v&instance_uuid=2-3&attempt=4"
+            "https://a.example/sub/ws/outpost/0-1/?k=v&instance_uuid=2-3&attempt=4"
         );
         let url = endpoint("http://[::1]:9000").websocket("0-1", "2-3", 0);
         assert_eq!(
             url.as_str(),
-            "ws://[::1]:9000/ws/outpost/0-1/?instance_uuid=2-3&attempt=0"
+            "http://[::1]:9000/ws/outpost/0-1/?instance_uuid=2-3&attempt=0"
         );
     }
 }

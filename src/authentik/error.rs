@@ -365,19 +365,6 @@ fn unreachable(error: &reqwest::Error) -> Option<Unreachable> {
     })
 }
 
-/// Names the reason of an I/O or TLS error met outside reqwest (the websocket's own connection).
-pub(crate) fn unreachable_io(error: &io::Error) -> Unreachable {
-    if let Some(cause) = tls_cause(error) {
-        return cause;
-    }
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => Unreachable::Refused,
-        io::ErrorKind::TimedOut => Unreachable::ConnectTimeout,
-        _ if error.to_string().contains("lookup address") => Unreachable::Dns(error.to_string()),
-        _ => Unreachable::Network(error.to_string()),
-    }
-}
-
 fn tls_cause(error: &(dyn StdError + 'static)) -> Option<Unreachable> {
     use rustls::CertificateError as Certificate;
     let tls = find::<rustls::Error>(error)?;
@@ -498,6 +485,6 @@ mod tests {
     fn a_tls_error_inside_an_io_error_is_found() {
         let inner = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
         let error = io::Error::new(io::ErrorKind::InvalidData, inner);
-        assert_eq!(unreachable_io(&error), Unreachable::UnknownAuthority);
+        assert_eq!(tls_cause(&error), Some(Unreachable::UnknownAuthority));
     }
 }

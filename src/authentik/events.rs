@@ -82,9 +82,6 @@ pub enum Disconnect {
     /// We closed it to make a fresh one: authentik stops sending events on a connection older than a day.
     #[error("the websocket is renewed")]
     Renewal,
-    /// The settings do not allow a connection.
-    #[error("the websocket cannot be set up: {0}")]
-    Settings(String),
 }
 
 fn refusal_hint(status: u16) -> &'static str {
