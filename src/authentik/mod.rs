@@ -1,1 +1,36 @@
-//! The `authentik` layer.
+//! HTTP and websocket out to an authentik server: the API an outpost may call, the flow executor for binds, and
+//! the stream of events.
+//!
+//! Knows authentik's URLs, JSON shapes and error forms. Must not know LDAP, the directory built from what it
+//! fetches, when to fetch it, or who asks: those belong to `outpost`.
+
+mod access;
+mod api;
+mod certificate;
+mod client;
+mod cookie;
+mod endpoint;
+mod error;
+pub mod events;
+pub mod flow;
+mod group;
+mod outpost;
+pub mod paging;
+mod provider;
+mod row;
+mod session;
+mod tls;
+mod user;
+
+pub use access::{AccessCheck, Me};
+pub use api::{GroupsQuery, UsersQuery};
+pub use certificate::CertificateKeyPair;
+pub use client::Client;
+pub use endpoint::{Endpoint, Settings};
+pub use error::{ApiError, Unreachable};
+pub use group::Group;
+pub use outpost::{Outpost, OutpostChoice, RootConfig};
+pub use provider::{LdapProvider, Mode};
+pub use row::{Page, Pagination, Row, RowWarning};
+pub use session::{Session, SessionEndId};
+pub use user::User;

@@ -1,0 +1,228 @@
+//! Where authentik is and how to speak to it: settings and URLs.
+//!
+//! Knows the paths of authentik's API. Opens no connection.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use url::Url;
+
+use super::error::ApiError;
+
+/// How to reach authentik. Every duration is a limit on one call.
+#[derive(Clone)]
+pub struct Settings {
+    /// Base URL, with or without a path and a trailing slash (`AUTHENTIK_HOST`).
+    pub host: Url,
+    /// The outpost's API token (`AUTHENTIK_TOKEN`).
+    pub token: SecretString,
+    /// Accept any server certificate (`AUTHENTIK_INSECURE`).
+    pub insecure: bool,
+    /// PEM file of CA certificates trusted beside the system's.
+    pub ca_file: Option<PathBuf>,
+    /// `User-Agent` of every request.
+    pub user_agent: String,
+    /// Limit on making a connection, TLS included.
+    pub connect_timeout: Duration,
+    /// Limit on one call from first byte to last.
+    pub request_timeout: Duration,
+    /// The same for a page of a list: authentik itself cuts an answer off after 60 s.
+    pub list_timeout: Duration,
+    /// Limit on the call that waits for a Duo push: Duo itself waits about 60 s for the user.
+    pub duo_timeout: Duration,
+    /// Accept a session cookie that is a bare session key. Only authentik's own test mode sends those; then the
+    /// login is proved by `users/me` instead of the cookie's claims.
+    pub plain_session_cookie: bool,
+}
+
+impl Settings {
+    /// Settings with the default time-outs.
+    pub fn new(host: Url, token: SecretString) -> Self {
+        Self {
+            host,
+            token,
+            insecure: false,
+            ca_file: None,
+            user_agent: concat!("goauthentik.io/outpost/", env!("CARGO_PKG_VERSION"), " akldap").to_owned(),
+            connect_timeout: Duration::from_secs(5),
+            request_timeout: Duration::from_secs(20),
+            list_timeout: Duration::from_secs(65),
+            duo_timeout: Duration::from_secs(75),
+            plain_session_cookie: false,
+        }
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("host", &self.host.host_str())
+            .field("insecure", &self.insecure)
+            .field("ca_file", &self.ca_file)
+            .field("user_agent", &self.user_agent)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The base URL of an authentik server, ready to build others from.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Ends in a slash; has no user info, query or fragment.
+    base: Url,
+    /// The query of the configured host, which the websocket URL keeps.
+    query: Option<String>,
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Endpoint({})", self.base)
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.base.as_str())
+    }
+}
+
+impl Endpoint {
+    /// Takes the configured host apart. Only `http` and `https` with a host are possible.
+    pub fn new(host: &Url) -> Result<Self, ApiError> {
+        if !matches!(host.scheme(), "http" | "https") || host.host_str().is_none_or(str::is_empty) {
+            return Err(ApiError::Settings(format!(
+                "AUTHENTIK_HOST must be an http:// or https:// URL with a host, not a {}: URL",
+                host.scheme()
+            )));
+        }
+        let query = host.query().filter(|query| !query.is_empty()).map(str::to_owned);
+        let mut base = host.clone();
+        base.set_query(None);
+        base.set_fragment(None);
+        // Neither can fail for a URL that has a host.
+        let _ = base.set_username("");
+        let _ = base.set_password(None);
+        if !base.path().ends_with('/') {
+            base.set_path(&format!("{}/", base.path()));
+        }
+        Ok(Self { base, query })
+    }
+
+    /// The host as configured, without the port and, for an IPv6 address, without brackets.
+    pub fn host(&self) -> &str {
+        self.base.host_str().unwrap_or_default().trim_matches(['[', ']'])
+    }
+
+    /// The port, the scheme's own if none was configured.
+    pub fn port(&self) -> u16 {
+        self.base.port_or_known_default().unwrap_or(443)
+    }
+
+    /// Whether the scheme is `https`.
+    pub fn is_tls(&self) -> bool {
+        self.base.scheme() == "https"
+    }
+
+    /// Whether the host is this machine, where a configured proxy makes no sense.
+    pub(crate) fn is_loopback(&self) -> bool {
+        match self.base.host() {
+            Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+            Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+            Some(url::Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+            None => false,
+        }
+    }
+
+    /// `scheme://host[:port]` as an `Origin` header carries it.
+    pub(crate) fn origin(&self) -> String {
+        self.base.origin().ascii_serialization()
+    }
+
+    /// The URL of an API path such as `core/users/`.
+    pub(crate) fn api(&self, path: &str) -> Url {
+        let mut url = self.base.clone();
+        url.set_path(&format!("{}api/v3/{path}", self.base.path()));
+        url
+    }
+
+    /// The executor URL of a flow with the given raw query, byte for byte.
+    pub(crate) fn executor(&self, slug: &str, query: &str) -> Url {
+        let mut url = self.api("flows/executor/");
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().push(slug).push("");
+        }
+        url.set_query(Some(query));
+        url
+    }
+
+    /// The websocket URL of an outpost, with the scheme of the HTTP request that asks for the upgrade.
+    pub(crate) fn websocket(&self, outpost: &str, instance: &str, attempt: u64) -> Url {
+        let mut url = self.base.clone();
+        url.set_path(&format!("{}ws/outpost/", self.base.path()));
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().push(outpost).push("");
+        }
+        url.set_query(self.query.as_deref());
+        url.query_pairs_mut()
+            .append_pair("instance_uuid", instance)
+            .append_pair("attempt", &attempt.to_string());
+        url
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(host: &str) -> Endpoint {
+        Endpoint::new(&Url::parse(host).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_path_works_with_and_without_its_slash() {
+        for host in [
+            "https://a.example/sub",
+            "https://a.example/sub/",
+            "https://u:p@a.example/sub/?x=1#f",
+        ] {
+            assert_eq!(
+                endpoint(host).api("core/users/").as_str(),
+                "https://a.example/sub/api/v3/core/users/"
+            );
+        }
+        assert_eq!(
+            endpoint("http://a:9000").api("core/users/").as_str(),
+            "http://a:9000/api/v3/core/users/"
+        );
+        assert_eq!(endpoint("https://a.example").port(), 443);
+        assert!(Endpoint::new(&Url::parse("ftp://a/").unwrap()).is_err());
+        assert!(Endpoint::new(&Url::parse("unix:///run/x").unwrap()).is_err());
+    }
+
+    #[test]
+    fn the_executor_query_is_byte_exact() {
+        let url =
+            endpoint("http://a/").executor("my-flow", "query=goauthentik.io%252Foutpost%252Fldap%3Dtrue");
+        assert_eq!(
+            url.as_str(),
+            "http://a/api/v3/flows/executor/my-flow/?query=goauthentik.io%252Foutpost%252Fldap%3Dtrue"
+        );
+        let odd = endpoint("http://a/").executor("../x?y", "query=");
+        assert_eq!(odd.path(), "/api/v3/flows/executor/..%2Fx%3Fy/");
+    }
+
+    #[test]
+    fn the_websocket_keeps_path_and_query() {
+        let url = endpoint("https://a.example/sub?k=v").websocket("0-1", "2-3", 4);
+        assert_eq!(
+            url.as_str(),
+            "https://a.example/sub/ws/outpost/0-1/?k=v&instance_uuid=2-3&attempt=4"
+        );
+        let url = endpoint("http://[::1]:9000").websocket("0-1", "2-3", 0);
+        assert_eq!(
+            url.as_str(),
+            "http://[::1]:9000/ws/outpost/0-1/?instance_uuid=2-3&attempt=0"
+        );
+    }
+}

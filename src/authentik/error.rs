@@ -1,0 +1,490 @@
+//! What can go wrong in a call to authentik, told apart as far as an admin can act on it.
+//!
+//! Knows how reqwest, hyper and rustls wrap their causes. Holds no token, cookie or password: URLs carry none, and
+//! only the beginning of an answer is kept.
+
+use std::error::Error as StdError;
+use std::io;
+use std::time::Duration;
+
+/// Characters of an answer's body kept for a log line. Enough for a JSON `detail` or a proxy's error title.
+const EXCERPT_CHARS: usize = 160;
+
+/// Why no HTTP exchange took place at all.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unreachable {
+    /// The host name has no address.
+    #[error("the host name cannot be resolved ({0})")]
+    Dns(String),
+    /// Nothing listens on the port.
+    #[error("connection refused")]
+    Refused,
+    /// No route, network unreachable, or the connection was dropped while it was being made.
+    #[error("cannot connect ({0})")]
+    Network(String),
+    /// The connection could not be made in time.
+    #[error("connecting timed out")]
+    ConnectTimeout,
+    /// The certificate's issuer is not trusted.
+    #[error("its certificate was issued by an unknown authority")]
+    UnknownAuthority,
+    /// The certificate is for another name.
+    #[error("its certificate is for another host name ({0})")]
+    WrongName(String),
+    /// The certificate has expired or is not valid yet.
+    #[error("its certificate has expired or is not valid yet")]
+    Expired,
+    /// Another TLS failure.
+    #[error("TLS failed ({0})")]
+    Tls(String),
+}
+
+/// A failed call to authentik. Its `Display` names URL, status and cause; [`ApiError::hint`] adds the probable
+/// reason and the next step.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ApiError {
+    /// No connection.
+    #[error("cannot reach authentik at {url}: {cause}")]
+    Unreachable {
+        /// The URL called.
+        url: String,
+        /// Why.
+        cause: Unreachable,
+    },
+    /// No complete answer in time.
+    #[error("authentik did not answer {url} within {} ms", after.as_millis())]
+    TimedOut {
+        /// The URL called.
+        url: String,
+        /// How long was waited.
+        after: Duration,
+    },
+    /// The connection ended before the answer was complete.
+    #[error("the connection to authentik broke during {url} ({cause})")]
+    Interrupted {
+        /// The URL called.
+        url: String,
+        /// What the HTTP library saw.
+        cause: String,
+    },
+    /// `503` while authentik starts.
+    #[error("authentik at {url} is still starting (503)")]
+    Starting {
+        /// The URL called.
+        url: String,
+        /// The server's `Retry-After`.
+        retry_after: Option<Duration>,
+    },
+    /// `403` with the detail of a refused token.
+    #[error("authentik refused the outpost token at {url}: {detail}")]
+    TokenInvalid {
+        /// The URL called.
+        url: String,
+        /// authentik's words.
+        detail: String,
+    },
+    /// `404` "Invalid page.": the set has fewer pages than asked for.
+    #[error("{url} has no such page any more")]
+    InvalidPage {
+        /// The URL called.
+        url: String,
+    },
+    /// Any other status than the one expected.
+    #[error("authentik answered {url} with status {status}{}", status_rest(.detail, .excerpt, .request_id))]
+    Status {
+        /// The URL called.
+        url: String,
+        /// The HTTP status.
+        status: u16,
+        /// `X-authentik-id`, which finds the request in authentik's log.
+        request_id: Option<String>,
+        /// The `detail` of a JSON error.
+        detail: Option<String>,
+        /// The beginning of the body when there is no detail.
+        excerpt: String,
+        /// Whether the body was plain text: authentik's own pages are HTML and its API errors JSON, so a plain-text
+        /// 500 is a web worker that ended in the middle of the request.
+        plain_text: bool,
+    },
+    /// A 2xx answer that is not what the API documents.
+    #[error("authentik's answer to {url} is not understood: {problem}")]
+    Malformed {
+        /// The URL called.
+        url: String,
+        /// What is wrong with it.
+        problem: String,
+        /// `X-authentik-id`.
+        request_id: Option<String>,
+    },
+    /// The answer exceeds what is read of one.
+    #[error("authentik's answer to {url} is larger than {limit} bytes")]
+    TooLarge {
+        /// The URL called.
+        url: String,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The token sees no outpost.
+    #[error("authentik at {url} shows no outpost to this token")]
+    NoOutpost {
+        /// The URL called.
+        url: String,
+    },
+    /// The settings themselves do not allow a call.
+    #[error("{0}")]
+    Settings(String),
+}
+
+fn status_rest(detail: &Option<String>, excerpt: &str, request_id: &Option<String>) -> String {
+    let mut text = String::new();
+    match detail {
+        Some(detail) => text.push_str(&format!(": {detail}")),
+        None if !excerpt.is_empty() => text.push_str(&format!(": {excerpt:?}")),
+        None => {}
+    }
+    if let Some(id) = request_id {
+        text.push_str(&format!(" (request id {id})"));
+    }
+    text
+}
+
+impl ApiError {
+    /// Whether the same call may succeed later without anybody changing anything.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable { .. }
+            | Self::TimedOut { .. }
+            | Self::Interrupted { .. }
+            | Self::Starting { .. }
+            | Self::Malformed { .. } => true,
+            Self::Status { status, .. } => *status >= 500 || *status == 429 || *status == 408,
+            Self::TokenInvalid { .. }
+            | Self::InvalidPage { .. }
+            | Self::TooLarge { .. }
+            | Self::NoOutpost { .. }
+            | Self::Settings(_) => false,
+        }
+    }
+
+    /// Whether this looks like a web worker of authentik recycled in mid-request, or a proxy in front of it that lost
+    /// its upstream: an immediate second try goes to another worker.
+    pub fn is_recycled_worker(&self) -> bool {
+        match self {
+            Self::Interrupted { .. } => true,
+            Self::Status {
+                status, plain_text, ..
+            } => match status {
+                500 => *plain_text,
+                502 | 503 => true,
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
+    /// The HTTP status, where there was one.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Status { status, .. } => Some(*status),
+            Self::Starting { .. } => Some(503),
+            Self::TokenInvalid { .. } => Some(403),
+            Self::InvalidPage { .. } => Some(404),
+            _ => None,
+        }
+    }
+
+    /// The probable reason and what an admin should do next. One sentence or two, without secrets.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Unreachable { cause, .. } => match cause {
+                Unreachable::Dns(_) => {
+                    "check the host name in AUTHENTIK_HOST and the resolver of this machine or container"
+                }
+                Unreachable::Refused => {
+                    "nothing listens there: check host and port in AUTHENTIK_HOST and whether authentik runs"
+                }
+                Unreachable::Network(_) | Unreachable::ConnectTimeout => {
+                    "check routing, firewalls and network policies between this outpost and authentik"
+                }
+                Unreachable::UnknownAuthority => {
+                    "authentik's certificate is self-signed or from a private CA: add the CA to the trust store, name it \
+                     with the CA file option, or set AUTHENTIK_INSECURE=true"
+                }
+                Unreachable::WrongName(_) => "use a host name in AUTHENTIK_HOST that the certificate covers",
+                Unreachable::Expired => "renew authentik's certificate, or correct the clock of this machine",
+                Unreachable::Tls(_) => {
+                    "AUTHENTIK_HOST may name an http port with https://, or a proxy in between speaks another protocol"
+                }
+            },
+            Self::TimedOut { .. } => {
+                "authentik is overloaded or its database is slow: see its server log and load"
+            }
+            Self::Interrupted { .. } => {
+                "a web worker of authentik or a proxy ended the connection: it is tried again; if it stays, see authentik's log"
+            }
+            Self::Starting { .. } => "wait: it is tried again until authentik is up",
+            Self::TokenInvalid { .. } => {
+                "copy the token anew from the outpost's page in authentik to AUTHENTIK_TOKEN: it changes when the outpost is recreated"
+            }
+            Self::InvalidPage { .. } => "objects were deleted during the listing: it is read again",
+            Self::Status { status, .. } => match status {
+                301 | 302 | 303 | 307 | 308 => {
+                    "authentik or a proxy redirects: set AUTHENTIK_HOST to the final URL, scheme included"
+                }
+                401 | 407 => {
+                    "a proxy in front of authentik demands its own credentials: let the outpost reach authentik directly"
+                }
+                403 => {
+                    "the token is valid but not allowed to do this: use the token of the LDAP outpost itself"
+                }
+                404 => {
+                    "AUTHENTIK_HOST may lack a path or name another service, or the object was deleted in authentik"
+                }
+                429 => "authentik throttles: raise throttle.default there or lower the load",
+                500..=599 => "see authentik's server log for the request id",
+                _ => "see authentik's server log",
+            },
+            Self::Malformed { .. } => {
+                "another service than authentik may answer at AUTHENTIK_HOST, such as a proxy's login page"
+            }
+            Self::TooLarge { .. } => "lower the page size",
+            Self::NoOutpost { .. } => "create an LDAP outpost in authentik and use its token",
+            Self::Settings(_) => "correct the configuration",
+        }
+    }
+
+    /// Builds the error for a failed exchange from the HTTP library's error.
+    pub(crate) fn from_transport(url: &str, error: &reqwest::Error) -> Self {
+        let url = url.to_owned();
+        if let Some(cause) = unreachable(error) {
+            return Self::Unreachable { url, cause };
+        }
+        Self::Interrupted {
+            url,
+            cause: innermost(error),
+        }
+    }
+
+    /// Builds the error for an answer with an unexpected status. `bearer`: whether the outpost token was the
+    /// credential, which decides what a 403 says.
+    pub(crate) fn from_status(url: &str, answer: &StatusAnswer<'_>, bearer: bool) -> Self {
+        let url = url.to_owned();
+        let json = is_json(answer.content_type)
+            .then(|| serde_json::from_slice::<serde_json::Value>(answer.body).ok())
+            .flatten();
+        let detail = json
+            .as_ref()
+            .and_then(|body| body.get("detail").or_else(|| body.get("error")))
+            .and_then(serde_json::Value::as_str)
+            .map(excerpt);
+        match (answer.status, detail.as_deref()) {
+            (503, Some(text)) if text.contains("starting") => {
+                return Self::Starting {
+                    url,
+                    retry_after: answer.retry_after,
+                };
+            }
+            (403, Some(text))
+                if bearer
+                    && (text.contains("Token invalid") || text.contains("credentials were not provided")) =>
+            {
+                return Self::TokenInvalid {
+                    url,
+                    detail: text.to_owned(),
+                };
+            }
+            (404, Some(text)) if text.starts_with("Invalid page") => return Self::InvalidPage { url },
+            _ => {}
+        }
+        let plain_text = answer
+            .content_type
+            .is_some_and(|kind| kind.to_ascii_lowercase().starts_with("text/plain"));
+        Self::Status {
+            url,
+            status: answer.status,
+            request_id: answer.request_id.map(excerpt),
+            detail,
+            excerpt: excerpt(&String::from_utf8_lossy(answer.body)),
+            plain_text,
+        }
+    }
+}
+
+/// The parts of an answer that its status error is made of.
+#[derive(Debug)]
+pub(crate) struct StatusAnswer<'a> {
+    pub(crate) status: u16,
+    pub(crate) content_type: Option<&'a str>,
+    pub(crate) request_id: Option<&'a str>,
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) body: &'a [u8],
+}
+
+/// Whether a `Content-Type` is JSON, whatever its parameters.
+pub(crate) fn is_json(content_type: Option<&str>) -> bool {
+    content_type.is_some_and(|kind| {
+        kind.split(';')
+            .next()
+            .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+    })
+}
+
+/// The beginning of a text, on one line.
+pub(crate) fn excerpt(text: &str) -> String {
+    let mut out = String::new();
+    for word in text.split_whitespace() {
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        out.push_str(word);
+        if out.chars().count() > EXCERPT_CHARS {
+            return out.chars().take(EXCERPT_CHARS).chain(['…']).collect();
+        }
+    }
+    out
+}
+
+/// Names the reason why a connection could not be made, if that is what the error is about.
+fn unreachable(error: &reqwest::Error) -> Option<Unreachable> {
+    if let Some(cause) = tls_cause(error) {
+        return Some(cause);
+    }
+    if !error.is_connect() {
+        return None;
+    }
+    if error.is_dns() {
+        return Some(Unreachable::Dns(innermost(error)));
+    }
+    Some(match io_kind(error) {
+        Some(io::ErrorKind::ConnectionRefused) => Unreachable::Refused,
+        Some(io::ErrorKind::TimedOut) => Unreachable::ConnectTimeout,
+        _ if error.is_timeout() => Unreachable::ConnectTimeout,
+        _ => Unreachable::Network(innermost(error)),
+    })
+}
+
+fn tls_cause(error: &(dyn StdError + 'static)) -> Option<Unreachable> {
+    use rustls::CertificateError as Certificate;
+    let tls = find::<rustls::Error>(error)?;
+    Some(match tls {
+        rustls::Error::InvalidCertificate(Certificate::UnknownIssuer) => Unreachable::UnknownAuthority,
+        rustls::Error::InvalidCertificate(
+            Certificate::NotValidForName | Certificate::NotValidForNameContext { .. },
+        ) => Unreachable::WrongName(tls.to_string()),
+        rustls::Error::InvalidCertificate(
+            Certificate::Expired
+            | Certificate::ExpiredContext { .. }
+            | Certificate::NotValidYet
+            | Certificate::NotValidYetContext { .. },
+        ) => Unreachable::Expired,
+        // A server certificate without extensions or with CA:TRUE is what a home-made self-signed one looks like.
+        rustls::Error::InvalidCertificate(Certificate::Other(other))
+            if other.to_string().contains("CaUsedAsEndEntity") =>
+        {
+            Unreachable::UnknownAuthority
+        }
+        other => Unreachable::Tls(other.to_string()),
+    })
+}
+
+fn io_kind(error: &(dyn StdError + 'static)) -> Option<io::ErrorKind> {
+    find::<io::Error>(error).map(io::Error::kind)
+}
+
+/// Finds a typed cause. `io::Error::source` skips the error it wraps, hence the look inside.
+fn find<'e, T: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Option<&'e T> {
+    let mut current = Some(error);
+    while let Some(error) = current {
+        if let Some(found) = error.downcast_ref::<T>() {
+            return Some(found);
+        }
+        if let Some(inner) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref)
+            && let Some(found) = find::<T>(inner)
+        {
+            return Some(found);
+        }
+        current = error.source();
+    }
+    None
+}
+
+/// The text of the innermost cause: the outer ones only repeat the URL.
+fn innermost(error: &(dyn StdError + 'static)) -> String {
+    let mut current = error;
+    while let Some(source) = current.source() {
+        current = source;
+    }
+    excerpt(&current.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer<'a>(status: u16, content_type: &'a str, body: &'a str) -> StatusAnswer<'a> {
+        StatusAnswer {
+            status,
+            content_type: Some(content_type),
+            request_id: Some("abc"),
+            retry_after: None,
+            body: body.as_bytes(),
+        }
+    }
+
+    #[test]
+    fn statuses_are_told_apart() {
+        let json = "application/json";
+        let from = |status, kind, body, bearer| {
+            ApiError::from_status("http://x/", &answer(status, kind, body), bearer)
+        };
+        assert!(matches!(
+            from(403, json, r#"{"detail":"Token invalid/expired"}"#, true),
+            ApiError::TokenInvalid { .. }
+        ));
+        let session = from(
+            403,
+            json,
+            r#"{"detail":"Authentication credentials were not provided."}"#,
+            false,
+        );
+        assert_eq!(session.status(), Some(403));
+        assert!(!session.is_transient());
+        assert!(matches!(
+            from(503, json, r#"{"error":"authentik starting"}"#, true),
+            ApiError::Starting { .. }
+        ));
+        assert!(matches!(
+            from(404, json, r#"{"detail":"Invalid page."}"#, true),
+            ApiError::InvalidPage { .. }
+        ));
+        let worker = from(500, "text/plain; charset=utf-8", "Internal Server Error", true);
+        assert!(worker.is_recycled_worker() && worker.is_transient());
+        let poison = from(
+            500,
+            "text/html; charset=utf-8",
+            "<html>\n\n<title>x</title>",
+            true,
+        );
+        assert!(!poison.is_recycled_worker() && poison.is_transient());
+        assert!(poison.to_string().contains("status 500") && poison.to_string().contains("abc"));
+        assert!(!poison.to_string().contains('\n'));
+        assert!(from(302, "text/html", "", true).hint().contains("AUTHENTIK_HOST"));
+    }
+
+    #[test]
+    fn excerpts_are_short_and_on_one_line() {
+        let long = "wörd ".repeat(200);
+        let short = excerpt(&long);
+        assert_eq!(short.chars().count(), EXCERPT_CHARS + 1);
+        assert_eq!(excerpt(" a\n\t b "), "a b");
+    }
+
+    #[test]
+    fn a_tls_error_inside_an_io_error_is_found() {
+        let inner = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        let error = io::Error::new(io::ErrorKind::InvalidData, inner);
+        assert_eq!(tls_cause(&error), Some(Unreachable::UnknownAuthority));
+    }
+}

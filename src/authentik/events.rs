@@ -1,0 +1,429 @@
+//! The stream of events from authentik: a websocket that is kept open for as long as the process runs.
+//!
+//! Knows the outpost protocol over the websocket: hellos out, instructions in, and when a connection is to be given up
+//! for a new one. Must not know what an event leads to: events go into a channel, and a slow reader of it never
+//! delays a hello. Whoever hears [`Event::Connected`] should refresh: events in the gap before it are lost.
+
+mod connection;
+mod hello;
+mod instruction;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, sleep, sleep_until, timeout};
+use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_util::sync::CancellationToken;
+
+pub use hello::Hello;
+
+use connection::{Socket, dial};
+use instruction::Instruction;
+
+use super::client::Client;
+use super::error::Unreachable;
+use super::session::SessionEndId;
+
+/// Events waiting for a slow reader. Session ends are 40 bytes; at thousands a minute this is some ten minutes.
+/// Beyond it nothing more is read, so that authentik's side of the connection waits too.
+const MAX_BACKLOG: usize = 65_536;
+/// How long a farewell may take at shutdown.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// The close code of a web worker that is being recycled.
+const SERVICE_RESTART: u16 = 1012;
+
+/// What authentik tells an outpost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// Connected. Refresh: what happened before is unknown.
+    Connected,
+    /// The outpost, a provider of it or a certificate was saved: refresh.
+    TriggerUpdate,
+    /// A session ended, one of ours or, mostly, anybody else's.
+    SessionEnd(SessionEndId),
+    /// Not connected any more, or not at all. Sent once for a series of failures; reconnecting goes on by itself.
+    Disconnected {
+        /// Why.
+        cause: Disconnect,
+    },
+}
+
+/// Why there is no connection.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Disconnect {
+    /// No connection could be made.
+    #[error("authentik cannot be reached: {0}")]
+    Unreachable(Unreachable),
+    /// The handshake took too long.
+    #[error("authentik did not complete the websocket handshake in time")]
+    HandshakeTimeout,
+    /// The handshake was answered with another status.
+    #[error("authentik refused the websocket with status {status}: {}", refusal_hint(*.status))]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+    },
+    /// The server closed the connection.
+    #[error("authentik closed the websocket (code {})", .code.map_or_else(|| "none".to_owned(), |code| code.to_string()))]
+    Closed {
+        /// The close code.
+        code: Option<u16>,
+    },
+    /// The connection broke.
+    #[error("the websocket broke: {0}")]
+    Broken(String),
+    /// Nothing was heard for too long, not even answers to hellos.
+    #[error("nothing was heard from authentik for {} s", .0.as_secs())]
+    Silent(Duration),
+    /// We closed it to make a fresh one: authentik stops sending events on a connection older than a day.
+    #[error("the websocket is renewed")]
+    Renewal,
+}
+
+fn refusal_hint(status: u16) -> &'static str {
+    match status {
+        403 => "the token is not valid or not this outpost's",
+        301 | 302 | 307 | 308 => "set AUTHENTIK_HOST to the final URL",
+        404 | 426 | 400 | 200 => {
+            "a proxy in between must pass websockets on (Upgrade and Connection headers)"
+        }
+        _ => "see authentik's server log",
+    }
+}
+
+/// The times of a connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Timings {
+    /// Between hellos. authentik forgets an instance after 15 s.
+    pub hello: Duration,
+    /// Limit on connecting, TLS and handshake included.
+    pub handshake: Duration,
+    /// After this long without any frame the connection counts as dead.
+    pub silence: Duration,
+    /// The wait after a first failure; doubles with each further one.
+    pub backoff: Duration,
+    /// The longest wait between tries.
+    pub max_backoff: Duration,
+    /// A connection is renewed at an age between these two.
+    pub renew: (Duration, Duration),
+    /// Gives numbers in `0.0..1.0`, by which waits are spread.
+    pub jitter: fn() -> f64,
+}
+
+impl Default for Timings {
+    fn default() -> Self {
+        Self {
+            hello: Duration::from_secs(10),
+            handshake: Duration::from_secs(10),
+            silence: Duration::from_secs(30),
+            backoff: Duration::from_secs(1),
+            max_backoff: Duration::from_secs(30),
+            renew: (Duration::from_secs(6 * 3600), Duration::from_secs(12 * 3600)),
+            jitter: fastrand::f64,
+        }
+    }
+}
+
+/// What to connect for.
+#[derive(Clone, Debug)]
+pub struct Subscription {
+    /// UUID of the outpost, with dashes.
+    pub outpost: String,
+    /// Identifies this process among the outpost's instances; stays the same across reconnects.
+    pub instance: uuid::Uuid,
+    /// What is said about this instance.
+    pub hello: Hello,
+    /// Times.
+    pub timings: Timings,
+}
+
+/// Keeps a connection open and sends what it hears to `events`, until `cancel` is cancelled (the connection is closed
+/// properly then) or nobody receives any more.
+pub async fn listen(
+    client: Client,
+    subscription: Subscription,
+    events: mpsc::Sender<Event>,
+    cancel: CancellationToken,
+) {
+    let timings = subscription.timings;
+    // `attempt` is 0 for a connection of its own accord and counts the tries of a reconnect series.
+    let (mut attempt, mut failures, mut reported) = (0_u64, 0_u32, None::<Disconnect>);
+    loop {
+        let dialled = tokio::select! {
+            () = cancel.cancelled() => return,
+            dialled = timeout(timings.handshake, dial(&client, &subscription, attempt)) => dialled,
+        };
+        let ended = match dialled {
+            Ok(Ok(socket)) => {
+                // Whoever heard that we connected must hear that we are not any more.
+                reported = None;
+                converse(socket, &subscription, &events, &cancel).await
+            }
+            Ok(Err(cause)) => Ended {
+                cause: Some(cause),
+                lived: false,
+            },
+            Err(_elapsed) => Ended {
+                cause: Some(Disconnect::HandshakeTimeout),
+                lived: false,
+            },
+        };
+        let Some(cause) = ended.cause else { return };
+        if ended.lived {
+            (attempt, failures) = (0, 0);
+        }
+        attempt += 1;
+        let at_once = ended.lived
+            && matches!(
+                cause,
+                Disconnect::Renewal
+                    | Disconnect::Closed {
+                        code: Some(SERVICE_RESTART)
+                    }
+            );
+        if reported.as_ref() != Some(&cause) {
+            match at_once {
+                true => tracing::info!(%cause, "reconnecting to authentik's event stream at once"),
+                false => tracing::warn!(%cause, "no event stream from authentik; trying again"),
+            }
+            if events
+                .send(Event::Disconnected { cause: cause.clone() })
+                .await
+                .is_err()
+            {
+                return;
+            }
+            reported = Some(cause);
+        }
+        let wait = if at_once {
+            Duration::ZERO
+        } else {
+            backoff(&timings, failures, (timings.jitter)())
+        };
+        failures = failures.saturating_add(1);
+        tokio::select! {
+            () = cancel.cancelled() => return,
+            () = sleep(wait) => {}
+        }
+    }
+}
+
+/// The wait after so many failures: doubling, capped, and shortened by up to half.
+fn backoff(timings: &Timings, failures: u32, random: f64) -> Duration {
+    let factor = 1_u32.checked_shl(failures).unwrap_or(u32::MAX);
+    timings
+        .backoff
+        .saturating_mul(factor)
+        .min(timings.max_backoff)
+        .mul_f64(1.0 - random.clamp(0.0, 1.0) / 2.0)
+}
+
+/// Waits for room in the channel. `false`: nobody receives any more, or it is time to stop.
+async fn deliver(events: &mpsc::Sender<Event>, event: Event, cancel: &CancellationToken) -> bool {
+    tokio::select! {
+        () = cancel.cancelled() => false,
+        sent = events.send(event) => sent.is_ok(),
+    }
+}
+
+/// How a connection ended.
+struct Ended {
+    /// `None`: on purpose, for good.
+    cause: Option<Disconnect>,
+    /// Whether authentik ever answered on it. One that is closed before that is no success to build on.
+    lived: bool,
+}
+
+/// Events on their way to a reader that may be slower than the connection.
+#[derive(Default)]
+struct Backlog {
+    queue: VecDeque<Event>,
+    /// One update waiting is as good as many.
+    update_waits: bool,
+}
+
+impl Backlog {
+    fn push(&mut self, event: Event) {
+        if event == Event::TriggerUpdate && std::mem::replace(&mut self.update_waits, true) {
+            return;
+        }
+        self.queue.push_back(event);
+    }
+
+    fn pop(&mut self) -> Option<Event> {
+        let event = self.queue.pop_front()?;
+        if event == Event::TriggerUpdate {
+            self.update_waits = false;
+        }
+        Some(event)
+    }
+
+    fn is_full(&self) -> bool {
+        self.queue.len() >= MAX_BACKLOG
+    }
+}
+
+async fn converse(
+    mut socket: Socket,
+    subscription: &Subscription,
+    events: &mpsc::Sender<Event>,
+    cancel: &CancellationToken,
+) -> Ended {
+    let timings = &subscription.timings;
+    let hello = subscription.hello.frame();
+    let mut ticks = tokio::time::interval(timings.hello);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut backlog = Backlog::default();
+    backlog.push(Event::Connected);
+    let mut heard = Instant::now();
+    let age = timings
+        .renew
+        .1
+        .saturating_sub(timings.renew.0)
+        .mul_f64((timings.jitter)().clamp(0.0, 1.0));
+    let renew_at = Instant::now() + timings.renew.0 + age;
+    let mut lived = false;
+    let cause = loop {
+        let reading = !backlog.is_full();
+        tokio::select! {
+            () = cancel.cancelled() => {
+                farewell(&mut socket).await;
+                break None;
+            }
+            permit = events.reserve(), if !backlog.queue.is_empty() => match (permit, backlog.pop()) {
+                (Ok(permit), Some(event)) => permit.send(event),
+                _ => {
+                    farewell(&mut socket).await;
+                    break None;
+                }
+            },
+            // The first tick is at once, so the first hello is.
+            _ = ticks.tick() => {
+                match timeout(timings.silence, socket.send(hello.clone())).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => break Some(broken(&error)),
+                    Err(_elapsed) => break Some(Disconnect::Silent(timings.silence)),
+                }
+                if !reading {
+                    // What is not read cannot be heard.
+                    heard = Instant::now();
+                }
+            }
+            () = sleep_until(heard + timings.silence), if reading => break Some(Disconnect::Silent(timings.silence)),
+            () = sleep_until(renew_at) => {
+                farewell(&mut socket).await;
+                break Some(Disconnect::Renewal);
+            }
+            message = socket.next(), if reading => {
+                heard = Instant::now();
+                match message {
+                    Some(Ok(message)) => match take(message) {
+                        Taken::Event(event) => { lived = true; backlog.push(event) }
+                        Taken::Nothing => lived = true,
+                        Taken::Close(code) => break Some(Disconnect::Closed { code }),
+                    },
+                    Some(Err(error)) => break Some(broken(&error)),
+                    None => break Some(Disconnect::Closed { code: None }),
+                }
+            }
+        }
+    };
+    if cause.is_some() {
+        // What was heard is passed on even if the connection is gone.
+        while let Some(event) = backlog.pop() {
+            if !deliver(events, event, cancel).await {
+                return Ended { cause: None, lived };
+            }
+        }
+    }
+    Ended { cause, lived }
+}
+
+enum Taken {
+    Event(Event),
+    Nothing,
+    Close(Option<u16>),
+}
+
+fn take(message: Message) -> Taken {
+    match message {
+        Message::Text(text) => match Instruction::decode(text.as_str()) {
+            Instruction::TriggerUpdate => Taken::Event(Event::TriggerUpdate),
+            Instruction::SessionEnd(id) => Taken::Event(Event::SessionEnd(id)),
+            Instruction::Ack => Taken::Nothing,
+            Instruction::Ignored(why) => {
+                tracing::debug!(why, "frame from authentik ignored");
+                Taken::Nothing
+            }
+        },
+        Message::Close(frame) => Taken::Close(frame.map(|frame| u16::from(frame.code))),
+        Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => Taken::Nothing,
+    }
+}
+
+fn broken(error: &tungstenite::Error) -> Disconnect {
+    match error {
+        tungstenite::Error::ConnectionClosed | tungstenite::Error::AlreadyClosed => {
+            Disconnect::Closed { code: None }
+        }
+        other => Disconnect::Broken(super::error::excerpt(&other.to_string())),
+    }
+}
+
+/// Closes with code 1000 and gives the server a moment to answer.
+async fn farewell(socket: &mut Socket) {
+    use tungstenite::protocol::CloseFrame;
+    use tungstenite::protocol::frame::coding::CloseCode;
+    let frame = CloseFrame {
+        code: CloseCode::Normal,
+        reason: "".into(),
+    };
+    let goodbye = async {
+        if socket.close(Some(frame)).await.is_ok() {
+            while let Some(Ok(_)) = socket.next().await {}
+        }
+    };
+    let _ = timeout(CLOSE_TIMEOUT, goodbye).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_their_cap() {
+        let timings = Timings::default();
+        let seconds = |failures, random| backoff(&timings, failures, random).as_secs_f64();
+        assert_eq!(
+            [seconds(0, 0.0), seconds(1, 0.0), seconds(4, 0.0), seconds(5, 0.0)],
+            [1.0, 2.0, 16.0, 30.0]
+        );
+        assert_eq!(
+            [seconds(31, 0.0), seconds(32, 0.0), seconds(u32::MAX, 0.0)],
+            [30.0; 3]
+        );
+        assert_eq!(seconds(0, 1.0), 0.5);
+    }
+
+    #[test]
+    fn updates_that_wait_are_one() {
+        let mut backlog = Backlog::default();
+        for _ in 0..5 {
+            backlog.push(Event::TriggerUpdate);
+        }
+        backlog.push(Event::Connected);
+        assert_eq!(
+            (backlog.pop(), backlog.pop(), backlog.pop()),
+            (Some(Event::TriggerUpdate), Some(Event::Connected), None)
+        );
+        backlog.push(Event::TriggerUpdate);
+        assert_eq!(backlog.pop(), Some(Event::TriggerUpdate));
+        let id = SessionEndId::of_session_key(b"x");
+        (0..MAX_BACKLOG).for_each(|_| backlog.push(Event::SessionEnd(id)));
+        assert!(backlog.is_full());
+    }
+}

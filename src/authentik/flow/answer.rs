@@ -1,0 +1,131 @@
+//! The JSON bodies that answer challenges, in buffers that are wiped.
+
+use serde::Serialize;
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use super::secret::Attempt;
+
+pub(super) const IDENTIFICATION: &str = "ak-stage-identification";
+pub(super) const PASSWORD: &str = "ak-stage-password";
+pub(super) const AUTHENTICATOR: &str = "ak-stage-authenticator-validate";
+pub(super) const USER_LOGIN: &str = "ak-stage-user-login";
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    component: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uid_field: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    password: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duo: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remember_me: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    selected_challenge: Option<&'a Value>,
+}
+
+impl<'a> Answer<'a> {
+    fn to(component: &'a str) -> Self {
+        Self {
+            component,
+            uid_field: None,
+            password: None,
+            code: None,
+            duo: None,
+            remember_me: None,
+            selected_challenge: None,
+        }
+    }
+
+    fn body(&self) -> Zeroizing<Vec<u8>> {
+        let text = |text: Option<&str>| text.map_or(0, str::len);
+        // Escaping makes at most six bytes of one. Enough room at once, for a buffer that grows leaves copies behind.
+        let room = 6 * (text(self.uid_field) + text(self.password) + text(self.code)) + 1024;
+        let mut body = Zeroizing::new(Vec::with_capacity(room));
+        // Writing plain strings and numbers to memory does not fail.
+        let _ = serde_json::to_writer(&mut *body, self);
+        body
+    }
+}
+
+/// The password goes along even where the stage has no field for it: whether it has may have changed since.
+pub(super) fn identification(attempt: &Attempt<'_>) -> Zeroizing<Vec<u8>> {
+    Answer {
+        uid_field: Some(attempt.username),
+        password: Some(attempt.password),
+        ..Answer::to(IDENTIFICATION)
+    }
+    .body()
+}
+
+pub(super) fn password(attempt: &Attempt<'_>) -> Zeroizing<Vec<u8>> {
+    Answer {
+        password: Some(attempt.password),
+        ..Answer::to(PASSWORD)
+    }
+    .body()
+}
+
+pub(super) fn code(code: &str, challenge: &Value) -> Zeroizing<Vec<u8>> {
+    Answer {
+        code: Some(code),
+        selected_challenge: Some(challenge),
+        ..Answer::to(AUTHENTICATOR)
+    }
+    .body()
+}
+
+pub(super) fn duo(device: i64, challenge: &Value) -> Zeroizing<Vec<u8>> {
+    Answer {
+        duo: Some(device),
+        selected_challenge: Some(challenge),
+        ..Answer::to(AUTHENTICATOR)
+    }
+    .body()
+}
+
+pub(super) fn remember_me() -> Zeroizing<Vec<u8>> {
+    Answer {
+        remember_me: Some(true),
+        ..Answer::to(USER_LOGIN)
+    }
+    .body()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_never_outgrow_their_first_room() {
+        let hard = "\u{1}\"\\é".repeat(300);
+        let attempt = Attempt::new(&hard, &hard, true);
+        let body = identification(&attempt);
+        let back: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(back.get("password").and_then(Value::as_str), Some(hard.as_str()));
+        assert_eq!(
+            back.get("component").and_then(Value::as_str),
+            Some(IDENTIFICATION)
+        );
+        assert!(body.capacity() >= body.len());
+        assert_eq!(body.capacity(), 6 * 2 * hard.len() + 1024);
+    }
+
+    #[test]
+    fn bodies_have_the_fields_authentik_wants() {
+        let attempt = Attempt::new("al", "pw;123456", true);
+        assert_eq!(
+            std::str::from_utf8(&identification(&attempt)).unwrap(),
+            r#"{"component":"ak-stage-identification","uid_field":"al","password":"pw"}"#
+        );
+        let challenge = serde_json::json!({"device_class": "totp", "device_uid": "1", "challenge": {}, "last_used": null});
+        assert_eq!(
+            std::str::from_utf8(&code("123456", &challenge)).unwrap(),
+            r#"{"component":"ak-stage-authenticator-validate","code":"123456","selected_challenge":{"device_class":"totp","device_uid":"1","challenge":{},"last_used":null}}"#
+        );
+    }
+}

@@ -1,0 +1,195 @@
+//! How a flow can end: authentik's verdicts, and the ways in which there is none.
+
+use std::fmt;
+
+use crate::authentik::error::ApiError;
+use crate::authentik::session::Session;
+
+/// authentik's verdict on a login.
+#[derive(Clone, Debug)]
+pub enum FlowOutcome {
+    /// The user is logged in. Access to the application is another question.
+    Authenticated(Session),
+    /// The user is not.
+    Rejected(Rejection),
+}
+
+/// Why a login was not accepted. `Display` says what happened and, where the flow is at fault, what to change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Rejection {
+    /// Wrong user name, password or code; an inactive or unknown user looks the same.
+    InvalidCredentials {
+        /// The stage that refused; `None` when nothing was sent.
+        stage: Option<String>,
+        /// authentik's words.
+        message: String,
+    },
+    /// The flow denies access: a deny stage, a policy, a missing authenticator, too many failures.
+    Denied {
+        /// authentik's words.
+        message: String,
+    },
+    /// The flow has a stage that only a person with a browser can pass.
+    UnsupportedStage {
+        /// The stage's component.
+        component: String,
+        /// What to change in authentik.
+        remedy: &'static str,
+    },
+    /// A second factor is demanded that cannot be given through LDAP.
+    NoCompatibleAuthenticator {
+        /// The device classes that authentik offered.
+        offered: Vec<String>,
+        /// Whether the password came with a code.
+        code_given: bool,
+    },
+    /// A stage already answered came again without an error: the flow restarts on wrong input.
+    Restarted {
+        /// The stage's component.
+        component: String,
+    },
+    /// The flow did not come to an end.
+    TooManySteps {
+        /// After how many requests it was given up.
+        limit: u32,
+    },
+    /// The flow ended, but nobody is logged in.
+    NotLoggedIn {
+        /// Where the flow's end leads, without query.
+        to: String,
+        /// Whether there was no session cookie at all.
+        cookie_lost: bool,
+    },
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InvalidCredentials {
+                stage: Some(stage),
+                message,
+            } => {
+                write!(f, "authentik refused the credentials at {stage}: {message}")
+            }
+            Self::InvalidCredentials { stage: None, message } => f.write_str(message),
+            Self::Denied { message } => write!(f, "the flow denied access: {message}"),
+            Self::UnsupportedStage { component, remedy } => {
+                write!(
+                    f,
+                    "the flow has the stage {component}, which cannot be passed through LDAP: {remedy}"
+                )
+            }
+            Self::NoCompatibleAuthenticator { offered, code_given } => {
+                let offered = if offered.is_empty() {
+                    "none".to_owned()
+                } else {
+                    offered.join(", ")
+                };
+                let advice = match code_given {
+                    true => "the code given fits none of them",
+                    false => "append ;code to the password for totp or static, or enrol Duo",
+                };
+                write!(
+                    f,
+                    "a second factor is demanded; device classes offered: {offered}; {advice}"
+                )
+            }
+            Self::Restarted { component } => write!(
+                f,
+                "the flow came back to {component} without an error: set \"invalid response behavior\" of its stage \
+                 bindings to retry instead of restart"
+            ),
+            Self::TooManySteps { limit } => {
+                write!(
+                    f,
+                    "the flow did not end within {limit} requests: look for a loop in its stages or in a proxy"
+                )
+            }
+            Self::NotLoggedIn { to, cookie_lost } => {
+                write!(f, "the flow ended (towards {to:?}) with nobody logged in: ")?;
+                f.write_str(if *cookie_lost {
+                    "authentik's session cookie is missing, so a proxy in between removes Set-Cookie headers"
+                } else {
+                    "it lacks a User Login stage, or a policy skips it"
+                })
+            }
+        }
+    }
+}
+
+/// Why a flow came to no verdict. None of these says anything about the user's password.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FlowError {
+    /// authentik knows no such flow.
+    #[error("authentik has no flow with the slug {slug:?}: choose another flow in the provider")]
+    FlowNotFound {
+        /// The slug.
+        slug: String,
+    },
+    /// A stage ended in an error of its own inside authentik.
+    #[error(
+        "a stage of the flow failed inside authentik{}{}",
+        .error.as_deref().map(|error| format!(": {error}")).unwrap_or_default(),
+        .request_id.as_deref().map(|id| format!(" (request id {id})")).unwrap_or_default()
+    )]
+    StageFailed {
+        /// The request's id in authentik's log.
+        request_id: Option<String>,
+        /// authentik's words.
+        error: Option<String>,
+    },
+    /// A redirect leads away from the flow.
+    #[error(
+        "authentik redirects to {to}, which is not the flow: set AUTHENTIK_HOST to the final URL of authentik"
+    )]
+    ForeignRedirect {
+        /// The target without its query.
+        to: String,
+    },
+    /// The call itself failed.
+    #[error(transparent)]
+    Api(#[from] ApiError),
+}
+
+impl FlowError {
+    /// Whether the same flow may run later without anybody changing anything.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Api(error) => error.is_transient(),
+            Self::StageFailed { .. } => true,
+            Self::FlowNotFound { .. } | Self::ForeignRedirect { .. } => false,
+        }
+    }
+
+    /// The probable reason and the next step.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Api(error) => error.hint(),
+            Self::StageFailed { .. } => "see authentik's server log for the request id",
+            Self::FlowNotFound { .. } => "choose an existing flow in the provider",
+            Self::ForeignRedirect { .. } => {
+                "set AUTHENTIK_HOST to the final URL of authentik, scheme included"
+            }
+        }
+    }
+
+    pub(super) fn is_recycled_worker(&self) -> bool {
+        matches!(self, Self::Api(error) if error.is_recycled_worker())
+    }
+
+    pub(super) fn status(&self) -> Option<u16> {
+        match self {
+            Self::Api(error) => error.status(),
+            _ => None,
+        }
+    }
+}
+
+/// What an unbind flow did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unbound {
+    /// Whether the session is over. authentik's default provider flow has no logout stage and leaves it be.
+    pub logged_out: bool,
+}

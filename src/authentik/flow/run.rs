@@ -1,0 +1,456 @@
+//! One run of a flow: fetch, answer, follow, until it ends or cannot go on.
+
+use std::net::IpAddr;
+use std::time::{Instant, SystemTime};
+
+use reqwest::Method;
+use reqwest::header::LOCATION;
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::answer::{self, AUTHENTICATOR, IDENTIFICATION, PASSWORD, USER_LOGIN};
+use super::challenge::Challenge;
+use super::observer::{FlowMethod, FlowStep};
+use super::outcome::{FlowError, Rejection};
+use super::secret::Attempt;
+use super::{BIND_QUERY, Executor, WARM_UP_QUERY};
+use crate::authentik::client::{Answer, AnswerKind, Caller};
+use crate::authentik::cookie::Cookies;
+use crate::authentik::error::{ApiError, excerpt};
+
+/// Requests of one run. The longest flow that can be passed, with a redirect before every stage, needs twelve.
+const MAX_REQUESTS: u32 = 24;
+
+/// The flow's end, and what a client reads as one.
+const REDIRECT: &str = "xak-flow-redirect";
+const SHELL: &str = "xak-flow-shell";
+const ACCESS_DENIED: &str = "ak-stage-access-denied";
+const FLOW_ERROR: &str = "ak-stage-flow-error";
+const SESSION_END: &str = "ak-stage-session-end";
+
+/// How a run ended.
+pub(super) enum Verdict {
+    /// The flow is over; the cookies say whether anybody is logged in.
+    Finished {
+        to: String,
+    },
+    Rejected(Rejection),
+}
+
+/// What comes next.
+enum Next {
+    Fetch(Url),
+    Answer {
+        component: &'static str,
+        body: Zeroizing<Vec<u8>>,
+        kind: AnswerKind,
+    },
+}
+
+/// What a step led to.
+enum Stop {
+    Challenge(Challenge),
+    Finished { to: String },
+    TooManySteps,
+}
+
+/// The state of a run.
+pub(super) struct Run<'a> {
+    executor: &'a Executor,
+    slug: &'a str,
+    client_ip: Option<IpAddr>,
+    cookies: Cookies,
+    requests: u32,
+    /// The components answered so far.
+    answered: Vec<&'static str>,
+    code_sent: bool,
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(executor: &'a Executor, slug: &'a str, client_ip: Option<IpAddr>) -> Self {
+        let cookies = Cookies::default();
+        Self {
+            executor,
+            slug,
+            client_ip,
+            cookies,
+            requests: 0,
+            answered: Vec::new(),
+            code_sent: false,
+        }
+    }
+
+    pub(super) fn with_cookies(mut self, cookies: Cookies) -> Self {
+        self.cookies = cookies;
+        self
+    }
+
+    pub(super) fn cookies(&self) -> &Cookies {
+        &self.cookies
+    }
+
+    pub(super) fn caller(&self) -> Caller<'_> {
+        Caller::User {
+            cookies: &self.cookies,
+            client_ip: self.client_ip,
+        }
+    }
+
+    /// Whether a one-time code has left or a push was sent: neither may be repeated.
+    pub(super) fn code_was_sent(&self) -> bool {
+        self.code_sent
+    }
+
+    fn url(&self, query: &str) -> Url {
+        self.executor.client.endpoint().executor(self.slug, query)
+    }
+
+    /// Answers challenges until the flow ends.
+    pub(super) async fn bind(&mut self, mut attempt: Attempt<'_>) -> Result<Verdict, FlowError> {
+        // An answer sent without having seen the challenge, because the flow is known to begin with it.
+        let mut blind = self.executor.openings.is_plain(self.slug);
+        let mut next = if blind {
+            answer_to(IDENTIFICATION, answer::identification(&attempt))
+        } else {
+            Next::Fetch(self.url(BIND_QUERY))
+        };
+        loop {
+            let posted = match &next {
+                Next::Answer { component, .. } => Some(*component),
+                Next::Fetch(_) => None,
+            };
+            let before = self.requests;
+            let challenge = match self.step(next).await? {
+                Stop::Challenge(challenge) => challenge,
+                Stop::Finished { to } => return Ok(Verdict::Finished { to }),
+                Stop::TooManySteps => {
+                    return Ok(Verdict::Rejected(Rejection::TooManySteps { limit: MAX_REQUESTS }));
+                }
+            };
+            if posted.is_none() {
+                self.learn(&challenge);
+            }
+            let redirected = self.requests > before + 1;
+            let surprised = std::mem::take(&mut blind) && is_surprise(&challenge, redirected);
+            if surprised {
+                self.executor.openings.forget(self.slug);
+            } else if let Some(posted) = posted {
+                self.answered.push(posted);
+                if let Some(message) = challenge.errors() {
+                    if self.may_try_whole(&challenge, posted) && attempt.take_whole() {
+                        self.answered.pop();
+                        next = match posted {
+                            PASSWORD => answer_to(PASSWORD, answer::password(&attempt)),
+                            _ => answer_to(IDENTIFICATION, answer::identification(&attempt)),
+                        };
+                        continue;
+                    }
+                    return Ok(Verdict::Rejected(refused(&challenge, message)));
+                }
+            }
+            next = match self.answer(&challenge, &attempt)? {
+                Ok(next) => next,
+                Err(rejection) => return Ok(Verdict::Rejected(rejection)),
+            };
+        }
+    }
+
+    /// Whether the refusal may be due to a password that only looks like password and code.
+    fn may_try_whole(&self, challenge: &Challenge, posted: &str) -> bool {
+        challenge.component == posted
+            && match posted {
+                PASSWORD => true,
+                IDENTIFICATION => challenge.is_set("password_fields") && !challenge.is_set("captcha_stage"),
+                _ => false,
+            }
+    }
+
+    fn learn(&self, challenge: &Challenge) {
+        if self.answered.is_empty()
+            && challenge.component == IDENTIFICATION
+            && !challenge.is_set("captcha_stage")
+        {
+            self.executor.openings.learn(self.slug);
+        }
+    }
+
+    /// The answer to a challenge, or why there is none.
+    fn answer(
+        &mut self,
+        challenge: &Challenge,
+        attempt: &Attempt<'_>,
+    ) -> Result<Result<Next, Rejection>, FlowError> {
+        let component = challenge.component.as_str();
+        if self.answered.contains(&component) {
+            return Ok(Err(Rejection::Restarted {
+                component: component.to_owned(),
+            }));
+        }
+        Ok(match component {
+            IDENTIFICATION if challenge.is_set("captcha_stage") => Err(unsupported("ak-stage-captcha")),
+            IDENTIFICATION => Ok(answer_to(IDENTIFICATION, answer::identification(attempt))),
+            PASSWORD => Ok(answer_to(PASSWORD, answer::password(attempt))),
+            USER_LOGIN => Ok(answer_to(USER_LOGIN, answer::remember_me())),
+            AUTHENTICATOR => self.second_factor(challenge, attempt),
+            ACCESS_DENIED => {
+                let message = challenge.text("error_message").unwrap_or("no reason was given");
+                Err(Rejection::Denied {
+                    message: excerpt(message),
+                })
+            }
+            FLOW_ERROR => {
+                return Err(FlowError::StageFailed {
+                    request_id: challenge.text("request_id").map(excerpt),
+                    error: challenge.text("error").map(excerpt),
+                });
+            }
+            other => Err(unsupported(other)),
+        })
+    }
+
+    /// A code goes to totp or static devices; Duo is pushed only when no code was given as such. The challenges of
+    /// other classes are never chosen: choosing sms or email would send a message.
+    fn second_factor(&mut self, challenge: &Challenge, attempt: &Attempt<'_>) -> Result<Next, Rejection> {
+        let devices = challenge.devices();
+        // The last one listed, as officially.
+        let duo = devices
+            .iter()
+            .rev()
+            .find_map(|device| Some((device.uid?, device)).filter(|_| device.class == "duo"));
+        let code = devices
+            .iter()
+            .find(|device| matches!(device.class, "static" | "totp"))
+            .zip(attempt.code);
+        match (code, duo) {
+            (Some((device, code)), duo) if attempt.code_given || duo.is_none() => {
+                self.code_sent = true;
+                Ok(answer_to(AUTHENTICATOR, answer::code(code, device.challenge)))
+            }
+            (_, Some((uid, device))) if !attempt.code_given => {
+                self.code_sent = true;
+                let body = answer::duo(uid, device.challenge);
+                Ok(Next::Answer {
+                    component: AUTHENTICATOR,
+                    body,
+                    kind: AnswerKind::Push,
+                })
+            }
+            _ => {
+                let mut offered: Vec<String> = devices.iter().map(|device| excerpt(device.class)).collect();
+                offered.sort();
+                offered.dedup();
+                Err(Rejection::NoCompatibleAuthenticator {
+                    offered,
+                    code_given: attempt.code_given,
+                })
+            }
+        }
+    }
+
+    /// Runs an unbind flow: its stages act by being fetched.
+    pub(super) async fn unbind(&mut self) -> Result<(), FlowError> {
+        match self.step(Next::Fetch(self.url(BIND_QUERY))).await? {
+            Stop::Challenge(challenge) if challenge.component == FLOW_ERROR => Err(FlowError::StageFailed {
+                request_id: challenge.text("request_id").map(excerpt),
+                error: challenge.text("error").map(excerpt),
+            }),
+            Stop::Challenge(challenge) => {
+                if challenge.component != SESSION_END {
+                    tracing::debug!(
+                        component = challenge.component,
+                        flow = self.slug,
+                        "the unbind flow wants an answer"
+                    );
+                }
+                Ok(())
+            }
+            Stop::Finished { .. } | Stop::TooManySteps => Ok(()),
+        }
+    }
+
+    /// Fetches the first challenge only.
+    pub(super) async fn look(&mut self) -> Result<String, FlowError> {
+        match self.step(Next::Fetch(self.url(WARM_UP_QUERY))).await? {
+            Stop::Challenge(challenge) => {
+                self.learn(&challenge);
+                Ok(challenge.component)
+            }
+            Stop::Finished { .. } | Stop::TooManySteps => Ok(REDIRECT.to_owned()),
+        }
+    }
+
+    /// Does what comes next and follows redirects to the next challenge, telling the observer how long it took.
+    async fn step(&mut self, next: Next) -> Result<Stop, FlowError> {
+        let (started, before) = (Instant::now(), self.requests);
+        let method = match next {
+            Next::Fetch(_) => FlowMethod::Get,
+            Next::Answer { .. } => FlowMethod::Post,
+        };
+        let result = self.follow(next).await;
+        let component = match &result {
+            Ok(Stop::Challenge(challenge)) => challenge.component.as_str(),
+            Ok(Stop::Finished { .. }) => REDIRECT,
+            Ok(Stop::TooManySteps) | Err(_) => "",
+        };
+        self.executor.observer.step(&FlowStep {
+            flow: self.slug,
+            method,
+            component,
+            duration: started.elapsed(),
+            requests: self.requests - before,
+        });
+        result
+    }
+
+    async fn follow(&mut self, mut next: Next) -> Result<Stop, FlowError> {
+        loop {
+            if self.requests >= MAX_REQUESTS {
+                return Ok(Stop::TooManySteps);
+            }
+            let answer = self.request(next).await?;
+            let target = match answer.status {
+                200 => {
+                    let challenge = Challenge::decode(answer.json_body()?)
+                        .map_err(|problem| answer.malformed(problem))?;
+                    if challenge.component != REDIRECT {
+                        return Ok(Stop::Challenge(challenge));
+                    }
+                    let to = challenge.text("to").unwrap_or_default();
+                    match self.destination(&answer.url, to) {
+                        Destination::SameFlow(url) => url,
+                        // The flow goes on elsewhere: whatever the cookie says, it is not over.
+                        Destination::OtherFlow => return Ok(Stop::Challenge(challenge)),
+                        Destination::Elsewhere => {
+                            return Ok(Stop::Finished {
+                                to: without_query(to),
+                            });
+                        }
+                    }
+                }
+                301 | 302 | 303 | 307 | 308 => {
+                    let to = answer.header(LOCATION.as_str()).unwrap_or_default();
+                    match self.destination(&answer.url, to) {
+                        Destination::SameFlow(url) => url,
+                        _ => {
+                            return Err(FlowError::ForeignRedirect {
+                                to: without_query(to),
+                            });
+                        }
+                    }
+                }
+                404 => {
+                    return Err(FlowError::FlowNotFound {
+                        slug: self.slug.to_owned(),
+                    });
+                }
+                _ => return Err(answer.status_error(false).into()),
+            };
+            next = Next::Fetch(target);
+        }
+    }
+
+    async fn request(&mut self, next: Next) -> Result<Answer, ApiError> {
+        self.requests += 1;
+        let (method, url, body, kind) = match next {
+            Next::Fetch(url) => (Method::GET, url, None, AnswerKind::Object),
+            Next::Answer { body, kind, .. } => (Method::POST, self.url(BIND_QUERY), Some(body), kind),
+        };
+        let answer = self
+            .executor
+            .client
+            .send(method, url, self.caller(), body, kind)
+            .await?;
+        self.cookies.absorb(&answer.headers, SystemTime::now());
+        Ok(answer)
+    }
+
+    /// Where a redirect leads. The path may come with or without the path of our base URL: a proxy may strip it.
+    fn destination(&self, from: &Url, to: &str) -> Destination {
+        let Ok(target) = from.join(to) else {
+            return Destination::Elsewhere;
+        };
+        let ours = self.url(BIND_QUERY);
+        let path = target.path();
+        let executor = "/api/v3/flows/executor/";
+        let bare = ours
+            .path()
+            .find(executor)
+            .and_then(|at| ours.path().get(at..))
+            .unwrap_or(ours.path());
+        if target.origin() == ours.origin() && (path == ours.path() || path == bare) {
+            let mut url = ours;
+            url.set_query(target.query());
+            return Destination::SameFlow(url);
+        }
+        match path.contains(executor) || path.contains("/if/flow/") {
+            true => Destination::OtherFlow,
+            false => Destination::Elsewhere,
+        }
+    }
+}
+
+enum Destination {
+    SameFlow(Url),
+    OtherFlow,
+    Elsewhere,
+}
+
+fn answer_to(component: &'static str, body: Zeroizing<Vec<u8>>) -> Next {
+    Next::Answer {
+        component,
+        body,
+        kind: AnswerKind::Object,
+    }
+}
+
+/// Whether what came for an answer to a challenge not seen shows that the flow begins otherwise, or that this release
+/// wants the challenge fetched first. A redirect shows that the answer was taken.
+fn is_surprise(challenge: &Challenge, redirected: bool) -> bool {
+    !redirected
+        && match challenge.component.as_str() {
+            IDENTIFICATION => challenge.errors().is_none(),
+            _ => challenge.errors().is_some(),
+        }
+}
+
+/// What a refused answer means.
+fn refused(challenge: &Challenge, message: String) -> Rejection {
+    if challenge.component == IDENTIFICATION && challenge.is_set("captcha_stage") {
+        return unsupported("ak-stage-captcha");
+    }
+    Rejection::InvalidCredentials {
+        stage: Some(excerpt(&challenge.component)),
+        message,
+    }
+}
+
+fn unsupported(component: &str) -> Rejection {
+    let remedy = match component {
+        "ak-stage-captcha" => {
+            "remove the captcha from the flow, or bind it with a policy that skips it for outposts"
+        }
+        "ak-stage-consent" => {
+            "use an authentication flow as the provider's bind flow, not one with a consent stage"
+        }
+        "ak-stage-prompt" => {
+            "remove the prompt (an expired password, for instance) or let a policy skip it for outposts"
+        }
+        "ak-stage-email" => "remove the e-mail stage from the flow or let a policy skip it for outposts",
+        REDIRECT => "the flow redirects into another flow; remove its Redirect stage",
+        SHELL => "the stage shows a web page; remove it or let a policy skip it for outposts",
+        SESSION_END => "the provider's bind flow is one that ends sessions; choose an authentication flow",
+        _ if component.starts_with("ak-stage-authenticator-") => {
+            "it wants to enrol an authenticator; set \"not configured action\" to skip or deny"
+        }
+        _ => "remove it from the provider's bind flow or let a policy skip it for outposts",
+    };
+    Rejection::UnsupportedStage {
+        component: excerpt(component),
+        remedy,
+    }
+}
+
+/// A target's query may carry tokens.
+fn without_query(target: &str) -> String {
+    excerpt(target.split(['?', '#']).next().unwrap_or_default())
+}

@@ -1,0 +1,128 @@
+//! The TLS client configuration shared by the HTTP clients and the websocket.
+//!
+//! Knows certificates and trust stores. Must not know URLs or tokens.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
+};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+
+use super::error::ApiError;
+
+/// Whom to trust.
+#[derive(Debug)]
+pub(crate) enum Trust<'a> {
+    /// The system's trust store and the given file of PEM certificates.
+    Authorities {
+        /// Whether to read the system's trust store.
+        system: bool,
+        /// Further CA certificates in PEM.
+        ca_file: Option<&'a Path>,
+    },
+    /// Everybody (`AUTHENTIK_INSECURE`).
+    Anybody,
+}
+
+/// Builds the configuration on the aws-lc-rs provider. ALPN is left empty: reqwest offers HTTP/2, the websocket not.
+pub(crate) fn client_config(trust: &Trust<'_>) -> Result<ClientConfig, ApiError> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| ApiError::Settings(format!("TLS cannot be set up: {error}")))?;
+    Ok(match trust {
+        Trust::Anybody => builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(NoVerification::new(&provider)))
+            .with_no_client_auth(),
+        Trust::Authorities { system, ca_file } => builder
+            .with_root_certificates(roots(*system, *ca_file)?)
+            .with_no_client_auth(),
+    })
+}
+
+fn roots(system: bool, ca_file: Option<&Path>) -> Result<RootCertStore, ApiError> {
+    let mut roots = RootCertStore::empty();
+    if system {
+        let native = rustls_native_certs::load_native_certs();
+        for error in &native.errors {
+            tracing::warn!(%error, "part of the system's trust store cannot be read");
+        }
+        // System stores hold certificates that webpki does not accept; the others still count.
+        let (_, _ignored) = roots.add_parsable_certificates(native.certs);
+    }
+    if let Some(path) = ca_file {
+        let broken = |error: String| ApiError::Settings(format!("the CA file {}: {error}", path.display()));
+        let mut added = 0_usize;
+        let certificates = CertificateDer::pem_file_iter(path).map_err(|error| broken(error.to_string()))?;
+        for certificate in certificates {
+            let certificate = certificate.map_err(|error| broken(error.to_string()))?;
+            roots
+                .add(certificate)
+                .map_err(|error| broken(error.to_string()))?;
+            added += 1;
+        }
+        if added == 0 {
+            return Err(broken("it holds no PEM certificate".to_owned()));
+        }
+    }
+    if roots.is_empty() && system {
+        tracing::warn!("there is no trusted CA certificate: every TLS connection to authentik will fail");
+    }
+    Ok(roots)
+}
+
+/// Accepts every server certificate, as `AUTHENTIK_INSECURE` demands. Handshake signatures are still checked, so a
+/// passive listener gains nothing.
+#[derive(Debug)]
+struct NoVerification {
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl NoVerification {
+    fn new(provider: &CryptoProvider) -> Self {
+        Self {
+            algorithms: provider.signature_verification_algorithms,
+        }
+    }
+}
+
+impl ServerCertVerifier for NoVerification {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,96 @@
+//! A user as `GET core/users/` lists it, with the fields an LDAP directory needs.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::row::{Fields, Row, check_attributes, nullable};
+
+/// A user. Every field but `pk` and `username` may be missing in the answer and is empty then.
+#[derive(Clone, Debug, Deserialize)]
+pub struct User {
+    /// Primary key, ascending with creation.
+    pub pk: i64,
+    /// Log-in name; never empty. Any characters, up to 150.
+    pub username: String,
+    /// Display name; may be empty.
+    #[serde(default, deserialize_with = "nullable")]
+    pub name: String,
+    /// E-mail address; may be empty and need not be unique.
+    #[serde(default, deserialize_with = "nullable")]
+    pub email: String,
+    /// Whether the account is active. Missing counts as inactive.
+    #[serde(default, deserialize_with = "nullable")]
+    pub is_active: bool,
+    /// Whether the user or any group above is superuser.
+    #[serde(default, deserialize_with = "nullable")]
+    pub is_superuser: bool,
+    /// 64 hexadecimal digits, authentik's stable opaque id; `sub` of the user's sessions.
+    #[serde(default, deserialize_with = "nullable")]
+    pub uid: String,
+    /// UUID with dashes.
+    #[serde(default, deserialize_with = "nullable")]
+    pub uuid: String,
+    /// Folder, such as `users` or `goauthentik.io/outposts`.
+    #[serde(default, deserialize_with = "nullable")]
+    pub path: String,
+    /// `internal`, `external`, `service_account`, `internal_service_account`, or what a later release adds.
+    #[serde(default, rename = "type", deserialize_with = "nullable")]
+    pub kind: String,
+    /// Primary keys (UUIDs) of the groups the user is a direct member of.
+    #[serde(default, deserialize_with = "nullable")]
+    pub groups: Vec<String>,
+    /// The JSON text of the attributes, always an object, as sent: number literals matter. It may be nested as deep
+    /// as the sender likes.
+    #[serde(default)]
+    pub attributes: Option<Box<RawValue>>,
+    /// ISO 8601, UTC, fraction absent when zero; so are the two below.
+    #[serde(default, deserialize_with = "nullable")]
+    pub last_updated: String,
+    /// When the account was created.
+    #[serde(default, deserialize_with = "nullable")]
+    pub date_joined: String,
+    /// When the password was last set.
+    #[serde(default, deserialize_with = "nullable")]
+    pub password_change_date: String,
+}
+
+impl Row for User {
+    type Key = i64;
+    const KIND: &'static str = "user";
+
+    fn key(&self) -> i64 {
+        self.pk
+    }
+
+    fn label(&self) -> &str {
+        &self.username
+    }
+
+    fn parse_key(text: &str) -> Option<i64> {
+        text.parse().ok()
+    }
+
+    fn salvage(fields: &mut Fields<'_>) -> Result<Self, String> {
+        Ok(Self {
+            pk: fields.required("pk")?,
+            username: fields.required("username")?,
+            name: fields.optional("name"),
+            email: fields.optional("email"),
+            is_active: fields.optional("is_active"),
+            is_superuser: fields.optional("is_superuser"),
+            uid: fields.optional("uid"),
+            uuid: fields.optional("uuid"),
+            path: fields.optional("path"),
+            kind: fields.optional("type"),
+            groups: fields.list("groups"),
+            attributes: fields.optional("attributes"),
+            last_updated: fields.optional("last_updated"),
+            date_joined: fields.optional("date_joined"),
+            password_change_date: fields.optional("password_change_date"),
+        })
+    }
+
+    fn check(&mut self) -> Vec<(&'static str, String)> {
+        check_attributes(&mut self.attributes).into_iter().collect()
+    }
+}

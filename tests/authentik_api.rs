@@ -1,0 +1,433 @@
+//! The API client against a scripted server: queries, credentials, faults, strict and lenient answers.
+
+mod authentik_server;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use akldap::authentik::flow::{BindRequest, Executor, FlowOutcome, NoObserver};
+use akldap::authentik::paging::ScanOptions;
+use akldap::authentik::{ApiError, Client, GroupsQuery, Session, Settings, Unreachable, UsersQuery};
+use authentik_server::{Reply, Script, TOKEN, client, session_cookie};
+use secrecy::SecretString;
+
+const EMPTY: &str = r#"{"pagination":{"next":0,"previous":0,"count":0,"current":1,"total_pages":1,"start_index":0,"end_index":0},"results":[]}"#;
+
+async fn session(script: &Script) -> Session {
+    let done = Reply::json(r#"{"component":"xak-flow-redirect","to":"/"}"#);
+    script.push(vec![done.with("Set-Cookie", &session_cookie("sid", Some("uid")))]);
+    let executor = Executor::new(script.client(), Arc::new(NoObserver));
+    let client_ip: IpAddr = "192.0.2.7".parse().unwrap();
+    let request = BindRequest {
+        flow_slug: "f",
+        username: "u",
+        password: b"p",
+        mfa_support: false,
+        client_ip,
+    };
+    let FlowOutcome::Authenticated(session) = executor.execute(&request).await.unwrap() else {
+        panic!()
+    };
+    script.take();
+    session
+}
+
+#[tokio::test]
+async fn queries_carry_what_is_set_and_nothing_else() {
+    let script = Script::new(vec![Reply::json(EMPTY); 4]).await;
+    let client = script.client();
+    client.users_page(&UsersQuery::default()).await.unwrap();
+    let query = UsersQuery {
+        page: 3,
+        page_size: Some(500),
+        ordering: Some("last_updated,pk".into()),
+        last_updated_gt: Some("2026-01-02T03:04:05+00:00".into()),
+        include_groups: Some(true),
+        include_roles: Some(false),
+        username: Some("a&b=ü".into()),
+        ..UsersQuery::default()
+    };
+    client.users_page(&query).await.unwrap();
+    client
+        .groups_page(&GroupsQuery {
+            page: 1,
+            include_users: Some(false),
+            ..GroupsQuery::default()
+        })
+        .await
+        .unwrap();
+    let targets: Vec<String> = script.take().into_iter().map(|request| request.target).collect();
+    assert_eq!(
+        targets,
+        [
+            "/api/v3/core/users/?page=1",
+            "/api/v3/core/users/?page=3&page_size=500&ordering=last_updated%2Cpk&last_updated__gt=2026-01-02T03%3A04%3A05%2B00%3A00&include_groups=true&include_roles=false&username=a%26b%3D%C3%BC",
+            "/api/v3/core/groups/?page=1&include_users=false",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_users_call_carries_the_session_and_never_the_token() {
+    let script = Script::new(vec![]).await;
+    let session = session(&script).await;
+    let client = script.client();
+    let ip: Option<IpAddr> = Some("fe80::1".parse().unwrap());
+    script.push(vec![Reply::json(
+        r#"{"has_search_permission":true,"access":{"passing":true,"messages":["m"],"log_messages":[]}}"#,
+    )]);
+    let access = client.check_access(&session, 7, "my app", ip).await.unwrap();
+    assert!(access.passing && access.has_search_permission && access.messages == ["m"]);
+    script.push(vec![Reply::json(
+        r#"{"user":{"pk":7,"username":"u","uid":"uid","is_active":true}}"#,
+    )]);
+    assert_eq!(client.users_me(&session, ip).await.unwrap().pk, 7);
+    let requests = script.take();
+    assert_eq!(
+        requests[0].target,
+        "/api/v3/outposts/ldap/7/check_access/?app_slug=my+app"
+    );
+    for request in &requests {
+        assert_eq!(request.header("authorization"), None);
+        assert_eq!(request.header("x-authentik-outpost-token"), Some(TOKEN));
+        assert_eq!(request.header("x-authentik-remote-ip"), Some("fe80::1"));
+        assert!(
+            request
+                .header("cookie")
+                .unwrap()
+                .starts_with("authentik_session=")
+        );
+    }
+}
+
+#[tokio::test]
+async fn answers_that_let_people_in_are_strict() {
+    let script = Script::new(vec![]).await;
+    let session = session(&script).await;
+    let client = script.client();
+    for body in [
+        "",
+        "{}",
+        "null",
+        r#"{"has_search_permission":true}"#,
+        r#"{"access":{"passing":true}}"#,
+        r#"{"has_search_permission":true,"access":{}}"#,
+        r#"{"has_search_permission":true,"access":{"passing":"true"}}"#,
+        r#"{"has_search_permission":1,"access":{"passing":true}}"#,
+        r#"{"has_search_permission":true,"access":{"passing":true}"#,
+    ] {
+        script.push(vec![Reply::json(body)]);
+        let error = client.check_access(&session, 1, "a", None).await.unwrap_err();
+        assert!(matches!(error, ApiError::Malformed { .. }), "{body}: {error}");
+    }
+    for body in [
+        "{}",
+        r#"{"user":{}}"#,
+        r#"{"user":{"pk":"7","username":"u","uid":"x","is_active":true}}"#,
+        r#"{"user":null}"#,
+    ] {
+        script.push(vec![Reply::json(body)]);
+        assert!(client.users_me(&session, None).await.is_err(), "{body}");
+    }
+    let html = Reply::status(
+        200,
+        "text/html",
+        r#"{"has_search_permission":true,"access":{"passing":true}}"#,
+    );
+    script.push(vec![html]);
+    assert!(client.check_access(&session, 1, "a", None).await.is_err());
+}
+
+#[tokio::test]
+async fn a_call_cut_off_is_made_once_more_and_no_oftener() {
+    for fault in [
+        Reply::Close,
+        Reply::Truncated,
+        Reply::status(500, "text/plain", "Internal Server Error"),
+        Reply::status(502, "text/html", "x"),
+    ] {
+        let script = Script::new(vec![fault.clone(), Reply::json(EMPTY)]).await;
+        script.client().users_page(&UsersQuery::default()).await.unwrap();
+        let script = Script::new(vec![fault.clone(), fault, Reply::json(EMPTY)]).await;
+        assert!(
+            script
+                .client()
+                .users_page(&UsersQuery::default())
+                .await
+                .unwrap_err()
+                .is_transient()
+        );
+        assert_eq!(script.left(), 1);
+    }
+    // A page that fails because of a row in it fails again: no second try.
+    let script = Script::new(vec![
+        Reply::status(500, "text/html", "<html>"),
+        Reply::json(EMPTY),
+    ])
+    .await;
+    let error = script
+        .client()
+        .users_page(&UsersQuery::default())
+        .await
+        .unwrap_err();
+    assert_eq!((error.status(), script.left()), (Some(500), 1));
+}
+
+#[tokio::test]
+async fn a_stalled_server_is_given_up_in_time() {
+    let script = Script::new(vec![Reply::Stall]).await;
+    let started = Instant::now();
+    let error = script.client().root_config().await.unwrap_err();
+    assert!(matches!(error, ApiError::TimedOut { .. }), "{error}");
+    assert!(started.elapsed() < Duration::from_secs(4));
+}
+
+#[tokio::test]
+async fn redirects_are_not_followed_with_the_token() {
+    let script = Script::new(vec![Reply::redirect("https://other.example/")]).await;
+    let error = script.client().root_config().await.unwrap_err();
+    assert!(
+        error.status() == Some(302) && error.hint().contains("AUTHENTIK_HOST"),
+        "{error}"
+    );
+    assert!(!error.to_string().contains(TOKEN));
+}
+
+#[tokio::test]
+async fn outposts_are_chosen_with_advice() {
+    let page = |rows: &str, count: u32| {
+        Reply::json(&format!(
+            r#"{{"pagination":{{"count":{count},"total_pages":1}},"results":[{rows}]}}"#
+        ))
+    };
+    let script = Script::new(vec![page("", 0)]).await;
+    let client = script.client();
+    assert!(matches!(client.outpost().await, Err(ApiError::NoOutpost { .. })));
+    script.push(vec![page(
+        r#"{"pk":"a","name":"P","type":"proxy"},{"pk":"b","name":"L","type":"ldap","config":{"log_level":"debug"},"refresh_interval_s":30}"#,
+        2,
+    )]);
+    let choice = client.outpost().await.unwrap();
+    assert_eq!(
+        (
+            choice.outpost.pk.as_str(),
+            choice.outpost.log_level(),
+            choice.outpost.refresh_interval_s
+        ),
+        ("b", Some("debug"), 30)
+    );
+    assert!(choice.advice().unwrap().contains("2 outposts"));
+    script.push(vec![page(r#"{"pk":"a","name":"P","type":"proxy"}"#, 1)]);
+    assert!(
+        client
+            .outpost()
+            .await
+            .unwrap()
+            .advice()
+            .unwrap()
+            .contains("proxy")
+    );
+}
+
+#[tokio::test]
+async fn providers_come_from_all_pages() {
+    let page = |number: u32, next: u32| {
+        let row = format!(
+            r#"{{"pk":{number},"name":"p{number}","base_dn":"DC=x","bind_flow_slug":"f","application_slug":"a"}}"#
+        );
+        Reply::json(&format!(
+            r#"{{"pagination":{{"count":3,"total_pages":3,"next":{next},"current":{number}}},"results":[{row}]}}"#
+        ))
+    };
+    let script = Script::new(vec![page(1, 2), page(2, 3), page(3, 0)]).await;
+    let (providers, warnings) = script.client().ldap_providers().await.unwrap();
+    assert_eq!((providers.len(), warnings.len()), (3, 0));
+    let targets: Vec<String> = script.take().into_iter().map(|request| request.target).collect();
+    assert!(targets[2].contains("page=3&"), "{targets:?}");
+}
+
+#[tokio::test]
+async fn an_endless_list_is_an_error() {
+    let page = Reply::json(r#"{"pagination":{"count":9,"total_pages":1000,"next":2},"results":[]}"#);
+    let script = Script::new(vec![page; 120]).await;
+    let error = script.client().ldap_providers().await.unwrap_err();
+    assert!(error.to_string().contains("more than 100 pages"), "{error}");
+    assert_eq!(script.take().len(), 100);
+}
+
+#[tokio::test]
+async fn an_answer_beyond_all_measure_is_not_read() {
+    let huge = |bytes: usize| {
+        Reply::json(&format!(
+            r#"{{"cache_timeout_flows":1,"x":"{}"}}"#,
+            "y".repeat(bytes)
+        ))
+    };
+    let script = Script::new(vec![huge(4 << 20), huge(3 << 20)]).await;
+    let error = script.client().root_config().await.unwrap_err();
+    assert!(
+        matches!(error, ApiError::TooLarge { limit: 4_194_304, .. }),
+        "{error}"
+    );
+    assert_eq!(
+        script.client().root_config().await.unwrap().cache_timeout_flows,
+        1
+    );
+    assert_eq!(script.take()[0].header("accept-encoding"), Some("gzip"));
+}
+
+#[tokio::test]
+async fn a_missing_user_is_not_an_error() {
+    let missing = Reply::status(
+        404,
+        "application/json",
+        r#"{"detail":"No User matches the given query."}"#,
+    );
+    let script = Script::new(vec![
+        missing,
+        Reply::status(404, "text/html", "<html>"),
+        Reply::json(r#"{"pk":5,"username":"u","name":[]}"#),
+    ])
+    .await;
+    let client = script.client();
+    assert!(client.user(5).await.unwrap().is_none());
+    assert_eq!(client.user(5).await.unwrap_err().status(), Some(404));
+    let (user, warnings) = client.user(5).await.unwrap().unwrap();
+    assert_eq!((user.pk, warnings.len()), (5, 1));
+}
+
+#[tokio::test]
+async fn a_whole_list_is_scanned() {
+    let page = |number: u32| {
+        let row = format!(r#"{{"pk":{number},"username":"u{number}"}}"#);
+        Reply::json(&format!(
+            r#"{{"pagination":{{"count":3,"total_pages":3,"current":{number}}},"results":[{row}]}}"#
+        ))
+    };
+    let script = Script::new(vec![page(1), page(2), page(3)]).await;
+    let options = ScanOptions {
+        parallel: 1,
+        ..ScanOptions::default()
+    };
+    let mut names = Vec::new();
+    let query = UsersQuery {
+        page_size: Some(1),
+        include_groups: Some(true),
+        ..UsersQuery::default()
+    };
+    let summary = script
+        .client()
+        .all_users(&query, &options, |page| {
+            names.extend(page.rows.into_iter().map(|user| user.username))
+        })
+        .await
+        .unwrap();
+    assert_eq!(
+        (summary.rows, summary.requests, names.join(" ").as_str()),
+        (3, 3, "u1 u2 u3")
+    );
+    assert!(
+        script
+            .take()
+            .iter()
+            .all(|request| request.target.contains("ordering=pk"))
+    );
+}
+
+#[tokio::test]
+async fn certificates_are_asked_for_by_uuid_only() {
+    let script = Script::new(vec![]).await;
+    let client = script.client();
+    for id in ["", "../../core/users", "1", "951ead11-ad8a-4910-b9a7-0db3a2bfa73"] {
+        assert!(
+            matches!(client.certificate(id).await, Err(ApiError::Settings(_))),
+            "{id}"
+        );
+    }
+    assert!(script.take().is_empty());
+}
+
+/// A TLS server on loopback with a certificate of its own; answers every request the same.
+async fn tls_server() -> (std::net::SocketAddr, String) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let key = rustls_pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let config =
+        rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let Ok(mut stream) = acceptor.accept(stream).await else {
+                    return;
+                };
+                let _ = stream.read(&mut [0; 4096]).await;
+                let answer = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 28\r\nConnection: close\r\n\r\n{\"cache_timeout_flows\": 4711}";
+                let _ = stream.write_all(answer.replace(" 4711", "4711").as_bytes()).await;
+                let _ = stream.shutdown().await;
+            });
+        }
+    });
+    (address, made.cert.pem())
+}
+
+#[tokio::test]
+async fn trust_is_decided_by_the_settings() {
+    let (address, pem) = tls_server().await;
+    let (right, wrong) = (
+        format!("https://localhost:{}", address.port()),
+        format!("https://127.0.0.1:{}", address.port()),
+    );
+    let cause = |error: ApiError| match error {
+        ApiError::Unreachable { cause, .. } => cause,
+        other => panic!("{other:?}"),
+    };
+    let stranger = client(&right, |_| {}).root_config().await.unwrap_err();
+    assert!(stranger.hint().contains("AUTHENTIK_INSECURE"));
+    assert_eq!(cause(stranger), Unreachable::UnknownAuthority);
+    let insecure = client(&wrong, |settings| settings.insecure = true);
+    assert_eq!(insecure.root_config().await.unwrap().cache_timeout_flows, 4711);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.pem");
+    std::fs::write(&file, pem).unwrap();
+    let trusting = client(&right, |settings| settings.ca_file = Some(file.clone()));
+    assert_eq!(trusting.root_config().await.unwrap().cache_timeout_flows, 4711);
+    let misnamed = client(&wrong, |settings| settings.ca_file = Some(file.clone()))
+        .root_config()
+        .await
+        .unwrap_err();
+    assert!(matches!(cause(misnamed), Unreachable::WrongName(_)));
+    // Plain HTTP behind https://, and a CA file without a certificate.
+    let script = Script::new(vec![]).await;
+    let plain = client(&format!("https://{}", script.address), |_| {})
+        .root_config()
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(plain, ApiError::Unreachable { .. } | ApiError::TimedOut { .. }),
+        "{plain:?}"
+    );
+    std::fs::write(&file, "nothing").unwrap();
+    let mut settings = Settings::new(right.parse().unwrap(), SecretString::from(TOKEN));
+    settings.ca_file = Some(file);
+    assert!(matches!(Client::new(settings), Err(ApiError::Settings(_))));
+}
+
+#[tokio::test]
+async fn a_token_that_cannot_be_one_is_named_without_being_shown() {
+    let settings = Settings::new("http://a/".parse().unwrap(), SecretString::from("geheim\n\u{1}x"));
+    let shown = format!("{settings:?}");
+    let error = Client::new(settings).unwrap_err().to_string();
+    assert!(error.contains("AUTHENTIK_TOKEN") && !error.contains("geheim") && !shown.contains("geheim"));
+    let fine = Settings::new("http://a/".parse().unwrap(), SecretString::from("token\n"));
+    assert!(Client::new(fine).is_ok());
+}

@@ -1,0 +1,386 @@
+//! The event stream against a scripted websocket server.
+
+mod authentik_server;
+
+use std::time::Duration;
+
+use akldap::authentik::SessionEndId;
+use akldap::authentik::events::{Disconnect, Event, Hello, Subscription, Timings, listen};
+use authentik_server::{Reply, Script, TOKEN, client};
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
+use tokio_util::sync::CancellationToken;
+
+const OUTPOST: &str = "c5b73e38-800d-4099-97c1-4fd147ca28a5";
+const ENDED: &str = "40cfb7fd6365b0bbe948f1d007a12581331b98a4e253737bc81b3b0360441763";
+const ACK: &str = r#"{"instruction": 0, "args": {}}"#;
+
+type Server = WebSocketStream<TcpStream>;
+
+struct Listening {
+    events: mpsc::Receiver<Event>,
+    cancel: CancellationToken,
+    task: JoinHandle<()>,
+    instance: uuid::Uuid,
+}
+
+impl Listening {
+    fn to(host: &str, room: usize, change: impl FnOnce(&mut Timings)) -> Self {
+        let mut timings = Timings {
+            hello: Duration::from_millis(100),
+            handshake: Duration::from_millis(400),
+            silence: Duration::from_millis(400),
+            backoff: Duration::from_millis(20),
+            max_backoff: Duration::from_millis(50),
+            jitter: || 0.0,
+            ..Timings::default()
+        };
+        change(&mut timings);
+        let instance = uuid::Uuid::new_v4();
+        let hello = Hello::new(instance, "", "test-host");
+        let subscription = Subscription {
+            outpost: OUTPOST.into(),
+            instance,
+            hello,
+            timings,
+        };
+        let (sender, events) = mpsc::channel(room);
+        let cancel = CancellationToken::new();
+        let task = tokio::spawn(listen(client(host, |_| {}), subscription, sender, cancel.clone()));
+        Self {
+            events,
+            cancel,
+            task,
+            instance,
+        }
+    }
+
+    async fn next(&mut self) -> Event {
+        tokio::time::timeout(Duration::from_secs(5), self.events.recv())
+            .await
+            .expect("no event in time")
+            .unwrap()
+    }
+}
+
+async fn bound() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let host = format!("http://{}/", listener.local_addr().unwrap());
+    (listener, host)
+}
+
+/// Accepts a connection; returns it with the request's target and headers.
+#[allow(clippy::result_large_err, reason = "the shape of the callback is given")]
+async fn accept(listener: &TcpListener) -> (Server, String, Vec<(String, String)>) {
+    let (stream, _) = listener.accept().await.unwrap();
+    let (mut target, mut headers) = (String::new(), Vec::new());
+    let look = |request: &Request, response: Response| {
+        target = request.uri().to_string();
+        headers = request
+            .headers()
+            .iter()
+            .map(|(k, v)| (k.to_string(), v.to_str().unwrap().to_owned()))
+            .collect();
+        Ok(response)
+    };
+    let server = accept_hdr_async(stream, look).await.unwrap();
+    (server, target, headers)
+}
+
+async fn hello(server: &mut Server) -> serde_json::Value {
+    loop {
+        if let Message::Text(text) = server.next().await.unwrap().unwrap() {
+            return serde_json::from_str(&text).unwrap();
+        }
+    }
+}
+
+async fn say(server: &mut Server, text: &str) {
+    server.send(Message::text(text)).await.unwrap();
+}
+
+fn session_end() -> String {
+    format!(r#"{{"instruction": 4, "args": {{"type": "event.session.end", "session_id": "{ENDED}"}}}}"#)
+}
+
+#[tokio::test]
+async fn connects_says_hello_and_hears_events_among_garbage() {
+    let (listener, host) = bound().await;
+    let mut listening = Listening::to(&host, 16, |_| {});
+    let (mut server, target, headers) = accept(&listener).await;
+    assert_eq!(
+        target,
+        format!(
+            "/ws/outpost/{OUTPOST}/?instance_uuid={}&attempt=0",
+            listening.instance
+        )
+    );
+    let header = |name: &str| {
+        headers
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+    };
+    assert_eq!(header("authorization"), Some(format!("Bearer {TOKEN}").as_str()));
+    assert!(
+        header("user-agent")
+            .unwrap()
+            .starts_with("goauthentik.io/outpost/")
+    );
+    assert_eq!(header("sec-websocket-protocol"), None);
+    let first = hello(&mut server).await;
+    assert_eq!(
+        (&first["instruction"], &first["args"]["hostname"]),
+        (&1.into(), &"test-host".into())
+    );
+    assert_eq!(first["args"]["uuid"], listening.instance.to_string());
+    assert_eq!(listening.next().await, Event::Connected);
+    for frame in [
+        "",
+        "garbage",
+        "[1]",
+        r#"{"instruction":99}"#,
+        r#"{"instruction":3,"args":{}}"#,
+        r#"{"instruction":4,"args":{}}"#,
+        ACK,
+    ] {
+        say(&mut server, frame).await;
+    }
+    server.send(Message::binary(vec![0, 1, 255])).await.unwrap();
+    server.send(Message::Ping("x".into())).await.unwrap();
+    say(&mut server, r#"{"instruction": 2, "args": {}}"#).await;
+    say(&mut server, &session_end()).await;
+    assert_eq!(listening.next().await, Event::TriggerUpdate);
+    assert_eq!(
+        listening.next().await,
+        Event::SessionEnd(ENDED.parse::<SessionEndId>().unwrap())
+    );
+    // Hellos go on.
+    for _ in 0..3 {
+        assert_eq!(hello(&mut server).await["instruction"], 1);
+        say(&mut server, ACK).await;
+    }
+    // Shutdown says goodbye with 1000.
+    listening.cancel.cancel();
+    let code = loop {
+        match server.next().await.unwrap().unwrap() {
+            Message::Close(frame) => break u16::from(frame.unwrap().code),
+            _ => continue,
+        }
+    };
+    assert_eq!(code, 1000);
+    tokio::time::timeout(Duration::from_secs(3), listening.task)
+        .await
+        .unwrap()
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_recycled_worker_is_replaced_at_once() {
+    let (listener, host) = bound().await;
+    let mut listening = Listening::to(&host, 16, |timings| {
+        timings.backoff = Duration::from_secs(60);
+        timings.max_backoff = Duration::from_secs(60);
+    });
+    let (mut server, _, _) = accept(&listener).await;
+    assert_eq!(listening.next().await, Event::Connected);
+    say(&mut server, ACK).await;
+    server
+        .close(Some(CloseFrame {
+            code: 1012.into(),
+            reason: "".into(),
+        }))
+        .await
+        .unwrap();
+    assert_eq!(
+        listening.next().await,
+        Event::Disconnected {
+            cause: Disconnect::Closed { code: Some(1012) }
+        }
+    );
+    let (mut server, target, _) = accept(&listener).await;
+    assert!(target.ends_with("&attempt=1"), "{target}");
+    assert_eq!(listening.next().await, Event::Connected);
+    // Closed before it ever answered: that is no recycling but a failure, and is waited for.
+    server
+        .close(Some(CloseFrame {
+            code: 1012.into(),
+            reason: "".into(),
+        }))
+        .await
+        .unwrap();
+    assert!(matches!(listening.next().await, Event::Disconnected { .. }));
+    assert!(
+        tokio::time::timeout(Duration::from_millis(300), listener.accept())
+            .await
+            .is_err()
+    );
+}
+
+#[tokio::test]
+async fn a_half_open_connection_is_given_up() {
+    let (listener, host) = bound().await;
+    let mut listening = Listening::to(&host, 16, |_| {});
+    let (server, _, _) = accept(&listener).await;
+    assert_eq!(listening.next().await, Event::Connected);
+    assert!(matches!(
+        listening.next().await,
+        Event::Disconnected {
+            cause: Disconnect::Silent(_)
+        }
+    ));
+    let (mut fresh, _, _) = accept(&listener).await;
+    assert_eq!(listening.next().await, Event::Connected);
+    // Acks alone keep it alive.
+    for _ in 0..8 {
+        hello(&mut fresh).await;
+        say(&mut fresh, ACK).await;
+    }
+    assert!(listening.events.try_recv().is_err());
+    drop(server);
+}
+
+#[tokio::test]
+async fn a_connection_is_renewed_before_it_goes_deaf() {
+    let (listener, host) = bound().await;
+    let mut listening = Listening::to(&host, 16, |timings| {
+        timings.renew = (Duration::from_millis(250), Duration::from_millis(250))
+    });
+    for _ in 0..2 {
+        let (mut server, target, _) = accept(&listener).await;
+        assert_eq!(listening.next().await, Event::Connected);
+        say(&mut server, ACK).await;
+        let closed = loop {
+            match server.next().await {
+                Some(Ok(Message::Close(frame))) => break u16::from(frame.unwrap().code),
+                Some(Ok(_)) => {}
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(closed, 1000, "{target}");
+        // Lets the closing handshake finish.
+        assert!(server.next().await.is_none());
+        assert_eq!(
+            listening.next().await,
+            Event::Disconnected {
+                cause: Disconnect::Renewal
+            }
+        );
+    }
+}
+
+#[tokio::test]
+async fn refusals_are_told_once_and_outlived() {
+    let refuse = || Reply::status(403, "text/plain", "");
+    let script = Script::new((0..5).map(|_| refuse()).collect()).await;
+    let mut listening = Listening::to(&format!("http://{}/sub", script.address), 16, |_| {});
+    assert_eq!(
+        listening.next().await,
+        Event::Disconnected {
+            cause: Disconnect::Refused { status: 403 }
+        }
+    );
+    // The script ends after five: the next refusal differs and is told again.
+    assert_eq!(
+        listening.next().await,
+        Event::Disconnected {
+            cause: Disconnect::Refused { status: 599 }
+        }
+    );
+    let requests = script.take();
+    assert!(requests.len() >= 6);
+    assert!(requests[0].target.starts_with("/sub/ws/outpost/"));
+    assert!(requests[3].target.ends_with("attempt=3"));
+    listening.cancel.cancel();
+    tokio::time::timeout(Duration::from_secs(3), listening.task)
+        .await
+        .unwrap()
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_is_down_or_mute_is_waited_for() {
+    let (listener, host) = bound().await;
+    let mut listening = Listening::to(&host, 16, |_| {});
+    // Accepts, but never answers the handshake.
+    let mute = listener.accept().await.unwrap();
+    assert_eq!(
+        listening.next().await,
+        Event::Disconnected {
+            cause: Disconnect::HandshakeTimeout
+        }
+    );
+    drop((listener, mute));
+    assert!(matches!(
+        listening.next().await,
+        Event::Disconnected {
+            cause: Disconnect::Unreachable(_) | Disconnect::Broken(_)
+        }
+    ));
+}
+
+#[tokio::test]
+async fn a_frame_beyond_all_measure_ends_the_connection() {
+    let (listener, host) = bound().await;
+    let mut listening = Listening::to(&host, 16, |_| {});
+    let (mut server, _, _) = accept(&listener).await;
+    assert_eq!(listening.next().await, Event::Connected);
+    let _ = server.send(Message::text(" ".repeat((1 << 20) + 1))).await;
+    assert!(matches!(
+        listening.next().await,
+        Event::Disconnected {
+            cause: Disconnect::Broken(_)
+        }
+    ));
+    let _again = accept(&listener).await;
+    assert_eq!(listening.next().await, Event::Connected);
+}
+
+#[tokio::test]
+async fn thousands_of_session_ends_reach_a_slow_reader() {
+    const ENDS: usize = 5000;
+    let (listener, host) = bound().await;
+    let mut listening = Listening::to(&host, 1, |_| {});
+    let (server, _, _) = accept(&listener).await;
+    let (mut sink, mut stream) = server.split();
+    tokio::spawn(async move {
+        for n in 0..ENDS {
+            let frame = if n % 2 == 0 {
+                session_end()
+            } else {
+                r#"{"instruction": 2, "args": {}}"#.to_owned()
+            };
+            sink.send(Message::text(frame)).await.unwrap();
+        }
+        sink
+    });
+    // Nobody reads the events for a while; hellos go on all the same.
+    let mut hellos = 0;
+    while hellos < 5 {
+        if let Message::Text(_) = stream.next().await.unwrap().unwrap() {
+            hellos += 1;
+        }
+    }
+    assert_eq!(listening.next().await, Event::Connected);
+    let (mut ends, mut updates) = (0, 0);
+    while ends < ENDS / 2 {
+        match listening.next().await {
+            Event::SessionEnd(id) => {
+                assert_eq!(id.to_string(), ENDED);
+                ends += 1;
+            }
+            Event::TriggerUpdate => updates += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(
+        (1..ENDS / 2).contains(&updates),
+        "waiting updates are one: {updates}"
+    );
+}
