@@ -187,7 +187,8 @@ fn with_session(
                 session.last_ip.clone_from(&caller.ip);
                 moved
             });
-            if moved || parts == ["core", "users", "me"] {
+            // `users/me` saves the session, but only once it has let the user in.
+            if moved || parts == ["core", "users", "me"] && reply.status == 200 {
                 let secure = is_secure(received);
                 reply.cookie(session_cookie(directory, sessions, sid, caller.user(), secure, now));
             }
@@ -347,8 +348,25 @@ fn me(directory: &Directory, pk: i32) -> Result<Reply, Reply> {
     ))
 }
 
-const SYSTEM_PERMISSIONS: [&str; 4] =
-    ["view_system_info", "edit_system_settings", "view_system_settings", "access_admin_interface"];
+/// The global permissions a superuser's session shows.
+const SYSTEM_PERMISSIONS: [&str; 16] = [
+    "view_system_info",
+    "view_role",
+    "change_role",
+    "edit_system_settings",
+    "add_role",
+    "view_system_settings",
+    "assign_role_permissions",
+    "delete_role",
+    "unassign_role_permissions",
+    "view_media_files",
+    "delete_initialpermissions",
+    "view_initialpermissions",
+    "add_initialpermissions",
+    "change_initialpermissions",
+    "access_admin_interface",
+    "manage_media_files",
+];
 
 /// The `settings` attribute of the user over those of the groups.
 fn settings(user: &User, groups: &[&groups::Group]) -> Value {

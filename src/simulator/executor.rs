@@ -87,8 +87,6 @@ pub(crate) enum Step {
     Denied(String),
     /// Elsewhere.
     Elsewhere(String),
-    /// Something the server cannot handle.
-    Failed,
 }
 
 /// Runs one request; none when there is no such flow.
@@ -241,7 +239,6 @@ impl Visit<'_> {
                 self.keep(desk, None);
                 redirect_challenge(&to)
             }
-            Step::Failed => flow_error(),
         }
     }
 

@@ -9,7 +9,7 @@ use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{ConnectInfo, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Response, StatusCode, header};
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use tokio::sync::watch;
 
 use super::api::{self, Answered, Circumstances, Received, Shared, State};
@@ -25,6 +25,7 @@ use super::websocket::{self, Hub, SERVICE_RESTART};
 
 /// authentik's own limit for bodies.
 const MAX_BODY: usize = 32 * 1024 * 1024;
+const FLUSH_PAUSE: Duration = Duration::from_millis(20);
 
 /// What all requests share.
 #[derive(Debug)]
@@ -207,8 +208,12 @@ fn broken_off(mut reply: Reply) -> Response<Body> {
     let sent = Bytes::from(half(&body).to_owned());
     let mut response = reply.into_response();
     response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
-    let broken = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
-    *response.body_mut() = Body::from_stream(stream::iter([Ok(sent), Err(broken)]));
+    // The pause lets the first half leave before the connection breaks.
+    let broken = async {
+        tokio::time::sleep(FLUSH_PAUSE).await;
+        Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset))
+    };
+    *response.body_mut() = Body::from_stream(stream::once(async { Ok(sent) }).chain(stream::once(broken)));
     response
 }
 
