@@ -1,1 +1,224 @@
-//! The `simulator` layer.
+//! A faithful authentik for `akldap demo`, the tests and the benches: HTTP API, flows with sessions, websocket.
+//!
+//! It knows what an LDAP outpost sees of authentik 2026.5 and answers as a real one was recorded to. It must not
+//! know anything of the server under test: it imports nothing from the other layers.
+//!
+//! ```
+//! use akldap::simulator::{Directory, Endpoint, Fault, Options, Rule, Simulator, When};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> std::io::Result<()> {
+//! let simulator = Simulator::start(Directory::sample(200, 25), Options::default()).await?;
+//! println!("AUTHENTIK_HOST={} AUTHENTIK_TOKEN={}", simulator.url(), simulator.token());
+//!
+//! // Change the directory while it runs …
+//! let pk = simulator.create_user("carol", "Carol", "carol@example.com");
+//! simulator.set_password(pk, "secret");
+//! simulator.join(pk, "engineering");
+//! // … and spoil answers: the second list of users fails.
+//! simulator.faults().add(Rule::new("/core/users/", Fault::WorkerLost).when(When::Nth(2)));
+//!
+//! assert_eq!(simulator.requests().count(Endpoint::UserList), 0);
+//! simulator.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
+
+mod access;
+mod api;
+mod attributes;
+mod certificates;
+mod clock;
+mod control;
+mod devices;
+mod directory;
+mod executor;
+mod faults;
+mod filters;
+mod flows;
+mod group_list;
+mod groups;
+mod orders;
+mod pages;
+mod query;
+mod recordings;
+mod reply;
+mod requests;
+mod sample;
+mod service;
+mod sessions;
+mod stages;
+mod transport;
+mod user_list;
+mod users;
+mod websocket;
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+pub use access::{Application, Binding, Outpost, Provider, Role};
+pub use attributes::Attributes;
+pub use certificates::{Certificate, CertificateError, KeyAlgorithm, KeyForm};
+pub use devices::{Device, DeviceKind, DuoOutcome, base32, totp_code};
+pub use directory::Directory;
+pub use faults::{Fault, Faults, Rule, When};
+pub use flows::{
+    Flow, Identification, NotConfigured, Requirement, Stage, StageBinding, UserLogin,
+};
+pub use groups::Group;
+pub use recordings::RecordingsError;
+pub use requests::{Endpoint, RecordedRequest, Requests};
+pub use sample::{DemoSecrets, demo_secrets};
+pub use sessions::Session;
+pub use users::{Password, User, UserType};
+pub use websocket::Hello;
+
+use api::State;
+use service::Core;
+use transport::Gate;
+
+/// The version of authentik the simulator says it is.
+pub const VERSION: &str = "2026.5.0-rc1";
+
+/// How a simulator is started.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Address to listen on; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Time added before every answer.
+    pub latency: Duration,
+    /// Keep every request from the start.
+    pub record_requests: bool,
+    /// Speak https with this configuration.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// Rows of a page when none are asked for.
+    pub default_page_size: usize,
+    /// Rows of a page at most.
+    pub max_page_size: usize,
+    /// What every password check takes; a real one takes about 190 ms of CPU.
+    pub hash_cost: Duration,
+    /// Time between a change and the websocket frame it causes.
+    pub push_delay: Duration,
+    /// Close all websockets with 1012 each time so many requests were served, as recycled workers do; 0: never.
+    pub recycle_after: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            latency: Duration::ZERO,
+            record_requests: false,
+            tls: None,
+            default_page_size: 20,
+            max_page_size: 100,
+            hash_cost: Duration::ZERO,
+            push_delay: Duration::ZERO,
+            recycle_after: 0,
+        }
+    }
+}
+
+/// A running simulator. Dropping it stops it too, at once.
+#[derive(Debug)]
+pub struct Simulator {
+    core: Arc<Core>,
+    gate: Arc<Gate>,
+    address: SocketAddr,
+    secure: bool,
+    server: JoinHandle<()>,
+}
+
+impl Simulator {
+    /// Starts to serve this directory.
+    ///
+    /// # Errors
+    ///
+    /// When the address cannot be listened on.
+    pub async fn start(directory: Directory, options: Options) -> io::Result<Self> {
+        let secure = options.tls.is_some();
+        let (door, gate) = transport::listen(options.listen, options.tls).await?;
+        let address = door.address;
+        let (paused, _) = watch::channel(false);
+        let core = Arc::new(Core {
+            state: Arc::new(RwLock::new(State { directory, ..State::default() })),
+            clock: Arc::default(),
+            faults: Faults::default(),
+            requests: Requests::default(),
+            hub: Arc::default(),
+            paused,
+            starting: false.into(),
+            default_page_size: options.default_page_size,
+            max_page_size: options.max_page_size.into(),
+            hash_cost: clock::micros(options.hash_cost).into(),
+            recycle_after: options.recycle_after,
+            served: 0.into(),
+            push_delay: options.push_delay,
+        });
+        core.faults.set_latency(options.latency);
+        core.requests.record(options.record_requests);
+        let service = service::router(Arc::clone(&core)).into_make_service_with_connect_info::<transport::Peer>();
+        let stop = gate.stop.clone();
+        let server = tokio::spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                _ = axum::serve(door, service) => {}
+            }
+        });
+        Ok(Self { core, gate, address, secure, server })
+    }
+
+    /// `http://127.0.0.1:port`, to be used as `AUTHENTIK_HOST`.
+    pub fn url(&self) -> String {
+        format!("{}://{}", if self.secure { "https" } else { "http" }, self.address)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Faults to add and take away.
+    pub fn faults(&self) -> &Faults {
+        &self.core.faults
+    }
+
+    /// Requests that came in.
+    pub fn requests(&self) -> &Requests {
+        &self.core.requests
+    }
+
+    /// Every hello that came over a websocket, oldest first.
+    pub fn hellos(&self) -> Vec<Hello> {
+        self.core.hub.hellos()
+    }
+
+    /// Websockets open now.
+    pub fn websockets(&self) -> usize {
+        self.core.hub.open_count()
+    }
+
+    /// Websockets ever accepted.
+    pub fn websocket_connects(&self) -> u64 {
+        self.core.hub.connects()
+    }
+
+    /// Stops serving and resets what is still connected.
+    pub async fn shutdown(mut self) {
+        self.gate.stop.cancel();
+        self.gate.set_open(false);
+        let _ = (&mut self.server).await;
+    }
+}
+
+impl Drop for Simulator {
+    fn drop(&mut self) {
+        self.gate.stop.cancel();
+        self.gate.set_open(false);
+    }
+}

@@ -1,0 +1,399 @@
+//! Everything the simulated authentik knows, with the indexes that keep answers cheap at a million users.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::BuildHasher;
+
+use hashbrown::HashTable;
+use hashbrown::DefaultHashBuilder;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::access::{Application, Outpost, Provider, Role};
+use super::certificates::Certificate;
+use super::devices::Device;
+use super::flows::Flow;
+use super::groups::Group;
+use super::orders::Orders;
+use super::users::{Related, User};
+
+/// The state a simulator starts from and works on. Tests change it through
+/// [`Simulator::edit`](super::Simulator::edit) and the named methods beside it.
+#[derive(Debug, Default)]
+pub struct Directory {
+    /// Ascending by pk.
+    users: Vec<User>,
+    by_username: HashTable<(u64, i32)>,
+    by_email: HashTable<(u64, i32)>,
+    hasher: DefaultHashBuilder,
+    pub(crate) orders: Orders,
+    pub(crate) groups: BTreeMap<u32, Group>,
+    group_by_pk: HashMap<Uuid, u32>,
+    group_by_name: HashMap<Box<str>, u32>,
+    next_group: u32,
+    /// Roles by pk.
+    pub roles: BTreeMap<Uuid, Role>,
+    /// LDAP providers by pk.
+    pub providers: BTreeMap<i32, Provider>,
+    /// Applications by slug.
+    pub applications: BTreeMap<String, Application>,
+    /// Outposts by pk.
+    pub outposts: BTreeMap<Uuid, Outpost>,
+    /// Certificate key pairs by pk.
+    pub certificates: BTreeMap<Uuid, Certificate>,
+    /// Flows by slug.
+    pub flows: BTreeMap<String, Flow>,
+    /// API tokens and the pks of their users.
+    pub tokens: HashMap<String, i32>,
+    /// App passwords by user pk.
+    pub app_passwords: HashMap<i32, Vec<String>>,
+    /// Authenticators by user pk.
+    pub devices: HashMap<i32, Vec<Device>>,
+    /// The outpost [`Simulator::token`](super::Simulator::token) and friends speak of.
+    pub outpost: Uuid,
+    /// Answer of `root/config/`.
+    pub root_config: Value,
+}
+
+impl Directory {
+    /// An empty directory: no user, no flow, no outpost.
+    pub fn new() -> Self {
+        Self {
+            root_config: json!({
+                "error_reporting": {
+                    "enabled": false, "sentry_dsn": "", "environment": "customer", "send_pii": false,
+                    "traces_sample_rate": 0.1,
+                },
+                "capabilities": ["can_impersonate"],
+                "cache_timeout": 300, "cache_timeout_flows": 300, "cache_timeout_policies": 300,
+            }),
+            ..Self::default()
+        }
+    }
+
+    /// All users, ascending by pk.
+    pub fn users(&self) -> &[User] {
+        &self.users
+    }
+
+    /// The user with this pk.
+    pub fn user(&self, pk: i32) -> Option<&User> {
+        self.position(pk).and_then(|at| self.users.get(at))
+    }
+
+    /// The user with exactly this username.
+    pub fn user_named(&self, username: &str) -> Option<&User> {
+        self.usernames_folding_to(username).into_iter().filter_map(|pk| self.user(pk)).find(|user| &*user.username == username)
+    }
+
+    /// The group with this pk.
+    pub fn group(&self, pk: Uuid) -> Option<&Group> {
+        self.group_by_pk.get(&pk).and_then(|key| self.groups.get(key))
+    }
+
+    /// The group with exactly this name.
+    pub fn group_named(&self, name: &str) -> Option<&Group> {
+        self.group_by_name.get(name).and_then(|key| self.groups.get(key))
+    }
+
+    /// Number of groups.
+    pub fn group_count(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// A pk no user has.
+    pub fn next_user_pk(&self) -> i32 {
+        self.users.last().map_or(1, |user| user.pk.saturating_add(1))
+    }
+
+    /// Adds a user; one with the same pk is replaced.
+    pub fn add_user(&mut self, user: User) {
+        self.remove_user(user.pk);
+        self.index(&user);
+        self.orders.forget();
+        let at = self.users.partition_point(|other| other.pk < user.pk);
+        self.users.insert(at, user);
+    }
+
+    /// Reserves room before many users are added.
+    pub(crate) fn reserve(&mut self, users: usize) {
+        self.users.reserve(users);
+        self.by_username.reserve(users, |(hash, _)| *hash);
+        self.by_email.reserve(users, |(hash, _)| *hash);
+    }
+
+    /// Deletes a user and its memberships.
+    pub fn remove_user(&mut self, pk: i32) -> Option<User> {
+        let at = self.position(pk)?;
+        let user = self.users.remove(at);
+        self.unindex(&user);
+        self.orders.forget();
+        for key in &user.groups {
+            if let Some(group) = self.groups.get_mut(key) {
+                group.members.retain(|member| *member != pk);
+            }
+        }
+        self.app_passwords.remove(&pk);
+        self.devices.remove(&pk);
+        Some(user)
+    }
+
+    /// Changes a user in place and keeps the indexes right. Does not touch `last_updated`. The pk must stay.
+    pub fn change_user(&mut self, pk: i32, change: impl FnOnce(&mut User)) -> bool {
+        let Some(at) = self.position(pk) else { return false };
+        let Some(user) = self.users.get_mut(at) else { return false };
+        let (username, email) = (user.username.clone(), user.email.clone());
+        change(user);
+        user.pk = pk;
+        self.orders.forget();
+        if self.users.get(at).is_some_and(|user| user.username != username || user.email != email) {
+            self.unindex_names(pk, &username, &email);
+            if let Some(user) = self.users.get(at).cloned() {
+                self.index(&user);
+            }
+        }
+        true
+    }
+
+    /// Adds a group and returns its pk; a group of the same name is returned as it is.
+    pub fn add_group(&mut self, pk: Uuid, name: &str) -> Uuid {
+        if let Some(group) = self.group_named(name) {
+            return group.pk;
+        }
+        let key = self.next_group;
+        self.next_group += 1;
+        self.groups.insert(key, Group::new(pk, name));
+        self.group_by_pk.insert(pk, key);
+        self.group_by_name.insert(name.into(), key);
+        pk
+    }
+
+    /// Deletes a group and all memberships in it.
+    pub fn remove_group(&mut self, pk: Uuid) -> bool {
+        let Some(key) = self.group_by_pk.remove(&pk) else { return false };
+        let Some(group) = self.groups.remove(&key) else { return false };
+        self.group_by_name.remove(&group.name);
+        for member in &group.members {
+            if let Some(user) = self.position(*member).and_then(|at| self.users.get_mut(at)) {
+                user.groups.retain(|group| *group != key);
+            }
+        }
+        for other in self.groups.values_mut() {
+            other.parents.retain(|parent| *parent != key);
+            other.children.retain(|child| *child != key);
+        }
+        self.settle_groups();
+        true
+    }
+
+    /// Changes name, flags, roles or attributes of a group.
+    pub fn change_group(&mut self, pk: Uuid, change: impl FnOnce(&mut Group)) -> bool {
+        let Some(key) = self.group_by_pk.get(&pk).copied() else { return false };
+        let Some(group) = self.groups.get_mut(&key) else { return false };
+        let (name, superuser) = (group.name.clone(), group.is_superuser);
+        change(group);
+        group.pk = pk;
+        group.render();
+        let (renamed, new_name) = (group.name != name, group.name.clone());
+        let superuser_changed = group.is_superuser != superuser;
+        if renamed {
+            self.group_by_name.remove(&name);
+            self.group_by_name.insert(new_name, key);
+        }
+        if superuser_changed {
+            self.settle_groups();
+        }
+        true
+    }
+
+    /// Replaces a group's parents.
+    pub fn set_parents(&mut self, pk: Uuid, parents: &[Uuid]) {
+        let Some(key) = self.group_by_pk.get(&pk).copied() else { return };
+        let parents: Vec<u32> = parents.iter().filter_map(|parent| self.group_by_pk.get(parent).copied()).collect();
+        for (other, group) in &mut self.groups {
+            group.children.retain(|child| *child != key);
+            if parents.contains(other) {
+                group.children.push(key);
+            }
+        }
+        if let Some(group) = self.groups.get_mut(&key) {
+            group.parents = parents;
+        }
+        self.settle_groups();
+    }
+
+    /// Puts a user into a group.
+    pub fn join(&mut self, user: i32, group: Uuid) {
+        let Some(key) = self.group_by_pk.get(&group).copied() else { return };
+        let Some(at) = self.position(user) else { return };
+        let (Some(user), Some(group)) = (self.users.get_mut(at), self.groups.get_mut(&key)) else { return };
+        if let Err(at) = group.members.binary_search(&user.pk) {
+            group.members.insert(at, user.pk);
+            user.groups.push(key);
+        }
+    }
+
+    /// Takes a user out of a group.
+    pub fn leave(&mut self, user: i32, group: Uuid) {
+        let Some(key) = self.group_by_pk.get(&group).copied() else { return };
+        let Some(at) = self.position(user) else { return };
+        let (Some(user), Some(group)) = (self.users.get_mut(at), self.groups.get_mut(&key)) else { return };
+        group.members.retain(|member| *member != user.pk);
+        user.groups.retain(|group| *group != key);
+    }
+
+    /// Works out ancestors and inherited superuser flags anew.
+    fn settle_groups(&mut self) {
+        let lineage: Vec<(u32, Vec<u32>, bool)> = self
+            .groups
+            .keys()
+            .map(|key| {
+                let ancestors = self.climb(*key);
+                let superuser = std::iter::once(key)
+                    .chain(&ancestors)
+                    .filter_map(|key| self.groups.get(key))
+                    .any(|group| group.is_superuser);
+                (*key, ancestors, superuser)
+            })
+            .collect();
+        for (key, ancestors, superuser) in lineage {
+            if let Some(group) = self.groups.get_mut(&key) {
+                group.ancestors = ancestors;
+                group.grants_superuser = superuser;
+            }
+        }
+    }
+
+    fn climb(&self, from: u32) -> Vec<u32> {
+        let mut found = Vec::new();
+        let mut open = vec![from];
+        while let Some(key) = open.pop() {
+            for parent in self.groups.get(&key).map(|group| group.parents.as_slice()).unwrap_or_default() {
+                if *parent != from && !found.contains(parent) {
+                    found.push(*parent);
+                    open.push(*parent);
+                }
+            }
+        }
+        found
+    }
+
+    /// Direct groups and all above them, each once.
+    pub(crate) fn all_groups(&self, user: &User) -> Vec<&Group> {
+        let mut keys = Vec::new();
+        for key in &user.groups {
+            let ancestors = self.groups.get(key).map(|group| group.ancestors.as_slice()).unwrap_or_default();
+            for key in std::iter::once(key).chain(ancestors) {
+                if !keys.contains(key) {
+                    keys.push(*key);
+                }
+            }
+        }
+        keys.iter().filter_map(|key| self.groups.get(key)).collect()
+    }
+
+    /// Membership, direct or through a group below.
+    pub(crate) fn is_member(&self, user: i32, group: Uuid) -> bool {
+        self.user(user).is_some_and(|user| self.all_groups(user).iter().any(|other| other.pk == group))
+    }
+
+    /// Superuser through any group above.
+    pub fn is_superuser(&self, user: &User) -> bool {
+        user.groups.iter().filter_map(|key| self.groups.get(key)).any(|group| group.grants_superuser)
+    }
+
+    pub(crate) fn related<'a>(&'a self, user: &User) -> Related<'a> {
+        Related {
+            is_superuser: self.is_superuser(user),
+            groups: user
+                .groups
+                .iter()
+                .filter_map(|key| self.groups.get(key))
+                .map(|group| (group.pk, &*group.partial))
+                .collect(),
+            roles: self.role_objects(&user.roles),
+        }
+    }
+
+    pub(crate) fn role_objects<'a>(&'a self, roles: &[Uuid]) -> Vec<(Uuid, &'a str)> {
+        roles.iter().filter_map(|pk| self.roles.get(pk)).map(|role| (role.pk, role.rendered.as_str())).collect()
+    }
+
+    /// The user an identification stage finds: by any of the fields, lowest pk first.
+    pub(crate) fn identify(&self, given: &str, by_username: bool, by_email: bool, fold_case: bool) -> Option<&User> {
+        let mut found: Vec<i32> = Vec::new();
+        let matches = |text: &str| fold_case || text == given;
+        if by_username {
+            found.extend(self.usernames_folding_to(given).into_iter().filter(|pk| {
+                self.user(*pk).is_some_and(|user| matches(&user.username))
+            }));
+        }
+        if by_email {
+            found.extend(self.emails_folding_to(given).into_iter().filter(|pk| {
+                self.user(*pk).is_some_and(|user| matches(&user.email))
+            }));
+        }
+        found.into_iter().min().and_then(|pk| self.user(pk))
+    }
+
+    /// pks of users whose username equals `given` but for case, in no order.
+    pub(crate) fn usernames_folding_to(&self, given: &str) -> Vec<i32> {
+        let folded = fold(given);
+        let hash = self.hasher.hash_one(&folded);
+        self.by_username
+            .iter_hash(hash)
+            .filter(|(other, pk)| *other == hash && self.user(*pk).is_some_and(|user| fold(&user.username) == folded))
+            .map(|(_, pk)| *pk)
+            .collect()
+    }
+
+    /// pks of users whose address equals `given` but for case, in no order.
+    pub(crate) fn emails_folding_to(&self, given: &str) -> Vec<i32> {
+        let folded = fold(given);
+        let hash = self.hasher.hash_one(&folded);
+        self.by_email
+            .iter_hash(hash)
+            .filter(|(other, pk)| *other == hash && self.user(*pk).is_some_and(|user| fold(&user.email) == folded))
+            .map(|(_, pk)| *pk)
+            .collect()
+    }
+
+    pub(crate) fn group_key(&self, pk: Uuid) -> Option<u32> {
+        self.group_by_pk.get(&pk).copied()
+    }
+
+    pub(crate) fn group_key_named(&self, name: &str) -> Option<u32> {
+        self.group_by_name.get(name).copied()
+    }
+
+    fn position(&self, pk: i32) -> Option<usize> {
+        self.users.binary_search_by_key(&pk, |user| user.pk).ok()
+    }
+
+    fn index(&mut self, user: &User) {
+        let hash = self.hasher.hash_one(fold(&user.username));
+        self.by_username.insert_unique(hash, (hash, user.pk), |(hash, _)| *hash);
+        if !user.email.is_empty() {
+            let hash = self.hasher.hash_one(fold(&user.email));
+            self.by_email.insert_unique(hash, (hash, user.pk), |(hash, _)| *hash);
+        }
+    }
+
+    fn unindex(&mut self, user: &User) {
+        self.unindex_names(user.pk, &user.username, &user.email);
+    }
+
+    fn unindex_names(&mut self, pk: i32, username: &str, email: &str) {
+        let hash = self.hasher.hash_one(fold(username));
+        if let Ok(entry) = self.by_username.find_entry(hash, |(_, other)| *other == pk) {
+            entry.remove();
+        }
+        let hash = self.hasher.hash_one(fold(email));
+        if let Ok(entry) = self.by_email.find_entry(hash, |(_, other)| *other == pk) {
+            entry.remove();
+        }
+    }
+}
+
+fn fold(text: &str) -> String {
+    text.chars().flat_map(char::to_lowercase).collect()
+}

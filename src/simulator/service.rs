@@ -1,0 +1,260 @@
+//! One HTTP request from the socket to the answer, with log, latency and faults around it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::{ConnectInfo, FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, Response, StatusCode, header};
+use futures_util::{StreamExt, stream};
+use tokio::sync::watch;
+
+use super::api::{self, Answered, Circumstances, Received, Shared, State};
+use super::clock::Clock;
+use super::faults::{Fault, Faults};
+use super::pages::Sizes;
+use super::query::Query;
+use super::reply::{HTML, JSON, Reply, TEXT};
+use super::requests::{Endpoint, RecordedRequest, Requests};
+use super::sessions::Session;
+use super::transport::Peer;
+use super::websocket::{self, Hub, SERVICE_RESTART};
+
+/// authentik's own limit for bodies.
+const MAX_BODY: usize = 32 * 1024 * 1024;
+const FLUSH_PAUSE: Duration = Duration::from_millis(20);
+
+/// What all requests share.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) state: Shared,
+    pub(crate) clock: Arc<Clock>,
+    pub(crate) faults: Faults,
+    pub(crate) requests: Requests,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) paused: watch::Sender<bool>,
+    /// Until then (by the real clock, microseconds) requests are answered 503.
+    pub(crate) starting: AtomicBool,
+    pub(crate) default_page_size: usize,
+    pub(crate) max_page_size: AtomicUsize,
+    /// Microseconds a password check costs.
+    pub(crate) hash_cost: AtomicI64,
+    /// Websockets are closed after so many requests; 0: never.
+    pub(crate) recycle_after: u64,
+    pub(crate) served: AtomicU64,
+    pub(crate) push_delay: Duration,
+}
+
+impl Core {
+    /// Announces the end of sessions as the task worker would: a moment later.
+    pub(crate) fn announce(&self, ended: Vec<Session>) {
+        if ended.is_empty() {
+            return;
+        }
+        let (hub, delay) = (Arc::clone(&self.hub), self.push_delay);
+        tokio::spawn(async move {
+            tokio::time::sleep(delay).await;
+            for session in ended {
+                hub.session_end(&session.id());
+            }
+        });
+    }
+
+    fn circumstances(&self, fault: Option<&Fault>) -> Circumstances {
+        let hash_cost = u64::try_from(self.hash_cost.load(Ordering::Relaxed)).unwrap_or_default();
+        Circumstances {
+            sizes: Sizes { default: self.default_page_size, max: self.max_page_size.load(Ordering::Relaxed) },
+            hash_cost: Duration::from_micros(hash_cost),
+            suppress_login: fault == Some(&Fault::AnonymousSession),
+            passing_for_anyone: fault == Some(&Fault::PassingForAnyone),
+        }
+    }
+
+    fn count(&self, path: &str) {
+        self.requests.tally(Endpoint::of(path));
+        let served = self.served.fetch_add(1, Ordering::Relaxed) + 1;
+        if self.recycle_after > 0 && served.is_multiple_of(self.recycle_after) {
+            self.hub.close_all(SERVICE_RESTART);
+        }
+    }
+}
+
+/// The handler of every request.
+pub(crate) async fn handle(core: Arc<Core>, peer: Peer, request: Request) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    core.count(parts.uri.path());
+    let Ok(body) = to_bytes(body, MAX_BODY).await else {
+        return Reply::detail(413, "Request body too large.").into_response();
+    };
+    if core.requests.is_recording() {
+        core.requests.keep(recorded(&parts, &body));
+    }
+    wait_while_paused(&core).await;
+    let latency = core.faults.latency();
+    if !latency.is_zero() {
+        tokio::time::sleep(latency).await;
+    }
+    if core.starting.load(Ordering::Relaxed) {
+        return starting(&parts);
+    }
+    let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
+    let fault = core.faults.choose(&parts.method, target);
+    if let Some(response) = before(fault.as_ref(), &peer, &parts).await {
+        return response;
+    }
+    if parts.uri.path().starts_with("/ws/") {
+        return upgrade(&core, parts).await;
+    }
+    let received = Received {
+        method: &parts.method,
+        path: parts.uri.path(),
+        raw_query: parts.uri.query().unwrap_or_default(),
+        headers: &parts.headers,
+        body: &body,
+        peer: peer.address.ip(),
+        tls: peer.secure,
+    };
+    let Answered { reply, delay, ended } =
+        api::answer(&core.state, &core.clock, &received, core.circumstances(fault.as_ref()));
+    core.announce(ended);
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
+    }
+    after(fault, reply)
+}
+
+async fn wait_while_paused(core: &Core) {
+    let mut paused = core.paused.subscribe();
+    let _ = paused.wait_for(|paused| !paused).await;
+}
+
+fn recorded(parts: &Parts, body: &Bytes) -> RecordedRequest {
+    RecordedRequest {
+        method: parts.method.to_string(),
+        path: parts.uri.path().to_owned(),
+        query: parts.uri.query().unwrap_or_default().to_owned(),
+        headers: parts
+            .headers
+            .iter()
+            .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+            .collect(),
+        body: body.to_vec(),
+    }
+}
+
+/// 503 as the front server gives it while the core is not there yet.
+fn starting(parts: &Parts) -> Response<Body> {
+    let wants_json = parts
+        .headers
+        .get(header::ACCEPT)
+        .and_then(|accept| accept.to_str().ok())
+        .is_some_and(|accept| accept.contains(JSON));
+    let reply = if wants_json {
+        Reply::new(503, JSON, r#"{"error":"authentik starting"}"#)
+    } else {
+        Reply::new(503, HTML, "<!DOCTYPE html><html><body>authentik starting</body></html>")
+    };
+    reply.with(header::RETRY_AFTER, "5").into_response()
+}
+
+/// Faults that replace the whole answer.
+async fn before(fault: Option<&Fault>, peer: &Peer, parts: &Parts) -> Option<Response<Body>> {
+    let reply = match fault? {
+        Fault::Reset => {
+            peer.cut();
+            Reply::new(500, TEXT, "")
+        }
+        Fault::Hang => std::future::pending().await,
+        Fault::Stall(time) => {
+            tokio::time::sleep(*time).await;
+            return None;
+        }
+        Fault::Answer(status, content_type, body) => Reply::new(*status, content_type, *body),
+        Fault::WorkerLost => {
+            Reply::new(500, TEXT, "Internal Server Error").with(header::CONNECTION, "close")
+        }
+        Fault::BadGateway => Reply::new(502, HTML, "<html><body><h1>502 Bad Gateway</h1></body></html>"),
+        Fault::Starting => return Some(starting(parts)),
+        Fault::Forbidden => Reply::bad_token(),
+        Fault::NotFound => Reply::detail(404, "Not found."),
+        _ => return None,
+    };
+    Some(reply.into_response())
+}
+
+/// Faults that spoil the real answer.
+fn after(fault: Option<Fault>, mut reply: Reply) -> Response<Body> {
+    match fault {
+        Some(Fault::EmptyBody) => reply.body.clear(),
+        Some(Fault::Truncated) => reply.body = half(&reply.body).to_owned(),
+        Some(Fault::WrongContentType) => reply.content_type = HTML,
+        Some(Fault::BrokenOff) => return broken_off(reply),
+        Some(Fault::SlowBody(piece, pause)) => return slow(reply, piece, pause),
+        _ => {}
+    }
+    reply.into_response()
+}
+
+fn half(text: &str) -> &str {
+    let at = (0..=text.len() / 2).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    text.get(..at).unwrap_or_default()
+}
+
+fn broken_off(mut reply: Reply) -> Response<Body> {
+    let body = std::mem::take(&mut reply.body);
+    let sent = Bytes::from(half(&body).to_owned());
+    let mut response = reply.into_response();
+    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    // The pause lets the first half leave before the connection breaks.
+    let broken = async {
+        tokio::time::sleep(FLUSH_PAUSE).await;
+        Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset))
+    };
+    *response.body_mut() = Body::from_stream(stream::once(async { Ok(sent) }).chain(stream::once(broken)));
+    response
+}
+
+fn slow(mut reply: Reply, piece: usize, pause: Duration) -> Response<Body> {
+    let body = Bytes::from(std::mem::take(&mut reply.body));
+    let mut response = reply.into_response();
+    let pieces = stream::unfold(body, move |mut rest| async move {
+        if rest.is_empty() {
+            return None;
+        }
+        tokio::time::sleep(pause).await;
+        let next = rest.split_to(rest.len().min(piece.max(1)));
+        Some((Ok::<_, std::io::Error>(next), rest))
+    });
+    *response.body_mut() = Body::from_stream(pieces);
+    response
+}
+
+async fn upgrade(core: &Arc<Core>, mut parts: Parts) -> Response<Body> {
+    let outpost = {
+        let state = core.state.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let state: &State = &state;
+        api::websocket_outpost(state, parts.uri.path(), &parts.headers)
+    };
+    let refused = || {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::FORBIDDEN;
+        response
+    };
+    let Some(outpost) = outpost else { return refused() };
+    let query = Query::parse(parts.uri.query().unwrap_or_default());
+    let instance = query.get("instance_uuid").map_or_else(super::reply::short_secret, str::to_owned);
+    let Ok(upgrade) = WebSocketUpgrade::from_request_parts(&mut parts, &()).await else { return refused() };
+    let (hub, clock) = (Arc::clone(&core.hub), Arc::clone(&core.clock));
+    upgrade.on_upgrade(move |socket| async move { websocket::serve(socket, &hub, &clock, outpost, instance).await })
+}
+
+/// The router: one handler, for the answer to an unknown path is authentik's too.
+pub(crate) fn router(core: Arc<Core>) -> axum::Router {
+    axum::Router::new().fallback(move |ConnectInfo(peer): ConnectInfo<Peer>, request: Request| {
+        let core = Arc::clone(&core);
+        async move { handle(core, peer, request).await }
+    })
+}
