@@ -3,5 +3,7 @@
 //! Knows the schema, the tree authentik's outpost serves, and matching. Knows no runtime, clock, environment or
 //! network.
 
+pub mod rootdse;
 pub mod schema;
+pub mod subschema;
 pub mod syntax;
