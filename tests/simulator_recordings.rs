@@ -21,8 +21,15 @@ const SKIPPED: &[(&str, &str)] = &[(
 )];
 
 /// The folders replayed.
-const FOLDERS: [&str; 7] =
-    ["A-bootstrap", "B-users", "B-users-single", "C-groups", "C-groups-single", "D-check-access", "D-flows"];
+const FOLDERS: [&str; 7] = [
+    "A-bootstrap",
+    "B-users",
+    "B-users-single",
+    "C-groups",
+    "C-groups-single",
+    "D-check-access",
+    "D-flows",
+];
 
 fn folder() -> Option<PathBuf> {
     let given = std::env::var_os("AKLDAP_RECORDINGS").map(PathBuf::from);
@@ -30,7 +37,10 @@ fn folder() -> Option<PathBuf> {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/recordings"),
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/recordings"),
     ];
-    given.into_iter().chain(near).find(|path| path.join("fixtures.json").is_file())
+    given
+        .into_iter()
+        .chain(near)
+        .find(|path| path.join("fixtures.json").is_file())
 }
 
 /// One recorded exchange.
@@ -49,12 +59,20 @@ impl Exchange {
         let pairs = self.recorded[side]["headers"].as_array().expect("headers");
         pairs
             .iter()
-            .map(|pair| (pair[0].as_str().expect("a name").to_owned(), pair[1].as_str().expect("a value").to_owned()))
+            .map(|pair| {
+                (
+                    pair[0].as_str().expect("a name").to_owned(),
+                    pair[1].as_str().expect("a value").to_owned(),
+                )
+            })
             .collect()
     }
 
     fn header(&self, side: &str, name: &str) -> Option<String> {
-        self.headers(side).into_iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        self.headers(side)
+            .into_iter()
+            .find(|(other, _)| other.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
     }
 
     fn elapsed(&self) -> Duration {
@@ -68,24 +86,38 @@ impl Exchange {
 
 fn load(root: &Path) -> Vec<Exchange> {
     let index: Vec<Value> =
-        serde_json::from_str(&std::fs::read_to_string(root.join("index.json")).expect("the index")).expect("JSON");
+        serde_json::from_str(&std::fs::read_to_string(root.join("index.json")).expect("the index"))
+            .expect("JSON");
     let mut exchanges: Vec<Exchange> = index
         .iter()
         .map(|line| line["file"].as_str().expect("a file").to_owned())
-        .filter(|name| name.split('/').next().is_some_and(|folder| FOLDERS.contains(&folder)))
+        .filter(|name| {
+            name.split('/')
+                .next()
+                .is_some_and(|folder| FOLDERS.contains(&folder))
+        })
         .map(|name| {
             let text = std::fs::read_to_string(root.join(&name)).expect("an exchange");
-            Exchange { name, recorded: serde_json::from_str(&text).expect("JSON") }
+            Exchange {
+                name,
+                recorded: serde_json::from_str(&text).expect("JSON"),
+            }
         })
         .collect();
     // One-time codes and throttles need the scenarios in the order they happened.
     let mut starts: BTreeMap<String, std::time::SystemTime> = BTreeMap::new();
     for exchange in &exchanges {
-        let start = starts.entry(exchange.scenario().to_owned()).or_insert_with(|| exchange.date());
+        let start = starts
+            .entry(exchange.scenario().to_owned())
+            .or_insert_with(|| exchange.date());
         *start = (*start).min(exchange.date());
     }
     exchanges.sort_by(|a, b| {
-        (starts.get(a.scenario()), a.scenario(), &a.name).cmp(&(starts.get(b.scenario()), b.scenario(), &b.name))
+        (starts.get(a.scenario()), a.scenario(), &a.name).cmp(&(
+            starts.get(b.scenario()),
+            b.scenario(),
+            &b.name,
+        ))
     });
     exchanges
 }
@@ -97,7 +129,9 @@ fn claims(token: &str) -> Option<Value> {
 }
 
 fn claim(token: &str, name: &str) -> Option<String> {
-    claims(token)?.get(name).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+    claims(token)?
+        .get(name)
+        .map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
 }
 
 /// A `Set-Cookie` taken apart: name, value, attributes without the values that depend on the moment.
@@ -119,14 +153,22 @@ impl SetCookie {
             })
             .collect();
         attributes.sort();
-        Self { name: name.to_owned(), value: value.to_owned(), attributes }
+        Self {
+            name: name.to_owned(),
+            value: value.to_owned(),
+            attributes,
+        }
     }
 
     /// What must be equal: sessions by whom they name, other cookies by their being there.
     fn decisive(&self) -> String {
         let value = match self.name.as_str() {
             "authentik_session" if self.value.len() > 2 => {
-                format!("{:?} {:?}", claim(&self.value, "authenticated"), claim(&self.value, "sub"))
+                format!(
+                    "{:?} {:?}",
+                    claim(&self.value, "authenticated"),
+                    claim(&self.value, "sub")
+                )
             }
             "authentik_session" => "taken away".to_owned(),
             "authentik_device" => format!("{:?}", claim(&self.value, "sub")),
@@ -154,9 +196,15 @@ impl Replay {
     /// Our cookie for a recorded one; a session whose login was not recorded is logged in now.
     async fn translate(&self, jar: &mut Jar, name: &str, recorded: &str) -> String {
         if name != "authentik_session" {
-            return jar.others.get(recorded).cloned().unwrap_or_else(|| recorded.to_owned());
+            return jar
+                .others
+                .get(recorded)
+                .cloned()
+                .unwrap_or_else(|| recorded.to_owned());
         }
-        let Some(sid) = claim(recorded, "sid") else { return recorded.to_owned() };
+        let Some(sid) = claim(recorded, "sid") else {
+            return recorded.to_owned();
+        };
         if let Some(ours) = jar.sessions.get(&sid) {
             return ours.clone();
         }
@@ -168,15 +216,35 @@ impl Replay {
     }
 
     async fn log_in(&self, username: &str, password: &str) -> String {
-        let url = format!("{}/api/v3/flows/executor/ldap-authentication-flow/", self.simulator.url());
+        let url = format!(
+            "{}/api/v3/flows/executor/ldap-authentication-flow/",
+            self.simulator.url()
+        );
         let body = serde_json::json!({"uid_field": username, "password": password}).to_string();
         let remote = ("X-authentik-remote-ip", "192.0.2.44");
         let token = ("X-authentik-outpost-token", self.simulator.token());
-        let posted = self.client.post(&url).header("Content-Type", "application/json").body(body);
-        let posted = posted.header(remote.0, remote.1).header(token.0, &token.1).send().await.expect("an answer");
+        let posted = self
+            .client
+            .post(&url)
+            .header("Content-Type", "application/json")
+            .body(body);
+        let posted = posted
+            .header(remote.0, remote.1)
+            .header(token.0, &token.1)
+            .send()
+            .await
+            .expect("an answer");
         let session = session_of(posted.headers()).expect("a session");
-        let got = self.client.get(&url).header("Cookie", format!("authentik_session={session}"));
-        let got = got.header(remote.0, remote.1).header(token.0, &token.1).send().await.expect("an answer");
+        let got = self
+            .client
+            .get(&url)
+            .header("Cookie", format!("authentik_session={session}"));
+        let got = got
+            .header(remote.0, remote.1)
+            .header(token.0, &token.1)
+            .send()
+            .await
+            .expect("an answer");
         session_of(got.headers()).expect("a session")
     }
 
@@ -184,8 +252,16 @@ impl Replay {
         let request = &exchange.recorded["request"];
         let query = request["query"].as_str().expect("a query");
         let path = request["path"].as_str().expect("a path");
-        let url = format!("{}{path}{}{query}", self.simulator.url(), if query.is_empty() { "" } else { "?" });
-        let method: Method = request["method"].as_str().expect("a method").parse().expect("a method");
+        let url = format!(
+            "{}{path}{}{query}",
+            self.simulator.url(),
+            if query.is_empty() { "" } else { "?" }
+        );
+        let method: Method = request["method"]
+            .as_str()
+            .expect("a method")
+            .parse()
+            .expect("a method");
         let mut builder = self.client.request(method, url);
         for (name, value) in exchange.headers("request") {
             match name.to_ascii_lowercase().as_str() {
@@ -263,7 +339,11 @@ fn normal(value: &Value) -> Value {
         Value::Object(object) => object
             .iter()
             .map(|(key, value)| {
-                let value = if BY_NATURE.contains(&key.as_str()) { Value::from(kind(value)) } else { normal(value) };
+                let value = if BY_NATURE.contains(&key.as_str()) {
+                    Value::from(kind(value))
+                } else {
+                    normal(value)
+                };
                 let value = match value {
                     Value::Array(mut items) if UNORDERED.contains(&key.as_str()) => {
                         items.sort_by_key(Value::to_string);
@@ -306,11 +386,14 @@ fn difference(at: &str, recorded: &Value, ours: &Value) -> Option<String> {
             if keys(a) != keys(b) {
                 return Some(format!("{at}: keys {:?} are {:?} here", keys(a), keys(b)));
             }
-            a.iter().find_map(|(key, value)| difference(&format!("{at}.{key}"), value, &b[key]))
+            a.iter()
+                .find_map(|(key, value)| difference(&format!("{at}.{key}"), value, &b[key]))
         }
-        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
-            a.iter().zip(b).enumerate().find_map(|(i, (a, b))| difference(&format!("{at}[{i}]"), a, b))
-        }
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => a
+            .iter()
+            .zip(b)
+            .enumerate()
+            .find_map(|(i, (a, b))| difference(&format!("{at}[{i}]"), a, b)),
         _ => (recorded != ours).then(|| format!("{at}: {recorded} is {ours} here")),
     }
 }
@@ -321,10 +404,18 @@ async fn compare(exchange: &Exchange, jar: &mut Jar, ours: reqwest::Response) ->
     if recorded["status"] != ours.status().as_u16() {
         wrong.push(format!("status {} is {} here", recorded["status"], ours.status()));
     }
-    let header = |name: &str| ours.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let header = |name: &str| {
+        ours.headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned)
+    };
     let theirs = exchange.header("response", "content-type").unwrap_or_default();
     if media_type(&theirs) != media_type(&header("content-type").unwrap_or_default()) {
-        wrong.push(format!("content type {theirs} is {:?} here", header("content-type")));
+        wrong.push(format!(
+            "content type {theirs} is {:?} here",
+            header("content-type")
+        ));
     }
     if exchange.header("response", "location") != header("location") {
         wrong.push(format!("location is {:?} here", header("location")));
@@ -346,7 +437,11 @@ async fn compare(exchange: &Exchange, jar: &mut Jar, ours: reqwest::Response) ->
         .collect();
     let decisive = |cookies: &[SetCookie]| cookies.iter().map(SetCookie::decisive).collect::<Vec<_>>();
     if decisive(&theirs) != decisive(&mine) {
-        wrong.push(format!("cookies {:?} are {:?} here", decisive(&theirs), decisive(&mine)));
+        wrong.push(format!(
+            "cookies {:?} are {:?} here",
+            decisive(&theirs),
+            decisive(&mine)
+        ));
     }
     remember(jar, &theirs, &mine);
     let body = ours.text().await.expect("a body");
@@ -371,19 +466,31 @@ async fn answers_as_a_real_authentik_was_recorded_to() {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let directory = Directory::from_recordings(&root).expect("the recordings");
     let fixtures: Value =
-        serde_json::from_str(&std::fs::read_to_string(root.join("fixtures.json")).expect("fixtures")).expect("JSON");
+        serde_json::from_str(&std::fs::read_to_string(root.join("fixtures.json")).expect("fixtures"))
+            .expect("JSON");
     let passwords = directory
         .users()
         .iter()
         .filter_map(|user| {
             let password = fixtures["passwords"][&*user.username].as_str()?;
-            Some((user.uid_hex(), (user.pk, user.username.to_string(), password.to_owned())))
+            Some((
+                user.uid_hex(),
+                (user.pk, user.username.to_string(), password.to_owned()),
+            ))
         })
         .collect();
-    let simulator = Simulator::start(directory, Options::default()).await.expect("a simulator");
-    let client =
-        reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
-    let replay = Replay { simulator, client, passwords };
+    let simulator = Simulator::start(directory, Options::default())
+        .await
+        .expect("a simulator");
+    let client = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .expect("a client");
+    let replay = Replay {
+        simulator,
+        client,
+        passwords,
+    };
     let (mut replayed, mut wrong) = (0, Vec::new());
     let mut jars: BTreeMap<String, Jar> = BTreeMap::new();
     let mut clock = std::time::UNIX_EPOCH;
@@ -398,14 +505,30 @@ async fn answers_as_a_real_authentik_was_recorded_to() {
         let jar = jars.entry(exchange.scenario().to_owned()).or_default();
         let deactivated = deactivate_before(&replay, jar, &exchange).await;
         let ours = replay.send(jar, &exchange).await;
-        wrong.extend(compare(&exchange, jar, ours).await.into_iter().map(|what| format!("{}: {what}", exchange.name)));
+        wrong.extend(
+            compare(&exchange, jar, ours)
+                .await
+                .into_iter()
+                .map(|what| format!("{}: {what}", exchange.name)),
+        );
         if let Some(pk) = deactivated {
-            replay.simulator.edit(|directory| directory.change_user(pk, |user| user.is_active = true));
+            replay
+                .simulator
+                .edit(|directory| directory.change_user(pk, |user| user.is_active = true));
         }
         replayed += 1;
     }
-    println!("{replayed} exchanges replayed, {} skipped by name, {} differences", SKIPPED.len(), wrong.len());
-    assert!(wrong.is_empty(), "{} differences:\n{}", wrong.len(), wrong.join("\n"));
+    println!(
+        "{replayed} exchanges replayed, {} skipped by name, {} differences",
+        SKIPPED.len(),
+        wrong.len()
+    );
+    assert!(
+        wrong.is_empty(),
+        "{} differences:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
     assert!(replayed > 500, "only {replayed} exchanges were found");
 }
 
@@ -415,9 +538,14 @@ async fn deactivate_before(replay: &Replay, jar: &mut Jar, exchange: &Exchange) 
         return None;
     }
     let cookie = exchange.header("request", "cookie")?;
-    let recorded = cookie.split("; ").find_map(|pair| pair.strip_prefix("authentik_session="))?.to_owned();
+    let recorded = cookie
+        .split("; ")
+        .find_map(|pair| pair.strip_prefix("authentik_session="))?
+        .to_owned();
     replay.translate(jar, "authentik_session", &recorded).await;
     let (pk, _, _) = replay.passwords.get(&claim(&recorded, "sub")?)?;
-    replay.simulator.edit(|directory| directory.change_user(*pk, |user| user.is_active = false));
+    replay
+        .simulator
+        .edit(|directory| directory.change_user(*pk, |user| user.is_active = false));
     Some(*pk)
 }

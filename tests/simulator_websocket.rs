@@ -14,7 +14,9 @@ use uuid::Uuid;
 type Socket = WebSocketStream<TcpStream>;
 
 async fn start() -> Simulator {
-    Simulator::start(Directory::sample(0, 0), Options::default()).await.expect("a simulator")
+    Simulator::start(Directory::sample(0, 0), Options::default())
+        .await
+        .expect("a simulator")
 }
 
 /// Connects; an error is the HTTP status of the refusal.
@@ -22,9 +24,14 @@ async fn connect(simulator: &Simulator, path: &str, token: Option<&str>) -> Resu
     let url = format!("ws://{}{path}", simulator.address());
     let mut request = url.into_client_request().expect("a request");
     if let Some(token) = token {
-        request.headers_mut().insert("authorization", format!("Bearer {token}").parse().expect("a header"));
+        request.headers_mut().insert(
+            "authorization",
+            format!("Bearer {token}").parse().expect("a header"),
+        );
     }
-    let stream = TcpStream::connect(simulator.address()).await.expect("a connection");
+    let stream = TcpStream::connect(simulator.address())
+        .await
+        .expect("a connection");
     match client_async(request, stream).await {
         Ok((socket, _)) => Ok(socket),
         Err(tokio_tungstenite::tungstenite::Error::Http(response)) => Err(response.status().as_u16()),
@@ -33,8 +40,13 @@ async fn connect(simulator: &Simulator, path: &str, token: Option<&str>) -> Resu
 }
 
 async fn open(simulator: &Simulator, instance: &str) -> Socket {
-    let path = format!("/ws/outpost/{}/?instance_uuid={instance}&attempt=0", simulator.outpost_pk());
-    connect(simulator, &path, Some(&simulator.token())).await.expect("a websocket")
+    let path = format!(
+        "/ws/outpost/{}/?instance_uuid={instance}&attempt=0",
+        simulator.outpost_pk()
+    );
+    connect(simulator, &path, Some(&simulator.token()))
+        .await
+        .expect("a websocket")
 }
 
 async fn say(socket: &mut Socket, text: &str) {
@@ -43,7 +55,9 @@ async fn say(socket: &mut Socket, text: &str) {
 
 /// The next frame: JSON, or the code of a close frame.
 async fn next(socket: &mut Socket) -> Result<Value, u16> {
-    let message = tokio::time::timeout(Duration::from_secs(5), socket.next()).await.expect("a frame in time");
+    let message = tokio::time::timeout(Duration::from_secs(5), socket.next())
+        .await
+        .expect("a frame in time");
     match message.expect("no end").expect("a frame") {
         Message::Text(text) => Ok(serde_json::from_str(&text).expect("JSON")),
         Message::Close(Some(frame)) => Err(frame.code.into()),
@@ -52,7 +66,12 @@ async fn next(socket: &mut Socket) -> Result<Value, u16> {
 }
 
 async fn silent(socket: &mut Socket) {
-    assert!(tokio::time::timeout(Duration::from_millis(150), socket.next()).await.is_err(), "a frame came");
+    assert!(
+        tokio::time::timeout(Duration::from_millis(150), socket.next())
+            .await
+            .is_err(),
+        "a frame came"
+    );
 }
 
 fn ack() -> Value {
@@ -79,7 +98,10 @@ async fn refuses_strangers_and_other_paths() {
     ] {
         assert_eq!(connect(&simulator, &path, token).await.err(), Some(403), "{path}");
     }
-    assert!(connect(&simulator, &good, Some(&token)).await.is_ok(), "instance_uuid may be missing");
+    assert!(
+        connect(&simulator, &good, Some(&token)).await.is_ok(),
+        "instance_uuid may be missing"
+    );
 }
 
 #[tokio::test]
@@ -87,7 +109,11 @@ async fn acknowledges_all_but_acknowledgements() {
     let simulator = start().await;
     let mut socket = open(&simulator, "one").await;
     silent(&mut socket).await;
-    for text in [hello().to_string(), r#"{"instruction":1}"#.into(), r#"{"instruction":99,"args":{"x":1}}"#.into()] {
+    for text in [
+        hello().to_string(),
+        r#"{"instruction":1}"#.into(),
+        r#"{"instruction":99,"args":{"x":1}}"#.into(),
+    ] {
         say(&mut socket, &text).await;
         assert_eq!(next(&mut socket).await, Ok(ack()), "{text}");
     }
@@ -95,14 +121,22 @@ async fn acknowledges_all_but_acknowledgements() {
     silent(&mut socket).await;
     let hellos = simulator.hellos();
     assert_eq!(hellos.len(), 2);
-    assert_eq!((hellos[0].instance.as_str(), &hellos[0].args["hostname"]), ("one", &json!("h")));
+    assert_eq!(
+        (hellos[0].instance.as_str(), &hellos[0].args["hostname"]),
+        ("one", &json!("h"))
+    );
     assert_eq!(simulator.websockets(), 1);
 }
 
 #[tokio::test]
 async fn closes_on_what_it_cannot_read() {
     let simulator = start().await;
-    for text in ["no json", "[1]", r#"{"instruction":"1","args":{}}"#, r#"{"instruction":1,"args":null}"#] {
+    for text in [
+        "no json",
+        "[1]",
+        r#"{"instruction":"1","args":{}}"#,
+        r#"{"instruction":1,"args":null}"#,
+    ] {
         let mut socket = open(&simulator, "two").await;
         say(&mut socket, text).await;
         assert_eq!(next(&mut socket).await, Err(1000), "{text}");
@@ -112,8 +146,9 @@ async fn closes_on_what_it_cannot_read() {
 #[tokio::test]
 async fn stumbles_over_the_second_hello_when_the_first_had_wrong_types() {
     let simulator = start().await;
-    for (at, (key, value)) in
-        [("buildHash", json!(null)), ("opensslEnabled", json!("no"))].into_iter().enumerate()
+    for (at, (key, value)) in [("buildHash", json!(null)), ("opensslEnabled", json!("no"))]
+        .into_iter()
+        .enumerate()
     {
         let mut socket = open(&simulator, &format!("three-{at}")).await;
         let mut first = hello();
@@ -147,11 +182,13 @@ async fn pushes_updates_for_what_concerns_the_outpost_only() {
     assert_eq!(next(&mut socket).await, Ok(update.clone()));
     assert!(simulator.save_outpost(simulator.outpost_pk(), |_| {}));
     assert_eq!(next(&mut socket).await, Ok(update.clone()));
-    let pair = |pk| Certificate::generate(pk, &["ldap.test"], KeyAlgorithm::Ec, KeyForm::Pkcs8).expect("a pair");
+    let pair =
+        |pk| Certificate::generate(pk, &["ldap.test"], KeyAlgorithm::Ec, KeyForm::Pkcs8).expect("a pair");
     let (used, unused) = (Uuid::new_v4(), Uuid::new_v4());
     simulator.save_certificate(pair(unused));
     silent(&mut socket).await;
-    simulator.edit(|directory| directory.providers.get_mut(&1).expect("the provider").certificate = Some(used));
+    simulator
+        .edit(|directory| directory.providers.get_mut(&1).expect("the provider").certificate = Some(used));
     simulator.save_certificate(pair(used));
     assert_eq!(next(&mut socket).await, Ok(update));
     let alice = simulator.user_pk("alice").expect("alice");

@@ -112,7 +112,13 @@ impl Role {
     /// A role without permissions.
     pub fn new(pk: Uuid, name: &str) -> Self {
         let rendered = json!({"pk": pk.to_string(), "name": name}).to_string();
-        Self { pk, name: name.into(), search: Vec::new(), search_everywhere: false, rendered }
+        Self {
+            pk,
+            name: name.into(),
+            search: Vec::new(),
+            search_everywhere: false,
+            rendered,
+        }
     }
 }
 
@@ -208,8 +214,11 @@ impl Directory {
     /// The outposts an account may see: its own, or all for a superuser.
     pub(crate) fn outposts_of(&self, account: i32) -> Vec<&Outpost> {
         let all = self.user(account).is_some_and(|user| self.is_superuser(user));
-        let mut outposts: Vec<&Outpost> =
-            self.outposts.values().filter(|outpost| all || outpost.account == account).collect();
+        let mut outposts: Vec<&Outpost> = self
+            .outposts
+            .values()
+            .filter(|outpost| all || outpost.account == account)
+            .collect();
         outposts.sort_by(|a, b| a.name.cmp(&b.name));
         outposts
     }
@@ -222,7 +231,11 @@ impl Directory {
             .providers
             .values()
             .filter(|provider| provider.application.is_some())
-            .filter(|provider| all || outposts.iter().any(|outpost| outpost.providers.contains(&provider.pk)))
+            .filter(|provider| {
+                all || outposts
+                    .iter()
+                    .any(|outpost| outpost.providers.contains(&provider.pk))
+            })
             .collect();
         providers.sort_by(|a, b| a.name.cmp(&b.name));
         providers
@@ -247,8 +260,14 @@ impl Directory {
     fn provider_row(&self, provider: &Provider) -> Value {
         let flow_pk = |slug: &str| self.flows.get(slug).map(|flow| flow.pk.to_string());
         let slug = provider.application.as_deref();
-        let name = slug.and_then(|slug| self.applications.get(slug)).map(|application| application.name.as_str());
-        let (direct, back) = if provider.backchannel { (None, Some(())) } else { (Some(()), None) };
+        let name = slug
+            .and_then(|slug| self.applications.get(slug))
+            .map(|application| application.name.as_str());
+        let (direct, back) = if provider.backchannel {
+            (None, Some(()))
+        } else {
+            (Some(()), None)
+        };
         json!({
             "pk": provider.pk, "name": provider.name, "authentication_flow": null,
             "authorization_flow": flow_pk(&provider.bind_flow),

@@ -4,19 +4,17 @@ use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use axum::http::{HeaderMap, HeaderName, Method, header};
-use serde_json::{Value, json};
+use axum::http::{HeaderMap, Method, header};
 use uuid::Uuid;
 
 use super::clock::Clock;
 use super::directory::Directory;
+use super::endpoints::endpoint;
 use super::executor::{self, Call, Desk, session_cookie};
-use super::pages::{Page, Sizes};
-use super::query::Query;
-use super::reply::{JSON, Reply};
+use super::pages::Sizes;
+use super::reply::Reply;
 use super::sessions::{NO_SESSION, Session, Sessions};
-use super::users::{Include, User, UserType};
-use super::{group_list, groups, user_list};
+use super::users::UserType;
 
 /// Everything that changes.
 #[derive(Debug, Default)]
@@ -55,7 +53,7 @@ pub(crate) struct Answered {
 }
 
 /// Who is calling.
-struct Caller {
+pub(crate) struct Caller {
     bearer: Option<i32>,
     /// A live session.
     sid: Option<String>,
@@ -68,7 +66,7 @@ struct Caller {
 
 impl Caller {
     /// The user requests are made as.
-    fn user(&self) -> Option<i32> {
+    pub(crate) fn user(&self) -> Option<i32> {
         self.bearer.or(self.session_user)
     }
 }
@@ -87,12 +85,14 @@ fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
         .filter_map(|pair| pair.trim().split_once('='))
         .filter(|(key, _)| *key == name)
         .map(|(_, value)| value)
-        .last()
+        .next_back()
 }
 
 /// The account behind a Bearer token: none without one, an error for a bad one.
 pub(crate) fn bearer(directory: &Directory, headers: &HeaderMap) -> Result<Option<i32>, Reply> {
-    let Some(value) = header_text(headers, "authorization") else { return Ok(None) };
+    let Some(value) = header_text(headers, "authorization") else {
+        return Ok(None);
+    };
     let (scheme, token) = value.trim().split_once(' ').unwrap_or((value.trim(), ""));
     if !scheme.eq_ignore_ascii_case("bearer") || token.trim().is_empty() {
         return Ok(None);
@@ -108,20 +108,42 @@ pub(crate) fn bearer(directory: &Directory, headers: &HeaderMap) -> Result<Optio
 
 /// The outpost a websocket handshake may connect to.
 pub(crate) fn websocket_outpost(state: &State, path: &str, headers: &HeaderMap) -> Option<Uuid> {
-    let uuid: Uuid = path.strip_prefix("/ws/outpost/")?.strip_suffix('/')?.parse().ok()?;
+    let uuid: Uuid = path
+        .strip_prefix("/ws/outpost/")?
+        .strip_suffix('/')?
+        .parse()
+        .ok()?;
     let account = bearer(&state.directory, headers).ok()??;
-    state.directory.outposts_of(account).iter().any(|outpost| outpost.pk == uuid).then_some(uuid)
+    state
+        .directory
+        .outposts_of(account)
+        .iter()
+        .any(|outpost| outpost.pk == uuid)
+        .then_some(uuid)
 }
 
 /// Answers one request.
-pub(crate) fn answer(state: &Shared, clock: &Clock, received: &Received<'_>, given: Circumstances) -> Answered {
+pub(crate) fn answer(
+    state: &Shared,
+    clock: &Clock,
+    received: &Received<'_>,
+    given: Circumstances,
+) -> Answered {
     let now = clock.now();
-    let plain = |reply| Answered { reply, delay: Duration::ZERO, ended: Vec::new() };
+    let plain = |reply| Answered {
+        reply,
+        delay: Duration::ZERO,
+        ended: Vec::new(),
+    };
     match received.path {
         "/-/health/live/" | "/-/health/ready/" => return plain(Reply::new(200, super::reply::HTML, "")),
         _ => {}
     }
-    let Some(path) = received.path.strip_prefix("/api/v3/").and_then(|path| path.strip_suffix('/')) else {
+    let Some(path) = received
+        .path
+        .strip_prefix("/api/v3/")
+        .and_then(|path| path.strip_suffix('/'))
+    else {
         return plain(Reply::html(404, "Not Found"));
     };
     let parts: Vec<String> = path.split('/').map(super::query::decode).collect();
@@ -143,16 +165,29 @@ pub(crate) fn answer(state: &Shared, clock: &Clock, received: &Received<'_>, giv
 fn anonymous_or_bearer(state: &State, received: &Received<'_>) -> Result<Caller, Reply> {
     let (outpost, ip) = delegation(&state.directory, received);
     let bearer = bearer(&state.directory, received.headers)?;
-    Ok(Caller { bearer, sid: None, cookie_sent: false, session_user: None, outpost, ip })
+    Ok(Caller {
+        bearer,
+        sid: None,
+        cookie_sent: false,
+        session_user: None,
+        outpost,
+        ip,
+    })
 }
 
 /// Reads the session cookie too; a session whose user is gone or inactive ends here.
 fn identify(state: &mut State, received: &Received<'_>, now: i64) -> Result<Caller, Reply> {
     let mut caller = anonymous_or_bearer(state, received)?;
-    let Some(value) = cookie(received.headers, "authentik_session") else { return Ok(caller) };
+    let Some(value) = cookie(received.headers, "authentik_session") else {
+        return Ok(caller);
+    };
     caller.cookie_sent = true;
     caller.sid = state.sessions.find(value, now);
-    let user = caller.sid.as_deref().and_then(|sid| state.sessions.get(sid)).and_then(|session| session.user);
+    let user = caller
+        .sid
+        .as_deref()
+        .and_then(|sid| state.sessions.get(sid))
+        .and_then(|session| session.user);
     if let Some(pk) = user {
         if state.directory.user(pk).is_some_and(|user| user.is_active) {
             caller.session_user = Some(pk);
@@ -171,7 +206,11 @@ fn with_session(
     now: i64,
 ) -> Answered {
     let mut state = state.write().unwrap_or_else(PoisonError::into_inner);
-    let plain = |reply| Answered { reply, delay: Duration::ZERO, ended: Vec::new() };
+    let plain = |reply| Answered {
+        reply,
+        delay: Duration::ZERO,
+        ended: Vec::new(),
+    };
     let caller = match identify(&mut state, received, now) {
         Ok(caller) => caller,
         Err(reply) => return plain(reply),
@@ -190,7 +229,14 @@ fn with_session(
             // `users/me` saves the session, but only once it has let the user in.
             if moved || parts == ["core", "users", "me"] && reply.status == 200 {
                 let secure = is_secure(received);
-                reply.cookie(session_cookie(directory, sessions, sid, caller.user(), secure, now));
+                reply.cookie(session_cookie(
+                    directory,
+                    sessions,
+                    sid,
+                    caller.user(),
+                    secure,
+                    now,
+                ));
             }
         }
     }
@@ -199,7 +245,11 @@ fn with_session(
 
 fn run_flow(state: &Shared, received: &Received<'_>, slug: &str, given: Circumstances, now: i64) -> Answered {
     let mut state = state.write().unwrap_or_else(PoisonError::into_inner);
-    let plain = |reply| Answered { reply, delay: Duration::ZERO, ended: Vec::new() };
+    let plain = |reply| Answered {
+        reply,
+        delay: Duration::ZERO,
+        ended: Vec::new(),
+    };
     let caller = match identify(&mut state, received, now) {
         Ok(caller) => caller,
         Err(reply) => return plain(reply),
@@ -224,7 +274,11 @@ fn run_flow(state: &Shared, received: &Received<'_>, slug: &str, given: Circumst
     };
     let State { directory, sessions } = &mut *state;
     match executor::run(Desk { directory, sessions }, &call) {
-        Some(outcome) => Answered { reply: outcome.reply, delay: outcome.delay, ended: outcome.ended },
+        Some(outcome) => Answered {
+            reply: outcome.reply,
+            delay: outcome.delay,
+            ended: outcome.ended,
+        },
         None => plain(Reply::html(404, "Not Found")),
     }
 }
@@ -241,7 +295,9 @@ fn delegation(directory: &Directory, received: &Received<'_>) -> (bool, String) 
         .unwrap_or(received.peer);
     let token = header_text(received.headers, "x-authentik-outpost-token");
     let remote = header_text(received.headers, "x-authentik-remote-ip");
-    let (Some(token), Some(remote)) = (token, remote) else { return (false, own.to_string()) };
+    let (Some(token), Some(remote)) = (token, remote) else {
+        return (false, own.to_string());
+    };
     let genuine = directory
         .tokens
         .get(token)
@@ -249,198 +305,4 @@ fn delegation(directory: &Directory, received: &Received<'_>) -> (bool, String) 
         .is_some_and(|user| user.kind == UserType::InternalServiceAccount);
     let ip = remote.parse::<IpAddr>().ok().filter(|_| genuine).unwrap_or(own);
     (genuine, ip.to_string())
-}
-
-fn endpoint(
-    directory: &Directory,
-    caller: &Caller,
-    parts: &[&str],
-    received: &Received<'_>,
-    given: Circumstances,
-) -> Reply {
-    let query = Query::parse(received.raw_query);
-    let reply = match parts {
-        ["root", "config"] => Ok(Reply::ok(directory.root_config.to_string())),
-        ["admin", "version"] => signed_in(caller).map(|_| version()),
-        ["core", "users", "me"] => signed_in(caller).and_then(|pk| me(directory, pk)),
-        ["core", "users"] => reader(directory, caller)
-            .and_then(|_| only_reading(received))
-            .and_then(|()| user_list::list(directory, &query, given.sizes)),
-        ["core", "users", pk] => reader(directory, caller).and_then(|_| only_reading(received)).and_then(|()| {
-            let pk: i32 = pk.parse().map_err(|_| Reply::detail(404, "Not found."))?;
-            let user = directory.user(pk).ok_or_else(|| Reply::no_match("User"))?;
-            Ok(user_list::row(directory, user, Include::of(&query)))
-        }),
-        ["core", "groups"] => reader(directory, caller)
-            .and_then(|_| only_reading(received))
-            .and_then(|()| group_list::list(directory, &query, given.sizes)),
-        ["core", "groups", pk] => reader(directory, caller).and_then(|_| only_reading(received)).and_then(|()| {
-            let pk: Uuid = pk.parse().map_err(|_| Reply::detail(404, "Not found."))?;
-            let group = directory.group(pk).ok_or_else(|| Reply::no_match("Group"))?;
-            Ok(group_list::row(directory, group, groups::Include::of(&query)))
-        }),
-        ["outposts", "instances"] => {
-            reader(directory, caller).and_then(|account| instances(directory, account, &query, given.sizes))
-        }
-        ["outposts", "ldap"] => {
-            reader(directory, caller).and_then(|account| providers(directory, account, &query, given.sizes))
-        }
-        ["outposts", "ldap", pk, "check_access"] => check_access(directory, caller, pk, &query, given),
-        ["crypto", "certificatekeypairs", rest @ ..] => {
-            reader(directory, caller).and_then(|account| certificates(directory, account, rest, &query, given.sizes))
-        }
-        _ => Err(Reply::html(404, "Not Found")),
-    };
-    let mut reply = reply.unwrap_or_else(|refused| refused);
-    if reply.content_type == JSON {
-        reply.headers.push((HeaderName::from_static("allow"), "GET, HEAD, OPTIONS".into()));
-    }
-    reply
-}
-
-fn signed_in(caller: &Caller) -> Result<i32, Reply> {
-    caller.user().ok_or_else(Reply::not_authenticated)
-}
-
-/// Outposts' accounts and superusers may read lists; other users may not.
-fn reader(directory: &Directory, caller: &Caller) -> Result<i32, Reply> {
-    let pk = signed_in(caller)?;
-    let user = directory.user(pk).ok_or_else(Reply::not_authenticated)?;
-    let allowed = user.kind == UserType::InternalServiceAccount || directory.is_superuser(user);
-    if allowed { Ok(pk) } else { Err(Reply::forbidden()) }
-}
-
-fn only_reading(received: &Received<'_>) -> Result<(), Reply> {
-    if matches!(*received.method, Method::GET | Method::HEAD | Method::OPTIONS) { Ok(()) } else { Err(Reply::forbidden()) }
-}
-
-fn version() -> Reply {
-    Reply::json(
-        200,
-        &json!({
-            "version_current": super::VERSION, "version_latest": "0.0.0", "version_latest_valid": false,
-            "build_hash": "", "outdated": false, "outpost_outdated": false,
-        }),
-    )
-}
-
-fn me(directory: &Directory, pk: i32) -> Result<Reply, Reply> {
-    let user = directory.user(pk).ok_or_else(Reply::not_authenticated)?;
-    let mut all = directory.all_groups(user);
-    all.sort_by(|a, b| a.name.cmp(&b.name));
-    let groups: Vec<Value> = all.iter().map(|group| json!({"name": &*group.name, "pk": group.pk.to_string()})).collect();
-    let roles: Vec<Value> = directory
-        .held_roles(user)
-        .iter()
-        .filter_map(|role| directory.roles.get(role))
-        .map(|role| json!({"name": role.name, "pk": role.pk.to_string()}))
-        .collect();
-    let superuser = directory.is_superuser(user);
-    let permissions: &[&str] = if superuser { &SYSTEM_PERMISSIONS } else { &[] };
-    Ok(Reply::json(
-        200,
-        &json!({"user": {
-            "pk": user.pk, "username": &*user.username, "name": &*user.name, "is_active": user.is_active,
-            "is_superuser": superuser, "groups": groups, "roles": roles, "email": &*user.email,
-            "avatar": user.avatar(), "uid": user.uid_hex(), "settings": settings(user, &all),
-            "type": user.kind.as_str(), "system_permissions": permissions,
-        }}),
-    ))
-}
-
-/// The global permissions a superuser's session shows.
-const SYSTEM_PERMISSIONS: [&str; 16] = [
-    "view_system_info",
-    "view_role",
-    "change_role",
-    "edit_system_settings",
-    "add_role",
-    "view_system_settings",
-    "assign_role_permissions",
-    "delete_role",
-    "unassign_role_permissions",
-    "view_media_files",
-    "delete_initialpermissions",
-    "view_initialpermissions",
-    "add_initialpermissions",
-    "change_initialpermissions",
-    "access_admin_interface",
-    "manage_media_files",
-];
-
-/// The `settings` attribute of the user over those of the groups.
-fn settings(user: &User, groups: &[&groups::Group]) -> Value {
-    let mut merged = serde_json::Map::new();
-    for attributes in groups.iter().map(|group| group.attributes()).chain([user.attributes()]) {
-        if let Some(Value::Object(settings)) = attributes.get("settings") {
-            merged.extend(settings.clone());
-        }
-    }
-    Value::Object(merged)
-}
-
-fn instances(directory: &Directory, account: i32, query: &Query, sizes: Sizes) -> Result<Reply, Reply> {
-    let mut outposts = directory.outposts_of(account);
-    outposts.retain(|outpost| query.get("name__iexact").is_none_or(|name| outpost.name.eq_ignore_ascii_case(name)));
-    let page = Page::of(query, outposts.len(), sizes)?;
-    Ok(Reply::ok(page.write(page.slice(&outposts), |out, outpost| {
-        out.push_str(&directory.outpost_row(outpost).to_string());
-    })))
-}
-
-fn providers(directory: &Directory, account: i32, query: &Query, sizes: Sizes) -> Result<Reply, Reply> {
-    let mut providers = directory.providers_of(account);
-    providers.retain(|provider| query.get("name").is_none_or(|name| name.is_empty() || provider.name == name));
-    let page = Page::of(query, providers.len(), sizes)?;
-    Ok(Reply::ok(page.write(page.slice(&providers), |out, provider| {
-        out.push_str(&provider.outpost_row().to_string());
-    })))
-}
-
-fn check_access(
-    directory: &Directory,
-    caller: &Caller,
-    pk: &str,
-    query: &Query,
-    given: Circumstances,
-) -> Result<Reply, Reply> {
-    let pk: i32 = pk.parse().map_err(|_| Reply::no_match("LDAPProvider"))?;
-    let provider = directory.providers.get(&pk).ok_or_else(|| Reply::no_match("LDAPProvider"))?;
-    let slug = query.get("app_slug").ok_or_else(|| Reply::html(500, "Server Error"))?;
-    let application = directory.applications.get(slug).ok_or_else(|| Reply::no_match("Application"))?;
-    let passing = given.passing_for_anyone || directory.passes(application, caller.user());
-    let search = caller.user().is_some_and(|user| directory.may_search(user, provider.pk));
-    Ok(Reply::json(
-        200,
-        &json!({"has_search_permission": search, "access": {"passing": passing, "messages": [], "log_messages": []}}),
-    ))
-}
-
-fn certificates(
-    directory: &Directory,
-    account: i32,
-    rest: &[&str],
-    query: &Query,
-    sizes: Sizes,
-) -> Result<Reply, Reply> {
-    let all = directory.user(account).is_some_and(|user| directory.is_superuser(user));
-    let providers = directory.providers_of(account);
-    let mut visible: Vec<_> = directory
-        .certificates
-        .values()
-        .filter(|pair| all || providers.iter().any(|provider| provider.certificate == Some(pair.pk)))
-        .collect();
-    let Some((pk, view)) = rest.split_first() else {
-        visible.sort_by(|a, b| a.name.cmp(&b.name));
-        let page = Page::of(query, visible.len(), sizes)?;
-        return Ok(Reply::ok(page.write(page.slice(&visible), |out, pair| out.push_str(&pair.row().to_string()))));
-    };
-    let pk: Uuid = pk.parse().map_err(|_| Reply::detail(404, "Not found."))?;
-    let pair = visible.iter().find(|pair| pair.pk == pk).ok_or_else(|| Reply::no_match("CertificateKeyPair"))?;
-    match view {
-        [] => Ok(Reply::json(200, &pair.row())),
-        ["view_certificate"] => Ok(Reply::json(200, &json!({"data": pair.certificate_pem}))),
-        ["view_private_key"] => Ok(Reply::json(200, &json!({"data": pair.key_pem}))),
-        _ => Err(Reply::html(404, "Not Found")),
-    }
 }

@@ -16,7 +16,10 @@ pub(crate) struct Stored {
 
 impl Default for Stored {
     fn default() -> Self {
-        Self { text: "{}".into(), poisoned: false }
+        Self {
+            text: "{}".into(),
+            poisoned: false,
+        }
     }
 }
 
@@ -28,7 +31,10 @@ impl Stored {
         let mut text = String::new();
         let mut poisoned = false;
         write_object(&mut text, attributes, &mut poisoned);
-        Self { text: text.into(), poisoned }
+        Self {
+            text: text.into(),
+            poisoned,
+        }
     }
 
     /// The attributes as a value; what cannot be read (a poisoned number) reads as the nearest float.
@@ -66,7 +72,9 @@ fn write_value(out: &mut String, value: &Value, poisoned: &mut bool) {
             out.push(']');
         }
         Value::String(text) => write_text(out, text),
-        Value::Number(number) if number.is_f64() => write_float(out, number.as_f64().unwrap_or(0.0), poisoned),
+        Value::Number(number) if number.is_f64() => {
+            write_float(out, number.as_f64().unwrap_or(0.0), poisoned)
+        }
         other => out.push_str(&other.to_string()),
     }
 }
@@ -79,7 +87,7 @@ fn write_float(out: &mut String, float: f64, poisoned: &mut bool) {
     if float == 0.0 {
         out.push_str("0.0");
     } else if float.abs() >= FIRST_WITH_EXPONENT {
-        *poisoned |= float >= BEYOND_U64 || float < BELOW_I64;
+        *poisoned |= !(BELOW_I64..BEYOND_U64).contains(&float);
         out.push_str(&format!("{float:.0}"));
     } else {
         out.push_str(&Value::from(float).to_string());
@@ -88,7 +96,9 @@ fn write_float(out: &mut String, float: f64, poisoned: &mut bool) {
 
 /// Appends `text` as a JSON string.
 pub(crate) fn write_text(out: &mut String, text: &str) {
-    let plain = text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\');
+    let plain = text
+        .bytes()
+        .all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\');
     if plain {
         out.push('"');
         out.push_str(text);
@@ -115,9 +125,13 @@ mod tests {
 
     #[test]
     fn numbers_come_back_as_numerics() {
-        let given = json!({"a": 1e18, "b": 5.0, "c": -0.0, "d": 18446744073709551615u64, "e": i64::MIN, "f": 1e-7});
+        let given =
+            json!({"a": 1e18, "b": 5.0, "c": -0.0, "d": 18446744073709551615u64, "e": i64::MIN, "f": 1e-7});
         let text = stored(given).text;
-        assert_eq!(&*text, r#"{"a":1000000000000000000,"b":5.0,"c":0.0,"d":18446744073709551615,"e":-9223372036854775808,"f":1e-7}"#);
+        assert_eq!(
+            &*text,
+            r#"{"a":1000000000000000000,"b":5.0,"c":0.0,"d":18446744073709551615,"e":-9223372036854775808,"f":1e-7}"#
+        );
     }
 
     #[test]

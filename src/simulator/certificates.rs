@@ -2,7 +2,9 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, PKCS_RSA_SHA256, RsaKeySize};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, PKCS_RSA_SHA256, RsaKeySize,
+};
 use serde_json::{Value, json};
 use uuid::Uuid;
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -76,12 +78,21 @@ impl Certificate {
         let authority_key = new_key(KeyAlgorithm::Ec)?;
         let mut authority = parameters(&[])?;
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        authority.distinguished_name.push(DnType::CommonName, "simulator authority");
+        authority
+            .distinguished_name
+            .push(DnType::CommonName, "simulator authority");
         let authority_pem = authority.self_signed(&authority_key).map_err(failed)?.pem();
         let issuer = Issuer::new(authority, authority_key);
         let key = new_key(algorithm)?;
         let leaf = parameters(hosts)?.signed_by(&key, &issuer).map_err(failed)?;
-        Self::assemble(pk, hosts, format!("{}{authority_pem}", leaf.pem()), &key, algorithm, form)
+        Self::assemble(
+            pk,
+            hosts,
+            format!("{}{authority_pem}", leaf.pem()),
+            &key,
+            algorithm,
+            form,
+        )
     }
 
     fn assemble(
@@ -95,14 +106,23 @@ impl Certificate {
         let key_pem = match (form, algorithm) {
             (KeyForm::Pkcs8, _) => key.serialize_pem(),
             (KeyForm::Traditional, algorithm) => {
-                let label = if algorithm == KeyAlgorithm::Ec { "EC PRIVATE KEY" } else { "RSA PRIVATE KEY" };
+                let label = if algorithm == KeyAlgorithm::Ec {
+                    "EC PRIVATE KEY"
+                } else {
+                    "RSA PRIVATE KEY"
+                };
                 let inner = inner_key(key.serialized_der())
                     .ok_or_else(|| CertificateError("the key is no PKCS#8 structure".into()))?;
                 pem(label, inner)
             }
         };
         let name = hosts.first().copied().unwrap_or("certificate").to_owned();
-        Ok(Self { pk, name, certificate_pem, key_pem })
+        Ok(Self {
+            pk,
+            name,
+            certificate_pem,
+            key_pem,
+        })
     }
 
     /// DER of the first certificate.
@@ -114,17 +134,31 @@ impl Certificate {
 
     pub(crate) fn row(&self) -> Value {
         let leaf = self.leaf();
-        let parsed = leaf.as_deref().and_then(|der| X509Certificate::from_der(der).ok()).map(|(_, parsed)| parsed);
+        let parsed = leaf
+            .as_deref()
+            .and_then(|der| X509Certificate::from_der(der).ok())
+            .map(|(_, parsed)| parsed);
         let fingerprint = |algorithm| {
             leaf.as_deref().map(|der| {
                 let digest = aws_lc_rs::digest::digest(algorithm, der);
-                digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":")
+                digest
+                    .as_ref()
+                    .iter()
+                    .map(|byte| format!("{byte:02x}"))
+                    .collect::<Vec<_>>()
+                    .join(":")
             })
         };
-        let expiry = parsed.as_ref().map(|parsed| iso(parsed.validity().not_after.timestamp().saturating_mul(1_000_000)));
+        let expiry = parsed
+            .as_ref()
+            .map(|parsed| iso(parsed.validity().not_after.timestamp().saturating_mul(1_000_000)));
         let subject = parsed.as_ref().map(|parsed| subject(parsed));
         let key_type = parsed.as_ref().map(|parsed| {
-            if parsed.public_key().algorithm.algorithm.to_id_string() == "1.2.840.113549.1.1.1" { "rsa" } else { "ec" }
+            if parsed.public_key().algorithm.algorithm.to_id_string() == "1.2.840.113549.1.1.1" {
+                "rsa"
+            } else {
+                "ec"
+            }
         });
         let pk = self.pk;
         json!({
@@ -143,7 +177,12 @@ impl Certificate {
 /// The subject in RFC 4514 order: the last component first.
 fn subject(certificate: &X509Certificate<'_>) -> String {
     let text = certificate.subject().to_string();
-    text.split(", ").collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join(",")
+    text.split(", ")
+        .collect::<Vec<_>>()
+        .into_iter()
+        .rev()
+        .collect::<Vec<_>>()
+        .join(",")
 }
 
 fn failed(error: rcgen::Error) -> CertificateError {
@@ -160,12 +199,17 @@ fn new_key(algorithm: KeyAlgorithm) -> Result<KeyPair, CertificateError> {
 
 fn parameters(hosts: &[&str]) -> Result<CertificateParams, CertificateError> {
     let mut parameters =
-        CertificateParams::new(hosts.iter().map(|host| (*host).to_owned()).collect::<Vec<_>>()).map_err(failed)?;
+        CertificateParams::new(hosts.iter().map(|host| (*host).to_owned()).collect::<Vec<_>>())
+            .map_err(failed)?;
     parameters.distinguished_name = rcgen::DistinguishedName::new();
     if let Some(host) = hosts.first() {
         parameters.distinguished_name.push(DnType::CommonName, *host);
-        parameters.distinguished_name.push(DnType::OrganizationName, "authentik");
-        parameters.distinguished_name.push(DnType::OrganizationalUnitName, "Self-signed");
+        parameters
+            .distinguished_name
+            .push(DnType::OrganizationName, "authentik");
+        parameters
+            .distinguished_name
+            .push(DnType::OrganizationalUnitName, "Self-signed");
     }
     Ok(parameters)
 }
@@ -187,7 +231,12 @@ fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
         (usize::from(first), rest)
     } else {
         let (digits, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
-        (digits.iter().fold(0_usize, |length, digit| (length << 8) | usize::from(*digit)), rest)
+        (
+            digits
+                .iter()
+                .fold(0_usize, |length, digit| (length << 8) | usize::from(*digit)),
+            rest,
+        )
     };
     let (contents, rest) = rest.split_at_checked(length)?;
     Some((tag, contents, rest))
@@ -217,20 +266,34 @@ mod tests {
     fn every_form_loads_into_rustls() {
         for algorithm in [KeyAlgorithm::Ec, KeyAlgorithm::Rsa] {
             for form in [KeyForm::Pkcs8, KeyForm::Traditional] {
-                let pair = Certificate::generate_chain(Uuid::nil(), &["ldap.test"], algorithm, form).expect("a pair");
-                let chain: Vec<CertificateDer<'_>> = CertificateDer::pem_slice_iter(pair.certificate_pem.as_bytes())
-                    .collect::<Result<_, _>>()
-                    .expect("certificates");
+                let pair = Certificate::generate_chain(Uuid::nil(), &["ldap.test"], algorithm, form)
+                    .expect("a pair");
+                let chain: Vec<CertificateDer<'_>> =
+                    CertificateDer::pem_slice_iter(pair.certificate_pem.as_bytes())
+                        .collect::<Result<_, _>>()
+                        .expect("certificates");
                 assert_eq!(chain.len(), 2);
                 let key = PrivateKeyDer::from_pem_slice(pair.key_pem.as_bytes()).expect("a key");
-                rustls::ServerConfig::builder_with_provider(rustls::crypto::aws_lc_rs::default_provider().into())
-                    .with_safe_default_protocol_versions()
-                    .expect("versions")
-                    .with_no_client_auth()
-                    .with_single_cert(chain, key)
-                    .expect("a working pair");
-                assert_eq!(pair.row()["key_type"], if algorithm == KeyAlgorithm::Ec { "ec" } else { "rsa" });
-                assert_eq!(pair.row()["cert_subject"], "OU=Self-signed,O=authentik,CN=ldap.test");
+                rustls::ServerConfig::builder_with_provider(
+                    rustls::crypto::aws_lc_rs::default_provider().into(),
+                )
+                .with_safe_default_protocol_versions()
+                .expect("versions")
+                .with_no_client_auth()
+                .with_single_cert(chain, key)
+                .expect("a working pair");
+                assert_eq!(
+                    pair.row()["key_type"],
+                    if algorithm == KeyAlgorithm::Ec {
+                        "ec"
+                    } else {
+                        "rsa"
+                    }
+                );
+                assert_eq!(
+                    pair.row()["cert_subject"],
+                    "OU=Self-signed,O=authentik,CN=ldap.test"
+                );
             }
         }
     }

@@ -29,12 +29,16 @@ impl Clock {
     /// Makes the clock show `at`; it runs on from there.
     pub(crate) fn set(&self, at: SystemTime) {
         let at = at.duration_since(UNIX_EPOCH).map(micros).unwrap_or_default();
-        self.offset.store(at.saturating_sub(machine_now()), Ordering::Relaxed);
+        self.offset
+            .store(at.saturating_sub(machine_now()), Ordering::Relaxed);
     }
 }
 
 fn machine_now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map(micros).unwrap_or_default()
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map(micros)
+        .unwrap_or_default()
 }
 
 /// A duration in microseconds.
@@ -106,7 +110,11 @@ fn civil(days: i64) -> (i64, i64, i64) {
     let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_index = (5 * of_year + 2) / 153;
     let day = of_year - (153 * month_index + 2) / 5 + 1;
-    let month = if month_index < 10 { month_index + 3 } else { month_index - 9 };
+    let month = if month_index < 10 {
+        month_index + 3
+    } else {
+        month_index - 9
+    };
     (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
@@ -125,11 +133,21 @@ mod tests {
 
     #[test]
     fn writes_and_reads_the_same_instant() {
-        for at in [0, 1, 951_782_400_000_000, 1_795_438_952_765_075, 1_798_031_444_161_924, 4_102_444_799_000_000] {
+        for at in [
+            0,
+            1,
+            951_782_400_000_000,
+            1_795_438_952_765_075,
+            1_798_031_444_161_924,
+            4_102_444_799_000_000,
+        ] {
             assert_eq!(parse_iso(&iso(at)), Some(at), "{}", iso(at));
         }
         assert_eq!(iso(951_782_400_000_000), "2000-02-29T00:00:00Z");
-        assert_eq!(parse_iso("2026-11-23T14:02:32.765075+01:00"), parse_iso("2026-11-23T13:02:32.765075Z"));
+        assert_eq!(
+            parse_iso("2026-11-23T14:02:32.765075+01:00"),
+            parse_iso("2026-11-23T13:02:32.765075Z")
+        );
         assert_eq!(parse_iso("2026-11-23 13:02"), parse_iso("2026-11-23T13:02:00Z"));
     }
 

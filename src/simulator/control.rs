@@ -11,7 +11,9 @@ use uuid::Uuid;
 use super::api::State;
 use super::sessions::random_text;
 use super::websocket::SERVICE_RESTART;
-use super::{Attributes, Certificate, Directory, Group, Outpost, Password, Provider, Session, Simulator, User, clock};
+use super::{
+    Attributes, Certificate, Directory, Group, Outpost, Password, Provider, Session, Simulator, User, clock,
+};
 
 const TOKEN_LENGTH: usize = 60;
 
@@ -27,7 +29,14 @@ impl Simulator {
 
     /// Looks at the directory.
     pub fn look<R>(&self, look: impl FnOnce(&Directory) -> R) -> R {
-        look(&self.core.state.read().unwrap_or_else(PoisonError::into_inner).directory)
+        look(
+            &self
+                .core
+                .state
+                .read()
+                .unwrap_or_else(PoisonError::into_inner)
+                .directory,
+        )
     }
 
     /// pk of the user with this username.
@@ -38,9 +47,16 @@ impl Simulator {
     /// The API token of the outpost; empty after [`delete_token`](Self::delete_token).
     pub fn token(&self) -> String {
         self.look(|directory| {
-            let account = directory.outposts.get(&directory.outpost).map(|outpost| outpost.account);
-            let mut tokens: Vec<&String> =
-                directory.tokens.iter().filter(|(_, pk)| Some(**pk) == account).map(|(token, _)| token).collect();
+            let account = directory
+                .outposts
+                .get(&directory.outpost)
+                .map(|outpost| outpost.account);
+            let mut tokens: Vec<&String> = directory
+                .tokens
+                .iter()
+                .filter(|(_, pk)| Some(**pk) == account)
+                .map(|(token, _)| token)
+                .collect();
             tokens.sort();
             tokens.first().map(|token| (*token).clone()).unwrap_or_default()
         })
@@ -65,8 +81,12 @@ impl Simulator {
 
     /// Deletes a user; its sessions end.
     pub fn delete_user(&self, pk: i32) -> bool {
-        let (deleted, ended) =
-            self.with(|state| (state.directory.remove_user(pk).is_some(), state.sessions.end_of(pk, None)));
+        let (deleted, ended) = self.with(|state| {
+            (
+                state.directory.remove_user(pk).is_some(),
+                state.sessions.end_of(pk, None),
+            )
+        });
         self.core.announce(ended);
         deleted
     }
@@ -178,7 +198,12 @@ impl Simulator {
     pub fn delete_session(&self, sid: &str) -> bool {
         let session = self.with(|state| state.sessions.remove(sid));
         let found = session.is_some();
-        self.core.announce(session.into_iter().filter(|session| session.user.is_some()).collect());
+        self.core.announce(
+            session
+                .into_iter()
+                .filter(|session| session.user.is_some())
+                .collect(),
+        );
         found
     }
 
@@ -259,7 +284,10 @@ impl Simulator {
     pub fn rotate_token(&self) -> String {
         let token = random_text(TOKEN_LENGTH);
         self.edit(|directory| {
-            let account = directory.outposts.get(&directory.outpost).map(|outpost| outpost.account);
+            let account = directory
+                .outposts
+                .get(&directory.outpost)
+                .map(|outpost| outpost.account);
             directory.tokens.retain(|_, user| Some(*user) != account);
             if let Some(account) = account {
                 directory.tokens.insert(token.clone(), account);
@@ -271,7 +299,10 @@ impl Simulator {
     /// Deletes the outpost's token; open websockets live on.
     pub fn delete_token(&self) {
         self.edit(|directory| {
-            let account = directory.outposts.get(&directory.outpost).map(|outpost| outpost.account);
+            let account = directory
+                .outposts
+                .get(&directory.outpost)
+                .map(|outpost| outpost.account);
             directory.tokens.retain(|_, user| Some(*user) != account);
         });
     }

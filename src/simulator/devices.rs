@@ -63,17 +63,36 @@ const STEP_SECONDS: i64 = 30;
 impl Device {
     /// A device that was never used.
     pub fn new(uid: i64, kind: DeviceKind) -> Self {
-        Self { uid, kind, last_used: None, failures: 0, last_failure: 0 }
+        Self {
+            uid,
+            kind,
+            last_used: None,
+            failures: 0,
+            last_failure: 0,
+        }
     }
 
     /// A 6-digit code generator with one step of tolerance.
     pub fn totp(uid: i64, key: &[u8]) -> Self {
-        Self::new(uid, DeviceKind::Totp { key: key.to_vec(), digits: 6, tolerance: 1, last_step: -1 })
+        Self::new(
+            uid,
+            DeviceKind::Totp {
+                key: key.to_vec(),
+                digits: 6,
+                tolerance: 1,
+                last_step: -1,
+            },
+        )
     }
 
     /// A list of printed tokens.
     pub fn static_tokens(uid: i64, tokens: &[&str]) -> Self {
-        Self::new(uid, DeviceKind::Static { tokens: tokens.iter().map(|token| (*token).to_owned()).collect() })
+        Self::new(
+            uid,
+            DeviceKind::Static {
+                tokens: tokens.iter().map(|token| (*token).to_owned()).collect(),
+            },
+        )
     }
 
     /// The API's word for the kind.
@@ -97,7 +116,9 @@ impl Device {
     /// Checks a code at time `now`; a right one is used up, a wrong one slows the device down.
     pub(crate) fn accepts(&mut self, code: &str, now: i64) -> bool {
         if self.failures > 0 {
-            let pause = micros(Duration::from_secs(1_u64 << self.failures.saturating_sub(1).min(20)));
+            let pause = micros(Duration::from_secs(
+                1_u64 << self.failures.saturating_sub(1).min(20),
+            ));
             if now < self.last_failure.saturating_add(pause) {
                 return false;
             }
@@ -110,9 +131,18 @@ impl Device {
                 }
                 None => false,
             },
-            DeviceKind::Totp { key, digits, tolerance, last_step } => {
-                let Ok(number) = code.trim().parse::<u32>() else { return false };
-                let step = now.div_euclid(micros(Duration::from_secs(1))).div_euclid(STEP_SECONDS);
+            DeviceKind::Totp {
+                key,
+                digits,
+                tolerance,
+                last_step,
+            } => {
+                let Ok(number) = code.trim().parse::<u32>() else {
+                    return false;
+                };
+                let step = now
+                    .div_euclid(micros(Duration::from_secs(1)))
+                    .div_euclid(STEP_SECONDS);
                 let hit = (-*tolerance..=*tolerance)
                     .map(|off| step + off)
                     .find(|step| *step > *last_step && totp_number(key, *step, *digits) == number);
@@ -136,7 +166,10 @@ impl Device {
 
 /// The code for a key at a time, as an app would show it.
 pub fn totp_code(key: &[u8], at: std::time::SystemTime) -> String {
-    let seconds = at.duration_since(std::time::UNIX_EPOCH).map(|since| since.as_secs()).unwrap_or_default();
+    let seconds = at
+        .duration_since(std::time::UNIX_EPOCH)
+        .map(|since| since.as_secs())
+        .unwrap_or_default();
     let step = i64::try_from(seconds).unwrap_or(i64::MAX) / STEP_SECONDS;
     format!("{:06}", totp_number(key, step, 6))
 }
@@ -147,8 +180,12 @@ fn totp_number(key: &[u8], step: i64, digits: u32) -> u32 {
     let tag = hmac::sign(&key, &step.to_be_bytes());
     let bytes = tag.as_ref();
     let offset = bytes.last().map_or(0, |byte| usize::from(byte & 0x0f));
-    let number =
-        bytes.iter().skip(offset).take(4).fold(0_u32, |number, byte| (number << 8) | u32::from(*byte)) & 0x7fff_ffff;
+    let number = bytes
+        .iter()
+        .skip(offset)
+        .take(4)
+        .fold(0_u32, |number, byte| (number << 8) | u32::from(*byte))
+        & 0x7fff_ffff;
     number % 10_u32.pow(digits)
 }
 
@@ -167,7 +204,9 @@ pub fn base32(key: &[u8]) -> String {
         buffer &= (1 << bits) - 1;
     }
     if bits > 0 {
-        out.push(char::from(ALPHABET[usize::from((buffer << (5 - bits)) as u8 & 31)]));
+        out.push(char::from(
+            ALPHABET[usize::from((buffer << (5 - bits)) as u8 & 31)],
+        ));
     }
     out
 }
@@ -183,7 +222,11 @@ mod tests {
     #[test]
     fn codes_are_those_of_rfc_6238() {
         // The RFC's table gives 8 digits; 6 are their tail.
-        for (at, code) in [(59, "287082"), (1_111_111_109, "081804"), (2_000_000_000, "279037")] {
+        for (at, code) in [
+            (59, "287082"),
+            (1_111_111_109, "081804"),
+            (2_000_000_000, "279037"),
+        ] {
             assert_eq!(totp_code(KEY, UNIX_EPOCH + Duration::from_secs(at)), code);
         }
     }
@@ -201,9 +244,15 @@ mod tests {
     fn a_wrong_code_slows_the_device_down_twice_as_long_each_time() {
         let mut device = Device::static_tokens(1, &["aaaaaaaa"]);
         assert!(!device.accepts("zzzzzzzz", 100 * SECOND));
-        assert!(!device.accepts("aaaaaaaa", 100 * SECOND + SECOND / 2), "throttled");
+        assert!(
+            !device.accepts("aaaaaaaa", 100 * SECOND + SECOND / 2),
+            "throttled"
+        );
         assert!(!device.accepts("zzzzzzzz", 101 * SECOND));
-        assert!(!device.accepts("aaaaaaaa", 102 * SECOND), "throttled for two seconds now");
+        assert!(
+            !device.accepts("aaaaaaaa", 102 * SECOND),
+            "throttled for two seconds now"
+        );
         assert!(device.accepts("aaaaaaaa", 103 * SECOND));
         assert!(!device.accepts("aaaaaaaa", 103 * SECOND), "used up");
     }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hash::BuildHasher;
 
-use hashbrown::HashTable;
 use hashbrown::DefaultHashBuilder;
+use hashbrown::HashTable;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -82,7 +82,10 @@ impl Directory {
 
     /// The user with exactly this username.
     pub fn user_named(&self, username: &str) -> Option<&User> {
-        self.usernames_folding_to(username).into_iter().filter_map(|pk| self.user(pk)).find(|user| &*user.username == username)
+        self.usernames_folding_to(username)
+            .into_iter()
+            .filter_map(|pk| self.user(pk))
+            .find(|user| &*user.username == username)
     }
 
     /// The group with this pk.
@@ -140,18 +143,32 @@ impl Directory {
     /// Changes a user in place and keeps the indexes right. Does not touch `last_updated`. The pk must stay.
     pub fn change_user(&mut self, pk: i32, change: impl FnOnce(&mut User)) -> bool {
         let Some(at) = self.position(pk) else { return false };
-        let Some(user) = self.users.get_mut(at) else { return false };
+        let Some(user) = self.users.get_mut(at) else {
+            return false;
+        };
         let (username, email) = (user.username.clone(), user.email.clone());
         change(user);
         user.pk = pk;
         self.orders.forget();
-        if self.users.get(at).is_some_and(|user| user.username != username || user.email != email) {
+        if self
+            .users
+            .get(at)
+            .is_some_and(|user| user.username != username || user.email != email)
+        {
             self.unindex_names(pk, &username, &email);
             if let Some(user) = self.users.get(at).cloned() {
                 self.index(&user);
             }
         }
         true
+    }
+
+    /// Notes a login, which moves no timestamp but its own.
+    pub(crate) fn note_login(&mut self, pk: i32, at: i64) {
+        if let Some(user) = self.position(pk).and_then(|index| self.users.get_mut(index)) {
+            user.last_login = Some(at);
+            self.orders.forget_logins();
+        }
     }
 
     /// Adds a group and returns its pk; a group of the same name is returned as it is.
@@ -169,8 +186,12 @@ impl Directory {
 
     /// Deletes a group and all memberships in it.
     pub fn remove_group(&mut self, pk: Uuid) -> bool {
-        let Some(key) = self.group_by_pk.remove(&pk) else { return false };
-        let Some(group) = self.groups.remove(&key) else { return false };
+        let Some(key) = self.group_by_pk.remove(&pk) else {
+            return false;
+        };
+        let Some(group) = self.groups.remove(&key) else {
+            return false;
+        };
         self.group_by_name.remove(&group.name);
         for member in &group.members {
             if let Some(user) = self.position(*member).and_then(|at| self.users.get_mut(at)) {
@@ -187,8 +208,12 @@ impl Directory {
 
     /// Changes name, flags, roles or attributes of a group.
     pub fn change_group(&mut self, pk: Uuid, change: impl FnOnce(&mut Group)) -> bool {
-        let Some(key) = self.group_by_pk.get(&pk).copied() else { return false };
-        let Some(group) = self.groups.get_mut(&key) else { return false };
+        let Some(key) = self.group_by_pk.get(&pk).copied() else {
+            return false;
+        };
+        let Some(group) = self.groups.get_mut(&key) else {
+            return false;
+        };
         let (name, superuser) = (group.name.clone(), group.is_superuser);
         change(group);
         group.pk = pk;
@@ -207,8 +232,13 @@ impl Directory {
 
     /// Replaces a group's parents.
     pub fn set_parents(&mut self, pk: Uuid, parents: &[Uuid]) {
-        let Some(key) = self.group_by_pk.get(&pk).copied() else { return };
-        let parents: Vec<u32> = parents.iter().filter_map(|parent| self.group_by_pk.get(parent).copied()).collect();
+        let Some(key) = self.group_by_pk.get(&pk).copied() else {
+            return;
+        };
+        let parents: Vec<u32> = parents
+            .iter()
+            .filter_map(|parent| self.group_by_pk.get(parent).copied())
+            .collect();
         for (other, group) in &mut self.groups {
             group.children.retain(|child| *child != key);
             if parents.contains(other) {
@@ -223,9 +253,13 @@ impl Directory {
 
     /// Puts a user into a group.
     pub fn join(&mut self, user: i32, group: Uuid) {
-        let Some(key) = self.group_by_pk.get(&group).copied() else { return };
+        let Some(key) = self.group_by_pk.get(&group).copied() else {
+            return;
+        };
         let Some(at) = self.position(user) else { return };
-        let (Some(user), Some(group)) = (self.users.get_mut(at), self.groups.get_mut(&key)) else { return };
+        let (Some(user), Some(group)) = (self.users.get_mut(at), self.groups.get_mut(&key)) else {
+            return;
+        };
         if let Err(at) = group.members.binary_search(&user.pk) {
             group.members.insert(at, user.pk);
             user.groups.push(key);
@@ -234,9 +268,13 @@ impl Directory {
 
     /// Takes a user out of a group.
     pub fn leave(&mut self, user: i32, group: Uuid) {
-        let Some(key) = self.group_by_pk.get(&group).copied() else { return };
+        let Some(key) = self.group_by_pk.get(&group).copied() else {
+            return;
+        };
         let Some(at) = self.position(user) else { return };
-        let (Some(user), Some(group)) = (self.users.get_mut(at), self.groups.get_mut(&key)) else { return };
+        let (Some(user), Some(group)) = (self.users.get_mut(at), self.groups.get_mut(&key)) else {
+            return;
+        };
         group.members.retain(|member| *member != user.pk);
         user.groups.retain(|group| *group != key);
     }
@@ -267,7 +305,12 @@ impl Directory {
         let mut found = Vec::new();
         let mut open = vec![from];
         while let Some(key) = open.pop() {
-            for parent in self.groups.get(&key).map(|group| group.parents.as_slice()).unwrap_or_default() {
+            for parent in self
+                .groups
+                .get(&key)
+                .map(|group| group.parents.as_slice())
+                .unwrap_or_default()
+            {
                 if *parent != from && !found.contains(parent) {
                     found.push(*parent);
                     open.push(*parent);
@@ -281,7 +324,11 @@ impl Directory {
     pub(crate) fn all_groups(&self, user: &User) -> Vec<&Group> {
         let mut keys = Vec::new();
         for key in &user.groups {
-            let ancestors = self.groups.get(key).map(|group| group.ancestors.as_slice()).unwrap_or_default();
+            let ancestors = self
+                .groups
+                .get(key)
+                .map(|group| group.ancestors.as_slice())
+                .unwrap_or_default();
             for key in std::iter::once(key).chain(ancestors) {
                 if !keys.contains(key) {
                     keys.push(*key);
@@ -293,12 +340,16 @@ impl Directory {
 
     /// Membership, direct or through a group below.
     pub(crate) fn is_member(&self, user: i32, group: Uuid) -> bool {
-        self.user(user).is_some_and(|user| self.all_groups(user).iter().any(|other| other.pk == group))
+        self.user(user)
+            .is_some_and(|user| self.all_groups(user).iter().any(|other| other.pk == group))
     }
 
     /// Superuser through any group above.
     pub fn is_superuser(&self, user: &User) -> bool {
-        user.groups.iter().filter_map(|key| self.groups.get(key)).any(|group| group.grants_superuser)
+        user.groups
+            .iter()
+            .filter_map(|key| self.groups.get(key))
+            .any(|group| group.grants_superuser)
     }
 
     pub(crate) fn related<'a>(&'a self, user: &User) -> Related<'a> {
@@ -315,22 +366,36 @@ impl Directory {
     }
 
     pub(crate) fn role_objects<'a>(&'a self, roles: &[Uuid]) -> Vec<(Uuid, &'a str)> {
-        roles.iter().filter_map(|pk| self.roles.get(pk)).map(|role| (role.pk, role.rendered.as_str())).collect()
+        roles
+            .iter()
+            .filter_map(|pk| self.roles.get(pk))
+            .map(|role| (role.pk, role.rendered.as_str()))
+            .collect()
     }
 
     /// The user an identification stage finds: by any of the fields, lowest pk first.
-    pub(crate) fn identify(&self, given: &str, by_username: bool, by_email: bool, fold_case: bool) -> Option<&User> {
+    pub(crate) fn identify(
+        &self,
+        given: &str,
+        by_username: bool,
+        by_email: bool,
+        fold_case: bool,
+    ) -> Option<&User> {
         let mut found: Vec<i32> = Vec::new();
         let matches = |text: &str| fold_case || text == given;
         if by_username {
-            found.extend(self.usernames_folding_to(given).into_iter().filter(|pk| {
-                self.user(*pk).is_some_and(|user| matches(&user.username))
-            }));
+            found.extend(
+                self.usernames_folding_to(given)
+                    .into_iter()
+                    .filter(|pk| self.user(*pk).is_some_and(|user| matches(&user.username))),
+            );
         }
         if by_email {
-            found.extend(self.emails_folding_to(given).into_iter().filter(|pk| {
-                self.user(*pk).is_some_and(|user| matches(&user.email))
-            }));
+            found.extend(
+                self.emails_folding_to(given)
+                    .into_iter()
+                    .filter(|pk| self.user(*pk).is_some_and(|user| matches(&user.email))),
+            );
         }
         found.into_iter().min().and_then(|pk| self.user(pk))
     }
@@ -341,7 +406,9 @@ impl Directory {
         let hash = self.hasher.hash_one(&folded);
         self.by_username
             .iter_hash(hash)
-            .filter(|(other, pk)| *other == hash && self.user(*pk).is_some_and(|user| fold(&user.username) == folded))
+            .filter(|(other, pk)| {
+                *other == hash && self.user(*pk).is_some_and(|user| fold(&user.username) == folded)
+            })
             .map(|(_, pk)| *pk)
             .collect()
     }
@@ -352,7 +419,9 @@ impl Directory {
         let hash = self.hasher.hash_one(&folded);
         self.by_email
             .iter_hash(hash)
-            .filter(|(other, pk)| *other == hash && self.user(*pk).is_some_and(|user| fold(&user.email) == folded))
+            .filter(|(other, pk)| {
+                *other == hash && self.user(*pk).is_some_and(|user| fold(&user.email) == folded)
+            })
             .map(|(_, pk)| *pk)
             .collect()
     }
@@ -371,10 +440,12 @@ impl Directory {
 
     fn index(&mut self, user: &User) {
         let hash = self.hasher.hash_one(fold(&user.username));
-        self.by_username.insert_unique(hash, (hash, user.pk), |(hash, _)| *hash);
+        self.by_username
+            .insert_unique(hash, (hash, user.pk), |(hash, _)| *hash);
         if !user.email.is_empty() {
             let hash = self.hasher.hash_one(fold(&user.email));
-            self.by_email.insert_unique(hash, (hash, user.pk), |(hash, _)| *hash);
+            self.by_email
+                .insert_unique(hash, (hash, user.pk), |(hash, _)| *hash);
         }
     }
 

@@ -80,7 +80,12 @@ pub(crate) enum Step {
     /// The stage is done.
     Done,
     /// Logged in as this user for this long.
-    LoggedIn { user: i32, lifetime: Duration, remember_device: bool, end_others: bool },
+    LoggedIn {
+        user: i32,
+        lifetime: Duration,
+        remember_device: bool,
+        end_others: bool,
+    },
     /// Logged out.
     LoggedOut,
     /// Refused for good.
@@ -109,8 +114,15 @@ pub(crate) fn run(mut desk: Desk<'_>, call: &Call<'_>) -> Option<Outcome> {
         reply.cookie(cookie);
     }
     reply.cookie(visit.session_cookie(&mut desk));
-    reply.headers.push((HeaderName::from_static("allow"), "GET, POST, HEAD, OPTIONS".into()));
-    Some(Outcome { reply, delay: visit.delay, ended: visit.ended })
+    reply.headers.push((
+        HeaderName::from_static("allow"),
+        "GET, POST, HEAD, OPTIONS".into(),
+    ));
+    Some(Outcome {
+        reply,
+        delay: visit.delay,
+        ended: visit.ended,
+    })
 }
 
 /// One request while it is being worked on.
@@ -167,7 +179,12 @@ impl Visit<'_> {
             Requirement::Outpost => self.call.outpost,
         };
         if !applies {
-            return Err(access_denied(desk, flow, None, "Flow does not apply to current user."));
+            return Err(access_denied(
+                desk,
+                flow,
+                None,
+                "Flow does not apply to current user.",
+            ));
         }
         if let Some(message) = &flow.denied {
             return Err(access_denied(desk, flow, None, message));
@@ -198,14 +215,22 @@ impl Visit<'_> {
 
     /// Runs the stage whose turn it is.
     fn step(&mut self, desk: &mut Desk<'_>, flow: &Flow, posted: Option<&Map<String, Value>>) -> Reply {
-        let plan = desk.sessions.get(&self.sid).and_then(|session| session.plan.clone());
+        let plan = desk
+            .sessions
+            .get(&self.sid)
+            .and_then(|session| session.plan.clone());
         let Some(mut plan) = plan else { return finished() };
         let Some((at, binding)) = next_stage(flow, &plan) else {
             self.keep(desk, None);
             return finished();
         };
         plan.at = at;
-        let mut room = stages::Room { directory: desk.directory, call: self.call, plan: &mut plan, delay: Duration::ZERO };
+        let mut room = stages::Room {
+            directory: desk.directory,
+            call: self.call,
+            plan: &mut plan,
+            delay: Duration::ZERO,
+        };
         let step = stages::run(&mut room, &binding.stage, posted);
         self.delay += room.delay;
         match step {
@@ -219,17 +244,30 @@ impl Visit<'_> {
                 Reply::new(200, JSON, with_flow_info(flow, challenge).to_string())
             }
             Step::Done => self.advance(desk, flow, plan),
-            Step::LoggedIn { user, lifetime, remember_device, end_others } => {
+            Step::LoggedIn {
+                user,
+                lifetime,
+                remember_device,
+                end_others,
+            } => {
                 if !self.call.suppress_login {
                     self.log_in(desk, user, lifetime, remember_device, end_others);
                 }
                 self.advance(desk, flow, plan)
             }
             Step::LoggedOut => {
-                self.ended.extend(desk.sessions.remove(&self.sid).filter(|session| session.user.is_some()));
+                self.ended.extend(
+                    desk.sessions
+                        .remove(&self.sid)
+                        .filter(|session| session.user.is_some()),
+                );
                 self.logged_out = true;
                 plan.at += 1;
-                if next_stage(flow, &plan).is_some() { self.to_executor() } else { finished() }
+                if next_stage(flow, &plan).is_some() {
+                    self.to_executor()
+                } else {
+                    finished()
+                }
             }
             Step::Denied(message) => {
                 self.keep(desk, None);
@@ -253,20 +291,37 @@ impl Visit<'_> {
         }
     }
 
-    fn log_in(&mut self, desk: &mut Desk<'_>, user: i32, lifetime: Duration, remember_device: bool, end_others: bool) {
+    fn log_in(
+        &mut self,
+        desk: &mut Desk<'_>,
+        user: i32,
+        lifetime: Duration,
+        remember_device: bool,
+        end_others: bool,
+    ) {
         let now = self.call.now;
-        let old = desk.sessions.get(&self.sid).filter(|session| session.user.is_some()).cloned();
+        let old = desk
+            .sessions
+            .get(&self.sid)
+            .filter(|session| session.user.is_some())
+            .cloned();
         self.ended.extend(old);
         self.sid = desk.sessions.log_in(&self.sid, user, lifetime, self.call.ip, now);
         self.claims_user = Some(user);
         if end_others {
             self.ended.extend(desk.sessions.end_of(user, Some(&self.sid)));
         }
-        desk.directory.change_user(user, |user| user.last_login = Some(now));
+        desk.directory.note_login(user, now);
         if remember_device {
             const THIRTY_DAYS: i64 = 30 * 86_400_000_000;
-            let uid = desk.directory.user(user).map(super::User::uid_hex).unwrap_or_default();
-            let exp = system_time(now + THIRTY_DAYS).duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+            let uid = desk
+                .directory
+                .user(user)
+                .map(super::User::uid_hex)
+                .unwrap_or_default();
+            let exp = system_time(now + THIRTY_DAYS)
+                .duration_since(std::time::UNIX_EPOCH)
+                .unwrap_or_default();
             let value = desk.sessions.sign(&json!({"sub": uid, "exp": exp.as_secs_f64()}));
             self.set_cookie("authentik_device", &value, THIRTY_DAYS, false);
         }
@@ -276,7 +331,14 @@ impl Visit<'_> {
 
     fn set_cookie(&mut self, name: &str, value: &str, age: i64, secure: bool) {
         let now = self.call.now;
-        let cookie = Cookie { name, value, expires: Some(now + age), http_only: false, cross_site: false, secure };
+        let cookie = Cookie {
+            name,
+            value,
+            expires: Some(now + age),
+            http_only: false,
+            cross_site: false,
+            secure,
+        };
         self.cookies.push(cookie.write(now));
     }
 
@@ -298,8 +360,16 @@ impl Visit<'_> {
     /// To the executor again: a real redirect only if the query string is already in Django's own form.
     fn to_executor(&self) -> Reply {
         let encoded = Query::parse(self.call.raw_query).encode();
-        let to = if encoded.is_empty() { self.call.path.to_owned() } else { format!("{}?{encoded}", self.call.path) };
-        if encoded == self.call.raw_query { Reply::redirect(&to) } else { redirect_challenge(&to) }
+        let to = if encoded.is_empty() {
+            self.call.path.to_owned()
+        } else {
+            format!("{}?{encoded}", self.call.path)
+        };
+        if encoded == self.call.raw_query {
+            Reply::redirect(&to)
+        } else {
+            redirect_challenge(&to)
+        }
     }
 
     fn session_cookie(&self, desk: &mut Desk<'_>) -> String {
@@ -309,7 +379,14 @@ impl Visit<'_> {
         if let Some(session) = desk.sessions.get_mut(&self.sid) {
             self.call.ip.clone_into(&mut session.last_ip);
         }
-        session_cookie(desk.directory, desk.sessions, &self.sid, self.claims_user, self.call.secure, self.call.now)
+        session_cookie(
+            desk.directory,
+            desk.sessions,
+            &self.sid,
+            self.claims_user,
+            self.call.secure,
+            self.call.now,
+        )
     }
 }
 
@@ -324,8 +401,19 @@ pub(crate) fn session_cookie(
 ) -> String {
     let uid = user.and_then(|pk| directory.user(pk)).map(super::User::uid_hex);
     let value = sessions.encode(sid, uid.as_deref());
-    let expires = sessions.get(sid).filter(|session| session.explicit_expiry).map(|session| session.expires);
-    Cookie { name: "authentik_session", value: &value, expires, http_only: true, cross_site: secure, secure }.write(now)
+    let expires = sessions
+        .get(sid)
+        .filter(|session| session.explicit_expiry)
+        .map(|session| session.expires);
+    Cookie {
+        name: "authentik_session",
+        value: &value,
+        expires,
+        http_only: true,
+        cross_site: secure,
+        secure,
+    }
+    .write(now)
 }
 
 /// The first stage from the plan's position on that counts for the pending user.
@@ -356,7 +444,10 @@ fn with_flow_info(flow: &Flow, challenge: Value) -> Value {
 fn access_denied(desk: &Desk<'_>, flow: &Flow, pending: Option<&Pending>, message: &str) -> Reply {
     let (name, picture) = match pending {
         Some(pending) => shown(desk.directory, pending),
-        None => (String::new(), "/static/dist/assets/images/user_default.png".to_owned()),
+        None => (
+            String::new(),
+            "/static/dist/assets/images/user_default.png".to_owned(),
+        ),
     };
     let challenge = json!({
         "component": "ak-stage-access-denied", "pending_user": name, "pending_user_avatar": picture,
@@ -385,6 +476,9 @@ fn finished() -> Reply {
 }
 
 fn flow_error() -> Reply {
-    Reply::json(200, &json!({"component": "ak-stage-flow-error", "request_id": request_id()}))
-        .with(header::CACHE_CONTROL, "no-store")
+    Reply::json(
+        200,
+        &json!({"component": "ak-stage-flow-error", "request_id": request_id()}),
+    )
+    .with(header::CACHE_CONTROL, "no-store")
 }

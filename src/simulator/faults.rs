@@ -73,7 +73,12 @@ pub struct Rule {
 impl Rule {
     /// Spoils every request whose path holds `path`.
     pub fn new(path: &str, fault: Fault) -> Self {
-        Self { method: None, path: path.to_owned(), when: When::Always, fault }
+        Self {
+            method: None,
+            path: path.to_owned(),
+            when: When::Always,
+            fault,
+        }
     }
 
     /// Only requests of this method.

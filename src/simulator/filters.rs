@@ -9,7 +9,9 @@ use super::reply::Reply;
 
 /// A text filter: trimmed; empty counts as absent; NUL is refused.
 pub(crate) fn text(query: &Query, field: &str) -> Result<Option<String>, Reply> {
-    let Some(value) = query.get(field) else { return Ok(None) };
+    let Some(value) = query.get(field) else {
+        return Ok(None);
+    };
     if value.contains('\0') {
         return Err(Reply::invalid(field, "Null characters are not allowed."));
     }
@@ -36,9 +38,15 @@ pub(crate) enum Compare {
 /// `field`, `field__gt` and `field__lt`.
 pub(crate) fn times(query: &Query, field: &str) -> Result<Vec<(Compare, i64)>, Reply> {
     let mut found = Vec::new();
-    for (suffix, compare) in [("", Compare::Equal), ("__gt", Compare::Greater), ("__lt", Compare::Less)] {
+    for (suffix, compare) in [
+        ("", Compare::Equal),
+        ("__gt", Compare::Greater),
+        ("__lt", Compare::Less),
+    ] {
         let name = format!("{field}{suffix}");
-        let Some(value) = text(query, &name)? else { continue };
+        let Some(value) = text(query, &name)? else {
+            continue;
+        };
         let at = parse_iso(&value).ok_or_else(|| Reply::invalid(&name, "Enter a valid date/time."))?;
         found.push((compare, at));
     }
@@ -75,13 +83,21 @@ enum Lookup {
 
 impl AttributeFilter {
     pub(crate) fn of(query: &Query) -> Result<Option<Self>, Reply> {
-        let Some(text) = query.get("attributes").map(str::trim).filter(|text| !text.is_empty()) else {
+        let Some(text) = query
+            .get("attributes")
+            .map(str::trim)
+            .filter(|text| !text.is_empty())
+        else {
             return Ok(None);
         };
         let value: Value = serde_json::from_str(text)
             .map_err(|_| Reply::new(400, super::reply::JSON, r#"["filter: failed to parse JSON"]"#))?;
         let Value::Object(wanted) = value else {
-            return Err(Reply::new(400, super::reply::JSON, r#"["filter: value must be key:val mapping"]"#));
+            return Err(Reply::new(
+                400,
+                super::reply::JSON,
+                r#"["filter: value must be key:val mapping"]"#,
+            ));
         };
         let lookups = wanted
             .into_iter()
@@ -99,16 +115,19 @@ impl AttributeFilter {
 
     pub(crate) fn matches(&self, stored: &Stored) -> bool {
         let attributes = stored.read();
-        self.lookups.iter().all(|(path, lookup, wanted)| lookup.holds(find(&attributes, path), wanted))
+        self.lookups
+            .iter()
+            .all(|(path, lookup, wanted)| lookup.holds(find(&attributes, path), wanted))
     }
 }
 
 fn find<'a>(attributes: &'a Attributes, path: &[String]) -> Option<&'a Value> {
     let (first, rest) = path.split_first()?;
-    rest.iter().try_fold(attributes.get(first)?, |value, key| match value {
-        Value::Array(items) => items.get(key.parse::<usize>().ok()?),
-        value => value.get(key),
-    })
+    rest.iter()
+        .try_fold(attributes.get(first)?, |value, key| match value {
+            Value::Array(items) => items.get(key.parse::<usize>().ok()?),
+            value => value.get(key),
+        })
 }
 
 impl Lookup {
@@ -155,9 +174,9 @@ impl Lookup {
 /// PostgreSQL's `@>`.
 fn contains(found: &Value, wanted: &Value) -> bool {
     match (found, wanted) {
-        (Value::Array(found), Value::Array(wanted)) => {
-            wanted.iter().all(|wanted| found.iter().any(|found| contains(found, wanted)))
-        }
+        (Value::Array(found), Value::Array(wanted)) => wanted
+            .iter()
+            .all(|wanted| found.iter().any(|found| contains(found, wanted))),
         (Value::Object(found), Value::Object(wanted)) => wanted
             .iter()
             .all(|(key, wanted)| found.get(key).is_some_and(|found| contains(found, wanted))),
@@ -177,12 +196,18 @@ pub(crate) enum Search {
 
 impl Search {
     pub(crate) fn of(query: &Query) -> Option<Self> {
-        let given = query.get("search").map(str::trim).filter(|text| !text.is_empty())?;
+        let given = query
+            .get("search")
+            .map(str::trim)
+            .filter(|text| !text.is_empty())?;
         let comparison = ["!=", "=", "~"].into_iter().find_map(|operator| {
             let (field, value) = given.split_once(operator)?;
             let value = value.trim().strip_prefix('"')?.strip_suffix('"')?;
             let field = field.trim();
-            let plain = !field.is_empty() && field.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+            let plain = !field.is_empty()
+                && field
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte == b'_');
             plain.then(|| Self::Comparison(field.into(), operator.into(), value.into()))
         });
         Some(comparison.unwrap_or_else(|| Self::Words(given.to_lowercase())))
@@ -191,14 +216,16 @@ impl Search {
     /// Whether a row with these named texts matches.
     pub(crate) fn matches(&self, fields: &[(&str, &str)]) -> bool {
         match self {
-            Self::Comparison(field, operator, value) => fields
-                .iter()
-                .filter(|(name, _)| name == field)
-                .any(|(_, text)| match operator.as_str() {
-                    "=" => text == value,
-                    "!=" => text != value,
-                    _ => text.to_lowercase().contains(&value.to_lowercase()),
-                }),
+            Self::Comparison(field, operator, value) => {
+                fields
+                    .iter()
+                    .filter(|(name, _)| name == field)
+                    .any(|(_, text)| match operator.as_str() {
+                        "=" => text == value,
+                        "!=" => text != value,
+                        _ => text.to_lowercase().contains(&value.to_lowercase()),
+                    })
+            }
             Self::Words(words) => fields.iter().any(|(_, text)| text.to_lowercase().contains(words)),
         }
     }

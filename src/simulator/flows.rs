@@ -67,7 +67,11 @@ pub struct StageBinding {
 impl StageBinding {
     /// A stage for everybody that shows errors.
     pub fn new(stage: Stage) -> Self {
-        Self { stage, restart_on_invalid: false, only_for: None }
+        Self {
+            stage,
+            restart_on_invalid: false,
+            only_for: None,
+        }
     }
 }
 
@@ -167,7 +171,10 @@ pub struct UserLogin {
 impl Stage {
     /// Identification with the password in the same step, as recommended for LDAP.
     pub fn identification_with_password() -> Self {
-        Self::Identification(Identification { password: true, ..Identification::default() })
+        Self::Identification(Identification {
+            password: true,
+            ..Identification::default()
+        })
     }
 
     /// Identification alone.
@@ -177,7 +184,9 @@ impl Stage {
 
     /// A password step that gives up at the fifth wrong answer.
     pub fn password() -> Self {
-        Self::Password { failed_attempts_before_cancel: 5 }
+        Self::Password {
+            failed_attempts_before_cancel: 5,
+        }
     }
 
     /// A second factor, with authentik's default classes.
@@ -190,6 +199,9 @@ impl Stage {
 
     /// A login with authentik's defaults.
     pub fn login() -> Self {
-        Self::UserLogin(UserLogin { remember_device: true, ..UserLogin::default() })
+        Self::UserLogin(UserLogin {
+            remember_device: true,
+            ..UserLogin::default()
+        })
     }
 }

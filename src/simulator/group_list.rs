@@ -36,9 +36,15 @@ pub(crate) fn list(directory: &Directory, query: &Query, sizes: Sizes) -> Result
     };
     groups.retain(|group| {
         superuser.is_none_or(|superuser| superuser == group.is_superuser)
-            && members.as_ref().is_none_or(|members| members.iter().any(|pk| group.members.binary_search(pk).is_ok()))
-            && attributes.as_ref().is_none_or(|filter| filter.matches(&group.attributes))
-            && search.as_ref().is_none_or(|search| search.matches(&[("name", &group.name)]))
+            && members
+                .as_ref()
+                .is_none_or(|members| members.iter().any(|pk| group.members.binary_search(pk).is_ok()))
+            && attributes
+                .as_ref()
+                .is_none_or(|filter| filter.matches(&group.attributes))
+            && search
+                .as_ref()
+                .is_none_or(|search| search.matches(&[("name", &group.name)]))
     });
     sort(&mut groups, query.get("ordering").unwrap_or_default());
     let page = Page::of(query, groups.len(), sizes)?;
@@ -47,7 +53,9 @@ pub(crate) fn list(directory: &Directory, query: &Query, sizes: Sizes) -> Result
     if rows.iter().any(|group| poisoned(directory, group, include)) {
         return Err(Reply::html(500, "Server Error"));
     }
-    Ok(Reply::ok(page.write(rows, |out, group| write(directory, out, group, include))))
+    Ok(Reply::ok(
+        page.write(rows, |out, group| write(directory, out, group, include)),
+    ))
 }
 
 /// One group as JSON.
@@ -63,7 +71,11 @@ pub(crate) fn row(directory: &Directory, group: &Group, include: Include) -> Rep
 fn sort(groups: &mut [&Group], ordering: &str) {
     let keys: Vec<(&str, bool)> = ordering
         .split(',')
-        .map(|name| name.trim().strip_prefix('-').map_or((name.trim(), false), |name| (name, true)))
+        .map(|name| {
+            name.trim()
+                .strip_prefix('-')
+                .map_or((name.trim(), false), |name| (name, true))
+        })
         .filter(|(name, _)| matches!(*name, "pk" | "group_uuid" | "name" | "is_superuser"))
         .collect();
     groups.sort_by(|a, b| {
@@ -91,11 +103,15 @@ fn chosen_members(directory: &Directory, query: &Query) -> Result<Option<Vec<i32
             .trim()
             .parse()
             .map_err(|_| Reply::invalid("members_by_pk", &format!("“{text}” is not a valid value.")))?;
-        let user = directory.user(pk).ok_or_else(|| Reply::invalid_choice("members_by_pk", text))?;
+        let user = directory
+            .user(pk)
+            .ok_or_else(|| Reply::invalid_choice("members_by_pk", text))?;
         members.push(user.pk);
     }
     for name in query.all("members_by_username") {
-        let user = directory.user_named(name).ok_or_else(|| Reply::invalid_choice("members_by_username", name))?;
+        let user = directory
+            .user_named(name)
+            .ok_or_else(|| Reply::invalid_choice("members_by_username", name))?;
         members.push(user.pk);
     }
     Ok(Some(members))
@@ -103,7 +119,9 @@ fn chosen_members(directory: &Directory, query: &Query) -> Result<Option<Vec<i32
 
 fn poisoned(directory: &Directory, group: &Group, include: Include) -> bool {
     let related = |keys: &[u32]| {
-        keys.iter().filter_map(|key| directory.groups.get(key)).any(|group| group.attributes.poisoned)
+        keys.iter()
+            .filter_map(|key| directory.groups.get(key))
+            .any(|group| group.attributes.poisoned)
     };
     group.attributes.poisoned
         || include.parents && related(&group.parents)
@@ -118,7 +136,12 @@ fn poisoned(directory: &Directory, group: &Group, include: Include) -> bool {
 
 fn write(directory: &Directory, out: &mut String, group: &Group, include: Include) {
     group.write_head(out);
-    write_related(out, "parents", &relatives(directory, &group.parents), include.parents);
+    write_related(
+        out,
+        "parents",
+        &relatives(directory, &group.parents),
+        include.parents,
+    );
     out.push_str(",\"users\":[");
     for (at, pk) in group.members.iter().enumerate() {
         let _ = write!(out, "{}{pk}", if at == 0 { "" } else { "," });
@@ -126,7 +149,12 @@ fn write(directory: &Directory, out: &mut String, group: &Group, include: Includ
     out.push_str("],\"users_obj\":");
     if include.users {
         out.push('[');
-        for (at, user) in group.members.iter().filter_map(|pk| directory.user(*pk)).enumerate() {
+        for (at, user) in group
+            .members
+            .iter()
+            .filter_map(|pk| directory.user(*pk))
+            .enumerate()
+        {
             if at > 0 {
                 out.push(',');
             }
@@ -140,13 +168,25 @@ fn write(directory: &Directory, out: &mut String, group: &Group, include: Includ
     write_related(out, "roles", &directory.role_objects(&group.roles), true);
     out.push_str(",\"inherited_roles_obj\":");
     let inherited = inherited_roles(directory, group);
-    write_objects(out, inherited.iter().map(|(_, object)| *object), include.inherited_roles);
-    write_related(out, "children", &relatives(directory, &group.children), include.children);
+    write_objects(
+        out,
+        inherited.iter().map(|(_, object)| *object),
+        include.inherited_roles,
+    );
+    write_related(
+        out,
+        "children",
+        &relatives(directory, &group.children),
+        include.children,
+    );
     out.push('}');
 }
 
 fn relatives<'a>(directory: &'a Directory, keys: &[u32]) -> Vec<(Uuid, &'a str)> {
-    keys.iter().filter_map(|key| directory.groups.get(key)).map(|group| (group.pk, &*group.related)).collect()
+    keys.iter()
+        .filter_map(|key| directory.groups.get(key))
+        .map(|group| (group.pk, &*group.related))
+        .collect()
 }
 
 fn inherited_roles<'a>(directory: &'a Directory, group: &Group) -> Vec<(Uuid, &'a str)> {

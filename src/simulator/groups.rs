@@ -91,7 +91,12 @@ impl Group {
 
     /// Appends everything up to the parents.
     pub(crate) fn write_head(&self, out: &mut String) {
-        let _ = write!(out, "{{\"pk\":\"{}\",\"num_pk\":{},\"name\":", self.pk, self.num_pk());
+        let _ = write!(
+            out,
+            "{{\"pk\":\"{}\",\"num_pk\":{},\"name\":",
+            self.pk,
+            self.num_pk()
+        );
         write_text(out, &self.name);
         let _ = write!(out, ",\"is_superuser\":{}", self.is_superuser);
     }

@@ -32,6 +32,7 @@ mod clock;
 mod control;
 mod devices;
 mod directory;
+mod endpoints;
 mod executor;
 mod faults;
 mod filters;
@@ -41,6 +42,7 @@ mod groups;
 mod orders;
 mod pages;
 mod query;
+mod recorded_flows;
 mod recordings;
 mod reply;
 mod requests;
@@ -67,9 +69,7 @@ pub use certificates::{Certificate, CertificateError, KeyAlgorithm, KeyForm};
 pub use devices::{Device, DeviceKind, DuoOutcome, base32, totp_code};
 pub use directory::Directory;
 pub use faults::{Fault, Faults, Rule, When};
-pub use flows::{
-    Flow, Identification, NotConfigured, Requirement, Stage, StageBinding, UserLogin,
-};
+pub use flows::{Flow, Identification, NotConfigured, Requirement, Stage, StageBinding, UserLogin};
 pub use groups::Group;
 pub use recordings::RecordingsError;
 pub use requests::{Endpoint, RecordedRequest, Requests};
@@ -146,7 +146,10 @@ impl Simulator {
         let address = door.address;
         let (paused, _) = watch::channel(false);
         let core = Arc::new(Core {
-            state: Arc::new(RwLock::new(State { directory, ..State::default() })),
+            state: Arc::new(RwLock::new(State {
+                directory,
+                ..State::default()
+            })),
             clock: Arc::default(),
             faults: Faults::default(),
             requests: Requests::default(),
@@ -162,7 +165,8 @@ impl Simulator {
         });
         core.faults.set_latency(options.latency);
         core.requests.record(options.record_requests);
-        let service = service::router(Arc::clone(&core)).into_make_service_with_connect_info::<transport::Peer>();
+        let service =
+            service::router(Arc::clone(&core)).into_make_service_with_connect_info::<transport::Peer>();
         let stop = gate.stop.clone();
         let server = tokio::spawn(async move {
             tokio::select! {
@@ -170,12 +174,22 @@ impl Simulator {
                 _ = axum::serve(door, service) => {}
             }
         });
-        Ok(Self { core, gate, address, secure, server })
+        Ok(Self {
+            core,
+            gate,
+            address,
+            secure,
+            server,
+        })
     }
 
     /// `http://127.0.0.1:port`, to be used as `AUTHENTIK_HOST`.
     pub fn url(&self) -> String {
-        format!("{}://{}", if self.secure { "https" } else { "http" }, self.address)
+        format!(
+            "{}://{}",
+            if self.secure { "https" } else { "http" },
+            self.address
+        )
     }
 
     /// Where it listens.

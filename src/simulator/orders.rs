@@ -33,7 +33,16 @@ pub(crate) struct Orders {
 
 impl Orders {
     pub(crate) fn forget(&mut self) {
-        self.known.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
+        self.known
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+    }
+
+    /// A login moves one field only; the other orders stay, or every bind would cost the next page a sort.
+    pub(crate) fn forget_logins(&mut self) {
+        let known = self.known.get_mut().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|keys, _| keys.iter().all(|(field, _)| *field != Field::LastLogin));
     }
 }
 
@@ -63,7 +72,11 @@ pub(crate) fn parse(ordering: Option<&str>) -> Vec<Key> {
             Some((field, backwards))
         })
         .collect();
-    if keys.is_empty() { vec![(Field::Username, false)] } else { keys }
+    if keys.is_empty() {
+        vec![(Field::Username, false)]
+    } else {
+        keys
+    }
 }
 
 fn compare(keys: &[Key], a: &User, b: &User) -> std::cmp::Ordering {
@@ -76,7 +89,10 @@ fn compare(keys: &[Key], a: &User, b: &User) -> std::cmp::Ordering {
                 Field::Email => a.email.cmp(&b.email),
                 Field::IsActive => a.is_active.cmp(&b.is_active),
                 // PostgreSQL sorts NULL last.
-                Field::LastLogin => a.last_login.unwrap_or(i64::MAX).cmp(&b.last_login.unwrap_or(i64::MAX)),
+                Field::LastLogin => a
+                    .last_login
+                    .unwrap_or(i64::MAX)
+                    .cmp(&b.last_login.unwrap_or(i64::MAX)),
                 Field::DateJoined => a.date_joined.cmp(&b.date_joined),
                 Field::LastUpdated => a.last_updated.cmp(&b.last_updated),
                 Field::PasswordChangeDate => a.password_change_date.cmp(&b.password_change_date),

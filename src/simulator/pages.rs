@@ -38,7 +38,12 @@ impl Page {
             Some(text) => text.trim().parse::<usize>().ok(),
         };
         match current {
-            Some(current) if (1..=pages).contains(&current) => Ok(Self { current, pages, count, size }),
+            Some(current) if (1..=pages).contains(&current) => Ok(Self {
+                current,
+                pages,
+                count,
+                size,
+            }),
             _ => Err(Reply::detail(404, "Invalid page.")),
         }
     }
@@ -58,8 +63,16 @@ impl Page {
     pub(crate) fn write<T>(&self, rows: &[T], mut write: impl FnMut(&mut String, &T)) -> String {
         const TYPICAL_ROW: usize = 1800;
         let range = self.range();
-        let next = if self.current < self.pages { self.current + 1 } else { 0 };
-        let (start, end) = if self.count == 0 { (0, 0) } else { (range.start + 1, range.end) };
+        let next = if self.current < self.pages {
+            self.current + 1
+        } else {
+            0
+        };
+        let (start, end) = if self.count == 0 {
+            (0, 0)
+        } else {
+            (range.start + 1, range.end)
+        };
         let mut out = String::with_capacity(256 + rows.len() * TYPICAL_ROW);
         let _ = write!(
             out,
@@ -85,15 +98,26 @@ impl Page {
 mod tests {
     use super::*;
 
-    const SIZES: Sizes = Sizes { default: 20, max: 100 };
+    const SIZES: Sizes = Sizes {
+        default: 20,
+        max: 100,
+    };
 
     fn page(query: &str, count: usize) -> Option<(usize, std::ops::Range<usize>)> {
-        Page::of(&Query::parse(query), count, SIZES).ok().map(|page| (page.pages, page.range()))
+        Page::of(&Query::parse(query), count, SIZES)
+            .ok()
+            .map(|page| (page.pages, page.range()))
     }
 
     #[test]
     fn sizes_fall_back_and_are_capped() {
-        for (query, size) in [("", 20), ("page_size=0", 20), ("page_size=-1", 20), ("page_size=abc", 20), ("page_size=", 20)] {
+        for (query, size) in [
+            ("", 20),
+            ("page_size=0", 20),
+            ("page_size=-1", 20),
+            ("page_size=abc", 20),
+            ("page_size=", 20),
+        ] {
             assert_eq!(page(query, 79), Some((4, 0..size)), "{query}");
         }
         assert_eq!(page("page_size=5000", 250), Some((3, 0..100)));

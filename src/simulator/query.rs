@@ -23,12 +23,19 @@ impl Query {
 
     /// The value of `key`; where it is given twice the last one counts.
     pub(crate) fn get(&self, key: &str) -> Option<&str> {
-        self.pairs.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
+        self.pairs
+            .iter()
+            .rev()
+            .find(|(name, _)| name == key)
+            .map(|(_, value)| value.as_str())
     }
 
     /// All values of `key` in order.
     pub(crate) fn all<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
-        self.pairs.iter().filter(move |(name, _)| name == key).map(|(_, value)| value.as_str())
+        self.pairs
+            .iter()
+            .filter(move |(name, _)| name == key)
+            .map(|(_, value)| value.as_str())
     }
 
     pub(crate) fn has(&self, key: &str) -> bool {
@@ -37,7 +44,8 @@ impl Query {
 
     /// A switch like `include_groups`: absent means `default`, any text but `true` means false.
     pub(crate) fn switch(&self, key: &str, default: bool) -> bool {
-        self.get(key).map_or(default, |value| value.eq_ignore_ascii_case("true"))
+        self.get(key)
+            .map_or(default, |value| value.eq_ignore_ascii_case("true"))
     }
 
     /// Django's `QueryDict.urlencode()`: values grouped by key in the order of the keys' first appearance.
@@ -69,7 +77,10 @@ pub(crate) fn decode(text: &str) -> String {
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
         let escaped = (byte == b'%')
-            .then(|| text.get(at + 1..at + 3).and_then(|hex| u8::from_str_radix(hex, 16).ok()))
+            .then(|| {
+                text.get(at + 1..at + 3)
+                    .and_then(|hex| u8::from_str_radix(hex, 16).ok())
+            })
             .flatten();
         match (byte, escaped) {
             (_, Some(value)) => {

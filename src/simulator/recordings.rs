@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::time::Duration;
 
 use serde_json::Value;
 use uuid::Uuid;
@@ -14,7 +13,7 @@ use super::certificates::Certificate;
 use super::clock::parse_iso;
 use super::devices::Device;
 use super::directory::Directory;
-use super::flows::{Flow, Identification, NotConfigured, Requirement, Stage, UserLogin};
+use super::recorded_flows;
 use super::users::{Password, User, UserType};
 
 /// Why recordings could not be read.
@@ -31,9 +30,6 @@ pub enum RecordingsError {
     Lacks(String, &'static str),
 }
 
-const HOUR: Duration = Duration::from_secs(3600);
-const DAY: Duration = Duration::from_secs(86_400);
-
 /// The folder with the recordings.
 struct Folder<'a> {
     root: &'a Path,
@@ -42,14 +38,17 @@ struct Folder<'a> {
 impl Folder<'_> {
     fn json(&self, name: &str) -> Result<Value, RecordingsError> {
         let path = self.root.join(name);
-        let text = std::fs::read_to_string(&path).map_err(|error| RecordingsError::Read(name.into(), error))?;
+        let text =
+            std::fs::read_to_string(&path).map_err(|error| RecordingsError::Read(name.into(), error))?;
         serde_json::from_str(&text).map_err(|error| RecordingsError::Form(name.into(), error))
     }
 
     /// The recorded answer of one exchange.
     fn answer(&self, name: &str) -> Result<Value, RecordingsError> {
         let exchange = self.json(name)?;
-        let body = exchange["response"]["body"].as_str().ok_or(RecordingsError::Lacks(name.into(), "a body"))?;
+        let body = exchange["response"]["body"]
+            .as_str()
+            .ok_or(RecordingsError::Lacks(name.into(), "a body"))?;
         serde_json::from_str(body).map_err(|error| RecordingsError::Form(name.into(), error))
     }
 
@@ -89,7 +88,10 @@ fn uuids(value: &Value) -> Vec<Uuid> {
 }
 
 fn number(value: &Value) -> i32 {
-    value.as_i64().and_then(|number| i32::try_from(number).ok()).unwrap_or_default()
+    value
+        .as_i64()
+        .and_then(|number| i32::try_from(number).ok())
+        .unwrap_or_default()
 }
 
 fn time(value: &Value) -> i64 {
@@ -111,20 +113,31 @@ impl Directory {
         let fixtures = folder.json("fixtures.json")?;
         let mut directory = Self::new();
         directory.root_config = folder.answer("A-bootstrap/10-root-config.json")?;
-        load_groups(&mut directory, &folder.rows("C-groups/07-list-inherited-roles.json")?);
-        load_users(&mut directory, &folder.rows("B-users/02-list-p1-100.json")?, &fixtures);
+        load_groups(
+            &mut directory,
+            &folder.rows("C-groups/07-list-inherited-roles.json")?,
+        );
+        load_users(
+            &mut directory,
+            &folder.rows("B-users/02-list-p1-100.json")?,
+            &fixtures,
+        );
         load_roles(&mut directory, &fixtures);
         load_devices(&mut directory, &fixtures);
         load_certificates(&mut directory, &folder)?;
         load_providers(&mut directory, &folder)?;
         load_outposts(&mut directory, &folder, &fixtures)?;
         load_applications(&mut directory, &fixtures);
-        load_flows(&mut directory, &fixtures);
         let outposts = folder.rows("A-bootstrap/01-outposts-instances.json")?;
-        let unbind = outposts.first().map(|outpost| uuid(&outpost["providers_obj"][0]["invalidation_flow"]));
-        if let (Some(pk), Some(flow)) = (unbind, directory.flows.get_mut("default-provider-invalidation-flow")) {
-            flow.pk = pk;
+        let mut flows: HashMap<String, Uuid> = object(&fixtures["flows"])
+            .iter()
+            .map(|(slug, pk)| (slug.clone(), uuid(pk)))
+            .collect();
+        if let Some(outpost) = outposts.first() {
+            let unbind = uuid(&outpost["providers_obj"][0]["invalidation_flow"]);
+            flows.insert("default-provider-invalidation-flow".into(), unbind);
         }
+        recorded_flows::add(&mut directory, &flows);
         Ok(directory)
     }
 }
@@ -149,7 +162,12 @@ fn load_groups(directory: &mut Directory, rows: &[Value]) {
 
 fn load_users(directory: &mut Directory, rows: &[Value], fixtures: &Value) {
     for row in rows {
-        let mut user = User::new(number(&row["pk"]), text(&row["username"]), text(&row["name"]), text(&row["email"]));
+        let mut user = User::new(
+            number(&row["pk"]),
+            text(&row["username"]),
+            text(&row["name"]),
+            text(&row["email"]),
+        );
         user.is_active = row["is_active"].as_bool().unwrap_or_default();
         user.last_login = row["last_login"].as_str().and_then(parse_iso);
         user.date_joined = time(&row["date_joined"]);
@@ -177,20 +195,27 @@ fn load_users(directory: &mut Directory, rows: &[Value], fixtures: &Value) {
     }
     for account in ["service_account", "service_account2"] {
         let account = &fixtures[account];
-        directory.app_passwords.insert(number(&account["user_pk"]), vec![text(&account["token"]).to_owned()]);
+        directory.app_passwords.insert(
+            number(&account["user_pk"]),
+            vec![text(&account["token"]).to_owned()],
+        );
     }
 }
 
 fn uid(hex: &str) -> [u8; 32] {
     let mut out = [0; 32];
     for (at, byte) in out.iter_mut().enumerate() {
-        *byte = hex.get(at * 2..at * 2 + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok()).unwrap_or_default();
+        *byte = hex
+            .get(at * 2..at * 2 + 2)
+            .and_then(|pair| u8::from_str_radix(pair, 16).ok())
+            .unwrap_or_default();
     }
     out
 }
 
 fn load_roles(directory: &mut Directory, fixtures: &Value) {
-    let providers = ["ldap-main", "ldap-mfa", "ldap-backchannel"].map(|name| number(&fixtures["providers"][name]));
+    let providers =
+        ["ldap-main", "ldap-mfa", "ldap-backchannel"].map(|name| number(&fixtures["providers"][name]));
     for role in directory.roles.values_mut() {
         let pk = role.pk.to_string();
         if fixtures["roles"]["ldap_search"] == *pk || fixtures["roles"]["group_role"] == *pk {
@@ -202,21 +227,44 @@ fn load_roles(directory: &mut Directory, fixtures: &Value) {
 
 fn load_devices(directory: &mut Directory, fixtures: &Value) {
     let hex = text(&fixtures["totp_key_hex"]);
-    let key: Vec<u8> =
-        (0..hex.len() / 2).filter_map(|at| u8::from_str_radix(hex.get(at * 2..at * 2 + 2)?, 16).ok()).collect();
-    let tokens = |user: &str| list(&fixtures["static_tokens"][user]).iter().map(text).collect::<Vec<_>>();
+    let key: Vec<u8> = (0..hex.len() / 2)
+        .filter_map(|at| u8::from_str_radix(hex.get(at * 2..at * 2 + 2)?, 16).ok())
+        .collect();
+    let tokens = |user: &str| {
+        list(&fixtures["static_tokens"][user])
+            .iter()
+            .map(text)
+            .collect::<Vec<_>>()
+    };
     let pk = |user: &str| number(&fixtures["users"][user]);
-    directory.devices.insert(pk("totp.user"), vec![Device::totp(1, &key)]);
-    directory.devices.insert(pk("static.user"), vec![Device::static_tokens(1, &tokens("static.user"))]);
     directory
         .devices
-        .insert(pk("both.user"), vec![Device::static_tokens(2, &tokens("both.user")), Device::totp(2, &key)]);
+        .insert(pk("totp.user"), vec![Device::totp(1, &key)]);
+    directory.devices.insert(
+        pk("static.user"),
+        vec![Device::static_tokens(1, &tokens("static.user"))],
+    );
+    directory.devices.insert(
+        pk("both.user"),
+        vec![
+            Device::static_tokens(2, &tokens("both.user")),
+            Device::totp(2, &key),
+        ],
+    );
 }
 
 fn load_certificates(directory: &mut Directory, folder: &Folder<'_>) -> Result<(), RecordingsError> {
     for (row, certificate, key) in [
-        ("30-crypto-retrieve", "31-crypto-view-certificate", "32-crypto-view-private-key"),
-        ("33-crypto-retrieve-ec", "34-crypto-view-certificate-ec", "35-crypto-view-private-key-ec"),
+        (
+            "30-crypto-retrieve",
+            "31-crypto-view-certificate",
+            "32-crypto-view-private-key",
+        ),
+        (
+            "33-crypto-retrieve-ec",
+            "34-crypto-view-certificate-ec",
+            "35-crypto-view-private-key-ec",
+        ),
     ] {
         let row = folder.answer(&format!("A-bootstrap/{row}.json"))?;
         let data = |name| folder.answer(&format!("A-bootstrap/{name}.json"));
@@ -232,7 +280,10 @@ fn load_certificates(directory: &mut Directory, folder: &Folder<'_>) -> Result<(
 }
 
 fn load_providers(directory: &mut Directory, folder: &Folder<'_>) -> Result<(), RecordingsError> {
-    for name in ["A-bootstrap/20-outposts-ldap.json", "A-bootstrap/21-outposts-ldap-second-outpost.json"] {
+    for name in [
+        "A-bootstrap/20-outposts-ldap.json",
+        "A-bootstrap/21-outposts-ldap-second-outpost.json",
+    ] {
         for row in folder.rows(name)? {
             let mut provider = Provider::new(
                 number(&row["pk"]),
@@ -255,15 +306,23 @@ fn load_providers(directory: &mut Directory, folder: &Folder<'_>) -> Result<(), 
     Ok(())
 }
 
-fn load_outposts(directory: &mut Directory, folder: &Folder<'_>, fixtures: &Value) -> Result<(), RecordingsError> {
+fn load_outposts(
+    directory: &mut Directory,
+    folder: &Folder<'_>,
+    fixtures: &Value,
+) -> Result<(), RecordingsError> {
     for (name, fixture) in [
         ("A-bootstrap/01-outposts-instances.json", "main"),
         ("A-bootstrap/03-outposts-instances-second-outpost.json", "second"),
     ] {
         let rows = folder.rows(name)?;
-        let row = rows.first().ok_or(RecordingsError::Lacks(name.into(), "an outpost"))?;
+        let row = rows
+            .first()
+            .ok_or(RecordingsError::Lacks(name.into(), "an outpost"))?;
         let pk = uuid(&row["pk"]);
-        let account = directory.user_named(&format!("ak-outpost-{}", pk.simple())).map(|user| user.pk);
+        let account = directory
+            .user_named(&format!("ak-outpost-{}", pk.simple()))
+            .map(|user| user.pk);
         let account = account.ok_or(RecordingsError::Lacks(name.into(), "its account among the users"))?;
         let providers = list(&row["providers"]).iter().map(number).collect();
         let mut outpost = Outpost::new(pk, text(&row["name"]), account, providers);
@@ -271,7 +330,9 @@ fn load_outposts(directory: &mut Directory, folder: &Folder<'_>, fixtures: &Valu
         outpost.refresh_interval_s = row["refresh_interval_s"].as_u64().unwrap_or_default();
         directory.outposts.insert(pk, outpost);
         directory.tokens.insert(folder.token(name)?, account);
-        directory.tokens.insert(text(&fixtures["outpost_tokens"][fixture]).into(), account);
+        directory
+            .tokens
+            .insert(text(&fixtures["outpost_tokens"][fixture]).into(), account);
         if fixture == "main" {
             directory.outpost = pk;
         }
@@ -294,7 +355,11 @@ fn adopt(directory: &mut Directory, row: &Value) {
         let slug = &row[format!("assigned_{kind}application_slug")];
         if let Some(slug) = slug.as_str() {
             let name = text(&row[format!("assigned_{kind}application_name")]).to_owned();
-            let application = Application { slug: slug.to_owned(), name, bindings: Vec::new() };
+            let application = Application {
+                slug: slug.to_owned(),
+                name,
+                bindings: Vec::new(),
+            };
             directory.applications.insert(slug.to_owned(), application);
         }
     }
@@ -302,9 +367,19 @@ fn adopt(directory: &mut Directory, row: &Value) {
 
 fn load_applications(directory: &mut Directory, fixtures: &Value) {
     let open = number(&fixtures["providers"]["ldap-open"]);
-    let provider = Provider::new(open, "ldap-open", "DC=open", "ldap-authentication-flow", Some("ldap-open"));
+    let provider = Provider::new(
+        open,
+        "ldap-open",
+        "DC=open",
+        "ldap-authentication-flow",
+        Some("ldap-open"),
+    );
     directory.providers.insert(open, provider);
-    let application = Application { slug: "ldap-open".into(), name: "LDAP open".into(), bindings: Vec::new() };
+    let application = Application {
+        slug: "ldap-open".into(),
+        name: "LDAP open".into(),
+        bindings: Vec::new(),
+    };
     directory.applications.insert("ldap-open".into(), application);
     let refused = vec![number(&fixtures["users"]["denied.user"])];
     if let Some(application) = directory.applications.get_mut("ldap-main") {
@@ -314,90 +389,4 @@ fn load_applications(directory: &mut Directory, fixtures: &Value) {
     if let Some(application) = directory.applications.get_mut("ldap-mfa") {
         application.bindings = vec![Binding::Group(members)];
     }
-}
-
-fn login(session: Duration, remember_me: Duration, remember_device: bool) -> Stage {
-    Stage::UserLogin(UserLogin {
-        session_duration: session,
-        remember_me_offset: remember_me,
-        remember_device,
-        terminate_other_sessions: false,
-    })
-}
-
-fn load_flows(directory: &mut Directory, fixtures: &Value) {
-    let embedded = Stage::identification_with_password;
-    let separate = Stage::identification;
-    let no_pretence =
-        Stage::Identification(Identification { pretend_user_exists: false, ..Identification::default() });
-    let email_first = Stage::Identification(Identification {
-        user_fields: vec!["email".into(), "username".into()],
-        ..Identification::default()
-    });
-    let hour = || login(HOUR, Duration::ZERO, true);
-    let flows = vec![
-        Flow::new("ldap-authentication-flow", "LDAP authentication", vec![embedded(), Stage::login()]),
-        Flow::new(
-            "ldap-separate-password-flow",
-            "LDAP separate password",
-            vec![separate(), Stage::password(), Stage::login()],
-        ),
-        Flow::new(
-            "ldap-separate-password-nopretend-flow",
-            "LDAP separate password, no pretend",
-            vec![no_pretence, Stage::password(), Stage::login()],
-        ),
-        Flow::new(
-            "ldap-separate-mfa-flow",
-            "LDAP separate password + MFA",
-            vec![separate(), Stage::password(), Stage::mfa(NotConfigured::Skip), Stage::login()],
-        ),
-        Flow::new(
-            "ldap-embedded-mfa-deny-flow",
-            "LDAP embedded password + MFA required",
-            vec![embedded(), Stage::mfa(NotConfigured::Deny), hour()],
-        ),
-        Flow::new("ldap-remember-me-flow", "LDAP remember me", vec![embedded(), login(HOUR, DAY, false)]),
-        Flow::new(
-            "ldap-consent-flow",
-            "LDAP with a stage the outpost can't solve",
-            vec![embedded(), Stage::Consent, Stage::login()],
-        ),
-        Flow::new("ldap-3s-flow", "3s", vec![embedded(), login(Duration::from_secs(3), Duration::ZERO, true)]),
-        Flow::new(
-            "default-authentication-flow",
-            "Welcome to authentik!",
-            vec![email_first, Stage::password(), Stage::mfa(NotConfigured::Skip), Stage::login()],
-        ),
-        Flow::new("ldap-empty-flow", "LDAP empty", Vec::new()),
-        refused("ldap-flow-policy-denied", "LDAP flow denied by policy", "Denied by the flow policy"),
-        requiring("ldap-require-outpost-flow", "LDAP require outpost", Requirement::Outpost, hour()),
-        requiring(
-            "ldap-require-authenticated-flow",
-            "LDAP require authenticated",
-            Requirement::Authenticated,
-            Stage::login(),
-        ),
-        logout("default-provider-invalidation-flow", Vec::new()),
-        logout("default-invalidation-flow", vec![Stage::UserLogout]),
-    ];
-    let pks: HashMap<&str, Uuid> =
-        fixtures["flows"].as_object().into_iter().flatten().map(|(slug, pk)| (slug.as_str(), uuid(pk))).collect();
-    for mut flow in flows {
-        flow.pk = pks.get(flow.slug.as_str()).copied().unwrap_or(flow.pk);
-        directory.flows.insert(flow.slug.clone(), flow);
-    }
-}
-
-fn refused(slug: &str, title: &str, message: &str) -> Flow {
-    let stages = vec![Stage::identification_with_password(), Stage::login()];
-    Flow { denied: Some(message.into()), ..Flow::new(slug, title, stages) }
-}
-
-fn requiring(slug: &str, title: &str, requirement: Requirement, login: Stage) -> Flow {
-    Flow { requirement, ..Flow::new(slug, title, vec![Stage::identification_with_password(), login]) }
-}
-
-fn logout(slug: &str, stages: Vec<Stage>) -> Flow {
-    Flow { designation: "invalidation".into(), ..Flow::new(slug, "Logout", stages) }
 }

@@ -21,7 +21,12 @@ pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
 
 impl Reply {
     pub(crate) fn new(status: u16, content_type: &'static str, body: impl Into<String>) -> Self {
-        Self { status, content_type, body: body.into(), headers: Vec::new() }
+        Self {
+            status,
+            content_type,
+            body: body.into(),
+            headers: Vec::new(),
+        }
     }
 
     pub(crate) fn ok(body: impl Into<String>) -> Self {
@@ -42,7 +47,10 @@ impl Reply {
     }
 
     pub(crate) fn invalid_choice(field: &str, value: &str) -> Self {
-        Self::invalid(field, &format!("Select a valid choice. {value} is not one of the available choices."))
+        Self::invalid(
+            field,
+            &format!("Select a valid choice. {value} is not one of the available choices."),
+        )
     }
 
     pub(crate) fn forbidden() -> Self {
@@ -85,7 +93,8 @@ impl Reply {
 
     pub(crate) fn into_response(self) -> Response<Body> {
         let mut response = Response::new(Body::from(self.body));
-        *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        *response.status_mut() =
+            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type));
         for (name, value) in [

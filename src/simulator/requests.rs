@@ -21,7 +21,10 @@ pub struct RecordedRequest {
 impl RecordedRequest {
     /// The first header of this name.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(other, _)| other.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 }
 
@@ -100,17 +103,25 @@ impl Requests {
 
     /// Requests kept whose path holds `path`.
     pub fn to(&self, path: &str) -> Vec<RecordedRequest> {
-        self.all().into_iter().filter(|request| request.path.contains(path)).collect()
+        self.all()
+            .into_iter()
+            .filter(|request| request.path.contains(path))
+            .collect()
     }
 
     /// Requests counted at one endpoint.
     pub fn count(&self, endpoint: Endpoint) -> u64 {
-        self.counts.get(endpoint as usize).map_or(0, |count| count.load(Ordering::Relaxed))
+        self.counts
+            .get(endpoint as usize)
+            .map_or(0, |count| count.load(Ordering::Relaxed))
     }
 
     /// Requests counted in all.
     pub fn total(&self) -> u64 {
-        self.counts.iter().map(|count| count.load(Ordering::Relaxed)).sum()
+        self.counts
+            .iter()
+            .map(|count| count.load(Ordering::Relaxed))
+            .sum()
     }
 
     /// Forgets requests and counts.
@@ -126,10 +137,15 @@ impl Requests {
     }
 
     pub(crate) fn tally(&self, endpoint: Endpoint) -> u64 {
-        self.counts.get(endpoint as usize).map_or(0, |count| count.fetch_add(1, Ordering::Relaxed) + 1)
+        self.counts
+            .get(endpoint as usize)
+            .map_or(0, |count| count.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
     pub(crate) fn keep(&self, request: RecordedRequest) {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner).push(request);
+        self.log
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(request);
     }
 }

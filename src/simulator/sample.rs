@@ -13,7 +13,9 @@ use super::users::{Password, User, UserType};
 /// Memberships of every generated user, as far as there are groups.
 const MEMBERSHIPS: usize = 10;
 const TOTP_KEY: &[u8] = b"akldap demo totp key";
-const STATIC_TOKENS: [&str; 6] = ["demoaaaa", "demobbbb", "democccc", "demodddd", "demoeeee", "demoffff"];
+const STATIC_TOKENS: [&str; 6] = [
+    "demoaaaa", "demobbbb", "democccc", "demodddd", "demoeeee", "demoffff",
+];
 const OUTPOST_TOKEN: &str = "demo-outpost-token-of-the-embedded-simulator-not-for-real-use";
 const FLOW: &str = "ldap-authentication-flow";
 const APPLICATION: &str = "ldap";
@@ -52,24 +54,84 @@ struct Person {
 }
 
 fn people() -> Vec<Person> {
-    let person = |username, name, email, groups, attributes| Person { username, name, email, groups, attributes };
+    let person = |username, name, email, groups, attributes| Person {
+        username,
+        name,
+        email,
+        groups,
+        attributes,
+    };
     vec![
-        person("alice", "Alice Example", "alice@example.com", &["backend", "everyone"], json!({
-            "title": "Engineer", "telephoneNumber": ["+49 30 1", "+49 30 2"], "uidNumber": "5001",
-            "homeDirectory": "/home/%s", "loginShell": "/bin/zsh", "sshPublicKey": "ssh-ed25519 AAAA alice",
-            "goauthentik.io/user/debug": true,
-        })),
-        person("bob", "Bob Builder", "bob@example.com", &["frontend", "everyone"], json!({
-            "title": "Engineer", "employeeNumber": 17, "remote": false, "rating": 4.5,
-            "address": {"city": "Berlin", "lines": ["Street 1", "Floor 2"]},
-        })),
-        person("zoë", "Zoë Müller", "zoe@example.com", &["sales", "everyone"], json!({"locality": "Köln"})),
-        person("pat o'brien", "Pat O'Brien", "pat@example.com", &["sales", "Sales, EMEA", "everyone"], json!({})),
-        person("sales, \"emea\" + partners", "Sales, EMEA", "emea@example.com", &["Sales, EMEA", "everyone"], json!({})),
-        person("mallory", "Mallory Mallet", "mallory@example.com", &["everyone"], json!({"title": "Not allowed in"})),
-        person("inactive", "Ina Active", "inactive@example.com", &["backend", "everyone"], json!({})),
-        person("totp", "Toto Tp", "totp@example.com", &["oncall", "everyone"], json!({})),
-        person("static", "Stacy Static", "static@example.com", &["oncall", "everyone"], json!({})),
+        person(
+            "alice",
+            "Alice Example",
+            "alice@example.com",
+            &["backend", "everyone"],
+            json!({
+                "title": "Engineer", "telephoneNumber": ["+49 30 1", "+49 30 2"], "uidNumber": "5001",
+                "homeDirectory": "/home/%s", "loginShell": "/bin/zsh", "sshPublicKey": "ssh-ed25519 AAAA alice",
+                "goauthentik.io/user/debug": true,
+            }),
+        ),
+        person(
+            "bob",
+            "Bob Builder",
+            "bob@example.com",
+            &["frontend", "everyone"],
+            json!({
+                "title": "Engineer", "employeeNumber": 17, "remote": false, "rating": 4.5,
+                "address": {"city": "Berlin", "lines": ["Street 1", "Floor 2"]},
+            }),
+        ),
+        person(
+            "zoë",
+            "Zoë Müller",
+            "zoe@example.com",
+            &["sales", "everyone"],
+            json!({"locality": "Köln"}),
+        ),
+        person(
+            "pat o'brien",
+            "Pat O'Brien",
+            "pat@example.com",
+            &["sales", "Sales, EMEA", "everyone"],
+            json!({}),
+        ),
+        person(
+            "sales, \"emea\" + partners",
+            "Sales, EMEA",
+            "emea@example.com",
+            &["Sales, EMEA", "everyone"],
+            json!({}),
+        ),
+        person(
+            "mallory",
+            "Mallory Mallet",
+            "mallory@example.com",
+            &["everyone"],
+            json!({"title": "Not allowed in"}),
+        ),
+        person(
+            "inactive",
+            "Ina Active",
+            "inactive@example.com",
+            &["backend", "everyone"],
+            json!({}),
+        ),
+        person(
+            "totp",
+            "Toto Tp",
+            "totp@example.com",
+            &["oncall", "everyone"],
+            json!({}),
+        ),
+        person(
+            "static",
+            "Stacy Static",
+            "static@example.com",
+            &["oncall", "everyone"],
+            json!({}),
+        ),
     ]
 }
 
@@ -77,13 +139,29 @@ fn people() -> Vec<Person> {
 fn named_groups() -> Vec<(&'static str, &'static [&'static str], Value)> {
     vec![
         ("authentik Admins", &[], json!({})),
-        ("company", &[], json!({"o": "Example", "settings": {"locale": "en"}})),
-        ("engineering", &["company"], json!({"department": "Engineering", "gidNumber": 70001})),
-        ("backend", &["engineering"], json!({"description": "Servers", "tags": ["rust", "sql"]})),
+        (
+            "company",
+            &[],
+            json!({"o": "Example", "settings": {"locale": "en"}}),
+        ),
+        (
+            "engineering",
+            &["company"],
+            json!({"department": "Engineering", "gidNumber": 70001}),
+        ),
+        (
+            "backend",
+            &["engineering"],
+            json!({"description": "Servers", "tags": ["rust", "sql"]}),
+        ),
         ("frontend", &["engineering"], json!({"description": "Clients"})),
         ("sales", &["company"], json!({"department": "Sales"})),
         ("Sales, EMEA", &["sales"], json!({"region": "EMEA"})),
-        ("oncall", &["backend", "sales"], json!({"pager": "+1 555 0100", "always": true})),
+        (
+            "oncall",
+            &["backend", "sales"],
+            json!({"pager": "+1 555 0100", "always": true}),
+        ),
         ("everyone", &[], json!({})),
     ]
 }
@@ -93,7 +171,10 @@ fn object(value: &Value) -> Attributes {
 }
 
 fn named_uuid(kind: &str, name: &str) -> Uuid {
-    Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("simulator:{kind}:{name}").as_bytes())
+    Uuid::new_v5(
+        &Uuid::NAMESPACE_URL,
+        format!("simulator:{kind}:{name}").as_bytes(),
+    )
 }
 
 impl Directory {
@@ -155,10 +236,14 @@ fn add_accounts(directory: &mut Directory) {
     account.kind = UserType::InternalServiceAccount;
     account.path = "goauthentik.io/outposts".into();
     account.roles = vec![role];
-    directory.roles.insert(role, Role::new(role, "ak-managed-role--user-2"));
+    directory
+        .roles
+        .insert(role, Role::new(role, "ak-managed-role--user-2"));
     directory.add_user(account);
     directory.outpost = outpost;
-    directory.outposts.insert(outpost, Outpost::new(outpost, "LDAP Outpost", 2, vec![PROVIDER]));
+    directory
+        .outposts
+        .insert(outpost, Outpost::new(outpost, "LDAP Outpost", 2, vec![PROVIDER]));
     directory.tokens.insert(OUTPOST_TOKEN.into(), 2);
 
     let mut admin = User::new(3, "akadmin", "authentik Default Admin", "akadmin@example.com");
@@ -177,7 +262,9 @@ fn add_accounts(directory: &mut Directory) {
     service.password = Password::Demo;
     service.set_attributes(&object(&json!({"goauthentik.io/user/token-expires": false})));
     directory.add_user(service);
-    directory.app_passwords.insert(4, vec![demo_secrets().app_password]);
+    directory
+        .app_passwords
+        .insert(4, vec![demo_secrets().app_password]);
 }
 
 fn add_person(directory: &mut Directory, pk: i32, person: &Person) {
@@ -194,7 +281,9 @@ fn add_person(directory: &mut Directory, pk: i32, person: &Person) {
             directory.devices.insert(pk, vec![Device::totp(1, TOTP_KEY)]);
         }
         "static" => {
-            directory.devices.insert(pk, vec![Device::static_tokens(1, &STATIC_TOKENS)]);
+            directory
+                .devices
+                .insert(pk, vec![Device::static_tokens(1, &STATIC_TOKENS)]);
         }
         _ => {}
     }
@@ -205,13 +294,19 @@ fn add_crowd(directory: &mut Directory, users: usize) {
     let missing = users.saturating_sub(directory.users().len());
     directory.reserve(missing);
     let everyone = named_uuid("group", "everyone");
-    let generated: Vec<Uuid> =
-        (1..).map(|number| format!("group{number:04}")).map_while(|name| directory.group_named(&name).map(|group| group.pk)).collect();
+    let generated: Vec<Uuid> = (1..)
+        .map(|number| format!("group{number:04}"))
+        .map_while(|name| directory.group_named(&name).map(|group| group.pk))
+        .collect();
     for number in 1..=missing {
         let pk = directory.next_user_pk();
         let username = format!("user{number:06}");
-        let mut user =
-            User::new(pk, &username, &format!("User {number:06}"), &format!("{username}@example.com"));
+        let mut user = User::new(
+            pk,
+            &username,
+            &format!("User {number:06}"),
+            &format!("{username}@example.com"),
+        );
         user.password = Password::Demo;
         if number % 10 == 0 {
             let attributes = json!({"department": format!("D{}", number % 97), "employeeNumber": number});
@@ -231,21 +326,36 @@ fn add_access(directory: &mut Directory) {
     let mut flow = Flow::new(
         FLOW,
         "LDAP authentication",
-        vec![Stage::identification_with_password(), Stage::mfa(NotConfigured::Skip), Stage::login()],
+        vec![
+            Stage::identification_with_password(),
+            Stage::mfa(NotConfigured::Skip),
+            Stage::login(),
+        ],
     );
     flow.pk = named_uuid("flow", FLOW);
     directory.flows.insert(FLOW.into(), flow);
-    for (slug, stages) in
-        [("default-provider-invalidation-flow", vec![]), ("default-invalidation-flow", vec![Stage::UserLogout])]
-    {
+    for (slug, stages) in [
+        ("default-provider-invalidation-flow", vec![]),
+        ("default-invalidation-flow", vec![Stage::UserLogout]),
+    ] {
         let mut flow = Flow::new(slug, "Logout", stages);
         flow.designation = "invalidation".into();
         directory.flows.insert(slug.into(), flow);
     }
-    let mut provider = Provider::new(PROVIDER, "ldap", "DC=ldap,DC=goauthentik,DC=io", FLOW, Some(APPLICATION));
+    let mut provider = Provider::new(
+        PROVIDER,
+        "ldap",
+        "DC=ldap,DC=goauthentik,DC=io",
+        FLOW,
+        Some(APPLICATION),
+    );
     provider.search_mode = "cached".into();
     directory.providers.insert(PROVIDER, provider);
-    let refused = directory.user_named("mallory").map(|user| user.pk).into_iter().collect();
+    let refused = directory
+        .user_named("mallory")
+        .map(|user| user.pk)
+        .into_iter()
+        .collect();
     directory.applications.insert(
         APPLICATION.into(),
         Application {
@@ -267,12 +377,26 @@ mod tests {
         assert_eq!(a.users().len(), 200);
         assert_eq!(a.group_count(), 25);
         for (a, b) in a.users().iter().zip(b.users()) {
-            assert_eq!((a.pk, &a.username, a.uuid, a.uid), (b.pk, &b.username, b.uuid, b.uid));
+            assert_eq!(
+                (a.pk, &a.username, a.uuid, a.uid),
+                (b.pk, &b.username, b.uuid, b.uid)
+            );
             assert_eq!((a.last_updated, &a.groups), (b.last_updated, &b.groups));
         }
         let names: HashSet<&str> = a.users().iter().map(|user| &*user.username).collect();
         assert_eq!(names.len(), 200, "usernames are unique");
-        for name in ["alice", "bob", "zoë", "pat o'brien", "inactive", "mallory", "totp", "static", "ldapservice", "akadmin"] {
+        for name in [
+            "alice",
+            "bob",
+            "zoë",
+            "pat o'brien",
+            "inactive",
+            "mallory",
+            "totp",
+            "static",
+            "ldapservice",
+            "akadmin",
+        ] {
             assert!(names.contains(name), "{name}");
         }
     }
@@ -280,7 +404,11 @@ mod tests {
     #[test]
     fn generated_users_have_ten_memberships() {
         let directory = Directory::sample(2000, 100);
-        for user in directory.users().iter().filter(|user| user.username.starts_with("user")) {
+        for user in directory
+            .users()
+            .iter()
+            .filter(|user| user.username.starts_with("user"))
+        {
             assert_eq!(user.groups.len(), MEMBERSHIPS, "{}", user.username);
         }
         for group in directory.groups.values() {
@@ -292,8 +420,15 @@ mod tests {
     fn groups_nest_and_one_has_two_parents() {
         let directory = Directory::sample(0, 0);
         let alice = directory.user_named("alice").expect("alice");
-        let names: HashSet<&str> = directory.all_groups(alice).iter().map(|group| &*group.name).collect();
-        assert_eq!(names, HashSet::from(["backend", "engineering", "company", "everyone"]));
+        let names: HashSet<&str> = directory
+            .all_groups(alice)
+            .iter()
+            .map(|group| &*group.name)
+            .collect();
+        assert_eq!(
+            names,
+            HashSet::from(["backend", "engineering", "company", "everyone"])
+        );
         assert_eq!(directory.group_named("oncall").expect("oncall").parents.len(), 2);
         let admin = directory.user_named("akadmin").expect("akadmin");
         assert!(directory.is_superuser(admin) && !directory.is_superuser(alice));
@@ -321,12 +456,32 @@ mod tests {
             user.email = "new@example.com".into();
         }));
         assert!(directory.user_named("alice").is_none());
-        assert_eq!(directory.identify("alicia", true, true, true).map(|user| user.pk), Some(pk));
-        assert_eq!(directory.identify("NEW@example.com", true, true, true).map(|user| user.pk), Some(pk));
-        assert!(directory.identify("alice@example.com", true, true, true).is_none());
-        assert!(directory.identify("alicia", true, false, false).is_none(), "case matters here");
+        assert_eq!(
+            directory.identify("alicia", true, true, true).map(|user| user.pk),
+            Some(pk)
+        );
+        assert_eq!(
+            directory
+                .identify("NEW@example.com", true, true, true)
+                .map(|user| user.pk),
+            Some(pk)
+        );
+        assert!(
+            directory
+                .identify("alice@example.com", true, true, true)
+                .is_none()
+        );
+        assert!(
+            directory.identify("alicia", true, false, false).is_none(),
+            "case matters here"
+        );
         directory.remove_user(pk);
         assert!(directory.user_named("Alicia").is_none());
-        assert!(directory.groups.values().all(|group| !group.members.contains(&pk)));
+        assert!(
+            directory
+                .groups
+                .values()
+                .all(|group| !group.members.contains(&pk))
+        );
     }
 }

@@ -66,7 +66,10 @@ impl Core {
     fn circumstances(&self, fault: Option<&Fault>) -> Circumstances {
         let hash_cost = u64::try_from(self.hash_cost.load(Ordering::Relaxed)).unwrap_or_default();
         Circumstances {
-            sizes: Sizes { default: self.default_page_size, max: self.max_page_size.load(Ordering::Relaxed) },
+            sizes: Sizes {
+                default: self.default_page_size,
+                max: self.max_page_size.load(Ordering::Relaxed),
+            },
             hash_cost: Duration::from_micros(hash_cost),
             suppress_login: fault == Some(&Fault::AnonymousSession),
             passing_for_anyone: fault == Some(&Fault::PassingForAnyone),
@@ -117,8 +120,12 @@ pub(crate) async fn handle(core: Arc<Core>, peer: Peer, request: Request) -> Res
         peer: peer.address.ip(),
         tls: peer.secure,
     };
-    let Answered { reply, delay, ended } =
-        api::answer(&core.state, &core.clock, &received, core.circumstances(fault.as_ref()));
+    let Answered { reply, delay, ended } = api::answer(
+        &core.state,
+        &core.clock,
+        &received,
+        core.circumstances(fault.as_ref()),
+    );
     core.announce(ended);
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
@@ -139,7 +146,12 @@ fn recorded(parts: &Parts, body: &Bytes) -> RecordedRequest {
         headers: parts
             .headers
             .iter()
-            .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+            .map(|(name, value)| {
+                (
+                    name.to_string(),
+                    String::from_utf8_lossy(value.as_bytes()).into_owned(),
+                )
+            })
             .collect(),
         body: body.to_vec(),
     }
@@ -155,7 +167,11 @@ fn starting(parts: &Parts) -> Response<Body> {
     let reply = if wants_json {
         Reply::new(503, JSON, r#"{"error":"authentik starting"}"#)
     } else {
-        Reply::new(503, HTML, "<!DOCTYPE html><html><body>authentik starting</body></html>")
+        Reply::new(
+            503,
+            HTML,
+            "<!DOCTYPE html><html><body>authentik starting</body></html>",
+        )
     };
     reply.with(header::RETRY_AFTER, "5").into_response()
 }
@@ -173,9 +189,7 @@ async fn before(fault: Option<&Fault>, peer: &Peer, parts: &Parts) -> Option<Res
             return None;
         }
         Fault::Answer(status, content_type, body) => Reply::new(*status, content_type, *body),
-        Fault::WorkerLost => {
-            Reply::new(500, TEXT, "Internal Server Error").with(header::CONNECTION, "close")
-        }
+        Fault::WorkerLost => Reply::new(500, TEXT, "Internal Server Error").with(header::CONNECTION, "close"),
         Fault::BadGateway => Reply::new(502, HTML, "<html><body><h1>502 Bad Gateway</h1></body></html>"),
         Fault::Starting => return Some(starting(parts)),
         Fault::Forbidden => Reply::bad_token(),
@@ -199,7 +213,10 @@ fn after(fault: Option<Fault>, mut reply: Reply) -> Response<Body> {
 }
 
 fn half(text: &str) -> &str {
-    let at = (0..=text.len() / 2).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    let at = (0..=text.len() / 2)
+        .rev()
+        .find(|at| text.is_char_boundary(*at))
+        .unwrap_or(0);
     text.get(..at).unwrap_or_default()
 }
 
@@ -207,7 +224,9 @@ fn broken_off(mut reply: Reply) -> Response<Body> {
     let body = std::mem::take(&mut reply.body);
     let sent = Bytes::from(half(&body).to_owned());
     let mut response = reply.into_response();
-    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
     // The pause lets the first half leave before the connection breaks.
     let broken = async {
         tokio::time::sleep(FLUSH_PAUSE).await;
@@ -234,7 +253,10 @@ fn slow(mut reply: Reply, piece: usize, pause: Duration) -> Response<Body> {
 
 async fn upgrade(core: &Arc<Core>, mut parts: Parts) -> Response<Body> {
     let outpost = {
-        let state = core.state.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let state = core
+            .state
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         let state: &State = &state;
         api::websocket_outpost(state, parts.uri.path(), &parts.headers)
     };
@@ -245,10 +267,16 @@ async fn upgrade(core: &Arc<Core>, mut parts: Parts) -> Response<Body> {
     };
     let Some(outpost) = outpost else { return refused() };
     let query = Query::parse(parts.uri.query().unwrap_or_default());
-    let instance = query.get("instance_uuid").map_or_else(super::reply::short_secret, str::to_owned);
-    let Ok(upgrade) = WebSocketUpgrade::from_request_parts(&mut parts, &()).await else { return refused() };
+    let instance = query
+        .get("instance_uuid")
+        .map_or_else(super::reply::short_secret, str::to_owned);
+    let Ok(upgrade) = WebSocketUpgrade::from_request_parts(&mut parts, &()).await else {
+        return refused();
+    };
     let (hub, clock) = (Arc::clone(&core.hub), Arc::clone(&core.clock));
-    upgrade.on_upgrade(move |socket| async move { websocket::serve(socket, &hub, &clock, outpost, instance).await })
+    upgrade.on_upgrade(move |socket| async move {
+        websocket::serve(socket, &hub, &clock, outpost, instance).await
+    })
 }
 
 /// The router: one handler, for the answer to an unknown path is authentik's too.

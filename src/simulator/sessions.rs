@@ -48,7 +48,11 @@ pub(crate) struct Sessions {
 
 impl Default for Sessions {
     fn default() -> Self {
-        Self { rows: HashMap::new(), key: hmac::Key::new(hmac::HMAC_SHA256, b"simulator secret key"), opened: 0 }
+        Self {
+            rows: HashMap::new(),
+            key: hmac::Key::new(hmac::HMAC_SHA256, b"simulator secret key"),
+            opened: 0,
+        }
     }
 }
 
@@ -56,7 +60,10 @@ impl Sessions {
     /// The session a cookie names, if it is genuine and alive.
     pub(crate) fn find(&self, cookie: &str, now: i64) -> Option<String> {
         let sid = self.decode(cookie)?;
-        self.rows.get(&sid).filter(|session| session.expires > now).map(|session| session.sid.clone())
+        self.rows
+            .get(&sid)
+            .filter(|session| session.expires > now)
+            .map(|session| session.sid.clone())
     }
 
     pub(crate) fn get(&self, sid: &str) -> Option<&Session> {
@@ -87,7 +94,14 @@ impl Sessions {
     }
 
     /// Logs a user in: the key changes. Returns the new key.
-    pub(crate) fn log_in(&mut self, sid: &str, user: i32, lifetime: std::time::Duration, ip: &str, now: i64) -> String {
+    pub(crate) fn log_in(
+        &mut self,
+        sid: &str,
+        user: i32,
+        lifetime: std::time::Duration,
+        ip: &str,
+        now: i64,
+    ) -> String {
         self.rows.remove(sid);
         let sid = self.open(ip, now);
         if let Some(session) = self.rows.get_mut(&sid) {
@@ -115,7 +129,11 @@ impl Sessions {
 
     /// All sessions with somebody logged in.
     pub(crate) fn logged_in(&self) -> Vec<Session> {
-        self.rows.values().filter(|session| session.user.is_some()).cloned().collect()
+        self.rows
+            .values()
+            .filter(|session| session.user.is_some())
+            .cloned()
+            .collect()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -124,10 +142,14 @@ impl Sessions {
 
     /// Removes what has expired; sessions of users are returned, for their end is announced.
     pub(crate) fn sweep(&mut self, now: i64) -> Vec<Session> {
-        let (dead, alive) = std::mem::take(&mut self.rows).into_iter().partition(|(_, row)| row.expires <= now);
+        let (dead, alive) = std::mem::take(&mut self.rows)
+            .into_iter()
+            .partition(|(_, row)| row.expires <= now);
         self.rows = alive;
         let dead: HashMap<String, Session> = dead;
-        dead.into_values().filter(|session| session.user.is_some()).collect()
+        dead.into_values()
+            .filter(|session| session.user.is_some())
+            .collect()
     }
 
     /// The JWT for a session; `uid` is the user's, none for the anonymous.
@@ -161,7 +183,9 @@ impl Sessions {
 /// Lower-case letters and digits.
 pub(crate) fn random_text(length: usize) -> String {
     const ALPHABET: &[u8] = b"abcdefghijklmnopqrstuvwxyz0123456789";
-    (0..length).map(|_| char::from(ALPHABET[fastrand::usize(..ALPHABET.len())])).collect()
+    (0..length)
+        .map(|_| char::from(ALPHABET[fastrand::usize(..ALPHABET.len())]))
+        .collect()
 }
 
 /// A `Set-Cookie` value as Django writes one.
@@ -188,7 +212,11 @@ impl Cookie<'_> {
             let _ = write!(out, "; Max-Age={}", (at - now).max(0) / 1_000_000);
         }
         out.push_str("; Path=/");
-        out.push_str(if self.cross_site { "; SameSite=None" } else { "; SameSite=Lax" });
+        out.push_str(if self.cross_site {
+            "; SameSite=None"
+        } else {
+            "; SameSite=Lax"
+        });
         if self.secure {
             out.push_str("; Secure");
         }

@@ -25,8 +25,13 @@ type Answer = Map<String, Value>;
 pub(crate) fn run(room: &mut Room<'_>, stage: &Stage, posted: Option<&Answer>) -> Step {
     match stage {
         Stage::Identification(settings) => room.identification(settings, posted),
-        Stage::Password { failed_attempts_before_cancel } => room.password(*failed_attempts_before_cancel, posted),
-        Stage::AuthenticatorValidate { not_configured, classes } => room.validate(*not_configured, classes, posted),
+        Stage::Password {
+            failed_attempts_before_cancel,
+        } => room.password(*failed_attempts_before_cancel, posted),
+        Stage::AuthenticatorValidate {
+            not_configured,
+            classes,
+        } => room.validate(*not_configured, classes, posted),
         Stage::UserLogin(settings) => room.login(settings, posted),
         Stage::Deny { message } => Step::Denied(message.clone()),
         Stage::Consent => room.consent(posted),
@@ -51,7 +56,11 @@ fn errors(field: &str, string: &str, code: &str) -> Value {
 }
 
 fn null_error(field: &str) -> Value {
-    errors(field, "Null characters are not allowed.", "null_characters_not_allowed")
+    errors(
+        field,
+        "Null characters are not allowed.",
+        "null_characters_not_allowed",
+    )
 }
 
 /// A challenge with the errors right behind its component.
@@ -136,18 +145,25 @@ impl Room<'_> {
             return false;
         }
         self.delay += self.call.hash_cost;
-        let by_password = self.directory.user(pk).is_some_and(|user| user.is_active && user.password_is(password));
+        let by_password = self
+            .directory
+            .user(pk)
+            .is_some_and(|user| user.is_active && user.password_is(password));
         by_password
-            || self
-                .directory
-                .app_passwords
-                .get(&pk)
-                .is_some_and(|tokens| tokens.iter().any(|token| super::users::constant_time(token, password)))
+            || self.directory.app_passwords.get(&pk).is_some_and(|tokens| {
+                tokens
+                    .iter()
+                    .any(|token| super::users::constant_time(token, password))
+            })
     }
 
     fn pending_fields(&self) -> Map<String, Value> {
-        let (name, picture) =
-            self.plan.pending.as_ref().map(|pending| shown(self.directory, pending)).unwrap_or_default();
+        let (name, picture) = self
+            .plan
+            .pending
+            .as_ref()
+            .map(|pending| shown(self.directory, pending))
+            .unwrap_or_default();
         let mut out = Map::new();
         out.insert("pending_user".into(), name.into());
         out.insert("pending_user_avatar".into(), picture.into());
@@ -200,7 +216,14 @@ impl Room<'_> {
         let Some(Pending::Known(user)) = self.plan.pending.clone() else {
             return Step::Done;
         };
-        let offered = offered(self.directory.devices.get(&user).map(Vec::as_slice).unwrap_or_default(), classes);
+        let offered = offered(
+            self.directory
+                .devices
+                .get(&user)
+                .map(Vec::as_slice)
+                .unwrap_or_default(),
+            classes,
+        );
         if offered.is_empty() {
             return match not_configured {
                 NotConfigured::Skip => Step::Done,
@@ -243,11 +266,21 @@ impl Room<'_> {
         let Some(code) = text(posted, "code").filter(|code| !code.is_empty()) else {
             return Err(errors("non_field_errors", "Empty response", "invalid"));
         };
-        if !self.plan.devices_shown || !offered.iter().any(|device| matches!(device.class(), "static" | "totp" | "sms")) {
+        if !self.plan.devices_shown
+            || !offered
+                .iter()
+                .any(|device| matches!(device.class(), "static" | "totp" | "sms"))
+        {
             return Err(errors("code", "No compatible device class allowed", "invalid"));
         }
         let now = self.call.now;
-        let mut devices: Vec<&mut Device> = self.directory.devices.get_mut(&user).into_iter().flatten().collect();
+        let mut devices: Vec<&mut Device> = self
+            .directory
+            .devices
+            .get_mut(&user)
+            .into_iter()
+            .flatten()
+            .collect();
         devices.sort_by_key(|device| rank(device.class()));
         if devices.into_iter().any(|device| device.accepts(&code, now)) {
             Ok(())
@@ -258,7 +291,9 @@ impl Room<'_> {
     }
 
     fn ask_duo(&mut self, uid: i64, offered: &[Device]) -> Result<(), Value> {
-        let device = offered.iter().find(|device| device.uid == uid && device.class() == "duo");
+        let device = offered
+            .iter()
+            .find(|device| device.uid == uid && device.class() == "duo");
         let Some(DeviceKind::Duo(outcome)) = device.map(|device| device.kind.clone()) else {
             return Err(errors("duo", "Invalid device", "invalid"));
         };
@@ -267,14 +302,22 @@ impl Room<'_> {
             DuoOutcome::Deny(after) | DuoOutcome::TimeOut(after) => (after, false),
         };
         self.delay += after;
-        if accepted { Ok(()) } else { Err(errors("duo", "Duo denied access", "denied")) }
+        if accepted {
+            Ok(())
+        } else {
+            Err(errors("duo", "Duo denied access", "denied"))
+        }
     }
 
     fn login(&mut self, settings: &UserLogin, posted: Option<&Answer>) -> Step {
         let Some(Pending::Known(user)) = self.plan.pending.clone() else {
             return Step::Denied("No Pending user to login.".into());
         };
-        if !self.directory.user(user).is_some_and(|user: &User| user.is_active) {
+        if !self
+            .directory
+            .user(user)
+            .is_some_and(|user: &User| user.is_active)
+        {
             return Step::Denied("Unknown error".into());
         }
         let mut lifetime = settings.session_duration;
@@ -287,7 +330,11 @@ impl Room<'_> {
                 Some(false) => {}
                 None => {
                     let failed = errors("remember_me", "This field is required.", "required");
-                    return challenge("ak-stage-user-login", Some(failed), Value::Object(self.pending_fields()));
+                    return challenge(
+                        "ak-stage-user-login",
+                        Some(failed),
+                        Value::Object(self.pending_fields()),
+                    );
                 }
             }
         }
@@ -302,7 +349,9 @@ impl Room<'_> {
     fn consent(&mut self, posted: Option<&Answer>) -> Step {
         let failed = match posted {
             None => None,
-            Some(posted) if self.plan.consent_token.is_some() && text(posted, "token") == self.plan.consent_token => {
+            Some(posted)
+                if self.plan.consent_token.is_some() && text(posted, "token") == self.plan.consent_token =>
+            {
                 return Step::Done;
             }
             Some(_) => Some(errors("token", "This field is required.", "required")),
@@ -318,7 +367,10 @@ impl Room<'_> {
 
     fn prompt(&mut self, fields: &[String], posted: Option<&Answer>) -> Step {
         let missing = posted.map(|posted| {
-            fields.iter().filter(|field| text(posted, field).is_none_or(|text| text.is_empty())).collect::<Vec<_>>()
+            fields
+                .iter()
+                .filter(|field| text(posted, field).is_none_or(|text| text.is_empty()))
+                .collect::<Vec<_>>()
         });
         let failed = match missing.as_deref() {
             None => None,
@@ -337,7 +389,13 @@ impl Room<'_> {
     }
 
     fn captcha(&mut self, posted: Option<&Answer>) -> Step {
-        let failed = posted.map(|_| errors("token", "Invalid captcha response. Retrying may solve this issue.", "invalid"));
+        let failed = posted.map(|_| {
+            errors(
+                "token",
+                "Invalid captcha response. Retrying may solve this issue.",
+                "invalid",
+            )
+        });
         let mut fields = self.pending_fields();
         fields.insert("site_key".into(), "demo".into());
         fields.insert("js_url".into(), "/captcha.js".into());
@@ -347,7 +405,10 @@ impl Room<'_> {
 }
 
 fn rank(class: &str) -> usize {
-    ["static", "totp", "webauthn", "duo", "sms", "email"].iter().position(|other| *other == class).unwrap_or(usize::MAX)
+    ["static", "totp", "webauthn", "duo", "sms", "email"]
+        .iter()
+        .position(|other| *other == class)
+        .unwrap_or(usize::MAX)
 }
 
 /// One device of each allowed class.
@@ -365,7 +426,9 @@ fn offered(devices: &[Device], classes: &[&str]) -> Vec<Device> {
 fn check_selected(selected: &Value, offered: &[Device]) -> Result<(), Value> {
     for key in ["device_class", "device_uid", "challenge", "last_used"] {
         if selected.get(key).is_none() {
-            return Err(json!({"selected_challenge": {key: [{"string": "This field is required.", "code": "required"}]}}));
+            return Err(
+                json!({"selected_challenge": {key: [{"string": "This field is required.", "code": "required"}]}}),
+            );
         }
     }
     let class = selected.get("device_class").and_then(Value::as_str);
@@ -373,5 +436,13 @@ fn check_selected(selected: &Value, offered: &[Device]) -> Result<(), Value> {
     let known = offered
         .iter()
         .any(|device| class == Some(device.class()) && uid == Some(device.uid.to_string().as_str()));
-    if known { Ok(()) } else { Err(errors("selected_challenge", "invalid challenge selected", "invalid")) }
+    if known {
+        Ok(())
+    } else {
+        Err(errors(
+            "selected_challenge",
+            "invalid challenge selected",
+            "invalid",
+        ))
+    }
 }

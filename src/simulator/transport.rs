@@ -45,7 +45,10 @@ impl Gate {
     }
 
     fn knife(&self) -> CancellationToken {
-        self.epoch.lock().unwrap_or_else(PoisonError::into_inner).child_token()
+        self.epoch
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .child_token()
     }
 }
 
@@ -57,7 +60,11 @@ pub(crate) async fn listen(
     let listener = TcpListener::bind(at).await?;
     let address = listener.local_addr()?;
     let (open, watched) = watch::channel(true);
-    let gate = Arc::new(Gate { open, epoch: Mutex::default(), stop: CancellationToken::new() });
+    let gate = Arc::new(Gate {
+        open,
+        epoch: Mutex::default(),
+        stop: CancellationToken::new(),
+    });
     let (sender, accepted) = mpsc::channel(ACCEPTED_AHEAD);
     let tls = tls.map(TlsAcceptor::from);
     tokio::spawn(accept(listener, address, tls, watched, Arc::clone(&gate), sender));
@@ -117,7 +124,12 @@ async fn receive(
             Err(_) => return,
         },
     };
-    let connection = Connection { stream, cut: cut.clone(), waiting: Box::pin(cut.cancelled_owned()), secure };
+    let connection = Connection {
+        stream,
+        cut: cut.clone(),
+        waiting: Box::pin(cut.cancelled_owned()),
+        secure,
+    };
     let _ = sender.send((connection, peer)).await;
 }
 
@@ -175,7 +187,11 @@ impl Connection {
 }
 
 impl AsyncRead for Connection {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         self.check(cx)?;
         match &mut self.stream {
             Stream::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
@@ -228,6 +244,10 @@ impl Peer {
 impl Connected<IncomingStream<'_, Door>> for Peer {
     fn connect_info(stream: IncomingStream<'_, Door>) -> Self {
         let io = stream.io();
-        Self { address: *stream.remote_addr(), secure: io.secure, cut: io.cut.clone() }
+        Self {
+            address: *stream.remote_addr(),
+            secure: io.secure,
+            cut: io.cut.clone(),
+        }
     }
 }

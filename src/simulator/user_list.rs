@@ -36,7 +36,10 @@ struct Conditions {
 
 impl Include {
     pub(crate) fn of(query: &Query) -> Self {
-        Self { groups: query.switch("include_groups", true), roles: query.switch("include_roles", true) }
+        Self {
+            groups: query.switch("include_groups", true),
+            roles: query.switch("include_roles", true),
+        }
     }
 }
 
@@ -52,7 +55,11 @@ pub(crate) fn list(directory: &Directory, query: &Query, sizes: Sizes) -> Result
             return render(directory, &page, &users, include);
         }
         let all = directory.ordered(&order);
-        let users: Vec<&User> = page.slice(&all).iter().filter_map(|pk| directory.user(*pk)).collect();
+        let users: Vec<&User> = page
+            .slice(&all)
+            .iter()
+            .filter_map(|pk| directory.user(*pk))
+            .collect();
         return render(directory, &page, &users, include);
     }
     let mut users = conditions.candidates(directory);
@@ -76,20 +83,29 @@ fn render(directory: &Directory, page: &Page, users: &[&User], include: Include)
     if users.iter().any(|user| poisoned(directory, user, include)) {
         return Err(Reply::html(500, "Server Error"));
     }
-    Ok(Reply::ok(page.write(users, |out, user| user.write(out, &directory.related(user), include))))
+    Ok(Reply::ok(page.write(users, |out, user| {
+        user.write(out, &directory.related(user), include)
+    })))
 }
 
 fn poisoned(directory: &Directory, user: &User, include: Include) -> bool {
     user.attributes.poisoned
         || include.groups
-            && user.groups.iter().filter_map(|key| directory.groups.get(key)).any(|group| group.attributes.poisoned)
+            && user
+                .groups
+                .iter()
+                .filter_map(|key| directory.groups.get(key))
+                .any(|group| group.attributes.poisoned)
 }
 
 impl Conditions {
     fn read(directory: &Directory, query: &Query) -> Result<Self, Reply> {
         let uuid = match filters::text(query, "uuid")? {
             None => None,
-            Some(text) => Some(text.parse().map_err(|_| Reply::invalid("uuid", "Enter a valid UUID."))?),
+            Some(text) => Some(
+                text.parse()
+                    .map_err(|_| Reply::invalid("uuid", "Enter a valid UUID."))?,
+            ),
         };
         let kinds = query
             .all("type")
@@ -143,8 +159,11 @@ impl Conditions {
         } else if let Some(email) = &self.email {
             directory.emails_folding_to(email)
         } else if let Some(groups) = &self.groups {
-            let mut members: Vec<i32> =
-                groups.iter().filter_map(|key| directory.groups.get(key)).flat_map(|group| group.members.clone()).collect();
+            let mut members: Vec<i32> = groups
+                .iter()
+                .filter_map(|key| directory.groups.get(key))
+                .flat_map(|group| group.members.clone())
+                .collect();
             members.sort_unstable();
             members.dedup();
             members
@@ -160,18 +179,34 @@ impl Conditions {
             && same(&self.email, &user.email)
             && same(&self.name, &user.name)
             && same(&self.path, &user.path)
-            && self.path_start.as_ref().is_none_or(|start| user.path.starts_with(start.as_str()))
+            && self
+                .path_start
+                .as_ref()
+                .is_none_or(|start| user.path.starts_with(start.as_str()))
             && self.uuid.is_none_or(|uuid| uuid == user.uuid)
             && self.is_active.is_none_or(|active| active == user.is_active)
-            && self.is_superuser.is_none_or(|superuser| superuser == directory.is_superuser(user))
+            && self
+                .is_superuser
+                .is_none_or(|superuser| superuser == directory.is_superuser(user))
             && (self.kinds.is_empty() || self.kinds.contains(&user.kind))
-            && self.groups.as_ref().is_none_or(|groups| user.groups.iter().any(|key| groups.contains(key)))
-            && self.roles.as_ref().is_none_or(|roles| user.roles.iter().any(|role| roles.contains(role)))
+            && self
+                .groups
+                .as_ref()
+                .is_none_or(|groups| user.groups.iter().any(|key| groups.contains(key)))
+            && self
+                .roles
+                .as_ref()
+                .is_none_or(|roles| user.roles.iter().any(|role| roles.contains(role)))
             && filters::within(user.date_joined, &self.joined)
             && filters::within(user.last_updated, &self.updated)
             && (self.login.is_empty() || user.last_login.is_some_and(|at| filters::within(at, &self.login)))
-            && self.login_is_null.is_none_or(|null| null == user.last_login.is_none())
-            && self.attributes.as_ref().is_none_or(|filter| filter.matches(&user.attributes))
+            && self
+                .login_is_null
+                .is_none_or(|null| null == user.last_login.is_none())
+            && self
+                .attributes
+                .as_ref()
+                .is_none_or(|filter| filter.matches(&user.attributes))
             && self.search.as_ref().is_none_or(|search| {
                 let uuid = user.uuid.to_string();
                 search.matches(&[
@@ -190,11 +225,19 @@ fn chosen_groups(directory: &Directory, query: &Query) -> Result<Option<Vec<u32>
     }
     let mut keys = Vec::new();
     for name in query.all("groups_by_name") {
-        keys.push(directory.group_key_named(name).ok_or_else(|| Reply::invalid_choice("groups_by_name", name))?);
+        keys.push(
+            directory
+                .group_key_named(name)
+                .ok_or_else(|| Reply::invalid_choice("groups_by_name", name))?,
+        );
     }
     for pk in query.all("groups_by_pk") {
         let uuid = parse_uuid("groups_by_pk", pk)?;
-        keys.push(directory.group_key(uuid).ok_or_else(|| Reply::invalid_choice("groups_by_pk", pk))?);
+        keys.push(
+            directory
+                .group_key(uuid)
+                .ok_or_else(|| Reply::invalid_choice("groups_by_pk", pk))?,
+        );
     }
     Ok(Some(keys))
 }
@@ -206,7 +249,10 @@ fn chosen_roles(directory: &Directory, query: &Query) -> Result<Option<Vec<Uuid>
     let mut found = Vec::new();
     for name in query.all("roles_by_name") {
         let role = directory.roles.values().find(|role| role.name == name);
-        found.push(role.ok_or_else(|| Reply::invalid_choice("roles_by_name", name))?.pk);
+        found.push(
+            role.ok_or_else(|| Reply::invalid_choice("roles_by_name", name))?
+                .pk,
+        );
     }
     for pk in query.all("roles_by_pk") {
         let role = directory.roles.get(&parse_uuid("roles_by_pk", pk)?);
@@ -216,5 +262,6 @@ fn chosen_roles(directory: &Directory, query: &Query) -> Result<Option<Vec<Uuid>
 }
 
 fn parse_uuid(field: &str, text: &str) -> Result<Uuid, Reply> {
-    text.parse().map_err(|_| Reply::invalid(field, &format!("“{text}” is not a valid UUID.")))
+    text.parse()
+        .map_err(|_| Reply::invalid(field, &format!("“{text}” is not a valid UUID.")))
 }

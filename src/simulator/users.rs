@@ -37,9 +37,14 @@ impl UserType {
     }
 
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        [Self::Internal, Self::External, Self::ServiceAccount, Self::InternalServiceAccount]
-            .into_iter()
-            .find(|kind| kind.as_str() == text)
+        [
+            Self::Internal,
+            Self::External,
+            Self::ServiceAccount,
+            Self::InternalServiceAccount,
+        ]
+        .into_iter()
+        .find(|kind| kind.as_str() == text)
     }
 }
 
@@ -157,7 +162,10 @@ pub(crate) fn derived_uid(pk: i32) -> [u8; 32] {
 
 pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
     let mut out = [0; 32];
-    for (to, from) in out.iter_mut().zip(digest::digest(&digest::SHA256, bytes).as_ref()) {
+    for (to, from) in out
+        .iter_mut()
+        .zip(digest::digest(&digest::SHA256, bytes).as_ref())
+    {
         *to = *from;
     }
     out
@@ -219,7 +227,12 @@ impl User {
         write_text(out, &self.name);
         let _ = write!(out, ",\"is_active\":{},\"last_login\":", self.is_active);
         write_time(out, self.last_login);
-        let _ = write!(out, ",\"date_joined\":\"{}\",\"is_superuser\":{}", iso(self.date_joined), related.is_superuser);
+        let _ = write!(
+            out,
+            ",\"date_joined\":\"{}\",\"is_superuser\":{}",
+            iso(self.date_joined),
+            related.is_superuser
+        );
         write_related(out, "groups", &related.groups, include.groups);
         write_related(out, "roles", &related.roles, include.roles);
         out.push_str(",\"email\":");
@@ -252,7 +265,12 @@ impl User {
         write_time(out, self.last_login);
         out.push_str(",\"email\":");
         write_text(out, &self.email);
-        let _ = write!(out, ",\"attributes\":{},\"uid\":\"{}\"}}", self.attributes.text, hex(&self.uid));
+        let _ = write!(
+            out,
+            ",\"attributes\":{},\"uid\":\"{}\"}}",
+            self.attributes.text,
+            hex(&self.uid)
+        );
     }
 }
 

@@ -57,13 +57,19 @@ struct Inner {
 impl Hub {
     /// Tells one outpost to fetch its configuration anew.
     pub(crate) fn trigger_update(&self, outpost: Uuid) {
-        self.push(Some(outpost), &Push::Text(r#"{"instruction": 2, "args": {}}"#.into()));
+        self.push(
+            Some(outpost),
+            &Push::Text(r#"{"instruction": 2, "args": {}}"#.into()),
+        );
     }
 
     /// Tells every outpost that a session is over.
     pub(crate) fn session_end(&self, session_id: &str) {
         let args = json!({"type": "event.session.end", "session_id": session_id});
-        self.push(None, &Push::Text(json!({"instruction": 4, "args": args}).to_string()));
+        self.push(
+            None,
+            &Push::Text(json!({"instruction": 4, "args": args}).to_string()),
+        );
     }
 
     /// Sends any text to all.
@@ -113,11 +119,18 @@ impl Hub {
     /// Takes a hello in; false when an earlier one of wrong shape makes the server stumble over it.
     fn hello(&self, hello: Hello) -> bool {
         let mut inner = self.lock();
-        if inner.misshapen.get(&hello.instance).is_some_and(|until| *until > hello.at) {
+        if inner
+            .misshapen
+            .get(&hello.instance)
+            .is_some_and(|until| *until > hello.at)
+        {
             return false;
         }
         if !well_shaped(&hello.args) {
-            inner.misshapen.insert(hello.instance.clone(), hello.at.saturating_add(micros(STATE_LIFE)));
+            inner.misshapen.insert(
+                hello.instance.clone(),
+                hello.at.saturating_add(micros(STATE_LIFE)),
+            );
         }
         inner.hellos.push(hello);
         true
@@ -173,9 +186,18 @@ pub(crate) async fn serve(mut socket: WebSocket, hub: &Hub, clock: &Clock, outpo
     };
     hub.leave(number);
     if let Some(code) = code
-        && socket.send(Message::Close(Some(CloseFrame { code, reason: "".into() }))).await.is_ok()
+        && socket
+            .send(Message::Close(Some(CloseFrame {
+                code,
+                reason: "".into(),
+            })))
+            .await
+            .is_ok()
     {
-        let _ = tokio::time::timeout(CLOSE_PATIENCE, async { while let Some(Ok(_)) = socket.recv().await {} }).await;
+        let _ = tokio::time::timeout(CLOSE_PATIENCE, async {
+            while let Some(Ok(_)) = socket.recv().await {}
+        })
+        .await;
     }
 }
 
@@ -185,7 +207,10 @@ struct Stumble;
 /// Whether a message gets an acknowledgement.
 fn answer(text: &str, hub: &Hub, clock: &Clock, outpost: Uuid, instance: &str) -> Result<bool, Stumble> {
     let message: Value = serde_json::from_str(text).map_err(|_| Stumble)?;
-    let instruction = message.get("instruction").and_then(Value::as_i64).ok_or(Stumble)?;
+    let instruction = message
+        .get("instruction")
+        .and_then(Value::as_i64)
+        .ok_or(Stumble)?;
     let args = message.get("args").cloned().unwrap_or_else(|| json!({}));
     if !args.is_object() {
         return Err(Stumble);
@@ -193,7 +218,12 @@ fn answer(text: &str, hub: &Hub, clock: &Clock, outpost: Uuid, instance: &str) -
     const ACK: i64 = 0;
     const HELLO: i64 = 1;
     if instruction == HELLO {
-        let hello = Hello { outpost, instance: instance.to_owned(), args, at: clock.now() };
+        let hello = Hello {
+            outpost,
+            instance: instance.to_owned(),
+            args,
+            at: clock.now(),
+        };
         if !hub.hello(hello) {
             return Err(Stumble);
         }
