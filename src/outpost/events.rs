@@ -64,6 +64,5 @@ fn handle(outpost: &Outpost, event: Event, connected_before: &mut bool) {
                 tracing::info!("authentik ended the session of a bound client");
             }
         }
-        _ => {}
     }
 }

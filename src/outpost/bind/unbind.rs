@@ -61,7 +61,7 @@ pub(super) fn start(outpost: &Arc<Outpost>, tasks: &TaskTracker, shutdown: &Canc
                     None => return,
                 },
             };
-            let done = executor.execute_unbind(&goodbye.session, &goodbye.flow_slug, Some(goodbye.client)).await;
+            let done = executor.execute_unbind(&goodbye.session, &goodbye.flow_slug, goodbye.client).await;
             if let Err(error) = done {
                 tracing::debug!(%error, flow = goodbye.flow_slug, "the unbind flow could not be run; its session will expire");
             }

@@ -1,0 +1,137 @@
+//! `akldap demo`: a simulated authentik and the server in one process, talking to each other over loopback HTTP, so
+//! that the demo takes the same path as production.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use uuid::Uuid;
+
+use crate::config::{Config, Environment, Layered, NotUnicode, StringMap, Strings};
+use crate::logging;
+use crate::server::Server;
+use crate::simulator::{Certificate, Directory, Options, Simulator, demo_secrets, totp_code};
+
+use super::args::{DemoArgs, Flags};
+use super::serve::wait_for_end;
+
+/// The throw-away pair whose authority is `certs/ca.pem`; it is public.
+const CERTIFICATE: &str = include_str!("../../certs/p256.pem");
+const KEY: &str = include_str!("../../certs/p256.key");
+/// How long the demo may take to load its own directory.
+const PATIENCE: Duration = Duration::from_secs(600);
+const BASE: &str = "DC=ldap,DC=goauthentik,DC=io";
+
+/// Runs the demo until a signal ends it.
+///
+/// # Errors
+/// When a port is taken or the directory cannot be loaded.
+pub async fn run(arguments: &DemoArgs, flags: &Flags) -> anyhow::Result<()> {
+    let simulator = simulate(arguments).await.context("cannot start the simulated authentik")?;
+    let own = OwnSettings::new(arguments, &simulator);
+    let config = Config::read(&Layered { upper: flags, lower: &own })?;
+    let log = logging::init(config.log)?;
+    let server = Server::start(config, Some(log)).await?;
+    tokio::time::timeout(PATIENCE, ready(&server)).await.context("the directory was not loaded in time")?;
+    println!("{}", greeting(arguments, &server, &simulator));
+    wait_for_end(&server).await?;
+    server.shutdown().await;
+    simulator.shutdown().await;
+    Ok(())
+}
+
+async fn simulate(arguments: &DemoArgs) -> std::io::Result<Simulator> {
+    let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+    let mut directory = Directory::sample(count(arguments.users), count(arguments.groups));
+    let certificate = Certificate {
+        pk: Uuid::new_v5(&Uuid::NAMESPACE_URL, b"akldap:demo:certificate"),
+        name: "demo".to_owned(),
+        certificate_pem: CERTIFICATE.to_owned(),
+        key_pem: KEY.to_owned(),
+    };
+    for provider in directory.providers.values_mut() {
+        provider.certificate = Some(certificate.pk);
+    }
+    directory.certificates.insert(certificate.pk, certificate);
+    let latency = Duration::from_millis(arguments.latency_ms);
+    // The simulator never runs out of patience with large pages, so the demo loads a large directory quickly.
+    Simulator::start(directory, Options { latency, max_page_size: 1000, ..Options::default() }).await
+}
+
+async fn ready(server: &Server) {
+    while !server.outpost().is_ready() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// The environment with what the demo decides: where authentik is and where to listen.
+struct OwnSettings(StringMap);
+
+impl OwnSettings {
+    fn new(arguments: &DemoArgs, simulator: &Simulator) -> Self {
+        let settings = [
+            ("AUTHENTIK_HOST", simulator.url()),
+            ("AUTHENTIK_TOKEN", simulator.token()),
+            ("AUTHENTIK_LISTEN__LDAP", arguments.ldap.to_string()),
+            ("AUTHENTIK_LISTEN__LDAPS", arguments.ldaps.to_string()),
+            ("AUTHENTIK_LISTEN__METRICS", arguments.http.to_string()),
+            ("AUTHENTIK_LDAP__PAGE_SIZE", "1000".to_owned()),
+        ];
+        Self(settings.into_iter().collect())
+    }
+}
+
+impl Strings for OwnSettings {
+    fn get(&self, name: &str) -> Result<Option<String>, NotUnicode> {
+        match self.0.get(name)? {
+            Some(own) => Ok(Some(own)),
+            // A terminal wants less to read than a log collector.
+            None if name == "AUTHENTIK_LOG_LEVEL" => Ok(Some(Environment.get(name)?.unwrap_or("warning".into()))),
+            None => Environment.get(name),
+        }
+    }
+
+    fn names(&self) -> Vec<String> {
+        let mut names = Environment.names();
+        names.extend(self.0.names());
+        names
+    }
+
+    fn spelling(&self, name: &str) -> String {
+        self.0.spelling(name)
+    }
+}
+
+fn greeting(arguments: &DemoArgs, server: &Server, simulator: &Simulator) -> String {
+    let (users, groups) = simulator.look(|directory| (directory.users().len(), directory.group_count()));
+    let secrets = demo_secrets();
+    let code = totp_code(&secrets.totp_key, simulator.now());
+    let addresses = server.addresses();
+    let first = |list: &[std::net::SocketAddr], asked| list.first().copied().unwrap_or(asked);
+    let ldap = first(&addresses.ldap, arguments.ldap);
+    let ldaps = first(&addresses.ldaps, arguments.ldaps);
+    let http = first(&addresses.http, arguments.http);
+    let tokens = secrets.static_tokens.join(" ");
+    let totp = secrets.totp_base32;
+    format!(
+        "ready
+
+{users} users and {groups} groups below {BASE}, from a simulated authentik.
+LDAP and StartTLS on {ldap}, LDAPS on {ldaps}, HTTP on {http} (/metrics, /ready).
+Every password is demo-<username>. `ldapservice` may search everything, everybody else sees themselves.
+`inactive` is deactivated and `mallory` may not use the application.
+`totp` binds with demo-totp;<code>: key {totp}, code now {code}.
+`static` binds with demo-static;<token>, each token once: {tokens}
+
+To paste:
+  ldapsearch -x -H ldap://{ldap} -D cn=ldapservice,ou=users,{BASE} -w demo-ldapservice -b {BASE} '(objectClass=user)'
+  ldapsearch -x -H ldap://{ldap} -D cn=alice,ou=users,{BASE} -w demo-alice -b {BASE}
+  ldapsearch -x -H ldap://{ldap} -b '' -s base
+  LDAPTLS_CACERT=certs/ca.pem ldapsearch -ZZ -x -H ldap://localhost:{ldap_port} -b '' -s base
+  LDAPTLS_CACERT=certs/ca.pem ldapsearch -x -H ldaps://localhost:{ldaps_port} -b '' -s base
+  curl http://{http}/ready
+
+Ctrl-C ends it.",
+        ldap_port = ldap.port(),
+        ldaps_port = ldaps.port(),
+    )
+}
