@@ -5,6 +5,7 @@ mod stage;
 
 mod binds;
 mod lifecycle;
+mod pipelining;
 mod searches;
 mod special_entries;
 mod tls;

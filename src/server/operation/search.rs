@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::directory::{self, Progress, SearchControls, SearchOutcome, Snapshot};
+use crate::directory::{self, Progress, SearchControls, SearchOutcome, Snapshot, Viewer};
 use crate::ldap::control::{self, Control, DerefSpec, PagedResults, SortKey, VlvRequest};
 use crate::ldap::dn::Dn;
 use crate::ldap::message::{Message, OperationKind, SearchRequest};
 use crate::ldap::response::{self, LdapResult, ResultCode};
 use crate::metrics::{RejectReason, RequestType};
-use crate::outpost::access::Identity;
 use crate::outpost::providers::Provider;
 
 use super::super::session::{Action, Session, WORK_PER_STEP, time_limit};
@@ -53,7 +52,7 @@ pub(in crate::server) fn start(
         finish(out, message_id, &result, &[]);
         return Action::Done;
     }
-    let (identity, snapshot) = match authorise(session, request.base_object) {
+    let Allowed { provider, viewer, snapshot } = match authorise(session, request.base_object) {
         Ok(allowed) => allowed,
         Err(result) => {
             reject(session, &result);
@@ -61,9 +60,8 @@ pub(in crate::server) fn start(
             return Action::Done;
         }
     };
-    let provider = Arc::clone(identity.provider());
     let search =
-        match directory::Search::new(snapshot, Arc::clone(provider.tree()), identity.viewer(), request, &controls) {
+        match directory::Search::new(snapshot, Arc::clone(provider.tree()), viewer, request, &controls) {
             Ok(search) => search,
             Err(result) => {
                 provider.metrics().observe(RequestType::Search, started.elapsed());
@@ -154,11 +152,15 @@ fn reject(session: &Session, result: &LdapResult) {
     }
 }
 
-/// Who asks and what they are shown, if they may ask about `base_object` at all.
-pub(in crate::server) fn authorise(
-    session: &Session,
-    base_object: &[u8],
-) -> Result<(Arc<Identity>, Arc<Snapshot>), LdapResult> {
+/// Whose tree is asked about, what of it is shown, and the directory of the moment.
+pub(in crate::server) struct Allowed {
+    pub(in crate::server) provider: Arc<Provider>,
+    pub(in crate::server) viewer: Viewer,
+    pub(in crate::server) snapshot: Arc<Snapshot>,
+}
+
+/// What the bound user is shown, if they may ask about `base_object` at all.
+pub(in crate::server) fn authorise(session: &Session, base_object: &[u8]) -> Result<Allowed, LdapResult> {
     let Some(identity) = &session.identity else {
         let text = "bind first: without a bind only the rootDSE and the subschema are readable";
         return Err(LdapResult::new(ResultCode::InsufficientAccessRights, text));
@@ -192,7 +194,7 @@ pub(in crate::server) fn authorise(
         let text = "this account is newer than the directory: a refresh is under way";
         return Err(LdapResult::new(ResultCode::Unavailable, text));
     }
-    Ok((Arc::clone(identity), snapshot))
+    Ok(Allowed { provider, viewer: identity.viewer(), snapshot })
 }
 
 fn read_controls(session: &Session, controls: &[Control<'_>]) -> Result<SearchControls, LdapResult> {
