@@ -55,6 +55,29 @@ pub fn fold_into(out: &mut Vec<u8>, value: &[u8], position: Position) {
     }
 }
 
+/// Like [`fold`], but upper and lower case stay different (caseExactMatch, RFC 4517 4.2.4).
+#[must_use]
+pub fn prepare_exact(value: &[u8]) -> Cow<'_, [u8]> {
+    let mut prepared = Vec::with_capacity(value.len());
+    prepare_exact_into(&mut prepared, value, Position::Whole);
+    if prepared == value {
+        Cow::Borrowed(value)
+    } else {
+        Cow::Owned(prepared)
+    }
+}
+
+/// Like [`fold_into`], but upper and lower case stay different.
+pub fn prepare_exact_into(out: &mut Vec<u8>, value: &[u8], position: Position) {
+    match std::str::from_utf8(value) {
+        Ok(text) => {
+            let prepared: String = text.chars().filter_map(map).nfkc().filter_map(map).collect();
+            squeeze(out, &prepared, position);
+        }
+        Err(_) => out.extend_from_slice(value),
+    }
+}
+
 /// True when folding would change nothing, judged for ASCII only.
 fn is_folded(value: &[u8]) -> bool {
     let mut previous = b' ';
@@ -244,6 +267,17 @@ mod tests {
         assert_eq!(part(" a ", Position::Final), " a");
         assert_eq!(part("  ", Position::Any), " ");
         assert_eq!(part("É ", Position::Initial), "é ");
+    }
+
+    #[test]
+    fn exact_preparation_keeps_case_only() {
+        assert_eq!(&*prepare_exact(b"  Alice   Example "), b"Alice Example");
+        assert_eq!(
+            prepare_exact("u\u{308}".as_bytes()),
+            prepare_exact("ü".as_bytes())
+        );
+        assert_ne!(prepare_exact("Ü".as_bytes()), prepare_exact("ü".as_bytes()));
+        assert_eq!(&*prepare_exact(b"A\xff"), b"A\xff");
     }
 
     proptest! {

@@ -1,0 +1,526 @@
+//! The attribute types: names, OIDs, syntaxes.
+//!
+//! What authentik's own outpost declares keeps its multiplicity, because schema-aware clients such as Python's ldap3
+//! hand out a scalar or a list accordingly; what it does not declare stays multi-valued for the same reason.
+
+use super::{AttributeType, Syntax, Usage};
+
+/// The attribute types in the order in which the subschema lists them.
+pub const ATTRIBUTE_TYPES: &[AttributeType] = &[
+    // RFC 4512
+    many("objectClass", "objectclass", &[], "2.5.4.0", Syntax::Oid),
+    one(
+        "createTimestamp",
+        "createtimestamp",
+        &[],
+        "2.5.18.1",
+        Syntax::GeneralizedTime,
+    )
+    .operational(),
+    one(
+        "modifyTimestamp",
+        "modifytimestamp",
+        &[],
+        "2.5.18.2",
+        Syntax::GeneralizedTime,
+    )
+    .operational(),
+    one(
+        "subschemaSubentry",
+        "subschemasubentry",
+        &[],
+        "2.5.18.10",
+        Syntax::DistinguishedName,
+    )
+    .operational(),
+    one(
+        "structuralObjectClass",
+        "structuralobjectclass",
+        &[],
+        "2.5.21.9",
+        Syntax::Oid,
+    )
+    .operational(),
+    many(
+        "objectClasses",
+        "objectclasses",
+        &[],
+        "2.5.21.6",
+        Syntax::ObjectClassDescription,
+    )
+    .operational(),
+    many(
+        "attributeTypes",
+        "attributetypes",
+        &[],
+        "2.5.21.5",
+        Syntax::AttributeTypeDescription,
+    )
+    .operational(),
+    many(
+        "matchingRules",
+        "matchingrules",
+        &[],
+        "2.5.21.4",
+        Syntax::MatchingRuleDescription,
+    )
+    .operational(),
+    many(
+        "matchingRuleUse",
+        "matchingruleuse",
+        &[],
+        "2.5.21.8",
+        Syntax::MatchingRuleUseDescription,
+    )
+    .operational(),
+    many(
+        "ldapSyntaxes",
+        "ldapsyntaxes",
+        &[],
+        "1.3.6.1.4.1.1466.101.120.16",
+        Syntax::LdapSyntaxDescription,
+    )
+    .operational(),
+    many(
+        "dITContentRules",
+        "ditcontentrules",
+        &[],
+        "2.5.21.2",
+        Syntax::DitContentRuleDescription,
+    )
+    .operational(),
+    many(
+        "namingContexts",
+        "namingcontexts",
+        &[],
+        "1.3.6.1.4.1.1466.101.120.5",
+        Syntax::DistinguishedName,
+    )
+    .root(),
+    many(
+        "altServer",
+        "altserver",
+        &[],
+        "1.3.6.1.4.1.1466.101.120.6",
+        Syntax::Ia5String,
+    )
+    .root(),
+    many(
+        "supportedExtension",
+        "supportedextension",
+        &[],
+        "1.3.6.1.4.1.1466.101.120.7",
+        Syntax::Oid,
+    )
+    .root(),
+    many(
+        "supportedControl",
+        "supportedcontrol",
+        &[],
+        "1.3.6.1.4.1.1466.101.120.13",
+        Syntax::Oid,
+    )
+    .root(),
+    many(
+        "supportedSASLMechanisms",
+        "supportedsaslmechanisms",
+        &[],
+        "1.3.6.1.4.1.1466.101.120.14",
+        Syntax::DirectoryString,
+    )
+    .root(),
+    many(
+        "supportedLDAPVersion",
+        "supportedldapversion",
+        &[],
+        "1.3.6.1.4.1.1466.101.120.15",
+        Syntax::Integer,
+    )
+    .root(),
+    many(
+        "supportedFeatures",
+        "supportedfeatures",
+        &[],
+        "1.3.6.1.4.1.4203.1.3.5",
+        Syntax::Oid,
+    )
+    .root(),
+    // RFC 3045
+    one(
+        "vendorName",
+        "vendorname",
+        &[],
+        "1.3.6.1.1.4",
+        Syntax::DirectoryString,
+    )
+    .root(),
+    one(
+        "vendorVersion",
+        "vendorversion",
+        &[],
+        "1.3.6.1.1.5",
+        Syntax::DirectoryString,
+    )
+    .root(),
+    // RFC 4530, RFC 5020, X.501
+    one("entryUUID", "entryuuid", &[], "1.3.6.1.1.16.4", Syntax::Uuid).operational(),
+    one(
+        "entryDN",
+        "entrydn",
+        &[],
+        "1.3.6.1.1.20",
+        Syntax::DistinguishedName,
+    )
+    .operational(),
+    one(
+        "hasSubordinates",
+        "hassubordinates",
+        &[],
+        "2.5.18.9",
+        Syntax::Boolean,
+    )
+    .operational(),
+    // Sun and 389 Directory Server
+    one(
+        "numSubordinates",
+        "numsubordinates",
+        &[],
+        "1.3.1.1.4.1.453.16.2.103",
+        Syntax::Integer,
+    )
+    .operational(),
+    one(
+        "pwdChangedTime",
+        "pwdchangedtime",
+        &[],
+        "1.3.6.1.4.1.42.2.27.8.1.16",
+        Syntax::GeneralizedTime,
+    )
+    .operational(),
+    // RFC 4519
+    one("cn", "cn", &["commonName"], "2.5.4.3", Syntax::DirectoryString),
+    one("sn", "sn", &["surname"], "2.5.4.4", Syntax::DirectoryString),
+    one("c", "c", &["countryName"], "2.5.4.6", Syntax::DirectoryString),
+    one("l", "l", &["localityName"], "2.5.4.7", Syntax::DirectoryString),
+    many(
+        "st",
+        "st",
+        &["stateOrProvinceName"],
+        "2.5.4.8",
+        Syntax::DirectoryString,
+    ),
+    many(
+        "street",
+        "street",
+        &["streetAddress"],
+        "2.5.4.9",
+        Syntax::DirectoryString,
+    ),
+    many(
+        "o",
+        "o",
+        &["organizationName"],
+        "2.5.4.10",
+        Syntax::DirectoryString,
+    ),
+    many(
+        "ou",
+        "ou",
+        &["organizationalUnitName"],
+        "2.5.4.11",
+        Syntax::DirectoryString,
+    ),
+    one("title", "title", &[], "2.5.4.12", Syntax::DirectoryString),
+    many(
+        "description",
+        "description",
+        &[],
+        "2.5.4.13",
+        Syntax::DirectoryString,
+    ),
+    many(
+        "postalCode",
+        "postalcode",
+        &[],
+        "2.5.4.17",
+        Syntax::DirectoryString,
+    ),
+    one(
+        "telephoneNumber",
+        "telephonenumber",
+        &[],
+        "2.5.4.20",
+        Syntax::TelephoneNumber,
+    ),
+    many("member", "member", &[], "2.5.4.31", Syntax::DistinguishedName),
+    one("name", "name", &[], "2.5.4.41", Syntax::DirectoryString),
+    one(
+        "givenName",
+        "givenname",
+        &["gn"],
+        "2.5.4.42",
+        Syntax::DirectoryString,
+    ),
+    many("initials", "initials", &[], "2.5.4.43", Syntax::DirectoryString),
+    many(
+        "distinguishedName",
+        "distinguishedname",
+        &[],
+        "2.5.4.49",
+        Syntax::DistinguishedName,
+    ),
+    many(
+        "uniqueMember",
+        "uniquemember",
+        &[],
+        "2.5.4.50",
+        Syntax::NameAndOptionalUid,
+    ),
+    one(
+        "uid",
+        "uid",
+        &["userid"],
+        "0.9.2342.19200300.100.1.1",
+        Syntax::DirectoryString,
+    ),
+    many(
+        "dc",
+        "dc",
+        &["domainComponent"],
+        "0.9.2342.19200300.100.1.25",
+        Syntax::Ia5String,
+    ),
+    // RFC 4524
+    one(
+        "mail",
+        "mail",
+        &["rfc822Mailbox"],
+        "0.9.2342.19200300.100.1.3",
+        Syntax::DirectoryString,
+    ),
+    one(
+        "mobile",
+        "mobile",
+        &["mobileTelephoneNumber"],
+        "0.9.2342.19200300.100.1.41",
+        Syntax::TelephoneNumber,
+    ),
+    many(
+        "homePhone",
+        "homephone",
+        &["homeTelephoneNumber"],
+        "0.9.2342.19200300.100.1.20",
+        Syntax::TelephoneNumber,
+    ),
+    many(
+        "manager",
+        "manager",
+        &[],
+        "0.9.2342.19200300.100.1.10",
+        Syntax::DistinguishedName,
+    ),
+    // RFC 2798
+    one(
+        "displayName",
+        "displayname",
+        &[],
+        "2.16.840.1.113730.3.1.241",
+        Syntax::DirectoryString,
+    ),
+    many(
+        "employeeNumber",
+        "employeenumber",
+        &[],
+        "2.16.840.1.113730.3.1.3",
+        Syntax::DirectoryString,
+    ),
+    many(
+        "employeeType",
+        "employeetype",
+        &[],
+        "2.16.840.1.113730.3.1.4",
+        Syntax::DirectoryString,
+    ),
+    many(
+        "preferredLanguage",
+        "preferredlanguage",
+        &[],
+        "2.16.840.1.113730.3.1.39",
+        Syntax::DirectoryString,
+    ),
+    // RFC 2307; strings may hold more than IA5 here, because authentik's names may.
+    one("uidNumber", "uidnumber", &[], "1.3.6.1.1.1.1.0", Syntax::Integer),
+    one("gidNumber", "gidnumber", &[], "1.3.6.1.1.1.1.1", Syntax::Integer),
+    many("gecos", "gecos", &[], "1.3.6.1.1.1.1.2", Syntax::DirectoryString),
+    one(
+        "homeDirectory",
+        "homedirectory",
+        &[],
+        "1.3.6.1.1.1.1.3",
+        Syntax::DirectoryString,
+    ),
+    many(
+        "loginShell",
+        "loginshell",
+        &[],
+        "1.3.6.1.1.1.1.4",
+        Syntax::DirectoryString,
+    ),
+    many(
+        "memberUid",
+        "memberuid",
+        &[],
+        "1.3.6.1.1.1.1.12",
+        Syntax::DirectoryString,
+    ),
+    // Active Directory
+    many(
+        "memberOf",
+        "memberof",
+        &[],
+        "1.2.840.113556.1.2.102",
+        Syntax::DistinguishedName,
+    )
+    .operational(),
+    one(
+        "sAMAccountName",
+        "samaccountname",
+        &[],
+        "1.2.840.113556.1.4.221",
+        Syntax::DirectoryString,
+    ),
+    many(
+        "userPrincipalName",
+        "userprincipalname",
+        &[],
+        "1.2.840.113556.1.4.656",
+        Syntax::DirectoryString,
+    ),
+    one("co", "co", &[], "1.2.840.113556.1.2.131", Syntax::DirectoryString),
+    one(
+        "department",
+        "department",
+        &[],
+        "1.2.840.113556.1.2.141",
+        Syntax::DirectoryString,
+    ),
+    one(
+        "company",
+        "company",
+        &[],
+        "1.2.840.113556.1.2.146",
+        Syntax::DirectoryString,
+    ),
+    one(
+        "division",
+        "division",
+        &[],
+        "1.2.840.113556.1.4.261",
+        Syntax::DirectoryString,
+    ),
+    one(
+        "groupType",
+        "grouptype",
+        &[],
+        "1.2.840.113556.1.4.750",
+        Syntax::Integer,
+    ),
+    one(
+        "objectCategory",
+        "objectcategory",
+        &[],
+        "1.2.840.113556.1.4.782",
+        Syntax::DistinguishedName,
+    ),
+    one(
+        "defaultNamingContext",
+        "defaultnamingcontext",
+        &[],
+        "1.2.840.113556.1.4.484",
+        Syntax::DistinguishedName,
+    )
+    .root(),
+    one(
+        "rootDomainNamingContext",
+        "rootdomainnamingcontext",
+        &[],
+        "1.2.840.113556.1.4.485",
+        Syntax::DistinguishedName,
+    )
+    .root(),
+    many(
+        "supportedCapabilities",
+        "supportedcapabilities",
+        &[],
+        "1.2.840.113556.1.4.1457",
+        Syntax::Oid,
+    )
+    .root(),
+    // authentik; the OIDs are those its outpost publishes.
+    one(
+        "ak-superuser",
+        "ak-superuser",
+        &[],
+        "1.3.6.1.4.1.26027.1.1.2",
+        Syntax::Boolean,
+    ),
+    one(
+        "ak-active",
+        "ak-active",
+        &[],
+        "1.3.6.1.4.1.26027.1.1.3",
+        Syntax::Boolean,
+    ),
+    one(
+        "goauthentikio-user-sources",
+        "goauthentikio-user-sources",
+        &[],
+        "1.3.6.1.4.1.26027.1.1.4",
+        Syntax::DirectoryString,
+    ),
+];
+
+const fn many(
+    name: &'static str,
+    key: &'static str,
+    aliases: &'static [&'static str],
+    oid: &'static str,
+    syntax: Syntax,
+) -> AttributeType {
+    AttributeType {
+        name,
+        key,
+        names: aliases,
+        oid,
+        syntax,
+        single_value: false,
+        operational: false,
+        usage: Usage::UserApplications,
+    }
+}
+
+const fn one(
+    name: &'static str,
+    key: &'static str,
+    aliases: &'static [&'static str],
+    oid: &'static str,
+    syntax: Syntax,
+) -> AttributeType {
+    let mut attribute = many(name, key, aliases, oid, syntax);
+    attribute.single_value = true;
+    attribute
+}
+
+impl AttributeType {
+    const fn operational(mut self) -> Self {
+        self.operational = true;
+        self.usage = Usage::DirectoryOperation;
+        self
+    }
+
+    const fn root(mut self) -> Self {
+        self.operational = true;
+        self.usage = Usage::DsaOperation;
+        self
+    }
+}

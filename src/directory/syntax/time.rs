@@ -1,0 +1,146 @@
+//! Generalized time (RFC 4517 section 3.3.13) as an instant.
+
+/// A point in time: whole seconds since 1970-01-01 00:00 UTC, and nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Instant {
+    /// Seconds since the epoch; negative before it.
+    pub seconds: i64,
+    /// Nanoseconds after the second.
+    pub nanoseconds: u32,
+}
+
+/// Digits of a fraction that count; finer ones than nanoseconds are cut.
+const FRACTION_DIGITS: usize = 9;
+const SECONDS_PER_DAY: i64 = 86_400;
+
+impl Instant {
+    /// Twelve octets that sort as the instants do.
+    #[must_use]
+    pub fn key(self) -> [u8; 12] {
+        let mut key = [0; 12];
+        let (seconds, nanoseconds) = key.split_at_mut(8);
+        seconds.copy_from_slice(&self.seconds.to_be_bytes());
+        seconds[0] ^= 0x80;
+        nanoseconds.copy_from_slice(&self.nanoseconds.to_be_bytes());
+        key
+    }
+}
+
+/// Reads `YYYYMMDDHH[MM[SS]][(.|,)fraction](Z|±HH[MM])`. A missing zone, which RFC 4517 does not allow, is taken as
+/// UTC: clients send it. A leap second is the second after it.
+#[must_use]
+pub fn parse_generalized_time(value: &[u8]) -> Option<Instant> {
+    let mut reader = Reader(value.trim_ascii());
+    let year = reader.digits(4)?;
+    let month = reader.digits(2)?;
+    let day = reader.digits(2)?;
+    let hour = reader.digits(2)?;
+    let minute = reader.optional_pair()?;
+    let second = match minute {
+        Some(_) => reader.optional_pair()?,
+        None => None,
+    };
+    let valid = (1..=12).contains(&month)
+        && (1..=days_in_month(year, month)).contains(&day)
+        && hour <= 23
+        && minute.unwrap_or(0) <= 59
+        && second.unwrap_or(0) <= 60;
+    if !valid {
+        return None;
+    }
+    // The fraction is one of the smallest unit given.
+    let unit: i64 = match (minute, second) {
+        (_, Some(_)) => 1,
+        (Some(_), None) => 60,
+        (None, _) => 3600,
+    };
+    let nanoseconds = reader.fraction()?.checked_mul(unit)?;
+    let offset = reader.zone()?;
+    let local = days_from_epoch(year, month, day)
+        .checked_mul(SECONDS_PER_DAY)?
+        .checked_add(hour * 3600 + minute.unwrap_or(0) * 60 + second.unwrap_or(0))?;
+    Some(Instant {
+        seconds: local
+            .checked_sub(offset)?
+            .checked_add(nanoseconds / 1_000_000_000)?,
+        nanoseconds: u32::try_from(nanoseconds % 1_000_000_000).ok()?,
+    })
+}
+
+fn days_in_month(year: i64, month: i64) -> i64 {
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    match month {
+        2 if leap => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+/// Days from 1970-01-01 to a date of the Gregorian calendar, counting years from March so that leap days come last.
+fn days_from_epoch(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let month_from_march = (month + 9) % 12;
+    let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn digits(&mut self, count: usize) -> Option<i64> {
+        let (digits, rest) = self.0.split_at_checked(count)?;
+        let number = digits.iter().try_fold(0, |number, digit| {
+            digit
+                .is_ascii_digit()
+                .then(|| number * 10 + i64::from(digit - b'0'))
+        })?;
+        self.0 = rest;
+        Some(number)
+    }
+
+    /// Two digits if any digit follows; `None` if only one does.
+    fn optional_pair(&mut self) -> Option<Option<i64>> {
+        if self.0.first().is_some_and(u8::is_ascii_digit) {
+            self.digits(2).map(Some)
+        } else {
+            Some(None)
+        }
+    }
+
+    /// The fraction in billionths, 0 without one.
+    fn fraction(&mut self) -> Option<i64> {
+        let [b'.' | b',', rest @ ..] = self.0 else {
+            return Some(0);
+        };
+        let length = rest.iter().take_while(|octet| octet.is_ascii_digit()).count();
+        let (digits, rest) = rest.split_at_checked(length)?;
+        self.0 = rest;
+        if digits.is_empty() {
+            return None;
+        }
+        let padded = digits.iter().copied().chain(std::iter::repeat(b'0'));
+        Some(
+            padded
+                .take(FRACTION_DIGITS)
+                .fold(0, |number, digit| number * 10 + i64::from(digit - b'0')),
+        )
+    }
+
+    /// The offset from UTC in seconds; nothing may follow.
+    fn zone(&mut self) -> Option<i64> {
+        let (sign, rest) = match self.0 {
+            [] | [b'Z' | b'z'] => return Some(0),
+            [b'+', rest @ ..] => (1, rest),
+            [b'-', rest @ ..] => (-1, rest),
+            _ => return None,
+        };
+        self.0 = rest;
+        let hours = self.digits(2)?;
+        let minutes = self.optional_pair()?.unwrap_or(0);
+        (self.0.is_empty() && hours <= 23 && minutes <= 59).then_some(sign * (hours * 3600 + minutes * 60))
+    }
+}
