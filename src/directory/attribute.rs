@@ -51,16 +51,13 @@ built_in! {
     HAS_SUBORDINATES = "hasSubordinates",
     NUM_SUBORDINATES = "numSubordinates",
     SUBSCHEMA_SUBENTRY = "subschemaSubentry",
-    // Not attributes: the login name and hash of a user whatever its attributes say, indexed like attributes. Their
-    // names cannot be asked for.
-    USERNAME = " username",
+    // Not attributes: the name in the DN and the user's hash whatever the attributes say, indexed like attributes.
+    // Their names cannot be asked for.
+    RDN = " rdn",
     USER_UID = " uid",
 }
 
 impl AttributeId {
-    /// The first number of a custom attribute.
-    pub(super) const FIRST_CUSTOM: u16 = Number::COUNT as u16;
-
     /// The name of a built-in attribute as it is served.
     pub(super) fn name(self) -> &'static str {
         NAMES.get(usize::from(self.0)).copied().unwrap_or_default()
@@ -72,7 +69,7 @@ impl AttributeId {
 
     /// The bit by which an entry remembers that custom values replace a built-in attribute; 0 for custom ones.
     pub(super) fn override_bit(self) -> u32 {
-        if self.0 < Self::FIRST_CUSTOM {
+        if self.0 <= Self::SUBSCHEMA_SUBENTRY.0 {
             1 << self.0
         } else {
             0
@@ -81,13 +78,12 @@ impl AttributeId {
 
     /// True for attributes that are never stored: computed from the entry's place, number and memberships.
     pub(super) fn is_computed(self) -> bool {
-        self == Self::OBJECT_CLASS
-            || (Self::UID_NUMBER.0..=Self::SUBSCHEMA_SUBENTRY.0).contains(&self.0)
+        self == Self::OBJECT_CLASS || (Self::UID_NUMBER.0..=Self::SUBSCHEMA_SUBENTRY.0).contains(&self.0)
     }
 }
 
 // The override bits and the flags of an entry share one u32.
-const _: () = assert!(Number::COUNT as u32 <= super::snapshot::FIRST_FLAG);
+const _: () = assert!((Number::SUBSCHEMA_SUBENTRY as u32) < super::row::FIRST_FLAG);
 
 /// Most attributes a snapshot can tell apart; more could not be numbered.
 pub(super) const MAX_ATTRIBUTES: usize = 60_000;
@@ -134,6 +130,11 @@ impl Attributes {
     /// The attribute with exactly this name in lower case.
     pub(super) fn find(&self, lower: &[u8]) -> Option<AttributeId> {
         self.numbers.get(lower).copied()
+    }
+
+    /// All attributes with their names in lower case.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], AttributeId)> {
+        self.numbers.iter().map(|(name, &id)| (&**name, id))
     }
 
     pub(super) fn syntax(&self, id: AttributeId) -> Syntax {
@@ -207,7 +208,15 @@ mod tests {
     #[test]
     fn names_resolve_by_case_alias_oid_and_options() {
         let mut attributes = Attributes::new();
-        for description in ["cn", "CN", "commonName", "2.5.4.3", "OID.2.5.4.3", "cn;lang-en", " cn "] {
+        for description in [
+            "cn",
+            "CN",
+            "commonName",
+            "2.5.4.3",
+            "OID.2.5.4.3",
+            "cn;lang-en",
+            " cn ",
+        ] {
             let meant = attributes.resolve(description.as_bytes());
             assert_eq!(meant.first, Some(AttributeId::CN), "{description}");
             assert_eq!(meant.second, None, "{description}");

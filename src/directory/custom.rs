@@ -201,14 +201,19 @@ mod tests {
             .unwrap()
             .into_iter()
             .map(|custom| {
-                let values = custom.values.into_iter().map(|value| String::from_utf8(value).unwrap());
+                let values = custom
+                    .values
+                    .into_iter()
+                    .map(|value| String::from_utf8(value).unwrap());
                 (custom.name, values.collect())
             })
             .collect()
     }
 
     fn one(json: &str) -> Vec<String> {
-        read_all(&format!("{{\"k\":{json}}}")).pop().map_or(Vec::new(), |(_, values)| values)
+        read_all(&format!("{{\"k\":{json}}}"))
+            .pop()
+            .map_or(Vec::new(), |(_, values)| values)
     }
 
     #[test]
@@ -230,7 +235,10 @@ mod tests {
             ("null", vec![]),
             ("[]", vec![]),
             ("[null]", vec![]),
-            ("[\"a\", null, 1, true, [1, {\"x\": \"y z\"}]]", vec!["a", "1", "true", "[1,{\"x\":\"y z\"}]"]),
+            (
+                "[\"a\", null, 1, true, [1, {\"x\": \"y z\"}]]",
+                vec!["a", "1", "true", "[1,{\"x\":\"y z\"}]"],
+            ),
             ("{ \"a\\\" b\" : [ 1 , 2.50 ] }", vec!["{\"a\\\" b\":[1,2.50]}"]),
             ("{}", vec!["{}"]),
         ] {
@@ -269,7 +277,10 @@ mod tests {
         assert_eq!(
             read_all("{\"a/b\":[\"1\",\"2\"],\"A-b\":\"2\",\"c\":3,\"a-b\":\"3\"}"),
             [
-                ("a-b".to_owned(), vec!["1".to_owned(), "2".to_owned(), "3".to_owned()]),
+                (
+                    "a-b".to_owned(),
+                    vec!["1".to_owned(), "2".to_owned(), "3".to_owned()]
+                ),
                 ("c".to_owned(), vec!["3".to_owned()])
             ]
         );
@@ -288,7 +299,10 @@ mod tests {
             assert!(read(json, None, |_, _| {}).is_none(), "{json}");
         }
         let mut skipped = Vec::new();
-        read("{\"//\":1}", None, |key, problem| skipped.push((key.to_owned(), problem))).unwrap();
+        read("{\"//\":1}", None, |key, problem| {
+            skipped.push((key.to_owned(), problem))
+        })
+        .unwrap();
         assert_eq!(skipped, [("//".to_owned(), BadName::Nothing)]);
     }
 }

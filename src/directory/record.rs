@@ -137,7 +137,10 @@ impl fmt::Display for Warning {
                 subject,
                 attribute,
                 reason,
-            } => write!(formatter, "attribute {attribute:?} of {subject} is not served: {reason}"),
+            } => write!(
+                formatter,
+                "attribute {attribute:?} of {subject} is not served: {reason}"
+            ),
             Self::AttributesUnreadable { subject } => write!(
                 formatter,
                 "the custom attributes of {subject} are not served: they are not a JSON object"
@@ -146,7 +149,10 @@ impl fmt::Display for Warning {
                 subject,
                 attribute,
                 value,
-            } => write!(formatter, "{attribute} of {subject} is not served: {value:?} cannot be read"),
+            } => write!(
+                formatter,
+                "{attribute} of {subject} is not served: {value:?} cannot be read"
+            ),
             Self::UnknownMembers { group, count } => write!(
                 formatter,
                 "group {group:?} names {count} members or parents that were not received; they are left out"

@@ -35,7 +35,9 @@ pub(super) fn parse_iso_8601(text: &str) -> Option<i64> {
 /// Microseconds since midnight, and the offset from UTC in seconds.
 fn parse_time(time: &[u8]) -> Option<(i64, i64)> {
     let (clock, rest) = time.split_at_checked(5)?;
-    let [h1, h2, b':', m1, m2] = clock else { return None };
+    let [h1, h2, b':', m1, m2] = clock else {
+        return None;
+    };
     let (hour, minute) = (number(&[*h1, *h2])?, number(&[*m1, *m2])?);
     let (second, rest) = match rest {
         [b':', s1, s2, rest @ ..] => (number(&[*s1, *s2])?, rest),
@@ -43,7 +45,10 @@ fn parse_time(time: &[u8]) -> Option<(i64, i64)> {
     };
     let (fraction, rest) = match rest {
         [b'.' | b',', rest @ ..] => {
-            let end = rest.iter().position(|octet| !octet.is_ascii_digit()).unwrap_or(rest.len());
+            let end = rest
+                .iter()
+                .position(|octet| !octet.is_ascii_digit())
+                .unwrap_or(rest.len());
             let (digits, rest) = rest.split_at_checked(end).filter(|_| end > 0)?;
             let micros = (0..6).fold(0, |micros, place| {
                 micros * 10 + digits.get(place).map_or(0, |digit| i64::from(digit - b'0'))
@@ -69,7 +74,10 @@ fn parse_time(time: &[u8]) -> Option<(i64, i64)> {
     if hour > 23 || minute > 59 || second > 60 || offset.abs() > SECONDS_A_DAY {
         return None;
     }
-    Some(((hour * 3600 + minute * 60 + second.min(59)) * 1_000_000 + fraction, offset))
+    Some((
+        (hour * 3600 + minute * 60 + second.min(59)) * 1_000_000 + fraction,
+        offset,
+    ))
 }
 
 /// `YYYYMMDDHHMMSSZ`, the fraction cut.
@@ -128,8 +136,7 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
     let day_of_era = days.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted = (5 * day_of_year + 2) / 153;
     let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
@@ -163,9 +170,17 @@ mod tests {
     #[test]
     fn what_is_not_a_timestamp_is_refused() {
         for text in [
-            "", "yesterday", "2026-13-01T00:00:00Z", "2026-02-29T00:00:00Z", "2026-01-01T24:00:00Z",
-            "2026-01-01T00:00:00.Z", "2026-01-01T00:00:00+1", "2026-01-01X00:00:00Z", "-001-01-01T00:00:00Z",
-            "2026-01-01T00:00:00+99:00", "0000-01-01T00:00:00+01:00",
+            "",
+            "yesterday",
+            "2026-13-01T00:00:00Z",
+            "2026-02-29T00:00:00Z",
+            "2026-01-01T24:00:00Z",
+            "2026-01-01T00:00:00.Z",
+            "2026-01-01T00:00:00+1",
+            "2026-01-01X00:00:00Z",
+            "-001-01-01T00:00:00Z",
+            "2026-01-01T00:00:00+99:00",
+            "0000-01-01T00:00:00+01:00",
         ] {
             assert_eq!(convert(text), None, "{text}");
         }
