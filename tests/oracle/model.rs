@@ -166,6 +166,21 @@ impl Entry {
             });
         }
     }
+
+    /// What the directory knows about every user and group.
+    fn hide_operational(&mut self, structural_class: &str) {
+        let dn = self.dn.clone();
+        for (name, value) in [
+            ("entryDN", dn.as_str()),
+            ("distinguishedName", &dn),
+            ("structuralObjectClass", structural_class),
+            ("hasSubordinates", "FALSE"),
+            ("numSubordinates", "0"),
+            ("subschemaSubentry", "cn=subschema"),
+        ] {
+            self.hide(name, vec![value.as_bytes().to_vec()]);
+        }
+    }
 }
 
 /// A custom attribute's name on the wire.
@@ -307,7 +322,7 @@ impl Directory {
         let dn = format!("ou={name},{}", place.base_dn.to_lowercase());
         let mut entry = Self::blank(dn.clone(), Kind::Container, place, &[("ou", name)]);
         entry.put_text("distinguishedName", &[&dn]);
-        entry.put_text("objectClass", &["top", "nsContainer"]);
+        entry.put_text("objectClass", &["top", "nsContainer", "organizationalUnit"]);
         entry.put_text("commonName", &[name]);
         entry.put_text("ou", &[name]);
         entry
@@ -349,6 +364,7 @@ impl Directory {
         }
         entry.put_custom(&user.attributes, Some(&user.username));
         entry.hide("entryUUID", vec![user.uuid.clone().into_bytes()]);
+        entry.hide_operational("inetOrgPerson");
         entry
     }
 
@@ -399,6 +415,7 @@ impl Directory {
             .collect();
         entry.hide("memberUid", names);
         entry.hide("entryUUID", vec![group.uuid.clone().into_bytes()]);
+        entry.hide_operational("groupOfNames");
         entry
     }
 
@@ -421,6 +438,7 @@ impl Directory {
         entry.put("memberOf", Vec::new());
         entry.hide("uniqueMember", vec![member.into_bytes()]);
         entry.hide("memberUid", vec![user.username.clone().into_bytes()]);
+        entry.hide_operational("groupOfNames");
         entry
     }
 }
