@@ -1,11 +1,13 @@
 //! Our decoder against two others: what `ldap3_proto` and `rasn-ldap` write we read as it was meant, and what we
 //! accept `ldap3_proto` accepts too, but for a list of deliberate differences.
 
+use akldap::ldap::control::{self, PagedResults, SortKey};
 use akldap::ldap::filter::Filter;
 use akldap::ldap::frame::{self, Frame};
 use akldap::ldap::message::{Authentication, Message, Operation, Scope};
 use bytes::BytesMut;
 use ldap3_proto::LdapCodec;
+use ldap3_proto::control::{LdapControl, ServerSortRequet};
 use ldap3_proto::proto::{
     LdapBindCred, LdapBindRequest, LdapCompareRequest, LdapDerefAliases, LdapExtendedRequest, LdapFilter,
     LdapMatchingRuleAssertion, LdapMsg, LdapOp, LdapSearchRequest, LdapSearchScope, LdapSubstringFilter,
@@ -338,6 +340,37 @@ proptest! {
         let Filter::Not(inner) = search.filter else { panic!("not a negation") };
         let Filter::Equality(equality) = *inner else { panic!("not an equality") };
         prop_assert_eq!((equality.attribute, equality.value), (&b"cn"[..], value.as_slice()));
+    }
+
+    #[test]
+    fn control_values_of_ldap3_proto_are_read_as_meant(
+        size in 0..=i32::MAX,
+        cookie in prop::collection::vec(any::<u8>(), 0..40),
+        keys in prop::collection::vec((name(), prop::option::of(name()), any::<bool>()), 1..4),
+        criticality in any::<bool>(),
+    ) {
+        let sort_requests = keys.iter().cloned().map(|(attribute_name, ordering_rule, reverse_order)| ServerSortRequet { attribute_name, ordering_rule, reverse_order }).collect();
+        let ctrl = vec![
+            LdapControl::SimplePagedResults { size: i64::from(size), cookie: cookie.clone() },
+            LdapControl::ManageDsaIT { criticality },
+            LdapControl::ServerSort { sort_requests },
+        ];
+        let mut out = BytesMut::new();
+        LdapCodec::default().encode(LdapMsg { msgid: 9, op: LdapOp::UnbindRequest, ctrl }, &mut out).unwrap();
+        let message = Message::decode(&out).unwrap();
+        let [paged, manage, sort] = message.controls.as_slice() else { panic!("{message:?}") };
+        prop_assert_eq!(paged.control_type, control::PAGED_RESULTS.as_bytes());
+        let value = PagedResults::read(paged.value.unwrap()).unwrap();
+        prop_assert_eq!((i64::from(value.size), value.cookie), (i64::from(size), cookie));
+        prop_assert_eq!((manage.control_type, manage.criticality), (control::MANAGE_DSA_IT.as_bytes(), criticality));
+        prop_assert_eq!(sort.control_type, control::SORT_REQUEST.as_bytes());
+        let read: Vec<_> = SortKey::read_all(sort.value.unwrap()).unwrap();
+        let meant: Vec<_> = keys.into_iter().map(|(attribute, rule, reverse_order)| SortKey {
+            attribute: attribute.into_bytes(),
+            ordering_rule: rule.map(String::into_bytes),
+            reverse_order,
+        }).collect();
+        prop_assert_eq!(read, meant);
     }
 }
 
