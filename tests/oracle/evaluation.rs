@@ -1,6 +1,6 @@
 //! Filters as owned values, evaluated on one entry after the other.
 
-use akldap::directory::schema::{self, Comparison, Syntax};
+use akldap::directory::schema::{self, Comparison};
 use akldap::directory::syntax;
 use akldap::ldap::dn::Dn;
 use akldap::ldap::filter::{self, Filter};
@@ -93,7 +93,11 @@ impl Query {
             Self::Equality(assertion) | Self::Approx(assertion) => Some(equal(entry, assertion)),
             Self::GreaterOrEqual(assertion) => ordered(entry, assertion, |value, asserted| value >= asserted),
             Self::LessOrEqual(assertion) => ordered(entry, assertion, |value, asserted| value <= asserted),
-            Self::Present(attribute) => Some(entry.values(attribute).any(|value| !value.is_empty())),
+            Self::Present(attribute) => {
+                // An unset e-mail address is shown as an empty value, but nobody has one.
+                let is_mail = schema::canonical_name(attribute.as_bytes()) == "mail";
+                Some(entry.values(attribute).any(|value| !is_mail || !value.is_empty()))
+            }
             Self::Substrings {
                 attribute,
                 initial,
@@ -221,6 +225,10 @@ fn extensible(
         values.extend(parts.map(|(_, value)| value));
     }
     match comparison {
+        Comparison::Equality if syntax == own && !dn_attributes => {
+            let (attribute, value) = (attribute.to_owned(), value.to_vec());
+            Some(equal(entry, &Assertion { attribute, value }))
+        }
         Comparison::Equality => {
             let asserted = syntax::equality_key(syntax, value);
             Some(
@@ -267,10 +275,4 @@ fn in_chain(entry: &Entry, all: &[Entry], attribute: &str, value: &[u8]) -> bool
         }
     }
     false
-}
-
-/// Whether an attribute's values are names, so that an in-chain rule makes sense.
-#[allow(dead_code)]
-pub(crate) fn is_name(attribute: &str) -> bool {
-    schema::syntax_of(attribute.as_bytes()) == Syntax::DistinguishedName
 }
