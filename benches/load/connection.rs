@@ -48,6 +48,11 @@ impl Connection {
         Ok(connection)
     }
 
+    /// The socket alone.
+    pub fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
     /// Sends a request with the message id 1.
     ///
     /// # Errors

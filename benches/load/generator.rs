@@ -64,6 +64,18 @@ pub struct Measured {
 }
 
 impl Measured {
+    /// Notes an operation.
+    pub fn count(&mut self, took: Duration) {
+        self.operations += 1;
+        self.latencies.push(nanoseconds(took));
+    }
+
+    /// Ends the run.
+    pub fn end(&mut self, elapsed: Duration, server_cpu: Duration) {
+        (self.elapsed, self.server_cpu) = (elapsed, server_cpu);
+        self.latencies.sort_unstable();
+    }
+
     /// Operations a second.
     pub fn rate(&self) -> f64 {
         self.operations as f64 / self.elapsed.as_secs_f64()
@@ -106,8 +118,7 @@ async fn run_all(load: &Load) -> anyhow::Result<Measured> {
     let step = load.requests.len().div_ceil(load.connections).max(1);
     let mut streams = streams.into_iter();
     for number in 0..load.connections {
-        let mut worker =
-            Worker { load: load.clone(), next: number * step, until, latencies: Vec::new(), operations: 0 };
+        let mut worker = Worker { load: load.clone(), next: number * step, until, measured: Measured::default() };
         let stream = streams.next();
         tasks.spawn(async move {
             match stream {
@@ -119,14 +130,16 @@ async fn run_all(load: &Load) -> anyhow::Result<Measured> {
     }
     let mut measured = Measured::default();
     while let Some(worker) = tasks.join_next().await {
-        let mut worker = worker??;
+        let mut worker = worker??.measured;
         measured.operations += worker.operations;
         measured.latencies.append(&mut worker.latencies);
     }
-    measured.elapsed = begin.elapsed();
-    measured.server_cpu = process::cpu(load.pid).saturating_sub(cpu);
-    measured.latencies.sort_unstable();
+    measured.end(begin.elapsed(), process::cpu(load.pid).saturating_sub(cpu));
     Ok(measured)
+}
+
+fn nanoseconds(time: Duration) -> u32 {
+    u32::try_from(time.as_nanos()).unwrap_or(u32::MAX)
 }
 
 async fn login(load: &Load, source: Option<Ipv4Addr>) -> anyhow::Result<TcpStream> {
@@ -166,8 +179,7 @@ struct Worker {
     load: Load,
     next: usize,
     until: Instant,
-    latencies: Vec<u32>,
-    operations: u64,
+    measured: Measured,
 }
 
 impl Worker {
@@ -240,13 +252,8 @@ impl Worker {
                 slot.entries
             );
         }
-        self.count(slot.since);
+        self.measured.count(slot.since.elapsed());
         Ok(Some(id))
-    }
-
-    fn count(&mut self, since: Instant) {
-        self.operations += 1;
-        self.latencies.push(u32::try_from(since.elapsed().as_nanos()).unwrap_or(u32::MAX));
     }
 
     /// One operation a connection: connect, bind, ask, unbind, close.
@@ -281,8 +288,8 @@ impl Worker {
             stream.write_all(&UNBIND).await?;
             drop(stream);
             // The whole of it is the operation, not the search alone.
-            self.latencies.pop();
-            self.latencies.push(u32::try_from(since.elapsed().as_nanos()).unwrap_or(u32::MAX));
+            self.measured.latencies.pop();
+            self.measured.latencies.push(nanoseconds(since.elapsed()));
         }
         Ok(())
     }
