@@ -32,6 +32,9 @@ const ATTRIBUTES_OF_SLAPD: [&str; 15] = [
     "createtimestamp", "modifytimestamp", "creatorsname", "modifiersname", "entryuuid", "pwdchangedtime", "userpassword",
     "entrycsn", "vendorname",
 ];
+/// Attributes slapd knows without a schema file.
+const BUILT_IN: [&str; 9] =
+    ["cn", "uid", "ou", "dc", "description", "name", "uidnumber", "gidnumber", "labeleduri"];
 /// Attributes whose values are DNs.
 const NAMES: [&str; 4] = ["memberof", "member", "uniquemember", "manager"];
 /// The indexes a careful administrator makes for these searches.
@@ -95,6 +98,10 @@ impl Ldif {
                 for class in &attribute.vals {
                     self.add_class(&String::from_utf8_lossy(class), structural, &mut text)?;
                 }
+                continue;
+            }
+            // Containers say more about themselves here than OpenLDAP's schema can.
+            if matches!(structural, "domain" | "organizationalUnit") && !matches!(folded.as_str(), "dc" | "ou") {
                 continue;
             }
             let servable = folded.bytes().all(|octet| octet.is_ascii_alphanumeric() || octet == b'-');
@@ -204,14 +211,18 @@ access to * by * read
     fn schema(&self) -> anyhow::Result<String> {
         let mut known = String::new();
         for name in SCHEMAS {
-            known += &fs::read_to_string(format!("{SCHEMA}/{name}.schema")).context("OpenLDAP's schemas")?.to_lowercase();
+            let text = fs::read_to_string(format!("{SCHEMA}/{name}.schema")).context("OpenLDAP's schemas")?.to_lowercase();
+            let mut of_attribute = false;
+            for line in text.lines().filter(|line| !line.starts_with('#')) {
+                if line.starts_with(char::is_alphabetic) {
+                    of_attribute = line.starts_with("attributetype");
+                }
+                if of_attribute {
+                    known += line;
+                }
+            }
         }
-        let defined = |name: &str| {
-            let name = format!("'{}'", name.to_lowercase());
-            known.lines().any(|line| !line.starts_with('#') && line.contains(&name))
-                || ["cn", "uid", "ou", "dc", "description", "sn", "name", "uidnumber", "gidnumber", "labeleduri"]
-                    .contains(&name.trim_matches('\''))
-        };
+        let defined = |name: &str| known.contains(&format!("'{name}'")) || BUILT_IN.contains(&name);
         let mut text = String::new();
         let folded: BTreeSet<String> = self.attributes.iter().map(|name| name.to_lowercase()).collect();
         for (number, name) in folded.iter().enumerate() {
