@@ -33,13 +33,14 @@ struct Pair {
 
 impl Pair {
     fn random(random: &mut Random, users: usize, groups: usize) -> Self {
-        Self::new(random, |random| random::directory(random, users, groups))
+        let twins = random.chance(30);
+        Self::new(random, |random| random::directory(random, users, groups, twins))
     }
 
     /// Without custom values in place of memberships, which have no say in chains.
     fn with_plain_memberships(random: &mut Random, users: usize, groups: usize) -> Self {
         Self::new(random, |random| {
-            let mut directory = random::directory(random, users, groups);
+            let mut directory = random::directory(random, users, groups, false);
             let plain = |(key, _): &(String, model::Json)| {
                 !key.eq_ignore_ascii_case("memberOf") && !key.eq_ignore_ascii_case("member")
             };
@@ -502,7 +503,7 @@ fn in_order(answers: &[Answer], attribute: &str, reverse: bool) -> bool {
 fn the_naive_directory_finds_what_a_person_would() {
     use oracle::evaluation::Assertion;
     let mut generator = Random(7);
-    let directory = random::directory(&mut generator, 6, 4);
+    let directory = random::directory(&mut generator, 6, 4, true);
     let place = Place {
         base_dn: "DC=Example".to_owned(),
         uid_start: 2000,
