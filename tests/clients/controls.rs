@@ -1,6 +1,6 @@
 //! Controls as ldapsearch sends them: pages, sorting, lists, dereferencing, and those nobody knows.
 
-use crate::program::installed;
+use crate::program::{installed, run_until};
 use crate::setting::{USERS, demo};
 use crate::stage::{BASE, SUFFIX};
 
@@ -71,7 +71,7 @@ async fn sorting() {
             .expect(0);
         assert_eq!(&output.values("cn"), expected, "{control}");
         assert!(
-            output.text.contains("# sortResult: (0) Success"),
+            output.text.contains("sortResult: (0) Success"),
             "{control}: {}",
             output.text
         );
@@ -79,8 +79,8 @@ async fn sorting() {
     let unknown = stage
         .ldapsearch_in_full("ldapservice", &["-E", "sss=cn:1.2.3.4", filter, "cn"])
         .await;
-    assert!(unknown.text.contains("# sortResult: ("), "{unknown:?}");
-    assert!(!unknown.text.contains("# sortResult: (0)"), "{unknown:?}");
+    assert!(unknown.text.contains("sortResult: ("), "{unknown:?}");
+    assert!(!unknown.text.contains("sortResult: (0)"), "{unknown:?}");
     let unknown = stage
         .ldapsearch_in_full("ldapservice", &["-E", "!sss=cn:1.2.3.4", filter, "cn"])
         .await;
@@ -109,10 +109,21 @@ async fn virtual_lists() {
         ("vlv=0/4:user0001", "user000100", 5, 100),
         ("!vlv=0/0/50/0", "user000050", 1, 50),
     ] {
-        let output = stage
-            .ldapsearch_in_full("ldapservice", &["-E", "sss=cn", "-E", control, filter, "cn"])
-            .await
-            .expect(0);
+        // ldapsearch goes on with the next window for ever, whatever its input.
+        let mut command = stage.tool_as("ldapservice", "ldapsearch");
+        command.args([
+            "-o",
+            "ldif-wrap=no",
+            "-b",
+            BASE,
+            "-E",
+            "sss=cn",
+            "-E",
+            control,
+            filter,
+            "cn",
+        ]);
+        let output = run_until(&mut command, "Press [").await.expect(0);
         let names = output.values("cn");
         assert_eq!(
             (names.first(), names.len()),
@@ -195,7 +206,7 @@ async fn controls_without_effect_and_unknown_ones() {
         (&["-MM"], 0),
         (&["-e", "ppolicy"], 0),
         (&["-e", "1.2.3.4"], 0),
-        (&["-E", "1.2.3.4=value"], 0),
+        (&["-E", "1.2.3.4=:value"], 0),
         (&["-E", "!1.2.3.4"], 12),
         (&["-e", "!1.2.3.4"], 12),
         // Assertion and matched values are not implemented.

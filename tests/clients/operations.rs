@@ -1,6 +1,6 @@
 //! The other operations, with the other programs of ldap-utils.
 
-use crate::program::{installed, run};
+use crate::program::{Output, installed, run};
 use crate::setting::demo;
 use crate::stage::{BASE, user_dn};
 
@@ -55,6 +55,17 @@ async fn who_am_i() {
     );
 }
 
+/// Some of these programs end with 1 whatever the result code is, and only print it.
+#[track_caller]
+fn said(output: &Output, code: i32) {
+    if code == 0 {
+        assert_eq!(output.code, 0, "{output:?}");
+    } else {
+        let printed = format!("{}{}", output.text, output.errors).contains(&format!("({code})"));
+        assert!(output.code != 0 && printed, "{code}: {output:?}");
+    }
+}
+
 #[tokio::test]
 async fn extended_operations() {
     if !installed("ldapexop") {
@@ -73,7 +84,7 @@ async fn extended_operations() {
         (&["1.2.3.4:value"], 2),
     ] {
         let output = run(stage.tool_as("alice", "ldapexop").args(operation)).await;
-        assert_eq!(output.code, code, "{operation:?}: {output:?}");
+        said(&output, code);
     }
 }
 
@@ -106,7 +117,7 @@ async fn writing_is_refused() {
         ("ldappasswd", &["-s", "new", "-a", "demo-alice"], 53),
     ] {
         let output = run(stage.tool_as("alice", program).args(arguments)).await;
-        assert_eq!(output.code, code, "{program}: {output:?}");
+        said(&output, code);
     }
     let output = stage
         .ldapsearch("alice", &["(&(objectClass=user)(cn=alice))", "mail"])

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 use tokio::time::timeout;
 
@@ -95,16 +96,50 @@ pub fn python_module(module: &str) -> bool {
     there(&format!("the Python module {module}"), found)
 }
 
-/// A command with the project as its directory and nothing of the machine's LDAP configuration.
+/// A command with the project as its directory.
 pub fn command(program: &str) -> Command {
     let mut command = Command::new(program);
     command
         .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .env("LDAPNOINIT", "1")
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .stdin(Stdio::null())
         .kill_on_drop(true);
     command
+}
+
+/// Runs a command until it says `end`, then ends it. Its text is what it said before.
+pub async fn run_until(command: &mut Command, end: &str) -> Output {
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    let mut output = child.stdout.take().expect("its output");
+    let mut octets = Vec::new();
+    let said = |octets: &[u8]| {
+        String::from_utf8_lossy(octets)
+            .split_once(end)
+            .map(|(before, _)| before.to_owned())
+    };
+    let reading = async {
+        while said(&octets).is_none() && output.read_buf(&mut octets).await.is_ok_and(|read| read > 0) {}
+    };
+    timeout(PATIENCE, reading)
+        .await
+        .expect("the program says so in time");
+    let found = said(&octets);
+    let code = if found.is_some() {
+        child.kill().await.expect("it can be ended");
+        0
+    } else {
+        child.wait().await.expect("it ends").code().unwrap_or(-1)
+    };
+    let text = found.unwrap_or_else(|| String::from_utf8_lossy(&octets).into_owned());
+    Output {
+        code,
+        text,
+        errors: String::new(),
+    }
 }
 
 /// Runs a command to its end.

@@ -37,7 +37,10 @@ async fn attribute_lists() {
     let person = [
         "cn",
         "displayName",
+        "distinguishedName",
         "mail",
+        "memberOf",
+        "name",
         "objectClass",
         "sn",
         "telephoneNumber",

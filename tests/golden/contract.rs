@@ -101,6 +101,11 @@ fn escape(value: &str) -> String {
     let last = value.chars().count().saturating_sub(1);
     for (at, letter) in value.chars().enumerate() {
         let outer = letter == ' ' && (at == 0 || at == last) || letter == '#' && at == 0;
+        // A line of LDIF or of a log must not end within a name.
+        if letter.is_ascii_control() {
+            out.push_str(&format!("\\{:02x}", u32::from(letter)));
+            continue;
+        }
         if outer || "\"+,;<>\\".contains(letter) {
             out.push('\\');
         }

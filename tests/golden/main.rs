@@ -2,9 +2,14 @@
 //!
 //! `AKLDAP_WRITE_GOLDEN=1` writes the LDIF anew; the difference is then to be read line by line.
 
+#![allow(unreachable_pub, reason = "the harness is written as a library")]
+
 #[path = "../ldap/client.rs"]
 #[allow(dead_code, reason = "shared with the tests over sockets")]
 mod client;
+#[path = "../ldap/filter.rs"]
+#[allow(dead_code, reason = "shared with the tests over sockets")]
+mod filter;
 #[path = "../ldap/stage.rs"]
 #[allow(dead_code, reason = "shared with the tests over sockets")]
 mod stage;
