@@ -5,7 +5,10 @@
 /// defence.
 pub fn forbid() {
     use rustix::process::{Resource, Rlimit, setrlimit};
-    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
     let _ = setrlimit(Resource::Core, none);
     // The limit alone does not count where dumps are piped to a program.
     #[cfg(target_os = "linux")]

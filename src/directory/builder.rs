@@ -123,7 +123,7 @@ impl Builder {
         for (id, value) in times {
             self.timestamp(id, value, &custom, subject);
         }
-        flags |= self.numbers(&custom);
+        flags |= self.numbers(&custom, user.attributes, user.username);
         flags |= self.custom_attributes(&custom, subject);
         let Some(row) = self.end(flags, user.uid.len()) else {
             return self.skip(subject(), "the directory is full");
@@ -270,12 +270,10 @@ impl Builder {
 
     /// Decides where a user's gidNumber and that of the virtual group come from: the custom gidNumber, else the custom
     /// uidNumber, else the user's number. Lists never count, as in authentik's outpost.
-    fn numbers(&mut self, custom: &[Custom]) -> u32 {
+    fn numbers(&mut self, custom: &[Custom], json: Option<&str>, username: &str) -> u32 {
         let scalar = |id: AttributeId| {
-            custom
-                .iter()
-                .find(|custom| custom.name.eq_ignore_ascii_case(id.name()))
-                .filter(|custom| custom.scalar)
+            json.filter(|_| is_replaced(id, custom))
+                .and_then(|json| custom::scalar(json, id.name(), Some(username)))
         };
         if scalar(AttributeId::GID_NUMBER).is_some() {
             return row::OWN_GID_NUMBER;
@@ -289,7 +287,7 @@ impl Builder {
         self.store(
             AttributeId::GID_NUMBER,
             AttributeId::GID_NUMBER.name(),
-            &uid_number.values,
+            &[uid_number],
         );
         row::OWN_UID_NUMBER | AttributeId::GID_NUMBER.override_bit()
     }

@@ -17,8 +17,6 @@ pub(super) struct Custom {
     pub(super) name: String,
     /// At least one value.
     pub(super) values: Vec<Vec<u8>>,
-    /// Whether authentik has it as one string or number rather than as a list or anything else.
-    pub(super) scalar: bool,
 }
 
 /// Why a key is left out.
@@ -47,7 +45,7 @@ pub(super) fn read(
     let Members(members) = serde_json::from_str(json).ok()?;
     let mut attributes: Vec<Custom> = Vec::new();
     for (key, raw) in members {
-        let (values, scalar) = values(raw, username);
+        let values = values(raw, username);
         if values.is_empty() {
             continue;
         }
@@ -64,7 +62,7 @@ pub(super) fn read(
                         }
                     }
                 }
-                None => attributes.push(Custom { name, values, scalar }),
+                None => attributes.push(Custom { name, values }),
             },
         }
     }
@@ -91,19 +89,26 @@ fn attribute_name(key: &str) -> Result<String, BadName> {
     }
 }
 
-fn values(raw: &RawValue, username: Option<&str>) -> (Vec<Vec<u8>>, bool) {
+/// The value of the attribute with exactly this key if it is one string or number rather than a list or anything else.
+pub(super) fn scalar(json: &str, key: &str, username: Option<&str>) -> Option<Vec<u8>> {
+    let Members(members) = serde_json::from_str(json).ok()?;
+    let (_, raw) = members.into_iter().rfind(|(known, _)| known == key)?;
     let text = raw.get();
-    if text.starts_with('[') {
-        let elements = serde_json::from_str::<Elements<'_>>(text).map_or(Vec::new(), |Elements(list)| list);
-        let values = elements
-            .into_iter()
-            .filter_map(|element| value(element.get(), username))
-            .collect();
-        (values, false)
-    } else {
-        let scalar = text.starts_with(|first: char| first == '"' || first == '-' || first.is_ascii_digit());
-        (value(text, username).into_iter().collect(), scalar)
+    text.starts_with(|first: char| first == '"' || first == '-' || first.is_ascii_digit())
+        .then(|| value(text, username))
+        .flatten()
+}
+
+fn values(raw: &RawValue, username: Option<&str>) -> Vec<Vec<u8>> {
+    let text = raw.get();
+    if !text.starts_with('[') {
+        return value(text, username).into_iter().collect();
     }
+    let elements = serde_json::from_str::<Elements<'_>>(text).map_or(Vec::new(), |Elements(list)| list);
+    elements
+        .into_iter()
+        .filter_map(|element| value(element.get(), username))
+        .collect()
 }
 
 fn value(text: &str, username: Option<&str>) -> Option<Vec<u8>> {
@@ -287,10 +292,14 @@ mod tests {
     }
 
     #[test]
-    fn scalars_are_told_from_lists() {
-        let scalar = |json: &str| read(&format!("{{\"k\":{json}}}"), None, |_, _| {}).unwrap()[0].scalar;
-        assert!(scalar("\"1\"") && scalar("1") && scalar("-1"));
-        assert!(!scalar("[\"1\"]") && !scalar("true") && !scalar("{}"));
+    fn scalars_are_told_from_lists_by_their_exact_key() {
+        let scalar = |json: &str| scalar(&format!("{{\"x\":1,\"k\":{json}}}"), "k", None);
+        assert_eq!(scalar("\"1\""), Some(b"1".to_vec()));
+        assert_eq!(scalar("-12"), Some(b"-12".to_vec()));
+        for json in ["[\"1\"]", "true", "{}", "null"] {
+            assert_eq!(scalar(json), None, "{json}");
+        }
+        assert_eq!(super::scalar("{\"K\":1}", "k", None), None);
     }
 
     #[test]

@@ -8,8 +8,8 @@ use std::cmp::Ordering;
 use super::attribute::AttributeId;
 use super::encoded;
 use super::entry::{Attribute, Context, Digits, Entry, Special, Values};
-use super::filter::{Chain, Classes, Equal, Matcher, Node, Test};
-use super::schema;
+use super::filter::{Chain, Classes, Equal, Matcher, Node, Test, is_name};
+use super::schema::{self, Syntax};
 use super::snapshot::has_key;
 use super::syntax;
 use super::tree::CONTAINERS;
@@ -232,8 +232,10 @@ impl Matcher {
 impl Equal {
     fn matches(&self, context: &Context<'_>, values: &Values<'_>, scratch: &mut Scratch) -> bool {
         match *values {
-            Values::Number(number) => *Digits::new(number).as_bytes() == *self.key,
-            Values::Uuid(uuid) => {
+            Values::Number(number) if self.syntax == Syntax::Integer => {
+                *Digits::new(number).as_bytes() == *self.key
+            }
+            Values::Uuid(uuid) if self.syntax == Syntax::Uuid => {
                 let mut digits = [0; 32];
                 *Uuid::from_bytes(uuid)
                     .as_simple()
@@ -241,18 +243,22 @@ impl Equal {
                     .as_bytes()
                     == *self.key
             }
-            Values::Dn(entry) => self.entries.contains(&entry),
-            Values::Dns { users, groups } => self.entries.iter().any(|entry| match entry {
-                Entry::User(user) => users.binary_search(user).is_ok(),
-                Entry::Group(group) => groups.binary_search(group).is_ok(),
-                _ => false,
-            }),
-            Values::Names(users) => self.users.iter().any(|user| users.binary_search(user).is_ok()),
-            Values::None | Values::Set(_) | Values::Text(_) => {
-                values.any(context, &mut scratch.value, |value| {
-                    has_key(self.syntax, value, &self.key)
+            Values::Dn(entry) if is_name(self.syntax) => self.entries.contains(&entry),
+            Values::Dns { users, groups } if is_name(self.syntax) => {
+                self.entries.iter().any(|entry| match entry {
+                    Entry::User(user) => users.binary_search(user).is_ok(),
+                    Entry::Group(group) => groups.binary_search(group).is_ok(),
+                    _ => false,
                 })
             }
+            Values::Names(users) if self.users.is_some() => self
+                .users
+                .iter()
+                .flatten()
+                .any(|user| users.binary_search(user).is_ok()),
+            _ => values.any(context, &mut scratch.value, |value| {
+                has_key(self.syntax, value, &self.key)
+            }),
         }
     }
 }

@@ -80,8 +80,8 @@ pub(super) struct Equal {
     pub(super) key: Vec<u8>,
     /// For names of entries: the entries of that name.
     pub(super) entries: Vec<Entry>,
-    /// For names of users that are no DNs: those users, ascending.
-    pub(super) users: Vec<u32>,
+    /// For `memberUid`: the users of that name, ascending; otherwise values are compared as text.
+    pub(super) users: Option<Vec<u32>>,
 }
 
 /// Kinds of entries.
@@ -257,20 +257,24 @@ fn equality(context: &Context<'_>, attribute: &AttributeRef, value: &[u8]) -> Ma
     }
     if attribute.is(AttributeId::MEMBER_UID) {
         let users = context.snapshot.lookup(AttributeId::RDN, &equal.key).iter();
-        equal.users = users
-            .filter_map(|&record| match context.snapshot.kind(record) {
-                (Kind::User, user) => Some(user),
-                (Kind::Group, _) => None,
-            })
-            .collect();
+        let users = users.filter_map(|&record| match context.snapshot.kind(record) {
+            (Kind::User, user) => Some(user),
+            (Kind::Group, _) => None,
+        });
+        equal.users = Some(users.collect());
     }
     Matcher::Equal(equal)
+}
+
+/// Whether values of a syntax name entries.
+pub(super) fn is_name(syntax: Syntax) -> bool {
+    matches!(syntax, Syntax::DistinguishedName | Syntax::NameAndOptionalUid)
 }
 
 impl Equal {
     fn new(context: &Context<'_>, syntax: Syntax, value: &[u8]) -> Self {
         let key = syntax::equality_key(syntax, value).into_owned();
-        let is_name = matches!(syntax, Syntax::DistinguishedName | Syntax::NameAndOptionalUid);
+        let is_name = is_name(syntax);
         let entries = match is_name.then(|| context.tree.resolve(context.snapshot, value)) {
             Some(Ok(Resolved::Entries(entries))) => entries,
             _ => Vec::new(),
@@ -279,7 +283,7 @@ impl Equal {
             syntax,
             key,
             entries,
-            users: Vec::new(),
+            users: None,
         }
     }
 }
@@ -448,7 +452,7 @@ fn group_equalities(nodes: Vec<Node>) -> Vec<Node> {
     let plain = |node: &Node| match node {
         Node::Test(test) => match &test.matcher {
             Matcher::Equal(equal)
-                if equal.entries.is_empty() && !test.attribute.is(AttributeId::MEMBER_UID) =>
+                if !is_name(equal.syntax) && !test.attribute.is(AttributeId::MEMBER_UID) =>
             {
                 Some((test.attribute, equal.syntax))
             }

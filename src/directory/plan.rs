@@ -379,6 +379,12 @@ impl Planner<'_> {
     fn find(&self, test: &Test, each: &mut dyn FnMut(Found<'_>)) -> bool {
         let snapshot = self.context.snapshot;
         let indexable = match &test.matcher {
+            // The indexes hold keys of the attributes' own syntaxes.
+            Matcher::Equal(Equal { syntax, .. }) | Matcher::OneOf(syntax, _)
+                if *syntax != self.context.syntax(&test.attribute) =>
+            {
+                return false;
+            }
             Matcher::Equal(equal) => test.attribute.ids().all(|id| self.find_equal(id, equal, each)),
             Matcher::OneOf(syntax, keys) => test.attribute.ids().all(|id| {
                 keys.iter().all(|key| {
@@ -386,7 +392,7 @@ impl Planner<'_> {
                         syntax: *syntax,
                         key: key.clone(),
                         entries: Vec::new(),
-                        users: Vec::new(),
+                        users: None,
                     };
                     self.find_equal(id, &equal, each)
                 })
@@ -466,7 +472,7 @@ impl Planner<'_> {
             AttributeId::UID_NUMBER | AttributeId::GID_NUMBER => self.find_number(id, equal, each),
             AttributeId::ENTRY_UUID => self.find_uuid(equal, each),
             AttributeId::MEMBER_UID => {
-                for &user in &equal.users {
+                for &user in equal.users.iter().flatten() {
                     each(Found::Groups(memberships.user_groups.of(user)));
                     each(Found::One(Entry::VirtualGroup(user)));
                 }

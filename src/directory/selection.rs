@@ -123,10 +123,6 @@ impl Selection {
                 name.second = None;
             }
         }
-        if self.operational {
-            self.names
-                .retain(|name| !name.first.is_some_and(|first| OPERATIONAL.contains(&first)));
-        }
     }
 
     /// Calls `each` with every selected attribute of an entry, in a fixed order.
@@ -136,7 +132,8 @@ impl Selection {
             default_answer(context, entry, &mut each);
         }
         // Clients compare users with an exact set of attributes when they ask for `*` and `+`.
-        if self.operational && !(self.whole && matches!(entry, Entry::User(_))) {
+        let operational = self.operational && !(self.whole && matches!(entry, Entry::User(_)));
+        if operational {
             for id in OPERATIONAL {
                 let attribute = context.find(entry, &AttributeRef::built_in(id));
                 if let Some(attribute) = attribute
@@ -147,6 +144,9 @@ impl Selection {
             }
         }
         for name in &self.names {
+            if operational && name.ids().any(|id| OPERATIONAL.contains(&id)) {
+                continue;
+            }
             if let Some(attribute) = context.find(entry, name) {
                 let id = match attribute {
                     Attribute::Computed(id, _) => id,

@@ -32,7 +32,10 @@ pub struct OpenSession {
 
 impl fmt::Debug for OpenSession {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("OpenSession").field("session", &self.session).finish_non_exhaustive()
+        formatter
+            .debug_struct("OpenSession")
+            .field("session", &self.session)
+            .finish_non_exhaustive()
     }
 }
 
@@ -49,7 +52,11 @@ impl Drop for OpenSession {
             && let Some(flow_slug) = self.provider.settings().unbind_flow_slug.clone()
             && let Some(logins) = self.logins.upgrade()
         {
-            logins.say_goodbye(Goodbye { session: self.session.clone(), flow_slug, client: self.client });
+            logins.say_goodbye(Goodbye {
+                session: self.session.clone(),
+                flow_slug,
+                client: self.client,
+            });
         }
     }
 }
@@ -69,7 +76,11 @@ impl Proof {
     /// That the session is logged in is shown by its existence: [`Session`] is only made from a cookie that says
     /// `authenticated`.
     pub fn new(opened: OpenSession, access: &AccessCheck, user_pk: i64) -> Option<Self> {
-        access.passing.then_some(Self { opened, user_pk, search_everything: access.has_search_permission })
+        access.passing.then_some(Self {
+            opened,
+            user_pk,
+            search_everything: access.has_search_permission,
+        })
     }
 }
 
@@ -171,14 +182,18 @@ impl Login {
         if !user.is_active {
             return Some(Ending::UserChanged("the user was deactivated in authentik"));
         }
-        let same = user.uid == self.uid() && (user.uuid.is_nil() || *self.uuid.get_or_init(|| user.uuid) == user.uuid);
+        let same = user.uid == self.uid()
+            && (user.uuid.is_nil() || *self.uuid.get_or_init(|| user.uuid) == user.uuid);
         (!same).then_some(Ending::UserChanged("the user was replaced in authentik"))
     }
 }
 
 impl fmt::Debug for Login {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Login").field("user_pk", &self.user_pk()).finish_non_exhaustive()
+        formatter
+            .debug_struct("Login")
+            .field("user_pk", &self.user_pk())
+            .finish_non_exhaustive()
     }
 }
 
@@ -224,7 +239,13 @@ impl Identity {
 
     /// What searches show.
     pub fn viewer(&self) -> Viewer {
-        if self.may_search_everything() { Viewer::Full } else { Viewer::Own { user_pk: self.user_pk() } }
+        if self.may_search_everything() {
+            Viewer::Full
+        } else {
+            Viewer::Own {
+                user_pk: self.user_pk(),
+            }
+        }
     }
 
     /// Waits until the login is over.
@@ -255,7 +276,13 @@ struct Known {
 impl Logins {
     /// Takes charge of a session that a flow has just opened.
     pub fn open(self: &Arc<Self>, provider: Arc<Provider>, session: Session, client: IpAddr) -> OpenSession {
-        OpenSession { session, provider, client, logins: Arc::downgrade(self), gone: AtomicBool::new(false) }
+        OpenSession {
+            session,
+            provider,
+            client,
+            logins: Arc::downgrade(self),
+            gone: AtomicBool::new(false),
+        }
     }
 
     /// Makes a login of a proof: the one place where success begins. `None` if authentik has announced the end of the
@@ -302,7 +329,9 @@ impl Logins {
     pub fn end_where(&self, verdict: impl Fn(&Login) -> Option<Ending>) -> usize {
         let logins: Vec<Arc<Login>> = self.lock().alive.values().filter_map(Weak::upgrade).collect();
         let ended = logins.iter().filter(|login| !login.is_over());
-        ended.filter_map(|login| verdict(login).map(|ending| login.end(ending))).count()
+        ended
+            .filter_map(|login| verdict(login).map(|ending| login.end(ending)))
+            .count()
     }
 
     /// How many logins are alive.
@@ -316,7 +345,10 @@ impl Logins {
     }
 
     fn say_goodbye(&self, goodbye: Goodbye) {
-        let full = self.goodbyes.get().is_some_and(|goodbyes| goodbyes.try_send(goodbye).is_err());
+        let full = self
+            .goodbyes
+            .get()
+            .is_some_and(|goodbyes| goodbyes.try_send(goodbye).is_err());
         if full {
             tracing::debug!("too many sessions wait for their unbind flow; one is left to expire");
         }
@@ -325,7 +357,11 @@ impl Logins {
     fn forget(&self, end_id: &SessionEndId) {
         let mut known = self.lock();
         // A later login may have taken the place; only a dead one is removed.
-        if known.alive.get(end_id).is_some_and(|login| login.strong_count() == 0) {
+        if known
+            .alive
+            .get(end_id)
+            .is_some_and(|login| login.strong_count() == 0)
+        {
             known.alive.remove(end_id);
         }
     }

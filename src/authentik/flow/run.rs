@@ -377,10 +377,12 @@ impl<'a> Run<'a> {
             self.deadline += started.elapsed();
             answer
         } else {
-            timeout_at(self.deadline.into(), call).await.map_err(|_| ApiError::TimedOut {
-                url: name,
-                after: self.executor.client.settings().flow_timeout,
-            })??
+            timeout_at(self.deadline.into(), call)
+                .await
+                .map_err(|_| ApiError::TimedOut {
+                    url: name,
+                    after: self.executor.client.settings().flow_timeout,
+                })??
         };
         self.cookies.absorb(&answer.headers, SystemTime::now());
         Ok(answer)

@@ -91,8 +91,12 @@ impl BindCache {
                 .expire_after(EntryLife)
                 .eviction_listener(|_key, entry: Arc<Entry>, _cause| entry.login.store(None))
                 .build(),
-            refusals: negative_window
-                .map(|window| Cache::builder().max_capacity(MAX_REFUSALS).time_to_live(window).build()),
+            refusals: negative_window.map(|window| {
+                Cache::builder()
+                    .max_capacity(MAX_REFUSALS)
+                    .time_to_live(window)
+                    .build()
+            }),
             flights: Arc::default(),
         }
     }
@@ -104,8 +108,12 @@ impl BindCache {
         let mut hasher = blake3::Hasher::new_keyed(&self.secret);
         hasher.update(&provider.pk().to_le_bytes());
         hasher.update(&[u8::from(settings.mfa_support)]);
-        let parts =
-            [settings.bind_flow_slug.as_bytes(), settings.application_slug.as_bytes(), username.as_bytes(), secret];
+        let parts = [
+            settings.bind_flow_slug.as_bytes(),
+            settings.application_slug.as_bytes(),
+            username.as_bytes(),
+            secret,
+        ];
         for part in parts {
             hasher.update(&(part.len() as u64).to_le_bytes());
             hasher.update(part);
@@ -163,7 +171,9 @@ impl BindCache {
         let mut voided = 0;
         for (key, entry) in &self.entries {
             let unchanged = entry.login.load().as_ref().is_some_and(|login| {
-                let user = snapshot.user_by_pk(login.user_pk()).map(|user| snapshot.user(user));
+                let user = snapshot
+                    .user_by_pk(login.user_pk())
+                    .map(|user| snapshot.user(user));
                 let now = user.and_then(|user| user.password_change_date);
                 !login.is_over() && now.is_some() && now == entry.password_change
             });
@@ -215,13 +225,19 @@ impl BindCache {
         if let Some(landed) = self.get(&key).map(Ok).or_else(|| self.refused(&key).map(Err)) {
             return future::ready(landed).boxed().shared();
         }
-        let landing = Landing { flights: Arc::clone(&self.flights), key };
+        let landing = Landing {
+            flights: Arc::clone(&self.flights),
+            key,
+        };
         let judgement = judge();
         let task = tokio::spawn(async move {
             let _landing = landing;
             judgement.await
         });
-        let flight = task.map(|joined| joined.unwrap_or_else(|_| Err(internal_error()))).boxed().shared();
+        let flight = task
+            .map(|joined| joined.unwrap_or_else(|_| Err(internal_error())))
+            .boxed()
+            .shared();
         flights.insert(key, flight.clone());
         flight
     }
@@ -235,13 +251,20 @@ struct Landing {
 
 impl Drop for Landing {
     fn drop(&mut self) {
-        self.flights.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+        self.flights
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.key);
     }
 }
 
 fn internal_error() -> Refusal {
     tracing::error!("a bind failed inside akldap: please report this with the lines before it");
-    Refusal::new(ResultCode::Other, RejectReason::FlowError, "internal error while binding")
+    Refusal::new(
+        ResultCode::Other,
+        RejectReason::FlowError,
+        "internal error while binding",
+    )
 }
 
 #[cfg(test)]
@@ -249,7 +272,11 @@ mod tests {
     use super::*;
 
     fn refusal(repeatable: bool) -> Refusal {
-        let mut refusal = Refusal::new(ResultCode::InvalidCredentials, RejectReason::InvalidCredentials, "no");
+        let mut refusal = Refusal::new(
+            ResultCode::InvalidCredentials,
+            RejectReason::InvalidCredentials,
+            "no",
+        );
         refusal.repeatable = repeatable;
         refusal
     }
@@ -261,7 +288,9 @@ mod tests {
         for judged in future::join_all(flights).await {
             assert_eq!(judged.unwrap_err().result.code, ResultCode::Other);
         }
-        let next = cache.single_flight([1; 32], || async { Err(refusal(true)) }).await;
+        let next = cache
+            .single_flight([1; 32], || async { Err(refusal(true)) })
+            .await;
         assert_eq!(next.unwrap_err().result.code, ResultCode::InvalidCredentials);
     }
 

@@ -71,7 +71,9 @@ impl FailureLimit {
     /// Refuses a bind whose address or name has failed too often within the window before `now`.
     pub(super) fn check(&self, subjects: [Subject; 2], now: Instant) -> Result<(), Refusal> {
         for subject in subjects {
-            let Some(wait) = self.wait(subject, now) else { continue };
+            let Some(wait) = self.wait(subject, now) else {
+                continue;
+            };
             let whose = match subject {
                 Subject::Address(_) => "from this address",
                 Subject::Name(_) => "for this name",
@@ -118,7 +120,10 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn limit(limit: usize) -> FailureLimit {
-        FailureLimit::new(&FailedBindConfig { limit, window: 60 * SECOND })
+        FailureLimit::new(&FailedBindConfig {
+            limit,
+            window: 60 * SECOND,
+        })
     }
 
     fn subjects(address: &str, name: &str) -> [Subject; 2] {
@@ -136,7 +141,10 @@ mod tests {
         let refusal = failures.check(who, start + 41 * SECOND).unwrap_err();
         assert_eq!(refusal.result.code, ResultCode::Busy);
         assert!(refusal.cause.contains("20 seconds"), "{}", refusal.cause);
-        assert!(failures.check(who, start + 60 * SECOND).is_ok(), "the first failure is out of the window");
+        assert!(
+            failures.check(who, start + 60 * SECOND).is_ok(),
+            "the first failure is out of the window"
+        );
         failures.record(who, start + 61 * SECOND);
         assert!(failures.check(who, start + 79 * SECOND).is_err());
         assert!(failures.check(who, start + 80 * SECOND).is_ok());
@@ -147,16 +155,35 @@ mod tests {
         let (failures, now) = (limit(2), Instant::now());
         failures.record(subjects("192.0.2.1", "alice"), now);
         failures.record(subjects("192.0.2.1", "bob"), now);
-        assert!(failures.check(subjects("192.0.2.1", "carol"), now).is_err(), "the address");
+        assert!(
+            failures.check(subjects("192.0.2.1", "carol"), now).is_err(),
+            "the address"
+        );
         assert!(failures.check(subjects("192.0.2.2", "alice"), now).is_ok());
         failures.record(subjects("192.0.2.2", "ALICE "), now);
-        assert!(failures.check(subjects("192.0.2.3", "alice"), now).is_err(), "the name, however written");
-        assert!(failures.check([Subject::address(IpAddr::from([192, 0, 2, 3])), Subject::name(2, "alice")], now).is_ok());
+        assert!(
+            failures.check(subjects("192.0.2.3", "alice"), now).is_err(),
+            "the name, however written"
+        );
+        assert!(
+            failures
+                .check(
+                    [
+                        Subject::address(IpAddr::from([192, 0, 2, 3])),
+                        Subject::name(2, "alice")
+                    ],
+                    now
+                )
+                .is_ok()
+        );
         assert_eq!(
             Subject::address("2001:db8::1".parse().unwrap()),
             Subject::address("2001:db8::ffff:1:2:3".parse().unwrap())
         );
-        assert_eq!(Subject::address("::ffff:192.0.2.1".parse().unwrap()), subjects("192.0.2.1", "")[0]);
+        assert_eq!(
+            Subject::address("::ffff:192.0.2.1".parse().unwrap()),
+            subjects("192.0.2.1", "")[0]
+        );
     }
 
     #[test]
@@ -174,10 +201,19 @@ mod tests {
     fn the_memory_is_bounded() {
         let (failures, now) = (limit(1), Instant::now());
         for number in 0..25_000_u32 {
-            failures.record([Subject::address(IpAddr::from(number.to_be_bytes())), Subject::name(1, "alice")], now);
+            failures.record(
+                [
+                    Subject::address(IpAddr::from(number.to_be_bytes())),
+                    Subject::name(1, "alice"),
+                ],
+                now,
+            );
         }
         failures.failures.run_pending_tasks();
         assert!(failures.failures.entry_count() <= MAX_SUBJECTS);
-        assert!(failures.check(subjects("0.0.97.167", "bob"), now).is_err(), "the newest is known");
+        assert!(
+            failures.check(subjects("0.0.97.167", "bob"), now).is_err(),
+            "the newest is known"
+        );
     }
 }

@@ -56,7 +56,11 @@ pub struct BindAttempt {
 impl BindAttempt {
     /// A bind with this DN and secret from this address.
     pub fn new(name: &[u8], secret: &[u8], client: IpAddr) -> Self {
-        Self { name: name.to_vec(), secret: Zeroizing::new(secret.to_vec()), client }
+        Self {
+            name: name.to_vec(),
+            secret: Zeroizing::new(secret.to_vec()),
+            client,
+        }
     }
 }
 
@@ -82,7 +86,11 @@ impl BindCore {
         logins.say_goodbye_through(unbinder.clone_sender());
         Self {
             executor,
-            queue: FlowQueue::new(config.max_concurrent_flows, config.flow_queue_limit, config.flow_queue_timeout),
+            queue: FlowQueue::new(
+                config.max_concurrent_flows,
+                config.flow_queue_limit,
+                config.flow_queue_timeout,
+            ),
             cache: BindCache::new(config.cache_max_age, config.negative_window),
             failures: FailureLimit::new(&config.failed),
             logins,
@@ -110,12 +118,20 @@ pub(super) fn start(outpost: &Arc<Outpost>, tasks: &TaskTracker, shutdown: &Canc
 /// Draws the consequences of a new directory for those already logged in: whoever is gone, deactivated or replaced is
 /// logged out; a changed password only voids cached binds.
 pub(super) fn snapshot_installed(outpost: &Outpost, snapshot: &Snapshot) {
-    let ended = outpost
-        .logins
-        .end_where(|login| login.verdict(snapshot.user_by_pk(login.user_pk()).map(|user| snapshot.user(user))));
+    let ended = outpost.logins.end_where(|login| {
+        login.verdict(
+            snapshot
+                .user_by_pk(login.user_pk())
+                .map(|user| snapshot.user(user)),
+        )
+    });
     let voided = outpost.binds.cache.retain_unchanged(snapshot);
     if ended > 0 || voided > 0 {
-        tracing::info!(logins = ended, cached_binds = voided, "ended because their users changed in authentik");
+        tracing::info!(
+            logins = ended,
+            cached_binds = voided,
+            "ended because their users changed in authentik"
+        );
     }
 }
 
@@ -142,26 +158,44 @@ impl Outpost {
 
     async fn judge(self: &Arc<Self>, attempt: &BindAttempt, name: &BindName) -> Result<Arc<Login>, Refusal> {
         // Asked before the cache: who guesses must not learn from its answers what authentik would not tell any more.
-        self.binds.failures.check(subjects(&name.provider, &name.username, attempt.client), Instant::now())?;
+        self.binds.failures.check(
+            subjects(&name.provider, &name.username, attempt.client),
+            Instant::now(),
+        )?;
         match name.provider.settings().bind_mode {
             Mode::Cached => self.bind_cached(attempt, name).await,
-            _ => self.log_in(&name.provider, &name.username, &attempt.secret, attempt.client).await,
+            _ => {
+                self.log_in(&name.provider, &name.username, &attempt.secret, attempt.client)
+                    .await
+            }
         }
     }
 
     fn bind_name(&self, attempt: &BindAttempt) -> Result<BindName, Refusal> {
         if attempt.name.is_empty() {
             let text = "a password without a bind DN names nobody";
-            return Err(Refusal::new(ResultCode::InvalidCredentials, RejectReason::InvalidCredentials, text));
+            return Err(Refusal::new(
+                ResultCode::InvalidCredentials,
+                RejectReason::InvalidCredentials,
+                text,
+            ));
         }
         if attempt.secret.is_empty() {
             let text = "a bind DN with an empty password is not a login (RFC 4513 section 5.1.2)";
-            return Err(Refusal::new(ResultCode::UnwillingToPerform, RejectReason::InvalidCredentials, text));
+            return Err(Refusal::new(
+                ResultCode::UnwillingToPerform,
+                RejectReason::InvalidCredentials,
+                text,
+            ));
         }
         let providers = self.providers();
         if providers.is_empty() && !self.status.configured() {
             let text = "the configuration has not been loaded from authentik yet";
-            return Err(Refusal::new(ResultCode::Unavailable, RejectReason::Unavailable, text));
+            return Err(Refusal::new(
+                ResultCode::Unavailable,
+                RejectReason::Unavailable,
+                text,
+            ));
         }
         let name = name::resolve(&attempt.name, &providers, self.config.bind.strict_dn).map_err(|error| {
             let code = match error {
@@ -183,8 +217,15 @@ impl Outpost {
         Ok(name)
     }
 
-    async fn bind_cached(self: &Arc<Self>, attempt: &BindAttempt, name: &BindName) -> Result<Arc<Login>, Refusal> {
-        let key = self.binds.cache.key(&name.provider, &name.username, &attempt.secret);
+    async fn bind_cached(
+        self: &Arc<Self>,
+        attempt: &BindAttempt,
+        name: &BindName,
+    ) -> Result<Arc<Login>, Refusal> {
+        let key = self
+            .binds
+            .cache
+            .key(&name.provider, &name.username, &attempt.secret);
         if let Some(login) = self.binds.cache.get(&key) {
             self.binds.metrics.bind_cache_hit();
             return Ok(login);
@@ -232,17 +273,27 @@ impl Outpost {
         // Others may have failed while this one waited for its turn.
         self.binds.failures.check(subjects, Instant::now())?;
         let started = Instant::now();
-        let session = self.run_flow(provider, username, secret, client).await.inspect_err(|refusal| {
-            if refusal.repeatable {
-                self.binds.failures.record(subjects, Instant::now());
-            }
-        })?;
+        let session = self
+            .run_flow(provider, username, secret, client)
+            .await
+            .inspect_err(|refusal| {
+                if refusal.repeatable {
+                    self.binds.failures.record(subjects, Instant::now());
+                }
+            })?;
         let opened = self.logins.open(Arc::clone(provider), session, client);
-        let left = self.config.bind.timeout.saturating_sub(started.elapsed()).max(ACCESS_TIME);
-        let proof = timeout(left, self.prove(opened, provider, client)).await.map_err(|_| {
-            let text = "authentik took too long to say what the user may do: see its server log and load";
-            Refusal::new(ResultCode::Unavailable, RejectReason::AccessCheckFail, text)
-        })??;
+        let left = self
+            .config
+            .bind
+            .timeout
+            .saturating_sub(started.elapsed())
+            .max(ACCESS_TIME);
+        let proof = timeout(left, self.prove(opened, provider, client))
+            .await
+            .map_err(|_| {
+                let text = "authentik took too long to say what the user may do: see its server log and load";
+                Refusal::new(ResultCode::Unavailable, RejectReason::AccessCheckFail, text)
+            })??;
         let login = self.logins.grant(proof).ok_or_else(|| {
             let text = "authentik ended the session while it was being opened: bind again";
             Refusal::new(ResultCode::Unavailable, RejectReason::FlowError, text)
@@ -274,7 +325,11 @@ impl Outpost {
             Ok(FlowOutcome::Authenticated(session)) => Ok(session),
             Ok(FlowOutcome::Rejected(rejection)) => Err(rejected(&rejection)),
             Err(error) => {
-                let code = if error.is_transient() { ResultCode::Unavailable } else { ResultCode::Other };
+                let code = if error.is_transient() {
+                    ResultCode::Unavailable
+                } else {
+                    ResultCode::Other
+                };
                 let text = format!("the bind flow could not be run: {error}; {}", error.hint());
                 Err(Refusal::new(code, RejectReason::FlowError, text))
             }
@@ -282,12 +337,27 @@ impl Outpost {
     }
 
     /// Completes the proof for a session in which somebody is logged in.
-    async fn prove(&self, opened: OpenSession, provider: &Provider, client: IpAddr) -> Result<Proof, Refusal> {
+    async fn prove(
+        &self,
+        opened: OpenSession,
+        provider: &Provider,
+        client: IpAddr,
+    ) -> Result<Proof, Refusal> {
         let slug = &provider.settings().application_slug;
-        let access = self.client.check_access(opened.session(), provider.pk(), slug, Some(client)).await;
+        let access = self
+            .client
+            .check_access(opened.session(), provider.pk(), slug, Some(client))
+            .await;
         let access = access.map_err(|error| {
-            let code = if error.is_transient() { ResultCode::Unavailable } else { ResultCode::Other };
-            let text = format!("access to the application could not be checked: {error}; {}", error.hint());
+            let code = if error.is_transient() {
+                ResultCode::Unavailable
+            } else {
+                ResultCode::Other
+            };
+            let text = format!(
+                "access to the application could not be checked: {error}; {}",
+                error.hint()
+            );
             Refusal::new(code, RejectReason::AccessCheckFail, text)
         })?;
         let user_pk = self.user_pk(opened.session(), client).await?;
@@ -307,11 +377,22 @@ impl Outpost {
             Ok(me) if me.uid == session.uid() && me.is_active => Ok(me.pk),
             Ok(_) => {
                 let text = "authentik named another user than the session's";
-                Err(Refusal::new(ResultCode::OperationsError, RejectReason::UserInfoFail, text))
+                Err(Refusal::new(
+                    ResultCode::OperationsError,
+                    RejectReason::UserInfoFail,
+                    text,
+                ))
             }
             Err(error) => {
-                let code = if error.is_transient() { ResultCode::Unavailable } else { ResultCode::OperationsError };
-                let text = format!("the user could not be identified after the login: {error}; {}", error.hint());
+                let code = if error.is_transient() {
+                    ResultCode::Unavailable
+                } else {
+                    ResultCode::OperationsError
+                };
+                let text = format!(
+                    "the user could not be identified after the login: {error}; {}",
+                    error.hint()
+                );
                 Err(Refusal::new(code, RejectReason::UserInfoFail, text))
             }
         }

@@ -47,7 +47,10 @@ pub(super) struct Unbinder {
 impl Default for Unbinder {
     fn default() -> Self {
         let (sender, receiver) = mpsc::channel(QUEUE);
-        Self { sender, receiver: Mutex::new(Some(receiver)) }
+        Self {
+            sender,
+            receiver: Mutex::new(Some(receiver)),
+        }
     }
 }
 
@@ -57,7 +60,10 @@ impl Unbinder {
     }
 
     fn take(&self) -> Option<mpsc::Receiver<Goodbye>> {
-        self.receiver.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.receiver
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
     }
 }
 
@@ -71,7 +77,9 @@ struct Work {
 
 /// Starts the workers.
 pub(super) fn start(outpost: &Arc<Outpost>, tasks: &TaskTracker, shutdown: &CancellationToken) {
-    let Some(goodbyes) = outpost.binds.unbinder.take() else { return };
+    let Some(goodbyes) = outpost.binds.unbinder.take() else {
+        return;
+    };
     let work = Arc::new(Work {
         outpost: Arc::clone(outpost),
         goodbyes: tokio::sync::Mutex::new(goodbyes),
@@ -103,7 +111,10 @@ impl Work {
     /// Ends the sessions of the cache and of the connections that close at shutdown, for a short while.
     async fn finish(&self) {
         let providers = self.outpost.providers().clone();
-        if !providers.iter().any(|provider| provider.settings().unbind_flow_slug.is_some()) {
+        if !providers
+            .iter()
+            .any(|provider| provider.settings().unbind_flow_slug.is_some())
+        {
             return;
         }
         self.outpost.binds.cache.clear();
@@ -116,11 +127,21 @@ impl Work {
     }
 
     async fn end(&self, goodbye: Goodbye) {
-        let Goodbye { session, flow_slug, client } = goodbye;
+        let Goodbye {
+            session,
+            flow_slug,
+            client,
+        } = goodbye;
         if self.is_idle(&flow_slug) {
             return;
         }
-        match self.outpost.binds.executor.execute_unbind(&session, &flow_slug, client).await {
+        match self
+            .outpost
+            .binds
+            .executor
+            .execute_unbind(&session, &flow_slug, client)
+            .await
+        {
             Ok(done) if done.logged_out => {}
             Ok(_) => {
                 self.note_idle(&flow_slug);
@@ -138,7 +159,8 @@ impl Work {
 
     fn is_idle(&self, flow_slug: &str) -> bool {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.get(flow_slug).is_some_and(|seen| seen.elapsed() < LOOK_AGAIN)
+        idle.get(flow_slug)
+            .is_some_and(|seen| seen.elapsed() < LOOK_AGAIN)
     }
 
     fn note_idle(&self, flow_slug: &str) {

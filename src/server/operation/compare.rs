@@ -5,18 +5,22 @@ use crate::ldap::message::CompareRequest;
 use crate::ldap::response::LdapResult;
 
 use super::super::session::Session;
-use super::search;
+use super::search::{self, Allowed};
 
 /// Compares one value of one attribute of one entry.
 pub(in crate::server) fn run(session: &Session, request: &CompareRequest) -> LdapResult {
-    let (identity, snapshot) = match search::authorise(session, request.entry.as_bytes()) {
+    let Allowed {
+        provider,
+        viewer,
+        snapshot,
+    } = match search::authorise(session, request.entry.as_bytes()) {
         Ok(allowed) => allowed,
         Err(result) => return result,
     };
     directory::compare(
         &snapshot,
-        identity.provider().tree(),
-        identity.viewer(),
+        provider.tree(),
+        viewer,
         request.entry.as_bytes(),
         request.attribute.as_bytes(),
         &request.value,
