@@ -70,7 +70,6 @@ pub(super) struct BindCore {
     queue: FlowQueue,
     cache: BindCache,
     failures: FailureLimit,
-    logins: Arc<Logins>,
     unbinder: Unbinder,
     metrics: Arc<Metrics>,
 }
@@ -93,7 +92,6 @@ impl BindCore {
             ),
             cache: BindCache::new(config.cache_max_age, config.negative_window),
             failures: FailureLimit::new(&config.failed),
-            logins,
             unbinder,
             metrics,
         }
