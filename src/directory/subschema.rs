@@ -24,6 +24,7 @@ const AUXILIARY_CLASSES: &[(&str, &[&str])] = &[
         "inetOrgPerson",
         &["user", "posixAccount", "goauthentik.io/ldap/user"],
     ),
+    ("organizationalUnit", &["nsContainer"]),
     (
         "groupOfNames",
         &[

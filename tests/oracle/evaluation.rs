@@ -1,0 +1,278 @@
+//! Filters as owned values, evaluated on one entry after the other.
+
+use akldap::directory::schema::{self, Comparison};
+use akldap::directory::syntax;
+use akldap::ldap::dn::Dn;
+use akldap::ldap::filter::{self, Filter};
+use akldap::ldap::text::Position;
+
+use super::model::{Entry, Kind};
+
+#[derive(Clone, Debug)]
+pub(crate) struct Assertion {
+    pub(crate) attribute: String,
+    pub(crate) value: Vec<u8>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Query {
+    And(Vec<Query>),
+    Or(Vec<Query>),
+    Not(Box<Query>),
+    Equality(Assertion),
+    Substrings {
+        attribute: String,
+        initial: Option<Vec<u8>>,
+        any: Vec<Vec<u8>>,
+        last: Option<Vec<u8>>,
+    },
+    GreaterOrEqual(Assertion),
+    LessOrEqual(Assertion),
+    Present(String),
+    Approx(Assertion),
+    Extensible {
+        rule: Option<String>,
+        attribute: Option<String>,
+        value: Vec<u8>,
+        dn_attributes: bool,
+    },
+}
+
+impl Assertion {
+    fn filter(&self) -> filter::AttributeValueAssertion<'_> {
+        filter::AttributeValueAssertion {
+            attribute: self.attribute.as_bytes(),
+            value: &self.value,
+        }
+    }
+}
+
+impl Query {
+    /// The query as it comes off the wire.
+    pub(crate) fn filter(&self) -> Filter<'_> {
+        match self {
+            Self::And(queries) => Filter::And(queries.iter().map(Self::filter).collect()),
+            Self::Or(queries) => Filter::Or(queries.iter().map(Self::filter).collect()),
+            Self::Not(query) => Filter::Not(Box::new(query.filter())),
+            Self::Equality(assertion) => Filter::Equality(assertion.filter()),
+            Self::GreaterOrEqual(assertion) => Filter::GreaterOrEqual(assertion.filter()),
+            Self::LessOrEqual(assertion) => Filter::LessOrEqual(assertion.filter()),
+            Self::Approx(assertion) => Filter::Approx(assertion.filter()),
+            Self::Present(attribute) => Filter::Present(attribute.as_bytes()),
+            Self::Substrings {
+                attribute,
+                initial,
+                any,
+                last,
+            } => Filter::Substrings(filter::SubstringFilter {
+                attribute: attribute.as_bytes(),
+                initial: initial.as_deref(),
+                any: any.iter().map(Vec::as_slice).collect(),
+                last: last.as_deref(),
+            }),
+            Self::Extensible {
+                rule,
+                attribute,
+                value,
+                dn_attributes,
+            } => Filter::Extensible(filter::MatchingRuleAssertion {
+                matching_rule: rule.as_deref().map(str::as_bytes),
+                attribute: attribute.as_deref().map(str::as_bytes),
+                value,
+                dn_attributes: *dn_attributes,
+            }),
+        }
+    }
+
+    /// Whether an entry matches; `None` is Undefined. `all` is what the viewer sees.
+    pub(crate) fn matches(&self, entry: &Entry, all: &[Entry]) -> Option<bool> {
+        match self {
+            Self::And(queries) => combine(queries.iter().map(|query| query.matches(entry, all)), false),
+            Self::Or(queries) => combine(queries.iter().map(|query| query.matches(entry, all)), true),
+            Self::Not(query) => query.matches(entry, all).map(|truth| !truth),
+            Self::Equality(assertion) | Self::Approx(assertion) => Some(equal(entry, assertion)),
+            Self::GreaterOrEqual(assertion) => ordered(entry, assertion, |value, asserted| value >= asserted),
+            Self::LessOrEqual(assertion) => ordered(entry, assertion, |value, asserted| value <= asserted),
+            Self::Present(attribute) => {
+                // An unset e-mail address is shown as an empty value, but nobody has one.
+                let is_mail = schema::canonical_name(attribute.as_bytes()) == "mail";
+                Some(entry.values(attribute).any(|value| !is_mail || !value.is_empty()))
+            }
+            Self::Substrings {
+                attribute,
+                initial,
+                any,
+                last,
+            } => Some(substrings(
+                entry,
+                attribute,
+                initial.as_deref(),
+                any,
+                last.as_deref(),
+            )),
+            Self::Extensible {
+                rule,
+                attribute,
+                value,
+                dn_attributes,
+            } => extensible(
+                entry,
+                all,
+                rule.as_deref(),
+                attribute.as_deref()?,
+                value,
+                *dn_attributes,
+            ),
+        }
+    }
+}
+
+/// And (`decisive` false) and Or (`decisive` true) of RFC 4511 section 4.5.1.7.
+fn combine(truths: impl Iterator<Item = Option<bool>>, decisive: bool) -> Option<bool> {
+    let truths: Vec<Option<bool>> = truths.collect();
+    if truths.contains(&Some(decisive)) {
+        Some(decisive)
+    } else if truths.contains(&None) {
+        None
+    } else {
+        Some(!decisive)
+    }
+}
+
+fn equal(entry: &Entry, assertion: &Assertion) -> bool {
+    let syntax = schema::syntax_of(assertion.attribute.as_bytes());
+    let asserted = syntax::equality_key(syntax, &assertion.value);
+    // Virtual groups carry the classes of groups that clients count, but are not found by them.
+    let is_class = schema::canonical_name(assertion.attribute.as_bytes()) == "objectclass";
+    if is_class
+        && entry.kind == Kind::VirtualGroup
+        && [&b"posixgroup"[..], b"goauthentik.io/ldap/group"].contains(&&*asserted)
+    {
+        return false;
+    }
+    entry
+        .values(&assertion.attribute)
+        .any(|value| syntax::equality_key(syntax, value) == asserted)
+}
+
+fn ordered(entry: &Entry, assertion: &Assertion, holds: fn(&[u8], &[u8]) -> bool) -> Option<bool> {
+    let syntax = schema::syntax_of(assertion.attribute.as_bytes());
+    let asserted = syntax::ordering_key(syntax, &assertion.value)?;
+    Some(
+        entry
+            .values(&assertion.attribute)
+            .filter_map(|value| syntax::ordering_key(syntax, value))
+            .any(|value| holds(&value, &asserted)),
+    )
+}
+
+fn substrings(
+    entry: &Entry,
+    attribute: &str,
+    initial: Option<&[u8]>,
+    any: &[Vec<u8>],
+    last: Option<&[u8]>,
+) -> bool {
+    let syntax = schema::syntax_of(attribute.as_bytes());
+    let prepared = |part: &[u8], position| {
+        let mut out = Vec::new();
+        syntax::substring_part(syntax, part, position, &mut out);
+        out
+    };
+    entry.values(attribute).any(|value| {
+        let value = syntax::substring_value(syntax, value);
+        let mut rest: &[u8] = &value;
+        if let Some(initial) = initial {
+            match rest.strip_prefix(prepared(initial, Position::Initial).as_slice()) {
+                Some(after) => rest = after,
+                None => return false,
+            }
+        }
+        for part in any {
+            let part = prepared(part, Position::Any);
+            match (0..=rest.len()).find(|&start| rest[start..].starts_with(&part)) {
+                Some(start) => rest = &rest[start + part.len()..],
+                None => return false,
+            }
+        }
+        last.is_none_or(|last| rest.ends_with(&prepared(last, Position::Final)))
+    })
+}
+
+fn extensible(
+    entry: &Entry,
+    all: &[Entry],
+    rule: Option<&str>,
+    attribute: &str,
+    value: &[u8],
+    dn_attributes: bool,
+) -> Option<bool> {
+    let own = schema::syntax_of(attribute.as_bytes());
+    let (comparison, syntax) = match rule {
+        None => (Comparison::Equality, own),
+        Some(rule) => {
+            let rule = schema::matching_rule(rule.as_bytes())?;
+            (rule.comparison, rule.syntax)
+        }
+    };
+    let key = schema::canonical_name(attribute.as_bytes()).into_owned();
+    let mut values: Vec<&Vec<u8>> = entry.values(attribute).collect();
+    if dn_attributes {
+        let parts = entry
+            .name_parts
+            .iter()
+            .filter(|(name, _)| schema::canonical_name(name.as_bytes()) == key);
+        values.extend(parts.map(|(_, value)| value));
+    }
+    match comparison {
+        Comparison::Equality if syntax == own && !dn_attributes => {
+            let (attribute, value) = (attribute.to_owned(), value.to_vec());
+            Some(equal(entry, &Assertion { attribute, value }))
+        }
+        Comparison::Equality => {
+            let asserted = syntax::equality_key(syntax, value);
+            Some(
+                values
+                    .iter()
+                    .any(|value| syntax::equality_key(syntax, value) == asserted),
+            )
+        }
+        Comparison::BitAnd | Comparison::BitOr => {
+            let bits: i64 = std::str::from_utf8(value).ok()?.parse().ok()?;
+            let numbers = values
+                .iter()
+                .filter_map(|value| std::str::from_utf8(value).ok()?.parse::<i64>().ok());
+            Some(match comparison {
+                Comparison::BitAnd => numbers.into_iter().any(|number| number & bits == bits),
+                _ => numbers.into_iter().any(|number| number & bits != 0),
+            })
+        }
+        Comparison::InChain => Some(in_chain(entry, all, &key, value)),
+        Comparison::Ordering | Comparison::Substrings => None,
+    }
+}
+
+/// Follows an attribute from the entry over every entry it names until the asserted name turns up.
+fn in_chain(entry: &Entry, all: &[Entry], attribute: &str, value: &[u8]) -> bool {
+    let normal = |name: &[u8]| Dn::parse(name).ok().map(|dn| dn.normal_form());
+    let Some(target) = normal(value) else {
+        return false;
+    };
+    let mut seen: Vec<Vec<u8>> = Vec::new();
+    let mut open: Vec<&Entry> = vec![entry];
+    while let Some(entry) = open.pop() {
+        for name in entry.values(attribute).filter_map(|name| normal(name)) {
+            if name == target {
+                return true;
+            }
+            if !seen.contains(&name) {
+                open.extend(
+                    all.iter()
+                        .filter(|other| normal(other.dn.as_bytes()).as_ref() == Some(&name)),
+                );
+                seen.push(name);
+            }
+        }
+    }
+    false
+}

@@ -1,0 +1,444 @@
+//! Users and groups, and the entries that stand for them, built the slow way.
+
+use akldap::directory::schema;
+
+/// A JSON value of a custom attribute.
+#[derive(Clone, Debug)]
+pub(crate) enum Json {
+    Null,
+    Bool(bool),
+    Number(String),
+    Text(String),
+    List(Vec<Json>),
+    Object(Vec<(String, Json)>),
+}
+
+impl Json {
+    /// Its compact text.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Self::Null => "null".to_owned(),
+            Self::Bool(truth) => truth.to_string(),
+            Self::Number(number) => number.clone(),
+            Self::Text(text) => serde_json::to_string(text).unwrap(),
+            Self::List(items) => {
+                let items: Vec<String> = items.iter().map(Self::text).collect();
+                format!("[{}]", items.join(","))
+            }
+            Self::Object(members) => object(members),
+        }
+    }
+
+    /// The value as an attribute value; `None` for null.
+    fn value(&self, username: Option<&str>) -> Option<Vec<u8>> {
+        let text = match self {
+            Self::Null => return None,
+            Self::Text(text) => match username {
+                Some(username) => text.replace("%s", username),
+                None => text.clone(),
+            },
+            other => other.text(),
+        };
+        Some(text.into_bytes())
+    }
+
+    fn values(&self, username: Option<&str>) -> Vec<Vec<u8>> {
+        match self {
+            Self::List(items) => items.iter().filter_map(|item| item.value(username)).collect(),
+            other => other.value(username).into_iter().collect(),
+        }
+    }
+}
+
+/// The compact text of an object.
+pub(crate) fn object(members: &[(String, Json)]) -> String {
+    let members: Vec<String> = members
+        .iter()
+        .map(|(key, value)| format!("{}:{}", serde_json::to_string(key).unwrap(), value.text()))
+        .collect();
+    format!("{{{}}}", members.join(","))
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct User {
+    pub(crate) pk: i64,
+    pub(crate) uuid: String,
+    pub(crate) uid: String,
+    pub(crate) username: String,
+    pub(crate) name: String,
+    pub(crate) email: String,
+    pub(crate) is_active: bool,
+    pub(crate) is_superuser: bool,
+    pub(crate) attributes: Vec<(String, Json)>,
+    pub(crate) password_change_date: String,
+    pub(crate) date_joined: String,
+    pub(crate) last_updated: String,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Group {
+    pub(crate) uuid: String,
+    pub(crate) num_pk: i64,
+    pub(crate) name: String,
+    pub(crate) is_superuser: bool,
+    pub(crate) parents: Vec<String>,
+    pub(crate) users: Vec<i64>,
+    pub(crate) attributes: Vec<(String, Json)>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Directory {
+    pub(crate) users: Vec<User>,
+    pub(crate) groups: Vec<Group>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Base,
+    Container,
+    User,
+    Group,
+    VirtualGroup,
+}
+
+/// An attribute as it is served, and whether it is served without being asked for by name.
+#[derive(Clone, Debug)]
+pub(crate) struct Attribute {
+    pub(crate) name: String,
+    pub(crate) values: Vec<Vec<u8>>,
+    pub(crate) by_default: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) dn: String,
+    pub(crate) kind: Kind,
+    pub(crate) attributes: Vec<Attribute>,
+    /// The attributes of the name, for `:dn:`.
+    pub(crate) name_parts: Vec<(String, Vec<u8>)>,
+}
+
+impl Entry {
+    /// The values of an attribute, by any of its names.
+    pub(crate) fn values(&self, description: &str) -> impl Iterator<Item = &Vec<u8>> {
+        let key = schema::canonical_name(description.as_bytes()).into_owned();
+        self.attributes
+            .iter()
+            .filter(move |attribute| schema::canonical_name(attribute.name.as_bytes()) == key)
+            .flat_map(|attribute| &attribute.values)
+    }
+
+    fn put(&mut self, name: &str, values: Vec<Vec<u8>>) {
+        self.attributes.push(Attribute {
+            name: name.to_owned(),
+            values,
+            by_default: true,
+        });
+    }
+
+    fn put_text(&mut self, name: &str, values: &[&str]) {
+        self.put(
+            name,
+            values.iter().map(|value| value.as_bytes().to_vec()).collect(),
+        );
+    }
+
+    /// Custom attributes take the place of built-in ones.
+    fn put_custom(&mut self, customs: &[(String, Json)], username: Option<&str>) {
+        for (key, json) in customs {
+            let name = sanitize(key);
+            let values = json.values(username);
+            if values.is_empty() {
+                continue;
+            }
+            self.attributes
+                .retain(|attribute| !attribute.name.eq_ignore_ascii_case(&name));
+            self.put(&name, values);
+        }
+    }
+
+    fn hide(&mut self, name: &str, values: Vec<Vec<u8>>) {
+        if !values.is_empty() && self.values(name).next().is_none() {
+            self.attributes.push(Attribute {
+                name: name.to_owned(),
+                values,
+                by_default: false,
+            });
+        }
+    }
+
+    /// What the directory knows about every user and group.
+    fn hide_operational(&mut self, structural_class: &str) {
+        let dn = self.dn.clone();
+        for (name, value) in [
+            ("entryDN", dn.as_str()),
+            ("distinguishedName", &dn),
+            ("structuralObjectClass", structural_class),
+            ("hasSubordinates", "FALSE"),
+            ("numSubordinates", "0"),
+            ("subschemaSubentry", "cn=subschema"),
+        ] {
+            self.hide(name, vec![value.as_bytes().to_vec()]);
+        }
+    }
+}
+
+/// A custom attribute's name on the wire.
+pub(crate) fn sanitize(key: &str) -> String {
+    key.replace('/', "-").replace('.', "")
+}
+
+/// A value in a name (RFC 4514 section 2.4).
+pub(crate) fn escape(value: &str) -> String {
+    let mut escaped = String::new();
+    let last = value.chars().count().saturating_sub(1);
+    for (index, character) in value.chars().enumerate() {
+        let special = "\"+,;<>\\".contains(character)
+            || (character == ' ' && (index == 0 || index == last))
+            || (character == '#' && index == 0);
+        if special {
+            escaped.push('\\');
+        }
+        escaped.push(character);
+    }
+    escaped
+}
+
+/// A timestamp of the generator as generalized time.
+fn generalized_time(text: &str) -> Option<String> {
+    if text.is_empty() {
+        return None;
+    }
+    if text == "2024-01-01T01:00:00+01:00" {
+        return Some("20240101000000Z".to_owned());
+    }
+    let digits: String = text.chars().take(19).filter(char::is_ascii_digit).collect();
+    Some(format!("{digits}Z"))
+}
+
+const USER_CLASSES: &[&str] = &[
+    "top",
+    "person",
+    "organizationalPerson",
+    "inetOrgPerson",
+    "user",
+    "posixAccount",
+    "goauthentik.io/ldap/user",
+];
+const GROUP_CLASSES: &[&str] = &[
+    "group",
+    "groupOfUniqueNames",
+    "groupOfNames",
+    "goauthentik.io/ldap/group",
+    "posixGroup",
+];
+
+/// Where a provider puts the directory.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) base_dn: String,
+    pub(crate) uid_start: i64,
+    pub(crate) gid_start: i64,
+}
+
+impl Directory {
+    fn user_dn(place: &Place, username: &str) -> String {
+        format!(
+            "cn={},ou=users,{}",
+            escape(username),
+            place.base_dn.to_lowercase()
+        )
+    }
+
+    fn group_dn(place: &Place, name: &str) -> String {
+        format!("cn={},ou=groups,{}", escape(name), place.base_dn.to_lowercase())
+    }
+
+    /// A string or a number that an admin gave for a number.
+    fn number(customs: &[(String, Json)], key: &str) -> Option<String> {
+        customs
+            .iter()
+            .find(|(name, _)| name == key)
+            .and_then(|(_, json)| match json {
+                Json::Text(text) => Some(text.clone()),
+                Json::Number(number) => Some(number.clone()),
+                _ => None,
+            })
+    }
+
+    fn uid_number(user: &User, place: &Place) -> String {
+        Self::number(&user.attributes, "uidNumber").unwrap_or_else(|| (place.uid_start + user.pk).to_string())
+    }
+
+    fn gid_number(user: &User, place: &Place) -> String {
+        Self::number(&user.attributes, "gidNumber").unwrap_or_else(|| Self::uid_number(user, place))
+    }
+
+    /// Every entry that a viewer sees; `own` is the user who sees only what is their own.
+    pub(crate) fn entries(&self, place: &Place, own: Option<i64>) -> Vec<Entry> {
+        let mut entries = vec![self.base(place)];
+        for name in ["users", "groups", "virtual-groups"] {
+            entries.push(Self::container(place, name));
+        }
+        let visible = |user: &&User| own.is_none_or(|pk| pk == user.pk);
+        for user in self.users.iter().filter(visible) {
+            entries.push(self.user(place, user));
+        }
+        for group in &self.groups {
+            if own.is_none_or(|pk| group.users.contains(&pk)) {
+                entries.push(self.group(place, group, own));
+            }
+        }
+        for user in self.users.iter().filter(visible) {
+            entries.push(Self::virtual_group(place, user));
+        }
+        entries
+    }
+
+    fn blank(dn: String, kind: Kind, place: &Place, rdns: &[(&str, &str)]) -> Entry {
+        let mut name_parts: Vec<(String, Vec<u8>)> = rdns
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()))
+            .collect();
+        for rdn in place.base_dn.split(',') {
+            let (name, value) = rdn.split_once('=').unwrap();
+            name_parts.push((name.to_owned(), value.to_lowercase().into_bytes()));
+        }
+        Entry {
+            dn,
+            kind,
+            attributes: Vec::new(),
+            name_parts,
+        }
+    }
+
+    fn base(&self, place: &Place) -> Entry {
+        let mut entry = Self::blank(place.base_dn.clone(), Kind::Base, place, &[]);
+        entry.put_text("objectClass", &["top", "domain"]);
+        entry
+    }
+
+    fn container(place: &Place, name: &str) -> Entry {
+        let dn = format!("ou={name},{}", place.base_dn.to_lowercase());
+        let mut entry = Self::blank(dn.clone(), Kind::Container, place, &[("ou", name)]);
+        entry.put_text("distinguishedName", &[&dn]);
+        entry.put_text("objectClass", &["top", "nsContainer", "organizationalUnit"]);
+        entry.put_text("commonName", &[name]);
+        entry.put_text("ou", &[name]);
+        entry
+    }
+
+    fn user(&self, place: &Place, user: &User) -> Entry {
+        let dn = Self::user_dn(place, &user.username);
+        let mut entry = Self::blank(dn, Kind::User, place, &[("cn", &user.username), ("ou", "users")]);
+        entry.put_text("objectClass", USER_CLASSES);
+        for name in ["cn", "sAMAccountName"] {
+            entry.put_text(name, &[&user.username]);
+        }
+        entry.put_text("uid", &[&user.uid]);
+        for name in ["name", "displayName", "sn"] {
+            entry.put_text(name, &[&user.name]);
+        }
+        entry.put_text("mail", &[&user.email]);
+        let groups: Vec<String> = self
+            .groups
+            .iter()
+            .filter(|group| group.users.contains(&user.pk))
+            .map(|group| Self::group_dn(place, &group.name))
+            .collect();
+        entry.put("memberOf", groups.into_iter().map(String::into_bytes).collect());
+        entry.put_text("uidNumber", &[&Self::uid_number(user, place)]);
+        entry.put_text("gidNumber", &[&Self::gid_number(user, place)]);
+        entry.put_text("homeDirectory", &[&format!("/home/{}", user.username)]);
+        let truth = |truth: bool| if truth { "TRUE" } else { "FALSE" };
+        entry.put_text("ak-active", &[truth(user.is_active)]);
+        entry.put_text("ak-superuser", &[truth(user.is_superuser)]);
+        for (name, text) in [
+            ("pwdChangedTime", &user.password_change_date),
+            ("createTimestamp", &user.date_joined),
+            ("modifyTimestamp", &user.last_updated),
+        ] {
+            if let Some(time) = generalized_time(text) {
+                entry.put_text(name, &[&time]);
+            }
+        }
+        entry.put_custom(&user.attributes, Some(&user.username));
+        entry.hide("entryUUID", vec![user.uuid.clone().into_bytes()]);
+        entry.hide_operational("inetOrgPerson");
+        entry
+    }
+
+    fn group(&self, place: &Place, group: &Group, own: Option<i64>) -> Entry {
+        let dn = Self::group_dn(place, &group.name);
+        let mut entry = Self::blank(dn, Kind::Group, place, &[("cn", &group.name), ("ou", "groups")]);
+        entry.put_text("objectClass", GROUP_CLASSES);
+        for name in ["cn", "sAMAccountName"] {
+            entry.put_text(name, &[&group.name]);
+        }
+        entry.put_text("uid", &[&group.uuid]);
+        let gid_number = Self::number(&group.attributes, "gidNumber")
+            .unwrap_or_else(|| (place.gid_start + group.num_pk).to_string());
+        entry.put_text("gidNumber", &[&gid_number]);
+        entry.put_text(
+            "ak-superuser",
+            &[if group.is_superuser { "true" } else { "false" }],
+        );
+        let users: Vec<&User> = self
+            .users
+            .iter()
+            .filter(|user| group.users.contains(&user.pk) && own.is_none_or(|pk| pk == user.pk))
+            .collect();
+        let mut member: Vec<Vec<u8>> = users
+            .iter()
+            .map(|user| Self::user_dn(place, &user.username).into_bytes())
+            .collect();
+        let mut member_of = Vec::new();
+        if own.is_none() {
+            for other in &self.groups {
+                if other.parents.contains(&group.uuid) {
+                    member.push(Self::group_dn(place, &other.name).into_bytes());
+                }
+                if group.parents.contains(&other.uuid) {
+                    member_of.push(Self::group_dn(place, &other.name).into_bytes());
+                }
+            }
+        }
+        if !member.is_empty() {
+            entry.put("member", member.clone());
+        }
+        entry.put("memberOf", member_of);
+        entry.put_custom(&group.attributes, None);
+        entry.hide("uniqueMember", member);
+        let names = users
+            .iter()
+            .map(|user| user.username.clone().into_bytes())
+            .collect();
+        entry.hide("memberUid", names);
+        entry.hide("entryUUID", vec![group.uuid.clone().into_bytes()]);
+        entry.hide_operational("groupOfNames");
+        entry
+    }
+
+    fn virtual_group(place: &Place, user: &User) -> Entry {
+        let suffix = place.base_dn.to_lowercase();
+        let dn = format!("cn={},ou=virtual-groups,{suffix}", escape(&user.username));
+        let rdns = [("cn", user.username.as_str()), ("ou", "virtual-groups")];
+        let mut entry = Self::blank(dn, Kind::VirtualGroup, place, &rdns);
+        let mut classes = GROUP_CLASSES.to_vec();
+        classes.push("goauthentik.io/ldap/virtual-group");
+        entry.put_text("objectClass", &classes);
+        for name in ["cn", "sAMAccountName"] {
+            entry.put_text(name, &[&user.username]);
+        }
+        entry.put_text("uid", &[&user.uid]);
+        entry.put_text("gidNumber", &[&Self::gid_number(user, place)]);
+        entry.put_text("ak-superuser", &["false"]);
+        let member = Self::user_dn(place, &user.username);
+        entry.put_text("member", &[&member]);
+        entry.put("memberOf", Vec::new());
+        entry.hide("uniqueMember", vec![member.into_bytes()]);
+        entry.hide("memberUid", vec![user.username.clone().into_bytes()]);
+        entry.hide_operational("groupOfNames");
+        entry
+    }
+}
