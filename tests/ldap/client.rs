@@ -4,17 +4,18 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use futures_util::{SinkExt, StreamExt};
 use ldap3_proto::LdapCodec;
 use ldap3_proto::control::LdapControl;
 use ldap3_proto::proto::{
     LdapBindCred, LdapBindRequest, LdapCompareRequest, LdapDerefAliases, LdapExtendedRequest, LdapExtendedResponse,
-    LdapMsg, LdapOp, LdapResult, LdapSearchRequest, LdapSearchScope,
+    LdapFilter, LdapMsg, LdapOp, LdapResult, LdapSearchRequest, LdapSearchScope,
 };
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_util::codec::Framed;
+use tokio_util::codec::{Decoder, Framed};
 
 /// Longer than anything the server does in a test.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -85,9 +86,28 @@ pub fn search(base: &str, scope: LdapSearchScope, filter: &str, attributes: &[&s
         sizelimit: 0,
         timelimit: 0,
         typesonly: false,
-        filter: ldap3_proto::parse_ldap_filter_str(filter).unwrap(),
+        filter: parse_filter(filter),
         attrs: attributes.iter().map(|attribute| (*attribute).to_owned()).collect(),
     }
+}
+
+/// A filter from its RFC 4515 form. The parser of `ldap3_proto` does not undo escapes, so that of `ldap3` reads it and
+/// `ldap3_proto` decodes the BER.
+pub fn parse_filter(text: &str) -> LdapFilter {
+    use ldap3::asn1::{ASNTag, write};
+
+    let tag = ldap3::parse_filter(text).unwrap_or_else(|()| panic!("not a filter: {text}"));
+    let mut filter = BytesMut::new();
+    write::encode_into(&mut filter, tag.into_structure()).unwrap();
+    let length = |size: usize| [&[0x84][..], &u32::try_from(size).unwrap().to_be_bytes()].concat();
+    let fixed: &[u8] = &[4, 0, 10, 1, 0, 10, 1, 0, 2, 1, 0, 2, 1, 0, 1, 1, 0];
+    let search = [fixed, &filter, &[0x30, 0]].concat();
+    let operation = [&[0x63][..], &length(search.len()), &search].concat();
+    let message = [&[0x30][..], &length(operation.len() + 3), &[2, 1, 1], &operation].concat();
+    let mut octets = BytesMut::from(message.as_slice());
+    let message = LdapCodec::new(Some(1 << 20), Some(128)).decode(&mut octets).unwrap().unwrap();
+    let LdapOp::SearchRequest(request) = message.op else { panic!("{message:?}") };
+    request.filter
 }
 
 impl Client {
