@@ -16,7 +16,11 @@ fn main() -> ExitCode {
         Ok(command_line) => command_line,
         Err(error) => {
             let _ = error.print();
-            return if error.use_stderr() { ExitCode::from(EXIT_BAD_CONFIGURATION) } else { ExitCode::SUCCESS };
+            return if error.use_stderr() {
+                ExitCode::from(EXIT_BAD_CONFIGURATION)
+            } else {
+                ExitCode::SUCCESS
+            };
         }
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -35,7 +39,10 @@ fn main() -> ExitCode {
 async fn run(command_line: &CommandLine) -> ExitCode {
     match command_line.action() {
         Action::Serve => {
-            let strings = Layered { upper: &command_line.flags, lower: &Environment };
+            let strings = Layered {
+                upper: &command_line.flags,
+                lower: &Environment,
+            };
             let config = match Config::read(&strings) {
                 Ok(config) => config,
                 Err(error) => return bad_configuration(&error),
@@ -48,7 +55,9 @@ async fn run(command_line: &CommandLine) -> ExitCode {
         #[cfg(feature = "demo")]
         Action::Demo(arguments) => exit(akldap::cli::demo::run(&arguments, &command_line.flags).await),
         #[cfg(not(feature = "demo"))]
-        Action::Demo(_) => exit(Err(anyhow::anyhow!("this build has no demo: build it with the feature `demo`"))),
+        Action::Demo(_) => exit(Err(anyhow::anyhow!(
+            "this build has no demo: build it with the feature `demo`"
+        ))),
         Action::Healthcheck => match config::metrics_socket(&Environment) {
             Ok(socket) => exit(healthcheck::run(&socket).await.map_err(Into::into)),
             Err(error) => bad_configuration(&error),

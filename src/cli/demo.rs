@@ -26,12 +26,19 @@ const BASE: &str = "DC=ldap,DC=goauthentik,DC=io";
 /// # Errors
 /// When a port is taken or the directory cannot be loaded.
 pub async fn run(arguments: &DemoArgs, flags: &Flags) -> anyhow::Result<()> {
-    let simulator = simulate(arguments).await.context("cannot start the simulated authentik")?;
+    let simulator = simulate(arguments)
+        .await
+        .context("cannot start the simulated authentik")?;
     let own = OwnSettings::new(arguments, &simulator);
-    let config = Config::read(&Layered { upper: flags, lower: &own })?;
+    let config = Config::read(&Layered {
+        upper: flags,
+        lower: &own,
+    })?;
     let log = logging::init(config.log)?;
     let server = Server::start(config, Some(log)).await?;
-    tokio::time::timeout(PATIENCE, ready(&server)).await.context("the directory was not loaded in time")?;
+    tokio::time::timeout(PATIENCE, ready(&server))
+        .await
+        .context("the directory was not loaded in time")?;
     println!("{}", greeting(arguments, &server, &simulator));
     wait_for_end(&server).await?;
     server.shutdown().await;
@@ -54,7 +61,15 @@ async fn simulate(arguments: &DemoArgs) -> std::io::Result<Simulator> {
     directory.certificates.insert(certificate.pk, certificate);
     let latency = Duration::from_millis(arguments.latency_ms);
     // The simulator never runs out of patience with large pages, so the demo loads a large directory quickly.
-    Simulator::start(directory, Options { latency, max_page_size: 1000, ..Options::default() }).await
+    Simulator::start(
+        directory,
+        Options {
+            latency,
+            max_page_size: 1000,
+            ..Options::default()
+        },
+    )
+    .await
 }
 
 async fn ready(server: &Server) {
@@ -85,7 +100,9 @@ impl Strings for OwnSettings {
         match self.0.get(name)? {
             Some(own) => Ok(Some(own)),
             // A terminal wants less to read than a log collector.
-            None if name == "AUTHENTIK_LOG_LEVEL" => Ok(Some(Environment.get(name)?.unwrap_or("warning".into()))),
+            None if name == "AUTHENTIK_LOG_LEVEL" => {
+                Ok(Some(Environment.get(name)?.unwrap_or("warning".into())))
+            }
             None => Environment.get(name),
         }
     }

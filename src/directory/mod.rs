@@ -3,7 +3,38 @@
 //! Knows the schema, the tree authentik's outpost serves, and matching. Knows no runtime, clock, environment or
 //! network.
 
+mod attribute;
+mod builder;
+mod candidates;
+mod compare;
+mod custom;
+mod dereference;
+mod encoded;
+mod entry;
+mod evaluation;
+mod filter;
+#[cfg(test)]
+mod fixture;
+mod index;
+mod indexing;
+mod paging;
+mod plan;
+mod record;
 pub mod rootdse;
+mod row;
 pub mod schema;
+mod search;
+mod selection;
+mod snapshot;
+mod sorting;
 pub mod subschema;
 pub mod syntax;
+mod timestamp;
+mod tree;
+
+pub use builder::Builder;
+pub use compare::compare;
+pub use record::{GroupRecord, MAX_WARNINGS, Subject, UserRecord, Warning};
+pub use search::{Progress, Search, SearchControls, SearchOutcome, Viewer};
+pub use snapshot::{GroupId, Snapshot, UserId, UserSummary};
+pub use tree::Tree;

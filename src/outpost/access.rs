@@ -32,7 +32,11 @@ impl Proof {
     /// That the session is logged in is shown by its existence: [`Session`] is only made from a cookie that says
     /// `authenticated`.
     pub fn new(session: Session, access: &AccessCheck, user_pk: i64) -> Option<Self> {
-        access.passing.then_some(Self { session, user_pk, search_everything: access.has_search_permission })
+        access.passing.then_some(Self {
+            session,
+            user_pk,
+            search_everything: access.has_search_permission,
+        })
     }
 }
 
@@ -113,7 +117,10 @@ impl Login {
 
 impl fmt::Debug for Login {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Login").field("user_pk", &self.user_pk()).finish_non_exhaustive()
+        formatter
+            .debug_struct("Login")
+            .field("user_pk", &self.user_pk())
+            .finish_non_exhaustive()
     }
 }
 
@@ -125,7 +132,11 @@ impl Drop for Login {
                 && let Some(flow_slug) = self.provider.settings().unbind_flow_slug.clone()
             {
                 let session = self.proof.session.clone();
-                logins.say_goodbye(Goodbye { session, flow_slug, client: self.client });
+                logins.say_goodbye(Goodbye {
+                    session,
+                    flow_slug,
+                    client: self.client,
+                });
             }
         }
     }
@@ -165,7 +176,13 @@ impl Identity {
 
     /// What searches show.
     pub fn viewer(&self) -> Viewer {
-        if self.may_search_everything() { Viewer::Full } else { Viewer::Own { user_pk: self.user_pk() } }
+        if self.may_search_everything() {
+            Viewer::Full
+        } else {
+            Viewer::Own {
+                user_pk: self.user_pk(),
+            }
+        }
     }
 
     /// Waits until the login is over.
@@ -208,7 +225,9 @@ impl Logins {
     /// Ends every login for which `verdict` gives a reason. Returns how many.
     pub fn end_where(&self, verdict: impl Fn(&Login) -> Option<Ending>) -> usize {
         let logins: Vec<Arc<Login>> = self.lock().values().filter_map(Weak::upgrade).collect();
-        let ended = logins.iter().filter_map(|login| verdict(login).map(|ending| login.end(ending)));
+        let ended = logins
+            .iter()
+            .filter_map(|login| verdict(login).map(|ending| login.end(ending)));
         ended.count()
     }
 
@@ -223,7 +242,10 @@ impl Logins {
     }
 
     fn say_goodbye(&self, goodbye: Goodbye) {
-        let full = self.goodbyes.get().is_some_and(|goodbyes| goodbyes.try_send(goodbye).is_err());
+        let full = self
+            .goodbyes
+            .get()
+            .is_some_and(|goodbyes| goodbyes.try_send(goodbye).is_err());
         if full {
             tracing::debug!("too many sessions wait for their unbind flow; one is left to expire");
         }

@@ -56,8 +56,9 @@ pub enum CertificateError {
 /// # Errors
 /// When either is missing or malformed or they do not belong together.
 pub fn certified_key(chain_pem: &[u8], key_pem: &[u8]) -> Result<CertifiedKey, CertificateError> {
-    let chain: Vec<CertificateDer<'static>> =
-        CertificateDer::pem_slice_iter(chain_pem).collect::<Result<_, _>>().map_err(|_| CertificateError::NoCertificate)?;
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(chain_pem)
+        .collect::<Result<_, _>>()
+        .map_err(|_| CertificateError::NoCertificate)?;
     if chain.is_empty() {
         return Err(CertificateError::NoCertificate);
     }
@@ -104,8 +105,16 @@ impl CertificateTable {
             Some(files) => Arc::new(certified_key(&read(&files.certificate)?, &read(&files.key)?)?),
             None => Arc::clone(&self_signed),
         };
-        let choice = ArcSwap::from_pointee(Choice { by_name: HashMap::new(), default });
-        Ok(Self { fixed: files.is_some(), self_signed, choice, loaded: std::sync::Mutex::default() })
+        let choice = ArcSwap::from_pointee(Choice {
+            by_name: HashMap::new(),
+            default,
+        });
+        Ok(Self {
+            fixed: files.is_some(),
+            self_signed,
+            choice,
+            loaded: std::sync::Mutex::default(),
+        })
     }
 
     /// The certificate for a client that asked for `server_name`: the provider's whose TLS server name it is, else the
@@ -123,7 +132,9 @@ impl CertificateTable {
         }
         let mut in_use = HashMap::new();
         for provider in providers.iter() {
-            let Some(uuid) = &provider.settings().certificate else { continue };
+            let Some(uuid) = &provider.settings().certificate else {
+                continue;
+            };
             if in_use.contains_key(uuid) {
                 continue;
             }
@@ -133,7 +144,11 @@ impl CertificateTable {
                     in_use.insert(uuid.clone(), loaded);
                 }
                 Err(error) => {
-                    let kept = if known.is_some() { "the one in use stays" } else { "TLS is served without it" };
+                    let kept = if known.is_some() {
+                        "the one in use stays"
+                    } else {
+                        "TLS is served without it"
+                    };
                     tracing::warn!(provider = provider.name(), certificate = uuid, %error, "certificate not usable; {kept}");
                     if let Some(known) = known {
                         in_use.insert(uuid.clone(), known);
@@ -150,10 +165,16 @@ impl CertificateTable {
         let mut uuids = Vec::new();
         for provider in providers.iter() {
             let settings = provider.settings();
-            let found = settings.certificate.as_ref().and_then(|uuid| Some((uuid, in_use.get(uuid)?)));
+            let found = settings
+                .certificate
+                .as_ref()
+                .and_then(|uuid| Some((uuid, in_use.get(uuid)?)));
             let Some((uuid, loaded)) = found else { continue };
             if !settings.tls_server_name.is_empty() {
-                by_name.insert(settings.tls_server_name.to_ascii_lowercase(), Arc::clone(&loaded.key));
+                by_name.insert(
+                    settings.tls_server_name.to_ascii_lowercase(),
+                    Arc::clone(&loaded.key),
+                );
             }
             if !uuids.contains(uuid) {
                 uuids.push(uuid.clone());
@@ -163,11 +184,16 @@ impl CertificateTable {
             [only] => in_use.get(only).map(|loaded| Arc::clone(&loaded.key)),
             _ => None,
         };
-        Choice { by_name, default: common.unwrap_or_else(|| Arc::clone(&self.self_signed)) }
+        Choice {
+            by_name,
+            default: common.unwrap_or_else(|| Arc::clone(&self.self_signed)),
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Loaded>> {
-        self.loaded.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.loaded
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -183,20 +209,34 @@ async fn load(client: &Client, uuid: &str, known: Option<&Loaded>) -> Result<Loa
     let chain = client.view_certificate(uuid).await?;
     let key = client.view_private_key(uuid).await?;
     let key = certified_key(chain.as_bytes(), key.expose_secret().as_bytes())?;
-    tracing::info!(certificate = pair.name, fingerprint = fingerprint.as_deref().unwrap_or(""), "certificate loaded");
-    Ok(Loaded { fingerprint, key: Arc::new(key) })
+    tracing::info!(
+        certificate = pair.name,
+        fingerprint = fingerprint.as_deref().unwrap_or(""),
+        "certificate loaded"
+    );
+    Ok(Loaded {
+        fingerprint,
+        key: Arc::new(key),
+    })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {
-    std::fs::read(path).map_err(|source| CertificateError::File { path: path.display().to_string(), source })
+    std::fs::read(path).map_err(|source| CertificateError::File {
+        path: path.display().to_string(),
+        source,
+    })
 }
 
 /// Like the official outpost's fallback: any name, one year, new at each start; P-256, which costs a third of RSA.
 fn self_signed() -> Result<CertifiedKey, CertificateError> {
     let mut parameters = rcgen::CertificateParams::new(vec!["localhost".to_owned(), "*".to_owned()])?;
     parameters.distinguished_name = rcgen::DistinguishedName::new();
-    parameters.distinguished_name.push(rcgen::DnType::CommonName, "authentik default certificate");
-    parameters.distinguished_name.push(rcgen::DnType::OrganizationName, "authentik");
+    parameters
+        .distinguished_name
+        .push(rcgen::DnType::CommonName, "authentik default certificate");
+    parameters
+        .distinguished_name
+        .push(rcgen::DnType::OrganizationName, "authentik");
     let key = rcgen::KeyPair::generate()?;
     let certificate = parameters.self_signed(&key)?;
     certified_key(certificate.pem().as_bytes(), key.serialize_pem().as_bytes())
@@ -215,15 +255,30 @@ mod tests {
         let (p256, rsa) = (file("p256.pem"), file("rsa2048.pem"));
         assert!(certified_key(&p256, &file("p256.key")).is_ok());
         assert!(certified_key(&rsa, &file("rsa2048.key")).is_ok());
-        assert!(matches!(certified_key(&rsa, &file("p256.key")), Err(CertificateError::Unusable(_))));
-        assert!(matches!(certified_key(&rsa, b" \n"), Err(CertificateError::NoKey)));
-        assert!(matches!(certified_key(b"", &file("p256.key")), Err(CertificateError::NoCertificate)));
-        assert!(matches!(certified_key(&rsa, b"no key"), Err(CertificateError::MalformedKey)));
+        assert!(matches!(
+            certified_key(&rsa, &file("p256.key")),
+            Err(CertificateError::Unusable(_))
+        ));
+        assert!(matches!(
+            certified_key(&rsa, b" \n"),
+            Err(CertificateError::NoKey)
+        ));
+        assert!(matches!(
+            certified_key(b"", &file("p256.key")),
+            Err(CertificateError::NoCertificate)
+        ));
+        assert!(matches!(
+            certified_key(&rsa, b"no key"),
+            Err(CertificateError::MalformedKey)
+        ));
     }
 
     #[test]
     fn without_anything_better_the_self_signed_certificate_serves_every_name() {
         let table = CertificateTable::new(None).unwrap();
-        assert!(Arc::ptr_eq(&table.choose(None), &table.choose(Some("ldap.example.org"))));
+        assert!(Arc::ptr_eq(
+            &table.choose(None),
+            &table.choose(Some("ldap.example.org"))
+        ));
     }
 }

@@ -29,7 +29,12 @@ pub(super) fn start(outpost: &Arc<Outpost>, tasks: &TaskTracker, shutdown: &Canc
             timings: Timings::default(),
         };
         let (sender, mut receiver) = mpsc::channel(BACKLOG);
-        own_tasks.spawn(events::listen(outpost.client.clone(), subscription, sender, shutdown.clone()));
+        own_tasks.spawn(events::listen(
+            outpost.client.clone(),
+            subscription,
+            sender,
+            shutdown.clone(),
+        ));
         let mut connected_before = false;
         while let Some(event) = receiver.recv().await {
             handle(&outpost, event, &mut connected_before);

@@ -27,7 +27,7 @@ use crate::config::Config;
 use crate::directory::Snapshot;
 use crate::ldap::response::ResultCode;
 use crate::logging::LogControl;
-use crate::metrics::{Metrics, OutpostLabels, RequestType};
+use crate::metrics::{ApplicationMetrics, Metrics, OutpostLabels, RequestType};
 
 use access::Logins;
 use bind::{BindAnswer, BindCore};
@@ -43,6 +43,8 @@ pub struct Outpost {
     config: Config,
     client: Client,
     metrics: Arc<Metrics>,
+    /// Metrics of requests outside every provider.
+    unclaimed: ArcSwap<ApplicationMetrics>,
     log: Option<LogControl>,
     /// Identifies this process among the outpost's instances.
     instance: uuid::Uuid,
@@ -98,8 +100,13 @@ impl Outpost {
     ) -> Result<Arc<Self>, OutpostError> {
         let instance = uuid::Uuid::new_v4();
         let build = build_hash(&config);
-        let metrics = Arc::new(Metrics::new(OutpostLabels::new(instance.to_string(), VERSION, build)));
-        let mut settings = authentik::Settings::new(config.authentik.host.clone(), config.authentik.token.clone());
+        let metrics = Arc::new(Metrics::new(OutpostLabels::new(
+            instance.to_string(),
+            VERSION,
+            build,
+        )));
+        let mut settings =
+            authentik::Settings::new(config.authentik.host.clone(), config.authentik.token.clone());
         settings.insecure = config.authentik.insecure;
         settings.ca_file.clone_from(&config.authentik.ca_file);
         settings.user_agent = format!("goauthentik.io/outpost/{VERSION}+akldap");
@@ -112,6 +119,7 @@ impl Outpost {
         let certificates = Arc::new(CertificateTable::new(config.tls.files.as_ref())?);
         Ok(Arc::new(Self {
             client,
+            unclaimed: ArcSwap::from_pointee(metrics.application("")),
             metrics,
             log,
             instance,
@@ -156,7 +164,11 @@ impl Outpost {
 
     /// Puts a new directory in place of the old one and draws the consequences for those logged in.
     fn install(&self, snapshot: Snapshot) {
-        self.metrics.snapshot_installed(snapshot.user_count(), snapshot.group_count(), std::time::SystemTime::now());
+        self.metrics.snapshot_installed(
+            snapshot.user_count(),
+            snapshot.group_count(),
+            std::time::SystemTime::now(),
+        );
         let snapshot = Arc::new(snapshot);
         self.snapshot.store(Some(Arc::clone(&snapshot)));
         self.generation.fetch_add(1, Ordering::SeqCst);
@@ -176,6 +188,11 @@ impl Outpost {
     /// What is counted.
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
+    }
+
+    /// Counts requests outside every provider.
+    pub fn unclaimed(&self) -> arc_swap::Guard<Arc<ApplicationMetrics>> {
+        self.unclaimed.load()
     }
 
     /// How things stand, for readiness.
@@ -201,10 +218,10 @@ impl Outpost {
 
     /// Counts a finished bind under the official names.
     pub fn observe_bind(&self, answer: &BindAnswer, took: Duration) {
-        let application = match answer.provider() {
-            Some(provider) => provider.metrics().clone(),
-            None => self.metrics.application(""),
-        };
+        let unclaimed = self.unclaimed();
+        let application = answer
+            .provider()
+            .map_or(&**unclaimed, |provider| provider.metrics());
         application.observe(RequestType::Bind, took);
         if let Some(reason) = answer.reject_reason() {
             application.rejected(RequestType::Bind, reason);
@@ -212,7 +229,9 @@ impl Outpost {
         let code = answer.result().code;
         let took_ms = took.as_secs_f64() * 1000.0;
         match code {
-            ResultCode::Success => tracing::info!(bind_dn = answer.bind_dn(), client = %answer.client(), took_ms, "bind"),
+            ResultCode::Success => {
+                tracing::info!(bind_dn = answer.bind_dn(), client = %answer.client(), took_ms, "bind")
+            }
             _ => tracing::warn!(
                 bind_dn = answer.bind_dn(),
                 client = %answer.client(),
@@ -258,5 +277,9 @@ fn random_key() -> Result<[u8; 32], OutpostError> {
 
 /// What we report as the build. Never empty: with an empty one authentik compares versions and calls ours outdated.
 pub(crate) fn build_hash(config: &Config) -> String {
-    if config.build_hash.is_empty() { "akldap".to_owned() } else { config.build_hash.clone() }
+    if config.build_hash.is_empty() {
+        "akldap".to_owned()
+    } else {
+        config.build_hash.clone()
+    }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::authentik::{LdapProvider, Mode};
 use crate::directory::Tree;
+use crate::directory::subschema::Attributes;
 use crate::ldap::dn::{Dn, DnError};
 use crate::metrics::{ApplicationMetrics, Metrics};
 
@@ -17,14 +18,27 @@ pub struct Provider {
 }
 
 impl Provider {
-    /// A provider from authentik's settings.
+    /// A provider from authentik's settings; its base entry has `base_attributes` beside its own.
     ///
     /// # Errors
     /// When its base DN is not a distinguished name.
-    pub fn new(settings: LdapProvider, metrics: &Metrics) -> Result<Self, DnError> {
-        let tree = Tree::new(&settings.base_dn, settings.uid_start_number, settings.gid_start_number)?;
+    pub fn new(
+        settings: LdapProvider,
+        base_attributes: &Attributes,
+        metrics: &Metrics,
+    ) -> Result<Self, DnError> {
+        let tree = Tree::new(
+            &settings.base_dn,
+            settings.uid_start_number,
+            settings.gid_start_number,
+        )?
+        .with_base_attributes(base_attributes);
         let metrics = metrics.application(&settings.application_slug);
-        Ok(Self { settings, tree: Arc::new(tree), metrics })
+        Ok(Self {
+            settings,
+            tree: Arc::new(tree),
+            metrics,
+        })
     }
 
     /// authentik's id of the provider.
@@ -72,7 +86,10 @@ impl ProviderTable {
         let mut clashes = Vec::new();
         for (index, provider) in providers.iter().enumerate() {
             let base = provider.tree.base().normal_form();
-            let earlier = providers.iter().take(index).find(|earlier| earlier.tree.base().normal_form() == base);
+            let earlier = providers
+                .iter()
+                .take(index)
+                .find(|earlier| earlier.tree.base().normal_form() == base);
             if let Some(earlier) = earlier {
                 clashes.push((earlier.name().to_owned(), provider.name().to_owned()));
             }
@@ -92,17 +109,28 @@ impl ProviderTable {
 
     /// The provider whose base DN is the longest at or above `name`.
     pub fn for_dn(&self, name: &Dn) -> Option<Arc<Provider>> {
-        self.providers.iter().find(|provider| provider.tree.contains(name)).cloned()
+        self.providers
+            .iter()
+            .find(|provider| provider.tree.contains(name))
+            .cloned()
     }
 
     /// The same for a string that is no RFC 4514 name because its leading values are not escaped: the provider
     /// whose base DN ends it at an RDN boundary, and what stands before that.
     pub fn for_unescaped_dn<'a>(&self, name: &'a [u8]) -> Option<(Arc<Provider>, &'a [u8])> {
-        let commas = name.iter().enumerate().filter(|(_, octet)| **octet == b',').map(|(place, _)| place);
+        let commas = name
+            .iter()
+            .enumerate()
+            .filter(|(_, octet)| **octet == b',')
+            .map(|(place, _)| place);
         let mut found = None;
         for place in commas {
-            let Some((front, tail)) = name.split_at_checked(place) else { continue };
-            let Ok(tail) = Dn::parse(tail.get(1..).unwrap_or_default()) else { continue };
+            let Some((front, tail)) = name.split_at_checked(place) else {
+                continue;
+            };
+            let Ok(tail) = Dn::parse(tail.get(1..).unwrap_or_default()) else {
+                continue;
+            };
             let exact = self.providers.iter().find(|provider| {
                 let base = provider.tree.base();
                 base.rdns.len() == tail.rdns.len() && provider.tree.contains(&tail)
@@ -117,7 +145,10 @@ impl ProviderTable {
 
     /// The same provider in this table, if it is still there.
     pub fn by_pk(&self, pk: i64) -> Option<Arc<Provider>> {
-        self.providers.iter().find(|provider| provider.pk() == pk).cloned()
+        self.providers
+            .iter()
+            .find(|provider| provider.pk() == pk)
+            .cloned()
     }
 }
 
@@ -133,13 +164,22 @@ mod tests {
                 "pk": index as i64 + 1, "name": format!("p{}", index + 1), "base_dn": base,
                 "bind_flow_slug": "f", "application_slug": "a",
             });
-            Arc::new(Provider::new(serde_json::from_value(json).unwrap(), &metrics).unwrap())
+            Arc::new(
+                Provider::new(
+                    serde_json::from_value(json).unwrap(),
+                    &Attributes::new(),
+                    &metrics,
+                )
+                .unwrap(),
+            )
         });
         ProviderTable::new(providers.collect()).0
     }
 
     fn pk(table: &ProviderTable, name: &str) -> Option<i64> {
-        table.for_dn(&Dn::parse(name.as_bytes()).unwrap()).map(|provider| provider.pk())
+        table
+            .for_dn(&Dn::parse(name.as_bytes()).unwrap())
+            .map(|provider| provider.pk())
     }
 
     #[test]
@@ -160,6 +200,10 @@ mod tests {
         let name = b"cn=Sales, EMEA,ou=groups,DC=ldap,DC=io";
         let (provider, front) = table.for_unescaped_dn(name).unwrap();
         assert_eq!((provider.pk(), front), (2, &b"cn=Sales, EMEA,ou=groups"[..]));
-        assert!(table.for_unescaped_dn(b"cn=Sales, EMEA,ou=groups,dc=org").is_none());
+        assert!(
+            table
+                .for_unescaped_dn(b"cn=Sales, EMEA,ou=groups,dc=org")
+                .is_none()
+        );
     }
 }

@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::authentik::{ApiError, LdapProvider};
 use crate::config::LogLevel;
+use crate::directory::rootdse::Reader;
 
 use super::providers::{Provider, ProviderTable};
 use super::{Outpost, access::Ending};
@@ -39,7 +40,10 @@ pub(super) struct Pace {
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { interval_s: AtomicU64::new(DEFAULT_INTERVAL.as_secs()), outpost: watch::Sender::new(None) }
+        Self {
+            interval_s: AtomicU64::new(DEFAULT_INTERVAL.as_secs()),
+            outpost: watch::Sender::new(None),
+        }
     }
 }
 
@@ -80,12 +84,21 @@ pub(super) fn start(outpost: &Arc<Outpost>, tasks: &TaskTracker, shutdown: &Canc
                 Err(error) => {
                     let wait = retry_wait(failures);
                     failures += 1;
-                    tell_failure("the outpost's configuration", &error, error.hint(), wait, failures);
+                    tell_failure(
+                        "the outpost's configuration",
+                        &error,
+                        error.hint(),
+                        wait,
+                        failures,
+                    );
                     configuration.status.configuration_failed(error.to_string());
                     wait
                 }
             };
-            if pause(wait, &configuration.refresh_configuration, &stop).await.is_err() {
+            if pause(wait, &configuration.refresh_configuration, &stop)
+                .await
+                .is_err()
+            {
                 return;
             }
         }
@@ -139,7 +152,9 @@ pub(super) fn start(outpost: &Arc<Outpost>, tasks: &TaskTracker, shutdown: &Canc
 impl Outpost {
     fn directory_interval(&self) -> Duration {
         let interval = self.pace.interval();
-        self.config.refresh_delta_interval.map_or(interval, |delta| delta.min(interval))
+        self.config
+            .refresh_delta_interval
+            .map_or(interval, |delta| delta.min(interval))
     }
 }
 
@@ -178,8 +193,12 @@ async fn load_configuration(outpost: &Outpost) -> Result<(), ApiError> {
         Ok(0) | Err(_) => DEFAULT_INTERVAL,
         Ok(seconds) => Duration::from_secs(seconds).max(MIN_INTERVAL),
     };
-    outpost.pace.interval_s.store(interval.as_secs(), Ordering::Relaxed);
+    outpost
+        .pace
+        .interval_s
+        .store(interval.as_secs(), Ordering::Relaxed);
     outpost.metrics.set_outpost_name(&own.name);
+    outpost.unclaimed.store(Arc::new(outpost.metrics.application("")));
     outpost.pace.outpost.send_if_modified(|known| {
         let changed = known.as_deref() != Some(own.pk.as_str());
         if changed {
@@ -202,12 +221,19 @@ fn install_providers(outpost: &Outpost, settings: Vec<LdapProvider>) {
     let before = outpost.providers().clone();
     let mut providers = Vec::new();
     for settings in settings {
-        if let Some(same) = before.by_pk(settings.pk).filter(|provider| *provider.settings() == settings) {
+        if let Some(same) = before
+            .by_pk(settings.pk)
+            .filter(|provider| *provider.settings() == settings)
+        {
             providers.push(same);
             continue;
         }
         let (name, base_dn) = (settings.name.clone(), settings.base_dn.clone());
-        match Provider::new(settings, &outpost.metrics) {
+        let root_dse = outpost.root_dse(Some(&base_dn));
+        let attributes = root_dse.attributes(Reader::Bound {
+            naming_context: &base_dn,
+        });
+        match Provider::new(settings, &attributes, &outpost.metrics) {
             Ok(provider) => {
                 tracing::info!(provider = name, base_dn, "provider loaded");
                 if provider.searches_directly() {
@@ -221,15 +247,24 @@ fn install_providers(outpost: &Outpost, settings: Vec<LdapProvider>) {
         }
     }
     if providers.is_empty() && (!before.is_empty() || !outpost.status.configured()) {
-        tracing::warn!("no LDAP provider is served: assign one with an application to this outpost in authentik");
+        tracing::warn!(
+            "no LDAP provider is served: assign one with an application to this outpost in authentik"
+        );
     }
     let (table, clashes) = ProviderTable::new(providers);
     for (first, second) in clashes {
-        tracing::warn!("the providers {first:?} and {second:?} have the same base DN: only the first is served");
+        tracing::warn!(
+            "the providers {first:?} and {second:?} have the same base DN: only the first is served"
+        );
     }
     let table = Arc::new(table);
     outpost.providers.store(Arc::clone(&table));
-    outpost.logins.end_where(|login| table.by_pk(login.provider().pk()).is_none().then_some(Ending::AccessLost));
+    outpost.logins.end_where(|login| {
+        table
+            .by_pk(login.provider().pk())
+            .is_none()
+            .then_some(Ending::AccessLost)
+    });
 }
 
 /// authentik keeps the plan of a flow for a while after somebody looked at it; looking regularly saves each bind that
@@ -245,8 +280,11 @@ async fn keep_flows_warm(outpost: &Outpost) {
                 DEFAULT_FLOW_CACHE
             }
         };
-        let mut flows: Vec<String> =
-            outpost.providers().iter().map(|provider| provider.settings().bind_flow_slug.clone()).collect();
+        let mut flows: Vec<String> = outpost
+            .providers()
+            .iter()
+            .map(|provider| provider.settings().bind_flow_slug.clone())
+            .collect();
         flows.sort_unstable();
         flows.dedup();
         for flow in flows {

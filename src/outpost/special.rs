@@ -2,49 +2,55 @@
 
 use crate::directory::rootdse::{Reader, RootDse};
 use crate::directory::subschema::{self, SUBSCHEMA_DN};
-use crate::directory::{self};
+use crate::directory::{Search, SearchControls};
 use crate::ldap::dn::Dn;
 use crate::ldap::filter::Filter;
-use crate::ldap::message::{Scope, SearchRequest};
+use crate::ldap::message::SearchRequest;
 use crate::ldap::response::LdapResult;
 
 use super::access::Identity;
 use super::{Outpost, VERSION};
 
 impl Outpost {
-    /// Answers a search for the rootDSE or the subschema into `out`, without its final result; `None` if it is
-    /// for neither.
+    /// The search of the rootDSE or the subschema, if the request is for one of them.
     pub fn special_search(
         &self,
         request: &SearchRequest<'_>,
         identity: Option<&Identity>,
-        message_id: u32,
-        out: &mut Vec<u8>,
-    ) -> Option<LdapResult> {
-        let base = Dn::parse(request.base_object).ok()?;
-        let in_scope = matches!(request.scope, Scope::BaseObject | Scope::WholeSubtree);
-        if base.is_empty() {
-            if in_scope {
-                let attributes = self.root_dse().attributes(reader(identity));
-                directory::search_entry(b"", &attributes, request, message_id, out);
-            }
-            return Some(LdapResult::success());
+        controls: &SearchControls,
+    ) -> Option<Result<Search, LdapResult>> {
+        if request.base_object.is_empty() {
+            let attributes = self.root_dse(None).attributes(reader(identity));
+            return Some(Search::of_entry("", &attributes, request, controls));
         }
-        let named = base.normal_form().eq_ignore_ascii_case(SUBSCHEMA_DN.as_bytes());
-        if named || (identity.is_some() && asks_for_subschema(&request.filter)) {
-            if in_scope || !named {
-                let attributes = subschema::attributes();
-                directory::search_entry(SUBSCHEMA_DN.as_bytes(), &attributes, request, message_id, out);
-            }
-            return Some(LdapResult::success());
+        let named = || {
+            let base = Dn::parse(request.base_object).ok()?;
+            Some(base.normal_form() == SUBSCHEMA_DN.as_bytes())
+        };
+        let asked = identity.is_some() && asks_for_subschema(&request.filter);
+        if asked || named() == Some(true) {
+            return Some(Search::of_entry(
+                SUBSCHEMA_DN,
+                &subschema::attributes(),
+                request,
+                controls,
+            ));
         }
         None
     }
 
-    fn root_dse(&self) -> RootDse {
-        let providers = self.providers();
+    /// What the rootDSE says: of all providers, or as a copy below `only` this base DN.
+    pub(super) fn root_dse(&self, only: Option<&str>) -> RootDse {
+        let naming_contexts = match only {
+            Some(base_dn) => vec![base_dn.to_owned()],
+            None => self
+                .providers()
+                .iter()
+                .map(|provider| provider.settings().base_dn.clone())
+                .collect(),
+        };
         RootDse {
-            naming_contexts: providers.iter().map(|provider| provider.settings().base_dn.clone()).collect(),
+            naming_contexts,
             vendor_version: format!("akldap {VERSION}"),
             supported_controls: self.capabilities.controls.clone(),
             supported_extensions: self.capabilities.extensions.clone(),
@@ -55,7 +61,9 @@ impl Outpost {
 
 fn reader<'a>(identity: Option<&'a Identity>) -> Reader<'a> {
     match identity {
-        Some(identity) => Reader::Bound { naming_context: &identity.provider().settings().base_dn },
+        Some(identity) => Reader::Bound {
+            naming_context: &identity.provider().settings().base_dn,
+        },
         None => Reader::Unbound,
     }
 }

@@ -37,11 +37,23 @@ impl Status {
     }
 
     pub(super) fn configuration_loaded(&self) {
-        set(&self.configuration, Load { loaded: Some(Instant::now()), failure: None });
+        set(
+            &self.configuration,
+            Load {
+                loaded: Some(Instant::now()),
+                failure: None,
+            },
+        );
     }
 
     pub(super) fn directory_loaded(&self) {
-        set(&self.directory, Load { loaded: Some(Instant::now()), failure: None });
+        set(
+            &self.directory,
+            Load {
+                loaded: Some(Instant::now()),
+                failure: None,
+            },
+        );
     }
 
     pub(super) fn configuration_failed(&self, cause: String) {

@@ -207,7 +207,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             if !self.running.is_empty() && self.output.is_empty() && self.binding.is_none() {
                 return Poll::Ready(Event::Advance);
             }
-            if matches!(self.state, State::Open | State::Draining) && shutdown.as_mut().poll(context).is_ready() {
+            if matches!(self.state, State::Open | State::Draining)
+                && shutdown.as_mut().poll(context).is_ready()
+            {
                 return Poll::Ready(Event::Shutdown);
             }
             self.poll_clock(clock, context)
@@ -253,7 +255,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         }
         let filled = self.input.len();
         let space = self.input.capacity().max(READ_SIZE);
-        let space = if space - filled < READ_SIZE / 2 { filled + READ_SIZE } else { space };
+        let space = if space - filled < READ_SIZE / 2 {
+            filled + READ_SIZE
+        } else {
+            space
+        };
         self.input.resize(space, 0);
         let mut buffer = ReadBuf::new(self.input.get_mut(filled..).unwrap_or_default());
         let result = Pin::new(&mut self.stream).poll_read(context, &mut buffer);
@@ -326,7 +332,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             Ok(message) => {
                 let secret = matches!(message.operation, Operation::Bind(_) | Operation::Extended(_));
                 // RFC 4511 section 4.2.1: a bind is processed when no other operation is outstanding.
-                if busy && (matches!(message.operation, Operation::Bind(_)) || self.running.len() >= MAX_RUNNING) {
+                if busy
+                    && (matches!(message.operation, Operation::Bind(_)) || self.running.len() >= MAX_RUNNING)
+                {
                     return false;
                 }
                 let (session, output) = (&mut *self.session, &mut self.output);
@@ -361,9 +369,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 }
             }
             Action::Search(running) => self.running.push_back(running),
-            Action::Bind { message_id, started, answer } => {
+            Action::Bind {
+                message_id,
+                started,
+                answer,
+            } => {
                 self.ending = None;
-                self.binding = Some(Binding { message_id, started, answer });
+                self.binding = Some(Binding {
+                    message_id,
+                    started,
+                    answer,
+                });
             }
             Action::StartTls => {
                 // Octets that follow the request came in plain text and must not survive into the secure session.
@@ -381,7 +397,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     }
 
     fn cancel(&mut self, message_id: u32, target: u32) {
-        let place = self.running.iter().position(|running| running.message_id() == target);
+        let place = self
+            .running
+            .iter()
+            .position(|running| running.message_id() == target);
         let result = match place.and_then(|place| self.running.remove(place)) {
             Some(running) => {
                 running.cancel(&mut self.output);
@@ -396,7 +415,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     fn advance(&mut self) {
         let before = self.running.len();
         while self.output.len() < WRITE_SIZE {
-            let Some(mut running) = self.running.pop_front() else { break };
+            let Some(mut running) = self.running.pop_front() else {
+                break;
+            };
             let start = self.output.len();
             let output = &mut self.output;
             match catch_unwind(AssertUnwindSafe(|| running.step(output, WRITE_SIZE))) {
@@ -418,8 +439,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     }
 
     fn bound(&mut self, answer: crate::outpost::bind::BindAnswer) {
-        let Some(binding) = self.binding.take() else { return };
-        self.session.outpost.observe_bind(&answer, binding.started.elapsed());
+        let Some(binding) = self.binding.take() else {
+            return;
+        };
+        self.session
+            .outpost
+            .observe_bind(&answer, binding.started.elapsed());
         self.session.bound(binding.message_id, answer, &mut self.output);
         self.ending = self.session.identity.as_ref().map(|identity| {
             let ended = Arc::clone(identity).ended();
@@ -520,11 +545,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             if stalled.is_some_and(|due| now >= due) {
                 return Poll::Ready(Event::Stalled);
             }
-            let idle = self.limits.idle_timeout.filter(|_| !self.is_busy()).map(|idle| self.last_progress + idle);
+            let idle = self
+                .limits
+                .idle_timeout
+                .filter(|_| !self.is_busy())
+                .map(|idle| self.last_progress + idle);
             if idle.is_some_and(|due| now >= due) {
                 return Poll::Ready(Event::Idle);
             }
-            let next = [stalled, idle].into_iter().flatten().min().unwrap_or(now + NO_TIMEOUT);
+            let next = [stalled, idle]
+                .into_iter()
+                .flatten()
+                .min()
+                .unwrap_or(now + NO_TIMEOUT);
             clock.as_mut().reset(next.min(now + NO_TIMEOUT));
         }
         Poll::Pending

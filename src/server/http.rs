@@ -44,15 +44,23 @@ struct LoadReport {
 
 impl LoadReport {
     fn of(load: Load, now: Instant) -> Self {
-        let age_s = load.loaded.map(|loaded| now.saturating_duration_since(loaded).as_secs());
-        Self { age_s, failure: load.failure }
+        let age_s = load
+            .loaded
+            .map(|loaded| now.saturating_duration_since(loaded).as_secs());
+        Self {
+            age_s,
+            failure: load.failure,
+        }
     }
 }
 
 fn router(outpost: Arc<Outpost>) -> Router {
     Router::new()
         .route("/metrics", get(show_metrics))
-        .route("/outpost.goauthentik.io/ping", any(|| async { StatusCode::NO_CONTENT }))
+        .route(
+            "/outpost.goauthentik.io/ping",
+            any(|| async { StatusCode::NO_CONTENT }),
+        )
         .route("/ready", get(ready))
         .with_state(outpost)
 }
@@ -72,7 +80,11 @@ async fn ready(State(outpost): State<Arc<Outpost>>) -> Response {
         configuration: LoadReport::of(outpost.status().configuration(), now),
         directory: LoadReport::of(outpost.status().directory(), now),
     };
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     (status, Json(readiness)).into_response()
 }
 
@@ -98,7 +110,8 @@ pub(super) fn serve_socket(outpost: &Arc<Outpost>, tasks: &TaskTracker, shutdown
     };
     let (outpost, shutdown) = (Arc::clone(outpost), shutdown.clone());
     tasks.spawn(async move {
-        let served = axum::serve(listener, router(outpost)).with_graceful_shutdown(shutdown.cancelled_owned());
+        let served =
+            axum::serve(listener, router(outpost)).with_graceful_shutdown(shutdown.cancelled_owned());
         if let Err(error) = served.await {
             tracing::error!(%error, "the health check socket has failed");
         }

@@ -97,7 +97,9 @@ impl Server {
         let listen: &ListenConfig = &config.listen;
         let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
         let acceptor = TlsAcceptor::from(tls::server_config(Arc::clone(outpost.certificates()))?);
-        let permits = Arc::new(Semaphore::new(config.limits.max_connections.min(Semaphore::MAX_PERMITS)));
+        let permits = Arc::new(Semaphore::new(
+            config.limits.max_connections.min(Semaphore::MAX_PERMITS),
+        ));
         let mut addresses = Addresses::default();
         let port = |implicit_tls| Port {
             outpost: Arc::clone(&outpost),
@@ -126,7 +128,13 @@ impl Server {
         outpost.start(&tasks, &shutdown);
         let drain = config.limits.shutdown_timeout;
         tracing::info!(ldap = ?addresses.ldap, ldaps = ?addresses.ldaps, http = ?addresses.http, "listening");
-        Ok(Self { outpost, addresses, shutdown, tasks, drain })
+        Ok(Self {
+            outpost,
+            addresses,
+            shutdown,
+            tasks,
+            drain,
+        })
     }
 
     /// Where it listens.
@@ -144,7 +152,10 @@ impl Server {
         self.shutdown.cancel();
         self.tasks.close();
         if timeout(self.drain, self.tasks.wait()).await.is_err() {
-            tracing::warn!(connections = self.tasks.len(), "gave up waiting for connections to end");
+            tracing::warn!(
+                connections = self.tasks.len(),
+                "gave up waiting for connections to end"
+            );
         }
     }
 }
@@ -162,7 +173,11 @@ fn bind(address: SocketAddr, variable: &'static str) -> Result<TcpListener, Star
         socket.listen(BACKLOG)?;
         TcpListener::from_std(socket.into())
     };
-    open().map_err(|source| StartError::Listen { address, variable, source })
+    open().map_err(|source| StartError::Listen {
+        address,
+        variable,
+        source,
+    })
 }
 
 impl Port {
@@ -250,7 +265,9 @@ fn handshake_hint(error: &io::Error, implicit_tls: bool) -> &'static str {
         .and_then(|inner| inner.downcast_ref::<rustls::Error>())
         .is_some_and(|error| matches!(error, rustls::Error::InvalidMessage(_)));
     match (corrupt, implicit_tls) {
-        (true, true) => ": the LDAPS port was spoken to without TLS; use the LDAP port or ldaps:// in the client",
+        (true, true) => {
+            ": the LDAPS port was spoken to without TLS; use the LDAP port or ldaps:// in the client"
+        }
         (true, false) => ": what followed StartTLS was not TLS",
         _ => "",
     }

@@ -50,8 +50,9 @@ pub(super) async fn accept<S: AsyncRead + Unpin>(
     if !trusted.iter().any(|network| network.contains(&address.ip())) {
         return Ok((address, Rewind::new(Bytes::new(), stream)));
     }
-    let (source, rest) =
-        timeout(patience, read_header(&mut stream)).await.map_err(|_| ProxyError::TimedOut)??;
+    let (source, rest) = timeout(patience, read_header(&mut stream))
+        .await
+        .map_err(|_| ProxyError::TimedOut)??;
     Ok((source.map_or(address, canonical), Rewind::new(rest, stream)))
 }
 
@@ -60,7 +61,9 @@ pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
-async fn read_header<S: AsyncRead + Unpin>(stream: &mut S) -> Result<(Option<SocketAddr>, Bytes), ProxyError> {
+async fn read_header<S: AsyncRead + Unpin>(
+    stream: &mut S,
+) -> Result<(Option<SocketAddr>, Bytes), ProxyError> {
     let mut buffer = BytesMut::with_capacity(256);
     loop {
         if stream.read_buf(&mut buffer).await? == 0 {
@@ -69,7 +72,13 @@ async fn read_header<S: AsyncRead + Unpin>(stream: &mut S) -> Result<(Option<Soc
         if !may_be_header(&buffer) {
             return Ok((None, buffer.freeze()));
         }
-        match ProxyHeader::parse(&buffer, ParseConfig { include_tlvs: false, ..ParseConfig::default() }) {
+        match ProxyHeader::parse(
+            &buffer,
+            ParseConfig {
+                include_tlvs: false,
+                ..ParseConfig::default()
+            },
+        ) {
             Ok((header, length)) => {
                 let source = header.proxied_address().map(|address| address.source);
                 buffer.advance(length.min(buffer.len()));
@@ -85,7 +94,12 @@ async fn read_header<S: AsyncRead + Unpin>(stream: &mut S) -> Result<(Option<Soc
 fn may_be_header(octets: &[u8]) -> bool {
     const V1: &[u8] = b"PROXY ";
     const V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
-    [V1, V2].iter().any(|start| octets.iter().zip(*start).all(|(octet, expected)| octet == expected))
+    [V1, V2].iter().any(|start| {
+        octets
+            .iter()
+            .zip(*start)
+            .all(|(octet, expected)| octet == expected)
+    })
 }
 
 #[cfg(test)]
@@ -105,37 +119,61 @@ mod tests {
     async fn a_trusted_peer_may_name_the_client() {
         let v1 = b"PROXY TCP4 192.0.2.7 10.0.0.1 5000 389\r\n\x30\x05";
         let (address, rest) = run("10.1.2.3:99", v1).await.unwrap();
-        assert_eq!((address.to_string().as_str(), rest.as_slice()), ("192.0.2.7:5000", &b"\x30\x05"[..]));
+        assert_eq!(
+            (address.to_string().as_str(), rest.as_slice()),
+            ("192.0.2.7:5000", &b"\x30\x05"[..])
+        );
         let mut v2 = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0c".to_vec();
         v2.extend_from_slice(&[192, 0, 2, 8, 10, 0, 0, 1, 0x13, 0x88, 1, 0x85, 0x16]);
         let (address, rest) = run("[::ffff:10.1.2.3]:99", &v2).await.unwrap();
-        assert_eq!((address.to_string().as_str(), rest.as_slice()), ("192.0.2.8:5000", &b"\x16"[..]));
+        assert_eq!(
+            (address.to_string().as_str(), rest.as_slice()),
+            ("192.0.2.8:5000", &b"\x16"[..])
+        );
     }
 
     #[tokio::test]
     async fn a_trusted_peer_need_not_send_a_header() {
         let (address, rest) = run("10.1.2.3:99", b"\x30\x05\x02").await.unwrap();
-        assert_eq!((address.to_string().as_str(), rest.as_slice()), ("10.1.2.3:99", &b"\x30\x05\x02"[..]));
+        assert_eq!(
+            (address.to_string().as_str(), rest.as_slice()),
+            ("10.1.2.3:99", &b"\x30\x05\x02"[..])
+        );
         let (address, rest) = run("10.1.2.3:99", b"PROXY UNKNOWN\r\n\x30").await.unwrap();
-        assert_eq!((address.to_string().as_str(), rest.as_slice()), ("10.1.2.3:99", &b"\x30"[..]));
+        assert_eq!(
+            (address.to_string().as_str(), rest.as_slice()),
+            ("10.1.2.3:99", &b"\x30"[..])
+        );
     }
 
     #[tokio::test]
     async fn nobody_else_is_believed() {
         let v1 = b"PROXY TCP4 192.0.2.7 10.0.0.1 5000 389\r\n";
         let (address, rest) = run("192.0.2.99:1", v1).await.unwrap();
-        assert_eq!((address.to_string().as_str(), rest.as_slice()), ("192.0.2.99:1", &v1[..]));
+        assert_eq!(
+            (address.to_string().as_str(), rest.as_slice()),
+            ("192.0.2.99:1", &v1[..])
+        );
     }
 
     #[tokio::test]
     async fn malformed_endless_and_silent_headers_end_the_connection() {
-        assert!(matches!(run("10.0.0.1:1", b"PROXY TCP4 x\r\n").await, Err(ProxyError::Malformed)));
+        assert!(matches!(
+            run("10.0.0.1:1", b"PROXY TCP4 x\r\n").await,
+            Err(ProxyError::Malformed)
+        ));
         let mut endless = b"PROXY ".to_vec();
         endless.resize(MAX_HEADER * 2, b'A');
         assert!(run("10.0.0.1:1", &endless).await.is_err());
         let (_silent, stream) = tokio::io::duplex(64);
         let trusted = vec!["10.0.0.0/8".parse().unwrap()];
-        let result = accept(stream, "10.0.0.1:1".parse().unwrap(), &trusted, Duration::from_millis(20)).await;
+        let result = accept(
+            stream,
+            "10.0.0.1:1".parse().unwrap(),
+            &trusted,
+            Duration::from_millis(20),
+        )
+        .await;
         assert!(matches!(result, Err(ProxyError::TimedOut)));
     }
 }

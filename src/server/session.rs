@@ -36,7 +36,11 @@ pub(super) enum Action {
     /// A search to go on with after what is in the buffer.
     Search(Box<Running>),
     /// A bind to wait for.
-    Bind { message_id: u32, started: Instant, answer: BindFuture },
+    Bind {
+        message_id: u32,
+        started: Instant,
+        answer: BindFuture,
+    },
     /// Success is in the buffer; after it, TLS begins.
     StartTls,
     /// Give up this operation.
@@ -50,12 +54,22 @@ pub(super) enum Action {
 impl Session {
     pub(super) fn new(outpost: Arc<Outpost>, client: IpAddr, secure: bool) -> Self {
         let require_tls = outpost.config().tls.required;
-        Self { outpost, client, identity: None, secure, require_tls }
+        Self {
+            outpost,
+            client,
+            identity: None,
+            secure,
+            require_tls,
+        }
     }
 
     /// The largest message to accept now, in octets.
     pub(super) fn message_limit(&self, limits: &LimitConfig) -> usize {
-        if self.identity.is_some() { limits.max_message_size } else { limits.max_message_size_unbound }
+        if self.identity.is_some() {
+            limits.max_message_size
+        } else {
+            limits.max_message_size_unbound
+        }
     }
 
     /// Carries out one request, or says what is left to do. `busy` is true while other operations of this connection
@@ -128,7 +142,10 @@ impl Session {
             Action::Done
         };
         if request.version != 3 {
-            let text = format!("LDAP version {} is not supported, only version 3", request.version);
+            let text = format!(
+                "LDAP version {} is not supported, only version 3",
+                request.version
+            );
             return answer(LdapResult::new(ResultCode::ProtocolError, text), out);
         }
         let secret = match request.authentication {
@@ -147,7 +164,11 @@ impl Session {
             return answer(LdapResult::success(), out);
         }
         let attempt = BindAttempt::new(request.name, secret, self.client);
-        Action::Bind { message_id, started, answer: bind::run(&self.outpost, attempt) }
+        Action::Bind {
+            message_id,
+            started,
+            answer: bind::run(&self.outpost, attempt),
+        }
     }
 
     /// Takes the outcome of a bind: the only place where a connection gains an identity.

@@ -38,10 +38,18 @@ async fn one_time_codes_follow_the_password() {
     let password = format!("demo-totp;{code}");
     assert_eq!(stage.bind(&user_dn("totp"), "demo-totp").await.code, 49);
     assert_eq!(stage.bind(&user_dn("totp"), &password).await.code, 0);
-    assert_eq!(stage.bind(&user_dn("totp"), &password).await.code, 49, "a code is good once");
+    assert_eq!(
+        stage.bind(&user_dn("totp"), &password).await.code,
+        49,
+        "a code is good once"
+    );
     let password = format!("demo-static;{}", secrets.static_tokens[0]);
     assert_eq!(stage.bind(&user_dn("static"), &password).await.code, 0);
-    assert_eq!(stage.bind(&user_dn("static"), &password).await.code, 49, "a token is good once");
+    assert_eq!(
+        stage.bind(&user_dn("static"), &password).await.code,
+        49,
+        "a token is good once"
+    );
 }
 
 #[tokio::test]
@@ -79,7 +87,10 @@ async fn bind_dns_are_read_as_people_write_them() {
 
 #[tokio::test]
 async fn strict_names_can_be_asked_for() {
-    let stage = Stage::with(Directory::sample(0, 0), |settings| settings.set("AUTHENTIK_LDAP__STRICT_BIND_DN", "true")).await;
+    let stage = Stage::with(Directory::sample(0, 0), |settings| {
+        settings.set("AUTHENTIK_LDAP__STRICT_BIND_DN", "true")
+    })
+    .await;
     assert_eq!(stage.bind(&user_dn("alice"), "demo-alice").await.code, 0);
     let outcome = stage.bind(&format!("cn=alice,{BASE}"), "demo-alice").await;
     assert_eq!(outcome.code, 50);
@@ -94,19 +105,32 @@ async fn other_ways_to_bind_have_their_own_answers() {
     assert_eq!(client.who_am_i().await, "");
     assert_eq!(client.bind(&user_dn("alice"), "").await.code, 53);
     assert_eq!(client.bind("", "demo-alice").await.code, 49);
-    let version_2 = LdapBindRequest { dn: user_dn("alice"), cred: LdapBindCred::Simple("demo-alice".into()), version: 2 };
+    let version_2 = LdapBindRequest {
+        dn: user_dn("alice"),
+        cred: LdapBindCred::Simple("demo-alice".into()),
+        version: 2,
+    };
     let sasl = LdapBindRequest {
         dn: String::new(),
-        cred: LdapBindCred::SASL(SaslCredentials { mechanism: "EXTERNAL".into(), credentials: vec![] }),
+        cred: LdapBindCred::SASL(SaslCredentials {
+            mechanism: "EXTERNAL".into(),
+            credentials: vec![],
+        }),
         version: 3,
     };
     for (request, code) in [(version_2, 2), (sasl, 7)] {
         client.send(LdapOp::BindRequest(request), vec![]).await;
-        let LdapOp::BindResponse(response) = client.receive().await.unwrap().op else { panic!() };
-        assert_eq!(response.res.code as i32, code, "{response:?}");
+        let LdapOp::BindResponse(response) = client.receive().await.unwrap().op else {
+            panic!()
+        };
+        assert_eq!(response.res.code.clone() as i32, code, "{response:?}");
         assert!(!response.res.message.is_empty());
     }
-    assert_eq!(client.bind(&user_dn("alice"), "demo-alice").await.code, 0, "the connection lives on");
+    assert_eq!(
+        client.bind(&user_dn("alice"), "demo-alice").await.code,
+        0,
+        "the connection lives on"
+    );
 }
 
 #[tokio::test]
@@ -135,7 +159,9 @@ async fn a_password_that_is_not_utf8_is_simply_wrong() {
     frame.extend_from_slice(&message);
     client.send_raw(&frame).await;
     let answer = client.receive().await.unwrap();
-    let LdapOp::BindResponse(response) = answer.op else { panic!() };
+    let LdapOp::BindResponse(response) = answer.op else {
+        panic!()
+    };
     assert_eq!((answer.msgid, response.res.code as i32), (7, 49));
 }
 
@@ -143,7 +169,16 @@ async fn a_password_that_is_not_utf8_is_simply_wrong() {
 async fn an_outage_is_never_a_wrong_password_and_never_success() {
     let stage = Stage::sample().await;
     stage.bind(&user_dn("alice"), "demo-alice").await;
-    for fault in [Fault::Reset, Fault::WorkerLost, Fault::Starting, Fault::EmptyBody, Fault::Truncated, Fault::BrokenOff, Fault::BadGateway, Fault::WrongContentType] {
+    for fault in [
+        Fault::Reset,
+        Fault::WorkerLost,
+        Fault::Starting,
+        Fault::EmptyBody,
+        Fault::Truncated,
+        Fault::BrokenOff,
+        Fault::BadGateway,
+        Fault::WrongContentType,
+    ] {
         for path in ["/flows/executor/", "/check_access/"] {
             let name = format!("{fault:?} {path}");
             stage.simulator.faults().add(Rule::new(path, fault.clone()));
@@ -165,8 +200,10 @@ async fn three_requests_are_enough_once_the_flow_is_known() {
     assert_eq!(requests.count(Endpoint::CheckAccess), 1);
     assert_eq!(requests.count(Endpoint::UsersMe), 0);
     // The sample flow has an MFA stage, whose redirect is one more hop than the recommended flow's.
-    let total: usize = requests.all().iter().filter(|request| request.path.contains("/flows/executor/")).count();
-    assert!(total <= 3, "{total} requests to the flow");
+    let flow = requests.to("/flows/executor/ldap-authentication-flow/");
+    let own = flow.iter().filter(|request| !request.query.contains("warmup"));
+    let methods: Vec<&str> = own.map(|request| request.method.as_str()).collect();
+    assert_eq!(methods, ["POST", "GET", "GET"]);
 }
 
 #[tokio::test]
@@ -179,17 +216,32 @@ async fn a_cached_bind_asks_authentik_once_until_its_session_ends() {
     let mut first = stage.bound("alice").await;
     stage.simulator.requests().clear();
     let mut second = stage.bound("alice").await;
-    assert_eq!(stage.simulator.requests().count(Endpoint::CheckAccess), 0, "the second bind is cached");
+    assert_eq!(
+        stage.simulator.requests().count(Endpoint::CheckAccess),
+        0,
+        "the second bind is cached"
+    );
     eventually("the websocket is there", || stage.simulator.websockets() > 0).await;
-    stage.simulator.end_sessions_of(stage.simulator.user_pk("alice").unwrap());
+    stage
+        .simulator
+        .end_sessions_of(stage.simulator.user_pk("alice").unwrap());
     for client in [&mut first, &mut second] {
-        let LdapOp::ExtendedResponse(notice) = client.receive().await.expect("a notice").op else { panic!() };
+        let LdapOp::ExtendedResponse(notice) = client.receive().await.expect("a notice").op else {
+            panic!()
+        };
         assert_eq!(notice.name.as_deref(), Some("1.3.6.1.4.1.1466.20036"));
-        assert!(client.receive().await.is_none(), "the connection ends after the notice");
+        assert!(
+            client.receive().await.is_none(),
+            "the connection ends after the notice"
+        );
     }
     stage.simulator.requests().clear();
     stage.bound("alice").await;
-    assert_eq!(stage.simulator.requests().count(Endpoint::CheckAccess), 1, "the cache forgot");
+    assert_eq!(
+        stage.simulator.requests().count(Endpoint::CheckAccess),
+        1,
+        "the cache forgot"
+    );
 }
 
 #[tokio::test]
@@ -201,7 +253,9 @@ async fn a_changed_password_voids_a_cached_bind() {
     let stage = Stage::with(directory, |_| {}).await;
     stage.bound("alice").await;
     stage.simulator.advance(Duration::from_secs(2));
-    stage.simulator.set_password(stage.simulator.user_pk("alice").unwrap(), "changed");
+    stage
+        .simulator
+        .set_password(stage.simulator.user_pk("alice").unwrap(), "changed");
     stage.refresh().await;
     assert_eq!(stage.bind(&user_dn("alice"), "demo-alice").await.code, 49);
     assert_eq!(stage.bind(&user_dn("alice"), "changed").await.code, 0);
@@ -222,4 +276,3 @@ async fn many_equal_binds_in_cached_mode_run_one_flow() {
     }
     assert_eq!(stage.simulator.requests().count(Endpoint::CheckAccess), 1);
 }
-

@@ -4,18 +4,19 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use bytes::BytesMut;
 use futures_util::{SinkExt, StreamExt};
 use ldap3_proto::LdapCodec;
 use ldap3_proto::control::LdapControl;
 use ldap3_proto::proto::{
-    LdapBindCred, LdapBindRequest, LdapCompareRequest, LdapDerefAliases, LdapExtendedRequest, LdapExtendedResponse,
-    LdapFilter, LdapMsg, LdapOp, LdapResult, LdapSearchRequest, LdapSearchScope,
+    LdapBindCred, LdapBindRequest, LdapCompareRequest, LdapDerefAliases, LdapExtendedRequest,
+    LdapExtendedResponse, LdapMsg, LdapOp, LdapResult, LdapSearchRequest, LdapSearchScope,
 };
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_util::codec::{Decoder, Framed};
+use tokio_util::codec::Framed;
+
+use crate::filter;
 
 /// Longer than anything the server does in a test.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -38,11 +39,18 @@ impl Entry {
     /// The values of an attribute as text; `None` when the attribute is not there.
     pub fn get(&self, name: &str) -> Option<Vec<String>> {
         let (_, values) = self.attributes.iter().find(|(attribute, _)| attribute == name)?;
-        Some(values.iter().map(|value| String::from_utf8_lossy(value).into_owned()).collect())
+        Some(
+            values
+                .iter()
+                .map(|value| String::from_utf8_lossy(value).into_owned())
+                .collect(),
+        )
     }
 
     pub fn one(&self, name: &str) -> String {
-        self.get(name).and_then(|values| values.into_iter().next()).unwrap_or_default()
+        self.get(name)
+            .and_then(|values| values.into_iter().next())
+            .unwrap_or_default()
     }
 
     pub fn names(&self) -> Vec<&str> {
@@ -86,28 +94,12 @@ pub fn search(base: &str, scope: LdapSearchScope, filter: &str, attributes: &[&s
         sizelimit: 0,
         timelimit: 0,
         typesonly: false,
-        filter: parse_filter(filter),
-        attrs: attributes.iter().map(|attribute| (*attribute).to_owned()).collect(),
+        filter: filter::parse(filter),
+        attrs: attributes
+            .iter()
+            .map(|attribute| (*attribute).to_owned())
+            .collect(),
     }
-}
-
-/// A filter from its RFC 4515 form. The parser of `ldap3_proto` does not undo escapes, so that of `ldap3` reads it and
-/// `ldap3_proto` decodes the BER.
-pub fn parse_filter(text: &str) -> LdapFilter {
-    use ldap3::asn1::{ASNTag, write};
-
-    let tag = ldap3::parse_filter(text).unwrap_or_else(|()| panic!("not a filter: {text}"));
-    let mut filter = BytesMut::new();
-    write::encode_into(&mut filter, tag.into_structure()).unwrap();
-    let length = |size: usize| [&[0x84][..], &u32::try_from(size).unwrap().to_be_bytes()].concat();
-    let fixed: &[u8] = &[4, 0, 10, 1, 0, 10, 1, 0, 2, 1, 0, 2, 1, 0, 1, 1, 0];
-    let search = [fixed, &filter, &[0x30, 0]].concat();
-    let operation = [&[0x63][..], &length(search.len()), &search].concat();
-    let message = [&[0x30][..], &length(operation.len() + 3), &[2, 1, 1], &operation].concat();
-    let mut octets = BytesMut::from(message.as_slice());
-    let message = LdapCodec::new(Some(1 << 20), Some(128)).decode(&mut octets).unwrap().unwrap();
-    let LdapOp::SearchRequest(request) = message.op else { panic!("{message:?}") };
-    request.filter
 }
 
 impl Client {
@@ -117,7 +109,10 @@ impl Client {
 
     pub fn over(stream: Box<dyn Stream>) -> Self {
         let codec = LdapCodec::new(Some(64 << 20), Some(64));
-        Self { framed: Framed::new(stream, codec), next_id: 1 }
+        Self {
+            framed: Framed::new(stream, codec),
+            next_id: 1,
+        }
     }
 
     pub fn into_stream(self) -> Box<dyn Stream> {
@@ -139,7 +134,10 @@ impl Client {
 
     /// The next message; `None` when the server closed the connection.
     pub async fn receive(&mut self) -> Option<LdapMsg> {
-        match timeout(PATIENCE, self.framed.next()).await.expect("an answer in time") {
+        match timeout(PATIENCE, self.framed.next())
+            .await
+            .expect("an answer in time")
+        {
             Some(Ok(message)) => Some(message),
             Some(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionReset => None,
             Some(Err(error)) => panic!("unreadable answer: {error}"),
@@ -148,30 +146,47 @@ impl Client {
     }
 
     async fn answer(&mut self) -> LdapMsg {
-        self.receive().await.expect("an answer, not the end of the connection")
+        self.receive()
+            .await
+            .expect("an answer, not the end of the connection")
     }
 
     pub async fn bind(&mut self, dn: &str, password: &str) -> Outcome {
-        let request = LdapBindRequest { dn: dn.to_owned(), cred: LdapBindCred::Simple(password.to_owned()), version: 3 };
+        let request = LdapBindRequest {
+            dn: dn.to_owned(),
+            cred: LdapBindCred::Simple(password.to_owned()),
+            version: 3,
+        };
         let id = self.send(LdapOp::BindRequest(request), vec![]).await;
         let message = self.answer().await;
         assert_eq!(message.msgid, id);
-        let LdapOp::BindResponse(response) = message.op else { panic!("{message:?}") };
+        let LdapOp::BindResponse(response) = message.op else {
+            panic!("{message:?}")
+        };
         outcome(response.res, message.ctrl)
     }
 
-    pub async fn search(&mut self, base: &str, scope: LdapSearchScope, filter: &str, attributes: &[&str]) -> Found {
-        self.search_with(search(base, scope, filter, attributes), vec![]).await
+    pub async fn search(
+        &mut self,
+        base: &str,
+        scope: LdapSearchScope,
+        filter: &str,
+        attributes: &[&str],
+    ) -> Found {
+        self.search_with(search(base, scope, filter, attributes), vec![])
+            .await
     }
 
     /// A search of the whole tree below `base`.
     pub async fn subtree(&mut self, base: &str, filter: &str, attributes: &[&str]) -> Found {
-        self.search(base, LdapSearchScope::Subtree, filter, attributes).await
+        self.search(base, LdapSearchScope::Subtree, filter, attributes)
+            .await
     }
 
     /// A search of one entry.
     pub async fn read(&mut self, base: &str, attributes: &[&str]) -> Found {
-        self.search(base, LdapSearchScope::Base, "(objectClass=*)", attributes).await
+        self.search(base, LdapSearchScope::Base, "(objectClass=*)", attributes)
+            .await
     }
 
     pub async fn search_with(&mut self, request: LdapSearchRequest, controls: Vec<LdapControl>) -> Found {
@@ -188,10 +203,17 @@ impl Client {
             match message.op {
                 LdapOp::SearchResultEntry(entry) => entries.push(Entry {
                     dn: entry.dn,
-                    attributes: entry.attributes.into_iter().map(|attribute| (attribute.atype, attribute.vals)).collect(),
+                    attributes: entry
+                        .attributes
+                        .into_iter()
+                        .map(|attribute| (attribute.atype, attribute.vals))
+                        .collect(),
                 }),
                 LdapOp::SearchResultDone(result) => {
-                    return Found { entries, outcome: outcome(result, message.ctrl) };
+                    return Found {
+                        entries,
+                        outcome: outcome(result, message.ctrl),
+                    };
                 }
                 other => panic!("{other:?}"),
             }
@@ -199,18 +221,29 @@ impl Client {
     }
 
     pub async fn compare(&mut self, dn: &str, attribute: &str, value: &[u8]) -> Outcome {
-        let request = LdapCompareRequest { dn: dn.to_owned(), atype: attribute.to_owned(), val: value.to_vec() };
+        let request = LdapCompareRequest {
+            dn: dn.to_owned(),
+            atype: attribute.to_owned(),
+            val: value.to_vec(),
+        };
         self.send(LdapOp::CompareRequest(request), vec![]).await;
         let message = self.answer().await;
-        let LdapOp::CompareResult(result) = message.op else { panic!("{message:?}") };
+        let LdapOp::CompareResult(result) = message.op else {
+            panic!("{message:?}")
+        };
         outcome(result, message.ctrl)
     }
 
     pub async fn extended(&mut self, name: &str, value: Option<Vec<u8>>) -> LdapExtendedResponse {
-        let request = LdapExtendedRequest { name: name.to_owned(), value };
+        let request = LdapExtendedRequest {
+            name: name.to_owned(),
+            value,
+        };
         self.send(LdapOp::ExtendedRequest(request), vec![]).await;
         let message = self.answer().await;
-        let LdapOp::ExtendedResponse(response) = message.op else { panic!("{message:?}") };
+        let LdapOp::ExtendedResponse(response) = message.op else {
+            panic!("{message:?}")
+        };
         response
     }
 
@@ -221,5 +254,10 @@ impl Client {
 }
 
 fn outcome(result: LdapResult, controls: Vec<LdapControl>) -> Outcome {
-    Outcome { code: result.code as i32, matched_dn: result.matcheddn, message: result.message, controls }
+    Outcome {
+        code: result.code as i32,
+        matched_dn: result.matcheddn,
+        message: result.message,
+        controls,
+    }
 }

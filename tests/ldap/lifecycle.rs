@@ -21,7 +21,9 @@ async fn http(address: std::net::SocketAddr, path: &str) -> (u16, String) {
 }
 
 async fn down() -> Stage {
-    let simulator = Simulator::start(Directory::sample(30, 5), Options::default()).await.unwrap();
+    let simulator = Simulator::start(Directory::sample(30, 5), Options::default())
+        .await
+        .unwrap();
     simulator.refuse_connections(true);
     Stage::of(simulator, |_| {}).await
 }
@@ -32,41 +34,79 @@ async fn the_server_starts_without_authentik_and_finds_it_later() {
     assert_eq!(http(stage.http(), "/outpost.goauthentik.io/ping").await.0, 204);
     assert_eq!(http(stage.http(), "/ready").await.0, 503);
     let mut client = stage.client().await;
-    assert_eq!(client.read("", &[]).await.outcome.code, 0, "the rootDSE works at once");
+    assert_eq!(
+        client.read("", &[]).await.outcome.code,
+        0,
+        "the rootDSE works at once"
+    );
     let outcome = client.bind(&user_dn("alice"), "demo-alice").await;
     assert_eq!(outcome.code, 52, "{outcome:?}");
     assert!(outcome.message.contains("not been loaded"), "{outcome:?}");
     stage.simulator.refuse_connections(false);
     stage.ready().await;
     assert_eq!(http(stage.http(), "/ready").await.0, 200);
-    assert_eq!(client.bind(&user_dn("alice"), "demo-alice").await.code, 0, "the same connection");
+    assert_eq!(
+        client.bind(&user_dn("alice"), "demo-alice").await.code,
+        0,
+        "the same connection"
+    );
 }
 
 #[tokio::test]
 async fn searches_are_unavailable_until_the_first_directory_is_whole() {
-    let simulator = Simulator::start(Directory::sample(30, 5), Options::default()).await.unwrap();
-    simulator.faults().add(Rule::new("/core/groups/", Fault::WorkerLost));
+    let simulator = Simulator::start(Directory::sample(30, 5), Options::default())
+        .await
+        .unwrap();
+    simulator
+        .faults()
+        .add(Rule::new("/core/groups/", Fault::WorkerLost));
     let stage = Stage::of(simulator, |_| {}).await;
-    eventually("providers are loaded", || !stage.server.outpost().providers().is_empty()).await;
+    eventually("providers are loaded", || {
+        !stage.server.outpost().providers().is_empty()
+    })
+    .await;
     let mut client = stage.bound("ldapservice").await;
     let found = client.subtree(BASE, "(objectClass=user)", &[]).await;
     assert_eq!((found.outcome.code, found.entries.len()), (52, 0));
     stage.simulator.faults().clear();
     stage.ready().await;
-    assert_eq!(client.subtree(BASE, "(&(objectClass=user)(cn=alice))", &[]).await.entries.len(), 1);
+    assert_eq!(
+        client
+            .subtree(BASE, "(&(objectClass=user)(cn=alice))", &[])
+            .await
+            .entries
+            .len(),
+        1
+    );
 }
 
 #[tokio::test]
 async fn a_failing_refresh_keeps_the_directory_there_was() {
     let stage = Stage::sample().await;
     let mut client = stage.bound("ldapservice").await;
-    let before = client.subtree(BASE, "(objectClass=*)", &["1.1"]).await.entries.len();
-    for fault in [Fault::Reset, Fault::Truncated, Fault::EmptyBody, Fault::BadGateway] {
+    let before = client
+        .subtree(BASE, "(objectClass=*)", &["1.1"])
+        .await
+        .entries
+        .len();
+    for fault in [
+        Fault::Reset,
+        Fault::Truncated,
+        Fault::EmptyBody,
+        Fault::BadGateway,
+    ] {
         stage.simulator.faults().add(Rule::new("/core/users/", fault));
         let failures = || stage.server.outpost().status().directory().failure;
         stage.server.outpost().request_refresh();
         eventually("the refresh has failed", || failures().is_some()).await;
-        assert_eq!(client.subtree(BASE, "(objectClass=*)", &["1.1"]).await.entries.len(), before);
+        assert_eq!(
+            client
+                .subtree(BASE, "(objectClass=*)", &["1.1"])
+                .await
+                .entries
+                .len(),
+            before
+        );
         stage.simulator.faults().clear();
         stage.refresh().await;
     }
@@ -75,7 +115,11 @@ async fn a_failing_refresh_keeps_the_directory_there_was() {
 #[tokio::test]
 async fn metrics_have_their_official_names() {
     let stage = Stage::sample().await;
-    stage.bound("ldapservice").await.subtree(BASE, "(cn=alice)", &[]).await;
+    stage
+        .bound("ldapservice")
+        .await
+        .subtree(BASE, "(cn=alice)", &[])
+        .await;
     stage.bind(&user_dn("alice"), "wrong").await;
     let (status, text) = http(stage.http(), "/metrics").await;
     assert_eq!(status, 200);
@@ -109,15 +153,24 @@ async fn shutdown_finishes_what_is_under_way_and_says_goodbye() {
     let mut binding = stage.client().await;
     stage.simulator.faults().set_latency(Duration::from_millis(300));
     let address = stage.ldap();
-    let Stage { simulator, server, temporary } = stage;
+    let Stage {
+        simulator,
+        server,
+        temporary,
+    } = stage;
     let bind = tokio::spawn(async move { binding.bind(&user_dn("alice"), "demo-alice").await });
     tokio::time::sleep(Duration::from_millis(100)).await;
     server.shutdown().await;
     assert_eq!(bind.await.unwrap().code, 0, "the bind under way is finished");
-    let LdapOp::ExtendedResponse(notice) = idle.receive().await.expect("a notice").op else { panic!() };
+    let LdapOp::ExtendedResponse(notice) = idle.receive().await.expect("a notice").op else {
+        panic!()
+    };
     assert_eq!(notice.res.code as i32, 52);
     assert!(idle.receive().await.is_none());
-    assert!(TcpStream::connect(address).await.is_err(), "nobody listens any more");
+    assert!(
+        TcpStream::connect(address).await.is_err(),
+        "nobody listens any more"
+    );
     simulator.shutdown().await;
     drop(temporary);
 }
@@ -128,7 +181,13 @@ async fn a_provider_that_is_gone_is_no_longer_served() {
     let mut client: Client = stage.bound("ldapservice").await;
     stage.simulator.edit(|directory| directory.providers.clear());
     stage.server.outpost().request_refresh();
-    eventually("the provider is gone", || stage.server.outpost().providers().is_empty()).await;
-    assert!(matches!(client.receive().await.map(|message| message.op), Some(LdapOp::ExtendedResponse(_))));
+    eventually("the provider is gone", || {
+        stage.server.outpost().providers().is_empty()
+    })
+    .await;
+    assert!(matches!(
+        client.receive().await.map(|message| message.op),
+        Some(LdapOp::ExtendedResponse(_))
+    ));
     assert_eq!(stage.bind(&user_dn("alice"), "demo-alice").await.code, 50);
 }

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use akldap::simulator::Directory;
-use ldap3_proto::proto::{LdapBindCred, LdapBindRequest, LdapCompareRequest, LdapExtendedRequest, LdapOp, LdapSearchScope};
+use ldap3_proto::proto::{
+    LdapBindCred, LdapBindRequest, LdapCompareRequest, LdapExtendedRequest, LdapOp, LdapSearchScope,
+};
 
 use crate::client::search;
 use crate::stage::{BASE, Stage, eventually, user_dn};
@@ -31,15 +33,36 @@ async fn a_thousand_pipelined_requests_get_exactly_their_answers() {
     while answered < 1000 {
         while sent < 1000 && sent - answered < 100 {
             let (op, kind): (LdapOp, &str) = match random.below(6) {
-                0 => (LdapOp::SearchRequest(search(BASE, LdapSearchScope::Subtree, "(objectClass=user)", &["cn"])), "all"),
-                1 => (LdapOp::SearchRequest(search(&user_dn("alice"), LdapSearchScope::Base, "(cn=*)", &[])), "one"),
-                2 => (LdapOp::SearchRequest(search(&user_dn("nobody"), LdapSearchScope::Base, "(cn=*)", &[])), "missing"),
+                0 => (
+                    LdapOp::SearchRequest(search(
+                        BASE,
+                        LdapSearchScope::Subtree,
+                        "(objectClass=user)",
+                        &["cn"],
+                    )),
+                    "all",
+                ),
+                1 => (
+                    LdapOp::SearchRequest(search(&user_dn("alice"), LdapSearchScope::Base, "(cn=*)", &[])),
+                    "one",
+                ),
+                2 => (
+                    LdapOp::SearchRequest(search(&user_dn("nobody"), LdapSearchScope::Base, "(cn=*)", &[])),
+                    "missing",
+                ),
                 3 => {
-                    let request = LdapCompareRequest { dn: user_dn("bob"), atype: "cn".into(), val: b"bob".to_vec() };
+                    let request = LdapCompareRequest {
+                        dn: user_dn("bob"),
+                        atype: "cn".into(),
+                        val: b"bob".to_vec(),
+                    };
                     (LdapOp::CompareRequest(request), "compare")
                 }
                 4 => {
-                    let request = LdapExtendedRequest { name: "1.3.6.1.4.1.4203.1.11.3".into(), value: None };
+                    let request = LdapExtendedRequest {
+                        name: "1.3.6.1.4.1.4203.1.11.3".into(),
+                        value: None,
+                    };
                     (LdapOp::ExtendedRequest(request), "whoami")
                 }
                 _ => (LdapOp::DelRequest(user_dn("bob")), "refused"),
@@ -49,15 +72,17 @@ async fn a_thousand_pipelined_requests_get_exactly_their_answers() {
             sent += 1;
         }
         let message = client.receive().await.expect("the connection lives on");
-        let (entries, kind) = expected.get_mut(&message.msgid).expect("an answer to an open request");
+        let (entries, kind) = expected
+            .get_mut(&message.msgid)
+            .expect("an answer to an open request");
         let code = match &message.op {
             LdapOp::SearchResultEntry(_) => {
                 *entries += 1;
                 continue;
             }
-            LdapOp::SearchResultDone(result) | LdapOp::CompareResult(result) | LdapOp::DelResponse(result) => {
-                result.code.clone() as i32
-            }
+            LdapOp::SearchResultDone(result)
+            | LdapOp::CompareResult(result)
+            | LdapOp::DelResponse(result) => result.code.clone() as i32,
             LdapOp::ExtendedResponse(response) => response.res.code.clone() as i32,
             other => panic!("{other:?}"),
         };
@@ -74,17 +99,40 @@ async fn a_thousand_pipelined_requests_get_exactly_their_answers() {
         answered += 1;
     }
     assert!(expected.is_empty());
-    assert_eq!(client.who_am_i().await, format!("dn:{}", user_dn("ldapservice")), "nothing is left over");
+    assert_eq!(
+        client.who_am_i().await,
+        format!("dn:{}", user_dn("ldapservice")),
+        "nothing is left over"
+    );
 }
 
 #[tokio::test]
 async fn a_bind_waits_for_the_searches_before_it_and_rules_those_after_it() {
     let stage = Stage::with(Directory::sample(3000, 20), |_| {}).await;
     let mut client = stage.bound("ldapservice").await;
-    let listing = client.send(LdapOp::SearchRequest(search(BASE, LdapSearchScope::Subtree, "(objectClass=user)", &[])), vec![]).await;
-    let request = LdapBindRequest { dn: user_dn("alice"), cred: LdapBindCred::Simple("demo-alice".into()), version: 3 };
+    let listing = client
+        .send(
+            LdapOp::SearchRequest(search(BASE, LdapSearchScope::Subtree, "(objectClass=user)", &[])),
+            vec![],
+        )
+        .await;
+    let request = LdapBindRequest {
+        dn: user_dn("alice"),
+        cred: LdapBindCred::Simple("demo-alice".into()),
+        version: 3,
+    };
     let bind = client.send(LdapOp::BindRequest(request), vec![]).await;
-    let after = client.send(LdapOp::SearchRequest(search(BASE, LdapSearchScope::Subtree, "(objectClass=user)", &["cn"])), vec![]).await;
+    let after = client
+        .send(
+            LdapOp::SearchRequest(search(
+                BASE,
+                LdapSearchScope::Subtree,
+                "(objectClass=user)",
+                &["cn"],
+            )),
+            vec![],
+        )
+        .await;
     assert_eq!(client.collect(listing).await.entries.len(), 3000);
     let message = client.receive().await.unwrap();
     assert_eq!(message.msgid, bind);
@@ -97,9 +145,22 @@ async fn an_abandoned_search_stops_and_a_cancelled_one_says_so() {
     let mut client = stage.bound("ldapservice").await;
     let everything = || LdapOp::SearchRequest(search(BASE, LdapSearchScope::Subtree, "(objectClass=*)", &[]));
     let listing = client.send(everything(), vec![]).await;
-    assert!(matches!(client.receive().await.unwrap().op, LdapOp::SearchResultEntry(_)));
+    assert!(matches!(
+        client.receive().await.unwrap().op,
+        LdapOp::SearchResultEntry(_)
+    ));
     client.send(LdapOp::AbandonRequest(listing), vec![]).await;
-    let small = client.send(LdapOp::SearchRequest(search(&user_dn("alice"), LdapSearchScope::Base, "(cn=*)", &["cn"])), vec![]).await;
+    let small = client
+        .send(
+            LdapOp::SearchRequest(search(
+                &user_dn("alice"),
+                LdapSearchScope::Base,
+                "(cn=*)",
+                &["cn"],
+            )),
+            vec![],
+        )
+        .await;
     let mut of_the_listing = 1;
     loop {
         let message = client.receive().await.unwrap();
@@ -113,13 +174,27 @@ async fn an_abandoned_search_stops_and_a_cancelled_one_says_so() {
             other => panic!("{other:?}"),
         }
     }
-    assert!(of_the_listing < 40_000, "{of_the_listing} entries came all the same");
+    assert!(
+        of_the_listing < 40_000,
+        "{of_the_listing} entries came all the same"
+    );
 
     let listing = client.send(everything(), vec![]).await;
-    assert!(matches!(client.receive().await.unwrap().op, LdapOp::SearchResultEntry(_)));
+    assert!(matches!(
+        client.receive().await.unwrap().op,
+        LdapOp::SearchResultEntry(_)
+    ));
     let id = u8::try_from(listing).unwrap();
     let value = vec![0x30, 0x03, 0x02, 0x01, id];
-    let cancel = client.send(LdapOp::ExtendedRequest(LdapExtendedRequest { name: "1.3.6.1.1.8".into(), value: Some(value.clone()) }), vec![]).await;
+    let cancel = client
+        .send(
+            LdapOp::ExtendedRequest(LdapExtendedRequest {
+                name: "1.3.6.1.1.8".into(),
+                value: Some(value.clone()),
+            }),
+            vec![],
+        )
+        .await;
     let mut codes = HashMap::new();
     while codes.len() < 2 {
         let message = client.receive().await.unwrap();
@@ -147,7 +222,11 @@ async fn a_client_that_does_not_read_holds_little_and_disturbs_nobody() {
     .await;
     let mut deaf = stage.bound("ldapservice").await;
     for _ in 0..20 {
-        deaf.send(LdapOp::SearchRequest(search(BASE, LdapSearchScope::Subtree, "(objectClass=*)", &[])), vec![]).await;
+        deaf.send(
+            LdapOp::SearchRequest(search(BASE, LdapSearchScope::Subtree, "(objectClass=*)", &[])),
+            vec![],
+        )
+        .await;
     }
     let mut client = stage.bound("alice").await;
     for _ in 0..20 {
@@ -155,7 +234,11 @@ async fn a_client_that_does_not_read_holds_little_and_disturbs_nobody() {
     }
     let open = || {
         let metrics = stage.server.outpost().metrics().encode().unwrap();
-        metrics.lines().find(|line| line.starts_with("akldap_open_connections ")).unwrap().to_owned()
+        metrics
+            .lines()
+            .find(|line| line.starts_with("akldap_open_connections "))
+            .unwrap()
+            .to_owned()
     };
     eventually("the deaf client is given up", || open().ends_with(" 1")).await;
 }

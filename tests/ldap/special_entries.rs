@@ -15,10 +15,21 @@ async fn everybody_may_read_the_root_dse() {
     assert_eq!(root.get("namingContexts").unwrap(), [SUFFIX]);
     assert_eq!(root.get("defaultNamingContext").unwrap(), [SUFFIX]);
     assert_eq!(root.get("subschemaSubentry").unwrap(), ["cn=subschema"]);
-    assert!(root.get("supportedExtension").unwrap().contains(&"1.3.6.1.4.1.1466.20037".to_owned()));
-    assert!(root.get("supportedControl").unwrap().contains(&"1.2.840.113556.1.4.319".to_owned()));
+    assert!(
+        root.get("supportedExtension")
+            .unwrap()
+            .contains(&"1.3.6.1.4.1.1466.20037".to_owned())
+    );
+    assert!(
+        root.get("supportedControl")
+            .unwrap()
+            .contains(&"1.2.840.113556.1.4.319".to_owned())
+    );
     assert!(root.get("supportedSASLMechanisms").is_none());
-    assert!(root.get("description").is_some(), "tells the anonymous that a bind is needed");
+    assert!(
+        root.get("description").is_some(),
+        "tells the anonymous that a bind is needed"
+    );
     let bound = stage.bound("alice").await.read("", &["+", "*"]).await;
     assert!(bound.entries[0].get("description").is_none());
     assert_eq!(bound.entries[0].get("vendorName").unwrap(), ["goauthentik.io"]);
@@ -30,11 +41,15 @@ async fn the_root_dse_is_selected_like_any_entry() {
     let mut client = stage.client().await;
     let found = client.read("", &["NAMINGCONTEXTS"]).await;
     assert_eq!(found.entries[0].names(), ["namingContexts"]);
-    let one_level = client.search("", LdapSearchScope::OneLevel, "(objectClass=*)", &[]).await;
+    let one_level = client
+        .search("", LdapSearchScope::OneLevel, "(objectClass=*)", &[])
+        .await;
     assert_eq!((one_level.outcome.code, one_level.entries.len()), (0, 0));
     let subtree = client.subtree("", "(objectClass=*)", &[]).await;
     assert_eq!(subtree.dns(), [""]);
-    let no_match = client.search("", LdapSearchScope::Base, "(objectClass=person)", &[]).await;
+    let no_match = client
+        .search("", LdapSearchScope::Base, "(objectClass=person)", &[])
+        .await;
     assert_eq!((no_match.outcome.code, no_match.entries.len()), (0, 0));
 }
 
@@ -42,10 +57,17 @@ async fn the_root_dse_is_selected_like_any_entry() {
 async fn everybody_may_read_the_subschema() {
     let stage = Stage::sample().await;
     let mut client = stage.client().await;
-    let found = client.read("CN=Subschema", &["objectClasses", "attributeTypes"]).await;
+    let found = client
+        .read("CN=Subschema", &["objectClasses", "attributeTypes"])
+        .await;
     assert_eq!((found.outcome.code, found.dns()), (0, vec!["cn=subschema"]));
     let classes = found.entries[0].get("objectClasses").unwrap();
-    assert!(classes.iter().any(|class| class.contains("'goauthentik.io/ldap/user'")), "{classes:?}");
+    assert!(
+        classes
+            .iter()
+            .any(|class| class.contains("'goauthentik.io/ldap/user'")),
+        "{classes:?}"
+    );
     let mut bound = stage.bound("alice").await;
     let below = bound.subtree(BASE, "(objectClass=subschema)", &["cn"]).await;
     assert_eq!(below.dns(), ["cn=subschema"]);
@@ -61,5 +83,9 @@ async fn nothing_else_is_readable_without_a_bind() {
         assert!(found.outcome.message.contains("bind"), "{:?}", found.outcome);
     }
     assert_eq!(client.compare(BASE, "dc", b"ldap").await.code, 50);
-    assert_eq!(client.read("", &[]).await.outcome.code, 0, "the connection lives on");
+    assert_eq!(
+        client.read("", &[]).await.outcome.code,
+        0,
+        "the connection lives on"
+    );
 }

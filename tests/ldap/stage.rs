@@ -42,7 +42,10 @@ impl Stage {
 
     /// Any directory and further settings; returns when the server is ready.
     pub async fn with(directory: Directory, change: impl FnOnce(&mut StringMap)) -> Self {
-        let options = Options { record_requests: true, ..Options::default() };
+        let options = Options {
+            record_requests: true,
+            ..Options::default()
+        };
         let simulator = Simulator::start(directory, options).await.unwrap();
         let stage = Self::of(simulator, change).await;
         stage.ready().await;
@@ -56,7 +59,11 @@ impl Stage {
         change(&mut settings);
         let config = Config::read(&settings).unwrap();
         let server = Server::start(config, None).await.unwrap();
-        Self { simulator, server, temporary }
+        Self {
+            simulator,
+            server,
+            temporary,
+        }
     }
 
     pub async fn ready(&self) {

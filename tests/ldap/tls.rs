@@ -20,7 +20,9 @@ fn file(name: &str) -> String {
 /// A connector that trusts the test authority and nobody else.
 fn connector() -> TlsConnector {
     let mut roots = rustls::RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(file("ca.pem").as_bytes()).unwrap()).unwrap();
+    roots
+        .add(CertificateDer::from_pem_slice(file("ca.pem").as_bytes()).unwrap())
+        .unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -54,9 +56,14 @@ async fn ldaps(address: SocketAddr) -> std::io::Result<Client> {
 }
 
 async fn start_tls(mut client: Client) -> Client {
-    let request = LdapExtendedRequest { name: "1.3.6.1.4.1.1466.20037".into(), value: None };
+    let request = LdapExtendedRequest {
+        name: "1.3.6.1.4.1.1466.20037".into(),
+        value: None,
+    };
     client.send(LdapOp::ExtendedRequest(request), vec![]).await;
-    let LdapOp::ExtendedResponse(response) = client.receive().await.unwrap().op else { panic!() };
+    let LdapOp::ExtendedResponse(response) = client.receive().await.unwrap().op else {
+        panic!()
+    };
     assert_eq!(response.res.code as i32, 0);
     assert_eq!(response.name.as_deref(), Some("1.3.6.1.4.1.1466.20037"));
     secure(client.into_stream()).await.unwrap()
@@ -67,8 +74,21 @@ async fn both_kinds_of_tls_serve_the_providers_certificate() {
     for name in ["p256", "rsa2048"] {
         let stage = Stage::with(with_certificate(Directory::sample(0, 0), name), |_| {}).await;
         let mut client = ldaps(stage.ldaps()).await.unwrap();
-        assert_eq!(client.bind(&user_dn("ldapservice"), "demo-ldapservice").await.code, 0);
-        assert_eq!(client.subtree(BASE, "(&(objectClass=user)(cn=bob))", &["cn"]).await.entries.len(), 1);
+        assert_eq!(
+            client
+                .bind(&user_dn("ldapservice"), "demo-ldapservice")
+                .await
+                .code,
+            0
+        );
+        assert_eq!(
+            client
+                .subtree(BASE, "(&(objectClass=user)(cn=bob))", &["cn"])
+                .await
+                .entries
+                .len(),
+            1
+        );
         let mut client = start_tls(stage.client().await).await;
         assert_eq!(client.bind(&user_dn("alice"), "demo-alice").await.code, 0);
         let again = client.extended("1.3.6.1.4.1.1466.20037", None).await;
@@ -111,7 +131,10 @@ async fn a_certificate_is_renewed_in_place() {
         key_pem: String::new(),
     });
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
-    assert!(Arc::ptr_eq(&before, &stage.server.outpost().certificates().choose(None)));
+    assert!(Arc::ptr_eq(
+        &before,
+        &stage.server.outpost().certificates().choose(None)
+    ));
 }
 
 #[tokio::test]
@@ -124,7 +147,10 @@ async fn without_a_certificate_a_self_signed_one_is_served() {
 #[tokio::test]
 async fn tls_can_be_required() {
     let directory = with_certificate(Directory::sample(0, 0), "p256");
-    let stage = Stage::with(directory, |settings| settings.set("AUTHENTIK_LDAP__REQUIRE_TLS", "true")).await;
+    let stage = Stage::with(directory, |settings| {
+        settings.set("AUTHENTIK_LDAP__REQUIRE_TLS", "true")
+    })
+    .await;
     let mut client = stage.client().await;
     assert_eq!(client.bind(&user_dn("alice"), "demo-alice").await.code, 13);
     assert_eq!(client.read("", &[]).await.outcome.code, 13);
@@ -136,7 +162,9 @@ async fn tls_can_be_required() {
 async fn plain_ldap_on_the_tls_port_harms_nobody() {
     let stage = Stage::with(with_certificate(Directory::sample(0, 0), "p256"), |_| {}).await;
     let mut confused = Client::connect(stage.ldaps()).await;
-    confused.send_raw(&[0x30, 0x05, 0x02, 0x01, 0x01, 0x42, 0x00]).await;
+    confused
+        .send_raw(&[0x30, 0x05, 0x02, 0x01, 0x01, 0x42, 0x00])
+        .await;
     let _ = tokio::time::timeout(std::time::Duration::from_secs(5), async {
         let mut stream = confused.into_stream();
         let mut octets = Vec::new();

@@ -109,7 +109,12 @@ pub(super) struct Refusal {
 impl Refusal {
     pub(super) fn new(code: ResultCode, reason: RejectReason, text: impl Into<String>) -> Self {
         let text = text.into();
-        Self { result: LdapResult::new(code, text.clone()), reason, cause: text, repeatable: false }
+        Self {
+            result: LdapResult::new(code, text.clone()),
+            reason,
+            cause: text,
+            repeatable: false,
+        }
     }
 
     pub(super) fn into_answer(self, provider: Option<Arc<Provider>>) -> BindAnswer {

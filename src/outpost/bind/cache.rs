@@ -38,7 +38,7 @@ type Judged = Result<Arc<Login>, Refusal>;
 pub(super) struct Entry {
     pub(super) login: Arc<Login>,
     /// `None`: the directory did not know the user yet; the next snapshot's value is taken.
-    password_change: Arc<Mutex<Option<String>>>,
+    password_change: Arc<Mutex<Option<Option<i64>>>>,
     expires_in: Duration,
     /// Whether it was used since the last re-check.
     pub(super) used: Arc<AtomicBool>,
@@ -74,8 +74,12 @@ impl BindCache {
                 .expire_after(EntryLife)
                 .support_invalidation_closures()
                 .build(),
-            refusals: negative_window
-                .map(|window| Cache::builder().max_capacity(MAX_REFUSALS).time_to_live(window).build()),
+            refusals: negative_window.map(|window| {
+                Cache::builder()
+                    .max_capacity(MAX_REFUSALS)
+                    .time_to_live(window)
+                    .build()
+            }),
             flights: Arc::default(),
         }
     }
@@ -87,8 +91,12 @@ impl BindCache {
         let mut hasher = blake3::Hasher::new_keyed(&self.secret);
         hasher.update(&provider.pk().to_le_bytes());
         hasher.update(&[u8::from(settings.mfa_support)]);
-        let parts =
-            [settings.bind_flow_slug.as_bytes(), settings.application_slug.as_bytes(), username.as_bytes(), secret];
+        let parts = [
+            settings.bind_flow_slug.as_bytes(),
+            settings.application_slug.as_bytes(),
+            username.as_bytes(),
+            secret,
+        ];
         for part in parts {
             hasher.update(&(part.len() as u64).to_le_bytes());
             hasher.update(part);
@@ -114,7 +122,7 @@ impl BindCache {
 
     /// Keeps a success for as long as its session and the configured maximum allow. `password_change` is the
     /// user's as the directory knew it before the bind was judged.
-    pub(super) fn insert(&self, key: Key, login: &Arc<Login>, password_change: Option<String>) {
+    pub(super) fn insert(&self, key: Key, login: &Arc<Login>, password_change: Option<Option<i64>>) {
         let left = match login.session().expires() {
             Some(expires) => expires.duration_since(SystemTime::now()).unwrap_or_default(),
             None => self.max_age,
@@ -143,9 +151,14 @@ impl BindCache {
     pub(super) fn retain_unchanged(&self, snapshot: &Snapshot) -> usize {
         let mut voided = 0;
         for (key, entry) in &self.entries {
-            let user = snapshot.user_by_pk(entry.login.user_pk()).map(|user| snapshot.user(user));
-            let now = user.map(|user| user.password_change_date.to_owned());
-            let mut known = entry.password_change.lock().unwrap_or_else(PoisonError::into_inner);
+            let user = snapshot
+                .user_by_pk(entry.login.user_pk())
+                .map(|user| snapshot.user(user));
+            let now = user.map(|user| user.password_change_date);
+            let mut known = entry
+                .password_change
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             let unchanged = match (&*known, &now) {
                 (Some(before), Some(now)) => before == now,
                 (None, Some(_)) => true,
@@ -177,7 +190,11 @@ impl BindCache {
 
     /// Runs `judge` unless an equal bind is being judged already; either way the outcome is shared. The judgement
     /// goes on when a waiting client leaves.
-    pub(super) fn single_flight<F>(&self, key: Key, judge: impl FnOnce() -> F) -> Shared<BoxFuture<'static, Judged>>
+    pub(super) fn single_flight<F>(
+        &self,
+        key: Key,
+        judge: impl FnOnce() -> F,
+    ) -> Shared<BoxFuture<'static, Judged>>
     where
         F: Future<Output = Judged> + Send + 'static,
     {
@@ -185,13 +202,19 @@ impl BindCache {
         if let Some(flight) = flights.get(&key) {
             return flight.clone();
         }
-        let landing = Landing { flights: Arc::clone(&self.flights), key };
+        let landing = Landing {
+            flights: Arc::clone(&self.flights),
+            key,
+        };
         let judgement = judge();
         let task = tokio::spawn(async move {
             let _landing = landing;
             judgement.await
         });
-        let flight = task.map(|joined| joined.unwrap_or_else(|_| Err(internal_error()))).boxed().shared();
+        let flight = task
+            .map(|joined| joined.unwrap_or_else(|_| Err(internal_error())))
+            .boxed()
+            .shared();
         flights.insert(key, flight.clone());
         flight
     }
@@ -205,10 +228,17 @@ struct Landing {
 
 impl Drop for Landing {
     fn drop(&mut self) {
-        self.flights.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+        self.flights
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.key);
     }
 }
 
 fn internal_error() -> Refusal {
-    Refusal::new(ResultCode::Other, RejectReason::FlowError, "internal error while binding")
+    Refusal::new(
+        ResultCode::Other,
+        RejectReason::FlowError,
+        "internal error while binding",
+    )
 }

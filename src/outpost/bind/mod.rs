@@ -46,7 +46,11 @@ pub struct BindAttempt {
 impl BindAttempt {
     /// A bind with this DN and secret from this address.
     pub fn new(name: &[u8], secret: &[u8], client: IpAddr) -> Self {
-        Self { name: name.to_vec(), secret: Zeroizing::new(secret.to_vec()), client }
+        Self {
+            name: name.to_vec(),
+            secret: Zeroizing::new(secret.to_vec()),
+            client,
+        }
     }
 }
 
@@ -55,7 +59,6 @@ pub(super) struct BindCore {
     executor: Executor,
     queue: FlowQueue,
     cache: BindCache,
-    logins: Arc<Logins>,
     unbinder: Unbinder,
     metrics: Arc<Metrics>,
 }
@@ -71,9 +74,13 @@ impl BindCore {
         logins.say_goodbye_through(unbinder.clone_sender());
         Self {
             executor,
-            queue: FlowQueue::new(config.max_concurrent_flows, config.flow_queue_limit, config.flow_queue_timeout),
+            queue: FlowQueue::new(
+                config.max_concurrent_flows,
+                config.flow_queue_limit,
+                config.flow_queue_timeout,
+            ),
             cache: BindCache::new(config.cache_max_age, config.negative_window),
-            logins,
+
             unbinder,
             metrics,
         }
@@ -90,17 +97,27 @@ pub(super) fn start(outpost: &Arc<Outpost>, tasks: &TaskTracker, shutdown: &Canc
 /// logged out; a changed password only voids cached binds.
 pub(super) fn snapshot_installed(outpost: &Outpost, snapshot: &Snapshot) {
     let ended = outpost.logins.end_where(|login| {
-        let user = snapshot.user_by_pk(login.user_pk()).map(|user| snapshot.user(user));
+        let user = snapshot
+            .user_by_pk(login.user_pk())
+            .map(|user| snapshot.user(user));
         match user {
             None => Some(Ending::UserChanged("the user was deleted in authentik")),
-            Some(user) if !user.is_active => Some(Ending::UserChanged("the user was deactivated in authentik")),
-            Some(user) if user.uid != login.uid() => Some(Ending::UserChanged("the user was replaced in authentik")),
+            Some(user) if !user.is_active => {
+                Some(Ending::UserChanged("the user was deactivated in authentik"))
+            }
+            Some(user) if user.uid != login.uid() => {
+                Some(Ending::UserChanged("the user was replaced in authentik"))
+            }
             Some(_) => None,
         }
     });
     let voided = outpost.binds.cache.retain_unchanged(snapshot);
     if ended > 0 || voided > 0 {
-        tracing::info!(logins = ended, cached_binds = voided, "ended because their users changed in authentik");
+        tracing::info!(
+            logins = ended,
+            cached_binds = voided,
+            "ended because their users changed in authentik"
+        );
     }
 }
 
@@ -120,7 +137,10 @@ impl Outpost {
         let provider = Arc::clone(&name.provider);
         let judged = match provider.settings().bind_mode {
             Mode::Cached => self.bind_cached(&attempt, &name).await,
-            _ => self.log_in(&name.provider, &name.username, &attempt.secret, attempt.client).await,
+            _ => {
+                self.log_in(&name.provider, &name.username, &attempt.secret, attempt.client)
+                    .await
+            }
         };
         match judged {
             Ok(login) => BindAnswer::granted(Identity::new(login, bind_dn.clone())),
@@ -132,16 +152,28 @@ impl Outpost {
     fn bind_name(&self, attempt: &BindAttempt) -> Result<BindName, Refusal> {
         if attempt.name.is_empty() {
             let text = "a password without a bind DN names nobody";
-            return Err(Refusal::new(ResultCode::InvalidCredentials, RejectReason::InvalidCredentials, text));
+            return Err(Refusal::new(
+                ResultCode::InvalidCredentials,
+                RejectReason::InvalidCredentials,
+                text,
+            ));
         }
         if attempt.secret.is_empty() {
             let text = "a bind DN with an empty password is not a login (RFC 4513 section 5.1.2)";
-            return Err(Refusal::new(ResultCode::UnwillingToPerform, RejectReason::InvalidCredentials, text));
+            return Err(Refusal::new(
+                ResultCode::UnwillingToPerform,
+                RejectReason::InvalidCredentials,
+                text,
+            ));
         }
         let providers = self.providers();
         if providers.is_empty() && !self.status.configured() {
             let text = "the configuration has not been loaded from authentik yet";
-            return Err(Refusal::new(ResultCode::Unavailable, RejectReason::Unavailable, text));
+            return Err(Refusal::new(
+                ResultCode::Unavailable,
+                RejectReason::Unavailable,
+                text,
+            ));
         }
         let name = name::resolve(&attempt.name, &providers, self.config.bind.strict_dn).map_err(|error| {
             let code = match error {
@@ -163,8 +195,15 @@ impl Outpost {
         Ok(name)
     }
 
-    async fn bind_cached(self: &Arc<Self>, attempt: &BindAttempt, name: &BindName) -> Result<Arc<Login>, Refusal> {
-        let key = self.binds.cache.key(&name.provider, &name.username, &attempt.secret);
+    async fn bind_cached(
+        self: &Arc<Self>,
+        attempt: &BindAttempt,
+        name: &BindName,
+    ) -> Result<Arc<Login>, Refusal> {
+        let key = self
+            .binds
+            .cache
+            .key(&name.provider, &name.username, &attempt.secret);
         if let Some(login) = self.binds.cache.get(&key) {
             self.binds.metrics.bind_cache_hit();
             return Ok(login);
@@ -183,7 +222,7 @@ impl Outpost {
                 Ok(login) => {
                     let known = outpost.snapshot().and_then(|snapshot| {
                         let user = snapshot.user_by_pk(login.user_pk())?;
-                        Some(snapshot.user(user).password_change_date.to_owned())
+                        Some(snapshot.user(user).password_change_date)
                     });
                     outpost.binds.cache.insert(key, login, known);
                     // A directory installed meanwhile may show a password changed while the flow ran: then what the
@@ -220,26 +259,42 @@ impl Outpost {
             Ok(FlowOutcome::Authenticated(session)) => session,
             Ok(FlowOutcome::Rejected(rejection)) => return Err(rejected(&rejection)),
             Err(error) => {
-                let code = if error.is_transient() { ResultCode::Unavailable } else { ResultCode::Other };
+                let code = if error.is_transient() {
+                    ResultCode::Unavailable
+                } else {
+                    ResultCode::Other
+                };
                 let text = format!("the bind flow could not be run: {error}; {}", error.hint());
                 return Err(Refusal::new(code, RejectReason::FlowError, text));
             }
         };
-        let access =
-            self.client.check_access(&session, provider.pk(), &settings.application_slug, Some(client)).await.map_err(
-                |error| {
-                    let code = if error.is_transient() { ResultCode::Unavailable } else { ResultCode::Other };
-                    let text = format!("access to the application could not be checked: {error}; {}", error.hint());
-                    Refusal::new(code, RejectReason::AccessCheckFail, text)
-                },
-            )?;
+        let access = self
+            .client
+            .check_access(&session, provider.pk(), &settings.application_slug, Some(client))
+            .await
+            .map_err(|error| {
+                let code = if error.is_transient() {
+                    ResultCode::Unavailable
+                } else {
+                    ResultCode::Other
+                };
+                let text = format!(
+                    "access to the application could not be checked: {error}; {}",
+                    error.hint()
+                );
+                Refusal::new(code, RejectReason::AccessCheckFail, text)
+            })?;
         let user_pk = self.user_pk(&session, client).await?;
         let proof = Proof::new(session, &access, user_pk).ok_or_else(|| {
             let text = format!(
                 "the policies of the application {:?} do not let this user in: see its bindings in authentik",
                 settings.application_slug
             );
-            Refusal::new(ResultCode::InsufficientAccessRights, RejectReason::AccessDenied, text)
+            Refusal::new(
+                ResultCode::InsufficientAccessRights,
+                RejectReason::AccessDenied,
+                text,
+            )
         })?;
         Ok(self.logins.grant(Arc::clone(provider), proof, client))
     }
@@ -254,11 +309,22 @@ impl Outpost {
             Ok(me) if me.uid == session.uid() || me.uid.is_empty() => Ok(me.pk),
             Ok(_) => {
                 let text = "authentik named another user than the session's";
-                Err(Refusal::new(ResultCode::OperationsError, RejectReason::UserInfoFail, text))
+                Err(Refusal::new(
+                    ResultCode::OperationsError,
+                    RejectReason::UserInfoFail,
+                    text,
+                ))
             }
             Err(error) => {
-                let code = if error.is_transient() { ResultCode::Unavailable } else { ResultCode::OperationsError };
-                let text = format!("the user could not be identified after the login: {error}; {}", error.hint());
+                let code = if error.is_transient() {
+                    ResultCode::Unavailable
+                } else {
+                    ResultCode::OperationsError
+                };
+                let text = format!(
+                    "the user could not be identified after the login: {error}; {}",
+                    error.hint()
+                );
                 Err(Refusal::new(code, RejectReason::UserInfoFail, text))
             }
         }

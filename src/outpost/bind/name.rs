@@ -25,13 +25,17 @@ pub(super) enum NameError {
     #[error("the bind DN is malformed: {0}")]
     Malformed(DnError),
     /// Outside every provider.
-    #[error("no LDAP provider of this outpost has a base DN at or above the bind DN: compare it with the provider's base DN in authentik")]
+    #[error(
+        "no LDAP provider of this outpost has a base DN at or above the bind DN: compare it with the provider's base DN in authentik"
+    )]
     NoProvider,
     /// Nothing in it can be a user name.
     #[error("the bind DN has no cn, uid or mail that could be a user name")]
     NoUsername,
     /// Strict names are asked for and this is not one.
-    #[error("the bind DN is not of the form cn=<username>,ou=users,<base DN>, which this server is set to require")]
+    #[error(
+        "the bind DN is not of the form cn=<username>,ou=users,<base DN>, which this server is set to require"
+    )]
     NotStrict,
     /// The user name is not UTF-8.
     #[error("the user name in the bind DN is not UTF-8")]
@@ -51,12 +55,18 @@ pub(super) fn resolve(name: &[u8], providers: &ProviderTable, strict: bool) -> R
                 // `cn=a+b,ou=users` parses, but as a name nobody has; the plus belongs to the user name.
                 None => match unescaped_username(levels_text(name, providers)) {
                     Some(username) if levels.len() == 2 => (provider, username.to_vec(), true),
-                    _ => (provider, lax_username(dn).ok_or(NameError::NoUsername)?.to_vec(), true),
+                    _ => (
+                        provider,
+                        lax_username(dn).ok_or(NameError::NoUsername)?.to_vec(),
+                        true,
+                    ),
                 },
             }
         }
         Err(error) => {
-            let (provider, front) = providers.for_unescaped_dn(name).ok_or(NameError::Malformed(*error))?;
+            let (provider, front) = providers
+                .for_unescaped_dn(name)
+                .ok_or(NameError::Malformed(*error))?;
             let username = unescaped_username(Some(front)).ok_or(NameError::Malformed(*error))?;
             (provider, username.to_vec(), true)
         }
@@ -65,7 +75,15 @@ pub(super) fn resolve(name: &[u8], providers: &ProviderTable, strict: bool) -> R
         return Err(NameError::NotStrict);
     }
     let username = String::from_utf8(username).map_err(|_| NameError::NotUtf8)?;
-    if username.is_empty() { Err(NameError::NoUsername) } else { Ok(BindName { provider, username, lax }) }
+    if username.is_empty() {
+        Err(NameError::NoUsername)
+    } else {
+        Ok(BindName {
+            provider,
+            username,
+            lax,
+        })
+    }
 }
 
 fn levels_text<'a>(name: &'a [u8], providers: &ProviderTable) -> Option<&'a [u8]> {
@@ -75,7 +93,11 @@ fn levels_text<'a>(name: &'a [u8], providers: &ProviderTable) -> Option<&'a [u8]
 /// The user name in `cn=<username>,ou=users`.
 fn exact_username(levels: &[Rdn]) -> Option<&[u8]> {
     match levels {
-        [user, container] if container.value_of("ou").is_some_and(|ou| ou.eq_ignore_ascii_case(b"users")) => {
+        [user, container]
+            if container
+                .value_of("ou")
+                .is_some_and(|ou| ou.eq_ignore_ascii_case(b"users")) =>
+        {
             user.value_of("cn")
         }
         _ => None,
@@ -86,7 +108,9 @@ fn exact_username(levels: &[Rdn]) -> Option<&[u8]> {
 fn lax_username(dn: &Dn) -> Option<&[u8]> {
     let all = || dn.rdns.iter().flat_map(|rdn| &rdn.assertions);
     ["cn", "uid", "mail"].iter().find_map(|attribute| {
-        all().find(|assertion| assertion.attribute.eq_ignore_ascii_case(attribute)).map(|assertion| assertion.value.as_slice())
+        all()
+            .find(|assertion| assertion.attribute.eq_ignore_ascii_case(attribute))
+            .map(|assertion| assertion.value.as_slice())
     })
 }
 
@@ -108,7 +132,7 @@ mod tests {
         let json = serde_json::json!({
             "pk": 1, "name": "ldap", "base_dn": "DC=ldap,DC=goauthentik,DC=io", "bind_flow_slug": "f", "application_slug": "a",
         });
-        let provider = Provider::new(serde_json::from_value(json).unwrap(), &metrics).unwrap();
+        let provider = Provider::new(serde_json::from_value(json).unwrap(), &Vec::new(), &metrics).unwrap();
         ProviderTable::new(vec![Arc::new(provider)]).0
     }
 
@@ -120,14 +144,30 @@ mod tests {
     fn names_as_people_write_them() {
         for (name, expected, lax) in [
             ("cn=alice,ou=users,DC=ldap,DC=goauthentik,DC=io", "alice", false),
-            ("CN = Alice , OU=Users,dc=LDAP,dc=goauthentik,dc=io", "Alice", false),
+            (
+                "CN = Alice , OU=Users,dc=LDAP,dc=goauthentik,dc=io",
+                "Alice",
+                false,
+            ),
             ("cn=alice,dc=ldap,dc=goauthentik,dc=io", "alice", true),
             ("cn=alice,ou=groups,dc=ldap,dc=goauthentik,dc=io", "alice", true),
             ("ou=x,cn=alice,ou=y,dc=ldap,dc=goauthentik,dc=io", "alice", true),
             ("uid=alice,ou=users,dc=ldap,dc=goauthentik,dc=io", "alice", true),
-            ("mail=a@example.com,ou=users,dc=ldap,dc=goauthentik,dc=io", "a@example.com", true),
-            ("cn=Sales\\2c EMEA,ou=users,dc=ldap,dc=goauthentik,dc=io", "Sales, EMEA", false),
-            ("cn=Sales, EMEA,ou=users,dc=ldap,dc=goauthentik,dc=io", "Sales, EMEA", true),
+            (
+                "mail=a@example.com,ou=users,dc=ldap,dc=goauthentik,dc=io",
+                "a@example.com",
+                true,
+            ),
+            (
+                "cn=Sales\\2c EMEA,ou=users,dc=ldap,dc=goauthentik,dc=io",
+                "Sales, EMEA",
+                false,
+            ),
+            (
+                "cn=Sales, EMEA,ou=users,dc=ldap,dc=goauthentik,dc=io",
+                "Sales, EMEA",
+                true,
+            ),
             ("cn=a+b,ou=users,dc=ldap,dc=goauthentik,dc=io", "a+b", true),
             ("cn=zoë,ou=users,dc=ldap,dc=goauthentik,dc=io", "zoë", false),
         ] {
@@ -138,9 +178,18 @@ mod tests {
 
     #[test]
     fn names_of_nobody() {
-        assert_eq!(username("cn=alice,dc=example,dc=com", false), Err(NameError::NoProvider));
-        assert_eq!(username("ou=users,dc=ldap,dc=goauthentik,dc=io", false), Err(NameError::NoUsername));
+        assert_eq!(
+            username("cn=alice,dc=example,dc=com", false),
+            Err(NameError::NoProvider)
+        );
+        assert_eq!(
+            username("ou=users,dc=ldap,dc=goauthentik,dc=io", false),
+            Err(NameError::NoUsername)
+        );
         assert!(matches!(username("alice", false), Err(NameError::Malformed(_))));
-        assert_eq!(username("cn=,ou=users,dc=ldap,dc=goauthentik,dc=io", false), Err(NameError::NoUsername));
+        assert_eq!(
+            username("cn=,ou=users,dc=ldap,dc=goauthentik,dc=io", false),
+            Err(NameError::NoUsername)
+        );
     }
 }

@@ -32,7 +32,12 @@ impl Drop for Waiting<'_> {
 
 impl FlowQueue {
     pub(super) fn new(concurrent: usize, limit: usize, patience: Duration) -> Self {
-        Self { turns: Semaphore::new(concurrent.max(1)), waiting: AtomicUsize::new(0), limit, patience }
+        Self {
+            turns: Semaphore::new(concurrent.max(1)),
+            waiting: AtomicUsize::new(0),
+            limit,
+            patience,
+        }
     }
 
     /// Waits for a turn; it ends when the permit is dropped.
@@ -67,7 +72,10 @@ mod tests {
         let queue = FlowQueue::new(1, 1, Duration::from_secs(5));
         let first = queue.turn().await.unwrap();
         let (second, third) = tokio::join!(queue.turn(), queue.turn());
-        let codes: Vec<_> = [second, third].into_iter().map(|turn| turn.err().map(|busy| busy.result.code)).collect();
+        let codes: Vec<_> = [second, third]
+            .into_iter()
+            .map(|turn| turn.err().map(|busy| busy.result.code))
+            .collect();
         assert_eq!(codes, [Some(ResultCode::Busy), Some(ResultCode::Busy)]);
         assert_eq!(queue.waiting.load(Ordering::Relaxed), 0);
         drop(first);

@@ -11,7 +11,9 @@ use crate::outpost::access::{Ending, Login};
 
 /// Starts the re-check, if one is configured.
 pub(super) fn start(outpost: &Arc<Outpost>, tasks: &TaskTracker, shutdown: &CancellationToken) {
-    let Some(interval) = outpost.config.bind.access_recheck_interval else { return };
+    let Some(interval) = outpost.config.bind.access_recheck_interval else {
+        return;
+    };
     let (outpost, shutdown) = (Arc::clone(outpost), shutdown.clone());
     tasks.spawn(async move {
         loop {
@@ -39,7 +41,11 @@ async fn verdict(outpost: &Outpost, login: &Login) -> Option<Ending> {
         return None;
     }
     // Access is also granted to nobody in particular: first make sure the session still is somebody's.
-    match outpost.client.users_me(login.session(), Some(login.client())).await {
+    match outpost
+        .client
+        .users_me(login.session(), Some(login.client()))
+        .await
+    {
         Ok(me) if me.pk == login.user_pk() && me.is_active => {}
         Ok(_) => return Some(Ending::SessionEnded),
         Err(error) if error.status() == Some(403) => return Some(Ending::SessionEnded),
@@ -51,7 +57,12 @@ async fn verdict(outpost: &Outpost, login: &Login) -> Option<Ending> {
     let settings = login.provider().settings();
     let access = outpost
         .client
-        .check_access(login.session(), settings.pk, &settings.application_slug, Some(login.client()))
+        .check_access(
+            login.session(),
+            settings.pk,
+            &settings.application_slug,
+            Some(login.client()),
+        )
         .await;
     match access {
         Ok(access) if access.passing && access.has_search_permission == login.may_search_everything() => None,

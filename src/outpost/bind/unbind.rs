@@ -33,7 +33,10 @@ pub(super) struct Unbinder {
 impl Default for Unbinder {
     fn default() -> Self {
         let (sender, receiver) = mpsc::channel(QUEUE);
-        Self { sender, receiver: Mutex::new(Some(receiver)) }
+        Self {
+            sender,
+            receiver: Mutex::new(Some(receiver)),
+        }
     }
 }
 
@@ -43,13 +46,18 @@ impl Unbinder {
     }
 
     fn take(&self) -> Option<mpsc::Receiver<Goodbye>> {
-        self.receiver.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.receiver
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
     }
 }
 
 /// Starts the worker.
 pub(super) fn start(outpost: &Arc<Outpost>, tasks: &TaskTracker, shutdown: &CancellationToken) {
-    let Some(mut goodbyes) = outpost.binds.unbinder.take() else { return };
+    let Some(mut goodbyes) = outpost.binds.unbinder.take() else {
+        return;
+    };
     let executor = outpost.binds.executor.clone();
     let shutdown = shutdown.clone();
     tasks.spawn(async move {

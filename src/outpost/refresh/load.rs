@@ -43,7 +43,10 @@ impl Warnings {
             tracing::warn!("{warning}");
         }
         if fresh.len() > MAX_WARNINGS {
-            tracing::warn!(more = fresh.len() - MAX_WARNINGS, "further oddities in the directory are not listed");
+            tracing::warn!(
+                more = fresh.len() - MAX_WARNINGS,
+                "further oddities in the directory are not listed"
+            );
         }
         self.known = std::mem::take(&mut self.now);
     }
@@ -86,12 +89,19 @@ async fn read(outpost: &Outpost, warnings: &mut Warnings) -> Result<Builder, Sca
     let page_size = Some(outpost.config.authentik.page_size);
     let mut builder = Builder::new();
     // Without its groups and roles the page costs authentik more, not less: it then asks for each user's keys one by one.
-    let query = UsersQuery { page_size, ..UsersQuery::default() };
+    let query = UsersQuery {
+        page_size,
+        ..UsersQuery::default()
+    };
     outpost
         .client
         .all_users(&query, &options, |page| {
-            page.skipped.iter().for_each(|warning: &RowWarning| warnings.add(warning));
-            page.rows.iter().for_each(|user| builder.add_user(&user_record(user)));
+            page.skipped
+                .iter()
+                .for_each(|warning: &RowWarning| warnings.add(warning));
+            page.rows
+                .iter()
+                .for_each(|user| builder.add_user(&user_record(user)));
         })
         .await?;
     // Members come as keys in any case; as whole objects they would make one row of a large group enormous.
@@ -105,7 +115,9 @@ async fn read(outpost: &Outpost, warnings: &mut Warnings) -> Result<Builder, Sca
     outpost
         .client
         .all_groups(&query, &options, |page| {
-            page.skipped.iter().for_each(|warning: &RowWarning| warnings.add(warning));
+            page.skipped
+                .iter()
+                .for_each(|warning: &RowWarning| warnings.add(warning));
             page.rows.iter().for_each(|group| {
                 let parents: Vec<String> = group.parent_keys().map(str::to_owned).collect();
                 builder.add_group(&group_record(group, &parents));
@@ -146,8 +158,16 @@ fn group_record<'a>(group: &'a Group, parents: &'a [String]) -> GroupRecord<'a> 
 
 /// What authentik computes as `num_pk`: the first five decimal digits of the UUID as one number.
 fn num_pk(uuid: &str) -> i64 {
-    let number = uuid::Uuid::parse_str(uuid).map(|uuid| uuid.as_u128()).unwrap_or_default();
-    number.to_string().chars().take(5).collect::<String>().parse().unwrap_or_default()
+    let number = uuid::Uuid::parse_str(uuid)
+        .map(|uuid| uuid.as_u128())
+        .unwrap_or_default();
+    number
+        .to_string()
+        .chars()
+        .take(5)
+        .collect::<String>()
+        .parse()
+        .unwrap_or_default()
 }
 
 #[cfg(test)]

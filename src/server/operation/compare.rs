@@ -9,7 +9,11 @@ use super::search::{self, Allowed};
 
 /// Compares one value of one attribute of one entry.
 pub(in crate::server) fn run(session: &Session, request: &CompareRequest) -> LdapResult {
-    let Allowed { provider, viewer, snapshot } = match search::authorise(session, request.entry.as_bytes()) {
+    let Allowed {
+        provider,
+        viewer,
+        snapshot,
+    } = match search::authorise(session, request.entry.as_bytes()) {
         Ok(allowed) => allowed,
         Err(result) => return result,
     };

@@ -30,11 +30,17 @@ pub(in crate::server) fn run(
         START_TLS => return start_tls(session, message_id, request, busy, out),
         CANCEL => match cancel_target(request) {
             Some(target) => return Action::Cancel { message_id, target },
-            None => (LdapResult::new(ResultCode::ProtocolError, "a cancel names a message id"), None, None),
+            None => (
+                LdapResult::new(ResultCode::ProtocolError, "a cancel names a message id"),
+                None,
+                None,
+            ),
         },
-        WHO_AM_I if request.value.is_some() => {
-            (LdapResult::new(ResultCode::ProtocolError, "Who am I takes no value"), None, None)
-        }
+        WHO_AM_I if request.value.is_some() => (
+            LdapResult::new(ResultCode::ProtocolError, "Who am I takes no value"),
+            None,
+            None,
+        ),
         WHO_AM_I => (LdapResult::success(), None, Some(authorization_id(session))),
         PASSWORD_MODIFY => (password_modify(), None, None),
         other => {
@@ -73,13 +79,20 @@ fn start_tls(
     } else if session.secure {
         Some((ResultCode::OperationsError, "TLS is already in place"))
     } else if busy {
-        Some((ResultCode::OperationsError, "StartTLS must wait until no other operation is under way"))
+        Some((
+            ResultCode::OperationsError,
+            "StartTLS must wait until no other operation is under way",
+        ))
     } else {
         None
     };
     let result = refusal.map_or_else(LdapResult::success, |(code, text)| LdapResult::new(code, text));
     response::write_extended(out, message_id, &result, Some(START_TLS), None);
-    if result.code == ResultCode::Success { Action::StartTls } else { Action::Done }
+    if result.code == ResultCode::Success {
+        Action::StartTls
+    } else {
+        Action::Done
+    }
 }
 
 /// The value of a cancel request: `SEQUENCE { cancelID MessageID }`.

@@ -33,7 +33,9 @@ const CONTROLS: &[(&str, &[OperationKind])] = &[
 
 /// Whether a control has a meaning for an operation here.
 pub(super) fn supports(kind: OperationKind, control_type: &[u8]) -> bool {
-    CONTROLS.iter().any(|(oid, kinds)| oid.as_bytes() == control_type && kinds.contains(&kind))
+    CONTROLS
+        .iter()
+        .any(|(oid, kinds)| oid.as_bytes() == control_type && kinds.contains(&kind))
 }
 
 /// What the rootDSE says under supportedControl.
@@ -43,5 +45,8 @@ pub(super) fn supported_controls() -> impl Iterator<Item = &'static str> {
 
 /// What the rootDSE says under supportedFeatures: all operational attributes by `+` (RFC 3673) and absolute true and
 /// false filters (RFC 4526), requesting attributes by object class (RFC 4529).
-pub(super) const SUPPORTED_FEATURES: &[&str] =
-    &["1.3.6.1.4.1.4203.1.5.1", "1.3.6.1.4.1.4203.1.5.2", "1.3.6.1.4.1.4203.1.5.3"];
+pub(super) const SUPPORTED_FEATURES: &[&str] = &[
+    "1.3.6.1.4.1.4203.1.5.1",
+    "1.3.6.1.4.1.4203.1.5.2",
+    "1.3.6.1.4.1.4203.1.5.3",
+];

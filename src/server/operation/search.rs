@@ -9,6 +9,7 @@ use crate::ldap::dn::Dn;
 use crate::ldap::message::{Message, OperationKind, SearchRequest};
 use crate::ldap::response::{self, LdapResult, ResultCode};
 use crate::metrics::{RejectReason, RequestType};
+use crate::outpost::Outpost;
 use crate::outpost::providers::Provider;
 
 use super::super::session::{Action, Session, WORK_PER_STEP, time_limit};
@@ -19,7 +20,9 @@ pub(in crate::server) struct Running {
     search: directory::Search,
     started: Instant,
     deadline: Option<Instant>,
-    provider: Arc<Provider>,
+    /// `None` for the entries outside every provider's tree.
+    provider: Option<Arc<Provider>>,
+    outpost: Arc<Outpost>,
     entries: u64,
 }
 
@@ -48,30 +51,48 @@ pub(in crate::server) fn start(
             return Action::Done;
         }
     };
-    if let Some(result) = session.outpost.special_search(request, session.identity.as_deref(), message_id, out) {
-        finish(out, message_id, &result, &[]);
-        return Action::Done;
-    }
-    let Allowed { provider, viewer, snapshot } = match authorise(session, request.base_object) {
-        Ok(allowed) => allowed,
+    let prepared = match session
+        .outpost
+        .special_search(request, session.identity.as_deref(), &controls)
+    {
+        Some(search) => search.map(|search| (search, None)),
+        None => authorise(session, request.base_object).and_then(
+            |Allowed {
+                 provider,
+                 viewer,
+                 snapshot,
+             }| {
+                let tree = Arc::clone(provider.tree());
+                directory::Search::new(snapshot, tree, viewer, request, &controls)
+                    .map(|search| (search, Some(provider)))
+            },
+        ),
+    };
+    let (search, provider) = match prepared {
+        Ok(prepared) => prepared,
         Err(result) => {
             reject(session, &result);
             finish(out, message_id, &result, &[]);
             return Action::Done;
         }
     };
-    let search =
-        match directory::Search::new(snapshot, Arc::clone(provider.tree()), viewer, request, &controls) {
-            Ok(search) => search,
-            Err(result) => {
-                provider.metrics().observe(RequestType::Search, started.elapsed());
-                finish(out, message_id, &result, &[]);
-                return Action::Done;
-            }
-        };
+    tracing::trace!(message_id, plan = %search.plan(), "search plan");
     let deadline = time_limit(request.time_limit).and_then(|limit| started.checked_add(limit));
-    let mut running = Box::new(Running { message_id, search, started, deadline, provider, entries: 0 });
-    if running.step(out, FIRST_STEP) { Action::Done } else { Action::Search(running) }
+    let outpost = Arc::clone(&session.outpost);
+    let mut running = Box::new(Running {
+        message_id,
+        search,
+        started,
+        deadline,
+        provider,
+        outpost,
+        entries: 0,
+    });
+    if running.step(out, FIRST_STEP) {
+        Action::Done
+    } else {
+        Action::Search(running)
+    }
 }
 
 /// What a search may add to the buffer before other requests of the connection get their turn, in octets.
@@ -86,7 +107,11 @@ impl Running {
     /// Goes on for about `budget` octets of answers. True when the search has ended and its result is written.
     pub(in crate::server) fn step(&mut self, out: &mut Vec<u8>, budget: usize) -> bool {
         match self.search.advance(out, self.message_id, budget, WORK_PER_STEP) {
-            Progress::Done(SearchOutcome { result, controls, entries }) => {
+            Progress::Done(SearchOutcome {
+                result,
+                controls,
+                entries,
+            }) => {
                 self.entries = entries;
                 let controls: Vec<Control<'_>> = controls
                     .iter()
@@ -112,17 +137,28 @@ impl Running {
 
     /// Ends the search early, as a cancel asks (RFC 3909 section 2).
     pub(in crate::server) fn cancel(&self, out: &mut Vec<u8>) {
-        self.end(out, &LdapResult::new(ResultCode::Canceled, "cancelled by the client"), &[]);
+        self.end(
+            out,
+            &LdapResult::new(ResultCode::Canceled, "cancelled by the client"),
+            &[],
+        );
     }
 
     /// Ends the search because of a fault of ours.
     pub(in crate::server) fn fail(&self, out: &mut Vec<u8>) {
-        self.end(out, &LdapResult::new(ResultCode::Other, "internal error while searching"), &[]);
+        self.end(
+            out,
+            &LdapResult::new(ResultCode::Other, "internal error while searching"),
+            &[],
+        );
     }
 
     fn end(&self, out: &mut Vec<u8>, result: &LdapResult, controls: &[Control<'_>]) {
         let took = self.started.elapsed();
-        self.provider.metrics().observe(RequestType::Search, took);
+        match &self.provider {
+            Some(provider) => provider.metrics().observe(RequestType::Search, took),
+            None => self.outpost.unclaimed().observe(RequestType::Search, took),
+        }
         tracing::debug!(
             message_id = self.message_id,
             code = ?result.code,
@@ -147,8 +183,11 @@ fn reject(session: &Session, result: &LdapResult) {
         _ => return,
     };
     match &session.identity {
-        Some(identity) => identity.provider().metrics().rejected(RequestType::Search, reason),
-        None => session.outpost.metrics().application("").rejected(RequestType::Search, reason),
+        Some(identity) => identity
+            .provider()
+            .metrics()
+            .rejected(RequestType::Search, reason),
+        None => session.outpost.unclaimed().rejected(RequestType::Search, reason),
     }
 }
 
@@ -182,7 +221,10 @@ pub(in crate::server) fn authorise(session: &Session, base_object: &[u8]) -> Res
         return Err(LdapResult::new(ResultCode::NoSuchObject, text));
     };
     if provider.pk() != identity.provider().pk() {
-        let text = format!("bound to the provider {:?}, whose tree this is not", identity.provider().name());
+        let text = format!(
+            "bound to the provider {:?}, whose tree this is not",
+            identity.provider().name()
+        );
         return Err(LdapResult::new(ResultCode::InsufficientAccessRights, text));
     }
     let Some(snapshot) = session.outpost.snapshot() else {
@@ -194,14 +236,24 @@ pub(in crate::server) fn authorise(session: &Session, base_object: &[u8]) -> Res
         let text = "this account is newer than the directory: a refresh is under way";
         return Err(LdapResult::new(ResultCode::Unavailable, text));
     }
-    Ok(Allowed { provider, viewer: identity.viewer(), snapshot })
+    Ok(Allowed {
+        provider,
+        viewer: identity.viewer(),
+        snapshot,
+    })
 }
 
 fn read_controls(session: &Session, controls: &[Control<'_>]) -> Result<SearchControls, LdapResult> {
     let malformed = |what: &str| {
-        LdapResult::new(ResultCode::ProtocolError, format!("the value of the {what} control is malformed"))
+        LdapResult::new(
+            ResultCode::ProtocolError,
+            format!("the value of the {what} control is malformed"),
+        )
     };
-    let mut known = SearchControls::new(session.outpost.cookie_key());
+    let mut known = SearchControls {
+        cookie_key: session.outpost.cookie_key(),
+        ..SearchControls::default()
+    };
     for control in controls {
         let value = control.value.unwrap_or_default();
         match std::str::from_utf8(control.control_type) {
@@ -209,6 +261,7 @@ fn read_controls(session: &Session, controls: &[Control<'_>]) -> Result<SearchCo
                 known.paged = Some(PagedResults::read(value).map_err(|_| malformed("paged results"))?);
             }
             Ok(control::SORT_REQUEST) => {
+                known.sort_critical = control.criticality;
                 known.sort = Some(SortKey::read_all(value).map_err(|_| malformed("sort"))?);
             }
             Ok(control::VLV_REQUEST) => {

@@ -1,0 +1,243 @@
+//! Attributes by number: those every snapshot has, and the custom ones met while building.
+//!
+//! Knows names and syntaxes. Must not know values.
+
+use std::collections::HashMap;
+
+use super::schema::{self, Syntax};
+
+/// The number of an attribute within a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct AttributeId(pub(super) u16);
+
+/// Declares the built-in attributes in the order of their numbers.
+macro_rules! built_in {
+    ($($constant:ident = $name:literal,)*) => {
+        #[allow(non_camel_case_types, clippy::upper_case_acronyms, reason = "numbers for the constants below")]
+        enum Number { $($constant,)* COUNT }
+        impl AttributeId {
+            $(pub(super) const $constant: AttributeId = AttributeId(Number::$constant as u16);)*
+        }
+        /// The names of the built-in attributes as they are served, by number.
+        const NAMES: [&str; Number::COUNT as usize] = [$($name,)*];
+    };
+}
+
+built_in! {
+    OBJECT_CLASS = "objectClass",
+    CN = "cn",
+    SAM_ACCOUNT_NAME = "sAMAccountName",
+    UID = "uid",
+    NAME = "name",
+    DISPLAY_NAME = "displayName",
+    SN = "sn",
+    MAIL = "mail",
+    HOME_DIRECTORY = "homeDirectory",
+    AK_ACTIVE = "ak-active",
+    AK_SUPERUSER = "ak-superuser",
+    PWD_CHANGED_TIME = "pwdChangedTime",
+    CREATE_TIMESTAMP = "createTimestamp",
+    MODIFY_TIMESTAMP = "modifyTimestamp",
+    UID_NUMBER = "uidNumber",
+    GID_NUMBER = "gidNumber",
+    MEMBER = "member",
+    MEMBER_OF = "memberOf",
+    UNIQUE_MEMBER = "uniqueMember",
+    MEMBER_UID = "memberUid",
+    ENTRY_UUID = "entryUUID",
+    ENTRY_DN = "entryDN",
+    DISTINGUISHED_NAME = "distinguishedName",
+    STRUCTURAL_OBJECT_CLASS = "structuralObjectClass",
+    HAS_SUBORDINATES = "hasSubordinates",
+    NUM_SUBORDINATES = "numSubordinates",
+    SUBSCHEMA_SUBENTRY = "subschemaSubentry",
+    // Not attributes: the name in the DN and the user's hash whatever the attributes say, indexed like attributes.
+    // Their names cannot be asked for.
+    RDN = " rdn",
+    USER_UID = " uid",
+}
+
+impl AttributeId {
+    /// The name of a built-in attribute as it is served.
+    pub(super) fn name(self) -> &'static str {
+        NAMES.get(usize::from(self.0)).copied().unwrap_or_default()
+    }
+
+    pub(super) fn index(self) -> usize {
+        usize::from(self.0)
+    }
+
+    /// The bit by which an entry remembers that custom values replace a built-in attribute; 0 for custom ones.
+    pub(super) fn override_bit(self) -> u32 {
+        if self.0 <= Self::SUBSCHEMA_SUBENTRY.0 {
+            1 << self.0
+        } else {
+            0
+        }
+    }
+
+    /// True for attributes that are never stored: computed from the entry's place, number and memberships.
+    pub(super) fn is_computed(self) -> bool {
+        self == Self::OBJECT_CLASS || (Self::UID_NUMBER.0..=Self::SUBSCHEMA_SUBENTRY.0).contains(&self.0)
+    }
+}
+
+// The override bits and the flags of an entry share one u32.
+const _: () = assert!((Number::SUBSCHEMA_SUBENTRY as u32) < super::row::FIRST_FLAG);
+
+/// Most attributes a snapshot can tell apart; more could not be numbered.
+pub(super) const MAX_ATTRIBUTES: usize = 60_000;
+
+/// Longest custom attribute name served. Nobody asks for longer ones, and clients have limits too.
+pub(super) const MAX_NAME: usize = 255;
+
+/// What is known of each attribute.
+#[derive(Clone, Debug)]
+pub(super) struct Attributes {
+    /// In lower case.
+    numbers: HashMap<Box<[u8]>, AttributeId, hashbrown::DefaultHashBuilder>,
+    syntaxes: Vec<Syntax>,
+}
+
+impl Attributes {
+    pub(super) fn new() -> Self {
+        let mut attributes = Self {
+            numbers: HashMap::default(),
+            syntaxes: Vec::new(),
+        };
+        for name in NAMES {
+            attributes.intern(name.as_bytes());
+        }
+        attributes
+    }
+
+    /// The number of the attribute with exactly this name, whatever its case; a new one if it is new. `None` when
+    /// there are too many.
+    pub(super) fn intern(&mut self, name: &[u8]) -> Option<AttributeId> {
+        let lower = name.to_ascii_lowercase();
+        if let Some(&id) = self.numbers.get(lower.as_slice()) {
+            return Some(id);
+        }
+        if self.syntaxes.len() >= MAX_ATTRIBUTES {
+            return None;
+        }
+        let id = AttributeId(u16::try_from(self.syntaxes.len()).ok()?);
+        self.syntaxes.push(schema::syntax_of(&lower));
+        self.numbers.insert(lower.into_boxed_slice(), id);
+        Some(id)
+    }
+
+    /// The attribute with exactly this name in lower case.
+    pub(super) fn find(&self, lower: &[u8]) -> Option<AttributeId> {
+        self.numbers.get(lower).copied()
+    }
+
+    /// All attributes with their names in lower case.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], AttributeId)> {
+        self.numbers.iter().map(|(name, &id)| (&**name, id))
+    }
+
+    pub(super) fn syntax(&self, id: AttributeId) -> Syntax {
+        self.syntaxes
+            .get(id.index())
+            .copied()
+            .unwrap_or(Syntax::DirectoryString)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.syntaxes.len()
+    }
+
+    /// What a description means here: see [`AttributeRef`].
+    pub(super) fn resolve(&self, description: &[u8]) -> AttributeRef {
+        let options = memchr::memchr(b';', description).unwrap_or(description.len());
+        let plain = description.get(..options).unwrap_or(description).trim_ascii();
+        let mut buffer = [0; MAX_NAME];
+        let literal = buffer.get_mut(..plain.len()).and_then(|lower| {
+            lower.copy_from_slice(plain);
+            lower.make_ascii_lowercase();
+            self.find(lower)
+        });
+        let known = schema::attribute_type(plain);
+        let canonical = known.and_then(|known| self.find(known.key.as_bytes()));
+        let (first, second) = match (literal, canonical) {
+            (Some(literal), Some(canonical)) if literal != canonical => (Some(literal), Some(canonical)),
+            (literal, canonical) => (literal.or(canonical), None),
+        };
+        AttributeRef { first, second, known }
+    }
+}
+
+/// What an attribute description means in a snapshot. An admin may give users an attribute that is called like another
+/// name of a built-in one (`surname`): it is an attribute of its own, as in authentik's outpost. Entries without it
+/// have the attribute that its name is another name of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AttributeRef {
+    /// The attribute to look for first.
+    pub(super) first: Option<AttributeId>,
+    /// The attribute to look for in entries without the first.
+    pub(super) second: Option<AttributeId>,
+    /// What the schema knows of it.
+    pub(super) known: Option<&'static schema::AttributeType>,
+}
+
+impl AttributeRef {
+    pub(super) fn built_in(id: AttributeId) -> Self {
+        Self {
+            first: Some(id),
+            second: None,
+            known: schema::attribute_type(id.name().as_bytes()),
+        }
+    }
+
+    /// The attributes to look for, in order.
+    pub(super) fn ids(&self) -> impl Iterator<Item = AttributeId> + use<> {
+        self.first.into_iter().chain(self.second)
+    }
+
+    /// Whether it means the built-in attribute `id` in entries that have no attribute of its literal name.
+    pub(super) fn is(&self, id: AttributeId) -> bool {
+        self.first == Some(id) || self.second == Some(id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_resolve_by_case_alias_oid_and_options() {
+        let mut attributes = Attributes::new();
+        for description in [
+            "cn",
+            "CN",
+            "commonName",
+            "2.5.4.3",
+            "OID.2.5.4.3",
+            "cn;lang-en",
+            " cn ",
+        ] {
+            let meant = attributes.resolve(description.as_bytes());
+            assert_eq!(meant.first, Some(AttributeId::CN), "{description}");
+            assert_eq!(meant.second, None, "{description}");
+        }
+        assert_eq!(attributes.resolve(b"surname").first, Some(AttributeId::SN));
+        let own = attributes.intern(b"Surname").unwrap();
+        let meant = attributes.resolve(b"SURNAME");
+        assert_eq!((meant.first, meant.second), (Some(own), Some(AttributeId::SN)));
+        assert_eq!(attributes.resolve(b"sn").first, Some(AttributeId::SN));
+        assert_eq!(attributes.resolve(b"nosuch").first, None);
+        assert_eq!(attributes.resolve(&[b'x'; 1000]).first, None);
+    }
+
+    #[test]
+    fn there_is_a_limit_to_attributes() {
+        let mut attributes = Attributes::new();
+        let room = MAX_ATTRIBUTES - attributes.len();
+        for number in 0..room {
+            assert!(attributes.intern(format!("a{number}").as_bytes()).is_some());
+        }
+        assert!(attributes.intern(b"one-more").is_none());
+        assert!(attributes.intern(b"CN").is_some());
+    }
+}

@@ -1,0 +1,597 @@
+//! Builds a snapshot from users and groups in any order.
+//!
+//! Knows which attributes authentik's outpost serves and how custom ones replace them. Encodes each record as it
+//! comes, so that nothing of the input is kept; sorting and indexing happen at the end. Must not know a provider.
+
+use std::collections::HashMap;
+
+use uuid::Uuid;
+
+use super::attribute::{AttributeId, Attributes};
+use super::custom::{self, Custom};
+use super::indexing;
+use super::record::{GroupRecord, Subject, UserRecord, Warning, Warnings};
+use super::row::{self, ByteTable, Relation, Row, Shapes};
+use super::snapshot::{Groups, Memberships, Snapshot, Users};
+use super::timestamp;
+use crate::ldap::dn;
+use crate::ldap::response::write_attribute;
+
+/// Most octets of encoded attributes: offsets have 32 bits. Ten million ordinary users fit.
+const MAX_ARENA: usize = u32::MAX as usize;
+
+/// Builds a [`Snapshot`].
+#[derive(Debug)]
+pub struct Builder {
+    arena: Vec<u8>,
+    attributes: Attributes,
+    shapes: Shapes,
+    shape_numbers: HashMap<Vec<AttributeId>, u32, hashbrown::DefaultHashBuilder>,
+    /// By attribute: how many values all records have, and whether one has several.
+    counts: Vec<(u32, bool)>,
+    names: Vec<u8>,
+    users: Vec<PendingUser>,
+    groups: Vec<PendingGroup>,
+    members: Vec<i64>,
+    parents: Vec<[u8; 16]>,
+    warnings: Warnings,
+    /// The record being encoded.
+    block: Vec<u8>,
+    shape: Vec<AttributeId>,
+}
+
+#[derive(Debug)]
+struct PendingUser {
+    pk: i64,
+    uuid: [u8; 16],
+    row: Row,
+    uid: (u32, u32),
+    name: (usize, usize),
+    password_change: i64,
+}
+
+#[derive(Debug)]
+struct PendingGroup {
+    uuid: [u8; 16],
+    number: i64,
+    row: Row,
+    name: (usize, usize),
+    members: (usize, usize),
+    parents: (usize, usize),
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Builder {
+    /// A builder without users or groups.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            arena: Vec::new(),
+            attributes: Attributes::new(),
+            shapes: Shapes::default(),
+            shape_numbers: HashMap::default(),
+            counts: Vec::new(),
+            names: Vec::new(),
+            users: Vec::new(),
+            groups: Vec::new(),
+            members: Vec::new(),
+            parents: Vec::new(),
+            warnings: Warnings::default(),
+            block: Vec::new(),
+            shape: Vec::new(),
+        }
+    }
+
+    /// Adds a user. What cannot be served of it becomes a warning.
+    pub fn add_user(&mut self, user: &UserRecord<'_>) {
+        let subject = || Subject::User(user.username.to_owned());
+        if user.username.is_empty() {
+            return self.skip(Subject::User(format!("pk {}", user.pk)), "it has no name");
+        }
+        let custom = self.custom(user.attributes, Some(user.username), subject);
+        let mut flags = flag(user.is_active, row::ACTIVE) | flag(user.is_superuser, row::SUPERUSER);
+        self.begin();
+        let home = ["/home/", user.username].concat();
+        let values = [
+            (AttributeId::CN, user.username),
+            (AttributeId::SAM_ACCOUNT_NAME, user.username),
+            (AttributeId::UID, user.uid),
+            (AttributeId::NAME, user.name),
+            (AttributeId::DISPLAY_NAME, user.name),
+            (AttributeId::SN, user.name),
+            (AttributeId::MAIL, user.email),
+            (AttributeId::HOME_DIRECTORY, home.as_str()),
+            (AttributeId::AK_ACTIVE, upper(user.is_active)),
+            (AttributeId::AK_SUPERUSER, upper(user.is_superuser)),
+        ];
+        let mut uid_offset = None;
+        for (id, value) in values {
+            if self.built_in(id, value.as_bytes(), &custom) && id == AttributeId::UID {
+                uid_offset = Some(self.block.len() - value.len());
+            }
+        }
+        let times = [
+            (AttributeId::PWD_CHANGED_TIME, user.password_change_date),
+            (AttributeId::CREATE_TIMESTAMP, user.date_joined),
+            (AttributeId::MODIFY_TIMESTAMP, user.last_updated),
+        ];
+        for (id, value) in times {
+            self.timestamp(id, value, &custom, subject);
+        }
+        flags |= self.numbers(&custom, user.attributes, user.username);
+        flags |= self.custom_attributes(&custom, subject);
+        let Some(row) = self.end(flags, user.uid.len()) else {
+            return self.skip(subject(), "the directory is full");
+        };
+        let uid = match uid_offset {
+            Some(offset) => row.start + offset as u32,
+            None => {
+                self.arena.extend_from_slice(user.uid.as_bytes());
+                (self.arena.len() - user.uid.len()) as u32
+            }
+        };
+        let uuid = self.uuid(user.uuid, subject);
+        let name = self.name(user.username);
+        self.users.push(PendingUser {
+            pk: user.pk,
+            uuid,
+            row,
+            uid: (uid, user.uid.len() as u32),
+            name,
+            password_change: timestamp::parse_iso_8601(user.password_change_date).unwrap_or(i64::MIN),
+        });
+    }
+
+    /// Adds a group. What cannot be served of it becomes a warning.
+    pub fn add_group(&mut self, group: &GroupRecord<'_>) {
+        let subject = || Subject::Group(group.name.to_owned());
+        if group.name.is_empty() {
+            return self.skip(Subject::Group(group.uuid.to_owned()), "it has no name");
+        }
+        let Ok(uuid) = Uuid::try_parse(group.uuid) else {
+            return self.skip(subject(), "its primary key is not a UUID");
+        };
+        let custom = self.custom(group.attributes, None, subject);
+        self.begin();
+        let text = uuid.as_hyphenated().to_string();
+        let values = [
+            (AttributeId::CN, group.name),
+            (AttributeId::SAM_ACCOUNT_NAME, group.name),
+            (AttributeId::UID, text.as_str()),
+            (AttributeId::AK_SUPERUSER, lower(group.is_superuser)),
+        ];
+        for (id, value) in values {
+            self.built_in(id, value.as_bytes(), &custom);
+        }
+        let flags = flag(group.is_superuser, row::SUPERUSER) | self.custom_attributes(&custom, subject);
+        let Some(row) = self.end(flags, 0) else {
+            return self.skip(subject(), "the directory is full");
+        };
+        let members = self.members.len();
+        self.members.extend_from_slice(group.users);
+        let parents = self.parents.len();
+        self.parents.extend(
+            group
+                .parents
+                .iter()
+                .filter_map(|parent| Uuid::try_parse(parent).ok())
+                .map(Uuid::into_bytes),
+        );
+        let name = self.name(group.name);
+        self.groups.push(PendingGroup {
+            uuid: uuid.into_bytes(),
+            number: group.num_pk,
+            row,
+            name,
+            members: (members, self.members.len()),
+            parents: (parents, self.parents.len()),
+        });
+    }
+
+    fn skip(&mut self, subject: Subject, reason: &'static str) {
+        self.warnings.push(|| Warning::RecordSkipped { subject, reason });
+    }
+
+    fn custom(
+        &mut self,
+        json: Option<&str>,
+        username: Option<&str>,
+        subject: impl Fn() -> Subject,
+    ) -> Vec<Custom> {
+        let Some(json) = json
+            .map(str::trim)
+            .filter(|json| !matches!(*json, "" | "null" | "{}"))
+        else {
+            return Vec::new();
+        };
+        let warnings = &mut self.warnings;
+        let read = custom::read(json, username, |key, problem| {
+            warnings.push(|| Warning::AttributeSkipped {
+                subject: subject(),
+                attribute: key.to_owned(),
+                reason: problem.reason(),
+            });
+        });
+        read.unwrap_or_else(|| {
+            warnings.push(|| Warning::AttributesUnreadable { subject: subject() });
+            Vec::new()
+        })
+    }
+
+    fn begin(&mut self) {
+        self.block.clear();
+        self.shape.clear();
+    }
+
+    fn store(&mut self, id: AttributeId, name: &str, values: &[Vec<u8>]) {
+        write_attribute(&mut self.block, name.as_bytes(), values.iter().map(Vec::as_slice));
+        self.stored(id, values.len());
+    }
+
+    fn stored(&mut self, id: AttributeId, values: usize) {
+        self.shape.push(id);
+        if self.counts.len() <= id.index() {
+            self.counts.resize(id.index() + 1, (0, false));
+        }
+        if let Some((count, several)) = self.counts.get_mut(id.index()) {
+            *count = count.saturating_add(values as u32);
+            *several |= values > 1;
+        }
+    }
+
+    /// Stores a built-in attribute unless a custom one replaces it; tells whether it did.
+    fn built_in(&mut self, id: AttributeId, value: &[u8], custom: &[Custom]) -> bool {
+        if is_replaced(id, custom) {
+            return false;
+        }
+        write_attribute(&mut self.block, id.name().as_bytes(), [value]);
+        self.stored(id, 1);
+        true
+    }
+
+    fn timestamp(&mut self, id: AttributeId, value: &str, custom: &[Custom], subject: impl Fn() -> Subject) {
+        match timestamp::parse_iso_8601(value) {
+            Some(micros) => {
+                self.built_in(id, &timestamp::generalized_time(micros), custom);
+            }
+            None if value.is_empty() => {}
+            None => self.warnings.push(|| Warning::ValueSkipped {
+                subject: subject(),
+                attribute: id.name(),
+                value: value.to_owned(),
+            }),
+        }
+    }
+
+    /// Decides where a user's gidNumber and that of the virtual group come from: the custom gidNumber, else the custom
+    /// uidNumber, else the user's number. Lists never count, as in authentik's outpost.
+    fn numbers(&mut self, custom: &[Custom], json: Option<&str>, username: &str) -> u32 {
+        let scalar = |id: AttributeId| {
+            json.filter(|_| is_replaced(id, custom))
+                .and_then(|json| custom::scalar(json, id.name(), Some(username)))
+        };
+        if scalar(AttributeId::GID_NUMBER).is_some() {
+            return row::OWN_GID_NUMBER;
+        }
+        let Some(uid_number) = scalar(AttributeId::UID_NUMBER) else {
+            return 0;
+        };
+        if is_replaced(AttributeId::GID_NUMBER, custom) {
+            return row::OWN_UID_NUMBER;
+        }
+        self.store(
+            AttributeId::GID_NUMBER,
+            AttributeId::GID_NUMBER.name(),
+            &[uid_number],
+        );
+        row::OWN_UID_NUMBER | AttributeId::GID_NUMBER.override_bit()
+    }
+
+    fn custom_attributes(&mut self, custom: &[Custom], subject: impl Fn() -> Subject) -> u32 {
+        let mut flags = 0;
+        for custom in custom {
+            match self.attributes.intern(custom.name.as_bytes()) {
+                Some(id) => {
+                    flags |= id.override_bit();
+                    self.store(id, &custom.name, &custom.values);
+                }
+                None => self.warnings.push(|| Warning::AttributeSkipped {
+                    subject: subject(),
+                    attribute: custom.name.clone(),
+                    reason: "there are too many different attributes",
+                }),
+            }
+        }
+        flags
+    }
+
+    /// Moves the encoded record into the arena; `None` if it and `more` octets do not fit.
+    fn end(&mut self, flags: u32, more: usize) -> Option<Row> {
+        let start = self.arena.len();
+        if start + self.block.len() + more > MAX_ARENA {
+            return None;
+        }
+        self.arena.extend_from_slice(&self.block);
+        let shape = match self.shape_numbers.get(&self.shape) {
+            Some(&shape) => shape,
+            None => {
+                let shape = self.shapes.push(&self.shape);
+                self.shape_numbers.insert(self.shape.clone(), shape);
+                shape
+            }
+        };
+        Some(Row {
+            start: start as u32,
+            length: self.block.len() as u32,
+            shape,
+            flags,
+        })
+    }
+
+    fn uuid(&mut self, text: &str, subject: impl Fn() -> Subject) -> [u8; 16] {
+        Uuid::try_parse(text).map_or_else(
+            |_| {
+                self.warnings.push(|| Warning::ValueSkipped {
+                    subject: subject(),
+                    attribute: AttributeId::ENTRY_UUID.name(),
+                    value: text.to_owned(),
+                });
+                [0; 16]
+            },
+            Uuid::into_bytes,
+        )
+    }
+
+    fn name(&mut self, name: &str) -> (usize, usize) {
+        let start = self.names.len();
+        self.names.extend_from_slice(name.as_bytes());
+        (start, self.names.len())
+    }
+
+    /// The snapshot, and what could not be served as it is.
+    #[must_use]
+    pub fn finish(mut self) -> (Snapshot, Vec<Warning>) {
+        self.sort();
+        self.arena.shrink_to_fit();
+        let (names, escaped_names) = self.name_tables();
+        let memberships = self.memberships();
+        self.warn_of_shared_numbers();
+        let rows = self
+            .users
+            .iter()
+            .map(|user| user.row)
+            .chain(self.groups.iter().map(|group| group.row));
+        let mut by_number: Vec<_> = (0..)
+            .zip(&self.groups)
+            .map(|(index, group)| (group.number, index))
+            .collect();
+        by_number.sort_unstable();
+        let mut snapshot = Snapshot {
+            rows: mark_escaped(rows.collect(), &escaped_names),
+            names,
+            escaped_names,
+            users: Users {
+                pks: self.users.iter().map(|user| user.pk).collect(),
+                uuids: self.users.iter().map(|user| user.uuid).collect(),
+                uids: self.users.iter().map(|user| user.uid).collect(),
+                password_changes: self.users.iter().map(|user| user.password_change).collect(),
+                by_uuid: hashbrown::HashTable::new(),
+            },
+            groups: Groups {
+                uuids: self.groups.iter().map(|group| group.uuid).collect(),
+                numbers: self.groups.iter().map(|group| group.number).collect(),
+                by_number,
+            },
+            memberships,
+            arena: self.arena,
+            attributes: self.attributes,
+            shapes: self.shapes,
+            indexes: Vec::new(),
+            hasher: hashbrown::DefaultHashBuilder::default(),
+            fingerprint: std::sync::OnceLock::new(),
+        };
+        drop((self.users, self.groups, self.names, self.shape_numbers));
+        indexing::build(&mut snapshot, &self.counts);
+        (snapshot, self.warnings.finish())
+    }
+
+    fn sort(&mut self) {
+        self.users.sort_by_key(|user| user.pk);
+        self.groups.sort_by_key(|group| group.uuid);
+        let Self {
+            users,
+            groups,
+            names,
+            warnings,
+            ..
+        } = self;
+        let name = |(start, end): (usize, usize)| {
+            String::from_utf8_lossy(names.get(start..end).unwrap_or_default()).into_owned()
+        };
+        let mut repeated = |subject: Subject| {
+            warnings.push(|| Warning::RecordSkipped {
+                subject,
+                reason: "another one with the same primary key came before",
+            });
+        };
+        users.dedup_by(|later, first| {
+            let same = later.pk == first.pk;
+            if same {
+                repeated(Subject::User(name(later.name)));
+            }
+            same
+        });
+        groups.dedup_by(|later, first| {
+            let same = later.uuid == first.uuid;
+            if same {
+                repeated(Subject::Group(name(later.name)));
+            }
+            same
+        });
+    }
+
+    fn name_tables(&self) -> (ByteTable, Vec<(u32, Box<[u8]>)>) {
+        let mut names = ByteTable::with_capacity(self.users.len() + self.groups.len(), self.names.len());
+        let mut escaped = Vec::new();
+        let spans = self
+            .users
+            .iter()
+            .map(|user| user.name)
+            .chain(self.groups.iter().map(|group| group.name));
+        for (record, (start, end)) in (0..).zip(spans) {
+            let name = self.names.get(start..end).unwrap_or_default();
+            names.push(name);
+            let safe = dn::escape(name);
+            if safe != name {
+                escaped.push((record, safe.into_boxed_slice()));
+            }
+        }
+        (names, escaped)
+    }
+
+    fn memberships(&mut self) -> Memberships {
+        let Self {
+            users,
+            groups,
+            members,
+            parents,
+            names,
+            warnings,
+            ..
+        } = self;
+        let places = PkTable::new(users);
+        let mut list = |group: &PendingGroup| {
+            let pks = members.get(group.members.0..group.members.1).unwrap_or_default();
+            let found: Vec<u32> = pks.iter().filter_map(|&pk| places.find(pk)).collect();
+            let uuids = parents.get(group.parents.0..group.parents.1).unwrap_or_default();
+            let above: Vec<u32> = uuids
+                .iter()
+                .filter_map(|uuid| groups.binary_search_by_key(uuid, |group| group.uuid).ok())
+                .map(|index| index as u32)
+                .collect();
+            let count = pks.len() - found.len() + uuids.len() - above.len();
+            if count > 0 {
+                let name = names.get(group.name.0..group.name.1).unwrap_or_default();
+                warnings.push(|| Warning::UnknownMembers {
+                    group: String::from_utf8_lossy(name).into_owned(),
+                    count,
+                });
+            }
+            (found, above)
+        };
+        let mut above = Vec::with_capacity(groups.len());
+        let group_users = Relation::new(
+            groups.len(),
+            members.len(),
+            groups.iter().map(|group| {
+                let (found, parents) = list(group);
+                above.push(parents);
+                found
+            }),
+        );
+        let group_parents = Relation::new(groups.len(), parents.len(), above.into_iter());
+        *members = Vec::new();
+        Memberships {
+            user_groups: group_users.inverse(users.len()),
+            group_children: group_parents.inverse(groups.len()),
+            group_users,
+            group_parents,
+        }
+    }
+
+    fn warn_of_shared_numbers(&mut self) {
+        let mut numbered: Vec<&PendingGroup> = self
+            .groups
+            .iter()
+            .filter(|group| !group.row.overrides(AttributeId::GID_NUMBER))
+            .collect();
+        numbered.sort_by_key(|group| (group.number, group.uuid));
+        let name = |(start, end): (usize, usize)| {
+            String::from_utf8_lossy(self.names.get(start..end).unwrap_or_default()).into_owned()
+        };
+        for pair in numbered.windows(2) {
+            if let [first, second] = pair
+                && first.number == second.number
+            {
+                self.warnings.push(|| Warning::GidNumberCollision {
+                    first: name(first.name),
+                    second: name(second.name),
+                    number: first.number,
+                });
+            }
+        }
+    }
+}
+
+/// Finds users by pk while memberships are resolved: a plain table if the pks lie close enough, as they do.
+struct PkTable<'a> {
+    users: &'a [PendingUser],
+    first: i64,
+    places: Vec<u32>,
+}
+
+impl<'a> PkTable<'a> {
+    fn new(users: &'a [PendingUser]) -> Self {
+        let first = users.first().map_or(0, |user| user.pk);
+        let span = users.last().and_then(|last| last.pk.checked_sub(first));
+        let mut places = Vec::new();
+        if let Some(span) = span.and_then(|span| usize::try_from(span).ok())
+            && span < users.len().saturating_mul(4)
+        {
+            places.resize(span + 1, u32::MAX);
+            for (index, user) in (0..).zip(users) {
+                if let Some(place) = places.get_mut((user.pk - first) as usize) {
+                    *place = index;
+                }
+            }
+        }
+        Self { users, first, places }
+    }
+
+    fn find(&self, pk: i64) -> Option<u32> {
+        if self.places.is_empty() {
+            let index = self.users.binary_search_by_key(&pk, |user| user.pk).ok()?;
+            return u32::try_from(index).ok();
+        }
+        let offset = usize::try_from(pk.checked_sub(self.first)?).ok()?;
+        self.places
+            .get(offset)
+            .copied()
+            .filter(|&place| place != u32::MAX)
+    }
+}
+
+fn mark_escaped(mut rows: Vec<Row>, escaped: &[(u32, Box<[u8]>)]) -> Vec<Row> {
+    for (record, _) in escaped {
+        if let Some(row) = rows.get_mut(*record as usize) {
+            row.flags |= row::ESCAPED;
+        }
+    }
+    rows
+}
+
+fn is_replaced(id: AttributeId, custom: &[Custom]) -> bool {
+    custom
+        .iter()
+        .any(|custom| custom.name.eq_ignore_ascii_case(id.name()))
+}
+
+fn flag(set: bool, bit: u32) -> u32 {
+    if set { bit } else { 0 }
+}
+
+fn upper(truth: bool) -> &'static str {
+    if truth { "TRUE" } else { "FALSE" }
+}
+
+fn lower(truth: bool) -> &'static str {
+    if truth { "true" } else { "false" }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,317 @@
+//! Custom attributes: from the JSON an admin typed into authentik to attribute names and values.
+//!
+//! Knows authentik's conventions (`/` becomes `-`, `.` vanishes, `%s` stands for the user's name) and what can be a
+//! name on the wire. Must not know which attributes are built in.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::attribute::MAX_NAME;
+
+/// A custom attribute ready to be encoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Custom {
+    /// The key made fit for the wire, in its own case.
+    pub(super) name: String,
+    /// At least one value.
+    pub(super) values: Vec<Vec<u8>>,
+}
+
+/// Why a key is left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BadName {
+    Nothing,
+    TooLong,
+}
+
+impl BadName {
+    pub(super) fn reason(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing of its name can be an attribute name",
+            Self::TooLong => "its name is longer than 255 characters",
+        }
+    }
+}
+
+/// The custom attributes of a JSON object, keys that end up with the same name merged. What cannot be served goes to
+/// `skipped` with its key. `None` if the text is not an object.
+pub(super) fn read(
+    json: &str,
+    username: Option<&str>,
+    mut skipped: impl FnMut(&str, BadName),
+) -> Option<Vec<Custom>> {
+    let Members(members) = serde_json::from_str(json).ok()?;
+    let mut attributes: Vec<Custom> = Vec::new();
+    for (key, raw) in members {
+        let values = values(raw, username);
+        if values.is_empty() {
+            continue;
+        }
+        match attribute_name(&key) {
+            Err(problem) => skipped(&key, problem),
+            Ok(name) => match attributes
+                .iter_mut()
+                .find(|known| known.name.eq_ignore_ascii_case(&name))
+            {
+                Some(known) => {
+                    for value in values {
+                        if !known.values.contains(&value) {
+                            known.values.push(value);
+                        }
+                    }
+                }
+                None => attributes.push(Custom { name, values }),
+            },
+        }
+    }
+    Some(attributes)
+}
+
+/// Makes a key fit to be an attribute description: authentik's own rule, then a hyphen for everything that RFC 4512
+/// section 1.4 does not allow (`_` stays: clients take it).
+fn attribute_name(key: &str) -> Result<String, BadName> {
+    let name: String = key
+        .chars()
+        .filter(|&character| character != '.')
+        .map(|character| match character {
+            'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '_' => character,
+            _ => '-',
+        })
+        .collect();
+    if !name.bytes().any(|octet| octet.is_ascii_alphanumeric()) {
+        Err(BadName::Nothing)
+    } else if name.len() > MAX_NAME {
+        Err(BadName::TooLong)
+    } else {
+        Ok(name)
+    }
+}
+
+/// The value of the attribute with exactly this key if it is one string or number rather than a list or anything else.
+pub(super) fn scalar(json: &str, key: &str, username: Option<&str>) -> Option<Vec<u8>> {
+    let Members(members) = serde_json::from_str(json).ok()?;
+    let (_, raw) = members.into_iter().rfind(|(known, _)| known == key)?;
+    let text = raw.get();
+    text.starts_with(|first: char| first == '"' || first == '-' || first.is_ascii_digit())
+        .then(|| value(text, username))
+        .flatten()
+}
+
+fn values(raw: &RawValue, username: Option<&str>) -> Vec<Vec<u8>> {
+    let text = raw.get();
+    if !text.starts_with('[') {
+        return value(text, username).into_iter().collect();
+    }
+    let elements = serde_json::from_str::<Elements<'_>>(text).map_or(Vec::new(), |Elements(list)| list);
+    elements
+        .into_iter()
+        .filter_map(|element| value(element.get(), username))
+        .collect()
+}
+
+fn value(text: &str, username: Option<&str>) -> Option<Vec<u8>> {
+    match text.as_bytes().first()? {
+        b'n' => None,
+        b'"' => {
+            let string: String = serde_json::from_str(text).ok()?;
+            Some(match username {
+                Some(username) if string.contains("%s") => string.replace("%s", username),
+                _ => string,
+            })
+        }
+        b'{' | b'[' => Some(compact(text)),
+        b't' | b'f' => Some(text.to_owned()),
+        _ => Some(decimal(text)),
+    }
+    .map(String::into_bytes)
+}
+
+/// A number as plain digits: integers as they were written, others as the shortest decimal without an exponent.
+fn decimal(text: &str) -> String {
+    let integer = text.bytes().all(|octet| octet.is_ascii_digit() || octet == b'-');
+    match text.parse::<f64>() {
+        Ok(number) if !integer && number.is_finite() => number.to_string(),
+        _ => text.to_owned(),
+    }
+}
+
+/// JSON without the spaces between its parts.
+fn compact(text: &str) -> String {
+    let (mut in_string, mut escaped) = (false, false);
+    text.chars()
+        .filter(|&character| {
+            if in_string {
+                in_string = escaped || character != '"';
+                escaped = !escaped && character == '\\';
+                return true;
+            }
+            in_string = character == '"';
+            !character.is_ascii_whitespace()
+        })
+        .collect()
+}
+
+struct Members<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct MembersVisitor;
+        impl<'de> Visitor<'de> for MembersVisitor {
+            type Value = Members<'de>;
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a JSON object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry::<String, &'de RawValue>()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(MembersVisitor)
+    }
+}
+
+struct Elements<'a>(Vec<&'a RawValue>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Elements<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ElementsVisitor;
+        impl<'de> Visitor<'de> for ElementsVisitor {
+            type Value = Elements<'de>;
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a JSON array")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Self::Value, A::Error> {
+                let mut elements = Vec::new();
+                while let Some(element) = sequence.next_element::<&'de RawValue>()? {
+                    elements.push(element);
+                }
+                Ok(Elements(elements))
+            }
+        }
+        deserializer.deserialize_seq(ElementsVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_all(json: &str) -> Vec<(String, Vec<String>)> {
+        read(json, Some("bob"), |_, _| {})
+            .unwrap()
+            .into_iter()
+            .map(|custom| {
+                let values = custom
+                    .values
+                    .into_iter()
+                    .map(|value| String::from_utf8(value).unwrap());
+                (custom.name, values.collect())
+            })
+            .collect()
+    }
+
+    fn one(json: &str) -> Vec<String> {
+        read_all(&format!("{{\"k\":{json}}}"))
+            .pop()
+            .map_or(Vec::new(), |(_, values)| values)
+    }
+
+    #[test]
+    fn values_are_served_by_their_type() {
+        for (json, expected) in [
+            ("\"as it is\"", vec!["as it is"]),
+            ("\"\"", vec![""]),
+            ("\"\\u0001\\n\\\"\"", vec!["\u{1}\n\""]),
+            ("true", vec!["true"]),
+            ("false", vec!["false"]),
+            ("18446744073709551616", vec!["18446744073709551616"]),
+            ("-9223372036854775808", vec!["-9223372036854775808"]),
+            ("9007199254740993", vec!["9007199254740993"]),
+            ("5.0", vec!["5"]),
+            ("1e-7", vec!["0.0000001"]),
+            ("1e21", vec!["1000000000000000000000"]),
+            ("0.12345678901234568", vec!["0.12345678901234568"]),
+            ("1e999", vec!["1e999"]),
+            ("null", vec![]),
+            ("[]", vec![]),
+            ("[null]", vec![]),
+            (
+                "[\"a\", null, 1, true, [1, {\"x\": \"y z\"}]]",
+                vec!["a", "1", "true", "[1,{\"x\":\"y z\"}]"],
+            ),
+            ("{ \"a\\\" b\" : [ 1 , 2.50 ] }", vec!["{\"a\\\" b\":[1,2.50]}"]),
+            ("{}", vec!["{}"]),
+        ] {
+            assert_eq!(one(json), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn the_user_name_replaces_its_place_and_other_percent_signs_stay() {
+        assert_eq!(one("\"/srv/%s/100%d%%\""), ["/srv/bob/100%d%%"]);
+        assert_eq!(one("[\"%s@%s\"]"), ["bob@bob"]);
+        let groups = read("{\"k\":\"%s\"}", None, |_, _| {}).unwrap();
+        assert_eq!(groups[0].values, [b"%s"]);
+    }
+
+    #[test]
+    fn names_are_made_fit_for_the_wire() {
+        for (key, expected) in [
+            ("goauthentik.io/user/sources", "goauthentikio-user-sources"),
+            ("with space", "with-space"),
+            ("under_score", "under_score"),
+            ("cn;lang-en", "cn-lang-en"),
+            ("größe", "gr--e"),
+        ] {
+            assert_eq!(attribute_name(key).as_deref(), Ok(expected));
+        }
+        for key in ["", ".", "...", "/", "ключ"] {
+            assert_eq!(attribute_name(key), Err(BadName::Nothing), "{key}");
+        }
+        assert!(attribute_name(&"a".repeat(MAX_NAME)).is_ok());
+        assert_eq!(attribute_name(&"a".repeat(MAX_NAME + 1)), Err(BadName::TooLong));
+    }
+
+    #[test]
+    fn keys_that_become_one_name_are_merged() {
+        assert_eq!(
+            read_all("{\"a/b\":[\"1\",\"2\"],\"A-b\":\"2\",\"c\":3,\"a-b\":\"3\"}"),
+            [
+                (
+                    "a-b".to_owned(),
+                    vec!["1".to_owned(), "2".to_owned(), "3".to_owned()]
+                ),
+                ("c".to_owned(), vec!["3".to_owned()])
+            ]
+        );
+    }
+
+    #[test]
+    fn scalars_are_told_from_lists_by_their_exact_key() {
+        let scalar = |json: &str| scalar(&format!("{{\"x\":1,\"k\":{json}}}"), "k", None);
+        assert_eq!(scalar("\"1\""), Some(b"1".to_vec()));
+        assert_eq!(scalar("-12"), Some(b"-12".to_vec()));
+        for json in ["[\"1\"]", "true", "{}", "null"] {
+            assert_eq!(scalar(json), None, "{json}");
+        }
+        assert_eq!(super::scalar("{\"K\":1}", "k", None), None);
+    }
+
+    #[test]
+    fn what_is_not_an_object_is_refused() {
+        for json in ["", "null", "[]", "\"x\"", "{", "{\"a\":1}x"] {
+            assert!(read(json, None, |_, _| {}).is_none(), "{json}");
+        }
+        let mut skipped = Vec::new();
+        read("{\"//\":1}", None, |key, problem| {
+            skipped.push((key.to_owned(), problem))
+        })
+        .unwrap();
+        assert_eq!(skipped, [("//".to_owned(), BadName::Nothing)]);
+    }
+}

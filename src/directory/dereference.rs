@@ -1,0 +1,103 @@
+//! The dereference control (draft-masarati-ldap-deref): attributes of the entries that an entry's DNs name.
+//!
+//! Must not know how the entry was found.
+
+use super::attribute::AttributeRef;
+use super::encoded;
+use super::entry::{Context, Entry, Values};
+use super::selection::Selection;
+use super::tree::Resolved;
+use crate::ldap::ber;
+use crate::ldap::control::{Control, DEREF, DerefSpec};
+
+/// Tag of `controls [0]` of a message, and of `attrVals [0]` of a result.
+const CONTEXT_0: u8 = 0xa0;
+
+/// What to follow, and what to give of the entries found.
+#[derive(Clone, Debug)]
+pub(super) struct Dereference(Vec<(Vec<u8>, AttributeRef, Selection)>);
+
+impl Dereference {
+    pub(super) fn new(context: &Context<'_>, specs: &[DerefSpec]) -> Self {
+        Self(
+            specs
+                .iter()
+                .filter(|spec| !spec.attributes.is_empty())
+                .map(|spec| {
+                    let names: Vec<&[u8]> = spec.attributes.iter().map(Vec::as_slice).collect();
+                    let selection = Selection::new(&context.snapshot.attributes, &names, false);
+                    (
+                        spec.deref_attribute.clone(),
+                        context.resolve(&spec.deref_attribute),
+                        selection,
+                    )
+                })
+                .collect(),
+        )
+    }
+
+    /// Appends the encoded `controls [0]` element for an entry; nothing if it names none that the viewer sees.
+    pub(super) fn write(&self, context: &Context<'_>, entry: Entry, out: &mut Vec<u8>) {
+        let mut results = Vec::new();
+        for (name, attribute, selection) in &self.0 {
+            let Some(found) = context.find(entry, attribute) else {
+                continue;
+            };
+            for_each_entry(context, &found.values(), |named| {
+                if context.is_visible(named) {
+                    write_result(context, name, named, selection, &mut results);
+                }
+            });
+        }
+        if results.is_empty() {
+            return;
+        }
+        let mut value = Vec::with_capacity(results.len() + 8);
+        ber::write_element(&mut value, ber::SEQUENCE, &results);
+        let control = Control {
+            control_type: DEREF.as_bytes(),
+            criticality: false,
+            value: Some(&value),
+        };
+        ber::write_constructed(out, CONTEXT_0, |out| control.write(out));
+    }
+}
+
+fn write_result(context: &Context<'_>, name: &[u8], named: Entry, selection: &Selection, out: &mut Vec<u8>) {
+    let dn = context.dn(named);
+    let dn_size = dn.iter().map(|piece| piece.len()).sum();
+    let attributes = selection.size(context, named);
+    let optional = if attributes == 0 {
+        0
+    } else {
+        ber::element_size(attributes)
+    };
+    let size = ber::element_size(name.len()) + ber::element_size(dn_size) + optional;
+    ber::write_header(out, ber::SEQUENCE, size);
+    ber::write_element(out, ber::OCTET_STRING, name);
+    ber::write_header(out, ber::OCTET_STRING, dn_size);
+    dn.iter().for_each(|piece| out.extend_from_slice(piece));
+    if attributes > 0 {
+        ber::write_header(out, CONTEXT_0, attributes);
+        selection.write_attributes(context, named, out);
+    }
+}
+
+/// The entries that values name.
+fn for_each_entry(context: &Context<'_>, values: &Values<'_>, mut each: impl FnMut(Entry)) {
+    match *values {
+        Values::Dn(entry) => each(entry),
+        Values::Dns { users, groups } => {
+            users.iter().for_each(|&user| each(Entry::User(user)));
+            groups.iter().for_each(|&group| each(Entry::Group(group)));
+        }
+        Values::Set(set) => {
+            for value in encoded::values(set) {
+                if let Ok(Resolved::Entries(entries)) = context.tree.resolve(context.snapshot, value) {
+                    entries.into_iter().take(1).for_each(&mut each);
+                }
+            }
+        }
+        _ => {}
+    }
+}

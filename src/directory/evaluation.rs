@@ -1,0 +1,285 @@
+//! Whether an entry satisfies a compiled filter.
+//!
+//! Knows three-valued logic (RFC 4511 section 4.5.1.7) and how each matcher looks at values. Must not know how the
+//! entry was found.
+
+use std::cmp::Ordering;
+
+use super::attribute::AttributeId;
+use super::encoded;
+use super::entry::{Attribute, Context, Digits, Entry, Special, Values};
+use super::filter::{Chain, Classes, Equal, Matcher, Node, Test, is_name};
+use super::schema::{self, Syntax};
+use super::snapshot::has_key;
+use super::syntax;
+use super::tree::CONTAINERS;
+use uuid::Uuid;
+
+/// What an evaluation needs beside its arguments: room for values that have to be put together, and a count of the
+/// assertions looked at, by which a search knows when to let others run.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    value: Vec<u8>,
+    pub(super) work: usize,
+}
+
+impl Node {
+    /// `None` is Undefined.
+    pub(super) fn evaluate(
+        &self,
+        context: &Context<'_>,
+        entry: Entry,
+        scratch: &mut Scratch,
+    ) -> Option<bool> {
+        match self {
+            Self::Constant(truth) => *truth,
+            Self::Test(test) => {
+                scratch.work += 1;
+                test.evaluate(context, entry, scratch)
+            }
+            Self::Not(node) => node.evaluate(context, entry, scratch).map(|truth| !truth),
+            Self::And(nodes) => {
+                let mut result = Some(true);
+                for node in nodes {
+                    match node.evaluate(context, entry, scratch) {
+                        Some(false) => return Some(false),
+                        None => result = None,
+                        Some(true) => {}
+                    }
+                }
+                result
+            }
+            Self::Or(nodes) => {
+                let mut result = Some(false);
+                for node in nodes {
+                    match node.evaluate(context, entry, scratch) {
+                        Some(true) => return Some(true),
+                        None => result = None,
+                        Some(false) => {}
+                    }
+                }
+                result
+            }
+        }
+    }
+}
+
+impl Test {
+    fn evaluate(&self, context: &Context<'_>, entry: Entry, scratch: &mut Scratch) -> Option<bool> {
+        if let Matcher::Extended {
+            inner,
+            rule,
+            of_dn,
+            all,
+        } = &self.matcher
+        {
+            let found = if *all {
+                self.any_attribute(context, entry, inner, *rule, scratch)
+            } else {
+                self.named_attribute(context, entry, inner, scratch)
+            };
+            return Some(found || (*of_dn && self.any_of_dn(context, entry, inner, *rule, *all, scratch)));
+        }
+        Some(self.named_attribute(context, entry, &self.matcher, scratch))
+    }
+
+    fn named_attribute(
+        &self,
+        context: &Context<'_>,
+        entry: Entry,
+        matcher: &Matcher,
+        scratch: &mut Scratch,
+    ) -> bool {
+        if let Matcher::Class(classes, _) = matcher
+            && let Some(truth) = of_class(context, entry, classes)
+        {
+            return truth;
+        }
+        let Some(attribute) = context.find(entry, &self.attribute) else {
+            return false;
+        };
+        let values = attribute.values();
+        match matcher {
+            // An unset e-mail address is shown as an empty value, but nobody has one.
+            Matcher::Present if self.attribute.is(AttributeId::MAIL) => {
+                values.any(context, &mut scratch.value, |value| !value.is_empty())
+            }
+            Matcher::InChain(chain) => chain.matches(context, entry, &attribute, scratch),
+            _ => matcher.matches(context, &values, scratch),
+        }
+    }
+
+    /// `(:rule:=value)`: all attributes the rule applies to.
+    fn any_attribute(
+        &self,
+        context: &Context<'_>,
+        entry: Entry,
+        matcher: &Matcher,
+        rule: Option<&schema::MatchingRule>,
+        scratch: &mut Scratch,
+    ) -> bool {
+        let applies = |syntax| rule.is_none_or(|rule| rule.applies_to(syntax));
+        if let Entry::Special(special) = entry {
+            let block = &context.tree.special(special).block;
+            let stored = encoded::Elements(block).any(|element| {
+                encoded::attribute(&element).is_some_and(|(name, set)| {
+                    applies(schema::syntax_of(name)) && matcher.matches(context, &Values::Set(set), scratch)
+                })
+            });
+            if stored {
+                return true;
+            }
+        }
+        (0..context.snapshot.attributes.len()).any(|id| {
+            let id = AttributeId(id as u16);
+            scratch.work += 1;
+            let hidden = id == AttributeId::RDN || id == AttributeId::USER_UID;
+            !hidden
+                && applies(context.snapshot.attributes.syntax(id))
+                && context
+                    .attribute(entry, id)
+                    .is_some_and(|attribute| matcher.matches(context, &attribute.values(), scratch))
+        })
+    }
+
+    /// `(attribute:dn:=value)`: the attributes of the entry's DN.
+    fn any_of_dn(
+        &self,
+        context: &Context<'_>,
+        entry: Entry,
+        matcher: &Matcher,
+        rule: Option<&schema::MatchingRule>,
+        all: bool,
+        scratch: &mut Scratch,
+    ) -> bool {
+        let wanted = self.attribute.known.map(|known| known.key);
+        let mut check = |attribute: &str, value: &[u8]| {
+            let key = schema::canonical_name(attribute.as_bytes());
+            let applies = rule.is_none_or(|rule| rule.applies_to(schema::syntax_of(attribute.as_bytes())));
+            (if all { applies } else { wanted == Some(&*key) })
+                && matcher.matches(context, &Values::Text(value), scratch)
+        };
+        let (name, container) = match entry {
+            Entry::Special(special) => (None, special),
+            Entry::User(user) => (Some(user), Special::Users),
+            Entry::Group(group) => (Some(context.snapshot.group_record(group)), Special::Groups),
+            Entry::VirtualGroup(user) => (Some(user), Special::VirtualGroups),
+        };
+        let ou = CONTAINERS.into_iter().find(|(special, _)| *special == container);
+        name.is_some_and(|record| check("cn", context.snapshot.name(record)))
+            || ou.is_some_and(|(_, ou)| check("ou", ou.as_bytes()))
+            || context
+                .tree
+                .base()
+                .rdns
+                .iter()
+                .flat_map(|rdn| &rdn.assertions)
+                .any(|assertion| check(&assertion.attribute, &assertion.value))
+    }
+}
+
+/// Whether an entry of a kind has a class; `None` if its values have to be looked at.
+fn of_class(context: &Context<'_>, entry: Entry, classes: &Classes) -> Option<bool> {
+    let own = |record| !context.snapshot.row(record).overrides(AttributeId::OBJECT_CLASS);
+    match entry {
+        Entry::User(user) => own(user).then_some(classes.users),
+        Entry::Group(group) => own(context.snapshot.group_record(group)).then_some(classes.groups),
+        Entry::VirtualGroup(_) => Some(classes.virtual_groups),
+        Entry::Special(_) => None,
+    }
+}
+
+impl Matcher {
+    fn matches(&self, context: &Context<'_>, values: &Values<'_>, scratch: &mut Scratch) -> bool {
+        match self {
+            Self::Present => !values.is_empty(),
+            Self::Equal(equal) | Self::Class(_, equal) => equal.matches(context, values, scratch),
+            Self::OneOf(syntax, keys) => values.any(context, &mut scratch.value, |value| {
+                keys.contains(&*syntax::equality_key(*syntax, value))
+            }),
+            Self::Substrings(syntax, parts) => values.any(context, &mut scratch.value, |value| {
+                parts.matches(&syntax::substring_value(*syntax, value))
+            }),
+            Self::Order {
+                syntax,
+                key,
+                wanted,
+                strict,
+            } => values.any(context, &mut scratch.value, |value| {
+                syntax::ordering_key(*syntax, value).is_some_and(|own| match (*own).cmp(key.as_slice()) {
+                    Ordering::Equal => !strict,
+                    other => other == *wanted,
+                })
+            }),
+            Self::Bits { mask, all } => values.any(context, &mut scratch.value, |value| {
+                let number = std::str::from_utf8(value)
+                    .ok()
+                    .and_then(|text| text.trim().parse::<i64>().ok());
+                number.is_some_and(|number| {
+                    if *all {
+                        number & mask == *mask
+                    } else {
+                        number & mask != 0
+                    }
+                })
+            }),
+            Self::InChain(chain) => chain.equal.matches(context, values, scratch),
+            Self::Extended { inner, .. } => inner.matches(context, values, scratch),
+        }
+    }
+}
+
+impl Equal {
+    fn matches(&self, context: &Context<'_>, values: &Values<'_>, scratch: &mut Scratch) -> bool {
+        match *values {
+            Values::Number(number) if self.syntax == Syntax::Integer => {
+                *Digits::new(number).as_bytes() == *self.key
+            }
+            Values::Uuid(uuid) if self.syntax == Syntax::Uuid => {
+                let mut digits = [0; 32];
+                *Uuid::from_bytes(uuid)
+                    .as_simple()
+                    .encode_lower(&mut digits)
+                    .as_bytes()
+                    == *self.key
+            }
+            Values::Dn(entry) if is_name(self.syntax) => self.entries.contains(&entry),
+            Values::Dns { users, groups } if is_name(self.syntax) => {
+                self.entries.iter().any(|entry| match entry {
+                    Entry::User(user) => users.binary_search(user).is_ok(),
+                    Entry::Group(group) => groups.binary_search(group).is_ok(),
+                    _ => false,
+                })
+            }
+            Values::Names(users) if self.users.is_some() => self
+                .users
+                .iter()
+                .flatten()
+                .any(|user| users.binary_search(user).is_ok()),
+            _ => values.any(context, &mut scratch.value, |value| {
+                has_key(self.syntax, value, &self.key)
+            }),
+        }
+    }
+}
+
+impl Chain {
+    fn matches(
+        &self,
+        context: &Context<'_>,
+        entry: Entry,
+        attribute: &Attribute<'_>,
+        scratch: &mut Scratch,
+    ) -> bool {
+        let values = attribute.values();
+        match (values, entry) {
+            (Values::Dns { .. }, Entry::Group(group)) if self.upwards => {
+                self.groups.binary_search(&group).is_ok()
+            }
+            (Values::Dns { groups, .. }, _) if !self.upwards => groups
+                .iter()
+                .any(|group| self.groups.binary_search(group).is_ok()),
+            _ => self.equal.matches(context, &values, scratch),
+        }
+    }
+}

@@ -1,0 +1,519 @@
+//! Filters made ready for one snapshot, tree and viewer: names resolved, values normalised, memberships followed.
+//!
+//! Knows which rule each assertion uses. An attribute that an entry lacks makes an assertion false, and its negation
+//! true, also when no entry has it: attributes have no schema in authentik, and clients negate them. Undefined are
+//! assertions whose rule is unknown or whose value the rule cannot use (RFC 4511 section 4.5.1.7). Must not know
+//! how candidates are found.
+
+use std::cmp::Ordering;
+use std::collections::HashSet;
+
+use memchr::memmem::Finder;
+
+use super::attribute::{AttributeId, AttributeRef};
+use super::entry::{Context, Entry, GROUP_CLASSES, USER_CLASSES, VIRTUAL_GROUP_CLASS, View};
+use super::schema::{self, Comparison, MatchingRule, Syntax};
+use super::snapshot::{Kind, Snapshot};
+use super::syntax;
+use super::tree::Resolved;
+use crate::ldap::filter::{Filter, MatchingRuleAssertion, SubstringFilter};
+use crate::ldap::text::Position;
+
+/// From this many equality assertions on one attribute on, an OR looks values up instead of comparing one by one.
+const MIN_ONE_OF: usize = 8;
+
+/// A filter, compiled.
+#[derive(Clone, Debug)]
+pub(super) enum Node {
+    /// True, false or Undefined for every entry.
+    Constant(Option<bool>),
+    And(Vec<Node>),
+    Or(Vec<Node>),
+    Not(Box<Node>),
+    Test(Box<Test>),
+}
+
+/// An assertion about an attribute.
+#[derive(Clone, Debug)]
+pub(super) struct Test {
+    pub(super) attribute: AttributeRef,
+    pub(super) matcher: Matcher,
+}
+
+/// What is asserted.
+#[derive(Clone, Debug)]
+pub(super) enum Matcher {
+    /// There is a value.
+    Present,
+    /// A value is equal.
+    Equal(Equal),
+    /// A value has one of these equality keys.
+    OneOf(Syntax, HashSet<Vec<u8>, hashbrown::DefaultHashBuilder>),
+    /// `objectClass` is equal; which kinds of entries have the class unless custom values replace theirs.
+    Class(Classes, Equal),
+    /// A value has these parts.
+    Substrings(Syntax, Box<Substrings>),
+    /// A value compares so to this ordering key; `Less` and `Greater` include equal unless `strict`.
+    Order {
+        syntax: Syntax,
+        key: Vec<u8>,
+        wanted: Ordering,
+        strict: bool,
+    },
+    /// All, or any, of these bits are set in a value.
+    Bits { mask: i64, all: bool },
+    /// A group is reached through memberships.
+    InChain(Box<Chain>),
+    /// The matcher applies also to the attributes of the entry's DN, and without an attribute to all.
+    Extended {
+        inner: Box<Matcher>,
+        rule: Option<&'static MatchingRule>,
+        of_dn: bool,
+        all: bool,
+    },
+}
+
+/// An asserted value.
+#[derive(Clone, Debug)]
+pub(super) struct Equal {
+    pub(super) syntax: Syntax,
+    pub(super) key: Vec<u8>,
+    /// For names of entries: the entries of that name.
+    pub(super) entries: Vec<Entry>,
+    /// For `memberUid`: the users of that name, ascending; otherwise values are compared as text.
+    pub(super) users: Option<Vec<u32>>,
+}
+
+/// Kinds of entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Classes {
+    pub(super) users: bool,
+    pub(super) groups: bool,
+    pub(super) virtual_groups: bool,
+}
+
+/// The parts of a substring assertion, prepared.
+#[derive(Clone, Debug)]
+pub(super) struct Substrings {
+    pub(super) initial: Vec<u8>,
+    pub(super) any: Vec<Finder<'static>>,
+    pub(super) last: Vec<u8>,
+}
+
+/// What an in-chain assertion comes down to.
+#[derive(Clone, Debug)]
+pub(super) struct Chain {
+    /// For `memberOf`: groups membership of which satisfies it. For `member`: the groups that satisfy it. Ascending.
+    pub(super) groups: Vec<u32>,
+    pub(super) upwards: bool,
+    pub(super) equal: Equal,
+}
+
+impl Node {
+    /// Compiles a filter.
+    pub(super) fn compile(context: &Context<'_>, filter: &Filter<'_>) -> Self {
+        match filter {
+            Filter::And(filters) => Self::And(
+                filters
+                    .iter()
+                    .map(|filter| Self::compile(context, filter))
+                    .collect(),
+            ),
+            Filter::Or(filters) => Self::Or(group_equalities(
+                filters
+                    .iter()
+                    .map(|filter| Self::compile(context, filter))
+                    .collect(),
+            )),
+            Filter::Not(filter) => match Self::compile(context, filter) {
+                Self::Constant(truth) => Self::Constant(truth.map(|truth| !truth)),
+                node => Self::Not(Box::new(node)),
+            },
+            Filter::Equality(assertion) | Filter::Approx(assertion) => {
+                let attribute = context.resolve(assertion.attribute);
+                Self::test(attribute, equality(context, &attribute, assertion.value))
+            }
+            Filter::Substrings(substrings) => {
+                let attribute = context.resolve(substrings.attribute);
+                let syntax = context.syntax(&attribute);
+                let matcher = Matcher::Substrings(syntax, Box::new(Substrings::new(syntax, substrings)));
+                Self::test(attribute, matcher)
+            }
+            Filter::GreaterOrEqual(assertion) => {
+                Self::order(context, assertion.attribute, assertion.value, Ordering::Greater)
+            }
+            Filter::LessOrEqual(assertion) => {
+                Self::order(context, assertion.attribute, assertion.value, Ordering::Less)
+            }
+            Filter::Present(attribute) => Self::test(context.resolve(attribute), Matcher::Present),
+            Filter::Extensible(assertion) => Self::extensible(context, assertion),
+        }
+    }
+
+    /// An attribute that neither the schema nor any entry knows is absent everywhere.
+    fn test(attribute: AttributeRef, matcher: Matcher) -> Self {
+        if attribute.first.is_none() && attribute.known.is_none() {
+            return Self::Constant(Some(false));
+        }
+        Self::Test(Box::new(Test { attribute, matcher }))
+    }
+
+    fn order(context: &Context<'_>, attribute: &[u8], value: &[u8], wanted: Ordering) -> Self {
+        let attribute = context.resolve(attribute);
+        let syntax = context.syntax(&attribute);
+        match syntax::ordering_key(syntax, value) {
+            Some(key) => Self::test(
+                attribute,
+                Matcher::Order {
+                    syntax,
+                    key: key.into_owned(),
+                    wanted,
+                    strict: false,
+                },
+            ),
+            None => Self::Constant(None),
+        }
+    }
+
+    fn extensible(context: &Context<'_>, assertion: &MatchingRuleAssertion<'_>) -> Self {
+        let rule = assertion.matching_rule.map(schema::matching_rule);
+        let attribute = assertion.attribute.map(|attribute| context.resolve(attribute));
+        let matcher = match (rule, &attribute) {
+            (Some(None), _) | (None, None) => return Self::Constant(None),
+            (None, Some(attribute)) => Some(equality(context, attribute, assertion.value)),
+            (Some(Some(rule)), _) => by_rule(context, rule, attribute.as_ref(), assertion.value),
+        };
+        let Some(matcher) = matcher else {
+            return Self::Constant(None);
+        };
+        let all = attribute.is_none();
+        let attribute = attribute.unwrap_or(AttributeRef::built_in(AttributeId::OBJECT_CLASS));
+        if !assertion.dn_attributes && !all {
+            return Self::test(attribute, matcher);
+        }
+        let matcher = Matcher::Extended {
+            inner: Box::new(matcher),
+            rule: rule.flatten(),
+            of_dn: assertion.dn_attributes,
+            all,
+        };
+        Self::Test(Box::new(Test { attribute, matcher }))
+    }
+}
+
+/// The matcher of a known rule; `None` if it cannot be used.
+fn by_rule(
+    context: &Context<'_>,
+    rule: &'static MatchingRule,
+    attribute: Option<&AttributeRef>,
+    value: &[u8],
+) -> Option<Matcher> {
+    let syntax = rule.syntax;
+    match rule.comparison {
+        // What the attribute's own equality rule knows of entries and classes holds for the rule of the same syntax.
+        Comparison::Equality => match attribute {
+            Some(attribute) if context.syntax(attribute) == syntax => {
+                Some(equality(context, attribute, value))
+            }
+            _ => {
+                syntax::normalize(syntax, value)?;
+                Some(Matcher::Equal(Equal::new(context, syntax, value)))
+            }
+        },
+        // RFC 4517: such a rule is satisfied by values that come before the asserted one.
+        Comparison::Ordering => Some(Matcher::Order {
+            syntax,
+            key: syntax::ordering_key(syntax, value)?.into_owned(),
+            wanted: Ordering::Less,
+            strict: true,
+        }),
+        Comparison::Substrings => Some(Matcher::Substrings(
+            syntax,
+            Box::new(Substrings::parse(syntax, value)?),
+        )),
+        Comparison::BitAnd | Comparison::BitOr => Some(Matcher::Bits {
+            mask: std::str::from_utf8(value).ok()?.trim().parse().ok()?,
+            all: rule.comparison == Comparison::BitAnd,
+        }),
+        Comparison::InChain => {
+            let attribute = attribute?;
+            let equal = Equal::new(context, Syntax::DistinguishedName, value);
+            if attribute.is(AttributeId::MEMBER_OF) {
+                Some(Matcher::InChain(Box::new(Chain::member_of(context, equal))))
+            } else if attribute.is(AttributeId::MEMBER) || attribute.is(AttributeId::UNIQUE_MEMBER) {
+                Some(Matcher::InChain(Box::new(Chain::member(context, equal))))
+            } else {
+                let is_name = matches!(context.syntax(attribute), Syntax::DistinguishedName);
+                is_name.then_some(Matcher::Equal(equal))
+            }
+        }
+    }
+}
+
+fn equality(context: &Context<'_>, attribute: &AttributeRef, value: &[u8]) -> Matcher {
+    let mut equal = Equal::new(context, context.syntax(attribute), value);
+    if attribute.is(AttributeId::OBJECT_CLASS) {
+        return Matcher::Class(Classes::with(&equal.key), equal);
+    }
+    if attribute.is(AttributeId::MEMBER_UID) {
+        let users = context.snapshot.lookup(AttributeId::RDN, &equal.key).iter();
+        let users = users.filter_map(|&record| match context.snapshot.kind(record) {
+            (Kind::User, user) => Some(user),
+            (Kind::Group, _) => None,
+        });
+        equal.users = Some(users.collect());
+    }
+    Matcher::Equal(equal)
+}
+
+/// Whether values of a syntax name entries.
+pub(super) fn is_name(syntax: Syntax) -> bool {
+    matches!(syntax, Syntax::DistinguishedName | Syntax::NameAndOptionalUid)
+}
+
+impl Equal {
+    fn new(context: &Context<'_>, syntax: Syntax, value: &[u8]) -> Self {
+        let key = syntax::equality_key(syntax, value).into_owned();
+        let is_name = is_name(syntax);
+        let entries = match is_name.then(|| context.tree.resolve(context.snapshot, value)) {
+            Some(Ok(Resolved::Entries(entries))) => entries,
+            _ => Vec::new(),
+        };
+        Self {
+            syntax,
+            key,
+            entries,
+            users: None,
+        }
+    }
+}
+
+impl Classes {
+    /// The kinds that have a class, given by its key. Virtual groups are not found by the classes they share with
+    /// groups that stand for group accounts: QNAP would otherwise see every user twice.
+    fn with(key: &[u8]) -> Self {
+        let has = |classes: &[&str]| {
+            classes
+                .iter()
+                .any(|class| *syntax::equality_key(Syntax::Oid, class.as_bytes()) == *key)
+        };
+        let groups = has(&GROUP_CLASSES);
+        let real_only = has(&["posixGroup", "goauthentik.io/ldap/group"]);
+        Self {
+            users: has(&USER_CLASSES),
+            groups,
+            virtual_groups: (groups && !real_only) || has(&[VIRTUAL_GROUP_CLASS]),
+        }
+    }
+}
+
+impl Substrings {
+    fn new(syntax: Syntax, filter: &SubstringFilter<'_>) -> Self {
+        let part = |octets: &[u8], position| {
+            let mut out = Vec::new();
+            syntax::substring_part(syntax, octets, position, &mut out);
+            out
+        };
+        let optional =
+            |octets: Option<&[u8]>, position| octets.map(|octets| part(octets, position)).unwrap_or_default();
+        Self {
+            initial: optional(filter.initial, Position::Initial),
+            any: filter
+                .any
+                .iter()
+                .map(|octets| Finder::new(&part(octets, Position::Any)).into_owned())
+                .collect(),
+            last: optional(filter.last, Position::Final),
+        }
+    }
+
+    /// Reads `a*b*c` (RFC 4517 section 3.3.30), in which `\2A` stands for an asterisk and `\5C` for a backslash.
+    fn parse(syntax: Syntax, assertion: &[u8]) -> Option<Self> {
+        let mut parts: Vec<Vec<u8>> = vec![Vec::new()];
+        let mut rest = assertion.iter().copied();
+        while let Some(octet) = rest.next() {
+            match octet {
+                b'*' => parts.push(Vec::new()),
+                b'\\' => {
+                    let digits = [rest.next()?, rest.next()?.to_ascii_uppercase()];
+                    parts.last_mut()?.push(match &digits {
+                        b"2A" => b'*',
+                        b"5C" => b'\\',
+                        _ => return None,
+                    });
+                }
+                _ => parts.last_mut()?.push(octet),
+            }
+        }
+        let (initial, rest) = parts.split_first()?;
+        let (last, any) = rest.split_last()?;
+        let given = |part: &'_ Vec<u8>| !part.is_empty();
+        if !parts.iter().any(given) {
+            return None;
+        }
+        Some(Self::new(
+            syntax,
+            &SubstringFilter {
+                attribute: b"",
+                initial: given(initial).then_some(initial),
+                any: any.iter().filter(|part| given(part)).map(Vec::as_slice).collect(),
+                last: given(last).then_some(last),
+            },
+        ))
+    }
+
+    /// Whether a prepared value has the parts.
+    pub(super) fn matches(&self, value: &[u8]) -> bool {
+        let Some(mut middle) = value
+            .strip_prefix(self.initial.as_slice())
+            .and_then(|rest| rest.strip_suffix(self.last.as_slice()))
+        else {
+            return false;
+        };
+        for part in &self.any {
+            let Some(end) = part.find(middle).map(|start| start + part.needle().len()) else {
+                return false;
+            };
+            middle = middle.get(end..).unwrap_or_default();
+        }
+        true
+    }
+
+    /// The longest part.
+    pub(super) fn longest(&self) -> &[u8] {
+        self.any
+            .iter()
+            .map(Finder::needle)
+            .chain([self.initial.as_slice(), &self.last])
+            .max_by_key(|part| part.len())
+            .unwrap_or_default()
+    }
+}
+
+impl Chain {
+    /// `(memberOf:inChain:=group)`: the members of the group and of all groups below it.
+    fn member_of(context: &Context<'_>, equal: Equal) -> Self {
+        let mut groups: Vec<u32> = equal
+            .entries
+            .iter()
+            .filter_map(|entry| match entry {
+                Entry::Group(group) => Some(*group),
+                _ => None,
+            })
+            .collect();
+        match context.view {
+            View::Full => {
+                let below = &context.snapshot.memberships.group_children;
+                groups = below.closure(&groups, context.snapshot.group_count());
+            }
+            // Nesting would tell of groups that this viewer does not see.
+            View::Own(_) => groups.sort_unstable(),
+        }
+        Self {
+            groups,
+            upwards: false,
+            equal,
+        }
+    }
+
+    /// `(member:inChain:=entry)`: the groups of the user or group, and all groups above them.
+    fn member(context: &Context<'_>, equal: Equal) -> Self {
+        let memberships = &context.snapshot.memberships;
+        let seeds: Vec<u32> = equal
+            .entries
+            .iter()
+            .flat_map(|entry| match (*entry, context.view) {
+                (Entry::User(user), View::Own(own)) if own != Some(user) => &[],
+                (Entry::User(user), _) => memberships.user_groups.of(user),
+                (Entry::Group(group), View::Full) => memberships.group_parents.of(group),
+                _ => &[],
+            })
+            .copied()
+            .collect();
+        let groups = match context.view {
+            View::Full => memberships
+                .group_parents
+                .closure(&seeds, context.snapshot.group_count()),
+            View::Own(_) => seeds,
+        };
+        Self {
+            groups,
+            upwards: true,
+            equal,
+        }
+    }
+}
+
+/// Puts many equality assertions on one attribute together.
+fn group_equalities(nodes: Vec<Node>) -> Vec<Node> {
+    if nodes.len() < MIN_ONE_OF {
+        return nodes;
+    }
+    let plain = |node: &Node| match node {
+        Node::Test(test) => match &test.matcher {
+            Matcher::Equal(equal)
+                if !is_name(equal.syntax) && !test.attribute.is(AttributeId::MEMBER_UID) =>
+            {
+                Some((test.attribute, equal.syntax))
+            }
+            _ => None,
+        },
+        _ => None,
+    };
+    let mut grouped: Vec<Node> = Vec::new();
+    let mut sets: Vec<(AttributeRef, Syntax, Vec<Node>)> = Vec::new();
+    for node in nodes {
+        let Some((attribute, syntax)) = plain(&node) else {
+            grouped.push(node);
+            continue;
+        };
+        let same = |set: &&mut (AttributeRef, Syntax, Vec<Node>)| {
+            (set.0.first, set.0.second, set.0.known.map(|known| known.key))
+                == (
+                    attribute.first,
+                    attribute.second,
+                    attribute.known.map(|known| known.key),
+                )
+                && set.1 == syntax
+        };
+        match sets.iter_mut().find(same) {
+            Some((_, _, nodes)) => nodes.push(node),
+            None => sets.push((attribute, syntax, vec![node])),
+        }
+    }
+    for (attribute, syntax, nodes) in sets {
+        if nodes.len() < MIN_ONE_OF {
+            grouped.extend(nodes);
+            continue;
+        }
+        let keys = nodes.into_iter().filter_map(|node| match node {
+            Node::Test(test) => match test.matcher {
+                Matcher::Equal(equal) => Some(equal.key),
+                _ => None,
+            },
+            _ => None,
+        });
+        let matcher = Matcher::OneOf(syntax, keys.collect());
+        grouped.push(Node::Test(Box::new(Test { attribute, matcher })));
+    }
+    grouped
+}
+
+impl Context<'_> {
+    pub(super) fn resolve(&self, description: &[u8]) -> AttributeRef {
+        self.snapshot.attributes.resolve(description)
+    }
+
+    /// The syntax of the values of an attribute.
+    pub(super) fn syntax(&self, attribute: &AttributeRef) -> Syntax {
+        syntax_of(self.snapshot, attribute)
+    }
+}
+
+fn syntax_of(snapshot: &Snapshot, attribute: &AttributeRef) -> Syntax {
+    match (attribute.first, attribute.known) {
+        (Some(id), _) => snapshot.attributes.syntax(id),
+        (None, Some(known)) => known.syntax,
+        (None, None) => Syntax::DirectoryString,
+    }
+}

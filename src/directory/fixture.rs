@@ -1,0 +1,405 @@
+//! A small directory for tests, and answers as text.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use super::*;
+use crate::ldap::ber::{self, Reader};
+use crate::ldap::filter::{AttributeValueAssertion, Filter, MatchingRuleAssertion, SubstringFilter};
+use crate::ldap::message::{Scope, SearchRequest};
+use crate::ldap::response::LdapResult;
+
+pub(super) const BASE: &str = "DC=ldap,DC=goauthentik,DC=io";
+pub(super) const SUFFIX: &str = "dc=ldap,dc=goauthentik,dc=io";
+
+pub(super) const STAFF: &str = "10000000-0000-4000-8000-000000000001";
+pub(super) const ADMINS: &str = "20000000-0000-4000-8000-000000000002";
+pub(super) const EMPTY: &str = "30000000-0000-4000-8000-000000000003";
+pub(super) const EMEA: &str = "40000000-0000-4000-8000-000000000004";
+pub(super) const EMEA_DN: &str = "cn=Sales\\, EMEA,ou=groups,dc=ldap,dc=goauthentik,dc=io";
+
+pub(super) fn uid(pk: i64) -> String {
+    format!("{pk:064x}")
+}
+
+pub(super) fn uuid(pk: i64) -> String {
+    format!("00000000-0000-4000-8000-{pk:012x}")
+}
+
+/// A user with everything but custom attributes.
+pub(super) fn add_user(builder: &mut Builder, pk: i64, username: &str, attributes: &str) {
+    builder.add_user(&UserRecord {
+        pk,
+        uuid: &uuid(pk),
+        uid: &uid(pk),
+        username,
+        name: &format!("{username} Example"),
+        email: &format!("{username}@Example.com"),
+        is_active: true,
+        is_superuser: false,
+        attributes: Some(attributes),
+        password_change_date: "2026-01-02T03:04:05.678901Z",
+        date_joined: "2025-01-02T03:04:05+01:00",
+        last_updated: &format!("2026-03-04T05:06:{:02}Z", pk % 60),
+    });
+}
+
+pub(super) fn add_group(
+    builder: &mut Builder,
+    uuid: &str,
+    name: &str,
+    parents: &[&str],
+    users: &[i64],
+    attributes: &str,
+) {
+    let parents: Vec<String> = parents.iter().map(|parent| (*parent).to_owned()).collect();
+    builder.add_group(&GroupRecord {
+        uuid,
+        num_pk: uuid[..5].parse().unwrap(),
+        name,
+        is_superuser: name == "admins",
+        parents: &parents,
+        users,
+        attributes: Some(attributes),
+    });
+}
+
+/// alice (1), bob (2), zoë (3), a user without name and address (4), an awkward name (5); staff holds alice, bob and
+/// the groups admins and "Sales, EMEA"; admins holds alice; a group is empty.
+pub(super) fn builder() -> Builder {
+    let mut builder = Builder::new();
+    add_user(
+        &mut builder,
+        2,
+        "bob",
+        r#"{"department":"R & D","tags":["x","Y"],"extraAttribute":["bar"]}"#,
+    );
+    add_user(
+        &mut builder,
+        1,
+        "alice",
+        r#"{"homeDirectory":"/srv/%s","manager":"cn=Bob, ou=users, dc=ldap,dc=goauthentik,dc=io"}"#,
+    );
+    add_user(
+        &mut builder,
+        3,
+        "zoë",
+        r#"{"gidNumber":"4000","surname":"Zimmer"}"#,
+    );
+    builder.add_user(&UserRecord {
+        pk: 4,
+        uuid: &uuid(4),
+        uid: &uid(4),
+        username: "plain",
+        ..UserRecord::default()
+    });
+    add_user(&mut builder, 5, "x, y+z", r#"{"uidNumber":7000}"#);
+    add_group(&mut builder, EMEA, "Sales, EMEA", &[STAFF], &[3, 5], "{}");
+    add_group(
+        &mut builder,
+        STAFF,
+        "staff",
+        &[],
+        &[2, 1],
+        r#"{"info":"all of us"}"#,
+    );
+    add_group(&mut builder, ADMINS, "admins", &[STAFF], &[1], "null");
+    add_group(&mut builder, EMPTY, "empty", &[], &[], r#"{"gidNumber":77}"#);
+    builder
+}
+
+pub(super) fn snapshot() -> Arc<Snapshot> {
+    let (snapshot, warnings) = builder().finish();
+    assert_eq!(warnings, []);
+    Arc::new(snapshot)
+}
+
+pub(super) fn tree() -> Arc<Tree> {
+    Arc::new(Tree::new(BASE, 2000, 4000).unwrap())
+}
+
+/// A search as text says it.
+#[derive(Clone, Debug)]
+pub(super) struct Query {
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) tree: Arc<Tree>,
+    pub(super) viewer: Viewer,
+    pub(super) base: Vec<u8>,
+    pub(super) scope: Scope,
+    pub(super) filter: String,
+    pub(super) attributes: Vec<&'static str>,
+    pub(super) size_limit: u32,
+    pub(super) types_only: bool,
+    pub(super) controls: SearchControls,
+    /// Octets and candidates of one call of `advance`.
+    pub(super) step: (usize, usize),
+}
+
+pub(super) fn query(filter: &str) -> Query {
+    Query {
+        snapshot: snapshot(),
+        tree: tree(),
+        viewer: Viewer::Full,
+        base: SUFFIX.as_bytes().to_vec(),
+        scope: Scope::WholeSubtree,
+        filter: filter.to_owned(),
+        attributes: Vec::new(),
+        size_limit: 0,
+        types_only: false,
+        controls: SearchControls::default(),
+        step: (4096, 100),
+    }
+}
+
+/// An entry as returned: DN, attributes, controls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Returned {
+    pub(super) dn: String,
+    pub(super) attributes: Vec<(String, Vec<Vec<u8>>)>,
+    pub(super) controls: Vec<u8>,
+}
+
+impl Returned {
+    pub(super) fn get(&self, name: &str) -> Vec<String> {
+        self.attributes
+            .iter()
+            .filter(|(own, _)| own == name)
+            .flat_map(|(_, values)| values)
+            .map(|value| String::from_utf8_lossy(value).into_owned())
+            .collect()
+    }
+
+    pub(super) fn names(&self) -> Vec<&str> {
+        self.attributes.iter().map(|(name, _)| name.as_str()).collect()
+    }
+}
+
+impl Query {
+    pub(super) fn base(mut self, base: &str) -> Self {
+        self.base = base.as_bytes().to_vec();
+        self
+    }
+
+    pub(super) fn scope(mut self, scope: Scope) -> Self {
+        self.scope = scope;
+        self
+    }
+
+    pub(super) fn attributes(mut self, attributes: &[&'static str]) -> Self {
+        self.attributes = attributes.to_vec();
+        self
+    }
+
+    pub(super) fn own(mut self, user_pk: i64) -> Self {
+        self.viewer = Viewer::Own { user_pk };
+        self
+    }
+
+    pub(super) fn open(&self) -> Result<Search, LdapResult> {
+        let attributes: Vec<&[u8]> = self.attributes.iter().map(|name| name.as_bytes()).collect();
+        let request = SearchRequest {
+            base_object: &self.base,
+            scope: self.scope,
+            deref_aliases: 0,
+            size_limit: self.size_limit,
+            time_limit: 0,
+            types_only: self.types_only,
+            filter: parse_filter(&self.filter),
+            attributes,
+        };
+        Search::new(
+            Arc::clone(&self.snapshot),
+            Arc::clone(&self.tree),
+            self.viewer,
+            &request,
+            &self.controls,
+        )
+    }
+
+    pub(super) fn run(&self) -> (Vec<Returned>, SearchOutcome) {
+        drive(&mut self.open().unwrap(), self.step)
+    }
+
+    pub(super) fn entries(&self) -> Vec<Returned> {
+        let (entries, outcome) = self.run();
+        assert_eq!(outcome.result, LdapResult::success());
+        entries
+    }
+
+    /// The part of each DN before the base.
+    pub(super) fn names(&self) -> Vec<String> {
+        let entries = self.entries();
+        entries.iter().map(|entry| short(&entry.dn)).collect()
+    }
+
+    pub(super) fn ldif(&self) -> String {
+        self.entries().iter().map(ldif).collect()
+    }
+}
+
+pub(super) fn short(dn: &str) -> String {
+    match dn.to_lowercase().strip_suffix(SUFFIX) {
+        Some(rest) => dn[..rest.len()].trim_end_matches(',').to_owned(),
+        None => dn.to_owned(),
+    }
+}
+
+pub(super) fn drive(search: &mut Search, step: (usize, usize)) -> (Vec<Returned>, SearchOutcome) {
+    let mut out = Vec::new();
+    loop {
+        let before = out.len();
+        match search.advance(&mut out, 5, step.0, step.1) {
+            Progress::More => assert!(out.len() <= before + step.0 + 100_000),
+            Progress::Done(outcome) => {
+                let entries = decode(&out);
+                assert_eq!(outcome.entries, entries.len() as u64);
+                return (entries, outcome);
+            }
+        }
+    }
+}
+
+/// Reads SearchResultEntries; every length must fit exactly.
+pub(super) fn decode(octets: &[u8]) -> Vec<Returned> {
+    let mut messages = Reader::new(octets);
+    let mut entries = Vec::new();
+    while !messages.is_empty() {
+        let mut message = messages.constructed(ber::SEQUENCE).unwrap();
+        assert_eq!(message.max_int(), Ok(5));
+        let mut entry = message.constructed(0x64).unwrap();
+        let dn = String::from_utf8(entry.octet_string().unwrap().to_vec()).unwrap();
+        let mut list = entry.constructed(ber::SEQUENCE).unwrap();
+        entry.end().unwrap();
+        let mut attributes = Vec::new();
+        while !list.is_empty() {
+            let mut attribute = list.constructed(ber::SEQUENCE).unwrap();
+            let name = String::from_utf8(attribute.octet_string().unwrap().to_vec()).unwrap();
+            let mut set = attribute.constructed(ber::SET).unwrap();
+            attribute.end().unwrap();
+            let mut values = Vec::new();
+            while !set.is_empty() {
+                values.push(set.octet_string().unwrap().to_vec());
+            }
+            attributes.push((name, values));
+        }
+        let controls = message.optional(0xa0).unwrap().unwrap_or_default().to_vec();
+        message.end().unwrap();
+        entries.push(Returned {
+            dn,
+            attributes,
+            controls,
+        });
+    }
+    entries
+}
+
+pub(super) fn ldif(entry: &Returned) -> String {
+    let mut out = format!("dn: {}\n", entry.dn);
+    for (name, values) in &entry.attributes {
+        if values.is_empty() {
+            writeln!(out, "{name}: (no values)").unwrap();
+        }
+        for value in values {
+            writeln!(out, "{name}: {}", String::from_utf8_lossy(value)).unwrap();
+        }
+    }
+    out.push('\n');
+    out
+}
+
+/// Reads RFC 4515; leaks, which tests may.
+pub(super) fn parse_filter(text: &str) -> Filter<'static> {
+    let (filter, rest) = component(text);
+    assert_eq!(rest, "", "{text}");
+    filter
+}
+
+fn component(text: &str) -> (Filter<'static>, &str) {
+    let inner = text.strip_prefix('(').unwrap();
+    fn list(mut rest: &str) -> (Vec<Filter<'static>>, &str) {
+        let mut filters = Vec::new();
+        while rest.starts_with('(') {
+            let (filter, next) = component(rest);
+            filters.push(filter);
+            rest = next;
+        }
+        (filters, rest.strip_prefix(')').unwrap())
+    }
+    match inner.as_bytes()[0] {
+        b'&' => {
+            let (filters, rest) = list(&inner[1..]);
+            (Filter::And(filters), rest)
+        }
+        b'|' => {
+            let (filters, rest) = list(&inner[1..]);
+            (Filter::Or(filters), rest)
+        }
+        b'!' => {
+            let (filter, rest) = component(&inner[1..]);
+            (Filter::Not(Box::new(filter)), rest.strip_prefix(')').unwrap())
+        }
+        _ => {
+            let end = inner.find(')').unwrap();
+            (item(&inner[..end]), &inner[end + 1..])
+        }
+    }
+}
+
+fn leak(octets: Vec<u8>) -> &'static [u8] {
+    octets.leak()
+}
+
+fn unescape(text: &str) -> &'static [u8] {
+    let mut out = Vec::new();
+    let mut octets = text.bytes();
+    while let Some(octet) = octets.next() {
+        if octet == b'\\' {
+            let digits = [octets.next().unwrap(), octets.next().unwrap()];
+            out.push(u8::from_str_radix(std::str::from_utf8(&digits).unwrap(), 16).unwrap());
+        } else {
+            out.push(octet);
+        }
+    }
+    leak(out)
+}
+
+fn item(text: &str) -> Filter<'static> {
+    let (left, value) = text.split_once('=').unwrap();
+    let assertion = |attribute: &str| AttributeValueAssertion {
+        attribute: leak(attribute.as_bytes().to_vec()),
+        value: unescape(value),
+    };
+    if let Some(left) = left.strip_suffix(':') {
+        let mut parts: Vec<&str> = left.split(':').collect();
+        let attribute = parts.remove(0);
+        let dn_attributes = parts.first().is_some_and(|part| *part == "dn");
+        let rule = parts.get(usize::from(dn_attributes));
+        return Filter::Extensible(MatchingRuleAssertion {
+            matching_rule: rule.map(|rule| leak(rule.as_bytes().to_vec())),
+            attribute: (!attribute.is_empty()).then(|| leak(attribute.as_bytes().to_vec())),
+            value: unescape(value),
+            dn_attributes,
+        });
+    }
+    match left.as_bytes().last() {
+        Some(b'>') => return Filter::GreaterOrEqual(assertion(&left[..left.len() - 1])),
+        Some(b'<') => return Filter::LessOrEqual(assertion(&left[..left.len() - 1])),
+        Some(b'~') => return Filter::Approx(assertion(&left[..left.len() - 1])),
+        _ => {}
+    }
+    let attribute = leak(left.as_bytes().to_vec());
+    if value == "*" {
+        return Filter::Present(attribute);
+    }
+    let parts: Vec<&str> = value.split('*').collect();
+    if let [initial, any @ .., last] = parts.as_slice() {
+        let given = |part: &str| (!part.is_empty()).then(|| unescape(part));
+        return Filter::Substrings(SubstringFilter {
+            attribute,
+            initial: given(initial),
+            any: any.iter().filter_map(|part| given(part)).collect(),
+            last: given(last),
+        });
+    }
+    Filter::Equality(assertion(left))
+}

@@ -1,0 +1,196 @@
+//! What a snapshot is built from: users and groups as authentik describes them, and what was wrong with them.
+//!
+//! Knows the fields that matter to a directory. Must not know where they come from.
+
+use std::fmt;
+
+/// A user, as `GET /core/users/` describes it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct UserRecord<'a> {
+    /// The primary key; decides uidNumber and the order of answers.
+    pub pk: i64,
+    /// The UUID in its usual text form.
+    pub uuid: &'a str,
+    /// The hash authentik calls `uid`.
+    pub uid: &'a str,
+    /// The login name.
+    pub username: &'a str,
+    /// The full name; may be empty.
+    pub name: &'a str,
+    /// The e-mail address; may be empty.
+    pub email: &'a str,
+    /// Whether the user may log in.
+    pub is_active: bool,
+    /// Whether any group makes the user a superuser.
+    pub is_superuser: bool,
+    /// The custom attributes: the text of a JSON object, as received.
+    pub attributes: Option<&'a str>,
+    /// ISO 8601, as received; empty if absent.
+    pub password_change_date: &'a str,
+    /// ISO 8601, as received; empty if absent.
+    pub date_joined: &'a str,
+    /// ISO 8601, as received; empty if absent.
+    pub last_updated: &'a str,
+}
+
+/// A group, as `GET /core/groups/` describes it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct GroupRecord<'a> {
+    /// The primary key, a UUID in its usual text form.
+    pub uuid: &'a str,
+    /// The number authentik derives from the UUID; decides gidNumber.
+    pub num_pk: i64,
+    /// The name.
+    pub name: &'a str,
+    /// Whether members become superusers.
+    pub is_superuser: bool,
+    /// UUIDs of the groups this one is a direct member of.
+    pub parents: &'a [String],
+    /// Primary keys of the direct members.
+    pub users: &'a [i64],
+    /// The custom attributes: the text of a JSON object, as received.
+    pub attributes: Option<&'a str>,
+}
+
+/// Most warnings one build reports; the rest is counted. A bad naming scheme would otherwise fill the log at every
+/// refresh.
+pub const MAX_WARNINGS: usize = 100;
+
+/// Whom a warning is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A user, by name.
+    User(String),
+    /// A group, by name.
+    Group(String),
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(name) => write!(formatter, "user {name:?}"),
+            Self::Group(name) => write!(formatter, "group {name:?}"),
+        }
+    }
+}
+
+/// Something in the data that could not be served as it is. Never a reason not to serve the rest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Warning {
+    /// The record was left out.
+    RecordSkipped {
+        /// Which one.
+        subject: Subject,
+        /// Why.
+        reason: &'static str,
+    },
+    /// A custom attribute was left out.
+    AttributeSkipped {
+        /// Whose.
+        subject: Subject,
+        /// The key in authentik.
+        attribute: String,
+        /// Why.
+        reason: &'static str,
+    },
+    /// All custom attributes were left out: they are not a JSON object.
+    AttributesUnreadable {
+        /// Whose.
+        subject: Subject,
+    },
+    /// A built-in value could not be read and was left out.
+    ValueSkipped {
+        /// Whose.
+        subject: Subject,
+        /// The attribute.
+        attribute: &'static str,
+        /// The value.
+        value: String,
+    },
+    /// A group names members or parents that do not exist.
+    UnknownMembers {
+        /// The group's name.
+        group: String,
+        /// How many.
+        count: usize,
+    },
+    /// Groups share a gidNumber; files of one belong to the others too.
+    GidNumberCollision {
+        /// One of them.
+        first: String,
+        /// Another.
+        second: String,
+        /// authentik's number, before the provider's start number is added.
+        number: i64,
+    },
+    /// More was wrong than is reported.
+    More(usize),
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RecordSkipped { subject, reason } => {
+                write!(formatter, "{subject} is not served: {reason}")
+            }
+            Self::AttributeSkipped {
+                subject,
+                attribute,
+                reason,
+            } => write!(
+                formatter,
+                "attribute {attribute:?} of {subject} is not served: {reason}"
+            ),
+            Self::AttributesUnreadable { subject } => write!(
+                formatter,
+                "the custom attributes of {subject} are not served: they are not a JSON object"
+            ),
+            Self::ValueSkipped {
+                subject,
+                attribute,
+                value,
+            } => write!(
+                formatter,
+                "{attribute} of {subject} is not served: {value:?} cannot be read"
+            ),
+            Self::UnknownMembers { group, count } => write!(
+                formatter,
+                "group {group:?} names {count} members or parents that were not received; they are left out"
+            ),
+            Self::GidNumberCollision {
+                first,
+                second,
+                number,
+            } => write!(
+                formatter,
+                "groups {first:?} and {second:?} share the group number {number}; set the attribute gidNumber on one of \
+                 them"
+            ),
+            Self::More(count) => write!(formatter, "{count} more warnings are not shown"),
+        }
+    }
+}
+
+/// Collects warnings up to [`MAX_WARNINGS`].
+#[derive(Debug, Default)]
+pub(super) struct Warnings {
+    shown: Vec<Warning>,
+    hidden: usize,
+}
+
+impl Warnings {
+    pub(super) fn push(&mut self, warning: impl FnOnce() -> Warning) {
+        if self.shown.len() < MAX_WARNINGS {
+            self.shown.push(warning());
+        } else {
+            self.hidden += 1;
+        }
+    }
+
+    pub(super) fn finish(mut self) -> Vec<Warning> {
+        if self.hidden > 0 {
+            self.shown.push(Warning::More(self.hidden));
+        }
+        self.shown
+    }
+}

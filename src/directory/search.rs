@@ -1,0 +1,605 @@
+//! One search (RFC 4511 section 4.5): what it asks, where it stands, and its answer a piece at a time.
+//!
+//! Knows scopes, limits and the controls that change an answer. Owns what it needs, so that it can be driven across
+//! waits. Must not know connections or time.
+
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+
+use super::builder::Builder;
+use super::candidates::{Candidates, Step};
+use super::dereference::Dereference;
+use super::entry::{Context, Entry, Layout, Ordinal, Special, View};
+use super::evaluation::Scratch;
+use super::filter::Node;
+use super::paging::{Key, Position};
+use super::plan::{Extent, Plan, Planner};
+use super::selection::Selection;
+use super::snapshot::Snapshot;
+use super::sorting::{SortError, SortOrder, Sorter};
+use super::subschema::Attributes;
+use super::tree::{Resolved, Tree};
+use crate::ldap::control::{
+    DerefSpec, PAGED_RESULTS, PagedResults, SORT_RESPONSE, SortKey, VLV_RESPONSE, VlvRequest, VlvTarget,
+    encode_sort_response, encode_vlv_response,
+};
+use crate::ldap::message::{Scope, SearchRequest};
+use crate::ldap::response::{LdapResult, ResultCode};
+
+/// Who is searching.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Viewer {
+    /// Someone who may search the full directory.
+    Full,
+    /// Someone who sees base, containers, the own user, the groups it is a direct member of, and the own virtual
+    /// group.
+    Own {
+        /// The primary key of the user.
+        user_pk: i64,
+    },
+}
+
+impl Viewer {
+    pub(super) fn view(self, snapshot: &Snapshot) -> View {
+        match self {
+            Self::Full => View::Full,
+            Self::Own { user_pk } => View::Own(snapshot.user_by_pk(user_pk).map(|user| user.0)),
+        }
+    }
+}
+
+/// The controls of a search, decoded.
+#[derive(Clone, Debug, Default)]
+pub struct SearchControls {
+    /// Paged results, RFC 2696.
+    pub paged: Option<PagedResults>,
+    /// Server-side sorting, RFC 2891.
+    pub sort: Option<Vec<SortKey>>,
+    /// Whether a search that cannot be sorted must fail.
+    pub sort_critical: bool,
+    /// Virtual list view.
+    pub vlv: Option<VlvRequest>,
+    /// Dereference.
+    pub deref: Option<Vec<DerefSpec>>,
+    /// Signs the cookies of paged results. The same for all connections, or cookies do not survive them.
+    pub cookie_key: [u8; 32],
+}
+
+/// How a search ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SearchOutcome {
+    /// The result.
+    pub result: LdapResult,
+    /// The response controls: OID and value.
+    pub controls: Vec<(&'static str, Vec<u8>)>,
+    /// How many entries were returned.
+    pub entries: u64,
+}
+
+/// Where a search stands after [`Search::advance`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// There is more to do.
+    More,
+    /// Everything is written but the SearchResultDone.
+    Done(SearchOutcome),
+}
+
+/// A search under way.
+#[derive(Debug)]
+pub struct Search {
+    snapshot: Arc<Snapshot>,
+    tree: Arc<Tree>,
+    view: View,
+    layout: Layout,
+    filter: Node,
+    extent: Extent,
+    selection: Selection,
+    dereference: Option<Dereference>,
+    plan: String,
+    candidates: Candidates,
+    phase: Phase,
+    limits: Limits,
+    scratch: Scratch,
+    controls_scratch: Vec<u8>,
+    entries: u64,
+    last: Option<Entry>,
+    sort_response: Option<Vec<u8>>,
+}
+
+/// What a search is doing.
+#[derive(Debug)]
+enum Phase {
+    /// Looks at candidates and writes matches.
+    Listing,
+    /// Looks at candidates and keeps the keys of matches.
+    Collecting(Box<Sorter>),
+    Sorting(Box<Sorter>),
+    /// Writes matches by rank.
+    Window {
+        sorter: Box<Sorter>,
+        next: usize,
+        end: usize,
+        vlv: Option<Vec<u8>>,
+    },
+    Finished(SearchOutcome),
+}
+
+#[derive(Debug)]
+struct Limits {
+    /// 0 for none.
+    size: u64,
+    /// Entries a page; 0 for no paging.
+    page: u64,
+    paged: bool,
+    /// Entries of a sorted answer to leave out.
+    skip: u64,
+    vlv: Option<VlvRequest>,
+    cookie_key: [u8; 32],
+}
+
+impl Search {
+    /// Prepares a search.
+    ///
+    /// # Errors
+    /// The result to answer with, if the base is malformed (invalidDNSyntax) or missing (noSuchObject with the closest
+    /// entry above it), the cookie is not ours (unwillingToPerform), or the controls contradict each other.
+    pub fn new(
+        snapshot: Arc<Snapshot>,
+        tree: Arc<Tree>,
+        viewer: Viewer,
+        request: &SearchRequest<'_>,
+        controls: &SearchControls,
+    ) -> Result<Self, LdapResult> {
+        let view = viewer.view(&snapshot);
+        let context = Context {
+            snapshot: &snapshot,
+            tree: &tree,
+            view,
+        };
+        let base = base_entry(&context, request.base_object)?;
+        let extent = extent(Layout::new(&snapshot), base, request.scope);
+        Self::prepare(snapshot, tree, view, extent, request, controls)
+    }
+
+    /// Prepares a search of one entry that belongs to no provider: the rootDSE (`dn` empty) or the subschema. The
+    /// entry is its own base, whatever base the request names.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn of_entry(
+        dn: &str,
+        attributes: &Attributes,
+        request: &SearchRequest<'_>,
+        controls: &SearchControls,
+    ) -> Result<Self, LdapResult> {
+        static EMPTY: LazyLock<Arc<Snapshot>> = LazyLock::new(|| Arc::new(Builder::new().finish().0));
+        let here = matches!(request.scope, Scope::BaseObject | Scope::WholeSubtree);
+        let extent = Extent(if here { vec![0..1] } else { Vec::new() });
+        let tree = Arc::new(Tree::of_one_entry(dn, attributes));
+        Self::prepare(Arc::clone(&EMPTY), tree, View::Full, extent, request, controls)
+    }
+
+    fn prepare(
+        snapshot: Arc<Snapshot>,
+        tree: Arc<Tree>,
+        view: View,
+        extent: Extent,
+        request: &SearchRequest<'_>,
+        controls: &SearchControls,
+    ) -> Result<Self, LdapResult> {
+        let layout = Layout::new(&snapshot);
+        let context = Context {
+            snapshot: &snapshot,
+            tree: &tree,
+            view,
+        };
+        let (limits, from) = limits(&context, layout, request, controls)?;
+        let mut sort_response = None;
+        let mut phase = Phase::Listing;
+        let order = controls.sort.as_ref().map(|keys| SortOrder::new(&context, keys));
+        match order {
+            None => {}
+            Some(Ok(order)) => {
+                sort_response = Some(encode_sort_response(0, None));
+                phase = Phase::Collecting(Box::new(Sorter::new(order)));
+            }
+            Some(Err(SortError { code, attribute })) => {
+                sort_response = Some(encode_sort_response(code, Some(&attribute)));
+                if controls.sort_critical {
+                    let message = format!("cannot sort by {}", String::from_utf8_lossy(&attribute));
+                    phase = Phase::Finished(SearchOutcome {
+                        result: LdapResult::new(ResultCode::UnavailableCriticalExtension, message),
+                        controls: sort_response
+                            .iter()
+                            .map(|value| (SORT_RESPONSE, value.clone()))
+                            .collect(),
+                        entries: 0,
+                    });
+                }
+            }
+        }
+        let filter = Node::compile(&context, &request.filter);
+        let plan: Plan = Planner { context, layout }.plan(&filter, &extent);
+        let selection = Selection::new(&snapshot.attributes, &request.attributes, request.types_only);
+        let dereference = controls
+            .deref
+            .as_ref()
+            .map(|specs| Dereference::new(&context, specs));
+        Ok(Self {
+            plan: plan.to_string(),
+            candidates: Candidates::new(plan.source, from),
+            snapshot,
+            tree,
+            view,
+            layout,
+            filter,
+            extent,
+            selection,
+            dereference,
+            phase,
+            limits,
+            scratch: Scratch::default(),
+            controls_scratch: Vec::new(),
+            entries: 0,
+            last: None,
+            sort_response,
+        })
+    }
+
+    /// How the search finds its entries, for a trace.
+    #[must_use]
+    pub fn plan(&self) -> impl fmt::Display + '_ {
+        &self.plan
+    }
+
+    /// Appends entries until `out` has grown by about `budget` octets (at most one entry more), about `work` candidates
+    /// were looked at, or the search is done.
+    pub fn advance(&mut self, out: &mut Vec<u8>, message_id: u32, budget: usize, work: usize) -> Progress {
+        let end = out.len().saturating_add(budget);
+        self.scratch.work = 0;
+        loop {
+            if let Phase::Finished(outcome) = &self.phase {
+                return Progress::Done(outcome.clone());
+            }
+            if out.len() >= end || self.scratch.work >= work {
+                return Progress::More;
+            }
+            match &mut self.phase {
+                Phase::Listing => self.list(out, message_id),
+                Phase::Collecting(_) => self.collect(),
+                Phase::Sorting(sorter) => {
+                    let part = work.saturating_sub(self.scratch.work).max(1);
+                    self.scratch.work = self.scratch.work.saturating_add(part);
+                    if sorter.advance(part) {
+                        self.open_window();
+                    }
+                }
+                Phase::Window { .. } => self.list_window(out, message_id),
+                Phase::Finished(_) => {}
+            }
+        }
+    }
+
+    /// The next candidate if it is a match.
+    fn next_match(&mut self) -> Result<Option<(Ordinal, Entry)>, Exhausted> {
+        let context = Context {
+            snapshot: &self.snapshot,
+            tree: &self.tree,
+            view: self.view,
+        };
+        self.scratch.work += 1;
+        match self.candidates.step(&context, self.layout) {
+            Step::End => Err(Exhausted),
+            Step::Nothing => {
+                // A fruitless step of a scan takes as long as many candidates.
+                self.scratch.work += 100;
+                Ok(None)
+            }
+            Step::Candidate(ordinal) => {
+                let entry = self.layout.entry(ordinal);
+                let matches = self.extent.contains(ordinal)
+                    && context.is_visible(entry)
+                    && self.filter.evaluate(&context, entry, &mut self.scratch) == Some(true);
+                Ok(matches.then_some((ordinal, entry)))
+            }
+        }
+    }
+
+    fn list(&mut self, out: &mut Vec<u8>, message_id: u32) {
+        match self.next_match() {
+            Err(Exhausted) => self.finish(LdapResult::success(), None, None),
+            Ok(None) => {}
+            // That there is one more is all that counts: it opens the next page.
+            Ok(Some(_)) if self.limits.page > 0 && self.entries >= self.limits.page => {
+                let last = self
+                    .last
+                    .map(|last| Position::After(Key::of(&self.snapshot, last)));
+                self.finish(LdapResult::success(), last, None);
+            }
+            Ok(Some(_)) if self.limits.size > 0 && self.entries >= self.limits.size => self.finish_by_size(),
+            Ok(Some((_, entry))) => self.write(entry, out, message_id),
+        }
+    }
+
+    fn collect(&mut self) {
+        let found = self.next_match();
+        let Phase::Collecting(sorter) = &mut self.phase else {
+            return;
+        };
+        match found {
+            Ok(Some((ordinal, entry))) => {
+                let context = Context {
+                    snapshot: &self.snapshot,
+                    tree: &self.tree,
+                    view: self.view,
+                };
+                sorter.push(&context, entry, ordinal);
+            }
+            Ok(None) => {}
+            Err(Exhausted) => {
+                let order = sorter.order.clone();
+                let sorter = std::mem::replace(sorter, Box::new(Sorter::new(order)));
+                self.phase = Phase::Sorting(sorter);
+            }
+        }
+    }
+
+    /// Decides which part of a sorted answer is wanted.
+    fn open_window(&mut self) {
+        let Phase::Sorting(sorter) = &mut self.phase else {
+            return;
+        };
+        let order = sorter.order.clone();
+        let sorter = std::mem::replace(sorter, Box::new(Sorter::new(order)));
+        let count = sorter.len();
+        let Some(request) = self.limits.vlv.take() else {
+            let next = usize::try_from(self.limits.skip).unwrap_or(usize::MAX).min(count);
+            self.phase = Phase::Window {
+                sorter,
+                next,
+                end: count,
+                vlv: None,
+            };
+            return;
+        };
+        let Some(target) = vlv_target(&sorter, &request) else {
+            let response = encode_vlv_response(0, max_int(count), ResultCode::OffsetRangeError as u8);
+            let message = "the offset of a virtual list view starts at 1";
+            return self.finish(
+                LdapResult::new(ResultCode::OffsetRangeError, message),
+                None,
+                Some(response),
+            );
+        };
+        let response = encode_vlv_response(max_int(target + 1), max_int(count), 0);
+        self.phase = Phase::Window {
+            next: target.saturating_sub(request.before_count as usize),
+            end: target
+                .saturating_add(request.after_count as usize)
+                .saturating_add(1)
+                .min(count),
+            sorter,
+            vlv: Some(response),
+        };
+    }
+
+    fn list_window(&mut self, out: &mut Vec<u8>, message_id: u32) {
+        let Phase::Window {
+            sorter,
+            next,
+            end,
+            vlv,
+        } = &mut self.phase
+        else {
+            return;
+        };
+        let ordinal = if *next < *end { sorter.get(*next) } else { None };
+        let Some(ordinal) = ordinal else {
+            let vlv = vlv.take();
+            return self.finish(LdapResult::success(), None, vlv);
+        };
+        if self.limits.page > 0 && self.entries >= self.limits.page && vlv.is_none() {
+            let rank = *next as u64;
+            return self.finish(LdapResult::success(), Some(Position::Rank(rank)), None);
+        }
+        if self.limits.size > 0 && self.entries >= self.limits.size {
+            return self.finish_by_size();
+        }
+        *next += 1;
+        self.scratch.work += 1;
+        self.write(self.layout.entry(ordinal), out, message_id);
+    }
+
+    fn write(&mut self, entry: Entry, out: &mut Vec<u8>, message_id: u32) {
+        let context = Context {
+            snapshot: &self.snapshot,
+            tree: &self.tree,
+            view: self.view,
+        };
+        self.controls_scratch.clear();
+        if let Some(dereference) = &self.dereference {
+            dereference.write(&context, entry, &mut self.controls_scratch);
+        }
+        self.selection
+            .write_entry(&context, entry, message_id, &self.controls_scratch, out);
+        self.entries += 1;
+        self.last = Some(entry);
+    }
+
+    fn finish_by_size(&mut self) {
+        let message = format!(
+            "more than {} entries match; ask for pages (RFC 2696)",
+            self.limits.size
+        );
+        self.finish(
+            LdapResult::new(ResultCode::SizeLimitExceeded, message),
+            None,
+            None,
+        );
+    }
+
+    fn finish(&mut self, result: LdapResult, next: Option<Position>, vlv: Option<Vec<u8>>) {
+        let mut controls = Vec::new();
+        controls.extend(self.sort_response.take().map(|value| (SORT_RESPONSE, value)));
+        controls.extend(vlv.map(|value| (VLV_RESPONSE, value)));
+        if self.limits.paged {
+            let cookie = next.map(|position| position.cookie(&self.limits.cookie_key));
+            let response = PagedResults {
+                size: 0,
+                cookie: cookie.unwrap_or_default(),
+            };
+            controls.push((PAGED_RESULTS, response.encode()));
+        }
+        self.phase = Phase::Finished(SearchOutcome {
+            result,
+            controls,
+            entries: self.entries,
+        });
+    }
+}
+
+/// There are no candidates left.
+struct Exhausted;
+
+/// The entry a search starts from.
+fn base_entry(context: &Context<'_>, name: &[u8]) -> Result<Entry, LdapResult> {
+    let missing = |above: Option<Entry>| LdapResult {
+        code: ResultCode::NoSuchObject,
+        matched_dn: above.map(|entry| context.dn(entry).concat()).unwrap_or_default(),
+        diagnostic_message: "no such entry".into(),
+    };
+    match context.tree.resolve(context.snapshot, name) {
+        Err(error) => Err(LdapResult::new(
+            ResultCode::InvalidDnSyntax,
+            format!("malformed name: {error}"),
+        )),
+        Ok(Resolved::Outside) => Err(missing(None)),
+        Ok(Resolved::Missing(above)) => Err(missing(
+            above.into_iter().rfind(|&entry| context.is_visible(entry)),
+        )),
+        Ok(Resolved::Entries(entries)) => {
+            let first = entries.first().copied();
+            entries
+                .into_iter()
+                .find(|&entry| context.is_visible(entry))
+                .ok_or_else(|| missing(first.map(container_of)))
+        }
+    }
+}
+
+/// The entry a leaf is in.
+fn container_of(entry: Entry) -> Entry {
+    Entry::Special(match entry {
+        Entry::Special(_) => Special::Base,
+        Entry::User(_) => Special::Users,
+        Entry::Group(_) => Special::Groups,
+        Entry::VirtualGroup(_) => Special::VirtualGroups,
+    })
+}
+
+/// Finds the entry a name means to a viewer, for operations on one entry.
+pub(super) fn named_entry(context: &Context<'_>, name: &[u8]) -> Result<Entry, LdapResult> {
+    base_entry(context, name)
+}
+
+/// The places that base and scope cover.
+fn extent(layout: Layout, base: Entry, scope: Scope) -> Extent {
+    let place = layout.ordinal(base);
+    let (children, below) = match base {
+        Entry::Special(Special::Base) => {
+            let containers = [Special::Users, Special::Groups, Special::VirtualGroups];
+            let places = containers.map(|container| layout.ordinal(Entry::Special(container)));
+            (
+                places.map(|place| place..place + 1).to_vec(),
+                place + 1..layout.end(),
+            )
+        }
+        Entry::Special(container) => (vec![layout.children(container)], layout.children(container)),
+        _ => (Vec::new(), place + 1..place + 1),
+    };
+    Extent(match scope {
+        Scope::BaseObject => std::iter::once(place..place + 1).collect(),
+        Scope::SingleLevel => children,
+        Scope::WholeSubtree => std::iter::once(place..below.end).collect(),
+        Scope::SubordinateSubtree => std::iter::once(below).collect(),
+    })
+}
+
+/// What limits the answer, and the place it starts from.
+fn limits(
+    context: &Context<'_>,
+    layout: Layout,
+    request: &SearchRequest<'_>,
+    controls: &SearchControls,
+) -> Result<(Limits, Ordinal), LdapResult> {
+    let mut limits = Limits {
+        size: u64::from(request.size_limit),
+        page: 0,
+        paged: controls.paged.is_some(),
+        skip: 0,
+        vlv: controls.vlv.clone(),
+        cookie_key: controls.cookie_key,
+    };
+    if controls.vlv.is_some() && controls.sort.is_none() {
+        let message = "a virtual list view needs a sort control (RFC 2891)";
+        return Err(LdapResult::new(ResultCode::SortControlMissing, message));
+    }
+    let mut from = 0;
+    let Some(paged) = &controls.paged else {
+        return Ok((limits, from));
+    };
+    if paged.size == 0 {
+        // The client wants no more: nothing is kept for it, so an empty page is all there is to do.
+        limits.skip = u64::MAX;
+        return Ok((limits, Ordinal::MAX));
+    }
+    // RFC 2696 section 3: a page that is no smaller than the size limit is no page.
+    if limits.size == 0 || u64::from(paged.size) < limits.size {
+        limits.page = u64::from(paged.size);
+    }
+    let position = match paged.cookie.as_slice() {
+        [] => return Ok((limits, from)),
+        cookie => Position::read(cookie, &controls.cookie_key),
+    };
+    match position {
+        Some(Position::After(key)) if controls.sort.is_none() => from = key.next(context.snapshot, layout),
+        Some(Position::Rank(rank)) if controls.sort.is_some() => limits.skip = rank,
+        _ => {
+            let message = "the cookie of the paged results control is not one of this server; start from the first page";
+            return Err(LdapResult::new(ResultCode::UnwillingToPerform, message));
+        }
+    }
+    Ok((limits, from))
+}
+
+/// The rank, from 0, of the target of a virtual list view; `None` if its offset is out of range.
+fn vlv_target(sorter: &Sorter, request: &VlvRequest) -> Option<usize> {
+    let count = sorter.len();
+    Some(match &request.target {
+        VlvTarget::GreaterOrEqual(value) => sorter.rank_of(&sorter.order.first_key(value)),
+        VlvTarget::ByOffset {
+            offset,
+            content_count,
+        } => {
+            let index = (*offset as usize).checked_sub(1)?;
+            match *content_count as usize {
+                // The last of a list stays the last, whatever became of the list; what lies between is scaled.
+                believed if believed != 0 && *offset as usize >= believed => count.saturating_sub(1),
+                believed if believed != 0 && index > 0 => {
+                    (index as u128 * count as u128 / believed as u128) as usize
+                }
+                _ => index.min(count),
+            }
+        }
+    })
+}
+
+fn max_int(number: usize) -> u32 {
+    u32::try_from(number)
+        .unwrap_or(u32::MAX)
+        .min(crate::ldap::ber::MAX_INT)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,253 @@
+//! Sorted answers (RFC 2891): keys of the matches, sorted a little at a time.
+//!
+//! Knows how several keys, missing values and reverse order become one string of octets. Must not know how matches
+//! are found.
+
+use std::cmp::Ordering;
+use std::collections::VecDeque;
+
+use super::attribute::AttributeRef;
+use super::entry::{Context, Entry, Ordinal};
+use super::schema::{self, Comparison, Syntax};
+use super::syntax;
+use crate::ldap::control::SortKey;
+
+/// Matches sorted at once; longer runs would keep others waiting.
+const RUN: usize = 2048;
+
+/// One key of a sort order.
+#[derive(Clone, Debug)]
+struct Criterion {
+    attribute: AttributeRef,
+    syntax: Syntax,
+    reverse: bool,
+}
+
+/// The order of an answer.
+#[derive(Clone, Debug)]
+pub(super) struct SortOrder(Vec<Criterion>);
+
+/// Why an answer cannot be sorted: a code of RFC 2891 section 1.2, and the attribute at fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SortError {
+    pub(super) code: u8,
+    pub(super) attribute: Vec<u8>,
+}
+
+const NO_SUCH_ATTRIBUTE: u8 = 16;
+const INAPPROPRIATE_MATCHING: u8 = 18;
+
+impl SortOrder {
+    pub(super) fn new(context: &Context<'_>, keys: &[SortKey]) -> Result<Self, SortError> {
+        let criterion = |key: &SortKey| {
+            let error = |code| SortError {
+                code,
+                attribute: key.attribute.clone(),
+            };
+            let attribute = context.resolve(&key.attribute);
+            if attribute.first.is_none() && attribute.known.is_none() {
+                return Err(error(NO_SUCH_ATTRIBUTE));
+            }
+            let syntax = match &key.ordering_rule {
+                None => context.syntax(&attribute),
+                Some(rule) => match schema::matching_rule(rule) {
+                    Some(rule) if rule.comparison == Comparison::Ordering => rule.syntax,
+                    _ => return Err(error(INAPPROPRIATE_MATCHING)),
+                },
+            };
+            Ok(Criterion {
+                attribute,
+                syntax,
+                reverse: key.reverse_order,
+            })
+        };
+        keys.iter().map(criterion).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Appends the key of an entry: of each attribute its least value.
+    fn write_key(&self, context: &Context<'_>, entry: Entry, scratch: &mut Vec<u8>, out: &mut Vec<u8>) {
+        for criterion in &self.0 {
+            let mut least: Option<Vec<u8>> = None;
+            if let Some(attribute) = context.find(entry, &criterion.attribute) {
+                attribute.values().any(context, scratch, |value| {
+                    let key = ordering_key(criterion.syntax, value);
+                    if least.as_ref().is_none_or(|least| key < *least) {
+                        least = Some(key);
+                    }
+                    false
+                });
+            }
+            criterion.write(least.as_deref(), out);
+        }
+    }
+
+    /// The beginning of the keys of entries whose first attribute has this value.
+    pub(super) fn first_key(&self, value: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        if let Some(first) = self.0.first() {
+            first.write(Some(&ordering_key(first.syntax, value)), &mut out);
+        }
+        out
+    }
+}
+
+fn ordering_key(syntax: Syntax, value: &[u8]) -> Vec<u8> {
+    syntax::ordering_key(syntax, value)
+        .unwrap_or_else(|| syntax::equality_key(syntax, value))
+        .into_owned()
+}
+
+impl Criterion {
+    /// A missing value comes last (RFC 2891 section 2.2). A key ends with two zeros, and a zero within is followed by a
+    /// one, so that no key is the beginning of another.
+    fn write(&self, key: Option<&[u8]>, out: &mut Vec<u8>) {
+        let start = out.len();
+        out.push(u8::from(key.is_none()));
+        for &octet in key.unwrap_or_default() {
+            out.push(octet);
+            if octet == 0 {
+                out.push(1);
+            }
+        }
+        out.extend_from_slice(&[0, 0]);
+        if self.reverse {
+            out.iter_mut().skip(start).for_each(|octet| *octet = !*octet);
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Item {
+    start: usize,
+    length: u32,
+    ordinal: Ordinal,
+}
+
+/// Sorts matches.
+#[derive(Debug)]
+pub(super) struct Sorter {
+    pub(super) order: SortOrder,
+    keys: Vec<u8>,
+    scratch: Vec<u8>,
+    run: Vec<Item>,
+    runs: VecDeque<Vec<Item>>,
+    merge: Option<Merge>,
+}
+
+#[derive(Debug)]
+struct Merge {
+    left: (Vec<Item>, usize),
+    right: (Vec<Item>, usize),
+    out: Vec<Item>,
+}
+
+impl Sorter {
+    pub(super) fn new(order: SortOrder) -> Self {
+        Self {
+            order,
+            keys: Vec::new(),
+            scratch: Vec::new(),
+            run: Vec::new(),
+            runs: VecDeque::new(),
+            merge: None,
+        }
+    }
+
+    /// Adds a match; matches come in the order of answers.
+    pub(super) fn push(&mut self, context: &Context<'_>, entry: Entry, ordinal: Ordinal) {
+        let start = self.keys.len();
+        self.order
+            .write_key(context, entry, &mut self.scratch, &mut self.keys);
+        let length = u32::try_from(self.keys.len() - start).unwrap_or(u32::MAX);
+        self.run.push(Item {
+            start,
+            length,
+            ordinal,
+        });
+        if self.run.len() >= RUN {
+            self.end_run();
+        }
+    }
+
+    fn end_run(&mut self) {
+        let mut run = std::mem::take(&mut self.run);
+        run.sort_unstable_by(|a, b| compare(&self.keys, a, b));
+        self.runs.push_back(run);
+    }
+
+    /// After the last match: goes on sorting for about `work` steps; true when everything is sorted.
+    pub(super) fn advance(&mut self, work: usize) -> bool {
+        if !self.run.is_empty() {
+            self.end_run();
+        }
+        for _ in 0..work {
+            let Some(merge) = &mut self.merge else {
+                if self.runs.len() < 2 {
+                    return true;
+                }
+                if let (Some(left), Some(right)) = (self.runs.pop_front(), self.runs.pop_front()) {
+                    self.merge = Some(Merge {
+                        out: Vec::with_capacity(left.len() + right.len()),
+                        left: (left, 0),
+                        right: (right, 0),
+                    });
+                }
+                continue;
+            };
+            match merge.next(&self.keys) {
+                Some(item) => merge.out.push(item),
+                None => {
+                    let sorted = std::mem::take(&mut merge.out);
+                    self.runs.push_back(sorted);
+                    self.merge = None;
+                }
+            }
+        }
+        self.merge.is_none() && self.runs.len() < 2
+    }
+
+    /// How many matches there are.
+    pub(super) fn len(&self) -> usize {
+        self.runs.front().map_or(0, Vec::len)
+    }
+
+    /// The match with a rank, once everything is sorted.
+    pub(super) fn get(&self, rank: usize) -> Option<Ordinal> {
+        self.runs.front()?.get(rank).map(|item| item.ordinal)
+    }
+
+    /// The rank of the first match whose key is not before one that begins so.
+    pub(super) fn rank_of(&self, key: &[u8]) -> usize {
+        self.runs.front().map_or(0, |items| {
+            items.partition_point(|item| key_of(&self.keys, item) < key)
+        })
+    }
+}
+
+impl Merge {
+    fn next(&mut self, keys: &[u8]) -> Option<Item> {
+        let (left, right) = (self.left.0.get(self.left.1), self.right.0.get(self.right.1));
+        let take_left = match (left, right) {
+            (Some(left), Some(right)) => compare(keys, left, right) != Ordering::Greater,
+            (left, _) => left.is_some(),
+        };
+        let (side, item) = if take_left {
+            (&mut self.left.1, left)
+        } else {
+            (&mut self.right.1, right)
+        };
+        *side += 1;
+        item.copied()
+    }
+}
+
+fn key_of<'k>(keys: &'k [u8], item: &Item) -> &'k [u8] {
+    keys.get(item.start..item.start + item.length as usize)
+        .unwrap_or_default()
+}
+
+fn compare(keys: &[u8], a: &Item, b: &Item) -> Ordering {
+    key_of(keys, a)
+        .cmp(key_of(keys, b))
+        .then(a.ordinal.cmp(&b.ordinal))
+}

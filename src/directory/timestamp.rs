@@ -1,0 +1,195 @@
+//! Timestamps as authentik sends them (ISO 8601), as LDAP writes them (generalized time, RFC 4517 section 3.3.13).
+//!
+//! Knows the calendar. Must not know a clock.
+
+const SECONDS_A_DAY: i64 = 86_400;
+
+/// The instant of an ISO 8601 timestamp in microseconds since 1970-01-01T00:00:00Z; without an offset it is UTC.
+/// `None` if it is not such a timestamp or lies outside the years 0 to 9999.
+pub(super) fn parse_iso_8601(text: &str) -> Option<i64> {
+    let bytes = text.trim_ascii().as_bytes();
+    let (date, time) = bytes.split_at_checked(10)?;
+    let [year @ .., b'-', month_1, month_2, b'-', day_1, day_2] = date else {
+        return None;
+    };
+    let (year, month, day) = (
+        number(year)?,
+        number(&[*month_1, *month_2])?,
+        number(&[*day_1, *day_2])?,
+    );
+    if !(1..=12).contains(&month) || !(1..=days_in_month(year, month)).contains(&day) {
+        return None;
+    }
+    let (micros, offset) = match time.split_first() {
+        None => (0, 0),
+        Some((b'T' | b't' | b' ', time)) => parse_time(time)?,
+        Some(_) => return None,
+    };
+    let seconds = days_from_civil(year, month, day) * SECONDS_A_DAY - offset;
+    let micros = seconds * 1_000_000 + micros;
+    (0..=9999)
+        .contains(&civil_from_days(micros.div_euclid(1_000_000 * SECONDS_A_DAY)).0)
+        .then_some(micros)
+}
+
+/// Microseconds since midnight, and the offset from UTC in seconds.
+fn parse_time(time: &[u8]) -> Option<(i64, i64)> {
+    let (clock, rest) = time.split_at_checked(5)?;
+    let [h1, h2, b':', m1, m2] = clock else {
+        return None;
+    };
+    let (hour, minute) = (number(&[*h1, *h2])?, number(&[*m1, *m2])?);
+    let (second, rest) = match rest {
+        [b':', s1, s2, rest @ ..] => (number(&[*s1, *s2])?, rest),
+        _ => (0, rest),
+    };
+    let (fraction, rest) = match rest {
+        [b'.' | b',', rest @ ..] => {
+            let end = rest
+                .iter()
+                .position(|octet| !octet.is_ascii_digit())
+                .unwrap_or(rest.len());
+            let (digits, rest) = rest.split_at_checked(end).filter(|_| end > 0)?;
+            let micros = (0..6).fold(0, |micros, place| {
+                micros * 10 + digits.get(place).map_or(0, |digit| i64::from(digit - b'0'))
+            });
+            (micros, rest)
+        }
+        _ => (0, rest),
+    };
+    let offset = match rest {
+        [] | [b'Z' | b'z'] => 0,
+        [sign @ (b'+' | b'-'), h1, h2, rest @ ..] => {
+            let minutes = match rest {
+                [] => 0,
+                [b':', m1, m2] | [m1, m2] => number(&[*m1, *m2])?,
+                _ => return None,
+            };
+            let offset = number(&[*h1, *h2])? * 3600 + minutes * 60;
+            if *sign == b'-' { -offset } else { offset }
+        }
+        _ => return None,
+    };
+    // A leap second counts as the one before it: POSIX time has none.
+    if hour > 23 || minute > 59 || second > 60 || offset.abs() > SECONDS_A_DAY {
+        return None;
+    }
+    Some((
+        (hour * 3600 + minute * 60 + second.min(59)) * 1_000_000 + fraction,
+        offset,
+    ))
+}
+
+/// `YYYYMMDDHHMMSSZ`, the fraction cut.
+pub(super) fn generalized_time(micros: i64) -> [u8; 15] {
+    let seconds = micros.div_euclid(1_000_000);
+    let (year, month, day) = civil_from_days(seconds.div_euclid(SECONDS_A_DAY));
+    let second = seconds.rem_euclid(SECONDS_A_DAY);
+    let mut out = *b"00000000000000Z";
+    let fields = [
+        (0, 4, year),
+        (4, 2, month),
+        (6, 2, day),
+        (8, 2, second / 3600),
+        (10, 2, second / 60 % 60),
+        (12, 2, second % 60),
+    ];
+    for (start, width, mut value) in fields {
+        for place in (start..start + width).rev() {
+            out[place] = b'0' + (value % 10) as u8;
+            value /= 10;
+        }
+    }
+    out
+}
+
+fn number(digits: &[u8]) -> Option<i64> {
+    if digits.is_empty() || digits.len() > 4 {
+        return None;
+    }
+    digits.iter().try_fold(0, |value, digit| {
+        digit
+            .is_ascii_digit()
+            .then(|| value * 10 + i64::from(digit - b'0'))
+    })
+}
+
+fn days_in_month(year: i64, month: i64) -> i64 {
+    match month {
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+/// Days since 1970-01-01 in the Gregorian calendar; eras of 400 years that begin in March.
+fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+}
+
+fn civil_from_days(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let era = days.div_euclid(146_097);
+    let day_of_era = days.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let year = era * 400 + year_of_era + i64::from(month <= 2);
+    (year, month, day_of_year - (153 * shifted + 2) / 5 + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn convert(text: &str) -> Option<String> {
+        parse_iso_8601(text).map(|micros| String::from_utf8(generalized_time(micros).to_vec()).unwrap())
+    }
+
+    #[test]
+    fn iso_8601_becomes_utc_seconds() {
+        for (text, expected) in [
+            ("2026-11-23T09:41:07.999999Z", "20261123094107Z"),
+            ("2026-11-23T01:41:07+02:30", "20261122231107Z"),
+            ("2024-02-29T23:59:59-0100", "20240301005959Z"),
+            ("1969-12-31T23:59:59.5Z", "19691231235959Z"),
+            ("2000-01-01", "20000101000000Z"),
+            ("0001-01-01T00:00Z", "00010101000000Z"),
+            ("2016-12-31T23:59:60Z", "20161231235959Z"),
+        ] {
+            assert_eq!(convert(text).as_deref(), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_timestamp_is_refused() {
+        for text in [
+            "",
+            "yesterday",
+            "2026-13-01T00:00:00Z",
+            "2026-02-29T00:00:00Z",
+            "2026-01-01T24:00:00Z",
+            "2026-01-01T00:00:00.Z",
+            "2026-01-01T00:00:00+1",
+            "2026-01-01X00:00:00Z",
+            "-001-01-01T00:00:00Z",
+            "2026-01-01T00:00:00+99:00",
+            "0000-01-01T00:00:00+01:00",
+        ] {
+            assert_eq!(convert(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn microseconds_survive() {
+        let parse = |text| parse_iso_8601(text).unwrap();
+        assert_eq!(parse("1970-01-01T00:00:00.000001Z"), 1);
+        assert_eq!(parse("1970-01-01T00:00:01.1234569Z"), 1_123_456);
+    }
+}

@@ -1,0 +1,380 @@
+//! One provider's place in the world: its base DN, its number ranges, the entries that are neither user nor group, and
+//! what names below the base mean.
+//!
+//! Knows the layout of authentik's outpost: `ou=users`, `ou=groups` and `ou=virtual-groups` below the base. Must not
+//! know who is asking.
+
+use uuid::Uuid;
+
+use super::attribute::AttributeRef;
+use super::encoded;
+use super::entry::{Entry, Special};
+use super::schema;
+use super::snapshot::{Kind, Snapshot};
+use super::subschema::Attributes;
+use crate::ldap::dn::{self, Dn, DnError};
+use crate::ldap::response::write_attribute;
+
+/// The containers in the order of answers.
+pub(super) const CONTAINERS: [(Special, &str); 3] = [
+    (Special::Users, "users"),
+    (Special::Groups, "groups"),
+    (Special::VirtualGroups, "virtual-groups"),
+];
+
+/// One provider's place: base DN and number ranges.
+#[derive(Clone, Debug)]
+pub struct Tree {
+    base: Dn,
+    /// The base DN in lower case, otherwise as configured: the end of every other DN.
+    suffix: Vec<u8>,
+    /// `,ou=users,<suffix>` and so on: what follows the RDN of a leaf.
+    leaf_suffixes: [Vec<u8>; 3],
+    specials: [SpecialEntry; 4],
+    pub(super) uid_start: i64,
+    pub(super) gid_start: i64,
+}
+
+/// An entry that is neither user nor group.
+#[derive(Clone, Debug, Default)]
+pub(super) struct SpecialEntry {
+    pub(super) dn: Vec<u8>,
+    pub(super) uuid: [u8; 16],
+    /// The attributes as they are sent.
+    pub(super) block: Vec<u8>,
+}
+
+impl SpecialEntry {
+    fn new(dn: Vec<u8>, normal_dn: &[u8]) -> Self {
+        Self {
+            // The DN of an entry is what such entries are known by; a name space of our own keeps them apart from
+            // the UUIDs others derive from DNs.
+            uuid: Uuid::new_v5(&Uuid::new_v5(&Uuid::NAMESPACE_URL, b"urn:akldap:dn"), normal_dn).into_bytes(),
+            dn,
+            block: Vec::new(),
+        }
+    }
+
+    fn add<'a>(&mut self, name: &str, values: impl IntoIterator<Item = &'a [u8]>) {
+        write_attribute(&mut self.block, name.as_bytes(), values);
+    }
+
+    /// The attribute that a description means.
+    pub(super) fn find(&self, attribute: &AttributeRef) -> Option<encoded::Element<'_>> {
+        let wanted = attribute.known?.key;
+        encoded::Elements(&self.block).find(|element| {
+            encoded::attribute(element).is_some_and(|(name, _)| {
+                name.eq_ignore_ascii_case(wanted.as_bytes())
+                    || schema::attribute_type(name).is_some_and(|known| known.key == wanted)
+            })
+        })
+    }
+}
+
+impl Tree {
+    /// The place of a provider with this base DN and these start numbers.
+    ///
+    /// # Errors
+    /// When the base DN is malformed or empty.
+    pub fn new(base_dn: &str, uid_start: i64, gid_start: i64) -> Result<Self, DnError> {
+        let base = Dn::parse(base_dn.as_bytes())?;
+        if base.is_empty() {
+            return Err(DnError::MissingEquals);
+        }
+        let configured = base_dn.trim();
+        let suffix = configured.to_lowercase().into_bytes();
+        let normal = base.normal_form();
+        let container = |name: &str| {
+            let dn = [b"ou=", name.as_bytes(), b",", &suffix].concat();
+            let normal = [b"ou=", name.as_bytes(), b",", normal.as_slice()].concat();
+            let mut entry = SpecialEntry::new(dn, &normal);
+            entry.add(
+                "objectClass",
+                [&b"top"[..], b"nsContainer", b"organizationalUnit"],
+            );
+            entry.add("ou", [name.as_bytes()]);
+            entry.add("commonName", [name.as_bytes()]);
+            let dn = entry.dn.clone();
+            entry.add("distinguishedName", [dn.as_slice()]);
+            entry
+        };
+        let [users, groups, virtual_groups] = CONTAINERS.map(|(_, name)| container(name));
+        let leaf_suffixes =
+            [&users, &groups, &virtual_groups].map(|entry| [b",", entry.dn.as_slice()].concat());
+        let mut tree = Self {
+            specials: [
+                SpecialEntry::new(configured.as_bytes().to_vec(), &normal),
+                users,
+                groups,
+                virtual_groups,
+            ],
+            base,
+            suffix,
+            leaf_suffixes,
+            uid_start,
+            gid_start,
+        };
+        tree.set_base_attributes(&Vec::new());
+        Ok(tree)
+    }
+
+    /// The same place, its base entry showing also the attributes of the rootDSE (`objectClass` and `entryDN` are its
+    /// own).
+    #[must_use]
+    pub fn with_base_attributes(mut self, attributes: &Attributes) -> Self {
+        self.set_base_attributes(attributes);
+        self
+    }
+
+    fn set_base_attributes(&mut self, attributes: &Attributes) {
+        let first = self.base.rdns.first();
+        let named = |attribute: &str| {
+            first.is_some_and(|rdn| {
+                rdn.assertions
+                    .iter()
+                    .any(|assertion| schema::canonical_name(assertion.attribute.as_bytes()) == attribute)
+            })
+        };
+        let mut classes: Vec<&[u8]> = vec![b"top", b"domain"];
+        if named("o") {
+            classes.push(b"organization");
+        }
+        if named("ou") {
+            classes.push(b"organizationalUnit");
+        }
+        let mut entry = SpecialEntry {
+            block: Vec::new(),
+            ..self.specials[0].clone()
+        };
+        entry.add("objectClass", classes);
+        // A domain must have a dc; a base that is not named by one has the first further up, if any.
+        let all = self.base.rdns.iter().flat_map(|rdn| &rdn.assertions);
+        let dc = all
+            .clone()
+            .find(|assertion| schema::canonical_name(assertion.attribute.as_bytes()) == "dc");
+        if let Some(dc) = dc {
+            entry.add("dc", [dc.value.as_slice()]);
+        }
+        for assertion in first.iter().flat_map(|rdn| &rdn.assertions) {
+            let name = schema::attribute_type(assertion.attribute.as_bytes())
+                .map_or(assertion.attribute.as_str(), |known| known.name);
+            if name != "dc" {
+                entry.add(name, [assertion.value.as_slice()]);
+            }
+        }
+        let dn = entry.dn.clone();
+        entry.add("entryDN", [dn.as_slice()]);
+        for (name, values) in attributes {
+            let lower = name.to_ascii_lowercase();
+            let known = schema::attribute_type(lower.as_bytes());
+            let taken = known.is_some_and(|known| {
+                encoded::Elements(&entry.block)
+                    .filter_map(|element| encoded::attribute(&element))
+                    .any(|(own, _)| own.eq_ignore_ascii_case(known.key.as_bytes()))
+            });
+            if !taken {
+                entry.add(name, values.iter().map(String::as_bytes));
+            }
+        }
+        self.specials[0] = entry;
+    }
+
+    /// A place that consists of one entry that belongs to no provider, such as the rootDSE.
+    pub(super) fn of_one_entry(dn: &str, attributes: &Attributes) -> Self {
+        let mut entry = SpecialEntry::new(dn.as_bytes().to_vec(), dn.as_bytes());
+        for (name, values) in attributes {
+            entry.add(name, values.iter().map(String::as_bytes));
+        }
+        Self {
+            base: Dn::parse(dn.as_bytes()).unwrap_or_default(),
+            suffix: dn.to_lowercase().into_bytes(),
+            leaf_suffixes: Default::default(),
+            specials: [
+                entry,
+                SpecialEntry::default(),
+                SpecialEntry::default(),
+                SpecialEntry::default(),
+            ],
+            uid_start: 0,
+            gid_start: 0,
+        }
+    }
+
+    /// The base DN.
+    #[must_use]
+    pub fn base(&self) -> &Dn {
+        &self.base
+    }
+
+    /// The base DN as configured.
+    #[must_use]
+    pub fn base_spelling(&self) -> &str {
+        std::str::from_utf8(&self.specials[0].dn).unwrap_or_default()
+    }
+
+    /// Whether a name is the base or below it.
+    #[must_use]
+    pub fn contains(&self, name: &Dn) -> bool {
+        name.below(&self.base).is_some()
+    }
+
+    /// How many levels the base DN has: of several places that contain a name the deepest is meant.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.base.rdns.len()
+    }
+
+    /// The DN of a user in this place.
+    #[must_use]
+    pub fn user_dn(&self, username: &str) -> String {
+        let name = dn::escape(username.as_bytes());
+        let [suffix, ..] = &self.leaf_suffixes;
+        String::from_utf8_lossy(&[b"cn=", name.as_slice(), suffix].concat()).into_owned()
+    }
+
+    pub(super) fn special(&self, special: Special) -> &SpecialEntry {
+        &self.specials[special as usize]
+    }
+
+    /// What follows the name in the DN of a leaf.
+    pub(super) fn leaf_suffix(&self, container: Special) -> &[u8] {
+        let [users, groups, virtual_groups] = &self.leaf_suffixes;
+        match container {
+            Special::Base | Special::Users => users,
+            Special::Groups => groups,
+            Special::VirtualGroups => virtual_groups,
+        }
+    }
+
+    /// What a name means. Names that RFC 4514 cannot make sense of, or that name nothing, are also tried as the
+    /// unescaped names that authentik's own outpost gives out (`cn=Sales, EMEA,ou=groups,…`).
+    ///
+    /// # Errors
+    /// When the name is malformed and no such name either.
+    pub(super) fn resolve(&self, snapshot: &Snapshot, name: &[u8]) -> Result<Resolved, DnError> {
+        if let Some(entries) = self.resolve_plain(snapshot, name) {
+            return Ok(Resolved::Entries(entries));
+        }
+        let parsed = Dn::parse(name).map(|dn| self.resolve_parsed(snapshot, &dn));
+        match parsed {
+            Ok(Resolved::Entries(entries)) => Ok(Resolved::Entries(entries)),
+            missing => match self.resolve_unescaped(snapshot, name) {
+                Some(entry) => Ok(Resolved::Entries(vec![entry])),
+                None => missing,
+            },
+        }
+    }
+
+    /// The spellings that nearly all names come in, without parsing: those we give out ourselves, whatever their case.
+    fn resolve_plain(&self, snapshot: &Snapshot, name: &[u8]) -> Option<Vec<Entry>> {
+        let (container, value) = self.split_textually(name)?;
+        let Some(container) = container else {
+            return Some(vec![Entry::Special(Special::Base)]);
+        };
+        let Some(value) = value else {
+            return Some(vec![Entry::Special(container)]);
+        };
+        let plain = value.iter().all(|&octet| {
+            !matches!(
+                octet,
+                b',' | b'+' | b'"' | b'\\' | b'<' | b'>' | b';' | b'=' | b'#'
+            )
+        }) && !value.first().is_none_or(|&octet| octet == b' ')
+            && value.last() != Some(&b' ');
+        let entries = plain.then(|| self.leaves(snapshot, container, value))?;
+        (!entries.is_empty()).then_some(entries)
+    }
+
+    /// Takes a name apart as text: the container, if it is not the base, and the unescaped name of a leaf.
+    fn split_textually<'n>(&self, name: &'n [u8]) -> Option<(Option<Special>, Option<&'n [u8]>)> {
+        let rest = strip_suffix(name, &self.suffix)?;
+        if rest.is_empty() {
+            return Some((None, None));
+        }
+        for (container, ou) in CONTAINERS {
+            let leaf = strip_suffix(rest, b",").and_then(|rest| strip_suffix(rest, ou.as_bytes()));
+            let Some(leaf) = leaf.and_then(|rest| strip_suffix(rest, b"ou=")) else {
+                continue;
+            };
+            if leaf.is_empty() {
+                return Some((Some(container), None));
+            }
+            if let Some(leaf) = strip_suffix(leaf, b",")
+                && let Some((attribute, value)) = leaf.split_at_checked(3)
+                && attribute.eq_ignore_ascii_case(b"cn=")
+            {
+                return Some((Some(container), Some(value)));
+            }
+        }
+        None
+    }
+
+    /// The one entry whose name in the spelling of authentik's own outpost this is.
+    fn resolve_unescaped(&self, snapshot: &Snapshot, name: &[u8]) -> Option<Entry> {
+        let (Some(container), Some(value)) = self.split_textually(name)? else {
+            return None;
+        };
+        match self.leaves(snapshot, container, value).as_slice() {
+            [entry] => Some(*entry),
+            _ => None,
+        }
+    }
+
+    fn resolve_parsed(&self, snapshot: &Snapshot, name: &Dn) -> Resolved {
+        let Some(levels) = name.below(&self.base) else {
+            return Resolved::Outside;
+        };
+        let Some((top, lower)) = levels.split_last() else {
+            return Resolved::Entries(vec![Entry::Special(Special::Base)]);
+        };
+        let container = CONTAINERS.into_iter().find(|(_, ou)| {
+            top.value_of("ou")
+                .is_some_and(|value| *crate::ldap::text::fold(value) == *ou.as_bytes())
+        });
+        let Some((container, _)) = container else {
+            return Resolved::Missing(vec![Entry::Special(Special::Base)]);
+        };
+        let mut path = vec![Entry::Special(Special::Base), Entry::Special(container)];
+        let Some((leaf, below)) = lower.split_last() else {
+            return Resolved::Entries(vec![Entry::Special(container)]);
+        };
+        let leaves = leaf
+            .value_of("cn")
+            .map(|value| self.leaves(snapshot, container, value))
+            .unwrap_or_default();
+        if below.is_empty() && !leaves.is_empty() {
+            return Resolved::Entries(leaves);
+        }
+        path.extend(leaves.first());
+        Resolved::Missing(path)
+    }
+
+    fn leaves(&self, snapshot: &Snapshot, container: Special, name: &[u8]) -> Vec<Entry> {
+        let (kind, entry): (Kind, fn(u32) -> Entry) = match container {
+            Special::Base => return Vec::new(),
+            Special::Users => (Kind::User, Entry::User),
+            Special::Groups => (Kind::Group, Entry::Group),
+            Special::VirtualGroups => (Kind::User, Entry::VirtualGroup),
+        };
+        snapshot.named(name, kind).into_iter().map(entry).collect()
+    }
+}
+
+/// What a name means in a tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Resolved {
+    /// Entries of this name, usually one: several users or groups may be called the same.
+    Entries(Vec<Entry>),
+    /// Nothing; these are the entries above it that exist, the base first.
+    Missing(Vec<Entry>),
+    /// It is not below the base.
+    Outside,
+}
+
+fn strip_suffix<'a>(text: &'a [u8], suffix: &[u8]) -> Option<&'a [u8]> {
+    let (rest, end) = text.split_at_checked(text.len().checked_sub(suffix.len())?)?;
+    end.eq_ignore_ascii_case(suffix).then_some(rest)
+}
+
+#[cfg(test)]
+mod tests;
