@@ -74,17 +74,11 @@ pub(crate) fn with_rasn(message: &Message<'_>) -> Option<Difference> {
         Operation::Bind(bind) if !(0..=127).contains(&bind.version) => Some(Difference::Version),
         Operation::Bind(bind) => match bind.authentication {
             Authentication::Unknown(_) => Some(Difference::AuthenticationChoice),
-            Authentication::Sasl(_) => Some(Difference::Unread),
-            Authentication::Simple(_) => None,
+            Authentication::Sasl(_) | Authentication::Simple(_) => None,
         },
         Operation::Search(search) if search.scope == Scope::SubordinateSubtree => {
             Some(Difference::SubordinateScope)
         }
-        Operation::Modify | Operation::Add | Operation::Delete | Operation::ModifyDn => {
-            Some(Difference::Refused)
-        }
-        Operation::Compare(_) | Operation::Extended(_) => Some(Difference::Refused),
-        Operation::Unbind => Some(Difference::Unread),
         _ => None,
     }
 }
