@@ -20,12 +20,9 @@ pub(crate) enum Difference {
     Controls,
     /// The subordinate subtree scope is no part of RFC 4511; `rasn-ldap` does not know it.
     SubordinateScope,
-    /// Operations that are refused anyway are decoded by `ldap3_proto`, whose liberties are thus ours (modify-increment
-    /// and unsorted leftovers); `rasn-ldap` is stricter.
+    /// The operations that are refused anyway are decoded by `ldap3_proto`, whose liberties are thus ours: it drops a
+    /// new superior that is not text, and knows modify-increment (RFC 4525).
     Refused,
-    /// RFC 4511 section 5.1 forbids multi-octet tags, length forms and trailing data that `rasn-ldap` reads
-    /// differently; where our reader skips nothing, it may: contents of an unbind and SASL credentials are not looked at.
-    Unread,
 }
 
 fn is_text(octets: &[u8]) -> bool {
@@ -79,6 +76,7 @@ pub(crate) fn with_rasn(message: &Message<'_>) -> Option<Difference> {
         Operation::Search(search) if search.scope == Scope::SubordinateSubtree => {
             Some(Difference::SubordinateScope)
         }
+        Operation::Modify | Operation::Add | Operation::Delete | Operation::ModifyDn => Some(Difference::Refused),
         _ => None,
     }
 }
@@ -145,6 +143,14 @@ fn the_subordinate_scope_is_known() {
     assert!(against_rasn::decode(&octets).is_none());
     assert_eq!(with_ldap3_proto(&message), None);
     assert!(against_ldap3_proto::decode(&octets).is_some());
+}
+
+#[test]
+fn a_rename_is_refused_whatever_its_new_superior_is() {
+    let octets = frame(&[0x6c, 10, 4, 0, 4, 0, 1, 1, 0, 0x80, 1, 0x80], &[]);
+    let message = Message::decode(&octets).unwrap();
+    assert_eq!(with_rasn(&message), Some(Difference::Refused));
+    assert!(against_rasn::decode(&octets).is_none());
 }
 
 /// The ways in which we are stricter than `ldap3_proto`: it accepts each of these, we do not.
