@@ -188,8 +188,8 @@ impl Worker {
         let mut out = Vec::new();
         let mut slots: Vec<Option<Slot>> = vec![None; self.load.in_flight];
         let mut open = 0;
-        for id in 0..slots.len() {
-            slots[id] = Some(self.ask(id, &mut out)?);
+        for (id, slot) in slots.iter_mut().enumerate() {
+            *slot = Some(self.ask(id, &mut out)?);
             open += 1;
         }
         stream.write_all(&out).await?;
