@@ -30,13 +30,13 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     println!("| --- | --: | --: | --: | --: | --: | --: | --: | --: | --: |");
     for size in &options.memory {
         let (users, groups) = size.split_once('/').context("--memory takes users/groups")?;
-        directory(size, users.parse()?, groups.parse()?)?;
+        directory(options, size, (users.parse()?, groups.parse()?))?;
     }
     connections(options)
 }
 
-fn directory(name: &str, users: usize, groups: usize) -> anyhow::Result<()> {
-    let mut server = Akldap::start(users, groups)?;
+fn directory(options: &Options, name: &str, (users, groups): (usize, usize)) -> anyhow::Result<()> {
+    let mut server = Akldap::start(options.server(), users, groups)?;
     let pid = server.pid();
     let first_peak = process::memory(pid, "VmHWM");
     sleep(SETTLE);
@@ -44,7 +44,9 @@ fn directory(name: &str, users: usize, groups: usize) -> anyhow::Result<()> {
     process::reset_peak(pid)?;
     let unchanged = refresh(&mut server)?;
     let (alice, group) = (server.simulator.user_pk("alice").context("no alice")?, "sales");
-    server.runtime.block_on(async { server.simulator.join(alice, group) });
+    server
+        .runtime
+        .block_on(async { server.simulator.join(alice, group) });
     let changed = refresh(&mut server)?;
     let peak = process::memory(pid, "VmHWM");
     sleep(SETTLE);
@@ -68,19 +70,29 @@ fn directory(name: &str, users: usize, groups: usize) -> anyhow::Result<()> {
 
 /// Requests to authentik and milliseconds of CPU a refresh took.
 fn refresh(server: &mut Akldap) -> anyhow::Result<(u64, f64)> {
-    let (requests, cpu) = (server.simulator.requests().total(), process::cpu_total(server.pid()));
+    let (requests, cpu) = (
+        server.simulator.requests().total(),
+        process::cpu_total(server.pid()),
+    );
     server.refresh()?;
     let cpu = process::cpu_total(server.pid()).saturating_sub(cpu);
-    Ok((server.simulator.requests().total() - requests, cpu.as_secs_f64() * 1e3))
+    Ok((
+        server.simulator.requests().total() - requests,
+        cpu.as_secs_f64() * 1e3,
+    ))
 }
 
 fn connections(options: &Options) -> anyhow::Result<()> {
     let room = process::raise_open_files().saturating_sub(100);
     let count = options.idle.min(usize::try_from(room)?);
-    let mut server = Akldap::start(10_000, 100)?;
+    let mut server = Akldap::start(options.server(), 10_000, 100)?;
     let pid = server.pid();
     // One bind from authentik, the others from the cache.
-    drop(Connection::bound(server.address, &user_dn(SEARCHER), &password(SEARCHER))?);
+    drop(Connection::bound(
+        server.address,
+        &user_dn(SEARCHER),
+        &password(SEARCHER),
+    )?);
     sleep(SETTLE);
     let before = process::memory(pid, "VmRSS");
     let mut idle: Vec<TcpStream> = Vec::new();
@@ -91,7 +103,11 @@ fn connections(options: &Options) -> anyhow::Result<()> {
     let with = process::memory(pid, "VmRSS");
     let each = (with.saturating_sub(before)) as f64 / count.max(1) as f64;
     println!("\n### Idle connections\n");
-    println!("{count} bound, idle connections: RSS from {} to {} MB, {each:.0} octets each.", megabytes(before), megabytes(with));
+    println!(
+        "{count} bound, idle connections: RSS from {} to {} MB, {each:.0} octets each.",
+        megabytes(before),
+        megabytes(with)
+    );
     if options.refreshes > 0 {
         let begin = Instant::now();
         let alice = server.simulator.user_pk("alice").context("no alice")?;
