@@ -143,14 +143,11 @@ impl<'a> Maker<'a> {
                 &[],
                 (0..POOL).map(|number| (below_users(equals("cn", &format!("nobody{number:06}"))), 0)),
             ),
-            "members-of" => self.naive(
-                name,
-                &["cn"],
-                (1..=8).map(|number| {
-                    let group = self.dump.group_dn(&format!("group{number:04}"))?;
-                    Ok(equals("memberOf", group))
-                }),
-            ),
+            "members-of" => {
+                let named = (1..).take(100).map(|number| self.dump.group_dn(&format!("group{number:04}")));
+                let filters = named.flatten().take(8).map(|group| Ok(equals("memberOf", group)));
+                self.naive(name, &["cn"], filters)
+            }
             "prefix" => self.parts(name, |digits| format!("(displayName=\"User {}*\")", &digits[..5])),
             "substring" => self.parts(name, |digits| format!("(mail=*{}*)", &digits[..5])),
             "page-first" => self.page(name, 0, akldap),
