@@ -52,6 +52,14 @@ impl Connection {
         Ok(connection)
     }
 
+    /// A second handle of the socket.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn socket(&self) -> std::io::Result<TcpStream> {
+        self.stream.try_clone()
+    }
+
     /// The socket alone.
     pub fn into_stream(self) -> TcpStream {
         self.stream

@@ -1,10 +1,10 @@
 //! Does one client's listing, or its hopeless filter, keep the others waiting? One connection asks for one user again
 //! and again, alone and then beside a connection that asks for something large all the time.
 
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use ldap3_proto::proto::{LdapFilter, LdapSearchScope};
@@ -40,16 +40,12 @@ pub fn run(load: &Load) -> anyhow::Result<()> {
         ("a disjunction of 10,000 unindexable terms", Some(disjunction())),
     ] {
         let stop = Arc::new(AtomicBool::new(false));
-        let other = filter.map(|filter| {
-            let (stop, address) = (Arc::clone(&stop), load.address);
-            thread::spawn(move || disturb(address, filter, &stop))
-        });
+        let other = filter.map(|filter| Disturber::start(load.address, filter, &stop)).transpose()?;
         thread::sleep(Duration::from_millis(100));
         let measured = generator::run(load)?;
         stop.store(true, Ordering::Relaxed);
-        let finished = match other.map(thread::JoinHandle::join) {
-            Some(Ok(finished)) => finished?.to_string(),
-            Some(Err(_)) => anyhow::bail!("the disturbing client panicked"),
+        let finished = match other {
+            Some(other) => other.end()?.to_string(),
             None => "–".to_owned(),
         };
         let p99 = measured.percentile_us(0.99);
@@ -69,21 +65,43 @@ fn disjunction() -> LdapFilter {
     LdapFilter::Or((0..TERMS).filter_map(|number| term(number).ok()).collect())
 }
 
-fn disturb(address: SocketAddr, filter: LdapFilter, stop: &AtomicBool) -> anyhow::Result<u64> {
-    let mut connection = Connection::bound(address, &user_dn(SEARCHER), &password(SEARCHER))?;
-    let request = Encoded::new(wire::search(BASE, LdapSearchScope::Subtree, filter, &[]), vec![])?;
-    let mut finished = 0;
+/// A client that asks for something large again and again.
+struct Disturber {
+    socket: TcpStream,
+    thread: JoinHandle<anyhow::Result<u64>>,
+}
+
+impl Disturber {
+    fn start(address: SocketAddr, filter: LdapFilter, stop: &Arc<AtomicBool>) -> anyhow::Result<Self> {
+        let mut connection = Connection::bound(address, &user_dn(SEARCHER), &password(SEARCHER))?;
+        let request = Encoded::new(wire::search(BASE, LdapSearchScope::Subtree, filter, &[]), vec![])?;
+        let (socket, stop) = (connection.socket()?, Arc::clone(stop));
+        let thread = thread::spawn(move || {
+            let mut finished = 0;
+            loop {
+                match ask(&mut connection, &request) {
+                    Ok(()) => finished += 1,
+                    Err(_) if stop.load(Ordering::Relaxed) => return Ok(finished),
+                    Err(error) => return Err(error),
+                }
+            }
+        });
+        Ok(Self { socket, thread })
+    }
+
+    /// Breaks off what is under way, which may take minutes, and says how many answers were read to their end.
+    fn end(self) -> anyhow::Result<u64> {
+        self.socket.shutdown(Shutdown::Both)?;
+        self.thread.join().map_err(|_| anyhow::anyhow!("the disturbing client panicked"))?
+    }
+}
+
+fn ask(connection: &mut Connection, request: &Encoded) -> anyhow::Result<()> {
+    connection.send(request)?;
     loop {
-        connection.send(&request)?;
-        loop {
-            if stop.load(Ordering::Relaxed) {
-                return Ok(finished);
-            }
-            let (message, frame) = connection.message()?;
-            if wire::Answer::read(message, frame).is_some_and(|answer| answer.tag == wire::SEARCH_DONE) {
-                break;
-            }
+        let (message, frame) = connection.message()?;
+        if wire::Answer::read(message, frame).is_some_and(|answer| answer.tag == wire::SEARCH_DONE) {
+            return Ok(());
         }
-        finished += 1;
     }
 }
