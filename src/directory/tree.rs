@@ -280,7 +280,7 @@ impl Tree {
                 octet,
                 b',' | b'+' | b'"' | b'\\' | b'<' | b'>' | b';' | b'=' | b'#'
             )
-        }) && !value.first().is_none_or(|&octet| octet == b' ')
+        }) && value.first().is_some_and(|&octet| octet != b' ')
             && value.last() != Some(&b' ');
         let entries = plain.then(|| self.leaves(snapshot, container, value))?;
         (!entries.is_empty()).then_some(entries)
