@@ -1,9 +1,10 @@
-//! Names and values: normal forms are idempotent, written names are read back, every value equals itself.
+//! Names and values: normal forms are idempotent, written names are read back, two names match exactly if their normal
+//! forms are the same octets, and every value equals itself.
 #![no_main]
 
 use akldap::directory::schema::Syntax;
 use akldap::directory::syntax;
-use akldap::ldap::dn::Dn;
+use akldap::ldap::dn::{self, Dn};
 use akldap::ldap::text::Position;
 use libfuzzer_sys::fuzz_target;
 
@@ -22,22 +23,63 @@ const SYNTAXES: &[Syntax] = &[
     Syntax::AttributeTypeDescription,
 ];
 
-fuzz_target!(|octets: &[u8]| {
-    if let Ok(name) = Dn::parse(octets) {
-        let normal = name.normal_form();
-        let again = Dn::parse(&normal).expect("a normal form is a name");
-        assert_eq!(again.normal_form(), normal);
-        let written = Dn::parse(name.to_string().as_bytes()).expect("a written name is a name");
-        assert_eq!(written.normal_form(), normal);
+fn check_name(octets: &[u8]) {
+    let name = match Dn::parse(octets) {
+        Ok(name) => name,
+        Err(error) => {
+            let _ = error.to_string();
+            return;
+        }
+    };
+    let normal = name.normal_form();
+    let again = Dn::parse(&normal).expect("a normal form is a name");
+    assert_eq!(again.normal_form(), normal);
+    let written = Dn::parse(name.to_string().as_bytes()).expect("a written name is a name");
+    assert_eq!(written, name);
+    assert_eq!(name.below(&again).map(<[_]>::len), Some(0), "a name matches its normal form");
+    if let Some(parent) = name.parent() {
+        assert_eq!(name.below(&parent).map(<[_]>::len), Some(1));
+        assert!(parent.below(&name).is_none());
     }
+}
+
+fn check_pair(first: &Dn, second: &Dn) {
+    let matches = first.rdns.len() == second.rdns.len() && first.below(second).is_some();
+    assert_eq!(matches, first.normal_form() == second.normal_form());
+    assert_eq!(first.below(second).is_some(), {
+        let (mut own, base) = (first.clone(), second.normal_form());
+        while own.rdns.len() > second.rdns.len() {
+            own.rdns.remove(0);
+        }
+        own.normal_form() == base
+    });
+}
+
+fn check_value(octets: &[u8]) {
+    let escaped = dn::escape(octets);
+    assert!(std::str::from_utf8(&escaped).is_ok(), "escaped values are text");
+    let named = Dn::parse(&[b"cn=", escaped.as_slice()].concat()).expect("an escaped value is a value");
+    assert_eq!(named.rdns.len(), 1);
+    assert_eq!(named.rdns[0].value_of("cn"), Some(octets));
     for &syntax in SYNTAXES {
         assert_eq!(
             syntax::ordering_key(syntax, octets).is_some(),
             syntax::normalize(syntax, octets).is_some()
         );
-        let _ = syntax::equality_key(syntax, octets);
+        assert_eq!(syntax::equality_key(syntax, octets), syntax::equality_key(syntax, octets));
         let mut part = Vec::new();
         syntax::substring_part(syntax, octets, Position::Whole, &mut part);
         assert_eq!(*syntax::substring_value(syntax, octets), *part);
+    }
+}
+
+fuzz_target!(|octets: &[u8]| {
+    check_name(octets);
+    check_value(octets);
+    // A zero octet separates two names.
+    let mut parts = octets.splitn(2, |octet| *octet == 0).map(Dn::parse);
+    if let (Some(Ok(first)), Some(Ok(second))) = (parts.next(), parts.next()) {
+        check_pair(&first, &second);
+        check_pair(&second, &first);
     }
 });

@@ -49,6 +49,9 @@ pub enum BerError {
     /// A BOOLEAN that is not one octet.
     #[error("a boolean is not one octet")]
     BadBoolean,
+    /// Constructed elements are nested deeper than any request has them.
+    #[error("elements are nested too deep")]
+    TooDeep,
     /// Octets are left over after the last element of a sequence.
     #[error("unexpected data after the last element")]
     TrailingData,
@@ -61,6 +64,27 @@ pub struct Element<'a> {
     pub tag: u8,
     /// The contents octets.
     pub contents: &'a [u8],
+}
+
+/// The bit of a tag that says that the contents are elements.
+const CONSTRUCTED: u8 = 0x20;
+
+impl Element<'_> {
+    /// Checks that everything inside is whole elements, down to `depth` levels.
+    ///
+    /// # Errors
+    /// When an element is broken or nested deeper.
+    pub fn check_nesting(&self, depth: usize) -> Result<(), BerError> {
+        if self.tag & CONSTRUCTED == 0 {
+            return Ok(());
+        }
+        let depth = depth.checked_sub(1).ok_or(BerError::TooDeep)?;
+        let mut inner = Reader::new(self.contents);
+        while !inner.is_empty() {
+            inner.element()?.check_nesting(depth)?;
+        }
+        Ok(())
+    }
 }
 
 /// Reads elements one after the other from a slice, borrowing from it.
@@ -146,10 +170,7 @@ impl<'a> Reader<'a> {
 
     /// Reads an INTEGER that must lie in `0..=2^31-1` (`INTEGER (0 .. maxInt)` of RFC 4511).
     pub fn max_int(&mut self) -> Result<u32, BerError> {
-        match u32::try_from(self.integer()?) {
-            Ok(number) if number <= MAX_INT => Ok(number),
-            _ => Err(BerError::BadNumber),
-        }
+        parse_max_int(self.expect(INTEGER)?)
     }
 
     /// Fails if anything is left.
@@ -199,6 +220,14 @@ pub fn parse_integer(contents: &[u8]) -> Result<i64, BerError> {
     Ok(contents
         .iter()
         .fold(start, |number, &octet| number << 8 | i64::from(octet)))
+}
+
+/// The value of the contents of an INTEGER that must lie in `0..=2^31-1`.
+pub fn parse_max_int(contents: &[u8]) -> Result<u32, BerError> {
+    match u32::try_from(parse_integer(contents)?) {
+        Ok(number) if number <= MAX_INT => Ok(number),
+        _ => Err(BerError::BadNumber),
+    }
 }
 
 /// The value of the contents of a BOOLEAN.
@@ -317,6 +346,16 @@ mod tests {
         );
         let nine = [0x30, 0x89, 1, 0, 0, 0, 0, 0, 0, 0, 5, 1, 2, 3, 4, 5];
         assert_eq!(Reader::new(&nine).element(), Err(BerError::LengthTooLong));
+    }
+
+    #[test]
+    fn nesting_is_checked_to_the_innermost_element() {
+        let check = |octets: &[u8], depth| Reader::new(octets).element().unwrap().check_nesting(depth);
+        assert_eq!(check(&[0x30, 4, 0x31, 2, 4, 0], 2), Ok(()));
+        assert_eq!(check(&[0x30, 4, 0x31, 2, 4, 0], 1), Err(BerError::TooDeep));
+        assert_eq!(check(&[0x30, 4, 0x31, 2, 4, 1], 2), Err(BerError::Truncated));
+        assert_eq!(check(&[0x30, 5, 0x31, 2, 4, 0, 0], 2), Err(BerError::Truncated));
+        assert_eq!(check(&[4, 1, 9], 0), Ok(()));
     }
 
     #[test]

@@ -203,7 +203,11 @@ fn short_name(attribute: &str) -> Cow<'_, str> {
     } else {
         Cow::Borrowed(attribute)
     };
-    let plain = lower.strip_prefix("oid.").unwrap_or(&lower);
+    // Only a numeric OID carries the prefix; stripping it from anything else could leave no name or another prefix.
+    let plain = match lower.strip_prefix("oid.") {
+        Some(oid) if oid.starts_with(|first: char| first.is_ascii_digit()) => oid,
+        _ => &lower,
+    };
     match SHORT_NAMES
         .iter()
         .find(|(_, oid, long)| *oid == plain || *long == plain)
@@ -434,6 +438,20 @@ mod tests {
         assert_ne!(normal("cn=a,dc=x"), normal("cn=a\\,dc\\=x"));
         assert_eq!(normal(""), "");
         assert_eq!(normal("  "), "");
+    }
+
+    #[test]
+    fn the_oid_prefix_belongs_to_numbers_only() {
+        for (name, expected) in [
+            ("OID.=x", "oid.=x"),
+            ("oid.OID.2.5.4.3=x", "oid.oid.2.5.4.3=x"),
+            ("oid.cn=x", "oid.cn=x"),
+            ("OID.2.5.4.3=x", "cn=x"),
+            ("oid.9.9=x", "9.9=x"),
+        ] {
+            assert_eq!(normal(name), expected);
+            assert_eq!(normal(expected), expected);
+        }
     }
 
     #[test]

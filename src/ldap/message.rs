@@ -326,16 +326,15 @@ fn decode_operation(kind: OperationKind, element: Element<'_>) -> Result<Operati
         OperationKind::Bind => Ok(Operation::Bind(BindRequest::read(element.contents)?)),
         OperationKind::Search => Ok(Operation::Search(SearchRequest::read(element.contents)?)),
         OperationKind::Unbind => Ok(Operation::Unbind),
-        OperationKind::Abandon => match u32::try_from(ber::parse_integer(element.contents)?) {
-            Ok(message_id) => Ok(Operation::Abandon(message_id)),
-            Err(_) => Err(BerError::BadNumber.into()),
-        },
+        OperationKind::Abandon => Ok(Operation::Abandon(ber::parse_max_int(element.contents)?)),
         _ => decode_with_ldap3_proto(element),
     }
 }
 
-/// Frames the operation alone, without its controls, for `ldap3_proto`.
+/// Frames the operation alone, without its controls, for `ldap3_proto`. That drops the rest of a constructed element
+/// that has a broken part, so the nesting is checked before.
 fn decode_with_ldap3_proto(element: Element<'_>) -> Result<Operation<'static>, OperationError> {
+    element.check_nesting(MAX_BER_DEPTH)?;
     let mut frame = Vec::with_capacity(element.contents.len() + 16);
     ber::write_constructed(&mut frame, ber::SEQUENCE, |out| {
         ber::write_integer(out, ber::INTEGER, 1);

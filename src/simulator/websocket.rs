@@ -26,6 +26,8 @@ pub struct Hello {
 
 /// Close code of a server process that ends itself (RFC 6455's registry: service restart).
 pub(crate) const SERVICE_RESTART: u16 = 1012;
+/// Frames waiting for one connection.
+const BACKLOG: usize = 65_536;
 const NORMAL: u16 = 1000;
 /// An instance's state is kept for so long; a state of the wrong shape fails everything that reads it until then.
 const STATE_LIFE: Duration = Duration::from_secs(15);
@@ -47,7 +49,7 @@ pub(crate) struct Hub {
 #[derive(Debug, Default)]
 struct Inner {
     next: u64,
-    open: HashMap<u64, (Uuid, mpsc::UnboundedSender<Push>)>,
+    open: HashMap<u64, (Uuid, mpsc::Sender<Push>)>,
     hellos: Vec<Hello>,
     /// When the misshapen state of an instance is forgotten.
     misshapen: HashMap<String, i64>,
@@ -97,13 +99,14 @@ impl Hub {
     fn push(&self, outpost: Option<Uuid>, push: &Push) {
         for (of, sender) in self.lock().open.values() {
             if outpost.is_none_or(|outpost| outpost == *of) {
-                let _ = sender.send(push.clone());
+                // Like authentik's channel layer, frames for somebody who does not read are dropped at some point.
+                let _ = sender.try_send(push.clone());
             }
         }
     }
 
-    fn enter(&self, outpost: Uuid) -> (u64, mpsc::UnboundedReceiver<Push>) {
-        let (sender, receiver) = mpsc::unbounded_channel();
+    fn enter(&self, outpost: Uuid) -> (u64, mpsc::Receiver<Push>) {
+        let (sender, receiver) = mpsc::channel(BACKLOG);
         let mut inner = self.lock();
         inner.next += 1;
         inner.connects += 1;

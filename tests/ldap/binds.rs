@@ -200,7 +200,7 @@ async fn three_requests_are_enough_once_the_flow_is_known() {
     assert_eq!(requests.count(Endpoint::CheckAccess), 1);
     assert_eq!(requests.count(Endpoint::UsersMe), 0);
     // The sample flow has an MFA stage, whose redirect is one more hop than the recommended flow's.
-    let flow = requests.to("/flows/executor/");
+    let flow = requests.to("/flows/executor/ldap-authentication-flow/");
     let own = flow.iter().filter(|request| !request.query.contains("warmup"));
     let methods: Vec<&str> = own.map(|request| request.method.as_str()).collect();
     assert_eq!(methods, ["POST", "GET", "GET"]);

@@ -239,3 +239,36 @@ fn the_other_requests_are_recognised() {
         })
     ));
 }
+
+#[test]
+fn a_broken_tail_inside_any_request_is_refused() {
+    // A compare whose assertion ends in an octet that is no element; ldap3_proto alone would drop it.
+    let sound = [0x6e, 10, 4, 1, b'a', 0x30, 5, 4, 1, b'c', 4, 0];
+    assert!(Message::decode(&frame(1, &sound, &[])).is_ok());
+    let broken = [0x6e, 11, 4, 1, b'a', 0x30, 6, 4, 1, b'c', 4, 0, 0];
+    assert!(matches!(
+        Message::decode(&frame(1, &broken, &[])),
+        Err(MessageError::Operation {
+            message_id: 1,
+            kind: OperationKind::Compare,
+            reason: OperationError::Ber(BerError::Truncated)
+        })
+    ));
+}
+
+#[test]
+fn only_message_ids_can_be_abandoned() {
+    for (octets, sound) in [
+        (&[0x50, 4, 0x7f, 0xff, 0xff, 0xff][..], true),
+        (&[0x50, 5, 0, 0x80, 0, 0, 0], false),
+        (&[0x50, 1, 0xff], false),
+        (&[0x50, 0], false),
+    ] {
+        let abandon = frame(1, octets, &[]);
+        let message = Message::decode(&abandon);
+        assert_eq!(
+            message.is_ok_and(|message| message.operation == Operation::Abandon(0x7fff_ffff)),
+            sound
+        );
+    }
+}
