@@ -11,8 +11,6 @@ use crate::client::{Client, Outcome};
 use crate::scenery::{alias, directory, flow_requests, of, separate, stage};
 use crate::stage::{Stage, eventually, user_dn};
 
-/// A user the directory does not know yet, so that `users/me` is part of the bind.
-const FRESH: &str = "fresh";
 const PASSWORD: &str = "correct horse";
 
 /// The requests of a bind through identification, password and login, as rules can name them.
@@ -74,14 +72,14 @@ fn disturbances() -> Vec<Disturbance> {
     all.extend(
         [
             Fault::Reset,
-            Fault::Hang,
             Fault::Answer(500, "text/html", "<html>Server Error</html>"),
             Fault::WorkerLost,
-            Fault::BadGateway,
-            Fault::Starting,
+            Fault::Hang,
             Fault::Forbidden,
             Fault::NotFound,
             Fault::EmptyBody,
+            Fault::BadGateway,
+            Fault::Starting,
             Fault::Truncated,
             Fault::BrokenOff,
             Fault::WrongContentType,
@@ -123,11 +121,12 @@ enum Before {
     Failure,
 }
 
-/// One server; cells one after the other, each under a name of its own.
+/// One server; cells one after the other, each with a user of its own whom the directory does not know yet, so that
+/// `users/me` is part of the bind.
 struct Lane {
     stage: Stage,
     before: Before,
-    names: usize,
+    users: usize,
 }
 
 impl Lane {
@@ -138,18 +137,19 @@ impl Lane {
             ("FLOW_QUEUE_TIMEOUT", "5s"),
         ];
         let stage = of(directory(mode, separate()), &settings).await;
-        let pk = stage.simulator.create_user(FRESH, "Fresh", "fresh@example.com");
-        stage.simulator.set_password(pk, PASSWORD);
         Self {
             stage,
             before,
-            names: 0,
+            users: 0,
         }
     }
 
-    fn name(&mut self) -> String {
-        self.names += 1;
-        alias(FRESH, self.names % 100)
+    fn create_user(&mut self) -> String {
+        self.users += 1;
+        let name = format!("fresh{}", self.users);
+        let pk = self.stage.simulator.create_user(&name, "Fresh", "");
+        self.stage.simulator.set_password(pk, PASSWORD);
+        name
     }
 
     /// Makes the outpost forget how the flow begins, so that the next bind asks for the first challenge.
@@ -197,34 +197,36 @@ impl Lane {
                 });
                 simulator.faults().remove(rule);
                 simulator.refuse_connections(false);
-                eventually("the simulator is back", || {
-                    std::net::TcpStream::connect(simulator.address()).is_ok()
-                })
-                .await;
+                // With the events back the directory is loaded anew; the next user is to be unknown to it.
+                eventually("the events are back", || simulator.websockets() > 0).await;
+                self.stage.refresh().await;
+                tokio::time::sleep(Duration::from_millis(300)).await;
                 outcome
             }
         }
     }
 
     async fn cell(&mut self, request: Request, disturbance: &Disturbance) -> Result<(), String> {
+        let user = self.create_user();
         let mut client = self.stage.client().await;
+        let before = self.before;
         let wrong = |what: &str, outcome: &Outcome| {
             Err(format!(
-                "{:?} {request:?} {disturbance:?}: {what}: {} {}",
-                self.before, outcome.code, outcome.message
+                "{before:?} {request:?} {disturbance:?}: {what}: {} {}",
+                outcome.code, outcome.message
             ))
         };
         match self.before {
             Before::Nothing => {}
             Before::Success => {
-                let dn = alias(FRESH, 0);
+                let dn = alias(&user, 0);
                 let outcome = client.bind(&dn, PASSWORD).await;
                 if outcome.code != 0 {
                     return wrong("the bind before", &outcome);
                 }
             }
             Before::Failure => {
-                let dn = alias(FRESH, 0);
+                let dn = alias(&user, 0);
                 let outcome = client.bind(&dn, "wrong").await;
                 if outcome.code != 49 {
                     return wrong("the wrong bind before", &outcome);
@@ -232,8 +234,8 @@ impl Lane {
             }
         }
         self.forget_opening().await;
-        self.names += 1;
-        let dn = alias(FRESH, self.names);
+        // To authentik the same name, to the cache another.
+        let dn = alias(&user, 1);
         let outcome = self.bind(&mut client, &dn, PASSWORD, request, disturbance).await;
         let allowed = allowed(request, disturbance);
         if !allowed.contains(&outcome.code) {
@@ -255,13 +257,20 @@ impl Lane {
     }
 }
 
-async fn lane(mode: &'static str, before: Before) -> (usize, Vec<String>) {
+async fn lane(mode: &'static str, before: Before, disturbances: Vec<Disturbance>) -> (usize, Vec<String>) {
     let mut lane = Lane::new(mode, before).await;
     let (mut cells, mut wrong) = (0, Vec::new());
-    for disturbance in disturbances() {
+    for disturbance in disturbances {
         for request in REQUESTS {
             cells += 1;
-            if let Err(what) = lane.cell(request, &disturbance).await {
+            let mut result = lane.cell(request, &disturbance).await;
+            for _ in 0..2 {
+                // On a busy machine any answer may be later than its limit here. That lets nobody in, so look again.
+                if result.as_ref().is_err_and(|what| what.contains("within 1000 ms")) {
+                    result = lane.cell(request, &disturbance).await;
+                }
+            }
+            if let Err(what) = result {
                 wrong.push(format!("{mode} {what}"));
             }
         }
@@ -271,9 +280,17 @@ async fn lane(mode: &'static str, before: Before) -> (usize, Vec<String>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn success_is_answered_only_if_every_answer_was_right() {
-    let lanes = ["direct", "cached"].into_iter().flat_map(|mode| {
-        [Before::Nothing, Before::Success, Before::Failure].map(|before| tokio::spawn(lane(mode, before)))
-    });
+    let mut lanes = Vec::new();
+    for mode in ["direct", "cached"] {
+        for before in [Before::Nothing, Before::Success, Before::Failure] {
+            // Mostly they wait for time to pass: many at once.
+            lanes.extend(
+                disturbances()
+                    .chunks(4)
+                    .map(|few| tokio::spawn(lane(mode, before, few.to_vec()))),
+            );
+        }
+    }
     let (mut cells, mut wrong) = (0, Vec::new());
     for done in join_all(lanes).await {
         let (count, differences) = done.unwrap();

@@ -142,7 +142,9 @@ async fn wrong_binds_of_a_service_account_never_disturb_its_good_connections() {
                     if (worker * 10 + round) % 100 == 0 {
                         assert_eq!(stage.bind(&user_dn("ldapservice"), "wrong").await.code, 49);
                     }
-                    let found = client.subtree(BASE, "(cn=alice)", &["cn"]).await;
+                    let found = client
+                        .subtree(BASE, "(&(objectClass=user)(cn=alice))", &["cn"])
+                        .await;
                     failed += usize::from((found.outcome.code, found.entries.len()) != (0, 1));
                 }
                 failed

@@ -36,10 +36,9 @@ async fn an_old_password_ends_with_the_snapshot_that_shows_the_new_one() {
     // Nobody else was disturbed, and an unchanged directory voids nothing.
     stage.refresh().await;
     stage.simulator.requests().clear();
-    stage.bound("alice").await;
+    assert_eq!(stage.bind(&user_dn("alice"), "changed").await.code, 0);
     let old = stage.bind(&user_dn("alice"), "demo-alice").await;
     assert_eq!((old.code, flow_requests(&stage.simulator)), (49, 0), "{old:?}");
-    assert_eq!(stage.bind(&user_dn("alice"), "changed").await.code, 0);
 }
 
 #[tokio::test]

@@ -103,7 +103,14 @@ async fn a_whole_run_at_the_finest_level_logs_no_secret() {
             }
         }
         let mut service = stage.bound("ldapservice").await;
-        assert_eq!(service.subtree(BASE, "(cn=alice)", &[]).await.entries.len(), 1);
+        assert_eq!(
+            service
+                .subtree(BASE, "(&(objectClass=user)(cn=alice))", &[])
+                .await
+                .entries
+                .len(),
+            1
+        );
         tokio::time::sleep(std::time::Duration::from_millis(1300)).await;
         stage.refresh().await;
         for request in stage.simulator.requests().all() {
