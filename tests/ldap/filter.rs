@@ -11,7 +11,9 @@ pub fn parse(text: &str) -> LdapFilter {
 }
 
 fn component(rest: &mut &str) -> LdapFilter {
-    *rest = rest.strip_prefix('(').unwrap_or_else(|| panic!("no '(' at {rest:?}"));
+    *rest = rest
+        .strip_prefix('(')
+        .unwrap_or_else(|| panic!("no '(' at {rest:?}"));
     let filter = match rest.chars().next() {
         Some('&') => LdapFilter::And(list(rest)),
         Some('|') => LdapFilter::Or(list(rest)),
@@ -26,7 +28,9 @@ fn component(rest: &mut &str) -> LdapFilter {
             item
         }
     };
-    *rest = rest.strip_prefix(')').unwrap_or_else(|| panic!("no ')' at {rest:?}"));
+    *rest = rest
+        .strip_prefix(')')
+        .unwrap_or_else(|| panic!("no ')' at {rest:?}"));
     filter
 }
 
@@ -47,7 +51,11 @@ fn item(text: &str) -> LdapFilter {
         let mut dn_attributes = false;
         let mut matching_rule = None;
         for part in parts {
-            if part.eq_ignore_ascii_case("dn") { dn_attributes = true } else { matching_rule = Some(part.to_owned()) }
+            if part.eq_ignore_ascii_case("dn") {
+                dn_attributes = true
+            } else {
+                matching_rule = Some(part.to_owned())
+            }
         }
         return LdapFilter::Extensible(LdapMatchingRuleAssertion {
             matching_rule,
@@ -74,7 +82,14 @@ fn item(text: &str) -> LdapFilter {
     }
     let last = parts.pop().filter(|part| !part.is_empty());
     let first = Some(parts.remove(0)).filter(|part| !part.is_empty());
-    LdapFilter::Substring(attribute.into(), LdapSubstringFilter { initial: first, any: parts, final_: last })
+    LdapFilter::Substring(
+        attribute.into(),
+        LdapSubstringFilter {
+            initial: first,
+            any: parts,
+            final_: last,
+        },
+    )
 }
 
 fn unescape(text: &str) -> String {

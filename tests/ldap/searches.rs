@@ -102,7 +102,11 @@ async fn names_and_filters_with_awkward_characters_work() {
     let mut client = stage.bound("ldapservice").await;
     let group = format!("cn=Sales\\, EMEA,ou=groups,{SUFFIX}");
     let found = client
-        .subtree(BASE, "(&(objectClass=groupOfNames)(cn=sales\\2c\\20emea))", &["cn"])
+        .subtree(
+            BASE,
+            "(&(objectClass=groupOfNames)(cn=sales\\2c\\20emea))",
+            &["cn"],
+        )
         .await;
     assert_eq!(found.dns(), [group.as_str()]);
     for base in [
@@ -151,7 +155,10 @@ async fn every_kind_of_filter_is_evaluated() {
             "(&(objectClass=user)(uidNumber>=5001)(uidNumber<=5001))".to_owned(),
             1,
         ),
-        ("(&(objectClass=user)(displayName~=alice\\20example))".to_owned(), 1),
+        (
+            "(&(objectClass=user)(displayName~=alice\\20example))".to_owned(),
+            1,
+        ),
         (format!("(&(objectClass=group)(member={alice}))"), 3),
         (format!("(&(objectClass=posixGroup)(member={alice}))"), 2),
         (
