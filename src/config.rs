@@ -134,6 +134,10 @@ pub struct BindConfig {
     pub flow_queue_limit: usize,
     /// How long a bind may wait for its turn.
     pub flow_queue_timeout: Duration,
+    /// How long authentik may take to judge a bind, beside the wait for a turn and for a Duo push.
+    pub timeout: Duration,
+    /// What follows from failed binds.
+    pub failed: FailedBindConfig,
     /// Longest life of a cached bind.
     pub cache_max_age: Duration,
     /// How long the same wrong secret is refused unasked. `None`: never.
@@ -142,6 +146,15 @@ pub struct BindConfig {
     pub access_recheck_interval: Option<Duration>,
     /// Accept only `cn=name,ou=users,<base>`.
     pub strict_dn: bool,
+}
+
+/// What follows from failed binds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedBindConfig {
+    /// Failures within the window after which an address or a name has to wait. 0: no limit.
+    pub limit: usize,
+    /// In which time they are counted.
+    pub window: Duration,
 }
 
 /// What is logged, and how.
@@ -320,6 +333,11 @@ impl BindConfig {
             max_concurrent_flows: reader.count(&options::MAX_CONCURRENT_FLOWS)?,
             flow_queue_limit: reader.count(&options::FLOW_QUEUE_LIMIT)?,
             flow_queue_timeout: reader.duration(&options::FLOW_QUEUE_TIMEOUT)?,
+            timeout: reader.duration(&options::BIND_TIMEOUT)?,
+            failed: FailedBindConfig {
+                limit: reader.count(&options::FAILED_BIND_LIMIT)?,
+                window: reader.duration(&options::FAILED_BIND_WINDOW)?,
+            },
             cache_max_age: reader.duration(&options::BIND_CACHE_MAX_AGE)?,
             negative_window: reader.interval(&options::BIND_NEGATIVE_WINDOW)?,
             access_recheck_interval: reader.interval(&options::ACCESS_RECHECK_INTERVAL)?,

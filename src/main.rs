@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use akldap::cli::args::{Action, CommandLine};
-use akldap::cli::{healthcheck, serve};
+use akldap::cli::{core_dump, healthcheck, serve};
 use akldap::config::{self, Config, EXIT_BAD_CONFIGURATION, Environment, Layered};
 use akldap::logging;
 use clap::Parser;
@@ -12,6 +12,8 @@ use clap::Parser;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // Before any secret is read.
+    core_dump::forbid();
     let command_line = match CommandLine::try_parse() {
         Ok(command_line) => command_line,
         Err(error) => {

@@ -32,6 +32,8 @@ pub struct Settings {
     pub list_timeout: Duration,
     /// Limit on the call that waits for a Duo push: Duo itself waits about 60 s for the user.
     pub duo_timeout: Duration,
+    /// Limit on one run of a flow, the wait for a Duo push not counted.
+    pub flow_timeout: Duration,
     /// Accept a session cookie that is a bare session key. Only authentik's own test mode sends those; then the
     /// login is proved by `users/me` instead of the cookie's claims.
     pub plain_session_cookie: bool,
@@ -50,6 +52,7 @@ impl Settings {
             request_timeout: Duration::from_secs(20),
             list_timeout: Duration::from_secs(65),
             duo_timeout: Duration::from_secs(75),
+            flow_timeout: Duration::from_secs(60),
             plain_session_cookie: false,
         }
     }

@@ -101,11 +101,12 @@ impl Executor {
         };
         let attempt = Attempt::new(request.username, password, request.mfa_support);
         let mut retried = false;
+        let deadline = Run::new(self, request.flow_slug, None).deadline();
         loop {
-            let mut run = Run::new(self, request.flow_slug, Some(request.client_ip));
+            let mut run = Run::new(self, request.flow_slug, Some(request.client_ip)).until(deadline);
             let result = run.bind(attempt.clone()).await;
             let result = match result {
-                Err(error) if !retried && error.is_recycled_worker() && !run.code_was_sent() => {
+                Err(error) if !retried && error.is_recycled_worker() && !run.is_spent() => {
                     tracing::debug!(%error, flow = request.flow_slug, "running the flow once more from its start");
                     retried = true;
                     if error.status().is_some_and(|status| status != 500) {

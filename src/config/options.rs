@@ -241,6 +241,35 @@ pub(crate) static FLOW_QUEUE_TIMEOUT: Setting = own(
     },
     "How long a login may wait for its turn before it is answered busy (51).",
 );
+pub(crate) static BIND_TIMEOUT: Setting = own(
+    "AUTHENTIK_LDAP__BIND_TIMEOUT",
+    "bind-timeout",
+    "30s",
+    Kind::Duration {
+        min: 1,
+        max: 600,
+        off: false,
+    },
+    "How long authentik may take to judge a login before it is answered unavailable (52). Waiting for a turn and for a Duo push comes on top.",
+);
+pub(crate) static FAILED_BIND_LIMIT: Setting = own(
+    "AUTHENTIK_LDAP__FAILED_BIND_LIMIT",
+    "failed-bind-limit",
+    "0",
+    Kind::Count { min: 0, max: 100 },
+    "Binds with wrong credentials after which an address (IPv6: a /64) or a name is answered busy (51) for a while. 0 is off: behind a proxy or an application all people share one address.",
+);
+pub(crate) static FAILED_BIND_WINDOW: Setting = own(
+    "AUTHENTIK_LDAP__FAILED_BIND_WINDOW",
+    "failed-bind-window",
+    "5m",
+    Kind::Duration {
+        min: 1,
+        max: 86_400,
+        off: false,
+    },
+    "The time in which failed binds are counted for that limit.",
+);
 pub(crate) static BIND_CACHE_MAX_AGE: Setting = own(
     "AUTHENTIK_LDAP__BIND_CACHE_MAX_AGE",
     "bind-cache-max-age",
@@ -352,6 +381,9 @@ pub static OPTIONS: &[&Setting] = &[
     &MAX_CONCURRENT_FLOWS,
     &FLOW_QUEUE_LIMIT,
     &FLOW_QUEUE_TIMEOUT,
+    &BIND_TIMEOUT,
+    &FAILED_BIND_LIMIT,
+    &FAILED_BIND_WINDOW,
     &BIND_CACHE_MAX_AGE,
     &BIND_NEGATIVE_WINDOW,
     &ACCESS_RECHECK_INTERVAL,

@@ -48,3 +48,68 @@ pub fn compare(
         _ => LdapResult::new(ResultCode::CompareFalse, ""),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::directory::fixture::*;
+
+    fn code(viewer: Viewer, name: &str, attribute: &str, value: &str) -> ResultCode {
+        let name = format!("{name},{SUFFIX}");
+        compare(
+            &snapshot(),
+            &tree(),
+            viewer,
+            name.as_bytes(),
+            attribute.as_bytes(),
+            value.as_bytes(),
+        )
+        .code
+    }
+
+    #[test]
+    fn values_compare_by_their_rules() {
+        let staff = |attribute: &str, value: &str| code(Viewer::Full, "cn=staff,ou=groups", attribute, value);
+        let bob = format!("CN=Bob, OU=users,{BASE}");
+        for (attribute, value, expected) in [
+            ("member", bob.as_str(), ResultCode::CompareTrue),
+            ("uniqueMember", &bob, ResultCode::CompareTrue),
+            ("memberUid", "bob", ResultCode::CompareTrue),
+            ("gidNumber", "014000", ResultCode::CompareTrue),
+            ("objectClass", "posixgroup", ResultCode::CompareTrue),
+            ("cn", "other", ResultCode::CompareFalse),
+            ("member", "nonsense", ResultCode::CompareFalse),
+            ("memberOf", &bob, ResultCode::NoSuchAttribute),
+            ("mail", "x", ResultCode::NoSuchAttribute),
+            ("nosuch", "x", ResultCode::NoSuchAttribute),
+        ] {
+            assert_eq!(staff(attribute, value), expected, "{attribute} {value}");
+        }
+    }
+
+    #[test]
+    fn only_what_the_viewer_sees_can_be_compared() {
+        let own = Viewer::Own { user_pk: 1 };
+        let bob = format!("cn=bob,ou=users,{SUFFIX}");
+        assert_eq!(
+            code(own, "cn=bob,ou=users", "cn", "bob"),
+            ResultCode::NoSuchObject
+        );
+        assert_eq!(
+            code(own, "cn=staff,ou=groups", "member", &bob),
+            ResultCode::CompareFalse
+        );
+        assert_eq!(
+            code(own, "cn=alice,ou=users", "cn", "alice"),
+            ResultCode::CompareTrue
+        );
+        assert_eq!(
+            code(Viewer::Full, "cn=nobody,ou=users", "cn", "x"),
+            ResultCode::NoSuchObject
+        );
+        assert_eq!(
+            code(Viewer::Full, "nonsense", "cn", "x"),
+            ResultCode::InvalidDnSyntax
+        );
+    }
+}

@@ -517,3 +517,6 @@ fn syntax_of(snapshot: &Snapshot, attribute: &AttributeRef) -> Syntax {
         (None, None) => Syntax::DirectoryString,
     }
 }
+
+#[cfg(test)]
+mod tests;

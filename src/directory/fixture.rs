@@ -16,7 +16,6 @@ pub(super) const STAFF: &str = "10000000-0000-4000-8000-000000000001";
 pub(super) const ADMINS: &str = "20000000-0000-4000-8000-000000000002";
 pub(super) const EMPTY: &str = "30000000-0000-4000-8000-000000000003";
 pub(super) const EMEA: &str = "40000000-0000-4000-8000-000000000004";
-pub(super) const EMEA_DN: &str = "cn=Sales\\, EMEA,ou=groups,dc=ldap,dc=goauthentik,dc=io";
 
 pub(super) fn uid(pk: i64) -> String {
     format!("{pk:064x}")

@@ -42,6 +42,8 @@ pub(super) struct SpecialEntry {
     pub(super) uuid: [u8; 16],
     /// The attributes as they are sent.
     pub(super) block: Vec<u8>,
+    /// What each attribute is known by, and where it begins.
+    keys: Vec<(String, usize)>,
 }
 
 impl SpecialEntry {
@@ -52,22 +54,27 @@ impl SpecialEntry {
             uuid: Uuid::new_v5(&Uuid::new_v5(&Uuid::NAMESPACE_URL, b"urn:akldap:dn"), normal_dn).into_bytes(),
             dn,
             block: Vec::new(),
+            keys: Vec::new(),
         }
     }
 
     fn add<'a>(&mut self, name: &str, values: impl IntoIterator<Item = &'a [u8]>) {
+        let start = self.block.len();
         write_attribute(&mut self.block, name.as_bytes(), values);
+        let key = schema::canonical_name(name.as_bytes()).into_owned();
+        self.keys.push((key, start));
+    }
+
+    fn has(&self, key: &str) -> bool {
+        self.keys.iter().any(|(own, _)| own == key)
     }
 
     /// The attribute that a description means.
+    #[inline]
     pub(super) fn find(&self, attribute: &AttributeRef) -> Option<encoded::Element<'_>> {
         let wanted = attribute.known?.key;
-        encoded::Elements(&self.block).find(|element| {
-            encoded::attribute(element).is_some_and(|(name, _)| {
-                name.eq_ignore_ascii_case(wanted.as_bytes())
-                    || schema::attribute_type(name).is_some_and(|known| known.key == wanted)
-            })
-        })
+        let (_, start) = self.keys.iter().find(|(own, _)| own == wanted)?;
+        encoded::Elements(self.block.get(*start..)?).next()
     }
 }
 
@@ -144,6 +151,7 @@ impl Tree {
         }
         let mut entry = SpecialEntry {
             block: Vec::new(),
+            keys: Vec::new(),
             ..self.specials[0].clone()
         };
         entry.add("objectClass", classes);
@@ -165,14 +173,7 @@ impl Tree {
         let dn = entry.dn.clone();
         entry.add("entryDN", [dn.as_slice()]);
         for (name, values) in attributes {
-            let lower = name.to_ascii_lowercase();
-            let known = schema::attribute_type(lower.as_bytes());
-            let taken = known.is_some_and(|known| {
-                encoded::Elements(&entry.block)
-                    .filter_map(|element| encoded::attribute(&element))
-                    .any(|(own, _)| own.eq_ignore_ascii_case(known.key.as_bytes()))
-            });
-            if !taken {
+            if !entry.has(&schema::canonical_name(name.as_bytes())) {
                 entry.add(name, values.iter().map(String::as_bytes));
             }
         }
@@ -279,7 +280,7 @@ impl Tree {
                 octet,
                 b',' | b'+' | b'"' | b'\\' | b'<' | b'>' | b';' | b'=' | b'#'
             )
-        }) && !value.first().is_none_or(|&octet| octet == b' ')
+        }) && value.first().is_some_and(|&octet| octet != b' ')
             && value.last() != Some(&b' ');
         let entries = plain.then(|| self.leaves(snapshot, container, value))?;
         (!entries.is_empty()).then_some(entries)

@@ -3,25 +3,69 @@
 //!
 //! Must not know how the answers were obtained.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::authentik::{AccessCheck, Session, SessionEndId};
-use crate::directory::Viewer;
+use crate::directory::{UserSummary, Viewer};
 
 use super::bind::Goodbye;
 use super::providers::Provider;
+
+/// A session that a bind opened in authentik. When nobody here needs it any more it is ended by the provider's unbind
+/// flow, if one is set: a refused or abandoned bind leaves no session behind either.
+pub struct OpenSession {
+    session: Session,
+    provider: Arc<Provider>,
+    client: IpAddr,
+    logins: Weak<Logins>,
+    /// authentik has ended it already.
+    gone: AtomicBool,
+}
+
+impl fmt::Debug for OpenSession {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("OpenSession")
+            .field("session", &self.session)
+            .finish_non_exhaustive()
+    }
+}
+
+impl OpenSession {
+    /// The session itself.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+}
+
+impl Drop for OpenSession {
+    fn drop(&mut self) {
+        if !self.gone.load(Ordering::Relaxed)
+            && let Some(flow_slug) = self.provider.settings().unbind_flow_slug.clone()
+            && let Some(logins) = self.logins.upgrade()
+        {
+            logins.say_goodbye(Goodbye {
+                session: self.session.clone(),
+                flow_slug,
+                client: self.client,
+            });
+        }
+    }
+}
 
 /// Everything a success stands on: a session in which somebody is logged in, access to the application, and the user's
 /// key. There is no other way to a [`Login`].
 #[derive(Debug)]
 pub struct Proof {
-    session: Session,
+    opened: OpenSession,
     user_pk: i64,
     search_everything: bool,
 }
@@ -31,9 +75,9 @@ impl Proof {
     ///
     /// That the session is logged in is shown by its existence: [`Session`] is only made from a cookie that says
     /// `authenticated`.
-    pub fn new(session: Session, access: &AccessCheck, user_pk: i64) -> Option<Self> {
+    pub fn new(opened: OpenSession, access: &AccessCheck, user_pk: i64) -> Option<Self> {
         access.passing.then_some(Self {
-            session,
+            opened,
             user_pk,
             search_everything: access.has_search_permission,
         })
@@ -63,13 +107,15 @@ impl fmt::Display for Ending {
 
 /// A user logged in at one provider. Shared by every connection it bound and, in cached bind mode, by the cache.
 pub struct Login {
-    provider: Arc<Provider>,
     proof: Proof,
-    client: IpAddr,
     end_id: SessionEndId,
     ended: CancellationToken,
     ending: OnceLock<Ending>,
     logins: Weak<Logins>,
+    /// The user's UUID as a directory showed it first.
+    uuid: OnceLock<Uuid>,
+    /// A directory did not have the user, and none before it had.
+    missed: AtomicBool,
 }
 
 impl Login {
@@ -80,22 +126,22 @@ impl Login {
 
     /// The user's `uid`.
     pub fn uid(&self) -> &str {
-        self.proof.session.uid()
+        self.session().uid()
     }
 
     /// The session in authentik behind this login.
     pub fn session(&self) -> &Session {
-        &self.proof.session
+        self.proof.opened.session()
     }
 
     /// The provider at which the user logged in.
     pub fn provider(&self) -> &Arc<Provider> {
-        &self.provider
+        &self.proof.opened.provider
     }
 
     /// The address of the client whose bind made it.
     pub fn client(&self) -> IpAddr {
-        self.client
+        self.proof.opened.client
     }
 
     /// Whether the whole directory may be searched.
@@ -110,8 +156,35 @@ impl Login {
 
     /// Ends the login and every connection bound by it.
     pub fn end(&self, ending: Ending) {
+        if ending == Ending::SessionEnded {
+            self.proof.opened.gone.store(true, Ordering::Relaxed);
+        }
         let _ = self.ending.set(ending);
         self.ended.cancel();
+    }
+
+    /// Remembers the user's UUID, by which somebody else under the same key is told apart.
+    pub fn recognise(&self, uuid: Uuid) {
+        if !uuid.is_nil() {
+            let _ = self.uuid.set(uuid);
+        }
+    }
+
+    /// Looks at the user as the newest directory shows them (`None`: it has no such user) and says why the login must
+    /// end, if it must.
+    pub fn verdict(&self, user: Option<UserSummary<'_>>) -> Option<Ending> {
+        let Some(user) = user else {
+            // The reading of the directory may have begun before the user was created: a user never seen gets until
+            // the next one.
+            let deleted = self.uuid.get().is_some() || self.missed.swap(true, Ordering::Relaxed);
+            return deleted.then_some(Ending::UserChanged("the user was deleted in authentik"));
+        };
+        if !user.is_active {
+            return Some(Ending::UserChanged("the user was deactivated in authentik"));
+        }
+        let same = user.uid == self.uid()
+            && (user.uuid.is_nil() || *self.uuid.get_or_init(|| user.uuid) == user.uuid);
+        (!same).then_some(Ending::UserChanged("the user was replaced in authentik"))
     }
 }
 
@@ -128,16 +201,6 @@ impl Drop for Login {
     fn drop(&mut self) {
         if let Some(logins) = self.logins.upgrade() {
             logins.forget(&self.end_id);
-            if self.ending.get() != Some(&Ending::SessionEnded)
-                && let Some(flow_slug) = self.provider.settings().unbind_flow_slug.clone()
-            {
-                let session = self.proof.session.clone();
-                logins.say_goodbye(Goodbye {
-                    session,
-                    flow_slug,
-                    client: self.client,
-                });
-            }
         }
     }
 }
@@ -192,48 +255,88 @@ impl Identity {
     }
 }
 
+/// Ends of sessions that were announced and remembered, for the binds they overtake. authentik announces those of
+/// browsers too; this many last longer than any bind takes.
+const MAX_ENDS: usize = 1024;
+
 /// All logins alive, by the name authentik gives the end of their session.
 #[derive(Debug, Default)]
 pub struct Logins {
-    alive: Mutex<HashMap<SessionEndId, Weak<Login>>>,
+    known: Mutex<Known>,
     goodbyes: OnceLock<mpsc::Sender<Goodbye>>,
 }
 
+#[derive(Debug, Default)]
+struct Known {
+    alive: HashMap<SessionEndId, Weak<Login>>,
+    /// Sessions that ended before they were a login, newest last.
+    ended: VecDeque<SessionEndId>,
+}
+
 impl Logins {
-    /// Makes a login of a proof: the one place where success begins.
-    pub fn grant(self: &Arc<Self>, provider: Arc<Provider>, proof: Proof, client: IpAddr) -> Arc<Login> {
-        let end_id = proof.session.end_id();
-        let login = Arc::new(Login {
+    /// Takes charge of a session that a flow has just opened.
+    pub fn open(self: &Arc<Self>, provider: Arc<Provider>, session: Session, client: IpAddr) -> OpenSession {
+        OpenSession {
+            session,
             provider,
-            proof,
             client,
+            logins: Arc::downgrade(self),
+            gone: AtomicBool::new(false),
+        }
+    }
+
+    /// Makes a login of a proof: the one place where success begins. `None` if authentik has announced the end of the
+    /// session meanwhile.
+    pub fn grant(self: &Arc<Self>, proof: Proof) -> Option<Arc<Login>> {
+        let end_id = proof.opened.session.end_id();
+        let login = Login {
+            proof,
             end_id,
             ended: CancellationToken::new(),
             ending: OnceLock::new(),
             logins: Arc::downgrade(self),
-        });
-        self.lock().insert(end_id, Arc::downgrade(&login));
-        login
+            uuid: OnceLock::new(),
+            missed: AtomicBool::new(false),
+        };
+        let mut known = self.lock();
+        if known.ended.contains(&end_id) {
+            drop(known);
+            login.end(Ending::SessionEnded);
+            return None;
+        }
+        let login = Arc::new(login);
+        known.alive.insert(end_id, Arc::downgrade(&login));
+        Some(login)
     }
 
     /// Ends the login of this session, if it is one of ours.
     pub fn end_session(&self, end_id: &SessionEndId) -> bool {
-        let login = self.lock().get(end_id).and_then(Weak::upgrade);
+        let login = {
+            let mut known = self.lock();
+            let login = known.alive.get(end_id).and_then(Weak::upgrade);
+            if login.is_none() {
+                if known.ended.len() >= MAX_ENDS {
+                    known.ended.pop_front();
+                }
+                known.ended.push_back(*end_id);
+            }
+            login
+        };
         login.inspect(|login| login.end(Ending::SessionEnded)).is_some()
     }
 
     /// Ends every login for which `verdict` gives a reason. Returns how many.
     pub fn end_where(&self, verdict: impl Fn(&Login) -> Option<Ending>) -> usize {
-        let logins: Vec<Arc<Login>> = self.lock().values().filter_map(Weak::upgrade).collect();
-        let ended = logins
-            .iter()
-            .filter_map(|login| verdict(login).map(|ending| login.end(ending)));
-        ended.count()
+        let logins: Vec<Arc<Login>> = self.lock().alive.values().filter_map(Weak::upgrade).collect();
+        let ended = logins.iter().filter(|login| !login.is_over());
+        ended
+            .filter_map(|login| verdict(login).map(|ending| login.end(ending)))
+            .count()
     }
 
     /// How many logins are alive.
     pub fn count(&self) -> usize {
-        self.lock().len()
+        self.lock().alive.len()
     }
 
     /// Sessions nobody needs any more are ended through this queue.
@@ -252,14 +355,18 @@ impl Logins {
     }
 
     fn forget(&self, end_id: &SessionEndId) {
-        let mut alive = self.lock();
+        let mut known = self.lock();
         // A later login may have taken the place; only a dead one is removed.
-        if alive.get(end_id).is_some_and(|login| login.strong_count() == 0) {
-            alive.remove(end_id);
+        if known
+            .alive
+            .get(end_id)
+            .is_some_and(|login| login.strong_count() == 0)
+        {
+            known.alive.remove(end_id);
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<SessionEndId, Weak<Login>>> {
-        self.alive.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use crate::config::LimitConfig;
 use crate::ldap::message::{Authentication, BindRequest, Message, Operation};
 use crate::ldap::response::{self, LdapResult, ResultCode};
+use crate::metrics::RequestType;
 use crate::outpost::Outpost;
 use crate::outpost::access::Identity;
 use crate::outpost::bind::{BindAnswer, BindAttempt};
@@ -75,26 +76,41 @@ impl Session {
     /// Carries out one request, or says what is left to do. `busy` is true while other operations of this connection
     /// are under way.
     pub(super) fn handle(&mut self, message: &Message<'_>, busy: bool, out: &mut Vec<u8>) -> Action {
-        let message_id = message.message_id;
+        let (message_id, started) = (message.message_id, Instant::now());
         if let Some(result) = self.refuse(message) {
             self.finish(message, &result, out);
             return Action::Done;
         }
         match &message.operation {
             Operation::Bind(request) => self.bind(message_id, request, out),
-            Operation::Unbind => Action::Unbind,
+            Operation::Unbind => {
+                self.observe(RequestType::Unbind, started);
+                Action::Unbind
+            }
             Operation::Search(request) => search::start(self, message, request, out),
             Operation::Compare(request) => {
                 let result = compare::run(self, request);
                 self.finish(message, &result, out);
+                self.observe(RequestType::Compare, started);
                 Action::Done
             }
             Operation::Abandon(target) => Action::Abandon(*target),
-            Operation::Extended(request) => extended::run(self, message_id, request, busy, out),
+            Operation::Extended(request) => {
+                let action = extended::run(self, message_id, request, busy, out);
+                self.observe(RequestType::Extended, started);
+                action
+            }
             Operation::Modify | Operation::Add | Operation::Delete | Operation::ModifyDn => {
                 self.finish(message, &read_only(), out);
                 Action::Done
             }
+        }
+    }
+
+    fn observe(&self, request: RequestType, started: Instant) {
+        match &self.identity {
+            Some(identity) => identity.provider().metrics().observe(request, started.elapsed()),
+            None => self.outpost.unclaimed().observe(request, started.elapsed()),
         }
     }
 

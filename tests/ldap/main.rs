@@ -8,6 +8,7 @@ mod stage;
 
 mod binds;
 mod lifecycle;
+mod odd_rows;
 mod pipelining;
 mod searches;
 mod special_entries;

@@ -95,9 +95,13 @@ pub(crate) async fn json_of(response: Response) -> Value {
     serde_json::from_str(&response.text().await.expect("a body")).expect("JSON")
 }
 
+fn client() -> Client {
+    Client::builder().build().expect("a client")
+}
+
 /// A request with the outpost's token.
 pub(crate) async fn api(simulator: &Simulator, path: &str) -> reqwest::Result<Response> {
-    Client::new()
+    client()
         .get(format!("{}/api/v3/{path}", simulator.url()))
         .bearer_auth(simulator.token())
         .send()

@@ -5,6 +5,7 @@ use std::time::{Instant, SystemTime};
 
 use reqwest::Method;
 use reqwest::header::LOCATION;
+use tokio::time::timeout_at;
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -63,7 +64,8 @@ pub(super) struct Run<'a> {
     requests: u32,
     /// The components answered so far.
     answered: Vec<&'static str>,
-    code_sent: bool,
+    spent: bool,
+    deadline: Instant,
 }
 
 impl<'a> Run<'a> {
@@ -76,8 +78,19 @@ impl<'a> Run<'a> {
             cookies,
             requests: 0,
             answered: Vec::new(),
-            code_sent: false,
+            spent: false,
+            deadline: Instant::now() + executor.client.settings().flow_timeout,
         }
+    }
+
+    /// The end of the time there is.
+    pub(super) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    pub(super) fn until(mut self, deadline: Instant) -> Self {
+        self.deadline = deadline;
+        self
     }
 
     pub(super) fn with_cookies(mut self, cookies: Cookies) -> Self {
@@ -96,9 +109,10 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Whether a one-time code has left or a push was sent: neither may be repeated.
-    pub(super) fn code_was_sent(&self) -> bool {
-        self.code_sent
+    /// Whether a one-time code has left, a push was sent or authentik refused a password: none of these may be
+    /// repeated.
+    pub(super) fn is_spent(&self) -> bool {
+        self.spent
     }
 
     fn url(&self, query: &str) -> Url {
@@ -138,6 +152,7 @@ impl<'a> Run<'a> {
                 self.answered.push(posted);
                 if let Some(message) = challenge.errors() {
                     if self.may_try_whole(&challenge, posted) && attempt.take_whole() {
+                        self.spent = true;
                         self.answered.pop();
                         next = match posted {
                             PASSWORD => answer_to(PASSWORD, answer::password(&attempt)),
@@ -223,11 +238,11 @@ impl<'a> Run<'a> {
             .zip(attempt.code);
         match (code, duo) {
             (Some((device, code)), duo) if attempt.code_given || duo.is_none() => {
-                self.code_sent = true;
+                self.spent = true;
                 Ok(answer_to(AUTHENTICATOR, answer::code(code, device.challenge)))
             }
             (_, Some((uid, device))) if !attempt.code_given => {
-                self.code_sent = true;
+                self.spent = true;
                 let body = answer::duo(uid, device.challenge);
                 Ok(Next::Answer {
                     component: AUTHENTICATOR,
@@ -355,11 +370,20 @@ impl<'a> Run<'a> {
             Next::Fetch(url) => (Method::GET, url, None, AnswerKind::Object),
             Next::Answer { body, kind, .. } => (Method::POST, self.url(BIND_QUERY), Some(body), kind),
         };
-        let answer = self
-            .executor
-            .client
-            .send(method, url, self.caller(), body, kind)
-            .await?;
+        let (started, name) = (Instant::now(), url.path().to_owned());
+        let call = self.executor.client.send(method, url, self.caller(), body, kind);
+        let answer = if kind == AnswerKind::Push {
+            let answer = call.await?;
+            self.deadline += started.elapsed();
+            answer
+        } else {
+            timeout_at(self.deadline.into(), call)
+                .await
+                .map_err(|_| ApiError::TimedOut {
+                    url: name,
+                    after: self.executor.client.settings().flow_timeout,
+                })??
+        };
         self.cookies.absorb(&answer.headers, SystemTime::now());
         Ok(answer)
     }

@@ -1,1 +1,208 @@
 use super::*;
+use crate::directory::fixture::*;
+use crate::directory::record::MAX_WARNINGS;
+
+fn warnings(builder: Builder) -> Vec<String> {
+    builder.finish().1.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn users_are_found_by_pk_uid_and_name() {
+    let snapshot = snapshot();
+    assert_eq!((snapshot.user_count(), snapshot.group_count()), (5, 4));
+    let bob = snapshot.user_by_pk(2).unwrap();
+    assert_eq!(snapshot.user_by_uid(&uid(2)), Some(bob));
+    assert_eq!(snapshot.users_by_name(b"BOB"), [bob]);
+    let summary = snapshot.user(bob);
+    assert_eq!(
+        (summary.pk, summary.username, summary.uid),
+        (2, "bob", uid(2).as_str())
+    );
+    assert_eq!((summary.is_active, summary.is_superuser), (true, false));
+    assert_eq!(summary.uuid.to_string(), uuid(2));
+    assert_eq!(summary.password_change_date, Some(1_767_323_045_678_901));
+    assert_eq!(
+        snapshot
+            .user(snapshot.user_by_pk(4).unwrap())
+            .password_change_date,
+        None
+    );
+    assert_eq!((snapshot.user_by_pk(9), snapshot.user_by_uid("x")), (None, None));
+    assert_eq!(snapshot.users_by_name(b"nobody"), []);
+    let alice = snapshot.user_by_pk(1).unwrap();
+    assert_eq!(snapshot.groups_of(alice).collect::<Vec<_>>(), ["staff", "admins"]);
+    assert_eq!(
+        snapshot
+            .users()
+            .map(|user| snapshot.user(user).pk)
+            .collect::<Vec<_>>(),
+        [1, 2, 3, 4, 5]
+    );
+}
+
+#[test]
+fn what_cannot_be_served_is_named_and_the_rest_is_served() {
+    let mut builder = builder();
+    builder.add_user(&UserRecord {
+        pk: 50,
+        username: "",
+        ..UserRecord::default()
+    });
+    builder.add_user(&UserRecord {
+        pk: 51,
+        uuid: "no",
+        username: "u51",
+        attributes: Some(r#"{"//":1,"ok":2}"#),
+        date_joined: "yesterday",
+        ..UserRecord::default()
+    });
+    builder.add_user(&UserRecord {
+        pk: 52,
+        uuid: &uuid(52),
+        username: "u52",
+        attributes: Some("[1]"),
+        ..UserRecord::default()
+    });
+    add_user(&mut builder, 1, "again", "{}");
+    builder.add_group(&GroupRecord {
+        uuid: "nonsense",
+        name: "bad",
+        ..GroupRecord::default()
+    });
+    add_group(&mut builder, EMPTY, "twice", &[], &[], "{}");
+    add_group(
+        &mut builder,
+        "50000000-0000-4000-8000-000000000005",
+        "ghosts",
+        &[STAFF, &uuid(77)],
+        &[1, 2, 998, 999],
+        "{}",
+    );
+    let (snapshot, warnings) = builder.finish();
+    let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        warnings,
+        [
+            "user \"pk 50\" is not served: it has no name",
+            "attribute \"//\" of user \"u51\" is not served: nothing of its name can be an attribute name",
+            "createTimestamp of user \"u51\" is not served: \"yesterday\" cannot be read",
+            "entryUUID of user \"u51\" is not served: \"no\" cannot be read",
+            "the custom attributes of user \"u52\" are not served: they are not a JSON object",
+            "group \"bad\" is not served: its primary key is not a UUID",
+            "user \"again\" is not served: another one with the same primary key came before",
+            "group \"twice\" is not served: another one with the same primary key came before",
+            "group \"ghosts\" names 3 members or parents that were not received; they are left out",
+        ]
+    );
+    assert_eq!((snapshot.user_count(), snapshot.group_count()), (7, 5));
+    assert_eq!(snapshot.user(snapshot.user_by_pk(1).unwrap()).username, "alice");
+}
+
+#[test]
+fn shared_group_numbers_are_warned_of_unless_replaced() {
+    let mut builder = Builder::new();
+    add_group(
+        &mut builder,
+        "12345000-0000-4000-8000-000000000001",
+        "one",
+        &[],
+        &[],
+        "{}",
+    );
+    add_group(
+        &mut builder,
+        "12345000-0000-4000-8000-000000000002",
+        "two",
+        &[],
+        &[],
+        "{}",
+    );
+    add_group(
+        &mut builder,
+        "12345000-0000-4000-8000-000000000003",
+        "three",
+        &[],
+        &[],
+        r#"{"gidNumber":"9"}"#,
+    );
+    assert_eq!(
+        warnings(builder),
+        [
+            "groups \"one\" and \"two\" share the group number 12345; set the attribute gidNumber on one of them"
+        ]
+    );
+}
+
+#[test]
+fn warnings_are_bounded() {
+    let mut builder = Builder::new();
+    for pk in 0..MAX_WARNINGS as i64 + 7 {
+        add_user(&mut builder, pk, &format!("u{pk}"), r#"{"/":1}"#);
+    }
+    let warnings = warnings(builder);
+    assert_eq!(warnings.len(), MAX_WARNINGS + 1);
+    assert_eq!(warnings.last().unwrap(), "7 more warnings are not shown");
+}
+
+#[test]
+fn the_fingerprint_depends_on_contents_and_not_on_order() {
+    let fingerprint = |build: &dyn Fn(&mut Builder)| {
+        let mut builder = Builder::new();
+        build(&mut builder);
+        builder.finish().0.fingerprint()
+    };
+    let one = |builder: &mut Builder| add_user(builder, 1, "a", "{}");
+    let two = |builder: &mut Builder| add_user(builder, 2, "b", "{}");
+    let group = |members: &'static [i64]| {
+        fingerprint(&move |builder| {
+            one(builder);
+            two(builder);
+            add_group(builder, STAFF, "staff", &[], members, "{}");
+        })
+    };
+    let ordered = fingerprint(&|builder| {
+        one(builder);
+        two(builder);
+    });
+    assert_eq!(
+        ordered,
+        fingerprint(&|builder| {
+            two(builder);
+            one(builder);
+        })
+    );
+    assert_ne!(
+        ordered,
+        fingerprint(&|builder| {
+            one(builder);
+            add_user(builder, 2, "b", r#"{"x":1}"#);
+        })
+    );
+    assert_eq!(group(&[1, 2]), group(&[2, 1]));
+    assert_ne!(group(&[1]), group(&[2]));
+}
+
+#[test]
+fn records_with_the_same_attributes_share_their_shape() {
+    let mut builder = Builder::new();
+    for pk in 0..100 {
+        add_user(&mut builder, pk, &format!("u{pk}"), r#"{"x":1,"y":2}"#);
+    }
+    assert_eq!(builder.shape_numbers.len(), 1);
+}
+
+#[test]
+fn a_new_snapshot_is_warmed_as_the_old_one_was_used() {
+    let old = snapshot();
+    let mut many = Builder::new();
+    for pk in 0..1000 {
+        add_user(&mut many, pk, &format!("u{pk}"), r#"{"department":"x"}"#);
+    }
+    let id = old.attributes.find(b"department").unwrap();
+    let _ = old.text_keys(id);
+    let new = many.finish().0;
+    let own = new.attributes.find(b"department").unwrap();
+    new.warm_like(&old);
+    assert!(new.indexes[own.index()].text.get().is_some());
+    assert!(new.indexes[AttributeId::CN.index()].text.get().is_none());
+}

@@ -10,8 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use arc_swap::ArcSwapOption;
 use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, Shared};
+use futures_util::future::{self, BoxFuture, Shared};
 use moka::Expiry;
 use moka::sync::Cache;
 
@@ -34,31 +35,47 @@ pub(super) type Key = [u8; 32];
 type Judged = Result<Arc<Login>, Refusal>;
 
 /// A success that is kept.
-#[derive(Clone)]
-pub(super) struct Entry {
-    pub(super) login: Arc<Login>,
-    /// `None`: the directory did not know the user yet; the next snapshot's value is taken.
-    password_change: Arc<Mutex<Option<Option<i64>>>>,
+struct Entry {
+    /// Taken out when the entry leaves the cache, for the cache itself lets go of values only some time later, and the
+    /// session behind a login nobody needs is to end at once.
+    login: ArcSwapOption<Login>,
+    /// The user's as the directory knew it before the bind was judged; `None`: it did not.
+    password_change: Option<i64>,
     expires_in: Duration,
     /// Whether it was used since the last re-check.
-    pub(super) used: Arc<AtomicBool>,
+    used: AtomicBool,
 }
 
 struct EntryLife;
 
-impl Expiry<Key, Entry> for EntryLife {
-    fn expire_after_create(&self, _key: &Key, entry: &Entry, _now: Instant) -> Option<Duration> {
+impl Expiry<Key, Arc<Entry>> for EntryLife {
+    fn expire_after_create(&self, _key: &Key, entry: &Arc<Entry>, _now: Instant) -> Option<Duration> {
+        Some(entry.expires_in)
+    }
+
+    fn expire_after_update(
+        &self,
+        _key: &Key,
+        entry: &Arc<Entry>,
+        _now: Instant,
+        _left: Option<Duration>,
+    ) -> Option<Duration> {
         Some(entry.expires_in)
     }
 }
+
+/// A judgement that any number of equal binds wait for.
+pub(super) type Flight = Shared<BoxFuture<'static, Judged>>;
+
+type Flights = Arc<Mutex<HashMap<Key, Flight>>>;
 
 /// The cache.
 pub(super) struct BindCache {
     secret: [u8; 32],
     max_age: Duration,
-    entries: Cache<Key, Entry>,
+    entries: Cache<Key, Arc<Entry>>,
     refusals: Option<Cache<Key, Refusal>>,
-    flights: Arc<Mutex<HashMap<Key, Shared<BoxFuture<'static, Judged>>>>>,
+    flights: Flights,
 }
 
 impl BindCache {
@@ -72,7 +89,7 @@ impl BindCache {
             entries: Cache::builder()
                 .max_capacity(MAX_ENTRIES)
                 .expire_after(EntryLife)
-                .support_invalidation_closures()
+                .eviction_listener(|_key, entry: Arc<Entry>, _cause| entry.login.store(None))
                 .build(),
             refusals: negative_window.map(|window| {
                 Cache::builder()
@@ -107,12 +124,13 @@ impl BindCache {
     /// The login of an equal bind that succeeded and still holds.
     pub(super) fn get(&self, key: &Key) -> Option<Arc<Login>> {
         let entry = self.entries.get(key)?;
-        if entry.login.is_over() {
+        let login = entry.login.load_full()?;
+        if login.is_over() {
             self.entries.invalidate(key);
             return None;
         }
         entry.used.store(true, Ordering::Relaxed);
-        Some(entry.login)
+        Some(login)
     }
 
     /// The refusal of an equal bind a moment ago.
@@ -121,23 +139,24 @@ impl BindCache {
     }
 
     /// Keeps a success for as long as its session and the configured maximum allow. `password_change` is the
-    /// user's as the directory knew it before the bind was judged.
-    pub(super) fn insert(&self, key: Key, login: &Arc<Login>, password_change: Option<Option<i64>>) {
+    /// user's as the directory knew it when the bind was judged; without one the next directory ends the entry, for
+    /// nobody could tell whether the password was changed in between.
+    pub(super) fn insert(&self, key: Key, login: &Arc<Login>, password_change: Option<i64>) {
         let left = match login.session().expires() {
             Some(expires) => expires.duration_since(SystemTime::now()).unwrap_or_default(),
             None => self.max_age,
         };
         let expires_in = left.min(self.max_age);
-        if expires_in.is_zero() {
+        if expires_in.is_zero() || login.is_over() {
             return;
         }
         let entry = Entry {
-            login: Arc::clone(login),
-            password_change: Arc::new(Mutex::new(password_change)),
+            login: ArcSwapOption::new(Some(Arc::clone(login))),
+            password_change,
             expires_in,
-            used: Arc::new(AtomicBool::new(true)),
+            used: AtomicBool::new(true),
         };
-        self.entries.insert(key, entry);
+        self.entries.insert(key, Arc::new(entry));
     }
 
     /// Remembers for a moment that authentik judged a secret wrong. Nothing else is remembered.
@@ -147,26 +166,18 @@ impl BindCache {
         }
     }
 
-    /// Drops the cached binds of users whose password changed since. Returns how many.
+    /// Drops the cached binds that are over and those of users whose password changed since. Returns how many.
     pub(super) fn retain_unchanged(&self, snapshot: &Snapshot) -> usize {
         let mut voided = 0;
         for (key, entry) in &self.entries {
-            let user = snapshot
-                .user_by_pk(entry.login.user_pk())
-                .map(|user| snapshot.user(user));
-            let now = user.map(|user| user.password_change_date);
-            let mut known = entry
-                .password_change
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            let unchanged = match (&*known, &now) {
-                (Some(before), Some(now)) => before == now,
-                (None, Some(_)) => true,
-                (_, None) => false,
-            };
-            if unchanged && !entry.login.is_over() {
-                *known = now;
-            } else {
+            let unchanged = entry.login.load().as_ref().is_some_and(|login| {
+                let user = snapshot
+                    .user_by_pk(login.user_pk())
+                    .map(|user| snapshot.user(user));
+                let now = user.and_then(|user| user.password_change_date);
+                !login.is_over() && now.is_some() && now == entry.password_change
+            });
+            if !unchanged {
                 self.entries.invalidate(&*key);
                 voided += 1;
             }
@@ -179,28 +190,40 @@ impl BindCache {
         self.entries.invalidate(key);
     }
 
+    /// Drops all cached binds.
+    pub(super) fn clear(&self) {
+        for (key, _) in &self.entries {
+            self.entries.invalidate(&*key);
+        }
+    }
+
+    /// Lets go of what has expired; without this it would wait for the next use of the cache.
+    pub(super) fn sweep(&self) {
+        self.entries.run_pending_tasks();
+    }
+
     /// The cached binds used since the last call.
     pub(super) fn take_used(&self) -> Vec<(Key, Arc<Login>)> {
         self.entries
             .iter()
             .filter(|(_, entry)| entry.used.swap(false, Ordering::Relaxed))
-            .map(|(key, entry)| (*key, entry.login))
+            .filter_map(|(key, entry)| Some((*key, entry.login.load_full()?)))
             .collect()
     }
 
     /// Runs `judge` unless an equal bind is being judged already; either way the outcome is shared. The judgement
     /// goes on when a waiting client leaves.
-    pub(super) fn single_flight<F>(
-        &self,
-        key: Key,
-        judge: impl FnOnce() -> F,
-    ) -> Shared<BoxFuture<'static, Judged>>
+    pub(super) fn single_flight<F>(&self, key: Key, judge: impl FnOnce() -> F) -> Flight
     where
         F: Future<Output = Judged> + Send + 'static,
     {
         let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(flight) = flights.get(&key) {
             return flight.clone();
+        }
+        // The flight of an equal bind may have landed since the cache was asked; a one-time code works only once.
+        if let Some(landed) = self.get(&key).map(Ok).or_else(|| self.refused(&key).map(Err)) {
+            return future::ready(landed).boxed().shared();
         }
         let landing = Landing {
             flights: Arc::clone(&self.flights),
@@ -222,7 +245,7 @@ impl BindCache {
 
 /// Takes a flight off the list when its judgement ends, however it ends.
 struct Landing {
-    flights: Arc<Mutex<HashMap<Key, Shared<BoxFuture<'static, Judged>>>>>,
+    flights: Flights,
     key: Key,
 }
 
@@ -236,9 +259,68 @@ impl Drop for Landing {
 }
 
 fn internal_error() -> Refusal {
+    tracing::error!("a bind failed inside akldap: please report this with the lines before it");
     Refusal::new(
         ResultCode::Other,
         RejectReason::FlowError,
         "internal error while binding",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(repeatable: bool) -> Refusal {
+        let mut refusal = Refusal::new(
+            ResultCode::InvalidCredentials,
+            RejectReason::InvalidCredentials,
+            "no",
+        );
+        refusal.repeatable = repeatable;
+        refusal
+    }
+
+    #[tokio::test]
+    async fn a_panic_in_a_judgement_is_a_refusal_for_all_who_wait_and_for_nobody_after() {
+        let cache = BindCache::new(Duration::from_secs(60), None);
+        let flights = (0..3).map(|_| cache.single_flight([1; 32], || async { panic!("forced") }));
+        for judged in future::join_all(flights).await {
+            assert_eq!(judged.unwrap_err().result.code, ResultCode::Other);
+        }
+        let next = cache
+            .single_flight([1; 32], || async { Err(refusal(true)) })
+            .await;
+        assert_eq!(next.unwrap_err().result.code, ResultCode::InvalidCredentials);
+    }
+
+    #[tokio::test]
+    async fn equal_judgements_run_once_and_others_beside_them() {
+        let cache = BindCache::new(Duration::from_secs(60), None);
+        let runs = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let flights: Vec<_> = (0..20_u8)
+            .map(|number| {
+                let runs = Arc::clone(&runs);
+                cache.single_flight([number % 2; 32], move || async move {
+                    runs.fetch_add(1, Ordering::SeqCst);
+                    tokio::task::yield_now().await;
+                    Err(refusal(false))
+                })
+            })
+            .collect();
+        future::join_all(flights).await;
+        assert_eq!(runs.load(Ordering::SeqCst), 2);
+        assert!(cache.flights.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn only_what_authentik_judged_wrong_is_remembered_and_only_if_that_is_wanted() {
+        let cache = BindCache::new(Duration::from_secs(60), Some(Duration::from_secs(60)));
+        cache.refuse([1; 32], &refusal(true));
+        cache.refuse([2; 32], &refusal(false));
+        assert!(cache.refused(&[1; 32]).is_some() && cache.refused(&[2; 32]).is_none());
+        let never = BindCache::new(Duration::from_secs(60), None);
+        never.refuse([1; 32], &refusal(true));
+        assert!(never.refused(&[1; 32]).is_none());
+    }
 }

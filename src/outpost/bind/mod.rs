@@ -5,6 +5,7 @@
 
 mod answer;
 mod cache;
+mod failures;
 mod name;
 mod queue;
 mod recheck;
@@ -12,7 +13,9 @@ mod unbind;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use zeroize::Zeroizing;
@@ -27,14 +30,21 @@ use crate::metrics::{Metrics, RejectReason};
 pub use answer::BindAnswer;
 use answer::Refusal;
 use cache::BindCache;
+use failures::{FailureLimit, Subject};
 use name::{BindName, NameError};
 use queue::FlowQueue;
 pub(super) use unbind::Goodbye;
 use unbind::Unbinder;
 
 use super::Outpost;
-use super::access::{Ending, Identity, Login, Logins, Proof};
+use super::access::{Identity, Login, Logins, OpenSession, Proof};
 use super::providers::Provider;
+
+/// The least time there is for access and identity after a flow that took long. With the time for a turn, for the flow
+/// and for a Duo push, this is the longest a bind can take.
+const ACCESS_TIME: Duration = Duration::from_secs(10);
+/// How often expired cached binds are let go of.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(2);
 
 /// A simple bind as it came.
 pub struct BindAttempt {
@@ -59,6 +69,7 @@ pub(super) struct BindCore {
     executor: Executor,
     queue: FlowQueue,
     cache: BindCache,
+    failures: FailureLimit,
     unbinder: Unbinder,
     metrics: Arc<Metrics>,
 }
@@ -80,36 +91,37 @@ impl BindCore {
                 config.flow_queue_timeout,
             ),
             cache: BindCache::new(config.cache_max_age, config.negative_window),
-
+            failures: FailureLimit::new(&config.failed),
             unbinder,
             metrics,
         }
     }
 }
 
-/// Starts what goes on beside the binds themselves: unbind flows and the re-check of cached binds.
+/// Starts what goes on beside the binds themselves: unbind flows, the re-check of cached binds and their expiry.
 pub(super) fn start(outpost: &Arc<Outpost>, tasks: &TaskTracker, shutdown: &CancellationToken) {
     unbind::start(outpost, tasks, shutdown);
     recheck::start(outpost, tasks, shutdown);
+    let (outpost, shutdown) = (Arc::clone(outpost), shutdown.clone());
+    tasks.spawn(async move {
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = tokio::time::sleep(SWEEP_INTERVAL) => outpost.binds.cache.sweep(),
+            }
+        }
+    });
 }
 
 /// Draws the consequences of a new directory for those already logged in: whoever is gone, deactivated or replaced is
 /// logged out; a changed password only voids cached binds.
 pub(super) fn snapshot_installed(outpost: &Outpost, snapshot: &Snapshot) {
     let ended = outpost.logins.end_where(|login| {
-        let user = snapshot
-            .user_by_pk(login.user_pk())
-            .map(|user| snapshot.user(user));
-        match user {
-            None => Some(Ending::UserChanged("the user was deleted in authentik")),
-            Some(user) if !user.is_active => {
-                Some(Ending::UserChanged("the user was deactivated in authentik"))
-            }
-            Some(user) if user.uid != login.uid() => {
-                Some(Ending::UserChanged("the user was replaced in authentik"))
-            }
-            Some(_) => None,
-        }
+        login.verdict(
+            snapshot
+                .user_by_pk(login.user_pk())
+                .map(|user| snapshot.user(user)),
+        )
     });
     let voided = outpost.binds.cache.retain_unchanged(snapshot);
     if ended > 0 || voided > 0 {
@@ -135,18 +147,26 @@ impl Outpost {
             Err(refusal) => return refusal.into_answer(None).from(bind_dn, attempt.client),
         };
         let provider = Arc::clone(&name.provider);
-        let judged = match provider.settings().bind_mode {
-            Mode::Cached => self.bind_cached(&attempt, &name).await,
-            _ => {
-                self.log_in(&name.provider, &name.username, &attempt.secret, attempt.client)
-                    .await
-            }
-        };
-        match judged {
+        match self.judge(&attempt, &name).await {
             Ok(login) => BindAnswer::granted(Identity::new(login, bind_dn.clone())),
             Err(refusal) => refusal.into_answer(Some(provider)),
         }
         .from(bind_dn, attempt.client)
+    }
+
+    async fn judge(self: &Arc<Self>, attempt: &BindAttempt, name: &BindName) -> Result<Arc<Login>, Refusal> {
+        // Asked before the cache: who guesses must not learn from its answers what authentik would not tell any more.
+        self.binds.failures.check(
+            subjects(&name.provider, &name.username, attempt.client),
+            Instant::now(),
+        )?;
+        match name.provider.settings().bind_mode {
+            Mode::Cached => self.bind_cached(attempt, name).await,
+            _ => {
+                self.log_in(&name.provider, &name.username, &attempt.secret, attempt.client)
+                    .await
+            }
+        }
     }
 
     fn bind_name(&self, attempt: &BindAttempt) -> Result<BindName, Refusal> {
@@ -222,7 +242,7 @@ impl Outpost {
                 Ok(login) => {
                     let known = outpost.snapshot().and_then(|snapshot| {
                         let user = snapshot.user_by_pk(login.user_pk())?;
-                        Some(snapshot.user(user).password_change_date)
+                        snapshot.user(user).password_change_date
                     });
                     outpost.binds.cache.insert(key, login, known);
                     // A directory installed meanwhile may show a password changed while the flow ran: then what the
@@ -247,6 +267,50 @@ impl Outpost {
         client: IpAddr,
     ) -> Result<Arc<Login>, Refusal> {
         let _turn = self.binds.queue.turn().await?;
+        let subjects = subjects(provider, username, client);
+        // Others may have failed while this one waited for its turn.
+        self.binds.failures.check(subjects, Instant::now())?;
+        let started = Instant::now();
+        let session = self
+            .run_flow(provider, username, secret, client)
+            .await
+            .inspect_err(|refusal| {
+                if refusal.repeatable {
+                    self.binds.failures.record(subjects, Instant::now());
+                }
+            })?;
+        let opened = self.logins.open(Arc::clone(provider), session, client);
+        let left = self
+            .config
+            .bind
+            .timeout
+            .saturating_sub(started.elapsed())
+            .max(ACCESS_TIME);
+        let proof = timeout(left, self.prove(opened, provider, client))
+            .await
+            .map_err(|_| {
+                let text = "authentik took too long to say what the user may do: see its server log and load";
+                Refusal::new(ResultCode::Unavailable, RejectReason::AccessCheckFail, text)
+            })??;
+        let login = self.logins.grant(proof).ok_or_else(|| {
+            let text = "authentik ended the session while it was being opened: bind again";
+            Refusal::new(ResultCode::Unavailable, RejectReason::FlowError, text)
+        })?;
+        if let Some(snapshot) = self.snapshot()
+            && let Some(user) = snapshot.user_by_pk(login.user_pk())
+        {
+            login.recognise(snapshot.user(user).uuid);
+        }
+        Ok(login)
+    }
+
+    async fn run_flow(
+        &self,
+        provider: &Provider,
+        username: &str,
+        secret: &[u8],
+        client: IpAddr,
+    ) -> Result<authentik::Session, Refusal> {
         let settings = provider.settings();
         let request = BindRequest {
             flow_slug: &settings.bind_flow_slug,
@@ -255,9 +319,9 @@ impl Outpost {
             mfa_support: settings.mfa_support,
             client_ip: client,
         };
-        let session = match self.binds.executor.execute(&request).await {
-            Ok(FlowOutcome::Authenticated(session)) => session,
-            Ok(FlowOutcome::Rejected(rejection)) => return Err(rejected(&rejection)),
+        match self.binds.executor.execute(&request).await {
+            Ok(FlowOutcome::Authenticated(session)) => Ok(session),
+            Ok(FlowOutcome::Rejected(rejection)) => Err(rejected(&rejection)),
             Err(error) => {
                 let code = if error.is_transient() {
                     ResultCode::Unavailable
@@ -265,38 +329,40 @@ impl Outpost {
                     ResultCode::Other
                 };
                 let text = format!("the bind flow could not be run: {error}; {}", error.hint());
-                return Err(Refusal::new(code, RejectReason::FlowError, text));
+                Err(Refusal::new(code, RejectReason::FlowError, text))
             }
-        };
+        }
+    }
+
+    /// Completes the proof for a session in which somebody is logged in.
+    async fn prove(
+        &self,
+        opened: OpenSession,
+        provider: &Provider,
+        client: IpAddr,
+    ) -> Result<Proof, Refusal> {
+        let slug = &provider.settings().application_slug;
         let access = self
             .client
-            .check_access(&session, provider.pk(), &settings.application_slug, Some(client))
-            .await
-            .map_err(|error| {
-                let code = if error.is_transient() {
-                    ResultCode::Unavailable
-                } else {
-                    ResultCode::Other
-                };
-                let text = format!(
-                    "access to the application could not be checked: {error}; {}",
-                    error.hint()
-                );
-                Refusal::new(code, RejectReason::AccessCheckFail, text)
-            })?;
-        let user_pk = self.user_pk(&session, client).await?;
-        let proof = Proof::new(session, &access, user_pk).ok_or_else(|| {
+            .check_access(opened.session(), provider.pk(), slug, Some(client))
+            .await;
+        let access = access.map_err(|error| {
+            let code = if error.is_transient() {
+                ResultCode::Unavailable
+            } else {
+                ResultCode::Other
+            };
             let text = format!(
-                "the policies of the application {:?} do not let this user in: see its bindings in authentik",
-                settings.application_slug
+                "access to the application could not be checked: {error}; {}",
+                error.hint()
             );
-            Refusal::new(
-                ResultCode::InsufficientAccessRights,
-                RejectReason::AccessDenied,
-                text,
-            )
+            Refusal::new(code, RejectReason::AccessCheckFail, text)
         })?;
-        Ok(self.logins.grant(Arc::clone(provider), proof, client))
+        let user_pk = self.user_pk(opened.session(), client).await?;
+        Proof::new(opened, &access, user_pk).ok_or_else(|| {
+            let text = format!("the policies of the application {slug:?} do not let this user in: see its bindings in authentik");
+            Refusal::new(ResultCode::InsufficientAccessRights, RejectReason::AccessDenied, text)
+        })
     }
 
     async fn user_pk(&self, session: &authentik::Session, client: IpAddr) -> Result<i64, Refusal> {
@@ -306,7 +372,7 @@ impl Outpost {
             return Ok(snapshot.user(user).pk);
         }
         match self.client.users_me(session, Some(client)).await {
-            Ok(me) if me.uid == session.uid() || me.uid.is_empty() => Ok(me.pk),
+            Ok(me) if me.uid == session.uid() && me.is_active => Ok(me.pk),
             Ok(_) => {
                 let text = "authentik named another user than the session's";
                 Err(Refusal::new(
@@ -329,6 +395,11 @@ impl Outpost {
             }
         }
     }
+}
+
+/// Whom a failed bind is counted against.
+fn subjects(provider: &Provider, username: &str, client: IpAddr) -> [Subject; 2] {
+    [Subject::address(client), Subject::name(provider.pk(), username)]
 }
 
 /// What authentik's refusal means to the client. What the user typed wrong is not told apart.

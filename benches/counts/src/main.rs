@@ -1,0 +1,248 @@
+//! Instructions the hot paths take, counted by valgrind's cachegrind, against the figures in `counts.txt`: the gate
+//! against regressions, for counts do not depend on how busy the machine is.
+//!
+//! `cargo run --release` in this folder compares, with `--write` it writes the figures anew. A figure more than
+//! [`TOLERANCE`] above the noted one fails.
+
+#![allow(unreachable_pub, reason = "modules of a program; what is public in them is for the program")]
+
+#[path = "../../sample/mod.rs"]
+mod sample;
+#[allow(dead_code, reason = "only the encoding of requests is needed here")]
+#[path = "../../load/wire.rs"]
+mod wire;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::hint::black_box;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::sync::Arc;
+
+use akldap::directory::{Builder, Snapshot, Tree};
+use akldap::ldap::message::Message;
+use anyhow::{Context, bail};
+use ldap3_proto::proto::LdapSearchScope;
+
+/// Where the figures are noted, beside this crate's manifest.
+const NOTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/counts.txt");
+/// How much more than noted is still accepted. Layout of memory and seeds of hash tables move the counts by less than
+/// a hundredth; what is gained by less than this is not worth a failed build.
+const TOLERANCE: f64 = 0.05;
+/// Users of the directory that is searched: a multiple of the ten memberships, small enough for valgrind.
+const USERS: usize = 1000;
+
+/// A hot path: its name, how often it runs to be counted, and the filter and attributes of its search if it is one.
+struct Hot {
+    name: &'static str,
+    times: u64,
+    work: Work,
+}
+
+/// What a hot path does.
+enum Work {
+    DecodeBind,
+    DecodeSearch,
+    Search { filter: &'static str, attributes: &'static [&'static str], entries: u64 },
+    Build,
+}
+
+const fn search(
+    name: &'static str,
+    times: u64,
+    filter: &'static str,
+    attributes: &'static [&'static str],
+    entries: u64,
+) -> Hot {
+    Hot { name, times, work: Work::Search { filter, attributes, entries } }
+}
+
+const PATHS: [Hot; 11] = [
+    Hot { name: "decode-bind", times: 1000, work: Work::DecodeBind },
+    Hot { name: "decode-search", times: 1000, work: Work::DecodeSearch },
+    search("equality", 500, "(cn=user000500)", &[], 1),
+    search("equality-dn-only", 500, "(mail=user000500@example.com)", &["1.1"], 1),
+    search("miss", 500, "(cn=nobody)", &[], 0),
+    search(
+        "and-memberOf",
+        500,
+        "(&(objectClass=user)(cn=user000500)(memberOf=cn=everyone,ou=groups,dc=ldap,dc=goauthentik,dc=io))",
+        &[],
+        1,
+    ),
+    search("prefix", 200, "(displayName=User 00050*)", &["cn", "mail"], 10),
+    search("substring", 50, "(mail=*00050*)", &["cn", "mail"], 10),
+    search(
+        "in-chain",
+        100,
+        "(memberOf:1.2.840.113556.1.4.1941:=cn=group0001,ou=groups,dc=ldap,dc=goauthentik,dc=io)",
+        &["cn"],
+        0,
+    ),
+    search("listing", 5, "(objectClass=user)", &[], USERS as u64),
+    Hot { name: "build", times: 1, work: Work::Build },
+];
+
+fn main() -> anyhow::Result<ExitCode> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        ["work", name] => {
+            let stage = Stage::new();
+            if let Some(path) = PATHS.iter().find(|path| path.name == *name) {
+                stage.run(path)?;
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        [] => compare(&count_all()?),
+        ["--write"] => {
+            write(&count_all()?)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        other => bail!("unknown arguments {other:?}"),
+    }
+}
+
+/// What every run sets up first, and what is taken off the counts.
+struct Stage {
+    snapshot: Arc<Snapshot>,
+    tree: Arc<Tree>,
+}
+
+impl Stage {
+    fn new() -> Self {
+        Self { snapshot: sample::snapshot(USERS), tree: sample::tree() }
+    }
+
+    fn run(&self, path: &Hot) -> anyhow::Result<()> {
+        let mut out = Vec::with_capacity(1 << 22);
+        match path.work {
+            Work::DecodeBind => {
+                let request = encode(wire::bind(&format!("cn=user000500,ou=users,{}", sample::BASE), "secret"))?;
+                for _ in 0..path.times {
+                    black_box(Message::decode(black_box(&request))).ok();
+                }
+            }
+            Work::DecodeSearch => {
+                let request = encode_search("(&(objectClass=user)(|(cn=alice)(mail=alice)))", &["cn", "mail", "memberOf"])?;
+                for _ in 0..path.times {
+                    black_box(Message::decode(black_box(&request))).ok();
+                }
+            }
+            Work::Search { filter, attributes, entries } => {
+                let request = encode_search(filter, attributes)?;
+                for _ in 0..path.times {
+                    out.clear();
+                    let found = sample::answer(&self.snapshot, &self.tree, &request, &mut out);
+                    // In a chain of groups nobody but the sample knows how many there are.
+                    if found != entries && entries != 0 {
+                        bail!("{}: {found} entries instead of {entries}", path.name);
+                    }
+                }
+            }
+            Work::Build => {
+                let mut builder = Builder::new();
+                for number in 1..=USERS {
+                    builder.add_user(&sample::User::new(number).record());
+                }
+                sample::Group::all(USERS).iter().for_each(|group| builder.add_group(&group.record()));
+                black_box(builder.finish());
+            }
+        }
+        black_box(&out);
+        Ok(())
+    }
+}
+
+fn encode(op: ldap3_proto::proto::LdapOp) -> anyhow::Result<Vec<u8>> {
+    let mut request = Vec::new();
+    wire::Encoded::new(op, vec![])?.write(1, &mut request);
+    Ok(request)
+}
+
+fn encode_search(filter: &str, attributes: &[&str]) -> anyhow::Result<Vec<u8>> {
+    let filter = ldap3_proto::parse_ldap_filter_str(filter).context("filter")?;
+    encode(wire::search(sample::BASE, LdapSearchScope::Subtree, filter, attributes))
+}
+
+/// Instructions each path takes, per run of it.
+fn count_all() -> anyhow::Result<BTreeMap<&'static str, u64>> {
+    let nothing = count("nothing")?;
+    let mut counts = BTreeMap::new();
+    for path in &PATHS {
+        let all = count(path.name)?;
+        counts.insert(path.name, all.saturating_sub(nothing) / path.times);
+    }
+    Ok(counts)
+}
+
+/// Instructions of a whole process, setting up included.
+fn count(name: &str) -> anyhow::Result<u64> {
+    let file = tempfile::NamedTempFile::new()?;
+    let output = Command::new("valgrind")
+        .args(["--tool=cachegrind", "--cache-sim=no"])
+        .arg(format!("--cachegrind-out-file={}", file.path().display()))
+        .arg(std::env::current_exe()?)
+        .args(["work", name])
+        .output()
+        .context("valgrind is needed (apt-get install valgrind)")?;
+    if !output.status.success() {
+        bail!("{name}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    let text = std::fs::read_to_string(file.path())?;
+    let summary = text.lines().find_map(|line| line.strip_prefix("summary:")).context("no summary from cachegrind")?;
+    Ok(summary.split_ascii_whitespace().next().context("an empty summary")?.parse()?)
+}
+
+fn compare(counts: &BTreeMap<&str, u64>) -> anyhow::Result<ExitCode> {
+    let noted = read()?;
+    let mut worse = false;
+    println!("| path | instructions | noted | change |\n| --- | --: | --: | --: |");
+    for (name, count) in counts {
+        let Some(before) = noted.get(*name) else {
+            println!("| {name} | {count} | – | new |");
+            worse = true;
+            continue;
+        };
+        let change = *count as f64 / *before as f64 - 1.0;
+        let verdict = match change {
+            change if change > TOLERANCE => " **too many**",
+            change if change < -TOLERANCE => " (fewer: note it with --write)",
+            _ => "",
+        };
+        worse |= change > TOLERANCE;
+        println!("| {name} | {count} | {before} | {:+.1} %{verdict} |", change * 100.0);
+    }
+    if worse {
+        eprintln!("more than {:.0} % above the noted counts; if that is meant, note them with --write", TOLERANCE * 100.0);
+        return Ok(ExitCode::FAILURE);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read() -> anyhow::Result<BTreeMap<String, u64>> {
+    let text = std::fs::read_to_string(NOTED).context(NOTED)?;
+    let lines = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+    lines
+        .map(|line| {
+            let (name, count) = line.split_once(' ').with_context(|| line.to_owned())?;
+            Ok((name.to_owned(), count.trim().parse()?))
+        })
+        .collect()
+}
+
+fn write(counts: &BTreeMap<&str, u64>) -> anyhow::Result<()> {
+    let rust = Command::new("rustc").arg("--version").output()?;
+    let mut text = format!(
+        "# Instructions of the hot paths, by `cargo run --release -- --write` with {}\
+         # `cargo run --release` fails when one takes more than {:.0} % above its figure here.\n",
+        String::from_utf8_lossy(&rust.stdout),
+        TOLERANCE * 100.0
+    );
+    for (name, count) in counts {
+        let _ = writeln!(text, "{name} {count}");
+        println!("{name} {count}");
+    }
+    std::fs::write(Path::new(NOTED), text)?;
+    Ok(())
+}

@@ -1,0 +1,78 @@
+//! Does one client's listing, or its hopeless filter, keep the others waiting? One connection asks for one user again
+//! and again, alone and then beside a connection that asks for something large all the time.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use ldap3_proto::proto::{LdapFilter, LdapSearchScope};
+
+use super::akldap::{BASE, SEARCHER, password, user_dn};
+use super::connection::Connection;
+use super::generator::{self, Load};
+use super::report::figure;
+use super::wire::{self, Encoded};
+
+/// Terms of the long disjunction.
+const TERMS: usize = 10_000;
+
+/// Prints the table. `load` asks for one user over one connection.
+///
+/// # Errors
+/// When a server fails.
+pub fn run(load: &Load) -> anyhow::Result<()> {
+    println!("\n### Delay of an equality search beside a large one\n");
+    println!("| beside | p50 µs | p99 µs | p99 added µs | large ones finished |");
+    println!("| --- | --: | --: | --: | --: |");
+    let alone = generator::run(load)?.percentile_us(0.99);
+    for (name, filter) in [
+        ("nothing", None),
+        ("listing of all users, all attributes", Some(LdapFilter::Present("objectClass".into()))),
+        ("`(mail=*a*b*c*)`", Some(ldap3_proto::parse_ldap_filter_str("(mail=*a*b*c*)")?)),
+        ("a disjunction of 10,000 unindexable terms", Some(disjunction())),
+    ] {
+        let stop = Arc::new(AtomicBool::new(false));
+        let other = filter.map(|filter| {
+            let (stop, address) = (Arc::clone(&stop), load.address);
+            thread::spawn(move || disturb(address, filter, &stop))
+        });
+        thread::sleep(Duration::from_millis(100));
+        let measured = generator::run(load)?;
+        stop.store(true, Ordering::Relaxed);
+        let finished = match other.map(thread::JoinHandle::join) {
+            Some(Ok(finished)) => finished?.to_string(),
+            Some(Err(_)) => anyhow::bail!("the disturbing client panicked"),
+            None => "–".to_owned(),
+        };
+        let p99 = measured.percentile_us(0.99);
+        println!("| {name} | {} | {} | {:.0} | {finished} |", figure(measured.percentile_us(0.5)), figure(p99), p99 - alone);
+    }
+    Ok(())
+}
+
+/// Substrings, so that no equality index answers it.
+fn disjunction() -> LdapFilter {
+    let term = |number: usize| ldap3_proto::parse_ldap_filter_str(&format!("(mail=*x{number:05}y*)"));
+    LdapFilter::Or((0..TERMS).filter_map(|number| term(number).ok()).collect())
+}
+
+fn disturb(address: SocketAddr, filter: LdapFilter, stop: &AtomicBool) -> anyhow::Result<u64> {
+    let mut connection = Connection::bound(address, &user_dn(SEARCHER), &password(SEARCHER))?;
+    let request = Encoded::new(wire::search(BASE, LdapSearchScope::Subtree, filter, &[]), vec![])?;
+    let mut finished = 0;
+    loop {
+        connection.send(&request)?;
+        loop {
+            if stop.load(Ordering::Relaxed) {
+                return Ok(finished);
+            }
+            let (message, frame) = connection.message()?;
+            if wire::Answer::read(message, frame).is_some_and(|answer| answer.tag == wire::SEARCH_DONE) {
+                break;
+            }
+        }
+        finished += 1;
+    }
+}

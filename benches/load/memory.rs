@@ -1,0 +1,124 @@
+//! Memory: what a directory takes once loaded, what a refresh takes on top, what a connection takes, and whether
+//! anything grows with time.
+
+use std::net::TcpStream;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+
+use super::akldap::{Akldap, SEARCHER, password, user_dn};
+use super::connection::Connection;
+use super::options::Options;
+use super::process;
+use super::report::{figure, megabytes};
+
+/// Until the allocator has given back what it will give back.
+const SETTLE: Duration = Duration::from_secs(3);
+
+/// Prints the table of directories, then those of connections and of refreshes.
+///
+/// # Errors
+/// When a server fails.
+pub fn run(options: &Options) -> anyhow::Result<()> {
+    println!("\n### Memory and refreshes of akldap\n");
+    println!(
+        "| users/groups | port open ms | loaded s | CPU of loading s | RSS after load MB | peak of loading MB \
+         | refresh, nothing changed: requests, CPU ms | refresh, one membership changed: requests, CPU ms \
+         | peak of both MB | RSS after MB |"
+    );
+    println!("| --- | --: | --: | --: | --: | --: | --: | --: | --: | --: |");
+    for size in &options.memory {
+        let (users, groups) = size.split_once('/').context("--memory takes users/groups")?;
+        directory(size, users.parse()?, groups.parse()?)?;
+    }
+    connections(options)
+}
+
+fn directory(name: &str, users: usize, groups: usize) -> anyhow::Result<()> {
+    let mut server = Akldap::start(users, groups)?;
+    let pid = server.pid();
+    let first_peak = process::memory(pid, "VmHWM");
+    sleep(SETTLE);
+    let loaded = process::memory(pid, "VmRSS");
+    process::reset_peak(pid)?;
+    let unchanged = refresh(&mut server)?;
+    let (alice, group) = (server.simulator.user_pk("alice").context("no alice")?, "sales");
+    server.runtime.block_on(async { server.simulator.join(alice, group) });
+    let changed = refresh(&mut server)?;
+    let peak = process::memory(pid, "VmHWM");
+    sleep(SETTLE);
+    let after = process::memory(pid, "VmRSS");
+    println!(
+        "| {name} | {:.0} | {} | {} | {} | {} | {}, {} | {}, {} | {} | {} |",
+        server.start.open.as_secs_f64() * 1e3,
+        figure(server.start.loaded.as_secs_f64()),
+        figure(server.start.cpu.as_secs_f64()),
+        megabytes(loaded),
+        megabytes(first_peak),
+        unchanged.0,
+        figure(unchanged.1),
+        changed.0,
+        figure(changed.1),
+        megabytes(peak),
+        megabytes(after),
+    );
+    Ok(())
+}
+
+/// Requests to authentik and milliseconds of CPU a refresh took.
+fn refresh(server: &mut Akldap) -> anyhow::Result<(u64, f64)> {
+    let (requests, cpu) = (server.simulator.requests().total(), process::cpu_total(server.pid()));
+    server.refresh()?;
+    let cpu = process::cpu_total(server.pid()).saturating_sub(cpu);
+    Ok((server.simulator.requests().total() - requests, cpu.as_secs_f64() * 1e3))
+}
+
+fn connections(options: &Options) -> anyhow::Result<()> {
+    let room = process::raise_open_files().saturating_sub(100);
+    let count = options.idle.min(usize::try_from(room)?);
+    let mut server = Akldap::start(10_000, 100)?;
+    let pid = server.pid();
+    // One bind from authentik, the others from the cache.
+    drop(Connection::bound(server.address, &user_dn(SEARCHER), &password(SEARCHER))?);
+    sleep(SETTLE);
+    let before = process::memory(pid, "VmRSS");
+    let mut idle: Vec<TcpStream> = Vec::new();
+    for _ in 0..count {
+        idle.push(Connection::bound(server.address, &user_dn(SEARCHER), &password(SEARCHER))?.into_stream());
+    }
+    sleep(SETTLE);
+    let with = process::memory(pid, "VmRSS");
+    let each = (with.saturating_sub(before)) as f64 / count.max(1) as f64;
+    println!("\n### Idle connections\n");
+    println!("{count} bound, idle connections: RSS from {} to {} MB, {each:.0} octets each.", megabytes(before), megabytes(with));
+    if options.refreshes > 0 {
+        let begin = Instant::now();
+        let alice = server.simulator.user_pk("alice").context("no alice")?;
+        server.refresh()?;
+        let first = process::memory(pid, "VmRSS");
+        for number in 0..options.refreshes {
+            // Every time something changed, or nothing would be built.
+            server.runtime.block_on(async {
+                if number % 2 == 0 {
+                    server.simulator.join(alice, "sales");
+                } else {
+                    server.simulator.leave(alice, "sales");
+                }
+            });
+            server.refresh()?;
+        }
+        sleep(SETTLE);
+        let last = process::memory(pid, "VmRSS");
+        println!(
+            "\n{} refreshes of 10,000 users, each after a change, with these connections open: RSS from {} to {} MB ({:+.1} %), in {:.0} s.",
+            options.refreshes,
+            megabytes(first),
+            megabytes(last),
+            (last as f64 / first as f64 - 1.0) * 100.0,
+            begin.elapsed().as_secs_f64(),
+        );
+    }
+    drop(idle);
+    Ok(())
+}

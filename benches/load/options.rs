@@ -1,0 +1,80 @@
+//! The command line of `cargo bench --bench load`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+
+/// Loads akldap, slapd and a bare echo in turn and prints what an operation cost each of them.
+#[derive(Debug, Parser)]
+pub struct Options {
+    /// Short runs of a small directory: to see that everything works, not for figures
+    #[arg(long)]
+    pub quick: bool,
+    /// Sizes of the directory
+    #[arg(long, value_delimiter = ',', default_value = "10000,100000")]
+    pub users: Vec<usize>,
+    /// Cases to run; all of them by default
+    #[arg(long, value_delimiter = ',')]
+    pub cases: Vec<String>,
+    /// Numbers of connections for the table of equality searches; everything else has 16
+    #[arg(long, value_delimiter = ',', default_value = "1,16,64,256")]
+    pub connections: Vec<usize>,
+    /// Requests in flight on each connection
+    #[arg(long, value_delimiter = ',', default_value = "1,8")]
+    pub in_flight: Vec<usize>,
+    /// Seconds of every run
+    #[arg(long, default_value_t = 2.0)]
+    pub seconds: f64,
+    /// Leave slapd out
+    #[arg(long)]
+    pub no_slapd: bool,
+    /// What to measure
+    #[arg(long, value_delimiter = ',', default_value = "load,delay,memory")]
+    pub parts: Vec<String>,
+    /// Directories of the memory table, as users/groups
+    #[arg(long, value_delimiter = ',', default_value = "13000/1600,5800/2200,100000/1000")]
+    pub memory: Vec<String>,
+    /// Connections that are bound and idle, for what one costs
+    #[arg(long, default_value_t = 10_000)]
+    pub idle: usize,
+    /// Refreshes with the idle connections open, for what grows with time
+    #[arg(long, default_value_t = 0)]
+    pub refreshes: usize,
+    /// Given by `cargo bench` to every benchmark
+    #[arg(long, hide = true)]
+    bench: bool,
+    /// Serve as the echo on this address
+    #[arg(long, hide = true)]
+    pub echo: Option<SocketAddr>,
+    /// The answer to echo
+    #[arg(long, hide = true)]
+    pub answer: Option<PathBuf>,
+}
+
+impl Options {
+    /// The command line, with what `--quick` means applied.
+    pub fn read() -> Self {
+        let mut options = Self::parse();
+        if options.quick {
+            options.users = vec![2000];
+            options.connections = vec![1, 16];
+            options.seconds = 0.2;
+            options.memory = vec!["2000/100".to_owned()];
+            options.idle = 100;
+            options.refreshes = options.refreshes.min(10);
+        }
+        options
+    }
+
+    /// How long every run takes.
+    pub fn duration(&self) -> Duration {
+        Duration::from_secs_f64(self.seconds)
+    }
+
+    /// Whether this part is asked for.
+    pub fn part(&self, name: &str) -> bool {
+        self.parts.iter().any(|part| part == name)
+    }
+}

@@ -1,0 +1,330 @@
+//! Every request of a bind with every fault, in both bind modes, after every kind of bind before: success is answered
+//! only if every answer was right, and an outage is never a wrong password.
+
+use std::time::Duration;
+
+use akldap::simulator::{Endpoint, Fault, Rule, When, demo_secrets, totp_code};
+use futures_util::future::join_all;
+use reqwest::Method;
+
+use crate::client::{Client, Outcome};
+use crate::scenery::{alias, directory, flow_requests, of, separate, stage};
+use crate::stage::{Stage, eventually, user_dn};
+
+/// A user the directory does not know yet, so that `users/me` is part of the bind.
+const FRESH: &str = "fresh";
+const PASSWORD: &str = "correct horse";
+
+/// The requests of a bind through identification, password and login, as rules can name them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Request {
+    FirstChallenge,
+    Identification,
+    SecondChallenge,
+    Password,
+    End,
+    CheckAccess,
+    UsersMe,
+}
+
+const REQUESTS: [Request; 7] = [
+    Request::FirstChallenge,
+    Request::Identification,
+    Request::SecondChallenge,
+    Request::Password,
+    Request::End,
+    Request::CheckAccess,
+    Request::UsersMe,
+];
+
+impl Request {
+    /// Spoils this request and those of its kind after it, so that no retry gets past it.
+    fn rule(self, fault: Fault) -> Rule {
+        let flow = |method, earlier| Rule::new("/flows/executor/binds/", fault.clone()).method(method).when(When::After(earlier));
+        match self {
+            Self::FirstChallenge => flow(Method::GET, 0),
+            Self::Identification => flow(Method::POST, 0),
+            Self::SecondChallenge => flow(Method::GET, 1),
+            Self::Password => flow(Method::POST, 1),
+            Self::End => flow(Method::GET, 2),
+            Self::CheckAccess => Rule::new("/check_access/", fault),
+            Self::UsersMe => Rule::new("/core/users/me/", fault),
+        }
+    }
+
+    /// How many requests come before it in a bind.
+    fn position(self) -> u64 {
+        REQUESTS.iter().position(|request| *request == self).unwrap() as u64
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Disturbance {
+    /// Nothing listens any more from this request on.
+    Refused,
+    Spoiled(Fault),
+}
+
+fn disturbances() -> Vec<Disturbance> {
+    let mut all = vec![Disturbance::Refused];
+    all.extend(
+        [
+            Fault::Reset,
+            Fault::Hang,
+            Fault::Answer(500, "text/html", "<html>Server Error</html>"),
+            Fault::WorkerLost,
+            Fault::BadGateway,
+            Fault::Starting,
+            Fault::Forbidden,
+            Fault::NotFound,
+            Fault::EmptyBody,
+            Fault::Truncated,
+            Fault::BrokenOff,
+            Fault::WrongContentType,
+            Fault::AnonymousSession,
+            Fault::PassingForAnyone,
+        ]
+        .map(Disturbance::Spoiled),
+    );
+    all
+}
+
+/// What may be answered when this request is disturbed so. Zero only where the fault spoils nothing.
+fn allowed(request: Request, disturbance: &Disturbance) -> &'static [i32] {
+    let on_get = matches!(request, Request::FirstChallenge | Request::SecondChallenge | Request::End);
+    let redirect = matches!(request, Request::Identification | Request::Password);
+    match (disturbance, request) {
+        (Disturbance::Spoiled(Fault::AnonymousSession), _) if on_get => &[49],
+        (Disturbance::Spoiled(Fault::AnonymousSession | Fault::PassingForAnyone), _) => &[0],
+        // The answer to a right identification or password is a redirect, which has no body to spoil.
+        (Disturbance::Spoiled(Fault::EmptyBody | Fault::Truncated | Fault::WrongContentType), _) if redirect => &[0],
+        (Disturbance::Spoiled(Fault::BrokenOff), _) if redirect => &[0, 51, 52, 80],
+        // authentik's own word that this session is nobody's.
+        (Disturbance::Spoiled(Fault::Forbidden | Fault::NotFound), Request::UsersMe) => &[1],
+        _ => &[51, 52, 80],
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Before {
+    Nothing,
+    Success,
+    Failure,
+}
+
+/// One server; cells one after the other, each under a name of its own.
+struct Lane {
+    stage: Stage,
+    before: Before,
+    names: usize,
+}
+
+impl Lane {
+    async fn new(mode: &str, before: Before) -> Self {
+        let settings = [("REQUEST_TIMEOUT", "1s"), ("BIND_TIMEOUT", "5s"), ("FLOW_QUEUE_TIMEOUT", "5s")];
+        let stage = of(directory(mode, separate()), &settings).await;
+        let pk = stage.simulator.create_user(FRESH, "Fresh", "fresh@example.com");
+        stage.simulator.set_password(pk, PASSWORD);
+        Self { stage, before, names: 0 }
+    }
+
+    fn name(&mut self) -> String {
+        self.names += 1;
+        alias(FRESH, self.names % 100)
+    }
+
+    /// Makes the outpost forget how the flow begins, so that the next bind asks for the first challenge.
+    async fn forget_opening(&self) {
+        let rule = self.stage.simulator.faults().add(Rule::new("/flows/executor/", Fault::Forbidden));
+        assert_eq!(self.stage.bind(&user_dn("alice"), "demo-alice").await.code, 80);
+        self.stage.simulator.faults().remove(rule);
+    }
+
+    async fn bind(&self, client: &mut Client, dn: &str, password: &str, request: Request, disturbance: &Disturbance) -> Outcome {
+        let simulator = &self.stage.simulator;
+        match disturbance {
+            Disturbance::Spoiled(fault) => {
+                let rule = simulator.faults().add(request.rule(fault.clone()));
+                let outcome = client.bind(dn, password).await;
+                simulator.faults().remove(rule);
+                outcome
+            }
+            Disturbance::Refused => {
+                simulator.requests().clear();
+                let rule = simulator.faults().add(request.rule(Fault::Stall(Duration::from_millis(300))));
+                let seen = || {
+                    let requests = simulator.requests();
+                    flow_requests(simulator) + requests.count(Endpoint::CheckAccess) + requests.count(Endpoint::UsersMe)
+                };
+                let position = request.position();
+                let (outcome, ()) = tokio::join!(client.bind(dn, password), async {
+                    eventually("the request has arrived", || seen() > position).await;
+                    simulator.refuse_connections(true);
+                });
+                simulator.faults().remove(rule);
+                simulator.refuse_connections(false);
+                eventually("the simulator is back", || {
+                    std::net::TcpStream::connect(simulator.address()).is_ok()
+                })
+                .await;
+                outcome
+            }
+        }
+    }
+
+    async fn cell(&mut self, request: Request, disturbance: &Disturbance) -> Result<(), String> {
+        let mut client = self.stage.client().await;
+        let wrong = |what: &str, outcome: &Outcome| {
+            Err(format!("{:?} {request:?} {disturbance:?}: {what}: {} {}", self.before, outcome.code, outcome.message))
+        };
+        match self.before {
+            Before::Nothing => {}
+            Before::Success => {
+                let dn = alias(FRESH, 0);
+                let outcome = client.bind(&dn, PASSWORD).await;
+                if outcome.code != 0 {
+                    return wrong("the bind before", &outcome);
+                }
+            }
+            Before::Failure => {
+                let dn = alias(FRESH, 0);
+                let outcome = client.bind(&dn, "wrong").await;
+                if outcome.code != 49 {
+                    return wrong("the wrong bind before", &outcome);
+                }
+            }
+        }
+        self.forget_opening().await;
+        self.names += 1;
+        let dn = alias(FRESH, self.names);
+        let outcome = self.bind(&mut client, &dn, PASSWORD, request, disturbance).await;
+        let allowed = allowed(request, disturbance);
+        if !allowed.contains(&outcome.code) {
+            return wrong(&format!("expected one of {allowed:?}"), &outcome);
+        }
+        if (outcome.code == 0) != outcome.message.is_empty() {
+            return wrong("message", &outcome);
+        }
+        let identity = client.who_am_i().await;
+        if (outcome.code == 0) == identity.is_empty() {
+            return wrong(&format!("afterwards the connection is {identity:?}"), &outcome);
+        }
+        // An outage leaves nothing behind: the same bind is let in as soon as it is over.
+        let outcome = client.bind(&dn, PASSWORD).await;
+        if outcome.code != 0 {
+            return wrong("the same bind afterwards", &outcome);
+        }
+        Ok(())
+    }
+}
+
+async fn lane(mode: &'static str, before: Before) -> (usize, Vec<String>) {
+    let mut lane = Lane::new(mode, before).await;
+    let (mut cells, mut wrong) = (0, Vec::new());
+    for disturbance in disturbances() {
+        for request in REQUESTS {
+            cells += 1;
+            if let Err(what) = lane.cell(request, &disturbance).await {
+                wrong.push(format!("{mode} {what}"));
+            }
+        }
+    }
+    (cells, wrong)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn success_is_answered_only_if_every_answer_was_right() {
+    let lanes = ["direct", "cached"]
+        .into_iter()
+        .flat_map(|mode| [Before::Nothing, Before::Success, Before::Failure].map(|before| tokio::spawn(lane(mode, before))));
+    let (mut cells, mut wrong) = (0, Vec::new());
+    for done in join_all(lanes).await {
+        let (count, differences) = done.unwrap();
+        cells += count;
+        wrong.extend(differences);
+    }
+    println!("{cells} cells, {} wrong", wrong.len());
+    assert!(wrong.is_empty(), "{} of {cells}:\n{}", wrong.len(), wrong.join("\n"));
+    assert_eq!(cells, 7 * 15 * 6);
+}
+
+#[tokio::test]
+async fn wrong_and_refused_people_never_get_in_whatever_authentik_does() {
+    let stage = stage("direct", separate(), &[("REQUEST_TIMEOUT", "1s"), ("BIND_TIMEOUT", "5s")]).await;
+    for disturbance in disturbances() {
+        let Disturbance::Spoiled(fault) = disturbance else { continue };
+        if fault == Fault::Hang {
+            continue;
+        }
+        for request in REQUESTS {
+            let rule = stage.simulator.faults().add(request.rule(fault.clone()));
+            let wrong = stage.bind(&user_dn("alice"), "wrong").await;
+            let unknown = stage.bind(&user_dn("nobody"), "wrong").await;
+            let inactive = stage.bind(&user_dn("inactive"), "demo-inactive").await;
+            stage.simulator.faults().remove(rule);
+            for outcome in [wrong, unknown, inactive] {
+                assert!([49, 51, 52, 80].contains(&outcome.code), "{request:?} {fault:?}: {outcome:?}");
+            }
+        }
+    }
+    assert_eq!(stage.bind(&user_dn("mallory"), "demo-mallory").await.code, 50);
+    assert_eq!(stage.bind(&user_dn("alice"), "wrong").await.code, 49);
+}
+
+#[tokio::test]
+async fn an_anonymous_session_is_refused_even_if_access_passes_for_everybody() {
+    for mode in ["direct", "cached"] {
+        let stage = stage(mode, separate(), &[]).await;
+        stage.simulator.faults().add(Rule::new("/flows/executor/", Fault::AnonymousSession));
+        stage.simulator.faults().add(Rule::new("/check_access/", Fault::PassingForAnyone));
+        for _ in 0..3 {
+            let outcome = stage.bind(&user_dn("alice"), "demo-alice").await;
+            assert_eq!(outcome.code, 49, "{outcome:?}");
+            assert!(outcome.message.contains("User Login stage"), "{outcome:?}");
+        }
+        stage.simulator.faults().clear();
+        assert_eq!(stage.bind(&user_dn("alice"), "demo-alice").await.code, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_recycled_worker_costs_one_retry_but_never_a_second_code_or_password() {
+    let stage = stage("direct", separate(), &[]).await;
+    for fault in [Fault::Reset, Fault::WorkerLost, Fault::BrokenOff] {
+        for (method, number) in [(Method::POST, 1), (Method::POST, 2), (Method::GET, 1), (Method::GET, 2)] {
+            let rule = Rule::new("/flows/executor/", fault.clone()).method(method).when(When::Nth(number));
+            stage.simulator.faults().add(rule.clone());
+            let outcome = stage.bind(&user_dn("alice"), "demo-alice").await;
+            assert_eq!(outcome.code, 0, "{rule:?}: {outcome:?}");
+            stage.simulator.faults().clear();
+        }
+    }
+    // The worker is lost at the whole password, after authentik refused its first part.
+    stage.simulator.faults().add(Rule::new("/flows/executor/", Fault::WorkerLost).method(Method::POST).when(When::Nth(3)));
+    stage.simulator.requests().clear();
+    let outcome = stage.bind(&user_dn("alice"), "wrong;123456").await;
+    assert!([51, 52, 80].contains(&outcome.code), "{outcome:?}");
+    let sent = |part: &str| {
+        let all = stage.simulator.requests().all();
+        all.iter().filter(|request| String::from_utf8_lossy(&request.body).contains(part)).count()
+    };
+    assert_eq!(sent("\"component\":\"ak-stage-password\""), 2, "each form of the password once");
+    stage.simulator.faults().clear();
+}
+
+#[tokio::test]
+async fn a_code_is_sent_once_even_if_the_answer_is_lost() {
+    let stage = Stage::sample().await;
+    let secrets = demo_secrets();
+    let code = totp_code(&secrets.totp_key, stage.simulator.now());
+    for fault in [Fault::Reset, Fault::WorkerLost, Fault::BadGateway] {
+        stage.simulator.requests().clear();
+        stage.simulator.faults().add(Rule::new("/flows/executor/", fault.clone()).method(Method::POST).when(When::Nth(2)));
+        let outcome = stage.bind(&user_dn("totp"), &format!("demo-totp;{code}")).await;
+        assert!([51, 52, 80].contains(&outcome.code), "{fault:?}: {outcome:?}");
+        let all = stage.simulator.requests().all();
+        let codes = all.iter().filter(|request| String::from_utf8_lossy(&request.body).contains(&code)).count();
+        assert_eq!(codes, 1, "{fault:?}");
+        stage.simulator.faults().clear();
+    }
+}

@@ -1,0 +1,22 @@
+//! The bind core over real sockets, against a simulated authentik that is made to fail in every way it can: who gets
+//! in, when that ends, and what it costs authentik.
+
+#![allow(unreachable_pub, reason = "the harness is written as a library")]
+#![allow(dead_code, reason = "the harness serves other tests too")]
+
+#[path = "../ldap/client.rs"]
+mod client;
+#[path = "../ldap/filter.rs"]
+mod filter;
+#[path = "../ldap/stage.rs"]
+mod stage;
+
+mod cost;
+mod faults;
+mod limits;
+mod load;
+mod people;
+mod recordings;
+mod revocation;
+mod scenery;
+mod secrets;

@@ -1,0 +1,229 @@
+//! Who is let in, seen with ldap-utils: views, exit codes, StartTLS and LDAPS.
+
+use crate::program::{installed, run};
+use crate::setting::{USERS, demo};
+use crate::stage::{BASE, SUFFIX, user_dn};
+
+#[tokio::test]
+async fn the_service_account_lists_every_user() {
+    if !installed("ldapsearch") {
+        return;
+    }
+    let stage = demo().await;
+    let output = stage
+        .ldapsearch("ldapservice", &["(objectClass=user)"])
+        .await
+        .expect(0);
+    assert_eq!(output.entries(), USERS);
+    for name in ["alice", "bob", "mallory", "inactive", "user000001"] {
+        assert!(
+            output
+                .values("dn")
+                .contains(&&*format!("cn={name},ou=users,{SUFFIX}")),
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn alice_sees_herself_her_groups_and_her_virtual_group() {
+    if !installed("ldapsearch") {
+        return;
+    }
+    let stage = demo().await;
+    let output = stage.ldapsearch("alice", &[]).await.expect(0);
+    let mut dns = output.values("dn");
+    dns.sort_unstable();
+    let mut expected = vec![
+        BASE.to_owned(),
+        format!("ou=users,{SUFFIX}"),
+        format!("ou=groups,{SUFFIX}"),
+        format!("ou=virtual-groups,{SUFFIX}"),
+        format!("cn=alice,ou=users,{SUFFIX}"),
+        format!("cn=backend,ou=groups,{SUFFIX}"),
+        format!("cn=everyone,ou=groups,{SUFFIX}"),
+        format!("cn=alice,ou=virtual-groups,{SUFFIX}"),
+    ];
+    expected.sort_unstable();
+    assert_eq!(dns, expected);
+    let herself = format!("cn=alice,ou=users,{SUFFIX}");
+    assert!(
+        output.values("member").iter().all(|member| *member == herself),
+        "{output:?}"
+    );
+    assert_eq!(
+        stage
+            .ldapsearch("alice", &["(objectClass=user)"])
+            .await
+            .expect(0)
+            .entries(),
+        1
+    );
+    let bob = format!("cn=bob,ou=users,{BASE}");
+    let other = stage.ldapsearch("alice", &["-b", &bob, "-s", "base"]).await;
+    assert_eq!((other.code, other.entries()), (32, 0), "{other:?}");
+}
+
+#[tokio::test]
+async fn refused_binds_have_their_exit_codes() {
+    if !installed("ldapsearch") {
+        return;
+    }
+    let stage = demo().await;
+    for (dn, password, code) in [
+        (user_dn("alice"), "wrong", 49),
+        (user_dn("nobody"), "demo-nobody", 49),
+        (user_dn("inactive"), "demo-inactive", 49),
+        (user_dn("totp"), "demo-totp", 49),
+        (user_dn("mallory"), "demo-mallory", 50),
+        ("cn=alice,dc=example,dc=com".to_owned(), "demo-alice", 50),
+        (format!("ou=users,{BASE}"), "demo-alice", 50),
+        (user_dn("alice"), "", 53),
+        ("alice".to_owned(), "demo-alice", 34),
+    ] {
+        let mut command = stage.tool("ldapsearch");
+        let output = run(command.args(["-LLL", "-D", &dn, "-w", password, "-b", BASE, "-s", "base"])).await;
+        assert_eq!(
+            (output.code, output.entries()),
+            (code, 0),
+            "{dn} {password}: {output:?}"
+        );
+        assert!(output.errors.contains("additional info: "), "{dn}: {output:?}");
+    }
+    let version_2 = run(stage
+        .tool_as("alice", "ldapsearch")
+        .args(["-P", "2", "-b", BASE, "-s", "base"]))
+    .await;
+    assert_eq!(version_2.code, 2, "{version_2:?}");
+}
+
+#[tokio::test]
+async fn names_bind_as_people_write_them() {
+    if !installed("ldapwhoami") {
+        return;
+    }
+    let stage = demo().await;
+    let awkward = "sales, \"emea\" + partners";
+    for (dn, password, shown) in [
+        (user_dn("ALICE"), "demo-alice", None),
+        (format!("CN=alice, OU=users, {BASE}"), "demo-alice", None),
+        (
+            format!("cn=pat o'brien,ou=users,{BASE}"),
+            "demo-pat o'brien",
+            None,
+        ),
+        (format!("cn=zo\\C3\\AB,ou=users,{BASE}"), "demo-zoë", None),
+        (
+            user_dn("zoë"),
+            "demo-zoë",
+            Some(format!("dn:cn=zoë,ou=users,{BASE}\n")),
+        ),
+        (
+            format!("cn=sales\\2C \\22emea\\22 \\2B partners,ou=users,{BASE}"),
+            &*format!("demo-{awkward}"),
+            None,
+        ),
+        (
+            format!("cn={awkward},ou=users,{BASE}"),
+            &*format!("demo-{awkward}"),
+            None,
+        ),
+    ] {
+        let output = run(stage.tool("ldapwhoami").args(["-D", &dn, "-w", password])).await;
+        assert_eq!(output.code, 0, "{dn}: {output:?}");
+        assert!(
+            output.text.to_lowercase().starts_with("dn:cn="),
+            "{dn}: {output:?}"
+        );
+        if let Some(shown) = shown {
+            assert_eq!(output.text, shown);
+        }
+    }
+}
+
+#[tokio::test]
+async fn nobody_needs_credentials_for_the_root_dse_and_the_subschema() {
+    if !installed("ldapsearch") {
+        return;
+    }
+    let stage = demo().await;
+    let output = run(stage
+        .tool("ldapsearch")
+        .args(["-LLL", "-o", "ldif-wrap=no", "-b", "", "-s", "base"]))
+    .await
+    .expect(0);
+    assert_eq!(output.entries(), 1);
+    assert_eq!(output.values("namingContexts"), [SUFFIX]);
+    assert_eq!(output.values("supportedLDAPVersion"), ["3"]);
+    assert_eq!(output.values("subschemaSubentry"), ["cn=subschema"]);
+    for attributes in [&["+"][..], &["*", "+"]] {
+        let with = run(stage
+            .tool("ldapsearch")
+            .args(["-LLL", "-b", "", "-s", "base"])
+            .args(attributes))
+        .await
+        .expect(0);
+        assert_eq!(with.values("namingContexts"), [SUFFIX], "{attributes:?}");
+    }
+    let schema = [
+        "-LLL",
+        "-o",
+        "ldif-wrap=no",
+        "-b",
+        "cn=Subschema",
+        "-s",
+        "base",
+        "attributeTypes",
+        "objectClasses",
+    ];
+    let schema = run(stage.tool("ldapsearch").args(schema)).await.expect(0);
+    assert!(
+        schema
+            .values("objectClasses")
+            .iter()
+            .any(|class| class.contains("'goauthentik.io/ldap/user'"))
+    );
+    assert!(
+        schema
+            .values("attributeTypes")
+            .iter()
+            .any(|attribute| attribute.contains("'sAMAccountName'"))
+    );
+    let anything = run(stage.tool("ldapsearch").args(["-LLL", "-b", BASE])).await;
+    assert_eq!((anything.code, anything.entries()), (50, 0), "{anything:?}");
+    assert_eq!(
+        run(&mut stage.tool("ldapwhoami")).await.expect(0).text,
+        "anonymous\n"
+    );
+}
+
+#[tokio::test]
+async fn start_tls_and_ldaps_work_with_a_verified_certificate() {
+    if !installed("ldapsearch") {
+        return;
+    }
+    let stage = demo().await;
+    // By address: libldap puts the name of the machine in the place of "localhost" when it looks at the certificate.
+    let plain = format!("ldap://127.0.0.1:{}", stage.ldap().port());
+    let secure = format!("ldaps://127.0.0.1:{}", stage.ldaps().port());
+    let alice = user_dn("alice");
+    let credentials = ["-D", &alice, "-w", "demo-alice", "-b", BASE, "(cn=alice)", "cn"];
+    for (authority, verified) in [("certs/ca.pem", true), ("certs/expired.pem", false)] {
+        for way in [&["-ZZ", "-H", &plain][..], &["-H", &secure]] {
+            let mut command = crate::program::command("ldapsearch");
+            command.args(["-x", "-LLL"]).args(way).args(credentials);
+            command
+                .env("LDAPTLS_CACERT", authority)
+                .env("LDAPTLS_REQCERT", "demand");
+            let output = run(&mut command).await;
+            if verified {
+                assert_eq!((output.code, output.entries()), (0, 2), "{way:?}: {output:?}");
+            } else {
+                assert!(
+                    output.code != 0 && output.entries() == 0,
+                    "{way:?} {authority}: {output:?}"
+                );
+            }
+        }
+    }
+}

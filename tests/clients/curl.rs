@@ -1,0 +1,47 @@
+//! curl speaks LDAP too.
+
+use crate::program::{command, installed, run};
+use crate::setting::demo;
+use crate::stage::{BASE, SUFFIX, user_dn};
+
+#[tokio::test]
+async fn curl_reads_an_entry_over_ldap_and_ldaps() {
+    if !installed("curl") {
+        return;
+    }
+    if !run(command("curl").arg("--version"))
+        .await
+        .text
+        .contains(" ldap ")
+    {
+        println!("skipped: curl was built without LDAP");
+        return;
+    }
+    let stage = demo().await;
+    let user = format!("{}:demo-ldapservice", user_dn("ldapservice"));
+    let query = format!(
+        "{}/{BASE}?cn,mail?sub?(%26(objectClass=user)(cn=alice))",
+        stage.uri()
+    );
+    let output = run(command("curl").args(["-sS", "-u", &user, &query]))
+        .await
+        .expect(0);
+    assert!(
+        output
+            .text
+            .starts_with(&format!("DN: cn=alice,ou=users,{SUFFIX}\n")),
+        "{output:?}"
+    );
+    assert!(output.text.contains("\tmail: alice@example.com\n"), "{output:?}");
+    assert_eq!(output.text.matches("DN: ").count(), 1);
+    let root = run(command("curl").args(["-sS", &format!("{}/?namingContexts?base", stage.uri())]))
+        .await
+        .expect(0);
+    assert!(
+        root.text.contains(&format!("namingContexts: {SUFFIX}")),
+        "{root:?}"
+    );
+    let wrong = format!("{}:wrong", user_dn("ldapservice"));
+    let refused = run(command("curl").args(["-sS", "-u", &wrong, &query])).await;
+    assert!(refused.code != 0 && refused.text.is_empty(), "{refused:?}");
+}

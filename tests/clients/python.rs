@@ -1,0 +1,121 @@
+//! Python's two LDAP libraries: ldap3 with what authentik's own end-to-end test expects, and python-ldap.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use akldap::simulator::Directory;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::time::timeout;
+
+use crate::program::{self, PYTHON, python_module, run};
+use crate::setting::{demo, with_certificate};
+use crate::stage::{Stage, eventually};
+
+/// Longer than the script waits for anything.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A directory like the one authentik's test makes: the accounts every authentik has, one more with an attribute that no
+/// schema knows, and one that may not search. Without group names that DNs must escape, to keep the script plain.
+fn end_to_end_directory() -> Directory {
+    let mut directory = Directory::sample(0, 0);
+    let unwanted: Vec<i32> = directory
+        .users()
+        .iter()
+        .filter(|user| !user.username.starts_with("ak") && !["ldapservice", "bob"].contains(&&*user.username))
+        .map(|user| user.pk)
+        .collect();
+    for pk in unwanted {
+        directory.remove_user(pk);
+    }
+    let mut attributes = serde_json::Map::new();
+    attributes.insert("extraAttribute".to_owned(), json!(["bar"]));
+    let accounts: Vec<i32> = directory.users().iter().map(|user| user.pk).collect();
+    for pk in accounts {
+        directory.change_user(pk, |user| {
+            let own = if &*user.username == "bob" {
+                attributes.clone()
+            } else {
+                serde_json::Map::new()
+            };
+            user.set_attributes(&own);
+        });
+    }
+    directory
+}
+
+#[tokio::test]
+async fn authentiks_own_expectations_hold() {
+    if !python_module("ldap3") {
+        return;
+    }
+    let stage = Stage::with(with_certificate(end_to_end_directory()), |_| {}).await;
+    eventually("the websocket is there", || stage.simulator.websockets() > 0).await;
+    let mut command = program::command(PYTHON);
+    command
+        .arg("tests/clients/authentik_e2e.py")
+        .args(["--ldap-port", &stage.ldap().port().to_string()])
+        .args(["--ldaps-port", &stage.ldaps().port().to_string()])
+        .args([
+            "--ca",
+            "certs/ca.pem",
+            "--authentik",
+            &stage.simulator.url(),
+            "--token",
+            &stage.simulator.token(),
+        ])
+        .args(["--searcher", "ldapservice", "--member", "bob"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it starts");
+    let mut answers = BufReader::new(child.stdout.take().expect("its output")).lines();
+    let mut orders = child.stdin.take().expect("its input");
+    let mut errors = child.stderr.take().expect("its errors");
+    let first = timeout(PATIENCE, answers.next_line())
+        .await
+        .expect("it answers in time")
+        .expect("readable");
+    if first.as_deref() != Some("sessions") {
+        let mut text = String::new();
+        let _ = errors.read_to_string(&mut text).await;
+        panic!("{first:?}\n{text}");
+    }
+    stage
+        .simulator
+        .end_sessions_of(stage.simulator.user_pk("bob").expect("bob"));
+    orders.write_all(b"\n").await.expect("it listens");
+    let last = timeout(PATIENCE, answers.next_line())
+        .await
+        .expect("it answers in time")
+        .expect("readable");
+    let mut text = String::new();
+    let _ = errors.read_to_string(&mut text).await;
+    let status = child.wait().await.expect("it ends");
+    assert!(status.success(), "{last:?}\n{text}");
+    let report: Value = serde_json::from_str(&last.expect("a report")).expect("JSON");
+    let users = stage.simulator.look(|directory| directory.users().len());
+    assert_eq!(report["users"], json!(users), "{report}");
+    assert_eq!(report["binds"].as_array().map(Vec::len), Some(4), "{report}");
+    assert!(
+        report["session_end_seconds"]
+            .as_f64()
+            .is_some_and(|seconds| seconds < 3.0),
+        "{report}"
+    );
+}
+
+#[tokio::test]
+async fn python_ldap_reads_pages_schema_and_comparisons() {
+    if !python_module("ldap") {
+        return;
+    }
+    let stage = demo().await;
+    let mut command = program::command(PYTHON);
+    command
+        .arg("tests/clients/python_ldap.py")
+        .args(["--ldap-port", &stage.ldap().port().to_string()]);
+    let output = run(&mut command).await.expect(0);
+    let report: Value = serde_json::from_str(&output.text).expect("JSON");
+    assert_eq!(report["awkward"], json!(2), "{report}");
+}

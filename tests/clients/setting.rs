@@ -1,0 +1,71 @@
+//! The server as `akldap demo` shows it, with the test certificate, and ldap-utils to ask it with.
+
+use akldap::simulator::{Certificate, Directory};
+use tokio::process::Command;
+
+use crate::program::{self, Output};
+use crate::stage::{BASE, Stage, user_dn};
+
+/// Users and groups of the demo.
+pub const USERS: usize = 200;
+const GROUPS: usize = 25;
+
+/// A directory whose providers have the test certificate.
+pub fn with_certificate(mut directory: Directory) -> Directory {
+    let file =
+        |name: &str| std::fs::read_to_string(format!("{}/certs/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let certificate = Certificate {
+        pk: uuid::Uuid::from_u128(7),
+        name: "p256".to_owned(),
+        certificate_pem: file("p256.pem"),
+        key_pem: file("p256.key"),
+    };
+    for provider in directory.providers.values_mut() {
+        provider.certificate = Some(certificate.pk);
+    }
+    directory.certificates.insert(certificate.pk, certificate);
+    directory
+}
+
+/// The server of the demo.
+pub async fn demo() -> Stage {
+    Stage::with(with_certificate(Directory::sample(USERS, GROUPS)), |_| {}).await
+}
+
+impl Stage {
+    /// The URI of the plain port.
+    pub fn uri(&self) -> String {
+        format!("ldap://127.0.0.1:{}", self.ldap().port())
+    }
+
+    /// A program of ldap-utils with simple authentication against the plain port.
+    pub fn tool(&self, program: &str) -> Command {
+        let mut command = program::command(program);
+        command.args(["-x", "-H", &self.uri()]);
+        command
+    }
+
+    /// The same, bound as one of the sample's people.
+    pub fn tool_as(&self, username: &str, program: &str) -> Command {
+        let mut command = self.tool(program);
+        command.args(["-D", &user_dn(username), "-w", &format!("demo-{username}")]);
+        command
+    }
+
+    /// `ldapsearch` with LDIF alone as its output, below the base DN.
+    pub async fn ldapsearch(&self, username: &str, arguments: &[&str]) -> Output {
+        let mut command = self.tool_as(username, "ldapsearch");
+        program::run(
+            command
+                .args(["-LLL", "-o", "ldif-wrap=no", "-b", BASE])
+                .args(arguments),
+        )
+        .await
+    }
+
+    /// The same with comments, which tell of controls and results.
+    pub async fn ldapsearch_in_full(&self, username: &str, arguments: &[&str]) -> Output {
+        let mut command = self.tool_as(username, "ldapsearch");
+        program::run(command.args(["-o", "ldif-wrap=no", "-b", BASE]).args(arguments)).await
+    }
+}
