@@ -308,11 +308,11 @@ async fn speaks_https_when_given_a_certificate() {
     .await;
     assert!(simulator.url().starts_with("https://127.0.0.1:"));
     let root = reqwest::Certificate::from_pem(pair.certificate_pem.as_bytes()).expect("a root");
-    let client = Client::builder()
+    let user = reqwest::Client::builder()
         .tls_certs_only([root])
         .build()
         .expect("a client");
-    let response = client
+    let response = user
         .get(format!("{}{FLOW}", simulator.url()))
         .send()
         .await
@@ -336,7 +336,7 @@ async fn a_hundred_thousand_users_page_quickly() {
     let (token, url) = (simulator.token(), simulator.url());
     let begun = std::time::Instant::now();
     for number in 1..=50 {
-        let request = client
+        let request = user
             .get(format!("{url}/api/v3/core/users/?username=user{number:06}"))
             .bearer_auth(&token);
         let found = json_of(request.send().await.expect("an answer")).await;

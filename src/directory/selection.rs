@@ -135,18 +135,16 @@ impl Selection {
     /// Calls `each` with every selected attribute of an entry, in a fixed order.
     #[inline]
     fn for_each<'a>(&self, context: &Context<'a>, entry: Entry, mut each: impl FnMut(Piece<'a>)) {
-        // All that the rootDSE and the subschema hold is operational (RFC 4512 section 5.1), yet returned by default.
-        let whole = self.whole || (self.operational && context.tree.alone);
-        if whole {
+        if self.whole {
             default_answer(context, entry, &mut each);
         }
         // Clients compare users with an exact set of attributes when they ask for `*` and `+`.
-        let operational = self.operational && !(whole && matches!(entry, Entry::User(_)));
+        let operational = self.operational && !(self.whole && matches!(entry, Entry::User(_)));
         if operational {
             for id in OPERATIONAL {
                 let attribute = context.find(entry, &AttributeRef::built_in(id));
                 if let Some(attribute) = attribute
-                    && !(whole && is_in_default_answer(entry, id, &attribute))
+                    && !(self.whole && is_in_default_answer(entry, id, &attribute))
                 {
                     each(Piece::Attribute(attribute));
                 }
@@ -161,7 +159,7 @@ impl Selection {
                     Attribute::Computed(id, _) => id,
                     Attribute::Stored(_) => AttributeId::CN,
                 };
-                if !(whole && is_in_default_answer(entry, id, &attribute)) {
+                if !(self.whole && is_in_default_answer(entry, id, &attribute)) {
                     each(Piece::Attribute(attribute));
                 }
             }
