@@ -255,23 +255,22 @@ impl Directory {
     }
 
     /// A string or a number that an admin gave for a number.
-    fn number(customs: &[(String, Json)], key: &str) -> Option<String> {
+    fn number(customs: &[(String, Json)], key: &str, username: Option<&str>) -> Option<Vec<u8>> {
         customs
             .iter()
             .find(|(name, _)| name == key)
-            .and_then(|(_, json)| match json {
-                Json::Text(text) => Some(text.clone()),
-                Json::Number(number) => Some(number.clone()),
-                _ => None,
-            })
+            .filter(|(_, json)| matches!(json, Json::Text(_) | Json::Number(_)))
+            .and_then(|(_, json)| json.value(username))
     }
 
-    fn uid_number(user: &User, place: &Place) -> String {
-        Self::number(&user.attributes, "uidNumber").unwrap_or_else(|| (place.uid_start + user.pk).to_string())
+    fn uid_number(user: &User, place: &Place) -> Vec<u8> {
+        Self::number(&user.attributes, "uidNumber", Some(&user.username))
+            .unwrap_or_else(|| (place.uid_start + user.pk).to_string().into_bytes())
     }
 
-    fn gid_number(user: &User, place: &Place) -> String {
-        Self::number(&user.attributes, "gidNumber").unwrap_or_else(|| Self::uid_number(user, place))
+    fn gid_number(user: &User, place: &Place) -> Vec<u8> {
+        Self::number(&user.attributes, "gidNumber", Some(&user.username))
+            .unwrap_or_else(|| Self::uid_number(user, place))
     }
 
     /// Every entry that a viewer sees; `own` is the user who sees only what is their own.
@@ -347,8 +346,8 @@ impl Directory {
             .map(|group| Self::group_dn(place, &group.name))
             .collect();
         entry.put("memberOf", groups.into_iter().map(String::into_bytes).collect());
-        entry.put_text("uidNumber", &[&Self::uid_number(user, place)]);
-        entry.put_text("gidNumber", &[&Self::gid_number(user, place)]);
+        entry.put("uidNumber", vec![Self::uid_number(user, place)]);
+        entry.put("gidNumber", vec![Self::gid_number(user, place)]);
         entry.put_text("homeDirectory", &[&format!("/home/{}", user.username)]);
         let truth = |truth: bool| if truth { "TRUE" } else { "FALSE" };
         entry.put_text("ak-active", &[truth(user.is_active)]);
@@ -376,9 +375,9 @@ impl Directory {
             entry.put_text(name, &[&group.name]);
         }
         entry.put_text("uid", &[&group.uuid]);
-        let gid_number = Self::number(&group.attributes, "gidNumber")
-            .unwrap_or_else(|| (place.gid_start + group.num_pk).to_string());
-        entry.put_text("gidNumber", &[&gid_number]);
+        let gid_number = Self::number(&group.attributes, "gidNumber", None)
+            .unwrap_or_else(|| (place.gid_start + group.num_pk).to_string().into_bytes());
+        entry.put("gidNumber", vec![gid_number]);
         entry.put_text(
             "ak-superuser",
             &[if group.is_superuser { "true" } else { "false" }],
@@ -431,7 +430,7 @@ impl Directory {
             entry.put_text(name, &[&user.username]);
         }
         entry.put_text("uid", &[&user.uid]);
-        entry.put_text("gidNumber", &[&Self::gid_number(user, place)]);
+        entry.put("gidNumber", vec![Self::gid_number(user, place)]);
         entry.put_text("ak-superuser", &["false"]);
         let member = Self::user_dn(place, &user.username);
         entry.put_text("member", &[&member]);

@@ -1,6 +1,8 @@
 //! Random directories and requests from one number, so that a failure can be repeated.
 
-use akldap::ldap::dn;
+use akldap::directory::schema::{self, Syntax};
+use akldap::ldap::dn::{self, Dn};
+use akldap::ldap::text;
 
 use super::evaluation::{Assertion, Query};
 use super::model::{Directory, Entry, Group, Json, User};
@@ -180,13 +182,24 @@ fn uuid(random: &mut Random) -> String {
     )
 }
 
+/// Whether two entries differ only in the spelling of their names, so that other spellings name both.
+pub(crate) fn has_twins(entries: &[Entry]) -> bool {
+    let normal = |entry: &Entry| Dn::parse(entry.dn.as_bytes()).unwrap().normal_form();
+    let mut names: Vec<_> = entries.iter().map(normal).collect();
+    names.sort();
+    names.windows(2).any(|pair| pair[0] == pair[1])
+}
+
 /// A directory of so many users and groups. Users' names are unique, as in authentik; names that differ in case only
-/// are not the same.
-pub(crate) fn directory(random: &mut Random, users: usize, groups: usize) -> Directory {
+/// are not the same, and occur if `twins`.
+pub(crate) fn directory(random: &mut Random, users: usize, groups: usize, twins: bool) -> Directory {
+    let same = |one: &str, other: &str| {
+        one == other || (!twins && text::fold(one.as_bytes()) == text::fold(other.as_bytes()))
+    };
     let mut directory = Directory::default();
     for number in 0..users {
         let username = name(random, number);
-        if directory.users.iter().any(|user| user.username == username) {
+        if directory.users.iter().any(|user| same(&user.username, &username)) {
             continue;
         }
         directory.users.push(User {
@@ -214,7 +227,7 @@ pub(crate) fn directory(random: &mut Random, users: usize, groups: usize) -> Dir
     }
     for number in 0..groups {
         let name = name(random, number);
-        if directory.groups.iter().any(|group| group.name == name) {
+        if directory.groups.iter().any(|group| same(&group.name, &name)) {
             continue;
         }
         let parents = directory
@@ -318,7 +331,10 @@ fn value(random: &mut Random, entries: &[Entry], attribute: &str) -> Vec<u8> {
 }
 
 fn assertion(random: &mut Random, entries: &[Entry]) -> Assertion {
-    let attribute = (*random.pick(ATTRIBUTES)).to_owned();
+    let mut attribute = (*random.pick(ATTRIBUTES)).to_owned();
+    while schema::syntax_of(attribute.as_bytes()) == Syntax::DistinguishedName && has_twins(entries) {
+        attribute = (*random.pick(ATTRIBUTES)).to_owned();
+    }
     let value = value(random, entries, &attribute);
     Assertion { attribute, value }
 }
@@ -409,7 +425,12 @@ pub(crate) fn in_chain(random: &mut Random, entries: &[Entry]) -> Query {
 
 /// A base: usually an entry's name, in a spelling of the client's own.
 pub(crate) fn base(random: &mut Random, entries: &[Entry], base_dn: &str) -> String {
-    match random.below(8) {
+    let kind = if has_twins(entries) {
+        random.below(4)
+    } else {
+        random.below(8)
+    };
+    match kind {
         0 => format!("cn=nobody,ou=users,{base_dn}"),
         1 => format!("ou=users,{base_dn}").to_uppercase(),
         2 => format!("ou = groups , {base_dn}"),

@@ -1,0 +1,557 @@
+//! The indexed directory against the naive one of `oracle/`: the same entries for the same request.
+
+mod oracle;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use akldap::directory::schema;
+use akldap::directory::{
+    Builder, GroupRecord, Progress, Search, SearchControls, Snapshot, Tree, UserRecord, Viewer,
+};
+use akldap::ldap::control::{self, PagedResults, SortKey};
+use akldap::ldap::dn::Dn;
+use akldap::ldap::filter::Filter;
+use akldap::ldap::message::{Scope, SearchRequest};
+use akldap::ldap::response::{LdapResult, ResultCode};
+use bytes::BytesMut;
+use ldap3_proto::LdapCodec;
+use ldap3_proto::proto::LdapOp;
+use oracle::evaluation::Query;
+use oracle::model::{self, Directory, Entry, Kind, Place};
+use oracle::random::{self, Random};
+use proptest::prelude::*;
+use tokio_util::codec::Decoder;
+
+/// A directory in both forms.
+struct Pair {
+    directory: Directory,
+    place: Place,
+    snapshot: Arc<Snapshot>,
+    tree: Arc<Tree>,
+}
+
+impl Pair {
+    fn random(random: &mut Random, users: usize, groups: usize) -> Self {
+        let twins = random.chance(30);
+        Self::new(random, |random| random::directory(random, users, groups, twins))
+    }
+
+    /// Without custom values in place of memberships, which have no say in chains.
+    fn with_plain_memberships(random: &mut Random, users: usize, groups: usize) -> Self {
+        Self::new(random, |random| {
+            let mut directory = random::directory(random, users, groups, false);
+            let plain = |(key, _): &(String, model::Json)| {
+                !key.eq_ignore_ascii_case("memberOf") && !key.eq_ignore_ascii_case("member")
+            };
+            directory
+                .users
+                .iter_mut()
+                .for_each(|user| user.attributes.retain(plain));
+            directory
+                .groups
+                .iter_mut()
+                .for_each(|group| group.attributes.retain(plain));
+            directory
+        })
+    }
+
+    fn new(random: &mut Random, directory: impl FnOnce(&mut Random) -> Directory) -> Self {
+        let directory = directory(random);
+        let place = Place {
+            base_dn: (*random.pick(&["DC=ldap,DC=Example", "o=Org", "dc=x"])).to_owned(),
+            uid_start: 2000,
+            gid_start: 4000,
+        };
+        let tree = Tree::new(&place.base_dn, place.uid_start, place.gid_start).unwrap();
+        Self {
+            snapshot: Arc::new(snapshot(&directory)),
+            tree: Arc::new(tree),
+            directory,
+            place,
+        }
+    }
+}
+
+fn snapshot(directory: &Directory) -> Snapshot {
+    let mut builder = Builder::new();
+    for user in &directory.users {
+        let attributes = model::object(&user.attributes);
+        builder.add_user(&UserRecord {
+            pk: user.pk,
+            uuid: &user.uuid,
+            uid: &user.uid,
+            username: &user.username,
+            name: &user.name,
+            email: &user.email,
+            is_active: user.is_active,
+            is_superuser: user.is_superuser,
+            attributes: Some(&attributes),
+            password_change_date: &user.password_change_date,
+            date_joined: &user.date_joined,
+            last_updated: &user.last_updated,
+        });
+    }
+    for group in &directory.groups {
+        let attributes = model::object(&group.attributes);
+        builder.add_group(&GroupRecord {
+            uuid: &group.uuid,
+            num_pk: group.num_pk,
+            name: &group.name,
+            is_superuser: group.is_superuser,
+            parents: &group.parents,
+            users: &group.users,
+            attributes: Some(&attributes),
+        });
+    }
+    builder.finish().0
+}
+
+/// An entry as a client reads it: its name, and its attributes by the spelling they came in, values sorted.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Answer {
+    dn: String,
+    attributes: BTreeMap<String, Vec<Vec<u8>>>,
+}
+
+struct Asked {
+    base: String,
+    scope: Scope,
+    query: Query,
+    selection: Vec<String>,
+    own: Option<i64>,
+}
+
+struct Outcome {
+    answers: Vec<Answer>,
+    result: LdapResult,
+    controls: Vec<(String, Vec<u8>)>,
+}
+
+fn decode(mut octets: BytesMut) -> Vec<Answer> {
+    let mut codec = LdapCodec::new(Some(1 << 24), Some(64));
+    let mut answers = Vec::new();
+    while let Some(message) = codec.decode(&mut octets).unwrap() {
+        assert_eq!(message.msgid, 5);
+        let LdapOp::SearchResultEntry(entry) = message.op else {
+            panic!("something else than an entry")
+        };
+        let mut attributes = BTreeMap::new();
+        for attribute in entry.attributes {
+            let mut values = attribute.vals;
+            values.sort();
+            let twice = attributes.insert(attribute.atype.clone(), values);
+            assert_eq!(twice, None, "{} came twice", attribute.atype);
+        }
+        answers.push(Answer {
+            dn: entry.dn,
+            attributes,
+        });
+    }
+    assert!(octets.is_empty());
+    answers
+}
+
+fn search(pair: &Pair, asked: &Asked, controls: &SearchControls, work: usize) -> Outcome {
+    let request = SearchRequest {
+        base_object: asked.base.as_bytes(),
+        scope: asked.scope,
+        deref_aliases: 0,
+        size_limit: 0,
+        time_limit: 0,
+        types_only: false,
+        filter: asked.query.filter(),
+        attributes: asked.selection.iter().map(|name| name.as_bytes()).collect(),
+    };
+    let viewer = match asked.own {
+        None => Viewer::Full,
+        Some(user_pk) => Viewer::Own { user_pk },
+    };
+    let mut search = match Search::new(
+        Arc::clone(&pair.snapshot),
+        Arc::clone(&pair.tree),
+        viewer,
+        &request,
+        controls,
+    ) {
+        Ok(search) => search,
+        Err(result) => {
+            return Outcome {
+                answers: Vec::new(),
+                result,
+                controls: Vec::new(),
+            };
+        }
+    };
+    let mut out = Vec::new();
+    // Small steps, so that the places where a search pauses are tested too.
+    for _ in 0..100_000 {
+        if let Progress::Done(outcome) = search.advance(&mut out, 5, 300, work) {
+            let answers = decode(BytesMut::from(out.as_slice()));
+            assert_eq!(outcome.entries, answers.len() as u64);
+            return Outcome {
+                answers,
+                result: outcome.result,
+                controls: outcome
+                    .controls
+                    .iter()
+                    .map(|(oid, value)| ((*oid).to_string(), value.clone()))
+                    .collect(),
+            };
+        }
+    }
+    panic!("the search does not end")
+}
+
+/// What of an entry is served for a selection (RFC 4511 section 4.5.1.8, with authentik's liberties).
+fn select(entry: &Entry, selection: &[String]) -> Answer {
+    let names: Vec<&str> = selection
+        .iter()
+        .flat_map(|name| name.split(','))
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+        .collect();
+    let all = names.is_empty() || names.contains(&"*");
+    let operational = names.contains(&"+");
+    let asked: Vec<String> = names
+        .iter()
+        .map(|name| schema::canonical_name(name.as_bytes()).into_owned())
+        .collect();
+    let mut attributes = BTreeMap::new();
+    for attribute in &entry.attributes {
+        let key = schema::canonical_name(attribute.name.as_bytes()).into_owned();
+        let is_operational =
+            schema::attribute_type(attribute.name.as_bytes()).is_some_and(|known| known.operational);
+        let wanted = asked.contains(&key)
+            || (attribute.by_default && all)
+            // authentik's own tests ask for `*` and `+` and expect an exact set of attributes.
+            || (operational && is_operational && !(all && entry.kind == Kind::User));
+        if wanted {
+            let mut values = attribute.values.clone();
+            values.sort();
+            attributes.insert(attribute.name.clone(), values);
+        }
+    }
+    Answer {
+        dn: entry.dn.clone(),
+        attributes,
+    }
+}
+
+/// The answer of the naive directory; `None` if the base does not exist.
+fn expected(pair: &Pair, asked: &Asked) -> Option<Vec<Answer>> {
+    let entries = pair.directory.entries(&pair.place, asked.own);
+    let base = Dn::parse(asked.base.as_bytes()).ok()?;
+    let depth_below = |entry: &Entry| {
+        let name = Dn::parse(entry.dn.as_bytes()).unwrap();
+        name.below(&base).map(<[_]>::len)
+    };
+    if !entries.iter().any(|entry| depth_below(entry) == Some(0)) {
+        return None;
+    }
+    let mut answers: Vec<Answer> = entries
+        .iter()
+        .filter(|entry| match (asked.scope, depth_below(entry)) {
+            (_, None) => false,
+            (Scope::BaseObject, Some(depth)) => depth == 0,
+            (Scope::SingleLevel, Some(depth)) => depth == 1,
+            (Scope::WholeSubtree, Some(_)) => true,
+            (Scope::SubordinateSubtree, Some(depth)) => depth > 0,
+        })
+        .filter(|entry| asked.query.matches(entry, &entries) == Some(true))
+        .map(|entry| select(entry, &asked.selection))
+        .collect();
+    answers.sort();
+    Some(answers)
+}
+
+fn ask(random: &mut Random, pair: &Pair, query: impl FnOnce(&mut Random, &[Entry]) -> Query) -> Asked {
+    let own = (random.chance(25) && !pair.directory.users.is_empty())
+        .then(|| random.pick(&pair.directory.users).pk);
+    let entries = pair.directory.entries(&pair.place, own);
+    let scopes = [
+        Scope::WholeSubtree,
+        Scope::WholeSubtree,
+        Scope::SingleLevel,
+        Scope::BaseObject,
+        Scope::SubordinateSubtree,
+    ];
+    Asked {
+        base: if random.chance(50) {
+            pair.place.base_dn.clone()
+        } else {
+            random::base(random, &entries, &pair.place.base_dn)
+        },
+        scope: *random.pick(&scopes),
+        query: query(random, &entries),
+        selection: random::selection(random),
+        own,
+    }
+}
+
+/// The base entry and the containers say more about themselves than the naive directory knows.
+fn comparable(pair: &Pair, answers: &[Answer]) -> Vec<Answer> {
+    let synthetic: Vec<String> = pair
+        .directory
+        .entries(&pair.place, None)
+        .iter()
+        .filter(|entry| matches!(entry.kind, Kind::Base | Kind::Container))
+        .map(|entry| entry.dn.clone())
+        .collect();
+    let mut answers = answers.to_vec();
+    for answer in &mut answers {
+        if answer.dn.contains(",ou=virtual-groups,") {
+            // Made up; only its being there is known.
+            answer.attributes.remove("entryUUID");
+        }
+        if synthetic.contains(&answer.dn) {
+            answer.attributes.clear();
+        }
+    }
+    answers.sort();
+    answers
+}
+
+/// The first difference, in words.
+fn contrast(ours: &[Answer], naive: &[Answer]) -> String {
+    let names = |answers: &[Answer]| answers.iter().map(|answer| answer.dn.clone()).collect::<Vec<_>>();
+    if names(ours) != names(naive) {
+        return format!("ours  {:?}\nnaive {:?}", names(ours), names(naive));
+    }
+    let (mine, theirs) = ours
+        .iter()
+        .zip(naive)
+        .find(|(mine, theirs)| mine != theirs)
+        .unwrap();
+    let show = |answer: &Answer, other: &Answer| {
+        let own = |(name, values): &(&String, &Vec<Vec<u8>>)| other.attributes.get(*name) != Some(*values);
+        let text = |value: &Vec<u8>| String::from_utf8_lossy(value).into_owned();
+        let parts: Vec<String> = answer
+            .attributes
+            .iter()
+            .filter(own)
+            .map(|(name, values)| format!("{name}: {:?}", values.iter().map(text).collect::<Vec<_>>()))
+            .collect();
+        parts.join(", ")
+    };
+    format!(
+        "{}\nours  {}\nnaive {}",
+        mine.dn,
+        show(mine, theirs),
+        show(theirs, mine)
+    )
+}
+
+fn check(pair: &Pair, asked: &Asked) -> Vec<Answer> {
+    let outcome = search(pair, asked, &SearchControls::default(), 3);
+    let describe = || {
+        format!(
+            "base {:?} scope {:?} filter {} attributes {:?} own {:?}",
+            asked.base,
+            asked.scope,
+            asked.query.filter(),
+            asked.selection,
+            asked.own
+        )
+    };
+    match expected(pair, asked) {
+        None => {
+            assert_eq!(outcome.result.code, ResultCode::NoSuchObject, "{}", describe());
+            assert_eq!(outcome.answers, [], "{}", describe());
+        }
+        Some(expected) => {
+            assert_eq!(outcome.result.code, ResultCode::Success, "{}", describe());
+            let (ours, naive) = (comparable(pair, &outcome.answers), comparable(pair, &expected));
+            assert!(ours == naive, "{}\n{}", describe(), contrast(&ours, &naive));
+        }
+    }
+    outcome.answers
+}
+
+fn directories() -> impl Strategy<Value = (u64, usize, usize)> {
+    (any::<u64>(), 0usize..9, 0usize..7)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_search_finds_what_the_naive_one_finds((seed, users, groups) in directories()) {
+        let mut random = Random(seed);
+        let pair = Pair::random(&mut random, users, groups);
+        for _ in 0..20 {
+            let asked = ask(&mut random, &pair, |random, entries| random::query(random, entries, 3));
+            check(&pair, &asked);
+        }
+    }
+
+    #[test]
+    fn chains_of_groups_are_followed((seed, users, groups) in directories()) {
+        let mut random = Random(seed);
+        let pair = Pair::with_plain_memberships(&mut random, users, groups);
+        for _ in 0..20 {
+            let asked = ask(&mut random, &pair, random::in_chain);
+            check(&pair, &asked);
+        }
+    }
+
+    #[test]
+    fn or_commutes_and_a_double_not_changes_nothing((seed, users, groups) in directories()) {
+        let mut random = Random(seed);
+        let pair = Pair::random(&mut random, users, groups);
+        let mut asked = ask(&mut random, &pair, |random, entries| random::query(random, entries, 2));
+        let entries = pair.directory.entries(&pair.place, asked.own);
+        let one = asked.query.clone();
+        let other = random::query(&mut random, &entries, 2);
+        asked.query = Query::Or(vec![one.clone(), other.clone()]);
+        let forward = check(&pair, &asked);
+        asked.query = Query::Or(vec![other, one.clone()]);
+        prop_assert_eq!(forward, check(&pair, &asked));
+        asked.query = one.clone();
+        let plain = check(&pair, &asked);
+        asked.query = Query::Not(Box::new(Query::Not(Box::new(one))));
+        prop_assert_eq!(plain, check(&pair, &asked));
+    }
+
+    #[test]
+    fn pages_of_any_size_make_up_the_whole((seed, users, groups) in directories()) {
+        let mut random = Random(seed);
+        let pair = Pair::random(&mut random, users, groups);
+        let asked = ask(&mut random, &pair, |random, entries| random::query(random, entries, 1));
+        let whole = search(&pair, &asked, &SearchControls::default(), 1000);
+        for size in 1..=whole.answers.len() as u32 + 2 {
+            if whole.result.code != ResultCode::Success {
+                break;
+            }
+            let mut pages = Vec::new();
+            let mut cookie = Vec::new();
+            for _ in 0..100 {
+                let mut controls = SearchControls::default();
+                controls.paged = Some(PagedResults { size, cookie });
+                let outcome = search(&pair, &asked, &controls, 2);
+                prop_assert_eq!(outcome.result.code, ResultCode::Success);
+                prop_assert!(outcome.answers.len() <= size as usize);
+                let value = &outcome.controls.iter().find(|(oid, _)| oid == control::PAGED_RESULTS).unwrap().1;
+                cookie = PagedResults::read(value).unwrap().cookie;
+                prop_assert!(cookie.is_empty() || outcome.answers.len() == size as usize);
+                pages.extend(outcome.answers);
+                if cookie.is_empty() {
+                    break;
+                }
+            }
+            prop_assert!(pages == whole.answers, "page size {}", size);
+        }
+    }
+
+    #[test]
+    fn sorted_answers_are_the_same_entries_in_order((seed, users, groups) in directories()) {
+        let mut random = Random(seed);
+        let pair = Pair::random(&mut random, users, groups);
+        let mut asked = ask(&mut random, &pair, |random, entries| random::query(random, entries, 1));
+        asked.selection = vec!["*".to_owned()];
+        let whole = search(&pair, &asked, &SearchControls::default(), 1000);
+        for attribute in ["cn", "uidNumber", "createTimestamp", "2.5.4.4"] {
+            for reverse_order in [false, true] {
+                let mut controls = SearchControls::default();
+                controls.sort = Some(vec![SortKey { attribute: attribute.as_bytes().to_vec(), ordering_rule: None, reverse_order }]);
+                let sorted = search(&pair, &asked, &controls, 2);
+                prop_assert_eq!(sorted.result.code, whole.result.code);
+                let mut same = (sorted.answers.clone(), whole.answers.clone());
+                same.0.sort();
+                same.1.sort();
+                prop_assert_eq!(same.0, same.1);
+                prop_assert!(in_order(&sorted.answers, attribute, reverse_order), "{} {} {:?}", attribute, reverse_order, sorted.answers.iter().map(|answer| &answer.dn).collect::<Vec<_>>());
+            }
+        }
+    }
+}
+
+/// Whether the answers ascend by their least value of an attribute; entries without one are the largest
+/// (RFC 2891 section 2.2), so that the reverse order begins with them.
+fn in_order(answers: &[Answer], attribute: &str, reverse: bool) -> bool {
+    let wanted = schema::canonical_name(attribute.as_bytes());
+    let syntax = schema::syntax_of(attribute.as_bytes());
+    let key = |answer: &Answer| {
+        answer
+            .attributes
+            .iter()
+            .filter(|(name, _)| schema::canonical_name(name.as_bytes()) == wanted)
+            .flat_map(|(_, values)| values)
+            .filter_map(|value| akldap::directory::syntax::ordering_key(syntax, value))
+            .map(std::borrow::Cow::into_owned)
+            .min()
+    };
+    answers.windows(2).all(|pair| {
+        let (mut first, mut second) = (key(&pair[0]), key(&pair[1]));
+        if reverse {
+            std::mem::swap(&mut first, &mut second);
+        }
+        match (first, second) {
+            (Some(first), Some(second)) => first <= second,
+            (None, Some(_)) => false,
+            _ => true,
+        }
+    })
+}
+
+/// Names that differ in spelling only: the exact spelling names its entry; any other, as a base is one entry, the
+/// one with the lower primary key.
+#[test]
+fn the_exact_spelling_tells_twins_apart() {
+    let mut generator = Random(1);
+    let mut directory = random::directory(&mut generator, 2, 0, false);
+    for (user, username) in directory.users.iter_mut().zip(["zoë", "ZOË"]) {
+        user.username = username.to_owned();
+        user.attributes.clear();
+    }
+    let pair = Pair::new(&mut generator, |_| directory);
+    let found = |name: &str| {
+        let asked = Asked {
+            base: format!("cn={name},ou=users,{}", pair.place.base_dn),
+            scope: Scope::BaseObject,
+            query: Query::Present("objectClass".to_owned()),
+            selection: vec!["cn".to_owned()],
+            own: None,
+        };
+        let outcome = search(&pair, &asked, &SearchControls::default(), 10);
+        outcome
+            .answers
+            .iter()
+            .map(|answer| String::from_utf8(answer.attributes["cn"][0].clone()).unwrap())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(found("zoë"), ["zoë"]);
+    assert_eq!(found("ZOË"), ["ZOË"]);
+    assert_eq!(found("Zoë"), ["zoë"]);
+}
+
+/// The measure itself, on a directory small enough to know the answers.
+#[test]
+fn the_naive_directory_finds_what_a_person_would() {
+    use oracle::evaluation::Assertion;
+    let mut generator = Random(7);
+    let directory = random::directory(&mut generator, 6, 4, true);
+    let place = Place {
+        base_dn: "DC=Example".to_owned(),
+        uid_start: 2000,
+        gid_start: 4000,
+    };
+    let entries = directory.entries(&place, None);
+    let count = |class: &str| {
+        let query = Query::Equality(Assertion {
+            attribute: "objectClass".to_owned(),
+            value: class.as_bytes().to_vec(),
+        });
+        entries
+            .iter()
+            .filter(|entry| query.matches(entry, &entries) == Some(true))
+            .count()
+    };
+    let of_kind = |kind| entries.iter().filter(|entry| entry.kind == kind).count();
+    assert_eq!(count("nsContainer"), 3);
+    assert_eq!(of_kind(Kind::User), directory.users.len());
+    assert_eq!(of_kind(Kind::VirtualGroup), directory.users.len());
+    assert_eq!(count("GOAUTHENTIK.IO/ldap/virtual-group"), directory.users.len());
+    assert!(count("posixGroup") <= directory.groups.len());
+    assert!(matches!(Query::And(Vec::new()).filter(), Filter::And(empty) if empty.is_empty()));
+}
