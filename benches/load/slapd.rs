@@ -23,33 +23,14 @@ const SCHEMAS: [&str; 4] = ["core", "cosine", "inetorgperson", "nis"];
 /// Object classes of our own that slapd gets a definition of; the name is made plain, for slapd knows no dots and
 /// slashes in names.
 const CLASSES_KNOWN: [&str; 9] = [
-    "top",
-    "person",
-    "organizationalperson",
-    "inetorgperson",
-    "posixaccount",
-    "organizationalunit",
-    "domain",
-    "dcobject",
+    "top", "person", "organizationalperson", "inetorgperson", "posixaccount", "organizationalunit", "domain", "dcobject",
     "groupofnames",
 ];
 /// What slapd makes itself or does not let anybody define.
 const ATTRIBUTES_OF_SLAPD: [&str; 15] = [
-    "objectclass",
-    "structuralobjectclass",
-    "entrydn",
-    "subschemasubentry",
-    "hassubordinates",
-    "numsubordinates",
-    "createtimestamp",
-    "modifytimestamp",
-    "creatorsname",
-    "modifiersname",
-    "entryuuid",
-    "pwdchangedtime",
-    "userpassword",
-    "entrycsn",
-    "vendorname",
+    "objectclass", "structuralobjectclass", "entrydn", "subschemasubentry", "hassubordinates", "numsubordinates",
+    "createtimestamp", "modifytimestamp", "creatorsname", "modifiersname", "entryuuid", "pwdchangedtime", "userpassword",
+    "entrycsn", "vendorname",
 ];
 /// Attributes whose values are DNs.
 const NAMES: [&str; 4] = ["memberof", "member", "uniquemember", "manager"];
@@ -116,9 +97,7 @@ impl Ldif {
                 }
                 continue;
             }
-            let servable = folded
-                .bytes()
-                .all(|octet| octet.is_ascii_alphanumeric() || octet == b'-');
+            let servable = folded.bytes().all(|octet| octet.is_ascii_alphanumeric() || octet == b'-');
             let own = ATTRIBUTES_OF_SLAPD.contains(&folded.as_str()) && folded != "entryuuid";
             if own || !servable || attribute.vals.iter().any(Vec::is_empty) {
                 continue;
@@ -129,10 +108,7 @@ impl Ldif {
             self.attributes.insert(attribute.atype.clone());
         }
         if structural == "inetOrgPerson" {
-            let name = entry
-                .attributes
-                .iter()
-                .find(|attribute| attribute.atype.eq_ignore_ascii_case("cn"));
+            let name = entry.attributes.iter().find(|attribute| attribute.atype.eq_ignore_ascii_case("cn"));
             if let Some(name) = name.and_then(|attribute| attribute.vals.first()) {
                 let password = password(&String::from_utf8_lossy(name));
                 write_line(&mut text, "userPassword", password.as_bytes())?;
@@ -140,36 +116,17 @@ impl Ldif {
         }
         text.push(b'\n');
         // Parents must come first.
-        let out = if name.starts_with("cn=") {
-            &mut self.below
-        } else {
-            &mut self.above
-        };
+        let out = if name.starts_with("cn=") { &mut self.below } else { &mut self.above };
         out.write_all(&text)?;
         Ok(())
     }
 
     fn add_class(&mut self, class: &str, structural: &str, text: &mut Vec<u8>) -> io::Result<()> {
-        let plain: String = class
-            .chars()
-            .map(|letter| {
-                if letter.is_ascii_alphanumeric() {
-                    letter
-                } else {
-                    '-'
-                }
-            })
-            .collect();
+        let plain: String =
+            class.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' }).collect();
         let folded = plain.to_lowercase();
         // A group of slapd's own kind must have members, and an entry has one structural class.
-        let clash = [
-            "groupofnames",
-            "groupofuniquenames",
-            "posixgroup",
-            "domain",
-            "organizationalunit",
-            "top",
-        ];
+        let clash = ["groupofnames", "groupofuniquenames", "posixgroup", "domain", "organizationalunit", "top"];
         if folded == structural.to_lowercase() || clash.contains(&folded.as_str()) {
             return Ok(());
         }
@@ -211,21 +168,11 @@ impl Ldif {
         fs::remove_file(self.folder.join("all.ldif"))?;
         let address = process::free_address()?;
         let mut command = Command::new(PROGRAM);
-        command
-            .arg("-f")
-            .arg(&configuration)
-            .args(["-d", "0", "-h", &format!("ldap://{address}")]);
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
+        command.arg("-f").arg(&configuration).args(["-d", "0", "-h", &format!("ldap://{address}")]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut process = Process::start(&mut command)?;
         process.wait_for_port(address)?;
-        Ok(Slapd {
-            process,
-            address,
-            loaded,
-        })
+        Ok(Slapd { process, address, loaded })
     }
 
     fn configuration(&self, base: &str, database: &Path) -> String {
@@ -257,28 +204,13 @@ access to * by * read
     fn schema(&self) -> anyhow::Result<String> {
         let mut known = String::new();
         for name in SCHEMAS {
-            known += &fs::read_to_string(format!("{SCHEMA}/{name}.schema"))
-                .context("OpenLDAP's schemas")?
-                .to_lowercase();
+            known += &fs::read_to_string(format!("{SCHEMA}/{name}.schema")).context("OpenLDAP's schemas")?.to_lowercase();
         }
         let defined = |name: &str| {
             let name = format!("'{}'", name.to_lowercase());
-            known
-                .lines()
-                .any(|line| !line.starts_with('#') && line.contains(&name))
-                || [
-                    "cn",
-                    "uid",
-                    "ou",
-                    "dc",
-                    "description",
-                    "sn",
-                    "name",
-                    "uidnumber",
-                    "gidnumber",
-                    "labeleduri",
-                ]
-                .contains(&name.trim_matches('\''))
+            known.lines().any(|line| !line.starts_with('#') && line.contains(&name))
+                || ["cn", "uid", "ou", "dc", "description", "sn", "name", "uidnumber", "gidnumber", "labeleduri"]
+                    .contains(&name.trim_matches('\''))
         };
         let mut text = String::new();
         let folded: BTreeSet<String> = self.attributes.iter().map(|name| name.to_lowercase()).collect();
@@ -289,10 +221,7 @@ access to * by * read
             let (equality, syntax) = if NAMES.contains(&name.as_str()) {
                 ("EQUALITY distinguishedNameMatch", "1.3.6.1.4.1.1466.115.121.1.12")
             } else {
-                (
-                    "EQUALITY caseIgnoreMatch SUBSTR caseIgnoreSubstringsMatch",
-                    "1.3.6.1.4.1.1466.115.121.1.15",
-                )
+                ("EQUALITY caseIgnoreMatch SUBSTR caseIgnoreSubstringsMatch", "1.3.6.1.4.1.1466.115.121.1.15")
             };
             let _ = writeln!(
                 text,
@@ -305,19 +234,14 @@ access to * by * read
             "objectclass ( 1.3.6.1.4.1.4203.666.77.2 NAME 'benchGroup' SUP top STRUCTURAL MUST cn MAY member )"
         );
         for (number, class) in self.classes.iter().enumerate() {
-            let _ = writeln!(
-                text,
-                "objectclass ( 1.3.6.1.4.1.4203.666.77.3.{number} NAME '{class}' SUP top AUXILIARY )"
-            );
+            let _ =
+                writeln!(text, "objectclass ( 1.3.6.1.4.1.4203.666.77.3.{number} NAME '{class}' SUP top AUXILIARY )");
         }
         Ok(text)
     }
 
     fn spelling<'a>(&'a self, folded: &'a str) -> &'a str {
-        self.attributes
-            .iter()
-            .find(|name| name.to_lowercase() == folded)
-            .map_or(folded, String::as_str)
+        self.attributes.iter().find(|name| name.to_lowercase() == folded).map_or(folded, String::as_str)
     }
 }
 

@@ -32,10 +32,7 @@ fn folder() -> Option<PathBuf> {
     let given = std::env::var_os("AKLDAP_RECORDINGS").map(PathBuf::from);
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
     let near = ["../shared/recordings", "../../shared/recordings"].map(|path| manifest.join(path));
-    given
-        .into_iter()
-        .chain(near)
-        .find(|path| path.join("D-flows").is_dir())
+    given.into_iter().chain(near).find(|path| path.join("D-flows").is_dir())
 }
 
 /// One recorded bind.
@@ -82,12 +79,7 @@ fn read(root: &Path, row: &Value) -> Scenario {
     let mut began = None;
     for file in &files {
         let exchange = json(file);
-        let date = exchange["response"]["headers"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .find(|pair| pair[0] == "date")
-            .unwrap();
+        let date = exchange["response"]["headers"].as_array().unwrap().iter().find(|pair| pair[0] == "date").unwrap();
         began.get_or_insert(httpdate::parse_http_date(date[1].as_str().unwrap()).unwrap());
         if let Some(body) = exchange["request"]["body"].as_str() {
             let body: Value = serde_json::from_str(body).unwrap();
@@ -99,10 +91,7 @@ fn read(root: &Path, row: &Value) -> Scenario {
             }
         }
         let path = exchange["request"]["path"].as_str().unwrap();
-        if let Some(number) = path
-            .strip_suffix("/check_access/")
-            .and_then(|path| path.rsplit('/').next())
-        {
+        if let Some(number) = path.strip_suffix("/check_access/").and_then(|path| path.rsplit('/').next()) {
             provider = number.parse().unwrap();
         }
     }
@@ -141,22 +130,11 @@ fn escaped(username: &str) -> String {
 }
 
 async fn bind(stage: &Stage, scenario: &Scenario) -> (Outcome, usize) {
-    let base = stage
-        .simulator
-        .look(|directory| directory.providers[&scenario.provider].base_dn.clone());
+    let base = stage.simulator.look(|directory| directory.providers[&scenario.provider].base_dn.clone());
     let mut client = stage.client().await;
-    let outcome = client
-        .bind(
-            &format!("cn={},ou=users,{base}", escaped(&scenario.username)),
-            &scenario.secret,
-        )
-        .await;
+    let outcome = client.bind(&format!("cn={},ou=users,{base}", escaped(&scenario.username)), &scenario.secret).await;
     let seen = match outcome.code {
-        0 => client
-            .subtree(&base, "(objectClass=user)", &["1.1"])
-            .await
-            .entries
-            .len(),
+        0 => client.subtree(&base, "(objectClass=user)", &["1.1"]).await.entries.len(),
         _ => 0,
     };
     (outcome, seen)
@@ -169,15 +147,7 @@ async fn recorded_binds_have_the_answer_they_mean() {
         return;
     };
     let directory = Directory::from_recordings(&root).unwrap();
-    let simulator = Simulator::start(
-        directory,
-        Options {
-            record_requests: true,
-            ..Options::default()
-        },
-    )
-    .await
-    .unwrap();
+    let simulator = Simulator::start(directory, Options { record_requests: true, ..Options::default() }).await.unwrap();
     let stage = Stage::of(simulator, |_| {}).await;
     stage.ready().await;
     let (mut wrong, mut codes) = (Vec::new(), BTreeMap::<i32, usize>::new());
@@ -202,18 +172,12 @@ async fn recorded_binds_have_the_answer_they_mean() {
         let (outcome, seen) = bind(&stage, &scenario).await;
         *codes.entry(outcome.code).or_default() += 1;
         if outcome.code != scenario.code {
-            wrong.push(format!(
-                "{}: expected {}: {outcome:?}",
-                scenario.name, scenario.code
-            ));
+            wrong.push(format!("{}: expected {}: {outcome:?}", scenario.name, scenario.code));
         } else if outcome.code == 0 && (seen > 10) != scenario.search_everything {
             wrong.push(format!("{}: sees {seen} users", scenario.name));
         }
     }
-    println!(
-        "{} recorded binds by result code: {codes:?}",
-        codes.values().sum::<usize>()
-    );
+    println!("{} recorded binds by result code: {codes:?}", codes.values().sum::<usize>());
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(codes.values().sum::<usize>() > 60);
 }
