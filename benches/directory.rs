@@ -2,7 +2,10 @@
 //!
 //! Times are CPU time of this process, so that a busy machine disturbs them little; they still do vary by some percent.
 
-#![allow(unreachable_pub, reason = "modules of a program; what is public in them is for the program")]
+#![allow(
+    unreachable_pub,
+    reason = "modules of a program; what is public in them is for the program"
+)]
 
 #[path = "load/process.rs"]
 #[allow(dead_code, reason = "only the CPU time is needed here")]
@@ -30,9 +33,17 @@ const LONG_ENOUGH: Duration = Duration::from_millis(300);
 const PAGE: usize = 1000;
 
 fn main() {
-    let sizes: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
-    let sizes = if sizes.is_empty() { vec![10_000, 100_000, 1_000_000] } else { sizes };
-    println!("| users | JSON to rows s | rows to builder s | finish s | all s | resident MB |\n| --: | --: | --: | --: | --: | --: |");
+    let sizes: Vec<usize> = std::env::args()
+        .filter_map(|argument| argument.parse().ok())
+        .collect();
+    let sizes = if sizes.is_empty() {
+        vec![10_000, 100_000, 1_000_000]
+    } else {
+        sizes
+    };
+    println!(
+        "| users | JSON to rows s | rows to builder s | finish s | all s | resident MB |\n| --: | --: | --: | --: | --: | --: |"
+    );
     let mut snapshots = Vec::new();
     for users in &sizes {
         snapshots.push(build(*users));
@@ -51,23 +62,41 @@ fn searches() -> Vec<(&'static str, String, &'static [&'static str])> {
     let group = |name: &str| format!("cn={name},ou=groups,{}", sample::BASE);
     vec![
         ("equality, all attributes", "(cn=user000500)".into(), &[]),
-        ("equality, dn only", "(mail=user000500@example.com)".into(), &["1.1"]),
+        (
+            "equality, dn only",
+            "(mail=user000500@example.com)".into(),
+            &["1.1"],
+        ),
         ("uid", format!("(uid={})", sample::User::new(500).uid), &[]),
         ("miss", "(cn=nobody)".into(), &[]),
         (
             "login filter",
-            format!("(&(objectClass=user)(|(cn=user000500)(mail=user000500))(memberOf={}))", group("everyone")),
+            format!(
+                "(&(objectClass=user)(|(cn=user000500)(mail=user000500))(memberOf={}))",
+                group("everyone")
+            ),
             &[],
         ),
-        ("members of a group, cn", format!("(memberOf={})", group("group0001")), &["cn"]),
+        (
+            "members of a group, cn",
+            format!("(memberOf={})", group("group0001")),
+            &["cn"],
+        ),
         (
             "in chain, cn",
-            format!("(&(cn=user000500)(memberOf:1.2.840.113556.1.4.1941:={}))", group("group0001")),
+            format!(
+                "(&(cn=user000500)(memberOf:1.2.840.113556.1.4.1941:={}))",
+                group("group0001")
+            ),
             &["cn"],
         ),
         ("prefix", "(displayName=User 00050*)".into(), &["cn", "mail"]),
         ("substring", "(mail=*00050*)".into(), &["cn", "mail"]),
-        ("substring of three parts, nothing found", "(mail=*a*b*c*)".into(), &["cn"]),
+        (
+            "substring of three parts, nothing found",
+            "(mail=*a*b*c*)".into(),
+            &["cn"],
+        ),
         ("listing, all attributes", "(objectClass=user)".into(), &[]),
     ]
 }
@@ -108,7 +137,9 @@ fn build(users: usize) -> Arc<Snapshot> {
     }
     let ((snapshot, warnings), finishing) = timed(|| builder.finish());
     assert!(
-        warnings.iter().all(|warning| matches!(warning, akldap::directory::Warning::GidNumberCollision { .. })),
+        warnings
+            .iter()
+            .all(|warning| matches!(warning, akldap::directory::Warning::GidNumberCollision { .. })),
         "{:?}",
         warnings.first()
     );
@@ -128,7 +159,9 @@ fn build(users: usize) -> Arc<Snapshot> {
 /// A user's row with what authentik sends besides what we need.
 fn user_json(number: usize) -> String {
     let user = sample::User::new(number);
-    let groups: Vec<String> = (0..10).map(|group| format!("\"{group:08x}-5555-4666-8777-{number:012x}\"")).collect();
+    let groups: Vec<String> = (0..10)
+        .map(|group| format!("\"{group:08x}-5555-4666-8777-{number:012x}\""))
+        .collect();
     format!(
         r#"{{"pk":{},"username":"{}","name":"{}","is_active":true,"last_login":null,"date_joined":"2025-01-02T03:04:05.678901Z","is_superuser":false,"groups":[{}],"groups_obj":null,"roles":[],"roles_obj":null,"email":"{}","avatar":"data:image/svg+xml;base64,PHN2Zz48L3N2Zz4=","attributes":{},"uid":"{}","path":"users","type":"internal","uuid":"{}","password_change_date":"2026-01-02T03:04:05.678901Z","last_updated":"2026-03-04T05:06:07.890123Z"}}"#,
         user.pk,
@@ -145,7 +178,11 @@ fn user_json(number: usize) -> String {
 fn group_json(group: &sample::Group) -> String {
     let record = group.record();
     let users: Vec<String> = group.users.iter().map(i64::to_string).collect();
-    let parents: Vec<String> = group.parents.iter().map(|parent| format!("\"{parent}\"")).collect();
+    let parents: Vec<String> = group
+        .parents
+        .iter()
+        .map(|parent| format!("\"{parent}\""))
+        .collect();
     format!(
         r#"{{"pk":"{}","num_pk":{},"name":"{}","is_superuser":false,"parents":[{}],"parents_obj":null,"users":[{}],"users_obj":null,"attributes":{{}},"roles":[],"roles_obj":[],"inherited_roles_obj":[],"children":[],"children_obj":null}}"#,
         group.uuid,
@@ -178,7 +215,9 @@ fn search_all(name: &str, filter: &str, attributes: &[&str], snapshots: &[Arc<Sn
     let filter = ldap3_proto::parse_ldap_filter_str(filter).expect("a sound filter");
     let op = wire::search(sample::BASE, LdapSearchScope::Subtree, filter, attributes);
     let mut request = Vec::new();
-    wire::Encoded::new(op, vec![]).expect("encodes").write(1, &mut request);
+    wire::Encoded::new(op, vec![])
+        .expect("encodes")
+        .write(1, &mut request);
     let mut out = Vec::new();
     let (mut entries, mut times) = (Vec::new(), Vec::new());
     for snapshot in snapshots {

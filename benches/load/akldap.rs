@@ -61,7 +61,10 @@ impl Akldap {
     /// # Errors
     /// When either does not start.
     pub fn start(users: usize, groups: usize) -> anyhow::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()?;
         let mut directory = Directory::sample(users, groups);
         for provider in directory.providers.values_mut() {
             provider.bind_mode = "cached".to_owned();
@@ -69,7 +72,10 @@ impl Akldap {
         for outpost in directory.outposts.values_mut() {
             outpost.refresh_interval_s = REFRESH_INTERVAL_S;
         }
-        let options = Options { max_page_size: 1000, ..Options::default() };
+        let options = Options {
+            max_page_size: 1000,
+            ..Options::default()
+        };
         let simulator = runtime.block_on(Simulator::start(directory, options))?;
         let (address, http) = (process::free_address()?, process::free_address()?);
         let temporary = tempfile::tempdir()?;
@@ -92,8 +98,20 @@ impl Akldap {
         process.wait_for_port(address)?;
         let open = begin.elapsed();
         process.wait_until("the directory was loaded", || get(http, "/ready").is_ok())?;
-        let start = Start { open, loaded: begin.elapsed(), cpu: process::cpu_total(process.pid()) };
-        Ok(Self { process, address, http, simulator, runtime, temporary, start })
+        let start = Start {
+            open,
+            loaded: begin.elapsed(),
+            cpu: process::cpu_total(process.pid()),
+        };
+        Ok(Self {
+            process,
+            address,
+            http,
+            simulator,
+            runtime,
+            temporary,
+            start,
+        })
     }
 
     /// The process id of the server.
@@ -114,7 +132,9 @@ impl Akldap {
         let before = self.last_update()?;
         self.process.signal_refresh()?;
         let http = self.http;
-        self.process.wait_until("the refresh was done", || last_update(http).is_ok_and(|now| now != before))
+        self.process.wait_until("the refresh was done", || {
+            last_update(http).is_ok_and(|now| now != before)
+        })
     }
 
     fn last_update(&self) -> anyhow::Result<String> {
@@ -124,15 +144,22 @@ impl Akldap {
 
 fn last_update(http: SocketAddr) -> anyhow::Result<String> {
     let metrics = get(http, "/metrics")?;
-    let line = metrics.lines().find(|line| line.starts_with("authentik_outpost_last_update"));
-    Ok(line.context("no metric says when the last refresh was")?.to_owned())
+    let line = metrics
+        .lines()
+        .find(|line| line.starts_with("authentik_outpost_last_update"));
+    Ok(line
+        .context("no metric says when the last refresh was")?
+        .to_owned())
 }
 
 /// A GET request; the body if the status is 200.
 fn get(address: SocketAddr, path: &str) -> anyhow::Result<String> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n"
+    )?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     if !answer.starts_with("HTTP/1.1 2") {

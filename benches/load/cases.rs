@@ -49,8 +49,25 @@ struct Search {
 
 /// Names of all cases, in the order of the tables.
 pub const NAMES: [&str; 19] = [
-    "uid", "mail", "cn", "entryUUID", "and-memberOf", "base", "miss", "dn-only", "members-of", "in-chain", "prefix",
-    "substring", "page-first", "page-middle", "page-last", "walk", "listing", "bind", "login",
+    "uid",
+    "mail",
+    "cn",
+    "entryUUID",
+    "and-memberOf",
+    "base",
+    "miss",
+    "dn-only",
+    "members-of",
+    "in-chain",
+    "prefix",
+    "substring",
+    "page-first",
+    "page-middle",
+    "page-last",
+    "walk",
+    "listing",
+    "bind",
+    "login",
 ];
 
 /// The place where users are.
@@ -76,9 +93,14 @@ pub struct Maker<'a> {
 impl<'a> Maker<'a> {
     /// For this directory. The users asked for are spread over it, the same at every run.
     pub fn new(dump: &'a Dump) -> Self {
-        let users: Vec<&Entry> = dump.users().filter(|user| user.one("cn").starts_with("user0")).collect();
+        let users: Vec<&Entry> = dump
+            .users()
+            .filter(|user| user.one("cn").starts_with("user0"))
+            .collect();
         let mut random = fastrand::Rng::with_seed(5);
-        let picked = (0..POOL).filter_map(|_| users.get(random.usize(..users.len().max(1))).copied()).collect();
+        let picked = (0..POOL)
+            .filter_map(|_| users.get(random.usize(..users.len().max(1))).copied())
+            .collect();
         Self { dump, users, picked }
     }
 
@@ -87,7 +109,10 @@ impl<'a> Maker<'a> {
     /// # Errors
     /// When the name is unknown, or the directory too small for the case.
     pub fn case(&self, name: &str, akldap: SocketAddr) -> anyhow::Result<Case> {
-        let name = NAMES.into_iter().find(|known| *known == name).with_context(|| format!("no case {name}"))?;
+        let name = NAMES
+            .into_iter()
+            .find(|known| *known == name)
+            .with_context(|| format!("no case {name}"))?;
         if self.users.is_empty() {
             bail!("no generated users to ask for");
         }
@@ -97,26 +122,45 @@ impl<'a> Maker<'a> {
             "dn-only" => self.equality(name, "cn", &["1.1"]),
             "and-memberOf" => self.login_filter(name, "memberOf"),
             "in-chain" => self.in_chain(name),
-            "base" => self.searches(name, &[], self.picked.iter().map(|user| {
-                let filter = LdapFilter::Present("objectClass".to_owned());
-                (Search { base: user.dn.clone(), scope: LdapSearchScope::Base, filter }, 1)
-            })),
-            "miss" => self.searches(name, &[], (0..POOL).map(|number| {
-                (below_users(equals("cn", &format!("nobody{number:06}"))), 0)
-            })),
-            "members-of" => self.naive(name, &["cn"], (1..=8).map(|number| {
-                let group = self.dump.group_dn(&format!("group{number:04}"))?;
-                Ok(equals("memberOf", group))
-            })),
+            "base" => self.searches(
+                name,
+                &[],
+                self.picked.iter().map(|user| {
+                    let filter = LdapFilter::Present("objectClass".to_owned());
+                    (
+                        Search {
+                            base: user.dn.clone(),
+                            scope: LdapSearchScope::Base,
+                            filter,
+                        },
+                        1,
+                    )
+                }),
+            ),
+            "miss" => self.searches(
+                name,
+                &[],
+                (0..POOL).map(|number| (below_users(equals("cn", &format!("nobody{number:06}"))), 0)),
+            ),
+            "members-of" => self.naive(
+                name,
+                &["cn"],
+                (1..=8).map(|number| {
+                    let group = self.dump.group_dn(&format!("group{number:04}"))?;
+                    Ok(equals("memberOf", group))
+                }),
+            ),
             "prefix" => self.parts(name, |digits| format!("(displayName=User {}*)", &digits[..5])),
             "substring" => self.parts(name, |digits| format!("(mail=*{}*)", &digits[..5])),
             "page-first" => self.page(name, 0, akldap),
             "page-middle" => self.page(name, last / 2 / PAGE * PAGE, akldap),
             "page-last" => self.page(name, last, akldap),
-            "listing" | "walk" => {
-                self.naive(name, &[], [Ok(equals("objectClass", "user"))].into_iter())
-            }
-            "login" => Ok(Case { reconnect: true, alone: true, ..self.equality(name, "uid", &[])? }),
+            "listing" | "walk" => self.naive(name, &[], [Ok(equals("objectClass", "user"))].into_iter()),
+            "login" => Ok(Case {
+                reconnect: true,
+                alone: true,
+                ..self.equality(name, "uid", &[])?
+            }),
             _ => self.binds(name),
         }
     }
@@ -129,15 +173,33 @@ impl<'a> Maker<'a> {
     ) -> anyhow::Result<Case> {
         let (mut requests, mut searches) = (Vec::new(), Vec::new());
         for (search, entries) in list {
-            let op = wire::search(&search.base, search.scope.clone(), search.filter.clone(), attributes);
-            requests.push(Request { encoded: Encoded::new(op, vec![])?, entries });
+            let op = wire::search(
+                &search.base,
+                search.scope.clone(),
+                search.filter.clone(),
+                attributes,
+            );
+            requests.push(Request {
+                encoded: Encoded::new(op, vec![])?,
+                entries,
+            });
             searches.push(search);
         }
-        Ok(Case { name, requests: Arc::new(requests), searches, reconnect: false, alone: false, standard: true })
+        Ok(Case {
+            name,
+            requests: Arc::new(requests),
+            searches,
+            reconnect: false,
+            alone: false,
+            standard: true,
+        })
     }
 
     fn equality(&self, name: &'static str, attribute: &str, attributes: &[&str]) -> anyhow::Result<Case> {
-        let list = self.picked.iter().map(|user| (below_users(equals(attribute, user.one(attribute))), 1));
+        let list = self
+            .picked
+            .iter()
+            .map(|user| (below_users(equals(attribute, user.one(attribute))), 1));
         self.searches(name, attributes, list)
     }
 
@@ -146,7 +208,11 @@ impl<'a> Maker<'a> {
         let mut list = Vec::new();
         for (number, user) in self.picked.iter().take(512).enumerate() {
             let groups = self.dump.groups_of(user);
-            let wanted = if number % 2 == 0 { groups.first().copied() } else { None };
+            let wanted = if number % 2 == 0 {
+                groups.first().copied()
+            } else {
+                None
+            };
             let group = match wanted {
                 Some(group) => group,
                 None => self.dump.group_dn("backend")?,
@@ -162,10 +228,15 @@ impl<'a> Maker<'a> {
         for group in ["company", "engineering", "backend", "sales"] {
             // Nobody may be in the upper ones directly.
             let dn = format!("cn={group},ou=groups,{BASE}");
-            filters.push(parse(&format!("(&(objectClass=user)(memberOf:{IN_CHAIN}:={dn}))"))?);
+            filters.push(parse(&format!(
+                "(&(objectClass=user)(memberOf:{IN_CHAIN}:={dn}))"
+            ))?);
         }
         let case = self.naive(name, &["cn"], filters.into_iter().map(Ok))?;
-        Ok(Case { standard: false, ..case })
+        Ok(Case {
+            standard: false,
+            ..case
+        })
     }
 
     fn parts(&self, name: &'static str, filter: impl Fn(&str) -> String) -> anyhow::Result<Case> {
@@ -208,9 +279,19 @@ impl<'a> Maker<'a> {
         if entries != PAGE.min(all - offset) {
             bail!("the page at {offset} has {entries} entries");
         }
-        let requests = Arc::new(vec![Request { encoded: request, entries: entries as u64 }]);
+        let requests = Arc::new(vec![Request {
+            encoded: request,
+            entries: entries as u64,
+        }]);
         // slapd's cookies go with the connection they were made on.
-        Ok(Case { name, requests, searches: vec![], reconnect: false, alone: false, standard: offset == 0 })
+        Ok(Case {
+            name,
+            requests,
+            searches: vec![],
+            reconnect: false,
+            alone: false,
+            standard: offset == 0,
+        })
     }
 
     fn binds(&self, name: &'static str) -> anyhow::Result<Case> {
@@ -232,7 +313,11 @@ impl<'a> Maker<'a> {
 }
 
 fn below_users(filter: LdapFilter) -> Search {
-    Search { base: users_base(), scope: LdapSearchScope::Subtree, filter }
+    Search {
+        base: users_base(),
+        scope: LdapSearchScope::Subtree,
+        filter,
+    }
 }
 
 /// One page of all users.
@@ -242,7 +327,10 @@ fn below_users(filter: LdapFilter) -> Search {
 pub fn page_request(size: usize, cookie: Vec<u8>) -> anyhow::Result<Encoded> {
     let filter = equals("objectClass", "user");
     let op: LdapOp = wire::search(&users_base(), LdapSearchScope::OneLevel, filter, &["cn", "mail"]);
-    let control = LdapControl::SimplePagedResults { size: i64::try_from(size)?, cookie };
+    let control = LdapControl::SimplePagedResults {
+        size: i64::try_from(size)?,
+        cookie,
+    };
     Ok(Encoded::new(op, vec![control])?)
 }
 
@@ -269,13 +357,20 @@ impl Case {
             if ending.code != 0 || found.len() as u64 != request.entries {
                 let (code, count, expected) = (ending.code, found.len(), request.entries);
                 let message = ending.message;
-                bail!("{}: request {number}: code {code} {message}, {count} entries, expected {expected}", self.name);
+                bail!(
+                    "{}: request {number}: code {code} {message}, {count} entries, expected {expected}",
+                    self.name
+                );
             }
             if let Some(search) = self.searches.get(number).filter(|_| number < CHECKED) {
                 found.sort_unstable();
                 let expected = dump.find(&search.base, &search.scope, &search.filter);
                 if found != expected {
-                    bail!("{}: {:?}: {found:?} instead of {expected:?}", self.name, search.filter);
+                    bail!(
+                        "{}: {:?}: {found:?} instead of {expected:?}",
+                        self.name,
+                        search.filter
+                    );
                 }
             }
         }

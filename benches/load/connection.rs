@@ -39,7 +39,11 @@ impl Connection {
     pub fn bound(address: SocketAddr, dn: &str, password: &str) -> anyhow::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
-        let mut connection = Self { stream, buffer: Vec::new(), start: 0 };
+        let mut connection = Self {
+            stream,
+            buffer: Vec::new(),
+            start: 0,
+        };
         connection.send(&Encoded::new(wire::bind(dn, password), vec![])?)?;
         let ending = connection.finish(|_| {})?;
         if ending.code != 0 {
@@ -104,7 +108,11 @@ impl Connection {
                 LdapOp::BindResponse(response) => response.res,
                 other => bail!("unexpected answer {other:?}"),
             };
-            return Ok(Ending { code: result.code as i32, message: result.message, controls: message.ctrl });
+            return Ok(Ending {
+                code: result.code as i32,
+                message: result.message,
+                controls: message.ctrl,
+            });
         }
     }
 

@@ -29,8 +29,14 @@ pub fn run(load: &Load) -> anyhow::Result<()> {
     let alone = generator::run(load)?.percentile_us(0.99);
     for (name, filter) in [
         ("nothing", None),
-        ("listing of all users, all attributes", Some(LdapFilter::Present("objectClass".into()))),
-        ("`(mail=*a*b*c*)`", Some(ldap3_proto::parse_ldap_filter_str("(mail=*a*b*c*)")?)),
+        (
+            "listing of all users, all attributes",
+            Some(LdapFilter::Present("objectClass".into())),
+        ),
+        (
+            "`(mail=*a*b*c*)`",
+            Some(ldap3_proto::parse_ldap_filter_str("(mail=*a*b*c*)")?),
+        ),
         ("a disjunction of 10,000 unindexable terms", Some(disjunction())),
     ] {
         let stop = Arc::new(AtomicBool::new(false));
@@ -47,7 +53,12 @@ pub fn run(load: &Load) -> anyhow::Result<()> {
             None => "–".to_owned(),
         };
         let p99 = measured.percentile_us(0.99);
-        println!("| {name} | {} | {} | {:.0} | {finished} |", figure(measured.percentile_us(0.5)), figure(p99), p99 - alone);
+        println!(
+            "| {name} | {} | {} | {:.0} | {finished} |",
+            figure(measured.percentile_us(0.5)),
+            figure(p99),
+            p99 - alone
+        );
     }
     Ok(())
 }

@@ -34,7 +34,10 @@ impl Entry {
 
     fn all(&self, attribute: &str) -> &[String] {
         let attribute = attribute.to_lowercase();
-        FILTERED.iter().position(|name| **name == attribute).map_or(&[], |at| self.values[at].as_slice())
+        FILTERED
+            .iter()
+            .position(|name| **name == attribute)
+            .map_or(&[], |at| self.values[at].as_slice())
     }
 }
 
@@ -58,8 +61,15 @@ impl Dump {
         mut also: impl FnMut(&LdapSearchResultEntry) -> anyhow::Result<()>,
     ) -> anyhow::Result<Self> {
         let everything = LdapFilter::Present("objectClass".to_owned());
-        let request = Encoded::new(wire::search(base, LdapSearchScope::Subtree, everything, &["*", "+"]), vec![])?;
-        let mut dump = Self { entries: Vec::new(), groups: HashMap::new(), above: Vec::new() };
+        let request = Encoded::new(
+            wire::search(base, LdapSearchScope::Subtree, everything, &["*", "+"]),
+            vec![],
+        )?;
+        let mut dump = Self {
+            entries: Vec::new(),
+            groups: HashMap::new(),
+            above: Vec::new(),
+        };
         let mut failed = None;
         connection.search(&request, |entry| {
             if let Err(error) = also(&entry) {
@@ -80,11 +90,17 @@ impl Dump {
     }
 
     fn add(&mut self, entry: &LdapSearchResultEntry) {
-        let mut short =
-            Entry { dn: entry.dn.to_lowercase(), values: Default::default(), member_of: Vec::new() };
+        let mut short = Entry {
+            dn: entry.dn.to_lowercase(),
+            values: Default::default(),
+            member_of: Vec::new(),
+        };
         for attribute in &entry.attributes {
             let name = attribute.atype.to_lowercase();
-            let values = attribute.vals.iter().map(|value| String::from_utf8_lossy(value).to_lowercase());
+            let values = attribute
+                .vals
+                .iter()
+                .map(|value| String::from_utf8_lossy(value).to_lowercase());
             if name == "memberof" {
                 short.member_of = values.map(|dn| self.group(dn)).collect();
             } else if let Some(at) = FILTERED.iter().position(|filtered| *filtered == name) {
@@ -101,7 +117,9 @@ impl Dump {
 
     /// Entries right below `ou=users`, in the order of the directory.
     pub fn users(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.iter().filter(|entry| entry.dn.contains(",ou=users,"))
+        self.entries
+            .iter()
+            .filter(|entry| entry.dn.contains(",ou=users,"))
     }
 
     /// DN of a group with this name, in the spelling of the directory but for case.
@@ -120,7 +138,11 @@ impl Dump {
     /// DNs of the groups an entry is in.
     pub fn groups_of(&self, entry: &Entry) -> Vec<&str> {
         let wanted = &entry.member_of;
-        self.groups.iter().filter(|(_, number)| wanted.contains(number)).map(|(dn, _)| dn.as_str()).collect()
+        self.groups
+            .iter()
+            .filter(|(_, number)| wanted.contains(number))
+            .map(|(dn, _)| dn.as_str())
+            .collect()
     }
 
     /// DNs a search finds, in order of their names, by looking at every entry.
@@ -129,9 +151,9 @@ impl Dump {
         let inside = |dn: &str| match scope {
             LdapSearchScope::Base => dn == base,
             // No name of the benchmarks' searches holds an escaped comma at the end.
-            LdapSearchScope::OneLevel => {
-                dn.strip_suffix(&base).is_some_and(|rest| rest.trim_end_matches(',').matches(",ou=").count() == 0 && !rest.is_empty())
-            }
+            LdapSearchScope::OneLevel => dn.strip_suffix(&base).is_some_and(|rest| {
+                rest.trim_end_matches(',').matches(",ou=").count() == 0 && !rest.is_empty()
+            }),
             _ => dn.ends_with(&base),
         };
         let mut found: Vec<&str> = self
@@ -149,16 +171,20 @@ impl Dump {
             LdapFilter::And(filters) => filters.iter().all(|filter| self.matches(entry, filter)),
             LdapFilter::Or(filters) => filters.iter().any(|filter| self.matches(entry, filter)),
             LdapFilter::Not(filter) => !self.matches(entry, filter),
-            LdapFilter::Equality(name, value) if name.eq_ignore_ascii_case("memberOf") => {
-                self.groups.get(&value.to_lowercase()).is_some_and(|group| entry.member_of.contains(group))
-            }
-            LdapFilter::Equality(name, value) => {
-                entry.all(name).iter().any(|other| other.eq_ignore_ascii_case(value) || *other == value.to_lowercase())
-            }
+            LdapFilter::Equality(name, value) if name.eq_ignore_ascii_case("memberOf") => self
+                .groups
+                .get(&value.to_lowercase())
+                .is_some_and(|group| entry.member_of.contains(group)),
+            LdapFilter::Equality(name, value) => entry
+                .all(name)
+                .iter()
+                .any(|other| other.eq_ignore_ascii_case(value) || *other == value.to_lowercase()),
             LdapFilter::Substring(name, parts) => entry.all(name).iter().any(|value| {
                 let mut rest = value.as_str();
                 if let Some(initial) = &parts.initial {
-                    let Some(after) = rest.strip_prefix(&initial.to_lowercase()) else { return false };
+                    let Some(after) = rest.strip_prefix(&initial.to_lowercase()) else {
+                        return false;
+                    };
                     rest = after;
                 }
                 for part in &parts.any {
@@ -166,7 +192,10 @@ impl Dump {
                     let Some(at) = rest.find(&part) else { return false };
                     rest = &rest[at + part.len()..];
                 }
-                parts.final_.as_ref().is_none_or(|end| rest.ends_with(&end.to_lowercase()))
+                parts
+                    .final_
+                    .as_ref()
+                    .is_none_or(|end| rest.ends_with(&end.to_lowercase()))
             }),
             LdapFilter::Present(name) => !entry.all(name).is_empty(),
             LdapFilter::Extensible(assertion) => self.in_chain(entry, assertion),
@@ -175,7 +204,9 @@ impl Dump {
     }
 
     fn in_chain(&self, entry: &Entry, assertion: &LdapMatchingRuleAssertion) -> bool {
-        let Some(wanted) = self.groups.get(&assertion.match_value.to_lowercase()) else { return false };
+        let Some(wanted) = self.groups.get(&assertion.match_value.to_lowercase()) else {
+            return false;
+        };
         let (mut open, mut seen) = (entry.member_of.clone(), Vec::new());
         while let Some(group) = open.pop() {
             if group == *wanted {
@@ -204,5 +235,9 @@ pub fn write_line(out: &mut impl Write, name: &str, value: &[u8]) -> std::io::Re
         out.write_all(value)?;
         return writeln!(out);
     }
-    writeln!(out, "{name}:: {}", base64::engine::general_purpose::STANDARD.encode(value))
+    writeln!(
+        out,
+        "{name}:: {}",
+        base64::engine::general_purpose::STANDARD.encode(value)
+    )
 }

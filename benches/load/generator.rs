@@ -89,7 +89,9 @@ impl Measured {
     /// Microseconds within which this share of the operations was answered.
     pub fn percentile_us(&self, share: f64) -> f64 {
         let at = ((self.latencies.len() as f64 * share) as usize).min(self.latencies.len().saturating_sub(1));
-        self.latencies.get(at).map_or(0.0, |nanoseconds| f64::from(*nanoseconds) / 1000.0)
+        self.latencies
+            .get(at)
+            .map_or(0.0, |nanoseconds| f64::from(*nanoseconds) / 1000.0)
     }
 }
 
@@ -98,7 +100,9 @@ impl Measured {
 /// # Errors
 /// When a connection breaks or an answer is not as expected.
 pub fn run(load: &Load) -> anyhow::Result<Measured> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(run_all(load))
 }
 
@@ -118,7 +122,12 @@ async fn run_all(load: &Load) -> anyhow::Result<Measured> {
     let step = load.requests.len().div_ceil(load.connections).max(1);
     let mut streams = streams.into_iter();
     for number in 0..load.connections {
-        let mut worker = Worker { load: load.clone(), next: number * step, until, measured: Measured::default() };
+        let mut worker = Worker {
+            load: load.clone(),
+            next: number * step,
+            until,
+            measured: Measured::default(),
+        };
         let stream = streams.next();
         tasks.spawn(async move {
             match stream {
@@ -162,7 +171,11 @@ async fn login(load: &Load, source: Option<Ipv4Addr>) -> anyhow::Result<TcpStrea
         }
     };
     match Answer::read(&input, frame) {
-        Some(Answer { tag: wire::BIND_RESPONSE, code: Some(0), .. }) => Ok(stream),
+        Some(Answer {
+            tag: wire::BIND_RESPONSE,
+            code: Some(0),
+            ..
+        }) => Ok(stream),
         other => bail!("the bind was answered {other:?}"),
     }
 }
@@ -198,7 +211,9 @@ impl Worker {
         let mut filled = 0;
         while open > 0 {
             let read = stream.read(&mut input[filled..]);
-            let count = tokio::time::timeout(PATIENCE, read).await.context("no answer")??;
+            let count = tokio::time::timeout(PATIENCE, read)
+                .await
+                .context("no answer")??;
             if count == 0 {
                 bail!("the server closed the connection");
             }
@@ -207,7 +222,9 @@ impl Worker {
             while let Some(frame) = Frame::first(&input[at..filled]) {
                 let message = &input[at..at + frame.length];
                 at += frame.length;
-                let Some(id) = self.judge(message, frame, &mut slots)? else { continue };
+                let Some(id) = self.judge(message, frame, &mut slots)? else {
+                    continue;
+                };
                 if Instant::now() < self.until {
                     slots[id] = Some(self.ask(id, &mut out)?);
                 } else {
@@ -231,15 +248,28 @@ impl Worker {
     fn ask(&mut self, id: usize, out: &mut Vec<u8>) -> anyhow::Result<Slot> {
         let request = self.next % self.load.requests.len();
         self.next += 1;
-        self.load.requests[request].encoded.write(u8::try_from(id + 1)?, out);
-        Ok(Slot { since: Instant::now(), request, entries: 0 })
+        self.load.requests[request]
+            .encoded
+            .write(u8::try_from(id + 1)?, out);
+        Ok(Slot {
+            since: Instant::now(),
+            request,
+            entries: 0,
+        })
     }
 
     /// Takes a message; the slot it ends, if it does.
-    fn judge(&mut self, message: &[u8], frame: Frame, slots: &mut [Option<Slot>]) -> anyhow::Result<Option<usize>> {
+    fn judge(
+        &mut self,
+        message: &[u8],
+        frame: Frame,
+        slots: &mut [Option<Slot>],
+    ) -> anyhow::Result<Option<usize>> {
         let answer = Answer::read(message, frame).context("a malformed answer")?;
         let id = answer.id.wrapping_sub(1);
-        let Some(Some(slot)) = slots.get_mut(id) else { bail!("nothing was asked with the id of {answer:?}") };
+        let Some(Some(slot)) = slots.get_mut(id) else {
+            bail!("nothing was asked with the id of {answer:?}")
+        };
         let Some(code) = answer.code else {
             slot.entries += 1;
             return Ok(None);

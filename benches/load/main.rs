@@ -3,7 +3,10 @@
 //!
 //! Nothing here is a test: answers are checked, so that wrong ones are not measured, but no figure makes it fail.
 
-#![allow(unreachable_pub, reason = "modules of a program; what is public in them is for the program")]
+#![allow(
+    unreachable_pub,
+    reason = "modules of a program; what is public in them is for the program"
+)]
 
 mod akldap;
 mod cases;
@@ -65,9 +68,15 @@ fn main() -> anyhow::Result<()> {
 fn describe_machine() {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let processor = read("/proc/cpuinfo");
-    let model = processor.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("unknown");
+    let model = processor
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"))
+        .unwrap_or("unknown");
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    println!("Machine: {cores} cores, {}", model.trim_start_matches([' ', '\t', ':']));
+    println!(
+        "Machine: {cores} cores, {}",
+        model.trim_start_matches([' ', '\t', ':'])
+    );
     println!("Kernel: {}", read("/proc/sys/kernel/osrelease").trim());
     println!("Load before: {}", read("/proc/loadavg").trim());
 }
@@ -87,8 +96,16 @@ fn directory(options: &Options, users: usize) -> anyhow::Result<()> {
     let groups = (users / 100).max(20);
     let begin = Instant::now();
     let own = Akldap::start(users, groups)?;
-    let mut connection = Connection::bound(own.address, &akldap::user_dn(SEARCHER), &akldap::password(SEARCHER))?;
-    let no_slapd = if options.no_slapd { Some("left out by --no-slapd".to_owned()) } else { slapd::missing() };
+    let mut connection = Connection::bound(
+        own.address,
+        &akldap::user_dn(SEARCHER),
+        &akldap::password(SEARCHER),
+    )?;
+    let no_slapd = if options.no_slapd {
+        Some("left out by --no-slapd".to_owned())
+    } else {
+        slapd::missing()
+    };
     let (dump, slapd) = match no_slapd {
         Some(reason) => {
             println!("\nWithout slapd: {reason}.");
@@ -101,14 +118,26 @@ fn directory(options: &Options, users: usize) -> anyhow::Result<()> {
         }
     };
     drop(connection);
-    eprintln!("{users} users: ready after {:.1} s", begin.elapsed().as_secs_f64());
+    eprintln!(
+        "{users} users: ready after {:.1} s",
+        begin.elapsed().as_secs_f64()
+    );
     if let Some(slapd) = &slapd {
         eprintln!("slapadd took {:.1} s", slapd.loaded.as_secs_f64());
     }
     let login = wire::bind(&akldap::user_dn(SEARCHER), &akldap::password(SEARCHER));
-    let stage = Stage { options, own, slapd, dump, login: Arc::new(Encoded::new(login, vec![])?) };
+    let stage = Stage {
+        options,
+        own,
+        slapd,
+        dump,
+        login: Arc::new(Encoded::new(login, vec![])?),
+    };
     if options.part("load") {
-        report::head(&format!("{users} users, {groups} groups, {} entries", stage.dump.entries.len()));
+        report::head(&format!(
+            "{users} users, {groups} groups, {} entries",
+            stage.dump.entries.len()
+        ));
         for name in cases::NAMES {
             if options.cases.is_empty() || options.cases.iter().any(|wanted| wanted == name) {
                 stage.measure(name).with_context(|| format!("case {name}"))?;
@@ -133,19 +162,37 @@ impl Stage<'_> {
         if name == "walk" {
             return self.walk();
         }
-        let mut connection =
-            Connection::bound(self.own.address, &akldap::user_dn(SEARCHER), &akldap::password(SEARCHER))?;
+        let mut connection = Connection::bound(
+            self.own.address,
+            &akldap::user_dn(SEARCHER),
+            &akldap::password(SEARCHER),
+        )?;
         let answer = connection.raw_answer(&case.requests.first().context("nothing to ask")?.encoded)?;
         drop(connection);
         let echo = Echo::start(&self.own, &answer)?;
         for shape in self.shapes(&case, answer.len()) {
             let run = |address, pid| generator::run(&self.load(&case, address, pid, shape));
             let own = run(self.own.address, self.own.pid()).context("akldap")?;
-            let slapd = slapd.map(|slapd| run(slapd.address, slapd.process.pid()).context("slapd")).transpose()?;
+            let slapd = slapd
+                .map(|slapd| run(slapd.address, slapd.process.pid()).context("slapd"))
+                .transpose()?;
             // The echo has one answer for all requests, so that only requests answered alike can be echoed.
-            let alike = case.requests.iter().all(|request| request.entries == case.requests[0].entries);
-            let echo = alike.then(|| run(echo.address, echo.process.pid()).context("echo")).transpose()?;
-            Row { name: name.to_owned(), shape, own, slapd, echo, octets: answer.len() }.print();
+            let alike = case
+                .requests
+                .iter()
+                .all(|request| request.entries == case.requests[0].entries);
+            let echo = alike
+                .then(|| run(echo.address, echo.process.pid()).context("echo"))
+                .transpose()?;
+            Row {
+                name: name.to_owned(),
+                shape,
+                own,
+                slapd,
+                echo,
+                octets: answer.len(),
+            }
+            .print();
         }
         Ok(())
     }
@@ -159,15 +206,28 @@ impl Stage<'_> {
         } else {
             vec![CONNECTIONS]
         };
-        let in_flight =
-            if case.alone || octets > LARGE { vec![1] } else { self.options.in_flight.clone() };
+        let in_flight = if case.alone || octets > LARGE {
+            vec![1]
+        } else {
+            self.options.in_flight.clone()
+        };
         connections
             .iter()
-            .flat_map(|connections| in_flight.iter().map(|in_flight| (*connections, (*in_flight).min(wire::MAX_ID))))
+            .flat_map(|connections| {
+                in_flight
+                    .iter()
+                    .map(|in_flight| (*connections, (*in_flight).min(wire::MAX_ID)))
+            })
             .collect()
     }
 
-    fn load(&self, case: &Case, address: SocketAddr, pid: u32, (connections, in_flight): (usize, usize)) -> Load {
+    fn load(
+        &self,
+        case: &Case,
+        address: SocketAddr,
+        pid: u32,
+        (connections, in_flight): (usize, usize),
+    ) -> Load {
         Load {
             address,
             pid,
@@ -184,8 +244,18 @@ impl Stage<'_> {
     fn walk(&self) -> anyhow::Result<()> {
         let own = walk(self.own.address, self.own.pid(), self.options).context("akldap")?;
         let slapd = self.slapd.as_ref();
-        let slapd = slapd.map(|slapd| walk(slapd.address, slapd.process.pid(), self.options)).transpose()?;
-        Row { name: format!("walk, a page of {PAGE}"), shape: (1, 1), own, slapd, echo: None, octets: 0 }.print();
+        let slapd = slapd
+            .map(|slapd| walk(slapd.address, slapd.process.pid(), self.options))
+            .transpose()?;
+        Row {
+            name: format!("walk, a page of {PAGE}"),
+            shape: (1, 1),
+            own,
+            slapd,
+            echo: None,
+            octets: 0,
+        }
+        .print();
         Ok(())
     }
 }
@@ -223,7 +293,10 @@ impl Echo {
         let file = own.scratch().join("answer");
         std::fs::write(&file, answer)?;
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["--echo", &address.to_string(), "--answer"]).arg(&file).stdin(Stdio::null());
+        command
+            .args(["--echo", &address.to_string(), "--answer"])
+            .arg(&file)
+            .stdin(Stdio::null());
         let mut process = Process::start(&mut command)?;
         process.wait_for_port(address)?;
         Ok(Self { process, address })

@@ -44,7 +44,9 @@ fn directory(name: &str, users: usize, groups: usize) -> anyhow::Result<()> {
     process::reset_peak(pid)?;
     let unchanged = refresh(&mut server)?;
     let (alice, group) = (server.simulator.user_pk("alice").context("no alice")?, "sales");
-    server.runtime.block_on(async { server.simulator.join(alice, group) });
+    server
+        .runtime
+        .block_on(async { server.simulator.join(alice, group) });
     let changed = refresh(&mut server)?;
     let peak = process::memory(pid, "VmHWM");
     sleep(SETTLE);
@@ -68,10 +70,16 @@ fn directory(name: &str, users: usize, groups: usize) -> anyhow::Result<()> {
 
 /// Requests to authentik and milliseconds of CPU a refresh took.
 fn refresh(server: &mut Akldap) -> anyhow::Result<(u64, f64)> {
-    let (requests, cpu) = (server.simulator.requests().total(), process::cpu_total(server.pid()));
+    let (requests, cpu) = (
+        server.simulator.requests().total(),
+        process::cpu_total(server.pid()),
+    );
     server.refresh()?;
     let cpu = process::cpu_total(server.pid()).saturating_sub(cpu);
-    Ok((server.simulator.requests().total() - requests, cpu.as_secs_f64() * 1e3))
+    Ok((
+        server.simulator.requests().total() - requests,
+        cpu.as_secs_f64() * 1e3,
+    ))
 }
 
 fn connections(options: &Options) -> anyhow::Result<()> {
@@ -80,7 +88,11 @@ fn connections(options: &Options) -> anyhow::Result<()> {
     let mut server = Akldap::start(10_000, 100)?;
     let pid = server.pid();
     // One bind from authentik, the others from the cache.
-    drop(Connection::bound(server.address, &user_dn(SEARCHER), &password(SEARCHER))?);
+    drop(Connection::bound(
+        server.address,
+        &user_dn(SEARCHER),
+        &password(SEARCHER),
+    )?);
     sleep(SETTLE);
     let before = process::memory(pid, "VmRSS");
     let mut idle: Vec<TcpStream> = Vec::new();
@@ -91,7 +103,11 @@ fn connections(options: &Options) -> anyhow::Result<()> {
     let with = process::memory(pid, "VmRSS");
     let each = (with.saturating_sub(before)) as f64 / count.max(1) as f64;
     println!("\n### Idle connections\n");
-    println!("{count} bound, idle connections: RSS from {} to {} MB, {each:.0} octets each.", megabytes(before), megabytes(with));
+    println!(
+        "{count} bound, idle connections: RSS from {} to {} MB, {each:.0} octets each.",
+        megabytes(before),
+        megabytes(with)
+    );
     if options.refreshes > 0 {
         let begin = Instant::now();
         let alice = server.simulator.user_pk("alice").context("no alice")?;

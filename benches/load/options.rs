@@ -34,7 +34,11 @@ pub struct Options {
     #[arg(long, value_delimiter = ',', default_value = "load,delay,memory")]
     pub parts: Vec<String>,
     /// Directories of the memory table, as users/groups
-    #[arg(long, value_delimiter = ',', default_value = "13000/1600,5800/2200,100000/1000")]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "13000/1600,5800/2200,100000/1000"
+    )]
     pub memory: Vec<String>,
     /// Connections that are bound and idle, for what one costs
     #[arg(long, default_value_t = 10_000)]

@@ -25,7 +25,9 @@ impl Process {
     /// # Errors
     /// When it cannot be started.
     pub fn start(command: &mut Command) -> anyhow::Result<Self> {
-        let child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
+        let child = command
+            .spawn()
+            .with_context(|| format!("cannot start {command:?}"))?;
         Ok(Self { child })
     }
 
@@ -39,7 +41,9 @@ impl Process {
     /// # Errors
     /// When the process ends before, or takes too long.
     pub fn wait_for_port(&mut self, address: SocketAddr) -> anyhow::Result<()> {
-        self.wait_until(&format!("{address} is open"), || TcpStream::connect(address).is_ok())
+        self.wait_until(&format!("{address} is open"), || {
+            TcpStream::connect(address).is_ok()
+        })
     }
 
     /// Waits until something holds, as long as the process lives.
@@ -82,7 +86,9 @@ impl Drop for Process {
 /// CPU time of all living threads of a process, user and kernel. Threads that ended in the meantime are missed, so a
 /// difference is only sound while none ends.
 pub fn cpu(pid: u32) -> Duration {
-    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return Duration::ZERO };
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else {
+        return Duration::ZERO;
+    };
     let nanoseconds = threads
         .flatten()
         .filter_map(|thread| fs::read_to_string(thread.path().join("schedstat")).ok())
@@ -95,16 +101,25 @@ pub fn cpu(pid: u32) -> Duration {
 pub fn cpu_total(pid: u32) -> Duration {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // The name in brackets may hold blanks.
-    let Some((_, fields)) = text.rsplit_once(") ") else { return Duration::ZERO };
+    let Some((_, fields)) = text.rsplit_once(") ") else {
+        return Duration::ZERO;
+    };
     let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
-    let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<u64>().ok()).unwrap_or_default();
+    let ticks = |at: usize| {
+        fields
+            .get(at)
+            .and_then(|field| field.parse::<u64>().ok())
+            .unwrap_or_default()
+    };
     Duration::from_millis((ticks(11) + ticks(12)) * 10)
 }
 
 /// Octets of a line of `/proc/<pid>/status`, such as `VmRSS` or `VmHWM`.
 pub fn memory(pid: u32, line: &str) -> u64 {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let value = text.lines().find_map(|other| other.strip_prefix(line)?.strip_prefix(':'));
+    let value = text
+        .lines()
+        .find_map(|other| other.strip_prefix(line)?.strip_prefix(':'));
     let kibibytes = value.and_then(|value| value.split_ascii_whitespace().next()?.parse::<u64>().ok());
     kibibytes.unwrap_or_default() * 1024
 }
@@ -130,7 +145,10 @@ pub fn free_address() -> anyhow::Result<SocketAddr> {
 pub fn raise_open_files() -> u64 {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
-    let most = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let most = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
     let _ = setrlimit(Resource::Nofile, most);
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }

@@ -31,17 +31,24 @@ pub fn head(title: &str) {
 impl Row {
     /// Prints the row.
     pub fn print(&self) {
-        let column = |measured: Option<&Measured>, text: fn(&Measured) -> String| measured.map_or("–".into(), text);
+        let column =
+            |measured: Option<&Measured>, text: fn(&Measured) -> String| measured.map_or("–".into(), text);
         let (own, slapd, echo) = (Some(&self.own), self.slapd.as_ref(), self.echo.as_ref());
         let cpu = |measured| column(measured, |measured| figure(measured.cpu_us()));
         let rate = |measured| column(measured, |measured| figure(measured.rate()));
         let latency = |measured| {
             column(measured, |measured| {
-                format!("{}/{}", figure(measured.percentile_us(0.5)), figure(measured.percentile_us(0.99)))
+                format!(
+                    "{}/{}",
+                    figure(measured.percentile_us(0.5)),
+                    figure(measured.percentile_us(0.99))
+                )
             })
         };
         let ratio = |above: Option<&Measured>, below: Option<&Measured>| match (above, below) {
-            (Some(above), Some(below)) if below.cpu_us() > 0.0 => format!("{:.1}", above.cpu_us() / below.cpu_us()),
+            (Some(above), Some(below)) if below.cpu_us() > 0.0 => {
+                format!("{:.1}", above.cpu_us() / below.cpu_us())
+            }
             _ => "–".into(),
         };
         println!(

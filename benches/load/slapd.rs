@@ -23,14 +23,45 @@ const SCHEMAS: [&str; 4] = ["core", "cosine", "inetorgperson", "nis"];
 /// Object classes of our own that slapd gets a definition of; the name is made plain, for slapd knows no dots and
 /// slashes in names.
 const CLASSES_KNOWN: [&str; 9] = [
-    "top", "person", "organizationalperson", "inetorgperson", "posixaccount", "organizationalunit", "domain", "dcobject",
+    "top",
+    "person",
+    "organizationalperson",
+    "inetorgperson",
+    "posixaccount",
+    "organizationalunit",
+    "domain",
+    "dcobject",
     "groupofnames",
 ];
 /// What slapd makes itself or does not let anybody define.
 const ATTRIBUTES_OF_SLAPD: [&str; 15] = [
-    "objectclass", "structuralobjectclass", "entrydn", "subschemasubentry", "hassubordinates", "numsubordinates",
-    "createtimestamp", "modifytimestamp", "creatorsname", "modifiersname", "entryuuid", "pwdchangedtime", "userpassword",
-    "entrycsn", "vendorname",
+    "objectclass",
+    "structuralobjectclass",
+    "entrydn",
+    "subschemasubentry",
+    "hassubordinates",
+    "numsubordinates",
+    "createtimestamp",
+    "modifytimestamp",
+    "creatorsname",
+    "modifiersname",
+    "entryuuid",
+    "pwdchangedtime",
+    "userpassword",
+    "entrycsn",
+    "vendorname",
+];
+/// Attributes slapd knows without a schema file.
+const BUILT_IN: [&str; 9] = [
+    "cn",
+    "uid",
+    "ou",
+    "dc",
+    "description",
+    "name",
+    "uidnumber",
+    "gidnumber",
+    "labeleduri",
 ];
 /// Attributes whose values are DNs.
 const NAMES: [&str; 4] = ["memberof", "member", "uniquemember", "manager"];
@@ -97,7 +128,15 @@ impl Ldif {
                 }
                 continue;
             }
-            let servable = folded.bytes().all(|octet| octet.is_ascii_alphanumeric() || octet == b'-');
+            // Containers say more about themselves here than OpenLDAP's schema can.
+            if matches!(structural, "domain" | "organizationalUnit")
+                && !matches!(folded.as_str(), "dc" | "ou")
+            {
+                continue;
+            }
+            let servable = folded
+                .bytes()
+                .all(|octet| octet.is_ascii_alphanumeric() || octet == b'-');
             let own = ATTRIBUTES_OF_SLAPD.contains(&folded.as_str()) && folded != "entryuuid";
             if own || !servable || attribute.vals.iter().any(Vec::is_empty) {
                 continue;
@@ -108,7 +147,10 @@ impl Ldif {
             self.attributes.insert(attribute.atype.clone());
         }
         if structural == "inetOrgPerson" {
-            let name = entry.attributes.iter().find(|attribute| attribute.atype.eq_ignore_ascii_case("cn"));
+            let name = entry
+                .attributes
+                .iter()
+                .find(|attribute| attribute.atype.eq_ignore_ascii_case("cn"));
             if let Some(name) = name.and_then(|attribute| attribute.vals.first()) {
                 let password = password(&String::from_utf8_lossy(name));
                 write_line(&mut text, "userPassword", password.as_bytes())?;
@@ -116,17 +158,36 @@ impl Ldif {
         }
         text.push(b'\n');
         // Parents must come first.
-        let out = if name.starts_with("cn=") { &mut self.below } else { &mut self.above };
+        let out = if name.starts_with("cn=") {
+            &mut self.below
+        } else {
+            &mut self.above
+        };
         out.write_all(&text)?;
         Ok(())
     }
 
     fn add_class(&mut self, class: &str, structural: &str, text: &mut Vec<u8>) -> io::Result<()> {
-        let plain: String =
-            class.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' }).collect();
+        let plain: String = class
+            .chars()
+            .map(|letter| {
+                if letter.is_ascii_alphanumeric() {
+                    letter
+                } else {
+                    '-'
+                }
+            })
+            .collect();
         let folded = plain.to_lowercase();
         // A group of slapd's own kind must have members, and an entry has one structural class.
-        let clash = ["groupofnames", "groupofuniquenames", "posixgroup", "domain", "organizationalunit", "top"];
+        let clash = [
+            "groupofnames",
+            "groupofuniquenames",
+            "posixgroup",
+            "domain",
+            "organizationalunit",
+            "top",
+        ];
         if folded == structural.to_lowercase() || clash.contains(&folded.as_str()) {
             return Ok(());
         }
@@ -168,11 +229,21 @@ impl Ldif {
         fs::remove_file(self.folder.join("all.ldif"))?;
         let address = process::free_address()?;
         let mut command = Command::new(PROGRAM);
-        command.arg("-f").arg(&configuration).args(["-d", "0", "-h", &format!("ldap://{address}")]);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .arg("-f")
+            .arg(&configuration)
+            .args(["-d", "0", "-h", &format!("ldap://{address}")]);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         let mut process = Process::start(&mut command)?;
         process.wait_for_port(address)?;
-        Ok(Slapd { process, address, loaded })
+        Ok(Slapd {
+            process,
+            address,
+            loaded,
+        })
     }
 
     fn configuration(&self, base: &str, database: &Path) -> String {
@@ -204,14 +275,20 @@ access to * by * read
     fn schema(&self) -> anyhow::Result<String> {
         let mut known = String::new();
         for name in SCHEMAS {
-            known += &fs::read_to_string(format!("{SCHEMA}/{name}.schema")).context("OpenLDAP's schemas")?.to_lowercase();
+            let text = fs::read_to_string(format!("{SCHEMA}/{name}.schema"))
+                .context("OpenLDAP's schemas")?
+                .to_lowercase();
+            let mut of_attribute = false;
+            for line in text.lines().filter(|line| !line.starts_with('#')) {
+                if line.starts_with(char::is_alphabetic) {
+                    of_attribute = line.starts_with("attributetype");
+                }
+                if of_attribute {
+                    known += line;
+                }
+            }
         }
-        let defined = |name: &str| {
-            let name = format!("'{}'", name.to_lowercase());
-            known.lines().any(|line| !line.starts_with('#') && line.contains(&name))
-                || ["cn", "uid", "ou", "dc", "description", "sn", "name", "uidnumber", "gidnumber", "labeleduri"]
-                    .contains(&name.trim_matches('\''))
-        };
+        let defined = |name: &str| known.contains(&format!("'{name}'")) || BUILT_IN.contains(&name);
         let mut text = String::new();
         let folded: BTreeSet<String> = self.attributes.iter().map(|name| name.to_lowercase()).collect();
         for (number, name) in folded.iter().enumerate() {
@@ -221,7 +298,10 @@ access to * by * read
             let (equality, syntax) = if NAMES.contains(&name.as_str()) {
                 ("EQUALITY distinguishedNameMatch", "1.3.6.1.4.1.1466.115.121.1.12")
             } else {
-                ("EQUALITY caseIgnoreMatch SUBSTR caseIgnoreSubstringsMatch", "1.3.6.1.4.1.1466.115.121.1.15")
+                (
+                    "EQUALITY caseIgnoreMatch SUBSTR caseIgnoreSubstringsMatch",
+                    "1.3.6.1.4.1.1466.115.121.1.15",
+                )
             };
             let _ = writeln!(
                 text,
@@ -234,14 +314,19 @@ access to * by * read
             "objectclass ( 1.3.6.1.4.1.4203.666.77.2 NAME 'benchGroup' SUP top STRUCTURAL MUST cn MAY member )"
         );
         for (number, class) in self.classes.iter().enumerate() {
-            let _ =
-                writeln!(text, "objectclass ( 1.3.6.1.4.1.4203.666.77.3.{number} NAME '{class}' SUP top AUXILIARY )");
+            let _ = writeln!(
+                text,
+                "objectclass ( 1.3.6.1.4.1.4203.666.77.3.{number} NAME '{class}' SUP top AUXILIARY )"
+            );
         }
         Ok(text)
     }
 
     fn spelling<'a>(&'a self, folded: &'a str) -> &'a str {
-        self.attributes.iter().find(|name| name.to_lowercase() == folded).map_or(folded, String::as_str)
+        self.attributes
+            .iter()
+            .find(|name| name.to_lowercase() == folded)
+            .map_or(folded, String::as_str)
     }
 }
 

@@ -6,7 +6,8 @@ use bytes::BytesMut;
 use ldap3_proto::LdapCodec;
 use ldap3_proto::control::LdapControl;
 use ldap3_proto::proto::{
-    LdapBindCred, LdapBindRequest, LdapDerefAliases, LdapFilter, LdapMsg, LdapOp, LdapSearchRequest, LdapSearchScope,
+    LdapBindCred, LdapBindRequest, LdapDerefAliases, LdapFilter, LdapMsg, LdapOp, LdapSearchRequest,
+    LdapSearchScope,
 };
 use tokio_util::codec::{Decoder, Encoder};
 
@@ -40,8 +41,10 @@ impl Encoded {
     /// Takes a message as it is.
     pub fn of(octets: Vec<u8>) -> Option<Self> {
         let frame = Frame::first(&octets)?;
-        (frame.length == octets.len() && octets.get(frame.header + 1) == Some(&1))
-            .then_some(Self { id_at: frame.header + 2, octets })
+        (frame.length == octets.len() && octets.get(frame.header + 1) == Some(&1)).then_some(Self {
+            id_at: frame.header + 2,
+            octets,
+        })
     }
 
     /// Appends the message with this id.
@@ -77,7 +80,12 @@ impl Frame {
         } else {
             let count = usize::from(first & 0x7f);
             let length = octets.get(2..2 + count)?;
-            (2 + count, length.iter().fold(0, |length, octet| length << 8 | usize::from(*octet)))
+            (
+                2 + count,
+                length
+                    .iter()
+                    .fold(0, |length, octet| length << 8 | usize::from(*octet)),
+            )
         };
         let length = header + content;
         (length <= octets.len()).then_some(Self { header, length })
@@ -100,14 +108,22 @@ impl Answer {
     pub fn read(message: &[u8], frame: Frame) -> Option<Self> {
         let width = usize::from(*message.get(frame.header + 1)?);
         let id_at = frame.header + 2;
-        let id = message.get(id_at..id_at + width)?.iter().fold(0, |id, octet| id << 8 | usize::from(*octet));
+        let id = message
+            .get(id_at..id_at + width)?
+            .iter()
+            .fold(0, |id, octet| id << 8 | usize::from(*octet));
         let at = id_at + width;
         let tag = *message.get(at)?;
         let code = if tag == SEARCH_ENTRY {
             None
         } else {
             let length = *message.get(at + 1)?;
-            let content = at + if length < 0x80 { 2 } else { 2 + usize::from(length & 0x7f) };
+            let content = at
+                + if length < 0x80 {
+                    2
+                } else {
+                    2 + usize::from(length & 0x7f)
+                };
             message.get(content + 2).copied()
         };
         Some(Self { id, tag, code })
@@ -124,7 +140,10 @@ pub fn search(base: &str, scope: LdapSearchScope, filter: LdapFilter, attributes
         timelimit: 0,
         typesonly: false,
         filter,
-        attrs: attributes.iter().map(|attribute| (*attribute).to_owned()).collect(),
+        attrs: attributes
+            .iter()
+            .map(|attribute| (*attribute).to_owned())
+            .collect(),
     })
 }
 
@@ -143,5 +162,7 @@ pub fn bind(dn: &str, password: &str) -> LdapOp {
 /// When it is malformed.
 pub fn decode(message: &[u8]) -> std::io::Result<LdapMsg> {
     let mut octets = BytesMut::from(message);
-    LdapCodec::new(Some(1 << 30), Some(64)).decode(&mut octets)?.ok_or_else(|| std::io::Error::other("cut short"))
+    LdapCodec::new(Some(1 << 30), Some(64))
+        .decode(&mut octets)?
+        .ok_or_else(|| std::io::Error::other("cut short"))
 }

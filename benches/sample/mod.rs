@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
-use akldap::directory::{Builder, GroupRecord, Progress, Search, SearchControls, SearchOutcome, Snapshot, Tree, UserRecord, Viewer};
+use akldap::directory::{
+    Builder, GroupRecord, Progress, Search, SearchControls, SearchOutcome, Snapshot, Tree, UserRecord, Viewer,
+};
 use akldap::ldap::message::{Message, Operation};
 
 /// The base DN of the directory.
@@ -32,7 +34,10 @@ impl User {
             pk: number as i64 + 10,
             name: format!("User {number:06}"),
             email: format!("{username}@example.com"),
-            uuid: format!("{:08x}-1111-4222-8333-{number:012x}", number.wrapping_mul(2_654_435_761) & 0xffff_ffff),
+            uuid: format!(
+                "{:08x}-1111-4222-8333-{number:012x}",
+                number.wrapping_mul(2_654_435_761) & 0xffff_ffff
+            ),
             uid: format!("{:016x}{number:048x}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
             attributes: if number % 10 == 0 {
                 format!(r#"{{"department":"D{}","employeeNumber":{number}}}"#, number % 97)
@@ -74,21 +79,36 @@ impl Group {
     /// All groups: one of everybody, and a hundredth as many as users.
     pub fn all(users: usize) -> Vec<Self> {
         let count = (users / 100).max(20);
-        let uuid = |number: usize| format!("{:08x}-5555-4666-8777-{number:012x}", number.wrapping_mul(2_246_822_519) & 0xffff_ffff);
+        let uuid = |number: usize| {
+            format!(
+                "{:08x}-5555-4666-8777-{number:012x}",
+                number.wrapping_mul(2_246_822_519) & 0xffff_ffff
+            )
+        };
         let mut groups: Vec<Self> = (0..=count)
             .map(|number| Self {
                 uuid: uuid(number),
-                name: if number == 0 { "everyone".to_owned() } else { format!("group{number:04}") },
+                name: if number == 0 {
+                    "everyone".to_owned()
+                } else {
+                    format!("group{number:04}")
+                },
                 users: Vec::new(),
                 // Chains of ten groups, one below the other.
-                parents: if number == 0 || number % 10 == 1 { Vec::new() } else { vec![uuid(number - 1)] },
+                parents: if number == 0 || number % 10 == 1 {
+                    Vec::new()
+                } else {
+                    vec![uuid(number - 1)]
+                },
             })
             .collect();
         for number in 1..=users {
             let pk = number as i64 + 10;
             groups[0].users.push(pk);
             for step in 0..MEMBERSHIPS.min(count) {
-                groups[1 + (number * 7 + step * (step + 11)) % count].users.push(pk);
+                groups[1 + (number * 7 + step * (step + 11)) % count]
+                    .users
+                    .push(pk);
             }
         }
         groups
@@ -114,7 +134,9 @@ pub fn snapshot(users: usize) -> Arc<Snapshot> {
     for number in 1..=users {
         builder.add_user(&User::new(number).record());
     }
-    Group::all(users).iter().for_each(|group| builder.add_group(&group.record()));
+    Group::all(users)
+        .iter()
+        .for_each(|group| builder.add_group(&group.record()));
     Arc::new(builder.finish().0)
 }
 
@@ -126,9 +148,17 @@ pub fn tree() -> Arc<Tree> {
 /// Decodes a search request and answers all of it into `out`; the number of entries.
 pub fn answer(snapshot: &Arc<Snapshot>, tree: &Arc<Tree>, request: &[u8], out: &mut Vec<u8>) -> u64 {
     let message = Message::decode(request).expect("a sound message");
-    let Operation::Search(request) = &message.operation else { panic!("a search") };
+    let Operation::Search(request) = &message.operation else {
+        panic!("a search")
+    };
     let controls = SearchControls::default();
-    let search = Search::new(Arc::clone(snapshot), Arc::clone(tree), Viewer::Full, request, &controls);
+    let search = Search::new(
+        Arc::clone(snapshot),
+        Arc::clone(tree),
+        Viewer::Full,
+        request,
+        &controls,
+    );
     let mut search = search.expect("a sound search");
     loop {
         match search.advance(out, message.message_id, usize::MAX, usize::MAX) {

@@ -177,7 +177,9 @@ impl Search {
         let here = matches!(request.scope, Scope::BaseObject | Scope::WholeSubtree);
         let extent = Extent(here.then_some(0..1).into_iter().collect());
         let tree = Arc::new(Tree::of_one_entry(dn, attributes));
-        Self::prepare(Arc::clone(&EMPTY), tree, View::Full, extent, request, controls)
+        let mut search = Self::prepare(Arc::clone(&EMPTY), tree, View::Full, extent, request, controls)?;
+        search.selection.all_is_operational();
+        Ok(search)
     }
 
     fn prepare(

@@ -159,11 +159,17 @@ async fn nobody_needs_credentials_for_the_root_dse_and_the_subschema() {
     for attributes in [&["+"][..], &["*", "+"]] {
         let with = run(stage
             .tool("ldapsearch")
-            .args(["-LLL", "-b", "", "-s", "base"])
+            .args(["-LLL", "-o", "ldif-wrap=no", "-b", "", "-s", "base"])
             .args(attributes))
         .await
         .expect(0);
-        assert_eq!(with.values("namingContexts"), [SUFFIX], "{attributes:?}");
+        assert_eq!(with.text, output.text, "{attributes:?}");
+    }
+    let entry = ["-LLL", "-o", "ldif-wrap=no", "-b", "cn=subschema", "-s", "base"];
+    let whole = run(stage.tool("ldapsearch").args(entry)).await.expect(0);
+    for attributes in [&["+"][..], &["*", "+"]] {
+        let output = run(stage.tool("ldapsearch").args(entry).args(attributes)).await;
+        assert_eq!(output.expect(0).text, whole.text, "{attributes:?}");
     }
     let schema = [
         "-LLL",
