@@ -21,13 +21,29 @@ static DIRECTORY: LazyLock<(Arc<Snapshot>, Arc<Tree>)> = LazyLock::new(|| {
     let mut builder = Builder::new();
     for pk in 1..=USERS {
         let (name, uuid) = (format!("user{}", pk % 4 * 10 + pk), format!("{pk:032x}"));
-        builder.add_user(&UserRecord { pk: pk * 3, uuid: &uuid, uid: &name, username: &name, is_active: true, ..UserRecord::default() });
+        builder.add_user(&UserRecord {
+            pk: pk * 3,
+            uuid: &uuid,
+            uid: &name,
+            username: &name,
+            is_active: true,
+            ..UserRecord::default()
+        });
     }
     for number in 1..=3u8 {
         let (name, uuid) = (format!("group{number}"), uuid(number));
-        builder.add_group(&GroupRecord { uuid: &uuid, num_pk: number.into(), name: &name, users: &[3, 6], ..GroupRecord::default() });
+        builder.add_group(&GroupRecord {
+            uuid: &uuid,
+            num_pk: number.into(),
+            name: &name,
+            users: &[3, 6],
+            ..GroupRecord::default()
+        });
     }
-    (Arc::new(builder.finish().0), Arc::new(Tree::new("dc=x", 2000, 4000).expect("a base DN")))
+    (
+        Arc::new(builder.finish().0),
+        Arc::new(Tree::new("dc=x", 2000, 4000).expect("a base DN")),
+    )
 });
 
 fn uuid(number: u8) -> String {
@@ -46,7 +62,11 @@ fn search(cookie: Vec<u8>, size: u32, sorted: bool) -> Result<(Vec<u8>, SearchOu
         filter: Filter::Present(b"objectClass"),
         attributes: vec![b"1.1"],
     };
-    let key = SortKey { attribute: b"cn".to_vec(), ordering_rule: None, reverse_order: true };
+    let key = SortKey {
+        attribute: b"cn".to_vec(),
+        ordering_rule: None,
+        reverse_order: true,
+    };
     let controls = SearchControls {
         paged: Some(PagedResults { size, cookie }),
         sort: sorted.then(|| vec![key]),
@@ -54,8 +74,14 @@ fn search(cookie: Vec<u8>, size: u32, sorted: bool) -> Result<(Vec<u8>, SearchOu
         ..SearchControls::default()
     };
     let (snapshot, tree) = &*DIRECTORY;
-    let mut search = Search::new(Arc::clone(snapshot), Arc::clone(tree), Viewer::Full, &request, &controls)
-        .map_err(|refused| refused.code)?;
+    let mut search = Search::new(
+        Arc::clone(snapshot),
+        Arc::clone(tree),
+        Viewer::Full,
+        &request,
+        &controls,
+    )
+    .map_err(|refused| refused.code)?;
     let mut out = Vec::new();
     loop {
         if let Progress::Done(outcome) = search.advance(&mut out, 1, 200, 50) {
@@ -80,7 +106,10 @@ fn check_cookie(cookie: &[u8], size: u32, sorted: bool) {
     match search(cookie.to_vec(), size, sorted) {
         Ok((_, outcome)) => {
             let next = next_cookie(&outcome);
-            assert!(next.is_empty() || search(next, size, sorted).is_ok(), "our own cookies are good");
+            assert!(
+                next.is_empty() || search(next, size, sorted).is_ok(),
+                "our own cookies are good"
+            );
         }
         Err(code) => assert_eq!(code, ResultCode::UnwillingToPerform),
     }
@@ -91,7 +120,8 @@ fn check_pages(sizes: &[u8], sorted: bool) {
     let (whole, all) = search(Vec::new(), 1000, sorted).expect("a first page");
     let (mut pages, mut entries, mut cookie) = (Vec::new(), 0, Vec::new());
     for size in sizes.iter().cycle() {
-        let (page, outcome) = search(cookie, u32::from(*size % 32) + 1, sorted).expect("our own cookies are good");
+        let (page, outcome) =
+            search(cookie, u32::from(*size % 32) + 1, sorted).expect("our own cookies are good");
         pages.extend(page);
         entries += outcome.entries;
         cookie = next_cookie(&outcome);

@@ -13,6 +13,7 @@ mod stage;
 
 mod controls;
 mod input;
+mod limits;
 mod paging;
 mod rows;
 mod sorting;

@@ -8,6 +8,9 @@ use std::sync::Arc;
 use crate::rows;
 use crate::stage::Stage;
 
+/// Carries a row out; panics where it fails.
+type Check = fn(Arc<Stage>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// One need of clients.
 pub struct Row {
     /// Its number in the table.
@@ -20,8 +23,8 @@ pub struct Row {
     pub expectation: &'static str,
     /// Why the need is not met in full, if it is not; the check then holds what is met.
     pub reason: Option<&'static str>,
-    /// Carries the row out; panics where it fails.
-    pub check: fn(Arc<Stage>) -> Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// How that is found out.
+    pub check: Check,
 }
 
 /// A row: number, need, request, expectation, perhaps the reason it is not met in full, and the check.

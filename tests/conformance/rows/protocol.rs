@@ -49,7 +49,7 @@ pub fn rows() -> Vec<Row> {
             let found = client.search_with(request, vec![]).await;
             assert_eq!((found.outcome.code, found.entries.len()), (4, 10));
         }),
-        row!("4", "typesOnly, time limit", "typesOnly and timeLimit 1", "names without values; code 0 within the limit", stage => {
+        row!("4", "typesOnly, time limit", "typesOnly and timeLimit 1", "names without values; code 0 within the limit (beyond it: limits.rs)", stage => {
             let mut client = stage.bound("ldapservice").await;
             let mut request = users();
             request.typesonly = true;
