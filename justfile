@@ -33,6 +33,14 @@ release:
 smoke: release
     .ci/demo-smoke
 
+# Load beside slapd and an echo, memory, refreshes; see BENCHMARKS.md
+bench *arguments:
+    cargo bench --locked --bench load -- {{ arguments }}
+
+# Instructions of the hot paths against the noted ones; --write notes them anew
+counts *arguments:
+    .ci/counts {{ arguments }}
+
 # Every fuzz target for some seconds each
 fuzz seconds="30":
     .ci/fuzz-smoke {{ seconds }}

@@ -59,7 +59,7 @@ fn main() {
 }
 
 fn searches() -> Vec<(&'static str, String, &'static [&'static str])> {
-    let group = |name: &str| format!("cn={name},ou=groups,{}", sample::BASE);
+    let group = |name: &str| format!("\"cn={name},ou=groups,{}\"", sample::BASE);
     vec![
         ("equality, all attributes", "(cn=user000500)".into(), &[]),
         (
@@ -90,7 +90,7 @@ fn searches() -> Vec<(&'static str, String, &'static [&'static str])> {
             ),
             &["cn"],
         ),
-        ("prefix", "(displayName=User 00050*)".into(), &["cn", "mail"]),
+        ("prefix", "(displayName=\"User 00050*\")".into(), &["cn", "mail"]),
         ("substring", "(mail=*00050*)".into(), &["cn", "mail"]),
         (
             "substring of three parts, nothing found",
@@ -213,7 +213,12 @@ fn row_record(row: &authentik::User) -> akldap::directory::UserRecord<'_> {
 
 fn search_all(name: &str, filter: &str, attributes: &[&str], snapshots: &[Arc<Snapshot>], tree: &Arc<Tree>) {
     let filter = ldap3_proto::parse_ldap_filter_str(filter).expect("a sound filter");
-    let op = wire::search(sample::BASE, LdapSearchScope::Subtree, filter, attributes);
+    let op = wire::search(
+        &format!("ou=users,{}", sample::BASE),
+        LdapSearchScope::Subtree,
+        filter,
+        attributes,
+    );
     let mut request = Vec::new();
     wire::Encoded::new(op, vec![])
         .expect("encodes")

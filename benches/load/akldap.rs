@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -60,7 +61,7 @@ impl Akldap {
     ///
     /// # Errors
     /// When either does not start.
-    pub fn start(users: usize, groups: usize) -> anyhow::Result<Self> {
+    pub fn start(server: &Path, users: usize, groups: usize) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -79,7 +80,7 @@ impl Akldap {
         let simulator = runtime.block_on(Simulator::start(directory, options))?;
         let (address, http) = (process::free_address()?, process::free_address()?);
         let temporary = tempfile::tempdir()?;
-        let mut command = Command::new(env!("CARGO_BIN_EXE_akldap"));
+        let mut command = Command::new(server);
         command
             .arg("serve")
             .env("AUTHENTIK_HOST", simulator.url())
@@ -120,7 +121,7 @@ impl Akldap {
     }
 
     /// Where temporary files may go as long as this runs.
-    pub fn scratch(&self) -> &std::path::Path {
+    pub fn scratch(&self) -> &Path {
         self.temporary.path()
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use ldap3_proto::control::LdapControl;
-use ldap3_proto::proto::{LdapFilter, LdapOp, LdapSearchScope};
+use ldap3_proto::proto::{LdapFilter, LdapMatchingRuleAssertion, LdapOp, LdapSearchScope};
 
 use super::akldap::{BASE, SEARCHER, password, user_dn};
 use super::connection::Connection;
@@ -79,6 +79,7 @@ fn equals(attribute: &str, value: &str) -> LdapFilter {
     LdapFilter::Equality(attribute.to_owned(), value.to_owned())
 }
 
+/// The parser of `ldap3_proto` wants values with blanks or equals signs in quotes.
 fn parse(filter: &str) -> anyhow::Result<LdapFilter> {
     ldap3_proto::parse_ldap_filter_str(filter).with_context(|| filter.to_owned())
 }
@@ -142,15 +143,12 @@ impl<'a> Maker<'a> {
                 &[],
                 (0..POOL).map(|number| (below_users(equals("cn", &format!("nobody{number:06}"))), 0)),
             ),
-            "members-of" => self.naive(
-                name,
-                &["cn"],
-                (1..=8).map(|number| {
-                    let group = self.dump.group_dn(&format!("group{number:04}"))?;
-                    Ok(equals("memberOf", group))
-                }),
-            ),
-            "prefix" => self.parts(name, |digits| format!("(displayName=User {}*)", &digits[..5])),
+            "members-of" => {
+                let named = (1..).take(100).map(|number| self.dump.group_dn(&format!("group{number:04}")));
+                let filters = named.flatten().take(8).map(|group| Ok(equals("memberOf", group)));
+                self.naive(name, &["cn"], filters)
+            }
+            "prefix" => self.parts(name, |digits| format!("(displayName=\"User {}*\")", &digits[..5])),
             "substring" => self.parts(name, |digits| format!("(mail=*{}*)", &digits[..5])),
             "page-first" => self.page(name, 0, akldap),
             "page-middle" => self.page(name, last / 2 / PAGE * PAGE, akldap),
@@ -228,9 +226,13 @@ impl<'a> Maker<'a> {
         for group in ["company", "engineering", "backend", "sales"] {
             // Nobody may be in the upper ones directly.
             let dn = format!("cn={group},ou=groups,{BASE}");
-            filters.push(parse(&format!(
-                "(&(objectClass=user)(memberOf:{IN_CHAIN}:={dn}))"
-            ))?);
+            let in_chain = LdapFilter::Extensible(LdapMatchingRuleAssertion {
+                matching_rule: Some(IN_CHAIN.to_owned()),
+                type_: Some("memberOf".to_owned()),
+                match_value: dn,
+                dn_attributes: false,
+            });
+            filters.push(LdapFilter::And(vec![equals("objectClass", "user"), in_chain]));
         }
         let case = self.naive(name, &["cn"], filters.into_iter().map(Ok))?;
         Ok(Case {

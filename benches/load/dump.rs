@@ -62,7 +62,12 @@ impl Dump {
     ) -> anyhow::Result<Self> {
         let everything = LdapFilter::Present("objectClass".to_owned());
         let request = Encoded::new(
-            wire::search(base, LdapSearchScope::Subtree, everything, &["*", "+"]),
+            wire::search(
+                base,
+                LdapSearchScope::Subtree,
+                everything,
+                &["*", "+", "entryUUID"],
+            ),
             vec![],
         )?;
         let mut dump = Self {
@@ -175,10 +180,12 @@ impl Dump {
                 .groups
                 .get(&value.to_lowercase())
                 .is_some_and(|group| entry.member_of.contains(group)),
-            LdapFilter::Equality(name, value) => entry
-                .all(name)
-                .iter()
-                .any(|other| other.eq_ignore_ascii_case(value) || *other == value.to_lowercase()),
+            LdapFilter::Equality(name, value) => {
+                let equal = |other: &String| {
+                    other.eq_ignore_ascii_case(value) || !value.is_ascii() && *other == value.to_lowercase()
+                };
+                entry.all(name).iter().any(equal)
+            }
             LdapFilter::Substring(name, parts) => entry.all(name).iter().any(|value| {
                 let mut rest = value.as_str();
                 if let Some(initial) = &parts.initial {

@@ -95,7 +95,7 @@ fn directory(options: &Options, users: usize) -> anyhow::Result<()> {
     // As many groups as make the size of a group the same in every directory.
     let groups = (users / 100).max(20);
     let begin = Instant::now();
-    let own = Akldap::start(users, groups)?;
+    let own = Akldap::start(options.server(), users, groups)?;
     let mut connection = Connection::bound(
         own.address,
         &akldap::user_dn(SEARCHER),

@@ -30,13 +30,13 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     println!("| --- | --: | --: | --: | --: | --: | --: | --: | --: | --: |");
     for size in &options.memory {
         let (users, groups) = size.split_once('/').context("--memory takes users/groups")?;
-        directory(size, users.parse()?, groups.parse()?)?;
+        directory(options, size, (users.parse()?, groups.parse()?))?;
     }
     connections(options)
 }
 
-fn directory(name: &str, users: usize, groups: usize) -> anyhow::Result<()> {
-    let mut server = Akldap::start(users, groups)?;
+fn directory(options: &Options, name: &str, (users, groups): (usize, usize)) -> anyhow::Result<()> {
+    let mut server = Akldap::start(options.server(), users, groups)?;
     let pid = server.pid();
     let first_peak = process::memory(pid, "VmHWM");
     sleep(SETTLE);
@@ -85,7 +85,7 @@ fn refresh(server: &mut Akldap) -> anyhow::Result<(u64, f64)> {
 fn connections(options: &Options) -> anyhow::Result<()> {
     let room = process::raise_open_files().saturating_sub(100);
     let count = options.idle.min(usize::try_from(room)?);
-    let mut server = Akldap::start(10_000, 100)?;
+    let mut server = Akldap::start(options.server(), 10_000, 100)?;
     let pid = server.pid();
     // One bind from authentik, the others from the cache.
     drop(Connection::bound(

@@ -1,7 +1,7 @@
 //! The command line of `cargo bench --bench load`.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Parser;
@@ -46,6 +46,9 @@ pub struct Options {
     /// Refreshes with the idle connections open, for what grows with time
     #[arg(long, default_value_t = 0)]
     pub refreshes: usize,
+    /// Measure this akldap instead of the one built with the benchmark
+    #[arg(long)]
+    pub server: Option<PathBuf>,
     /// Given by `cargo bench` to every benchmark
     #[arg(long, hide = true)]
     bench: bool,
@@ -75,6 +78,13 @@ impl Options {
     /// How long every run takes.
     pub fn duration(&self) -> Duration {
         Duration::from_secs_f64(self.seconds)
+    }
+
+    /// The akldap to measure.
+    pub fn server(&self) -> &Path {
+        self.server
+            .as_deref()
+            .unwrap_or(Path::new(env!("CARGO_BIN_EXE_akldap")))
     }
 
     /// Whether this part is asked for.

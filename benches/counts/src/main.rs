@@ -4,7 +4,10 @@
 //! `cargo run --release` in this folder compares, with `--write` it writes the figures anew. A figure more than
 //! [`TOLERANCE`] above the noted one fails.
 
-#![allow(unreachable_pub, reason = "modules of a program; what is public in them is for the program")]
+#![allow(
+    unreachable_pub,
+    reason = "modules of a program; what is public in them is for the program"
+)]
 
 #[path = "../../sample/mod.rs"]
 mod sample;
@@ -43,7 +46,11 @@ struct Hot {
 enum Work {
     DecodeBind,
     DecodeSearch,
-    Search { filter: &'static str, attributes: &'static [&'static str], entries: u64 },
+    Search {
+        filter: &'static str,
+        attributes: &'static [&'static str],
+        entries: u64,
+    },
     Build,
 }
 
@@ -54,33 +61,65 @@ const fn search(
     attributes: &'static [&'static str],
     entries: u64,
 ) -> Hot {
-    Hot { name, times, work: Work::Search { filter, attributes, entries } }
+    Hot {
+        name,
+        times,
+        work: Work::Search {
+            filter,
+            attributes,
+            entries,
+        },
+    }
 }
 
 const PATHS: [Hot; 11] = [
-    Hot { name: "decode-bind", times: 1000, work: Work::DecodeBind },
-    Hot { name: "decode-search", times: 1000, work: Work::DecodeSearch },
+    Hot {
+        name: "decode-bind",
+        times: 1000,
+        work: Work::DecodeBind,
+    },
+    Hot {
+        name: "decode-search",
+        times: 1000,
+        work: Work::DecodeSearch,
+    },
     search("equality", 500, "(cn=user000500)", &[], 1),
-    search("equality-dn-only", 500, "(mail=user000500@example.com)", &["1.1"], 1),
+    search(
+        "equality-dn-only",
+        500,
+        "(mail=user000500@example.com)",
+        &["1.1"],
+        1,
+    ),
     search("miss", 500, "(cn=nobody)", &[], 0),
     search(
         "and-memberOf",
         500,
-        "(&(objectClass=user)(cn=user000500)(memberOf=cn=everyone,ou=groups,dc=ldap,dc=goauthentik,dc=io))",
+        "(&(objectClass=user)(cn=user000500)(memberOf=\"cn=everyone,ou=groups,dc=ldap,dc=goauthentik,dc=io\"))",
         &[],
         1,
     ),
-    search("prefix", 200, "(displayName=User 00050*)", &["cn", "mail"], 10),
-    search("substring", 50, "(mail=*00050*)", &["cn", "mail"], 10),
+    search(
+        "prefix",
+        200,
+        "(displayName=\"User 00050*\")",
+        &["cn", "mail"],
+        10,
+    ),
+    search("substring", 50, "(mail=*00050*)", &["cn", "mail"], 11),
     search(
         "in-chain",
         100,
-        "(memberOf:1.2.840.113556.1.4.1941:=cn=group0001,ou=groups,dc=ldap,dc=goauthentik,dc=io)",
+        "(&(cn=user000500)(memberOf:1.2.840.113556.1.4.1941:=\"cn=group0001,ou=groups,dc=ldap,dc=goauthentik,dc=io\"))",
         &["cn"],
-        0,
+        1,
     ),
     search("listing", 5, "(objectClass=user)", &[], USERS as u64),
-    Hot { name: "build", times: 1, work: Work::Build },
+    Hot {
+        name: "build",
+        times: 1,
+        work: Work::Build,
+    },
 ];
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -111,31 +150,43 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
-        Self { snapshot: sample::snapshot(USERS), tree: sample::tree() }
+        Self {
+            snapshot: sample::snapshot(USERS),
+            tree: sample::tree(),
+        }
     }
 
     fn run(&self, path: &Hot) -> anyhow::Result<()> {
         let mut out = Vec::with_capacity(1 << 22);
         match path.work {
             Work::DecodeBind => {
-                let request = encode(wire::bind(&format!("cn=user000500,ou=users,{}", sample::BASE), "secret"))?;
+                let request = encode(wire::bind(
+                    &format!("cn=user000500,ou=users,{}", sample::BASE),
+                    "secret",
+                ))?;
                 for _ in 0..path.times {
                     black_box(Message::decode(black_box(&request))).ok();
                 }
             }
             Work::DecodeSearch => {
-                let request = encode_search("(&(objectClass=user)(|(cn=alice)(mail=alice)))", &["cn", "mail", "memberOf"])?;
+                let request = encode_search(
+                    "(&(objectClass=user)(|(cn=alice)(mail=alice)))",
+                    &["cn", "mail", "memberOf"],
+                )?;
                 for _ in 0..path.times {
                     black_box(Message::decode(black_box(&request))).ok();
                 }
             }
-            Work::Search { filter, attributes, entries } => {
+            Work::Search {
+                filter,
+                attributes,
+                entries,
+            } => {
                 let request = encode_search(filter, attributes)?;
                 for _ in 0..path.times {
                     out.clear();
                     let found = sample::answer(&self.snapshot, &self.tree, &request, &mut out);
-                    // In a chain of groups nobody but the sample knows how many there are.
-                    if found != entries && entries != 0 {
+                    if found != entries {
                         bail!("{}: {found} entries instead of {entries}", path.name);
                     }
                 }
@@ -145,7 +196,9 @@ impl Stage {
                 for number in 1..=USERS {
                     builder.add_user(&sample::User::new(number).record());
                 }
-                sample::Group::all(USERS).iter().for_each(|group| builder.add_group(&group.record()));
+                sample::Group::all(USERS)
+                    .iter()
+                    .for_each(|group| builder.add_group(&group.record()));
                 black_box(builder.finish());
             }
         }
@@ -160,9 +213,11 @@ fn encode(op: ldap3_proto::proto::LdapOp) -> anyhow::Result<Vec<u8>> {
     Ok(request)
 }
 
+/// The parser of `ldap3_proto` wants values with blanks or equals signs in quotes.
 fn encode_search(filter: &str, attributes: &[&str]) -> anyhow::Result<Vec<u8>> {
     let filter = ldap3_proto::parse_ldap_filter_str(filter).context("filter")?;
-    encode(wire::search(sample::BASE, LdapSearchScope::Subtree, filter, attributes))
+    let base = format!("ou=users,{}", sample::BASE);
+    encode(wire::search(&base, LdapSearchScope::Subtree, filter, attributes))
 }
 
 /// Instructions each path takes, per run of it.
@@ -190,8 +245,15 @@ fn count(name: &str) -> anyhow::Result<u64> {
         bail!("{name}: {}", String::from_utf8_lossy(&output.stderr));
     }
     let text = std::fs::read_to_string(file.path())?;
-    let summary = text.lines().find_map(|line| line.strip_prefix("summary:")).context("no summary from cachegrind")?;
-    Ok(summary.split_ascii_whitespace().next().context("an empty summary")?.parse()?)
+    let summary = text
+        .lines()
+        .find_map(|line| line.strip_prefix("summary:"))
+        .context("no summary from cachegrind")?;
+    Ok(summary
+        .split_ascii_whitespace()
+        .next()
+        .context("an empty summary")?
+        .parse()?)
 }
 
 fn compare(counts: &BTreeMap<&str, u64>) -> anyhow::Result<ExitCode> {
@@ -211,10 +273,16 @@ fn compare(counts: &BTreeMap<&str, u64>) -> anyhow::Result<ExitCode> {
             _ => "",
         };
         worse |= change > TOLERANCE;
-        println!("| {name} | {count} | {before} | {:+.1} %{verdict} |", change * 100.0);
+        println!(
+            "| {name} | {count} | {before} | {:+.1} %{verdict} |",
+            change * 100.0
+        );
     }
     if worse {
-        eprintln!("more than {:.0} % above the noted counts; if that is meant, note them with --write", TOLERANCE * 100.0);
+        eprintln!(
+            "more than {:.0} % above the noted counts; if that is meant, note them with --write",
+            TOLERANCE * 100.0
+        );
         return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)
@@ -222,7 +290,9 @@ fn compare(counts: &BTreeMap<&str, u64>) -> anyhow::Result<ExitCode> {
 
 fn read() -> anyhow::Result<BTreeMap<String, u64>> {
     let text = std::fs::read_to_string(NOTED).context(NOTED)?;
-    let lines = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+    let lines = text
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.is_empty());
     lines
         .map(|line| {
             let (name, count) = line.split_once(' ').with_context(|| line.to_owned())?;
