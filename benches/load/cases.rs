@@ -144,7 +144,9 @@ impl<'a> Maker<'a> {
                 (0..POOL).map(|number| (below_users(equals("cn", &format!("nobody{number:06}"))), 0)),
             ),
             "members-of" => {
-                let named = (1..).take(100).map(|number| self.dump.group_dn(&format!("group{number:04}")));
+                let named = (1..)
+                    .take(100)
+                    .map(|number| self.dump.group_dn(&format!("group{number:04}")));
                 let filters = named.flatten().take(8).map(|group| Ok(equals("memberOf", group)));
                 self.naive(name, &["cn"], filters)
             }
