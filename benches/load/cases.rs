@@ -357,7 +357,7 @@ impl Case {
         for (number, request) in self.requests.iter().enumerate() {
             connection.send(&request.encoded)?;
             let mut found = Vec::new();
-            let ending = connection.finish(|entry| found.push(entry.dn.to_lowercase()))?;
+            let ending = connection.finish(|entry| found.push(plain_name(&entry.dn)))?;
             if ending.code != 0 || found.len() as u64 != request.entries {
                 let (code, count, expected) = (ending.code, found.len(), request.entries);
                 let message = ending.message;
@@ -369,9 +369,12 @@ impl Case {
             if let Some(search) = self.searches.get(number).filter(|_| number < CHECKED) {
                 found.sort_unstable();
                 let expected = dump.find(&search.base, &search.scope, &search.filter);
-                if found != expected {
+                let mut expected: Vec<String> = expected.into_iter().map(plain_name).collect();
+                expected.sort_unstable();
+                if let Some((found, expected)) = found.iter().zip(&expected).find(|(one, other)| one != other)
+                {
                     bail!(
-                        "{}: {:?}: {found:?} instead of {expected:?}",
+                        "{}: {:?}: found {found}, expected {expected}",
                         self.name,
                         search.filter
                     );
@@ -380,4 +383,21 @@ impl Case {
         }
         Ok(())
     }
+}
+
+/// A DN in lower case, with special characters escaped by a backslash; slapd escapes them as hexadecimal digits.
+fn plain_name(dn: &str) -> String {
+    let mut name = dn.to_lowercase();
+    for (digits, letter) in [
+        ("22", '"'),
+        ("2b", '+'),
+        ("2c", ','),
+        ("3b", ';'),
+        ("3c", '<'),
+        ("3e", '>'),
+        ("3d", '='),
+    ] {
+        name = name.replace(&format!("\\{digits}"), &format!("\\{letter}"));
+    }
+    name
 }
