@@ -36,9 +36,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     println!("| --: | --: | --: | --: | --: |");
     let mut number = 0;
     for latency in LATENCIES_MS {
-        own.simulator
-            .faults()
-            .set_latency(Duration::from_millis(latency));
+        own.simulator.faults().set_latency(Duration::from_millis(latency));
         let (requests, cpu) = (own.simulator.requests().total(), process::cpu_total(own.pid()));
         let mut times = Vec::with_capacity(LOGINS);
         for _ in 0..LOGINS {
