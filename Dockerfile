@@ -6,9 +6,9 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
 COPY . .
-RUN cargo build --release --locked --bin akldap \
+RUN cargo build --profile dist --locked --bin akldap \
     && mkdir /out \
-    && cp target/release/akldap /out/akldap
+    && cp target/dist/akldap /out/akldap
 
 FROM docker.io/library/debian:trixie-slim
 ARG GIT_BUILD_HASH=""

@@ -26,6 +26,7 @@ test *arguments:
 test-clients:
     AKLDAP_REQUIRE_CLIENTS=1 cargo test --locked
 
+# As quickly built as `cargo run --release`; `--profile dist` is what the image holds
 release:
     cargo build --release --locked
 

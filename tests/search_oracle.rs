@@ -426,8 +426,8 @@ proptest! {
             let mut pages = Vec::new();
             let mut cookie = Vec::new();
             for _ in 0..100 {
-                let mut controls = SearchControls::default();
-                controls.paged = Some(PagedResults { size, cookie });
+                let paged = Some(PagedResults { size, cookie });
+                let controls = SearchControls { paged, ..SearchControls::default() };
                 let outcome = search(&pair, &asked, &controls, 2);
                 prop_assert_eq!(outcome.result.code, ResultCode::Success);
                 prop_assert!(outcome.answers.len() <= size as usize);
@@ -452,8 +452,8 @@ proptest! {
         let whole = search(&pair, &asked, &SearchControls::default(), 1000);
         for attribute in ["cn", "uidNumber", "createTimestamp", "2.5.4.4"] {
             for reverse_order in [false, true] {
-                let mut controls = SearchControls::default();
-                controls.sort = Some(vec![SortKey { attribute: attribute.as_bytes().to_vec(), ordering_rule: None, reverse_order }]);
+                let key = SortKey { attribute: attribute.as_bytes().to_vec(), ordering_rule: None, reverse_order };
+                let controls = SearchControls { sort: Some(vec![key]), ..SearchControls::default() };
                 let sorted = search(&pair, &asked, &controls, 2);
                 prop_assert_eq!(sorted.result.code, whole.result.code);
                 let mut same = (sorted.answers.clone(), whole.answers.clone());

@@ -4,13 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use akldap::simulator::{Certificate, Endpoint, Fault, KeyAlgorithm, KeyForm, Options, Rule, When};
-use reqwest::Client;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use simulator_client::{Browser, FLOW, answer, api, json_of, start};
+use simulator_client::{Browser, FLOW, answer, api, client, json_of, start};
 
 mod simulator_client;
 
@@ -105,7 +104,7 @@ async fn tokens_can_be_changed_and_taken() {
     let url = format!("{}/api/v3/core/users/", simulator.url());
     for (token, status) in [(&old, 403), (&new, 200)] {
         assert_eq!(
-            Client::new()
+            client()
                 .get(&url)
                 .bearer_auth(token)
                 .send()
@@ -117,7 +116,7 @@ async fn tokens_can_be_changed_and_taken() {
     }
     simulator.delete_token();
     assert_eq!(
-        Client::new()
+        client()
             .get(&url)
             .bearer_auth(&new)
             .send()
@@ -137,7 +136,7 @@ async fn an_outpost_may_only_read() {
         ("outposts/ldap/", 405),
         ("root/config/", 405),
     ] {
-        let request = Client::new()
+        let request = client()
             .post(format!("{}/api/v3/{path}", simulator.url()))
             .bearer_auth(simulator.token());
         assert_eq!(
@@ -180,7 +179,7 @@ async fn faults_spoil_answers_as_asked() {
         );
     }
     with(Fault::Starting);
-    let request = Client::new()
+    let request = client()
         .get(format!("{}/api/v3/core/users/", simulator.url()))
         .header("Accept", "application/json");
     let response = request.send().await.expect("an answer");
@@ -226,41 +225,32 @@ async fn faults_spoil_answers_as_asked() {
 #[tokio::test]
 async fn the_listener_closes_opens_restarts_and_pauses() {
     let simulator = start(0, Options::default()).await;
-    let client = Client::new();
+    let user = client();
     let url = format!("{}/-/health/live/", simulator.url());
-    assert_eq!(client.get(&url).send().await.expect("an answer").status(), 200);
+    assert_eq!(user.get(&url).send().await.expect("an answer").status(), 200);
     simulator.refuse_connections(true);
     tokio::time::sleep(Duration::from_millis(50)).await;
-    assert!(
-        client
-            .get(&url)
-            .send()
-            .await
-            .is_err_and(|error| error.is_connect())
-    );
+    assert!(user.get(&url).send().await.is_err_and(|error| error.is_connect()));
     simulator.refuse_connections(false);
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(
-        client.get(&url).send().await.expect("an answer").status(),
+        user.get(&url).send().await.expect("an answer").status(),
         200,
         "at the same address"
     );
     simulator.restart(Duration::from_millis(200));
-    let status = Client::new().get(&url).send().await.expect("an answer").status();
+    let status = client().get(&url).send().await.expect("an answer").status();
     assert_eq!(status, 503);
     tokio::time::sleep(Duration::from_millis(250)).await;
-    assert_eq!(
-        Client::new().get(&url).send().await.expect("an answer").status(),
-        200
-    );
+    assert_eq!(client().get(&url).send().await.expect("an answer").status(), 200);
     simulator.pause(true);
-    let waiting = tokio::spawn(Client::new().get(&url).send());
+    let waiting = tokio::spawn(client().get(&url).send());
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert!(!waiting.is_finished());
     simulator.pause(false);
     assert_eq!(waiting.await.expect("no panic").expect("an answer").status(), 200);
     simulator.shutdown().await;
-    assert!(Client::new().get(&url).send().await.is_err());
+    assert!(client().get(&url).send().await.is_err());
 }
 
 #[tokio::test]
@@ -318,11 +308,11 @@ async fn speaks_https_when_given_a_certificate() {
     .await;
     assert!(simulator.url().starts_with("https://127.0.0.1:"));
     let root = reqwest::Certificate::from_pem(pair.certificate_pem.as_bytes()).expect("a root");
-    let client = Client::builder()
+    let user = reqwest::Client::builder()
         .tls_certs_only([root])
         .build()
         .expect("a client");
-    let response = client
+    let response = user
         .get(format!("{}{FLOW}", simulator.url()))
         .send()
         .await
@@ -342,11 +332,11 @@ async fn a_hundred_thousand_users_page_quickly() {
     let built = begun.elapsed();
     let first = answer(&simulator, "core/users/?page_size=100&ordering=pk&page=700").await;
     assert_eq!(first["results"].as_array().map(Vec::len), Some(100));
-    let client = Client::new();
+    let user = client();
     let (token, url) = (simulator.token(), simulator.url());
     let begun = std::time::Instant::now();
     for number in 1..=50 {
-        let request = client
+        let request = user
             .get(format!("{url}/api/v3/core/users/?username=user{number:06}"))
             .bearer_auth(&token);
         let found = json_of(request.send().await.expect("an answer")).await;

@@ -15,6 +15,7 @@ mod delay;
 mod dump;
 mod echo;
 mod generator;
+mod logins;
 mod memory;
 mod options;
 mod process;
@@ -58,6 +59,9 @@ fn main() -> anyhow::Result<()> {
         for users in &options.users {
             directory(&options, *users)?;
         }
+    }
+    if options.part("logins") {
+        logins::run(&options)?;
     }
     if options.part("memory") {
         memory::run(&options)?;

@@ -31,7 +31,7 @@ pub struct Options {
     #[arg(long)]
     pub no_slapd: bool,
     /// What to measure
-    #[arg(long, value_delimiter = ',', default_value = "load,delay,memory")]
+    #[arg(long, value_delimiter = ',', default_value = "load,delay,logins,memory")]
     pub parts: Vec<String>,
     /// Directories of the memory table, as users/groups
     #[arg(

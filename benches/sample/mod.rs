@@ -39,7 +39,7 @@ impl User {
                 number.wrapping_mul(2_654_435_761) & 0xffff_ffff
             ),
             uid: format!("{:016x}{number:048x}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
-            attributes: if number % 10 == 0 {
+            attributes: if number.is_multiple_of(10) {
                 format!(r#"{{"department":"D{}","employeeNumber":{number}}}"#, number % 97)
             } else {
                 "{}".to_owned()

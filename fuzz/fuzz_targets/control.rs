@@ -2,9 +2,7 @@
 #![no_main]
 
 use akldap::ldap::ber;
-use akldap::ldap::control::{
-    DerefSpec, MAX_DEREF_ITEMS, MAX_SORT_KEYS, PagedResults, SortKey, VlvRequest,
-};
+use akldap::ldap::control::{DerefSpec, MAX_DEREF_ITEMS, MAX_SORT_KEYS, PagedResults, SortKey, VlvRequest};
 use akldap::ldap::message::Message;
 use libfuzzer_sys::fuzz_target;
 

@@ -36,7 +36,11 @@ fn check_name(octets: &[u8]) {
     assert_eq!(again.normal_form(), normal);
     let written = Dn::parse(name.to_string().as_bytes()).expect("a written name is a name");
     assert_eq!(written, name);
-    assert_eq!(name.below(&again).map(<[_]>::len), Some(0), "a name matches its normal form");
+    assert_eq!(
+        name.below(&again).map(<[_]>::len),
+        Some(0),
+        "a name matches its normal form"
+    );
     if let Some(parent) = name.parent() {
         assert_eq!(name.below(&parent).map(<[_]>::len), Some(1));
         assert!(parent.below(&name).is_none());
@@ -66,7 +70,10 @@ fn check_value(octets: &[u8]) {
             syntax::ordering_key(syntax, octets).is_some(),
             syntax::normalize(syntax, octets).is_some()
         );
-        assert_eq!(syntax::equality_key(syntax, octets), syntax::equality_key(syntax, octets));
+        assert_eq!(
+            syntax::equality_key(syntax, octets),
+            syntax::equality_key(syntax, octets)
+        );
         let mut part = Vec::new();
         syntax::substring_part(syntax, octets, Position::Whole, &mut part);
         assert_eq!(*syntax::substring_value(syntax, octets), *part);

@@ -74,7 +74,9 @@ fuzz_target!(|octets: &[u8]| {
     if let Some(written) = write(&message) {
         assert_eq!(
             frame::split(&written, 2 * LIMIT),
-            Ok(Frame::Complete { length: written.len() })
+            Ok(Frame::Complete {
+                length: written.len()
+            })
         );
         assert_eq!(Message::decode(&written), Ok(message));
     }

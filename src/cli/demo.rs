@@ -143,8 +143,8 @@ To paste:
   ldapsearch -x -H ldap://{ldap} -D cn=ldapservice,ou=users,{BASE} -w demo-ldapservice -b {BASE} '(objectClass=user)'
   ldapsearch -x -H ldap://{ldap} -D cn=alice,ou=users,{BASE} -w demo-alice -b {BASE}
   ldapsearch -x -H ldap://{ldap} -b '' -s base
-  LDAPTLS_CACERT=certs/ca.pem ldapsearch -ZZ -x -H ldap://localhost:{ldap_port} -b '' -s base
-  LDAPTLS_CACERT=certs/ca.pem ldapsearch -x -H ldaps://localhost:{ldaps_port} -b '' -s base
+  LDAPTLS_CACERT=certs/ca.pem ldapsearch -ZZ -x -H ldap://127.0.0.1:{ldap_port} -b '' -s base
+  LDAPTLS_CACERT=certs/ca.pem ldapsearch -x -H ldaps://127.0.0.1:{ldaps_port} -b '' -s base
   curl http://{http}/ready
 
 Ctrl-C ends it.",

@@ -77,6 +77,9 @@ fn defaults_are_the_documented_ones() {
     assert_eq!(config.limits.max_message_size, 1 << 20);
     assert_eq!(config.limits.max_message_size_unbound, 64 << 10);
     assert_eq!(config.limits.idle_timeout, Some(Duration::from_secs(900)));
+    assert_eq!(config.bind.timeout, Duration::from_secs(30));
+    assert_eq!(config.bind.failed.limit, 0);
+    assert_eq!(config.bind.failed.window, Duration::from_secs(300));
     assert_eq!(config.bind.cache_max_age, Duration::from_secs(3_600));
     assert_eq!(config.bind.negative_window, Some(Duration::from_secs(10)));
     assert_eq!(

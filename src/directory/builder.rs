@@ -11,7 +11,7 @@ use super::attribute::{AttributeId, Attributes};
 use super::custom::{self, Custom};
 use super::indexing;
 use super::record::{GroupRecord, Subject, UserRecord, Warning, Warnings};
-use super::row::{self, ByteTable, Relation, Row, Shapes};
+use super::row::{self, ByteTable, EscapedNames, Relation, Row, Shapes};
 use super::snapshot::{Groups, Memberships, Snapshot, Users};
 use super::timestamp;
 use crate::ldap::dn;
@@ -435,7 +435,7 @@ impl Builder {
         });
     }
 
-    fn name_tables(&self) -> (ByteTable, Vec<(u32, Box<[u8]>)>) {
+    fn name_tables(&self) -> (ByteTable, EscapedNames) {
         let mut names = ByteTable::with_capacity(self.users.len() + self.groups.len(), self.names.len());
         let mut escaped = Vec::new();
         let spans = self

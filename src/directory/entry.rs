@@ -263,6 +263,7 @@ impl<'a> Context<'a> {
         if let Entry::Special(special) = entry {
             return match self.tree.special(special).find(attribute) {
                 Some(element) => Some(Attribute::Stored(element)),
+                None if self.tree.alone => None,
                 None => self.attribute(entry, attribute.first?),
             };
         }
@@ -277,6 +278,7 @@ impl<'a> Context<'a> {
             Entry::User(user) => user,
             Entry::Group(group) => self.snapshot.group_record(group),
             Entry::VirtualGroup(user) => return computed(self.of_virtual_group(user, id)?),
+            Entry::Special(_) if self.tree.alone => return None,
             Entry::Special(_) => return computed(self.of_every_entry(entry, id)?),
         };
         if !id.is_computed() || self.snapshot.row(record).overrides(id) {

@@ -42,6 +42,9 @@ impl Row {
     }
 }
 
+/// Names that need escaping in a DN, escaped, by record.
+pub(super) type EscapedNames = Vec<(Record, Box<[u8]>)>;
+
 /// Octet strings one after the other.
 #[derive(Clone, Debug)]
 pub(super) struct ByteTable {

@@ -175,9 +175,11 @@ impl Search {
     ) -> Result<Self, LdapResult> {
         static EMPTY: LazyLock<Arc<Snapshot>> = LazyLock::new(|| Arc::new(Builder::new().finish().0));
         let here = matches!(request.scope, Scope::BaseObject | Scope::WholeSubtree);
-        let extent = Extent(if here { vec![0..1] } else { Vec::new() });
+        let extent = Extent(here.then_some(0..1).into_iter().collect());
         let tree = Arc::new(Tree::of_one_entry(dn, attributes));
-        Self::prepare(Arc::clone(&EMPTY), tree, View::Full, extent, request, controls)
+        let mut search = Self::prepare(Arc::clone(&EMPTY), tree, View::Full, extent, request, controls)?;
+        search.selection.all_is_operational();
+        Ok(search)
     }
 
     fn prepare(

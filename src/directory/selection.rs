@@ -90,6 +90,13 @@ impl Selection {
         selection
     }
 
+    /// For an entry whose attributes are all operational (RFC 4512 sections 4.4 and 5.1): `+` asks for all of it, and
+    /// for nothing that an entry of a tree would have besides.
+    pub(super) fn all_is_operational(&mut self) {
+        self.whole |= self.operational;
+        self.operational = false;
+    }
+
     fn add(&mut self, attribute: AttributeRef) {
         let same = |known: &AttributeRef| match (known.first, attribute.first) {
             (Some(known), Some(new)) => known == new,

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::attribute::{AttributeId, Attributes};
 use super::encoded::{self, Element, Elements};
 use super::index::{EqualityIndex, KeyTable};
-use super::row::{self, ByteTable, Record, Relation, Row, Shapes};
+use super::row::{self, ByteTable, EscapedNames, Record, Relation, Row, Shapes};
 use super::schema::Syntax;
 use super::syntax;
 
@@ -92,7 +92,7 @@ pub struct Snapshot {
     /// What a record is called in its DN, unescaped.
     pub(super) names: ByteTable,
     /// The names that need escaping, escaped, by record.
-    pub(super) escaped_names: Vec<(Record, Box<[u8]>)>,
+    pub(super) escaped_names: EscapedNames,
     pub(super) users: Users,
     pub(super) groups: Groups,
     pub(super) memberships: Memberships,

@@ -31,6 +31,8 @@ pub struct Tree {
     /// `,ou=users,<suffix>` and so on: what follows the RDN of a leaf.
     leaf_suffixes: [Vec<u8>; 3],
     specials: [SpecialEntry; 4],
+    /// Whether this is no provider's place but a single entry, which has no other attributes than its own.
+    pub(super) alone: bool,
     pub(super) uid_start: i64,
     pub(super) gid_start: i64,
 }
@@ -118,6 +120,7 @@ impl Tree {
             base,
             suffix,
             leaf_suffixes,
+            alone: false,
             uid_start,
             gid_start,
         };
@@ -196,6 +199,7 @@ impl Tree {
                 SpecialEntry::default(),
                 SpecialEntry::default(),
             ],
+            alone: true,
             uid_start: 0,
             gid_start: 0,
         }
@@ -280,7 +284,7 @@ impl Tree {
                 octet,
                 b',' | b'+' | b'"' | b'\\' | b'<' | b'>' | b';' | b'=' | b'#'
             )
-        }) && !value.first().is_none_or(|&octet| octet == b' ')
+        }) && value.first().is_some_and(|&octet| octet != b' ')
             && value.last() != Some(&b' ');
         let entries = plain.then(|| self.leaves(snapshot, container, value))?;
         (!entries.is_empty()).then_some(entries)

@@ -1,7 +1,7 @@
 //! Requests (RFC 4511 section 4.1.1): from a frame to a typed message.
 //!
-//! The envelope, binds and searches are decoded here, borrowing from the buffer: their values may be any octets and
-//! they are the hot path. The other requests are decoded by `ldap3_proto`. Whatever is wrong inside a readable
+//! Whatever is carried out is decoded here, strictly; binds and searches borrow from the buffer, since their values may
+//! be any octets and they are the hot path. The operations that are always refused are checked by `ldap3_proto`. Whatever is wrong inside a readable
 //! envelope is reported with the message id, so that it can be answered. Must not know what an operation does.
 
 use bytes::BytesMut;
@@ -118,7 +118,7 @@ pub enum OperationError {
     /// A derefAliases value that does not exist.
     #[error("derefAliases {0} does not exist")]
     DerefAliases(i64),
-    /// One of the requests that `ldap3_proto` decodes, refused by it.
+    /// A name that is not text, or one of the requests that `ldap3_proto` checks, refused by it.
     #[error("it does not follow RFC 4511")]
     Grammar,
     /// Malformed controls.
@@ -325,6 +325,8 @@ fn decode_operation(kind: OperationKind, element: Element<'_>) -> Result<Operati
     match kind {
         OperationKind::Bind => Ok(Operation::Bind(BindRequest::read(element.contents)?)),
         OperationKind::Search => Ok(Operation::Search(SearchRequest::read(element.contents)?)),
+        OperationKind::Compare => Ok(Operation::Compare(CompareRequest::read(element.contents)?)),
+        OperationKind::Extended => Ok(Operation::Extended(ExtendedRequest::read(element.contents)?)),
         OperationKind::Unbind => Ok(Operation::Unbind),
         OperationKind::Abandon => Ok(Operation::Abandon(ber::parse_max_int(element.contents)?)),
         _ => decode_with_ldap3_proto(element),
@@ -352,17 +354,39 @@ fn decode_with_ldap3_proto(element: Element<'_>) -> Result<Operation<'static>, O
         LdapOp::AddRequest(_) => Operation::Add,
         LdapOp::DelRequest(_) => Operation::Delete,
         LdapOp::ModifyDNRequest(_) => Operation::ModifyDn,
-        LdapOp::CompareRequest(compare) => Operation::Compare(CompareRequest {
-            entry: compare.dn,
-            attribute: compare.atype,
-            value: compare.val,
-        }),
-        LdapOp::ExtendedRequest(extended) => Operation::Extended(ExtendedRequest {
-            name: extended.name,
-            value: extended.value,
-        }),
         _ => return Err(OperationError::Grammar),
     })
+}
+
+fn text(octets: &[u8]) -> Result<String, OperationError> {
+    String::from_utf8(octets.to_vec()).map_err(|_| OperationError::Grammar)
+}
+
+impl CompareRequest {
+    fn read(contents: &[u8]) -> Result<Self, OperationError> {
+        let mut reader = Reader::new(contents);
+        let entry = text(reader.octet_string()?)?;
+        let mut assertion = reader.constructed(ber::SEQUENCE)?;
+        reader.end()?;
+        let attribute = text(assertion.octet_string()?)?;
+        let value = assertion.octet_string()?.to_vec();
+        assertion.end()?;
+        Ok(Self {
+            entry,
+            attribute,
+            value,
+        })
+    }
+}
+
+impl ExtendedRequest {
+    fn read(contents: &[u8]) -> Result<Self, OperationError> {
+        let mut reader = Reader::new(contents);
+        let name = text(reader.expect(0x80)?)?;
+        let value = reader.optional(0x81)?.map(<[u8]>::to_vec);
+        reader.end()?;
+        Ok(Self { name, value })
+    }
 }
 
 impl<'a> BindRequest<'a> {

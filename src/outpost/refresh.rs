@@ -272,6 +272,16 @@ fn install_providers(outpost: &Outpost, settings: Vec<LdapProvider>) {
 async fn keep_flows_warm(outpost: &Outpost) {
     let _ = outpost.outpost_uuid().await;
     loop {
+        let mut flows: Vec<String> = outpost
+            .providers()
+            .iter()
+            .map(|provider| provider.settings().bind_flow_slug.clone())
+            .collect();
+        if flows.is_empty() {
+            // The providers are loaded a moment after the outpost is known.
+            tokio::time::sleep(FIRST_RETRY).await;
+            continue;
+        }
         let period = match outpost.client.root_config().await {
             Ok(config) if config.cache_timeout_flows > 0 => Duration::from_secs(config.cache_timeout_flows),
             Ok(_) => DEFAULT_FLOW_CACHE,
@@ -280,11 +290,6 @@ async fn keep_flows_warm(outpost: &Outpost) {
                 DEFAULT_FLOW_CACHE
             }
         };
-        let mut flows: Vec<String> = outpost
-            .providers()
-            .iter()
-            .map(|provider| provider.settings().bind_flow_slug.clone())
-            .collect();
         flows.sort_unstable();
         flows.dedup();
         for flow in flows {

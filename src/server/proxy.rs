@@ -159,7 +159,7 @@ mod tests {
     #[tokio::test]
     async fn malformed_endless_and_silent_headers_end_the_connection() {
         assert!(matches!(
-            run("10.0.0.1:1", b"PROXY TCP4 x\r\n").await,
+            run("10.0.0.1:1", b"PROXY TCP4 a b c d\r\n").await,
             Err(ProxyError::Malformed)
         ));
         let mut endless = b"PROXY ".to_vec();

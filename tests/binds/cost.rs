@@ -9,7 +9,9 @@ use crate::stage::{BASE, Stage, eventually, user_dn};
 
 fn logging_out(mode: &str) -> Directory {
     let mut directory = directory(mode, recommended());
-    change(&mut directory, |provider| provider.unbind_flow = Some(LOGOUT.into()));
+    change(&mut directory, |provider| {
+        provider.unbind_flow = Some(LOGOUT.into())
+    });
     directory
 }
 
@@ -18,14 +20,25 @@ async fn cost(stage: &Stage, username: &str, password: &str, code: i32) -> (u64,
     let outcome = stage.bind(&user_dn(username), password).await;
     assert_eq!(outcome.code, code, "{outcome:?}");
     let requests = stage.simulator.requests();
-    (flow_requests(&stage.simulator), requests.count(Endpoint::CheckAccess), requests.count(Endpoint::UsersMe))
+    (
+        flow_requests(&stage.simulator),
+        requests.count(Endpoint::CheckAccess),
+        requests.count(Endpoint::UsersMe),
+    )
 }
 
 #[tokio::test]
 async fn a_bind_takes_as_few_requests_as_its_flow_allows() {
     for (stages, expected) in [
         (recommended(), (2, 1, 0)),
-        (vec![FlowStage::identification_with_password(), FlowStage::mfa(NotConfigured::Skip), FlowStage::login()], (3, 1, 0)),
+        (
+            vec![
+                FlowStage::identification_with_password(),
+                FlowStage::mfa(NotConfigured::Skip),
+                FlowStage::login(),
+            ],
+            (3, 1, 0),
+        ),
         (separate(), (4, 1, 0)),
     ] {
         for mode in ["direct", "cached"] {
@@ -38,7 +51,11 @@ async fn a_bind_takes_as_few_requests_as_its_flow_allows() {
     }
     let stage = stage("cached", recommended(), &[]).await;
     assert_eq!(cost(&stage, "alice", "wrong", 49).await, (1, 0, 0));
-    assert_eq!(cost(&stage, "alice", "wrong", 49).await, (0, 0, 0), "remembered for a moment");
+    assert_eq!(
+        cost(&stage, "alice", "wrong", 49).await,
+        (0, 0, 0),
+        "remembered for a moment"
+    );
     assert_eq!(cost(&stage, "nobody", "wrong", 49).await, (1, 0, 0));
     // Only somebody whom the directory does not know is asked for.
     let pk = stage.simulator.create_user("fresh", "Fresh", "fresh@example.com");
@@ -48,8 +65,18 @@ async fn a_bind_takes_as_few_requests_as_its_flow_allows() {
     let all = stage.simulator.requests().all();
     for request in all.iter().filter(|request| !request.path.contains("/ws/")) {
         assert_eq!(request.header("authorization"), None, "{}", request.path);
-        assert_eq!(request.header("x-authentik-remote-ip"), Some("127.0.0.1"), "{}", request.path);
-        assert_eq!(request.header("cookie").is_some(), request.method != "POST", "{}", request.path);
+        assert_eq!(
+            request.header("x-authentik-remote-ip"),
+            Some("127.0.0.1"),
+            "{}",
+            request.path
+        );
+        assert_eq!(
+            request.header("cookie").is_some(),
+            request.method != "POST",
+            "{}",
+            request.path
+        );
     }
 }
 
@@ -60,13 +87,22 @@ async fn a_flow_that_begins_otherwise_is_learned_anew() {
     let set = |stages: Vec<FlowStage>| {
         stage.simulator.edit(|directory| {
             let flow = directory.flows.get_mut(crate::scenery::FLOW).unwrap();
-            flow.stages = stages.into_iter().map(akldap::simulator::StageBinding::new).collect();
+            flow.stages = stages
+                .into_iter()
+                .map(akldap::simulator::StageBinding::new)
+                .collect();
         });
     };
-    set(vec![FlowStage::Deny { message: "maintenance".into() }]);
+    set(vec![FlowStage::Deny {
+        message: "maintenance".into(),
+    }]);
     assert_eq!(cost(&stage, "alice", "demo-alice", 49).await.0, 1);
     set(recommended());
-    assert_eq!(cost(&stage, "alice", "demo-alice", 0).await.0, 3, "the ordinary way");
+    assert_eq!(
+        cost(&stage, "alice", "demo-alice", 0).await.0,
+        3,
+        "the ordinary way"
+    );
     assert_eq!(cost(&stage, "alice", "demo-alice", 0).await.0, 2, "learned again");
 }
 
@@ -81,13 +117,18 @@ async fn direct_binds_leave_no_session_behind() {
     // Binding anew, unbinding and going away all end the session of before.
     assert_eq!(clients[0].bind(&user_dn("bob"), "demo-bob").await.code, 0);
     assert_eq!(clients[1].bind(&user_dn("alice"), "wrong").await.code, 49);
-    clients[2].send(ldap3_proto::proto::LdapOp::UnbindRequest, vec![]).await;
+    clients[2]
+        .send(ldap3_proto::proto::LdapOp::UnbindRequest, vec![])
+        .await;
     eventually("three sessions ended", || stage.simulator.sessions().len() == 18).await;
     drop(clients);
     eventually("all sessions ended", || stage.simulator.sessions().is_empty()).await;
     // Somebody who may not use the application was logged in for a moment, too.
     assert_eq!(stage.bind(&user_dn("mallory"), "demo-mallory").await.code, 50);
-    eventually("mallory's session ended", || stage.simulator.sessions().is_empty()).await;
+    eventually("mallory's session ended", || {
+        stage.simulator.sessions().is_empty()
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -107,10 +148,18 @@ async fn unbinding_never_delays_a_client() {
 #[tokio::test]
 async fn an_unbind_flow_that_ends_nothing_is_not_run_again_and_again() {
     let mut directory = directory("direct", recommended());
-    change(&mut directory, |provider| provider.unbind_flow = Some("default-provider-invalidation-flow".into()));
+    change(&mut directory, |provider| {
+        provider.unbind_flow = Some("default-provider-invalidation-flow".into())
+    });
     let stage = of(directory, &[]).await;
     drop(stage.bound("alice").await);
-    let unbinds = || stage.simulator.requests().to("default-provider-invalidation-flow").len();
+    let unbinds = || {
+        stage
+            .simulator
+            .requests()
+            .to("default-provider-invalidation-flow")
+            .len()
+    };
     eventually("the unbind flow was run", || unbinds() == 1).await;
     tokio::time::sleep(Duration::from_millis(100)).await;
     for _ in 0..5 {
@@ -128,8 +177,15 @@ async fn a_cached_session_ends_when_its_entry_has_left_and_nobody_uses_it() {
     drop(stage.bound("alice").await);
     drop(stage.bound("bob").await);
     assert_eq!(stage.simulator.sessions().len(), 2);
-    eventually("bob's session ended with its entry", || stage.simulator.sessions().len() == 1).await;
-    assert_eq!(kept.read(BASE, &["1.1"]).await.outcome.code, 0, "alice is still bound");
+    eventually("bob's session ended with its entry", || {
+        stage.simulator.sessions().len() == 1
+    })
+    .await;
+    assert_eq!(
+        kept.read(BASE, &["1.1"]).await.outcome.code,
+        0,
+        "alice is still bound"
+    );
     drop(kept);
     eventually("the last session ended", || stage.simulator.sessions().is_empty()).await;
 }
@@ -137,7 +193,11 @@ async fn a_cached_session_ends_when_its_entry_has_left_and_nobody_uses_it() {
 #[tokio::test]
 async fn shutting_down_ends_the_sessions() {
     for mode in ["direct", "cached"] {
-        let Stage { simulator, server, temporary } = of(logging_out(mode), &[]).await;
+        let Stage {
+            simulator,
+            server,
+            temporary,
+        } = of(logging_out(mode), &[]).await;
         let address = server.addresses().ldap[0];
         let mut client = crate::client::Client::connect(address).await;
         assert_eq!(client.bind(&user_dn("alice"), "demo-alice").await.code, 0);

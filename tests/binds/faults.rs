@@ -11,8 +11,6 @@ use crate::client::{Client, Outcome};
 use crate::scenery::{alias, directory, flow_requests, of, separate, stage};
 use crate::stage::{Stage, eventually, user_dn};
 
-/// A user the directory does not know yet, so that `users/me` is part of the bind.
-const FRESH: &str = "fresh";
 const PASSWORD: &str = "correct horse";
 
 /// The requests of a bind through identification, password and login, as rules can name them.
@@ -40,7 +38,11 @@ const REQUESTS: [Request; 7] = [
 impl Request {
     /// Spoils this request and those of its kind after it, so that no retry gets past it.
     fn rule(self, fault: Fault) -> Rule {
-        let flow = |method, earlier| Rule::new("/flows/executor/binds/", fault.clone()).method(method).when(When::After(earlier));
+        let flow = |method, earlier| {
+            Rule::new("/flows/executor/binds/", fault.clone())
+                .method(method)
+                .when(When::After(earlier))
+        };
         match self {
             Self::FirstChallenge => flow(Method::GET, 0),
             Self::Identification => flow(Method::POST, 0),
@@ -70,14 +72,14 @@ fn disturbances() -> Vec<Disturbance> {
     all.extend(
         [
             Fault::Reset,
-            Fault::Hang,
             Fault::Answer(500, "text/html", "<html>Server Error</html>"),
             Fault::WorkerLost,
-            Fault::BadGateway,
-            Fault::Starting,
+            Fault::Hang,
             Fault::Forbidden,
             Fault::NotFound,
             Fault::EmptyBody,
+            Fault::BadGateway,
+            Fault::Starting,
             Fault::Truncated,
             Fault::BrokenOff,
             Fault::WrongContentType,
@@ -91,13 +93,20 @@ fn disturbances() -> Vec<Disturbance> {
 
 /// What may be answered when this request is disturbed so. Zero only where the fault spoils nothing.
 fn allowed(request: Request, disturbance: &Disturbance) -> &'static [i32] {
-    let on_get = matches!(request, Request::FirstChallenge | Request::SecondChallenge | Request::End);
+    let on_get = matches!(
+        request,
+        Request::FirstChallenge | Request::SecondChallenge | Request::End
+    );
     let redirect = matches!(request, Request::Identification | Request::Password);
     match (disturbance, request) {
         (Disturbance::Spoiled(Fault::AnonymousSession), _) if on_get => &[49],
         (Disturbance::Spoiled(Fault::AnonymousSession | Fault::PassingForAnyone), _) => &[0],
         // The answer to a right identification or password is a redirect, which has no body to spoil.
-        (Disturbance::Spoiled(Fault::EmptyBody | Fault::Truncated | Fault::WrongContentType), _) if redirect => &[0],
+        (Disturbance::Spoiled(Fault::EmptyBody | Fault::Truncated | Fault::WrongContentType), _)
+            if redirect =>
+        {
+            &[0]
+        }
         (Disturbance::Spoiled(Fault::BrokenOff), _) if redirect => &[0, 51, 52, 80],
         // authentik's own word that this session is nobody's.
         (Disturbance::Spoiled(Fault::Forbidden | Fault::NotFound), Request::UsersMe) => &[1],
@@ -112,35 +121,56 @@ enum Before {
     Failure,
 }
 
-/// One server; cells one after the other, each under a name of its own.
+/// One server; cells one after the other, each with a user of its own whom the directory does not know yet, so that
+/// `users/me` is part of the bind.
 struct Lane {
     stage: Stage,
     before: Before,
-    names: usize,
+    users: usize,
 }
 
 impl Lane {
     async fn new(mode: &str, before: Before) -> Self {
-        let settings = [("REQUEST_TIMEOUT", "1s"), ("BIND_TIMEOUT", "5s"), ("FLOW_QUEUE_TIMEOUT", "5s")];
+        let settings = [
+            ("REQUEST_TIMEOUT", "1s"),
+            ("BIND_TIMEOUT", "5s"),
+            ("FLOW_QUEUE_TIMEOUT", "5s"),
+        ];
         let stage = of(directory(mode, separate()), &settings).await;
-        let pk = stage.simulator.create_user(FRESH, "Fresh", "fresh@example.com");
-        stage.simulator.set_password(pk, PASSWORD);
-        Self { stage, before, names: 0 }
+        Self {
+            stage,
+            before,
+            users: 0,
+        }
     }
 
-    fn name(&mut self) -> String {
-        self.names += 1;
-        alias(FRESH, self.names % 100)
+    fn create_user(&mut self) -> String {
+        self.users += 1;
+        let name = format!("fresh{}", self.users);
+        let pk = self.stage.simulator.create_user(&name, "Fresh", "");
+        self.stage.simulator.set_password(pk, PASSWORD);
+        name
     }
 
     /// Makes the outpost forget how the flow begins, so that the next bind asks for the first challenge.
     async fn forget_opening(&self) {
-        let rule = self.stage.simulator.faults().add(Rule::new("/flows/executor/", Fault::Forbidden));
+        let rule = self
+            .stage
+            .simulator
+            .faults()
+            .add(Rule::new("/flows/executor/", Fault::Forbidden));
         assert_eq!(self.stage.bind(&user_dn("alice"), "demo-alice").await.code, 80);
         self.stage.simulator.faults().remove(rule);
     }
 
-    async fn bind(&self, client: &mut Client, dn: &str, password: &str, request: Request, disturbance: &Disturbance) -> Outcome {
+    async fn bind(
+        &self,
+        client: &mut Client,
+        dn: &str,
+        password: &str,
+        request: Request,
+        disturbance: &Disturbance,
+    ) -> Outcome {
         let simulator = &self.stage.simulator;
         match disturbance {
             Disturbance::Spoiled(fault) => {
@@ -151,10 +181,14 @@ impl Lane {
             }
             Disturbance::Refused => {
                 simulator.requests().clear();
-                let rule = simulator.faults().add(request.rule(Fault::Stall(Duration::from_millis(300))));
+                let rule = simulator
+                    .faults()
+                    .add(request.rule(Fault::Stall(Duration::from_millis(300))));
                 let seen = || {
                     let requests = simulator.requests();
-                    flow_requests(simulator) + requests.count(Endpoint::CheckAccess) + requests.count(Endpoint::UsersMe)
+                    flow_requests(simulator)
+                        + requests.count(Endpoint::CheckAccess)
+                        + requests.count(Endpoint::UsersMe)
                 };
                 let position = request.position();
                 let (outcome, ()) = tokio::join!(client.bind(dn, password), async {
@@ -163,31 +197,36 @@ impl Lane {
                 });
                 simulator.faults().remove(rule);
                 simulator.refuse_connections(false);
-                eventually("the simulator is back", || {
-                    std::net::TcpStream::connect(simulator.address()).is_ok()
-                })
-                .await;
+                // With the events back the directory is loaded anew; the next user is to be unknown to it.
+                eventually("the events are back", || simulator.websockets() > 0).await;
+                self.stage.refresh().await;
+                tokio::time::sleep(Duration::from_millis(300)).await;
                 outcome
             }
         }
     }
 
     async fn cell(&mut self, request: Request, disturbance: &Disturbance) -> Result<(), String> {
+        let user = self.create_user();
         let mut client = self.stage.client().await;
+        let before = self.before;
         let wrong = |what: &str, outcome: &Outcome| {
-            Err(format!("{:?} {request:?} {disturbance:?}: {what}: {} {}", self.before, outcome.code, outcome.message))
+            Err(format!(
+                "{before:?} {request:?} {disturbance:?}: {what}: {} {}",
+                outcome.code, outcome.message
+            ))
         };
         match self.before {
             Before::Nothing => {}
             Before::Success => {
-                let dn = alias(FRESH, 0);
+                let dn = alias(&user, 0);
                 let outcome = client.bind(&dn, PASSWORD).await;
                 if outcome.code != 0 {
                     return wrong("the bind before", &outcome);
                 }
             }
             Before::Failure => {
-                let dn = alias(FRESH, 0);
+                let dn = alias(&user, 0);
                 let outcome = client.bind(&dn, "wrong").await;
                 if outcome.code != 49 {
                     return wrong("the wrong bind before", &outcome);
@@ -195,8 +234,8 @@ impl Lane {
             }
         }
         self.forget_opening().await;
-        self.names += 1;
-        let dn = alias(FRESH, self.names);
+        // To authentik the same name, to the cache another.
+        let dn = alias(&user, 1);
         let outcome = self.bind(&mut client, &dn, PASSWORD, request, disturbance).await;
         let allowed = allowed(request, disturbance);
         if !allowed.contains(&outcome.code) {
@@ -218,13 +257,20 @@ impl Lane {
     }
 }
 
-async fn lane(mode: &'static str, before: Before) -> (usize, Vec<String>) {
+async fn lane(mode: &'static str, before: Before, disturbances: Vec<Disturbance>) -> (usize, Vec<String>) {
     let mut lane = Lane::new(mode, before).await;
     let (mut cells, mut wrong) = (0, Vec::new());
-    for disturbance in disturbances() {
+    for disturbance in disturbances {
         for request in REQUESTS {
             cells += 1;
-            if let Err(what) = lane.cell(request, &disturbance).await {
+            let mut result = lane.cell(request, &disturbance).await;
+            for _ in 0..2 {
+                // On a busy machine any answer may be later than its limit here. That lets nobody in, so look again.
+                if result.as_ref().is_err_and(|what| what.contains("within 1000 ms")) {
+                    result = lane.cell(request, &disturbance).await;
+                }
+            }
+            if let Err(what) = result {
                 wrong.push(format!("{mode} {what}"));
             }
         }
@@ -234,9 +280,17 @@ async fn lane(mode: &'static str, before: Before) -> (usize, Vec<String>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn success_is_answered_only_if_every_answer_was_right() {
-    let lanes = ["direct", "cached"]
-        .into_iter()
-        .flat_map(|mode| [Before::Nothing, Before::Success, Before::Failure].map(|before| tokio::spawn(lane(mode, before))));
+    let mut lanes = Vec::new();
+    for mode in ["direct", "cached"] {
+        for before in [Before::Nothing, Before::Success, Before::Failure] {
+            // Mostly they wait for time to pass: many at once.
+            lanes.extend(
+                disturbances()
+                    .chunks(4)
+                    .map(|few| tokio::spawn(lane(mode, before, few.to_vec()))),
+            );
+        }
+    }
     let (mut cells, mut wrong) = (0, Vec::new());
     for done in join_all(lanes).await {
         let (count, differences) = done.unwrap();
@@ -244,15 +298,27 @@ async fn success_is_answered_only_if_every_answer_was_right() {
         wrong.extend(differences);
     }
     println!("{cells} cells, {} wrong", wrong.len());
-    assert!(wrong.is_empty(), "{} of {cells}:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {cells}:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
     assert_eq!(cells, 7 * 15 * 6);
 }
 
 #[tokio::test]
 async fn wrong_and_refused_people_never_get_in_whatever_authentik_does() {
-    let stage = stage("direct", separate(), &[("REQUEST_TIMEOUT", "1s"), ("BIND_TIMEOUT", "5s")]).await;
+    let stage = stage(
+        "direct",
+        separate(),
+        &[("REQUEST_TIMEOUT", "1s"), ("BIND_TIMEOUT", "5s")],
+    )
+    .await;
     for disturbance in disturbances() {
-        let Disturbance::Spoiled(fault) = disturbance else { continue };
+        let Disturbance::Spoiled(fault) = disturbance else {
+            continue;
+        };
         if fault == Fault::Hang {
             continue;
         }
@@ -263,7 +329,10 @@ async fn wrong_and_refused_people_never_get_in_whatever_authentik_does() {
             let inactive = stage.bind(&user_dn("inactive"), "demo-inactive").await;
             stage.simulator.faults().remove(rule);
             for outcome in [wrong, unknown, inactive] {
-                assert!([49, 51, 52, 80].contains(&outcome.code), "{request:?} {fault:?}: {outcome:?}");
+                assert!(
+                    [49, 51, 52, 80].contains(&outcome.code),
+                    "{request:?} {fault:?}: {outcome:?}"
+                );
             }
         }
     }
@@ -275,8 +344,14 @@ async fn wrong_and_refused_people_never_get_in_whatever_authentik_does() {
 async fn an_anonymous_session_is_refused_even_if_access_passes_for_everybody() {
     for mode in ["direct", "cached"] {
         let stage = stage(mode, separate(), &[]).await;
-        stage.simulator.faults().add(Rule::new("/flows/executor/", Fault::AnonymousSession));
-        stage.simulator.faults().add(Rule::new("/check_access/", Fault::PassingForAnyone));
+        stage
+            .simulator
+            .faults()
+            .add(Rule::new("/flows/executor/", Fault::AnonymousSession));
+        stage
+            .simulator
+            .faults()
+            .add(Rule::new("/check_access/", Fault::PassingForAnyone));
         for _ in 0..3 {
             let outcome = stage.bind(&user_dn("alice"), "demo-alice").await;
             assert_eq!(outcome.code, 49, "{outcome:?}");
@@ -291,8 +366,15 @@ async fn an_anonymous_session_is_refused_even_if_access_passes_for_everybody() {
 async fn a_recycled_worker_costs_one_retry_but_never_a_second_code_or_password() {
     let stage = stage("direct", separate(), &[]).await;
     for fault in [Fault::Reset, Fault::WorkerLost, Fault::BrokenOff] {
-        for (method, number) in [(Method::POST, 1), (Method::POST, 2), (Method::GET, 1), (Method::GET, 2)] {
-            let rule = Rule::new("/flows/executor/", fault.clone()).method(method).when(When::Nth(number));
+        for (method, number) in [
+            (Method::POST, 1),
+            (Method::POST, 2),
+            (Method::GET, 1),
+            (Method::GET, 2),
+        ] {
+            let rule = Rule::new("/flows/executor/", fault.clone())
+                .method(method)
+                .when(When::Nth(number));
             stage.simulator.faults().add(rule.clone());
             let outcome = stage.bind(&user_dn("alice"), "demo-alice").await;
             assert_eq!(outcome.code, 0, "{rule:?}: {outcome:?}");
@@ -300,15 +382,25 @@ async fn a_recycled_worker_costs_one_retry_but_never_a_second_code_or_password()
         }
     }
     // The worker is lost at the whole password, after authentik refused its first part.
-    stage.simulator.faults().add(Rule::new("/flows/executor/", Fault::WorkerLost).method(Method::POST).when(When::Nth(3)));
+    stage.simulator.faults().add(
+        Rule::new("/flows/executor/", Fault::WorkerLost)
+            .method(Method::POST)
+            .when(When::Nth(3)),
+    );
     stage.simulator.requests().clear();
     let outcome = stage.bind(&user_dn("alice"), "wrong;123456").await;
     assert!([51, 52, 80].contains(&outcome.code), "{outcome:?}");
     let sent = |part: &str| {
         let all = stage.simulator.requests().all();
-        all.iter().filter(|request| String::from_utf8_lossy(&request.body).contains(part)).count()
+        all.iter()
+            .filter(|request| String::from_utf8_lossy(&request.body).contains(part))
+            .count()
     };
-    assert_eq!(sent("\"component\":\"ak-stage-password\""), 2, "each form of the password once");
+    assert_eq!(
+        sent("\"component\":\"ak-stage-password\""),
+        2,
+        "each form of the password once"
+    );
     stage.simulator.faults().clear();
 }
 
@@ -319,11 +411,18 @@ async fn a_code_is_sent_once_even_if_the_answer_is_lost() {
     let code = totp_code(&secrets.totp_key, stage.simulator.now());
     for fault in [Fault::Reset, Fault::WorkerLost, Fault::BadGateway] {
         stage.simulator.requests().clear();
-        stage.simulator.faults().add(Rule::new("/flows/executor/", fault.clone()).method(Method::POST).when(When::Nth(2)));
+        stage.simulator.faults().add(
+            Rule::new("/flows/executor/", fault.clone())
+                .method(Method::POST)
+                .when(When::Nth(2)),
+        );
         let outcome = stage.bind(&user_dn("totp"), &format!("demo-totp;{code}")).await;
         assert!([51, 52, 80].contains(&outcome.code), "{fault:?}: {outcome:?}");
         let all = stage.simulator.requests().all();
-        let codes = all.iter().filter(|request| String::from_utf8_lossy(&request.body).contains(&code)).count();
+        let codes = all
+            .iter()
+            .filter(|request| String::from_utf8_lossy(&request.body).contains(&code))
+            .count();
         assert_eq!(codes, 1, "{fault:?}");
         stage.simulator.faults().clear();
     }

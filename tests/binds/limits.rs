@@ -25,25 +25,43 @@ async fn too_many_failed_binds_have_to_wait() {
         let stage = stage(mode, recommended(), &settings).await;
         stage.bound("alice").await;
         for number in 0..3 {
-            assert_eq!(stage.bind(&user_dn("alice"), &format!("wrong{number}")).await.code, 49);
+            assert_eq!(
+                stage
+                    .bind(&user_dn("alice"), &format!("wrong{number}"))
+                    .await
+                    .code,
+                49
+            );
         }
         let failed = Instant::now();
         stage.simulator.requests().clear();
         for (username, password) in [("alice", "wrong"), ("alice", "demo-alice"), ("bob", "demo-bob")] {
             let outcome = stage.bind(&user_dn(username), password).await;
             assert_eq!(outcome.code, 51, "{mode} {username}: {outcome:?}");
-            assert!(outcome.message.contains("too many failed binds from this address"), "{outcome:?}");
+            assert!(
+                outcome
+                    .message
+                    .contains("too many failed binds from this address"),
+                "{outcome:?}"
+            );
         }
         assert_eq!(flow_requests(&stage.simulator), 0, "authentik is not asked");
         tokio::time::sleep(Duration::from_millis(2100).saturating_sub(failed.elapsed())).await;
-        assert_eq!(stage.bind(&user_dn("alice"), "demo-alice").await.code, 0, "being refused does not count");
+        assert_eq!(
+            stage.bind(&user_dn("alice"), "demo-alice").await.code,
+            0,
+            "being refused does not count"
+        );
     }
 }
 
 #[tokio::test]
 async fn an_outage_or_a_refusal_by_policy_is_no_failed_bind() {
     let stage = stage("direct", recommended(), &[("FAILED_BIND_LIMIT", "1")]).await;
-    stage.simulator.faults().add(Rule::new("/flows/executor/", Fault::Forbidden));
+    stage
+        .simulator
+        .faults()
+        .add(Rule::new("/flows/executor/", Fault::Forbidden));
     assert_eq!(stage.bind(&user_dn("alice"), "demo-alice").await.code, 80);
     stage.simulator.faults().clear();
     assert_eq!(stage.bind(&user_dn("mallory"), "demo-mallory").await.code, 50);
@@ -53,27 +71,55 @@ async fn an_outage_or_a_refusal_by_policy_is_no_failed_bind() {
 #[tokio::test]
 async fn a_bind_never_hangs() {
     for mode in ["direct", "cached"] {
-        let stage = stage(mode, recommended(), &[("REQUEST_TIMEOUT", "60s"), ("BIND_TIMEOUT", "1s")]).await;
+        let stage = stage(
+            mode,
+            recommended(),
+            &[("REQUEST_TIMEOUT", "60s"), ("BIND_TIMEOUT", "1s")],
+        )
+        .await;
         // Each answer comes in time for its own limit, but there are too many.
-        for fault in [Fault::Hang, Fault::Stall(Duration::from_millis(700)), Fault::SlowBody(1, Duration::from_millis(20))] {
-            stage.simulator.faults().add(Rule::new("/flows/executor/", fault.clone()));
+        for fault in [
+            Fault::Hang,
+            Fault::Stall(Duration::from_millis(700)),
+            Fault::SlowBody(1, Duration::from_millis(20)),
+        ] {
+            stage
+                .simulator
+                .faults()
+                .add(Rule::new("/flows/executor/", fault.clone()));
             let started = Instant::now();
             let outcome = stage.bind(&user_dn("alice"), "demo-alice").await;
             stage.simulator.faults().clear();
             assert_eq!(outcome.code, 52, "{fault:?}: {outcome:?}");
-            assert!(started.elapsed() < Duration::from_secs(2), "{fault:?}: {:?}", started.elapsed());
+            assert!(
+                started.elapsed() < Duration::from_secs(2),
+                "{fault:?}: {:?}",
+                started.elapsed()
+            );
         }
     }
 }
 
 #[tokio::test]
 async fn access_has_a_limit_of_its_own() {
-    let stage = stage("direct", recommended(), &[("REQUEST_TIMEOUT", "60s"), ("BIND_TIMEOUT", "1s")]).await;
-    stage.simulator.faults().add(Rule::new("/check_access/", Fault::Hang));
+    let stage = stage(
+        "direct",
+        recommended(),
+        &[("REQUEST_TIMEOUT", "60s"), ("BIND_TIMEOUT", "1s")],
+    )
+    .await;
+    stage
+        .simulator
+        .faults()
+        .add(Rule::new("/check_access/", Fault::Hang));
     let started = Instant::now();
     let outcome = stage.bind(&user_dn("alice"), "demo-alice").await;
     assert_eq!(outcome.code, 52, "{outcome:?}");
-    assert!((9..12).contains(&started.elapsed().as_secs()), "{:?}", started.elapsed());
+    assert!(
+        (9..12).contains(&started.elapsed().as_secs()),
+        "{:?}",
+        started.elapsed()
+    );
 }
 
 #[tokio::test]
@@ -85,7 +131,10 @@ async fn a_duo_push_may_take_longer_than_a_bind() {
     ];
     let mut directory = directory("direct", stages);
     let alice = directory.user_named("alice").unwrap().pk;
-    let phone = Device::new(1, DeviceKind::Duo(DuoOutcome::Accept(Duration::from_millis(2500))));
+    let phone = Device::new(
+        1,
+        DeviceKind::Duo(DuoOutcome::Accept(Duration::from_millis(2500))),
+    );
     directory.devices.insert(alice, vec![phone]);
     let stage = of(directory, &[("REQUEST_TIMEOUT", "1s"), ("BIND_TIMEOUT", "1s")]).await;
     let started = Instant::now();
@@ -97,13 +146,25 @@ async fn a_duo_push_may_take_longer_than_a_bind() {
 #[test]
 fn the_process_dumps_no_core() {
     let mut process = Command::new(env!("CARGO_BIN_EXE_akldap"))
-        .args(["demo", "--users", "0", "--ldap", "127.0.0.1:0", "--ldaps", "127.0.0.1:0", "--http", "127.0.0.1:0"])
+        .args([
+            "demo",
+            "--users",
+            "0",
+            "--ldap",
+            "127.0.0.1:0",
+            "--ldaps",
+            "127.0.0.1:0",
+            "--http",
+            "127.0.0.1:0",
+        ])
         .env("TMPDIR", std::env::temp_dir())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     let mut first = String::new();
-    BufReader::new(process.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    BufReader::new(process.stdout.take().unwrap())
+        .read_line(&mut first)
+        .unwrap();
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", process.id()));
     // Of a process that may not be dumped, others cannot read where its memory is.
     let memory = std::fs::read_to_string(format!("/proc/{}/maps", process.id()));
@@ -111,8 +172,15 @@ fn the_process_dumps_no_core() {
     process.wait().unwrap();
     assert_eq!(first, "ready\n");
     let limits = limits.unwrap();
-    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
-    assert_eq!(core.split_whitespace().collect::<Vec<_>>()[4..6], ["0", "0"], "{core}");
+    let core = limits
+        .lines()
+        .find(|line| line.starts_with("Max core file size"))
+        .unwrap();
+    assert_eq!(
+        core.split_whitespace().collect::<Vec<_>>()[4..6],
+        ["0", "0"],
+        "{core}"
+    );
     if rustix_root() {
         return;
     }

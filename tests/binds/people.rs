@@ -3,15 +3,19 @@
 use std::time::Duration;
 
 use akldap::simulator::{
-    Device, DeviceKind, DuoOutcome, Identification, NotConfigured, Stage as FlowStage, StageBinding, demo_secrets,
-    totp_code,
+    Device, DeviceKind, DuoOutcome, Identification, NotConfigured, Stage as FlowStage, StageBinding,
+    demo_secrets, totp_code,
 };
 
 use crate::scenery::{FLOW, directory, flow_requests, of};
 use crate::stage::{Stage, user_dn};
 
 fn with_second_factor() -> Vec<FlowStage> {
-    vec![FlowStage::identification_with_password(), FlowStage::mfa(NotConfigured::Deny), FlowStage::login()]
+    vec![
+        FlowStage::identification_with_password(),
+        FlowStage::mfa(NotConfigured::Deny),
+        FlowStage::login(),
+    ]
 }
 
 async fn with_devices(mode: &str, devices: Vec<Device>) -> Stage {
@@ -28,8 +32,12 @@ fn phone(outcome: DuoOutcome) -> Device {
 /// Bodies of the answers to the authenticator stage.
 fn factors(stage: &Stage) -> Vec<String> {
     let all = stage.simulator.requests().all();
-    let bodies = all.iter().map(|request| String::from_utf8_lossy(&request.body).into_owned());
-    bodies.filter(|body| body.contains("ak-stage-authenticator-validate")).collect()
+    let bodies = all
+        .iter()
+        .map(|request| String::from_utf8_lossy(&request.body).into_owned());
+    bodies
+        .filter(|body| body.contains("ak-stage-authenticator-validate"))
+        .collect()
 }
 
 #[tokio::test]
@@ -41,7 +49,11 @@ async fn duo_is_pushed_when_no_code_is_given() {
     ] {
         let stage = with_devices("direct", vec![phone(outcome)]).await;
         stage.simulator.requests().clear();
-        assert_eq!(stage.bind(&user_dn("alice"), "demo-alice").await.code, code, "{outcome:?}");
+        assert_eq!(
+            stage.bind(&user_dn("alice"), "demo-alice").await.code,
+            code,
+            "{outcome:?}"
+        );
         let factors = factors(&stage);
         assert_eq!(factors.len(), 1);
         assert!(factors[0].contains("\"duo\":7"), "{factors:?}");
@@ -51,12 +63,28 @@ async fn duo_is_pushed_when_no_code_is_given() {
 #[tokio::test]
 async fn a_code_is_used_before_any_push() {
     let secrets = demo_secrets();
-    let devices = vec![phone(DuoOutcome::Accept(Duration::ZERO)), Device::totp(1, &secrets.totp_key)];
+    let devices = vec![
+        phone(DuoOutcome::Accept(Duration::ZERO)),
+        Device::totp(1, &secrets.totp_key),
+    ];
     let stage = with_devices("direct", devices).await;
     let code = totp_code(&secrets.totp_key, stage.simulator.now());
     stage.simulator.requests().clear();
-    assert_eq!(stage.bind(&user_dn("alice"), &format!("demo-alice;{code}")).await.code, 0);
-    assert_eq!(stage.bind(&user_dn("alice"), &format!("demo-alice;{code}")).await.code, 49, "used up");
+    assert_eq!(
+        stage
+            .bind(&user_dn("alice"), &format!("demo-alice;{code}"))
+            .await
+            .code,
+        0
+    );
+    assert_eq!(
+        stage
+            .bind(&user_dn("alice"), &format!("demo-alice;{code}"))
+            .await
+            .code,
+        49,
+        "used up"
+    );
     for body in factors(&stage) {
         assert!(body.contains("\"code\"") && !body.contains("\"duo\""), "{body}");
     }
@@ -70,7 +98,10 @@ async fn a_code_is_used_before_any_push() {
 
 #[tokio::test]
 async fn without_a_fitting_device_the_answer_names_those_there_are() {
-    let devices = vec![Device::new(1, DeviceKind::WebAuthn), Device::new(2, DeviceKind::Sms)];
+    let devices = vec![
+        Device::new(1, DeviceKind::WebAuthn),
+        Device::new(2, DeviceKind::Sms),
+    ];
     let stage = with_devices("direct", devices).await;
     stage.simulator.requests().clear();
     let outcome = stage.bind(&user_dn("alice"), "demo-alice").await;
@@ -79,14 +110,22 @@ async fn without_a_fitting_device_the_answer_names_those_there_are() {
     assert!(factors(&stage).is_empty(), "no message is sent");
     let outcome = stage.bind(&user_dn("bob"), "demo-bob").await;
     assert_eq!(outcome.code, 49, "{outcome:?}");
-    assert!(outcome.message.contains("No (allowed) MFA authenticator configured"), "{outcome:?}");
+    assert!(
+        outcome
+            .message
+            .contains("No (allowed) MFA authenticator configured"),
+        "{outcome:?}"
+    );
 }
 
 #[tokio::test]
 async fn equal_binds_with_a_code_use_it_once_and_polling_with_it_works() {
     let secrets = demo_secrets();
     let stage = with_devices("cached", vec![Device::totp(1, &secrets.totp_key)]).await;
-    let password = format!("demo-alice;{}", totp_code(&secrets.totp_key, stage.simulator.now()));
+    let password = format!(
+        "demo-alice;{}",
+        totp_code(&secrets.totp_key, stage.simulator.now())
+    );
     stage.simulator.requests().clear();
     let dn = user_dn("alice");
     for outcome in futures_util::future::join_all((0..30).map(|_| stage.bind(&dn, &password))).await {
@@ -101,7 +140,10 @@ async fn a_password_that_only_looks_like_one_with_a_code_is_tried_whole() {
     let stage = with_devices("direct", vec![]).await;
     stage.simulator.edit(|directory| {
         let flow = directory.flows.get_mut(FLOW).unwrap();
-        flow.stages = crate::scenery::recommended().into_iter().map(StageBinding::new).collect();
+        flow.stages = crate::scenery::recommended()
+            .into_iter()
+            .map(StageBinding::new)
+            .collect();
     });
     let alice = stage.simulator.user_pk("alice").unwrap();
     stage.simulator.set_password(alice, "correct;horse123");
@@ -114,16 +156,44 @@ async fn a_password_that_only_looks_like_one_with_a_code_is_tried_whole() {
 
 #[tokio::test]
 async fn stages_that_cannot_be_passed_are_named_after_one_attempt() {
-    let captcha = FlowStage::Identification(Identification { captcha: true, password: true, ..Identification::default() });
-    let between = |stage: FlowStage| vec![FlowStage::identification_with_password(), stage, FlowStage::login()];
+    let captcha = FlowStage::Identification(Identification {
+        captcha: true,
+        password: true,
+        ..Identification::default()
+    });
+    let between = |stage: FlowStage| {
+        vec![
+            FlowStage::identification_with_password(),
+            stage,
+            FlowStage::login(),
+        ]
+    };
     for (stages, word) in [
         (between(FlowStage::Consent), "ak-stage-consent"),
-        (between(FlowStage::Prompt { fields: vec!["password".into()] }), "ak-stage-prompt"),
+        (
+            between(FlowStage::Prompt {
+                fields: vec!["password".into()],
+            }),
+            "ak-stage-prompt",
+        ),
         (between(FlowStage::Captcha), "ak-stage-captcha"),
         (vec![captcha, FlowStage::login()], "ak-stage-captcha"),
-        (between(FlowStage::Deny { message: "closed today".into() }), "closed today"),
-        (between(FlowStage::Redirect { to: "/if/flow/other/".into() }), "redirect"),
-        (vec![FlowStage::identification_with_password()], "User Login stage"),
+        (
+            between(FlowStage::Deny {
+                message: "closed today".into(),
+            }),
+            "closed today",
+        ),
+        (
+            between(FlowStage::Redirect {
+                to: "/if/flow/other/".into(),
+            }),
+            "redirect",
+        ),
+        (
+            vec![FlowStage::identification_with_password()],
+            "User Login stage",
+        ),
         (vec![], "User Login stage"),
     ] {
         let stage = of(directory("cached", stages), &[]).await;
@@ -132,7 +202,13 @@ async fn stages_that_cannot_be_passed_are_named_after_one_attempt() {
             let outcome = stage.bind(&user_dn("alice"), "demo-alice").await;
             assert_eq!(outcome.code, 49, "{word}: {outcome:?}");
             assert!(outcome.message.contains(word), "{word}: {outcome:?}");
-            let posts = stage.simulator.requests().all().iter().filter(|request| request.method == "POST").count();
+            let posts = stage
+                .simulator
+                .requests()
+                .all()
+                .iter()
+                .filter(|request| request.method == "POST")
+                .count();
             assert!(posts <= 1, "{word}: {posts} answers");
         }
     }
@@ -150,7 +226,9 @@ async fn a_flow_that_restarts_at_a_wrong_password_is_tried_once() {
     assert_eq!(outcome.code, 49);
     assert!(outcome.message.contains("restart"), "{outcome:?}");
     let all = stage.simulator.requests().all();
-    let passwords = all.iter().filter(|request| String::from_utf8_lossy(&request.body).contains("ak-stage-password"));
+    let passwords = all
+        .iter()
+        .filter(|request| String::from_utf8_lossy(&request.body).contains("ak-stage-password"));
     assert_eq!(passwords.count(), 1);
     assert_eq!(stage.bind(&user_dn("alice"), "demo-alice").await.code, 0);
 }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use akldap::simulator::{Directory, Options, Simulator};
 use serde_json::Value;
@@ -32,13 +32,20 @@ fn folder() -> Option<PathBuf> {
     let given = std::env::var_os("AKLDAP_RECORDINGS").map(PathBuf::from);
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
     let near = ["../shared/recordings", "../../shared/recordings"].map(|path| manifest.join(path));
-    given.into_iter().chain(near).find(|path| path.join("D-flows").is_dir())
+    given
+        .into_iter()
+        .chain(near)
+        .find(|path| path.join("D-flows").is_dir())
 }
 
 /// One recorded bind.
 struct Scenario {
     name: String,
     began: SystemTime,
+    /// When each request was made, to the second, and what it took.
+    exchanges: Vec<(SystemTime, Duration)>,
+    /// The request that brought the code, else the first.
+    deciding: usize,
     flow: String,
     username: String,
     secret: String,
@@ -76,11 +83,20 @@ fn read(root: &Path, row: &Value) -> Scenario {
         .collect();
     files.sort();
     let (mut password, mut code, mut provider) = (String::new(), None, 1);
-    let mut began = None;
+    let (mut exchanges, mut deciding) = (Vec::new(), 0);
     for file in &files {
         let exchange = json(file);
-        let date = exchange["response"]["headers"].as_array().unwrap().iter().find(|pair| pair[0] == "date").unwrap();
-        began.get_or_insert(httpdate::parse_http_date(date[1].as_str().unwrap()).unwrap());
+        let date = exchange["response"]["headers"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|pair| pair[0] == "date")
+            .unwrap();
+        let took = exchange["elapsed_ms"].as_f64().unwrap() / 1000.0;
+        exchanges.push((
+            httpdate::parse_http_date(date[1].as_str().unwrap()).unwrap(),
+            Duration::from_secs_f64(took),
+        ));
         if let Some(body) = exchange["request"]["body"].as_str() {
             let body: Value = serde_json::from_str(body).unwrap();
             if let Some(text) = body["password"].as_str() {
@@ -88,10 +104,14 @@ fn read(root: &Path, row: &Value) -> Scenario {
             }
             if let Some(text) = body["code"].as_str() {
                 code = Some(text.to_owned());
+                deciding = exchanges.len() - 1;
             }
         }
         let path = exchange["request"]["path"].as_str().unwrap();
-        if let Some(number) = path.strip_suffix("/check_access/").and_then(|path| path.rsplit('/').next()) {
+        if let Some(number) = path
+            .strip_suffix("/check_access/")
+            .and_then(|path| path.rsplit('/').next())
+        {
             provider = number.parse().unwrap();
         }
     }
@@ -108,7 +128,9 @@ fn read(root: &Path, row: &Value) -> Scenario {
         _ => 49,
     };
     Scenario {
-        began: began.unwrap(),
+        began: exchanges[0].0,
+        exchanges,
+        deciding,
         flow: row["flow"].as_str().unwrap().to_owned(),
         username,
         // Scenarios that ended before a password was asked for need one for LDAP's sake.
@@ -130,11 +152,22 @@ fn escaped(username: &str) -> String {
 }
 
 async fn bind(stage: &Stage, scenario: &Scenario) -> (Outcome, usize) {
-    let base = stage.simulator.look(|directory| directory.providers[&scenario.provider].base_dn.clone());
+    let base = stage
+        .simulator
+        .look(|directory| directory.providers[&scenario.provider].base_dn.clone());
     let mut client = stage.client().await;
-    let outcome = client.bind(&format!("cn={},ou=users,{base}", escaped(&scenario.username)), &scenario.secret).await;
+    let outcome = client
+        .bind(
+            &format!("cn={},ou=users,{base}", escaped(&scenario.username)),
+            &scenario.secret,
+        )
+        .await;
     let seen = match outcome.code {
-        0 => client.subtree(&base, "(objectClass=user)", &["1.1"]).await.entries.len(),
+        0 => client
+            .subtree(&base, "(objectClass=user)", &["1.1"])
+            .await
+            .entries
+            .len(),
         _ => 0,
     };
     (outcome, seen)
@@ -147,7 +180,15 @@ async fn recorded_binds_have_the_answer_they_mean() {
         return;
     };
     let directory = Directory::from_recordings(&root).unwrap();
-    let simulator = Simulator::start(directory, Options { record_requests: true, ..Options::default() }).await.unwrap();
+    let simulator = Simulator::start(
+        directory,
+        Options {
+            record_requests: true,
+            ..Options::default()
+        },
+    )
+    .await
+    .unwrap();
     let stage = Stage::of(simulator, |_| {}).await;
     stage.ready().await;
     let (mut wrong, mut codes) = (Vec::new(), BTreeMap::<i32, usize>::new());
@@ -167,17 +208,31 @@ async fn recorded_binds_have_the_answer_they_mean() {
             })
         })
         .await;
-        clock = clock.max(scenario.began);
-        stage.simulator.set_clock(clock);
+        // Codes and throttled devices depend on the moment. Dates have whole seconds; what each request took fills them.
+        let mut moment = clock;
+        for (number, (date, took)) in scenario.exchanges.iter().enumerate() {
+            clock = clock.max(*date);
+            if number == scenario.deciding {
+                moment = clock;
+            }
+            clock += *took;
+        }
+        stage.simulator.set_clock(moment);
         let (outcome, seen) = bind(&stage, &scenario).await;
         *codes.entry(outcome.code).or_default() += 1;
         if outcome.code != scenario.code {
-            wrong.push(format!("{}: expected {}: {outcome:?}", scenario.name, scenario.code));
+            wrong.push(format!(
+                "{}: expected {}: {outcome:?}",
+                scenario.name, scenario.code
+            ));
         } else if outcome.code == 0 && (seen > 10) != scenario.search_everything {
             wrong.push(format!("{}: sees {seen} users", scenario.name));
         }
     }
-    println!("{} recorded binds by result code: {codes:?}", codes.values().sum::<usize>());
+    println!(
+        "{} recorded binds by result code: {codes:?}",
+        codes.values().sum::<usize>()
+    );
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(codes.values().sum::<usize>() > 60);
 }

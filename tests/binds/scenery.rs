@@ -18,13 +18,19 @@ pub fn recommended() -> Vec<FlowStage> {
 
 /// Identification and password one after the other, then the login.
 pub fn separate() -> Vec<FlowStage> {
-    vec![FlowStage::identification(), FlowStage::password(), FlowStage::login()]
+    vec![
+        FlowStage::identification(),
+        FlowStage::password(),
+        FlowStage::login(),
+    ]
 }
 
 /// The sample people with this bind mode and flow, and without unbind flow.
 pub fn directory(mode: &str, stages: Vec<FlowStage>) -> Directory {
     let mut directory = Directory::sample(0, 0);
-    directory.flows.insert(FLOW.into(), Flow::new(FLOW, "Binds", stages));
+    directory
+        .flows
+        .insert(FLOW.into(), Flow::new(FLOW, "Binds", stages));
     change(&mut directory, |provider| {
         provider.bind_mode = mode.into();
         provider.bind_flow = FLOW.into();
@@ -61,13 +67,22 @@ pub fn flow_requests(simulator: &Simulator) -> u64 {
 
 /// Binds under a name that a cache has never seen and that is still the same to authentik, which trims it.
 pub fn alias(username: &str, number: usize) -> String {
-    format!("cn={username}{},ou=users,{}", "\\20".repeat(number), crate::stage::BASE)
+    format!(
+        "cn={username}{},ou=users,{}",
+        "\\20".repeat(number),
+        crate::stage::BASE
+    )
 }
 
 /// Waits for the notice of disconnection and the end of the connection.
 pub async fn assert_disconnected(client: &mut Client) {
     let notice = client.receive().await.expect("a notice");
-    let ldap3_proto::proto::LdapOp::ExtendedResponse(notice) = notice.op else { panic!("{notice:?}") };
+    let ldap3_proto::proto::LdapOp::ExtendedResponse(notice) = notice.op else {
+        panic!("{notice:?}")
+    };
     assert_eq!(notice.name.as_deref(), Some("1.3.6.1.4.1.1466.20036"));
-    assert!(client.receive().await.is_none(), "the connection ends after the notice");
+    assert!(
+        client.receive().await.is_none(),
+        "the connection ends after the notice"
+    );
 }

@@ -4,7 +4,9 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use akldap::simulator::{Device, Fault, NotConfigured, Rule, Stage as FlowStage, When, demo_secrets, totp_code};
+use akldap::simulator::{
+    Device, Fault, NotConfigured, Rule, Stage as FlowStage, When, demo_secrets, totp_code,
+};
 use tracing::field::{Field, Visit};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
@@ -38,7 +40,10 @@ impl<'a> MakeWriter<'a> for Log {
 #[tokio::test]
 async fn a_whole_run_at_the_finest_level_logs_no_secret() {
     let log = Log::default();
-    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).finish();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(log.clone())
+        .finish();
     let _guard = subscriber.set_default();
     let secrets = demo_secrets();
     let mut values = Vec::new();
@@ -50,35 +55,80 @@ async fn a_whole_run_at_the_finest_level_logs_no_secret() {
             FlowStage::login(),
         ];
         let mut directory = directory(mode, stages);
-        change(&mut directory, |provider| provider.unbind_flow = Some(LOGOUT.into()));
+        change(&mut directory, |provider| {
+            provider.unbind_flow = Some(LOGOUT.into())
+        });
         let bob = directory.user_named("bob").unwrap().pk;
-        directory.devices.insert(bob, vec![Device::totp(1, &secrets.totp_key)]);
+        directory
+            .devices
+            .insert(bob, vec![Device::totp(1, &secrets.totp_key)]);
         let stage = of(directory, &[("ACCESS_RECHECK_INTERVAL", "1s")]).await;
         let code = totp_code(&secrets.totp_key, stage.simulator.now());
         drop(stage.bound("alice").await);
-        assert_eq!(stage.bind(&user_dn("bob"), &format!("demo-bob;{code}")).await.code, 0);
+        assert_eq!(
+            stage
+                .bind(&user_dn("bob"), &format!("demo-bob;{code}"))
+                .await
+                .code,
+            0
+        );
         assert_eq!(stage.bind(&user_dn("bob"), "demo-bob").await.code, 49);
-        assert_eq!(stage.bind(&user_dn("alice"), "Sesame-open-wrong;A1b2C3d4").await.code, 49);
+        assert_eq!(
+            stage
+                .bind(&user_dn("alice"), "Sesame-open-wrong;A1b2C3d4")
+                .await
+                .code,
+            49
+        );
         assert_eq!(stage.bind(&user_dn("mallory"), "demo-mallory").await.code, 50);
-        assert_eq!(stage.bind("Sesame, not a DN", "Sesame-open-malformed").await.code, 34);
-        for fault in [Fault::WorkerLost, Fault::Truncated, Fault::BadGateway, Fault::Forbidden, Fault::WrongContentType] {
+        assert_eq!(
+            stage.bind("Sesame, not a DN", "Sesame-open-malformed").await.code,
+            34
+        );
+        for fault in [
+            Fault::WorkerLost,
+            Fault::Truncated,
+            Fault::BadGateway,
+            Fault::Forbidden,
+            Fault::WrongContentType,
+        ] {
             for path in ["/flows/executor/", "/check_access/"] {
-                let rule = stage.simulator.faults().add(Rule::new(path, fault.clone()).when(When::After(1)));
+                let rule = stage
+                    .simulator
+                    .faults()
+                    .add(Rule::new(path, fault.clone()).when(When::After(1)));
                 stage.bind(&user_dn("zoë"), "Sesame-open-fault").await;
                 stage.bind(&user_dn("akadmin"), "demo-akadmin").await;
                 stage.simulator.faults().remove(rule);
             }
         }
         let mut service = stage.bound("ldapservice").await;
-        assert_eq!(service.subtree(BASE, "(cn=alice)", &[]).await.entries.len(), 1);
+        assert_eq!(
+            service
+                .subtree(BASE, "(&(objectClass=user)(cn=alice))", &[])
+                .await
+                .entries
+                .len(),
+            1
+        );
         tokio::time::sleep(std::time::Duration::from_millis(1300)).await;
         stage.refresh().await;
         for request in stage.simulator.requests().all() {
             // Whatever authentik was sent as a cookie; a JWT's header is the same for all and says nothing.
-            let cookies = request.header("cookie").unwrap_or_default().split("; ").map(str::to_owned).collect::<Vec<_>>();
+            let cookies = request
+                .header("cookie")
+                .unwrap_or_default()
+                .split("; ")
+                .map(str::to_owned)
+                .collect::<Vec<_>>();
             let value = |pair: &String| pair.split_once('=').map(|(_, value)| value.to_owned());
             for value in cookies.iter().filter_map(value) {
-                values.extend(value.split('.').skip(usize::from(value.contains('.'))).map(str::to_owned));
+                values.extend(
+                    value
+                        .split('.')
+                        .skip(usize::from(value.contains('.')))
+                        .map(str::to_owned),
+                );
             }
         }
         values.extend(stage.simulator.sessions().into_iter().map(|session| session.sid));
@@ -94,7 +144,11 @@ async fn a_whole_run_at_the_finest_level_logs_no_secret() {
     values.dedup();
     assert!(values.len() > 20, "cookies were seen: {}", values.len());
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    for needle in ["bind refused", "starting new connection", "running the flow once more"] {
+    for needle in [
+        "bind refused",
+        "starting new connection",
+        "running the flow once more",
+    ] {
         assert!(text.contains(needle), "the log is not being captured: {needle}");
     }
     for secret in values.iter().filter(|secret| secret.len() > 5) {
@@ -134,15 +188,26 @@ async fn a_panic_inside_a_bind_is_never_success() {
         // Before anything is asked.
         ("accepted a bind DN", format!("cn=alice,{BASE}"), None),
         // In the middle of the flow.
-        ("running the flow once more", user_dn("alice"), Some(("/flows/executor/", Fault::WorkerLost))),
+        (
+            "running the flow once more",
+            user_dn("alice"),
+            Some(("/flows/executor/", Fault::WorkerLost)),
+        ),
         // After the login, while access is asked.
-        ("calling authentik once more", user_dn("alice"), Some(("/check_access/", Fault::WorkerLost))),
+        (
+            "calling authentik once more",
+            user_dn("alice"),
+            Some(("/check_access/", Fault::WorkerLost)),
+        ),
     ] {
         for mode in ["direct", "cached"] {
             let stage = of(directory(mode, separate()), &[]).await;
             let mut client = stage.client().await;
             if let Some((path, fault)) = fault.clone() {
-                stage.simulator.faults().add(Rule::new(path, fault).when(When::First(1)));
+                stage
+                    .simulator
+                    .faults()
+                    .add(Rule::new(path, fault).when(When::First(1)));
             }
             {
                 let _guard = tracing_subscriber::registry().with(Bomb(words)).set_default();
@@ -151,7 +216,11 @@ async fn a_panic_inside_a_bind_is_never_success() {
                 assert_eq!(client.who_am_i().await, "");
             }
             stage.simulator.faults().clear();
-            assert_eq!(client.bind(&dn, "demo-alice").await.code, 0, "{mode} {words}: the server goes on");
+            assert_eq!(
+                client.bind(&dn, "demo-alice").await.code,
+                0,
+                "{mode} {words}: the server goes on"
+            );
         }
     }
 }
@@ -164,6 +233,13 @@ async fn what_the_directory_calls_somebody_else_is_not_taken_for_the_user() {
     let by_mail = format!("mail=alice@example.com,ou=users,{BASE}");
     assert_eq!(client.bind(&by_mail, "demo-alice").await.code, 0);
     let found = client.subtree(BASE, "(objectClass=user)", &["cn"]).await;
-    assert_eq!(found.entries.iter().map(|entry| entry.one("cn")).collect::<Vec<_>>(), ["alice"]);
+    assert_eq!(
+        found
+            .entries
+            .iter()
+            .map(|entry| entry.one("cn"))
+            .collect::<Vec<_>>(),
+        ["alice"]
+    );
     eventually("one session", || stage.simulator.sessions().len() == 1).await;
 }

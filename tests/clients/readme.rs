@@ -184,6 +184,8 @@ fn every_command_exists() {
 #[tokio::test]
 async fn every_path_and_metric_is_served() {
     let stage = demo().await;
+    // The client takes the process's provider; that a test before this one set it does no harm.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let client = reqwest::Client::builder().build().expect("a client");
     let get = async |path: &str| {
         client

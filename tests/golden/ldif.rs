@@ -40,13 +40,11 @@ fn line(out: &mut String, name: &str, value: &[u8]) {
     }
 }
 
-/// `SAFE-STRING` of RFC 2849, and no space at the end.
+/// `SAFE-STRING` of RFC 2849 without control characters, and no space at the end.
 fn is_safe(text: &str) -> bool {
     !text.starts_with([' ', ':', '<'])
         && !text.ends_with(' ')
-        && text
-            .bytes()
-            .all(|octet| octet.is_ascii() && !matches!(octet, 0 | b'\n' | b'\r'))
+        && text.bytes().all(|octet| matches!(octet, b' '..=b'~'))
 }
 
 #[test]

@@ -5,7 +5,11 @@ use akldap::simulator::{Attributes, Directory, Fault, Rule};
 use crate::stage::{BASE, SUFFIX, Stage};
 
 fn attributes(json: &str) -> Attributes {
-    serde_json::from_str::<serde_json::Value>(json).unwrap().as_object().unwrap().clone()
+    serde_json::from_str::<serde_json::Value>(json)
+        .unwrap()
+        .as_object()
+        .unwrap()
+        .clone()
 }
 
 #[tokio::test]
@@ -44,7 +48,14 @@ async fn odd_attributes_are_served_as_far_as_they_can_be() {
         assert!(bob.get(name).is_none(), "{name}");
     }
     let users = stage.simulator.look(|directory| directory.users().len());
-    assert_eq!(client.subtree(BASE, "(objectClass=user)", &["1.1"]).await.entries.len(), users);
+    assert_eq!(
+        client
+            .subtree(BASE, "(objectClass=user)", &["1.1"])
+            .await
+            .entries
+            .len(),
+        users
+    );
 }
 
 fn sorted(json: &str) -> String {
@@ -72,11 +83,20 @@ const PAGE: &str = r#"{"pagination": {"next": 0, "previous": 0, "count": 4, "cur
 #[tokio::test]
 async fn a_row_that_cannot_be_read_costs_only_itself() {
     let stage = Stage::with(Directory::sample(20, 5), |_| {}).await;
-    stage.simulator.faults().add(Rule::new("/core/users/?", Fault::Answer(200, "application/json", PAGE)));
+    stage.simulator.faults().add(Rule::new(
+        "/core/users/?",
+        Fault::Answer(200, "application/json", PAGE),
+    ));
     stage.refresh().await;
     // Its account is not on the page, but authentik still lets it in.
     let mut client = stage.bound("ldapservice").await;
-    let found = client.subtree(&format!("ou=users,{BASE}"), "(objectClass=user)", &["cn", "mail", "ak-active"]).await;
+    let found = client
+        .subtree(
+            &format!("ou=users,{BASE}"),
+            "(objectClass=user)",
+            &["cn", "mail", "ak-active"],
+        )
+        .await;
     let mut names: Vec<String> = found.entries.iter().map(|entry| entry.one("cn")).collect();
     names.sort();
     assert_eq!(names, ["bare", "nulls", "whole"], "{:?}", found.outcome);

@@ -242,6 +242,7 @@ async fn attribute_selection() {
         assert_eq!(names, expected, "{asked:?}");
     }
     let all = client.read(&alice, &[]).await;
+    assert!(all.outcome.controls.is_empty(), "no control without being asked");
     assert_eq!(client.read(&alice, &["*"]).await.entries, all.entries);
     assert_eq!(client.read(&alice, &[""]).await.entries, all.entries);
     assert_eq!(

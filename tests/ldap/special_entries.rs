@@ -30,6 +30,17 @@ async fn everybody_may_read_the_root_dse() {
         root.get("description").is_some(),
         "tells the anonymous that a bind is needed"
     );
+    assert_eq!(
+        client.read("", &["+"]).await.entries,
+        found.entries,
+        "all of it is operational"
+    );
+    for name in ["entryUUID", "structuralObjectClass", "numSubordinates"] {
+        assert!(
+            client.read("", &[name]).await.entries[0].attributes.is_empty(),
+            "{name}"
+        );
+    }
     let bound = stage.bound("alice").await.read("", &["+", "*"]).await;
     assert!(bound.entries[0].get("description").is_none());
     assert_eq!(bound.entries[0].get("vendorName").unwrap(), ["goauthentik.io"]);

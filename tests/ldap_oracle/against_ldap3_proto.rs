@@ -8,7 +8,8 @@ use bytes::BytesMut;
 use ldap3_proto::LdapCodec;
 use ldap3_proto::control::{LdapControl, ServerSortRequet};
 use ldap3_proto::proto::{
-    LdapBindCred, LdapFilter, LdapMatchingRuleAssertion, LdapMsg, LdapOp, LdapSearchScope, LdapSubstringFilter,
+    LdapBindCred, LdapFilter, LdapMatchingRuleAssertion, LdapMsg, LdapOp, LdapSearchScope,
+    LdapSubstringFilter,
 };
 use proptest::prelude::*;
 use tokio_util::codec::{Decoder, Encoder};

@@ -2,16 +2,17 @@
 
 use akldap::ldap::message::{Message, Operation};
 use ldap3_proto::proto::{
-    LdapAddRequest, LdapBindCred, LdapBindRequest, LdapCompareRequest, LdapDerefAliases, LdapExtendedRequest, LdapFilter,
-    LdapMatchingRuleAssertion, LdapModifyDNRequest, LdapModifyRequest, LdapModifyType, LdapOp, LdapPartialAttribute,
-    LdapSearchRequest, LdapSearchScope, LdapSubstringFilter, SaslCredentials,
+    LdapAddRequest, LdapBindCred, LdapBindRequest, LdapCompareRequest, LdapDerefAliases, LdapExtendedRequest,
+    LdapFilter, LdapMatchingRuleAssertion, LdapModifyDNRequest, LdapModifyRequest, LdapModifyType, LdapOp,
+    LdapPartialAttribute, LdapSearchRequest, LdapSearchScope, LdapSubstringFilter, SaslCredentials,
 };
 use proptest::prelude::*;
 use rasn_ldap::{
-    AbandonRequest, AddRequest, Attribute, AttributeValueAssertion, AuthenticationChoice, BindRequest, ChangeOperation,
-    CompareRequest, Control, DelRequest, ExtendedRequest, Filter, LdapMessage, MatchingRuleAssertion, ModifyDnRequest,
-    ModifyRequest, ModifyRequestChanges, PartialAttribute, ProtocolOp, SearchRequest, SearchRequestDerefAliases,
-    SearchRequestScope, SubstringChoice, SubstringFilter, UnbindRequest,
+    AbandonRequest, AddRequest, Attribute, AttributeValueAssertion, AuthenticationChoice, BindRequest,
+    ChangeOperation, CompareRequest, Control, DelRequest, ExtendedRequest, Filter, LdapMessage,
+    MatchingRuleAssertion, ModifyDnRequest, ModifyRequest, ModifyRequestChanges, PartialAttribute,
+    ProtocolOp, SearchRequest, SearchRequestDerefAliases, SearchRequestScope, SubstringChoice,
+    SubstringFilter, UnbindRequest,
 };
 
 use crate::against_ldap3_proto::{agrees, translate};
@@ -81,7 +82,10 @@ fn to_rasn(operation: &LdapOp) -> Option<ProtocolOp> {
                         LdapModifyType::Delete => ChangeOperation::Delete,
                         _ => ChangeOperation::Replace,
                     },
-                    modification: PartialAttribute::new(text(&change.modification.atype), values(&change.modification)),
+                    modification: PartialAttribute::new(
+                        text(&change.modification.atype),
+                        values(&change.modification),
+                    ),
                 })
                 .collect(),
         }),
@@ -104,7 +108,9 @@ fn to_rasn(operation: &LdapOp) -> Option<ProtocolOp> {
             entry: text(&compare.dn),
             ava: AttributeValueAssertion::new(text(&compare.atype), octets(&compare.val)),
         }),
-        LdapOp::AbandonRequest(target) => ProtocolOp::AbandonRequest(AbandonRequest(u32::try_from(*target).ok()?)),
+        LdapOp::AbandonRequest(target) => {
+            ProtocolOp::AbandonRequest(AbandonRequest(u32::try_from(*target).ok()?))
+        }
         LdapOp::ExtendedRequest(extended) => ProtocolOp::ExtendedReq(ExtendedRequest {
             request_name: octets(extended.name.as_bytes()),
             request_value: extended.value.as_deref().map(octets),
@@ -119,7 +125,8 @@ fn values(attribute: &LdapPartialAttribute) -> rasn::types::SetOf<rasn_ldap::Att
 }
 
 fn filter_to_rasn(filter: &LdapFilter) -> Filter {
-    let all = |filters: &[LdapFilter]| rasn::types::SetOf::from_vec(filters.iter().map(filter_to_rasn).collect());
+    let all =
+        |filters: &[LdapFilter]| rasn::types::SetOf::from_vec(filters.iter().map(filter_to_rasn).collect());
     let pair = |attribute: &String, value: &String| {
         AttributeValueAssertion::new(attribute.as_str().into(), value.as_bytes().to_vec().into())
     };
@@ -134,9 +141,17 @@ fn filter_to_rasn(filter: &LdapFilter) -> Filter {
         LdapFilter::Present(attribute) => Filter::Present(attribute.as_str().into()),
         LdapFilter::Substring(attribute, parts) => {
             let octets = |part: &String| part.as_bytes().to_vec().into();
-            let parts = (parts.initial.iter().map(|part| SubstringChoice::Initial(octets(part))))
-                .chain(parts.any.iter().map(|part| SubstringChoice::Any(octets(part))))
-                .chain(parts.final_.iter().map(|part| SubstringChoice::Final(octets(part))));
+            let parts = (parts
+                .initial
+                .iter()
+                .map(|part| SubstringChoice::Initial(octets(part))))
+            .chain(parts.any.iter().map(|part| SubstringChoice::Any(octets(part))))
+            .chain(
+                parts
+                    .final_
+                    .iter()
+                    .map(|part| SubstringChoice::Final(octets(part))),
+            );
             Filter::Substrings(SubstringFilter::new(attribute.as_str().into(), parts.collect()))
         }
         LdapFilter::Extensible(assertion) => Filter::ExtensibleMatch(MatchingRuleAssertion::new(
@@ -159,7 +174,11 @@ fn from_rasn(operation: &ProtocolOp) -> Option<LdapOp> {
                 AuthenticationChoice::Simple(password) => LdapBindCred::Simple(text(password)?),
                 AuthenticationChoice::Sasl(sasl) => LdapBindCred::SASL(SaslCredentials {
                     mechanism: sasl.mechanism.0.clone(),
-                    credentials: sasl.credentials.as_ref().map(|octets| octets.to_vec()).unwrap_or_default(),
+                    credentials: sasl
+                        .credentials
+                        .as_ref()
+                        .map(|octets| octets.to_vec())
+                        .unwrap_or_default(),
                 }),
                 _ => return None,
             },
@@ -185,12 +204,14 @@ fn from_rasn(operation: &ProtocolOp) -> Option<LdapOp> {
             attrs: search.attributes.iter().map(|name| name.0.clone()).collect(),
         }),
         // Only their kind is compared.
-        ProtocolOp::ModifyRequest(modify) => {
-            LdapOp::ModifyRequest(LdapModifyRequest { dn: modify.object.0.clone(), changes: Vec::new() })
-        }
-        ProtocolOp::AddRequest(add) => {
-            LdapOp::AddRequest(LdapAddRequest { dn: add.entry.0.clone(), attributes: Vec::new() })
-        }
+        ProtocolOp::ModifyRequest(modify) => LdapOp::ModifyRequest(LdapModifyRequest {
+            dn: modify.object.0.clone(),
+            changes: Vec::new(),
+        }),
+        ProtocolOp::AddRequest(add) => LdapOp::AddRequest(LdapAddRequest {
+            dn: add.entry.0.clone(),
+            attributes: Vec::new(),
+        }),
         ProtocolOp::DelRequest(delete) => LdapOp::DelRequest(delete.0.0.clone()),
         ProtocolOp::ModDnRequest(modify) => LdapOp::ModifyDNRequest(LdapModifyDNRequest {
             dn: modify.entry.0.clone(),
@@ -215,22 +236,37 @@ fn from_rasn(operation: &ProtocolOp) -> Option<LdapOp> {
 fn filter_from_rasn(filter: &Filter) -> Option<LdapFilter> {
     let text = |octets: &[u8]| String::from_utf8(octets.to_vec()).ok();
     let all = |filters: &rasn::types::SetOf<Filter>| {
-        filters.to_vec().into_iter().map(filter_from_rasn).collect::<Option<Vec<_>>>()
+        filters
+            .to_vec()
+            .into_iter()
+            .map(filter_from_rasn)
+            .collect::<Option<Vec<_>>>()
     };
-    let pair = |pair: &AttributeValueAssertion| Some((pair.attribute_desc.0.clone(), text(&pair.assertion_value)?));
+    let pair =
+        |pair: &AttributeValueAssertion| Some((pair.attribute_desc.0.clone(), text(&pair.assertion_value)?));
     Some(match filter {
         Filter::And(filters) => LdapFilter::And(all(filters)?),
         Filter::Or(filters) => LdapFilter::Or(all(filters)?),
         Filter::Not(filter) => LdapFilter::Not(Box::new(filter_from_rasn(filter)?)),
-        Filter::EqualityMatch(assertion) => pair(assertion).map(|(name, value)| LdapFilter::Equality(name, value))?,
+        Filter::EqualityMatch(assertion) => {
+            pair(assertion).map(|(name, value)| LdapFilter::Equality(name, value))?
+        }
         Filter::GreaterOrEqual(assertion) => {
             pair(assertion).map(|(name, value)| LdapFilter::GreaterOrEqual(name, value))?
         }
-        Filter::LessOrEqual(assertion) => pair(assertion).map(|(name, value)| LdapFilter::LessOrEqual(name, value))?,
-        Filter::ApproxMatch(assertion) => pair(assertion).map(|(name, value)| LdapFilter::Approx(name, value))?,
+        Filter::LessOrEqual(assertion) => {
+            pair(assertion).map(|(name, value)| LdapFilter::LessOrEqual(name, value))?
+        }
+        Filter::ApproxMatch(assertion) => {
+            pair(assertion).map(|(name, value)| LdapFilter::Approx(name, value))?
+        }
         Filter::Present(attribute) => LdapFilter::Present(attribute.0.clone()),
         Filter::Substrings(substrings) => {
-            let mut parts = LdapSubstringFilter { initial: None, any: Vec::new(), final_: None };
+            let mut parts = LdapSubstringFilter {
+                initial: None,
+                any: Vec::new(),
+                final_: None,
+            };
             for part in &substrings.substrings {
                 match part {
                     SubstringChoice::Initial(octets) => parts.initial = Some(text(octets)?),

@@ -76,7 +76,9 @@ pub(crate) fn with_rasn(message: &Message<'_>) -> Option<Difference> {
         Operation::Search(search) if search.scope == Scope::SubordinateSubtree => {
             Some(Difference::SubordinateScope)
         }
-        Operation::Modify | Operation::Add | Operation::Delete | Operation::ModifyDn => Some(Difference::Refused),
+        Operation::Modify | Operation::Add | Operation::Delete | Operation::ModifyDn => {
+            Some(Difference::Refused)
+        }
         _ => None,
     }
 }
@@ -115,7 +117,10 @@ fn a_negative_version_is_a_negative_version() {
     let message = Message::decode(&octets).unwrap();
     assert_eq!(with_ldap3_proto(&message), Some(Difference::Version));
     let theirs = against_ldap3_proto::decode(&octets).unwrap();
-    assert_eq!(against_ldap3_proto::agrees(&message.operation, &theirs.op), Some(false));
+    assert_eq!(
+        against_ldap3_proto::agrees(&message.operation, &theirs.op),
+        Some(false)
+    );
     assert_eq!(with_rasn(&message), Some(Difference::Version));
     assert!(against_rasn::decode(&octets).is_none());
 }
@@ -135,7 +140,9 @@ fn a_malformed_control_value_leaves_the_message_sound() {
 #[test]
 fn the_subordinate_scope_is_known() {
     let octets = frame(
-        &[0x63, 21, 4, 0, 10, 1, 3, 10, 1, 0, 2, 1, 0, 2, 1, 0, 1, 1, 0, 0x87, 0, 0x30, 0],
+        &[
+            0x63, 21, 4, 0, 10, 1, 3, 10, 1, 0, 2, 1, 0, 2, 1, 0, 1, 1, 0, 0x87, 0, 0x30, 0,
+        ],
         &[],
     );
     let message = Message::decode(&octets).unwrap();
@@ -171,15 +178,27 @@ fn what_ldap3_proto_reads_too_widely_is_refused() {
             "an element longer than what holds it",
             search(&[0xa0, 13, 0xa3, 6, 4, 1, b'a', 4, 1, b'1', 0xa3, 0x09, 4, 1, b'b']),
         ),
-        ("substrings without a part", search(&[0xa4, 5, 4, 1, b'a', 0x30, 0])),
+        (
+            "substrings without a part",
+            search(&[0xa4, 5, 4, 1, b'a', 0x30, 0]),
+        ),
         ("a negative message id", vec![0x30, 5, 2, 1, 0xff, 0x42, 0]),
-        ("a message id beyond maxInt", vec![0x30, 9, 2, 5, 0, 0x80, 0, 0, 0, 0x42, 0]),
+        (
+            "a message id beyond maxInt",
+            vec![0x30, 9, 2, 5, 0, 0x80, 0, 0, 0, 0x42, 0],
+        ),
     ] {
         assert!(Message::decode(&octets).is_err(), "{what}");
-        assert!(against_ldap3_proto::decode(&octets).is_some(), "{what}: the list is out of date");
+        assert!(
+            against_ldap3_proto::decode(&octets).is_some(),
+            "{what}: the list is out of date"
+        );
     }
     // Nine length octets: the high ones fall off there.
     let nine = [0x30, 0x89, 1, 0, 0, 0, 0, 0, 0, 0, 5, 2, 1, 1, 0x42, 0];
     assert!(akldap::ldap::frame::split(&nine, 1 << 20).is_err());
-    assert!(against_ldap3_proto::decode(&nine).is_some(), "the list is out of date");
+    assert!(
+        against_ldap3_proto::decode(&nine).is_some(),
+        "the list is out of date"
+    );
 }

@@ -28,7 +28,10 @@ impl Tree {
             Self::Or(trees) => Filter::Or(trees.iter().map(Self::borrow).collect()),
             Self::Not(tree) => Filter::Not(Box::new(tree.borrow())),
             Self::Compared(kind, attribute, value) => {
-                let assertion = AttributeValueAssertion { attribute: attribute.as_bytes(), value };
+                let assertion = AttributeValueAssertion {
+                    attribute: attribute.as_bytes(),
+                    value,
+                };
                 match kind {
                     0 => Filter::Equality(assertion),
                     1 => Filter::GreaterOrEqual(assertion),
@@ -41,14 +44,21 @@ impl Tree {
                 let mut any: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
                 let initial = from_start.then(|| any.remove(0));
                 let last = if *to_end { any.pop() } else { None };
-                Filter::Substrings(SubstringFilter { attribute: attribute.as_bytes(), initial, any, last })
+                Filter::Substrings(SubstringFilter {
+                    attribute: attribute.as_bytes(),
+                    initial,
+                    any,
+                    last,
+                })
             }
-            Self::Extensible(rule, attribute, value, dn_attributes) => Filter::Extensible(MatchingRuleAssertion {
-                matching_rule: rule.as_deref().map(str::as_bytes),
-                attribute: attribute.as_deref().map(str::as_bytes),
-                value,
-                dn_attributes: *dn_attributes,
-            }),
+            Self::Extensible(rule, attribute, value, dn_attributes) => {
+                Filter::Extensible(MatchingRuleAssertion {
+                    matching_rule: rule.as_deref().map(str::as_bytes),
+                    attribute: attribute.as_deref().map(str::as_bytes),
+                    value,
+                    dn_attributes: *dn_attributes,
+                })
+            }
         }
     }
 }
@@ -58,15 +68,32 @@ fn name() -> impl Strategy<Value = String> {
 }
 
 /// Filters with values of `value`; lists have at least `fewest` components.
-fn tree(value: impl Strategy<Value = Vec<u8>> + Clone + 'static, fewest: usize) -> impl Strategy<Value = Tree> {
-    let part = value.clone().prop_filter("a part is not empty", |part| !part.is_empty());
-    let extensible = (prop::option::of("[a-zA-Z][a-zA-Z0-9]{3,9}"), name(), value.clone(), any::<bool>())
-        .prop_filter("`:dn` is not read as a rule", |(rule, ..)| rule.as_deref() != Some("dn"))
+fn tree(
+    value: impl Strategy<Value = Vec<u8>> + Clone + 'static,
+    fewest: usize,
+) -> impl Strategy<Value = Tree> {
+    let part = value
+        .clone()
+        .prop_filter("a part is not empty", |part| !part.is_empty());
+    let extensible = (
+        prop::option::of("[a-zA-Z][a-zA-Z0-9]{3,9}"),
+        name(),
+        value.clone(),
+        any::<bool>(),
+    )
+        .prop_filter("`:dn` is not read as a rule", |(rule, ..)| {
+            rule.as_deref() != Some("dn")
+        })
         .prop_map(|(rule, name, value, dn)| Tree::Extensible(rule, Some(name), value, dn));
     let leaf = prop_oneof![
         (0..4u8, name(), value).prop_map(|(kind, name, value)| Tree::Compared(kind, name, value)),
         name().prop_map(Tree::Present),
-        (name(), prop::collection::vec(part, 1..4), any::<bool>(), any::<bool>())
+        (
+            name(),
+            prop::collection::vec(part, 1..4),
+            any::<bool>(),
+            any::<bool>()
+        )
             .prop_map(|(name, parts, from_start, to_end)| Tree::Substrings(name, parts, from_start, to_end)),
         extensible,
     ];

@@ -1,14 +1,18 @@
 //! Random requests of every kind, in the terms of `ldap3_proto`.
 
 use ldap3_proto::proto::{
-    LdapAddRequest, LdapBindCred, LdapBindRequest, LdapCompareRequest, LdapDerefAliases, LdapExtendedRequest, LdapFilter,
-    LdapMatchingRuleAssertion, LdapModify, LdapModifyDNRequest, LdapModifyRequest, LdapModifyType, LdapOp,
-    LdapPartialAttribute, LdapSearchRequest, LdapSearchScope, LdapSubstringFilter, SaslCredentials,
+    LdapAddRequest, LdapBindCred, LdapBindRequest, LdapCompareRequest, LdapDerefAliases, LdapExtendedRequest,
+    LdapFilter, LdapMatchingRuleAssertion, LdapModify, LdapModifyDNRequest, LdapModifyRequest,
+    LdapModifyType, LdapOp, LdapPartialAttribute, LdapSearchRequest, LdapSearchScope, LdapSubstringFilter,
+    SaslCredentials,
 };
 use proptest::prelude::*;
 
 fn attribute() -> impl Strategy<Value = LdapPartialAttribute> {
-    (name(), prop::collection::vec(prop::collection::vec(any::<u8>(), 0..6), 1..3))
+    (
+        name(),
+        prop::collection::vec(prop::collection::vec(any::<u8>(), 0..6), 1..3),
+    )
         .prop_map(|(atype, vals)| LdapPartialAttribute { atype, vals })
 }
 
@@ -134,4 +138,3 @@ pub(crate) fn operation() -> impl Strategy<Value = LdapOp> {
             .prop_map(|(name, value)| LdapOp::ExtendedRequest(LdapExtendedRequest { name, value })),
     ]
 }
-

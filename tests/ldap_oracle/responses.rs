@@ -75,18 +75,33 @@ fn of_ldap3_proto(message: &LdapMsg) -> Option<(OperationKind, Read)> {
         LdapOp::ExtendedResponse(response) => (OperationKind::Extended, &response.res),
         _ => return None,
     };
-    Some((kind, (result.code.clone() as i64, result.matcheddn.clone(), result.message.clone())))
+    Some((
+        kind,
+        (
+            result.code.clone() as i64,
+            result.matcheddn.clone(),
+            result.message.clone(),
+        ),
+    ))
 }
 
 /// The same for `rasn-ldap`.
 fn of_rasn(message: &LdapMessage) -> Option<(OperationKind, Read)> {
     let plain = |result: &rasn_ldap::LdapResult| {
-        (result.result_code as i64, result.matched_dn.0.clone(), result.diagnostic_message.0.clone())
+        (
+            result.result_code as i64,
+            result.matched_dn.0.clone(),
+            result.diagnostic_message.0.clone(),
+        )
     };
     Some(match &message.protocol_op {
         ProtocolOp::BindResponse(response) => (
             OperationKind::Bind,
-            (response.result_code as i64, response.matched_dn.0.clone(), response.diagnostic_message.0.clone()),
+            (
+                response.result_code as i64,
+                response.matched_dn.0.clone(),
+                response.diagnostic_message.0.clone(),
+            ),
         ),
         ProtocolOp::SearchResDone(result) => (OperationKind::Search, plain(&result.0)),
         ProtocolOp::ModifyResponse(result) => (OperationKind::Modify, plain(&result.0)),
@@ -96,7 +111,11 @@ fn of_rasn(message: &LdapMessage) -> Option<(OperationKind, Read)> {
         ProtocolOp::CompareResponse(result) => (OperationKind::Compare, plain(&result.0)),
         ProtocolOp::ExtendedResp(response) => (
             OperationKind::Extended,
-            (response.result_code as i64, response.matched_dn.0.clone(), response.diagnostic_message.0.clone()),
+            (
+                response.result_code as i64,
+                response.matched_dn.0.clone(),
+                response.diagnostic_message.0.clone(),
+            ),
         ),
         _ => return None,
     })
@@ -225,15 +244,33 @@ proptest! {
 #[test]
 fn the_notice_of_disconnection_says_what_we_mean() {
     let mut out = Vec::new();
-    response::write_notice_of_disconnection(&mut out, &LdapResult::new(ResultCode::Unavailable, "going down"));
-    let Some(LdapMsg { msgid: 0, op: LdapOp::ExtendedResponse(theirs), .. }) = against_ldap3_proto::decode(&out) else {
-        panic!("{out:02x?}")
-    };
-    assert_eq!(theirs.name.as_deref(), Some(response::NOTICE_OF_DISCONNECTION));
-    assert_eq!((theirs.res.code as i64, theirs.res.message.as_str()), (52, "going down"));
-    let Some(LdapMessage { message_id: 0, protocol_op: ProtocolOp::ExtendedResp(theirs), .. }) = against_rasn::decode(&out)
+    response::write_notice_of_disconnection(
+        &mut out,
+        &LdapResult::new(ResultCode::Unavailable, "going down"),
+    );
+    let Some(LdapMsg {
+        msgid: 0,
+        op: LdapOp::ExtendedResponse(theirs),
+        ..
+    }) = against_ldap3_proto::decode(&out)
     else {
         panic!("{out:02x?}")
     };
-    assert_eq!(theirs.response_name.as_deref(), Some(response::NOTICE_OF_DISCONNECTION.as_bytes()));
+    assert_eq!(theirs.name.as_deref(), Some(response::NOTICE_OF_DISCONNECTION));
+    assert_eq!(
+        (theirs.res.code as i64, theirs.res.message.as_str()),
+        (52, "going down")
+    );
+    let Some(LdapMessage {
+        message_id: 0,
+        protocol_op: ProtocolOp::ExtendedResp(theirs),
+        ..
+    }) = against_rasn::decode(&out)
+    else {
+        panic!("{out:02x?}")
+    };
+    assert_eq!(
+        theirs.response_name.as_deref(),
+        Some(response::NOTICE_OF_DISCONNECTION.as_bytes())
+    );
 }

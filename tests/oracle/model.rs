@@ -313,7 +313,12 @@ impl Directory {
 
     fn base(&self, place: &Place) -> Entry {
         let mut entry = Self::blank(place.base_dn.clone(), Kind::Base, place, &[]);
-        entry.put_text("objectClass", &["top", "domain"]);
+        let classes: &[&str] = if place.base_dn.to_lowercase().starts_with("o=") {
+            &["top", "domain", "organization"]
+        } else {
+            &["top", "domain"]
+        };
+        entry.put_text("objectClass", classes);
         entry
     }
 

@@ -95,7 +95,7 @@ pub(crate) async fn json_of(response: Response) -> Value {
     serde_json::from_str(&response.text().await.expect("a body")).expect("JSON")
 }
 
-fn client() -> Client {
+pub(crate) fn client() -> Client {
     Client::builder().build().expect("a client")
 }
 

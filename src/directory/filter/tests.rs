@@ -169,9 +169,8 @@ fn what_a_rule_cannot_use_is_undefined_either_way() {
         assert_eq!(users(filter), [""; 0], "{filter}");
         assert_eq!(users(&format!("(!{filter})")), [""; 0], "{filter}");
         assert_eq!(users(&format!("(|(cn=bob){filter})")), ["bob"], "{filter}");
-        assert_eq!(
+        assert!(
             users(&format!("(!(&(cn=bob){filter}))")).contains(&"alice".to_owned()),
-            true,
             "{filter}"
         );
     }

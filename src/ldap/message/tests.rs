@@ -227,7 +227,7 @@ fn the_other_requests_are_recognised() {
         Message::decode(&frame(1, &[0x6e, 2, 4, 0], &[])),
         Err(MessageError::Operation {
             kind: OperationKind::Compare,
-            reason: OperationError::Grammar,
+            reason: OperationError::Ber(BerError::Truncated),
             ..
         })
     ));
@@ -242,7 +242,7 @@ fn the_other_requests_are_recognised() {
 
 #[test]
 fn a_broken_tail_inside_any_request_is_refused() {
-    // A compare whose assertion ends in an octet that is no element; ldap3_proto alone would drop it.
+    // A compare whose assertion ends in an octet that is no element; ldap3_proto would drop it.
     let sound = [0x6e, 10, 4, 1, b'a', 0x30, 5, 4, 1, b'c', 4, 0];
     assert!(Message::decode(&frame(1, &sound, &[])).is_ok());
     let broken = [0x6e, 11, 4, 1, b'a', 0x30, 6, 4, 1, b'c', 4, 0, 0];
@@ -251,7 +251,7 @@ fn a_broken_tail_inside_any_request_is_refused() {
         Err(MessageError::Operation {
             message_id: 1,
             kind: OperationKind::Compare,
-            reason: OperationError::Ber(BerError::Truncated)
+            reason: OperationError::Ber(BerError::TrailingData)
         })
     ));
 }
@@ -271,4 +271,26 @@ fn only_message_ids_can_be_abandoned() {
             sound
         );
     }
+}
+
+#[test]
+fn nothing_may_follow_what_an_operation_has() {
+    let refused = |operation: &[u8]| Message::decode(&frame(1, operation, &[])).is_err();
+    assert!(!refused(&[0x77, 7, 0x80, 1, b'1', 0x81, 2, 7, 7]));
+    assert!(refused(&[0x77, 6, 0x80, 1, b'1', 0x80, 1, b'2']), "two names");
+    assert!(
+        refused(&[0x77, 8, 0x80, 1, b'1', 0x81, 0, 0x82, 1, 0]),
+        "a third element"
+    );
+    assert!(refused(&[0x77, 3, 0x80, 1, 0xff]), "a name that is not text");
+    assert!(
+        refused(&[0x6e, 12, 4, 1, b'a', 0x30, 7, 4, 1, b'c', 4, 0, 4, 0]),
+        "a third part"
+    );
+    assert!(
+        refused(&[0x6e, 12, 4, 1, b'a', 0x30, 5, 4, 1, b'c', 4, 0, 4, 0]),
+        "after the assertion"
+    );
+    // An add whose list ends in half an element, checked before ldap3_proto sees it.
+    assert!(refused(&[0x68, 6, 4, 1, b'a', 0x30, 1, 4]));
 }

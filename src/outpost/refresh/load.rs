@@ -70,7 +70,16 @@ pub(super) async fn directory(outpost: &Outpost, warnings: &mut Warnings) -> Res
             Err(error) => return Err(error.into()),
         }
     };
-    let (snapshot, odd) = tokio::task::spawn_blocking(move || builder.finish()).await?;
+    let previous = outpost.snapshot();
+    let (snapshot, odd) = tokio::task::spawn_blocking(move || {
+        let (snapshot, odd) = builder.finish();
+        // What searches needed of the old directory they will need of the new one, and not have to wait for.
+        if let Some(previous) = previous {
+            snapshot.warm_like(&previous);
+        }
+        (snapshot, odd)
+    })
+    .await?;
     odd.iter().for_each(|warning| warnings.add(warning));
     warnings.tell();
     let (users, groups) = (snapshot.user_count(), snapshot.group_count());

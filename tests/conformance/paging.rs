@@ -1,0 +1,255 @@
+//! Paged results (RFC 2696): paged is unpaged whatever the page sizes, and cookies are positions that survive
+//! reconnects, other filters and refreshes.
+
+use akldap::simulator::Directory;
+use ldap3_proto::proto::LdapSearchScope;
+
+use crate::client::{Client, Found, search};
+use crate::controls::{page_of, paged, sorted, view};
+use crate::stage::{BASE, Stage, user_dn};
+
+const EVERYTHING: &str = "(objectClass=*)";
+
+async fn page(client: &mut Client, filter: &str, size: i32, cookie: &[u8]) -> Found {
+    let request = search(BASE, LdapSearchScope::Subtree, filter, &["cn"]);
+    client
+        .search_with(request, vec![paged(size, cookie, false)])
+        .await
+}
+
+fn cookie(found: &Found) -> Vec<u8> {
+    assert_eq!(found.outcome.code, 0, "{:?}", found.outcome);
+    page_of(&found.outcome).expect("a paged results response").1
+}
+
+/// All pages with the sizes of `sizes`, over and over.
+async fn all_pages(client: &mut Client, filter: &str, sizes: &[i32]) -> Vec<String> {
+    let (mut dns, mut place) = (Vec::new(), Vec::new());
+    for size in sizes.iter().cycle() {
+        let found = page(client, filter, *size, &place).await;
+        assert!(found.entries.len() <= *size as usize, "a page of {size}");
+        dns.extend(found.entries.iter().map(|entry| entry.dn.clone()));
+        place = cookie(&found);
+        if place.is_empty() {
+            break;
+        }
+        assert_eq!(
+            found.entries.len(),
+            *size as usize,
+            "only the last page may be short"
+        );
+    }
+    dns
+}
+
+#[tokio::test]
+async fn paged_is_unpaged_for_every_page_size() {
+    let stage = Stage::sample().await;
+    let mut client = stage.bound("ldapservice").await;
+    for filter in [
+        EVERYTHING,
+        "(objectClass=user)",
+        "(cn=*a*)",
+        "(memberOf=*)",
+        "(!(cn=alice))",
+        "(cn=nobody)",
+    ] {
+        let mut whole: Vec<String> = client
+            .subtree(BASE, filter, &["cn"])
+            .await
+            .dns()
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
+        whole.sort_unstable();
+        for sizes in [
+            &[1][..],
+            &[2],
+            &[3],
+            &[7],
+            &[59],
+            &[60],
+            &[61],
+            &[500],
+            &[100, 50, 1],
+            &[1, 2, 3, 4, 5],
+        ] {
+            let mut pages = all_pages(&mut client, filter, sizes).await;
+            pages.sort_unstable();
+            assert_eq!(pages, whole, "{filter} {sizes:?}");
+        }
+    }
+    let mut own = stage.bound("alice").await;
+    let mut whole: Vec<String> = own
+        .subtree(BASE, EVERYTHING, &["cn"])
+        .await
+        .dns()
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
+    let mut pages = all_pages(&mut own, EVERYTHING, &[2]).await;
+    whole.sort_unstable();
+    pages.sort_unstable();
+    assert_eq!(pages, whole, "what a user sees is paged the same");
+}
+
+#[tokio::test]
+async fn the_order_is_the_same_every_time() {
+    let stage = Stage::sample().await;
+    let mut client = stage.bound("ldapservice").await;
+    let first = all_pages(&mut client, EVERYTHING, &[7]).await;
+    assert_eq!(all_pages(&mut client, EVERYTHING, &[11, 3]).await, first);
+}
+
+#[tokio::test]
+async fn a_cookie_survives_a_reconnect_and_a_refresh() {
+    let stage = Stage::sample().await;
+    let mut client = stage.bound("ldapservice").await;
+    let whole = all_pages(&mut client, "(objectClass=user)", &[500]).await;
+    let first = page(&mut client, "(objectClass=user)", 20, &[]).await;
+    let place = cookie(&first);
+    drop(client);
+    stage.refresh().await;
+    let mut again = stage.bound("ldapservice").await;
+    let rest = page(&mut again, "(objectClass=user)", 500, &place).await;
+    assert_eq!(cookie(&rest), b"");
+    assert_eq!([first.dns(), rest.dns()].concat(), whole);
+    let once_more = page(&mut again, "(objectClass=user)", 5, &place).await;
+    assert_eq!(once_more.dns(), rest.dns()[..5], "a cookie may be used again");
+}
+
+#[tokio::test]
+async fn a_cookie_of_another_filter_is_a_position() {
+    let stage = Stage::sample().await;
+    let mut client = stage.bound("ldapservice").await;
+    let place = cookie(&page(&mut client, "(objectClass=user)", 20, &[]).await);
+    let other = page(&mut client, "(cn=user*)", 500, &place).await;
+    assert_eq!(cookie(&other), b"");
+    let whole = client.subtree(BASE, "(cn=user*)", &["cn"]).await;
+    assert!(!other.entries.is_empty() && other.entries.len() < whole.entries.len());
+    assert!(
+        whole.dns().ends_with(&other.dns()),
+        "the rest of the other filter's answer"
+    );
+}
+
+#[tokio::test]
+async fn a_garbled_cookie_is_refused_and_the_connection_lives() {
+    let stage = Stage::sample().await;
+    let mut client = stage.bound("ldapservice").await;
+    let place = cookie(&page(&mut client, EVERYTHING, 10, &[]).await);
+    let mut flipped = place.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    for garbled in [
+        &b"0"[..],
+        b"garbage",
+        &[0; 49],
+        &flipped,
+        &place[..place.len() - 1],
+        &[place.clone(), vec![0]].concat(),
+        &[0xff; 4000],
+    ] {
+        let found = page(&mut client, EVERYTHING, 10, garbled).await;
+        assert_eq!((found.outcome.code, found.entries.len()), (53, 0), "{garbled:?}");
+        assert!(!found.outcome.message.is_empty());
+    }
+    assert_eq!(page(&mut client, EVERYTHING, 10, &place).await.entries.len(), 10);
+}
+
+#[tokio::test]
+async fn size_zero_ends_the_sequence() {
+    let stage = Stage::sample().await;
+    let mut client = stage.bound("ldapservice").await;
+    let place = cookie(&page(&mut client, EVERYTHING, 10, &[]).await);
+    let end = page(&mut client, EVERYTHING, 0, &place).await;
+    assert_eq!((end.entries.len(), cookie(&end)), (0, Vec::new()));
+    let asked = page(&mut client, EVERYTHING, 0, &[]).await;
+    assert_eq!((asked.entries.len(), cookie(&asked)), (0, Vec::new()));
+}
+
+#[tokio::test]
+async fn critical_or_not_is_the_same() {
+    let stage = Stage::sample().await;
+    let mut client = stage.bound("ldapservice").await;
+    for critical in [false, true] {
+        let request = search(BASE, LdapSearchScope::Subtree, EVERYTHING, &["cn"]);
+        let found = client.search_with(request, vec![paged(9, b"", critical)]).await;
+        assert_eq!((found.outcome.code, found.entries.len()), (0, 9));
+        assert!(!cookie(&found).is_empty());
+    }
+}
+
+#[tokio::test]
+async fn the_size_limit_counts_within_pages() {
+    let stage = Stage::sample().await;
+    let mut client = stage.bound("ldapservice").await;
+    for (limit, size, expected) in [
+        (5, 10, (4, 5)),
+        (10, 5, (0, 5)),
+        (60, 100, (0, 60)),
+        (59, 100, (4, 59)),
+    ] {
+        let mut request = search(BASE, LdapSearchScope::Subtree, "(objectClass=user)", &["cn"]);
+        request.sizelimit = limit;
+        let found = client.search_with(request, vec![paged(size, b"", true)]).await;
+        assert_eq!(
+            (found.outcome.code, found.entries.len()),
+            expected,
+            "limit {limit}, pages of {size}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn pages_of_a_sorted_search_go_on_in_order() {
+    let stage = Stage::sample().await;
+    let mut client = stage.bound("ldapservice").await;
+    let request = || search(BASE, LdapSearchScope::Subtree, "(objectClass=user)", &["cn"]);
+    let whole = client.search_with(request(), vec![sorted(&["-cn"], true)]).await;
+    assert_eq!(whole.entries.len(), 60);
+    let (mut dns, mut place) = (Vec::new(), Vec::new());
+    loop {
+        let controls = vec![sorted(&["-cn"], true), paged(17, &place, true)];
+        let found = client.search_with(request(), controls).await;
+        dns.extend(found.dns().into_iter().map(str::to_owned));
+        place = cookie(&found);
+        if place.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(dns, whole.dns());
+    // A view is no page: the window is all there is.
+    let both = vec![sorted(&["-cn"], true), paged(17, b"", true), view(0, 9, 1, 0)];
+    let window = client.search_with(request(), both).await;
+    assert_eq!(window.dns(), whole.dns()[..10]);
+    assert_eq!(cookie(&window), b"");
+}
+
+/// The ways of Nextcloud, which replays pages it forgot and mixes page sizes, with more users than one page of it.
+#[tokio::test]
+async fn nextcloud_reaches_every_user() {
+    let stage = Stage::with(Directory::sample(1200, 12), |_| {}).await;
+    let mut client = stage.bound("ldapservice").await;
+    let filter = "(&(objectClass=user)(cn=*))";
+    assert_eq!(
+        all_pages(&mut client, filter, &[500]).await.len(),
+        1200,
+        "the background sync"
+    );
+    let replayed = page(&mut client, filter, 100, &[]).await;
+    let wanted = page(&mut client, filter, 50, &cookie(&replayed)).await;
+    assert_eq!(
+        wanted.entries.len(),
+        50,
+        "the third page of fifty in the user list"
+    );
+    assert!(wanted.dns().iter().all(|dn| !replayed.dns().contains(dn)));
+    let usable = page(&mut client, "(memberOf=*)", 1, &[]).await;
+    assert_eq!(usable.entries.len(), 1);
+    assert!(!cookie(&usable).is_empty());
+    assert_eq!(
+        client.read(&user_dn("alice"), &[""]).await.entries.len(),
+        1,
+        "the exists check"
+    );
+}
