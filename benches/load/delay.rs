@@ -40,7 +40,9 @@ pub fn run(load: &Load) -> anyhow::Result<()> {
         ("a disjunction of 10,000 unindexable terms", Some(disjunction())),
     ] {
         let stop = Arc::new(AtomicBool::new(false));
-        let other = filter.map(|filter| Disturber::start(load.address, filter, &stop)).transpose()?;
+        let other = filter
+            .map(|filter| Disturber::start(load.address, filter, &stop))
+            .transpose()?;
         thread::sleep(Duration::from_millis(100));
         let measured = generator::run(load)?;
         stop.store(true, Ordering::Relaxed);
@@ -92,7 +94,9 @@ impl Disturber {
     /// Breaks off what is under way, which may take minutes, and says how many answers were read to their end.
     fn end(self) -> anyhow::Result<u64> {
         self.socket.shutdown(Shutdown::Both)?;
-        self.thread.join().map_err(|_| anyhow::anyhow!("the disturbing client panicked"))?
+        self.thread
+            .join()
+            .map_err(|_| anyhow::anyhow!("the disturbing client panicked"))?
     }
 }
 
