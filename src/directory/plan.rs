@@ -47,21 +47,39 @@ pub(super) struct Plan {
     candidates: usize,
 }
 
-impl fmt::Display for Plan {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+/// What a plan comes down to, for a trace.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Outline {
+    Index { candidates: usize },
+    Ranges { ranges: usize, candidates: usize },
+    Scan { octets: usize },
+}
+
+impl Plan {
+    pub(super) fn outline(&self) -> Outline {
+        let candidates = self.candidates;
         match &self.source {
-            Source::Ordinals(_) => write!(formatter, "index, {} candidates", self.candidates),
-            Source::Ranges(ranges) => {
+            Source::Ordinals(_) => Outline::Index { candidates },
+            Source::Ranges(ranges) => Outline::Ranges {
+                ranges: ranges.len(),
+                candidates,
+            },
+            Source::Scan { needle, .. } => Outline::Scan { octets: needle.len() },
+        }
+    }
+}
+
+impl fmt::Display for Outline {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Index { candidates } => write!(formatter, "index, {candidates} candidates"),
+            Self::Ranges { ranges, candidates } => {
                 write!(
                     formatter,
-                    "everything in {} ranges, {} candidates",
-                    ranges.len(),
-                    self.candidates
+                    "everything in {ranges} ranges, {candidates} candidates"
                 )
             }
-            Source::Scan { needle, .. } => {
-                write!(formatter, "scan for {} octets", needle.len())
-            }
+            Self::Scan { octets } => write!(formatter, "scan for {octets} octets"),
         }
     }
 }

@@ -13,7 +13,7 @@ use super::entry::{Context, Entry, Layout, Ordinal, Special, View};
 use super::evaluation::Scratch;
 use super::filter::Node;
 use super::paging::{Key, Position};
-use super::plan::{Extent, Plan, Planner};
+use super::plan::{Extent, Outline, Plan, Planner};
 use super::selection::Selection;
 use super::snapshot::Snapshot;
 use super::sorting::{SortError, SortOrder, Sorter};
@@ -96,7 +96,7 @@ pub struct Search {
     extent: Extent,
     selection: Selection,
     dereference: Option<Dereference>,
-    plan: String,
+    plan: Outline,
     candidates: Candidates,
     phase: Phase,
     limits: Limits,
@@ -229,7 +229,7 @@ impl Search {
             .as_ref()
             .map(|specs| Dereference::new(&context, specs));
         Ok(Self {
-            plan: plan.to_string(),
+            plan: plan.outline(),
             candidates: Candidates::new(plan.source, from),
             snapshot,
             tree,
@@ -251,8 +251,8 @@ impl Search {
 
     /// How the search finds its entries, for a trace.
     #[must_use]
-    pub fn plan(&self) -> impl fmt::Display + '_ {
-        &self.plan
+    pub fn plan(&self) -> impl fmt::Display + use<> {
+        self.plan
     }
 
     /// Appends entries until `out` has grown by about `budget` octets (at most one entry more), about `work` candidates
