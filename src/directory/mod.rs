@@ -5,6 +5,7 @@
 
 mod attribute;
 mod builder;
+mod calendar;
 mod candidates;
 mod compare;
 mod custom;

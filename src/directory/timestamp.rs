@@ -1,8 +1,8 @@
 //! Timestamps as authentik sends them (ISO 8601), as LDAP writes them (generalized time, RFC 4517 section 3.3.13).
 //!
-//! Knows the calendar. Must not know a clock.
+//! Must not know a clock.
 
-const SECONDS_A_DAY: i64 = 86_400;
+use super::calendar::{SECONDS_PER_DAY, date_of_day, days_from_epoch, days_in_month};
 
 /// The instant of an ISO 8601 timestamp in microseconds since 1970-01-01T00:00:00Z; without an offset it is UTC.
 /// `None` if it is not such a timestamp or lies outside the years 0 to 9999.
@@ -25,10 +25,10 @@ pub(super) fn parse_iso_8601(text: &str) -> Option<i64> {
         Some((b'T' | b't' | b' ', time)) => parse_time(time)?,
         Some(_) => return None,
     };
-    let seconds = days_from_civil(year, month, day) * SECONDS_A_DAY - offset;
+    let seconds = days_from_epoch(year, month, day) * SECONDS_PER_DAY - offset;
     let micros = seconds * 1_000_000 + micros;
     (0..=9999)
-        .contains(&civil_from_days(micros.div_euclid(1_000_000 * SECONDS_A_DAY)).0)
+        .contains(&date_of_day(micros.div_euclid(1_000_000 * SECONDS_PER_DAY)).0)
         .then_some(micros)
 }
 
@@ -71,7 +71,7 @@ fn parse_time(time: &[u8]) -> Option<(i64, i64)> {
         _ => return None,
     };
     // A leap second counts as the one before it: POSIX time has none.
-    if hour > 23 || minute > 59 || second > 60 || offset.abs() > SECONDS_A_DAY {
+    if hour > 23 || minute > 59 || second > 60 || offset.abs() > SECONDS_PER_DAY {
         return None;
     }
     Some((
@@ -83,8 +83,8 @@ fn parse_time(time: &[u8]) -> Option<(i64, i64)> {
 /// `YYYYMMDDHHMMSSZ`, the fraction cut.
 pub(super) fn generalized_time(micros: i64) -> [u8; 15] {
     let seconds = micros.div_euclid(1_000_000);
-    let (year, month, day) = civil_from_days(seconds.div_euclid(SECONDS_A_DAY));
-    let second = seconds.rem_euclid(SECONDS_A_DAY);
+    let (year, month, day) = date_of_day(seconds.div_euclid(SECONDS_PER_DAY));
+    let second = seconds.rem_euclid(SECONDS_PER_DAY);
     let mut out = *b"00000000000000Z";
     let fields = [
         (0, 4, year),
@@ -112,36 +112,6 @@ fn number(digits: &[u8]) -> Option<i64> {
             .is_ascii_digit()
             .then(|| value * 10 + i64::from(digit - b'0'))
     })
-}
-
-fn days_in_month(year: i64, month: i64) -> i64 {
-    match month {
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}
-
-/// Days since 1970-01-01 in the Gregorian calendar; eras of 400 years that begin in March.
-fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
-}
-
-fn civil_from_days(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let era = days.div_euclid(146_097);
-    let day_of_era = days.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = era * 400 + year_of_era + i64::from(month <= 2);
-    (year, month, day_of_year - (153 * shifted + 2) / 5 + 1)
 }
 
 #[cfg(test)]

@@ -334,11 +334,6 @@ impl Logins {
             .count()
     }
 
-    /// How many logins are alive.
-    pub fn count(&self) -> usize {
-        self.lock().alive.len()
-    }
-
     /// Sessions nobody needs any more are ended through this queue.
     pub(super) fn say_goodbye_through(&self, goodbyes: mpsc::Sender<Goodbye>) {
         let _ = self.goodbyes.set(goodbyes);

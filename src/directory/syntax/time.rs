@@ -1,5 +1,7 @@
 //! Generalized time (RFC 4517 section 3.3.13) as an instant.
 
+use crate::directory::calendar::{SECONDS_PER_DAY, days_from_epoch, days_in_month};
+
 /// A point in time: whole seconds since 1970-01-01 00:00 UTC, and nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Instant {
@@ -11,7 +13,6 @@ pub struct Instant {
 
 /// Digits of a fraction that count; finer ones than nanoseconds are cut.
 const FRACTION_DIGITS: usize = 9;
-const SECONDS_PER_DAY: i64 = 86_400;
 
 impl Instant {
     /// Twelve octets that sort as the instants do.
@@ -65,27 +66,6 @@ pub fn parse_generalized_time(value: &[u8]) -> Option<Instant> {
             .checked_add(nanoseconds / 1_000_000_000)?,
         nanoseconds: u32::try_from(nanoseconds % 1_000_000_000).ok()?,
     })
-}
-
-fn days_in_month(year: i64, month: i64) -> i64 {
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    match month {
-        2 if leap => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}
-
-/// Days from 1970-01-01 to a date of the Gregorian calendar, counting years from March so that leap days come last.
-fn days_from_epoch(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let month_from_march = (month + 9) % 12;
-    let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    era * 146_097 + day_of_era - 719_468
 }
 
 struct Reader<'a>(&'a [u8]);
