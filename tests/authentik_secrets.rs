@@ -1,41 +1,19 @@
 //! No password, code, token or cookie of the `authentik` layer reaches a log, whatever the level.
 
 mod authentik_server;
+mod captured_log;
 
-use std::io;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use akldap::authentik::events::{Hello, Subscription, Timings, listen};
 use akldap::authentik::flow::{BindRequest, Executor, FlowOutcome, NoObserver};
 use authentik_server::{Reply, Script, TOKEN, session_cookie};
+use captured_log::Log;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::SubscriberInitExt as _;
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
 
 #[tokio::test]
 async fn nothing_secret_is_logged_at_any_level() {
@@ -94,7 +72,7 @@ async fn nothing_secret_is_logged_at_any_level() {
     cancel.cancel();
     task.await.unwrap();
 
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let text = log.text();
     assert!(
         text.contains("running the flow once more"),
         "the log is not being captured: {text}"

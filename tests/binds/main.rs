@@ -4,6 +4,8 @@
 #![allow(unreachable_pub, reason = "the harness is written as a library")]
 #![allow(dead_code, reason = "the harness serves other tests too")]
 
+#[path = "../captured_log/mod.rs"]
+mod captured_log;
 #[path = "../ldap/client.rs"]
 mod client;
 #[path = "../ldap/filter.rs"]

@@ -1,41 +1,16 @@
 //! No password, code, token or cookie reaches the log of the whole server at any level; and a panic anywhere in a bind
 //! is an answer that is not success.
 
-use std::io;
-use std::sync::{Arc, Mutex};
-
 use akldap::simulator::{
     Device, Fault, NotConfigured, Rule, Stage as FlowStage, When, demo_secrets, totp_code,
 };
 use tracing::field::{Field, Visit};
-use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::captured_log::Log;
 use crate::scenery::{LOGOUT, change, directory, of, recommended, separate};
 use crate::stage::{BASE, eventually, user_dn};
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
 
 #[tokio::test]
 async fn a_whole_run_at_the_finest_level_logs_no_secret() {
@@ -143,7 +118,7 @@ async fn a_whole_run_at_the_finest_level_logs_no_secret() {
     values.sort_unstable();
     values.dedup();
     assert!(values.len() > 20, "cookies were seen: {}", values.len());
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let text = log.text();
     for needle in [
         "bind refused",
         "starting new connection",
