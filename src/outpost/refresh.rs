@@ -189,10 +189,7 @@ async fn load_configuration(outpost: &Outpost) -> Result<(), ApiError> {
     {
         log.set_level(LogLevel::from_outpost(own.log_level()));
     }
-    let interval = match u64::try_from(own.refresh_interval_s) {
-        Ok(0) | Err(_) => DEFAULT_INTERVAL,
-        Ok(seconds) => Duration::from_secs(seconds).max(MIN_INTERVAL),
-    };
+    let interval = refresh_interval(own.refresh_interval_s);
     outpost
         .pace
         .interval_s
@@ -298,5 +295,29 @@ async fn keep_flows_warm(outpost: &Outpost) {
             }
         }
         tokio::time::sleep(period).await;
+    }
+}
+
+/// The time between refreshes for the outpost's `refresh_interval_s`.
+fn refresh_interval(seconds: i64) -> Duration {
+    match u64::try_from(seconds) {
+        Ok(0) | Err(_) => DEFAULT_INTERVAL,
+        Ok(seconds) => Duration::from_secs(seconds).max(MIN_INTERVAL),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_interval_is_the_outposts_within_reason() {
+        for (seconds, expected) in [(-1, 300), (0, 300), (1, 30), (30, 30), (31, 31), (86_400, 86_400)] {
+            assert_eq!(
+                refresh_interval(seconds),
+                Duration::from_secs(expected),
+                "{seconds}"
+            );
+        }
     }
 }

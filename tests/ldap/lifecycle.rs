@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use akldap::simulator::{Directory, Fault, Options, Rule, Simulator};
+use akldap::simulator::{Directory, Endpoint, Fault, Options, Rule, Simulator};
 use ldap3_proto::proto::LdapOp;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::captured_log::Log;
 use crate::client::Client;
 use crate::stage::{BASE, Stage, eventually, user_dn};
 
@@ -42,6 +45,14 @@ async fn the_server_starts_without_authentik_and_finds_it_later() {
     let outcome = client.bind(&user_dn("alice"), "demo-alice").await;
     assert_eq!(outcome.code, 52, "{outcome:?}");
     assert!(outcome.message.contains("not been loaded"), "{outcome:?}");
+    let found = client.subtree(BASE, "(objectClass=*)", &[]).await;
+    assert_eq!(
+        (found.outcome.code, found.entries.len()),
+        (52, 0),
+        "{:?}",
+        found.outcome
+    );
+    assert_eq!(client.compare(BASE, "dc", b"ldap").await.code, 52);
     stage.simulator.refuse_connections(false);
     stage.ready().await;
     assert_eq!(http(stage.http(), "/ready").await.0, 200);
@@ -190,4 +201,42 @@ async fn a_provider_that_is_gone_is_no_longer_served() {
         Some(LdapOp::ExtendedResponse(_))
     ));
     assert_eq!(stage.bind(&user_dn("alice"), "demo-alice").await.code, 50);
+}
+
+#[tokio::test]
+async fn direct_search_mode_is_served_from_the_snapshot_and_said_once() {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).finish();
+    let _guard = subscriber.set_default();
+    let mut directory = Directory::sample(0, 0);
+    for provider in directory.providers.values_mut() {
+        provider.search_mode = "direct".into();
+    }
+    let stage = Stage::with(directory, |_| {}).await;
+    let mut client = stage.bound("ldapservice").await;
+    stage.simulator.requests().clear();
+    assert_eq!(
+        client
+            .subtree(BASE, "(&(objectClass=user)(cn=alice))", &[])
+            .await
+            .entries
+            .len(),
+        1
+    );
+    assert_eq!(stage.simulator.requests().count(Endpoint::UserList), 0);
+    // A changed provider is loaded anew, which is no reason to say it again.
+    stage
+        .simulator
+        .save_provider(1, |provider| provider.uid_start_number = 9000);
+    stage.server.outpost().request_refresh();
+    eventually("the provider was loaded again", || {
+        log.text().matches("provider loaded").count() == 2
+    })
+    .await;
+    assert_eq!(
+        log.text().matches("direct search mode").count(),
+        1,
+        "{}",
+        log.text()
+    );
 }

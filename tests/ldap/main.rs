@@ -2,6 +2,8 @@
 
 #![allow(unreachable_pub, reason = "the harness is written as a library")]
 
+#[path = "../captured_log/mod.rs"]
+mod captured_log;
 mod client;
 mod filter;
 mod stage;

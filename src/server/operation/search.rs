@@ -200,6 +200,11 @@ pub(in crate::server) struct Allowed {
 
 /// What the bound user is shown, if they may ask about `base_object` at all.
 pub(in crate::server) fn authorise(session: &Session, base_object: &[u8]) -> Result<Allowed, LdapResult> {
+    // An outage looks like one to everybody: nobody can bind before the first load, so "bind first" would mislead.
+    let Some(snapshot) = session.outpost.snapshot() else {
+        let text = "the directory has not been loaded from authentik yet";
+        return Err(LdapResult::new(ResultCode::Unavailable, text));
+    };
     let Some(identity) = &session.identity else {
         let text = "bind first: without a bind only the rootDSE and the subschema are readable";
         return Err(LdapResult::new(ResultCode::InsufficientAccessRights, text));
@@ -227,10 +232,6 @@ pub(in crate::server) fn authorise(session: &Session, base_object: &[u8]) -> Res
         );
         return Err(LdapResult::new(ResultCode::InsufficientAccessRights, text));
     }
-    let Some(snapshot) = session.outpost.snapshot() else {
-        let text = "the directory has not been loaded from authentik yet";
-        return Err(LdapResult::new(ResultCode::Unavailable, text));
-    };
     if !identity.may_search_everything() && snapshot.user_by_pk(identity.user_pk()).is_none() {
         session.outpost.request_refresh();
         let text = "this account is newer than the directory: a refresh is under way";
