@@ -72,6 +72,9 @@ impl Outage {
 impl Outpost {
     /// Whether authentik is known to be unreachable at this moment.
     pub fn outage(&self) -> Option<Details> {
+        if !self.outage.is_stated() {
+            return None;
+        }
         self.outage
             .details()
             .filter(|outage| !answered_since(&self.client, outage.since))
