@@ -15,6 +15,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -43,6 +44,8 @@ use super::providers::Provider;
 /// The least time there is for access and identity after a flow that took long. With the time for a turn, for the flow
 /// and for a Duo push, this is the longest a bind can take.
 const ACCESS_TIME: Duration = Duration::from_secs(10);
+/// How long a bind that failed waits for word whether authentik is reachable at all, if a cached one could stand in.
+const OUTAGE_PATIENCE: Duration = Duration::from_secs(3);
 /// How often expired cached binds are let go of.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(2);
 
@@ -72,6 +75,8 @@ pub(super) struct BindCore {
     failures: FailureLimit,
     unbinder: Unbinder,
     metrics: Arc<Metrics>,
+    /// Asks for a look at all sessions.
+    checks: Notify,
 }
 
 impl BindCore {
@@ -90,11 +95,21 @@ impl BindCore {
                 config.flow_queue_limit,
                 config.flow_queue_timeout,
             ),
-            cache: BindCache::new(config.cache_max_age, config.negative_window),
+            cache: BindCache::new(
+                config.cache_max_age,
+                config.cache_outage_grace,
+                config.negative_window,
+            ),
             failures: FailureLimit::new(&config.failed),
             unbinder,
             metrics,
+            checks: Notify::new(),
         }
+    }
+
+    /// Has every login's session looked at soon: its end may have been announced while nobody could hear it.
+    pub(super) fn check_logins(&self) {
+        self.checks.notify_one();
     }
 }
 
@@ -107,7 +122,9 @@ pub(super) fn start(outpost: &Arc<Outpost>, tasks: &TaskTracker, shutdown: &Canc
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                () = tokio::time::sleep(SWEEP_INTERVAL) => outpost.binds.cache.sweep(),
+                () = tokio::time::sleep(SWEEP_INTERVAL) => {
+                    outpost.binds.cache.sweep(outpost.client.contact().last_answer());
+                }
             }
         }
     });
@@ -216,6 +233,10 @@ impl Outpost {
         if let Some(refusal) = self.binds.cache.refused(&key) {
             return Recalled::Refusal(refusal);
         }
+        if let Some(login) = self.outage().and_then(|_| self.cached_in_outage(&key)) {
+            self.binds.metrics.bind_cache_hit();
+            return Recalled::Login(login);
+        }
         self.binds.metrics.bind_cache_miss();
         Recalled::Nothing(Some(key))
     }
@@ -306,7 +327,27 @@ impl Outpost {
             }
             judged
         });
-        judged.await
+        match judged.await {
+            Err(refusal) if refusal.result.code == ResultCode::Unavailable => {
+                self.cached_after_failure(&key).await.ok_or(refusal)
+            }
+            judged => judged,
+        }
+    }
+
+    /// A cached bind that the admin lets live longer while authentik cannot be reached.
+    fn cached_in_outage(&self, key: &Key) -> Option<Arc<Login>> {
+        self.config.bind.cache_outage_grace?;
+        self.binds
+            .cache
+            .get_in_outage(key, self.client.contact().last_answer())
+    }
+
+    /// The same when a bind could not be judged: whether that is an outage is known a moment later.
+    async fn cached_after_failure(&self, key: &Key) -> Option<Arc<Login>> {
+        self.cached_in_outage(key)?;
+        self.outage_after_failure(OUTAGE_PATIENCE).await?;
+        self.cached_in_outage(key)
     }
 
     /// Asks authentik: the flow, then access to the application, then, if the directory does not know, who it is.
