@@ -19,6 +19,7 @@ mod fixture;
 mod index;
 mod indexing;
 mod paging;
+mod photo;
 mod plan;
 mod record;
 pub mod rootdse;
