@@ -13,11 +13,11 @@ use super::attribute::{AttributeId, Attributes};
 use super::custom::{self, Custom};
 use super::indexing;
 use super::record::{GroupRecord, Subject, UserRecord, Warning, Warnings};
-use super::row::{self, ByteTable, EscapedNames, Relation, Row, Shapes};
-use super::snapshot::{Groups, Memberships, Snapshot, Users};
+use super::row::{self, ByteTable, Relation, Row, Shapes, UnescapedNames};
+use super::snapshot::{Count, Groups, Memberships, Snapshot, Users};
 use super::timestamp;
 use crate::ldap::dn;
-use crate::ldap::response::write_attribute;
+use crate::ldap::response::{write_attribute, write_single_value};
 
 pub use carried::{CarriedGroup, CarriedUser};
 
@@ -31,8 +31,8 @@ pub struct Builder {
     attributes: Attributes,
     shapes: Shapes,
     shape_numbers: HashMap<Vec<AttributeId>, u32, hashbrown::DefaultHashBuilder>,
-    /// By attribute: how many values all records have, and whether one has several.
-    counts: Vec<(u32, bool)>,
+    /// By attribute.
+    counts: Vec<Count>,
     names: Vec<u8>,
     users: Vec<PendingUser>,
     groups: Vec<PendingGroup>,
@@ -240,11 +240,12 @@ impl Builder {
     fn stored(&mut self, id: AttributeId, values: usize) {
         self.shape.push(id);
         if self.counts.len() <= id.index() {
-            self.counts.resize(id.index() + 1, (0, false));
+            self.counts.resize(id.index() + 1, Count::default());
         }
-        if let Some((count, several)) = self.counts.get_mut(id.index()) {
-            *count = count.saturating_add(values as u32);
-            *several |= values > 1;
+        if let Some(count) = self.counts.get_mut(id.index()) {
+            count.records = count.records.saturating_add(1);
+            count.values = count.values.saturating_add(values as u32);
+            count.several |= values > 1;
         }
     }
 
@@ -253,7 +254,7 @@ impl Builder {
         if is_replaced(id, custom) {
             return false;
         }
-        write_attribute(&mut self.block, id.name().as_bytes(), [value]);
+        write_single_value(&mut self.block, id.name().as_bytes(), value);
         self.stored(id, 1);
         true
     }
@@ -362,7 +363,7 @@ impl Builder {
     pub fn finish(mut self) -> (Snapshot, Vec<Warning>) {
         self.sort();
         self.arena.shrink_to_fit();
-        let (names, escaped_names) = self.name_tables();
+        let (rdns, unescaped_names) = self.name_tables();
         let memberships = self.memberships();
         self.warn_of_shared_numbers();
         let rows = self
@@ -376,9 +377,9 @@ impl Builder {
             .collect();
         by_number.sort_unstable();
         let mut snapshot = Snapshot {
-            rows: mark_escaped(rows.collect(), &escaped_names),
-            names,
-            escaped_names,
+            rows: mark_escaped(rows.collect(), &unescaped_names),
+            rdns,
+            unescaped_names,
             users: Users {
                 pks: self.users.iter().map(|user| user.pk).collect(),
                 uuids: self.users.iter().map(|user| user.uuid).collect(),
@@ -396,6 +397,7 @@ impl Builder {
             attributes: self.attributes,
             shapes: self.shapes,
             indexes: Vec::new(),
+            all_flags: 0,
             hasher: hashbrown::DefaultHashBuilder::default(),
             fingerprint: std::sync::OnceLock::new(),
         };
@@ -439,23 +441,26 @@ impl Builder {
         });
     }
 
-    fn name_tables(&self) -> (ByteTable, EscapedNames) {
-        let mut names = ByteTable::with_capacity(self.users.len() + self.groups.len(), self.names.len());
-        let mut escaped = Vec::new();
+    fn name_tables(&self) -> (ByteTable, UnescapedNames) {
+        let count = self.users.len() + self.groups.len();
+        let mut rdns = ByteTable::with_capacity(count, self.names.len() + count * row::RDN_TYPE.len());
+        let mut unescaped = Vec::new();
         let spans = self
             .users
             .iter()
             .map(|user| user.name)
             .chain(self.groups.iter().map(|group| group.name));
+        let mut rdn = row::RDN_TYPE.to_vec();
         for (record, (start, end)) in (0..).zip(spans) {
             let name = self.names.get(start..end).unwrap_or_default();
-            names.push(name);
-            let safe = dn::escape(name);
-            if safe != name {
-                escaped.push((record, safe.into_boxed_slice()));
+            rdn.truncate(row::RDN_TYPE.len());
+            dn::escape_into(&mut rdn, name);
+            rdns.push(&rdn);
+            if rdn.get(row::RDN_TYPE.len()..) != Some(name) {
+                unescaped.push((record, name.into()));
             }
         }
-        (names, escaped)
+        (rdns, unescaped)
     }
 
     fn memberships(&mut self) -> Memberships {
@@ -570,8 +575,8 @@ impl<'a> PkTable<'a> {
     }
 }
 
-fn mark_escaped(mut rows: Vec<Row>, escaped: &[(u32, Box<[u8]>)]) -> Vec<Row> {
-    for (record, _) in escaped {
+fn mark_escaped(mut rows: Vec<Row>, unescaped: &[(u32, Box<[u8]>)]) -> Vec<Row> {
+    for (record, _) in unescaped {
         if let Some(row) = rows.get_mut(*record as usize) {
             row.flags |= row::ESCAPED;
         }

@@ -153,8 +153,8 @@ impl Sorter {
         }
     }
 
-    /// Adds a match; matches come in the order of answers.
-    pub(super) fn push(&mut self, context: &Context<'_>, entry: Entry, ordinal: Ordinal) {
+    /// Adds a match; matches come in the order of answers. Gives the octets of its key.
+    pub(super) fn push(&mut self, context: &Context<'_>, entry: Entry, ordinal: Ordinal) -> usize {
         let start = self.keys.len();
         self.order
             .write_key(context, entry, &mut self.scratch, &mut self.keys);
@@ -167,6 +167,7 @@ impl Sorter {
         if self.run.len() >= RUN {
             self.end_run();
         }
+        length as usize
     }
 
     fn end_run(&mut self) {

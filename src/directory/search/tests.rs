@@ -622,10 +622,7 @@ fn the_plan_takes_the_cheapest_part_of_a_filter() {
     assert!(plan("(sudoUser=bob)").ends_with(" 0 candidates"));
     // Base and containers have classes of their own.
     assert!(plan("(objectClass=sudoRole)").ends_with(" 4 candidates"));
-    assert_eq!(
-        plan("(&(nosuch=x)(objectClass=*))"),
-        "everything in 0 ranges, 0 candidates"
-    );
+    assert_eq!(plan("(&(nosuch=x)(objectClass=*))"), "index, 0 candidates");
     assert!(plan("(!(cn=bob))").starts_with("everything in"));
 }
 
