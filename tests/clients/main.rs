@@ -2,6 +2,8 @@
 //!
 //! Where a client is not installed its tests say so and pass, unless `AKLDAP_REQUIRE_CLIENTS` is set. The commands of the
 //! README are run as they stand there.
+//!
+//! What clients send can be stored as fixtures, which are replayed without them: see `recorder`.
 
 #![allow(unreachable_pub, reason = "the harness is written as a library")]
 
@@ -16,6 +18,8 @@ mod filter;
 mod stage;
 
 mod program;
+#[allow(dead_code, reason = "not every test needs all of it")]
+mod recorder;
 mod setting;
 
 mod binds;
