@@ -140,6 +140,8 @@ pub struct BindConfig {
     pub failed: FailedBindConfig,
     /// Longest life of a cached bind.
     pub cache_max_age: Duration,
+    /// How long a cached bind may outlive that while authentik cannot be reached. `None`: not at all.
+    pub cache_outage_grace: Option<Duration>,
     /// How long the same wrong secret is refused unasked. `None`: never.
     pub negative_window: Option<Duration>,
     /// How often access of cached binds is asked again. `None`: never.
@@ -339,6 +341,7 @@ impl BindConfig {
                 window: reader.duration(&options::FAILED_BIND_WINDOW)?,
             },
             cache_max_age: reader.duration(&options::BIND_CACHE_MAX_AGE)?,
+            cache_outage_grace: reader.interval(&options::BIND_CACHE_OUTAGE_GRACE)?,
             negative_window: reader.interval(&options::BIND_NEGATIVE_WINDOW)?,
             access_recheck_interval: reader.interval(&options::ACCESS_RECHECK_INTERVAL)?,
             strict_dn: reader.switch(&options::STRICT_BIND_DN)?,

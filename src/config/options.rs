@@ -281,6 +281,17 @@ pub(crate) static BIND_CACHE_MAX_AGE: Setting = own(
     },
     "Longest life of a cached bind, for providers in cached bind mode. The session's own end comes first if it is earlier.",
 );
+pub(crate) static BIND_CACHE_OUTAGE_GRACE: Setting = own(
+    "AUTHENTIK_LDAP__BIND_CACHE_OUTAGE_GRACE",
+    "bind-cache-outage-grace",
+    "0",
+    Kind::Duration {
+        min: 1,
+        max: 7 * 86_400,
+        off: true,
+    },
+    "How long a cached bind may outlive that age while authentik cannot be reached. Never beyond its session's own end or a change known before, and only until authentik answers again.",
+);
 pub(crate) static BIND_NEGATIVE_WINDOW: Setting = own(
     "AUTHENTIK_LDAP__BIND_NEGATIVE_WINDOW",
     "bind-negative-window",
@@ -385,6 +396,7 @@ pub static OPTIONS: &[&Setting] = &[
     &FAILED_BIND_LIMIT,
     &FAILED_BIND_WINDOW,
     &BIND_CACHE_MAX_AGE,
+    &BIND_CACHE_OUTAGE_GRACE,
     &BIND_NEGATIVE_WINDOW,
     &ACCESS_RECHECK_INTERVAL,
     &STRICT_BIND_DN,

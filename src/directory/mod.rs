@@ -33,7 +33,7 @@ pub mod syntax;
 mod timestamp;
 mod tree;
 
-pub use builder::Builder;
+pub use builder::{Builder, CarriedGroup, CarriedUser};
 pub use compare::compare;
 pub use record::{GroupRecord, MAX_WARNINGS, Subject, UserRecord, Warning};
 pub use search::{Progress, Search, SearchControls, SearchOutcome, Viewer};

@@ -23,6 +23,7 @@ use crate::ldap::frame::{self, Frame, FrameError};
 use crate::ldap::message::{Message, MessageError, Operation};
 use crate::ldap::response::{self, LdapResult, ResultCode};
 use crate::outpost::access::Ending;
+use crate::outpost::bind::BindAnswer;
 
 use super::operation::{BindFuture, Running};
 use super::session::{Action, Session};
@@ -52,7 +53,7 @@ pub(super) enum End<S> {
 enum Event {
     Read(io::Result<usize>),
     Wrote(io::Result<usize>),
-    Bound(crate::outpost::bind::BindAnswer),
+    Bound(BindAnswer),
     Advance,
     Revoked(Ending),
     Shutdown,
@@ -368,6 +369,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                     self.ending = None;
                 }
             }
+            Action::Bound {
+                message_id,
+                started,
+                answer,
+            } => self.take_identity(message_id, started, answer),
             Action::Search(running) => self.running.push_back(running),
             Action::Bind {
                 message_id,
@@ -438,14 +444,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         }
     }
 
-    fn bound(&mut self, answer: crate::outpost::bind::BindAnswer) {
-        let Some(binding) = self.binding.take() else {
-            return;
-        };
-        self.session
-            .outpost
-            .observe_bind(&answer, binding.started.elapsed());
-        self.session.bound(binding.message_id, answer, &mut self.output);
+    fn bound(&mut self, answer: BindAnswer) {
+        if let Some(binding) = self.binding.take() {
+            self.take_identity(binding.message_id, binding.started, answer);
+        }
+    }
+
+    fn take_identity(&mut self, message_id: u32, started: std::time::Instant, answer: BindAnswer) {
+        self.session.bound(message_id, started, answer, &mut self.output);
         self.ending = self.session.identity.as_ref().map(|identity| {
             let ended = Arc::clone(identity).ended();
             Box::pin(ended) as Pin<Box<dyn Future<Output = Ending> + Send>>
