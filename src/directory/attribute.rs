@@ -172,6 +172,14 @@ impl Attributes {
         self.numbers.iter().map(|(name, &(id, _))| (&**name, id))
     }
 
+    /// The names, in lower case, that the schema does not know.
+    pub(super) fn unknown_to_schema(&self) -> impl Iterator<Item = &[u8]> {
+        self.numbers
+            .iter()
+            .filter(|(_, (_, known))| known.is_none())
+            .map(|(name, _)| &**name)
+    }
+
     pub(super) fn syntax(&self, id: AttributeId) -> Syntax {
         self.syntaxes
             .get(id.index())
