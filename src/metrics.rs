@@ -216,6 +216,7 @@ pub struct Metrics {
     flow_get: HistogramFamily<FlowLabels>,
     flow_post: HistogramFamily<FlowLabels>,
     snapshot: Arc<SnapshotCollector>,
+    reachable: Gauge,
     open_connections: Gauge,
     bind_cache_hits: Counter,
     bind_cache_misses: Counter,
@@ -236,12 +237,14 @@ impl Metrics {
             flow_get: HistogramFamily::new_with_constructor(histogram),
             flow_post: HistogramFamily::new_with_constructor(histogram),
             snapshot: Arc::default(),
+            reachable: Gauge::default(),
             open_connections: Gauge::default(),
             bind_cache_hits: Counter::default(),
             bind_cache_misses: Counter::default(),
         };
         metrics.info.get_or_create(&outpost).set(1);
         metrics.connection.get_or_create(&outpost.connection()).set(0);
+        metrics.reachable.set(1);
         metrics.registered()
     }
 
@@ -277,6 +280,11 @@ impl Metrics {
             "authentik_outpost_flow_timing_post_seconds",
             "Seconds a POST request of a flow took",
             self.flow_post.clone(),
+        );
+        registry.register(
+            "akldap_authentik_reachable",
+            "0 while authentik is known to be unreachable",
+            self.reachable.clone(),
         );
         registry.register(
             "akldap_open_connections",
@@ -333,6 +341,11 @@ impl Metrics {
         self.connection
             .get_or_create(&self.outpost().connection())
             .set(i64::from(connected));
+    }
+
+    /// Records whether authentik can be reached.
+    pub fn set_reachable(&self, reachable: bool) {
+        self.reachable.set(i64::from(reachable));
     }
 
     /// Records how long a GET request of a flow took, by the component that was answered.

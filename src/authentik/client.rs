@@ -20,6 +20,7 @@ use secrecy::ExposeSecret as _;
 use url::Url;
 use zeroize::Zeroizing;
 
+use super::contact::Contact;
 use super::cookie::Cookies;
 use super::endpoint::{Endpoint, Settings};
 use super::error::{ApiError, StatusAnswer, is_json};
@@ -57,6 +58,7 @@ struct Inner {
     upgrading: reqwest::Client,
     bearer: HeaderValue,
     outpost_token: HeaderValue,
+    contact: Contact,
 }
 
 impl fmt::Debug for Client {
@@ -172,6 +174,7 @@ impl Client {
                 settings,
                 bearer,
                 outpost_token,
+                contact: Contact::default(),
             }),
         })
     }
@@ -184,6 +187,11 @@ impl Client {
     /// The settings the client was made with.
     pub fn settings(&self) -> &Settings {
         &self.inner.settings
+    }
+
+    /// When authentik last answered and whether calls fail.
+    pub fn contact(&self) -> &Contact {
+        &self.inner.contact
     }
 
     pub(crate) fn upgrading(&self) -> &reqwest::Client {
@@ -231,13 +239,19 @@ impl Client {
         let limit = kind.timeout(&self.inner.settings);
         let name = without_query(&url).to_owned();
         let request = self.request(method, url, caller, body);
-        match tokio::time::timeout(limit, exchange(request, kind.max_bytes(), &name)).await {
+        let result = match tokio::time::timeout(limit, exchange(request, kind.max_bytes(), &name)).await {
             Ok(result) => result,
             Err(_elapsed) => Err(ApiError::TimedOut {
                 url: name,
                 after: limit,
             }),
+        };
+        match &result {
+            Ok(answer) => self.inner.contact.status(answer.status),
+            Err(ApiError::TooLarge { .. }) => self.inner.contact.answered(),
+            Err(_) => self.inner.contact.failed(),
         }
+        result
     }
 
     fn request(

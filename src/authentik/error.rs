@@ -168,6 +168,18 @@ impl ApiError {
         }
     }
 
+    /// Whether no living authentik has answered: nothing did, or a gateway did in its place.
+    pub fn is_unanswered(&self) -> bool {
+        match self {
+            Self::Unreachable { .. }
+            | Self::TimedOut { .. }
+            | Self::Interrupted { .. }
+            | Self::Starting { .. } => true,
+            Self::Status { status, .. } => *status >= 500,
+            _ => false,
+        }
+    }
+
     /// Whether this looks like a web worker of authentik recycled in mid-request, or a proxy in front of it that lost
     /// its upstream: an immediate second try goes to another worker.
     pub fn is_recycled_worker(&self) -> bool {

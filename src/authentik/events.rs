@@ -31,6 +31,8 @@ use super::session::SessionEndId;
 const MAX_BACKLOG: usize = 65_536;
 /// How long a farewell may take at shutdown.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Reconnects without a wait in a row: authentik recycles one web worker after the other, and has a handful.
+const MAX_AT_ONCE: u32 = 3;
 /// The close code of a web worker that is being recycled.
 const SERVICE_RESTART: u16 = 1012;
 
@@ -38,7 +40,7 @@ const SERVICE_RESTART: u16 = 1012;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// Connected. Refresh: what happened before is unknown.
+    /// Connected, and authentik has answered. Refresh: what happened before is unknown.
     Connected,
     /// The outpost, a provider of it or a certificate was saved: refresh.
     TriggerUpdate,
@@ -82,6 +84,20 @@ pub enum Disconnect {
     /// We closed it to make a fresh one: authentik stops sending events on a connection older than a day.
     #[error("the websocket is renewed")]
     Renewal,
+}
+
+impl Disconnect {
+    /// Whether this is no sign of trouble: a web worker that authentik recycles, or our own renewal. There is a
+    /// connection again at once.
+    pub fn is_routine(&self) -> bool {
+        matches!(
+            self,
+            Self::Renewal
+                | Self::Closed {
+                    code: Some(SERVICE_RESTART)
+                }
+        )
+    }
 }
 
 fn refusal_hint(status: u16) -> &'static str {
@@ -158,38 +174,24 @@ pub async fn listen(
             dialled = timeout(timings.handshake, dial(&client, &subscription, attempt)) => dialled,
         };
         let ended = match dialled {
-            Ok(Ok(socket)) => {
-                // Whoever heard that we connected must hear that we are not any more.
-                reported = None;
-                converse(socket, &subscription, &events, &cancel).await
-            }
-            Ok(Err(cause)) => Ended {
-                cause: Some(cause),
-                lived: false,
-            },
-            Err(_elapsed) => Ended {
-                cause: Some(Disconnect::HandshakeTimeout),
-                lived: false,
-            },
+            Ok(Ok(socket)) => converse(socket, &client, &subscription, &events, &cancel).await,
+            Ok(Err(cause)) => Ended::unheard(cause),
+            Err(_elapsed) => Ended::unheard(Disconnect::HandshakeTimeout),
         };
         let Some(cause) = ended.cause else { return };
-        if ended.lived {
-            (attempt, failures) = (0, 0);
+        if ended.life.is_some() {
+            attempt = 0;
+            // Whoever heard that we connected must hear that we are not any more.
+            reported = None;
+        }
+        // A connection that is closed again and again is no success to build on.
+        if ended.life.is_some_and(|life| life >= timings.silence) {
+            failures = 0;
         }
         attempt += 1;
-        let at_once = ended.lived
-            && matches!(
-                cause,
-                Disconnect::Renewal
-                    | Disconnect::Closed {
-                        code: Some(SERVICE_RESTART)
-                    }
-            );
+        let at_once = ended.life.is_some() && failures < MAX_AT_ONCE && cause.is_routine();
+        tracing::debug!(%cause, at_once, failures, "the event stream has ended");
         if reported.as_ref() != Some(&cause) {
-            match at_once {
-                true => tracing::info!(%cause, "reconnecting to authentik's event stream at once"),
-                false => tracing::warn!(%cause, "no event stream from authentik; trying again"),
-            }
             if events
                 .send(Event::Disconnected { cause: cause.clone() })
                 .await
@@ -234,8 +236,17 @@ async fn deliver(events: &mpsc::Sender<Event>, event: Event, cancel: &Cancellati
 struct Ended {
     /// `None`: on purpose, for good.
     cause: Option<Disconnect>,
-    /// Whether authentik ever answered on it. One that is closed before that is no success to build on.
-    lived: bool,
+    /// How long it was open, if authentik ever said anything on it.
+    life: Option<Duration>,
+}
+
+impl Ended {
+    fn unheard(cause: Disconnect) -> Self {
+        Self {
+            cause: Some(cause),
+            life: None,
+        }
+    }
 }
 
 /// Events on their way to a reader that may be slower than the connection.
@@ -269,6 +280,7 @@ impl Backlog {
 
 async fn converse(
     mut socket: Socket,
+    client: &Client,
     subscription: &Subscription,
     events: &mpsc::Sender<Event>,
     cancel: &CancellationToken,
@@ -278,8 +290,8 @@ async fn converse(
     let mut ticks = tokio::time::interval(timings.hello);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut backlog = Backlog::default();
-    backlog.push(Event::Connected);
-    let mut heard = Instant::now();
+    let opened = Instant::now();
+    let mut heard = opened;
     let age = timings
         .renew
         .1
@@ -320,27 +332,37 @@ async fn converse(
             }
             message = socket.next(), if reading => {
                 heard = Instant::now();
-                match message {
-                    Some(Ok(message)) => match take(message) {
-                        Taken::Event(event) => { lived = true; backlog.push(event) }
-                        Taken::Nothing => lived = true,
-                        Taken::Close(code) => break Some(Disconnect::Closed { code }),
-                    },
+                match message.map(|message| message.map(take)) {
+                    Some(Ok(Taken::Close(code))) => break Some(Disconnect::Closed { code }),
+                    Some(Ok(taken)) => {
+                        client.contact().answered();
+                        // Only now is it sure that authentik, and not just something in between, took us in.
+                        if !std::mem::replace(&mut lived, true) {
+                            backlog.push(Event::Connected);
+                        }
+                        if let Taken::Event(event) = taken {
+                            backlog.push(event);
+                        }
+                    }
                     Some(Err(error)) => break Some(broken(&error)),
                     None => break Some(Disconnect::Closed { code: None }),
                 }
             }
         }
     };
+    let life = lived.then(|| opened.elapsed());
+    if cause.as_ref().is_some_and(|cause| *cause != Disconnect::Renewal) {
+        client.contact().failed();
+    }
     if cause.is_some() {
         // What was heard is passed on even if the connection is gone.
         while let Some(event) = backlog.pop() {
             if !deliver(events, event, cancel).await {
-                return Ended { cause: None, lived };
+                return Ended { cause: None, life };
             }
         }
     }
-    Ended { cause, lived }
+    Ended { cause, life }
 }
 
 enum Taken {

@@ -67,6 +67,16 @@ impl AttributeId {
         usize::from(self.0)
     }
 
+    /// The built-in attribute with exactly this name, whatever its case.
+    pub(super) fn of_built_in(name: &[u8]) -> Option<Self> {
+        let known = NAMES.iter().take(usize::from(Self::RDN.0));
+        (0..)
+            .map(AttributeId)
+            .zip(known)
+            .find(|(_, known)| known.as_bytes().eq_ignore_ascii_case(name))
+            .map(|(id, _)| id)
+    }
+
     /// The bit by which an entry remembers that custom values replace a built-in attribute; 0 for custom ones.
     pub(super) const fn override_bit(self) -> u32 {
         if self.0 <= Self::SUBSCHEMA_SUBENTRY.0 {
@@ -139,6 +149,17 @@ impl Attributes {
             .push(known.map_or(Syntax::DirectoryString, |known| known.syntax));
         self.numbers.insert(lower.into_boxed_slice(), (id, known));
         Some(id)
+    }
+
+    /// Like [`intern`](Self::intern), without allocating for a name that is known.
+    pub(super) fn number_of(&mut self, name: &[u8]) -> Option<AttributeId> {
+        let mut buffer = [0; MAX_NAME];
+        let known = buffer.get_mut(..name.len()).and_then(|lower| {
+            lower.copy_from_slice(name);
+            lower.make_ascii_lowercase();
+            self.find(lower)
+        });
+        known.or_else(|| self.intern(name))
     }
 
     /// The attribute with exactly this name in lower case.

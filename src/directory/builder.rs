@@ -3,6 +3,8 @@
 //! Knows which attributes authentik's outpost serves and how custom ones replace them. Encodes each record as it
 //! comes, so that nothing of the input is kept; sorting and indexing happen at the end. Must not know a provider.
 
+mod carried;
+
 use std::collections::HashMap;
 
 use uuid::Uuid;
@@ -17,6 +19,8 @@ use super::snapshot::{Count, Groups, Memberships, Snapshot, Users};
 use super::timestamp;
 use crate::ldap::dn;
 use crate::ldap::response::{write_attribute, write_single_value};
+
+pub use carried::{CarriedGroup, CarriedUser};
 
 /// Most octets of encoded attributes: offsets have 32 bits. Ten million ordinary users fit.
 const MAX_ARENA: usize = u32::MAX as usize;

@@ -37,7 +37,7 @@ mod timestamp;
 mod tree;
 mod values;
 
-pub use builder::Builder;
+pub use builder::{Builder, CarriedGroup, CarriedUser};
 pub use compare::compare;
 pub use record::{GroupRecord, MAX_WARNINGS, Subject, UserRecord, Warning};
 pub use search::{Progress, Search, SearchControls, SearchOutcome, Viewer};

@@ -325,11 +325,19 @@ impl Logins {
         login.inspect(|login| login.end(Ending::SessionEnded)).is_some()
     }
 
+    /// Every login that is not over.
+    pub fn alive(&self) -> Vec<Arc<Login>> {
+        // Let go of only after the lock: a login that turns out to be the last of its kind takes it again.
+        let mut logins: Vec<Arc<Login>> = self.lock().alive.values().filter_map(Weak::upgrade).collect();
+        logins.retain(|login| !login.is_over());
+        logins
+    }
+
     /// Ends every login for which `verdict` gives a reason. Returns how many.
     pub fn end_where(&self, verdict: impl Fn(&Login) -> Option<Ending>) -> usize {
-        let logins: Vec<Arc<Login>> = self.lock().alive.values().filter_map(Weak::upgrade).collect();
-        let ended = logins.iter().filter(|login| !login.is_over());
-        ended
+        let logins = self.alive();
+        logins
+            .iter()
             .filter_map(|login| verdict(login).map(|ending| login.end(ending)))
             .count()
     }

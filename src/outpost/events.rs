@@ -1,17 +1,23 @@
 //! What authentik's events lead to: a refresh, or the end of somebody's login. Must not know the websocket.
 
+use std::mem::{self, Discriminant, discriminant};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::authentik::events::{self, Event, Hello, Subscription, Timings};
+use crate::authentik::events::{self, Disconnect, Event, Hello, Subscription, Timings};
 
 use super::{Outpost, build_hash};
 
 /// Events waiting to be carried out; carrying one out takes microseconds.
 const BACKLOG: usize = 256;
+
+/// A connection that held so long ends a series of failures: the next one is news again.
+const STEADY: Duration = Duration::from_secs(60);
 
 /// Follows the events of authentik, as soon as it is known which outpost this is.
 pub(super) fn start(outpost: &Arc<Outpost>, tasks: &TaskTracker, shutdown: &CancellationToken) {
@@ -35,39 +41,105 @@ pub(super) fn start(outpost: &Arc<Outpost>, tasks: &TaskTracker, shutdown: &Canc
             sender,
             shutdown.clone(),
         ));
-        let mut connected_before = false;
+        let mut stream = Stream::default();
         while let Some(event) = receiver.recv().await {
-            handle(&outpost, event, &mut connected_before);
+            stream.handle(&outpost, event);
         }
     });
 }
 
-fn handle(outpost: &Outpost, event: Event, connected_before: &mut bool) {
-    match event {
-        Event::Connected => {
-            outpost.metrics.set_connected(true);
-            tracing::info!("connected to authentik's events");
-            // What was announced while there was no connection is lost. The very first time the directory is being
-            // loaded anyway.
-            if *connected_before {
-                outpost.request_refresh();
-            } else {
-                outpost.refresh_configuration.notify_one();
+/// What was said about the stream so far, so that one failure is told once and not at each try.
+#[derive(Debug, Default)]
+struct Stream {
+    connected: Option<Instant>,
+    connected_before: bool,
+    /// Kinds of failures told since there was a steady connection.
+    told: Vec<Discriminant<Disconnect>>,
+    /// A failure was told, and not yet that it is over.
+    owed: bool,
+}
+
+impl Stream {
+    fn handle(&mut self, outpost: &Outpost, event: Event) {
+        match event {
+            Event::Connected => self.connected(outpost),
+            Event::Disconnected { cause } => {
+                outpost.metrics.set_connected(false);
+                // That authentik as a whole cannot be reached is told elsewhere.
+                if self.is_news(&cause, Instant::now()) && outpost.outage().is_none() {
+                    tracing::warn!(%cause, "no connection to authentik's events; trying again until there is one");
+                }
             }
-            *connected_before = true;
+            Event::TriggerUpdate => {
+                tracing::info!("authentik announces an update");
+                outpost.request_refresh();
+            }
+            Event::SessionEnd(end_id) => {
+                if outpost.logins.end_session(&end_id) {
+                    tracing::info!("authentik ended the session of a bound client");
+                }
+            }
         }
-        Event::Disconnected { cause } => {
-            outpost.metrics.set_connected(false);
-            tracing::warn!(%cause, "no connection to authentik's events; trying again until there is one");
+    }
+
+    fn connected(&mut self, outpost: &Outpost) {
+        outpost.metrics.set_connected(true);
+        self.connected = Some(Instant::now());
+        let first = !mem::replace(&mut self.connected_before, true);
+        if mem::take(&mut self.owed) || first {
+            tracing::info!("connected to authentik's events");
+        } else {
+            tracing::debug!("connected to authentik's events again");
         }
-        Event::TriggerUpdate => {
-            tracing::info!("authentik announces an update");
+        // What was announced while there was no connection is lost. The very first time the directory is being
+        // loaded anyway.
+        if first {
+            outpost.refresh_configuration.notify_one();
+        } else {
             outpost.request_refresh();
         }
-        Event::SessionEnd(end_id) => {
-            if outpost.logins.end_session(&end_id) {
-                tracing::info!("authentik ended the session of a bound client");
-            }
+        outpost.binds.check_logins();
+    }
+
+    /// Whether an admin should hear of this end of a connection, or of the try to make one.
+    fn is_news(&mut self, cause: &Disconnect, now: Instant) -> bool {
+        if self
+            .connected
+            .take()
+            .is_some_and(|since| now.duration_since(since) >= STEADY)
+        {
+            self.told.clear();
         }
+        let kind = discriminant(cause);
+        if cause.is_routine() || self.told.contains(&kind) {
+            return false;
+        }
+        self.told.push(kind);
+        self.owed = true;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_news_once_until_a_connection_held() {
+        let (mut stream, start) = (Stream::default(), Instant::now());
+        let (closed, refused) = (
+            Disconnect::Closed { code: Some(1000) },
+            Disconnect::Refused { status: 403 },
+        );
+        assert!(stream.is_news(&closed, start) && stream.is_news(&refused, start));
+        // Told in turns, or between connections that do not hold, it stays one failure.
+        for _ in 0..3 {
+            stream.connected = Some(start);
+            assert!(!stream.is_news(&closed, start + STEADY / 2));
+            assert!(!stream.is_news(&refused, start + STEADY / 2));
+        }
+        stream.connected = Some(start);
+        assert!(!stream.is_news(&Disconnect::Renewal, start + STEADY));
+        assert!(stream.is_news(&closed, start + STEADY));
     }
 }

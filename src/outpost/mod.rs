@@ -7,6 +7,7 @@ pub mod access;
 pub mod bind;
 pub mod certificates;
 mod events;
+pub mod outage;
 pub mod providers;
 mod refresh;
 mod special;
@@ -32,6 +33,7 @@ use crate::metrics::{ApplicationMetrics, Metrics, OutpostLabels, RequestType};
 use access::Logins;
 use bind::{BindAnswer, BindCore};
 use certificates::CertificateTable;
+use outage::Outage;
 use providers::ProviderTable;
 use status::Status;
 
@@ -56,6 +58,7 @@ pub struct Outpost {
     logins: Arc<Logins>,
     binds: BindCore,
     status: Status,
+    outage: Outage,
     pace: refresh::Pace,
     refresh_configuration: Notify,
     refresh_directory: Notify,
@@ -131,6 +134,7 @@ impl Outpost {
             logins,
             binds,
             status: Status::default(),
+            outage: Outage::default(),
             pace: refresh::Pace::default(),
             refresh_configuration: Notify::new(),
             refresh_directory: Notify::new(),
@@ -145,6 +149,7 @@ impl Outpost {
     pub fn start(self: &Arc<Self>, tasks: &TaskTracker, shutdown: &CancellationToken) {
         refresh::start(self, tasks, shutdown);
         events::start(self, tasks, shutdown);
+        outage::start(self, tasks, shutdown);
         bind::start(self, tasks, shutdown);
     }
 

@@ -3,6 +3,8 @@
 //! `/outpost.goauthentik.io/ping` says that the process lives, as officially; `/ready` says whether binds and searches
 //! can be served. Must not know LDAP.
 
+mod door;
+
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -19,6 +21,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::metrics;
 use crate::outpost::Outpost;
+use crate::outpost::outage::Details;
 use crate::outpost::status::Load;
 
 /// What `/ready` answers.
@@ -26,12 +29,36 @@ use crate::outpost::status::Load;
 struct Readiness {
     /// Whether binds and searches can be served.
     ready: bool,
+    /// Whether authentik can be reached.
+    authentik: Reachability,
     /// Providers served.
     providers: usize,
     /// The outpost's configuration.
     configuration: LoadReport,
     /// Users and groups.
     directory: LoadReport,
+}
+
+#[derive(Debug, Serialize)]
+struct Reachability {
+    /// False while authentik is known to be unreachable.
+    reachable: bool,
+    /// Seconds since that was found out; null while it is reachable.
+    outage_s: Option<u64>,
+    /// Why it is not; null while it is.
+    cause: Option<String>,
+}
+
+impl Reachability {
+    fn of(outage: Option<Details>, now: Instant) -> Self {
+        Self {
+            reachable: outage.is_none(),
+            outage_s: outage
+                .as_ref()
+                .map(|outage| now.saturating_duration_since(outage.since).as_secs()),
+            cause: outage.map(|outage| outage.cause),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -76,6 +103,7 @@ async fn ready(State(outpost): State<Arc<Outpost>>) -> Response {
     let (now, ready) = (Instant::now(), outpost.is_ready());
     let readiness = Readiness {
         ready,
+        authentik: Reachability::of(outpost.outage(), now),
         providers: outpost.providers().iter().count(),
         configuration: LoadReport::of(outpost.status().configuration(), now),
         directory: LoadReport::of(outpost.status().directory(), now),
@@ -90,7 +118,8 @@ async fn ready(State(outpost): State<Arc<Outpost>>) -> Response {
 
 /// Serves HTTP on a TCP port until shutdown.
 pub(super) async fn serve(listener: TcpListener, outpost: Arc<Outpost>, shutdown: CancellationToken) {
-    let served = axum::serve(listener, router(outpost)).with_graceful_shutdown(shutdown.cancelled_owned());
+    let door = door::Door::new(listener);
+    let served = axum::serve(door, router(outpost)).with_graceful_shutdown(shutdown.cancelled_owned());
     if let Err(error) = served.await {
         tracing::error!(%error, "the HTTP port has failed");
     }

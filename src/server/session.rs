@@ -13,7 +13,7 @@ use crate::ldap::response::{self, LdapResult, ResultCode};
 use crate::metrics::RequestType;
 use crate::outpost::Outpost;
 use crate::outpost::access::Identity;
-use crate::outpost::bind::{BindAnswer, BindAttempt};
+use crate::outpost::bind::{Begun, BindAnswer};
 
 use super::operation::{BindFuture, Running, bind, compare, extended, search};
 
@@ -36,6 +36,12 @@ pub(super) enum Action {
     Done,
     /// A search to go on with after what is in the buffer.
     Search(Box<Running>),
+    /// A bind judged at once.
+    Bound {
+        message_id: u32,
+        started: Instant,
+        answer: BindAnswer,
+    },
     /// A bind to wait for.
     Bind {
         message_id: u32,
@@ -179,16 +185,23 @@ impl Session {
         if request.name.is_empty() && secret.is_empty() {
             return answer(LdapResult::success(), out);
         }
-        let attempt = BindAttempt::new(request.name, secret, self.client);
-        Action::Bind {
-            message_id,
-            started,
-            answer: bind::run(&self.outpost, attempt),
+        match self.outpost.begin_bind(request.name, secret, self.client) {
+            Begun::Answered(answer) => Action::Bound {
+                message_id,
+                started,
+                answer,
+            },
+            Begun::Pending(pending) => Action::Bind {
+                message_id,
+                started,
+                answer: bind::run(&self.outpost, pending, self.client),
+            },
         }
     }
 
     /// Takes the outcome of a bind: the only place where a connection gains an identity.
-    pub(super) fn bound(&mut self, message_id: u32, answer: BindAnswer, out: &mut Vec<u8>) {
+    pub(super) fn bound(&mut self, message_id: u32, started: Instant, answer: BindAnswer, out: &mut Vec<u8>) {
+        self.outpost.observe_bind(&answer, started.elapsed());
         bind::write(out, message_id, answer.result());
         self.identity = answer.into_identity();
     }

@@ -3,25 +3,26 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use akldap::outpost::bind::BindAttempt;
 use akldap::simulator::{Directory, Endpoint, Fault, Flow, Rule};
 use futures_util::future::join_all;
 
 use crate::scenery::{FLOW, change, flow_requests, of, recommended, stage};
 use crate::stage::{BASE, Stage, user_dn};
 
-fn attempt(username: &str, password: &str) -> BindAttempt {
-    BindAttempt::new(
-        user_dn(username).as_bytes(),
-        password.as_bytes(),
-        [127, 0, 0, 1].into(),
-    )
+/// Bind DN and password.
+type Attempt = (String, String);
+
+fn attempt(username: &str, password: &str) -> Attempt {
+    (user_dn(username), password.to_owned())
 }
 
-async fn codes(stage: &Stage, attempts: Vec<BindAttempt>) -> HashMap<i64, usize> {
+async fn codes(stage: &Stage, attempts: Vec<Attempt>) -> HashMap<i64, usize> {
     let outpost = stage.server.outpost();
     let mut codes = HashMap::new();
-    for answer in join_all(attempts.into_iter().map(|attempt| outpost.bind(attempt))).await {
+    let binds = attempts.iter().map(|(bind_dn, password)| {
+        outpost.bind(bind_dn.as_bytes(), password.as_bytes(), [127, 0, 0, 1].into())
+    });
+    for answer in join_all(binds).await {
         *codes.entry(answer.result().code as i64).or_default() += 1;
     }
     codes

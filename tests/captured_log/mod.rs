@@ -1,14 +1,33 @@
 //! A log that is kept in memory, for tests that look for what must not be in it.
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
+use tracing::Dispatch;
+use tracing::subscriber::{DefaultGuard, NoSubscriber};
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::util::SubscriberInitExt;
 
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
+/// While there is one subscriber only, a line first reached on a thread without one is switched off everywhere. A
+/// second one prevents that.
+static SECOND: OnceLock<Dispatch> = OnceLock::new();
+
+#[allow(dead_code, reason = "some tests set their subscriber up themselves")]
 impl Log {
+    /// Keeps what this thread logs until the guard is dropped.
+    pub(crate) fn listen() -> (Self, DefaultGuard) {
+        SECOND.get_or_init(|| Dispatch::new(NoSubscriber::new()));
+        let log = Self::default();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_writer(log.clone());
+        let guard = subscriber.finish().set_default();
+        (log, guard)
+    }
+
     /// Everything logged so far.
     pub(crate) fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()

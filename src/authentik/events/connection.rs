@@ -44,7 +44,11 @@ pub(super) async fn dial(
         ApiError::Interrupted { cause, .. } => Disconnect::Broken(cause),
         other => Disconnect::Broken(other.to_string()),
     };
-    let response = request.send().await.map_err(|error| broken(&error))?;
+    let response = request.send().await.map_err(|error| {
+        client.contact().failed();
+        broken(&error)
+    })?;
+    client.contact().status(response.status().as_u16());
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         return Err(Disconnect::Refused {
             status: response.status().as_u16(),

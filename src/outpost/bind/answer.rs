@@ -1,6 +1,6 @@
 //! The outcome of a bind. Success can only be made from an identity, and an identity only from a login.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::ldap::response::{LdapResult, ResultCode};
@@ -12,49 +12,57 @@ use crate::outpost::providers::Provider;
 #[derive(Debug)]
 pub struct BindAnswer {
     result: LdapResult,
-    identity: Option<Arc<Identity>>,
+    outcome: Outcome,
+    client: IpAddr,
+}
+
+#[derive(Debug)]
+enum Outcome {
+    Granted(Arc<Identity>),
+    Refused(Details),
+}
+
+/// What the log and the metrics say about a refusal.
+#[derive(Debug)]
+struct Details {
     provider: Option<Arc<Provider>>,
     reason: Option<RejectReason>,
     cause: String,
     bind_dn: String,
-    client: IpAddr,
 }
 
 impl BindAnswer {
     /// Success, for an identity that stands on a proof.
-    pub(super) fn granted(identity: Identity) -> Self {
-        let provider = Some(Arc::clone(identity.provider()));
+    pub(super) fn granted(identity: Identity, client: IpAddr) -> Self {
         Self {
             result: LdapResult::success(),
-            identity: Some(Arc::new(identity)),
-            provider,
-            reason: None,
-            cause: String::new(),
-            bind_dn: String::new(),
-            client: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            outcome: Outcome::Granted(Arc::new(identity)),
+            client,
         }
     }
 
     /// A refusal. A result that says success is turned into an error: success needs an identity.
-    pub fn refused(mut result: LdapResult) -> Self {
+    fn refused(mut result: LdapResult, details: Details, client: IpAddr) -> Self {
         if result.code == ResultCode::Success {
             result = LdapResult::new(ResultCode::Other, "internal error while binding");
         }
         Self {
-            cause: result.diagnostic_message.clone(),
             result,
-            identity: None,
-            provider: None,
-            reason: None,
-            bind_dn: String::new(),
-            client: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            outcome: Outcome::Refused(details),
+            client,
         }
     }
 
-    pub(super) fn from(mut self, bind_dn: String, client: IpAddr) -> Self {
-        self.bind_dn = bind_dn;
-        self.client = client;
-        self
+    /// The answer to a bind that failed inside akldap.
+    pub fn internal_error(client: IpAddr) -> Self {
+        let text = "internal error while binding";
+        let details = Details {
+            provider: None,
+            reason: None,
+            cause: text.to_owned(),
+            bind_dn: String::new(),
+        };
+        Self::refused(LdapResult::new(ResultCode::Other, text), details, client)
     }
 
     /// What the client is told.
@@ -64,22 +72,34 @@ impl BindAnswer {
 
     /// Who the client is from now on; `None` is anonymous.
     pub fn into_identity(self) -> Option<Arc<Identity>> {
-        self.identity
+        match self.outcome {
+            Outcome::Granted(identity) => Some(identity),
+            Outcome::Refused(_) => None,
+        }
     }
 
     /// The provider the bind DN belongs to.
     pub fn provider(&self) -> Option<&Arc<Provider>> {
-        self.provider.as_ref()
+        match &self.outcome {
+            Outcome::Granted(identity) => Some(identity.provider()),
+            Outcome::Refused(details) => details.provider.as_ref(),
+        }
     }
 
     /// Under which reason a refusal is counted.
     pub fn reject_reason(&self) -> Option<RejectReason> {
-        self.reason
+        match &self.outcome {
+            Outcome::Granted(_) => None,
+            Outcome::Refused(details) => details.reason,
+        }
     }
 
     /// The bind DN, for the log.
     pub fn bind_dn(&self) -> &str {
-        &self.bind_dn
+        match &self.outcome {
+            Outcome::Granted(identity) => identity.dn(),
+            Outcome::Refused(details) => &details.bind_dn,
+        }
     }
 
     /// The client's address, for the log.
@@ -89,7 +109,10 @@ impl BindAnswer {
 
     /// The full cause of a refusal, for the log.
     pub fn cause(&self) -> &str {
-        &self.cause
+        match &self.outcome {
+            Outcome::Granted(_) => "",
+            Outcome::Refused(details) => &details.cause,
+        }
     }
 }
 
@@ -117,22 +140,33 @@ impl Refusal {
         }
     }
 
-    pub(super) fn into_answer(self, provider: Option<Arc<Provider>>) -> BindAnswer {
-        let mut answer = BindAnswer::refused(self.result);
-        answer.provider = provider;
-        answer.reason = Some(self.reason);
-        answer.cause = self.cause;
-        answer
+    pub(super) fn into_answer(
+        self,
+        provider: Option<Arc<Provider>>,
+        bind_dn: String,
+        client: IpAddr,
+    ) -> BindAnswer {
+        let details = Details {
+            provider,
+            reason: Some(self.reason),
+            cause: self.cause,
+            bind_dn,
+        };
+        BindAnswer::refused(self.result, details, client)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
     #[test]
     fn success_without_an_identity_cannot_be_made() {
-        let answer = BindAnswer::refused(LdapResult::success());
+        let mut refusal = Refusal::new(ResultCode::Other, RejectReason::FlowError, "");
+        refusal.result = LdapResult::success();
+        let answer = refusal.into_answer(None, String::new(), Ipv4Addr::LOCALHOST.into());
         assert_ne!(answer.result().code, ResultCode::Success);
         assert!(answer.into_identity().is_none());
     }

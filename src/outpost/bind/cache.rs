@@ -41,6 +41,9 @@ struct Entry {
     login: ArcSwapOption<Login>,
     /// The user's as the directory knew it before the bind was judged; `None`: it did not.
     password_change: Option<i64>,
+    /// From then on it counts during an outage only.
+    fresh_until: Instant,
+    /// How long it is kept at all.
     expires_in: Duration,
     /// Whether it was used since the last re-check.
     used: AtomicBool,
@@ -73,19 +76,25 @@ type Flights = Arc<Mutex<HashMap<Key, Flight>>>;
 pub(super) struct BindCache {
     secret: [u8; 32],
     max_age: Duration,
+    outage_grace: Duration,
     entries: Cache<Key, Arc<Entry>>,
     refusals: Option<Cache<Key, Refusal>>,
     flights: Flights,
 }
 
 impl BindCache {
-    pub(super) fn new(max_age: Duration, negative_window: Option<Duration>) -> Self {
+    pub(super) fn new(
+        max_age: Duration,
+        outage_grace: Option<Duration>,
+        negative_window: Option<Duration>,
+    ) -> Self {
         let mut secret = [0; 32];
         // Without random numbers the process does not get this far: the outpost's own key comes first.
         let _ = aws_lc_rs::rand::fill(&mut secret);
         Self {
             secret,
             max_age,
+            outage_grace: outage_grace.unwrap_or_default(),
             entries: Cache::builder()
                 .max_capacity(MAX_ENTRIES)
                 .expire_after(EntryLife)
@@ -123,8 +132,25 @@ impl BindCache {
 
     /// The login of an equal bind that succeeded and still holds.
     pub(super) fn get(&self, key: &Key) -> Option<Arc<Login>> {
+        self.held(key, |entry| {
+            self.outage_grace.is_zero() || Instant::now() < entry.fresh_until
+        })
+    }
+
+    /// The same during an outage: also one that has reached its age since authentik last answered, so that authentik
+    /// could not be asked again. What reached it before that is gone for good.
+    pub(super) fn get_in_outage(&self, key: &Key, last_answer: Option<Instant>) -> Option<Arc<Login>> {
+        self.held(key, |entry| {
+            last_answer.is_none_or(|answer| answer < entry.fresh_until)
+        })
+    }
+
+    fn held(&self, key: &Key, counts: impl FnOnce(&Entry) -> bool) -> Option<Arc<Login>> {
         let entry = self.entries.get(key)?;
         let login = entry.login.load_full()?;
+        if !counts(&entry) {
+            return None;
+        }
         if login.is_over() {
             self.entries.invalidate(key);
             return None;
@@ -138,22 +164,24 @@ impl BindCache {
         self.refusals.as_ref()?.get(key)
     }
 
-    /// Keeps a success for as long as its session and the configured maximum allow. `password_change` is the
+    /// Keeps a success for as long as its session and the configured maximum allow, the grace for outages included.
+    /// `password_change` is the
     /// user's as the directory knew it when the bind was judged; without one the next directory ends the entry, for
     /// nobody could tell whether the password was changed in between.
     pub(super) fn insert(&self, key: Key, login: &Arc<Login>, password_change: Option<i64>) {
         let left = match login.session().expires() {
             Some(expires) => expires.duration_since(SystemTime::now()).unwrap_or_default(),
-            None => self.max_age,
+            None => Duration::MAX,
         };
-        let expires_in = left.min(self.max_age);
-        if expires_in.is_zero() || login.is_over() {
+        let fresh_for = left.min(self.max_age);
+        if fresh_for.is_zero() || login.is_over() {
             return;
         }
         let entry = Entry {
             login: ArcSwapOption::new(Some(Arc::clone(login))),
             password_change,
-            expires_in,
+            fresh_until: Instant::now() + fresh_for,
+            expires_in: left.min(self.max_age.saturating_add(self.outage_grace)),
             used: AtomicBool::new(true),
         };
         self.entries.insert(key, Arc::new(entry));
@@ -197,8 +225,16 @@ impl BindCache {
         }
     }
 
-    /// Lets go of what has expired; without this it would wait for the next use of the cache.
-    pub(super) fn sweep(&self) {
+    /// Lets go of what has expired; without this it would wait for the next use of the cache. What is only kept for
+    /// an outage goes as soon as authentik has answered after it reached its age.
+    pub(super) fn sweep(&self, last_answer: Option<Instant>) {
+        if let Some(answer) = last_answer.filter(|_| !self.outage_grace.is_zero()) {
+            for (key, entry) in &self.entries {
+                if entry.fresh_until <= answer {
+                    self.entries.invalidate(&*key);
+                }
+            }
+        }
         self.entries.run_pending_tasks();
     }
 
@@ -283,7 +319,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_in_a_judgement_is_a_refusal_for_all_who_wait_and_for_nobody_after() {
-        let cache = BindCache::new(Duration::from_secs(60), None);
+        let cache = BindCache::new(Duration::from_secs(60), None, None);
         let flights = (0..3).map(|_| cache.single_flight([1; 32], || async { panic!("forced") }));
         for judged in future::join_all(flights).await {
             assert_eq!(judged.unwrap_err().result.code, ResultCode::Other);
@@ -296,7 +332,7 @@ mod tests {
 
     #[tokio::test]
     async fn equal_judgements_run_once_and_others_beside_them() {
-        let cache = BindCache::new(Duration::from_secs(60), None);
+        let cache = BindCache::new(Duration::from_secs(60), None, None);
         let runs = Arc::new(std::sync::atomic::AtomicUsize::new(0));
         let flights: Vec<_> = (0..20_u8)
             .map(|number| {
@@ -315,11 +351,11 @@ mod tests {
 
     #[test]
     fn only_what_authentik_judged_wrong_is_remembered_and_only_if_that_is_wanted() {
-        let cache = BindCache::new(Duration::from_secs(60), Some(Duration::from_secs(60)));
+        let cache = BindCache::new(Duration::from_secs(60), None, Some(Duration::from_secs(60)));
         cache.refuse([1; 32], &refusal(true));
         cache.refuse([2; 32], &refusal(false));
         assert!(cache.refused(&[1; 32]).is_some() && cache.refused(&[2; 32]).is_none());
-        let never = BindCache::new(Duration::from_secs(60), None);
+        let never = BindCache::new(Duration::from_secs(60), None, None);
         never.refuse([1; 32], &refusal(true));
         assert!(never.refused(&[1; 32]).is_none());
     }

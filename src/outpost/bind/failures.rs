@@ -68,6 +68,11 @@ impl FailureLimit {
         }
     }
 
+    /// Whether there is a limit.
+    pub(super) fn is_on(&self) -> bool {
+        self.limit > 0
+    }
+
     /// Refuses a bind whose address or name has failed too often within the window before `now`.
     pub(super) fn check(&self, subjects: [Subject; 2], now: Instant) -> Result<(), Refusal> {
         for subject in subjects {

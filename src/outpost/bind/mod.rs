@@ -15,6 +15,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -29,7 +30,7 @@ use crate::metrics::{Metrics, RejectReason};
 
 pub use answer::BindAnswer;
 use answer::Refusal;
-use cache::BindCache;
+use cache::{BindCache, Key};
 use failures::{FailureLimit, Subject};
 use name::{BindName, NameError};
 use queue::FlowQueue;
@@ -43,25 +44,27 @@ use super::providers::Provider;
 /// The least time there is for access and identity after a flow that took long. With the time for a turn, for the flow
 /// and for a Duo push, this is the longest a bind can take.
 const ACCESS_TIME: Duration = Duration::from_secs(10);
+/// How long a bind that failed waits for word whether authentik is reachable at all, if a cached one could stand in.
+const OUTAGE_PATIENCE: Duration = Duration::from_secs(3);
 /// How often expired cached binds are let go of.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(2);
 
-/// A simple bind as it came.
-pub struct BindAttempt {
-    name: Vec<u8>,
+/// A simple bind that only authentik can judge.
+pub struct PendingBind {
+    name: BindName,
+    bind_dn: String,
     secret: Zeroizing<Vec<u8>>,
     client: IpAddr,
+    /// Its place in the cache, in cached bind mode.
+    key: Option<Key>,
 }
 
-impl BindAttempt {
-    /// A bind with this DN and secret from this address.
-    pub fn new(name: &[u8], secret: &[u8], client: IpAddr) -> Self {
-        Self {
-            name: name.to_vec(),
-            secret: Zeroizing::new(secret.to_vec()),
-            client,
-        }
-    }
+/// How far a bind gets without waiting.
+pub enum Begun {
+    /// All the way: it is malformed, limited, or the cache knows it.
+    Answered(BindAnswer),
+    /// It is to be finished by [`Outpost::finish_bind`].
+    Pending(PendingBind),
 }
 
 /// What binds need besides the outpost's configuration of the moment.
@@ -72,6 +75,8 @@ pub(super) struct BindCore {
     failures: FailureLimit,
     unbinder: Unbinder,
     metrics: Arc<Metrics>,
+    /// Asks for a look at all sessions.
+    checks: Notify,
 }
 
 impl BindCore {
@@ -90,11 +95,21 @@ impl BindCore {
                 config.flow_queue_limit,
                 config.flow_queue_timeout,
             ),
-            cache: BindCache::new(config.cache_max_age, config.negative_window),
+            cache: BindCache::new(
+                config.cache_max_age,
+                config.cache_outage_grace,
+                config.negative_window,
+            ),
             failures: FailureLimit::new(&config.failed),
             unbinder,
             metrics,
+            checks: Notify::new(),
         }
+    }
+
+    /// Has every login's session looked at soon: its end may have been announced while nobody could hear it.
+    pub(super) fn check_logins(&self) {
+        self.checks.notify_one();
     }
 }
 
@@ -107,7 +122,9 @@ pub(super) fn start(outpost: &Arc<Outpost>, tasks: &TaskTracker, shutdown: &Canc
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                () = tokio::time::sleep(SWEEP_INTERVAL) => outpost.binds.cache.sweep(),
+                () = tokio::time::sleep(SWEEP_INTERVAL) => {
+                    outpost.binds.cache.sweep(outpost.client.contact().last_answer());
+                }
             }
         }
     });
@@ -133,44 +150,108 @@ pub(super) fn snapshot_installed(outpost: &Outpost, snapshot: &Snapshot) {
     }
 }
 
+/// What is known of a bind before authentik is asked.
+enum Recalled {
+    Login(Arc<Login>),
+    Refusal(Refusal),
+    Nothing(Option<Key>),
+}
+
 impl Outpost {
     /// Lets authentik plan a bind flow, and learns how it begins.
     pub(super) async fn warm_up(&self, flow_slug: &str) -> Result<(), authentik::flow::FlowError> {
         self.binds.executor.warm_up(flow_slug).await.map(drop)
     }
 
-    /// Judges a bind. Whatever happens inside, the answer is success only with a complete proof.
-    pub async fn bind(self: &Arc<Self>, attempt: BindAttempt) -> BindAnswer {
-        let bind_dn = String::from_utf8_lossy(&attempt.name).into_owned();
-        let name = match self.bind_name(&attempt) {
+    /// Judges a bind from beginning to end; see [`begin_bind`](Self::begin_bind).
+    pub async fn bind(self: &Arc<Self>, bind_dn: &[u8], secret: &[u8], client: IpAddr) -> BindAnswer {
+        match self.begin_bind(bind_dn, secret, client) {
+            Begun::Answered(answer) => answer,
+            Begun::Pending(pending) => self.finish_bind(pending).await,
+        }
+    }
+
+    /// Judges a simple bind as far as that takes no waiting. Whatever happens inside, the answer is success only with a
+    /// complete proof.
+    pub fn begin_bind(&self, bind_dn: &[u8], secret: &[u8], client: IpAddr) -> Begun {
+        let shown_dn = || String::from_utf8_lossy(bind_dn).into_owned();
+        let name = match self.bind_name(bind_dn, secret) {
             Ok(name) => name,
-            Err(refusal) => return refusal.into_answer(None).from(bind_dn, attempt.client),
+            Err(refusal) => return Begun::Answered(refusal.into_answer(None, shown_dn(), client)),
         };
-        let provider = Arc::clone(&name.provider);
-        match self.judge(&attempt, &name).await {
-            Ok(login) => BindAnswer::granted(Identity::new(login, bind_dn.clone())),
-            Err(refusal) => refusal.into_answer(Some(provider)),
-        }
-        .from(bind_dn, attempt.client)
-    }
-
-    async fn judge(self: &Arc<Self>, attempt: &BindAttempt, name: &BindName) -> Result<Arc<Login>, Refusal> {
-        // Asked before the cache: who guesses must not learn from its answers what authentik would not tell any more.
-        self.binds.failures.check(
-            subjects(&name.provider, &name.username, attempt.client),
-            Instant::now(),
-        )?;
-        match name.provider.settings().bind_mode {
-            Mode::Cached => self.bind_cached(attempt, name).await,
-            _ => {
-                self.log_in(&name.provider, &name.username, &attempt.secret, attempt.client)
-                    .await
+        match self.recall(&name, secret, client) {
+            Recalled::Login(login) => {
+                Begun::Answered(BindAnswer::granted(Identity::new(login, shown_dn()), client))
             }
+            Recalled::Refusal(refusal) => {
+                Begun::Answered(refusal.into_answer(Some(name.provider), shown_dn(), client))
+            }
+            Recalled::Nothing(key) => Begun::Pending(PendingBind {
+                name,
+                bind_dn: shown_dn(),
+                secret: Zeroizing::new(secret.to_vec()),
+                client,
+                key,
+            }),
         }
     }
 
-    fn bind_name(&self, attempt: &BindAttempt) -> Result<BindName, Refusal> {
-        if attempt.name.is_empty() {
+    /// Asks authentik about a bind, or waits for an equal one that does so already.
+    pub async fn finish_bind(self: &Arc<Self>, pending: PendingBind) -> BindAnswer {
+        let PendingBind {
+            name,
+            bind_dn,
+            secret,
+            client,
+            key,
+        } = pending;
+        let provider = Arc::clone(&name.provider);
+        let judged = match key {
+            Some(key) => self.log_in_once(key, name, secret, client).await,
+            None => self.log_in(&provider, &name.username, &secret, client).await,
+        };
+        match judged {
+            Ok(login) => BindAnswer::granted(Identity::new(login, bind_dn), client),
+            Err(refusal) => refusal.into_answer(Some(provider), bind_dn, client),
+        }
+    }
+
+    /// What is known of an equal bind, and whether another try is allowed at all.
+    fn recall(&self, name: &BindName, secret: &[u8], client: IpAddr) -> Recalled {
+        // Asked before the cache: who guesses must not learn from its answers what authentik would not tell any more.
+        if let Err(refusal) = self.within_limits(&name.provider, &name.username, client) {
+            return Recalled::Refusal(refusal);
+        }
+        if name.provider.settings().bind_mode != Mode::Cached {
+            return Recalled::Nothing(None);
+        }
+        let key = self.binds.cache.key(&name.provider, &name.username, secret);
+        if let Some(login) = self.binds.cache.get(&key) {
+            self.binds.metrics.bind_cache_hit();
+            return Recalled::Login(login);
+        }
+        if let Some(refusal) = self.binds.cache.refused(&key) {
+            return Recalled::Refusal(refusal);
+        }
+        if let Some(login) = self.outage().and_then(|_| self.cached_in_outage(&key)) {
+            self.binds.metrics.bind_cache_hit();
+            return Recalled::Login(login);
+        }
+        self.binds.metrics.bind_cache_miss();
+        Recalled::Nothing(Some(key))
+    }
+
+    fn within_limits(&self, provider: &Provider, username: &str, client: IpAddr) -> Result<(), Refusal> {
+        if !self.binds.failures.is_on() {
+            return Ok(());
+        }
+        self.binds
+            .failures
+            .check(subjects(provider, username, client), Instant::now())
+    }
+
+    fn bind_name(&self, bind_dn: &[u8], secret: &[u8]) -> Result<BindName, Refusal> {
+        if bind_dn.is_empty() {
             let text = "a password without a bind DN names nobody";
             return Err(Refusal::new(
                 ResultCode::InvalidCredentials,
@@ -178,7 +259,7 @@ impl Outpost {
                 text,
             ));
         }
-        if attempt.secret.is_empty() {
+        if secret.is_empty() {
             let text = "a bind DN with an empty password is not a login (RFC 4513 section 5.1.2)";
             return Err(Refusal::new(
                 ResultCode::UnwillingToPerform,
@@ -195,7 +276,7 @@ impl Outpost {
                 text,
             ));
         }
-        let name = name::resolve(&attempt.name, &providers, self.config.bind.strict_dn).map_err(|error| {
+        let name = name::resolve(bind_dn, &providers, self.config.bind.strict_dn).map_err(|error| {
             let code = match error {
                 NameError::Malformed(_) => ResultCode::InvalidDnSyntax,
                 NameError::NotUtf8 => ResultCode::InvalidCredentials,
@@ -207,7 +288,7 @@ impl Outpost {
         })?;
         if name.lax {
             tracing::debug!(
-                bind_dn = %String::from_utf8_lossy(&attempt.name),
+                bind_dn = %String::from_utf8_lossy(bind_dn),
                 username = name.username,
                 "accepted a bind DN that is not cn=<username>,ou=users,<base DN>"
             );
@@ -215,29 +296,20 @@ impl Outpost {
         Ok(name)
     }
 
-    async fn bind_cached(
+    /// Runs one login for any number of equal binds at once, and keeps its outcome.
+    async fn log_in_once(
         self: &Arc<Self>,
-        attempt: &BindAttempt,
-        name: &BindName,
+        key: Key,
+        name: BindName,
+        secret: Zeroizing<Vec<u8>>,
+        client: IpAddr,
     ) -> Result<Arc<Login>, Refusal> {
-        let key = self
-            .binds
-            .cache
-            .key(&name.provider, &name.username, &attempt.secret);
-        if let Some(login) = self.binds.cache.get(&key) {
-            self.binds.metrics.bind_cache_hit();
-            return Ok(login);
-        }
-        if let Some(refusal) = self.binds.cache.refused(&key) {
-            return Err(refusal);
-        }
-        self.binds.metrics.bind_cache_miss();
         let outpost = Arc::clone(self);
-        let (provider, username) = (Arc::clone(&name.provider), name.username.clone());
-        let (secret, client) = (attempt.secret.clone(), attempt.client);
         let judged = self.binds.cache.single_flight(key, move || async move {
             let generation = outpost.generation();
-            let judged = outpost.log_in(&provider, &username, &secret, client).await;
+            let judged = outpost
+                .log_in(&name.provider, &name.username, &secret, client)
+                .await;
             match &judged {
                 Ok(login) => {
                     let known = outpost.snapshot().and_then(|snapshot| {
@@ -255,7 +327,27 @@ impl Outpost {
             }
             judged
         });
-        judged.await
+        match judged.await {
+            Err(refusal) if refusal.result.code == ResultCode::Unavailable => {
+                self.cached_after_failure(&key).await.ok_or(refusal)
+            }
+            judged => judged,
+        }
+    }
+
+    /// A cached bind that the admin lets live longer while authentik cannot be reached.
+    fn cached_in_outage(&self, key: &Key) -> Option<Arc<Login>> {
+        self.config.bind.cache_outage_grace?;
+        self.binds
+            .cache
+            .get_in_outage(key, self.client.contact().last_answer())
+    }
+
+    /// The same when a bind could not be judged: whether that is an outage is known a moment later.
+    async fn cached_after_failure(&self, key: &Key) -> Option<Arc<Login>> {
+        self.cached_in_outage(key)?;
+        self.outage_after_failure(OUTAGE_PATIENCE).await?;
+        self.cached_in_outage(key)
     }
 
     /// Asks authentik: the flow, then access to the application, then, if the directory does not know, who it is.
@@ -267,16 +359,17 @@ impl Outpost {
         client: IpAddr,
     ) -> Result<Arc<Login>, Refusal> {
         let _turn = self.binds.queue.turn().await?;
-        let subjects = subjects(provider, username, client);
         // Others may have failed while this one waited for its turn.
-        self.binds.failures.check(subjects, Instant::now())?;
+        self.within_limits(provider, username, client)?;
         let started = Instant::now();
         let session = self
             .run_flow(provider, username, secret, client)
             .await
             .inspect_err(|refusal| {
                 if refusal.repeatable {
-                    self.binds.failures.record(subjects, Instant::now());
+                    self.binds
+                        .failures
+                        .record(subjects(provider, username, client), Instant::now());
                 }
             })?;
         let opened = self.logins.open(Arc::clone(provider), session, client);

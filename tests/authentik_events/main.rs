@@ -1,6 +1,8 @@
 //! The event stream against a scripted websocket server.
 
+#[path = "../authentik_server/mod.rs"]
 mod authentik_server;
+mod recorded;
 
 use std::time::Duration;
 
@@ -8,6 +10,7 @@ use akldap::authentik::SessionEndId;
 use akldap::authentik::events::{Disconnect, Event, Hello, Subscription, Timings, listen};
 use authentik_server::{Reply, Script, TOKEN, client};
 use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -105,6 +108,13 @@ async fn say(server: &mut Server, text: &str) {
     server.send(Message::text(text)).await.unwrap();
 }
 
+/// Answers the first hello, with which the connection counts.
+async fn answer(server: &mut Server, listening: &mut Listening) {
+    assert_eq!(hello(server).await["instruction"], 1);
+    say(server, ACK).await;
+    assert_eq!(listening.next().await, Event::Connected);
+}
+
 fn session_end() -> String {
     format!(r#"{{"instruction": 4, "args": {{"type": "event.session.end", "session_id": "{ENDED}"}}}}"#)
 }
@@ -140,6 +150,11 @@ async fn connects_says_hello_and_hears_events_among_garbage() {
         (&1.into(), &"test-host".into())
     );
     assert_eq!(first["args"]["uuid"], listening.instance.to_string());
+    assert!(
+        listening.events.try_recv().is_err(),
+        "authentik has not answered yet"
+    );
+    say(&mut server, ACK).await;
     assert_eq!(listening.next().await, Event::Connected);
     for frame in [
         "",
@@ -189,8 +204,7 @@ async fn a_recycled_worker_is_replaced_at_once() {
         timings.max_backoff = Duration::from_secs(60);
     });
     let (mut server, _, _) = accept(&listener).await;
-    assert_eq!(listening.next().await, Event::Connected);
-    say(&mut server, ACK).await;
+    answer(&mut server, &mut listening).await;
     server
         .close(Some(CloseFrame {
             code: 1012.into(),
@@ -204,18 +218,21 @@ async fn a_recycled_worker_is_replaced_at_once() {
             cause: Disconnect::Closed { code: Some(1012) }
         }
     );
-    let (mut server, target, _) = accept(&listener).await;
-    assert!(target.ends_with("&attempt=1"), "{target}");
-    assert_eq!(listening.next().await, Event::Connected);
-    // Closed before it ever answered: that is no recycling but a failure, and is waited for.
-    server
-        .close(Some(CloseFrame {
-            code: 1012.into(),
-            reason: "".into(),
-        }))
-        .await
-        .unwrap();
-    assert!(matches!(listening.next().await, Event::Disconnected { .. }));
+    // One worker after the other may be recycled. Closed again and again, it is no recycling but a failure, and is
+    // waited for.
+    for _ in 0..3 {
+        let (mut server, target, _) = accept(&listener).await;
+        assert!(target.ends_with("&attempt=1"), "{target}");
+        answer(&mut server, &mut listening).await;
+        server
+            .close(Some(CloseFrame {
+                code: 1012.into(),
+                reason: "".into(),
+            }))
+            .await
+            .unwrap();
+        assert!(matches!(listening.next().await, Event::Disconnected { .. }));
+    }
     assert!(
         tokio::time::timeout(Duration::from_millis(300), listener.accept())
             .await
@@ -227,8 +244,8 @@ async fn a_recycled_worker_is_replaced_at_once() {
 async fn a_half_open_connection_is_given_up() {
     let (listener, host) = bound().await;
     let mut listening = Listening::to(&host, 16, |_| {});
-    let (server, _, _) = accept(&listener).await;
-    assert_eq!(listening.next().await, Event::Connected);
+    let (mut server, _, _) = accept(&listener).await;
+    answer(&mut server, &mut listening).await;
     assert!(matches!(
         listening.next().await,
         Event::Disconnected {
@@ -236,7 +253,7 @@ async fn a_half_open_connection_is_given_up() {
         }
     ));
     let (mut fresh, _, _) = accept(&listener).await;
-    assert_eq!(listening.next().await, Event::Connected);
+    answer(&mut fresh, &mut listening).await;
     // Acks alone keep it alive.
     for _ in 0..8 {
         hello(&mut fresh).await;
@@ -254,8 +271,7 @@ async fn a_connection_is_renewed_before_it_goes_deaf() {
     });
     for _ in 0..2 {
         let (mut server, target, _) = accept(&listener).await;
-        assert_eq!(listening.next().await, Event::Connected);
-        say(&mut server, ACK).await;
+        answer(&mut server, &mut listening).await;
         let closed = loop {
             match server.next().await {
                 Some(Ok(Message::Close(frame))) => break u16::from(frame.unwrap().code),
@@ -330,7 +346,7 @@ async fn a_frame_beyond_all_measure_ends_the_connection() {
     let (listener, host) = bound().await;
     let mut listening = Listening::to(&host, 16, |_| {});
     let (mut server, _, _) = accept(&listener).await;
-    assert_eq!(listening.next().await, Event::Connected);
+    answer(&mut server, &mut listening).await;
     let _ = server.send(Message::text(" ".repeat((1 << 20) + 1))).await;
     assert!(matches!(
         listening.next().await,
@@ -338,8 +354,8 @@ async fn a_frame_beyond_all_measure_ends_the_connection() {
             cause: Disconnect::Broken(_)
         }
     ));
-    let _again = accept(&listener).await;
-    assert_eq!(listening.next().await, Event::Connected);
+    let (mut again, _, _) = accept(&listener).await;
+    answer(&mut again, &mut listening).await;
 }
 
 #[tokio::test]
@@ -347,7 +363,8 @@ async fn thousands_of_session_ends_reach_a_slow_reader() {
     const ENDS: usize = 5000;
     let (listener, host) = bound().await;
     let mut listening = Listening::to(&host, 1, |_| {});
-    let (server, _, _) = accept(&listener).await;
+    let (mut server, _, _) = accept(&listener).await;
+    answer(&mut server, &mut listening).await;
     let (mut sink, mut stream) = server.split();
     tokio::spawn(async move {
         for n in 0..ENDS {
@@ -367,7 +384,6 @@ async fn thousands_of_session_ends_reach_a_slow_reader() {
             hellos += 1;
         }
     }
-    assert_eq!(listening.next().await, Event::Connected);
     let (mut ends, mut updates) = (0, 0);
     while ends < ENDS / 2 {
         match listening.next().await {
@@ -383,4 +399,87 @@ async fn thousands_of_session_ends_reach_a_slow_reader() {
         (1..ENDS / 2).contains(&updates),
         "waiting updates are one: {updates}"
     );
+}
+
+#[tokio::test]
+async fn every_close_code_and_every_broken_frame_is_outlived() {
+    let (listener, host) = bound().await;
+    let mut listening = Listening::to(&host, 16, |_| {});
+    for code in [
+        1000_u16, 1001, 1002, 1003, 1006, 1008, 1009, 1011, 1013, 1014, 4000, 4999,
+    ] {
+        let (mut server, _, _) = accept(&listener).await;
+        answer(&mut server, &mut listening).await;
+        // Written as octets, for the library refuses to send reserved codes: FIN and close, two octets of payload.
+        let [high, low] = code.to_be_bytes();
+        server.get_mut().write_all(&[0x88, 2, high, low]).await.unwrap();
+        assert!(
+            matches!(
+                listening.next().await,
+                Event::Disconnected {
+                    cause: Disconnect::Closed { .. } | Disconnect::Broken(_)
+                }
+            ),
+            "{code}"
+        );
+    }
+    for (what, octets) in [
+        ("text that is not UTF-8", vec![0x81, 2, 0xc3, 0x28]),
+        ("a reserved opcode", vec![0x83, 0]),
+        ("a reserved bit", vec![0xc1, 1, b'x']),
+        ("a masked frame", vec![0x81, 0x81, 1, 2, 3, 4, b'x']),
+        ("a continuation of nothing", vec![0x80, 1, b'x']),
+        ("a fragmented ping", vec![0x09, 0]),
+        ("a close frame of one octet", vec![0x88, 1, 3]),
+        (
+            "a length beyond all memory",
+            vec![0x82, 127, 0x7f, 255, 255, 255, 255, 255, 255, 255],
+        ),
+        (
+            "no websocket at all",
+            b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(),
+        ),
+    ] {
+        let (mut server, _, _) = accept(&listener).await;
+        answer(&mut server, &mut listening).await;
+        server.get_mut().write_all(&octets).await.unwrap();
+        assert!(
+            matches!(listening.next().await, Event::Disconnected { .. }),
+            "{what}"
+        );
+    }
+    // Cut off in the middle of a frame.
+    let (mut server, _, _) = accept(&listener).await;
+    answer(&mut server, &mut listening).await;
+    server.get_mut().write_all(&[0x81, 100, b'{']).await.unwrap();
+    drop(server);
+    assert!(matches!(listening.next().await, Event::Disconnected { .. }));
+    let (mut server, _, _) = accept(&listener).await;
+    answer(&mut server, &mut listening).await;
+    say(&mut server, r#"{"instruction": 2, "args": {}}"#).await;
+    assert_eq!(listening.next().await, Event::TriggerUpdate);
+}
+
+#[tokio::test]
+async fn a_connection_that_never_holds_is_tried_less_and_less_often() {
+    let (listener, host) = bound().await;
+    let mut listening = Listening::to(&host, 16, |timings| {
+        timings.backoff = Duration::from_millis(50);
+        timings.max_backoff = Duration::from_millis(400);
+    });
+    let mut gaps = Vec::new();
+    let mut closed = tokio::time::Instant::now();
+    for round in 0..5 {
+        let (mut server, _, _) = accept(&listener).await;
+        if round > 0 {
+            gaps.push(closed.elapsed());
+        }
+        answer(&mut server, &mut listening).await;
+        server.close(None).await.unwrap();
+        closed = tokio::time::Instant::now();
+        assert!(matches!(listening.next().await, Event::Disconnected { .. }));
+    }
+    for (gap, least) in gaps.iter().zip([50, 100, 200, 400]) {
+        assert!(*gap >= Duration::from_millis(least), "{gaps:?}");
+    }
 }

@@ -1,0 +1,585 @@
+//! Takes users and groups out of a snapshot as they are encoded, to put them into another or into a file.
+//!
+//! Knows which fields make up a record and how they are written as octets. Octets from a file are checked field by
+//! field: what decodes is a record the builder could have made itself. Must not know files or where records come from.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use uuid::Uuid;
+
+use super::super::attribute::{AttributeId, MAX_NAME};
+use super::super::encoded::{self, Elements};
+use super::super::record::{Subject, Warning};
+use super::super::row::{self, Record};
+use super::super::snapshot::{GroupId, Kind, Snapshot, UserId};
+use super::{Builder, PendingGroup, PendingUser, lower, upper};
+use crate::ldap::ber::{self, Reader};
+use crate::ldap::response::write_attribute;
+
+/// What users and groups have in common: a name, flags, and attributes as they are sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Carried<'a> {
+    name: &'a str,
+    superuser: bool,
+    /// Encoded PartialAttributes, one after the other.
+    attributes: Cow<'a, [u8]>,
+    /// The override bits of the built-in attributes that custom values replace.
+    replaced: u32,
+}
+
+/// A user as a snapshot holds it, ready for a [`Builder`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CarriedUser<'a> {
+    pk: i64,
+    uuid: [u8; 16],
+    uid: &'a str,
+    active: bool,
+    /// Where the virtual group's gidNumber comes from: `row::OWN_GID_NUMBER`, `row::OWN_UID_NUMBER` or 0.
+    number_source: u32,
+    /// Microseconds since 1970; `i64::MIN` if unknown.
+    password_change: i64,
+    record: Carried<'a>,
+}
+
+/// A group as a snapshot holds it, ready for a [`Builder`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CarriedGroup<'a> {
+    uuid: [u8; 16],
+    number: i64,
+    /// Primary keys of the direct members.
+    members: Vec<i64>,
+    /// UUIDs of the groups directly above.
+    parents: Vec<[u8; 16]>,
+    record: Carried<'a>,
+}
+
+const ACTIVE: u8 = 1;
+const SUPERUSER: u8 = 2;
+const OWN_GID_NUMBER: u8 = 4;
+const OWN_UID_NUMBER: u8 = 8;
+
+/// The attributes that every user stores.
+const OF_EVERY_USER: [AttributeId; 10] = [
+    AttributeId::CN,
+    AttributeId::SAM_ACCOUNT_NAME,
+    AttributeId::UID,
+    AttributeId::NAME,
+    AttributeId::DISPLAY_NAME,
+    AttributeId::SN,
+    AttributeId::MAIL,
+    AttributeId::HOME_DIRECTORY,
+    AttributeId::AK_ACTIVE,
+    AttributeId::AK_SUPERUSER,
+];
+/// The attributes that every group stores.
+const OF_EVERY_GROUP: [AttributeId; 4] = [
+    AttributeId::CN,
+    AttributeId::SAM_ACCOUNT_NAME,
+    AttributeId::UID,
+    AttributeId::AK_SUPERUSER,
+];
+/// The attributes that a user stores if they are known.
+const OF_SOME_USERS: [AttributeId; 3] = [
+    AttributeId::PWD_CHANGED_TIME,
+    AttributeId::CREATE_TIMESTAMP,
+    AttributeId::MODIFY_TIMESTAMP,
+];
+
+impl Snapshot {
+    /// A user as it is kept here.
+    #[must_use]
+    pub fn carried_user(&self, user: UserId) -> CarriedUser<'_> {
+        let summary = self.user(user);
+        let row = self.row(user.0);
+        CarriedUser {
+            pk: summary.pk,
+            uuid: summary.uuid.into_bytes(),
+            uid: summary.uid,
+            active: summary.is_active,
+            number_source: row.flags & (row::OWN_GID_NUMBER | row::OWN_UID_NUMBER),
+            password_change: summary.password_change_date.unwrap_or(i64::MIN),
+            record: self.carried(user.0),
+        }
+    }
+
+    /// A group as it is kept here.
+    #[must_use]
+    pub fn carried_group(&self, group: GroupId) -> CarriedGroup<'_> {
+        let index = group.0 as usize;
+        let members = self.memberships.group_users.of(group.0).iter();
+        let parents = self.memberships.group_parents.of(group.0).iter();
+        CarriedGroup {
+            uuid: self.groups.uuids.get(index).copied().unwrap_or_default(),
+            number: self.groups.numbers.get(index).copied().unwrap_or_default(),
+            members: members
+                .filter_map(|&user| self.users.pks.get(user as usize).copied())
+                .collect(),
+            parents: parents
+                .filter_map(|&parent| self.groups.uuids.get(parent as usize).copied())
+                .collect(),
+            record: self.carried(self.group_record(group.0)),
+        }
+    }
+
+    /// All groups in ascending order of UUID.
+    pub fn groups(&self) -> impl Iterator<Item = GroupId> + use<> {
+        (0..self.group_count_u32()).map(GroupId)
+    }
+
+    fn carried(&self, record: Record) -> Carried<'_> {
+        let row = self.row(record);
+        Carried {
+            name: std::str::from_utf8(self.name(record)).unwrap_or_default(),
+            superuser: row.has(row::SUPERUSER),
+            attributes: Cow::Borrowed(self.block(record)),
+            replaced: row.flags & ((1 << row::FIRST_FLAG) - 1),
+        }
+    }
+}
+
+impl<'a> CarriedUser<'a> {
+    /// The primary key.
+    #[must_use]
+    pub fn pk(&self) -> i64 {
+        self.pk
+    }
+
+    /// Whether any group makes the user a superuser.
+    #[must_use]
+    pub fn is_superuser(&self) -> bool {
+        self.record.superuser
+    }
+
+    /// Makes the user a superuser or none, as memberships outside the user's own row decide.
+    pub fn set_superuser(&mut self, superuser: bool) {
+        if self.record.superuser == superuser {
+            return;
+        }
+        self.record.superuser = superuser;
+        if self.record.replaces(AttributeId::AK_SUPERUSER) {
+            return;
+        }
+        let name = AttributeId::AK_SUPERUSER.name().as_bytes();
+        let mut attributes = Vec::with_capacity(self.record.attributes.len() + 1);
+        for element in Elements(&self.record.attributes) {
+            match encoded::attribute(&element) {
+                Some((found, _)) if found == name => {
+                    write_attribute(&mut attributes, name, [upper(superuser).as_bytes()]);
+                }
+                _ => attributes.extend_from_slice(element.whole),
+            }
+        }
+        self.record.attributes = Cow::Owned(attributes);
+    }
+
+    /// Appends the record as [`decode`](Self::decode) reads it. Numbers are little-endian, texts follow their length.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.pk.to_le_bytes());
+        out.extend_from_slice(&self.uuid);
+        out.extend_from_slice(&self.password_change.to_le_bytes());
+        let flag = |set: bool, flag: u8| if set { flag } else { 0 };
+        out.push(
+            flag(self.active, ACTIVE)
+                | flag(self.record.superuser, SUPERUSER)
+                | flag(self.number_source & row::OWN_GID_NUMBER != 0, OWN_GID_NUMBER)
+                | flag(self.number_source & row::OWN_UID_NUMBER != 0, OWN_UID_NUMBER),
+        );
+        write_octets(out, self.uid.as_bytes());
+        self.record.encode(out);
+    }
+
+    /// Reads what [`encode`](Self::encode) wrote, nothing more and nothing less. `None` for anything that no builder
+    /// would have made.
+    #[must_use]
+    pub fn decode(octets: &'a [u8]) -> Option<Self> {
+        let mut fields = FieldReader(octets);
+        let pk = fields.number()?;
+        let uuid = fields.array()?;
+        let password_change = fields.number()?;
+        let [flags] = fields.array()?;
+        let uid = fields.text()?;
+        let record = Carried::decode(&mut fields, flags & SUPERUSER != 0)?;
+        let number_source = match flags & (OWN_GID_NUMBER | OWN_UID_NUMBER) {
+            0 => 0,
+            OWN_GID_NUMBER => row::OWN_GID_NUMBER,
+            OWN_UID_NUMBER => row::OWN_UID_NUMBER,
+            _ => return None,
+        };
+        let user = Self {
+            pk,
+            uuid,
+            uid,
+            active: flags & ACTIVE != 0,
+            number_source,
+            password_change,
+            record,
+        };
+        let known = flags & !(ACTIVE | SUPERUSER | OWN_GID_NUMBER | OWN_UID_NUMBER) == 0;
+        (known && fields.0.is_empty() && user.is_sound()).then_some(user)
+    }
+
+    fn is_sound(&self) -> bool {
+        let home = ["/home/", self.record.name].concat();
+        let values = [
+            (AttributeId::CN, self.record.name),
+            (AttributeId::SAM_ACCOUNT_NAME, self.record.name),
+            (AttributeId::UID, self.uid),
+            (AttributeId::HOME_DIRECTORY, home.as_str()),
+            (AttributeId::AK_ACTIVE, upper(self.active)),
+            (AttributeId::AK_SUPERUSER, upper(self.record.superuser)),
+        ];
+        let number = match self.number_source {
+            row::OWN_GID_NUMBER => Some(AttributeId::GID_NUMBER),
+            row::OWN_UID_NUMBER => Some(AttributeId::UID_NUMBER),
+            _ => None,
+        };
+        number.is_none_or(|id| self.record.replaces(id))
+            && self.record.is_sound(&OF_EVERY_USER, &OF_SOME_USERS, &values)
+    }
+}
+
+impl<'a> CarriedGroup<'a> {
+    /// The primary key.
+    #[must_use]
+    pub fn uuid(&self) -> Uuid {
+        Uuid::from_bytes(self.uuid)
+    }
+
+    /// Whether the group makes its members superusers.
+    #[must_use]
+    pub fn is_superuser(&self) -> bool {
+        self.record.superuser
+    }
+
+    /// Primary keys of the direct members.
+    #[must_use]
+    pub fn members(&self) -> &[i64] {
+        &self.members
+    }
+
+    /// The groups directly above.
+    pub fn parents(&self) -> impl Iterator<Item = Uuid> {
+        self.parents.iter().copied().map(Uuid::from_bytes)
+    }
+
+    /// Adds a direct member.
+    pub fn add_member(&mut self, pk: i64) {
+        if !self.members.contains(&pk) {
+            self.members.push(pk);
+        }
+    }
+
+    /// Appends the record as [`decode`](Self::decode) reads it. Numbers are little-endian, texts and lists follow
+    /// their length.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.uuid);
+        out.extend_from_slice(&self.number.to_le_bytes());
+        out.push(if self.record.superuser { SUPERUSER } else { 0 });
+        write_length(out, self.members.len());
+        for member in &self.members {
+            out.extend_from_slice(&member.to_le_bytes());
+        }
+        write_length(out, self.parents.len());
+        for parent in &self.parents {
+            out.extend_from_slice(parent);
+        }
+        self.record.encode(out);
+    }
+
+    /// Reads what [`encode`](Self::encode) wrote, nothing more and nothing less. `None` for anything that no builder
+    /// would have made.
+    #[must_use]
+    pub fn decode(octets: &'a [u8]) -> Option<Self> {
+        let mut fields = FieldReader(octets);
+        let uuid = fields.array()?;
+        let number = fields.number()?;
+        let superuser = match fields.array()? {
+            [0] => false,
+            [SUPERUSER] => true,
+            _ => return None,
+        };
+        let count = fields.count(size_of::<i64>())?;
+        let members = (0..count).map(|_| fields.number()).collect::<Option<Vec<_>>>()?;
+        let count = fields.count(size_of::<Uuid>())?;
+        let parents = (0..count).map(|_| fields.array()).collect::<Option<Vec<_>>>()?;
+        let group = Self {
+            uuid,
+            number,
+            members,
+            parents,
+            record: Carried::decode(&mut fields, superuser)?,
+        };
+        let text = group.uuid().as_hyphenated().to_string();
+        let values = [
+            (AttributeId::CN, group.record.name),
+            (AttributeId::SAM_ACCOUNT_NAME, group.record.name),
+            (AttributeId::UID, text.as_str()),
+            (AttributeId::AK_SUPERUSER, lower(superuser)),
+        ];
+        (fields.0.is_empty() && group.record.is_sound(&OF_EVERY_GROUP, &[], &values)).then_some(group)
+    }
+}
+
+impl<'a> Carried<'a> {
+    fn replaces(&self, id: AttributeId) -> bool {
+        self.replaced & id.override_bit() != 0
+    }
+
+    /// Name, attributes, and for each attribute whether it replaces a built-in one: by place, since the numbers of
+    /// attributes are no business of a file.
+    fn encode(&self, out: &mut Vec<u8>) {
+        write_octets(out, self.name.as_bytes());
+        write_octets(out, &self.attributes);
+        for element in Elements(&self.attributes) {
+            let replaces = encoded::attribute(&element)
+                .and_then(|(name, _)| AttributeId::of_built_in(name))
+                .is_some_and(|id| self.replaces(id));
+            out.push(replaces.into());
+        }
+    }
+
+    fn decode(fields: &mut FieldReader<'a>, superuser: bool) -> Option<Self> {
+        let name = fields.text()?;
+        let attributes = fields.octets()?;
+        let mut replaced = 0;
+        let mut names = HashSet::new();
+        let mut reader = Reader::new(attributes);
+        while !reader.is_empty() {
+            let name = read_attribute(&mut reader)?;
+            let id = AttributeId::of_built_in(name);
+            let bit = id.map_or(0, AttributeId::override_bit);
+            match fields.array()? {
+                [0] if id.is_none_or(|id| !id.is_computed() && name == id.name().as_bytes()) => {}
+                [1] if bit != 0 => replaced |= bit,
+                _ => return None,
+            }
+            if !names.insert(name.to_ascii_lowercase()) {
+                return None;
+            }
+        }
+        let record = Self {
+            name,
+            superuser,
+            attributes: Cow::Borrowed(attributes),
+            replaced,
+        };
+        // Their lengths must be what the lenient reader of snapshots takes them for, too.
+        let same = canonical(attributes) == attributes;
+        (same && !name.is_empty()).then_some(record)
+    }
+
+    /// Whether the built-in attributes are those of its kind and say what the fields say.
+    fn is_sound(
+        &self,
+        required: &[AttributeId],
+        possible: &[AttributeId],
+        values: &[(AttributeId, &str)],
+    ) -> bool {
+        let mut found = 0;
+        let sound = Elements(&self.attributes).all(|element| {
+            let Some((name, set)) = encoded::attribute(&element) else {
+                return false;
+            };
+            let Some(id) = AttributeId::of_built_in(name) else {
+                return true;
+            };
+            found |= id.override_bit();
+            if self.replaces(id) {
+                return true;
+            }
+            let mut stored = encoded::values(set);
+            let expected = values.iter().find(|(known, _)| *known == id);
+            let fits = stored
+                .next()
+                .is_some_and(|value| expected.is_none_or(|(_, text)| value == text.as_bytes()));
+            fits && stored.next().is_none() && (required.contains(&id) || possible.contains(&id))
+        });
+        sound && required.iter().all(|id| found & id.override_bit() != 0)
+    }
+}
+
+/// Reads one PartialAttribute with at least one value and returns its name.
+fn read_attribute<'a>(reader: &mut Reader<'a>) -> Option<&'a [u8]> {
+    let mut parts = reader.constructed(ber::SEQUENCE).ok()?;
+    let name = parts.octet_string().ok()?;
+    let mut values = parts.constructed(ber::SET).ok()?;
+    parts.end().ok()?;
+    if values.is_empty() {
+        return None;
+    }
+    while !values.is_empty() {
+        values.octet_string().ok()?;
+    }
+    let fit = |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_');
+    let fits = name.len() <= MAX_NAME && name.iter().all(fit) && name.iter().any(u8::is_ascii_alphanumeric);
+    fits.then_some(name)
+}
+
+/// The attributes encoded anew.
+fn canonical(attributes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(attributes.len());
+    for element in Elements(attributes) {
+        if let Some((name, set)) = encoded::attribute(&element) {
+            write_attribute(&mut out, name, encoded::values(set));
+        }
+    }
+    out
+}
+
+fn write_length(out: &mut Vec<u8>, length: usize) {
+    out.extend_from_slice(&(length as u64).to_le_bytes());
+}
+
+fn write_octets(out: &mut Vec<u8>, octets: &[u8]) {
+    write_length(out, octets.len());
+    out.extend_from_slice(octets);
+}
+
+/// Takes fields from the front; `None` where there are too few octets.
+struct FieldReader<'a>(&'a [u8]);
+
+impl<'a> FieldReader<'a> {
+    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.take(N)?.try_into().ok()
+    }
+
+    fn number(&mut self) -> Option<i64> {
+        self.array().map(i64::from_le_bytes)
+    }
+
+    /// The length of a list whose items have `size` octets: never more than are left.
+    fn count(&mut self, size: usize) -> Option<usize> {
+        let count = usize::try_from(u64::from_le_bytes(self.array()?)).ok()?;
+        (count.checked_mul(size)? <= self.0.len()).then_some(count)
+    }
+
+    fn octets(&mut self) -> Option<&'a [u8]> {
+        let length = self.count(1)?;
+        self.take(length)
+    }
+
+    fn text(&mut self) -> Option<&'a str> {
+        std::str::from_utf8(self.octets()?).ok()
+    }
+}
+
+impl Builder {
+    /// Adds a user taken from a snapshot or a file.
+    pub fn carry_user(&mut self, user: &CarriedUser<'_>) {
+        let subject = || Subject::User(user.record.name.to_owned());
+        let uid_place = self.copy_attributes(&user.record, user.uid, subject);
+        let active = super::flag(user.active, row::ACTIVE);
+        let flags = user.record.flags() | active | user.number_source;
+        let Some(row) = self.end(flags, user.uid.len()) else {
+            return self.skip(subject(), "the directory is full");
+        };
+        let uid = match uid_place {
+            Some(place) => row.start + place,
+            None => {
+                let start = self.arena.len() as u32;
+                self.arena.extend_from_slice(user.uid.as_bytes());
+                start
+            }
+        };
+        let name = self.name(user.record.name);
+        self.users.push(PendingUser {
+            pk: user.pk,
+            uuid: user.uuid,
+            row,
+            uid: (uid, user.uid.len() as u32),
+            name,
+            password_change: user.password_change,
+        });
+    }
+
+    /// Adds a group taken from a snapshot or a file. Members and parents that are not added too are left out.
+    pub fn carry_group(&mut self, group: &CarriedGroup<'_>) {
+        let subject = || Subject::Group(group.record.name.to_owned());
+        self.copy_attributes(&group.record, "", subject);
+        let Some(row) = self.end(group.record.flags(), 0) else {
+            return self.skip(subject(), "the directory is full");
+        };
+        let members = self.members.len();
+        self.members.extend_from_slice(&group.members);
+        let parents = self.parents.len();
+        self.parents.extend_from_slice(&group.parents);
+        let name = self.name(group.record.name);
+        self.groups.push(PendingGroup {
+            uuid: group.uuid,
+            number: group.number,
+            row,
+            name,
+            members: (members, self.members.len()),
+            parents: (parents, self.parents.len()),
+        });
+    }
+
+    /// Drops the users added so far whose primary key is not to be kept, so that they can be added anew.
+    pub fn retain_users(&mut self, mut keep: impl FnMut(i64) -> bool) {
+        self.users.retain(|user| keep(user.pk));
+    }
+
+    /// Copies the attributes into the record being encoded. Returns where in it the built-in uid is.
+    fn copy_attributes(
+        &mut self,
+        record: &Carried<'_>,
+        uid: &str,
+        subject: impl Fn() -> Subject,
+    ) -> Option<u32> {
+        self.begin();
+        let mut uid_place = None;
+        for element in Elements(&record.attributes) {
+            let Some((name, set)) = encoded::attribute(&element) else {
+                continue;
+            };
+            let Some(id) = self.attributes.number_of(name) else {
+                self.warnings.push(|| Warning::AttributeSkipped {
+                    subject: subject(),
+                    attribute: String::from_utf8_lossy(name).into_owned(),
+                    reason: "there are too many different attributes",
+                });
+                continue;
+            };
+            self.block.extend_from_slice(element.whole);
+            if id == AttributeId::UID && !record.replaces(id) {
+                // The one value ends the attribute.
+                uid_place = Some((self.block.len() - uid.len()) as u32);
+            }
+            self.stored(id, encoded::values(set).count());
+        }
+        uid_place
+    }
+}
+
+impl Carried<'_> {
+    fn flags(&self) -> u32 {
+        self.replaced | super::flag(self.superuser, row::SUPERUSER)
+    }
+}
+
+impl Snapshot {
+    /// The group with a primary key.
+    #[must_use]
+    pub fn group_by_uuid(&self, uuid: Uuid) -> Option<GroupId> {
+        let index = self.groups.uuids.binary_search(uuid.as_bytes()).ok()?;
+        u32::try_from(index).ok().map(GroupId)
+    }
+
+    /// The name of a group.
+    #[must_use]
+    pub fn group_name(&self, group: GroupId) -> &str {
+        let record = self.group_record(group.0);
+        debug_assert_eq!(self.kind(record).0, Kind::Group);
+        std::str::from_utf8(self.name(record)).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,258 @@
+use super::*;
+use crate::directory::fixture::{self, add_group, add_user};
+use crate::directory::{GroupRecord, UserRecord};
+
+/// The fixture, and records that strain every field.
+fn rich() -> Snapshot {
+    let mut builder = fixture::builder();
+    for (pk, attributes) in [
+        (20, r#"{"uidNumber":7,"gidNumber":8,"uid":"own","CN":"Other"}"#),
+        (21, r#"{"uidNumber":"9","memberOf":["x","y"],"objectClass":"z"}"#),
+        (
+            22,
+            r#"{"uidNumber":"9","gidNumber":["1","2"],"ak-superuser":"maybe"}"#,
+        ),
+        (23, r#"{"x":"","large":[1,2,3],"surname":"S"}"#),
+    ] {
+        add_user(&mut builder, pk, &format!("u{pk}"), attributes);
+    }
+    builder.add_user(&UserRecord {
+        pk: 24,
+        uuid: "none",
+        username: "#bare, one",
+        is_superuser: true,
+        ..UserRecord::default()
+    });
+    let long = format!("{{\"description\":\"{}\"}}", "x".repeat(70_000));
+    add_user(&mut builder, -3, "long", &long);
+    add_group(
+        &mut builder,
+        "50000000-0000-4000-8000-000000000005",
+        "numbered",
+        &[fixture::STAFF],
+        &[20, 21, -3],
+        r#"{"gidNumber":77,"member":"cn=x","note":["a","b"]}"#,
+    );
+    builder.add_group(&GroupRecord {
+        uuid: "60000000-0000-4000-8000-000000000006",
+        num_pk: -1,
+        name: "a+b",
+        is_superuser: true,
+        ..GroupRecord::default()
+    });
+    builder.finish().0
+}
+
+fn users(snapshot: &Snapshot) -> Vec<Vec<u8>> {
+    let encode = |user| {
+        let mut out = Vec::new();
+        snapshot.carried_user(user).encode(&mut out);
+        out
+    };
+    snapshot.users().map(encode).collect()
+}
+
+fn groups(snapshot: &Snapshot) -> Vec<Vec<u8>> {
+    let encode = |group| {
+        let mut out = Vec::new();
+        snapshot.carried_group(group).encode(&mut out);
+        out
+    };
+    snapshot.groups().map(encode).collect()
+}
+
+#[test]
+fn a_snapshot_made_of_carried_rows_is_the_same() {
+    let snapshot = rich();
+    let mut builder = Builder::new();
+    for group in snapshot.groups() {
+        builder.carry_group(&snapshot.carried_group(group));
+    }
+    for user in snapshot.users() {
+        builder.carry_user(&snapshot.carried_user(user));
+    }
+    let (again, warnings) = builder.finish();
+    assert!(warnings.is_empty(), "{warnings:?}");
+    assert_eq!(again.fingerprint(), snapshot.fingerprint());
+    let bare = again.users_by_name(b"#bare, one");
+    assert_eq!(again.rdn(bare[0].0), b"\\#bare\\, one");
+    for user in snapshot.users() {
+        assert_eq!(again.user(user), snapshot.user(user));
+        assert_eq!(
+            again.user_by_uid(again.user(user).uid),
+            snapshot.user_by_uid(snapshot.user(user).uid)
+        );
+    }
+}
+
+#[test]
+fn a_snapshot_is_the_same_after_a_way_through_octets() {
+    let snapshot = rich();
+    let mut builder = Builder::new();
+    let (users, groups) = (users(&snapshot), groups(&snapshot));
+    for octets in &users {
+        builder.carry_user(&CarriedUser::decode(octets).unwrap());
+    }
+    for octets in &groups {
+        builder.carry_group(&CarriedGroup::decode(octets).unwrap());
+    }
+    assert_eq!(builder.finish().0.fingerprint(), snapshot.fingerprint());
+}
+
+#[test]
+fn a_carried_row_is_the_same_as_one_read_again() {
+    // The same users, some carried and one read anew, in an order of their own.
+    let snapshot = fixture::snapshot();
+    let mut builder = fixture::builder();
+    builder.retain_users(|pk| pk == 2);
+    for user in snapshot.users().collect::<Vec<_>>().into_iter().rev() {
+        let carried = snapshot.carried_user(user);
+        if carried.pk() != 2 {
+            builder.carry_user(&carried);
+        }
+    }
+    assert_eq!(builder.finish().0.fingerprint(), snapshot.fingerprint());
+}
+
+#[test]
+fn superusers_are_made_and_unmade() {
+    let build = |superuser| {
+        let mut builder = Builder::new();
+        for (pk, attributes) in [(1, None), (2, Some(r#"{"ak-superuser":"own"}"#))] {
+            builder.add_user(&UserRecord {
+                pk,
+                username: "u",
+                is_superuser: superuser,
+                attributes,
+                ..UserRecord::default()
+            });
+        }
+        builder.finish().0
+    };
+    let (plain, superusers) = (build(false), build(true));
+    for (from, to, superuser) in [(&plain, &superusers, true), (&superusers, &plain, false)] {
+        let mut builder = Builder::new();
+        for user in from.users() {
+            let mut carried = from.carried_user(user);
+            carried.set_superuser(superuser);
+            assert_eq!(carried.is_superuser(), superuser);
+            builder.carry_user(&carried);
+        }
+        assert_eq!(builder.finish().0.fingerprint(), to.fingerprint());
+    }
+}
+
+#[test]
+fn members_are_added_once_and_unknown_ones_left_out() {
+    let snapshot = fixture::snapshot();
+    let staff = snapshot.group_by_uuid(fixture::STAFF.parse().unwrap()).unwrap();
+    let mut carried = snapshot.carried_group(staff);
+    assert_eq!(carried.members(), [1, 2]);
+    carried.add_member(2);
+    carried.add_member(3);
+    carried.add_member(99);
+    let mut builder = Builder::new();
+    snapshot
+        .users()
+        .for_each(|user| builder.carry_user(&snapshot.carried_user(user)));
+    builder.carry_group(&carried);
+    let (again, warnings) = builder.finish();
+    let staff = again.groups().next().unwrap();
+    assert_eq!(again.carried_group(staff).members(), [1, 2, 3]);
+    assert_eq!(warnings.len(), 1);
+    assert_eq!(again.group_by_uuid(Uuid::nil()), None);
+}
+
+#[test]
+fn damaged_octets_are_refused_or_make_another_sound_record() {
+    let snapshot = rich();
+    let mut seed = 7_u64;
+    let mut random = move |bound: usize| {
+        seed = seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) as usize % bound
+    };
+    let small = |octets: &Vec<u8>| octets.len() < 2000;
+    for original in users(&snapshot)
+        .iter()
+        .chain(&groups(&snapshot))
+        .filter(|octets| small(octets))
+    {
+        for cut in (0..original.len()).step_by(3) {
+            assert!(CarriedUser::decode(&original[..cut]).is_none());
+            assert!(CarriedGroup::decode(&original[..cut]).is_none());
+        }
+        let longer = [original.as_slice(), &[0]].concat();
+        assert!(CarriedUser::decode(&longer).is_none() && CarriedGroup::decode(&longer).is_none());
+        for _ in 0..100 {
+            let mut damaged = original.clone();
+            for _ in 0..=random(3) {
+                let place = random(damaged.len());
+                damaged[place] ^= 1 << random(8);
+            }
+            let mut again = Vec::new();
+            let mut builder = Builder::new();
+            if let Some(user) = CarriedUser::decode(&damaged) {
+                user.encode(&mut again);
+                builder.carry_user(&user);
+            } else if let Some(group) = CarriedGroup::decode(&damaged) {
+                group.encode(&mut again);
+                builder.carry_group(&group);
+            } else {
+                continue;
+            }
+            assert_eq!(again, damaged);
+            let (snapshot, _) = builder.finish();
+            assert_eq!(snapshot.record_count(), 1);
+            let block = snapshot.block(0);
+            assert_eq!(canonical(block), block);
+        }
+    }
+}
+
+#[test]
+fn contradictions_are_refused() {
+    let snapshot = fixture::snapshot();
+    let sound = |change: &dyn Fn(&mut CarriedUser<'_>)| {
+        let mut user = snapshot.carried_user(snapshot.user_by_pk(1).unwrap());
+        change(&mut user);
+        let mut out = Vec::new();
+        user.encode(&mut out);
+        CarriedUser::decode(&out).is_some()
+    };
+    assert!(sound(&|_| {}));
+    assert!(!sound(&|user| user.record.name = "mallory"), "cn says otherwise");
+    assert!(!sound(&|user| user.record.name = ""), "no name");
+    assert!(!sound(&|user| user.active = false), "ak-active says otherwise");
+    assert!(
+        !sound(&|user| user.record.superuser = true),
+        "ak-superuser says otherwise"
+    );
+    assert!(!sound(&|user| user.uid = "other"), "uid says otherwise");
+    assert!(
+        !sound(&|user| user.number_source = row::OWN_GID_NUMBER),
+        "no such number"
+    );
+    let attributes = |change: &dyn Fn(&mut Vec<u8>)| {
+        sound(&|user| {
+            let mut attributes = user.record.attributes.to_vec();
+            change(&mut attributes);
+            user.record.attributes = Cow::Owned(attributes);
+        })
+    };
+    let one = |name: &'static [u8], values: &'static [&'static [u8]]| {
+        attributes(&|octets| write_attribute(octets, name, values.iter().copied()))
+    };
+    assert!(one(b"custom", &[b"a", b"b"]));
+    assert!(!one(b"custom", &[]), "without a value");
+    assert!(!one(b"cn", &[b"alice"]), "twice");
+    assert!(!one(b"memberOf", &[b"x"]), "computed, yet nothing is replaced");
+    assert!(!one(b" rdn", &[b"x"]), "no attribute name");
+    assert!(!one(b"-", &[b"x"]), "no attribute name");
+    assert!(
+        !attributes(&|octets| octets.extend([0x30, 0x81, 5, 4, 1, b'x', 0x31, 0])),
+        "not as we write it"
+    );
+    assert!(!attributes(&|octets| octets.clear()), "nothing at all");
+}

@@ -1,0 +1,153 @@
+//! Whether authentik can be reached. A call that fails is only a suspicion: whether it is an outage is found out by
+//! asking again for something that needs no more than a living authentik. An outage is over with the first answer.
+//!
+//! Knows no policy: what an outage means to a bind or a search is decided there.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::authentik::{ApiError, Client};
+
+use super::Outpost;
+
+/// An authentik that takes longer for its public configuration (33 ms as a rule) serves nobody.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Between two questions during an outage, so that its end is noticed within about two seconds. Spread by up to half,
+/// lest many outposts ask in step.
+const PROBE_INTERVAL: Duration = Duration::from_secs(2);
+/// After a suspicion that proved wrong no other is followed for so long: single calls fail in other ways, too.
+const SUSPICION_PAUSE: Duration = Duration::from_secs(1);
+
+/// What is known about an outage.
+#[derive(Debug, Default)]
+pub struct Outage {
+    down: AtomicBool,
+    details: Mutex<Option<Details>>,
+    /// Tells those who wait for an outage to be stated.
+    stated: Notify,
+}
+
+/// An outage under way.
+#[derive(Clone, Debug)]
+pub struct Details {
+    /// When it was stated.
+    pub since: Instant,
+    /// What the question was answered with.
+    pub cause: String,
+}
+
+impl Outage {
+    /// The outage under way, if there is one.
+    pub fn details(&self) -> Option<Details> {
+        self.lock().clone()
+    }
+
+    fn is_stated(&self) -> bool {
+        self.down.load(Ordering::Acquire)
+    }
+
+    fn state(&self, cause: String) {
+        let since = Instant::now();
+        *self.lock() = Some(Details { since, cause });
+        self.down.store(true, Ordering::Release);
+        self.stated.notify_waiters();
+    }
+
+    fn lift(&self) -> Option<Details> {
+        self.down.store(false, Ordering::Release);
+        self.lock().take()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Details>> {
+        self.details.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Outpost {
+    /// Whether authentik is known to be unreachable at this moment.
+    pub fn outage(&self) -> Option<Details> {
+        if !self.outage.is_stated() {
+            return None;
+        }
+        self.outage
+            .details()
+            .filter(|outage| !answered_since(&self.client, outage.since))
+    }
+
+    /// The same after a call that failed just now: waits for the question that follows it, at most `patience`.
+    pub(super) async fn outage_after_failure(&self, patience: Duration) -> Option<Details> {
+        let stated = self.outage.stated.notified();
+        if !self.outage.is_stated() {
+            let _ = timeout(patience, stated).await;
+        }
+        self.outage()
+    }
+}
+
+fn answered_since(client: &Client, since: Instant) -> bool {
+    client
+        .contact()
+        .last_answer()
+        .is_some_and(|answer| answer > since)
+}
+
+/// Follows up every failed call until shutdown.
+pub(super) fn start(outpost: &Arc<Outpost>, tasks: &TaskTracker, shutdown: &CancellationToken) {
+    let (outpost, shutdown) = (Arc::clone(outpost), shutdown.clone());
+    tasks.spawn(async move {
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = watch(&outpost) => {}
+        }
+    });
+}
+
+async fn watch(outpost: &Outpost) {
+    loop {
+        outpost.client.contact().failure().await;
+        let Err(error) = probe(&outpost.client).await else {
+            sleep(SUSPICION_PAUSE).await;
+            continue;
+        };
+        outpost.outage.state(error.to_string());
+        outpost.metrics.set_reachable(false);
+        let kept = match outpost.snapshot.load().is_some() {
+            true => {
+                "searches are answered from the directory loaded last, cached binds go on, other binds are answered 52"
+            }
+            false => "nothing is loaded yet, so binds and searches are answered 52",
+        };
+        tracing::warn!(%error, hint = error.hint(), "authentik cannot be reached: {kept}");
+        let began = Instant::now();
+        while !answered_since(&outpost.client, began) {
+            sleep(PROBE_INTERVAL.mul_f64(0.5 + 0.5 * fastrand::f64())).await;
+            if probe(&outpost.client).await.is_ok() {
+                break;
+            }
+        }
+        outpost.outage.lift();
+        outpost.metrics.set_reachable(true);
+        let lasted_s = began.elapsed().as_secs_f64();
+        tracing::info!(lasted_s, "authentik can be reached again");
+        // Neither loop has to wait for the end of its pause.
+        outpost.request_refresh();
+    }
+}
+
+/// Asks for the public configuration. Any answer will do, a refused token included.
+async fn probe(client: &Client) -> Result<(), ApiError> {
+    match timeout(PROBE_TIMEOUT, client.root_config()).await {
+        Ok(Err(error)) if error.is_unanswered() => Err(error),
+        Ok(_) => Ok(()),
+        Err(_elapsed) => Err(ApiError::TimedOut {
+            url: client.endpoint().api("root/config/").to_string(),
+            after: PROBE_TIMEOUT,
+        }),
+    }
+}

@@ -1,0 +1,19 @@
+//! authentik away, for a while or for good: what goes on, what does not, and that it all comes back.
+
+#![allow(unreachable_pub, reason = "the harness is written as a library")]
+#![allow(dead_code, reason = "the harness serves other tests too")]
+
+#[path = "../captured_log/mod.rs"]
+mod captured_log;
+#[path = "../ldap/client.rs"]
+mod client;
+#[path = "../ldap/filter.rs"]
+mod filter;
+#[path = "../binds/scenery.rs"]
+mod scenery;
+#[path = "../ldap/stage.rs"]
+mod stage;
+
+mod cached_binds;
+mod event_stream;
+mod http;
