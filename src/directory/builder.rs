@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::attribute::{AttributeId, Attributes};
 use super::custom::{self, Custom};
 use super::indexing;
+use super::order::Orders;
 use super::record::{GroupRecord, Subject, UserRecord, Warning, Warnings};
 use super::row::{self, ByteTable, Relation, Row, Shapes, UnescapedNames};
 use super::snapshot::{Count, Groups, Memberships, Snapshot, Users};
@@ -42,6 +43,7 @@ pub struct Builder {
     /// The record being encoded.
     block: Vec<u8>,
     shape: Vec<AttributeId>,
+    last_shape: u32,
 }
 
 #[derive(Debug)]
@@ -88,6 +90,7 @@ impl Builder {
             warnings: Warnings::default(),
             block: Vec::new(),
             shape: Vec::new(),
+            last_shape: u32::MAX,
         }
     }
 
@@ -101,6 +104,7 @@ impl Builder {
         let mut flags = flag(user.is_active, row::ACTIVE) | flag(user.is_superuser, row::SUPERUSER);
         self.begin();
         let home = ["/home/", user.username].concat();
+        let password_change = timestamp::parse_iso_8601(user.password_change_date);
         let values = [
             (AttributeId::CN, user.username),
             (AttributeId::SAM_ACCOUNT_NAME, user.username),
@@ -119,14 +123,13 @@ impl Builder {
                 uid_offset = Some(self.block.len() - value.len());
             }
         }
-        let times = [
-            (AttributeId::PWD_CHANGED_TIME, user.password_change_date),
-            (AttributeId::CREATE_TIMESTAMP, user.date_joined),
-            (AttributeId::MODIFY_TIMESTAMP, user.last_updated),
-        ];
-        for (id, value) in times {
-            self.timestamp(id, value, &custom, subject);
-        }
+        let parse = timestamp::parse_iso_8601;
+        let (id, value) = (AttributeId::PWD_CHANGED_TIME, user.password_change_date);
+        self.timestamp(id, value, password_change, &custom, subject);
+        let (id, value) = (AttributeId::CREATE_TIMESTAMP, user.date_joined);
+        self.timestamp(id, value, parse(value), &custom, subject);
+        let (id, value) = (AttributeId::MODIFY_TIMESTAMP, user.last_updated);
+        self.timestamp(id, value, parse(value), &custom, subject);
         flags |= self.numbers(&custom, user.attributes, user.username);
         flags |= self.custom_attributes(&custom, subject);
         let Some(row) = self.end(flags, user.uid.len()) else {
@@ -147,7 +150,7 @@ impl Builder {
             row,
             uid: (uid, user.uid.len() as u32),
             name,
-            password_change: timestamp::parse_iso_8601(user.password_change_date).unwrap_or(i64::MIN),
+            password_change: password_change.unwrap_or(i64::MIN),
         });
     }
 
@@ -259,8 +262,16 @@ impl Builder {
         true
     }
 
-    fn timestamp(&mut self, id: AttributeId, value: &str, custom: &[Custom], subject: impl Fn() -> Subject) {
-        match timestamp::parse_iso_8601(value) {
+    /// Stores a timestamp received as `value`.
+    fn timestamp(
+        &mut self,
+        id: AttributeId,
+        value: &str,
+        micros: Option<i64>,
+        custom: &[Custom],
+        subject: impl Fn() -> Subject,
+    ) {
+        match micros {
             Some(micros) => {
                 self.built_in(id, &timestamp::generalized_time(micros), custom);
             }
@@ -322,7 +333,21 @@ impl Builder {
             return None;
         }
         self.arena.extend_from_slice(&self.block);
-        let shape = match self.shape_numbers.get(&self.shape) {
+        let shape = self.shape_number();
+        Some(Row {
+            start: start as u32,
+            length: self.block.len() as u32,
+            shape,
+            flags,
+        })
+    }
+
+    /// The number of the shape of the record being encoded: nearly always that of the one before.
+    fn shape_number(&mut self) -> u32 {
+        if self.shapes.get(self.last_shape) == self.shape {
+            return self.last_shape;
+        }
+        self.last_shape = match self.shape_numbers.get(&self.shape) {
             Some(&shape) => shape,
             None => {
                 let shape = self.shapes.push(&self.shape);
@@ -330,12 +355,7 @@ impl Builder {
                 shape
             }
         };
-        Some(Row {
-            start: start as u32,
-            length: self.block.len() as u32,
-            shape,
-            flags,
-        })
+        self.last_shape
     }
 
     fn uuid(&mut self, text: &str, subject: impl Fn() -> Subject) -> [u8; 16] {
@@ -398,6 +418,7 @@ impl Builder {
             shapes: self.shapes,
             indexes: Vec::new(),
             all_flags: 0,
+            orders: Orders::default(),
             hasher: hashbrown::DefaultHashBuilder::default(),
             fingerprint: std::sync::OnceLock::new(),
         };

@@ -29,7 +29,7 @@ pub(super) enum Step {
 #[derive(Debug)]
 pub(super) struct Candidates {
     source: Source,
-    /// Index into the ordinals, the ranges, the tables.
+    /// Index into the ordinals, the ranges, the tables, the walk.
     index: usize,
     /// Ranges: the next place. Scans: the first place wanted.
     next: Ordinal,
@@ -62,11 +62,25 @@ impl Candidates {
                 candidates.index = ordinals.partition_point(|&ordinal| ordinal < from)
             }
             Source::Ranges(ranges) => candidates.index = ranges.partition_point(|range| range.end <= from),
+            Source::Walk(_) => {}
             Source::Scan { specials, .. } => {
                 candidates.specials = specials.partition_point(|&special| special < from);
             }
         }
         candidates
+    }
+
+    /// For a walk: goes to a place of it.
+    pub(super) fn go_to(&mut self, place: usize) {
+        self.index = place;
+    }
+
+    /// For a walk: the place of the last candidate.
+    pub(super) fn last_place(&self) -> Option<usize> {
+        match self.source {
+            Source::Walk(_) => self.index.checked_sub(1),
+            _ => None,
+        }
     }
 
     /// Goes on to the next candidate, or a bounded part of the way. Adds to `work` what it took.
@@ -93,6 +107,13 @@ impl Candidates {
                 Step::Candidate(ordinal)
             }
             Source::Scan { .. } => self.scan(context, layout, work),
+            Source::Walk(walk) => match walk.get(context, self.index) {
+                Some(ordinal) => {
+                    self.index += 1;
+                    Step::Candidate(ordinal)
+                }
+                None => Step::End,
+            },
         }
     }
 

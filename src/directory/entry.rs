@@ -80,6 +80,17 @@ impl Layout {
         }
     }
 
+    /// The places of base and containers.
+    pub(super) fn specials(self) -> [Ordinal; 4] {
+        [
+            Special::Base,
+            Special::Users,
+            Special::Groups,
+            Special::VirtualGroups,
+        ]
+        .map(|special| self.ordinal(Entry::Special(special)))
+    }
+
     /// One more than the last place.
     pub(super) fn end(self) -> Ordinal {
         4 + 2 * self.users + self.groups

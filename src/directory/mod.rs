@@ -20,6 +20,7 @@ mod fixture;
 mod index;
 mod indexing;
 mod lookup;
+mod order;
 mod paging;
 mod plan;
 mod record;

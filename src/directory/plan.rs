@@ -10,10 +10,14 @@ use super::attribute::AttributeId;
 use super::entry::{Context, Entry, Layout, Ordinal, Special, View};
 use super::filter::{Matcher, Node, Substrings, Test};
 use super::lookup::{Answer, Found, Lookup, Table};
+use super::order::Walk;
 
 /// Candidates up to this many are evaluated rather than reduced further: building an ordered index for the rest of the
 /// filter would cost more.
 const FEW: usize = 256;
+
+/// A sorted answer comes from a kept order if at least one in so many entries is a candidate; fewer are sorted sooner.
+const WALK_WORTH: usize = 16;
 
 /// Lists an assertion is usually found in.
 const USUAL_LISTS: usize = 8;
@@ -31,6 +35,8 @@ pub(super) enum Source {
         parts: Box<Substrings>,
         specials: Vec<Ordinal>,
     },
+    /// All entries in a kept order.
+    Walk(Walk),
 }
 
 /// How a search is going to find its entries.
@@ -58,9 +64,36 @@ pub(super) enum Outline {
     Index { candidates: usize },
     Ranges { ranges: usize, candidates: usize },
     Scan { octets: usize },
+    Walk,
 }
 
 impl Plan {
+    /// The plan for a sorted answer: through the order rather than sorting, unless few entries can match.
+    pub(super) fn walk(self, layout: Layout, walk: impl FnOnce() -> Option<Walk>) -> Self {
+        let few = self.candidates < layout.end() as usize / WALK_WORTH;
+        if few || matches!(self.source, Source::Scan { .. }) {
+            return self;
+        }
+        match walk() {
+            Some(walk) => Self::through(walk, self.candidates),
+            None => self,
+        }
+    }
+
+    /// The plan that goes through an order.
+    pub(super) fn through(walk: Walk, candidates: usize) -> Self {
+        Self {
+            source: Source::Walk(walk),
+            proved: Proved::Nothing,
+            candidates,
+        }
+    }
+
+    /// Whether candidates come in a kept order.
+    pub(super) fn is_walk(&self) -> bool {
+        matches!(self.source, Source::Walk(_))
+    }
+
     pub(super) fn outline(&self) -> Outline {
         let candidates = self.candidates;
         match &self.source {
@@ -72,6 +105,7 @@ impl Plan {
             Source::Scan { parts, .. } => Outline::Scan {
                 octets: parts.longest().len(),
             },
+            Source::Walk(_) => Outline::Walk,
         }
     }
 }
@@ -87,6 +121,7 @@ impl fmt::Display for Outline {
                 )
             }
             Self::Scan { octets } => write!(formatter, "scan for {octets} octets"),
+            Self::Walk => write!(formatter, "everything in a kept order"),
         }
     }
 }

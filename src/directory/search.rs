@@ -12,6 +12,7 @@ use super::dereference::Dereference;
 use super::entry::{Context, Entry, Layout, Ordinal, Special, View};
 use super::evaluation::{LOOK, Scratch};
 use super::filter::Node;
+use super::order::Walk;
 use super::paging::{Key, Position};
 use super::plan::{Extent, Outline, Plan, Planner, Proved};
 use super::selection::Selection;
@@ -136,6 +137,8 @@ struct Limits {
     paged: bool,
     /// Entries of a sorted answer to leave out.
     skip: u64,
+    /// Where to go on in a kept order.
+    place: Option<usize>,
     vlv: Option<VlvRequest>,
     cookie_key: [u8; 32],
 }
@@ -224,7 +227,24 @@ impl Search {
             }
         }
         let filter = Node::compile(&context, &request.filter);
-        let plan: Plan = Planner { context, layout }.plan(&filter, &extent);
+        let mut plan: Plan = Planner { context, layout }.plan(&filter, &extent);
+        if let Phase::Collecting(sorter) = &phase
+            && view == View::Full
+            && limits.vlv.is_none()
+            && limits.skip == 0
+        {
+            let walk = || Walk::new(&context, layout, &sorter.order);
+            plan = match limits.place {
+                None => plan.walk(layout, walk),
+                // The page before came from there, whatever the plan would be now.
+                Some(_) => Plan::through(walk().ok_or_else(foreign_cookie)?, layout.end() as usize),
+            };
+            if plan.is_walk() {
+                phase = Phase::Listing;
+            }
+        } else if limits.place.is_some() {
+            return Err(foreign_cookie());
+        }
         let selection = Selection::new(&snapshot.attributes, &request.attributes, request.types_only);
         let dereference = controls
             .deref
@@ -233,7 +253,13 @@ impl Search {
         Ok(Self {
             plan: plan.outline(),
             proved: plan.proved,
-            candidates: Candidates::new(plan.source, from),
+            candidates: {
+                let mut candidates = Candidates::new(plan.source, from);
+                if let Some(place) = limits.place {
+                    candidates.go_to(place);
+                }
+                candidates
+            },
             snapshot,
             tree,
             view,
@@ -325,9 +351,12 @@ impl Search {
             Ok(None) => {}
             // That there is one more is all that counts: it opens the next page.
             Ok(Some(_)) if self.limits.page > 0 && self.entries >= self.limits.page => {
-                let last = self
-                    .last
-                    .map(|last| Position::After(Key::of(&self.snapshot, last)));
+                let last = match self.candidates.last_place() {
+                    Some(place) => Some(Position::Place(place as u64)),
+                    None => self
+                        .last
+                        .map(|last| Position::After(Key::of(&self.snapshot, last))),
+                };
                 self.finish(LdapResult::success(), last, None);
             }
             Ok(Some(_)) if self.limits.size > 0 && self.entries >= self.limits.size => self.finish_by_size(),
@@ -567,6 +596,7 @@ fn limits(
         page: 0,
         paged: controls.paged.is_some(),
         skip: 0,
+        place: None,
         vlv: controls.vlv.clone(),
         cookie_key: controls.cookie_key,
     };
@@ -594,12 +624,18 @@ fn limits(
     match position {
         Some(Position::After(key)) if controls.sort.is_none() => from = key.next(context.snapshot, layout),
         Some(Position::Rank(rank)) if controls.sort.is_some() => limits.skip = rank,
-        _ => {
-            let message = "the cookie of the paged results control is not one of this server; start from the first page";
-            return Err(LdapResult::new(ResultCode::UnwillingToPerform, message));
+        Some(Position::Place(place)) if controls.sort.is_some() => {
+            limits.place = Some(usize::try_from(place).unwrap_or(usize::MAX));
         }
+        _ => return Err(foreign_cookie()),
     }
     Ok((limits, from))
+}
+
+fn foreign_cookie() -> LdapResult {
+    let message =
+        "the cookie of the paged results control is not one of this server; start from the first page";
+    LdapResult::new(ResultCode::UnwillingToPerform, message)
 }
 
 /// The rank, from 0, of the target of a virtual list view; `None` if its offset is out of range.
@@ -630,5 +666,7 @@ fn max_int(number: usize) -> u32 {
         .min(crate::ldap::ber::MAX_INT)
 }
 
+#[cfg(test)]
+mod large_tests;
 #[cfg(test)]
 mod tests;

@@ -10,12 +10,16 @@ use uuid::Uuid;
 
 use super::attribute::{AttributeId, Attributes};
 use super::encoded::{self, Element, Elements};
+use super::entry::{Context, Layout, View};
 use super::filter::Equal;
 use super::index::{EqualityIndex, KeyTable};
 use super::indexing;
+use super::order::{self, Orders};
 use super::row::{self, ByteTable, RDN_TYPE, Record, Relation, Row, Shapes, UnescapedNames};
 use super::schema::Syntax;
+use super::sorting::{OrderKey, SortOrder};
 use super::syntax;
+use super::tree::Tree;
 
 /// A user within one snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -121,6 +125,7 @@ pub struct Snapshot {
     pub(super) indexes: Vec<AttributeIndex>,
     /// The override bits and flags that any record has.
     pub(super) all_flags: u32,
+    pub(super) orders: Orders,
     pub(super) hasher: hashbrown::DefaultHashBuilder,
     pub(super) fingerprint: OnceLock<[u8; 32]>,
 }
@@ -284,6 +289,29 @@ impl Snapshot {
                 self.ordering_keys(own).order();
             }
         }
+        let own = |id: Option<AttributeId>| {
+            let mut names = previous.attributes.iter();
+            id.and_then(|id| names.find(|(_, known)| *known == id))
+                .and_then(|(name, _)| self.attributes.find(name))
+        };
+        for key in previous.orders.keys() {
+            let key = OrderKey {
+                first: own(key.first),
+                second: own(key.second),
+                ..key
+            };
+            // The order leaves out what depends on a tree.
+            let context = Context {
+                snapshot: self,
+                tree: &Tree::of_one_entry("", &Vec::new()),
+                view: View::Full,
+            };
+            let (layout, order) = (Layout::new(self), SortOrder::of_key(key));
+            if key.first.is_some() {
+                self.orders
+                    .find_or_make(key, || order::all_but_specials(&context, layout, &order));
+            }
+        }
     }
 
     /// Octets on the heap, for metrics and tests; what allocators add is not counted.
@@ -312,6 +340,7 @@ impl Snapshot {
             + self.group_count() * (16 + 8 + 16)
             + relations.iter().map(|relation| relation.size()).sum::<usize>()
             + indexes
+            + self.orders.size()
     }
 }
 

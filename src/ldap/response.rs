@@ -233,6 +233,15 @@ pub fn write_attribute_about(
 pub fn write_single_value(out: &mut Vec<u8>, description: &[u8], value: &[u8]) {
     let values = ber::element_size(value.len());
     let size = ber::element_size(description.len()) + ber::element_size(values);
+    if size < 0x80 {
+        // Then every length is one octet.
+        let (name, value_size) = (description.len() as u8, value.len() as u8);
+        out.extend_from_slice(&[ber::SEQUENCE, size as u8, ber::OCTET_STRING, name]);
+        out.extend_from_slice(description);
+        out.extend_from_slice(&[ber::SET, values as u8, ber::OCTET_STRING, value_size]);
+        out.extend_from_slice(value);
+        return;
+    }
     ber::write_header(out, ber::SEQUENCE, size);
     ber::write_header(out, ber::OCTET_STRING, description.len());
     out.extend_from_slice(description);
