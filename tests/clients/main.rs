@@ -1,4 +1,5 @@
-//! LDAP clients written by others against the whole server: ldap-utils, Python's ldap3 and python-ldap, curl.
+//! LDAP clients written by others against the whole server: ldap-utils, Python's ldap3 and python-ldap, curl, and PHP doing what
+//! Nextcloud does.
 //!
 //! Where a client is not installed its tests say so and pass, unless `AKLDAP_REQUIRE_CLIENTS` is set. The commands of the
 //! README are run as they stand there.
@@ -18,13 +19,13 @@ mod filter;
 mod stage;
 
 mod program;
-#[allow(dead_code, reason = "not every test needs all of it")]
 mod recorder;
 mod setting;
 
 mod binds;
 mod controls;
 mod curl;
+mod nextcloud;
 mod operations;
 mod python;
 mod readme;

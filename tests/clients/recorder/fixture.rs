@@ -42,13 +42,15 @@ pub struct Fixture {
     pub exchanges: Vec<Exchange>,
 }
 
-/// The directory a fixture was recorded with: `sample`, the number of users, the number of groups.
+/// The directory a fixture was recorded with: `sample`, the number of users, the number of groups; or `nextcloud`, the number of people
+/// who may use it.
 pub fn directory(name: &str) -> Directory {
     let mut words = name.split(' ');
     let kind = words.next().unwrap_or_default();
     let mut number = || words.next().and_then(|word| word.parse().ok()).expect("a number");
     match kind {
         "sample" => with_certificate(Directory::sample(number(), number())),
+        "nextcloud" => crate::nextcloud::directory(number()),
         _ => panic!("no directory is called {name}"),
     }
 }
