@@ -222,6 +222,10 @@ pub(in crate::server) fn authorise(session: &Session, base_object: &[u8]) -> Res
         },
     };
     let Some(provider) = provider else {
+        if !session.outpost.status().configured() {
+            let text = "the configuration has not been loaded from authentik yet";
+            return Err(LdapResult::new(ResultCode::Unavailable, text));
+        }
         let text = "no LDAP provider of this outpost has a base DN at or above this name";
         return Err(LdapResult::new(ResultCode::NoSuchObject, text));
     };
