@@ -17,3 +17,4 @@ mod stage;
 mod cached_binds;
 mod event_stream;
 mod http;
+mod snapshot_file;

@@ -172,43 +172,57 @@ pub(super) fn start(outpost: &Arc<Outpost>, tasks: &TaskTracker, shutdown: &Canc
     if outpost.snapshot_file.is_none() {
         return;
     }
-    let (restoring, writing) = (Arc::clone(outpost), Arc::clone(outpost));
-    let restored = tasks.spawn_blocking(move || restore(&restoring));
-    let shutdown = shutdown.clone();
+    let (outpost, shutdown) = (Arc::clone(outpost), shutdown.clone());
     tasks.spawn(async move {
-        let _ = restored.await;
-        keep_written(writing, shutdown).await;
+        let reader = Arc::clone(&outpost);
+        match tokio::task::spawn_blocking(move || read(&reader)).await {
+            Ok(Some(read)) => restore(&outpost, read),
+            Ok(None) => {}
+            Err(error) => tracing::error!(%error, "reading the snapshot file failed inside akldap"),
+        }
+        keep_written(outpost, shutdown).await;
     });
 }
 
+fn read(outpost: &Outpost) -> Option<Result<(About, Snapshot), FileError>> {
+    let file = outpost.snapshot_file.as_ref()?;
+    // What a process that was killed left behind.
+    let cleared = remove(&temporary(&file.path));
+    Some(
+        cleared
+            .map_err(FileError::from)
+            .and_then(|()| file.read(SystemTime::now())),
+    )
+}
+
 /// Serves what the file holds unless authentik was faster.
-fn restore(outpost: &Outpost) {
-    let Some(file) = &outpost.snapshot_file else {
-        return;
-    };
-    let path = file.path.display();
-    if let Err(error) = remove(&temporary(&file.path)) {
-        tracing::warn!(%path, %error, "cannot clear what a killed process left beside the snapshot file");
-    }
-    let now = SystemTime::now();
-    let (about, snapshot) = match file.read(now) {
+fn restore(outpost: &Outpost, read: Result<(About, Snapshot), FileError>) {
+    let path = outpost
+        .snapshot_file
+        .as_ref()
+        .map(|file| file.path.display().to_string());
+    let (about, snapshot) = match read {
         Ok(restored) => restored,
         Err(error) if error.is_missing() => {
-            tracing::info!(%path, "there is no snapshot file yet; it is written after the first load");
+            tracing::info!(
+                path,
+                "there is no snapshot file yet; it is written after the first load"
+            );
             return;
         }
         Err(error) => {
-            tracing::warn!(%path, %error, "the snapshot file is ignored; it is written anew after the first load");
+            tracing::warn!(path, %error, "the snapshot file is ignored; it is written anew after the first load");
             return;
         }
     };
-    let (age_s, read) = (age(&about, now).as_secs(), time_of(&about));
+    let read = time_of(&about);
+    let age_s = age(&about, SystemTime::now()).as_secs();
     let (users, groups) = (snapshot.user_count(), snapshot.group_count());
     let providers = refresh::restore_providers(outpost, about.providers, read);
     let directory = outpost.restore(snapshot, read);
     if providers || directory {
         tracing::warn!(
-            %path,
+            path,
             users,
             groups,
             age_s,
