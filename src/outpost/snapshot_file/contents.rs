@@ -77,6 +77,7 @@ fn part(out: &mut Vec<u8>, kind: u8, write: impl FnOnce(&mut Vec<u8>)) {
 }
 
 /// Reads contents piece by piece.
+#[derive(Default)]
 pub(super) struct Reading {
     /// What is not a whole part yet.
     pending: Vec<u8>,
@@ -85,19 +86,6 @@ pub(super) struct Reading {
     users: usize,
     groups: usize,
     fingerprint: Option<[u8; 32]>,
-}
-
-impl Default for Reading {
-    fn default() -> Self {
-        Self {
-            pending: Vec::new(),
-            about: None,
-            builder: Builder::new(),
-            users: 0,
-            groups: 0,
-            fingerprint: None,
-        }
-    }
 }
 
 impl Reading {
