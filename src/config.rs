@@ -2,9 +2,11 @@
 //! value. Knows names, defaults and ranges; must not know what the values are used for. Reads through [`Strings`], so
 //! that tests never touch the process environment.
 
+mod cipher;
 mod error;
 mod nearest;
 pub mod options;
+mod page;
 mod reader;
 mod setting;
 mod strings;
@@ -21,6 +23,7 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 use url::Url;
 
+pub use cipher::{CIPHER_SUITES, CipherSuite, TlsVersion};
 pub use error::{ConfigError, ConfigWarning};
 use reader::Reader;
 pub use strings::{Environment, Layered, NotUnicode, StringMap, Strings};
@@ -97,6 +100,10 @@ pub struct TlsConfig {
     pub files: Option<TlsFiles>,
     /// Refuse binds without TLS.
     pub required: bool,
+    /// The oldest version to speak.
+    pub min_version: TlsVersion,
+    /// The suites to offer, best first; never empty.
+    pub cipher_suites: Vec<&'static CipherSuite>,
 }
 
 /// A certificate from files.
@@ -117,8 +124,12 @@ pub struct LimitConfig {
     pub max_message_size_unbound: usize,
     /// Open connections.
     pub max_connections: usize,
+    /// Open connections of one address. `None`: no limit.
+    pub max_connections_per_address: Option<usize>,
     /// Close a connection without requests after this. `None`: never.
     pub idle_timeout: Option<Duration>,
+    /// Close a connection that started a message and did not end it after this, octets that arrived apart.
+    pub message_timeout: Duration,
     /// Close a connection that takes nothing of its answer after this.
     pub write_timeout: Duration,
     /// Limit for a TLS handshake or PROXY header.
@@ -282,7 +293,9 @@ impl ListenConfig {
             ldap: reader.value(&options::LISTEN_LDAP, value::listen)?,
             ldaps: reader.value(&options::LISTEN_LDAPS, value::listen)?,
             metrics: reader.value(&options::LISTEN_METRICS, value::listen)?,
-            trusted_proxies: reader.networks(&options::TRUSTED_PROXIES)?,
+            trusted_proxies: reader.networks(&options::TRUSTED_PROXIES, |name| ConfigWarning::WideTrust {
+                name,
+            })?,
         })
     }
 }
@@ -301,9 +314,22 @@ impl TlsConfig {
                 return Err(reader.lonely(&options::TLS_CERTIFICATE_FILE, &options::TLS_KEY_FILE));
             }
         };
+        let min_version = reader.value(&options::TLS_MIN_VERSION, cipher::version)?;
+        let cipher_suites = reader
+            .optional(&options::TLS_CIPHER_SUITES, cipher::suites)?
+            .unwrap_or_else(|| CIPHER_SUITES.iter().collect());
+        if cipher_suites.iter().all(|suite| suite.version < min_version) {
+            return Err(ConfigError::Conflict {
+                name: reader.strings.spelling(options::TLS_CIPHER_SUITES.variable),
+                other: reader.strings.spelling(options::TLS_MIN_VERSION.variable),
+                problem: "no cipher suite of the list belongs to a version of TLS that is allowed",
+            });
+        }
         Ok(Self {
             files,
             required: reader.switch(&options::REQUIRE_TLS)?,
+            min_version,
+            cipher_suites,
         })
     }
 }
@@ -325,7 +351,10 @@ impl LimitConfig {
             max_message_size,
             max_message_size_unbound,
             max_connections: reader.count(&options::MAX_CONNECTIONS)?,
+            max_connections_per_address: Some(reader.count(&options::MAX_CONNECTIONS_PER_ADDRESS)?)
+                .filter(|limit| *limit > 0),
             idle_timeout: reader.interval(&options::IDLE_TIMEOUT)?,
+            message_timeout: reader.duration(&options::MESSAGE_TIMEOUT)?,
             write_timeout: reader.duration(&options::WRITE_TIMEOUT)?,
             handshake_timeout: reader.duration(&options::HANDSHAKE_TIMEOUT)?,
             shutdown_timeout: reader.duration(&options::SHUTDOWN_TIMEOUT)?,

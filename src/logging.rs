@@ -2,27 +2,29 @@
 //! `logger` beside the fields, or text for reading. Knows how a line looks and which levels pass; must not know what is
 //! logged. Libraries only get to speak from warnings on, at every level, because some of them log what they send.
 
+mod sink;
 #[cfg(test)]
 mod tests;
 
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde::Serialize;
 use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
-use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer, Registry, reload};
 
 use crate::config::{LogConfig, LogFormat, LogLevel};
+
+use sink::Sink;
 
 /// The target prefix of our own events.
 const OWN_TARGET: &str = env!("CARGO_CRATE_NAME");
@@ -36,6 +38,22 @@ pub enum LoggingError {
     /// Something else installed a logger in this process.
     #[error("logging is already set up in this process: {0}")]
     AlreadySet(#[from] tracing_subscriber::util::TryInitError),
+    /// The system gives no further thread.
+    #[error("the thread that writes the log cannot be started: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// The log of this process, once [`init`] has set it up.
+static SINK: OnceLock<Sink> = OnceLock::new();
+
+/// How long a process waits for its last lines to be taken.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// Waits until what was logged is written, a second at most. To be called before the process ends.
+pub fn flush() {
+    if let Some(sink) = SINK.get() {
+        sink.flush(LAST_LINES);
+    }
 }
 
 /// Changes the log level while the server runs. Cheap to clone.
@@ -83,10 +101,12 @@ impl fmt::Debug for LogControl {
 /// Sets up logging to standard error for the whole process, panics included.
 ///
 /// # Errors
-/// [`LoggingError::AlreadySet`] when called twice.
+/// [`LoggingError::AlreadySet`] when called twice, [`LoggingError::Thread`] when the system is out of threads.
 pub fn init(config: LogConfig) -> Result<LogControl, LoggingError> {
-    let (subscriber, control) = subscriber(config, std::io::stderr);
+    let sink = Sink::start(std::io::stderr())?;
+    let (subscriber, control) = subscriber(config, sink.clone());
     subscriber.try_init()?;
+    let _ = SINK.set(sink);
     log_panics();
     Ok(control)
 }
@@ -133,6 +153,8 @@ fn log_panics() {
             thread,
             "a programming error interrupted one operation; please report this line with the version"
         );
+        // It may be the end of the process.
+        flush();
     }));
 }
 
@@ -142,126 +164,109 @@ struct Lines<W> {
     writer: W,
 }
 
-/// The fields of a span, kept in its extensions.
-struct SpanFields(Map<String, Value>);
-
 impl<S, W> Layer<S> for Lines<W>
 where
-    S: Subscriber + for<'a> LookupSpan<'a>,
+    S: Subscriber,
     W: for<'a> MakeWriter<'a> + 'static,
 {
-    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
-        let mut fields = Fields::default();
-        attributes.record(&mut fields);
-        if let Some(span) = context.span(id) {
-            span.extensions_mut().insert(SpanFields(fields.map));
-        }
-    }
-
-    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
-        let mut fields = Fields::default();
-        values.record(&mut fields);
-        let Some(span) = context.span(id) else { return };
-        if let Some(known) = span.extensions_mut().get_mut::<SpanFields>() {
-            known.0.extend(fields.map);
-        }
-    }
-
-    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        let mut line = Fields::default();
-        for span in context
-            .event_scope(event)
-            .into_iter()
-            .flat_map(|scope| scope.from_root())
-        {
-            if let Some(fields) = span.extensions().get::<SpanFields>() {
-                line.map
-                    .extend(fields.0.iter().map(|(name, value)| (name.clone(), value.clone())));
-            }
-        }
-        event.record(&mut line);
+    fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
+        let mut fields = Fields::new(self.format);
+        event.record(&mut fields);
         let metadata = event.metadata();
-        let logger = line.logger.take().unwrap_or_else(|| metadata.target().to_owned());
-        let text = match self.format {
-            LogFormat::Json => line.into_json(*metadata.level(), logger),
-            LogFormat::Text => line.into_text(*metadata.level(), &logger),
-        };
+        let line = fields.into_line(*metadata.level(), metadata.target());
         // A log that cannot be written has nowhere to say so.
-        let _ = self.writer.make_writer_for(metadata).write_all(text.as_bytes());
+        let _ = self.writer.make_writer_for(metadata).write_all(&line);
     }
 }
 
-/// Collects the message and the fields of an event or span.
-#[derive(Default)]
+/// Collects the message and the fields of an event.
 struct Fields {
+    format: LogFormat,
     message: String,
     /// The true origin of an event that came from the `log` crate.
     logger: Option<String>,
-    map: Map<String, Value>,
+    /// The other fields, as they stand in the line.
+    rest: Vec<u8>,
 }
 
 impl Fields {
-    fn add(&mut self, field: &Field, value: Value) {
+    fn new(format: LogFormat) -> Self {
+        Self {
+            format,
+            message: String::new(),
+            logger: None,
+            rest: Vec::with_capacity(256),
+        }
+    }
+
+    fn text(&mut self, field: &Field, value: &str) {
         match field.name() {
-            "message" => self.message = plain(value),
-            "log.target" => self.logger = Some(plain(value)),
-            "log.module_path" | "log.file" | "log.line" => {}
-            name if LINE_KEYS.contains(&name) => {
-                self.map.insert(format!("{name}_"), value);
-            }
-            name => {
-                self.map.insert(name.to_owned(), value);
-            }
+            "message" => value.clone_into(&mut self.message),
+            "log.target" => self.logger = Some(value.to_owned()),
+            _ => self.value(field, value),
         }
     }
 
-    fn into_json(self, level: Level, logger: String) -> String {
-        let mut line = Map::with_capacity(self.map.len() + LINE_KEYS.len());
-        line.insert("event".to_owned(), Value::String(self.message));
-        line.insert("level".to_owned(), Value::String(level_name(level).to_owned()));
-        line.insert("logger".to_owned(), Value::String(logger));
-        line.insert("timestamp".to_owned(), Value::String(timestamp()));
-        line.extend(self.map);
-        let mut text = Value::Object(line).to_string();
-        text.push('\n');
-        text
+    /// Values are written as JSON in either format, so that no value can break the line or pose as another field.
+    fn value(&mut self, field: &Field, value: impl Serialize) {
+        let name = match field.name() {
+            "message" | "log.target" | "log.module_path" | "log.file" | "log.line" => return,
+            name => name,
+        };
+        let suffix = if LINE_KEYS.contains(&name) { "_" } else { "" };
+        // Writing to memory does not fail.
+        let _ = match self.format {
+            LogFormat::Json => write!(self.rest, ",\"{name}{suffix}\":"),
+            LogFormat::Text => write!(self.rest, " {name}{suffix}="),
+        };
+        let _ = serde_json::to_writer(&mut self.rest, &value);
     }
 
-    /// Values are written as JSON, so that no value can break the line or pose as another field.
-    fn into_text(self, level: Level, logger: &str) -> String {
-        let mut text = format!("{} {:<7} {logger}: ", timestamp(), level_name(level));
-        text.extend(
-            self.message
-                .chars()
-                .map(|character| if character.is_control() { ' ' } else { character }),
-        );
-        for (name, value) in self.map {
-            let _ = write!(text, " {name}={value}");
+    fn into_line(mut self, level: Level, target: &str) -> Vec<u8> {
+        let mut line = Vec::with_capacity(160 + self.message.len() + self.rest.len());
+        let logger = self.logger.take();
+        let logger = logger.as_deref().unwrap_or(target);
+        let (level, now) = (level_name(level), timestamp());
+        match self.format {
+            LogFormat::Json => {
+                line.extend_from_slice(b"{\"event\":");
+                let _ = serde_json::to_writer(&mut line, &self.message);
+                let _ = write!(line, ",\"level\":\"{level}\",\"logger\":");
+                let _ = serde_json::to_writer(&mut line, logger);
+                let _ = write!(line, ",\"timestamp\":\"{now}\"");
+                line.extend_from_slice(&self.rest);
+                line.extend_from_slice(b"}\n");
+            }
+            LogFormat::Text => {
+                let message = self.message.replace(char::is_control, " ");
+                let _ = write!(line, "{now} {level:<7} {logger}: {message}");
+                line.extend_from_slice(&self.rest);
+                line.push(b'\n');
+            }
         }
-        text.push('\n');
-        text
+        line
     }
 }
 
 impl Visit for Fields {
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.add(field, value.into());
+        self.value(field, value);
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.add(field, value.into());
+        self.value(field, value);
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.add(field, value.into());
+        self.value(field, value);
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.add(field, value.into());
+        self.value(field, value);
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.add(field, value.into());
+        self.text(field, value);
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
@@ -271,18 +276,11 @@ impl Visit for Fields {
             let _ = write!(text, ": {error}");
             cause = error.source();
         }
-        self.add(field, text.into());
+        self.text(field, &text);
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.add(field, format!("{value:?}").into());
-    }
-}
-
-fn plain(value: Value) -> String {
-    match value {
-        Value::String(text) => text,
-        other => other.to_string(),
+        self.text(field, &format!("{value:?}"));
     }
 }
 

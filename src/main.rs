@@ -33,6 +33,7 @@ fn main() -> ExitCode {
         }
     };
     let code = runtime.block_on(run(&command_line));
+    logging::flush();
     // A task that does not end must not keep the process.
     runtime.shutdown_background();
     code

@@ -8,6 +8,7 @@
     reason = "modules of a program; what is public in them is for the program"
 )]
 
+mod abandon;
 mod akldap;
 mod cases;
 mod connection;
@@ -55,7 +56,7 @@ fn main() -> anyhow::Result<()> {
     }
     process::raise_open_files();
     describe_machine();
-    if options.part("load") || options.part("delay") {
+    if ["load", "delay", "abandon"].iter().any(|part| options.part(part)) {
         for users in &options.users {
             directory(&options, *users)?;
         }
@@ -151,6 +152,9 @@ fn directory(options: &Options, users: usize) -> anyhow::Result<()> {
     if options.part("delay") {
         let case = Maker::new(&stage.dump).case(SWEPT, stage.own.address)?;
         delay::run(&stage.load(&case, stage.own.address, stage.own.pid(), (1, 1)))?;
+    }
+    if options.part("abandon") {
+        abandon::run(&stage.own, stage.dump.entries.len())?;
     }
     Ok(())
 }

@@ -31,7 +31,11 @@ pub struct Options {
     #[arg(long)]
     pub no_slapd: bool,
     /// What to measure
-    #[arg(long, value_delimiter = ',', default_value = "load,delay,logins,memory")]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "load,delay,abandon,logins,memory"
+    )]
     pub parts: Vec<String>,
     /// Directories of the memory table, as users/groups
     #[arg(

@@ -12,6 +12,7 @@ use crate::server::Server;
 use crate::simulator::{Certificate, Directory, Options, Simulator, demo_secrets, totp_code};
 
 use super::args::{DemoArgs, Flags};
+use super::open_files;
 use super::serve::wait_for_end;
 
 /// The throw-away pair whose authority is `certs/ca.pem`; it is public.
@@ -35,6 +36,7 @@ pub async fn run(arguments: &DemoArgs, flags: &Flags) -> anyhow::Result<()> {
         lower: &own,
     })?;
     let log = logging::init(config.log)?;
+    open_files::raise();
     let server = Server::start(config, Some(log)).await?;
     tokio::time::timeout(PATIENCE, ready(&server))
         .await

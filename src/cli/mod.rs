@@ -5,4 +5,5 @@ pub mod core_dump;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod healthcheck;
+mod open_files;
 pub mod serve;

@@ -4,7 +4,9 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Config;
 use crate::logging::LogControl;
-use crate::server::Server;
+use crate::server::{self, Server};
+
+use super::open_files;
 
 /// Serves until told to stop.
 ///
@@ -14,7 +16,8 @@ pub async fn run(config: Config, log: LogControl) -> anyhow::Result<()> {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    let server = Server::start(config, Some(log)).await?;
+    open_files::raise();
+    let server = Server::start_on(server::inherited()?, config, Some(log)).await?;
     wait_for_end(&server).await?;
     tracing::info!("shutting down");
     server.shutdown().await;

@@ -88,6 +88,15 @@ pub enum ConfigWarning {
         /// The entry.
         entry: String,
     },
+    /// The official default is in force, which believes PROXY protocol headers from every private network.
+    #[error(
+        "{name} is not set: clients in private networks are believed when they name another address in a PROXY protocol \
+         header; set it to the addresses of your load balancer, or to none"
+    )]
+    WideTrust {
+        /// The variable.
+        name: String,
+    },
     /// authentik's certificate will not be verified.
     #[error(
         "{name} is true: authentik's certificate is not verified; prefer AUTHENTIK_LDAP__CA_FILE for a private CA"

@@ -1,8 +1,7 @@
 //! The table of every variable this server reads. The environment, the flags, `--help` and `docs/options.md` all come
 //! from it, so they cannot disagree. Knows texts and ranges; reading them is the parent module's work.
 
-use std::fmt::Write as _;
-
+pub use super::page::options_page;
 pub use super::setting::{Kind, Setting};
 
 const fn official(variable: &'static str, default: &'static str, kind: Kind, help: &'static str) -> Setting {
@@ -167,7 +166,17 @@ pub(crate) static MAX_CONNECTIONS: Setting = own(
         min: 1,
         max: 1_000_000,
     },
-    "Open client connections, LDAP and LDAPS together. Further ones wait until one closes.",
+    "Open client connections, LDAP and LDAPS together. Further ones wait until one closes. The limit of open files lowers it.",
+);
+pub(crate) static MAX_CONNECTIONS_PER_ADDRESS: Setting = own(
+    "AUTHENTIK_LDAP__MAX_CONNECTIONS_PER_ADDRESS",
+    "max-connections-per-address",
+    "4096",
+    Kind::Count {
+        min: 0,
+        max: 1_000_000,
+    },
+    "Open connections of one client address (IPv6: a /64), the real one behind a PROXY protocol header. Further ones are refused. 0 is no limit.",
 );
 pub(crate) static IDLE_TIMEOUT: Setting = own(
     "AUTHENTIK_LDAP__IDLE_TIMEOUT",
@@ -179,6 +188,17 @@ pub(crate) static IDLE_TIMEOUT: Setting = own(
         off: true,
     },
     "A connection without requests for so long is closed with a notice. 15 minutes is what connection pools expect; 0 is never.",
+);
+pub(crate) static MESSAGE_TIMEOUT: Setting = own(
+    "AUTHENTIK_LDAP__MESSAGE_TIMEOUT",
+    "message-timeout",
+    "30s",
+    Kind::Duration {
+        min: 1,
+        max: 3_600,
+        off: false,
+    },
+    "How long a client may take to send one message, from its first octet to its last; each 8 KiB that arrived give a second more. Before a bind at most the handshake time-out counts.",
 );
 pub(crate) static WRITE_TIMEOUT: Setting = own(
     "AUTHENTIK_LDAP__WRITE_TIMEOUT",
@@ -200,7 +220,7 @@ pub(crate) static HANDSHAKE_TIMEOUT: Setting = own(
         max: 600,
         off: false,
     },
-    "How long a TLS handshake or a PROXY protocol header may take.",
+    "How long a TLS handshake may take, the PROXY protocol header before it included, and the message of an unbound client.",
 );
 pub(crate) static SHUTDOWN_TIMEOUT: Setting = own(
     "AUTHENTIK_LDAP__SHUTDOWN_TIMEOUT",
@@ -346,12 +366,26 @@ pub(crate) static REQUIRE_TLS: Setting = own(
     Kind::Switch,
     "Refuse binds on the plain port before StartTLS with confidentialityRequired (13).",
 );
+pub(crate) static TLS_MIN_VERSION: Setting = own(
+    "AUTHENTIK_LDAP__TLS_MIN_VERSION",
+    "tls-min-version",
+    "1.2",
+    Kind::TlsVersion,
+    "Oldest version of TLS for LDAPS and StartTLS. Printers and storage systems in use often know no newer one than 1.2.",
+);
+pub(crate) static TLS_CIPHER_SUITES: Setting = own(
+    "AUTHENTIK_LDAP__TLS_CIPHER_SUITES",
+    "tls-cipher-suites",
+    "",
+    Kind::CipherSuites,
+    "The cipher suites to offer, by their IANA or OpenSSL names. Unset: all that are known, none of which is weak.",
+);
 pub(crate) static TLS_CERTIFICATE_FILE: Setting = own(
     "AUTHENTIK_LDAP__TLS_CERTIFICATE_FILE",
     "tls-certificate-file",
     "",
     Kind::Path,
-    "PEM file of the certificate chain to serve instead of the providers' certificates. Needs the key file too.",
+    "PEM file of the certificate chain to serve instead of the providers' certificates. Needs the key file too. Both are looked at every ten seconds and read anew when they change.",
 );
 pub(crate) static TLS_KEY_FILE: Setting = own(
     "AUTHENTIK_LDAP__TLS_KEY_FILE",
@@ -392,7 +426,9 @@ pub static OPTIONS: &[&Setting] = &[
     &MAX_MESSAGE_SIZE,
     &MAX_MESSAGE_SIZE_UNBOUND,
     &MAX_CONNECTIONS,
+    &MAX_CONNECTIONS_PER_ADDRESS,
     &IDLE_TIMEOUT,
+    &MESSAGE_TIMEOUT,
     &WRITE_TIMEOUT,
     &HANDSHAKE_TIMEOUT,
     &SHUTDOWN_TIMEOUT,
@@ -410,6 +446,8 @@ pub static OPTIONS: &[&Setting] = &[
     &REFRESH_DELTA_INTERVAL,
     &SNAPSHOT_FILE,
     &REQUIRE_TLS,
+    &TLS_MIN_VERSION,
+    &TLS_CIPHER_SUITES,
     &TLS_CERTIFICATE_FILE,
     &TLS_KEY_FILE,
     &LOG_FORMAT,
@@ -435,55 +473,3 @@ pub static TOLERATED: &[(&str, &str)] = &[
 
 /// The prefix of our own options.
 pub(crate) const OPTION_PREFIX: &str = "AUTHENTIK_LDAP__";
-
-/// The text of `docs/options.md`. `tests` keep that file equal to it.
-#[must_use]
-pub fn options_page() -> String {
-    let mut page = String::from(
-        "# Options\n\n\
-         Made from the table in `src/config/options.rs`; `AKLDAP_WRITE_DOCS=1 cargo test --lib options_page` writes it anew.\n\n\
-         A flag wins over its variable, and a variable over the default. An empty value counts as unset. Every value may be\n\
-         `file:///path?fallback` (the trimmed content of a file) or `env://VARIABLE?fallback`. Durations are `500ms`, `10s`, `5m`,\n\
-         `1h30m`, `1d` or plain seconds; sizes are bytes, `64KiB` or `1MiB`; switches are `true` or `false`, also in the spellings\n\
-         `True`, `TRUE`, `t`, `1` and their opposites. A value that cannot be read stops the start with exit code 64 and one line\n\
-         that names it.\n\n## Official variables\n\n| variable | default | meaning |\n| --- | --- | --- |\n",
-    );
-    for setting in OFFICIAL {
-        let _ = writeln!(
-            page,
-            "| `{}` | {} | {} |",
-            setting.variable,
-            shown_default(setting),
-            setting.help
-        );
-    }
-    page.push_str("\nAccepted without effect:\n\n| variable | why |\n| --- | --- |\n");
-    for (variable, reason) in TOLERATED {
-        let _ = writeln!(page, "| `{variable}` | {reason} |");
-    }
-    page.push_str(
-        "\n## Options of this server\n\n`AUTHENTIK_LDAP__PAGE_SIZE` exists officially too. A name under `AUTHENTIK_LDAP__` that is not in \
-         this table is answered with a\nwarning at start; other unknown `AUTHENTIK_…` names are ignored.\n\n\
-         | variable | flag | default | range | meaning |\n| --- | --- | --- | --- | --- |\n",
-    );
-    for setting in OPTIONS {
-        let _ = writeln!(
-            page,
-            "| `{}` | `--{}` | {} | {} | {} |",
-            setting.variable,
-            setting.flag.unwrap_or_default(),
-            shown_default(setting),
-            setting.kind.expected(),
-            setting.help
-        );
-    }
-    page
-}
-
-fn shown_default(setting: &Setting) -> String {
-    if setting.default.is_empty() {
-        String::new()
-    } else {
-        format!("`{}`", setting.default)
-    }
-}

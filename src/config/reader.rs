@@ -201,9 +201,17 @@ impl<'a> Reader<'a> {
             .unwrap_or_else(|| Path::new(setting.default).to_owned()))
     }
 
-    pub(super) fn networks(&mut self, setting: &'static Setting) -> Result<Vec<IpNet>, ConfigError> {
-        let (networks, skipped) = self.value(setting, |text| Ok(value::networks(text)))?;
+    /// The networks of a list, or its default with the warning that belongs to it.
+    pub(super) fn networks(
+        &mut self,
+        setting: &'static Setting,
+        unset: impl FnOnce(String) -> ConfigWarning,
+    ) -> Result<Vec<IpNet>, ConfigError> {
         let name = self.strings.spelling(setting.variable);
+        let Some((networks, skipped)) = self.optional(setting, |text| Ok(value::networks(text)))? else {
+            self.warnings.push(unset(name));
+            return Ok(value::networks(setting.default).0);
+        };
         self.warnings
             .extend(skipped.into_iter().map(|entry| ConfigWarning::SkippedNetwork {
                 name: name.clone(),

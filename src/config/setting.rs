@@ -1,5 +1,7 @@
 //! The shape of one entry in the table of options: its name, flag, default, help, and the kind and range of its value.
 
+use super::cipher;
+
 /// What kind of value a setting takes, and its range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -40,6 +42,10 @@ pub enum Kind {
     Listen,
     /// A list of networks.
     Networks,
+    /// A version of TLS.
+    TlsVersion,
+    /// A list of cipher suites.
+    CipherSuites,
     /// A log level.
     Level,
     /// A log format.
@@ -75,6 +81,8 @@ impl Kind {
                     .to_owned()
             }
             Self::Networks => "a comma-separated list of networks such as 10.0.0.0/8, or none".to_owned(),
+            Self::TlsVersion => "1.2 or 1.3".to_owned(),
+            Self::CipherSuites => format!("a comma-separated list of {}", cipher::known_names()),
             Self::Level => "trace, debug, info, warning or error".to_owned(),
             Self::Format => "json or text".to_owned(),
         }
@@ -94,6 +102,8 @@ impl Kind {
             Self::Path => "FILE",
             Self::Listen => "ADDRESSES",
             Self::Networks => "NETWORKS",
+            Self::TlsVersion => "VERSION",
+            Self::CipherSuites => "SUITES",
         }
     }
 }

@@ -9,6 +9,8 @@ use super::*;
 use std::path::Path;
 
 const TOKEN: &str = "correct-horse-battery-staple";
+/// Without it there is a warning.
+const TRUST: (&str, &str) = ("AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS", "none");
 
 fn strings(pairs: &[(&str, &str)]) -> StringMap {
     let mut strings: StringMap = [
@@ -92,7 +94,9 @@ fn defaults_are_the_documented_ones() {
         config.tls,
         TlsConfig {
             files: None,
-            required: false
+            required: false,
+            min_version: TlsVersion::V1_2,
+            cipher_suites: CIPHER_SUITES.iter().collect(),
         }
     );
     assert_eq!(
@@ -103,7 +107,10 @@ fn defaults_are_the_documented_ones() {
         }
     );
     assert_eq!(config.metrics_socket, Path::new("/tmp/authentik-metrics.sock"));
-    assert_eq!(config.warnings, []);
+    assert_eq!(config.limits.max_connections_per_address, Some(4096));
+    assert_eq!(config.limits.message_timeout, Duration::from_secs(30));
+    let name = "AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS".to_owned();
+    assert_eq!(config.warnings, [ConfigWarning::WideTrust { name }]);
 }
 
 #[test]
@@ -204,7 +211,7 @@ fn a_token_is_never_shown() {
 #[test]
 fn switches_take_go_and_python_spellings() {
     for text in ["1", "t", "T", "TRUE", "true", "True"] {
-        let config = read(&[("AUTHENTIK_INSECURE", text)]).expect(text);
+        let config = read(&[("AUTHENTIK_INSECURE", text), TRUST]).expect(text);
         assert!(config.authentik.insecure, "{text}");
         assert_eq!(
             config.warnings,
@@ -406,6 +413,7 @@ fn unknown_options_get_a_warning_with_the_nearest_name() {
         ("AUTHENTIK_HOST_BROWSER", "x"),
         ("AUTHENTIK_LISTEN__DEBUG", "0.0.0.0:9900"),
         ("AUTHENTIK_POSTGRESQL__HOST", "db"),
+        TRUST,
     ])
     .expect("unknown names are no errors");
     assert_eq!(

@@ -19,12 +19,12 @@ pub(crate) struct Unreadable {
 }
 
 impl Unreadable {
-    const PLAIN: Self = Self {
+    pub(crate) const PLAIN: Self = Self {
         hint: None,
         hide: false,
     };
 
-    const fn hint(hint: &'static str) -> Self {
+    pub(crate) const fn hint(hint: &'static str) -> Self {
         Self {
             hint: Some(hint),
             hide: false,

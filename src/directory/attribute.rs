@@ -78,12 +78,22 @@ impl AttributeId {
     }
 
     /// The bit by which an entry remembers that custom values replace a built-in attribute; 0 for custom ones.
-    pub(super) fn override_bit(self) -> u32 {
+    pub(super) const fn override_bit(self) -> u32 {
         if self.0 <= Self::SUBSCHEMA_SUBENTRY.0 {
             1 << self.0
         } else {
             0
         }
+    }
+
+    /// True for attributes every snapshot has.
+    pub(super) fn is_built_in(self) -> bool {
+        self.0 <= Self::SUBSCHEMA_SUBENTRY.0
+    }
+
+    /// True for attributes that base and containers have as well, computed from their places.
+    pub(super) fn is_of_every_entry(self) -> bool {
+        (Self::ENTRY_UUID.0..=Self::SUBSCHEMA_SUBENTRY.0).contains(&self.0)
     }
 
     /// True for attributes that are never stored: computed from the entry's place, number and memberships.
@@ -104,10 +114,12 @@ pub(super) const MAX_NAME: usize = 255;
 /// What is known of each attribute.
 #[derive(Clone, Debug)]
 pub(super) struct Attributes {
-    /// In lower case.
-    numbers: HashMap<Box<[u8]>, AttributeId, hashbrown::DefaultHashBuilder>,
+    /// By name in lower case, with what the schema knows of the name.
+    numbers: HashMap<Box<[u8]>, Named, hashbrown::DefaultHashBuilder>,
     syntaxes: Vec<Syntax>,
 }
+
+type Named = (AttributeId, Option<&'static schema::AttributeType>);
 
 impl Attributes {
     pub(super) fn new() -> Self {
@@ -125,15 +137,17 @@ impl Attributes {
     /// there are too many.
     pub(super) fn intern(&mut self, name: &[u8]) -> Option<AttributeId> {
         let lower = name.to_ascii_lowercase();
-        if let Some(&id) = self.numbers.get(lower.as_slice()) {
+        if let Some(&(id, _)) = self.numbers.get(lower.as_slice()) {
             return Some(id);
         }
         if self.syntaxes.len() >= MAX_ATTRIBUTES {
             return None;
         }
         let id = AttributeId(u16::try_from(self.syntaxes.len()).ok()?);
-        self.syntaxes.push(schema::syntax_of(&lower));
-        self.numbers.insert(lower.into_boxed_slice(), id);
+        let known = schema::attribute_type(&lower);
+        self.syntaxes
+            .push(known.map_or(Syntax::DirectoryString, |known| known.syntax));
+        self.numbers.insert(lower.into_boxed_slice(), (id, known));
         Some(id)
     }
 
@@ -150,12 +164,20 @@ impl Attributes {
 
     /// The attribute with exactly this name in lower case.
     pub(super) fn find(&self, lower: &[u8]) -> Option<AttributeId> {
-        self.numbers.get(lower).copied()
+        self.numbers.get(lower).map(|&(id, _)| id)
     }
 
     /// All attributes with their names in lower case.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], AttributeId)> {
-        self.numbers.iter().map(|(name, &id)| (&**name, id))
+        self.numbers.iter().map(|(name, &(id, _))| (&**name, id))
+    }
+
+    /// The names, in lower case, that the schema does not know.
+    pub(super) fn unknown_to_schema(&self) -> impl Iterator<Item = &[u8]> {
+        self.numbers
+            .iter()
+            .filter(|(_, (_, known))| known.is_none())
+            .map(|(name, _)| &**name)
     }
 
     pub(super) fn syntax(&self, id: AttributeId) -> Syntax {
@@ -174,11 +196,22 @@ impl Attributes {
         let options = memchr::memchr(b';', description).unwrap_or(description.len());
         let plain = description.get(..options).unwrap_or(description).trim_ascii();
         let mut buffer = [0; MAX_NAME];
-        let literal = buffer.get_mut(..plain.len()).and_then(|lower| {
+        let lower = buffer.get_mut(..plain.len()).map(|lower| {
             lower.copy_from_slice(plain);
             lower.make_ascii_lowercase();
-            self.find(lower)
+            &*lower
         });
+        let literal = match lower.and_then(|lower| Some((lower, *self.numbers.get(lower)?))) {
+            // Nearly every description: a name that is not another name of something else.
+            Some((lower, (id, known))) if known.is_none_or(|known| known.key.as_bytes() == lower) => {
+                return AttributeRef {
+                    first: Some(id),
+                    second: None,
+                    known,
+                };
+            }
+            literal => literal.map(|(_, (id, _))| id),
+        };
         let known = schema::attribute_type(plain);
         let canonical = known.and_then(|known| self.find(known.key.as_bytes()));
         let (first, second) = match (literal, canonical) {

@@ -12,12 +12,13 @@ use uuid::Uuid;
 use super::attribute::{AttributeId, Attributes};
 use super::custom::{self, Custom};
 use super::indexing;
+use super::order::Orders;
 use super::record::{GroupRecord, Subject, UserRecord, Warning, Warnings};
-use super::row::{self, ByteTable, EscapedNames, Relation, Row, Shapes};
-use super::snapshot::{Groups, Memberships, Snapshot, Users};
+use super::row::{self, ByteTable, Relation, Row, Shapes, UnescapedNames};
+use super::snapshot::{Count, Groups, Memberships, Snapshot, Users};
 use super::timestamp;
 use crate::ldap::dn;
-use crate::ldap::response::write_attribute;
+use crate::ldap::response::{write_attribute, write_single_value};
 
 pub use carried::{CarriedGroup, CarriedUser};
 
@@ -31,8 +32,8 @@ pub struct Builder {
     attributes: Attributes,
     shapes: Shapes,
     shape_numbers: HashMap<Vec<AttributeId>, u32, hashbrown::DefaultHashBuilder>,
-    /// By attribute: how many values all records have, and whether one has several.
-    counts: Vec<(u32, bool)>,
+    /// By attribute.
+    counts: Vec<Count>,
     names: Vec<u8>,
     users: Vec<PendingUser>,
     groups: Vec<PendingGroup>,
@@ -42,6 +43,7 @@ pub struct Builder {
     /// The record being encoded.
     block: Vec<u8>,
     shape: Vec<AttributeId>,
+    last_shape: u32,
 }
 
 #[derive(Debug)]
@@ -88,6 +90,7 @@ impl Builder {
             warnings: Warnings::default(),
             block: Vec::new(),
             shape: Vec::new(),
+            last_shape: u32::MAX,
         }
     }
 
@@ -101,6 +104,7 @@ impl Builder {
         let mut flags = flag(user.is_active, row::ACTIVE) | flag(user.is_superuser, row::SUPERUSER);
         self.begin();
         let home = ["/home/", user.username].concat();
+        let password_change = timestamp::parse_iso_8601(user.password_change_date);
         let values = [
             (AttributeId::CN, user.username),
             (AttributeId::SAM_ACCOUNT_NAME, user.username),
@@ -119,14 +123,13 @@ impl Builder {
                 uid_offset = Some(self.block.len() - value.len());
             }
         }
-        let times = [
-            (AttributeId::PWD_CHANGED_TIME, user.password_change_date),
-            (AttributeId::CREATE_TIMESTAMP, user.date_joined),
-            (AttributeId::MODIFY_TIMESTAMP, user.last_updated),
-        ];
-        for (id, value) in times {
-            self.timestamp(id, value, &custom, subject);
-        }
+        let parse = timestamp::parse_iso_8601;
+        let (id, value) = (AttributeId::PWD_CHANGED_TIME, user.password_change_date);
+        self.timestamp(id, value, password_change, &custom, subject);
+        let (id, value) = (AttributeId::CREATE_TIMESTAMP, user.date_joined);
+        self.timestamp(id, value, parse(value), &custom, subject);
+        let (id, value) = (AttributeId::MODIFY_TIMESTAMP, user.last_updated);
+        self.timestamp(id, value, parse(value), &custom, subject);
         flags |= self.numbers(&custom, user.attributes, user.username);
         flags |= self.custom_attributes(&custom, subject);
         let Some(row) = self.end(flags, user.uid.len()) else {
@@ -147,7 +150,7 @@ impl Builder {
             row,
             uid: (uid, user.uid.len() as u32),
             name,
-            password_change: timestamp::parse_iso_8601(user.password_change_date).unwrap_or(i64::MIN),
+            password_change: password_change.unwrap_or(i64::MIN),
         });
     }
 
@@ -240,11 +243,12 @@ impl Builder {
     fn stored(&mut self, id: AttributeId, values: usize) {
         self.shape.push(id);
         if self.counts.len() <= id.index() {
-            self.counts.resize(id.index() + 1, (0, false));
+            self.counts.resize(id.index() + 1, Count::default());
         }
-        if let Some((count, several)) = self.counts.get_mut(id.index()) {
-            *count = count.saturating_add(values as u32);
-            *several |= values > 1;
+        if let Some(count) = self.counts.get_mut(id.index()) {
+            count.records = count.records.saturating_add(1);
+            count.values = count.values.saturating_add(values as u32);
+            count.several |= values > 1;
         }
     }
 
@@ -253,13 +257,21 @@ impl Builder {
         if is_replaced(id, custom) {
             return false;
         }
-        write_attribute(&mut self.block, id.name().as_bytes(), [value]);
+        write_single_value(&mut self.block, id.name().as_bytes(), value);
         self.stored(id, 1);
         true
     }
 
-    fn timestamp(&mut self, id: AttributeId, value: &str, custom: &[Custom], subject: impl Fn() -> Subject) {
-        match timestamp::parse_iso_8601(value) {
+    /// Stores a timestamp received as `value`.
+    fn timestamp(
+        &mut self,
+        id: AttributeId,
+        value: &str,
+        micros: Option<i64>,
+        custom: &[Custom],
+        subject: impl Fn() -> Subject,
+    ) {
+        match micros {
             Some(micros) => {
                 self.built_in(id, &timestamp::generalized_time(micros), custom);
             }
@@ -321,7 +333,21 @@ impl Builder {
             return None;
         }
         self.arena.extend_from_slice(&self.block);
-        let shape = match self.shape_numbers.get(&self.shape) {
+        let shape = self.shape_number();
+        Some(Row {
+            start: start as u32,
+            length: self.block.len() as u32,
+            shape,
+            flags,
+        })
+    }
+
+    /// The number of the shape of the record being encoded: nearly always that of the one before.
+    fn shape_number(&mut self) -> u32 {
+        if self.shapes.get(self.last_shape) == self.shape {
+            return self.last_shape;
+        }
+        self.last_shape = match self.shape_numbers.get(&self.shape) {
             Some(&shape) => shape,
             None => {
                 let shape = self.shapes.push(&self.shape);
@@ -329,12 +355,7 @@ impl Builder {
                 shape
             }
         };
-        Some(Row {
-            start: start as u32,
-            length: self.block.len() as u32,
-            shape,
-            flags,
-        })
+        self.last_shape
     }
 
     fn uuid(&mut self, text: &str, subject: impl Fn() -> Subject) -> [u8; 16] {
@@ -362,7 +383,7 @@ impl Builder {
     pub fn finish(mut self) -> (Snapshot, Vec<Warning>) {
         self.sort();
         self.arena.shrink_to_fit();
-        let (names, escaped_names) = self.name_tables();
+        let (rdns, unescaped_names) = self.name_tables();
         let memberships = self.memberships();
         self.warn_of_shared_numbers();
         let rows = self
@@ -376,9 +397,9 @@ impl Builder {
             .collect();
         by_number.sort_unstable();
         let mut snapshot = Snapshot {
-            rows: mark_escaped(rows.collect(), &escaped_names),
-            names,
-            escaped_names,
+            rows: mark_escaped(rows.collect(), &unescaped_names),
+            rdns,
+            unescaped_names,
             users: Users {
                 pks: self.users.iter().map(|user| user.pk).collect(),
                 uuids: self.users.iter().map(|user| user.uuid).collect(),
@@ -396,6 +417,8 @@ impl Builder {
             attributes: self.attributes,
             shapes: self.shapes,
             indexes: Vec::new(),
+            all_flags: 0,
+            orders: Orders::default(),
             hasher: hashbrown::DefaultHashBuilder::default(),
             fingerprint: std::sync::OnceLock::new(),
         };
@@ -439,23 +462,26 @@ impl Builder {
         });
     }
 
-    fn name_tables(&self) -> (ByteTable, EscapedNames) {
-        let mut names = ByteTable::with_capacity(self.users.len() + self.groups.len(), self.names.len());
-        let mut escaped = Vec::new();
+    fn name_tables(&self) -> (ByteTable, UnescapedNames) {
+        let count = self.users.len() + self.groups.len();
+        let mut rdns = ByteTable::with_capacity(count, self.names.len() + count * row::RDN_TYPE.len());
+        let mut unescaped = Vec::new();
         let spans = self
             .users
             .iter()
             .map(|user| user.name)
             .chain(self.groups.iter().map(|group| group.name));
+        let mut rdn = row::RDN_TYPE.to_vec();
         for (record, (start, end)) in (0..).zip(spans) {
             let name = self.names.get(start..end).unwrap_or_default();
-            names.push(name);
-            let safe = dn::escape(name);
-            if safe != name {
-                escaped.push((record, safe.into_boxed_slice()));
+            rdn.truncate(row::RDN_TYPE.len());
+            dn::escape_into(&mut rdn, name);
+            rdns.push(&rdn);
+            if rdn.get(row::RDN_TYPE.len()..) != Some(name) {
+                unescaped.push((record, name.into()));
             }
         }
-        (names, escaped)
+        (rdns, unescaped)
     }
 
     fn memberships(&mut self) -> Memberships {
@@ -570,8 +596,8 @@ impl<'a> PkTable<'a> {
     }
 }
 
-fn mark_escaped(mut rows: Vec<Row>, escaped: &[(u32, Box<[u8]>)]) -> Vec<Row> {
-    for (record, _) in escaped {
+fn mark_escaped(mut rows: Vec<Row>, unescaped: &[(u32, Box<[u8]>)]) -> Vec<Row> {
+    for (record, _) in unescaped {
         if let Some(row) = rows.get_mut(*record as usize) {
             row.flags |= row::ESCAPED;
         }

@@ -2,15 +2,19 @@
 //!
 //! Must not know what makes a candidate a match.
 
-use memchr::memmem;
+use memchr::memmem::Finder;
 
 use super::entry::{Context, Entry, Layout, Ordinal, Special};
+use super::evaluation::LOOK;
 use super::index::KeyTable;
-use super::plan::{Source, Table};
+use super::lookup::Table;
+use super::plan::Source;
 use super::row::Record;
 
-/// How many octets one step of a scan looks through: some 50 µs of work.
-const SCAN_STEP: usize = 1 << 20;
+/// Work of one step of a scan, in the units of a search.
+const SCAN_STEP: usize = 1 << 14;
+/// Octets that are looked through for a part in the time in which one is compared: it is done many at once.
+const SCAN_RATE: usize = 16;
 
 /// The outcome of one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,12 +29,13 @@ pub(super) enum Step {
 #[derive(Debug)]
 pub(super) struct Candidates {
     source: Source,
-    /// Index into the ordinals, the ranges, the tables.
+    /// Index into the ordinals, the ranges, the tables, the walk.
     index: usize,
     /// Ranges: the next place. Scans: the first place wanted.
     next: Ordinal,
-    /// Scans: the next octet of the table, once it is known.
-    position: Option<usize>,
+    /// Scans: the index of the next key, once it is known, and what finds the longest part.
+    key: Option<usize>,
+    finder: Option<Finder<'static>>,
     /// Scans: how many specials are done, and the match found behind the next one.
     specials: usize,
     pending: Option<Ordinal>,
@@ -39,11 +44,16 @@ pub(super) struct Candidates {
 impl Candidates {
     /// The candidates from place `from` on.
     pub(super) fn new(source: Source, from: Ordinal) -> Self {
+        let finder = match &source {
+            Source::Scan { parts, .. } => Some(Finder::new(parts.longest()).into_owned()),
+            _ => None,
+        };
         let mut candidates = Self {
             source,
             index: 0,
             next: from,
-            position: None,
+            key: None,
+            finder,
             specials: 0,
             pending: None,
         };
@@ -52,6 +62,7 @@ impl Candidates {
                 candidates.index = ordinals.partition_point(|&ordinal| ordinal < from)
             }
             Source::Ranges(ranges) => candidates.index = ranges.partition_point(|range| range.end <= from),
+            Source::Walk(_) => {}
             Source::Scan { specials, .. } => {
                 candidates.specials = specials.partition_point(|&special| special < from);
             }
@@ -59,7 +70,23 @@ impl Candidates {
         candidates
     }
 
-    pub(super) fn step(&mut self, context: &Context<'_>, layout: Layout) -> Step {
+    /// For a walk: goes to a place of it.
+    pub(super) fn go_to(&mut self, place: usize) {
+        self.index = place;
+    }
+
+    /// For a walk: the place of the last candidate.
+    pub(super) fn last_place(&self) -> Option<usize> {
+        match self.source {
+            Source::Walk(_) => self.index.checked_sub(1),
+            _ => None,
+        }
+    }
+
+    /// Goes on to the next candidate, or a bounded part of the way. Adds to `work` what it took.
+    #[inline]
+    pub(super) fn step(&mut self, context: &Context<'_>, layout: Layout, work: &mut usize) -> Step {
+        *work += LOOK;
         match &self.source {
             Source::Ordinals(ordinals) => match ordinals.get(self.index) {
                 Some(&ordinal) => {
@@ -79,14 +106,21 @@ impl Candidates {
                 }
                 Step::Candidate(ordinal)
             }
-            Source::Scan { .. } => self.scan(context, layout),
+            Source::Scan { .. } => self.scan(context, layout, work),
+            Source::Walk(walk) => match walk.get(context, self.index) {
+                Some(ordinal) => {
+                    self.index += 1;
+                    Step::Candidate(ordinal)
+                }
+                None => Step::End,
+            },
         }
     }
 
-    fn scan(&mut self, context: &Context<'_>, layout: Layout) -> Step {
+    fn scan(&mut self, context: &Context<'_>, layout: Layout, work: &mut usize) -> Step {
         let found = match self.pending.take() {
             Some(ordinal) => Step::Candidate(ordinal),
-            None => self.scan_tables(context, layout),
+            None => self.scan_tables(context, layout, work),
         };
         let Source::Scan { specials, .. } = &self.source else {
             return Step::End;
@@ -106,48 +140,79 @@ impl Candidates {
         }
     }
 
-    fn scan_tables(&mut self, context: &Context<'_>, layout: Layout) -> Step {
-        let Source::Scan { tables, needle, .. } = &self.source else {
+    fn scan_tables(&mut self, context: &Context<'_>, layout: Layout, work: &mut usize) -> Step {
+        let (Source::Scan { tables, parts, .. }, Some(finder)) = (&self.source, &self.finder) else {
             return Step::End;
         };
         let Some(table) = tables.get(self.index) else {
             return Step::End;
         };
         let keys = context.snapshot.text_keys(table.attribute);
-        let start = match self.position {
-            Some(position) => position,
-            None => start_of(keys, *table, layout, self.next),
-        };
-        let octets = keys.octets();
-        let end = octets.len().min(start.saturating_add(SCAN_STEP + needle.len()));
-        let window = octets.get(start..end).unwrap_or_default();
-        let Some(offset) = memmem::find(window, needle) else {
-            if end == octets.len() {
-                self.index += 1;
-                self.position = None;
+        let enough = work.saturating_add(SCAN_STEP);
+        let mut key = self
+            .key
+            .unwrap_or_else(|| first_key(keys, *table, layout, self.next));
+        while key < keys.len() {
+            let start = keys.start(key);
+            // At least the whole key, however long it is.
+            let end = start
+                .saturating_add(SCAN_STEP * SCAN_RATE)
+                .max(keys.start(key + 1));
+            let window = keys
+                .octets()
+                .get(start..end.min(keys.octets().len()))
+                .unwrap_or_default();
+            let found = finder.find(window);
+            *work += LOOK + found.unwrap_or(window.len()) / SCAN_RATE;
+            let Some(offset) = found else {
+                // What begins near the end of the window is looked at again.
+                let seen = window
+                    .len()
+                    .saturating_sub(finder.needle().len().saturating_sub(1))
+                    .max(1);
+                key = match start + seen < keys.octets().len() {
+                    true => keys.covering(start + seen, key).max(key + 1),
+                    false => keys.len(),
+                };
+                break;
+            };
+            key = keys.covering(start + offset, key);
+            let octets = keys.key(key as u32);
+            *work += LOOK + octets.len();
+            if parts.matches(octets) {
+                let place = keys
+                    .record(key)
+                    .and_then(|record| place_of(*table, layout, record));
+                key = keys.after_record(key);
+                if let Some(ordinal) = place {
+                    self.key = Some(key);
+                    return Step::Candidate(ordinal);
+                }
             } else {
-                self.position = Some(end - needle.len());
+                key += 1;
             }
-            return Step::Nothing;
-        };
-        let (record, next) = keys.covering(start + offset);
-        self.position = Some(next);
-        match record.and_then(|record| place_of(*table, layout, record)) {
-            Some(ordinal) => Step::Candidate(ordinal),
-            None => Step::Nothing,
+            if *work >= enough {
+                break;
+            }
         }
+        self.key = Some(key);
+        if key >= keys.len() {
+            self.index += 1;
+            self.key = None;
+        }
+        Step::Nothing
     }
 }
 
-/// Where in a table the keys of the entries from place `from` on begin.
-fn start_of(keys: &KeyTable, table: Table, layout: Layout, from: Ordinal) -> usize {
+/// The first key in a table of the entries from place `from` on.
+fn first_key(keys: &KeyTable, table: Table, layout: Layout, from: Ordinal) -> usize {
     let first = if table.virtual_groups {
         from.saturating_sub(layout.ordinal(Entry::VirtualGroup(0)))
     } else {
         let groups = layout.ordinal(Entry::Special(Special::Groups));
         from.saturating_sub(if from > groups { 3 } else { 2 })
     };
-    keys.position_of(first)
+    keys.first_of(first)
 }
 
 fn place_of(table: Table, layout: Layout, record: Record) -> Option<Ordinal> {

@@ -4,9 +4,10 @@
 
 use super::attribute::AttributeRef;
 use super::encoded;
-use super::entry::{Context, Entry, Values};
+use super::entry::{Context, Entry};
 use super::selection::Selection;
 use super::tree::Resolved;
+use super::values::Values;
 use crate::ldap::ber;
 use crate::ldap::control::{Control, DEREF, DerefSpec};
 
@@ -65,22 +66,21 @@ impl Dereference {
 
 fn write_result(context: &Context<'_>, name: &[u8], named: Entry, selection: &Selection, out: &mut Vec<u8>) {
     let dn = context.dn(named);
-    let dn_size = dn.iter().map(|piece| piece.len()).sum();
-    let attributes = selection.size(context, named);
-    let optional = if attributes == 0 {
-        0
-    } else {
-        ber::element_size(attributes)
-    };
-    let size = ber::element_size(name.len()) + ber::element_size(dn_size) + optional;
-    ber::write_header(out, ber::SEQUENCE, size);
-    ber::write_element(out, ber::OCTET_STRING, name);
-    ber::write_header(out, ber::OCTET_STRING, dn_size);
-    dn.iter().for_each(|piece| out.extend_from_slice(piece));
-    if attributes > 0 {
-        ber::write_header(out, CONTEXT_0, attributes);
-        selection.write_attributes(context, named, out);
-    }
+    ber::write_constructed(out, ber::SEQUENCE, |out| {
+        ber::write_element(out, ber::OCTET_STRING, name);
+        ber::write_header(out, ber::OCTET_STRING, dn.iter().map(|piece| piece.len()).sum());
+        dn.iter().for_each(|piece| out.extend_from_slice(piece));
+        let start = out.len();
+        let mut empty = true;
+        ber::write_constructed(out, CONTEXT_0, |out| {
+            let start = out.len();
+            selection.write_attributes(context, named, out);
+            empty = out.len() == start;
+        });
+        if empty {
+            out.truncate(start);
+        }
+    });
 }
 
 /// The entries that values name.

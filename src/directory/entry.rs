@@ -1,19 +1,17 @@
 //! Entries: where each stands in the answer, and what its attributes hold for one provider and one viewer.
 //!
-//! Knows which attributes are stored and how the others follow from a record's place, number and memberships. Values
-//! are handed out as references or in pieces; nothing is allocated. Must not know filters or selections.
+//! Knows which attributes are stored and how the others follow from a record's place, number and memberships. Nothing is
+//! allocated. Must not know filters or selections.
 
 use std::sync::LazyLock;
 
-use uuid::Uuid;
-
 use super::attribute::{AttributeId, AttributeRef};
-use super::encoded::{self, Element};
+use super::encoded;
 use super::row;
 use super::snapshot::Snapshot;
 use super::subschema::SUBSCHEMA_DN;
 use super::tree::Tree;
-use crate::ldap::ber;
+use super::values::{Attribute, Values};
 use crate::ldap::response::write_attribute;
 
 /// An entry that is neither user nor group.
@@ -82,6 +80,17 @@ impl Layout {
         }
     }
 
+    /// The places of base and containers.
+    pub(super) fn specials(self) -> [Ordinal; 4] {
+        [
+            Special::Base,
+            Special::Users,
+            Special::Groups,
+            Special::VirtualGroups,
+        ]
+        .map(|special| self.ordinal(Entry::Special(special)))
+    }
+
     /// One more than the last place.
     pub(super) fn end(self) -> Ordinal {
         4 + 2 * self.users + self.groups
@@ -123,34 +132,6 @@ pub(super) struct Context<'a> {
     pub(super) snapshot: &'a Snapshot,
     pub(super) tree: &'a Tree,
     pub(super) view: View,
-}
-
-/// The values of an attribute.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Values<'a> {
-    None,
-    /// Encoded OCTET STRINGs.
-    Set(&'a [u8]),
-    Text(&'a [u8]),
-    Number(i64),
-    Uuid([u8; 16]),
-    /// The DN of an entry.
-    Dn(Entry),
-    /// The DNs of users, then of groups.
-    Dns {
-        users: &'a [u32],
-        groups: &'a [u32],
-    },
-    /// The names of users.
-    Names(&'a [u32]),
-}
-
-/// An attribute of an entry.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Attribute<'a> {
-    /// As it is sent.
-    Stored(Element<'a>),
-    Computed(AttributeId, Values<'a>),
 }
 
 pub(super) const USER_CLASSES: [&str; 7] = [
@@ -213,18 +194,12 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// The pieces of an entry's DN.
+    /// The two parts of an entry's DN.
     #[inline]
-    pub(super) fn dn(&self, entry: Entry) -> [&'a [u8]; 3] {
-        let leaf = |record, container| {
-            [
-                &b"cn="[..],
-                self.snapshot.rdn(record),
-                self.tree.leaf_suffix(container),
-            ]
-        };
+    pub(super) fn dn(&self, entry: Entry) -> [&'a [u8]; 2] {
+        let leaf = |record, container| [self.snapshot.rdn(record), self.tree.leaf_suffix(container)];
         match entry {
-            Entry::Special(special) => [&self.tree.special(special).dn, b"", b""],
+            Entry::Special(special) => [&self.tree.special(special).dn, b""],
             Entry::User(user) => leaf(user, Special::Users),
             Entry::Group(group) => leaf(self.snapshot.group_record(group), Special::Groups),
             Entry::VirtualGroup(user) => leaf(user, Special::VirtualGroups),
@@ -277,6 +252,9 @@ impl<'a> Context<'a> {
         let record = match entry {
             Entry::User(user) => user,
             Entry::Group(group) => self.snapshot.group_record(group),
+            Entry::VirtualGroup(_) if id == AttributeId::OBJECT_CLASS => {
+                return Some(classes(ClassesOf::VirtualGroups));
+            }
             Entry::VirtualGroup(user) => return computed(self.of_virtual_group(user, id)?),
             Entry::Special(_) if self.tree.alone => return None,
             Entry::Special(_) => return computed(self.of_every_entry(entry, id)?),
@@ -284,16 +262,17 @@ impl<'a> Context<'a> {
         if !id.is_computed() || self.snapshot.row(record).overrides(id) {
             return self.snapshot.stored(record, id).map(Attribute::Stored);
         }
-        match entry {
-            Entry::User(user) => computed(self.of_user(user, id)?),
-            Entry::Group(group) => computed(self.of_group(group, id)?),
+        match (entry, id) {
+            (Entry::User(_), AttributeId::OBJECT_CLASS) => Some(classes(ClassesOf::Users)),
+            (Entry::Group(_), AttributeId::OBJECT_CLASS) => Some(classes(ClassesOf::Groups)),
+            (Entry::User(user), _) => computed(self.of_user(user, id)?),
+            (Entry::Group(group), _) => computed(self.of_group(group, id)?),
             _ => None,
         }
     }
 
     fn of_user(&self, user: u32, id: AttributeId) -> Option<Values<'a>> {
         Some(match id {
-            AttributeId::OBJECT_CLASS => classes(0),
             AttributeId::UID_NUMBER | AttributeId::GID_NUMBER => Values::Number(self.user_number(user)),
             AttributeId::MEMBER_OF => Values::Dns {
                 users: &[],
@@ -306,7 +285,6 @@ impl<'a> Context<'a> {
 
     fn of_group(&self, group: u32, id: AttributeId) -> Option<Values<'a>> {
         Some(match id {
-            AttributeId::OBJECT_CLASS => classes(1),
             AttributeId::GID_NUMBER => Values::Number(self.group_number(group)),
             AttributeId::MEMBER | AttributeId::UNIQUE_MEMBER => {
                 let (users, groups) = (self.members(group), self.child_groups(group));
@@ -331,7 +309,6 @@ impl<'a> Context<'a> {
     fn of_virtual_group(&self, user: u32, id: AttributeId) -> Option<Values<'a>> {
         let row = self.snapshot.row(user);
         Some(match id {
-            AttributeId::OBJECT_CLASS => classes(2),
             AttributeId::CN | AttributeId::SAM_ACCOUNT_NAME | AttributeId::MEMBER_UID => {
                 Values::Text(self.snapshot.name(user))
             }
@@ -423,188 +400,28 @@ impl<'a> Context<'a> {
     }
 }
 
-fn classes(kind: usize) -> Values<'static> {
-    let encoded = OBJECT_CLASSES.get(kind).map(Vec::as_slice).unwrap_or_default();
-    encoded::Elements(encoded)
-        .next()
-        .and_then(|element| encoded::attribute(&element))
-        .map_or(Values::None, |(_, set)| Values::Set(set))
+/// The kinds of [`OBJECT_CLASSES`].
+#[derive(Clone, Copy, Debug)]
+pub(super) enum ClassesOf {
+    Users,
+    Groups,
+    VirtualGroups,
 }
 
-/// A number as decimal digits, on the stack.
-pub(super) struct Digits {
-    octets: [u8; 20],
-    start: usize,
+/// The objectClass attribute of a kind of entry as it is sent.
+#[inline]
+pub(super) fn object_classes(kind: ClassesOf) -> &'static [u8] {
+    OBJECT_CLASSES
+        .get(kind as usize)
+        .map(Vec::as_slice)
+        .unwrap_or_default()
 }
 
-impl Digits {
-    pub(super) fn new(number: i64) -> Self {
-        let mut digits = Self {
-            octets: [b'0'; 20],
-            start: 20,
-        };
-        let mut rest = number.unsigned_abs();
-        loop {
-            digits.prepend(b'0' + (rest % 10) as u8);
-            rest /= 10;
-            if rest == 0 {
-                break;
-            }
-        }
-        if number < 0 {
-            digits.prepend(b'-');
-        }
-        digits
+fn classes(kind: ClassesOf) -> Attribute<'static> {
+    match encoded::Elements(object_classes(kind)).next() {
+        Some(element) => Attribute::Stored(element),
+        None => Attribute::Computed(AttributeId::OBJECT_CLASS, Values::None),
     }
-
-    fn prepend(&mut self, octet: u8) {
-        self.start -= 1;
-        self.octets[self.start] = octet;
-    }
-
-    pub(super) fn as_bytes(&self) -> &[u8] {
-        self.octets.get(self.start..).unwrap_or_default()
-    }
-}
-
-impl<'a> Values<'a> {
-    /// Calls `each` with every value, in up to three pieces.
-    #[inline]
-    pub(super) fn pieces(&self, context: &Context<'a>, mut each: impl FnMut([&[u8]; 3])) {
-        match *self {
-            Self::None => {}
-            Self::Set(set) => encoded::values(set).for_each(|value| each([value, b"", b""])),
-            Self::Text(text) => each([text, b"", b""]),
-            Self::Number(number) => each([Digits::new(number).as_bytes(), b"", b""]),
-            Self::Uuid(uuid) => {
-                let mut text = [0; 36];
-                Uuid::from_bytes(uuid).as_hyphenated().encode_lower(&mut text);
-                each([&text, b"", b""]);
-            }
-            Self::Dn(entry) => each(context.dn(entry)),
-            Self::Dns { users, groups } => {
-                users.iter().for_each(|&user| each(context.dn(Entry::User(user))));
-                groups
-                    .iter()
-                    .for_each(|&group| each(context.dn(Entry::Group(group))));
-            }
-            Self::Names(users) => users
-                .iter()
-                .for_each(|&user| each([context.snapshot.name(user), b"", b""])),
-        }
-    }
-
-    /// Calls `test` with every whole value until it says yes; `scratch` holds values that have to be put together.
-    #[inline]
-    pub(super) fn any(
-        &self,
-        context: &Context<'a>,
-        scratch: &mut Vec<u8>,
-        mut test: impl FnMut(&[u8]) -> bool,
-    ) -> bool {
-        match *self {
-            Self::Set(set) => return encoded::values(set).any(test),
-            Self::Text(text) => return test(text),
-            _ => {}
-        }
-        let mut found = false;
-        self.pieces(context, |pieces| {
-            if !found {
-                scratch.clear();
-                pieces.iter().for_each(|piece| scratch.extend_from_slice(piece));
-                found = test(scratch);
-            }
-        });
-        found
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        match self {
-            Self::None => true,
-            Self::Set(set) => set.is_empty(),
-            Self::Dns { users, groups } => users.is_empty() && groups.is_empty(),
-            Self::Names(users) => users.is_empty(),
-            Self::Text(_) | Self::Number(_) | Self::Uuid(_) | Self::Dn(_) => false,
-        }
-    }
-
-    /// The size of the values as they are sent.
-    fn size(&self, context: &Context<'a>) -> usize {
-        if let Self::Set(set) = self {
-            return set.len();
-        }
-        let mut size = 0;
-        self.pieces(context, |pieces| size += ber::element_size(length(&pieces)));
-        size
-    }
-
-    fn write(&self, context: &Context<'a>, out: &mut Vec<u8>) {
-        if let Self::Set(set) = self {
-            return out.extend_from_slice(set);
-        }
-        self.pieces(context, |pieces| {
-            ber::write_header(out, ber::OCTET_STRING, length(&pieces));
-            pieces.iter().for_each(|piece| out.extend_from_slice(piece));
-        });
-    }
-}
-
-fn length(pieces: &[&[u8]; 3]) -> usize {
-    pieces.iter().map(|piece| piece.len()).sum()
-}
-
-impl<'a> Attribute<'a> {
-    pub(super) fn values(&self) -> Values<'a> {
-        match self {
-            Self::Stored(element) => {
-                encoded::attribute(element).map_or(Values::None, |(_, set)| Values::Set(set))
-            }
-            Self::Computed(_, values) => *values,
-        }
-    }
-
-    /// The size of the attribute as it is sent.
-    #[inline]
-    pub(super) fn size(&self, context: &Context<'a>, types_only: bool) -> usize {
-        match self {
-            Self::Stored(element) if !types_only => element.whole.len(),
-            Self::Stored(element) => {
-                let name = encoded::attribute(element).map_or(0, |(name, _)| name.len());
-                partial_attribute_size(name, 0)
-            }
-            Self::Computed(id, values) => {
-                let values = if types_only { 0 } else { values.size(context) };
-                partial_attribute_size(id.name().len(), values)
-            }
-        }
-    }
-
-    /// Appends the attribute as it is sent.
-    #[inline]
-    pub(super) fn write(&self, context: &Context<'a>, types_only: bool, out: &mut Vec<u8>) {
-        let (name, values) = match self {
-            Self::Stored(element) if !types_only => return out.extend_from_slice(element.whole),
-            Self::Stored(element) => (
-                encoded::attribute(element).map_or(&b""[..], |(name, _)| name),
-                Values::None,
-            ),
-            Self::Computed(id, _) if types_only => (id.name().as_bytes(), Values::None),
-            Self::Computed(id, values) => (id.name().as_bytes(), *values),
-        };
-        let size = values.size(context);
-        ber::write_header(
-            out,
-            ber::SEQUENCE,
-            ber::element_size(name.len()) + ber::element_size(size),
-        );
-        ber::write_element(out, ber::OCTET_STRING, name);
-        ber::write_header(out, ber::SET, size);
-        values.write(context, out);
-    }
-}
-
-fn partial_attribute_size(name: usize, values: usize) -> usize {
-    ber::element_size(ber::element_size(name) + ber::element_size(values))
 }
 
 #[cfg(test)]

@@ -7,20 +7,48 @@ use std::cmp::Ordering;
 
 use super::attribute::AttributeId;
 use super::encoded;
-use super::entry::{Attribute, Context, Digits, Entry, Special, Values};
+use super::entry::{Context, Entry, Special};
 use super::filter::{Chain, Classes, Equal, Matcher, Node, Test, is_name};
 use super::schema::{self, Syntax};
 use super::snapshot::has_key;
 use super::syntax;
 use super::tree::CONTAINERS;
+use super::values::{Attribute, Digits, Values};
 use uuid::Uuid;
 
-/// What an evaluation needs beside its arguments: room for values that have to be put together, and a count of the
-/// assertions looked at, by which a search knows when to let others run.
+/// Work is counted in octets compared, about a nanosecond each, so that a search knows when to let others run. This much
+/// costs a look at anything, however small it is.
+pub(super) const LOOK: usize = 32;
+/// What an octet of a value beyond ASCII costs: it is normalised and folded by tables.
+const UNICODE: usize = 32;
+
+/// What an evaluation needs beside its arguments: room for values that have to be put together, and the count of work.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     value: Vec<u8>,
     pub(super) work: usize,
+}
+
+impl Scratch {
+    /// Calls `test` with every value until it says yes.
+    #[inline]
+    fn any(
+        &mut self,
+        context: &Context<'_>,
+        values: &Values<'_>,
+        mut test: impl FnMut(&[u8]) -> bool,
+    ) -> bool {
+        let Self { value: whole, work } = self;
+        values.any(context, whole, |value| {
+            *work += cost(value);
+            test(value)
+        })
+    }
+}
+
+/// What it costs to prepare and compare a value.
+fn cost(value: &[u8]) -> usize {
+    LOOK + value.len() * if value.is_ascii() { 1 } else { UNICODE }
 }
 
 impl Node {
@@ -34,21 +62,11 @@ impl Node {
         match self {
             Self::Constant(truth) => *truth,
             Self::Test(test) => {
-                scratch.work += 1;
+                scratch.work += LOOK;
                 test.evaluate(context, entry, scratch)
             }
             Self::Not(node) => node.evaluate(context, entry, scratch).map(|truth| !truth),
-            Self::And(nodes) => {
-                let mut result = Some(true);
-                for node in nodes {
-                    match node.evaluate(context, entry, scratch) {
-                        Some(false) => return Some(false),
-                        None => result = None,
-                        Some(true) => {}
-                    }
-                }
-                result
-            }
+            Self::And(nodes) => conjunction(nodes.iter(), context, entry, scratch),
             Self::Or(nodes) => {
                 let mut result = Some(false);
                 for node in nodes {
@@ -62,6 +80,39 @@ impl Node {
             }
         }
     }
+
+    /// Whether an entry satisfies the filter if it satisfies one of its conjuncts.
+    pub(super) fn evaluate_without(
+        &self,
+        proved: usize,
+        context: &Context<'_>,
+        entry: Entry,
+        scratch: &mut Scratch,
+    ) -> Option<bool> {
+        let Self::And(nodes) = self else {
+            return self.evaluate(context, entry, scratch);
+        };
+        let rest = nodes.iter().enumerate();
+        let rest = rest.filter_map(|(index, node)| (index != proved).then_some(node));
+        conjunction(rest, context, entry, scratch)
+    }
+}
+
+fn conjunction<'n>(
+    nodes: impl Iterator<Item = &'n Node>,
+    context: &Context<'_>,
+    entry: Entry,
+    scratch: &mut Scratch,
+) -> Option<bool> {
+    let mut result = Some(true);
+    for node in nodes {
+        match node.evaluate(context, entry, scratch) {
+            Some(false) => return Some(false),
+            None => result = None,
+            Some(true) => {}
+        }
+    }
+    result
 }
 
 impl Test {
@@ -102,7 +153,7 @@ impl Test {
         match matcher {
             // An unset e-mail address is shown as an empty value, but nobody has one.
             Matcher::Present if self.attribute.is(AttributeId::MAIL) => {
-                values.any(context, &mut scratch.value, |value| !value.is_empty())
+                scratch.any(context, &values, |value| !value.is_empty())
             }
             Matcher::InChain(chain) => chain.matches(context, entry, &attribute, scratch),
             _ => matcher.matches(context, &values, scratch),
@@ -132,7 +183,7 @@ impl Test {
         }
         (0..context.snapshot.attributes.len()).any(|id| {
             let id = AttributeId(id as u16);
-            scratch.work += 1;
+            scratch.work += LOOK;
             let hidden = id == AttributeId::RDN || id == AttributeId::USER_UID;
             !hidden
                 && applies(context.snapshot.attributes.syntax(id))
@@ -194,10 +245,10 @@ impl Matcher {
         match self {
             Self::Present => !values.is_empty(),
             Self::Equal(equal) | Self::Class(_, equal) => equal.matches(context, values, scratch),
-            Self::OneOf(syntax, keys) => values.any(context, &mut scratch.value, |value| {
-                keys.contains(&*syntax::equality_key(*syntax, value))
+            Self::OneOf(syntax, values_wanted) => scratch.any(context, values, |value| {
+                values_wanted.contains(&syntax::equality_key(*syntax, value))
             }),
-            Self::Substrings(syntax, parts) => values.any(context, &mut scratch.value, |value| {
+            Self::Substrings(syntax, parts) => scratch.any(context, values, |value| {
                 parts.matches(&syntax::substring_value(*syntax, value))
             }),
             Self::Order {
@@ -205,13 +256,13 @@ impl Matcher {
                 key,
                 wanted,
                 strict,
-            } => values.any(context, &mut scratch.value, |value| {
+            } => scratch.any(context, values, |value| {
                 syntax::ordering_key(*syntax, value).is_some_and(|own| match (*own).cmp(key.as_slice()) {
                     Ordering::Equal => !strict,
                     other => other == *wanted,
                 })
             }),
-            Self::Bits { mask, all } => values.any(context, &mut scratch.value, |value| {
+            Self::Bits { mask, all } => scratch.any(context, values, |value| {
                 let number = std::str::from_utf8(value)
                     .ok()
                     .and_then(|text| text.trim().parse::<i64>().ok());
@@ -233,7 +284,7 @@ impl Equal {
     fn matches(&self, context: &Context<'_>, values: &Values<'_>, scratch: &mut Scratch) -> bool {
         match *values {
             Values::Number(number) if self.syntax == Syntax::Integer => {
-                *Digits::new(number).as_bytes() == *self.key
+                *Digits::new(number).as_bytes() == *self.key()
             }
             Values::Uuid(uuid) if self.syntax == Syntax::Uuid => {
                 let mut digits = [0; 32];
@@ -241,7 +292,7 @@ impl Equal {
                     .as_simple()
                     .encode_lower(&mut digits)
                     .as_bytes()
-                    == *self.key
+                    == *self.key()
             }
             Values::Dn(entry) if is_name(self.syntax) => self.entries.contains(&entry),
             Values::Dns { users, groups } if is_name(self.syntax) => {
@@ -256,9 +307,7 @@ impl Equal {
                 .iter()
                 .flatten()
                 .any(|user| users.binary_search(user).is_ok()),
-            _ => values.any(context, &mut scratch.value, |value| {
-                has_key(self.syntax, value, &self.key)
-            }),
+            _ => scratch.any(context, values, |value| has_key(self.syntax, value, self.key())),
         }
     }
 }

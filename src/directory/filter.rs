@@ -6,8 +6,10 @@
 //! how candidates are found.
 
 use std::cmp::Ordering;
-use std::collections::HashSet;
+use std::hash::BuildHasher;
+use std::sync::{LazyLock, OnceLock};
 
+use hashbrown::HashTable;
 use memchr::memmem::Finder;
 
 use super::attribute::{AttributeId, AttributeRef};
@@ -47,8 +49,8 @@ pub(super) enum Matcher {
     Present,
     /// A value is equal.
     Equal(Equal),
-    /// A value has one of these equality keys.
-    OneOf(Syntax, HashSet<Vec<u8>, hashbrown::DefaultHashBuilder>),
+    /// A value is equal to one of these.
+    OneOf(Syntax, Box<OneOf>),
     /// `objectClass` is equal; which kinds of entries have the class unless custom values replace theirs.
     Class(Classes, Equal),
     /// A value has these parts.
@@ -77,11 +79,20 @@ pub(super) enum Matcher {
 #[derive(Clone, Debug)]
 pub(super) struct Equal {
     pub(super) syntax: Syntax,
-    pub(super) key: Vec<u8>,
+    /// The value itself if its key is made when it is needed: names are found without it, unless values are stored.
+    value: Vec<u8>,
+    key: OnceLock<Vec<u8>>,
     /// For names of entries: the entries of that name.
     pub(super) entries: Vec<Entry>,
     /// For `memberUid`: the users of that name, ascending; otherwise values are compared as text.
     pub(super) users: Option<Vec<u32>>,
+}
+
+/// Asserted values, found by their keys.
+#[derive(Clone, Debug, Default)]
+pub(super) struct OneOf {
+    values: HashTable<Equal>,
+    hasher: hashbrown::DefaultHashBuilder,
 }
 
 /// Kinds of entries.
@@ -253,15 +264,16 @@ fn by_rule(
 fn equality(context: &Context<'_>, attribute: &AttributeRef, value: &[u8]) -> Matcher {
     let mut equal = Equal::new(context, context.syntax(attribute), value);
     if attribute.is(AttributeId::OBJECT_CLASS) {
-        return Matcher::Class(Classes::with(&equal.key), equal);
+        return Matcher::Class(Classes::with(equal.key()), equal);
     }
     if attribute.is(AttributeId::MEMBER_UID) {
-        let users = context.snapshot.lookup(AttributeId::RDN, &equal.key).iter();
+        let users = context.snapshot.lookup(AttributeId::RDN, &equal).iter();
         let users = users.filter_map(|&record| match context.snapshot.kind(record) {
             (Kind::User, user) => Some(user),
             (Kind::Group, _) => None,
         });
-        equal.users = Some(users.collect());
+        let users = users.collect();
+        equal.users = Some(users);
     }
     Matcher::Equal(equal)
 }
@@ -273,18 +285,54 @@ pub(super) fn is_name(syntax: Syntax) -> bool {
 
 impl Equal {
     fn new(context: &Context<'_>, syntax: Syntax, value: &[u8]) -> Self {
-        let key = syntax::equality_key(syntax, value).into_owned();
-        let is_name = is_name(syntax);
-        let entries = match is_name.then(|| context.tree.resolve(context.snapshot, value)) {
+        let entries = match is_name(syntax).then(|| context.tree.resolve(context.snapshot, value)) {
+            None => return Self::of_key(syntax, syntax::equality_key(syntax, value).into_owned()),
             Some(Ok(Resolved::Entries(entries))) => entries,
-            _ => Vec::new(),
+            Some(_) => Vec::new(),
         };
         Self {
             syntax,
-            key,
+            value: value.to_vec(),
+            key: OnceLock::new(),
             entries,
             users: None,
         }
+    }
+
+    fn of_key(syntax: Syntax, key: Vec<u8>) -> Self {
+        Self {
+            syntax,
+            value: Vec::new(),
+            key: OnceLock::from(key),
+            entries: Vec::new(),
+            users: None,
+        }
+    }
+
+    /// The equality key.
+    #[inline]
+    pub(super) fn key(&self) -> &[u8] {
+        self.key
+            .get_or_init(|| syntax::equality_key(self.syntax, &self.value).into_owned())
+    }
+}
+
+impl OneOf {
+    fn insert(&mut self, equal: Equal) {
+        let Self { values, hasher } = self;
+        let hash = hasher.hash_one(equal.key());
+        if values.find(hash, |known| known.key() == equal.key()).is_none() {
+            values.insert_unique(hash, equal, |known| hasher.hash_one(known.key()));
+        }
+    }
+
+    pub(super) fn contains(&self, key: &[u8]) -> bool {
+        let hash = self.hasher.hash_one(key);
+        self.values.find(hash, |known| known.key() == key).is_some()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Equal> {
+        self.values.iter()
     }
 }
 
@@ -292,17 +340,24 @@ impl Classes {
     /// The kinds that have a class, given by its key. Virtual groups are not found by the classes they share with
     /// groups that stand for group accounts: QNAP would otherwise see every user twice.
     fn with(key: &[u8]) -> Self {
-        let has = |classes: &[&str]| {
-            classes
-                .iter()
-                .any(|class| *syntax::equality_key(Syntax::Oid, class.as_bytes()) == *key)
-        };
-        let groups = has(&GROUP_CLASSES);
-        let real_only = has(&["posixGroup", "goauthentik.io/ldap/group"]);
+        static KEYS: LazyLock<[Vec<Vec<u8>>; 4]> = LazyLock::new(|| {
+            let keys = |classes: &[&str]| {
+                let key = |class: &&str| syntax::equality_key(Syntax::Oid, class.as_bytes()).into_owned();
+                classes.iter().map(key).collect()
+            };
+            [
+                keys(&USER_CLASSES),
+                keys(&GROUP_CLASSES),
+                keys(&["posixGroup", "goauthentik.io/ldap/group"]),
+                keys(&[VIRTUAL_GROUP_CLASS]),
+            ]
+        });
+        let [users, groups, real_only, virtual_groups] = &*KEYS;
+        let has = |classes: &[Vec<u8>]| classes.iter().any(|class| class == key);
         Self {
-            users: has(&USER_CLASSES),
-            groups,
-            virtual_groups: (groups && !real_only) || has(&[VIRTUAL_GROUP_CLASS]),
+            users: has(users),
+            groups: has(groups),
+            virtual_groups: (has(groups) && !has(real_only)) || has(virtual_groups),
         }
     }
 }
@@ -486,14 +541,15 @@ fn group_equalities(nodes: Vec<Node>) -> Vec<Node> {
             grouped.extend(nodes);
             continue;
         }
-        let keys = nodes.into_iter().filter_map(|node| match node {
-            Node::Test(test) => match test.matcher {
-                Matcher::Equal(equal) => Some(equal.key),
-                _ => None,
-            },
-            _ => None,
-        });
-        let matcher = Matcher::OneOf(syntax, keys.collect());
+        let mut one_of = Box::<OneOf>::default();
+        for node in nodes {
+            if let Node::Test(test) = node
+                && let Matcher::Equal(equal) = test.matcher
+            {
+                one_of.insert(equal);
+            }
+        }
+        let matcher = Matcher::OneOf(syntax, one_of);
         grouped.push(Node::Test(Box::new(Test { attribute, matcher })));
     }
     grouped

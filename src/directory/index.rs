@@ -22,7 +22,6 @@ const LIST: u32 = 1 << 31;
 pub(super) struct EqualityIndex {
     slots: HashTable<u32>,
     lists: Vec<Vec<Record>>,
-    records: u32,
 }
 
 impl EqualityIndex {
@@ -31,7 +30,6 @@ impl EqualityIndex {
         Self {
             slots: HashTable::with_capacity(values),
             lists: Vec::new(),
-            records: 0,
         }
     }
 
@@ -67,11 +65,6 @@ impl EqualityIndex {
         }
     }
 
-    /// Counts a record that has the attribute.
-    pub(super) fn count(&mut self) {
-        self.records += 1;
-    }
-
     /// Gives back what was reserved in vain. `rehash` is `None` where a record can have several values: then a slot
     /// does not tell which one it stands for.
     pub(super) fn finish(&mut self, rehash: Option<impl Fn(Record) -> u64>) {
@@ -93,11 +86,6 @@ impl EqualityIndex {
             Some(&slot) if slot & LIST != 0 => self.list(slot),
             Some(slot) => std::slice::from_ref(slot),
         }
-    }
-
-    /// How many records have the attribute.
-    pub(super) fn records(&self) -> usize {
-        self.records as usize
     }
 
     /// Every record that has the attribute, in no order, those with several values several times.
@@ -161,7 +149,9 @@ impl KeyTable {
         self.records.shrink_to_fit();
     }
 
-    fn key(&self, index: u32) -> &[u8] {
+    /// The key with an index.
+    #[inline]
+    pub(super) fn key(&self, index: u32) -> &[u8] {
         let index = index as usize;
         let start = self.starts.get(index).map_or(0, |&start| start as usize);
         let end = self
@@ -225,26 +215,47 @@ impl KeyTable {
         &self.bytes
     }
 
-    /// The index of the key that covers the octet at `position`, and where the next key begins.
-    pub(super) fn covering(&self, position: usize) -> (Option<Record>, usize) {
-        let next = self.starts.partition_point(|&start| start as usize <= position);
-        let record = next
-            .checked_sub(1)
-            .and_then(|index| self.records.get(index).copied());
-        (
-            record,
-            self.starts
-                .get(next)
-                .map_or(self.bytes.len(), |&start| start as usize),
-        )
+    /// How many keys there are.
+    pub(super) fn len(&self) -> usize {
+        self.records.len()
     }
 
-    /// Where the keys of records from `record` on begin.
-    pub(super) fn position_of(&self, record: Record) -> usize {
-        let index = self.records.partition_point(|&known| known < record);
+    /// The record whose key has an index.
+    pub(super) fn record(&self, index: usize) -> Option<Record> {
+        self.records.get(index).copied()
+    }
+
+    /// Where the key with an index begins.
+    pub(super) fn start(&self, index: usize) -> usize {
         self.starts
             .get(index)
             .map_or(self.bytes.len(), |&start| start as usize)
+    }
+
+    /// The index of the key that covers the octet at `position`, which is not before the key at `from`. Quick if that
+    /// is near.
+    pub(super) fn covering(&self, position: usize, from: usize) -> usize {
+        let mut step = 1;
+        let mut low = from;
+        while self.start(low + step) <= position && low + step < self.len() {
+            low += step;
+            step *= 2;
+        }
+        let high = (low + step).min(self.len());
+        let between = self.starts.get(low + 1..high).unwrap_or_default();
+        low + between.partition_point(|&start| start as usize <= position)
+    }
+
+    /// The index of the first key of the records from `record` on.
+    pub(super) fn first_of(&self, record: Record) -> usize {
+        self.records.partition_point(|&known| known < record)
+    }
+
+    /// The index of the first key after `index` that is of another record.
+    pub(super) fn after_record(&self, index: usize) -> usize {
+        let record = self.record(index);
+        let rest = self.records.get(index..).unwrap_or_default();
+        index + rest.iter().take_while(|&&known| Some(known) == record).count()
     }
 
     pub(super) fn size(&self) -> usize {
@@ -269,7 +280,6 @@ mod tests {
     fn index(values: &[u32]) -> EqualityIndex {
         let mut index = EqualityIndex::with_capacity(values.len());
         for (record, value) in values.iter().enumerate() {
-            index.count();
             index.insert(7, record as u32, |other| values[other as usize] == *value, |_| 7);
         }
         index.finish(Some(|_| 7));
@@ -284,7 +294,7 @@ mod tests {
         assert_eq!((find(1), find(2), find(4)), (vec![0, 2, 4], vec![1], vec![]));
         let mut all: Vec<_> = index.all().collect();
         all.sort_unstable();
-        assert_eq!((all, index.records()), (vec![0, 1, 2, 3, 4], 5));
+        assert_eq!(all, [0, 1, 2, 3, 4]);
     }
 
     #[test]
@@ -321,9 +331,22 @@ mod tests {
         assert_eq!(records(table.range(b"bert", Ordering::Less)), [1, 1, 3]);
         assert_eq!(records(table.range(b"bert", Ordering::Equal)), [1]);
         let at = memchr::memmem::find(table.octets(), b"ann").unwrap();
-        let (record, next) = table.covering(at);
-        assert_eq!((record, &table.octets()[next..next + 4]), (Some(1), &b"bert"[..]));
-        assert_eq!(table.position_of(3), table.octets().len() - 1 - 13);
-        assert_eq!(table.position_of(9), table.octets().len());
+        for from in 0..=1 {
+            let index = table.covering(at, from);
+            assert_eq!(
+                (table.record(index), table.key(index as u32)),
+                (Some(1), &b"anna"[..])
+            );
+            assert_eq!(table.after_record(index), 3);
+        }
+        for position in 0..table.octets().len() {
+            let index = table.covering(position, 0);
+            assert!(table.start(index) <= position && position < table.start(index + 1));
+        }
+        assert_eq!(
+            (table.first_of(1), table.first_of(2), table.first_of(9)),
+            (1, 3, 5)
+        );
+        assert_eq!(table.start(table.first_of(9)), table.octets().len());
     }
 }

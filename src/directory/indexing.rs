@@ -1,80 +1,87 @@
-//! Fills the equality indexes of a new snapshot.
+//! Fills the indexes of a new snapshot.
 //!
-//! Knows that every value is indexed under its equality key. Must not know what an attribute means.
+//! Knows that every value is indexed under its equality key, which attributes are worth an index from the start, and
+//! which share one. Must not know what an attribute means.
 
 use hashbrown::HashTable;
 
 use super::attribute::AttributeId;
-use super::encoded::{self, Elements};
 use super::index::EqualityIndex;
 use super::row::Record;
 use super::schema::Syntax;
-use super::snapshot::{AttributeIndex, Snapshot, has_key};
+use super::snapshot::{AttributeIndex, Count, Snapshot, has_key};
 use super::syntax;
 
-/// Indexes all records. `counts` tells for each attribute how many values there are, and whether a record has several.
-pub(super) fn build(snapshot: &mut Snapshot, counts: &[(u32, bool)]) {
-    let count = |id: usize| counts.get(id).copied().unwrap_or_default();
-    let mut indexes: Vec<EqualityIndex> = (0..snapshot.attributes.len())
-        .map(|id| EqualityIndex::with_capacity(count(id).0 as usize))
-        .collect();
-    let users = snapshot.user_count();
-    for (id, values) in [
-        (AttributeId::RDN, snapshot.rows.len()),
-        (AttributeId::USER_UID, users),
-    ] {
-        if let Some(index) = indexes.get_mut(id.index()) {
-            *index = EqualityIndex::with_capacity(values);
-        }
-    }
-    for record in 0..snapshot.record_count() {
-        index_record(snapshot, &mut indexes, record);
-    }
-    for (id, index) in (0..).map(AttributeId).zip(&mut indexes) {
-        let single = !count(id.index()).1;
-        index.finish(single.then_some(|record| hash_of_first(snapshot, id, record)));
-    }
-    let uuids = uuid_index(snapshot);
-    snapshot.users.by_uuid = uuids;
-    snapshot.indexes = indexes
-        .into_iter()
-        .map(|equality| AttributeIndex {
-            equality,
-            ..AttributeIndex::default()
-        })
-        .collect();
-}
+/// Attributes that are seldom looked for by value, or have few values: their equality indexes are built at the first
+/// use.
+const SELDOM: [AttributeId; 6] = [
+    AttributeId::AK_ACTIVE,
+    AttributeId::AK_SUPERUSER,
+    AttributeId::HOME_DIRECTORY,
+    AttributeId::PWD_CHANGED_TIME,
+    AttributeId::CREATE_TIMESTAMP,
+    AttributeId::MODIFY_TIMESTAMP,
+];
 
-fn index_record(snapshot: &Snapshot, indexes: &mut [EqualityIndex], record: Record) {
-    let mut add = |id: AttributeId, value: &[u8]| {
-        if let Some(index) = indexes.get_mut(id.index()) {
-            insert(snapshot, index, id, record, value);
-        }
+/// Prepares the indexes of all attributes and builds those that are used most. `counts` tells how often each is stored.
+pub(super) fn build(snapshot: &mut Snapshot, counts: &[Count]) {
+    let of_all = |records: u32| Count {
+        records,
+        values: records,
+        several: false,
     };
-    add(AttributeId::RDN, snapshot.name(record));
-    if record < snapshot.user_count_u32() {
-        add(AttributeId::USER_UID, snapshot.user_uid(record));
-    }
-    let shape = snapshot.shapes.get(snapshot.row(record).shape);
-    for (&id, element) in shape.iter().zip(Elements(snapshot.block(record))) {
-        if let Some(index) = indexes.get_mut(id.index())
-            && let Some((_, set)) = encoded::attribute(&element)
-        {
-            encoded::values(set).for_each(|value| insert(snapshot, index, id, record, value));
-            index.count();
+    let (records, users) = (snapshot.record_count(), snapshot.user_count_u32());
+    snapshot.all_flags = snapshot.rows.iter().fold(0, |flags, row| flags | row.flags);
+    let indexes = (0..snapshot.attributes.len()).map(|index| {
+        let count = match AttributeId(index as u16) {
+            AttributeId::RDN => of_all(records),
+            AttributeId::USER_UID => of_all(users),
+            _ => counts.get(index).copied().unwrap_or_default(),
+        };
+        AttributeIndex {
+            count,
+            same_as: same_as(snapshot, AttributeId(index as u16)),
+            ..AttributeIndex::default()
+        }
+    });
+    snapshot.indexes = indexes.collect();
+    snapshot.users.by_uuid = uuid_index(snapshot);
+    for id in (0..snapshot.attributes.len() as u16).map(AttributeId) {
+        if !SELDOM.contains(&id) {
+            snapshot.equality(id);
         }
     }
 }
 
-fn insert(snapshot: &Snapshot, index: &mut EqualityIndex, id: AttributeId, record: Record, value: &[u8]) {
+/// The attribute that has the same values where no custom ones replace either.
+fn same_as(snapshot: &Snapshot, id: AttributeId) -> Option<AttributeId> {
+    let original = match id {
+        AttributeId::CN | AttributeId::SAM_ACCOUNT_NAME => AttributeId::RDN,
+        AttributeId::USER_UID => AttributeId::UID,
+        AttributeId::DISPLAY_NAME | AttributeId::SN => AttributeId::NAME,
+        _ => return None,
+    };
+    (!snapshot.any_overrides(id) && !snapshot.any_overrides(original)).then_some(original)
+}
+
+/// Builds the equality index of an attribute that is stored as often as `count` says.
+pub(super) fn equality(snapshot: &Snapshot, id: AttributeId, count: Count) -> EqualityIndex {
     let syntax = snapshot.attributes.syntax(id);
-    let key = syntax::equality_key(syntax, value);
-    index.insert(
-        snapshot.hash(&key),
-        record,
-        |other| snapshot.any_value(other, id, |value| has_key(syntax, value, &key)),
-        |other| hash_of_first(snapshot, id, other),
-    );
+    let mut index = EqualityIndex::with_capacity(count.values as usize);
+    for record in 0..snapshot.record_count() {
+        snapshot.any_value(record, id, |value| {
+            let key = syntax::equality_key(syntax, value);
+            index.insert(
+                snapshot.hash(&key),
+                record,
+                |other| snapshot.any_value(other, id, |value| has_key(syntax, value, &key)),
+                |other| hash_of_first(snapshot, id, other),
+            );
+            false
+        });
+    }
+    index.finish((!count.several).then_some(|record| hash_of_first(snapshot, id, record)));
+    index
 }
 
 fn hash_of_first(snapshot: &Snapshot, id: AttributeId, record: Record) -> u64 {

@@ -3,6 +3,7 @@
 //! Knows the schema, the tree authentik's outpost serves, and matching. Knows no runtime, clock, environment or
 //! network.
 
+mod answer;
 mod attribute;
 mod builder;
 mod calendar;
@@ -18,6 +19,8 @@ mod filter;
 mod fixture;
 mod index;
 mod indexing;
+mod lookup;
+mod order;
 mod paging;
 mod plan;
 mod record;
@@ -32,6 +35,7 @@ pub mod subschema;
 pub mod syntax;
 mod timestamp;
 mod tree;
+mod values;
 
 pub use builder::{Builder, CarriedGroup, CarriedUser};
 pub use compare::compare;

@@ -2,7 +2,7 @@
 //!
 //! A cookie names the last entry given by what never changes about it, so that it stays good after a refresh, on
 //! another connection, with another page size or filter; nothing is remembered for it. Of a sorted search it is the
-//! number of entries given. Must not know searches.
+//! number of entries given, or how far the walk through an order went. Must not know searches.
 
 use super::entry::{Entry, Layout, Ordinal, Special};
 use super::snapshot::Snapshot;
@@ -14,6 +14,8 @@ pub(super) enum Position {
     After(Key),
     /// Behind so many entries of a sorted answer.
     Rank(u64),
+    /// At this place of the walk through a kept order.
+    Place(u64),
 }
 
 /// What never changes about an entry: its kind, and pk or UUID.
@@ -76,6 +78,7 @@ impl Position {
             Self::After(Key::Group(uuid)) => (5, uuid),
             Self::After(Key::VirtualGroup(pk)) => (6, number(pk as u64)),
             Self::Rank(rank) => (7, number(rank)),
+            Self::Place(place) => (8, number(place)),
         };
         let mut body = [0; BODY];
         body[0] = kind;
@@ -105,6 +108,7 @@ impl Position {
             5 => Self::After(Key::Group(uuid)),
             6 => Self::After(Key::VirtualGroup(number as i64)),
             7 => Self::Rank(number),
+            8 => Self::Place(number),
             special => Self::After(Key::Special(*SPECIALS.get(usize::from(*special))?)),
         })
     }
@@ -120,13 +124,14 @@ fn number(number: u64) -> [u8; 16] {
 mod tests {
     use super::*;
 
-    const POSITIONS: [Position; 6] = [
+    const POSITIONS: [Position; 7] = [
         Position::After(Key::Special(Special::Base)),
         Position::After(Key::Special(Special::VirtualGroups)),
         Position::After(Key::User(-1)),
         Position::After(Key::Group([7; 16])),
         Position::After(Key::VirtualGroup(i64::MAX)),
         Position::Rank(100_000),
+        Position::Place(100_000),
     ];
 
     #[test]

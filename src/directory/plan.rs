@@ -1,50 +1,61 @@
 //! Where to look for the entries that satisfy a filter.
 //!
-//! Knows the indexes and what each can tell about an assertion: always a superset of what matches, in the order of
-//! answers. Takes the cheapest conjunct, or all disjuncts together. Must not decide what matches.
+//! Takes the cheapest conjunct, or all disjuncts together: always a superset of what matches, in the order of answers,
+//! and what it proves need not be looked at again. Must not decide what else matches.
 
-use std::cmp::Ordering;
 use std::fmt;
 use std::ops::Range;
 
 use super::attribute::AttributeId;
-use super::entry::{Context, Entry, Layout, Ordinal, Special, View, virtual_group_uuid};
-use super::filter::{Equal, Matcher, Node, Test};
-use super::row::Record;
+use super::entry::{Context, Entry, Layout, Ordinal, Special, View};
+use super::filter::{Matcher, Node, Substrings, Test};
+use super::lookup::{Answer, Found, Lookup, Table};
+use super::order::Walk;
 
 /// Candidates up to this many are evaluated rather than reduced further: building an ordered index for the rest of the
 /// filter would cost more.
 const FEW: usize = 256;
 
+/// A sorted answer comes from a kept order if at least one in so many entries is a candidate; fewer are sorted sooner.
+const WALK_WORTH: usize = 16;
+
+/// Lists an assertion is usually found in.
+const USUAL_LISTS: usize = 8;
+
 /// Where the candidates come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) enum Source {
     /// These, ascending.
     Ordinals(Vec<Ordinal>),
     /// All in these ranges, ascending.
     Ranges(Vec<Range<Ordinal>>),
-    /// Those with a value that contains these octets; `specials` are candidates beside them, ascending.
+    /// Those with a key that has these parts; `specials` are candidates beside them, ascending.
     Scan {
         tables: Vec<Table>,
-        needle: Vec<u8>,
+        parts: Box<Substrings>,
         specials: Vec<Ordinal>,
     },
-}
-
-/// A table of text keys, and which entries its records stand for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Table {
-    pub(super) attribute: AttributeId,
-    /// The virtual groups of its users, instead of the records themselves.
-    pub(super) virtual_groups: bool,
+    /// All entries in a kept order.
+    Walk(Walk),
 }
 
 /// How a search is going to find its entries.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
     pub(super) source: Source,
+    pub(super) proved: Proved,
     /// Upper bound of the candidates; for a scan the number of keys.
     candidates: usize,
+}
+
+/// What is known of all candidates but base and containers without looking at them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Proved {
+    Nothing,
+    /// They satisfy this conjunct of the filter.
+    Conjunct(usize),
+    /// They satisfy the filter.
+    Everything,
 }
 
 /// What a plan comes down to, for a trace.
@@ -53,9 +64,36 @@ pub(super) enum Outline {
     Index { candidates: usize },
     Ranges { ranges: usize, candidates: usize },
     Scan { octets: usize },
+    Walk,
 }
 
 impl Plan {
+    /// The plan for a sorted answer: through the order rather than sorting, unless few entries can match.
+    pub(super) fn walk(self, layout: Layout, walk: impl FnOnce() -> Option<Walk>) -> Self {
+        let few = self.candidates < layout.end() as usize / WALK_WORTH;
+        if few || matches!(self.source, Source::Scan { .. }) {
+            return self;
+        }
+        match walk() {
+            Some(walk) => Self::through(walk, self.candidates),
+            None => self,
+        }
+    }
+
+    /// The plan that goes through an order.
+    pub(super) fn through(walk: Walk, candidates: usize) -> Self {
+        Self {
+            source: Source::Walk(walk),
+            proved: Proved::Nothing,
+            candidates,
+        }
+    }
+
+    /// Whether candidates come in a kept order.
+    pub(super) fn is_walk(&self) -> bool {
+        matches!(self.source, Source::Walk(_))
+    }
+
     pub(super) fn outline(&self) -> Outline {
         let candidates = self.candidates;
         match &self.source {
@@ -64,7 +102,10 @@ impl Plan {
                 ranges: ranges.len(),
                 candidates,
             },
-            Source::Scan { needle, .. } => Outline::Scan { octets: needle.len() },
+            Source::Scan { parts, .. } => Outline::Scan {
+                octets: parts.longest().len(),
+            },
+            Source::Walk(_) => Outline::Walk,
         }
     }
 }
@@ -80,21 +121,35 @@ impl fmt::Display for Outline {
                 )
             }
             Self::Scan { octets } => write!(formatter, "scan for {octets} octets"),
+            Self::Walk => write!(formatter, "everything in a kept order"),
         }
     }
 }
 
-/// Which places a search looks at: base and scope, as places.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Extent(pub(super) Vec<Range<Ordinal>>);
+/// Which places a search looks at: base and scope, as places in up to three ranges, ascending; the rest is empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Extent([Range<Ordinal>; 3]);
 
 impl Extent {
+    pub(super) fn of(ranges: [Range<Ordinal>; 3]) -> Self {
+        Self(ranges)
+    }
+
+    pub(super) fn one(range: Range<Ordinal>) -> Self {
+        Self([range, 0..0, 0..0])
+    }
+
+    #[inline]
     pub(super) fn contains(&self, ordinal: Ordinal) -> bool {
         self.0.iter().any(|range| range.contains(&ordinal))
     }
 
     fn size(&self) -> usize {
         self.0.iter().map(ExactSizeIterator::len).sum()
+    }
+
+    fn ranges(&self) -> Vec<Range<Ordinal>> {
+        self.0.iter().filter(|range| !range.is_empty()).cloned().collect()
     }
 
     /// The part of it in `range`.
@@ -108,40 +163,12 @@ impl Extent {
     }
 }
 
-/// Candidates from one index entry.
-enum Found<'s> {
-    Records(&'s [Record]),
-    /// The virtual groups of those records that are users.
-    VirtualGroupsOf(&'s [Record]),
-    Users(&'s [u32]),
-    Groups(&'s [u32]),
-    One(Entry),
-}
-
-impl Found<'_> {
-    fn len(&self) -> usize {
-        match self {
-            Self::Records(list) | Self::VirtualGroupsOf(list) | Self::Users(list) | Self::Groups(list) => {
-                list.len()
-            }
-            Self::One(_) => 1,
-        }
-    }
-
-    fn collect(&self, planner: &Planner<'_>, out: &mut Vec<Ordinal>) {
-        let layout = planner.layout;
-        match self {
-            Self::Records(list) => out.extend(list.iter().map(|&record| layout.of_record(record))),
-            Self::VirtualGroupsOf(list) => {
-                let users = planner.context.snapshot.user_count_u32();
-                let of_users = list.iter().filter(|&&record| record < users);
-                out.extend(of_users.map(|&user| layout.ordinal(Entry::VirtualGroup(user))));
-            }
-            Self::Users(list) => out.extend(list.iter().map(|&user| layout.ordinal(Entry::User(user)))),
-            Self::Groups(list) => out.extend(list.iter().map(|&group| layout.ordinal(Entry::Group(group)))),
-            Self::One(entry) => out.push(layout.ordinal(*entry)),
-        }
-    }
+/// Candidates from indexes.
+struct Gathered<'s> {
+    found: Vec<Found<'s>>,
+    /// How many, those counted that are found twice.
+    count: usize,
+    proved: Proved,
 }
 
 /// Kinds of entries that may satisfy something.
@@ -179,56 +206,202 @@ pub(super) struct Planner<'a> {
     pub(super) layout: Layout,
 }
 
-impl Planner<'_> {
+impl<'a> Planner<'a> {
     /// The plan for a filter within an extent.
-    pub(super) fn plan(&self, filter: &Node, extent: &Extent) -> Plan {
-        let ranges = self.ranges(self.kinds(filter), extent);
-        let in_ranges = Extent(ranges).size();
-        let mut best = in_ranges;
+    pub(super) fn plan(&self, filter: &'a Node, extent: &Extent) -> Plan {
+        let size = extent.size();
+        if size <= 1 {
+            return Plan {
+                source: Source::Ranges(extent.ranges()),
+                proved: Proved::Nothing,
+                candidates: size,
+            };
+        }
         if let View::Own(own) = self.context.view {
-            let own = self.own_entries(own, extent);
-            if own.len() <= in_ranges
-                && self
-                    .estimate(filter, false)
-                    .is_none_or(|found| found >= own.len())
-            {
-                return Plan {
-                    candidates: own.len(),
-                    source: Source::Ordinals(own),
-                };
-            }
-            best = best.min(own.len());
+            return self.plan_own(filter, own, extent);
         }
-        for ordered in [false, true] {
-            if best <= FEW && ordered {
-                break;
+        let indexed = self.gather(filter, false);
+        if let Some(gathered) = indexed.as_ref().filter(|gathered| gathered.count <= FEW) {
+            return self.indexed(gathered, extent);
+        }
+        let ranges = self.ranges(self.kinds(filter), extent);
+        let in_ranges = ranges.iter().map(ExactSizeIterator::len).sum();
+        if in_ranges > FEW {
+            let ordered = self.gather(filter, true);
+            if let Some(gathered) = ordered.filter(|gathered| gathered.count < in_ranges) {
+                return self.indexed(&gathered, extent);
             }
-            if let Some(found) = self.estimate(filter, ordered)
-                && found < best
-            {
-                let mut ordinals = Vec::with_capacity(found);
-                self.collect(filter, ordered, &mut ordinals);
-                ordinals.retain(|&ordinal| extent.contains(ordinal));
-                ordinals.sort_unstable();
-                ordinals.dedup();
+            if let Some((source, proved)) = self.scan(filter) {
                 return Plan {
-                    candidates: ordinals.len(),
-                    source: Source::Ordinals(ordinals),
+                    source,
+                    proved,
+                    candidates: in_ranges,
                 };
             }
         }
-        if best > FEW
-            && self.context.view == View::Full
-            && let Some(source) = self.scan(filter)
+        Plan {
+            source: Source::Ranges(ranges),
+            proved: if self.is_decided_by_kind(filter) {
+                Proved::Everything
+            } else {
+                Proved::Nothing
+            },
+            candidates: in_ranges,
+        }
+    }
+
+    /// The plan for a viewer who sees little.
+    fn plan_own(&self, filter: &'a Node, own: Option<u32>, extent: &Extent) -> Plan {
+        let own = self.own_entries(own, extent);
+        if let Some(gathered) = self.gather(filter, false)
+            && gathered.count < own.len()
         {
             return Plan {
-                source,
-                candidates: in_ranges,
+                proved: Proved::Nothing,
+                ..self.indexed(&gathered, extent)
             };
         }
         Plan {
-            source: Source::Ranges(self.ranges(self.kinds(filter), extent)),
-            candidates: in_ranges,
+            candidates: own.len(),
+            proved: Proved::Nothing,
+            source: Source::Ordinals(own),
+        }
+    }
+
+    /// The places of what was gathered.
+    fn indexed(&self, gathered: &Gathered<'_>, extent: &Extent) -> Plan {
+        let mut ordinals = Vec::with_capacity(gathered.count);
+        let users = self.context.snapshot.user_count_u32();
+        for found in &gathered.found {
+            found.places(self.layout, users, &mut ordinals);
+        }
+        ordinals.retain(|&ordinal| extent.contains(ordinal));
+        // Most lists come in order.
+        if !ordinals.is_sorted_by(|a, b| a < b) {
+            ordinals.sort_unstable();
+            ordinals.dedup();
+        }
+        Plan {
+            candidates: ordinals.len(),
+            source: Source::Ordinals(ordinals),
+            proved: gathered.proved,
+        }
+    }
+
+    /// The candidates indexes give for a node; `None` if they cannot tell. `ordered` allows the indexes that may have to
+    /// be built first.
+    fn gather(&self, node: &'a Node, ordered: bool) -> Option<Gathered<'a>> {
+        match node {
+            Node::Constant(Some(true)) | Node::Not(_) => None,
+            Node::Constant(_) => Some(Gathered {
+                found: Vec::new(),
+                count: 0,
+                proved: Proved::Nothing,
+            }),
+            Node::And(nodes) => {
+                let mut best: Option<(usize, Gathered<'a>)> = None;
+                for (index, node) in nodes.iter().enumerate() {
+                    if let Some(gathered) = self.gather(node, ordered)
+                        && best.as_ref().is_none_or(|(_, best)| gathered.count < best.count)
+                    {
+                        let enough = gathered.count <= 1;
+                        best = Some((index, gathered));
+                        if enough {
+                            break;
+                        }
+                    }
+                }
+                let (index, gathered) = best?;
+                let proved = match gathered.proved {
+                    Proved::Everything if nodes.len() == 1 => Proved::Everything,
+                    Proved::Everything => Proved::Conjunct(index),
+                    _ => Proved::Nothing,
+                };
+                Some(Gathered { proved, ..gathered })
+            }
+            Node::Or(nodes) => {
+                let mut all = Gathered {
+                    found: Vec::new(),
+                    count: 0,
+                    proved: Proved::Everything,
+                };
+                for node in nodes {
+                    let gathered = self.gather(node, ordered)?;
+                    all.count += gathered.count;
+                    all.found.extend(gathered.found);
+                    if gathered.proved != Proved::Everything {
+                        all.proved = Proved::Nothing;
+                    }
+                }
+                Some(all)
+            }
+            Node::Test(test) => {
+                let lookup = Lookup(self.context);
+                let mut found = Vec::with_capacity(USUAL_LISTS);
+                let mut answer = lookup.find(test, &mut found);
+                if answer.is_none() && ordered {
+                    found.clear();
+                    answer = lookup.find_ordered(test, &mut found);
+                }
+                Some(Gathered {
+                    proved: match answer? {
+                        Answer::Exact => Proved::Everything,
+                        Answer::Superset => Proved::Nothing,
+                    },
+                    count: found.iter().map(Found::len).sum(),
+                    found,
+                })
+            }
+        }
+    }
+
+    /// Whether all entries of the kinds a filter allows, base and containers aside, satisfy it.
+    fn is_decided_by_kind(&self, node: &Node) -> bool {
+        match node {
+            Node::Constant(Some(true)) => true,
+            Node::Constant(_) | Node::Not(_) => false,
+            Node::And(nodes) | Node::Or(nodes) => nodes.iter().all(|node| self.is_decided_by_kind(node)),
+            Node::Test(test) => match &test.matcher {
+                Matcher::Class(..) => !self.context.snapshot.any_overrides(AttributeId::OBJECT_CLASS),
+                Matcher::Present => {
+                    test.attribute.first == Some(AttributeId::OBJECT_CLASS) && test.attribute.second.is_none()
+                }
+                _ => false,
+            },
+        }
+    }
+
+    /// A scan for a substring that every match must have.
+    fn scan(&self, node: &Node) -> Option<(Source, Proved)> {
+        match node {
+            Node::And(nodes) => nodes.iter().enumerate().find_map(|(index, node)| {
+                let (source, proved) = self.scan(node)?;
+                let proved = match proved {
+                    Proved::Everything => Proved::Conjunct(index),
+                    _ => Proved::Nothing,
+                };
+                Some((source, proved))
+            }),
+            Node::Test(test) => match &test.matcher {
+                Matcher::Substrings(syntax, parts)
+                    if test.attribute.second.is_none()
+                        && !parts.longest().is_empty()
+                        && *syntax == self.context.syntax(&test.attribute) =>
+                {
+                    let lookup = Lookup(self.context);
+                    let source = Source::Scan {
+                        tables: lookup.tables(test)?,
+                        parts: parts.clone(),
+                        specials: lookup
+                            .specials_with(test)
+                            .map(|special| self.layout.ordinal(Entry::Special(special)))
+                            .collect(),
+                    };
+                    Some((source, Proved::Everything))
+                }
+                _ => None,
+            },
+            _ => None,
         }
     }
 
@@ -275,7 +448,7 @@ impl Planner<'_> {
         ranges
     }
 
-    fn kinds(&self, node: &Node) -> Kinds {
+    fn kinds(&self, node: &'a Node) -> Kinds {
         match node {
             Node::Constant(Some(true)) | Node::Not(_) => Kinds::ALL,
             Node::Constant(_) => Kinds::NONE,
@@ -289,16 +462,11 @@ impl Planner<'_> {
         }
     }
 
-    fn kinds_of_test(&self, test: &Test) -> Kinds {
+    fn kinds_of_test(&self, test: &'a Test) -> Kinds {
         match &test.matcher {
             Matcher::Extended { .. } => return Kinds::ALL,
             Matcher::Class(classes, _) => {
-                let replaced = self
-                    .context
-                    .snapshot
-                    .indexes
-                    .get(AttributeId::OBJECT_CLASS.index())
-                    .is_some_and(|index| index.equality.records() > 0);
+                let replaced = self.context.snapshot.any_overrides(AttributeId::OBJECT_CLASS);
                 return Kinds::SPECIALS
                     .or(Kinds::of(Kinds::USERS, classes.users || replaced))
                     .or(Kinds::of(Kinds::GROUPS, classes.groups || replaced))
@@ -306,352 +474,19 @@ impl Planner<'_> {
             }
             _ => {}
         }
-        let special = self.specials_with(test).next().is_some();
+        let special = Lookup(self.context).specials_with(test).next().is_some();
         let records = test.attribute.ids().fold(Kinds::NONE, |kinds, id| {
             let stored = self
                 .context
                 .snapshot
                 .indexes
                 .get(id.index())
-                .is_some_and(|index| index.equality.records() > 0);
+                .is_some_and(|index| index.records() > 0);
             kinds
                 .or(Kinds::of(Kinds::USERS.or(Kinds::GROUPS), stored))
                 .or(built_in_kinds(id))
         });
         records.or(Kinds::of(Kinds::SPECIALS, special))
-    }
-
-    /// Base and containers that have the attribute of an assertion.
-    fn specials_with(&self, test: &Test) -> impl Iterator<Item = Special> {
-        [
-            Special::Base,
-            Special::Users,
-            Special::Groups,
-            Special::VirtualGroups,
-        ]
-        .into_iter()
-        .filter(|&special| {
-            self.context
-                .find(Entry::Special(special), &test.attribute)
-                .is_some()
-        })
-    }
-
-    /// At most how many candidates indexes give; `None` if they cannot tell. `ordered` allows the indexes that may
-    /// have to be built first.
-    fn estimate(&self, node: &Node, ordered: bool) -> Option<usize> {
-        match node {
-            Node::Constant(Some(true)) | Node::Not(_) => None,
-            Node::Constant(_) => Some(0),
-            Node::And(nodes) => nodes.iter().filter_map(|node| self.estimate(node, ordered)).min(),
-            Node::Or(nodes) => nodes.iter().map(|node| self.estimate(node, ordered)).sum(),
-            Node::Test(test) => {
-                let mut sum = 0;
-                if self.find(test, &mut |found| sum += found.len()) {
-                    return Some(sum);
-                }
-                let ranges = ordered.then(|| self.ordered(test)).flatten()?;
-                let specials = self.specials_with(test).count();
-                Some(ranges.iter().map(|(_, range)| range.len()).sum::<usize>() + specials)
-            }
-        }
-    }
-
-    /// The candidates [`estimate`](Self::estimate) counted, in no order.
-    fn collect(&self, node: &Node, ordered: bool, out: &mut Vec<Ordinal>) {
-        match node {
-            Node::Constant(_) | Node::Not(_) => {}
-            Node::And(nodes) => {
-                let cheapest = nodes
-                    .iter()
-                    .filter_map(|node| self.estimate(node, ordered).map(|count| (count, node)))
-                    .min_by_key(|(count, _)| *count);
-                if let Some((_, node)) = cheapest {
-                    self.collect(node, ordered, out);
-                }
-            }
-            Node::Or(nodes) => nodes.iter().for_each(|node| self.collect(node, ordered, out)),
-            Node::Test(test) => {
-                if self.find(test, &mut |found| found.collect(self, out)) {
-                    return;
-                }
-                for (table, range) in self.ordered(test).unwrap_or_default() {
-                    let keys = match test.matcher {
-                        Matcher::Substrings(..) => self.context.snapshot.text_keys(table.attribute),
-                        _ => self.context.snapshot.ordering_keys(table.attribute),
-                    };
-                    let records: Vec<Record> = keys.records(range).collect();
-                    match table.virtual_groups {
-                        true => Found::VirtualGroupsOf(&records).collect(self, out),
-                        false => Found::Records(&records).collect(self, out),
-                    }
-                }
-                for special in self.specials_with(test) {
-                    out.push(self.layout.ordinal(Entry::Special(special)));
-                }
-            }
-        }
-    }
-
-    /// Gives `each` what the equality indexes and memberships know; false if they know nothing.
-    fn find(&self, test: &Test, each: &mut dyn FnMut(Found<'_>)) -> bool {
-        let snapshot = self.context.snapshot;
-        let indexable = match &test.matcher {
-            // The indexes hold keys of the attributes' own syntaxes.
-            Matcher::Equal(Equal { syntax, .. }) | Matcher::OneOf(syntax, _)
-                if *syntax != self.context.syntax(&test.attribute) =>
-            {
-                return false;
-            }
-            Matcher::Equal(equal) => test.attribute.ids().all(|id| self.find_equal(id, equal, each)),
-            Matcher::OneOf(syntax, keys) => test.attribute.ids().all(|id| {
-                keys.iter().all(|key| {
-                    let equal = Equal {
-                        syntax: *syntax,
-                        key: key.clone(),
-                        entries: Vec::new(),
-                        users: None,
-                    };
-                    self.find_equal(id, &equal, each)
-                })
-            }),
-            Matcher::Class(classes, equal) => {
-                if classes.users || classes.groups || classes.virtual_groups {
-                    return false;
-                }
-                each(Found::Records(
-                    snapshot.lookup(AttributeId::OBJECT_CLASS, &equal.key),
-                ));
-                true
-            }
-            Matcher::InChain(chain) => {
-                let memberships = &snapshot.memberships;
-                for id in test.attribute.ids() {
-                    each(Found::Records(snapshot.lookup(id, &chain.equal.key)));
-                }
-                if chain.upwards {
-                    each(Found::Groups(&chain.groups));
-                    for entry in &chain.equal.entries {
-                        if let Entry::User(user) = entry {
-                            each(Found::One(Entry::VirtualGroup(*user)));
-                        }
-                    }
-                } else {
-                    for &group in &chain.groups {
-                        each(Found::Users(memberships.group_users.of(group)));
-                        each(Found::Groups(memberships.group_children.of(group)));
-                    }
-                }
-                true
-            }
-            Matcher::Present => test.attribute.second.is_none() && self.find_present(test, each),
-            _ => false,
-        };
-        if indexable {
-            for special in self.specials_with(test) {
-                each(Found::One(Entry::Special(special)));
-            }
-        }
-        indexable
-    }
-
-    /// A custom attribute that few have.
-    fn find_present(&self, test: &Test, each: &mut dyn FnMut(Found<'_>)) -> bool {
-        let Some(id) = test.attribute.first else {
-            return true;
-        };
-        let custom = built_in_kinds(id) == Kinds::NONE;
-        let index = self.context.snapshot.indexes.get(id.index());
-        match index {
-            Some(index) if custom && index.equality.records() < self.context.snapshot.rows.len() / 4 => {
-                let records: Vec<Record> = index.equality.all().collect();
-                each(Found::Records(&records));
-                true
-            }
-            _ => false,
-        }
-    }
-
-    fn find_equal(&self, id: AttributeId, equal: &Equal, each: &mut dyn FnMut(Found<'_>)) -> bool {
-        let snapshot = self.context.snapshot;
-        let memberships = &snapshot.memberships;
-        each(Found::Records(snapshot.lookup(id, &equal.key)));
-        match id {
-            AttributeId::CN | AttributeId::SAM_ACCOUNT_NAME => {
-                each(Found::VirtualGroupsOf(
-                    snapshot.lookup(AttributeId::RDN, &equal.key),
-                ));
-            }
-            AttributeId::UID => {
-                each(Found::VirtualGroupsOf(
-                    snapshot.lookup(AttributeId::USER_UID, &equal.key),
-                ));
-            }
-            AttributeId::UID_NUMBER | AttributeId::GID_NUMBER => self.find_number(id, equal, each),
-            AttributeId::ENTRY_UUID => self.find_uuid(equal, each),
-            AttributeId::MEMBER_UID => {
-                for &user in equal.users.iter().flatten() {
-                    each(Found::Groups(memberships.user_groups.of(user)));
-                    each(Found::One(Entry::VirtualGroup(user)));
-                }
-            }
-            AttributeId::ENTRY_DN | AttributeId::DISTINGUISHED_NAME => {
-                equal.entries.iter().for_each(|entry| each(Found::One(*entry)));
-            }
-            AttributeId::MEMBER | AttributeId::UNIQUE_MEMBER => {
-                for entry in &equal.entries {
-                    match *entry {
-                        Entry::User(user) => {
-                            each(Found::Groups(memberships.user_groups.of(user)));
-                            each(Found::One(Entry::VirtualGroup(user)));
-                        }
-                        Entry::Group(group) => each(Found::Groups(memberships.group_parents.of(group))),
-                        _ => {}
-                    }
-                }
-            }
-            AttributeId::MEMBER_OF => {
-                for entry in &equal.entries {
-                    if let Entry::Group(group) = *entry {
-                        each(Found::Users(memberships.group_users.of(group)));
-                        each(Found::Groups(memberships.group_children.of(group)));
-                    }
-                }
-            }
-            AttributeId::AK_SUPERUSER
-            | AttributeId::STRUCTURAL_OBJECT_CLASS
-            | AttributeId::HAS_SUBORDINATES
-            | AttributeId::NUM_SUBORDINATES
-            | AttributeId::SUBSCHEMA_SUBENTRY => return false,
-            _ => {}
-        }
-        true
-    }
-
-    fn find_number(&self, id: AttributeId, equal: &Equal, each: &mut dyn FnMut(Found<'_>)) {
-        let snapshot = self.context.snapshot;
-        let group_numbers = id == AttributeId::GID_NUMBER;
-        if group_numbers {
-            // Virtual groups show the stored numbers of their users.
-            for stored in [AttributeId::GID_NUMBER, AttributeId::UID_NUMBER] {
-                each(Found::VirtualGroupsOf(snapshot.lookup(stored, &equal.key)));
-            }
-        }
-        let number = std::str::from_utf8(&equal.key)
-            .ok()
-            .and_then(|text| text.parse::<i64>().ok());
-        let Some(number) = number else { return };
-        let user = number
-            .checked_sub(self.context.tree.uid_start)
-            .and_then(|pk| snapshot.user_by_pk(pk));
-        if let Some(user) = user {
-            each(Found::One(Entry::User(user.0)));
-            if group_numbers {
-                each(Found::One(Entry::VirtualGroup(user.0)));
-            }
-        }
-        if let Some(number) = number.checked_sub(self.context.tree.gid_start)
-            && group_numbers
-        {
-            let numbers = &snapshot.groups.by_number;
-            let first = numbers.partition_point(|(known, _)| *known < number);
-            let same = numbers.get(first..).unwrap_or_default().iter();
-            for (_, group) in same.take_while(|(known, _)| *known == number) {
-                each(Found::One(Entry::Group(*group)));
-            }
-        }
-    }
-
-    fn find_uuid(&self, equal: &Equal, each: &mut dyn FnMut(Found<'_>)) {
-        let text = std::str::from_utf8(&equal.key).ok();
-        let Some(uuid) = text.and_then(|text| uuid::Uuid::try_parse(text).ok()) else {
-            return;
-        };
-        let snapshot = self.context.snapshot;
-        let uuid = uuid.into_bytes();
-        if let Some(user) = snapshot.user_by_uuid(&uuid) {
-            each(Found::One(Entry::User(user)));
-        }
-        if let Some(user) = snapshot.user_by_uuid(&virtual_group_uuid(uuid)) {
-            each(Found::One(Entry::VirtualGroup(user)));
-        }
-        if let Ok(group) = snapshot.groups.uuids.binary_search(&uuid) {
-            each(Found::One(Entry::Group(group as u32)));
-        }
-    }
-
-    /// The tables of keys in which the entries with an attribute are found; `None` if some of them are in none.
-    fn tables(&self, test: &Test) -> Option<Vec<Table>> {
-        let own = |attribute| Table {
-            attribute,
-            virtual_groups: false,
-        };
-        let mut tables = Vec::new();
-        for id in test.attribute.ids() {
-            tables.push(own(id));
-            let of_virtual_groups = match id {
-                AttributeId::CN | AttributeId::SAM_ACCOUNT_NAME => AttributeId::RDN,
-                AttributeId::UID => AttributeId::USER_UID,
-                AttributeId::AK_SUPERUSER => return None,
-                _ if id.is_computed() => return None,
-                _ => continue,
-            };
-            tables.push(Table {
-                attribute: of_virtual_groups,
-                virtual_groups: true,
-            });
-        }
-        Some(tables)
-    }
-
-    /// The parts of ordered tables that can satisfy an assertion.
-    fn ordered(&self, test: &Test) -> Option<Vec<(Table, Range<usize>)>> {
-        let snapshot = self.context.snapshot;
-        match &test.matcher {
-            Matcher::Substrings(syntax, parts) if !parts.initial.is_empty() => {
-                let tables = self
-                    .tables(test)
-                    .filter(|_| *syntax == self.context.syntax(&test.attribute))?;
-                let find = |table: Table| (table, snapshot.text_keys(table.attribute).prefix(&parts.initial));
-                Some(tables.into_iter().map(find).collect())
-            }
-            Matcher::Order {
-                syntax, key, wanted, ..
-            } => {
-                let tables = self
-                    .tables(test)
-                    .filter(|_| *syntax == self.context.syntax(&test.attribute))?;
-                let wanted: Ordering = *wanted;
-                let find = |table: Table| (table, snapshot.ordering_keys(table.attribute).range(key, wanted));
-                Some(tables.into_iter().map(find).collect())
-            }
-            _ => None,
-        }
-    }
-
-    /// A scan for a substring that every match must have.
-    fn scan(&self, node: &Node) -> Option<Source> {
-        match node {
-            Node::And(nodes) => nodes.iter().find_map(|node| self.scan(node)),
-            Node::Test(test) => match &test.matcher {
-                Matcher::Substrings(syntax, parts)
-                    if test.attribute.second.is_none()
-                        && !parts.longest().is_empty()
-                        && *syntax == self.context.syntax(&test.attribute) =>
-                {
-                    Some(Source::Scan {
-                        tables: self.tables(test)?,
-                        needle: parts.longest().to_vec(),
-                        specials: self
-                            .specials_with(test)
-                            .map(|special| self.layout.ordinal(Entry::Special(special)))
-                            .collect(),
-                    })
-                }
-                _ => None,
-            },
-            _ => None,
-        }
     }
 }
 

@@ -42,8 +42,11 @@ impl Row {
     }
 }
 
-/// Names that need escaping in a DN, escaped, by record.
-pub(super) type EscapedNames = Vec<(Record, Box<[u8]>)>;
+/// How every RDN of a record begins.
+pub(super) const RDN_TYPE: &[u8] = b"cn=";
+
+/// Names that need escaping in a DN, as they are, by record.
+pub(super) type UnescapedNames = Vec<(Record, Box<[u8]>)>;
 
 /// Octet strings one after the other.
 #[derive(Clone, Debug)]

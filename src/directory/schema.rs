@@ -255,10 +255,13 @@ impl MatchingRule {
 /// Longest name in the schema; longer descriptions are custom without looking.
 const MAX_NAME: usize = 64;
 
+/// By name, alias and OID in lower case. The tables are fixed, so that nobody can fill them with names that collide.
+type Names<T> = HashMap<String, &'static T, hashbrown::DefaultHashBuilder>;
+
 struct Index {
-    attributes: HashMap<String, &'static AttributeType>,
-    classes: HashMap<String, &'static ObjectClass>,
-    rules: HashMap<String, &'static MatchingRule>,
+    attributes: Names<AttributeType>,
+    classes: Names<ObjectClass>,
+    rules: Names<MatchingRule>,
 }
 
 static INDEX: LazyLock<Index> = LazyLock::new(|| Index {
@@ -286,7 +289,7 @@ static INDEX: LazyLock<Index> = LazyLock::new(|| Index {
         .collect(),
 });
 
-fn find<T>(map: &HashMap<String, &'static T>, name: &[u8]) -> Option<&'static T> {
+fn find<T>(map: &Names<T>, name: &[u8]) -> Option<&'static T> {
     let mut buffer = [0; MAX_NAME];
     let lower = buffer.get_mut(..name.len())?;
     lower.copy_from_slice(name);

@@ -10,10 +10,11 @@ use super::builder::Builder;
 use super::candidates::{Candidates, Step};
 use super::dereference::Dereference;
 use super::entry::{Context, Entry, Layout, Ordinal, Special, View};
-use super::evaluation::Scratch;
+use super::evaluation::{LOOK, Scratch};
 use super::filter::Node;
+use super::order::Walk;
 use super::paging::{Key, Position};
-use super::plan::{Extent, Outline, Plan, Planner};
+use super::plan::{Extent, Outline, Plan, Planner, Proved};
 use super::selection::Selection;
 use super::snapshot::Snapshot;
 use super::sorting::{SortError, SortOrder, Sorter};
@@ -97,11 +98,13 @@ pub struct Search {
     selection: Selection,
     dereference: Option<Dereference>,
     plan: Outline,
+    proved: Proved,
     candidates: Candidates,
     phase: Phase,
     limits: Limits,
     scratch: Scratch,
     controls_scratch: Vec<u8>,
+    typical_size: usize,
     entries: u64,
     last: Option<Entry>,
     sort_response: Option<Vec<u8>>,
@@ -134,6 +137,8 @@ struct Limits {
     paged: bool,
     /// Entries of a sorted answer to leave out.
     skip: u64,
+    /// Where to go on in a kept order.
+    place: Option<usize>,
     vlv: Option<VlvRequest>,
     cookie_key: [u8; 32],
 }
@@ -175,7 +180,7 @@ impl Search {
     ) -> Result<Self, LdapResult> {
         static EMPTY: LazyLock<Arc<Snapshot>> = LazyLock::new(|| Arc::new(Builder::new().finish().0));
         let here = matches!(request.scope, Scope::BaseObject | Scope::WholeSubtree);
-        let extent = Extent(here.then_some(0..1).into_iter().collect());
+        let extent = Extent::one(if here { 0..1 } else { 0..0 });
         let tree = Arc::new(Tree::of_one_entry(dn, attributes));
         let mut search = Self::prepare(Arc::clone(&EMPTY), tree, View::Full, extent, request, controls)?;
         search.selection.all_is_operational();
@@ -222,7 +227,24 @@ impl Search {
             }
         }
         let filter = Node::compile(&context, &request.filter);
-        let plan: Plan = Planner { context, layout }.plan(&filter, &extent);
+        let mut plan: Plan = Planner { context, layout }.plan(&filter, &extent);
+        if let Phase::Collecting(sorter) = &phase
+            && view == View::Full
+            && limits.vlv.is_none()
+            && limits.skip == 0
+        {
+            let walk = || Walk::new(&context, layout, &sorter.order);
+            plan = match limits.place {
+                None => plan.walk(layout, walk),
+                // The page before came from there, whatever the plan would be now.
+                Some(_) => Plan::through(walk().ok_or_else(foreign_cookie)?, layout.end() as usize),
+            };
+            if plan.is_walk() {
+                phase = Phase::Listing;
+            }
+        } else if limits.place.is_some() {
+            return Err(foreign_cookie());
+        }
         let selection = Selection::new(&snapshot.attributes, &request.attributes, request.types_only);
         let dereference = controls
             .deref
@@ -230,7 +252,14 @@ impl Search {
             .map(|specs| Dereference::new(&context, specs));
         Ok(Self {
             plan: plan.outline(),
-            candidates: Candidates::new(plan.source, from),
+            proved: plan.proved,
+            candidates: {
+                let mut candidates = Candidates::new(plan.source, from);
+                if let Some(place) = limits.place {
+                    candidates.go_to(place);
+                }
+                candidates
+            },
             snapshot,
             tree,
             view,
@@ -243,6 +272,7 @@ impl Search {
             limits,
             scratch: Scratch::default(),
             controls_scratch: Vec::new(),
+            typical_size: TYPICAL_SIZE,
             entries: 0,
             last: None,
             sort_response,
@@ -255,8 +285,8 @@ impl Search {
         self.plan
     }
 
-    /// Appends entries until `out` has grown by about `budget` octets (at most one entry more), about `work` candidates
-    /// were looked at, or the search is done.
+    /// Appends entries until `out` has grown by about `budget` octets (at most one entry more), about `work` octets were
+    /// compared (a nanosecond each; small things count for more than they have), or the search is done.
     pub fn advance(&mut self, out: &mut Vec<u8>, message_id: u32, budget: usize, work: usize) -> Progress {
         let end = out.len().saturating_add(budget);
         self.scratch.work = 0;
@@ -271,9 +301,9 @@ impl Search {
                 Phase::Listing => self.list(out, message_id),
                 Phase::Collecting(_) => self.collect(),
                 Phase::Sorting(sorter) => {
-                    let part = work.saturating_sub(self.scratch.work).max(1);
-                    self.scratch.work = self.scratch.work.saturating_add(part);
-                    if sorter.advance(part) {
+                    let steps = work.saturating_sub(self.scratch.work) / LOOK + 1;
+                    self.scratch.work = self.scratch.work.saturating_add(steps * LOOK);
+                    if sorter.advance(steps) {
                         self.open_window();
                     }
                 }
@@ -290,19 +320,26 @@ impl Search {
             tree: &self.tree,
             view: self.view,
         };
-        self.scratch.work += 1;
-        match self.candidates.step(&context, self.layout) {
+        match self
+            .candidates
+            .step(&context, self.layout, &mut self.scratch.work)
+        {
             Step::End => Err(Exhausted),
-            Step::Nothing => {
-                // A fruitless step of a scan takes as long as many candidates.
-                self.scratch.work += 100;
-                Ok(None)
-            }
+            Step::Nothing => Ok(None),
             Step::Candidate(ordinal) => {
                 let entry = self.layout.entry(ordinal);
-                let matches = self.extent.contains(ordinal)
-                    && context.is_visible(entry)
-                    && self.filter.evaluate(&context, entry, &mut self.scratch) == Some(true);
+                let scratch = &mut self.scratch;
+                let mut satisfies = || match (self.proved, entry) {
+                    (Proved::Nothing, _) | (_, Entry::Special(_)) => {
+                        self.filter.evaluate(&context, entry, scratch)
+                    }
+                    (Proved::Conjunct(proved), _) => {
+                        self.filter.evaluate_without(proved, &context, entry, scratch)
+                    }
+                    (Proved::Everything, _) => Some(true),
+                };
+                let matches =
+                    self.extent.contains(ordinal) && context.is_visible(entry) && satisfies() == Some(true);
                 Ok(matches.then_some((ordinal, entry)))
             }
         }
@@ -314,9 +351,12 @@ impl Search {
             Ok(None) => {}
             // That there is one more is all that counts: it opens the next page.
             Ok(Some(_)) if self.limits.page > 0 && self.entries >= self.limits.page => {
-                let last = self
-                    .last
-                    .map(|last| Position::After(Key::of(&self.snapshot, last)));
+                let last = match self.candidates.last_place() {
+                    Some(place) => Some(Position::Place(place as u64)),
+                    None => self
+                        .last
+                        .map(|last| Position::After(Key::of(&self.snapshot, last))),
+                };
                 self.finish(LdapResult::success(), last, None);
             }
             Ok(Some(_)) if self.limits.size > 0 && self.entries >= self.limits.size => self.finish_by_size(),
@@ -336,7 +376,7 @@ impl Search {
                     tree: &self.tree,
                     view: self.view,
                 };
-                sorter.push(&context, entry, ordinal);
+                self.scratch.work += SORT_KEY + sorter.push(&context, entry, ordinal);
             }
             Ok(None) => {}
             Err(Exhausted) => {
@@ -409,7 +449,6 @@ impl Search {
             return self.finish_by_size();
         }
         *next += 1;
-        self.scratch.work += 1;
         self.write(self.layout.entry(ordinal), out, message_id);
     }
 
@@ -423,8 +462,15 @@ impl Search {
         if let Some(dereference) = &self.dereference {
             dereference.write(&context, entry, &mut self.controls_scratch);
         }
-        self.selection
-            .write_entry(&context, entry, message_id, &self.controls_scratch, out);
+        self.selection.write_entry(
+            &context,
+            entry,
+            message_id,
+            &self.controls_scratch,
+            &mut self.typical_size,
+            out,
+        );
+        self.scratch.work += self.selection.work() + self.controls_scratch.len();
         self.entries += 1;
         self.last = Some(entry);
     }
@@ -460,6 +506,12 @@ impl Search {
         });
     }
 }
+
+/// Work of making the key by which an entry is sorted, besides its octets.
+const SORT_KEY: usize = 4 * LOOK;
+
+/// Octets of the attributes of the first entry: a guess, by which the space for a length is chosen.
+const TYPICAL_SIZE: usize = 1000;
 
 /// There are no candidates left.
 struct Exhausted;
@@ -508,24 +560,28 @@ pub(super) fn named_entry(context: &Context<'_>, name: &[u8]) -> Result<Entry, L
 /// The places that base and scope cover.
 fn extent(layout: Layout, base: Entry, scope: Scope) -> Extent {
     let place = layout.ordinal(base);
+    let own = place..place + 1;
     let (children, below) = match base {
         Entry::Special(Special::Base) => {
             let containers = [Special::Users, Special::Groups, Special::VirtualGroups];
             let places = containers.map(|container| layout.ordinal(Entry::Special(container)));
             (
-                places.map(|place| place..place + 1).to_vec(),
+                Extent::of(places.map(|place| place..place + 1)),
                 place + 1..layout.end(),
             )
         }
-        Entry::Special(container) => (vec![layout.children(container)], layout.children(container)),
-        _ => (Vec::new(), place + 1..place + 1),
+        Entry::Special(container) => {
+            let children = layout.children(container);
+            (Extent::one(children.clone()), children)
+        }
+        _ => (Extent::default(), place + 1..place + 1),
     };
-    Extent(match scope {
-        Scope::BaseObject => std::iter::once(place..place + 1).collect(),
+    match scope {
+        Scope::BaseObject => Extent::one(own),
         Scope::SingleLevel => children,
-        Scope::WholeSubtree => std::iter::once(place..below.end).collect(),
-        Scope::SubordinateSubtree => std::iter::once(below).collect(),
-    })
+        Scope::WholeSubtree => Extent::one(place..below.end),
+        Scope::SubordinateSubtree => Extent::one(below),
+    }
 }
 
 /// What limits the answer, and the place it starts from.
@@ -540,6 +596,7 @@ fn limits(
         page: 0,
         paged: controls.paged.is_some(),
         skip: 0,
+        place: None,
         vlv: controls.vlv.clone(),
         cookie_key: controls.cookie_key,
     };
@@ -567,12 +624,18 @@ fn limits(
     match position {
         Some(Position::After(key)) if controls.sort.is_none() => from = key.next(context.snapshot, layout),
         Some(Position::Rank(rank)) if controls.sort.is_some() => limits.skip = rank,
-        _ => {
-            let message = "the cookie of the paged results control is not one of this server; start from the first page";
-            return Err(LdapResult::new(ResultCode::UnwillingToPerform, message));
+        Some(Position::Place(place)) if controls.sort.is_some() => {
+            limits.place = Some(usize::try_from(place).unwrap_or(usize::MAX));
         }
+        _ => return Err(foreign_cookie()),
     }
     Ok((limits, from))
+}
+
+fn foreign_cookie() -> LdapResult {
+    let message =
+        "the cookie of the paged results control is not one of this server; start from the first page";
+    LdapResult::new(ResultCode::UnwillingToPerform, message)
 }
 
 /// The rank, from 0, of the target of a virtual list view; `None` if its offset is out of range.
@@ -603,5 +666,7 @@ fn max_int(number: usize) -> u32 {
         .min(crate::ldap::ber::MAX_INT)
 }
 
+#[cfg(test)]
+mod large_tests;
 #[cfg(test)]
 mod tests;

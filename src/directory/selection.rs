@@ -3,12 +3,13 @@
 //! Knows what authentik's outpost returns by default: everything it serves, timestamps and memberOf included, but none
 //! of the attributes added here, which have to be asked for. Must not know filters.
 
+use super::answer::{self, Piece, is_in_default_answer};
 use super::attribute::{AttributeId, AttributeRef, Attributes};
-use super::encoded::Elements;
-use super::entry::{Attribute, Context, Entry};
-use super::row::Record;
+use super::entry::{Context, Entry};
+use super::evaluation::LOOK;
 use super::schema;
-use crate::ldap::response::write_entry_header;
+use super::values::Attribute;
+use crate::ldap::response::write_entry;
 
 /// The attributes `+` asks for.
 const OPERATIONAL: [AttributeId; 10] = [
@@ -21,27 +22,6 @@ const OPERATIONAL: [AttributeId; 10] = [
     AttributeId::CREATE_TIMESTAMP,
     AttributeId::MODIFY_TIMESTAMP,
     AttributeId::PWD_CHANGED_TIME,
-    AttributeId::MEMBER_OF,
-];
-
-/// The computed attributes of a default answer, by kind of entry.
-const OF_USERS: [AttributeId; 3] = [
-    AttributeId::UID_NUMBER,
-    AttributeId::GID_NUMBER,
-    AttributeId::MEMBER_OF,
-];
-const OF_GROUPS: [AttributeId; 3] = [
-    AttributeId::GID_NUMBER,
-    AttributeId::MEMBER,
-    AttributeId::MEMBER_OF,
-];
-const OF_VIRTUAL_GROUPS: [AttributeId; 7] = [
-    AttributeId::CN,
-    AttributeId::SAM_ACCOUNT_NAME,
-    AttributeId::UID,
-    AttributeId::GID_NUMBER,
-    AttributeId::AK_SUPERUSER,
-    AttributeId::MEMBER,
     AttributeId::MEMBER_OF,
 ];
 
@@ -59,6 +39,8 @@ pub(super) struct Selection {
     /// These by name, each once.
     names: Vec<AttributeRef>,
     pub(super) types_only: bool,
+    /// The default answer and nothing else.
+    is_plain: bool,
 }
 
 impl Selection {
@@ -87,6 +69,7 @@ impl Selection {
         }
         selection.whole |= !named;
         selection.drop_covered();
+        selection.decide();
         selection
     }
 
@@ -95,6 +78,11 @@ impl Selection {
     pub(super) fn all_is_operational(&mut self) {
         self.whole |= self.operational;
         self.operational = false;
+        self.decide();
+    }
+
+    fn decide(&mut self) {
+        self.is_plain = self.whole && !self.operational && self.names.is_empty() && !self.types_only;
     }
 
     fn add(&mut self, attribute: AttributeRef) {
@@ -136,7 +124,7 @@ impl Selection {
     #[inline]
     fn for_each<'a>(&self, context: &Context<'a>, entry: Entry, mut each: impl FnMut(Piece<'a>)) {
         if self.whole {
-            default_answer(context, entry, &mut each);
+            answer::pieces(context, entry, &mut each);
         }
         // Clients compare users with an exact set of attributes when they ask for `*` and `+`.
         let operational = self.operational && !(self.whole && matches!(entry, Entry::User(_)));
@@ -166,101 +154,37 @@ impl Selection {
         }
     }
 
+    /// What it costs to put an entry together, besides the octets written.
+    pub(super) fn work(&self) -> usize {
+        (1 + self.names.len() + if self.operational { OPERATIONAL.len() } else { 0 }) * LOOK
+    }
+
     /// Appends the selected attributes of an entry as PartialAttributes.
     pub(super) fn write_attributes(&self, context: &Context<'_>, entry: Entry, out: &mut Vec<u8>) {
+        if self.is_plain {
+            return answer::write(context, entry, out);
+        }
         self.for_each(context, entry, |piece| piece.write(context, self.types_only, out));
     }
 
-    /// The size of what [`write_attributes`](Self::write_attributes) appends.
-    pub(super) fn size(&self, context: &Context<'_>, entry: Entry) -> usize {
-        let mut size = 0;
-        self.for_each(context, entry, |piece| {
-            size += piece.size(context, self.types_only)
-        });
-        size
-    }
-
-    /// Appends a SearchResultEntry; `controls` is an encoded `controls [0]` element, or nothing.
+    /// Appends a SearchResultEntry; `controls` is an encoded `controls [0]` element, or nothing. `typical` is the size of
+    /// an entry's attributes, kept from one entry to the next.
+    #[inline]
     pub(super) fn write_entry(
         &self,
         context: &Context<'_>,
         entry: Entry,
         message_id: u32,
         controls: &[u8],
+        typical: &mut usize,
         out: &mut Vec<u8>,
     ) {
-        let size = self.size(context, entry);
-        write_entry_header(out, message_id, &context.dn(entry), size, controls.len());
-        self.write_attributes(context, entry, out);
-        out.extend_from_slice(controls);
-    }
-}
-
-/// Something to copy into an answer.
-enum Piece<'a> {
-    Attribute(Attribute<'a>),
-    /// A run of encoded attributes.
-    Run(&'a [u8]),
-}
-
-impl<'a> Piece<'a> {
-    fn size(&self, context: &Context<'a>, types_only: bool) -> usize {
-        match self {
-            Self::Attribute(attribute) => attribute.size(context, types_only),
-            Self::Run(run) if !types_only => run.len(),
-            Self::Run(run) => Elements(run)
-                .map(|element| Attribute::Stored(element).size(context, true))
-                .sum(),
-        }
-    }
-
-    fn write(&self, context: &Context<'a>, types_only: bool, out: &mut Vec<u8>) {
-        match self {
-            Self::Attribute(attribute) => attribute.write(context, types_only, out),
-            Self::Run(run) if !types_only => out.extend_from_slice(run),
-            Self::Run(run) => {
-                Elements(run).for_each(|element| Attribute::Stored(element).write(context, true, out));
-            }
-        }
-    }
-}
-
-fn default_answer<'a>(context: &Context<'a>, entry: Entry, each: &mut impl FnMut(Piece<'a>)) {
-    let mut record_answer = |record: Record, computed: &[AttributeId]| {
-        let row = context.snapshot.row(record);
-        let ids = std::iter::once(AttributeId::OBJECT_CLASS).chain(computed.iter().copied());
-        let mut run = Some(context.snapshot.block(record));
-        for id in ids {
-            if !row.overrides(id)
-                && let Some(attribute) = context.attribute(entry, id)
-            {
-                each(Piece::Attribute(attribute));
-            }
-            if let Some(run) = run.take() {
-                each(Piece::Run(run));
-            }
-        }
-    };
-    match entry {
-        Entry::Special(special) => each(Piece::Run(&context.tree.special(special).block)),
-        Entry::User(user) => record_answer(user, &OF_USERS),
-        Entry::Group(group) => record_answer(context.snapshot.group_record(group), &OF_GROUPS),
-        Entry::VirtualGroup(_) => std::iter::once(AttributeId::OBJECT_CLASS)
-            .chain(OF_VIRTUAL_GROUPS)
-            .filter_map(|id| context.attribute(entry, id))
-            .for_each(|attribute| each(Piece::Attribute(attribute))),
-    }
-}
-
-fn is_in_default_answer(entry: Entry, id: AttributeId, attribute: &Attribute<'_>) -> bool {
-    if matches!(attribute, Attribute::Stored(_)) || id == AttributeId::OBJECT_CLASS {
-        return true;
-    }
-    match entry {
-        Entry::Special(_) => false,
-        Entry::User(_) => OF_USERS.contains(&id),
-        Entry::Group(_) => OF_GROUPS.contains(&id),
-        Entry::VirtualGroup(_) => OF_VIRTUAL_GROUPS.contains(&id),
+        let expected = *typical;
+        write_entry(out, message_id, &context.dn(entry), expected, controls, |out| {
+            let start = out.len();
+            self.write_attributes(context, entry, out);
+            *typical = out.len() - start;
+        });
     }
 }
 

@@ -4,16 +4,22 @@
 //! provider (DNs, numbers) is computed elsewhere from what is here. Must not know a base DN or a viewer.
 
 use std::hash::BuildHasher;
-use std::sync::OnceLock;
+use std::sync::{LazyLock, OnceLock};
 
 use uuid::Uuid;
 
 use super::attribute::{AttributeId, Attributes};
 use super::encoded::{self, Element, Elements};
+use super::entry::{Context, Layout, View};
+use super::filter::Equal;
 use super::index::{EqualityIndex, KeyTable};
-use super::row::{self, ByteTable, EscapedNames, Record, Relation, Row, Shapes};
+use super::indexing;
+use super::order::{self, Orders};
+use super::row::{self, ByteTable, RDN_TYPE, Record, Relation, Row, Shapes, UnescapedNames};
 use super::schema::Syntax;
+use super::sorting::{OrderKey, SortOrder};
 use super::syntax;
+use super::tree::Tree;
 
 /// A user within one snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -73,12 +79,32 @@ pub(super) struct Memberships {
     pub(super) group_children: Relation,
 }
 
-/// The indexes of one attribute.
+/// The indexes of one attribute, each built at its first use unless it was built with the snapshot.
 #[derive(Debug, Default)]
 pub(super) struct AttributeIndex {
-    pub(super) equality: EqualityIndex,
+    /// What the builder counted.
+    pub(super) count: Count,
+    /// The attribute that has the same values in the same records, and whose indexes serve for both.
+    pub(super) same_as: Option<AttributeId>,
+    pub(super) equality: OnceLock<EqualityIndex>,
     pub(super) text: OnceLock<KeyTable>,
     pub(super) ordering: OnceLock<KeyTable>,
+}
+
+impl AttributeIndex {
+    /// How many records have stored values.
+    pub(super) fn records(&self) -> usize {
+        self.count.records as usize
+    }
+}
+
+/// How often an attribute is stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Count {
+    pub(super) records: u32,
+    pub(super) values: u32,
+    /// Whether a record has several values.
+    pub(super) several: bool,
 }
 
 /// An immutable picture of all users and groups.
@@ -89,14 +115,17 @@ pub struct Snapshot {
     pub(super) shapes: Shapes,
     /// Users, then groups.
     pub(super) rows: Vec<Row>,
-    /// What a record is called in its DN, unescaped.
-    pub(super) names: ByteTable,
-    /// The names that need escaping, escaped, by record.
-    pub(super) escaped_names: EscapedNames,
+    /// The RDNs of the records as they are sent: `cn=` and the escaped name.
+    pub(super) rdns: ByteTable,
+    /// The names that need escaping, as they are, by record.
+    pub(super) unescaped_names: UnescapedNames,
     pub(super) users: Users,
     pub(super) groups: Groups,
     pub(super) memberships: Memberships,
     pub(super) indexes: Vec<AttributeIndex>,
+    /// The override bits and flags that any record has.
+    pub(super) all_flags: u32,
+    pub(super) orders: Orders,
     pub(super) hasher: hashbrown::DefaultHashBuilder,
     pub(super) fingerprint: OnceLock<[u8; 32]>,
 }
@@ -125,17 +154,16 @@ impl Snapshot {
     #[must_use]
     pub fn user_by_uid(&self, uid: &str) -> Option<UserId> {
         let key = syntax::equality_key(Syntax::DirectoryString, uid.as_bytes());
-        self.lookup(AttributeId::USER_UID, &key)
-            .first()
-            .copied()
-            .map(UserId)
+        // Groups have UIDs too, but come later.
+        let first = self.lookup_key(AttributeId::USER_UID, &key).first().copied();
+        first.filter(|&record| record < self.user_count_u32()).map(UserId)
     }
 
     /// The users with a login name: those called exactly so, else those whose names differ only in case, spaces or
     /// Unicode normalisation. In ascending order of pk.
     #[must_use]
     pub fn users_by_name(&self, username: &[u8]) -> Vec<UserId> {
-        self.named(username, Kind::User).into_iter().map(UserId).collect()
+        self.named(username, Kind::User).map(UserId).collect()
     }
 
     /// What is known of a user.
@@ -172,6 +200,25 @@ impl Snapshot {
             .of(user.0)
             .iter()
             .map(|&group| std::str::from_utf8(self.name(self.group_record(group))).unwrap_or_default())
+    }
+
+    /// The names of custom attributes, sorted, in lower case; those that are no names to RFC 4512 (section 1.4) left
+    /// out.
+    #[must_use]
+    pub fn custom_attributes(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self
+            .attributes
+            .unknown_to_schema()
+            .filter_map(|name| std::str::from_utf8(name).ok())
+            .filter(|name| {
+                name.starts_with(|first: char| first.is_ascii_alphabetic())
+                    && name
+                        .chars()
+                        .all(|character| character.is_ascii_alphanumeric() || character == '-')
+            })
+            .collect();
+        names.sort_unstable();
+        names
     }
 
     /// The same for two snapshots exactly if they answer every search alike. Computed at the first call: some 60 ms
@@ -232,11 +279,37 @@ impl Snapshot {
             else {
                 continue;
             };
+            if old.equality.get().is_some() {
+                self.equality(own);
+            }
             if old.text.get().is_some() {
                 self.text_keys(own).order();
             }
             if old.ordering.get().is_some() {
                 self.ordering_keys(own).order();
+            }
+        }
+        let own = |id: Option<AttributeId>| {
+            let mut names = previous.attributes.iter();
+            id.and_then(|id| names.find(|(_, known)| *known == id))
+                .and_then(|(name, _)| self.attributes.find(name))
+        };
+        for key in previous.orders.keys() {
+            let key = OrderKey {
+                first: own(key.first),
+                second: own(key.second),
+                ..key
+            };
+            // The order leaves out what depends on a tree.
+            let context = Context {
+                snapshot: self,
+                tree: &Tree::of_one_entry("", &Vec::new()),
+                view: View::Full,
+            };
+            let (layout, order) = (Layout::new(self), SortOrder::of_key(key));
+            if key.first.is_some() {
+                self.orders
+                    .find_or_make(key, || order::all_but_specials(&context, layout, &order));
             }
         }
     }
@@ -255,18 +328,19 @@ impl Snapshot {
             .indexes
             .iter()
             .map(|index| {
-                index.equality.size()
+                index.equality.get().map_or(0, EqualityIndex::size)
                     + index.text.get().map_or(0, KeyTable::size)
                     + index.ordering.get().map_or(0, KeyTable::size)
             })
             .sum();
         self.arena.capacity()
             + self.rows.capacity() * size_of::<Row>()
-            + self.names.size()
+            + self.rdns.size()
             + self.user_count() * (8 + 16 + 8 + 8 + 5)
             + self.group_count() * (16 + 8 + 16)
             + relations.iter().map(|relation| relation.size()).sum::<usize>()
             + indexes
+            + self.orders.size()
     }
 }
 
@@ -310,7 +384,12 @@ impl Snapshot {
     /// All encoded attributes of a record.
     #[inline]
     pub(super) fn block(&self, record: Record) -> &[u8] {
-        let row = self.row(record);
+        self.block_of(self.row(record))
+    }
+
+    /// All encoded attributes of the record of a row.
+    #[inline]
+    pub(super) fn block_of(&self, row: Row) -> &[u8] {
         self.arena
             .get(row.start as usize..row.start as usize + row.length as usize)
             .unwrap_or_default()
@@ -333,22 +412,23 @@ impl Snapshot {
     }
 
     /// A record's name, unescaped.
-    pub(super) fn name(&self, record: Record) -> &[u8] {
-        self.names.get(record)
-    }
-
-    /// A record's name as it stands in a DN.
     #[inline]
-    pub(super) fn rdn(&self, record: Record) -> &[u8] {
+    pub(super) fn name(&self, record: Record) -> &[u8] {
         if self.row(record).has(row::ESCAPED)
             && let Ok(index) = self
-                .escaped_names
+                .unescaped_names
                 .binary_search_by_key(&record, |(record, _)| *record)
-            && let Some((_, name)) = self.escaped_names.get(index)
+            && let Some((_, name)) = self.unescaped_names.get(index)
         {
             return name;
         }
-        self.names.get(record)
+        self.rdn(record).get(RDN_TYPE.len()..).unwrap_or_default()
+    }
+
+    /// A record's RDN as it is sent.
+    #[inline]
+    pub(super) fn rdn(&self, record: Record) -> &[u8] {
+        self.rdns.get(record)
     }
 
     pub(super) fn user_uid(&self, user: u32) -> &[u8] {
@@ -379,34 +459,68 @@ impl Snapshot {
         self.hasher.hash_one(key)
     }
 
-    /// The records with a stored value that has this equality key, ascending.
-    pub(super) fn lookup(&self, id: AttributeId, key: &[u8]) -> &[Record] {
-        let Some(index) = self.indexes.get(id.index()) else {
-            return &[];
+    /// Whether custom values replace a built-in attribute of any record, or change what follows from it.
+    #[inline]
+    pub(super) fn any_overrides(&self, id: AttributeId) -> bool {
+        let bits = match id {
+            // Virtual groups have their users' numbers.
+            AttributeId::GID_NUMBER => id.override_bit() | AttributeId::UID_NUMBER.override_bit(),
+            _ => id.override_bit(),
         };
+        self.all_flags & bits != 0
+    }
+
+    /// The attribute whose indexes serve for one.
+    fn indexed_as(&self, id: AttributeId) -> AttributeId {
+        let index = self.indexes.get(id.index());
+        index.and_then(|index| index.same_as).unwrap_or(id)
+    }
+
+    /// The equality index of an attribute.
+    pub(super) fn equality(&self, id: AttributeId) -> &EqualityIndex {
+        static EMPTY: LazyLock<EqualityIndex> = LazyLock::new(EqualityIndex::default);
+        let id = self.indexed_as(id);
+        match self.indexes.get(id.index()) {
+            Some(index) if index.count.records > 0 => index
+                .equality
+                .get_or_init(|| indexing::equality(self, id, index.count)),
+            _ => &EMPTY,
+        }
+    }
+
+    /// The records with a stored value that is equal, ascending.
+    #[inline]
+    pub(super) fn lookup(&self, id: AttributeId, equal: &Equal) -> &[Record] {
+        match self.indexes.get(id.index()) {
+            Some(index) if index.count.records > 0 => self.lookup_key(id, equal.key()),
+            _ => &[],
+        }
+    }
+
+    /// The records with a stored value that has this equality key, ascending.
+    pub(super) fn lookup_key(&self, id: AttributeId, key: &[u8]) -> &[Record] {
+        let id = self.indexed_as(id);
         let syntax = self.attributes.syntax(id);
-        index.equality.find(self.hash(key), |record| {
+        self.equality(id).find(self.hash(key), |record| {
             self.any_value(record, id, |value| has_key(syntax, value, key))
         })
     }
 
     /// The users or groups called `name`, counted from 0: exactly so, else by folded name.
-    pub(super) fn named(&self, name: &[u8], kind: Kind) -> Vec<u32> {
+    pub(super) fn named<'s>(&'s self, name: &'s [u8], kind: Kind) -> impl Iterator<Item = u32> + use<'s> {
         let key = syntax::equality_key(Syntax::DirectoryString, name);
-        let of_kind = self.lookup(AttributeId::RDN, &key).iter().filter_map(|&record| {
-            let (found, index) = self.kind(record);
-            (found == kind).then_some((record, index))
-        });
-        let exact: Vec<u32> = of_kind
-            .clone()
-            .filter(|&(record, _)| self.name(record) == name)
+        let of_kind = self
+            .lookup_key(AttributeId::RDN, &key)
+            .iter()
+            .filter_map(move |&record| {
+                let (found, index) = self.kind(record);
+                (found == kind).then_some((record, index))
+            });
+        let is_exact = move |&(record, _): &(Record, u32)| self.name(record) == name;
+        let any = of_kind.clone().any(|item| is_exact(&item));
+        of_kind
+            .filter(move |item| !any || is_exact(item))
             .map(|(_, index)| index)
-            .collect();
-        if exact.is_empty() {
-            of_kind.map(|(_, index)| index).collect()
-        } else {
-            exact
-        }
     }
 
     pub(super) fn user_by_uuid(&self, uuid: &[u8; 16]) -> Option<u32> {
@@ -458,6 +572,7 @@ impl Snapshot {
         mut key: impl FnMut(&[u8], &mut Vec<u8>) -> bool,
     ) -> &KeyTable {
         static EMPTY: OnceLock<KeyTable> = OnceLock::new();
+        let id = self.indexed_as(id);
         let Some(index) = self.indexes.get(id.index()) else {
             return EMPTY.get_or_init(KeyTable::default);
         };

@@ -6,7 +6,7 @@
 use std::cmp::Ordering;
 use std::collections::VecDeque;
 
-use super::attribute::AttributeRef;
+use super::attribute::{AttributeId, AttributeRef};
 use super::entry::{Context, Entry, Ordinal};
 use super::schema::{self, Comparison, Syntax};
 use super::syntax;
@@ -26,6 +26,15 @@ struct Criterion {
 /// The order of an answer.
 #[derive(Clone, Debug)]
 pub(super) struct SortOrder(Vec<Criterion>);
+
+/// What tells one order by stored values from another, within a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct OrderKey {
+    pub(super) first: Option<AttributeId>,
+    pub(super) second: Option<AttributeId>,
+    pub(super) syntax: Syntax,
+    pub(super) reverse: bool,
+}
 
 /// Why an answer cannot be sorted: a code of RFC 2891 section 1.2, and the attribute at fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,8 +73,42 @@ impl SortOrder {
         keys.iter().map(criterion).collect::<Result<_, _>>().map(Self)
     }
 
+    /// What tells the order from others, if it has one key whose values are stored.
+    pub(super) fn key(&self) -> Option<OrderKey> {
+        let [criterion] = self.0.as_slice() else {
+            return None;
+        };
+        let AttributeRef { first, second, .. } = criterion.attribute;
+        let stored = first.is_some() && criterion.attribute.ids().all(|id| !id.is_computed());
+        stored.then_some(OrderKey {
+            first,
+            second,
+            syntax: criterion.syntax,
+            reverse: criterion.reverse,
+        })
+    }
+
+    /// The order with a key.
+    pub(super) fn of_key(key: OrderKey) -> Self {
+        Self(vec![Criterion {
+            attribute: AttributeRef {
+                first: key.first,
+                second: key.second,
+                known: None,
+            },
+            syntax: key.syntax,
+            reverse: key.reverse,
+        }])
+    }
+
     /// Appends the key of an entry: of each attribute its least value.
-    fn write_key(&self, context: &Context<'_>, entry: Entry, scratch: &mut Vec<u8>, out: &mut Vec<u8>) {
+    pub(super) fn write_key(
+        &self,
+        context: &Context<'_>,
+        entry: Entry,
+        scratch: &mut Vec<u8>,
+        out: &mut Vec<u8>,
+    ) {
         for criterion in &self.0 {
             let mut least: Option<Vec<u8>> = None;
             if let Some(attribute) = context.find(entry, &criterion.attribute) {
@@ -153,8 +196,8 @@ impl Sorter {
         }
     }
 
-    /// Adds a match; matches come in the order of answers.
-    pub(super) fn push(&mut self, context: &Context<'_>, entry: Entry, ordinal: Ordinal) {
+    /// Adds a match; matches come in the order of answers. Gives the octets of its key.
+    pub(super) fn push(&mut self, context: &Context<'_>, entry: Entry, ordinal: Ordinal) -> usize {
         let start = self.keys.len();
         self.order
             .write_key(context, entry, &mut self.scratch, &mut self.keys);
@@ -167,6 +210,7 @@ impl Sorter {
         if self.run.len() >= RUN {
             self.end_run();
         }
+        length as usize
     }
 
     fn end_run(&mut self) {

@@ -3,9 +3,11 @@
 //! Knows how definitions are written. The names of authentik's three object classes are no RFC 4512 descriptors, yet
 //! clients look them up by name; they are written as names and everywhere else by OID, so that all else is strict.
 
+use uuid::Uuid;
+
 use super::schema::{
     ATTRIBUTE_TYPES, AttributeType, ClassKind, LDAP_SYNTAXES, MATCHING_RULES, MatchingRule, OBJECT_CLASSES,
-    ObjectClass, Usage, object_class,
+    ObjectClass, Syntax, Usage, object_class,
 };
 
 /// The name of the subschema entry.
@@ -37,9 +39,9 @@ const AUXILIARY_CLASSES: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// The attributes of the subschema entry.
+/// The attributes of the subschema entry. `custom` are names of attributes beyond our own schema, as admins chose them.
 #[must_use]
-pub fn attributes() -> Attributes {
+pub fn attributes(custom: &[&str]) -> Attributes {
     let timestamp = || vec![SUBSCHEMA_TIMESTAMP.to_owned()];
     vec![
         ("cn", vec!["subschema".to_owned()]),
@@ -65,7 +67,11 @@ pub fn attributes() -> Attributes {
         ),
         (
             "attributeTypes",
-            ATTRIBUTE_TYPES.iter().map(attribute_type_definition).collect(),
+            ATTRIBUTE_TYPES
+                .iter()
+                .map(attribute_type_definition)
+                .chain(custom.iter().map(|name| custom_attribute_definition(name)))
+                .collect(),
         ),
         (
             "objectClasses",
@@ -110,6 +116,20 @@ fn attribute_type_definition(attribute: &AttributeType) -> String {
         Usage::DsaOperation => definition += " NO-USER-MODIFICATION USAGE dSAOperation",
     }
     definition + " )"
+}
+
+/// A text attribute. Its OID is made of its name, in the arc that is free for UUIDs (ITU-T X.667).
+fn custom_attribute_definition(name: &str) -> String {
+    let uuid = Uuid::new_v5(
+        &Uuid::NAMESPACE_OID,
+        format!("akldap attribute {name}").as_bytes(),
+    );
+    let (equality, _, substrings) = Syntax::DirectoryString.rules();
+    let mut definition = format!("( 2.25.{} NAME '{name}' EQUALITY {equality}", uuid.as_u128());
+    if let Some(substrings) = substrings {
+        definition += &format!(" SUBSTR {substrings}");
+    }
+    definition + &format!(" SYNTAX {} )", Syntax::DirectoryString.oid())
 }
 
 fn object_class_definition(class: &ObjectClass) -> String {

@@ -6,10 +6,10 @@
 
 use uuid::Uuid;
 
-use super::attribute::AttributeRef;
+use super::attribute::{AttributeId, AttributeRef};
 use super::encoded;
 use super::entry::{Entry, Special};
-use super::schema;
+use super::schema::{self, AttributeType};
 use super::snapshot::{Kind, Snapshot};
 use super::subschema::Attributes;
 use crate::ldap::dn::{self, Dn, DnError};
@@ -31,6 +31,9 @@ pub struct Tree {
     /// `,ou=users,<suffix>` and so on: what follows the RDN of a leaf.
     leaf_suffixes: [Vec<u8>; 3],
     specials: [SpecialEntry; 4],
+    /// The addresses of the attribute types that base and containers hold, ascending: to tell at once that they do not
+    /// have what a filter asks for.
+    held: Vec<usize>,
     /// Whether this is no provider's place but a single entry, which has no other attributes than its own.
     pub(super) alone: bool,
     pub(super) uid_start: i64,
@@ -44,8 +47,17 @@ pub(super) struct SpecialEntry {
     pub(super) uuid: [u8; 16],
     /// The attributes as they are sent.
     pub(super) block: Vec<u8>,
-    /// What each attribute is known by, and where it begins.
-    keys: Vec<(String, usize)>,
+    /// Where each attribute begins.
+    places: Vec<Place>,
+}
+
+/// An attribute of such an entry.
+#[derive(Clone, Debug)]
+struct Place {
+    /// What it is known by.
+    key: String,
+    known: Option<&'static AttributeType>,
+    start: usize,
 }
 
 impl SpecialEntry {
@@ -56,7 +68,7 @@ impl SpecialEntry {
             uuid: Uuid::new_v5(&Uuid::new_v5(&Uuid::NAMESPACE_URL, b"urn:akldap:dn"), normal_dn).into_bytes(),
             dn,
             block: Vec::new(),
-            keys: Vec::new(),
+            places: Vec::new(),
         }
     }
 
@@ -64,19 +76,24 @@ impl SpecialEntry {
         let start = self.block.len();
         write_attribute(&mut self.block, name.as_bytes(), values);
         let key = schema::canonical_name(name.as_bytes()).into_owned();
-        self.keys.push((key, start));
+        let known = schema::attribute_type(name.as_bytes());
+        self.places.push(Place { key, known, start });
     }
 
     fn has(&self, key: &str) -> bool {
-        self.keys.iter().any(|(own, _)| own == key)
+        self.places.iter().any(|place| place.key == key)
     }
 
     /// The attribute that a description means.
     #[inline]
     pub(super) fn find(&self, attribute: &AttributeRef) -> Option<encoded::Element<'_>> {
-        let wanted = attribute.known?.key;
-        let (_, start) = self.keys.iter().find(|(own, _)| own == wanted)?;
-        encoded::Elements(self.block.get(*start..)?).next()
+        let wanted = attribute.known?;
+        // The schema has each type once.
+        let place = self
+            .places
+            .iter()
+            .find(|place| place.known.is_some_and(|own| std::ptr::eq(own, wanted)))?;
+        encoded::Elements(self.block.get(place.start..)?).next()
     }
 }
 
@@ -120,6 +137,7 @@ impl Tree {
             base,
             suffix,
             leaf_suffixes,
+            held: Vec::new(),
             alone: false,
             uid_start,
             gid_start,
@@ -154,7 +172,7 @@ impl Tree {
         }
         let mut entry = SpecialEntry {
             block: Vec::new(),
-            keys: Vec::new(),
+            places: Vec::new(),
             ..self.specials[0].clone()
         };
         entry.add("objectClass", classes);
@@ -181,6 +199,7 @@ impl Tree {
             }
         }
         self.specials[0] = entry;
+        self.note_held();
     }
 
     /// A place that consists of one entry that belongs to no provider, such as the rootDSE.
@@ -189,7 +208,7 @@ impl Tree {
         for (name, values) in attributes {
             entry.add(name, values.iter().map(String::as_bytes));
         }
-        Self {
+        let mut tree = Self {
             base: Dn::parse(dn.as_bytes()).unwrap_or_default(),
             suffix: dn.to_lowercase().into_bytes(),
             leaf_suffixes: Default::default(),
@@ -199,10 +218,13 @@ impl Tree {
                 SpecialEntry::default(),
                 SpecialEntry::default(),
             ],
+            held: Vec::new(),
             alone: true,
             uid_start: 0,
             gid_start: 0,
-        }
+        };
+        tree.note_held();
+        tree
     }
 
     /// The base DN.
@@ -239,6 +261,27 @@ impl Tree {
 
     pub(super) fn special(&self, special: Special) -> &SpecialEntry {
         &self.specials[special as usize]
+    }
+
+    /// Whether base or a container could have an attribute.
+    #[inline]
+    pub(super) fn may_hold(&self, attribute: &AttributeRef) -> bool {
+        attribute.first.is_some_and(AttributeId::is_of_every_entry)
+            || attribute.known.is_some_and(|known| {
+                let address = std::ptr::from_ref(known).addr();
+                self.held.binary_search(&address).is_ok()
+            })
+    }
+
+    fn note_held(&mut self) {
+        let known = self
+            .specials
+            .iter()
+            .flat_map(|special| &special.places)
+            .filter_map(|place| place.known);
+        self.held = known.map(|known| std::ptr::from_ref(known).addr()).collect();
+        self.held.sort_unstable();
+        self.held.dedup();
     }
 
     /// What follows the name in the DN of a leaf.
@@ -361,7 +404,7 @@ impl Tree {
             Special::Groups => (Kind::Group, Entry::Group),
             Special::VirtualGroups => (Kind::User, Entry::VirtualGroup),
         };
-        snapshot.named(name, kind).into_iter().map(entry).collect()
+        snapshot.named(name, kind).map(entry).collect()
     }
 }
 

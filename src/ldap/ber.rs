@@ -257,16 +257,69 @@ pub fn element_size(length: usize) -> usize {
     1 + length_size(length) + length
 }
 
+/// A tag and a length, encoded.
+#[derive(Clone, Copy, Debug)]
+pub struct Header {
+    octets: [u8; MAX_HEADER],
+    size: usize,
+}
+
+/// Octets of the longest header: the tag, and a length of eight octets with its own.
+pub(super) const MAX_HEADER: usize = 10;
+
+impl Header {
+    /// The header of an element with `length` octets of contents.
+    #[inline]
+    #[must_use]
+    pub fn new(tag: u8, length: usize) -> Self {
+        let mut octets = [0; MAX_HEADER];
+        octets[0] = tag;
+        if length < 0x80 {
+            octets[1] = length as u8;
+            return Self { octets, size: 2 };
+        }
+        let count = length_size(length) - 1;
+        octets[1] = 0x80 | count as u8;
+        let shifted = (length as u64) << (64 - 8 * count);
+        octets[2..].copy_from_slice(&shifted.to_be_bytes());
+        Self {
+            octets,
+            size: 2 + count,
+        }
+    }
+
+    /// How many octets a header takes.
+    #[inline]
+    #[must_use]
+    pub fn size(length: usize) -> usize {
+        1 + length_size(length)
+    }
+
+    /// Copies the header to `place` of `octets` and gives the place behind it; there must be room for the longest.
+    #[inline]
+    pub(super) fn put(&self, octets: &mut [u8], place: usize) -> usize {
+        if let Some(room) = octets.get_mut(place..place + MAX_HEADER) {
+            room.copy_from_slice(&self.octets);
+        }
+        place + self.size
+    }
+
+    /// The encoded header.
+    #[inline]
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.octets.get(..self.size).unwrap_or(&self.octets)
+    }
+}
+
 /// Appends a tag and the length of the contents that will follow.
+#[inline]
 pub fn write_header(out: &mut Vec<u8>, tag: u8, length: usize) {
     if length < 0x80 {
         out.extend_from_slice(&[tag, length as u8]);
-        return;
+    } else {
+        out.extend_from_slice(Header::new(tag, length).as_bytes());
     }
-    let octets = (length as u64).to_be_bytes();
-    let count = length_size(length) - 1;
-    out.extend_from_slice(&[tag, 0x80 | count as u8]);
-    out.extend_from_slice(octets.get(octets.len() - count..).unwrap_or(&octets));
 }
 
 /// Appends a whole element.
@@ -277,17 +330,45 @@ pub fn write_element(out: &mut Vec<u8>, tag: u8, contents: &[u8]) {
 
 /// Appends an element whose contents are what `write` appends.
 pub fn write_constructed(out: &mut Vec<u8>, tag: u8, write: impl FnOnce(&mut Vec<u8>)) {
+    write_constructed_about(out, tag, 0, write);
+}
+
+/// Appends an element whose contents are what `write` appends, expected to be about `expected` octets: a good guess
+/// saves moving them when their length is known.
+#[inline]
+pub fn write_constructed_about(
+    out: &mut Vec<u8>,
+    tag: u8,
+    expected: usize,
+    write: impl FnOnce(&mut Vec<u8>),
+) {
     let start = out.len();
+    let reserved = Header::size(expected);
+    out.extend_from_slice([0; MAX_HEADER].get(..reserved).unwrap_or_default());
     write(out);
-    let length = out.len() - start;
-    let header = element_size(length) - length;
-    out.resize(out.len() + header, 0);
-    out.copy_within(start..start + length, start + header);
-    let mut octets = Vec::with_capacity(header);
-    write_header(&mut octets, tag, length);
-    if let Some(place) = out.get_mut(start..start + header) {
-        place.copy_from_slice(&octets);
+    let header = Header::new(tag, out.len() - start - reserved);
+    replace(out, start, reserved, header.as_bytes());
+}
+
+/// Puts `octets` in the place of the `reserved` octets at `start`; what follows is moved if they are more or fewer.
+#[inline]
+pub fn replace(out: &mut Vec<u8>, start: usize, reserved: usize, octets: &[u8]) {
+    if octets.len() != reserved {
+        move_tail(out, start + reserved, start + octets.len());
     }
+    if let Some(place) = out.get_mut(start..start + octets.len()) {
+        place.copy_from_slice(octets);
+    }
+}
+
+#[cold]
+fn move_tail(out: &mut Vec<u8>, from: usize, to: usize) {
+    let end = out.len();
+    if to > from {
+        out.resize(end + (to - from), 0);
+    }
+    out.copy_within(from..end, to);
+    out.truncate(end - from + to);
 }
 
 /// Appends an INTEGER or ENUMERATED (by `tag`) in its shortest form.

@@ -144,26 +144,110 @@ fn write_message(
     });
 }
 
-/// Appends everything of a SearchResultEntry up to its attributes: exactly `attributes_size` octets of
-/// PartialAttributes must follow, then `controls` (an encoded `controls [0]` element, or nothing) of
-/// `controls_size` octets. The DN is `dn_parts` joined.
-pub fn write_entry_header(
+/// Appends a SearchResultEntry. The DN is `dn_parts` joined; `attributes` appends the PartialAttributes, about `expected`
+/// octets (a good guess saves moving them); `controls` is an encoded `controls [0]` element, or nothing.
+#[inline]
+pub fn write_entry(
     out: &mut Vec<u8>,
     message_id: u32,
     dn_parts: &[&[u8]],
-    attributes_size: usize,
-    controls_size: usize,
+    expected: usize,
+    controls: &[u8],
+    attributes: impl FnOnce(&mut Vec<u8>),
 ) {
+    let start = out.len();
     let dn_size = dn_parts.iter().map(|part| part.len()).sum();
-    let operation_size = ber::element_size(dn_size) + ber::element_size(attributes_size);
-    let message_size = ber::integer_size(message_id) + ber::element_size(operation_size) + controls_size;
-    out.reserve(ber::element_size(message_size));
-    ber::write_header(out, ber::SEQUENCE, message_size);
-    ber::write_integer(out, ber::INTEGER, i64::from(message_id));
-    ber::write_header(out, SEARCH_RESULT_ENTRY, operation_size);
+    let expected_size = ber::element_size(dn_size) + ber::element_size(expected);
+    let reserved = EntryFront::size(message_id, expected_size, controls.len());
+    out.extend_from_slice([0; MAX_ENTRY_FRONT].get(..reserved).unwrap_or_default());
     ber::write_header(out, ber::OCTET_STRING, dn_size);
     dn_parts.iter().for_each(|part| out.extend_from_slice(part));
-    ber::write_header(out, ber::SEQUENCE, attributes_size);
+    ber::write_constructed_about(out, ber::SEQUENCE, expected, attributes);
+    let operation_size = out.len() - start - reserved;
+    let front = EntryFront::new(message_id, operation_size, controls.len());
+    ber::replace(out, start, reserved, front.as_bytes());
+    out.extend_from_slice(controls);
+}
+
+/// Two headers of at most ten octets, and an integer of at most seven for which eight are copied.
+const MAX_ENTRY_FRONT: usize = 30;
+
+/// What precedes the DN of a SearchResultEntry: the header of the message, its id, the header of the operation.
+struct EntryFront {
+    octets: [u8; MAX_ENTRY_FRONT],
+    size: usize,
+}
+
+impl EntryFront {
+    #[inline]
+    fn new(message_id: u32, operation_size: usize, controls_size: usize) -> Self {
+        let id_size = ber::integer_size(message_id);
+        let message_size = id_size + ber::element_size(operation_size) + controls_size;
+        let mut octets = [0; MAX_ENTRY_FRONT];
+        let id = ber::Header::new(ber::SEQUENCE, message_size).put(&mut octets, 0);
+        // Two octets of header, and the last octets of the number behind them.
+        let number = u64::from(message_id) << (80 - 8 * id_size);
+        if let Some(room) = octets.get_mut(id..id + 10) {
+            room[0] = ber::INTEGER;
+            room[1] = (id_size - 2) as u8;
+            room[2..].copy_from_slice(&number.to_be_bytes());
+        }
+        let size = ber::Header::new(SEARCH_RESULT_ENTRY, operation_size).put(&mut octets, id + id_size);
+        Self { octets, size }
+    }
+
+    /// How many octets it takes.
+    #[inline]
+    fn size(message_id: u32, operation_size: usize, controls_size: usize) -> usize {
+        let id_size = ber::integer_size(message_id);
+        let message_size = id_size + ber::element_size(operation_size) + controls_size;
+        ber::Header::size(message_size) + id_size + ber::Header::size(operation_size)
+    }
+
+    #[inline]
+    fn as_bytes(&self) -> &[u8] {
+        self.octets.get(..self.size).unwrap_or(&self.octets)
+    }
+}
+
+/// Appends a PartialAttribute whose values are what `values` appends, about `expected` octets.
+#[inline]
+pub fn write_attribute_about(
+    out: &mut Vec<u8>,
+    description: &[u8],
+    expected: usize,
+    values: impl FnOnce(&mut Vec<u8>),
+) {
+    let start = out.len();
+    let name_size = ber::element_size(description.len());
+    let reserved = ber::Header::size(name_size + ber::element_size(expected));
+    out.extend_from_slice([0; ber::MAX_HEADER].get(..reserved).unwrap_or_default());
+    ber::write_element(out, ber::OCTET_STRING, description);
+    ber::write_constructed_about(out, ber::SET, expected, values);
+    let header = ber::Header::new(ber::SEQUENCE, out.len() - start - reserved);
+    ber::replace(out, start, reserved, header.as_bytes());
+}
+
+/// Appends a PartialAttribute with one value.
+#[inline]
+pub fn write_single_value(out: &mut Vec<u8>, description: &[u8], value: &[u8]) {
+    let values = ber::element_size(value.len());
+    let size = ber::element_size(description.len()) + ber::element_size(values);
+    if size < 0x80 {
+        // Then every length is one octet.
+        let (name, value_size) = (description.len() as u8, value.len() as u8);
+        out.extend_from_slice(&[ber::SEQUENCE, size as u8, ber::OCTET_STRING, name]);
+        out.extend_from_slice(description);
+        out.extend_from_slice(&[ber::SET, values as u8, ber::OCTET_STRING, value_size]);
+        out.extend_from_slice(value);
+        return;
+    }
+    ber::write_header(out, ber::SEQUENCE, size);
+    ber::write_header(out, ber::OCTET_STRING, description.len());
+    out.extend_from_slice(description);
+    ber::write_header(out, ber::SET, values);
+    ber::write_header(out, ber::OCTET_STRING, value.len());
+    out.extend_from_slice(value);
 }
 
 /// Appends one PartialAttribute (RFC 4511 section 4.1.7).
@@ -239,13 +323,18 @@ mod tests {
 
     #[test]
     fn an_entry_of_any_size_is_framed_right() {
-        for size in [0usize, 1, 100, 200, 70_000] {
+        let sizes = [0usize, 1, 100, 200, 70_000];
+        for (size, expected) in sizes
+            .into_iter()
+            .flat_map(|size| sizes.map(|expected| (size, expected)))
+        {
             let value = vec![b'v'; size];
             let mut attributes = Vec::new();
             write_attribute(&mut attributes, b"cn", [&value[..], b"second"]);
             let mut out = Vec::new();
-            write_entry_header(&mut out, 77_777, &[b"cn=a", b",dc=x"], attributes.len(), 0);
-            out.extend_from_slice(&attributes);
+            write_entry(&mut out, 77_777, &[b"cn=a", b",dc=x"], expected, &[], |out| {
+                out.extend_from_slice(&attributes)
+            });
             let mut buffer = BytesMut::from(out.as_slice());
             let message = LdapCodec::new(Some(1 << 20), Some(16))
                 .decode(&mut buffer)

@@ -3,8 +3,9 @@
 //! Knows how one is chosen and when a new one may replace an old one. Must not know sockets; a certificate that
 //! cannot be used never replaces one that can.
 
+mod files;
+
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -14,11 +15,14 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use secrecy::ExposeSecret;
 use thiserror::Error;
+use tokio_util::sync::CancellationToken;
 
 use crate::authentik::{ApiError, Client};
 use crate::config::TlsFiles;
 
 use super::providers::ProviderTable;
+
+use files::FileWatch;
 
 /// Why a certificate cannot be used.
 #[derive(Debug, Error)]
@@ -81,7 +85,8 @@ struct Choice {
 /// The certificates in use. Replacing them never disturbs open connections.
 #[derive(Debug)]
 pub struct CertificateTable {
-    fixed: bool,
+    /// The files that replace the providers' certificates.
+    files: Option<FileWatch>,
     self_signed: Arc<CertifiedKey>,
     choice: ArcSwap<Choice>,
     loaded: std::sync::Mutex<HashMap<String, Loaded>>,
@@ -101,16 +106,19 @@ impl CertificateTable {
     /// When the files cannot be used.
     pub fn new(files: Option<&TlsFiles>) -> Result<Self, CertificateError> {
         let self_signed = Arc::new(self_signed()?);
-        let default = match files {
-            Some(files) => Arc::new(certified_key(&read(&files.certificate)?, &read(&files.key)?)?),
-            None => Arc::clone(&self_signed),
+        let (files, default) = match files {
+            Some(files) => {
+                let (watch, key) = FileWatch::start(files.clone())?;
+                (Some(watch), Arc::new(key))
+            }
+            None => (None, Arc::clone(&self_signed)),
         };
         let choice = ArcSwap::from_pointee(Choice {
             by_name: HashMap::new(),
             default,
         });
         Ok(Self {
-            fixed: files.is_some(),
+            files,
             self_signed,
             choice,
             loaded: std::sync::Mutex::default(),
@@ -127,8 +135,8 @@ impl CertificateTable {
 
     /// Fetches what changed and puts it in place. A certificate that cannot be had or used keeps its predecessor.
     pub(super) async fn refresh(&self, client: &Client, providers: &ProviderTable) {
-        if self.fixed {
-            return;
+        if self.files.is_some() {
+            return self.look_at_files();
         }
         let mut in_use = HashMap::new();
         for provider in providers.iter() {
@@ -158,6 +166,28 @@ impl CertificateTable {
         }
         self.choice.store(Arc::new(self.choose_among(&in_use, providers)));
         *self.lock() = in_use;
+    }
+
+    /// Follows the files, if there are any, until `shutdown`.
+    pub(super) async fn follow_files(&self, shutdown: CancellationToken) {
+        if self.files.is_none() {
+            return;
+        }
+        while shutdown
+            .run_until_cancelled(tokio::time::sleep(files::LOOK_EVERY))
+            .await
+            .is_some()
+        {
+            self.look_at_files();
+        }
+    }
+
+    fn look_at_files(&self) {
+        if let Some(key) = self.files.as_ref().and_then(FileWatch::renewed) {
+            let default = Arc::new(key);
+            let by_name = HashMap::new();
+            self.choice.store(Arc::new(Choice { by_name, default }));
+        }
     }
 
     fn choose_among(&self, in_use: &HashMap<String, Loaded>, providers: &ProviderTable) -> Choice {
@@ -220,13 +250,6 @@ async fn load(client: &Client, uuid: &str, known: Option<&Loaded>) -> Result<Loa
     })
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {
-    std::fs::read(path).map_err(|source| CertificateError::File {
-        path: path.display().to_string(),
-        source,
-    })
-}
-
 /// Like the official outpost's fallback: any name, one year, new at each start; P-256, which costs a third of RSA.
 fn self_signed() -> Result<CertifiedKey, CertificateError> {
     let mut parameters = rcgen::CertificateParams::new(vec!["localhost".to_owned(), "*".to_owned()])?;
@@ -271,6 +294,21 @@ mod tests {
             certified_key(&rsa, b"no key"),
             Err(CertificateError::MalformedKey)
         ));
+    }
+
+    #[test]
+    fn keys_of_every_form_and_whole_chains_are_taken() {
+        use crate::simulator::{Certificate, KeyAlgorithm, KeyForm};
+        for algorithm in [KeyAlgorithm::Ec, KeyAlgorithm::Rsa] {
+            for form in [KeyForm::Pkcs8, KeyForm::Traditional] {
+                let pair =
+                    Certificate::generate_chain(uuid::Uuid::nil(), &["ldap.test"], algorithm, form).unwrap();
+                let label = pair.key_pem.lines().next().unwrap();
+                let key = certified_key(pair.certificate_pem.as_bytes(), pair.key_pem.as_bytes());
+                let key = key.unwrap_or_else(|error| panic!("{label}: {error}"));
+                assert_eq!(key.cert.len(), 2, "{label}: the issuer is sent too");
+            }
+        }
     }
 
     #[test]

@@ -138,6 +138,9 @@ pub(super) fn start(outpost: &Arc<Outpost>, tasks: &TaskTracker, shutdown: &Canc
             }
         }
     });
+    let certificates = Arc::clone(&outpost.certificates);
+    let stop = shutdown.clone();
+    tasks.spawn(async move { certificates.follow_files(stop).await });
     let warm_up = Arc::clone(outpost);
     let stop = shutdown.clone();
     tasks.spawn(async move {

@@ -29,9 +29,15 @@ impl Outpost {
         };
         let asked = identity.is_some() && asks_for_subschema(&request.filter);
         if asked || named() == Some(true) {
+            // How admins name their attributes is for those who may log in.
+            let snapshot = identity.and_then(|_| self.snapshot());
+            let custom = snapshot
+                .as_ref()
+                .map(|snapshot| snapshot.custom_attributes())
+                .unwrap_or_default();
             return Some(Search::of_entry(
                 SUBSCHEMA_DN,
-                &subschema::attributes(),
+                &subschema::attributes(&custom),
                 request,
                 controls,
             ));

@@ -13,10 +13,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-use zeroize::Zeroize;
 
 use crate::config::LimitConfig;
 use crate::ldap::frame::{self, Frame, FrameError};
@@ -25,11 +24,13 @@ use crate::ldap::response::{self, LdapResult, ResultCode};
 use crate::outpost::access::Ending;
 use crate::outpost::bind::BindAnswer;
 
+use super::crowd::Crowd;
+use super::foreign::{self, Expected};
+use super::input::Input;
+use super::notices::{Notices, Topic};
 use super::operation::{BindFuture, Running};
 use super::session::{Action, Session};
 
-/// Space for reading that an idle connection keeps.
-const READ_SIZE: usize = 4 * 1024;
 /// Answers are written once this much is waiting, or when there is nothing else to do.
 const WRITE_SIZE: usize = 32 * 1024;
 /// A buffer that grew beyond this is given back when it is empty.
@@ -40,6 +41,25 @@ const MAX_RUNNING: usize = 64;
 const NO_TIMEOUT: Duration = Duration::from_secs(3600);
 /// How long the last words of a connection may take.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// Octets of a message that earn its sender one more second, so that a large message over a slow line can be had
+/// and one octet a second cannot.
+const OCTETS_PER_SECOND: usize = 8 * 1024;
+/// How long an unbound client may be idle when there is little room left for others.
+const UNBOUND_IDLE: Duration = Duration::from_secs(60);
+
+/// What a connection needs to know of the server it belongs to.
+pub(super) struct Surroundings<'a> {
+    /// What it may cost.
+    pub(super) limits: &'a LimitConfig,
+    /// The other connections.
+    pub(super) crowd: &'a Crowd,
+    /// What was already logged.
+    pub(super) notices: &'a Notices,
+    /// When to end.
+    pub(super) shutdown: &'a CancellationToken,
+    /// What the port speaks.
+    pub(super) expected: Expected,
+}
 
 /// How a connection's LDAP conversation ended.
 pub(super) enum End<S> {
@@ -59,24 +79,21 @@ enum Event {
     Shutdown,
     Idle,
     Stalled,
+    Slow,
 }
 
 /// Serves one connection until it ends or TLS begins.
-pub(super) async fn serve<S>(
-    stream: S,
-    session: &mut Session,
-    limits: &LimitConfig,
-    shutdown: &CancellationToken,
-) -> End<S>
+pub(super) async fn serve<S>(stream: S, session: &mut Session, surroundings: &Surroundings<'_>) -> End<S>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let connection = Connection {
         stream,
         session,
-        limits,
-        input: Vec::with_capacity(READ_SIZE),
-        consumed: 0,
+        limits: surroundings.limits,
+        surroundings,
+        input: Input::new(),
+        message_since: None,
         output: Vec::new(),
         written: 0,
         running: VecDeque::new(),
@@ -87,15 +104,17 @@ where
         flushing: false,
         state: State::Open,
     };
-    connection.run(shutdown).await
+    connection.run(surroundings.shutdown).await
 }
 
 struct Connection<'a, S> {
     stream: S,
     session: &'a mut Session,
     limits: &'a LimitConfig,
-    input: Vec<u8>,
-    consumed: usize,
+    surroundings: &'a Surroundings<'a>,
+    input: Input,
+    /// Since when a message is there in part and its rest awaited.
+    message_since: Option<Instant>,
     output: Vec<u8>,
     written: usize,
     running: VecDeque<Box<Running>>,
@@ -132,7 +151,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     async fn run(mut self, shutdown: &CancellationToken) -> End<S> {
         let mut shutdown: Pin<Box<WaitForCancellationFutureOwned>> =
             Box::pin(shutdown.clone().cancelled_owned());
-        let mut clock = Box::pin(tokio::time::sleep(self.limits.idle_timeout.unwrap_or(NO_TIMEOUT)));
+        let first_look = self.limits.idle_timeout.unwrap_or(NO_TIMEOUT).min(UNBOUND_IDLE);
+        let mut clock = Box::pin(tokio::time::sleep(first_look));
         loop {
             match self.next_event(&mut shutdown, &mut clock).await {
                 Event::Read(Err(_)) | Event::Wrote(Err(_)) | Event::Stalled => return End::Closed,
@@ -161,6 +181,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                     let text = "the server is shutting down";
                     self.disconnect(&LdapResult::new(ResultCode::Unavailable, text));
                 }
+                Event::Slow => self.too_slow(),
                 Event::Idle => {
                     let text = "the connection was idle for too long";
                     self.disconnect(&LdapResult::new(ResultCode::Unavailable, text));
@@ -201,7 +222,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 return Poll::Ready(Event::Revoked(ending));
             }
             if self.wants_input()
-                && let Poll::Ready(read) = self.poll_read(context)
+                && let Poll::Ready(read) = self.input.poll_read(&mut self.stream, context)
             {
                 return Poll::Ready(Event::Read(read));
             }
@@ -249,30 +270,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         Poll::Pending
     }
 
-    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if self.consumed > 0 {
-            self.input.drain(..self.consumed);
-            self.consumed = 0;
-        }
-        let filled = self.input.len();
-        let space = self.input.capacity().max(READ_SIZE);
-        let space = if space - filled < READ_SIZE / 2 {
-            filled + READ_SIZE
-        } else {
-            space
-        };
-        self.input.resize(space, 0);
-        let mut buffer = ReadBuf::new(self.input.get_mut(filled..).unwrap_or_default());
-        let result = Pin::new(&mut self.stream).poll_read(context, &mut buffer);
-        let count = buffer.filled().len();
-        self.input.truncate(filled + count);
-        result.map_ok(|()| count)
-    }
-
     /// Whether more input may be read: never more than one message beyond what is being worked on.
     fn wants_input(&self) -> bool {
         match self.state {
-            State::Open => self.input.len() - self.consumed <= self.session.message_limit(self.limits),
+            State::Open => self.input.len() <= self.session.message_limit(self.limits),
             State::Draining | State::Closing | State::StartingTls => false,
         }
     }
@@ -297,37 +298,37 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
 
     /// Carries out the requests that are whole in the buffer.
     fn process(&mut self) {
+        // Only a message whose rest is awaited from the client runs out of time, not one that waits for us.
+        let mut since = self.message_since.take();
         while self.binding.is_none()
             && matches!(self.state, State::Open | State::Draining)
             && self.output.len() < WRITE_SIZE
         {
-            let pending = self.input.get(self.consumed..).unwrap_or_default();
-            match frame::split(pending, self.session.message_limit(self.limits)) {
+            match frame::split(self.input.pending(), self.session.message_limit(self.limits)) {
                 Ok(Frame::Complete { length }) => {
                     if !self.request(length) {
                         break;
                     }
+                    since = None;
                 }
-                Ok(Frame::Incomplete { .. }) => break,
+                Ok(Frame::Incomplete { .. }) => {
+                    if self.input.len() > 0 {
+                        self.message_since = Some(since.unwrap_or_else(Instant::now));
+                    }
+                    break;
+                }
                 Err(error) => {
                     self.broken_framing(&error);
                     break;
                 }
             }
         }
-        if self.consumed >= self.input.len() {
-            self.input.clear();
-            self.consumed = 0;
-            if self.input.capacity() > KEEP_SIZE {
-                self.input = Vec::with_capacity(READ_SIZE);
-            }
-        }
+        self.input.tidy();
     }
 
     /// Carries out the request in the next `length` octets of input. False if it has to wait.
     fn request(&mut self, length: usize) -> bool {
-        let end = self.consumed + length;
-        let frame = self.input.get(self.consumed..end).unwrap_or_default();
+        let frame = self.input.pending().get(..length).unwrap_or_default();
         let busy = !self.running.is_empty();
         let (action, secret) = match Message::decode(frame) {
             Ok(message) => {
@@ -349,15 +350,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 (action, secret)
             }
             Err(error) => {
-                self.consumed = end;
+                // Whatever it was meant to be, there may be a password in it.
+                self.input.take(length, true);
                 self.malformed(&error);
                 return true;
             }
         };
-        if secret && let Some(octets) = self.input.get_mut(self.consumed..end) {
-            octets.zeroize();
-        }
-        self.consumed = end;
+        self.input.take(length, secret);
         self.apply(action);
         true
     }
@@ -390,7 +389,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             Action::StartTls => {
                 // Octets that follow the request came in plain text and must not survive into the secure session.
                 self.input.clear();
-                self.consumed = 0;
                 self.state = State::StartingTls;
             }
             Action::Abandon(target) => self.running.retain(|running| running.message_id() != target),
@@ -474,16 +472,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     }
 
     fn broken_framing(&mut self, error: &FrameError) {
-        let pending = self.input.get(self.consumed..).unwrap_or_default();
-        match foreign_protocol(pending) {
-            Some(protocol) => tracing::warn!(
-                client = %self.session.client,
-                "{protocol} was spoken to the {} port: check the client's port and its TLS setting",
-                if self.session.secure { "LDAPS" } else { "LDAP" }
-            ),
-            None => tracing::debug!(client = %self.session.client, %error, "broken framing"),
+        let client = self.session.client;
+        match foreign::explain(self.input.pending(), self.surroundings.expected) {
+            Some(explanation) if self.is_news(Topic::Protocol) => tracing::warn!(%client, "{explanation}"),
+            _ => tracing::debug!(%client, %error, "broken framing"),
         }
         self.disconnect(&LdapResult::new(ResultCode::ProtocolError, error.to_string()));
+    }
+
+    fn too_slow(&mut self) {
+        let client = self.session.client;
+        if self.is_news(Topic::Slow) {
+            tracing::info!(%client, "a message did not arrive in time; the connection is closed");
+        }
+        let text = "the message did not arrive in time";
+        self.disconnect(&LdapResult::new(ResultCode::Unavailable, text));
+    }
+
+    fn is_news(&self, topic: Topic) -> bool {
+        let now = std::time::Instant::now();
+        self.surroundings.notices.is_news(self.session.client, topic, now)
     }
 
     /// Says why (RFC 4511 section 4.4.1), then ends the connection.
@@ -536,37 +544,69 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         }
     }
 
-    /// The timer is set anew only when it fires or when answers begin to wait: not for each request.
+    /// The timer is set anew only when it fires or when a wait begins that ends sooner: not for each request.
     fn poll_clock(&mut self, clock: &mut Pin<Box<Sleep>>, context: &mut Context<'_>) -> Poll<Event> {
         if self.waiting_since.is_none() && !self.output.is_empty() {
-            let now = Instant::now();
-            self.waiting_since = Some(now);
-            if clock.deadline() > now + self.limits.write_timeout {
-                clock.as_mut().reset(now + self.limits.write_timeout);
-            }
+            self.waiting_since = Some(Instant::now());
+        }
+        if (self.waiting_since.is_some() || self.message_since.is_some())
+            && let Some((due, _)) = self.next_limit()
+            && clock.deadline() > due
+        {
+            clock.as_mut().reset(due);
         }
         while clock.as_mut().poll(context).is_ready() {
             let now = Instant::now();
-            let stalled = self.waiting_since.map(|since| since + self.limits.write_timeout);
-            if stalled.is_some_and(|due| now >= due) {
-                return Poll::Ready(Event::Stalled);
-            }
-            let idle = self
-                .limits
-                .idle_timeout
-                .filter(|_| !self.is_busy())
-                .map(|idle| self.last_progress + idle);
-            if idle.is_some_and(|due| now >= due) {
-                return Poll::Ready(Event::Idle);
-            }
-            let next = [stalled, idle]
-                .into_iter()
-                .flatten()
-                .min()
-                .unwrap_or(now + NO_TIMEOUT);
-            clock.as_mut().reset(next.min(now + NO_TIMEOUT));
+            let due = match self.next_limit() {
+                Some((due, event)) if now >= due => return Poll::Ready(event),
+                limit => limit.map(|(due, _)| due),
+            };
+            // An unbound client that sits there is looked at more often, since it has to go when others need its place.
+            let most = now
+                + if self.session.identity.is_none() {
+                    UNBOUND_IDLE
+                } else {
+                    NO_TIMEOUT
+                };
+            clock.as_mut().reset(due.map_or(most, |due| due.min(most)));
         }
         Poll::Pending
+    }
+
+    /// The limit that will be reached first, and what it means.
+    fn next_limit(&self) -> Option<(Instant, Event)> {
+        let stalled = self.waiting_since.map(|since| since + self.limits.write_timeout);
+        let slow = self.message_since.map(|since| since + self.message_timeout());
+        let idle = self
+            .idle_timeout()
+            .filter(|_| !self.is_busy())
+            .map(|idle| self.last_progress + idle);
+        [
+            (stalled, Event::Stalled),
+            (slow, Event::Slow),
+            (idle, Event::Idle),
+        ]
+        .into_iter()
+        .filter_map(|(due, event)| Some((due?, event)))
+        .min_by_key(|(due, _)| *due)
+    }
+
+    fn message_timeout(&self) -> Duration {
+        let timeout = if self.session.identity.is_some() {
+            self.limits.message_timeout
+        } else {
+            self.limits.message_timeout.min(self.limits.handshake_timeout)
+        };
+        let earned = self.input.len() / OCTETS_PER_SECOND;
+        timeout + Duration::from_secs(earned as u64)
+    }
+
+    fn idle_timeout(&self) -> Option<Duration> {
+        if self.session.identity.is_none() && self.surroundings.crowd.is_dense() {
+            let idle = self.limits.idle_timeout.unwrap_or(UNBOUND_IDLE);
+            return Some(idle.min(UNBOUND_IDLE));
+        }
+        self.limits.idle_timeout
     }
 }
 
@@ -575,17 +615,5 @@ fn internal_error(message: &Message<'_>, output: &mut Vec<u8>) {
     if let Some(tag) = message.operation.kind().response_tag() {
         let result = LdapResult::new(ResultCode::Other, "internal error");
         response::write_result(output, message.message_id, tag, &result, &[]);
-    }
-}
-
-/// Names the protocol a confused client speaks, by its first octets.
-fn foreign_protocol(octets: &[u8]) -> Option<&'static str> {
-    match octets {
-        [0x16, 0x03, ..] => Some("TLS"),
-        [b'G', b'E', b'T', ..] | [b'P', b'O', b'S', b'T', ..] | [b'H', b'E', b'A', b'D', ..] => Some("HTTP"),
-        [b'P', b'R', b'O', b'X', b'Y', ..] | [b'\r', b'\n', b'\r', b'\n', ..] => {
-            Some("the PROXY protocol, from an address outside the trusted networks,")
-        }
-        _ => None,
     }
 }

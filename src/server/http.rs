@@ -3,6 +3,8 @@
 //! `/outpost.goauthentik.io/ping` says that the process lives, as officially; `/ready` says whether binds and searches
 //! can be served. Must not know LDAP.
 
+mod door;
+
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -118,7 +120,8 @@ async fn ready(State(outpost): State<Arc<Outpost>>) -> Response {
 
 /// Serves HTTP on a TCP port until shutdown.
 pub(super) async fn serve(listener: TcpListener, outpost: Arc<Outpost>, shutdown: CancellationToken) {
-    let served = axum::serve(listener, router(outpost)).with_graceful_shutdown(shutdown.cancelled_owned());
+    let door = door::Door::new(listener);
+    let served = axum::serve(door, router(outpost)).with_graceful_shutdown(shutdown.cancelled_owned());
     if let Err(error) = served.await {
         tracing::error!(%error, "the HTTP port has failed");
     }

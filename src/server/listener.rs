@@ -1,35 +1,43 @@
-//! The LDAP and LDAPS ports: accepting with back-off and a limit, and what happens to a connection before its first
+//! The LDAP and LDAPS ports: accepting with back-off and limits, and what happens to a connection before its first
 //! request: PROXY header, TLS handshake.
 //!
 //! Must not know LDAP operations.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::{Config, ListenConfig};
+use crate::config::{Config, LimitConfig};
+use crate::ldap::response::{self, LdapResult, ResultCode};
 use crate::logging::LogControl;
 use crate::outpost::{Capabilities, Outpost, OutpostError};
 
-use super::connection::{self, End};
+use super::connection::{self, End, Surroundings};
+use super::crowd::Crowd;
+use super::foreign::{self, Expected};
+use super::notices::{Notices, Topic};
+use super::rewind::Rewind;
 use super::session::Session;
+use super::sockets::{self, Inherited};
 use super::{http, operation, proxy, tls};
 
-/// Connections the kernel may hold for us until they are accepted.
-const BACKLOG: i32 = 4096;
 /// The first pause after the system refused an accept (out of file descriptors, mostly); doubles up to a second.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LAST_PAUSE: Duration = Duration::from_secs(1);
+/// How often it is said that clients have to wait.
+const REMINDER: Duration = Duration::from_secs(60);
+/// Open files that no client may take: connections to authentik, the HTTP port, the log.
+const RESERVED_FILES: u64 = 256;
 
 /// Why the server cannot start.
 #[derive(Debug, Error)]
@@ -72,13 +80,14 @@ pub struct Server {
     drain: Duration,
 }
 
-struct Port {
+/// What every port shares.
+struct Gate {
     outpost: Arc<Outpost>,
     acceptor: TlsAcceptor,
-    permits: Arc<Semaphore>,
+    crowd: Arc<Crowd>,
+    notices: Notices,
     shutdown: CancellationToken,
     tasks: TaskTracker,
-    implicit_tls: bool,
 }
 
 impl Server {
@@ -87,6 +96,18 @@ impl Server {
     /// # Errors
     /// When a port cannot be opened or TLS cannot be prepared.
     pub async fn start(config: Config, log: Option<LogControl>) -> Result<Self, StartError> {
+        Self::start_on(Inherited::default(), config, log).await
+    }
+
+    /// The same on sockets that are open already; those of a kind replace the configured addresses of that kind.
+    ///
+    /// # Errors
+    /// As for [`Server::start`].
+    pub async fn start_on(
+        inherited: Inherited,
+        config: Config,
+        log: Option<LogControl>,
+    ) -> Result<Self, StartError> {
         let capabilities = Capabilities {
             controls: operation::supported_controls().collect(),
             extensions: operation::extended::SUPPORTED.to_vec(),
@@ -94,34 +115,32 @@ impl Server {
         };
         let outpost = Outpost::new(config, capabilities, log)?;
         let config = outpost.config();
-        let listen: &ListenConfig = &config.listen;
         let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let acceptor = TlsAcceptor::from(tls::server_config(Arc::clone(outpost.certificates()))?);
-        let permits = Arc::new(Semaphore::new(
-            config.limits.max_connections.min(Semaphore::MAX_PERMITS),
-        ));
-        let mut addresses = Addresses::default();
-        let port = |implicit_tls| Port {
+        let tls = tls::server_config(&config.tls, Arc::clone(outpost.certificates()))?;
+        let crowd = Crowd::new(
+            capacity(&config.limits),
+            config.limits.max_connections_per_address,
+        );
+        let gate = Arc::new(Gate {
             outpost: Arc::clone(&outpost),
-            acceptor: acceptor.clone(),
-            permits: Arc::clone(&permits),
+            acceptor: TlsAcceptor::from(tls),
+            crowd,
+            notices: Notices::default(),
             shutdown: shutdown.clone(),
             tasks: tasks.clone(),
-            implicit_tls,
-        };
-        for address in &listen.ldap {
-            let listener = bind(*address, "AUTHENTIK_LISTEN__LDAP")?;
-            addresses.ldap.push(listener.local_addr().unwrap_or(*address));
-            tasks.spawn(port(false).accept_all(listener));
+        });
+        let mut addresses = Addresses::default();
+        let listen = &config.listen;
+        for listener in listeners(inherited.ldap, &listen.ldap, "AUTHENTIK_LISTEN__LDAP")? {
+            addresses.ldap.extend(listener.local_addr());
+            tasks.spawn(Arc::clone(&gate).accept_all(listener, false));
         }
-        for address in &listen.ldaps {
-            let listener = bind(*address, "AUTHENTIK_LISTEN__LDAPS")?;
-            addresses.ldaps.push(listener.local_addr().unwrap_or(*address));
-            tasks.spawn(port(true).accept_all(listener));
+        for listener in listeners(inherited.ldaps, &listen.ldaps, "AUTHENTIK_LISTEN__LDAPS")? {
+            addresses.ldaps.extend(listener.local_addr());
+            tasks.spawn(Arc::clone(&gate).accept_all(listener, true));
         }
-        for address in &listen.metrics {
-            let listener = bind(*address, "AUTHENTIK_LISTEN__METRICS")?;
-            addresses.http.push(listener.local_addr().unwrap_or(*address));
+        for listener in listeners(inherited.http, &listen.metrics, "AUTHENTIK_LISTEN__METRICS")? {
+            addresses.http.extend(listener.local_addr());
             tasks.spawn(http::serve(listener, Arc::clone(&outpost), shutdown.clone()));
         }
         http::serve_socket(&outpost, &tasks, &shutdown);
@@ -160,50 +179,110 @@ impl Server {
     }
 }
 
-/// Opens a port. An IPv6 wildcard takes IPv4 clients too, as Go's listeners do.
-fn bind(address: SocketAddr, variable: &'static str) -> Result<TcpListener, StartError> {
-    let open = || {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-        if address.is_ipv6() {
-            socket.set_only_v6(!address.ip().is_unspecified())?;
-        }
-        socket.set_reuse_address(true)?;
-        socket.set_nonblocking(true)?;
-        socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
-        TcpListener::from_std(socket.into())
-    };
-    open().map_err(|source| StartError::Listen {
+/// The sockets of one kind: those that were inherited, or else those of the configuration.
+fn listeners(
+    inherited: Vec<std::net::TcpListener>,
+    configured: &[SocketAddr],
+    variable: &'static str,
+) -> Result<Vec<TcpListener>, StartError> {
+    let failed = |address, source| StartError::Listen {
         address,
         variable,
         source,
-    })
+    };
+    if inherited.is_empty() {
+        let open = |address: &SocketAddr| {
+            sockets::open(*address, configured).map_err(|source| failed(*address, source))
+        };
+        return configured.iter().map(open).collect();
+    }
+    let adopt = |listener: std::net::TcpListener| {
+        let address = listener
+            .local_addr()
+            .unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0)));
+        sockets::adopt(listener).map_err(|source| failed(address, source))
+    };
+    inherited.into_iter().map(adopt).collect()
 }
 
-impl Port {
-    async fn accept_all(self, listener: TcpListener) {
-        let port = Arc::new(self);
-        let mut pause = FIRST_PAUSE;
+/// How many clients there is room for: no more than the limit of open files leaves.
+fn capacity(limits: &LimitConfig) -> usize {
+    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let room = files.map_or(usize::MAX, |files| {
+        // Of a very low limit, half is for clients.
+        let room = files.saturating_sub(RESERVED_FILES).max(files / 2);
+        usize::try_from(room).unwrap_or(usize::MAX)
+    });
+    if room < limits.max_connections {
+        tracing::warn!(
+            open_files = files,
+            max_connections = room,
+            "the limit of open files allows fewer connections than configured; raise it (ulimit -n, LimitNOFILE=)"
+        );
+    }
+    limits.max_connections.min(room)
+}
+
+/// Says something at most once a minute.
+#[derive(Default)]
+struct Reminder(Option<Instant>);
+
+impl Reminder {
+    fn is_due(&mut self) -> bool {
+        let now = Instant::now();
+        let due = self.0.is_none_or(|last| now >= last + REMINDER);
+        if due {
+            self.0 = Some(now);
+        }
+        due
+    }
+}
+
+/// Whether a failed accept concerns only the one connection that is gone, so that the next one can be tried at once.
+fn is_theirs(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, WouldBlock};
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionReset | Interrupted | WouldBlock
+    )
+}
+
+impl Gate {
+    async fn accept_all(self: Arc<Self>, listener: TcpListener, implicit_tls: bool) {
+        let (mut pause, mut refused, mut full) = (FIRST_PAUSE, Reminder::default(), Reminder::default());
         loop {
-            // The permit comes first: beyond the limit, clients wait in the kernel's queue.
-            let permit = tokio::select! {
-                () = port.shutdown.cancelled() => return,
-                permit = Arc::clone(&port.permits).acquire_owned() => match permit {
-                    Ok(permit) => permit,
-                    Err(_) => return,
-                },
-            };
             let accepted = tokio::select! {
-                () = port.shutdown.cancelled() => return,
+                () = self.shutdown.cancelled() => return,
                 accepted = listener.accept() => accepted,
             };
             match accepted {
                 Ok((stream, peer)) => {
                     pause = FIRST_PAUSE;
-                    port.tasks.spawn(Arc::clone(&port).serve(stream, peer, permit));
+                    // Beyond the limit this client waits here and all others in the kernel's queue.
+                    let mut place = std::pin::pin!(self.crowd.place());
+                    let place = tokio::select! {
+                        biased;
+                        place = &mut place => place,
+                        () = std::future::ready(()) => {
+                            if full.is_due() {
+                                tracing::warn!("all connections are in use; further clients wait until one closes \
+                                    (AUTHENTIK_LDAP__MAX_CONNECTIONS)");
+                            }
+                            tokio::select! {
+                                () = self.shutdown.cancelled() => return,
+                                place = &mut place => place,
+                            }
+                        }
+                    };
+                    let Some(place) = place else { return };
+                    self.tasks
+                        .spawn(Arc::clone(&self).serve(stream, peer, implicit_tls, place));
                 }
+                Err(error) if is_theirs(&error) => tokio::task::yield_now().await,
                 Err(error) => {
-                    tracing::warn!(%error, pause_ms = pause.as_millis(), "cannot accept connections; trying again");
+                    if refused.is_due() {
+                        tracing::warn!(%error, "cannot accept connections; trying again until it works");
+                    }
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(LAST_PAUSE);
                 }
@@ -211,43 +290,82 @@ impl Port {
         }
     }
 
-    async fn serve(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, _permit: OwnedSemaphorePermit) {
+    async fn serve(
+        self: Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        implicit_tls: bool,
+        _place: OwnedSemaphorePermit,
+    ) {
         let config = self.outpost.config();
-        let (limits, trusted) = (&config.limits, &config.listen.trusted_proxies);
+        let deadline = Instant::now() + config.limits.handshake_timeout;
         let _open = self.outpost.metrics().connection_opened();
         // Answers are written whole; waiting for more to send would only delay them.
         let _ = stream.set_nodelay(true);
-        let (client, stream) = match proxy::accept(stream, peer, trusted, limits.handshake_timeout).await {
-            Ok(accepted) => accepted,
+        let trusted = &config.listen.trusted_proxies;
+        let (client, stream) = match proxy::accept(stream, peer, trusted, deadline).await {
+            Ok((client, stream)) => (client.ip(), stream),
             Err(error) => {
                 tracing::debug!(%peer, %error, "connection given up");
                 return;
             }
         };
-        let mut session = Session::new(Arc::clone(&self.outpost), client.ip(), self.implicit_tls);
-        if !self.implicit_tls {
-            match connection::serve(stream, &mut session, limits, &self.shutdown).await {
-                End::Closed => {}
-                End::StartTls(stream) => self.secure(stream, session).await,
-            }
+        let Some(_member) = self.crowd.enter(client) else {
+            self.turn_away(client, &stream, implicit_tls);
             return;
+        };
+        if implicit_tls {
+            return Box::pin(self.secure(stream, client, Expected::Ldaps, deadline)).await;
         }
-        self.secure(stream, session).await;
+        let mut session = Session::new(Arc::clone(&self.outpost), client, false);
+        let end = connection::serve(stream, &mut session, &self.surroundings(Expected::Ldap)).await;
+        drop(session);
+        if let End::StartTls(stream) = end {
+            let deadline = Instant::now() + config.limits.handshake_timeout;
+            Box::pin(self.secure(stream, client, Expected::StartTls, deadline)).await;
+        }
+    }
+
+    fn surroundings(&self, expected: Expected) -> Surroundings<'_> {
+        Surroundings {
+            limits: &self.outpost.config().limits,
+            crowd: &self.crowd,
+            notices: &self.notices,
+            shutdown: &self.shutdown,
+            expected,
+        }
+    }
+
+    /// Ends a connection of an address that has too many. Under TLS there is nothing that could be said in time.
+    fn turn_away(&self, client: IpAddr, stream: &Rewind<TcpStream>, implicit_tls: bool) {
+        let limit = self.outpost.config().limits.max_connections_per_address;
+        if self
+            .notices
+            .is_news(client, Topic::TooMany, std::time::Instant::now())
+        {
+            tracing::warn!(
+                %client,
+                limit,
+                "too many connections from this address, further ones are refused; if it is a proxy, let it send the \
+                 PROXY protocol, or raise AUTHENTIK_LDAP__MAX_CONNECTIONS_PER_ADDRESS"
+            );
+        }
+        if !implicit_tls {
+            let mut notice = Vec::new();
+            let text = "too many connections from this address";
+            response::write_notice_of_disconnection(
+                &mut notice,
+                &LdapResult::new(ResultCode::Unavailable, text),
+            );
+            let _ = stream.stream().try_write(&notice);
+        }
     }
 
     /// The handshake, then LDAP with a fresh state: what was known in plain text does not count under TLS.
-    async fn secure<S>(&self, stream: S, session: Session)
-    where
-        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
-    {
-        let limits = &self.outpost.config().limits;
-        let client = session.client;
-        let stream = match timeout(limits.handshake_timeout, self.acceptor.accept(stream)).await {
+    async fn secure(&self, stream: Rewind<TcpStream>, client: IpAddr, expected: Expected, deadline: Instant) {
+        let stream = match timeout_at(deadline, self.handshake(stream, expected)).await {
             Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => {
-                tracing::info!(%client, %error, "TLS handshake failed{}", handshake_hint(&error, self.implicit_tls));
-                return;
-            }
+            Ok(Err(failure)) => return self.tell(client, &failure),
             Err(_) => {
                 tracing::debug!(%client, "the TLS handshake took too long");
                 return;
@@ -255,20 +373,74 @@ impl Port {
         };
         let mut session = Session::new(Arc::clone(&self.outpost), client, true);
         // StartTLS is refused under TLS, so the conversation can only end.
-        connection::serve(stream, &mut session, limits, &self.shutdown).await;
+        connection::serve(stream, &mut session, &self.surroundings(Expected::Inside)).await;
+    }
+
+    async fn handshake(
+        &self,
+        mut stream: Rewind<TcpStream>,
+        expected: Expected,
+    ) -> Result<TlsStream<Rewind<TcpStream>>, Failure> {
+        stream.look_ahead().await?;
+        if foreign::may_be_tls(stream.front()) {
+            Ok(self.acceptor.accept(stream).await?)
+        } else {
+            Err(Failure::Foreign(foreign::explain(stream.front(), expected)))
+        }
+    }
+
+    /// Logs why there is no TLS: for each address once in a while, as whoever fails, fails often.
+    fn tell(&self, client: IpAddr, failure: &Failure) {
+        let is_news = |topic| self.notices.is_news(client, topic, std::time::Instant::now());
+        match failure {
+            Failure::Foreign(Some(explanation)) if is_news(Topic::Protocol) => {
+                tracing::warn!(%client, "{explanation}");
+            }
+            Failure::Foreign(_) => tracing::debug!(%client, "no TLS handshake"),
+            // Probes of a load balancer come and go without a word.
+            Failure::Tls(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                tracing::debug!(%client, %error, "TLS handshake not completed");
+            }
+            Failure::Tls(error) if is_news(Topic::Handshake) => {
+                tracing::info!(%client, %error, "TLS handshake failed{}", hint(error));
+            }
+            Failure::Tls(error) => tracing::debug!(%client, %error, "TLS handshake failed"),
+        }
     }
 }
 
-fn handshake_hint(error: &io::Error, implicit_tls: bool) -> &'static str {
-    let corrupt = error
+/// Why there is no TLS.
+#[derive(Debug)]
+enum Failure {
+    /// The client did not even try; with what it spoke instead, if that is known.
+    Foreign(Option<&'static str>),
+    /// The handshake failed.
+    Tls(io::Error),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Tls(error)
+    }
+}
+
+/// What an admin can do about a failed handshake.
+fn hint(error: &io::Error) -> &'static str {
+    use rustls::AlertDescription::{BadCertificate, CertificateExpired, CertificateUnknown, UnknownCA};
+    let inner = error
         .get_ref()
-        .and_then(|inner| inner.downcast_ref::<rustls::Error>())
-        .is_some_and(|error| matches!(error, rustls::Error::InvalidMessage(_)));
-    match (corrupt, implicit_tls) {
-        (true, true) => {
-            ": the LDAPS port was spoken to without TLS; use the LDAP port or ldaps:// in the client"
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match inner {
+        Some(rustls::Error::AlertReceived(
+            UnknownCA | BadCertificate | CertificateUnknown | CertificateExpired,
+        )) => {
+            ": the client does not accept the certificate; give it the authority's certificate, or choose another one \
+             in the provider"
         }
-        (true, false) => ": what followed StartTLS was not TLS",
+        Some(rustls::Error::PeerIncompatible(_)) => {
+            ": client and server have no version or cipher suite in common; see AUTHENTIK_LDAP__TLS_MIN_VERSION and \
+             AUTHENTIK_LDAP__TLS_CIPHER_SUITES"
+        }
         _ => "",
     }
 }

@@ -3,12 +3,18 @@
 //! Knows the outpost below it and asks it for answers. Must not know authentik's API.
 
 mod connection;
+mod crowd;
+mod foreign;
 pub mod http;
+mod input;
 mod listener;
+mod notices;
 mod operation;
 mod proxy;
 mod rewind;
 mod session;
+mod sockets;
 mod tls;
 
 pub use listener::{Addresses, Server, StartError};
+pub use sockets::{InheritError, Inherited, inherited};

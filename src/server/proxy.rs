@@ -11,19 +11,20 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
 use ipnet::IpNet;
 use proxy_header::{ParseConfig, ProxyHeader};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
+use zeroize::Zeroizing;
 
 use super::rewind::Rewind;
 
 /// A version 2 header with room for every TLV in common use; version 1 has at most 107 octets.
 const MAX_HEADER: usize = 4096;
+/// Room for what most peers send first, header or not.
+const USUAL_HEADER: usize = 512;
 
 /// Why a connection is given up before it began.
 #[derive(Debug, Error)]
@@ -40,20 +41,24 @@ pub(super) enum ProxyError {
 }
 
 /// Reads the header a trusted peer may have sent. Returns the client's address and the stream behind the header.
+///
+/// A peer that says nothing at all until `deadline` sends no header: a client may connect long before it speaks.
 pub(super) async fn accept<S: AsyncRead + Unpin>(
     mut stream: S,
     peer: SocketAddr,
     trusted: &[IpNet],
-    patience: Duration,
+    deadline: Instant,
 ) -> Result<(SocketAddr, Rewind<S>), ProxyError> {
     let address = canonical(peer);
     if !trusted.iter().any(|network| network.contains(&address.ip())) {
-        return Ok((address, Rewind::new(Bytes::new(), stream)));
+        return Ok((address, Rewind::new(Zeroizing::default(), stream)));
     }
-    let (source, rest) = timeout(patience, read_header(&mut stream))
-        .await
-        .map_err(|_| ProxyError::TimedOut)??;
-    Ok((source.map_or(address, canonical), Rewind::new(rest, stream)))
+    let mut octets = Zeroizing::new(Vec::with_capacity(USUAL_HEADER));
+    match timeout_at(deadline, read_header(&mut stream, &mut octets)).await {
+        Ok(source) => Ok((source?.map_or(address, canonical), Rewind::new(octets, stream))),
+        Err(_) if octets.is_empty() => Ok((address, Rewind::new(octets, stream))),
+        Err(_) => Err(ProxyError::TimedOut),
+    }
 }
 
 /// An IPv4 client of an IPv6 socket is an IPv4 client.
@@ -61,19 +66,30 @@ pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
+/// Reads into `octets` until it is clear whether a header is there, and takes the header away. Leaves no copy of what
+/// it read behind.
 async fn read_header<S: AsyncRead + Unpin>(
     stream: &mut S,
-) -> Result<(Option<SocketAddr>, Bytes), ProxyError> {
-    let mut buffer = BytesMut::with_capacity(256);
+    octets: &mut Zeroizing<Vec<u8>>,
+) -> Result<Option<SocketAddr>, ProxyError> {
     loop {
-        if stream.read_buf(&mut buffer).await? == 0 {
+        if octets.len() >= MAX_HEADER {
+            return Err(ProxyError::Malformed);
+        }
+        if octets.len() == octets.capacity() {
+            let mut larger = Zeroizing::new(Vec::with_capacity(MAX_HEADER));
+            larger.extend_from_slice(octets);
+            *octets = larger;
+        }
+        let room = (octets.capacity() - octets.len()) as u64;
+        if (&mut *stream).take(room).read_buf(&mut **octets).await? == 0 {
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
         }
-        if !may_be_header(&buffer) {
-            return Ok((None, buffer.freeze()));
+        if !may_be_header(octets) {
+            return Ok(None);
         }
         match ProxyHeader::parse(
-            &buffer,
+            octets,
             ParseConfig {
                 include_tlvs: false,
                 ..ParseConfig::default()
@@ -81,10 +97,11 @@ async fn read_header<S: AsyncRead + Unpin>(
         ) {
             Ok((header, length)) => {
                 let source = header.proxied_address().map(|address| address.source);
-                buffer.advance(length.min(buffer.len()));
-                return Ok((source, buffer.freeze()));
+                let length = length.min(octets.len());
+                octets.drain(..length);
+                return Ok(source);
             }
-            Err(proxy_header::Error::BufferTooShort) if buffer.len() < MAX_HEADER => {}
+            Err(proxy_header::Error::BufferTooShort) => {}
             Err(_) => return Err(ProxyError::Malformed),
         }
     }
@@ -104,12 +121,17 @@ fn may_be_header(octets: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_millis(50)
+    }
 
     async fn run(peer: &str, octets: &[u8]) -> Result<(SocketAddr, Vec<u8>), ProxyError> {
         let trusted = vec!["10.0.0.0/8".parse().unwrap()];
-        let (address, mut stream) =
-            accept(octets, peer.parse().unwrap(), &trusted, Duration::from_secs(5)).await?;
+        let (address, mut stream) = accept(octets, peer.parse().unwrap(), &trusted, soon()).await?;
         let mut rest = Vec::new();
         stream.read_to_end(&mut rest).await.unwrap();
         Ok((address, rest))
@@ -157,7 +179,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn malformed_endless_and_silent_headers_end_the_connection() {
+    async fn malformed_endless_and_halting_headers_end_the_connection() {
         assert!(matches!(
             run("10.0.0.1:1", b"PROXY TCP4 a b c d\r\n").await,
             Err(ProxyError::Malformed)
@@ -165,15 +187,28 @@ mod tests {
         let mut endless = b"PROXY ".to_vec();
         endless.resize(MAX_HEADER * 2, b'A');
         assert!(run("10.0.0.1:1", &endless).await.is_err());
-        let (_silent, stream) = tokio::io::duplex(64);
+        let (mut halting, stream) = tokio::io::duplex(64);
+        tokio::io::AsyncWriteExt::write_all(&mut halting, b"PROXY TCP4 192.0")
+            .await
+            .unwrap();
         let trusted = vec!["10.0.0.0/8".parse().unwrap()];
-        let result = accept(
-            stream,
-            "10.0.0.1:1".parse().unwrap(),
-            &trusted,
-            Duration::from_millis(20),
-        )
-        .await;
+        let result = accept(stream, "10.0.0.1:1".parse().unwrap(), &trusted, soon()).await;
         assert!(matches!(result, Err(ProxyError::TimedOut)));
+    }
+
+    #[tokio::test]
+    async fn a_client_may_connect_long_before_it_speaks() {
+        let (mut silent, stream) = tokio::io::duplex(64);
+        let trusted = vec!["10.0.0.0/8".parse().unwrap()];
+        let (address, mut stream) = accept(stream, "10.0.0.1:1".parse().unwrap(), &trusted, soon())
+            .await
+            .unwrap();
+        assert_eq!(address.to_string(), "10.0.0.1:1");
+        tokio::io::AsyncWriteExt::write_all(&mut silent, b"PROXY")
+            .await
+            .unwrap();
+        let mut octets = [0; 5];
+        stream.read_exact(&mut octets).await.unwrap();
+        assert_eq!(&octets, b"PROXY", "a header that late is none");
     }
 }

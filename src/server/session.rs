@@ -219,8 +219,9 @@ fn read_only() -> LdapResult {
     )
 }
 
-/// Searches are driven in steps; one step examines about this many candidates and then lets others run.
-pub(super) const WORK_PER_STEP: usize = 2_000;
+/// Searches are driven in steps; one step compares about this many octets, a tenth of a millisecond, and then lets others
+/// run.
+pub(super) const WORK_PER_STEP: usize = 100_000;
 
 /// How long a search may take when its time limit says `seconds`; zero means no limit.
 pub(super) fn time_limit(seconds: u32) -> Option<Duration> {

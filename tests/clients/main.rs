@@ -1,7 +1,10 @@
-//! LDAP clients written by others against the whole server: ldap-utils, Python's ldap3 and python-ldap, curl.
+//! LDAP clients written by others against the whole server: ldap-utils, Python's ldap3 and python-ldap, curl, and PHP doing what
+//! Nextcloud does.
 //!
 //! Where a client is not installed its tests say so and pass, unless `AKLDAP_REQUIRE_CLIENTS` is set. The commands of the
 //! README are run as they stand there.
+//!
+//! What clients send can be stored as fixtures, which are replayed without them: see `recorder`.
 
 #![allow(unreachable_pub, reason = "the harness is written as a library")]
 
@@ -16,11 +19,13 @@ mod filter;
 mod stage;
 
 mod program;
+mod recorder;
 mod setting;
 
 mod binds;
 mod controls;
 mod curl;
+mod nextcloud;
 mod operations;
 mod python;
 mod readme;

@@ -96,6 +96,17 @@ pub fn python_module(module: &str) -> bool {
     there(&format!("the Python module {module}"), found)
 }
 
+/// Whether PHP has an extension.
+#[track_caller]
+pub fn php_extension(extension: &str) -> bool {
+    let found = std::process::Command::new("php")
+        .args(["-r", &format!("exit(extension_loaded('{extension}') ? 0 : 1);")])
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    there(&format!("PHP with the extension {extension}"), found)
+}
+
 /// A command with the project as its directory.
 pub fn command(program: &str) -> Command {
     let mut command = Command::new(program);

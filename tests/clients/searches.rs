@@ -1,8 +1,10 @@
 //! Bases, filters, attribute lists and limits as ldapsearch sends them.
 
-use crate::program::installed;
+use akldap::simulator::Directory;
+
+use crate::program::{command, installed, run};
 use crate::setting::{USERS, demo};
-use crate::stage::{BASE, SUFFIX, user_dn};
+use crate::stage::{BASE, SUFFIX, Stage, user_dn};
 
 #[tokio::test]
 async fn attribute_lists() {
@@ -237,4 +239,23 @@ async fn size_and_time_limits() {
         .ldapsearch("ldapservice", &["-l", "1", "(objectClass=user)", "1.1"])
         .await;
     assert_eq!((output.code, output.entries()), (0, USERS), "{}", output.errors);
+}
+
+#[tokio::test]
+async fn a_time_limit_that_is_exceeded() {
+    if !installed("ldapsearch") {
+        return;
+    }
+    // Far more than sockets and pipes hold, so that the server has to wait for whoever does not read.
+    let stage = Stage::with(Directory::sample(8_000, 12), |_| {}).await;
+    let search = format!(
+        "set -o pipefail; ldapsearch -x -LLL -H {} -D '{}' -w demo-ldapservice -b '{BASE}' -l 1 '(objectClass=*)' '*' + | (sleep 2.5; grep -c ^dn:)",
+        stage.uri(),
+        user_dn("ldapservice"),
+    );
+    let output = run(command("bash").args(["-c", &search])).await;
+    assert_eq!(output.code, 3, "{output:?}");
+    let entries: usize = output.text.trim().parse().expect("a number");
+    assert!((1..16_000).contains(&entries), "{entries} entries");
+    assert!(output.errors.contains("longer than its time limit"), "{output:?}");
 }

@@ -1,6 +1,9 @@
+use uuid::Uuid;
+
 use super::*;
 use crate::directory::Builder;
 use crate::directory::fixture::*;
+use crate::directory::values::Digits;
 use crate::ldap::message::Scope;
 
 fn golden(name: &str) -> String {

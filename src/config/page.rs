@@ -1,0 +1,57 @@
+//! Writes `docs/options.md` from the table of options. Knows the page's form only.
+
+use std::fmt::Write as _;
+
+use super::options::{OFFICIAL, OPTIONS, Setting, TOLERATED};
+
+/// The text of `docs/options.md`. `tests` keep that file equal to it.
+#[must_use]
+pub fn options_page() -> String {
+    let mut page = String::from(
+        "# Options\n\n\
+         Made from the table in `src/config/options.rs`; `AKLDAP_WRITE_DOCS=1 cargo test --lib options_page` writes it anew.\n\n\
+         A flag wins over its variable, and a variable over the default. An empty value counts as unset. Every value may be\n\
+         `file:///path?fallback` (the trimmed content of a file) or `env://VARIABLE?fallback`. Durations are `500ms`, `10s`, `5m`,\n\
+         `1h30m`, `1d` or plain seconds; sizes are bytes, `64KiB` or `1MiB`; switches are `true` or `false`, also in the spellings\n\
+         `True`, `TRUE`, `t`, `1` and their opposites. A value that cannot be read stops the start with exit code 64 and one line\n\
+         that names it.\n\n## Official variables\n\n| variable | default | meaning |\n| --- | --- | --- |\n",
+    );
+    for setting in OFFICIAL {
+        let _ = writeln!(
+            page,
+            "| `{}` | {} | {} |",
+            setting.variable,
+            shown_default(setting),
+            setting.help
+        );
+    }
+    page.push_str("\nAccepted without effect:\n\n| variable | why |\n| --- | --- |\n");
+    for (variable, reason) in TOLERATED {
+        let _ = writeln!(page, "| `{variable}` | {reason} |");
+    }
+    page.push_str(
+        "\n## Options of this server\n\n`AUTHENTIK_LDAP__PAGE_SIZE` exists officially too. A name under `AUTHENTIK_LDAP__` that is not in \
+         this table is answered with a\nwarning at start; other unknown `AUTHENTIK_…` names are ignored.\n\n\
+         | variable | flag | default | range | meaning |\n| --- | --- | --- | --- | --- |\n",
+    );
+    for setting in OPTIONS {
+        let _ = writeln!(
+            page,
+            "| `{}` | `--{}` | {} | {} | {} |",
+            setting.variable,
+            setting.flag.unwrap_or_default(),
+            shown_default(setting),
+            setting.kind.expected(),
+            setting.help
+        );
+    }
+    page
+}
+
+fn shown_default(setting: &Setting) -> String {
+    if setting.default.is_empty() {
+        String::new()
+    } else {
+        format!("`{}`", setting.default)
+    }
+}

@@ -1,0 +1,149 @@
+//! The default answer: every attribute authentik's outpost serves of an entry, in a fixed order.
+//!
+//! Knows which of them are stored as they are sent and which are computed, and copies the usual entry in a few pieces.
+//! Must not know what a search asks for.
+
+use super::attribute::AttributeId;
+use super::encoded::Elements;
+use super::entry::{ClassesOf, Context, Entry, object_classes};
+use super::row::{Record, Row};
+use super::values::{Attribute, Digits, write_groups};
+
+/// The computed attributes of a default answer, by kind of entry.
+const OF_USERS: [AttributeId; 3] = [
+    AttributeId::UID_NUMBER,
+    AttributeId::GID_NUMBER,
+    AttributeId::MEMBER_OF,
+];
+const OF_GROUPS: [AttributeId; 3] = [
+    AttributeId::GID_NUMBER,
+    AttributeId::MEMBER,
+    AttributeId::MEMBER_OF,
+];
+const OF_VIRTUAL_GROUPS: [AttributeId; 7] = [
+    AttributeId::CN,
+    AttributeId::SAM_ACCOUNT_NAME,
+    AttributeId::UID,
+    AttributeId::GID_NUMBER,
+    AttributeId::AK_SUPERUSER,
+    AttributeId::MEMBER,
+    AttributeId::MEMBER_OF,
+];
+
+/// Something to copy into an answer.
+pub(super) enum Piece<'a> {
+    Attribute(Attribute<'a>),
+    /// A run of encoded attributes.
+    Run(&'a [u8]),
+}
+
+impl<'a> Piece<'a> {
+    pub(super) fn write(&self, context: &Context<'a>, types_only: bool, out: &mut Vec<u8>) {
+        match self {
+            Self::Attribute(attribute) => attribute.write(context, types_only, out),
+            Self::Run(run) if !types_only => out.extend_from_slice(run),
+            Self::Run(run) => {
+                Elements(run).for_each(|element| Attribute::Stored(element).write(context, true, out));
+            }
+        }
+    }
+}
+
+/// Calls `each` with the parts of the default answer.
+pub(super) fn pieces<'a>(context: &Context<'a>, entry: Entry, each: &mut impl FnMut(Piece<'a>)) {
+    let mut record_answer = |record: Record, computed: &[AttributeId]| {
+        let row = context.snapshot.row(record);
+        let ids = std::iter::once(AttributeId::OBJECT_CLASS).chain(computed.iter().copied());
+        let mut run = Some(context.snapshot.block(record));
+        for id in ids {
+            if !row.overrides(id)
+                && let Some(attribute) = context.attribute(entry, id)
+            {
+                each(Piece::Attribute(attribute));
+            }
+            if let Some(run) = run.take() {
+                each(Piece::Run(run));
+            }
+        }
+    };
+    match entry {
+        Entry::Special(special) => each(Piece::Run(&context.tree.special(special).block)),
+        Entry::User(user) => record_answer(user, &OF_USERS),
+        Entry::Group(group) => record_answer(context.snapshot.group_record(group), &OF_GROUPS),
+        Entry::VirtualGroup(_) => std::iter::once(AttributeId::OBJECT_CLASS)
+            .chain(OF_VIRTUAL_GROUPS)
+            .filter_map(|id| context.attribute(entry, id))
+            .for_each(|attribute| each(Piece::Attribute(attribute))),
+    }
+}
+
+/// Whether the default answer has an attribute found under a number.
+pub(super) fn is_in_default_answer(entry: Entry, id: AttributeId, attribute: &Attribute<'_>) -> bool {
+    if matches!(attribute, Attribute::Stored(_)) || id == AttributeId::OBJECT_CLASS {
+        return true;
+    }
+    match entry {
+        Entry::Special(_) => false,
+        Entry::User(_) => OF_USERS.contains(&id),
+        Entry::Group(_) => OF_GROUPS.contains(&id),
+        Entry::VirtualGroup(_) => OF_VIRTUAL_GROUPS.contains(&id),
+    }
+}
+
+/// Appends the default answer.
+#[inline]
+pub(super) fn write(context: &Context<'_>, entry: Entry, out: &mut Vec<u8>) {
+    if let Entry::User(user) = entry {
+        let row = context.snapshot.row(user);
+        if row.flags & OVERRIDES_OF_USERS == 0 {
+            return write_usual_user(context, user, row, out);
+        }
+    }
+    pieces(context, entry, &mut |piece| piece.write(context, false, out));
+}
+
+/// The overrides of what is computed in the default answer of a user.
+const OVERRIDES_OF_USERS: u32 = AttributeId::OBJECT_CLASS.override_bit()
+    | AttributeId::UID_NUMBER.override_bit()
+    | AttributeId::GID_NUMBER.override_bit()
+    | AttributeId::MEMBER_OF.override_bit();
+
+/// A user without such overrides: nearly every one.
+fn write_usual_user(context: &Context<'_>, user: u32, row: Row, out: &mut Vec<u8>) {
+    out.extend_from_slice(object_classes(ClassesOf::Users));
+    out.extend_from_slice(context.snapshot.block_of(row));
+    let number = Digits::new(context.user_number(user));
+    write_number(out, b"uidNumber", &number);
+    write_number(out, b"gidNumber", &number);
+    let groups = context.snapshot.memberships.user_groups.of(user);
+    write_groups(context, b"memberOf", groups, out);
+}
+
+/// Appends a PartialAttribute with one number; it is always shorter than 128 octets.
+#[inline]
+fn write_number(out: &mut Vec<u8>, name: &[u8; 9], number: &Digits) {
+    let digits = number.as_bytes();
+    let size = digits.len() as u8;
+    let mut front = [
+        0x30,
+        15 + size,
+        0x04,
+        9,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0x31,
+        2 + size,
+        0x04,
+        size,
+    ];
+    front[4..13].copy_from_slice(name);
+    out.extend_from_slice(&front);
+    out.extend_from_slice(digits);
+}

@@ -1,0 +1,351 @@
+//! What the indexes and memberships know of an assertion: the entries that can satisfy it, without looking at any.
+//!
+//! Gives lists as they lie in the snapshot. Must not know which assertion of a filter is looked up, nor decide what
+//! matches.
+
+use std::cmp::Ordering;
+use std::ops::Range;
+
+use super::attribute::AttributeId;
+use super::entry::{Context, Entry, Layout, Ordinal, Special, virtual_group_uuid};
+use super::filter::{Equal, Matcher, Test};
+use super::index::KeyTable;
+use super::row::Record;
+
+/// Candidates from one index entry.
+#[derive(Debug)]
+pub(super) enum Found<'s> {
+    Records(&'s [Record]),
+    /// The virtual groups of those records that are users.
+    VirtualGroupsOf(&'s [Record]),
+    Users(&'s [u32]),
+    Groups(&'s [u32]),
+    /// Records put together for the purpose.
+    Collected(Vec<Record>),
+    /// A part of a table in its own order.
+    Keys(&'s KeyTable, Range<usize>),
+    /// The virtual groups of the users among them.
+    VirtualGroupsOfKeys(&'s KeyTable, Range<usize>),
+    One(Entry),
+}
+
+impl Found<'_> {
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Records(list) | Self::VirtualGroupsOf(list) | Self::Users(list) | Self::Groups(list) => {
+                list.len()
+            }
+            Self::Collected(list) => list.len(),
+            Self::Keys(_, range) | Self::VirtualGroupsOfKeys(_, range) => range.len(),
+            Self::One(_) => 1,
+        }
+    }
+
+    /// Appends the places, in no order.
+    pub(super) fn places(&self, layout: Layout, users: u32, out: &mut Vec<Ordinal>) {
+        let own = |record: Record| layout.of_record(record);
+        let virtual_group =
+            |record: Record| (record < users).then(|| layout.ordinal(Entry::VirtualGroup(record)));
+        match self {
+            Self::Records(list) => out.extend(list.iter().copied().map(own)),
+            Self::Collected(list) => out.extend(list.iter().copied().map(own)),
+            Self::VirtualGroupsOf(list) => out.extend(list.iter().copied().filter_map(virtual_group)),
+            Self::Users(list) => out.extend(list.iter().map(|&user| layout.ordinal(Entry::User(user)))),
+            Self::Groups(list) => out.extend(list.iter().map(|&group| layout.ordinal(Entry::Group(group)))),
+            Self::Keys(keys, range) => out.extend(keys.records(range.clone()).map(own)),
+            Self::VirtualGroupsOfKeys(keys, range) => {
+                out.extend(keys.records(range.clone()).filter_map(virtual_group));
+            }
+            Self::One(entry) => out.push(layout.ordinal(*entry)),
+        }
+    }
+}
+
+/// A table of text keys, and which entries its records stand for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Table {
+    pub(super) attribute: AttributeId,
+    /// The virtual groups of its users, instead of the records themselves.
+    pub(super) virtual_groups: bool,
+}
+
+/// How exactly lists answer an assertion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// Every entry that satisfies it is in the lists.
+    Superset,
+    /// So it is, and all users, groups and virtual groups in the lists satisfy it for a viewer who sees everything.
+    Exact,
+}
+
+impl Answer {
+    fn exact(holds: bool) -> Self {
+        if holds { Self::Exact } else { Self::Superset }
+    }
+}
+
+/// Looks assertions up.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lookup<'s>(pub(super) Context<'s>);
+
+impl<'s> Lookup<'s> {
+    /// Base and containers that have the attribute of an assertion.
+    pub(super) fn specials_with(self, test: &'s Test) -> impl Iterator<Item = Special> {
+        let any = self.0.tree.may_hold(&test.attribute);
+        [
+            Special::Base,
+            Special::Users,
+            Special::Groups,
+            Special::VirtualGroups,
+        ]
+        .into_iter()
+        .filter(move |&special| any && self.0.find(Entry::Special(special), &test.attribute).is_some())
+    }
+
+    /// Adds the lists that equality indexes and memberships have for an assertion; `None` if they know nothing of it.
+    pub(super) fn find(self, test: &'s Test, out: &mut Vec<Found<'s>>) -> Option<Answer> {
+        let snapshot = self.0.snapshot;
+        let ids = || test.attribute.ids();
+        let plain = test.attribute.second.is_none()
+            && ids().all(|id| !id.is_computed() || !snapshot.any_overrides(id));
+        let answer = match &test.matcher {
+            // The indexes hold keys of the attributes' own syntaxes.
+            Matcher::Equal(Equal { syntax, .. }) | Matcher::OneOf(syntax, _)
+                if *syntax != self.0.syntax(&test.attribute) =>
+            {
+                return None;
+            }
+            Matcher::Equal(equal) => {
+                if !ids().all(|id| self.find_equal(id, equal, out)) {
+                    return None;
+                }
+                Answer::exact(plain)
+            }
+            Matcher::OneOf(_, equals) => {
+                if !ids().all(|id| equals.iter().all(|equal| self.find_equal(id, equal, out))) {
+                    return None;
+                }
+                Answer::exact(plain)
+            }
+            Matcher::Class(classes, equal) => {
+                if classes.users || classes.groups || classes.virtual_groups {
+                    return None;
+                }
+                out.push(Found::Records(snapshot.lookup(AttributeId::OBJECT_CLASS, equal)));
+                Answer::Exact
+            }
+            Matcher::InChain(chain) => {
+                let memberships = &snapshot.memberships;
+                out.extend(ids().map(|id| Found::Records(snapshot.lookup(id, &chain.equal))));
+                if chain.upwards {
+                    out.push(Found::Groups(&chain.groups));
+                    out.extend(chain.equal.entries.iter().filter_map(|entry| match entry {
+                        Entry::User(user) => Some(Found::One(Entry::VirtualGroup(*user))),
+                        _ => None,
+                    }));
+                } else {
+                    for &group in &chain.groups {
+                        out.push(Found::Users(memberships.group_users.of(group)));
+                        out.push(Found::Groups(memberships.group_children.of(group)));
+                    }
+                }
+                Answer::Superset
+            }
+            Matcher::Present if test.attribute.second.is_none() => self.find_present(test, out)?,
+            _ => return None,
+        };
+        out.extend(
+            self.specials_with(test)
+                .map(|special| Found::One(Entry::Special(special))),
+        );
+        Some(answer)
+    }
+
+    /// A custom attribute that few have.
+    fn find_present(self, test: &Test, out: &mut Vec<Found<'s>>) -> Option<Answer> {
+        let snapshot = self.0.snapshot;
+        let Some(id) = test.attribute.first else {
+            return Some(Answer::Exact);
+        };
+        let index = snapshot.indexes.get(id.index())?;
+        let few = index.records() < snapshot.rows.len() / 4;
+        if id.is_built_in() || !few {
+            return None;
+        }
+        out.push(Found::Collected(snapshot.equality(id).all().collect()));
+        Some(Answer::Exact)
+    }
+
+    /// Adds what is known of entries with a value; false if nothing is.
+    fn find_equal(self, id: AttributeId, equal: &'s Equal, out: &mut Vec<Found<'s>>) -> bool {
+        let snapshot = self.0.snapshot;
+        let memberships = &snapshot.memberships;
+        let stored = snapshot.lookup(id, equal);
+        if !stored.is_empty() {
+            out.push(Found::Records(stored));
+        }
+        match id {
+            AttributeId::CN | AttributeId::SAM_ACCOUNT_NAME => {
+                out.push(Found::VirtualGroupsOf(snapshot.lookup(AttributeId::RDN, equal)));
+            }
+            AttributeId::UID => {
+                out.push(Found::VirtualGroupsOf(
+                    snapshot.lookup(AttributeId::USER_UID, equal),
+                ));
+            }
+            AttributeId::UID_NUMBER | AttributeId::GID_NUMBER => self.find_number(id, equal, out),
+            AttributeId::ENTRY_UUID => self.find_uuid(equal, out),
+            AttributeId::MEMBER_UID => {
+                for &user in equal.users.iter().flatten() {
+                    out.push(Found::Groups(memberships.user_groups.of(user)));
+                    out.push(Found::One(Entry::VirtualGroup(user)));
+                }
+            }
+            AttributeId::ENTRY_DN | AttributeId::DISTINGUISHED_NAME => {
+                out.extend(equal.entries.iter().map(|entry| Found::One(*entry)));
+            }
+            AttributeId::MEMBER | AttributeId::UNIQUE_MEMBER => {
+                for entry in &equal.entries {
+                    match *entry {
+                        Entry::User(user) => {
+                            out.push(Found::Groups(memberships.user_groups.of(user)));
+                            out.push(Found::One(Entry::VirtualGroup(user)));
+                        }
+                        Entry::Group(group) => out.push(Found::Groups(memberships.group_parents.of(group))),
+                        _ => {}
+                    }
+                }
+            }
+            AttributeId::MEMBER_OF => {
+                for entry in &equal.entries {
+                    if let Entry::Group(group) = *entry {
+                        out.push(Found::Users(memberships.group_users.of(group)));
+                        out.push(Found::Groups(memberships.group_children.of(group)));
+                    }
+                }
+            }
+            AttributeId::AK_SUPERUSER
+            | AttributeId::STRUCTURAL_OBJECT_CLASS
+            | AttributeId::HAS_SUBORDINATES
+            | AttributeId::NUM_SUBORDINATES
+            | AttributeId::SUBSCHEMA_SUBENTRY => return false,
+            _ => {}
+        }
+        true
+    }
+
+    fn find_number(self, id: AttributeId, equal: &'s Equal, out: &mut Vec<Found<'s>>) {
+        let snapshot = self.0.snapshot;
+        let group_numbers = id == AttributeId::GID_NUMBER;
+        if group_numbers {
+            // Virtual groups show the stored numbers of their users.
+            for stored in [AttributeId::GID_NUMBER, AttributeId::UID_NUMBER] {
+                out.push(Found::VirtualGroupsOf(snapshot.lookup(stored, equal)));
+            }
+        }
+        let number = std::str::from_utf8(equal.key())
+            .ok()
+            .and_then(|text| text.parse::<i64>().ok());
+        let Some(number) = number else { return };
+        let user = number
+            .checked_sub(self.0.tree.uid_start)
+            .and_then(|pk| snapshot.user_by_pk(pk));
+        if let Some(user) = user {
+            out.push(Found::One(Entry::User(user.0)));
+            if group_numbers {
+                out.push(Found::One(Entry::VirtualGroup(user.0)));
+            }
+        }
+        if let Some(number) = number.checked_sub(self.0.tree.gid_start)
+            && group_numbers
+        {
+            let numbers = &snapshot.groups.by_number;
+            let first = numbers.partition_point(|(known, _)| *known < number);
+            let same = numbers.get(first..).unwrap_or_default().iter();
+            for (_, group) in same.take_while(|(known, _)| *known == number) {
+                out.push(Found::One(Entry::Group(*group)));
+            }
+        }
+    }
+
+    fn find_uuid(self, equal: &Equal, out: &mut Vec<Found<'s>>) {
+        let text = std::str::from_utf8(equal.key()).ok();
+        let Some(uuid) = text.and_then(|text| uuid::Uuid::try_parse(text).ok()) else {
+            return;
+        };
+        let snapshot = self.0.snapshot;
+        let uuid = uuid.into_bytes();
+        if let Some(user) = snapshot.user_by_uuid(&uuid) {
+            out.push(Found::One(Entry::User(user)));
+        }
+        if let Some(user) = snapshot.user_by_uuid(&virtual_group_uuid(uuid)) {
+            out.push(Found::One(Entry::VirtualGroup(user)));
+        }
+        if let Ok(group) = snapshot.groups.uuids.binary_search(&uuid) {
+            out.push(Found::One(Entry::Group(group as u32)));
+        }
+    }
+
+    /// The tables of keys in which the entries with an attribute are found; `None` if some of them are in none.
+    pub(super) fn tables(self, test: &Test) -> Option<Vec<Table>> {
+        let own = |attribute| Table {
+            attribute,
+            virtual_groups: false,
+        };
+        let mut tables = Vec::new();
+        for id in test.attribute.ids() {
+            tables.push(own(id));
+            let of_virtual_groups = match id {
+                AttributeId::CN | AttributeId::SAM_ACCOUNT_NAME => AttributeId::RDN,
+                AttributeId::UID => AttributeId::USER_UID,
+                AttributeId::AK_SUPERUSER => return None,
+                _ if id.is_computed() => return None,
+                _ => continue,
+            };
+            tables.push(Table {
+                attribute: of_virtual_groups,
+                virtual_groups: true,
+            });
+        }
+        Some(tables)
+    }
+
+    /// Adds the parts of ordered tables that can satisfy an assertion; `None` if they cannot tell.
+    pub(super) fn find_ordered(self, test: &'s Test, out: &mut Vec<Found<'s>>) -> Option<Answer> {
+        let snapshot = self.0.snapshot;
+        let found = |table: Table, keys: &'s KeyTable, range| match table.virtual_groups {
+            true => Found::VirtualGroupsOfKeys(keys, range),
+            false => Found::Keys(keys, range),
+        };
+        let whole = match &test.matcher {
+            Matcher::Substrings(syntax, parts)
+                if !parts.initial.is_empty() && *syntax == self.0.syntax(&test.attribute) =>
+            {
+                for table in self.tables(test)? {
+                    let keys = snapshot.text_keys(table.attribute);
+                    out.push(found(table, keys, keys.prefix(&parts.initial)));
+                }
+                parts.any.is_empty() && parts.last.is_empty()
+            }
+            Matcher::Order {
+                syntax,
+                key,
+                wanted,
+                strict,
+            } if *syntax == self.0.syntax(&test.attribute) => {
+                let wanted: Ordering = *wanted;
+                for table in self.tables(test)? {
+                    let keys = snapshot.ordering_keys(table.attribute);
+                    out.push(found(table, keys, keys.range(key, wanted)));
+                }
+                !strict
+            }
+            _ => return None,
+        };
+        out.extend(
+            self.specials_with(test)
+                .map(|special| Found::One(Entry::Special(special))),
+        );
+        Some(Answer::exact(whole && test.attribute.second.is_none()))
+    }
+}

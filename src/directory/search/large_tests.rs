@@ -1,0 +1,150 @@
+//! Searches of directories too large for a plan that looks at everything: scans, kept orders, and the count of work.
+
+use super::*;
+use crate::directory::fixture::*;
+use crate::ldap::control::SortKey;
+
+/// Users with a mail address each and custom attributes of several values.
+fn many(count: i64, attributes: impl Fn(i64) -> String) -> Arc<Snapshot> {
+    let mut builder = Builder::new();
+    for pk in 1..=count {
+        add_user(&mut builder, pk, &format!("u{pk:04}"), &attributes(pk));
+    }
+    Arc::new(builder.finish().0)
+}
+
+fn of(snapshot: &Arc<Snapshot>, filter: &str) -> Query {
+    let mut query = query(filter);
+    query.snapshot = Arc::clone(snapshot);
+    query
+}
+
+#[test]
+fn a_scan_finds_each_entry_once_whatever_its_values() {
+    let long = "y".repeat(600_000);
+    let snapshot = many(600, |pk| match pk {
+        7 => format!(r#"{{"note":["{long}","{long} and needles"]}}"#),
+        _ => format!(
+            r#"{{"note":["a needle {pk}","another needle","hay {}"]}}"#,
+            pk % 10
+        ),
+    });
+    let names = |filter: &str| of(&snapshot, filter).attributes(&["1.1"]).names();
+    assert!(
+        of(&snapshot, "(note=*needle*)")
+            .open()
+            .unwrap()
+            .plan()
+            .to_string()
+            .starts_with("scan")
+    );
+    assert_eq!(names("(note=*needle*)").len(), 600);
+    assert_eq!(names("(note=*y*needles)"), ["cn=u0007,ou=users"]);
+    assert_eq!(names("(note=*hay*3)").len(), 60);
+    assert_eq!(names("(note=*nothing*)"), [""; 0]);
+    assert_eq!(names("(&(note=*needle*)(cn=*10*))").len(), 16);
+    // Users and virtual groups, which come later.
+    assert_eq!(
+        names("(cn=*u*59*9)"),
+        ["cn=u0599,ou=users", "cn=u0599,ou=virtual-groups"]
+    );
+}
+
+#[test]
+fn a_kept_order_is_the_one_sorting_gives() {
+    let snapshot = many(300, |pk| match pk % 3 {
+        0 => "{}".to_owned(),
+        _ => format!(r#"{{"room":["B{}","A{}"]}}"#, pk % 7, pk % 5),
+    });
+    let key = |attribute: &str, reverse_order| SortKey {
+        attribute: attribute.as_bytes().to_vec(),
+        ordering_rule: None,
+        reverse_order,
+    };
+    for (attribute, reverse) in [
+        ("room", false),
+        ("room", true),
+        ("commonName", false),
+        ("cn", true),
+    ] {
+        let mut kept = of(&snapshot, "(|(objectClass=*)(room=A1))");
+        kept.controls.sort = Some(vec![key(attribute, reverse)]);
+        // A second key that is the same for all has the answer sorted.
+        let mut sorted = kept.clone();
+        sorted.controls.sort = Some(vec![key(attribute, reverse), key("subschemaSubentry", false)]);
+        let plans = [&kept, &sorted].map(|query| query.open().unwrap().plan().to_string());
+        assert_eq!(plans[0], "everything in a kept order");
+        assert_ne!(plans[1], plans[0]);
+        assert_eq!(kept.names().len(), 604);
+        assert_eq!(kept.names(), sorted.names(), "{attribute} {reverse}");
+        let mut few = kept.clone();
+        few.filter = "(cn=u0004)".to_owned();
+        assert!(few.open().unwrap().plan().to_string().starts_with("index"));
+    }
+    // What is kept is kept ready after a refresh.
+    let next = many(10, |_| r#"{"shelf":"1","room":"2"}"#.to_owned());
+    next.warm_like(&snapshot);
+    assert_eq!(next.orders.keys().count(), 4);
+    assert!(next.orders.size() > 0);
+}
+
+/// How much work the steps of a search took, each with so much allowed.
+fn steps(query: &Query, allowed: usize) -> Vec<usize> {
+    let mut search = query.open().unwrap();
+    let mut taken = Vec::new();
+    let mut out = Vec::new();
+    loop {
+        let progress = search.advance(&mut out, 1, 1 << 14, allowed);
+        taken.push(search.scratch.work);
+        out.clear();
+        if progress != Progress::More {
+            return taken;
+        }
+    }
+}
+
+#[test]
+fn no_step_compares_much_more_than_it_may() {
+    let snapshot = many(2000, |pk| {
+        format!(r#"{{"note":"{}","name2":"Zoë {pk}"}}"#, "a b ".repeat(100))
+    });
+    let any_of = |count: usize| {
+        let terms: String = (0..count)
+            .map(|term| format!("(displayName=*x{term}x*)"))
+            .collect();
+        format!("(|{terms})")
+    };
+    let filters = [
+        "(mail=*a*b*c*)".to_owned(),
+        "(note=*c*)".to_owned(),
+        "(!(note=*a*c*))".to_owned(),
+        "(!(name2=*é*))".to_owned(),
+        any_of(50),
+        "(!(cn>=a))".to_owned(),
+        "(:caseIgnoreMatch:=nothing)".to_owned(),
+    ];
+    const ALLOWED: usize = 100_000;
+    // One candidate, or one step of a scan, may go beyond.
+    const MORE: usize = 20_000;
+    for filter in &filters {
+        let steps = steps(&of(&snapshot, filter), ALLOWED);
+        let most = steps.iter().max().copied().unwrap_or_default();
+        assert!(most <= ALLOWED + MORE, "{most} {filter}");
+        let (_, all) = steps.split_last().unwrap();
+        assert!(all.iter().all(|work| *work > 0), "{filter}");
+    }
+}
+
+#[test]
+fn work_grows_with_the_octets_compared() {
+    let work = |filter: &str, value: &str| -> usize {
+        let snapshot = many(1000, |_| format!(r#"{{"note":"{value}"}}"#));
+        steps(&of(&snapshot, filter), usize::MAX).iter().sum()
+    };
+    let short = work("(!(note=*x*z*))", "xy");
+    assert!(work("(!(note=*x*z*))", &"xy".repeat(500)) > short + 900_000);
+    // Folding what is not ASCII takes longer.
+    assert!(work("(!(note=*x*z*))", &"é".repeat(50)) > short + 1_000_000);
+    assert!(work("(|(!(note=*x*z*))(!(note=*y*z*)))", "xy") < 2 * short);
+    assert!(work("(&(!(note=*x*z*))(!(note=*y*z*)))", "xy") > short + 1000 * LOOK);
+}

@@ -1,0 +1,225 @@
+//! The values of an attribute: as they are stored, or as they follow from numbers and memberships, and how they are sent.
+//!
+//! Values are handed out as references or in pieces; nothing is allocated. Must not know which entry has which
+//! attribute.
+
+use uuid::Uuid;
+
+use super::attribute::AttributeId;
+use super::encoded::{self, Element};
+use super::entry::{Context, Entry, Special};
+use super::row::Record;
+use crate::ldap::ber;
+use crate::ldap::response::{write_attribute_about, write_single_value};
+
+/// The values of an attribute.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Values<'a> {
+    None,
+    /// Encoded OCTET STRINGs.
+    Set(&'a [u8]),
+    Text(&'a [u8]),
+    Number(i64),
+    Uuid([u8; 16]),
+    /// The DN of an entry.
+    Dn(Entry),
+    /// The DNs of users, then of groups.
+    Dns {
+        users: &'a [u32],
+        groups: &'a [u32],
+    },
+    /// The names of users.
+    Names(&'a [u32]),
+}
+
+/// An attribute of an entry.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Attribute<'a> {
+    /// As it is sent.
+    Stored(Element<'a>),
+    Computed(AttributeId, Values<'a>),
+}
+
+/// A number as decimal digits, on the stack.
+pub(super) struct Digits {
+    octets: [u8; 20],
+    start: usize,
+}
+
+impl Digits {
+    pub(super) fn new(number: i64) -> Self {
+        let mut digits = Self {
+            octets: [b'0'; 20],
+            start: 20,
+        };
+        let mut rest = number.unsigned_abs();
+        loop {
+            digits.prepend(b'0' + (rest % 10) as u8);
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        if number < 0 {
+            digits.prepend(b'-');
+        }
+        digits
+    }
+
+    fn prepend(&mut self, octet: u8) {
+        self.start -= 1;
+        self.octets[self.start] = octet;
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.octets.get(self.start..).unwrap_or_default()
+    }
+}
+
+impl<'a> Values<'a> {
+    /// Calls `each` with every value, in up to two pieces.
+    #[inline]
+    pub(super) fn pieces(&self, context: &Context<'a>, mut each: impl FnMut([&[u8]; 2])) {
+        match *self {
+            Self::None => {}
+            Self::Set(set) => encoded::values(set).for_each(|value| each([value, b""])),
+            Self::Text(text) => each([text, b""]),
+            Self::Number(number) => each([Digits::new(number).as_bytes(), b""]),
+            Self::Uuid(uuid) => {
+                let mut text = [0; 36];
+                Uuid::from_bytes(uuid).as_hyphenated().encode_lower(&mut text);
+                each([&text, b""]);
+            }
+            Self::Dn(entry) => each(context.dn(entry)),
+            Self::Dns { users, groups } => {
+                users.iter().for_each(|&user| each(context.dn(Entry::User(user))));
+                groups
+                    .iter()
+                    .for_each(|&group| each(context.dn(Entry::Group(group))));
+            }
+            Self::Names(users) => users
+                .iter()
+                .for_each(|&user| each([context.snapshot.name(user), b""])),
+        }
+    }
+
+    /// Calls `test` with every whole value until it says yes; `scratch` holds values that have to be put together.
+    #[inline]
+    pub(super) fn any(
+        &self,
+        context: &Context<'a>,
+        scratch: &mut Vec<u8>,
+        mut test: impl FnMut(&[u8]) -> bool,
+    ) -> bool {
+        match *self {
+            Self::Set(set) => return encoded::values(set).any(test),
+            Self::Text(text) => return test(text),
+            _ => {}
+        }
+        let mut found = false;
+        self.pieces(context, |pieces| {
+            if !found {
+                scratch.clear();
+                pieces.iter().for_each(|piece| scratch.extend_from_slice(piece));
+                found = test(scratch);
+            }
+        });
+        found
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        match self {
+            Self::None => true,
+            Self::Set(set) => set.is_empty(),
+            Self::Dns { users, groups } => users.is_empty() && groups.is_empty(),
+            Self::Names(users) => users.is_empty(),
+            Self::Text(_) | Self::Number(_) | Self::Uuid(_) | Self::Dn(_) => false,
+        }
+    }
+
+    fn write(&self, context: &Context<'a>, out: &mut Vec<u8>) {
+        match *self {
+            Self::Set(set) => out.extend_from_slice(set),
+            Self::Dns { users, groups } => {
+                let snapshot = context.snapshot;
+                write_dns(context, users, 0, Special::Users, out);
+                write_dns(context, groups, snapshot.group_record(0), Special::Groups, out);
+            }
+            _ => self.pieces(context, |pieces| {
+                let length = pieces.iter().map(|piece| piece.len()).sum();
+                ber::write_header(out, ber::OCTET_STRING, length);
+                pieces.iter().for_each(|piece| out.extend_from_slice(piece));
+            }),
+        }
+    }
+
+    /// About how many octets the values take as they are sent.
+    fn expected_size(&self, context: &Context<'a>) -> usize {
+        match *self {
+            Self::None => 0,
+            Self::Set(set) => set.len(),
+            Self::Dns { users, groups } => {
+                let suffix = context.tree.leaf_suffix(Special::Groups).len();
+                (users.len() + groups.len()) * (suffix + TYPICAL_RDN)
+            }
+            Self::Names(users) => users.len() * TYPICAL_RDN,
+            Self::Text(_) | Self::Number(_) | Self::Uuid(_) | Self::Dn(_) => 64,
+        }
+    }
+}
+
+/// Octets of a name with its header: a guess, by which the space for a length is chosen.
+const TYPICAL_RDN: usize = 16;
+
+/// Appends the DNs of records of one container, counted from `first`.
+fn write_dns(context: &Context<'_>, items: &[u32], first: Record, container: Special, out: &mut Vec<u8>) {
+    let suffix = context.tree.leaf_suffix(container);
+    for &item in items {
+        let rdn = context.snapshot.rdn(first + item);
+        ber::write_header(out, ber::OCTET_STRING, rdn.len() + suffix.len());
+        out.extend_from_slice(rdn);
+        out.extend_from_slice(suffix);
+    }
+}
+
+impl<'a> Attribute<'a> {
+    pub(super) fn values(&self) -> Values<'a> {
+        match self {
+            Self::Stored(element) => {
+                encoded::attribute(element).map_or(Values::None, |(_, set)| Values::Set(set))
+            }
+            Self::Computed(_, values) => *values,
+        }
+    }
+
+    /// Appends the attribute as it is sent.
+    #[inline]
+    pub(super) fn write(&self, context: &Context<'a>, types_only: bool, out: &mut Vec<u8>) {
+        let (name, values) = match self {
+            Self::Stored(element) if !types_only => return out.extend_from_slice(element.whole),
+            Self::Stored(element) => (
+                encoded::attribute(element).map_or(&b""[..], |(name, _)| name),
+                Values::None,
+            ),
+            Self::Computed(id, _) if types_only => (id.name().as_bytes(), Values::None),
+            Self::Computed(id, values) => (id.name().as_bytes(), *values),
+        };
+        match values {
+            Values::Number(number) => write_single_value(out, name, Digits::new(number).as_bytes()),
+            values => {
+                let expected = values.expected_size(context);
+                write_attribute_about(out, name, expected, |out| values.write(context, out));
+            }
+        }
+    }
+}
+
+/// Appends a PartialAttribute with the DNs of groups.
+#[inline]
+pub(super) fn write_groups(context: &Context<'_>, name: &[u8], groups: &[u32], out: &mut Vec<u8>) {
+    let suffix = context.tree.leaf_suffix(Special::Groups).len();
+    write_attribute_about(out, name, groups.len() * (suffix + TYPICAL_RDN), |out| {
+        let first = context.snapshot.group_record(0);
+        write_dns(context, groups, first, Special::Groups, out);
+    });
+}

@@ -1,0 +1,142 @@
+//! A certificate and its key in two files, read anew when they change: whoever renews them need not tell us.
+//!
+//! Both are compared by their contents, as times and links mean little on mounted volumes. Must not know who uses the
+//! certificate.
+
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use rustls::sign::CertifiedKey;
+use zeroize::Zeroizing;
+
+use crate::config::TlsFiles;
+
+use super::{CertificateError, certified_key};
+
+/// How often the files are looked at. They are small, and a renewed certificate is not in a hurry.
+pub(super) const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// Larger than any chain or key; a file beyond is a mistake.
+const MAX_FILE: u64 = 1 << 20;
+
+/// The files, and what they held when they were last looked at.
+#[derive(Debug)]
+pub(super) struct FileWatch {
+    files: TlsFiles,
+    seen: Mutex<Option<[u8; 32]>>,
+}
+
+impl FileWatch {
+    /// Reads the files for the first time.
+    pub(super) fn start(files: TlsFiles) -> Result<(Self, CertifiedKey), CertificateError> {
+        let (contents, hash) = read_both(&files)?;
+        let key = certified_key(&contents.0, &contents.1)?;
+        let seen = Mutex::new(Some(hash));
+        Ok((Self { files, seen }, key))
+    }
+
+    /// What is in the files if that changed since the last look and can be used. What cannot is logged, once.
+    pub(super) fn renewed(&self) -> Option<CertifiedKey> {
+        let read = read_both(&self.files);
+        let hash = read.as_ref().ok().map(|(_, hash)| *hash);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if *seen == hash {
+            return None;
+        }
+        *seen = hash;
+        drop(seen);
+        let path = self.files.certificate.display();
+        match read.and_then(|((chain, key), _)| certified_key(&chain, &key)) {
+            Ok(key) => {
+                tracing::info!(%path, "certificate read anew");
+                Some(key)
+            }
+            Err(error) => {
+                tracing::warn!(%path, %error, "the certificate files have changed and cannot be used; the one in use stays");
+                None
+            }
+        }
+    }
+}
+
+type Contents = (Vec<u8>, Zeroizing<Vec<u8>>);
+
+fn read_both(files: &TlsFiles) -> Result<(Contents, [u8; 32]), CertificateError> {
+    let chain = read(&files.certificate)?;
+    let key = Zeroizing::new(read(&files.key)?);
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&(chain.len() as u64).to_le_bytes());
+    hasher.update(&chain).update(&key);
+    let hash = *hasher.finalize().as_bytes();
+    Ok(((chain, key), hash))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {
+    let failed = |source| CertificateError::File {
+        path: path.display().to_string(),
+        source,
+    };
+    let length = std::fs::metadata(path).map_err(failed)?.len();
+    if length > MAX_FILE {
+        return Err(failed(std::io::Error::other(
+            "it is too large to be a certificate or key",
+        )));
+    }
+    std::fs::read(path).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn sample(name: &str) -> Vec<u8> {
+        fs::read(format!("{}/certs/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+    }
+
+    #[test]
+    fn a_change_is_noticed_once_and_a_bad_one_keeps_the_old() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = TlsFiles {
+            certificate: folder.path().join("chain.pem"),
+            key: folder.path().join("key.pem"),
+        };
+        let put = |chain: &[u8], key: &[u8]| {
+            fs::write(&files.certificate, chain).unwrap();
+            fs::write(&files.key, key).unwrap();
+        };
+        put(&sample("p256.pem"), &sample("p256.key"));
+        let (watch, first) = FileWatch::start(files.clone()).unwrap();
+        assert!(watch.renewed().is_none(), "nothing changed");
+        // The certificate comes first and its key a moment later, as with most tools.
+        put(&sample("rsa2048.pem"), &sample("p256.key"));
+        assert!(watch.renewed().is_none(), "half a change");
+        put(&sample("rsa2048.pem"), &sample("rsa2048.key"));
+        let second = watch.renewed().expect("a whole change");
+        assert_ne!(first.cert, second.cert);
+        assert!(watch.renewed().is_none());
+        fs::remove_file(&files.key).unwrap();
+        assert!(watch.renewed().is_none(), "no key");
+        put(&sample("rsa2048.pem"), b"garbage");
+        assert!(watch.renewed().is_none(), "a bad key");
+        put(&sample("p256.pem"), &sample("p256.key"));
+        assert_eq!(watch.renewed().expect("good again").cert, first.cert);
+    }
+
+    #[test]
+    fn bad_files_end_the_start() {
+        let certs = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("certs").join(name);
+        for (certificate, key) in [
+            ("p256.pem", "rsa2048.key"),
+            ("p256.key", "p256.key"),
+            ("p256.pem", "none"),
+        ] {
+            let files = TlsFiles {
+                certificate: certs(certificate),
+                key: certs(key),
+            };
+            assert!(FileWatch::start(files).is_err(), "{certificate} {key}");
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! Logins, lists and what is known of a person.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use super::{JPEG, PEOPLE, PNG, Scenery, installed, kept};
+use crate::recorder::message::{BIND, EXTENDED, SEARCH};
+
+const MODIFY: u8 = 0x66;
+
+#[tokio::test]
+async fn logins() {
+    if !installed() {
+        return;
+    }
+    let mut scenery = Scenery::new(PEOPLE, |_| {}).await;
+    for (typed, password, name, accepted) in [
+        ("alice", "demo-alice", Some("alice"), true),
+        ("ALICE", "demo-alice", Some("alice"), true),
+        ("bob@example.com", "demo-bob", Some("bob"), true),
+        ("zoë", "demo-zoë", Some("zoe"), true),
+        ("pat o'brien", "demo-pat o'brien", Some("pat_obrien"), true),
+        (
+            "sales, \"emea\" + partners",
+            "demo-sales, \"emea\" + partners",
+            Some("sales_emea_+_partners"),
+            true,
+        ),
+        ("alice", "wrong", Some("alice"), false),
+        ("mallory", "demo-mallory", Some("mallory"), false),
+        ("inactive", "demo-inactive", Some("inactive"), false),
+        ("nobody", "x", None, false),
+        // Not a pattern.
+        ("*", "demo-alice", None, false),
+        ("ali*", "demo-alice", None, false),
+        ("alice)(cn=*", "demo-alice", None, false),
+        // Not one of Nextcloud's people.
+        ("akadmin", "demo-akadmin", None, false),
+    ] {
+        let order = json!({"do": "login", "typed": typed, "password": password});
+        let result = scenery.nextcloud.result(order).await;
+        assert_eq!(result, json!({"name": name, "accepted": accepted}), "{typed}");
+    }
+    let (_, log) = scenery
+        .cost(json!({"do": "login", "typed": "alice", "password": "demo-alice"}))
+        .await;
+    assert_eq!((log.count(SEARCH), log.count(BIND), log.connections), (1, 1, 13));
+    let profile = scenery
+        .nextcloud
+        .result(json!({"do": "profile", "name": "alice"}))
+        .await;
+    assert_eq!(profile["shown"], json!("Alice Example"));
+    assert_eq!(profile["email"], json!("alice@example.com"));
+    assert_eq!(profile["quota"], json!("10 GB"));
+    assert_eq!(
+        profile["login"].as_str().map(str::len),
+        Some(64),
+        "uid is authentik's hash"
+    );
+    assert!(profile["avatar"].is_string());
+    for (name, quota) in [("bob", json!("none")), ("zoe", json!(null))] {
+        let profile = scenery
+            .nextcloud
+            .result(json!({"do": "profile", "name": name}))
+            .await;
+        assert_eq!(profile["quota"], quota, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn lists_at_every_offset() {
+    if !installed() {
+        return;
+    }
+    let people = 620;
+    let mut scenery = Scenery::new(people, |_| {}).await;
+    let mut seen = BTreeSet::new();
+    // A page costs its own request and those before it which this process has not made: a list of 550 is reached by 50, 500, 50.
+    for (offset, limit, found, searches) in [
+        (0, 50, 50, 1),
+        (50, 50, 50, 2),
+        (100, 50, 50, 2),
+        (550, 50, 50, 3),
+        (600, 50, 20, 3),
+        (650, 50, 0, 3),
+    ] {
+        scenery.nextcloud.process().await;
+        let (page, log) = scenery
+            .cost(json!({"do": "list", "limit": limit, "offset": offset}))
+            .await;
+        let page = super::names(&page);
+        assert_eq!(page.len(), found, "at {offset}");
+        // People not seen before cost a read of their name each.
+        assert_eq!(log.count(SEARCH), searches + found, "at {offset}");
+        for name in page {
+            assert!(seen.insert(name.clone()), "{name} is in two pages");
+        }
+    }
+    // With the cookie of the page before it, each page is one request.
+    scenery.nextcloud.process().await;
+    let mut all = Vec::new();
+    for offset in (0..people).step_by(50) {
+        let (page, log) = scenery
+            .cost(json!({"do": "list", "limit": 50, "offset": offset}))
+            .await;
+        all.extend(super::names(&page));
+        assert!(log.count(SEARCH) <= 51);
+    }
+    assert_eq!(all.len(), people);
+    assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), people);
+    assert_eq!(
+        scenery.nextcloud.result(json!({"do": "count"})).await,
+        json!(people)
+    );
+    // Everything at once, for an export.
+    let list = scenery.nextcloud.names(json!({"do": "list"})).await;
+    assert_eq!(list, all, "in the same order");
+}
+
+#[tokio::test]
+async fn searches_for_people() {
+    if !installed() {
+        return;
+    }
+    let mut scenery = Scenery::new(PEOPLE, |_| {}).await;
+    let nextcloud = &mut scenery.nextcloud;
+    for (term, found) in [
+        ("Alice", vec!["alice"]),
+        ("ali", vec!["alice"]),
+        ("ALICE EXAMPLE", vec!["alice"]),
+        ("xample", vec![]),
+        ("*xample", vec!["alice"]),
+        ("Zoë", vec!["zoe"]),
+        ("a(b", vec![]),
+        ("Sales, E", vec!["sales_emea_+_partners"]),
+    ] {
+        let names = nextcloud
+            .names(json!({"do": "list", "term": term, "limit": 50}))
+            .await;
+        assert_eq!(names, found, "{term}");
+    }
+    let attributes = json!(["displayName", "mail"]);
+    let set = json!({"do": "set", "settings": {"ldapAttributesForUserSearch": attributes}});
+    nextcloud.result(set).await;
+    for (term, found) in [
+        ("bob", vec!["bob"]),
+        ("Bob bob@ex", vec!["bob"]),
+        ("Bob alice@ex", vec![]),
+        ("zoe@", vec!["zoe"]),
+    ] {
+        let names = nextcloud.names(json!({"do": "list", "term": term})).await;
+        assert_eq!(names, found, "{term}");
+    }
+    let names = nextcloud
+        .names(json!({"do": "list", "term": "*@example.com"}))
+        .await;
+    assert_eq!(names.len(), PEOPLE);
+    scenery.keep("people", PEOPLE).await;
+}
+
+#[tokio::test]
+async fn a_renamed_person_stays_the_same_and_a_deleted_one_is_gone() {
+    if !installed() {
+        return;
+    }
+    let mut scenery = Scenery::new(PEOPLE, |_| {}).await;
+    assert_eq!(scenery.nextcloud.names(json!({"do": "list"})).await.len(), PEOPLE);
+    let uuid = scenery
+        .nextcloud
+        .result(json!({"do": "uuid", "name": "alice"}))
+        .await;
+    let known = scenery
+        .stage
+        .simulator
+        .look(|directory| directory.user_named("alice").expect("alice").uuid.to_string());
+    assert_eq!(uuid, json!(known), "as authentik knows it");
+    let pk = |name: &str| scenery.stage.simulator.user_pk(name).expect("a user");
+    let (alice, bob) = (pk("alice"), pk("bob"));
+    scenery
+        .stage
+        .simulator
+        .rename_user(alice, "alicia, \"the (new)\" one*");
+    scenery.stage.simulator.delete_user(bob);
+    scenery.stage.refresh().await;
+    scenery.nextcloud.process().await;
+    let (there, log) = scenery.cost(json!({"do": "exists", "name": "alice"})).await;
+    assert_eq!(there, json!(true));
+    assert_eq!(log.count(SEARCH), 3, "the old DN, the identifier, the new DN");
+    let dn = scenery
+        .nextcloud
+        .result(json!({"do": "dn", "name": "alice"}))
+        .await;
+    assert_eq!(
+        dn,
+        json!(kept("alicia\\5c2C \\5c22the \\28new\\29\\5c22 one\\2A"))
+    );
+    assert_eq!(
+        scenery
+            .nextcloud
+            .result(json!({"do": "exists", "name": "bob"}))
+            .await,
+        json!(false)
+    );
+    let login =
+        json!({"do": "login", "typed": "alice@example.com", "password": "demo-alicia, \"the (new)\" one*"});
+    assert_eq!(
+        scenery.nextcloud.result(login).await,
+        json!({"name": "alice", "accepted": true}),
+        "the same account under the new name"
+    );
+    let gone = scenery.nextcloud.result(json!({"do": "clean up"})).await;
+    assert_eq!(gone, json!({"checked": 50, "gone": ["bob"]}));
+    let gone = scenery.nextcloud.result(json!({"do": "clean up"})).await;
+    assert_eq!(gone, json!({"checked": 10, "gone": []}));
+    assert_eq!(
+        scenery.nextcloud.result(json!({"do": "known"})).await,
+        json!(PEOPLE)
+    );
+}
+
+#[tokio::test]
+async fn avatars_are_octets() {
+    if !installed() {
+        return;
+    }
+    let mut scenery = Scenery::new(PEOPLE, |_| {}).await;
+    scenery.nextcloud.names(json!({"do": "list"})).await;
+    for (name, attribute, kind, octets) in [
+        ("alice", "jpegphoto", "image/jpeg", JPEG),
+        ("bob", "thumbnailphoto", "image/png", PNG),
+    ] {
+        let avatar = scenery
+            .nextcloud
+            .result(json!({"do": "avatar", "name": name}))
+            .await;
+        assert_eq!(avatar["attribute"], json!(attribute));
+        assert_eq!(avatar["type"], json!(kind), "{avatar}");
+        assert_eq!(avatar["octets"], json!(octets.len()));
+    }
+    assert_eq!(
+        scenery
+            .nextcloud
+            .result(json!({"do": "avatar", "name": "zoe"}))
+            .await,
+        json!(null)
+    );
+}
+
+#[tokio::test]
+async fn a_password_is_not_changed_here() {
+    if !installed() {
+        return;
+    }
+    let mut scenery = Scenery::new(PEOPLE, |_| {}).await;
+    scenery.nextcloud.names(json!({"do": "list"})).await;
+    let (said, log) = scenery
+        .cost(json!({"do": "password", "name": "alice", "password": "demo-new"}))
+        .await;
+    assert_eq!(said, json!("failed silently"));
+    assert_eq!((log.count(EXTENDED), log.count(MODIFY)), (1, 1));
+    assert_eq!(
+        scenery.nextcloud.result(json!({"do": "logged"})).await,
+        json!([53, 50])
+    );
+    let login = |password: &str| json!({"do": "login", "typed": "alice", "password": password});
+    assert_eq!(
+        scenery.nextcloud.result(login("demo-new")).await["accepted"],
+        json!(false)
+    );
+    assert_eq!(
+        scenery.nextcloud.result(login("demo-alice")).await["accepted"],
+        json!(true)
+    );
+}
