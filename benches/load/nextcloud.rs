@@ -3,6 +3,7 @@
 //! Every answer's conclusion is checked: everybody synchronised in every round, nobody marked as deleted. How long akldap took
 //! for its requests is what its own metrics say.
 
+use std::fmt;
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::akldap::{Akldap, BASE, SEARCHER, get, password, user_dn};
 use super::options::Options;
+use super::process;
 use super::report::figure;
 use super::slapd::Slapd;
 
@@ -52,7 +54,7 @@ pub fn run(options: &Options, own: &Akldap, slapd: Option<&Slapd>, users: usize)
         return Ok(());
     }
     println!(
-        "\n### Nextcloud at {users} users, pages of {}\n\n| step | requests | akldap s | of them above 50 ms on the server | slapd s |\n| --- | --: | --: | --: | --: |",
+        "\n### Nextcloud at {users} users, pages of {}\n\n| step | requests | above 50 ms | akldap: s, server CPU s | slapd: s, server CPU s |\n| --- | --: | --: | --: | --: |",
         options.nextcloud_page
     );
     let mut here = Nextcloud::start(own.address, options)?;
@@ -66,24 +68,19 @@ pub fn run(options: &Options, own: &Akldap, slapd: Option<&Slapd>, users: usize)
     for step in steps(people, options) {
         let before = Durations::read(own)?;
         let took = here
-            .take(&step)
+            .take(&step, own.pid())
             .with_context(|| format!("akldap: {}", step.name))?;
         let durations = Durations::read(own)?.since(before);
-        let beside = match &mut there {
-            Some(there) if step.standard => figure(
-                there
-                    .take(&step)
-                    .with_context(|| format!("slapd: {}", step.name))?
-                    .as_secs_f64(),
-            ),
+        let beside = match (&mut there, slapd) {
+            (Some(there), Some(slapd)) if step.standard => there
+                .take(&step, slapd.process.pid())
+                .with_context(|| format!("slapd: {}", step.name))?
+                .to_string(),
             _ => "–".to_owned(),
         };
         println!(
-            "| {} | {} | {} | {} | {beside} |",
-            step.name,
-            durations.all,
-            figure(took.as_secs_f64()),
-            durations.slow,
+            "| {} | {} | {} | {took} | {beside} |",
+            step.name, durations.all, durations.slow,
         );
     }
     Ok(())
@@ -285,20 +282,37 @@ impl Nextcloud {
         }
     }
 
-    fn take(&mut self, step: &Step) -> anyhow::Result<Duration> {
-        let begin = Instant::now();
+    /// Gives the orders of a step; what it took, with the CPU time of the server's process.
+    fn take(&mut self, step: &Step, server: u32) -> anyhow::Result<Took> {
+        let (begin, cpu) = (Instant::now(), process::cpu_total(server));
         let answers = step
             .orders
             .iter()
             .map(|order| self.ask(order.clone()))
             .collect::<anyhow::Result<Vec<Value>>>()?;
-        let took = begin.elapsed();
+        let took = Took {
+            wall: begin.elapsed(),
+            cpu: process::cpu_total(server).saturating_sub(cpu),
+        };
         if !(step.check)(&answers) {
             let mut shown = format!("{answers:?}");
             shown.truncate(shown.floor_char_boundary(2000));
             bail!("a wrong conclusion: {shown}");
         }
         Ok(took)
+    }
+}
+
+/// The time a step took, and that of the server's processors in it.
+struct Took {
+    wall: Duration,
+    cpu: Duration,
+}
+
+impl fmt::Display for Took {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (wall, cpu) = (self.wall.as_secs_f64(), self.cpu.as_secs_f64());
+        write!(formatter, "{}, {}", figure(wall), figure(cpu))
     }
 }
 
