@@ -35,6 +35,9 @@ pub struct Akldap {
     pub process: Process,
     /// Where it speaks LDAP.
     pub address: SocketAddr,
+    /// Where it speaks LDAPS.
+    #[allow(dead_code, reason = "not every benchmark speaks TLS")]
+    pub ldaps: SocketAddr,
     http: SocketAddr,
     /// The simulated authentik.
     pub simulator: Simulator,
@@ -62,6 +65,19 @@ impl Akldap {
     /// # Errors
     /// When either does not start.
     pub fn start(server: &Path, users: usize, groups: usize) -> anyhow::Result<Self> {
+        Self::start_with(server, users, groups, |_| {})
+    }
+
+    /// The same with further settings.
+    ///
+    /// # Errors
+    /// When either does not start.
+    pub fn start_with(
+        server: &Path,
+        users: usize,
+        groups: usize,
+        change: impl FnOnce(&mut Command),
+    ) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -78,7 +94,8 @@ impl Akldap {
             ..Options::default()
         };
         let simulator = runtime.block_on(Simulator::start(directory, options))?;
-        let (address, http) = (process::free_address()?, process::free_address()?);
+        let (address, ldaps) = (process::free_address()?, process::free_address()?);
+        let http = process::free_address()?;
         let temporary = tempfile::tempdir()?;
         let mut command = Command::new(server);
         command
@@ -86,14 +103,17 @@ impl Akldap {
             .env("AUTHENTIK_HOST", simulator.url())
             .env("AUTHENTIK_TOKEN", simulator.token())
             .env("AUTHENTIK_LISTEN__LDAP", address.to_string())
-            .env("AUTHENTIK_LISTEN__LDAPS", "127.0.0.1:0")
+            .env("AUTHENTIK_LISTEN__LDAPS", ldaps.to_string())
             .env("AUTHENTIK_LISTEN__METRICS", http.to_string())
             .env("AUTHENTIK_LDAP__PAGE_SIZE", "1000")
             .env("AUTHENTIK_LDAP__IDLE_TIMEOUT", "0")
+            // All the clients of a benchmark have one address.
+            .env("AUTHENTIK_LDAP__MAX_CONNECTIONS_PER_ADDRESS", "0")
             .env("TMPDIR", temporary.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
+        change(&mut command);
         let begin = Instant::now();
         let mut process = Process::start(&mut command)?;
         process.wait_for_port(address)?;
@@ -107,6 +127,7 @@ impl Akldap {
         Ok(Self {
             process,
             address,
+            ldaps,
             http,
             simulator,
             runtime,

@@ -9,6 +9,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::attribute::MAX_NAME;
+use super::photo;
 
 /// A custom attribute ready to be encoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,9 +46,12 @@ pub(super) fn read(
     let Members(members) = serde_json::from_str(json).ok()?;
     let mut attributes: Vec<Custom> = Vec::new();
     for (key, raw) in members {
-        let values = values(raw, username);
+        let mut values = values(raw, username);
         if values.is_empty() {
             continue;
+        }
+        if photo::is_photo(&key) {
+            values = values.into_iter().map(photo::octets).collect();
         }
         match attribute_name(&key) {
             Err(problem) => skipped(&key, problem),

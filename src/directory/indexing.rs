@@ -1,15 +1,19 @@
-//! Fills the indexes of a new snapshot.
+//! The indexes of a snapshot: which there are from the start, building the others at their first use, and asking them.
 //!
-//! Knows that every value is indexed under its equality key, which attributes are worth an index from the start, and
-//! which share one. Must not know what an attribute means.
+//! Knows that every value is indexed under its equality key, and which attributes share an index. Must not know filters
+//! beyond the values they assert.
+
+use std::hash::BuildHasher;
+use std::sync::{LazyLock, OnceLock};
 
 use hashbrown::HashTable;
 
 use super::attribute::AttributeId;
-use super::index::EqualityIndex;
+use super::filter::Equal;
+use super::index::{EqualityIndex, KeyTable};
 use super::row::Record;
 use super::schema::Syntax;
-use super::snapshot::{AttributeIndex, Count, Snapshot, has_key};
+use super::snapshot::{AttributeIndex, Count, Kind, Snapshot};
 use super::syntax;
 
 /// Attributes that are seldom looked for by value, or have few values: their equality indexes are built at the first
@@ -51,6 +55,152 @@ pub(super) fn build(snapshot: &mut Snapshot, counts: &[Count]) {
             snapshot.equality(id);
         }
     }
+}
+
+impl Snapshot {
+    pub(super) fn hash(&self, key: &[u8]) -> u64 {
+        self.hasher.hash_one(key)
+    }
+
+    /// Whether custom values replace a built-in attribute of any record, or change what follows from it.
+    #[inline]
+    pub(super) fn any_overrides(&self, id: AttributeId) -> bool {
+        let bits = match id {
+            // Virtual groups have their users' numbers.
+            AttributeId::GID_NUMBER => id.override_bit() | AttributeId::UID_NUMBER.override_bit(),
+            _ => id.override_bit(),
+        };
+        self.all_flags & bits != 0
+    }
+
+    /// The attribute whose indexes serve for one.
+    fn indexed_as(&self, id: AttributeId) -> AttributeId {
+        let index = self.indexes.get(id.index());
+        index.and_then(|index| index.same_as).unwrap_or(id)
+    }
+
+    /// The equality index of an attribute.
+    pub(super) fn equality(&self, id: AttributeId) -> &EqualityIndex {
+        static EMPTY: LazyLock<EqualityIndex> = LazyLock::new(EqualityIndex::default);
+        let id = self.indexed_as(id);
+        match self.indexes.get(id.index()) {
+            Some(index) if index.count.records > 0 => {
+                index.equality.get_or_init(|| equality(self, id, index.count))
+            }
+            _ => &EMPTY,
+        }
+    }
+
+    /// The records with a stored value that is equal, ascending.
+    #[inline]
+    pub(super) fn lookup(&self, id: AttributeId, equal: &Equal) -> &[Record] {
+        match self.indexes.get(id.index()) {
+            Some(index) if index.count.records > 0 => self.lookup_key(id, equal.key()),
+            _ => &[],
+        }
+    }
+
+    /// The records with a stored value that has this equality key, ascending.
+    pub(super) fn lookup_key(&self, id: AttributeId, key: &[u8]) -> &[Record] {
+        let id = self.indexed_as(id);
+        let syntax = self.attributes.syntax(id);
+        self.equality(id).find(self.hash(key), |record| {
+            self.any_value(record, id, |value| has_key(syntax, value, key))
+        })
+    }
+
+    /// The users or groups called `name`, counted from 0: exactly so, else by folded name.
+    pub(super) fn named<'s>(&'s self, name: &'s [u8], kind: Kind) -> impl Iterator<Item = u32> + use<'s> {
+        let key = syntax::equality_key(Syntax::DirectoryString, name);
+        let of_kind = self
+            .lookup_key(AttributeId::RDN, &key)
+            .iter()
+            .filter_map(move |&record| {
+                let (found, index) = self.kind(record);
+                (found == kind).then_some((record, index))
+            });
+        let is_exact = move |&(record, _): &(Record, u32)| self.name(record) == name;
+        let any = of_kind.clone().any(|item| is_exact(&item));
+        of_kind
+            .filter(move |item| !any || is_exact(item))
+            .map(|(_, index)| index)
+    }
+
+    pub(super) fn user_by_uuid(&self, uuid: &[u8; 16]) -> Option<u32> {
+        self.users
+            .by_uuid
+            .find(self.hash(uuid), |&user| {
+                self.users.uuids.get(user as usize) == Some(uuid)
+            })
+            .copied()
+    }
+
+    /// The text keys of a stored attribute, built at the first use.
+    pub(super) fn text_keys(&self, id: AttributeId) -> &KeyTable {
+        let syntax = self.attributes.syntax(id);
+        self.keys(
+            id,
+            |index| &index.text,
+            move |value, out| {
+                out.clear();
+                out.extend_from_slice(&syntax::substring_value(syntax, value));
+                true
+            },
+        )
+    }
+
+    /// The ordering keys of a stored attribute, built at the first use. Values that are not of the syntax have none.
+    pub(super) fn ordering_keys(&self, id: AttributeId) -> &KeyTable {
+        let syntax = self.attributes.syntax(id);
+        self.keys(
+            id,
+            |index| &index.ordering,
+            move |value, out| {
+                out.clear();
+                match syntax::ordering_key(syntax, value) {
+                    Some(key) => {
+                        out.extend_from_slice(&key);
+                        true
+                    }
+                    None => false,
+                }
+            },
+        )
+    }
+
+    fn keys(
+        &self,
+        id: AttributeId,
+        place: impl Fn(&AttributeIndex) -> &OnceLock<KeyTable>,
+        mut key: impl FnMut(&[u8], &mut Vec<u8>) -> bool,
+    ) -> &KeyTable {
+        static EMPTY: OnceLock<KeyTable> = OnceLock::new();
+        let id = self.indexed_as(id);
+        let Some(index) = self.indexes.get(id.index()) else {
+            return EMPTY.get_or_init(KeyTable::default);
+        };
+        place(index).get_or_init(|| {
+            let mut table = KeyTable::default();
+            let mut buffer = Vec::new();
+            for record in 0..self.record_count() {
+                self.any_value(record, id, |value| {
+                    if key(value, &mut buffer) {
+                        table.push(record, &buffer);
+                    }
+                    false
+                });
+            }
+            table.finish();
+            table
+        })
+    }
+}
+
+/// Whether a value has this equality key.
+#[inline]
+pub(super) fn has_key(syntax: Syntax, value: &[u8], key: &[u8]) -> bool {
+    // Folding is idempotent: a value that is its own key has it.
+    (syntax == Syntax::DirectoryString && value == key) || *syntax::equality_key(syntax, value) == *key
 }
 
 /// The attribute that has the same values where no custom ones replace either.

@@ -84,6 +84,15 @@ impl Answer {
     }
 }
 
+/// Attributes whose values follow from the kind of an entry, for some kinds at least: no index has them.
+const FOLLOWS_FROM_KIND: [AttributeId; 5] = [
+    AttributeId::AK_SUPERUSER,
+    AttributeId::STRUCTURAL_OBJECT_CLASS,
+    AttributeId::HAS_SUBORDINATES,
+    AttributeId::NUM_SUBORDINATES,
+    AttributeId::SUBSCHEMA_SUBENTRY,
+];
+
 /// Looks assertions up.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lookup<'s>(pub(super) Context<'s>);
@@ -178,6 +187,9 @@ impl<'s> Lookup<'s> {
 
     /// Adds what is known of entries with a value; false if nothing is.
     fn find_equal(self, id: AttributeId, equal: &'s Equal, out: &mut Vec<Found<'s>>) -> bool {
+        if FOLLOWS_FROM_KIND.contains(&id) {
+            return false;
+        }
         let snapshot = self.0.snapshot;
         let memberships = &snapshot.memberships;
         let stored = snapshot.lookup(id, equal);
@@ -224,11 +236,6 @@ impl<'s> Lookup<'s> {
                     }
                 }
             }
-            AttributeId::AK_SUPERUSER
-            | AttributeId::STRUCTURAL_OBJECT_CLASS
-            | AttributeId::HAS_SUBORDINATES
-            | AttributeId::NUM_SUBORDINATES
-            | AttributeId::SUBSCHEMA_SUBENTRY => return false,
             _ => {}
         }
         true

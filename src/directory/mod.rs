@@ -22,6 +22,7 @@ mod indexing;
 mod lookup;
 mod order;
 mod paging;
+mod photo;
 mod plan;
 mod record;
 pub mod rootdse;

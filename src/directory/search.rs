@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 use super::builder::Builder;
 use super::candidates::{Candidates, Step};
 use super::dereference::Dereference;
-use super::entry::{Context, Entry, Layout, Ordinal, Special, View};
+use super::entry::{Context, Entry, Layout, Ordinal, View};
 use super::evaluation::{LOOK, Scratch};
 use super::filter::Node;
 use super::order::Walk;
@@ -19,13 +19,19 @@ use super::selection::Selection;
 use super::snapshot::Snapshot;
 use super::sorting::{SortError, SortOrder, Sorter};
 use super::subschema::Attributes;
-use super::tree::{Resolved, Tree};
+use super::tree::Tree;
 use crate::ldap::control::{
-    DerefSpec, PAGED_RESULTS, PagedResults, SORT_RESPONSE, SortKey, VLV_RESPONSE, VlvRequest, VlvTarget,
+    DerefSpec, PAGED_RESULTS, PagedResults, SORT_RESPONSE, SortKey, VLV_RESPONSE, VlvRequest,
     encode_sort_response, encode_vlv_response,
 };
 use crate::ldap::message::{Scope, SearchRequest};
 use crate::ldap::response::{LdapResult, ResultCode};
+
+mod base;
+mod limits;
+
+use self::base::{base_entry, extent};
+use self::limits::{Limits, foreign_cookie, limits, max_int, vlv_target};
 
 /// Who is searching.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,21 +132,6 @@ enum Phase {
         vlv: Option<Vec<u8>>,
     },
     Finished(SearchOutcome),
-}
-
-#[derive(Debug)]
-struct Limits {
-    /// 0 for none.
-    size: u64,
-    /// Entries a page; 0 for no paging.
-    page: u64,
-    paged: bool,
-    /// Entries of a sorted answer to leave out.
-    skip: u64,
-    /// Where to go on in a kept order.
-    place: Option<usize>,
-    vlv: Option<VlvRequest>,
-    cookie_key: [u8; 32],
 }
 
 impl Search {
@@ -516,154 +507,9 @@ const TYPICAL_SIZE: usize = 1000;
 /// There are no candidates left.
 struct Exhausted;
 
-/// The entry a search starts from.
-fn base_entry(context: &Context<'_>, name: &[u8]) -> Result<Entry, LdapResult> {
-    let missing = |above: Option<Entry>| LdapResult {
-        code: ResultCode::NoSuchObject,
-        matched_dn: above.map(|entry| context.dn(entry).concat()).unwrap_or_default(),
-        diagnostic_message: "no such entry".into(),
-    };
-    match context.tree.resolve(context.snapshot, name) {
-        Err(error) => Err(LdapResult::new(
-            ResultCode::InvalidDnSyntax,
-            format!("malformed name: {error}"),
-        )),
-        Ok(Resolved::Outside) => Err(missing(None)),
-        Ok(Resolved::Missing(above)) => Err(missing(
-            above.into_iter().rfind(|&entry| context.is_visible(entry)),
-        )),
-        Ok(Resolved::Entries(entries)) => {
-            let first = entries.first().copied();
-            entries
-                .into_iter()
-                .find(|&entry| context.is_visible(entry))
-                .ok_or_else(|| missing(first.map(container_of)))
-        }
-    }
-}
-
-/// The entry a leaf is in.
-fn container_of(entry: Entry) -> Entry {
-    Entry::Special(match entry {
-        Entry::Special(_) => Special::Base,
-        Entry::User(_) => Special::Users,
-        Entry::Group(_) => Special::Groups,
-        Entry::VirtualGroup(_) => Special::VirtualGroups,
-    })
-}
-
 /// Finds the entry a name means to a viewer, for operations on one entry.
 pub(super) fn named_entry(context: &Context<'_>, name: &[u8]) -> Result<Entry, LdapResult> {
     base_entry(context, name)
-}
-
-/// The places that base and scope cover.
-fn extent(layout: Layout, base: Entry, scope: Scope) -> Extent {
-    let place = layout.ordinal(base);
-    let own = place..place + 1;
-    let (children, below) = match base {
-        Entry::Special(Special::Base) => {
-            let containers = [Special::Users, Special::Groups, Special::VirtualGroups];
-            let places = containers.map(|container| layout.ordinal(Entry::Special(container)));
-            (
-                Extent::of(places.map(|place| place..place + 1)),
-                place + 1..layout.end(),
-            )
-        }
-        Entry::Special(container) => {
-            let children = layout.children(container);
-            (Extent::one(children.clone()), children)
-        }
-        _ => (Extent::default(), place + 1..place + 1),
-    };
-    match scope {
-        Scope::BaseObject => Extent::one(own),
-        Scope::SingleLevel => children,
-        Scope::WholeSubtree => Extent::one(place..below.end),
-        Scope::SubordinateSubtree => Extent::one(below),
-    }
-}
-
-/// What limits the answer, and the place it starts from.
-fn limits(
-    context: &Context<'_>,
-    layout: Layout,
-    request: &SearchRequest<'_>,
-    controls: &SearchControls,
-) -> Result<(Limits, Ordinal), LdapResult> {
-    let mut limits = Limits {
-        size: u64::from(request.size_limit),
-        page: 0,
-        paged: controls.paged.is_some(),
-        skip: 0,
-        place: None,
-        vlv: controls.vlv.clone(),
-        cookie_key: controls.cookie_key,
-    };
-    if controls.vlv.is_some() && controls.sort.is_none() {
-        let message = "a virtual list view needs a sort control (RFC 2891)";
-        return Err(LdapResult::new(ResultCode::SortControlMissing, message));
-    }
-    let mut from = 0;
-    let Some(paged) = &controls.paged else {
-        return Ok((limits, from));
-    };
-    if paged.size == 0 {
-        // The client wants no more: nothing is kept for it, so an empty page is all there is to do.
-        limits.skip = u64::MAX;
-        return Ok((limits, Ordinal::MAX));
-    }
-    // RFC 2696 section 3: a page that is no smaller than the size limit is no page.
-    if limits.size == 0 || u64::from(paged.size) < limits.size {
-        limits.page = u64::from(paged.size);
-    }
-    let position = match paged.cookie.as_slice() {
-        [] => return Ok((limits, from)),
-        cookie => Position::read(cookie, &controls.cookie_key),
-    };
-    match position {
-        Some(Position::After(key)) if controls.sort.is_none() => from = key.next(context.snapshot, layout),
-        Some(Position::Rank(rank)) if controls.sort.is_some() => limits.skip = rank,
-        Some(Position::Place(place)) if controls.sort.is_some() => {
-            limits.place = Some(usize::try_from(place).unwrap_or(usize::MAX));
-        }
-        _ => return Err(foreign_cookie()),
-    }
-    Ok((limits, from))
-}
-
-fn foreign_cookie() -> LdapResult {
-    let message =
-        "the cookie of the paged results control is not one of this server; start from the first page";
-    LdapResult::new(ResultCode::UnwillingToPerform, message)
-}
-
-/// The rank, from 0, of the target of a virtual list view; `None` if its offset is out of range.
-fn vlv_target(sorter: &Sorter, request: &VlvRequest) -> Option<usize> {
-    let count = sorter.len();
-    Some(match &request.target {
-        VlvTarget::GreaterOrEqual(value) => sorter.rank_of(&sorter.order.first_key(value)),
-        VlvTarget::ByOffset {
-            offset,
-            content_count,
-        } => {
-            let index = (*offset as usize).checked_sub(1)?;
-            match *content_count as usize {
-                // The last of a list stays the last, whatever became of the list; what lies between is scaled.
-                believed if believed != 0 && *offset as usize >= believed => count.saturating_sub(1),
-                believed if believed != 0 && index > 0 => {
-                    (index as u128 * count as u128 / believed as u128) as usize
-                }
-                _ => index.min(count),
-            }
-        }
-    })
-}
-
-fn max_int(number: usize) -> u32 {
-    u32::try_from(number)
-        .unwrap_or(u32::MAX)
-        .min(crate::ldap::ber::MAX_INT)
 }
 
 #[cfg(test)]

@@ -115,6 +115,14 @@ impl ProviderTable {
             .cloned()
     }
 
+    /// The same for a base DN written as authentik has it, which is how most clients ask, without parsing it.
+    pub fn for_configured_base(&self, base_dn: &[u8]) -> Option<Arc<Provider>> {
+        self.providers
+            .iter()
+            .find(|provider| provider.settings().base_dn.as_bytes() == base_dn)
+            .cloned()
+    }
+
     /// The same for a string that is no RFC 4514 name because its leading values are not escaped: the provider
     /// whose base DN ends it at an RDN boundary, and what stands before that.
     pub fn for_unescaped_dn<'a>(&self, name: &'a [u8]) -> Option<(Arc<Provider>, &'a [u8])> {

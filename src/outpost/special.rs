@@ -24,6 +24,10 @@ impl Outpost {
             return Some(Search::of_entry("", &attributes, request, controls));
         }
         let named = || {
+            // The name of the subschema is one RDN; no other need be parsed.
+            if memchr::memchr2(b',', b';', request.base_object).is_some() {
+                return None;
+            }
             let base = Dn::parse(request.base_object).ok()?;
             Some(base.normal_form() == SUBSCHEMA_DN.as_bytes())
         };

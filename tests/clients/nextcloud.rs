@@ -26,7 +26,7 @@ use crate::program::{self, php_extension};
 use crate::recorder::tamper::Tamper;
 use crate::recorder::{Detail, Log, Recorder};
 use crate::setting::with_certificate;
-use crate::stage::{BASE, SUFFIX, Stage, user_dn};
+use crate::stage::{BASE, SUFFIX, Stage};
 
 /// Longer than any order takes.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -34,6 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub const PEOPLE: usize = 60;
 /// Groups of the directory, the one of Nextcloud's users among them.
 pub const GROUPS: usize = 21;
+/// The group of Nextcloud's users, as the page calls it.
 const GROUP: &str = "nextcloud";
 
 /// The beginning of a JPEG file and of a PNG file, enough to be known as such.
@@ -80,27 +81,35 @@ pub fn directory(people: usize) -> Directory {
     directory
 }
 
-/// What `docs/nextcloud.md` recommends, for this directory.
+/// What `docs/nextcloud.md` recommends, for this directory: its table of settings, and what depends on the tests.
 pub fn recommended() -> Value {
-    let members = format!("(memberOf=cn={GROUP},ou=groups,{BASE})");
-    json!({
-        "ldapAgentName": user_dn("ldapservice"),
-        "ldapAgentPassword": "demo-ldapservice",
-        "ldapBase": BASE,
-        "ldapBaseUsers": format!("ou=users,{BASE}"),
-        "ldapBaseGroups": format!("ou=groups,{BASE}"),
-        "ldapUserFilter": format!("(&(objectClass=user){members})"),
-        "ldapLoginFilter": format!("(&(objectClass=user){members}(|(cn=%uid)(mail=%uid)))"),
-        "ldapGroupFilter": "(objectClass=groupOfNames)",
-        "ldapGroupMemberAssocAttr": "member",
-        "ldapUserDisplayName": "displayName",
-        "ldapGroupDisplayName": "cn",
-        "ldapEmailAttribute": "mail",
-        "ldapExpertUsernameAttr": "cn",
-        "ldapQuotaAttribute": "nextcloud_quota",
-        "hasMemberOfFilterSupport": true,
-        "useMemberOfToDetectMembership": true,
-    })
+    let mut settings = page();
+    settings["ldapAgentPassword"] = json!("demo-ldapservice");
+    // Nextcloud's own sizes and the simple case, which tests change.
+    settings["ldapPagingSize"] = json!(500);
+    settings["ldapNestedGroups"] = json!(false);
+    settings
+}
+
+/// The table as it stands.
+fn page() -> Value {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/nextcloud.md");
+    let text = std::fs::read_to_string(page).expect("the page");
+    let mut settings = json!({});
+    for line in text.lines() {
+        let cells: Option<(&str, &str)> = line
+            .strip_prefix("| `")
+            .and_then(|line| line.strip_suffix("` |")?.split_once("` | `"));
+        let Some((name, value)) = cells.filter(|(name, _)| !name.contains(' ')) else {
+            continue;
+        };
+        settings[name] = match value {
+            "1" => json!(true),
+            number if number.parse::<u32>().is_ok() => json!(number.parse::<u32>().expect("a number")),
+            text => json!(text.replace("\\|", "|").replace("<base>", BASE)),
+        };
+    }
+    settings
 }
 
 /// Whether PHP and its LDAP extension are there.

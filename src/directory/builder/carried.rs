@@ -72,6 +72,8 @@ const OF_EVERY_USER: [AttributeId; 10] = [
     AttributeId::AK_ACTIVE,
     AttributeId::AK_SUPERUSER,
 ];
+/// The attributes that hold a user's full name, and share an index because they do.
+const OF_FULL_NAME: [AttributeId; 3] = [AttributeId::NAME, AttributeId::DISPLAY_NAME, AttributeId::SN];
 /// The attributes that every group stores.
 const OF_EVERY_GROUP: [AttributeId; 4] = [
     AttributeId::CN,
@@ -235,6 +237,7 @@ impl<'a> CarriedUser<'a> {
             _ => None,
         };
         number.is_none_or(|id| self.record.replaces(id))
+            && self.record.agrees(&OF_FULL_NAME)
             && self.record.is_sound(&OF_EVERY_USER, &OF_SOME_USERS, &values)
     }
 }
@@ -367,6 +370,17 @@ impl<'a> Carried<'a> {
         // Their lengths must be what the lenient reader of snapshots takes them for, too.
         let same = canonical(attributes) == attributes;
         (same && !name.is_empty()).then_some(record)
+    }
+
+    /// Whether built-in attributes have the same value, those aside that custom values replace.
+    fn agrees(&self, ids: &[AttributeId]) -> bool {
+        let mut values = Elements(&self.attributes).filter_map(|element| {
+            let (name, set) = encoded::attribute(&element)?;
+            let id = AttributeId::of_built_in(name)?;
+            (ids.contains(&id) && !self.replaces(id)).then_some(set)
+        });
+        let first = values.next();
+        values.all(|value| Some(value) == first)
     }
 
     /// Whether the built-in attributes are those of its kind and say what the fields say.

@@ -348,6 +348,13 @@ pub const ATTRIBUTE_TYPES: &[AttributeType] = &[
         "2.16.840.1.113730.3.1.39",
         Syntax::DirectoryString,
     ),
+    many(
+        "jpegPhoto",
+        "jpegphoto",
+        &[],
+        "0.9.2342.19200300.100.1.60",
+        Syntax::OctetString,
+    ),
     // RFC 2307; strings may hold more than IA5 here, because authentik's names may.
     one("uidNumber", "uidnumber", &[], "1.3.6.1.1.1.1.0", Syntax::Integer),
     one("gidNumber", "gidnumber", &[], "1.3.6.1.1.1.1.1", Syntax::Integer),
@@ -395,6 +402,13 @@ pub const ATTRIBUTE_TYPES: &[AttributeType] = &[
         &[],
         "1.2.840.113556.1.4.656",
         Syntax::DirectoryString,
+    ),
+    one(
+        "thumbnailPhoto",
+        "thumbnailphoto",
+        &[],
+        "1.2.840.113556.1.4.35",
+        Syntax::OctetString,
     ),
     one("co", "co", &[], "1.2.840.113556.1.2.131", Syntax::DirectoryString),
     one(

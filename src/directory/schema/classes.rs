@@ -75,6 +75,7 @@ pub const OBJECT_CLASSES: &[ObjectClass] = &[
             "givenName",
             "homePhone",
             "initials",
+            "jpegPhoto",
             "mail",
             "manager",
             "mobile",
@@ -99,6 +100,7 @@ pub const OBJECT_CLASSES: &[ObjectClass] = &[
             "userPrincipalName",
             "memberOf",
             "pwdChangedTime",
+            "thumbnailPhoto",
         ],
     },
     ObjectClass {

@@ -2,6 +2,7 @@ use super::*;
 use crate::directory::Tree;
 use crate::directory::fixture::*;
 use crate::ldap::ber::Reader;
+use crate::ldap::control::VlvTarget;
 
 fn denial(query: &Query) -> (ResultCode, String) {
     let result = query.open().unwrap_err();

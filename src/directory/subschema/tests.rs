@@ -364,6 +364,6 @@ fn a_change_of_the_definitions_moves_the_timestamp() {
     }
     assert_eq!(
         (SUBSCHEMA_TIMESTAMP, digest),
-        ("20261101000000Z", 14_757_231_904_097_214_224)
+        ("20261123000000Z", 1_764_229_827_981_503_151)
     );
 }

@@ -209,19 +209,7 @@ pub(in crate::server) fn authorise(session: &Session, base_object: &[u8]) -> Res
         let text = "bind first: without a bind only the rootDSE and the subschema are readable";
         return Err(LdapResult::new(ResultCode::InsufficientAccessRights, text));
     };
-    let providers = session.outpost.providers();
-    let provider = match Dn::parse(base_object) {
-        Ok(base) => providers.for_dn(&base),
-        // The official outpost's unescaped spelling is not RFC 4514; the directory judges it within its tree.
-        Err(error) => match providers.for_unescaped_dn(base_object) {
-            Some((provider, _)) => Some(provider),
-            None => {
-                let text = format!("the base DN is malformed: {error}");
-                return Err(LdapResult::new(ResultCode::InvalidDnSyntax, text));
-            }
-        },
-    };
-    let Some(provider) = provider else {
+    let Some(provider) = provider_for(&session.outpost, base_object)? else {
         if !session.outpost.status().configured() {
             let text = "the configuration has not been loaded from authentik yet";
             return Err(LdapResult::new(ResultCode::Unavailable, text));
@@ -246,6 +234,24 @@ pub(in crate::server) fn authorise(session: &Session, base_object: &[u8]) -> Res
         viewer: identity.viewer(),
         snapshot,
     })
+}
+
+fn provider_for(outpost: &Outpost, base_object: &[u8]) -> Result<Option<Arc<Provider>>, LdapResult> {
+    let providers = outpost.providers();
+    if let Some(provider) = providers.for_configured_base(base_object) {
+        return Ok(Some(provider));
+    }
+    match Dn::parse(base_object) {
+        Ok(base) => Ok(providers.for_dn(&base)),
+        // The official outpost's unescaped spelling is not RFC 4514; the directory judges it within its tree.
+        Err(error) => match providers.for_unescaped_dn(base_object) {
+            Some((provider, _)) => Ok(Some(provider)),
+            None => {
+                let text = format!("the base DN is malformed: {error}");
+                Err(LdapResult::new(ResultCode::InvalidDnSyntax, text))
+            }
+        },
+    }
 }
 
 fn read_controls(session: &Session, controls: &[Control<'_>]) -> Result<SearchControls, LdapResult> {

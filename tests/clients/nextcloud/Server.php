@@ -114,7 +114,7 @@ final class Server
         return false;
     }
 
-    /** Drops the connection, without unbind as PHP does at the end of a process. */
+    /** Drops the connection; php-ldap unbinds when nothing refers to it any more. */
     public function forget(): void
     {
         $this->link = null;

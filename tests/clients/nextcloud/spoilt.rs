@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use super::jobs::{CROWD, clean_up, synchronise};
-use super::{PEOPLE, Scenery, groups, installed, outage};
+use super::{Nextcloud, PEOPLE, Scenery, groups, installed, outage, recommended};
 use crate::recorder::tamper::Tamper;
 
 #[tokio::test]
@@ -12,9 +12,10 @@ async fn without_paging_people_are_missed() {
     if !installed() {
         return;
     }
+    let mut scenery = Scenery::new(CROWD, |_| {}).await;
     for tamper in [Tamper::NoPaging, Tamper::NoCookie] {
-        let mut scenery = Scenery::new(CROWD, |_| {}).await;
         scenery.recorder.spoil(tamper);
+        scenery.nextcloud = Nextcloud::start(&scenery.recorder, recommended()).await;
         let missed = synchronise(&mut scenery).await.expect_err("people are missed");
         assert!(missed.contains("instead of 500 from 500"), "{tamper:?}: {missed}");
         scenery.nextcloud.process().await;

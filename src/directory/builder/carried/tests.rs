@@ -75,7 +75,7 @@ fn a_snapshot_made_of_carried_rows_is_the_same() {
     assert!(warnings.is_empty(), "{warnings:?}");
     assert_eq!(again.fingerprint(), snapshot.fingerprint());
     let bare = again.users_by_name(b"#bare, one");
-    assert_eq!(again.rdn(bare[0].0), b"\\#bare\\, one");
+    assert_eq!(again.rdn(bare[0].0), b"cn=\\#bare\\, one");
     for user in snapshot.users() {
         assert_eq!(again.user(user), snapshot.user(user));
         assert_eq!(
@@ -244,6 +244,21 @@ fn contradictions_are_refused() {
     let one = |name: &'static [u8], values: &'static [&'static [u8]]| {
         attributes(&|octets| write_attribute(octets, name, values.iter().copied()))
     };
+    let with_sn = |replaced: u32| {
+        sound(&|user| {
+            let mut attributes = Vec::new();
+            for element in Elements(&user.record.attributes) {
+                match encoded::attribute(&element) {
+                    Some((b"sn", _)) => write_attribute(&mut attributes, b"sn", [&b"Other"[..]]),
+                    _ => attributes.extend_from_slice(element.whole),
+                }
+            }
+            user.record.attributes = Cow::Owned(attributes);
+            user.record.replaced |= replaced;
+        })
+    };
+    assert!(!with_sn(0), "name and displayName say otherwise");
+    assert!(with_sn(AttributeId::SN.override_bit()));
     assert!(one(b"custom", &[b"a", b"b"]));
     assert!(!one(b"custom", &[]), "without a value");
     assert!(!one(b"cn", &[b"alice"]), "twice");

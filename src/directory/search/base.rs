@@ -1,0 +1,72 @@
+//! Base and scope of a search as places.
+//!
+//! Must not know filters or controls.
+
+use super::super::entry::{Context, Entry, Layout, Special};
+use super::super::plan::Extent;
+use super::super::tree::Resolved;
+use crate::ldap::message::Scope;
+use crate::ldap::response::{LdapResult, ResultCode};
+
+/// The entry a search starts from.
+pub(super) fn base_entry(context: &Context<'_>, name: &[u8]) -> Result<Entry, LdapResult> {
+    let missing = |above: Option<Entry>| LdapResult {
+        code: ResultCode::NoSuchObject,
+        matched_dn: above.map(|entry| context.dn(entry).concat()).unwrap_or_default(),
+        diagnostic_message: "no such entry".into(),
+    };
+    match context.tree.resolve(context.snapshot, name) {
+        Err(error) => Err(LdapResult::new(
+            ResultCode::InvalidDnSyntax,
+            format!("malformed name: {error}"),
+        )),
+        Ok(Resolved::Outside) => Err(missing(None)),
+        Ok(Resolved::Missing(above)) => Err(missing(
+            above.into_iter().rfind(|&entry| context.is_visible(entry)),
+        )),
+        Ok(Resolved::Entries(entries)) => {
+            let first = entries.first().copied();
+            entries
+                .into_iter()
+                .find(|&entry| context.is_visible(entry))
+                .ok_or_else(|| missing(first.map(container_of)))
+        }
+    }
+}
+
+/// The entry a leaf is in.
+fn container_of(entry: Entry) -> Entry {
+    Entry::Special(match entry {
+        Entry::Special(_) => Special::Base,
+        Entry::User(_) => Special::Users,
+        Entry::Group(_) => Special::Groups,
+        Entry::VirtualGroup(_) => Special::VirtualGroups,
+    })
+}
+
+/// The places that base and scope cover.
+pub(super) fn extent(layout: Layout, base: Entry, scope: Scope) -> Extent {
+    let place = layout.ordinal(base);
+    let own = place..place + 1;
+    let (children, below) = match base {
+        Entry::Special(Special::Base) => {
+            let containers = [Special::Users, Special::Groups, Special::VirtualGroups];
+            let places = containers.map(|container| layout.ordinal(Entry::Special(container)));
+            (
+                Extent::of(places.map(|place| place..place + 1)),
+                place + 1..layout.end(),
+            )
+        }
+        Entry::Special(container) => {
+            let children = layout.children(container);
+            (Extent::one(children.clone()), children)
+        }
+        _ => (Extent::default(), place + 1..place + 1),
+    };
+    match scope {
+        Scope::BaseObject => Extent::one(own),
+        Scope::SingleLevel => children,
+        Scope::WholeSubtree => Extent::one(place..below.end),
+        Scope::SubordinateSubtree => Extent::one(below),
+    }
+}
