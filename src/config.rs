@@ -46,6 +46,8 @@ pub struct Config {
     pub bind: BindConfig,
     /// Extra refreshes between those the outpost's configuration asks for. `None`: no extra ones.
     pub refresh_delta_interval: Option<Duration>,
+    /// After so many refresh intervals the whole directory is read instead of what changed in it.
+    pub refresh_full_every: u32,
     /// What is logged, and how.
     pub log: LogConfig,
     /// The build hash to report, possibly empty.
@@ -215,6 +217,8 @@ impl Config {
         let limits = LimitConfig::read(reader)?;
         let bind = BindConfig::read(reader)?;
         let refresh_delta_interval = reader.interval(&options::REFRESH_DELTA_INTERVAL)?;
+        let refresh_full_every =
+            u32::try_from(reader.count(&options::REFRESH_FULL_EVERY)?).unwrap_or(u32::MAX);
         let log = LogConfig::read(reader)?;
         let build_hash = reader
             .text(&options::BUILD_HASH)?
@@ -230,6 +234,7 @@ impl Config {
             limits,
             bind,
             refresh_delta_interval,
+            refresh_full_every,
             log,
             build_hash,
             metrics_socket,

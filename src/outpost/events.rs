@@ -47,10 +47,11 @@ fn handle(outpost: &Outpost, event: Event, connected_before: &mut bool) {
         Event::Connected => {
             outpost.metrics.set_connected(true);
             tracing::info!("connected to authentik's events");
-            // What was announced while there was no connection is lost. The very first time the directory is being
-            // loaded anyway.
+            // What was announced while there was no connection is lost. That authentik announces nothing of users and
+            // groups, and a look at the changes misses none however long ago they were, makes that look enough. The
+            // very first time the directory is being loaded anyway.
             if *connected_before {
-                outpost.request_refresh();
+                outpost.request_update();
             } else {
                 outpost.refresh_configuration.notify_one();
             }
@@ -62,7 +63,7 @@ fn handle(outpost: &Outpost, event: Event, connected_before: &mut bool) {
         }
         Event::TriggerUpdate => {
             tracing::info!("authentik announces an update");
-            outpost.request_refresh();
+            outpost.request_update();
         }
         Event::SessionEnd(end_id) => {
             if outpost.logins.end_session(&end_id) {

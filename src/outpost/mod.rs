@@ -58,7 +58,11 @@ pub struct Outpost {
     status: Status,
     pace: refresh::Pace,
     refresh_configuration: Notify,
+    /// Asks for the whole directory.
     refresh_directory: Notify,
+    /// Asks for what changed in it.
+    update_directory: Notify,
+    misses: refresh::Misses,
     /// Authenticates paging cookies; new in each process, shared by all its connections.
     cookie_key: [u8; 32],
     capabilities: Capabilities,
@@ -134,6 +138,8 @@ impl Outpost {
             pace: refresh::Pace::default(),
             refresh_configuration: Notify::new(),
             refresh_directory: Notify::new(),
+            update_directory: Notify::new(),
+            misses: refresh::Misses::default(),
             cookie_key: random_key()?,
             capabilities,
             direct_search_noted: AtomicBool::new(false),
@@ -164,7 +170,7 @@ impl Outpost {
     }
 
     /// Puts a new directory in place of the old one and draws the consequences for those logged in.
-    fn install(&self, snapshot: Snapshot) {
+    fn install(&self, snapshot: Snapshot) -> Arc<Snapshot> {
         self.metrics.snapshot_installed(
             snapshot.user_count(),
             snapshot.group_count(),
@@ -174,6 +180,7 @@ impl Outpost {
         self.snapshot.store(Some(Arc::clone(&snapshot)));
         self.generation.fetch_add(1, Ordering::SeqCst);
         bind::snapshot_installed(self, &snapshot);
+        snapshot
     }
 
     /// The providers of the moment.
@@ -211,10 +218,16 @@ impl Outpost {
         self.cookie_key
     }
 
-    /// Asks for a refresh of everything now; many requests at once make one refresh.
+    /// Asks for everything to be read anew now, the whole directory included; many requests at once make one refresh.
     pub fn request_refresh(&self) {
         self.refresh_configuration.notify_one();
         self.refresh_directory.notify_one();
+    }
+
+    /// Asks for the configuration and for what changed in the directory; many requests at once make one refresh.
+    pub fn request_update(&self) {
+        self.refresh_configuration.notify_one();
+        self.update_directory.notify_one();
     }
 
     /// Counts a finished bind under the official names.
