@@ -168,6 +168,8 @@ impl Nextcloud {
         settings["ldapPort"] = json!(recorder.address().port());
         let mut child = program::command("php")
             .arg("tests/clients/nextcloud/main.php")
+            // What an administrator puts into ldap.conf.
+            .env("LDAPTLS_CACERT", "certs/ca.pem")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
