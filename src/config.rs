@@ -49,6 +49,8 @@ pub struct Config {
     pub bind: BindConfig,
     /// Extra refreshes between those the outpost's configuration asks for. `None`: no extra ones.
     pub refresh_delta_interval: Option<Duration>,
+    /// Where the directory is kept for the next start. `None`: nowhere.
+    pub snapshot_file: Option<PathBuf>,
     /// What is logged, and how.
     pub log: LogConfig,
     /// The build hash to report, possibly empty.
@@ -228,6 +230,7 @@ impl Config {
         let limits = LimitConfig::read(reader)?;
         let bind = BindConfig::read(reader)?;
         let refresh_delta_interval = reader.interval(&options::REFRESH_DELTA_INTERVAL)?;
+        let snapshot_file = reader.path(&options::SNAPSHOT_FILE)?;
         let log = LogConfig::read(reader)?;
         let build_hash = reader
             .text(&options::BUILD_HASH)?
@@ -243,6 +246,7 @@ impl Config {
             limits,
             bind,
             refresh_delta_interval,
+            snapshot_file,
             log,
             build_hash,
             metrics_socket,

@@ -384,7 +384,12 @@ impl Metrics {
 
     /// Records an installed snapshot. Its age is counted from `loaded`.
     pub fn snapshot_installed(&self, users: usize, groups: usize, loaded: SystemTime) {
-        self.snapshot.installed(users, groups, loaded);
+        self.snapshot.installed(users, groups, loaded, false);
+    }
+
+    /// Records a snapshot that an earlier process read from authentik at `read`.
+    pub fn snapshot_restored(&self, users: usize, groups: usize, read: SystemTime) {
+        self.snapshot.installed(users, groups, read, true);
     }
 
     /// Counts a client connection as open until the guard is dropped.

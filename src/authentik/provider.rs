@@ -1,6 +1,6 @@
 //! An LDAP provider as `GET outposts/ldap/` lists it: what one base DN is served by.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::row::{Fields, Row, nullable};
 
@@ -10,8 +10,8 @@ const DEFAULT_UID_START: i64 = 2000;
 const DEFAULT_GID_START: i64 = 4000;
 
 /// How binds or searches of a provider are to be answered.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(from = "String")]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
 pub enum Mode {
     /// From authentik each time.
     #[default]
@@ -32,8 +32,18 @@ impl From<String> for Mode {
     }
 }
 
+impl From<Mode> for String {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Direct => "direct".to_owned(),
+            Mode::Cached => "cached".to_owned(),
+            Mode::Other(text) => text,
+        }
+    }
+}
+
 /// An LDAP provider with an application.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LdapProvider {
     /// Primary key, used to check access.
     pub pk: i64,

@@ -352,6 +352,13 @@ pub(crate) static REFRESH_DELTA_INTERVAL: Setting = own(
     },
     "Look for changed users so often between the refreshes that the outpost's configuration asks for.",
 );
+pub(crate) static SNAPSHOT_FILE: Setting = own(
+    "AUTHENTIK_LDAP__SNAPSHOT_FILE",
+    "snapshot-file",
+    "",
+    Kind::Path,
+    "Keep the directory in this file too, encrypted with a key made of the token, and serve it after a restart until authentik's lists can be read again. One file for each process; unset: none.",
+);
 pub(crate) static REQUIRE_TLS: Setting = own(
     "AUTHENTIK_LDAP__REQUIRE_TLS",
     "require-tls",
@@ -437,6 +444,7 @@ pub static OPTIONS: &[&Setting] = &[
     &ACCESS_RECHECK_INTERVAL,
     &STRICT_BIND_DN,
     &REFRESH_DELTA_INTERVAL,
+    &SNAPSHOT_FILE,
     &REQUIRE_TLS,
     &TLS_MIN_VERSION,
     &TLS_CIPHER_SUITES,

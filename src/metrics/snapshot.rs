@@ -1,7 +1,7 @@
 //! What the metrics say about the directory being served.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prometheus_client::collector::Collector;
@@ -16,10 +16,13 @@ pub(super) struct SnapshotCollector {
     groups: AtomicU64,
     /// Unix time; 0 while nothing is loaded.
     loaded_milliseconds: AtomicU64,
+    /// It comes from the snapshot file.
+    stale: AtomicBool,
 }
 
 impl SnapshotCollector {
-    pub(super) fn installed(&self, users: usize, groups: usize, loaded: SystemTime) {
+    pub(super) fn installed(&self, users: usize, groups: usize, loaded: SystemTime, stale: bool) {
+        self.stale.store(stale, Ordering::Relaxed);
         self.users
             .store(users.try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
         self.groups
@@ -50,6 +53,12 @@ impl Collector for SnapshotCollector {
             "akldap_snapshot_groups",
             "Groups served",
             self.groups.load(Ordering::Relaxed),
+        )?;
+        gauge(
+            &mut encoder,
+            "akldap_snapshot_stale",
+            "1 while the directory served comes from the snapshot file",
+            u64::from(self.stale.load(Ordering::Relaxed)),
         )?;
         gauge(
             &mut encoder,

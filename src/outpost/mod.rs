@@ -10,12 +10,13 @@ mod events;
 pub mod outage;
 pub mod providers;
 mod refresh;
+mod snapshot_file;
 mod special;
 pub mod status;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::Notify;
@@ -35,6 +36,7 @@ use bind::{BindAnswer, BindCore};
 use certificates::CertificateTable;
 use outage::Outage;
 use providers::ProviderTable;
+use snapshot_file::SnapshotFile;
 use status::Status;
 
 /// The version we report to authentik and in the rootDSE.
@@ -52,6 +54,7 @@ pub struct Outpost {
     instance: uuid::Uuid,
     providers: ArcSwap<ProviderTable>,
     snapshot: ArcSwapOption<Snapshot>,
+    snapshot_file: Option<SnapshotFile>,
     /// Counts installed snapshots.
     generation: AtomicU64,
     certificates: Arc<CertificateTable>,
@@ -129,6 +132,7 @@ impl Outpost {
             instance,
             providers: ArcSwap::from_pointee(ProviderTable::default()),
             snapshot: ArcSwapOption::empty(),
+            snapshot_file: SnapshotFile::new(&config),
             generation: AtomicU64::new(0),
             certificates,
             logins,
@@ -147,6 +151,7 @@ impl Outpost {
 
     /// Starts to follow authentik: configuration, directory and events, each on its own, until `shutdown`.
     pub fn start(self: &Arc<Self>, tasks: &TaskTracker, shutdown: &CancellationToken) {
+        snapshot_file::start(self, tasks, shutdown);
         refresh::start(self, tasks, shutdown);
         events::start(self, tasks, shutdown);
         outage::start(self, tasks, shutdown);
@@ -170,15 +175,46 @@ impl Outpost {
 
     /// Puts a new directory in place of the old one and draws the consequences for those logged in.
     fn install(&self, snapshot: Snapshot) {
-        self.metrics.snapshot_installed(
-            snapshot.user_count(),
-            snapshot.group_count(),
-            std::time::SystemTime::now(),
-        );
+        self.metrics
+            .snapshot_installed(snapshot.user_count(), snapshot.group_count(), SystemTime::now());
         let snapshot = Arc::new(snapshot);
         self.snapshot.store(Some(Arc::clone(&snapshot)));
         self.generation.fetch_add(1, Ordering::SeqCst);
         bind::snapshot_installed(self, &snapshot);
+    }
+
+    /// Serves a directory that an earlier process read, unless there is one already. Nobody is logged out by it: it
+    /// knows nothing of what happened since.
+    fn restore(&self, snapshot: Snapshot, read: SystemTime) -> bool {
+        let (users, groups) = (snapshot.user_count(), snapshot.group_count());
+        let before = self
+            .snapshot
+            .compare_and_swap(&None::<Arc<Snapshot>>, Some(Arc::new(snapshot)));
+        if before.is_some() {
+            return false;
+        }
+        self.metrics.snapshot_restored(users, groups, read);
+        self.status.directory_restored(read);
+        true
+    }
+
+    /// Notes that the configuration was read whole.
+    fn configuration_loaded(&self) {
+        self.status.configuration_loaded();
+        self.note_load();
+    }
+
+    /// Notes that the directory was read whole.
+    fn directory_loaded(&self) {
+        self.status.directory_loaded();
+        self.metrics.refreshed(SystemTime::now());
+        self.note_load();
+    }
+
+    fn note_load(&self) {
+        if let Some(file) = &self.snapshot_file {
+            file.note_load();
+        }
     }
 
     /// The providers of the moment.
@@ -206,9 +242,9 @@ impl Outpost {
         &self.status
     }
 
-    /// Whether binds and searches can be served: providers and a directory are there.
+    /// Whether binds and searches can be served: providers and a directory are there, be they of before.
     pub fn is_ready(&self) -> bool {
-        self.status.configured() && self.snapshot.load().is_some()
+        self.status.configuration().time().is_some() && self.snapshot.load().is_some()
     }
 
     /// The key of paging cookies.

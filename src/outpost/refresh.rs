@@ -78,7 +78,7 @@ pub(super) fn start(outpost: &Arc<Outpost>, tasks: &TaskTracker, shutdown: &Canc
             let wait = match load_configuration(&configuration).await {
                 Ok(()) => {
                     failures = 0;
-                    configuration.status.configuration_loaded();
+                    configuration.configuration_loaded();
                     configuration.pace.interval()
                 }
                 Err(error) => {
@@ -117,8 +117,7 @@ pub(super) fn start(outpost: &Arc<Outpost>, tasks: &TaskTracker, shutdown: &Canc
             let wait = match load::directory(&directory, &mut warnings).await {
                 Ok(()) => {
                     failures = 0;
-                    directory.status.directory_loaded();
-                    directory.metrics.refreshed(SystemTime::now());
+                    directory.directory_loaded();
                     directory.directory_interval()
                 }
                 Err(error) => {
@@ -219,6 +218,39 @@ async fn load_configuration(outpost: &Outpost) -> Result<(), ApiError> {
 
 fn install_providers(outpost: &Outpost, settings: Vec<LdapProvider>) {
     let before = outpost.providers().clone();
+    let table = provider_table(outpost, &before, settings);
+    if table.is_empty() && (!before.is_empty() || !outpost.status.configured()) {
+        tracing::warn!(
+            "no LDAP provider is served: assign one with an application to this outpost in authentik"
+        );
+    }
+    let table = Arc::new(table);
+    outpost.providers.store(Arc::clone(&table));
+    outpost.logins.end_where(|login| {
+        table
+            .by_pk(login.provider().pk())
+            .is_none()
+            .then_some(Ending::AccessLost)
+    });
+}
+
+/// Serves providers that an earlier process read, unless authentik has named some already.
+pub(super) fn restore_providers(outpost: &Outpost, settings: Vec<LdapProvider>, read: SystemTime) -> bool {
+    let before = outpost.providers().clone();
+    if outpost.status.configured() || !before.is_empty() {
+        return false;
+    }
+    let table = Arc::new(provider_table(outpost, &before, settings));
+    let found = outpost.providers.compare_and_swap(&before, table);
+    let restored = Arc::ptr_eq(&found, &before);
+    if restored {
+        outpost.status.configuration_restored(read);
+    }
+    restored
+}
+
+/// A table of these providers; those that have not changed stay the same.
+fn provider_table(outpost: &Outpost, before: &ProviderTable, settings: Vec<LdapProvider>) -> ProviderTable {
     let mut providers = Vec::new();
     for settings in settings {
         if let Some(same) = before
@@ -246,25 +278,13 @@ fn install_providers(outpost: &Outpost, settings: Vec<LdapProvider>) {
             }
         }
     }
-    if providers.is_empty() && (!before.is_empty() || !outpost.status.configured()) {
-        tracing::warn!(
-            "no LDAP provider is served: assign one with an application to this outpost in authentik"
-        );
-    }
     let (table, clashes) = ProviderTable::new(providers);
     for (first, second) in clashes {
         tracing::warn!(
             "the providers {first:?} and {second:?} have the same base DN: only the first is served"
         );
     }
-    let table = Arc::new(table);
-    outpost.providers.store(Arc::clone(&table));
-    outpost.logins.end_where(|login| {
-        table
-            .by_pk(login.provider().pk())
-            .is_none()
-            .then_some(Ending::AccessLost)
-    });
+    table
 }
 
 /// authentik keeps the plan of a flow for a while after somebody looked at it; looking regularly saves each bind that

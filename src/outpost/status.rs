@@ -2,15 +2,37 @@
 //! policy; whoever asks decides what it means.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::SystemTime;
 
 /// The state of one thing that is loaded again and again.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Load {
-    /// When it was last loaded whole.
-    pub loaded: Option<Instant>,
+    /// When it was last read whole from authentik, by this process.
+    pub read: Option<SystemTime>,
+    /// What is used until then: when an earlier process read it.
+    pub restored: Option<SystemTime>,
     /// Why the last try failed, if it did.
     pub failure: Option<String>,
+}
+
+impl Load {
+    /// When what is in use was read from authentik; `None`: there is nothing.
+    pub fn time(&self) -> Option<SystemTime> {
+        self.read.or(self.restored)
+    }
+
+    /// Whether it comes from the snapshot file and may be out of date.
+    pub fn is_stale(&self) -> bool {
+        self.read.is_none() && self.restored.is_some()
+    }
+
+    fn done() -> Self {
+        Self {
+            read: Some(SystemTime::now()),
+            restored: None,
+            failure: None,
+        }
+    }
 }
 
 /// What was loaded from authentik.
@@ -31,29 +53,25 @@ impl Status {
         get(&self.directory)
     }
 
-    /// Whether the configuration was ever loaded.
+    /// Whether the configuration was ever read from authentik.
     pub fn configured(&self) -> bool {
-        self.configuration().loaded.is_some()
+        self.configuration().read.is_some()
     }
 
     pub(super) fn configuration_loaded(&self) {
-        set(
-            &self.configuration,
-            Load {
-                loaded: Some(Instant::now()),
-                failure: None,
-            },
-        );
+        set(&self.configuration, Load::done());
     }
 
     pub(super) fn directory_loaded(&self) {
-        set(
-            &self.directory,
-            Load {
-                loaded: Some(Instant::now()),
-                failure: None,
-            },
-        );
+        set(&self.directory, Load::done());
+    }
+
+    pub(super) fn configuration_restored(&self, read: SystemTime) {
+        restore(&self.configuration, read);
+    }
+
+    pub(super) fn directory_restored(&self, read: SystemTime) {
+        restore(&self.directory, read);
     }
 
     pub(super) fn configuration_failed(&self, cause: String) {
@@ -71,6 +89,10 @@ fn get(load: &Mutex<Load>) -> Load {
 
 fn set(load: &Mutex<Load>, new: Load) {
     *load.lock().unwrap_or_else(PoisonError::into_inner) = new;
+}
+
+fn restore(load: &Mutex<Load>, read: SystemTime) {
+    load.lock().unwrap_or_else(PoisonError::into_inner).restored = Some(read);
 }
 
 fn fail(load: &Mutex<Load>, cause: String) {

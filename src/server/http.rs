@@ -63,19 +63,21 @@ impl Reachability {
 
 #[derive(Debug, Serialize)]
 struct LoadReport {
-    /// Seconds since it was last loaded whole; null before the first time.
+    /// Seconds since it was last read whole from authentik; null before the first time.
     age_s: Option<u64>,
+    /// Whether it comes from the snapshot file and authentik could not be asked since.
+    stale: bool,
     /// Why the last try failed; null if it did not.
     failure: Option<String>,
 }
 
 impl LoadReport {
-    fn of(load: Load, now: Instant) -> Self {
-        let age_s = load
-            .loaded
-            .map(|loaded| now.saturating_duration_since(loaded).as_secs());
+    fn of(load: Load) -> Self {
         Self {
-            age_s,
+            age_s: load
+                .time()
+                .map(|read| read.elapsed().unwrap_or_default().as_secs()),
+            stale: load.is_stale(),
             failure: load.failure,
         }
     }
@@ -105,8 +107,8 @@ async fn ready(State(outpost): State<Arc<Outpost>>) -> Response {
         ready,
         authentik: Reachability::of(outpost.outage(), now),
         providers: outpost.providers().iter().count(),
-        configuration: LoadReport::of(outpost.status().configuration(), now),
-        directory: LoadReport::of(outpost.status().directory(), now),
+        configuration: LoadReport::of(outpost.status().configuration()),
+        directory: LoadReport::of(outpost.status().directory()),
     };
     let status = if ready {
         StatusCode::OK

@@ -88,6 +88,19 @@ pub struct Requests {
     recording: AtomicBool,
     log: Mutex<Vec<RecordedRequest>>,
     counts: [AtomicU64; ENDPOINTS],
+    /// Being answered now.
+    busy: [AtomicU64; ENDPOINTS],
+    /// The most that ever were.
+    peaks: [AtomicU64; ENDPOINTS],
+}
+
+/// Counts a request as being answered until it is dropped.
+pub(crate) struct Busy<'a>(&'a AtomicU64);
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 impl Requests {
@@ -116,6 +129,23 @@ impl Requests {
             .map_or(0, |count| count.load(Ordering::Relaxed))
     }
 
+    /// The most requests of one endpoint that were being answered at the same time since the start or the last
+    /// [`clear`](Self::clear).
+    pub fn peak(&self, endpoint: Endpoint) -> u64 {
+        self.peaks
+            .get(endpoint as usize)
+            .map_or(0, |peak| peak.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn begin(&self, endpoint: Endpoint) -> Option<Busy<'_>> {
+        let (busy, peak) = (
+            self.busy.get(endpoint as usize)?,
+            self.peaks.get(endpoint as usize)?,
+        );
+        peak.fetch_max(busy.fetch_add(1, Ordering::AcqRel) + 1, Ordering::AcqRel);
+        Some(Busy(busy))
+    }
+
     /// Requests counted in all.
     pub fn total(&self) -> u64 {
         self.counts
@@ -127,7 +157,7 @@ impl Requests {
     /// Forgets requests and counts.
     pub fn clear(&self) {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        for count in &self.counts {
+        for count in self.counts.iter().chain(&self.peaks) {
             count.store(0, Ordering::Relaxed);
         }
     }

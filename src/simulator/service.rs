@@ -89,6 +89,7 @@ impl Core {
 pub(crate) async fn handle(core: Arc<Core>, peer: Peer, request: Request) -> Response<Body> {
     let (parts, body) = request.into_parts();
     core.count(parts.uri.path());
+    let _busy = core.requests.begin(Endpoint::of(parts.uri.path()));
     let Ok(body) = to_bytes(body, MAX_BODY).await else {
         return Reply::detail(413, "Request body too large.").into_response();
     };

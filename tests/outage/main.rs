@@ -15,5 +15,9 @@ mod scenery;
 mod stage;
 
 mod cached_binds;
+mod child;
 mod event_stream;
 mod http;
+mod kills;
+mod snapshot_file;
+mod triggers;

@@ -269,14 +269,13 @@ impl Outpost {
         }
         let providers = self.providers();
         if providers.is_empty() && !self.status.configured() {
-            let text = "the configuration has not been loaded from authentik yet";
-            return Err(Refusal::new(
-                ResultCode::Unavailable,
-                RejectReason::Unavailable,
-                text,
-            ));
+            return Err(not_configured());
         }
         let name = name::resolve(bind_dn, &providers, self.config.bind.strict_dn).map_err(|error| {
+            // Providers of the snapshot file may not be all there are.
+            if error == NameError::NoProvider && !self.status.configured() {
+                return not_configured();
+            }
             let code = match error {
                 NameError::Malformed(_) => ResultCode::InvalidDnSyntax,
                 NameError::NotUtf8 => ResultCode::InvalidCredentials,
@@ -488,6 +487,14 @@ impl Outpost {
             }
         }
     }
+}
+
+fn not_configured() -> Refusal {
+    Refusal::new(
+        ResultCode::Unavailable,
+        RejectReason::Unavailable,
+        "the configuration has not been loaded from authentik yet",
+    )
 }
 
 /// Whom a failed bind is counted against.

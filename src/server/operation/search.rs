@@ -210,6 +210,10 @@ pub(in crate::server) fn authorise(session: &Session, base_object: &[u8]) -> Res
         return Err(LdapResult::new(ResultCode::InsufficientAccessRights, text));
     };
     let Some(provider) = provider_for(&session.outpost, base_object)? else {
+        if !session.outpost.status().configured() {
+            let text = "the configuration has not been loaded from authentik yet";
+            return Err(LdapResult::new(ResultCode::Unavailable, text));
+        }
         let text = "no LDAP provider of this outpost has a base DN at or above this name";
         return Err(LdapResult::new(ResultCode::NoSuchObject, text));
     };

@@ -1,0 +1,133 @@
+//! The file on a disk: replaced in one step, for its owner only, and ignored when it is not ours or too old.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use secrecy::SecretString;
+
+use super::*;
+use crate::directory::Builder;
+use crate::directory::UserRecord;
+
+fn file(folder: &Path, token: &str) -> SnapshotFile {
+    SnapshotFile {
+        path: folder.join("directory"),
+        secret: Secret::new(&SecretString::from(token), "https://authentik.example.org/"),
+        due: Notify::new(),
+    }
+}
+
+fn snapshot(username: &str) -> Snapshot {
+    let mut builder = Builder::new();
+    builder.add_user(&UserRecord {
+        pk: 1,
+        username,
+        ..UserRecord::default()
+    });
+    builder.finish().0
+}
+
+fn about(read: u64) -> About {
+    About {
+        read,
+        ..About::default()
+    }
+}
+
+fn at(seconds: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(seconds)
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_file_is_replaced_whole_and_nothing_else_is_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = file(folder.path(), "token");
+    assert!(file.read(at(0)).unwrap_err().is_missing());
+    // What a killed process left behind, with other rights.
+    fs::write(temporary(&file.path), "half").unwrap();
+    for username in ["alice", "bob"] {
+        file.write(&about(100), &snapshot(username)).unwrap();
+        let (found, restored) = file.read(at(200)).unwrap();
+        assert_eq!(found, about(100));
+        assert_eq!(restored.fingerprint(), snapshot(username).fingerprint());
+        let mode = fs::metadata(&file.path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(names(folder.path()), ["directory"]);
+    }
+    let octets = fs::read(&file.path).unwrap();
+    assert!(!octets.windows(3).any(|window| window == b"bob"));
+}
+
+#[test]
+fn a_failed_write_keeps_the_file_there_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = file(folder.path(), "token");
+    file.write(&about(100), &snapshot("alice")).unwrap();
+    let failed = replace(&file.path, |mut out| {
+        out.write_all(b"half")?;
+        Err(FileError::Random)
+    });
+    assert!(failed.is_err());
+    assert!(file.read(at(100)).is_ok());
+    assert_eq!(names(folder.path()), ["directory"]);
+    // A folder in its place cannot be replaced by a file.
+    fs::remove_file(&file.path).unwrap();
+    fs::create_dir(&file.path).unwrap();
+    assert!(file.write(&about(100), &snapshot("alice")).is_err());
+    assert_eq!(names(folder.path()), ["directory"]);
+    let nowhere = self::file(&folder.path().join("missing"), "token");
+    assert!(nowhere.write(&about(100), &snapshot("alice")).is_err());
+}
+
+#[test]
+fn a_link_in_the_place_of_the_temporary_file_is_not_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = file(folder.path(), "token");
+    let precious = folder.path().join("precious");
+    fs::write(&precious, "keep me").unwrap();
+    std::os::unix::fs::symlink(&precious, temporary(&file.path)).unwrap();
+    file.write(&about(100), &snapshot("alice")).unwrap();
+    assert_eq!(fs::read_to_string(&precious).unwrap(), "keep me");
+    assert_eq!(names(folder.path()), ["directory", "precious"]);
+}
+
+#[test]
+fn another_outposts_file_and_an_old_one_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    file(folder.path(), "token")
+        .write(&about(1000), &snapshot("alice"))
+        .unwrap();
+    let refused = file(folder.path(), "other").read(at(1000)).unwrap_err();
+    assert!(refused.to_string().contains("another token"), "{refused}");
+    let same = file(folder.path(), "token");
+    let limit = 1000 + MAX_AGE.as_secs();
+    assert!(same.read(at(limit)).is_ok());
+    assert!(matches!(same.read(at(limit + 1)), Err(FileError::Outdated)));
+    assert!(same.read(at(0)).is_ok(), "a clock that was set back does no harm");
+}
+
+#[test]
+fn whatever_is_done_to_a_file_it_is_refused_and_never_a_panic() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = file(folder.path(), "token");
+    file.write(&about(100), &snapshot("alice")).unwrap();
+    let whole = fs::read(&file.path).unwrap();
+    for end in 0..whole.len() {
+        fs::write(&file.path, &whole[..end]).unwrap();
+        assert!(file.read(at(100)).is_err(), "cut at {end}");
+    }
+    for place in 0..whole.len() {
+        let mut changed = whole.clone();
+        changed[place] ^= 1 << (place % 8);
+        fs::write(&file.path, &changed).unwrap();
+        assert!(file.read(at(100)).is_err(), "changed at {place}");
+    }
+}
