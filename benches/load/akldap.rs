@@ -141,6 +141,11 @@ impl Akldap {
         self.process.pid()
     }
 
+    /// Where it serves its metrics.
+    pub fn http(&self) -> SocketAddr {
+        self.http
+    }
+
     /// Where temporary files may go as long as this runs.
     pub fn scratch(&self) -> &Path {
         self.temporary.path()
@@ -174,8 +179,11 @@ fn last_update(http: SocketAddr) -> anyhow::Result<String> {
         .to_owned())
 }
 
-/// A GET request; the body if the status is 200.
-fn get(address: SocketAddr, path: &str) -> anyhow::Result<String> {
+/// A GET request; the whole answer if the status is 200.
+///
+/// # Errors
+/// When it cannot be asked or answers otherwise.
+pub fn get(address: SocketAddr, path: &str) -> anyhow::Result<String> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     write!(

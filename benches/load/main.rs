@@ -18,6 +18,7 @@ mod echo;
 mod generator;
 mod logins;
 mod memory;
+mod nextcloud;
 mod options;
 mod process;
 mod report;
@@ -56,7 +57,10 @@ fn main() -> anyhow::Result<()> {
     }
     process::raise_open_files();
     describe_machine();
-    if ["load", "delay", "abandon"].iter().any(|part| options.part(part)) {
+    if ["load", "delay", "abandon", "nextcloud"]
+        .iter()
+        .any(|part| options.part(part))
+    {
         for users in &options.users {
             directory(&options, *users)?;
         }
@@ -155,6 +159,9 @@ fn directory(options: &Options, users: usize) -> anyhow::Result<()> {
     }
     if options.part("abandon") {
         abandon::run(&stage.own, stage.dump.entries.len())?;
+    }
+    if options.part("nextcloud") {
+        nextcloud::run(options, &stage.own, stage.slapd.as_ref(), users)?;
     }
     Ok(())
 }

@@ -34,7 +34,7 @@ pub struct Options {
     #[arg(
         long,
         value_delimiter = ',',
-        default_value = "load,delay,abandon,logins,memory"
+        default_value = "load,delay,abandon,nextcloud,logins,memory"
     )]
     pub parts: Vec<String>,
     /// Directories of the memory table, as users/groups
@@ -50,6 +50,12 @@ pub struct Options {
     /// Refreshes with the idle connections open, for what grows with time
     #[arg(long, default_value_t = 0)]
     pub refreshes: usize,
+    /// Nextcloud's page size
+    #[arg(long, default_value_t = 2000, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=100_000))]
+    pub nextcloud_page: usize,
+    /// Rounds of Nextcloud's synchronisation; slapd does one
+    #[arg(long, default_value_t = 3)]
+    pub rounds: usize,
     /// Measure this akldap instead of the one built with the benchmark
     #[arg(long)]
     pub server: Option<PathBuf>,

@@ -22,7 +22,8 @@ use tokio::process::{Child, ChildStdin, ChildStdout};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::program::{self, php_extension};
+use crate::exercise::{Exercise, Need, exercise};
+use crate::program;
 use crate::recorder::tamper::Tamper;
 use crate::recorder::{Detail, Log, Recorder};
 use crate::setting::with_certificate;
@@ -112,10 +113,10 @@ fn page() -> Value {
     settings
 }
 
-/// Whether PHP and its LDAP extension are there.
+/// Begins a test, if PHP and its LDAP extension are there.
 #[track_caller]
-pub fn installed() -> bool {
-    php_extension("ldap") && php_extension("mbstring")
+pub fn installed() -> Option<Exercise> {
+    exercise(&[Need::PhpExtension("ldap"), Need::PhpExtension("mbstring")])
 }
 
 /// The server, the recorder before it, and an installation of Nextcloud before that.
@@ -167,6 +168,8 @@ impl Nextcloud {
         settings["ldapPort"] = json!(recorder.address().port());
         let mut child = program::command("php")
             .arg("tests/clients/nextcloud/main.php")
+            // What an administrator puts into ldap.conf.
+            .env("LDAPTLS_CACERT", "certs/ca.pem")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

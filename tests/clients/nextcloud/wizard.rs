@@ -8,9 +8,9 @@ use crate::stage::{BASE, SUFFIX};
 
 #[tokio::test]
 async fn the_wizard_finds_what_there_is() {
-    if !installed() {
+    let Some(_exercise) = installed() else {
         return;
-    }
+    };
     let mut scenery = Scenery::new(PEOPLE, |_| {}).await;
     let port = scenery.recorder.address().port();
     // A port nobody listens on, as 7636 and 636 are on most hosts.
@@ -115,18 +115,22 @@ async fn the_wizard_finds_what_there_is() {
 }
 
 #[tokio::test]
-async fn the_wizard_finds_a_port_with_tls() {
-    if !installed() {
+async fn the_wizard_finds_a_port_with_and_without_start_tls() {
+    let Some(_exercise) = installed() else {
         return;
-    }
+    };
     let mut scenery = Scenery::new(PEOPLE, |settings| {
         settings["ldapAgentPassword"] = json!("wrong");
     })
     .await;
-    let port = scenery.stage.ldap().port();
-    let found = scenery
-        .nextcloud
-        .result(json!({"do": "port", "candidates": [[port, false]]}))
-        .await;
-    assert_eq!(found["port"], json!(port), "a refusal is an answer");
+    let (port, tls_alone) = (scenery.stage.ldap().port(), scenery.stage.ldaps().port());
+    // The agent's password is wrong, but a refusal is an answer; a port that speaks TLS at once is none for this URI.
+    for (candidates, tls) in [
+        (json!([[port, true], [port, false]]), true),
+        (json!([[tls_alone, false], [port, false]]), false),
+    ] {
+        let order = json!({"do": "port", "candidates": candidates});
+        let found = scenery.nextcloud.result(order).await;
+        assert_eq!(found, json!({"port": port, "tls": tls}));
+    }
 }
