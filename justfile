@@ -37,6 +37,10 @@ smoke: release
 bench *arguments:
     cargo bench --locked --bench load -- {{ arguments }}
 
+# Hostile clients beside honest ones, idle connections, TLS handshakes; an hour unless told otherwise
+hostile *arguments:
+    cargo bench --locked --bench hostile -- {{ arguments }}
+
 # Instructions of the hot paths against the noted ones; --write notes them anew
 counts *arguments:
     .ci/counts {{ arguments }}

@@ -51,7 +51,7 @@ async fn a_wrong_protocol_is_named_once_for_each_source() {
         settings.set("AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS", "127.0.0.1/32");
     })
     .await;
-    let spoken: [(_, &[u8], _); 4] = [
+    for (source, (port, octets, words)) in (1..).zip([
         (stage.ldap(), CLIENT_HELLO, "TLS was spoken to the LDAP port"),
         (
             stage.ldaps(),
@@ -68,8 +68,7 @@ async fn a_wrong_protocol_is_named_once_for_each_source() {
             b"GET / HTTP/1.1\r\n\r\n",
             "HTTP was spoken to the LDAPS port",
         ),
-    ];
-    for (source, (port, octets, words)) in (1..).zip(spoken) {
+    ]) {
         for _ in 0..3 {
             // The same client through the same proxy.
             let header = format!("PROXY TCP4 192.0.2.{source} 127.0.0.1 5000 389\r\n");
