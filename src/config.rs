@@ -51,6 +51,8 @@ pub struct Config {
     pub refresh_delta_interval: Option<Duration>,
     /// Where the directory is kept for the next start. `None`: nowhere.
     pub snapshot_file: Option<PathBuf>,
+    /// After so many refresh intervals the whole directory is read instead of what changed in it.
+    pub refresh_full_every: u32,
     /// What is logged, and how.
     pub log: LogConfig,
     /// The build hash to report, possibly empty.
@@ -231,6 +233,8 @@ impl Config {
         let bind = BindConfig::read(reader)?;
         let refresh_delta_interval = reader.interval(&options::REFRESH_DELTA_INTERVAL)?;
         let snapshot_file = reader.path(&options::SNAPSHOT_FILE)?;
+        let refresh_full_every =
+            u32::try_from(reader.count(&options::REFRESH_FULL_EVERY)?).unwrap_or(u32::MAX);
         let log = LogConfig::read(reader)?;
         let build_hash = reader
             .text(&options::BUILD_HASH)?
@@ -247,6 +251,7 @@ impl Config {
             bind,
             refresh_delta_interval,
             snapshot_file,
+            refresh_full_every,
             log,
             build_hash,
             metrics_socket,

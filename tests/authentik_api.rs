@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use akldap::authentik::flow::{BindRequest, Executor, FlowOutcome, NoObserver};
-use akldap::authentik::paging::ScanOptions;
-use akldap::authentik::{ApiError, Client, GroupsQuery, Session, Settings, Unreachable, UsersQuery};
+use akldap::authentik::paging::{PageRequest, Scan, ScanOptions};
+use akldap::authentik::{
+    ApiError, Client, GroupsQuery, Page, Session, Settings, Unreachable, User, UsersQuery,
+};
 use authentik_server::{Reply, Script, TOKEN, client, session_cookie};
 use secrecy::SecretString;
 
@@ -299,39 +301,35 @@ async fn a_missing_user_is_not_an_error() {
 
 #[tokio::test]
 async fn a_whole_list_is_scanned() {
-    let page = |number: u32| {
-        let row = format!(r#"{{"pk":{number},"username":"u{number}"}}"#);
+    let page = |number: u32, pk: u32, next: u32| {
+        let row = format!(r#"{{"pk":{pk},"username":"u{pk}"}}"#);
         Reply::json(&format!(
-            r#"{{"pagination":{{"count":3,"total_pages":3,"current":{number}}},"results":[{row}]}}"#
+            r#"{{"pagination":{{"next":{next},"count":3,"total_pages":3,"current":{number}}},"results":[{row}]}}"#
         ))
     };
-    let script = Script::new(vec![page(1), page(2), page(3)]).await;
-    let options = ScanOptions {
-        parallel: 1,
-        ..ScanOptions::default()
-    };
+    // The end of the list first, the rest from the last page to the first.
+    let script = Script::new(vec![page(1, 3, 2), page(2, 2, 3), page(1, 1, 2)]).await;
+    let client = script.client();
     let mut names = Vec::new();
-    let query = UsersQuery {
-        page_size: Some(1),
-        include_groups: Some(true),
-        ..UsersQuery::default()
+    let fetch = |request: PageRequest| {
+        let query = UsersQuery {
+            page: request.page,
+            page_size: Some(request.size),
+            ordering: Some(if request.descending { "-pk" } else { "pk" }.to_owned()),
+            ..UsersQuery::default()
+        };
+        let client = &client;
+        async move { client.users_page(&query).await }
     };
-    let summary = script
-        .client()
-        .all_users(&query, &options, |page| {
+    let summary = Scan::new(1)
+        .run(&ScanOptions::default(), fetch, |page: Page<User>| {
             names.extend(page.rows.into_iter().map(|user| user.username))
         })
         .await
         .unwrap();
     assert_eq!(
         (summary.rows, summary.requests, names.join(" ").as_str()),
-        (3, 3, "u1 u2 u3")
-    );
-    assert!(
-        script
-            .take()
-            .iter()
-            .all(|request| request.target.contains("ordering=pk"))
+        (3, 3, "u3 u2 u1")
     );
 }
 

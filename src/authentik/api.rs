@@ -14,7 +14,7 @@ use super::error::ApiError;
 use super::group::Group;
 use super::outpost::{Outpost, OutpostChoice, RootConfig};
 use super::provider::LdapProvider;
-use super::row::{Page, Row, RowWarning, decode_one, decode_page};
+use super::row::{Page, Pagination, Row, RowWarning, decode_one, decode_page, decode_pagination};
 use super::session::Session;
 use super::user::User;
 
@@ -194,6 +194,11 @@ impl Client {
 
     /// One page of groups (`GET core/groups/`).
     pub async fn groups_page(&self, query: &GroupsQuery) -> Result<Page<Group>, ApiError> {
+        self.raw_groups_page(query).await?.decode()
+    }
+
+    /// One page of groups, not yet decoded: a list that has not changed need not be.
+    pub async fn raw_groups_page(&self, query: &GroupsQuery) -> Result<RawPage, ApiError> {
         let parameters = [
             ("page", text(Some(query.page.max(1)))),
             ("page_size", text(query.page_size)),
@@ -203,7 +208,7 @@ impl Client {
             ("include_parents", text(query.include_parents)),
             ("name", query.name.clone()),
         ];
-        self.page(with_query(self.endpoint().api("core/groups/"), &parameters))
+        self.raw_page(with_query(self.endpoint().api("core/groups/"), &parameters))
             .await
     }
 
@@ -245,8 +250,13 @@ impl Client {
     }
 
     async fn page<T: Row>(&self, url: Url) -> Result<Page<T>, ApiError> {
+        self.raw_page(url).await?.decode()
+    }
+
+    async fn raw_page(&self, url: Url) -> Result<RawPage, ApiError> {
         let answer = self.get_json(url, Caller::Outpost, AnswerKind::List).await?;
-        decode_page(&answer.body).map_err(|problem| answer.malformed(problem))
+        let pagination = decode_pagination(&answer.body).map_err(|problem| answer.malformed(problem))?;
+        Ok(RawPage { answer, pagination })
     }
 
     async fn object<T: for<'de> Deserialize<'de>>(&self, path: &str) -> Result<T, ApiError> {
@@ -254,6 +264,40 @@ impl Client {
             .get_json(self.endpoint().api(path), Caller::Outpost, AnswerKind::Object)
             .await?;
         serde_json::from_slice(&answer.body).map_err(|error| answer.malformed(error.to_string()))
+    }
+}
+
+/// A page as it came.
+pub struct RawPage {
+    answer: Answer,
+    pagination: Pagination,
+}
+
+impl RawPage {
+    /// Its place in the list.
+    pub fn pagination(&self) -> Pagination {
+        self.pagination
+    }
+
+    /// The same for two pages exactly if the server sent the same octets.
+    pub fn digest(&self) -> [u8; 32] {
+        *blake3::hash(&self.answer.body).as_bytes()
+    }
+
+    /// Its rows.
+    ///
+    /// # Errors
+    /// When it is not a page.
+    pub fn decode<T: Row>(&self) -> Result<Page<T>, ApiError> {
+        let mut page = decode_page(&self.answer.body).map_err(|problem| self.answer.malformed(problem))?;
+        page.served = self.served();
+        Ok(page)
+    }
+
+    /// The server's clock when it answered, to the second, if it said.
+    pub fn served(&self) -> Option<std::time::SystemTime> {
+        let date = self.answer.header("date")?;
+        httpdate::parse_http_date(date).ok()
     }
 }
 

@@ -24,7 +24,7 @@ mod tls;
 mod user;
 
 pub use access::{AccessCheck, Me};
-pub use api::{GroupsQuery, UsersQuery};
+pub use api::{GroupsQuery, RawPage, UsersQuery};
 pub use certificate::CertificateKeyPair;
 pub use client::Client;
 pub use contact::Contact;

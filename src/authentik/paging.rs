@@ -1,26 +1,38 @@
-//! Reading a whole list page by page, and knowing afterwards whether it was read whole.
+//! Reading a whole list page by page while it changes, so that no row that was there all the time is missed.
 //!
-//! Every page of authentik is a snapshot of its own, so rows can slip from one page to another between two reads.
-//! A scan is ordered by pk, drops rows seen twice, and in the end holds the number of distinct rows against the
-//! count that every page reported. Knows nothing of what the rows are for; keeps only their keys.
+//! Every page of authentik is a picture of its own, so rows slip from one page to another between two reads. Ordered
+//! by pk, new users come at the end and deleted ones pull later ones forward: pages read from the last to the first
+//! can show a row twice, but never skip one. What was deleted meanwhile may still be among the rows; telling that is
+//! left to whoever reads. Knows nothing of what the rows are for; keeps only their keys.
 
-use std::collections::HashSet;
+mod pace;
+mod split;
+
+use std::collections::HashMap;
 use std::future::Future;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use futures_util::stream::{self, StreamExt as _};
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use tokio::time::Instant;
 
-use super::api::{GroupsQuery, UsersQuery};
-use super::client::Client;
 use super::error::ApiError;
-use super::group::Group;
-use super::row::{Page, Row};
-use super::user::User;
+use super::row::{Page, Row, RowWarning};
+use pace::Pace;
+pub use split::{Chunk, Unreadable, is_row_fault, read_page, retry};
+
+/// Below so many pages one reader is enough.
+const PAGES_FOR_TWO_ZONES: u32 = 4;
+/// From so many pages on the list is read in as many zones as there can be readers.
+const PAGES_FOR_ALL_ZONES: u32 = 16;
+/// Rows of a page that any server gives: authentik's default where none are asked for.
+const SAFE_PAGE_SIZE: u32 = 20;
+/// Where the end of the list cannot be shown, rows tried from the end until one can.
+const OPENING_TRIES: u32 = 4;
 
 /// How a list is read. Times pass on tokio's clock.
 #[derive(Clone, Copy, Debug)]
 pub struct ScanOptions {
-    /// Pages in flight at once. authentik has two web workers by default; more than two only queue there.
+    /// Most pages in flight at once. authentik has two web workers by default; how many pay is measured.
     pub parallel: usize,
     /// Tries for one page, the first included.
     pub attempts: u32,
@@ -28,6 +40,12 @@ pub struct ScanOptions {
     pub backoff: Duration,
     /// The longest such wait.
     pub max_backoff: Duration,
+    /// Limit on the first try; doubles with each further one, so that a lost answer is asked for again soon and a slow
+    /// one is had in the end.
+    pub timeout: Duration,
+    /// The server has just answered other requests: a page of which nothing can be shown is the fault of its rows and no
+    /// outage.
+    pub alive: bool,
     /// Gives numbers in `0.0..1.0`, by which waits are spread.
     pub jitter: fn() -> f64,
 }
@@ -35,10 +53,12 @@ pub struct ScanOptions {
 impl Default for ScanOptions {
     fn default() -> Self {
         Self {
-            parallel: 2,
+            parallel: 4,
             attempts: 4,
-            backoff: Duration::from_millis(500),
-            max_backoff: Duration::from_secs(8),
+            backoff: Duration::from_millis(200),
+            max_backoff: Duration::from_secs(2),
+            timeout: Duration::from_secs(20),
+            alive: false,
             jitter: fastrand::f64,
         }
     }
@@ -54,11 +74,11 @@ pub enum ScanError {
         /// What is listed.
         kind: &'static str,
         /// The page.
-        page: u64,
+        page: u32,
         /// The last error.
         source: Box<ApiError>,
     },
-    /// The list changed while it was read, or the server contradicts itself. Nothing is wrong with reading it again.
+    /// The server contradicts itself. Nothing is wrong with reading it again.
     #[error("the {kind} list changed while it was read: {problem}")]
     Inconsistent {
         /// What is listed.
@@ -68,245 +88,416 @@ pub enum ScanError {
     },
 }
 
+/// One request for a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageRequest {
+    /// 1-based.
+    pub page: u32,
+    /// Rows of a page; the server caps it.
+    pub size: u32,
+    /// From the highest key down.
+    pub descending: bool,
+    /// Without the objects of related rows, one of which may be what breaks the answer.
+    pub lean: bool,
+}
+
 /// What a scan found, besides the rows themselves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ScanSummary {
-    /// Distinct rows, those left out included; equal to the count of every page.
+    /// Distinct rows that were read, those left out included.
     pub rows: u64,
     /// Rows left out because they could not be decoded.
     pub skipped: u64,
     /// Rows that came twice and were dropped.
     pub duplicates: u64,
-    /// Pages read.
-    pub pages: u64,
-    /// Requests made for them, repeats included.
+    /// Requests made, repeats included.
     pub requests: u64,
 }
 
-/// Reads every page with `fetch` (given the 1-based page number; the list must be ordered by pk) and hands each to
-/// `sink` in the order of arrival, without rows seen before. Page 1 comes first. When the result is an error, what
-/// the sink got is not the whole list and must not be used as such.
-pub async fn scan<T, Fetch, Answer, Sink>(
-    options: &ScanOptions,
-    fetch: Fetch,
-    mut sink: Sink,
-) -> Result<ScanSummary, ScanError>
-where
-    T: Row,
-    Fetch: Fn(u32) -> Answer,
-    Answer: Future<Output = Result<Page<T>, ApiError>>,
-    Sink: FnMut(Page<T>),
-{
-    let mut tally = Tally::<T>::default();
-    let first = fetch_page(options, &fetch, 1).await?;
-    let last = first.1.pagination.total_pages.max(1);
-    tally.take(first, &mut sink)?;
-    let last = u32::try_from(last).map_err(|_| inconsistent::<T>(format!("it claims {last} pages")))?;
-    let mut pages = stream::iter(2..=last)
-        .map(|page| fetch_page(options, &fetch, page))
-        .buffer_unordered(options.parallel.max(1));
-    while let Some(page) = pages.next().await {
-        tally.take(page?, &mut sink)?;
-    }
-    tally.close()
+/// How the list stood when the scan began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opening<K> {
+    /// How many rows there were.
+    pub count: u64,
+    /// The highest key; `None` if there was no row or it cannot be shown.
+    pub top: Option<K>,
+    /// The server's clock before the first row was read, if it says.
+    pub served: Option<SystemTime>,
+    /// Rows of a full page as the server gives them.
+    pub page_size: u32,
 }
 
-fn inconsistent<T: Row>(problem: String) -> ScanError {
-    ScanError::Inconsistent {
-        kind: T::KIND,
-        problem,
-    }
+/// Consecutive pages read by one reader, from the last to the first.
+#[derive(Debug)]
+struct Zone {
+    last: u32,
+    /// The page to read next; 0 when all are read.
+    next: u32,
+    first: u32,
+    busy: bool,
+    begun: Option<u64>,
+    finished: u64,
 }
 
-type Fetched<T> = (u64, Page<T>, u64);
-
-/// One page with a bounded number of tries. Returns page number, page and requests made.
-async fn fetch_page<T, Fetch, Answer>(
-    options: &ScanOptions,
-    fetch: &Fetch,
-    page: u32,
-) -> Result<Fetched<T>, ScanError>
-where
-    T: Row,
-    Fetch: Fn(u32) -> Answer,
-    Answer: Future<Output = Result<Page<T>, ApiError>>,
-{
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        match fetch(page).await {
-            Ok(answer) => return Ok((u64::from(page), answer, u64::from(tries))),
-            Err(ApiError::InvalidPage { .. }) if page > 1 => {
-                return Err(inconsistent::<T>(format!(
-                    "page {page} is gone, so rows were deleted"
-                )));
-            }
-            Err(source) if tries >= options.attempts.max(1) || !source.is_transient() => {
-                return Err(ScanError::Page {
-                    kind: T::KIND,
-                    page: u64::from(page),
-                    source: Box::new(source),
-                });
-            }
-            Err(error) => {
-                tracing::debug!(%error, page, kind = T::KIND, "reading the page again");
-                tokio::time::sleep(backoff(options, tries, (options.jitter)())).await;
-            }
-        }
-    }
-}
-
-/// The wait after the given number of tries: doubling, capped, and shortened by up to half.
-fn backoff(options: &ScanOptions, tries: u32, random: f64) -> Duration {
-    let factor = 1_u32.checked_shl(tries.saturating_sub(1)).unwrap_or(u32::MAX);
-    options
-        .backoff
-        .saturating_mul(factor)
-        .min(options.max_backoff)
-        .mul_f64(1.0 - random.clamp(0.0, 1.0) / 2.0)
-}
-
-/// What has been seen so far.
-struct Tally<T: Row> {
-    seen: HashSet<T::Key>,
+/// A list being read. When [`run`](Self::run) fails it can be run again and goes on where it was: pages already read
+/// stay as good as they were.
+#[derive(Debug)]
+pub struct Scan<T: Row> {
+    asked: u32,
+    began: Instant,
+    opening: Option<Opening<T::Key>>,
+    zones: Vec<Zone>,
+    /// Pages read twice, because a row may have slipped out of an upper zone into one already read.
+    seams: Option<Vec<u32>>,
+    /// Counts page reads, as a clock for what came before what.
+    clock: u64,
+    pace: Pace,
+    seen: HashMap<T::Key, u64>,
+    unreadable: Vec<Unreadable<T::Key>>,
     /// Rows left out whose key could not be read: each counts as one.
     nameless: u64,
-    count: Option<u64>,
-    total_pages: u64,
-    /// First and last key of each page that is sorted by key, to find pages that overlap.
-    bounds: Vec<(u64, T::Key, T::Key)>,
-    sorted: bool,
     summary: ScanSummary,
 }
 
-impl<T: Row> Default for Tally<T> {
-    fn default() -> Self {
+impl<T: Row> Scan<T> {
+    /// A scan that asks for `page_size` rows a page.
+    pub fn new(page_size: u32) -> Self {
         Self {
-            seen: HashSet::new(),
+            asked: page_size.max(1),
+            began: Instant::now(),
+            opening: None,
+            zones: Vec::new(),
+            seams: None,
+            clock: 0,
+            pace: Pace::default(),
+            seen: HashMap::new(),
+            unreadable: Vec::new(),
             nameless: 0,
-            count: None,
-            total_pages: 0,
-            bounds: Vec::new(),
-            sorted: true,
             summary: ScanSummary::default(),
         }
     }
-}
 
-impl<T: Row> Tally<T> {
-    fn take(
+    /// When it was begun.
+    pub fn began(&self) -> Instant {
+        self.began
+    }
+
+    /// How the list stood at the beginning; `None` before the first answer.
+    pub fn opening(&self) -> Option<&Opening<T::Key>> {
+        self.opening.as_ref()
+    }
+
+    /// Every key read, with the version of its row; those of rows left out have version 0.
+    pub fn seen(&self) -> &HashMap<T::Key, u64> {
+        &self.seen
+    }
+
+    /// Rows that cannot be had although those around them can.
+    pub fn unreadable(&self) -> &[Unreadable<T::Key>] {
+        &self.unreadable
+    }
+
+    /// How many rows were left out without their keys being known.
+    pub fn nameless(&self) -> u64 {
+        self.nameless
+    }
+
+    /// How many readers had a part of the list to themselves.
+    pub fn zones(&self) -> usize {
+        self.zones.len()
+    }
+
+    /// Reads what is left to be read with `fetch` and hands the rows to `sink` in the order of arrival, without those
+    /// seen before. When the result is an error, what the sink got is not the whole list.
+    pub async fn run<Fetch, Answer>(
         &mut self,
-        (number, mut page, requests): Fetched<T>,
-        sink: &mut impl FnMut(Page<T>),
-    ) -> Result<(), ScanError> {
-        self.summary.pages += 1;
-        self.summary.requests += requests;
-        let numbers = page.pagination;
-        match self.count {
-            None => (self.count, self.total_pages) = (Some(numbers.count), numbers.total_pages),
-            Some(count) if count != numbers.count || self.total_pages != numbers.total_pages => {
-                return Err(inconsistent::<T>(format!(
-                    "page {number} counts {} rows in {} pages, page 1 counted {count} in {}",
-                    numbers.count, numbers.total_pages, self.total_pages
-                )));
+        options: &ScanOptions,
+        fetch: Fetch,
+        mut sink: impl FnMut(Page<T>),
+    ) -> Result<ScanSummary, ScanError>
+    where
+        Fetch: Fn(PageRequest) -> Answer,
+        Answer: Future<Output = Result<Page<T>, ApiError>>,
+    {
+        if self.opening.is_none() {
+            self.open(options, &fetch, &mut sink).await?;
+        }
+        self.read_zones(options, &fetch, &mut sink).await?;
+        if self.seams.is_none() {
+            self.seams = Some(self.seams());
+        }
+        while let Some(&page) = self.seams.as_ref().and_then(|seams| seams.last()) {
+            let request = self.request(page);
+            if let Some(chunk) = read_page(options, &fetch, request).await? {
+                self.take(chunk, &mut sink);
             }
-            Some(_) => {}
+            self.seams.as_mut().map(Vec::pop);
         }
-        if numbers.current != 0 && numbers.current != number {
-            return Err(inconsistent::<T>(format!(
-                "page {} came instead of page {number}",
-                numbers.current
-            )));
+        self.summary.rows = self.seen.len() as u64 + self.nameless + self.unreadable.len() as u64;
+        Ok(self.summary)
+    }
+
+    /// Reads the highest rows, which tell how many there are in all and how many make a page.
+    async fn open<Fetch, Answer>(
+        &mut self,
+        options: &ScanOptions,
+        fetch: &Fetch,
+        sink: &mut impl FnMut(Page<T>),
+    ) -> Result<(), ScanError>
+    where
+        Fetch: Fn(PageRequest) -> Answer,
+        Answer: Future<Output = Result<Page<T>, ApiError>>,
+    {
+        let mut request = PageRequest {
+            page: 1,
+            size: self.asked,
+            descending: true,
+            lean: false,
+        };
+        let mut tried = 0;
+        let page = loop {
+            match retry(options, T::KIND, request.page, || fetch(request)).await {
+                Ok(page) => break page,
+                // One of the highest rows cannot be shown: any row tells how many there are.
+                Err(ScanError::Page { source, .. }) if is_row_fault(&source) && tried < OPENING_TRIES => {
+                    self.summary.requests += 1;
+                    tried += 1;
+                    request = PageRequest {
+                        page: tried,
+                        size: 1,
+                        lean: true,
+                        ..request
+                    };
+                }
+                Err(error) => return Err(error),
+            }
+        };
+        let numbers = page.pagination;
+        let received = u32::try_from(page.received()).unwrap_or(u32::MAX);
+        let shown = if tried == 0 { u64::from(received) } else { 0 };
+        let page_size = match (tried, numbers.next) {
+            (0, 0) => self.asked,
+            (0, _) => received.max(1),
+            _ => self.learn_page_size(options, fetch).await?,
+        };
+        let rest = numbers.count.saturating_sub(shown);
+        let pages =
+            u32::try_from(rest.div_ceil(u64::from(page_size))).map_err(|_| ScanError::Inconsistent {
+                kind: T::KIND,
+                problem: format!("it claims {} rows", numbers.count),
+            })?;
+        self.opening = Some(Opening {
+            count: numbers.count,
+            top: page.rows.first().map(T::key).filter(|_| tried == 0),
+            served: page.served,
+            page_size,
+        });
+        self.zones = zones(pages, options.parallel);
+        if tried == 0 {
+            self.take(Chunk::of(page), sink);
         }
-        self.note_bounds(number, &page.rows);
+        Ok(())
+    }
+
+    /// How many rows make a page, where the highest ones cannot be shown: any other page tells.
+    async fn learn_page_size<Fetch, Answer>(
+        &mut self,
+        options: &ScanOptions,
+        fetch: &Fetch,
+    ) -> Result<u32, ScanError>
+    where
+        Fetch: Fn(PageRequest) -> Answer,
+        Answer: Future<Output = Result<Page<T>, ApiError>>,
+    {
+        for page in 1..=OPENING_TRIES {
+            let request = PageRequest {
+                page,
+                size: self.asked,
+                descending: false,
+                lean: true,
+            };
+            self.summary.requests += 1;
+            match retry(options, T::KIND, page, || fetch(request)).await {
+                Ok(answer) if answer.pagination.next != 0 => {
+                    return Ok(u32::try_from(answer.received()).unwrap_or(self.asked).max(1));
+                }
+                Ok(answer) if page > 1 => {
+                    let before = answer.pagination.start_index.saturating_sub(1) / u64::from(page - 1);
+                    let size = u32::try_from(before)
+                        .ok()
+                        .filter(|size| (1..=self.asked).contains(size));
+                    return Ok(size.unwrap_or(self.asked));
+                }
+                // All rows make one page, or fewer pages than this.
+                Ok(_) => return Ok(self.asked),
+                Err(ScanError::Page { source, .. }) if matches!(*source, ApiError::InvalidPage { .. }) => {
+                    return Ok(self.asked);
+                }
+                Err(ScanError::Page { source, .. }) if is_row_fault(&source) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(self.asked.min(SAFE_PAGE_SIZE))
+    }
+
+    fn request(&self, page: u32) -> PageRequest {
+        PageRequest {
+            page,
+            size: self
+                .opening
+                .as_ref()
+                .map_or(self.asked, |opening| opening.page_size),
+            descending: false,
+            lean: false,
+        }
+    }
+
+    async fn read_zones<Fetch, Answer>(
+        &mut self,
+        options: &ScanOptions,
+        fetch: &Fetch,
+        sink: &mut impl FnMut(Page<T>),
+    ) -> Result<(), ScanError>
+    where
+        Fetch: Fn(PageRequest) -> Answer,
+        Answer: Future<Output = Result<Page<T>, ApiError>>,
+    {
+        let mut running = FuturesUnordered::new();
+        let mut failure = None;
+        loop {
+            while failure.is_none() && running.len() < self.pace.level(options.parallel) {
+                let Some((index, page)) = self.start_page() else {
+                    break;
+                };
+                let request = self.request(page);
+                running.push(async move {
+                    let started = Instant::now();
+                    (index, read_page(options, fetch, request).await, started.elapsed())
+                });
+            }
+            let Some((index, result, took)) = running.next().await else {
+                break;
+            };
+            match result {
+                Ok(chunk) => {
+                    let tries = chunk.as_ref().map_or(1, |chunk| chunk.requests);
+                    self.pace.note(took, tries == 1);
+                    self.finish_page(index);
+                    if let Some(chunk) = chunk {
+                        self.take(chunk, sink);
+                    }
+                }
+                Err(error) => {
+                    if let Some(zone) = self.zones.get_mut(index) {
+                        zone.busy = false;
+                    }
+                    self.pace.note(took, false);
+                    failure.get_or_insert(error);
+                }
+            }
+        }
+        failure.map_or(Ok(()), Err)
+    }
+
+    /// The next page of the uppermost zone nobody is reading.
+    fn start_page(&mut self) -> Option<(usize, u32)> {
+        let clock = self.clock;
+        let (index, zone) = self
+            .zones
+            .iter_mut()
+            .enumerate()
+            .find(|(_, zone)| !zone.busy && zone.next >= zone.first)?;
+        zone.busy = true;
+        zone.begun.get_or_insert(clock);
+        self.clock += 1;
+        Some((index, zone.next))
+    }
+
+    fn finish_page(&mut self, index: usize) {
+        if let Some(zone) = self.zones.get_mut(index) {
+            zone.busy = false;
+            zone.next -= 1;
+            zone.finished = self.clock;
+        }
+        self.clock += 1;
+    }
+
+    /// The top pages of zones begun before the zone above was finished, lowest last.
+    fn seams(&self) -> Vec<u32> {
+        self.zones
+            .windows(2)
+            .filter_map(|pair| match pair {
+                [above, below] if below.begun.is_some_and(|begun| begun < above.finished) => Some(below.last),
+                _ => None,
+            })
+            .rev()
+            .collect()
+    }
+
+    fn take(&mut self, chunk: Chunk<T>, sink: &mut impl FnMut(Page<T>)) {
+        self.summary.requests += u64::from(chunk.requests);
+        let Chunk {
+            mut page, unreadable, ..
+        } = chunk;
         page.rows.retain(|row| {
-            let fresh = self.seen.insert(row.key());
+            let fresh = match self.seen.entry(row.key()) {
+                std::collections::hash_map::Entry::Occupied(_) => false,
+                std::collections::hash_map::Entry::Vacant(place) => {
+                    place.insert(row.version());
+                    true
+                }
+            };
             self.summary.duplicates += u64::from(!fresh);
             fresh
         });
-        for warning in page.skipped.iter().filter(|warning| warning.row_skipped) {
-            self.summary.skipped += 1;
+        self.summary.skipped += self.note_skipped(&page.skipped);
+        for row in unreadable {
+            if !self.unreadable.contains(&row) {
+                self.unreadable.push(row);
+            }
+        }
+        sink(page);
+    }
+
+    fn note_skipped(&mut self, skipped: &[RowWarning]) -> u64 {
+        let mut count = 0;
+        for warning in skipped.iter().filter(|warning| warning.row_skipped) {
+            count += 1;
             match warning.pk.as_deref().and_then(T::parse_key) {
                 Some(key) => {
-                    self.seen.insert(key);
+                    self.seen.entry(key).or_insert(0);
                 }
                 None => self.nameless += 1,
             }
         }
-        sink(page);
-        Ok(())
-    }
-
-    fn note_bounds(&mut self, number: u64, rows: &[T]) {
-        self.sorted &= rows.is_sorted_by_key(T::key);
-        if let (Some(first), Some(last)) = (rows.first(), rows.last()) {
-            self.bounds.push((number, first.key(), last.key()));
-        }
-    }
-
-    fn close(mut self) -> Result<ScanSummary, ScanError> {
-        let distinct = u64::try_from(self.seen.len())
-            .unwrap_or(u64::MAX)
-            .saturating_add(self.nameless);
-        let count = self.count.unwrap_or_default();
-        if distinct != count {
-            return Err(inconsistent::<T>(format!(
-                "{distinct} different rows came, {count} were announced"
-            )));
-        }
-        // Counts can agree although a row was missed, when another was created meanwhile; then pages overlap. Only
-        // where the server does sort by key can that be seen.
-        if self.sorted {
-            self.bounds.sort_unstable_by_key(|(number, _, _)| *number);
-            for pair in self.bounds.windows(2) {
-                if let [(before, _, last), (after, first, _)] = pair
-                    && first <= last
-                {
-                    return Err(inconsistent::<T>(format!("pages {before} and {after} overlap")));
-                }
-            }
-        }
-        self.summary.rows = distinct;
-        Ok(self.summary)
+        count
     }
 }
 
-impl Client {
-    /// Reads all users that match `query`, whose page and ordering are set here.
-    pub async fn all_users(
-        &self,
-        query: &UsersQuery,
-        options: &ScanOptions,
-        sink: impl FnMut(Page<User>),
-    ) -> Result<ScanSummary, ScanError> {
-        let fetch = |page| async move {
-            let query = UsersQuery {
-                page,
-                ordering: Some("pk".to_owned()),
-                ..query.clone()
-            };
-            self.users_page(&query).await
-        };
-        scan(options, fetch, sink).await
-    }
-
-    /// Reads all groups that match `query`, whose page and ordering are set here.
-    pub async fn all_groups(
-        &self,
-        query: &GroupsQuery,
-        options: &ScanOptions,
-        sink: impl FnMut(Page<Group>),
-    ) -> Result<ScanSummary, ScanError> {
-        let fetch = |page| async move {
-            let query = GroupsQuery {
-                page,
-                ordering: Some("pk".to_owned()),
-                ..query.clone()
-            };
-            self.groups_page(&query).await
-        };
-        scan(options, fetch, sink).await
-    }
+/// Cuts the pages `1..=pages` into zones, the uppermost first.
+fn zones(pages: u32, parallel: usize) -> Vec<Zone> {
+    let count = match pages {
+        0 => return Vec::new(),
+        1..PAGES_FOR_TWO_ZONES => 1,
+        PAGES_FOR_TWO_ZONES..PAGES_FOR_ALL_ZONES => 2.min(parallel),
+        _ => parallel,
+    };
+    let count = u32::try_from(count.max(1)).unwrap_or(1).min(pages);
+    (0..count)
+        .rev()
+        .map(|zone| {
+            let first = pages / count * zone + (pages % count).min(zone) + 1;
+            let last = pages / count * (zone + 1) + (pages % count).min(zone + 1);
+            Zone {
+                last,
+                next: last,
+                first,
+                busy: false,
+                begun: None,
+                finished: 0,
+            }
+        })
+        .collect()
 }
 
 #[cfg(test)]

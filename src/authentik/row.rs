@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::Hash;
+use std::time::SystemTime;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
@@ -61,6 +62,8 @@ pub struct Page<T> {
     pub rows: Vec<T>,
     /// What was left out: whole rows and single fields.
     pub skipped: Vec<RowWarning>,
+    /// The server's clock when it answered, to the second, if it said.
+    pub served: Option<SystemTime>,
 }
 
 impl<T> Page<T> {
@@ -116,6 +119,11 @@ pub trait Row: DeserializeOwned {
     /// The name of this row, for warnings.
     fn label(&self) -> &str;
 
+    /// Tells versions of the same row apart as far as the row says; 0 if it says nothing.
+    fn version(&self) -> u64 {
+        0
+    }
+
     /// Reads a key as a warning shows it.
     fn parse_key(text: &str) -> Option<Self::Key>;
 
@@ -140,6 +148,35 @@ struct RawEnvelope<'a> {
     pagination: Pagination,
     #[serde(borrow)]
     results: Vec<&'a RawValue>,
+}
+
+/// Reads the numbers of a page, which authentik sends first, without reading the rows behind them.
+pub(crate) fn decode_pagination(body: &[u8]) -> Result<Pagination, String> {
+    struct Head<'a>(&'a mut Option<Pagination>);
+    impl<'de> serde::de::Visitor<'de> for Head<'_> {
+        type Value = ();
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("a page")
+        }
+        fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+            while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
+                if key == "pagination" {
+                    *self.0 = Some(map.next_value()?);
+                    return Ok(());
+                }
+                map.next_value::<serde::de::IgnoredAny>()?;
+            }
+            Ok(())
+        }
+    }
+    let mut found = None;
+    let result = serde_json::Deserializer::from_slice(body).deserialize_map(Head(&mut found));
+    // What follows the numbers was not read, which the decoder takes for an error.
+    match (found, result) {
+        (Some(pagination), _) => Ok(pagination),
+        (None, Err(error)) => Err(error.to_string()),
+        (None, Ok(())) => Err("it has no pagination".to_owned()),
+    }
 }
 
 /// Decodes a page. Fails only when the envelope itself is not JSON, or lacks its count or its results.
@@ -172,6 +209,7 @@ pub(crate) fn decode_page<T: Row>(body: &[u8]) -> Result<Page<T>, String> {
             pagination,
             rows: results,
             skipped,
+            served: None,
         });
     }
     // Text that is not UTF-8 would fail the whole page; with its bad bytes replaced only its row suffers.
@@ -185,6 +223,7 @@ pub(crate) fn decode_page<T: Row>(body: &[u8]) -> Result<Page<T>, String> {
         pagination: envelope.pagination,
         rows,
         skipped,
+        served: None,
     })
 }
 

@@ -1,5 +1,7 @@
 //! A user as `GET core/users/` lists it, with the fields an LDAP directory needs.
 
+use std::hash::{DefaultHasher, Hasher as _};
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -66,6 +68,10 @@ impl Row for User {
         &self.username
     }
 
+    fn version(&self) -> u64 {
+        version(&self.last_updated)
+    }
+
     fn parse_key(text: &str) -> Option<i64> {
         text.parse().ok()
     }
@@ -93,4 +99,11 @@ impl Row for User {
     fn check(&mut self) -> Vec<(&'static str, String)> {
         check_attributes(&mut self.attributes).into_iter().collect()
     }
+}
+
+/// Stands for a time as it was sent. Never 0, which stands for a row that could not be read.
+fn version(last_updated: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(last_updated.as_bytes());
+    hasher.finish() | 1
 }

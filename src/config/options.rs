@@ -350,7 +350,14 @@ pub(crate) static REFRESH_DELTA_INTERVAL: Setting = own(
         max: 86_400,
         off: true,
     },
-    "Look for changed users so often between the refreshes that the outpost's configuration asks for.",
+    "Look for changes in the directory so often, if the outpost's configuration asks for fewer refreshes.",
+);
+pub(crate) static REFRESH_FULL_EVERY: Setting = own(
+    "AUTHENTIK_LDAP__REFRESH_FULL_EVERY",
+    "refresh-full-every",
+    "12",
+    Kind::Count { min: 1, max: 10_000 },
+    "Read the whole directory at every so many refreshes, and between them only what changed. 1 reads it at each.",
 );
 pub(crate) static SNAPSHOT_FILE: Setting = own(
     "AUTHENTIK_LDAP__SNAPSHOT_FILE",
@@ -445,6 +452,7 @@ pub static OPTIONS: &[&Setting] = &[
     &STRICT_BIND_DN,
     &REFRESH_DELTA_INTERVAL,
     &SNAPSHOT_FILE,
+    &REFRESH_FULL_EVERY,
     &REQUIRE_TLS,
     &TLS_MIN_VERSION,
     &TLS_CIPHER_SUITES,

@@ -43,4 +43,5 @@ pub use compare::compare;
 pub use record::{GroupRecord, MAX_WARNINGS, Subject, UserRecord, Warning};
 pub use search::{Progress, Search, SearchControls, SearchOutcome, Viewer};
 pub use snapshot::{GroupId, Snapshot, UserId, UserSummary};
+pub use timestamp::{iso_8601, parse_iso_8601};
 pub use tree::Tree;

@@ -6,7 +6,7 @@ use super::calendar::{SECONDS_PER_DAY, date_of_day, days_from_epoch, days_in_mon
 
 /// The instant of an ISO 8601 timestamp in microseconds since 1970-01-01T00:00:00Z; without an offset it is UTC.
 /// `None` if it is not such a timestamp or lies outside the years 0 to 9999.
-pub(super) fn parse_iso_8601(text: &str) -> Option<i64> {
+pub fn parse_iso_8601(text: &str) -> Option<i64> {
     let bytes = text.trim_ascii().as_bytes();
     let (date, time) = bytes.split_at_checked(10)?;
     let [year @ .., b'-', month_1, month_2, b'-', day_1, day_2] = date else {
@@ -103,6 +103,23 @@ pub(super) fn generalized_time(micros: i64) -> [u8; 15] {
     out
 }
 
+/// `YYYY-MM-DDTHH:MM:SSZ`, the fraction cut. Years outside 0 to 9999 lose digits.
+#[must_use]
+pub fn iso_8601(micros: i64) -> String {
+    let digits = generalized_time(micros);
+    let text = String::from_utf8_lossy(&digits);
+    let part = |range: std::ops::Range<usize>| text.get(range).unwrap_or_default();
+    format!(
+        "{}-{}-{}T{}:{}:{}Z",
+        part(0..4),
+        part(4..6),
+        part(6..8),
+        part(8..10),
+        part(10..12),
+        part(12..14)
+    )
+}
+
 fn number(digits: &[u8]) -> Option<i64> {
     if digits.is_empty() || digits.len() > 4 {
         return None;
@@ -135,6 +152,13 @@ mod tests {
         ] {
             assert_eq!(convert(text).as_deref(), Some(expected), "{text}");
         }
+    }
+
+    #[test]
+    fn seconds_are_written_as_they_are_read() {
+        let micros = parse_iso_8601("2024-02-29T23:59:58.7Z").unwrap();
+        assert_eq!(iso_8601(micros), "2024-02-29T23:59:58Z");
+        assert_eq!(parse_iso_8601(&iso_8601(micros)), Some(micros - 700_000));
     }
 
     #[test]

@@ -72,7 +72,7 @@ impl Stream {
             }
             Event::TriggerUpdate => {
                 tracing::info!("authentik announces an update");
-                outpost.request_refresh();
+                outpost.request_update();
             }
             Event::SessionEnd(end_id) => {
                 if outpost.logins.end_session(&end_id) {
@@ -91,12 +91,13 @@ impl Stream {
         } else {
             tracing::debug!("connected to authentik's events again");
         }
-        // What was announced while there was no connection is lost. The very first time the directory is being
-        // loaded anyway.
+        // What was announced while there was no connection is lost. That authentik announces nothing of users and
+        // groups, and a look at the changes misses none however long ago they were, makes that look enough. The very
+        // first time the directory is being loaded anyway.
         if first {
             outpost.refresh_configuration.notify_one();
         } else {
-            outpost.request_refresh();
+            outpost.request_update();
         }
         outpost.binds.check_logins();
     }

@@ -64,7 +64,11 @@ pub struct Outpost {
     outage: Outage,
     pace: refresh::Pace,
     refresh_configuration: Notify,
+    /// Asks for the whole directory.
     refresh_directory: Notify,
+    /// Asks for what changed in it.
+    update_directory: Notify,
+    misses: refresh::Misses,
     /// Authenticates paging cookies; new in each process, shared by all its connections.
     cookie_key: [u8; 32],
     capabilities: Capabilities,
@@ -142,6 +146,8 @@ impl Outpost {
             pace: refresh::Pace::default(),
             refresh_configuration: Notify::new(),
             refresh_directory: Notify::new(),
+            update_directory: Notify::new(),
+            misses: refresh::Misses::default(),
             cookie_key: random_key()?,
             capabilities,
             direct_search_noted: AtomicBool::new(false),
@@ -174,13 +180,14 @@ impl Outpost {
     }
 
     /// Puts a new directory in place of the old one and draws the consequences for those logged in.
-    fn install(&self, snapshot: Snapshot) {
+    fn install(&self, snapshot: Snapshot) -> Arc<Snapshot> {
         self.metrics
             .snapshot_installed(snapshot.user_count(), snapshot.group_count(), SystemTime::now());
         let snapshot = Arc::new(snapshot);
         self.snapshot.store(Some(Arc::clone(&snapshot)));
         self.generation.fetch_add(1, Ordering::SeqCst);
         bind::snapshot_installed(self, &snapshot);
+        snapshot
     }
 
     /// Serves a directory that an earlier process read, unless there is one already. Nobody is logged out by it: it
@@ -201,13 +208,6 @@ impl Outpost {
     /// Notes that the configuration was read whole.
     fn configuration_loaded(&self) {
         self.status.configuration_loaded();
-        self.note_load();
-    }
-
-    /// Notes that the directory was read whole.
-    fn directory_loaded(&self) {
-        self.status.directory_loaded();
-        self.metrics.refreshed(SystemTime::now());
         self.note_load();
     }
 
@@ -252,10 +252,16 @@ impl Outpost {
         self.cookie_key
     }
 
-    /// Asks for a refresh of everything now; many requests at once make one refresh.
+    /// Asks for everything to be read anew now, the whole directory included; many requests at once make one refresh.
     pub fn request_refresh(&self) {
         self.refresh_configuration.notify_one();
         self.refresh_directory.notify_one();
+    }
+
+    /// Asks for the configuration and for what changed in the directory; many requests at once make one refresh.
+    pub fn request_update(&self) {
+        self.refresh_configuration.notify_one();
+        self.update_directory.notify_one();
     }
 
     /// Counts a finished bind under the official names.

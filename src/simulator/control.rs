@@ -5,15 +5,19 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::api::State;
+use super::pages::Sizes;
+use super::query::Query;
+use super::reply::Reply;
 use super::sessions::random_text;
 use super::websocket::SERVICE_RESTART;
 use super::{
     Attributes, Certificate, Directory, Group, Outpost, Password, Provider, Session, Simulator, User, clock,
 };
+use super::{group_list, user_list};
 
 const TOKEN_LENGTH: usize = 60;
 
@@ -37,6 +41,30 @@ impl Simulator {
                 .unwrap_or_else(PoisonError::into_inner)
                 .directory,
         )
+    }
+
+    /// All users and all groups as JSON lists, of one moment, as one page of each list would show them.
+    ///
+    /// # Panics
+    /// When a row cannot be shown.
+    pub fn lists(&self) -> (String, String) {
+        let sizes = Sizes {
+            default: usize::MAX,
+            max: usize::MAX,
+        };
+        let query = Query::parse("ordering=pk&include_users=false");
+        let rows = |page: Result<Reply, Reply>| {
+            let page = page.unwrap_or_else(|reply| reply);
+            let page: Value = serde_json::from_str(&page.body).unwrap_or_default();
+            assert!(page.get("results").is_some(), "a row cannot be shown");
+            page.get("results").map(Value::to_string).unwrap_or_default()
+        };
+        self.look(|directory| {
+            (
+                rows(user_list::list(directory, &query, sizes)),
+                rows(group_list::list(directory, &query, sizes)),
+            )
+        })
     }
 
     /// pk of the user with this username.

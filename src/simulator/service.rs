@@ -131,7 +131,17 @@ pub(crate) async fn handle(core: Arc<Core>, peer: Peer, request: Request) -> Res
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }
-    after(fault, reply)
+    let mut response = after(fault, reply);
+    dated(&core, &mut response);
+    response
+}
+
+/// The Date header by the simulator's own clock, by which it dates rows too.
+fn dated(core: &Core, response: &mut Response<Body>) {
+    let now = httpdate::fmt_http_date(super::clock::system_time(core.clock.now()));
+    if let Ok(now) = HeaderValue::from_str(&now) {
+        response.headers_mut().insert(header::DATE, now);
+    }
 }
 
 async fn wait_while_paused(core: &Core) {

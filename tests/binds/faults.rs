@@ -197,10 +197,10 @@ impl Lane {
                 });
                 simulator.faults().remove(rule);
                 simulator.refuse_connections(false);
-                // With the events back the directory is loaded anew; the next user is to be unknown to it.
+                // With the events back changes are looked for; the next user is to be unknown then.
                 eventually("the events are back", || simulator.websockets() > 0).await;
+                tokio::time::sleep(Duration::from_millis(700)).await;
                 self.stage.refresh().await;
-                tokio::time::sleep(Duration::from_millis(300)).await;
                 outcome
             }
         }

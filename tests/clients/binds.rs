@@ -1,14 +1,15 @@
 //! Who is let in, seen with ldap-utils: views, exit codes, StartTLS and LDAPS.
 
-use crate::program::{installed, run};
+use crate::exercise::{Need, exercise};
+use crate::program::run;
 use crate::setting::{USERS, demo};
 use crate::stage::{BASE, SUFFIX, user_dn};
 
 #[tokio::test]
 async fn the_service_account_lists_every_user() {
-    if !installed("ldapsearch") {
+    let Some(_exercise) = exercise(&[Need::Program("ldapsearch")]) else {
         return;
-    }
+    };
     let stage = demo().await;
     let output = stage
         .ldapsearch("ldapservice", &["(objectClass=user)"])
@@ -27,9 +28,9 @@ async fn the_service_account_lists_every_user() {
 
 #[tokio::test]
 async fn alice_sees_herself_her_groups_and_her_virtual_group() {
-    if !installed("ldapsearch") {
+    let Some(_exercise) = exercise(&[Need::Program("ldapsearch")]) else {
         return;
-    }
+    };
     let stage = demo().await;
     let output = stage.ldapsearch("alice", &[]).await.expect(0);
     let mut dns = output.values("dn");
@@ -66,9 +67,9 @@ async fn alice_sees_herself_her_groups_and_her_virtual_group() {
 
 #[tokio::test]
 async fn refused_binds_have_their_exit_codes() {
-    if !installed("ldapsearch") {
+    let Some(_exercise) = exercise(&[Need::Program("ldapsearch")]) else {
         return;
-    }
+    };
     let stage = demo().await;
     for (dn, password, code) in [
         (user_dn("alice"), "wrong", 49),
@@ -99,9 +100,9 @@ async fn refused_binds_have_their_exit_codes() {
 
 #[tokio::test]
 async fn names_bind_as_people_write_them() {
-    if !installed("ldapwhoami") {
+    let Some(_exercise) = exercise(&[Need::Program("ldapwhoami")]) else {
         return;
-    }
+    };
     let stage = demo().await;
     let awkward = "sales, \"emea\" + partners";
     for (dn, password, shown) in [
@@ -143,9 +144,9 @@ async fn names_bind_as_people_write_them() {
 
 #[tokio::test]
 async fn nobody_needs_credentials_for_the_root_dse_and_the_subschema() {
-    if !installed("ldapsearch") {
+    let Some(_exercise) = exercise(&[Need::Program("ldapsearch")]) else {
         return;
-    }
+    };
     let stage = demo().await;
     let output = run(stage
         .tool("ldapsearch")
@@ -205,9 +206,9 @@ async fn nobody_needs_credentials_for_the_root_dse_and_the_subschema() {
 
 #[tokio::test]
 async fn start_tls_and_ldaps_work_with_a_verified_certificate() {
-    if !installed("ldapsearch") {
+    let Some(_exercise) = exercise(&[Need::Program("ldapsearch")]) else {
         return;
-    }
+    };
     let stage = demo().await;
     // By address: libldap puts the name of the machine in the place of "localhost" when it looks at the certificate.
     let plain = format!("ldap://127.0.0.1:{}", stage.ldap().port());

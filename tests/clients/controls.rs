@@ -1,14 +1,15 @@
 //! Controls as ldapsearch sends them: pages, sorting, lists, dereferencing, and those nobody knows.
 
-use crate::program::{installed, run_until};
+use crate::exercise::{Need, exercise};
+use crate::program::run_until;
 use crate::setting::{USERS, demo};
 use crate::stage::{BASE, SUFFIX};
 
 #[tokio::test]
 async fn pages() {
-    if !installed("ldapsearch") {
+    let Some(_exercise) = exercise(&[Need::Program("ldapsearch")]) else {
         return;
-    }
+    };
     let stage = demo().await;
     for (control, pages) in [
         ("pr=100/noprompt", 2),
@@ -45,9 +46,9 @@ async fn pages() {
 
 #[tokio::test]
 async fn sorting() {
-    if !installed("ldapsearch") {
+    let Some(_exercise) = exercise(&[Need::Program("ldapsearch")]) else {
         return;
-    }
+    };
     let stage = demo().await;
     let filter = "(&(objectClass=user)(cn=user*))";
     let plain: Vec<String> = {
@@ -92,9 +93,9 @@ async fn sorting() {
 
 #[tokio::test]
 async fn virtual_lists() {
-    if !installed("ldapsearch") {
+    let Some(_exercise) = exercise(&[Need::Program("ldapsearch")]) else {
         return;
-    }
+    };
     let stage = demo().await;
     let filter = "(&(objectClass=user)(cn=user*))";
     let users = stage
@@ -145,9 +146,9 @@ async fn virtual_lists() {
 
 #[tokio::test]
 async fn dereferencing() {
-    if !installed("ldapsearch") {
+    let Some(_exercise) = exercise(&[Need::Program("ldapsearch")]) else {
         return;
-    }
+    };
     let stage = demo().await;
     let group = format!("cn=backend,ou=groups,{SUFFIX}");
     for control in [
@@ -197,9 +198,9 @@ async fn dereferencing() {
 
 #[tokio::test]
 async fn controls_without_effect_and_unknown_ones() {
-    if !installed("ldapsearch") {
+    let Some(_exercise) = exercise(&[Need::Program("ldapsearch")]) else {
         return;
-    }
+    };
     let stage = demo().await;
     for (controls, code) in [
         (&["-M"][..], 0),

@@ -1,14 +1,15 @@
 //! curl speaks LDAP too.
 
-use crate::program::{command, installed, run};
+use crate::exercise::{Need, exercise};
+use crate::program::{command, run};
 use crate::setting::demo;
 use crate::stage::{BASE, SUFFIX, user_dn};
 
 #[tokio::test]
 async fn curl_reads_an_entry_over_ldap_and_ldaps() {
-    if !installed("curl") {
+    let Some(_exercise) = exercise(&[Need::Program("curl")]) else {
         return;
-    }
+    };
     if !run(command("curl").arg("--version"))
         .await
         .text

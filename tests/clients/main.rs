@@ -1,5 +1,5 @@
-//! LDAP clients written by others against the whole server: ldap-utils, Python's ldap3 and python-ldap, curl, and PHP doing what
-//! Nextcloud does.
+//! LDAP clients written by others against the whole server: `docs/compatibility.md` lists them. First of them Nextcloud's
+//! user_ldap, replayed.
 //!
 //! Where a client is not installed its tests say so and pass, unless `AKLDAP_REQUIRE_CLIENTS` is set. The commands of the
 //! README are run as they stand there.
@@ -18,15 +18,32 @@ mod filter;
 #[allow(dead_code, reason = "shared with the tests over sockets")]
 mod stage;
 
+mod conversation;
+mod exercise;
+mod machine;
 mod program;
 mod recorder;
 mod setting;
+mod version;
 
+mod apache;
 mod binds;
+mod compatibility;
 mod controls;
 mod curl;
+mod dovecot;
+mod freeradius;
+mod golang;
+mod java;
 mod nextcloud;
+mod node;
+mod nslcd;
 mod operations;
+mod perl;
+mod phpldapadmin;
+mod postfix;
 mod python;
 mod readme;
+mod ruby;
 mod searches;
+mod sssd;

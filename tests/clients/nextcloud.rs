@@ -22,7 +22,8 @@ use tokio::process::{Child, ChildStdin, ChildStdout};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::program::{self, php_extension};
+use crate::exercise::{Exercise, Need, exercise};
+use crate::program;
 use crate::recorder::tamper::Tamper;
 use crate::recorder::{Detail, Log, Recorder};
 use crate::setting::with_certificate;
@@ -112,10 +113,10 @@ fn page() -> Value {
     settings
 }
 
-/// Whether PHP and its LDAP extension are there.
+/// Begins a test, if PHP and its LDAP extension are there.
 #[track_caller]
-pub fn installed() -> bool {
-    php_extension("ldap") && php_extension("mbstring")
+pub fn installed() -> Option<Exercise> {
+    exercise(&[Need::PhpExtension("ldap"), Need::PhpExtension("mbstring")])
 }
 
 /// The server, the recorder before it, and an installation of Nextcloud before that.

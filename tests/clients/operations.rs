@@ -1,14 +1,15 @@
 //! The other operations, with the other programs of ldap-utils.
 
-use crate::program::{Output, installed, run};
+use crate::exercise::{Need, exercise};
+use crate::program::{Output, run};
 use crate::setting::demo;
 use crate::stage::{BASE, user_dn};
 
 #[tokio::test]
 async fn compare() {
-    if !installed("ldapcompare") {
+    let Some(_exercise) = exercise(&[Need::Program("ldapcompare")]) else {
         return;
-    }
+    };
     let stage = demo().await;
     let (alice, bob) = (user_dn("alice"), user_dn("bob"));
     let group = format!("cn=Backend, ou=groups, {BASE}");
@@ -40,9 +41,9 @@ async fn compare() {
 
 #[tokio::test]
 async fn who_am_i() {
-    if !installed("ldapwhoami") {
+    let Some(_exercise) = exercise(&[Need::Program("ldapwhoami")]) else {
         return;
-    }
+    };
     let stage = demo().await;
     let output = run(&mut stage.tool_as("alice", "ldapwhoami")).await.expect(0);
     assert_eq!(output.text, format!("dn:{}\n", user_dn("alice")));
@@ -68,9 +69,9 @@ fn said(output: &Output, code: i32) {
 
 #[tokio::test]
 async fn extended_operations() {
-    if !installed("ldapexop") {
+    let Some(_exercise) = exercise(&[Need::Program("ldapexop")]) else {
         return;
-    }
+    };
     let stage = demo().await;
     for (operation, code) in [
         (&["whoami"][..], 0),
@@ -90,9 +91,9 @@ async fn extended_operations() {
 
 #[tokio::test]
 async fn writing_is_refused() {
-    if !installed("ldapmodify") {
+    let Some(_exercise) = exercise(&[Need::Program("ldapmodify")]) else {
         return;
-    }
+    };
     let stage = demo().await;
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str, text: String| {

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::time::timeout;
 
-use crate::program::{self, PYTHON, python_module, run};
+use crate::exercise::{Need, exercise};
+use crate::program::{self, PYTHON, run};
 use crate::setting::{demo, with_certificate};
 use crate::stage::{Stage, eventually};
 
@@ -46,9 +47,9 @@ fn end_to_end_directory() -> Directory {
 
 #[tokio::test]
 async fn authentiks_own_expectations_hold() {
-    if !python_module("ldap3") {
+    let Some(_exercise) = exercise(&[Need::PythonModule("ldap3")]) else {
         return;
-    }
+    };
     let stage = Stage::with(with_certificate(end_to_end_directory()), |_| {}).await;
     eventually("the websocket is there", || stage.simulator.websockets() > 0).await;
     let mut command = program::command(PYTHON);
@@ -107,9 +108,9 @@ async fn authentiks_own_expectations_hold() {
 
 #[tokio::test]
 async fn python_ldap_reads_pages_schema_and_comparisons() {
-    if !python_module("ldap") {
+    let Some(_exercise) = exercise(&[Need::PythonModule("ldap")]) else {
         return;
-    }
+    };
     let stage = demo().await;
     let mut command = program::command(PYTHON);
     command

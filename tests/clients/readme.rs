@@ -7,7 +7,8 @@ use std::path::Path;
 use akldap::cli::args::CommandLine;
 use akldap::config::options;
 
-use crate::program::{command, installed, run};
+use crate::exercise::{Need, exercise};
+use crate::program::{command, run};
 use crate::setting::demo;
 
 fn readme() -> String {
@@ -47,9 +48,9 @@ fn announced(comment: &str) -> i32 {
 
 #[tokio::test]
 async fn the_commands_of_the_quick_start_do_what_is_said() {
-    if !installed("ldapsearch") || !installed("ldapwhoami") {
+    let Some(_exercise) = exercise(&[Need::Program("ldapsearch"), Need::Program("ldapwhoami")]) else {
         return;
-    }
+    };
     let stage = demo().await;
     let place = |line: &str| {
         line.replace(":3389", &format!(":{}", stage.ldap().port()))

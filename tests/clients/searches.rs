@@ -2,15 +2,16 @@
 
 use akldap::simulator::Directory;
 
-use crate::program::{command, installed, run};
+use crate::exercise::{Need, exercise};
+use crate::program::{command, run};
 use crate::setting::{USERS, demo};
 use crate::stage::{BASE, SUFFIX, Stage, user_dn};
 
 #[tokio::test]
 async fn attribute_lists() {
-    if !installed("ldapsearch") {
+    let Some(_exercise) = exercise(&[Need::Program("ldapsearch")]) else {
         return;
-    }
+    };
     let stage = demo().await;
     let everything = [
         "ak-active",
@@ -80,9 +81,9 @@ async fn attribute_lists() {
 
 #[tokio::test]
 async fn types_without_values() {
-    if !installed("ldapsearch") {
+    let Some(_exercise) = exercise(&[Need::Program("ldapsearch")]) else {
         return;
-    }
+    };
     let stage = demo().await;
     let output = stage
         .ldapsearch(
@@ -102,9 +103,9 @@ async fn types_without_values() {
 
 #[tokio::test]
 async fn bases_in_every_spelling() {
-    if !installed("ldapsearch") {
+    let Some(_exercise) = exercise(&[Need::Program("ldapsearch")]) else {
         return;
-    }
+    };
     let stage = demo().await;
     let group = format!("cn=Sales\\, EMEA,ou=groups,{SUFFIX}");
     for base in [
@@ -170,9 +171,9 @@ async fn bases_in_every_spelling() {
 
 #[tokio::test]
 async fn filters_of_every_kind() {
-    if !installed("ldapsearch") {
+    let Some(_exercise) = exercise(&[Need::Program("ldapsearch")]) else {
         return;
-    }
+    };
     let stage = demo().await;
     for (filter, entries) in [
         ("(&(objectClass=user)(cn=zoë))", 1),
@@ -220,9 +221,9 @@ async fn filters_of_every_kind() {
 
 #[tokio::test]
 async fn size_and_time_limits() {
-    if !installed("ldapsearch") {
+    let Some(_exercise) = exercise(&[Need::Program("ldapsearch")]) else {
         return;
-    }
+    };
     let stage = demo().await;
     for (limit, code, entries) in [("5", 4, 5), ("200", 0, 200), ("0", 0, 200), ("max", 0, 200)] {
         let output = stage
@@ -243,9 +244,9 @@ async fn size_and_time_limits() {
 
 #[tokio::test]
 async fn a_time_limit_that_is_exceeded() {
-    if !installed("ldapsearch") {
+    let Some(_exercise) = exercise(&[Need::Program("ldapsearch")]) else {
         return;
-    }
+    };
     // Far more than sockets and pipes hold, so that the server has to wait for whoever does not read.
     let stage = Stage::with(Directory::sample(8_000, 12), |_| {}).await;
     let search = format!(

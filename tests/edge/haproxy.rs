@@ -19,7 +19,7 @@ use tokio_util::codec::Framed;
 
 use crate::certificates::connector;
 use crate::client::Stream;
-use crate::program::installed;
+use crate::exercise::{Need, exercise};
 use crate::sockets::{Served, free_addresses, simulator};
 use crate::stage::user_dn;
 
@@ -134,9 +134,9 @@ async fn progress(tally: &Tally, more: usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_servers_behind_haproxy_lose_no_login() {
-    if !installed("haproxy") {
+    let Some(_exercise) = exercise(&[Need::Program("haproxy")]) else {
         return;
-    }
+    };
     let simulator = simulator().await;
     let start = || Served::start(&simulator, r#"exec "$0" serve"#, Stdio::null());
     let servers = [start().await, start().await, start().await];

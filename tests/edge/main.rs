@@ -9,6 +9,9 @@ mod captured_log;
 #[path = "../ldap/client.rs"]
 #[allow(dead_code, reason = "shared with the tests over sockets")]
 mod client;
+#[path = "../clients/exercise.rs"]
+#[allow(dead_code, reason = "shared with the tests with clients")]
+mod exercise;
 #[path = "../ldap/filter.rs"]
 #[allow(dead_code, reason = "shared with the tests over sockets")]
 mod filter;

@@ -7,7 +7,8 @@ use akldap::simulator::{Certificate, Directory, KeyAlgorithm, KeyForm};
 use uuid::Uuid;
 
 use crate::certificates::{connector, ldaps, pair, path, serving, with_second_provider};
-use crate::program::{Output, command, installed, run};
+use crate::exercise::{Need, exercise};
+use crate::program::{Output, command, run};
 use crate::stage::{Stage, eventually, user_dn};
 
 /// An unbind request: the server closes, so that the client has seen the session tickets before it ends.
@@ -35,9 +36,9 @@ fn agreed(output: &Output) -> Option<String> {
 
 #[tokio::test]
 async fn the_offered_versions_and_suites_are_the_documented_ones() {
-    if !installed("openssl") {
+    let Some(_exercise) = exercise(&[Need::Program("openssl")]) else {
         return;
-    }
+    };
     for (certificate, kind) in [("p256", "ECDSA"), ("rsa2048", "RSA")] {
         let stage = Stage::with(serving(Directory::sample(0, 0), pair(certificate)), |_| {}).await;
         let port = stage.ldaps();
@@ -84,9 +85,9 @@ async fn the_offered_versions_and_suites_are_the_documented_ones() {
 
 #[tokio::test]
 async fn options_narrow_what_is_offered_on_both_ports() {
-    if !installed("openssl") {
+    let Some(_exercise) = exercise(&[Need::Program("openssl")]) else {
         return;
-    }
+    };
     let directory = || serving(Directory::sample(0, 0), pair("p256"));
     let stage = Stage::with(directory(), |settings| {
         settings.set("AUTHENTIK_LDAP__TLS_MIN_VERSION", "1.3");
@@ -124,9 +125,9 @@ async fn options_narrow_what_is_offered_on_both_ports() {
 
 #[tokio::test]
 async fn the_chain_is_sent_as_it_is_stored() {
-    if !installed("openssl") {
+    let Some(_exercise) = exercise(&[Need::Program("openssl")]) else {
         return;
-    }
+    };
     for (algorithm, form) in [
         (KeyAlgorithm::Ec, KeyForm::Traditional),
         (KeyAlgorithm::Ec, KeyForm::Pkcs8),
@@ -159,9 +160,9 @@ async fn the_chain_is_sent_as_it_is_stored() {
 
 #[tokio::test]
 async fn the_name_a_client_asks_for_chooses_the_certificate() {
-    if !installed("openssl") {
+    let Some(_exercise) = exercise(&[Need::Program("openssl")]) else {
         return;
-    }
+    };
     let mut other = pair("sni");
     other.pk = Uuid::from_u128(8);
     let directory = serving(Directory::sample(0, 0), pair("p256"));
@@ -204,9 +205,9 @@ async fn the_name_a_client_asks_for_chooses_the_certificate() {
 
 #[tokio::test]
 async fn renewal_drops_none_of_a_hundred_connections() {
-    if !installed("openssl") {
+    let Some(_exercise) = exercise(&[Need::Program("openssl")]) else {
         return;
-    }
+    };
     let stage = Stage::with(serving(Directory::sample(0, 0), pair("p256")), |_| {}).await;
     let connector = connector();
     let mut open = Vec::new();
@@ -265,9 +266,9 @@ async fn renewal_drops_none_of_a_hundred_connections() {
 
 #[tokio::test]
 async fn sessions_are_resumed() {
-    if !installed("openssl") {
+    let Some(_exercise) = exercise(&[Need::Program("openssl")]) else {
         return;
-    }
+    };
     let stage = Stage::with(serving(Directory::sample(0, 0), pair("p256")), |_| {}).await;
     let folder = tempfile::tempdir().unwrap();
     for (version, name) in [("-tls1_2", "TLSv1.2"), ("-tls1_3", "TLSv1.3")] {

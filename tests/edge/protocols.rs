@@ -4,15 +4,21 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use akldap::simulator::Directory;
+use bytes::BytesMut;
+use ldap3_proto::LdapCodec;
+use ldap3_proto::proto::{
+    LdapBindCred, LdapBindRequest, LdapExtendedRequest, LdapMsg, LdapOp, LdapSearchScope,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_util::codec::Encoder;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::captured_log::Log;
 use crate::certificates::{connector, ldaps, pair, path, serving};
-use crate::client::Client;
-use crate::stage::{Stage, eventually, user_dn};
+use crate::client::{Client, search};
+use crate::stage::{BASE, Stage, eventually, user_dn};
 
 const CLIENT_HELLO: &[u8] = &[0x16, 0x03, 0x01, 0x00, 0x05, 0x01, 0x00, 0x00, 0x01, 0x03];
 const ANONYMOUS_BIND: &[u8] = &[
@@ -172,4 +178,68 @@ async fn certificate_files_are_followed() {
     })
     .await;
     assert!(std::sync::Arc::ptr_eq(&second, &served()));
+}
+
+/// Requests as one piece of octets, so that they arrive together.
+fn together(operations: Vec<LdapOp>) -> BytesMut {
+    let mut octets = BytesMut::new();
+    for (msgid, op) in (1..).zip(operations) {
+        let message = LdapMsg {
+            msgid,
+            op,
+            ctrl: vec![],
+        };
+        LdapCodec::default().encode(message, &mut octets).unwrap();
+    }
+    octets
+}
+
+fn start_tls() -> LdapOp {
+    LdapOp::ExtendedRequest(LdapExtendedRequest {
+        name: "1.3.6.1.4.1.1466.20037".to_owned(),
+        value: None,
+    })
+}
+
+#[tokio::test]
+async fn what_follows_start_tls_in_clear_is_forgotten() {
+    let stage = Stage::with(serving(Directory::sample(0, 0), pair("p256")), |_| {}).await;
+    stage.simulator.requests().clear();
+    let bind = LdapOp::BindRequest(LdapBindRequest {
+        dn: user_dn("alice"),
+        cred: LdapBindCred::Simple("demo-alice".to_owned()),
+        version: 3,
+    });
+    let mut client = stage.client().await;
+    client.send_raw(&together(vec![start_tls(), bind])).await;
+    let LdapOp::ExtendedResponse(response) = client.receive().await.unwrap().op else {
+        panic!()
+    };
+    assert_eq!(response.res.code as i32, 0);
+    let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
+    let stream = connector().connect(name, client.into_stream()).await.unwrap();
+    let mut client = Client::over(Box::new(stream));
+    assert_eq!(client.who_am_i().await, "", "the bind was not carried out");
+    let flows = stage.simulator.requests().to("/flows/executor/");
+    assert!(flows.iter().all(|request| request.method != "POST"), "{flows:?}");
+}
+
+#[tokio::test]
+async fn start_tls_is_refused_while_a_search_runs() {
+    let stage = Stage::with(serving(Directory::sample(1500, 12), pair("p256")), |_| {}).await;
+    let mut client = stage.bound("ldapservice").await;
+    let everything = search(BASE, LdapSearchScope::Subtree, "(objectClass=*)", &["*"]);
+    client
+        .send_raw(&together(vec![LdapOp::SearchRequest(everything), start_tls()]))
+        .await;
+    let (mut refused, mut done) = (None, None);
+    while refused.is_none() || done.is_none() {
+        match client.receive().await.expect("the connection lives on").op {
+            LdapOp::ExtendedResponse(response) => refused = Some(response.res.code as i32),
+            LdapOp::SearchResultDone(result) => done = Some(result.code as i32),
+            _ => {}
+        }
+    }
+    assert_eq!((refused, done), (Some(1), Some(0)));
+    assert!(client.who_am_i().await.contains("ldapservice"), "still bound");
 }

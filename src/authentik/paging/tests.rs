@@ -2,26 +2,14 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::authentik::row::{Pagination, decode_page};
+use crate::authentik::row::decode_page;
+use crate::authentik::user::User;
 
 fn options() -> ScanOptions {
     ScanOptions {
         jitter: || 0.0,
         ..ScanOptions::default()
     }
-}
-
-/// A page of users with the given pks, as authentik would send it.
-fn page(number: u64, total_pages: u64, count: u64, pks: &[i64]) -> Result<Page<User>, ApiError> {
-    let rows: Vec<String> = pks
-        .iter()
-        .map(|pk| format!(r#"{{"pk":{pk},"username":"u{pk}"}}"#))
-        .collect();
-    let body = format!(
-        r#"{{"pagination":{{"next":0,"previous":0,"count":{count},"current":{number},"total_pages":{total_pages},"start_index":0,"end_index":0}},"results":[{}]}}"#,
-        rows.join(",")
-    );
-    Ok(decode_page(body.as_bytes()).unwrap())
 }
 
 fn broken(status: u16) -> ApiError {
@@ -35,86 +23,244 @@ fn broken(status: u16) -> ApiError {
     }
 }
 
-async fn collect<F: Future<Output = Result<Page<User>, ApiError>>>(
-    fetch: impl Fn(u32) -> F,
-) -> (Result<ScanSummary, ScanError>, BTreeSet<i64>) {
-    let mut pks = BTreeSet::new();
-    let result = scan(&options(), fetch, |page: Page<User>| {
-        for user in page.rows {
-            assert!(pks.insert(user.pk), "the sink got {} twice", user.pk);
+/// A list of users as authentik pages it, with rows that cannot be shown and calls that fail.
+#[derive(Default)]
+struct List {
+    pks: RefCell<BTreeSet<i64>>,
+    poisoned: BTreeSet<i64>,
+    cap: usize,
+    requests: Cell<u32>,
+    running: Cell<usize>,
+    most: Cell<usize>,
+}
+
+impl List {
+    fn of(pks: impl IntoIterator<Item = i64>, cap: usize) -> Self {
+        Self {
+            pks: RefCell::new(pks.into_iter().collect()),
+            cap,
+            ..Self::default()
         }
-    })
-    .await;
+    }
+
+    fn answer(&self, request: PageRequest) -> Result<Page<User>, ApiError> {
+        let pks = self.pks.borrow();
+        let mut pks: Vec<i64> = pks.iter().copied().collect();
+        if request.descending {
+            pks.reverse();
+        }
+        let size = (request.size as usize).min(self.cap);
+        let pages = pks.len().div_ceil(size).max(1);
+        let number = request.page as usize;
+        if number > pages {
+            return Err(ApiError::InvalidPage { url: String::new() });
+        }
+        let rows: Vec<i64> = pks.iter().copied().skip((number - 1) * size).take(size).collect();
+        if rows.iter().any(|pk| self.poisoned.contains(pk)) {
+            return Err(broken(500));
+        }
+        let next = if number < pages { number + 1 } else { 0 };
+        let rows: Vec<String> = rows
+            .iter()
+            .map(|pk| format!(r#"{{"pk":{pk},"username":"u{pk}"}}"#))
+            .collect();
+        let body = format!(
+            r#"{{"pagination":{{"next":{next},"count":{},"current":{number},"total_pages":{pages}}},"results":[{}]}}"#,
+            pks.len(),
+            rows.join(",")
+        );
+        Ok(decode_page(body.as_bytes()).unwrap())
+    }
+
+    async fn fetch(&self, request: PageRequest) -> Result<Page<User>, ApiError> {
+        self.requests.set(self.requests.get() + 1);
+        self.running.set(self.running.get() + 1);
+        self.most.set(self.most.get().max(self.running.get()));
+        tokio::time::sleep(Duration::from_millis(u64::from(request.page % 7) + 1)).await;
+        self.running.set(self.running.get() - 1);
+        self.answer(request)
+    }
+}
+
+async fn scan(list: &List, scan: &mut Scan<User>) -> (Result<ScanSummary, ScanError>, BTreeSet<i64>) {
+    let mut pks = BTreeSet::new();
+    let result = scan
+        .run(
+            &options(),
+            |request| list.fetch(request),
+            |page| {
+                for user in page.rows {
+                    assert!(pks.insert(user.pk), "the sink got {} twice", user.pk);
+                }
+            },
+        )
+        .await;
     (result, pks)
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_pages_are_read_with_bounded_parallelism() {
-    let (running, most) = (Cell::new(0_usize), Cell::new(0_usize));
-    let (result, pks) = collect(|number| {
-        let (running, most) = (&running, &most);
-        async move {
-            running.set(running.get() + 1);
-            most.set(most.get().max(running.get()));
-            tokio::time::sleep(Duration::from_millis(u64::from(100 - number))).await;
-            running.set(running.get() - 1);
-            let first = i64::from(number) * 10;
-            page(u64::from(number), 9, 27, &[first, first + 1, first + 2])
+async fn lists_of_any_length_are_read_whole() {
+    for (length, cap) in [
+        (0, 10),
+        (1, 10),
+        (10, 10),
+        (11, 10),
+        (29, 10),
+        (95, 10),
+        (1000, 10),
+        (1000, 7),
+    ] {
+        let list = List::of((0..length).map(|pk| pk * 3), cap);
+        let mut reading = Scan::new(100);
+        let (summary, pks) = scan(&list, &mut reading).await;
+        assert_eq!(pks, *list.pks.borrow(), "{length} by {cap}");
+        let summary = summary.unwrap();
+        assert_eq!((summary.rows, summary.skipped), (length as u64, 0));
+        let pages = (length as u32).div_ceil(cap as u32).max(1);
+        assert!(
+            summary.requests <= u64::from(pages) + 4,
+            "{length} by {cap}: {summary:?}"
+        );
+        assert!(list.most.get() <= 4);
+        assert_eq!(reading.opening().unwrap().count, length as u64);
+        assert_eq!(reading.opening().unwrap().top, pks.last().copied());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_who_stays_is_missed_however_the_list_changes() {
+    for seed in 0..60 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let list = List::of(0..600, 10);
+        let staying: BTreeSet<i64> = (0..600).filter(|_| random.u8(..) < 250).collect();
+        let leaving: RefCell<Vec<i64>> =
+            RefCell::new((0..600).filter(|pk| !staying.contains(pk)).take(9).collect());
+        random.shuffle(&mut leaving.borrow_mut());
+        let random = RefCell::new(random);
+        let mut pks = BTreeSet::new();
+        Scan::<User>::new(10)
+            .run(
+                &options(),
+                |request| {
+                    if random.borrow_mut().u8(..) < 40 {
+                        let mut pks = list.pks.borrow_mut();
+                        leaving.borrow_mut().pop().map(|pk| pks.remove(&pk));
+                        let next = pks.last().unwrap() + 1;
+                        pks.insert(next);
+                    }
+                    list.fetch(request)
+                },
+                |page| pks.extend(page.rows.into_iter().map(|user| user.pk)),
+            )
+            .await
+            .unwrap();
+        assert!(staying.is_subset(&pks), "seed {seed}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_that_cannot_be_shown_stand_alone() {
+    for poisoned in [
+        vec![0],
+        vec![5],
+        vec![49, 50],
+        vec![99],
+        vec![998],
+        vec![999],
+        vec![3, 400, 996, 997, 999],
+    ] {
+        let list = List {
+            poisoned: poisoned.iter().copied().collect(),
+            ..List::of(0..1000, 100)
+        };
+        let mut reading = Scan::new(100);
+        let (summary, pks) = scan(&list, &mut reading).await;
+        assert_eq!(summary.unwrap().rows, 1000, "{poisoned:?}");
+        let expected: BTreeSet<i64> = (0..1000).filter(|pk| !poisoned.contains(pk)).collect();
+        assert_eq!(pks, expected);
+        assert_eq!(
+            reading.unreadable().len(),
+            poisoned.len(),
+            "{:?}",
+            reading.unreadable()
+        );
+        for pk in &poisoned {
+            let around = |row: &Unreadable<i64>| {
+                row.after.is_none_or(|after| after < *pk) && row.before.is_none_or(|before| *pk < before)
+            };
+            assert!(
+                reading.unreadable().iter().any(around),
+                "{pk}: {:?}",
+                reading.unreadable()
+            );
         }
-    })
-    .await;
-    assert_eq!(
-        result.unwrap(),
-        ScanSummary {
-            rows: 27,
-            pages: 9,
-            requests: 9,
-            ..ScanSummary::default()
-        }
-    );
-    assert_eq!((pks.len(), most.get()), (27, 2));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_nothing_can_be_shown_it_is_an_outage() {
+    for length in [1, 3, 100, 1000] {
+        let list = List {
+            poisoned: (0..length).collect(),
+            ..List::of(0..length, 100)
+        };
+        let (result, _) = scan(&list, &mut Scan::new(100)).await;
+        assert!(
+            matches!(result, Err(ScanError::Page { .. })),
+            "{length}: {result:?}"
+        );
+        assert!(list.requests.get() < 80, "{} requests", list.requests.get());
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_failed_page_is_tried_again_with_growing_waits() {
+    let list = List::of(0..30, 10);
     let times = RefCell::new(Vec::new());
-    let (result, pks) = collect(|number| {
-        let times = &times;
+    let fetch = |request: PageRequest| {
+        let fails = request.page == 2 && {
+            times.borrow_mut().push(Instant::now());
+            times.borrow().len() < 4
+        };
+        let list = &list;
         async move {
-            if number == 2 {
-                times.borrow_mut().push(tokio::time::Instant::now());
-                if times.borrow().len() < 4 {
-                    return Err(broken(500));
-                }
+            if fails {
+                Err(broken(502))
+            } else {
+                list.answer(request)
             }
-            page(u64::from(number), 2, 2, &[i64::from(number)])
         }
-    })
-    .await;
-    assert_eq!((result.unwrap().requests, pks.len()), (5, 2));
+    };
+    let summary = Scan::<User>::new(10)
+        .run(&options(), fetch, |_| {})
+        .await
+        .unwrap();
+    assert_eq!(summary.rows, 30);
     let waits: Vec<u128> = times
         .borrow()
         .windows(2)
         .map(|pair| (pair[1] - pair[0]).as_millis())
         .collect();
-    assert_eq!(waits, [500, 1000, 2000]);
+    assert_eq!(waits, [200, 400, 800]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn tries_are_bounded_and_lasting_errors_end_at_once() {
-    for (status, requests) in [(500, 4), (403, 1)] {
+    for (status, requests) in [(502, 4), (403, 1)] {
+        let list = List::of(0..30, 10);
         let made = Cell::new(0);
-        let (result, _) = collect(|number| {
-            let made = &made;
+        let fetch = |request: PageRequest| {
+            made.set(made.get() + u32::from(request.page == 2));
+            let list = &list;
             async move {
-                if number == 1 {
-                    return page(1, 2, 2, &[1]);
+                if request.page == 2 {
+                    Err(broken(status))
+                } else {
+                    list.answer(request)
                 }
-                made.set(made.get() + 1);
-                Err(broken(status))
             }
-        })
-        .await;
+        };
+        let result = Scan::<User>::new(10).run(&options(), fetch, |_| {}).await;
         assert!(
             matches!(result, Err(ScanError::Page { page: 2, .. })),
             "{result:?}"
@@ -123,68 +269,88 @@ async fn tries_are_bounded_and_lasting_errors_end_at_once() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_is_asked_for_again() {
+    let list = List::of(0..30, 10);
+    let lost = Cell::new(false);
+    let fetch = |request: PageRequest| {
+        let loses = request.page == 2 && !lost.replace(true);
+        let list = &list;
+        async move {
+            if loses {
+                std::future::pending::<()>().await;
+            }
+            list.answer(request)
+        }
+    };
+    let began = Instant::now();
+    assert!(Scan::<User>::new(10).run(&options(), fetch, |_| {}).await.is_ok());
+    assert!(began.elapsed() < Duration::from_secs(22));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scan_goes_on_where_it_broke_off() {
+    let list = List::of(0..400, 10);
+    let down = Cell::new(false);
+    let mut reading = Scan::<User>::new(10);
+    let mut pks = BTreeSet::new();
+    let fetch = |request: PageRequest| {
+        down.set(down.get() || list.requests.get() == 25);
+        let (list, down) = (&list, &down);
+        async move {
+            if down.get() {
+                Err(broken(503))
+            } else {
+                list.fetch(request).await
+            }
+        }
+    };
+    let mut sink = |page: Page<User>| pks.extend(page.rows.into_iter().map(|user| user.pk));
+    assert!(reading.run(&options(), fetch, &mut sink).await.is_err());
+    let before = list.requests.get();
+    list.requests.set(100);
+    down.set(false);
+    assert!(reading.run(&options(), fetch, &mut sink).await.is_ok());
+    assert_eq!(pks, *list.pks.borrow());
+    assert!(
+        before >= 20 && list.requests.get() - 100 <= 24,
+        "{before}, {}",
+        list.requests.get() - 100
+    );
+}
+
 #[tokio::test]
-async fn what_does_not_fit_is_inconsistent() {
-    type Pages = [Result<Page<User>, ApiError>; 2];
-    let gone = || Err(ApiError::InvalidPage { url: String::new() });
-    let cases: [(&str, Pages); 6] = [
-        (
-            "a row came twice, another not at all",
-            [page(1, 2, 4, &[1, 2]), page(2, 2, 4, &[2, 3])],
-        ),
-        (
-            "a row was skipped at the boundary",
-            [page(1, 2, 4, &[1, 2]), page(2, 2, 4, &[4])],
-        ),
-        (
-            "the count changed",
-            [page(1, 2, 4, &[1, 2]), page(2, 2, 3, &[3, 4])],
-        ),
-        ("the page is gone", [page(1, 2, 4, &[1, 2]), gone()]),
-        (
-            "another page came",
-            [page(1, 2, 4, &[1, 2]), page(1, 2, 4, &[3, 4])],
-        ),
-        (
-            "counts agree but pages overlap",
-            [page(1, 2, 4, &[1, 3]), page(2, 2, 4, &[2, 4])],
-        ),
-    ];
-    for (name, pages) in cases {
-        let (result, _) = collect(|number| {
-            let page = pages[usize::try_from(number).unwrap() - 1].clone();
-            async move { page }
-        })
-        .await;
-        assert!(
-            matches!(result, Err(ScanError::Inconsistent { kind: "user", .. })),
-            "{name}: {result:?}"
-        );
-    }
+async fn another_page_than_asked_for_is_inconsistent() {
+    let list = List::of(0..30, 10);
+    let fetch = |request: PageRequest| {
+        let page = if request.descending { 1 } else { 2 };
+        let answer = list.answer(PageRequest { page, ..request });
+        async move { answer }
+    };
+    let result = Scan::<User>::new(10).run(&options(), fetch, |_| {}).await;
+    assert!(
+        matches!(result, Err(ScanError::Inconsistent { kind: "user", .. })),
+        "{result:?}"
+    );
 }
 
 #[tokio::test]
 async fn rows_left_out_still_count() {
     let body = r#"{"pagination":{"count":3,"total_pages":1,"current":1},"results":[{"pk":1,"username":"a"},{"pk":2,"username":null},{"pk":"x"}]}"#;
     let fetch = |_| async move { Ok(decode_page::<User>(body.as_bytes()).unwrap()) };
-    let (result, pks) = collect(fetch).await;
+    let mut reading = Scan::new(100);
+    let mut rows = 0;
+    let summary = reading
+        .run(&options(), fetch, |page: Page<User>| rows += page.rows.len())
+        .await;
     assert_eq!(
-        result.unwrap(),
+        summary.unwrap(),
         ScanSummary {
             rows: 3,
             skipped: 2,
-            pages: 1,
+            duplicates: 0,
             requests: 1,
-            duplicates: 0
         }
     );
-    assert_eq!(pks.len(), 1);
-}
-
-#[tokio::test]
-async fn an_empty_list_is_whole() {
-    let (result, pks) = collect(|_| async { page(1, 1, 0, &[]) }).await;
-    assert_eq!(result.unwrap().rows, 0);
-    assert!(pks.is_empty());
-    assert_eq!(Pagination::default().count, 0);
+    assert_eq!((rows, reading.nameless()), (1, 1));
 }

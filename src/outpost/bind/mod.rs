@@ -388,6 +388,8 @@ impl Outpost {
             let text = "authentik ended the session while it was being opened: bind again";
             Refusal::new(ResultCode::Unavailable, RejectReason::FlowError, text)
         })?;
+        // Whom the directory does not know yet, or shows as inactive, authentik knows better.
+        self.fetch_user(login.user_pk()).await;
         if let Some(snapshot) = self.snapshot()
             && let Some(user) = snapshot.user_by_pk(login.user_pk())
         {

@@ -225,8 +225,8 @@ pub(in crate::server) fn authorise(session: &Session, base_object: &[u8]) -> Res
         return Err(LdapResult::new(ResultCode::InsufficientAccessRights, text));
     }
     if !identity.may_search_everything() && snapshot.user_by_pk(identity.user_pk()).is_none() {
-        session.outpost.request_refresh();
-        let text = "this account is newer than the directory: a refresh is under way";
+        session.outpost.fetch_user_soon(identity.user_pk());
+        let text = "this account is newer than the directory: it is being fetched";
         return Err(LdapResult::new(ResultCode::Unavailable, text));
     }
     Ok(Allowed {

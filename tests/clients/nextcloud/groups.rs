@@ -14,9 +14,9 @@ async fn sorted(scenery: &mut Scenery, order: Value) -> Vec<String> {
 
 #[tokio::test]
 async fn flat_groups() {
-    if !installed() {
+    let Some(_exercise) = installed() else {
         return;
-    }
+    };
     let mut scenery = Scenery::new(PEOPLE, |_| {}).await;
     scenery.nextcloud.names(json!({"do": "list"})).await;
     let groups = sorted(&mut scenery, json!({"do": "groups"})).await;
@@ -68,9 +68,9 @@ async fn flat_groups() {
 
 #[tokio::test]
 async fn groups_by_searching_for_members() {
-    if !installed() {
+    let Some(_exercise) = installed() else {
         return;
-    }
+    };
     let mut scenery = Scenery::new(PEOPLE, |settings| {
         settings["useMemberOfToDetectMembership"] = json!(false);
         settings["ldapNestedGroups"] = json!(true);
@@ -136,9 +136,9 @@ pub(super) async fn nested(scenery: &mut Scenery) -> Result<(), String> {
 
 #[tokio::test]
 async fn nested_groups_in_chain() {
-    if !installed() {
+    let Some(_exercise) = installed() else {
         return;
-    }
+    };
     let mut scenery = Scenery::new(PEOPLE, |settings| settings["ldapNestedGroups"] = json!(true)).await;
     nested(&mut scenery).await.expect("as in authentik");
     scenery.keep("nested", PEOPLE).await;
@@ -148,9 +148,9 @@ async fn nested_groups_in_chain() {
 
 #[tokio::test]
 async fn nested_groups_by_walking() {
-    if !installed() {
+    let Some(_exercise) = installed() else {
         return;
-    }
+    };
     let mut scenery = Scenery::new(PEOPLE, |settings| settings["ldapNestedGroups"] = json!(true)).await;
     scenery.recorder.spoil(Tamper::NoInChain);
     scenery.nextcloud.names(json!({"do": "list"})).await;

@@ -12,9 +12,9 @@ const MODIFY: u8 = 0x66;
 
 #[tokio::test]
 async fn logins() {
-    if !installed() {
+    let Some(_exercise) = installed() else {
         return;
-    }
+    };
     let mut scenery = Scenery::new(PEOPLE, |_| {}).await;
     for (typed, password, name, accepted) in [
         ("alice", "demo-alice", Some("alice"), true),
@@ -71,9 +71,9 @@ async fn logins() {
 
 #[tokio::test]
 async fn the_page_of_the_documentation_works_as_it_stands() {
-    if !installed() {
+    let Some(_exercise) = installed() else {
         return;
-    }
+    };
     let page = super::page();
     assert_eq!(page.as_object().map(serde_json::Map::len), Some(18), "{page}");
     let mut scenery = Scenery::new(PEOPLE, |settings| {
@@ -100,9 +100,9 @@ async fn the_page_of_the_documentation_works_as_it_stands() {
 
 #[tokio::test]
 async fn an_installation_by_authentiks_own_page_keeps_working() {
-    if !installed() {
+    let Some(_exercise) = installed() else {
         return;
-    }
+    };
     let mut scenery = Scenery::new(PEOPLE, |settings| {
         for (name, value) in [
             ("ldapBaseUsers", BASE),
@@ -159,9 +159,9 @@ async fn an_installation_by_authentiks_own_page_keeps_working() {
 
 #[tokio::test]
 async fn lists_at_every_offset() {
-    if !installed() {
+    let Some(_exercise) = installed() else {
         return;
-    }
+    };
     let people = 620;
     let mut scenery = Scenery::new(people, |_| {}).await;
     let mut seen = BTreeSet::new();
@@ -209,9 +209,9 @@ async fn lists_at_every_offset() {
 
 #[tokio::test]
 async fn searches_for_people() {
-    if !installed() {
+    let Some(_exercise) = installed() else {
         return;
-    }
+    };
     let mut scenery = Scenery::new(PEOPLE, |_| {}).await;
     let nextcloud = &mut scenery.nextcloud;
     for (term, found) in [
@@ -250,9 +250,9 @@ async fn searches_for_people() {
 
 #[tokio::test]
 async fn a_renamed_person_stays_the_same_and_a_deleted_one_is_gone() {
-    if !installed() {
+    let Some(_exercise) = installed() else {
         return;
-    }
+    };
     let mut scenery = Scenery::new(PEOPLE, |_| {}).await;
     assert_eq!(scenery.nextcloud.names(json!({"do": "list"})).await.len(), PEOPLE);
     let uuid = scenery
@@ -310,9 +310,9 @@ async fn a_renamed_person_stays_the_same_and_a_deleted_one_is_gone() {
 
 #[tokio::test]
 async fn avatars_are_octets() {
-    if !installed() {
+    let Some(_exercise) = installed() else {
         return;
-    }
+    };
     let mut scenery = Scenery::new(PEOPLE, |_| {}).await;
     scenery.nextcloud.names(json!({"do": "list"})).await;
     for (name, attribute, kind, octets) in [
@@ -338,9 +338,9 @@ async fn avatars_are_octets() {
 
 #[tokio::test]
 async fn a_password_is_not_changed_here() {
-    if !installed() {
+    let Some(_exercise) = installed() else {
         return;
-    }
+    };
     let mut scenery = Scenery::new(PEOPLE, |_| {}).await;
     scenery.nextcloud.names(json!({"do": "list"})).await;
     let (said, log) = scenery

@@ -9,9 +9,9 @@ use crate::recorder::tamper::Tamper;
 
 #[tokio::test]
 async fn without_paging_people_are_missed() {
-    if !installed() {
+    let Some(_exercise) = installed() else {
         return;
-    }
+    };
     let mut scenery = Scenery::new(CROWD, |_| {}).await;
     for tamper in [Tamper::NoPaging, Tamper::NoCookie] {
         scenery.recorder.spoil(tamper);
@@ -29,9 +29,9 @@ async fn without_paging_people_are_missed() {
 
 #[tokio::test]
 async fn without_entry_uuid_there_is_nobody() {
-    if !installed() {
+    let Some(_exercise) = installed() else {
         return;
-    }
+    };
     let mut scenery = Scenery::new(PEOPLE, |_| {}).await;
     assert_eq!(scenery.nextcloud.names(json!({"do": "list"})).await.len(), PEOPLE);
     scenery.recorder.spoil(Tamper::NoEntryUuid);
@@ -54,9 +54,9 @@ async fn without_entry_uuid_there_is_nobody() {
 
 #[tokio::test]
 async fn without_the_in_chain_rule_it_is_noticed() {
-    if !installed() {
+    let Some(_exercise) = installed() else {
         return;
-    }
+    };
     let mut scenery = Scenery::new(PEOPLE, |settings| settings["ldapNestedGroups"] = json!(true)).await;
     scenery.recorder.spoil(Tamper::NoInChain);
     let noticed = groups::nested(&mut scenery)
@@ -67,9 +67,9 @@ async fn without_the_in_chain_rule_it_is_noticed() {
 
 #[tokio::test]
 async fn when_an_outage_looks_like_success_everybody_is_lost() {
-    if !installed() {
+    let Some(_exercise) = installed() else {
         return;
-    }
+    };
     let mut scenery = Scenery::new(PEOPLE, |_| {}).await;
     scenery.nextcloud.result(json!({"do": "sync"})).await;
     scenery.nextcloud.result(json!({"do": "update groups"})).await;

@@ -8,9 +8,9 @@ use crate::stage::{BASE, SUFFIX};
 
 #[tokio::test]
 async fn the_wizard_finds_what_there_is() {
-    if !installed() {
+    let Some(_exercise) = installed() else {
         return;
-    }
+    };
     let mut scenery = Scenery::new(PEOPLE, |_| {}).await;
     let port = scenery.recorder.address().port();
     // A port nobody listens on, as 7636 and 636 are on most hosts.
@@ -116,9 +116,9 @@ async fn the_wizard_finds_what_there_is() {
 
 #[tokio::test]
 async fn the_wizard_finds_a_port_with_and_without_start_tls() {
-    if !installed() {
+    let Some(_exercise) = installed() else {
         return;
-    }
+    };
     let mut scenery = Scenery::new(PEOPLE, |settings| {
         settings["ldapAgentPassword"] = json!("wrong");
     })

@@ -3,7 +3,8 @@
 use super::message::{BIND, SEARCH, UNBIND};
 use super::tamper::Tamper;
 use super::{DEMO, Detail, Recorder};
-use crate::program::{Output, command, installed, run};
+use crate::exercise::{Need, exercise};
+use crate::program::{Output, command, run};
 use crate::setting::{USERS, demo};
 use crate::stage::{BASE, eventually, user_dn};
 
@@ -16,9 +17,9 @@ async fn tool(recorder: &Recorder, program: &str, arguments: &[&str]) -> Output 
 
 #[tokio::test]
 async fn ldap_utils_are_recorded() {
-    if !installed("ldapsearch") {
+    let Some(_exercise) = exercise(&[Need::Program("ldapsearch")]) else {
         return;
-    }
+    };
     let stage = demo().await;
     let recorder = Recorder::start(stage.ldap()).await;
     let people = format!("ou=users,{BASE}");
@@ -91,9 +92,9 @@ async fn ldap_utils_are_recorded() {
 
 #[tokio::test]
 async fn a_spoilt_server_shows() {
-    if !installed("ldapsearch") {
+    let Some(_exercise) = exercise(&[Need::Program("ldapsearch")]) else {
         return;
-    }
+    };
     let stage = demo().await;
     let recorder = Recorder::with(stage.ldap(), Tamper::Nothing, Detail::Counts).await;
     let pages = [

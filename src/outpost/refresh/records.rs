@@ -1,0 +1,58 @@
+//! authentik's rows as the directory takes them.
+
+use crate::authentik::{Group, User};
+use crate::directory::{GroupRecord, UserRecord};
+
+pub(super) fn user_record(user: &User) -> UserRecord<'_> {
+    UserRecord {
+        pk: user.pk,
+        uuid: &user.uuid,
+        uid: &user.uid,
+        username: &user.username,
+        name: &user.name,
+        email: &user.email,
+        is_active: user.is_active,
+        is_superuser: user.is_superuser,
+        attributes: user.attributes.as_ref().map(|attributes| attributes.get()),
+        password_change_date: &user.password_change_date,
+        date_joined: &user.date_joined,
+        last_updated: &user.last_updated,
+    }
+}
+
+pub(super) fn group_record<'a>(group: &'a Group, parents: &'a [String]) -> GroupRecord<'a> {
+    GroupRecord {
+        uuid: &group.pk,
+        num_pk: group.num_pk.unwrap_or_else(|| num_pk(&group.pk)),
+        name: &group.name,
+        is_superuser: group.is_superuser,
+        parents,
+        users: &group.users,
+        attributes: group.attributes.as_ref().map(|attributes| attributes.get()),
+    }
+}
+
+/// What authentik computes as `num_pk`: the first five decimal digits of the UUID as one number.
+fn num_pk(uuid: &str) -> i64 {
+    let number = uuid::Uuid::parse_str(uuid)
+        .map(|uuid| uuid.as_u128())
+        .unwrap_or_default();
+    number
+        .to_string()
+        .chars()
+        .take(5)
+        .collect::<String>()
+        .parse()
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_num_pk_is_computed_as_authentik_does() {
+        assert_eq!(num_pk("6c2728df-d3ae-4db9-95dd-09ee85a2ed8c"), 14375);
+        assert_eq!(num_pk("not a uuid"), 0);
+    }
+}

@@ -1,0 +1,172 @@
+//! Apache's mod_authnz_ldap: one folder for each way to require something, asked with curl.
+
+use crate::exercise::{Need, exercise};
+use crate::machine::{Machine, free_port};
+use crate::recorder::{DEMO, Recorder};
+use crate::setting::demo;
+use crate::stage::{BASE, SUFFIX, user_dn};
+use crate::version::package;
+
+const NEEDS: [Need<'static>; 4] = [
+    Need::Program("apache2"),
+    Need::File("/usr/lib/apache2/modules/mod_authnz_ldap.so", "mod_authnz_ldap"),
+    Need::Program("curl"),
+    Need::PrivateMachine,
+];
+
+const MODULES: [&str; 8] = [
+    "mpm_prefork",
+    "authn_core",
+    "authz_core",
+    "authz_user",
+    "auth_basic",
+    "ldap",
+    "authnz_ldap",
+    "dir",
+];
+
+/// Each folder and what it requires.
+fn folders() -> Vec<(&'static str, String)> {
+    vec![
+        ("valid", "Require valid-user".to_owned()),
+        ("user", "Require ldap-user alice \"pat o'brien\"".to_owned()),
+        ("group", format!("Require ldap-group cn=backend,ou=groups,{BASE}")),
+        (
+            "nested",
+            format!(
+                "AuthLDAPMaxSubGroupDepth 3\nAuthLDAPSubGroupAttribute member\nRequire ldap-group cn=company,ou=groups,{BASE}"
+            ),
+        ),
+        (
+            "unique",
+            format!("AuthLDAPGroupAttribute uniqueMember\nRequire ldap-group cn=backend,ou=groups,{BASE}"),
+        ),
+        (
+            "posix",
+            format!(
+                "AuthLDAPGroupAttribute memberUid\nAuthLDAPGroupAttributeIsDN off\nRequire ldap-group cn=backend,ou=groups,{BASE}"
+            ),
+        ),
+        ("attribute", "Require ldap-attribute title=Engineer".to_owned()),
+        (
+            "filter",
+            format!("Require ldap-filter &(memberOf=cn=frontend,ou=groups,{BASE})(employeeNumber>=10)"),
+        ),
+        ("dn", format!("Require ldap-dn cn=alice,ou=users,{SUFFIX}")),
+        (
+            "dn-on-server",
+            format!("AuthLDAPCompareDNOnServer on\nRequire ldap-dn CN=Alice, OU=users, {BASE}"),
+        ),
+    ]
+}
+
+async fn start(uri: &str) -> (Machine, u16) {
+    let mut machine = Machine::start().await;
+    let folder = machine.folder().to_owned();
+    let port = free_port();
+    let mut text = format!(
+        "ServerRoot {folder}
+ServerName localhost
+PidFile {folder}/pid
+Listen 127.0.0.1:{port}
+ErrorLog {folder}/log
+User www-data
+Group www-data
+DocumentRoot {folder}/pages
+DirectoryIndex index.html
+# One process, and every request to the directory seen.
+StartServers 1
+MinSpareServers 1
+MaxSpareServers 1
+LDAPSharedCacheSize 0
+LDAPCacheEntries 0
+LDAPOpCacheEntries 0
+"
+    );
+    for module in MODULES {
+        text += &format!("LoadModule {module}_module /usr/lib/apache2/modules/mod_{module}.so\n");
+    }
+    for (name, requirement) in folders() {
+        machine.write(&format!("pages/{name}/index.html"), name);
+        text += &format!(
+            "<Directory {folder}/pages/{name}>
+AuthType Basic
+AuthName demo
+AuthBasicProvider ldap
+AuthLDAPURL \"{uri}/ou=users,{BASE}?cn?sub?(objectClass=user)\"
+AuthLDAPBindDN \"{service}\"
+AuthLDAPBindPassword demo-ldapservice
+{requirement}
+</Directory>
+",
+            service = user_dn("ldapservice"),
+        );
+    }
+    machine.write("httpd.conf", &text);
+    machine
+        .daemon(&format!("apache2 -DFOREGROUND -f {folder}/httpd.conf"), "out")
+        .await;
+    machine
+        .eventually(
+            &format!("curl -s -o /dev/null http://127.0.0.1:{port}/"),
+            |output| output.code == 0,
+        )
+        .await;
+    (machine, port)
+}
+
+/// ldap-user, ldap-group (with groups of groups, uniqueMember and memberUid), ldap-attribute, ldap-filter, ldap-dn: 200 or 401.
+#[tokio::test]
+async fn requirements() {
+    let Some(_exercise) = exercise(&NEEDS) else {
+        return;
+    };
+    let stage = demo().await;
+    let recorder = Recorder::start(stage.ldap()).await;
+    let (mut machine, port) = start(&recorder.uri()).await;
+    let everybody = ["alice", "bob", "pat o'brien"];
+    for (folder, admitted) in [
+        ("valid", &everybody[..]),
+        ("user", &["alice", "pat o'brien"]),
+        ("group", &["alice"]),
+        ("nested", &everybody),
+        ("unique", &["alice"]),
+        ("posix", &["alice"]),
+        ("attribute", &["alice", "bob"]),
+        ("filter", &["bob"]),
+        ("dn", &["alice"]),
+        ("dn-on-server", &["alice"]),
+    ] {
+        for name in everybody {
+            let code = get(&mut machine, port, folder, name, &format!("demo-{name}")).await;
+            let wanted = if admitted.contains(&name) { "200" } else { "401" };
+            assert_eq!(code, wanted, "{folder} {name}\n{}", machine.read("log"));
+        }
+        assert_eq!(
+            get(&mut machine, port, folder, "alice", "wrong").await,
+            "401",
+            "{folder}"
+        );
+    }
+    for (name, password) in [
+        ("", ""),
+        ("nobody", "demo-nobody"),
+        ("*", "demo-alice"),
+        ("alice)(cn=*", "demo-alice"),
+        ("mallory", "demo-mallory"),
+        ("inactive", "demo-inactive"),
+        ("alice", ""),
+    ] {
+        let code = get(&mut machine, port, "valid", name, password).await;
+        assert_eq!(code, "401", "{name}");
+    }
+    recorder.keep("apache", "requirements", &package("apache2-bin"), DEMO);
+}
+
+/// The status of a page.
+async fn get(machine: &mut Machine, port: u16, folder: &str, name: &str, password: &str) -> String {
+    let command = format!(
+        "curl -s -o /dev/null -w '%{{http_code}}' -u \"{name}:{password}\" http://127.0.0.1:{port}/{folder}/"
+    );
+    machine.run(&command).await.expect(0).text
+}

@@ -1,0 +1,143 @@
+//! What a test needs of the machine it runs on, and a note of how the test ended.
+//!
+//! A test that lacks something says so and passes, unless `AKLDAP_REQUIRE_CLIENTS` is set. The notes are what
+//! `docs/compatibility.md` is written from, see `compatibility`.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::program::PYTHON;
+
+/// Something a test needs.
+#[derive(Clone, Copy, Debug)]
+pub enum Need<'a> {
+    /// A program in the path.
+    Program(&'a str),
+    /// A module of Debian's Python.
+    PythonModule(&'a str),
+    /// An extension of PHP.
+    PhpExtension(&'a str),
+    /// A module of Perl.
+    PerlModule(&'a str),
+    /// A library of Ruby.
+    RubyLibrary(&'a str),
+    /// A file or folder, and what it belongs to.
+    File(&'a str, &'a str),
+    /// A package of npm where `.ci/run` puts them.
+    NodePackage(&'a str),
+    /// A private view of the machine: see `machine`.
+    PrivateMachine,
+}
+
+impl Need<'_> {
+    fn name(self) -> String {
+        match self {
+            Self::Program(name) => name.to_owned(),
+            Self::PythonModule(name) => format!("the Python module {name}"),
+            Self::PhpExtension(name) => format!("PHP with the extension {name}"),
+            Self::PerlModule(name) => format!("the Perl module {name}"),
+            Self::RubyLibrary(name) => format!("the Ruby library {name}"),
+            Self::File(_, name) => name.to_owned(),
+            Self::NodePackage(name) => format!("the npm package {name}"),
+            Self::PrivateMachine => "a private view of the machine (root and unshare)".to_owned(),
+        }
+    }
+
+    fn is_there(self) -> bool {
+        match self {
+            Self::Program(name) => in_path(name),
+            Self::PythonModule(name) => {
+                Path::new(PYTHON).is_file() && says_yes(PYTHON, &["-c", &format!("import {name}")])
+            }
+            Self::PhpExtension(name) => {
+                let asked = format!("exit(extension_loaded('{name}') ? 0 : 1);");
+                says_yes("php", &["-r", &asked])
+            }
+            Self::PerlModule(name) => says_yes("perl", &[&format!("-M{name}"), "-e", "1"]),
+            Self::RubyLibrary(name) => says_yes("ruby", &["-e", &format!("require '{name}'")]),
+            Self::File(path, _) => Path::new(path).exists(),
+            Self::NodePackage(name) => node_modules().join(name).is_dir(),
+            Self::PrivateMachine => {
+                says_yes("unshare", &["--mount", "--pid", "--fork", "--mount-proc", "true"])
+            }
+        }
+    }
+}
+
+fn in_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+fn says_yes(program: &str, arguments: &[&str]) -> bool {
+    Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+/// Where `.ci/run` puts what comes from no package: beside the build, so that nothing lands in the project or the machine.
+pub fn kept() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("clients")
+}
+
+/// Where the packages of npm are.
+pub fn node_modules() -> PathBuf {
+    kept().join("node/node_modules")
+}
+
+/// A running test. When it ends, so does the note: `passed` or `failed`.
+#[derive(Debug)]
+pub struct Exercise(Option<PathBuf>);
+
+/// Where notes are.
+pub fn notes() -> PathBuf {
+    kept().join("results")
+}
+
+/// The note of a test; none when the tests run without a thread each, which only costs the note.
+fn note() -> Option<PathBuf> {
+    let thread = std::thread::current();
+    let test = thread.name().filter(|name| name.contains("::"))?;
+    let folder = notes();
+    std::fs::create_dir_all(&folder).ok()?;
+    Some(folder.join(test.replace("::", ".")))
+}
+
+/// Begins a test; `None` when something it needs is missing.
+#[track_caller]
+pub fn exercise(needs: &[Need<'_>]) -> Option<Exercise> {
+    let note = note();
+    if let Some(need) = needs.iter().find(|need| !need.is_there()) {
+        let name = need.name();
+        assert!(
+            std::env::var_os("AKLDAP_REQUIRE_CLIENTS").is_none(),
+            "{name} is not installed"
+        );
+        println!("skipped: {name} is not installed");
+        write(note.as_deref(), "not installed");
+        return None;
+    }
+    Some(Exercise(note))
+}
+
+fn write(note: Option<&Path>, text: &str) {
+    if let Some(note) = note {
+        // A note that cannot be kept costs a line in a table, not a test.
+        let _ = std::fs::write(note, text);
+    }
+}
+
+impl Drop for Exercise {
+    fn drop(&mut self) {
+        let end = if std::thread::panicking() {
+            "failed"
+        } else {
+            "passed"
+        };
+        write(self.0.as_deref(), end);
+    }
+}

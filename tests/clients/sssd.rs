@@ -1,0 +1,340 @@
+//! SSSD with its own configuration, caches and sockets, asked through the C library and PAM as on any Linux machine.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use crate::exercise::{Need, exercise};
+use crate::machine::Machine;
+use crate::recorder::{DEMO, Recorder};
+use crate::setting::{USERS, demo};
+use crate::stage::{BASE, eventually, user_dn};
+use crate::version::package;
+
+const NEEDS: [Need<'static>; 3] = [
+    Need::Program("sssd"),
+    Need::Program("pamtester"),
+    Need::PrivateMachine,
+];
+
+/// SSSD's folders, which its package made on the machine and which here are empty ones of our own.
+const FOLDERS: &str = "mount -t tmpfs none /var/lib/sss && mount -t tmpfs none /etc/sssd && mkdir -p /run/sssd \
+    && cd /var/lib/sss && mkdir -p db mc pipes/private pubconf/krb5.include.d gpo_cache secrets deskprofile && cd - >/dev/null";
+
+/// As authentik's page on SSSD has it, with further lines for the domain.
+fn configuration(uri: &str, more: &str) -> String {
+    format!(
+        "[sssd]
+config_file_version = 2
+services = nss, pam
+domains = demo
+[nss]
+enum_cache_timeout = 1
+entry_negative_timeout = 1
+entry_cache_nowait_percentage = 0
+[pam]
+pam_verbosity = 2
+[domain/demo]
+id_provider = ldap
+auth_provider = ldap
+access_provider = ldap
+chpass_provider = none
+sudo_provider = none
+autofs_provider = none
+ldap_uri = {uri}
+ldap_schema = rfc2307bis
+ldap_search_base = {BASE}
+ldap_user_search_base = ou=users,{BASE}
+ldap_default_bind_dn = {service}
+ldap_default_authtok = demo-ldapservice
+ldap_user_object_class = user
+ldap_user_name = cn
+ldap_user_gecos = displayName
+ldap_group_object_class = group
+ldap_group_name = cn
+ldap_access_order = filter
+ldap_access_filter = memberOf=cn=everyone,ou=groups,{BASE}
+{more}
+",
+        service = user_dn("ldapservice"),
+    )
+}
+
+/// For a server without TLS.
+const PLAIN: &str = "ldap_auth_disable_tls_never_use_in_production = true";
+
+async fn start(uri: &str, more: &str) -> Machine {
+    let mut machine = Machine::start().await;
+    machine.run(FOLDERS).await.expect(0);
+    machine.write("sssd.conf", &configuration(uri, more));
+    machine
+        .run("install -m 600 sssd.conf /etc/sssd/sssd.conf")
+        .await
+        .expect(0);
+    machine.name_service("sss").await;
+    machine.login_service("pam_sss.so").await;
+    machine
+        .daemon("sssd --interactive --debug-level=2 --logger=stderr", "log")
+        .await;
+    machine
+        .eventually("getent -s sss passwd alice", |output| output.code == 0)
+        .await;
+    machine
+}
+
+/// Users and groups by name and number, `id` with groups of groups, members of a group, names that are not there.
+#[tokio::test]
+async fn people_and_groups() {
+    let Some(_exercise) = exercise(&NEEDS) else {
+        return;
+    };
+    let stage = demo().await;
+    let recorder = Recorder::start(stage.ldap()).await;
+    let mut machine = start(&recorder.uri(), PLAIN).await;
+    for command in [
+        "getent -s sss passwd alice",
+        "getent passwd alice",
+        "getent passwd 5001",
+    ] {
+        let found = machine.run(command).await.expect(0);
+        assert_eq!(
+            found.text, "alice:*:5001:5001:Alice Example:/home/alice:/bin/zsh\n",
+            "{command}"
+        );
+    }
+    for (name, groups) in [
+        (
+            "alice",
+            &["alice", "backend", "company", "engineering", "everyone"][..],
+        ),
+        ("bob", &["bob", "company", "engineering", "everyone", "frontend"]),
+        ("pat o'brien", &["company", "everyone", "pat o'brien", "sales"]),
+    ] {
+        let found = machine.run(&format!("id -Gnz \"{name}\"")).await.expect(0);
+        let mut names: Vec<&str> = found.text.split_terminator('\0').collect();
+        names.sort_unstable();
+        // The C library's group names hold no commas: SSSD gives "Sales, EMEA" all the same.
+        names.retain(|name| !name.contains(','));
+        assert_eq!(names, groups, "{found:?}");
+    }
+    let id = machine.run("id bob").await.expect(0);
+    assert!(
+        id.text
+            .starts_with("uid=2006(bob) gid=2006(bob) groups=2006(bob),"),
+        "{id:?}"
+    );
+    for command in ["getent group backend", "getent group 84411"] {
+        let found = machine.run(command).await.expect(0);
+        let (head, members) = found.text.trim_end().rsplit_once(':').expect("a line of a group");
+        assert_eq!(head, "backend:*:84411", "{command}");
+        let mut members: Vec<&str> = members.split(',').collect();
+        members.sort_unstable();
+        // Those of the group within it among them.
+        assert_eq!(members, ["alice", "inactive", "static", "totp"], "{command}");
+    }
+    machine.run("id nobodyatall").await.expect(1);
+    machine.run("getent passwd '*'").await.expect(2);
+    machine.run("getent group nosuchgroup").await.expect(2);
+    recorder.keep("sssd", "people-and-groups", &package("sssd-ldap"), DEMO);
+}
+
+/// Logins through PAM: right and wrong passwords, a deactivated account, one the access filter or authentik's policies refuse.
+#[tokio::test]
+async fn logins() {
+    let Some(_exercise) = exercise(&NEEDS) else {
+        return;
+    };
+    let stage = demo().await;
+    let recorder = Recorder::start(stage.ldap()).await;
+    let mut machine = start(&recorder.uri(), PLAIN).await;
+    for (name, password, code, said) in [
+        ("alice", "demo-alice", 0, "account management done"),
+        ("pat o'brien", "demo-pat o'brien", 0, "account management done"),
+        ("alice", "wrong", 1, "Authentication failure"),
+        ("inactive", "demo-inactive", 1, "Authentication failure"),
+        ("mallory", "demo-mallory", 1, "Authentication failure"),
+        ("akadmin", "demo-akadmin", 1, "Permission denied"),
+        (
+            "nobodyatall",
+            "demo-nobodyatall",
+            1,
+            "User not known to the underlying",
+        ),
+    ] {
+        let command = format!("printf %s \"{password}\" | pamtester demo \"{name}\" authenticate acct_mgmt");
+        let output = machine.run(&command).await;
+        assert_eq!(output.code, code, "{name} {password}: {output:?}");
+        let text = format!("{}{}", output.text, output.errors);
+        assert!(text.contains(said), "{name} {password}: {output:?}");
+    }
+    let checks = machine
+        .run("printf demo-alice | sssctl user-checks --action=auth --service=demo alice")
+        .await
+        .expect(0);
+    for said in [" - user id: 5001", " - shell: /bin/zsh"] {
+        assert!(checks.text.contains(said), "{checks:?}");
+    }
+    assert!(
+        checks
+            .errors
+            .contains("pam_authenticate for user [alice]: Success"),
+        "{checks:?}"
+    );
+    recorder.keep("sssd", "logins", &package("sssd-ldap"), DEMO);
+}
+
+/// Lookups and logins over StartTLS and LDAPS with a verified certificate; no login with one that cannot be verified.
+#[tokio::test]
+async fn tls() {
+    let Some(_exercise) = exercise(&NEEDS) else {
+        return;
+    };
+    let stage = demo().await;
+    let login = "printf demo-alice | pamtester demo alice authenticate acct_mgmt";
+    let certs = concat!(env!("CARGO_MANIFEST_DIR"), "/certs");
+    let plain = format!("ldap://127.0.0.1:{}", stage.ldap().port());
+    let secure = format!("ldaps://127.0.0.1:{}", stage.ldaps().port());
+    for (uri, start_tls) in [(&plain, true), (&secure, false)] {
+        let more = format!(
+            "ldap_id_use_start_tls = {start_tls}\nldap_tls_cacert = {certs}/ca.pem\nldap_tls_reqcert = demand"
+        );
+        let mut machine = start(uri, &more).await;
+        machine.run(login).await.expect(0);
+    }
+    // Lookups go over the plain connection here; a login asks for StartTLS and does not get a server it can trust.
+    let more = format!("ldap_tls_cacert = {certs}/expired.pem\nldap_tls_reqcert = demand");
+    let mut machine = start(&plain, &more).await;
+    let refused = machine.run(login).await;
+    assert!(
+        refused.code != 0 && refused.errors.contains("cannot retrieve authentication info"),
+        "{refused:?}"
+    );
+}
+
+/// Enumeration of everybody; then a changed person through the next enumeration, which asks for changes alone.
+#[tokio::test]
+async fn enumeration() {
+    let Some(_exercise) = exercise(&NEEDS) else {
+        return;
+    };
+    let stage = demo().await;
+    let recorder = Recorder::start(stage.ldap()).await;
+    // SSSD's own cache fails to list names with commas: it puts them into a filter as they are.
+    let plain_names = "subtree?(!(cn=*,*))";
+    let more = format!(
+        "{PLAIN}
+enumerate = true
+ldap_enumeration_refresh_timeout = 5
+ldap_enumeration_refresh_offset = 1
+ldap_user_search_base = ou=users,{BASE}?{plain_names}
+ldap_group_search_base = {BASE}?{plain_names}"
+    );
+    let mut machine = start(&recorder.uri(), &more).await;
+    let everybody = machine
+        .eventually("getent -s sss passwd", |output| {
+            output.text.lines().count() == USERS - 1
+        })
+        .await;
+    assert!(everybody.text.contains("\nuser000001:*:"), "{everybody:?}");
+    // Everybody's own group, and the 25 but one.
+    machine
+        .eventually("getent -s sss group", |output| {
+            output.text.lines().count() == USERS - 1 + 24
+        })
+        .await;
+
+    let bob = stage.simulator.user_pk("bob").expect("bob");
+    stage
+        .simulator
+        .save_user(bob, |user| user.name = "Robert Builder".into());
+    stage.refresh().await;
+    recorder.take();
+    // Out of the enumeration: `getent passwd` without a name asks the server nothing.
+    machine
+        .eventually("getent -s sss passwd", |output| {
+            output.text.contains("Robert Builder")
+        })
+        .await;
+    let asked = recorder.log();
+    let changes = asked
+        .exchanges
+        .iter()
+        .filter(|exchange| contains(&exchange.octets, b"modifyTimestamp"))
+        .filter_map(|exchange| exchange.answer.as_ref())
+        .find(|answer| answer.entries.iter().any(|dn| dn.starts_with("cn=bob,ou=users,")))
+        .expect("a search for changes found bob");
+    assert!(changes.entries.len() < 5, "{changes:?}");
+}
+
+fn contains(octets: &[u8], part: &[u8]) -> bool {
+    octets.windows(part.len()).any(|window| window == part)
+}
+
+/// The server goes away: people stay known and log in with cached passwords; it comes back: SSSD goes online again.
+#[tokio::test]
+async fn offline_and_online() {
+    let Some(_exercise) = exercise(&NEEDS) else {
+        return;
+    };
+    let stage = demo().await;
+    let recorder = Recorder::start(stage.ldap()).await;
+    let more = format!(
+        "{PLAIN}\ncache_credentials = true\noffline_timeout = 1\noffline_timeout_max = 2\noffline_timeout_random_offset = 0\nentry_cache_timeout = 1\nldap_network_timeout = 2\nldap_opt_timeout = 5"
+    );
+    let mut machine = start(&recorder.uri(), &more).await;
+    let login = |name: &str, password: &str| {
+        format!("printf %s '{password}' | pamtester demo {name} authenticate acct_mgmt")
+    };
+    machine.run(&login("alice", "demo-alice")).await.expect(0);
+    machine.run("id bob").await.expect(0);
+
+    let nowhere = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
+    recorder.redirect(nowhere);
+    recorder.cut();
+    sleep(Duration::from_millis(1200)).await;
+    let found = machine.run("id -un 5001; getent passwd bob").await.expect(0);
+    assert!(found.text.starts_with("alice\nbob:*:2006:"), "{found:?}");
+    machine.run(&login("alice", "demo-alice")).await.expect(0);
+    machine.run(&login("alice", "wrong")).await.expect(1);
+    // Not seen before, so without a cached password.
+    machine.run(&login("bob", "demo-bob")).await.expect(1);
+
+    recorder.redirect(stage.ldap());
+    machine
+        .eventually(&login("bob", "demo-bob"), |output| output.code == 0)
+        .await;
+    machine.run("id user000002").await.expect(0);
+}
+
+/// authentik goes away: people stay known, a login is refused for the time being and works again afterwards.
+#[tokio::test]
+async fn an_outage_of_authentik() {
+    let Some(_exercise) = exercise(&NEEDS) else {
+        return;
+    };
+    let stage = demo().await;
+    let recorder = Recorder::start(stage.ldap()).await;
+    let mut machine = start(&recorder.uri(), PLAIN).await;
+    let login = "printf demo-alice | pamtester demo alice authenticate acct_mgmt";
+    stage.simulator.refuse_connections(true);
+    stage.simulator.cut_connections();
+    eventually("the outage is seen", || stage.simulator.websockets() == 0).await;
+    // Never asked for before, so not out of SSSD's cache.
+    let id = machine.run("id bob").await.expect(0);
+    assert!(id.text.contains("(frontend)"), "{id:?}");
+    machine.run("id nobodyatall").await.expect(1);
+    recorder.take();
+    machine.run(login).await.expect(1);
+    let asked = recorder.log();
+    let codes = asked
+        .exchanges
+        .iter()
+        .filter(|exchange| {
+            contains(&exchange.octets, b"cn=alice,ou=users") && contains(&exchange.octets, b"demo-alice")
+        })
+        .filter_map(|exchange| Some(exchange.answer.as_ref()?.code))
+        .collect::<Vec<_>>();
+    assert_eq!(codes, [52], "the server does not call the password wrong");
+    stage.simulator.refuse_connections(false);
+    machine.eventually(login, |output| output.code == 0).await;
+}

@@ -1,0 +1,48 @@
+//! What keeping up costs authentik: requests and rows, which BENCHMARKS.md tells for 10,000 users.
+
+use std::time::Duration;
+
+use akldap::simulator::{Directory, RecordedRequest};
+
+use crate::scenery::{pages, stage, update};
+
+/// Rows an answer had at most, by what was asked for.
+fn rows(requests: &[RecordedRequest], all: usize) -> usize {
+    let of = |request: &RecordedRequest| {
+        let value = |name: &str| {
+            request
+                .query
+                .split('&')
+                .find_map(|part| part.strip_prefix(name)?.strip_prefix('=')?.parse::<usize>().ok())
+        };
+        if request.query.contains("last_updated__gt") {
+            return 0;
+        }
+        let (page, size) = (value("page").unwrap(), value("page_size").unwrap());
+        all.saturating_sub((page - 1) * size).min(size)
+    };
+    requests.iter().map(of).sum()
+}
+
+#[tokio::test]
+async fn a_full_load_reads_each_row_about_once_and_a_look_hardly_any() {
+    let stage = stage(Directory::sample(2000, 235), 100, &[]).await;
+    let (users, groups) = stage
+        .simulator
+        .look(|directory| (directory.users().len(), directory.group_count()));
+    let (user_pages, group_pages) = (users.div_ceil(100) as u64, groups.div_ceil(100) as u64);
+    stage.simulator.advance(Duration::from_secs(600));
+    update(&stage).await;
+    stage.simulator.requests().clear();
+    stage.refresh().await;
+    let full = pages(&stage);
+    let read = rows(&stage.simulator.requests().to("/core/users/"), users);
+    // The highest rows are read first; several readers read their seams twice; then come two looks at what changed, since groups of several pages are looked at twice.
+    assert!(full.0 <= user_pages + 1 + 3 + 4, "{full:?}");
+    assert!(full.1 <= 2 * group_pages, "{full:?}");
+    assert!(read <= users + 4 * 100 + 1, "{read} rows of {users} users");
+    stage.simulator.requests().clear();
+    update(&stage).await;
+    assert_eq!(pages(&stage), (2, group_pages));
+    assert_eq!(rows(&stage.simulator.requests().to("/core/users/"), users), 1);
+}

@@ -1,0 +1,93 @@
+//! Rows that authentik answers 500 for: the others are served, the last known version of the row stays.
+
+use akldap::simulator::Directory;
+use serde_json::json;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::captured_log::Log;
+use crate::scenery::{is_current, served, stage, truth, unready, update};
+
+#[tokio::test]
+async fn a_poisoned_user_stays_as_known_and_hides_nobody() {
+    let log = Log::default();
+    let _guard = tracing_subscriber::fmt()
+        .with_writer(log.clone())
+        .with_ansi(false)
+        .finish()
+        .set_default();
+    let stage = stage(Directory::sample(130, 25), 40, &[]).await;
+    let before = truth(&stage.simulator).fingerprint();
+    let pk = stage.simulator.user_pk("user000050").unwrap();
+    stage.simulator.poison_user(pk);
+    update(&stage).await;
+    assert_eq!(served(&stage).fingerprint(), before, "by a look at the changes");
+    stage.simulator.advance(std::time::Duration::from_secs(600));
+    stage.refresh().await;
+    assert_eq!(served(&stage).fingerprint(), before, "by a full load");
+    let other = stage.simulator.create_user("carol", "Carol", "");
+    update(&stage).await;
+    assert!(served(&stage).user_by_pk(other.into()).is_some());
+    assert!(served(&stage).user_by_pk(pk.into()).is_some());
+    stage.refresh().await;
+    let told = log.text().matches("answers 500 for a user").count();
+    assert!((1..=3).contains(&told), "told {told} times: {}", log.text());
+    stage
+        .simulator
+        .set_user_attributes(pk, &json!({"well": "again"}).as_object().cloned().unwrap());
+    update(&stage).await;
+    assert!(is_current(&stage));
+}
+
+#[tokio::test]
+async fn poisoned_from_the_start_the_others_are_served() {
+    let directory = Directory::sample(130, 25);
+    let simulator = akldap::simulator::Simulator::start(
+        directory,
+        akldap::simulator::Options {
+            max_page_size: 40,
+            ..akldap::simulator::Options::default()
+        },
+    )
+    .await
+    .unwrap();
+    let poisoned: Vec<i32> = ["user000001", "user000050", "user000110"]
+        .iter()
+        .map(|name| simulator.user_pk(name).unwrap())
+        .collect();
+    for pk in &poisoned {
+        simulator.poison_user(*pk);
+    }
+    let count = simulator.look(|directory| directory.users().len());
+    let stage = unready(simulator, &[]).await;
+    stage.ready().await;
+    assert_eq!(served(&stage).user_count(), count - poisoned.len());
+    update(&stage).await;
+    assert_eq!(served(&stage).user_count(), count - poisoned.len());
+    for pk in &poisoned {
+        stage.simulator.set_user_attributes(*pk, &serde_json::Map::new());
+    }
+    update(&stage).await;
+    assert!(is_current(&stage));
+}
+
+#[tokio::test]
+async fn a_poisoned_group_stays_as_known_and_its_members_are_served() {
+    let stage = stage(Directory::sample(60, 25), 40, &[]).await;
+    let before = truth(&stage.simulator).fingerprint();
+    let group = stage
+        .simulator
+        .look(|directory| directory.group_named("group0003").unwrap().pk);
+    let poison = json!({"poison": 1e30}).as_object().cloned().unwrap();
+    stage.simulator.set_group_attributes(group, &poison);
+    for _ in 0..2 {
+        update(&stage).await;
+        assert_eq!(served(&stage).fingerprint(), before);
+    }
+    stage.refresh().await;
+    assert_eq!(served(&stage).fingerprint(), before);
+    stage
+        .simulator
+        .set_group_attributes(group, &serde_json::Map::new());
+    update(&stage).await;
+    assert!(is_current(&stage));
+}

@@ -1,0 +1,95 @@
+//! What these tests share: servers with short pages, and what authentik holds at a moment as a directory.
+
+use std::sync::Arc;
+
+use akldap::authentik::{Group, User};
+use akldap::config::StringMap;
+use akldap::directory::{Builder, GroupRecord, Snapshot, UserRecord};
+use akldap::simulator::{Directory, Endpoint, Options, Simulator};
+
+use crate::stage::{Stage, eventually};
+
+/// A server of this directory, read in pages of so many rows.
+pub async fn stage(directory: Directory, page_size: usize, settings: &[(&str, &str)]) -> Stage {
+    let options = Options {
+        record_requests: true,
+        max_page_size: page_size,
+        ..Options::default()
+    };
+    let simulator = Simulator::start(directory, options).await.unwrap();
+    let stage = unready(simulator, settings).await;
+    stage.ready().await;
+    stage
+}
+
+/// The same, not necessarily ready.
+pub async fn unready(simulator: Simulator, settings: &[(&str, &str)]) -> Stage {
+    Stage::of(simulator, |map: &mut StringMap| {
+        for (name, value) in settings {
+            map.set(format!("AUTHENTIK_LDAP__{name}"), *value);
+        }
+    })
+    .await
+}
+
+/// What authentik holds now, built by the plain way.
+pub fn truth(simulator: &Simulator) -> Snapshot {
+    let (users, groups) = simulator.lists();
+    let users: Vec<User> = serde_json::from_str(&users).unwrap();
+    let groups: Vec<Group> = serde_json::from_str(&groups).unwrap();
+    let mut builder = Builder::new();
+    for user in &users {
+        builder.add_user(&UserRecord {
+            pk: user.pk,
+            uuid: &user.uuid,
+            uid: &user.uid,
+            username: &user.username,
+            name: &user.name,
+            email: &user.email,
+            is_active: user.is_active,
+            is_superuser: user.is_superuser,
+            attributes: user.attributes.as_ref().map(|attributes| attributes.get()),
+            password_change_date: &user.password_change_date,
+            date_joined: &user.date_joined,
+            last_updated: &user.last_updated,
+        });
+    }
+    for group in &groups {
+        builder.add_group(&GroupRecord {
+            uuid: &group.pk,
+            num_pk: group.num_pk.unwrap(),
+            name: &group.name,
+            is_superuser: group.is_superuser,
+            parents: &group.parents,
+            users: &group.users,
+            attributes: group.attributes.as_ref().map(|attributes| attributes.get()),
+        });
+    }
+    builder.finish().0
+}
+
+pub fn served(stage: &Stage) -> Arc<Snapshot> {
+    stage.server.outpost().snapshot().expect("a directory")
+}
+
+/// Whether what is served is what authentik holds.
+pub fn is_current(stage: &Stage) -> bool {
+    served(stage).fingerprint() == truth(&stage.simulator).fingerprint()
+}
+
+/// Has the changes looked at, and waits until that is done.
+pub async fn update(stage: &Stage) {
+    let loaded = || stage.server.outpost().status().directory().loaded;
+    let before = loaded();
+    stage.server.outpost().request_update();
+    eventually("the changes were looked at", || loaded() > before).await;
+}
+
+/// Pages of users and groups asked for so far.
+pub fn pages(stage: &Stage) -> (u64, u64) {
+    let requests = stage.simulator.requests();
+    (
+        requests.count(Endpoint::UserList),
+        requests.count(Endpoint::GroupList),
+    )
+}
