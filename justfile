@@ -41,6 +41,10 @@ bench *arguments:
 hostile *arguments:
     cargo bench --locked --bench hostile -- {{ arguments }}
 
+# Nextcloud's requests to a large directory on the release binary, beside slapd where that is installed
+nextcloud users="10000": release
+    cargo bench --locked --profile dev --bench load -- --parts nextcloud --users {{ users }} --server target/release/akldap
+
 # Instructions of the hot paths against the noted ones; --write notes them anew
 counts *arguments:
     .ci/counts {{ arguments }}
