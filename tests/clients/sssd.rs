@@ -6,7 +6,7 @@ use tokio::time::sleep;
 
 use crate::exercise::{Need, exercise};
 use crate::machine::Machine;
-use crate::recorder::{DEMO, Recorder};
+use crate::recorder::{Answer, DEMO, Log, Recorder};
 use crate::setting::{USERS, demo};
 use crate::stage::{BASE, eventually, user_dn};
 use crate::version::package;
@@ -243,27 +243,41 @@ ldap_group_search_base = {BASE}?{plain_names}"
         })
         .await;
 
+    // From the second on, an enumeration asks for what changed since the one before.
+    eventually("a search for changes", || !changes(&recorder.log()).is_empty()).await;
+    recorder.take();
     let bob = stage.simulator.user_pk("bob").expect("bob");
     stage
         .simulator
         .save_user(bob, |user| user.name = "Robert Builder".into());
     stage.refresh().await;
-    recorder.take();
     // Out of the enumeration: `getent passwd` without a name asks the server nothing.
     machine
         .eventually("getent -s sss passwd", |output| {
             output.text.contains("Robert Builder")
         })
         .await;
-    let asked = recorder.log();
-    let changes = asked
-        .exchanges
+    let found = changes(&recorder.log());
+    let of_bob = found
         .iter()
-        .filter(|exchange| contains(&exchange.octets, b"modifyTimestamp"))
-        .filter_map(|exchange| exchange.answer.as_ref())
         .find(|answer| answer.entries.iter().any(|dn| dn.starts_with("cn=bob,ou=users,")))
         .expect("a search for changes found bob");
-    assert!(changes.entries.len() < 5, "{changes:?}");
+    assert!(of_bob.entries.len() < 5, "{of_bob:?}");
+}
+
+/// The answers to searches with `(modifyTimestamp>=…)`.
+fn changes(log: &Log) -> Vec<Answer> {
+    log.exchanges
+        .iter()
+        .filter(|exchange| {
+            // greaterOrEqual of RFC 4511 section 4.5.1, its length, and the attribute as an OCTET STRING.
+            exchange
+                .octets
+                .windows(19)
+                .any(|part| part[0] == 0xa5 && part[2..] == *b"\x04\x0fmodifyTimestamp")
+        })
+        .filter_map(|exchange| exchange.answer.clone())
+        .collect()
 }
 
 fn contains(octets: &[u8], part: &[u8]) -> bool {
