@@ -100,7 +100,7 @@ impl Stage {
 
     /// Loads the directory anew and waits until that is done.
     pub async fn refresh(&self) {
-        let loaded = || self.server.outpost().status().directory().loaded;
+        let loaded = || self.server.outpost().status().directory().read;
         let before = loaded();
         self.server.outpost().request_refresh();
         eventually("the directory was loaded", || loaded() > before).await;

@@ -75,7 +75,7 @@ fn snapshot(server: &Server) -> Arc<Snapshot> {
 }
 
 async fn update(server: &Server) {
-    let loaded = || server.outpost().status().directory().loaded;
+    let loaded = || server.outpost().status().directory().read;
     let before = loaded();
     server.outpost().request_update();
     eventually("the changes were looked at", || loaded() > before).await;

@@ -79,7 +79,7 @@ pub fn is_current(stage: &Stage) -> bool {
 
 /// Has the changes looked at, and waits until that is done.
 pub async fn update(stage: &Stage) {
-    let loaded = || stage.server.outpost().status().directory().loaded;
+    let loaded = || stage.server.outpost().status().directory().read;
     let before = loaded();
     stage.server.outpost().request_update();
     eventually("the changes were looked at", || loaded() > before).await;
