@@ -37,6 +37,14 @@ smoke: release
 bench *arguments:
     cargo bench --locked --bench load -- {{ arguments }}
 
+# Hostile clients beside honest ones, idle connections, TLS handshakes; an hour unless told otherwise
+hostile *arguments:
+    cargo bench --locked --bench hostile -- {{ arguments }}
+
+# Nextcloud's requests to a large directory on the release binary, beside slapd where that is installed
+nextcloud users="10000": release
+    cargo bench --locked --profile dev --bench load -- --parts nextcloud --users {{ users }} --server target/release/akldap
+
 # Instructions of the hot paths against the noted ones; --write notes them anew
 counts *arguments:
     .ci/counts {{ arguments }}

@@ -22,6 +22,18 @@ pub(super) const LOOK: usize = 32;
 /// What an octet of a value beyond ASCII costs: it is normalised and folded by tables.
 const UNICODE: usize = 32;
 
+/// Assertions and connectives of a filter beyond which its evaluation on one entry is done in steps. So many cost some
+/// ten thousand octets' worth at least.
+const LARGE: usize = 256;
+
+/// How far the evaluation of one And or Or went.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Done {
+    children: usize,
+    /// What those give together.
+    truth: Option<bool>,
+}
+
 /// What an evaluation needs beside its arguments: room for values that have to be put together, and the count of work.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
@@ -79,6 +91,75 @@ impl Node {
                 result
             }
         }
+    }
+
+    /// Whether the filter is so large that evaluating it on one entry may take more than one step of a search.
+    pub(super) fn is_large(&self) -> bool {
+        fn count(node: &Node) -> usize {
+            match node {
+                Node::And(nodes) | Node::Or(nodes) => 1 + nodes.iter().map(count).sum::<usize>(),
+                Node::Not(node) => count(node),
+                Node::Constant(_) | Node::Test(_) => 1,
+            }
+        }
+        count(self) > LARGE
+    }
+
+    /// Goes on evaluating the filter on an entry until `limit` is reached: then `None`, and `done` tells where to go on.
+    /// At the beginning and at the end `done` is empty.
+    pub(super) fn evaluate_in_steps(
+        &self,
+        context: &Context<'_>,
+        entry: Entry,
+        scratch: &mut Scratch,
+        done: &mut Vec<Done>,
+        limit: usize,
+    ) -> Option<Option<bool>> {
+        self.go_on((context, entry, limit), scratch, done, 0)
+    }
+
+    fn go_on(
+        &self,
+        of: (&Context<'_>, Entry, usize),
+        scratch: &mut Scratch,
+        done: &mut Vec<Done>,
+        depth: usize,
+    ) -> Option<Option<bool>> {
+        let (nodes, decisive) = match self {
+            Self::Not(node) => {
+                return node
+                    .go_on(of, scratch, done, depth)
+                    .map(|truth| truth.map(|truth| !truth));
+            }
+            Self::Constant(_) | Self::Test(_) => return Some(self.evaluate(of.0, of.1, scratch)),
+            Self::And(nodes) => (nodes, false),
+            Self::Or(nodes) => (nodes, true),
+        };
+        if done.len() == depth {
+            done.push(Done {
+                children: 0,
+                truth: Some(!decisive),
+            });
+        }
+        while let Some(&Done { children, truth }) = done.get(depth) {
+            let Some(node) = nodes.get(children) else {
+                done.truncate(depth);
+                return Some(truth);
+            };
+            if scratch.work >= of.2 {
+                return None;
+            }
+            let found = node.go_on(of, scratch, done, depth + 1)?;
+            if found == Some(decisive) {
+                done.truncate(depth);
+                return Some(found);
+            }
+            if let Some(state) = done.get_mut(depth) {
+                state.children += 1;
+                state.truth = found.and(state.truth);
+            }
+        }
+        None
     }
 
     /// Whether an entry satisfies the filter if it satisfies one of its conjuncts.

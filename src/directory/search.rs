@@ -10,7 +10,7 @@ use super::builder::Builder;
 use super::candidates::{Candidates, Step};
 use super::dereference::Dereference;
 use super::entry::{Context, Entry, Layout, Ordinal, View};
-use super::evaluation::{LOOK, Scratch};
+use super::evaluation::{Done, LOOK, Scratch};
 use super::filter::Node;
 use super::order::Walk;
 use super::paging::{Key, Position};
@@ -106,6 +106,10 @@ pub struct Search {
     plan: Outline,
     proved: Proved,
     candidates: Candidates,
+    /// Whether the filter is evaluated in steps; then the candidate it is evaluated on, and how far that went.
+    is_large: bool,
+    under_way: Option<Ordinal>,
+    done: Vec<Done>,
     phase: Phase,
     limits: Limits,
     scratch: Scratch,
@@ -251,6 +255,9 @@ impl Search {
                 }
                 candidates
             },
+            is_large: filter.is_large(),
+            under_way: None,
+            done: Vec::new(),
             snapshot,
             tree,
             view,
@@ -289,8 +296,8 @@ impl Search {
                 return Progress::More;
             }
             match &mut self.phase {
-                Phase::Listing => self.list(out, message_id),
-                Phase::Collecting(_) => self.collect(),
+                Phase::Listing => self.list(out, message_id, work),
+                Phase::Collecting(_) => self.collect(work),
                 Phase::Sorting(sorter) => {
                     let steps = work.saturating_sub(self.scratch.work) / LOOK + 1;
                     self.scratch.work = self.scratch.work.saturating_add(steps * LOOK);
@@ -305,39 +312,48 @@ impl Search {
     }
 
     /// The next candidate if it is a match.
-    fn next_match(&mut self) -> Result<Option<(Ordinal, Entry)>, Exhausted> {
+    fn next_match(&mut self, limit: usize) -> Result<Option<(Ordinal, Entry)>, Exhausted> {
         let context = Context {
             snapshot: &self.snapshot,
             tree: &self.tree,
             view: self.view,
         };
-        match self
-            .candidates
-            .step(&context, self.layout, &mut self.scratch.work)
-        {
-            Step::End => Err(Exhausted),
-            Step::Nothing => Ok(None),
-            Step::Candidate(ordinal) => {
-                let entry = self.layout.entry(ordinal);
-                let scratch = &mut self.scratch;
-                let mut satisfies = || match (self.proved, entry) {
-                    (Proved::Nothing, _) | (_, Entry::Special(_)) => {
-                        self.filter.evaluate(&context, entry, scratch)
-                    }
-                    (Proved::Conjunct(proved), _) => {
-                        self.filter.evaluate_without(proved, &context, entry, scratch)
-                    }
-                    (Proved::Everything, _) => Some(true),
-                };
-                let matches =
-                    self.extent.contains(ordinal) && context.is_visible(entry) && satisfies() == Some(true);
-                Ok(matches.then_some((ordinal, entry)))
-            }
+        let scratch = &mut self.scratch;
+        let ordinal = match self.under_way.take() {
+            Some(ordinal) => ordinal,
+            None => match self.candidates.step(&context, self.layout, &mut scratch.work) {
+                Step::End => return Err(Exhausted),
+                Step::Nothing => return Ok(None),
+                Step::Candidate(ordinal) => ordinal,
+            },
+        };
+        let entry = self.layout.entry(ordinal);
+        if !self.extent.contains(ordinal) || !context.is_visible(entry) {
+            return Ok(None);
         }
+        let truth = match (self.proved, entry) {
+            (Proved::Everything, Entry::User(_) | Entry::Group(_) | Entry::VirtualGroup(_)) => Some(true),
+            _ if self.is_large => {
+                let done = &mut self.done;
+                match self
+                    .filter
+                    .evaluate_in_steps(&context, entry, scratch, done, limit)
+                {
+                    Some(truth) => truth,
+                    None => {
+                        self.under_way = Some(ordinal);
+                        return Ok(None);
+                    }
+                }
+            }
+            (Proved::Nothing, _) | (_, Entry::Special(_)) => self.filter.evaluate(&context, entry, scratch),
+            (Proved::Conjunct(proved), _) => self.filter.evaluate_without(proved, &context, entry, scratch),
+        };
+        Ok((truth == Some(true)).then_some((ordinal, entry)))
     }
 
-    fn list(&mut self, out: &mut Vec<u8>, message_id: u32) {
-        match self.next_match() {
+    fn list(&mut self, out: &mut Vec<u8>, message_id: u32, limit: usize) {
+        match self.next_match(limit) {
             Err(Exhausted) => self.finish(LdapResult::success(), None, None),
             Ok(None) => {}
             // That there is one more is all that counts: it opens the next page.
@@ -355,8 +371,8 @@ impl Search {
         }
     }
 
-    fn collect(&mut self) {
-        let found = self.next_match();
+    fn collect(&mut self, limit: usize) {
+        let found = self.next_match(limit);
         let Phase::Collecting(sorter) = &mut self.phase else {
             return;
         };

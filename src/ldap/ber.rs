@@ -344,10 +344,20 @@ pub fn write_constructed_about(
 ) {
     let start = out.len();
     let reserved = Header::size(expected);
-    out.extend_from_slice([0; MAX_HEADER].get(..reserved).unwrap_or_default());
+    reserve_header(out, reserved);
     write(out);
     let header = Header::new(tag, out.len() - start - reserved);
     replace(out, start, reserved, header.as_bytes());
+}
+
+/// Appends octets whose place a header will take.
+#[inline]
+pub(super) fn reserve_header(out: &mut Vec<u8>, octets: usize) {
+    match octets {
+        2 => out.extend_from_slice(&[0; 2]),
+        4 => out.extend_from_slice(&[0; 4]),
+        _ => out.resize(out.len() + octets, 0),
+    }
 }
 
 /// Puts `octets` in the place of the `reserved` octets at `start`; what follows is moved if they are more or fewer.

@@ -159,7 +159,7 @@ pub fn write_entry(
     let dn_size = dn_parts.iter().map(|part| part.len()).sum();
     let expected_size = ber::element_size(dn_size) + ber::element_size(expected);
     let reserved = EntryFront::size(message_id, expected_size, controls.len());
-    out.extend_from_slice([0; MAX_ENTRY_FRONT].get(..reserved).unwrap_or_default());
+    out.resize(start + reserved, 0);
     ber::write_header(out, ber::OCTET_STRING, dn_size);
     dn_parts.iter().for_each(|part| out.extend_from_slice(part));
     ber::write_constructed_about(out, ber::SEQUENCE, expected, attributes);
@@ -221,7 +221,7 @@ pub fn write_attribute_about(
     let start = out.len();
     let name_size = ber::element_size(description.len());
     let reserved = ber::Header::size(name_size + ber::element_size(expected));
-    out.extend_from_slice([0; ber::MAX_HEADER].get(..reserved).unwrap_or_default());
+    ber::reserve_header(out, reserved);
     ber::write_element(out, ber::OCTET_STRING, description);
     ber::write_constructed_about(out, ber::SET, expected, values);
     let header = ber::Header::new(ber::SEQUENCE, out.len() - start - reserved);

@@ -37,7 +37,7 @@ use certificates::CertificateTable;
 use outage::Outage;
 use providers::ProviderTable;
 use snapshot_file::SnapshotFile;
-use status::Status;
+use status::{Load, Status};
 
 /// The version we report to authentik and in the rootDSE.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -181,8 +181,16 @@ impl Outpost {
 
     /// Puts a new directory in place of the old one and draws the consequences for those logged in.
     fn install(&self, snapshot: Snapshot) -> Arc<Snapshot> {
-        self.metrics
-            .snapshot_installed(snapshot.user_count(), snapshot.group_count(), SystemTime::now());
+        let (users, groups) = (snapshot.user_count(), snapshot.group_count());
+        match self.status.directory() {
+            // A user fetched into a restored directory does not make the rest of it any newer.
+            Load {
+                read: None,
+                restored: Some(read),
+                ..
+            } => self.metrics.snapshot_restored(users, groups, read),
+            _ => self.metrics.snapshot_installed(users, groups, SystemTime::now()),
+        }
         let snapshot = Arc::new(snapshot);
         self.snapshot.store(Some(Arc::clone(&snapshot)));
         self.generation.fetch_add(1, Ordering::SeqCst);

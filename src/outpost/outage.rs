@@ -136,7 +136,7 @@ async fn watch(outpost: &Outpost) {
         let lasted_s = began.elapsed().as_secs_f64();
         tracing::info!(lasted_s, "authentik can be reached again");
         // Neither loop has to wait for the end of its pause.
-        outpost.request_refresh();
+        outpost.request_update();
     }
 }
 

@@ -103,6 +103,7 @@ pub(super) fn start(outpost: &Arc<Outpost>, tasks: &TaskTracker, shutdown: &Canc
                     let wait = retry_wait(failures);
                     failures += 1;
                     tell_failure(
+                        &configuration,
                         "the outpost's configuration",
                         &error,
                         error.hint(),
@@ -172,7 +173,7 @@ async fn follow_directory(outpost: &Outpost, shutdown: &CancellationToken) {
                 } else {
                     "until it is loaded, searches are answered 52"
                 };
-                tell_failure("the directory", &error, kept, wait, failures);
+                tell_failure(outpost, "the directory", &error, kept, wait, failures);
                 outpost.status.directory_failed(error.to_string());
                 if last_good.elapsed() >= LONG_OUTAGE {
                     extent = Extent::Full;
@@ -239,10 +240,17 @@ fn retry_wait(failures: u32) -> Duration {
     wait.mul_f64(0.75 + 0.5 * fastrand::f64())
 }
 
-fn tell_failure(what: &str, error: &dyn std::fmt::Display, hint: &str, wait: Duration, failures: u32) {
+fn tell_failure(
+    outpost: &Outpost,
+    what: &str,
+    error: &dyn std::fmt::Display,
+    hint: &str,
+    wait: Duration,
+    failures: u32,
+) {
     let retry_s = wait.as_secs_f64();
-    // Tries follow each other closely; the log need not.
-    if failures.is_power_of_two() {
+    // Tries follow each other closely; the log need not, and an outage is told for all of them.
+    if failures == 1 || (failures.is_power_of_two() && outpost.outage().is_none()) {
         tracing::warn!(%error, hint, retry_s, failures, "cannot load {what} from authentik; trying again");
     } else {
         tracing::debug!(%error, hint, retry_s, failures, "cannot load {what} from authentik; trying again");

@@ -149,6 +149,11 @@ impl Lane {
         let name = format!("fresh{}", self.users);
         let pk = self.stage.simulator.create_user(&name, "Fresh", "");
         self.stage.simulator.set_password(pk, PASSWORD);
+        // It is to stay unknown to the directory, so that each bind has to ask who it is.
+        self.stage
+            .simulator
+            .faults()
+            .add(Rule::new(&format!("/core/users/{pk}/"), Fault::NotFound));
         name
     }
 

@@ -51,8 +51,7 @@ async fn a_wrong_protocol_is_named_once_for_each_source() {
         settings.set("AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS", "127.0.0.1/32");
     })
     .await;
-    let mut source = 1;
-    for (port, octets, words) in [
+    for (source, (port, octets, words)) in (1..).zip([
         (stage.ldap(), CLIENT_HELLO, "TLS was spoken to the LDAP port"),
         (
             stage.ldaps(),
@@ -69,7 +68,7 @@ async fn a_wrong_protocol_is_named_once_for_each_source() {
             b"GET / HTTP/1.1\r\n\r\n",
             "HTTP was spoken to the LDAPS port",
         ),
-    ] {
+    ]) {
         for _ in 0..3 {
             // The same client through the same proxy.
             let header = format!("PROXY TCP4 192.0.2.{source} 127.0.0.1 5000 389\r\n");
@@ -79,7 +78,6 @@ async fn a_wrong_protocol_is_named_once_for_each_source() {
         let lines: Vec<&str> = text.lines().filter(|line| line.contains(words)).collect();
         assert_eq!(lines.len(), 1, "{words}: {text}");
         assert!(lines[0].contains(&format!("192.0.2.{source}")), "{}", lines[0]);
-        source += 1;
     }
     // What followed StartTLS.
     let mut client = stage.client().await;

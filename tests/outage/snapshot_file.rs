@@ -135,6 +135,22 @@ async fn while_lists_fail_whoever_can_log_in_finds_the_directory_of_before() {
     let elsewhere = alice.subtree("dc=new,dc=example", EVERYTHING, &[]).await;
     assert_eq!(elsewhere.outcome.code, 52);
 
+    // One who came later is fetched alone, which makes the rest no newer.
+    let newcomer = stage
+        .simulator
+        .create_user("newcomer", "New Comer", "new@example.com");
+    stage.simulator.set_password(newcomer, "first");
+    let mut new = stage.client().await;
+    assert_eq!(new.bind(&user_dn("newcomer"), "first").await.code, 0);
+    let found = new
+        .subtree(BASE, "(&(objectClass=user)(cn=newcomer))", &["cn"])
+        .await;
+    assert_eq!((found.outcome.code, found.entries.len()), (0, 1));
+    assert_eq!(
+        http::metric(stage.http(), "akldap_snapshot_stale").await,
+        Some(1.0)
+    );
+
     stage.simulator.faults().clear();
     eventually("the directory is read again", || {
         !stage.server.outpost().status().directory().is_stale()

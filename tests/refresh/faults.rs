@@ -247,7 +247,7 @@ async fn providers_are_refreshed_while_the_directory_fails() {
         let name = format!("renamed {rule}");
         stage
             .simulator
-            .save_provider(pk, |provider| provider.name = name.clone().into());
+            .save_provider(pk, |provider| provider.name = name.clone());
         eventually("the provider's new name", || {
             stage
                 .server

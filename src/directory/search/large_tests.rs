@@ -126,12 +126,55 @@ fn no_step_compares_much_more_than_it_may() {
     const ALLOWED: usize = 100_000;
     // One candidate, or one step of a scan, may go beyond.
     const MORE: usize = 20_000;
-    for filter in &filters {
-        let steps = steps(&of(&snapshot, filter), ALLOWED);
+    // On each entry these take many steps.
+    let large = [
+        any_of(10_000),
+        format!("(&(objectClass=*)(!{})(cn=x))", any_of(8000)),
+        format!("(!(&(!{})(!(cn=x))))", any_of(8000)),
+    ];
+    let few = many(5, |_| "{}".to_owned());
+    let cases = filters.iter().map(|filter| (filter, &snapshot));
+    for (filter, snapshot) in cases.chain(large.iter().map(|filter| (filter, &few))) {
+        let steps = steps(&of(snapshot, filter), ALLOWED);
         let most = steps.iter().max().copied().unwrap_or_default();
         assert!(most <= ALLOWED + MORE, "{most} {filter}");
         let (_, all) = steps.split_last().unwrap();
         assert!(all.iter().all(|work| *work > 0), "{filter}");
+    }
+}
+
+#[test]
+fn a_large_filter_evaluated_in_steps_finds_what_a_small_one_does() {
+    let snapshot = many(40, |_| "{}".to_owned());
+    let fill = "(displayName=*x*y*z*)".repeat(300);
+    for (small, large) in [
+        ("(cn=*3*)", format!("(|{fill}(cn=*3*))")),
+        ("(!(cn=*3*))", format!("(!(|{fill}(cn=*3*)))")),
+        (
+            "(&(cn=*3*)(cn=*1*))",
+            format!("(&(cn=*3*)(|{fill}(&(cn=*1*)(!(|{fill})))))"),
+        ),
+        // Undefined stays so, also under a negation.
+        (
+            "(|(cn=*3*)(cn:nosuch:=x))",
+            format!("(|{fill}(cn:nosuch:=x)(cn=*3*))"),
+        ),
+        (
+            "(!(|(cn=*3*)(cn:nosuch:=x)))",
+            format!("(!(|{fill}(cn:nosuch:=x)(cn=*3*)))"),
+        ),
+        (
+            "(!(&(cn=*3*)(cn:nosuch:=x)))",
+            format!("(!(&(!(|{fill}))(cn:nosuch:=x)(cn=*3*)))"),
+        ),
+    ] {
+        let small = of(&snapshot, small).names();
+        for allowed in [1, 1000, usize::MAX] {
+            let mut search = of(&snapshot, &large).open().unwrap();
+            let (entries, _) = drive(&mut search, (1 << 14, allowed));
+            let names: Vec<String> = entries.iter().map(|entry| short(&entry.dn)).collect();
+            assert_eq!(names, small, "{allowed}");
+        }
     }
 }
 
