@@ -208,10 +208,9 @@ fn steps(people: usize, options: &Options) -> Vec<Step> {
             &format!("members of {GROUPS} groups, {name}"),
             orders,
             Box::new(|answers| {
-                answers
-                    .iter()
-                    .skip(3)
-                    .all(|answer| answer.as_array().is_some_and(|names| !names.is_empty()))
+                // Some groups of some sample directories have nobody in them.
+                let mut members = answers.iter().skip(3);
+                members.clone().all(Value::is_array) && members.any(|names| *names != json!([]))
             }),
         );
         members.standard = !nested;
@@ -296,7 +295,7 @@ impl Nextcloud {
         };
         if !(step.check)(&answers) {
             let mut shown = format!("{answers:?}");
-            shown.truncate(shown.floor_char_boundary(2000));
+            shown.drain(..shown.floor_char_boundary(shown.len().saturating_sub(2000)));
             bail!("a wrong conclusion: {shown}");
         }
         Ok(took)
