@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use akldap::simulator::{Directory, Simulator, User};
 
@@ -12,9 +12,9 @@ use crate::stage::eventually;
 
 /// Set for the whole of it: 200 refreshes instead of a few.
 const LONG: &str = "AKLDAP_TEST_LONG";
-/// Changes made at one moment. With the pause between moments it is a thousand changes a second.
+/// Changes made at one moment. With the time from one moment to the next it is a thousand changes a second.
 const BURST: usize = 40;
-const PAUSE: Duration = Duration::from_millis(40);
+const EVERY: Duration = Duration::from_millis(40);
 
 /// Creates, deletes, renames and moves users at one moment.
 fn burst(simulator: &Simulator, random: &mut fastrand::Rng, number: usize) {
@@ -79,6 +79,7 @@ async fn every_installed_snapshot_was_true_at_a_moment_of_its_load() {
         );
         std::thread::spawn(move || {
             let mut random = fastrand::Rng::with_seed(11);
+            let mut next = Instant::now();
             while !stop.load(Ordering::SeqCst) {
                 let number = bursts.load(Ordering::SeqCst) + 1;
                 burst(&stage.simulator, &mut random, number);
@@ -87,10 +88,12 @@ async fn every_installed_snapshot_was_true_at_a_moment_of_its_load() {
                     .unwrap()
                     .insert(truth(&stage.simulator).fingerprint(), number);
                 bursts.store(number, Ordering::SeqCst);
-                std::thread::sleep(PAUSE);
+                next += EVERY;
+                std::thread::sleep(next.saturating_duration_since(Instant::now()));
             }
         })
     };
+    let began = Instant::now();
     let mut seen = 0;
     for refresh in 0..refreshes {
         let before = bursts.load(Ordering::SeqCst);
@@ -111,6 +114,8 @@ async fn every_installed_snapshot_was_true_at_a_moment_of_its_load() {
         assert!(state >= seen, "refresh {refresh} goes back");
         seen = state;
     }
+    let rate = (BURST * bursts.load(Ordering::SeqCst)) as f64 / began.elapsed().as_secs_f64();
+    println!("{refreshes} refreshes, {seen} states, {rate:.0} changes a second");
     stop.store(true, Ordering::SeqCst);
     changing.join().unwrap();
     assert!(seen > refreshes / 4, "{seen} states in {refreshes} refreshes");

@@ -46,3 +46,32 @@ async fn a_full_load_reads_each_row_about_once_and_a_look_hardly_any() {
     assert_eq!(pages(&stage), (2, group_pages));
     assert_eq!(rows(&stage.simulator.requests().to("/core/users/"), users), 1);
 }
+
+/// What the table of BENCHMARKS.md is made of.
+#[tokio::test]
+async fn ten_thousand_users_cost_what_is_written_down() {
+    let stage = stage(Directory::sample(10_000, 200), 100, &[]).await;
+    let (users, groups) = stage
+        .simulator
+        .look(|directory| (directory.users().len(), directory.group_count()));
+    stage.simulator.advance(Duration::from_secs(600));
+    update(&stage).await;
+    let counted = || {
+        let of = |path, all| {
+            let requests = stage.simulator.requests().to(path);
+            (requests.len(), rows(&requests, all))
+        };
+        (of("/core/users/", users), of("/core/groups/", groups))
+    };
+    stage.simulator.requests().clear();
+    stage.refresh().await;
+    let full = counted();
+    stage.simulator.requests().clear();
+    update(&stage).await;
+    let look = counted();
+    println!(
+        "{users} users, {groups} groups: (requests, rows) of users and of groups: a full load {full:?}, a look {look:?}"
+    );
+    assert!(full.0.0 <= 110 && full.0.1 <= users + 401, "{full:?}");
+    assert_eq!(look, ((2, 1), (2, groups)));
+}

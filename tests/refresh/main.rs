@@ -5,6 +5,8 @@
 
 #[path = "../captured_log/mod.rs"]
 mod captured_log;
+#[path = "../edge/certificates.rs"]
+mod certificates;
 #[path = "../ldap/client.rs"]
 mod client;
 #[path = "../ldap/filter.rs"]
