@@ -6,12 +6,13 @@ mod sink;
 #[cfg(test)]
 mod tests;
 
+use std::cell::RefCell;
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Duration;
+use std::time::{self, Duration};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -280,7 +281,13 @@ impl Visit for Fields {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.text(field, &format!("{value:?}"));
+        match field.name() {
+            "message" => {
+                let _ = write!(self.message, "{value:?}");
+            }
+            "log.target" => self.logger = Some(format!("{value:?}")),
+            _ => self.value(field, Shown(value)),
+        }
     }
 }
 
@@ -294,9 +301,41 @@ fn level_name(level: Level) -> &'static str {
     }
 }
 
-/// Now, RFC 3339 in UTC.
+/// A value that is written as the text its `Debug` gives.
+struct Shown<'a>(&'a dyn fmt::Debug);
+
+impl Serialize for Shown<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{:?}", self.0))
+    }
+}
+
+/// Now, RFC 3339 in UTC, to the microsecond.
 fn timestamp() -> String {
-    let mut text = String::new();
-    let _ = SystemTime.format_time(&mut Writer::new(&mut text));
-    text
+    let now = time::SystemTime::now()
+        .duration_since(time::UNIX_EPOCH)
+        .unwrap_or_default();
+    // Many lines come within a second, and its date is most of the work.
+    SECOND.with_borrow_mut(|(second, date)| {
+        if *second == now.as_secs() && !date.is_empty() {
+            return format!("{date}.{:06}Z", now.subsec_micros());
+        }
+        let mut text = String::new();
+        let _ = SystemTime.format_time(&mut Writer::new(&mut text));
+        let same_second = time::UNIX_EPOCH
+            .elapsed()
+            .is_ok_and(|after| after.as_secs() == now.as_secs());
+        if let Some((whole, _)) = text.split_once('.')
+            && same_second
+        {
+            *second = now.as_secs();
+            whole.clone_into(date);
+        }
+        text
+    })
+}
+
+thread_local! {
+    /// The second this thread logged in last, and its date as text.
+    static SECOND: RefCell<(u64, String)> = const { RefCell::new((0, String::new())) };
 }

@@ -313,24 +313,39 @@ impl Tree {
         }
     }
 
-    /// The spellings that nearly all names come in, without parsing: those we give out ourselves, whatever their case.
+    /// Whether a name is in this place, told without parsing it. False also for names whose spelling is unusual.
+    #[must_use]
+    pub fn contains_plainly(&self, name: &[u8]) -> bool {
+        self.split_plainly(name).is_some()
+    }
+
+    /// The user name in `cn=<user name>,ou=users,<base DN>`, if its spelling is the usual one: then parsing would tell the
+    /// same.
+    #[must_use]
+    pub fn plain_username<'n>(&self, name: &'n [u8]) -> Option<&'n [u8]> {
+        match self.split_plainly(name)? {
+            (Some(Special::Users), username) => username,
+            _ => None,
+        }
+    }
+
     fn resolve_plain(&self, snapshot: &Snapshot, name: &[u8]) -> Option<Vec<Entry>> {
-        let (container, value) = self.split_textually(name)?;
+        let (container, value) = self.split_plainly(name)?;
         let Some(container) = container else {
             return Some(vec![Entry::Special(Special::Base)]);
         };
         let Some(value) = value else {
             return Some(vec![Entry::Special(container)]);
         };
-        let plain = value.iter().all(|&octet| {
-            !matches!(
-                octet,
-                b',' | b'+' | b'"' | b'\\' | b'<' | b'>' | b';' | b'=' | b'#'
-            )
-        }) && value.first().is_some_and(|&octet| octet != b' ')
-            && value.last() != Some(&b' ');
-        let entries = plain.then(|| self.leaves(snapshot, container, value))?;
+        let entries = self.leaves(snapshot, container, value);
         (!entries.is_empty()).then_some(entries)
+    }
+
+    /// The spellings that nearly all names come in, without parsing: those we give out ourselves, whatever their case, as
+    /// long as they are RFC 4514 names without escapes.
+    fn split_plainly<'n>(&self, name: &'n [u8]) -> Option<(Option<Special>, Option<&'n [u8]>)> {
+        let (container, value) = self.split_textually(name)?;
+        value.is_none_or(is_plain).then_some((container, value))
     }
 
     /// Takes a name apart as text: the container, if it is not the base, and the unescaped name of a leaf.
@@ -417,6 +432,18 @@ pub(super) enum Resolved {
     Missing(Vec<Entry>),
     /// It is not below the base.
     Outside,
+}
+
+/// Whether a value is written in a name as it is.
+fn is_plain(value: &[u8]) -> bool {
+    value.iter().all(|&octet| {
+        octet >= b' '
+            && !matches!(
+                octet,
+                b',' | b'+' | b'"' | b'\\' | b'<' | b'>' | b';' | b'=' | b'#'
+            )
+    }) && value.first().is_some_and(|&octet| octet != b' ')
+        && value.last() != Some(&b' ')
 }
 
 fn strip_suffix<'a>(text: &'a [u8], suffix: &[u8]) -> Option<&'a [u8]> {

@@ -76,6 +76,8 @@ impl Provider {
 #[derive(Debug, Default)]
 pub struct ProviderTable {
     providers: Vec<Arc<Provider>>,
+    /// Whether a provider's base DN is below another's.
+    nested: bool,
 }
 
 impl ProviderTable {
@@ -94,7 +96,13 @@ impl ProviderTable {
                 clashes.push((earlier.name().to_owned(), provider.name().to_owned()));
             }
         }
-        (Self { providers }, clashes)
+        let bases = || providers.iter().map(|provider| provider.tree.base());
+        let nested = bases().enumerate().any(|(index, base)| {
+            bases()
+                .enumerate()
+                .any(|(other, above)| other != index && base.below(above).is_some())
+        });
+        (Self { providers, nested }, clashes)
     }
 
     /// All providers.
@@ -115,12 +123,15 @@ impl ProviderTable {
             .cloned()
     }
 
-    /// The same for a base DN written as authentik has it, which is how most clients ask, without parsing it.
-    pub fn for_configured_base(&self, base_dn: &[u8]) -> Option<Arc<Provider>> {
+    /// The same for a name in the spelling that nearly all come in, without parsing it; see [`Tree::contains_plainly`].
+    pub fn for_plain_name(&self, name: &[u8]) -> Option<&Arc<Provider>> {
+        // Which of two is meant is told by RDNs, not by text.
+        if self.nested {
+            return None;
+        }
         self.providers
             .iter()
-            .find(|provider| provider.settings().base_dn.as_bytes() == base_dn)
-            .cloned()
+            .find(|provider| provider.tree.contains_plainly(name))
     }
 
     /// The same for a string that is no RFC 4514 name because its leading values are not escaped: the provider
@@ -199,6 +210,40 @@ mod tests {
             assert_eq!(pk(&table, "cn=a,ou=users,dc=io"), Some(3 - long));
             assert_eq!(pk(&table, "cn=a,xdc=ldap,dc=io"), Some(3 - long));
             assert_eq!(pk(&table, "cn=a,dc=org"), None);
+        }
+    }
+
+    #[test]
+    fn plain_names_are_those_parsing_finds() {
+        let table = table(&["dc=a,dc=io", "DC=b,DC=io"]);
+        for (name, expected) in [
+            ("dc=B,dc=io", Some(2)),
+            ("ou=users,dc=a,dc=io", Some(1)),
+            ("cn=x y,OU=Groups,DC=B,dc=io", Some(2)),
+            ("cn=a\\,ou=users,dc=a,dc=io", None),
+            ("cn=a+b,ou=users,dc=a,dc=io", None),
+            ("cn= a,ou=users,dc=a,dc=io", None),
+            ("cn=a\n,ou=users,dc=a,dc=io", None),
+            ("cn=,ou=users,dc=a,dc=io", None),
+            ("ou=x,dc=a,dc=io", None),
+            ("xdc=a,dc=io", None),
+            ("cn=a,dc=io", None),
+        ] {
+            let found = table
+                .for_plain_name(name.as_bytes())
+                .map(|provider| provider.pk());
+            assert_eq!(found, expected, "{name}");
+            if expected.is_some() {
+                assert_eq!(pk(&table, name), expected, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn of_nested_bases_text_does_not_decide() {
+        for bases in [["dc=io", "ou=users, dc=io"], ["ou=users, dc=io", "dc=io"]] {
+            let table = table(&bases);
+            assert!(table.for_plain_name(b"cn=a,ou=users,dc=io").is_none());
         }
     }
 

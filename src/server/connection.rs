@@ -5,7 +5,7 @@
 //! them, and an answer is never held in memory as a whole. Must not know what the operations do.
 
 use std::collections::VecDeque;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, Sleep};
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::sync::CancellationToken;
 
 use crate::config::LimitConfig;
 use crate::ldap::frame::{self, Frame, FrameError};
@@ -24,6 +24,7 @@ use crate::ldap::response::{self, LdapResult, ResultCode};
 use crate::outpost::access::Ending;
 use crate::outpost::bind::BindAnswer;
 
+use super::alarm::Alarm;
 use super::crowd::Crowd;
 use super::foreign::{self, Expected};
 use super::input::Input;
@@ -120,7 +121,7 @@ struct Connection<'a, S> {
     running: VecDeque<Box<Running>>,
     binding: Option<Binding>,
     /// Resolves when the bound identity is revoked.
-    ending: Option<Pin<Box<dyn Future<Output = Ending> + Send>>>,
+    ending: Option<Alarm<Ending>>,
     /// When the client last sent or took something.
     last_progress: Instant,
     /// Since when answers wait for the client without it taking any.
@@ -149,8 +150,7 @@ enum State {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     async fn run(mut self, shutdown: &CancellationToken) -> End<S> {
-        let mut shutdown: Pin<Box<WaitForCancellationFutureOwned>> =
-            Box::pin(shutdown.clone().cancelled_owned());
+        let mut shutdown = Alarm::new(shutdown.clone().cancelled_owned());
         let first_look = self.limits.idle_timeout.unwrap_or(NO_TIMEOUT).min(UNBOUND_IDLE);
         let mut clock = Box::pin(tokio::time::sleep(first_look));
         loop {
@@ -201,11 +201,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         }
     }
 
-    async fn next_event(
-        &mut self,
-        shutdown: &mut Pin<Box<WaitForCancellationFutureOwned>>,
-        clock: &mut Pin<Box<Sleep>>,
-    ) -> Event {
+    async fn next_event(&mut self, shutdown: &mut Alarm<()>, clock: &mut Pin<Box<Sleep>>) -> Event {
         poll_fn(|context| {
             if let Poll::Ready(event) = self.poll_write(context) {
                 return Poll::Ready(event);
@@ -216,7 +212,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 return Poll::Ready(Event::Bound(answer));
             }
             if let Some(ending) = &mut self.ending
-                && let Poll::Ready(ending) = ending.as_mut().poll(context)
+                && let Poll::Ready(ending) = ending.poll(context)
             {
                 self.ending = None;
                 return Poll::Ready(Event::Revoked(ending));
@@ -229,9 +225,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             if !self.running.is_empty() && self.output.is_empty() && self.binding.is_none() {
                 return Poll::Ready(Event::Advance);
             }
-            if matches!(self.state, State::Open | State::Draining)
-                && shutdown.as_mut().poll(context).is_ready()
-            {
+            if matches!(self.state, State::Open | State::Draining) && shutdown.poll(context).is_ready() {
                 return Poll::Ready(Event::Shutdown);
             }
             self.poll_clock(clock, context)
@@ -450,10 +444,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
 
     fn take_identity(&mut self, message_id: u32, started: std::time::Instant, answer: BindAnswer) {
         self.session.bound(message_id, started, answer, &mut self.output);
-        self.ending = self.session.identity.as_ref().map(|identity| {
-            let ended = Arc::clone(identity).ended();
-            Box::pin(ended) as Pin<Box<dyn Future<Output = Ending> + Send>>
-        });
+        let identity = self.session.identity.as_ref();
+        self.ending = identity.map(|identity| Alarm::new(Arc::clone(identity).ended()));
     }
 
     fn malformed(&mut self, error: &MessageError) {

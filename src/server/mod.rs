@@ -2,6 +2,7 @@
 //!
 //! Knows the outpost below it and asks it for answers. Must not know authentik's API.
 
+mod alarm;
 mod connection;
 mod crowd;
 mod foreign;

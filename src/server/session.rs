@@ -93,7 +93,7 @@ impl Session {
                 self.observe(RequestType::Unbind, started);
                 Action::Unbind
             }
-            Operation::Search(request) => search::start(self, message, request, out),
+            Operation::Search(request) => search::start(self, message, request, started, out),
             Operation::Compare(request) => {
                 let result = compare::run(self, request);
                 self.finish(message, &result, out);

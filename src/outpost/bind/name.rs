@@ -45,6 +45,17 @@ pub(super) enum NameError {
 /// Reads a bind DN. Anything with a `cn`, else a `uid`, else a `mail` below a provider's base is a user's
 /// name unless `strict`; the unescaped spelling `cn=a, b,ou=users,<base>` is accepted too.
 pub(super) fn resolve(name: &[u8], providers: &ProviderTable, strict: bool) -> Result<BindName, NameError> {
+    if let Some(provider) = providers.for_plain_name(name)
+        && let Some(username) = provider.tree().plain_username(name)
+    {
+        return Ok(BindName {
+            provider: Arc::clone(provider),
+            username: std::str::from_utf8(username)
+                .map_err(|_| NameError::NotUtf8)?
+                .to_owned(),
+            lax: false,
+        });
+    }
     let parsed = Dn::parse(name);
     let (provider, username, lax) = match &parsed {
         Ok(dn) => {

@@ -31,10 +31,10 @@ pub(in crate::server) fn start(
     session: &Session,
     message: &Message<'_>,
     request: &SearchRequest<'_>,
+    started: Instant,
     out: &mut Vec<u8>,
 ) -> Action {
     let message_id = message.message_id;
-    let started = Instant::now();
     tracing::debug!(
         client = %session.client,
         bind_dn = session.bound_dn(),
@@ -238,8 +238,8 @@ pub(in crate::server) fn authorise(session: &Session, base_object: &[u8]) -> Res
 
 fn provider_for(outpost: &Outpost, base_object: &[u8]) -> Result<Option<Arc<Provider>>, LdapResult> {
     let providers = outpost.providers();
-    if let Some(provider) = providers.for_configured_base(base_object) {
-        return Ok(Some(provider));
+    if let Some(provider) = providers.for_plain_name(base_object) {
+        return Ok(Some(Arc::clone(provider)));
     }
     match Dn::parse(base_object) {
         Ok(base) => Ok(providers.for_dn(&base)),
