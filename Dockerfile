@@ -24,7 +24,9 @@ RUN apt-get update \
 COPY --from=build /out/akldap /akldap
 # authentik's controllers run `/ldap healthcheck`, whatever the image.
 RUN ln -s /akldap /ldap
+# The allocator gives back at once what a refresh needed, instead of when it is next asked for memory.
 ENV TMPDIR=/dev/shm \
+    MIMALLOC_PURGE_DELAY=0 \
     GIT_BUILD_HASH=${GIT_BUILD_HASH}
 # A number, because Kubernetes' runAsNonRoot cannot check a name.
 USER 1000

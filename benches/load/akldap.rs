@@ -110,6 +110,8 @@ impl Akldap {
             // All the clients of a benchmark have one address.
             .env("AUTHENTIK_LDAP__MAX_CONNECTIONS_PER_ADDRESS", "0")
             .env("TMPDIR", temporary.path())
+            // As the image sets it.
+            .env("MIMALLOC_PURGE_DELAY", "0")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());

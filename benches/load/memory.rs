@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use akldap::simulator::Endpoint;
 use anyhow::Context;
 
 use super::akldap::{Akldap, SEARCHER, password, user_dn};
@@ -24,10 +25,11 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     println!("\n### Memory and refreshes of akldap\n");
     println!(
         "| users/groups | port open ms | loaded s | CPU of loading s | RSS after load MB | peak of loading MB \
-         | refresh, nothing changed: requests, CPU ms | refresh, one membership changed: requests, CPU ms \
-         | peak of both MB | RSS after MB |"
+         | look, nothing changed: requests for the directory, all requests, CPU ms \
+         | reading all, nothing changed: requests, CPU ms | reading all, one membership changed: requests, CPU ms \
+         | peak of these MB | RSS after MB |"
     );
-    println!("| --- | --: | --: | --: | --: | --: | --: | --: | --: | --: |");
+    println!("| --- | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: |");
     for size in &options.memory {
         let (users, groups) = size.split_once('/').context("--memory takes users/groups")?;
         directory(options, size, (users.parse()?, groups.parse()?))?;
@@ -42,6 +44,7 @@ fn directory(options: &Options, name: &str, (users, groups): (usize, usize)) -> 
     sleep(SETTLE);
     let loaded = process::memory(pid, "VmRSS");
     process::reset_peak(pid)?;
+    let look = look(&server);
     let unchanged = refresh(&mut server)?;
     let (alice, group) = (server.simulator.user_pk("alice").context("no alice")?, "sales");
     server
@@ -52,12 +55,15 @@ fn directory(options: &Options, name: &str, (users, groups): (usize, usize)) -> 
     sleep(SETTLE);
     let after = process::memory(pid, "VmRSS");
     println!(
-        "| {name} | {:.0} | {} | {} | {} | {} | {}, {} | {}, {} | {} | {} |",
+        "| {name} | {:.0} | {} | {} | {} | {} | {}, {}, {} | {}, {} | {}, {} | {} | {} |",
         server.start.open.as_secs_f64() * 1e3,
         figure(server.start.loaded.as_secs_f64()),
         figure(server.start.cpu.as_secs_f64()),
         megabytes(loaded),
         megabytes(first_peak),
+        figure(look.directory),
+        figure(look.requests),
+        figure(look.cpu_ms),
         unchanged.0,
         figure(unchanged.1),
         changed.0,
@@ -67,6 +73,61 @@ fn directory(options: &Options, name: &str, (users, groups): (usize, usize)) -> 
     );
     Ok(())
 }
+
+/// What a look at what changed took, when nothing had.
+struct Look {
+    directory: f64,
+    requests: f64,
+    cpu_ms: f64,
+}
+
+/// Sends events, as authentik does, each when the refresh after the one before is done. The server is not asked when that
+/// is: its metrics would cost more than what is measured.
+fn look(server: &Akldap) -> Look {
+    // What was there from the start leaves the time that is looked at again and again.
+    server.simulator.advance(Duration::from_secs(600));
+    let simulator = &server.simulator;
+    let (total, directory) = (
+        || simulator.requests().total(),
+        || simulator.requests().count(Endpoint::UserList) + simulator.requests().count(Endpoint::GroupList),
+    );
+    let event = || {
+        let before = directory();
+        server
+            .runtime
+            .block_on(async { simulator.trigger_update(vec![simulator.outpost_pk()]) });
+        while directory() == before {
+            sleep(QUIET);
+        }
+        let mut seen = total();
+        loop {
+            sleep(QUIET);
+            match total() {
+                now if now == seen => break,
+                now => seen = now,
+            }
+        }
+    };
+    while simulator.websockets() == 0 {
+        sleep(QUIET);
+    }
+    event();
+    let (all, of_directory, cpu) = (total(), directory(), process::cpu_total(server.pid()));
+    for _ in 0..LOOKS {
+        event();
+    }
+    let each = |count: u64| count as f64 / LOOKS as f64;
+    Look {
+        directory: each(directory() - of_directory),
+        requests: each(total() - all),
+        cpu_ms: process::cpu_total(server.pid()).saturating_sub(cpu).as_secs_f64() * 1e3 / LOOKS as f64,
+    }
+}
+
+/// Looks of which the mean is told.
+const LOOKS: u64 = 20;
+/// A server that asks nothing for so long is done.
+const QUIET: Duration = Duration::from_millis(250);
 
 /// Requests to authentik and milliseconds of CPU a refresh took.
 fn refresh(server: &mut Akldap) -> anyhow::Result<(u64, f64)> {

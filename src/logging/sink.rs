@@ -56,7 +56,7 @@ impl Sink {
                     // A log that cannot be written has nowhere to say so.
                     let _ = writer.write_all(&lines).and_then(|()| writer.flush());
                     lines.clear();
-                    if lines.capacity() > MOST_WAITING / 64 {
+                    if lines.capacity() > MOST_WAITING / 8 {
                         lines = Vec::new();
                     }
                     shared.lock().writing = false;
