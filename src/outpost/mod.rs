@@ -122,6 +122,7 @@ impl Outpost {
         settings.user_agent = format!("goauthentik.io/outpost/{VERSION}+akldap");
         settings.connect_timeout = config.authentik.connect_timeout;
         settings.request_timeout = config.authentik.request_timeout;
+        settings.list_timeout = config.authentik.request_timeout;
         settings.flow_timeout = config.bind.timeout;
         let client = Client::new(settings)?;
         let executor = Executor::new(client.clone(), Arc::new(FlowTimings(Arc::clone(&metrics))));

@@ -42,6 +42,8 @@ const MAX_RUNNING: usize = 64;
 const NO_TIMEOUT: Duration = Duration::from_secs(3600);
 /// How long the last words of a connection may take.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// How long searches that find nothing go on for a client that has closed its side.
+const DESERTED: Duration = Duration::from_secs(5);
 /// Octets of a message that earn its sender one more second, so that a large message over a slow line can be had
 /// and one octet a second cannot.
 const OCTETS_PER_SECOND: usize = 8 * 1024;
@@ -162,6 +164,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                     self.process();
                 }
                 Event::Wrote(Ok(_)) => self.after_write(),
+                Event::Advance if self.is_deserted() => return End::Closed,
                 Event::Advance => {
                     self.advance();
                     tokio::task::consume_budget().await;
@@ -274,6 +277,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
 
     fn is_busy(&self) -> bool {
         !self.running.is_empty() || self.binding.is_some()
+    }
+
+    /// Whether the client sends no more, and for a while there was nothing to write that would have shown whether it
+    /// still listens: most that close are gone.
+    fn is_deserted(&self) -> bool {
+        self.state == State::Draining && self.last_progress.elapsed() >= DESERTED
     }
 
     fn after_write(&mut self) {

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use akldap::simulator::Directory;
-use ldap3_proto::proto::LdapOp;
+use ldap3_proto::proto::{LdapOp, LdapSearchScope};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout};
 
-use crate::client::Client;
-use crate::stage::{Stage, user_dn};
+use crate::client::{Client, search};
+use crate::stage::{BASE, Stage, user_dn};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 /// A bind request as alice, cut off before its end.
@@ -218,4 +218,26 @@ async fn several_addresses_of_both_families_share_the_limits() {
         let mut client = Client::connect(*address).await;
         assert_eq!(client.bind(&user_dn("alice"), "demo-alice").await.code, 0);
     }
+}
+
+#[tokio::test]
+async fn a_search_that_finds_nothing_does_not_go_on_for_a_client_that_has_gone() {
+    let stage = Stage::with(Directory::sample(3000, 5), |_| {}).await;
+    let stream = std::net::TcpStream::connect(stage.ldap()).unwrap();
+    let socket = stream.try_clone().unwrap();
+    stream.set_nonblocking(true).unwrap();
+    let mut client = Client::over(Box::new(TcpStream::from_std(stream).unwrap()));
+    let outcome = client.bind(&user_dn("ldapservice"), "demo-ldapservice").await;
+    assert_eq!(outcome.code, 0);
+    let alternatives: String = (0..10_000).map(|n| format!("(mail=*q{n}*z*)")).collect();
+    let request = search(BASE, LdapSearchScope::Subtree, &format!("(|{alternatives})"), &[]);
+    client.send(LdapOp::SearchRequest(request), Vec::new()).await;
+    socket.shutdown(std::net::Shutdown::Write).unwrap();
+    let began = Instant::now();
+    // It may still be there to read, so there is some time; a fast machine is done before it is up.
+    match client.receive().await {
+        None => assert!(began.elapsed() > Duration::from_secs(4)),
+        Some(message) => assert!(matches!(message.op, LdapOp::SearchResultDone(_)), "{message:?}"),
+    }
+    assert!(began.elapsed() < PATIENCE);
 }
