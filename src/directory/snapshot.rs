@@ -268,6 +268,14 @@ impl Snapshot {
         *hash.finalize().as_bytes()
     }
 
+    /// Builds now the indexes that a search for the beginning of somebody's name or e-mail address needs: no directory before
+    /// tells what will be searched for, but address books and Nextcloud's user search ask for that.
+    pub fn warm_usual(&self) {
+        for id in [AttributeId::RDN, AttributeId::DISPLAY_NAME, AttributeId::MAIL] {
+            self.text_keys(id).order();
+        }
+    }
+
     /// Builds now those indexes that are otherwise built at their first use and that `previous` was asked for, so that
     /// the first search after a refresh does not wait for them.
     pub fn warm_like(&self, previous: &Snapshot) {

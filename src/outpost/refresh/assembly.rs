@@ -74,8 +74,9 @@ impl Assembly<'_> {
         let (snapshot, warnings) = builder.finish();
         let snapshot = with_superusers(snapshot);
         // What searches needed of the old directory they will need of the new one, and not have to wait for.
-        if let Some(previous) = &self.previous {
-            snapshot.warm_like(previous);
+        match &self.previous {
+            Some(previous) => snapshot.warm_like(previous),
+            None => snapshot.warm_usual(),
         }
         (snapshot, warnings)
     }
