@@ -8,18 +8,24 @@ use tracing::subscriber::{DefaultGuard, NoSubscriber};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::SubscriberInitExt;
 
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 /// While there is one subscriber only, a line first reached on a thread without one is switched off everywhere. A
 /// second one prevents that.
 static SECOND: OnceLock<Dispatch> = OnceLock::new();
 
+impl Default for Log {
+    fn default() -> Self {
+        SECOND.get_or_init(|| Dispatch::new(NoSubscriber::new()));
+        Self(Arc::default())
+    }
+}
+
 #[allow(dead_code, reason = "some tests set their subscriber up themselves")]
 impl Log {
     /// Keeps what this thread logs until the guard is dropped.
     pub(crate) fn listen() -> (Self, DefaultGuard) {
-        SECOND.get_or_init(|| Dispatch::new(NoSubscriber::new()));
         let log = Self::default();
         let subscriber = tracing_subscriber::fmt()
             .with_ansi(false)
