@@ -188,7 +188,7 @@ impl Lane {
                 simulator.requests().clear();
                 let rule = simulator
                     .faults()
-                    .add(request.rule(Fault::Stall(Duration::from_millis(300))));
+                    .add(request.rule(Fault::Stall(Duration::from_millis(800))));
                 let seen = || {
                     let requests = simulator.requests();
                     flow_requests(simulator)
