@@ -23,6 +23,8 @@ pub(crate) enum Difference {
     /// The operations that are refused anyway are decoded by `ldap3_proto`, whose liberties are thus ours: it drops a
     /// new superior that is not text, and knows modify-increment (RFC 4525).
     Refused,
+    /// An unbind ends the connection, whatever is in it: there is no answer that could complain. `rasn-ldap` wants it empty.
+    UnbindContents,
 }
 
 fn is_text(octets: &[u8]) -> bool {
@@ -79,6 +81,7 @@ pub(crate) fn with_rasn(message: &Message<'_>) -> Option<Difference> {
         Operation::Modify | Operation::Add | Operation::Delete | Operation::ModifyDn => {
             Some(Difference::Refused)
         }
+        Operation::Unbind => Some(Difference::UnbindContents),
         _ => None,
     }
 }
@@ -157,6 +160,15 @@ fn a_rename_is_refused_whatever_its_new_superior_is() {
     let octets = frame(&[0x6c, 10, 4, 0, 4, 0, 1, 1, 0, 0x80, 1, 0x80], &[]);
     let message = Message::decode(&octets).unwrap();
     assert_eq!(with_rasn(&message), Some(Difference::Refused));
+    assert!(against_rasn::decode(&octets).is_none());
+}
+
+#[test]
+fn an_unbind_is_one_whatever_is_in_it() {
+    let octets = frame(&[0x42, 1, 0], &[]);
+    let message = Message::decode(&octets).unwrap();
+    assert!(matches!(message.operation, Operation::Unbind));
+    assert_eq!(with_rasn(&message), Some(Difference::UnbindContents));
     assert!(against_rasn::decode(&octets).is_none());
 }
 
