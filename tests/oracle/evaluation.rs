@@ -216,31 +216,29 @@ fn extensible(
         }
     };
     let key = schema::canonical_name(attribute.as_bytes()).into_owned();
-    let mut values: Vec<&Vec<u8>> = entry.values(attribute).collect();
-    if dn_attributes {
-        let parts = entry
-            .name_parts
-            .iter()
-            .filter(|(name, _)| schema::canonical_name(name.as_bytes()) == key);
-        values.extend(parts.map(|(_, value)| value));
-    }
+    let values: Vec<&Vec<u8>> = entry.values(attribute).collect();
+    let of_name: Vec<&Vec<u8>> = entry
+        .name_parts
+        .iter()
+        .filter(|(name, _)| dn_attributes && schema::canonical_name(name.as_bytes()) == key)
+        .map(|(_, value)| value)
+        .collect();
     match comparison {
-        Comparison::Equality if syntax == own && !dn_attributes => {
-            let (attribute, value) = (attribute.to_owned(), value.to_vec());
-            Some(equal(entry, &Assertion { attribute, value }))
-        }
         Comparison::Equality => {
             let asserted = syntax::equality_key(syntax, value);
-            Some(
-                values
-                    .iter()
-                    .any(|value| syntax::equality_key(syntax, value) == asserted),
-            )
+            let is_asserted = |value: &&Vec<u8>| syntax::equality_key(syntax, value) == asserted;
+            Some(if syntax == own {
+                let (attribute, value) = (attribute.to_owned(), value.to_vec());
+                equal(entry, &Assertion { attribute, value }) || of_name.iter().any(is_asserted)
+            } else {
+                values.iter().chain(&of_name).any(is_asserted)
+            })
         }
         Comparison::BitAnd | Comparison::BitOr => {
             let bits: i64 = std::str::from_utf8(value).ok()?.parse().ok()?;
             let numbers = values
                 .iter()
+                .chain(&of_name)
                 .filter_map(|value| std::str::from_utf8(value).ok()?.parse::<i64>().ok());
             Some(match comparison {
                 Comparison::BitAnd => numbers.into_iter().any(|number| number & bits == bits),

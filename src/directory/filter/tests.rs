@@ -202,6 +202,7 @@ fn object_classes_choose_kinds() {
     assert_eq!(kinds("(objectClass=groupOfNames)"), [0, 4, 5]);
     assert_eq!(kinds("(objectClass=groupOfUniqueNames)"), [0, 4, 5]);
     assert_eq!(kinds("(objectClass=posixGroup)"), [0, 4, 0]);
+    assert_eq!(kinds("(objectClass:dn:=posixGroup)"), [0, 4, 0]);
     assert_eq!(kinds("(objectClass=goauthentik.io/ldap/group)"), [0, 4, 0]);
     assert_eq!(
         kinds("(objectClass=goauthentik.io/ldap/virtual-group)"),
