@@ -1,0 +1,15 @@
+//! Attacks on a real process, each with a budget of processor time, memory and errors of others. Seconds here; the same
+//! attacks run long, and with latencies, in `cargo bench --bench hostile`.
+
+#![allow(unreachable_pub, reason = "the harness is written as a library")]
+#![allow(dead_code, reason = "the harness serves other tests too")]
+
+#[path = "../ldap/client.rs"]
+mod client;
+#[path = "../ldap/filter.rs"]
+mod filter;
+#[path = "../ldap/stage.rs"]
+mod stage;
+
+mod framing;
+mod process;
