@@ -146,8 +146,11 @@ pub enum Operation<'a> {
     Unbind,
     /// RFC 4511 section 4.5
     Search(SearchRequest<'a>),
-    /// RFC 4511 section 4.6; checked for form only.
-    Modify,
+    /// RFC 4511 section 4.6; checked for form only, and for whether it is about a password.
+    Modify {
+        /// Whether one of the changes is to `userPassword` (RFC 4519 section 2.41).
+        of_password: bool,
+    },
     /// RFC 4511 section 4.7; checked for form only.
     Add,
     /// RFC 4511 section 4.8; checked for form only.
@@ -170,7 +173,7 @@ impl Operation<'_> {
             Self::Bind(_) => OperationKind::Bind,
             Self::Unbind => OperationKind::Unbind,
             Self::Search(_) => OperationKind::Search,
-            Self::Modify => OperationKind::Modify,
+            Self::Modify { .. } => OperationKind::Modify,
             Self::Add => OperationKind::Add,
             Self::Delete => OperationKind::Delete,
             Self::ModifyDn => OperationKind::ModifyDn,
@@ -350,12 +353,23 @@ fn decode_with_ldap3_proto(element: Element<'_>) -> Result<Operation<'static>, O
         .flatten()
         .ok_or(OperationError::Grammar)?;
     Ok(match message.op {
-        LdapOp::ModifyRequest(_) => Operation::Modify,
+        LdapOp::ModifyRequest(request) => Operation::Modify {
+            of_password: request
+                .changes
+                .iter()
+                .any(|change| names_password(&change.modification.atype)),
+        },
         LdapOp::AddRequest(_) => Operation::Add,
         LdapOp::DelRequest(_) => Operation::Delete,
         LdapOp::ModifyDNRequest(_) => Operation::ModifyDn,
         _ => return Err(OperationError::Grammar),
     })
+}
+
+/// Whether an attribute description, options aside, is `userPassword` by its name or its number.
+fn names_password(description: &str) -> bool {
+    let attribute = description.split(';').next().unwrap_or_default();
+    attribute.eq_ignore_ascii_case("userPassword") || attribute == "2.5.4.35"
 }
 
 fn text(octets: &[u8]) -> Result<String, OperationError> {

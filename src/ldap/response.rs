@@ -34,6 +34,7 @@ pub enum ResultCode {
     NoSuchAttribute = 16,
     UndefinedAttributeType = 17,
     InappropriateMatching = 18,
+    ConstraintViolation = 19,
     InvalidAttributeSyntax = 21,
     NoSuchObject = 32,
     InvalidDnSyntax = 34,

@@ -106,7 +106,11 @@ impl Session {
                 self.observe(RequestType::Extended, started);
                 action
             }
-            Operation::Modify | Operation::Add | Operation::Delete | Operation::ModifyDn => {
+            Operation::Modify { of_password: true } => {
+                self.finish(message, &extended::password_unchangeable(), out);
+                Action::Done
+            }
+            Operation::Modify { .. } | Operation::Add | Operation::Delete | Operation::ModifyDn => {
                 self.finish(message, &read_only(), out);
                 Action::Done
             }

@@ -106,6 +106,10 @@ async fn writing_is_refused() {
         "change",
         format!("dn: {alice}\nchangetype: modify\nreplace: mail\nmail: other@example.com\n"),
     );
+    let password = file(
+        "password",
+        format!("dn: {alice}\nchangetype: modify\nreplace: userPassword\nuserPassword: other\n"),
+    );
     let new = file(
         "new",
         format!("dn: cn=new,ou=users,{BASE}\nobjectClass: person\ncn: new\nsn: new\n"),
@@ -115,7 +119,8 @@ async fn writing_is_refused() {
         ("ldapadd", &["-f", &new], 50),
         ("ldapdelete", &[&alice], 50),
         ("ldapmodrdn", &[&alice, "cn=alicia"], 50),
-        ("ldappasswd", &["-s", "new", "-a", "demo-alice"], 53),
+        ("ldappasswd", &["-s", "new", "-a", "demo-alice"], 19),
+        ("ldapmodify", &["-f", &password], 19),
     ] {
         let output = run(stage.tool_as("alice", program).args(arguments)).await;
         said(&output, code);

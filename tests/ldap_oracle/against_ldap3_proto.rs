@@ -93,7 +93,7 @@ pub(crate) fn agrees(ours: &Operation<'_>, theirs: &LdapOp) -> Option<bool> {
             ours.version == theirs.version && ours.name == theirs.dn.as_bytes() && credentials
         }
         (Operation::Unbind, LdapOp::UnbindRequest)
-        | (Operation::Modify, LdapOp::ModifyRequest(_))
+        | (Operation::Modify { .. }, LdapOp::ModifyRequest(_))
         | (Operation::Add, LdapOp::AddRequest(_))
         | (Operation::Delete, LdapOp::DelRequest(_))
         | (Operation::ModifyDn, LdapOp::ModifyDNRequest(_)) => true,

@@ -78,7 +78,7 @@ pub(crate) fn with_rasn(message: &Message<'_>) -> Option<Difference> {
         Operation::Search(search) if search.scope == Scope::SubordinateSubtree => {
             Some(Difference::SubordinateScope)
         }
-        Operation::Modify | Operation::Add | Operation::Delete | Operation::ModifyDn => {
+        Operation::Modify { .. } | Operation::Add | Operation::Delete | Operation::ModifyDn => {
             Some(Difference::Refused)
         }
         Operation::Unbind => Some(Difference::UnbindContents),

@@ -42,7 +42,7 @@ pub(in crate::server) fn run(
             None,
         ),
         WHO_AM_I => (LdapResult::success(), None, Some(authorization_id(session))),
-        PASSWORD_MODIFY => (password_modify(), None, None),
+        PASSWORD_MODIFY => (password_unchangeable(), None, None),
         other => {
             let text = format!("extended operation {other:?} is not supported");
             (LdapResult::new(ResultCode::ProtocolError, text), None, None)
@@ -60,9 +60,11 @@ fn authorization_id(session: &Session) -> Vec<u8> {
     }
 }
 
-fn password_modify() -> LdapResult {
+/// To a new password, by the extended operation or by a modify. Nextcloud shows this code's text to whoever asked, and takes
+/// `unwillingToPerform` for success.
+pub(in crate::server) fn password_unchangeable() -> LdapResult {
     LdapResult::new(
-        ResultCode::UnwillingToPerform,
+        ResultCode::ConstraintViolation,
         "passwords are changed in authentik: in the user settings or by its recovery flow",
     )
 }

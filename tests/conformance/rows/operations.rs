@@ -1,7 +1,10 @@
 //! Rows 33 to 47: the other operations, errors, names.
 
 use akldap::simulator::{Directory, Fault, Rule};
-use ldap3_proto::proto::{LdapBindCred, LdapBindRequest, LdapOp, LdapSearchScope, SaslCredentials};
+use ldap3_proto::proto::{
+    LdapBindCred, LdapBindRequest, LdapModify, LdapModifyRequest, LdapModifyType, LdapOp,
+    LdapPartialAttribute, LdapSearchScope, SaslCredentials,
+};
 
 use crate::client::search;
 use crate::controls::{element, integer};
@@ -37,10 +40,22 @@ pub fn rows() -> Vec<Row> {
             assert_eq!(stage.bound("alice").await.who_am_i().await, format!("dn:{}", user_dn("alice")));
             assert_eq!(stage.client().await.who_am_i().await, "");
         }),
-        row!("36", "Password modify", "the extended operation", "code 53 and where to change it", because "an outpost's token cannot set passwords; authentik is where they are changed", stage => {
+        row!("36", "Password modify", "the extended operation; a modify of userPassword", "code 19 and where to change it", because "an outpost's token cannot set passwords; authentik is where they are changed", stage => {
             let response = stage.bound("alice").await.extended("1.3.6.1.4.1.4203.1.11.1", None).await;
-            assert_eq!(response.res.code as i32, 53);
+            assert_eq!(response.res.code as i32, 19);
             assert!(response.res.message.contains("authentik"));
+            for (attribute, code) in [("userPassword", 19), ("USERPASSWORD;x-y", 19), ("2.5.4.35", 19), ("mail", 50)] {
+                let change = |atype: &str| LdapModify {
+                    operation: LdapModifyType::Replace,
+                    modification: LdapPartialAttribute { atype: atype.to_owned(), vals: vec![b"x".to_vec()] },
+                };
+                let request = LdapModifyRequest { dn: user_dn("alice"), changes: vec![change("description"), change(attribute)] };
+                let mut client = stage.bound("alice").await;
+                client.send(LdapOp::ModifyRequest(request), vec![]).await;
+                let LdapOp::ModifyResponse(result) = client.receive().await.unwrap().op else { panic!("{attribute}") };
+                assert!(result.message.contains("authentik"), "{result:?}");
+                assert_eq!(result.code as i32, code, "{attribute}");
+            }
         }),
         row!("37", "StartTLS", "the extended operation", "code 0, then TLS", stage => {
             let mut client = stage.client().await;
