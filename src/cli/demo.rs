@@ -51,6 +51,7 @@ pub async fn run(arguments: &DemoArgs, flags: &Flags) -> anyhow::Result<()> {
 async fn simulate(arguments: &DemoArgs) -> std::io::Result<Simulator> {
     let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
     let mut directory = Directory::sample(count(arguments.users), count(arguments.groups));
+    add_nextcloud_group(&mut directory);
     let certificate = Certificate {
         pk: Uuid::new_v5(&Uuid::NAMESPACE_URL, b"akldap:demo:certificate"),
         name: "demo".to_owned(),
@@ -72,6 +73,24 @@ async fn simulate(arguments: &DemoArgs) -> std::io::Result<Simulator> {
         },
     )
     .await
+}
+
+/// The group that docs/nextcloud.md lets into Nextcloud: some people, and those of a group inside it.
+fn add_nextcloud_group(directory: &mut Directory) {
+    let group = Uuid::new_v5(&Uuid::NAMESPACE_URL, b"akldap:demo:nextcloud");
+    directory.add_group(group, "nextcloud");
+    let people: Vec<i32> = ["alice", "bob", "zo\u{eb}", "pat o'brien", "totp", "static"]
+        .iter()
+        .filter_map(|name| directory.user_named(name))
+        .map(|user| user.pk)
+        .collect();
+    for pk in people {
+        directory.join(pk, group);
+    }
+    let named = |name| directory.group_named(name).map(|group| group.pk);
+    if let (Some(child), Some(parent)) = (named("engineering"), named("company")) {
+        directory.set_parents(child, &[parent, group]);
+    }
 }
 
 async fn ready(server: &Server) {

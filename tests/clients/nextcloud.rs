@@ -82,32 +82,61 @@ pub fn directory(people: usize) -> Directory {
     directory
 }
 
-/// What `docs/nextcloud.md` recommends, for this directory: its table of settings, and what depends on the tests.
+/// What `docs/nextcloud.md` recommends, for this directory: what its commands set, and what depends on the tests.
 pub fn recommended() -> Value {
     let mut settings = page();
-    settings["ldapAgentPassword"] = json!("demo-ldapservice");
     // Nextcloud's own sizes and the simple case, which tests change.
     settings["ldapPagingSize"] = json!(500);
     settings["ldapNestedGroups"] = json!(false);
+    // The search of the display name alone, and the recorder, which reads no TLS.
+    settings["ldapAttributesForUserSearch"] = json!([]);
+    settings["ldapHost"] = json!("127.0.0.1");
     settings
 }
 
-/// The table as it stands.
-fn page() -> Value {
+/// The blocks of commands on the page, without the one that an administrator fills in.
+pub fn commands() -> String {
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/nextcloud.md");
     let text = std::fs::read_to_string(page).expect("the page");
+    let blocks: Vec<&str> = text
+        .split("```sh\n")
+        .skip(1)
+        .filter_map(|rest| rest.split_once("\n```"))
+        .map(|(block, _)| block)
+        .collect();
+    assert_eq!(blocks.len(), 2, "the values, and the commands");
+    for (line, name) in blocks[0].lines().zip(["host", "port", "base", "password"]) {
+        assert!(line.starts_with(&format!("{name}=")), "{line}");
+    }
+    blocks[1].to_owned()
+}
+
+/// What the page's commands set, evaluated by a shell with an `occ` that only writes it down.
+fn page() -> Value {
+    let script = format!(
+        r#"occ() {{
+            case $1 in
+            ldap:create-empty-config) printf s01 ;;
+            ldap:set-config) printf '%s\t%s\n' "$3" "$4" ;;
+            esac
+        }}
+        host=ldaps://127.0.0.1 port=0 base='{BASE}' password=demo-ldapservice
+        {}"#,
+        commands()
+    );
+    let output = std::process::Command::new("bash")
+        .args(["-euo", "pipefail", "-c", &script])
+        .output()
+        .expect("bash starts");
+    assert!(output.status.success(), "{output:?}");
     let mut settings = json!({});
-    for line in text.lines() {
-        let cells: Option<(&str, &str)> = line
-            .strip_prefix("| `")
-            .and_then(|line| line.strip_suffix("` |")?.split_once("` | `"));
-        let Some((name, value)) = cells.filter(|(name, _)| !name.contains(' ')) else {
-            continue;
-        };
+    for line in String::from_utf8(output.stdout).expect("text").lines() {
+        let (name, value) = line.split_once('\t').expect("a name and a value");
         settings[name] = match value {
             "1" => json!(true),
             number if number.parse::<u32>().is_ok() => json!(number.parse::<u32>().expect("a number")),
-            text => json!(text.replace("\\|", "|").replace("<base>", BASE)),
+            list if name == "ldapAttributesForUserSearch" => json!(list.split(';').collect::<Vec<_>>()),
+            text => json!(text),
         };
     }
     settings
@@ -128,7 +157,11 @@ pub struct Scenery {
 
 impl Scenery {
     pub async fn new(people: usize, change: impl FnOnce(&mut Value)) -> Self {
-        let stage = Stage::with(directory(people), |_| {}).await;
+        Self::of(directory(people), change).await
+    }
+
+    pub async fn of(directory: Directory, change: impl FnOnce(&mut Value)) -> Self {
+        let stage = Stage::with(directory, |_| {}).await;
         let recorder = Recorder::with(stage.ldap(), Tamper::Nothing, Detail::Everything).await;
         let mut settings = recommended();
         change(&mut settings);
@@ -166,6 +199,11 @@ pub struct Nextcloud {
 impl Nextcloud {
     pub async fn start(recorder: &Recorder, mut settings: Value) -> Self {
         settings["ldapPort"] = json!(recorder.address().port());
+        Self::with(settings).await
+    }
+
+    /// With these settings alone.
+    pub async fn with(settings: Value) -> Self {
         let mut child = program::command("php")
             .arg("tests/clients/nextcloud/main.php")
             // What an administrator puts into ldap.conf.

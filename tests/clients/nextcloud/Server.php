@@ -139,7 +139,9 @@ final class Server
 
     private function open(): LDAP\Connection
     {
-        $link = ldap_connect("ldap://{$this->settings->ldapHost}:{$this->settings->ldapPort}");
+        $host = $this->settings->ldapHost;
+        $scheme = str_contains($host, '://') ? '' : 'ldap://';
+        $link = ldap_connect("$scheme$host:{$this->settings->ldapPort}");
         if ($link === false) {
             throw new ServerNotAvailable('no such address');
         }

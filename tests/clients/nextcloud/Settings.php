@@ -35,6 +35,27 @@ final class Settings
     public bool $ldapNestedGroups = false;
     public bool $hasMemberOfFilterSupport = false;
     public bool $useMemberOfToDetectMembership = true;
+    public bool $ldapConfigurationActive = false;
+
+    /**
+     * Settings as `occ` takes them: text, with `1` for yes and lists divided by semicolons.
+     *
+     * @param array<string, string> $given
+     */
+    public static function ofStrings(array $given): self
+    {
+        $typed = [];
+        foreach ($given as $name => $value) {
+            $type = (string) (new ReflectionProperty(self::class, $name))->getType();
+            $typed[$name] = match ($type) {
+                'bool' => $value === '1',
+                'int' => (int) $value,
+                'array' => $value === '' ? [] : explode(';', $value),
+                default => $value,
+            };
+        }
+        return new self($typed);
+    }
 
     /** @param array<string, mixed> $given */
     public function __construct(array $given)

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::json;
+use serde_json::{Value, json};
+use uuid::Uuid;
 
-use super::{JPEG, PEOPLE, PNG, Scenery, installed, kept};
+use super::{JPEG, Nextcloud, PEOPLE, PNG, Scenery, installed, kept};
+use crate::program;
 use crate::recorder::message::{BIND, EXTENDED, SEARCH};
-use crate::stage::BASE;
+use crate::stage::{BASE, Stage};
 
 const MODIFY: u8 = 0x66;
 
@@ -69,32 +71,93 @@ async fn logins() {
     }
 }
 
+/// From nothing configured to the first login, by the commands of the page as they stand, over LDAPS.
 #[tokio::test]
 async fn the_page_of_the_documentation_works_as_it_stands() {
     let Some(_exercise) = installed() else {
         return;
     };
-    let page = super::page();
-    assert_eq!(page.as_object().map(serde_json::Map::len), Some(18), "{page}");
-    let mut scenery = Scenery::new(PEOPLE, |settings| {
-        for (name, value) in page.as_object().expect("an object") {
-            settings[name] = value.clone();
-        }
-    })
-    .await;
+    let stage = Stage::with(super::directory(PEOPLE), |_| {}).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let state = folder.path().join("state.json");
+    // By address: libldap puts the name of the machine in the place of "localhost" when it looks at the certificate.
+    let run = async |password: &str| {
+        let script = format!(
+            "occ() {{ php tests/clients/nextcloud/occ.php \"$@\"; }}\n\
+             host=ldaps://127.0.0.1\nport={}\nbase='{BASE}'\npassword='{password}'\n{}",
+            stage.ldaps().port(),
+            super::commands()
+        );
+        program::command("bash")
+            .args(["-euo", "pipefail", "-c", &script])
+            .env("OCC_STATE", &state)
+            .env("LDAPTLS_CACERT", "certs/ca.pem")
+            .output()
+            .await
+            .expect("bash starts")
+    };
+    let refused = run("wrong").await;
+    assert!(!refused.status.success(), "{refused:?}");
+    assert!(
+        String::from_utf8_lossy(&refused.stderr).contains("the bind failed"),
+        "{refused:?}"
+    );
+    std::fs::remove_file(&state).expect("a state to forget");
+    let output = run("demo-ldapservice").await;
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("the connection could be established"), "{said}");
+
+    let kept: Value = serde_json::from_slice(&std::fs::read(&state).expect("a state")).expect("JSON");
+    assert_eq!(kept["jobs"], json!("cron"));
+    let set = kept["configurations"]["s01"].as_object().expect("settings");
+    let mut settings = super::page();
+    // Nothing is set that the other tests do not use, or the reverse.
+    let names: BTreeSet<&String> = settings.as_object().expect("settings").keys().collect();
+    assert_eq!(names, set.keys().collect());
+    settings["ldapPort"] = json!(stage.ldaps().port());
+    let mut nextcloud = Nextcloud::with(settings).await;
+    let login = json!({"do": "login", "typed": "zoe@example.com", "password": "demo-zoë"});
     assert_eq!(
-        scenery.nextcloud.result(json!({"do": "sync"})).await["found"],
+        nextcloud.result(login).await["accepted"],
+        json!(true),
+        "the first login"
+    );
+    assert_eq!(
+        nextcloud.result(json!({"do": "sync"})).await["found"],
         json!(PEOPLE)
     );
-    let login = json!({"do": "login", "typed": "zoe@example.com", "password": "demo-zoë"});
-    assert_eq!(scenery.nextcloud.result(login).await["accepted"], json!(true));
-    let groups = scenery
-        .nextcloud
-        .names(json!({"do": "groups of", "name": "zoe"}))
-        .await;
+    let groups = nextcloud.names(json!({"do": "groups of", "name": "zoe"})).await;
     assert!(
         groups.contains(&"company".to_owned()),
         "by way of sales: {groups:?}"
+    );
+    for (term, name) in [("zoe@", "zoe"), ("bob", "bob")] {
+        let found = nextcloud.names(json!({"do": "list", "term": term})).await;
+        assert!(found.contains(&name.to_owned()), "{term} finds {found:?}");
+    }
+}
+
+/// The group of the filter may contain groups, and its filter finds their people too.
+#[tokio::test]
+async fn people_of_a_child_group_may_log_in() {
+    let Some(_exercise) = installed() else {
+        return;
+    };
+    let mut directory = super::directory(PEOPLE);
+    let nextcloud = directory.group_named("nextcloud").expect("it is there").pk;
+    let child = directory.add_group(Uuid::from_u128(0x6368_696c), "interns");
+    directory.set_parents(child, &[nextcloud]);
+    let intern = directory.users().last().expect("people").clone();
+    directory.join(intern.pk, child);
+    let mut scenery = Scenery::of(directory, |_| {}).await;
+    let name = &*intern.username;
+    let login = json!({"do": "login", "typed": name, "password": format!("demo-{name}")});
+    let result = scenery.nextcloud.result(login).await;
+    assert_eq!(result, json!({"name": name, "accepted": true}));
+    assert_eq!(
+        scenery.nextcloud.result(json!({"do": "count"})).await,
+        json!(PEOPLE + 1)
     );
 }
 

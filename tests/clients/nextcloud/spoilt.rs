@@ -57,7 +57,11 @@ async fn without_the_in_chain_rule_it_is_noticed() {
     let Some(_exercise) = installed() else {
         return;
     };
-    let mut scenery = Scenery::new(PEOPLE, |settings| settings["ldapNestedGroups"] = json!(true)).await;
+    let mut scenery = Scenery::new(PEOPLE, |settings| {
+        settings["ldapNestedGroups"] = json!(true);
+        settings["ldapUserFilter"] = json!(groups::direct_members());
+    })
+    .await;
     scenery.recorder.spoil(Tamper::NoInChain);
     let noticed = groups::nested(&mut scenery)
         .await
