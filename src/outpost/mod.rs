@@ -14,6 +14,7 @@ mod snapshot_file;
 mod special;
 pub mod status;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -180,8 +181,9 @@ impl Outpost {
         self.generation.load(Ordering::SeqCst)
     }
 
-    /// Puts a new directory in place of the old one and draws the consequences for those logged in.
-    fn install(&self, snapshot: Snapshot) -> Arc<Snapshot> {
+    /// Puts a new directory in place of the old one and draws the consequences for those logged in: for all of them, or
+    /// for those only who were put into the old one. About anybody else that says nothing.
+    fn install(&self, snapshot: Snapshot, added: Option<&BTreeSet<i64>>) -> Arc<Snapshot> {
         let (users, groups) = (snapshot.user_count(), snapshot.group_count());
         match self.status.directory() {
             // A user fetched into a restored directory does not make the rest of it any newer.
@@ -195,7 +197,9 @@ impl Outpost {
         let snapshot = Arc::new(snapshot);
         self.snapshot.store(Some(Arc::clone(&snapshot)));
         self.generation.fetch_add(1, Ordering::SeqCst);
-        bind::snapshot_installed(self, &snapshot);
+        bind::snapshot_installed(self, &snapshot, |pk| {
+            added.is_none_or(|added| added.contains(&pk))
+        });
         snapshot
     }
 

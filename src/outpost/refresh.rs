@@ -128,6 +128,14 @@ pub(super) fn start(outpost: &Arc<Outpost>, tasks: &TaskTracker, shutdown: &Canc
     let certificates = Arc::clone(&outpost.certificates);
     let stop = shutdown.clone();
     tasks.spawn(async move { certificates.follow_files(stop).await });
+    let misses = Arc::clone(outpost);
+    let stop = shutdown.clone();
+    tasks.spawn(async move {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = misses.fetch_wanted_users() => {}
+        }
+    });
     let warm_up = Arc::clone(outpost);
     let stop = shutdown.clone();
     tasks.spawn(async move {

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use akldap::simulator::{Directory, Endpoint, Fault, Rule};
+use futures_util::future::join_all;
 
 use crate::scenery::{is_current, pages, stage, update};
-use crate::stage::{BASE, SUFFIX, eventually, user_dn};
+use crate::stage::{BASE, SUFFIX, user_dn};
 
 #[tokio::test]
 async fn who_has_just_been_created_logs_in_and_finds_itself() {
@@ -76,8 +77,8 @@ async fn a_fetch_that_fails_does_not_fail_the_login() {
     let found = client.subtree(BASE, "(cn=carol)", &[]).await;
     assert_eq!((found.outcome.code, found.entries.len()), (52, 0));
     stage.simulator.faults().remove(rule);
-    // The search has it fetched in the background.
-    for _ in 0..100 {
+    // The search has it fetched in the background, a moment after the first try.
+    for _ in 0..1000 {
         if client.subtree(BASE, "(cn=carol)", &[]).await.outcome.code == 0 {
             break;
         }
@@ -94,17 +95,68 @@ async fn a_fetch_that_fails_does_not_fail_the_login() {
 }
 
 #[tokio::test]
-async fn many_new_users_are_fetched_within_bounds_and_come_with_the_next_refresh() {
+async fn many_new_users_log_in_at_once_and_each_is_fetched_once_and_finds_itself() {
     let stage = stage(Directory::sample(20, 2), 100, &[]).await;
-    let names: Vec<String> = (0..20).map(|number| format!("fresh{number}")).collect();
+    let names: Vec<String> = (0..150).map(|number| format!("fresh{number}")).collect();
     for name in &names {
         let pk = stage.simulator.create_user(name, name, "");
         stage.simulator.set_password(pk, "secret");
+        stage.simulator.join(pk, "group0001");
     }
-    for name in &names {
-        assert_eq!(stage.bind(&user_dn(name), "secret").await.code, 0);
+    stage.simulator.requests().clear();
+    let stage = &stage;
+    join_all(names.iter().map(|name| async move {
+        let mut client = stage.client().await;
+        assert_eq!(client.bind(&user_dn(name), "secret").await.code, 0);
+        let filter = format!("(&(objectClass=user)(cn={name}))");
+        // Whose fetch took longer than a bind waits finds itself a moment later.
+        let mut found = client.subtree(BASE, &filter, &[]).await;
+        for _ in 0..1000 {
+            if found.outcome.code != 52 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            found = client.subtree(BASE, &filter, &[]).await;
+        }
+        assert_eq!((found.outcome.code, found.entries.len()), (0, 1), "{name}");
+    }))
+    .await;
+    assert_eq!(stage.simulator.requests().count(Endpoint::User), 150);
+    assert_eq!(pages(stage), (0, 0), "no refresh was needed");
+    assert!(is_current(stage));
+    update(stage).await;
+    assert!(is_current(stage));
+}
+
+#[tokio::test]
+async fn searches_of_somebody_whose_look_up_stalls_leave_nothing_behind() {
+    let stage = stage(Directory::sample(20, 2), 100, &[]).await;
+    let pk = stage.simulator.create_user("carol", "Carol", "");
+    stage.simulator.set_password(pk, "secret");
+    let path = format!("/core/users/{pk}/");
+    let rule = stage.simulator.faults().add(Rule::new(&path, Fault::BadGateway));
+    let mut client = stage.client().await;
+    assert_eq!(client.bind(&user_dn("carol"), "secret").await.code, 0);
+    stage.simulator.faults().remove(rule);
+    let rule = stage.simulator.faults().add(Rule::new(&path, Fault::Hang));
+    let asked = || stage.simulator.requests().to(&path).len();
+    let before = asked();
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let (mut searches, mut alive) = (0, tasks());
+    // Until the look-up hangs, and a good while longer.
+    while searches < 3000 || asked() == before {
+        let found = client.subtree(BASE, "(cn=carol)", &[]).await;
+        assert_eq!(found.outcome.code, 52);
+        searches += 1;
+        if searches == 100 {
+            alive = tasks();
+        }
     }
-    assert_eq!(stage.simulator.requests().count(Endpoint::User), 12);
-    update(&stage).await;
-    eventually("all are there", || is_current(&stage)).await;
+    assert_eq!(asked() - before, 1, "one request for {searches} searches");
+    assert!(
+        tasks() <= alive + 10,
+        "{alive} tasks before, {} after {searches} searches",
+        tasks()
+    );
+    stage.simulator.faults().remove(rule);
 }

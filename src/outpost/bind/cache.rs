@@ -194,11 +194,15 @@ impl BindCache {
         }
     }
 
-    /// Drops the cached binds that are over and those of users whose password changed since. Returns how many.
-    pub(super) fn retain_unchanged(&self, snapshot: &Snapshot) -> usize {
+    /// Drops the cached binds that are over and those of users whose password changed since, of the users with
+    /// whom the snapshot is `concerned`. Returns how many.
+    pub(super) fn retain_unchanged(&self, snapshot: &Snapshot, concerned: impl Fn(i64) -> bool) -> usize {
         let mut voided = 0;
         for (key, entry) in &self.entries {
             let unchanged = entry.login.load().as_ref().is_some_and(|login| {
+                if !concerned(login.user_pk()) {
+                    return !login.is_over();
+                }
                 let user = snapshot
                     .user_by_pk(login.user_pk())
                     .map(|user| snapshot.user(user));

@@ -131,16 +131,19 @@ pub(super) fn start(outpost: &Arc<Outpost>, tasks: &TaskTracker, shutdown: &Canc
 }
 
 /// Draws the consequences of a new directory for those already logged in: whoever is gone, deactivated or replaced is
-/// logged out; a changed password only voids cached binds.
-pub(super) fn snapshot_installed(outpost: &Outpost, snapshot: &Snapshot) {
+/// logged out; a changed password only voids cached binds. `concerns` says whose rows may have changed.
+pub(super) fn snapshot_installed(outpost: &Outpost, snapshot: &Snapshot, concerns: impl Fn(i64) -> bool) {
     let ended = outpost.logins.end_where(|login| {
+        if !concerns(login.user_pk()) {
+            return None;
+        }
         login.verdict(
             snapshot
                 .user_by_pk(login.user_pk())
                 .map(|user| snapshot.user(user)),
         )
     });
-    let voided = outpost.binds.cache.retain_unchanged(snapshot);
+    let voided = outpost.binds.cache.retain_unchanged(snapshot, concerns);
     if ended > 0 || voided > 0 {
         tracing::info!(
             logins = ended,

@@ -1,13 +1,18 @@
-//! Fetches a single user whom the directory does not know, or knows otherwise than a login just proved, without waiting
+//! Fetches single users whom the directory does not know, or knows otherwise than a login just proved, without waiting
 //! for the next refresh.
 //!
-//! One fetch at a time, so many a minute, and never beside the installation of a refreshed directory.
+//! Knows a bounded set of wanted users, asks authentik for a few of them at a time, and puts all that came into one
+//! snapshot; never beside the installation of a refreshed directory. Must not know why somebody is wanted.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use tokio::time::Instant;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
 
 use crate::authentik::User;
 use crate::directory::{Builder, Snapshot};
@@ -15,26 +20,50 @@ use crate::outpost::Outpost;
 
 use super::records::user_record;
 
-/// Fetches within a minute. Each builds a snapshot, about a second of work for 100,000 users; who creates more users a
-/// minute that log in at once waits for the next refresh.
-const MAX_PER_MINUTE: usize = 12;
-const MINUTE: Duration = Duration::from_secs(60);
+/// Users wanted at once, some hundred octets each until they are fetched. Whoever comes beyond waits for the next refresh.
+const MAX_WANTED: usize = 4096;
+/// Users asked for at once: as many follow each other as authentik's answers allow, and its few workers are left to
+/// others too.
+const FETCHES_AT_ONCE: usize = 4;
+/// How long authentik may take for one of them: others wait behind it.
+const FETCH_TIME: Duration = Duration::from_secs(10);
+/// After a snapshot was built there is none for so many times as long as it took, which is about a second for 100,000
+/// users: fetching takes at most a third of a processor, and the more users come meanwhile the more share a snapshot.
+const PAUSE_FACTOR: u32 = 2;
+/// Whoever was not found is not looked for again for so long, twice as long each time up to a minute.
+const FIRST_REST: Duration = Duration::from_millis(500);
+const LAST_REST: Duration = Duration::from_secs(60);
+/// Users remembered for not having been found; beyond it all of them are forgotten, which costs one request each.
+const MAX_RESTING: usize = 4096;
 /// How long a bind waits for its user to be fetched.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What was fetched of late.
+/// Who is to be fetched, and who was of late.
 #[derive(Debug, Default)]
 pub(in crate::outpost) struct Misses {
     /// Held while a snapshot made from the current one is put in its place.
     gate: tokio::sync::Mutex<()>,
     state: Mutex<State>,
+    /// Somebody was added to those wanted.
+    wanted: Notify,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    times: VecDeque<Instant>,
+    /// Everybody wanted, until the fetch has ended, which cancels the token.
+    wanted: HashMap<i64, CancellationToken>,
+    /// Those of them nobody has been asked for yet.
+    line: VecDeque<i64>,
+    resting: HashMap<i64, Rest>,
     /// Users fetched since the last refresh was installed.
-    fetched: Vec<i64>,
+    fetched: BTreeSet<i64>,
+}
+
+/// Until when a user who was not found is left alone, and for how long the next time.
+#[derive(Debug)]
+struct Rest {
+    until: Instant,
+    next: Duration,
 }
 
 impl Misses {
@@ -42,44 +71,75 @@ impl Misses {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes one of the fetches of this minute.
-    fn admit(&self, now: Instant) -> bool {
+    /// Has a user fetched. The token is cancelled when that has ended; `None`: it is not to be, for the user was looked for
+    /// a moment ago or too many are wanted.
+    fn want(&self, pk: i64, now: Instant) -> Option<CancellationToken> {
         let mut state = self.lock();
-        while state
-            .times
-            .front()
-            .is_some_and(|time| now.duration_since(*time) >= MINUTE)
-        {
-            state.times.pop_front();
+        if let Some(ended) = state.wanted.get(&pk) {
+            return Some(ended.clone());
         }
-        let admitted = state.times.len() < MAX_PER_MINUTE;
-        if admitted {
-            state.times.push_back(now);
+        let rests = state.resting.get(&pk).is_some_and(|rest| now < rest.until);
+        if rests || state.wanted.len() >= MAX_WANTED {
+            return None;
         }
-        admitted
+        let ended = CancellationToken::new();
+        state.wanted.insert(pk, ended.clone());
+        state.line.push_back(pk);
+        drop(state);
+        self.wanted.notify_one();
+        Some(ended)
+    }
+
+    /// The next user to ask for.
+    fn next(&self) -> Option<i64> {
+        self.lock().line.pop_front()
+    }
+
+    /// Ends the fetch of a user.
+    fn end(&self, pk: i64, found: bool, now: Instant) {
+        let mut state = self.lock();
+        if found {
+            state.resting.remove(&pk);
+        } else {
+            if state.resting.len() >= MAX_RESTING {
+                state.resting.clear();
+            }
+            let rest = state.resting.entry(pk).or_insert(Rest {
+                until: now,
+                next: FIRST_REST,
+            });
+            // Who was left in peace for longer than any rest begins anew.
+            if now.saturating_duration_since(rest.until) > LAST_REST {
+                rest.next = FIRST_REST;
+            }
+            rest.until = now + rest.next;
+            rest.next = (rest.next * 2).min(LAST_REST);
+        }
+        if let Some(ended) = state.wanted.remove(&pk) {
+            ended.cancel();
+        }
     }
 }
 
 impl Outpost {
     /// Makes sure that the directory shows a user who has just proved to exist and to be active, if authentik does.
-    /// Gives up after a few seconds; the next refresh shows the user in any case.
+    /// Gives up after a few seconds; a later fetch or the next refresh shows the user in any case.
     pub(in crate::outpost) async fn fetch_user(&self, pk: i64) {
         if self.shows(pk) || self.snapshot().is_none() {
             return;
         }
-        match tokio::time::timeout(PATIENCE, self.fetch_missing(pk)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                tracing::debug!(pk, error, "a user the directory does not show was not fetched")
-            }
-            Err(_) => tracing::debug!(pk, "fetching a user the directory does not show takes too long"),
+        if let Some(ended) = self.misses.want(pk, Instant::now())
+            && timeout(PATIENCE, ended.cancelled()).await.is_err()
+        {
+            tracing::debug!(pk, "fetching a user the directory does not show takes too long");
         }
     }
 
-    /// The same, in the background.
-    pub fn fetch_user_soon(self: &Arc<Self>, pk: i64) {
-        let outpost = Arc::clone(self);
-        tokio::spawn(async move { outpost.fetch_user(pk).await });
+    /// The same, without waiting.
+    pub fn fetch_user_soon(&self, pk: i64) {
+        if !self.shows(pk) {
+            self.misses.want(pk, Instant::now());
+        }
     }
 
     fn shows(&self, pk: i64) -> bool {
@@ -90,24 +150,66 @@ impl Outpost {
         })
     }
 
-    async fn fetch_missing(&self, pk: i64) -> Result<(), String> {
-        let _gate = self.misses.gate.lock().await;
-        let Some(current) = self.snapshot().filter(|_| !self.shows(pk)) else {
-            return Ok(());
-        };
-        if !self.misses.admit(Instant::now()) {
-            return Err(format!("{MAX_PER_MINUTE} were fetched within a minute"));
+    /// Fetches whoever is wanted, for ever.
+    pub(super) async fn fetch_wanted_users(&self) {
+        let mut fetches = FuturesUnordered::new();
+        let mut rows = Vec::new();
+        let mut next_build = Instant::now();
+        loop {
+            while fetches.len() < FETCHES_AT_ONCE
+                && let Some(pk) = self.misses.next()
+            {
+                fetches.push(async move { (pk, self.user_row(pk).await) });
+            }
+            tokio::select! {
+                () = self.misses.wanted.notified(), if fetches.len() < FETCHES_AT_ONCE => {}
+                Some((pk, row)) = fetches.next() => match row {
+                    Ok(row) => rows.push(row),
+                    Err(error) => {
+                        tracing::debug!(pk, error, "a user the directory does not show was not fetched");
+                        self.misses.end(pk, false, Instant::now());
+                    }
+                },
+                () = sleep_until(next_build), if !rows.is_empty() => {
+                    let began = Instant::now();
+                    self.install_fetched(std::mem::take(&mut rows)).await;
+                    next_build = Instant::now() + began.elapsed() * PAUSE_FACTOR;
+                }
+            }
         }
-        let user = self.client.user(pk).await.map_err(|error| error.to_string())?;
-        let Some((user, _)) = user else {
-            return Err("there is no such user".to_owned());
-        };
-        let build = tokio::task::spawn_blocking(move || with_user(&current, &user));
-        let snapshot = build.await.map_err(|error| error.to_string())?;
-        self.misses.lock().fetched.push(pk);
-        self.install(snapshot);
-        tracing::info!(pk, "fetched a user newer than the directory");
-        Ok(())
+    }
+
+    async fn user_row(&self, pk: i64) -> Result<User, String> {
+        match timeout(FETCH_TIME, self.client.user(pk)).await {
+            Ok(Ok(Some((user, _)))) => Ok(user),
+            Ok(Ok(None)) => Err("there is no such user".to_owned()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err("authentik took too long to show the user".to_owned()),
+        }
+    }
+
+    /// Puts users into the directory whom it does not show.
+    async fn install_fetched(&self, rows: Vec<User>) {
+        let gate = self.misses.gate.lock().await;
+        let pks: BTreeSet<i64> = rows.iter().map(|row| row.pk).collect();
+        let missing: Vec<User> = rows.into_iter().filter(|row| !self.shows(row.pk)).collect();
+        if let Some(current) = self.snapshot().filter(|_| !missing.is_empty()) {
+            let added: BTreeSet<i64> = missing.iter().map(|row| row.pk).collect();
+            match tokio::task::spawn_blocking(move || with_users(&current, &missing)).await {
+                Ok(snapshot) => {
+                    self.misses.lock().fetched.extend(&added);
+                    self.install(snapshot, Some(&added));
+                    tracing::info!(users = added.len(), "fetched users newer than the directory");
+                }
+                Err(error) => {
+                    tracing::error!(%error, "users newer than the directory could not be put into it")
+                }
+            }
+        }
+        drop(gate);
+        for pk in pks {
+            self.misses.end(pk, self.shows(pk), Instant::now());
+        }
     }
 
     /// Puts a refreshed directory in place of the current one, unless it is the same. Users fetched one by one while it was
@@ -118,10 +220,12 @@ impl Outpost {
         let current = self.snapshot();
         let mut snapshot = snapshot;
         if let Some(current) = &current {
-            for pk in fetched {
-                if snapshot.user_by_pk(pk).is_none() {
-                    snapshot = with_user_of(&snapshot, current, pk);
-                }
+            let missing: BTreeSet<i64> = fetched
+                .into_iter()
+                .filter(|pk| snapshot.user_by_pk(*pk).is_none())
+                .collect();
+            if !missing.is_empty() {
+                snapshot = with_users_of(&snapshot, current, &missing);
             }
             if snapshot.fingerprint() == current.fingerprint() {
                 self.metrics.snapshot_installed(
@@ -138,27 +242,35 @@ impl Outpost {
         } else {
             tracing::debug!(users, groups, full, "directory refreshed");
         }
-        self.install(snapshot)
+        self.install(snapshot, None)
     }
 }
 
-/// The directory with one user put into it and into the groups the user's row names.
-fn with_user(snapshot: &Snapshot, row: &User) -> Snapshot {
+/// The directory with users put into it and into the groups their rows name.
+fn with_users(snapshot: &Snapshot, rows: &[User]) -> Snapshot {
     let mut builder = Builder::new();
+    let fresh: BTreeSet<i64> = rows.iter().map(|row| row.pk).collect();
     for user in snapshot.users().map(|user| snapshot.carried_user(user)) {
-        if user.pk() != row.pk {
+        if !fresh.contains(&user.pk()) {
             builder.carry_user(&user);
         }
     }
-    builder.add_user(&user_record(row));
+    for row in rows {
+        builder.add_user(&user_record(row));
+    }
+    let mut members: HashMap<String, Vec<i64>> = HashMap::new();
+    for row in rows {
+        for group in &row.groups {
+            members
+                .entry(group.to_ascii_lowercase())
+                .or_default()
+                .push(row.pk);
+        }
+    }
     for mut group in snapshot.groups().map(|group| snapshot.carried_group(group)) {
         let uuid = group.uuid().as_hyphenated().to_string();
-        if row
-            .groups
-            .iter()
-            .any(|of_user| of_user.eq_ignore_ascii_case(&uuid))
-        {
-            group.add_member(row.pk);
+        for pk in members.get(&uuid).into_iter().flatten() {
+            group.add_member(*pk);
         }
         builder.carry_group(&group);
     }
@@ -167,21 +279,21 @@ fn with_user(snapshot: &Snapshot, row: &User) -> Snapshot {
     next
 }
 
-/// `snapshot` with a user as another one shows it.
-fn with_user_of(snapshot: &Snapshot, other: &Snapshot, pk: i64) -> Snapshot {
+/// `snapshot` with users as another one shows them.
+fn with_users_of(snapshot: &Snapshot, other: &Snapshot, pks: &BTreeSet<i64>) -> Snapshot {
     let mut builder = Builder::new();
     for user in snapshot.users() {
         builder.carry_user(&snapshot.carried_user(user));
     }
-    if let Some(user) = other.user_by_pk(pk) {
+    for user in pks.iter().filter_map(|pk| other.user_by_pk(*pk)) {
         builder.carry_user(&other.carried_user(user));
     }
     for mut group in snapshot.groups().map(|group| snapshot.carried_group(group)) {
-        let member = other
-            .group_by_uuid(group.uuid())
-            .is_some_and(|same| other.carried_group(same).members().contains(&pk));
-        if member {
-            group.add_member(pk);
+        if let Some(same) = other.group_by_uuid(group.uuid()) {
+            let same = other.carried_group(same);
+            for pk in same.members().iter().filter(|pk| pks.contains(pk)) {
+                group.add_member(*pk);
+            }
         }
         builder.carry_group(&group);
     }
@@ -195,13 +307,47 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn fetches_are_bounded_by_the_minute() {
-        let misses = Misses::default();
-        for _ in 0..MAX_PER_MINUTE {
-            assert!(misses.admit(Instant::now()));
+    async fn a_user_is_wanted_once_however_often_it_is_asked_for() {
+        let (misses, now) = (Misses::default(), Instant::now());
+        for _ in 0..523_000 {
+            assert!(misses.want(1, now).is_some());
         }
-        assert!(!misses.admit(Instant::now()));
-        tokio::time::advance(MINUTE).await;
-        assert!(misses.admit(Instant::now()));
+        assert_eq!(misses.next(), Some(1));
+        assert!(misses.want(1, now).is_some(), "while it is being fetched");
+        assert_eq!(misses.next(), None);
+        assert_eq!(misses.lock().wanted.len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_wanted_and_the_resting_are_bounded() {
+        let (misses, now) = (Misses::default(), Instant::now());
+        let taken = (0..20_000).filter(|pk| misses.want(*pk, now).is_some()).count();
+        assert_eq!((taken, misses.lock().line.len()), (MAX_WANTED, MAX_WANTED));
+        for pk in 0..20_000 {
+            misses.end(pk, false, now);
+        }
+        assert!(misses.lock().wanted.is_empty());
+        assert!(misses.lock().resting.len() <= MAX_RESTING);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_was_not_found_is_left_alone_for_a_while_and_longer_each_time() {
+        let (misses, mut now, mut rests) = (Misses::default(), Instant::now(), Vec::new());
+        for _ in 0..9 {
+            let ended = misses.want(1, now).expect("wanted");
+            misses.end(1, false, now);
+            assert!(ended.is_cancelled());
+            let began = now;
+            while misses.want(1, now).is_none() {
+                now += FIRST_REST;
+            }
+            rests.push((now - began).as_millis());
+        }
+        assert_eq!(
+            rests,
+            [500, 1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000]
+        );
+        misses.end(1, true, now);
+        assert!(misses.want(1, now).is_some(), "who was found is forgotten here");
     }
 }
