@@ -11,5 +11,6 @@ mod filter;
 #[path = "../ldap/stage.rs"]
 mod stage;
 
+mod floods;
 mod framing;
 mod process;
