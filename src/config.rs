@@ -55,6 +55,8 @@ pub struct Config {
     pub refresh_full_every: u32,
     /// What is logged, and how.
     pub log: LogConfig,
+    /// Whether searches have audit records too.
+    pub audit_searches: bool,
     /// The build hash to report, possibly empty.
     pub build_hash: String,
     /// The unix socket for health and metrics.
@@ -236,6 +238,7 @@ impl Config {
         let refresh_full_every =
             u32::try_from(reader.count(&options::REFRESH_FULL_EVERY)?).unwrap_or(u32::MAX);
         let log = LogConfig::read(reader)?;
+        let audit_searches = reader.switch(&options::AUDIT_SEARCHES)?;
         let build_hash = reader
             .text(&options::BUILD_HASH)?
             .map_or_else(String::new, |found| found.text);
@@ -253,6 +256,7 @@ impl Config {
             snapshot_file,
             refresh_full_every,
             log,
+            audit_searches,
             build_hash,
             metrics_socket,
             warnings: std::mem::take(&mut reader.warnings),

@@ -1,37 +1,40 @@
 //! Log lines as the official outpost writes them: one JSON object a line with the keys `event`, `timestamp`, `level` and
 //! `logger` beside the fields, or text for reading. Knows how a line looks and which levels pass; must not know what is
-//! logged. Libraries only get to speak from warnings on, at every level, because some of them log what they send.
+//! logged. Libraries only get to speak from warnings on, at every level, because some of them log what they send, and
+//! only so often, because some of them warn of what a peer sent.
 
+pub mod audit;
+mod line;
+mod repetition;
 mod sink;
 #[cfg(test)]
 mod tests;
 
-use std::cell::RefCell;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::io::Write as _;
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::{self, Duration};
+use std::time::{Duration, Instant};
 
-use serde::{Serialize, Serializer};
-use tracing::field::{Field, Visit};
-use tracing::{Event, Level, Subscriber};
+use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer, Registry, reload};
 
 use crate::config::{LogConfig, LogFormat, LogLevel};
 
+pub use repetition::{Repeated, Repetition, SWEEP_INTERVAL};
+pub use sink::Lost;
 use sink::Sink;
 
 /// The target prefix of our own events.
 const OWN_TARGET: &str = env!("CARGO_CRATE_NAME");
 
-/// Keys the line itself uses; a field of that name gets an underscore appended.
-const LINE_KEYS: [&str; 4] = ["event", "timestamp", "level", "logger"];
+/// Lines that all libraries together write in a window; further ones are counted.
+const LIBRARY_LINES: u64 = 20;
+/// That window.
+const LIBRARY_WINDOW: Duration = Duration::from_secs(60);
 
 /// Why logging cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -57,11 +60,18 @@ pub fn flush() {
     }
 }
 
+/// How many lines were lost since the start because whoever reads the log took none.
+#[must_use]
+pub fn lost() -> Lost {
+    SINK.get().map(Sink::lost).unwrap_or_default()
+}
+
 /// Changes the log level while the server runs. Cheap to clone.
 #[derive(Clone)]
 pub struct LogControl {
     filter: reload::Handle<Targets, Registry>,
     level: Arc<Mutex<LogLevel>>,
+    libraries: Arc<Repetition<()>>,
 }
 
 impl LogControl {
@@ -78,6 +88,17 @@ impl LogControl {
         let _ = self.filter.reload(targets(level));
         *current = level;
         true
+    }
+
+    /// Writes how many lines of libraries were counted instead of written. To be called every [`SWEEP_INTERVAL`].
+    pub fn tell_repeated(&self, now: Instant) {
+        for Repeated { lines, .. } in self.libraries.ended(now) {
+            tracing::warn!(
+                repeated = lines,
+                window_s = LIBRARY_WINDOW.as_secs(),
+                "further warnings of libraries were counted, not written"
+            );
+        }
     }
 
     /// The level in force.
@@ -104,7 +125,12 @@ impl fmt::Debug for LogControl {
 /// # Errors
 /// [`LoggingError::AlreadySet`] when called twice, [`LoggingError::Thread`] when the system is out of threads.
 pub fn init(config: LogConfig) -> Result<LogControl, LoggingError> {
-    let sink = Sink::start(std::io::stderr())?;
+    let tell = move |lost: Lost| {
+        let text = "log lines were lost: whoever reads the log was too slow for them";
+        let numbers = [("audit_records", lost.audit), ("other_lines", lost.other)];
+        line::own_warning(config.format, module_path!(), text, &numbers)
+    };
+    let sink = Sink::start(std::io::stderr(), tell)?;
     let (subscriber, control) = subscriber(config, sink.clone());
     subscriber.try_init()?;
     let _ = SINK.set(sink);
@@ -118,13 +144,16 @@ where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let (filter, handle) = reload::Layer::new(targets(config.level));
+    let libraries = Arc::new(Repetition::new(LIBRARY_WINDOW, LIBRARY_LINES, 1));
     let lines = Lines {
         format: config.format,
         writer,
+        libraries: Arc::clone(&libraries),
     };
     let control = LogControl {
         filter: handle,
         level: Arc::new(Mutex::new(config.level)),
+        libraries,
     };
     (tracing_subscriber::registry().with(filter).with(lines), control)
 }
@@ -163,6 +192,7 @@ fn log_panics() {
 struct Lines<W> {
     format: LogFormat,
     writer: W,
+    libraries: Arc<Repetition<()>>,
 }
 
 impl<S, W> Layer<S> for Lines<W>
@@ -171,171 +201,13 @@ where
     W: for<'a> MakeWriter<'a> + 'static,
 {
     fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
-        let mut fields = Fields::new(self.format);
-        event.record(&mut fields);
         let metadata = event.metadata();
-        let line = fields.into_line(*metadata.level(), metadata.target());
-        // A log that cannot be written has nowhere to say so.
-        let _ = self.writer.make_writer_for(metadata).write_all(&line);
-    }
-}
-
-/// Collects the message and the fields of an event.
-struct Fields {
-    format: LogFormat,
-    message: String,
-    /// The true origin of an event that came from the `log` crate.
-    logger: Option<String>,
-    /// The other fields, as they stand in the line.
-    rest: Vec<u8>,
-}
-
-impl Fields {
-    fn new(format: LogFormat) -> Self {
-        Self {
-            format,
-            message: String::new(),
-            logger: None,
-            rest: Vec::with_capacity(256),
+        if !metadata.target().starts_with(OWN_TARGET) && !self.libraries.admits((), Instant::now()) {
+            return;
         }
+        line::write_event(self.format, event, |line| {
+            // A log that cannot be written has nowhere to say so.
+            let _ = self.writer.make_writer_for(metadata).write_all(line);
+        });
     }
-
-    fn text(&mut self, field: &Field, value: &str) {
-        match field.name() {
-            "message" => value.clone_into(&mut self.message),
-            "log.target" => self.logger = Some(value.to_owned()),
-            _ => self.value(field, value),
-        }
-    }
-
-    /// Values are written as JSON in either format, so that no value can break the line or pose as another field.
-    fn value(&mut self, field: &Field, value: impl Serialize) {
-        let name = match field.name() {
-            "message" | "log.target" | "log.module_path" | "log.file" | "log.line" => return,
-            name => name,
-        };
-        let suffix = if LINE_KEYS.contains(&name) { "_" } else { "" };
-        // Writing to memory does not fail.
-        let _ = match self.format {
-            LogFormat::Json => write!(self.rest, ",\"{name}{suffix}\":"),
-            LogFormat::Text => write!(self.rest, " {name}{suffix}="),
-        };
-        let _ = serde_json::to_writer(&mut self.rest, &value);
-    }
-
-    fn into_line(mut self, level: Level, target: &str) -> Vec<u8> {
-        let mut line = Vec::with_capacity(160 + self.message.len() + self.rest.len());
-        let logger = self.logger.take();
-        let logger = logger.as_deref().unwrap_or(target);
-        let (level, now) = (level_name(level), timestamp());
-        match self.format {
-            LogFormat::Json => {
-                line.extend_from_slice(b"{\"event\":");
-                let _ = serde_json::to_writer(&mut line, &self.message);
-                let _ = write!(line, ",\"level\":\"{level}\",\"logger\":");
-                let _ = serde_json::to_writer(&mut line, logger);
-                let _ = write!(line, ",\"timestamp\":\"{now}\"");
-                line.extend_from_slice(&self.rest);
-                line.extend_from_slice(b"}\n");
-            }
-            LogFormat::Text => {
-                let message = self.message.replace(char::is_control, " ");
-                let _ = write!(line, "{now} {level:<7} {logger}: {message}");
-                line.extend_from_slice(&self.rest);
-                line.push(b'\n');
-            }
-        }
-        line
-    }
-}
-
-impl Visit for Fields {
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        self.value(field, value);
-    }
-
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.value(field, value);
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.value(field, value);
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.value(field, value);
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.text(field, value);
-    }
-
-    fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        let mut text = value.to_string();
-        let mut cause = value.source();
-        while let Some(error) = cause {
-            let _ = write!(text, ": {error}");
-            cause = error.source();
-        }
-        self.text(field, &text);
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        match field.name() {
-            "message" => {
-                let _ = write!(self.message, "{value:?}");
-            }
-            "log.target" => self.logger = Some(format!("{value:?}")),
-            _ => self.value(field, Shown(value)),
-        }
-    }
-}
-
-fn level_name(level: Level) -> &'static str {
-    match level {
-        Level::TRACE => "trace",
-        Level::DEBUG => "debug",
-        Level::INFO => "info",
-        Level::WARN => "warning",
-        Level::ERROR => "error",
-    }
-}
-
-/// A value that is written as the text its `Debug` gives.
-struct Shown<'a>(&'a dyn fmt::Debug);
-
-impl Serialize for Shown<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{:?}", self.0))
-    }
-}
-
-/// Now, RFC 3339 in UTC, to the microsecond.
-fn timestamp() -> String {
-    let now = time::SystemTime::now()
-        .duration_since(time::UNIX_EPOCH)
-        .unwrap_or_default();
-    // Many lines come within a second, and its date is most of the work.
-    SECOND.with_borrow_mut(|(second, date)| {
-        if *second == now.as_secs() && !date.is_empty() {
-            return format!("{date}.{:06}Z", now.subsec_micros());
-        }
-        let mut text = String::new();
-        let _ = SystemTime.format_time(&mut Writer::new(&mut text));
-        let same_second = time::UNIX_EPOCH
-            .elapsed()
-            .is_ok_and(|after| after.as_secs() == now.as_secs());
-        if let Some((whole, _)) = text.split_once('.')
-            && same_second
-        {
-            *second = now.as_secs();
-            whole.clone_into(date);
-        }
-        text
-    })
-}
-
-thread_local! {
-    /// The second this thread logged in last, and its date as text.
-    static SECOND: RefCell<(u64, String)> = const { RefCell::new((0, String::new())) };
 }

@@ -9,7 +9,7 @@ mod snapshot;
 mod tests;
 
 use std::fmt;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -97,6 +97,11 @@ struct RejectedLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LogLabels {
+    lines: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct FlowLabels {
     stage: String,
     flow: String,
@@ -177,7 +182,9 @@ pub enum RejectReason {
 }
 
 impl RejectReason {
-    const fn as_str(self) -> &'static str {
+    /// The label, which audit records use too.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::NoProvider => "no_provider",
             Self::FlowError => "flow_error",
@@ -220,6 +227,7 @@ pub struct Metrics {
     open_connections: Gauge,
     bind_cache_hits: Counter,
     bind_cache_misses: Counter,
+    log_lines_lost: Family<LogLabels, Counter>,
 }
 
 impl Metrics {
@@ -241,7 +249,9 @@ impl Metrics {
             open_connections: Gauge::default(),
             bind_cache_hits: Counter::default(),
             bind_cache_misses: Counter::default(),
+            log_lines_lost: Family::default(),
         };
+        metrics.set_log_lines_lost(0, 0);
         metrics.info.get_or_create(&outpost).set(1);
         metrics.connection.get_or_create(&outpost.connection()).set(0);
         metrics.reachable.set(1);
@@ -300,6 +310,11 @@ impl Metrics {
             "akldap_bind_cache_misses",
             "Binds in cached mode that asked authentik",
             self.bind_cache_misses.clone(),
+        );
+        registry.register(
+            "akldap_log_lines_lost",
+            "Log lines lost because whoever reads the log took none",
+            self.log_lines_lost.clone(),
         );
         registry.register_collector(Box::new(Arc::clone(&self.snapshot)));
         registry.register_collector(Box::new(ProcessCollector::new()));
@@ -407,6 +422,14 @@ impl Metrics {
     /// Counts a bind in cached mode that had to ask authentik.
     pub fn bind_cache_miss(&self) {
         self.bind_cache_misses.inc();
+    }
+
+    /// Records how many lines the log of the process has lost so far.
+    pub fn set_log_lines_lost(&self, audit: u64, other: u64) {
+        for (lines, lost) in [("audit", audit), ("other", other)] {
+            let counter = self.log_lines_lost.get_or_create(&LogLabels { lines });
+            counter.inner().store(lost, Ordering::Relaxed);
+        }
     }
 
     /// All metrics as OpenMetrics text, to be served as [`CONTENT_TYPE`].

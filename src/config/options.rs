@@ -409,6 +409,14 @@ pub(crate) static LOG_FORMAT: Setting = own(
     "`json` or `text`. Unset: JSON, or text when AUTHENTIK_DEBUG is true.",
 );
 
+pub(crate) static AUDIT_SEARCHES: Setting = own(
+    "AUTHENTIK_LDAP__AUDIT_SEARCHES",
+    "audit-searches",
+    "false",
+    Kind::Switch,
+    "Write an audit record for each search: who, what, how many entries. Logins, refusals and revocations always have one.",
+);
+
 /// The variables authentik's own LDAP outpost reads, as far as they mean something here.
 pub static OFFICIAL: &[&Setting] = &[
     &HOST,
@@ -459,6 +467,7 @@ pub static OPTIONS: &[&Setting] = &[
     &TLS_CERTIFICATE_FILE,
     &TLS_KEY_FILE,
     &LOG_FORMAT,
+    &AUDIT_SEARCHES,
 ];
 
 /// Official variables that are accepted and have no effect here, with the reason.

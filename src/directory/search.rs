@@ -277,6 +277,11 @@ impl Search {
         })
     }
 
+    /// Entries returned so far.
+    pub fn entries(&self) -> u64 {
+        self.entries
+    }
+
     /// How the search finds its entries, for a trace.
     #[must_use]
     pub fn plan(&self) -> impl fmt::Display + use<> {

@@ -1,18 +1,41 @@
 //! Where log lines go: they are gathered in memory, and a thread of its own writes them out. So no request waits for
 //! whoever reads the log, and many lines cost one system call.
 //!
-//! Knows octets and one writer. Must not know what a line says.
+//! Audit records have a queue of their own, which is written first. When a reader takes nothing for too long, what does
+//! not fit is lost, and how much that was is the first line afterwards. Knows octets, their worth and one writer. Must
+//! not know what a line says.
 
+use std::collections::VecDeque;
 use std::io::{self, Write};
+use std::mem;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tracing::Metadata;
 use tracing_subscriber::fmt::MakeWriter;
+
+use super::audit::Worth;
 
 /// How long lines are gathered before they are written: short for whoever watches, long for a processor.
 const GATHER: Duration = Duration::from_millis(5);
-/// Most octets that wait for a reader that takes none; what comes after is lost, and its number told.
-const MOST_WAITING: usize = 4 << 20;
+/// Most octets of audit records that wait for a reader that takes none: some 3,000 records.
+const MOST_AUDIT: usize = 1 << 20;
+/// The part of it that refusals may fill, as strangers can cause many.
+const MOST_REFUSALS: usize = MOST_AUDIT / 2;
+/// Most octets of other lines that wait.
+const MOST_OTHER: usize = 4 << 20;
+/// Other lines are written in pieces of about so many octets; between two, audit records have their turn.
+const PIECE: usize = 64 << 10;
+
+/// Lines that were lost because the reader took none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lost {
+    /// Audit records.
+    pub audit: u64,
+    /// Other lines.
+    pub other: u64,
+}
 
 /// The gathering end. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -23,50 +46,118 @@ struct Shared {
     waiting: Mutex<Waiting>,
     arrived: Condvar,
     written: Condvar,
+    /// Lost since the start.
+    lost_audit: AtomicU64,
+    lost_other: AtomicU64,
 }
 
 #[derive(Debug, Default)]
 struct Waiting {
-    lines: Vec<u8>,
-    lost: u64,
+    audit: Vec<u8>,
+    /// In pieces of whole lines.
+    other: VecDeque<Vec<u8>>,
+    other_octets: usize,
+    /// Lost since the reader was told last.
+    lost: Lost,
     /// Lines are being written at this moment.
     writing: bool,
+}
+
+impl Waiting {
+    fn is_empty(&self) -> bool {
+        self.audit.is_empty() && self.other.is_empty() && self.lost == Lost::default()
+    }
+
+    /// Whether there was room for the line.
+    fn put(&mut self, line: &[u8], worth: Worth) -> bool {
+        let most = match worth {
+            Worth::Record => MOST_AUDIT,
+            Worth::Refusal => MOST_REFUSALS,
+            Worth::Other => return self.put_other(line),
+        };
+        let fits = self.audit.len() + line.len() <= most;
+        if fits {
+            self.audit.extend_from_slice(line);
+        } else {
+            self.lost.audit += 1;
+        }
+        fits
+    }
+
+    fn put_other(&mut self, line: &[u8]) -> bool {
+        if self.other_octets + line.len() > MOST_OTHER {
+            self.lost.other += 1;
+            return false;
+        }
+        self.other_octets += line.len();
+        match self.other.back_mut() {
+            Some(piece) if piece.len() + line.len() <= PIECE => piece.extend_from_slice(line),
+            _ => self.other.push_back(line.to_vec()),
+        }
+        true
+    }
 }
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Waits for lines, gathers for a moment, and takes the next ones: what was lost, then all audit records, then a piece
+    /// of the others.
+    fn take(&self, audit: &mut Vec<u8>) -> (Lost, Vec<u8>) {
+        let waiting = self.lock();
+        if waiting.is_empty() {
+            let waiting = self.arrived.wait_while(waiting, |waiting| waiting.is_empty());
+            drop(waiting);
+            std::thread::sleep(GATHER);
+        } else {
+            drop(waiting);
+        }
+        let mut waiting = self.lock();
+        waiting.writing = true;
+        mem::swap(&mut waiting.audit, audit);
+        let piece = waiting.other.pop_front().unwrap_or_default();
+        waiting.other_octets -= piece.len();
+        (mem::take(&mut waiting.lost), piece)
+    }
+
+    fn wrote(&self) {
+        self.lock().writing = false;
+        self.written.notify_all();
+    }
 }
 
 impl Sink {
-    /// Starts the thread that writes to `writer`.
+    /// Starts the thread that writes to `writer`. `tell` words the line about what was lost.
     ///
     /// # Errors
     /// When the system gives no further thread.
-    pub(super) fn start(mut writer: impl Write + Send + 'static) -> io::Result<Self> {
+    pub(super) fn start(
+        mut writer: impl Write + Send + 'static,
+        tell: impl Fn(Lost) -> Vec<u8> + Send + 'static,
+    ) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let sink = Self(Arc::clone(&shared));
         std::thread::Builder::new()
             .name("log".to_owned())
             .spawn(move || {
-                let mut lines = Vec::new();
+                let mut audit = Vec::new();
                 loop {
-                    let lost = take(&shared, &mut lines);
+                    let (lost, other) = shared.take(&mut audit);
                     // A log that cannot be written has nowhere to say so.
-                    let _ = writer.write_all(&lines).and_then(|()| writer.flush());
-                    lines.clear();
-                    if lines.capacity() > MOST_WAITING / 8 {
-                        lines = Vec::new();
+                    if lost != Lost::default() {
+                        let _ = writer.write_all(&tell(lost));
                     }
-                    shared.lock().writing = false;
-                    shared.written.notify_all();
-                    if lost > 0 {
-                        tracing::warn!(
-                            lost,
-                            "log lines were lost: whoever reads the log was too slow for them"
-                        );
+                    let _ = writer
+                        .write_all(&audit)
+                        .and_then(|()| writer.write_all(&other))
+                        .and_then(|()| writer.flush());
+                    audit.clear();
+                    if audit.capacity() > PIECE {
+                        audit = Vec::new();
                     }
+                    shared.wrote();
                 }
             })?;
         Ok(sink)
@@ -76,37 +167,42 @@ impl Sink {
     pub(super) fn flush(&self, patience: Duration) {
         let waiting = self.0.lock();
         let _ = self.0.written.wait_timeout_while(waiting, patience, |waiting| {
-            waiting.writing || !waiting.lines.is_empty()
+            waiting.writing || !waiting.is_empty()
         });
+    }
+
+    /// What was lost since the start.
+    pub(super) fn lost(&self) -> Lost {
+        Lost {
+            audit: self.0.lost_audit.load(Ordering::Relaxed),
+            other: self.0.lost_other.load(Ordering::Relaxed),
+        }
     }
 }
 
-/// Waits for lines, gathers for a moment, and swaps them into the empty `lines`. Returns how many were lost.
-fn take(shared: &Shared, lines: &mut Vec<u8>) -> u64 {
-    let waiting = shared.lock();
-    let waiting = shared
-        .arrived
-        .wait_while(waiting, |waiting| waiting.lines.is_empty() && waiting.lost == 0);
-    drop(waiting);
-    std::thread::sleep(GATHER);
-    let mut waiting = shared.lock();
-    std::mem::swap(&mut waiting.lines, lines);
-    waiting.writing = true;
-    std::mem::take(&mut waiting.lost)
+/// The way into the sink for lines of one worth.
+#[derive(Debug)]
+pub(super) struct Entrance<'a> {
+    shared: &'a Shared,
+    worth: Worth,
 }
 
-impl Write for &Sink {
+impl Write for Entrance<'_> {
+    /// Takes one whole line; never waits for the reader.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let mut waiting = self.0.lock();
-        if waiting.lines.len() + line.len() > MOST_WAITING {
-            waiting.lost += 1;
-        } else {
-            let first = waiting.lines.is_empty();
-            waiting.lines.extend_from_slice(line);
-            drop(waiting);
-            if first {
-                self.0.arrived.notify_one();
-            }
+        let mut waiting = self.shared.lock();
+        let first = waiting.is_empty();
+        let fits = waiting.put(line, self.worth);
+        drop(waiting);
+        if first {
+            self.shared.arrived.notify_one();
+        }
+        if !fits {
+            let lost = match self.worth {
+                Worth::Record | Worth::Refusal => &self.shared.lost_audit,
+                Worth::Other => &self.shared.lost_other,
+            };
+            lost.fetch_add(1, Ordering::Relaxed);
         }
         Ok(line.len())
     }
@@ -117,10 +213,20 @@ impl Write for &Sink {
 }
 
 impl<'a> MakeWriter<'a> for Sink {
-    type Writer = &'a Sink;
+    type Writer = Entrance<'a>;
 
-    fn make_writer(&'a self) -> &'a Sink {
-        self
+    fn make_writer(&'a self) -> Entrance<'a> {
+        Entrance {
+            shared: &self.0,
+            worth: Worth::Other,
+        }
+    }
+
+    fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Entrance<'a> {
+        Entrance {
+            shared: &self.0,
+            worth: Worth::of(metadata),
+        }
     }
 }
 
@@ -133,13 +239,17 @@ mod tests {
     /// Takes a write only when it is let to, and shows what was written.
     struct Gate {
         open: mpsc::Receiver<()>,
+        entered: mpsc::Sender<()>,
         seen: Arc<Mutex<Vec<u8>>>,
     }
 
     impl Write for Gate {
         fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-            let _ = self.open.recv();
-            self.seen.lock().unwrap().extend_from_slice(octets);
+            if !octets.is_empty() {
+                let _ = self.entered.send(());
+                let _ = self.open.recv();
+                self.seen.lock().unwrap().extend_from_slice(octets);
+            }
             Ok(octets.len())
         }
 
@@ -148,46 +258,123 @@ mod tests {
         }
     }
 
-    fn gated() -> (Sink, mpsc::Sender<()>, Arc<Mutex<Vec<u8>>>) {
-        let (gate, open) = mpsc::channel();
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let writer = Gate {
-            open,
-            seen: Arc::clone(&seen),
-        };
-        (Sink::start(writer).unwrap(), gate, seen)
+    struct Gated {
+        sink: Sink,
+        gate: mpsc::Sender<()>,
+        entered: mpsc::Receiver<()>,
+        seen: Arc<Mutex<Vec<u8>>>,
+    }
+
+    impl Gated {
+        fn new() -> Self {
+            let (gate, open) = mpsc::channel();
+            let (enter, entered) = mpsc::channel();
+            let seen = Arc::new(Mutex::new(Vec::new()));
+            let writer = Gate {
+                open,
+                entered: enter,
+                seen: Arc::clone(&seen),
+            };
+            let tell = |lost: Lost| format!("lost {} {}\n", lost.audit, lost.other).into_bytes();
+            Self {
+                sink: Sink::start(writer, tell).unwrap(),
+                gate,
+                entered,
+                seen,
+            }
+        }
+
+        fn put(&self, worth: Worth, line: &[u8]) {
+            let mut entrance = Entrance {
+                shared: &self.sink.0,
+                worth,
+            };
+            entrance.write_all(line).unwrap();
+        }
+
+        /// Keeps the writer busy with one line until the gate is let go of.
+        fn stall(&self) {
+            self.put(Worth::Other, b"first\n");
+            self.entered.recv().unwrap();
+        }
+
+        /// Lets everything through and returns the lines after the first.
+        fn release(self) -> Vec<String> {
+            drop(self.gate);
+            self.sink.flush(Duration::from_secs(60));
+            let text = String::from_utf8(self.seen.lock().unwrap().clone()).unwrap();
+            text.lines().skip(1).map(str::to_owned).collect()
+        }
     }
 
     #[test]
     fn lines_come_out_in_order_and_flush_waits_for_them() {
-        let (sink, gate, seen) = gated();
-        drop(gate);
-        let lines: Vec<String> = (0..1000).map(|number| format!("line {number}\n")).collect();
+        let gated = Gated::new();
+        let lines: Vec<String> = (0..1000).map(|number| format!("line {number}")).collect();
+        gated.stall();
         for line in &lines {
-            (&sink).write_all(line.as_bytes()).unwrap();
+            gated.put(Worth::Other, format!("{line}\n").as_bytes());
         }
-        sink.flush(Duration::from_secs(60));
-        assert_eq!(*seen.lock().unwrap(), lines.concat().into_bytes());
+        assert_eq!(gated.release(), lines);
     }
 
     #[test]
-    fn nobody_waits_for_a_reader_that_takes_nothing() {
-        let (sink, gate, seen) = gated();
-        let line = [b'x'; 1024];
-        // Twice over the limit: what is being written counts apart from what waits.
-        for _ in 0..3 * MOST_WAITING / line.len() {
-            (&sink).write_all(&line).unwrap();
+    fn nobody_waits_for_a_reader_that_takes_nothing_and_the_loss_is_told_first() {
+        let gated = Gated::new();
+        gated.stall();
+        let line = [[b'x'; 1023].as_slice(), b"\n"].concat();
+        let room = u64::try_from(MOST_OTHER / line.len()).unwrap();
+        for _ in 0..room + 7 {
+            gated.put(Worth::Other, &line);
         }
-        assert!(sink.0.lock().lost > 0);
-        assert!(sink.0.lock().lines.len() <= MOST_WAITING);
-        sink.flush(Duration::from_millis(1));
-        assert!(seen.lock().unwrap().is_empty());
-        drop(gate);
-        sink.flush(Duration::from_secs(60));
-        let seen = seen.lock().unwrap().len();
+        assert_eq!(gated.sink.lost(), Lost { audit: 0, other: 7 });
+        gated.sink.flush(Duration::from_millis(1));
+        let lines = gated.release();
+        assert_eq!(lines[0], "lost 0 7", "the first line afterwards");
+        assert_eq!(lines.len() as u64, 1 + room);
+    }
+
+    #[test]
+    fn audit_records_have_room_of_their_own_and_come_first() {
+        let gated = Gated::new();
+        gated.stall();
+        let noise = [[b'x'; 1023].as_slice(), b"\n"].concat();
+        for _ in 0..2 * MOST_OTHER / noise.len() {
+            gated.put(Worth::Other, &noise);
+        }
+        for number in 0..10 {
+            gated.put(Worth::Record, format!("login {number}\n").as_bytes());
+        }
+        let lines = gated.release();
+        assert!(lines[0].starts_with("lost 0 "), "{}", lines[0]);
+        let logins: Vec<&String> = lines[1..11].iter().collect();
         assert!(
-            (MOST_WAITING - line.len()..=2 * MOST_WAITING).contains(&seen),
-            "{seen}"
+            logins.iter().all(|line| line.starts_with("login")),
+            "no login is lost, and none waits: {logins:?}"
         );
+    }
+
+    #[test]
+    fn refusals_leave_room_for_logins() {
+        let gated = Gated::new();
+        gated.stall();
+        let refusal = [[b'r'; 1023].as_slice(), b"\n"].concat();
+        for _ in 0..MOST_AUDIT / refusal.len() {
+            gated.put(Worth::Refusal, &refusal);
+        }
+        let half = u64::try_from((MOST_AUDIT - MOST_REFUSALS) / refusal.len()).unwrap();
+        assert_eq!(
+            gated.sink.lost(),
+            Lost {
+                audit: half,
+                other: 0
+            }
+        );
+        for _ in 0..1000 {
+            gated.put(Worth::Record, b"login\n");
+        }
+        let lines = gated.release();
+        assert_eq!(lines[0], format!("lost {half} 0"));
+        assert_eq!(lines.iter().filter(|line| *line == "login").count(), 1000);
     }
 }

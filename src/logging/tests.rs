@@ -167,3 +167,129 @@ fn text_lines_stay_one_line() {
         "info    akldap::logging::tests: two lines [31m dn=\"cn=a\\n2026 error forged\" count=3\n"
     );
 }
+
+#[test]
+fn no_value_is_longer_than_its_limit_and_each_says_how_long_it_was() {
+    let control = "\u{1}".repeat(60_000);
+    for format in [LogFormat::Json, LogFormat::Text] {
+        let text = logged(LogLevel::Info, format, |_| {
+            let shown = control.as_str();
+            warn!(bindDN = shown, debug = ?shown, display = %shown, "{shown}");
+        });
+        assert_eq!(text.lines().count(), 1);
+        assert!(
+            text.len() < 3 * line::MAX_VALUE + line::MAX_MESSAGE + 500,
+            "{}",
+            text.len()
+        );
+        assert!(
+            text.contains("bindDN") && text.contains("\\u0001… (60000 octets)"),
+            "{text}"
+        );
+        assert!(!text.contains('\u{1}'));
+    }
+    // What fits stays as it is, to the octet.
+    let fits = "é".repeat(line::MAX_VALUE / 2);
+    let text = logged(LogLevel::Info, LogFormat::Json, |_| info!(dn = fits, "x"));
+    assert_eq!(objects(&text)[0]["dn"], fits);
+    let text = logged(LogLevel::Info, LogFormat::Json, |_| {
+        info!(dn = fits.clone() + "é", "x")
+    });
+    assert_eq!(
+        objects(&text)[0]["dn"],
+        format!("{fits}… ({} octets)", line::MAX_VALUE + 2)
+    );
+}
+
+#[test]
+fn every_character_comes_back_from_json_as_it_was() {
+    let all: Vec<char> = (0..0x300)
+        .filter_map(char::from_u32)
+        .chain("日本\u{1f600}".chars())
+        .collect();
+    for piece in all.chunks(40) {
+        let value: String = piece.iter().collect();
+        let text = logged(
+            LogLevel::Info,
+            LogFormat::Json,
+            |_| info!(value, also = %value, "{value}"),
+        );
+        let [line] = objects(&text).try_into().expect("one line");
+        assert_eq!(
+            (&line["value"], &line["also"], &line["event"]),
+            (&value.clone().into(), &value.clone().into(), &value.into())
+        );
+        assert!(!text.trim_end().contains(char::is_control), "{text:?}");
+    }
+}
+
+#[test]
+fn a_line_within_a_line_disturbs_neither() {
+    struct Speaker;
+    impl std::fmt::Display for Speaker {
+        fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            let inner = line::own_warning(LogFormat::Json, "inner", "spoken", &[("count", 3)]);
+            formatter.write_str(std::str::from_utf8(&inner).expect("UTF-8"))
+        }
+    }
+    let text = logged(
+        LogLevel::Info,
+        LogFormat::Json,
+        |_| info!(before = 1, said = %Speaker, "outer"),
+    );
+    let [line] = objects(&text).try_into().expect("one line");
+    assert_eq!(
+        (line["before"].as_i64(), line["event"].as_str()),
+        (Some(1), Some("outer"))
+    );
+    let inner: Value = serde_json::from_str(line["said"].as_str().expect("text")).expect("a line");
+    assert_eq!(
+        (inner["event"].as_str(), inner["count"].as_i64()),
+        (Some("spoken"), Some(3))
+    );
+}
+
+#[test]
+fn libraries_that_repeat_themselves_are_counted() {
+    let text = logged(LogLevel::Info, LogFormat::Json, |control| {
+        for _ in 0..1000 {
+            warn!(target: "rustls::msgs", "Illegal SNI hostname received");
+        }
+        control.tell_repeated(Instant::now() + LIBRARY_WINDOW);
+    });
+    let lines = objects(&text);
+    assert_eq!(lines.len() as u64, LIBRARY_LINES + 1);
+    assert_eq!(
+        lines.last().expect("a last line")["repeated"],
+        1000 - LIBRARY_LINES
+    );
+}
+
+#[test]
+fn the_worth_of_a_line_is_told_by_target_and_level() {
+    #[derive(Clone, Default)]
+    struct Worths(Arc<Mutex<Vec<audit::Worth>>>);
+    impl<'a> MakeWriter<'a> for Worths {
+        type Writer = io::Sink;
+        fn make_writer(&'a self) -> io::Sink {
+            io::sink()
+        }
+        fn make_writer_for(&'a self, metadata: &tracing::Metadata<'_>) -> io::Sink {
+            self.0.lock().expect("worths").push(audit::Worth::of(metadata));
+            io::sink()
+        }
+    }
+    let worths = Worths::default();
+    let config = LogConfig {
+        level: LogLevel::Info,
+        format: LogFormat::Json,
+    };
+    let (subscriber, _control) = subscriber(config, worths.clone());
+    tracing::subscriber::with_default(subscriber, || {
+        info!(target: audit::TARGET, "login");
+        warn!(target: audit::TARGET, "refusal");
+        error!("something else");
+    });
+    use audit::Worth::{Other, Record, Refusal};
+    assert_eq!(*worths.0.lock().expect("worths"), [Record, Refusal, Other]);
+}

@@ -16,6 +16,7 @@ use uuid::Uuid;
 use crate::authentik::{AccessCheck, Session, SessionEndId};
 use crate::directory::{UserSummary, Viewer};
 
+use super::audit;
 use super::bind::Goodbye;
 use super::providers::Provider;
 
@@ -159,7 +160,9 @@ impl Login {
         if ending == Ending::SessionEnded {
             self.proof.opened.gone.store(true, Ordering::Relaxed);
         }
-        let _ = self.ending.set(ending);
+        if self.ending.set(ending.clone()).is_ok() {
+            audit::revoked(self, &ending);
+        }
         self.ended.cancel();
     }
 

@@ -4,6 +4,7 @@
 //! sockets or how LDAP messages look.
 
 pub mod access;
+mod audit;
 pub mod bind;
 pub mod certificates;
 mod events;
@@ -15,9 +16,10 @@ mod special;
 pub mod status;
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::Notify;
@@ -28,11 +30,13 @@ use crate::authentik::flow::{Executor, FlowMethod, FlowObserver, FlowStep};
 use crate::authentik::{self, ApiError, Client};
 use crate::config::Config;
 use crate::directory::Snapshot;
-use crate::ldap::response::ResultCode;
+use crate::ldap::response::LdapResult;
 use crate::logging::LogControl;
-use crate::metrics::{ApplicationMetrics, Metrics, OutpostLabels, RequestType};
+use crate::logging::audit::RequestId;
+use crate::metrics::{ApplicationMetrics, Metrics, OutpostLabels, RejectReason, RequestType};
 
 use access::Logins;
+use audit::Audit;
 use bind::{BindAnswer, BindCore};
 use certificates::CertificateTable;
 use outage::Outage;
@@ -61,6 +65,7 @@ pub struct Outpost {
     certificates: Arc<CertificateTable>,
     logins: Arc<Logins>,
     binds: BindCore,
+    audit: Audit,
     status: Status,
     outage: Outage,
     pace: refresh::Pace,
@@ -143,6 +148,7 @@ impl Outpost {
             certificates,
             logins,
             binds,
+            audit: Audit::default(),
             status: Status::default(),
             outage: Outage::default(),
             pace: refresh::Pace::default(),
@@ -277,8 +283,8 @@ impl Outpost {
         self.update_directory.notify_one();
     }
 
-    /// Counts a finished bind under the official names.
-    pub fn observe_bind(&self, answer: &BindAnswer, took: Duration) {
+    /// Counts a finished bind under the official names, and records it.
+    pub fn observe_bind(&self, request: RequestId, answer: &BindAnswer, took: Duration) {
         let unclaimed = self.unclaimed();
         let application = answer
             .provider()
@@ -287,21 +293,42 @@ impl Outpost {
         if let Some(reason) = answer.reject_reason() {
             application.rejected(RequestType::Bind, reason);
         }
-        let code = answer.result().code;
-        let took_ms = took.as_secs_f64() * 1000.0;
-        match code {
-            ResultCode::Success => {
-                tracing::info!(bind_dn = answer.bind_dn(), client = %answer.client(), took_ms, "bind")
-            }
-            _ => tracing::warn!(
-                bind_dn = answer.bind_dn(),
-                client = %answer.client(),
-                took_ms,
-                code = ?code,
-                cause = answer.cause(),
-                "bind refused"
-            ),
+        self.audit.bind(request, answer, took);
+    }
+
+    /// Counts and records a bind that was refused before it was judged.
+    pub fn observe_refused_bind(
+        &self,
+        request: RequestId,
+        client: IpAddr,
+        bind_dn: &[u8],
+        reason: RejectReason,
+        result: &LdapResult,
+    ) {
+        self.unclaimed().rejected(RequestType::Bind, reason);
+        self.audit.refused(&audit::Refused {
+            request,
+            client,
+            bind_dn: &String::from_utf8_lossy(bind_dn),
+            provider: "",
+            code: result.code,
+            reason: Some(reason),
+            cause: &result.diagnostic_message,
+            took: Duration::ZERO,
+        });
+    }
+
+    /// Writes what was counted instead of logged and whose time has come.
+    pub fn tell_repeated(&self, now: Instant) {
+        self.audit.tell_repeated(now);
+        if let Some(log) = &self.log {
+            log.tell_repeated(now);
         }
+    }
+
+    /// Writes everything that was counted instead of logged, at the end of the process.
+    pub fn tell_all_repeated(&self) {
+        self.audit.finish();
     }
 
     /// Says once that direct search mode is served from the snapshot.

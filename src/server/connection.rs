@@ -21,6 +21,7 @@ use crate::config::LimitConfig;
 use crate::ldap::frame::{self, Frame, FrameError};
 use crate::ldap::message::{Message, MessageError, Operation};
 use crate::ldap::response::{self, LdapResult, ResultCode};
+use crate::logging::audit;
 use crate::outpost::access::Ending;
 use crate::outpost::bind::BindAnswer;
 
@@ -174,6 +175,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                     self.process();
                 }
                 Event::Revoked(ending) => {
+                    self.record_revocation(&ending);
                     let text = ending.to_string();
                     self.disconnect(&LdapResult::new(ResultCode::Unavailable, text));
                 }
@@ -457,8 +459,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         self.ending = identity.map(|identity| Alarm::new(Arc::clone(identity).ended()));
     }
 
+    fn record_revocation(&self, ending: &Ending) {
+        tracing::info!(
+            target: audit::TARGET,
+            audit = "revocation",
+            connection = self.session.connection,
+            client = %self.session.client,
+            bindDN = self.session.bound_dn(),
+            cause = %ending,
+            "the connection of a withdrawn login is closed"
+        );
+    }
+
     fn malformed(&mut self, error: &MessageError) {
-        tracing::debug!(client = %self.session.client, %error, "malformed request");
+        let connection = self.session.connection;
+        tracing::debug!(connection, client = %self.session.client, %error, "malformed request");
         match error {
             MessageError::Operation { message_id, kind, .. } => {
                 if let Some(tag) = kind.response_tag() {
@@ -473,18 +488,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     }
 
     fn broken_framing(&mut self, error: &FrameError) {
-        let client = self.session.client;
+        let Session {
+            client, connection, ..
+        } = *self.session;
         match foreign::explain(self.input.pending(), self.surroundings.expected) {
-            Some(explanation) if self.is_news(Topic::Protocol) => tracing::warn!(%client, "{explanation}"),
-            _ => tracing::debug!(%client, %error, "broken framing"),
+            Some(explanation) if self.is_news(Topic::Protocol) => {
+                tracing::warn!(connection, %client, "{explanation}")
+            }
+            _ => tracing::debug!(connection, %client, %error, "broken framing"),
         }
         self.disconnect(&LdapResult::new(ResultCode::ProtocolError, error.to_string()));
     }
 
     fn too_slow(&mut self) {
-        let client = self.session.client;
+        let Session {
+            client, connection, ..
+        } = *self.session;
         if self.is_news(Topic::Slow) {
-            tracing::info!(%client, "a message did not arrive in time; the connection is closed");
+            tracing::info!(connection, %client, "a message did not arrive in time; the connection is closed");
         }
         let text = "the message did not arrive in time";
         self.disconnect(&LdapResult::new(ResultCode::Unavailable, text));

@@ -19,6 +19,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::logging;
 use crate::metrics;
 use crate::outpost::Outpost;
 use crate::outpost::outage::Details;
@@ -95,6 +96,8 @@ fn router(outpost: Arc<Outpost>) -> Router {
 }
 
 async fn show_metrics(State(outpost): State<Arc<Outpost>>) -> Response {
+    let lost = logging::lost();
+    outpost.metrics().set_log_lines_lost(lost.audit, lost.other);
     match outpost.metrics().encode() {
         Ok(text) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),

@@ -6,6 +6,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use thiserror::Error;
@@ -19,7 +20,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, LimitConfig};
 use crate::ldap::response::{self, LdapResult, ResultCode};
-use crate::logging::LogControl;
+use crate::logging::{self, LogControl};
 use crate::outpost::{Capabilities, Outpost, OutpostError};
 
 use super::connection::{self, End, Surroundings};
@@ -78,6 +79,7 @@ pub struct Server {
     shutdown: CancellationToken,
     tasks: TaskTracker,
     drain: Duration,
+    notices: Arc<Notices>,
 }
 
 /// What every port shares.
@@ -85,7 +87,9 @@ struct Gate {
     outpost: Arc<Outpost>,
     acceptor: TlsAcceptor,
     crowd: Arc<Crowd>,
-    notices: Notices,
+    notices: Arc<Notices>,
+    /// Connections taken so far; each has its number.
+    connections: AtomicU64,
     shutdown: CancellationToken,
     tasks: TaskTracker,
 }
@@ -121,11 +125,13 @@ impl Server {
             capacity(&config.limits),
             config.limits.max_connections_per_address,
         );
+        let notices = Arc::new(Notices::default());
         let gate = Arc::new(Gate {
             outpost: Arc::clone(&outpost),
             acceptor: TlsAcceptor::from(tls),
             crowd,
-            notices: Notices::default(),
+            notices: Arc::clone(&notices),
+            connections: AtomicU64::new(0),
             shutdown: shutdown.clone(),
             tasks: tasks.clone(),
         });
@@ -145,6 +151,11 @@ impl Server {
         }
         http::serve_socket(&outpost, &tasks, &shutdown);
         outpost.start(&tasks, &shutdown);
+        tasks.spawn(tell_repeated(
+            Arc::clone(&outpost),
+            Arc::clone(&notices),
+            shutdown.clone(),
+        ));
         let drain = config.limits.shutdown_timeout;
         tracing::info!(ldap = ?addresses.ldap, ldaps = ?addresses.ldaps, http = ?addresses.http, "listening");
         Ok(Self {
@@ -153,6 +164,7 @@ impl Server {
             shutdown,
             tasks,
             drain,
+            notices,
         })
     }
 
@@ -176,6 +188,18 @@ impl Server {
                 "gave up waiting for connections to end"
             );
         }
+        self.notices.finish();
+        self.outpost.tell_all_repeated();
+    }
+}
+
+/// Writes what was counted instead of logged, when its time has come.
+async fn tell_repeated(outpost: Arc<Outpost>, notices: Arc<Notices>, shutdown: CancellationToken) {
+    let pause = || tokio::time::sleep(logging::SWEEP_INTERVAL);
+    while shutdown.run_until_cancelled(pause()).await.is_some() {
+        let now = std::time::Instant::now();
+        notices.tell_repeated(now);
+        outpost.tell_repeated(now);
     }
 }
 
@@ -298,6 +322,7 @@ impl Gate {
         _place: OwnedSemaphorePermit,
     ) {
         let config = self.outpost.config();
+        let connection = self.connections.fetch_add(1, Ordering::Relaxed) + 1;
         let deadline = Instant::now() + config.limits.handshake_timeout;
         let _open = self.outpost.metrics().connection_opened();
         // Answers are written whole; waiting for more to send would only delay them.
@@ -306,7 +331,7 @@ impl Gate {
         let (client, stream) = match proxy::accept(stream, peer, trusted, deadline).await {
             Ok((client, stream)) => (client.ip(), stream),
             Err(error) => {
-                tracing::debug!(%peer, %error, "connection given up");
+                tracing::debug!(connection, %peer, %error, "connection given up");
                 return;
             }
         };
@@ -315,14 +340,14 @@ impl Gate {
             return;
         };
         if implicit_tls {
-            return Box::pin(self.secure(stream, client, Expected::Ldaps, deadline)).await;
+            return Box::pin(self.secure(stream, connection, client, Expected::Ldaps, deadline)).await;
         }
-        let mut session = Session::new(Arc::clone(&self.outpost), client, false);
+        let mut session = Session::new(Arc::clone(&self.outpost), connection, client, false);
         let end = connection::serve(stream, &mut session, &self.surroundings(Expected::Ldap)).await;
         drop(session);
         if let End::StartTls(stream) = end {
             let deadline = Instant::now() + config.limits.handshake_timeout;
-            Box::pin(self.secure(stream, client, Expected::StartTls, deadline)).await;
+            Box::pin(self.secure(stream, connection, client, Expected::StartTls, deadline)).await;
         }
     }
 
@@ -362,16 +387,23 @@ impl Gate {
     }
 
     /// The handshake, then LDAP with a fresh state: what was known in plain text does not count under TLS.
-    async fn secure(&self, stream: Rewind<TcpStream>, client: IpAddr, expected: Expected, deadline: Instant) {
+    async fn secure(
+        &self,
+        stream: Rewind<TcpStream>,
+        connection: u64,
+        client: IpAddr,
+        expected: Expected,
+        deadline: Instant,
+    ) {
         let stream = match timeout_at(deadline, self.handshake(stream, expected)).await {
             Ok(Ok(stream)) => stream,
-            Ok(Err(failure)) => return self.tell(client, &failure),
+            Ok(Err(failure)) => return self.tell(connection, client, &failure),
             Err(_) => {
-                tracing::debug!(%client, "the TLS handshake took too long");
+                tracing::debug!(connection, %client, "the TLS handshake took too long");
                 return;
             }
         };
-        let mut session = Session::new(Arc::clone(&self.outpost), client, true);
+        let mut session = Session::new(Arc::clone(&self.outpost), connection, client, true);
         // StartTLS is refused under TLS, so the conversation can only end.
         connection::serve(stream, &mut session, &self.surroundings(Expected::Inside)).await;
     }
@@ -390,21 +422,21 @@ impl Gate {
     }
 
     /// Logs why there is no TLS: for each address once in a while, as whoever fails, fails often.
-    fn tell(&self, client: IpAddr, failure: &Failure) {
+    fn tell(&self, connection: u64, client: IpAddr, failure: &Failure) {
         let is_news = |topic| self.notices.is_news(client, topic, std::time::Instant::now());
         match failure {
             Failure::Foreign(Some(explanation)) if is_news(Topic::Protocol) => {
-                tracing::warn!(%client, "{explanation}");
+                tracing::warn!(connection, %client, "{explanation}");
             }
-            Failure::Foreign(_) => tracing::debug!(%client, "no TLS handshake"),
+            Failure::Foreign(_) => tracing::debug!(connection, %client, "no TLS handshake"),
             // Probes of a load balancer come and go without a word.
             Failure::Tls(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                tracing::debug!(%client, %error, "TLS handshake not completed");
+                tracing::debug!(connection, %client, %error, "TLS handshake not completed");
             }
             Failure::Tls(error) if is_news(Topic::Handshake) => {
-                tracing::info!(%client, %error, "TLS handshake failed{}", hint(error));
+                tracing::info!(connection, %client, %error, "TLS handshake failed{}", hint(error));
             }
-            Failure::Tls(error) => tracing::debug!(%client, %error, "TLS handshake failed"),
+            Failure::Tls(error) => tracing::debug!(connection, %client, %error, "TLS handshake failed"),
         }
     }
 }

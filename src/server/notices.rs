@@ -1,15 +1,14 @@
-//! What was already said about whom, so that a misbehaving client fills a log with one line and not with millions.
-//!
-//! The memory is bounded: beyond [`MAX_SOURCES`] nothing more is said until entries grow old. Must not know logging.
+//! What was already said about whom, so that a misbehaving client fills a log with one line an hour and not with millions:
+//! the first of a kind is written, the others of the hour are counted, and the count is written at its end.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use crate::logging::{Repeated, Repetition};
 
 use super::crowd::source;
 
-/// Addresses remembered at once; about 100 octets each.
+/// Addresses and topics remembered at once; about 100 octets each.
 const MAX_SOURCES: usize = 4096;
 /// After so long the same thing is said again: by then it is news.
 const REPEAT: Duration = Duration::from_secs(3600);
@@ -27,28 +26,56 @@ pub(super) enum Topic {
     Slow,
 }
 
+impl Topic {
+    /// What happened again.
+    fn again(self) -> &'static str {
+        match self {
+            Self::Protocol => "a wrong protocol was spoken again",
+            Self::TooMany => "further connections were refused: the address has too many",
+            Self::Handshake => "TLS handshakes failed again",
+            Self::Slow => "messages did not arrive in time again",
+        }
+    }
+}
+
 /// The memory of what was said.
-#[derive(Debug, Default)]
-pub(super) struct Notices(Mutex<HashMap<(IpAddr, Topic), Instant>>);
+#[derive(Debug)]
+pub(super) struct Notices(Repetition<(IpAddr, Topic)>);
+
+impl Default for Notices {
+    fn default() -> Self {
+        Self(Repetition::new(REPEAT, 1, MAX_SOURCES))
+    }
+}
 
 impl Notices {
-    /// Whether this is to be said now. Says yes once an hour for each address and topic.
+    /// Whether this is to be said now; otherwise it is counted. Says yes once an hour for each address and topic.
     pub(super) fn is_news(&self, client: IpAddr, topic: Topic, now: Instant) -> bool {
-        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (source(client), topic);
-        if let Some(last) = said.get(&key)
-            && now.saturating_duration_since(*last) < REPEAT
-        {
-            return false;
+        self.0.admits((source(client), topic), now)
+    }
+
+    /// Writes what was counted in hours that have ended.
+    pub(super) fn tell_repeated(&self, now: Instant) {
+        self.0.ended(now).iter().for_each(tell);
+    }
+
+    /// Writes everything that was counted, at the end of the process.
+    pub(super) fn finish(&self) {
+        self.0.finish().iter().for_each(tell);
+    }
+}
+
+fn tell(repeated: &Repeated<(IpAddr, Topic)>) {
+    let (times, window_s) = (repeated.lines, REPEAT.as_secs());
+    match repeated.kind {
+        Some((client, topic)) => {
+            tracing::info!(%client, repeated = times, window_s, "{}", topic.again());
         }
-        if said.len() >= MAX_SOURCES {
-            said.retain(|_, last| now.saturating_duration_since(*last) < REPEAT);
-            if said.len() >= MAX_SOURCES {
-                return false;
-            }
-        }
-        said.insert(key, now);
-        true
+        None => tracing::info!(
+            repeated = times,
+            window_s,
+            "many addresses did what the lines before told of others"
+        ),
     }
 }
 
@@ -61,9 +88,15 @@ mod tests {
         let (notices, now) = (Notices::default(), Instant::now());
         let client = IpAddr::from([192, 0, 2, 1]);
         assert!(notices.is_news(client, Topic::Protocol, now));
-        assert!(!notices.is_news(client, Topic::Protocol, now + REPEAT / 2));
         assert!(notices.is_news(client, Topic::TooMany, now));
         assert!(notices.is_news(IpAddr::from([192, 0, 2, 2]), Topic::Protocol, now));
+        assert!(!notices.is_news(client, Topic::Protocol, now + REPEAT / 2));
+        let told = notices.0.ended(now + REPEAT);
+        let again = Repeated {
+            kind: Some((client, Topic::Protocol)),
+            lines: 1,
+        };
+        assert_eq!(told, [again], "what was left out is counted");
         assert!(notices.is_news(client, Topic::Protocol, now + REPEAT));
     }
 
@@ -73,11 +106,16 @@ mod tests {
         let said = (0..100_000_u32)
             .filter(|number| notices.is_news(IpAddr::V4((*number).into()), Topic::Handshake, now))
             .count();
-        assert_eq!(said, MAX_SOURCES);
+        assert_eq!(said, MAX_SOURCES + 1, "one of each known, one for all others");
+        let told = notices.0.ended(now + REPEAT);
+        let others = Repeated {
+            kind: None,
+            lines: (100_000 - MAX_SOURCES - 1) as u64,
+        };
+        assert_eq!(told, [others]);
         assert!(
             notices.is_news(IpAddr::from([255, 0, 0, 1]), Topic::Handshake, now + REPEAT),
             "old entries make room"
         );
-        assert_eq!(notices.0.lock().unwrap().len(), 1);
     }
 }

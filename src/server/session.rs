@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use crate::config::LimitConfig;
 use crate::ldap::message::{Authentication, BindRequest, Message, Operation};
 use crate::ldap::response::{self, LdapResult, ResultCode};
-use crate::metrics::RequestType;
+use crate::logging::audit::RequestId;
+use crate::metrics::{RejectReason, RequestType};
 use crate::outpost::Outpost;
 use crate::outpost::access::Identity;
 use crate::outpost::bind::{Begun, BindAnswer};
@@ -20,6 +21,8 @@ use super::operation::{BindFuture, Running, bind, compare, extended, search};
 /// The state of one connection.
 pub(super) struct Session {
     pub(super) outpost: Arc<Outpost>,
+    /// The number of the connection in this process.
+    pub(super) connection: u64,
     /// The client's address, after the PROXY header.
     pub(super) client: IpAddr,
     /// Who is bound; `None` is anonymous.
@@ -59,10 +62,11 @@ pub(super) enum Action {
 }
 
 impl Session {
-    pub(super) fn new(outpost: Arc<Outpost>, client: IpAddr, secure: bool) -> Self {
+    pub(super) fn new(outpost: Arc<Outpost>, connection: u64, client: IpAddr, secure: bool) -> Self {
         let require_tls = outpost.config().tls.required;
         Self {
             outpost,
+            connection,
             client,
             identity: None,
             secure,
@@ -84,6 +88,9 @@ impl Session {
     pub(super) fn handle(&mut self, message: &Message<'_>, busy: bool, out: &mut Vec<u8>) -> Action {
         let (message_id, started) = (message.message_id, Instant::now());
         if let Some(result) = self.refuse(message) {
+            if let Operation::Bind(request) = &message.operation {
+                self.record_refusal(message_id, request, &result);
+            }
             self.finish(message, &result, out);
             return Action::Done;
         }
@@ -164,6 +171,9 @@ impl Session {
         self.identity = None;
         let started = Instant::now();
         let answer = |result: LdapResult, out: &mut Vec<u8>| {
+            if result.code != ResultCode::Success {
+                self.record_refusal(message_id, request, &result);
+            }
             bind::write(out, message_id, &result);
             Action::Done
         };
@@ -205,9 +215,32 @@ impl Session {
 
     /// Takes the outcome of a bind: the only place where a connection gains an identity.
     pub(super) fn bound(&mut self, message_id: u32, started: Instant, answer: BindAnswer, out: &mut Vec<u8>) {
-        self.outpost.observe_bind(&answer, started.elapsed());
+        let request = self.request_id(message_id);
+        self.outpost.observe_bind(request, &answer, started.elapsed());
         bind::write(out, message_id, answer.result());
         self.identity = answer.into_identity();
+    }
+
+    fn record_refusal(&self, message_id: u32, request: &BindRequest<'_>, result: &LdapResult) {
+        let reason = match result.code {
+            ResultCode::ConfidentialityRequired => RejectReason::ConfidentialityRequired,
+            _ => RejectReason::ProtocolError,
+        };
+        self.outpost.observe_refused_bind(
+            self.request_id(message_id),
+            self.client,
+            request.name,
+            reason,
+            result,
+        );
+    }
+
+    /// What names a request of this connection in the log.
+    pub(super) fn request_id(&self, message_id: u32) -> RequestId {
+        RequestId {
+            connection: self.connection,
+            message_id,
+        }
     }
 
     /// Who is bound, for a log line.

@@ -13,4 +13,5 @@ mod stage;
 
 mod floods;
 mod framing;
+mod logs;
 mod process;

@@ -78,6 +78,14 @@ impl BindAnswer {
         }
     }
 
+    /// The same for a look at it, before it is taken.
+    pub fn identity(&self) -> Option<&Identity> {
+        match &self.outcome {
+            Outcome::Granted(identity) => Some(identity),
+            Outcome::Refused(_) => None,
+        }
+    }
+
     /// The provider the bind DN belongs to.
     pub fn provider(&self) -> Option<&Arc<Provider>> {
         match &self.outcome {

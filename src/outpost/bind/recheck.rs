@@ -63,7 +63,6 @@ async fn check_sessions(outpost: &Outpost, logins: Vec<Arc<Login>>) -> Vec<Arc<L
             match session_verdict(outpost, &login).await {
                 Verdict::Holds => {}
                 Verdict::Over(ending) => {
-                    tracing::info!(user = login.user_pk(), %ending, "a login was withdrawn");
                     login.end(ending);
                 }
                 Verdict::Unclear => unclear.lock().unwrap_or_else(PoisonError::into_inner).push(login),
@@ -90,7 +89,6 @@ fn now_and_then(outpost: &Arc<Outpost>, tasks: &TaskTracker, shutdown: &Cancella
                     return;
                 }
                 if let Some(ending) = verdict(&outpost, &login).await {
-                    tracing::info!(user = login.user_pk(), %ending, "a cached bind was withdrawn");
                     outpost.binds.cache.remove(&key);
                     login.end(ending);
                 }

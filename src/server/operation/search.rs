@@ -1,13 +1,16 @@
 //! Search (RFC 4511 section 4.5): who may search where, and the search under way that the connection drives.
 
+use std::cell::Cell;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::directory::{self, Progress, SearchControls, SearchOutcome, Snapshot, Viewer};
 use crate::ldap::control::{self, Control, DerefSpec, PagedResults, SortKey, VlvRequest};
 use crate::ldap::dn::Dn;
-use crate::ldap::message::{Message, OperationKind, SearchRequest};
+use crate::ldap::message::{Message, OperationKind, Scope, SearchRequest};
 use crate::ldap::response::{self, LdapResult, ResultCode};
+use crate::logging::audit::{self, RequestId};
 use crate::metrics::{RejectReason, RequestType};
 use crate::outpost::Outpost;
 use crate::outpost::providers::Provider;
@@ -23,6 +26,9 @@ pub(in crate::server) struct Running {
     /// `None` for the entries outside every provider's tree.
     provider: Option<Arc<Provider>>,
     outpost: Arc<Outpost>,
+    connection: u64,
+    /// What an audit record will say, where searches are recorded.
+    record: Option<Box<Record>>,
     entries: u64,
 }
 
@@ -35,10 +41,13 @@ pub(in crate::server) fn start(
     out: &mut Vec<u8>,
 ) -> Action {
     let message_id = message.message_id;
+    let record = Record::of(session, message_id, request);
     tracing::debug!(
+        connection = session.connection,
+        requestId = %session.request_id(message_id),
         client = %session.client,
-        bind_dn = session.bound_dn(),
-        base_dn = %String::from_utf8_lossy(request.base_object),
+        bindDN = session.bound_dn(),
+        baseDN = %String::from_utf8_lossy(request.base_object),
         scope = ?request.scope,
         filter = %request.filter,
         attributes = ?request.attributes.iter().map(|name| String::from_utf8_lossy(name)).collect::<Vec<_>>(),
@@ -47,6 +56,7 @@ pub(in crate::server) fn start(
     let controls = match read_controls(session, &message.controls) {
         Ok(controls) => controls,
         Err(result) => {
+            Record::write(record.as_deref(), Some(result.code), 0, started);
             finish(out, message_id, &result, &[]);
             return Action::Done;
         }
@@ -72,6 +82,7 @@ pub(in crate::server) fn start(
         Ok(prepared) => prepared,
         Err(result) => {
             reject(session, &result);
+            Record::write(record.as_deref(), Some(result.code), 0, started);
             finish(out, message_id, &result, &[]);
             return Action::Done;
         }
@@ -86,6 +97,8 @@ pub(in crate::server) fn start(
         deadline,
         provider,
         outpost,
+        connection: session.connection,
+        record,
         entries: 0,
     });
     if running.step(out, FIRST_STEP) {
@@ -160,13 +173,86 @@ impl Running {
             None => self.outpost.unclaimed().observe(RequestType::Search, took),
         }
         tracing::debug!(
+            connection = self.connection,
             message_id = self.message_id,
             code = ?result.code,
             entries = self.entries,
-            took_ms = took.as_secs_f64() * 1000.0,
+            "took-ms" = took.as_secs_f64() * 1000.0,
             "search ended"
         );
+        Record::write(
+            self.record.as_deref(),
+            Some(result.code),
+            self.entries,
+            self.started,
+        );
         finish(out, self.message_id, result, controls);
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Abandoned, or the connection ended: what was read until then was read.
+        Record::write(self.record.as_deref(), None, self.search.entries(), self.started);
+    }
+}
+
+/// What the audit record of a search says. Made only where searches are recorded.
+struct Record {
+    request: RequestId,
+    client: IpAddr,
+    bind_dn: String,
+    base_dn: String,
+    scope: Scope,
+    filter: String,
+    attributes: String,
+    written: Cell<bool>,
+}
+
+impl Record {
+    fn of(session: &Session, message_id: u32, request: &SearchRequest<'_>) -> Option<Box<Self>> {
+        if !session.outpost.config().audit_searches {
+            return None;
+        }
+        let names: Vec<_> = request
+            .attributes
+            .iter()
+            .map(|name| String::from_utf8_lossy(name))
+            .collect();
+        Some(Box::new(Self {
+            request: session.request_id(message_id),
+            client: session.client,
+            bind_dn: session.bound_dn().to_owned(),
+            base_dn: String::from_utf8_lossy(request.base_object).into_owned(),
+            scope: request.scope,
+            filter: request.filter.to_string(),
+            attributes: names.join(" "),
+            written: Cell::new(false),
+        }))
+    }
+
+    /// Writes the record, once. Without a code the search did not come to its end.
+    fn write(record: Option<&Self>, code: Option<ResultCode>, entries: u64, started: Instant) {
+        let Some(record) = record.filter(|record| !record.written.replace(true)) else {
+            return;
+        };
+        tracing::info!(
+            target: audit::TARGET,
+            audit = "search",
+            connection = record.request.connection,
+            requestId = %record.request,
+            client = %record.client,
+            bindDN = record.bind_dn,
+            baseDN = record.base_dn,
+            scope = ?record.scope,
+            filter = record.filter,
+            attributes = record.attributes,
+            code = code.map(|code| code as u8),
+            entries,
+            "took-ms" = started.elapsed().as_secs_f64() * 1000.0,
+            "{}",
+            if code.is_some() { "search" } else { "search not finished" }
+        );
     }
 }
 

@@ -1,0 +1,159 @@
+//! Audit records: one for each login, each refusal and each login that was withdrawn, as `docs/audit.md` describes them.
+//!
+//! Knows what a record says, and that refusals from one source may come in floods: then they are counted. Must not know
+//! why somebody was let in.
+
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use crate::ldap::response::ResultCode;
+use crate::logging::audit::{RequestId, TARGET};
+use crate::logging::{Repeated, Repetition};
+use crate::metrics::RejectReason;
+
+use super::access::{Ending, Login};
+use super::bind::BindAnswer;
+
+/// Refusals of one source and result code that are written each in a window. Beyond it they are counted: a person who
+/// mistypes, and an office of them behind one address, stay below.
+const REFUSALS: u64 = 20;
+/// That window.
+const WINDOW: Duration = Duration::from_secs(10);
+/// Sources known at once; about 50 octets each. The refusals of further ones are counted together.
+const MAX_SOURCES: usize = 4096;
+
+/// Writes the records of binds.
+#[derive(Debug)]
+pub(super) struct Audit {
+    refusals: Repetition<(IpAddr, ResultCode)>,
+}
+
+/// A refused bind.
+pub(super) struct Refused<'a> {
+    pub(super) request: RequestId,
+    pub(super) client: IpAddr,
+    pub(super) bind_dn: &'a str,
+    pub(super) provider: &'a str,
+    pub(super) code: ResultCode,
+    pub(super) reason: Option<RejectReason>,
+    pub(super) cause: &'a str,
+    pub(super) took: Duration,
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Self {
+            refusals: Repetition::new(WINDOW, REFUSALS, MAX_SOURCES),
+        }
+    }
+}
+
+impl Audit {
+    /// Records how a bind ended.
+    pub(super) fn bind(&self, request: RequestId, answer: &BindAnswer, took: Duration) {
+        let provider = answer.provider().map_or("", |provider| provider.name());
+        let Some(identity) = answer.identity() else {
+            return self.refused(&Refused {
+                request,
+                client: answer.client(),
+                bind_dn: answer.bind_dn(),
+                provider,
+                code: answer.result().code,
+                reason: answer.reject_reason(),
+                cause: answer.cause(),
+                took,
+            });
+        };
+        tracing::info!(
+            target: TARGET,
+            audit = "login",
+            connection = request.connection,
+            requestId = %request,
+            client = %answer.client(),
+            bindDN = identity.dn(),
+            provider,
+            user = identity.user_pk(),
+            "took-ms" = milliseconds(took),
+            "bind"
+        );
+    }
+
+    /// Records a refused bind, or counts it.
+    pub(super) fn refused(&self, refused: &Refused<'_>) {
+        let source = source(refused.client);
+        if !self.refusals.admits((source, refused.code), Instant::now()) {
+            return;
+        }
+        tracing::warn!(
+            target: TARGET,
+            audit = "refusal",
+            connection = refused.request.connection,
+            requestId = %refused.request,
+            client = %refused.client,
+            bindDN = refused.bind_dn,
+            provider = refused.provider,
+            code = refused.code as u8,
+            reason = refused.reason.map_or("internal_error", RejectReason::as_str),
+            cause = refused.cause,
+            "took-ms" = milliseconds(refused.took),
+            "bind refused"
+        );
+    }
+
+    /// Records how many refusals were counted.
+    pub(super) fn tell_repeated(&self, now: Instant) {
+        self.refusals.ended(now).iter().for_each(repeated);
+    }
+
+    /// The same for all that are left, at the end of the process.
+    pub(super) fn finish(&self) {
+        self.refusals.finish().iter().for_each(repeated);
+    }
+}
+
+fn repeated(repeated: &Repeated<(IpAddr, ResultCode)>) {
+    let window_s = WINDOW.as_secs();
+    match repeated.kind {
+        Some((client, code)) => tracing::warn!(
+            target: TARGET,
+            audit = "refusal",
+            client = %client,
+            code = code as u8,
+            repeated = repeated.lines,
+            window_s,
+            "further binds refused"
+        ),
+        None => tracing::warn!(
+            target: TARGET,
+            audit = "refusal",
+            repeated = repeated.lines,
+            window_s,
+            "further binds from many addresses refused"
+        ),
+    }
+}
+
+/// Records that a login was withdrawn. Its connections, which learn of it one by one, have records of their own.
+pub(super) fn revoked(login: &Login, ending: &Ending) {
+    tracing::info!(
+        target: TARGET,
+        audit = "revocation",
+        client = %login.client(),
+        provider = login.provider().name(),
+        user = login.user_pk(),
+        cause = %ending,
+        "a login was withdrawn"
+    );
+}
+
+fn milliseconds(took: Duration) -> f64 {
+    took.as_secs_f64() * 1000.0
+}
+
+/// The address a client counts under: an IPv6 client owns a whole /64.
+fn source(client: IpAddr) -> IpAddr {
+    match client.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6((address.to_bits() & (u128::MAX << 64)).into()),
+        address @ IpAddr::V4(_) => address,
+    }
+}
