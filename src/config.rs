@@ -7,6 +7,7 @@ mod error;
 mod nearest;
 pub mod options;
 mod page;
+mod password_attributes;
 mod reader;
 mod setting;
 mod strings;
@@ -25,6 +26,7 @@ use url::Url;
 
 pub use cipher::{CIPHER_SUITES, CipherSuite, TlsVersion};
 pub use error::{ConfigError, ConfigWarning};
+pub use password_attributes::PASSWORD_ATTRIBUTES;
 use reader::Reader;
 pub use strings::{Environment, Layered, NotUnicode, StringMap, Strings};
 
@@ -51,6 +53,8 @@ pub struct Config {
     pub refresh_delta_interval: Option<Duration>,
     /// Where the directory is kept for the next start. `None`: nowhere.
     pub snapshot_file: Option<PathBuf>,
+    /// Custom attributes that hold passwords and are served all the same.
+    pub served_passwords: Vec<&'static str>,
     /// After so many refresh intervals the whole directory is read instead of what changed in it.
     pub refresh_full_every: u32,
     /// What is logged, and how.
@@ -235,6 +239,9 @@ impl Config {
         let bind = BindConfig::read(reader)?;
         let refresh_delta_interval = reader.interval(&options::REFRESH_DELTA_INTERVAL)?;
         let snapshot_file = reader.path(&options::SNAPSHOT_FILE)?;
+        let served_passwords = reader
+            .optional(&options::SERVE_ATTRIBUTES, password_attributes::read)?
+            .unwrap_or_default();
         let refresh_full_every =
             u32::try_from(reader.count(&options::REFRESH_FULL_EVERY)?).unwrap_or(u32::MAX);
         let log = LogConfig::read(reader)?;
@@ -254,6 +261,7 @@ impl Config {
             bind,
             refresh_delta_interval,
             snapshot_file,
+            served_passwords,
             refresh_full_every,
             log,
             audit_searches,

@@ -38,23 +38,9 @@ impl Pair {
         Self::new(random, |random| random::directory(random, users, groups, twins))
     }
 
-    /// Without custom values in place of memberships, which have no say in chains.
-    fn with_plain_memberships(random: &mut Random, users: usize, groups: usize) -> Self {
-        Self::new(random, |random| {
-            let mut directory = random::directory(random, users, groups, false);
-            let plain = |(key, _): &(String, model::Json)| {
-                !key.eq_ignore_ascii_case("memberOf") && !key.eq_ignore_ascii_case("member")
-            };
-            directory
-                .users
-                .iter_mut()
-                .for_each(|user| user.attributes.retain(plain));
-            directory
-                .groups
-                .iter_mut()
-                .for_each(|group| group.attributes.retain(plain));
-            directory
-        })
+    /// Without names that differ in spelling only, which stand for several entries in a chain.
+    fn without_twins(random: &mut Random, users: usize, groups: usize) -> Self {
+        Self::new(random, |random| random::directory(random, users, groups, false))
     }
 
     fn new(random: &mut Random, directory: impl FnOnce(&mut Random) -> Directory) -> Self {
@@ -412,7 +398,7 @@ proptest! {
     #[test]
     fn chains_of_groups_are_followed((seed, users, groups) in directories()) {
         let mut random = Random(seed);
-        let pair = Pair::with_plain_memberships(&mut random, users, groups);
+        let pair = Pair::without_twins(&mut random, users, groups);
         for _ in 0..20 {
             let asked = ask(&mut random, &pair, random::in_chain);
             check(&pair, &asked);

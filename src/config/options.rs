@@ -366,6 +366,13 @@ pub(crate) static SNAPSHOT_FILE: Setting = own(
     Kind::Path,
     "Keep the directory in this file too, encrypted with a key made of the token, and serve it after a restart until authentik's lists can be read again. One file for each process; unset: none.",
 );
+pub(crate) static SERVE_ATTRIBUTES: Setting = own(
+    "AUTHENTIK_LDAP__SERVE_ATTRIBUTES",
+    "serve-attributes",
+    "",
+    Kind::PasswordAttributes,
+    "Custom attributes that hold passwords or keys (`userPassword`, `sambaNTPassword`, …) and are to be served all the same, as FreeRADIUS with MS-CHAP needs. Whoever may search sees them.",
+);
 pub(crate) static REQUIRE_TLS: Setting = own(
     "AUTHENTIK_LDAP__REQUIRE_TLS",
     "require-tls",
@@ -460,6 +467,7 @@ pub static OPTIONS: &[&Setting] = &[
     &STRICT_BIND_DN,
     &REFRESH_DELTA_INTERVAL,
     &SNAPSHOT_FILE,
+    &SERVE_ATTRIBUTES,
     &REFRESH_FULL_EVERY,
     &REQUIRE_TLS,
     &TLS_MIN_VERSION,

@@ -1,6 +1,7 @@
 //! The shape of one entry in the table of options: its name, flag, default, help, and the kind and range of its value.
 
 use super::cipher;
+use super::password_attributes::PASSWORD_ATTRIBUTES;
 
 /// What kind of value a setting takes, and its range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +47,8 @@ pub enum Kind {
     TlsVersion,
     /// A list of cipher suites.
     CipherSuites,
+    /// A list of attributes that hold passwords.
+    PasswordAttributes,
     /// A log level.
     Level,
     /// A log format.
@@ -83,6 +86,9 @@ impl Kind {
             Self::Networks => "a comma-separated list of networks such as 10.0.0.0/8, or none".to_owned(),
             Self::TlsVersion => "1.2 or 1.3".to_owned(),
             Self::CipherSuites => format!("a comma-separated list of {}", cipher::known_names()),
+            Self::PasswordAttributes => {
+                format!("a comma-separated list of {}", PASSWORD_ATTRIBUTES.join(", "))
+            }
             Self::Level => "trace, debug, info, warning or error".to_owned(),
             Self::Format => "json or text".to_owned(),
         }
@@ -104,6 +110,7 @@ impl Kind {
             Self::Networks => "NETWORKS",
             Self::TlsVersion => "VERSION",
             Self::CipherSuites => "SUITES",
+            Self::PasswordAttributes => "NAMES",
         }
     }
 }

@@ -105,8 +105,7 @@ pub(super) fn write(context: &Context<'_>, entry: Entry, out: &mut Vec<u8>) {
 /// The overrides of what is computed in the default answer of a user.
 const OVERRIDES_OF_USERS: u32 = AttributeId::OBJECT_CLASS.override_bit()
     | AttributeId::UID_NUMBER.override_bit()
-    | AttributeId::GID_NUMBER.override_bit()
-    | AttributeId::MEMBER_OF.override_bit();
+    | AttributeId::GID_NUMBER.override_bit();
 
 /// A user without such overrides: nearly every one.
 fn write_usual_user(context: &Context<'_>, user: u32, row: Row, out: &mut Vec<u8>) {

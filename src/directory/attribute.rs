@@ -151,15 +151,13 @@ impl Attributes {
         Some(id)
     }
 
-    /// Like [`intern`](Self::intern), without allocating for a name that is known.
-    pub(super) fn number_of(&mut self, name: &[u8]) -> Option<AttributeId> {
+    /// The attribute with exactly this name, whatever its case, without allocating.
+    pub(super) fn find_any_case(&self, name: &[u8]) -> Option<AttributeId> {
         let mut buffer = [0; MAX_NAME];
-        let known = buffer.get_mut(..name.len()).and_then(|lower| {
-            lower.copy_from_slice(name);
-            lower.make_ascii_lowercase();
-            self.find(lower)
-        });
-        known.or_else(|| self.intern(name))
+        let lower = buffer.get_mut(..name.len())?;
+        lower.copy_from_slice(name);
+        lower.make_ascii_lowercase();
+        self.find(lower)
     }
 
     /// The attribute with exactly this name in lower case.

@@ -1,21 +1,25 @@
 //! Builds a snapshot from users and groups in any order.
 //!
-//! Knows which attributes authentik's outpost serves and how custom ones replace them. Encodes each record as it
+//! Knows which attributes authentik's outpost serves and how custom ones replace them where a policy allows it. Encodes each record as it
 //! comes, so that nothing of the input is kept; sorting and indexing happen at the end. Must not know a provider.
 
 mod carried;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use uuid::Uuid;
 
 use super::attribute::{AttributeId, Attributes};
-use super::custom::{self, Custom};
+use super::custom::policy::{CustomPolicy, PASSWORD_ATTRIBUTES};
+use super::custom::{self, Custom, LeftOut};
+use super::entry::{GROUP_CLASSES, USER_CLASSES};
 use super::indexing;
 use super::order::Orders;
-use super::record::{GroupRecord, Subject, UserRecord, Warning, Warnings};
+use super::record::{GroupRecord, MAX_NAMED_ATTRIBUTES, Subject, UserRecord, Warning, Warnings};
 use super::row::{self, ByteTable, Relation, Row, Shapes, UnescapedNames};
+use super::schema::Syntax;
 use super::snapshot::{Count, Groups, Memberships, Snapshot, Users};
+use super::syntax;
 use super::timestamp;
 use crate::ldap::dn;
 use crate::ldap::response::{write_attribute, write_single_value};
@@ -28,6 +32,7 @@ const MAX_ARENA: usize = u32::MAX as usize;
 /// Builds a [`Snapshot`].
 #[derive(Debug)]
 pub struct Builder {
+    policy: CustomPolicy,
     arena: Vec<u8>,
     attributes: Attributes,
     shapes: Shapes,
@@ -40,10 +45,18 @@ pub struct Builder {
     members: Vec<i64>,
     parents: Vec<[u8; 16]>,
     warnings: Warnings,
+    withheld: [Withheld; PASSWORD_ATTRIBUTES.len()],
     /// The record being encoded.
     block: Vec<u8>,
     shape: Vec<AttributeId>,
     last_shape: u32,
+}
+
+/// How many records have an attribute that is not served.
+#[derive(Clone, Copy, Debug, Default)]
+struct Withheld {
+    users: usize,
+    groups: usize,
 }
 
 #[derive(Debug)]
@@ -73,10 +86,18 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// A builder without users or groups.
+    /// A builder without users or groups, which serves no passwords.
     #[must_use]
     pub fn new() -> Self {
+        Self::with_policy(CustomPolicy::default())
+    }
+
+    /// A builder without users or groups, which makes of custom attributes what the policy says, of those that are
+    /// carried over too.
+    #[must_use]
+    pub fn with_policy(policy: CustomPolicy) -> Self {
         Self {
+            policy,
             arena: Vec::new(),
             attributes: Attributes::new(),
             shapes: Shapes::default(),
@@ -88,6 +109,7 @@ impl Builder {
             members: Vec::new(),
             parents: Vec::new(),
             warnings: Warnings::default(),
+            withheld: Default::default(),
             block: Vec::new(),
             shape: Vec::new(),
             last_shape: u32::MAX,
@@ -100,7 +122,8 @@ impl Builder {
         if user.username.is_empty() {
             return self.skip(Subject::User(format!("pk {}", user.pk)), "it has no name");
         }
-        let custom = self.custom(user.attributes, Some(user.username), subject);
+        let mut custom = self.custom(user.attributes, Some(user.username), subject);
+        add_classes(&mut custom, &USER_CLASSES);
         let mut flags = flag(user.is_active, row::ACTIVE) | flag(user.is_superuser, row::SUPERUSER);
         self.begin();
         let home = ["/home/", user.username].concat();
@@ -163,7 +186,8 @@ impl Builder {
         let Ok(uuid) = Uuid::try_parse(group.uuid) else {
             return self.skip(subject(), "its primary key is not a UUID");
         };
-        let custom = self.custom(group.attributes, None, subject);
+        let mut custom = self.custom(group.attributes, None, subject);
+        add_classes(&mut custom, &GROUP_CLASSES);
         self.begin();
         let text = uuid.as_hyphenated().to_string();
         let values = [
@@ -216,14 +240,27 @@ impl Builder {
         else {
             return Vec::new();
         };
-        let warnings = &mut self.warnings;
-        let read = custom::read(json, username, |key, problem| {
-            warnings.push(|| Warning::AttributeSkipped {
-                subject: subject(),
-                attribute: key.to_owned(),
-                reason: problem.reason(),
-            });
+        let (warnings, withheld) = (&mut self.warnings, &mut self.withheld);
+        let (mut named, mut passwords) = (0, 0u16);
+        let read = custom::read(json, username, self.policy, |key, problem| match problem {
+            LeftOut::Withheld(place) => passwords |= 1 << place,
+            _ if named < MAX_NAMED_ATTRIBUTES => {
+                named += 1;
+                warnings.push(|| Warning::AttributeSkipped {
+                    subject: subject(),
+                    attribute: key.to_owned(),
+                    reason: problem.reason(),
+                });
+            }
+            _ => warnings.hide(),
         });
+        for (place, withheld) in withheld.iter_mut().enumerate() {
+            let count = usize::from(passwords >> place & 1);
+            match username {
+                Some(_) => withheld.users += count,
+                None => withheld.groups += count,
+            }
+        }
         read.unwrap_or_else(|| {
             warnings.push(|| Warning::AttributesUnreadable { subject: subject() });
             Vec::new()
@@ -397,6 +434,7 @@ impl Builder {
             .collect();
         by_number.sort_unstable();
         let mut snapshot = Snapshot {
+            policy: self.policy,
             rows: mark_escaped(rows.collect(), &unescaped_names),
             rdns,
             unescaped_names,
@@ -424,7 +462,19 @@ impl Builder {
         };
         drop((self.users, self.groups, self.names, self.shape_numbers));
         indexing::build(&mut snapshot, &self.counts);
-        (snapshot, self.warnings.finish())
+        let withheld = PASSWORD_ATTRIBUTES.into_iter().zip(self.withheld);
+        let mut warnings: Vec<Warning> = withheld
+            .filter(|(_, count)| count.users + count.groups > 0)
+            .map(
+                |(attribute, Withheld { users, groups })| Warning::PasswordsWithheld {
+                    attribute,
+                    users,
+                    groups,
+                },
+            )
+            .collect();
+        warnings.extend(self.warnings.finish());
+        (snapshot, warnings)
     }
 
     fn sort(&mut self) {
@@ -603,6 +653,32 @@ fn mark_escaped(mut rows: Vec<Row>, unescaped: &[(u32, Box<[u8]>)]) -> Vec<Row> 
         }
     }
     rows
+}
+
+/// Puts an entry's own classes before those given, which replace no others. Nothing is left of a list that adds none.
+fn add_classes(custom: &mut Vec<Custom>, own: &[&str]) {
+    let name = AttributeId::OBJECT_CLASS.name();
+    let Some(place) = custom
+        .iter()
+        .position(|custom| custom.name.eq_ignore_ascii_case(name))
+    else {
+        return;
+    };
+    let key = |class: &[u8]| syntax::equality_key(Syntax::Oid, class).into_owned();
+    let mut classes: Vec<Vec<u8>> = own.iter().map(|class| class.as_bytes().to_vec()).collect();
+    let mut known: HashSet<Vec<u8>> = classes.iter().map(|class| key(class)).collect();
+    let Custom { values, .. } = custom.swap_remove(place);
+    classes.extend(
+        values
+            .into_iter()
+            .filter(|class| !class.is_empty() && known.insert(key(class))),
+    );
+    if classes.len() > own.len() {
+        custom.push(Custom {
+            name: name.to_owned(),
+            values: classes,
+        });
+    }
 }
 
 fn is_replaced(id: AttributeId, custom: &[Custom]) -> bool {

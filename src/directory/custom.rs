@@ -1,13 +1,16 @@
 //! Custom attributes: from the JSON an admin typed into authentik to attribute names and values.
 //!
-//! Knows authentik's conventions (`/` becomes `-`, `.` vanishes, `%s` stands for the user's name) and what can be a
-//! name on the wire. Must not know which attributes are built in.
+//! Knows authentik's conventions (`/` becomes `-`, `.` vanishes, `%s` stands for the user's name), what can be a name on
+//! the wire, and by the policy what may be served at all. Must not know how records are kept.
+
+pub(super) mod policy;
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use self::policy::{CustomPolicy, Verdict};
 use super::attribute::MAX_NAME;
 use super::photo;
 
@@ -22,30 +25,45 @@ pub(super) struct Custom {
 
 /// Why a key is left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum BadName {
-    Nothing,
+pub(super) enum LeftOut {
+    Nameless,
     TooLong,
+    Reserved,
+    /// A password, by its place among [`policy::PASSWORD_ATTRIBUTES`].
+    Withheld(usize),
 }
 
-impl BadName {
+impl LeftOut {
     pub(super) fn reason(self) -> &'static str {
         match self {
-            Self::Nothing => "nothing of its name can be an attribute name",
+            Self::Nameless => "nothing of its name can be an attribute name",
             Self::TooLong => "its name is longer than 255 characters",
+            Self::Reserved => "its name is reserved for what authentik itself says of users and groups",
+            Self::Withheld(_) => "it holds a password",
         }
     }
 }
 
-/// The custom attributes of a JSON object, keys that end up with the same name merged. What cannot be served goes to
-/// `skipped` with its key. `None` if the text is not an object.
+/// The custom attributes of a JSON object, keys that end up with the same name merged. What is not served goes to
+/// `left_out` with its key. `None` if the text is not an object.
 pub(super) fn read(
     json: &str,
     username: Option<&str>,
-    mut skipped: impl FnMut(&str, BadName),
+    policy: CustomPolicy,
+    mut left_out: impl FnMut(&str, LeftOut),
 ) -> Option<Vec<Custom>> {
     let Members(members) = serde_json::from_str(json).ok()?;
     let mut attributes: Vec<Custom> = Vec::new();
     for (key, raw) in members {
+        let name = match admitted_name(&key, policy) {
+            Ok(name) => name,
+            // Nothing would be served of it in any case.
+            Err(_) if is_void(raw, username) => continue,
+            Err(problem) => {
+                left_out(&key, problem);
+                continue;
+            }
+        };
         let mut values = values(raw, username);
         if values.is_empty() {
             continue;
@@ -53,29 +71,45 @@ pub(super) fn read(
         if photo::is_photo(&key) {
             values = values.into_iter().map(photo::octets).collect();
         }
-        match attribute_name(&key) {
-            Err(problem) => skipped(&key, problem),
-            Ok(name) => match attributes
-                .iter_mut()
-                .find(|known| known.name.eq_ignore_ascii_case(&name))
-            {
-                Some(known) => {
-                    for value in values {
-                        if !known.values.contains(&value) {
-                            known.values.push(value);
-                        }
+        match attributes
+            .iter_mut()
+            .find(|known| known.name.eq_ignore_ascii_case(&name))
+        {
+            Some(known) => {
+                for value in values {
+                    if !known.values.contains(&value) {
+                        known.values.push(value);
                     }
                 }
-                None => attributes.push(Custom { name, values }),
-            },
+            }
+            None => attributes.push(Custom { name, values }),
         }
     }
     Some(attributes)
 }
 
+fn is_void(raw: &RawValue, username: Option<&str>) -> bool {
+    values(raw, username).is_empty()
+}
+
+/// The name a key is served under, if the policy allows it.
+fn admitted_name(key: &str, policy: CustomPolicy) -> Result<String, LeftOut> {
+    let name = attribute_name(key)?;
+    // As it is written, too: what is an option there is a part of the name afterwards.
+    let unfolded: String = key.chars().filter(|&character| character != '.').collect();
+    for spelling in [key.as_bytes(), unfolded.as_bytes(), name.as_bytes()] {
+        match policy.verdict(spelling) {
+            Verdict::Served | Verdict::AddedClasses => {}
+            Verdict::Reserved => return Err(LeftOut::Reserved),
+            Verdict::Withheld(place) => return Err(LeftOut::Withheld(place)),
+        }
+    }
+    Ok(name)
+}
+
 /// Makes a key fit to be an attribute description: authentik's own rule, then a hyphen for everything that RFC 4512
 /// section 1.4 does not allow (`_` stays: clients take it).
-fn attribute_name(key: &str) -> Result<String, BadName> {
+fn attribute_name(key: &str) -> Result<String, LeftOut> {
     let name: String = key
         .chars()
         .filter(|&character| character != '.')
@@ -85,9 +119,9 @@ fn attribute_name(key: &str) -> Result<String, BadName> {
         })
         .collect();
     if !name.bytes().any(|octet| octet.is_ascii_alphanumeric()) {
-        Err(BadName::Nothing)
+        Err(LeftOut::Nameless)
     } else if name.len() > MAX_NAME {
-        Err(BadName::TooLong)
+        Err(LeftOut::TooLong)
     } else {
         Ok(name)
     }
@@ -202,11 +236,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Elements<'a> {
 }
 
 #[cfg(test)]
-mod tests {
+mod reading_tests {
     use super::*;
 
     fn read_all(json: &str) -> Vec<(String, Vec<String>)> {
-        read(json, Some("bob"), |_, _| {})
+        read(json, Some("bob"), CustomPolicy::default(), |_, _| {})
             .unwrap()
             .into_iter()
             .map(|custom| {
@@ -259,7 +293,7 @@ mod tests {
     fn the_user_name_replaces_its_place_and_other_percent_signs_stay() {
         assert_eq!(one("\"/srv/%s/100%d%%\""), ["/srv/bob/100%d%%"]);
         assert_eq!(one("[\"%s@%s\"]"), ["bob@bob"]);
-        let groups = read("{\"k\":\"%s\"}", None, |_, _| {}).unwrap();
+        let groups = read("{\"k\":\"%s\"}", None, CustomPolicy::default(), |_, _| {}).unwrap();
         assert_eq!(groups[0].values, [b"%s"]);
     }
 
@@ -275,10 +309,10 @@ mod tests {
             assert_eq!(attribute_name(key).as_deref(), Ok(expected));
         }
         for key in ["", ".", "...", "/", "ключ"] {
-            assert_eq!(attribute_name(key), Err(BadName::Nothing), "{key}");
+            assert_eq!(attribute_name(key), Err(LeftOut::Nameless), "{key}");
         }
         assert!(attribute_name(&"a".repeat(MAX_NAME)).is_ok());
-        assert_eq!(attribute_name(&"a".repeat(MAX_NAME + 1)), Err(BadName::TooLong));
+        assert_eq!(attribute_name(&"a".repeat(MAX_NAME + 1)), Err(LeftOut::TooLong));
     }
 
     #[test]
@@ -309,13 +343,19 @@ mod tests {
     #[test]
     fn what_is_not_an_object_is_refused() {
         for json in ["", "null", "[]", "\"x\"", "{", "{\"a\":1}x"] {
-            assert!(read(json, None, |_, _| {}).is_none(), "{json}");
+            assert!(
+                read(json, None, CustomPolicy::default(), |_, _| {}).is_none(),
+                "{json}"
+            );
         }
         let mut skipped = Vec::new();
-        read("{\"//\":1}", None, |key, problem| {
+        read("{\"//\":1}", None, CustomPolicy::default(), |key, problem| {
             skipped.push((key.to_owned(), problem))
         })
         .unwrap();
-        assert_eq!(skipped, [("//".to_owned(), BadName::Nothing)]);
+        assert_eq!(skipped, [("//".to_owned(), LeftOut::Nameless)]);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -40,6 +40,7 @@ mod values;
 
 pub use builder::{Builder, CarriedGroup, CarriedUser};
 pub use compare::compare;
+pub use custom::policy::{CustomPolicy, PASSWORD_ATTRIBUTES};
 pub use record::{GroupRecord, MAX_WARNINGS, Subject, UserRecord, Warning};
 pub use search::{Progress, Search, SearchControls, SearchOutcome, Viewer};
 pub use snapshot::{GroupId, Snapshot, UserId, UserSummary};

@@ -56,6 +56,9 @@ pub struct GroupRecord<'a> {
 /// refresh.
 pub const MAX_WARNINGS: usize = 100;
 
+/// Most custom attributes of one record that warnings name: a record full of bad ones would hide the others.
+pub(super) const MAX_NAMED_ATTRIBUTES: usize = 8;
+
 /// Whom a warning is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject {
@@ -123,6 +126,15 @@ pub enum Warning {
         /// authentik's number, before the provider's start number is added.
         number: i64,
     },
+    /// Custom attributes that hold passwords were left out.
+    PasswordsWithheld {
+        /// Which one of [`PASSWORD_ATTRIBUTES`](super::PASSWORD_ATTRIBUTES).
+        attribute: &'static str,
+        /// How many users have it.
+        users: usize,
+        /// How many groups have it.
+        groups: usize,
+    },
     /// More was wrong than is reported.
     More(usize),
 }
@@ -166,6 +178,19 @@ impl fmt::Display for Warning {
                 "groups {first:?} and {second:?} share the group number {number}; set the attribute gidNumber on one of \
                  them"
             ),
+            Self::PasswordsWithheld {
+                attribute,
+                users,
+                groups: 0,
+            } => write!(formatter, "{attribute} of {users} users is not served"),
+            Self::PasswordsWithheld {
+                attribute,
+                users,
+                groups,
+            } => write!(
+                formatter,
+                "{attribute} of {users} users and {groups} groups is not served"
+            ),
             Self::More(count) => write!(formatter, "{count} more warnings are not shown"),
         }
     }
@@ -179,6 +204,11 @@ pub(super) struct Warnings {
 }
 
 impl Warnings {
+    /// Counts a warning that is not to be shown.
+    pub(super) fn hide(&mut self) {
+        self.hidden += 1;
+    }
+
     pub(super) fn push(&mut self, warning: impl FnOnce() -> Warning) {
         if self.shown.len() < MAX_WARNINGS {
             self.shown.push(warning());

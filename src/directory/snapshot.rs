@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 use uuid::Uuid;
 
 use super::attribute::{AttributeId, Attributes};
+use super::custom::policy::CustomPolicy;
 use super::encoded::{self, Element, Elements};
 use super::entry::{Context, Layout, View};
 use super::index::{EqualityIndex, KeyTable};
@@ -107,6 +108,7 @@ pub(super) struct Count {
 /// An immutable picture of all users and groups.
 #[derive(Debug)]
 pub struct Snapshot {
+    pub(super) policy: CustomPolicy,
     pub(super) arena: Vec<u8>,
     pub(super) attributes: Attributes,
     pub(super) shapes: Shapes,

@@ -22,7 +22,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::authentik::{ApiError, LdapProvider};
-use crate::config::LogLevel;
+use crate::config::{Config, LogLevel};
+use crate::directory::CustomPolicy;
 use crate::directory::rootdse::Reader;
 
 use super::providers::{Provider, ProviderTable};
@@ -84,6 +85,12 @@ impl Outpost {
             }
         }
     }
+}
+
+/// What the configuration allows of custom attributes.
+pub(super) fn custom_policy(config: &Config) -> CustomPolicy {
+    // A test compares the two lists of names.
+    CustomPolicy::serving(config.served_passwords.iter().copied()).unwrap_or_default()
 }
 
 /// Starts the loops.

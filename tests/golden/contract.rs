@@ -25,6 +25,8 @@ const GROUP_CLASSES: &[&str] = &[
     "goauthentik.io/ldap/group",
     "posixGroup",
 ];
+/// Attributes that no custom attribute replaces, among those of the rows.
+const NOT_GIVEN: &[&str] = &["memberof", "member", "ak-active", "userpassword"];
 const VIRTUAL_GROUP_CLASS: &str = "goauthentik.io/ldap/virtual-group";
 
 /// How far the order of an attribute's values is fixed: values in one part may come in any order, parts may not.
@@ -53,9 +55,24 @@ impl Attributes {
         self.0.push((name.to_owned(), Values(parts)));
     }
 
-    /// Puts custom attributes in the place of built-in ones of the same name, or beside them.
+    /// Puts custom attributes in the place of built-in ones of the same name, or beside them: classes are added, and
+    /// memberships, states and identity cannot be given.
     fn overlay(&mut self, custom: Vec<(String, Vec<String>)>) {
-        for (name, values) in custom {
+        for (name, mut values) in custom {
+            if NOT_GIVEN.contains(&name.to_lowercase().as_str()) {
+                continue;
+            }
+            if name.eq_ignore_ascii_case("objectClass") {
+                let own = self.0.iter().find(|(known, _)| known == "objectClass");
+                let own: Vec<String> = own
+                    .into_iter()
+                    .flat_map(|(_, Values(parts))| parts.iter().flatten().cloned())
+                    .collect();
+                values.retain(|class| !own.iter().any(|known| known.eq_ignore_ascii_case(class)));
+                self.0.retain(|(known, _)| known != "objectClass");
+                self.list("objectClass", &[own, values].concat());
+                continue;
+            }
             self.0.retain(|(known, _)| !known.eq_ignore_ascii_case(&name));
             self.list(&name, &values);
         }

@@ -9,6 +9,7 @@ mod filter;
 mod stage;
 
 mod binds;
+mod given_attributes;
 mod lifecycle;
 mod odd_rows;
 mod pipelining;

@@ -1,6 +1,6 @@
 //! Users and groups, and the entries that stand for them, built the slow way.
 
-use akldap::directory::schema;
+use akldap::directory::{schema, syntax};
 
 /// A JSON value of a custom attribute.
 #[derive(Clone, Debug)]
@@ -147,8 +147,28 @@ impl Entry {
     fn put_custom(&mut self, customs: &[(String, Json)], username: Option<&str>) {
         for (key, json) in customs {
             let name = sanitize(key);
-            let values = json.values(username);
-            if values.is_empty() {
+            let mut values = json.values(username);
+            if values.is_empty() || not_given(&name) {
+                continue;
+            }
+            // Classes are added to those there are.
+            if name.eq_ignore_ascii_case("objectClass") {
+                let own: Vec<Vec<u8>> = self.values("objectClass").cloned().collect();
+                let key = |class: &[u8]| syntax::equality_key(schema::Syntax::Oid, class).into_owned();
+                values.retain(|class| !class.is_empty());
+                for class in own.into_iter().rev() {
+                    values.retain(|given| key(given) != key(&class));
+                    values.insert(0, class);
+                }
+                let mut seen = Vec::new();
+                values.retain(|class| {
+                    let new = !seen.contains(&key(class));
+                    seen.push(key(class));
+                    new
+                });
+                self.attributes
+                    .retain(|attribute| attribute.name != "objectClass");
+                self.put("objectClass", values);
                 continue;
             }
             self.attributes
@@ -181,6 +201,27 @@ impl Entry {
             self.hide(name, vec![value.as_bytes().to_vec()]);
         }
     }
+}
+
+/// Whether a name is one that custom attributes cannot give: memberships, identity, passwords.
+fn not_given(name: &str) -> bool {
+    const NOT_GIVEN: &[&str] = &[
+        "member",
+        "memberof",
+        "uniquemember",
+        "memberuid",
+        "entryuuid",
+        "entrydn",
+        "distinguishedname",
+        "ak-active",
+        "ak-superuser",
+        "createtimestamp",
+        "modifytimestamp",
+        "pwdchangedtime",
+        "userpassword",
+        "sambantpassword",
+    ];
+    NOT_GIVEN.contains(&name.to_lowercase().as_str())
 }
 
 /// A custom attribute's name on the wire.

@@ -85,6 +85,9 @@ const CUSTOM_KEYS: &[&str] = &[
     "member",
     "objectClass",
     "ak-active",
+    "entryUUID",
+    "memberUid",
+    "userPassword",
     "givenName",
     "telephoneNumber",
     "title",
@@ -287,6 +290,8 @@ const ATTRIBUTES: &[&str] = &[
     "employeeNumber",
     "givenName",
     "ou",
+    "memberUid",
+    "userPassword",
 ];
 
 const CLASSES: &[&str] = &[

@@ -9,7 +9,9 @@ use std::collections::HashSet;
 use uuid::Uuid;
 
 use super::super::attribute::{AttributeId, MAX_NAME};
+use super::super::custom::policy::CustomPolicy;
 use super::super::encoded::{self, Elements};
+use super::super::entry::{GROUP_CLASSES, USER_CLASSES};
 use super::super::record::{Subject, Warning};
 use super::super::row::{self, Record};
 use super::super::snapshot::{GroupId, Kind, Snapshot, UserId};
@@ -129,6 +131,26 @@ impl Snapshot {
         (0..self.group_count_u32()).map(GroupId)
     }
 
+    /// The same directory without the custom attributes that a policy does not admit.
+    #[must_use]
+    pub fn under(self, policy: CustomPolicy) -> Self {
+        let admitted = self
+            .attributes
+            .iter()
+            .all(|(name, id)| id.is_built_in() || policy.admits(name));
+        if admitted {
+            return Self { policy, ..self };
+        }
+        let mut builder = Builder::with_policy(policy);
+        for user in self.users() {
+            builder.carry_user(&self.carried_user(user));
+        }
+        for group in self.groups() {
+            builder.carry_group(&self.carried_group(group));
+        }
+        builder.finish().0
+    }
+
     fn carried(&self, record: Record) -> Carried<'_> {
         let row = self.row(record);
         Carried {
@@ -159,9 +181,6 @@ impl<'a> CarriedUser<'a> {
             return;
         }
         self.record.superuser = superuser;
-        if self.record.replaces(AttributeId::AK_SUPERUSER) {
-            return;
-        }
         let name = AttributeId::AK_SUPERUSER.name().as_bytes();
         let mut attributes = Vec::with_capacity(self.record.attributes.len() + 1);
         for element in Elements(&self.record.attributes) {
@@ -238,6 +257,7 @@ impl<'a> CarriedUser<'a> {
         };
         number.is_none_or(|id| self.record.replaces(id))
             && self.record.agrees(&OF_FULL_NAME)
+            && self.record.has_classes(&USER_CLASSES)
             && self.record.is_sound(&OF_EVERY_USER, &OF_SOME_USERS, &values)
     }
 }
@@ -320,7 +340,8 @@ impl<'a> CarriedGroup<'a> {
             (AttributeId::UID, text.as_str()),
             (AttributeId::AK_SUPERUSER, lower(superuser)),
         ];
-        (fields.0.is_empty() && group.record.is_sound(&OF_EVERY_GROUP, &[], &values)).then_some(group)
+        let sound = fields.0.is_empty() && group.record.has_classes(&GROUP_CLASSES);
+        (sound && group.record.is_sound(&OF_EVERY_GROUP, &[], &values)).then_some(group)
     }
 }
 
@@ -353,8 +374,9 @@ impl<'a> Carried<'a> {
             let id = AttributeId::of_built_in(name);
             let bit = id.map_or(0, AttributeId::override_bit);
             match fields.array()? {
-                [0] if id.is_none_or(|id| !id.is_computed() && name == id.name().as_bytes()) => {}
-                [1] if bit != 0 => replaced |= bit,
+                [0] if id.is_none() && CustomPolicy::serving_all().admits(name) => {}
+                [0] if id.is_some_and(|id| !id.is_computed() && name == id.name().as_bytes()) => {}
+                [1] if bit != 0 && CustomPolicy::serving_all().admits(name) => replaced |= bit,
                 _ => return None,
             }
             if !names.insert(name.to_ascii_lowercase()) {
@@ -370,6 +392,21 @@ impl<'a> Carried<'a> {
         // Their lengths must be what the lenient reader of snapshots takes them for, too.
         let same = canonical(attributes) == attributes;
         (same && !name.is_empty()).then_some(record)
+    }
+
+    /// Whether object classes, if they are kept, are those of its kind and more.
+    fn has_classes(&self, own: &[&str]) -> bool {
+        if !self.replaces(AttributeId::OBJECT_CLASS) {
+            return true;
+        }
+        Elements(&self.attributes).any(|element| {
+            encoded::attribute(&element).is_some_and(|(name, set)| {
+                let mut values = encoded::values(set);
+                name == AttributeId::OBJECT_CLASS.name().as_bytes()
+                    && own.iter().all(|class| values.next() == Some(class.as_bytes()))
+                    && values.next().is_some()
+            })
+        })
     }
 
     /// Whether built-in attributes have the same value, those aside that custom values replace.
@@ -535,6 +572,12 @@ impl Builder {
         });
     }
 
+    /// A builder without users or groups that treats custom attributes as a snapshot does.
+    #[must_use]
+    pub fn like(snapshot: &Snapshot) -> Self {
+        Self::with_policy(snapshot.policy)
+    }
+
     /// Drops the users added so far whose primary key is not to be kept, so that they can be added anew.
     pub fn retain_users(&mut self, mut keep: impl FnMut(i64) -> bool) {
         self.users.retain(|user| keep(user.pk));
@@ -553,7 +596,13 @@ impl Builder {
             let Some((name, set)) = encoded::attribute(&element) else {
                 continue;
             };
-            let Some(id) = self.attributes.number_of(name) else {
+            let id = match self.attributes.find_any_case(name) {
+                Some(id) => Some(id),
+                // What is numbered was admitted before.
+                None if !self.policy.admits(name) => continue,
+                None => self.attributes.intern(name),
+            };
+            let Some(id) = id else {
                 self.warnings.push(|| Warning::AttributeSkipped {
                     subject: subject(),
                     attribute: String::from_utf8_lossy(name).into_owned(),

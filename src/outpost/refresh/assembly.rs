@@ -42,7 +42,7 @@ impl Assembly<'_> {
         let stays = |pk: i64| !self.gone.contains(&pk) && !replaced.contains(&pk);
         let mut builder = match self.ground {
             Ground::Snapshot(snapshot) => {
-                let mut builder = Builder::new();
+                let mut builder = Builder::like(&snapshot);
                 for user in snapshot.users().map(|user| snapshot.carried_user(user)) {
                     if stays(user.pk()) {
                         builder.carry_user(&user);
@@ -113,7 +113,7 @@ fn with_superusers(snapshot: Snapshot) -> Snapshot {
     if snapshot.users().all(right) {
         return snapshot;
     }
-    let mut builder = Builder::new();
+    let mut builder = Builder::like(&snapshot);
     for user in snapshot.users() {
         let mut carried = snapshot.carried_user(user);
         carried.set_superuser(superusers.contains(&carried.pk()));

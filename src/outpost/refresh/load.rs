@@ -16,6 +16,7 @@ use crate::directory::{Builder, Snapshot};
 use crate::outpost::Outpost;
 
 use super::assembly::{Assembly, Ground};
+use super::custom_policy;
 use super::deletions::{self, DeletionError};
 use super::group_list::GroupsSeen;
 use super::observation::{Observation, ObservationError, UsersSeen, observe, users_query};
@@ -226,7 +227,7 @@ impl Loader {
         let mut work = resumed.unwrap_or_else(|| {
             Box::new(Unfinished {
                 scan: Scan::new(outpost.config.authentik.page_size),
-                builder: Builder::new(),
+                builder: Builder::with_policy(custom_policy(&outpost.config)),
             })
         });
         let Unfinished { scan, builder } = &mut *work;
@@ -376,7 +377,7 @@ impl Loader {
             Ok::<_, ScanError>(assembly.build())
         });
         let (snapshot, odd) = build.await??;
-        odd.iter().for_each(|warning| self.warnings.add(warning));
+        odd.iter().for_each(|warning| self.warnings.add_odd(warning));
         self.warnings.tell(full);
         let hidden = pks
             .into_iter()

@@ -248,7 +248,7 @@ impl Outpost {
 
 /// The directory with users put into it and into the groups their rows name.
 fn with_users(snapshot: &Snapshot, rows: &[User]) -> Snapshot {
-    let mut builder = Builder::new();
+    let mut builder = Builder::like(snapshot);
     let fresh: BTreeSet<i64> = rows.iter().map(|row| row.pk).collect();
     for user in snapshot.users().map(|user| snapshot.carried_user(user)) {
         if !fresh.contains(&user.pk()) {
@@ -281,7 +281,7 @@ fn with_users(snapshot: &Snapshot, rows: &[User]) -> Snapshot {
 
 /// `snapshot` with users as another one shows them.
 fn with_users_of(snapshot: &Snapshot, other: &Snapshot, pks: &BTreeSet<i64>) -> Snapshot {
-    let mut builder = Builder::new();
+    let mut builder = Builder::like(snapshot);
     for user in snapshot.users() {
         builder.carry_user(&snapshot.carried_user(user));
     }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::directory::Warning;
+
 /// Warnings that are logged one by one; more are only counted.
 const MAX_WARNINGS: usize = 20;
 /// Warnings remembered between two full loads.
@@ -12,11 +14,34 @@ const MAX_KNOWN: usize = 10_000;
 pub(super) struct Warnings {
     known: BTreeSet<String>,
     now: BTreeSet<String>,
+    /// The attributes whose being withheld was told, once and for all: how many users have them changes all the time.
+    withheld: BTreeSet<&'static str>,
 }
 
 impl Warnings {
     pub(super) fn add(&mut self, warning: impl ToString) {
         self.now.insert(warning.to_string());
+    }
+
+    /// Adds what was odd in a directory that was put together.
+    pub(super) fn add_odd(&mut self, warning: &Warning) {
+        let Warning::PasswordsWithheld {
+            attribute,
+            users,
+            groups,
+        } = *warning
+        else {
+            return self.add(warning);
+        };
+        if self.withheld.insert(attribute) {
+            tracing::warn!(
+                attribute,
+                users,
+                groups,
+                "an attribute that holds passwords is not served; AUTHENTIK_LDAP__SERVE_ATTRIBUTES={attribute} would \
+                 show it to whoever may search"
+            );
+        }
     }
 
     /// Forgets what was added since the last time it was told.
@@ -51,6 +76,28 @@ mod tests {
 
     fn fresh(warnings: &Warnings) -> Vec<&String> {
         warnings.now.difference(&warnings.known).collect()
+    }
+
+    #[test]
+    fn a_withheld_attribute_is_told_once_whatever_its_number() {
+        let mut warnings = Warnings::default();
+        for users in [3, 4] {
+            warnings.add_odd(&Warning::PasswordsWithheld {
+                attribute: "userPassword",
+                users,
+                groups: 0,
+            });
+        }
+        assert_eq!(warnings.withheld.len(), 1);
+        assert!(fresh(&warnings).is_empty());
+    }
+
+    #[test]
+    fn every_password_attribute_that_can_be_configured_is_one_to_the_directory() {
+        assert_eq!(
+            crate::config::PASSWORD_ATTRIBUTES,
+            crate::directory::PASSWORD_ATTRIBUTES
+        );
     }
 
     #[test]

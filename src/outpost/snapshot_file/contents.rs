@@ -6,8 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::authentik::LdapProvider;
-use crate::directory::{Builder, Snapshot};
-use crate::directory::{CarriedGroup, CarriedUser};
+use crate::directory::{Builder, CarriedGroup, CarriedUser, CustomPolicy, Snapshot};
 
 /// What comes before users and groups.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,8 +75,7 @@ fn part(out: &mut Vec<u8>, kind: u8, write: impl FnOnce(&mut Vec<u8>)) {
     }
 }
 
-/// Reads contents piece by piece.
-#[derive(Default)]
+/// Reads contents piece by piece, as they were written.
 pub(super) struct Reading {
     /// What is not a whole part yet.
     pending: Vec<u8>,
@@ -86,6 +84,19 @@ pub(super) struct Reading {
     users: usize,
     groups: usize,
     fingerprint: Option<[u8; 32]>,
+}
+
+impl Default for Reading {
+    fn default() -> Self {
+        Self {
+            pending: Vec::new(),
+            about: None,
+            builder: Builder::with_policy(CustomPolicy::serving_all()),
+            users: 0,
+            groups: 0,
+            fingerprint: None,
+        }
+    }
 }
 
 impl Reading {

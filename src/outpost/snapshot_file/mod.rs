@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::directory::Snapshot;
+use crate::directory::{CustomPolicy, Snapshot};
 
 use super::{Outpost, refresh};
 use contents::{About, ContentsError, Reading};
@@ -63,6 +63,7 @@ impl FileError {
 pub(super) struct SnapshotFile {
     path: PathBuf,
     secret: Secret,
+    policy: CustomPolicy,
     /// Something was loaded that is not in the file yet.
     due: Notify,
 }
@@ -80,6 +81,7 @@ impl SnapshotFile {
         Some(Self {
             path: config.snapshot_file.clone()?,
             secret: Secret::new(&config.authentik.token, config.authentik.host.as_str()),
+            policy: super::refresh::custom_policy(config),
             due: Notify::new(),
         })
     }
@@ -102,7 +104,9 @@ impl SnapshotFile {
                 return Err(FileError::Outdated);
             }
         }
-        Ok(reading.finish()?)
+        let (about, snapshot) = reading.finish()?;
+        // Other attributes may have been allowed when it was written.
+        Ok((about, snapshot.under(self.policy)))
     }
 
     fn write(&self, about: &About, snapshot: &Snapshot) -> Result<(), FileError> {

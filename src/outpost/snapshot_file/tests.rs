@@ -6,10 +6,11 @@ use secrecy::SecretString;
 
 use super::*;
 use crate::directory::Builder;
-use crate::directory::UserRecord;
+use crate::directory::{CustomPolicy, UserRecord};
 
 fn file(folder: &Path, token: &str) -> SnapshotFile {
     SnapshotFile {
+        policy: CustomPolicy::default(),
         path: folder.join("directory"),
         secret: Secret::new(&SecretString::from(token), "https://authentik.example.org/"),
         due: Notify::new(),

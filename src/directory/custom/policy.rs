@@ -1,0 +1,214 @@
+//! Which custom attributes may be served, and which built-in ones they may replace.
+//!
+//! Whoever may edit the attributes of a user or group in authentik decides what is in them, so numbers, names and
+//! addresses can be given there, as authentik documents it. What authentik keeps in fields of its own, and what clients
+//! decide access by, cannot: membership, identity, whether an account is active or a superuser, and when it changed.
+//! Passwords are served only if the caller says so. `docs/attributes.md` has the table. Must not know values.
+
+use super::super::schema;
+
+/// Attributes that hold passwords, hashes of passwords or keys made of them (RFC 4519 section 2.41, RFC 3112, Active
+/// Directory, Samba, MIT Kerberos, FreeIPA, the password policy draft). None is served unless a policy names it.
+pub const PASSWORD_ATTRIBUTES: [&str; 13] = [
+    "userPassword",
+    "unicodePwd",
+    "sambaNTPassword",
+    "sambaLMPassword",
+    "krbPrincipalKey",
+    "authPassword",
+    "dBCSPwd",
+    "ipaNTHash",
+    "supplementalCredentials",
+    "ntPwdHistory",
+    "lmPwdHistory",
+    "sambaPasswordHistory",
+    "pwdHistory",
+];
+
+/// Built-in attributes that custom values never replace, beside those the schema calls operational.
+const RESERVED: [&str; 6] = [
+    "member",
+    "uniqueMember",
+    "memberUid",
+    "distinguishedName",
+    "ak-active",
+    "ak-superuser",
+];
+
+/// What may be made of custom attributes. The default serves no passwords.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CustomPolicy {
+    /// A bit for each of [`PASSWORD_ATTRIBUTES`] that is served.
+    served_passwords: u16,
+}
+
+/// What becomes of a custom attribute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::directory) enum Verdict {
+    /// It is served; it replaces a built-in attribute of the same name.
+    Served,
+    /// Its values are added to those of `objectClass`.
+    AddedClasses,
+    /// It is left out: the server alone says what this is.
+    Reserved,
+    /// It is left out: the place of a password among [`PASSWORD_ATTRIBUTES`].
+    Withheld(usize),
+}
+
+impl CustomPolicy {
+    /// The policy that serves also these of [`PASSWORD_ATTRIBUTES`], whatever their case. `None` if another name is
+    /// among them.
+    #[must_use]
+    pub fn serving<'n>(names: impl IntoIterator<Item = &'n str>) -> Option<Self> {
+        let mut policy = Self::default();
+        for name in names {
+            policy.served_passwords |= 1 << password(name.as_bytes())?;
+        }
+        Some(policy)
+    }
+
+    /// The policy that serves every password, to take over what another policy let through.
+    #[must_use]
+    pub fn serving_all() -> Self {
+        Self {
+            served_passwords: (1 << PASSWORD_ATTRIBUTES.len()) - 1,
+        }
+    }
+
+    /// What becomes of a custom attribute of this name. Options (`;x`) tell nothing apart: a client that asks for an
+    /// attribute takes it with any of them (RFC 4512 section 2.5.2).
+    pub(in crate::directory) fn verdict(self, name: &[u8]) -> Verdict {
+        let options = memchr::memchr(b';', name).unwrap_or(name.len());
+        let plain = name.get(..options).unwrap_or(name).trim_ascii();
+        if let Some(place) = password(plain) {
+            return match self.served_passwords & 1 << place {
+                0 => Verdict::Withheld(place),
+                // Served under another spelling, it would not be known for a password any more.
+                _ if options < name.len() => Verdict::Reserved,
+                _ => Verdict::Served,
+            };
+        }
+        let Some(known) = schema::attribute_type(plain) else {
+            return Verdict::Served;
+        };
+        if known.key == "objectclass" {
+            return match options == name.len() {
+                true => Verdict::AddedClasses,
+                false => Verdict::Reserved,
+            };
+        }
+        match known.operational || RESERVED.contains(&known.name) {
+            true => Verdict::Reserved,
+            false => Verdict::Served,
+        }
+    }
+
+    /// Whether attributes of this name may be in a snapshot.
+    pub(in crate::directory) fn admits(self, name: &[u8]) -> bool {
+        matches!(self.verdict(name), Verdict::Served | Verdict::AddedClasses)
+    }
+}
+
+/// The place of a name among the passwords.
+fn password(name: &[u8]) -> Option<usize> {
+    PASSWORD_ATTRIBUTES
+        .iter()
+        .position(|known| known.as_bytes().eq_ignore_ascii_case(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_of_membership_and_identity_is_reserved() {
+        let policy = CustomPolicy::serving_all();
+        for name in [
+            "memberOf",
+            "MEMBEROF",
+            "memberOf;x",
+            "memberof;x-y;z",
+            " memberOf ",
+            "member",
+            "uniqueMember",
+            "memberUid",
+            "MemberUID",
+            "entryUUID",
+            "entryDN",
+            "distinguishedName",
+            "structuralObjectClass",
+            "subschemaSubentry",
+            "hasSubordinates",
+            "numSubordinates",
+            "createTimestamp",
+            "modifyTimestamp",
+            "pwdChangedTime",
+            "ak-active",
+            "AK-SuperUser",
+            "objectClass;x",
+        ] {
+            assert_eq!(policy.verdict(name.as_bytes()), Verdict::Reserved, "{name}");
+        }
+        // Every name and OID of a reserved type.
+        for known in schema::ATTRIBUTE_TYPES {
+            let expected = policy.verdict(known.name.as_bytes());
+            for name in known.names.iter().chain([&known.oid]) {
+                assert_eq!(policy.verdict(name.as_bytes()), expected, "{name}");
+            }
+            if known.operational {
+                assert_eq!(expected, Verdict::Reserved, "{}", known.name);
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_and_names_can_be_given() {
+        let policy = CustomPolicy::default();
+        for name in [
+            "cn",
+            "sAMAccountName",
+            "uid",
+            "name",
+            "displayName",
+            "sn",
+            "surname",
+            "mail",
+            "homeDirectory",
+            "uidNumber",
+            "GIDNUMBER",
+            "anything",
+            "manager",
+            "owner",
+            "members",
+            "memberOfx",
+        ] {
+            assert_eq!(policy.verdict(name.as_bytes()), Verdict::Served, "{name}");
+        }
+        assert_eq!(policy.verdict(b"OBJECTCLASS"), Verdict::AddedClasses);
+    }
+
+    #[test]
+    fn passwords_are_served_only_if_named() {
+        for (place, name) in PASSWORD_ATTRIBUTES.iter().enumerate() {
+            let none = CustomPolicy::default();
+            for spelling in [
+                name.to_string(),
+                name.to_uppercase(),
+                format!("{name};x"),
+                format!(" {name}"),
+            ] {
+                assert_eq!(
+                    none.verdict(spelling.as_bytes()),
+                    Verdict::Withheld(place),
+                    "{spelling}"
+                );
+            }
+            let one = CustomPolicy::serving([name.to_lowercase().as_str()]).unwrap();
+            for (other, password) in PASSWORD_ATTRIBUTES.iter().enumerate() {
+                let verdict = one.verdict(password.as_bytes());
+                assert_eq!(verdict == Verdict::Served, other == place, "{name} {password}");
+            }
+        }
+        assert_eq!(CustomPolicy::serving(["userPassword", "memberOf"]), None);
+    }
+}
