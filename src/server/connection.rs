@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -31,6 +31,7 @@ use super::foreign::{self, Expected};
 use super::input::Input;
 use super::notices::{Notices, Topic};
 use super::operation::{BindFuture, Running};
+use super::record::RecordStream;
 use super::session::{Action, Session};
 
 /// Answers are written once this much is waiting, or when there is nothing else to do.
@@ -89,7 +90,7 @@ enum Event {
 /// Serves one connection until it ends or TLS begins.
 pub(super) async fn serve<S>(stream: S, session: &mut Session, surroundings: &Surroundings<'_>) -> End<S>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: RecordStream,
 {
     let connection = Connection {
         stream,
@@ -100,6 +101,7 @@ where
         message_since: None,
         output: Vec::new(),
         written: 0,
+        record_at: 0,
         running: VecDeque::new(),
         binding: None,
         ending: None,
@@ -121,6 +123,8 @@ struct Connection<'a, S> {
     message_since: Option<Instant>,
     output: Vec<u8>,
     written: usize,
+    /// Where in `output` a TLS record is to begin.
+    record_at: usize,
     running: VecDeque<Box<Running>>,
     binding: Option<Binding>,
     /// Resolves when the bound identity is revoked.
@@ -151,7 +155,7 @@ enum State {
     StartingTls,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
+impl<S: RecordStream> Connection<'_, S> {
     async fn run(mut self, shutdown: &CancellationToken) -> End<S> {
         let mut shutdown = Alarm::new(shutdown.clone().cancelled_owned());
         let first_look = self.limits.idle_timeout.unwrap_or(NO_TIMEOUT).min(UNBOUND_IDLE);
@@ -199,7 +203,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                         return End::Closed;
                     }
                     State::StartingTls => return End::StartTls(self.stream),
-                    State::Draining if !self.is_busy() => return End::Closed,
+                    State::Draining if !self.is_busy() => {
+                        // TLS answers the client's close_notify with its own (RFC 5246 section 7.2.1).
+                        if self.session.secure {
+                            let _ = tokio::time::timeout(FAREWELL, self.stream.shutdown()).await;
+                        }
+                        return End::Closed;
+                    }
                     State::Open | State::Draining => {}
                 }
             }
@@ -240,6 +250,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
 
     /// Writes what is waiting; flushes when all of it went, as TLS may hold octets back.
     fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<Event> {
+        if let Some(front) = self
+            .output
+            .get(self.written..self.record_at)
+            .filter(|front| !front.is_empty())
+        {
+            match self.stream.end_record(front) {
+                Ok(taken) => self.written += taken,
+                Err(error) => return Poll::Ready(Event::Wrote(Err(error))),
+            }
+            self.record_at = 0;
+        }
         if self.written < self.output.len() {
             let waiting = self.output.get(self.written..).unwrap_or_default();
             let wrote = ready!(Pin::new(&mut self.stream).poll_write(context, waiting));
@@ -294,7 +315,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             return;
         }
         self.output.clear();
-        self.written = 0;
+        (self.written, self.record_at) = (0, 0);
         if self.output.capacity() > KEEP_SIZE {
             self.output = Vec::new();
         }
@@ -373,6 +394,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                     self.ending = None;
                 }
             }
+            Action::Searched { done_at } => self.record_at = done_at,
             Action::Bound {
                 message_id,
                 started,
@@ -430,7 +452,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             let start = self.output.len();
             let output = &mut self.output;
             match catch_unwind(AssertUnwindSafe(|| running.step(output, WRITE_SIZE))) {
-                Ok(true) => {}
+                Ok(true) => self.record_at = running.done_at(),
                 Ok(false) => {
                     self.running.push_back(running);
                     // A step that found nothing has used its share of time: let other connections run.
@@ -555,7 +577,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 Event::Wrote(Ok(_)) => {
                     if self.written >= self.output.len() {
                         self.output.clear();
-                        self.written = 0;
+                        (self.written, self.record_at) = (0, 0);
                     }
                 }
                 _ => {

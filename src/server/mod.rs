@@ -12,6 +12,7 @@ mod listener;
 mod notices;
 mod operation;
 mod proxy;
+mod record;
 mod rewind;
 mod session;
 mod sockets;

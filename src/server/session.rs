@@ -37,6 +37,8 @@ pub(super) struct Session {
 pub(super) enum Action {
     /// It is answered, or needs no answer.
     Done,
+    /// A search that has ended; where in the buffer its SearchResultDone begins.
+    Searched { done_at: usize },
     /// A search to go on with after what is in the buffer.
     Search(Box<Running>),
     /// A bind judged at once.

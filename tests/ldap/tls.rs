@@ -7,6 +7,7 @@ use akldap::simulator::{Certificate, Directory};
 use ldap3_proto::proto::{LdapExtendedRequest, LdapOp};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -19,13 +20,17 @@ fn file(name: &str) -> String {
 
 /// A connector that trusts the test authority and nobody else.
 fn connector() -> TlsConnector {
+    connector_of(rustls::ALL_VERSIONS)
+}
+
+fn connector_of(versions: &[&'static rustls::SupportedProtocolVersion]) -> TlsConnector {
     let mut roots = rustls::RootCertStore::empty();
     roots
         .add(CertificateDer::from_pem_slice(file("ca.pem").as_bytes()).unwrap())
         .unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(versions)
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
@@ -173,4 +178,18 @@ async fn plain_ldap_on_the_tls_port_harms_nobody() {
     .await
     .expect("the connection ends");
     assert!(ldaps(stage.ldaps()).await.is_ok());
+}
+
+/// RFC 5246 section 7.2.1: without an answer a client cannot tell the end from an attack that cut the stream short.
+#[tokio::test]
+async fn the_end_of_the_session_is_answered() {
+    let stage = Stage::with(with_certificate(Directory::sample(0, 0), "p256"), |_| {}).await;
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let stream = TcpStream::connect(stage.ldaps()).await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        let mut stream = connector_of(&[version]).connect(name, stream).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let read = stream.read_to_end(&mut Vec::new()).await;
+        assert_eq!(read.expect("close_notify"), 0, "{version:?}");
+    }
 }

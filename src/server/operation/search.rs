@@ -30,6 +30,8 @@ pub(in crate::server) struct Running {
     /// What an audit record will say, where searches are recorded.
     record: Option<Box<Record>>,
     entries: u64,
+    /// Where in the buffer of the last step the result begins.
+    done_at: usize,
 }
 
 /// Starts a search; a small one is finished at once.
@@ -100,9 +102,12 @@ pub(in crate::server) fn start(
         connection: session.connection,
         record,
         entries: 0,
+        done_at: 0,
     });
     if running.step(out, FIRST_STEP) {
-        Action::Done
+        Action::Searched {
+            done_at: running.done_at,
+        }
     } else {
         Action::Search(running)
     }
@@ -115,6 +120,11 @@ impl Running {
     /// The message id of the request.
     pub(in crate::server) fn message_id(&self) -> u32 {
         self.message_id
+    }
+
+    /// Where in the buffer of the last step its SearchResultDone begins.
+    pub(in crate::server) fn done_at(&self) -> usize {
+        self.done_at
     }
 
     /// Goes on for about `budget` octets of answers. True when the search has ended and its result is written.
@@ -134,12 +144,14 @@ impl Running {
                         value: Some(value),
                     })
                     .collect();
+                self.done_at = out.len();
                 self.end(out, &result, &controls);
                 true
             }
             Progress::More => {
                 if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                     let text = "the search took longer than its time limit";
+                    self.done_at = out.len();
                     self.end(out, &LdapResult::new(ResultCode::TimeLimitExceeded, text), &[]);
                     return true;
                 }

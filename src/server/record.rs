@@ -1,0 +1,35 @@
+//! Where a TLS record ends. A client that waits for its socket after reading one record, as curl does, never sees an answer
+//! whose last message came in that record: SearchResultDone begins a record of its own, sent together with what is before it.
+//!
+//! Must not know LDAP.
+
+use std::io::{self, Write};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+
+use super::rewind::Rewind;
+
+/// A stream on which octets can be closed off from those that follow.
+pub(super) trait RecordStream: AsyncRead + AsyncWrite + Unpin {
+    /// Takes octets, to be sent with the next write, so that those of the next write begin a record. Returns how many were
+    /// taken: none where there are no records.
+    ///
+    /// # Errors
+    /// When the session is over.
+    fn end_record(&mut self, octets: &[u8]) -> io::Result<usize>;
+}
+
+impl RecordStream for Rewind<TcpStream> {
+    fn end_record(&mut self, _octets: &[u8]) -> io::Result<usize> {
+        Ok(0)
+    }
+}
+
+impl RecordStream for TlsStream<Rewind<TcpStream>> {
+    fn end_record(&mut self, octets: &[u8]) -> io::Result<usize> {
+        let (_, session) = self.get_mut();
+        session.writer().write(octets)
+    }
+}
