@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::LimitConfig;
 use crate::ldap::frame::{self, Frame, FrameError};
-use crate::ldap::message::{Message, MessageError, Operation};
+use crate::ldap::message::{Message, MessageError, Operation, OperationKind};
 use crate::ldap::response::{self, LdapResult, ResultCode};
 use crate::logging::audit;
 use crate::outpost::access::Ending;
@@ -498,6 +498,15 @@ impl<S: RecordStream> Connection<'_, S> {
         tracing::debug!(connection, client = %self.session.client, %error, "malformed request");
         match error {
             MessageError::Operation { message_id, kind, .. } => {
+                match kind {
+                    OperationKind::Bind => {
+                        self.session.forget_identity();
+                        self.ending = None;
+                    }
+                    // However it is written, the client has said goodbye.
+                    OperationKind::Unbind => return self.apply(Action::Unbind),
+                    _ => {}
+                }
                 if let Some(tag) = kind.response_tag() {
                     let result = LdapResult::new(ResultCode::ProtocolError, error.to_string());
                     response::write_result(&mut self.output, *message_id, tag, &result, &[]);

@@ -1,7 +1,8 @@
 //! One connection's LDAP state: who is bound, and what each request becomes. Requests that can be answered at once
 //! are answered into the output buffer; searches and binds become work for the connection to drive.
 //!
-//! Identity lives here and nowhere else. Must not know sockets.
+//! Identity lives here and nowhere else: it is that of the last bind answered with success, with no bind request,
+//! StartTLS or withdrawal by authentik since. Must not know sockets.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -89,6 +90,9 @@ impl Session {
     /// are under way.
     pub(super) fn handle(&mut self, message: &Message<'_>, busy: bool, out: &mut Vec<u8>) -> Action {
         let (message_id, started) = (message.message_id, Instant::now());
+        if matches!(message.operation, Operation::Bind(_)) {
+            self.forget_identity();
+        }
         if let Some(result) = self.refuse(message) {
             if let Operation::Bind(request) = &message.operation {
                 self.record_refusal(message_id, request, &result);
@@ -133,9 +137,17 @@ impl Session {
         }
     }
 
+    /// RFC 4511 section 4.2.1: a bind request makes the session anonymous until it succeeds, also one that is refused
+    /// before it is judged.
+    pub(super) fn forget_identity(&mut self) {
+        self.identity = None;
+    }
+
     /// What must be refused whatever the operation is.
     fn refuse(&self, message: &Message<'_>) -> Option<LdapResult> {
         let kind = message.operation.kind();
+        // RFC 4511 section 4.1.11: criticality has no meaning for requests without a response, unbind and abandon.
+        kind.response_tag()?;
         if let Some(control) = message
             .controls
             .iter()
@@ -149,7 +161,6 @@ impl Session {
         }
         let exempt = match &message.operation {
             Operation::Extended(request) => request.name == extended::START_TLS,
-            Operation::Unbind | Operation::Abandon(_) => true,
             _ => false,
         };
         if self.require_tls && !self.secure && !exempt {
@@ -169,8 +180,6 @@ impl Session {
     }
 
     fn bind(&mut self, message_id: u32, request: &BindRequest<'_>, out: &mut Vec<u8>) -> Action {
-        // RFC 4511 section 4.2.1: a bind request makes the session anonymous until it succeeds.
-        self.identity = None;
         let started = Instant::now();
         let answer = |result: LdapResult, out: &mut Vec<u8>| {
             if result.code != ResultCode::Success {

@@ -10,6 +10,7 @@ mod stage;
 
 mod binds;
 mod given_attributes;
+mod identity;
 mod lifecycle;
 mod odd_rows;
 mod pipelining;

@@ -37,7 +37,7 @@ fn connector_of(versions: &[&'static rustls::SupportedProtocolVersion]) -> TlsCo
     TlsConnector::from(Arc::new(config))
 }
 
-fn with_certificate(mut directory: Directory, name: &str) -> Directory {
+pub fn with_certificate(mut directory: Directory, name: &str) -> Directory {
     let certificate = Certificate {
         pk: uuid::Uuid::from_u128(7),
         name: name.to_owned(),
@@ -60,7 +60,7 @@ async fn ldaps(address: SocketAddr) -> std::io::Result<Client> {
     secure(TcpStream::connect(address).await.unwrap()).await
 }
 
-async fn start_tls(mut client: Client) -> Client {
+pub async fn start_tls(mut client: Client) -> Client {
     let request = LdapExtendedRequest {
         name: "1.3.6.1.4.1.1466.20037".into(),
         value: None,
@@ -103,7 +103,7 @@ async fn both_kinds_of_tls_serve_the_providers_certificate() {
 }
 
 #[tokio::test]
-async fn start_tls_forgets_who_was_bound() {
+pub async fn start_tls_forgets_who_was_bound() {
     let stage = Stage::with(with_certificate(Directory::sample(0, 0), "p256"), |_| {}).await;
     let mut client = start_tls(stage.bound("alice").await).await;
     assert_eq!(client.who_am_i().await, "");
