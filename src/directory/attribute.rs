@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 
 use super::schema::{self, Syntax};
+use crate::ldap::steps;
 
 /// The number of an attribute within a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -130,6 +131,10 @@ impl Attributes {
         for name in NAMES {
             attributes.intern(name.as_bytes());
         }
+        // No attribute, so the schema does not know it; the other one is called like `uid`.
+        if let Some(syntax) = attributes.syntaxes.get_mut(AttributeId::RDN.index()) {
+            *syntax = Syntax::AccountName;
+        }
         attributes
     }
 
@@ -191,6 +196,7 @@ impl Attributes {
 
     /// What a description means here: see [`AttributeRef`].
     pub(super) fn resolve(&self, description: &[u8]) -> AttributeRef {
+        steps::add(1 + description.len());
         let options = memchr::memchr(b';', description).unwrap_or(description.len());
         let plain = description.get(..options).unwrap_or(description).trim_ascii();
         let mut buffer = [0; MAX_NAME];

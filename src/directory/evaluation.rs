@@ -14,6 +14,7 @@ use super::schema::{self, Syntax};
 use super::syntax;
 use super::tree::CONTAINERS;
 use super::values::{Attribute, Digits, Values};
+use crate::ldap::steps;
 use uuid::Uuid;
 
 /// Work is counted in octets compared, about a nanosecond each, so that a search knows when to let others run. This much
@@ -53,6 +54,7 @@ impl Scratch {
         let Self { value: whole, work } = self;
         values.any(context, whole, |value| {
             *work += cost(value);
+            steps::add(1 + value.len());
             test(value)
         })
     }
@@ -75,6 +77,7 @@ impl Node {
             Self::Constant(truth) => *truth,
             Self::Test(test) => {
                 scratch.work += LOOK;
+                steps::add(1);
                 test.evaluate(context, entry, scratch)
             }
             Self::Not(node) => node.evaluate(context, entry, scratch).map(|truth| !truth),
@@ -200,15 +203,20 @@ impl Test {
     fn evaluate(&self, context: &Context<'_>, entry: Entry, scratch: &mut Scratch) -> Option<bool> {
         if let Matcher::Extended {
             inner,
+            of_names,
             rule,
             of_dn,
             all,
         } = &self.matcher
         {
+            let inner = OfSyntax {
+                others: inner,
+                names: of_names.as_deref().unwrap_or(inner),
+            };
             let found = if *all {
                 self.any_attribute(context, entry, inner, *rule, scratch)
             } else {
-                self.named_attribute(context, entry, inner, scratch)
+                self.named_attribute(context, entry, inner.others, scratch)
             };
             return Some(found || (*of_dn && self.any_of_dn(context, entry, inner, *rule, *all, scratch)));
         }
@@ -246,7 +254,7 @@ impl Test {
         &self,
         context: &Context<'_>,
         entry: Entry,
-        matcher: &Matcher,
+        matcher: OfSyntax<'_>,
         rule: Option<&schema::MatchingRule>,
         scratch: &mut Scratch,
     ) -> bool {
@@ -255,7 +263,8 @@ impl Test {
             let block = &context.tree.special(special).block;
             let stored = encoded::Elements(block).any(|element| {
                 encoded::attribute(&element).is_some_and(|(name, set)| {
-                    applies(schema::syntax_of(name)) && matcher.matches(context, &Values::Set(set), scratch)
+                    let syntax = schema::syntax_of(name);
+                    applies(syntax) && matcher.of(syntax).matches(context, &Values::Set(set), scratch)
                 })
             });
             if stored {
@@ -265,12 +274,14 @@ impl Test {
         (0..context.snapshot.attributes.len()).any(|id| {
             let id = AttributeId(id as u16);
             scratch.work += LOOK;
+            steps::add(1);
             let hidden = id == AttributeId::RDN || id == AttributeId::USER_UID;
+            let syntax = context.snapshot.attributes.syntax(id);
             !hidden
-                && applies(context.snapshot.attributes.syntax(id))
-                && context
-                    .attribute(entry, id)
-                    .is_some_and(|attribute| matcher.matches(context, &attribute.values(), scratch))
+                && applies(syntax)
+                && context.attribute(entry, id).is_some_and(|attribute| {
+                    matcher.of(syntax).matches(context, &attribute.values(), scratch)
+                })
         })
     }
 
@@ -279,7 +290,7 @@ impl Test {
         &self,
         context: &Context<'_>,
         entry: Entry,
-        matcher: &Matcher,
+        matcher: OfSyntax<'_>,
         rule: Option<&schema::MatchingRule>,
         all: bool,
         scratch: &mut Scratch,
@@ -287,7 +298,9 @@ impl Test {
         let wanted = self.attribute.known.map(|known| known.key);
         let mut check = |attribute: &str, value: &[u8]| {
             let key = schema::canonical_name(attribute.as_bytes());
-            let applies = rule.is_none_or(|rule| rule.applies_to(schema::syntax_of(attribute.as_bytes())));
+            let syntax = schema::syntax_of(attribute.as_bytes());
+            let applies = rule.is_none_or(|rule| rule.applies_to(syntax));
+            let matcher = if all { matcher.of(syntax) } else { matcher.others };
             (if all { applies } else { wanted == Some(&*key) })
                 && matcher.matches(context, &Values::Text(value), scratch)
         };
@@ -307,6 +320,23 @@ impl Test {
                 .iter()
                 .flat_map(|rdn| &rdn.assertions)
                 .any(|assertion| check(&assertion.attribute, &assertion.value))
+    }
+}
+
+/// The matcher of a rule for names of accounts, and that for all other values.
+#[derive(Clone, Copy)]
+struct OfSyntax<'m> {
+    names: &'m Matcher,
+    others: &'m Matcher,
+}
+
+impl<'m> OfSyntax<'m> {
+    fn of(self, syntax: Syntax) -> &'m Matcher {
+        if syntax == Syntax::AccountName {
+            self.names
+        } else {
+            self.others
+        }
     }
 }
 

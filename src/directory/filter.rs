@@ -9,7 +9,7 @@ use std::cmp::Ordering;
 use std::hash::BuildHasher;
 use std::sync::{LazyLock, OnceLock};
 
-use hashbrown::HashTable;
+use hashbrown::{HashMap, HashTable};
 use memchr::memmem::Finder;
 
 use super::attribute::{AttributeId, AttributeRef};
@@ -69,6 +69,8 @@ pub(super) enum Matcher {
     /// The matcher applies also to the attributes of the entry's DN, and without an attribute to all.
     Extended {
         inner: Box<Matcher>,
+        /// The matcher for names of accounts, where all attributes are meant; see [`Syntax::comparing`].
+        of_names: Option<Box<Matcher>>,
         rule: Option<&'static MatchingRule>,
         of_dn: bool,
         all: bool,
@@ -192,18 +194,30 @@ impl Node {
         let matcher = match (rule, &attribute) {
             (Some(None), _) | (None, None) => return Self::Constant(None),
             (None, Some(attribute)) => Some(equality(context, attribute, assertion.value)),
-            (Some(Some(rule)), _) => by_rule(context, rule, attribute.as_ref(), assertion.value),
+            (Some(Some(rule)), Some(attribute)) => {
+                let syntax = rule.syntax.comparing(context.syntax(attribute));
+                by_rule(context, rule, syntax, Some(attribute), assertion.value)
+            }
+            (Some(Some(rule)), None) => by_rule(context, rule, rule.syntax, None, assertion.value),
         };
         let Some(matcher) = matcher else {
             return Self::Constant(None);
         };
         let all = attribute.is_none();
+        let of_names = match (rule, all) {
+            (Some(Some(rule)), true) => {
+                let syntax = rule.syntax.comparing(Syntax::AccountName);
+                by_rule(context, rule, syntax, None, assertion.value).map(Box::new)
+            }
+            _ => None,
+        };
         let attribute = attribute.unwrap_or(AttributeRef::built_in(AttributeId::OBJECT_CLASS));
         if !assertion.dn_attributes && !all {
             return Self::test(attribute, matcher);
         }
         let matcher = Matcher::Extended {
             inner: Box::new(matcher),
+            of_names,
             rule: rule.flatten(),
             of_dn: assertion.dn_attributes,
             all,
@@ -212,14 +226,14 @@ impl Node {
     }
 }
 
-/// The matcher of a known rule; `None` if it cannot be used.
+/// The matcher of a known rule that compares values in the terms of `syntax`; `None` if it cannot be used.
 fn by_rule(
     context: &Context<'_>,
     rule: &'static MatchingRule,
+    syntax: Syntax,
     attribute: Option<&AttributeRef>,
     value: &[u8],
 ) -> Option<Matcher> {
-    let syntax = rule.syntax;
     match rule.comparison {
         // What the attribute's own equality rule knows of entries and classes holds for the rule of the same syntax.
         Comparison::Equality => match attribute {
@@ -373,10 +387,13 @@ impl Substrings {
             |octets: Option<&[u8]>, position| octets.map(|octets| part(octets, position)).unwrap_or_default();
         Self {
             initial: optional(filter.initial, Position::Initial),
+            // Nothing is found everywhere, at no place of its own.
             any: filter
                 .any
                 .iter()
-                .map(|octets| Finder::new(&part(octets, Position::Any)).into_owned())
+                .map(|octets| part(octets, Position::Any))
+                .filter(|part| !part.is_empty())
+                .map(|part| Finder::new(&part).into_owned())
                 .collect(),
             last: optional(filter.last, Position::Final),
         }
@@ -517,21 +534,16 @@ fn group_equalities(nodes: Vec<Node>) -> Vec<Node> {
     };
     let mut grouped: Vec<Node> = Vec::new();
     let mut sets: Vec<(AttributeRef, Syntax, Vec<Node>)> = Vec::new();
+    let mut places = HashMap::new();
     for node in nodes {
         let Some((attribute, syntax)) = plain(&node) else {
             grouped.push(node);
             continue;
         };
-        let same = |set: &&mut (AttributeRef, Syntax, Vec<Node>)| {
-            (set.0.first, set.0.second, set.0.known.map(|known| known.key))
-                == (
-                    attribute.first,
-                    attribute.second,
-                    attribute.known.map(|known| known.key),
-                )
-                && set.1 == syntax
-        };
-        match sets.iter_mut().find(same) {
+        let known = attribute.known.map(|known| known.key);
+        let key = (attribute.first, attribute.second, known, syntax);
+        let place = *places.entry(key).or_insert(sets.len());
+        match sets.get_mut(place) {
             Some((_, _, nodes)) => nodes.push(node),
             None => sets.push((attribute, syntax, vec![node])),
         }

@@ -109,9 +109,9 @@ impl Snapshot {
         })
     }
 
-    /// The users or groups called `name`, counted from 0: exactly so, else by folded name.
+    /// The users or groups called `name`, counted from 0: exactly so, else whatever the case.
     pub(super) fn named<'s>(&'s self, name: &'s [u8], kind: Kind) -> impl Iterator<Item = u32> + use<'s> {
-        let key = syntax::equality_key(Syntax::DirectoryString, name);
+        let key = syntax::equality_key(Syntax::AccountName, name);
         let of_kind = self
             .lookup_key(AttributeId::RDN, &key)
             .iter()
@@ -200,7 +200,8 @@ impl Snapshot {
 #[inline]
 pub(super) fn has_key(syntax: Syntax, value: &[u8], key: &[u8]) -> bool {
     // Folding is idempotent: a value that is its own key has it.
-    (syntax == Syntax::DirectoryString && value == key) || *syntax::equality_key(syntax, value) == *key
+    (matches!(syntax, Syntax::DirectoryString | Syntax::AccountName) && value == key)
+        || *syntax::equality_key(syntax, value) == *key
 }
 
 /// The attribute that has the same values where no custom ones replace either.

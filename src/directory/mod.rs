@@ -20,6 +20,8 @@ mod fixture;
 mod index;
 mod indexing;
 mod lookup;
+#[cfg(test)]
+mod names;
 mod order;
 mod paging;
 mod photo;
@@ -37,6 +39,8 @@ pub mod syntax;
 mod timestamp;
 mod tree;
 mod values;
+#[cfg(test)]
+mod work;
 
 pub use builder::{Builder, CarriedGroup, CarriedUser};
 pub use compare::compare;

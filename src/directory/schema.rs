@@ -26,6 +26,9 @@ pub enum Syntax {
     /// A directory string compared with regard to case; only matching rules ask for it.
     CaseExactString,
     Ia5String,
+    /// A directory string that names an account or a group: compared with regard to everything but case, as authentik
+    /// tells such names apart.
+    AccountName,
     DistinguishedName,
     NameAndOptionalUid,
     Integer,
@@ -73,7 +76,7 @@ impl Syntax {
             Self::AttributeTypeDescription => "1.3.6.1.4.1.1466.115.121.1.3",
             Self::Boolean => "1.3.6.1.4.1.1466.115.121.1.7",
             Self::DistinguishedName => "1.3.6.1.4.1.1466.115.121.1.12",
-            Self::DirectoryString | Self::CaseExactString => "1.3.6.1.4.1.1466.115.121.1.15",
+            Self::DirectoryString | Self::CaseExactString | Self::AccountName => "1.3.6.1.4.1.1466.115.121.1.15",
             Self::DitContentRuleDescription => "1.3.6.1.4.1.1466.115.121.1.16",
             Self::GeneralizedTime => "1.3.6.1.4.1.1466.115.121.1.24",
             Self::Ia5String => "1.3.6.1.4.1.1466.115.121.1.26",
@@ -90,11 +93,40 @@ impl Syntax {
         }
     }
 
+    /// The syntax in which a rule of this one compares the values of an attribute of the syntax `own`: no rule that a
+    /// client may choose folds more of a name than its attribute's own does.
+    #[must_use]
+    pub fn comparing(self, own: Self) -> Self {
+        match self {
+            _ if own != Self::AccountName => self,
+            Self::CaseExactString => Self::OctetString,
+            Self::OctetString
+            | Self::DistinguishedName
+            | Self::NameAndOptionalUid
+            | Self::Integer
+            | Self::Boolean
+            | Self::GeneralizedTime
+            | Self::Uuid => self,
+            // These all fold text.
+            Self::DirectoryString
+            | Self::Ia5String
+            | Self::AccountName
+            | Self::TelephoneNumber
+            | Self::Oid
+            | Self::AttributeTypeDescription
+            | Self::ObjectClassDescription
+            | Self::MatchingRuleDescription
+            | Self::MatchingRuleUseDescription
+            | Self::LdapSyntaxDescription
+            | Self::DitContentRuleDescription => own,
+        }
+    }
+
     /// The equality, ordering and substrings rules of attributes of this syntax, by name.
     #[must_use]
     pub fn rules(self) -> (&'static str, Option<&'static str>, Option<&'static str>) {
         match self {
-            Self::DirectoryString => (
+            Self::DirectoryString | Self::AccountName => (
                 "caseIgnoreMatch",
                 Some("caseIgnoreOrderingMatch"),
                 Some("caseIgnoreSubstringsMatch"),
@@ -234,7 +266,12 @@ impl MatchingRule {
     #[must_use]
     pub fn applies_to(&self, syntax: Syntax) -> bool {
         let (equality, ordering, substrings) = syntax.rules();
-        let text = |syntax| matches!(syntax, Syntax::DirectoryString | Syntax::Ia5String);
+        let text = |syntax| {
+            matches!(
+                syntax,
+                Syntax::DirectoryString | Syntax::Ia5String | Syntax::AccountName
+            )
+        };
         equality == self.name
             || ordering == Some(self.name)
             || substrings == Some(self.name)

@@ -25,7 +25,7 @@ use crate::ldap::control::{
     encode_sort_response, encode_vlv_response,
 };
 use crate::ldap::message::{Scope, SearchRequest};
-use crate::ldap::response::{LdapResult, ResultCode};
+use crate::ldap::response::{LdapResult, ResultCode, excerpt};
 
 mod base;
 mod limits;
@@ -209,7 +209,7 @@ impl Search {
             Some(Err(SortError { code, attribute })) => {
                 sort_response = Some(encode_sort_response(code, Some(&attribute)));
                 if controls.sort_critical {
-                    let message = format!("cannot sort by {}", String::from_utf8_lossy(&attribute));
+                    let message = format!("cannot sort by {}", excerpt(&attribute));
                     phase = Phase::Finished(SearchOutcome {
                         result: LdapResult::new(ResultCode::UnavailableCriticalExtension, message),
                         controls: sort_response

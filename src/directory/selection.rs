@@ -10,6 +10,7 @@ use super::evaluation::LOOK;
 use super::schema;
 use super::values::Attribute;
 use crate::ldap::response::write_entry;
+use crate::ldap::steps;
 
 /// The attributes `+` asks for.
 const OPERATIONAL: [AttributeId; 10] = [
@@ -51,6 +52,7 @@ impl Selection {
             ..Self::default()
         };
         let mut named = false;
+        let mut classes = Vec::new();
         let names = requested
             .iter()
             .flat_map(|names| names.split(|&octet| octet == b','))
@@ -63,7 +65,7 @@ impl Selection {
                 b"+" => selection.operational = true,
                 // RFC 4511: it asks for nothing, and means nothing beside others.
                 b"1.1" => {}
-                [b'@', class @ ..] => selection.add_class(attributes, class),
+                [b'@', class @ ..] => selection.add_class(attributes, class, &mut classes),
                 _ => selection.add(attributes.resolve(name)),
             }
         }
@@ -86,6 +88,7 @@ impl Selection {
     }
 
     fn add(&mut self, attribute: AttributeRef) {
+        steps::add(1);
         let same = |known: &AttributeRef| match (known.first, attribute.first) {
             (Some(known), Some(new)) => known == new,
             (None, None) => known.known.map(|known| known.key) == attribute.known.map(|new| new.key),
@@ -97,10 +100,19 @@ impl Selection {
         }
     }
 
-    /// RFC 4529: the attributes that entries of a class must or may have, those of its superiors included.
-    fn add_class(&mut self, attributes: &Attributes, class: &[u8]) {
+    /// RFC 4529: the attributes that entries of a class must or may have, those of its superiors included. Each class
+    /// is looked at once, however often it is named.
+    fn add_class(
+        &mut self,
+        attributes: &Attributes,
+        class: &[u8],
+        known: &mut Vec<&'static schema::ObjectClass>,
+    ) {
         let mut next = schema::object_class(class);
-        while let Some(class) = next {
+        while let Some(class) = next
+            && !known.iter().any(|known| std::ptr::eq(*known, class))
+        {
+            known.push(class);
             for name in class.must.iter().chain(class.may) {
                 self.add(attributes.resolve(name.as_bytes()));
             }

@@ -152,14 +152,14 @@ impl Snapshot {
     /// The user with a uid hash.
     #[must_use]
     pub fn user_by_uid(&self, uid: &str) -> Option<UserId> {
-        let key = syntax::equality_key(Syntax::DirectoryString, uid.as_bytes());
+        let key = syntax::equality_key(Syntax::AccountName, uid.as_bytes());
         // Groups have UIDs too, but come later.
         let first = self.lookup_key(AttributeId::USER_UID, &key).first().copied();
         first.filter(|&record| record < self.user_count_u32()).map(UserId)
     }
 
-    /// The users with a login name: those called exactly so, else those whose names differ only in case, spaces or
-    /// Unicode normalisation. In ascending order of pk.
+    /// The users with a login name: those called exactly so, else those whose names differ only in case. In ascending
+    /// order of pk.
     #[must_use]
     pub fn users_by_name(&self, username: &[u8]) -> Vec<UserId> {
         self.named(username, Kind::User).map(UserId).collect()

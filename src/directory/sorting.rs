@@ -60,7 +60,9 @@ impl SortOrder {
             let syntax = match &key.ordering_rule {
                 None => context.syntax(&attribute),
                 Some(rule) => match schema::matching_rule(rule) {
-                    Some(rule) if rule.comparison == Comparison::Ordering => rule.syntax,
+                    Some(rule) if rule.comparison == Comparison::Ordering => {
+                        rule.syntax.comparing(context.syntax(&attribute))
+                    }
                     _ => return Err(error(INAPPROPRIATE_MATCHING)),
                 },
             };

@@ -25,6 +25,7 @@ pub fn normalize(syntax: Syntax, value: &[u8]) -> Option<Cow<'_, [u8]>> {
     match syntax {
         Syntax::DirectoryString | Syntax::Ia5String => Some(text::fold(value)),
         Syntax::CaseExactString => Some(text::prepare_exact(value)),
+        Syntax::AccountName => Some(text::fold_case(value)),
         Syntax::OctetString => Some(Cow::Borrowed(value)),
         Syntax::DistinguishedName => Dn::parse(value).ok().map(|dn| Cow::Owned(dn.normal_form())),
         Syntax::NameAndOptionalUid => name_and_uid(value).map(Cow::Owned),
@@ -74,6 +75,7 @@ pub fn ordering_key(syntax: Syntax, value: &[u8]) -> Option<Cow<'_, [u8]>> {
 pub fn substring_value(syntax: Syntax, value: &[u8]) -> Cow<'_, [u8]> {
     match syntax {
         Syntax::CaseExactString => text::prepare_exact(value),
+        Syntax::AccountName => text::fold_case(value),
         Syntax::OctetString => Cow::Borrowed(value),
         Syntax::TelephoneNumber => telephone(value),
         _ => text::fold(value),
@@ -84,6 +86,7 @@ pub fn substring_value(syntax: Syntax, value: &[u8]) -> Cow<'_, [u8]> {
 pub fn substring_part(syntax: Syntax, part: &[u8], position: Position, out: &mut Vec<u8>) {
     match syntax {
         Syntax::CaseExactString => text::prepare_exact_into(out, part, position),
+        Syntax::AccountName => text::fold_case_into(out, part),
         Syntax::OctetString => out.extend_from_slice(part),
         Syntax::TelephoneNumber => out.extend_from_slice(&telephone(part)),
         _ => text::fold_into(out, part, position),

@@ -14,6 +14,7 @@ use super::snapshot::{Kind, Snapshot};
 use super::subschema::Attributes;
 use crate::ldap::dn::{self, Dn, DnError};
 use crate::ldap::response::write_attribute;
+use crate::ldap::steps;
 
 /// The containers in the order of answers.
 pub(super) const CONTAINERS: [(Special, &str); 3] = [
@@ -26,6 +27,8 @@ pub(super) const CONTAINERS: [(Special, &str); 3] = [
 #[derive(Clone, Debug)]
 pub struct Tree {
     base: Dn,
+    /// The normal forms of its levels.
+    levels: Vec<Vec<u8>>,
     /// The base DN in lower case, otherwise as configured: the end of every other DN.
     suffix: Vec<u8>,
     /// `,ou=users,<suffix>` and so on: what follows the RDN of a leaf.
@@ -134,6 +137,7 @@ impl Tree {
                 groups,
                 virtual_groups,
             ],
+            levels: base.normal_rdns(usize::MAX),
             base,
             suffix,
             leaf_suffixes,
@@ -210,6 +214,7 @@ impl Tree {
         }
         let mut tree = Self {
             base: Dn::parse(dn.as_bytes()).unwrap_or_default(),
+            levels: Vec::new(),
             suffix: dn.to_lowercase().into_bytes(),
             leaf_suffixes: Default::default(),
             specials: [
@@ -237,6 +242,12 @@ impl Tree {
     #[must_use]
     pub fn base_spelling(&self) -> &str {
         std::str::from_utf8(&self.specials[0].dn).unwrap_or_default()
+    }
+
+    /// The levels of the base DN in their normal forms, in the order of the name.
+    #[must_use]
+    pub fn levels(&self) -> &[Vec<u8>] {
+        &self.levels
     }
 
     /// Whether a name is the base or below it.
@@ -392,7 +403,7 @@ impl Tree {
         };
         let container = CONTAINERS.into_iter().find(|(_, ou)| {
             top.value_of("ou")
-                .is_some_and(|value| *crate::ldap::text::fold(value) == *ou.as_bytes())
+                .is_some_and(|value| *crate::ldap::text::fold_case(value) == *ou.as_bytes())
         });
         let Some((container, _)) = container else {
             return Resolved::Missing(vec![Entry::Special(Special::Base)]);
@@ -436,6 +447,7 @@ pub(super) enum Resolved {
 
 /// Whether a value is written in a name as it is.
 fn is_plain(value: &[u8]) -> bool {
+    steps::add(value.len());
     value.iter().all(|&octet| {
         octet >= b' '
             && !matches!(
@@ -447,6 +459,7 @@ fn is_plain(value: &[u8]) -> bool {
 }
 
 fn strip_suffix<'a>(text: &'a [u8], suffix: &[u8]) -> Option<&'a [u8]> {
+    steps::add(suffix.len());
     let (rest, end) = text.split_at_checked(text.len().checked_sub(suffix.len())?)?;
     end.eq_ignore_ascii_case(suffix).then_some(rest)
 }

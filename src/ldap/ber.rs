@@ -4,6 +4,8 @@
 
 use thiserror::Error;
 
+use super::steps;
+
 /// Universal tag of BOOLEAN.
 pub const BOOLEAN: u8 = 0x01;
 /// Universal tag of INTEGER.
@@ -114,6 +116,7 @@ impl<'a> Reader<'a> {
 
     /// Reads the next element whatever its tag.
     pub fn element(&mut self) -> Result<Element<'a>, BerError> {
+        steps::add(1);
         let (&tag, rest) = self.rest.split_first().ok_or(BerError::Truncated)?;
         if tag & 0x1f == 0x1f {
             return Err(BerError::MultiOctetTag);

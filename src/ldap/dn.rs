@@ -1,4 +1,4 @@
-//! Distinguished names: parsing, writing and comparing (RFC 4514, values folded as `text` says).
+//! Distinguished names: parsing, writing and comparing (RFC 4514; values are the same if they differ in case only).
 //!
 //! Reads the RFC 4514 form with the liberties clients take (spaces around separators, quoted values, `OID.` prefixes,
 //! unescaped specials that leave no doubt). Must not know which names exist.
@@ -8,7 +8,14 @@ use std::fmt;
 
 use thiserror::Error;
 
-use super::text;
+use super::{steps, text};
+
+mod unescaped;
+
+pub use unescaped::Unescaped;
+
+/// Most assertions of one RDN. More than two or three never mean anything, and comparing them sorts them.
+pub const MAX_ASSERTIONS: usize = 64;
 
 /// Why a string is not a distinguished name.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -28,6 +35,9 @@ pub enum DnError {
     /// A quoted value without its closing quote.
     #[error("a quoted value does not end")]
     UnclosedQuote,
+    /// More than [`MAX_ASSERTIONS`].
+    #[error("an RDN has more than {MAX_ASSERTIONS} assertions")]
+    TooManyAssertions,
 }
 
 /// One `type=value` of an RDN.
@@ -88,7 +98,7 @@ impl Dn {
     }
 
     /// The form in which two names are the same octets exactly if they name the same entry: attribute types by
-    /// their short names in lower case, values folded and escaped, the assertions of an RDN sorted, no spaces around
+    /// their short names in lower case, values in lower case and escaped, the assertions of an RDN sorted, no spaces around
     /// separators. It is itself a valid string form.
     #[must_use]
     pub fn normal_form(&self) -> Vec<u8> {
@@ -100,6 +110,14 @@ impl Dn {
             rdn.write_normal_form(&mut out);
         }
         out
+    }
+
+    /// The normal forms of the last `most` levels, in the order of the name. A base DN that this name is at or below is
+    /// the end of them.
+    #[must_use]
+    pub fn normal_rdns(&self, most: usize) -> Vec<Vec<u8>> {
+        let skipped = self.rdns.len().saturating_sub(most);
+        self.rdns.iter().skip(skipped).map(Rdn::normal_form).collect()
     }
 
     /// The levels of this name below `base`, leaf first; `None` if it is neither `base` nor below it.
@@ -139,12 +157,34 @@ impl fmt::Display for Dn {
 }
 
 impl Rdn {
+    /// Reads one RDN that is all there is, but for spaces around it.
+    ///
+    /// # Errors
+    /// When the string is not an RDN.
+    pub(crate) fn parse(string: &[u8]) -> Result<Self, DnError> {
+        let mut parser = Parser { rest: string };
+        parser.skip_spaces();
+        let rdn = parser.rdn()?;
+        match parser.next() {
+            None => Ok(rdn),
+            Some(_separator) => Err(DnError::BadAttribute),
+        }
+    }
+
+    /// The form in which two RDNs are the same octets exactly if they match; see [`Dn::normal_form`].
+    #[must_use]
+    pub fn normal_form(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.write_normal_form(&mut out);
+        out
+    }
+
     /// True if both RDNs have equal normal forms.
     #[must_use]
     pub fn matches(&self, other: &Rdn) -> bool {
         if let ([mine], [theirs]) = (self.assertions.as_slice(), other.assertions.as_slice()) {
             return short_name(&mine.attribute) == short_name(&theirs.attribute)
-                && text::fold(&mine.value) == text::fold(&theirs.value);
+                && text::fold_case(&mine.value) == text::fold_case(&theirs.value);
         }
         let (mut mine, mut theirs) = (Vec::new(), Vec::new());
         self.write_normal_form(&mut mine);
@@ -177,7 +217,7 @@ impl AttributeValueAssertion {
     fn normal_form(&self) -> Vec<u8> {
         let mut out = short_name(&self.attribute).into_owned().into_bytes();
         out.push(b'=');
-        escape_into(&mut out, &text::fold(&self.value));
+        escape_into(&mut out, &text::fold_case(&self.value));
         out
     }
 }
@@ -198,6 +238,7 @@ const SHORT_NAMES: &[(&str, &str, &str)] = &[
 ];
 
 fn short_name(attribute: &str) -> Cow<'_, str> {
+    steps::add(attribute.len());
     let lower: Cow<'_, str> = if attribute.bytes().any(|octet| octet.is_ascii_uppercase()) {
         Cow::Owned(attribute.to_ascii_lowercase())
     } else {
@@ -229,6 +270,7 @@ pub fn escape(value: &[u8]) -> Vec<u8> {
 /// Appends a value escaped for use in a name (RFC 4514 section 2.4). Octets that are not UTF-8, and control characters,
 /// are written as hexadecimal pairs so that the result is always printable UTF-8.
 pub fn escape_into(out: &mut Vec<u8>, value: &[u8]) {
+    steps::add(value.len());
     let last = value.len().saturating_sub(1);
     let utf8 = std::str::from_utf8(value).is_ok();
     for (index, &octet) in value.iter().enumerate() {
@@ -263,6 +305,7 @@ impl Parser<'_> {
     }
 
     fn next(&mut self) -> Option<u8> {
+        steps::add(1);
         let (&octet, rest) = self.rest.split_first()?;
         self.rest = rest;
         Some(octet)
@@ -280,6 +323,9 @@ impl Parser<'_> {
         while self.peek() == Some(b'+') {
             self.next();
             self.skip_spaces();
+            if assertions.len() >= MAX_ASSERTIONS {
+                return Err(DnError::TooManyAssertions);
+            }
             assertions.push(self.assertion()?);
         }
         Ok(Rdn { assertions })
@@ -310,6 +356,7 @@ impl Parser<'_> {
                 Some(b' ') => {
                     self.skip_spaces();
                     if self.peek() != Some(b'=') {
+                        steps::add(self.rest.len());
                         return Err(if self.rest.contains(&b'=') {
                             DnError::BadAttribute
                         } else {
@@ -429,13 +476,22 @@ mod tests {
         for spelling in [
             "CN=Doe\\2C John , OU = users, DC=Example",
             "commonName=\"DOE, john\";2.5.4.11=users;dc=example",
-            "OID.2.5.4.3=doe\\,  john,ou=#04057573657273,dc=EXAMPLE",
+            "OID.2.5.4.3=doe\\, john,ou=#04057573657273,dc=EXAMPLE",
             "cn=doe\\2c\\20john,ou=users,dc=example",
         ] {
             assert_eq!(normal(spelling), plain, "{spelling}");
         }
         assert_eq!(normal("uid=a+cn=b,dc=x"), normal("CN=B + UID=a,dc=x"));
         assert_ne!(normal("cn=a,dc=x"), normal("cn=a\\,dc\\=x"));
+        for other in [
+            "cn=doe\\,  john",
+            "cn=\\ doe\\, john",
+            "cn=doe\\,\u{a0}john",
+            "cn=ｄoe\\, john",
+            "cn=do\u{200b}e\\, john",
+        ] {
+            assert_ne!(normal(&format!("{other},ou=users,dc=example")), plain, "{other}");
+        }
         assert_eq!(normal(""), "");
         assert_eq!(normal("  "), "");
     }
@@ -481,6 +537,12 @@ mod tests {
         ] {
             assert_eq!(Dn::parse(string.as_bytes()), Err(error), "{string}");
         }
+        let of = |assertions: usize| vec!["cn=a"; assertions].join("+");
+        assert!(Dn::parse(of(MAX_ASSERTIONS).as_bytes()).is_ok());
+        assert_eq!(
+            Dn::parse(of(MAX_ASSERTIONS + 1).as_bytes()),
+            Err(DnError::TooManyAssertions)
+        );
     }
 
     #[test]

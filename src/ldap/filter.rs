@@ -14,6 +14,9 @@ pub const MAX_DEPTH: usize = 64;
 /// How many components a filter may have in all. Sync jobs send one OR of some thousand names.
 pub const MAX_COMPONENTS: usize = 50_000;
 
+/// Octets of a short header.
+const HEADERS: usize = 2;
+
 const AND: u8 = 0xa0;
 const OR: u8 = 0xa1;
 const NOT: u8 = 0xa2;
@@ -120,6 +123,29 @@ impl<'a> Filter<'a> {
     pub fn read(reader: &mut Reader<'a>) -> Result<Self, FilterError> {
         let mut components = 0;
         read_filter(reader, 0, &mut components)
+    }
+
+    /// About the octets that the filter took on the wire: its attribute descriptions and values, and two for the header
+    /// of each.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let assertion = |assertion: &AttributeValueAssertion<'_>| {
+            HEADERS + assertion.attribute.len() + assertion.value.len()
+        };
+        let part = |octets: Option<&[u8]>| octets.map_or(0, |octets| HEADERS + octets.len());
+        match self {
+            Self::And(filters) | Self::Or(filters) => HEADERS + filters.iter().map(Self::size).sum::<usize>(),
+            Self::Not(filter) => HEADERS + filter.size(),
+            Self::Equality(of) | Self::GreaterOrEqual(of) | Self::LessOrEqual(of) | Self::Approx(of) => {
+                assertion(of)
+            }
+            Self::Substrings(filter) => {
+                let any: usize = filter.any.iter().map(|octets| HEADERS + octets.len()).sum();
+                HEADERS + filter.attribute.len() + part(filter.initial) + any + part(filter.last)
+            }
+            Self::Present(attribute) => HEADERS + attribute.len(),
+            Self::Extensible(of) => HEADERS + part(of.matching_rule) + part(of.attribute) + of.value.len(),
+        }
     }
 
     /// Appends the filter as BER.
@@ -415,6 +441,7 @@ mod tests {
         ]);
         let encoded = encode(&filter);
         assert_eq!(Filter::read(&mut Reader::new(&encoded)), Ok(filter.clone()));
+        assert!(filter.size() <= encoded.len() && encoded.len() <= 2 * filter.size());
         assert_eq!(
             filter.to_string(),
             "(&(cn=a\\2ab\\28c\\29\\5c\\ff)(|)(!(mail=*))(sn=a*b*\\2a*d)(uidNumber>=5)(uidNumber<=9)(cn~=zoë)\

@@ -13,6 +13,7 @@ use tokio_util::codec::Decoder;
 use super::ber::{self, BerError, Element, Reader};
 use super::control::Control;
 use super::filter::{Filter, FilterError};
+use super::steps;
 
 /// How deep the BER of a request other than bind and search may nest; a modify has the most levels, six.
 const MAX_BER_DEPTH: usize = 16;
@@ -340,6 +341,8 @@ fn decode_operation(kind: OperationKind, element: Element<'_>) -> Result<Operati
 /// that has a broken part, so the nesting is checked before.
 fn decode_with_ldap3_proto(element: Element<'_>) -> Result<Operation<'static>, OperationError> {
     element.check_nesting(MAX_BER_DEPTH)?;
+    // Copied, framed and read: each level of the nesting once more.
+    steps::add(element.contents.len() * 4);
     let mut frame = Vec::with_capacity(element.contents.len() + 16);
     ber::write_constructed(&mut frame, ber::SEQUENCE, |out| {
         ber::write_integer(out, ber::INTEGER, 1);
@@ -373,6 +376,7 @@ fn names_password(description: &str) -> bool {
 }
 
 fn text(octets: &[u8]) -> Result<String, OperationError> {
+    steps::add(octets.len());
     String::from_utf8(octets.to_vec()).map_err(|_| OperationError::Grammar)
 }
 

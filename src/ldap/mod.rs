@@ -11,4 +11,5 @@ pub mod filter;
 pub mod frame;
 pub mod message;
 pub mod response;
+pub mod steps;
 pub mod text;

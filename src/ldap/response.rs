@@ -14,6 +14,22 @@ pub const EXTENDED_RESPONSE: u8 = 0x78;
 /// The name of the Notice of Disconnection (RFC 4511 section 4.4.1).
 pub const NOTICE_OF_DISCONNECTION: &str = "1.3.6.1.4.1.1466.20036";
 
+/// Most octets of what a client sent that an answer repeats.
+pub const MAX_EXCERPT: usize = 64;
+
+/// What a client sent, for a diagnostic message: printable, and cut when it is long.
+#[must_use]
+pub fn excerpt(octets: &[u8]) -> String {
+    let shown = octets.get(..MAX_EXCERPT).unwrap_or(octets);
+    let text = String::from_utf8_lossy(shown);
+    let text = text.escape_debug();
+    if shown.len() < octets.len() {
+        format!("{text}… ({} octets)", octets.len())
+    } else {
+        text.to_string()
+    }
+}
+
 /// Result codes (RFC 4511 section 4.1.9 and appendix A; RFC 3909 for the cancel ones).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -275,6 +291,14 @@ mod tests {
     use tokio_util::codec::Decoder;
 
     use super::*;
+
+    #[test]
+    fn what_clients_sent_is_repeated_in_part_and_printable() {
+        assert_eq!(excerpt(b"EXTERNAL"), "EXTERNAL");
+        assert_eq!(excerpt(b"a\"\n\xff"), "a\\\"\\n\u{fffd}");
+        let long = excerpt(&[1; 65_000]);
+        assert!(long.ends_with("… (65000 octets)") && long.len() <= 6 * MAX_EXCERPT + 20, "{long}");
+    }
     use crate::ldap::message::OperationKind;
 
     fn parse(octets: &[u8]) -> ldap3_proto::LdapMsg {

@@ -2,12 +2,16 @@
 //!
 //! ASCII takes a fast path; everything else is mapped, put in NFKC and fully case-folded with current Unicode tables
 //! (RFC 4518 names Unicode 3.2, which would refuse today's names). Never an error: octets that are not UTF-8 are
-//! compared as they are, their ASCII letters folded. Must not know attributes or syntaxes.
+//! compared as they are, their ASCII letters folded. Names of accounts and of entries are folded in case and in nothing
+//! else ([`fold_case`]): authentik keeps users apart whose names differ in normalisation, width, invisible characters or
+//! spaces. Must not know attributes or syntaxes.
 
 use std::borrow::Cow;
 
 use caseless::Caseless;
 use unicode_normalization::UnicodeNormalization;
+
+use super::steps;
 
 /// Where a piece of text stands in what it is compared with; decides which of its outer spaces count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +30,7 @@ pub enum Position {
 /// lower case, inner runs of space as one space, no outer space.
 #[must_use]
 pub fn fold(value: &[u8]) -> Cow<'_, [u8]> {
+    steps::add(value.len());
     if is_folded(value) {
         return Cow::Borrowed(value);
     }
@@ -37,6 +42,7 @@ pub fn fold(value: &[u8]) -> Cow<'_, [u8]> {
 /// Appends the folded form of `value`, a whole value or a part of one, to `out`.
 pub fn fold_into(out: &mut Vec<u8>, value: &[u8], position: Position) {
     let start = out.len();
+    steps::add(value.len());
     if value.is_ascii() {
         squeeze_ascii(out, value, position);
         return;
@@ -55,6 +61,55 @@ pub fn fold_into(out: &mut Vec<u8>, value: &[u8], position: Position) {
     }
 }
 
+/// The form of a name in which two names are equal exactly if they differ in case only: simple case folding as Unicode
+/// defines it (`CaseFolding.txt`, status C and S), character by character, by which authentik's own outpost compares too
+/// (Go's `strings.EqualFold`). Nothing else is folded.
+#[must_use]
+pub fn fold_case(value: &[u8]) -> Cow<'_, [u8]> {
+    steps::add(value.len());
+    if value
+        .iter()
+        .all(|octet| octet.is_ascii() && !octet.is_ascii_uppercase())
+    {
+        return Cow::Borrowed(value);
+    }
+    let mut folded = Vec::with_capacity(value.len());
+    fold_case_into(&mut folded, value);
+    Cow::Owned(folded)
+}
+
+/// Appends the form of [`fold_case`] of a name, or of a part of one, to `out`.
+pub fn fold_case_into(out: &mut Vec<u8>, value: &[u8]) {
+    steps::add(value.len());
+    if value.is_ascii() {
+        out.extend(value.iter().map(u8::to_ascii_lowercase));
+        return;
+    }
+    let mut buffer = [0; 4];
+    for chunk in value.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            out.extend_from_slice(fold_character(character).encode_utf8(&mut buffer).as_bytes());
+        }
+        out.extend_from_slice(chunk.invalid());
+    }
+}
+
+/// The simple case folding of a character: the lower case of its upper case, where each is one character.
+fn fold_character(character: char) -> char {
+    fn single(mut characters: impl Iterator<Item = char>) -> Option<char> {
+        characters.next().filter(|_| characters.next().is_none())
+    }
+    if character.is_ascii() {
+        return character.to_ascii_lowercase();
+    }
+    // Only Turkish has this as another i (status T); Unicode's default leaves it alone.
+    if character == 'ı' {
+        return character;
+    }
+    let upper = single(character.to_uppercase()).unwrap_or(character);
+    single(upper.to_lowercase()).unwrap_or(upper)
+}
+
 /// Like [`fold`], but upper and lower case stay different (caseExactMatch, RFC 4517 4.2.4).
 #[must_use]
 pub fn prepare_exact(value: &[u8]) -> Cow<'_, [u8]> {
@@ -71,6 +126,7 @@ pub fn prepare_exact(value: &[u8]) -> Cow<'_, [u8]> {
 pub fn prepare_exact_into(out: &mut Vec<u8>, value: &[u8], position: Position) {
     match std::str::from_utf8(value) {
         Ok(text) => {
+            steps::add(value.len());
             let prepared: String = text.chars().filter_map(map).nfkc().filter_map(map).collect();
             squeeze(out, &prepared, position);
         }
@@ -179,6 +235,7 @@ fn fold_unicode(text: &str) -> String {
             .nfkc()
             .filter_map(map)
             .collect();
+        steps::add(folded.len() + next.len());
         if next == folded {
             break;
         }
@@ -280,7 +337,75 @@ mod tests {
         assert_eq!(&*prepare_exact(b"A\xff"), b"A\xff");
     }
 
+    #[test]
+    fn names_are_folded_in_case_and_nothing_else() {
+        let folded = |text: &str| String::from_utf8(fold_case(text.as_bytes()).into_owned()).unwrap();
+        for (one, other) in [
+            ("Alice", "ALICE"),
+            ("ZOË", "zoë"),
+            ("ΓΙΏΡΓΟΣ", "γιώργος"),
+            ("\u{212a}elvin", "kelvin"),
+            ("ẞ", "ß"),
+            ("a\u{308}", "A\u{308}"),
+        ] {
+            assert_eq!(folded(one), folded(other), "{one} {other}");
+        }
+        for (one, other) in [
+            ("ａlice", "alice"),
+            ("al\u{200b}ice", "alice"),
+            ("al\u{ad}ice", "alice"),
+            ("al\u{0}ice", "alice"),
+            ("zoë", "zoe\u{308}"),
+            ("straße", "strasse"),
+            ("ﬁne", "fine"),
+            ("a  b", "a b"),
+            (" a", "a"),
+            ("a\u{a0}b", "a b"),
+            ("а", "a"),
+            ("İ", "i"),
+            ("ı", "i"),
+        ] {
+            assert_ne!(folded(one), folded(other), "{one} {other}");
+        }
+        assert!(matches!(fold_case(b"alice  example"), Cow::Borrowed(_)));
+        assert_eq!(&*fold_case(b"A\xffB\xc3"), b"a\xffb\xc3");
+    }
+
+    /// Against the full folding of another library, for every character there is: they differ only where that is several
+    /// characters.
+    #[test]
+    fn case_is_folded_as_unicode_has_it() {
+        for character in '\0'..=char::MAX {
+            let folded = fold_character(character);
+            assert_eq!(fold_character(folded), folded, "{character:?}");
+            let mut full = std::iter::once(character).default_case_fold();
+            if let (Some(full), None) = (full.next(), full.next()) {
+                assert_eq!(fold_character(full), folded, "{character:?}");
+            }
+            let mut of_folded = std::iter::once(folded).default_case_fold();
+            if let (Some(full), None) = (of_folded.next(), of_folded.next())
+                && folded != character
+            {
+                assert_eq!(
+                    fold_character(full),
+                    folded,
+                    "{character:?} and {folded:?} differ in more than case"
+                );
+            }
+        }
+    }
+
     proptest! {
+        #[test]
+        fn names_fold_piece_by_piece(one in "\\PC{0,8}", other in "\\PC{0,8}") {
+            let whole = format!("{one}{other}");
+            let mut pieces = Vec::new();
+            fold_case_into(&mut pieces, one.as_bytes());
+            fold_case_into(&mut pieces, other.as_bytes());
+            prop_assert_eq!(&*fold_case(whole.as_bytes()), pieces.as_slice());
+            prop_assert_eq!(&*fold_case(&pieces), pieces.as_slice());
+        }
+
         #[test]
         fn folding_is_idempotent(text in "\\PC{0,12}") {
             let once = fold(text.as_bytes()).into_owned();

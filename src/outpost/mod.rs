@@ -371,3 +371,19 @@ pub(crate) fn build_hash(config: &Config) -> String {
         config.build_hash.clone()
     }
 }
+
+#[cfg(test)]
+impl Outpost {
+    /// An outpost that serves these base DNs, has no directory and never asks authentik.
+    pub(crate) fn of_bases(bases: &[&str]) -> Arc<Self> {
+        let mut settings = crate::config::StringMap::default();
+        settings.set("AUTHENTIK_HOST", "http://127.0.0.1:9");
+        settings.set("AUTHENTIK_TOKEN", "token");
+        let config = Config::read(&settings).unwrap();
+        let outpost = Self::new(config, Capabilities::default(), None).unwrap();
+        outpost
+            .providers
+            .store(Arc::new(providers::ProviderTable::of_bases(bases)));
+        outpost
+    }
+}

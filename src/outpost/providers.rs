@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::authentik::{LdapProvider, Mode};
 use crate::directory::Tree;
 use crate::directory::subschema::Attributes;
-use crate::ldap::dn::{Dn, DnError};
+use crate::ldap::dn::{Dn, DnError, Unescaped};
 use crate::metrics::{ApplicationMetrics, Metrics};
 
 /// One provider as authentik configures it, with its place in the directory.
@@ -117,9 +117,12 @@ impl ProviderTable {
 
     /// The provider whose base DN is the longest at or above `name`.
     pub fn for_dn(&self, name: &Dn) -> Option<Arc<Provider>> {
+        // Normalised once, however many bases it is compared with.
+        let deepest = self.providers.first().map_or(0, |provider| provider.tree.depth());
+        let levels = name.normal_rdns(deepest);
         self.providers
             .iter()
-            .find(|provider| provider.tree.contains(name))
+            .find(|provider| levels.ends_with(provider.tree.levels()))
             .cloned()
     }
 
@@ -137,29 +140,11 @@ impl ProviderTable {
     /// The same for a string that is no RFC 4514 name because its leading values are not escaped: the provider
     /// whose base DN ends it at an RDN boundary, and what stands before that.
     pub fn for_unescaped_dn<'a>(&self, name: &'a [u8]) -> Option<(Arc<Provider>, &'a [u8])> {
-        let commas = name
-            .iter()
-            .enumerate()
-            .filter(|(_, octet)| **octet == b',')
-            .map(|(place, _)| place);
-        let mut found = None;
-        for place in commas {
-            let Some((front, tail)) = name.split_at_checked(place) else {
-                continue;
-            };
-            let Ok(tail) = Dn::parse(tail.get(1..).unwrap_or_default()) else {
-                continue;
-            };
-            let exact = self.providers.iter().find(|provider| {
-                let base = provider.tree.base();
-                base.rdns.len() == tail.rdns.len() && provider.tree.contains(&tail)
-            });
-            if let Some(provider) = exact {
-                found = Some((Arc::clone(provider), front));
-                break;
-            }
-        }
-        found
+        let mut name = Unescaped::new(name);
+        self.providers.iter().find_map(|provider| {
+            let front = name.before(provider.tree.levels())?;
+            Some((Arc::clone(provider), front))
+        })
     }
 
     /// The same provider in this table, if it is still there.
@@ -172,11 +157,11 @@ impl ProviderTable {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::metrics::OutpostLabels;
+impl ProviderTable {
+    /// A table of providers with these base DNs, numbered from 1.
+    pub(crate) fn of_bases(bases: &[&str]) -> Self {
+        use crate::metrics::OutpostLabels;
 
-    fn table(bases: &[&str]) -> ProviderTable {
         let metrics = Metrics::new(OutpostLabels::new("u", "1", "b"));
         let providers = bases.iter().enumerate().map(|(index, base)| {
             let json = serde_json::json!({
@@ -192,7 +177,16 @@ mod tests {
                 .unwrap(),
             )
         });
-        ProviderTable::new(providers.collect()).0
+        Self::new(providers.collect()).0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(bases: &[&str]) -> ProviderTable {
+        ProviderTable::of_bases(bases)
     }
 
     fn pk(table: &ProviderTable, name: &str) -> Option<i64> {

@@ -3,10 +3,11 @@
 use crate::directory::rootdse::{Reader, RootDse};
 use crate::directory::subschema::{self, SUBSCHEMA_DN};
 use crate::directory::{Search, SearchControls};
+use crate::ldap::control::VlvTarget;
 use crate::ldap::dn::Dn;
 use crate::ldap::filter::Filter;
 use crate::ldap::message::SearchRequest;
-use crate::ldap::response::LdapResult;
+use crate::ldap::response::{LdapResult, ResultCode};
 
 use super::access::Identity;
 use super::{Outpost, VERSION};
@@ -20,6 +21,9 @@ impl Outpost {
         controls: &SearchControls,
     ) -> Option<Result<Search, LdapResult>> {
         if request.base_object.is_empty() {
+            if let Some(refusal) = too_much_asserted(request, controls).filter(|_| identity.is_none()) {
+                return Some(Err(refusal));
+            }
             let attributes = self.root_dse(None).attributes(reader(identity));
             return Some(Search::of_entry("", &attributes, request, controls));
         }
@@ -33,6 +37,9 @@ impl Outpost {
         };
         let asked = identity.is_some() && asks_for_subschema(&request.filter);
         if asked || named() == Some(true) {
+            if let Some(refusal) = too_much_asserted(request, controls).filter(|_| identity.is_none()) {
+                return Some(Err(refusal));
+            }
             // How admins name their attributes is for those who may log in.
             let snapshot = identity.and_then(|_| self.snapshot());
             let custom = snapshot
@@ -76,6 +83,22 @@ fn reader<'a>(identity: Option<&'a Identity>) -> Reader<'a> {
         },
         None => Reader::Unbound,
     }
+}
+
+/// Most octets of what is asserted in a search by somebody unbound. Whoever looks for the server's capabilities asserts
+/// a class or nothing; a filter that tests every definition of the schema a thousand times means no good.
+const MAX_UNBOUND_ASSERTIONS: usize = 2048;
+
+fn too_much_asserted(request: &SearchRequest<'_>, controls: &SearchControls) -> Option<LdapResult> {
+    let target = match controls.vlv.as_ref().map(|vlv| &vlv.target) {
+        Some(VlvTarget::GreaterOrEqual(value)) => value.len(),
+        _ => 0,
+    };
+    (request.filter.size() + target > MAX_UNBOUND_ASSERTIONS).then(|| {
+        let text =
+            format!("before a bind a filter may have {MAX_UNBOUND_ASSERTIONS} octets: bind first, or ask for less");
+        LdapResult::new(ResultCode::AdminLimitExceeded, text)
+    })
 }
 
 /// Clients look for the subschema by its class below the base DN, too.

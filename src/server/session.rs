@@ -153,7 +153,7 @@ impl Session {
             .iter()
             .find(|control| control.criticality && !super::operation::supports(kind, control.control_type))
         {
-            let oid = String::from_utf8_lossy(control.control_type);
+            let oid = response::excerpt(control.control_type);
             return Some(LdapResult::new(
                 ResultCode::UnavailableCriticalExtension,
                 format!("control {oid} is not supported for this operation"),
@@ -198,8 +198,8 @@ impl Session {
         let secret = match request.authentication {
             Authentication::Simple(secret) => secret,
             Authentication::Sasl(mechanism) => {
-                let mechanism = String::from_utf8_lossy(mechanism);
-                let text = format!("SASL mechanism {mechanism:?} is not supported, only simple binds are");
+                let mechanism = response::excerpt(mechanism);
+                let text = format!("SASL mechanism \"{mechanism}\" is not supported, only simple binds are");
                 return answer(LdapResult::new(ResultCode::AuthMethodNotSupported, text), out);
             }
             Authentication::Unknown(_) => {
@@ -275,3 +275,6 @@ pub(super) const WORK_PER_STEP: usize = 100_000;
 pub(super) fn time_limit(seconds: u32) -> Option<Duration> {
     (seconds > 0).then(|| Duration::from_secs(u64::from(seconds)))
 }
+
+#[cfg(test)]
+mod work;

@@ -14,4 +14,5 @@ mod stage;
 mod floods;
 mod framing;
 mod logs;
+mod names;
 mod process;

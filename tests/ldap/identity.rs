@@ -127,7 +127,11 @@ impl Step {
             Self::CriticalControl(who) => [right(who), unknown_control()].concat(),
             Self::Malformed(0) => element(0x60, &[]),
             Self::Malformed(1) => element(0x60, &[0x02, 0x01, 0x03]),
-            Self::Malformed(2) => bind(3, &user_dn("alice"), &[element(0x80, b"x"), text("more")].concat()),
+            Self::Malformed(2) => bind(
+                3,
+                &user_dn("alice"),
+                &[element(0x80, b"x"), text("more")].concat(),
+            ),
             Self::Malformed(_) => element(0x60, &[0x04, 0x01, 0x03, 0x04, 0x7f]),
             Self::MalformedControls(who) => [right(who), element(0xa0, &[0x02, 0x01, 0x01])].concat(),
             Self::Search => search(&element(0x87, b"objectClass")),
@@ -166,9 +170,7 @@ fn who_am_i(id: u8) -> Vec<u8> {
 /// Sends a step and the question who one is together, and takes the answers: the code of the bind, if it was one, and
 /// the name.
 async fn ask(client: &mut Client, step: &[u8]) -> (Option<i32>, String) {
-    client
-        .send_raw(&[message(7, step), who_am_i(9)].concat())
-        .await;
+    client.send_raw(&[message(7, step), who_am_i(9)].concat()).await;
     let mut code = None;
     loop {
         let answer = client.receive().await.expect("the connection stays open");
@@ -198,7 +200,12 @@ async fn run(stage: &Stage, steps: &[Step]) {
             (Some(octets), ..) => {
                 let (code, name) = ask(&mut client, &octets).await;
                 if let Some(code) = code {
-                    assert_eq!(code == 0, matches!(step, Step::Bind(_) | Step::Anonymous), "{}", told());
+                    assert_eq!(
+                        code == 0,
+                        matches!(step, Step::Bind(_) | Step::Anonymous),
+                        "{}",
+                        told()
+                    );
                     expected = None;
                 }
                 if let Step::Bind(who) = step {
@@ -314,10 +321,11 @@ async fn unbind_and_abandon_are_carried_out_under_critical_controls() {
     let stage = Stage::sample().await;
     for unbind in &*UNBINDS {
         let mut client = stage.bound("alice").await;
-        client
-            .send_raw(&[message(7, unbind), who_am_i(9)].concat())
-            .await;
-        assert!(client.receive().await.is_none(), "the connection ends without a word");
+        client.send_raw(&[message(7, unbind), who_am_i(9)].concat()).await;
+        assert!(
+            client.receive().await.is_none(),
+            "the connection ends without a word"
+        );
     }
     let mut client = stage.bound("ldapservice").await;
     let everything = [
@@ -346,7 +354,10 @@ async fn unbind_and_abandon_are_carried_out_under_critical_controls() {
                 others += 1;
             }
             LdapOp::ExtendedResponse(_) => asked = true,
-            _ => assert!(matches!(answer.msgid, 6 | 7), "the abandon has no answer: {answer:?}"),
+            _ => assert!(
+                matches!(answer.msgid, 6 | 7),
+                "the abandon has no answer: {answer:?}"
+            ),
         }
     }
     assert_eq!(client.who_am_i().await, format!("dn:{}", user_dn("ldapservice")));

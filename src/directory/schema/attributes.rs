@@ -198,7 +198,7 @@ pub const ATTRIBUTE_TYPES: &[AttributeType] = &[
     )
     .operational(),
     // RFC 4519
-    one("cn", "cn", &["commonName"], "2.5.4.3", Syntax::DirectoryString),
+    one("cn", "cn", &["commonName"], "2.5.4.3", Syntax::AccountName),
     one("sn", "sn", &["surname"], "2.5.4.4", Syntax::DirectoryString),
     one("c", "c", &["countryName"], "2.5.4.6", Syntax::DirectoryString),
     one("l", "l", &["localityName"], "2.5.4.7", Syntax::DirectoryString),
@@ -281,7 +281,7 @@ pub const ATTRIBUTE_TYPES: &[AttributeType] = &[
         "uid",
         &["userid"],
         "0.9.2342.19200300.100.1.1",
-        Syntax::DirectoryString,
+        Syntax::AccountName,
     ),
     many(
         "dc",
@@ -378,7 +378,7 @@ pub const ATTRIBUTE_TYPES: &[AttributeType] = &[
         "memberuid",
         &[],
         "1.3.6.1.1.1.1.12",
-        Syntax::DirectoryString,
+        Syntax::AccountName,
     ),
     // Active Directory
     many(
@@ -394,14 +394,14 @@ pub const ATTRIBUTE_TYPES: &[AttributeType] = &[
         "samaccountname",
         &[],
         "1.2.840.113556.1.4.221",
-        Syntax::DirectoryString,
+        Syntax::AccountName,
     ),
     many(
         "userPrincipalName",
         "userprincipalname",
         &[],
         "1.2.840.113556.1.4.656",
-        Syntax::DirectoryString,
+        Syntax::AccountName,
     ),
     one(
         "thumbnailPhoto",

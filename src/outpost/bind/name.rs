@@ -56,29 +56,23 @@ pub(super) fn resolve(name: &[u8], providers: &ProviderTable, strict: bool) -> R
             lax: false,
         });
     }
-    let parsed = Dn::parse(name);
-    let (provider, username, lax) = match &parsed {
+    let (provider, username, lax) = match Dn::parse(name) {
         Ok(dn) => {
-            let provider = providers.for_dn(dn).ok_or(NameError::NoProvider)?;
+            let provider = providers.for_dn(&dn).ok_or(NameError::NoProvider)?;
             let levels = dn.below(provider.tree().base()).unwrap_or_default();
             match exact_username(levels) {
                 Some(username) => (provider, username.to_vec(), false),
-                // `cn=a+b,ou=users` parses, but as a name nobody has; the plus belongs to the user name.
-                None => match unescaped_username(levels_text(name, providers)) {
-                    Some(username) if levels.len() == 2 => (provider, username.to_vec(), true),
-                    _ => (
-                        provider,
-                        lax_username(dn).ok_or(NameError::NoUsername)?.to_vec(),
-                        true,
-                    ),
-                },
+                None => {
+                    let username = lax_username(levels).ok_or(NameError::NoUsername)?;
+                    (provider, username.to_vec(), true)
+                }
             }
         }
         Err(error) => {
             let (provider, front) = providers
                 .for_unescaped_dn(name)
-                .ok_or(NameError::Malformed(*error))?;
-            let username = unescaped_username(Some(front)).ok_or(NameError::Malformed(*error))?;
+                .ok_or(NameError::Malformed(error))?;
+            let username = unescaped_username(front).ok_or(NameError::Malformed(error))?;
             (provider, username.to_vec(), true)
         }
     };
@@ -97,10 +91,6 @@ pub(super) fn resolve(name: &[u8], providers: &ProviderTable, strict: bool) -> R
     }
 }
 
-fn levels_text<'a>(name: &'a [u8], providers: &ProviderTable) -> Option<&'a [u8]> {
-    providers.for_unescaped_dn(name).map(|(_, front)| front)
-}
-
 /// The user name in `cn=<username>,ou=users`.
 fn exact_username(levels: &[Rdn]) -> Option<&[u8]> {
     match levels {
@@ -115,9 +105,10 @@ fn exact_username(levels: &[Rdn]) -> Option<&[u8]> {
     }
 }
 
-/// The value of the first `cn` anywhere, else of the first `uid`, else of the first `mail`.
-fn lax_username(dn: &Dn) -> Option<&[u8]> {
-    let all = || dn.rdns.iter().flat_map(|rdn| &rdn.assertions);
+/// The value of the first `cn` below the base, else of the first `uid`, else of the first `mail`. What the base itself is
+/// called (`cn=accounts,dc=example`) names no user.
+fn lax_username(levels: &[Rdn]) -> Option<&[u8]> {
+    let all = || levels.iter().flat_map(|rdn| &rdn.assertions);
     ["cn", "uid", "mail"].iter().find_map(|attribute| {
         all()
             .find(|assertion| assertion.attribute.eq_ignore_ascii_case(attribute))
@@ -126,8 +117,7 @@ fn lax_username(dn: &Dn) -> Option<&[u8]> {
 }
 
 /// The user name in an unescaped `cn=<username>,ou=users` as the official outpost spells it.
-fn unescaped_username(front: Option<&[u8]>) -> Option<&[u8]> {
-    let front = front?;
+fn unescaped_username(front: &[u8]) -> Option<&[u8]> {
     let (prefix, rest) = front.split_at_checked(3)?;
     let (username, container) = rest.split_at_checked(rest.len().checked_sub(9)?)?;
     (prefix.eq_ignore_ascii_case(b"cn=") && container.eq_ignore_ascii_case(b",ou=users")).then_some(username)
@@ -136,15 +126,9 @@ fn unescaped_username(front: Option<&[u8]>) -> Option<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::{Metrics, OutpostLabels};
 
     fn providers() -> ProviderTable {
-        let metrics = Metrics::new(OutpostLabels::new("u", "1", "b"));
-        let json = serde_json::json!({
-            "pk": 1, "name": "ldap", "base_dn": "DC=ldap,DC=goauthentik,DC=io", "bind_flow_slug": "f", "application_slug": "a",
-        });
-        let provider = Provider::new(serde_json::from_value(json).unwrap(), &Vec::new(), &metrics).unwrap();
-        ProviderTable::new(vec![Arc::new(provider)]).0
+        ProviderTable::of_bases(&["DC=ldap,DC=goauthentik,DC=io"])
     }
 
     fn username(name: &str, strict: bool) -> Result<(String, bool), NameError> {
@@ -184,6 +168,49 @@ mod tests {
         ] {
             assert_eq!(username(name, false), Ok((expected.to_owned(), lax)), "{name}");
             assert_eq!(username(name, true).is_ok(), !lax, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_base_itself_names_nobody() {
+        for base in [
+            "cn=accounts,dc=x",
+            "CN=accounts,dc=x",
+            "uid=accounts,dc=x",
+            "mail=accounts,dc=x",
+            "o=y+cn=accounts,dc=x",
+            "cn=a\\2c b\\, c,cn=accounts,dc=x",
+        ] {
+            let providers = ProviderTable::of_bases(&[base]);
+            let resolved = |front: &str| {
+                let name = format!("{front}{base}");
+                resolve(name.as_bytes(), &providers, false).map(|name| name.username)
+            };
+            for nobody in ["", "ou=users,", " ou=users , ", "ou=x+l=y,ou=users,", "sn=a,"] {
+                assert_eq!(resolved(nobody), Err(NameError::NoUsername), "{nobody}{base}");
+            }
+            for alice in [
+                "cn=alice,ou=users,",
+                "CN = alice;OU=users; ",
+                "cn=alice,",
+                "uid=alice,",
+                "mail=alice,ou=users,",
+                "uid=bob+cn=alice,ou=users,",
+                "cn=alice+uid=bob,ou=users,",
+                "ou=x,uid=alice,ou=users,",
+                "l=x+uid=alice,",
+            ] {
+                assert_eq!(resolved(alice).as_deref(), Ok("alice"), "{alice}{base}");
+            }
+            assert_eq!(
+                resolved("cn=Sales, EMEA,ou=users,").as_deref(),
+                Ok("Sales, EMEA"),
+                "{base}"
+            );
+            assert!(
+                matches!(resolved("Sales, EMEA,ou=users,"), Err(NameError::Malformed(_))),
+                "{base}"
+            );
         }
     }
 

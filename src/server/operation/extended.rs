@@ -44,7 +44,8 @@ pub(in crate::server) fn run(
         WHO_AM_I => (LdapResult::success(), None, Some(authorization_id(session))),
         PASSWORD_MODIFY => (password_unchangeable(), None, None),
         other => {
-            let text = format!("extended operation {other:?} is not supported");
+            let name = response::excerpt(other.as_bytes());
+            let text = format!("extended operation \"{name}\" is not supported");
             (LdapResult::new(ResultCode::ProtocolError, text), None, None)
         }
     };
