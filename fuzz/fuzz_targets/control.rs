@@ -1,9 +1,10 @@
-//! Controls and their values: what is read, written and read again is the same.
+//! Controls and their values: what is read, written and read again is the same, and the work is bounded by the octets.
 #![no_main]
 
 use akldap::ldap::ber;
 use akldap::ldap::control::{DerefSpec, MAX_DEREF_ITEMS, MAX_SORT_KEYS, PagedResults, SortKey, VlvRequest};
 use akldap::ldap::message::Message;
+use akldap::ldap::steps::within_budget;
 use libfuzzer_sys::fuzz_target;
 
 /// An unbind request with `list` as the contents of its `controls [0]`.
@@ -18,18 +19,18 @@ fn message(list: &[u8]) -> Vec<u8> {
 }
 
 fn check_value(value: &[u8]) {
-    if let Ok(paged) = PagedResults::read(value) {
+    if let Ok(paged) = within_budget(value.len(), || PagedResults::read(value)) {
         assert!(paged.size <= ber::MAX_INT);
         assert_eq!(PagedResults::read(&paged.encode()), Ok(paged));
     }
-    if let Ok(keys) = SortKey::read_all(value) {
+    if let Ok(keys) = within_budget(value.len(), || SortKey::read_all(value)) {
         assert!((1..=MAX_SORT_KEYS).contains(&keys.len()));
         assert_eq!(SortKey::read_all(&SortKey::encode_all(&keys)), Ok(keys));
     }
-    if let Ok(vlv) = VlvRequest::read(value) {
+    if let Ok(vlv) = within_budget(value.len(), || VlvRequest::read(value)) {
         assert_eq!(VlvRequest::read(&vlv.encode()), Ok(vlv));
     }
-    if let Ok(specs) = DerefSpec::read_all(value) {
+    if let Ok(specs) = within_budget(value.len(), || DerefSpec::read_all(value)) {
         assert!(specs.len() <= MAX_DEREF_ITEMS);
         assert_eq!(DerefSpec::read_all(&DerefSpec::encode_all(&specs)), Ok(specs));
     }
@@ -38,7 +39,7 @@ fn check_value(value: &[u8]) {
 fuzz_target!(|octets: &[u8]| {
     check_value(octets);
     let framed = message(octets);
-    let Ok(read) = Message::decode(&framed) else {
+    let Ok(read) = within_budget(framed.len(), || Message::decode(&framed)) else {
         return;
     };
     let mut list = Vec::new();

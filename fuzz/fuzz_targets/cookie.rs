@@ -10,6 +10,7 @@ use akldap::ldap::control::{PAGED_RESULTS, PagedResults, SortKey};
 use akldap::ldap::filter::Filter;
 use akldap::ldap::message::{Scope, SearchRequest};
 use akldap::ldap::response::ResultCode;
+use akldap::ldap::steps::within_budget;
 use libfuzzer_sys::fuzz_target;
 
 const KEY: [u8; 32] = [7; 32];
@@ -50,8 +51,15 @@ fn uuid(number: u8) -> String {
     format!("{number:02x}000000-0000-4000-8000-000000000000")
 }
 
-/// The answer to one request: what was written, and how it ended.
+/// What a look at the whole directory costs, in octets read.
+const WHOLE: usize = 10_000;
+
+/// The answer to one request: what was written, and how it ended. A cookie costs what its octets cost.
 fn search(cookie: Vec<u8>, size: u32, sorted: bool) -> Result<(Vec<u8>, SearchOutcome), ResultCode> {
+    within_budget(WHOLE + cookie.len(), || search_on(cookie, size, sorted))
+}
+
+fn search_on(cookie: Vec<u8>, size: u32, sorted: bool) -> Result<(Vec<u8>, SearchOutcome), ResultCode> {
     let request = SearchRequest {
         base_object: b"dc=x",
         scope: Scope::WholeSubtree,

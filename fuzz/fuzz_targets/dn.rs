@@ -1,16 +1,18 @@
 //! Names and values: normal forms are idempotent, written names are read back, two names match exactly if their normal
-//! forms are the same octets, and every value equals itself.
+//! forms are the same octets, every value equals itself, and the work is bounded by the octets.
 #![no_main]
 
 use akldap::directory::schema::Syntax;
 use akldap::directory::syntax;
-use akldap::ldap::dn::{self, Dn};
+use akldap::ldap::dn::{self, Dn, Unescaped};
+use akldap::ldap::steps::within_budget;
 use akldap::ldap::text::Position;
 use libfuzzer_sys::fuzz_target;
 
 const SYNTAXES: &[Syntax] = &[
     Syntax::DirectoryString,
     Syntax::CaseExactString,
+    Syntax::AccountName,
     Syntax::DistinguishedName,
     Syntax::NameAndOptionalUid,
     Syntax::Integer,
@@ -24,14 +26,14 @@ const SYNTAXES: &[Syntax] = &[
 ];
 
 fn check_name(octets: &[u8]) {
-    let name = match Dn::parse(octets) {
+    let name = match within_budget(octets.len(), || Dn::parse(octets)) {
         Ok(name) => name,
         Err(error) => {
             let _ = error.to_string();
             return;
         }
     };
-    let normal = name.normal_form();
+    let normal = within_budget(octets.len(), || name.normal_form());
     let again = Dn::parse(&normal).expect("a normal form is a name");
     assert_eq!(again.normal_form(), normal);
     let written = Dn::parse(name.to_string().as_bytes()).expect("a written name is a name");
@@ -47,6 +49,17 @@ fn check_name(octets: &[u8]) {
     }
 }
 
+/// Whether a name ends with another is found from its end, whether or not it is a name as a whole.
+fn check_end(octets: &[u8], base: &Dn) {
+    let levels = base.normal_rdns(usize::MAX);
+    let found = within_budget(octets.len(), || Unescaped::new(octets).before(&levels));
+    let Some(front) = found.filter(|_| !base.is_empty()) else {
+        return;
+    };
+    let tail = Dn::parse(&octets[front.len() + 1..]).expect("what it ends with is a name");
+    assert_eq!(tail.normal_rdns(usize::MAX), levels);
+}
+
 fn check_pair(first: &Dn, second: &Dn) {
     let matches = first.rdns.len() == second.rdns.len() && first.below(second).is_some();
     assert_eq!(matches, first.normal_form() == second.normal_form());
@@ -60,12 +73,15 @@ fn check_pair(first: &Dn, second: &Dn) {
 }
 
 fn check_value(octets: &[u8]) {
-    let escaped = dn::escape(octets);
+    let escaped = within_budget(octets.len(), || dn::escape(octets));
     assert!(std::str::from_utf8(&escaped).is_ok(), "escaped values are text");
     let named = Dn::parse(&[b"cn=", escaped.as_slice()].concat()).expect("an escaped value is a value");
     assert_eq!(named.rdns.len(), 1);
     assert_eq!(named.rdns[0].value_of("cn"), Some(octets));
     for &syntax in SYNTAXES {
+        within_budget(octets.len(), || syntax::equality_key(syntax, octets));
+        within_budget(octets.len(), || syntax::ordering_key(syntax, octets));
+        within_budget(octets.len(), || syntax::substring_value(syntax, octets));
         assert_eq!(
             syntax::ordering_key(syntax, octets).is_some(),
             syntax::normalize(syntax, octets).is_some()
@@ -83,6 +99,11 @@ fn check_value(octets: &[u8]) {
 fuzz_target!(|octets: &[u8]| {
     check_name(octets);
     check_value(octets);
+    if let Some(end) = octets.iter().position(|octet| *octet == 0)
+        && let Ok(base) = Dn::parse(&octets[end + 1..])
+    {
+        check_end(&octets[..end], &base);
+    }
     // A zero octet separates two names.
     let mut parts = octets.splitn(2, |octet| *octet == 0).map(Dn::parse);
     if let (Some(Ok(first)), Some(Ok(second))) = (parts.next(), parts.next()) {

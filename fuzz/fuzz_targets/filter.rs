@@ -1,18 +1,21 @@
-//! Filters: what is read, written and read again is the same, and its text is one line of ASCII-escaped UTF-8.
+//! Filters: what is read, written and read again is the same, its text is one line of ASCII-escaped UTF-8, and the work
+//! is bounded by the octets.
 #![no_main]
 
 use akldap::ldap::ber::Reader;
 use akldap::ldap::filter::Filter;
+use akldap::ldap::steps::within_budget;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|octets: &[u8]| {
-    let filter = match Filter::read(&mut Reader::new(octets)) {
+    let filter = match within_budget(octets.len(), || Filter::read(&mut Reader::new(octets))) {
         Ok(filter) => filter,
         Err(error) => {
             let _ = error.to_string();
             return;
         }
     };
+    assert!(filter.size() <= 2 * octets.len());
     let mut written = Vec::new();
     filter.write(&mut written);
     let mut again = Reader::new(&written);

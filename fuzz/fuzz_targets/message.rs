@@ -1,10 +1,11 @@
 //! Frames and messages: any octets are refused or understood; what is understood does not depend on what follows, and
-//! reads the same when it is written again.
+//! reads the same when it is written again; and the work is bounded by the octets.
 #![no_main]
 
 use akldap::ldap::ber;
 use akldap::ldap::frame::{self, Frame};
 use akldap::ldap::message::{Authentication, Message, Operation};
+use akldap::ldap::steps::within_budget;
 use libfuzzer_sys::fuzz_target;
 
 const LIMIT: usize = 64 * 1024;
@@ -54,7 +55,7 @@ fn write(message: &Message<'_>) -> Option<Vec<u8>> {
 }
 
 fuzz_target!(|octets: &[u8]| {
-    if let Err(error) = Message::decode(octets) {
+    if let Err(error) = within_budget(octets.len(), || Message::decode(octets)) {
         let _ = error.to_string();
     }
     let Ok(Frame::Complete { length }) = frame::split(octets, LIMIT) else {

@@ -76,7 +76,9 @@ impl Syntax {
             Self::AttributeTypeDescription => "1.3.6.1.4.1.1466.115.121.1.3",
             Self::Boolean => "1.3.6.1.4.1.1466.115.121.1.7",
             Self::DistinguishedName => "1.3.6.1.4.1.1466.115.121.1.12",
-            Self::DirectoryString | Self::CaseExactString | Self::AccountName => "1.3.6.1.4.1.1466.115.121.1.15",
+            Self::DirectoryString | Self::CaseExactString | Self::AccountName => {
+                "1.3.6.1.4.1.1466.115.121.1.15"
+            }
             Self::DitContentRuleDescription => "1.3.6.1.4.1.1466.115.121.1.16",
             Self::GeneralizedTime => "1.3.6.1.4.1.1466.115.121.1.24",
             Self::Ia5String => "1.3.6.1.4.1.1466.115.121.1.26",

@@ -297,7 +297,10 @@ mod tests {
         assert_eq!(excerpt(b"EXTERNAL"), "EXTERNAL");
         assert_eq!(excerpt(b"a\"\n\xff"), "a\\\"\\n\u{fffd}");
         let long = excerpt(&[1; 65_000]);
-        assert!(long.ends_with("… (65000 octets)") && long.len() <= 6 * MAX_EXCERPT + 20, "{long}");
+        assert!(
+            long.ends_with("… (65000 octets)") && long.len() <= 6 * MAX_EXCERPT + 20,
+            "{long}"
+        );
     }
     use crate::ldap::message::OperationKind;
 

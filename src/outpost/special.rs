@@ -95,8 +95,9 @@ fn too_much_asserted(request: &SearchRequest<'_>, controls: &SearchControls) -> 
         _ => 0,
     };
     (request.filter.size() + target > MAX_UNBOUND_ASSERTIONS).then(|| {
-        let text =
-            format!("before a bind a filter may have {MAX_UNBOUND_ASSERTIONS} octets: bind first, or ask for less");
+        let text = format!(
+            "before a bind a filter may have {MAX_UNBOUND_ASSERTIONS} octets: bind first, or ask for less"
+        );
         LdapResult::new(ResultCode::AdminLimitExceeded, text)
     })
 }

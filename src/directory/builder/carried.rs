@@ -18,6 +18,7 @@ use super::super::snapshot::{GroupId, Kind, Snapshot, UserId};
 use super::{Builder, PendingGroup, PendingUser, lower, upper};
 use crate::ldap::ber::{self, Reader};
 use crate::ldap::response::write_attribute;
+use crate::ldap::steps;
 
 /// What users and groups have in common: a name, flags, and attributes as they are sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -492,6 +493,7 @@ struct FieldReader<'a>(&'a [u8]);
 
 impl<'a> FieldReader<'a> {
     fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+        steps::add(1 + length);
         let (taken, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
         Some(taken)

@@ -96,7 +96,11 @@ mod tests {
         for (of, spellings) in [
             (
                 "dc=ldap,dc=io",
-                &["dc=ldap,dc=io", "DC = LDAP ; dc=#0402696f", "dc=\"ldap\" , DC=\\69o "][..],
+                &[
+                    "dc=ldap,dc=io",
+                    "DC = LDAP ; dc=#0402696f",
+                    "dc=\"ldap\" , DC=\\69o ",
+                ][..],
             ),
             (
                 "o=a\\, b\\;c,dc=io",
@@ -106,10 +110,21 @@ mod tests {
         ] {
             for spelling in spellings {
                 let name = format!("cn=Sales, EMEA,ou=users,{spelling}");
-                assert_eq!(before(&name, of).as_deref(), Some("cn=Sales, EMEA,ou=users"), "{name}");
+                assert_eq!(
+                    before(&name, of).as_deref(),
+                    Some("cn=Sales, EMEA,ou=users"),
+                    "{name}"
+                );
             }
         }
-        for name in ["", ",", "dc=io", "dc=ldap,dc=io", "cn=a, b,dc=ldap,dc=org", "cn=a,xdc=ldap,dc=io"] {
+        for name in [
+            "",
+            ",",
+            "dc=io",
+            "dc=ldap,dc=io",
+            "cn=a, b,dc=ldap,dc=org",
+            "cn=a,xdc=ldap,dc=io",
+        ] {
             assert_eq!(before(name, "dc=ldap,dc=io"), None, "{name}");
         }
     }
