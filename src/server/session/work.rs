@@ -16,7 +16,10 @@ const TIMES: usize = 8;
 const BASE: &str = "dc=ldap,dc=goauthentik,dc=io";
 
 /// A kind of request: its name, and one of about so many octets.
-type Kind = (String, Box<dyn Fn(usize) -> Vec<u8>>);
+type Kind = (String, Make);
+
+/// Makes something of about so many octets.
+type Make = Box<dyn Fn(usize) -> Vec<u8>>;
 
 fn element(tag: u8, contents: &[&[u8]]) -> Vec<u8> {
     let mut out = Vec::new();
@@ -62,10 +65,10 @@ fn control(oid: &str, value: &[u8]) -> Vec<u8> {
 }
 
 /// Strings of names, as hostile as they come. `{}` is where `BASE` stands.
-fn names() -> Vec<(&'static str, Box<dyn Fn(usize) -> Vec<u8>>)> {
+fn names() -> Vec<(&'static str, Make)> {
     let repeated = |front: &'static str, piece: &'static str, end: &'static str| {
         Box::new(move |octets| [front.as_bytes(), &fill(piece.as_bytes(), octets), end.as_bytes()].concat())
-            as Box<dyn Fn(usize) -> Vec<u8>>
+            as Make
     };
     vec![
         ("unescaped RDNs", repeated("x", ",a=b", "")),
@@ -151,7 +154,7 @@ fn names() -> Vec<(&'static str, Box<dyn Fn(usize) -> Vec<u8>>)> {
 
 fn kinds() -> Vec<Kind> {
     let mut kinds: Vec<Kind> = Vec::new();
-    let mut add = |name: &str, kind: Box<dyn Fn(usize) -> Vec<u8>>| kinds.push((name.to_owned(), kind));
+    let mut add = |name: &str, kind: Make| kinds.push((name.to_owned(), kind));
     for (name, make) in names() {
         add(
             &format!("a bind with {name}"),
@@ -211,7 +214,7 @@ fn kinds() -> Vec<Kind> {
         ("the subschema", "cn=subschema"),
         ("a tree", BASE),
     ] {
-        let mut add = |name: &str, filter: Box<dyn Fn(usize) -> Vec<u8>>| {
+        let mut add = |name: &str, filter: Make| {
             kinds.push((
                 format!("{name} on {place}"),
                 Box::new(move |octets| search(base.as_bytes(), &filter(octets), &[], &[])),
@@ -283,7 +286,7 @@ fn kinds() -> Vec<Kind> {
                 search(base.as_bytes(), &present(), &fill(&text(b"@person"), octets), &[])
             }),
         ));
-        let mut with_controls = |name: &str, controls: Box<dyn Fn(usize) -> Vec<u8>>| {
+        let mut with_controls = |name: &str, controls: Make| {
             kinds.push((
                 format!("{name} on {place}"),
                 Box::new(move |octets| {
@@ -345,7 +348,7 @@ fn kinds() -> Vec<Kind> {
             }),
         );
     }
-    let mut add = |name: &str, kind: Box<dyn Fn(usize) -> Vec<u8>>| kinds.push((name.to_owned(), kind));
+    let mut add = |name: &str, kind: Make| kinds.push((name.to_owned(), kind));
     add(
         "an unknown extended operation",
         Box::new(|octets| message(&[&element(0x77, &[&element(0x80, &[&fill(b"\x01", octets)])])])),
