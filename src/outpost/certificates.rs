@@ -5,7 +5,7 @@
 
 mod files;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -90,6 +90,8 @@ pub struct CertificateTable {
     self_signed: Arc<CertifiedKey>,
     choice: ArcSwap<Choice>,
     loaded: std::sync::Mutex<HashMap<String, Loaded>>,
+    /// TLS server names of providers that were warned of, so that each is told once.
+    told: std::sync::Mutex<HashSet<String>>,
 }
 
 /// A certificate from authentik that is in use.
@@ -122,6 +124,7 @@ impl CertificateTable {
             self_signed,
             choice,
             loaded: std::sync::Mutex::default(),
+            told: std::sync::Mutex::default(),
         })
     }
 
@@ -129,7 +132,11 @@ impl CertificateTable {
     /// one all providers share, else the self-signed one.
     pub fn choose(&self, server_name: Option<&str>) -> Arc<CertifiedKey> {
         let choice = self.choice.load();
-        let named = server_name.and_then(|name| choice.by_name.get(&name.to_ascii_lowercase()));
+        let named = server_name.and_then(|name| {
+            choice
+                .by_name
+                .get(&name.trim_end_matches('.').to_ascii_lowercase())
+        });
         Arc::clone(named.unwrap_or(&choice.default))
     }
 
@@ -200,11 +207,24 @@ impl CertificateTable {
                 .as_ref()
                 .and_then(|uuid| Some((uuid, in_use.get(uuid)?)));
             let Some((uuid, loaded)) = found else { continue };
-            if !settings.tls_server_name.is_empty() {
-                by_name.insert(
-                    settings.tls_server_name.to_ascii_lowercase(),
-                    Arc::clone(&loaded.key),
-                );
+            match server_name(&settings.tls_server_name) {
+                Ok(Some(name)) => {
+                    by_name.insert(name, Arc::clone(&loaded.key));
+                }
+                Ok(None) => {}
+                Err(problem)
+                    if self
+                        .told
+                        .lock()
+                        .is_ok_and(|mut told| told.insert(settings.tls_server_name.clone())) =>
+                {
+                    tracing::warn!(
+                        provider = provider.name(),
+                        tls_server_name = settings.tls_server_name,
+                        "the provider's TLS server name {problem}: no client's server name equals it"
+                    );
+                }
+                Err(_) => {}
             }
             if !uuids.contains(uuid) {
                 uuids.push(uuid.clone());
@@ -224,6 +244,22 @@ impl CertificateTable {
         self.loaded
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// A provider's TLS server name as clients send it (RFC 6066 section 3): a DNS name in its ASCII form, without a
+/// trailing dot. `None`: there is none. `Err`: it cannot be one, and why.
+fn server_name(text: &str) -> Result<Option<String>, &'static str> {
+    let name = text.trim().trim_end_matches('.');
+    if name.is_empty() {
+        return Ok(None);
+    }
+    match url::Host::parse(name) {
+        Ok(url::Host::Domain(name)) if rustls_pki_types::DnsName::try_from(name.as_str()).is_ok() => {
+            Ok(Some(name))
+        }
+        Ok(url::Host::Domain(_)) | Err(_) => Err("is not a DNS name"),
+        Ok(url::Host::Ipv4(_) | url::Host::Ipv6(_)) => Err("is an address, and clients name only hosts"),
     }
 }
 
@@ -294,6 +330,35 @@ mod tests {
             certified_key(&rsa, b"no key"),
             Err(CertificateError::MalformedKey)
         ));
+    }
+
+    #[test]
+    fn server_names_are_brought_into_the_form_that_clients_send() {
+        for (text, expected) in [
+            ("ldap.example.org", "ldap.example.org"),
+            (" LDAP.Example.org. ", "ldap.example.org"),
+            ("bücher.example", "xn--bcher-kva.example"),
+            ("BÜCHER.example.", "xn--bcher-kva.example"),
+            ("xn--bcher-kva.example", "xn--bcher-kva.example"),
+            ("ldap", "ldap"),
+            ("ldap_1.example", "ldap_1.example"),
+        ] {
+            assert_eq!(server_name(text), Ok(Some(expected.to_owned())), "{text}");
+        }
+        for nothing in ["", "  ", ".", " . "] {
+            assert_eq!(server_name(nothing), Ok(None), "{nothing:?}");
+        }
+        for bad in [
+            "a b.example",
+            "a.example, b.example",
+            "https://a.example",
+            "10.0.0.1",
+            "[::1]",
+            "*.example",
+            "a..b",
+        ] {
+            assert!(server_name(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]
