@@ -76,6 +76,10 @@ pub struct AuthentikConfig {
     pub host: Url,
     /// The outpost's API token. Visible ASCII.
     pub token: SecretString,
+    /// The file the token was read from, if the variable names one.
+    pub token_file: Option<PathBuf>,
+    /// Proxies between us and authentik.
+    pub proxies: ProxyConfig,
     /// Do not verify authentik's certificate.
     pub insecure: bool,
     /// Further certificate authorities, PEM.
@@ -86,6 +90,17 @@ pub struct AuthentikConfig {
     pub request_timeout: Duration,
     /// Limit for connecting.
     pub connect_timeout: Duration,
+}
+
+/// Proxies between us and authentik, by the variables that Go programs and others read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProxyConfig {
+    /// For an `http://` host.
+    pub http: Option<Url>,
+    /// For an `https://` host.
+    pub https: Option<Url>,
+    /// Hosts that are called directly.
+    pub except: String,
 }
 
 /// Where to listen. No list is empty.
@@ -167,6 +182,8 @@ pub struct BindConfig {
     pub negative_window: Option<Duration>,
     /// How often access of cached binds is asked again. `None`: never.
     pub access_recheck_interval: Option<Duration>,
+    /// Try `password;code` as a whole once its password was refused.
+    pub mfa_second_try: bool,
     /// Accept only `cn=name,ou=users,<base>`.
     pub strict_dn: bool,
 }
@@ -295,6 +312,14 @@ impl AuthentikConfig {
         Ok(Self {
             host,
             token,
+            token_file: reader.referenced_file(&options::TOKEN),
+            proxies: ProxyConfig {
+                http: reader.proxy(&options::HTTP_PROXY)?,
+                https: reader.proxy(&options::HTTPS_PROXY)?,
+                except: reader
+                    .in_either_case(&options::NO_PROXY)?
+                    .map_or_else(String::new, |found| found.text),
+            },
             insecure,
             ca_file: reader.path(&options::CA_FILE)?,
             page_size: u32::try_from(reader.count(&options::PAGE_SIZE)?).unwrap_or(u32::MAX),
@@ -394,6 +419,7 @@ impl BindConfig {
             cache_outage_grace: reader.interval(&options::BIND_CACHE_OUTAGE_GRACE)?,
             negative_window: reader.interval(&options::BIND_NEGATIVE_WINDOW)?,
             access_recheck_interval: reader.interval(&options::ACCESS_RECHECK_INTERVAL)?,
+            mfa_second_try: reader.switch(&options::MFA_SECOND_TRY)?,
             strict_dn: reader.switch(&options::STRICT_BIND_DN)?,
         })
     }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use akldap::authentik::flow::{BindRequest, Executor, FlowOutcome, NoObserver};
+use akldap::authentik::flow::{BindRequest, CodeRule, Executor, FlowOutcome, NoObserver};
 use akldap::authentik::paging::{PageRequest, Scan, ScanOptions};
 use akldap::authentik::{
     ApiError, Client, GroupsQuery, Page, Session, Settings, Unreachable, User, UsersQuery,
@@ -26,6 +26,7 @@ async fn session(script: &Script) -> Session {
         username: "u",
         password: b"p",
         mfa_support: false,
+        codes: CodeRule::default(),
         client_ip,
     };
     let FlowOutcome::Authenticated(session) = executor.execute(&request).await.unwrap() else {
@@ -428,4 +429,117 @@ async fn a_token_that_cannot_be_one_is_named_without_being_shown() {
     assert!(error.contains("AUTHENTIK_TOKEN") && !error.contains("geheim") && !shown.contains("geheim"));
     let fine = Settings::new("http://a/".parse().unwrap(), SecretString::from("token\n"));
     assert!(Client::new(fine).is_ok());
+}
+
+#[tokio::test]
+async fn calls_go_through_the_proxy_of_the_environment() {
+    let proxy = Script::new(vec![
+        Reply::json(EMPTY),
+        Reply::json(r#"{"component":"ak-stage-consent"}"#),
+    ])
+    .await;
+    let through = |host: &str, except: &str| {
+        client(host, |settings| {
+            let url: url::Url = format!("http://user:pass@{}", proxy.address).parse().unwrap();
+            settings.proxies.http = Some(url.clone());
+            settings.proxies.https = Some(url);
+            settings.proxies.except = except.to_owned();
+        })
+    };
+    // In plain text the proxy sees everything, so both the token and people's passwords.
+    let plain = through("http://authentik.invalid", "");
+    plain.users_page(&UsersQuery::default()).await.unwrap();
+    let executor = Executor::new(plain.clone(), Arc::new(NoObserver));
+    executor.warm_up("f").await.unwrap();
+    let seen = proxy.take();
+    assert!(
+        seen[0]
+            .target
+            .starts_with("http://authentik.invalid/api/v3/core/users/")
+    );
+    assert!(seen[0].header("authorization").unwrap().starts_with("Bearer "));
+    assert!(
+        seen[0]
+            .header("proxy-authorization")
+            .unwrap()
+            .starts_with("Basic ")
+    );
+    assert!(
+        seen[1]
+            .target
+            .starts_with("http://authentik.invalid/api/v3/flows/executor/f/")
+    );
+    // A tunnel shows it the host alone.
+    proxy.push(vec![Reply::status(502, "text/html", "no such host")]);
+    let tunnel = through("https://authentik.invalid", "");
+    let error = tunnel.users_page(&UsersQuery::default()).await.unwrap_err();
+    assert!(matches!(error, ApiError::Unreachable { .. }), "{error:?}");
+    let seen = proxy.take();
+    assert_eq!(
+        (seen[0].method.as_str(), seen[0].target.as_str()),
+        ("CONNECT", "authentik.invalid:443")
+    );
+    assert_eq!(seen[0].header("authorization"), None);
+    // An exception, and a loopback address, are called directly.
+    for (host, except) in [
+        ("http://authentik.invalid", "example, authentik.invalid"),
+        ("https://authentik.invalid", "*"),
+    ] {
+        let direct = through(host, except);
+        let error = direct.users_page(&UsersQuery::default()).await.unwrap_err();
+        assert!(matches!(error, ApiError::Unreachable { .. }), "{error:?}");
+    }
+    assert!(proxy.take().is_empty());
+    proxy.push(vec![Reply::json(EMPTY)]);
+    let local = through(&format!("http://{}", proxy.address), "");
+    local.users_page(&UsersQuery::default()).await.unwrap();
+    assert!(proxy.take()[0].target.starts_with("/api/v3/"));
+}
+
+#[tokio::test]
+async fn a_throttled_list_is_asked_again_when_authentik_said() {
+    let throttled = |wait: &str| {
+        Reply::status(429, "application/json", r#"{"detail":"Request was throttled."}"#)
+            .with("Retry-After", wait)
+    };
+    let script = Script::new(vec![throttled("0"), Reply::json(EMPTY)]).await;
+    script.client().users_page(&UsersQuery::default()).await.unwrap();
+    // Twice is an error, and so is a wait that one call has no time for.
+    script.push(vec![throttled("0"), throttled("0")]);
+    let error = script
+        .client()
+        .users_page(&UsersQuery::default())
+        .await
+        .unwrap_err();
+    assert!(matches!(error, ApiError::Throttled { .. }), "{error:?}");
+    script.push(vec![throttled("120")]);
+    let error = script
+        .client()
+        .users_page(&UsersQuery::default())
+        .await
+        .unwrap_err();
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(60)));
+    assert_eq!(script.left(), 0);
+}
+
+#[tokio::test]
+async fn users_me_is_read_in_the_shapes_of_every_release() {
+    let script = Script::new(vec![]).await;
+    let session = session(&script).await;
+    let shapes = [
+        // 2025.10 and 2026.5.
+        r#"{"user":{"pk":7,"username":"al","name":"Al","is_active":true,"is_superuser":false,
+            "groups":[{"name":"g","pk":"6fa1a2ae-9ab0-4c4a-ae4b-0a5bd6d4b7a3"}],"roles":[],"email":"al@example.org",
+            "avatar":"/static/x.png","uid":"uid-of-al","settings":{},"type":"internal","system_permissions":[]}}"#,
+        // 2026.8 says whether it is the session's own user, and may say more.
+        r#"{"user":{"pk":7,"username":"al","name":"Al","is_active":true,"is_superuser":false,"is_current":true,
+            "groups":[],"roles":[],"email":"al@example.org","avatar":"data:image/svg+xml;base64,AA==",
+            "uid":"uid-of-al","settings":{"navbar":{"userDisplay":"username"}},"type":"internal",
+            "system_permissions":[],"accounts":[{"pk":8,"is_current":false}]},"original":null}"#,
+    ];
+    for shape in shapes {
+        script.push(vec![Reply::json(shape)]);
+        let me = script.client().users_me(&session, None).await.unwrap();
+        assert_eq!((me.pk, me.uid.as_str(), me.is_active), (7, "uid-of-al", true));
+    }
 }

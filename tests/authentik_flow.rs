@@ -6,7 +6,8 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
 use akldap::authentik::flow::{
-    BindRequest, Executor, FlowError, FlowMethod, FlowObserver, FlowOutcome, FlowStep, NoObserver, Rejection,
+    BindRequest, CodeRule, Executor, FlowError, FlowMethod, FlowObserver, FlowOutcome, FlowStep, NoObserver,
+    Rejection,
 };
 use akldap::authentik::{ApiError, Session, Unreachable};
 use authentik_server::{Reply, Script, client, session_cookie};
@@ -63,6 +64,7 @@ fn bind<'a>(password: &'a [u8]) -> BindRequest<'a> {
         username: "al",
         password,
         mfa_support: true,
+        codes: CodeRule::default(),
         client_ip,
     }
 }
@@ -228,57 +230,61 @@ async fn a_redirect_challenge_to_the_flow_itself_is_followed() {
     }
 }
 
+async fn broken(replies: Vec<Reply>, input: &[u8]) -> FlowError {
+    let error = run(replies, input).await.0.expect_err("no verdict");
+    assert!(error.is_broken_flow() && !error.is_transient(), "{error:?}");
+    assert!(!error.hint().is_empty());
+    error
+}
+
 #[tokio::test]
-async fn a_flow_that_ends_without_a_login_is_no_login() {
-    let ended = |replies: Vec<Reply>| async { rejected(replies, b"pw").await };
-    assert_eq!(
-        ended(vec![done("/")]).await,
-        Rejection::NotLoggedIn {
-            to: "/".into(),
-            cookie_lost: true
-        }
-    );
+async fn a_flow_that_ends_without_a_login_is_broken() {
+    let ended = |replies: Vec<Reply>| async { broken(replies, b"pw").await };
+    let nobody = |to: &str| FlowError::NotLoggedIn { to: to.to_owned() };
+    assert_eq!(ended(vec![done("/")]).await, FlowError::CookieMissing);
     let anonymous = done("/?token=secret").with("Set-Cookie", &session_cookie("x", None));
-    assert_eq!(
-        ended(vec![anonymous]).await,
-        Rejection::NotLoggedIn {
-            to: "/".into(),
-            cookie_lost: false
-        }
-    );
+    assert_eq!(ended(vec![anonymous]).await, nobody("/"));
     // Logged in on the way, out again at the end: the newest cookie decides.
     let out = done("/").with("Set-Cookie", &session_cookie("y", None));
     let replies = vec![
         identification(true).with("Set-Cookie", &session_cookie("x", Some("u"))),
         out,
     ];
-    assert!(matches!(
-        ended(replies).await,
-        Rejection::NotLoggedIn {
-            cookie_lost: false,
-            ..
-        }
-    ));
+    assert_eq!(ended(replies).await, nobody("/"));
     let deleted = done("/").with("Set-Cookie", "authentik_session=\"\"; Max-Age=0; Path=/");
     let replies = vec![
         identification(true).with("Set-Cookie", &session_cookie("x", Some("u"))),
         deleted,
     ];
-    assert!(matches!(
-        ended(replies).await,
-        Rejection::NotLoggedIn {
-            cookie_lost: true,
-            ..
-        }
-    ));
+    assert_eq!(ended(replies).await, FlowError::CookieMissing);
     // A bare session key proves nothing unless the settings say so.
     let plain = done("/").with("Set-Cookie", "authentik_session=0123456789abcdef; Path=/");
+    assert_eq!(ended(vec![plain]).await, nobody("/"));
+}
+
+#[tokio::test]
+async fn a_missing_cookie_is_never_a_wrong_password() {
+    // A proxy that removes Set-Cookie makes every request the first of a new plan: the flow seems to restart.
+    let bare = || Reply::json(r#"{"component":"ak-stage-identification","password_fields":false}"#);
+    assert_eq!(
+        broken(vec![bare(), onward(), bare()], b"pw").await,
+        FlowError::CookieMissing
+    );
+    let script = Script::new(vec![bare()]).await;
+    let executor = executor(&script);
+    executor.warm_up(SLUG).await.unwrap();
+    script.push(vec![onward(), bare()]);
+    assert_eq!(
+        executor.execute(&bind(b"pw")).await.unwrap_err(),
+        FlowError::CookieMissing
+    );
+    // What a stage itself refuses is refused, with or without a cookie.
+    let refuse = Reply::json(
+        r#"{"component":"ak-stage-identification","response_errors":{"x":[{"string":"Nope.","code":"invalid"}]}}"#,
+    );
     assert!(matches!(
-        ended(vec![plain]).await,
-        Rejection::NotLoggedIn {
-            cookie_lost: false,
-            ..
-        }
+        rejected(vec![bare(), refuse], b"pw").await,
+        Rejection::InvalidCredentials { .. }
     ));
 }
 
@@ -299,10 +305,7 @@ async fn a_plain_session_cookie_is_proved_by_users_me() {
     );
     script.push(vec![plain(), denied]);
     let result = executor.execute(&bind(b"pw")).await;
-    assert!(
-        matches!(result, Ok(FlowOutcome::Rejected(Rejection::NotLoggedIn { .. }))),
-        "{result:?}"
-    );
+    assert!(matches!(result, Err(FlowError::NotLoggedIn { .. })), "{result:?}");
     script.push(vec![plain(), Reply::status(500, "text/html", "x")]);
     assert!(executor.execute(&bind(b"pw")).await.is_err());
 }
@@ -343,13 +346,7 @@ async fn redirects_to_elsewhere_are_refused() {
 #[tokio::test]
 async fn loops_end() {
     let (result, requests) = run((0..24).map(|_| onward()).collect(), b"pw").await;
-    assert!(
-        matches!(
-            result,
-            Ok(FlowOutcome::Rejected(Rejection::TooManySteps { limit: 24 }))
-        ),
-        "{result:?}"
-    );
+    assert_eq!(result.unwrap_err(), FlowError::TooManySteps { limit: 24 });
     assert_eq!(requests.len(), 24);
 }
 
@@ -460,6 +457,161 @@ async fn what_looks_like_password_and_code_may_be_the_password() {
 }
 
 #[tokio::test]
+async fn from_2026_5_4_on_the_code_is_what_follows_the_last_separator() {
+    let request = |codes| BindRequest {
+        codes,
+        ..bind(b"pw;abcdefghijkl")
+    };
+    // A static token of authentik's default length of twelve, which the older rule takes for a part of the password.
+    let good = || {
+        vec![
+            identification(true),
+            onward(),
+            devices(&[("static", "1")]),
+            onward(),
+            logged_in(),
+        ]
+    };
+    let script = Script::new(good()).await;
+    session(executor(&script).execute(&request(CodeRule::LastSeparator)).await);
+    let requests = script.take();
+    assert!(requests[1].body.ends_with(r#""password":"pw"}"#));
+    assert!(requests[3].body.contains(r#""code":"abcdefghijkl""#));
+    let script = Script::new(vec![
+        identification(true),
+        refused("ak-stage-identification", true),
+    ])
+    .await;
+    let result = executor(&script).execute(&request(CodeRule::default())).await;
+    assert!(matches!(result, Ok(FlowOutcome::Rejected(_))), "{result:?}");
+    assert!(
+        script.take()[1]
+            .body
+            .ends_with(r#""password":"pw;abcdefghijkl"}"#)
+    );
+    // Refused is refused: no second try, by the newer rule or by the option.
+    for codes in [CodeRule::LastSeparator, CodeRule::Shaped { second_try: false }] {
+        let script = Script::new(vec![
+            identification(true),
+            refused("ak-stage-identification", true),
+        ])
+        .await;
+        let request = BindRequest {
+            codes,
+            ..bind(b"pw;123456")
+        };
+        let result = executor(&script).execute(&request).await;
+        assert!(
+            matches!(
+                result,
+                Ok(FlowOutcome::Rejected(Rejection::InvalidCredentials { .. }))
+            ),
+            "{result:?}"
+        );
+        let requests = script.take();
+        assert_eq!(requests.len(), 2);
+        assert!(requests[1].body.ends_with(r#""password":"pw"}"#));
+    }
+}
+
+#[tokio::test]
+async fn the_last_redirect_of_2026_8_ends_the_flow() {
+    let last = |to: &str, last: bool| {
+        Reply::json(&format!(
+            r#"{{"component":"xak-flow-redirect","to":"{to}","final_redirect":{last}}}"#
+        ))
+    };
+    let login = |reply: Reply| reply.with("Set-Cookie", &session_cookie("after", Some("uid-of-al")));
+    for to in ["/", PATH] {
+        let (result, requests) = run(vec![identification(true), login(last(to, true))], b"pw").await;
+        session(result);
+        assert_eq!(requests.len(), 2, "{to}");
+    }
+    // One in the middle of the flow is followed, and the flag by itself logs nobody in.
+    let (result, requests) = run(
+        vec![identification(true), last(PATH, false), login(last("/", true))],
+        b"pw",
+    )
+    .await;
+    session(result);
+    assert_eq!(requests.len(), 3);
+    let anonymous = last("/", true).with("Set-Cookie", &session_cookie("x", None));
+    assert!(matches!(
+        broken(vec![identification(true), anonymous], b"pw").await,
+        FlowError::NotLoggedIn { .. }
+    ));
+}
+
+#[tokio::test]
+async fn a_choice_of_accounts_ends_clearly_and_a_second_cookie_changes_no_session() {
+    // Components and cookies that this release knows nothing of.
+    let choice = Reply::json(
+        r#"{"component":"ak-stage-account-selection","accounts":[{"username":"al"}],"flow_info":{"title":"x"}}"#,
+    );
+    match rejected(vec![choice], b"pw").await {
+        Rejection::UnsupportedStage { component, remedy } => {
+            assert_eq!(component, "ak-stage-account-selection");
+            assert!(!remedy.is_empty());
+        }
+        other => panic!("{other:?}"),
+    }
+    let second = "authentik_known_accounts=eyJ4IjoxfQ; Max-Age=31536000; Path=/; HttpOnly";
+    let first = identification(true).with("Set-Cookie", second);
+    let (result, requests) = run(
+        vec![first, onward(), logged_in().with("Set-Cookie", second)],
+        b"pw",
+    )
+    .await;
+    let session = session(result);
+    assert_eq!((session.uid(), session.expires()), ("uid-of-al", None));
+    let sent = requests[1].header("cookie").unwrap();
+    assert!(sent.contains("authentik_known_accounts=eyJ4IjoxfQ"));
+    // The next bind begins without it: nobody inherits an account from somebody else.
+    let script = Script::new(vec![
+        identification(true).with("Set-Cookie", second),
+        onward(),
+        logged_in(),
+    ])
+    .await;
+    let executor = executor(&script);
+    executor.execute(&bind(b"pw")).await.unwrap();
+    script.take();
+    script.push(vec![onward(), logged_in()]);
+    executor.execute(&bind(b"pw")).await.unwrap();
+    assert_eq!(script.take()[0].header("cookie"), None);
+}
+
+#[tokio::test]
+async fn a_throttled_flow_is_told_apart_and_not_repeated() {
+    for at in 0..3 {
+        let mut replies = vec![identification(true), onward(), logged_in()];
+        replies.truncate(at);
+        replies.push(
+            Reply::status(429, "application/json", r#"{"detail":"Request was throttled."}"#)
+                .with("Retry-After", "2"),
+        );
+        let (result, requests) = run(replies, b"pw").await;
+        let error = result.unwrap_err();
+        assert_eq!(
+            error.throttled_for(),
+            Some(std::time::Duration::from_secs(2)),
+            "{error:?}"
+        );
+        assert_eq!(requests.len(), at + 1);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_with_many_headers_is_read() {
+    let mut many = identification(true);
+    for number in 0..500 {
+        many = many.with(&format!("X-Policy-{number}"), "of a proxy");
+    }
+    let (result, _) = run(vec![many, onward(), logged_in()], b"pw").await;
+    session(result);
+}
+
+#[tokio::test]
 async fn second_factors_are_chosen_as_written_down() {
     let with = |offered: &[(&str, &str)]| {
         vec![
@@ -517,6 +669,7 @@ async fn second_factors_are_chosen_as_written_down() {
     let script = Script::new(with(&[("totp", "1")])).await;
     let request = BindRequest {
         mfa_support: false,
+        codes: CodeRule::default(),
         ..bind(b"pw;123456")
     };
     session(executor(&script).execute(&request).await);
@@ -552,6 +705,8 @@ async fn no_fault_of_a_request_lets_anybody_in_or_blames_the_password() {
             Reply::status(403, "application/json", r#"{"detail":"CSRF Failed"}"#),
             Reply::status(400, "text/html", ""),
             Reply::status(429, "application/json", r#"{"detail":"Request was throttled."}"#),
+            Reply::status(429, "text/html", "<html>").with("Retry-After", "30"),
+            Reply::status(413, "text/html", "<html>413 Request Entity Too Large</html>"),
             Reply::status(404, "text/html", "<html>Not Found</html>"),
             Reply::status(204, "application/json", ""),
             Reply::status(503, "application/json", r#"{"error":"authentik starting"}"#),

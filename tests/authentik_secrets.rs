@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use akldap::authentik::events::{Hello, Subscription, Timings, listen};
-use akldap::authentik::flow::{BindRequest, Executor, FlowOutcome, NoObserver};
+use akldap::authentik::flow::{BindRequest, CodeRule, Executor, FlowOutcome, NoObserver};
 use authentik_server::{Reply, Script, TOKEN, session_cookie};
 use captured_log::Log;
 use tokio::sync::mpsc;
@@ -42,6 +42,7 @@ async fn nothing_secret_is_logged_at_any_level() {
         username: "u",
         password: b"hunter2;123456",
         mfa_support: true,
+        codes: CodeRule::default(),
         client_ip,
     };
     let outcome = executor.execute(&request).await.unwrap();

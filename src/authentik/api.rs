@@ -17,6 +17,7 @@ use super::provider::LdapProvider;
 use super::row::{Page, Pagination, Row, RowWarning, decode_one, decode_page, decode_pagination};
 use super::session::Session;
 use super::user::User;
+use super::version::{Release, VersionAnswer};
 
 /// Page size asked for where the list is short. authentik caps it at what its admin allows (100 by default).
 const PAGE_SIZE: u32 = 100;
@@ -102,6 +103,12 @@ impl Client {
     /// The server's public configuration (`GET root/config/`).
     pub async fn root_config(&self) -> Result<RootConfig, ApiError> {
         self.object("root/config/").await
+    }
+
+    /// Which release authentik is (`GET admin/version/`).
+    pub async fn release(&self) -> Result<Release, ApiError> {
+        let answer: VersionAnswer = self.object("admin/version/").await?;
+        Ok(Release::new(&answer.version_current))
     }
 
     /// Every LDAP provider of the outpost that has an application (`GET outposts/ldap/`, all pages).

@@ -7,16 +7,14 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use reqwest::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue, ORIGIN, REFERER,
-    RETRY_AFTER,
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, ORIGIN, REFERER, RETRY_AFTER,
 };
 use reqwest::{Method, redirect};
 use rustls::ClientConfig;
-use secrecy::ExposeSecret as _;
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -24,12 +22,19 @@ use super::contact::Contact;
 use super::cookie::Cookies;
 use super::endpoint::{Endpoint, Settings};
 use super::error::{ApiError, StatusAnswer, is_json};
+use super::proxy;
 use super::tls::{Trust, client_config};
+use super::token::{Credentials, Token, TokenFileError, TokenRenewal};
 
 /// Idle connections kept: as many as binds usually run at once, so that none pays for a TLS handshake.
 const IDLE_CONNECTIONS: usize = 64;
-/// Shorter than the 120 s after which authentik closes idle connections, so that few die under a request.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
+/// Shorter than the times after which authentik (120 s), nginx (75 s) and most load balancers (60 s) close idle
+/// connections, so that few die under a request.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
+/// Headers read of an answer, of which 100 are not enough: proxies and policies add theirs.
+const MAX_HEADERS: usize = 1024;
+/// Bytes of headers read of an answer over HTTP/2. Over HTTP/1.1 the library reads some 400 kB.
+const MAX_HEADER_BYTES: u32 = 256 << 10;
 /// Bytes read of a listing. 20,000 users with all they carry are about 40 MB.
 const MAX_LIST_BYTES: usize = 256 << 20;
 /// Bytes read of any other answer. The largest known, a challenge with pictures in it, has some 100 kB.
@@ -52,12 +57,12 @@ struct Inner {
     settings: Settings,
     /// For calls with the token: lists come compressed.
     api: reqwest::Client,
-    /// For calls as a user and for flows: knows no token of its own.
+    /// For calls as a user and for flows: knows no token of its own. HTTP/1.1, where a server announces the end of a
+    /// connection with the last answer on it; over HTTP/2 that end meets requests that are on their way.
     user: reqwest::Client,
     /// For the websocket: HTTP/1.1 only, as upgrades want it.
     upgrading: reqwest::Client,
-    bearer: HeaderValue,
-    outpost_token: HeaderValue,
+    token: Token,
     contact: Contact,
 }
 
@@ -100,8 +105,7 @@ impl Answer {
     pub(crate) fn status_error(&self, bearer: bool) -> ApiError {
         let retry_after = self
             .header(RETRY_AFTER.as_str())
-            .and_then(|text| text.parse().ok())
-            .map(Duration::from_secs);
+            .and_then(|text| retry_after(text, SystemTime::now()));
         let answer = StatusAnswer {
             status: self.status,
             content_type: self.header(CONTENT_TYPE.as_str()),
@@ -136,6 +140,17 @@ impl Answer {
     }
 }
 
+/// A `Retry-After`: seconds or a date (RFC 9110 section 10.2.3).
+fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
+    match text.trim().parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => {
+            let date = httpdate::parse_http_date(text).ok()?;
+            Some(date.duration_since(now).unwrap_or_default())
+        }
+    }
+}
+
 /// Queries may hold names of users; the path says enough.
 fn without_query(url: &Url) -> &str {
     let text = url.as_str();
@@ -155,25 +170,18 @@ impl Client {
             }
         };
         let tls = client_config(&trust)?;
-        let token = settings.token.expose_secret().trim();
-        let secret = |text: &str| {
-            let mut value = HeaderValue::from_str(text).map_err(|_| {
-                ApiError::Settings("AUTHENTIK_TOKEN contains characters that no token can have".to_owned())
-            })?;
-            value.set_sensitive(true);
-            Ok::<_, ApiError>(value)
-        };
-        let bearer = secret(&Zeroizing::new(format!("Bearer {token}")))?;
-        let outpost_token = secret(token)?;
+        let token = Token::new(&settings.token, settings.token_file.clone())?;
+        let proxy = proxy::of(&settings, &endpoint)?;
+        let http = |protocols: &[&[u8]]| http_client(&settings, proxy.clone(), &tls, protocols);
+        let one_by_one = || http(&[b"http/1.1"]).http1_only().retry(reqwest::retry::never());
         Ok(Self {
             inner: Arc::new(Inner {
-                api: build(http_client(&settings, &endpoint, &tls, &[b"h2", b"http/1.1"]).gzip(true))?,
-                user: build(http_client(&settings, &endpoint, &tls, &[b"h2", b"http/1.1"]))?,
-                upgrading: build(http_client(&settings, &endpoint, &tls, &[b"http/1.1"]).http1_only())?,
+                api: build(http(&[b"h2", b"http/1.1"]).gzip(true))?,
+                user: build(one_by_one())?,
+                upgrading: build(one_by_one())?,
                 endpoint,
                 settings,
-                bearer,
-                outpost_token,
+                token,
                 contact: Contact::default(),
             }),
         })
@@ -198,11 +206,22 @@ impl Client {
         &self.inner.upgrading
     }
 
-    pub(crate) fn bearer(&self) -> &HeaderValue {
-        &self.inner.bearer
+    /// Reads the token's file again, if it came from one. Requests from now on carry what it holds; nothing else changes,
+    /// and nothing has to be started anew.
+    ///
+    /// # Errors
+    /// When the file cannot be read or holds no token: the token in use stays.
+    pub async fn renew_token(&self) -> Result<TokenRenewal, TokenFileError> {
+        self.inner.token.renew().await
     }
 
-    /// Gets an API path as JSON. A call cut off by a recycled worker is made once more: reading twice is harmless.
+    /// The token of the moment; see [`Token`].
+    pub(crate) fn token(&self) -> &Token {
+        &self.inner.token
+    }
+
+    /// Gets an API path as JSON. A call cut off by a recycled worker is made once more: reading twice is harmless. So is
+    /// one whose token was refused, if its file holds another by now, and one that authentik throttled for a moment.
     pub(crate) async fn get_json(
         &self,
         url: Url,
@@ -211,19 +230,35 @@ impl Client {
     ) -> Result<Answer, ApiError> {
         let bearer = matches!(caller, Caller::Outpost);
         let once = || async {
-            let answer = self.send(Method::GET, url.clone(), caller, None, kind).await?;
+            let used = self.inner.token.current();
+            let answer = self
+                .send_with(&used, Method::GET, url.clone(), caller, None, kind)
+                .await?;
+            if bearer && answer.status == 403 && self.inner.token.is_renewed_after(&used).await {
+                tracing::info!("authentik refused the token; the one its file holds now is used");
+                return Err(Refused::Again(answer.status_error(bearer)));
+            }
             if answer.status != 200 {
-                return Err(answer.status_error(bearer));
+                return Err(Refused::Error(answer.status_error(bearer)));
             }
             answer.json_body()?;
             Ok(answer)
         };
         match once().await {
-            Err(error) if error.is_recycled_worker() => {
+            Ok(answer) => Ok(answer),
+            Err(Refused::Again(_)) => once().await.map_err(Refused::into_error),
+            Err(Refused::Error(error)) if error.is_recycled_worker() => {
                 tracing::debug!(%error, "calling authentik once more");
-                once().await
+                once().await.map_err(Refused::into_error)
             }
-            other => other,
+            Err(Refused::Error(error)) => match error.throttled_for().filter(|_| bearer) {
+                Some(wait) => {
+                    tracing::debug!(%error, wait_s = wait.as_secs_f64(), "authentik asks to wait");
+                    tokio::time::sleep(wait).await;
+                    once().await.map_err(Refused::into_error)
+                }
+                None => Err(error),
+            },
         }
     }
 
@@ -236,9 +271,23 @@ impl Client {
         body: Option<Zeroizing<Vec<u8>>>,
         kind: AnswerKind,
     ) -> Result<Answer, ApiError> {
+        let credentials = self.inner.token.current();
+        self.send_with(&credentials, method, url, caller, body, kind)
+            .await
+    }
+
+    async fn send_with(
+        &self,
+        credentials: &Credentials,
+        method: Method,
+        url: Url,
+        caller: Caller<'_>,
+        body: Option<Zeroizing<Vec<u8>>>,
+        kind: AnswerKind,
+    ) -> Result<Answer, ApiError> {
         let limit = kind.timeout(&self.inner.settings);
         let name = without_query(&url).to_owned();
-        let request = self.request(method, url, caller, body);
+        let request = self.request(credentials, method, url, caller, body);
         let result = match tokio::time::timeout(limit, exchange(request, kind.max_bytes(), &name)).await {
             Ok(result) => result,
             Err(_elapsed) => Err(ApiError::TimedOut {
@@ -256,6 +305,7 @@ impl Client {
 
     fn request(
         &self,
+        credentials: &Credentials,
         method: Method,
         url: Url,
         caller: Caller<'_>,
@@ -267,12 +317,12 @@ impl Client {
             Caller::Outpost => inner
                 .api
                 .request(method, url)
-                .header(AUTHORIZATION, inner.bearer.clone()),
+                .header(AUTHORIZATION, credentials.bearer().clone()),
             Caller::User { cookies, client_ip } => {
                 let mut request = inner
                     .user
                     .request(method, url)
-                    .header(OUTPOST_TOKEN, inner.outpost_token.clone());
+                    .header(OUTPOST_TOKEN, credentials.plain().clone());
                 if let Some(ip) = client_ip {
                     // Display of an address has no brackets, zone or port; a mapped IPv4 address is shown as such.
                     request = request.header(REMOTE_IP, ip.to_canonical().to_string());
@@ -298,6 +348,26 @@ impl Client {
                 .body(Bytes::from_owner(Secret(body)));
         }
         request.header(ACCEPT, "application/json")
+    }
+}
+
+/// Why a call came to nothing, and whether it is to be made again at once.
+enum Refused {
+    Again(ApiError),
+    Error(ApiError),
+}
+
+impl Refused {
+    fn into_error(self) -> ApiError {
+        match self {
+            Self::Again(error) | Self::Error(error) => error,
+        }
+    }
+}
+
+impl From<ApiError> for Refused {
+    fn from(error: ApiError) -> Self {
+        Self::Error(error)
     }
 }
 
@@ -340,7 +410,7 @@ impl AnswerKind {
 
 fn http_client(
     settings: &Settings,
-    endpoint: &Endpoint,
+    proxy: Option<reqwest::Proxy>,
     tls: &ClientConfig,
     protocols: &[&[u8]],
 ) -> reqwest::ClientBuilder {
@@ -356,11 +426,14 @@ fn http_client(
         .pool_idle_timeout(IDLE_TIMEOUT)
         .tcp_nodelay(true)
         .tcp_keepalive(Duration::from_secs(30))
+        .http1_max_headers(MAX_HEADERS)
+        .http2_max_header_list_size(MAX_HEADER_BYTES)
+        // Which proxy there is was decided with the configuration; the library reads the environment otherwise.
+        .no_proxy()
         .gzip(false);
-    if endpoint.is_loopback() {
-        builder.no_proxy()
-    } else {
-        builder
+    match proxy {
+        Some(proxy) => builder.proxy(proxy),
+        None => builder,
     }
 }
 
@@ -408,4 +481,21 @@ async fn exchange(
         headers: std::mem::take(response.headers_mut()),
         body,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_seconds_or_a_date() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_770);
+        assert_eq!(retry_after(" 120 ", now), Some(Duration::from_secs(120)));
+        let date = "Sun, 06 Nov 1994 08:49:37 GMT";
+        assert_eq!(retry_after(date, now), Some(Duration::from_secs(7)));
+        assert_eq!(retry_after(date, SystemTime::now()), Some(Duration::ZERO));
+        for bad in ["", "soon", "-1", "1.5"] {
+            assert_eq!(retry_after(bad, now), None, "{bad}");
+        }
+    }
 }

@@ -10,6 +10,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::error::ApiError;
+use super::proxy::Proxies;
 
 /// How to reach authentik. Every duration is a limit on one call.
 #[derive(Clone)]
@@ -18,6 +19,10 @@ pub struct Settings {
     pub host: Url,
     /// The outpost's API token (`AUTHENTIK_TOKEN`).
     pub token: SecretString,
+    /// The file it was read from, which is read again when authentik refuses the token.
+    pub token_file: Option<PathBuf>,
+    /// Proxies between us and authentik.
+    pub proxies: Proxies,
     /// Accept any server certificate (`AUTHENTIK_INSECURE`).
     pub insecure: bool,
     /// PEM file of CA certificates trusted beside the system's.
@@ -45,6 +50,8 @@ impl Settings {
         Self {
             host,
             token,
+            token_file: None,
+            proxies: Proxies::default(),
             insecure: false,
             ca_file: None,
             user_agent: concat!("goauthentik.io/outpost/", env!("CARGO_PKG_VERSION"), " akldap").to_owned(),
@@ -106,9 +113,11 @@ impl Endpoint {
         // Neither can fail for a URL that has a host.
         let _ = base.set_username("");
         let _ = base.set_password(None);
-        if !base.path().ends_with('/') {
-            base.set_path(&format!("{}/", base.path()));
-        }
+        // `https://host//` means `https://host/`: authentik's own paths have no empty segments.
+        let segments = base.path().split('/').filter(|segment| !segment.is_empty());
+        let mut path: String = segments.flat_map(|segment| ["/", segment]).collect();
+        path.push('/');
+        base.set_path(&path);
         Ok(Self { base, query })
     }
 
@@ -188,16 +197,29 @@ mod tests {
             "https://a.example/sub",
             "https://a.example/sub/",
             "https://u:p@a.example/sub/?x=1#f",
+            "https://a.example/sub//",
+            "https://a.example//sub///",
         ] {
             assert_eq!(
                 endpoint(host).api("core/users/").as_str(),
                 "https://a.example/sub/api/v3/core/users/"
             );
         }
-        assert_eq!(
-            endpoint("http://a:9000").api("core/users/").as_str(),
-            "http://a:9000/api/v3/core/users/"
-        );
+        for host in [
+            "http://a:9000",
+            "http://a:9000/",
+            "http://a:9000//",
+            "http://a:9000///",
+        ] {
+            assert_eq!(
+                endpoint(host).api("core/users/").as_str(),
+                "http://a:9000/api/v3/core/users/"
+            );
+            assert_eq!(
+                endpoint(host).websocket("0-1", "2-3", 0).path(),
+                "/ws/outpost/0-1/"
+            );
+        }
         assert_eq!(endpoint("https://a.example").port(), 443);
         assert!(Endpoint::new(&Url::parse("ftp://a/").unwrap()).is_err());
         assert!(Endpoint::new(&Url::parse("unix:///run/x").unwrap()).is_err());

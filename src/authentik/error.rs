@@ -10,6 +10,13 @@ use std::time::Duration;
 /// Characters of an answer's body kept for a log line. Enough for a JSON `detail` or a proxy's error title.
 const EXCERPT_CHARS: usize = 160;
 
+/// The wait after a 429 that names none.
+const THROTTLE_WAIT: Duration = Duration::from_secs(1);
+/// A wait that one call may take by itself: shorter than any limit on a call.
+const SHORT_WAIT: Duration = Duration::from_secs(3);
+/// The longest wait that is heeded: whoever names a longer one is asked again anyway, lest the directory grow old.
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
 /// Why no HTTP exchange took place at all.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -85,6 +92,14 @@ pub enum ApiError {
         /// authentik's words.
         detail: String,
     },
+    /// `429`: authentik, or a proxy in front of it, wants fewer requests. Nothing was carried out.
+    #[error("authentik throttles requests to {url} (429){}", .retry_after.map(|wait| format!(", for {} s", wait.as_secs())).unwrap_or_default())]
+    Throttled {
+        /// The URL called.
+        url: String,
+        /// The server's `Retry-After`.
+        retry_after: Option<Duration>,
+    },
     /// `404` "Invalid page.": the set has fewer pages than asked for.
     #[error("{url} has no such page any more")]
     InvalidPage {
@@ -158,8 +173,9 @@ impl ApiError {
             | Self::TimedOut { .. }
             | Self::Interrupted { .. }
             | Self::Starting { .. }
+            | Self::Throttled { .. }
             | Self::Malformed { .. } => true,
-            Self::Status { status, .. } => *status >= 500 || *status == 429 || *status == 408,
+            Self::Status { status, .. } => *status >= 500 || *status == 408,
             Self::TokenInvalid { .. }
             | Self::InvalidPage { .. }
             | Self::TooLarge { .. }
@@ -196,11 +212,31 @@ impl ApiError {
         }
     }
 
+    /// How long authentik asks to wait before the next call, at most a minute.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Throttled { retry_after, .. } => {
+                Some(retry_after.unwrap_or(THROTTLE_WAIT).min(LONGEST_WAIT))
+            }
+            Self::Starting { retry_after, .. } => retry_after.map(|wait| wait.min(LONGEST_WAIT)),
+            _ => None,
+        }
+    }
+
+    /// The same for a throttled call if the wait is so short that the call may as well be made again.
+    pub(crate) fn throttled_for(&self) -> Option<Duration> {
+        match self {
+            Self::Throttled { .. } => self.retry_after().filter(|wait| *wait <= SHORT_WAIT),
+            _ => None,
+        }
+    }
+
     /// The HTTP status, where there was one.
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Status { status, .. } => Some(*status),
             Self::Starting { .. } => Some(503),
+            Self::Throttled { .. } => Some(429),
             Self::TokenInvalid { .. } => Some(403),
             Self::InvalidPage { .. } => Some(404),
             _ => None,
@@ -237,6 +273,9 @@ impl ApiError {
                 "a web worker of authentik or a proxy ended the connection: it is tried again; if it stays, see authentik's log"
             }
             Self::Starting { .. } => "wait: it is tried again until authentik is up",
+            Self::Throttled { .. } => {
+                "raise throttle.default in authentik or the limit of the proxy in front of it, or lower the load"
+            }
             Self::TokenInvalid { .. } => {
                 "copy the token anew from the outpost's page in authentik to AUTHENTIK_TOKEN: it changes when the outpost is recreated"
             }
@@ -254,7 +293,10 @@ impl ApiError {
                 404 => {
                     "AUTHENTIK_HOST may lack a path or name another service, or the object was deleted in authentik"
                 }
-                429 => "authentik throttles: raise throttle.default there or lower the load",
+                413 => {
+                    "authentik or a proxy in front of it takes only shorter requests: raise the proxy's limit (nginx: \
+                     client_max_body_size) if passwords of ordinary length are concerned"
+                }
                 500..=599 => "see authentik's server log for the request id",
                 _ => "see authentik's server log",
             },
@@ -305,6 +347,12 @@ impl ApiError {
                 return Self::TokenInvalid {
                     url,
                     detail: text.to_owned(),
+                };
+            }
+            (429, _) => {
+                return Self::Throttled {
+                    url,
+                    retry_after: answer.retry_after,
                 };
             }
             (404, Some(text)) if text.starts_with("Invalid page") => return Self::InvalidPage { url },
@@ -471,6 +519,19 @@ mod tests {
             from(404, json, r#"{"detail":"Invalid page."}"#, true),
             ApiError::InvalidPage { .. }
         ));
+        let throttled = |header: Option<u64>| {
+            let mut answer = answer(429, json, r#"{"detail":"Request was throttled."}"#);
+            answer.retry_after = header.map(Duration::from_secs);
+            ApiError::from_status("http://x/", &answer, true)
+        };
+        assert!(throttled(None).is_transient() && !throttled(None).is_unanswered());
+        assert_eq!(throttled(None).throttled_for(), Some(Duration::from_secs(1)));
+        assert_eq!(throttled(Some(3)).throttled_for(), Some(SHORT_WAIT));
+        assert_eq!(throttled(Some(4)).throttled_for(), None);
+        assert_eq!(throttled(Some(86_400)).retry_after(), Some(LONGEST_WAIT));
+        assert!(throttled(Some(7)).to_string().contains("for 7 s"));
+        let large = from(413, "text/html", "<html>413</html>", true);
+        assert!(!large.is_transient() && large.hint().contains("client_max_body_size"));
         let worker = from(500, "text/plain; charset=utf-8", "Internal Server Error", true);
         assert!(worker.is_recycled_worker() && worker.is_transient());
         let poison = from(

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 pub use observer::{FlowMethod, FlowObserver, FlowStep, NoObserver};
 pub use outcome::{FlowError, FlowOutcome, Rejection, Unbound};
+pub use secret::CodeRule;
 
 use opening::Openings;
 use run::{Run, Verdict};
@@ -46,6 +47,8 @@ pub struct BindRequest<'a> {
     pub password: &'a [u8],
     /// Whether `password;code` is to be taken apart.
     pub mfa_support: bool,
+    /// By which rule, if it is.
+    pub codes: CodeRule,
     /// The client's address, for authentik's events, reputation and policies.
     pub client_ip: IpAddr,
 }
@@ -99,7 +102,11 @@ impl Executor {
                 message: "the password is not UTF-8 and cannot be sent to authentik".to_owned(),
             }));
         };
-        let attempt = Attempt::new(request.username, password, request.mfa_support);
+        let attempt = Attempt::new(
+            request.username,
+            password,
+            request.mfa_support.then_some(request.codes),
+        );
         let mut retried = false;
         let deadline = Run::new(self, request.flow_slug, None).deadline();
         loop {
@@ -136,17 +143,14 @@ impl Executor {
                     me.uid,
                     run.cookies(),
                 ))),
-                Err(error) if error.status() == Some(403) => {
-                    Ok(FlowOutcome::Rejected(Rejection::NotLoggedIn {
-                        to,
-                        cookie_lost: false,
-                    }))
-                }
+                Err(error) if error.status() == Some(403) => Err(FlowError::NotLoggedIn { to }),
                 Err(error) => Err(error.into()),
             };
         }
-        let cookie_lost = matches!(cookie, SessionCookie::Missing);
-        Ok(FlowOutcome::Rejected(Rejection::NotLoggedIn { to, cookie_lost }))
+        Err(match cookie {
+            SessionCookie::Missing => FlowError::CookieMissing,
+            _ => FlowError::NotLoggedIn { to },
+        })
     }
 
     /// After anything but a login or a wrong password the flow may have been edited: look at its first stage again.

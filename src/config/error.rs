@@ -97,6 +97,14 @@ pub enum ConfigWarning {
         /// The variable.
         name: String,
     },
+    /// A proxy variable that names no HTTP proxy.
+    #[error("{name} is ignored, authentik is called directly: it is not {expected}")]
+    UnusableProxy {
+        /// The variable.
+        name: String,
+        /// What would be one.
+        expected: String,
+    },
     /// authentik's certificate will not be verified.
     #[error(
         "{name} is true: authentik's certificate is not verified; prefer AUTHENTIK_LDAP__CA_FILE for a private CA"

@@ -45,7 +45,8 @@ pub(crate) static TOKEN: Setting = official(
     "AUTHENTIK_TOKEN",
     "",
     Kind::Secret,
-    "API token of the outpost. Required.",
+    "API token of the outpost. Required. A token from a file (`file:///path`) is read again when authentik refuses it and \
+     on SIGHUP.",
 );
 pub(crate) static INSECURE: Setting = official(
     "AUTHENTIK_INSECURE",
@@ -100,6 +101,25 @@ pub(crate) static TEMPORARY_DIRECTORY: Setting = official(
     "/tmp",
     Kind::Path,
     "Directory of the socket `authentik-metrics.sock`, which the health check asks. /dev/shm in the image.",
+);
+pub(crate) static HTTP_PROXY: Setting = official(
+    "HTTP_PROXY",
+    "",
+    Kind::Proxy,
+    "Proxy for an http:// URL in AUTHENTIK_HOST; also `http_proxy`. It can read the outpost's token and people's passwords.",
+);
+pub(crate) static HTTPS_PROXY: Setting = official(
+    "HTTPS_PROXY",
+    "",
+    Kind::Proxy,
+    "Proxy for an https:// URL in AUTHENTIK_HOST, which it forwards unread (CONNECT); also `https_proxy`.",
+);
+pub(crate) static NO_PROXY: Setting = official(
+    "NO_PROXY",
+    "",
+    Kind::Text,
+    "Hosts that are called without a proxy: a comma-separated list of names (with what is below them), addresses, networks \
+     or `*`; also `no_proxy`. localhost and loopback addresses never have one.",
 );
 
 pub(crate) static PAGE_SIZE: Setting = own(
@@ -334,6 +354,14 @@ pub(crate) static ACCESS_RECHECK_INTERVAL: Setting = own(
     },
     "How often application access and search permission of a cached bind in use are asked again.",
 );
+pub(crate) static MFA_SECOND_TRY: Setting = own(
+    "AUTHENTIK_LDAP__MFA_SECOND_TRY",
+    "mfa-second-try",
+    "true",
+    Kind::Switch,
+    "With authentik before 2026.5.4 and a provider with MFA support, `password;code` whose password is refused is tried once \
+     more as a whole, for a password may end in what looks like a code. A wrong password then counts twice in authentik.",
+);
 pub(crate) static STRICT_BIND_DN: Setting = own(
     "AUTHENTIK_LDAP__STRICT_BIND_DN",
     "strict-bind-dn",
@@ -437,6 +465,9 @@ pub static OFFICIAL: &[&Setting] = &[
     &TRUSTED_PROXIES,
     &BUILD_HASH,
     &TEMPORARY_DIRECTORY,
+    &HTTP_PROXY,
+    &HTTPS_PROXY,
+    &NO_PROXY,
 ];
 
 /// The options under `AUTHENTIK_LDAP__`, each also a flag.
@@ -464,6 +495,7 @@ pub static OPTIONS: &[&Setting] = &[
     &BIND_CACHE_OUTAGE_GRACE,
     &BIND_NEGATIVE_WINDOW,
     &ACCESS_RECHECK_INTERVAL,
+    &MFA_SECOND_TRY,
     &STRICT_BIND_DN,
     &REFRESH_DELTA_INTERVAL,
     &SNAPSHOT_FILE,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
+use url::Url;
 
 use super::nearest;
 use super::options::{self, Kind, Setting};
@@ -112,6 +113,53 @@ impl<'a> Reader<'a> {
             }
         };
         Ok(Some(found).filter(|found| !found.text.trim().is_empty()))
+    }
+
+    /// The file a setting refers to, whether or not it is there.
+    pub(super) fn referenced_file(&self, setting: &'static Setting) -> Option<PathBuf> {
+        let raw = self.strings.get(setting.variable).ok()??;
+        let (path, _) = split_fallback(raw.strip_prefix("file://")?);
+        Some(PathBuf::from(path))
+    }
+
+    /// A setting that is known by its name in lower case, too, which counts when the other is unset.
+    pub(super) fn in_either_case(&mut self, setting: &'static Setting) -> Result<Option<Found>, ConfigError> {
+        if let Some(found) = self.text(setting)? {
+            return Ok(Some(found));
+        }
+        let name = setting.variable.to_ascii_lowercase();
+        let text = self
+            .strings
+            .get(&name)
+            .map_err(|NotUnicode| ConfigError::NotUnicode {
+                name: name.clone(),
+                expected: setting.kind.expected(),
+            })?;
+        Ok(text.filter(|text| !text.trim().is_empty()).map(|text| Found {
+            shown: quote(&text),
+            name,
+            text,
+        }))
+    }
+
+    /// A proxy. One that cannot be used is passed over with a warning: the variable is not ours alone, and who takes
+    /// authentik's outpost for ours must not be stopped by it.
+    pub(super) fn proxy(&mut self, setting: &'static Setting) -> Result<Option<Url>, ConfigError> {
+        let Some(found) = self.in_either_case(setting)? else {
+            return Ok(None);
+        };
+        match value::proxy(found.text.trim()) {
+            Ok(url) => Ok(Some(url)),
+            Err(problem) => {
+                self.warnings.push(ConfigWarning::UnusableProxy {
+                    name: found.name,
+                    expected: problem
+                        .hint
+                        .map_or_else(|| setting.kind.expected(), str::to_owned),
+                });
+                Ok(None)
+            }
+        }
     }
 
     pub(super) fn optional<T>(

@@ -12,6 +12,8 @@ pub enum Kind {
     Secret,
     /// authentik's URL.
     Host,
+    /// The URL of an HTTP proxy.
+    Proxy,
     /// True or false.
     Switch,
     /// A number in a range.
@@ -63,6 +65,7 @@ impl Kind {
             Self::Text => "any text".to_owned(),
             Self::Secret => "the token authentik shows for the outpost, or file:///path/to/it".to_owned(),
             Self::Host => "an http:// or https:// URL such as https://authentik.example.org/".to_owned(),
+            Self::Proxy => "the URL of an HTTP proxy such as http://proxy.example.org:3128".to_owned(),
             Self::Switch => "true or false".to_owned(),
             Self::Count { min, max } => format!("a number from {min} to {max}"),
             Self::Size { min, max } => {
@@ -100,7 +103,7 @@ impl Kind {
         match self {
             Self::Text | Self::Level | Self::Format => "WORD",
             Self::Secret => "TOKEN",
-            Self::Host => "URL",
+            Self::Host | Self::Proxy => "URL",
             Self::Switch => "BOOL",
             Self::Count { .. } => "N",
             Self::Size { .. } => "SIZE",

@@ -160,6 +160,11 @@ fn host_keeps_its_path_and_gets_one_slash() {
     for (text, expected) in [
         ("https://authentik.example.org", "https://authentik.example.org/"),
         ("https://authentik.example.org/", "https://authentik.example.org/"),
+        (
+            "https://authentik.example.org//",
+            "https://authentik.example.org/",
+        ),
+        ("https://example.org/auth//", "https://example.org/auth/"),
         ("HTTPS://Authentik.Example.ORG", "https://authentik.example.org/"),
         ("http://10.0.0.1:9000", "http://10.0.0.1:9000/"),
         ("http://[::1]:9000/", "http://[::1]:9000/"),
@@ -508,4 +513,47 @@ fn options_page_is_current() {
         stored, page,
         "run `AKLDAP_WRITE_DOCS=1 cargo test --lib options_page` and commit docs/options.md"
     );
+}
+
+#[test]
+fn proxies_are_read_in_either_case_and_others_are_named() {
+    let proxies = |values: &[(&str, &str)]| {
+        let config = read(values).unwrap();
+        let odd: Vec<String> = config.warnings.iter().map(ToString::to_string).collect();
+        (config.authentik.proxies, odd.join("\n"))
+    };
+    assert_eq!(proxies(&[]).0, ProxyConfig::default());
+    let (found, _) = proxies(&[
+        ("HTTP_PROXY", "proxy.example:3128"),
+        ("https_proxy", "https://proxy.example"),
+        ("HTTPS_PROXY", ""),
+        ("no_proxy", "a.example, 10.0.0.0/8"),
+    ]);
+    assert_eq!(found.http.unwrap().as_str(), "http://proxy.example:3128/");
+    assert_eq!(found.https.unwrap().as_str(), "https://proxy.example/");
+    assert_eq!(found.except, "a.example, 10.0.0.0/8");
+    let (found, _) = proxies(&[("HTTP_PROXY", "http://upper:1"), ("http_proxy", "http://lower:1")]);
+    assert_eq!(found.http.unwrap().host_str(), Some("upper"));
+    for bad in ["socks5://user:hunter2@proxy:1080", "http://", "http://[hunter2"] {
+        let (found, odd) = proxies(&[("HTTPS_PROXY", bad)]);
+        assert_eq!(found.https, None, "{bad}");
+        assert!(
+            odd.contains("HTTPS_PROXY is ignored") && !odd.contains("hunter2"),
+            "{odd}"
+        );
+    }
+}
+
+#[test]
+fn the_file_of_a_token_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("token");
+    std::fs::write(&path, "from-file\n").unwrap();
+    let file = |value: String| read(&[("AUTHENTIK_TOKEN", &value)]).unwrap().authentik.token_file;
+    assert_eq!(file(format!("file://{}", path.display())), Some(path.clone()));
+    assert_eq!(
+        file("file:///no/such/file?fallback".to_owned()),
+        Some("/no/such/file".into())
+    );
+    assert_eq!(file("plain".to_owned()), None);
 }

@@ -194,11 +194,29 @@ pub(crate) fn host(text: &str) -> Result<Url, Unreadable> {
             "a URL without '?' and '#' parts, such as https://authentik.example.org/",
         ));
     }
-    if !url.path().ends_with('/') {
-        let path = format!("{}/", url.path());
-        url.set_path(&path);
-    }
+    let path = url.path().trim_end_matches('/').to_owned();
+    url.set_path(&format!("{path}/"));
     Ok(url)
+}
+
+/// The URL of an HTTP proxy. Without a scheme it is `http://`, as in Go.
+pub(crate) fn proxy(text: &str) -> Result<Url, Unreadable> {
+    // Such a URL may hold a password.
+    let hidden = |hint| Unreadable { hint, hide: true };
+    let with_scheme = match text.contains("://") {
+        true => text.to_owned(),
+        false => format!("http://{text}"),
+    };
+    let url = Url::parse(&with_scheme).map_err(|_| hidden(None))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(hidden(Some(
+            "the URL of an HTTP proxy (http:// or https://): other kinds are not supported",
+        )));
+    }
+    match url.host_str() {
+        None | Some("") => Err(hidden(None)),
+        Some(_) => Ok(url),
+    }
 }
 
 /// An API token: visible ASCII, because it travels in an HTTP header.

@@ -36,6 +36,8 @@ pub(super) struct Refused<'a> {
     pub(super) provider: &'a str,
     pub(super) code: ResultCode,
     pub(super) reason: Option<RejectReason>,
+    /// What the client was told to find this record by.
+    pub(super) reference: Option<&'a str>,
     pub(super) cause: &'a str,
     pub(super) took: Duration,
 }
@@ -60,6 +62,7 @@ impl Audit {
                 provider,
                 code: answer.result().code,
                 reason: answer.reject_reason(),
+                reference: answer.reference(),
                 cause: answer.cause(),
                 took,
             });
@@ -94,6 +97,7 @@ impl Audit {
             provider = refused.provider,
             code = refused.code as u8,
             reason = refused.reason.map_or("internal_error", RejectReason::as_str),
+            reference = refused.reference,
             cause = refused.cause,
             "took-ms" = milliseconds(refused.took),
             "bind refused"

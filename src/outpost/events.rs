@@ -84,6 +84,7 @@ impl Stream {
 
     fn connected(&mut self, outpost: &Outpost) {
         outpost.metrics.set_connected(true);
+        outpost.release.doubt();
         self.connected = Some(Instant::now());
         let first = !mem::replace(&mut self.connected_before, true);
         if mem::take(&mut self.owed) || first {

@@ -11,6 +11,7 @@ mod events;
 pub mod outage;
 pub mod providers;
 mod refresh;
+mod release;
 mod snapshot_file;
 mod special;
 pub mod status;
@@ -27,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::authentik::flow::{Executor, FlowMethod, FlowObserver, FlowStep};
-use crate::authentik::{self, ApiError, Client};
+use crate::authentik::{self, ApiError, Client, TokenRenewal};
 use crate::config::Config;
 use crate::directory::Snapshot;
 use crate::ldap::response::LdapResult;
@@ -63,6 +64,7 @@ pub struct Outpost {
     /// Counts installed snapshots.
     generation: AtomicU64,
     certificates: Arc<CertificateTable>,
+    release: release::KnownRelease,
     logins: Arc<Logins>,
     binds: BindCore,
     audit: Audit,
@@ -123,6 +125,12 @@ impl Outpost {
         )));
         let mut settings =
             authentik::Settings::new(config.authentik.host.clone(), config.authentik.token.clone());
+        settings.token_file.clone_from(&config.authentik.token_file);
+        settings.proxies = authentik::Proxies {
+            http: config.authentik.proxies.http.clone(),
+            https: config.authentik.proxies.https.clone(),
+            except: config.authentik.proxies.except.clone(),
+        };
         settings.insecure = config.authentik.insecure;
         settings.ca_file.clone_from(&config.authentik.ca_file);
         settings.user_agent = format!("goauthentik.io/outpost/{VERSION}+akldap");
@@ -146,6 +154,7 @@ impl Outpost {
             snapshot_file: SnapshotFile::new(&config),
             generation: AtomicU64::new(0),
             certificates,
+            release: release::KnownRelease::default(),
             logins,
             binds,
             audit: Audit::default(),
@@ -277,6 +286,20 @@ impl Outpost {
         self.refresh_directory.notify_one();
     }
 
+    /// Reads the outpost's token from its file again, if it came from one, and says in the log what came of it.
+    pub async fn renew_token(&self) {
+        match self.client.renew_token().await {
+            Ok(TokenRenewal::Replaced) => {
+                tracing::info!("the token was read again from its file and has changed")
+            }
+            Ok(TokenRenewal::Unchanged) => {
+                tracing::info!("the token was read again from its file and is the same")
+            }
+            Ok(TokenRenewal::NoFile) => tracing::debug!("the token does not come from a file"),
+            Err(error) => tracing::warn!(%error, "the token was not renewed"),
+        }
+    }
+
     /// Asks for the configuration and for what changed in the directory; many requests at once make one refresh.
     pub fn request_update(&self) {
         self.refresh_configuration.notify_one();
@@ -313,6 +336,7 @@ impl Outpost {
             provider: "",
             code: result.code,
             reason: Some(reason),
+            reference: None,
             cause: &result.diagnostic_message,
             took: Duration::ZERO,
         });

@@ -107,7 +107,7 @@ pub(super) fn start(outpost: &Arc<Outpost>, tasks: &TaskTracker, shutdown: &Canc
                     configuration.pace.interval()
                 }
                 Err(error) => {
-                    let wait = retry_wait(failures);
+                    let wait = retry_wait(failures).max(error.retry_after().unwrap_or_default());
                     failures += 1;
                     tell_failure(
                         &configuration,
@@ -299,6 +299,7 @@ async fn load_configuration(outpost: &Outpost) -> Result<(), ApiError> {
         }
         changed
     });
+    outpost.learn_release().await;
     let (settings, warnings) = outpost.client.ldap_providers().await?;
     for warning in warnings {
         tracing::warn!("{warning}");

@@ -52,12 +52,15 @@ pub struct Directory {
     pub outpost: Uuid,
     /// Answer of `root/config/`.
     pub root_config: Value,
+    /// Which release `admin/version/` says it is.
+    pub version: String,
 }
 
 impl Directory {
     /// An empty directory: no user, no flow, no outpost.
     pub fn new() -> Self {
         Self {
+            version: super::VERSION.to_owned(),
             root_config: json!({
                 "error_reporting": {
                     "enabled": false, "sentry_dsn": "", "environment": "customer", "send_pii": false,

@@ -31,7 +31,7 @@ pub(crate) fn endpoint(
     }
     let reply = match parts {
         ["root", "config"] => Ok(Reply::ok(directory.root_config.to_string())),
-        ["admin", "version"] => signed_in(caller).map(|_| version()),
+        ["admin", "version"] => signed_in(caller).map(|_| version(directory)),
         ["core", "users", "me"] => signed_in(caller).and_then(|pk| me(directory, pk)),
         ["core", "users"] => reader(directory, caller)
             .and_then(|_| only_reading(received))
@@ -103,11 +103,11 @@ fn reads(received: &Received<'_>) -> bool {
     matches!(*received.method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
-fn version() -> Reply {
+fn version(directory: &Directory) -> Reply {
     Reply::json(
         200,
         &json!({
-            "version_current": super::VERSION, "version_latest": "0.0.0", "version_latest_valid": false,
+            "version_current": directory.version, "version_latest": "0.0.0", "version_latest_valid": false,
             "build_hash": "", "outdated": false, "outpost_outdated": false,
         }),
     )

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use akldap::simulator::{
-    Device, DeviceKind, DuoOutcome, Identification, NotConfigured, Stage as FlowStage, StageBinding,
-    demo_secrets, totp_code,
+    Device, DeviceKind, DuoOutcome, Fault, Identification, NotConfigured, Rule, Stage as FlowStage,
+    StageBinding, demo_secrets, totp_code,
 };
 
+use crate::captured_log::Log;
+use crate::client::Outcome;
 use crate::scenery::{FLOW, directory, flow_requests, of};
-use crate::stage::{Stage, user_dn};
+use crate::stage::{Stage, eventually, user_dn};
 
 fn with_second_factor() -> Vec<FlowStage> {
     vec![
@@ -27,6 +29,17 @@ async fn with_devices(mode: &str, devices: Vec<Device>) -> Stage {
 
 fn phone(outcome: DuoOutcome) -> Device {
     Device::new(7, DeviceKind::Duo(outcome))
+}
+
+/// The line of the log under the reference that the client was told.
+fn cause(log: &Log, outcome: &Outcome) -> String {
+    let (_, reference) = outcome.message.split_once("(reference ").expect("a reference");
+    let reference = reference.trim_end_matches(')');
+    let text = log.text();
+    let mut lines = text.lines().filter(|line| line.contains(reference));
+    let line = lines.next().expect("a line").to_owned();
+    assert!(line.contains("reference="), "{line}");
+    line
 }
 
 /// Bodies of the answers to the authenticator stage.
@@ -89,15 +102,17 @@ async fn a_code_is_used_before_any_push() {
         assert!(body.contains("\"code\"") && !body.contains("\"duo\""), "{body}");
     }
     // With a phone only, a code is no reason to push.
+    let (log, _listening) = Log::listen();
     let stage = with_devices("direct", vec![phone(DuoOutcome::Accept(Duration::ZERO))]).await;
     stage.simulator.requests().clear();
     let outcome = stage.bind(&user_dn("alice"), "demo-alice;123456").await;
     assert_eq!((outcome.code, factors(&stage).len()), (49, 0), "{outcome:?}");
-    assert!(outcome.message.contains("duo"), "{outcome:?}");
+    assert!(cause(&log, &outcome).contains("duo"), "{outcome:?}");
 }
 
 #[tokio::test]
-async fn without_a_fitting_device_the_answer_names_those_there_are() {
+async fn without_a_fitting_device_the_log_names_those_there_are() {
+    let (log, _listening) = Log::listen();
     let devices = vec![
         Device::new(1, DeviceKind::WebAuthn),
         Device::new(2, DeviceKind::Sms),
@@ -106,14 +121,20 @@ async fn without_a_fitting_device_the_answer_names_those_there_are() {
     stage.simulator.requests().clear();
     let outcome = stage.bind(&user_dn("alice"), "demo-alice").await;
     assert_eq!(outcome.code, 49);
-    assert!(outcome.message.contains("sms, webauthn"), "{outcome:?}");
+    assert!(cause(&log, &outcome).contains("sms, webauthn"), "{outcome:?}");
+    assert!(
+        outcome.message.starts_with("this login needs a second factor"),
+        "{outcome:?}"
+    );
     assert!(factors(&stage).is_empty(), "no message is sent");
     let outcome = stage.bind(&user_dn("bob"), "demo-bob").await;
     assert_eq!(outcome.code, 49, "{outcome:?}");
     assert!(
-        outcome
-            .message
-            .contains("No (allowed) MFA authenticator configured"),
+        cause(&log, &outcome).contains("No (allowed) MFA authenticator configured"),
+        "{outcome:?}"
+    );
+    assert!(
+        outcome.message.starts_with("authentik denies this login ("),
         "{outcome:?}"
     );
 }
@@ -155,7 +176,8 @@ async fn a_password_that_only_looks_like_one_with_a_code_is_tried_whole() {
 }
 
 #[tokio::test]
-async fn stages_that_cannot_be_passed_are_named_after_one_attempt() {
+async fn stages_that_cannot_be_passed_are_named_in_the_log_after_one_attempt() {
+    let (log, _listening) = Log::listen();
     let captcha = FlowStage::Identification(Identification {
         captcha: true,
         password: true,
@@ -200,8 +222,11 @@ async fn stages_that_cannot_be_passed_are_named_after_one_attempt() {
         for _ in 0..2 {
             stage.simulator.requests().clear();
             let outcome = stage.bind(&user_dn("alice"), "demo-alice").await;
-            assert_eq!(outcome.code, 49, "{word}: {outcome:?}");
-            assert!(outcome.message.contains(word), "{word}: {outcome:?}");
+            // A flow that ends without a login is broken, which says nothing about the person.
+            let code = if word == "User Login stage" { 52 } else { 49 };
+            assert_eq!(outcome.code, code, "{word}: {outcome:?}");
+            assert!(cause(&log, &outcome).contains(word), "{word}: {outcome:?}");
+            assert!(!outcome.message.contains(word), "{word}: {outcome:?}");
             let posts = stage
                 .simulator
                 .requests()
@@ -216,6 +241,7 @@ async fn stages_that_cannot_be_passed_are_named_after_one_attempt() {
 
 #[tokio::test]
 async fn a_flow_that_restarts_at_a_wrong_password_is_tried_once() {
+    let (log, _listening) = Log::listen();
     let mut directory = directory("direct", crate::scenery::separate());
     for binding in &mut directory.flows.get_mut(FLOW).unwrap().stages {
         binding.restart_on_invalid = true;
@@ -224,11 +250,157 @@ async fn a_flow_that_restarts_at_a_wrong_password_is_tried_once() {
     stage.simulator.requests().clear();
     let outcome = stage.bind(&user_dn("alice"), "wrong").await;
     assert_eq!(outcome.code, 49);
-    assert!(outcome.message.contains("restart"), "{outcome:?}");
+    assert!(cause(&log, &outcome).contains("restart"), "{outcome:?}");
     let all = stage.simulator.requests().all();
     let passwords = all
         .iter()
         .filter(|request| String::from_utf8_lossy(&request.body).contains("ak-stage-password"));
     assert_eq!(passwords.count(), 1);
     assert_eq!(stage.bind(&user_dn("alice"), "demo-alice").await.code, 0);
+}
+
+#[tokio::test]
+async fn strangers_get_a_sentence_and_the_log_gets_the_cause() {
+    let (log, _listening) = Log::listen();
+    let flow = "/flows/executor/";
+    let failed =
+        r#"{"component":"ak-stage-flow-error","request_id":"0123456789abcdef","error":"secret trace"}"#;
+    let elsewhere = r#"{"component":"xak-flow-redirect","to":"/if/flow/inner-name/"}"#;
+    let cases = [
+        (
+            flow,
+            Fault::Answer(200, "application/json", failed),
+            52,
+            "0123456789abcdef",
+        ),
+        (
+            flow,
+            Fault::Answer(500, "text/html", "<html>inner trace</html>"),
+            52,
+            "inner trace",
+        ),
+        (
+            flow,
+            Fault::Answer(418, "text/html", "<html>inner pot</html>"),
+            80,
+            "inner pot",
+        ),
+        (
+            flow,
+            Fault::Answer(404, "text/html", ""),
+            80,
+            "no flow with the slug",
+        ),
+        (flow, Fault::Answer(429, "text/html", ""), 51, "throttles"),
+        (
+            flow,
+            Fault::Answer(413, "text/html", ""),
+            80,
+            "client_max_body_size",
+        ),
+        (
+            flow,
+            Fault::Answer(200, "application/json", elsewhere),
+            49,
+            "xak-flow-redirect",
+        ),
+        (flow, Fault::Forbidden, 80, "Token invalid"),
+        ("/check_access/", Fault::BadGateway, 52, "502"),
+        ("/check_access/", Fault::NotFound, 80, "Not found."),
+        ("/users/me/", Fault::Forbidden, 1, "Token invalid"),
+    ];
+    let stage = of(directory("direct", crate::scenery::recommended()), &[]).await;
+    let authority = stage.simulator.address().to_string();
+    for (number, (path, fault, code, word)) in cases.into_iter().enumerate() {
+        // Unknown to the directory, so that authentik is asked who it is.
+        let name = format!("fresh{number}");
+        let pk = stage.simulator.create_user(&name, "Fresh", "");
+        stage.simulator.set_password(pk, "pw");
+        let rule = stage.simulator.faults().add(Rule::new(path, fault.clone()));
+        let outcome = stage.bind(&user_dn(&name), "pw").await;
+        stage.simulator.faults().remove(rule);
+        assert_eq!(outcome.code, code, "{fault:?}: {outcome:?}");
+        assert!(cause(&log, &outcome).contains(word), "{fault:?}: {outcome:?}");
+        for inner in [
+            authority.as_str(),
+            "http",
+            "/api/",
+            "flow-redirect",
+            "request id",
+            "inner",
+            FLOW,
+            word,
+        ] {
+            assert!(!outcome.message.contains(inner), "{inner}: {outcome:?}");
+        }
+    }
+    let outcome = stage.bind(&user_dn("mallory"), "demo-mallory").await;
+    assert_eq!(outcome.code, 50);
+    assert!(
+        outcome.message.starts_with("this account may not log in here ("),
+        "{outcome:?}"
+    );
+    assert!(cause(&log, &outcome).contains("the policies of the application"));
+    let outcome = stage.bind(&user_dn("alice"), "wrong").await;
+    assert!(
+        outcome.message.starts_with("invalid credentials ("),
+        "{outcome:?}"
+    );
+    stage.simulator.refuse_connections(true);
+    let outcome = stage.bind(&user_dn("alice"), "demo-alice").await;
+    assert_eq!(outcome.code, 52);
+    assert!(cause(&log, &outcome).contains(&authority));
+    assert!(!outcome.message.contains(&authority), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn codes_are_taken_apart_by_the_release_of_authentik() {
+    let twelve = "abcdefghijkl";
+    let mut directory = directory("direct", with_second_factor());
+    let alice = directory.user_named("alice").unwrap().pk;
+    directory
+        .devices
+        .insert(alice, vec![Device::static_tokens(1, &[twelve])]);
+    directory.version = "2026.5.3".into();
+    let stage = of(directory, &[]).await;
+    let dn = user_dn("alice");
+    let typed = format!("demo-alice;{twelve}");
+    assert_eq!(stage.bind(&dn, &typed).await.code, 49, "the older rule");
+    stage.simulator.requests().clear();
+    assert_eq!(stage.bind(&dn, "wrong;123456").await.code, 49);
+    let passwords = || {
+        let all = stage.simulator.requests().all();
+        all.iter()
+            .filter(|request| String::from_utf8_lossy(&request.body).contains("\"password\":\"wrong"))
+            .count()
+    };
+    assert_eq!(passwords(), 2, "the whole is tried, too");
+    // An upgrade closes the events, and what is connected to next may be another release.
+    stage
+        .simulator
+        .edit(|directory| directory.version = "2026.5.4".into());
+    stage.simulator.recycle_worker();
+    let asked = |stage: &Stage| {
+        let all = stage.simulator.requests().all();
+        all.iter()
+            .any(|request| request.path.ends_with("/admin/version/"))
+    };
+    eventually("the release was asked for", || asked(&stage)).await;
+    stage.refresh().await;
+    assert_eq!(stage.bind(&dn, &typed).await.code, 0, "the newer rule");
+    stage.simulator.requests().clear();
+    assert_eq!(stage.bind(&dn, "wrong;123456").await.code, 49);
+    assert_eq!(passwords(), 1, "refused is refused");
+}
+
+#[tokio::test]
+async fn the_second_try_can_be_turned_off() {
+    let stage = of(
+        directory("direct", crate::scenery::recommended()),
+        &[("MFA_SECOND_TRY", "false")],
+    )
+    .await;
+    stage.simulator.requests().clear();
+    assert_eq!(stage.bind(&user_dn("alice"), "wrong;123456").await.code, 49);
+    assert_eq!(flow_requests(&stage.simulator), 1);
 }

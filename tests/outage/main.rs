@@ -20,4 +20,5 @@ mod event_stream;
 mod http;
 mod kills;
 mod snapshot_file;
+mod token;
 mod triggers;

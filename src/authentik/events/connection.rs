@@ -31,10 +31,11 @@ pub(super) async fn dial(
         .endpoint()
         .websocket(&subscription.outpost, &instance, attempt);
     let key = generate_key();
+    let credentials = client.token().current();
     let request = client
         .upgrading()
         .get(url)
-        .header(AUTHORIZATION, client.bearer().clone())
+        .header(AUTHORIZATION, credentials.bearer().clone())
         .header(CONNECTION, "Upgrade")
         .header(UPGRADE, "websocket")
         .header(SEC_WEBSOCKET_VERSION, "13")
@@ -49,6 +50,10 @@ pub(super) async fn dial(
         broken(&error)
     })?;
     client.contact().status(response.status().as_u16());
+    if response.status() == StatusCode::FORBIDDEN {
+        // Another token, if there is one by now, is for the next try.
+        client.token().is_renewed_after(&credentials).await;
+    }
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         return Err(Disconnect::Refused {
             status: response.status().as_u16(),

@@ -99,11 +99,12 @@ pub(super) fn remember_me() -> Zeroizing<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::authentik::flow::CodeRule;
 
     #[test]
     fn bodies_never_outgrow_their_first_room() {
         let hard = "\u{1}\"\\é".repeat(300);
-        let attempt = Attempt::new(&hard, &hard, true);
+        let attempt = Attempt::new(&hard, &hard, Some(CodeRule::default()));
         let body = identification(&attempt);
         let back: Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(back.get("password").and_then(Value::as_str), Some(hard.as_str()));
@@ -117,7 +118,7 @@ mod tests {
 
     #[test]
     fn bodies_have_the_fields_authentik_wants() {
-        let attempt = Attempt::new("al", "pw;123456", true);
+        let attempt = Attempt::new("al", "pw;123456", Some(CodeRule::default()));
         assert_eq!(
             std::str::from_utf8(&identification(&attempt)).unwrap(),
             r#"{"component":"ak-stage-identification","uid_field":"al","password":"pw"}"#

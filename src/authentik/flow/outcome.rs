@@ -1,6 +1,7 @@
 //! How a flow can end: authentik's verdicts, and the ways in which there is none.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::authentik::error::ApiError;
 use crate::authentik::session::Session;
@@ -49,18 +50,6 @@ pub enum Rejection {
         /// The stage's component.
         component: String,
     },
-    /// The flow did not come to an end.
-    TooManySteps {
-        /// After how many requests it was given up.
-        limit: u32,
-    },
-    /// The flow ended, but nobody is logged in.
-    NotLoggedIn {
-        /// Where the flow's end leads, without query.
-        to: String,
-        /// Whether there was no session cookie at all.
-        cookie_lost: bool,
-    },
 }
 
 impl fmt::Display for Rejection {
@@ -100,20 +89,6 @@ impl fmt::Display for Rejection {
                 "the flow came back to {component} without an error: set \"invalid response behavior\" of its stage \
                  bindings to retry instead of restart"
             ),
-            Self::TooManySteps { limit } => {
-                write!(
-                    f,
-                    "the flow did not end within {limit} requests: look for a loop in its stages or in a proxy"
-                )
-            }
-            Self::NotLoggedIn { to, cookie_lost } => {
-                write!(f, "the flow ended (towards {to:?}) with nobody logged in: ")?;
-                f.write_str(if *cookie_lost {
-                    "authentik's session cookie is missing, so a proxy in between removes Set-Cookie headers"
-                } else {
-                    "it lacks a User Login stage, or a policy skips it"
-                })
-            }
         }
     }
 }
@@ -148,6 +123,23 @@ pub enum FlowError {
         /// The target without its query.
         to: String,
     },
+    /// The flow did not come to an end.
+    #[error("the flow did not end within {limit} requests: look for a loop in its stages or in a proxy")]
+    TooManySteps {
+        /// After how many requests it was given up.
+        limit: u32,
+    },
+    /// authentik's session cookie does not arrive, so that each request begins the flow anew.
+    #[error("authentik's session cookie is missing, so a proxy in between removes Set-Cookie headers")]
+    CookieMissing,
+    /// The flow ended, but nobody is logged in.
+    #[error(
+        "the flow ended (towards {to:?}) with nobody logged in: it lacks a User Login stage, or a policy skips it"
+    )]
+    NotLoggedIn {
+        /// Where the flow's end leads, without query.
+        to: String,
+    },
     /// The call itself failed.
     #[error(transparent)]
     Api(#[from] ApiError),
@@ -160,6 +152,23 @@ impl FlowError {
             Self::Api(error) => error.is_transient(),
             Self::StageFailed { .. } => true,
             Self::FlowNotFound { .. } | Self::ForeignRedirect { .. } => false,
+            Self::TooManySteps { .. } | Self::CookieMissing | Self::NotLoggedIn { .. } => false,
+        }
+    }
+
+    /// Whether the flow itself is broken: it was run, and came to no end or to one without a login.
+    pub fn is_broken_flow(&self) -> bool {
+        matches!(
+            self,
+            Self::TooManySteps { .. } | Self::CookieMissing | Self::NotLoggedIn { .. }
+        )
+    }
+
+    /// How long authentik asks to wait before the next try, if it throttles.
+    pub fn throttled_for(&self) -> Option<Duration> {
+        match self {
+            Self::Api(error @ ApiError::Throttled { .. }) => error.retry_after(),
+            _ => None,
         }
     }
 
@@ -169,6 +178,13 @@ impl FlowError {
             Self::Api(error) => error.hint(),
             Self::StageFailed { .. } => "see authentik's server log for the request id",
             Self::FlowNotFound { .. } => "choose an existing flow in the provider",
+            Self::TooManySteps { .. } => "run the flow in a browser, and look at its stages and policies",
+            Self::CookieMissing => {
+                "let the proxy between this outpost and authentik pass Set-Cookie headers on"
+            }
+            Self::NotLoggedIn { .. } => {
+                "choose an authentication flow with a User Login stage as the provider's bind flow"
+            }
             Self::ForeignRedirect { .. } => {
                 "set AUTHENTIK_HOST to the final URL of authentik, scheme included"
             }

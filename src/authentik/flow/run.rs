@@ -18,6 +18,7 @@ use super::{BIND_QUERY, Executor, WARM_UP_QUERY};
 use crate::authentik::client::{Answer, AnswerKind, Caller};
 use crate::authentik::cookie::Cookies;
 use crate::authentik::error::{ApiError, excerpt};
+use crate::authentik::session::SESSION_COOKIE;
 
 /// Requests of one run. The longest flow that can be passed, with a redirect before every stage, needs twelve.
 const MAX_REQUESTS: u32 = 24;
@@ -138,7 +139,7 @@ impl<'a> Run<'a> {
                 Stop::Challenge(challenge) => challenge,
                 Stop::Finished { to } => return Ok(Verdict::Finished { to }),
                 Stop::TooManySteps => {
-                    return Ok(Verdict::Rejected(Rejection::TooManySteps { limit: MAX_REQUESTS }));
+                    return Err(FlowError::TooManySteps { limit: MAX_REQUESTS });
                 }
             };
             if posted.is_none() {
@@ -197,6 +198,10 @@ impl<'a> Run<'a> {
     ) -> Result<Result<Next, Rejection>, FlowError> {
         let component = challenge.component.as_str();
         if self.answered.contains(&component) {
+            // Without the cookie every request begins the flow anew, whatever was answered.
+            if self.cookies.get(SESSION_COOKIE).is_none() {
+                return Err(FlowError::CookieMissing);
+            }
             return Ok(Err(Rejection::Restarted {
                 component: component.to_owned(),
             }));
@@ -332,6 +337,12 @@ impl<'a> Run<'a> {
                     }
                     let to = challenge.text("to").unwrap_or_default();
                     match self.destination(&answer.url, to) {
+                        // From 2026.8 on authentik says which redirect is the flow's last.
+                        Destination::SameFlow(_) if challenge.is_set("final_redirect") => {
+                            return Ok(Stop::Finished {
+                                to: without_query(to),
+                            });
+                        }
                         Destination::SameFlow(url) => url,
                         // The flow goes on elsewhere: whatever the cookie says, it is not over.
                         Destination::OtherFlow => return Ok(Stop::Challenge(challenge)),

@@ -1,4 +1,4 @@
-//! Taking `password;code` apart, exactly as authentik's own outpost does, so that nobody's login changes meaning.
+//! Taking `password;code` apart, by the rule of the authentik that judges it, so that nobody's login changes meaning.
 
 /// Between password and code.
 const SEPARATOR: char = ';';
@@ -6,6 +6,27 @@ const SEPARATOR: char = ';';
 const TOTP_BYTES: usize = 6;
 /// Bytes of a static token.
 const STATIC_BYTES: usize = 8;
+
+/// How `password;code` is taken apart. It follows the release of authentik, whose own outpost of that release does the
+/// same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodeRule {
+    /// Before 2026.5.4, and where the release is unknown: only what looks like a code is one, six digits or eight
+    /// letters and digits after the last `;`.
+    Shaped {
+        /// Whether the whole is tried as the password when authentik refused what stands before the code. A password
+        /// may look like one with a code; a wrong one then counts twice in authentik.
+        second_try: bool,
+    },
+    /// From 2026.5.4 on: whatever follows the last `;` is the code, of any length.
+    LastSeparator,
+}
+
+impl Default for CodeRule {
+    fn default() -> Self {
+        Self::Shaped { second_try: true }
+    }
+}
 
 /// What there is to answer challenges with.
 #[derive(Clone)]
@@ -21,7 +42,8 @@ pub(super) struct Attempt<'a> {
 }
 
 impl<'a> Attempt<'a> {
-    pub(super) fn new(username: &'a str, input: &'a str, mfa_support: bool) -> Self {
+    /// `rule`: `None` for a provider without MFA support.
+    pub(super) fn new(username: &'a str, input: &'a str, rule: Option<CodeRule>) -> Self {
         let plain = Self {
             username,
             password: input,
@@ -29,19 +51,19 @@ impl<'a> Attempt<'a> {
             code_given: false,
             whole: None,
         };
-        if !mfa_support {
+        let Some(rule) = rule else {
             // Both the password and a code are the whole input.
             return Self {
                 code: Some(input),
                 ..plain
             };
-        }
-        match split(input) {
+        };
+        match split(input, rule) {
             Some((password, code)) => Self {
                 password,
                 code: Some(code),
                 code_given: true,
-                whole: Some(input),
+                whole: Some(input).filter(|_| rule == CodeRule::Shaped { second_try: true }),
                 ..plain
             },
             None => plain,
@@ -60,10 +82,14 @@ impl<'a> Attempt<'a> {
     }
 }
 
-/// Splits at the last separator if what follows could be a code.
-fn split(input: &str) -> Option<(&str, &str)> {
+/// Splits at the last separator if what follows is a code by the rule.
+fn split(input: &str, rule: CodeRule) -> Option<(&str, &str)> {
     let (password, code) = input.rsplit_once(SEPARATOR)?;
-    (is_totp(code) || is_static(code)).then_some((password, code))
+    let is_code = match rule {
+        CodeRule::Shaped { .. } => is_totp(code) || is_static(code),
+        CodeRule::LastSeparator => !code.is_empty(),
+    };
+    is_code.then_some((password, code))
 }
 
 /// Six bytes that Go's `Atoi` takes: decimal digits, perhaps after a sign.
@@ -106,15 +132,16 @@ mod tests {
             ("pw;é3456", None),
             ("123456;pw", None),
         ];
+        let rule = CodeRule::default();
         for (input, expected) in table {
-            assert_eq!(split(input), expected, "{input:?}");
-            let attempt = Attempt::new("u", input, true);
+            assert_eq!(split(input, rule), expected, "{input:?}");
+            let attempt = Attempt::new("u", input, Some(rule));
             assert_eq!(
                 (attempt.password, attempt.code),
                 expected.map_or((input, None), |(p, c)| (p, Some(c)))
             );
             assert_eq!(attempt.code_given, expected.is_some());
-            let whole = Attempt::new("u", input, false);
+            let whole = Attempt::new("u", input, None);
             assert_eq!(
                 (whole.password, whole.code, whole.code_given),
                 (input, Some(input), false)
@@ -123,12 +150,37 @@ mod tests {
     }
 
     #[test]
+    fn from_2026_5_4_on_everything_after_the_last_separator_is_the_code() {
+        let table: [(&str, Option<(&str, &str)>); 11] = [
+            ("pw;123456", Some(("pw", "123456"))),
+            ("pw;abcdefghijkl", Some(("pw", "abcdefghijkl"))),
+            ("pw;1", Some(("pw", "1"))),
+            ("pw; 12345", Some(("pw", " 12345"))),
+            ("pw;é", Some(("pw", "é"))),
+            ("a;b;c", Some(("a;b", "c"))),
+            (";123456", Some(("", "123456"))),
+            ("pw", None),
+            ("pw;", None),
+            ("a;pw;", None),
+            ("", None),
+        ];
+        for (input, expected) in table {
+            let mut attempt = Attempt::new("u", input, Some(CodeRule::LastSeparator));
+            let parts = expected.map_or((input, None), |(password, code)| (password, Some(code)));
+            assert_eq!((attempt.password, attempt.code), parts, "{input:?}");
+            assert!(!attempt.take_whole(), "{input:?}");
+        }
+    }
+
+    #[test]
     fn the_whole_is_tried_once() {
-        let mut attempt = Attempt::new("u", "pw;123456", true);
+        let shaped = |second_try| Some(CodeRule::Shaped { second_try });
+        let mut attempt = Attempt::new("u", "pw;123456", shaped(true));
         assert!(attempt.take_whole());
         assert_eq!((attempt.password, attempt.code), ("pw;123456", None));
         assert!(!attempt.take_whole());
-        assert!(!Attempt::new("u", "pw", true).take_whole());
-        assert!(!Attempt::new("u", "pw;123456", false).take_whole());
+        assert!(!Attempt::new("u", "pw", shaped(true)).take_whole());
+        assert!(!Attempt::new("u", "pw;123456", shaped(false)).take_whole());
+        assert!(!Attempt::new("u", "pw;123456", None).take_whole());
     }
 }

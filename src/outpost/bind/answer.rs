@@ -28,6 +28,7 @@ struct Details {
     provider: Option<Arc<Provider>>,
     reason: Option<RejectReason>,
     cause: String,
+    reference: Option<String>,
     bind_dn: String,
 }
 
@@ -55,14 +56,20 @@ impl BindAnswer {
 
     /// The answer to a bind that failed inside akldap.
     pub fn internal_error(client: IpAddr) -> Self {
-        let text = "internal error while binding";
+        let refusal = Refusal::caused(
+            ResultCode::Other,
+            RejectReason::FlowError,
+            "internal error while binding",
+            "a bind failed inside akldap: see the line before",
+        );
         let details = Details {
             provider: None,
             reason: None,
-            cause: text.to_owned(),
+            cause: refusal.cause,
+            reference: refusal.reference,
             bind_dn: String::new(),
         };
-        Self::refused(LdapResult::new(ResultCode::Other, text), details, client)
+        Self::refused(refusal.result, details, client)
     }
 
     /// What the client is told.
@@ -115,6 +122,14 @@ impl BindAnswer {
         self.client
     }
 
+    /// What the client was told to find the cause in the log by.
+    pub fn reference(&self) -> Option<&str> {
+        match &self.outcome {
+            Outcome::Granted(_) => None,
+            Outcome::Refused(details) => details.reference.as_deref(),
+        }
+    }
+
     /// The full cause of a refusal, for the log.
     pub fn cause(&self) -> &str {
         match &self.outcome {
@@ -133,17 +148,39 @@ pub(super) struct Refusal {
     pub(super) reason: RejectReason,
     /// The full cause, for the log.
     pub(super) cause: String,
+    /// What the client is told to find the cause by; `None` where the client is told all there is.
+    pub(super) reference: Option<String>,
     /// Whether the same secret would surely be refused again at once: authentik judged it, and judged it wrong.
     pub(super) repeatable: bool,
 }
 
 impl Refusal {
+    /// A refusal whose reason anybody may know: `text` must be our own words, not authentik's or a library's.
     pub(super) fn new(code: ResultCode, reason: RejectReason, text: impl Into<String>) -> Self {
         let text = text.into();
         Self {
             result: LdapResult::new(code, text.clone()),
             reason,
             cause: text,
+            reference: None,
+            repeatable: false,
+        }
+    }
+
+    /// A refusal whose cause is the admin's business: the client, of whom nothing is known yet, gets a sentence and a
+    /// reference, and the log gets the cause under that reference.
+    pub(super) fn caused(
+        code: ResultCode,
+        reason: RejectReason,
+        text: &'static str,
+        cause: impl Into<String>,
+    ) -> Self {
+        let reference = new_reference();
+        Self {
+            result: LdapResult::new(code, format!("{text} (reference {reference})")),
+            reason,
+            cause: cause.into(),
+            reference: Some(reference),
             repeatable: false,
         }
     }
@@ -158,10 +195,23 @@ impl Refusal {
             provider,
             reason: Some(self.reason),
             cause: self.cause,
+            reference: self.reference,
             bind_dn,
         };
         BindAnswer::refused(self.result, details, client)
     }
+}
+
+/// Characters of a reference: enough that those of a year's log differ, few enough to be read over the telephone.
+const REFERENCE_LENGTH: usize = 8;
+/// Without letters and digits that are taken for each other.
+const REFERENCE_ALPHABET: &[u8] = b"abcdefghjkmnpqrstuvwxyz23456789";
+
+fn new_reference() -> String {
+    (0..REFERENCE_LENGTH)
+        .filter_map(|_| fastrand::choice(REFERENCE_ALPHABET))
+        .map(|octet| char::from(*octet))
+        .collect()
 }
 
 #[cfg(test)]
@@ -177,5 +227,24 @@ mod tests {
         let answer = refusal.into_answer(None, String::new(), Ipv4Addr::LOCALHOST.into());
         assert_ne!(answer.result().code, ResultCode::Success);
         assert!(answer.into_identity().is_none());
+    }
+
+    #[test]
+    fn the_client_is_told_a_reference_and_the_log_the_cause() {
+        let refusal = Refusal::caused(
+            ResultCode::Unavailable,
+            RejectReason::FlowError,
+            "not now",
+            "http://internal/",
+        );
+        let answer = refusal.into_answer(None, String::new(), Ipv4Addr::LOCALHOST.into());
+        let reference = answer.reference().unwrap();
+        assert_eq!(reference.len(), REFERENCE_LENGTH);
+        assert_eq!(
+            answer.result().diagnostic_message,
+            format!("not now (reference {reference})")
+        );
+        assert_eq!(answer.cause(), "http://internal/");
+        assert_ne!(new_reference(), new_reference());
     }
 }

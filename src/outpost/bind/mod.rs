@@ -21,11 +21,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use zeroize::Zeroizing;
 
-use crate::authentik::flow::{BindRequest, Executor, FlowOutcome, Rejection};
+use crate::authentik::flow::{BindRequest, Executor, FlowError, FlowOutcome, Rejection};
 use crate::authentik::{self, Mode};
 use crate::config::BindConfig;
 use crate::directory::Snapshot;
-use crate::ldap::response::{LdapResult, ResultCode};
+use crate::ldap::response::ResultCode;
 use crate::metrics::{Metrics, RejectReason};
 
 pub use answer::BindAnswer;
@@ -384,8 +384,14 @@ impl Outpost {
         let proof = timeout(left, self.prove(opened, provider, client))
             .await
             .map_err(|_| {
-                let text = "authentik took too long to say what the user may do: see its server log and load";
-                Refusal::new(ResultCode::Unavailable, RejectReason::AccessCheckFail, text)
+                let cause =
+                    "authentik took too long to say what the user may do: see its server log and load";
+                Refusal::caused(
+                    ResultCode::Unavailable,
+                    RejectReason::AccessCheckFail,
+                    NOT_NOW,
+                    cause,
+                )
             })??;
         let login = self.logins.grant(proof).ok_or_else(|| {
             let text = "authentik ended the session while it was being opened: bind again";
@@ -414,20 +420,13 @@ impl Outpost {
             username,
             password: secret,
             mfa_support: settings.mfa_support,
+            codes: self.code_rule(),
             client_ip: client,
         };
         match self.binds.executor.execute(&request).await {
             Ok(FlowOutcome::Authenticated(session)) => Ok(session),
             Ok(FlowOutcome::Rejected(rejection)) => Err(rejected(&rejection)),
-            Err(error) => {
-                let code = if error.is_transient() {
-                    ResultCode::Unavailable
-                } else {
-                    ResultCode::Other
-                };
-                let text = format!("the bind flow could not be run: {error}; {}", error.hint());
-                Err(Refusal::new(code, RejectReason::FlowError, text))
-            }
+            Err(error) => Err(unjudged(&error)),
         }
     }
 
@@ -449,16 +448,17 @@ impl Outpost {
             } else {
                 ResultCode::Other
             };
-            let text = format!(
+            let cause = format!(
                 "access to the application could not be checked: {error}; {}",
                 error.hint()
             );
-            Refusal::new(code, RejectReason::AccessCheckFail, text)
+            Refusal::caused(code, RejectReason::AccessCheckFail, NOT_NOW, cause)
         })?;
         let user_pk = self.user_pk(opened.session(), client).await?;
         Proof::new(opened, &access, user_pk).ok_or_else(|| {
-            let text = format!("the policies of the application {slug:?} do not let this user in: see its bindings in authentik");
-            Refusal::new(ResultCode::InsufficientAccessRights, RejectReason::AccessDenied, text)
+            let cause = format!("the policies of the application {slug:?} do not let this user in: see its bindings in authentik");
+            let text = "this account may not log in here";
+            Refusal::caused(ResultCode::InsufficientAccessRights, RejectReason::AccessDenied, text, cause)
         })
     }
 
@@ -471,11 +471,12 @@ impl Outpost {
         match self.client.users_me(session, Some(client)).await {
             Ok(me) if me.uid == session.uid() && me.is_active => Ok(me.pk),
             Ok(_) => {
-                let text = "authentik named another user than the session's";
-                Err(Refusal::new(
+                let cause = "authentik named another user than the session's";
+                Err(Refusal::caused(
                     ResultCode::OperationsError,
                     RejectReason::UserInfoFail,
-                    text,
+                    NOT_IDENTIFIED,
+                    cause,
                 ))
             }
             Err(error) => {
@@ -484,11 +485,16 @@ impl Outpost {
                 } else {
                     ResultCode::OperationsError
                 };
-                let text = format!(
+                let cause = format!(
                     "the user could not be identified after the login: {error}; {}",
                     error.hint()
                 );
-                Err(Refusal::new(code, RejectReason::UserInfoFail, text))
+                Err(Refusal::caused(
+                    code,
+                    RejectReason::UserInfoFail,
+                    NOT_IDENTIFIED,
+                    cause,
+                ))
             }
         }
     }
@@ -507,20 +513,61 @@ fn subjects(provider: &Provider, username: &str, client: IpAddr) -> [Subject; 2]
     [Subject::address(client), Subject::name(provider.pk(), username)]
 }
 
-/// What authentik's refusal means to the client. What the user typed wrong is not told apart.
+/// What is said of a bind that nobody judged.
+const NOT_NOW: &str = "authentik cannot judge this login at the moment";
+const NOT_IDENTIFIED: &str = "authentik does not say whose login this is";
+
+/// What it means to the client that a flow came to no verdict. Nothing of it blames the password.
+fn unjudged(error: &FlowError) -> Refusal {
+    let cause = format!("the bind flow could not be run: {error}; {}", error.hint());
+    let (code, reason, text) = if error.throttled_for().is_some() {
+        (
+            ResultCode::Busy,
+            RejectReason::Busy,
+            "authentik asks to wait with further logins",
+        )
+    } else if error.is_broken_flow() {
+        // To a client an outage: it may let people in whom it knows, and must not count a wrong password.
+        let text = "the flow that judges logins is broken";
+        (ResultCode::Unavailable, RejectReason::FlowError, text)
+    } else if error.is_transient() {
+        (ResultCode::Unavailable, RejectReason::FlowError, NOT_NOW)
+    } else {
+        let text = "the flow that judges logins cannot be run";
+        (ResultCode::Other, RejectReason::FlowError, text)
+    };
+    Refusal::caused(code, reason, text, cause)
+}
+
+/// What authentik's refusal means to the client. What the user typed wrong is not told apart, and authentik's words and
+/// the names of its stages go to the log.
 fn rejected(rejection: &Rejection) -> Refusal {
     let reason = match rejection {
         Rejection::InvalidCredentials { .. } | Rejection::Denied { .. } => RejectReason::InvalidCredentials,
         _ => RejectReason::FlowError,
     };
-    let shown = match rejection {
-        Rejection::InvalidCredentials { .. } => "invalid credentials".to_owned(),
-        other => other.to_string(),
+    let text = match rejection {
+        Rejection::Denied { .. } => "authentik denies this login",
+        Rejection::UnsupportedStage { .. } => "this login needs a step that LDAP cannot show",
+        Rejection::NoCompatibleAuthenticator { offered, code_given } => {
+            match offered
+                .iter()
+                .any(|class| matches!(class.as_str(), "totp" | "static"))
+                && !code_given
+            {
+                true => "this login needs a code: append ;code to the password",
+                false => "this login needs a second factor that LDAP cannot ask for",
+            }
+        }
+        _ => "invalid credentials",
     };
     Refusal {
-        result: LdapResult::new(ResultCode::InvalidCredentials, shown),
-        reason,
-        cause: rejection.to_string(),
         repeatable: matches!(rejection, Rejection::InvalidCredentials { .. }),
+        ..Refusal::caused(
+            ResultCode::InvalidCredentials,
+            reason,
+            text,
+            rejection.to_string(),
+        )
     }
 }

@@ -16,6 +16,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use arc_swap::ArcSwap;
+use secrecy::SecretString;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -62,7 +64,9 @@ impl FileError {
 /// The file, if there is to be one.
 pub(super) struct SnapshotFile {
     path: PathBuf,
-    secret: Secret,
+    host: String,
+    /// Made of the token of the moment, so that a process started with that token can read what this one wrote last.
+    secret: ArcSwap<Secret>,
     policy: CustomPolicy,
     /// Something was loaded that is not in the file yet.
     due: Notify,
@@ -80,7 +84,11 @@ impl SnapshotFile {
     pub(super) fn new(config: &crate::config::Config) -> Option<Self> {
         Some(Self {
             path: config.snapshot_file.clone()?,
-            secret: Secret::new(&config.authentik.token, config.authentik.host.as_str()),
+            host: config.authentik.host.to_string(),
+            secret: ArcSwap::from_pointee(Secret::new(
+                &config.authentik.token,
+                config.authentik.host.as_str(),
+            )),
             policy: super::refresh::custom_policy(config),
             due: Notify::new(),
         })
@@ -91,9 +99,14 @@ impl SnapshotFile {
         self.due.notify_one();
     }
 
+    /// Takes another token for what is written from now on.
+    fn take_token(&self, token: &SecretString) {
+        self.secret.store(Arc::new(Secret::new(token, &self.host)));
+    }
+
     fn read(&self, now: SystemTime) -> Result<(About, Snapshot), FileError> {
         let file = BufReader::with_capacity(BUFFER, File::open(&self.path)?);
-        let mut opener = Opener::new(&self.secret, file)?;
+        let mut opener = Opener::new(&self.secret.load(), file)?;
         let mut reading = Reading::default();
         while let Some(octets) = opener.next()? {
             let described = reading.about().is_some();
@@ -113,7 +126,7 @@ impl SnapshotFile {
         let mut salt = [0; 32];
         aws_lc_rs::rand::fill(&mut salt).map_err(|_| FileError::Random)?;
         replace(&self.path, |file| {
-            let mut sealer = Sealer::new(&self.secret, &salt, BufWriter::with_capacity(BUFFER, file))?;
+            let mut sealer = Sealer::new(&self.secret.load(), &salt, BufWriter::with_capacity(BUFFER, file))?;
             contents::write(about, snapshot, |octets| sealer.push(octets))?;
             sealer.finish()?.flush()?;
             Ok(())
@@ -246,6 +259,11 @@ async fn keep_written(outpost: Arc<Outpost>, shutdown: CancellationToken) {
         tokio::select! {
             () = shutdown.cancelled() => {}
             () = file.due.notified() => {}
+            () = outpost.client.token().replaced() => {
+                file.take_token(&outpost.client.token().secret());
+                // What is there can be opened with the old token only.
+                written = None;
+            }
             () = sleep_until(renewal.unwrap_or(next)), if renewal.is_some() => {}
         }
         // What comes meanwhile is written with it. At shutdown nothing more is waited for.

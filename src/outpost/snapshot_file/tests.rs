@@ -8,11 +8,14 @@ use super::*;
 use crate::directory::Builder;
 use crate::directory::{CustomPolicy, UserRecord};
 
+const HOST: &str = "https://authentik.example.org/";
+
 fn file(folder: &Path, token: &str) -> SnapshotFile {
     SnapshotFile {
         policy: CustomPolicy::default(),
         path: folder.join("directory"),
-        secret: Secret::new(&SecretString::from(token), "https://authentik.example.org/"),
+        host: HOST.to_owned(),
+        secret: ArcSwap::from_pointee(Secret::new(&SecretString::from(token), HOST)),
         due: Notify::new(),
     }
 }
@@ -65,6 +68,19 @@ fn a_file_is_replaced_whole_and_nothing_else_is_left() {
     }
     let octets = fs::read(&file.path).unwrap();
     assert!(!octets.windows(3).any(|window| window == b"bob"));
+}
+
+#[test]
+fn what_is_written_after_a_token_was_replaced_opens_with_the_new_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = file(folder.path(), "old");
+    running.write(&about(100), &snapshot("alice")).unwrap();
+    running.take_token(&SecretString::from("new"));
+    // What is there opens with the old token only; the running process has no need to read it again.
+    assert!(file(folder.path(), "new").read(at(200)).is_err());
+    running.write(&about(150), &snapshot("alice")).unwrap();
+    assert!(file(folder.path(), "new").read(at(200)).is_ok());
+    assert!(file(folder.path(), "old").read(at(200)).is_err());
 }
 
 #[test]

@@ -316,10 +316,7 @@ pub(in crate::server) fn authorise(session: &Session, base_object: &[u8]) -> Res
         return Err(LdapResult::new(ResultCode::NoSuchObject, text));
     };
     if provider.pk() != identity.provider().pk() {
-        let text = format!(
-            "bound to the provider {:?}, whose tree this is not",
-            identity.provider().name()
-        );
+        let text = "bound to another provider than the one whose tree this is";
         return Err(LdapResult::new(ResultCode::InsufficientAccessRights, text));
     }
     if !identity.may_search_everything() && snapshot.user_by_pk(identity.user_pk()).is_none() {

@@ -1,0 +1,185 @@
+//! Whether calls to authentik go through an HTTP proxy.
+//!
+//! Knows the rules of `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`; where their values come from is the configuration's
+//! work. The proxy of a plain-text host sees the outpost's token, so which one is used is said at the start.
+
+use url::Url;
+
+use super::endpoint::{Endpoint, Settings};
+use super::error::ApiError;
+
+/// The proxies for calls to authentik.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Proxies {
+    /// For an `http://` host (`HTTP_PROXY`).
+    pub http: Option<Url>,
+    /// For an `https://` host, through a tunnel (`HTTPS_PROXY`).
+    pub https: Option<Url>,
+    /// Hosts that are called directly (`NO_PROXY`): names with their subdomains, addresses, networks, or `*`.
+    pub except: String,
+}
+
+/// The proxy for this server, if there is to be one.
+pub(super) fn of(settings: &Settings, endpoint: &Endpoint) -> Result<Option<reqwest::Proxy>, ApiError> {
+    // A proxy elsewhere would look on its own machine.
+    if endpoint.is_loopback() {
+        return Ok(None);
+    }
+    let proxies = &settings.proxies;
+    let chosen = if endpoint.is_tls() {
+        &proxies.https
+    } else {
+        &proxies.http
+    };
+    let Some(url) = chosen else {
+        return Ok(None);
+    };
+    if is_excepted(&proxies.except, endpoint.host(), endpoint.port()) {
+        return Ok(None);
+    }
+    let shown = shown(url);
+    match endpoint.is_tls() {
+        true => tracing::info!(
+            proxy = shown,
+            "authentik is called through the proxy of HTTPS_PROXY"
+        ),
+        false => tracing::warn!(
+            proxy = shown,
+            "authentik is called through the proxy of HTTP_PROXY, which can read the outpost's token and people's \
+             passwords: use an https:// URL in AUTHENTIK_HOST, or name authentik's host in NO_PROXY"
+        ),
+    }
+    reqwest::Proxy::all(url.clone())
+        .map(Some)
+        .map_err(|error| ApiError::Settings(format!("the proxy {shown} cannot be used: {error}")))
+}
+
+/// A proxy without the credentials its URL may hold.
+fn shown(proxy: &Url) -> String {
+    format!(
+        "{}://{}:{}",
+        proxy.scheme(),
+        proxy.host_str().unwrap_or_default(),
+        port_of(proxy)
+    )
+}
+
+fn port_of(proxy: &Url) -> u16 {
+    proxy.port_or_known_default().unwrap_or_default()
+}
+
+/// Whether `NO_PROXY` names this host, by the rules of Go's `httpproxy`: `*` names all; an address or network in CIDR
+/// form names addresses; a name names itself and what is below it, with a leading dot only what is below; a port
+/// restricts an entry to it.
+fn is_excepted(list: &str, host: &str, port: u16) -> bool {
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    let address: Option<std::net::IpAddr> = host.parse().ok();
+    list.split(',').map(str::trim).any(|entry| {
+        let entry = entry.to_ascii_lowercase();
+        if entry == "*" {
+            return true;
+        }
+        if let Ok(network) = entry.parse::<ipnet::IpNet>() {
+            return address.is_some_and(|address| network.contains(&address));
+        }
+        let (name, wanted) = split_port(&entry);
+        if wanted.is_some_and(|wanted| wanted != port) {
+            return false;
+        }
+        if let Ok(named) = name.trim_matches(['[', ']']).parse::<std::net::IpAddr>() {
+            return address == Some(named);
+        }
+        let name = name
+            .strip_prefix('*')
+            .filter(|rest| rest.starts_with('.'))
+            .unwrap_or(name);
+        match name.strip_prefix('.') {
+            Some("") => false,
+            Some(_) => host.ends_with(name),
+            None => {
+                !name.is_empty()
+                    && (host == name || host.strip_suffix(name).is_some_and(|front| front.ends_with('.')))
+            }
+        }
+    })
+}
+
+fn split_port(entry: &str) -> (&str, Option<u16>) {
+    let is_bare_v6 = entry.matches(':').count() > 1 && !entry.starts_with('[');
+    match entry.rsplit_once(':') {
+        Some((name, port)) if !is_bare_v6 => match port.parse() {
+            Ok(port) => (name, Some(port)),
+            Err(_) => (entry, None),
+        },
+        _ => (entry, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::SecretString;
+
+    use super::*;
+
+    #[test]
+    fn exceptions_are_read_as_go_reads_them() {
+        let table = [
+            ("", "a.example", false),
+            ("*", "a.example", true),
+            ("a.example", "a.example", true),
+            ("A.Example", "a.example.", true),
+            ("example", "a.example", true),
+            (".example", "a.example", true),
+            ("*.example", "a.example", true),
+            (".a.example", "a.example", false),
+            ("xample", "a.example", false),
+            ("b.example, a.example:443", "a.example", true),
+            ("a.example:8443", "a.example", false),
+            ("10.0.0.0/8", "10.1.2.3", true),
+            ("10.0.0.0/8", "11.1.2.3", false),
+            ("10.0.0.0/8", "10.example", false),
+            ("10.1.2.3", "10.1.2.3", true),
+            ("10.1.2.3:443", "10.1.2.3", true),
+            ("10.1.2.3:80", "10.1.2.3", false),
+            ("2001:db8::/32", "2001:db8::1", true),
+            ("2001:db8::1", "2001:db8::1", true),
+            ("[2001:db8::1]:443", "2001:db8::1", true),
+            (".", "a.example", false),
+            (",,", "a.example", false),
+        ];
+        for (list, host, excepted) in table {
+            assert_eq!(is_excepted(list, host, 443), excepted, "{list:?} {host}");
+        }
+    }
+
+    #[test]
+    fn the_scheme_of_the_host_chooses_the_proxy() {
+        let with = |host: &str, http: bool, https: bool, except: &str| {
+            let mut settings = Settings::new(host.parse().unwrap(), SecretString::from("t"));
+            let proxy = || Some("http://user:secret@proxy.example:3128".parse().unwrap());
+            settings.proxies.http = if http { proxy() } else { None };
+            settings.proxies.https = if https { proxy() } else { None };
+            settings.proxies.except = except.to_owned();
+            of(&settings, &Endpoint::new(&settings.host).unwrap())
+                .unwrap()
+                .is_some()
+        };
+        assert!(with("http://a.example", true, false, ""));
+        assert!(!with("http://a.example", false, true, ""));
+        assert!(with("https://a.example", false, true, ""));
+        assert!(!with("https://a.example", true, false, ""));
+        assert!(!with("https://a.example", true, true, "a.example"));
+        assert!(with("https://a.example", true, true, "a.example:80"));
+        for loopback in [
+            "http://localhost:9000",
+            "http://127.0.0.1:9000",
+            "http://[::1]:9000",
+        ] {
+            assert!(!with(loopback, true, true, ""), "{loopback}");
+        }
+        assert_eq!(
+            shown(&"http://user:secret@proxy.example:3128".parse().unwrap()),
+            "http://proxy.example:3128"
+        );
+    }
+}

@@ -1,0 +1,213 @@
+//! The outpost's token as requests carry it, and how it is replaced while everything goes on.
+//!
+//! Knows the file it came from, if it came from one. Must not know when to look there: that is decided by who learns
+//! that authentik refuses it, or is told to. Never shows it.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use reqwest::header::HeaderValue;
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::sync::Notify;
+use zeroize::Zeroizing;
+
+use super::error::ApiError;
+
+/// Bytes read of a token file at most. authentik's tokens have 60 characters.
+const MAX_FILE_BYTES: u64 = 64 << 10;
+
+/// One token, ready to be sent.
+pub(crate) struct Credentials {
+    secret: SecretString,
+    bearer: HeaderValue,
+    plain: HeaderValue,
+}
+
+impl Credentials {
+    fn new(token: &str) -> Option<Self> {
+        let token = token.trim();
+        // An empty value would be a valid header, and a control character or a space a broken one.
+        if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return None;
+        }
+        let secret = |text: &str| {
+            let mut value = HeaderValue::from_str(text).ok()?;
+            value.set_sensitive(true);
+            Some(value)
+        };
+        Some(Self {
+            bearer: secret(&Zeroizing::new(format!("Bearer {token}")))?,
+            plain: secret(token)?,
+            secret: SecretString::from(token.to_owned()),
+        })
+    }
+
+    /// The `Authorization` header.
+    pub(crate) fn bearer(&self) -> &HeaderValue {
+        &self.bearer
+    }
+
+    /// The token itself as a header.
+    pub(crate) fn plain(&self) -> &HeaderValue {
+        &self.plain
+    }
+}
+
+/// The token of the moment.
+pub(crate) struct Token {
+    current: ArcSwap<Credentials>,
+    file: Option<PathBuf>,
+    /// Tells whoever keeps something under a key made of the token.
+    replaced: Notify,
+}
+
+/// What reading the token again led to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenRenewal {
+    /// The file holds another token, which is used from now on.
+    Replaced,
+    /// The file holds the token in use.
+    Unchanged,
+    /// The token did not come from a file, so there is nothing to read again.
+    NoFile,
+}
+
+/// Why a token file cannot be used. The token in use stays.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TokenFileError {
+    /// It cannot be read.
+    #[error("the token file {path} cannot be read ({cause}); the token in use stays")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// Why not.
+        cause: std::io::Error,
+    },
+    /// It holds no token.
+    #[error(
+        "the token file {path} does not hold a token, which consists of visible ASCII characters without spaces; the \
+         token in use stays"
+    )]
+    Unusable {
+        /// The file.
+        path: String,
+    },
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Token")
+            .field("file", &self.file)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Token {
+    pub(crate) fn new(token: &SecretString, file: Option<PathBuf>) -> Result<Self, ApiError> {
+        let credentials = Credentials::new(token.expose_secret()).ok_or_else(|| {
+            ApiError::Settings("AUTHENTIK_TOKEN contains characters that no token can have".to_owned())
+        })?;
+        Ok(Self {
+            current: ArcSwap::from_pointee(credentials),
+            file,
+            replaced: Notify::new(),
+        })
+    }
+
+    /// What requests carry from now on.
+    pub(crate) fn current(&self) -> Arc<Credentials> {
+        self.current.load_full()
+    }
+
+    /// The token of the moment.
+    pub(crate) fn secret(&self) -> SecretString {
+        self.current.load().secret.clone()
+    }
+
+    /// Waits until the token has been replaced. For one waiter.
+    pub(crate) async fn replaced(&self) {
+        self.replaced.notified().await;
+    }
+
+    /// Reads the file again.
+    pub(crate) async fn renew(&self) -> Result<TokenRenewal, TokenFileError> {
+        let Some(file) = &self.file else {
+            return Ok(TokenRenewal::NoFile);
+        };
+        let path = || file.display().to_string();
+        let text = read(file)
+            .await
+            .map_err(|cause| TokenFileError::Unreadable { path: path(), cause })?;
+        let found = Credentials::new(&text).ok_or_else(|| TokenFileError::Unusable { path: path() })?;
+        if found.secret.expose_secret() == self.current.load().secret.expose_secret() {
+            return Ok(TokenRenewal::Unchanged);
+        }
+        self.current.store(Arc::new(found));
+        self.replaced.notify_one();
+        Ok(TokenRenewal::Replaced)
+    }
+
+    /// Whether there is another token than `used`, which authentik refused: one that another call has read meanwhile,
+    /// or one that the file holds by now.
+    pub(crate) async fn is_renewed_after(&self, used: &Arc<Credentials>) -> bool {
+        if !Arc::ptr_eq(used, &self.current()) {
+            return true;
+        }
+        match self.renew().await {
+            Ok(renewal) => renewal == TokenRenewal::Replaced || !Arc::ptr_eq(used, &self.current()),
+            Err(error) => {
+                tracing::warn!(%error, "authentik refused the token, and there is no newer one");
+                false
+            }
+        }
+    }
+}
+
+async fn read(file: &std::path::Path) -> std::io::Result<Zeroizing<String>> {
+    use tokio::io::AsyncReadExt as _;
+    let mut text = Zeroizing::new(String::new());
+    let file = tokio::fs::File::open(file).await?;
+    file.take(MAX_FILE_BYTES).read_to_string(&mut text).await?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_replaces_the_token_only_by_another_usable_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("token");
+        std::fs::write(&file, "first\n").unwrap();
+        let token = Token::new(&SecretString::from("first"), Some(file.clone())).unwrap();
+        let first = token.current();
+        assert_eq!(token.renew().await.unwrap(), TokenRenewal::Unchanged);
+        assert!(!token.is_renewed_after(&first).await);
+        for bad in ["", " \n", "two words", "tökén", &"x\n".repeat(40_000)] {
+            std::fs::write(&file, bad).unwrap();
+            assert!(
+                matches!(token.renew().await, Err(TokenFileError::Unusable { .. })),
+                "{bad:.20}"
+            );
+            assert!(!token.is_renewed_after(&first).await);
+        }
+        std::fs::write(&file, "second\n").unwrap();
+        assert!(token.is_renewed_after(&first).await);
+        assert_eq!(token.current().bearer().to_str().unwrap(), "Bearer second");
+        // Who was refused with the old one only later need not read again.
+        std::fs::remove_file(&file).unwrap();
+        assert!(token.is_renewed_after(&first).await);
+        assert!(matches!(
+            token.renew().await,
+            Err(TokenFileError::Unreadable { .. })
+        ));
+        assert_eq!(token.secret().expose_secret(), "second");
+        let fixed = Token::new(&SecretString::from("first"), None).unwrap();
+        assert_eq!(fixed.renew().await.unwrap(), TokenRenewal::NoFile);
+        assert!(!format!("{token:?}{:?}", token.current().bearer()).contains("second"));
+    }
+}
