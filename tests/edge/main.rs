@@ -26,6 +26,7 @@ mod certificates;
 mod haproxy;
 mod hostile;
 mod limits;
+mod nginx;
 mod openssl;
 mod protocols;
 mod sockets;
