@@ -2,11 +2,12 @@
 //!
 //! Must not know connections.
 
-use super::entry::Context;
+use super::entry::{Context, Entry, Special, View};
 use super::evaluation::Scratch;
 use super::filter::Node;
-use super::search::{Viewer, named_entry};
+use super::search::{Viewer, empty_snapshot, named_entry};
 use super::snapshot::Snapshot;
+use super::subschema::Attributes;
 use super::tree::Tree;
 use crate::ldap::filter::{AttributeValueAssertion, Filter};
 use crate::ldap::response::{LdapResult, ResultCode};
@@ -27,10 +28,25 @@ pub fn compare(
         tree,
         view: viewer.view(snapshot),
     };
-    let entry = match named_entry(&context, name) {
-        Ok(entry) => entry,
-        Err(result) => return result,
+    match named_entry(&context, name) {
+        Ok(entry) => compare_with(&context, entry, attribute, value),
+        Err(result) => result,
+    }
+}
+
+/// The same for an entry that belongs to no provider: the rootDSE (`dn` empty) or the subschema.
+#[must_use]
+pub fn compare_entry(dn: &str, attributes: &Attributes, attribute: &[u8], value: &[u8]) -> LdapResult {
+    let (snapshot, tree) = (empty_snapshot(), Tree::of_one_entry(dn, attributes));
+    let context = Context {
+        snapshot: &snapshot,
+        tree: &tree,
+        view: View::Full,
     };
+    compare_with(&context, Entry::Special(Special::Base), attribute, value)
+}
+
+fn compare_with(context: &Context<'_>, entry: Entry, attribute: &[u8], value: &[u8]) -> LdapResult {
     let meant = context.resolve(attribute);
     let known = meant.first.is_some() || meant.known.is_some();
     let found = context
@@ -40,10 +56,10 @@ pub fn compare(
         return LdapResult::new(ResultCode::NoSuchAttribute, "the entry has no such attribute");
     }
     let filter = Node::compile(
-        &context,
+        context,
         &Filter::Equality(AttributeValueAssertion { attribute, value }),
     );
-    match filter.evaluate(&context, entry, &mut Scratch::default()) {
+    match filter.evaluate(context, entry, &mut Scratch::default()) {
         Some(true) => LdapResult::new(ResultCode::CompareTrue, ""),
         _ => LdapResult::new(ResultCode::CompareFalse, ""),
     }

@@ -43,7 +43,7 @@ mod values;
 mod work;
 
 pub use builder::{Builder, CarriedGroup, CarriedUser};
-pub use compare::compare;
+pub use compare::{compare, compare_entry};
 pub use custom::policy::{CustomPolicy, PASSWORD_ATTRIBUTES};
 pub use record::{GroupRecord, MAX_WARNINGS, Subject, UserRecord, Warning};
 pub use search::{Progress, Search, SearchControls, SearchOutcome, Viewer};

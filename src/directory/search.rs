@@ -173,11 +173,10 @@ impl Search {
         request: &SearchRequest<'_>,
         controls: &SearchControls,
     ) -> Result<Self, LdapResult> {
-        static EMPTY: LazyLock<Arc<Snapshot>> = LazyLock::new(|| Arc::new(Builder::new().finish().0));
         let here = matches!(request.scope, Scope::BaseObject | Scope::WholeSubtree);
         let extent = Extent::one(if here { 0..1 } else { 0..0 });
         let tree = Arc::new(Tree::of_one_entry(dn, attributes));
-        let mut search = Self::prepare(Arc::clone(&EMPTY), tree, View::Full, extent, request, controls)?;
+        let mut search = Self::prepare(empty_snapshot(), tree, View::Full, extent, request, controls)?;
         search.selection.all_is_operational();
         Ok(search)
     }
@@ -527,6 +526,12 @@ const TYPICAL_SIZE: usize = 1000;
 
 /// There are no candidates left.
 struct Exhausted;
+
+/// For the entries that belong to no provider.
+pub(super) fn empty_snapshot() -> Arc<Snapshot> {
+    static EMPTY: LazyLock<Arc<Snapshot>> = LazyLock::new(|| Arc::new(Builder::new().finish().0));
+    Arc::clone(&EMPTY)
+}
 
 /// Finds the entry a name means to a viewer, for operations on one entry.
 pub(super) fn named_entry(context: &Context<'_>, name: &[u8]) -> Result<Entry, LdapResult> {

@@ -2,11 +2,11 @@
 
 use crate::directory::rootdse::{Reader, RootDse};
 use crate::directory::subschema::{self, SUBSCHEMA_DN};
-use crate::directory::{Search, SearchControls};
+use crate::directory::{self, Search, SearchControls};
 use crate::ldap::control::VlvTarget;
 use crate::ldap::dn::Dn;
 use crate::ldap::filter::Filter;
-use crate::ldap::message::SearchRequest;
+use crate::ldap::message::{CompareRequest, SearchRequest};
 use crate::ldap::response::{LdapResult, ResultCode};
 
 use super::access::Identity;
@@ -20,40 +20,47 @@ impl Outpost {
         identity: Option<&Identity>,
         controls: &SearchControls,
     ) -> Option<Result<Search, LdapResult>> {
+        let refusal = || too_much_asserted(request, controls).filter(|_| identity.is_none());
         if request.base_object.is_empty() {
-            if let Some(refusal) = too_much_asserted(request, controls).filter(|_| identity.is_none()) {
+            if let Some(refusal) = refusal() {
                 return Some(Err(refusal));
             }
             let attributes = self.root_dse(None).attributes(reader(identity));
             return Some(Search::of_entry("", &attributes, request, controls));
         }
-        let named = || {
-            // The name of the subschema is one RDN; no other need be parsed.
-            if memchr::memchr2(b',', b';', request.base_object).is_some() {
-                return None;
-            }
-            let base = Dn::parse(request.base_object).ok()?;
-            Some(base.normal_form() == SUBSCHEMA_DN.as_bytes())
-        };
         let asked = identity.is_some() && asks_for_subschema(&request.filter);
-        if asked || named() == Some(true) {
-            if let Some(refusal) = too_much_asserted(request, controls).filter(|_| identity.is_none()) {
-                return Some(Err(refusal));
-            }
-            // How admins name their attributes is for those who may log in.
-            let snapshot = identity.and_then(|_| self.snapshot());
-            let custom = snapshot
-                .as_ref()
-                .map(|snapshot| snapshot.custom_attributes())
-                .unwrap_or_default();
-            return Some(Search::of_entry(
-                SUBSCHEMA_DN,
-                &subschema::attributes(&custom),
-                request,
-                controls,
-            ));
+        if !asked && !names_subschema(request.base_object) {
+            return None;
         }
-        None
+        Some(match refusal() {
+            Some(refusal) => Err(refusal),
+            None => Search::of_entry(SUBSCHEMA_DN, &self.subschema(identity), request, controls),
+        })
+    }
+
+    /// Compares a value of the rootDSE or the subschema, if the request is for one of them.
+    pub fn special_compare(
+        &self,
+        request: &CompareRequest,
+        identity: Option<&Identity>,
+    ) -> Option<LdapResult> {
+        let (attribute, value) = (request.attribute.as_bytes(), &request.value);
+        if request.entry.is_empty() {
+            let attributes = self.root_dse(None).attributes(reader(identity));
+            return Some(directory::compare_entry("", &attributes, attribute, value));
+        }
+        names_subschema(request.entry.as_bytes())
+            .then(|| directory::compare_entry(SUBSCHEMA_DN, &self.subschema(identity), attribute, value))
+    }
+
+    /// How admins name their attributes is for those who may log in.
+    fn subschema(&self, identity: Option<&Identity>) -> subschema::Attributes {
+        let snapshot = identity.and_then(|_| self.snapshot());
+        let custom = snapshot
+            .as_ref()
+            .map(|snapshot| snapshot.custom_attributes())
+            .unwrap_or_default();
+        subschema::attributes(&custom)
     }
 
     /// What the rootDSE says: of all providers, or as a copy below `only` this base DN.
@@ -100,6 +107,12 @@ fn too_much_asserted(request: &SearchRequest<'_>, controls: &SearchControls) -> 
         );
         LdapResult::new(ResultCode::AdminLimitExceeded, text)
     })
+}
+
+/// The name of the subschema is one RDN; no other need be parsed.
+fn names_subschema(name: &[u8]) -> bool {
+    memchr::memchr2(b',', b';', name).is_none()
+        && Dn::parse(name).is_ok_and(|name| name.normal_form() == SUBSCHEMA_DN.as_bytes())
 }
 
 /// Clients look for the subschema by its class below the base DN, too.

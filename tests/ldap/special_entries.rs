@@ -2,7 +2,7 @@
 
 use ldap3_proto::proto::LdapSearchScope;
 
-use crate::stage::{BASE, SUFFIX, Stage};
+use crate::stage::{BASE, SUFFIX, Stage, user_dn};
 
 #[tokio::test]
 async fn everybody_may_read_the_root_dse() {
@@ -99,4 +99,28 @@ async fn nothing_else_is_readable_without_a_bind() {
         0,
         "the connection lives on"
     );
+}
+
+#[tokio::test]
+async fn values_of_the_root_dse_and_the_subschema_compare() {
+    let stage = Stage::sample().await;
+    let mut client = stage.client().await;
+    for bound in [false, true] {
+        if bound {
+            assert_eq!(client.bind(&user_dn("alice"), "demo-alice").await.code, 0);
+        }
+        for (name, attribute, value, code) in [
+            ("", "namingContexts", BASE, 6),
+            ("", "supportedLDAPVersion", "3", 6),
+            ("", "supportedLDAPVersion", "2", 5),
+            ("", "mail", "x", 16),
+            ("", "nosuch", "x", 16),
+            ("cn=subschema", "objectClass", "SUBSCHEMA", 6),
+            ("CN = Subschema", "cn", "other", 5),
+            ("cn=subschema", "member", "x", 16),
+        ] {
+            let outcome = client.compare(name, attribute, value.as_bytes()).await;
+            assert_eq!(outcome.code, code, "{name:?} {attribute}={value}: {outcome:?}");
+        }
+    }
 }

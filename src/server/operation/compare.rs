@@ -9,6 +9,10 @@ use super::search::{self, Allowed};
 
 /// Compares one value of one attribute of one entry.
 pub(in crate::server) fn run(session: &Session, request: &CompareRequest) -> LdapResult {
+    let identity = session.identity.as_deref();
+    if let Some(result) = session.outpost.special_compare(request, identity) {
+        return result;
+    }
     let Allowed {
         provider,
         viewer,
