@@ -5,6 +5,7 @@
 mod cipher;
 mod error;
 mod nearest;
+mod official_files;
 pub mod options;
 mod page;
 mod password_attributes;
@@ -26,6 +27,7 @@ use url::Url;
 
 pub use cipher::{CIPHER_SUITES, CipherSuite, TlsVersion};
 pub use error::{ConfigError, ConfigWarning};
+pub use official_files::unread_files;
 pub use password_attributes::PASSWORD_ATTRIBUTES;
 use reader::Reader;
 pub use strings::{Environment, Layered, NotUnicode, StringMap, Strings};

@@ -1,6 +1,7 @@
 //! `akldap demo`: a simulated authentik and the server in one process, talking to each other over loopback HTTP, so
 //! that the demo takes the same path as production.
 
+use std::io::Write as _;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -13,7 +14,7 @@ use crate::simulator::{Certificate, Directory, Options, Simulator, demo_secrets,
 
 use super::args::{DemoArgs, Flags};
 use super::open_files;
-use super::serve::wait_for_end;
+use super::signals::{Request, Signals};
 
 /// The throw-away pair whose authority is `certs/ca.pem`; it is public.
 const CERTIFICATE: &str = include_str!("../../certs/p256.pem");
@@ -27,6 +28,7 @@ const BASE: &str = "DC=ldap,DC=goauthentik,DC=io";
 /// # Errors
 /// When a port is taken or the directory cannot be loaded.
 pub async fn run(arguments: &DemoArgs, flags: &Flags) -> anyhow::Result<()> {
+    let mut signals = Signals::take()?;
     let simulator = simulate(arguments)
         .await
         .context("cannot start the simulated authentik")?;
@@ -41,11 +43,20 @@ pub async fn run(arguments: &DemoArgs, flags: &Flags) -> anyhow::Result<()> {
     tokio::time::timeout(PATIENCE, ready(&server))
         .await
         .context("the directory was not loaded in time")?;
-    println!("{}", greeting(arguments, &server, &simulator));
-    wait_for_end(&server).await?;
+    // Whoever started it may have stopped to listen.
+    let _ = writeln!(std::io::stdout(), "{}", greeting(arguments, &server, &simulator));
+    wait_for_end(&server, &mut signals).await;
     server.shutdown().await;
     simulator.shutdown().await;
     Ok(())
+}
+
+/// Waits for the end; refreshes at each SIGUSR1 until then. The demo has no files to read again: at SIGHUP its terminal
+/// is gone.
+async fn wait_for_end(server: &Server, signals: &mut Signals) {
+    while signals.next().await == Request::Refresh {
+        server.outpost().request_refresh();
+    }
 }
 
 async fn simulate(arguments: &DemoArgs) -> std::io::Result<Simulator> {

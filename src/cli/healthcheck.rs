@@ -8,6 +8,8 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
+use crate::server::http::health_socket::{HealthSocketError, check_owner};
+
 /// The whole check. Docker's own limit for a health check is longer, so that this error is the one that shows.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -28,6 +30,9 @@ pub enum HealthcheckError {
         /// The system's reason.
         cause: io::Error,
     },
+    /// Somebody else's socket, or none: its answer would say nothing about the server.
+    #[error(transparent)]
+    Socket(#[from] HealthSocketError),
     /// The connection broke.
     #[error("the connection to the server broke: {0}")]
     Connection(#[from] io::Error),
@@ -47,6 +52,7 @@ pub enum HealthcheckError {
 /// # Errors
 /// See [`HealthcheckError`].
 pub async fn run(socket: &Path) -> Result<(), HealthcheckError> {
+    check_owner(socket)?;
     let status = tokio::time::timeout(TIMEOUT, ask(socket))
         .await
         .map_err(|_| HealthcheckError::Timeout)??;

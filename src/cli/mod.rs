@@ -7,3 +7,4 @@ pub mod demo;
 pub mod healthcheck;
 mod open_files;
 pub mod serve;
+mod signals;

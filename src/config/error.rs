@@ -1,5 +1,7 @@
 //! What can be wrong with a configuration, each as one line an admin can act on. Never holds a secret.
 
+use std::path::PathBuf;
+
 /// A configuration the server refuses to start with. The process exits with code 64.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
@@ -105,6 +107,19 @@ pub enum ConfigWarning {
         /// What would be one.
         expected: String,
     },
+    /// Configuration files of the official outpost are there.
+    #[error(
+        "configuration files of the official outpost are not read here: {}{}; use variables (docs/options.md), also as \
+         file:// and env://",
+        named(files),
+        further(*more)
+    )]
+    UnreadFiles {
+        /// The files.
+        files: Vec<PathBuf>,
+        /// How many more there are.
+        more: usize,
+    },
     /// authentik's certificate will not be verified.
     #[error(
         "{name} is true: authentik's certificate is not verified; prefer AUTHENTIK_LDAP__CA_FILE for a private CA"
@@ -113,4 +128,16 @@ pub enum ConfigWarning {
         /// The variable.
         name: String,
     },
+}
+
+fn named(files: &[PathBuf]) -> String {
+    let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+    names.join(", ")
+}
+
+fn further(more: usize) -> String {
+    match more {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    }
 }

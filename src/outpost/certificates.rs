@@ -189,7 +189,8 @@ impl CertificateTable {
         }
     }
 
-    fn look_at_files(&self) {
+    /// Takes what is in the files now, if there are any and it can be used.
+    pub(super) fn look_at_files(&self) {
         if let Some(key) = self.files.as_ref().and_then(FileWatch::renewed) {
             let default = Arc::new(key);
             let by_name = HashMap::new();

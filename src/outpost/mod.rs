@@ -300,6 +300,14 @@ impl Outpost {
         }
     }
 
+    /// Reads again what files hold, the token's and the certificate's, and asks authentik for providers and their
+    /// certificates.
+    pub async fn reload(&self) {
+        self.renew_token().await;
+        self.certificates.look_at_files();
+        self.request_update();
+    }
+
     /// Asks for the configuration and for what changed in the directory; many requests at once make one refresh.
     pub fn request_update(&self) {
         self.refresh_configuration.notify_one();

@@ -4,6 +4,7 @@
 //! can be served. Must not know LDAP.
 
 mod door;
+pub mod health_socket;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,7 +16,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use serde::Serialize;
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -24,6 +25,8 @@ use crate::metrics;
 use crate::outpost::Outpost;
 use crate::outpost::outage::Details;
 use crate::outpost::status::Load;
+
+use health_socket::HealthSocket;
 
 /// What `/ready` answers.
 #[derive(Debug, Serialize)]
@@ -123,32 +126,21 @@ async fn ready(State(outpost): State<Arc<Outpost>>) -> Response {
 
 /// Serves HTTP on a TCP port until shutdown.
 pub(super) async fn serve(listener: TcpListener, outpost: Arc<Outpost>, shutdown: CancellationToken) {
-    let door = door::Door::new(listener);
-    let served = axum::serve(door, router(outpost)).with_graceful_shutdown(shutdown.cancelled_owned());
-    if let Err(error) = served.await {
-        tracing::error!(%error, "the HTTP port has failed");
-    }
+    door::serve(listener, router(outpost), shutdown).await;
 }
 
 /// Serves HTTP on the unix socket that the health check asks. Without it everything else still works.
 pub(super) fn serve_socket(outpost: &Arc<Outpost>, tasks: &TaskTracker, shutdown: &CancellationToken) {
-    let path = outpost.config().metrics_socket.clone();
-    // A socket left behind by an earlier process would refuse ours.
-    let _ = std::fs::remove_file(&path);
-    let listener = match UnixListener::bind(&path) {
-        Ok(listener) => listener,
+    let socket = match HealthSocket::open(&outpost.config().metrics_socket) {
+        Ok(socket) => socket,
         Err(error) => {
-            tracing::warn!(path = %path.display(), %error, "no health check socket: `akldap healthcheck` will fail; set TMPDIR to a writable directory");
+            tracing::error!(%error, "no health check socket, so `akldap healthcheck` will fail; everything else is served");
             return;
         }
     };
     let (outpost, shutdown) = (Arc::clone(outpost), shutdown.clone());
     tasks.spawn(async move {
-        let served =
-            axum::serve(listener, router(outpost)).with_graceful_shutdown(shutdown.cancelled_owned());
-        if let Err(error) = served.await {
-            tracing::error!(%error, "the health check socket has failed");
-        }
-        let _ = std::fs::remove_file(&path);
+        let HealthSocket { listener, _file } = socket;
+        door::serve(listener, router(outpost), shutdown).await;
     });
 }

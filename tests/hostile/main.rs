@@ -13,6 +13,7 @@ mod stage;
 
 mod floods;
 mod framing;
+mod health;
 mod logs;
 mod names;
 mod process;

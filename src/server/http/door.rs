@@ -1,160 +1,288 @@
-//! The way in to the HTTP endpoint: how many connections it has at once and how long one may last, so that nobody
-//! uses up the descriptors that LDAP needs.
+//! The way in to the HTTP endpoint. Whoever probes whether the server lives must always get in, whatever strangers do:
+//! so a newcomer is never kept waiting. When all places are taken, the address that has most of them loses the one it
+//! has had longest. A request has seconds to arrive and is bounded in size.
 //!
-//! Must not know HTTP.
+//! Knows connections and HTTP's framing; must not know what is answered.
 
-use std::io;
-use std::net::SocketAddr;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Sleep;
+use axum::Router;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::serve::Listener;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-/// Connections at once: probes and metrics collectors are few.
+use crate::server::crowd;
+
+/// Connections at once: probes and metrics collectors are few, and LDAP needs the descriptors.
 const MAX_VISITS: usize = 64;
-/// How long a connection may go on reading requests. Collectors that keep theirs open connect anew without a word.
+/// How long a request may take to arrive, and how long a connection may wait for its next one. Collectors that keep
+/// theirs open connect anew without a word.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection may go on, slow readers of an answer included.
 const LONGEST_VISIT: Duration = Duration::from_secs(60);
-/// The pause after the system refused an accept.
-const PAUSE: Duration = Duration::from_millis(200);
+/// Octets of a request's line and headers; more is answered 431. Ours need some hundred.
+const MAX_HEAD: usize = 16 * 1024;
+/// Headers of a request; more are answered 431.
+const MAX_HEADERS: usize = 64;
+/// Octets of a path with its query; a longer one is answered 414.
+const MAX_PATH: usize = 1024;
 
-/// Accepts connections within those limits.
+/// An address that a connection came from, as far as places are counted by it.
+pub(super) trait Origin {
+    /// `None`: from this machine, over a socket without addresses.
+    fn source(&self) -> Option<IpAddr>;
+}
+
+impl Origin for SocketAddr {
+    fn source(&self) -> Option<IpAddr> {
+        Some(crowd::source(self.ip()))
+    }
+}
+
+impl Origin for tokio::net::unix::SocketAddr {
+    fn source(&self) -> Option<IpAddr> {
+        None
+    }
+}
+
+/// Serves HTTP/1 to whoever comes until `shutdown`, then ends what is idle and waits for what is not.
+pub(super) async fn serve<L>(mut listener: L, router: Router, shutdown: CancellationToken)
+where
+    L: Listener,
+    L::Addr: Origin,
+{
+    let (visitors, tasks) = (Arc::new(Visitors::default()), TaskTracker::new());
+    let router = router.layer(middleware::from_fn(limit_path));
+    while let Some((stream, address)) = shutdown.run_until_cancelled(listener.accept()).await {
+        let visit = Visitors::enter(&visitors, address.source());
+        tasks.spawn(receive(stream, visit, router.clone(), shutdown.clone()));
+    }
+    drop(listener);
+    tasks.close();
+    tasks.wait().await;
+}
+
+async fn receive<S>(stream: S, visit: Visit, router: Router, shutdown: CancellationToken)
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+{
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(MAX_HEAD)
+        .max_headers(MAX_HEADERS)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let mut connection = std::pin::pin!(connection);
+    let served = async {
+        tokio::select! {
+            // What ends a connection early concerns its client only.
+            _ = connection.as_mut() => return,
+            () = shutdown.cancelled() => connection.as_mut().graceful_shutdown(),
+        }
+        let _ = connection.await;
+    };
+    tokio::select! {
+        () = visit.leave.cancelled() => {}
+        _ = timeout(LONGEST_VISIT, served) => {}
+    }
+}
+
+async fn limit_path(request: Request, next: Next) -> Response {
+    let path = request.uri().path_and_query();
+    if path.is_some_and(|path| path.as_str().len() > MAX_PATH) {
+        return StatusCode::URI_TOO_LONG.into_response();
+    }
+    next.run(request).await
+}
+
+/// Who is there, longest first.
+#[derive(Debug, Default)]
+struct Visitors {
+    places: Mutex<Places>,
+}
+
+#[derive(Debug, Default)]
+struct Places {
+    taken: Vec<Place>,
+    /// Of the latest visit.
+    number: u64,
+}
+
 #[derive(Debug)]
-pub(super) struct Door {
-    listener: TcpListener,
-    places: Arc<Semaphore>,
-    longest: Duration,
+struct Place {
+    number: u64,
+    source: Option<IpAddr>,
+    leave: CancellationToken,
 }
 
-impl Door {
-    pub(super) fn new(listener: TcpListener) -> Self {
-        Self {
-            listener,
-            places: Arc::new(Semaphore::new(MAX_VISITS)),
-            longest: LONGEST_VISIT,
+impl Visitors {
+    /// Gives a newcomer a place, if need be somebody else's.
+    fn enter(self: &Arc<Self>, source: Option<IpAddr>) -> Visit {
+        let leave = CancellationToken::new();
+        let mut places = self.lock();
+        places.number += 1;
+        let number = places.number;
+        places.taken.push(Place {
+            number,
+            source,
+            leave: leave.clone(),
+        });
+        if places.taken.len() > MAX_VISITS
+            && let Some(greedy) = places.greediest()
+        {
+            places.taken.remove(greedy).leave.cancel();
         }
-    }
-}
-
-impl axum::serve::Listener for Door {
-    type Io = Visit;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Visit, SocketAddr) {
-        loop {
-            let place = Arc::clone(&self.places).acquire_owned().await.ok();
-            match self.listener.accept().await {
-                Ok((stream, address)) => {
-                    let end = Box::pin(tokio::time::sleep(self.longest));
-                    let visit = Visit {
-                        stream,
-                        end,
-                        _place: place,
-                    };
-                    return (visit, address);
-                }
-                Err(error) => {
-                    tracing::debug!(%error, "the HTTP port cannot accept; trying again");
-                    tokio::time::sleep(PAUSE).await;
-                }
-            }
+        drop(places);
+        Visit {
+            visitors: Arc::clone(self),
+            number,
+            leave,
         }
     }
 
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+    fn lock(&self) -> MutexGuard<'_, Places> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A connection that ends by itself: once its time is up, reading says that the client is gone.
+impl Places {
+    /// The oldest place of the source that has most of them.
+    fn greediest(&self) -> Option<usize> {
+        let mut counts: HashMap<Option<IpAddr>, usize> = HashMap::new();
+        for place in &self.taken {
+            *counts.entry(place.source).or_default() += 1;
+        }
+        let most = counts.values().max()?;
+        self.taken
+            .iter()
+            .position(|place| counts.get(&place.source) == Some(most))
+    }
+}
+
+/// A connection that has a place until this is dropped.
 #[derive(Debug)]
-pub(super) struct Visit {
-    stream: TcpStream,
-    end: Pin<Box<Sleep>>,
-    _place: Option<OwnedSemaphorePermit>,
+struct Visit {
+    visitors: Arc<Visitors>,
+    number: u64,
+    /// Somebody else gets the place.
+    leave: CancellationToken,
 }
 
-impl AsyncRead for Visit {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        if self.end.as_mut().poll(context).is_ready() {
-            return Poll::Ready(Ok(()));
-        }
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Visit {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        octets: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let wrote = Pin::new(&mut self.stream).poll_write(context, octets);
-        if wrote.is_pending() && self.end.as_mut().poll(context).is_ready() {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-        }
-        wrote
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+impl Drop for Visit {
+    fn drop(&mut self) {
+        let mut places = self.visitors.lock();
+        places.taken.retain(|place| place.number != self.number);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use axum::Router;
     use axum::routing::get;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::time::timeout;
+    use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
 
-    #[tokio::test]
-    async fn slow_senders_do_not_keep_the_door_shut() {
-        let mut door = Door::new(TcpListener::bind("127.0.0.1:0").await.unwrap());
-        door.places = Arc::new(Semaphore::new(3));
-        door.longest = Duration::from_millis(300);
-        let address = door.listener.local_addr().unwrap();
+    fn source(last: u8) -> Option<IpAddr> {
+        Some(IpAddr::from([192, 0, 2, last]))
+    }
+
+    #[test]
+    fn a_newcomer_gets_the_oldest_place_of_the_greediest_address() {
+        let visitors = Arc::new(Visitors::default());
+        let probe = Visitors::enter(&visitors, source(1));
+        let mut greedy: Vec<Visit> = (0..MAX_VISITS + 10)
+            .map(|_| Visitors::enter(&visitors, source(2)))
+            .collect();
+        assert!(!probe.leave.is_cancelled(), "who has one place keeps it");
+        let sent_away = greedy.iter().take_while(|visit| visit.leave.is_cancelled());
+        assert_eq!(sent_away.count(), 11, "the first to come are the first to go");
+        assert_eq!(visitors.lock().taken.len(), MAX_VISITS);
+        let another = Visitors::enter(&visitors, source(3));
+        assert!(!another.leave.is_cancelled() && greedy[11].leave.is_cancelled());
+        greedy.clear();
+        assert_eq!(visitors.lock().taken.len(), 2, "who leaves gives the place back");
+        drop((probe, another));
+        assert!(visitors.lock().taken.is_empty());
+    }
+
+    #[test]
+    fn many_addresses_with_one_place_each_go_by_age() {
+        let visitors = Arc::new(Visitors::default());
+        let visits: Vec<Visit> = (0..=255)
+            .map(|last| Visitors::enter(&visitors, source(last)))
+            .collect();
+        let left = visits.iter().filter(|visit| visit.leave.is_cancelled()).count();
+        assert_eq!(left, 256 - MAX_VISITS);
+        assert!(
+            visits[255 - MAX_VISITS].leave.is_cancelled() && !visits[256 - MAX_VISITS].leave.is_cancelled()
+        );
+    }
+
+    async fn open() -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
         let router = Router::new().route("/", get(|| async { "here" }));
-        let server = tokio::spawn(async move { axum::serve(door, router).await });
-        let mut slow = Vec::new();
-        for _ in 0..3 {
-            let mut stream = TcpStream::connect(address).await.unwrap();
-            stream.write_all(b"GET / HTTP/1.1\r\nX: ").await.unwrap();
-            slow.push(stream);
-        }
-        let honest = async {
-            let mut stream = TcpStream::connect(address).await.unwrap();
-            stream
-                .write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-                .await
-                .unwrap();
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).await.unwrap();
-            answer
+        tokio::spawn(serve(listener, router, CancellationToken::new()));
+        address
+    }
+
+    async fn answer(address: SocketAddr, request: &str) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let _ = stream.write_all(request.as_bytes()).await;
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        String::from_utf8(answer).unwrap()
+    }
+
+    #[tokio::test]
+    async fn paths_and_headers_are_bounded() {
+        let address = open().await;
+        let ask = |path: &str, headers: &str| {
+            format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n")
         };
-        let answer = timeout(Duration::from_secs(10), honest)
-            .await
-            .expect("a place becomes free");
-        assert!(answer.ends_with("here"), "{answer}");
-        for mut stream in slow {
-            let mut octets = Vec::new();
-            let ended = timeout(Duration::from_secs(10), stream.read_to_end(&mut octets)).await;
-            assert!(ended.is_ok(), "a slow sender is sent away");
+        let fits = format!("/?{}", "a".repeat(MAX_PATH - 2));
+        for (request, status) in [
+            (ask("/", ""), 200),
+            (ask(&fits, ""), 200),
+            (ask(&format!("{fits}a"), ""), 414),
+            (ask(&"/".repeat(3 * MAX_HEAD), ""), 431),
+            (ask("/", &"a: b\r\n".repeat(MAX_HEADERS - 2)), 200),
+            (ask("/", &"a: b\r\n".repeat(MAX_HEADERS + 1)), 431),
+            (ask("/", &format!("a: {}\r\n", "b".repeat(2 * MAX_HEAD))), 431),
+        ] {
+            let answer = answer(address, &request).await;
+            let begin = format!("HTTP/1.1 {status}");
+            assert!(
+                answer.starts_with(&begin),
+                "{status}: {answer:.80} to {request:.80}"
+            );
         }
-        server.abort();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn slow_and_silent_ones_have_seconds() {
+        let address = open().await;
+        let begin = tokio::time::Instant::now();
+        for words in ["", "GET / HTTP/1.1\r\nX: ", "GET / HTTP/1.1\r\nHost: x\r\n\r\n"] {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(words.as_bytes()).await.unwrap();
+            let mut octets = Vec::new();
+            stream.read_to_end(&mut octets).await.unwrap();
+            let text = String::from_utf8(octets).unwrap();
+            assert_eq!(words.ends_with("\r\n\r\n"), text.ends_with("here"), "{text}");
+        }
+        assert!(begin.elapsed() < 4 * HEAD_TIMEOUT, "{:?}", begin.elapsed());
     }
 }
