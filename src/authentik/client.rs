@@ -40,6 +40,9 @@ const MAX_LIST_BYTES: usize = 256 << 20;
 /// Bytes read of any other answer. The largest known, a challenge with pictures in it, has some 100 kB.
 const MAX_ANSWER_BYTES: usize = 4 << 20;
 
+/// Bytes of the longest answer that says no more than that authentik starts.
+const LONGEST_EXCUSE: usize = 256;
+
 const REMOTE_IP: HeaderName = HeaderName::from_static("x-authentik-remote-ip");
 const OUTPOST_TOKEN: HeaderName = HeaderName::from_static("x-authentik-outpost-token");
 const CSRF_TOKEN: HeaderName = HeaderName::from_static("x-authentik-csrf");
@@ -116,8 +119,25 @@ impl Answer {
         ApiError::from_status(without_query(&self.url), &answer, bearer)
     }
 
+    /// Whether the front server speaks for an authentik that is not there yet: older ones do so with a 200.
+    fn is_starting(&self) -> bool {
+        #[derive(serde::Deserialize)]
+        struct Starting<'a> {
+            error: &'a str,
+        }
+        self.body.len() <= LONGEST_EXCUSE
+            && serde_json::from_slice::<Starting<'_>>(&self.body)
+                .is_ok_and(|answer| answer.error.contains("starting"))
+    }
+
     /// The body of a JSON answer, or what is wrong with it.
     pub(crate) fn json_body(&self) -> Result<&[u8], ApiError> {
+        if self.is_starting() {
+            return Err(ApiError::Starting {
+                url: without_query(&self.url).to_owned(),
+                retry_after: None,
+            });
+        }
         let kind = self.header(CONTENT_TYPE.as_str());
         if !is_json(kind) {
             return Err(self.malformed(format!(
@@ -296,6 +316,7 @@ impl Client {
             }),
         };
         match &result {
+            Ok(answer) if answer.is_starting() => self.inner.contact.failed(),
             Ok(answer) => self.inner.contact.status(answer.status),
             Err(ApiError::TooLarge { .. }) => self.inner.contact.answered(),
             Err(_) => self.inner.contact.failed(),

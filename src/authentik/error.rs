@@ -76,8 +76,8 @@ pub enum ApiError {
         /// What the HTTP library saw.
         cause: String,
     },
-    /// `503` while authentik starts.
-    #[error("authentik at {url} is still starting (503)")]
+    /// `503`, or `200` with the same body, while authentik starts.
+    #[error("authentik at {url} is still starting")]
     Starting {
         /// The URL called.
         url: String,
@@ -212,23 +212,20 @@ impl ApiError {
         }
     }
 
-    /// How long authentik asks to wait before the next call, at most a minute.
+    /// How long authentik asks to wait before the next call, at most a minute, if it throttles. While it starts it is asked
+    /// again all the time, so that an outage ends for us when it ends for authentik.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Throttled { retry_after, .. } => {
                 Some(retry_after.unwrap_or(THROTTLE_WAIT).min(LONGEST_WAIT))
             }
-            Self::Starting { retry_after, .. } => retry_after.map(|wait| wait.min(LONGEST_WAIT)),
             _ => None,
         }
     }
 
     /// The same for a throttled call if the wait is so short that the call may as well be made again.
     pub(crate) fn throttled_for(&self) -> Option<Duration> {
-        match self {
-            Self::Throttled { .. } => self.retry_after().filter(|wait| *wait <= SHORT_WAIT),
-            _ => None,
-        }
+        self.retry_after().filter(|wait| *wait <= SHORT_WAIT)
     }
 
     /// The HTTP status, where there was one.

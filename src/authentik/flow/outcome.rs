@@ -167,7 +167,7 @@ impl FlowError {
     /// How long authentik asks to wait before the next try, if it throttles.
     pub fn throttled_for(&self) -> Option<Duration> {
         match self {
-            Self::Api(error @ ApiError::Throttled { .. }) => error.retry_after(),
+            Self::Api(error) => error.retry_after(),
             _ => None,
         }
     }

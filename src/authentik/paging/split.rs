@@ -100,7 +100,8 @@ where
             });
         }
         tracing::debug!(%error, page, kind, "reading the page again");
-        tokio::time::sleep(backoff(options, tries, (options.jitter)())).await;
+        let wait = backoff(options, tries, (options.jitter)());
+        tokio::time::sleep(wait.max(error.retry_after().unwrap_or_default())).await;
     }
 }
 
