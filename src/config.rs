@@ -182,8 +182,16 @@ pub struct BindConfig {
     pub cache_outage_grace: Option<Duration>,
     /// How long the same wrong secret is refused unasked. `None`: never.
     pub negative_window: Option<Duration>,
-    /// How often access of cached binds is asked again. `None`: never.
+    /// Longest life of a cached bind that took a one-time code.
+    pub cache_code_max_age: Duration,
+    /// Such a bind counts only for the client address that gave the code.
+    pub cache_code_same_address: bool,
+    /// How long the users may stay unread, beyond the time to the next look, before cached binds are doubted.
+    pub users_unread_limit: Duration,
+    /// How often access of logins is asked again. `None`: never.
     pub access_recheck_interval: Option<Duration>,
+    /// Logins in use asked about in a second at most.
+    pub access_recheck_rate: usize,
     /// Try `password;code` as a whole once its password was refused.
     pub mfa_second_try: bool,
     /// Accept only `cn=name,ou=users,<base>`.
@@ -408,6 +416,7 @@ impl LimitConfig {
 
 impl BindConfig {
     fn read(reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
+        let cache_max_age = reader.duration(&options::BIND_CACHE_MAX_AGE)?;
         Ok(Self {
             max_concurrent_flows: reader.count(&options::MAX_CONCURRENT_FLOWS)?,
             flow_queue_limit: reader.count(&options::FLOW_QUEUE_LIMIT)?,
@@ -417,10 +426,16 @@ impl BindConfig {
                 limit: reader.count(&options::FAILED_BIND_LIMIT)?,
                 window: reader.duration(&options::FAILED_BIND_WINDOW)?,
             },
-            cache_max_age: reader.duration(&options::BIND_CACHE_MAX_AGE)?,
+            cache_max_age,
+            cache_code_max_age: reader
+                .duration_if_set(&options::BIND_CACHE_CODE_MAX_AGE)?
+                .unwrap_or(cache_max_age),
+            cache_code_same_address: reader.switch(&options::BIND_CACHE_CODE_SAME_ADDRESS)?,
+            users_unread_limit: reader.duration(&options::USERS_UNREAD_LIMIT)?,
             cache_outage_grace: reader.interval(&options::BIND_CACHE_OUTAGE_GRACE)?,
             negative_window: reader.interval(&options::BIND_NEGATIVE_WINDOW)?,
             access_recheck_interval: reader.interval(&options::ACCESS_RECHECK_INTERVAL)?,
+            access_recheck_rate: reader.count(&options::ACCESS_RECHECK_RATE)?,
             mfa_second_try: reader.switch(&options::MFA_SECOND_TRY)?,
             strict_dn: reader.switch(&options::STRICT_BIND_DN)?,
         })

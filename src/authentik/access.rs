@@ -16,6 +16,9 @@ pub struct AccessCheck {
     pub has_search_permission: bool,
     /// Messages of the policies; authentik usually sends none here.
     pub messages: Vec<String>,
+    /// The answer took the session's cookie away: it is not the user's any more, and what the rest of it says holds for
+    /// anybody.
+    pub session_ended: bool,
 }
 
 #[derive(Deserialize)]
@@ -45,6 +48,7 @@ impl AccessCheck {
             passing: answer.access.passing,
             has_search_permission: answer.has_search_permission,
             messages,
+            session_ended: false,
         })
     }
 }

@@ -221,6 +221,7 @@ impl Client {
 
     /// Asks, as the session's user, whether the application may be used (`GET outposts/ldap/{id}/check_access/`).
     /// The answer counts only together with the session's proof of login: authentik answers anonymous callers too.
+    /// Unlike `users/me`, it does not save the session, which would put off its end.
     pub async fn check_access(
         &self,
         session: &Session,
@@ -237,7 +238,11 @@ impl Client {
             client_ip,
         };
         let answer = self.get_json(url, caller, AnswerKind::Object).await?;
-        AccessCheck::decode(&answer.body).map_err(|error| answer.malformed(error.to_string()))
+        let check = AccessCheck::decode(&answer.body).map_err(|error| answer.malformed(error.to_string()))?;
+        Ok(AccessCheck {
+            session_ended: session.is_ended_by(&answer.headers),
+            ..check
+        })
     }
 
     /// Asks who the session belongs to (`GET core/users/me/`).

@@ -9,6 +9,7 @@ use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use reqwest::header::HeaderMap;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
@@ -75,6 +76,7 @@ pub struct Session {
     uid: String,
     expires: Option<SystemTime>,
     cookies: Cookies,
+    code: bool,
 }
 
 impl fmt::Debug for Session {
@@ -110,7 +112,18 @@ impl Session {
             uid,
             expires: cookies.expires(SESSION_COOKIE),
             cookies: cookies.clone(),
+            code: false,
         }
+    }
+
+    /// Notes whether the flow took a one-time code.
+    pub(crate) fn with_code(self, code: bool) -> Self {
+        Self { code, ..self }
+    }
+
+    /// Whether a one-time code was among what it was opened with: the same answers will not open another.
+    pub fn took_code(&self) -> bool {
+        self.code
     }
 
     /// The logged-in user's `uid`, equal to `uid` in the users API.
@@ -126,6 +139,15 @@ impl Session {
     /// The id under which authentik announces the end of this session.
     pub fn end_id(&self) -> SessionEndId {
         SessionEndId::of_session_key(self.sid.as_bytes())
+    }
+
+    /// Whether an answer to a request made with this session takes its cookie away: authentik does so when the session is
+    /// over or its user may not log in any more, also where it then answers as to anybody.
+    pub(crate) fn is_ended_by(&self, headers: &HeaderMap) -> bool {
+        let mut cookies = self.cookies.clone();
+        // An expiry of its own is no news; only a deletion in this answer counts.
+        cookies.absorb(headers, SystemTime::UNIX_EPOCH);
+        cookies.get(SESSION_COOKIE).is_none()
     }
 
     pub(crate) fn cookies(&self) -> &Cookies {
@@ -200,7 +222,7 @@ impl FromStr for SessionEndId {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use reqwest::header::{HeaderMap, HeaderValue, SET_COOKIE};
+    use reqwest::header::{HeaderValue, SET_COOKIE};
 
     fn cookies(value: &str) -> Cookies {
         let mut headers = HeaderMap::new();

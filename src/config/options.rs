@@ -321,6 +321,35 @@ pub(crate) static BIND_CACHE_MAX_AGE: Setting = own(
     },
     "Longest life of a cached bind, for providers in cached bind mode. The session's own end comes first if it is earlier.",
 );
+pub(crate) static BIND_CACHE_CODE_MAX_AGE: Setting = own(
+    "AUTHENTIK_LDAP__BIND_CACHE_CODE_MAX_AGE",
+    "bind-cache-code-max-age",
+    "",
+    Kind::Duration {
+        min: 1,
+        max: YEAR,
+        off: true,
+    },
+    "Longest life of a cached bind that took a one-time code. Unset: that of any cached bind, so that clients that bind again and again with the same `password;code` go on; 0: it is not cached.",
+);
+pub(crate) static BIND_CACHE_CODE_SAME_ADDRESS: Setting = own(
+    "AUTHENTIK_LDAP__BIND_CACHE_CODE_SAME_ADDRESS",
+    "bind-cache-code-same-address",
+    "true",
+    Kind::Switch,
+    "A cached bind that took a one-time code counts only for the client address that gave it. Turn it off if one client comes from several addresses: a pool of application servers, a NAT with several, IPv6 privacy addresses.",
+);
+pub(crate) static USERS_UNREAD_LIMIT: Setting = own(
+    "AUTHENTIK_LDAP__USERS_UNREAD_LIMIT",
+    "users-unread-limit",
+    "5m",
+    Kind::Duration {
+        min: 1,
+        max: 86_400,
+        off: false,
+    },
+    "While authentik's users cannot be read for so long beyond the next look that is due, logins work all the same: changed passwords would go unseen, so equal binds are no longer answered from the cache unasked.",
+);
 pub(crate) static BIND_CACHE_OUTAGE_GRACE: Setting = own(
     "AUTHENTIK_LDAP__BIND_CACHE_OUTAGE_GRACE",
     "bind-cache-outage-grace",
@@ -352,7 +381,14 @@ pub(crate) static ACCESS_RECHECK_INTERVAL: Setting = own(
         max: YEAR,
         off: true,
     },
-    "How often application access and search permission of a cached bind in use are asked again.",
+    "How often the session, application access and search permission of a login in use are asked about again, and after how long a cached bind is asked about before it is used.",
+);
+pub(crate) static ACCESS_RECHECK_RATE: Setting = own(
+    "AUTHENTIK_LDAP__ACCESS_RECHECK_RATE",
+    "access-recheck-rate",
+    "10",
+    Kind::Count { min: 1, max: 1000 },
+    "Logins in use asked about again in a second at most, one request each. With more logins than this times the interval, the checks take longer than the interval: 20,000 logins at 10 a second some 35 minutes.",
 );
 pub(crate) static MFA_SECOND_TRY: Setting = own(
     "AUTHENTIK_LDAP__MFA_SECOND_TRY",
@@ -372,13 +408,13 @@ pub(crate) static STRICT_BIND_DN: Setting = own(
 pub(crate) static REFRESH_DELTA_INTERVAL: Setting = own(
     "AUTHENTIK_LDAP__REFRESH_DELTA_INTERVAL",
     "refresh-delta-interval",
-    "0",
+    "30s",
     Kind::Duration {
         min: 1,
         max: 86_400,
         off: true,
     },
-    "Look for changes in the directory so often, if the outpost's configuration asks for fewer refreshes.",
+    "Look for changes in the directory so often, if the outpost's configuration asks for fewer refreshes. A password changed in authentik voids cached binds with the next look, so after this time and that of the look. 0: only as often as the configuration says.",
 );
 pub(crate) static REFRESH_FULL_EVERY: Setting = own(
     "AUTHENTIK_LDAP__REFRESH_FULL_EVERY",
@@ -492,9 +528,13 @@ pub static OPTIONS: &[&Setting] = &[
     &FAILED_BIND_LIMIT,
     &FAILED_BIND_WINDOW,
     &BIND_CACHE_MAX_AGE,
+    &BIND_CACHE_CODE_MAX_AGE,
+    &BIND_CACHE_CODE_SAME_ADDRESS,
     &BIND_CACHE_OUTAGE_GRACE,
+    &USERS_UNREAD_LIMIT,
     &BIND_NEGATIVE_WINDOW,
     &ACCESS_RECHECK_INTERVAL,
+    &ACCESS_RECHECK_RATE,
     &MFA_SECOND_TRY,
     &STRICT_BIND_DN,
     &REFRESH_DELTA_INTERVAL,

@@ -217,21 +217,15 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn duration(&mut self, setting: &'static Setting) -> Result<Duration, ConfigError> {
-        self.value(setting, |text| {
-            let duration = value::duration(text)?;
-            let Kind::Duration { min, max, off } = setting.kind else {
-                return Ok(duration);
-            };
-            let in_range = (Duration::from_secs(min)..=Duration::from_secs(max)).contains(&duration);
-            if in_range || (off && duration.is_zero()) {
-                Ok(duration)
-            } else {
-                Err(Unreadable {
-                    hint: None,
-                    hide: false,
-                })
-            }
-        })
+        self.value(setting, |text| duration_within(setting, text))
+    }
+
+    /// A duration that has no default of its own.
+    pub(super) fn duration_if_set(
+        &mut self,
+        setting: &'static Setting,
+    ) -> Result<Option<Duration>, ConfigError> {
+        self.optional(setting, |text| duration_within(setting, text))
     }
 
     /// A duration for which zero means never.
@@ -288,6 +282,22 @@ impl<'a> Reader<'a> {
                 None => ConfigWarning::UnlikeAnyOption { name },
             });
         }
+    }
+}
+
+fn duration_within(setting: &Setting, text: &str) -> Result<Duration, Unreadable> {
+    let duration = value::duration(text)?;
+    let Kind::Duration { min, max, off } = setting.kind else {
+        return Ok(duration);
+    };
+    let in_range = (Duration::from_secs(min)..=Duration::from_secs(max)).contains(&duration);
+    if in_range || (off && duration.is_zero()) {
+        Ok(duration)
+    } else {
+        Err(Unreadable {
+            hint: None,
+            hide: false,
+        })
     }
 }
 

@@ -89,7 +89,7 @@ fn defaults_are_the_documented_ones() {
         Some(Duration::from_secs(300))
     );
     assert!(!config.bind.strict_dn);
-    assert_eq!(config.refresh_delta_interval, None);
+    assert_eq!(config.refresh_delta_interval, Some(Duration::from_secs(30)));
     assert_eq!(
         config.tls,
         TlsConfig {

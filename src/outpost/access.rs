@@ -3,13 +3,18 @@
 //!
 //! Must not know how the answers were obtained.
 
-use std::collections::{HashMap, VecDeque};
+mod ends;
+mod review;
+
+use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::{Duration, SystemTime};
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -19,6 +24,12 @@ use crate::directory::{UserSummary, Viewer};
 use super::audit;
 use super::bind::Goodbye;
 use super::providers::Provider;
+use ends::Ends;
+pub use review::{Judgement, Review};
+
+/// How long authentik keeps a session whose cookie names no end (`sessions.unauthenticated_age`, a day by default). It
+/// may put that off when the session is used elsewhere; a bind ends all the same.
+const SESSION_LIFE: Duration = Duration::from_secs(86_400);
 
 /// A session that a bind opened in authentik. When nobody here needs it any more it is ended by the provider's unbind
 /// flow, if one is set: a refused or abandoned bind leaves no session behind either.
@@ -29,7 +40,13 @@ pub struct OpenSession {
     logins: Weak<Logins>,
     /// authentik has ended it already.
     gone: AtomicBool,
+    /// Since when its end would have been heard.
+    heard: Heard,
 }
+
+/// A moment in the stream of announcements: until the next gap in it, every end of a session is heard of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heard(u64);
 
 impl fmt::Debug for OpenSession {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -75,9 +92,9 @@ impl Proof {
     /// Puts the three answers together; `None` if access does not pass.
     ///
     /// That the session is logged in is shown by its existence: [`Session`] is only made from a cookie that says
-    /// `authenticated`.
+    /// `authenticated`. That it still is, by the answer about access, which leaves the cookie alone.
     pub fn new(opened: OpenSession, access: &AccessCheck, user_pk: i64) -> Option<Self> {
-        access.passing.then_some(Self {
+        (access.passing && !access.session_ended).then_some(Self {
             opened,
             user_pk,
             search_everything: access.has_search_permission,
@@ -90,6 +107,8 @@ impl Proof {
 pub enum Ending {
     /// authentik ended the session: logout, removal by an admin, deactivation, deletion.
     SessionEnded,
+    /// The session has reached its end.
+    SessionExpired,
     /// The user changed in a way that voids earlier binds.
     UserChanged(&'static str),
     /// The application or the search permission is no longer granted.
@@ -100,6 +119,9 @@ impl fmt::Display for Ending {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::SessionEnded => formatter.write_str("authentik ended the session of this bind: bind again"),
+            Self::SessionExpired => {
+                formatter.write_str("the session of this bind has reached its end in authentik: bind again")
+            }
             Self::UserChanged(what) => write!(formatter, "{what}: bind again"),
             Self::AccessLost => formatter.write_str("access changed in authentik: bind again"),
         }
@@ -117,6 +139,9 @@ pub struct Login {
     uuid: OnceLock<Uuid>,
     /// A directory did not have the user, and none before it had.
     missed: AtomicBool,
+    /// When the session ends by its own date. Nothing puts it off.
+    ends: Instant,
+    review: Review,
 }
 
 impl Login {
@@ -155,9 +180,19 @@ impl Login {
         self.ended.is_cancelled()
     }
 
+    /// When its session ends by its own date.
+    pub fn ends(&self) -> Instant {
+        self.ends
+    }
+
+    /// When it was last judged, and whether it is to be judged again.
+    pub fn review(&self) -> &Review {
+        &self.review
+    }
+
     /// Ends the login and every connection bound by it.
     pub fn end(&self, ending: Ending) {
-        if ending == Ending::SessionEnded {
+        if matches!(ending, Ending::SessionEnded | Ending::SessionExpired) {
             self.proof.opened.gone.store(true, Ordering::Relaxed);
         }
         if self.ending.set(ending.clone()).is_ok() {
@@ -217,6 +252,7 @@ pub struct Identity {
 
 impl Identity {
     pub(super) fn new(login: Arc<Login>, dn: String) -> Self {
+        login.review.connect();
         Self { login, dn }
     }
 
@@ -253,45 +289,72 @@ impl Identity {
 
     /// Waits until the login is over.
     pub async fn ended(self: Arc<Self>) -> Ending {
-        self.login.ended.cancelled().await;
-        self.login.ending.get().cloned().unwrap_or(Ending::SessionEnded)
+        let login = &self.login;
+        tokio::select! {
+            () = login.ended.cancelled() => {}
+            () = tokio::time::sleep_until(login.ends) => login.end(Ending::SessionExpired),
+        }
+        login.ending.get().cloned().unwrap_or(Ending::SessionEnded)
     }
 }
 
-/// Ends of sessions that were announced and remembered, for the binds they overtake. authentik announces those of
-/// browsers too; this many last longer than any bind takes.
-const MAX_ENDS: usize = 1024;
+impl Drop for Identity {
+    fn drop(&mut self) {
+        self.login.review.disconnect();
+    }
+}
 
 /// All logins alive, by the name authentik gives the end of their session.
 #[derive(Debug, Default)]
 pub struct Logins {
     known: Mutex<Known>,
     goodbyes: OnceLock<mpsc::Sender<Goodbye>>,
+    /// Asks for a look at the logins whose review is due.
+    due: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Known {
     alive: HashMap<SessionEndId, Weak<Login>>,
-    /// Sessions that ended before they were a login, newest last.
-    ended: VecDeque<SessionEndId>,
+    /// Sessions that ended before they were a login.
+    ended: Ends,
+    /// Times in which an announcement may have been lost.
+    gaps: u64,
 }
 
 impl Logins {
-    /// Takes charge of a session that a flow has just opened.
-    pub fn open(self: &Arc<Self>, provider: Arc<Provider>, session: Session, client: IpAddr) -> OpenSession {
+    /// The moment to hand to [`open`](Self::open), taken before there is a session that could end.
+    pub fn heard(&self) -> Heard {
+        Heard(self.lock().gaps)
+    }
+
+    /// Takes charge of a session that a flow has just opened; it was begun at `heard`.
+    pub fn open(
+        self: &Arc<Self>,
+        provider: Arc<Provider>,
+        session: Session,
+        client: IpAddr,
+        heard: Heard,
+    ) -> OpenSession {
         OpenSession {
             session,
             provider,
             client,
             logins: Arc::downgrade(self),
             gone: AtomicBool::new(false),
+            heard,
         }
     }
 
     /// Makes a login of a proof: the one place where success begins. `None` if authentik has announced the end of the
     /// session meanwhile.
     pub fn grant(self: &Arc<Self>, proof: Proof) -> Option<Arc<Login>> {
-        let end_id = proof.opened.session.end_id();
+        let (end_id, heard) = (proof.opened.session.end_id(), proof.opened.heard);
+        let left = match proof.opened.session.expires() {
+            Some(expires) => expires.duration_since(SystemTime::now()).unwrap_or_default(),
+            None => SESSION_LIFE,
+        };
+        let now = Instant::now();
         let login = Login {
             proof,
             end_id,
@@ -300,6 +363,8 @@ impl Logins {
             logins: Arc::downgrade(self),
             uuid: OnceLock::new(),
             missed: AtomicBool::new(false),
+            ends: now.checked_add(left).unwrap_or(now + SESSION_LIFE),
+            review: Review::new(now.into_std()),
         };
         let mut known = self.lock();
         if known.ended.contains(&end_id) {
@@ -309,6 +374,11 @@ impl Logins {
         }
         let login = Arc::new(login);
         known.alive.insert(end_id, Arc::downgrade(&login));
+        if known.gaps != heard.0 {
+            // Its end may have been announced in the gap, when it was not among the logins yet.
+            login.review.ask();
+            self.due.notify_one();
+        }
         Some(login)
     }
 
@@ -317,15 +387,42 @@ impl Logins {
         let login = {
             let mut known = self.lock();
             let login = known.alive.get(end_id).and_then(Weak::upgrade);
-            if login.is_none() {
-                if known.ended.len() >= MAX_ENDS {
-                    known.ended.pop_front();
-                }
-                known.ended.push_back(*end_id);
+            if login.is_none() && !known.ended.note(*end_id, Instant::now().into_std()) {
+                known.gaps += 1;
             }
             login
         };
         login.inspect(|login| login.end(Ending::SessionEnded)).is_some()
+    }
+
+    /// Has every login judged again soon: ends may have been announced while nobody could hear them. Binds under way are
+    /// judged again once they are logins.
+    pub fn note_gap(&self) {
+        let logins: Vec<Arc<Login>> = {
+            let mut known = self.lock();
+            known.gaps += 1;
+            known.alive.values().filter_map(Weak::upgrade).collect()
+        };
+        logins.iter().for_each(|login| login.review.ask());
+        self.due.notify_one();
+    }
+
+    /// Has the logins that `concerned` picks judged again at once, and lets nobody in by them before.
+    pub fn withhold(&self, concerned: impl Fn(&Login) -> bool) {
+        let logins = self.alive();
+        let mut any = false;
+        for login in logins.iter().filter(|login| concerned(login)) {
+            login.review.withhold();
+            any = true;
+        }
+        if any {
+            self.due.notify_one();
+        }
+    }
+
+    /// Waits until a login is due for a review.
+    pub async fn due(&self) {
+        self.due.notified().await;
     }
 
     /// Every login that is not over.

@@ -100,7 +100,7 @@ impl Stream {
         } else {
             outpost.request_update();
         }
-        outpost.binds.check_logins();
+        outpost.logins.note_gap();
     }
 
     /// Whether an admin should hear of this end of a connection, or of the try to make one.

@@ -210,7 +210,10 @@ impl Outpost {
             _ => self.metrics.snapshot_installed(users, groups, SystemTime::now()),
         }
         let snapshot = Arc::new(snapshot);
-        self.snapshot.store(Some(Arc::clone(&snapshot)));
+        let before = self.snapshot.swap(Some(Arc::clone(&snapshot)));
+        self.binds
+            .note_changes(before.as_deref(), &snapshot, self.generation() + 1);
+        drop(before);
         self.generation.fetch_add(1, Ordering::SeqCst);
         bind::snapshot_installed(self, &snapshot, |pk| {
             added.is_none_or(|added| added.contains(&pk))

@@ -225,6 +225,7 @@ impl Outpost {
         let now = SystemTime::now();
         self.status.directory_loaded();
         self.metrics.refreshed(now);
+        self.binds.directory_read(self.directory_interval());
         if let Some(snapshot) = self.snapshot() {
             // Whether or not anything had changed, it is as old as the last look.
             self.metrics
@@ -325,6 +326,14 @@ fn install_providers(outpost: &Outpost, settings: Vec<LdapProvider>) {
             .by_pk(login.provider().pk())
             .is_none()
             .then_some(Ending::AccessLost)
+    });
+    outpost.logins.withhold(|login| {
+        let pk = login.provider().pk();
+        match (before.by_pk(pk), table.by_pk(pk)) {
+            (Some(before), Some(now)) => !Arc::ptr_eq(&before, &now),
+            (None, now) => now.is_some(),
+            (Some(_), None) => false,
+        }
     });
 }
 

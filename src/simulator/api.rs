@@ -228,6 +228,7 @@ fn with_session(
             });
             // `users/me` saves the session, but only once it has let the user in.
             if moved || parts == ["core", "users", "me"] && reply.status == 200 {
+                sessions.save(sid, now);
                 let secure = is_secure(received);
                 reply.cookie(session_cookie(
                     directory,

@@ -112,6 +112,13 @@ impl Sessions {
         sid
     }
 
+    /// A session that is saved lives on, unless the login stage gave it an end.
+    pub(crate) fn save(&mut self, sid: &str, now: i64) {
+        if let Some(session) = self.rows.get_mut(sid).filter(|session| !session.explicit_expiry) {
+            session.expires = now.saturating_add(DAY);
+        }
+    }
+
     pub(crate) fn remove(&mut self, sid: &str) -> Option<Session> {
         self.rows.remove(sid)
     }

@@ -77,7 +77,7 @@ pub struct User {
     pub last_login: Option<i64>,
     /// When the account was made.
     pub date_joined: i64,
-    /// When the password was last set.
+    /// When the password was last set; below zero: the field is left out.
     pub password_change_date: i64,
     /// When the row was last saved.
     pub last_updated: i64,
@@ -247,12 +247,18 @@ impl User {
         write_text(out, &self.path);
         let _ = write!(
             out,
-            ",\"type\":\"{}\",\"uuid\":\"{}\",\"password_change_date\":\"{}\",\"last_updated\":\"{}\"}}",
+            ",\"type\":\"{}\",\"uuid\":\"{}\"",
             self.kind.as_str(),
-            self.uuid,
-            iso(self.password_change_date),
-            iso(self.last_updated)
+            self.uuid
         );
+        if self.password_change_date >= 0 {
+            let _ = write!(
+                out,
+                ",\"password_change_date\":\"{}\"",
+                iso(self.password_change_date)
+            );
+        }
+        let _ = write!(out, ",\"last_updated\":\"{}\"}}", iso(self.last_updated));
     }
 
     /// Appends the short form a group's `users_obj` holds.

@@ -136,6 +136,8 @@ impl Lane {
             ("REQUEST_TIMEOUT", "1s"),
             ("BIND_TIMEOUT", "5s"),
             ("FLOW_QUEUE_TIMEOUT", "5s"),
+            // The users of the cells are to stay unknown.
+            ("REFRESH_DELTA_INTERVAL", "0"),
         ];
         let stage = of(directory(mode, separate()), &settings).await;
         Self {

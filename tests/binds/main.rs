@@ -14,6 +14,7 @@ mod filter;
 mod stage;
 
 mod cost;
+mod ends;
 mod faults;
 mod limits;
 mod load;

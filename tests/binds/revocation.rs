@@ -228,7 +228,7 @@ async fn a_check_that_cannot_be_made_ends_nothing() {
     }
     stage.simulator.requests().clear();
     eventually("a check was tried", || {
-        stage.simulator.requests().count(Endpoint::UsersMe) > 0
+        stage.simulator.requests().count(Endpoint::CheckAccess) > 0
     })
     .await;
     tokio::time::sleep(Duration::from_millis(200)).await;

@@ -66,6 +66,8 @@ pub(super) struct Run<'a> {
     /// The components answered so far.
     answered: Vec<&'static str>,
     spent: bool,
+    /// A code was sent to a device.
+    code: bool,
     deadline: Instant,
 }
 
@@ -80,6 +82,7 @@ impl<'a> Run<'a> {
             requests: 0,
             answered: Vec::new(),
             spent: false,
+            code: false,
             deadline: Instant::now() + executor.client.settings().flow_timeout,
         }
     }
@@ -114,6 +117,11 @@ impl<'a> Run<'a> {
     /// repeated.
     pub(super) fn is_spent(&self) -> bool {
         self.spent
+    }
+
+    /// Whether a one-time code was among what it was answered with.
+    pub(super) fn took_code(&self) -> bool {
+        self.code
     }
 
     fn url(&self, query: &str) -> Url {
@@ -243,7 +251,7 @@ impl<'a> Run<'a> {
             .zip(attempt.code);
         match (code, duo) {
             (Some((device, code)), duo) if attempt.code_given || duo.is_none() => {
-                self.spent = true;
+                (self.spent, self.code) = (true, true);
                 Ok(answer_to(AUTHENTICATOR, answer::code(code, device.challenge)))
             }
             (_, Some((uid, device))) if !attempt.code_given => {

@@ -6,9 +6,10 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use futures_util::FutureExt;
@@ -16,7 +17,8 @@ use futures_util::future::{self, BoxFuture, Shared};
 use moka::Expiry;
 use moka::sync::Cache;
 
-use crate::directory::Snapshot;
+use crate::config::BindConfig;
+use crate::directory::{NameField, Snapshot};
 use crate::ldap::response::ResultCode;
 use crate::metrics::RejectReason;
 use crate::outpost::access::Login;
@@ -28,25 +30,89 @@ use super::answer::Refusal;
 const MAX_ENTRIES: u64 = 200_000;
 /// Most refusals remembered.
 const MAX_REFUSALS: u64 = 20_000;
+/// Between two binds whose flow is run again only because the users cannot be read: each costs authentik a password
+/// hash, and it is in trouble already.
+const REPROOF_PAUSE: Duration = Duration::from_millis(500);
 
 /// Identifies a bind: provider and its bind settings, user name and secret, hashed under the process's key.
 pub(super) type Key = [u8; 32];
 
 type Judged = Result<Arc<Login>, Refusal>;
 
+/// What a success that is kept stood on, as far as a directory can show that it does no longer.
+pub(super) struct Grounds {
+    /// The user's as the directory knew it before the bind was judged; `None`: it did not.
+    pub(super) password_change: Option<i64>,
+    name: Box<str>,
+    /// The field of the user that the name was found in; `None`: in none that is known here.
+    field: Option<NameField>,
+    /// Others who had the same name then.
+    namesakes: Vec<i64>,
+}
+
+impl Grounds {
+    /// Those of a bind under a name, in the directory of the moment.
+    pub(super) fn new(name: &str, user_pk: i64, snapshot: Option<&Snapshot>) -> Self {
+        let user = snapshot.and_then(|snapshot| Some((snapshot, snapshot.user_by_pk(user_pk)?)));
+        let field = user.and_then(|(snapshot, user)| snapshot.name_field(user, name));
+        let mut namesakes = snapshot
+            .map(|snapshot| snapshot.users_called(name, field.as_ref()))
+            .unwrap_or_default();
+        namesakes.retain(|pk| *pk != user_pk);
+        Self {
+            password_change: user.and_then(|(snapshot, user)| snapshot.user(user).password_change_date),
+            name: name.into(),
+            field,
+            namesakes,
+        }
+    }
+
+    /// Whether a directory shows the same. A date that is not known is not an unchanged one.
+    fn hold(&self, user_pk: i64, snapshot: &Snapshot) -> bool {
+        let Some(user) = snapshot.user_by_pk(user_pk) else {
+            return false;
+        };
+        let date = snapshot.user(user).password_change_date;
+        let is_called = self
+            .field
+            .as_ref()
+            .is_none_or(|field| snapshot.is_called(user, field, &self.name));
+        date.is_some() && date == self.password_change && is_called && self.name_is_theirs(user_pk, snapshot)
+    }
+
+    /// Whether nobody has come by the name since.
+    fn name_is_theirs(&self, user_pk: i64, snapshot: &Snapshot) -> bool {
+        snapshot
+            .users_called(&self.name, self.field.as_ref())
+            .iter()
+            .all(|pk| *pk == user_pk || self.namesakes.contains(pk))
+    }
+}
+
 /// A success that is kept.
 struct Entry {
     /// Taken out when the entry leaves the cache, for the cache itself lets go of values only some time later, and the
     /// session behind a login nobody needs is to end at once.
     login: ArcSwapOption<Login>,
-    /// The user's as the directory knew it before the bind was judged; `None`: it did not.
-    password_change: Option<i64>,
+    grounds: Grounds,
+    /// The only client it counts for.
+    client: Option<IpAddr>,
     /// From then on it counts during an outage only.
     fresh_until: Instant,
     /// How long it is kept at all.
     expires_in: Duration,
-    /// Whether it was used since the last re-check.
-    used: AtomicBool,
+    /// Until then nobody doubts the password although the users cannot be read; milliseconds since the cache's epoch.
+    proved_until: AtomicU64,
+}
+
+/// A success that is kept, and what has to be found out before it counts.
+pub(super) struct Held {
+    /// The login.
+    pub(super) login: Arc<Login>,
+    /// Whether access holds.
+    pub(super) access: bool,
+    /// Whether the password is still the user's.
+    pub(super) password: bool,
 }
 
 struct EntryLife;
@@ -77,30 +143,43 @@ pub(super) struct BindCache {
     secret: [u8; 32],
     max_age: Duration,
     outage_grace: Duration,
+    /// Of binds that took a one-time code.
+    code_max_age: Duration,
+    code_same_address: bool,
+    recheck_interval: Option<Duration>,
+    users_unread_limit: Duration,
+    epoch: Instant,
+    /// Until then the directory is young enough to show changed passwords; milliseconds since the epoch.
+    directory_good_until: AtomicU64,
+    /// When the next bind may be proved again because it is not.
+    next_reproof: AtomicU64,
     entries: Cache<Key, Arc<Entry>>,
     refusals: Option<Cache<Key, Refusal>>,
     flights: Flights,
 }
 
 impl BindCache {
-    pub(super) fn new(
-        max_age: Duration,
-        outage_grace: Option<Duration>,
-        negative_window: Option<Duration>,
-    ) -> Self {
+    pub(super) fn new(config: &BindConfig) -> Self {
         let mut secret = [0; 32];
         // Without random numbers the process does not get this far: the outpost's own key comes first.
         let _ = aws_lc_rs::rand::fill(&mut secret);
         Self {
             secret,
-            max_age,
-            outage_grace: outage_grace.unwrap_or_default(),
+            max_age: config.cache_max_age,
+            outage_grace: config.cache_outage_grace.unwrap_or_default(),
+            code_max_age: config.cache_code_max_age.min(config.cache_max_age),
+            code_same_address: config.cache_code_same_address,
+            recheck_interval: config.access_recheck_interval,
+            users_unread_limit: config.users_unread_limit,
+            epoch: Instant::now(),
+            directory_good_until: AtomicU64::new(0),
+            next_reproof: AtomicU64::new(0),
             entries: Cache::builder()
                 .max_capacity(MAX_ENTRIES)
                 .expire_after(EntryLife)
                 .eviction_listener(|_key, entry: Arc<Entry>, _cause| entry.login.store(None))
                 .build(),
-            refusals: negative_window.map(|window| {
+            refusals: config.negative_window.map(|window| {
                 Cache::builder()
                     .max_capacity(MAX_REFUSALS)
                     .time_to_live(window)
@@ -130,33 +209,89 @@ impl BindCache {
         *hasher.finalize().as_bytes()
     }
 
-    /// The login of an equal bind that succeeded and still holds.
-    pub(super) fn get(&self, key: &Key) -> Option<Arc<Login>> {
-        self.held(key, |entry| {
-            self.outage_grace.is_zero() || Instant::now() < entry.fresh_until
+    /// The login of an equal bind that succeeded and still holds, as far as is known.
+    pub(super) fn get(&self, key: &Key, client: IpAddr) -> Option<Held> {
+        let now = Instant::now();
+        let (entry, login) = self.held(key, client, |entry| {
+            self.outage_grace.is_zero() || now < entry.fresh_until
+        })?;
+        let now_ms = self.millis(now);
+        let mut proved_until = entry.proved_until.load(Ordering::Relaxed);
+        if entry.grounds.password_change.is_some() {
+            proved_until = proved_until.max(self.directory_good_until.load(Ordering::Relaxed));
+        }
+        Some(Held {
+            access: login.review().is_doubtful(now, self.recheck_interval),
+            password: now_ms >= proved_until,
+            login,
         })
     }
 
     /// The same during an outage: also one that has reached its age since authentik last answered, so that authentik
     /// could not be asked again. What reached it before that is gone for good.
-    pub(super) fn get_in_outage(&self, key: &Key, last_answer: Option<Instant>) -> Option<Arc<Login>> {
-        self.held(key, |entry| {
-            last_answer.is_none_or(|answer| answer < entry.fresh_until)
-        })
+    pub(super) fn get_in_outage(
+        &self,
+        key: &Key,
+        client: IpAddr,
+        last_answer: Option<Instant>,
+    ) -> Option<Arc<Login>> {
+        let counts = |entry: &Entry| last_answer.is_none_or(|answer| answer < entry.fresh_until);
+        self.held(key, client, counts).map(|(_, login)| login)
     }
 
-    fn held(&self, key: &Key, counts: impl FnOnce(&Entry) -> bool) -> Option<Arc<Login>> {
+    fn held(
+        &self,
+        key: &Key,
+        client: IpAddr,
+        counts: impl FnOnce(&Entry) -> bool,
+    ) -> Option<(Arc<Entry>, Arc<Login>)> {
         let entry = self.entries.get(key)?;
         let login = entry.login.load_full()?;
-        if !counts(&entry) {
+        if !counts(&entry) || entry.client.is_some_and(|only| only != client) {
             return None;
         }
         if login.is_over() {
             self.entries.invalidate(key);
             return None;
         }
-        entry.used.store(true, Ordering::Relaxed);
-        Some(login)
+        login.review().note_use();
+        Some((entry, login))
+    }
+
+    /// The directory was read: until `next` another reading is expected.
+    pub(super) fn directory_read(&self, now: Instant, next: Duration) {
+        let until = now + next.saturating_add(self.users_unread_limit);
+        self.directory_good_until
+            .fetch_max(self.millis(until), Ordering::Relaxed);
+    }
+
+    /// Whether it is the turn of a bind whose password is doubted. The others are answered as before until it is theirs.
+    pub(super) fn may_reprove(&self, now: Instant) -> bool {
+        let now = self.millis(now);
+        let next = now.saturating_add(millis(REPROOF_PAUSE));
+        self.next_reproof
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |due| {
+                (due <= now).then_some(next)
+            })
+            .is_ok()
+    }
+
+    /// The password of a cached bind could not be proved again: it counts as before for a while.
+    pub(super) fn postpone_proof(&self, key: &Key, now: Instant) {
+        if let Some(entry) = self.entries.get(key) {
+            entry
+                .proved_until
+                .fetch_max(self.millis(now + self.users_unread_limit), Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a success may be shared with an equal bind of this client.
+    pub(super) fn counts_for(&self, login: &Login, client: IpAddr) -> bool {
+        !self.code_same_address || !login.session().took_code() || login.client() == client
+    }
+
+    fn millis(&self, at: Instant) -> u64 {
+        millis(at.saturating_duration_since(self.epoch))
     }
 
     /// The refusal of an equal bind a moment ago.
@@ -165,24 +300,28 @@ impl BindCache {
     }
 
     /// Keeps a success for as long as its session and the configured maximum allow, the grace for outages included.
-    /// `password_change` is the
-    /// user's as the directory knew it when the bind was judged; without one the next directory ends the entry, for
-    /// nobody could tell whether the password was changed in between.
-    pub(super) fn insert(&self, key: Key, login: &Arc<Login>, password_change: Option<i64>) {
-        let left = match login.session().expires() {
-            Some(expires) => expires.duration_since(SystemTime::now()).unwrap_or_default(),
-            None => Duration::MAX,
+    /// Without a known date of the password in its grounds the next directory ends the entry, for nobody could tell
+    /// whether it was changed in between.
+    pub(super) fn insert(&self, key: Key, login: &Arc<Login>, grounds: Grounds) {
+        let now = Instant::now();
+        let left = login.ends().into_std().saturating_duration_since(now);
+        let took_code = login.session().took_code();
+        let max_age = if took_code {
+            self.code_max_age
+        } else {
+            self.max_age
         };
-        let fresh_for = left.min(self.max_age);
+        let fresh_for = left.min(max_age);
         if fresh_for.is_zero() || login.is_over() {
             return;
         }
         let entry = Entry {
             login: ArcSwapOption::new(Some(Arc::clone(login))),
-            password_change,
-            fresh_until: Instant::now() + fresh_for,
-            expires_in: left.min(self.max_age.saturating_add(self.outage_grace)),
-            used: AtomicBool::new(true),
+            grounds,
+            client: (took_code && self.code_same_address).then(|| login.client()),
+            fresh_until: now + fresh_for,
+            expires_in: left.min(max_age.saturating_add(self.outage_grace)),
+            proved_until: AtomicU64::new(self.millis(now + self.users_unread_limit)),
         };
         self.entries.insert(key, Arc::new(entry));
     }
@@ -194,25 +333,36 @@ impl BindCache {
         }
     }
 
-    /// Drops the cached binds that are over and those of users whose password changed since, of the users with
-    /// whom the snapshot is `concerned`. Returns how many.
+    /// Drops the cached binds that are over and those of users about whom a directory shows something else than what they
+    /// stood on: another password, another name, or somebody else with that name. The directory says something about the
+    /// users with whom it is `concerned`, and about others only that somebody new has their name. Returns how many.
     pub(super) fn retain_unchanged(&self, snapshot: &Snapshot, concerned: impl Fn(i64) -> bool) -> usize {
+        self.retain(|entry, login| {
+            let pk = login.user_pk();
+            match concerned(pk) {
+                true => entry.grounds.hold(pk, snapshot),
+                false => entry.grounds.name_is_theirs(pk, snapshot),
+            }
+        })
+    }
+
+    /// Drops the cached binds that are over.
+    pub(super) fn retain_alive(&self) -> usize {
+        self.retain(|_, _| true)
+    }
+
+    fn retain(&self, keep: impl Fn(&Entry, &Login) -> bool) -> usize {
         let mut voided = 0;
         for (key, entry) in &self.entries {
-            let unchanged = entry.login.load().as_ref().is_some_and(|login| {
-                if !concerned(login.user_pk()) {
-                    return !login.is_over();
-                }
-                let user = snapshot
-                    .user_by_pk(login.user_pk())
-                    .map(|user| snapshot.user(user));
-                let now = user.and_then(|user| user.password_change_date);
-                !login.is_over() && now.is_some() && now == entry.password_change
-            });
-            if !unchanged {
-                self.entries.invalidate(&*key);
-                voided += 1;
+            let login = entry.login.load();
+            if login
+                .as_ref()
+                .is_some_and(|login| !login.is_over() && keep(&entry, login))
+            {
+                continue;
             }
+            self.entries.invalidate(&*key);
+            voided += 1;
         }
         voided
     }
@@ -242,18 +392,15 @@ impl BindCache {
         self.entries.run_pending_tasks();
     }
 
-    /// The cached binds used since the last call.
-    pub(super) fn take_used(&self) -> Vec<(Key, Arc<Login>)> {
-        self.entries
-            .iter()
-            .filter(|(_, entry)| entry.used.swap(false, Ordering::Relaxed))
-            .filter_map(|(key, entry)| Some((*key, entry.login.load_full()?)))
-            .collect()
-    }
-
     /// Runs `judge` unless an equal bind is being judged already; either way the outcome is shared. The judgement
-    /// goes on when a waiting client leaves.
-    pub(super) fn single_flight<F>(&self, key: Key, judge: impl FnOnce() -> F) -> Flight
+    /// goes on when a waiting client leaves. With `reprove`, a kept success whose password is in doubt is judged too.
+    pub(super) fn single_flight<F>(
+        &self,
+        key: Key,
+        client: IpAddr,
+        reprove: bool,
+        judge: impl FnOnce() -> F,
+    ) -> Flight
     where
         F: Future<Output = Judged> + Send + 'static,
     {
@@ -262,7 +409,11 @@ impl BindCache {
             return flight.clone();
         }
         // The flight of an equal bind may have landed since the cache was asked; a one-time code works only once.
-        if let Some(landed) = self.get(&key).map(Ok).or_else(|| self.refused(&key).map(Err)) {
+        let landed = self
+            .get(&key, client)
+            .filter(|held| !(held.access || held.password && reprove))
+            .map(|held| Ok(held.login));
+        if let Some(landed) = landed.or_else(|| self.refused(&key).map(Err)) {
             return future::ready(landed).boxed().shared();
         }
         let landing = Landing {
@@ -298,6 +449,10 @@ impl Drop for Landing {
     }
 }
 
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 fn internal_error() -> Refusal {
     tracing::error!("a bind failed inside akldap: please report this with the lines before it");
     Refusal::new(
@@ -309,7 +464,32 @@ fn internal_error() -> Refusal {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
+    use crate::config::{Config, StringMap};
+
+    const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    fn cache_with(negative_window: Option<Duration>) -> BindCache {
+        let mut map = StringMap::default();
+        map.set("AUTHENTIK_HOST", "http://localhost");
+        map.set("AUTHENTIK_TOKEN", "token");
+        BindCache::new(&BindConfig {
+            negative_window,
+            ..Config::read(&map).unwrap().bind
+        })
+    }
+
+    #[test]
+    fn binds_are_proved_again_one_after_the_other() {
+        let cache = cache_with(None);
+        let start = Instant::now();
+        let admitted = (0..10_000)
+            .filter(|ms| cache.may_reprove(start + Duration::from_millis(*ms)))
+            .count();
+        assert_eq!(admitted, 20, "two a second");
+    }
 
     fn refusal(repeatable: bool) -> Refusal {
         let mut refusal = Refusal::new(
@@ -323,25 +503,26 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_in_a_judgement_is_a_refusal_for_all_who_wait_and_for_nobody_after() {
-        let cache = BindCache::new(Duration::from_secs(60), None, None);
-        let flights = (0..3).map(|_| cache.single_flight([1; 32], || async { panic!("forced") }));
+        let cache = cache_with(None);
+        let flights =
+            (0..3).map(|_| cache.single_flight([1; 32], CLIENT, false, || async { panic!("forced") }));
         for judged in future::join_all(flights).await {
             assert_eq!(judged.unwrap_err().result.code, ResultCode::Other);
         }
         let next = cache
-            .single_flight([1; 32], || async { Err(refusal(true)) })
+            .single_flight([1; 32], CLIENT, false, || async { Err(refusal(true)) })
             .await;
         assert_eq!(next.unwrap_err().result.code, ResultCode::InvalidCredentials);
     }
 
     #[tokio::test]
     async fn equal_judgements_run_once_and_others_beside_them() {
-        let cache = BindCache::new(Duration::from_secs(60), None, None);
+        let cache = cache_with(None);
         let runs = Arc::new(std::sync::atomic::AtomicUsize::new(0));
         let flights: Vec<_> = (0..20_u8)
             .map(|number| {
                 let runs = Arc::clone(&runs);
-                cache.single_flight([number % 2; 32], move || async move {
+                cache.single_flight([number % 2; 32], CLIENT, false, move || async move {
                     runs.fetch_add(1, Ordering::SeqCst);
                     tokio::task::yield_now().await;
                     Err(refusal(false))
@@ -355,11 +536,11 @@ mod tests {
 
     #[test]
     fn only_what_authentik_judged_wrong_is_remembered_and_only_if_that_is_wanted() {
-        let cache = BindCache::new(Duration::from_secs(60), None, Some(Duration::from_secs(60)));
+        let cache = cache_with(Some(Duration::from_secs(60)));
         cache.refuse([1; 32], &refusal(true));
         cache.refuse([2; 32], &refusal(false));
         assert!(cache.refused(&[1; 32]).is_some() && cache.refused(&[2; 32]).is_none());
-        let never = BindCache::new(Duration::from_secs(60), None, None);
+        let never = cache_with(None);
         never.refuse([1; 32], &refusal(true));
         assert!(never.refused(&[1; 32]).is_none());
     }

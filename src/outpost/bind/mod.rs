@@ -5,6 +5,7 @@
 
 mod answer;
 mod cache;
+mod changes;
 mod failures;
 mod name;
 mod queue;
@@ -15,7 +16,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -30,10 +30,12 @@ use crate::metrics::{Metrics, RejectReason};
 
 pub use answer::BindAnswer;
 use answer::Refusal;
-use cache::{BindCache, Key};
+use cache::{BindCache, Grounds, Key};
+use changes::Changes;
 use failures::{FailureLimit, Subject};
 use name::{BindName, NameError};
 use queue::FlowQueue;
+use recheck::Reviews;
 pub(super) use unbind::Goodbye;
 use unbind::Unbinder;
 
@@ -57,6 +59,8 @@ pub struct PendingBind {
     client: IpAddr,
     /// Its place in the cache, in cached bind mode.
     key: Option<Key>,
+    /// The password of an equal cached bind is to be proved again.
+    reprove: bool,
 }
 
 /// How far a bind gets without waiting.
@@ -75,8 +79,8 @@ pub(super) struct BindCore {
     failures: FailureLimit,
     unbinder: Unbinder,
     metrics: Arc<Metrics>,
-    /// Asks for a look at all sessions.
-    checks: Notify,
+    reviews: Reviews,
+    changes: Changes,
 }
 
 impl BindCore {
@@ -95,21 +99,25 @@ impl BindCore {
                 config.flow_queue_limit,
                 config.flow_queue_timeout,
             ),
-            cache: BindCache::new(
-                config.cache_max_age,
-                config.cache_outage_grace,
-                config.negative_window,
-            ),
+            cache: BindCache::new(config),
             failures: FailureLimit::new(&config.failed),
             unbinder,
             metrics,
-            checks: Notify::new(),
+            reviews: Reviews::new(config.max_concurrent_flows),
+            changes: Changes::default(),
         }
     }
 
-    /// Has every login's session looked at soon: its end may have been announced while nobody could hear it.
-    pub(super) fn check_logins(&self) {
-        self.checks.notify_one();
+    /// The directory was read as a whole or as far as it had changed; it will be again after `next`.
+    pub(super) fn directory_read(&self, next: Duration) {
+        self.cache.directory_read(Instant::now(), next);
+    }
+
+    /// A directory takes the place of another, and `generation` is the number it will have: binds under way are to know
+    /// about whom it says something else.
+    pub(super) fn note_changes(&self, before: Option<&Snapshot>, snapshot: &Snapshot, generation: u64) {
+        self.changes
+            .note(generation, || before.map(|before| snapshot.login_changes(before)));
     }
 }
 
@@ -131,7 +139,7 @@ pub(super) fn start(outpost: &Arc<Outpost>, tasks: &TaskTracker, shutdown: &Canc
 }
 
 /// Draws the consequences of a new directory for those already logged in: whoever is gone, deactivated or replaced is
-/// logged out; a changed password only voids cached binds. `concerns` says whose rows may have changed.
+/// logged out; a changed password or name only voids cached binds. `concerns` says whose rows may have changed.
 pub(super) fn snapshot_installed(outpost: &Outpost, snapshot: &Snapshot, concerns: impl Fn(i64) -> bool) {
     let ended = outpost.logins.end_where(|login| {
         if !concerns(login.user_pk()) {
@@ -157,7 +165,7 @@ pub(super) fn snapshot_installed(outpost: &Outpost, snapshot: &Snapshot, concern
 enum Recalled {
     Login(Arc<Login>),
     Refusal(Refusal),
-    Nothing(Option<Key>),
+    Nothing { key: Option<Key>, reprove: bool },
 }
 
 impl Outpost {
@@ -189,12 +197,13 @@ impl Outpost {
             Recalled::Refusal(refusal) => {
                 Begun::Answered(refusal.into_answer(Some(name.provider), shown_dn(), client))
             }
-            Recalled::Nothing(key) => Begun::Pending(PendingBind {
+            Recalled::Nothing { key, reprove } => Begun::Pending(PendingBind {
                 name,
                 bind_dn: shown_dn(),
                 secret: Zeroizing::new(secret.to_vec()),
                 client,
                 key,
+                reprove,
             }),
         }
     }
@@ -207,10 +216,11 @@ impl Outpost {
             secret,
             client,
             key,
+            reprove,
         } = pending;
         let provider = Arc::clone(&name.provider);
         let judged = match key {
-            Some(key) => self.log_in_once(key, name, secret, client).await,
+            Some(key) => self.log_in_once(key, name, secret, client, reprove).await,
             None => self.log_in(&provider, &name.username, &secret, client).await,
         };
         match judged {
@@ -226,22 +236,38 @@ impl Outpost {
             return Recalled::Refusal(refusal);
         }
         if name.provider.settings().bind_mode != Mode::Cached {
-            return Recalled::Nothing(None);
+            return Recalled::Nothing {
+                key: None,
+                reprove: false,
+            };
         }
         let key = self.binds.cache.key(&name.provider, &name.username, secret);
-        if let Some(login) = self.binds.cache.get(&key) {
-            self.binds.metrics.bind_cache_hit();
-            return Recalled::Login(login);
+        if let Some(held) = self.binds.cache.get(&key, client) {
+            // While authentik cannot be asked, what was judged stands.
+            let doubted = (held.access || held.password) && self.outage().is_none();
+            let reprove = doubted && held.password && self.binds.cache.may_reprove(Instant::now());
+            if !doubted || !(reprove || held.access) {
+                self.binds.metrics.bind_cache_hit();
+                return Recalled::Login(held.login);
+            }
+            self.binds.metrics.bind_cache_miss();
+            return Recalled::Nothing {
+                key: Some(key),
+                reprove,
+            };
         }
         if let Some(refusal) = self.binds.cache.refused(&key) {
             return Recalled::Refusal(refusal);
         }
-        if let Some(login) = self.outage().and_then(|_| self.cached_in_outage(&key)) {
+        if let Some(login) = self.outage().and_then(|_| self.cached_in_outage(&key, client)) {
             self.binds.metrics.bind_cache_hit();
             return Recalled::Login(login);
         }
         self.binds.metrics.bind_cache_miss();
-        Recalled::Nothing(Some(key))
+        Recalled::Nothing {
+            key: Some(key),
+            reprove: false,
+        }
     }
 
     fn within_limits(&self, provider: &Provider, username: &str, client: IpAddr) -> Result<(), Refusal> {
@@ -305,51 +331,108 @@ impl Outpost {
         name: BindName,
         secret: Zeroizing<Vec<u8>>,
         client: IpAddr,
+        reprove: bool,
     ) -> Result<Arc<Login>, Refusal> {
-        let outpost = Arc::clone(self);
-        let judged = self.binds.cache.single_flight(key, move || async move {
-            let generation = outpost.generation();
-            let judged = outpost
-                .log_in(&name.provider, &name.username, &secret, client)
-                .await;
-            match &judged {
-                Ok(login) => {
-                    let known = outpost.snapshot().and_then(|snapshot| {
-                        let user = snapshot.user_by_pk(login.user_pk())?;
-                        snapshot.user(user).password_change_date
-                    });
-                    outpost.binds.cache.insert(key, login, known);
-                    // A directory installed meanwhile may show a password changed while the flow ran: then what the
-                    // old one proved must not be kept.
-                    if outpost.generation() != generation {
-                        outpost.binds.cache.remove(&key);
-                    }
-                }
-                Err(refusal) => outpost.binds.cache.refuse(key, refusal),
-            }
-            judged
-        });
+        let (outpost, own_name, own_secret) = (Arc::clone(self), name.clone(), secret.clone());
+        let judged = self
+            .binds
+            .cache
+            .single_flight(key, client, reprove, move || async move {
+                outpost.judge(key, &own_name, &own_secret, client, reprove).await
+            });
         match judged.await {
+            Ok(login) if !self.binds.cache.counts_for(&login, client) => {
+                self.log_in(&name.provider, &name.username, &secret, client).await
+            }
             Err(refusal) if refusal.result.code == ResultCode::Unavailable => {
-                self.cached_after_failure(&key).await.ok_or(refusal)
+                self.cached_after_failure(&key, client).await.ok_or(refusal)
             }
             judged => judged,
         }
     }
 
+    /// Judges a bind that may be cached: by an equal one about which something has to be found out, else by a login.
+    async fn judge(
+        &self,
+        key: Key,
+        name: &BindName,
+        secret: &[u8],
+        client: IpAddr,
+        reprove: bool,
+    ) -> Result<Arc<Login>, Refusal> {
+        let cache = &self.binds.cache;
+        let mut stands = None;
+        if let Some(held) = cache.get(&key, client) {
+            if held.password && reprove {
+                // The same code would only be refused: such a bind just ends.
+                match held.login.session().took_code() {
+                    true => cache.remove(&key),
+                    false => stands = Some(held.login),
+                }
+            } else if !held.access || recheck::is_still_good(self, &held.login).await {
+                return Ok(held.login);
+            } else {
+                cache.remove(&key);
+            }
+        }
+        let _under_way = self.binds.changes.begin();
+        let generation = self.generation();
+        match (
+            self.log_in(&name.provider, &name.username, secret, client).await,
+            stands,
+        ) {
+            (Ok(login), _) => {
+                let snapshot = self.snapshot();
+                let grounds = Grounds::new(&name.username, login.user_pk(), snapshot.as_deref());
+                drop(snapshot);
+                cache.insert(key, &login, grounds);
+                // A directory installed meanwhile may show a password changed while the flow ran: then what the old one
+                // proved must not be kept.
+                let installed = generation + 1..=self.generation();
+                if self.binds.changes.concern(login.user_pk(), installed) {
+                    cache.remove(&key);
+                }
+                Ok(login)
+            }
+            // Nobody could be asked: what was judged stands.
+            (Err(refusal), Some(login))
+                if matches!(refusal.result.code, ResultCode::Unavailable | ResultCode::Busy) =>
+            {
+                cache.postpone_proof(&key, Instant::now());
+                Ok(login)
+            }
+            (Err(refusal), stands) => {
+                if stands.is_some() {
+                    cache.remove(&key);
+                }
+                cache.refuse(key, &refusal);
+                Err(refusal)
+            }
+        }
+    }
+
+    /// A login that was judged by what its provider was before is judged again.
+    fn judge_by_current_provider(&self, login: &Login) {
+        let judged_by = login.provider();
+        let current = self.providers().by_pk(judged_by.pk());
+        if !current.is_some_and(|current| Arc::ptr_eq(&current, judged_by)) {
+            self.logins.withhold(|other| std::ptr::eq(other, login));
+        }
+    }
+
     /// A cached bind that the admin lets live longer while authentik cannot be reached.
-    fn cached_in_outage(&self, key: &Key) -> Option<Arc<Login>> {
+    fn cached_in_outage(&self, key: &Key, client: IpAddr) -> Option<Arc<Login>> {
         self.config.bind.cache_outage_grace?;
         self.binds
             .cache
-            .get_in_outage(key, self.client.contact().last_answer())
+            .get_in_outage(key, client, self.client.contact().last_answer())
     }
 
     /// The same when a bind could not be judged: whether that is an outage is known a moment later.
-    async fn cached_after_failure(&self, key: &Key) -> Option<Arc<Login>> {
-        self.cached_in_outage(key)?;
+    async fn cached_after_failure(&self, key: &Key, client: IpAddr) -> Option<Arc<Login>> {
+        self.cached_in_outage(key, client)?;
         self.outage_after_failure(OUTAGE_PATIENCE).await?;
-        self.cached_in_outage(key)
+        self.cached_in_outage(key, client)
     }
 
     /// Asks authentik: the flow, then access to the application, then, if the directory does not know, who it is.
@@ -360,6 +443,7 @@ impl Outpost {
         secret: &[u8],
         client: IpAddr,
     ) -> Result<Arc<Login>, Refusal> {
+        let heard = self.logins.heard();
         let _turn = self.binds.queue.turn().await?;
         // Others may have failed while this one waited for its turn.
         self.within_limits(provider, username, client)?;
@@ -374,7 +458,7 @@ impl Outpost {
                         .record(subjects(provider, username, client), Instant::now());
                 }
             })?;
-        let opened = self.logins.open(Arc::clone(provider), session, client);
+        let opened = self.logins.open(Arc::clone(provider), session, client, heard);
         let left = self
             .config
             .bind
@@ -393,10 +477,8 @@ impl Outpost {
                     cause,
                 )
             })??;
-        let login = self.logins.grant(proof).ok_or_else(|| {
-            let text = "authentik ended the session while it was being opened: bind again";
-            Refusal::new(ResultCode::Unavailable, RejectReason::FlowError, text)
-        })?;
+        let login = self.logins.grant(proof).ok_or_else(ended_early)?;
+        self.judge_by_current_provider(&login);
         // Whom the directory does not know yet, or shows as inactive, authentik knows better.
         self.fetch_user(login.user_pk()).await;
         if let Some(snapshot) = self.snapshot()
@@ -454,6 +536,9 @@ impl Outpost {
             );
             Refusal::caused(code, RejectReason::AccessCheckFail, NOT_NOW, cause)
         })?;
+        if access.session_ended {
+            return Err(ended_early());
+        }
         let user_pk = self.user_pk(opened.session(), client).await?;
         Proof::new(opened, &access, user_pk).ok_or_else(|| {
             let cause = format!("the policies of the application {slug:?} do not let this user in: see its bindings in authentik");
@@ -498,6 +583,11 @@ impl Outpost {
             }
         }
     }
+}
+
+fn ended_early() -> Refusal {
+    let text = "authentik ended the session while it was being opened: bind again";
+    Refusal::new(ResultCode::Unavailable, RejectReason::FlowError, text)
 }
 
 fn not_configured() -> Refusal {

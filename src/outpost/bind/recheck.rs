@@ -1,140 +1,229 @@
-//! Looks again whether logins still hold: now and then those of cached binds in use, with the kept session, who it is
-//! and what it may; and all of them, whether their sessions live, after a time in which authentik's announcements
-//! could not be heard. Must not refuse anybody because authentik cannot be asked.
+//! Judges logins again: those in use now and then, spread over the interval; all of them after a time in which
+//! authentik's announcements could not be heard; those of a provider that changed; and a cached bind that was not used for
+//! long before it counts. One request each, which tells whether the session lives and what it may, and which does not put
+//! off the session's end. Must not refuse anybody because authentik cannot be asked.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, stream};
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::outpost::Outpost;
 use crate::outpost::access::{Ending, Login};
 
-/// Sessions asked about side by side after a gap: authentik has two web workers by default, and others need them too.
-const CHECKS_AT_ONCE: usize = 2;
-/// How often a session is asked about that authentik gave no clear answer for. After that the regular re-check, the
-/// directory and its age are left to end it.
-const ATTEMPTS: u32 = 3;
-/// Between two attempts.
+/// Logins judged side by side in the background: authentik has two web workers by default, and others need them too.
+const AT_ONCE: usize = 2;
+/// Between two tries to judge those for which there was no answer; doubles up to the second.
 const RETRY_PAUSE: Duration = Duration::from_secs(2);
-/// After a round there is none for so many times as long: its own requests may be what makes authentik recycle the
-/// worker that holds the event stream, which is the next gap.
+const LAST_RETRY_PAUSE: Duration = Duration::from_secs(60);
+/// After a look at all logins there is no other for so many times as long: its own requests may be what makes authentik
+/// recycle the worker that holds the event stream, which is the next gap.
 const PAUSE_FACTOR: u32 = 4;
+/// How long a client waits for the judgement of its cached bind. Without one by then, what was judged stands.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often the regular checks look which logins have come of age.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Turns for judgements that clients wait for.
+pub(super) struct Reviews(Semaphore);
+
+impl Reviews {
+    pub(super) fn new(at_once: usize) -> Self {
+        Self(Semaphore::new(at_once.max(1)))
+    }
+}
 
 /// Starts both.
 pub(super) fn start(outpost: &Arc<Outpost>, tasks: &TaskTracker, shutdown: &CancellationToken) {
-    now_and_then(outpost, tasks, shutdown);
-    let (outpost, shutdown) = (Arc::clone(outpost), shutdown.clone());
+    let (own, stop) = (Arc::clone(outpost), shutdown.clone());
     tasks.spawn(async move {
         tokio::select! {
-            () = shutdown.cancelled() => {}
-            () = after_gaps(&outpost) => {}
+            () = stop.cancelled() => {}
+            () = when_due(&own) => {}
         }
     });
-}
-
-/// Each time it is asked for, asks about the session of every login there is. With `n` of them this takes the time of
-/// `n / 2` requests; for so long after a reconnect, and the pause before it, an ended session may still be accepted.
-async fn after_gaps(outpost: &Outpost) {
-    loop {
-        outpost.binds.checks.notified().await;
-        let began = Instant::now();
-        let mut left = outpost.logins.alive();
-        for attempt in 1..=ATTEMPTS {
-            left = check_sessions(outpost, left).await;
-            if left.is_empty() {
-                break;
-            }
-            tracing::debug!(logins = left.len(), attempt, "sessions whose state is unclear");
-            tokio::time::sleep(RETRY_PAUSE).await;
-        }
-        drop(left);
-        tokio::time::sleep(began.elapsed().saturating_mul(PAUSE_FACTOR)).await;
-    }
-}
-
-/// Ends the logins whose sessions are over; returns those for which authentik could not be asked.
-async fn check_sessions(outpost: &Outpost, logins: Vec<Arc<Login>>) -> Vec<Arc<Login>> {
-    let unclear = Mutex::new(Vec::new());
-    stream::iter(logins)
-        .for_each_concurrent(CHECKS_AT_ONCE, async |login| {
-            match session_verdict(outpost, &login).await {
-                Verdict::Holds => {}
-                Verdict::Over(ending) => {
-                    login.end(ending);
-                }
-                Verdict::Unclear => unclear.lock().unwrap_or_else(PoisonError::into_inner).push(login),
-            }
-        })
-        .await;
-    unclear.into_inner().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Starts the regular re-check, if one is configured.
-fn now_and_then(outpost: &Arc<Outpost>, tasks: &TaskTracker, shutdown: &CancellationToken) {
     let Some(interval) = outpost.config.bind.access_recheck_interval else {
         return;
     };
-    let (outpost, shutdown) = (Arc::clone(outpost), shutdown.clone());
+    let (own, stop) = (Arc::clone(outpost), shutdown.clone());
     tasks.spawn(async move {
-        loop {
-            tokio::select! {
-                () = shutdown.cancelled() => return,
-                () = tokio::time::sleep(interval) => {}
-            }
-            for (key, login) in outpost.binds.cache.take_used() {
-                if shutdown.is_cancelled() {
-                    return;
-                }
-                if let Some(ending) = verdict(&outpost, &login).await {
-                    outpost.binds.cache.remove(&key);
-                    login.end(ending);
-                }
-            }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = now_and_then(&own, interval) => {}
         }
     });
 }
 
-/// What authentik says about a session.
-enum Verdict {
-    Holds,
-    Over(Ending),
-    Unclear,
-}
-
-async fn session_verdict(outpost: &Outpost, login: &Login) -> Verdict {
-    if login.is_over() {
-        return Verdict::Holds;
-    }
-    match outpost
-        .client
-        .users_me(login.session(), Some(login.client()))
-        .await
-    {
-        Ok(me) if me.pk == login.user_pk() && me.is_active => Verdict::Holds,
-        Ok(_) => Verdict::Over(Ending::SessionEnded),
-        Err(error) if error.status() == Some(403) => Verdict::Over(Ending::SessionEnded),
-        Err(error) => {
-            tracing::debug!(%error, "a login could not be checked again");
-            Verdict::Unclear
+/// Judges a cached bind for a client that waits for it. `false`: it is over.
+pub(super) async fn is_still_good(outpost: &Outpost, login: &Arc<Login>) -> bool {
+    let judged = timeout(PATIENCE, async {
+        // The turns are never closed.
+        let _turn = outpost.binds.reviews.0.acquire().await;
+        judge(outpost, login).await
+    });
+    match judged.await {
+        Ok(Verdict::Holds) => true,
+        Ok(Verdict::Over) => false,
+        Ok(Verdict::Unclear) | Err(_) => {
+            login.review().unclear(Instant::now());
+            true
         }
     }
 }
 
-/// Why the login must end; `None` if it holds or authentik cannot be asked.
-async fn verdict(outpost: &Outpost, login: &Login) -> Option<Ending> {
+/// Judges at once whatever is due, again and again until there is an answer. With `n` logins due this takes the time of
+/// `n / 2` requests; for so long after a reconnect an ended session may still be accepted.
+async fn when_due(outpost: &Outpost) {
+    let mut retry = None;
+    let mut not_before = tokio::time::Instant::now();
+    loop {
+        tokio::select! {
+            () = outpost.logins.due() => retry = None,
+            () = sleep(retry.unwrap_or(LAST_RETRY_PAUSE)), if retry.is_some() => {}
+        }
+        let now = tokio::time::Instant::now();
+        let pause = not_before.saturating_duration_since(now);
+        let mut due = outpost.logins.alive();
+        due.retain(|login| login.review().is_due());
+        let all = due.len();
+        due.retain(|login| pause.is_zero() || login.review().is_withheld());
+        let later = all - due.len();
+        if outpost.outage().is_some() {
+            // There is nobody to ask, and what was judged stands.
+            retry = Some(LAST_RETRY_PAUSE.min(RETRY_PAUSE.max(pause)));
+            continue;
+        }
+        let unclear = judge_all(outpost, due).await;
+        if pause.is_zero() {
+            not_before = tokio::time::Instant::now() + now.elapsed().saturating_mul(PAUSE_FACTOR);
+        }
+        if unclear > 0 {
+            tracing::debug!(logins = unclear, "logins that could not be judged again");
+            let pause = retry.map_or(RETRY_PAUSE, |pause: Duration| pause.saturating_mul(2));
+            retry = Some(pause.min(LAST_RETRY_PAUSE));
+        } else {
+            retry = (later > 0).then_some(pause);
+        }
+    }
+}
+
+/// Judges the logins in use once an interval.
+async fn now_and_then(outpost: &Outpost, interval: Duration) {
+    let mut pacing = Pacing::new(interval, outpost.config.bind.access_recheck_rate);
+    let tick = TICK.min(interval / 20);
+    let mut last = Instant::now();
+    loop {
+        sleep(tick).await;
+        // In an outage there is nobody to ask, and what was judged stands.
+        if outpost.outage().is_some() {
+            continue;
+        }
+        let now = Instant::now();
+        let mut logins = outpost.logins.alive();
+        logins.retain(|login| login.review().is_in_use() && !login.review().was_tried(now, interval));
+        logins.sort_by_cached_key(|login| std::cmp::Reverse(login.review().age(now)));
+        let ages: Vec<Duration> = logins.iter().map(|login| login.review().age(now)).collect();
+        logins.truncate(pacing.take(&ages, now.duration_since(last)));
+        last = now;
+        judge_all(outpost, logins).await;
+    }
+}
+
+/// How many logins are judged when, so that each is once an interval and authentik has no rush.
+#[derive(Debug)]
+struct Pacing {
+    interval: Duration,
+    rate: f64,
+    /// Judgements that the time passed allows, and those it takes to come round.
+    allowed: f64,
+    wanted: f64,
+}
+
+impl Pacing {
+    fn new(interval: Duration, rate: usize) -> Self {
+        Self {
+            interval,
+            rate: rate as f64,
+            allowed: 0.0,
+            wanted: 0.0,
+        }
+    }
+
+    /// How many of the logins with these ages, oldest first, are to be judged now, `passed` after the last call. A login
+    /// is judged in the second half of its interval, at an even pace, and in the last tenth of it as fast as is allowed.
+    /// With `n` logins none gets older than the interval, or half of it and `n / rate` seconds if that is more.
+    fn take(&mut self, ages: &[Duration], passed: Duration) -> usize {
+        let ripe = ages.partition_point(|age| *age >= self.interval / 2);
+        let late = ages.partition_point(|age| *age >= self.interval.mul_f64(0.9));
+        let passed = passed.as_secs_f64();
+        // What was not needed is not saved up, beyond what fractions of one need.
+        self.allowed = (self.allowed + self.rate * passed).min((self.rate * passed).max(1.0));
+        self.wanted += 2.0 * ages.len() as f64 * passed / self.interval.as_secs_f64();
+        let count = (self.wanted.max(0.0) as usize)
+            .max(late)
+            .min(ripe)
+            .min(self.allowed as usize);
+        self.allowed -= count as f64;
+        self.wanted = (self.wanted - count as f64).clamp(0.0, ages.len() as f64);
+        if count == ripe {
+            self.wanted = self.wanted.fract();
+        }
+        count
+    }
+}
+
+/// Ends those that are over; returns for how many there was no answer.
+async fn judge_all(outpost: &Outpost, logins: Vec<Arc<Login>>) -> usize {
+    let verdicts: Vec<Verdict> = stream::iter(logins)
+        .map(|login| async move {
+            let verdict = judge(outpost, &login).await;
+            if verdict == Verdict::Unclear {
+                login.review().unclear(Instant::now());
+            }
+            verdict
+        })
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await;
+    if verdicts.contains(&Verdict::Over) {
+        outpost.binds.cache.retain_alive();
+    }
+    verdicts
+        .iter()
+        .filter(|verdict| **verdict == Verdict::Unclear)
+        .count()
+}
+
+/// What authentik says about a login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It holds.
+    Holds,
+    /// It has been ended.
+    Over,
+    /// There was no answer to go by.
+    Unclear,
+}
+
+/// Asks about a login, and ends it if it is over.
+async fn judge(outpost: &Outpost, login: &Login) -> Verdict {
     if login.is_over() {
-        return None;
+        return Verdict::Over;
     }
-    // Access is also granted to nobody in particular: first make sure the session still is somebody's.
-    match session_verdict(outpost, login).await {
-        Verdict::Holds => {}
-        Verdict::Over(ending) => return Some(ending),
-        Verdict::Unclear => return None,
-    }
-    let settings = login.provider().settings();
+    let judgement = login.review().begin(Instant::now());
+    let over = |ending: Ending| {
+        login.end(ending);
+        Verdict::Over
+    };
+    // What the provider is now, not what it was at the login.
+    let Some(provider) = outpost.providers().by_pk(login.provider().pk()) else {
+        return over(Ending::AccessLost);
+    };
+    let settings = provider.settings();
     let access = outpost
         .client
         .check_access(
@@ -145,12 +234,64 @@ async fn verdict(outpost: &Outpost, login: &Login) -> Option<Ending> {
         )
         .await;
     match access {
-        Ok(access) if access.passing && access.has_search_permission == login.may_search_everything() => None,
-        Ok(_) => Some(Ending::AccessLost),
-        Err(error) if error.status() == Some(404) => Some(Ending::AccessLost),
-        Err(error) => {
-            tracing::debug!(%error, "a cached bind could not be checked again");
-            None
+        Ok(access) if access.session_ended => over(Ending::SessionEnded),
+        Ok(access) if access.passing && access.has_search_permission == login.may_search_everything() => {
+            login.review().holds(judgement);
+            Verdict::Holds
         }
+        Ok(_) => over(Ending::AccessLost),
+        Err(error) if error.status() == Some(404) => over(Ending::AccessLost),
+        Err(error) => {
+            tracing::debug!(%error, "a login could not be judged again");
+            Verdict::Unclear
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INTERVAL: Duration = Duration::from_secs(300);
+
+    /// The greatest age any of `count` logins reaches in an hour, and the most judgements in a second, looked at every
+    /// `step` seconds. All are made at once, which is the worst case: after a restart all clients come back together.
+    fn run(count: usize, rate: usize, step: usize) -> (Duration, usize) {
+        let mut pacing = Pacing::new(INTERVAL, rate);
+        let mut judged = std::collections::VecDeque::from(vec![0_u64; count]);
+        let (mut oldest, mut most) = (0, 0);
+        for now in (step as u64..=4_800).step_by(step) {
+            let ages: Vec<Duration> = judged.iter().map(|at| Duration::from_secs(now - at)).collect();
+            oldest = oldest.max(now - judged[0]);
+            let taken = pacing.take(&ages, TICK * step as u32);
+            most = most.max(taken / step);
+            judged.drain(..taken);
+            judged.extend(std::iter::repeat_n(now, taken));
+        }
+        (Duration::from_secs(oldest), most)
+    }
+
+    #[test]
+    fn staleness_is_what_the_documentation_says() {
+        let (oldest, most) = run(10, 10, 1);
+        assert!(oldest <= INTERVAL && most <= 2, "{oldest:?} {most}");
+        let (oldest, most) = run(1_000, 10, 1);
+        assert!(oldest <= INTERVAL && most <= 10, "{oldest:?} {most}");
+        let (oldest, most) = run(20_000, 10, 20);
+        assert!(
+            oldest <= INTERVAL / 2 + Duration::from_secs(2_000 + 40) && most <= 10,
+            "{oldest:?} {most}"
+        );
+    }
+
+    #[test]
+    fn few_logins_are_not_asked_about_more_often_than_twice_an_interval() {
+        let mut pacing = Pacing::new(INTERVAL, 10);
+        let young = [INTERVAL / 2 - TICK; 5];
+        for _ in 0..1_000 {
+            assert_eq!(pacing.take(&young, TICK), 0);
+        }
+        assert_eq!(pacing.take(&[INTERVAL, INTERVAL / 2], TICK), 1);
+        assert_eq!(pacing.take(&[], TICK), 0);
     }
 }

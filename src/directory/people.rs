@@ -1,0 +1,252 @@
+//! What a login hangs on besides the password: the names a login flow may find a person by, and what changed about
+//! people from one snapshot to the next.
+//!
+//! Knows which fields authentik's identification stage asks: user name, e-mail address, UPN, and whatever attribute an
+//! admin's policy takes. Must not know binds.
+
+use std::cmp::Ordering;
+
+use super::attribute::AttributeId;
+use super::row;
+use super::snapshot::{Snapshot, UserId};
+use super::syntax;
+
+/// The attribute in which authentik keeps a user principal name.
+const UPN: &str = "upn";
+
+/// A field of a user that a login name can be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NameField {
+    /// The user name.
+    Username,
+    /// The e-mail address.
+    Email,
+    /// A custom attribute, by its name in lower case.
+    Attribute(Box<str>),
+}
+
+impl Snapshot {
+    /// The field of a user that equals a name as it was typed, case ignored, as authentik compares by default. The user
+    /// name comes first, then the e-mail address, then the UPN, then any other custom attribute.
+    #[must_use]
+    pub fn name_field(&self, user: UserId, typed: &str) -> Option<NameField> {
+        let usual = [
+            NameField::Username,
+            NameField::Email,
+            NameField::Attribute(UPN.into()),
+        ];
+        let found = usual.into_iter().find(|field| self.is_called(user, field, typed));
+        found.or_else(|| {
+            let mut others: Vec<&[u8]> = self
+                .attributes
+                .iter()
+                .filter(|&(_, id)| !id.is_built_in() && self.has_name(user.0, id, typed))
+                .map(|(name, _)| name)
+                .collect();
+            others.sort_unstable();
+            let name = std::str::from_utf8(others.first()?).ok()?;
+            Some(NameField::Attribute(name.into()))
+        })
+    }
+
+    /// Whether that field of the user equals the name.
+    #[must_use]
+    pub fn is_called(&self, user: UserId, field: &NameField, typed: &str) -> bool {
+        self.name_id(field)
+            .is_some_and(|id| self.has_name(user.0, id, typed))
+    }
+
+    /// The pks, ascending, of all users whose user name, e-mail address, UPN or `field` equals the name, case ignored.
+    #[must_use]
+    pub fn users_called(&self, typed: &str, field: Option<&NameField>) -> Vec<i64> {
+        let upn = NameField::Attribute(UPN.into());
+        let fields = [
+            Some(&NameField::Username),
+            Some(&NameField::Email),
+            Some(&upn),
+            field,
+        ];
+        let mut found: Vec<i64> = fields
+            .into_iter()
+            .flatten()
+            .filter_map(|field| self.name_id(field))
+            .flat_map(|id| {
+                let key = syntax::equality_key(self.attributes.syntax(id), typed.trim().as_bytes());
+                self.lookup_key(id, &key)
+                    .iter()
+                    .filter(|&&record| record < self.user_count_u32() && self.has_name(record, id, typed))
+                    .filter_map(|&record| self.users.pks.get(record as usize).copied())
+                    .collect::<Vec<_>>()
+            })
+            .collect();
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
+    /// The pks, ascending, of the users of either snapshot about whom something differs that a login hangs on: whether
+    /// they exist and are active, who they are, when their password was changed, and the names they log in with. A
+    /// date that is not known counts as different: nobody can tell.
+    #[must_use]
+    pub fn login_changes(&self, before: &Self) -> Vec<i64> {
+        let mut changed = Vec::new();
+        let (mut new, mut old) = (0_u32, 0_u32);
+        let pk = |snapshot: &Self, user: u32| snapshot.users.pks.get(user as usize).copied();
+        let upn = [self, before].map(|snapshot| snapshot.attributes.find(UPN.as_bytes()));
+        loop {
+            match (pk(self, new), pk(before, old)) {
+                (None, None) => return changed,
+                (Some(added), None) => {
+                    changed.push(added);
+                    new += 1;
+                }
+                (None, Some(removed)) => {
+                    changed.push(removed);
+                    old += 1;
+                }
+                (Some(now), Some(then)) => match now.cmp(&then) {
+                    Ordering::Less => {
+                        changed.push(now);
+                        new += 1;
+                    }
+                    Ordering::Greater => {
+                        changed.push(then);
+                        old += 1;
+                    }
+                    Ordering::Equal => {
+                        if !self.logs_in_like(new, before, old, upn) {
+                            changed.push(now);
+                        }
+                        new += 1;
+                        old += 1;
+                    }
+                },
+            }
+        }
+    }
+
+    fn logs_in_like(&self, user: u32, before: &Self, old: u32, upn: [Option<AttributeId>; 2]) -> bool {
+        let date = |snapshot: &Self, user: u32| snapshot.user(UserId(user)).password_change_date;
+        let [upn_now, upn_then] = upn;
+        date(self, user).is_some_and(|now| date(before, old) == Some(now))
+            && self.row(user).has(row::ACTIVE) == before.row(old).has(row::ACTIVE)
+            && self.users.uuids.get(user as usize) == before.users.uuids.get(old as usize)
+            && self.user_uid(user) == before.user_uid(old)
+            && self.name(user) == before.name(old)
+            && self.stored_set(user, AttributeId::MAIL) == before.stored_set(old, AttributeId::MAIL)
+            && upn_now.and_then(|id| self.stored_set(user, id))
+                == upn_then.and_then(|id| before.stored_set(old, id))
+    }
+
+    fn name_id(&self, field: &NameField) -> Option<AttributeId> {
+        match field {
+            NameField::Username => Some(AttributeId::RDN),
+            NameField::Email => Some(AttributeId::MAIL),
+            NameField::Attribute(name) => self.attributes.find(name.as_bytes()),
+        }
+    }
+
+    fn has_name(&self, record: u32, id: AttributeId, typed: &str) -> bool {
+        self.any_value(record, id, |value| {
+            std::str::from_utf8(value).is_ok_and(|value| is_same_name(value, typed))
+        })
+    }
+}
+
+/// Whether two names are one to authentik: white space around them and case do not count, everything else does.
+fn is_same_name(left: &str, right: &str) -> bool {
+    fn folded(name: &str) -> impl Iterator<Item = char> {
+        name.chars().flat_map(char::to_lowercase)
+    }
+    let (left, right) = (left.trim(), right.trim());
+    !left.is_empty() && (left == right || folded(left).eq(folded(right)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::directory::{Builder, UserRecord};
+
+    type Person<'a> = (i64, &'a str, &'a str, &'a str, &'a str);
+
+    const OLD: &str = "2026-01-02T03:04:05Z";
+    const NEW: &str = "2026-01-02T03:04:06Z";
+
+    fn snapshot(people: &[Person<'_>]) -> Snapshot {
+        let mut builder = Builder::new();
+        for &(pk, username, email, attributes, password_change_date) in people {
+            builder.add_user(&UserRecord {
+                pk,
+                username,
+                email,
+                attributes: Some(attributes),
+                password_change_date,
+                is_active: true,
+                uid: username,
+                uuid: &crate::directory::fixture::uuid(pk),
+                ..UserRecord::default()
+            });
+        }
+        builder.finish().0
+    }
+
+    fn field(snapshot: &Snapshot, pk: i64, typed: &str) -> Option<NameField> {
+        snapshot.name_field(snapshot.user_by_pk(pk).unwrap(), typed)
+    }
+
+    fn attribute(name: &str) -> Option<NameField> {
+        Some(NameField::Attribute(name.into()))
+    }
+
+    #[test]
+    fn a_name_is_one_of_the_fields_or_none() {
+        let snapshot = snapshot(&[
+            (
+                1,
+                "alice",
+                "Alice@Example.com",
+                r#"{"upn":"al@corp","number":"E-17"}"#,
+                OLD,
+            ),
+            (2, "straße", "alice@example.com", "{}", OLD),
+        ]);
+        assert_eq!(field(&snapshot, 1, " ALICE "), Some(NameField::Username));
+        assert_eq!(field(&snapshot, 2, "STRAßE"), Some(NameField::Username));
+        assert_eq!(field(&snapshot, 1, "alice@example.com"), Some(NameField::Email));
+        assert_eq!(field(&snapshot, 1, "AL@corp"), attribute("upn"));
+        assert_eq!(field(&snapshot, 1, "e-17"), attribute("number"));
+        // Nothing but case is folded.
+        for other in ["al ice", "ａlice", "alice@", "", " "] {
+            assert_eq!(field(&snapshot, 1, other), None, "{other}");
+        }
+        assert_eq!(snapshot.users_called("ALICE@example.com", None), [1, 2]);
+        assert_eq!(snapshot.users_called("alice", None), [1]);
+        assert_eq!(snapshot.users_called("e-17", None), [0_i64; 0]);
+        let number = attribute("number");
+        assert_eq!(snapshot.users_called("e-17", number.as_ref()), [1]);
+    }
+
+    #[test]
+    fn only_what_a_login_hangs_on_is_a_change() {
+        let person = (1, "alice", "a@x", r#"{"upn":"al","other":"1"}"#, OLD);
+        let before = snapshot(&[person, (2, "bob", "", "{}", OLD), (3, "carol", "", "{}", "")]);
+        let changes = |people: &[Person<'_>]| snapshot(people).login_changes(&before);
+        let bob = (2, "bob", "", "{}", OLD);
+        // An unknown date is never the same.
+        assert_eq!(changes(&[person, bob, (3, "carol", "", "{}", "")]), [3]);
+        assert_eq!(
+            changes(&[(1, "alice", "a@x", r#"{"upn":"al","other":"2"}"#, OLD), bob]),
+            [3]
+        );
+        for changed in [
+            (1, "alice2", "a@x", r#"{"upn":"al"}"#, OLD),
+            (1, "alice", "b@x", r#"{"upn":"al"}"#, OLD),
+            (1, "alice", "a@x", r#"{"upn":"b"}"#, OLD),
+            (1, "alice", "a@x", r#"{"upn":"al"}"#, NEW),
+            (1, "alice", "a@x", r#"{"upn":"al"}"#, ""),
+        ] {
+            assert_eq!(changes(&[changed, bob]), [1, 3], "{changed:?}");
+        }
+        assert_eq!(changes(&[bob, (9, "new", "", "{}", OLD)]), [1, 3, 9]);
+    }
+}
