@@ -9,7 +9,7 @@ use akldap::simulator::{
 
 use crate::captured_log::Log;
 use crate::client::Outcome;
-use crate::scenery::{FLOW, directory, flow_requests, of};
+use crate::scenery::{FLOW, assert_disconnected, directory, flow_requests, of};
 use crate::stage::{Stage, eventually, user_dn};
 
 fn with_second_factor() -> Vec<FlowStage> {
@@ -351,6 +351,24 @@ async fn strangers_get_a_sentence_and_the_log_gets_the_cause() {
     assert_eq!(outcome.code, 52);
     assert!(cause(&log, &outcome).contains(&authority));
     assert!(!outcome.message.contains(&authority), "{outcome:?}");
+    let outcome = stage.client().await.read(&user_dn("alice"), &[]).await.outcome;
+    assert!(
+        outcome.code != 0 && !outcome.message.contains(&authority),
+        "{outcome:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_deleted_user_is_logged_out_by_the_end_of_the_session() {
+    for mode in ["direct", "cached"] {
+        let stage = of(directory(mode, crate::scenery::recommended()), &[]).await;
+        let mut bound = stage.bound("bob").await;
+        let bob = stage.simulator.user_pk("bob").unwrap();
+        // authentik announces the end of each session; nothing else is looked at in this test.
+        assert!(stage.simulator.delete_user(bob));
+        assert_disconnected(&mut bound).await;
+        assert_eq!(stage.bind(&user_dn("bob"), "demo-bob").await.code, 49, "{mode}");
+    }
 }
 
 #[tokio::test]
