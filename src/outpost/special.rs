@@ -20,7 +20,7 @@ impl Outpost {
         identity: Option<&Identity>,
         controls: &SearchControls,
     ) -> Option<Result<Search, LdapResult>> {
-        let refusal = || too_much_asserted(request, controls).filter(|_| identity.is_none());
+        let refusal = || too_much_asserted(asserted(request, controls), identity);
         if request.base_object.is_empty() {
             if let Some(refusal) = refusal() {
                 return Some(Err(refusal));
@@ -45,12 +45,19 @@ impl Outpost {
         identity: Option<&Identity>,
     ) -> Option<LdapResult> {
         let (attribute, value) = (request.attribute.as_bytes(), &request.value);
+        let refusal = || too_much_asserted(attribute.len() + value.len(), identity);
         if request.entry.is_empty() {
+            if let Some(refusal) = refusal() {
+                return Some(refusal);
+            }
             let attributes = self.root_dse(None).attributes(reader(identity));
             return Some(directory::compare_entry("", &attributes, attribute, value));
         }
-        names_subschema(request.entry.as_bytes())
-            .then(|| directory::compare_entry(SUBSCHEMA_DN, &self.subschema(identity), attribute, value))
+        names_subschema(request.entry.as_bytes()).then(|| {
+            refusal().unwrap_or_else(|| {
+                directory::compare_entry(SUBSCHEMA_DN, &self.subschema(identity), attribute, value)
+            })
+        })
     }
 
     /// How admins name their attributes is for those who may log in.
@@ -92,18 +99,25 @@ fn reader<'a>(identity: Option<&'a Identity>) -> Reader<'a> {
     }
 }
 
-/// Most octets of what is asserted in a search by somebody unbound. Whoever looks for the server's capabilities asserts
-/// a class or nothing; a filter that tests every definition of the schema a thousand times means no good.
+/// Most octets of what is asserted in a search or compare by somebody unbound. Whoever looks for the server's
+/// capabilities asserts a class or nothing; a filter that tests every definition of the schema a thousand times means no
+/// good.
 const MAX_UNBOUND_ASSERTIONS: usize = 2048;
 
-fn too_much_asserted(request: &SearchRequest<'_>, controls: &SearchControls) -> Option<LdapResult> {
+/// The octets of what a search asserts.
+fn asserted(request: &SearchRequest<'_>, controls: &SearchControls) -> usize {
     let target = match controls.vlv.as_ref().map(|vlv| &vlv.target) {
         Some(VlvTarget::GreaterOrEqual(value)) => value.len(),
         _ => 0,
     };
-    (request.filter.size() + target > MAX_UNBOUND_ASSERTIONS).then(|| {
+    request.filter.size() + target
+}
+
+fn too_much_asserted(octets: usize, identity: Option<&Identity>) -> Option<LdapResult> {
+    (octets > MAX_UNBOUND_ASSERTIONS && identity.is_none()).then(|| {
         let text = format!(
-            "before a bind a filter may have {MAX_UNBOUND_ASSERTIONS} octets: bind first, or ask for less"
+            "before a bind filters and asserted values may have {MAX_UNBOUND_ASSERTIONS} octets: bind first, or ask \
+             for less"
         );
         LdapResult::new(ResultCode::AdminLimitExceeded, text)
     })

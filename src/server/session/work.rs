@@ -374,6 +374,18 @@ fn kinds() -> Vec<Kind> {
             message(&[&element(0x6e, &[&text(BASE.as_bytes()), &assertion])])
         }),
     );
+    for entry in ["", "cn=subschema"] {
+        for attribute in ["attributeTypes", "supportedControl", "cn", "description"] {
+            add(
+                &format!("a compare of a long {attribute} with {entry:?}"),
+                Box::new(move |octets| {
+                    let value = text(&fill("\u{fdfa}".as_bytes(), octets));
+                    let assertion = element(0x30, &[&text(attribute.as_bytes()), &value]);
+                    message(&[&element(0x6e, &[&text(entry.as_bytes()), &assertion])])
+                }),
+            );
+        }
+    }
     add(
         "a modify",
         Box::new(|octets| {
