@@ -116,6 +116,8 @@ pub struct ListenConfig {
     pub metrics: Vec<SocketAddr>,
     /// Networks whose PROXY protocol headers are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Whether an admin named those networks; otherwise they are the official default.
+    pub trusted_proxies_set: bool,
 }
 
 /// TLS on our own ports.
@@ -341,13 +343,15 @@ impl AuthentikConfig {
 
 impl ListenConfig {
     fn read(reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
+        let (trusted_proxies, trusted_proxies_set) = reader.networks(&options::TRUSTED_PROXIES, |name| {
+            ConfigWarning::WideTrust { name }
+        })?;
         Ok(Self {
             ldap: reader.value(&options::LISTEN_LDAP, value::listen)?,
             ldaps: reader.value(&options::LISTEN_LDAPS, value::listen)?,
             metrics: reader.value(&options::LISTEN_METRICS, value::listen)?,
-            trusted_proxies: reader.networks(&options::TRUSTED_PROXIES, |name| ConfigWarning::WideTrust {
-                name,
-            })?,
+            trusted_proxies,
+            trusted_proxies_set,
         })
     }
 }

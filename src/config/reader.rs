@@ -243,23 +243,23 @@ impl<'a> Reader<'a> {
             .unwrap_or_else(|| Path::new(setting.default).to_owned()))
     }
 
-    /// The networks of a list, or its default with the warning that belongs to it.
+    /// The networks of a list, or its default with the warning that belongs to it; and whether it was set.
     pub(super) fn networks(
         &mut self,
         setting: &'static Setting,
         unset: impl FnOnce(String) -> ConfigWarning,
-    ) -> Result<Vec<IpNet>, ConfigError> {
+    ) -> Result<(Vec<IpNet>, bool), ConfigError> {
         let name = self.strings.spelling(setting.variable);
         let Some((networks, skipped)) = self.optional(setting, |text| Ok(value::networks(text)))? else {
             self.warnings.push(unset(name));
-            return Ok(value::networks(setting.default).0);
+            return Ok((value::networks(setting.default).0, false));
         };
         self.warnings
             .extend(skipped.into_iter().map(|entry| ConfigWarning::SkippedNetwork {
                 name: name.clone(),
                 entry: shorten(&entry),
             }));
-        Ok(networks)
+        Ok((networks, true))
     }
 
     /// The error for one of a pair of settings without the other.

@@ -108,9 +108,29 @@ pub(super) fn start(outpost: &Arc<Outpost>, tasks: &TaskTracker, shutdown: &Canc
     });
 }
 
+/// An outage ends with the first answer, but the log says so only when authentik has gone on answering for so long: an
+/// authentik that shuts down or starts answers some calls and not others, and that is one outage to whoever reads.
+const HOLDS: Duration = Duration::from_secs(5);
+
 async fn watch(outpost: &Outpost) {
+    // When the outage began that the log has told of, and not yet that it is over.
+    let mut told: Option<Instant> = None;
+    let mut over = Instant::now();
     loop {
-        outpost.client.contact().failure().await;
+        let failed = outpost.client.contact().failure();
+        if let Some(began) = told {
+            if timeout(HOLDS.saturating_sub(over.elapsed()), failed)
+                .await
+                .is_err()
+            {
+                let lasted_s = over.saturating_duration_since(began).as_secs_f64();
+                tracing::info!(lasted_s, "authentik can be reached again");
+                told = None;
+                continue;
+            }
+        } else {
+            failed.await;
+        }
         let Err(error) = probe(&outpost.client).await else {
             sleep(SUSPICION_PAUSE).await;
             continue;
@@ -123,8 +143,11 @@ async fn watch(outpost: &Outpost) {
             }
             false => "nothing is loaded yet, so binds and searches are answered 52",
         };
-        tracing::warn!(%error, hint = error.hint(), "authentik cannot be reached: {kept}");
         let began = Instant::now();
+        if told.is_none() {
+            tracing::warn!(%error, hint = error.hint(), "authentik cannot be reached: {kept}");
+            told = Some(began);
+        }
         while !answered_since(&outpost.client, began) {
             sleep(PROBE_INTERVAL.mul_f64(0.5 + 0.5 * fastrand::f64())).await;
             if probe(&outpost.client).await.is_ok() {
@@ -133,8 +156,7 @@ async fn watch(outpost: &Outpost) {
         }
         outpost.outage.lift();
         outpost.metrics.set_reachable(true);
-        let lasted_s = began.elapsed().as_secs_f64();
-        tracing::info!(lasted_s, "authentik can be reached again");
+        over = Instant::now();
         // Neither loop has to wait for the end of its pause.
         outpost.request_update();
     }

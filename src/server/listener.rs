@@ -327,9 +327,12 @@ impl Gate {
         let _open = self.outpost.metrics().connection_opened();
         // Answers are written whole; waiting for more to send would only delay them.
         let _ = stream.set_nodelay(true);
-        let trusted = &config.listen.trusted_proxies;
-        let (client, stream) = match proxy::accept(stream, peer, trusted, deadline).await {
-            Ok((client, stream)) => (client.ip(), stream),
+        let trust = proxy::Trust {
+            networks: &config.listen.trusted_proxies,
+            named: config.listen.trusted_proxies_set,
+        };
+        let (client, tls, stream) = match proxy::accept(stream, peer, trust, deadline).await {
+            Ok(accepted) => (accepted.client.ip(), accepted.tls, accepted.stream),
             Err(error) => {
                 tracing::debug!(connection, %peer, %error, "connection given up");
                 return;
@@ -342,7 +345,7 @@ impl Gate {
         if implicit_tls {
             return Box::pin(self.secure(stream, connection, client, Expected::Ldaps, deadline)).await;
         }
-        let mut session = Session::new(Arc::clone(&self.outpost), connection, client, false);
+        let mut session = Session::new(Arc::clone(&self.outpost), connection, client, tls);
         let end = connection::serve(stream, &mut session, &self.surroundings(Expected::Ldap)).await;
         drop(session);
         if let End::StartTls(stream) = end {

@@ -6,8 +6,9 @@
 //! | in the trusted networks | absent, or "local" | the peer's address counts |
 //! | elsewhere | any | nothing is looked for; the peer's address counts and the octets reach the protocol behind |
 //!
-//! The same rules as the official outpost's (`AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS`). Must not know LDAP or TLS beyond
-//! their first octet.
+//! The same rules as the official outpost's (`AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS`). Beyond them, a peer in networks that
+//! an admin has named may say that the client spoke TLS to it (PP2_TYPE_SSL); by the default networks nobody may, for
+//! everybody in a private network could. Must not know LDAP or TLS beyond their first octet.
 
 use std::io;
 use std::net::SocketAddr;
@@ -40,23 +41,65 @@ pub(super) enum ProxyError {
     Io(#[from] io::Error),
 }
 
-/// Reads the header a trusted peer may have sent. Returns the client's address and the stream behind the header.
+/// A connection behind its header.
+#[derive(Debug)]
+pub(super) struct Accepted<S> {
+    /// The client's address.
+    pub(super) client: SocketAddr,
+    /// Whether the client spoke TLS to the load balancer that sent the header.
+    pub(super) tls: bool,
+    /// What follows the header.
+    pub(super) stream: Rewind<S>,
+}
+
+/// Whose headers are believed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Trust<'a> {
+    /// The networks.
+    pub(super) networks: &'a [IpNet],
+    /// Whether an admin named them. Only then a header's word about TLS counts.
+    pub(super) named: bool,
+}
+
+/// What a header says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Source {
+    client: SocketAddr,
+    tls: bool,
+}
+
+/// Reads the header a trusted peer may have sent.
 ///
 /// A peer that says nothing at all until `deadline` sends no header: a client may connect long before it speaks.
 pub(super) async fn accept<S: AsyncRead + Unpin>(
     mut stream: S,
     peer: SocketAddr,
-    trusted: &[IpNet],
+    trust: Trust<'_>,
     deadline: Instant,
-) -> Result<(SocketAddr, Rewind<S>), ProxyError> {
+) -> Result<Accepted<S>, ProxyError> {
     let address = canonical(peer);
-    if !trusted.iter().any(|network| network.contains(&address.ip())) {
-        return Ok((address, Rewind::new(Zeroizing::default(), stream)));
+    let accepted = |client, tls, octets, stream| Accepted {
+        client,
+        tls,
+        stream: Rewind::new(octets, stream),
+    };
+    if !trust
+        .networks
+        .iter()
+        .any(|network| network.contains(&address.ip()))
+    {
+        return Ok(accepted(address, false, Zeroizing::default(), stream));
     }
     let mut octets = Zeroizing::new(Vec::with_capacity(USUAL_HEADER));
     match timeout_at(deadline, read_header(&mut stream, &mut octets)).await {
-        Ok(source) => Ok((source?.map_or(address, canonical), Rewind::new(octets, stream))),
-        Err(_) if octets.is_empty() => Ok((address, Rewind::new(octets, stream))),
+        Ok(source) => Ok(match source? {
+            Some(source) => {
+                let tls = source.tls && trust.named;
+                accepted(canonical(source.client), tls, octets, stream)
+            }
+            None => accepted(address, false, octets, stream),
+        }),
+        Err(_) if octets.is_empty() => Ok(accepted(address, false, octets, stream)),
         Err(_) => Err(ProxyError::TimedOut),
     }
 }
@@ -71,7 +114,7 @@ pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
 async fn read_header<S: AsyncRead + Unpin>(
     stream: &mut S,
     octets: &mut Zeroizing<Vec<u8>>,
-) -> Result<Option<SocketAddr>, ProxyError> {
+) -> Result<Option<Source>, ProxyError> {
     loop {
         if octets.len() >= MAX_HEADER {
             return Err(ProxyError::Malformed);
@@ -88,15 +131,13 @@ async fn read_header<S: AsyncRead + Unpin>(
         if !may_be_header(octets) {
             return Ok(None);
         }
-        match ProxyHeader::parse(
-            octets,
-            ParseConfig {
-                include_tlvs: false,
-                ..ParseConfig::default()
-            },
-        ) {
+        match ProxyHeader::parse(octets, ParseConfig::default()) {
             Ok((header, length)) => {
-                let source = header.proxied_address().map(|address| address.source);
+                // A load balancer that speaks for itself, to check our health, has no address and no client under TLS.
+                let source = header.proxied_address().map(|address| Source {
+                    client: address.source,
+                    tls: header.ssl().is_some_and(|ssl| ssl.client_ssl()),
+                });
                 let length = length.min(octets.len());
                 octets.drain(..length);
                 return Ok(source);
@@ -129,12 +170,75 @@ mod tests {
         Instant::now() + Duration::from_millis(50)
     }
 
+    fn trust(networks: &[IpNet]) -> Trust<'_> {
+        Trust {
+            networks,
+            named: true,
+        }
+    }
+
     async fn run(peer: &str, octets: &[u8]) -> Result<(SocketAddr, Vec<u8>), ProxyError> {
-        let trusted = vec!["10.0.0.0/8".parse().unwrap()];
-        let (address, mut stream) = accept(octets, peer.parse().unwrap(), &trusted, soon()).await?;
-        let mut rest = Vec::new();
+        let trusted = ["10.0.0.0/8".parse().unwrap()];
+        let accepted = accept(octets, peer.parse().unwrap(), trust(&trusted), soon()).await?;
+        let (mut stream, mut rest) = (accepted.stream, Vec::new());
         stream.read_to_end(&mut rest).await.unwrap();
-        Ok((address, rest))
+        Ok((accepted.client, rest))
+    }
+
+    /// A version 2 header (TCP over IPv4) with these further fields; `command` is 0x21 for a client, 0x20 for itself.
+    fn v2(command: u8, fields: &[u8]) -> Vec<u8> {
+        let mut octets = b"\r\n\r\n\0\r\nQUIT\n".to_vec();
+        octets.extend([command, 0x11]);
+        octets.extend(u16::try_from(12 + fields.len()).unwrap().to_be_bytes());
+        octets.extend([192, 0, 2, 8, 10, 0, 0, 1, 0x13, 0x88, 1, 0x85]);
+        octets.extend(fields);
+        octets
+    }
+
+    /// PP2_TYPE_SSL (0x20): the flags of the client, verify, and the version as HAProxy sends it.
+    fn tls_field(client: u8) -> Vec<u8> {
+        let mut field = vec![0x20, 0, 5 + 10, client, 0, 0, 0, 1, 0x21, 0, 7];
+        field.extend(b"TLSv1.3");
+        field
+    }
+
+    #[tokio::test]
+    async fn the_word_of_tls_counts_from_named_peers_about_clients_only() {
+        const SSL: u8 = 1;
+        const CERTIFICATE: u8 = 2;
+        let unique_id = [0x05, 0, 2, b'i', b'd'];
+        let both = [&unique_id[..], &tls_field(SSL)].concat();
+        let cut = &tls_field(SSL)[..6];
+        let trusted: [IpNet; 1] = ["10.0.0.0/8".parse().unwrap()];
+        for (peer, named, octets, tls) in [
+            ("10.0.0.1:1", true, v2(0x21, &tls_field(SSL)), true),
+            ("10.0.0.1:1", true, v2(0x21, &both), true),
+            ("10.0.0.1:1", true, v2(0x21, &tls_field(SSL | CERTIFICATE)), true),
+            ("10.0.0.1:1", true, v2(0x21, &tls_field(0)), false),
+            ("10.0.0.1:1", true, v2(0x21, &tls_field(CERTIFICATE)), false),
+            ("10.0.0.1:1", true, v2(0x21, &unique_id), false),
+            ("10.0.0.1:1", true, v2(0x21, cut), false),
+            ("10.0.0.1:1", true, v2(0x21, &[0x20, 0xff, 0xff]), false),
+            ("10.0.0.1:1", true, v2(0x21, &[0x20, 0, 0]), false),
+            ("10.0.0.1:1", true, v2(0x20, &tls_field(SSL)), false),
+            (
+                "10.0.0.1:1",
+                true,
+                b"PROXY TCP4 192.0.2.7 10.0.0.1 5000 389\r\n".to_vec(),
+                false,
+            ),
+            ("10.0.0.1:1", false, v2(0x21, &tls_field(SSL)), false),
+            ("192.0.2.1:1", true, v2(0x21, &tls_field(SSL)), false),
+        ] {
+            let trust = Trust {
+                networks: &trusted,
+                named,
+            };
+            let accepted = accept(octets.as_slice(), peer.parse().unwrap(), trust, soon())
+                .await
+                .unwrap();
+            assert_eq!(accepted.tls, tls, "{peer} {named} {octets:x?}");
+        }
     }
 
     #[tokio::test]
@@ -191,19 +295,20 @@ mod tests {
         tokio::io::AsyncWriteExt::write_all(&mut halting, b"PROXY TCP4 192.0")
             .await
             .unwrap();
-        let trusted = vec!["10.0.0.0/8".parse().unwrap()];
-        let result = accept(stream, "10.0.0.1:1".parse().unwrap(), &trusted, soon()).await;
+        let trusted = ["10.0.0.0/8".parse().unwrap()];
+        let result = accept(stream, "10.0.0.1:1".parse().unwrap(), trust(&trusted), soon()).await;
         assert!(matches!(result, Err(ProxyError::TimedOut)));
     }
 
     #[tokio::test]
     async fn a_client_may_connect_long_before_it_speaks() {
         let (mut silent, stream) = tokio::io::duplex(64);
-        let trusted = vec!["10.0.0.0/8".parse().unwrap()];
-        let (address, mut stream) = accept(stream, "10.0.0.1:1".parse().unwrap(), &trusted, soon())
+        let trusted = ["10.0.0.0/8".parse().unwrap()];
+        let accepted = accept(stream, "10.0.0.1:1".parse().unwrap(), trust(&trusted), soon())
             .await
             .unwrap();
-        assert_eq!(address.to_string(), "10.0.0.1:1");
+        let mut stream = accepted.stream;
+        assert_eq!(accepted.client.to_string(), "10.0.0.1:1");
         tokio::io::AsyncWriteExt::write_all(&mut silent, b"PROXY")
             .await
             .unwrap();

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use akldap::simulator::{Directory, Endpoint, NotConfigured, Stage as FlowStage};
 
+use crate::captured_log::Log;
 use crate::scenery::{LOGOUT, change, directory, flow_requests, of, recommended, separate, stage};
 use crate::stage::{BASE, Stage, eventually, user_dn};
 
@@ -171,6 +172,32 @@ async fn an_unbind_flow_that_ends_nothing_is_not_run_again_and_again() {
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(unbinds(), 1);
     assert_eq!(stage.simulator.sessions().len(), 6, "they are left to expire");
+}
+
+#[tokio::test]
+async fn that_an_unbind_flow_ends_nothing_is_told_once() {
+    let (log, _guard) = Log::listen();
+    let flow = "default-provider-invalidation-flow";
+    let mut directory = directory("direct", recommended());
+    change(&mut directory, |provider| {
+        provider.unbind_flow = Some(flow.into())
+    });
+    let stage = of(directory, &[]).await;
+    let mut clients = Vec::new();
+    for _ in 0..10 {
+        clients.push(stage.bound("alice").await);
+    }
+    // As many at once as there are workers: each finds out for itself.
+    stage.simulator.faults().set_latency(Duration::from_millis(200));
+    drop(clients);
+    eventually("several were run side by side", || {
+        stage.simulator.requests().to(flow).len() > 1
+    })
+    .await;
+    let told = || log.text().matches("the unbind flow ended no session").count();
+    eventually("it is told", || told() > 0).await;
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert_eq!(told(), 1, "{}", log.text());
 }
 
 #[tokio::test]

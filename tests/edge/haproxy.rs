@@ -197,3 +197,79 @@ async fn three_servers_behind_haproxy_lose_no_login() {
     let true_addresses: BTreeSet<String> = (1..=CLIENTS).map(|number| format!("127.0.7.{number}")).collect();
     assert_eq!(seen, true_addresses);
 }
+
+/// TLS ends in HAProxy, which says so in the header; two servers differ in whether its address is named.
+fn ending_tls(fronts: [SocketAddr; 4], named: SocketAddr, unnamed: SocketAddr, pem: &str) -> String {
+    let mut text = "global\n    maxconn 100\ndefaults\n    mode tcp\n    timeout connect 5s\n    timeout client 1m\n    \
+                    timeout server 1m\n"
+        .to_owned();
+    let [clear, secure, clear_unnamed, secure_unnamed] = fronts;
+    for (name, clear, secure, server) in [
+        ("named", clear, secure, named),
+        ("unnamed", clear_unnamed, secure_unnamed, unnamed),
+    ] {
+        text += &format!(
+            "frontend {name}\n    bind {clear}\n    bind {secure} ssl crt {pem}\n    default_backend {name}\n\
+             backend {name}\n    server only {server} send-proxy-v2-ssl\n"
+        );
+    }
+    text
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tls_that_ends_in_haproxy_counts_as_tls_if_its_address_is_named() {
+    let Some(_exercise) = exercise(&[Need::Program("haproxy")]) else {
+        return;
+    };
+    let simulator = simulator().await;
+    let strict = "export AUTHENTIK_LDAP__REQUIRE_TLS=true;";
+    let name = "export AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS=127.0.0.1/32;";
+    let named = Served::start(
+        &simulator,
+        &format!(r#"{strict}{name}exec "$0" serve"#),
+        Stdio::null(),
+    )
+    .await;
+    let unnamed = Served::start(&simulator, &format!(r#"{strict}exec "$0" serve"#), Stdio::null()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let pem = folder.path().join("pair.pem");
+    let certs = concat!(env!("CARGO_MANIFEST_DIR"), "/certs");
+    let pair =
+        ["p256.pem", "p256.key"].map(|name| std::fs::read_to_string(format!("{certs}/{name}")).unwrap());
+    std::fs::write(&pem, pair.concat()).unwrap();
+    let fronts = free_addresses();
+    let file = folder.path().join("haproxy.cfg");
+    let text = ending_tls(fronts, named.ldap, unnamed.ldap, pem.to_str().unwrap());
+    std::fs::write(&file, text).unwrap();
+    let haproxy = Command::new("haproxy")
+        .args(["-db", "-f", file.to_str().unwrap()])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(std::fs::File::create(folder.path().join("errors")).unwrap())
+        .spawn()
+        .unwrap();
+    let _haproxy = Haproxy(haproxy);
+    for _ in 0..400 {
+        if TcpStream::connect(fronts[3]).await.is_ok() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    let errors = std::fs::read_to_string(folder.path().join("errors")).unwrap();
+    let from = Ipv4Addr::LOCALHOST;
+    let [clear, secure, clear_unnamed, secure_unnamed] = fronts;
+    for (front, tls, code, what) in [
+        (secure, true, 0, "TLS to a named load balancer"),
+        (clear, false, 13, "no TLS to it"),
+        (
+            secure_unnamed,
+            true,
+            13,
+            "TLS to one that is trusted by default only",
+        ),
+        (clear_unnamed, false, 13, "no TLS to that one"),
+    ] {
+        let stream = connect(from, front, tls.then_some(front)).await.expect(&errors);
+        assert_eq!(login(stream).await.expect(&errors), code, "{what}: {errors}");
+    }
+}

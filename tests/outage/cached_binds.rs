@@ -110,6 +110,29 @@ async fn what_is_loaded_and_cached_goes_on_and_the_rest_is_unavailable() {
 }
 
 #[tokio::test]
+async fn an_authentik_that_answers_now_and_then_is_one_outage_in_the_log() {
+    let (log, _guard) = Log::listen();
+    let said = |what: &str| log.text().matches(what).count();
+    let stage = cached(&[]).await;
+    let mut lifted: Option<Instant> = None;
+    for _ in 0..4 {
+        stage.simulator.refuse_connections(true);
+        // A failed call is what it is noticed by.
+        assert_eq!(code(&stage, "bob", "demo-bob").await, 52);
+        eventually("the outage is noticed", || is_out(&stage)).await;
+        let between = lifted.map_or(Duration::ZERO, |lifted| lifted.elapsed());
+        assert!(between < Duration::from_secs(5), "too slow to tell");
+        stage.simulator.refuse_connections(false);
+        eventually("it answers", || !is_out(&stage)).await;
+        lifted = Some(Instant::now());
+    }
+    assert_eq!(said("authentik cannot be reached: searches"), 1, "{}", log.text());
+    eventually("the end is told", || said("authentik can be reached again") > 0).await;
+    assert_eq!(said("authentik cannot be reached: searches"), 1, "{}", log.text());
+    assert_eq!(said("authentik can be reached again"), 1);
+}
+
+#[tokio::test]
 async fn the_grace_has_an_end() {
     let stage = cached(&[(MAX_AGE, "1s"), (GRACE, "2s")]).await;
     stage.bound("alice").await;

@@ -142,9 +142,9 @@ impl Work {
             .execute_unbind(&session, &flow_slug, client)
             .await
         {
-            Ok(done) if done.logged_out => {}
+            Ok(done) if done.logged_out => self.forget(&flow_slug),
+            Ok(_) if !self.note_idle(&flow_slug) => {}
             Ok(_) => {
-                self.note_idle(&flow_slug);
                 tracing::info!(
                     flow = flow_slug,
                     "the unbind flow ended no session, so those of binds stay in authentik until they expire: give it a \
@@ -163,11 +163,18 @@ impl Work {
             .is_some_and(|seen| seen.elapsed() < LOOK_AGAIN)
     }
 
-    fn note_idle(&self, flow_slug: &str) {
+    /// Whether that is news: workers find it out side by side, and again after a while.
+    fn note_idle(&self, flow_slug: &str) -> bool {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() >= MAX_FLOWS {
+        if idle.len() >= MAX_FLOWS && !idle.contains_key(flow_slug) {
             idle.clear();
         }
-        idle.insert(flow_slug.to_owned(), Instant::now());
+        idle.insert(flow_slug.to_owned(), Instant::now()).is_none()
+    }
+
+    /// The flow ends sessions now; that it does not would be news again.
+    fn forget(&self, flow_slug: &str) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.remove(flow_slug);
     }
 }
