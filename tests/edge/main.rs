@@ -29,4 +29,5 @@ mod limits;
 mod nginx;
 mod openssl;
 mod protocols;
+mod proxy;
 mod sockets;
