@@ -76,7 +76,8 @@ impl Stream {
             }
             Event::SessionEnd(end_id) => {
                 if outpost.logins.end_session(&end_id) {
-                    tracing::info!("authentik ended the session of a bound client");
+                    // The audit record says whose.
+                    tracing::debug!("authentik ended the session of a bound client");
                 }
             }
         }

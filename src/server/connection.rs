@@ -509,6 +509,9 @@ impl<S: RecordStream> Connection<'_, S> {
                 }
                 if let Some(tag) = kind.response_tag() {
                     let result = LdapResult::new(ResultCode::ProtocolError, error.to_string());
+                    if *kind == OperationKind::Bind {
+                        self.session.record_refusal(*message_id, &[], &result);
+                    }
                     response::write_result(&mut self.output, *message_id, tag, &result, &[]);
                 }
             }

@@ -95,7 +95,7 @@ impl Session {
         }
         if let Some(result) = self.refuse(message) {
             if let Operation::Bind(request) = &message.operation {
-                self.record_refusal(message_id, request, &result);
+                self.record_refusal(message_id, request.name, &result);
             }
             self.finish(message, &result, out);
             return Action::Done;
@@ -183,7 +183,7 @@ impl Session {
         let started = Instant::now();
         let answer = |result: LdapResult, out: &mut Vec<u8>| {
             if result.code != ResultCode::Success {
-                self.record_refusal(message_id, request, &result);
+                self.record_refusal(message_id, request.name, &result);
             }
             bind::write(out, message_id, &result);
             Action::Done
@@ -232,18 +232,14 @@ impl Session {
         self.identity = answer.into_identity();
     }
 
-    fn record_refusal(&self, message_id: u32, request: &BindRequest<'_>, result: &LdapResult) {
+    /// Records a bind that is refused before it is judged; `name` is empty where it could not be read.
+    pub(super) fn record_refusal(&self, message_id: u32, name: &[u8], result: &LdapResult) {
         let reason = match result.code {
             ResultCode::ConfidentialityRequired => RejectReason::ConfidentialityRequired,
             _ => RejectReason::ProtocolError,
         };
-        self.outpost.observe_refused_bind(
-            self.request_id(message_id),
-            self.client,
-            request.name,
-            reason,
-            result,
-        );
+        self.outpost
+            .observe_refused_bind(self.request_id(message_id), self.client, name, reason, result);
     }
 
     /// What names a request of this connection in the log.

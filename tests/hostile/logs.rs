@@ -213,7 +213,23 @@ async fn records_name_connection_client_and_request() {
     let pid = Pid::from_raw(i32::try_from(server.id()).unwrap()).unwrap();
     kill_process(pid, Signal::USR1).unwrap();
     assert!(client.receive().await.is_some(), "a notice");
+    // A bind that nobody judges is refused all the same: LDAPv2, and one that cannot be read.
+    let mut stream = TcpStream::connect(server.ldap).await.unwrap();
+    for octets in [
+        &[
+            0x30, 0x0d, 0x02, 0x01, 0x01, 0x60, 0x08, 0x02, 0x01, 0x02, 0x04, 0x01, b'x', 0x80, 0x00,
+        ][..],
+        &[0x30, 0x08, 0x02, 0x01, 0x02, 0x60, 0x03, 0x02, 0x01, 0x03],
+    ] {
+        stream.write_all(octets).await.unwrap();
+        assert_ne!(stream.read(&mut [0; 4096]).await.unwrap(), 0);
+    }
     let log = end(&mut server).await;
+    let mut unjudged = records(&log, "refusal");
+    unjudged.retain(|line| line["reason"] == "protocol_error");
+    let names: Vec<&Value> = unjudged.iter().map(|line| &line["bindDN"]).collect();
+    assert_eq!(names, ["x", ""]);
+    assert!(unjudged.iter().all(|line| line["code"] == 2), "{unjudged:?}");
     let of_bob = |kind| -> Vec<Value> {
         let dn = user_dn("bob");
         let mut all = records(&log, kind);
