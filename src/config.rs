@@ -57,6 +57,8 @@ pub struct Config {
     pub snapshot_file: Option<PathBuf>,
     /// Custom attributes that hold passwords and are served all the same.
     pub served_passwords: Vec<&'static str>,
+    /// Serve custom attributes under names that RFC 4512 allows.
+    pub legal_attribute_names: bool,
     /// After so many refresh intervals the whole directory is read instead of what changed in it.
     pub refresh_full_every: u32,
     /// What is logged, and how.
@@ -271,6 +273,7 @@ impl Config {
         let served_passwords = reader
             .optional(&options::SERVE_ATTRIBUTES, password_attributes::read)?
             .unwrap_or_default();
+        let legal_attribute_names = reader.switch(&options::LEGAL_ATTRIBUTE_NAMES)?;
         let refresh_full_every =
             u32::try_from(reader.count(&options::REFRESH_FULL_EVERY)?).unwrap_or(u32::MAX);
         let log = LogConfig::read(reader)?;
@@ -291,6 +294,7 @@ impl Config {
             refresh_delta_interval,
             snapshot_file,
             served_passwords,
+            legal_attribute_names,
             refresh_full_every,
             log,
             audit_searches,

@@ -437,6 +437,13 @@ pub(crate) static SERVE_ATTRIBUTES: Setting = own(
     Kind::PasswordAttributes,
     "Custom attributes that hold passwords or keys (`userPassword`, `sambaNTPassword`, …) and are to be served all the same, as FreeRADIUS with MS-CHAP needs. Whoever may search sees them.",
 );
+pub(crate) static LEGAL_ATTRIBUTE_NAMES: Setting = own(
+    "AUTHENTIK_LDAP__LEGAL_ATTRIBUTE_NAMES",
+    "legal-attribute-names",
+    "false",
+    Kind::Switch,
+    "Serve custom attributes whose names RFC 4512 does not allow (`with space`, `straße`, `a;binary`) under legal ones (`with-space`, `stra-e`, `a-binary`). Both spellings are understood either way.",
+);
 pub(crate) static REQUIRE_TLS: Setting = own(
     "AUTHENTIK_LDAP__REQUIRE_TLS",
     "require-tls",
@@ -540,6 +547,7 @@ pub static OPTIONS: &[&Setting] = &[
     &REFRESH_DELTA_INTERVAL,
     &SNAPSHOT_FILE,
     &SERVE_ATTRIBUTES,
+    &LEGAL_ATTRIBUTE_NAMES,
     &REFRESH_FULL_EVERY,
     &REQUIRE_TLS,
     &TLS_MIN_VERSION,

@@ -118,6 +118,8 @@ pub(super) struct Attributes {
     /// By name in lower case, with what the schema knows of the name.
     numbers: HashMap<Box<[u8]>, Named, hashbrown::DefaultHashBuilder>,
     syntaxes: Vec<Syntax>,
+    /// Other spellings of custom names, in lower case, with the names they stand for.
+    aliases: HashMap<Box<[u8]>, Box<[u8]>, hashbrown::DefaultHashBuilder>,
 }
 
 type Named = (AttributeId, Option<&'static schema::AttributeType>);
@@ -127,6 +129,7 @@ impl Attributes {
         let mut attributes = Self {
             numbers: HashMap::default(),
             syntaxes: Vec::new(),
+            aliases: HashMap::default(),
         };
         for name in NAMES {
             attributes.intern(name.as_bytes());
@@ -154,6 +157,35 @@ impl Attributes {
             .push(known.map_or(Syntax::DirectoryString, |known| known.syntax));
         self.numbers.insert(lower.into_boxed_slice(), (id, known));
         Some(id)
+    }
+
+    /// Lets a custom attribute be called by another spelling too, where no attribute is called so. The first name keeps a
+    /// spelling that several share.
+    pub(super) fn add_alias(&mut self, alias: &str, name: &str) {
+        if self.aliases.len() < MAX_ATTRIBUTES {
+            let lower = |text: &str| text.to_ascii_lowercase().into_bytes().into_boxed_slice();
+            self.aliases.entry(lower(alias)).or_insert_with(|| lower(name));
+        }
+    }
+
+    /// Knows the other spellings that another snapshot knows.
+    pub(super) fn take_aliases(&mut self, other: &Self) {
+        self.aliases.clone_from(&other.aliases);
+    }
+
+    /// The other spellings, in lower case, of custom attributes there are.
+    pub(super) fn aliases(&self) -> impl Iterator<Item = &[u8]> {
+        self.aliases
+            .iter()
+            .filter(|(_, name)| self.find(name).is_some())
+            .map(|(alias, _)| &**alias)
+    }
+
+    /// The attribute with exactly this name, or else this other spelling, whatever the case.
+    fn find_spelling(&self, name: &[u8]) -> Option<AttributeId> {
+        let lower = || name.to_ascii_lowercase();
+        self.find_any_case(name)
+            .or_else(|| self.find(self.aliases.get(lower().as_slice())?))
     }
 
     /// The attribute with exactly this name, whatever its case, without allocating.
@@ -198,6 +230,17 @@ impl Attributes {
     pub(super) fn resolve(&self, description: &[u8]) -> AttributeRef {
         steps::add(1 + description.len());
         let options = memchr::memchr(b';', description).unwrap_or(description.len());
+        // An admin may have put options into a name: they are a part of it.
+        if options < description.len()
+            && let Some(id) = self.find_spelling(description.trim_ascii())
+        {
+            return AttributeRef {
+                first: Some(id),
+                second: None,
+                known: schema::attribute_type(description),
+                alias: None,
+            };
+        }
         let plain = description.get(..options).unwrap_or(description).trim_ascii();
         let mut buffer = [0; MAX_NAME];
         let lower = buffer.get_mut(..plain.len()).map(|lower| {
@@ -212,6 +255,7 @@ impl Attributes {
                     first: Some(id),
                     second: None,
                     known,
+                    alias: None,
                 };
             }
             literal => literal.map(|(_, (id, _))| id),
@@ -220,9 +264,24 @@ impl Attributes {
         let canonical = known.and_then(|known| self.find(known.key.as_bytes()));
         let (first, second) = match (literal, canonical) {
             (Some(literal), Some(canonical)) if literal != canonical => (Some(literal), Some(canonical)),
+            (None, None) if known.is_none() => {
+                let other = lower.and_then(|lower| self.aliases.get(lower));
+                (other.and_then(|name| self.find(name)), None)
+            }
             (literal, canonical) => (literal.or(canonical), None),
         };
-        AttributeRef { first, second, known }
+        let alias = known.and_then(|known| {
+            known
+                .names
+                .iter()
+                .find(|name| name.as_bytes().eq_ignore_ascii_case(plain))
+        });
+        AttributeRef {
+            first,
+            second,
+            known,
+            alias: alias.copied(),
+        }
     }
 }
 
@@ -237,6 +296,8 @@ pub(super) struct AttributeRef {
     pub(super) second: Option<AttributeId>,
     /// What the schema knows of it.
     pub(super) known: Option<&'static schema::AttributeType>,
+    /// The further name of the schema that it was called by.
+    pub(super) alias: Option<&'static str>,
 }
 
 impl AttributeRef {
@@ -245,6 +306,7 @@ impl AttributeRef {
             first: Some(id),
             second: None,
             known: schema::attribute_type(id.name().as_bytes()),
+            alias: None,
         }
     }
 

@@ -350,6 +350,9 @@ impl Builder {
         for custom in custom {
             match self.attributes.intern(custom.name.as_bytes()) {
                 Some(id) => {
+                    if let Some(alias) = &custom.alias {
+                        self.attributes.add_alias(alias, &custom.name);
+                    }
                     flags |= id.override_bit();
                     self.store(id, &custom.name, &custom.values);
                 }
@@ -457,6 +460,7 @@ impl Builder {
             indexes: Vec::new(),
             all_flags: 0,
             orders: Orders::default(),
+            name_order: std::sync::OnceLock::new(),
             hasher: hashbrown::DefaultHashBuilder::default(),
             fingerprint: std::sync::OnceLock::new(),
         };
@@ -676,6 +680,7 @@ fn add_classes(custom: &mut Vec<Custom>, own: &[&str]) {
     if classes.len() > own.len() {
         custom.push(Custom {
             name: name.to_owned(),
+            alias: None,
             values: classes,
         });
     }

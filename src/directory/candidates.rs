@@ -10,6 +10,7 @@ use super::index::KeyTable;
 use super::lookup::Table;
 use super::plan::Source;
 use super::row::Record;
+use super::snapshot::Snapshot;
 
 /// Work of one step of a scan, in the units of a search.
 const SCAN_STEP: usize = 1 << 14;
@@ -29,6 +30,8 @@ pub(super) enum Step {
 #[derive(Debug)]
 pub(super) struct Candidates {
     source: Source,
+    /// Whether ranges are gone through in the order of names.
+    by_name: bool,
     /// Index into the ordinals, the ranges, the tables, the walk.
     index: usize,
     /// Ranges: the next place. Scans: the first place wanted.
@@ -50,6 +53,7 @@ impl Candidates {
         };
         let mut candidates = Self {
             source,
+            by_name: false,
             index: 0,
             next: from,
             key: None,
@@ -68,6 +72,22 @@ impl Candidates {
             }
         }
         candidates
+    }
+
+    /// The candidates in the order of names. Those of a scan still come as they are found.
+    pub(super) fn by_name(snapshot: &Snapshot, layout: Layout, mut source: Source) -> Self {
+        if let Source::Ordinals(ordinals) = &mut source {
+            snapshot.order_by_name(layout, ordinals);
+        }
+        Self {
+            by_name: true,
+            ..Self::new(source, 0)
+        }
+    }
+
+    /// Whether the candidates come in the order that was asked for.
+    pub(super) fn is_in_order(&self) -> bool {
+        !(self.by_name && matches!(self.source, Source::Scan { .. }))
     }
 
     /// For a walk: goes to a place of it.
@@ -104,7 +124,10 @@ impl Candidates {
                 if self.next >= range.end {
                     self.index += 1;
                 }
-                Step::Candidate(ordinal)
+                Step::Candidate(match self.by_name {
+                    true => context.snapshot.name_order().at(layout, ordinal),
+                    false => ordinal,
+                })
             }
             Source::Scan { .. } => self.scan(context, layout, work),
             Source::Walk(walk) => match walk.get(context, self.index) {

@@ -19,6 +19,8 @@ use super::photo;
 pub(super) struct Custom {
     /// The key made fit for the wire, in its own case.
     pub(super) name: String,
+    /// Its other spelling.
+    pub(super) alias: Option<String>,
     /// At least one value.
     pub(super) values: Vec<Vec<u8>>,
 }
@@ -55,8 +57,8 @@ pub(super) fn read(
     let Members(members) = serde_json::from_str(json).ok()?;
     let mut attributes: Vec<Custom> = Vec::new();
     for (key, raw) in members {
-        let name = match admitted_name(&key, policy) {
-            Ok(name) => name,
+        let (name, alias) = match admitted_name(&key, policy) {
+            Ok(names) => names,
             // Nothing would be served of it in any case.
             Err(_) if is_void(raw, username) => continue,
             Err(problem) => {
@@ -82,7 +84,7 @@ pub(super) fn read(
                     }
                 }
             }
-            None => attributes.push(Custom { name, values }),
+            None => attributes.push(Custom { name, alias, values }),
         }
     }
     Some(attributes)
@@ -92,39 +94,53 @@ fn is_void(raw: &RawValue, username: Option<&str>) -> bool {
     values(raw, username).is_empty()
 }
 
-/// The name a key is served under, if the policy allows it.
-fn admitted_name(key: &str, policy: CustomPolicy) -> Result<String, LeftOut> {
-    let name = attribute_name(key)?;
-    // As it is written, too: what is an option there is a part of the name afterwards.
-    let unfolded: String = key.chars().filter(|&character| character != '.').collect();
-    for spelling in [key.as_bytes(), unfolded.as_bytes(), name.as_bytes()] {
-        match policy.verdict(spelling) {
+/// The name a key is served under, if the policy allows it, and its other spelling.
+fn admitted_name(key: &str, policy: CustomPolicy) -> Result<(String, Option<String>), LeftOut> {
+    let official = official_name(key);
+    let legal = legal_name(&official);
+    for spelling in [key, &official, &legal] {
+        match policy.verdict(spelling.as_bytes()) {
             Verdict::Served | Verdict::AddedClasses => {}
             Verdict::Reserved => return Err(LeftOut::Reserved),
             Verdict::Withheld(place) => return Err(LeftOut::Withheld(place)),
         }
     }
-    Ok(name)
-}
-
-/// Makes a key fit to be an attribute description: authentik's own rule, then a hyphen for everything that RFC 4512
-/// section 1.4 does not allow (`_` stays: clients take it).
-fn attribute_name(key: &str) -> Result<String, LeftOut> {
-    let name: String = key
-        .chars()
-        .filter(|&character| character != '.')
-        .map(|character| match character {
-            'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '_' => character,
-            _ => '-',
-        })
-        .collect();
-    if !name.bytes().any(|octet| octet.is_ascii_alphanumeric()) {
+    let named = |name: &str| name.contains(char::is_alphanumeric);
+    let (name, other) = match policy.legal_names {
+        true => (legal, official),
+        false => (official, legal),
+    };
+    if !named(&name) {
         Err(LeftOut::Nameless)
     } else if name.len() > MAX_NAME {
         Err(LeftOut::TooLong)
     } else {
-        Ok(name)
+        let alias = (other != name && named(&other) && other.len() <= MAX_NAME).then_some(other);
+        Ok((name, alias))
     }
+}
+
+/// The name that authentik's outpost gives an attribute. It has no control characters, at which clients written in C
+/// would cut it off, and no spaces around it, which mean nothing in an attribute description.
+fn official_name(key: &str) -> String {
+    let name: String = key
+        .chars()
+        .filter(|&character| character != '.')
+        .map(|character| match character {
+            '/' => '-',
+            _ if character.is_control() => '-',
+            _ => character,
+        })
+        .collect();
+    name.trim_ascii().to_owned()
+}
+
+/// A name with a hyphen for everything that RFC 4512 section 1.4 does not allow (`_` stays: clients take it).
+pub(super) fn legal_name(name: &str) -> String {
+    let keep = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_');
+    name.chars()
+        .map(|character| if keep(character) { character } else { '-' })
+        .collect()
 }
 
 /// The value of the attribute with exactly this key if it is one string or number rather than a list or anything else.
@@ -299,20 +315,33 @@ mod reading_tests {
 
     #[test]
     fn names_are_made_fit_for_the_wire() {
-        for (key, expected) in [
-            ("goauthentik.io/user/sources", "goauthentikio-user-sources"),
-            ("with space", "with-space"),
-            ("under_score", "under_score"),
-            ("cn;lang-en", "cn-lang-en"),
-            ("größe", "gr--e"),
+        let names = |key: &str, legal| {
+            admitted_name(key, CustomPolicy::default().with_legal_names(legal))
+                .map(|(name, alias)| (name, alias.unwrap_or_default()))
+        };
+        let pair = |name: &str, alias: &str| Ok((name.to_owned(), alias.to_owned()));
+        for (key, official, legal) in [
+            ("goauthentik.io/user/sources", "goauthentikio-user-sources", ""),
+            ("with space", "with space", "with-space"),
+            ("under_score", "under_score", ""),
+            ("cn;lang-en", "cn;lang-en", "cn-lang-en"),
+            ("a;binary", "a;binary", "a-binary"),
+            ("straße", "straße", "stra-e"),
+            (" a\u{0}b ", "a-b", ""),
         ] {
-            assert_eq!(attribute_name(key).as_deref(), Ok(expected));
+            assert_eq!(names(key, false), pair(official, legal));
+            match legal {
+                "" => assert_eq!(names(key, true), pair(official, "")),
+                legal => assert_eq!(names(key, true), pair(legal, official)),
+            }
         }
-        for key in ["", ".", "...", "/", "ключ"] {
-            assert_eq!(attribute_name(key), Err(LeftOut::Nameless), "{key}");
+        assert_eq!(names("ключ", false), pair("ключ", ""));
+        assert_eq!(names("ключ", true), Err(LeftOut::Nameless));
+        for key in ["", ".", "...", "/", " ", "--"] {
+            assert_eq!(names(key, false), Err(LeftOut::Nameless), "{key}");
         }
-        assert!(attribute_name(&"a".repeat(MAX_NAME)).is_ok());
-        assert_eq!(attribute_name(&"a".repeat(MAX_NAME + 1)), Err(LeftOut::TooLong));
+        assert!(names(&"a".repeat(MAX_NAME), false).is_ok());
+        assert_eq!(names(&"a".repeat(MAX_NAME + 1), false), Err(LeftOut::TooLong));
     }
 
     #[test]

@@ -80,6 +80,21 @@ impl Layout {
         }
     }
 
+    /// The container that a place is in, and the first place in it; `None` for base and containers.
+    #[inline]
+    pub(super) fn container(self, ordinal: Ordinal) -> Option<(Special, Ordinal)> {
+        let groups = 2 + self.users;
+        let virtual_groups = 3 + self.users + self.groups;
+        match ordinal {
+            0 | 1 => None,
+            _ if ordinal < groups => Some((Special::Users, 2)),
+            _ if ordinal == groups => None,
+            _ if ordinal < virtual_groups => Some((Special::Groups, groups + 1)),
+            _ if ordinal == virtual_groups => None,
+            _ => Some((Special::VirtualGroups, virtual_groups + 1)),
+        }
+    }
+
     /// The places of base and containers.
     pub(super) fn specials(self) -> [Ordinal; 4] {
         [

@@ -351,10 +351,9 @@ impl OneOf {
 }
 
 impl Classes {
-    /// The kinds that have a class, given by its key. Virtual groups are not found by the classes they share with
-    /// groups that stand for group accounts: QNAP would otherwise see every user twice.
+    /// The kinds that have a class, given by its key.
     fn with(key: &[u8]) -> Self {
-        static KEYS: LazyLock<[Vec<Vec<u8>>; 4]> = LazyLock::new(|| {
+        static KEYS: LazyLock<[Vec<Vec<u8>>; 3]> = LazyLock::new(|| {
             let keys = |classes: &[&str]| {
                 let key = |class: &&str| syntax::equality_key(Syntax::Oid, class.as_bytes()).into_owned();
                 classes.iter().map(key).collect()
@@ -362,16 +361,15 @@ impl Classes {
             [
                 keys(&USER_CLASSES),
                 keys(&GROUP_CLASSES),
-                keys(&["posixGroup", "goauthentik.io/ldap/group"]),
                 keys(&[VIRTUAL_GROUP_CLASS]),
             ]
         });
-        let [users, groups, real_only, virtual_groups] = &*KEYS;
+        let [users, groups, virtual_groups] = &*KEYS;
         let has = |classes: &[Vec<u8>]| classes.iter().any(|class| class == key);
         Self {
             users: has(users),
             groups: has(groups),
-            virtual_groups: (has(groups) && !has(real_only)) || has(virtual_groups),
+            virtual_groups: has(groups) || has(virtual_groups),
         }
     }
 }

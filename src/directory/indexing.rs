@@ -126,6 +126,18 @@ impl Snapshot {
             .map(|(_, index)| index)
     }
 
+    /// The records of its kind whose names differ from a record's in spelling at most.
+    pub(super) fn twins(&self, record: Record) -> impl Iterator<Item = u32> {
+        let (kind, _) = self.kind(record);
+        let key = syntax::equality_key(Syntax::DirectoryString, self.name(record));
+        self.lookup_key(AttributeId::RDN, &key)
+            .iter()
+            .filter_map(move |&record| {
+                let (found, index) = self.kind(record);
+                (found == kind).then_some(index)
+            })
+    }
+
     pub(super) fn user_by_uuid(&self, uuid: &[u8; 16]) -> Option<u32> {
         self.users
             .by_uuid

@@ -22,6 +22,7 @@ mod indexing;
 mod lookup;
 #[cfg(test)]
 mod names;
+mod name_order;
 mod order;
 mod paging;
 mod people;
@@ -42,6 +43,7 @@ mod tree;
 mod values;
 #[cfg(test)]
 mod work;
+mod virtual_groups;
 
 pub use builder::{Builder, CarriedGroup, CarriedUser};
 pub use compare::{compare, compare_entry};

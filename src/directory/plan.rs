@@ -144,6 +144,11 @@ impl Extent {
         self.0.iter().any(|range| range.contains(&ordinal))
     }
 
+    /// The part of it before a place.
+    pub(super) fn before(self, end: Ordinal) -> Self {
+        Self(self.0.map(|range| range.start.min(end)..range.end.min(end)))
+    }
+
     fn size(&self) -> usize {
         self.0.iter().map(ExactSizeIterator::len).sum()
     }
@@ -212,7 +217,7 @@ impl<'a> Planner<'a> {
         let size = extent.size();
         if size <= 1 {
             return Plan {
-                source: Source::Ranges(extent.ranges()),
+                source: Source::Ordinals(extent.ranges().into_iter().flatten().collect()),
                 proved: Proved::Nothing,
                 candidates: size,
             };

@@ -9,17 +9,19 @@ use std::sync::{Arc, LazyLock};
 use super::builder::Builder;
 use super::candidates::{Candidates, Step};
 use super::dereference::Dereference;
-use super::entry::{Context, Entry, Layout, Ordinal, View};
+use super::entry::{Context, Entry, Layout, Ordinal, Special, View};
 use super::evaluation::{Done, LOOK, Scratch};
 use super::filter::Node;
+use super::name_order::PlaceSet;
 use super::order::Walk;
 use super::paging::{Key, Position};
-use super::plan::{Extent, Outline, Plan, Planner, Proved};
+use super::plan::{Extent, Outline, Plan, Planner, Proved, Source};
 use super::selection::Selection;
 use super::snapshot::Snapshot;
 use super::sorting::{SortError, SortOrder, Sorter};
 use super::subschema::Attributes;
 use super::tree::Tree;
+use super::virtual_groups;
 use crate::ldap::control::{
     DerefSpec, PAGED_RESULTS, PagedResults, SORT_RESPONSE, SortKey, VLV_RESPONSE, VlvRequest,
     encode_sort_response, encode_vlv_response,
@@ -123,6 +125,8 @@ pub struct Search {
 /// What a search is doing.
 #[derive(Debug)]
 enum Phase {
+    /// Looks at candidates that come in no order, and marks the positions of matches in the order of names.
+    Marking(PlaceSet),
     /// Looks at candidates and writes matches.
     Listing,
     /// Looks at candidates and keeps the keys of matches.
@@ -220,6 +224,10 @@ impl Search {
                 }
             }
         }
+        let extent = match virtual_groups::are_hidden(&request.filter, tree.direct && view == View::Full) {
+            true => extent.before(layout.children(Special::VirtualGroups).start),
+            false => extent,
+        };
         let filter = Node::compile(&context, &request.filter);
         let mut plan: Plan = Planner { context, layout }.plan(&filter, &extent);
         if let Phase::Collecting(sorter) = &phase
@@ -239,21 +247,29 @@ impl Search {
         } else if limits.place.is_some() {
             return Err(foreign_cookie());
         }
+        let (plan_outline, proved) = (plan.outline(), plan.proved);
+        let candidates = if matches!(phase, Phase::Listing) && !plan.is_walk() && !limits.paged {
+            let candidates = Candidates::by_name(&snapshot, layout, plan.source);
+            if !candidates.is_in_order() {
+                phase = Phase::Marking(PlaceSet::new(layout));
+            }
+            candidates
+        } else {
+            let mut candidates = Candidates::new(plan.source, from);
+            if let Some(place) = limits.place {
+                candidates.go_to(place);
+            }
+            candidates
+        };
         let selection = Selection::new(&snapshot.attributes, &request.attributes, request.types_only);
         let dereference = controls
             .deref
             .as_ref()
             .map(|specs| Dereference::new(&context, specs));
         Ok(Self {
-            plan: plan.outline(),
-            proved: plan.proved,
-            candidates: {
-                let mut candidates = Candidates::new(plan.source, from);
-                if let Some(place) = limits.place {
-                    candidates.go_to(place);
-                }
-                candidates
-            },
+            plan: plan_outline,
+            proved,
+            candidates,
             is_large: filter.is_large(),
             under_way: None,
             done: Vec::new(),
@@ -301,6 +317,7 @@ impl Search {
             }
             match &mut self.phase {
                 Phase::Listing => self.list(out, message_id, work),
+                Phase::Marking(_) => self.mark(work),
                 Phase::Collecting(_) => self.collect(work),
                 Phase::Sorting(sorter) => {
                     let steps = work.saturating_sub(self.scratch.work) / LOOK + 1;
@@ -372,6 +389,24 @@ impl Search {
             }
             Ok(Some(_)) if self.limits.size > 0 && self.entries >= self.limits.size => self.finish_by_size(),
             Ok(Some((_, entry))) => self.write(entry, out, message_id),
+        }
+    }
+
+    fn mark(&mut self, limit: usize) {
+        let found = self.next_match(limit);
+        let Phase::Marking(set) = &mut self.phase else {
+            return;
+        };
+        let order = self.snapshot.name_order();
+        match found {
+            Ok(Some((ordinal, _))) => set.insert(order.position(self.layout, ordinal)),
+            Ok(None) => {}
+            Err(Exhausted) => {
+                let matches = set.iter().map(|position| order.at(self.layout, position));
+                self.candidates = Candidates::new(Source::Ordinals(matches.collect()), 0);
+                self.proved = Proved::Everything;
+                self.phase = Phase::Listing;
+            }
         }
     }
 

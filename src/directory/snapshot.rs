@@ -12,6 +12,7 @@ use super::custom::policy::CustomPolicy;
 use super::encoded::{self, Element, Elements};
 use super::entry::{Context, Layout, View};
 use super::index::{EqualityIndex, KeyTable};
+use super::name_order::NameOrder;
 use super::order::{self, Orders};
 use super::row::{self, ByteTable, RDN_TYPE, Record, Relation, Row, Shapes, UnescapedNames};
 use super::schema::Syntax;
@@ -125,6 +126,7 @@ pub struct Snapshot {
     /// The override bits and flags that any record has.
     pub(super) all_flags: u32,
     pub(super) orders: Orders,
+    pub(super) name_order: OnceLock<NameOrder>,
     pub(super) hasher: hashbrown::DefaultHashBuilder,
     pub(super) fingerprint: OnceLock<[u8; 32]>,
 }
@@ -201,13 +203,14 @@ impl Snapshot {
             .map(|&group| std::str::from_utf8(self.name(self.group_record(group))).unwrap_or_default())
     }
 
-    /// The names of custom attributes, sorted, in lower case; those that are no names to RFC 4512 (section 1.4) left
-    /// out.
+    /// The names of custom attributes, sorted, in lower case: in their legal spelling where that is the other one. Those that
+    /// are no names to RFC 4512 (section 1.4) in any spelling are left out.
     #[must_use]
     pub fn custom_attributes(&self) -> Vec<&str> {
         let mut names: Vec<&str> = self
             .attributes
             .unknown_to_schema()
+            .chain(self.attributes.aliases())
             .filter_map(|name| std::str::from_utf8(name).ok())
             .filter(|name| {
                 name.starts_with(|first: char| first.is_ascii_alphabetic())
@@ -217,6 +220,7 @@ impl Snapshot {
             })
             .collect();
         names.sort_unstable();
+        names.dedup();
         names
     }
 
@@ -273,6 +277,7 @@ impl Snapshot {
     /// Builds now the indexes that a search for the beginning of somebody's name or e-mail address needs: no directory before
     /// tells what will be searched for, but address books and Nextcloud's user search ask for that.
     pub fn warm_usual(&self) {
+        self.name_order();
         for id in [AttributeId::RDN, AttributeId::DISPLAY_NAME, AttributeId::MAIL] {
             self.text_keys(id).order();
         }
@@ -281,6 +286,7 @@ impl Snapshot {
     /// Builds now those indexes that are otherwise built at their first use and that `previous` was asked for, so that
     /// the first search after a refresh does not wait for them.
     pub fn warm_like(&self, previous: &Snapshot) {
+        self.name_order();
         for (name, id) in previous.attributes.iter() {
             let (Some(old), Some(own)) = (previous.indexes.get(id.index()), self.attributes.find(name))
             else {
@@ -348,6 +354,7 @@ impl Snapshot {
             + relations.iter().map(|relation| relation.size()).sum::<usize>()
             + indexes
             + self.orders.size()
+            + self.name_order.get().map_or(0, NameOrder::size)
     }
 }
 

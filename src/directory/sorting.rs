@@ -97,6 +97,7 @@ impl SortOrder {
                 first: key.first,
                 second: key.second,
                 known: None,
+                alias: None,
             },
             syntax: key.syntax,
             reverse: key.reverse,

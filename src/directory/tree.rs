@@ -39,6 +39,8 @@ pub struct Tree {
     held: Vec<usize>,
     /// Whether this is no provider's place but a single entry, which has no other attributes than its own.
     pub(super) alone: bool,
+    /// Whether virtual groups appear as in authentik's direct search mode.
+    pub(super) direct: bool,
     pub(super) uid_start: i64,
     pub(super) gid_start: i64,
 }
@@ -60,6 +62,8 @@ struct Place {
     /// What it is known by.
     key: String,
     known: Option<&'static AttributeType>,
+    /// The further name of its type that it is served under: nothing else finds it, so that `cn` finds no `commonName`.
+    alias: Option<&'static str>,
     start: usize,
 }
 
@@ -80,7 +84,13 @@ impl SpecialEntry {
         write_attribute(&mut self.block, name.as_bytes(), values);
         let key = schema::canonical_name(name.as_bytes()).into_owned();
         let known = schema::attribute_type(name.as_bytes());
-        self.places.push(Place { key, known, start });
+        let alias = known.and_then(|known| known.names.iter().find(|alias| **alias == name));
+        self.places.push(Place {
+            key,
+            known,
+            alias: alias.copied(),
+            start,
+        });
     }
 
     fn has(&self, key: &str) -> bool {
@@ -92,10 +102,10 @@ impl SpecialEntry {
     pub(super) fn find(&self, attribute: &AttributeRef) -> Option<encoded::Element<'_>> {
         let wanted = attribute.known?;
         // The schema has each type once.
-        let place = self
-            .places
-            .iter()
-            .find(|place| place.known.is_some_and(|own| std::ptr::eq(own, wanted)))?;
+        let place = self.places.iter().find(|place| {
+            place.known.is_some_and(|own| std::ptr::eq(own, wanted))
+                && (place.alias.is_none() || place.alias == attribute.alias)
+        })?;
         encoded::Elements(self.block.get(place.start..)?).next()
     }
 }
@@ -143,11 +153,20 @@ impl Tree {
             leaf_suffixes,
             held: Vec::new(),
             alone: false,
+            direct: false,
             uid_start,
             gid_start,
         };
         tree.set_base_attributes(&Vec::new());
         Ok(tree)
+    }
+
+    /// The same place, virtual groups appearing as in authentik's direct search mode or else as in the cached one: in
+    /// direct mode none has the member that a filter asks for.
+    #[must_use]
+    pub fn in_direct_mode(mut self, direct: bool) -> Self {
+        self.direct = direct;
+        self
     }
 
     /// The same place, its base entry showing also the attributes of the rootDSE (`objectClass` and `entryDN` are its
@@ -225,6 +244,7 @@ impl Tree {
             ],
             held: Vec::new(),
             alone: true,
+            direct: false,
             uid_start: 0,
             gid_start: 0,
         };

@@ -22,6 +22,18 @@ pub const MANAGE_DSA_IT: &str = "2.16.840.1.113730.3.4.2";
 pub const DEREF: &str = "1.3.6.1.4.1.4203.666.5.16";
 /// Password policy request, draft-behera-ldap-password-policy.
 pub const PASSWORD_POLICY: &str = "1.3.6.1.4.1.42.2.27.8.5.1";
+/// Active Directory's domain scope: no referrals.
+pub const DOMAIN_SCOPE: &str = "1.2.840.113556.1.4.1339";
+/// Active Directory's search options: 1 for no referrals, 2 for everything below the base on this server.
+pub const SEARCH_OPTIONS: &str = "1.2.840.113556.1.4.1340";
+/// Active Directory's security descriptor flags: which parts of one to return.
+pub const SD_FLAGS: &str = "1.2.840.113556.1.4.801";
+/// Active Directory's show deleted objects.
+pub const SHOW_DELETED: &str = "1.2.840.113556.1.4.417";
+/// Active Directory's permissive modify: no error for values that are there, or gone, already.
+pub const PERMISSIVE_MODIFY: &str = "1.2.840.113556.1.4.1413";
+/// Subentries, RFC 3672 section 3: whether they, or other entries, are visible.
+pub const SUBENTRIES: &str = "1.3.6.1.4.1.4203.1.10.1";
 
 /// One control of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +81,30 @@ impl<'a> Control<'a> {
             }
         });
     }
+}
+
+/// The flags of a `SEQUENCE` with one integer, as Active Directory's search options and security descriptor flags have it.
+///
+/// # Errors
+/// When the value is malformed.
+pub fn read_flags(value: &[u8]) -> Result<u32, BerError> {
+    let mut outer = Reader::new(value);
+    let mut sequence = outer.constructed(ber::SEQUENCE)?;
+    let flags = sequence.max_int()?;
+    sequence.end()?;
+    outer.end()?;
+    Ok(flags)
+}
+
+/// Whether a subentries control asks for subentries instead of other entries.
+///
+/// # Errors
+/// When the value is no BOOLEAN.
+pub fn read_subentries(value: &[u8]) -> Result<bool, BerError> {
+    let mut outer = Reader::new(value);
+    let visible = outer.optional(ber::BOOLEAN)?.ok_or(BerError::Truncated)?;
+    outer.end()?;
+    ber::parse_boolean(visible)
 }
 
 /// The value of a paged results control, request and response alike.

@@ -32,6 +32,7 @@ impl Provider {
             settings.uid_start_number,
             settings.gid_start_number,
         )?
+        .in_direct_mode(settings.search_mode == Mode::Direct)
         .with_base_attributes(base_attributes);
         let metrics = metrics.application(&settings.application_slug);
         Ok(Self {

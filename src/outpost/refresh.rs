@@ -90,7 +90,9 @@ impl Outpost {
 /// What the configuration allows of custom attributes.
 pub(super) fn custom_policy(config: &Config) -> CustomPolicy {
     // A test compares the two lists of names.
-    CustomPolicy::serving(config.served_passwords.iter().copied()).unwrap_or_default()
+    CustomPolicy::serving(config.served_passwords.iter().copied())
+        .unwrap_or_default()
+        .with_legal_names(config.legal_attribute_names)
 }
 
 /// Starts the loops.

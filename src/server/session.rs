@@ -151,7 +151,7 @@ impl Session {
         if let Some(control) = message
             .controls
             .iter()
-            .find(|control| control.criticality && !super::operation::supports(kind, control.control_type))
+            .find(|control| control.criticality && !super::operation::supports(kind, control))
         {
             let oid = response::excerpt(control.control_type);
             return Some(LdapResult::new(

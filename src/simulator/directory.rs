@@ -101,6 +101,11 @@ impl Directory {
         self.group_by_name.get(name).and_then(|key| self.groups.get(key))
     }
 
+    /// All groups, in the order they were added.
+    pub fn groups(&self) -> impl Iterator<Item = &Group> {
+        self.groups.values()
+    }
+
     /// Number of groups.
     pub fn group_count(&self) -> usize {
         self.groups.len()

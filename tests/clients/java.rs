@@ -55,7 +55,7 @@ async fn syncs_and_logins() {
                 "limited": true,
                 "entries": 3,
                 // The container has a name too.
-                "after": USERS + 1,
+                "after": USERS,
                 "star": 0,
             },
             "newest": report["newest"],

@@ -169,13 +169,9 @@ fn value(json: &Value, username: Option<&str>) -> Option<String> {
     })
 }
 
-/// The name a key gets: no dots, `-` for slashes and for all else that no attribute name can have.
+/// The name a key gets: no dots, `-` for slashes.
 fn sanitised(key: &str) -> String {
-    let keep = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
-    key.chars()
-        .filter(|letter| *letter != '.')
-        .map(|letter| if keep(letter) { letter } else { '-' })
-        .collect()
+    key.replace('.', "").replace('/', "-").trim().to_owned()
 }
 
 /// The custom attributes of a row. Keys whose names are equal are merged under the first spelling.
@@ -187,7 +183,7 @@ fn custom(attributes: &Map<String, Value>, username: Option<&str>) -> Vec<(Strin
             other => value(other, username).into_iter().collect(),
         };
         let name = sanitised(key);
-        if values.is_empty() || !name.contains(|letter: char| letter.is_ascii_alphanumeric()) {
+        if values.is_empty() || !name.contains(char::is_alphanumeric) {
             continue;
         }
         match merged

@@ -33,7 +33,7 @@ async fn odd_attributes_are_served_as_far_as_they_can_be() {
         ("float", vec!["5"]),
         ("small", vec!["0.0000001"]),
         ("nested", vec!["{\"a\":\"z\",\"b\":[1,{\"x\":null}]}"]),
-        ("with-space-anddot", vec!["x"]),
+        ("with space-anddot", vec!["x"]),
         ("template", vec!["/srv/bob/100%"]),
         ("MAIL", vec!["other@example.com"]),
     ] {

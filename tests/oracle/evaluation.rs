@@ -6,7 +6,7 @@ use akldap::ldap::dn::Dn;
 use akldap::ldap::filter::{self, Filter};
 use akldap::ldap::text::Position;
 
-use super::model::{Entry, Kind};
+use super::model::Entry;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Assertion {
@@ -127,6 +127,72 @@ impl Query {
     }
 }
 
+/// The classes of authentik's outpost, and whether its virtual groups are made for a filter that ends with one.
+const CLASSES: &[(&str, bool)] = &[
+    ("top", false),
+    ("person", false),
+    ("user", false),
+    ("organizationalPerson", false),
+    ("inetOrgPerson", false),
+    ("posixAccount", false),
+    ("goauthentik.io/ldap/user", false),
+    ("group", true),
+    ("groupOfUniqueNames", true),
+    ("groupOfNames", true),
+    ("goauthentik.io/ldap/group", false),
+    ("posixGroup", false),
+    ("goauthentik.io/ldap/virtual-group", true),
+    ("nsContainer", false),
+    ("domain", false),
+];
+
+impl Query {
+    /// Whether no virtual group is to be found: the last known class that is named is none of theirs, or the very last
+    /// class is unknown and stands in an OR.
+    pub(crate) fn hides_virtual_groups(&self) -> bool {
+        let mut named = Vec::new();
+        self.classes(false, &mut named);
+        let known = |class: &[u8]| {
+            let key = |class: &[u8]| syntax::equality_key(schema::Syntax::Oid, class).into_owned();
+            CLASSES
+                .iter()
+                .find(|(name, _)| key(name.as_bytes()) == key(class))
+                .map(|(_, theirs)| *theirs)
+        };
+        let last_known = named.iter().rev().find_map(|(class, _)| known(class));
+        let ends_unknown = named
+            .last()
+            .is_some_and(|(class, in_or)| *in_or && known(class).is_none());
+        ends_unknown || last_known == Some(false)
+    }
+
+    fn classes(&self, in_or: bool, named: &mut Vec<(Vec<u8>, bool)>) {
+        let is_class = |attribute: &str| schema::canonical_name(attribute.as_bytes()) == "objectclass";
+        match self {
+            Self::And(queries) => queries.iter().for_each(|query| query.classes(in_or, named)),
+            Self::Or(queries) => queries.iter().for_each(|query| query.classes(true, named)),
+            Self::Not(query) => query.classes(in_or, named),
+            Self::Equality(assertion) | Self::Approx(assertion) if is_class(&assertion.attribute) => {
+                named.push((assertion.value.clone(), in_or));
+            }
+            Self::Extensible {
+                rule,
+                attribute: Some(attribute),
+                value,
+                ..
+            } if is_class(attribute)
+                && rule.as_ref().is_none_or(|rule| {
+                    schema::matching_rule(rule.as_bytes())
+                        .is_some_and(|rule| rule.name == "objectIdentifierMatch")
+                }) =>
+            {
+                named.push((value.clone(), in_or));
+            }
+            _ => {}
+        }
+    }
+}
+
 /// And (`decisive` false) and Or (`decisive` true) of RFC 4511 section 4.5.1.7.
 fn combine(truths: impl Iterator<Item = Option<bool>>, decisive: bool) -> Option<bool> {
     let truths: Vec<Option<bool>> = truths.collect();
@@ -142,14 +208,6 @@ fn combine(truths: impl Iterator<Item = Option<bool>>, decisive: bool) -> Option
 fn equal(entry: &Entry, assertion: &Assertion) -> bool {
     let syntax = schema::syntax_of(assertion.attribute.as_bytes());
     let asserted = syntax::equality_key(syntax, &assertion.value);
-    // Virtual groups carry the classes of groups that clients count, but are not found by them.
-    let is_class = schema::canonical_name(assertion.attribute.as_bytes()) == "objectclass";
-    if is_class
-        && entry.kind == Kind::VirtualGroup
-        && [&b"posixgroup"[..], b"goauthentik.io/ldap/group"].contains(&&*asserted)
-    {
-        return false;
-    }
     entry
         .values(&assertion.attribute)
         .any(|value| syntax::equality_key(syntax, value) == asserted)

@@ -122,9 +122,12 @@ impl Entry {
     /// The values of an attribute, by any of its names.
     pub(crate) fn values(&self, description: &str) -> impl Iterator<Item = &Vec<u8>> {
         let key = schema::canonical_name(description.as_bytes()).into_owned();
+        let is_common_name = description.eq_ignore_ascii_case("commonName");
         self.attributes
             .iter()
             .filter(move |attribute| schema::canonical_name(attribute.name.as_bytes()) == key)
+            // `cn` of a container is not its `commonName`.
+            .filter(move |attribute| attribute.name != "commonName" || is_common_name)
             .flat_map(|attribute| &attribute.values)
     }
 

@@ -91,6 +91,8 @@ const CUSTOM_KEYS: &[&str] = &[
     "givenName",
     "telephoneNumber",
     "title",
+    "with space",
+    "straße",
     "under_score",
     "description",
     "employeeNumber",
@@ -290,6 +292,8 @@ const ATTRIBUTES: &[&str] = &[
     "employeeNumber",
     "givenName",
     "ou",
+    "with space",
+    "straße",
     "memberUid",
     "userPassword",
 ];

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use uuid::Uuid;
 
 use super::super::attribute::{AttributeId, MAX_NAME};
-use super::super::custom::policy::CustomPolicy;
+use super::super::custom::{self, policy::CustomPolicy};
 use super::super::encoded::{self, Elements};
 use super::super::entry::{GROUP_CLASSES, USER_CLASSES};
 use super::super::record::{Subject, Warning};
@@ -463,8 +463,11 @@ fn read_attribute<'a>(reader: &mut Reader<'a>) -> Option<&'a [u8]> {
     while !values.is_empty() {
         values.octet_string().ok()?;
     }
-    let fit = |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_');
-    let fits = name.len() <= MAX_NAME && name.iter().all(fit) && name.iter().any(u8::is_ascii_alphanumeric);
+    let text = std::str::from_utf8(name).ok()?;
+    let fits = name.len() <= MAX_NAME
+        && text.contains(char::is_alphanumeric)
+        && !text.contains(char::is_control)
+        && text.trim_ascii() == text;
     fits.then_some(name)
 }
 
@@ -577,7 +580,9 @@ impl Builder {
     /// A builder without users or groups that treats custom attributes as a snapshot does.
     #[must_use]
     pub fn like(snapshot: &Snapshot) -> Self {
-        Self::with_policy(snapshot.policy)
+        let mut builder = Self::with_policy(snapshot.policy);
+        builder.attributes.take_aliases(&snapshot.attributes);
+        builder
     }
 
     /// Drops the users added so far whose primary key is not to be kept, so that they can be added anew.
@@ -602,7 +607,14 @@ impl Builder {
                 Some(id) => Some(id),
                 // What is numbered was admitted before.
                 None if !self.policy.admits(name) => continue,
-                None => self.attributes.intern(name),
+                None => {
+                    let official = std::str::from_utf8(name).unwrap_or_default();
+                    let legal = custom::legal_name(official);
+                    if legal != official {
+                        self.attributes.add_alias(&legal, official);
+                    }
+                    self.attributes.intern(name)
+                }
             };
             let Some(id) = id else {
                 self.warnings.push(|| Warning::AttributeSkipped {

@@ -40,6 +40,8 @@ const RESERVED: [&str; 6] = [
 pub struct CustomPolicy {
     /// A bit for each of [`PASSWORD_ATTRIBUTES`] that is served.
     served_passwords: u16,
+    /// Whether names are served in their legal spelling.
+    pub(in crate::directory) legal_names: bool,
 }
 
 /// What becomes of a custom attribute.
@@ -72,7 +74,15 @@ impl CustomPolicy {
     pub fn serving_all() -> Self {
         Self {
             served_passwords: (1 << PASSWORD_ATTRIBUTES.len()) - 1,
+            legal_names: false,
         }
+    }
+
+    /// The same policy, serving names with a hyphen for whatever RFC 4512 section 1.4 does not allow, or else as
+    /// authentik's outpost spells them. The other spelling is understood as well.
+    #[must_use]
+    pub fn with_legal_names(self, legal_names: bool) -> Self {
+        Self { legal_names, ..self }
     }
 
     /// What becomes of a custom attribute of this name. Options (`;x`) tell nothing apart: a client that asks for an

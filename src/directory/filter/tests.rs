@@ -29,7 +29,7 @@ fn groups(filter: &str) -> Vec<String> {
         .collect()
 }
 
-const ALL_USERS: [&str; 5] = ["alice", "bob", "zoë", "plain", "x\\, y\\+z"];
+const ALL_USERS: [&str; 5] = ["alice", "bob", "plain", "x\\, y\\+z", "zoë"];
 const CHAIN: &str = "1.2.840.113556.1.4.1941";
 
 #[test]
@@ -92,7 +92,7 @@ fn assertion_values_are_never_patterns() {
 fn substrings_match_all_their_parts_in_order() {
     for (filter, expected) in [
         ("(mail=ALI*)", vec!["alice"]),
-        ("(mail=*@example.com)", vec!["alice", "bob", "zoë", "x\\, y\\+z"]),
+        ("(mail=*@example.com)", vec!["alice", "bob", "x\\, y\\+z", "zoë"]),
         ("(mail=a*e@*.com)", vec!["alice"]),
         ("(mail=a*e@*e@*.com)", vec![]),
         ("(cn=b*zzz)", vec![]),
@@ -116,7 +116,8 @@ fn substrings_match_all_their_parts_in_order() {
         find("(cn=ali*)"),
         ["cn=alice,ou=users", "cn=alice,ou=virtual-groups"]
     );
-    assert_eq!(find("(cn=*rtual*)"), ["ou=virtual-groups"]);
+    assert_eq!(find("(commonName=*rtual*)"), ["ou=virtual-groups"]);
+    assert_eq!(find("(cn=*rtual*)"), [""; 0]);
 }
 
 #[test]
@@ -125,9 +126,9 @@ fn ordering_compares_numbers_times_and_text() {
         ("(uidNumber>=2004)", vec!["plain", "x\\, y\\+z"]),
         ("(uidNumber<=2001)", vec!["alice"]),
         ("(uidNumber>=99999999999999999999)", vec![]),
-        ("(modifyTimestamp>=20260304050603Z)", vec!["zoë", "x\\, y\\+z"]),
+        ("(modifyTimestamp>=20260304050603Z)", vec!["x\\, y\\+z", "zoë"]),
         ("(modifyTimestamp<=20260304050601.5Z)", vec!["alice"]),
-        ("(&(objectClass=user)(cn>=p))", vec!["zoë", "plain", "x\\, y\\+z"]),
+        ("(&(objectClass=user)(cn>=p))", vec!["plain", "x\\, y\\+z", "zoë"]),
         (
             "(&(modifyTimestamp>=20260304050603Z)(!(modifyTimestamp=20260304050603Z)))",
             vec!["x\\, y\\+z"],
@@ -142,7 +143,7 @@ fn presence_means_a_value() {
     assert_eq!(users("(mail=*)").len(), 4);
     assert_eq!(users("(memberOf=*)").len(), 4);
     assert_eq!(users("(displayName=*)").len(), 5);
-    assert_eq!(groups("(memberOf=*)"), ["admins", "Sales\\, EMEA"]);
+    assert_eq!(groups("(memberOf=*)"), ["Sales\\, EMEA", "admins"]);
     assert_eq!(groups("(member=*)").len(), 3);
     assert_eq!(groups("(memberUid=*)").len(), 3);
     assert_eq!(users("(pwdChangedTime=*)").len(), 4);
@@ -213,7 +214,7 @@ fn object_classes_choose_kinds() {
     assert_eq!(kinds("(&(objectClass=user)(!(objectClass=computer)))"), [5, 0, 0]);
     assert_eq!(
         kinds("(|(objectclass=groupOfNames)(objectclass=group)(objectclass=univentionGroup))"),
-        [0, 4, 5]
+        [0, 4, 0]
     );
     let top = find("(objectClass=top)");
     assert_eq!((top.len(), top[1].as_str()), (9, "ou=users"));
@@ -240,14 +241,14 @@ fn names_of_entries_compare_as_names() {
         assert_eq!(users(&format!("(memberOf={value})")), ["alice", "bob"], "{value}");
         assert_eq!(
             groups(&format!("(memberOf={value})")),
-            ["admins", "Sales\\, EMEA"],
+            ["Sales\\, EMEA", "admins"],
             "{value}"
         );
     }
     for value in ["cn=Sales\\5c, EMEA", "cn=sales\\5c2c emea", "cn=Sales, EMEA"] {
         assert_eq!(
             users(&format!("(memberOf={value},ou=groups,{SUFFIX})")),
-            ["zoë", "x\\, y\\+z"],
+            ["x\\, y\\+z", "zoë"],
             "{value}"
         );
     }
@@ -258,8 +259,8 @@ fn names_of_entries_compare_as_names() {
         assert_eq!(
             find(&alice),
             [
-                "cn=staff,ou=groups",
                 "cn=admins,ou=groups",
+                "cn=staff,ou=groups",
                 "cn=alice,ou=virtual-groups"
             ]
         );
@@ -271,8 +272,8 @@ fn names_of_entries_compare_as_names() {
     assert_eq!(
         find("(memberUid=Alice)"),
         [
-            "cn=staff,ou=groups",
             "cn=admins,ou=groups",
+            "cn=staff,ou=groups",
             "cn=alice,ou=virtual-groups"
         ]
     );
@@ -331,12 +332,12 @@ fn every_entry_is_found_by_its_uuid_and_numbers() {
 #[test]
 fn memberships_are_followed_through_groups_and_cycles() {
     let member_of = |group: &str| format!("(memberOf:{CHAIN}:=cn={group},ou=groups,{SUFFIX})");
-    assert_eq!(users(&member_of("staff")), ["alice", "bob", "zoë", "x\\, y\\+z"]);
+    assert_eq!(users(&member_of("staff")), ["alice", "bob", "x\\, y\\+z", "zoë"]);
     assert_eq!(users(&member_of("admins")), ["alice"]);
     assert_eq!(users(&member_of("empty")), [""; 0]);
     assert_eq!(users(&member_of("nosuch")), [""; 0]);
     let member = |name: &str| format!("(member:{CHAIN}:={name},{SUFFIX})");
-    assert_eq!(groups(&member("cn=zoë,ou=users")), ["staff", "Sales\\, EMEA"]);
+    assert_eq!(groups(&member("cn=zoë,ou=users")), ["Sales\\, EMEA", "staff"]);
     assert_eq!(
         find(&member("cn=bob,ou=users")),
         ["cn=staff,ou=groups", "cn=bob,ou=virtual-groups"]
@@ -388,7 +389,7 @@ fn rules_are_applied_by_name_and_oid() {
         ("(uidNumber:1.2.840.113556.1.4.803:=2003)", vec!["zoë"]),
         (
             "(uidNumber:integerBitOrMatch:=5000)",
-            vec!["alice", "bob", "zoë", "plain", "x\\, y\\+z"],
+            vec!["alice", "bob", "plain", "x\\, y\\+z", "zoë"],
         ),
         ("(:caseExactMatch:=Y)", vec!["bob"]),
         ("(:caseExactMatch:=y)", vec![]),
@@ -399,7 +400,7 @@ fn rules_are_applied_by_name_and_oid() {
     assert_eq!(users("(ou:dn:=users)").len(), 6);
     assert_eq!(find("(dc:dn:caseIgnoreMatch:=GOAUTHENTIK)").len(), 18);
     assert_eq!(find("(:dn:caseExactMatch:=virtual-groups)").len(), 6);
-    assert_eq!(groups("(memberUid:caseExactMatch:=alice)"), ["staff", "admins"]);
+    assert_eq!(groups("(memberUid:caseExactMatch:=alice)"), ["admins", "staff"]);
     assert_eq!(groups("(memberUid:caseExactMatch:=Alice)"), [""; 0]);
 }
 

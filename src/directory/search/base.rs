@@ -29,9 +29,26 @@ pub(super) fn base_entry(context: &Context<'_>, name: &[u8]) -> Result<Entry, Ld
             entries
                 .into_iter()
                 .find(|&entry| context.is_visible(entry))
+                .or_else(|| first.and_then(|first| visible_twin(context, first)))
                 .ok_or_else(|| missing(first.map(container_of)))
         }
     }
+}
+
+/// The entry the viewer sees of those whose names differ from an entry's only in spelling: authentik lets people log in
+/// by any spelling of their name, also by one that is another's exact name.
+fn visible_twin(context: &Context<'_>, entry: Entry) -> Option<Entry> {
+    let (record, entry_of): (_, fn(u32) -> Entry) = match entry {
+        Entry::Special(_) => return None,
+        Entry::User(user) => (user, Entry::User),
+        Entry::VirtualGroup(user) => (user, Entry::VirtualGroup),
+        Entry::Group(group) => (context.snapshot.group_record(group), Entry::Group),
+    };
+    context
+        .snapshot
+        .twins(record)
+        .map(entry_of)
+        .find(|&entry| context.is_visible(entry))
 }
 
 /// The entry a leaf is in.

@@ -46,7 +46,8 @@ fn names_are_found_by_case_alias_oid_and_option_and_returned_once() {
         names(BOB, &["mail, CN ,,uidNumber", "department"]),
         ["mail", "cn", "uidNumber", "department"]
     );
-    assert_eq!(names("ou=users", &["cn"]), ["commonName"]);
+    assert_eq!(names("ou=users", &["cn"]), [""; 0]);
+    assert_eq!(names("ou=users", &["COMMONNAME"]), ["commonName"]);
     assert_eq!(names("cn=zoë,ou=users", &["surname"]), ["surname"]);
     assert_eq!(names("cn=zoë,ou=users", &["sn"]), ["sn"]);
     assert_eq!(names(BOB, &["surname"]), ["sn"]);
@@ -183,6 +184,46 @@ fn replaced_attributes_come_once_under_the_key_of_the_admin() {
     }
     assert_eq!(entry.get("a-b"), ["1", "2"]);
     assert_eq!(entry.dn, format!("cn=odd,ou=users,{SUFFIX}"));
+}
+
+#[test]
+fn custom_names_are_served_in_one_spelling_and_found_in_both() {
+    use super::super::{Builder, CarriedUser, CustomPolicy};
+    let attributes = r#"{"with space":"a","straße":"b","A;binary":"c","a/b.c":"d"}"#;
+    let official = ["with space", "straße", "A;binary", "a-bc"];
+    let legal = ["with-space", "stra-e", "A-binary", "a-bc"];
+    for (turned, served) in [(false, official), (true, legal)] {
+        let mut builder = Builder::with_policy(CustomPolicy::default().with_legal_names(turned));
+        add_user(&mut builder, 30, "odd", attributes);
+        let snapshot = builder.finish().0;
+        let mut octets = Vec::new();
+        snapshot
+            .carried_user(snapshot.user_by_pk(30).unwrap())
+            .encode(&mut octets);
+        let mut carried = Builder::like(&snapshot);
+        carried.carry_user(&CarriedUser::decode(&octets).unwrap());
+        for snapshot in [snapshot, carried.finish().0] {
+            let snapshot = std::sync::Arc::new(snapshot);
+            for (place, value) in ["a", "b", "c", "d"].into_iter().enumerate() {
+                for spelling in [
+                    official[place],
+                    legal[place],
+                    &official[place].to_ascii_uppercase(),
+                ] {
+                    let mut odd = query(&format!("({spelling}={value})"));
+                    odd.snapshot = std::sync::Arc::clone(&snapshot);
+                    odd.attributes = vec![spelling.to_owned().leak()];
+                    let entries = odd.entries();
+                    assert_eq!(entries.len(), 1, "{turned} {spelling}");
+                    assert_eq!(entries[0].names(), [served[place]], "{turned} {spelling}");
+                }
+            }
+            assert_eq!(
+                snapshot.custom_attributes(),
+                ["a-bc", "a-binary", "stra-e", "with-space"]
+            );
+        }
+    }
 }
 
 #[test]

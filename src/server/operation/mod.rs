@@ -6,7 +6,7 @@ pub(super) mod compare;
 pub(super) mod extended;
 pub(super) mod search;
 
-use crate::ldap::control;
+use crate::ldap::control::{self, Control};
 use crate::ldap::message::OperationKind;
 
 pub(super) use bind::BindFuture;
@@ -31,11 +31,29 @@ const CONTROLS: &[(&str, &[OperationKind])] = &[
     ),
 ];
 
-/// Whether a control has a meaning for an operation here.
-pub(super) fn supports(kind: OperationKind, control_type: &[u8]) -> bool {
-    CONTROLS
+/// Whether a control has a meaning for an operation here, or none that is not kept.
+pub(super) fn supports(kind: OperationKind, control: &Control<'_>) -> bool {
+    let implemented = CONTROLS
         .iter()
-        .any(|(oid, kinds)| oid.as_bytes() == control_type && kinds.contains(&kind))
+        .any(|(oid, kinds)| oid.as_bytes() == control.control_type && kinds.contains(&kind));
+    let on_entries = CONTROLS.iter().any(|(_, kinds)| kinds.contains(&kind));
+    implemented || (on_entries && asks_for_what_is_so(control))
+}
+
+/// Controls that ask for what is so anyway: nothing is done for them, so they are not advertised, but a client that insists
+/// on one need not be refused. There are no referrals, security descriptors, deleted objects or subentries among the
+/// entries, and nothing is modified.
+fn asks_for_what_is_so(control: &Control<'_>) -> bool {
+    /// Active Directory's SERVER_SEARCH_FLAG_DOMAIN_SCOPE and SERVER_SEARCH_FLAG_PHANTOM_ROOT.
+    const SEARCH_FLAGS: u32 = 3;
+    let value = control.value.unwrap_or_default();
+    match std::str::from_utf8(control.control_type) {
+        Ok(control::DOMAIN_SCOPE | control::SHOW_DELETED | control::PERMISSIVE_MODIFY) => true,
+        Ok(control::SD_FLAGS) => control::read_flags(value).is_ok(),
+        Ok(control::SEARCH_OPTIONS) => control::read_flags(value).is_ok_and(|flags| flags <= SEARCH_FLAGS),
+        Ok(control::SUBENTRIES) => control::read_subentries(value) == Ok(false),
+        _ => false,
+    }
 }
 
 /// What the rootDSE says under supportedControl.
