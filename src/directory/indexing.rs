@@ -129,7 +129,7 @@ impl Snapshot {
     /// The records of its kind whose names differ from a record's in spelling at most.
     pub(super) fn twins(&self, record: Record) -> impl Iterator<Item = u32> {
         let (kind, _) = self.kind(record);
-        let key = syntax::equality_key(Syntax::DirectoryString, self.name(record));
+        let key = syntax::equality_key(Syntax::AccountName, self.name(record));
         self.lookup_key(AttributeId::RDN, &key)
             .iter()
             .filter_map(move |&record| {

@@ -20,9 +20,9 @@ mod fixture;
 mod index;
 mod indexing;
 mod lookup;
+mod name_order;
 #[cfg(test)]
 mod names;
-mod name_order;
 mod order;
 mod paging;
 mod people;
@@ -41,9 +41,9 @@ pub mod syntax;
 mod timestamp;
 mod tree;
 mod values;
+mod virtual_groups;
 #[cfg(test)]
 mod work;
-mod virtual_groups;
 
 pub use builder::{Builder, CarriedGroup, CarriedUser};
 pub use compare::{compare, compare_entry};

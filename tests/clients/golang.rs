@@ -53,7 +53,7 @@ async fn logins_groups_and_pages() {
                 "injected": 0,
                 "who": format!("dn:{}", user_dn("ldapservice")),
                 "member": true,
-                "change": 53,
+                "change": 19,
                 "unauthenticated": 53,
             },
             "sync": {

@@ -54,7 +54,6 @@ async fn syncs_and_logins() {
                 "missing": true,
                 "limited": true,
                 "entries": 3,
-                // The container has a name too.
                 "after": USERS,
                 "star": 0,
             },
