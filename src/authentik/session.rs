@@ -106,6 +106,17 @@ impl Session {
         Self::new(sid, uid, cookies)
     }
 
+    /// A session that nobody opened.
+    #[cfg(test)]
+    pub(crate) fn for_tests(sid: &str, uid: &str, expires: Option<SystemTime>) -> Self {
+        let session = Self::new(
+            Zeroizing::new(sid.to_owned()),
+            uid.to_owned(),
+            &Cookies::default(),
+        );
+        Self { expires, ..session }
+    }
+
     fn new(sid: Zeroizing<String>, uid: String, cookies: &Cookies) -> Self {
         Self {
             sid,

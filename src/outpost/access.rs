@@ -473,3 +473,84 @@ impl Logins {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+    use crate::directory::subschema::Attributes;
+    use crate::metrics::{Metrics, OutpostLabels};
+
+    const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    fn provider() -> Arc<Provider> {
+        let settings = serde_json::json!({
+            "pk": 1, "name": "ldap", "base_dn": "dc=io", "bind_flow_slug": "f", "application_slug": "a",
+        });
+        let metrics = Metrics::new(OutpostLabels::new("u", "1", "b"));
+        let settings = serde_json::from_value(settings).unwrap();
+        Arc::new(Provider::new(settings, &Attributes::new(), &metrics).unwrap())
+    }
+
+    fn opened(logins: &Arc<Logins>, sid: &str, heard: Heard) -> (Proof, SessionEndId) {
+        let session = Session::for_tests(sid, "uid", None);
+        let end_id = session.end_id();
+        let access = AccessCheck {
+            passing: true,
+            has_search_permission: false,
+            messages: Vec::new(),
+            session_ended: false,
+        };
+        let opened = logins.open(provider(), session, CLIENT, heard);
+        (Proof::new(opened, &access, 1).unwrap(), end_id)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_session_without_a_date_ends_a_day_after_the_login() {
+        let logins = Arc::new(Logins::default());
+        let (proof, _) = opened(&logins, "a", logins.heard());
+        let login = logins.grant(proof).unwrap();
+        let identity = Arc::new(Identity::new(Arc::clone(&login), String::new()));
+        let ended = tokio::spawn(Arc::clone(&identity).ended());
+        tokio::time::sleep(SESSION_LIFE - Duration::from_secs(1)).await;
+        // However often it was found to hold.
+        let now = Instant::now().into_std();
+        login.review().holds(login.review().begin(now));
+        assert!(!login.is_over() && !ended.is_finished());
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert!(login.is_over());
+        assert_eq!(ended.await.unwrap(), Ending::SessionExpired);
+    }
+
+    #[tokio::test]
+    async fn an_end_heard_before_its_login_is_not_lost_however_many_others_come() {
+        let logins = Arc::new(Logins::default());
+        let end = |number: usize| -> SessionEndId { format!("{number:064x}").parse().unwrap() };
+        for strangers in [0, 1_024, ends::MAX_ENDS - 1, ends::MAX_ENDS, 2 * ends::MAX_ENDS] {
+            let (proof, end_id) = opened(&logins, &format!("sid{strangers}"), logins.heard());
+            assert!(!logins.end_session(&end_id));
+            for number in 0..strangers {
+                logins.end_session(&end(number + 1 + strangers * 4));
+            }
+            // It is remembered, or its login is judged before anything else happens.
+            if let Some(login) = logins.grant(proof) {
+                assert!(strangers >= ends::MAX_ENDS - 1, "{strangers}");
+                assert!(login.review().is_due(), "{strangers}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_gap_has_the_logins_of_before_and_of_then_judged() {
+        let logins = Arc::new(Logins::default());
+        let grant = |sid: &str, heard| logins.grant(opened(&logins, sid, heard).0).unwrap();
+        let before = grant("before", logins.heard());
+        let under_way = logins.heard();
+        assert!(!before.review().is_due());
+        logins.note_gap();
+        let (during, after) = (grant("during", under_way), grant("after", logins.heard()));
+        assert!(before.review().is_due() && during.review().is_due() && !after.review().is_due());
+        logins.due().await;
+    }
+}

@@ -303,6 +303,11 @@ impl Simulator {
         });
     }
 
+    /// From now on ends of sessions are announced late by up to so long, in another order, in bursts, and some twice.
+    pub fn disorder_session_ends(&self, late: Duration) {
+        self.core.disorder.store(clock::micros(late), Ordering::Relaxed);
+    }
+
     /// Sends any text to every websocket.
     pub fn send_frame(&self, text: &str) {
         self.core.hub.send_text(text);

@@ -162,6 +162,7 @@ impl Simulator {
             recycle_after: options.recycle_after,
             served: 0.into(),
             push_delay: options.push_delay,
+            disorder: 0.into(),
         });
         core.faults.set_latency(options.latency);
         core.requests.record(options.record_requests);

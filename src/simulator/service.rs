@@ -46,6 +46,9 @@ pub(crate) struct Core {
     pub(crate) recycle_after: u64,
     pub(crate) served: AtomicU64,
     pub(crate) push_delay: Duration,
+    /// Microseconds by which announcements of session ends come late at most, in bursts and some of them twice; 0: all in
+    /// order.
+    pub(crate) disorder: AtomicI64,
 }
 
 impl Core {
@@ -55,12 +58,33 @@ impl Core {
             return;
         }
         let (hub, delay) = (Arc::clone(&self.hub), self.push_delay);
+        let disorder = self.disorder.load(Ordering::Relaxed);
+        if let Ok(disorder @ 1..) = u64::try_from(disorder) {
+            self.announce_in_disorder(&ended, Duration::from_micros(disorder));
+            return;
+        }
         tokio::spawn(async move {
             tokio::time::sleep(delay).await;
             for session in ended {
                 hub.session_end(&session.id());
             }
         });
+    }
+
+    /// Each at one of a few moments, and every third twice.
+    fn announce_in_disorder(&self, ended: &[Session], disorder: Duration) {
+        const MOMENTS: u32 = 4;
+        for session in ended {
+            for _ in 0..1 + u32::from(fastrand::u8(..3) == 0) {
+                let (hub, id) = (Arc::clone(&self.hub), session.id());
+                let late = disorder / MOMENTS * fastrand::u32(..=MOMENTS);
+                let delay = self.push_delay + late;
+                tokio::spawn(async move {
+                    tokio::time::sleep(delay).await;
+                    hub.session_end(&id);
+                });
+            }
+        }
     }
 
     fn circumstances(&self, fault: Option<&Fault>) -> Circumstances {

@@ -299,6 +299,32 @@ async fn a_provider_moved_to_another_application_is_judged_by_it_at_once() {
 }
 
 #[tokio::test]
+async fn a_provider_that_leaves_the_outpost_takes_its_logins_along() {
+    for mode in ["direct", "cached"] {
+        for heard in [true, false] {
+            let stage = connected(mode, recommended(), &[OFF]).await;
+            let mut alice = stage.bound("alice").await;
+            let outpost = stage.simulator.outpost_pk();
+            if heard {
+                stage
+                    .simulator
+                    .save_outpost(outpost, |outpost| outpost.providers.clear());
+            } else {
+                stage.simulator.edit(|directory| {
+                    directory
+                        .outposts
+                        .values_mut()
+                        .for_each(|outpost| outpost.providers.clear());
+                });
+                stage.server.outpost().request_refresh();
+            }
+            assert_disconnected(&mut alice).await;
+            assert_ne!(code(&stage, "alice", "demo-alice").await, 0, "{mode} {heard}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_changed_provider_disturbs_nobody_who_may_use_it() {
     let stage = connected("cached", recommended(), &[OFF]).await;
     let mut alice = stage.bound("alice").await;
