@@ -397,14 +397,20 @@ impl Metrics {
         }
     }
 
-    /// Records an installed snapshot. Its age is counted from `loaded`.
-    pub fn snapshot_installed(&self, users: usize, groups: usize, loaded: SystemTime) {
-        self.snapshot.installed(users, groups, loaded, false);
+    /// Records an installed snapshot.
+    pub fn snapshot_installed(&self, users: usize, groups: usize) {
+        self.snapshot.installed(users, groups);
+    }
+
+    /// Records that the snapshot shows what authentik held at `made`, and the age from which on it is stale.
+    pub fn snapshot_read(&self, made: SystemTime, stale_after: Duration) {
+        self.snapshot.read(made, Some(stale_after));
     }
 
     /// Records a snapshot that an earlier process read from authentik at `read`.
     pub fn snapshot_restored(&self, users: usize, groups: usize, read: SystemTime) {
-        self.snapshot.installed(users, groups, read, true);
+        self.snapshot.installed(users, groups);
+        self.snapshot.read(read, None);
     }
 
     /// Counts a client connection as open until the guard is dropped.

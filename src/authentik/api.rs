@@ -286,6 +286,19 @@ pub struct RawPage {
 }
 
 impl RawPage {
+    /// A page of these octets, for tests that play a server.
+    #[cfg(test)]
+    pub(crate) fn of(url: Url, body: Vec<u8>) -> Self {
+        let pagination = decode_pagination(&body).unwrap_or_default();
+        let answer = Answer {
+            url,
+            status: 200,
+            headers: reqwest::header::HeaderMap::new(),
+            body,
+        };
+        Self { answer, pagination }
+    }
+
     /// Its place in the list.
     pub fn pagination(&self) -> Pagination {
         self.pagination

@@ -7,6 +7,7 @@
 
 mod pace;
 mod split;
+mod zone;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -19,11 +20,8 @@ use super::error::ApiError;
 use super::row::{Page, Row, RowWarning};
 use pace::Pace;
 pub use split::{Chunk, Unreadable, is_row_fault, read_page, retry};
+use zone::{Seam, Zone, zones};
 
-/// Below so many pages one reader is enough.
-const PAGES_FOR_TWO_ZONES: u32 = 4;
-/// From so many pages on the list is read in as many zones as there can be readers.
-const PAGES_FOR_ALL_ZONES: u32 = 16;
 /// Rows of a page that any server gives: authentik's default where none are asked for.
 const SAFE_PAGE_SIZE: u32 = 20;
 /// Where the end of the list cannot be shown, rows tried from the end until one can.
@@ -127,18 +125,6 @@ pub struct Opening<K> {
     pub page_size: u32,
 }
 
-/// Consecutive pages read by one reader, from the last to the first.
-#[derive(Debug)]
-struct Zone {
-    last: u32,
-    /// The page to read next; 0 when all are read.
-    next: u32,
-    first: u32,
-    busy: bool,
-    begun: Option<u64>,
-    finished: u64,
-}
-
 /// A list being read. When [`run`](Self::run) fails it can be run again and goes on where it was: pages already read
 /// stay as good as they were.
 #[derive(Debug)]
@@ -146,9 +132,9 @@ pub struct Scan<T: Row> {
     asked: u32,
     began: Instant,
     opening: Option<Opening<T::Key>>,
-    zones: Vec<Zone>,
-    /// Pages read twice, because a row may have slipped out of an upper zone into one already read.
-    seams: Option<Vec<u32>>,
+    zones: Vec<Zone<T::Key>>,
+    /// Pages read twice.
+    seams: Option<Vec<Seam<T::Key>>>,
     /// Counts page reads, as a clock for what came before what.
     clock: u64,
     pace: Pace,
@@ -202,11 +188,6 @@ impl<T: Row> Scan<T> {
         self.nameless
     }
 
-    /// How many readers had a part of the list to themselves.
-    pub fn zones(&self) -> usize {
-        self.zones.len()
-    }
-
     /// Reads what is left to be read with `fetch` and hands the rows to `sink` in the order of arrival, without those
     /// seen before. When the result is an error, what the sink got is not the whole list.
     pub async fn run<Fetch, Answer>(
@@ -224,14 +205,19 @@ impl<T: Row> Scan<T> {
         }
         self.read_zones(options, &fetch, &mut sink).await?;
         if self.seams.is_none() {
-            self.seams = Some(self.seams());
+            self.seams = Some(zone::seams(&self.zones));
         }
-        while let Some(&page) = self.seams.as_ref().and_then(|seams| seams.last()) {
-            let request = self.request(page);
-            if let Some(chunk) = read_page(options, &fetch, request).await? {
+        while let Some(page) = self
+            .seams
+            .as_ref()
+            .and_then(|seams| seams.last())
+            .map(|seam| seam.page)
+        {
+            let chunk = read_page(options, &fetch, self.request(page)).await?;
+            self.pass_seam(chunk.as_ref());
+            if let Some(chunk) = chunk {
                 self.take(chunk, &mut sink);
             }
-            self.seams.as_mut().map(Vec::pop);
         }
         self.summary.rows = self.seen.len() as u64 + self.nameless + self.unreadable.len() as u64;
         Ok(self.summary)
@@ -382,7 +368,7 @@ impl<T: Row> Scan<T> {
                 Ok(chunk) => {
                     let tries = chunk.as_ref().map_or(1, |chunk| chunk.requests);
                     self.pace.note(took, tries == 1);
-                    self.finish_page(index);
+                    self.finish_page(index, chunk.as_ref());
                     if let Some(chunk) = chunk {
                         self.take(chunk, sink);
                     }
@@ -413,25 +399,34 @@ impl<T: Row> Scan<T> {
         Some((index, zone.next))
     }
 
-    fn finish_page(&mut self, index: usize) {
+    fn finish_page(&mut self, index: usize, chunk: Option<&Chunk<T>>) {
         if let Some(zone) = self.zones.get_mut(index) {
             zone.busy = false;
             zone.next -= 1;
             zone.finished = self.clock;
+            if zone.top.is_none() {
+                zone.top = chunk.and_then(|chunk| chunk.page.rows.iter().map(T::key).max());
+            }
         }
         self.clock += 1;
     }
 
-    /// The top pages of zones begun before the zone above was finished, lowest last.
-    fn seams(&self) -> Vec<u32> {
-        self.zones
-            .windows(2)
-            .filter_map(|pair| match pair {
-                [above, below] if below.begun.is_some_and(|begun| begun < above.finished) => Some(below.last),
-                _ => None,
-            })
-            .rev()
-            .collect()
+    /// Goes on with the page below until what the lower zone had seen is reached: however many rows were deleted
+    /// meanwhile, those that slipped past the seam lie above it.
+    fn pass_seam(&mut self, chunk: Option<&Chunk<T>>) {
+        let Some(seams) = &mut self.seams else {
+            return;
+        };
+        if let Some(seam) = seams.last_mut() {
+            let reached = chunk.is_some_and(|chunk| {
+                let mut rows = chunk.page.rows.iter();
+                rows.any(|row| seam.seen.as_ref().is_some_and(|seen| row.key() <= *seen))
+            });
+            seam.page -= 1;
+            if reached || seam.page == 0 {
+                seams.pop();
+            }
+        }
     }
 
     fn take(&mut self, chunk: Chunk<T>, sink: &mut impl FnMut(Page<T>)) {
@@ -472,32 +467,6 @@ impl<T: Row> Scan<T> {
         }
         count
     }
-}
-
-/// Cuts the pages `1..=pages` into zones, the uppermost first.
-fn zones(pages: u32, parallel: usize) -> Vec<Zone> {
-    let count = match pages {
-        0 => return Vec::new(),
-        1..PAGES_FOR_TWO_ZONES => 1,
-        PAGES_FOR_TWO_ZONES..PAGES_FOR_ALL_ZONES => 2.min(parallel),
-        _ => parallel,
-    };
-    let count = u32::try_from(count.max(1)).unwrap_or(1).min(pages);
-    (0..count)
-        .rev()
-        .map(|zone| {
-            let first = pages / count * zone + (pages % count).min(zone) + 1;
-            let last = pages / count * (zone + 1) + (pages % count).min(zone + 1);
-            Zone {
-                last,
-                next: last,
-                first,
-                busy: false,
-                begun: None,
-                finished: 0,
-            }
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -105,7 +105,7 @@ fn add_nextcloud_group(directory: &mut Directory) {
 }
 
 async fn ready(server: &Server) {
-    while !server.outpost().is_ready() {
+    while !server.outpost().can_search() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

@@ -481,7 +481,50 @@ impl Builder {
         (snapshot, warnings)
     }
 
+    /// The users added so far who have a name that others, given by name and pk, have too.
+    #[must_use]
+    pub fn namesakes(&self, others: &HashMap<&str, i64>) -> Vec<i64> {
+        let name = |(start, end): (usize, usize)| {
+            std::str::from_utf8(self.names.get(start..end).unwrap_or_default()).unwrap_or_default()
+        };
+        let has_name = |user: &&PendingUser| others.get(name(user.name)).is_some_and(|pk| *pk != user.pk);
+        self.users.iter().filter(has_name).map(|user| user.pk).collect()
+    }
+
+    /// Lets go of records whose name another one, added later, has too: authentik gives a name to one at a time, so the
+    /// earlier row is out of date, and two entries must not have one DN.
+    fn drop_namesakes(&mut self) {
+        let Self {
+            users,
+            groups,
+            names,
+            warnings,
+            ..
+        } = self;
+        let name = |(start, end): (usize, usize)| names.get(start..end).unwrap_or_default();
+        let mut dropped = |subject: Subject| {
+            warnings.push(|| Warning::RecordSkipped {
+                subject,
+                reason: "another one has its name by now",
+            });
+        };
+        let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
+        keep_last(
+            users,
+            |user| name(user.name),
+            |user| dropped(Subject::User(text(name(user.name)))),
+        );
+        keep_last(
+            groups,
+            |group| name(group.name),
+            |group| {
+                dropped(Subject::Group(text(name(group.name))));
+            },
+        );
+    }
+
     fn sort(&mut self) {
+        self.drop_namesakes();
         self.users.sort_by_key(|user| user.pk);
         self.groups.sort_by_key(|group| group.uuid);
         let Self {
@@ -609,6 +652,25 @@ impl Builder {
                 });
             }
         }
+    }
+}
+
+/// Drops the records whose name a later one has; `drop` is told of each.
+fn keep_last<'a, T>(records: &mut Vec<T>, name: impl Fn(&T) -> &'a [u8], mut drop: impl FnMut(&T)) {
+    let mut seen = hashbrown::HashSet::<&[u8]>::with_capacity(records.len());
+    let mut repeated = Vec::new();
+    for (place, record) in records.iter().enumerate().rev() {
+        if !seen.insert(name(record)) {
+            drop(record);
+            repeated.push(place);
+        }
+    }
+    if !repeated.is_empty() {
+        let mut place = 0;
+        records.retain(|_| {
+            place += 1;
+            repeated.last() != Some(&(place - 1)) || repeated.pop().is_none()
+        });
     }
 }
 

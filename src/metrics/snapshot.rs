@@ -1,7 +1,7 @@
 //! What the metrics say about the directory being served.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prometheus_client::collector::Collector;
@@ -9,38 +9,48 @@ use prometheus_client::encoding::DescriptorEncoder;
 
 use super::gauge;
 
-/// The installed snapshot. The age is worked out when asked for.
+/// The installed snapshot. The age, and whether that makes it stale, is worked out when asked for.
 #[derive(Debug, Default)]
 pub(super) struct SnapshotCollector {
     users: AtomicU64,
     groups: AtomicU64,
-    /// Unix time; 0 while nothing is loaded.
-    loaded_milliseconds: AtomicU64,
-    /// It comes from the snapshot file.
-    stale: AtomicBool,
+    /// Unix time of the newest look that it reflects; 0 while nothing is loaded.
+    read_milliseconds: AtomicU64,
+    /// The age from which on it is stale: 0 where it comes from the snapshot file.
+    stale_after_milliseconds: AtomicU64,
 }
 
 impl SnapshotCollector {
-    pub(super) fn installed(&self, users: usize, groups: usize, loaded: SystemTime, stale: bool) {
-        self.stale.store(stale, Ordering::Relaxed);
+    pub(super) fn installed(&self, users: usize, groups: usize) {
         self.users
             .store(users.try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
         self.groups
             .store(groups.try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
-        let milliseconds = loaded.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-        self.loaded_milliseconds
-            .store(milliseconds.try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
     }
+
+    /// `stale_after`: `None` where an earlier process read it.
+    pub(super) fn read(&self, at: SystemTime, stale_after: Option<Duration>) {
+        let stale_after = stale_after.map_or(0, milliseconds);
+        self.stale_after_milliseconds
+            .store(stale_after, Ordering::Relaxed);
+        let at = milliseconds(at.duration_since(UNIX_EPOCH).unwrap_or_default());
+        self.read_milliseconds.store(at, Ordering::Relaxed);
+    }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    time.as_millis().try_into().unwrap_or(u64::MAX)
 }
 
 impl Collector for SnapshotCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let loaded = self.loaded_milliseconds.load(Ordering::Relaxed);
-        if loaded == 0 {
+        let read = self.read_milliseconds.load(Ordering::Relaxed);
+        if read == 0 {
             return Ok(());
         }
+        let stale_after = self.stale_after_milliseconds.load(Ordering::Relaxed);
         let age = SystemTime::now()
-            .duration_since(UNIX_EPOCH + Duration::from_millis(loaded))
+            .duration_since(UNIX_EPOCH + Duration::from_millis(read))
             .unwrap_or_default();
         gauge(
             &mut encoder,
@@ -57,13 +67,13 @@ impl Collector for SnapshotCollector {
         gauge(
             &mut encoder,
             "akldap_snapshot_stale",
-            "1 while the directory served comes from the snapshot file",
-            u64::from(self.stale.load(Ordering::Relaxed)),
+            "1 while the directory served is older than two intervals and a minute, or comes from the snapshot file",
+            u64::from(milliseconds(age) > stale_after || stale_after == 0),
         )?;
         gauge(
             &mut encoder,
             "akldap_snapshot_age_seconds",
-            "Seconds since the directory served was read from authentik",
+            "Seconds since the newest look at authentik that the directory served reflects",
             age.as_secs_f64(),
         )
     }

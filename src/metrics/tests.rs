@@ -128,7 +128,16 @@ fn own_gauges_follow_the_server() {
         !metrics.encode().expect("text").contains("akldap_snapshot"),
         "nothing is loaded yet"
     );
-    metrics.snapshot_installed(200, 25, SystemTime::now() - Duration::from_secs(60));
+    metrics.snapshot_installed(200, 25);
+    let minute = Duration::from_secs(60);
+    metrics.snapshot_read(SystemTime::now() - minute, minute / 2);
+    let stale = || sample(&metrics.encode().expect("text"), "akldap_snapshot_stale");
+    assert_eq!(stale(), Some(1.0), "by its age");
+    metrics.snapshot_read(SystemTime::now() - minute, minute * 2);
+    assert_eq!(stale(), Some(0.0));
+    metrics.snapshot_restored(200, 25, SystemTime::now());
+    assert_eq!(stale(), Some(1.0), "from the snapshot file");
+    metrics.snapshot_read(SystemTime::now() - minute, minute * 2);
     metrics.bind_cache_hit();
     metrics.bind_cache_hit();
     metrics.bind_cache_miss();

@@ -43,7 +43,7 @@ use certificates::CertificateTable;
 use outage::Outage;
 use providers::ProviderTable;
 use snapshot_file::SnapshotFile;
-use status::{Load, Status};
+use status::Status;
 
 /// The version we report to authentik and in the rootDSE.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -61,6 +61,8 @@ pub struct Outpost {
     providers: ArcSwap<ProviderTable>,
     snapshot: ArcSwapOption<Snapshot>,
     snapshot_file: Option<SnapshotFile>,
+    /// Cancelled once that was read, or need not be.
+    file_read: CancellationToken,
     /// Counts installed snapshots.
     generation: AtomicU64,
     certificates: Arc<CertificateTable>,
@@ -152,6 +154,7 @@ impl Outpost {
             providers: ArcSwap::from_pointee(ProviderTable::default()),
             snapshot: ArcSwapOption::empty(),
             snapshot_file: SnapshotFile::new(&config),
+            file_read: CancellationToken::new(),
             generation: AtomicU64::new(0),
             certificates,
             release: release::KnownRelease::default(),
@@ -200,15 +203,8 @@ impl Outpost {
     /// for those only who were put into the old one. About anybody else that says nothing.
     fn install(&self, snapshot: Snapshot, added: Option<&BTreeSet<i64>>) -> Arc<Snapshot> {
         let (users, groups) = (snapshot.user_count(), snapshot.group_count());
-        match self.status.directory() {
-            // A user fetched into a restored directory does not make the rest of it any newer.
-            Load {
-                read: None,
-                restored: Some(read),
-                ..
-            } => self.metrics.snapshot_restored(users, groups, read),
-            _ => self.metrics.snapshot_installed(users, groups, SystemTime::now()),
-        }
+        // A user fetched into a directory does not make the rest of it any newer.
+        self.metrics.snapshot_installed(users, groups);
         let snapshot = Arc::new(snapshot);
         let before = self.snapshot.swap(Some(Arc::clone(&snapshot)));
         self.binds
@@ -273,9 +269,16 @@ impl Outpost {
         &self.status
     }
 
-    /// Whether binds and searches can be served: providers and a directory are there, be they of before.
-    pub fn is_ready(&self) -> bool {
-        self.status.configuration().time().is_some() && self.snapshot.load().is_some()
+    /// Whether searches can be answered: a provider and a directory are there, be they of before.
+    pub fn can_search(&self) -> bool {
+        !self.providers().is_empty() && self.snapshot.load().is_some()
+    }
+
+    /// Whether binds can be judged: a provider is there, and authentik has answered this process and can be reached.
+    pub fn can_bind(&self) -> bool {
+        !self.providers().is_empty()
+            && self.client.contact().last_answer().is_some()
+            && self.outage().is_none()
     }
 
     /// The key of paging cookies.

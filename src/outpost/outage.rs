@@ -24,6 +24,9 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(2);
 /// After a suspicion that proved wrong no other is followed for so long: single calls fail in other ways, too.
 const SUSPICION_PAUSE: Duration = Duration::from_secs(1);
 
+/// How long the first word of an outage waits for the snapshot file to be read, so that one line says what works.
+const FILE_TIME: Duration = Duration::from_secs(10);
+
 /// What is known about an outage.
 #[derive(Debug, Default)]
 pub struct Outage {
@@ -137,12 +140,9 @@ async fn watch(outpost: &Outpost) {
         };
         outpost.outage.state(error.to_string());
         outpost.metrics.set_reachable(false);
-        let kept = match outpost.snapshot.load().is_some() {
-            true => {
-                "searches are answered from the directory loaded last, cached binds go on, other binds are answered 52"
-            }
-            false => "nothing is loaded yet, so binds and searches are answered 52",
-        };
+        // Right after the start the snapshot file is still being read.
+        let _ = timeout(FILE_TIME, outpost.file_read.cancelled()).await;
+        let kept = what_works(outpost);
         let began = Instant::now();
         if told.is_none() {
             tracing::warn!(%error, hint = error.hint(), "authentik cannot be reached: {kept}");
@@ -159,6 +159,18 @@ async fn watch(outpost: &Outpost) {
         over = Instant::now();
         // Neither loop has to wait for the end of its pause.
         outpost.request_update();
+    }
+}
+
+/// What goes on during an outage.
+fn what_works(outpost: &Outpost) -> &'static str {
+    let directory = outpost.status.directory();
+    if directory.read.is_some() {
+        "searches are answered from the directory loaded last, cached binds go on, other binds are answered 52"
+    } else if directory.is_restored() {
+        "the directory of the snapshot file is loaded for searches, binds are answered 52 until authentik answers"
+    } else {
+        "nothing is loaded yet, so binds and searches are answered 52"
     }
 }
 

@@ -10,6 +10,8 @@ mod load;
 mod miss;
 mod observation;
 mod records;
+mod settling;
+mod source;
 mod warnings;
 
 use std::sync::Arc;
@@ -21,6 +23,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::authentik::paging::ScanOptions;
 use crate::authentik::{ApiError, LdapProvider};
 use crate::config::{Config, LogLevel};
 use crate::directory::CustomPolicy;
@@ -28,7 +31,7 @@ use crate::directory::rootdse::Reader;
 
 use super::providers::{Provider, ProviderTable};
 use super::{Outpost, access::Ending};
-use load::{Extent, Loader, Refreshed};
+use load::{Extent, LoadError, Loader, Reading};
 pub(super) use miss::Misses;
 
 /// Between refreshes when the outpost's configuration names no time, as authentik's default says.
@@ -47,6 +50,8 @@ const EVENT_SPREAD: Duration = Duration::from_millis(200);
 /// After an outage of this length everything is read: the database may have been restored from a backup meanwhile,
 /// which puts its clocks back.
 const LONG_OUTAGE: Duration = Duration::from_secs(600);
+/// Room for looks, and for tries that fail, before a directory is called stale.
+const STALE_MARGIN: Duration = Duration::from_secs(60);
 /// How long authentik keeps a flow's plan if it does not say.
 const DEFAULT_FLOW_CACHE: Duration = Duration::from_secs(300);
 
@@ -159,6 +164,11 @@ pub(super) fn start(outpost: &Arc<Outpost>, tasks: &TaskTracker, shutdown: &Canc
 async fn follow_directory(outpost: &Outpost, shutdown: &CancellationToken) {
     let mut loader = Loader::default();
     let mut extent = Extent::Full;
+    let reading = Reading {
+        options: options(outpost),
+        page_size: outpost.config.authentik.page_size,
+        policy: custom_policy(&outpost.config),
+    };
     let (mut failures, mut last_full, mut last_good) = (0, None, Instant::now());
     // Whether there is anything to serve decides nothing here, but a wrong token need not be tried twice.
     tokio::select! {
@@ -168,15 +178,17 @@ async fn follow_directory(outpost: &Outpost, shutdown: &CancellationToken) {
     loop {
         let refreshed = tokio::select! {
             () = shutdown.cancelled() => return,
-            refreshed = loader.refresh(outpost, extent) => refreshed,
+            refreshed = loader.refresh(&outpost.client, outpost, &reading, extent) => refreshed,
         };
         let wait = match refreshed {
             Ok(refreshed) => {
                 (failures, last_good) = (0, Instant::now());
-                if refreshed == Refreshed::Full {
+                if refreshed.extent == Extent::Full {
                     last_full = Some(last_good);
                 }
-                outpost.directory_refreshed();
+                let look_s = refreshed.longest_look.as_secs_f64();
+                tracing::trace!(extent = ?refreshed.extent, look_s, "looked at the directory");
+                outpost.directory_refreshed(refreshed.made);
                 extent = Extent::Changes;
                 outpost
                     .directory_interval()
@@ -216,6 +228,15 @@ async fn follow_directory(outpost: &Outpost, shutdown: &CancellationToken) {
     }
 }
 
+/// How lists are read.
+fn options(outpost: &Outpost) -> ScanOptions {
+    let defaults = ScanOptions::default();
+    ScanOptions {
+        timeout: defaults.timeout.min(outpost.config.authentik.request_timeout),
+        ..defaults
+    }
+}
+
 /// Waits for an event, and a moment longer.
 async fn announced(outpost: &Outpost) {
     outpost.update_directory.notified().await;
@@ -223,17 +244,24 @@ async fn announced(outpost: &Outpost) {
 }
 
 impl Outpost {
-    fn directory_refreshed(&self) {
-        let now = SystemTime::now();
-        self.status.directory_loaded();
-        self.metrics.refreshed(now);
+    /// Notes that what is served shows what a look begun at this moment showed, whether or not anything had changed.
+    fn directory_refreshed(&self, made: SystemTime) {
+        self.status.directory_loaded(made);
+        self.metrics.refreshed(SystemTime::now());
+        self.metrics.snapshot_read(made, self.stale_after());
         self.binds.directory_read(self.directory_interval());
-        if let Some(snapshot) = self.snapshot() {
-            // Whether or not anything had changed, it is as old as the last look.
-            self.metrics
-                .snapshot_installed(snapshot.user_count(), snapshot.group_count(), now);
-        }
         self.note_load();
+    }
+
+    /// The age from which on the directory served is called stale: what a healthy one never gets to, since it is looked
+    /// at once an interval and a look takes seconds. A whole load of a very large one may take longer.
+    pub fn stale_after(&self) -> Duration {
+        self.directory_interval() * 2 + STALE_MARGIN
+    }
+
+    /// The same for the configuration.
+    pub fn configuration_stale_after(&self) -> Duration {
+        self.pace.interval() * 2 + STALE_MARGIN
     }
 
     fn directory_interval(&self) -> Duration {

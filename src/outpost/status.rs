@@ -2,12 +2,13 @@
 //! policy; whoever asks decides what it means.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// The state of one thing that is loaded again and again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Load {
-    /// When it was last read whole from authentik, by this process.
+    /// Since when nothing newer was read from authentik by this process: what is in use shows all that was changed there
+    /// before.
     pub read: Option<SystemTime>,
     /// What is used until then: when an earlier process read it.
     pub restored: Option<SystemTime>,
@@ -22,13 +23,23 @@ impl Load {
     }
 
     /// Whether it comes from the snapshot file and may be out of date.
-    pub fn is_stale(&self) -> bool {
+    pub fn is_restored(&self) -> bool {
         self.read.is_none() && self.restored.is_some()
     }
 
-    fn done() -> Self {
+    /// How old what is in use is; `None`: there is nothing.
+    pub fn age(&self) -> Option<Duration> {
+        self.time().map(|time| time.elapsed().unwrap_or_default())
+    }
+
+    /// Whether it may be out of date: it comes from the snapshot file, or nothing newer was read for so long.
+    pub fn is_stale(&self, bound: Duration) -> bool {
+        self.is_restored() || self.age().is_some_and(|age| age > bound)
+    }
+
+    fn done(read: SystemTime) -> Self {
         Self {
-            read: Some(SystemTime::now()),
+            read: Some(read),
             restored: None,
             failure: None,
         }
@@ -59,11 +70,12 @@ impl Status {
     }
 
     pub(super) fn configuration_loaded(&self) {
-        set(&self.configuration, Load::done());
+        set(&self.configuration, Load::done(SystemTime::now()));
     }
 
-    pub(super) fn directory_loaded(&self) {
-        set(&self.directory, Load::done());
+    /// `made`: when the newest look began that the directory reflects.
+    pub(super) fn directory_loaded(&self, made: SystemTime) {
+        set(&self.directory, Load::done(made));
     }
 
     pub(super) fn configuration_restored(&self, read: SystemTime) {

@@ -1,17 +1,17 @@
 //! The HTTP endpoint: metrics, liveness, readiness, on TCP and on the unix socket of the health check.
 //!
-//! `/outpost.goauthentik.io/ping` says that the process lives, as officially; `/ready` says whether binds and searches
-//! can be served. Must not know LDAP.
+//! `/outpost.goauthentik.io/ping` says that the process lives, as officially; `/ready` says whether searches can be
+//! answered, `/ready?for=binds` whether binds can be judged. Must not know LDAP.
 
 mod door;
 pub mod health_socket;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
@@ -31,8 +31,12 @@ use health_socket::HealthSocket;
 /// What `/ready` answers.
 #[derive(Debug, Serialize)]
 struct Readiness {
-    /// Whether binds and searches can be served.
+    /// Whether what was asked for can be served.
     ready: bool,
+    /// Whether searches can be answered: a provider and a directory are there, be they of before.
+    searches: bool,
+    /// Whether binds can be judged: a provider is there and authentik can be reached.
+    binds: bool,
     /// Whether authentik can be reached.
     authentik: Reachability,
     /// Providers served.
@@ -67,21 +71,22 @@ impl Reachability {
 
 #[derive(Debug, Serialize)]
 struct LoadReport {
-    /// Seconds since it was last read whole from authentik; null before the first time.
+    /// Seconds since the newest look at authentik that it reflects was begun; null before the first time.
     age_s: Option<u64>,
-    /// Whether it comes from the snapshot file and authentik could not be asked since.
+    /// Whether it is older than `stale_after_s`, or comes from the snapshot file and authentik could not be asked since.
     stale: bool,
+    /// Seconds after which it is stale.
+    stale_after_s: u64,
     /// Why the last try failed; null if it did not.
     failure: Option<String>,
 }
 
 impl LoadReport {
-    fn of(load: Load) -> Self {
+    fn of(load: Load, stale_after: Duration) -> Self {
         Self {
-            age_s: load
-                .time()
-                .map(|read| read.elapsed().unwrap_or_default().as_secs()),
-            stale: load.is_stale(),
+            age_s: load.age().map(|age| age.as_secs()),
+            stale: load.is_stale(stale_after),
+            stale_after_s: stale_after.as_secs(),
             failure: load.failure,
         }
     }
@@ -107,14 +112,22 @@ async fn show_metrics(State(outpost): State<Arc<Outpost>>) -> Response {
     }
 }
 
-async fn ready(State(outpost): State<Arc<Outpost>>) -> Response {
-    let (now, ready) = (Instant::now(), outpost.is_ready());
+/// `/ready` asks for searches, `/ready?for=binds` for binds.
+async fn ready(State(outpost): State<Arc<Outpost>>, RawQuery(query): RawQuery) -> Response {
+    let (now, searches, binds) = (Instant::now(), outpost.can_search(), outpost.can_bind());
+    let for_binds = query.is_some_and(|query| query.split('&').any(|part| part == "for=binds"));
+    let ready = if for_binds { binds } else { searches };
     let readiness = Readiness {
         ready,
+        searches,
+        binds,
         authentik: Reachability::of(outpost.outage(), now),
         providers: outpost.providers().iter().count(),
-        configuration: LoadReport::of(outpost.status().configuration()),
-        directory: LoadReport::of(outpost.status().directory()),
+        configuration: LoadReport::of(
+            outpost.status().configuration(),
+            outpost.configuration_stale_after(),
+        ),
+        directory: LoadReport::of(outpost.status().directory(), outpost.stale_after()),
     };
     let status = if ready {
         StatusCode::OK

@@ -67,7 +67,7 @@ impl Stage {
     }
 
     pub async fn ready(&self) {
-        eventually("the server is ready", || self.server.outpost().is_ready()).await;
+        eventually("the server is ready", || self.server.outpost().can_search()).await;
     }
 
     pub fn ldap(&self) -> SocketAddr {

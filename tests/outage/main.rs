@@ -19,6 +19,7 @@ mod child;
 mod event_stream;
 mod http;
 mod kills;
+mod readiness;
 mod session_ends;
 mod snapshot_file;
 mod token;

@@ -153,8 +153,8 @@ async fn while_lists_fail_whoever_can_log_in_finds_the_directory_of_before() {
 
     stage.simulator.faults().clear();
     eventually("the directory is read again", || {
-        !stage.server.outpost().status().directory().is_stale()
-            && !stage.server.outpost().status().configuration().is_stale()
+        !stage.server.outpost().status().directory().is_restored()
+            && !stage.server.outpost().status().configuration().is_restored()
     })
     .await;
     assert_eq!(
@@ -243,9 +243,9 @@ async fn a_file_that_cannot_be_used_costs_one_warning() {
         let stage = Stage::of(simulator, keeping(&path)).await;
         let ignored = || log.text().matches("the snapshot file is ignored").count();
         eventually(what, || ignored() == 1).await;
-        assert!(!stage.server.outpost().is_ready(), "{what}");
+        assert!(!stage.server.outpost().can_search(), "{what}");
         stage.ready().await;
-        assert!(!stage.server.outpost().status().directory().is_stale());
+        assert!(!stage.server.outpost().status().directory().is_restored());
         eventually("a good file is written", || {
             fs::read(&path).is_ok_and(|octets| octets.len() >= whole.len() && octets != whole)
         })
@@ -259,7 +259,7 @@ async fn a_file_that_cannot_be_used_costs_one_warning() {
     spoil_lists(&simulator);
     let stage = Stage::of(simulator, keeping(&path)).await;
     stage.ready().await;
-    assert!(stage.server.outpost().status().directory().is_stale());
+    assert!(stage.server.outpost().status().directory().is_restored());
 }
 
 #[tokio::test]

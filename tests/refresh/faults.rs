@@ -148,7 +148,7 @@ async fn first_load(request: &str, fault: Option<&Fault>) {
     calm(&stage.simulator);
     let healed = Instant::now();
     eventually(&format!("{request} {fault:?}: ready"), || {
-        stage.server.outpost().is_ready() && is_current(&stage)
+        stage.server.outpost().can_search() && is_current(&stage)
     })
     .await;
     assert_recovered("first", request, fault, healed.elapsed());

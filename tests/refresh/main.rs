@@ -19,6 +19,8 @@ mod continuous;
 mod faults;
 mod load;
 mod miss;
+mod names;
 mod poison;
 mod releases;
 mod scenery;
+mod stream;

@@ -66,7 +66,7 @@ async fn through(rewrite: fn(&mut serde_json::Map<String, Value>)) -> (Simulator
     let server = Server::start(Config::read(&settings).unwrap(), None)
         .await
         .unwrap();
-    eventually("the server is ready", || server.outpost().is_ready()).await;
+    eventually("the server is ready", || server.outpost().can_search()).await;
     (simulator, server, temporary)
 }
 

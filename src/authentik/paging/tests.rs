@@ -133,8 +133,9 @@ async fn nobody_who_stays_is_missed_however_the_list_changes() {
         let mut random = fastrand::Rng::with_seed(seed);
         let list = List::of(0..600, 10);
         let staying: BTreeSet<i64> = (0..600).filter(|_| random.u8(..) < 250).collect();
-        let leaving: RefCell<Vec<i64>> =
-            RefCell::new((0..600).filter(|pk| !staying.contains(pk)).take(9).collect());
+        let leaving: RefCell<Vec<i64>> = RefCell::new((0..600).filter(|pk| !staying.contains(pk)).collect());
+        // A few rows a reading, or many pages of them.
+        let burst = if seed % 2 == 0 { 1 } else { 12 };
         random.shuffle(&mut leaving.borrow_mut());
         let random = RefCell::new(random);
         let mut pks = BTreeSet::new();
@@ -144,7 +145,9 @@ async fn nobody_who_stays_is_missed_however_the_list_changes() {
                 |request| {
                     if random.borrow_mut().u8(..) < 40 {
                         let mut pks = list.pks.borrow_mut();
-                        leaving.borrow_mut().pop().map(|pk| pks.remove(&pk));
+                        for _ in 0..burst {
+                            leaving.borrow_mut().pop().map(|pk| pks.remove(&pk));
+                        }
                         let next = pks.last().unwrap() + 1;
                         pks.insert(next);
                     }

@@ -127,6 +127,20 @@ impl Snapshot {
         }
     }
 
+    /// Whether one of these attributes of a user, as the user's record has them, is `text`, case ignored.
+    #[must_use]
+    pub fn has_value(&self, user: UserId, attributes: &[&str], text: &str) -> bool {
+        let wanted = text.to_lowercase();
+        let named = |name: &[u8]| {
+            let mut attributes = attributes.iter();
+            attributes.any(|attribute| name.eq_ignore_ascii_case(attribute.as_bytes()))
+        };
+        Elements(self.block(user.0))
+            .filter_map(|element| encoded::attribute(&element).filter(|(name, _)| named(name)))
+            .flat_map(|(_, set)| encoded::values(set))
+            .any(|value| String::from_utf8_lossy(value).to_lowercase() == wanted)
+    }
+
     /// All groups in ascending order of UUID.
     pub fn groups(&self) -> impl Iterator<Item = GroupId> + use<> {
         (0..self.group_count_u32()).map(GroupId)

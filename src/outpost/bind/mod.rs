@@ -479,8 +479,8 @@ impl Outpost {
             })??;
         let login = self.logins.grant(proof).ok_or_else(ended_early)?;
         self.judge_by_current_provider(&login);
-        // Whom the directory does not know yet, or shows as inactive, authentik knows better.
-        self.fetch_user(login.user_pk()).await;
+        // Whom the directory does not know yet, or shows as inactive or under another name, authentik knows better.
+        self.fetch_login(login.user_pk(), username).await;
         if let Some(snapshot) = self.snapshot()
             && let Some(user) = snapshot.user_by_pk(login.user_pk())
         {

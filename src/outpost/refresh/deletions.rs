@@ -1,65 +1,117 @@
 //! Finds out which users were deleted, when only their number is known: authentik leaves no trace of them.
 //!
 //! Users come in the order of their pks, so the first rank at which authentik shows another user than we know is found
-//! by halving. No user counts as deleted before authentik said so when asked for it by pk.
+//! by halving, and no user found so counts as deleted before authentik said so when asked for it by pk. Where many are
+//! missing the whole list is read: whoever stays is on it, however it changes meanwhile. The list may change all the
+//! time: then some are found now, and the others later.
 
-use crate::authentik::paging::{PageRequest, ScanError, ScanOptions, retry};
-use crate::authentik::{Client, Row as _, User};
+use std::collections::BTreeSet;
+
+use crate::authentik::paging::{PageRequest, Scan, ScanError, ScanOptions, is_row_fault, retry};
+use crate::authentik::{ApiError, Row as _, User};
 
 use super::observation::users_query;
+use super::source::Source;
 
-/// Requests spent on one search for deleted users. Beyond that a full load is not much dearer.
-const MAX_REQUESTS: u32 = 200;
+/// Requests for a list so short that reading it is cheaper than anything else.
+const FEW_PAGES: u32 = 4;
 
-/// Why deleted users were not found.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum DeletionError {
-    #[error(transparent)]
-    Scan(#[from] ScanError),
-    /// The list contradicts what was known of it.
-    #[error("the list of users is not what it was: {0}")]
-    Contradiction(&'static str),
+/// What was found out.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    /// Users that are gone.
+    pub(super) gone: BTreeSet<i64>,
+    /// How many users there are whose pks are not known, if that was found out, too.
+    pub(super) nameless: Option<u64>,
 }
 
-/// Finds `missing` users of `known` (ascending pks) that are gone. Fewer if the list changes meanwhile.
+/// Looks for `missing` users of `known` (ascending pks) that are gone; besides these there are `nameless` ones.
 pub(super) async fn find(
-    client: &Client,
+    source: &impl Source,
     options: &ScanOptions,
     page_size: u32,
     known: &[i64],
-    missing: usize,
-) -> Result<Vec<i64>, DeletionError> {
+    (missing, nameless): (usize, u64),
+    into: &mut Findings,
+) -> Result<(), ScanError> {
+    let pages = u32::try_from(known.len() / page_size.max(1) as usize).unwrap_or(u32::MAX);
+    // Each one takes the halving, a page and a question by pk.
+    let each = pages.max(1).ilog2() + 3;
+    let halving = u32::try_from(missing).unwrap_or(u32::MAX).saturating_mul(each);
+    if nameless > 0 || halving > pages.max(FEW_PAGES) {
+        return read_all(source, options, page_size, known, into).await;
+    }
     let mut search = Search {
-        client,
+        source,
         options,
         page_size,
-        requests: 0,
+        left: halving,
     };
     let mut known = known.to_vec();
-    let mut gone = Vec::new();
-    while gone.len() < missing {
-        let found = search.first(&known).await?;
+    let before = into.gone.len();
+    while into.gone.len() - before < missing && search.left > 0 {
+        let found = match search.first(&known).await {
+            Ok(found) => found,
+            // A row that breaks its page.
+            Err(ScanError::Page { source, .. }) if is_row_fault(&source) => break,
+            Err(error) => return Err(error),
+        };
         if found.is_empty() {
-            return Err(DeletionError::Contradiction(
-                "nobody is missing although there are fewer",
-            ));
+            break;
         }
         known.retain(|pk| !found.contains(pk));
-        gone.extend(found);
+        into.gone.extend(found);
     }
-    Ok(gone)
+    if into.gone.len() == before {
+        read_all(source, options, page_size, &known, into).await?;
+    }
+    Ok(())
 }
 
-struct Search<'a> {
-    client: &'a Client,
+/// Reads the whole list.
+async fn read_all(
+    source: &impl Source,
+    options: &ScanOptions,
+    page_size: u32,
+    known: &[i64],
+    into: &mut Findings,
+) -> Result<(), ScanError> {
+    let mut scan = Scan::<User>::new(page_size);
+    let fetch = |request: PageRequest| async move { source.users_page(&users_query(request)).await };
+    scan.run(options, fetch, drop).await?;
+    let unseen = known.iter().copied().filter(|pk| !scan.seen().contains_key(pk));
+    let mut nameless = scan.nameless() + scan.unreadable().len() as u64;
+    for pk in unseen {
+        if scan.unreadable().is_empty() || !exists(source, options, pk).await? {
+            into.gone.insert(pk);
+        } else {
+            nameless = nameless.saturating_sub(1);
+        }
+    }
+    into.nameless = Some(nameless);
+    Ok(())
+}
+
+/// Whether there is such a user, be it one that cannot be shown.
+async fn exists(source: &impl Source, options: &ScanOptions, pk: i64) -> Result<bool, ScanError> {
+    match retry(options, User::KIND, 1, || source.user(pk)).await {
+        Ok(found) => Ok(found.is_some()),
+        Err(ScanError::Page { source, .. }) if is_row_fault(&source) => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+struct Search<'a, S> {
+    source: &'a S,
     options: &'a ScanOptions,
     page_size: u32,
-    requests: u32,
+    /// Requests left; the search stops between two users.
+    left: u32,
 }
 
-impl Search<'_> {
+impl<S: Source> Search<'_, S> {
     /// The users missing on the first page that differs from what is known.
-    async fn first(&mut self, known: &[i64]) -> Result<Vec<i64>, DeletionError> {
+    async fn first(&mut self, known: &[i64]) -> Result<Vec<i64>, ScanError> {
         let size = self.page_size as usize;
         // Pages whose last row is still where it was have lost nobody.
         let (mut same, mut end) = (0, known.len().div_ceil(size));
@@ -88,29 +140,22 @@ impl Search<'_> {
             if beyond || rows.contains(pk) {
                 continue;
             }
-            if self.exists(*pk).await? {
-                return Err(DeletionError::Contradiction("a user is there and is not listed"));
+            self.left = self.left.saturating_sub(1);
+            // Deletions since the halving move others off this page.
+            if !exists(self.source, self.options, *pk).await? {
+                gone.push(*pk);
             }
-            gone.push(*pk);
         }
         Ok(gone)
     }
 
-    fn count(&mut self) -> Result<(), DeletionError> {
-        self.requests += 1;
-        if self.requests > MAX_REQUESTS {
-            return Err(DeletionError::Contradiction("too many users are missing"));
-        }
-        Ok(())
-    }
-
-    async fn at(&mut self, rank: usize) -> Result<Option<i64>, DeletionError> {
+    async fn at(&mut self, rank: usize) -> Result<Option<i64>, ScanError> {
         Ok(self.page(rank + 1, 1).await?.first().copied())
     }
 
-    async fn page(&mut self, page: usize, size: u32) -> Result<Vec<i64>, DeletionError> {
-        self.count()?;
-        let page = u32::try_from(page).map_err(|_| DeletionError::Contradiction("it is too long"))?;
+    async fn page(&mut self, page: usize, size: u32) -> Result<Vec<i64>, ScanError> {
+        self.left = self.left.saturating_sub(1);
+        let page = u32::try_from(page).unwrap_or(u32::MAX);
         let query = users_query(PageRequest {
             page,
             size,
@@ -118,8 +163,8 @@ impl Search<'_> {
             lean: true,
         });
         let fetch = || async {
-            match self.client.users_page(&query).await {
-                Err(crate::authentik::ApiError::InvalidPage { .. }) => Ok(None),
+            match self.source.users_page(&query).await {
+                Err(ApiError::InvalidPage { .. }) => Ok(None),
                 other => other.map(Some),
             }
         };
@@ -131,11 +176,5 @@ impl Search<'_> {
         pks.extend(parsed.filter_map(|warning| User::parse_key(warning.pk.as_deref()?)));
         pks.sort_unstable();
         Ok(pks)
-    }
-
-    async fn exists(&mut self, pk: i64) -> Result<bool, DeletionError> {
-        self.count()?;
-        let found = retry(self.options, User::KIND, 1, || self.client.user(pk)).await?;
-        Ok(found.is_some())
     }
 }

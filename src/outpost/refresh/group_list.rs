@@ -1,17 +1,20 @@
 //! The whole list of groups, read each time: authentik dates no group, and memberships move no date at all.
 //!
-//! Knows how to tell an unchanged list without decoding it. Must not know the directory it becomes part of.
+//! Knows how to tell an unchanged list without decoding it, and what pages of different moments say together: a page
+//! shows all groups between its first and its last one, so whom it leaves out is gone, and whom no page could show may
+//! only have slipped from one to another. Must not know the directory it becomes part of.
 
 use std::cell::OnceCell;
-use std::collections::HashSet;
-use std::time::SystemTime;
+use std::collections::{BTreeMap, HashSet};
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use crate::authentik::paging::{
     Chunk, PageRequest, ScanError, ScanOptions, Unreadable, is_row_fault, read_page, retry,
 };
-use crate::authentik::{ApiError, Client, Group, GroupsQuery, RawPage, Row as _, RowWarning};
+use crate::authentik::{ApiError, Group, GroupsQuery, RawPage, Row as _, RowWarning};
+
+use super::source::Source;
 
 /// Pages in flight at once: there are few, and authentik has two web workers by default.
 const PARALLEL: usize = 2;
@@ -21,8 +24,6 @@ pub(super) struct GroupList {
     pages: Vec<Page>,
     digests: Vec<[u8; 32]>,
     decoded: OnceCell<Result<Groups, ScanError>>,
-    /// The server's clock when the first page was answered.
-    pub(super) served: Option<SystemTime>,
 }
 
 enum Page {
@@ -37,8 +38,38 @@ pub(super) struct Groups {
     pub(super) rows: Vec<Group>,
     pub(super) skipped: Vec<RowWarning>,
     pub(super) unreadable: Vec<Unreadable<String>>,
+    /// Where its pages are of moments between which groups came or went: the parts of the list that each page showed
+    /// whole. `None` where all pages fit together.
+    shown: Option<Vec<Part>>,
     /// The same for two lists exactly if they say the same.
     meaning: [u8; 32],
+}
+
+/// From the first pk to the last, both shown; the list's own ends are open.
+struct Part {
+    first: Option<String>,
+    last: Option<String>,
+}
+
+impl Groups {
+    /// Whether the pages fit together.
+    pub(super) fn is_whole(&self) -> bool {
+        self.shown.is_none()
+    }
+
+    /// Whether a group that is not among the rows is known to be gone.
+    pub(super) fn is_gone(&self, pk: &str) -> bool {
+        let within = |part: &Part| {
+            part.first.as_deref().is_none_or(|first| first <= pk)
+                && part.last.as_deref().is_none_or(|last| pk <= last)
+        };
+        let unreadable = |row: &Unreadable<String>| {
+            row.after.as_deref().is_none_or(|after| after < pk)
+                && row.before.as_deref().is_none_or(|before| pk < before)
+        };
+        !self.unreadable.iter().any(unreadable)
+            && self.shown.as_ref().is_none_or(|parts| parts.iter().any(within))
+    }
 }
 
 /// What is kept of a list to recognise it.
@@ -64,29 +95,26 @@ fn request(page_size: u32, page: u32, size: u32, lean: bool) -> GroupsQuery {
 
 /// Reads the list.
 pub(super) async fn read(
-    client: &Client,
+    source: &impl Source,
     options: &ScanOptions,
     page_size: u32,
 ) -> Result<GroupList, ScanError> {
-    let first = read_one(client, options, page_size, 1)
+    let first = read_one(source, options, page_size, 1)
         .await?
         .ok_or_else(|| ScanError::Inconsistent {
             kind: Group::KIND,
             problem: "it has no first page".to_owned(),
         })?;
-    let (served, total) = match &first {
-        Page::Raw(page) => (page.served(), page.pagination().total_pages),
-        Page::Pieces(chunk) => {
-            let count = chunk.page.pagination.count;
-            (chunk.page.served, count.div_ceil(u64::from(page_size)))
-        }
+    let total = match &first {
+        Page::Raw(page) => page.pagination().total_pages,
+        Page::Pieces(chunk) => chunk.page.pagination.count.div_ceil(u64::from(page_size)),
     };
     let total = u32::try_from(total).map_err(|_| ScanError::Inconsistent {
         kind: Group::KIND,
         problem: format!("it claims {total} pages"),
     })?;
     let rest: Vec<Option<Page>> = stream::iter(2..=total)
-        .map(|page| read_one(client, options, page_size, page))
+        .map(|page| read_one(source, options, page_size, page))
         .buffered(PARALLEL)
         .try_collect()
         .await?;
@@ -96,18 +124,17 @@ pub(super) async fn read(
         pages,
         digests,
         decoded: OnceCell::new(),
-        served,
     })
 }
 
 async fn read_one(
-    client: &Client,
+    source: &impl Source,
     options: &ScanOptions,
     page_size: u32,
     page: u32,
 ) -> Result<Option<Page>, ScanError> {
     let whole = retry(options, Group::KIND, page, || async {
-        client
+        source
             .raw_groups_page(&request(page_size, page, page_size, false))
             .await
     });
@@ -118,9 +145,9 @@ async fn read_one(
         {
             Ok(None)
         }
-        Err(ScanError::Page { source, .. }) if is_row_fault(&source) => {
+        Err(ScanError::Page { source: fault, .. }) if is_row_fault(&fault) => {
             let fetch = |asked: PageRequest| async move {
-                client
+                source
                     .groups_page(&request(page_size, asked.page, asked.size, asked.lean))
                     .await
             };
@@ -168,10 +195,25 @@ impl GroupList {
         }
     }
 
+    /// Its rows.
+    ///
+    /// # Errors
+    /// When a page is none.
+    pub(super) fn into_groups(self) -> Result<Groups, ScanError> {
+        match self.decoded.into_inner() {
+            Some(groups) => groups,
+            None => Self {
+                decoded: OnceCell::new(),
+                ..self
+            }
+            .decode(),
+        }
+    }
+
     /// Its rows, decoded at the first call.
     ///
     /// # Errors
-    /// When the pages do not fit together.
+    /// When a page is none.
     pub(super) fn groups(&self) -> Result<&Groups, ScanError> {
         self.decoded
             .get_or_init(|| self.decode())
@@ -184,38 +226,68 @@ impl GroupList {
             kind: Group::KIND,
             problem,
         };
-        let (mut rows, mut skipped, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
-        let mut counts = HashSet::new();
+        let (mut rows, mut skipped, mut unreadable) = (BTreeMap::new(), Vec::new(), Vec::new());
+        let (mut parts, mut counts, mut received) = (Vec::new(), HashSet::new(), 0);
         for page in &self.pages {
             let page = match page {
-                Page::Raw(raw) => raw.decode().map_err(|error| inconsistent(error.to_string()))?,
+                Page::Raw(raw) => {
+                    let page = raw.decode().map_err(|error| inconsistent(error.to_string()))?;
+                    parts.push(part(&page));
+                    page
+                }
+                // Its pieces are of different moments themselves.
                 Page::Pieces(chunk) => {
                     unreadable.extend(chunk.unreadable.iter().cloned());
                     chunk.page.clone()
                 }
             };
             counts.insert(page.pagination.count);
-            rows.extend(page.rows);
+            received += page.received() as u64;
+            // Of a group on two pages the later one is newer.
+            rows.extend(
+                page.rows
+                    .into_iter()
+                    .map(|group: Group| (group.pk.clone(), group)),
+            );
             skipped.extend(page.skipped);
         }
-        rows.sort_by(|a: &Group, b: &Group| a.pk.cmp(&b.pk));
-        let distinct = rows.windows(2).all(|pair| matches!(pair, [a, b] if a.pk != b.pk));
         let left_out = skipped
             .iter()
             .filter(|warning: &&RowWarning| warning.row_skipped)
             .count();
-        let received = (rows.len() + left_out + unreadable.len()) as u64;
-        if !distinct || counts.len() > 1 || !counts.contains(&received) {
-            return Err(inconsistent(format!(
-                "{received} groups came, {counts:?} were announced"
-            )));
-        }
+        received += unreadable.len() as u64;
+        let names: HashSet<&str> = rows.values().map(|group| group.name.as_str()).collect();
+        let fits = counts.len() == 1
+            && counts.contains(&received)
+            && (rows.len() + left_out + unreadable.len()) as u64 == received
+            && names.len() == rows.len();
+        let rows: Vec<Group> = rows.into_values().collect();
         Ok(Groups {
             meaning: meaning(&rows, &unreadable),
             rows,
             skipped,
             unreadable,
+            shown: (!fits).then_some(parts),
         })
+    }
+}
+
+/// The part of the list that a page shows whole.
+fn part(page: &crate::authentik::Page<Group>) -> Part {
+    let numbers = page.pagination;
+    let mut pks: Vec<&str> = page.rows.iter().map(|group| group.pk.as_str()).collect();
+    let left_out = page.skipped.iter().filter(|warning| warning.row_skipped);
+    pks.extend(left_out.filter_map(|warning| warning.pk.as_deref()));
+    pks.sort_unstable();
+    let end = |open: bool, pk: Option<&&str>| match pk {
+        Some(_) if open => None,
+        Some(pk) => Some((*pk).to_owned()),
+        // A page of nothing shows nothing.
+        None => Some(String::new()),
+    };
+    Part {
+        first: end(numbers.current == 1, pks.first()),
+        last: end(numbers.next == 0, pks.last()),
     }
 }
 

@@ -1,42 +1,35 @@
-//! One refresh of the directory: a look at what changed, or all of it read anew, and a snapshot only if what was read
-//! is what authentik held at one moment.
+//! One refresh of the directory: a look at what changed, or all of it read anew, and a snapshot of what was read: of what
+//! authentik held at one moment, or, where it never holds still, of the newest look.
 //!
 //! Knows what was read last and what therefore need not be read again. Must not know when a refresh is due.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use thiserror::Error;
 use tokio::time::Instant;
 
-use crate::authentik::paging::{Scan, ScanError, ScanOptions, Unreadable, is_row_fault};
+use crate::authentik::paging::{Scan, ScanError, ScanOptions, Unreadable, is_row_fault, retry};
 use crate::authentik::{Row as _, RowWarning, User};
-use crate::directory::{Builder, Snapshot};
-use crate::outpost::Outpost;
+use crate::directory::{Builder, CustomPolicy, Snapshot};
 
 use super::assembly::{Assembly, Ground};
-use super::custom_policy;
-use super::deletions::{self, DeletionError};
 use super::group_list::GroupsSeen;
-use super::observation::{Observation, ObservationError, UsersSeen, observe, users_query};
+use super::observation::{UsersSeen, sort_by_date, users_query};
 use super::records::user_record;
+use super::settling::{Settled, Settling, before};
+use super::source::{Source, Target};
 use super::warnings::Warnings;
 
-/// How far before the last look the next one begins: authentik's servers date rows by clocks of their own.
-const OVERLAP: Duration = Duration::from_secs(60);
 /// A full load that contradicts itself is begun anew, so often.
 const FULL_ATTEMPTS: u32 = 3;
 /// How long pages already read are worth going on with.
 const MAX_SCAN_AGE: Duration = Duration::from_secs(15 * 60);
-/// Looks at a directory that changes all the time before the last one is taken as it is, and for how long at least: each
-/// row is then as it was within the last look, which is better than none of the changes.
-const MAX_LOOKS: u32 = 12;
-const MAX_SETTLING: Duration = Duration::from_secs(30);
-/// Where more users changed than this and than a fifth of all, they are all read.
-const MANY_CHANGES: u64 = 1000;
 /// Users asked for one by one to learn which of them breaks a page.
 const MAX_SUSPECTS: usize = 64;
+/// Users asked for one by one because somebody else has their name now.
+const MAX_NAMESAKES: usize = 16;
 
 /// Why a directory was not loaded.
 #[derive(Debug, Error)]
@@ -63,13 +56,23 @@ pub(super) enum Extent {
 
 /// What a refresh did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refreshed {
-    /// Nothing had changed.
-    Unchanged,
-    /// The changes were read.
-    Changes,
-    /// Everything was read.
-    Full,
+pub(super) struct Refreshed {
+    /// What was read.
+    pub(super) extent: Extent,
+    /// Our clock when the newest look began: what is served shows all that was changed before.
+    pub(super) made: SystemTime,
+    /// How long the longest look took, the search for deleted users before it included.
+    pub(super) longest_look: Duration,
+}
+
+/// How lists are read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reading {
+    pub(super) options: ScanOptions,
+    /// Rows of a page.
+    pub(super) page_size: u32,
+    /// What is made of custom attributes.
+    pub(super) policy: CustomPolicy,
 }
 
 /// What is known from the last refresh.
@@ -84,12 +87,38 @@ struct Base {
     /// Further ones whose pks are not known.
     nameless: u64,
     page_size: u32,
+    /// The pages of groups fitted together.
+    whole: bool,
+    made: SystemTime,
+    longest_look: Duration,
+}
+
+impl Base {
+    fn refreshed(&self, extent: Extent) -> Refreshed {
+        Refreshed {
+            extent,
+            made: self.made,
+            longest_look: self.longest_look,
+        }
+    }
 }
 
 /// A full load that broke off.
 struct Unfinished {
     scan: Scan<User>,
     builder: Builder,
+    /// Whether authentik dates its users.
+    dated: bool,
+}
+
+/// Where the rows come from that did not change, and what is known of them.
+struct Rows {
+    ground: Ground,
+    versions: HashMap<i64, u64>,
+    kept: BTreeSet<i64>,
+    read: Instant,
+    full: bool,
+    page_size: u32,
 }
 
 /// Loads the directory again and again.
@@ -100,38 +129,23 @@ pub(super) struct Loader {
     warnings: Warnings,
 }
 
-/// What a look is held against, and what was found out in earlier looks of the same refresh.
-struct Settling {
-    /// Primary keys of all users known to exist, ascending.
-    pks: Vec<i64>,
-    nameless: u64,
-    gone: BTreeSet<i64>,
-    before: UsersSeen,
-    groups: Option<GroupsSeen>,
-    since: Option<i64>,
-    page_size: u32,
-    full: bool,
-}
-
 impl Loader {
     /// Refreshes what clients see.
     pub(super) async fn refresh(
         &mut self,
-        outpost: &Outpost,
+        source: &impl Source,
+        target: &impl Target,
+        reading: &Reading,
         extent: Extent,
     ) -> Result<Refreshed, LoadError> {
         if extent == Extent::Changes
             && let Some(base) = self.base.take()
         {
-            match self.changes(outpost, &base).await {
+            match self.changes(source, target, reading, &base).await {
                 Ok(Some(next)) => {
-                    let installed = !Arc::ptr_eq(&next.snapshot, &base.snapshot);
+                    let refreshed = next.refreshed(extent);
                     self.base = Some(next);
-                    return Ok(if installed {
-                        Refreshed::Changes
-                    } else {
-                        Refreshed::Unchanged
-                    });
+                    return Ok(refreshed);
                 }
                 Ok(None) => {}
                 Err(LoadError::Unexplained(problem)) => {
@@ -145,7 +159,7 @@ impl Loader {
         }
         let mut attempt = 1;
         loop {
-            match self.full(outpost).await {
+            match self.full(source, target, reading).await {
                 Err(LoadError::Scan(ScanError::Inconsistent { .. }) | LoadError::Unexplained(_))
                     if attempt < FULL_ATTEMPTS =>
                 {
@@ -153,107 +167,142 @@ impl Loader {
                 }
                 Err(error) => return Err(error),
                 Ok(base) => {
+                    let refreshed = base.refreshed(Extent::Full);
                     self.base = Some(base);
-                    return Ok(Refreshed::Full);
+                    return Ok(refreshed);
                 }
             }
         }
     }
 
     /// Looks at what changed. `None` if that cannot be told.
-    async fn changes(&mut self, outpost: &Outpost, base: &Base) -> Result<Option<Base>, LoadError> {
-        let Some(current) = outpost.snapshot() else {
+    async fn changes(
+        &mut self,
+        source: &impl Source,
+        target: &impl Target,
+        reading: &Reading,
+        base: &Base,
+    ) -> Result<Option<Base>, LoadError> {
+        let Some(current) = target.snapshot() else {
             return Ok(None);
         };
         if base.since.is_none() {
             return Ok(None);
         }
         self.warnings.start();
+        let read = Instant::now();
         // Users fetched one by one meanwhile are in the current snapshot already; their rows come again.
-        let ground = if Arc::ptr_eq(&current, &base.snapshot) {
-            &base.snapshot
-        } else {
-            &current
-        };
-        let mut pks: Vec<i64> = ground.users().map(|user| ground.user(user).pk).collect();
+        let mut pks: Vec<i64> = current.users().map(|user| current.user(user).pk).collect();
         pks.extend(&base.hidden);
         pks.sort_unstable();
         pks.dedup();
-        let mut settling = Settling {
-            pks,
-            nameless: base.nameless,
-            gone: BTreeSet::new(),
-            before: base.users.clone(),
-            groups: Some(base.groups.clone()),
-            since: base.since,
-            page_size: base.page_size,
-            full: false,
-        };
-        let look = settling.look(outpost).await?;
+        let mut settling = Settling::new(pks, base.users.clone(), base.since, base.page_size);
+        settling.nameless = base.nameless;
+        settling.groups = Some(base.groups.clone());
+        let look = settling.look(source, &reading.options).await?;
         let same_snapshot = Arc::ptr_eq(&current, &base.snapshot);
-        if same_snapshot && settling.before.covers(&look.users) && look.groups.is(&base.groups) {
+        let covered = settling.before.covers(&look.users);
+        if same_snapshot && covered && base.whole && look.groups.is(&base.groups) {
             return Ok(Some(Base {
                 snapshot: Arc::clone(&base.snapshot),
-                since: next_since(&look).or(base.since),
+                since: look.served.and_then(before).or(base.since),
                 users: look.users,
                 groups: base.groups.clone(),
                 hidden: base.hidden.clone(),
                 nameless: base.nameless,
                 page_size: base.page_size,
+                whole: base.whole,
+                made: look.made,
+                longest_look: settling.longest_look,
             }));
         }
-        let versions = base.users.versions.clone();
-        let ground = Arc::clone(ground);
-        self.settle(
-            outpost,
-            settling,
-            look,
-            Ground::Snapshot(ground),
-            &versions,
-            &BTreeSet::new(),
-        )
-        .await
-        .map(Some)
+        let mut settled = settling.settle(source, &reading.options, look).await?;
+        let find = |changed: &[User]| {
+            changed
+                .iter()
+                .flat_map(|user| namesakes(&current, user))
+                .collect()
+        };
+        name_anew(source, &reading.options, find, &mut settled).await?;
+        let rows = Rows {
+            ground: Ground::Snapshot(current),
+            versions: base.users.versions.clone(),
+            kept: BTreeSet::new(),
+            read,
+            full: false,
+            page_size: base.page_size,
+        };
+        self.serve(target, settled, rows).await.map(Some)
     }
 
     /// Reads everything.
-    async fn full(&mut self, outpost: &Outpost) -> Result<Base, LoadError> {
+    async fn full(
+        &mut self,
+        source: &impl Source,
+        target: &impl Target,
+        reading: &Reading,
+    ) -> Result<Base, LoadError> {
         self.warnings.start();
-        let options = options(outpost);
         let resumed = self
             .unfinished
             .take()
             .filter(|unfinished| unfinished.scan.began().elapsed() < MAX_SCAN_AGE);
         let mut work = resumed.unwrap_or_else(|| {
             Box::new(Unfinished {
-                scan: Scan::new(outpost.config.authentik.page_size),
-                builder: Builder::with_policy(custom_policy(&outpost.config)),
+                scan: Scan::new(reading.page_size),
+                builder: Builder::with_policy(reading.policy),
+                dated: true,
             })
         });
-        let Unfinished { scan, builder } = &mut *work;
-        let (warnings, mut dated) = (&mut self.warnings, true);
-        let read = scan
-            .run(
-                &options,
-                |request| async move { outpost.client.users_page(&users_query(request)).await },
-                |page| {
-                    warn_of_rows(warnings, &page.skipped);
-                    for user in &page.rows {
-                        dated &= !user.last_updated.is_empty();
-                        builder.add_user(&user_record(user));
-                    }
-                },
-            )
-            .await;
-        if let Err(error) = read {
-            if matches!(error, ScanError::Page { .. }) {
-                self.unfinished = Some(work);
+        match self.read_all(source, target, reading, &mut work).await {
+            Ok((settled, kept, page_size)) => {
+                let Unfinished { scan, builder, .. } = *work;
+                let rows = Rows {
+                    ground: Ground::Builder(Box::new(builder)),
+                    versions: scan.seen().clone(),
+                    kept,
+                    read: scan.began(),
+                    full: true,
+                    page_size,
+                };
+                self.serve(target, settled, rows).await
             }
-            return Err(error.into());
+            Err(error) => {
+                // What was read stays as good as it was.
+                if matches!(error, LoadError::Scan(ScanError::Page { .. })) {
+                    self.unfinished = Some(work);
+                }
+                Err(error)
+            }
         }
-        let previous = outpost.snapshot();
+    }
+
+    /// Reads all users, then looks at what changed meanwhile.
+    async fn read_all(
+        &mut self,
+        source: &impl Source,
+        target: &impl Target,
+        reading: &Reading,
+        work: &mut Unfinished,
+    ) -> Result<(Settled, BTreeSet<i64>, u32), LoadError> {
+        let options = &reading.options;
+        let Unfinished { scan, builder, dated } = work;
+        let warnings = &mut self.warnings;
+        scan.run(
+            options,
+            |request| async move { source.users_page(&users_query(request)).await },
+            |page| {
+                warn_of_rows(warnings, &page.skipped);
+                for user in &page.rows {
+                    *dated &= !user.last_updated.is_empty();
+                    builder.add_user(&user_record(user));
+                }
+            },
+        )
+        .await?;
+        let previous = target.snapshot();
         let (kept, nameless) =
-            identify(outpost, &options, scan, previous.as_deref(), &mut self.warnings).await?;
+            identify(source, options, scan, previous.as_deref(), &mut self.warnings).await?;
         let Some(opening) = scan.opening() else {
             return Err(LoadError::Unexplained(
                 "the list of users was not read".to_owned(),
@@ -261,218 +310,123 @@ impl Loader {
         };
         let mut pks: Vec<i64> = scan.seen().keys().copied().chain(kept.iter().copied()).collect();
         pks.sort_unstable();
-        let mut settling = Settling {
-            pks,
-            nameless,
-            gone: BTreeSet::new(),
-            before: UsersSeen {
-                versions: scan.seen().clone(),
-                unreadable: scan.unreadable().to_vec(),
-                count: opening.count,
-                top: opening.top,
-            },
-            groups: None,
-            since: opening.served.filter(|_| dated).and_then(before),
-            page_size: opening.page_size,
-            full: true,
+        let seen = UsersSeen {
+            versions: scan.seen().clone(),
+            unreadable: scan.unreadable().to_vec(),
+            count: opening.count,
+            top: opening.top,
         };
-        let (versions, zones) = (scan.seen().clone(), scan.zones());
-        let look = match settling.look(outpost).await {
-            Ok(look) => look,
-            Err(error) => {
-                if matches!(error, LoadError::Scan(ScanError::Page { .. })) {
-                    self.unfinished = Some(work);
-                }
-                return Err(error);
-            }
+        let since = opening.served.filter(|_| *dated).and_then(before);
+        let mut settling = Settling::new(pks, seen, since, opening.page_size);
+        settling.nameless = nameless;
+        settling.full = true;
+        settling.hurry = previous.is_none();
+        let look = settling.look(source, options).await?;
+        let mut settled = settling.settle(source, options, look).await?;
+        let find = |changed: &[User]| {
+            let changed = changed.iter().map(|user| (user.username.as_str(), user.pk));
+            builder.namesakes(&changed.collect())
         };
-        // Where several readers shared the list, more deletions than a page holds can have moved rows past a seam.
-        let created = look
-            .changed
-            .iter()
-            .filter(|user| settling.before.top < Some(user.pk))
-            .count();
-        let deleted = (settling.before.count + created as u64).saturating_sub(look.users.count);
-        if zones > 1 && deleted > u64::from(settling.page_size) {
-            return Err(LoadError::Unexplained(format!(
-                "{deleted} users were deleted meanwhile"
-            )));
-        }
-        let ground = Ground::Builder(Box::new(work.builder));
-        self.settle(outpost, settling, look, ground, &versions, &kept)
-            .await
+        name_anew(source, options, find, &mut settled).await?;
+        Ok((settled, kept, opening.page_size))
     }
 
-    /// Looks until two looks show the same, then builds and installs what they show.
-    async fn settle(
-        &mut self,
-        outpost: &Outpost,
-        mut settling: Settling,
-        first: Observation,
-        ground: Ground,
-        versions: &std::collections::HashMap<i64, u64>,
-        kept: &BTreeSet<i64>,
-    ) -> Result<Base, LoadError> {
-        let (full, began) = (settling.full, Instant::now());
-        let (mut look, mut looks) = (first, 1);
-        let (pks, nameless) = loop {
-            let (pks, surplus) = settling.balance(&look)?;
-            let settled = settling.before.covers(&look.users)
-                && (look.groups.is_one_page()
-                    || settling
-                        .groups
-                        .as_ref()
-                        .is_some_and(|groups| look.groups.is(groups)));
-            let enough = looks >= MAX_LOOKS && began.elapsed() >= MAX_SETTLING;
-            if surplus == 0 && (settled || enough) && look.groups.groups().is_ok() {
-                break (pks, settling.nameless);
-            }
-            if looks >= 4 * MAX_LOOKS && began.elapsed() >= 4 * MAX_SETTLING {
-                return Err(LoadError::Unexplained(
-                    "the directory changes all the time".to_owned(),
-                ));
-            }
-            if surplus > 0 {
-                let options = options(outpost);
-                let gone =
-                    deletions::find(&outpost.client, &options, settling.page_size, &pks, surplus).await;
-                settling.gone.extend(gone.map_err(unexplained)?);
-            }
-            settling.groups = Some(look.groups.seen());
-            settling.before = look.users;
-            look = settling.look(outpost).await?;
-            looks += 1;
+    /// Builds and installs what was read.
+    async fn serve(&mut self, target: &impl Target, settled: Settled, rows: Rows) -> Result<Base, LoadError> {
+        let Settled {
+            look,
+            pks,
+            nameless,
+            gone,
+            since,
+            longest_look,
+        } = settled;
+        warn_of_rows(&mut self.warnings, &look.skipped);
+        let seen = look.groups.seen();
+        let groups = look.groups.into_groups()?;
+        let whole = groups.is_whole();
+        warn_of_rows(&mut self.warnings, &groups.skipped);
+        warn_of_unreadable(&mut self.warnings, "group", &groups.unreadable);
+        warn_of_unreadable(&mut self.warnings, "user", &look.users.unreadable);
+        let ground = match &rows.ground {
+            Ground::Snapshot(snapshot) => Some(Arc::clone(snapshot)),
+            Ground::Builder(_) => None,
         };
-        let Observation {
+        // A row that was seen and is not in the ground had to give way to another one of its name.
+        let fresh = |user: &User| {
+            rows.versions.get(&user.pk) != Some(&user.version())
+                || ground
+                    .as_ref()
+                    .is_some_and(|ground| ground.user_by_pk(user.pk).is_none())
+        };
+        let assembly = Assembly {
+            changed: look.changed.into_iter().filter(fresh).collect(),
+            ground: rows.ground,
+            gone,
+            kept: rows.kept,
             groups,
-            changed,
-            skipped,
-            users,
-            served,
-        } = look;
-        warn_of_rows(&mut self.warnings, &skipped);
-        let served_since = served
-            .and_then(before)
-            .filter(|_| settling.since.is_some())
-            .or(settling.since);
-        let previous = outpost.snapshot();
-        let list = groups.groups()?;
-        warn_of_rows(&mut self.warnings, &list.skipped);
-        warn_of_unreadable(&mut self.warnings, "group", &list.unreadable);
-        warn_of_unreadable(&mut self.warnings, "user", &users.unreadable);
-        let seen = groups.seen();
-        let (gone, kept, versions) = (settling.gone, kept.clone(), versions.clone());
-        let (groups, changed) = (groups, changed);
-        let build = tokio::task::spawn_blocking(move || {
-            let list = groups.groups()?;
-            let fresh = |user: &&User| versions.get(&user.pk) != Some(&user.version());
-            let assembly = Assembly {
-                ground,
-                gone: &gone,
-                changed: changed.iter().filter(fresh).collect(),
-                kept: &kept,
-                groups: list,
-                previous,
-            };
-            Ok::<_, ScanError>(assembly.build())
-        });
-        let (snapshot, odd) = build.await??;
+            read: rows.read,
+        };
+        let (snapshot, odd) = target.install(assembly, rows.full).await?;
         odd.iter().for_each(|warning| self.warnings.add_odd(warning));
-        self.warnings.tell(full);
+        self.warnings.tell(rows.full);
         let hidden = pks
             .into_iter()
             .filter(|pk| snapshot.user_by_pk(*pk).is_none())
             .collect();
-        let snapshot = outpost.install_refreshed(snapshot, full).await;
         Ok(Base {
             snapshot,
-            since: served_since,
-            users,
+            since,
+            users: look.users,
             groups: seen,
             hidden,
             nameless,
-            page_size: settling.page_size,
+            page_size: rows.page_size,
+            whole,
+            made: look.made,
+            longest_look,
         })
     }
 }
 
-impl Settling {
-    async fn look(&mut self, outpost: &Outpost) -> Result<Observation, LoadError> {
-        let most = MANY_CHANGES.max(self.pks.len() as u64 / 5);
-        let options = options(outpost);
-        let page_size = self.page_size;
-        loop {
-            return match observe(&outpost.client, &options, page_size, self.since, most).await {
-                Ok(look) => Ok(look),
-                Err(ObservationError::Scan(error)) => Err(error.into()),
-                // A full load does without, and so do all after it.
-                Err(ObservationError::Unfiltered) if self.full && self.since.is_some() => {
-                    self.since = None;
-                    continue;
-                }
-                Err(error) => Err(LoadError::Unexplained(error.to_string())),
-            };
-        }
-    }
-
-    /// All users there are by this look, and how many more than authentik counts.
-    fn balance(&mut self, look: &Observation) -> Result<(Vec<i64>, usize), LoadError> {
-        let mut pks = self.pks.clone();
-        pks.extend(look.changed.iter().map(|user| user.pk));
-        let left_out = look.skipped.iter().filter(|warning| warning.row_skipped);
-        pks.extend(left_out.filter_map(|warning| User::parse_key(warning.pk.as_deref()?)));
-        pks.sort_unstable();
-        pks.dedup();
-        pks.retain(|pk| !self.gone.contains(pk));
-        let known = pks.len() as u64 + self.nameless;
-        let count = look.users.count;
-        if known < count {
-            // Those that cannot be shown may be new.
-            let new = look.users.unreadable.len() as u64;
-            if count - known > new {
-                return Err(LoadError::Unexplained(format!(
-                    "there are {count} users, {known} are known"
-                )));
+/// Asks for the users whose names are others' by now and of whom nothing else was seen yet: what they are called
+/// themselves is not known otherwise. `find` finds users of these names among the rows read before.
+async fn name_anew(
+    source: &impl Source,
+    options: &ScanOptions,
+    find: impl Fn(&[User]) -> Vec<i64>,
+    settled: &mut Settled,
+) -> Result<(), LoadError> {
+    for _ in 0..MAX_NAMESAKES {
+        let changed = &settled.look.changed;
+        let unseen = |pk: &i64| !settled.gone.contains(pk) && changed.iter().all(|user| user.pk != *pk);
+        let Some(pk) = find(changed).into_iter().find(unseen) else {
+            return Ok(());
+        };
+        match retry(options, User::KIND, 1, || source.user(pk)).await {
+            Ok(Some((user, _))) => {
+                settled.look.changed.push(user);
+                sort_by_date(&mut settled.look.changed);
             }
-            self.nameless += count - known;
+            Ok(None) => {
+                settled.gone.insert(pk);
+            }
+            // It gives way until it can be read.
+            Err(ScanError::Page { source, .. }) if is_row_fault(&source) => return Ok(()),
+            Err(error) => return Err(error.into()),
         }
-        let surplus = usize::try_from(known.saturating_sub(count)).unwrap_or(usize::MAX);
-        if surplus > 0 && self.nameless > 0 {
-            return Err(LoadError::Unexplained(
-                "users were deleted and others cannot be shown".to_owned(),
-            ));
-        }
-        Ok((pks, surplus))
     }
+    Ok(())
 }
 
-fn unexplained(error: DeletionError) -> LoadError {
-    match error {
-        DeletionError::Scan(ScanError::Page { source, .. }) if is_row_fault(&source) => {
-            LoadError::Unexplained("a user that cannot be shown hides who was deleted".to_owned())
-        }
-        DeletionError::Scan(error) => error.into(),
-        error @ DeletionError::Contradiction(_) => LoadError::Unexplained(error.to_string()),
-    }
-}
-
-/// How lists are read.
-pub(super) fn options(outpost: &Outpost) -> ScanOptions {
-    let defaults = ScanOptions::default();
-    ScanOptions {
-        timeout: defaults.timeout.min(outpost.config.authentik.request_timeout),
-        ..defaults
-    }
-}
-
-/// The beginning of the window that surely holds everything changed after a moment of the server's clock.
-fn before(served: SystemTime) -> Option<i64> {
-    let at = served.checked_sub(OVERLAP)?.duration_since(UNIX_EPOCH).ok()?;
-    i64::try_from(at.as_micros()).ok()
-}
-
-fn next_since(look: &Observation) -> Option<i64> {
-    look.served.and_then(before)
+/// The users of a snapshot who have the name of another one.
+pub(super) fn namesakes(snapshot: &Snapshot, user: &User) -> Vec<i64> {
+    let named = snapshot.users_by_name(user.username.as_bytes()).into_iter();
+    let others = named.map(|found| snapshot.user(found)).filter(|found| {
+        // Names that differ in case only are two names.
+        found.username == user.username && found.pk != user.pk
+    });
+    others.map(|found| found.pk).collect()
 }
 
 fn warn_of_rows(warnings: &mut Warnings, skipped: &[RowWarning]) {
@@ -497,7 +451,7 @@ fn warn_of_unreadable<K: std::fmt::Display>(warnings: &mut Warnings, kind: &str,
 /// Finds out which users of the previous snapshot are those that cannot be read. Returns them, and how many others there
 /// are of whom nothing is known.
 async fn identify(
-    outpost: &Outpost,
+    source: &impl Source,
     options: &ScanOptions,
     scan: &Scan<User>,
     previous: Option<&Snapshot>,
@@ -530,8 +484,8 @@ async fn identify(
                     "too many users cannot be shown".to_owned(),
                 ));
             }
-            match crate::authentik::paging::retry(options, User::KIND, 1, || outpost.client.user(pk)).await {
-                Err(ScanError::Page { source, .. }) if is_row_fault(&source) => {
+            match retry(options, User::KIND, 1, || source.user(pk)).await {
+                Err(ScanError::Page { source: fault, .. }) if is_row_fault(&fault) => {
                     kept.insert(pk);
                     found = true;
                     break;
@@ -547,3 +501,6 @@ async fn identify(
     }
     Ok((kept, nameless))
 }
+
+#[cfg(test)]
+mod tests;

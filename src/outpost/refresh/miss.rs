@@ -2,11 +2,12 @@
 //! for the next refresh.
 //!
 //! Knows a bounded set of wanted users, asks authentik for a few of them at a time, and puts all that came into one
-//! snapshot; never beside the installation of a refreshed directory. Must not know why somebody is wanted.
+//! snapshot; never beside the installation of a refreshed directory. What was fetched replaces every row it contradicts: of
+//! the same user, and of whoever had the name before, who is fetched then, too. Must not know why somebody is wanted.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
@@ -15,10 +16,14 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::authentik::User;
-use crate::directory::{Builder, Snapshot};
+use crate::directory::{Builder, Snapshot, Warning};
 use crate::outpost::Outpost;
 
+use super::assembly::{Assembly, Fetched};
+use super::load::{LoadError, namesakes};
+use super::observation::sort_by_date;
 use super::records::user_record;
+use super::source::Target;
 
 /// Users wanted at once, some hundred octets each until they are fetched. Whoever comes beyond waits for the next refresh.
 const MAX_WANTED: usize = 4096;
@@ -38,6 +43,14 @@ const MAX_RESTING: usize = 4096;
 /// How long a bind waits for its user to be fetched.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Users fetched with one another because their names went round. Whoever had a name before these is left out until the
+/// next refresh.
+const MAX_NAMESAKES: usize = 4;
+/// The fields besides the name by which authentik's identification stage finds a user.
+const LOGIN_FIELDS: [&str; 2] = ["mail", "upn"];
+/// Names of logins remembered that are no field of the directory, such as one that the flow looks up elsewhere.
+const MAX_OTHER_NAMES: usize = 10_000;
+
 /// Who is to be fetched, and who was of late.
 #[derive(Debug, Default)]
 pub(in crate::outpost) struct Misses {
@@ -55,8 +68,10 @@ struct State {
     /// Those of them nobody has been asked for yet.
     line: VecDeque<i64>,
     resting: HashMap<i64, Rest>,
-    /// Users fetched since the last refresh was installed.
-    fetched: BTreeSet<i64>,
+    /// Users fetched that a refresh under way may have read before.
+    fetched: Vec<Fetched>,
+    /// Users and the names under which they log in, where the directory was right and yet has no such name.
+    other_names: HashSet<(i64, String)>,
 }
 
 /// Until when a user who was not found is left alone, and for how long the next time.
@@ -122,10 +137,25 @@ impl Misses {
 }
 
 impl Outpost {
-    /// Makes sure that the directory shows a user who has just proved to exist and to be active, if authentik does.
-    /// Gives up after a few seconds; a later fetch or the next refresh shows the user in any case.
-    pub(in crate::outpost) async fn fetch_user(&self, pk: i64) {
-        if self.shows(pk) || self.snapshot().is_none() {
+    /// Makes sure that the directory shows a user who has just proved to exist, to be active and to log in under this
+    /// name, if authentik does. Gives up after a few seconds; a later fetch or the next refresh shows the user in any case.
+    pub(in crate::outpost) async fn fetch_login(&self, pk: i64, name: &str) {
+        let other_name = (pk, name.to_owned());
+        let shows_name = || self.shows(pk) && self.shows_name(pk, name);
+        if shows_name() || (self.shows(pk) && self.misses.lock().other_names.contains(&other_name)) {
+            return;
+        }
+        self.fetch_and_wait(pk).await;
+        if self.shows(pk) && !shows_name() {
+            let mut state = self.misses.lock();
+            if state.other_names.len() < MAX_OTHER_NAMES {
+                state.other_names.insert(other_name);
+            }
+        }
+    }
+
+    async fn fetch_and_wait(&self, pk: i64) {
+        if self.snapshot().is_none() {
             return;
         }
         if let Some(ended) = self.misses.want(pk, Instant::now())
@@ -135,7 +165,7 @@ impl Outpost {
         }
     }
 
-    /// The same, without waiting.
+    /// Has a user fetched whom the directory does not show, without waiting.
     pub fn fetch_user_soon(&self, pk: i64) {
         if !self.shows(pk) {
             self.misses.want(pk, Instant::now());
@@ -147,6 +177,16 @@ impl Outpost {
             snapshot
                 .user_by_pk(pk)
                 .is_some_and(|user| snapshot.user(user).is_active)
+        })
+    }
+
+    /// Whether the directory has this name for the user, or one of the other fields that authentik looks for a login in.
+    fn shows_name(&self, pk: i64, name: &str) -> bool {
+        self.snapshot().is_some_and(|snapshot| {
+            snapshot.user_by_pk(pk).is_some_and(|user| {
+                let shown = snapshot.user(user).username;
+                shown.to_lowercase() == name.to_lowercase() || snapshot.has_value(user, &LOGIN_FIELDS, name)
+            })
         })
     }
 
@@ -188,21 +228,29 @@ impl Outpost {
         }
     }
 
-    /// Puts users into the directory whom it does not show.
-    async fn install_fetched(&self, rows: Vec<User>) {
-        let gate = self.misses.gate.lock().await;
+    /// Puts users into the directory that shows them otherwise or not at all.
+    async fn install_fetched(&self, mut rows: Vec<User>) {
         let pks: BTreeSet<i64> = rows.iter().map(|row| row.pk).collect();
-        let missing: Vec<User> = rows.into_iter().filter(|row| !self.shows(row.pk)).collect();
-        if let Some(current) = self.snapshot().filter(|_| !missing.is_empty()) {
-            let added: BTreeSet<i64> = missing.iter().map(|row| row.pk).collect();
-            match tokio::task::spawn_blocking(move || with_users(&current, &missing)).await {
-                Ok(snapshot) => {
-                    self.misses.lock().fetched.extend(&added);
-                    self.install(snapshot, Some(&added));
-                    tracing::info!(users = added.len(), "fetched users newer than the directory");
-                }
-                Err(error) => {
-                    tracing::error!(%error, "users newer than the directory could not be put into it")
+        // Those not fetched in time give way all the same.
+        let fetched = timeout(PATIENCE, self.fetch_namesakes(&mut rows)).await;
+        let gone = fetched.unwrap_or_default();
+        let at = Instant::now();
+        let gate = self.misses.gate.lock().await;
+        if let Some(current) = self.snapshot() {
+            rows.retain(|row| !shows_row(&current, row));
+            if !rows.is_empty() {
+                let fetched: Vec<Fetched> = rows.iter().cloned().map(|user| Fetched { user, at }).collect();
+                let mut concerned: BTreeSet<i64> = rows.iter().map(|row| row.pk).collect();
+                concerned.extend(&gone);
+                match tokio::task::spawn_blocking(move || with_users(&current, &rows, &gone)).await {
+                    Ok(snapshot) => {
+                        self.misses.lock().fetched.extend(fetched);
+                        self.install(snapshot, Some(&concerned));
+                        tracing::info!(users = concerned.len(), "fetched users newer than the directory");
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, "users newer than the directory could not be put into it")
+                    }
                 }
             }
         }
@@ -212,29 +260,56 @@ impl Outpost {
         }
     }
 
-    /// Puts a refreshed directory in place of the current one, unless it is the same. Users fetched one by one while it was
-    /// being read stay in it.
-    pub(super) async fn install_refreshed(&self, snapshot: Snapshot, full: bool) -> Arc<Snapshot> {
+    /// Adds those whose names others have by now; returns who of them is there no more.
+    async fn fetch_namesakes(&self, rows: &mut Vec<User>) -> BTreeSet<i64> {
+        let mut gone = BTreeSet::new();
+        let Some(current) = self.snapshot() else {
+            return gone;
+        };
+        for _ in 0..MAX_NAMESAKES {
+            let unseen = |pk: &i64| !gone.contains(pk) && rows.iter().all(|row| row.pk != *pk);
+            let mut others = rows.iter().flat_map(|row| namesakes(&current, row));
+            let Some(pk) = others.find(unseen) else {
+                break;
+            };
+            match self.client.user(pk).await {
+                Ok(Some((row, _))) => {
+                    rows.push(row);
+                    sort_by_date(rows);
+                }
+                Ok(None) => drop(gone.insert(pk)),
+                Err(error) => {
+                    tracing::debug!(pk, %error, "a user whose name another one has was not fetched");
+                    break;
+                }
+            }
+        }
+        gone
+    }
+}
+
+impl Target for Outpost {
+    fn snapshot(&self) -> Option<Arc<Snapshot>> {
+        self.snapshot()
+    }
+
+    async fn install(
+        &self,
+        mut assembly: Assembly,
+        full: bool,
+    ) -> Result<(Arc<Snapshot>, Vec<Warning>), LoadError> {
         let _gate = self.misses.gate.lock().await;
-        let fetched = std::mem::take(&mut self.misses.lock().fetched);
+        let fetched = self.misses.lock().fetched.clone();
+        let still = assembly.merge(fetched);
         let current = self.snapshot();
-        let mut snapshot = snapshot;
-        if let Some(current) = &current {
-            let missing: BTreeSet<i64> = fetched
-                .into_iter()
-                .filter(|pk| snapshot.user_by_pk(*pk).is_none())
-                .collect();
-            if !missing.is_empty() {
-                snapshot = with_users_of(&snapshot, current, &missing);
-            }
-            if snapshot.fingerprint() == current.fingerprint() {
-                self.metrics.snapshot_installed(
-                    current.user_count(),
-                    current.group_count(),
-                    SystemTime::now(),
-                );
-                return Arc::clone(current);
-            }
+        let previous = current.clone();
+        let build = tokio::task::spawn_blocking(move || assembly.build(previous.as_deref()));
+        let (snapshot, odd) = build.await?;
+        self.misses.lock().fetched = still;
+        if let Some(current) = &current
+            && snapshot.fingerprint() == current.fingerprint()
+        {
+            return Ok((Arc::clone(current), odd));
         }
         let (users, groups) = (snapshot.user_count(), snapshot.group_count());
         if current.is_none() {
@@ -242,16 +317,35 @@ impl Outpost {
         } else {
             tracing::debug!(users, groups, full, "directory refreshed");
         }
-        self.install(snapshot, None)
+        Ok((self.install(snapshot, None), odd))
     }
 }
 
-/// The directory with users put into it and into the groups their rows name.
-fn with_users(snapshot: &Snapshot, rows: &[User]) -> Snapshot {
+/// Whether the directory shows a user just as the row says.
+fn shows_row(snapshot: &Snapshot, row: &User) -> bool {
+    let Some(known) = snapshot
+        .user_by_pk(row.pk)
+        .map(|user| snapshot.carried_user(user))
+    else {
+        return false;
+    };
+    let mut builder = Builder::like(snapshot);
+    builder.add_user(&user_record(row));
+    let (single, _) = builder.finish();
+    single.user_by_pk(row.pk).is_some_and(|user| {
+        let mut fetched = single.carried_user(user);
+        // Superusers are told by the groups.
+        fetched.set_superuser(known.is_superuser());
+        fetched == known
+    })
+}
+
+/// The directory with users put into it and into the groups their rows name, and without those gone.
+fn with_users(snapshot: &Snapshot, rows: &[User], gone: &BTreeSet<i64>) -> Snapshot {
     let mut builder = Builder::like(snapshot);
     let fresh: BTreeSet<i64> = rows.iter().map(|row| row.pk).collect();
     for user in snapshot.users().map(|user| snapshot.carried_user(user)) {
-        if !fresh.contains(&user.pk()) {
+        if !fresh.contains(&user.pk()) && !gone.contains(&user.pk()) {
             builder.carry_user(&user);
         }
     }
@@ -271,29 +365,6 @@ fn with_users(snapshot: &Snapshot, rows: &[User]) -> Snapshot {
         let uuid = group.uuid().as_hyphenated().to_string();
         for pk in members.get(&uuid).into_iter().flatten() {
             group.add_member(*pk);
-        }
-        builder.carry_group(&group);
-    }
-    let (next, _) = builder.finish();
-    next.warm_like(snapshot);
-    next
-}
-
-/// `snapshot` with users as another one shows them.
-fn with_users_of(snapshot: &Snapshot, other: &Snapshot, pks: &BTreeSet<i64>) -> Snapshot {
-    let mut builder = Builder::like(snapshot);
-    for user in snapshot.users() {
-        builder.carry_user(&snapshot.carried_user(user));
-    }
-    for user in pks.iter().filter_map(|pk| other.user_by_pk(*pk)) {
-        builder.carry_user(&other.carried_user(user));
-    }
-    for mut group in snapshot.groups().map(|group| snapshot.carried_group(group)) {
-        if let Some(same) = other.group_by_uuid(group.uuid()) {
-            let same = other.carried_group(same);
-            for pk in same.members().iter().filter(|pk| pks.contains(pk)) {
-                group.add_member(*pk);
-            }
         }
         builder.carry_group(&group);
     }

@@ -1,7 +1,11 @@
-//! One look at what changed: the groups, the users updated of late, and how many users there are.
+//! One look at the directory: the users updated of late, how many users there are, those created a moment ago, and the
+//! groups.
 //!
 //! authentik's pages are pictures of different moments, so one look proves nothing. Two that show the same do: between
-//! them nothing changed, and what they show stood there at one moment. Must not know how a directory is built.
+//! them nothing changed, and what they show stood there at one moment. Where a directory never holds still one look has
+//! to do: it misses nobody who was created before it began, since the number of users and the newest of them come in one
+//! answer. Groups come last, so that whoever is shown is shown with the memberships they were created with. Must not know
+//! how a directory is built.
 
 use std::collections::HashMap;
 use std::time::SystemTime;
@@ -9,11 +13,14 @@ use std::time::SystemTime;
 use crate::authentik::paging::{
     PageRequest, ScanError, ScanOptions, Unreadable, is_row_fault, read_page, retry,
 };
-use crate::authentik::{Client, Page, Row as _, RowWarning, User, UsersQuery};
+use crate::authentik::{Page, Row as _, RowWarning, User, UsersQuery};
 use crate::directory::{iso_8601, parse_iso_8601};
 
 use super::group_list::{self, GroupList};
+use super::source::Source;
 
+/// Users asked for where the newest one is not known: nearly always enough to come to one that is.
+const FEW: u32 = 20;
 /// Where the user with the highest pk cannot be shown, users tried from the end until one can.
 const TAIL_TRIES: u32 = 4;
 
@@ -33,11 +40,24 @@ pub(super) struct UsersSeen {
 /// What one look showed.
 pub(super) struct Observation {
     pub(super) groups: GroupList,
+    /// Users changed or created of late, the one changed last at the end.
     pub(super) changed: Vec<User>,
     pub(super) skipped: Vec<RowWarning>,
     pub(super) users: UsersSeen,
     /// The server's clock before anything was read.
     pub(super) served: Option<SystemTime>,
+    /// Our clock before anything was read: what is built from this look is as old as that.
+    pub(super) made: SystemTime,
+}
+
+/// What a look needs to know of the users known before it.
+pub(super) struct Known<'a> {
+    /// Where the window of changes begins, in microseconds since 1970; `None`: authentik cannot tell what changed.
+    pub(super) since: Option<i64>,
+    /// Most users changed since that are worth reading.
+    pub(super) most: u64,
+    /// Ascending.
+    pub(super) pks: &'a [i64],
 }
 
 /// Why a look at the changes does not do.
@@ -78,89 +98,201 @@ pub(super) fn users_query(request: PageRequest) -> UsersQuery {
     }
 }
 
-/// Looks at groups, users changed after `since` (microseconds since 1970; `None`: authentik cannot tell), and counts.
-/// `most` changed users are read.
+/// Looks once.
 pub(super) async fn observe(
-    client: &Client,
+    source: &impl Source,
     options: &ScanOptions,
     page_size: u32,
-    since: Option<i64>,
-    most: u64,
+    known: Known<'_>,
 ) -> Result<Observation, ObservationError> {
-    let groups = group_list::read(client, options, page_size).await?;
-    let mut observation = Observation {
-        served: groups.served,
-        groups,
-        changed: Vec::new(),
-        skipped: Vec::new(),
-        users: UsersSeen::default(),
-    };
-    if let Some(since) = since {
-        read_changed(client, options, page_size, since, most, &mut observation).await?;
+    let made = SystemTime::now();
+    let mut changes = Changes::default();
+    if let Some(since) = known.since {
+        read_changed(source, options, page_size, since, known.most, &mut changes).await?;
     }
-    let (count, top) = tail(client, options).await?;
-    (observation.users.count, observation.users.top) = (count, top);
-    Ok(observation)
+    let newest = newest(source, options, page_size, known.pks, &mut changes).await?;
+    let groups = group_list::read(source, options, page_size).await?;
+    let mut changed: Vec<User> = changes.users.into_values().collect();
+    sort_by_date(&mut changed);
+    Ok(Observation {
+        groups,
+        users: UsersSeen {
+            versions: changed.iter().map(|user| (user.pk, user.version())).collect(),
+            unreadable: changes.unreadable,
+            count: newest.count,
+            top: newest.top,
+        },
+        changed,
+        skipped: changes.skipped,
+        served: changes.served,
+        made,
+    })
 }
 
+/// Puts the user changed last at the end.
+pub(super) fn sort_by_date(users: &mut [User]) {
+    users.sort_by_cached_key(|user| (parse_iso_8601(&user.last_updated), user.pk));
+}
+
+/// Users read in a look.
+#[derive(Default)]
+struct Changes {
+    users: HashMap<i64, User>,
+    skipped: Vec<RowWarning>,
+    unreadable: Vec<Unreadable<i64>>,
+    served: Option<SystemTime>,
+}
+
+/// Reads the users changed since, in the order of their changes: who changes meanwhile goes to the end, as new rows do.
 async fn read_changed(
-    client: &Client,
+    source: &impl Source,
     options: &ScanOptions,
     page_size: u32,
     since: i64,
     most: u64,
-    into: &mut Observation,
+    into: &mut Changes,
 ) -> Result<(), ObservationError> {
     let after = iso_8601(since);
+    // The time asked for was cut to the second.
+    let outside = |user: &User| parse_iso_8601(&user.last_updated).is_none_or(|at| at < since - 1_000_000);
+    let request_of = |page, descending| PageRequest {
+        page,
+        size: page_size,
+        descending,
+        lean: false,
+    };
     let fetch = |request: PageRequest| {
+        let ordering = if request.descending {
+            "-last_updated,-pk"
+        } else {
+            "last_updated,pk"
+        };
         let query = UsersQuery {
             last_updated_gt: Some(after.clone()),
+            ordering: Some(ordering.to_owned()),
             ..users_query(request)
         };
-        async move { client.users_page(&query).await }
+        async move { source.users_page(&query).await }
     };
-    // The groups were read a moment ago.
+    // The server is known to live: only a row can break its page.
     let options = &ScanOptions {
         alive: true,
         ..*options
     };
-    let mut page = 1;
+    let mut pages = vec![request_of(1, false)];
+    let mut first = true;
+    while let Some(request) = pages.pop() {
+        let Some(chunk) = read_page(options, &fetch, request).await? else {
+            continue;
+        };
+        let numbers = chunk.page.pagination;
+        if first {
+            first = false;
+            into.served = chunk.page.served;
+            if numbers.count > most {
+                return Err(ObservationError::TooMuch(numbers.count));
+            }
+            let last = u32::try_from(numbers.count.div_ceil(u64::from(page_size))).unwrap_or(u32::MAX);
+            if last > 1 {
+                // From the last to the first, since rows only move forward; then those that moved to the end meanwhile.
+                pages.push(request_of(1, true));
+                pages.extend((1..=last).map(|page| request_of(page, false)));
+            }
+        }
+        let mut known = false;
+        for user in chunk.page.rows {
+            if outside(&user) {
+                return Err(ObservationError::Unfiltered);
+            }
+            match into.users.get(&user.pk) {
+                Some(earlier) if earlier.version() == user.version() => known = true,
+                // The later one is newer.
+                _ => drop(into.users.insert(user.pk, user)),
+            }
+        }
+        if request.descending && !known && numbers.next != 0 {
+            pages.push(request_of(request.page + 1, true));
+        }
+        into.skipped.extend(chunk.page.skipped);
+        for row in chunk.unreadable {
+            if !into.unreadable.contains(&row) {
+                into.unreadable.push(row);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// How many users there are, and the highest pk that can be shown.
+struct Newest {
+    count: u64,
+    top: Option<i64>,
+}
+
+/// Counts the users, and reads those created since the known ones were read: in the same answer, so that the number and
+/// the names are of one moment.
+async fn newest(
+    source: &impl Source,
+    options: &ScanOptions,
+    page_size: u32,
+    known: &[i64],
+    into: &mut Changes,
+) -> Result<Newest, ScanError> {
+    let tail = tail(source, options).await?;
+    let is_known = |into: &Changes, pk: i64| known.binary_search(&pk).is_ok() || into.users.contains_key(&pk);
+    if tail.top.is_none_or(|top| is_known(into, top)) {
+        return Ok(tail);
+    }
+    let fetch = |request: PageRequest| async move { source.users_page(&users_query(request)).await };
+    let (mut size, mut page, mut newest) = (FEW.min(page_size), 1, tail);
     loop {
         let request = PageRequest {
             page,
-            size: page_size,
-            descending: false,
+            size,
+            descending: true,
             lean: false,
         };
-        let Some(chunk) = read_page(options, &fetch, request).await? else {
-            return Ok(());
+        let chunk = read_page::<User, _, _>(options, &fetch, request).await?;
+        let Some(chunk) = chunk.filter(|chunk| page > 1 || chunk.page.pagination.count > 0) else {
+            // The end of the list; but it cannot end before the user just seen at its end.
+            return match page {
+                1 => Err(ScanError::Inconsistent {
+                    kind: User::KIND,
+                    problem: "it is empty and has a last user".to_owned(),
+                }),
+                _ => Ok(newest),
+            };
         };
         let numbers = chunk.page.pagination;
-        if numbers.count > most {
-            return Err(ObservationError::TooMuch(numbers.count));
+        if page == 1 {
+            newest = Newest {
+                count: numbers.count,
+                top: chunk.page.rows.first().map(|user| user.pk).or(newest.top),
+            };
         }
+        let mut reached = chunk.page.rows.is_empty() || numbers.next == 0;
         for user in chunk.page.rows {
-            // The time asked for was cut to the second.
-            if parse_iso_8601(&user.last_updated).is_none_or(|at| at < since - 1_000_000) {
-                return Err(ObservationError::Unfiltered);
+            if known.binary_search(&user.pk).is_ok() {
+                reached = true;
+            } else {
+                into.users.entry(user.pk).or_insert(user);
             }
-            // A row that slipped to a later page comes twice; the later one is newer.
-            if into.users.versions.insert(user.pk, user.version()).is_some() {
-                into.changed.retain(|known| known.pk != user.pk);
-            }
-            into.changed.push(user);
         }
         into.skipped.extend(chunk.page.skipped);
-        into.users.unreadable.extend(chunk.unreadable);
-        if numbers.next == 0 || u64::from(page) >= numbers.total_pages {
-            return Ok(());
+        into.unreadable.extend(chunk.unreadable);
+        if reached {
+            return Ok(newest);
         }
-        page += 1;
+        if size < page_size {
+            size = page_size;
+        } else {
+            page += 1;
+        }
     }
 }
 
 /// How many users there are, and the highest pk.
-async fn tail(client: &Client, options: &ScanOptions) -> Result<(u64, Option<i64>), ScanError> {
+async fn tail(source: &impl Source, options: &ScanOptions) -> Result<Newest, ScanError> {
     let mut page = 1;
     loop {
         let request = PageRequest {
@@ -170,11 +302,16 @@ async fn tail(client: &Client, options: &ScanOptions) -> Result<(u64, Option<i64
             lean: true,
         };
         let last: Result<Page<User>, ScanError> = retry(options, User::KIND, page, || async {
-            client.users_page(&users_query(request)).await
+            source.users_page(&users_query(request)).await
         })
         .await;
         match last {
-            Ok(last) => return Ok((last.pagination.count, last.rows.first().map(|user| user.pk))),
+            Ok(last) => {
+                return Ok(Newest {
+                    count: last.pagination.count,
+                    top: last.rows.first().map(|user| user.pk),
+                });
+            }
             Err(ScanError::Page { source, .. }) if is_row_fault(&source) && page < TAIL_TRIES => page += 1,
             Err(error) => return Err(error),
         }

@@ -187,6 +187,7 @@ fn remove(path: &Path) -> io::Result<()> {
 /// Reads the file, then writes it after loads until shutdown, away from the runtime's own threads.
 pub(super) fn start(outpost: &Arc<Outpost>, tasks: &TaskTracker, shutdown: &CancellationToken) {
     if outpost.snapshot_file.is_none() {
+        outpost.file_read.cancel();
         return;
     }
     let (outpost, shutdown) = (Arc::clone(outpost), shutdown.clone());
@@ -197,6 +198,7 @@ pub(super) fn start(outpost: &Arc<Outpost>, tasks: &TaskTracker, shutdown: &Canc
             Ok(None) => {}
             Err(error) => tracing::error!(%error, "reading the snapshot file failed inside akldap"),
         }
+        outpost.file_read.cancel();
         keep_written(outpost, shutdown).await;
     });
 }
@@ -238,12 +240,13 @@ fn restore(outpost: &Outpost, read: Result<(About, Snapshot), FileError>) {
     let providers = refresh::restore_providers(outpost, about.providers, read);
     let directory = outpost.restore(snapshot, read);
     if providers || directory {
-        tracing::warn!(
+        // Whether authentik can be reached, and what works if not, is told elsewhere.
+        tracing::info!(
             path,
             users,
             groups,
             age_s,
-            "serving the directory of the snapshot file, which may be out of date, until it can be read from authentik"
+            "read the snapshot file: its directory, which may be out of date, is used until authentik's is loaded"
         );
     }
 }

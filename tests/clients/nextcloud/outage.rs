@@ -105,7 +105,7 @@ async fn nobody_is_lost_when_the_server_restarts_during_an_outage() {
     assert_eq!(endure(&mut scenery).await, Vec::<String>::new());
 
     scenery.stage.simulator.faults().clear();
-    eventually("the directory is loaded", || server.outpost().is_ready()).await;
+    eventually("the directory is loaded", || server.outpost().can_search()).await;
     scenery.nextcloud.process().await;
     let groups = scenery.nextcloud.result(json!({"do": "update groups"})).await;
     assert_eq!(

@@ -1,0 +1,114 @@
+//! The loader against a list of users that never holds still, on a clock that does not wait.
+
+mod world;
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::*;
+use world::{Kind, Served, World};
+
+/// Between two refreshes, with the time they take.
+const INTERVAL: Duration = Duration::from_secs(5);
+/// How long a directory is followed.
+const FOLLOWED: Duration = Duration::from_secs(30);
+/// What is promised beside two looks.
+const PROMISE: Duration = Duration::from_secs(10);
+
+const RATES: [f64; 3] = [0.5, 2.0, 10.0];
+
+/// What was seen in one cell of the matrix.
+#[derive(Debug)]
+struct Cell {
+    /// From the start of the load to the first directory.
+    start: Duration,
+    /// The longest look, the search for the deleted included.
+    look: Duration,
+    /// The longest time that anything was shown after it had changed.
+    staleness: Duration,
+    refreshes: u32,
+    /// Refreshes that read everything because the changes did not add up.
+    full_loads: u32,
+}
+
+fn reading() -> Reading {
+    let options = ScanOptions {
+        jitter: || 0.0,
+        ..ScanOptions::default()
+    };
+    Reading {
+        options,
+        page_size: 40,
+        policy: CustomPolicy::default(),
+    }
+}
+
+/// Follows a directory that changes in one way.
+async fn follow(kind: Option<Kind>, rate: f64, latency: u64, seed: u64) -> Cell {
+    let world = World::new((240, 50), kind, rate, Duration::from_millis(latency), seed);
+    let served = Served::new(&world);
+    let mut loader = Loader::default();
+    let began = Instant::now();
+    loader
+        .refresh(&world, &served, &reading(), Extent::Full)
+        .await
+        .expect("a directory");
+    let start = began.elapsed();
+    let (mut look, mut refreshes, mut full_loads) = (Duration::ZERO, 0, 0);
+    while began.elapsed() < FOLLOWED {
+        sleep(INTERVAL).await;
+        let refreshed = loader.refresh(&world, &served, &reading(), Extent::Changes).await;
+        let refreshed = refreshed.unwrap_or_else(|error| panic!("{kind:?} {rate}/s {latency} ms: {error}"));
+        look = look.max(refreshed.longest_look);
+        full_loads += u32::from(refreshed.extent == Extent::Full);
+        refreshes += 1;
+    }
+    Cell {
+        start,
+        look,
+        staleness: served.staleness(),
+        refreshes,
+        full_loads,
+    }
+}
+
+/// All kinds of change at all rates, so many milliseconds from authentik.
+async fn is_shown_in_time(latency: u64) {
+    let load = follow(None, 0.0, latency, 1).await.start;
+    for rate in RATES {
+        for (seed, kind) in (0..).zip(Kind::ALL) {
+            let cell = follow(Some(kind), rate, latency, seed).await;
+            let what = format!("{latency} ms, {rate} a second, {kind:?}: {cell:?}");
+            println!("{what}");
+            assert!(cell.refreshes >= 2 && cell.full_loads == 0, "{what}");
+            assert!(
+                cell.start <= load + PROMISE,
+                "{what}, a quiet load takes {load:?}"
+            );
+            assert!(cell.staleness <= PROMISE + 2 * cell.look, "{what}");
+            // A look is a handful of requests, and at most a reading of the list for those deleted.
+            assert!(cell.look <= load + Duration::from_secs(5), "{what}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_directory_that_never_holds_still_is_shown_in_time() {
+    is_shown_in_time(0).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_30_milliseconds_away() {
+    is_shown_in_time(30).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_150_milliseconds_away() {
+    is_shown_in_time(150).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_400_milliseconds_away() {
+    is_shown_in_time(400).await;
+}

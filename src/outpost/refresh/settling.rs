@@ -1,0 +1,247 @@
+//! From looks at a directory that may be changing to what can be served: two looks that show the same, or, where it never
+//! holds still, the newest look.
+//!
+//! Knows how looks are held against each other and against the users known before. Must not know how a directory is built
+//! or what most of it was read from.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::time::{Instant, timeout};
+
+use crate::authentik::paging::ScanOptions;
+use crate::authentik::{Row as _, User};
+
+use super::deletions::{self, Findings};
+use super::group_list::GroupsSeen;
+use super::load::LoadError;
+use super::observation::{Known, Observation, ObservationError, UsersSeen, observe};
+use super::source::Source;
+
+/// How far before the last look the next one begins: authentik's servers date rows by clocks of their own.
+const OVERLAP: Duration = Duration::from_secs(60);
+/// How long a directory is looked at for two looks that show the same. After that the newest look is served: each row is
+/// then as it was within that look, which is better than none of the changes.
+const MAX_SETTLING: Duration = Duration::from_secs(3);
+/// Where more users changed than this and than a fifth of all, they are all read.
+const MANY_CHANGES: u64 = 1000;
+/// Looks in a row that count more users than are known before something is taken to be missing for good.
+const DEFICITS: u32 = 2;
+
+/// What a look is held against, and what was found out in earlier looks of the same refresh.
+pub(super) struct Settling {
+    /// Primary keys of all users known to exist, ascending.
+    pub(super) pks: Vec<i64>,
+    pub(super) nameless: u64,
+    pub(super) gone: BTreeSet<i64>,
+    pub(super) before: UsersSeen,
+    pub(super) groups: Option<GroupsSeen>,
+    pub(super) since: Option<i64>,
+    pub(super) page_size: u32,
+    /// Everything is read: what changed is looked at however much it is, or not at all.
+    pub(super) full: bool,
+    /// Nothing is served yet: it is not worth waiting for the last deleted user to be found.
+    pub(super) hurry: bool,
+    /// Looks in a row that counted more users than are known.
+    deficits: u32,
+    /// Users too many of whom nobody is missing from the list.
+    in_doubt: usize,
+    pub(super) longest_look: Duration,
+}
+
+/// How the users known compare with the number there is.
+struct Balance {
+    /// All users there are by this look, ascending.
+    pks: Vec<i64>,
+    /// So many too many.
+    surplus: usize,
+    /// So many more than are known.
+    deficit: u64,
+}
+
+/// What is to be served.
+pub(super) struct Settled {
+    pub(super) look: Observation,
+    /// All users there are by it, ascending.
+    pub(super) pks: Vec<i64>,
+    pub(super) nameless: u64,
+    pub(super) gone: BTreeSet<i64>,
+    /// Where the next look begins.
+    pub(super) since: Option<i64>,
+    /// How long the longest look took, the search for deleted users before it included.
+    pub(super) longest_look: Duration,
+}
+
+impl Settling {
+    pub(super) fn new(pks: Vec<i64>, before: UsersSeen, since: Option<i64>, page_size: u32) -> Self {
+        Self {
+            pks,
+            nameless: 0,
+            gone: BTreeSet::new(),
+            before,
+            groups: None,
+            since,
+            page_size,
+            full: false,
+            hurry: false,
+            deficits: 0,
+            in_doubt: 0,
+            longest_look: Duration::ZERO,
+        }
+    }
+
+    /// Looks once.
+    pub(super) async fn look(
+        &mut self,
+        source: &impl Source,
+        options: &ScanOptions,
+    ) -> Result<Observation, LoadError> {
+        let most = match self.full {
+            true => u64::MAX,
+            false => MANY_CHANGES.max(self.pks.len() as u64 / 5),
+        };
+        let began = Instant::now();
+        loop {
+            let known = Known {
+                since: self.since,
+                most,
+                pks: &self.pks,
+            };
+            return match observe(source, options, self.page_size, known).await {
+                Ok(look) => {
+                    self.longest_look = self.longest_look.max(began.elapsed());
+                    Ok(look)
+                }
+                Err(ObservationError::Scan(error)) => Err(error.into()),
+                // A full load does without, and so do all after it.
+                Err(ObservationError::Unfiltered) if self.full && self.since.is_some() => {
+                    self.since = None;
+                    continue;
+                }
+                Err(error) => Err(LoadError::Unexplained(error.to_string())),
+            };
+        }
+    }
+
+    /// Looks until two looks show the same or it takes too long.
+    pub(super) async fn settle(
+        mut self,
+        source: &impl Source,
+        options: &ScanOptions,
+        first: Observation,
+    ) -> Result<Settled, LoadError> {
+        let began = Instant::now();
+        let (mut look, mut searched) = (first, false);
+        loop {
+            let balance = self.balance(&look)?;
+            let late = began.elapsed() >= MAX_SETTLING;
+            let whole = match look.groups.groups() {
+                Ok(groups) => groups.is_whole(),
+                Err(error) if late => return Err(error.into()),
+                Err(_) => false,
+            };
+            let same = self.before.covers(&look.users)
+                && (look.groups.is_one_page()
+                    || self.groups.as_ref().is_some_and(|groups| look.groups.is(groups)));
+            let before = Instant::now();
+            let new = balance.surplus.saturating_sub(self.in_doubt);
+            if balance.deficit == 0
+                && if new == 0 {
+                    late || (same && whole)
+                } else {
+                    late && searched
+                }
+            {
+                return Ok(self.settled(look, balance.pks));
+            }
+            if new > 0 && !(late && searched) {
+                searched = true;
+                self.search(source, options, &balance).await?;
+            }
+            self.groups = Some(look.groups.seen());
+            self.before = look.users;
+            look = self.look(source, options).await?;
+            self.longest_look = self.longest_look.max(before.elapsed());
+        }
+    }
+
+    async fn search(
+        &mut self,
+        source: &impl Source,
+        options: &ScanOptions,
+        balance: &Balance,
+    ) -> Result<(), LoadError> {
+        let mut findings = Findings::default();
+        let wanted = (balance.surplus, self.nameless);
+        let search = deletions::find(
+            source,
+            options,
+            self.page_size,
+            &balance.pks,
+            wanted,
+            &mut findings,
+        );
+        let ended = match self.hurry {
+            true => timeout(MAX_SETTLING, search).await.ok(),
+            false => Some(search.await),
+        };
+        if let Some(Err(error)) = ended {
+            return Err(error.into());
+        }
+        if let Some(nameless) = findings.nameless {
+            self.nameless = nameless;
+            // The whole list was read: who is too many still is so by the count alone.
+            self.in_doubt = balance.surplus.saturating_sub(findings.gone.len());
+        }
+        self.gone.extend(findings.gone);
+        Ok(())
+    }
+
+    fn settled(self, look: Observation, pks: Vec<i64>) -> Settled {
+        let served = look.served.and_then(before);
+        Settled {
+            since: served.filter(|_| self.since.is_some()).or(self.since),
+            look,
+            pks,
+            nameless: self.nameless,
+            gone: self.gone,
+            longest_look: self.longest_look,
+        }
+    }
+
+    /// Holds the users known against their number.
+    fn balance(&mut self, look: &Observation) -> Result<Balance, LoadError> {
+        let mut pks = self.pks.clone();
+        pks.extend(look.changed.iter().map(|user| user.pk));
+        let left_out = look.skipped.iter().filter(|warning| warning.row_skipped);
+        pks.extend(left_out.filter_map(|warning| User::parse_key(warning.pk.as_deref()?)));
+        pks.sort_unstable();
+        pks.dedup();
+        pks.retain(|pk| !self.gone.contains(pk));
+        let known = pks.len() as u64 + self.nameless;
+        let count = look.users.count;
+        let mut deficit = count.saturating_sub(known);
+        // Those that cannot be shown may be new.
+        if deficit > 0 && deficit <= look.users.unreadable.len() as u64 {
+            self.nameless += deficit;
+            deficit = 0;
+        }
+        self.deficits = if deficit > 0 { self.deficits + 1 } else { 0 };
+        if self.deficits >= DEFICITS {
+            return Err(LoadError::Unexplained(format!(
+                "there are {count} users, {known} are known"
+            )));
+        }
+        Ok(Balance {
+            pks,
+            surplus: usize::try_from(known.saturating_sub(count)).unwrap_or(usize::MAX),
+            deficit,
+        })
+    }
+}
+
+/// The beginning of the window that surely holds everything changed after a moment of the server's clock.
+pub(super) fn before(served: SystemTime) -> Option<i64> {
+    let at = served.checked_sub(OVERLAP)?.duration_since(UNIX_EPOCH).ok()?;
+    i64::try_from(at.as_micros()).ok()
+}
