@@ -28,6 +28,7 @@ use url::Url;
 pub use cipher::{CIPHER_SUITES, CipherSuite, TlsVersion};
 pub use error::{ConfigError, ConfigWarning};
 pub use official_files::unread_files;
+use options::Setting;
 pub use password_attributes::PASSWORD_ATTRIBUTES;
 use reader::Reader;
 pub use strings::{Environment, Layered, NotUnicode, StringMap, Strings};
@@ -165,6 +166,34 @@ pub struct LimitConfig {
     pub handshake_timeout: Duration,
     /// Limit for draining at shutdown. Zero: do not wait.
     pub shutdown_timeout: Duration,
+    /// What a search may cost.
+    pub search: SearchConfig,
+    /// Bytes all clients together may make the server hold. `None`: a part of what the process may use.
+    pub client_memory: Option<usize>,
+}
+
+/// What a search may cost, by who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SearchConfig {
+    /// Those who may search everything.
+    pub full: SearchClassConfig,
+    /// Those who see themselves and their groups.
+    pub own: SearchClassConfig,
+    /// Those who have not bound.
+    pub anonymous: SearchClassConfig,
+}
+
+/// What a search of one class of clients may cost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SearchClassConfig {
+    /// Time the server works on it. `None`: no limit.
+    pub time: Option<Duration>,
+    /// Comparisons.
+    pub comparisons: u64,
+    /// Bytes.
+    pub memory: usize,
+    /// The variables of these, for diagnostics.
+    pub variables: [&'static str; 3],
 }
 
 /// How binds are run and kept.
@@ -418,6 +447,40 @@ impl LimitConfig {
             write_timeout: reader.duration(&options::WRITE_TIMEOUT)?,
             handshake_timeout: reader.duration(&options::HANDSHAKE_TIMEOUT)?,
             shutdown_timeout: reader.duration(&options::SHUTDOWN_TIMEOUT)?,
+            search: SearchConfig::read(reader)?,
+            client_memory: reader.optional(&options::CLIENT_MEMORY_LIMIT, |text| {
+                reader::within(&options::CLIENT_MEMORY_LIMIT, value::size(text)?)
+            })?,
+        })
+    }
+}
+
+impl SearchConfig {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
+        let mut class = |[time, work, memory]: [&'static Setting; 3]| {
+            Ok(SearchClassConfig {
+                time: reader.interval(time)?,
+                comparisons: reader.count(work)? as u64,
+                memory: reader.size(memory)?,
+                variables: [time.variable, work.variable, memory.variable],
+            })
+        };
+        Ok(Self {
+            full: class([
+                &options::SEARCH_TIME_LIMIT,
+                &options::SEARCH_WORK_LIMIT,
+                &options::SEARCH_MEMORY_LIMIT,
+            ])?,
+            own: class([
+                &options::SEARCH_TIME_LIMIT_OWN,
+                &options::SEARCH_WORK_LIMIT_OWN,
+                &options::SEARCH_MEMORY_LIMIT_OWN,
+            ])?,
+            anonymous: class([
+                &options::SEARCH_TIME_LIMIT_ANONYMOUS,
+                &options::SEARCH_WORK_LIMIT_ANONYMOUS,
+                &options::SEARCH_MEMORY_LIMIT_ANONYMOUS,
+            ])?,
         })
     }
 }

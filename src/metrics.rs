@@ -228,6 +228,33 @@ pub struct Metrics {
     bind_cache_hits: Counter,
     bind_cache_misses: Counter,
     log_lines_lost: Family<LogLabels, Counter>,
+    clients: ClientMetrics,
+}
+
+/// What clients hold, and how many had to go.
+#[derive(Debug, Clone, Default)]
+pub struct ClientMetrics {
+    memory: Gauge,
+    memory_limit: Gauge,
+    dismissed: Counter,
+}
+
+impl ClientMetrics {
+    /// Records how much all clients together may hold, in octets.
+    pub fn set_memory_limit(&self, limit: usize) {
+        self.memory_limit.set(i64::try_from(limit).unwrap_or(i64::MAX));
+    }
+
+    /// Records that a client holds `now` octets instead of `before`.
+    pub fn memory_changed(&self, before: usize, now: usize) {
+        let octets = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        self.memory.inc_by(octets(now) - octets(before));
+    }
+
+    /// Counts a client that was told to go so that others have room.
+    pub fn dismissed(&self) {
+        self.dismissed.inc();
+    }
 }
 
 impl Metrics {
@@ -250,6 +277,7 @@ impl Metrics {
             bind_cache_hits: Counter::default(),
             bind_cache_misses: Counter::default(),
             log_lines_lost: Family::default(),
+            clients: ClientMetrics::default(),
         };
         metrics.set_log_lines_lost(0, 0);
         metrics.info.get_or_create(&outpost).set(1);
@@ -300,6 +328,21 @@ impl Metrics {
             "akldap_open_connections",
             "Open client connections",
             self.open_connections.clone(),
+        );
+        registry.register(
+            "akldap_client_memory_bytes",
+            "Memory held for clients: messages by half, answers not read, running searches",
+            self.clients.memory.clone(),
+        );
+        registry.register(
+            "akldap_client_memory_limit_bytes",
+            "What that may be at most",
+            self.clients.memory_limit.clone(),
+        );
+        registry.register(
+            "akldap_connections_dismissed",
+            "Connections closed so that others have places or memory",
+            self.clients.dismissed.clone(),
         );
         registry.register(
             "akldap_bind_cache_hits",
@@ -418,6 +461,12 @@ impl Metrics {
     pub fn connection_opened(&self) -> OpenConnection {
         self.open_connections.inc();
         OpenConnection(self.open_connections.clone())
+    }
+
+    /// The handles for what clients hold.
+    #[must_use]
+    pub fn clients(&self) -> ClientMetrics {
+        self.clients.clone()
     }
 
     /// Counts a bind answered from the cache.

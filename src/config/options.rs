@@ -35,6 +35,9 @@ const YEAR: u64 = 365 * 86_400;
 /// The largest LDAP message any setting allows. Larger ones would let one client claim a noticeable part of memory.
 const LARGEST_MESSAGE: u64 = 256 << 20;
 
+/// The largest amount of memory any setting takes: 1 TiB.
+const LARGEST_MEMORY: u64 = 1 << 40;
+
 pub(crate) static HOST: Setting = official(
     "AUTHENTIK_HOST",
     "",
@@ -252,6 +255,109 @@ pub(crate) static SHUTDOWN_TIMEOUT: Setting = own(
         off: true,
     },
     "How long running operations may take to end at shutdown. Below the 10 seconds after which Docker kills; 0 is at once.",
+);
+pub(crate) static SEARCH_TIME_LIMIT: Setting = own(
+    "AUTHENTIK_LDAP__SEARCH_TIME_LIMIT",
+    "search-time-limit",
+    "30s",
+    Kind::Duration {
+        min: 1,
+        max: 3_600,
+        off: true,
+    },
+    "How long the server works on one search of an account that may search everything, before it is answered timeLimitExceeded (3). Waiting for the client does not count, and each entry returned gives 0.1 ms more. 0 is no limit.",
+);
+pub(crate) static SEARCH_TIME_LIMIT_OWN: Setting = own(
+    "AUTHENTIK_LDAP__SEARCH_TIME_LIMIT_OWN",
+    "search-time-limit-own",
+    "10s",
+    Kind::Duration {
+        min: 1,
+        max: 3_600,
+        off: true,
+    },
+    "The same for accounts that see only themselves and their groups.",
+);
+pub(crate) static SEARCH_TIME_LIMIT_ANONYMOUS: Setting = own(
+    "AUTHENTIK_LDAP__SEARCH_TIME_LIMIT_ANONYMOUS",
+    "search-time-limit-anonymous",
+    "5s",
+    Kind::Duration {
+        min: 1,
+        max: 3_600,
+        off: true,
+    },
+    "The same without a bind, for the rootDSE and the subschema.",
+);
+pub(crate) static SEARCH_WORK_LIMIT: Setting = own(
+    "AUTHENTIK_LDAP__SEARCH_WORK_LIMIT",
+    "search-work-limit",
+    "200000000",
+    Kind::Count {
+        min: 1_000,
+        max: 1_000_000_000_000,
+    },
+    "Comparisons of one search of an account that may search everything, before it is answered adminLimitExceeded (11): an assertion held against an entry is one, and one more for each 32 octets of its values. 128 for each entry returned are free, so that listings never meet it. Some seconds of work.",
+);
+pub(crate) static SEARCH_WORK_LIMIT_OWN: Setting = own(
+    "AUTHENTIK_LDAP__SEARCH_WORK_LIMIT_OWN",
+    "search-work-limit-own",
+    "10000000",
+    Kind::Count {
+        min: 1_000,
+        max: 1_000_000_000_000,
+    },
+    "The same for accounts that see only themselves and their groups.",
+);
+pub(crate) static SEARCH_WORK_LIMIT_ANONYMOUS: Setting = own(
+    "AUTHENTIK_LDAP__SEARCH_WORK_LIMIT_ANONYMOUS",
+    "search-work-limit-anonymous",
+    "250000",
+    Kind::Count {
+        min: 1_000,
+        max: 1_000_000_000_000,
+    },
+    "The same without a bind, for the rootDSE and the subschema. Some milliseconds of work.",
+);
+pub(crate) static SEARCH_MEMORY_LIMIT: Setting = own(
+    "AUTHENTIK_LDAP__SEARCH_MEMORY_LIMIT",
+    "search-memory-limit",
+    "256MiB",
+    Kind::Size {
+        min: 64 << 10,
+        max: LARGEST_MEMORY,
+    },
+    "Memory of one search of an account that may search everything (its filter, what it sorts, what the dereference control adds to one entry), before it is answered adminLimitExceeded (11).",
+);
+pub(crate) static SEARCH_MEMORY_LIMIT_OWN: Setting = own(
+    "AUTHENTIK_LDAP__SEARCH_MEMORY_LIMIT_OWN",
+    "search-memory-limit-own",
+    "32MiB",
+    Kind::Size {
+        min: 64 << 10,
+        max: LARGEST_MEMORY,
+    },
+    "The same for accounts that see only themselves and their groups.",
+);
+pub(crate) static SEARCH_MEMORY_LIMIT_ANONYMOUS: Setting = own(
+    "AUTHENTIK_LDAP__SEARCH_MEMORY_LIMIT_ANONYMOUS",
+    "search-memory-limit-anonymous",
+    "4MiB",
+    Kind::Size {
+        min: 64 << 10,
+        max: LARGEST_MEMORY,
+    },
+    "The same without a bind, for the rootDSE and the subschema.",
+);
+pub(crate) static CLIENT_MEMORY_LIMIT: Setting = own(
+    "AUTHENTIK_LDAP__CLIENT_MEMORY_LIMIT",
+    "client-memory-limit",
+    "",
+    Kind::Size {
+        min: 1 << 20,
+        max: LARGEST_MEMORY,
+    },
+    "Memory that all clients together may make the server hold: what they sent by half, answers they do not read, running searches. Beyond it, whoever holds most is disconnected; unbound clients have a quarter of it. Unset: a quarter of the memory that the control group (cgroup v2 or v1), or else the machine, gives the process, from 16MiB to 1024MiB.",
 );
 pub(crate) static MAX_CONCURRENT_FLOWS: Setting = own(
     "AUTHENTIK_LDAP__MAX_CONCURRENT_FLOWS",
@@ -528,6 +634,16 @@ pub static OPTIONS: &[&Setting] = &[
     &WRITE_TIMEOUT,
     &HANDSHAKE_TIMEOUT,
     &SHUTDOWN_TIMEOUT,
+    &SEARCH_TIME_LIMIT,
+    &SEARCH_TIME_LIMIT_OWN,
+    &SEARCH_TIME_LIMIT_ANONYMOUS,
+    &SEARCH_WORK_LIMIT,
+    &SEARCH_WORK_LIMIT_OWN,
+    &SEARCH_WORK_LIMIT_ANONYMOUS,
+    &SEARCH_MEMORY_LIMIT,
+    &SEARCH_MEMORY_LIMIT_OWN,
+    &SEARCH_MEMORY_LIMIT_ANONYMOUS,
+    &CLIENT_MEMORY_LIMIT,
     &MAX_CONCURRENT_FLOWS,
     &FLOW_QUEUE_LIMIT,
     &FLOW_QUEUE_TIMEOUT,

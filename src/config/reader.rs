@@ -318,7 +318,7 @@ impl Found {
 }
 
 /// Checks a number against the range of its setting.
-fn within(setting: &Setting, number: u64) -> Result<usize, Unreadable> {
+pub(super) fn within(setting: &Setting, number: u64) -> Result<usize, Unreadable> {
     let in_range = match setting.kind {
         Kind::Count { min, max } | Kind::Size { min, max } => (min..=max).contains(&number),
         _ => true,

@@ -2,6 +2,8 @@
 //!
 //! Must not know what makes a candidate a match.
 
+use std::ops::Range;
+
 use memchr::memmem::Finder;
 
 use super::entry::{Context, Entry, Layout, Ordinal, Special};
@@ -88,6 +90,17 @@ impl Candidates {
     /// Whether the candidates come in the order that was asked for.
     pub(super) fn is_in_order(&self) -> bool {
         !(self.by_name && matches!(self.source, Source::Scan { .. }))
+    }
+
+    /// Octets on the heap.
+    pub(super) fn memory(&self) -> usize {
+        match &self.source {
+            Source::Ordinals(ordinals) => ordinals.capacity() * size_of::<Ordinal>(),
+            Source::Ranges(ranges) => ranges.capacity() * size_of::<Range<Ordinal>>(),
+            // Their parts are those of the filter, once more.
+            Source::Scan { parts, .. } => parts.memory(),
+            Source::Walk(_) => 0,
+        }
     }
 
     /// For a walk: goes to a place of it.

@@ -59,7 +59,8 @@ fn compare_with(context: &Context<'_>, entry: Entry, attribute: &[u8], value: &[
         context,
         &Filter::Equality(AttributeValueAssertion { attribute, value }),
     );
-    match filter.evaluate(context, entry, &mut Scratch::default()) {
+    let truth = filter.and_then(|filter| filter.evaluate(context, entry, &mut Scratch::default()));
+    match truth {
         Some(true) => LdapResult::new(ResultCode::CompareTrue, ""),
         _ => LdapResult::new(ResultCode::CompareFalse, ""),
     }

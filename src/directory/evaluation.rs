@@ -6,9 +6,10 @@
 use std::cmp::Ordering;
 
 use super::attribute::AttributeId;
+use super::chain::Chain;
 use super::encoded;
 use super::entry::{Context, Entry, Special};
-use super::filter::{Chain, Classes, Equal, Matcher, Node, Test, is_name};
+use super::filter::{Classes, Equal, Matcher, Node, Test, is_name};
 use super::indexing::has_key;
 use super::schema::{self, Syntax};
 use super::syntax;
@@ -22,6 +23,9 @@ use uuid::Uuid;
 pub(super) const LOOK: usize = 32;
 /// What an octet of a value beyond ASCII costs: it is normalised and folded by tables.
 const UNICODE: usize = 32;
+
+/// What it costs to look a membership up among those an assertion stands for.
+const MEMBERSHIP: usize = 16;
 
 /// Assertions and connectives of a filter beyond which its evaluation on one entry is done in steps. So many cost some
 /// ten thousand octets' worth at least.
@@ -436,9 +440,12 @@ impl Chain {
             (Values::Dns { .. }, Entry::Group(group)) if self.upwards => {
                 self.groups.binary_search(&group).is_ok()
             }
-            (Values::Dns { groups, .. }, _) if !self.upwards => groups
-                .iter()
-                .any(|group| self.groups.binary_search(group).is_ok()),
+            (Values::Dns { groups, .. }, _) if !self.upwards => {
+                scratch.work += groups.len() * MEMBERSHIP;
+                groups
+                    .iter()
+                    .any(|group| self.groups.binary_search(group).is_ok())
+            }
             _ => self.equal.matches(context, &values, scratch),
         }
     }

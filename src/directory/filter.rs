@@ -13,7 +13,8 @@ use hashbrown::{HashMap, HashTable};
 use memchr::memmem::Finder;
 
 use super::attribute::{AttributeId, AttributeRef};
-use super::entry::{Context, Entry, GROUP_CLASSES, USER_CLASSES, VIRTUAL_GROUP_CLASS, View};
+use super::chain::{Chain, Nesting};
+use super::entry::{Context, Entry, GROUP_CLASSES, USER_CLASSES, VIRTUAL_GROUP_CLASS};
 use super::schema::{self, Comparison, MatchingRule, Syntax};
 use super::snapshot::{Kind, Snapshot};
 use super::syntax;
@@ -113,32 +114,29 @@ pub(super) struct Substrings {
     pub(super) last: Vec<u8>,
 }
 
-/// What an in-chain assertion comes down to.
-#[derive(Clone, Debug)]
-pub(super) struct Chain {
-    /// For `memberOf`: groups membership of which satisfies it. For `member`: the groups that satisfy it. Ascending.
-    pub(super) groups: Vec<u32>,
-    pub(super) upwards: bool,
-    pub(super) equal: Equal,
-}
-
 impl Node {
-    /// Compiles a filter.
-    pub(super) fn compile(context: &Context<'_>, filter: &Filter<'_>) -> Self {
+    /// Compiles a filter; `None` if following nested groups for it costs too much.
+    pub(super) fn compile(context: &Context<'_>, filter: &Filter<'_>) -> Option<Self> {
+        let mut nesting = Nesting::new(context.snapshot.group_count());
+        let node = Self::compile_with(context, filter, &mut nesting);
+        nesting.is_within_limit().then_some(node)
+    }
+
+    fn compile_with(context: &Context<'_>, filter: &Filter<'_>, nesting: &mut Nesting) -> Self {
         match filter {
             Filter::And(filters) => Self::And(
                 filters
                     .iter()
-                    .map(|filter| Self::compile(context, filter))
+                    .map(|filter| Self::compile_with(context, filter, nesting))
                     .collect(),
             ),
             Filter::Or(filters) => Self::Or(group_equalities(
                 filters
                     .iter()
-                    .map(|filter| Self::compile(context, filter))
+                    .map(|filter| Self::compile_with(context, filter, nesting))
                     .collect(),
             )),
-            Filter::Not(filter) => match Self::compile(context, filter) {
+            Filter::Not(filter) => match Self::compile_with(context, filter, nesting) {
                 Self::Constant(truth) => Self::Constant(truth.map(|truth| !truth)),
                 node => Self::Not(Box::new(node)),
             },
@@ -159,7 +157,7 @@ impl Node {
                 Self::order(context, assertion.attribute, assertion.value, Ordering::Less)
             }
             Filter::Present(attribute) => Self::test(context.resolve(attribute), Matcher::Present),
-            Filter::Extensible(assertion) => Self::extensible(context, assertion),
+            Filter::Extensible(assertion) => Self::extensible(context, assertion, nesting),
         }
     }
 
@@ -188,7 +186,11 @@ impl Node {
         }
     }
 
-    fn extensible(context: &Context<'_>, assertion: &MatchingRuleAssertion<'_>) -> Self {
+    fn extensible(
+        context: &Context<'_>,
+        assertion: &MatchingRuleAssertion<'_>,
+        nesting: &mut Nesting,
+    ) -> Self {
         let rule = assertion.matching_rule.map(schema::matching_rule);
         let attribute = assertion.attribute.map(|attribute| context.resolve(attribute));
         let matcher = match (rule, &attribute) {
@@ -196,9 +198,9 @@ impl Node {
             (None, Some(attribute)) => Some(equality(context, attribute, assertion.value)),
             (Some(Some(rule)), Some(attribute)) => {
                 let syntax = rule.syntax.comparing(context.syntax(attribute));
-                by_rule(context, rule, syntax, Some(attribute), assertion.value)
+                by_rule(context, rule, syntax, Some(attribute), assertion.value, nesting)
             }
-            (Some(Some(rule)), None) => by_rule(context, rule, rule.syntax, None, assertion.value),
+            (Some(Some(rule)), None) => by_rule(context, rule, rule.syntax, None, assertion.value, nesting),
         };
         let Some(matcher) = matcher else {
             return Self::Constant(None);
@@ -207,7 +209,7 @@ impl Node {
         let of_names = match (rule, all) {
             (Some(Some(rule)), true) => {
                 let syntax = rule.syntax.comparing(Syntax::AccountName);
-                by_rule(context, rule, syntax, None, assertion.value).map(Box::new)
+                by_rule(context, rule, syntax, None, assertion.value, nesting).map(Box::new)
             }
             _ => None,
         };
@@ -233,6 +235,7 @@ fn by_rule(
     syntax: Syntax,
     attribute: Option<&AttributeRef>,
     value: &[u8],
+    nesting: &mut Nesting,
 ) -> Option<Matcher> {
     match rule.comparison {
         // What the attribute's own equality rule knows of entries and classes holds for the rule of the same syntax.
@@ -264,9 +267,11 @@ fn by_rule(
             let attribute = attribute?;
             let equal = Equal::new(context, Syntax::DistinguishedName, value);
             if attribute.is(AttributeId::MEMBER_OF) {
-                Some(Matcher::InChain(Box::new(Chain::member_of(context, equal))))
+                Some(Matcher::InChain(Box::new(Chain::member_of(
+                    context, equal, nesting,
+                ))))
             } else if attribute.is(AttributeId::MEMBER) || attribute.is(AttributeId::UNIQUE_MEMBER) {
-                Some(Matcher::InChain(Box::new(Chain::member(context, equal))))
+                Some(Matcher::InChain(Box::new(Chain::member(context, equal, nesting))))
             } else {
                 let is_name = matches!(context.syntax(attribute), Syntax::DistinguishedName);
                 is_name.then_some(Matcher::Equal(equal))
@@ -331,6 +336,53 @@ impl Equal {
     }
 }
 
+impl Equal {
+    /// Octets on the heap.
+    fn memory(&self) -> usize {
+        self.value.capacity()
+            + self.key.get().map_or(0, Vec::capacity)
+            + self.entries.capacity() * size_of::<Entry>()
+            + self.users.as_ref().map_or(0, Vec::capacity) * size_of::<u32>()
+    }
+}
+
+impl Node {
+    /// Octets on the heap.
+    pub(super) fn memory(&self) -> usize {
+        match self {
+            Self::Constant(_) => 0,
+            Self::And(nodes) | Self::Or(nodes) => {
+                nodes.capacity() * size_of::<Self>() + nodes.iter().map(Self::memory).sum::<usize>()
+            }
+            Self::Not(node) => size_of::<Self>() + node.memory(),
+            Self::Test(test) => size_of::<Test>() + test.matcher.memory(),
+        }
+    }
+}
+
+impl Matcher {
+    fn memory(&self) -> usize {
+        match self {
+            Self::Present | Self::Bits { .. } => 0,
+            Self::Equal(equal) | Self::Class(_, equal) => equal.memory(),
+            Self::OneOf(_, values) => {
+                size_of::<OneOf>()
+                    + values.values.capacity() * (size_of::<Equal>() + 1)
+                    + values.iter().map(Equal::memory).sum::<usize>()
+            }
+            Self::Substrings(_, parts) => parts.memory(),
+            Self::Order { key, .. } => key.capacity(),
+            Self::InChain(chain) => {
+                size_of::<Chain>() + chain.groups.capacity() * size_of::<u32>() + chain.equal.memory()
+            }
+            Self::Extended { inner, of_names, .. } => {
+                let both = std::iter::once(inner).chain(of_names);
+                both.map(|matcher| size_of::<Self>() + matcher.memory()).sum()
+            }
+        }
+    }
+}
+
 impl OneOf {
     fn insert(&mut self, equal: Equal) {
         let Self { values, hasher } = self;
@@ -375,6 +427,15 @@ impl Classes {
 }
 
 impl Substrings {
+    /// Octets on the heap, itself included.
+    pub(super) fn memory(&self) -> usize {
+        let any = self
+            .any
+            .iter()
+            .map(|part| size_of::<Finder<'_>>() + part.needle().len());
+        size_of::<Self>() + self.initial.capacity() + self.last.capacity() + any.sum::<usize>()
+    }
+
     fn new(syntax: Syntax, filter: &SubstringFilter<'_>) -> Self {
         let part = |octets: &[u8], position| {
             let mut out = Vec::new();
@@ -457,60 +518,6 @@ impl Substrings {
             .chain([self.initial.as_slice(), &self.last])
             .max_by_key(|part| part.len())
             .unwrap_or_default()
-    }
-}
-
-impl Chain {
-    /// `(memberOf:inChain:=group)`: the members of the group and of all groups below it.
-    fn member_of(context: &Context<'_>, equal: Equal) -> Self {
-        let mut groups: Vec<u32> = equal
-            .entries
-            .iter()
-            .filter_map(|entry| match entry {
-                Entry::Group(group) => Some(*group),
-                _ => None,
-            })
-            .collect();
-        match context.view {
-            View::Full => {
-                let below = &context.snapshot.memberships.group_children;
-                groups = below.closure(&groups, context.snapshot.group_count());
-            }
-            // Nesting would tell of groups that this viewer does not see.
-            View::Own(_) => groups.sort_unstable(),
-        }
-        Self {
-            groups,
-            upwards: false,
-            equal,
-        }
-    }
-
-    /// `(member:inChain:=entry)`: the groups of the user or group, and all groups above them.
-    fn member(context: &Context<'_>, equal: Equal) -> Self {
-        let memberships = &context.snapshot.memberships;
-        let seeds: Vec<u32> = equal
-            .entries
-            .iter()
-            .flat_map(|entry| match (*entry, context.view) {
-                (Entry::User(user), View::Own(own)) if own != Some(user) => &[],
-                (Entry::User(user), _) => memberships.user_groups.of(user),
-                (Entry::Group(group), View::Full) => memberships.group_parents.of(group),
-                _ => &[],
-            })
-            .copied()
-            .collect();
-        let groups = match context.view {
-            View::Full => memberships
-                .group_parents
-                .closure(&seeds, context.snapshot.group_count()),
-            View::Own(_) => seeds,
-        };
-        Self {
-            groups,
-            upwards: true,
-            equal,
-        }
     }
 }
 

@@ -135,6 +135,11 @@ impl PlaceSet {
         Self(vec![0; layout.end() as usize / 64 + 1])
     }
 
+    /// Octets on the heap.
+    pub(super) fn memory(&self) -> usize {
+        self.0.capacity() * size_of::<u64>()
+    }
+
     pub(super) fn insert(&mut self, place: Ordinal) {
         if let Some(word) = self.0.get_mut(place as usize / 64) {
             *word |= 1 << (place % 64);

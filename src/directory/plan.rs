@@ -333,7 +333,12 @@ impl<'a> Planner<'a> {
                 for node in nodes {
                     let gathered = self.gather(node, ordered)?;
                     all.count += gathered.count;
-                    all.found.extend(gathered.found);
+                    // More candidates than entries are no plan, and must not be noted down either.
+                    if all.count > FEW.max(self.layout.end() as usize) {
+                        return None;
+                    }
+                    let found = gathered.found.into_iter();
+                    all.found.extend(found.filter(|found| found.len() > 0));
                     if gathered.proved != Proved::Everything {
                         all.proved = Proved::Nothing;
                     }

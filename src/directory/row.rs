@@ -198,7 +198,15 @@ impl Relation {
     }
 
     /// Everything that can be reached from `seeds` in any number of steps, the seeds included; ascending.
-    pub(super) fn closure(&self, seeds: &[u32], count: usize) -> Vec<u32> {
+    ///
+    /// Takes what it costs from `steps`; `None` if that is not enough.
+    pub(super) fn closure(&self, seeds: &[u32], count: usize, steps: &mut usize) -> Option<Vec<u32>> {
+        let mut spend = |cost: usize| {
+            let left = steps.checked_sub(cost);
+            *steps = left.unwrap_or_default();
+            left
+        };
+        spend(count / CLEARED_AT_ONCE + seeds.len())?;
         let mut seen = vec![false; count];
         let mut reached = Vec::new();
         let mut visit = |item: u32, reached: &mut Vec<u32>| {
@@ -211,13 +219,19 @@ impl Relation {
         seeds.iter().for_each(|&seed| visit(seed, &mut reached));
         let mut next = 0;
         while let Some(&item) = reached.get(next) {
-            self.of(item).iter().for_each(|&to| visit(to, &mut reached));
+            let items = self.of(item);
+            spend(REACHED + items.len())?;
+            items.iter().for_each(|&to| visit(to, &mut reached));
             next += 1;
         }
         reached.sort_unstable();
-        reached
+        Some(reached)
     }
 }
+
+/// Items that a closure clears in the time of one step, and the steps it takes to note one and to sort it in.
+const CLEARED_AT_ONCE: usize = 32;
+const REACHED: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -240,9 +254,15 @@ mod tests {
     #[test]
     fn a_closure_ends_in_cycles() {
         let relation = Relation::new(4, 4, [vec![1], vec![2], vec![0], vec![0]].into_iter());
-        assert_eq!(relation.closure(&[0], 4), [0, 1, 2]);
-        assert_eq!(relation.closure(&[3], 4), [0, 1, 2, 3]);
-        assert_eq!(relation.closure(&[], 4), [0; 0]);
+        let closure = |seeds: &[u32]| relation.closure(seeds, 4, &mut 1000).unwrap();
+        assert_eq!(closure(&[0]), [0, 1, 2]);
+        assert_eq!(closure(&[3]), [0, 1, 2, 3]);
+        assert_eq!(closure(&[]), [0; 0]);
+        assert_eq!(
+            relation.closure(&[3], 4, &mut 10),
+            None,
+            "it costs more than that"
+        );
     }
 
     #[test]

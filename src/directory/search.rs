@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 
 use super::builder::Builder;
 use super::candidates::{Candidates, Step};
-use super::dereference::Dereference;
+use super::dereference::{Dereference, TooMuch};
 use super::entry::{Context, Entry, Layout, Ordinal, Special, View};
 use super::evaluation::{Done, LOOK, Scratch};
 use super::filter::Node;
@@ -30,9 +30,12 @@ use crate::ldap::message::{Scope, SearchRequest};
 use crate::ldap::response::{LdapResult, ResultCode, excerpt};
 
 mod base;
+mod bounds;
 mod limits;
 
 use self::base::{base_entry, extent};
+pub use self::bounds::SearchLimits;
+use self::bounds::{Bounds, nested_too_far};
 use self::limits::{Limits, foreign_cookie, limits, max_int, vlv_target};
 
 /// Who is searching.
@@ -114,6 +117,7 @@ pub struct Search {
     done: Vec<Done>,
     phase: Phase,
     limits: Limits,
+    bounds: Bounds,
     scratch: Scratch,
     controls_scratch: Vec<u8>,
     typical_size: usize,
@@ -228,7 +232,7 @@ impl Search {
             true => extent.before(layout.children(Special::VirtualGroups).start),
             false => extent,
         };
-        let filter = Node::compile(&context, &request.filter);
+        let filter = Node::compile(&context, &request.filter).ok_or_else(nested_too_far)?;
         let mut plan: Plan = Planner { context, layout }.plan(&filter, &extent);
         if let Phase::Collecting(sorter) = &phase
             && view == View::Full
@@ -283,6 +287,7 @@ impl Search {
             dereference,
             phase,
             limits,
+            bounds: Bounds::default(),
             scratch: Scratch::default(),
             controls_scratch: Vec::new(),
             typical_size: TYPICAL_SIZE,
@@ -292,22 +297,75 @@ impl Search {
         })
     }
 
-    /// Entries returned so far.
-    pub fn entries(&self) -> u64 {
-        self.entries
-    }
-
     /// How the search finds its entries, for a trace.
     #[must_use]
     pub fn plan(&self) -> impl fmt::Display + use<> {
         self.plan
     }
 
+    /// Sets what the search may cost; nothing is limited before.
+    pub fn limit(&mut self, limits: SearchLimits) {
+        self.bounds.limits = limits;
+    }
+
+    /// The directory it reads.
+    #[must_use]
+    pub fn snapshot(&self) -> &Arc<Snapshot> {
+        &self.snapshot
+    }
+
+    /// How many entries were returned so far.
+    #[must_use]
+    pub fn entries(&self) -> u64 {
+        self.entries
+    }
+
+    /// Octets on the heap that the search alone holds: its filter, what it found without having returned it, and what it
+    /// sorts.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        let sorter = match &self.phase {
+            Phase::Collecting(sorter) | Phase::Sorting(sorter) | Phase::Window { sorter, .. } => {
+                sorter.memory()
+            }
+            Phase::Marking(set) => set.memory(),
+            Phase::Listing | Phase::Finished(_) => 0,
+        };
+        // What was compiled does not change.
+        let compiled = self
+            .bounds
+            .compiled
+            .get_or_init(|| self.filter.memory() + self.selection.memory());
+        let found = self.candidates.memory() + sorter + self.controls_scratch.capacity();
+        size_of::<Self>() + compiled + found
+    }
+
     /// Appends entries until `out` has grown by about `budget` octets (at most one entry more), about `work` octets were
     /// compared (a nanosecond each; small things count for more than they have), or the search is done.
     pub fn advance(&mut self, out: &mut Vec<u8>, message_id: u32, budget: usize, work: usize) -> Progress {
-        let end = out.len().saturating_add(budget);
         self.scratch.work = 0;
+        let progress = self.go_on(out, message_id, budget, work);
+        if progress == Progress::More
+            && let Some(exceeded) = self.exceeded()
+        {
+            self.finish(exceeded, None, None);
+            return self.go_on(out, message_id, budget, work);
+        }
+        progress
+    }
+
+    /// After a step: the limit that it went beyond.
+    fn exceeded(&mut self) -> Option<LdapResult> {
+        let work = self.scratch.work as u64;
+        // What entries cost to be written is paid for by those who read them.
+        self.bounds.spend(work);
+        let memory = self.memory();
+        let exceeded = self.bounds.too_much_work();
+        exceeded.or_else(|| self.bounds.too_much_memory(memory))
+    }
+
+    fn go_on(&mut self, out: &mut Vec<u8>, message_id: u32, budget: usize, work: usize) -> Progress {
+        let end = out.len().saturating_add(budget);
         loop {
             if let Phase::Finished(outcome) = &self.phase {
                 return Progress::Done(outcome.clone());
@@ -506,7 +564,11 @@ impl Search {
         };
         self.controls_scratch.clear();
         if let Some(dereference) = &self.dereference {
-            dereference.write(&context, entry, &mut self.controls_scratch);
+            let most = self.bounds.limits.memory;
+            if let Err(TooMuch) = dereference.write(&context, entry, most, &mut self.controls_scratch) {
+                let dn = context.dn(entry).concat();
+                return self.finish(self.bounds.too_much_named(&dn), None, None);
+            }
         }
         self.selection.write_entry(
             &context,
@@ -516,7 +578,9 @@ impl Search {
             &mut self.typical_size,
             out,
         );
-        self.scratch.work += self.selection.work() + self.controls_scratch.len();
+        let written = self.selection.work() + self.controls_scratch.len();
+        self.scratch.work += written;
+        self.bounds.earn(written);
         self.entries += 1;
         self.last = Some(entry);
     }

@@ -166,6 +166,11 @@ impl Selection {
         }
     }
 
+    /// Octets on the heap.
+    pub(super) fn memory(&self) -> usize {
+        self.names.capacity() * size_of::<AttributeRef>()
+    }
+
     /// What it costs to put an entry together, besides the octets written.
     pub(super) fn work(&self) -> usize {
         (1 + self.names.len() + if self.operational { OPERATIONAL.len() } else { 0 }) * LOOK

@@ -175,6 +175,8 @@ pub(super) struct Sorter {
     pub(super) order: SortOrder,
     keys: Vec<u8>,
     scratch: Vec<u8>,
+    /// How many were added.
+    items: usize,
     run: Vec<Item>,
     runs: VecDeque<Vec<Item>>,
     merge: Option<Merge>,
@@ -193,6 +195,7 @@ impl Sorter {
             order,
             keys: Vec::new(),
             scratch: Vec::new(),
+            items: 0,
             run: Vec::new(),
             runs: VecDeque::new(),
             merge: None,
@@ -204,6 +207,7 @@ impl Sorter {
         let start = self.keys.len();
         self.order
             .write_key(context, entry, &mut self.scratch, &mut self.keys);
+        self.items += 1;
         let length = u32::try_from(self.keys.len() - start).unwrap_or(u32::MAX);
         self.run.push(Item {
             start,
@@ -251,6 +255,11 @@ impl Sorter {
             }
         }
         self.merge.is_none() && self.runs.len() < 2
+    }
+
+    /// Octets on the heap, with the room that merging takes.
+    pub(super) fn memory(&self) -> usize {
+        self.keys.capacity() + self.scratch.capacity() + 2 * self.items * size_of::<Item>()
     }
 
     /// How many matches there are.

@@ -8,6 +8,7 @@ mod audit;
 pub mod bind;
 pub mod certificates;
 mod events;
+mod generations;
 pub mod outage;
 pub mod providers;
 mod refresh;
@@ -23,7 +24,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -40,6 +41,7 @@ use access::Logins;
 use audit::Audit;
 use bind::{BindAnswer, BindCore};
 use certificates::CertificateTable;
+use generations::Generations;
 use outage::Outage;
 use providers::ProviderTable;
 use snapshot_file::SnapshotFile;
@@ -65,6 +67,7 @@ pub struct Outpost {
     file_read: CancellationToken,
     /// Counts installed snapshots.
     generation: AtomicU64,
+    generations: Generations,
     certificates: Arc<CertificateTable>,
     release: release::KnownRelease,
     logins: Arc<Logins>,
@@ -156,6 +159,7 @@ impl Outpost {
             snapshot_file: SnapshotFile::new(&config),
             file_read: CancellationToken::new(),
             generation: AtomicU64::new(0),
+            generations: Generations::default(),
             certificates,
             release: release::KnownRelease::default(),
             logins,
@@ -194,6 +198,20 @@ impl Outpost {
         self.snapshot.load_full()
     }
 
+    /// Whether searches may go on reading a directory: the current one, or the one before it.
+    pub fn is_served(&self, snapshot: &Arc<Snapshot>) -> bool {
+        let current = self.snapshot.load();
+        current
+            .as_ref()
+            .is_some_and(|current| Arc::ptr_eq(current, snapshot))
+            || self.generations.is_before(snapshot)
+    }
+
+    /// Changes when searches have to look whether theirs may still be read.
+    pub fn retirements(&self) -> watch::Receiver<u64> {
+        self.generations.retirements()
+    }
+
     /// How many snapshots were installed so far.
     fn generation(&self) -> u64 {
         self.generation.load(Ordering::SeqCst)
@@ -209,6 +227,7 @@ impl Outpost {
         let before = self.snapshot.swap(Some(Arc::clone(&snapshot)));
         self.binds
             .note_changes(before.as_deref(), &snapshot, self.generation() + 1);
+        self.generations.replaced(before.as_ref());
         drop(before);
         self.generation.fetch_add(1, Ordering::SeqCst);
         bind::snapshot_installed(self, &snapshot, |pk| {

@@ -26,7 +26,7 @@ use crate::outpost::access::Ending;
 use crate::outpost::bind::BindAnswer;
 
 use super::alarm::Alarm;
-use super::crowd::Crowd;
+use super::crowd::{Dismissal, Seat};
 use super::foreign::{self, Expected};
 use super::input::Input;
 use super::notices::{Notices, Topic};
@@ -49,21 +49,23 @@ const DESERTED: Duration = Duration::from_secs(5);
 /// Octets of a message that earn its sender one more second, so that a large message over a slow line can be had
 /// and one octet a second cannot.
 const OCTETS_PER_SECOND: usize = 8 * 1024;
-/// How long an unbound client may be idle when there is little room left for others.
-const UNBOUND_IDLE: Duration = Duration::from_secs(60);
+/// How long a client may be unbound, whatever it sends, when there is little room left for others.
+const UNBOUND_TIME: Duration = Duration::from_secs(60);
+/// What a connection holds besides its buffers and searches: its task, its session, what the kernel is told of it.
+const OWN_SIZE: usize = 4 * 1024;
 
 /// What a connection needs to know of the server it belongs to.
 pub(super) struct Surroundings<'a> {
     /// What it may cost.
     pub(super) limits: &'a LimitConfig,
-    /// The other connections.
-    pub(super) crowd: &'a Crowd,
     /// What was already logged.
     pub(super) notices: &'a Notices,
     /// When to end.
     pub(super) shutdown: &'a CancellationToken,
     /// What the port speaks.
     pub(super) expected: Expected,
+    /// Octets that the stream holds.
+    pub(super) stream_size: usize,
 }
 
 /// How a connection's LDAP conversation ended.
@@ -83,12 +85,20 @@ enum Event {
     Revoked(Ending),
     Shutdown,
     Idle,
+    Unbound,
     Stalled,
     Slow,
+    Retired,
+    Dismissed(Dismissal),
 }
 
 /// Serves one connection until it ends or TLS begins.
-pub(super) async fn serve<S>(stream: S, session: &mut Session, surroundings: &Surroundings<'_>) -> End<S>
+pub(super) async fn serve<S>(
+    stream: S,
+    session: &mut Session,
+    seat: &mut Seat,
+    surroundings: &Surroundings<'_>,
+) -> End<S>
 where
     S: RecordStream,
 {
@@ -97,6 +107,9 @@ where
         session,
         limits: surroundings.limits,
         surroundings,
+        dismissed: Alarm::new(seat.dismissed()),
+        seat,
+        retired: None,
         input: Input::new(),
         message_since: None,
         output: Vec::new(),
@@ -118,6 +131,11 @@ struct Connection<'a, S> {
     session: &'a mut Session,
     limits: &'a LimitConfig,
     surroundings: &'a Surroundings<'a>,
+    seat: &'a mut Seat,
+    /// Resolves when the connection has to go.
+    dismissed: Alarm<Dismissal>,
+    /// Resolves when directories that searches may read have become too old; there while there are searches.
+    retired: Option<Alarm<()>>,
     input: Input,
     /// Since when a message is there in part and its rest awaited.
     message_since: Option<Instant>,
@@ -158,9 +176,10 @@ enum State {
 impl<S: RecordStream> Connection<'_, S> {
     async fn run(mut self, shutdown: &CancellationToken) -> End<S> {
         let mut shutdown = Alarm::new(shutdown.clone().cancelled_owned());
-        let first_look = self.limits.idle_timeout.unwrap_or(NO_TIMEOUT).min(UNBOUND_IDLE);
+        let first_look = self.limits.idle_timeout.unwrap_or(NO_TIMEOUT).min(UNBOUND_TIME);
         let mut clock = Box::pin(tokio::time::sleep(first_look));
         loop {
+            self.note();
             match self.next_event(&mut shutdown, &mut clock).await {
                 Event::Read(Err(_)) | Event::Wrote(Err(_)) | Event::Stalled => return End::Closed,
                 Event::Read(Ok(0)) => self.state = State::Draining,
@@ -191,6 +210,22 @@ impl<S: RecordStream> Connection<'_, S> {
                     self.disconnect(&LdapResult::new(ResultCode::Unavailable, text));
                 }
                 Event::Slow => self.too_slow(),
+                Event::Retired => self.end_retired(),
+                // What waits for a client that does not read would only be held longer.
+                Event::Dismissed(dismissal) if !self.output.is_empty() => {
+                    self.tell_dismissal(dismissal);
+                    return End::Closed;
+                }
+                Event::Dismissed(dismissal) => {
+                    let text = self.tell_dismissal(dismissal);
+                    self.disconnect(&LdapResult::new(ResultCode::Busy, text));
+                    self.input = Input::new();
+                }
+                Event::Unbound => {
+                    let text =
+                        "idle or unbound for too long while connections are short: bind, or connect again";
+                    self.disconnect(&LdapResult::new(ResultCode::Unavailable, text));
+                }
                 Event::Idle => {
                     let text = "the connection was idle for too long";
                     self.disconnect(&LdapResult::new(ResultCode::Unavailable, text));
@@ -232,6 +267,14 @@ impl<S: RecordStream> Connection<'_, S> {
                 self.ending = None;
                 return Poll::Ready(Event::Revoked(ending));
             }
+            if let Poll::Ready(dismissal) = self.poll_dismissed(context) {
+                return Poll::Ready(Event::Dismissed(dismissal));
+            }
+            if let Some(retired) = &mut self.retired
+                && retired.poll(context).is_ready()
+            {
+                return Poll::Ready(Event::Retired);
+            }
             if self.wants_input()
                 && let Poll::Ready(read) = self.input.poll_read(&mut self.stream, context)
             {
@@ -246,6 +289,85 @@ impl<S: RecordStream> Connection<'_, S> {
             self.poll_clock(clock, context)
         })
         .await
+    }
+
+    fn poll_dismissed(&mut self, context: &Context<'_>) -> Poll<Dismissal> {
+        match self.state {
+            State::Open | State::Draining => self.dismissed.poll(context),
+            State::Closing | State::StartingTls => Poll::Pending,
+        }
+    }
+
+    /// Tells the others what this connection holds and how it stands.
+    fn note(&mut self) {
+        let buffers = self.input.capacity() + self.output.capacity();
+        let searches: usize = self.running.iter().map(|running| running.memory()).sum();
+        self.seat.note(
+            OWN_SIZE + self.surroundings.stream_size + buffers + searches,
+            self.session.identity.is_some(),
+            self.binding.is_some(),
+        );
+    }
+
+    /// Ends the searches that read a directory two newer ones have followed.
+    fn end_retired(&mut self) {
+        let output = &mut self.output;
+        self.running.retain(|running| {
+            let served = running.is_served();
+            if !served {
+                running.retire(output);
+            }
+            served
+        });
+        self.retired = None;
+        self.watch_retirements();
+        self.process();
+    }
+
+    /// From the first search that goes on: hears of directories that become too old.
+    fn watch_retirements(&mut self) {
+        if self.retired.is_none() && !self.running.is_empty() {
+            let mut retirements = self.session.outpost.retirements();
+            self.retired = Some(Alarm::new(async move {
+                // The outpost outlives its connections.
+                let _ = retirements.changed().await;
+            }));
+        }
+    }
+
+    /// Logs that the connection has to go; what to tell the client.
+    fn tell_dismissal(&self, dismissal: Dismissal) -> String {
+        let Session {
+            client, connection, ..
+        } = *self.session;
+        match dismissal {
+            Dismissal::Place => {
+                if self.is_news(Topic::Place) {
+                    tracing::warn!(
+                        connection,
+                        %client,
+                        "an unbound connection was closed because connections are short \
+                         (AUTHENTIK_LDAP__MAX_CONNECTIONS)"
+                    );
+                }
+                "connections are short, and this one has not bound: connect again, and bind at once"
+                    .to_owned()
+            }
+            Dismissal::Memory { held } => {
+                if self.is_news(Topic::Memory) {
+                    tracing::warn!(
+                        connection,
+                        %client,
+                        bind_dn = self.session.bound_dn(),
+                        held,
+                        searches = self.running.len(),
+                        "a connection was closed because clients hold too much memory and it holds most of its \
+                         address, which holds most (AUTHENTIK_LDAP__CLIENT_MEMORY_LIMIT)"
+                    );
+                }
+                format!("the server is short of memory, and this connection holds {held} octets of it")
+            }
+        }
     }
 
     /// Writes what is waiting; flushes when all of it went, as TLS may hold octets back.
@@ -400,7 +522,14 @@ impl<S: RecordStream> Connection<'_, S> {
                 started,
                 answer,
             } => self.take_identity(message_id, started, answer),
-            Action::Search(running) => self.running.push_back(running),
+            Action::Search(running) => {
+                self.running.push_back(running);
+                if self.retired.is_none() {
+                    self.watch_retirements();
+                    // One may have been installed since the search began.
+                    self.end_retired();
+                }
+            }
             Action::Bind {
                 message_id,
                 started,
@@ -620,7 +749,7 @@ impl<S: RecordStream> Connection<'_, S> {
             // An unbound client that sits there is looked at more often, since it has to go when others need its place.
             let most = now
                 + if self.session.identity.is_none() {
-                    UNBOUND_IDLE
+                    UNBOUND_TIME
                 } else {
                     NO_TIMEOUT
                 };
@@ -634,13 +763,15 @@ impl<S: RecordStream> Connection<'_, S> {
         let stalled = self.waiting_since.map(|since| since + self.limits.write_timeout);
         let slow = self.message_since.map(|since| since + self.message_timeout());
         let idle = self
-            .idle_timeout()
+            .limits
+            .idle_timeout
             .filter(|_| !self.is_busy())
             .map(|idle| self.last_progress + idle);
         [
             (stalled, Event::Stalled),
             (slow, Event::Slow),
             (idle, Event::Idle),
+            (self.unbound_limit(), Event::Unbound),
         ]
         .into_iter()
         .filter_map(|(due, event)| Some((due?, event)))
@@ -657,12 +788,10 @@ impl<S: RecordStream> Connection<'_, S> {
         timeout + Duration::from_secs(earned as u64)
     }
 
-    fn idle_timeout(&self) -> Option<Duration> {
-        if self.session.identity.is_none() && self.surroundings.crowd.is_dense() {
-            let idle = self.limits.idle_timeout.unwrap_or(UNBOUND_IDLE);
-            return Some(idle.min(UNBOUND_IDLE));
-        }
-        self.limits.idle_timeout
+    /// When an unbound client has to make room, if there is little.
+    fn unbound_limit(&self) -> Option<Instant> {
+        let unbound = self.session.identity.is_none() && !self.is_busy();
+        (unbound && self.seat.is_in_dense_crowd()).then(|| self.seat.unbound_since() + UNBOUND_TIME)
     }
 }
 

@@ -1,30 +1,104 @@
-//! Who is connected: how many in all, how many from each address, and whether it is getting crowded.
+//! Who is connected: how many in all, how many from each address, how many have not bound, and what they hold of the
+//! memory that all share. Decides who has to go when there is too little of either.
 //!
 //! The memory it takes is bounded by the connections it counts. Must not know what connections are for.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
-/// The server counts as crowded when less than this part of its places is free.
+use crate::metrics::ClientMetrics;
+
+mod memory;
+
+pub(super) use memory::{Budget, TLS_STATE};
+
+/// The server counts as crowded when less than this part of its places, or of those for unbound clients, is free.
 const CROWDED_PART: usize = 8;
+/// The part of all places that only bound clients get.
+const BOUND_PART: usize = 4;
+/// An address with no more unbound connections than this keeps each of them for [`GRACE`], whoever waits.
+const SPARED: usize = 64;
+/// Time to bind in, for those.
+const GRACE: Duration = Duration::from_secs(10);
+/// When places are short, one in so many unbound connections goes at once: choosing takes a look at all of them.
+const BATCH_PART: usize = 16;
+/// How often whoever waits for a place looks whether somebody's time is up.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The connections of the moment.
 #[derive(Debug)]
 pub(super) struct Crowd {
-    places: Arc<Semaphore>,
     capacity: usize,
+    unbound_capacity: usize,
     limit_per_source: Option<usize>,
-    sources: Mutex<HashMap<IpAddr, usize>>,
+    budget: Budget,
+    metrics: ClientMetrics,
+    state: Mutex<State>,
+    open: AtomicUsize,
+    unbound: AtomicUsize,
+    freed: Notify,
 }
 
-/// A connection that is counted for its address until this is dropped.
+#[derive(Debug, Default)]
+struct State {
+    next: u64,
+    /// By how long they have been so.
+    unbound: BTreeMap<u64, Arc<Occupant>>,
+    bound: BTreeMap<u64, Arc<Occupant>>,
+    sources: HashMap<IpAddr, Source>,
+    /// How many were told to go and have not gone yet.
+    leaving: usize,
+}
+
+#[derive(Debug, Default)]
+struct Source {
+    /// Counted against the limit of an address.
+    entered: usize,
+    unbound: usize,
+}
+
+/// Why a connection has to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dismissal {
+    /// Others need its place, and it has not bound.
+    Place,
+    /// It holds most of the memory.
+    Memory {
+        /// Octets it held.
+        held: usize,
+    },
+}
+
+/// A connection as the others see it.
 #[derive(Debug)]
-pub(super) struct Member {
-    crowd: Arc<Crowd>,
+struct Occupant {
     source: IpAddr,
+    /// When it last became unbound.
+    since: Instant,
+    /// A bind is under way.
+    binding: AtomicBool,
+    held: AtomicUsize,
+    dismissed: CancellationToken,
+    dismissal: OnceLock<Dismissal>,
+}
+
+/// A connection's place, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Seat {
+    crowd: Arc<Crowd>,
+    occupant: Arc<Occupant>,
+    number: u64,
+    bound: bool,
+    entered: bool,
+    /// What was last reported.
+    held: usize,
 }
 
 /// The address a client counts under: an IPv6 client owns a whole /64.
@@ -37,115 +111,277 @@ pub(super) fn source(client: IpAddr) -> IpAddr {
 
 impl Crowd {
     /// Room for `capacity` connections, of each address `limit_per_source` at most.
-    pub(super) fn new(capacity: usize, limit_per_source: Option<usize>) -> Arc<Self> {
-        let capacity = capacity.min(Semaphore::MAX_PERMITS);
+    pub(super) fn new(
+        capacity: usize,
+        limit_per_source: Option<usize>,
+        budget: Budget,
+        metrics: ClientMetrics,
+    ) -> Arc<Self> {
+        metrics.set_memory_limit(budget.limit());
         Arc::new(Self {
-            places: Arc::new(Semaphore::new(capacity)),
             capacity,
+            unbound_capacity: capacity - capacity / BOUND_PART,
             limit_per_source,
-            sources: Mutex::default(),
+            budget,
+            metrics,
+            state: Mutex::default(),
+            open: AtomicUsize::new(0),
+            unbound: AtomicUsize::new(0),
+            freed: Notify::new(),
         })
     }
 
-    /// Waits for a free place. `None` never happens while the server runs.
-    pub(super) async fn place(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.places).acquire_owned().await.ok()
+    /// A place, once there is one. Makes unbound clients go who have had theirs for long, or whose address has many.
+    pub(super) async fn admit(self: &Arc<Self>, peer: IpAddr) -> Seat {
+        loop {
+            if let Some(seat) = self.try_admit(peer, Instant::now()) {
+                return seat;
+            }
+            tokio::select! {
+                () = self.freed.notified() => {}
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
     }
 
-    /// Counts a connection for its address; `None` if the address has too many.
-    pub(super) fn enter(self: &Arc<Self>, client: IpAddr) -> Option<Member> {
-        let source = source(client);
-        let mut sources = self.lock();
-        let count = sources.entry(source).or_default();
-        if self.limit_per_source.is_some_and(|limit| *count >= limit) {
+    fn try_admit(self: &Arc<Self>, peer: IpAddr, now: Instant) -> Option<Seat> {
+        let mut state = self.lock();
+        let open = state.unbound.len() + state.bound.len();
+        if open >= self.capacity || state.unbound.len() >= self.unbound_capacity {
+            if state.leaving == 0 {
+                state.make_room(now, &self.metrics);
+            }
             return None;
         }
-        *count += 1;
-        drop(sources);
-        Some(Member {
+        let occupant = Arc::new(Occupant::new(source(peer), now));
+        let number = state.seat_unbound(&occupant);
+        self.count(&state);
+        Some(Seat {
             crowd: Arc::clone(self),
-            source,
+            occupant,
+            number,
+            bound: false,
+            entered: false,
+            held: 0,
         })
     }
 
     /// Whether few places are left, so that whoever only sits there should go.
     pub(super) fn is_dense(&self) -> bool {
-        self.places.available_permits() < self.capacity.div_ceil(CROWDED_PART)
+        let few = |taken: &AtomicUsize, all: usize| {
+            all.saturating_sub(taken.load(Ordering::Relaxed)) < all.div_ceil(CROWDED_PART)
+        };
+        few(&self.open, self.capacity) || few(&self.unbound, self.unbound_capacity)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
-        self.sources.lock().unwrap_or_else(PoisonError::into_inner)
+    fn count(&self, state: &State) {
+        self.unbound.store(state.unbound.len(), Ordering::Relaxed);
+        self.open
+            .store(state.unbound.len() + state.bound.len(), Ordering::Relaxed);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Member {
-    fn drop(&mut self) {
-        let mut sources = self.crowd.lock();
-        if let Some(count) = sources.get_mut(&self.source) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                sources.remove(&self.source);
-                // After a flood from many addresses the room it took is given back.
-                if sources.capacity() > 4 * sources.len().max(256) {
-                    sources.shrink_to_fit();
-                }
+impl State {
+    fn seat_unbound(&mut self, occupant: &Arc<Occupant>) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        self.unbound.insert(number, Arc::clone(occupant));
+        self.sources.entry(occupant.source).or_default().unbound += 1;
+        number
+    }
+
+    fn unseat_unbound(&mut self, number: u64, occupant: &Occupant) {
+        self.unbound.remove(&number);
+        self.change_source(occupant.source, |source| {
+            source.unbound = source.unbound.saturating_sub(1);
+        });
+    }
+
+    fn change_source(&mut self, address: IpAddr, change: impl FnOnce(&mut Source)) {
+        let Some(source) = self.sources.get_mut(&address) else {
+            return;
+        };
+        change(source);
+        if source.unbound == 0 && source.entered == 0 {
+            self.sources.remove(&address);
+            // After a flood from many addresses the room it took is given back.
+            if self.sources.capacity() > 4 * self.sources.len().max(256) {
+                self.sources.shrink_to_fit();
             }
         }
+    }
+
+    /// Tells unbound clients to go: the oldest of the address that has most, or else those whose time is up.
+    fn make_room(&mut self, now: Instant, metrics: &ClientMetrics) {
+        let greediest = self
+            .sources
+            .iter()
+            .max_by_key(|(_, source)| source.unbound)
+            .map(|(address, source)| (*address, source.unbound));
+        let Some((address, count)) = greediest else {
+            return;
+        };
+        let batch = (self.unbound.len() / BATCH_PART).max(1);
+        let chosen: Vec<Arc<Occupant>> = self
+            .unbound
+            .values()
+            .filter(|occupant| match count > SPARED {
+                true => occupant.source == address,
+                false => now.saturating_duration_since(occupant.since) >= GRACE,
+            })
+            .filter(|occupant| occupant.may_be_dismissed())
+            .take(batch.min(count.saturating_sub(SPARED).max(1)))
+            .map(Arc::clone)
+            .collect();
+        for occupant in chosen {
+            self.dismiss(&occupant, Dismissal::Place, metrics);
+        }
+    }
+
+    fn dismiss(&mut self, occupant: &Occupant, dismissal: Dismissal, metrics: &ClientMetrics) {
+        if occupant.dismissal.set(dismissal).is_ok() {
+            self.leaving += 1;
+            metrics.dismissed();
+            occupant.dismissed.cancel();
+        }
+    }
+}
+
+impl Occupant {
+    fn new(source: IpAddr, since: Instant) -> Self {
+        Self {
+            source,
+            since,
+            binding: AtomicBool::new(false),
+            held: AtomicUsize::new(0),
+            dismissed: CancellationToken::new(),
+            dismissal: OnceLock::new(),
+        }
+    }
+
+    fn may_be_dismissed(&self) -> bool {
+        !self.binding.load(Ordering::Relaxed) && self.dismissal.get().is_none()
+    }
+}
+
+impl Seat {
+    /// Counts the connection for the address that turned out to be the client's; false if that has too many.
+    pub(super) fn enter(&mut self, client: IpAddr) -> bool {
+        let address = source(client);
+        let crowd = Arc::clone(&self.crowd);
+        let mut state = crowd.lock();
+        if address != self.occupant.source {
+            // What others see of it is made anew: the header of a proxy is the first thing that is read.
+            let occupant = Arc::new(Occupant::new(address, self.occupant.since));
+            occupant.held.store(self.held, Ordering::Relaxed);
+            state.unseat_unbound(self.number, &self.occupant);
+            if self.occupant.dismissal.get().is_some() {
+                state.leaving = state.leaving.saturating_sub(1);
+            }
+            self.number = state.seat_unbound(&occupant);
+            self.occupant = occupant;
+        }
+        let entered = &mut state.sources.entry(address).or_default().entered;
+        if crowd.limit_per_source.is_some_and(|limit| *entered >= limit) {
+            return false;
+        }
+        *entered += 1;
+        self.entered = true;
+        true
+    }
+
+    /// Waits until the connection has to go.
+    pub(super) fn dismissed(&self) -> impl Future<Output = Dismissal> + Send + 'static {
+        let occupant = Arc::clone(&self.occupant);
+        async move {
+            occupant.dismissed.cancelled().await;
+            occupant.dismissal.get().copied().unwrap_or(Dismissal::Place)
+        }
+    }
+
+    /// When the client last became unbound.
+    pub(super) fn unbound_since(&self) -> Instant {
+        self.occupant.since
+    }
+
+    /// Whether few places are left.
+    pub(super) fn is_in_dense_crowd(&self) -> bool {
+        self.crowd.is_dense()
+    }
+
+    /// Notes how the connection stands: the octets it holds, whether it is bound, whether a bind is under way. To be
+    /// called when anything of that changed; costs next to nothing if nothing did.
+    #[inline]
+    pub(super) fn note(&mut self, held: usize, bound: bool, binding: bool) {
+        if bound != self.bound {
+            self.change_standing(bound);
+        }
+        if binding != self.occupant.binding.load(Ordering::Relaxed) {
+            self.occupant.binding.store(binding, Ordering::Relaxed);
+        }
+        if held != self.held {
+            self.change_held(held);
+        }
+    }
+
+    fn change_standing(&mut self, bound: bool) {
+        let mut state = self.crowd.lock();
+        if bound {
+            state.unseat_unbound(self.number, &self.occupant);
+            state.bound.insert(self.number, Arc::clone(&self.occupant));
+            self.crowd.freed.notify_one();
+        } else {
+            state.bound.remove(&self.number);
+            self.number = state.seat_unbound(&self.occupant);
+        }
+        self.crowd.count(&state);
+        drop(state);
+        self.crowd.budget.moved(self.held, bound);
+        self.bound = bound;
+    }
+
+    fn change_held(&mut self, held: usize) {
+        self.occupant.held.store(held, Ordering::Relaxed);
+        let crowd = &self.crowd;
+        crowd.budget.changed(self.held, held, self.bound);
+        crowd.metrics.memory_changed(self.held, held);
+        self.held = held;
+        if crowd.budget.is_exceeded() {
+            crowd.relieve();
+        }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.crowd.budget.changed(self.held, 0, self.bound);
+        self.crowd.metrics.memory_changed(self.held, 0);
+        let mut state = self.crowd.lock();
+        if self.bound {
+            state.bound.remove(&self.number);
+        } else {
+            state.unseat_unbound(self.number, &self.occupant);
+        }
+        if self.entered {
+            state.change_source(self.occupant.source, |source| {
+                source.entered = source.entered.saturating_sub(1);
+            });
+        }
+        if let Some(dismissal) = self.occupant.dismissal.get() {
+            state.leaving = state.leaving.saturating_sub(1);
+            if let Dismissal::Memory { held } = dismissal {
+                self.crowd.budget.left(*held);
+            }
+        }
+        self.crowd.count(&state);
+        drop(state);
+        self.crowd.freed.notify_one();
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn ip(text: &str) -> IpAddr {
-        text.parse().unwrap()
-    }
-
-    #[test]
-    fn an_address_has_its_share_and_no_more() {
-        let crowd = Crowd::new(100, Some(2));
-        let first = crowd.enter(ip("192.0.2.1")).unwrap();
-        let second = crowd.enter(ip("::ffff:192.0.2.1")).unwrap();
-        assert!(
-            crowd.enter(ip("192.0.2.1")).is_none(),
-            "both spellings are one client"
-        );
-        let other = crowd.enter(ip("192.0.2.2")).unwrap();
-        drop(second);
-        assert!(crowd.enter(ip("192.0.2.1")).is_some());
-        drop((first, other));
-        assert!(
-            crowd.lock().is_empty(),
-            "who is gone is forgotten, who was refused was never counted"
-        );
-        let _one = crowd.enter(ip("2001:db8::1")).unwrap();
-        let _two = crowd.enter(ip("2001:db8::ffff:2")).unwrap();
-        assert!(crowd.enter(ip("2001:db8::3")).is_none(), "a /64 is one client");
-        assert!(crowd.enter(ip("2001:db8:0:1::3")).is_some());
-    }
-
-    #[test]
-    fn a_flood_leaves_no_room_behind() {
-        let crowd = Crowd::new(100_000, Some(2));
-        let members: Vec<Member> = (0..20_000_u32)
-            .map(|number| crowd.enter(IpAddr::V4(number.into())).unwrap())
-            .collect();
-        drop(members);
-        assert!(crowd.lock().capacity() <= 4 * 256);
-    }
-
-    #[tokio::test]
-    async fn it_is_dense_when_an_eighth_is_left() {
-        let crowd = Crowd::new(16, None);
-        let mut places = Vec::new();
-        for _ in 0..14 {
-            places.push(crowd.place().await.unwrap());
-        }
-        assert!(!crowd.is_dense());
-        places.push(crowd.place().await.unwrap());
-        assert!(crowd.is_dense());
-        places.clear();
-        assert!(!crowd.is_dense());
-    }
-}
+mod tests;

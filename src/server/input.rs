@@ -44,6 +44,11 @@ impl Input {
         self.filled - self.taken
     }
 
+    /// Octets that are held, whether or not anything is in them.
+    pub(super) fn capacity(&self) -> usize {
+        self.octets.len()
+    }
+
     /// Takes the next `count` octets away. A secret among them is overwritten.
     pub(super) fn take(&mut self, count: usize, secret: bool) {
         let end = (self.taken + count).min(self.filled);

@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -24,13 +23,13 @@ use crate::logging::{self, LogControl};
 use crate::outpost::{Capabilities, Outpost, OutpostError};
 
 use super::connection::{self, End, Surroundings};
-use super::crowd::Crowd;
+use super::crowd::{Budget, Crowd, Seat, TLS_STATE};
 use super::foreign::{self, Expected};
 use super::notices::{Notices, Topic};
 use super::rewind::Rewind;
 use super::session::Session;
 use super::sockets::{self, Inherited};
-use super::{http, operation, proxy, tls};
+use super::{available, http, operation, proxy, tls};
 
 /// The first pause after the system refused an accept (out of file descriptors, mostly); doubles up to a second.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
@@ -124,6 +123,13 @@ impl Server {
         let crowd = Crowd::new(
             capacity(&config.limits),
             config.limits.max_connections_per_address,
+            Budget::new(
+                config
+                    .limits
+                    .client_memory
+                    .unwrap_or_else(available::client_memory),
+            ),
+            outpost.metrics().clients(),
         );
         let notices = Arc::new(Notices::default());
         let gate = Arc::new(Gate {
@@ -283,7 +289,7 @@ impl Gate {
                 Ok((stream, peer)) => {
                     pause = FIRST_PAUSE;
                     // Beyond the limit this client waits here and all others in the kernel's queue.
-                    let mut place = std::pin::pin!(self.crowd.place());
+                    let mut place = std::pin::pin!(self.crowd.admit(peer.ip()));
                     let place = tokio::select! {
                         biased;
                         place = &mut place => place,
@@ -298,7 +304,6 @@ impl Gate {
                             }
                         }
                     };
-                    let Some(place) = place else { return };
                     self.tasks
                         .spawn(Arc::clone(&self).serve(stream, peer, implicit_tls, place));
                 }
@@ -314,13 +319,7 @@ impl Gate {
         }
     }
 
-    async fn serve(
-        self: Arc<Self>,
-        stream: TcpStream,
-        peer: SocketAddr,
-        implicit_tls: bool,
-        _place: OwnedSemaphorePermit,
-    ) {
+    async fn serve(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, implicit_tls: bool, mut seat: Seat) {
         let config = self.outpost.config();
         let connection = self.connections.fetch_add(1, Ordering::Relaxed) + 1;
         let deadline = Instant::now() + config.limits.handshake_timeout;
@@ -331,36 +330,52 @@ impl Gate {
             networks: &config.listen.trusted_proxies,
             named: config.listen.trusted_proxies_set,
         };
-        let (client, tls, stream) = match proxy::accept(stream, peer, trust, deadline).await {
+        let dismissed = seat.dismissed();
+        let accepted = tokio::select! {
+            biased;
+            accepted = proxy::accept(stream, peer, trust, deadline) => accepted,
+            _ = dismissed => return,
+        };
+        let (client, tls, stream) = match accepted {
             Ok(accepted) => (accepted.client.ip(), accepted.tls, accepted.stream),
             Err(error) => {
                 tracing::debug!(connection, %peer, %error, "connection given up");
                 return;
             }
         };
-        let Some(_member) = self.crowd.enter(client) else {
+        if !seat.enter(client) {
             self.turn_away(client, &stream, implicit_tls);
             return;
-        };
+        }
         if implicit_tls {
-            return Box::pin(self.secure(stream, connection, client, Expected::Ldaps, deadline)).await;
+            return Box::pin(self.secure(stream, connection, client, &mut seat, Expected::Ldaps, deadline))
+                .await;
         }
         let mut session = Session::new(Arc::clone(&self.outpost), connection, client, tls);
-        let end = connection::serve(stream, &mut session, &self.surroundings(Expected::Ldap)).await;
+        let surroundings = self.surroundings(Expected::Ldap, 0);
+        let end = connection::serve(stream, &mut session, &mut seat, &surroundings).await;
         drop(session);
         if let End::StartTls(stream) = end {
             let deadline = Instant::now() + config.limits.handshake_timeout;
-            Box::pin(self.secure(stream, connection, client, Expected::StartTls, deadline)).await;
+            Box::pin(self.secure(
+                stream,
+                connection,
+                client,
+                &mut seat,
+                Expected::StartTls,
+                deadline,
+            ))
+            .await;
         }
     }
 
-    fn surroundings(&self, expected: Expected) -> Surroundings<'_> {
+    fn surroundings(&self, expected: Expected, stream_size: usize) -> Surroundings<'_> {
         Surroundings {
             limits: &self.outpost.config().limits,
-            crowd: &self.crowd,
             notices: &self.notices,
             shutdown: &self.shutdown,
             expected,
+            stream_size,
         }
     }
 
@@ -395,10 +410,18 @@ impl Gate {
         stream: Rewind<TcpStream>,
         connection: u64,
         client: IpAddr,
+        seat: &mut Seat,
         expected: Expected,
         deadline: Instant,
     ) {
-        let stream = match timeout_at(deadline, self.handshake(stream, expected)).await {
+        seat.note(TLS_STATE, false, false);
+        let dismissed = seat.dismissed();
+        let shaken = tokio::select! {
+            biased;
+            shaken = timeout_at(deadline, self.handshake(stream, expected)) => shaken,
+            _ = dismissed => return,
+        };
+        let stream = match shaken {
             Ok(Ok(stream)) => stream,
             Ok(Err(failure)) => return self.tell(connection, client, &failure),
             Err(_) => {
@@ -408,7 +431,8 @@ impl Gate {
         };
         let mut session = Session::new(Arc::clone(&self.outpost), connection, client, true);
         // StartTLS is refused under TLS, so the conversation can only end.
-        connection::serve(stream, &mut session, &self.surroundings(Expected::Inside)).await;
+        let surroundings = self.surroundings(Expected::Inside, TLS_STATE);
+        connection::serve(stream, &mut session, seat, &surroundings).await;
     }
 
     async fn handshake(

@@ -3,6 +3,7 @@
 //! Knows the outpost below it and asks it for answers. Must not know authentik's API.
 
 mod alarm;
+mod available;
 mod connection;
 mod crowd;
 mod foreign;

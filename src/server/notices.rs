@@ -24,6 +24,10 @@ pub(super) enum Topic {
     Handshake,
     /// It sends too slowly.
     Slow,
+    /// It held too much memory.
+    Memory,
+    /// It held a place without binding while places were short.
+    Place,
 }
 
 impl Topic {
@@ -34,6 +38,8 @@ impl Topic {
             Self::TooMany => "further connections were refused: the address has too many",
             Self::Handshake => "TLS handshakes failed again",
             Self::Slow => "messages did not arrive in time again",
+            Self::Memory => "further connections were closed because clients hold too much memory",
+            Self::Place => "further unbound connections were closed because connections are short",
         }
     }
 }

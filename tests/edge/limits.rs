@@ -173,6 +173,49 @@ async fn strangers_who_sit_there_go_when_places_are_short() {
 }
 
 #[tokio::test]
+async fn strangers_who_keep_speaking_go_when_places_are_short() {
+    let stage = Stage::with(Directory::sample(0, 0), |settings| {
+        settings.set("AUTHENTIK_LDAP__MAX_CONNECTIONS", "2");
+    })
+    .await;
+    let mut bound = stage.bound("alice").await;
+    let mut stranger = stage.client().await;
+    let mut said = Vec::new();
+    // Well within any time-out between two requests, which is all that counted once.
+    for _ in 0..20 {
+        stranger
+            .send(
+                LdapOp::SearchRequest(search("", LdapSearchScope::Base, "(objectClass=*)", &["1.1"])),
+                Vec::new(),
+            )
+            .await;
+        match stranger.receive().await.map(|message| message.op) {
+            Some(LdapOp::SearchResultEntry(_)) => {
+                assert!(matches!(
+                    stranger.receive().await.unwrap().op,
+                    LdapOp::SearchResultDone(_)
+                ));
+            }
+            Some(LdapOp::ExtendedResponse(response)) => {
+                said.push(response.res.message);
+                break;
+            }
+            other => panic!("{other:?}"),
+        }
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(8)).await;
+        tokio::time::resume();
+    }
+    assert!(
+        said.iter().any(|text| text.contains("unbound for too long")),
+        "{said:?}"
+    );
+    assert!(bound.who_am_i().await.contains("alice"), "who has bound stays");
+    let mut probe = stage.client().await;
+    assert_eq!(probe.read("", &[]).await.outcome.code, 0, "and a place is free");
+}
+
+#[tokio::test]
 async fn half_a_handshake_ends_soon_and_a_silent_client_may_stay() {
     let stage = Stage::with(Directory::sample(0, 0), |settings| {
         settings.set("AUTHENTIK_LDAP__HANDSHAKE_TIMEOUT", "1s");

@@ -15,5 +15,8 @@ mod floods;
 mod framing;
 mod health;
 mod logs;
+mod memory;
 mod names;
 mod process;
+mod searches;
+mod snapshots;

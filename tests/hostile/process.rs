@@ -135,16 +135,25 @@ impl Server {
         // The name in brackets may hold spaces; the fields after it are numbered from 3 (proc(5)).
         let (_, rest) = stat.rsplit_once(") ").unwrap();
         let field = |number: usize| -> f64 { rest.split(' ').nth(number - 3).unwrap().parse().unwrap() };
+        Usage {
+            cpu_s: (field(14) + field(15)) / TICKS_PER_SECOND,
+            rss: self.memory("VmRSS:"),
+        }
+    }
+
+    /// The most resident memory it ever had, in octets.
+    pub fn peak(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, field: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
         let kilobytes: u64 = status
             .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .find_map(|line| line.strip_prefix(field))
             .and_then(|text| text.trim().trim_end_matches(" kB").parse().ok())
             .unwrap();
-        Usage {
-            cpu_s: (field(14) + field(15)) / TICKS_PER_SECOND,
-            rss: kilobytes * 1024,
-        }
+        kilobytes * 1024
     }
 
     /// Asserts that since `before` at most so much was used.

@@ -191,3 +191,124 @@ fn work_grows_with_the_octets_compared() {
     assert!(work("(|(!(note=*x*z*))(!(note=*y*z*)))", "xy") < 2 * short);
     assert!(work("(&(!(note=*x*z*))(!(note=*y*z*)))", "xy") > short + 1000 * LOOK);
 }
+
+fn limited(query: &Query, comparisons: u64, memory: usize) -> (Vec<Returned>, SearchOutcome) {
+    let mut search = query.open().unwrap();
+    search.limit(SearchLimits {
+        comparisons,
+        memory,
+        comparisons_option: "WORK",
+        memory_option: "MEMORY",
+    });
+    drive(&mut search, (1 << 14, 10_000))
+}
+
+#[test]
+fn work_that_finds_nothing_is_limited_and_work_that_finds_something_is_not() {
+    let snapshot = many(5000, |_| r#"{"note":"a b c"}"#.to_owned());
+    let none = of(&snapshot, "(!(note=*))").attributes(&["1.1"]);
+    let all = of(&snapshot, "(&(!(note=*x*))(!(cn=*x*))(objectClass=*))");
+    // Each takes more than 10,000 comparisons.
+    let (entries, outcome) = limited(&none, 1000, usize::MAX);
+    assert_eq!(outcome.result.code, ResultCode::AdminLimitExceeded);
+    assert!(outcome.result.diagnostic_message.contains("WORK"));
+    assert!(entries.len() < 100);
+    let (entries, outcome) = limited(&all, 1000, usize::MAX);
+    assert_eq!(outcome.result, LdapResult::success());
+    assert_eq!(entries.len(), 10_004);
+    // In pages, sorted, with everything, nobody meets what the server sets by default.
+    let mut listing = of(&snapshot, "(objectClass=*)").attributes(&["*", "+"]);
+    listing.controls.sort = Some(vec![
+        SortKey {
+            attribute: b"memberOf".to_vec(),
+            ordering_rule: None,
+            reverse_order: false,
+        },
+        SortKey {
+            attribute: b"cn".to_vec(),
+            ordering_rule: None,
+            reverse_order: true,
+        },
+    ]);
+    let (entries, outcome) = limited(&listing, 200_000_000, 256 << 20);
+    assert_eq!(outcome.result, LdapResult::success());
+    assert_eq!(entries.len(), 10_004);
+    let (entries, outcome) = limited(&listing, u64::MAX, 100_000);
+    assert_eq!(outcome.result.code, ResultCode::AdminLimitExceeded);
+    assert!(outcome.result.diagnostic_message.contains("MEMORY") && entries.is_empty());
+}
+
+#[test]
+fn what_a_search_holds_is_counted() {
+    let snapshot = many(10, |_| "{}".to_owned());
+    let memory = |filter: &str| of(&snapshot, filter).open().unwrap().memory();
+    let small = memory("(cn=u0001)");
+    let large = memory(&format!("(|{})", "(mail=*abc*d*)".repeat(1000)));
+    assert!(large > small + 1000 * 100, "{small} {large}");
+    let names: String = (0..1000).map(|number| format!("(cn=q{number})")).collect();
+    assert!(memory(&format!("(|{names})")) > small + 1000 * 50);
+}
+
+/// A directory of groups that are all within the first.
+fn nested(groups: usize) -> Arc<Snapshot> {
+    let mut builder = Builder::new();
+    add_user(&mut builder, 1, "alice", "{}");
+    let uuid = |number: usize| format!("10000000-0000-4000-8000-{number:012x}");
+    let first = uuid(0);
+    for number in 0..groups {
+        let parents: &[&str] = if number == 0 { &[] } else { &[&first] };
+        add_group(
+            &mut builder,
+            &uuid(number),
+            &format!("g{number:05}"),
+            parents,
+            &[],
+            "{}",
+        );
+    }
+    Arc::new(builder.finish().0)
+}
+
+#[test]
+fn nested_groups_are_followed_so_far_and_no_further() {
+    let snapshot = nested(2000);
+    let in_chain = |name: &str| format!("(memberOf:1.2.840.113556.1.4.1941:=cn={name},ou=groups,{SUFFIX})");
+    let one = of(&snapshot, &in_chain("g00000")).attributes(&["1.1"]);
+    assert_eq!(one.names().len(), 1999);
+    // Groups without any below them cost little, however many are named.
+    let leaves: String = (1..1000)
+        .map(|number| in_chain(&format!("g{number:05}")))
+        .collect();
+    assert_eq!(of(&snapshot, &format!("(|{leaves})")).names(), [""; 0]);
+    for connective in ['|', '&'] {
+        let filter = format!("({connective}{})", in_chain("g00000").repeat(2000));
+        let result = of(&snapshot, &filter).open().unwrap_err();
+        assert_eq!(result.code, ResultCode::AdminLimitExceeded);
+        assert!(result.diagnostic_message.contains("nested groups"));
+    }
+    // A few are no matter.
+    let several = format!("(|{})", in_chain("g00000").repeat(10));
+    assert_eq!(of(&snapshot, &several).attributes(&["1.1"]).names().len(), 1999);
+}
+
+#[test]
+fn what_is_added_to_one_entry_by_following_it_is_limited() {
+    let mut builder = Builder::new();
+    let members: Vec<i64> = (1..=400).collect();
+    for pk in &members {
+        add_user(&mut builder, *pk, &format!("u{pk:04}"), "{}");
+    }
+    add_group(&mut builder, STAFF, "staff", &[], &members, "{}");
+    let snapshot = Arc::new(builder.finish().0);
+    let mut query = of(&snapshot, "(&(cn=staff)(objectClass=group))").attributes(&["cn"]);
+    query.controls.deref = Some(vec![crate::ldap::control::DerefSpec {
+        deref_attribute: b"member".to_vec(),
+        attributes: vec![b"mail".to_vec()],
+    }]);
+    let (entries, outcome) = limited(&query, u64::MAX, 10 << 20);
+    assert_eq!(outcome.result, LdapResult::success());
+    assert!(entries[0].controls.len() > 30_000);
+    let (entries, outcome) = limited(&query, u64::MAX, 20_000);
+    assert_eq!(outcome.result.code, ResultCode::AdminLimitExceeded);
+    assert!(entries.is_empty() && outcome.result.diagnostic_message.contains("staff"));
+}

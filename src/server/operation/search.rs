@@ -3,9 +3,10 @@
 use std::cell::Cell;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::directory::{self, Progress, SearchControls, SearchOutcome, Snapshot, Viewer};
+use crate::config::SearchClassConfig;
+use crate::directory::{self, Progress, SearchControls, SearchLimits, SearchOutcome, Snapshot, Viewer};
 use crate::ldap::control::{self, Control, DerefSpec, PagedResults, SortKey, VlvRequest};
 use crate::ldap::dn::Dn;
 use crate::ldap::message::{Message, OperationKind, Scope, SearchRequest};
@@ -23,6 +24,10 @@ pub(in crate::server) struct Running {
     search: directory::Search,
     started: Instant,
     deadline: Option<Instant>,
+    /// Time the server has worked on it, and may.
+    worked: Duration,
+    time_limit: Option<Duration>,
+    time_option: &'static str,
     /// `None` for the entries outside every provider's tree.
     provider: Option<Arc<Provider>>,
     outpost: Arc<Outpost>,
@@ -80,7 +85,7 @@ pub(in crate::server) fn start(
             },
         ),
     };
-    let (search, provider) = match prepared {
+    let (mut search, provider) = match prepared {
         Ok(prepared) => prepared,
         Err(result) => {
             reject(session, &result);
@@ -90,6 +95,14 @@ pub(in crate::server) fn start(
         }
     };
     tracing::trace!(message_id, plan = %search.plan(), "search plan");
+    let class = class_of(session);
+    let [time_option, comparisons_option, memory_option] = class.variables;
+    search.limit(SearchLimits {
+        comparisons: class.comparisons,
+        memory: class.memory,
+        comparisons_option,
+        memory_option,
+    });
     let deadline = time_limit(request.time_limit).and_then(|limit| started.checked_add(limit));
     let outpost = Arc::clone(&session.outpost);
     let mut running = Box::new(Running {
@@ -97,6 +110,9 @@ pub(in crate::server) fn start(
         search,
         started,
         deadline,
+        worked: Duration::ZERO,
+        time_limit: class.time,
+        time_option,
         provider,
         outpost,
         connection: session.connection,
@@ -104,7 +120,7 @@ pub(in crate::server) fn start(
         entries: 0,
         done_at: 0,
     });
-    if running.step(out, FIRST_STEP) {
+    if running.step_since(started, out, FIRST_STEP) {
         Action::Searched {
             done_at: running.done_at,
         }
@@ -112,6 +128,19 @@ pub(in crate::server) fn start(
         Action::Search(running)
     }
 }
+
+/// What the searches of a session may cost.
+fn class_of(session: &Session) -> &SearchClassConfig {
+    let limits = &session.outpost.config().limits.search;
+    match &session.identity {
+        None => &limits.anonymous,
+        Some(identity) if identity.may_search_everything() => &limits.full,
+        Some(_) => &limits.own,
+    }
+}
+
+/// What each entry adds to the time a search may take, so that a listing of everything does not meet its limit.
+const TIME_PER_ENTRY: Duration = Duration::from_micros(100);
 
 /// What a search may add to the buffer before other requests of the connection get their turn, in octets.
 const FIRST_STEP: usize = 32 * 1024;
@@ -129,6 +158,10 @@ impl Running {
 
     /// Goes on for about `budget` octets of answers. True when the search has ended and its result is written.
     pub(in crate::server) fn step(&mut self, out: &mut Vec<u8>, budget: usize) -> bool {
+        self.step_since(Instant::now(), out, budget)
+    }
+
+    fn step_since(&mut self, began: Instant, out: &mut Vec<u8>, budget: usize) -> bool {
         match self.search.advance(out, self.message_id, budget, WORK_PER_STEP) {
             Progress::Done(SearchOutcome {
                 result,
@@ -149,15 +182,29 @@ impl Running {
                 true
             }
             Progress::More => {
-                if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                    let text = "the search took longer than its time limit";
-                    self.done_at = out.len();
-                    self.end(out, &LdapResult::new(ResultCode::TimeLimitExceeded, text), &[]);
-                    return true;
-                }
-                false
+                let now = Instant::now();
+                self.worked += now.saturating_duration_since(began);
+                let Some(text) = self.out_of_time(now) else {
+                    return false;
+                };
+                self.done_at = out.len();
+                self.end(out, &LdapResult::new(ResultCode::TimeLimitExceeded, text), &[]);
+                true
             }
         }
+    }
+
+    /// Why there is no more time, if there is none.
+    fn out_of_time(&self, now: Instant) -> Option<String> {
+        if self.deadline.is_some_and(|deadline| now >= deadline) {
+            return Some("the search took longer than its time limit".to_owned());
+        }
+        let limit = self.time_limit?;
+        let entries = u32::try_from(self.search.entries()).unwrap_or(u32::MAX);
+        (self.worked > limit.saturating_add(TIME_PER_ENTRY.saturating_mul(entries))).then(|| {
+            let option = self.time_option;
+            format!("the server worked on this search for more than {limit:?} ({option})")
+        })
     }
 
     /// Ends the search early, as a cancel asks (RFC 3909 section 2).
@@ -167,6 +214,28 @@ impl Running {
             &LdapResult::new(ResultCode::Canceled, "cancelled by the client"),
             &[],
         );
+    }
+
+    /// Octets that the search holds.
+    pub(in crate::server) fn memory(&self) -> usize {
+        size_of::<Self>() + self.search.memory()
+    }
+
+    /// Whether the directory it reads may still be read. What belongs to no provider does not depend on one.
+    pub(in crate::server) fn is_served(&self) -> bool {
+        self.provider.is_none() || self.outpost.is_served(self.search.snapshot())
+    }
+
+    /// Ends the search because two newer directories were installed while its client read.
+    pub(in crate::server) fn retire(&self, out: &mut Vec<u8>) {
+        let text = "the directory changed twice while this answer was read, and cannot be kept longer: ask again, in \
+                    pages if the line is slow (RFC 2696)";
+        tracing::info!(
+            message_id = self.message_id,
+            entries = self.search.entries(),
+            "a search ended because its client read slowly and the directory changed twice"
+        );
+        self.end(out, &LdapResult::new(ResultCode::Busy, text), &[]);
     }
 
     /// Ends the search because of a fault of ours.

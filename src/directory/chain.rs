@@ -1,0 +1,112 @@
+//! In-chain assertions (LDAP_MATCHING_RULE_IN_CHAIN): which groups are reached through nested memberships.
+//!
+//! Each assertion may stand for all groups there are, so that a filter of a hundred octets an assertion could ask for
+//! any multiple of the directory: what all of them may cost together is limited. Must not know how candidates are found.
+
+use super::entry::{Context, Entry, View};
+use super::filter::Equal;
+
+/// Steps that following nested groups may take for one filter, besides those that a single assertion needs: some
+/// milliseconds, which nothing interrupts. A step is a membership looked at.
+const MAX_STEPS: usize = 2_000_000;
+/// Steps that a single assertion may need for each group of the directory.
+const STEPS_PER_GROUP: usize = 64;
+/// What it costs later to look the members of a group up and to test for it, in steps.
+const LATER: usize = 16;
+
+/// What the in-chain assertions of one filter may still cost together.
+#[derive(Debug)]
+pub(super) struct Nesting {
+    steps: usize,
+    exceeded: bool,
+}
+
+impl Nesting {
+    pub(super) fn new(groups: usize) -> Self {
+        Self {
+            steps: MAX_STEPS + STEPS_PER_GROUP * groups,
+            exceeded: false,
+        }
+    }
+
+    pub(super) fn is_within_limit(&self) -> bool {
+        !self.exceeded
+    }
+
+    /// What `follow` reaches with the steps that are left.
+    fn reach(&mut self, follow: impl FnOnce(&mut usize) -> Option<Vec<u32>>) -> Vec<u32> {
+        // Once it is too much, the rest of the filter need not be followed.
+        let reached = (!self.exceeded).then(|| follow(&mut self.steps)).flatten();
+        let left = reached
+            .as_ref()
+            .and_then(|reached| self.steps.checked_sub(reached.len() * LATER));
+        self.exceeded = left.is_none();
+        self.steps = left.unwrap_or_default();
+        reached.unwrap_or_default()
+    }
+}
+
+/// What an in-chain assertion comes down to.
+#[derive(Clone, Debug)]
+pub(super) struct Chain {
+    /// For `memberOf`: groups membership of which satisfies it. For `member`: the groups that satisfy it. Ascending.
+    pub(super) groups: Vec<u32>,
+    pub(super) upwards: bool,
+    pub(super) equal: Equal,
+}
+
+impl Chain {
+    /// `(memberOf:inChain:=group)`: the members of the group and of all groups below it.
+    pub(super) fn member_of(context: &Context<'_>, equal: Equal, nesting: &mut Nesting) -> Self {
+        let mut groups: Vec<u32> = equal
+            .entries
+            .iter()
+            .filter_map(|entry| match entry {
+                Entry::Group(group) => Some(*group),
+                _ => None,
+            })
+            .collect();
+        match context.view {
+            View::Full => {
+                let below = &context.snapshot.memberships.group_children;
+                let count = context.snapshot.group_count();
+                groups = nesting.reach(|steps| below.closure(&groups, count, steps));
+            }
+            // Nesting would tell of groups that this viewer does not see.
+            View::Own(_) => groups.sort_unstable(),
+        }
+        Self {
+            groups,
+            upwards: false,
+            equal,
+        }
+    }
+
+    /// `(member:inChain:=entry)`: the groups of the user or group, and all groups above them.
+    pub(super) fn member(context: &Context<'_>, equal: Equal, nesting: &mut Nesting) -> Self {
+        let memberships = &context.snapshot.memberships;
+        let seeds: Vec<u32> = equal
+            .entries
+            .iter()
+            .flat_map(|entry| match (*entry, context.view) {
+                (Entry::User(user), View::Own(own)) if own != Some(user) => &[],
+                (Entry::User(user), _) => memberships.user_groups.of(user),
+                (Entry::Group(group), View::Full) => memberships.group_parents.of(group),
+                _ => &[],
+            })
+            .copied()
+            .collect();
+        let groups = match context.view {
+            View::Full => {
+                let (above, count) = (&memberships.group_parents, context.snapshot.group_count());
+                nesting.reach(|steps| above.closure(&seeds, count, steps))
+            }
+            View::Own(_) => nesting.reach(|_| Some(seeds)),
+        };
+        Self {
+            groups,
+            upwards: true,
+            equal,
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Which directories are alive: the current one, and the one before it for as long as searches read it. When a further
+//! one is installed, searches on the one before that are told to end, however slow their readers are.
+//!
+//! Must not know searches.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use tokio::sync::watch;
+
+use crate::directory::Snapshot;
+
+/// The directories before the current one.
+#[derive(Debug, Default)]
+pub(super) struct Generations {
+    before: Mutex<Weak<Snapshot>>,
+    retirements: watch::Sender<u64>,
+}
+
+impl Generations {
+    /// A snapshot took the place of `before`. What is older and still read is to be let go of.
+    pub(super) fn replaced(&self, before: Option<&Arc<Snapshot>>) {
+        let next = before.map(Arc::downgrade).unwrap_or_default();
+        let oldest = std::mem::replace(
+            &mut *self.before.lock().unwrap_or_else(PoisonError::into_inner),
+            next,
+        );
+        if oldest.strong_count() > 0 {
+            self.retirements.send_modify(|count| *count += 1);
+        }
+    }
+
+    /// Whether this is the snapshot before the current one.
+    pub(super) fn is_before(&self, snapshot: &Arc<Snapshot>) -> bool {
+        let before = self.before.lock().unwrap_or_else(PoisonError::into_inner);
+        std::ptr::eq(before.as_ptr(), Arc::as_ptr(snapshot))
+    }
+
+    /// Changes when searches have to look whether their snapshot may still be read.
+    pub(super) fn retirements(&self) -> watch::Receiver<u64> {
+        self.retirements.subscribe()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::directory::Builder;
+
+    #[test]
+    fn only_a_third_snapshot_makes_readers_of_the_oldest_end() {
+        let snapshot = || Arc::new(Builder::new().finish().0);
+        let generations = Generations::default();
+        let mut retirements = generations.retirements();
+        let mut has_changed = || {
+            let changed = retirements.has_changed().unwrap();
+            retirements.mark_unchanged();
+            changed
+        };
+        let (first, second, third) = (snapshot(), snapshot(), snapshot());
+        generations.replaced(None);
+        generations.replaced(Some(&first));
+        assert!(!has_changed(), "the first is the one before the current");
+        assert!(generations.is_before(&first) && !generations.is_before(&second));
+        generations.replaced(Some(&second));
+        assert!(has_changed(), "a search still reads the first");
+        assert!(generations.is_before(&second) && !generations.is_before(&first));
+        drop(second);
+        generations.replaced(Some(&third));
+        assert!(!has_changed(), "nobody read the second any more");
+    }
+}

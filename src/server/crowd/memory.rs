@@ -1,0 +1,150 @@
+//! The memory that clients make the server hold, and who has to go when it is too much: of the address that holds most
+//! the connection that holds most. Unbound clients have a part of it, so that strangers never take from those who
+//! have bound.
+//!
+//! Must not know what the memory is used for.
+
+use std::collections::{BinaryHeap, HashMap};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::{Crowd, Dismissal, Occupant};
+
+/// The part of the budget that unbound clients have.
+const UNBOUND_PART: usize = 4;
+/// When it is too much, this part of the budget is freed at once: choosing takes a look at everybody.
+const FREED_PART: usize = 8;
+/// What TLS holds for a connection: keys, and records on their way in and out.
+pub(in crate::server) const TLS_STATE: usize = 24 * 1024;
+
+/// How much all clients may hold, and how much they do.
+#[derive(Debug)]
+pub(in crate::server) struct Budget {
+    limit: usize,
+    used: AtomicUsize,
+    used_unbound: AtomicUsize,
+    /// What those hold who were told to go and have not gone yet.
+    leaving: AtomicUsize,
+}
+
+impl Budget {
+    pub(in crate::server) fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            used: AtomicUsize::new(0),
+            used_unbound: AtomicUsize::new(0),
+            leaving: AtomicUsize::new(0),
+        }
+    }
+
+    pub(super) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    fn unbound_limit(&self) -> usize {
+        self.limit / UNBOUND_PART
+    }
+
+    /// A client holds `now` octets instead of `before`.
+    pub(super) fn changed(&self, before: usize, now: usize, bound: bool) {
+        change(&self.used, before, now);
+        if !bound {
+            change(&self.used_unbound, before, now);
+        }
+    }
+
+    /// A client with so many octets became bound, or unbound.
+    pub(super) fn moved(&self, held: usize, bound: bool) {
+        let (before, now) = if bound { (held, 0) } else { (0, held) };
+        change(&self.used_unbound, before, now);
+    }
+
+    /// A client that was told to go because it held so much has gone.
+    pub(super) fn left(&self, held: usize) {
+        change(&self.leaving, held, 0);
+    }
+
+    pub(super) fn is_exceeded(&self) -> bool {
+        let load = |count: &AtomicUsize| count.load(Ordering::Relaxed);
+        let leaving = load(&self.leaving);
+        load(&self.used).saturating_sub(leaving) > self.limit
+            || load(&self.used_unbound).saturating_sub(leaving) > self.unbound_limit()
+    }
+}
+
+fn change(count: &AtomicUsize, before: usize, now: usize) {
+    // Modulo 2^64, so that a difference below zero is one too.
+    count.fetch_add(now.wrapping_sub(before), Ordering::Relaxed);
+}
+
+/// What one address holds.
+#[derive(Default)]
+struct Share {
+    held: usize,
+    /// Ascending by what each holds, once sorted.
+    clients: Vec<(usize, Arc<Occupant>)>,
+}
+
+impl Crowd {
+    /// Tells those to go who hold most, until what the others hold is well within the budget.
+    pub(super) fn relieve(&self) {
+        let mut state = self.lock();
+        // Somebody else may have done it meanwhile.
+        if !self.budget.is_exceeded() {
+            return;
+        }
+        let unbound: Vec<_> = state.unbound.values().map(Arc::clone).collect();
+        let mut chosen = greediest(&unbound, self.budget.unbound_limit());
+        let mut rest: Vec<_> = state.bound.values().map(Arc::clone).collect();
+        let goes = |occupant: &Arc<Occupant>| chosen.iter().any(|(_, other)| Arc::ptr_eq(occupant, other));
+        if chosen.is_empty() {
+            rest.extend(unbound);
+        } else {
+            rest.extend(unbound.into_iter().filter(|occupant| !goes(occupant)));
+        }
+        chosen.extend(greediest(&rest, self.budget.limit));
+        for (held, occupant) in chosen {
+            change(&self.budget.leaving, 0, held);
+            state.dismiss(&occupant, Dismissal::Memory { held }, &self.metrics);
+        }
+    }
+}
+
+/// Who of these has to go so that the others hold less than `limit`; nobody if all of them do.
+fn greediest(occupants: &[Arc<Occupant>], limit: usize) -> Vec<(usize, Arc<Occupant>)> {
+    let (mut shares, mut total) = (HashMap::<IpAddr, Share>::new(), 0);
+    for occupant in occupants {
+        let held = occupant.held.load(Ordering::Relaxed);
+        if held == 0 || occupant.dismissal.get().is_some() {
+            continue;
+        }
+        let share = shares.entry(occupant.source).or_default();
+        total += held;
+        share.held += held;
+        share.clients.push((held, Arc::clone(occupant)));
+    }
+    let mut chosen = Vec::new();
+    if total <= limit {
+        return chosen;
+    }
+    let enough = limit - limit / FREED_PART;
+    let mut heap: BinaryHeap<(usize, IpAddr)> = shares
+        .iter_mut()
+        .map(|(address, share)| {
+            share.clients.sort_unstable_by_key(|(held, _)| *held);
+            (share.held, *address)
+        })
+        .collect();
+    while total > enough
+        && let Some((held_by_address, address)) = heap.pop()
+    {
+        let client = shares.get_mut(&address).and_then(|share| share.clients.pop());
+        if let Some((held, occupant)) = client {
+            total -= held;
+            heap.push((held_by_address - held, address));
+            chosen.push((held, occupant));
+        }
+    }
+    chosen
+}

@@ -1,0 +1,161 @@
+//! Memory that clients make the server hold, from many connections: half messages, answers nobody reads, and places that
+//! strangers keep.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use akldap::simulator::Directory;
+use ldap3_proto::proto::{LdapOp, LdapSearchScope};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+
+use crate::client::{Client, search};
+use crate::process::Server;
+use crate::searches::service;
+use crate::stage::{BASE, user_dn};
+
+const BUDGET: u64 = 32 << 20;
+/// What the process itself, the allocator and the kernel's accounting may add to what is counted.
+const MARGIN: u64 = 48 << 20;
+
+fn settings() -> Vec<(&'static str, &'static str)> {
+    vec![
+        ("AUTHENTIK_LDAP__CLIENT_MEMORY_LIMIT", "32MiB"),
+        ("AUTHENTIK_LDAP__HANDSHAKE_TIMEOUT", "120s"),
+        ("AUTHENTIK_LDAP__MESSAGE_TIMEOUT", "120s"),
+    ]
+}
+
+async fn from(local: &str, server: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(format!("{local}:0").parse().unwrap()).unwrap();
+    socket.connect(server).await.unwrap()
+}
+
+/// The beginning of a message of `length` octets, all but its last.
+fn half(length: usize) -> Vec<u8> {
+    let content = u32::try_from(length - 6).unwrap().to_be_bytes();
+    let mut octets = vec![0x30, 0x84];
+    octets.extend(content);
+    octets.extend([0x02, 0x01, 0x01]);
+    octets.resize(length - 1, 0x04);
+    octets
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_messages_of_strangers_stay_within_a_part_of_the_budget() {
+    let server = Server::start(&settings()).await;
+    let mut honest = Client::connect(server.ldap).await;
+    assert_eq!(honest.bind(&user_dn("alice"), "demo-alice").await.code, 0);
+    let before = server.usage();
+    let message = half(60_000);
+    let mut greedy = Vec::new();
+    for number in 0..1500 {
+        let address = format!("127.0.0.{}", 2 + number % 3);
+        let mut stream = from(&address, server.ldap).await;
+        // Those that had to go are told while they still send.
+        let _ = stream.write_all(&message).await;
+        greedy.push(stream);
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let grown = server.usage().rss.saturating_sub(before.rss);
+    assert!(grown <= BUDGET + MARGIN, "{grown} octets");
+    assert!(honest.who_am_i().await.contains("alice"));
+    let mut other = Client::connect(server.ldap).await;
+    assert_eq!(other.bind(&user_dn("bob"), "demo-bob").await.code, 0);
+    assert!(
+        server.log().contains("AUTHENTIK_LDAP__CLIENT_MEMORY_LIMIT"),
+        "the log says why"
+    );
+    let mut closed = 0;
+    for stream in &mut greedy {
+        let read = tokio::time::timeout(Duration::from_millis(1), stream.read_to_end(&mut Vec::new())).await;
+        closed += usize::from(read.is_ok());
+    }
+    assert!(closed > 1000, "{closed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_one_who_holds_most_loses_first() {
+    let server = Server::start(&settings()).await;
+    let mut honest = Vec::new();
+    for _ in 0..20 {
+        let mut client = Client::over(Box::new(from("127.0.0.2", server.ldap).await));
+        assert_eq!(client.bind(&user_dn("alice"), "demo-alice").await.code, 0);
+        honest.push(client);
+    }
+    let before = server.usage();
+    let mut greedy = Vec::new();
+    for _ in 0..100 {
+        let mut client = Client::connect(server.ldap).await;
+        assert_eq!(client.bind(&user_dn("bob"), "demo-bob").await.code, 0);
+        let mut stream = client.into_stream();
+        let _ = stream.write_all(&half(1_000_000)).await;
+        greedy.push(stream);
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let grown = server.usage().rss.saturating_sub(before.rss);
+    assert!(grown <= BUDGET + MARGIN, "{grown} octets");
+    for client in &mut honest {
+        assert!(client.who_am_i().await.contains("alice"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_nobody_reads_stay_within_the_budget() {
+    let server = Server::with(Directory::sample(2000, 20), &settings()).await;
+    let mut honest = Client::over(Box::new(from("127.0.0.2", server.ldap).await));
+    assert_eq!(honest.bind(&user_dn("alice"), "demo-alice").await.code, 0);
+    let before = server.usage();
+    let mut greedy = Vec::new();
+    // Large filters and 60 searches on each connection, none of which gets on.
+    let alternatives: String = (0..5000).map(|number| format!("(mail=*q{number}*z*)")).collect();
+    let filter = format!("(|(objectClass=*){alternatives})");
+    for _ in 0..10 {
+        let mut client = service(&server).await;
+        let request = search(BASE, LdapSearchScope::Subtree, &filter, &["*", "+"]);
+        let sending = async {
+            for _ in 0..60 {
+                client
+                    .send(LdapOp::SearchRequest(request.clone()), Vec::new())
+                    .await;
+            }
+        };
+        // The server stops reading when it has enough, or ends the connection.
+        let sending = std::panic::AssertUnwindSafe(sending);
+        let _ = tokio::time::timeout(
+            Duration::from_secs(3),
+            futures_util::FutureExt::catch_unwind(sending),
+        )
+        .await;
+        greedy.push(client);
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let grown = server.usage().rss.saturating_sub(before.rss);
+    assert!(grown <= BUDGET + 2 * MARGIN, "{grown} octets");
+    assert!(honest.who_am_i().await.contains("alice"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_hold_only_a_part_of_the_places() {
+    let settings = [
+        ("AUTHENTIK_LDAP__MAX_CONNECTIONS", "400"),
+        ("AUTHENTIK_LDAP__MAX_CONNECTIONS_PER_ADDRESS", "0"),
+    ];
+    let server = Server::start(&settings).await;
+    let mut bound = Client::over(Box::new(from("127.0.0.9", server.ldap).await));
+    assert_eq!(bound.bind(&user_dn("alice"), "demo-alice").await.code, 0);
+    let mut strangers = Vec::new();
+    for number in 0..600 {
+        let address = format!("127.0.0.{}", 2 + number % 2);
+        strangers.push(from(&address, server.ldap).await);
+    }
+    // Whoever comes later is served, and who was there and bound notices nothing.
+    for _ in 0..20 {
+        let mut client = Client::over(Box::new(from("127.0.0.10", server.ldap).await));
+        assert_eq!(client.read("", &[]).await.outcome.code, 0);
+        assert_eq!(client.bind(&user_dn("bob"), "demo-bob").await.code, 0);
+        assert!(client.who_am_i().await.contains("bob"));
+    }
+    assert!(bound.who_am_i().await.contains("alice"));
+}
