@@ -234,7 +234,7 @@ pub struct BindConfig {
 /// What follows from failed binds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FailedBindConfig {
-    /// Failures within the window after which an address or a name has to wait. 0: no limit.
+    /// Different wrong secrets within the window after which a person at an address has to wait. 0: no limit.
     pub limit: usize,
     /// In which time they are counted.
     pub window: Duration,

@@ -91,7 +91,7 @@ pub(crate) static TRUSTED_PROXIES: Setting = official(
     "AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS",
     "127.0.0.0/8,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fe80::/10,::1/128",
     Kind::Networks,
-    "Networks whose PROXY protocol headers are believed on the LDAP ports. `none` believes nobody.",
+    "Networks whose PROXY protocol headers are believed on the LDAP ports. `none` believes nobody. Set it to the addresses of your load balancer: by the default any host in a private network can invent client addresses, so there the failed-bind limit also counts for the host itself, ten times as high.",
 );
 pub(crate) static BUILD_HASH: Setting = official(
     "GIT_BUILD_HASH",
@@ -401,9 +401,9 @@ pub(crate) static BIND_TIMEOUT: Setting = own(
 pub(crate) static FAILED_BIND_LIMIT: Setting = own(
     "AUTHENTIK_LDAP__FAILED_BIND_LIMIT",
     "failed-bind-limit",
-    "0",
+    "20",
     Kind::Count { min: 0, max: 100 },
-    "Binds with wrong credentials after which an address (IPv6: a /64) or a name is answered busy (51) for a while. 0 is off: behind a proxy or an application all people share one address.",
+    "Different wrong passwords for one person from one address (IPv6: a /64) after which such binds are answered busy (51) for a while, unless they are cached. A password that is repeated counts once; user name, e-mail address and UUID are one person; nobody else and no other address is affected. 0 is no limit.",
 );
 pub(crate) static FAILED_BIND_WINDOW: Setting = own(
     "AUTHENTIK_LDAP__FAILED_BIND_WINDOW",
@@ -414,7 +414,7 @@ pub(crate) static FAILED_BIND_WINDOW: Setting = own(
         max: 86_400,
         off: false,
     },
-    "The time in which failed binds are counted for that limit.",
+    "The time in which wrong passwords are counted for that limit.",
 );
 pub(crate) static BIND_CACHE_MAX_AGE: Setting = own(
     "AUTHENTIK_LDAP__BIND_CACHE_MAX_AGE",

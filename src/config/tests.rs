@@ -80,7 +80,8 @@ fn defaults_are_the_documented_ones() {
     assert_eq!(config.limits.max_message_size_unbound, 64 << 10);
     assert_eq!(config.limits.idle_timeout, Some(Duration::from_secs(900)));
     assert_eq!(config.bind.timeout, Duration::from_secs(30));
-    assert_eq!(config.bind.failed.limit, 0);
+    assert_eq!(config.bind.failed.limit, 20);
+    assert!(!config.listen.trusted_proxies_set);
     assert_eq!(config.bind.failed.window, Duration::from_secs(300));
     assert_eq!(config.bind.cache_max_age, Duration::from_secs(3_600));
     assert_eq!(config.bind.negative_window, Some(Duration::from_secs(10)));
@@ -292,7 +293,8 @@ fn networks_skip_what_is_none() {
         entry: entry.to_owned(),
     };
     assert_eq!(config.warnings, [skipped("garbage"), skipped("10.0.0.0/99")]);
-    assert_eq!(read(&[(name, "none")]).expect("none").listen.trusted_proxies, []);
+    let none = read(&[(name, "none")]).expect("none").listen;
+    assert!(none.trusted_proxies.is_empty() && none.trusted_proxies_set);
 }
 
 #[test]

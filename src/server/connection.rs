@@ -182,7 +182,12 @@ impl<S: RecordStream> Connection<'_, S> {
             self.note();
             match self.next_event(&mut shutdown, &mut clock).await {
                 Event::Read(Err(_)) | Event::Wrote(Err(_)) | Event::Stalled => return End::Closed,
-                Event::Read(Ok(0)) => self.state = State::Draining,
+                Event::Read(Ok(0)) => {
+                    self.state = State::Draining;
+                    if let Some(binding) = &self.binding {
+                        binding.answer.client_left();
+                    }
+                }
                 Event::Read(Ok(_)) => {
                     self.last_progress = Instant::now();
                     self.process();
@@ -257,7 +262,7 @@ impl<S: RecordStream> Connection<'_, S> {
                 return Poll::Ready(event);
             }
             if let Some(binding) = &mut self.binding
-                && let Poll::Ready(answer) = binding.answer.as_mut().poll(context)
+                && let Poll::Ready(answer) = binding.answer.poll(context)
             {
                 return Poll::Ready(Event::Bound(answer));
             }
@@ -536,6 +541,9 @@ impl<S: RecordStream> Connection<'_, S> {
                 answer,
             } => {
                 self.ending = None;
+                if self.state == State::Draining {
+                    answer.client_left();
+                }
                 self.binding = Some(Binding {
                     message_id,
                     started,
@@ -699,7 +707,7 @@ impl<S: RecordStream> Connection<'_, S> {
                     return Poll::Ready(event);
                 }
                 if let Some(binding) = &mut self.binding
-                    && let Poll::Ready(answer) = binding.answer.as_mut().poll(context)
+                    && let Poll::Ready(answer) = binding.answer.poll(context)
                 {
                     return Poll::Ready(Event::Bound(answer));
                 }

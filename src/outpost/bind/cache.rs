@@ -1,26 +1,19 @@
-//! Cached bind mode: successes kept by a keyed hash of who and what, one flow for any number of equal binds at once, and a short
-//! memory of refusals.
+//! Cached bind mode: successes kept by a keyed hash of who and what, and a short memory of refusals.
 //!
 //! No secret is kept: the key is a BLAKE3 hash under a key that lives as long as the process. Must not know how
 //! a bind is judged.
 
-use std::collections::HashMap;
-use std::future::Future;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
-use futures_util::FutureExt;
-use futures_util::future::{self, BoxFuture, Shared};
 use moka::Expiry;
 use moka::sync::Cache;
 
 use crate::config::BindConfig;
 use crate::directory::{NameField, Snapshot};
-use crate::ldap::response::ResultCode;
-use crate::metrics::RejectReason;
 use crate::outpost::access::Login;
 use crate::outpost::providers::Provider;
 
@@ -36,8 +29,6 @@ const REPROOF_PAUSE: Duration = Duration::from_millis(500);
 
 /// Identifies a bind: provider and its bind settings, user name and secret, hashed under the process's key.
 pub(super) type Key = [u8; 32];
-
-type Judged = Result<Arc<Login>, Refusal>;
 
 /// What a success that is kept stood on, as far as a directory can show that it does no longer.
 pub(super) struct Grounds {
@@ -133,11 +124,6 @@ impl Expiry<Key, Arc<Entry>> for EntryLife {
     }
 }
 
-/// A judgement that any number of equal binds wait for.
-pub(super) type Flight = Shared<BoxFuture<'static, Judged>>;
-
-type Flights = Arc<Mutex<HashMap<Key, Flight>>>;
-
 /// The cache.
 pub(super) struct BindCache {
     secret: [u8; 32],
@@ -155,7 +141,6 @@ pub(super) struct BindCache {
     next_reproof: AtomicU64,
     entries: Cache<Key, Arc<Entry>>,
     refusals: Option<Cache<Key, Refusal>>,
-    flights: Flights,
 }
 
 impl BindCache {
@@ -185,7 +170,6 @@ impl BindCache {
                     .time_to_live(window)
                     .build()
             }),
-            flights: Arc::default(),
         }
     }
 
@@ -391,75 +375,10 @@ impl BindCache {
         }
         self.entries.run_pending_tasks();
     }
-
-    /// Runs `judge` unless an equal bind is being judged already; either way the outcome is shared. The judgement
-    /// goes on when a waiting client leaves. With `reprove`, a kept success whose password is in doubt is judged too.
-    pub(super) fn single_flight<F>(
-        &self,
-        key: Key,
-        client: IpAddr,
-        reprove: bool,
-        judge: impl FnOnce() -> F,
-    ) -> Flight
-    where
-        F: Future<Output = Judged> + Send + 'static,
-    {
-        let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(flight) = flights.get(&key) {
-            return flight.clone();
-        }
-        // The flight of an equal bind may have landed since the cache was asked; a one-time code works only once.
-        let landed = self
-            .get(&key, client)
-            .filter(|held| !(held.access || held.password && reprove))
-            .map(|held| Ok(held.login));
-        if let Some(landed) = landed.or_else(|| self.refused(&key).map(Err)) {
-            return future::ready(landed).boxed().shared();
-        }
-        let landing = Landing {
-            flights: Arc::clone(&self.flights),
-            key,
-        };
-        let judgement = judge();
-        let task = tokio::spawn(async move {
-            let _landing = landing;
-            judgement.await
-        });
-        let flight = task
-            .map(|joined| joined.unwrap_or_else(|_| Err(internal_error())))
-            .boxed()
-            .shared();
-        flights.insert(key, flight.clone());
-        flight
-    }
-}
-
-/// Takes a flight off the list when its judgement ends, however it ends.
-struct Landing {
-    flights: Flights,
-    key: Key,
-}
-
-impl Drop for Landing {
-    fn drop(&mut self) {
-        self.flights
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&self.key);
-    }
 }
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn internal_error() -> Refusal {
-    tracing::error!("a bind failed inside akldap: please report this with the lines before it");
-    Refusal::new(
-        ResultCode::Other,
-        RejectReason::FlowError,
-        "internal error while binding",
-    )
 }
 
 #[cfg(test)]
@@ -468,6 +387,8 @@ mod tests {
 
     use super::*;
     use crate::config::{Config, StringMap};
+    use crate::ldap::response::ResultCode;
+    use crate::metrics::RejectReason;
 
     const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -499,39 +420,6 @@ mod tests {
         );
         refusal.repeatable = repeatable;
         refusal
-    }
-
-    #[tokio::test]
-    async fn a_panic_in_a_judgement_is_a_refusal_for_all_who_wait_and_for_nobody_after() {
-        let cache = cache_with(None);
-        let flights =
-            (0..3).map(|_| cache.single_flight([1; 32], CLIENT, false, || async { panic!("forced") }));
-        for judged in future::join_all(flights).await {
-            assert_eq!(judged.unwrap_err().result.code, ResultCode::Other);
-        }
-        let next = cache
-            .single_flight([1; 32], CLIENT, false, || async { Err(refusal(true)) })
-            .await;
-        assert_eq!(next.unwrap_err().result.code, ResultCode::InvalidCredentials);
-    }
-
-    #[tokio::test]
-    async fn equal_judgements_run_once_and_others_beside_them() {
-        let cache = cache_with(None);
-        let runs = Arc::new(std::sync::atomic::AtomicUsize::new(0));
-        let flights: Vec<_> = (0..20_u8)
-            .map(|number| {
-                let runs = Arc::clone(&runs);
-                cache.single_flight([number % 2; 32], CLIENT, false, move || async move {
-                    runs.fetch_add(1, Ordering::SeqCst);
-                    tokio::task::yield_now().await;
-                    Err(refusal(false))
-                })
-            })
-            .collect();
-        future::join_all(flights).await;
-        assert_eq!(runs.load(Ordering::SeqCst), 2);
-        assert!(cache.flights.lock().unwrap().is_empty());
     }
 
     #[test]

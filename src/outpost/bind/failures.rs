@@ -1,9 +1,9 @@
-//! How often binds failed lately, by client address and by name: a guesser is told to come back later (51) before
-//! authentik is asked. Off unless a limit is set. Must not know why a bind failed.
+//! How many different wrong secrets somebody tried lately: who guesses is told to come back later (51) before authentik
+//! is asked. Counted for each person at each client address, so that nobody can lock out anybody elsewhere, and by keyed
+//! hash, so that a device that repeats last year's password for ever counts once. Must not know why a bind failed.
 
-use std::collections::VecDeque;
-use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use moka::policy::EvictionPolicy;
@@ -14,53 +14,82 @@ use crate::ldap::response::ResultCode;
 use crate::metrics::RejectReason;
 
 use super::answer::Refusal;
+use super::origin::{Origin, Person, Source};
 
-/// Addresses and names watched at once; beyond it the one that failed longest ago is forgotten. With the largest limit
-/// that can be set (100 failures of 16 octets each) this is some 30 MB.
+/// Persons at addresses watched at once; beyond it the one that failed longest ago is forgotten. By the default limit
+/// this is some 15 MB at most, by the largest that can be set some 60 MB. Guessing for so many names takes longer than
+/// failures are counted, at the pace at which authentik judges.
 const MAX_SUBJECTS: u64 = 20_000;
+/// A peer that names addresses in PROXY headers and is believed only by default may have so many times as many failures
+/// for a person as one address: it may be a proxy for many, or it may invent them.
+const PROXY_FACTOR: usize = 10;
 
 /// Who is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Subject {
-    /// A client's address. IPv6 clients own a whole /64 and count as one.
-    Address(IpAddr),
-    /// A hash of provider and user name: names of any length take the same room.
-    Name([u8; 32]),
+enum Subject {
+    /// A person at a client's address.
+    Client(Source, Person),
+    /// A person at all the addresses that a peer names.
+    Proxy(Source, Person),
 }
 
-impl Subject {
-    pub(super) fn address(client: IpAddr) -> Self {
-        Self::Address(match client.to_canonical() {
-            IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
-            address => address,
-        })
-    }
+/// A secret, as a hash under a key that lives as long as the process.
+type Secret = u64;
 
-    /// Names that differ in case only are one to authentik.
-    pub(super) fn name(provider_pk: i64, username: &str) -> Self {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&provider_pk.to_le_bytes());
-        hasher.update(username.trim().to_lowercase().as_bytes());
-        Self::Name(*hasher.finalize().as_bytes())
-    }
+/// What a subject tried.
+#[derive(Debug, Default)]
+struct Tried {
+    /// The wrong secrets and when each was last tried, oldest first.
+    wrong: VecDeque<(Secret, Instant)>,
+    /// Secrets that are being judged, and how often each.
+    under_way: HashMap<Secret, usize>,
 }
 
-/// When a subject failed, oldest first; never more times than the limit.
-type Times = Arc<Mutex<VecDeque<Instant>>>;
+impl Tried {
+    fn forget_before(&mut self, begin: Option<Instant>) {
+        while let (Some((_, tried)), Some(begin)) = (self.wrong.front(), begin)
+            && *tried <= begin
+        {
+            self.wrong.pop_front();
+        }
+    }
+
+    fn is_wrong(&self, secret: Secret) -> bool {
+        self.wrong.iter().any(|(wrong, _)| *wrong == secret)
+    }
+
+    /// Different secrets that are wrong or may turn out so.
+    fn count(&self) -> usize {
+        let open = self.under_way.keys().filter(|secret| !self.is_wrong(**secret));
+        self.wrong.len() + open.count()
+    }
+}
 
 /// The memory of failures.
 pub(super) struct FailureLimit {
     limit: usize,
     window: Duration,
-    failures: Cache<Subject, Times>,
+    key: [u8; 32],
+    tried: Cache<Subject, Arc<Mutex<Tried>>>,
+}
+
+/// A secret that is being judged. Counts like a wrong one until this is dropped.
+pub(super) struct Guess {
+    secret: Secret,
+    window: Duration,
+    counted: Vec<Arc<Mutex<Tried>>>,
 }
 
 impl FailureLimit {
     pub(super) fn new(config: &FailedBindConfig) -> Self {
+        let mut key = [0; 32];
+        // Without random numbers the process does not get this far: the outpost's own key comes first.
+        let _ = aws_lc_rs::rand::fill(&mut key);
         Self {
             limit: config.limit,
             window: config.window,
-            failures: Cache::builder()
+            key,
+            tried: Cache::builder()
                 .max_capacity(MAX_SUBJECTS)
                 .eviction_policy(EvictionPolicy::lru())
                 .time_to_idle(config.window)
@@ -68,61 +97,121 @@ impl FailureLimit {
         }
     }
 
-    /// Whether there is a limit.
-    pub(super) fn is_on(&self) -> bool {
-        self.limit > 0
-    }
-
-    /// Refuses a bind whose address or name has failed too often within the window before `now`.
-    pub(super) fn check(&self, subjects: [Subject; 2], now: Instant) -> Result<(), Refusal> {
-        for subject in subjects {
-            let Some(wait) = self.wait(subject, now) else {
-                continue;
-            };
-            let whose = match subject {
-                Subject::Address(_) => "from this address",
-                Subject::Name(_) => "for this name",
-            };
-            let seconds = wait.as_secs() + 1;
-            let text = format!("too many failed binds {whose}: try again in {seconds} seconds");
-            return Err(Refusal::new(ResultCode::Busy, RejectReason::Busy, text));
-        }
-        Ok(())
-    }
-
-    /// Counts a failed bind.
-    pub(super) fn record(&self, subjects: [Subject; 2], now: Instant) {
+    /// Lets a secret be judged, unless this person has had too many wrong ones from there within the window before `now`.
+    /// `judge` is what decides whether a secret is right: what is wrong for one may be right for another.
+    pub(super) fn admit(
+        &self,
+        origin: Origin,
+        person: Person,
+        judge: i64,
+        secret: &[u8],
+        now: Instant,
+    ) -> Result<Guess, Refusal> {
+        let mut guess = Guess {
+            secret: self.hash(judge, secret),
+            window: self.window,
+            counted: Vec::new(),
+        };
         if self.limit == 0 {
-            return;
+            return Ok(guess);
         }
-        for subject in subjects {
-            let times = self.failures.get_with(subject, Times::default);
-            let mut times = times.lock().unwrap_or_else(PoisonError::into_inner);
-            if times.len() >= self.limit {
-                times.pop_front();
+        let client = (Subject::Client(origin.client.into(), person), self.limit);
+        let proxy = origin.proxy.map(|proxy| {
+            let limit = self.limit.saturating_mul(PROXY_FACTOR);
+            (Subject::Proxy(proxy.into(), person), limit)
+        });
+        for (subject, limit) in std::iter::once(client).chain(proxy) {
+            let tried = self.tried.get_with(subject, Arc::default);
+            {
+                let mut tried = lock(&tried);
+                tried.forget_before(now.checked_sub(self.window));
+                let is_new = !tried.is_wrong(guess.secret) && !tried.under_way.contains_key(&guess.secret);
+                let full = tried.wrong.len() >= limit;
+                if full || (is_new && tried.count() >= limit) {
+                    return Err(self.refusal(subject, &tried, full, now));
+                }
+                *tried.under_way.entry(guess.secret).or_default() += 1;
             }
-            times.push_back(now);
+            guess.counted.push(tried);
+        }
+        Ok(guess)
+    }
+
+    fn refusal(&self, subject: Subject, tried: &Tried, full: bool, now: Instant) -> Refusal {
+        let whence = match subject {
+            Subject::Client(..) => "from this address",
+            Subject::Proxy(..) => "through this proxy",
+        };
+        let oldest = tried.wrong.front().filter(|_| full);
+        let wait = oldest.map_or(Duration::ZERO, |(_, tried)| {
+            self.window.saturating_sub(now.saturating_duration_since(*tried))
+        });
+        let seconds = wait.as_secs() + 1;
+        let text = format!(
+            "too many binds with different wrong passwords for this account {whence}: try again in {seconds} seconds"
+        );
+        Refusal::new(ResultCode::Busy, RejectReason::Busy, text)
+    }
+
+    fn hash(&self, judge: i64, secret: &[u8]) -> Secret {
+        let mut hasher = blake3::Hasher::new_keyed(&self.key);
+        hasher.update(&judge.to_le_bytes());
+        hasher.update(secret);
+        let mut octets = [0; 8];
+        hasher.finalize_xof().fill(&mut octets);
+        Secret::from_le_bytes(octets)
+    }
+}
+
+impl Guess {
+    /// Counts the secret as wrong.
+    pub(super) fn was_wrong(&self, now: Instant) {
+        for tried in &self.counted {
+            let mut tried = lock(tried);
+            tried.forget_before(now.checked_sub(self.window));
+            tried.wrong.retain(|(wrong, _)| *wrong != self.secret);
+            tried.wrong.push_back((self.secret, now));
         }
     }
 
-    /// How long until a subject may try again, if it may not now.
-    fn wait(&self, subject: Subject, now: Instant) -> Option<Duration> {
-        if self.limit == 0 {
-            return None;
-        }
-        let times = self.failures.get(&subject)?;
-        let times = times.lock().unwrap_or_else(PoisonError::into_inner);
-        let oldest = times.front().filter(|_| times.len() >= self.limit)?;
-        let wait = self.window.saturating_sub(now.saturating_duration_since(*oldest));
-        (!wait.is_zero()).then_some(wait)
+    /// Whether the same secret of the same person from there was judged wrong since `began`.
+    pub(super) fn found_wrong_since(&self, began: Instant) -> bool {
+        self.counted.first().is_some_and(|tried| {
+            lock(tried)
+                .wrong
+                .iter()
+                .any(|(wrong, when)| *wrong == self.secret && *when >= began)
+        })
     }
+}
+
+impl Drop for Guess {
+    fn drop(&mut self) {
+        for tried in &self.counted {
+            let mut tried = lock(tried);
+            if let Some(count) = tried.under_way.get_mut(&self.secret) {
+                *count -= 1;
+                if *count == 0 {
+                    tried.under_way.remove(&self.secret);
+                }
+            }
+        }
+    }
+}
+
+fn lock(tried: &Mutex<Tried>) -> MutexGuard<'_, Tried> {
+    tried.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
+    const ALICE: Person = Person::User(1);
+    const BOB: Person = Person::User(2);
 
     fn limit(limit: usize) -> FailureLimit {
         FailureLimit::new(&FailedBindConfig {
@@ -131,93 +220,161 @@ mod tests {
         })
     }
 
-    fn subjects(address: &str, name: &str) -> [Subject; 2] {
-        [Subject::address(address.parse().unwrap()), Subject::name(1, name)]
+    fn at(address: &str) -> Origin {
+        Origin::from(address.parse::<IpAddr>().unwrap())
+    }
+
+    fn through(address: &str, proxy: &str) -> Origin {
+        Origin {
+            proxy: Some(proxy.parse().unwrap()),
+            ..at(address)
+        }
+    }
+
+    /// Tries a secret that is wrong; whether it was judged.
+    fn fail(failures: &FailureLimit, origin: Origin, person: Person, secret: &str, now: Instant) -> bool {
+        failures
+            .admit(origin, person, 1, secret.as_bytes(), now)
+            .map(|guess| guess.was_wrong(now))
+            .is_ok()
     }
 
     #[test]
     fn the_window_slides() {
         let (failures, start) = (limit(3), Instant::now());
-        let who = subjects("192.0.2.1", "alice");
+        let who = at("192.0.2.1");
         for second in [0, 20, 40] {
-            assert!(failures.check(who, start + second * SECOND).is_ok());
-            failures.record(who, start + second * SECOND);
+            assert!(fail(
+                &failures,
+                who,
+                ALICE,
+                &second.to_string(),
+                start + second * SECOND
+            ));
         }
-        let refusal = failures.check(who, start + 41 * SECOND).unwrap_err();
+        let refusal = failures
+            .admit(who, ALICE, 1, b"right", start + 41 * SECOND)
+            .err()
+            .unwrap();
         assert_eq!(refusal.result.code, ResultCode::Busy);
         assert!(refusal.cause.contains("20 seconds"), "{}", refusal.cause);
         assert!(
-            failures.check(who, start + 60 * SECOND).is_ok(),
+            fail(&failures, who, ALICE, "60", start + 60 * SECOND),
             "the first failure is out of the window"
         );
-        failures.record(who, start + 61 * SECOND);
-        assert!(failures.check(who, start + 79 * SECOND).is_err());
-        assert!(failures.check(who, start + 80 * SECOND).is_ok());
+        assert!(!fail(&failures, who, ALICE, "x", start + 79 * SECOND));
+        assert!(fail(&failures, who, ALICE, "x", start + 80 * SECOND));
     }
 
     #[test]
-    fn address_and_name_count_each_for_itself() {
+    fn nobody_is_locked_out_elsewhere_nor_anybody_else_here() {
         let (failures, now) = (limit(2), Instant::now());
-        failures.record(subjects("192.0.2.1", "alice"), now);
-        failures.record(subjects("192.0.2.1", "bob"), now);
-        assert!(
-            failures.check(subjects("192.0.2.1", "carol"), now).is_err(),
-            "the address"
-        );
-        assert!(failures.check(subjects("192.0.2.2", "alice"), now).is_ok());
-        failures.record(subjects("192.0.2.2", "ALICE "), now);
-        assert!(
-            failures.check(subjects("192.0.2.3", "alice"), now).is_err(),
-            "the name, however written"
-        );
+        for secret in ["a", "b"] {
+            assert!(fail(&failures, at("192.0.2.1"), ALICE, secret, now));
+        }
+        assert!(!fail(&failures, at("192.0.2.1"), ALICE, "c", now));
+        assert!(!fail(&failures, at("::ffff:192.0.2.1"), ALICE, "c", now));
+        assert!(fail(&failures, at("192.0.2.2"), ALICE, "c", now));
+        assert!(fail(&failures, at("192.0.2.1"), BOB, "c", now));
+    }
+
+    #[test]
+    fn last_years_password_counts_once_however_often_it_is_tried() {
+        let (failures, start) = (limit(2), Instant::now());
+        for second in 0..1000 {
+            assert!(fail(
+                &failures,
+                at("192.0.2.1"),
+                ALICE,
+                "last year's",
+                start + second * SECOND
+            ));
+        }
         assert!(
             failures
-                .check(
-                    [
-                        Subject::address(IpAddr::from([192, 0, 2, 3])),
-                        Subject::name(2, "alice")
-                    ],
-                    now
-                )
+                .admit(at("192.0.2.1"), ALICE, 1, b"right", start + 1000 * SECOND)
                 .is_ok()
         );
-        assert_eq!(
-            Subject::address("2001:db8::1".parse().unwrap()),
-            Subject::address("2001:db8::ffff:1:2:3".parse().unwrap())
-        );
-        assert_eq!(
-            Subject::address("::ffff:192.0.2.1".parse().unwrap()),
-            subjects("192.0.2.1", "")[0]
-        );
+    }
+
+    #[test]
+    fn parallel_guesses_do_not_overshoot_and_equal_ones_count_once() {
+        let (failures, now) = (limit(3), Instant::now());
+        let admit = |secret: &str| failures.admit(at("192.0.2.1"), ALICE, 1, secret.as_bytes(), now);
+        let equal: Vec<Guess> = (0..50).map(|_| admit("right").ok().unwrap()).collect();
+        let (second, third) = (admit("a").ok().unwrap(), admit("b").ok().unwrap());
+        let refusal = admit("c").err().unwrap();
+        assert!(refusal.cause.contains("1 seconds"), "{}", refusal.cause);
+        assert!(admit("right").is_ok(), "it adds nothing");
+        drop(equal);
+        assert!(admit("c").is_ok());
+        second.was_wrong(now);
+        third.was_wrong(now);
+        drop((second, third));
+        let last = admit("d").ok().unwrap();
+        assert!(admit("e").is_err());
+        last.was_wrong(now);
+        assert!(admit("d").is_err(), "now nothing is judged");
+    }
+
+    #[test]
+    fn a_peer_believed_by_default_has_a_ceiling_of_its_own() {
+        let (failures, now) = (limit(2), Instant::now());
+        let invent =
+            |number: u32, proxy: &str| through(&IpAddr::from(number.to_be_bytes()).to_string(), proxy);
+        let judged = (0..1000)
+            .filter(|number| {
+                fail(
+                    &failures,
+                    invent(*number, "10.0.0.1"),
+                    ALICE,
+                    &number.to_string(),
+                    now,
+                )
+            })
+            .count();
+        assert_eq!(judged, 2 * PROXY_FACTOR);
+        assert!(fail(&failures, invent(1, "10.0.0.2"), ALICE, "other", now));
+        assert!(fail(&failures, at("0.0.4.0"), ALICE, "x", now), "without a proxy");
+    }
+
+    #[test]
+    fn what_was_found_wrong_meanwhile_need_not_be_judged_again() {
+        let (failures, now) = (limit(5), Instant::now());
+        let admit = |judge| {
+            failures
+                .admit(at("192.0.2.1"), ALICE, judge, b"x", now)
+                .ok()
+                .unwrap()
+        };
+        let (waiting, elsewhere) = (admit(1), admit(2));
+        assert!(!waiting.found_wrong_since(now));
+        admit(1).was_wrong(now + SECOND);
+        assert!(waiting.found_wrong_since(now) && !elsewhere.found_wrong_since(now));
+        assert!(!admit(1).found_wrong_since(now + 2 * SECOND));
     }
 
     #[test]
     fn zero_is_no_limit_and_remembers_nothing() {
         let (failures, now) = (limit(0), Instant::now());
-        for _ in 0..100 {
-            failures.record(subjects("192.0.2.1", "alice"), now);
+        for number in 0..100 {
+            assert!(fail(&failures, at("192.0.2.1"), ALICE, &number.to_string(), now));
         }
-        assert!(failures.check(subjects("192.0.2.1", "alice"), now).is_ok());
-        failures.failures.run_pending_tasks();
-        assert_eq!(failures.failures.entry_count(), 0);
+        failures.tried.run_pending_tasks();
+        assert_eq!(failures.tried.entry_count(), 0);
     }
 
     #[test]
     fn the_memory_is_bounded() {
         let (failures, now) = (limit(1), Instant::now());
         for number in 0..25_000_u32 {
-            failures.record(
-                [
-                    Subject::address(IpAddr::from(number.to_be_bytes())),
-                    Subject::name(1, "alice"),
-                ],
-                now,
-            );
+            let address = IpAddr::from(number.to_be_bytes());
+            assert!(fail(&failures, Origin::from(address), ALICE, "x", now));
         }
-        failures.failures.run_pending_tasks();
-        assert!(failures.failures.entry_count() <= MAX_SUBJECTS);
+        failures.tried.run_pending_tasks();
+        assert!(failures.tried.entry_count() <= MAX_SUBJECTS);
         assert!(
-            failures.check(subjects("0.0.97.167", "bob"), now).is_err(),
+            !fail(&failures, at("0.0.97.167"), ALICE, "y", now),
             "the newest is known"
         );
     }

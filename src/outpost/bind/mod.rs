@@ -4,24 +4,27 @@
 //! Must not know sockets. Every path that is not a complete proof ends in a code other than 0.
 
 mod answer;
+mod attempt;
 mod cache;
 mod changes;
 mod failures;
+mod flight;
 mod name;
+mod origin;
 mod queue;
 mod recheck;
 mod unbind;
 
+use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use zeroize::Zeroizing;
 
-use crate::authentik::flow::{BindRequest, Executor, FlowError, FlowOutcome, Rejection};
+use crate::authentik::flow::Executor;
 use crate::authentik::{self, Mode};
 use crate::config::BindConfig;
 use crate::directory::Snapshot;
@@ -32,20 +35,18 @@ pub use answer::BindAnswer;
 use answer::Refusal;
 use cache::{BindCache, Grounds, Key};
 use changes::Changes;
-use failures::{FailureLimit, Subject};
+use failures::FailureLimit;
+use flight::{Departure, Flight, Flights, Judged};
 use name::{BindName, NameError};
+pub use origin::Origin;
 use queue::FlowQueue;
 use recheck::Reviews;
 pub(super) use unbind::Goodbye;
 use unbind::Unbinder;
 
 use super::Outpost;
-use super::access::{Identity, Login, Logins, OpenSession, Proof};
-use super::providers::Provider;
+use super::access::{Identity, Login, Logins};
 
-/// The least time there is for access and identity after a flow that took long. With the time for a turn, for the flow
-/// and for a Duo push, this is the longest a bind can take.
-const ACCESS_TIME: Duration = Duration::from_secs(10);
 /// How long a bind that failed waits for word whether authentik is reachable at all, if a cached one could stand in.
 const OUTAGE_PATIENCE: Duration = Duration::from_secs(3);
 /// How often expired cached binds are let go of.
@@ -56,16 +57,26 @@ pub struct PendingBind {
     name: BindName,
     bind_dn: String,
     secret: Zeroizing<Vec<u8>>,
-    client: IpAddr,
+    origin: Origin,
     /// Its place in the cache, in cached bind mode.
     key: Option<Key>,
     /// The password of an equal cached bind is to be proved again.
     reprove: bool,
 }
 
+/// What is known about an equal bind that is kept, once it was looked at.
+enum Standing {
+    /// It still is good.
+    Good(Arc<Login>),
+    /// Its password is to be proved again.
+    Doubtful(Arc<Login>),
+    /// There is none.
+    Gone,
+}
+
 /// How far a bind gets without waiting.
 pub enum Begun {
-    /// All the way: it is malformed, limited, or the cache knows it.
+    /// All the way: it is malformed, or the cache knows it.
     Answered(BindAnswer),
     /// It is to be finished by [`Outpost::finish_bind`].
     Pending(PendingBind),
@@ -74,7 +85,8 @@ pub enum Begun {
 /// What binds need besides the outpost's configuration of the moment.
 pub(super) struct BindCore {
     executor: Executor,
-    queue: FlowQueue,
+    queue: Arc<FlowQueue>,
+    flights: Arc<Flights>,
     cache: BindCache,
     failures: FailureLimit,
     unbinder: Unbinder,
@@ -94,11 +106,12 @@ impl BindCore {
         logins.say_goodbye_through(unbinder.clone_sender());
         Self {
             executor,
-            queue: FlowQueue::new(
+            queue: Arc::new(FlowQueue::new(
                 config.max_concurrent_flows,
                 config.flow_queue_limit,
                 config.flow_queue_timeout,
-            ),
+            )),
+            flights: Arc::default(),
             cache: BindCache::new(config),
             failures: FailureLimit::new(&config.failed),
             unbinder,
@@ -178,13 +191,15 @@ impl Outpost {
     pub async fn bind(self: &Arc<Self>, bind_dn: &[u8], secret: &[u8], client: IpAddr) -> BindAnswer {
         match self.begin_bind(bind_dn, secret, client) {
             Begun::Answered(answer) => answer,
-            Begun::Pending(pending) => self.finish_bind(pending).await,
+            Begun::Pending(pending) => self.finish_bind(pending, CancellationToken::new()).await,
         }
     }
 
     /// Judges a simple bind as far as that takes no waiting. Whatever happens inside, the answer is success only with a
     /// complete proof.
-    pub fn begin_bind(&self, bind_dn: &[u8], secret: &[u8], client: IpAddr) -> Begun {
+    pub fn begin_bind(&self, bind_dn: &[u8], secret: &[u8], origin: impl Into<Origin>) -> Begun {
+        let origin = origin.into();
+        let client = origin.client;
         let shown_dn = || String::from_utf8_lossy(bind_dn).into_owned();
         let name = match self.bind_name(bind_dn, secret) {
             Ok(name) => name,
@@ -201,27 +216,28 @@ impl Outpost {
                 name,
                 bind_dn: shown_dn(),
                 secret: Zeroizing::new(secret.to_vec()),
-                client,
+                origin,
                 key,
                 reprove,
             }),
         }
     }
 
-    /// Asks authentik about a bind, or waits for an equal one that does so already.
-    pub async fn finish_bind(self: &Arc<Self>, pending: PendingBind) -> BindAnswer {
+    /// Asks authentik about a bind, or waits for an equal one that does so already. When `left` is cancelled, because the
+    /// client has closed its side, a bind that still waits for its turn is given up.
+    pub async fn finish_bind(self: &Arc<Self>, pending: PendingBind, left: CancellationToken) -> BindAnswer {
         let PendingBind {
             name,
             bind_dn,
             secret,
-            client,
+            origin,
             key,
             reprove,
         } = pending;
-        let provider = Arc::clone(&name.provider);
+        let (provider, client) = (Arc::clone(&name.provider), origin.client);
         let judged = match key {
-            Some(key) => self.log_in_once(key, name, secret, client, reprove).await,
-            None => self.log_in(&provider, &name.username, &secret, client).await,
+            Some(key) => self.log_in_once(key, name, secret, origin, reprove, &left).await,
+            None => landed(&self.take_off(name, secret, origin), &left).await,
         };
         match judged {
             Ok(login) => BindAnswer::granted(Identity::new(login, bind_dn), client),
@@ -229,12 +245,8 @@ impl Outpost {
         }
     }
 
-    /// What is known of an equal bind, and whether another try is allowed at all.
+    /// What is known of an equal bind.
     fn recall(&self, name: &BindName, secret: &[u8], client: IpAddr) -> Recalled {
-        // Asked before the cache: who guesses must not learn from its answers what authentik would not tell any more.
-        if let Err(refusal) = self.within_limits(&name.provider, &name.username, client) {
-            return Recalled::Refusal(refusal);
-        }
         if name.provider.settings().bind_mode != Mode::Cached {
             return Recalled::Nothing {
                 key: None,
@@ -268,15 +280,6 @@ impl Outpost {
             key: Some(key),
             reprove: false,
         }
-    }
-
-    fn within_limits(&self, provider: &Provider, username: &str, client: IpAddr) -> Result<(), Refusal> {
-        if !self.binds.failures.is_on() {
-            return Ok(());
-        }
-        self.binds
-            .failures
-            .check(subjects(provider, username, client), Instant::now())
     }
 
     fn bind_name(&self, bind_dn: &[u8], secret: &[u8]) -> Result<BindName, Refusal> {
@@ -330,19 +333,25 @@ impl Outpost {
         key: Key,
         name: BindName,
         secret: Zeroizing<Vec<u8>>,
-        client: IpAddr,
+        origin: Origin,
         reprove: bool,
-    ) -> Result<Arc<Login>, Refusal> {
+        left: &CancellationToken,
+    ) -> Judged {
         let (outpost, own_name, own_secret) = (Arc::clone(self), name.clone(), secret.clone());
-        let judged = self
-            .binds
-            .cache
-            .single_flight(key, client, reprove, move || async move {
-                outpost.judge(key, &own_name, &own_secret, client, reprove).await
-            });
-        match judged.await {
-            Ok(login) if !self.binds.cache.counts_for(&login, client) => {
-                self.log_in(&name.provider, &name.username, &secret, client).await
+        let (cache, client) = (&self.binds.cache, origin.client);
+        let known = || {
+            let held = cache
+                .get(&key, client)
+                .filter(|held| !(held.access || held.password && reprove));
+            held.map(|held| Ok(held.login))
+                .or_else(|| cache.refused(&key).map(Err))
+        };
+        let flight = self.binds.flights.join(key, known, move |departure| {
+            outpost.judge_and_keep(key, own_name, own_secret, origin, reprove, departure)
+        });
+        match landed(&flight, left).await {
+            Ok(login) if !cache.counts_for(&login, client) => {
+                landed(&self.take_off(name, secret, origin), left).await
             }
             Err(refusal) if refusal.result.code == ResultCode::Unavailable => {
                 self.cached_after_failure(&key, client).await.ok_or(refusal)
@@ -351,73 +360,96 @@ impl Outpost {
         }
     }
 
-    /// Judges a bind that may be cached: by an equal one about which something has to be found out, else by a login.
-    async fn judge(
-        &self,
-        key: Key,
-        name: &BindName,
-        secret: &[u8],
-        client: IpAddr,
-        reprove: bool,
-    ) -> Result<Arc<Login>, Refusal> {
-        let cache = &self.binds.cache;
-        let mut stands = None;
-        if let Some(held) = cache.get(&key, client) {
-            if held.password && reprove {
-                // The same code would only be refused: such a bind just ends.
-                match held.login.session().took_code() {
-                    true => cache.remove(&key),
-                    false => stands = Some(held.login),
-                }
-            } else if !held.access || recheck::is_still_good(self, &held.login).await {
-                return Ok(held.login);
-            } else {
-                cache.remove(&key);
-            }
-        }
-        let _under_way = self.binds.changes.begin();
-        let generation = self.generation();
-        match (
-            self.log_in(&name.provider, &name.username, secret, client).await,
-            stands,
-        ) {
-            (Ok(login), _) => {
-                let snapshot = self.snapshot();
-                let grounds = Grounds::new(&name.username, login.user_pk(), snapshot.as_deref());
-                drop(snapshot);
-                cache.insert(key, &login, grounds);
-                // A directory installed meanwhile may show a password changed while the flow ran: then what the old one
-                // proved must not be kept.
-                let installed = generation + 1..=self.generation();
-                if self.binds.changes.concern(login.user_pk(), installed) {
-                    cache.remove(&key);
-                }
-                Ok(login)
-            }
-            // Nobody could be asked: what was judged stands.
-            (Err(refusal), Some(login))
-                if matches!(refusal.result.code, ResultCode::Unavailable | ResultCode::Busy) =>
-            {
-                cache.postpone_proof(&key, Instant::now());
-                Ok(login)
-            }
-            (Err(refusal), stands) => {
-                if stands.is_some() {
-                    cache.remove(&key);
-                }
-                cache.refuse(key, &refusal);
-                Err(refusal)
-            }
-        }
+    /// Begins to judge a bind that nothing is kept of.
+    fn take_off(self: &Arc<Self>, name: BindName, secret: Zeroizing<Vec<u8>>, origin: Origin) -> Flight {
+        let outpost = Arc::clone(self);
+        Flight::alone(move |departure| async move {
+            let attempt = outpost.turn(name, secret, origin).await?;
+            let landing = departure.sent();
+            in_a_task(async move {
+                let _landing = landing;
+                outpost.log_in(attempt).await
+            })
+            .await
+        })
     }
 
-    /// A login that was judged by what its provider was before is judged again.
-    fn judge_by_current_provider(&self, login: &Login) {
-        let judged_by = login.provider();
-        let current = self.providers().by_pk(judged_by.pk());
-        if !current.is_some_and(|current| Arc::ptr_eq(&current, judged_by)) {
-            self.logins.withhold(|other| std::ptr::eq(other, login));
+    /// Judges a bind that may be cached: by an equal one about which something has to be found out, else by a login.
+    /// Dropped before its turn it leaves nothing behind.
+    async fn judge_and_keep(
+        self: Arc<Self>,
+        key: Key,
+        name: BindName,
+        secret: Zeroizing<Vec<u8>>,
+        origin: Origin,
+        reprove: bool,
+        departure: Departure,
+    ) -> Judged {
+        let stands = match self.standing(&key, origin.client, reprove).await {
+            Standing::Good(login) => return Ok(login),
+            Standing::Doubtful(login) => Some(login),
+            Standing::Gone => None,
+        };
+        let attempt = match self.turn(name, secret, origin).await {
+            Ok(attempt) => attempt,
+            Err(refusal) => return self.refuse_unless(stands, key, refusal),
+        };
+        let landing = departure.sent();
+        in_a_task(async move {
+            let _landing = landing;
+            let _under_way = self.binds.changes.begin();
+            let (generation, username) = (self.generation(), attempt.name.username.clone());
+            match self.log_in(attempt).await {
+                Ok(login) => {
+                    let snapshot = self.snapshot();
+                    let grounds = Grounds::new(&username, login.user_pk(), snapshot.as_deref());
+                    drop(snapshot);
+                    self.binds.cache.insert(key, &login, grounds);
+                    // A directory installed meanwhile may show a password changed while the flow ran: then what the
+                    // old one proved must not be kept.
+                    let installed = generation + 1..=self.generation();
+                    if self.binds.changes.concern(login.user_pk(), installed) {
+                        self.binds.cache.remove(&key);
+                    }
+                    Ok(login)
+                }
+                Err(refusal) => self.refuse_unless(stands, key, refusal),
+            }
+        })
+        .await
+    }
+
+    /// Finds out what has to be found out about an equal bind that is kept.
+    async fn standing(&self, key: &Key, client: IpAddr, reprove: bool) -> Standing {
+        let cache = &self.binds.cache;
+        let Some(held) = cache.get(key, client) else {
+            return Standing::Gone;
+        };
+        if held.password && reprove {
+            // The same code would only be refused: such a bind just ends.
+            if !held.login.session().took_code() {
+                return Standing::Doubtful(held.login);
+            }
+        } else if !held.access || recheck::is_still_good(self, &held.login).await {
+            return Standing::Good(held.login);
         }
+        cache.remove(key);
+        Standing::Gone
+    }
+
+    /// Refuses a bind, unless one `stands` that was to be proved again and nobody could be asked.
+    fn refuse_unless(&self, stands: Option<Arc<Login>>, key: Key, refusal: Refusal) -> Judged {
+        let cache = &self.binds.cache;
+        match stands {
+            Some(login) if matches!(refusal.result.code, ResultCode::Unavailable | ResultCode::Busy) => {
+                cache.postpone_proof(&key, Instant::now());
+                return Ok(login);
+            }
+            Some(_) => cache.remove(&key),
+            None => {}
+        }
+        cache.refuse(key, &refusal);
+        Err(refusal)
     }
 
     /// A cached bind that the admin lets live longer while authentik cannot be reached.
@@ -434,160 +466,6 @@ impl Outpost {
         self.outage_after_failure(OUTAGE_PATIENCE).await?;
         self.cached_in_outage(key, client)
     }
-
-    /// Asks authentik: the flow, then access to the application, then, if the directory does not know, who it is.
-    async fn log_in(
-        &self,
-        provider: &Arc<Provider>,
-        username: &str,
-        secret: &[u8],
-        client: IpAddr,
-    ) -> Result<Arc<Login>, Refusal> {
-        let heard = self.logins.heard();
-        let _turn = self.binds.queue.turn().await?;
-        // Others may have failed while this one waited for its turn.
-        self.within_limits(provider, username, client)?;
-        let started = Instant::now();
-        let session = self
-            .run_flow(provider, username, secret, client)
-            .await
-            .inspect_err(|refusal| {
-                if refusal.repeatable {
-                    self.binds
-                        .failures
-                        .record(subjects(provider, username, client), Instant::now());
-                }
-            })?;
-        let opened = self.logins.open(Arc::clone(provider), session, client, heard);
-        let left = self
-            .config
-            .bind
-            .timeout
-            .saturating_sub(started.elapsed())
-            .max(ACCESS_TIME);
-        let proof = timeout(left, self.prove(opened, provider, client))
-            .await
-            .map_err(|_| {
-                let cause =
-                    "authentik took too long to say what the user may do: see its server log and load";
-                Refusal::caused(
-                    ResultCode::Unavailable,
-                    RejectReason::AccessCheckFail,
-                    NOT_NOW,
-                    cause,
-                )
-            })??;
-        let login = self.logins.grant(proof).ok_or_else(ended_early)?;
-        self.judge_by_current_provider(&login);
-        // Whom the directory does not know yet, or shows as inactive or under another name, authentik knows better.
-        self.fetch_login(login.user_pk(), username).await;
-        if let Some(snapshot) = self.snapshot()
-            && let Some(user) = snapshot.user_by_pk(login.user_pk())
-        {
-            login.recognise(snapshot.user(user).uuid);
-        }
-        Ok(login)
-    }
-
-    async fn run_flow(
-        &self,
-        provider: &Provider,
-        username: &str,
-        secret: &[u8],
-        client: IpAddr,
-    ) -> Result<authentik::Session, Refusal> {
-        let settings = provider.settings();
-        let request = BindRequest {
-            flow_slug: &settings.bind_flow_slug,
-            username,
-            password: secret,
-            mfa_support: settings.mfa_support,
-            codes: self.code_rule(),
-            client_ip: client,
-        };
-        match self.binds.executor.execute(&request).await {
-            Ok(FlowOutcome::Authenticated(session)) => Ok(session),
-            Ok(FlowOutcome::Rejected(rejection)) => Err(rejected(&rejection)),
-            Err(error) => Err(unjudged(&error)),
-        }
-    }
-
-    /// Completes the proof for a session in which somebody is logged in.
-    async fn prove(
-        &self,
-        opened: OpenSession,
-        provider: &Provider,
-        client: IpAddr,
-    ) -> Result<Proof, Refusal> {
-        let slug = &provider.settings().application_slug;
-        let access = self
-            .client
-            .check_access(opened.session(), provider.pk(), slug, Some(client))
-            .await;
-        let access = access.map_err(|error| {
-            let code = if error.is_transient() {
-                ResultCode::Unavailable
-            } else {
-                ResultCode::Other
-            };
-            let cause = format!(
-                "access to the application could not be checked: {error}; {}",
-                error.hint()
-            );
-            Refusal::caused(code, RejectReason::AccessCheckFail, NOT_NOW, cause)
-        })?;
-        if access.session_ended {
-            return Err(ended_early());
-        }
-        let user_pk = self.user_pk(opened.session(), client).await?;
-        Proof::new(opened, &access, user_pk).ok_or_else(|| {
-            let cause = format!("the policies of the application {slug:?} do not let this user in: see its bindings in authentik");
-            let text = "this account may not log in here";
-            Refusal::caused(ResultCode::InsufficientAccessRights, RejectReason::AccessDenied, text, cause)
-        })
-    }
-
-    async fn user_pk(&self, session: &authentik::Session, client: IpAddr) -> Result<i64, Refusal> {
-        if let Some(snapshot) = self.snapshot()
-            && let Some(user) = snapshot.user_by_uid(session.uid())
-        {
-            return Ok(snapshot.user(user).pk);
-        }
-        match self.client.users_me(session, Some(client)).await {
-            Ok(me) if me.uid == session.uid() && me.is_active => Ok(me.pk),
-            Ok(_) => {
-                let cause = "authentik named another user than the session's";
-                Err(Refusal::caused(
-                    ResultCode::OperationsError,
-                    RejectReason::UserInfoFail,
-                    NOT_IDENTIFIED,
-                    cause,
-                ))
-            }
-            Err(error) => {
-                let code = if error.is_transient() {
-                    ResultCode::Unavailable
-                } else {
-                    ResultCode::OperationsError
-                };
-                let cause = format!(
-                    "the user could not be identified after the login: {error}; {}",
-                    error.hint()
-                );
-                Err(Refusal::caused(
-                    code,
-                    RejectReason::UserInfoFail,
-                    NOT_IDENTIFIED,
-                    cause,
-                ))
-            }
-        }
-    }
-}
-
-fn ended_early() -> Refusal {
-    let text = "authentik ended the session while it was being opened: bind again";
-    Refusal::new(ResultCode::Unavailable, RejectReason::FlowError, text)
 }
 
 fn not_configured() -> Refusal {
@@ -598,66 +476,24 @@ fn not_configured() -> Refusal {
     )
 }
 
-/// Whom a failed bind is counted against.
-fn subjects(provider: &Provider, username: &str, client: IpAddr) -> [Subject; 2] {
-    [Subject::address(client), Subject::name(provider.pk(), username)]
-}
-
-/// What is said of a bind that nobody judged.
-const NOT_NOW: &str = "authentik cannot judge this login at the moment";
-const NOT_IDENTIFIED: &str = "authentik does not say whose login this is";
-
-/// What it means to the client that a flow came to no verdict. Nothing of it blames the password.
-fn unjudged(error: &FlowError) -> Refusal {
-    let cause = format!("the bind flow could not be run: {error}; {}", error.hint());
-    let (code, reason, text) = if error.throttled_for().is_some() {
-        (
-            ResultCode::Busy,
-            RejectReason::Busy,
-            "authentik asks to wait with further logins",
-        )
-    } else if error.is_broken_flow() {
-        // To a client an outage: it may let people in whom it knows, and must not count a wrong password.
-        let text = "the flow that judges logins is broken";
-        (ResultCode::Unavailable, RejectReason::FlowError, text)
-    } else if error.is_transient() {
-        (ResultCode::Unavailable, RejectReason::FlowError, NOT_NOW)
-    } else {
-        let text = "the flow that judges logins cannot be run";
-        (ResultCode::Other, RejectReason::FlowError, text)
-    };
-    Refusal::caused(code, reason, text, cause)
-}
-
-/// What authentik's refusal means to the client. What the user typed wrong is not told apart, and authentik's words and
-/// the names of its stages go to the log.
-fn rejected(rejection: &Rejection) -> Refusal {
-    let reason = match rejection {
-        Rejection::InvalidCredentials { .. } | Rejection::Denied { .. } => RejectReason::InvalidCredentials,
-        _ => RejectReason::FlowError,
-    };
-    let text = match rejection {
-        Rejection::Denied { .. } => "authentik denies this login",
-        Rejection::UnsupportedStage { .. } => "this login needs a step that LDAP cannot show",
-        Rejection::NoCompatibleAuthenticator { offered, code_given } => {
-            match offered
-                .iter()
-                .any(|class| matches!(class.as_str(), "totp" | "static"))
-                && !code_given
-            {
-                true => "this login needs a code: append ;code to the password",
-                false => "this login needs a second factor that LDAP cannot ask for",
-            }
-        }
-        _ => "invalid credentials",
-    };
-    Refusal {
-        repeatable: matches!(rejection, Rejection::InvalidCredentials { .. }),
-        ..Refusal::caused(
-            ResultCode::InvalidCredentials,
-            reason,
-            text,
-            rejection.to_string(),
-        )
+/// Waits for the outcome of a judgement; one that waits for its turn is given up when the client has `left`.
+async fn landed(flight: &Flight, left: &CancellationToken) -> Judged {
+    let mut judged = std::pin::pin!(flight.judged());
+    tokio::select! {
+        biased;
+        judged = &mut judged => judged,
+        () = left.cancelled() => if flight.is_sent() {
+            judged.await
+        } else {
+            Err(Refusal::new(ResultCode::Busy, RejectReason::Busy, "the client left before its turn"))
+        },
     }
+}
+
+/// Goes on with what authentik has heard of whether or not somebody waits for it, so that its outcome is known. Of such
+/// tasks there are no more than turns, and those of new users who are being fetched.
+async fn in_a_task(judgement: impl Future<Output = Judged> + Send + 'static) -> Judged {
+    tokio::spawn(judgement)
+        .await
+        .unwrap_or_else(|_| Err(flight::internal_error()))
 }

@@ -1,43 +1,53 @@
-//! Bind (RFC 4511 section 4.2): runs what has to wait for authentik apart from the connection, so that even a panic in
-//! it ends in an answer that is not success.
+//! Bind (RFC 4511 section 4.2): goes on with what has to wait for authentik, so that even a panic in it ends in an answer
+//! that is not success.
 
 use std::future::Future;
 use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_util::FutureExt as _;
+use tokio_util::sync::CancellationToken;
 
 use crate::ldap::message::OperationKind;
 use crate::ldap::response::{self, LdapResult};
 use crate::outpost::Outpost;
 use crate::outpost::bind::{BindAnswer, PendingBind};
 
-/// A bind under way.
-pub(in crate::server) type BindFuture = Pin<Box<dyn Future<Output = BindAnswer> + Send>>;
-
-/// Goes on with a bind that has to wait for authentik. Dropping the future gives the bind up.
-pub(in crate::server) fn run(outpost: &Arc<Outpost>, pending: PendingBind, client: IpAddr) -> BindFuture {
-    let outpost = Arc::clone(outpost);
-    Box::pin(async move {
-        let task = AbortOnDrop(tokio::spawn(async move { outpost.finish_bind(pending).await }));
-        task.finish().await.unwrap_or_else(|error| {
-            tracing::error!(%error, "a bind failed inside akldap: please report this with the lines before it");
-            BindAnswer::internal_error(client)
-        })
-    })
+/// A bind under way. Dropping it gives the bind up, unless authentik has heard of it.
+pub(in crate::server) struct BindFuture {
+    answer: Pin<Box<dyn Future<Output = BindAnswer> + Send>>,
+    left: CancellationToken,
 }
 
-/// A task that ends with the connection that waits for it.
-struct AbortOnDrop(tokio::task::JoinHandle<BindAnswer>);
+impl BindFuture {
+    /// As [`Future::poll`].
+    pub(in crate::server) fn poll(&mut self, context: &mut Context<'_>) -> Poll<BindAnswer> {
+        self.answer.as_mut().poll(context)
+    }
 
-impl AbortOnDrop {
-    async fn finish(mut self) -> Result<BindAnswer, tokio::task::JoinError> {
-        (&mut self.0).await
+    /// The client sends no more, as one does that is gone. A bind that waits for its turn ends.
+    pub(in crate::server) fn client_left(&self) {
+        self.left.cancel();
     }
 }
 
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
+/// Goes on with a bind that has to wait for authentik.
+pub(in crate::server) fn run(outpost: &Arc<Outpost>, pending: PendingBind, client: IpAddr) -> BindFuture {
+    let (outpost, left) = (Arc::clone(outpost), CancellationToken::new());
+    let client_left = left.clone();
+    let answer = async move { outpost.finish_bind(pending, client_left).await };
+    let answer = AssertUnwindSafe(answer).catch_unwind().map(move |answer| {
+        answer.unwrap_or_else(|_| {
+            tracing::error!("a bind failed inside akldap: please report this with the lines before it");
+            BindAnswer::internal_error(client)
+        })
+    });
+    BindFuture {
+        answer: Box::pin(answer),
+        left,
     }
 }
 

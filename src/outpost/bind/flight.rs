@@ -1,0 +1,307 @@
+//! Judgements that are under way: one for any number of equal binds at once. One that waits for its turn is given up when
+//! nobody waits for it any more; one that authentik has heard of goes on, so that its outcome is known.
+//!
+//! Must not know how a bind is judged.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Shared, WeakShared};
+
+use crate::ldap::response::ResultCode;
+use crate::metrics::RejectReason;
+use crate::outpost::access::Login;
+
+use super::answer::Refusal;
+use super::cache::Key;
+
+/// What a judgement comes to.
+pub(super) type Judged = Result<Arc<Login>, Refusal>;
+
+type Judgement = BoxFuture<'static, Judged>;
+
+/// A judgement that any number of equal binds wait for.
+#[derive(Clone)]
+pub(super) struct Flight {
+    judged: Shared<Judgement>,
+    sent: Arc<AtomicBool>,
+}
+
+impl Flight {
+    fn new<F>(judgement: F, sent: Arc<AtomicBool>) -> Self
+    where
+        F: Future<Output = Judged> + Send + 'static,
+    {
+        let judged = AssertUnwindSafe(judgement)
+            .catch_unwind()
+            .map(|judged| judged.unwrap_or_else(|_| Err(internal_error())));
+        Self {
+            judged: judged.boxed().shared(),
+            sent,
+        }
+    }
+
+    /// A judgement for one bind only.
+    pub(super) fn alone<F>(judge: impl FnOnce(Departure) -> F) -> Self
+    where
+        F: Future<Output = Judged> + Send + 'static,
+    {
+        let sent = Arc::default();
+        let departure = Departure {
+            sent: Arc::clone(&sent),
+            landing: None,
+        };
+        Self::new(judge(departure), sent)
+    }
+
+    /// A bind that is judged already.
+    pub(super) fn landed(judged: Judged) -> Self {
+        Self::new(std::future::ready(judged), Arc::default())
+    }
+
+    /// Whether authentik has been asked.
+    pub(super) fn is_sent(&self) -> bool {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    /// Waits for the outcome.
+    pub(super) fn judged(&self) -> impl Future<Output = Judged> + use<> {
+        self.judged.clone()
+    }
+}
+
+/// The judgements equal binds can join.
+#[derive(Default)]
+pub(super) struct Flights {
+    under_way: Mutex<HashMap<Key, Entry>>,
+    last: AtomicU64,
+}
+
+struct Entry {
+    /// Tells it apart from one before it under the same key.
+    number: u64,
+    flight: Held,
+}
+
+enum Held {
+    /// As long as somebody waits for it.
+    Waiting(WeakShared<Judgement>, Arc<AtomicBool>),
+    /// To its end.
+    Sent(Flight),
+}
+
+impl Flights {
+    /// Joins the judgement of an equal bind, or else takes what is known of it by now (`landed`), or else begins one.
+    pub(super) fn join<F>(
+        self: &Arc<Self>,
+        key: Key,
+        landed: impl FnOnce() -> Option<Judged>,
+        judge: impl FnOnce(Departure) -> F,
+    ) -> Flight
+    where
+        F: Future<Output = Judged> + Send + 'static,
+    {
+        let number = self.last.fetch_add(1, Ordering::Relaxed);
+        let sent = Arc::default();
+        let departure = Departure {
+            sent: Arc::clone(&sent),
+            landing: Some(Landing {
+                flights: Arc::clone(self),
+                key,
+                number,
+            }),
+        };
+        // Made before the lock is taken, which its end takes too; nothing of it runs before somebody waits for it.
+        let flight = Flight::new(judge(departure), sent);
+        let mut under_way = self.lock();
+        match under_way.get(&key).map(|entry| &entry.flight) {
+            Some(Held::Sent(flight)) => return flight.clone(),
+            Some(Held::Waiting(judged, sent)) => {
+                if let Some(judged) = judged.upgrade() {
+                    let sent = Arc::clone(sent);
+                    return Flight { judged, sent };
+                }
+            }
+            None => {}
+        }
+        // An equal bind may have been judged since the cache was asked; a one-time code works only once.
+        if let Some(judged) = landed() {
+            return Flight::landed(judged);
+        }
+        if let Some(judged) = flight.judged.downgrade() {
+            let flight = Held::Waiting(judged, Arc::clone(&flight.sent));
+            under_way.insert(key, Entry { number, flight });
+        }
+        flight
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Entry>> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[cfg(test)]
+    fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+}
+
+/// Given to a judgement, which calls [`Departure::sent`] before it asks authentik.
+pub(super) struct Departure {
+    sent: Arc<AtomicBool>,
+    landing: Option<Landing>,
+}
+
+impl Departure {
+    /// From now on the judgement goes on even if nobody waits. What is returned is kept until its end.
+    pub(super) fn sent(self) -> Option<Landing> {
+        self.sent.store(true, Ordering::Relaxed);
+        if let Some(landing) = &self.landing {
+            landing.hold();
+        }
+        self.landing
+    }
+}
+
+/// Takes a judgement off the list when it ends, however it ends.
+pub(super) struct Landing {
+    flights: Arc<Flights>,
+    key: Key,
+    number: u64,
+}
+
+impl Landing {
+    fn hold(&self) {
+        let mut under_way = self.flights.lock();
+        if let Some(entry) = under_way
+            .get_mut(&self.key)
+            .filter(|entry| entry.number == self.number)
+            && let Held::Waiting(judged, sent) = &entry.flight
+            && let Some(judged) = judged.upgrade()
+        {
+            let sent = Arc::clone(sent);
+            entry.flight = Held::Sent(Flight { judged, sent });
+        }
+    }
+}
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        let mut under_way = self.flights.lock();
+        let own = under_way
+            .get(&self.key)
+            .is_some_and(|entry| entry.number == self.number);
+        let landed = own.then(|| under_way.remove(&self.key));
+        // It may be the last that holds the judgement.
+        drop(under_way);
+        drop(landed);
+    }
+}
+
+/// The answer to a bind whose judgement failed inside the server.
+pub(super) fn internal_error() -> Refusal {
+    tracing::error!("a bind failed inside akldap: please report this with the lines before it");
+    Refusal::new(
+        ResultCode::Other,
+        RejectReason::FlowError,
+        "internal error while binding",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use futures_util::future;
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    fn refusal() -> Refusal {
+        Refusal::new(
+            ResultCode::InvalidCredentials,
+            RejectReason::InvalidCredentials,
+            "no",
+        )
+    }
+
+    #[tokio::test]
+    async fn a_panic_in_a_judgement_is_a_refusal_for_all_who_wait_and_for_nobody_after() {
+        let flights = Arc::new(Flights::default());
+        let all = (0..3).map(|_| {
+            let flight = flights.join([1; 32], || None, |_departure| async { panic!("forced") });
+            flight.judged()
+        });
+        for judged in future::join_all(all.collect::<Vec<_>>()).await {
+            assert_eq!(judged.unwrap_err().result.code, ResultCode::Other);
+        }
+        let next = flights.join([1; 32], || None, |_departure| async { Err(refusal()) });
+        assert_eq!(
+            next.judged().await.unwrap_err().result.code,
+            ResultCode::InvalidCredentials
+        );
+    }
+
+    #[tokio::test]
+    async fn equal_judgements_run_once_and_others_beside_them() {
+        let flights = Arc::new(Flights::default());
+        let runs = Arc::new(AtomicUsize::new(0));
+        let all: Vec<_> = (0..20_u8)
+            .map(|number| {
+                let runs = Arc::clone(&runs);
+                let judge = |departure: Departure| async move {
+                    let _landing = departure.sent();
+                    runs.fetch_add(1, Ordering::SeqCst);
+                    tokio::task::yield_now().await;
+                    Err(refusal())
+                };
+                flights.join([number % 2; 32], || None, judge).judged()
+            })
+            .collect();
+        future::join_all(all).await;
+        assert_eq!(runs.load(Ordering::SeqCst), 2);
+        assert!(flights.is_empty());
+    }
+
+    #[tokio::test]
+    async fn one_that_waits_is_given_up_with_the_last_who_waits_and_one_that_is_sent_is_joined_to_its_end() {
+        let flights = Arc::new(Flights::default());
+        let (turn, answer) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let asked = Arc::new(AtomicUsize::new(0));
+        let join = || {
+            let (turn, answer, asked) = (Arc::clone(&turn), Arc::clone(&answer), Arc::clone(&asked));
+            let judge = |departure: Departure| async move {
+                turn.notified().await;
+                let landing = departure.sent();
+                asked.fetch_add(1, Ordering::SeqCst);
+                let task = tokio::spawn(async move {
+                    let _landing = landing;
+                    answer.notified().await;
+                    Err(refusal())
+                });
+                task.await.unwrap()
+            };
+            flights.join([1; 32], || None, judge)
+        };
+        let (first, second) = (join(), join());
+        drop(first);
+        assert!(future::poll_immediate(second.judged()).await.is_none());
+        assert!(!flights.is_empty());
+        drop(second);
+        assert!(flights.is_empty(), "nobody waits");
+        let third = join();
+        turn.notify_one();
+        assert!(future::poll_immediate(third.judged()).await.is_none());
+        assert!(third.is_sent());
+        drop(third);
+        let fourth = join();
+        assert!(fourth.is_sent(), "it is the same");
+        answer.notify_one();
+        assert!(fourth.judged().await.is_err());
+        assert_eq!(asked.load(Ordering::SeqCst), 1);
+        assert!(flights.is_empty());
+    }
+}
