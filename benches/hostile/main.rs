@@ -9,6 +9,7 @@
 #[allow(dead_code, reason = "shared with the load benchmark")]
 mod akldap;
 mod attacks;
+mod binds;
 mod handshakes;
 mod honest;
 mod options;
@@ -57,6 +58,9 @@ fn main() -> anyhow::Result<()> {
     }
     if options.wants("attack") {
         attack(&options)?;
+    }
+    if options.wants("binds") {
+        binds::run(&options)?;
     }
     Ok(())
 }

@@ -20,6 +20,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::{Config, LimitConfig};
 use crate::ldap::response::{self, LdapResult, ResultCode};
 use crate::logging::{self, LogControl};
+use crate::outpost::bind::Origin;
 use crate::outpost::{Capabilities, Outpost, OutpostError};
 
 use super::connection::{self, End, Surroundings};
@@ -336,22 +337,26 @@ impl Gate {
             accepted = proxy::accept(stream, peer, trust, deadline) => accepted,
             _ = dismissed => return,
         };
-        let (client, tls, stream) = match accepted {
-            Ok(accepted) => (accepted.client.ip(), accepted.tls, accepted.stream),
+        let (origin, tls, stream) = match accepted {
+            Ok(accepted) => {
+                let origin = self.origin(accepted.client.ip(), accepted.named_by);
+                (origin, accepted.tls, accepted.stream)
+            }
             Err(error) => {
                 tracing::debug!(connection, %peer, %error, "connection given up");
                 return;
             }
         };
+        let client = origin.client;
         if !seat.enter(client) {
             self.turn_away(client, &stream, implicit_tls);
             return;
         }
         if implicit_tls {
-            return Box::pin(self.secure(stream, connection, client, &mut seat, Expected::Ldaps, deadline))
+            return Box::pin(self.secure(stream, connection, origin, &mut seat, Expected::Ldaps, deadline))
                 .await;
         }
-        let mut session = Session::new(Arc::clone(&self.outpost), connection, client, tls);
+        let mut session = Session::new(Arc::clone(&self.outpost), connection, origin, tls);
         let surroundings = self.surroundings(Expected::Ldap, 0);
         let end = connection::serve(stream, &mut session, &mut seat, &surroundings).await;
         drop(session);
@@ -360,13 +365,33 @@ impl Gate {
             Box::pin(self.secure(
                 stream,
                 connection,
-                client,
+                origin,
                 &mut seat,
                 Expected::StartTls,
                 deadline,
             ))
             .await;
         }
+    }
+
+    /// Where a client's binds come from. Says which peers are believed only because nobody set whom to believe.
+    fn origin(&self, client: IpAddr, named_by: Option<IpAddr>) -> Origin {
+        let chosen = self.outpost.config().listen.trusted_proxies_set;
+        let proxy = named_by.filter(|_| !chosen);
+        if let Some(peer) = proxy
+            && self
+                .notices
+                .is_news(peer, Topic::Believed, std::time::Instant::now())
+        {
+            tracing::warn!(
+                %peer,
+                %client,
+                "this peer names other client addresses in PROXY protocol headers and is believed by default, like every \
+                 host of a private network; if it is your load balancer, set AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS to its \
+                 address, else to none"
+            );
+        }
+        Origin { client, proxy }
     }
 
     fn surroundings(&self, expected: Expected, stream_size: usize) -> Surroundings<'_> {
@@ -409,11 +434,12 @@ impl Gate {
         &self,
         stream: Rewind<TcpStream>,
         connection: u64,
-        client: IpAddr,
+        origin: Origin,
         seat: &mut Seat,
         expected: Expected,
         deadline: Instant,
     ) {
+        let client = origin.client;
         seat.note(TLS_STATE, false, false);
         let dismissed = seat.dismissed();
         let shaken = tokio::select! {
@@ -429,7 +455,7 @@ impl Gate {
                 return;
             }
         };
-        let mut session = Session::new(Arc::clone(&self.outpost), connection, client, true);
+        let mut session = Session::new(Arc::clone(&self.outpost), connection, origin, true);
         // StartTLS is refused under TLS, so the conversation can only end.
         let surroundings = self.surroundings(Expected::Inside, TLS_STATE);
         connection::serve(stream, &mut session, seat, &surroundings).await;

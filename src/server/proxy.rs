@@ -11,7 +11,7 @@
 //! everybody in a private network could. Must not know LDAP or TLS beyond their first octet.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 use proxy_header::{ParseConfig, ProxyHeader};
@@ -46,6 +46,8 @@ pub(super) enum ProxyError {
 pub(super) struct Accepted<S> {
     /// The client's address.
     pub(super) client: SocketAddr,
+    /// The peer that named it in a header.
+    pub(super) named_by: Option<IpAddr>,
     /// Whether the client spoke TLS to the load balancer that sent the header.
     pub(super) tls: bool,
     /// What follows the header.
@@ -80,6 +82,7 @@ pub(super) async fn accept<S: AsyncRead + Unpin>(
     let address = canonical(peer);
     let accepted = |client, tls, octets, stream| Accepted {
         client,
+        named_by: None,
         tls,
         stream: Rewind::new(octets, stream),
     };
@@ -95,7 +98,10 @@ pub(super) async fn accept<S: AsyncRead + Unpin>(
         Ok(source) => Ok(match source? {
             Some(source) => {
                 let tls = source.tls && trust.named;
-                accepted(canonical(source.client), tls, octets, stream)
+                Accepted {
+                    named_by: Some(address.ip()),
+                    ..accepted(canonical(source.client), tls, octets, stream)
+                }
             }
             None => accepted(address, false, octets, stream),
         }),
@@ -179,9 +185,15 @@ mod tests {
 
     async fn run(peer: &str, octets: &[u8]) -> Result<(SocketAddr, Vec<u8>), ProxyError> {
         let trusted = ["10.0.0.0/8".parse().unwrap()];
-        let accepted = accept(octets, peer.parse().unwrap(), trust(&trusted), soon()).await?;
+        let peer = peer.parse().unwrap();
+        let accepted = accept(octets, peer, trust(&trusted), soon()).await?;
         let (mut stream, mut rest) = (accepted.stream, Vec::new());
         stream.read_to_end(&mut rest).await.unwrap();
+        let named_by = (accepted.client != canonical(peer)).then(|| peer.ip().to_canonical());
+        assert_eq!(
+            accepted.named_by, named_by,
+            "only who names another address is named"
+        );
         Ok((accepted.client, rest))
     }
 

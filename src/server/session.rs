@@ -15,7 +15,7 @@ use crate::logging::audit::RequestId;
 use crate::metrics::{RejectReason, RequestType};
 use crate::outpost::Outpost;
 use crate::outpost::access::Identity;
-use crate::outpost::bind::{Begun, BindAnswer};
+use crate::outpost::bind::{Begun, BindAnswer, Origin};
 
 use super::operation::{BindFuture, Running, bind, compare, extended, search};
 
@@ -26,6 +26,8 @@ pub(super) struct Session {
     pub(super) connection: u64,
     /// The client's address, after the PROXY header.
     pub(super) client: IpAddr,
+    /// Who named that address, if it may be invented.
+    pub(super) proxy: Option<IpAddr>,
     /// Who is bound; `None` is anonymous.
     pub(super) identity: Option<Arc<Identity>>,
     /// Whether TLS is in place.
@@ -65,12 +67,13 @@ pub(super) enum Action {
 }
 
 impl Session {
-    pub(super) fn new(outpost: Arc<Outpost>, connection: u64, client: IpAddr, secure: bool) -> Self {
+    pub(super) fn new(outpost: Arc<Outpost>, connection: u64, origin: Origin, secure: bool) -> Self {
         let require_tls = outpost.config().tls.required;
         Self {
             outpost,
             connection,
-            client,
+            client: origin.client,
+            proxy: origin.proxy,
             identity: None,
             secure,
             require_tls,
@@ -210,7 +213,11 @@ impl Session {
         if request.name.is_empty() && secret.is_empty() {
             return answer(LdapResult::success(), out);
         }
-        match self.outpost.begin_bind(request.name, secret, self.client) {
+        let origin = Origin {
+            client: self.client,
+            proxy: self.proxy,
+        };
+        match self.outpost.begin_bind(request.name, secret, origin) {
             Begun::Answered(answer) => Action::Bound {
                 message_id,
                 started,

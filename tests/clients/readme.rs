@@ -225,3 +225,17 @@ async fn every_path_and_metric_is_served() {
     }
     assert!(metrics >= 10, "only {metrics} metrics were found");
 }
+
+#[test]
+fn the_examples_say_whose_proxy_headers_are_believed() {
+    let variable = "AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS";
+    let set = blocks("yaml")
+        .iter()
+        .filter(|line| line.contains(variable))
+        .count();
+    assert_eq!(set, 2, "one for Docker Compose, one for Kubernetes");
+    for page in ["docs/haproxy.cfg", "docs/haproxy.md"] {
+        let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page)).unwrap();
+        assert!(text.contains(variable), "{page}");
+    }
+}

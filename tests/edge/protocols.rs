@@ -134,6 +134,64 @@ async fn the_address_of_a_proxy_header_reaches_authentik_from_both_ports() {
     }
 }
 
+/// Binds through a proxy at 127.0.0.1 that names a new client each time; the result codes.
+async fn guess_from_invented_addresses(stage: &Stage, guesses: u8) -> Vec<i32> {
+    let mut codes = Vec::new();
+    for number in 0..guesses {
+        let header = format!("PROXY TCP4 198.51.100.{number} 127.0.0.1 5000 389\r\n");
+        let mut stream = TcpStream::connect(stage.ldap()).await.unwrap();
+        stream.write_all(header.as_bytes()).await.unwrap();
+        let mut client = Client::over(Box::new(stream));
+        codes.push(
+            client
+                .bind(&user_dn("alice"), &format!("wrong{number}"))
+                .await
+                .code,
+        );
+    }
+    codes
+}
+
+#[tokio::test]
+async fn a_peer_that_is_believed_by_default_is_named_and_has_a_ceiling() {
+    let (log, _guard) = capture();
+    let limit = ("AUTHENTIK_LDAP__FAILED_BIND_LIMIT", "2");
+    let stage = Stage::with(Directory::sample(0, 0), |settings| settings.set(limit.0, limit.1)).await;
+    let codes = guess_from_invented_addresses(&stage, 30).await;
+    assert_eq!(codes, [[49; 20].as_slice(), [51; 10].as_slice()].concat());
+    let text = log.text();
+    let told = "set AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS to its address, else to none";
+    assert_eq!(text.matches(told).count(), 1, "{text}");
+    // Nobody else is locked out.
+    assert_eq!(stage.bind(&user_dn("alice"), "demo-alice").await.code, 0);
+}
+
+#[tokio::test]
+async fn a_proxy_that_is_chosen_has_no_ceiling_and_others_name_no_address() {
+    let (log, _guard) = capture();
+    let started = |networks: &'static str| {
+        Stage::with(Directory::sample(0, 0), move |settings| {
+            settings.set("AUTHENTIK_LDAP__FAILED_BIND_LIMIT", "2");
+            settings.set("AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS", networks);
+        })
+    };
+    let stage = started("127.0.0.1/32").await;
+    assert_eq!(guess_from_invented_addresses(&stage, 30).await, [49; 30]);
+    assert!(!log.text().contains("believed by default"));
+    // A header of anybody else is no LDAP, so that nothing is asked of authentik in the name of the address in it.
+    for networks in ["none", "192.0.2.0/24"] {
+        let stage = started(networks).await;
+        say(stage.ldap(), b"PROXY TCP4 198.51.100.7 127.0.0.1 5000 389\r\n").await;
+        assert_eq!(stage.bind(&user_dn("alice"), "demo-alice").await.code, 0);
+        for request in stage.simulator.requests().to("/flows/executor/") {
+            assert!(matches!(
+                request.header("x-authentik-remote-ip"),
+                None | Some("127.0.0.1")
+            ));
+        }
+    }
+}
+
 #[tokio::test]
 async fn certificate_files_are_followed() {
     let folder = tempfile::tempdir().unwrap();

@@ -383,14 +383,10 @@ fn millis(duration: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
-
     use super::*;
     use crate::config::{Config, StringMap};
     use crate::ldap::response::ResultCode;
     use crate::metrics::RejectReason;
-
-    const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
     fn cache_with(negative_window: Option<Duration>) -> BindCache {
         let mut map = StringMap::default();

@@ -46,12 +46,14 @@ pub(super) enum Person {
 impl Person {
     /// The person authentik's identification stage would find: by user name, else by e-mail address, else by UUID.
     pub(super) fn new(snapshot: Option<&Snapshot>, name: &str) -> Self {
+        // authentik takes spaces around a name away.
+        let name = name.trim();
         let known = snapshot.and_then(|snapshot| {
             let user = snapshot.user_by_login(name)?;
             Some(snapshot.user(user).pk)
         });
         known.map_or_else(
-            || Self::Name(*blake3::hash(name.trim().to_lowercase().as_bytes()).as_bytes()),
+            || Self::Name(*blake3::hash(name.to_lowercase().as_bytes()).as_bytes()),
             Self::User,
         )
     }
