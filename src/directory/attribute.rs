@@ -270,17 +270,12 @@ impl Attributes {
             }
             (literal, canonical) => (literal.or(canonical), None),
         };
-        let alias = known.and_then(|known| {
-            known
-                .names
-                .iter()
-                .find(|name| name.as_bytes().eq_ignore_ascii_case(plain))
-        });
+        let alias = known.and_then(|known| known.alias(plain));
         AttributeRef {
             first,
             second,
             known,
-            alias: alias.copied(),
+            alias,
         }
     }
 }
@@ -296,8 +291,8 @@ pub(super) struct AttributeRef {
     pub(super) second: Option<AttributeId>,
     /// What the schema knows of it.
     pub(super) known: Option<&'static schema::AttributeType>,
-    /// The further name of the schema that it was called by.
-    pub(super) alias: Option<&'static str>,
+    /// Which of the further names of the schema it was called by.
+    pub(super) alias: Option<u8>,
 }
 
 impl AttributeRef {

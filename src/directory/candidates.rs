@@ -12,7 +12,6 @@ use super::index::KeyTable;
 use super::lookup::Table;
 use super::plan::Source;
 use super::row::Record;
-use super::snapshot::Snapshot;
 
 /// Work of one step of a scan, in the units of a search.
 const SCAN_STEP: usize = 1 << 14;
@@ -47,15 +46,15 @@ pub(super) struct Candidates {
 }
 
 impl Candidates {
-    /// The candidates from place `from` on.
-    pub(super) fn new(source: Source, from: Ordinal) -> Self {
+    /// The candidates from place `from` on; `by_name` goes through ranges in the order of names.
+    pub(super) fn new(source: Source, from: Ordinal, by_name: bool) -> Self {
         let finder = match &source {
             Source::Scan { parts, .. } => Some(Finder::new(parts.longest()).into_owned()),
             _ => None,
         };
         let mut candidates = Self {
             source,
-            by_name: false,
+            by_name,
             index: 0,
             next: from,
             key: None,
@@ -74,22 +73,6 @@ impl Candidates {
             }
         }
         candidates
-    }
-
-    /// The candidates in the order of names. Those of a scan still come as they are found.
-    pub(super) fn by_name(snapshot: &Snapshot, layout: Layout, mut source: Source) -> Self {
-        if let Source::Ordinals(ordinals) = &mut source {
-            snapshot.order_by_name(layout, ordinals);
-        }
-        Self {
-            by_name: true,
-            ..Self::new(source, 0)
-        }
-    }
-
-    /// Whether the candidates come in the order that was asked for.
-    pub(super) fn is_in_order(&self) -> bool {
-        !(self.by_name && matches!(self.source, Source::Scan { .. }))
     }
 
     /// Octets on the heap.

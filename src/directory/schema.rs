@@ -194,6 +194,18 @@ pub struct AttributeType {
     pub usage: Usage,
 }
 
+impl AttributeType {
+    /// Which of its further names this is, whatever the case.
+    #[must_use]
+    pub fn alias(&self, name: &[u8]) -> Option<u8> {
+        let place = self
+            .names
+            .iter()
+            .position(|alias| alias.as_bytes().eq_ignore_ascii_case(name))?;
+        u8::try_from(place).ok()
+    }
+}
+
 /// The kind of an object class (RFC 4512 section 2.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names are those of the RFC")]

@@ -251,29 +251,27 @@ impl Search {
         } else if limits.place.is_some() {
             return Err(foreign_cookie());
         }
-        let (plan_outline, proved) = (plan.outline(), plan.proved);
-        let candidates = if matches!(phase, Phase::Listing) && !plan.is_walk() && !limits.paged {
-            let candidates = Candidates::by_name(&snapshot, layout, plan.source);
-            if !candidates.is_in_order() {
-                phase = Phase::Marking(PlaceSet::new(layout));
-            }
-            candidates
-        } else {
-            let mut candidates = Candidates::new(plan.source, from);
-            if let Some(place) = limits.place {
-                candidates.go_to(place);
-            }
-            candidates
-        };
+        let by_name = matches!(phase, Phase::Listing) && !plan.is_walk() && !limits.paged;
+        match &mut plan.source {
+            Source::Ordinals(ordinals) if by_name => snapshot.order_by_name(layout, ordinals),
+            Source::Scan { .. } if by_name => phase = Phase::Marking(PlaceSet::new(layout)),
+            _ => {}
+        }
         let selection = Selection::new(&snapshot.attributes, &request.attributes, request.types_only);
         let dereference = controls
             .deref
             .as_ref()
             .map(|specs| Dereference::new(&context, specs));
         Ok(Self {
-            plan: plan_outline,
-            proved,
-            candidates,
+            plan: plan.outline(),
+            proved: plan.proved,
+            candidates: {
+                let mut candidates = Candidates::new(plan.source, from, by_name);
+                if let Some(place) = limits.place {
+                    candidates.go_to(place);
+                }
+                candidates
+            },
             is_large: filter.is_large(),
             under_way: None,
             done: Vec::new(),
@@ -461,7 +459,7 @@ impl Search {
             Ok(None) => {}
             Err(Exhausted) => {
                 let matches = set.iter().map(|position| order.at(self.layout, position));
-                self.candidates = Candidates::new(Source::Ordinals(matches.collect()), 0);
+                self.candidates = Candidates::new(Source::Ordinals(matches.collect()), 0, false);
                 self.proved = Proved::Everything;
                 self.phase = Phase::Listing;
             }

@@ -63,7 +63,7 @@ struct Place {
     key: String,
     known: Option<&'static AttributeType>,
     /// The further name of its type that it is served under: nothing else finds it, so that `cn` finds no `commonName`.
-    alias: Option<&'static str>,
+    alias: Option<u8>,
     start: usize,
 }
 
@@ -84,11 +84,11 @@ impl SpecialEntry {
         write_attribute(&mut self.block, name.as_bytes(), values);
         let key = schema::canonical_name(name.as_bytes()).into_owned();
         let known = schema::attribute_type(name.as_bytes());
-        let alias = known.and_then(|known| known.names.iter().find(|alias| **alias == name));
+        let alias = known.and_then(|known| known.alias(name.as_bytes()));
         self.places.push(Place {
             key,
             known,
-            alias: alias.copied(),
+            alias,
             start,
         });
     }

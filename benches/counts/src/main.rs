@@ -127,7 +127,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
         ["work", name] => {
-            let stage = Stage::new();
+            let stage = Stage::new()?;
             if let Some(path) = PATHS.iter().find(|path| path.name == *name) {
                 counted(&stage, path)?;
             }
@@ -155,11 +155,15 @@ struct Stage {
 }
 
 impl Stage {
-    fn new() -> Self {
-        Self {
+    fn new() -> anyhow::Result<Self> {
+        let stage = Self {
             snapshot: sample::snapshot(USERS),
             tree: sample::tree(),
-        }
+        };
+        // The server makes the order of names before it installs a directory; here the first listing does.
+        let listing = encode_search("(objectClass=user)", &[])?;
+        sample::answer(&stage.snapshot, &stage.tree, &listing, &mut Vec::new());
+        Ok(stage)
     }
 
     fn run(&self, path: &Hot) -> anyhow::Result<()> {

@@ -119,7 +119,9 @@ impl SnapshotFile {
         }
         let (about, snapshot) = reading.finish()?;
         // Other attributes may have been allowed when it was written.
-        Ok((about, snapshot.under(self.policy)))
+        let snapshot = snapshot.under(self.policy);
+        snapshot.warm_usual();
+        Ok((about, snapshot))
     }
 
     fn write(&self, about: &About, snapshot: &Snapshot) -> Result<(), FileError> {
