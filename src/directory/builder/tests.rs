@@ -206,3 +206,43 @@ fn a_new_snapshot_is_warmed_as_the_old_one_was_used() {
     assert!(new.indexes[own.index()].text.get().is_some());
     assert!(new.indexes[AttributeId::CN.index()].text.get().is_none());
 }
+
+#[test]
+fn of_one_name_the_record_added_last_stays() {
+    let user = |pk, username| UserRecord {
+        pk,
+        username,
+        ..UserRecord::default()
+    };
+    let group = |uuid, num_pk| GroupRecord {
+        uuid,
+        num_pk,
+        name: "staff",
+        ..GroupRecord::default()
+    };
+    let (first, second) = (
+        "00000000-0000-0000-0000-000000000001",
+        "00000000-0000-0000-0000-000000000002",
+    );
+    let mut builder = Builder::new();
+    // The later one has the lower pk, the higher pk, and a name that differs in case.
+    for (pk, name) in [(7, "alice"), (3, "alice"), (1, "bob"), (9, "bob"), (5, "BOB")] {
+        builder.add_user(&user(pk, name));
+    }
+    assert_eq!(
+        builder.namesakes(&[("alice", 3), ("bob", 9), ("carol", 2)].into()),
+        [7, 1]
+    );
+    builder.add_group(&group(second, 2));
+    builder.add_group(&group(first, 1));
+    let (snapshot, warnings) = builder.finish();
+    let pks: Vec<i64> = snapshot.users().map(|user| snapshot.user(user).pk).collect();
+    assert_eq!(pks, [3, 5, 9]);
+    assert_eq!(snapshot.users_by_name(b"bob").len(), 1);
+    assert_eq!(snapshot.group_count(), 1);
+    assert!(snapshot.group_by_uuid(first.parse().unwrap()).is_some());
+    let told = warnings
+        .iter()
+        .filter(|warning| warning.to_string().contains("another one has its name by now"));
+    assert_eq!(told.count(), 3);
+}

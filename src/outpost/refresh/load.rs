@@ -347,7 +347,12 @@ impl Loader {
         let whole = groups.is_whole();
         warn_of_rows(&mut self.warnings, &groups.skipped);
         warn_of_unreadable(&mut self.warnings, "group", &groups.unreadable);
-        warn_of_unreadable(&mut self.warnings, "user", &look.users.unreadable);
+        // Nearly all of these are of the list of changes.
+        warn_of_unreadable(
+            &mut self.warnings,
+            "user, in the order of updates,",
+            &look.users.unreadable,
+        );
         let ground = match &rows.ground {
             Ground::Snapshot(snapshot) => Some(Arc::clone(snapshot)),
             Ground::Builder(_) => None,
@@ -433,6 +438,7 @@ fn warn_of_rows(warnings: &mut Warnings, skipped: &[RowWarning]) {
     skipped.iter().for_each(|warning| warnings.add(warning));
 }
 
+/// `kind` may say in which order they are, if not by pk.
 fn warn_of_unreadable<K: std::fmt::Display>(warnings: &mut Warnings, kind: &str, rows: &[Unreadable<K>]) {
     for row in rows {
         let place = match (&row.after, &row.before) {
