@@ -177,7 +177,7 @@ fn unpaged_answers_come_by_name_whatever_the_plan_and_pages_by_pk() {
         add_user(
             &mut builder,
             pk,
-            &format!("n{:03}", (pk * 7) % 301),
+            &format!("n{:03}", (pk * 8) % 301),
             r#"{"few":"x"}"#,
         );
     }
