@@ -4,7 +4,7 @@
 //! Knows what was read last and what therefore need not be read again. Must not know when a refresh is due.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
 use thiserror::Error;
@@ -77,7 +77,8 @@ pub(super) struct Reading {
 
 /// What is known from the last refresh.
 struct Base {
-    snapshot: Arc<Snapshot>,
+    /// Only to tell whether it is the current one still: what users fetched one by one have replaced is not kept.
+    snapshot: Weak<Snapshot>,
     /// Where the next look begins, in microseconds since 1970; `None` where authentik cannot tell what changed.
     since: Option<i64>,
     users: UsersSeen,
@@ -200,11 +201,11 @@ impl Loader {
         settling.nameless = base.nameless;
         settling.groups = Some(base.groups.clone());
         let look = settling.look(source, &reading.options).await?;
-        let same_snapshot = Arc::ptr_eq(&current, &base.snapshot);
+        let same_snapshot = std::ptr::eq(Arc::as_ptr(&current), base.snapshot.as_ptr());
         let covered = settling.before.covers(&look.users);
         if same_snapshot && covered && base.whole && look.groups.is(&base.groups) {
             return Ok(Some(Base {
-                snapshot: Arc::clone(&base.snapshot),
+                snapshot: Weak::clone(&base.snapshot),
                 since: look.served.and_then(before).or(base.since),
                 users: look.users,
                 groups: base.groups.clone(),
@@ -380,7 +381,7 @@ impl Loader {
             .filter(|pk| snapshot.user_by_pk(*pk).is_none())
             .collect();
         Ok(Base {
-            snapshot,
+            snapshot: Arc::downgrade(&snapshot),
             since,
             users: look.users,
             groups: seen,
