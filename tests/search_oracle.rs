@@ -1,11 +1,14 @@
 //! The indexed directory against the naive one of `oracle/`: the same entries for the same request.
 
 mod oracle;
+#[path = "search_oracle/paging.rs"]
+mod paging;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use akldap::directory::schema;
+use akldap::directory::subschema::Attributes;
 use akldap::directory::{
     Builder, CarriedGroup, CarriedUser, GroupRecord, Progress, Search, SearchControls, Snapshot, Tree,
     UserRecord, Viewer,
@@ -163,11 +166,30 @@ fn decode(mut octets: BytesMut) -> Vec<Answer> {
 }
 
 fn search(pair: &Pair, asked: &Asked, controls: &SearchControls, work: usize) -> Outcome {
+    search_within(pair, asked, controls, work, 0)
+}
+
+/// What the root DSE says.
+fn root_dse() -> Attributes {
+    vec![
+        ("objectClass", vec!["top".to_owned()]),
+        ("vendorName", vec!["goauthentik.io".to_owned()]),
+    ]
+}
+
+/// A search with a size limit; of the root DSE and all below if the base is empty.
+fn search_within(
+    pair: &Pair,
+    asked: &Asked,
+    controls: &SearchControls,
+    work: usize,
+    size_limit: u32,
+) -> Outcome {
     let request = SearchRequest {
         base_object: asked.base.as_bytes(),
         scope: asked.scope,
         deref_aliases: 0,
-        size_limit: 0,
+        size_limit,
         time_limit: 0,
         types_only: false,
         filter: asked.query.filter(),
@@ -177,13 +199,12 @@ fn search(pair: &Pair, asked: &Asked, controls: &SearchControls, work: usize) ->
         None => Viewer::Full,
         Some(user_pk) => Viewer::Own { user_pk },
     };
-    let mut search = match Search::new(
-        Arc::clone(&pair.snapshot),
-        Arc::clone(&pair.tree),
-        viewer,
-        &request,
-        controls,
-    ) {
+    let (snapshot, tree) = (Arc::clone(&pair.snapshot), Arc::clone(&pair.tree));
+    let search = match asked.base.is_empty() {
+        true => Search::from_root(snapshot, tree, viewer, &root_dse(), &request, controls),
+        false => Search::new(snapshot, tree, viewer, &request, controls),
+    };
+    let mut search = match search {
         Ok(search) => search,
         Err(result) => {
             return Outcome {

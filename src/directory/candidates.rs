@@ -67,7 +67,7 @@ impl Candidates {
                 candidates.index = ordinals.partition_point(|&ordinal| ordinal < from)
             }
             Source::Ranges(ranges) => candidates.index = ranges.partition_point(|range| range.end <= from),
-            Source::Walk(_) => {}
+            Source::Walk(walk) => candidates.index = walk.start,
             Source::Scan { specials, .. } => {
                 candidates.specials = specials.partition_point(|&special| special < from);
             }
@@ -83,19 +83,6 @@ impl Candidates {
             // Their parts are those of the filter, once more.
             Source::Scan { parts, .. } => parts.memory(),
             Source::Walk(_) => 0,
-        }
-    }
-
-    /// For a walk: goes to a place of it.
-    pub(super) fn go_to(&mut self, place: usize) {
-        self.index = place;
-    }
-
-    /// For a walk: the place of the last candidate.
-    pub(super) fn last_place(&self) -> Option<usize> {
-        match self.source {
-            Source::Walk(_) => self.index.checked_sub(1),
-            _ => None,
         }
     }
 

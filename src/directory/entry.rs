@@ -36,6 +36,9 @@ pub(super) enum Entry {
 /// holds.
 pub(super) type Ordinal = u32;
 
+/// Stands for the root DSE where a search has it beside the entries of a tree. No layout has this place.
+pub(super) const ROOT: Ordinal = Ordinal::MAX - 1;
+
 /// Translates between entries and their places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Layout {

@@ -124,6 +124,7 @@ pub(super) struct Query {
     pub(super) tree: Arc<Tree>,
     pub(super) viewer: Viewer,
     pub(super) base: Vec<u8>,
+    pub(super) from_root: bool,
     pub(super) scope: Scope,
     pub(super) filter: String,
     pub(super) attributes: Vec<&'static str>,
@@ -140,6 +141,7 @@ pub(super) fn query(filter: &str) -> Query {
         tree: tree(),
         viewer: Viewer::Full,
         base: SUFFIX.as_bytes().to_vec(),
+        from_root: false,
         scope: Scope::WholeSubtree,
         filter: filter.to_owned(),
         attributes: Vec::new(),
@@ -148,6 +150,14 @@ pub(super) fn query(filter: &str) -> Query {
         controls: SearchControls::default(),
         step: (4096, 100),
     }
+}
+
+pub(super) fn root_dse() -> subschema::Attributes {
+    vec![
+        ("objectClass", vec!["top".into()]),
+        ("namingContexts", vec![SUFFIX.into()]),
+        ("vendorName", vec!["goauthentik.io".into()]),
+    ]
 }
 
 /// An entry as returned: DN, attributes, controls.
@@ -206,13 +216,17 @@ impl Query {
             filter: parse_filter(&self.filter),
             attributes,
         };
-        Search::new(
-            Arc::clone(&self.snapshot),
-            Arc::clone(&self.tree),
-            self.viewer,
-            &request,
-            &self.controls,
-        )
+        let (snapshot, tree) = (Arc::clone(&self.snapshot), Arc::clone(&self.tree));
+        if self.from_root {
+            return Search::from_root(snapshot, tree, self.viewer, &root_dse(), &request, &self.controls);
+        }
+        Search::new(snapshot, tree, self.viewer, &request, &self.controls)
+    }
+
+    /// The same from the empty name on.
+    pub(super) fn at_root(mut self) -> Self {
+        self.from_root = true;
+        self
     }
 
     pub(super) fn run(&self) -> (Vec<Returned>, SearchOutcome) {

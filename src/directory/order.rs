@@ -5,7 +5,7 @@
 
 use std::sync::OnceLock;
 
-use super::entry::{Context, Layout, Ordinal};
+use super::entry::{Context, Layout, Ordinal, ROOT};
 use super::sorting::{OrderKey, SortOrder};
 
 /// Orders kept with a snapshot. Clients sort by one or two attributes; what is sorted by further ones is sorted anew for
@@ -58,36 +58,36 @@ pub(super) struct Walk {
     order: usize,
     /// Before which place of the order each stands, ascending.
     specials: Vec<(usize, Ordinal)>,
+    /// The place to start from.
+    pub(super) start: usize,
 }
 
 impl Walk {
-    /// The walk for a sort order; `None` if it has several keys, or one that is not the same for every provider.
-    pub(super) fn new(context: &Context<'_>, layout: Layout, order: &SortOrder) -> Option<Self> {
+    /// The walk for a sort order from a key and place on, the root DSE among the others if it has a key; `None` if the
+    /// order has several keys, or one that is not the same for every provider.
+    pub(super) fn new(
+        context: &Context<'_>,
+        layout: Layout,
+        order: &SortOrder,
+        root: Option<Vec<u8>>,
+        from: Option<&(Vec<u8>, Ordinal)>,
+    ) -> Option<Self> {
         let key = order.key()?;
         let orders = &context.snapshot.orders;
         let number = orders.find_or_make(key, || all_but_specials(context, layout, order))?;
         let places = orders.get(number);
-        let key_of = |ordinal: Ordinal| {
-            let mut octets = Vec::new();
-            order.write_key(context, layout.entry(ordinal), &mut Vec::new(), &mut octets);
-            (octets, ordinal)
-        };
-        let mut specials: Vec<((Vec<u8>, Ordinal), usize)> = layout
-            .specials()
-            .into_iter()
-            .map(|special| {
-                let own = key_of(special);
-                let place = places.partition_point(|&other| key_of(other) < own);
-                (own, place)
-            })
-            .collect();
+        let key_of = |ordinal: Ordinal| (order.key_of(context, layout.entry(ordinal)), ordinal);
+        let before = |own: &(Vec<u8>, Ordinal)| places.partition_point(|&other| key_of(other) < *own);
+        let specials = layout.specials().into_iter().map(key_of);
+        let mut specials: Vec<(Vec<u8>, Ordinal)> = specials.chain(root.map(|key| (key, ROOT))).collect();
         specials.sort_unstable();
+        let start = from.map_or(0, |from| {
+            before(from) + specials.partition_point(|own| own < from)
+        });
         Some(Self {
             order: number,
-            specials: specials
-                .into_iter()
-                .map(|((_, ordinal), place)| (place, ordinal))
-                .collect(),
+            specials: specials.iter().map(|own| (before(own), own.1)).collect(),
+            start,
         })
     }
 

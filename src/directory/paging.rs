@@ -1,26 +1,31 @@
 //! Cookies of paged results (RFC 2696): a position in the order of answers, signed.
 //!
-//! A cookie names the last entry given by what never changes about it, so that it stays good after a refresh, on
-//! another connection, with another page size or filter; nothing is remembered for it. Of a sorted search it is the
-//! number of entries given, or how far the walk through an order went. Must not know searches.
+//! A cookie names the last entry given by what never changes about it, and in a sorted answer also by the key it was
+//! sorted by. So it stays good after a refresh, on another connection, with another page size or filter, whatever became
+//! of that entry; nothing is remembered for it. Must not know searches.
 
-use super::entry::{Entry, Layout, Ordinal, Special};
+use super::entry::{Entry, Layout, Ordinal, ROOT, Special};
+use super::schema;
 use super::snapshot::Snapshot;
+use crate::ldap::control::SortKey;
 
 /// Where a paged search goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Position {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Position {
     /// Behind this entry.
-    After(Key),
-    /// Behind so many entries of a sorted answer.
-    Rank(u64),
-    /// At this place of the walk through a kept order.
-    Place(u64),
+    pub(super) after: Key,
+    /// What it was sorted by; `None` in an answer that is not sorted.
+    pub(super) sort_key: Option<Vec<u8>>,
+    /// The order that was asked for.
+    pub(super) asked: OrderDigest,
+    /// How many entries all pages so far had.
+    pub(super) given: u64,
 }
 
 /// What never changes about an entry: its kind, and pk or UUID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Key {
+    RootDse,
     Special(Special),
     User(i64),
     Group([u8; 16]),
@@ -34,13 +39,49 @@ const SPECIALS: [Special; 4] = [
     Special::VirtualGroups,
 ];
 
-/// Kind and key, then the signature.
-const BODY: usize = 17;
+/// What tells the order that was asked for from others: attributes, rules, directions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct OrderDigest([u8; DIGEST]);
+
+const DIGEST: usize = 16;
+
+impl OrderDigest {
+    /// The digest of sort keys; zeros without a sort control. Other names of the same attribute mean the same order.
+    pub(super) fn new(keys: Option<&[SortKey]>) -> Self {
+        let Some(keys) = keys else {
+            return Self::default();
+        };
+        let mut hasher = blake3::Hasher::new();
+        let mut add = |octets: &[u8]| {
+            hasher.update(&(octets.len() as u64).to_be_bytes());
+            hasher.update(octets);
+        };
+        for key in keys {
+            add(schema::canonical_name(&key.attribute).as_bytes());
+            match &key.ordering_rule {
+                Some(rule) => {
+                    add(schema::matching_rule(rule).map_or(rule.as_slice(), |rule| rule.oid.as_bytes()))
+                }
+                None => add(&[]),
+            }
+            add(&[u8::from(key.reverse_order)]);
+        }
+        let mut digest = [0; DIGEST];
+        hasher.finalize_xof().fill(&mut digest);
+        Self(digest)
+    }
+}
+
+/// Octets of a signature.
+const SIGNATURE: usize = blake3::OUT_LEN;
 
 impl Key {
-    pub(super) fn of(snapshot: &Snapshot, entry: Entry) -> Self {
+    pub(super) fn of(snapshot: &Snapshot, layout: Layout, ordinal: Ordinal) -> Self {
+        if ordinal == ROOT {
+            return Self::RootDse;
+        }
         let pk = |user: u32| snapshot.users.pks.get(user as usize).copied().unwrap_or_default();
-        match entry {
+        match layout.entry(ordinal) {
             Entry::Special(special) => Self::Special(special),
             Entry::User(user) => Self::User(pk(user)),
             Entry::VirtualGroup(user) => Self::VirtualGroup(pk(user)),
@@ -55,10 +96,12 @@ impl Key {
         }
     }
 
-    /// The first place behind the entry, whether it still exists or not.
+    /// The first place behind the entry, whether it still exists or not. The root DSE comes before all places where
+    /// nothing is sorted, and behind them among entries that are sorted by the same.
     pub(super) fn next(self, snapshot: &Snapshot, layout: Layout) -> Ordinal {
         let behind = |pk: i64| snapshot.users.pks.partition_point(|&known| known <= pk) as u32;
         match self {
+            Self::RootDse => ROOT + 1,
             Self::Special(special) => layout.ordinal(Entry::Special(special)) + 1,
             Self::User(pk) => layout.ordinal(Entry::User(behind(pk))),
             Self::VirtualGroup(pk) => layout.ordinal(Entry::VirtualGroup(behind(pk))),
@@ -71,45 +114,58 @@ impl Key {
 }
 
 impl Position {
-    fn body(self) -> [u8; BODY] {
-        let (kind, key) = match self {
-            Self::After(Key::Special(special)) => (special as u8, [0; 16]),
-            Self::After(Key::User(pk)) => (4, number(pk as u64)),
-            Self::After(Key::Group(uuid)) => (5, uuid),
-            Self::After(Key::VirtualGroup(pk)) => (6, number(pk as u64)),
-            Self::Rank(rank) => (7, number(rank)),
-            Self::Place(place) => (8, number(place)),
+    fn body(&self) -> Vec<u8> {
+        let (kind, key) = match self.after {
+            Key::Special(special) => (special as u8, [0; 16]),
+            Key::User(pk) => (4, number(pk as u64)),
+            Key::Group(uuid) => (5, uuid),
+            Key::VirtualGroup(pk) => (6, number(pk as u64)),
+            Key::RootDse => (7, [0; 16]),
         };
-        let mut body = [0; BODY];
-        body[0] = kind;
-        body[1..].copy_from_slice(&key);
-        body
+        let form = u8::from(self.sort_key.is_some());
+        [
+            &[kind][..],
+            &key,
+            &self.given.to_be_bytes(),
+            &self.asked.0,
+            &[form],
+            self.sort_key.as_deref().unwrap_or_default(),
+        ]
+        .concat()
     }
 
     /// The cookie for a position.
-    pub(super) fn cookie(self, key: &[u8; 32]) -> Vec<u8> {
-        let body = self.body();
-        [&body[..], blake3::keyed_hash(key, &body).as_bytes()].concat()
+    pub(super) fn cookie(&self, key: &[u8; 32]) -> Vec<u8> {
+        let mut cookie = self.body();
+        let signature = blake3::keyed_hash(key, &cookie);
+        cookie.extend_from_slice(signature.as_bytes());
+        cookie
     }
 
     /// The position of a cookie; `None` if it was not made with this key.
     pub(super) fn read(cookie: &[u8], key: &[u8; 32]) -> Option<Self> {
-        let (body, signature) = cookie.split_first_chunk::<BODY>()?;
-        let signature: [u8; 32] = signature.try_into().ok()?;
+        let (body, signature) = cookie.split_last_chunk::<SIGNATURE>()?;
         // `Hash` compares in constant time.
-        if blake3::keyed_hash(key, body) != blake3::Hash::from_bytes(signature) {
+        if blake3::keyed_hash(key, body) != blake3::Hash::from_bytes(*signature) {
             return None;
         }
         let (kind, rest) = body.split_first()?;
-        let uuid: [u8; 16] = rest.try_into().ok()?;
-        let number = u64::from_be_bytes(*rest.first_chunk()?);
-        Some(match kind {
-            4 => Self::After(Key::User(number as i64)),
-            5 => Self::After(Key::Group(uuid)),
-            6 => Self::After(Key::VirtualGroup(number as i64)),
-            7 => Self::Rank(number),
-            8 => Self::Place(number),
-            special => Self::After(Key::Special(*SPECIALS.get(usize::from(*special))?)),
+        let (uuid, rest) = rest.split_first_chunk::<16>()?;
+        let (given, rest) = rest.split_first_chunk()?;
+        let (asked, rest) = rest.split_first_chunk()?;
+        let (form, sort_key) = rest.split_first()?;
+        let pk = u64::from_be_bytes(*uuid.first_chunk()?) as i64;
+        Some(Self {
+            after: match kind {
+                4 => Key::User(pk),
+                5 => Key::Group(*uuid),
+                6 => Key::VirtualGroup(pk),
+                7 => Key::RootDse,
+                special => Key::Special(*SPECIALS.get(usize::from(*special))?),
+            },
+            sort_key: (*form != 0).then(|| sort_key.to_vec()),
+            asked: OrderDigest(*asked),
+            given: u64::from_be_bytes(*given),
         })
     }
 }
@@ -124,19 +180,30 @@ fn number(number: u64) -> [u8; 16] {
 mod tests {
     use super::*;
 
-    const POSITIONS: [Position; 7] = [
-        Position::After(Key::Special(Special::Base)),
-        Position::After(Key::Special(Special::VirtualGroups)),
-        Position::After(Key::User(-1)),
-        Position::After(Key::Group([7; 16])),
-        Position::After(Key::VirtualGroup(i64::MAX)),
-        Position::Rank(100_000),
-        Position::Place(100_000),
-    ];
+    fn positions() -> Vec<Position> {
+        let keys = [
+            Key::RootDse,
+            Key::Special(Special::Base),
+            Key::Special(Special::VirtualGroups),
+            Key::User(-1),
+            Key::Group([7; 16]),
+            Key::VirtualGroup(i64::MAX),
+        ];
+        let sort_keys = [None, Some(Vec::new()), Some(vec![0; 3]), Some(vec![0xff; 9000])];
+        let all = keys.into_iter().flat_map(|after| {
+            sort_keys.iter().map(move |sort_key| Position {
+                after,
+                sort_key: sort_key.clone(),
+                asked: OrderDigest([3; DIGEST]),
+                given: u64::MAX - 1,
+            })
+        });
+        all.collect()
+    }
 
     #[test]
     fn cookies_round_trip() {
-        for position in POSITIONS {
+        for position in positions() {
             assert_eq!(
                 Position::read(&position.cookie(&[1; 32]), &[1; 32]),
                 Some(position)
@@ -146,17 +213,44 @@ mod tests {
 
     #[test]
     fn foreign_and_damaged_cookies_are_refused() {
-        for position in POSITIONS {
+        for position in positions() {
             let cookie = position.cookie(&[1; 32]);
             assert_eq!(Position::read(&cookie, &[2; 32]), None);
-            for index in 0..cookie.len() {
+            for index in (0..cookie.len()).step_by(1 + cookie.len() / 200) {
                 let mut damaged = cookie.clone();
                 damaged[index] ^= 1;
                 assert_eq!(Position::read(&damaged, &[1; 32]), None);
             }
             assert_eq!(Position::read(&cookie[1..], &[1; 32]), None);
+            assert_eq!(Position::read(&cookie[..cookie.len() - 1], &[1; 32]), None);
         }
         assert_eq!(Position::read(b"0", &[1; 32]), None);
         assert_eq!(Position::read(b"", &[1; 32]), None);
+    }
+
+    #[test]
+    fn an_order_is_known_by_attributes_rules_and_directions() {
+        let key = |attribute: &str, rule: Option<&str>, reverse_order| SortKey {
+            attribute: attribute.into(),
+            ordering_rule: rule.map(Into::into),
+            reverse_order,
+        };
+        let digest = |keys: &[SortKey]| OrderDigest::new(Some(keys));
+        let cn = digest(&[key("cn", None, false)]);
+        assert_eq!(cn, digest(&[key("2.5.4.3", None, false)]));
+        for other in [
+            &[key("cn", None, true)][..],
+            &[key("sn", None, false)],
+            &[key("cn", Some("caseExactOrderingMatch"), false)],
+            &[key("cn", None, false), key("sn", None, false)],
+            &[],
+        ] {
+            assert_ne!(cn, digest(other));
+        }
+        assert_eq!(
+            digest(&[key("cn", Some("caseIgnoreOrderingMatch"), false)]),
+            digest(&[key("CN", Some("2.5.13.3"), false)])
+        );
+        assert_ne!(cn, OrderDigest::new(None));
     }
 }

@@ -75,17 +75,12 @@ impl Plan {
             return self;
         }
         match walk() {
-            Some(walk) => Self::through(walk, self.candidates),
+            Some(walk) => Self {
+                source: Source::Walk(walk),
+                proved: Proved::Nothing,
+                ..self
+            },
             None => self,
-        }
-    }
-
-    /// The plan that goes through an order.
-    pub(super) fn through(walk: Walk, candidates: usize) -> Self {
-        Self {
-            source: Source::Walk(walk),
-            proved: Proved::Nothing,
-            candidates,
         }
     }
 

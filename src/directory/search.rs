@@ -9,12 +9,12 @@ use std::sync::{Arc, LazyLock};
 use super::builder::Builder;
 use super::candidates::{Candidates, Step};
 use super::dereference::{Dereference, TooMuch};
-use super::entry::{Context, Entry, Layout, Ordinal, Special, View};
+use super::entry::{Context, Entry, Layout, Ordinal, ROOT, Special, View};
 use super::evaluation::{Done, LOOK, Scratch};
 use super::filter::Node;
 use super::name_order::PlaceSet;
 use super::order::Walk;
-use super::paging::{Key, Position};
+use super::paging::Key;
 use super::plan::{Extent, Outline, Plan, Planner, Proved, Source};
 use super::selection::Selection;
 use super::snapshot::Snapshot;
@@ -32,11 +32,13 @@ use crate::ldap::response::{LdapResult, ResultCode, excerpt};
 mod base;
 mod bounds;
 mod limits;
+mod root;
 
 use self::base::{base_entry, extent};
 pub use self::bounds::SearchLimits;
 use self::bounds::{Bounds, nested_too_far};
-use self::limits::{Limits, foreign_cookie, limits, max_int, vlv_target};
+use self::limits::{Limits, foreign_cookie, max_int, vlv_target};
+use self::root::Root;
 
 /// Who is searching.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +110,9 @@ pub struct Search {
     extent: Extent,
     selection: Selection,
     dereference: Option<Dereference>,
+    root: Option<Box<Root>>,
+    /// What the answer is sorted by.
+    order: Option<SortOrder>,
     plan: Outline,
     proved: Proved,
     candidates: Candidates,
@@ -122,7 +127,7 @@ pub struct Search {
     controls_scratch: Vec<u8>,
     typical_size: usize,
     entries: u64,
-    last: Option<Entry>,
+    last: Option<Ordinal>,
     sort_response: Option<Vec<u8>>,
 }
 
@@ -167,7 +172,7 @@ impl Search {
         };
         let base = base_entry(&context, request.base_object)?;
         let extent = extent(Layout::new(&snapshot), base, request.scope);
-        Self::prepare(snapshot, tree, view, extent, request, controls)
+        Self::prepare(snapshot, tree, view, extent, None, request, controls)
     }
 
     /// Prepares a search of one entry that belongs to no provider: the rootDSE (`dn` empty) or the subschema. The
@@ -184,7 +189,15 @@ impl Search {
         let here = matches!(request.scope, Scope::BaseObject | Scope::WholeSubtree);
         let extent = Extent::one(if here { 0..1 } else { 0..0 });
         let tree = Arc::new(Tree::of_one_entry(dn, attributes));
-        let mut search = Self::prepare(empty_snapshot(), tree, View::Full, extent, request, controls)?;
+        let mut search = Self::prepare(
+            empty_snapshot(),
+            tree,
+            View::Full,
+            extent,
+            None,
+            request,
+            controls,
+        )?;
         search.selection.all_is_operational();
         Ok(search)
     }
@@ -194,6 +207,7 @@ impl Search {
         tree: Arc<Tree>,
         view: View,
         extent: Extent,
+        root: Option<Root>,
         request: &SearchRequest<'_>,
         controls: &SearchControls,
     ) -> Result<Self, LdapResult> {
@@ -203,54 +217,68 @@ impl Search {
             tree: &tree,
             view,
         };
-        let (limits, from) = limits(&context, layout, request, controls)?;
+        let (limits, position) = Limits::new(request, controls)?;
         let mut sort_response = None;
-        let mut phase = Phase::Listing;
-        let order = controls.sort.as_ref().map(|keys| SortOrder::new(&context, keys));
-        match order {
-            None => {}
+        let mut finished = None;
+        let asked = controls.sort.as_deref();
+        // A page that goes on in an order does so, even if nothing has the attribute any more.
+        let go_on = position.as_ref().map(|position| position.sort_key.is_some());
+        let order = match asked.map(|keys| SortOrder::new(&context, keys, go_on == Some(true))) {
+            None => None,
+            Some(Ok(_)) if go_on == Some(false) && controls.sort_critical => return Err(foreign_cookie()),
+            // Nor does an answer that was not sorted become sorted on its way.
+            Some(Ok(_)) if go_on == Some(false) => {
+                sort_response = Some(encode_sort_response(ResultCode::UnwillingToPerform as u8, None));
+                None
+            }
             Some(Ok(order)) => {
                 sort_response = Some(encode_sort_response(0, None));
-                phase = Phase::Collecting(Box::new(Sorter::new(order)));
+                Some(order)
             }
             Some(Err(SortError { code, attribute })) => {
                 sort_response = Some(encode_sort_response(code, Some(&attribute)));
                 if controls.sort_critical {
                     let message = format!("cannot sort by {}", excerpt(&attribute));
-                    phase = Phase::Finished(SearchOutcome {
-                        result: LdapResult::new(ResultCode::UnavailableCriticalExtension, message),
-                        controls: sort_response
-                            .iter()
-                            .map(|value| (SORT_RESPONSE, value.clone()))
-                            .collect(),
-                        entries: 0,
-                    });
+                    finished = Some(LdapResult::new(ResultCode::UnavailableCriticalExtension, message));
                 }
+                None
+            }
+        };
+        if limits.ended && finished.is_none() {
+            finished = Some(LdapResult::success());
+        }
+        let (mut from, mut sorted_from) = (0, None);
+        if let Some(position) = position {
+            match position.sort_key {
+                Some(key) => sorted_from = Some((key, position.after.next(&snapshot, layout))),
+                None if position.after != Key::RootDse => from = position.after.next(&snapshot, layout),
+                None => {}
             }
         }
+        // Without a sort the root DSE comes before everything else.
+        let root = root.filter(|_| go_on != Some(false)).map(Box::new);
         let extent = match virtual_groups::are_hidden(&request.filter, tree.direct && view == View::Full) {
             true => extent.before(layout.children(Special::VirtualGroups).start),
             false => extent,
         };
         let filter = Node::compile(&context, &request.filter).ok_or_else(nested_too_far)?;
         let mut plan: Plan = Planner { context, layout }.plan(&filter, &extent);
-        if let Phase::Collecting(sorter) = &phase
+        if let Some(order) = &order
             && view == View::Full
             && limits.vlv.is_none()
-            && limits.skip == 0
         {
-            let walk = || Walk::new(&context, layout, &sorter.order);
-            plan = match limits.place {
-                None => plan.walk(layout, walk),
-                // The page before came from there, whatever the plan would be now.
-                Some(_) => Plan::through(walk().ok_or_else(foreign_cookie)?, layout.end() as usize),
-            };
-            if plan.is_walk() {
-                phase = Phase::Listing;
-            }
-        } else if limits.place.is_some() {
-            return Err(foreign_cookie());
+            let root = root.as_ref().map(|root| root.sort_key(order));
+            plan = plan.walk(layout, || {
+                Walk::new(&context, layout, order, root, sorted_from.as_ref())
+            });
         }
+        let mut phase = match &order {
+            Some(order) if !plan.is_walk() => {
+                Phase::Collecting(Box::new(Sorter::new(order.clone(), sorted_from)))
+            }
+            _ => Phase::Listing,
+        };
+        let under_way = root.as_ref().filter(|_| !plan.is_walk()).map(|_| ROOT);
         let by_name = matches!(phase, Phase::Listing) && !plan.is_walk() && !limits.paged;
         match &mut plan.source {
             Source::Ordinals(ordinals) if by_name => snapshot.order_by_name(layout, ordinals),
@@ -262,18 +290,12 @@ impl Search {
             .deref
             .as_ref()
             .map(|specs| Dereference::new(&context, specs));
-        Ok(Self {
+        let mut search = Self {
             plan: plan.outline(),
             proved: plan.proved,
-            candidates: {
-                let mut candidates = Candidates::new(plan.source, from, by_name);
-                if let Some(place) = limits.place {
-                    candidates.go_to(place);
-                }
-                candidates
-            },
+            candidates: Candidates::new(plan.source, from, by_name),
             is_large: filter.is_large(),
-            under_way: None,
+            under_way,
             done: Vec::new(),
             snapshot,
             tree,
@@ -283,6 +305,8 @@ impl Search {
             extent,
             selection,
             dereference,
+            root,
+            order,
             phase,
             limits,
             bounds: Bounds::default(),
@@ -292,7 +316,11 @@ impl Search {
             entries: 0,
             last: None,
             sort_response,
-        })
+        };
+        if let Some(result) = finished {
+            search.finish(result, None, None);
+        }
+        Ok(search)
     }
 
     /// How the search finds its entries, for a trace.
@@ -330,10 +358,10 @@ impl Search {
             Phase::Listing | Phase::Finished(_) => 0,
         };
         // What was compiled does not change.
-        let compiled = self
-            .bounds
-            .compiled
-            .get_or_init(|| self.filter.memory() + self.selection.memory());
+        let compiled = self.bounds.compiled.get_or_init(|| {
+            let root = self.root.as_ref().map_or(0, |root| root.memory());
+            self.filter.memory() + self.selection.memory() + root
+        });
         let found = self.candidates.memory() + sorter + self.controls_scratch.capacity();
         size_of::<Self>() + compiled + found
     }
@@ -389,7 +417,7 @@ impl Search {
     }
 
     /// The next candidate if it is a match.
-    fn next_match(&mut self, limit: usize) -> Result<Option<(Ordinal, Entry)>, Exhausted> {
+    fn next_match(&mut self, limit: usize) -> Result<Option<Ordinal>, Exhausted> {
         let context = Context {
             snapshot: &self.snapshot,
             tree: &self.tree,
@@ -406,7 +434,7 @@ impl Search {
         };
         let entry = self.layout.entry(ordinal);
         if !self.extent.contains(ordinal) || !context.is_visible(entry) {
-            return Ok(None);
+            return Ok((ordinal == ROOT && self.root_matches(limit)).then_some(ROOT));
         }
         let truth = match (self.proved, entry) {
             (Proved::Everything, Entry::User(_) | Entry::Group(_) | Entry::VirtualGroup(_)) => Some(true),
@@ -426,25 +454,21 @@ impl Search {
             (Proved::Nothing, _) | (_, Entry::Special(_)) => self.filter.evaluate(&context, entry, scratch),
             (Proved::Conjunct(proved), _) => self.filter.evaluate_without(proved, &context, entry, scratch),
         };
-        Ok((truth == Some(true)).then_some((ordinal, entry)))
+        Ok((truth == Some(true)).then_some(ordinal))
     }
 
     fn list(&mut self, out: &mut Vec<u8>, message_id: u32, limit: usize) {
         match self.next_match(limit) {
             Err(Exhausted) => self.finish(LdapResult::success(), None, None),
             Ok(None) => {}
-            // That there is one more is all that counts: it opens the next page.
-            Ok(Some(_)) if self.limits.page > 0 && self.entries >= self.limits.page => {
-                let last = match self.candidates.last_place() {
-                    Some(place) => Some(Position::Place(place as u64)),
-                    None => self
-                        .last
-                        .map(|last| Position::After(Key::of(&self.snapshot, last))),
-                };
-                self.finish(LdapResult::success(), last, None);
+            // That there is one more is all that counts: it exceeds the size limit, or opens the next page.
+            Ok(Some(_)) if self.limits.size_is_reached(self.entries) => {
+                self.finish(self.limits.size_exceeded(), None, None);
             }
-            Ok(Some(_)) if self.limits.size > 0 && self.entries >= self.limits.size => self.finish_by_size(),
-            Ok(Some((_, entry))) => self.write(entry, out, message_id),
+            Ok(Some(_)) if self.limits.page_is_full(self.entries) => {
+                self.finish(LdapResult::success(), self.last, None);
+            }
+            Ok(Some(ordinal)) => self.write(ordinal, out, message_id),
         }
     }
 
@@ -455,12 +479,14 @@ impl Search {
         };
         let order = self.snapshot.name_order();
         match found {
-            Ok(Some((ordinal, _))) => set.insert(order.position(self.layout, ordinal)),
-            Ok(None) => {}
+            // It is found again below.
+            Ok(Some(ROOT)) | Ok(None) => {}
+            Ok(Some(ordinal)) => set.insert(order.position(self.layout, ordinal)),
             Err(Exhausted) => {
                 let matches = set.iter().map(|position| order.at(self.layout, position));
                 self.candidates = Candidates::new(Source::Ordinals(matches.collect()), 0, false);
                 self.proved = Proved::Everything;
+                self.under_way = self.root.as_ref().map(|_| ROOT);
                 self.phase = Phase::Listing;
             }
         }
@@ -472,18 +498,24 @@ impl Search {
             return;
         };
         match found {
-            Ok(Some((ordinal, entry))) => {
-                let context = Context {
-                    snapshot: &self.snapshot,
-                    tree: &self.tree,
-                    view: self.view,
+            Ok(Some(ordinal)) => {
+                let (context, entry) = match &self.root {
+                    Some(root) if ordinal == ROOT => root.entry(),
+                    _ => {
+                        let context = Context {
+                            snapshot: &self.snapshot,
+                            tree: &self.tree,
+                            view: self.view,
+                        };
+                        (context, self.layout.entry(ordinal))
+                    }
                 };
                 self.scratch.work += SORT_KEY + sorter.push(&context, entry, ordinal);
             }
             Ok(None) => {}
             Err(Exhausted) => {
                 let order = sorter.order.clone();
-                let sorter = std::mem::replace(sorter, Box::new(Sorter::new(order)));
+                let sorter = std::mem::replace(sorter, Box::new(Sorter::new(order, None)));
                 self.phase = Phase::Sorting(sorter);
             }
         }
@@ -495,13 +527,12 @@ impl Search {
             return;
         };
         let order = sorter.order.clone();
-        let sorter = std::mem::replace(sorter, Box::new(Sorter::new(order)));
+        let sorter = std::mem::replace(sorter, Box::new(Sorter::new(order, None)));
         let count = sorter.len();
         let Some(request) = self.limits.vlv.take() else {
-            let next = usize::try_from(self.limits.skip).unwrap_or(usize::MAX).min(count);
             self.phase = Phase::Window {
                 sorter,
-                next,
+                next: 0,
                 end: count,
                 vlv: None,
             };
@@ -543,18 +574,21 @@ impl Search {
             let vlv = vlv.take();
             return self.finish(LdapResult::success(), None, vlv);
         };
-        if self.limits.page > 0 && self.entries >= self.limits.page && vlv.is_none() {
-            let rank = *next as u64;
-            return self.finish(LdapResult::success(), Some(Position::Rank(rank)), None);
+        if self.limits.size_is_reached(self.entries) {
+            return self.finish(self.limits.size_exceeded(), None, None);
         }
-        if self.limits.size > 0 && self.entries >= self.limits.size {
-            return self.finish_by_size();
+        if self.limits.page_is_full(self.entries) {
+            return self.finish(LdapResult::success(), self.last, None);
         }
         *next += 1;
-        self.write(self.layout.entry(ordinal), out, message_id);
+        self.write(ordinal, out, message_id);
     }
 
-    fn write(&mut self, entry: Entry, out: &mut Vec<u8>, message_id: u32) {
+    fn write(&mut self, ordinal: Ordinal, out: &mut Vec<u8>, message_id: u32) {
+        if ordinal == ROOT {
+            return self.write_root(out, message_id);
+        }
+        let entry = self.layout.entry(ordinal);
         let context = Context {
             snapshot: &self.snapshot,
             tree: &self.tree,
@@ -580,27 +614,32 @@ impl Search {
         self.scratch.work += written;
         self.bounds.earn(written);
         self.entries += 1;
-        self.last = Some(entry);
+        self.last = Some(ordinal);
     }
 
-    fn finish_by_size(&mut self) {
-        let message = format!(
-            "more than {} entries match; ask for pages (RFC 2696)",
-            self.limits.size
-        );
-        self.finish(
-            LdapResult::new(ResultCode::SizeLimitExceeded, message),
-            None,
-            None,
-        );
+    /// The cookie of a page that ends with an entry.
+    fn cookie(&self, last: Ordinal) -> Vec<u8> {
+        let context = Context {
+            snapshot: &self.snapshot,
+            tree: &self.tree,
+            view: self.view,
+        };
+        let (context, entry) = match &self.root {
+            Some(root) if last == ROOT => root.entry(),
+            _ => (context, self.layout.entry(last)),
+        };
+        let sort_key = self.order.as_ref().map(|order| order.key_of(&context, entry));
+        let key = Key::of(&self.snapshot, self.layout, last);
+        self.limits.cookie(key, sort_key, self.entries)
     }
 
-    fn finish(&mut self, result: LdapResult, next: Option<Position>, vlv: Option<Vec<u8>>) {
+    /// Ends the search; `last` is the last entry of a page that others follow.
+    fn finish(&mut self, result: LdapResult, last: Option<Ordinal>, vlv: Option<Vec<u8>>) {
         let mut controls = Vec::new();
         controls.extend(self.sort_response.take().map(|value| (SORT_RESPONSE, value)));
         controls.extend(vlv.map(|value| (VLV_RESPONSE, value)));
         if self.limits.paged {
-            let cookie = next.map(|position| position.cookie(&self.limits.cookie_key));
+            let cookie = last.map(|last| self.cookie(last));
             let response = PagedResults {
                 size: 0,
                 cookie: cookie.unwrap_or_default(),
@@ -637,5 +676,7 @@ pub(super) fn named_entry(context: &Context<'_>, name: &[u8]) -> Result<Entry, L
 
 #[cfg(test)]
 mod large_tests;
+#[cfg(test)]
+mod paging_tests;
 #[cfg(test)]
 mod tests;

@@ -15,6 +15,11 @@ use crate::ldap::control::SortKey;
 /// Matches sorted at once; longer runs would keep others waiting.
 const RUN: usize = 2048;
 
+/// Octets of the normal form of a value by which entries are sorted; what differs only behind them is told apart by what
+/// never changes about entries. A cookie of paged results carries the whole sort key of an entry, which clients must send
+/// back: with 16 keys (`MAX_SORT_KEYS`) it has less than 9 KiB.
+const MAX_VALUE: usize = 256;
+
 /// One key of a sort order.
 #[derive(Clone, Debug)]
 struct Criterion {
@@ -47,14 +52,15 @@ const NO_SUCH_ATTRIBUTE: u8 = 16;
 const INAPPROPRIATE_MATCHING: u8 = 18;
 
 impl SortOrder {
-    pub(super) fn new(context: &Context<'_>, keys: &[SortKey]) -> Result<Self, SortError> {
+    /// The order that keys ask for. With `lenient` attributes that no entry has are missing in all.
+    pub(super) fn new(context: &Context<'_>, keys: &[SortKey], lenient: bool) -> Result<Self, SortError> {
         let criterion = |key: &SortKey| {
             let error = |code| SortError {
                 code,
                 attribute: key.attribute.clone(),
             };
             let attribute = context.resolve(&key.attribute);
-            if attribute.first.is_none() && attribute.known.is_none() {
+            if attribute.first.is_none() && attribute.known.is_none() && !lenient {
                 return Err(error(NO_SUCH_ATTRIBUTE));
             }
             let syntax = match &key.ordering_rule {
@@ -127,6 +133,13 @@ impl SortOrder {
         }
     }
 
+    /// The key of an entry.
+    pub(super) fn key_of(&self, context: &Context<'_>, entry: Entry) -> Vec<u8> {
+        let mut key = Vec::new();
+        self.write_key(context, entry, &mut Vec::new(), &mut key);
+        key
+    }
+
     /// The beginning of the keys of entries whose first attribute has this value.
     pub(super) fn first_key(&self, value: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
@@ -149,7 +162,7 @@ impl Criterion {
     fn write(&self, key: Option<&[u8]>, out: &mut Vec<u8>) {
         let start = out.len();
         out.push(u8::from(key.is_none()));
-        for &octet in key.unwrap_or_default() {
+        for &octet in key.unwrap_or_default().iter().take(MAX_VALUE) {
             out.push(octet);
             if octet == 0 {
                 out.push(1);
@@ -173,6 +186,8 @@ struct Item {
 #[derive(Debug)]
 pub(super) struct Sorter {
     pub(super) order: SortOrder,
+    /// Matches before this key and place are left out.
+    from: Option<(Vec<u8>, Ordinal)>,
     keys: Vec<u8>,
     scratch: Vec<u8>,
     /// How many were added.
@@ -190,9 +205,10 @@ struct Merge {
 }
 
 impl Sorter {
-    pub(super) fn new(order: SortOrder) -> Self {
+    pub(super) fn new(order: SortOrder, from: Option<(Vec<u8>, Ordinal)>) -> Self {
         Self {
             order,
+            from,
             keys: Vec::new(),
             scratch: Vec::new(),
             items: 0,
@@ -202,13 +218,19 @@ impl Sorter {
         }
     }
 
-    /// Adds a match; matches come in the order of answers. Gives the octets of its key.
+    /// Adds a match. Gives the octets of its key.
     pub(super) fn push(&mut self, context: &Context<'_>, entry: Entry, ordinal: Ordinal) -> usize {
         let start = self.keys.len();
         self.order
             .write_key(context, entry, &mut self.scratch, &mut self.keys);
-        self.items += 1;
         let length = u32::try_from(self.keys.len() - start).unwrap_or(u32::MAX);
+        if let Some((key, place)) = &self.from
+            && (self.keys.get(start..).unwrap_or_default(), ordinal) < (key.as_slice(), *place)
+        {
+            self.keys.truncate(start);
+            return length as usize;
+        }
+        self.items += 1;
         self.run.push(Item {
             start,
             length,

@@ -6,14 +6,15 @@ use crate::directory::{self, Search, SearchControls};
 use crate::ldap::control::VlvTarget;
 use crate::ldap::dn::Dn;
 use crate::ldap::filter::Filter;
-use crate::ldap::message::{CompareRequest, SearchRequest};
+use crate::ldap::message::{CompareRequest, Scope, SearchRequest};
 use crate::ldap::response::{LdapResult, ResultCode};
 
 use super::access::Identity;
 use super::{Outpost, VERSION};
 
 impl Outpost {
-    /// The search of the rootDSE or the subschema, if the request is for one of them.
+    /// The search of the rootDSE or the subschema, if the request is for one of them alone. What somebody bound searches
+    /// below the empty name is the tree of their provider as well.
     pub fn special_search(
         &self,
         request: &SearchRequest<'_>,
@@ -22,10 +23,13 @@ impl Outpost {
     ) -> Option<Result<Search, LdapResult>> {
         let refusal = || too_much_asserted(asserted(request, controls), identity);
         if request.base_object.is_empty() {
+            if identity.is_some() && request.scope != Scope::BaseObject {
+                return None;
+            }
             if let Some(refusal) = refusal() {
                 return Some(Err(refusal));
             }
-            let attributes = self.root_dse(None).attributes(reader(identity));
+            let attributes = self.root_dse_attributes(identity);
             return Some(Search::of_entry("", &attributes, request, controls));
         }
         let asked = identity.is_some() && asks_for_subschema(&request.filter);
@@ -50,7 +54,7 @@ impl Outpost {
             if let Some(refusal) = refusal() {
                 return Some(refusal);
             }
-            let attributes = self.root_dse(None).attributes(reader(identity));
+            let attributes = self.root_dse_attributes(identity);
             return Some(directory::compare_entry("", &attributes, attribute, value));
         }
         names_subschema(request.entry.as_bytes()).then(|| {
@@ -58,6 +62,11 @@ impl Outpost {
                 directory::compare_entry(SUBSCHEMA_DN, &self.subschema(identity), attribute, value)
             })
         })
+    }
+
+    /// What the rootDSE says to somebody.
+    pub fn root_dse_attributes(&self, identity: Option<&Identity>) -> subschema::Attributes {
+        self.root_dse(None).attributes(reader(identity))
     }
 
     /// How admins name their attributes is for those who may log in.

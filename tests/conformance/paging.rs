@@ -179,25 +179,112 @@ async fn critical_or_not_is_the_same() {
     }
 }
 
+/// RFC 2696 section 3, RFC 4511 section 4.5.1.4.
 #[tokio::test]
-async fn the_size_limit_counts_within_pages() {
+async fn the_size_limit_counts_over_all_pages() {
     let stage = Stage::sample().await;
     let mut client = stage.bound("ldapservice").await;
-    for (limit, size, expected) in [
-        (5, 10, (4, 5)),
-        (10, 5, (0, 5)),
-        (60, 100, (0, 60)),
-        (59, 100, (4, 59)),
-    ] {
-        let mut request = search(BASE, LdapSearchScope::Subtree, "(objectClass=user)", &["cn"]);
-        request.sizelimit = limit;
-        let found = client.search_with(request, vec![paged(size, b"", true)]).await;
-        assert_eq!(
-            (found.outcome.code, found.entries.len()),
-            expected,
-            "limit {limit}, pages of {size}"
-        );
+    for order in [&[][..], &["cn"], &["-cn"], &["title", "-cn"]] {
+        for (limit, size, expected, end) in [
+            (10, 3, &[3, 3, 3, 1][..], 4),
+            (5, 10, &[5], 4),
+            (10, 5, &[5, 5], 4),
+            (59, 100, &[59], 4),
+            (60, 100, &[60], 0),
+            (60, 25, &[25, 25, 10], 0),
+            (0, 25, &[25, 25, 10], 0),
+        ] {
+            let (mut sizes, mut place) = (Vec::new(), Vec::new());
+            let code = loop {
+                let mut request = search(BASE, LdapSearchScope::Subtree, "(objectClass=user)", &["cn"]);
+                request.sizelimit = limit;
+                let mut controls = vec![paged(size, &place, true)];
+                if !order.is_empty() {
+                    controls.push(sorted(order, true));
+                }
+                let found = client.search_with(request, controls).await;
+                sizes.push(found.entries.len());
+                place = page_of(&found.outcome).expect("a paged results response").1;
+                if place.is_empty() {
+                    break found.outcome.code;
+                }
+                assert_eq!(found.outcome.code, 0);
+            };
+            assert_eq!(
+                (sizes.as_slice(), code),
+                (expected, end),
+                "limit {limit}, pages of {size}, by {order:?}"
+            );
+        }
     }
+}
+
+/// Who stays comes once, whoever else goes or comes between two pages.
+#[tokio::test]
+async fn sorted_pages_lose_and_repeat_nobody_when_the_directory_changes() {
+    for order in [&["cn"][..], &["-cn"], &["cn", "mail"]] {
+        let stage = Stage::sample().await;
+        let mut client = stage.bound("ldapservice").await;
+        let request = || search(BASE, LdapSearchScope::Subtree, "(objectClass=user)", &["cn"]);
+        let whole = client.search_with(request(), vec![sorted(order, true)]).await;
+        let controls = |place: &[u8]| vec![sorted(order, true), paged(7, place, true)];
+        let first = client.search_with(request(), controls(b"")).await;
+        let gone = first.entries[2].one("cn").to_owned();
+        stage
+            .simulator
+            .delete_user(stage.simulator.user_pk(&gone).unwrap());
+        stage.refresh().await;
+        let second = client.search_with(request(), controls(&cookie(&first))).await;
+        assert_eq!(second.dns(), whole.dns()[7..14], "{order:?}");
+        stage.simulator.create_user("-first", "", "");
+        stage.simulator.create_user("~last", "", "");
+        stage.refresh().await;
+        let third = client.search_with(request(), controls(&cookie(&second))).await;
+        assert_eq!(third.dns(), whole.dns()[14..21], "{order:?}");
+    }
+}
+
+/// What lies below the naming contexts is found from the empty name on, for those who are bound (RFC 4512 section 5.1).
+#[tokio::test]
+async fn the_empty_name_is_paged_sorted_and_limited_like_any_base() {
+    let stage = Stage::sample().await;
+    let mut client = stage.bound("ldapservice").await;
+    let request = || search("", LdapSearchScope::Subtree, EVERYTHING, &["cn"]);
+    let mut whole: Vec<String> = client
+        .subtree(BASE, EVERYTHING, &["cn"])
+        .await
+        .dns()
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
+    whole.push(String::new());
+    whole.sort_unstable();
+    for order in [&[][..], &["cn"], &["-objectClass", "cn"]] {
+        for size in [1, 7, 500] {
+            let (mut dns, mut place) = (Vec::new(), Vec::new());
+            loop {
+                let mut controls = vec![paged(size, &place, true)];
+                if !order.is_empty() {
+                    controls.push(sorted(order, true));
+                }
+                let found = client.search_with(request(), controls).await;
+                dns.extend(found.dns().into_iter().map(str::to_owned));
+                place = cookie(&found);
+                if place.is_empty() {
+                    break;
+                }
+            }
+            if order.is_empty() {
+                assert_eq!(dns[0], "", "the root DSE comes first");
+            }
+            dns.sort_unstable();
+            assert_eq!(dns, whole, "{order:?} {size}");
+        }
+    }
+    let mut limited = request();
+    limited.sizelimit = 2;
+    let found = client.search_with(limited, vec![]).await;
+    assert_eq!((found.outcome.code, found.dns()), (4, vec!["", BASE]));
 }
 
 #[tokio::test]

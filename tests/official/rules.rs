@@ -445,6 +445,29 @@ pub const RULES: &[Rule] = &[
         },
     },
     Rule {
+        name: "below the empty name lies what is below the naming context, behind the root DSE, for those who are bound (RFC 4512)",
+        apply: |case| {
+            let below = case.ours.entries.iter().filter(|entry| entry.dn != ROOT);
+            let below: Vec<Entry> = below.cloned().collect();
+            let in_scope = match case.search.scope.as_str() {
+                "one" => below.len() == 1,
+                scope => scope == "sub",
+            };
+            let meant = case.search.base == ROOT
+                && case.search.who != "anon"
+                && in_scope
+                && below.first().is_some_and(is_base)
+                && below
+                    .iter()
+                    .skip(1)
+                    .all(|entry| entry.dn.ends_with(&format!(",{SUFFIX}")));
+            if meant {
+                case.theirs.entries.extend(below);
+            }
+            meant
+        },
+    },
+    Rule {
         name: "paged answers without a sort come by primary key, which never changes under a reader",
         apply: |case| {
             let pk = |entry: &Entry| case.row(entry).and_then(|row| row["pk"].as_i64());

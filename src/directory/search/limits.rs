@@ -2,8 +2,7 @@
 //!
 //! Must not know filters.
 
-use super::super::entry::{Context, Layout, Ordinal};
-use super::super::paging::Position;
+use super::super::paging::{Key, OrderDigest, Position};
 use super::super::sorting::Sorter;
 use super::SearchControls;
 use crate::ldap::control::{VlvRequest, VlvTarget};
@@ -12,70 +11,100 @@ use crate::ldap::response::{LdapResult, ResultCode};
 
 #[derive(Debug)]
 pub(super) struct Limits {
-    /// 0 for none.
-    pub(super) size: u64,
+    /// Entries of all pages together (RFC 4511 section 4.5.1.4); 0 for none.
+    size: u64,
+    /// Entries that earlier pages had.
+    given: u64,
     /// Entries a page; 0 for no paging.
-    pub(super) page: u64,
+    page: u64,
     pub(super) paged: bool,
-    /// Entries of a sorted answer to leave out.
-    pub(super) skip: u64,
-    /// Where to go on in a kept order.
-    pub(super) place: Option<usize>,
+    /// Whether the client wants no more pages.
+    pub(super) ended: bool,
     pub(super) vlv: Option<VlvRequest>,
-    pub(super) cookie_key: [u8; 32],
+    /// The order that was asked for.
+    asked: OrderDigest,
+    cookie_key: [u8; 32],
 }
 
-/// What limits the answer, and the place it starts from.
-pub(super) fn limits(
-    context: &Context<'_>,
-    layout: Layout,
-    request: &SearchRequest<'_>,
-    controls: &SearchControls,
-) -> Result<(Limits, Ordinal), LdapResult> {
-    let mut limits = Limits {
-        size: u64::from(request.size_limit),
-        page: 0,
-        paged: controls.paged.is_some(),
-        skip: 0,
-        place: None,
-        vlv: controls.vlv.clone(),
-        cookie_key: controls.cookie_key,
-    };
-    if controls.vlv.is_some() && controls.sort.is_none() {
-        let message = "a virtual list view needs a sort control (RFC 2891)";
-        return Err(LdapResult::new(ResultCode::SortControlMissing, message));
-    }
-    let mut from = 0;
-    let Some(paged) = &controls.paged else {
-        return Ok((limits, from));
-    };
-    if paged.size == 0 {
-        // The client wants no more: nothing is kept for it, so an empty page is all there is to do.
-        limits.skip = u64::MAX;
-        return Ok((limits, Ordinal::MAX));
-    }
-    // RFC 2696 section 3: a page that is no smaller than the size limit is no page.
-    if limits.size == 0 || u64::from(paged.size) < limits.size {
-        limits.page = u64::from(paged.size);
-    }
-    let position = match paged.cookie.as_slice() {
-        [] => return Ok((limits, from)),
-        cookie => Position::read(cookie, &controls.cookie_key),
-    };
-    match position {
-        Some(Position::After(key)) if controls.sort.is_none() => from = key.next(context.snapshot, layout),
-        Some(Position::Rank(rank)) if controls.sort.is_some() => limits.skip = rank,
-        Some(Position::Place(place)) if controls.sort.is_some() => {
-            limits.place = Some(usize::try_from(place).unwrap_or(usize::MAX));
+impl Limits {
+    /// What limits the answer, and the position it starts from.
+    pub(super) fn new(
+        request: &SearchRequest<'_>,
+        controls: &SearchControls,
+    ) -> Result<(Self, Option<Position>), LdapResult> {
+        if controls.vlv.is_some() && controls.sort.is_none() {
+            let message = "a virtual list view needs a sort control (RFC 2891)";
+            return Err(LdapResult::new(ResultCode::SortControlMissing, message));
         }
-        _ => return Err(foreign_cookie()),
+        let mut limits = Self {
+            size: u64::from(request.size_limit),
+            given: 0,
+            page: 0,
+            paged: controls.paged.is_some(),
+            ended: false,
+            vlv: controls.vlv.clone(),
+            asked: OrderDigest::default(),
+            cookie_key: controls.cookie_key,
+        };
+        let Some(paged) = &controls.paged else {
+            return Ok((limits, None));
+        };
+        if limits.vlv.is_some() {
+            // A view is no page: its window is all there is.
+            return Ok((limits, None));
+        }
+        limits.asked = OrderDigest::new(controls.sort.as_deref());
+        limits.page = u64::from(paged.size);
+        // Nothing is kept for the client, so an empty page is all there is to do.
+        limits.ended = paged.size == 0;
+        if limits.ended || paged.cookie.is_empty() {
+            return Ok((limits, None));
+        }
+        let position = Position::read(&paged.cookie, &controls.cookie_key)
+            .filter(|position| position.asked == limits.asked)
+            .ok_or_else(foreign_cookie)?;
+        limits.given = position.given;
+        Ok((limits, Some(position)))
     }
-    Ok((limits, from))
+
+    /// Whether no further entry may be given, of so many that this page has.
+    #[inline]
+    pub(super) fn size_is_reached(&self, entries: u64) -> bool {
+        self.size > 0 && self.given.saturating_add(entries) >= self.size
+    }
+
+    /// Whether a page of so many entries is full.
+    #[inline]
+    pub(super) fn page_is_full(&self, entries: u64) -> bool {
+        self.page > 0 && entries >= self.page
+    }
+
+    /// The result when more match than the client wants.
+    pub(super) fn size_exceeded(&self) -> LdapResult {
+        let message = match self.paged {
+            true => format!(
+                "more than {} entries match: the size limit counts over all pages",
+                self.size
+            ),
+            false => format!("more than {} entries match; ask for pages (RFC 2696)", self.size),
+        };
+        LdapResult::new(ResultCode::SizeLimitExceeded, message)
+    }
+
+    /// The cookie of a page that ends behind an entry; the page had so many.
+    pub(super) fn cookie(&self, after: Key, sort_key: Option<Vec<u8>>, entries: u64) -> Vec<u8> {
+        let position = Position {
+            after,
+            sort_key,
+            asked: self.asked,
+            given: self.given.saturating_add(entries),
+        };
+        position.cookie(&self.cookie_key)
+    }
 }
 
 pub(super) fn foreign_cookie() -> LdapResult {
-    let message =
-        "the cookie of the paged results control is not one of this server; start from the first page";
+    let message = "the cookie of the paged results control is not one of this server, or of another order; start from the first page";
     LdapResult::new(ResultCode::UnwillingToPerform, message)
 }
 

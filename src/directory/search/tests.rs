@@ -450,27 +450,42 @@ fn foreign_cookies_are_refused() {
         cookie: b"garbled".to_vec(),
     });
     assert_eq!(denial(&foreign).0, ResultCode::UnwillingToPerform);
-    let mut other_key = query("(objectClass=*)");
-    other_key.controls.paged = Some(PagedResults {
-        size: 5,
-        cookie: Position::Rank(1).cookie(&[9; 32]),
-    });
-    assert_eq!(denial(&other_key).0, ResultCode::UnwillingToPerform);
-    // A place in a sorted answer is none in another, and one in a kept order none where sorting is needed.
-    for position in [Position::Rank(1), Position::Place(1)] {
-        let mut unsorted = query("(objectClass=*)");
-        unsorted.controls.paged = Some(PagedResults {
-            size: 5,
-            cookie: position.cookie(&[0; 32]),
+    let first_page = |query: &Query| {
+        let mut first = query.clone();
+        first.controls.paged = Some(PagedResults {
+            size: 2,
+            cookie: Vec::new(),
         });
-        assert_eq!(denial(&unsorted).0, ResultCode::UnwillingToPerform);
+        cookie(&first.run().1)
+    };
+    let with = |query: &Query, cookie: Vec<u8>| {
+        let mut next = query.clone();
+        next.controls.paged = Some(PagedResults { size: 5, cookie });
+        next
+    };
+    let mut other_key = with(&query("(objectClass=*)"), first_page(&query("(objectClass=*)")));
+    other_key.controls.cookie_key = [9; 32];
+    assert_eq!(denial(&other_key).0, ResultCode::UnwillingToPerform);
+    // A position in one order is none in another, nor where nothing is sorted.
+    let orders = [
+        query("(objectClass=*)"),
+        sorted("(objectClass=*)", &[key("cn", false)]),
+        sorted("(objectClass=*)", &[key("cn", true)]),
+        sorted("(objectClass=*)", &[key("cn", false), key("uid", false)]),
+        sorted("(objectClass=*)", &[key("uidNumber", false)]),
+        sorted("(objectClass=*)", &[key("nosuch", false)]),
+    ];
+    for (index, first) in orders.iter().enumerate() {
+        let cookie = first_page(first);
+        for (other, next) in orders.iter().enumerate() {
+            let next = with(next, cookie.clone());
+            if index == other {
+                assert_eq!(next.run().1.result.code, ResultCode::Success);
+            } else {
+                assert_eq!(denial(&next).0, ResultCode::UnwillingToPerform, "{index} {other}");
+            }
+        }
     }
-    let mut by_number = sorted("(objectClass=*)", &[key("uidNumber", false)]);
-    by_number.controls.paged = Some(PagedResults {
-        size: 5,
-        cookie: Position::Place(1).cookie(&[0; 32]),
-    });
-    assert_eq!(denial(&by_number).0, ResultCode::UnwillingToPerform);
 }
 
 #[test]
@@ -545,7 +560,7 @@ fn answers_are_sorted_by_all_keys_with_missing_values_last() {
 }
 
 #[test]
-fn sorted_answers_are_paged_by_rank() {
+fn pages_of_a_sorted_answer_make_up_the_whole() {
     let keys = [key("objectClass", true), key("cn", true)];
     let whole = sorted("(objectClass=*)", &keys);
     let names = whole.names();

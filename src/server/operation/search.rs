@@ -80,8 +80,13 @@ pub(in crate::server) fn start(
                  snapshot,
              }| {
                 let tree = Arc::clone(provider.tree());
-                directory::Search::new(snapshot, tree, viewer, request, &controls)
-                    .map(|search| (search, Some(provider)))
+                let search = if request.base_object.is_empty() {
+                    let root_dse = session.outpost.root_dse_attributes(session.identity.as_deref());
+                    directory::Search::from_root(snapshot, tree, viewer, &root_dse, request, &controls)
+                } else {
+                    directory::Search::new(snapshot, tree, viewer, request, &controls)
+                };
+                search.map(|search| (search, Some(provider)))
             },
         ),
     };
@@ -376,7 +381,12 @@ pub(in crate::server) fn authorise(session: &Session, base_object: &[u8]) -> Res
         let text = "bind first: without a bind only the rootDSE and the subschema are readable";
         return Err(LdapResult::new(ResultCode::InsufficientAccessRights, text));
     };
-    let Some(provider) = provider_for(&session.outpost, base_object)? else {
+    // Below the empty name lie all trees, and this is the one that the bound user may see.
+    let provider = match base_object {
+        [] => session.outpost.providers().by_pk(identity.provider().pk()),
+        _ => provider_for(&session.outpost, base_object)?,
+    };
+    let Some(provider) = provider else {
         if !session.outpost.status().configured() {
             let text = "the configuration has not been loaded from authentik yet";
             return Err(LdapResult::new(ResultCode::Unavailable, text));

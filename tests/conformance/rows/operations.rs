@@ -1,4 +1,4 @@
-//! Rows 33 to 47: the other operations, errors, names.
+//! Rows 33 to 49: the other operations, errors, names, what pages and the empty name promise.
 
 use akldap::simulator::{Directory, Fault, Rule};
 use ldap3_proto::proto::{
@@ -7,7 +7,7 @@ use ldap3_proto::proto::{
 };
 
 use crate::client::search;
-use crate::controls::{element, integer};
+use crate::controls::{element, integer, page_of, paged, sorted};
 use crate::stage::{BASE, SUFFIX, Stage, user_dn};
 use crate::table::{Row, row};
 
@@ -195,6 +195,43 @@ pub fn rows() -> Vec<Row> {
                 }
             }
             assert_eq!(count, 5000);
+        }),
+        row!("48", "Size limit of a paged search", "60 users, sizeLimit 10, pages of 3, also sorted", "3, 3, 3, 1 and code 4", stage => {
+            let mut client = stage.bound("ldapservice").await;
+            for order in [None, Some("cn"), Some("-cn")] {
+                let (mut cookie, mut pages) = (Vec::new(), Vec::new());
+                let code = loop {
+                    let mut request = search(BASE, LdapSearchScope::Subtree, "(objectClass=user)", &["cn"]);
+                    request.sizelimit = 10;
+                    let mut controls = vec![paged(3, &cookie, true)];
+                    controls.extend(order.map(|key| sorted(&[key], true)));
+                    let found = client.search_with(request, controls).await;
+                    pages.push(found.entries.len());
+                    cookie = page_of(&found.outcome).unwrap().1;
+                    if cookie.is_empty() {
+                        break found.outcome.code;
+                    }
+                };
+                assert_eq!((pages, code), (vec![3, 3, 3, 1], 4), "{order:?}");
+            }
+        }),
+        row!("49", "Search from the empty name on", "base \"\", subtree and one level, bound", "what lies below the naming contexts, behind the rootDSE; the base entry", stage => {
+            let mut client = stage.bound("ldapservice").await;
+            let alice = format!("cn=alice,ou=users,{SUFFIX}");
+            let user = client.subtree("", "(&(objectClass=user)(cn=alice))", &["cn"]).await;
+            assert_eq!((user.outcome.code, user.dns()), (0, vec![alice.as_str()]));
+            let all = client.subtree("", "(objectClass=*)", &["cn"]).await;
+            let below = client.subtree(BASE, "(objectClass=*)", &["cn"]).await;
+            assert_eq!((all.dns()[0], &all.dns()[1..]), ("", &below.dns()[..]));
+            let level = client.search("", LdapSearchScope::OneLevel, "(objectClass=*)", &[]).await;
+            assert_eq!(level.dns(), [BASE]);
+            // A user sees of it what they see below the base.
+            let mut own = stage.bound("alice").await;
+            let mine = own.subtree("", "(objectClass=user)", &["cn"]).await;
+            assert_eq!(mine.dns(), [alice.as_str()]);
+            let mut nobody = stage.client().await;
+            assert_eq!(nobody.subtree("", "(objectClass=*)", &[]).await.dns(), [""]);
+            assert_eq!(nobody.search("", LdapSearchScope::OneLevel, "(objectClass=*)", &[]).await.entries.len(), 0);
         }),
     ]
 }
