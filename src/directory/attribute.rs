@@ -153,8 +153,7 @@ impl Attributes {
         }
         let id = AttributeId(u16::try_from(self.syntaxes.len()).ok()?);
         let known = schema::attribute_type(&lower);
-        self.syntaxes
-            .push(known.map_or(Syntax::DirectoryString, |known| known.syntax));
+        self.syntaxes.push(schema::syntax_of(&lower));
         self.numbers.insert(lower.into_boxed_slice(), (id, known));
         Some(id)
     }
@@ -215,6 +214,15 @@ impl Attributes {
             .map(|(name, _)| &**name)
     }
 
+    /// The attributes that the schema knows.
+    pub(super) fn known_to_schema(
+        &self,
+    ) -> impl Iterator<Item = (AttributeId, &'static schema::AttributeType)> {
+        self.numbers
+            .values()
+            .filter_map(|&(id, known)| Some((id, known?)))
+    }
+
     pub(super) fn syntax(&self, id: AttributeId) -> Syntax {
         self.syntaxes
             .get(id.index())
@@ -229,9 +237,9 @@ impl Attributes {
     /// What a description means here: see [`AttributeRef`].
     pub(super) fn resolve(&self, description: &[u8]) -> AttributeRef {
         steps::add(1 + description.len());
-        let options = memchr::memchr(b';', description).unwrap_or(description.len());
+        let plain = schema::without_binary(description);
         // An admin may have put options into a name: they are a part of it.
-        if options < description.len()
+        if plain.is_none_or(|plain| plain.len() < description.len())
             && let Some(id) = self.find_spelling(description.trim_ascii())
         {
             return AttributeRef {
@@ -241,7 +249,9 @@ impl Attributes {
                 alias: None,
             };
         }
-        let plain = description.get(..options).unwrap_or(description).trim_ascii();
+        let Some(plain) = plain.map(<[u8]>::trim_ascii) else {
+            return AttributeRef::UNKNOWN;
+        };
         let mut buffer = [0; MAX_NAME];
         let lower = buffer.get_mut(..plain.len()).map(|lower| {
             lower.copy_from_slice(plain);
@@ -296,6 +306,14 @@ pub(super) struct AttributeRef {
 }
 
 impl AttributeRef {
+    /// What neither the schema nor any entry knows.
+    const UNKNOWN: Self = Self {
+        first: None,
+        second: None,
+        known: None,
+        alias: None,
+    };
+
     pub(super) fn built_in(id: AttributeId) -> Self {
         Self {
             first: Some(id),
@@ -329,7 +347,8 @@ mod tests {
             "commonName",
             "2.5.4.3",
             "OID.2.5.4.3",
-            "cn;lang-en",
+            "cn;binary",
+            "cn;BINARY",
             " cn ",
         ] {
             let meant = attributes.resolve(description.as_bytes());
@@ -343,6 +362,23 @@ mod tests {
         assert_eq!(attributes.resolve(b"sn").first, Some(AttributeId::SN));
         assert_eq!(attributes.resolve(b"nosuch").first, None);
         assert_eq!(attributes.resolve(&[b'x'; 1000]).first, None);
+        for description in [
+            "cn;lang-de",
+            "cn;binary;lang-de",
+            "cn;",
+            "2.5.4.3;x-y",
+            "sn;lang-en",
+        ] {
+            let meant = attributes.resolve(description.as_bytes());
+            assert!(meant.first.is_none() && meant.known.is_none(), "{description}");
+        }
+        let own = attributes.intern(b"cn;lang-de").unwrap();
+        let meant = attributes.resolve(b"CN;Lang-DE");
+        assert_eq!((meant.first, meant.second), (Some(own), None));
+        assert!(meant.known.is_none());
+        assert_eq!(attributes.syntax(own), Syntax::AccountName);
+        assert_eq!(attributes.resolve(b"cn;lang-en").first, None);
+        assert_eq!(attributes.resolve(b"cn").first, Some(AttributeId::CN));
     }
 
     #[test]

@@ -99,6 +99,8 @@ mod tests {
             ("memberOf", &bob, ResultCode::NoSuchAttribute),
             ("mail", "x", ResultCode::NoSuchAttribute),
             ("nosuch", "x", ResultCode::NoSuchAttribute),
+            ("cn;lang-de", "staff", ResultCode::NoSuchAttribute),
+            ("cn;binary", "staff", ResultCode::CompareTrue),
         ] {
             assert_eq!(staff(attribute, value), expected, "{attribute} {value}");
         }

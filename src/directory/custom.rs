@@ -135,9 +135,19 @@ fn official_name(key: &str) -> String {
     name.trim_ascii().to_owned()
 }
 
-/// A name with a hyphen for everything that RFC 4512 section 1.4 does not allow (`_` stays: clients take it).
+/// A name with a hyphen for everything that RFC 4512 section 1.4 does not allow (`_` stays: clients take it). Of a name
+/// without any ASCII letter or digit it has the code points: `u043a-u043b` for `кл`.
 pub(super) fn legal_name(name: &str) -> String {
     let keep = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_');
+    if name.contains(char::is_alphanumeric)
+        && !name.contains(|character: char| character.is_ascii_alphanumeric())
+    {
+        let points: Vec<String> = name
+            .chars()
+            .map(|character| format!("u{:04x}", u32::from(character)))
+            .collect();
+        return points.join("-");
+    }
     name.chars()
         .map(|character| if keep(character) { character } else { '-' })
         .collect()
@@ -335,8 +345,9 @@ mod reading_tests {
                 legal => assert_eq!(names(key, true), pair(legal, official)),
             }
         }
-        assert_eq!(names("ключ", false), pair("ключ", ""));
-        assert_eq!(names("ключ", true), Err(LeftOut::Nameless));
+        let points = "u043a-u043b-u044e-u0447";
+        assert_eq!(names("ключ", false), pair("ключ", points));
+        assert_eq!(names("ключ", true), pair(points, "ключ"));
         for key in ["", ".", "...", "/", " ", "--"] {
             assert_eq!(names(key, false), Err(LeftOut::Nameless), "{key}");
         }

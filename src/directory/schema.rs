@@ -218,7 +218,7 @@ pub enum ClassKind {
 /// An object class.
 #[derive(Clone, Copy, Debug)]
 pub struct ObjectClass {
-    /// The spelling we serve.
+    /// The spelling we serve as a value of `objectClass`.
     pub name: &'static str,
     /// [`name`](Self::name) in lower case.
     pub key: &'static str,
@@ -232,6 +232,18 @@ pub struct ObjectClass {
     pub must: &'static [&'static str],
     /// The attributes its entries may have.
     pub may: &'static [&'static str],
+}
+
+impl ObjectClass {
+    /// The name of the class as RFC 4512 section 1.4 allows it: with hyphens for dots and slashes.
+    #[must_use]
+    pub fn descriptor(&self) -> Cow<'static, str> {
+        let legal = |character: char| character.is_ascii_alphanumeric() || character == '-';
+        match self.name.chars().all(legal) {
+            true => Cow::Borrowed(self.name),
+            false => Cow::Owned(self.name.replace(|character| !legal(character), "-")),
+        }
+    }
 }
 
 /// How a matching rule compares.
@@ -327,7 +339,10 @@ static INDEX: LazyLock<Index> = LazyLock::new(|| Index {
         .collect(),
     classes: OBJECT_CLASSES
         .iter()
-        .flat_map(|class| [(class.key.to_owned(), class), (class.oid.to_owned(), class)])
+        .flat_map(|class| {
+            let descriptor = class.descriptor().to_ascii_lowercase();
+            [class.key.to_owned(), class.oid.to_owned(), descriptor].map(|name| (name, class))
+        })
         .collect(),
     rules: MATCHING_RULES
         .iter()
@@ -348,30 +363,47 @@ fn find<T>(map: &Names<T>, name: &[u8]) -> Option<&'static T> {
     map.get(std::str::from_utf8(lower).ok()?).copied()
 }
 
-/// An attribute description without what does not tell attributes apart: options, the prefix `OID.`, outer spaces.
-fn base_description(description: &[u8]) -> &[u8] {
-    let end = memchr::memchr(b';', description).unwrap_or(description.len());
-    let plain = description.get(..end).unwrap_or(description).trim_ascii();
+/// A name or OID without what does not tell it apart: the prefix `OID.`, outer spaces.
+fn base_name(name: &[u8]) -> &[u8] {
+    let plain = name.trim_ascii();
     match plain.split_at_checked(4) {
         Some((prefix, oid)) if prefix.eq_ignore_ascii_case(b"OID.") => oid,
         _ => plain,
     }
 }
 
-/// The attribute type a description names: by name, alias or OID, whatever the case, options (`;lang-en`) aside.
+/// An attribute description and its options (RFC 4512 section 2.5.2), without the semicolon between them.
+fn split_options(description: &[u8]) -> (&[u8], Option<&[u8]>) {
+    match memchr::memchr(b';', description).and_then(|at| description.split_at_checked(at)) {
+        Some((plain, options)) => (plain, options.get(1..)),
+        None => (description, None),
+    }
+}
+
+/// An attribute description without `;binary`, which is about how values are sent (RFC 4522): clients add it to what is
+/// never text. `None` if it has another option: it then means a subtype of the attribute.
+#[must_use]
+pub fn without_binary(description: &[u8]) -> Option<&[u8]> {
+    let (plain, options) = split_options(description);
+    let is_binary = |options: &[u8]| options.trim_ascii().eq_ignore_ascii_case(b"binary");
+    options.is_none_or(is_binary).then_some(plain)
+}
+
+/// The attribute type a description names: by name, alias or OID, whatever the case. A description with an option other
+/// than `;binary` names a subtype, of which the schema has none.
 #[must_use]
 pub fn attribute_type(description: &[u8]) -> Option<&'static AttributeType> {
-    find(&INDEX.attributes, base_description(description))
+    find(&INDEX.attributes, base_name(without_binary(description)?))
 }
 
 /// The key under which an attribute's values are kept and looked up: the schema's key for a known attribute, the
-/// description in lower case (options aside) for any other. Octets that are not UTF-8 become U+FFFD.
+/// description in lower case (`;binary` aside) for any other. Octets that are not UTF-8 become U+FFFD.
 #[must_use]
 pub fn canonical_name(description: &[u8]) -> Cow<'_, str> {
-    let base = base_description(description);
-    if let Some(attribute) = find(&INDEX.attributes, base) {
+    if let Some(attribute) = attribute_type(description) {
         return Cow::Borrowed(attribute.key);
     }
+    let base = base_name(without_binary(description).unwrap_or(description));
     let text = String::from_utf8_lossy(base);
     if text.bytes().any(|octet| octet.is_ascii_uppercase()) {
         Cow::Owned(text.to_ascii_lowercase())
@@ -380,20 +412,21 @@ pub fn canonical_name(description: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// The syntax of an attribute; directory string for one that the schema does not know.
+/// The syntax of an attribute; directory string for one that the schema does not know. A subtype has the syntax of its
+/// supertype (RFC 4512 section 2.5.1).
 #[must_use]
 pub fn syntax_of(description: &[u8]) -> Syntax {
-    attribute_type(description).map_or(Syntax::DirectoryString, |attribute| attribute.syntax)
+    attribute_type(split_options(description).0).map_or(Syntax::DirectoryString, |attribute| attribute.syntax)
 }
 
-/// The object class with this name or OID, whatever the case.
+/// The object class with this name, descriptor or OID, whatever the case.
 #[must_use]
 pub fn object_class(name: &[u8]) -> Option<&'static ObjectClass> {
-    find(&INDEX.classes, base_description(name))
+    find(&INDEX.classes, base_name(name))
 }
 
 /// The matching rule with this name or OID, whatever the case.
 #[must_use]
 pub fn matching_rule(name: &[u8]) -> Option<&'static MatchingRule> {
-    find(&INDEX.rules, base_description(name))
+    find(&INDEX.rules, base_name(name))
 }

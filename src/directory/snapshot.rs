@@ -17,6 +17,7 @@ use super::order::{self, Orders};
 use super::row::{self, ByteTable, RDN_TYPE, Record, Relation, Row, Shapes, UnescapedNames};
 use super::schema::Syntax;
 use super::sorting::{OrderKey, SortOrder};
+use super::subschema::Beyond;
 use super::syntax;
 use super::tree::Tree;
 
@@ -221,25 +222,44 @@ impl Snapshot {
             .map(|&group| std::str::from_utf8(self.name(self.group_record(group))).unwrap_or_default())
     }
 
-    /// The names of custom attributes, sorted, in lower case: in their legal spelling where that is the other one. Those that
-    /// are no names to RFC 4512 (section 1.4) in any spelling are left out.
+    /// What entries have beyond the schema. Names are sorted, in lower case, and in their legal spelling where the served
+    /// one has other characters than ASCII letters, digits, `-` and `_`.
     #[must_use]
-    pub fn custom_attributes(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = self
+    pub fn beyond_schema(&self) -> Beyond {
+        let declarable = |name: &&str| {
+            name.chars()
+                .all(|character| character.is_ascii_alphanumeric() || matches!(character, '-' | '_'))
+        };
+        let mut custom: Vec<String> = self
             .attributes
             .unknown_to_schema()
             .chain(self.attributes.aliases())
             .filter_map(|name| std::str::from_utf8(name).ok())
-            .filter(|name| {
-                name.starts_with(|first: char| first.is_ascii_alphabetic())
-                    && name
-                        .chars()
-                        .all(|character| character.is_ascii_alphanumeric() || character == '-')
-            })
+            .filter(declarable)
+            .map(str::to_owned)
             .collect();
-        names.sort_unstable();
-        names.dedup();
-        names
+        custom.sort_unstable();
+        custom.dedup();
+        let mut several: Vec<&str> = self
+            .attributes
+            .known_to_schema()
+            .filter(|(id, known)| known.single_value && self.has_several(*id))
+            .map(|(_, known)| known.key)
+            .collect();
+        several.sort_unstable();
+        several.dedup();
+        Beyond {
+            custom,
+            several,
+            legal_names: self.policy.legal_names,
+        }
+    }
+
+    /// Whether a record has several values of a stored attribute.
+    fn has_several(&self, id: AttributeId) -> bool {
+        self.indexes
+            .get(id.index())
+            .is_some_and(|index| index.count.several)
     }
 
     /// The same for two snapshots exactly if they answer every search alike. Computed at the first call: some 60 ms

@@ -1,7 +1,9 @@
 //! The subschema entry `cn=subschema`: the schema in the form of RFC 4512 section 4.1.
 //!
-//! Knows how definitions are written. The names of authentik's three object classes are no RFC 4512 descriptors, yet
-//! clients look them up by name; they are written as names and everywhere else by OID, so that all else is strict.
+//! Knows how definitions are written. The names of authentik's three object classes are no RFC 4512 descriptors. Clients
+//! that look up the classes of an entry (phpLDAPadmin) or of a filter (ldap3) must find them as they are served; parsers
+//! that keep to the letter (Apache's LDAP API) refuse the whole schema for them: which is declared is the admin's choice. Names of custom attributes may have `_`, a digit or a hyphen in
+//! front, which no parser we know refuses; where definitions refer to such a name they give its OID.
 
 use uuid::Uuid;
 
@@ -9,12 +11,14 @@ use super::schema::{
     ATTRIBUTE_TYPES, AttributeType, ClassKind, LDAP_SYNTAXES, MATCHING_RULES, MatchingRule, OBJECT_CLASSES,
     ObjectClass, Syntax, Usage, object_class,
 };
+use super::timestamp;
 
 /// The name of the subschema entry.
 pub const SUBSCHEMA_DN: &str = "cn=subschema";
 
-/// When the definitions were last changed, for clients that cache them. To be raised with every change of them.
-pub const SUBSCHEMA_TIMESTAMP: &str = "20261123000000Z";
+/// When the definitions of our own schema were last changed, for clients that cache them. To be raised with every change
+/// of them.
+pub const SUBSCHEMA_TIMESTAMP: &str = "20261129000000Z";
 
 /// Content of an entry that is not authentik's: attribute names in the order in which they are served, with values.
 pub type Attributes = Vec<(&'static str, Vec<String>)>;
@@ -39,10 +43,28 @@ const AUXILIARY_CLASSES: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// The attributes of the subschema entry. `custom` are names of attributes beyond our own schema, as admins chose them.
+/// What entries have beyond what our own schema says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Beyond {
+    /// Names of attributes that it does not know, as admins chose them.
+    pub custom: Vec<String>,
+    /// The keys of its single-valued attributes of which an entry has several values.
+    pub several: Vec<&'static str>,
+    /// Whether object classes are declared by their descriptors, whatever they are served as.
+    pub legal_names: bool,
+}
+
+/// The attributes of the subschema entry. `changed` is when what is beyond our own schema last changed, in seconds since
+/// 1970, if it did.
 #[must_use]
-pub fn attributes(custom: &[&str]) -> Attributes {
-    let timestamp = || vec![SUBSCHEMA_TIMESTAMP.to_owned()];
+pub fn attributes(beyond: &Beyond, changed: Option<i64>) -> Attributes {
+    let changed = changed.map(|seconds| {
+        let time = timestamp::generalized_time(seconds.saturating_mul(1_000_000));
+        String::from_utf8_lossy(&time).into_owned()
+    });
+    // Whatever the clock says, not before our own schema.
+    let modified = changed.unwrap_or_default().max(SUBSCHEMA_TIMESTAMP.to_owned());
+    let custom: Vec<CustomType<'_>> = beyond.custom.iter().map(|name| CustomType::new(name)).collect();
     vec![
         ("cn", vec!["subschema".to_owned()]),
         ("objectClass", vec!["top".to_owned(), "subSchema".to_owned()]),
@@ -59,26 +81,39 @@ pub fn attributes(custom: &[&str]) -> Attributes {
         ),
         (
             "matchingRuleUse",
-            MATCHING_RULES.iter().filter_map(matching_rule_use).collect(),
+            MATCHING_RULES
+                .iter()
+                .filter_map(|rule| matching_rule_use(rule, &custom))
+                .collect(),
         ),
         (
             "dITContentRules",
-            OBJECT_CLASSES.iter().map(content_rule).collect(),
+            OBJECT_CLASSES
+                .iter()
+                .filter(|class| class.kind == ClassKind::Structural)
+                .map(content_rule)
+                .collect(),
         ),
         (
             "attributeTypes",
             ATTRIBUTE_TYPES
                 .iter()
-                .map(attribute_type_definition)
-                .chain(custom.iter().map(|name| custom_attribute_definition(name)))
+                .map(|attribute| {
+                    let several = beyond.several.contains(&attribute.key);
+                    attribute_type_definition(attribute, attribute.single_value && !several)
+                })
+                .chain(custom.iter().map(CustomType::definition))
                 .collect(),
         ),
         (
             "objectClasses",
-            OBJECT_CLASSES.iter().map(object_class_definition).collect(),
+            OBJECT_CLASSES
+                .iter()
+                .map(|class| object_class_definition(class, beyond.legal_names))
+                .collect(),
         ),
-        ("createTimestamp", timestamp()),
-        ("modifyTimestamp", timestamp()),
+        ("createTimestamp", vec![SUBSCHEMA_TIMESTAMP.to_owned()]),
+        ("modifyTimestamp", vec![modified]),
         ("entryDN", vec![SUBSCHEMA_DN.to_owned()]),
         ("structuralObjectClass", vec!["subschema".to_owned()]),
         ("subschemaSubentry", vec![SUBSCHEMA_DN.to_owned()]),
@@ -86,7 +121,7 @@ pub fn attributes(custom: &[&str]) -> Attributes {
     ]
 }
 
-fn attribute_type_definition(attribute: &AttributeType) -> String {
+fn attribute_type_definition(attribute: &AttributeType, single_value: bool) -> String {
     let (equality, ordering, substrings) = attribute.syntax.rules();
     let mut definition = format!("( {} NAME ", attribute.oid);
     if attribute.names.is_empty() {
@@ -106,7 +141,7 @@ fn attribute_type_definition(attribute: &AttributeType) -> String {
         }
     }
     definition += &format!(" SYNTAX {}", attribute.syntax.oid());
-    if attribute.single_value {
+    if single_value {
         definition += " SINGLE-VALUE";
     }
     // Users' own data cannot be changed over LDAP either, but RFC 4512 section 4.1.2 reserves the flag.
@@ -118,22 +153,51 @@ fn attribute_type_definition(attribute: &AttributeType) -> String {
     definition + " )"
 }
 
-/// A text attribute. Its OID is made of its name, in the arc that is free for UUIDs (ITU-T X.667).
-fn custom_attribute_definition(name: &str) -> String {
-    let uuid = Uuid::new_v5(
-        &Uuid::NAMESPACE_OID,
-        format!("akldap attribute {name}").as_bytes(),
-    );
-    let (equality, _, substrings) = Syntax::DirectoryString.rules();
-    let mut definition = format!("( 2.25.{} NAME '{name}' EQUALITY {equality}", uuid.as_u128());
-    if let Some(substrings) = substrings {
-        definition += &format!(" SUBSTR {substrings}");
-    }
-    definition + &format!(" SYNTAX {} )", Syntax::DirectoryString.oid())
+/// The type of a custom attribute: text. Its OID is made of its name, in the arc that is free for UUIDs (ITU-T X.667).
+struct CustomType<'a> {
+    name: &'a str,
+    oid: String,
 }
 
-fn object_class_definition(class: &ObjectClass) -> String {
-    let mut definition = format!("( {} NAME '{}'", class.oid, class.name);
+impl<'a> CustomType<'a> {
+    fn new(name: &'a str) -> Self {
+        let uuid = Uuid::new_v5(
+            &Uuid::NAMESPACE_OID,
+            format!("akldap attribute {name}").as_bytes(),
+        );
+        let oid = format!("2.25.{}", uuid.as_u128());
+        Self { name, oid }
+    }
+
+    fn definition(&self) -> String {
+        let Self { name, oid } = self;
+        let (equality, ordering, substrings) = Syntax::DirectoryString.rules();
+        let mut definition = format!("( {oid} NAME '{name}' EQUALITY {equality}");
+        for (keyword, rule) in [("ORDERING", ordering), ("SUBSTR", substrings)] {
+            if let Some(rule) = rule {
+                definition += &format!(" {keyword} {rule}");
+            }
+        }
+        definition + &format!(" SYNTAX {} )", Syntax::DirectoryString.oid())
+    }
+
+    /// What other definitions call it.
+    fn reference(&self) -> &str {
+        let legal = self.name.starts_with(|first: char| first.is_ascii_alphabetic())
+            && self
+                .name
+                .chars()
+                .all(|character| character.is_ascii_alphanumeric() || character == '-');
+        if legal { self.name } else { &self.oid }
+    }
+}
+
+fn object_class_definition(class: &ObjectClass, legal_names: bool) -> String {
+    let name = match legal_names {
+        true => class.descriptor(),
+        false => class.name.into(),
+    };
+    let mut definition = format!("( {} NAME '{name}'", class.oid);
     if let Some(superior) = class.superior {
         definition += &format!(" SUP {superior}");
     }
@@ -159,11 +223,17 @@ fn matching_rule_definition(rule: &MatchingRule) -> String {
     )
 }
 
-fn matching_rule_use(rule: &MatchingRule) -> Option<String> {
+/// Every attribute on which the rule can be used in an extensible match.
+fn matching_rule_use(rule: &MatchingRule, custom: &[CustomType<'_>]) -> Option<String> {
+    let custom = match rule.applies_to(Syntax::DirectoryString) {
+        true => custom,
+        false => &[],
+    };
     let attributes: Vec<&str> = ATTRIBUTE_TYPES
         .iter()
         .filter(|attribute| rule.applies_to(attribute.syntax))
         .map(|attribute| attribute.name)
+        .chain(custom.iter().map(CustomType::reference))
         .collect();
     (!attributes.is_empty()).then(|| {
         format!(

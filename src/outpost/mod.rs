@@ -84,6 +84,7 @@ pub struct Outpost {
     misses: refresh::Misses,
     /// Authenticates paging cookies; new in each process, shared by all its connections.
     cookie_key: [u8; 32],
+    schema_changes: special::SchemaChanges,
     capabilities: Capabilities,
     direct_search_noted: AtomicBool,
 }
@@ -173,6 +174,7 @@ impl Outpost {
             update_directory: Notify::new(),
             misses: refresh::Misses::default(),
             cookie_key: random_key()?,
+            schema_changes: special::SchemaChanges::default(),
             capabilities,
             direct_search_noted: AtomicBool::new(false),
             config,

@@ -1,7 +1,10 @@
 //! The two entries that are no part of any provider's tree: the rootDSE and the subschema. Readable by everybody.
 
+use std::sync::{Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use crate::directory::rootdse::{Reader, RootDse};
-use crate::directory::subschema::{self, SUBSCHEMA_DN};
+use crate::directory::subschema::{self, Beyond, SUBSCHEMA_DN};
 use crate::directory::{self, Search, SearchControls};
 use crate::ldap::control::VlvTarget;
 use crate::ldap::dn::Dn;
@@ -11,6 +14,25 @@ use crate::ldap::response::{LdapResult, ResultCode};
 
 use super::access::Identity;
 use super::{Outpost, VERSION};
+
+/// When the schema changed with the attributes that admins give, as its readers see it. A server that starts cannot know
+/// since when it is as it is: attributes beyond our own schema count as new.
+#[derive(Debug, Default)]
+pub(super) struct SchemaChanges(Mutex<(Beyond, Option<i64>)>);
+
+impl SchemaChanges {
+    /// The second since 1970 in which the schema became as it is `now`; none if there never was anything beyond our own.
+    /// Two changes never share a second, and a clock that is set back does no harm.
+    fn seen(&self, beyond: &Beyond, now: i64) -> Option<i64> {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (known, changed) = &mut *last;
+        if known != beyond {
+            known.clone_from(beyond);
+            *changed = Some(changed.map_or(now, |before| now.max(before.saturating_add(1))));
+        }
+        *changed
+    }
+}
 
 impl Outpost {
     /// The search of the rootDSE or the subschema, if the request is for one of them alone. What somebody bound searches
@@ -71,12 +93,19 @@ impl Outpost {
 
     /// How admins name their attributes is for those who may log in.
     fn subschema(&self, identity: Option<&Identity>) -> subschema::Attributes {
-        let snapshot = identity.and_then(|_| self.snapshot());
-        let custom = snapshot
-            .as_ref()
-            .map(|snapshot| snapshot.custom_attributes())
-            .unwrap_or_default();
-        subschema::attributes(&custom)
+        let Some(snapshot) = identity.and_then(|_| self.snapshot()) else {
+            let beyond = Beyond {
+                legal_names: self.config.legal_attribute_names,
+                ..Beyond::default()
+            };
+            return subschema::attributes(&beyond, None);
+        };
+        let beyond = snapshot.beyond_schema();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let changed = self
+            .schema_changes
+            .seen(&beyond, i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
+        subschema::attributes(&beyond, changed)
     }
 
     /// What the rootDSE says: of all providers, or as a copy below `only` this base DN.
@@ -147,5 +176,31 @@ fn asks_for_subschema(filter: &Filter<'_>) -> bool {
         }
         Filter::And(filters) => filters.iter().any(asks_for_subschema),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_change_of_the_schema_moves_its_time() {
+        let beyond = |names: &[&str]| Beyond {
+            custom: names.iter().map(|name| (*name).to_owned()).collect(),
+            ..Beyond::default()
+        };
+        let changes = SchemaChanges::default();
+        assert_eq!(changes.seen(&beyond(&[]), 100), None);
+        assert_eq!(changes.seen(&beyond(&["a"]), 200), Some(200));
+        assert_eq!(changes.seen(&beyond(&["a"]), 300), Some(200));
+        assert_eq!(changes.seen(&beyond(&["a", "b"]), 300), Some(300));
+        // Within the same second, and after the clock was set back.
+        assert_eq!(changes.seen(&beyond(&["b"]), 300), Some(301));
+        assert_eq!(changes.seen(&beyond(&[]), 7), Some(302));
+        let several = Beyond {
+            several: vec!["cn"],
+            ..Beyond::default()
+        };
+        assert_eq!(changes.seen(&several, 400), Some(400));
     }
 }

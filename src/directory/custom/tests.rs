@@ -240,10 +240,7 @@ fn learnt(snapshot: &Arc<Snapshot>, name: &str, value: &str) -> Vec<String> {
             learnt.push(format!("compare {asserted}"));
         }
     }
-    if snapshot
-        .custom_attributes()
-        .contains(&name.to_lowercase().as_str())
-    {
+    if snapshot.beyond_schema().custom.contains(&name.to_lowercase()) {
         learnt.push("schema".to_owned());
     }
     learnt
@@ -290,4 +287,28 @@ fn records_carried_over_follow_the_policy_too() {
         served.under(CustomPolicy::default()).fingerprint(),
         expected.fingerprint()
     );
+}
+
+#[test]
+fn the_schema_learns_of_every_name_and_of_several_values() {
+    let mut builder = Builder::new();
+    add_user(
+        &mut builder,
+        1,
+        "one",
+        r#"{"nextcloud_quota":"1 GB","2fa":true,"/x":"a","with space":"b","ключ":"c","mail":["a","b"],"mobile":["1","2"],
+            "surname":["x","y"],"title":"t"}"#,
+    );
+    let beyond = builder.finish().0.beyond_schema();
+    assert_eq!(
+        beyond.custom,
+        [
+            "-x",
+            "2fa",
+            "nextcloud_quota",
+            "u043a-u043b-u044e-u0447",
+            "with-space"
+        ]
+    );
+    assert_eq!(beyond.several, ["mail", "sn"]);
 }

@@ -1,4 +1,6 @@
+use crate::directory::Builder;
 use crate::directory::fixture::*;
+use crate::directory::schema::{self, Syntax};
 
 /// Names below the base that a filter finds.
 fn find(filter: &str) -> Vec<String> {
@@ -33,12 +35,120 @@ const ALL_USERS: [&str; 5] = ["alice", "bob", "plain", "x\\, y\\+z", "zoë"];
 const CHAIN: &str = "1.2.840.113556.1.4.1941";
 
 #[test]
+fn names_and_telephone_numbers_of_custom_attributes_compare_as_such() {
+    let names: Vec<&str> = schema::ATTRIBUTE_TYPES
+        .iter()
+        .filter(|known| known.syntax == Syntax::DistinguishedName && !known.operational)
+        .filter(|known| !matches!(known.key, "member" | "distinguishedname"))
+        .map(|known| known.name)
+        .collect();
+    let numbers: Vec<&str> = schema::ATTRIBUTE_TYPES
+        .iter()
+        .filter(|known| known.syntax == Syntax::TelephoneNumber)
+        .map(|known| known.name)
+        .collect();
+    for name in [
+        "owner",
+        "roleOccupant",
+        "manager",
+        "secretary",
+        "seeAlso",
+        "managedBy",
+    ] {
+        assert!(names.contains(&name), "{name}");
+    }
+    for name in [
+        "pager",
+        "mobile",
+        "homePhone",
+        "facsimileTelephoneNumber",
+        "otherMobile",
+        "ipPhone",
+    ] {
+        assert!(numbers.contains(&name), "{name}");
+    }
+    let mut attributes = serde_json::Map::new();
+    for name in &names {
+        attributes.insert(
+            (*name).to_owned(),
+            format!("CN=Alice Smith,  OU=users, {BASE}").into(),
+        );
+    }
+    for name in &numbers {
+        attributes.insert((*name).to_owned(), "+49 30-12 34".into());
+    }
+    let mut builder = Builder::new();
+    add_user(
+        &mut builder,
+        9,
+        "nine",
+        &serde_json::Value::Object(attributes).to_string(),
+    );
+    let snapshot = std::sync::Arc::new(builder.finish().0);
+    let found = |filter: &str| {
+        let mut query = query(&format!("(&(objectClass=user){filter})"));
+        query.snapshot = std::sync::Arc::clone(&snapshot);
+        query.entries().len()
+    };
+    for name in &names {
+        for spelling in [
+            "cn=alice smith,ou=Users",
+            "cn = Alice Smith , ou=users",
+            "2.5.4.3=alice\\20smith,ou=users",
+        ] {
+            assert_eq!(
+                found(&format!("({name}={spelling},{SUFFIX})")),
+                1,
+                "{name} {spelling}"
+            );
+        }
+        assert_eq!(found(&format!("({name}=cn=bob,ou=users,{SUFFIX})")), 0, "{name}");
+    }
+    for name in &numbers {
+        for filter in ["=+49301234", "=+49 30 12-34", "=+49-30*34", "=*3012*"] {
+            assert_eq!(found(&format!("({name}{filter})")), 1, "{name}{filter}");
+        }
+        assert_eq!(found(&format!("({name}=+49301235)")), 0, "{name}");
+    }
+}
+
+#[test]
+fn an_option_makes_another_attribute_that_nobody_has() {
+    for filter in [
+        "(cn;lang-de=alice)",
+        "(cn;lang-de=*)",
+        "(cn;lang-de=al*)",
+        "(cn;lang-de~=alice)",
+        "(cn;lang-de>=a)",
+        "(cn;lang-de<=z)",
+        "(cn;lang-de:=alice)",
+        "(cn;lang-de:caseExactMatch:=alice)",
+        "(2.5.4.3;x-y=alice)",
+        "(objectClass;lang-de=user)",
+        "(memberOf;lang-de=*)",
+        "(mail;lang-de=*)",
+        "(extraAttribute;lang-de=bar)",
+        "(cn;binary;lang-de=alice)",
+    ] {
+        assert_eq!(users(filter), [""; 0], "{filter}");
+    }
+    for filter in [
+        "(cn;binary=alice)",
+        "(CN;BINARY=al*)",
+        "(&(mail;binary=*)(cn=alice))",
+    ] {
+        assert_eq!(users(filter), ["alice"], "{filter}");
+    }
+    assert_eq!(users("(extraAttribute;binary=bar)"), ["bob"]);
+}
+
+#[test]
 fn equality_is_case_insensitive_on_every_attribute() {
     for filter in [
         "(cn=ALICE)",
         "(commonName=alice)",
         "(2.5.4.3=aLiCe)",
-        "(OID.2.5.4.3;lang-en=alice)",
+        "(OID.2.5.4.3;binary=alice)",
         "(mail=ALICE@example.COM)",
         "(name=alice   example)",
         "(sn=Alice Example)",

@@ -1,7 +1,9 @@
 //! The attribute types: names, OIDs, syntaxes.
 //!
-//! What authentik's own outpost declares keeps its multiplicity, because schema-aware clients such as Python's ldap3
-//! hand out a scalar or a list accordingly; what it does not declare stays multi-valued for the same reason.
+//! Single-valued is what has one value by nature, and what the server gives every user or group as one value, as
+//! authentik's own outpost declares it: schema-aware clients such as Python's ldap3 hand out a scalar or a list
+//! accordingly. Whatever admins add is multi-valued. Where an entry has several values of a single-valued attribute all
+//! the same, the subschema declares it multi-valued.
 
 use super::{AttributeType, Syntax, Usage};
 
@@ -201,7 +203,7 @@ pub const ATTRIBUTE_TYPES: &[AttributeType] = &[
     one("cn", "cn", &["commonName"], "2.5.4.3", Syntax::AccountName),
     one("sn", "sn", &["surname"], "2.5.4.4", Syntax::DirectoryString),
     one("c", "c", &["countryName"], "2.5.4.6", Syntax::DirectoryString),
-    one("l", "l", &["localityName"], "2.5.4.7", Syntax::DirectoryString),
+    many("l", "l", &["localityName"], "2.5.4.7", Syntax::DirectoryString),
     many(
         "st",
         "st",
@@ -230,7 +232,7 @@ pub const ATTRIBUTE_TYPES: &[AttributeType] = &[
         "2.5.4.11",
         Syntax::DirectoryString,
     ),
-    one("title", "title", &[], "2.5.4.12", Syntax::DirectoryString),
+    many("title", "title", &[], "2.5.4.12", Syntax::DirectoryString),
     many(
         "description",
         "description",
@@ -245,7 +247,7 @@ pub const ATTRIBUTE_TYPES: &[AttributeType] = &[
         "2.5.4.17",
         Syntax::DirectoryString,
     ),
-    one(
+    many(
         "telephoneNumber",
         "telephonenumber",
         &[],
@@ -253,8 +255,31 @@ pub const ATTRIBUTE_TYPES: &[AttributeType] = &[
         Syntax::TelephoneNumber,
     ),
     many("member", "member", &[], "2.5.4.31", Syntax::DistinguishedName),
+    many("owner", "owner", &[], "2.5.4.32", Syntax::DistinguishedName),
+    many(
+        "roleOccupant",
+        "roleoccupant",
+        &[],
+        "2.5.4.33",
+        Syntax::DistinguishedName,
+    ),
+    many("seeAlso", "seealso", &[], "2.5.4.34", Syntax::DistinguishedName),
+    many(
+        "facsimileTelephoneNumber",
+        "facsimiletelephonenumber",
+        &["fax"],
+        "2.5.4.23",
+        Syntax::TelephoneNumber,
+    ),
+    many(
+        "internationalISDNNumber",
+        "internationalisdnnumber",
+        &[],
+        "2.5.4.25",
+        Syntax::TelephoneNumber,
+    ),
     one("name", "name", &[], "2.5.4.41", Syntax::DirectoryString),
-    one(
+    many(
         "givenName",
         "givenname",
         &["gn"],
@@ -298,7 +323,7 @@ pub const ATTRIBUTE_TYPES: &[AttributeType] = &[
         "0.9.2342.19200300.100.1.3",
         Syntax::DirectoryString,
     ),
-    one(
+    many(
         "mobile",
         "mobile",
         &["mobileTelephoneNumber"],
@@ -318,6 +343,34 @@ pub const ATTRIBUTE_TYPES: &[AttributeType] = &[
         &[],
         "0.9.2342.19200300.100.1.10",
         Syntax::DistinguishedName,
+    ),
+    many(
+        "secretary",
+        "secretary",
+        &[],
+        "0.9.2342.19200300.100.1.21",
+        Syntax::DistinguishedName,
+    ),
+    many(
+        "documentAuthor",
+        "documentauthor",
+        &[],
+        "0.9.2342.19200300.100.1.14",
+        Syntax::DistinguishedName,
+    ),
+    many(
+        "associatedName",
+        "associatedname",
+        &[],
+        "0.9.2342.19200300.100.1.38",
+        Syntax::DistinguishedName,
+    ),
+    many(
+        "pager",
+        "pager",
+        &["pagerTelephoneNumber"],
+        "0.9.2342.19200300.100.1.42",
+        Syntax::TelephoneNumber,
     ),
     // RFC 2798
     one(
@@ -410,27 +463,104 @@ pub const ATTRIBUTE_TYPES: &[AttributeType] = &[
         "1.2.840.113556.1.4.35",
         Syntax::OctetString,
     ),
-    one("co", "co", &[], "1.2.840.113556.1.2.131", Syntax::DirectoryString),
-    one(
+    many("co", "co", &[], "1.2.840.113556.1.2.131", Syntax::DirectoryString),
+    many(
         "department",
         "department",
         &[],
         "1.2.840.113556.1.2.141",
         Syntax::DirectoryString,
     ),
-    one(
+    many(
         "company",
         "company",
         &[],
         "1.2.840.113556.1.2.146",
         Syntax::DirectoryString,
     ),
-    one(
+    many(
         "division",
         "division",
         &[],
         "1.2.840.113556.1.4.261",
         Syntax::DirectoryString,
+    ),
+    many(
+        "otherTelephone",
+        "othertelephone",
+        &[],
+        "1.2.840.113556.1.2.18",
+        Syntax::TelephoneNumber,
+    ),
+    many(
+        "otherHomePhone",
+        "otherhomephone",
+        &[],
+        "1.2.840.113556.1.2.277",
+        Syntax::TelephoneNumber,
+    ),
+    many(
+        "otherMobile",
+        "othermobile",
+        &[],
+        "1.2.840.113556.1.4.647",
+        Syntax::TelephoneNumber,
+    ),
+    many(
+        "otherPager",
+        "otherpager",
+        &[],
+        "1.2.840.113556.1.2.118",
+        Syntax::TelephoneNumber,
+    ),
+    many(
+        "otherFacsimileTelephoneNumber",
+        "otherfacsimiletelephonenumber",
+        &[],
+        "1.2.840.113556.1.4.646",
+        Syntax::TelephoneNumber,
+    ),
+    many(
+        "ipPhone",
+        "ipphone",
+        &[],
+        "1.2.840.113556.1.4.721",
+        Syntax::TelephoneNumber,
+    ),
+    many(
+        "otherIpPhone",
+        "otheripphone",
+        &[],
+        "1.2.840.113556.1.4.722",
+        Syntax::TelephoneNumber,
+    ),
+    many(
+        "assistant",
+        "assistant",
+        &[],
+        "1.2.840.113556.1.4.652",
+        Syntax::DistinguishedName,
+    ),
+    many(
+        "directReports",
+        "directreports",
+        &[],
+        "1.2.840.113556.1.2.436",
+        Syntax::DistinguishedName,
+    ),
+    many(
+        "managedBy",
+        "managedby",
+        &[],
+        "1.2.840.113556.1.4.653",
+        Syntax::DistinguishedName,
+    ),
+    many(
+        "managedObjects",
+        "managedobjects",
+        &[],
+        "1.2.840.113556.1.4.654",
+        Syntax::DistinguishedName,
     ),
     one(
         "groupType",
@@ -485,7 +615,7 @@ pub const ATTRIBUTE_TYPES: &[AttributeType] = &[
         "1.3.6.1.4.1.26027.1.1.3",
         Syntax::Boolean,
     ),
-    one(
+    many(
         "goauthentikio-user-sources",
         "goauthentikio-user-sources",
         &[],

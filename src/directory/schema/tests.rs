@@ -11,8 +11,7 @@ fn attributes_are_found_by_every_name() {
         b"2.5.4.3",
         b"OID.2.5.4.3",
         b"oid.2.5.4.3",
-        b"cn;lang-en",
-        b"COMMONNAME;binary;x",
+        b"COMMONNAME;binary",
         b" cn ",
     ] {
         assert_eq!(
@@ -29,9 +28,25 @@ fn attributes_are_found_by_every_name() {
 }
 
 #[test]
+fn options_but_binary_make_a_subtype() {
+    for description in [&b"cn;lang-en"[..], b"CN;binary;x", b"cn;", b"2.5.4.3;x-y"] {
+        assert!(attribute_type(description).is_none());
+        assert_eq!(syntax_of(description), Syntax::AccountName);
+    }
+    assert_eq!(canonical_name(b"CN;lang-EN"), "cn;lang-en");
+    for description in [&b"jpegPhoto;binary"[..], b"JPEGPHOTO;Binary"] {
+        assert_eq!(canonical_name(description), "jpegphoto");
+    }
+    assert_eq!(canonical_name(b"userCertificate;binary"), "usercertificate");
+    // Classes and rules have no options.
+    assert!(object_class(b"person;x").is_none());
+    assert!(matching_rule(b"caseIgnoreMatch;x").is_none());
+}
+
+#[test]
 fn custom_attributes_are_known_by_their_lower_case() {
     assert!(attribute_type(b"extraAttribute").is_none());
-    assert_eq!(canonical_name(b"extraAttribute;x-y"), "extraattribute");
+    assert_eq!(canonical_name(b"extraAttribute;x-y"), "extraattribute;x-y");
     assert_eq!(syntax_of(b"extraAttribute"), Syntax::DirectoryString);
     let long = "A".repeat(500);
     assert_eq!(canonical_name(long.as_bytes()), "a".repeat(500));

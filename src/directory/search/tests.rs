@@ -586,6 +586,14 @@ fn what_cannot_be_sorted_says_so() {
         (entries.len(), outcome.result.code),
         (0, ResultCode::UnavailableCriticalExtension)
     );
+    // An option makes it another attribute, which nobody has.
+    assert_eq!(
+        sorted("(objectClass=user)", &[key("cn;lang-de", false)])
+            .run()
+            .1
+            .controls,
+        [(SORT_RESPONSE, encode_sort_response(16, Some(b"cn;lang-de")))]
+    );
     let mut rule = sorted("(objectClass=user)", &[key("cn", false)]);
     rule.controls.sort.as_mut().unwrap()[0].ordering_rule = Some(b"nosuchRule".to_vec());
     assert_eq!(
@@ -677,8 +685,9 @@ fn dereferenced_members_come_with_their_group() {
         attributes: names.iter().map(|name| name.as_bytes().to_vec()).collect(),
     };
     staff.controls.deref = Some(vec![
-        spec("member", &["uidNumber", "nosuch"]),
+        spec("member", &["uidNumber", "nosuch", "cn;lang-de"]),
         spec("cn", &["cn"]),
+        spec("member;lang-de", &["cn"]),
     ]);
     let seen = |query: &Query| {
         let entries = query.entries();

@@ -4,7 +4,21 @@ use super::*;
 use crate::directory::schema;
 
 /// Attributes an admin made up.
-const CUSTOM: &[&str] = &["goauthentikio-user-debug", "shoesize"];
+const CUSTOM: &[&str] = &[
+    "goauthentikio-user-debug",
+    "shoesize",
+    "nextcloud_quota",
+    "2fa",
+    "-x",
+];
+
+fn beyond() -> Beyond {
+    Beyond {
+        custom: CUSTOM.iter().map(|name| (*name).to_owned()).collect(),
+        several: Vec::new(),
+        legal_names: true,
+    }
+}
 
 /// A token of a schema definition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,7 +166,7 @@ fn is_descriptor(text: &str) -> bool {
 }
 
 fn definitions(attribute: &str, keywords: &[(&str, Shape)]) -> Vec<Definition> {
-    let (_, values) = attributes(CUSTOM)
+    let (_, values) = attributes(&beyond(), None)
         .into_iter()
         .find(|(name, _)| *name == attribute)
         .unwrap();
@@ -269,7 +283,7 @@ fn every_definition_is_strict_and_refers_to_declared_things_only() {
 }
 
 #[test]
-fn names_are_descriptors_but_for_three_classes_that_clients_look_up() {
+fn names_are_descriptors_but_for_what_admins_chose() {
     let odd: Vec<String> = rules()
         .iter()
         .chain(&types())
@@ -277,14 +291,143 @@ fn names_are_descriptors_but_for_three_classes_that_clients_look_up() {
         .flat_map(|definition| definition.field("NAME").to_vec())
         .filter(|name| !is_descriptor(name))
         .collect();
-    assert_eq!(
-        odd,
-        [
-            "goauthentik.io/ldap/user",
-            "goauthentik.io/ldap/group",
-            "goauthentik.io/ldap/virtual-group"
-        ]
+    assert_eq!(odd, ["nextcloud_quota", "2fa", "-x"]);
+}
+
+#[test]
+fn authentiks_classes_have_a_descriptor_that_declares_and_finds_them() {
+    let class = schema::object_class(b"goauthentik.io/ldap/virtual-group").unwrap();
+    assert_eq!(class.descriptor(), "goauthentik-io-ldap-virtual-group");
+    for class in OBJECT_CLASSES {
+        let by_descriptor = schema::object_class(class.descriptor().as_bytes()).unwrap();
+        assert_eq!(by_descriptor.name, class.name);
+        assert!(is_descriptor(&class.descriptor()), "{}", class.name);
+    }
+    for (legal_names, name) in [
+        (false, "goauthentik.io/ldap/user"),
+        (true, "goauthentik-io-ldap-user"),
+    ] {
+        let beyond = Beyond {
+            legal_names,
+            ..Beyond::default()
+        };
+        let entry = attributes(&beyond, None);
+        let (_, classes) = entry.iter().find(|(name, _)| *name == "objectClasses").unwrap();
+        let start = format!("( 1.3.6.1.4.1.26027.1.1.1 NAME '{name}'");
+        assert!(classes.iter().any(|text| text.starts_with(&start)), "{name}");
+    }
+}
+
+/// RFC 4512 section 4.1.4: all attributes that the rule can be used with.
+#[test]
+fn the_uses_of_matching_rules_are_complete() {
+    let uses = definitions(
+        "matchingRuleUse",
+        &[("NAME", Shape::QuotedList), ("APPLIES", Shape::OidList)],
     );
+    let types = types();
+    let known = ATTRIBUTE_TYPES.iter().map(|attribute| attribute.syntax);
+    let syntaxes: Vec<Syntax> = known
+        .chain(CUSTOM.iter().map(|_| Syntax::DirectoryString))
+        .collect();
+    assert_eq!(syntaxes.len(), types.len());
+    for rule in MATCHING_RULES {
+        let expected: HashSet<&str> = types
+            .iter()
+            .zip(&syntaxes)
+            .filter(|(_, syntax)| rule.applies_to(**syntax))
+            .map(|(definition, _)| match &definition.field("NAME")[0] {
+                name if is_descriptor(name) => name.as_str(),
+                _ => definition.oid.as_str(),
+            })
+            .collect();
+        let found = uses.iter().find(|rule_use| rule_use.oid == rule.oid);
+        let applies: HashSet<&str> = found
+            .map(|rule_use| rule_use.field("APPLIES").iter().map(String::as_str).collect())
+            .unwrap_or_default();
+        assert_eq!(applies, expected, "{}", rule.name);
+    }
+    // Each attribute is under the rules it names itself.
+    for definition in &types {
+        let name = &definition.field("NAME")[0];
+        for keyword in ["EQUALITY", "ORDERING", "SUBSTR"] {
+            for rule in definition.field(keyword) {
+                let rule_use = uses.iter().find(|rule_use| rule_use.field("NAME")[0] == *rule);
+                let applies = rule_use.unwrap().field("APPLIES");
+                assert!(
+                    applies.contains(name) || applies.contains(&definition.oid),
+                    "{rule} {name}"
+                );
+            }
+        }
+    }
+}
+
+/// RFC 4512 section 4.1.6: a content rule is one of a structural class, and lists auxiliary ones.
+#[test]
+fn content_rules_are_those_of_structural_classes() {
+    let contents = definitions(
+        "dITContentRules",
+        &[("NAME", Shape::QuotedList), ("AUX", Shape::OidList)],
+    );
+    let kind = |oid: &str| schema::object_class(oid.as_bytes()).unwrap().kind;
+    assert!(contents.len() > 3);
+    for rule in &contents {
+        assert_eq!(kind(&rule.oid), ClassKind::Structural, "{rule:?}");
+        for class in rule.field("AUX") {
+            assert_eq!(kind(class), ClassKind::Auxiliary, "{rule:?}");
+        }
+    }
+}
+
+#[test]
+fn what_has_several_values_is_declared_so() {
+    let single = |beyond: &Beyond, name: &str| {
+        let entry = attributes(beyond, None);
+        let (_, types) = entry.iter().find(|(name, _)| *name == "attributeTypes").unwrap();
+        let start = format!("NAME '{name}'");
+        let definition = types
+            .iter()
+            .find(|text| text.contains(&start) || text.contains(&format!("NAME ( '{name}'")))
+            .unwrap();
+        definition.contains(" SINGLE-VALUE")
+    };
+    let ours = Beyond::default();
+    for name in ["cn", "mail", "uidNumber", "entryUUID", "modifyTimestamp"] {
+        assert!(single(&ours, name), "{name}");
+    }
+    for name in [
+        "mobile",
+        "telephoneNumber",
+        "pager",
+        "l",
+        "title",
+        "givenName",
+        "department",
+    ] {
+        assert!(!single(&ours, name), "{name}");
+    }
+    let several = Beyond {
+        several: vec!["mail"],
+        ..Beyond::default()
+    };
+    assert!(!single(&several, "mail"));
+    assert!(single(&several, "cn"));
+}
+
+#[test]
+fn the_time_of_a_change_is_shown_and_none_lies_before_our_own_schema() {
+    let modified = |changed| {
+        let entry = attributes(&beyond(), changed);
+        let (_, values) = entry
+            .into_iter()
+            .find(|(name, _)| *name == "modifyTimestamp")
+            .unwrap();
+        values
+    };
+    assert_eq!(modified(None), [SUBSCHEMA_TIMESTAMP]);
+    assert_eq!(modified(Some(1)), [SUBSCHEMA_TIMESTAMP]);
+    assert_eq!(modified(Some(1_893_456_000)), ["20300101000000Z"]);
 }
 
 #[test]
@@ -307,7 +450,7 @@ fn the_definitions_say_what_the_schema_says() {
 
 #[test]
 fn the_entry_declares_its_own_attributes() {
-    for (name, values) in attributes(CUSTOM) {
+    for (name, values) in attributes(&beyond(), None) {
         let attribute = schema::attribute_type(name.as_bytes()).unwrap();
         assert_eq!(attribute.name, name);
         assert!(!values.is_empty());
@@ -357,13 +500,13 @@ fn an_entry_has_one_chain_of_structural_classes() {
 fn a_change_of_the_definitions_moves_the_timestamp() {
     // FNV-1a over the definitions; after a change of them set a new timestamp and take the new number from the failure.
     let mut digest = 0xcbf2_9ce4_8422_2325u64;
-    for (name, values) in attributes(&[]) {
+    for (name, values) in attributes(&Beyond::default(), None) {
         for octet in values.iter().flat_map(|value| value.bytes()).chain(name.bytes()) {
             digest = (digest ^ u64::from(octet)).wrapping_mul(0x0000_0100_0000_01b3);
         }
     }
     assert_eq!(
         (SUBSCHEMA_TIMESTAMP, digest),
-        ("20261123000000Z", 1_764_229_827_981_503_151)
+        ("20261129000000Z", 11_146_593_201_150_720_260)
     );
 }
