@@ -66,8 +66,14 @@ const CLIENTS: &[Client] = &[
     Client {
         name: "Java JNDI",
         stands_for: "Keycloak, Jenkins, Nexus, SonarQube",
-        tests: &["java"],
+        tests: &["java::syncs"],
         version: || said("javac", &["-version"]).replace("javac ", ""),
+    },
+    Client {
+        name: "Apache LDAP API, UnboundID LDAP SDK, JNDI",
+        stands_for: "Apache Directory Studio and other readers of schemas",
+        tests: &["java::schema"],
+        version: || "2.1.7, 7.0.2".to_owned(),
     },
     Client {
         name: "Perl Net::LDAP",
@@ -102,7 +108,7 @@ const CLIENTS: &[Client] = &[
     Client {
         name: "Python ldap3",
         stands_for: "authentik's own test of an outpost",
-        tests: &["python::authentiks_own"],
+        tests: &["python::authentiks_own", "python::ldap3"],
         version: || package("python3-ldap3"),
     },
     Client {
@@ -168,7 +174,7 @@ is built on is run above with the requests it sends, as far as its source or doc
 | Jellyfin, Emby | no Debian package; the .NET library neither | sizes and filters of its searches: ldap-utils |
 | pfSense, OPNsense, TrueNAS, Synology DSM, QNAP | appliances | php-ldap, python-ldap, SSSD and nslcd, which are inside them |
 | VMware vCenter | licensed appliance | nothing: `uniqueMember` and `entryUUID`, which it wants, are tested with Apache and JNDI |
-| Apache Directory Studio, JXplorer | programs with windows | Java JNDI; phpLDAPadmin reads the same schema and root DSE |
+| Apache Directory Studio, JXplorer | programs with windows | Apache's LDAP API and Java JNDI; phpLDAPadmin reads the same schema and root DSE |
 | Windows' ADSI and .NET | Windows | nothing |
 ";
 

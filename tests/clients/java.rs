@@ -1,12 +1,12 @@
-//! Java's JNDI, as Keycloak and Jenkins use it.
+//! Java's JNDI, as Keycloak and Jenkins use it, and the libraries of Java that read schemas.
 
 use serde_json::json;
 
 use crate::conversation::Conversation;
-use crate::exercise::{Need, exercise};
+use crate::exercise::{Need, exercise, kept};
 use crate::program::command;
 use crate::recorder::{DEMO, Recorder};
-use crate::setting::{USERS, demo};
+use crate::setting::{USERS, demo, odd_attributes};
 use crate::stage::SUFFIX;
 use crate::version::said;
 
@@ -74,4 +74,59 @@ async fn syncs_and_logins() {
     assert!(changed.contains(&json!("bob")) && changed.len() < 5, "{changes}");
     assert_eq!(changes["mail"], json!(["robert@example.com"]));
     assert_eq!(changes["everything"], json!(USERS));
+}
+
+/// The schema with names and lists that only admins give: Apache's LDAP API (Apache Directory Studio), UnboundID's SDK with its
+/// validator, and JNDI.
+#[tokio::test]
+async fn schema_parsers() {
+    let jars = kept().join("java");
+    let jar = |name: &str| jars.join(name).display().to_string();
+    let (apache, unboundid) = (jar("api-all-2.1.7.jar"), jar("unboundid-ldapsdk-7.0.2.jar"));
+    let Some(_exercise) = exercise(&[
+        Need::Program("javac"),
+        Need::File(&apache, "Apache's LDAP API"),
+        Need::File(&unboundid, "UnboundID's LDAP SDK"),
+    ]) else {
+        return;
+    };
+    let stage = odd_attributes(true).await;
+    let mut script = Conversation::start(
+        command("java")
+            .args(["-XX:TieredStopAtLevel=1", "-Dfile.encoding=UTF-8"])
+            .args(["-cp", &jar("*")])
+            .args(["tests/clients/java/SchemaReader.java", &stage.uri()]),
+    );
+    let report = script.report().await;
+    script.end().await;
+    let custom = json!(["nextcloud_quota", "2fa", "-x", "with-space"]);
+    let single = json!(["mobile false", "cn true"]);
+    let oid = "1.3.6.1.4.1.26027.1.1.1";
+    assert_eq!(
+        report,
+        json!({
+            "apache": {
+                "custom": custom,
+                "single": single,
+                "class": "goauthentik-io-ldap-user",
+                "entries": ["1 GB, 2"],
+                "errors": [],
+            },
+            "unboundid": {
+                "custom": custom,
+                "single": single,
+                "class": "goauthentik-io-ldap-user",
+                "complaints": [],
+            },
+            "jndi": {
+                "custom": custom,
+                "single": single,
+                "class": oid,
+                "definitions": {
+                    "ldap": ["domain", "top"],
+                    "users": ["organizationalUnit", "top", "nsContainer"],
+                },
+            },
+        })
+    );
 }

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::exercise::{Need, exercise};
 use crate::program::{self, PYTHON, run};
-use crate::setting::{demo, with_certificate};
+use crate::setting::{demo, odd_attributes, with_certificate};
 use crate::stage::{Stage, eventually};
 
 /// Longer than the script waits for anything.
@@ -119,4 +119,34 @@ async fn python_ldap_reads_pages_schema_and_comparisons() {
     let output = run(&mut command).await.expect(0);
     let report: Value = serde_json::from_str(&output.text).expect("JSON");
     assert_eq!(report["awkward"], json!(2), "{report}");
+}
+
+/// With the schema loaded, ldap3 sends no filter on a name that is missing there, and shows one value of what is single-valued.
+#[tokio::test]
+async fn ldap3_with_its_schema_takes_custom_names_and_lists() {
+    let Some(_exercise) = exercise(&[Need::PythonModule("ldap3")]) else {
+        return;
+    };
+    let stage = odd_attributes(false).await;
+    let mut command = program::command(PYTHON);
+    command
+        .arg("tests/clients/ldap3_schema.py")
+        .args(["--ldap-port", &stage.ldap().port().to_string()]);
+    let output = run(&mut command).await.expect(0);
+    let report: Value = serde_json::from_str(&output.text).expect("JSON");
+    assert_eq!(
+        report,
+        json!({
+            "found": {
+                "(nextcloud_quota=1 GB)": ["alice"],
+                "(2fa=true)": ["alice"],
+                "(-x=*front)": ["alice"],
+                "(with-space=b)": ["alice"],
+                "(mobile=+491)": ["alice"],
+                "(&(objectClass=goauthentik.io/ldap/user)(cn=alice))": ["alice"],
+            },
+            "mobile": ["+49 1", "+49 2"],
+            "cn": "alice",
+        })
+    );
 }

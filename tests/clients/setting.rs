@@ -32,6 +32,32 @@ pub async fn demo() -> Stage {
     Stage::with(with_certificate(Directory::sample(USERS, GROUPS)), |_| {}).await
 }
 
+/// The server of the demo, where alice has attributes that try a schema: names that RFC 4512 does not allow, and a list of
+/// numbers. With `legal_names` what can be is spelt as RFC 4512 allows it.
+pub async fn odd_attributes(legal_names: bool) -> Stage {
+    let mut directory = Directory::sample(USERS, GROUPS);
+    let alice = directory
+        .users()
+        .iter()
+        .find(|user| &*user.username == "alice")
+        .expect("alice")
+        .pk;
+    let attributes = serde_json::json!({
+        "nextcloud_quota": "1 GB",
+        "2fa": true,
+        "/x": "a hyphen in front",
+        "with space": "b",
+        "mobile": ["+49 1", "+49 2"],
+    });
+    directory.change_user(alice, |user| {
+        user.set_attributes(attributes.as_object().expect("an object"));
+    });
+    Stage::with(with_certificate(directory), |settings| {
+        settings.set("AUTHENTIK_LDAP__LEGAL_ATTRIBUTE_NAMES", legal_names.to_string());
+    })
+    .await
+}
+
 impl Stage {
     /// The URI of the plain port.
     pub fn uri(&self) -> String {

@@ -1,0 +1,166 @@
+import com.unboundid.ldap.sdk.LDAPConnection;
+import com.unboundid.ldap.sdk.schema.AttributeTypeDefinition;
+import com.unboundid.ldap.sdk.schema.ObjectClassDefinition;
+import com.unboundid.ldap.sdk.schema.Schema;
+import com.unboundid.ldap.sdk.schema.SchemaElementType;
+import com.unboundid.ldap.sdk.schema.SchemaValidator;
+import java.io.File;
+import java.net.URI;
+import java.nio.file.Files;
+import java.util.ArrayList;
+import java.util.Hashtable;
+import java.util.List;
+import java.util.TreeMap;
+import javax.naming.Context;
+import javax.naming.NameClassPair;
+import javax.naming.NamingEnumeration;
+import javax.naming.NamingException;
+import javax.naming.directory.DirContext;
+import javax.naming.directory.InitialDirContext;
+import org.apache.directory.api.ldap.model.cursor.EntryCursor;
+import org.apache.directory.api.ldap.model.entry.Entry;
+import org.apache.directory.api.ldap.model.message.SearchScope;
+import org.apache.directory.api.ldap.model.schema.SchemaManager;
+import org.apache.directory.ldap.client.api.LdapNetworkConnection;
+
+/**
+ * Loads the schema with Apache's LDAP API, UnboundID's SDK and JNDI, and asks each what it knows then. Prints a line of JSON.
+ */
+public final class SchemaReader {
+    private static final String BASE = "DC=ldap,DC=goauthentik,DC=io";
+    private static final String SERVICE = "cn=ldapservice,ou=users," + BASE;
+    private static final String PASSWORD = "demo-ldapservice";
+    private static final String[] CUSTOM = {"nextcloud_quota", "2fa", "-x", "with-space"};
+    private static final String[] MULTIPLE = {"mobile", "cn"};
+
+    private static String text(Object value) {
+        return "\"" + String.valueOf(value).replace("\\", "\\\\").replace("\"", "\\\"").replace("\n", " ") + "\"";
+    }
+
+    private static String list(Iterable<?> values) {
+        List<String> texts = new ArrayList<>();
+        values.forEach(value -> texts.add(text(value)));
+        return "[" + String.join(",", texts) + "]";
+    }
+
+    /** Apache's LDAP API, as Apache Directory Studio uses it. */
+    private static String apache(URI uri) throws Exception {
+        try (LdapNetworkConnection connection = new LdapNetworkConnection(uri.getHost(), uri.getPort())) {
+            connection.bind(SERVICE, PASSWORD);
+            // As Apache Directory Studio reads schemas.
+            connection.loadSchemaRelaxed();
+            SchemaManager schema = connection.getSchemaManager();
+            List<String> found = new ArrayList<>();
+            for (String name : CUSTOM) {
+                found.add(schema.lookupAttributeTypeRegistry(name).getName());
+            }
+            List<String> single = new ArrayList<>();
+            for (String name : MULTIPLE) {
+                single.add(name + " " + schema.lookupAttributeTypeRegistry(name).isSingleValued());
+            }
+            String declared = schema.lookupObjectClassRegistry("1.3.6.1.4.1.26027.1.1.1").getName();
+            List<String> quotas = new ArrayList<>();
+            try (EntryCursor cursor = connection.search(BASE, "(&(objectClass=user)(cn=alice))", SearchScope.SUBTREE, "nextcloud_quota", "mobile")) {
+                while (cursor.next()) {
+                    Entry entry = cursor.get();
+                    quotas.add(entry.get("nextcloud_quota").getString() + ", " + entry.get("mobile").size());
+                }
+            }
+            List<String> errors = new ArrayList<>();
+            schema.getErrors().forEach(error -> errors.add(String.valueOf(error)));
+            return "{\"custom\":" + list(found) + ",\"single\":" + list(single) + ",\"class\":" + text(declared) + ",\"entries\":"
+                + list(quotas) + ",\"errors\":" + list(errors) + "}";
+        }
+    }
+
+    private static String unboundid(URI uri) throws Exception {
+        try (LDAPConnection connection = new LDAPConnection(uri.getHost(), uri.getPort(), SERVICE, PASSWORD)) {
+            // Throws for what it cannot read.
+            Schema schema = Schema.getSchema(connection, "", true);
+            List<String> found = new ArrayList<>();
+            for (String name : CUSTOM) {
+                AttributeTypeDefinition type = schema.getAttributeType(name);
+                found.add(type == null ? "missing" : type.getNameOrOID());
+            }
+            List<String> single = new ArrayList<>();
+            for (String name : MULTIPLE) {
+                single.add(name + " " + schema.getAttributeType(name).isSingleValued());
+            }
+            ObjectClassDefinition declared = schema.getObjectClass("1.3.6.1.4.1.26027.1.1.1");
+            // The strictest there is: it looks for what RFC 4512 forbids.
+            File file = File.createTempFile("schema", ".ldif");
+            List<String> complaints = new ArrayList<>();
+            try {
+                Files.writeString(file.toPath(), schema.getSchemaEntry().toLDIFString());
+                SchemaValidator validator = new SchemaValidator();
+                validator.setAllowNamesWithUnderscore(true);
+                validator.setAllowNamesWithInitialDigit(true);
+                validator.setAllowNamesWithInitialHyphen(true);
+                validator.setAllowedSchemaElementTypes(
+                    SchemaElementType.ATTRIBUTE_SYNTAX,
+                    SchemaElementType.MATCHING_RULE,
+                    SchemaElementType.MATCHING_RULE_USE,
+                    SchemaElementType.ATTRIBUTE_TYPE,
+                    SchemaElementType.OBJECT_CLASS,
+                    SchemaElementType.DIT_CONTENT_RULE);
+                validator.setAllowMultipleEntriesPerFile(false);
+                validator.setAllowEmptyDescription(false);
+                validator.validateSchema(file, null, complaints);
+                // It takes no number beyond 32 bits in an OID, as those made of UUIDs have (ITU-T X.667).
+                complaints.removeIf(complaint -> complaint.contains("is out of range for a 32-bit integer"));
+            } finally {
+                file.delete();
+            }
+            return "{\"custom\":" + list(found) + ",\"single\":" + list(single) + ",\"class\":" + text(declared.getNameOrOID())
+                + ",\"complaints\":" + list(complaints) + "}";
+        }
+    }
+
+    private static DirContext connect(URI uri) throws NamingException {
+        Hashtable<String, String> settings = new Hashtable<>();
+        settings.put(Context.INITIAL_CONTEXT_FACTORY, "com.sun.jndi.ldap.LdapCtxFactory");
+        settings.put(Context.PROVIDER_URL, uri.toString());
+        settings.put(Context.SECURITY_AUTHENTICATION, "simple");
+        settings.put(Context.SECURITY_PRINCIPAL, SERVICE);
+        settings.put(Context.SECURITY_CREDENTIALS, PASSWORD);
+        return new InitialDirContext(settings);
+    }
+
+    private static List<String> names(NamingEnumeration<NameClassPair> found) throws NamingException {
+        List<String> names = new ArrayList<>();
+        while (found.hasMore()) {
+            names.add(found.next().getName());
+        }
+        return names;
+    }
+
+    private static String jndi(URI uri) throws NamingException {
+        DirContext context = connect(uri);
+        DirContext schema = context.getSchema("");
+        List<String> found = new ArrayList<>();
+        for (String name : CUSTOM) {
+            found.add(String.valueOf(schema.getAttributes("AttributeDefinition/" + name).get("NAME").get()));
+        }
+        List<String> single = new ArrayList<>();
+        for (String name : MULTIPLE) {
+            single.add(name + " " + (schema.getAttributes("AttributeDefinition/" + name).get("SINGLE-VALUE") != null));
+        }
+        String declared = String.valueOf(schema.getAttributes("ClassDefinition/goauthentik-io-ldap-user").get("NUMERICOID").get());
+        TreeMap<String, String> definitions = new TreeMap<>();
+        // Classes with slashes JNDI cannot look up under any declaration: it takes them for paths.
+        for (String name : new String[] {"ou=users," + BASE, BASE}) {
+            definitions.put(name.split("[=,]")[1], list(names(context.getSchemaClassDefinition(name).list(""))));
+        }
+        List<String> members = new ArrayList<>();
+        definitions.forEach((name, value) -> members.add(text(name) + ":" + value));
+        context.close();
+        return "{\"custom\":" + list(found) + ",\"single\":" + list(single) + ",\"class\":" + text(declared) + ",\"definitions\":{"
+            + String.join(",", members) + "}}";
+    }
+
+    public static void main(String[] arguments) throws Exception {
+        URI uri = new URI(arguments[0]);
+        System.out.println("{\"apache\":" + apache(uri) + ",\"unboundid\":" + unboundid(uri) + ",\"jndi\":" + jndi(uri) + "}");
+        System.exit(0);
+    }
+}
