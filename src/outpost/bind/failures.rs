@@ -16,9 +16,9 @@ use crate::metrics::RejectReason;
 use super::answer::Refusal;
 use super::origin::{Origin, Person, Source};
 
-/// Persons at addresses watched at once; beyond it the one that failed longest ago is forgotten. By the default limit
-/// this is some 15 MB at most, by the largest that can be set some 60 MB. Guessing for so many names takes longer than
-/// failures are counted, at the pace at which authentik judges.
+/// Persons at addresses remembered at once; beyond it the one that failed longest ago is forgotten. By the default limit
+/// this is some 15 MB at most, by the largest that can be set some 60 MB. Only what authentik judged is remembered, and
+/// guessing for so many names takes longer than failures are counted, at the pace at which authentik judges.
 const MAX_SUBJECTS: u64 = 20_000;
 /// A peer that names addresses in PROXY headers and is believed only by default may have so many times as many failures
 /// for a person as one address: it may be a proxy for many, or it may invent them.
@@ -70,14 +70,23 @@ pub(super) struct FailureLimit {
     limit: usize,
     window: Duration,
     key: [u8; 32],
-    tried: Cache<Subject, Arc<Mutex<Tried>>>,
+    /// Those with wrong secrets.
+    failed: Failed,
+    open: Arc<Open>,
 }
+
+type Failed = Cache<Subject, Arc<Mutex<Tried>>>;
+
+/// Those with secrets that are being judged: as many as binds are under way. Its lock is taken before that of an entry.
+type Open = Mutex<HashMap<Subject, Arc<Mutex<Tried>>>>;
 
 /// A secret that is being judged. Counts like a wrong one until this is dropped.
 pub(super) struct Guess {
     secret: Secret,
     window: Duration,
-    counted: Vec<Arc<Mutex<Tried>>>,
+    counted: Vec<(Subject, Arc<Mutex<Tried>>)>,
+    failed: Failed,
+    open: Arc<Open>,
 }
 
 impl FailureLimit {
@@ -89,11 +98,12 @@ impl FailureLimit {
             limit: config.limit,
             window: config.window,
             key,
-            tried: Cache::builder()
+            failed: Cache::builder()
                 .max_capacity(MAX_SUBJECTS)
                 .eviction_policy(EvictionPolicy::lru())
                 .time_to_idle(config.window)
                 .build(),
+            open: Arc::default(),
         }
     }
 
@@ -111,6 +121,8 @@ impl FailureLimit {
             secret: self.hash(judge, secret),
             window: self.window,
             counted: Vec::new(),
+            failed: self.failed.clone(),
+            open: Arc::clone(&self.open),
         };
         if self.limit == 0 {
             return Ok(guess);
@@ -121,18 +133,24 @@ impl FailureLimit {
             (Subject::Proxy(proxy.into(), person), limit)
         });
         for (subject, limit) in std::iter::once(client).chain(proxy) {
-            let tried = self.tried.get_with(subject, Arc::default);
+            let mut open = lock(&self.open);
+            let known = open.get(&subject).map(Arc::clone);
+            let entry = known.or_else(|| self.failed.get(&subject)).unwrap_or_default();
             {
-                let mut tried = lock(&tried);
+                let mut tried = lock(&entry);
                 tried.forget_before(now.checked_sub(self.window));
                 let is_new = !tried.is_wrong(guess.secret) && !tried.under_way.contains_key(&guess.secret);
                 let full = tried.wrong.len() >= limit;
                 if full || (is_new && tried.count() >= limit) {
-                    return Err(self.refusal(subject, &tried, full, now));
+                    let refusal = self.refusal(subject, &tried, full, now);
+                    // What was counted so far is given back, which takes the lock.
+                    drop((tried, open));
+                    return Err(refusal);
                 }
                 *tried.under_way.entry(guess.secret).or_default() += 1;
             }
-            guess.counted.push(tried);
+            open.insert(subject, Arc::clone(&entry));
+            guess.counted.push((subject, entry));
         }
         Ok(guess)
     }
@@ -166,18 +184,21 @@ impl FailureLimit {
 impl Guess {
     /// Counts the secret as wrong.
     pub(super) fn was_wrong(&self, now: Instant) {
-        for tried in &self.counted {
-            let mut tried = lock(tried);
-            tried.forget_before(now.checked_sub(self.window));
-            tried.wrong.retain(|(wrong, _)| *wrong != self.secret);
-            tried.wrong.push_back((self.secret, now));
+        for (subject, entry) in &self.counted {
+            {
+                let mut tried = lock(entry);
+                tried.forget_before(now.checked_sub(self.window));
+                tried.wrong.retain(|(wrong, _)| *wrong != self.secret);
+                tried.wrong.push_back((self.secret, now));
+            }
+            self.failed.insert(*subject, Arc::clone(entry));
         }
     }
 
     /// Whether the same secret of the same person from there was judged wrong since `began`.
     pub(super) fn found_wrong_since(&self, began: Instant) -> bool {
-        self.counted.first().is_some_and(|tried| {
-            lock(tried)
+        self.counted.first().is_some_and(|(_, entry)| {
+            lock(entry)
                 .wrong
                 .iter()
                 .any(|(wrong, when)| *wrong == self.secret && *when >= began)
@@ -187,20 +208,24 @@ impl Guess {
 
 impl Drop for Guess {
     fn drop(&mut self) {
-        for tried in &self.counted {
-            let mut tried = lock(tried);
+        for (subject, entry) in &self.counted {
+            let mut open = lock(&self.open);
+            let mut tried = lock(entry);
             if let Some(count) = tried.under_way.get_mut(&self.secret) {
                 *count -= 1;
                 if *count == 0 {
                     tried.under_way.remove(&self.secret);
                 }
             }
+            if tried.under_way.is_empty() {
+                open.remove(subject);
+            }
         }
     }
 }
 
-fn lock(tried: &Mutex<Tried>) -> MutexGuard<'_, Tried> {
-    tried.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -355,13 +380,28 @@ mod tests {
     }
 
     #[test]
+    fn binds_that_nobody_judged_do_not_make_it_forget() {
+        let (failures, now) = (limit(2), Instant::now());
+        for secret in ["a", "b"] {
+            assert!(fail(&failures, at("192.0.2.1"), ALICE, secret, now));
+        }
+        for pk in 10..50_000 {
+            // Refused a turn, or given up by a client that hangs up: authentik never heard of it.
+            drop(failures.admit(at("192.0.2.1"), Person::User(pk), 1, b"x", now));
+        }
+        failures.failed.run_pending_tasks();
+        assert!(!fail(&failures, at("192.0.2.1"), ALICE, "c", now));
+        assert!(lock(&failures.open).is_empty(), "nothing is left of them");
+    }
+
+    #[test]
     fn zero_is_no_limit_and_remembers_nothing() {
         let (failures, now) = (limit(0), Instant::now());
         for number in 0..100 {
             assert!(fail(&failures, at("192.0.2.1"), ALICE, &number.to_string(), now));
         }
-        failures.tried.run_pending_tasks();
-        assert_eq!(failures.tried.entry_count(), 0);
+        failures.failed.run_pending_tasks();
+        assert_eq!(failures.failed.entry_count(), 0);
     }
 
     #[test]
@@ -371,8 +411,8 @@ mod tests {
             let address = IpAddr::from(number.to_be_bytes());
             assert!(fail(&failures, Origin::from(address), ALICE, "x", now));
         }
-        failures.tried.run_pending_tasks();
-        assert!(failures.tried.entry_count() <= MAX_SUBJECTS);
+        failures.failed.run_pending_tasks();
+        assert!(failures.failed.entry_count() <= MAX_SUBJECTS);
         assert!(
             !fail(&failures, at("0.0.97.167"), ALICE, "y", now),
             "the newest is known"
