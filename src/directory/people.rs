@@ -71,7 +71,10 @@ impl Snapshot {
             .flatten()
             .filter_map(|field| self.name_id(field))
             .flat_map(|id| {
-                let key = syntax::equality_key(self.attributes.syntax(id), typed.trim().as_bytes());
+                let key = syntax::equality_key(
+                    self.attributes.syntax(id),
+                    without_white_space_around(typed).as_bytes(),
+                );
                 self.lookup_key(id, &key)
                     .iter()
                     .filter(|&&record| record < self.user_count_u32() && self.has_name(record, id, typed))
@@ -153,12 +156,24 @@ impl Snapshot {
     }
 }
 
+/// A name as authentik takes it, which removes what Python's `str.strip` does: Unicode's white space and the four
+/// separators U+001C to U+001F.
+#[must_use]
+pub fn without_white_space_around(name: &str) -> &str {
+    name.trim_matches(|character: char| {
+        character.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&character)
+    })
+}
+
 /// Whether two names are one to authentik: white space around them and case do not count, everything else does.
 fn is_same_name(left: &str, right: &str) -> bool {
     fn folded(name: &str) -> impl Iterator<Item = char> {
         name.chars().flat_map(char::to_lowercase)
     }
-    let (left, right) = (left.trim(), right.trim());
+    let (left, right) = (
+        without_white_space_around(left),
+        without_white_space_around(right),
+    );
     !left.is_empty() && (left == right || folded(left).eq(folded(right)))
 }
 

@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use crate::directory::Snapshot;
+use crate::directory::{Snapshot, without_white_space_around};
 
 /// Where a bind comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl Person {
     /// The person authentik's identification stage would find: by user name, else by e-mail address, else by UUID.
     pub(super) fn new(snapshot: Option<&Snapshot>, name: &str) -> Self {
         // authentik takes spaces around a name away.
-        let name = name.trim();
+        let name = without_white_space_around(name);
         let known = snapshot.and_then(|snapshot| {
             let user = snapshot.user_by_login(name)?;
             Some(snapshot.user(user).pk)
@@ -97,6 +97,7 @@ mod tests {
             "alice",
             "ALICE",
             " alice ",
+            "\u{1c}alice\u{1f}\u{a0}",
             "alice@example.com",
             "ALICE@example.com",
             "00000000-0000-4000-8000-000000000007",
@@ -104,7 +105,7 @@ mod tests {
             assert_eq!(person(name), Person::User(7), "{name}");
         }
         assert_eq!(person("bob@example.com"), Person::User(8));
-        assert_eq!(person("Carol"), person(" carol"));
+        assert_eq!(person("Carol"), person(" carol\u{1f}"));
         assert_ne!(person("carol"), person("dave"));
         assert_ne!(person(""), Person::User(7), "an unset address is nobody's");
         assert_eq!(Person::new(None, "Carol"), person("carol"));

@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::authentik::User;
-use crate::directory::{Builder, Snapshot, Warning};
+use crate::directory::{Builder, Snapshot, Warning, without_white_space_around};
 use crate::outpost::Outpost;
 
 use super::assembly::{Assembly, Fetched};
@@ -140,7 +140,8 @@ impl Outpost {
     /// Makes sure that the directory shows a user who has just proved to exist, to be active and to log in under this
     /// name, if authentik does. Gives up after a few seconds; a later fetch or the next refresh shows the user in any case.
     pub(in crate::outpost) async fn fetch_login(&self, pk: i64, name: &str) {
-        let other_name = (pk, name.to_owned());
+        let name = without_white_space_around(name);
+        let other_name = (pk, name.to_lowercase());
         let shows_name = || self.shows(pk) && self.shows_name(pk, name);
         if shows_name() || (self.shows(pk) && self.misses.lock().other_names.contains(&other_name)) {
             return;
