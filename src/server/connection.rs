@@ -53,6 +53,8 @@ const OCTETS_PER_SECOND: usize = 8 * 1024;
 const UNBOUND_TIME: Duration = Duration::from_secs(60);
 /// What a connection holds besides its buffers and searches: its task, its session, what the kernel is told of it.
 const OWN_SIZE: usize = 4 * 1024;
+/// A bind under way holds its name and its secret for itself, and for the judgement that equal ones share.
+const BIND_COPIES: usize = 2;
 
 /// What a connection needs to know of the server it belongs to.
 pub(super) struct Surroundings<'a> {
@@ -107,7 +109,7 @@ where
         session,
         limits: surroundings.limits,
         surroundings,
-        dismissed: Alarm::new(seat.dismissed()),
+        dismissed: Some(Alarm::new(seat.dismissed())),
         seat,
         retired: None,
         input: Input::new(),
@@ -132,8 +134,8 @@ struct Connection<'a, S> {
     limits: &'a LimitConfig,
     surroundings: &'a Surroundings<'a>,
     seat: &'a mut Seat,
-    /// Resolves when the connection has to go.
-    dismissed: Alarm<Dismissal>,
+    /// Resolves when the connection has to go; gone once it did.
+    dismissed: Option<Alarm<Dismissal>>,
     /// Resolves when directories that searches may read have become too old; there while there are searches.
     retired: Option<Alarm<()>>,
     input: Input,
@@ -158,6 +160,8 @@ struct Connection<'a, S> {
 struct Binding {
     message_id: u32,
     started: std::time::Instant,
+    /// Octets that it holds.
+    size: usize,
     answer: BindFuture,
 }
 
@@ -296,19 +300,28 @@ impl<S: RecordStream> Connection<'_, S> {
         .await
     }
 
+    /// In any state: whoever does not read the last words holds a place by that, too.
     fn poll_dismissed(&mut self, context: &Context<'_>) -> Poll<Dismissal> {
-        match self.state {
-            State::Open | State::Draining => self.dismissed.poll(context),
-            State::Closing | State::StartingTls => Poll::Pending,
-        }
+        let Some(dismissed) = &mut self.dismissed else {
+            return Poll::Pending;
+        };
+        let dismissal = ready!(dismissed.poll(context));
+        self.dismissed = None;
+        Poll::Ready(dismissal)
     }
 
     /// Tells the others what this connection holds and how it stands.
     fn note(&mut self) {
         let buffers = self.input.capacity() + self.output.capacity();
         let searches: usize = self.running.iter().map(|running| running.memory()).sum();
+        let binding = self.binding.as_ref().map_or(0, |binding| binding.size);
         self.seat.note(
-            OWN_SIZE + self.surroundings.stream_size + buffers + searches,
+            OWN_SIZE
+                + self.surroundings.stream_size
+                + buffers
+                + searches
+                + binding
+                + self.session.bound_dn().len(),
             self.session.identity.is_some(),
             self.binding.is_some(),
         );
@@ -511,6 +524,9 @@ impl<S: RecordStream> Connection<'_, S> {
         };
         self.input.take(length, secret);
         self.apply(action);
+        if let Some(binding) = &mut self.binding {
+            binding.size = length * BIND_COPIES;
+        }
         true
     }
 
@@ -547,6 +563,7 @@ impl<S: RecordStream> Connection<'_, S> {
                 self.binding = Some(Binding {
                     message_id,
                     started,
+                    size: 0,
                     answer,
                 });
             }
@@ -768,7 +785,11 @@ impl<S: RecordStream> Connection<'_, S> {
 
     /// The limit that will be reached first, and what it means.
     fn next_limit(&self) -> Option<(Instant, Event)> {
-        let stalled = self.waiting_since.map(|since| since + self.limits.write_timeout);
+        let write_timeout = match self.dismissed {
+            Some(_) => self.limits.write_timeout,
+            None => self.limits.write_timeout.min(FAREWELL),
+        };
+        let stalled = self.waiting_since.map(|since| since + write_timeout);
         let slow = self.message_since.map(|since| since + self.message_timeout());
         let idle = self
             .limits
@@ -810,3 +831,6 @@ fn internal_error(message: &Message<'_>, output: &mut Vec<u8>) {
         response::write_result(output, message.message_id, tag, &result, &[]);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,6 +27,8 @@ const BOUND_PART: usize = 4;
 const SPARED: usize = 64;
 /// Time to bind in, for those.
 const GRACE: Duration = Duration::from_secs(10);
+/// The same while a bind is under way: authentik may wait for somebody to answer their telephone.
+const BINDING_GRACE: Duration = Duration::from_secs(120);
 /// When places are short, one in so many unbound connections goes at once: choosing takes a look at all of them.
 const BATCH_PART: usize = 16;
 /// How often whoever waits for a place looks whether somebody's time is up.
@@ -81,7 +83,7 @@ pub(super) enum Dismissal {
 struct Occupant {
     source: IpAddr,
     /// When it last became unbound.
-    since: Instant,
+    since: Mutex<Instant>,
     /// A bind is under way.
     binding: AtomicBool,
     held: AtomicUsize,
@@ -215,7 +217,8 @@ impl State {
         }
     }
 
-    /// Tells unbound clients to go: the oldest of the address that has most, or else those whose time is up.
+    /// Tells unbound clients to go: the oldest of the address that has most, or else those whose time is up. Those with a
+    /// bind under way come last, and are not spared for that alone: whoever sends one after the other has always one.
     fn make_room(&mut self, now: Instant, metrics: &ClientMetrics) {
         let greediest = self
             .sources
@@ -226,14 +229,27 @@ impl State {
             return;
         };
         let batch = (self.unbound.len() / BATCH_PART).max(1);
-        let chosen: Vec<Arc<Occupant>> = self
-            .unbound
-            .values()
-            .filter(|occupant| match count > SPARED {
-                true => occupant.source == address,
-                false => now.saturating_duration_since(occupant.since) >= GRACE,
-            })
-            .filter(|occupant| occupant.may_be_dismissed())
+        let goes = |occupant: &&Arc<Occupant>| {
+            let grace = if occupant.is_binding() {
+                BINDING_GRACE
+            } else {
+                GRACE
+            };
+            occupant.dismissal.get().is_none()
+                && match count > SPARED {
+                    true => occupant.source == address,
+                    false => now.saturating_duration_since(occupant.since()) >= grace,
+                }
+        };
+        let candidates = |binding: bool| {
+            let of_kind = self
+                .unbound
+                .values()
+                .filter(move |occupant| occupant.is_binding() == binding);
+            of_kind.filter(goes)
+        };
+        let chosen: Vec<Arc<Occupant>> = candidates(false)
+            .chain(candidates(true))
             .take(batch.min(count.saturating_sub(SPARED).max(1)))
             .map(Arc::clone)
             .collect();
@@ -255,7 +271,7 @@ impl Occupant {
     fn new(source: IpAddr, since: Instant) -> Self {
         Self {
             source,
-            since,
+            since: Mutex::new(since),
             binding: AtomicBool::new(false),
             held: AtomicUsize::new(0),
             dismissed: CancellationToken::new(),
@@ -263,8 +279,16 @@ impl Occupant {
         }
     }
 
-    fn may_be_dismissed(&self) -> bool {
-        !self.binding.load(Ordering::Relaxed) && self.dismissal.get().is_none()
+    fn is_binding(&self) -> bool {
+        self.binding.load(Ordering::Relaxed)
+    }
+
+    fn since(&self) -> Instant {
+        *self.since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn unbound_at(&self, now: Instant) {
+        *self.since.lock().unwrap_or_else(PoisonError::into_inner) = now;
     }
 }
 
@@ -276,7 +300,7 @@ impl Seat {
         let mut state = crowd.lock();
         if address != self.occupant.source {
             // What others see of it is made anew: the header of a proxy is the first thing that is read.
-            let occupant = Arc::new(Occupant::new(address, self.occupant.since));
+            let occupant = Arc::new(Occupant::new(address, self.occupant.since()));
             occupant.held.store(self.held, Ordering::Relaxed);
             state.unseat_unbound(self.number, &self.occupant);
             if self.occupant.dismissal.get().is_some() {
@@ -305,7 +329,7 @@ impl Seat {
 
     /// When the client last became unbound.
     pub(super) fn unbound_since(&self) -> Instant {
-        self.occupant.since
+        self.occupant.since()
     }
 
     /// Whether few places are left.
@@ -336,6 +360,7 @@ impl Seat {
             self.crowd.freed.notify_one();
         } else {
             state.bound.remove(&self.number);
+            self.occupant.unbound_at(Instant::now());
             self.number = state.seat_unbound(&self.occupant);
         }
         self.crowd.count(&state);

@@ -2,7 +2,7 @@
 //! strangers keep.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use akldap::simulator::Directory;
 use ldap3_proto::proto::{LdapOp, LdapSearchScope};
@@ -158,4 +158,80 @@ async fn strangers_hold_only_a_part_of_the_places() {
         assert!(client.who_am_i().await.contains("bob"));
     }
     assert!(bound.who_am_i().await.contains("alice"));
+}
+
+/// A bind request, written without a client that waits for its answer.
+fn bind_request(message_id: u32, name: &str, secret: &str) -> Vec<u8> {
+    let element = |tag: u8, content: &[u8]| {
+        let length = u32::try_from(content.len()).unwrap().to_be_bytes();
+        [&[tag, 0x84], length.as_slice(), content].concat()
+    };
+    let parts = [
+        element(0x02, &[3]),
+        element(0x04, name.as_bytes()),
+        element(0x80, secret.as_bytes()),
+    ];
+    let id = element(0x02, &message_id.to_be_bytes());
+    element(0x30, &[id, element(0x60, &parts.concat())].concat())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_who_send_bind_after_bind_hold_only_a_part_of_the_places() {
+    let settings = [
+        ("AUTHENTIK_LDAP__MAX_CONNECTIONS", "400"),
+        ("AUTHENTIK_LDAP__MAX_CONNECTIONS_PER_ADDRESS", "0"),
+    ];
+    let server = Server::start(&settings).await;
+    // Of their first binds hardly any has been answered when the test ends.
+    server.simulator.faults().set_latency(Duration::from_secs(5));
+    let mut strangers = Vec::new();
+    for number in 0..300 {
+        let mut stream = from("127.0.0.2", server.ldap).await;
+        let binds: Vec<u8> = (1..=50)
+            .flat_map(|id| bind_request(id, &user_dn(&format!("stranger{number}-{id}")), "x"))
+            .collect();
+        let _ = stream.write_all(&binds).await;
+        strangers.push(stream);
+    }
+    for _ in 0..20 {
+        let mut client = Client::over(Box::new(from("127.0.0.10", server.ldap).await));
+        let read = tokio::time::timeout(Duration::from_secs(60), client.read("", &[])).await;
+        assert_eq!(read.expect("a place").outcome.code, 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn binds_under_way_count_for_the_memory_of_their_clients() {
+    let mut settings = settings();
+    settings.push(("AUTHENTIK_LDAP__FLOW_QUEUE_TIMEOUT", "10m"));
+    let server = Server::start(&settings).await;
+    server.simulator.faults().set_latency(Duration::from_secs(30));
+    let before = server.usage();
+    let request = bind_request(1, &user_dn("nobody"), &"x".repeat(60_000));
+    let mut waiting = Vec::new();
+    // None of them has been judged when the test ends.
+    for number in 0..1500 {
+        let mut stream = from(&format!("127.0.0.{}", 2 + number % 3), server.ldap).await;
+        let _ = stream.write_all(&request).await;
+        waiting.push(stream);
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let grown = server.usage().rss.saturating_sub(before.rss);
+    assert!(grown <= BUDGET + MARGIN, "{grown} octets");
+    let patience = Instant::now() + Duration::from_secs(60);
+    while waiting.len() > 500 {
+        assert!(Instant::now() < patience, "{} are left", waiting.len());
+        let mut left = Vec::new();
+        for mut stream in waiting {
+            let mut said = Vec::new();
+            let read = stream.read_to_end(&mut said);
+            if tokio::time::timeout(Duration::from_millis(1), read)
+                .await
+                .is_err()
+            {
+                left.push(stream);
+            }
+        }
+        waiting = left;
+    }
 }

@@ -153,6 +153,38 @@ async fn a_few_strangers_of_an_address_have_time_to_bind() {
 }
 
 #[tokio::test]
+async fn who_sends_bind_after_bind_keeps_no_place_by_that() {
+    let crowd = crowd(400, None, usize::MAX);
+    let mut strangers: Vec<Seat> = (0..300).map(|_| crowd.enter("192.0.2.2").unwrap()).collect();
+    strangers.iter_mut().for_each(|seat| seat.note(0, false, true));
+    assert!(crowd.try_admit(ip("192.0.2.3"), Instant::now()).is_none());
+    let gone = strangers.iter().filter(|seat| seat.must_go()).count();
+    assert_eq!(gone, 300 / BATCH_PART);
+}
+
+#[tokio::test(start_paused = true)]
+async fn time_to_bind_in_begins_when_a_client_becomes_unbound_and_ends_during_its_bind() {
+    let crowd = crowd(8, None, usize::MAX);
+    let mut seats: Vec<Seat> = (0..6).map(|_| crowd.enter("192.0.2.1").unwrap()).collect();
+    seats.iter_mut().for_each(|seat| seat.note(0, true, false));
+    tokio::time::advance(BINDING_GRACE * 2).await;
+    seats.iter_mut().for_each(|seat| seat.note(0, false, true));
+    let gone = |seats: &[Seat]| {
+        assert!(crowd.try_admit(ip("192.0.2.3"), Instant::now()).is_none());
+        seats.iter().filter(|seat| seat.must_go()).count()
+    };
+    tokio::time::advance(BINDING_GRACE - LOOK).await;
+    assert_eq!(gone(&seats), 0);
+    seats[3].note(0, false, false);
+    assert_eq!(gone(&seats), 1);
+    assert!(seats[3].must_go(), "who does not even bind goes first");
+    seats.remove(3);
+    seats.push(crowd.enter("192.0.2.1").unwrap());
+    tokio::time::advance(LOOK).await;
+    assert_eq!(gone(&seats), 1);
+}
+
+#[tokio::test]
 async fn the_address_that_holds_most_loses_what_holds_most_first() {
     const MIB: usize = 1 << 20;
     let crowd = crowd(1000, None, 64 * MIB);
