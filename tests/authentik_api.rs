@@ -183,7 +183,8 @@ async fn a_stalled_server_is_given_up_in_time() {
     let started = Instant::now();
     let error = script.client().root_config().await.unwrap_err();
     assert!(matches!(error, ApiError::TimedOut { .. }), "{error}");
-    assert!(started.elapsed() < Duration::from_secs(4));
+    // It would have gone on after half a minute.
+    assert!(started.elapsed() < Duration::from_secs(25));
 }
 
 #[tokio::test]

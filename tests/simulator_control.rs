@@ -238,10 +238,12 @@ async fn the_listener_closes_opens_restarts_and_pauses() {
         200,
         "at the same address"
     );
-    simulator.restart(Duration::from_millis(200));
+    simulator.restart(Duration::from_secs(3));
     let status = client().get(&url).send().await.expect("an answer").status();
     assert_eq!(status, 503);
-    tokio::time::sleep(Duration::from_millis(250)).await;
+    while client().get(&url).send().await.expect("an answer").status() == 503 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     assert_eq!(client().get(&url).send().await.expect("an answer").status(), 200);
     simulator.pause(true);
     let waiting = tokio::spawn(client().get(&url).send());

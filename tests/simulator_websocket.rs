@@ -55,7 +55,7 @@ async fn say(socket: &mut Socket, text: &str) {
 
 /// The next frame: JSON, or the code of a close frame.
 async fn next(socket: &mut Socket) -> Result<Value, u16> {
-    let message = tokio::time::timeout(Duration::from_secs(5), socket.next())
+    let message = tokio::time::timeout(Duration::from_secs(60), socket.next())
         .await
         .expect("a frame in time");
     match message.expect("no end").expect("a frame") {

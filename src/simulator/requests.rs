@@ -137,6 +137,13 @@ impl Requests {
             .map_or(0, |peak| peak.load(Ordering::Acquire))
     }
 
+    /// Requests of one endpoint that came in and are not answered yet.
+    pub fn under_way(&self, endpoint: Endpoint) -> u64 {
+        self.busy
+            .get(endpoint as usize)
+            .map_or(0, |busy| busy.load(Ordering::Acquire))
+    }
+
     pub(crate) fn begin(&self, endpoint: Endpoint) -> Option<Busy<'_>> {
         let (busy, peak) = (
             self.busy.get(endpoint as usize)?,

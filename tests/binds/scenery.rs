@@ -55,9 +55,7 @@ pub async fn of(directory: Directory, settings: &[(&str, &str)]) -> Stage {
         }
     })
     .await;
-    // The flow is looked at beside everything else; afterwards its first stage is known.
-    crate::stage::eventually("the flow was looked at", || flow_requests(&stage.simulator) > 0).await;
-    tokio::time::sleep(std::time::Duration::from_millis(30)).await;
+    stage.flow_known().await;
     stage
 }
 

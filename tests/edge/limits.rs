@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout};
 use crate::client::{Client, search};
 use crate::stage::{BASE, Stage, user_dn};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(50);
 /// A bind request as alice, cut off before its end.
 const BEGUN: &[u8] = &[0x30, 0x3c, 0x02, 0x01, 0x01, 0x60, 0x37, 0x02, 0x01, 0x03, 0x04];
 

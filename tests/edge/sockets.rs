@@ -153,7 +153,7 @@ async fn running_out_of_descriptors_is_survived_without_spinning() {
             .maximum,
     };
     let before = prlimit(Some(served.pid()), Resource::Nofile, few).unwrap();
-    let waiting = tokio::spawn(timeout(Duration::from_secs(30), {
+    let waiting = tokio::spawn(timeout(Duration::from_secs(120), {
         let address = served.ldap;
         async move { Client::connect(address).await.read("", &[]).await.outcome.code }
     }));

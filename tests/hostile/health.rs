@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use crate::process::Server;
 
 /// Kubernetes gives a probe a second by default; a busy machine gets more here, and less than the minute it took once.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(50);
 
 /// One probe as kubelet makes it: a new connection, an answer, the end.
 async fn ping(address: SocketAddr) -> String {

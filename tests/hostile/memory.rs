@@ -69,7 +69,7 @@ async fn half_messages_of_strangers_stay_within_a_part_of_the_budget() {
     );
     let mut closed = 0;
     for stream in &mut greedy {
-        let read = tokio::time::timeout(Duration::from_millis(1), stream.read_to_end(&mut Vec::new())).await;
+        let read = tokio::time::timeout(Duration::from_millis(20), stream.read_to_end(&mut Vec::new())).await;
         closed += usize::from(read.is_ok());
     }
     assert!(closed > 1000, "{closed}");

@@ -19,7 +19,7 @@ use tokio_util::codec::Framed;
 use crate::filter;
 
 /// Longer than anything the server does in a test.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}

@@ -1,6 +1,7 @@
 //! The whole server over real sockets, against the simulated authentik: what an LDAP client sees.
 
 #![allow(unreachable_pub, reason = "the harness is written as a library")]
+#![allow(dead_code, reason = "the harness serves other tests too")]
 
 #[path = "../captured_log/mod.rs"]
 mod captured_log;

@@ -1,11 +1,11 @@
 //! A server in front of a simulated authentik, both in this process, on free ports.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use akldap::config::{Config, StringMap};
 use akldap::server::Server;
-use akldap::simulator::{Directory, Options, Simulator};
+use akldap::simulator::{Directory, Endpoint, Options, Simulator};
 
 use crate::client::{Client, Outcome};
 
@@ -70,6 +70,28 @@ impl Stage {
         eventually("the server is ready", || self.server.outpost().can_search()).await;
     }
 
+    /// Waits until a server that has just started asks for nothing more of its own accord: the events are followed, what
+    /// their first connection has read anew is being read, and the bind flow was looked at.
+    pub async fn settled(&self) {
+        let requests = self.simulator.requests();
+        eventually("the first connection to the events has led to a look", || {
+            self.simulator.websockets() > 0 && requests.count(Endpoint::OutpostInstances) >= 2
+        })
+        .await;
+        self.flow_known().await;
+    }
+
+    /// Waits until the bind flow was looked at, which is done beside everything else. Afterwards its first stage is known.
+    pub async fn flow_known(&self) {
+        let requests = self.simulator.requests();
+        eventually("the flow was looked at", || {
+            requests.count(Endpoint::FlowExecutor) > 0 && requests.under_way(Endpoint::FlowExecutor) == 0
+        })
+        .await;
+        // The answer is in the socket, and read whenever this thread has nothing else to do.
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
+
     pub fn ldap(&self) -> SocketAddr {
         self.server.addresses().ldap[0]
     }
@@ -100,20 +122,23 @@ impl Stage {
 
     /// Loads the directory anew and waits until that is done.
     pub async fn refresh(&self) {
-        let loaded = || self.server.outpost().status().directory().read;
-        let before = loaded();
+        let asked = SystemTime::now();
         self.server.outpost().request_refresh();
-        eventually("the directory was loaded", || loaded() > before).await;
+        eventually("the directory was loaded", || {
+            self.server.outpost().status().directory().read > Some(asked)
+        })
+        .await;
     }
 }
 
-/// Waits until something holds; fails after half a minute.
+/// After so long something will never come true, on however busy a machine.
+pub const NEVER: Duration = Duration::from_secs(120);
+
+/// Waits until something holds; fails after [`NEVER`].
 pub async fn eventually(what: &str, holds: impl Fn() -> bool) {
-    for _ in 0..3000 {
-        if holds() {
-            return;
-        }
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < NEVER, "it never came true: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("it never came true: {what}");
 }

@@ -13,6 +13,9 @@ use crate::stage::{BASE, Stage, eventually, user_dn};
 const GRACE: &str = "BIND_CACHE_OUTAGE_GRACE";
 const MAX_AGE: &str = "BIND_CACHE_MAX_AGE";
 
+/// An outage is over for the log when authentik has answered for so long.
+const HOLDS: Duration = Duration::from_secs(5);
+
 async fn cached(settings: &[(&str, &str)]) -> Stage {
     let stage = stage("cached", recommended(), settings).await;
     eventually("the websocket is there", || stage.simulator.websockets() > 0).await;
@@ -94,13 +97,11 @@ async fn what_is_loaded_and_cached_goes_on_and_the_rest_is_unavailable() {
     assert_eq!(said("authentik cannot be reached: searches"), 1, "{}", log.text());
     assert_eq!(said("authentik can be reached again"), 0);
     stage.simulator.refuse_connections(false);
-    let back = Instant::now();
     assert_eq!(
         code(&stage, "bob", "demo-bob").await,
         0,
         "the first bind asks authentik again"
     );
-    assert!(back.elapsed() < Duration::from_secs(2), "{:?}", back.elapsed());
     eventually("the end of the outage is noticed", || {
         said("authentik can be reached again") == 1
     })
@@ -114,22 +115,37 @@ async fn an_authentik_that_answers_now_and_then_is_one_outage_in_the_log() {
     let (log, _guard) = Log::listen();
     let said = |what: &str| log.text().matches(what).count();
     let stage = cached(&[]).await;
-    let mut lifted: Option<Instant> = None;
+    let (mut lifted, mut outages) = (None::<Instant>, 1);
     for _ in 0..4 {
         stage.simulator.refuse_connections(true);
         // A failed call is what it is noticed by.
         assert_eq!(code(&stage, "bob", "demo-bob").await, 52);
         eventually("the outage is noticed", || is_out(&stage)).await;
-        let between = lifted.map_or(Duration::ZERO, |lifted| lifted.elapsed());
-        assert!(between < Duration::from_secs(5), "too slow to tell");
+        // On a machine that takes so long, authentik did hold in between.
+        if lifted.is_some_and(|lifted| lifted.elapsed() >= HOLDS) {
+            outages += 1;
+        }
         stage.simulator.refuse_connections(false);
         eventually("it answers", || !is_out(&stage)).await;
         lifted = Some(Instant::now());
     }
-    assert_eq!(said("authentik cannot be reached: searches"), 1, "{}", log.text());
-    eventually("the end is told", || said("authentik can be reached again") > 0).await;
-    assert_eq!(said("authentik cannot be reached: searches"), 1, "{}", log.text());
-    assert_eq!(said("authentik can be reached again"), 1);
+    assert!(
+        said("authentik cannot be reached: searches") <= outages,
+        "{}",
+        log.text()
+    );
+    let told = said("authentik cannot be reached: searches");
+    assert!(told > 0);
+    eventually("the end is told", || {
+        said("authentik can be reached again") == told
+    })
+    .await;
+    assert_eq!(
+        said("authentik cannot be reached: searches"),
+        told,
+        "{}",
+        log.text()
+    );
 }
 
 #[tokio::test]
@@ -172,7 +188,8 @@ async fn the_grace_ends_when_authentik_is_back() {
     stage.simulator.refuse_connections(false);
     let back = Instant::now();
     while code(&stage, "alice", "demo-alice").await == 0 {
-        assert!(back.elapsed() < Duration::from_secs(4), "{:?}", back.elapsed());
+        // The grace would last longer.
+        assert!(back.elapsed() < Duration::from_secs(50), "{:?}", back.elapsed());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(code(&stage, "alice", "demo-alice").await, 49);

@@ -5,11 +5,13 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use akldap::simulator::Simulator;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+
+use crate::stage::NEVER;
 
 /// A running `akldap serve`; killed when dropped.
 pub struct Server {
@@ -29,6 +31,8 @@ impl Server {
             .env("AUTHENTIK_HOST", simulator.url())
             .env("AUTHENTIK_TOKEN", simulator.token())
             .env("AUTHENTIK_LDAP__SNAPSHOT_FILE", snapshot_file)
+            // Looks come when a test asks for them, however long it takes.
+            .env("AUTHENTIK_LDAP__REFRESH_DELTA_INTERVAL", "0")
             .env("TMPDIR", temporary);
         for port in ["LDAP", "LDAPS", "METRICS"] {
             command.env(format!("AUTHENTIK_LISTEN__{port}"), "127.0.0.1:0");
@@ -48,7 +52,8 @@ impl Server {
                 lines.lock().unwrap().push(line);
             }
         });
-        for _ in 0..3000 {
+        let began = Instant::now();
+        while began.elapsed() < NEVER {
             if let Some(line) = find(&log, "listening") {
                 let address = |key: &str| {
                     let text = line[key].as_str().unwrap();

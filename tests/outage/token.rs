@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use akldap::simulator::{Directory, Options, Simulator};
+use akldap::simulator::{Directory, Options, RecordedRequest, Simulator};
 
 use crate::captured_log::Log;
 use crate::stage::{Stage, eventually, user_dn};
@@ -101,13 +101,33 @@ async fn a_token_can_be_renewed_before_it_is_refused() {
     fs::write(&file, "two words").unwrap();
     outpost.renew_token().await;
     assert!(log.text().contains("does not hold a token"));
+    stage.settled().await;
     stage.refresh().await;
 
+    let requests = stage.simulator.requests();
+    requests.clear();
     let token = stage.simulator.rotate_token();
     fs::write(&file, &token).unwrap();
     outpost.renew_token().await;
     assert!(log.text().contains("has changed"));
     stage.refresh().await;
-    assert!(!log.text().contains("authentik refused"), "{}", log.text());
+    // None but those that were under way by then were refused, and none of those is lost.
+    let with_it = |request: &&RecordedRequest| {
+        request
+            .header("authorization")
+            .is_some_and(|value| value.ends_with(&token))
+    };
+    let outdated = requests.all().iter().filter(|request| !with_it(request)).count();
+    let refused = log.text().matches("authentik refused").count();
+    assert!(
+        refused <= outdated,
+        "{outdated} outdated requests: {}",
+        log.text()
+    );
+    assert!(outpost.status().directory().failure.is_none());
+    requests.clear();
+    stage.refresh().await;
+    let lists = requests.to("/core/");
+    assert!(!lists.is_empty() && lists.iter().all(|request| with_it(&request)));
     assert!(!log.text().contains(&token));
 }

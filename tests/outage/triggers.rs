@@ -9,7 +9,7 @@ use akldap::simulator::{Directory, Endpoint, Options, Simulator};
 use crate::child::Server;
 use crate::client::Client;
 use crate::http;
-use crate::stage::{BASE, user_dn};
+use crate::stage::{BASE, NEVER, user_dn};
 
 const TRIGGERS: usize = 1000;
 const CLIENTS: usize = 3;
@@ -74,7 +74,7 @@ async fn a_thousand_triggers_are_refreshes_one_after_the_other() {
     let server = Server::start(&simulator, folder.path(), &folder.path().join("directory")).await;
     let began = Instant::now();
     while http::get(server.http, "/ready").await.0 != 200 || simulator.websockets() == 0 {
-        assert!(began.elapsed() < Duration::from_secs(30), "{}", server.log());
+        assert!(began.elapsed() < NEVER, "{}", server.log());
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     simulator.requests().clear();
@@ -116,7 +116,7 @@ async fn a_thousand_triggers_are_refreshes_one_after_the_other() {
     let last = Instant::now();
     let mut client = bound(&server).await;
     while seen(&mut client).await != TRIGGERS {
-        assert!(last.elapsed() < Duration::from_secs(5), "{}", server.log());
+        assert!(last.elapsed() < NEVER, "{}", server.log());
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     stop.store(true, Ordering::Relaxed);

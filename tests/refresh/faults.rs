@@ -14,17 +14,16 @@ use tokio::net::TcpStream;
 use crate::certificates;
 use crate::client::Client;
 use crate::scenery::{is_current, unready};
-use crate::stage::{BASE, Stage, eventually, user_dn};
+use crate::stage::{BASE, NEVER, Stage, eventually, user_dn};
 
-/// Set for all pairs of request and fault, one after the other, and for the recovery time that is promised; otherwise every
-/// fault and every request occurs, but not each with each, and several at once.
+/// Set for all pairs of request and fault, one after the other, and for the recovery time that is promised, on a machine that
+/// does nothing else; otherwise every fault and every request occurs, but not each with each, several at once, and it is
+/// enough that all recover: no look that comes with an interval does it for them.
 const LONG: &str = "AKLDAP_TEST_LONG";
 /// How long a fault lasts: long enough for several tries.
 const DURATION: Duration = Duration::from_millis(600);
 /// How soon after it all is well.
 const RECOVERY: Duration = Duration::from_secs(2);
-/// The same while other tests have their share of the machine.
-const SHARED_RECOVERY: Duration = Duration::from_secs(20);
 
 /// The requests of start and refresh, by what is in their paths.
 const REQUESTS: [&str; 7] = [
@@ -47,9 +46,17 @@ fn alone() -> bool {
 }
 
 fn assert_recovered(state: &str, request: &str, fault: Option<&Fault>, took: Duration) {
-    let limit = if alone() { RECOVERY } else { SHARED_RECOVERY };
-    assert!(took < limit, "{state} {request} {fault:?}: {took:?}");
+    assert!(
+        !alone() || took < RECOVERY,
+        "{state} {request} {fault:?}: {took:?}"
+    );
     println!("{state:6} {request:32} {fault:?}: {took:?}");
+}
+
+/// A request that hangs is given up soon, but one that a busy machine takes long for is not.
+fn settings() -> [(&'static str, &'static str); 2] {
+    let timeout = if alone() { "1s" } else { "5s" };
+    [("REQUEST_TIMEOUT", timeout), ("PAGE_SIZE", "20")]
 }
 
 fn faults() -> Vec<Option<Fault>> {
@@ -109,18 +116,17 @@ async fn visible(client: &mut Client) -> Option<BTreeSet<String>> {
 
 async fn bound(stage: &Stage) -> Client {
     let mut client = stage.client().await;
-    for _ in 0..1500 {
-        if client
-            .bind(&user_dn("ldapservice"), "demo-ldapservice")
-            .await
-            .code
-            == 0
-        {
-            return client;
-        }
+    let began = Instant::now();
+    while client
+        .bind(&user_dn("ldapservice"), "demo-ldapservice")
+        .await
+        .code
+        != 0
+    {
+        assert!(began.elapsed() < NEVER, "no bind succeeds");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    panic!("no bind succeeds");
+    client
 }
 
 async fn first_load(request: &str, fault: Option<&Fault>) {
@@ -132,7 +138,7 @@ async fn first_load(request: &str, fault: Option<&Fault>) {
         .await
         .unwrap();
     disturb(&simulator, request, fault);
-    let stage = unready(simulator, &[("REQUEST_TIMEOUT", "1s"), ("PAGE_SIZE", "20")]).await;
+    let stage = unready(simulator, &settings()).await;
     let mut client = stage.client().await;
     let began = Instant::now();
     while began.elapsed() < DURATION {
@@ -162,7 +168,7 @@ async fn steady(request: &str, fault: Option<&Fault>) {
     let simulator = Simulator::start(Directory::sample(50, 22), options)
         .await
         .unwrap();
-    let stage = unready(simulator, &[("REQUEST_TIMEOUT", "1s"), ("PAGE_SIZE", "20")]).await;
+    let stage = unready(simulator, &settings()).await;
     stage.ready().await;
     let mut client = bound(&stage).await;
     let before = visible(&mut client).await.unwrap();
@@ -298,7 +304,7 @@ async fn certificates_are_refreshed_while_the_directory_fails() {
         let began = Instant::now();
         let mut now = shown(&stage).await;
         while now == before {
-            assert!(began.elapsed() < SHARED_RECOVERY, "{renewed} is not shown");
+            assert!(began.elapsed() < NEVER, "{renewed} is not shown");
             tokio::time::sleep(Duration::from_millis(20)).await;
             now = shown(&stage).await;
         }

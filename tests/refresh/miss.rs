@@ -1,12 +1,17 @@
 //! A user the directory does not know yet is fetched when it logs in.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use akldap::simulator::{Directory, Endpoint, Fault, Rule};
 use futures_util::future::join_all;
 
 use crate::scenery::{is_current, pages, stage, update};
 use crate::stage::{BASE, SUFFIX, user_dn};
+
+/// `busy` (RFC 4511 appendix A.2).
+const BUSY: i32 = 51;
+/// How long authentik may take to show a user before it is asked again.
+const FETCH_TIME: Duration = Duration::from_secs(10);
 
 #[tokio::test]
 async fn who_has_just_been_created_logs_in_and_finds_itself() {
@@ -107,7 +112,12 @@ async fn many_new_users_log_in_at_once_and_each_is_fetched_once_and_finds_itself
     let stage = &stage;
     join_all(names.iter().map(|name| async move {
         let mut client = stage.client().await;
-        assert_eq!(client.bind(&user_dn(name), "secret").await.code, 0);
+        // So many at once may have to wait longer than a bind does.
+        let mut code = BUSY;
+        while code == BUSY {
+            code = client.bind(&user_dn(name), "secret").await.code;
+        }
+        assert_eq!(code, 0, "{name}");
         let filter = format!("(&(objectClass=user)(cn={name}))");
         // Whose fetch took longer than a bind waits finds itself a moment later.
         let mut found = client.subtree(BASE, &filter, &[]).await;
@@ -142,7 +152,7 @@ async fn searches_of_somebody_whose_look_up_stalls_leave_nothing_behind() {
     let asked = || stage.simulator.requests().to(&path).len();
     let before = asked();
     let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
-    let (mut searches, mut alive) = (0, tasks());
+    let (mut searches, mut alive, began) = (0, tasks(), Instant::now());
     // Until the look-up hangs, and a good while longer.
     while searches < 3000 || asked() == before {
         let found = client.subtree(BASE, "(cn=carol)", &[]).await;
@@ -152,7 +162,10 @@ async fn searches_of_somebody_whose_look_up_stalls_leave_nothing_behind() {
             alive = tasks();
         }
     }
-    assert_eq!(asked() - before, 1, "one request for {searches} searches");
+    // As many searches as there may be, authentik is asked once, and once more when it has not answered for long.
+    let most = 1 + began.elapsed().as_secs() / FETCH_TIME.as_secs();
+    let asked = (asked() - before) as u64;
+    assert!(asked <= most, "{asked} requests for {searches} searches");
     assert!(
         tasks() <= alive + 10,
         "{alive} tasks before, {} after {searches} searches",

@@ -1,6 +1,7 @@
 //! What these tests share: servers with short pages, and what authentik holds at a moment as a directory.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use akldap::authentik::{Group, User};
 use akldap::config::StringMap;
@@ -25,6 +26,8 @@ pub async fn stage(directory: Directory, page_size: usize, settings: &[(&str, &s
 /// The same, not necessarily ready.
 pub async fn unready(simulator: Simulator, settings: &[(&str, &str)]) -> Stage {
     Stage::of(simulator, |map: &mut StringMap| {
+        // Looks come when a test asks for them, however long it takes.
+        map.set("AUTHENTIK_LDAP__REFRESH_DELTA_INTERVAL", "0");
         for (name, value) in settings {
             map.set(format!("AUTHENTIK_LDAP__{name}"), *value);
         }
@@ -79,10 +82,12 @@ pub fn is_current(stage: &Stage) -> bool {
 
 /// Has the changes looked at, and waits until that is done.
 pub async fn update(stage: &Stage) {
-    let loaded = || stage.server.outpost().status().directory().read;
-    let before = loaded();
+    let asked = SystemTime::now();
     stage.server.outpost().request_update();
-    eventually("the changes were looked at", || loaded() > before).await;
+    eventually("the changes were looked at", || {
+        stage.server.outpost().status().directory().read > Some(asked)
+    })
+    .await;
 }
 
 /// Pages of users and groups asked for so far.

@@ -108,7 +108,12 @@ async fn changes_show_while_users_come_and_go_far_away() {
 
 #[tokio::test]
 async fn a_directory_is_stale_by_the_age_of_what_it_shows() {
-    let stage: Stage = crate::scenery::stage(Directory::sample(20, 2), 100, &[]).await;
+    let stage: Stage = crate::scenery::stage(
+        Directory::sample(20, 2),
+        100,
+        &[("REFRESH_DELTA_INTERVAL", "30s")],
+    )
+    .await;
     let outpost = stage.server.outpost();
     let directory = outpost.status().directory();
     let bound = outpost.stale_after();
