@@ -60,7 +60,7 @@ async fn a_thousand_accounts_are_answered_in_order_of_arrival() {
     change(&mut directory, |provider| provider.bind_flow = FLOW.into());
     let stage = of(
         directory,
-        &[("FLOW_QUEUE_TIMEOUT", "60s"), ("MAX_CONCURRENT_FLOWS", "8")],
+        &[("FLOW_QUEUE_TIMEOUT", "600s"), ("MAX_CONCURRENT_FLOWS", "8")],
     )
     .await;
     stage.simulator.faults().set_latency(Duration::from_millis(50));

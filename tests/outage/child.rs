@@ -53,7 +53,7 @@ impl Server {
             }
         });
         let began = Instant::now();
-        while began.elapsed() < NEVER {
+        loop {
             if let Some(line) = find(&log, "listening") {
                 let address = |key: &str| {
                     let text = line[key].as_str().unwrap();
@@ -69,9 +69,13 @@ impl Server {
             if let Some(status) = child.try_wait().unwrap() {
                 panic!("it ended with {status}: {:?}", log.lock().unwrap());
             }
+            assert!(
+                began.elapsed() < NEVER,
+                "it never listened: {:?}",
+                log.lock().unwrap()
+            );
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        panic!("it never listened: {:?}", log.lock().unwrap());
     }
 
     pub fn id(&self) -> u32 {

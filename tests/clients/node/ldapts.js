@@ -53,7 +53,7 @@ async function main() {
     const group = groups.find((entry) => entry.cn === name);
     return [group.member].flat().map((dn) => byDn.get(dn)?.mail).filter(Boolean).sort();
   };
-  class Unknown extends Control {
+  class ShowDeleted extends Control {
     constructor() {
       super("1.2.840.113556.1.4.417", { critical: true });
     }
@@ -67,7 +67,7 @@ async function main() {
       backend: members("backend"),
       emea: members("Sales, EMEA"),
       missing: await failure(() => client.search(`cn=nobody,${users}`, { scope: "base" })),
-      deleted: await failure(() => client.search(users, { filter: "(isDeleted=TRUE)" }, [new Unknown()])),
+      deleted: await failure(() => client.search(users, { filter: "(isDeleted=TRUE)" }, [new ShowDeleted()])),
       right: await login(`cn=alice,${users}`, "demo-alice"),
       wrong: await login(`cn=alice,${users}`, "wrong"),
       refused: await login(`cn=mallory,${users}`, "demo-mallory"),
