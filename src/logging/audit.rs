@@ -28,9 +28,9 @@ impl fmt::Display for RequestId {
 /// How dear a line is when whoever reads the log takes none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Worth {
-    /// A login, a revocation or a search: the server and authentik limit how many there can be.
+    /// A login or a revocation: authentik limits how many there can be.
     Record,
-    /// A refusal: strangers can cause many, so they must not take the room of the others.
+    /// A refusal or a search: clients can cause many, so they must not take the room of the others.
     Refusal,
     /// Not for the audit.
     Other,
@@ -38,7 +38,11 @@ pub(super) enum Worth {
 
 impl Worth {
     pub(super) fn of(metadata: &Metadata<'_>) -> Self {
-        match (metadata.target() == TARGET, *metadata.level() <= Level::WARN) {
+        let is_search = || metadata.fields().field("baseDN").is_some();
+        match (
+            metadata.target() == TARGET,
+            *metadata.level() <= Level::WARN || is_search(),
+        ) {
             (true, false) => Self::Record,
             (true, true) => Self::Refusal,
             (false, _) => Self::Other,

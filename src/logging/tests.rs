@@ -288,8 +288,12 @@ fn the_worth_of_a_line_is_told_by_target_and_level() {
     tracing::subscriber::with_default(subscriber, || {
         info!(target: audit::TARGET, "login");
         warn!(target: audit::TARGET, "refusal");
+        info!(target: audit::TARGET, baseDN = "dc=io", "search");
         error!("something else");
     });
     use audit::Worth::{Other, Record, Refusal};
-    assert_eq!(*worths.0.lock().expect("worths"), [Record, Refusal, Other]);
+    assert_eq!(
+        *worths.0.lock().expect("worths"),
+        [Record, Refusal, Refusal, Other]
+    );
 }

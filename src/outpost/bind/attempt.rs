@@ -51,7 +51,8 @@ impl Outpost {
             .binds
             .failures
             .admit(origin, person, provider, &secret, arrived)?;
-        let turn = self.binds.queue.turn(origin.client.into(), person).await?;
+        let source = self.binds.queue.source(origin);
+        let turn = self.binds.queue.turn(source, person).await?;
         if guess.found_wrong_since(arrived) {
             // authentik judged the same secret while this bind waited.
             return Err(wrong_secret());

@@ -21,13 +21,43 @@ impl From<IpAddr> for Origin {
     }
 }
 
-/// The address a client counts under: an IPv6 client owns a whole /64.
+/// As how many sources the addresses take turns that one peer names while it is believed by default. One who invents
+/// addresses then holds up a newcomer elsewhere by so many turns, and one client behind an honest proxy still only its
+/// share of the others there.
+const NAMED_SOURCES: u8 = 16;
+
+/// The address a client counts under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Source(IpAddr);
+pub(super) enum Source {
+    /// Its own; an IPv6 client owns a whole /64.
+    Address(IpAddr),
+    /// One of the few for the addresses that a peer names.
+    Named {
+        /// The peer.
+        by: IpAddr,
+        /// Below [`NAMED_SOURCES`].
+        number: u8,
+    },
+}
+
+impl Source {
+    /// The source of an address that may have been invented.
+    pub(super) fn named_by(proxy: IpAddr, client: IpAddr) -> Self {
+        let Self::Address(client) = Self::from(client) else {
+            return Self::Address(proxy);
+        };
+        let hash = blake3::hash(client.to_string().as_bytes());
+        let [first, ..] = *hash.as_bytes();
+        Self::Named {
+            by: proxy.to_canonical(),
+            number: first % NAMED_SOURCES,
+        }
+    }
+}
 
 impl From<IpAddr> for Source {
     fn from(client: IpAddr) -> Self {
-        Self(match client.to_canonical() {
+        Self::Address(match client.to_canonical() {
             IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
             address @ IpAddr::V4(_) => address,
         })
@@ -70,6 +100,17 @@ mod tests {
         assert_eq!(source("2001:db8::1"), source("2001:db8::ffff:1:2:3"));
         assert_ne!(source("2001:db8::1"), source("2001:db8:0:1::1"));
         assert_eq!(source("::ffff:192.0.2.1"), source("192.0.2.1"));
+    }
+
+    #[test]
+    fn one_peer_names_few_sources() {
+        let proxy = "10.0.0.1".parse::<IpAddr>().unwrap();
+        let sources: std::collections::HashSet<Source> = (0..10_000_u32)
+            .map(|number| Source::named_by(proxy, IpAddr::V4(number.into())))
+            .collect();
+        assert_eq!(sources.len(), usize::from(NAMED_SOURCES));
+        let other = "10.0.0.2".parse::<IpAddr>().unwrap();
+        assert!(!sources.contains(&Source::named_by(other, proxy)));
     }
 
     #[test]

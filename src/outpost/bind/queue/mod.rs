@@ -23,7 +23,7 @@ use crate::ldap::response::ResultCode;
 use crate::metrics::RejectReason;
 
 use super::answer::Refusal;
-use super::origin::{Person, Source};
+use super::origin::{Origin, Person, Source};
 use rounds::{Rounds, Spot};
 
 /// One in so many turns, at least one of four, is kept for addresses, and at each known address for persons, that logged
@@ -124,6 +124,16 @@ impl FlowQueue {
             concurrent: concurrent.max(1),
             limit,
             patience,
+        }
+    }
+
+    /// Under which source a bind waits. A peer that is believed by default may have invented the client's address: those it
+    /// names count apart once somebody has logged in from there, and as a few before.
+    pub(super) fn source(&self, origin: Origin) -> Source {
+        let client = Source::from(origin.client);
+        match origin.proxy {
+            Some(proxy) if !self.known.has(Subject::Source(client)) => Source::named_by(proxy, origin.client),
+            _ => client,
         }
     }
 

@@ -71,6 +71,44 @@ async fn waiting_has_a_limit_and_an_end() {
     assert_empty(&queue);
 }
 
+/// A peer that is believed by default names a thousand addresses, each with a bind that waits; then somebody comes
+/// from elsewhere for the first time.
+#[tokio::test(start_paused = true)]
+async fn invented_addresses_hold_up_a_newcomer_by_few_turns() {
+    let queue = queue(1, 10_000);
+    let invented = |number: u32| Origin {
+        client: IpAddr::V4(Ipv4Addr::from_bits(number)),
+        proxy: Some(IpAddr::V4(Ipv4Addr::from_bits(u32::MAX))),
+    };
+    let first = queue.turn(source(0), person(0)).await.ok().unwrap();
+    let served = Arc::new(Mutex::new(Vec::new()));
+    let mut tasks = JoinSet::new();
+    for number in 1..=1001_u32 {
+        let source = match number {
+            1001 => queue.source(IpAddr::V4(Ipv4Addr::from_bits(number)).into()),
+            number => queue.source(invented(number)),
+        };
+        let (queue, served) = (Arc::clone(&queue), Arc::clone(&served));
+        tasks.spawn(async move {
+            if let Ok(_turn) = queue.turn(source, person(i64::from(number))).await {
+                served.lock().unwrap().push(number);
+                yield_now().await;
+            }
+        });
+        yield_now().await;
+    }
+    drop(first);
+    while let Some(done) = tasks.join_next().await {
+        done.unwrap();
+    }
+    let before = served.lock().unwrap().iter().position(|number| *number == 1001);
+    assert!(
+        before.is_some_and(|turns| turns <= 17),
+        "{before:?} turns before the newcomer's"
+    );
+    assert_empty(&queue);
+}
+
 #[tokio::test(start_paused = true)]
 async fn without_a_queue_there_are_turns_all_the_same() {
     let queue = queue(1, 0);
