@@ -19,6 +19,13 @@ pub const SEQUENCE: u8 = 0x30;
 /// Universal tag of a constructed SET.
 pub const SET: u8 = 0x31;
 
+/// The first octet of a tag that takes several has these bits.
+const LONG_TAG: u8 = 0x1f;
+/// Most octets of a tag number behind that one: 28 bits are more than any protocol numbers.
+const MAX_TAG_OCTETS: usize = 4;
+/// Ends an element of indefinite length; no element itself.
+const END_OF_CONTENTS: u8 = 0;
+
 /// More length octets than this are refused: eight hold any length a 64-bit machine could serve.
 const MAX_LENGTH_OCTETS: usize = 8;
 
@@ -34,7 +41,7 @@ pub enum BerError {
     /// The length has too many octets.
     #[error("a length has too many octets")]
     LengthTooLong,
-    /// Tag numbers above 30 do not occur in LDAP.
+    /// Tag numbers above 30 do not occur in LDAP as it is.
     #[error("multi-octet tags are not allowed")]
     MultiOctetTag,
     /// Another element was expected here.
@@ -69,25 +76,7 @@ pub struct Element<'a> {
 }
 
 /// The bit of a tag that says that the contents are elements.
-const CONSTRUCTED: u8 = 0x20;
-
-impl Element<'_> {
-    /// Checks that everything inside is whole elements, down to `depth` levels.
-    ///
-    /// # Errors
-    /// When an element is broken or nested deeper.
-    pub fn check_nesting(&self, depth: usize) -> Result<(), BerError> {
-        if self.tag & CONSTRUCTED == 0 {
-            return Ok(());
-        }
-        let depth = depth.checked_sub(1).ok_or(BerError::TooDeep)?;
-        let mut inner = Reader::new(self.contents);
-        while !inner.is_empty() {
-            inner.element()?.check_nesting(depth)?;
-        }
-        Ok(())
-    }
-}
+pub(super) const CONSTRUCTED: u8 = 0x20;
 
 /// Reads elements one after the other from a slice, borrowing from it.
 #[derive(Clone, Copy, Debug)]
@@ -116,16 +105,22 @@ impl<'a> Reader<'a> {
 
     /// Reads the next element whatever its tag.
     pub fn element(&mut self) -> Result<Element<'a>, BerError> {
-        steps::add(1);
         let (&tag, rest) = self.rest.split_first().ok_or(BerError::Truncated)?;
-        if tag & 0x1f == 0x1f {
+        if tag & LONG_TAG == LONG_TAG {
             return Err(BerError::MultiOctetTag);
         }
+        let contents = self.contents(rest)?;
+        Ok(Element { tag, contents })
+    }
+
+    /// Reads the length and the contents of the element whose tag ends before `rest`.
+    fn contents(&mut self, rest: &'a [u8]) -> Result<&'a [u8], BerError> {
+        steps::add(1);
         let (length, rest) = read_length(rest)?.ok_or(BerError::Truncated)?;
         let length = usize::try_from(length).map_err(|_| BerError::Truncated)?;
         let (contents, rest) = rest.split_at_checked(length).ok_or(BerError::Truncated)?;
         self.rest = rest;
-        Ok(Element { tag, contents })
+        Ok(contents)
     }
 
     /// Reads the next element, which must have the tag `expected`, and returns its contents.
@@ -176,6 +171,35 @@ impl<'a> Reader<'a> {
         parse_max_int(self.expect(INTEGER)?)
     }
 
+    /// Reads what is left of a SEQUENCE whose own elements have the tags `known`. Whole elements with other tags are
+    /// ignored: RFC 4511 section 4 asks for that, so that the protocol can grow.
+    ///
+    /// # Errors
+    /// When an element is broken, or known and so out of its place.
+    #[inline]
+    pub fn end_of_sequence(self, known: &[u8]) -> Result<(), BerError> {
+        if self.rest.is_empty() {
+            return Ok(());
+        }
+        self.ignore(known)
+    }
+
+    #[cold]
+    fn ignore(mut self, known: &[u8]) -> Result<(), BerError> {
+        while let Some((&tag, rest)) = self.rest.split_first() {
+            if known.contains(&tag) || tag == END_OF_CONTENTS {
+                return Err(BerError::TrailingData);
+            }
+            let rest = if tag & LONG_TAG == LONG_TAG {
+                after_long_tag(rest)?
+            } else {
+                rest
+            };
+            self.contents(rest)?;
+        }
+        Ok(())
+    }
+
     /// Fails if anything is left.
     pub fn end(&self) -> Result<(), BerError> {
         if self.rest.is_empty() {
@@ -183,6 +207,19 @@ impl<'a> Reader<'a> {
         } else {
             Err(BerError::TrailingData)
         }
+    }
+}
+
+/// What follows the octets of a tag number that does not fit into the first (X.690 section 8.1.2.4.2).
+fn after_long_tag(octets: &[u8]) -> Result<&[u8], BerError> {
+    let last = octets
+        .iter()
+        .take(MAX_TAG_OCTETS)
+        .position(|octet| octet & 0x80 == 0)
+        .ok_or(BerError::MultiOctetTag)?;
+    match (octets.first(), octets.split_at_checked(last + 1)) {
+        (Some(0x80), _) | (_, None) => Err(BerError::MultiOctetTag),
+        (_, Some((_, rest))) => Ok(rest),
     }
 }
 
@@ -440,16 +477,6 @@ mod tests {
         );
         let nine = [0x30, 0x89, 1, 0, 0, 0, 0, 0, 0, 0, 5, 1, 2, 3, 4, 5];
         assert_eq!(Reader::new(&nine).element(), Err(BerError::LengthTooLong));
-    }
-
-    #[test]
-    fn nesting_is_checked_to_the_innermost_element() {
-        let check = |octets: &[u8], depth| Reader::new(octets).element().unwrap().check_nesting(depth);
-        assert_eq!(check(&[0x30, 4, 0x31, 2, 4, 0], 2), Ok(()));
-        assert_eq!(check(&[0x30, 4, 0x31, 2, 4, 0], 1), Err(BerError::TooDeep));
-        assert_eq!(check(&[0x30, 4, 0x31, 2, 4, 1], 2), Err(BerError::Truncated));
-        assert_eq!(check(&[0x30, 5, 0x31, 2, 4, 0, 0], 2), Err(BerError::Truncated));
-        assert_eq!(check(&[4, 1, 9], 0), Ok(()));
     }
 
     #[test]

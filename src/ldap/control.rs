@@ -59,7 +59,7 @@ impl<'a> Control<'a> {
                 None => false,
             };
             let value = control.optional(ber::OCTET_STRING)?;
-            control.end()?;
+            control.end_of_sequence(&[ber::OCTET_STRING, ber::BOOLEAN])?;
             controls.push(Self {
                 control_type,
                 criticality,
@@ -91,7 +91,7 @@ pub fn read_flags(value: &[u8]) -> Result<u32, BerError> {
     let mut outer = Reader::new(value);
     let mut sequence = outer.constructed(ber::SEQUENCE)?;
     let flags = sequence.max_int()?;
-    sequence.end()?;
+    sequence.end_of_sequence(&[ber::INTEGER])?;
     outer.end()?;
     Ok(flags)
 }
@@ -126,7 +126,7 @@ impl PagedResults {
         let mut sequence = outer.constructed(ber::SEQUENCE)?;
         let size = sequence.max_int()?;
         let cookie = sequence.octet_string()?.to_vec();
-        sequence.end()?;
+        sequence.end_of_sequence(&[ber::INTEGER, ber::OCTET_STRING])?;
         outer.end()?;
         Ok(Self { size, cookie })
     }
@@ -176,7 +176,7 @@ impl SortKey {
                 .map(ber::parse_boolean)
                 .transpose()?
                 .unwrap_or(false);
-            key.end()?;
+            key.end_of_sequence(&[ber::OCTET_STRING, 0x80, 0x81])?;
             keys.push(Self {
                 attribute,
                 ordering_rule,
@@ -273,7 +273,7 @@ impl VlvRequest {
                     offset: by_offset.max_int()?,
                     content_count: by_offset.max_int()?,
                 };
-                by_offset.end()?;
+                by_offset.end_of_sequence(&[ber::INTEGER])?;
                 target
             }
             0x81 => VlvTarget::GreaterOrEqual(element.contents.to_vec()),
@@ -285,7 +285,7 @@ impl VlvRequest {
             }
         };
         let context_id = sequence.optional(ber::OCTET_STRING)?.map(<[u8]>::to_vec);
-        sequence.end()?;
+        sequence.end_of_sequence(&[ber::INTEGER, ber::OCTET_STRING, 0xa0, 0x81])?;
         Ok(Self {
             before_count,
             after_count,
@@ -357,7 +357,7 @@ impl DerefSpec {
             let mut spec = list.constructed(ber::SEQUENCE)?;
             let deref_attribute = spec.octet_string()?.to_vec();
             let mut names = spec.constructed(ber::SEQUENCE)?;
-            spec.end()?;
+            spec.end_of_sequence(&[ber::OCTET_STRING, ber::SEQUENCE])?;
             let mut attributes = Vec::new();
             while !names.is_empty() {
                 attributes.push(names.octet_string()?.to_vec());
@@ -452,6 +452,39 @@ mod tests {
             attributes: vec![b"cn".to_vec()],
         }];
         assert_eq!(DerefSpec::read_all(&DerefSpec::encode_all(&specs)), Ok(specs));
+    }
+
+    #[test]
+    fn values_may_end_in_elements_that_nobody_knows() {
+        let tail: &[u8] = &[0xaf, 1, 0xff];
+        let by_offset: &[u8] = &[0xa0, 9, 2, 1, 3, 2, 1, 7, 0xaf, 1, 0xff];
+        let sequence = |parts: &[&[u8]]| {
+            let mut out = Vec::new();
+            ber::write_element(&mut out, ber::SEQUENCE, &[&parts.concat(), tail].concat());
+            out
+        };
+        let list = |parts: &[u8]| {
+            let mut out = Vec::new();
+            ber::write_element(&mut out, ber::SEQUENCE, parts);
+            out
+        };
+        let paged = PagedResults::read(&sequence(&[&[2, 1, 5, 4, 1, 9]]));
+        assert_eq!(paged.map(|paged| (paged.size, paged.cookie)), Ok((5, vec![9])));
+        let keys = SortKey::read_all(&list(&sequence(&[&[4, 2, b'c', b'n', 0x81, 1, 0xff]])));
+        assert!(keys.is_ok_and(|keys| keys.len() == 1 && keys[0].reverse_order));
+        let vlv = VlvRequest::read(&sequence(&[&[2, 1, 0, 2, 1, 19], by_offset]));
+        let target = VlvTarget::ByOffset {
+            offset: 3,
+            content_count: 7,
+        };
+        assert_eq!(vlv.map(|vlv| vlv.target), Ok(target));
+        let specs = DerefSpec::read_all(&list(&sequence(&[&[4, 1, b'm', 0x30, 4, 4, 2, b'c', b'n']])));
+        assert!(specs.is_ok_and(|specs| specs.len() == 1));
+        assert_eq!(read_flags(&sequence(&[&[2, 1, 3]])), Ok(3));
+        // What is known is not unknown, and nothing follows a value as a whole.
+        assert!(PagedResults::read(&sequence(&[&[2, 1, 5, 4, 1, 9, 4, 0]])).is_err());
+        let two = [sequence(&[&[2, 1, 5, 4, 1, 9]]).as_slice(), tail].concat();
+        assert!(PagedResults::read(&two).is_err());
     }
 
     #[test]

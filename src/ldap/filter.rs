@@ -188,17 +188,20 @@ fn read_filter<'a>(
     let filter = match tag {
         AND => Filter::And(read_all(&mut inner, depth, components)?),
         OR => Filter::Or(read_all(&mut inner, depth, components)?),
-        NOT => Filter::Not(Box::new(read_filter(&mut inner, depth + 1, components)?)),
-        EQUALITY => Filter::Equality(AttributeValueAssertion::read(&mut inner)?),
-        SUBSTRINGS => Filter::Substrings(SubstringFilter::read(&mut inner)?),
-        GREATER_OR_EQUAL => Filter::GreaterOrEqual(AttributeValueAssertion::read(&mut inner)?),
-        LESS_OR_EQUAL => Filter::LessOrEqual(AttributeValueAssertion::read(&mut inner)?),
+        NOT => {
+            let negated = read_filter(&mut inner, depth + 1, components)?;
+            inner.end()?;
+            Filter::Not(Box::new(negated))
+        }
+        EQUALITY => Filter::Equality(AttributeValueAssertion::read(inner)?),
+        SUBSTRINGS => Filter::Substrings(SubstringFilter::read(inner)?),
+        GREATER_OR_EQUAL => Filter::GreaterOrEqual(AttributeValueAssertion::read(inner)?),
+        LESS_OR_EQUAL => Filter::LessOrEqual(AttributeValueAssertion::read(inner)?),
         PRESENT => return Ok(Filter::Present(contents)),
-        APPROX => Filter::Approx(AttributeValueAssertion::read(&mut inner)?),
-        EXTENSIBLE => Filter::Extensible(MatchingRuleAssertion::read(&mut inner)?),
+        APPROX => Filter::Approx(AttributeValueAssertion::read(inner)?),
+        EXTENSIBLE => Filter::Extensible(MatchingRuleAssertion::read(inner)?),
         unknown => return Err(FilterError::UnknownComponent(unknown)),
     };
-    inner.end()?;
     Ok(filter)
 }
 
@@ -215,11 +218,11 @@ fn read_all<'a>(
 }
 
 impl<'a> AttributeValueAssertion<'a> {
-    fn read(reader: &mut Reader<'a>) -> Result<Self, BerError> {
-        Ok(Self {
-            attribute: reader.octet_string()?,
-            value: reader.octet_string()?,
-        })
+    fn read(mut reader: Reader<'a>) -> Result<Self, BerError> {
+        let attribute = reader.octet_string()?;
+        let value = reader.octet_string()?;
+        reader.end_of_sequence(&[ber::OCTET_STRING])?;
+        Ok(Self { attribute, value })
     }
 
     fn write(&self, out: &mut Vec<u8>, tag: u8) {
@@ -231,9 +234,10 @@ impl<'a> AttributeValueAssertion<'a> {
 }
 
 impl<'a> SubstringFilter<'a> {
-    fn read(reader: &mut Reader<'a>) -> Result<Self, FilterError> {
+    fn read(mut reader: Reader<'a>) -> Result<Self, FilterError> {
         let attribute = reader.octet_string()?;
         let mut parts = reader.constructed(ber::SEQUENCE)?;
+        reader.end_of_sequence(&[ber::OCTET_STRING, ber::SEQUENCE])?;
         let mut filter = Self {
             attribute,
             initial: None,
@@ -278,7 +282,7 @@ impl<'a> SubstringFilter<'a> {
 }
 
 impl<'a> MatchingRuleAssertion<'a> {
-    fn read(reader: &mut Reader<'a>) -> Result<Self, FilterError> {
+    fn read(mut reader: Reader<'a>) -> Result<Self, FilterError> {
         let matching_rule = reader.optional(0x81)?;
         let attribute = reader.optional(0x82)?;
         let value = reader.expect(0x83)?;
@@ -286,6 +290,7 @@ impl<'a> MatchingRuleAssertion<'a> {
             Some(contents) => ber::parse_boolean(contents)?,
             None => false,
         };
+        reader.end_of_sequence(&[0x81, 0x82, 0x83, 0x84])?;
         if matching_rule.is_none() && attribute.is_none() {
             return Err(FilterError::BadExtensible);
         }
@@ -470,11 +475,15 @@ mod tests {
 
     #[test]
     fn malformed_components_are_named() {
-        let cases: [(&[u8], FilterError); 7] = [
+        let cases: [(&[u8], FilterError); 8] = [
             (&[0xaf, 0], FilterError::UnknownComponent(0xaf)),
             (&[0xa2, 0], FilterError::Ber(BerError::Truncated)),
             (
                 &[0xa2, 4, 0x87, 0, 0x87, 0],
+                FilterError::Ber(BerError::TrailingData),
+            ),
+            (
+                &[0xa3, 9, 4, 1, b'a', 4, 1, b'b', 4, 1, b'c'],
                 FilterError::Ber(BerError::TrailingData),
             ),
             (&[0xa4, 5, 4, 1, b'a', 0x30, 0], FilterError::BadSubstrings),

@@ -4,22 +4,65 @@
 //! be any octets and they are the hot path. The operations that are always refused are checked by `ldap3_proto`. Whatever is wrong inside a readable
 //! envelope is reported with the message id, so that it can be answered. Must not know what an operation does.
 
-use bytes::BytesMut;
-use ldap3_proto::LdapCodec;
-use ldap3_proto::proto::LdapOp;
 use thiserror::Error;
-use tokio_util::codec::Decoder;
 
 use super::ber::{self, BerError, Element, Reader};
 use super::control::Control;
 use super::filter::{Filter, FilterError};
 use super::steps;
 
-/// How deep the BER of a request other than bind and search may nest; a modify has the most levels, six.
-const MAX_BER_DEPTH: usize = 16;
+mod refused;
 
 /// Tag of `controls [0]`.
 pub(super) const CONTROLS: u8 = 0xa0;
+/// Tags of the choices of an AuthenticationChoice.
+const SIMPLE: u8 = 0x80;
+const SASL: u8 = 0xa3;
+
+/// The tags of the elements of a message: its id, every operation of RFC 4511, requests and responses, and controls.
+const ENVELOPE: &[u8] = &[
+    ber::INTEGER,
+    0x60,
+    0x61,
+    0x42,
+    0x63,
+    0x64,
+    0x65,
+    0x73,
+    0x66,
+    0x67,
+    0x68,
+    0x69,
+    0x4a,
+    0x6b,
+    0x6c,
+    0x6d,
+    0x6e,
+    0x6f,
+    0x50,
+    0x77,
+    0x78,
+    0x79,
+    CONTROLS,
+];
+/// The tags of the elements of a SearchRequest, those of filters among them.
+const SEARCH: &[u8] = &[
+    ber::OCTET_STRING,
+    ber::ENUMERATED,
+    ber::INTEGER,
+    ber::BOOLEAN,
+    ber::SEQUENCE,
+    0xa0,
+    0xa1,
+    0xa2,
+    0xa3,
+    0xa4,
+    0xa5,
+    0xa6,
+    0x87,
+    0xa8,
+    0xa9,
+];
 
 /// The kind of a request, by its protocolOp tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -314,7 +357,7 @@ impl<'a> Message<'a> {
             Err(error) => Err(error),
         };
         let controls = controls
-            .and_then(|controls| envelope.end().map(|()| controls))
+            .and_then(|controls| envelope.end_of_sequence(ENVELOPE).map(|()| controls))
             .map_err(|error| broken(OperationError::Controls(error)))?;
         let operation = decode_operation(kind, operation).map_err(broken)?;
         Ok(Self {
@@ -333,46 +376,8 @@ fn decode_operation(kind: OperationKind, element: Element<'_>) -> Result<Operati
         OperationKind::Extended => Ok(Operation::Extended(ExtendedRequest::read(element.contents)?)),
         OperationKind::Unbind => Ok(Operation::Unbind),
         OperationKind::Abandon => Ok(Operation::Abandon(ber::parse_max_int(element.contents)?)),
-        _ => decode_with_ldap3_proto(element),
+        _ => refused::decode(element),
     }
-}
-
-/// Frames the operation alone, without its controls, for `ldap3_proto`. That drops the rest of a constructed element
-/// that has a broken part, so the nesting is checked before.
-fn decode_with_ldap3_proto(element: Element<'_>) -> Result<Operation<'static>, OperationError> {
-    element.check_nesting(MAX_BER_DEPTH)?;
-    // Copied, framed and read: each level of the nesting once more.
-    steps::add(element.contents.len() * 4);
-    let mut frame = Vec::with_capacity(element.contents.len() + 16);
-    ber::write_constructed(&mut frame, ber::SEQUENCE, |out| {
-        ber::write_integer(out, ber::INTEGER, 1);
-        ber::write_element(out, element.tag, element.contents);
-    });
-    let mut codec = LdapCodec::new(Some(frame.len()), Some(MAX_BER_DEPTH));
-    let mut buffer = BytesMut::from(frame.as_slice());
-    let message = codec
-        .decode(&mut buffer)
-        .ok()
-        .flatten()
-        .ok_or(OperationError::Grammar)?;
-    Ok(match message.op {
-        LdapOp::ModifyRequest(request) => Operation::Modify {
-            of_password: request
-                .changes
-                .iter()
-                .any(|change| names_password(&change.modification.atype)),
-        },
-        LdapOp::AddRequest(_) => Operation::Add,
-        LdapOp::DelRequest(_) => Operation::Delete,
-        LdapOp::ModifyDNRequest(_) => Operation::ModifyDn,
-        _ => return Err(OperationError::Grammar),
-    })
-}
-
-/// Whether an attribute description, options aside, is `userPassword` by its name or its number.
-fn names_password(description: &str) -> bool {
-    let attribute = description.split(';').next().unwrap_or_default();
-    attribute.eq_ignore_ascii_case("userPassword") || attribute == "2.5.4.35"
 }
 
 fn text(octets: &[u8]) -> Result<String, OperationError> {
@@ -385,10 +390,10 @@ impl CompareRequest {
         let mut reader = Reader::new(contents);
         let entry = text(reader.octet_string()?)?;
         let mut assertion = reader.constructed(ber::SEQUENCE)?;
-        reader.end()?;
+        reader.end_of_sequence(&[ber::OCTET_STRING, ber::SEQUENCE])?;
         let attribute = text(assertion.octet_string()?)?;
         let value = assertion.octet_string()?.to_vec();
-        assertion.end()?;
+        assertion.end_of_sequence(&[ber::OCTET_STRING])?;
         Ok(Self {
             entry,
             attribute,
@@ -402,7 +407,7 @@ impl ExtendedRequest {
         let mut reader = Reader::new(contents);
         let name = text(reader.expect(0x80)?)?;
         let value = reader.optional(0x81)?.map(<[u8]>::to_vec);
-        reader.end()?;
+        reader.end_of_sequence(&[0x80, 0x81])?;
         Ok(Self { name, value })
     }
 }
@@ -414,17 +419,17 @@ impl<'a> BindRequest<'a> {
         let name = reader.octet_string()?;
         let choice = reader.element()?;
         let authentication = match choice.tag {
-            0x80 => Authentication::Simple(choice.contents),
-            0xa3 => {
+            SIMPLE => Authentication::Simple(choice.contents),
+            SASL => {
                 let mut sasl = Reader::new(choice.contents);
                 let mechanism = sasl.octet_string()?;
                 sasl.optional(ber::OCTET_STRING)?;
-                sasl.end()?;
+                sasl.end_of_sequence(&[ber::OCTET_STRING])?;
                 Authentication::Sasl(mechanism)
             }
             unknown => Authentication::Unknown(unknown),
         };
-        reader.end()?;
+        reader.end_of_sequence(&[ber::INTEGER, ber::OCTET_STRING, SIMPLE, SASL])?;
         Ok(Self {
             version,
             name,
@@ -453,7 +458,7 @@ impl<'a> SearchRequest<'a> {
         let types_only = reader.boolean()?;
         let filter = Filter::read(&mut reader)?;
         let mut names = reader.constructed(ber::SEQUENCE)?;
-        reader.end()?;
+        reader.end_of_sequence(SEARCH)?;
         let mut attributes = Vec::new();
         while !names.is_empty() {
             attributes.push(names.octet_string()?);

@@ -271,6 +271,73 @@ async fn bad_controls_are_an_answer_too() {
     lives(&mut client, "a control that is no control").await;
 }
 
+/// RFC 4511 section 4: trailing elements of a SEQUENCE whose tags are not recognised are ignored.
+#[tokio::test]
+async fn elements_of_protocols_to_come_are_ignored() {
+    let stage = Stage::sample().await;
+    let mut client = stage.client().await;
+    let unknown = element(0xaf, &[&[0xff, 0xff]]);
+    let name = user_dn("ldapservice");
+    let bind = element(
+        0x60,
+        &[
+            &integer(3),
+            &element(4, &[name.as_bytes()]),
+            &element(0x80, &[b"demo-ldapservice"]),
+            &unknown,
+        ],
+    );
+    assert_eq!(code_of(&mut client, 1, &bind).await, 0, "a bind");
+    let assertion = |tag: u8| element(tag, &[&element(4, &[b"cn"]), &element(4, &[b"alice"]), &unknown]);
+    let search = search_octets(&assertion(0xa3));
+    assert_eq!(code_of(&mut client, 2, &search).await, 0, "a filter");
+    let entry = user_dn("alice");
+    let compare = element(
+        0x6e,
+        &[&element(4, &[entry.as_bytes()]), &assertion(0x30), &unknown],
+    );
+    assert_eq!(code_of(&mut client, 3, &compare).await, 6, "a compare");
+    let whoami = element(0x77, &[&element(0x80, &[b"1.3.6.1.4.1.4203.1.11.3"]), &unknown]);
+    assert_eq!(code_of(&mut client, 4, &whoami).await, 0, "an extended request");
+    let rename = element(
+        0x6c,
+        &[
+            &element(4, &[b"cn=x"]),
+            &element(4, &[b"cn=y"]),
+            &[1, 1, 0xff],
+            &unknown,
+        ],
+    );
+    assert!(
+        [50, 53].contains(&code_of(&mut client, 5, &rename).await),
+        "a rename"
+    );
+    // A critical control that is known, with something after its value, and something after all controls.
+    let paged = element(0x30, &[&integer(2), &element(4, &[]), &unknown]);
+    let control = element(
+        0x30,
+        &[
+            &element(4, &[b"1.2.840.113556.1.4.319"]),
+            &[1, 1, 0xff],
+            &element(4, &[&paged]),
+            &unknown,
+        ],
+    );
+    let message = element(
+        0x30,
+        &[
+            &integer(6),
+            &search_octets(&element(0x87, &[b"cn"])),
+            &element(0xa0, &[&control]),
+            &unknown,
+        ],
+    );
+    client.send_raw(&message).await;
+    let found = client.collect(6).await;
+    assert_eq!((found.outcome.code, found.entries.len()), (0, 2), "{found:?}");
+    lives(&mut client, "all of that").await;
+}
+
 #[tokio::test]
 async fn depth_and_size_of_filters_have_their_limits() {
     let stage = Stage::sample().await;

@@ -16,6 +16,8 @@ pub(crate) enum Change {
     /// A piece of the message once more.
     Repeat(Index, Index),
     Truncate(Index),
+    /// An element at the end whose tag nobody knows.
+    Extend(u8),
 }
 
 /// None to three damages; none at all lets sound messages through.
@@ -28,6 +30,7 @@ pub(crate) fn changes() -> impl Strategy<Value = Vec<Change>> {
         1 => place().prop_map(Change::Remove),
         1 => (place(), place()).prop_map(|(from, to)| Change::Repeat(from, to)),
         1 => place().prop_map(Change::Truncate),
+        1 => any::<u8>().prop_map(Change::Extend),
     ];
     prop::collection::vec(change, 0..4)
 }
@@ -58,6 +61,7 @@ pub(crate) fn apply(message: Vec<u8>, changes: &[Change]) -> Vec<u8> {
                 octets.splice(from..from, piece);
             }
             Change::Truncate(at) => octets.truncate(at.index(size)),
+            Change::Extend(octet) => octets.extend_from_slice(&[0x8f, 1, *octet]),
         }
     }
     let mut frame = Vec::new();

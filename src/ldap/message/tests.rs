@@ -176,7 +176,7 @@ fn controls_are_read_with_their_criticality() {
     assert_eq!(message.controls[1].value, Some(&b"v"[..]));
     let mut broken = frame.clone();
     let tail = broken.len() - 1;
-    broken[tail - 2] = 0x40;
+    broken[tail - 1] = 2;
     assert!(matches!(
         Message::decode(&broken),
         Err(MessageError::Operation {
@@ -279,8 +279,8 @@ fn nothing_may_follow_what_an_operation_has() {
     assert!(!refused(&[0x77, 7, 0x80, 1, b'1', 0x81, 2, 7, 7]));
     assert!(refused(&[0x77, 6, 0x80, 1, b'1', 0x80, 1, b'2']), "two names");
     assert!(
-        refused(&[0x77, 8, 0x80, 1, b'1', 0x81, 0, 0x82, 1, 0]),
-        "a third element"
+        refused(&[0x77, 7, 0x80, 1, b'1', 0x81, 0, 0x80, 0]),
+        "the name again, after the value"
     );
     assert!(refused(&[0x77, 3, 0x80, 1, 0xff]), "a name that is not text");
     assert!(
@@ -291,6 +291,215 @@ fn nothing_may_follow_what_an_operation_has() {
         refused(&[0x6e, 12, 4, 1, b'a', 0x30, 5, 4, 1, b'c', 4, 0, 4, 0]),
         "after the assertion"
     );
-    // An add whose list ends in half an element, checked before ldap3_proto sees it.
+    // An add whose list ends in half an element, found before ldap3_proto sees it.
     assert!(refused(&[0x68, 6, 4, 1, b'a', 0x30, 1, 4]));
+}
+
+/// Requests whose every SEQUENCE ends in `tail`, by what they are.
+fn with_tails(tail: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
+    let sequence = |tag: u8, parts: &[&[u8]]| {
+        let mut out = Vec::new();
+        ber::write_element(&mut out, tag, &[&parts.concat(), tail].concat());
+        out
+    };
+    let list = |tag: u8, parts: &[&[u8]]| {
+        let mut out = Vec::new();
+        ber::write_element(&mut out, tag, &parts.concat());
+        out
+    };
+    let text = |text: &str| list(ber::OCTET_STRING, &[text.as_bytes()]);
+    let version = [2, 1, 3];
+    let assertion = |tag: u8| sequence(tag, &[&text("cn"), &text("alice")]);
+    let substrings = sequence(0xa4, &[&text("cn"), &list(0x30, &[&list(0x80, &[b"al"])])]);
+    let extensible = sequence(0xa9, &[&list(0x82, &[b"cn"]), &list(0x83, &[b"alice"])]);
+    let search = |filter: &[u8]| {
+        let fixed = [10, 1, 2, 10, 1, 0, 2, 1, 0, 2, 1, 0, 1, 1, 0];
+        sequence(
+            0x63,
+            &[&text("dc=x"), &fixed, filter, &list(0x30, &[&text("cn")])],
+        )
+    };
+    let control = list(0xa0, &[&sequence(0x30, &[&text("1.2.3"), &[1, 1, 0xff]])]);
+    let change = sequence(
+        0x30,
+        &[
+            &[10, 1, 2],
+            &sequence(0x30, &[&text("sn"), &list(0x31, &[&text("x")])]),
+        ],
+    );
+    let attribute = sequence(0x30, &[&text("sn"), &list(0x31, &[&text("x")])]);
+    let requests = [
+        (
+            "bind",
+            sequence(0x60, &[&version, &text("cn=a"), &list(0x80, &[b"secret"])]),
+        ),
+        (
+            "sasl",
+            sequence(
+                0x60,
+                &[
+                    &version,
+                    &text(""),
+                    &sequence(0xa3, &[&text("PLAIN"), &text("x")]),
+                ],
+            ),
+        ),
+        ("equality", search(&assertion(0xa3))),
+        ("greater", search(&assertion(0xa5))),
+        ("less", search(&assertion(0xa6))),
+        ("approx", search(&assertion(0xa8))),
+        ("nested", search(&list(0xa0, &[&list(0xa2, &[&assertion(0xa3)])]))),
+        ("substrings", search(&substrings)),
+        ("extensible", search(&extensible)),
+        ("compare", sequence(0x6e, &[&text("cn=a"), &assertion(0x30)])),
+        ("extended", sequence(0x77, &[&list(0x80, &[b"1.2.3"])])),
+        (
+            "extended with a value",
+            sequence(0x77, &[&list(0x80, &[b"1.2.3"]), &list(0x81, &[b"v"])]),
+        ),
+        (
+            "modify",
+            sequence(0x66, &[&text("cn=a"), &list(0x30, &[&change])]),
+        ),
+        (
+            "add",
+            sequence(0x68, &[&text("cn=a"), &list(0x30, &[&attribute])]),
+        ),
+        (
+            "rename",
+            sequence(
+                0x6c,
+                &[&text("cn=a"), &text("cn=b"), &[1, 1, 0], &list(0x80, &[b"dc=x"])],
+            ),
+        ),
+    ];
+    let enveloped = |operation: &[u8]| sequence(ber::SEQUENCE, &[&[2, 1, 1], operation, &control]);
+    requests
+        .into_iter()
+        .map(|(what, operation)| (what, enveloped(&operation)))
+        .chain([
+            ("delete", enveloped(&list(0x4a, &[b"cn=a"]))),
+            (
+                "without controls",
+                sequence(ber::SEQUENCE, &[&[2, 1, 1], &[0x50, 1, 9]]),
+            ),
+        ])
+        .collect()
+}
+
+#[test]
+fn trailing_elements_that_nobody_knows_are_ignored() {
+    // A primitive one, a constructed one with anything in it, two of them, and one whose tag takes several octets.
+    let tails: [&[u8]; 5] = [
+        &[0x8f, 1, 7],
+        &[0xaf, 3, 0xff, 0xff, 0xff],
+        &[0xaf, 0, 0x0c, 1, b'x'],
+        &[0xbf, 0x81, 0x23, 2, 0, 0],
+        &[0x9f, 0x1f, 0x81, 1, 0],
+    ];
+    let plain = with_tails(&[]);
+    for tail in tails {
+        for ((what, plain), (_, longer)) in plain.iter().zip(with_tails(tail)) {
+            let expected = Message::decode(plain).unwrap();
+            assert_eq!(
+                Message::decode(&longer).as_ref(),
+                Ok(&expected),
+                "{what} {tail:02x?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn trailing_elements_that_are_broken_are_errors() {
+    let broken: [&[u8]; 7] = [
+        &[0x8f],
+        &[0x8f, 2, 0],
+        &[0x8f, 0x80, 0, 0],
+        &[0xbf, 0x81],
+        &[0xbf, 0x80, 0x23, 0],
+        &[0x9f, 0x23, 2, 0],
+        &[0x9f, 0x8f, 0xff, 0xff, 0xff, 0x7f, 0],
+    ];
+    for tail in broken {
+        for (what, octets) in with_tails(tail) {
+            assert!(Message::decode(&octets).is_err(), "{what} {tail:02x?}");
+        }
+    }
+}
+
+#[test]
+fn trailing_elements_that_are_known_are_errors() {
+    let critical = [0xa0, 12, 0x30, 10, 4, 5, b'1', b'.', b'2', b'.', b'3', 1, 1, 0xff];
+    let abandon: &[u8] = &[0x50, 1, 9];
+    let unknown: &[u8] = &[0x8f, 0];
+    let search = |filter: &[u8]| {
+        let fixed = [4, 0, 10, 1, 2, 10, 1, 0, 2, 1, 0, 2, 1, 0, 1, 1, 0];
+        let mut out = Vec::new();
+        ber::write_element(&mut out, 0x63, &[&fixed, filter, &[0x30, 0]].concat());
+        out
+    };
+    let extensible: &[u8] = &[0xa9, 11, 0x82, 2, b'c', b'n', 0x83, 0, 0x8f, 0, 0x84, 1, 0xff];
+    let late_value: &[u8] = &[0xa0, 10, 0x30, 8, 4, 1, b'1', 0x8f, 0, 4, 1, b'v'];
+    for (what, parts) in [
+        (
+            "controls after what nobody knows",
+            &[abandon, unknown, &critical][..],
+        ),
+        ("controls twice", &[abandon, &critical, &critical]),
+        ("a second request", &[abandon, abandon]),
+        ("a response", &[abandon, &[0x61, 0]]),
+        ("a second message id", &[abandon, &[2, 1, 1]]),
+        ("the end of an indefinite length", &[abandon, &[0, 0]]),
+        (
+            "a criticality after the value",
+            &[abandon, &[0xa0, 10, 0x30, 8, 4, 1, b'1', 4, 0, 1, 1, 0xff]],
+        ),
+        ("a value after what nobody knows", &[abandon, late_value]),
+        (
+            "two passwords",
+            &[&[0x60, 10, 2, 1, 3, 4, 0, 0x80, 0, 0x80, 1, b'x']],
+        ),
+        (
+            "a SASL choice after the password",
+            &[&[0x60, 9, 2, 1, 3, 4, 0, 0x80, 0, 0xa3, 0]],
+        ),
+        ("dnAttributes after what nobody knows", &[&search(extensible)]),
+        ("two values", &[&search(&[0xa3, 6, 4, 0, 4, 0, 4, 0])]),
+    ] {
+        let octets = frame(1, &parts.concat(), &[]);
+        let decoded = Message::decode(&octets);
+        assert!(
+            matches!(decoded, Err(MessageError::Operation { .. })),
+            "{what} {decoded:?}"
+        );
+    }
+}
+
+#[test]
+fn lists_and_choices_take_nothing_unknown() {
+    let search = |filter: &[u8], attributes: &[u8]| {
+        let fixed = [4, 0, 10, 1, 2, 10, 1, 0, 2, 1, 0, 2, 1, 0, 1, 1, 0];
+        let mut out = Vec::new();
+        ber::write_element(&mut out, 0x63, &[&fixed, filter, attributes].concat());
+        Message::decode(&frame(1, &out, &[])).map(drop)
+    };
+    let sound: &[u8] = &[0x87, 0];
+    assert!(search(sound, &[0x30, 2, 4, 0]).is_ok());
+    assert!(search(sound, &[0x30, 4, 4, 0, 0x8f, 0]).is_err(), "an attribute");
+    assert!(search(&[0xaf, 0], &[0x30, 0]).is_err(), "a filter");
+    assert!(
+        search(&[0xa0, 4, 0x87, 0, 0x8f, 0], &[0x30, 0]).is_err(),
+        "one of several"
+    );
+    assert!(
+        search(&[0xa2, 4, 0x87, 0, 0x8f, 0], &[0x30, 0]).is_err(),
+        "after a negated one"
+    );
+    let parts = [0xa4, 8, 4, 0, 0x30, 4, 0x80, 0, 0x8f, 0];
+    assert!(search(&parts, &[0x30, 0]).is_err(), "a part of a value");
+    assert!(
+        Message::decode(&frame(1, &[0x42, 0], &[0xa0, 2, 0x8f, 0])).is_err(),
+        "a control"
+    );
 }

@@ -1,6 +1,6 @@
 //! Extended operations (RFC 4511 section 4.12): StartTLS, Who am I, Cancel, and a clear word for password changes.
 
-use crate::ldap::ber::Reader;
+use crate::ldap::ber::{self, Reader};
 use crate::ldap::message::ExtendedRequest;
 use crate::ldap::response::{self, LdapResult, ResultCode};
 
@@ -101,9 +101,9 @@ fn start_tls(
 /// The value of a cancel request: `SEQUENCE { cancelID MessageID }`.
 fn cancel_target(request: &ExtendedRequest) -> Option<u32> {
     let mut outer = Reader::new(request.value.as_deref()?);
-    let mut sequence = outer.constructed(crate::ldap::ber::SEQUENCE).ok()?;
+    let mut sequence = outer.constructed(ber::SEQUENCE).ok()?;
     let target = sequence.max_int().ok()?;
-    sequence.end().ok()?;
+    sequence.end_of_sequence(&[ber::INTEGER]).ok()?;
     outer.end().ok()?;
     Some(target)
 }
