@@ -229,6 +229,8 @@ pub struct BindConfig {
     pub mfa_second_try: bool,
     /// Accept only `cn=name,ou=users,<base>`.
     pub strict_dn: bool,
+    /// Accept names that are no DNs: `name`, `name@domain`, `DOMAIN\name`. Never with `strict_dn`.
+    pub accept_bare_names: bool,
 }
 
 /// What follows from failed binds.
@@ -487,6 +489,7 @@ impl SearchConfig {
 
 impl BindConfig {
     fn read(reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
+        let strict_dn = reader.switch(&options::STRICT_BIND_DN)?;
         let cache_max_age = reader.duration(&options::BIND_CACHE_MAX_AGE)?;
         Ok(Self {
             max_concurrent_flows: reader.count(&options::MAX_CONCURRENT_FLOWS)?,
@@ -508,7 +511,8 @@ impl BindConfig {
             access_recheck_interval: reader.interval(&options::ACCESS_RECHECK_INTERVAL)?,
             access_recheck_rate: reader.count(&options::ACCESS_RECHECK_RATE)?,
             mfa_second_try: reader.switch(&options::MFA_SECOND_TRY)?,
-            strict_dn: reader.switch(&options::STRICT_BIND_DN)?,
+            strict_dn,
+            accept_bare_names: reader.switch(&options::ACCEPT_BARE_NAMES)? && !strict_dn,
         })
     }
 }

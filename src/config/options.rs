@@ -511,6 +511,16 @@ pub(crate) static STRICT_BIND_DN: Setting = own(
     Kind::Switch,
     "Accept only `cn=name,ou=users,<base>` as bind DN. Otherwise any DN below the base with a `cn` logs in.",
 );
+pub(crate) static ACCEPT_BARE_NAMES: Setting = own(
+    "AUTHENTIK_LDAP__ACCEPT_BARE_NAMES",
+    "accept-bare-names",
+    "true",
+    Kind::Switch,
+    "Accept bind names that are no DNs, as Active Directory does and as Outlook, printers and many forms send them: `name`, \
+     `name@domain` and `DOMAIN\\name`. The name is what stands behind the backslash, and before an `@` whose domain is that \
+     of the base DN (`dc=example,dc=com`: `example.com`); any other `@` is part of it. Only with exactly one provider; off \
+     with `AUTHENTIK_LDAP__STRICT_BIND_DN`.",
+);
 pub(crate) static REFRESH_DELTA_INTERVAL: Setting = own(
     "AUTHENTIK_LDAP__REFRESH_DELTA_INTERVAL",
     "refresh-delta-interval",
@@ -660,6 +670,7 @@ pub static OPTIONS: &[&Setting] = &[
     &ACCESS_RECHECK_RATE,
     &MFA_SECOND_TRY,
     &STRICT_BIND_DN,
+    &ACCEPT_BARE_NAMES,
     &REFRESH_DELTA_INTERVAL,
     &SNAPSHOT_FILE,
     &SERVE_ATTRIBUTES,

@@ -10,6 +10,7 @@ use super::attribute::AttributeId;
 use super::row;
 use super::snapshot::{Snapshot, UserId};
 use super::syntax;
+use crate::ldap::text;
 
 /// The attribute in which authentik keeps a user principal name.
 const UPN: &str = "upn";
@@ -174,7 +175,10 @@ fn is_same_name(left: &str, right: &str) -> bool {
         without_white_space_around(left),
         without_white_space_around(right),
     );
-    !left.is_empty() && (left == right || folded(left).eq(folded(right)))
+    !left.is_empty()
+        && (left == right
+            || folded(left).eq(folded(right))
+            || text::fold_case(left.as_bytes()) == text::fold_case(right.as_bytes()))
 }
 
 #[cfg(test)]
@@ -227,6 +231,7 @@ mod tests {
         ]);
         assert_eq!(field(&snapshot, 1, " ALICE "), Some(NameField::Username));
         assert_eq!(field(&snapshot, 2, "STRAßE"), Some(NameField::Username));
+        assert_eq!(field(&snapshot, 2, "ſtraße"), Some(NameField::Username));
         assert_eq!(field(&snapshot, 1, "alice@example.com"), Some(NameField::Email));
         assert_eq!(field(&snapshot, 1, "AL@corp"), attribute("upn"));
         assert_eq!(field(&snapshot, 1, "e-17"), attribute("number"));

@@ -10,7 +10,7 @@ use super::attribute::{AttributeId, AttributeRef};
 use super::encoded;
 use super::entry::{Entry, Special};
 use super::schema::{self, AttributeType};
-use super::snapshot::{Kind, Snapshot};
+use super::snapshot::{Kind, Snapshot, UserId};
 use super::subschema::Attributes;
 use crate::ldap::dn::{self, Dn, DnError};
 use crate::ldap::response::write_attribute;
@@ -341,6 +341,19 @@ impl Tree {
                 Some(entry) => Ok(Resolved::Entries(vec![entry])),
                 None => missing,
             },
+        }
+    }
+
+    /// The user whose entry a search with this name as its base finds; of several that differ in case only, and none of
+    /// which is spelled so, the one with the lowest pk.
+    #[must_use]
+    pub fn user_named(&self, snapshot: &Snapshot, name: &[u8]) -> Option<UserId> {
+        let Ok(Resolved::Entries(entries)) = self.resolve(snapshot, name) else {
+            return None;
+        };
+        match entries.first() {
+            Some(Entry::User(user)) => Some(UserId(*user)),
+            _ => None,
         }
     }
 

@@ -6,6 +6,7 @@
 mod ends;
 mod review;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
@@ -19,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::authentik::{AccessCheck, Session, SessionEndId};
-use crate::directory::{UserSummary, Viewer};
+use crate::directory::{Snapshot, UserSummary, Viewer};
 
 use super::audit;
 use super::bind::Goodbye;
@@ -259,6 +260,17 @@ impl Identity {
     /// The name the client bound with.
     pub fn dn(&self) -> &str {
         &self.dn
+    }
+
+    /// The DN of the user's entry, as this directory shows it to their provider; the name the client bound with if it
+    /// does not know the user.
+    pub fn entry_dn(&self, directory: Option<&Snapshot>, provider: &Provider) -> Cow<'_, str> {
+        directory
+            .and_then(|directory| {
+                let user = directory.user_by_pk(self.user_pk())?;
+                Some(provider.tree().user_dn(directory.user(user).username).into())
+            })
+            .unwrap_or(Cow::Borrowed(&self.dn))
     }
 
     /// The user's key in authentik.

@@ -17,6 +17,7 @@ mod snapshot_file;
 mod special;
 pub mod status;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -37,7 +38,7 @@ use crate::logging::LogControl;
 use crate::logging::audit::RequestId;
 use crate::metrics::{ApplicationMetrics, Metrics, OutpostLabels, RejectReason, RequestType};
 
-use access::Logins;
+use access::{Identity, Logins};
 use audit::Audit;
 use bind::{BindAnswer, BindCore};
 use certificates::CertificateTable;
@@ -268,6 +269,15 @@ impl Outpost {
     /// The providers of the moment.
     pub fn providers(&self) -> arc_swap::Guard<Arc<ProviderTable>> {
         self.providers.load()
+    }
+
+    /// The DN of who is bound, as the newest directory shows it: `uid=alice,…` bound `cn=alice,…`, and a renamed user has a
+    /// new one. The name the client bound with if the directory does not know the user.
+    pub fn bound_dn<'a>(&self, identity: &'a Identity) -> Cow<'a, str> {
+        let bound_to = identity.provider();
+        let current = self.providers().by_pk(bound_to.pk());
+        let provider = current.as_ref().unwrap_or(bound_to);
+        identity.entry_dn(self.snapshot().as_deref(), provider)
     }
 
     /// The certificates of the moment.

@@ -641,7 +641,7 @@ impl<S: RecordStream> Connection<'_, S> {
             audit = "revocation",
             connection = self.session.connection,
             client = %self.session.client,
-            bindDN = self.session.bound_dn(),
+            bindDN = &*self.session.bound_dn(),
             cause = %ending,
             "the connection of a withdrawn login is closed"
         );

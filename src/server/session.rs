@@ -4,6 +4,7 @@
 //! Identity lives here and nowhere else: it is that of the last bind answered with success, with no bind request,
 //! StartTLS or withdrawal by authentik since. Must not know sockets.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -257,9 +258,10 @@ impl Session {
         }
     }
 
-    /// Who is bound, for a log line.
-    pub(super) fn bound_dn(&self) -> &str {
-        self.identity.as_ref().map_or("", |identity| identity.dn())
+    /// Who is bound, by the DN of their entry: for log lines.
+    pub(super) fn bound_dn(&self) -> Cow<'_, str> {
+        let identity = self.identity.as_ref();
+        identity.map_or(Cow::Borrowed(""), |identity| self.outpost.bound_dn(identity))
     }
 }
 

@@ -116,9 +116,21 @@ async fn a_name_that_passes_to_somebody_else_takes_its_cached_binds_along() {
     assert_eq!(code(&stage, "alice", "hers").await, 0);
     assert_eq!(code(&stage, "desk@example.com", "hers").await, 0);
     assert_eq!(code(&stage, "ALICE", "hers").await, 0);
+    let spellings = [
+        format!("CN = aLICE ; ou=users,{BASE}"),
+        format!("uid=Alice,{BASE}"),
+        "EXAMPLE\\alicE".to_owned(),
+        "Desk@example.com".to_owned(),
+    ];
+    for name in &spellings {
+        assert_eq!(stage.bind(name, "hers").await.code, 0, "{name}");
+    }
     stage.simulator.requests().clear();
     for name in ["alice", "desk@example.com", "ALICE"] {
         assert_eq!(code(&stage, name, "hers").await, 0, "{name}");
+    }
+    for name in &spellings {
+        assert_eq!(stage.bind(name, "hers").await.code, 0, "{name}");
     }
     assert_eq!(flow_requests(&stage.simulator), 0, "all are cached");
     // Her name and her address pass to others; her password stays.
@@ -134,6 +146,9 @@ async fn a_name_that_passes_to_somebody_else_takes_its_cached_binds_along() {
     stage.refresh().await;
     for name in ["alice", "desk@example.com", "ALICE"] {
         assert_eq!(code(&stage, name, "hers").await, 49, "{name}");
+    }
+    for name in &spellings {
+        assert_eq!(stage.bind(name, "hers").await.code, 49, "{name}");
     }
     assert_eq!(code(&stage, "alice2", "hers").await, 0);
     assert_eq!(code(&stage, "alice", "the heir's").await, 0);

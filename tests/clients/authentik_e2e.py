@@ -116,7 +116,7 @@ def binds(options, tls):
             check(connection.start_tls(), f"{name}: no TLS")
         check(connection.bind(), f"{name}: no bind")
         who = connection.extend.standard.who_am_i()
-        check(options.searcher in who, f"{name}: bound as {who}")
+        check(options.searcher.lower() in who.lower(), f"{name}: bound as {who}")
         connection.unbind()
         done.append(name)
     try:

@@ -117,7 +117,7 @@ async fn names_bind_as_people_write_them() {
         (
             user_dn("zoë"),
             "demo-zoë",
-            Some(format!("dn:cn=zoë,ou=users,{BASE}\n")),
+            Some(format!("dn:cn=zoë,ou=users,{SUFFIX}\n")),
         ),
         (
             format!("cn=sales\\2C \\22emea\\22 \\2B partners,ou=users,{BASE}"),

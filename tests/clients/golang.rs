@@ -7,7 +7,7 @@ use crate::exercise::{Need, exercise, kept};
 use crate::program::{command, run};
 use crate::recorder::{DEMO, Recorder};
 use crate::setting::{USERS, demo};
-use crate::stage::user_dn;
+use crate::stage::entry_dn;
 use crate::version::package;
 
 /// Grafana's, Authelia's and Gitea's shapes: logins, groups, compare, who am I, password change refused, pages, limits.
@@ -51,7 +51,7 @@ async fn logins_groups_and_pages() {
                 "by mail": "Bob Builder",
                 "nobody": 0,
                 "injected": 0,
-                "who": format!("dn:{}", user_dn("ldapservice")),
+                "who": format!("dn:{}", entry_dn("ldapservice")),
                 "member": true,
                 "change": 19,
                 "unauthenticated": 53,

@@ -3,7 +3,7 @@
 use crate::exercise::{Need, exercise};
 use crate::program::{Output, run};
 use crate::setting::demo;
-use crate::stage::{BASE, user_dn};
+use crate::stage::{BASE, entry_dn, user_dn};
 
 #[tokio::test]
 async fn compare() {
@@ -46,7 +46,7 @@ async fn who_am_i() {
     };
     let stage = demo().await;
     let output = run(&mut stage.tool_as("alice", "ldapwhoami")).await.expect(0);
-    assert_eq!(output.text, format!("dn:{}\n", user_dn("alice")));
+    assert_eq!(output.text, format!("dn:{}\n", entry_dn("alice")));
     assert_eq!(
         run(stage.tool_as("alice", "ldapwhoami").args(["-e", "ppolicy"]))
             .await

@@ -117,7 +117,7 @@ def compares(connection):
     else:
         sys.exit("FAILED: nobody is there")
     who = connection.whoami_s()
-    check(who == f"dn:cn=ldapservice,ou=users,{BASE}", f"who am I: {who}")
+    check(who == f"dn:cn=ldapservice,ou=users,{BASE.lower()}", f"who am I: {who}")
     return who
 
 

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use akldap::simulator::{Directory, Endpoint, Fault, Rule, demo_secrets, totp_code};
+use akldap::simulator::{Directory, Endpoint, Fault, Password, Rule, User, demo_secrets, totp_code};
 use ldap3_proto::proto::{LdapBindCred, LdapBindRequest, LdapOp, SaslCredentials};
 
-use crate::stage::{BASE, SUFFIX, Stage, eventually, user_dn};
+use crate::stage::{BASE, SUFFIX, Stage, entry_dn, eventually, user_dn};
 
 #[tokio::test]
 async fn the_sample_people_are_let_in_or_not() {
@@ -76,7 +76,7 @@ async fn bind_dns_are_read_as_people_write_them() {
     for (dn, code) in [
         ("cn=alice,dc=example,dc=com".to_owned(), 50),
         (format!("ou=users,{BASE}"), 50),
-        ("alice".to_owned(), 34),
+        ("cn=\"alice".to_owned(), 34),
         (format!("cn=alice,x{BASE}"), 50),
     ] {
         let outcome = stage.bind(&dn, "demo-alice").await;
@@ -95,6 +95,172 @@ async fn strict_names_can_be_asked_for() {
     let outcome = stage.bind(&format!("cn=alice,{BASE}"), "demo-alice").await;
     assert_eq!(outcome.code, 50);
     assert!(outcome.message.contains("cn=<username>,ou=users"), "{outcome:?}");
+    assert_eq!(stage.bind("alice", "demo-alice").await.code, 34);
+}
+
+/// What the identification stage was given since the requests were last forgotten.
+fn identified(stage: &Stage) -> Vec<String> {
+    let all = stage.simulator.requests().all();
+    let bodies = all
+        .iter()
+        .filter_map(|request| serde_json::from_slice::<serde_json::Value>(&request.body).ok());
+    let names = bodies.filter_map(|body| Some(body.get("uid_field")?.as_str()?.to_owned()));
+    names.collect()
+}
+
+/// Users with awkward names beside the sample's.
+async fn with_users(names: &[&str]) -> Stage {
+    let mut directory = Directory::sample(0, 0);
+    for name in names {
+        let pk = directory.next_user_pk();
+        let mut user = User::new(pk, name, name, "");
+        user.password = Password::Text(format!("demo-{name}").into());
+        directory.add_user(user);
+    }
+    Stage::with(directory, |_| {}).await
+}
+
+#[tokio::test]
+async fn a_bind_dn_is_compared_as_a_base_dn_is() {
+    let stage = with_users(&["my uid", "my  uid", "Sales", "Sales, x=EMEA", "Max", "MAX"]).await;
+    let mut service = stage.bound("ldapservice").await;
+    let odd = "DC=LDAP , dc=\"goauthentik\"; DC=\\49o";
+    for (front, account) in [
+        ("cn=my uid,ou=users,", "my uid"),
+        ("cn=my  uid,ou=users,", "my  uid"),
+        ("CN = MY\\20 uid ; OU=\"users\", ", "my  uid"),
+        ("cn=#04066d7920756964,ou=users,", "my uid"),
+        ("cn=sales,ou=USERS,", "Sales"),
+        ("cn=Sales, x=EMEA,ou=users,", "Sales, x=EMEA"),
+        ("cn=sales\\, x\\=emea,ou=users,", "Sales, x=EMEA"),
+        ("cn=Max,ou=users,", "Max"),
+        ("cn=max,ou=users,", "Max"),
+        ("cn=M\\41x,ou=users,", "Max"),
+    ] {
+        // A name without escapes is known by its usual end.
+        let unescaped = front.contains(", x=");
+        for base in [BASE, SUFFIX, odd]
+            .into_iter()
+            .filter(|base| !unescaped || *base != odd)
+        {
+            let dn = format!("{front}{base}");
+            let found = service.read(&dn, &["cn"]).await;
+            let named: Vec<String> = found.entries.iter().map(|entry| entry.one("cn")).collect();
+            assert_eq!(named.first().map(String::as_str), Some(account), "{dn}");
+            let mut client = stage.client().await;
+            stage.simulator.requests().clear();
+            let outcome = client.bind(&dn, &format!("demo-{account}")).await;
+            assert_eq!(outcome.code, 0, "{dn}: {outcome:?}");
+            assert_eq!(identified(&stage), [account], "{dn}");
+            assert_eq!(client.who_am_i().await, format!("dn:{}", found.dns()[0]), "{dn}");
+        }
+    }
+    // A name that is no entry's is for authentik to understand, as it was typed.
+    for (dn, typed) in [
+        (format!("uid=SALES,ou=users,{BASE}"), "SALES"),
+        (format!("cn=Nobody,ou=users,{BASE}"), "Nobody"),
+        (format!("cn=my   uid,ou=users,{BASE}"), "my   uid"),
+        (format!("cn=\\20Sales,ou=users,{BASE}"), " Sales"),
+    ] {
+        stage.simulator.requests().clear();
+        stage.bind(&dn, "demo-Sales").await;
+        assert_eq!(identified(&stage), [typed], "{dn}");
+    }
+}
+
+#[tokio::test]
+async fn twins_by_case_are_told_apart_by_the_spelling() {
+    let stage = with_users(&["Max", "MAX"]).await;
+    for (typed, sent) in [("Max", "Max"), ("MAX", "MAX"), ("max", "Max"), ("mAx", "Max")] {
+        for dn in [user_dn(typed), format!("cn = {typed} , ou=users,{BASE}")] {
+            stage.simulator.requests().clear();
+            let mut client = stage.client().await;
+            // authentik lets the one with the lower pk in, whatever it is asked for.
+            assert_eq!(client.bind(&dn, "demo-Max").await.code, 0, "{dn}");
+            assert_eq!(identified(&stage), [sent], "{dn}");
+            assert_eq!(client.who_am_i().await, format!("dn:{}", entry_dn("Max")), "{dn}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_is_bound_is_told_by_the_entry_as_the_directory_shows_it() {
+    let stage = Stage::sample().await;
+    for dn in [
+        format!("uid=alice,ou=users,{BASE}"),
+        format!("mail=alice@example.com,{BASE}"),
+        format!("cn=ALICE,{BASE}"),
+        "alice@example.com".to_owned(),
+    ] {
+        let mut client = stage.client().await;
+        assert_eq!(client.bind(&dn, "demo-alice").await.code, 0, "{dn}");
+        assert_eq!(
+            client.who_am_i().await,
+            format!("dn:{}", entry_dn("alice")),
+            "{dn}"
+        );
+    }
+    let mut client = stage.bound("alice").await;
+    let pk = stage.simulator.user_pk("alice").unwrap();
+    stage.simulator.rename_user(pk, "alice, née smith");
+    stage.refresh().await;
+    assert_eq!(
+        client.who_am_i().await,
+        format!("dn:{}", entry_dn("alice\\, née smith"))
+    );
+}
+
+#[tokio::test]
+async fn names_that_are_no_dns_bind_as_in_active_directory() {
+    let stage = Stage::sample().await;
+    for (name, sent) in [
+        ("alice", "alice"),
+        ("ALICE", "ALICE"),
+        ("alice@example.com", "alice@example.com"),
+        ("alice@ldap.GoAuthentik.io", "alice"),
+        ("EXAMPLE\\alice", "alice"),
+        ("EXAMPLE\\alice@ldap.goauthentik.io", "alice"),
+    ] {
+        stage.simulator.requests().clear();
+        let mut client = stage.client().await;
+        let outcome = client.bind(name, "demo-alice").await;
+        assert_eq!(outcome.code, 0, "{name}: {outcome:?}");
+        assert_eq!(identified(&stage), [sent], "one login: {name}");
+        assert_eq!(client.subtree(BASE, "(uid=alice)", &["cn"]).await.outcome.code, 0);
+        stage.simulator.requests().clear();
+        assert_eq!(stage.bind(name, "wrong").await.code, 49, "{name}");
+        assert_eq!(identified(&stage), [sent], "never two: {name}");
+    }
+    for name in ["@ldap.goauthentik.io", "EXAMPLE\\", "   "] {
+        let outcome = stage.bind(name, "demo-alice").await;
+        assert_eq!(outcome.code, 50, "{name:?}: {outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_bare_name_needs_exactly_one_provider_and_can_be_refused() {
+    let mut directory = Directory::sample(0, 0);
+    let mut second = directory.providers.values().next().unwrap().clone();
+    second.pk += 1000;
+    second.base_dn = "dc=second".into();
+    let pk = second.pk;
+    directory.providers.insert(pk, second);
+    for outpost in directory.outposts.values_mut() {
+        outpost.providers.push(pk);
+    }
+    let stage = Stage::with(directory, |_| {}).await;
+    let outcome = stage.bind("alice", "demo-alice").await;
+    assert_eq!(outcome.code, 50, "{outcome:?}");
+    assert!(outcome.message.contains("several LDAP providers"), "{outcome:?}");
+    assert_eq!(stage.bind(&user_dn("alice"), "demo-alice").await.code, 0);
+
+    let stage = Stage::with(Directory::sample(0, 0), |settings| {
+        settings.set("AUTHENTIK_LDAP__ACCEPT_BARE_NAMES", "false")
+    })
+    .await;
+    for name in ["alice", "alice@example.com", "EXAMPLE\\alice"] {
+        assert_eq!(stage.bind(name, "demo-alice").await.code, 34, "{name}");
+    }
 }
 
 #[tokio::test]
@@ -137,12 +303,12 @@ async fn other_ways_to_bind_have_their_own_answers() {
 async fn a_failed_bind_leaves_the_connection_anonymous() {
     let stage = Stage::sample().await;
     let mut client = stage.bound("ldapservice").await;
-    assert_eq!(client.who_am_i().await, format!("dn:{}", user_dn("ldapservice")));
+    assert_eq!(client.who_am_i().await, format!("dn:{}", entry_dn("ldapservice")));
     assert_eq!(client.bind(&user_dn("alice"), "wrong").await.code, 49);
     assert_eq!(client.who_am_i().await, "");
     assert_eq!(client.subtree(BASE, "(cn=bob)", &[]).await.outcome.code, 50);
     assert_eq!(client.bind(&user_dn("alice"), "demo-alice").await.code, 0);
-    assert_eq!(client.who_am_i().await, format!("dn:{}", user_dn("alice")));
+    assert_eq!(client.who_am_i().await, format!("dn:{}", entry_dn("alice")));
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use proptest::test_runner::{Config, TestRunner};
 use tokio::runtime::Runtime;
 
 use crate::client::Client;
-use crate::stage::{BASE, SUFFIX, Stage, eventually, user_dn};
+use crate::stage::{BASE, SUFFIX, Stage, entry_dn, eventually, user_dn};
 use crate::tls;
 
 const USERS: [&str; 2] = ["alice", "bob"];
@@ -120,7 +120,7 @@ impl Step {
             Self::EmptyPassword(who) => simple(&user(who), ""),
             Self::Anonymous => simple("", ""),
             Self::OutsideTree => simple("cn=alice,dc=example,dc=com", "demo-alice"),
-            Self::NotAName => simple("alice", "demo-alice"),
+            Self::NotAName => simple("alice\"=", "demo-alice"),
             Self::Version2(who) => bind(2, &user(who), &element(0x80, b"demo-alice")),
             Self::Sasl => bind(3, "", &element(0xa3, &text("EXTERNAL"))),
             Self::UnknownAuthentication(who) => bind(3, &user(who), &element(0x85, b"x")),
@@ -211,7 +211,7 @@ async fn run(stage: &Stage, steps: &[Step]) {
                 if let Step::Bind(who) = step {
                     expected = Some(who);
                 }
-                let wanted = expected.map_or(String::new(), |who| format!("dn:{}", user_dn(USERS[who])));
+                let wanted = expected.map_or(String::new(), |who| format!("dn:{}", entry_dn(USERS[who])));
                 assert_eq!(name, wanted, "{}", told());
                 continue;
             }
@@ -242,7 +242,7 @@ async fn run(stage: &Stage, steps: &[Step]) {
             }
             _ => {}
         }
-        let wanted = expected.map_or(String::new(), |who| format!("dn:{}", user_dn(USERS[who])));
+        let wanted = expected.map_or(String::new(), |who| format!("dn:{}", entry_dn(USERS[who])));
         assert_eq!(client.who_am_i().await, wanted, "{}", told());
     }
 }
@@ -360,5 +360,5 @@ async fn unbind_and_abandon_are_carried_out_under_critical_controls() {
             ),
         }
     }
-    assert_eq!(client.who_am_i().await, format!("dn:{}", user_dn("ldapservice")));
+    assert_eq!(client.who_am_i().await, format!("dn:{}", entry_dn("ldapservice")));
 }

@@ -8,7 +8,7 @@ use ldap3_proto::proto::{
 };
 
 use crate::client::search;
-use crate::stage::{BASE, Stage, eventually, user_dn};
+use crate::stage::{BASE, Stage, entry_dn, eventually, user_dn};
 
 /// A small generator, so that a failing run can be repeated.
 struct Random(u64);
@@ -101,7 +101,7 @@ async fn a_thousand_pipelined_requests_get_exactly_their_answers() {
     assert!(expected.is_empty());
     assert_eq!(
         client.who_am_i().await,
-        format!("dn:{}", user_dn("ldapservice")),
+        format!("dn:{}", entry_dn("ldapservice")),
         "nothing is left over"
     );
 }

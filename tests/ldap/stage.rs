@@ -16,6 +16,11 @@ pub fn user_dn(name: &str) -> String {
     format!("cn={name},ou=users,{BASE}")
 }
 
+/// The DN of a user's entry, as searches show it.
+pub fn entry_dn(name: &str) -> String {
+    format!("cn={name},ou=users,{SUFFIX}")
+}
+
 /// Settings for a server of this simulator on free loopback ports.
 pub fn settings(simulator: &Simulator, temporary: &tempfile::TempDir) -> StringMap {
     let mut settings = StringMap::default();

@@ -37,7 +37,7 @@ use cache::{BindCache, Grounds, Key};
 use changes::Changes;
 use failures::FailureLimit;
 use flight::{Departure, Flight, Flights, Judged};
-use name::{BindName, NameError};
+use name::{Accepted, BindName, NameError};
 pub use origin::Origin;
 use queue::FlowQueue;
 use recheck::Reviews;
@@ -234,6 +234,7 @@ impl Outpost {
             key,
             reprove,
         } = pending;
+        let name = name.as_in(self.snapshot().as_deref());
         let (provider, client) = (Arc::clone(&name.provider), origin.client);
         let judged = match key {
             Some(key) => self.log_in_once(key, name, secret, origin, reprove, &left).await,
@@ -303,7 +304,11 @@ impl Outpost {
         if providers.is_empty() && !self.status.configured() {
             return Err(not_configured());
         }
-        let name = name::resolve(bind_dn, &providers, self.config.bind.strict_dn).map_err(|error| {
+        let accepted = Accepted {
+            strict: self.config.bind.strict_dn,
+            bare: self.config.bind.accept_bare_names,
+        };
+        let name = name::resolve(bind_dn, &providers, accepted, || self.snapshot()).map_err(|error| {
             // Providers of the snapshot file may not be all there are.
             if error == NameError::NoProvider && !self.status.configured() {
                 return not_configured();
@@ -311,9 +316,11 @@ impl Outpost {
             let code = match error {
                 NameError::Malformed(_) => ResultCode::InvalidDnSyntax,
                 NameError::NotUtf8 => ResultCode::InvalidCredentials,
-                NameError::NoProvider | NameError::NoUsername | NameError::NotStrict => {
-                    ResultCode::InsufficientAccessRights
-                }
+                NameError::NoProvider
+                | NameError::SeveralProviders
+                | NameError::NoUsername
+                | NameError::OnlyDomain
+                | NameError::NotStrict => ResultCode::InsufficientAccessRights,
             };
             Refusal::new(code, RejectReason::NoProvider, error.to_string())
         })?;

@@ -1,10 +1,14 @@
-//! From a bind DN to a provider and the name to log in with. Knows how people write bind DNs; must not know passwords.
+//! From a bind DN to a provider and the name to log in with. Knows how people write bind DNs, and what Active Directory takes
+//! for one; must not know passwords.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use thiserror::Error;
 
+use crate::directory::Snapshot;
 use crate::ldap::dn::{Dn, DnError, Rdn};
+use crate::ldap::text;
 use crate::outpost::providers::{Provider, ProviderTable};
 
 /// What a bind DN means.
@@ -12,10 +16,36 @@ use crate::outpost::providers::{Provider, ProviderTable};
 pub(super) struct BindName {
     /// The provider it belongs to.
     pub(super) provider: Arc<Provider>,
-    /// What the identification stage is given.
+    /// What the identification stage is given, but for the account's own spelling of it.
     pub(super) username: String,
     /// Whether it is not the DN we serve for the user, though accepted.
     pub(super) lax: bool,
+    /// Whether it is the name of a user's entry, if there is such a user: then authentik is asked about that user, whatever
+    /// the spelling. Else the name is authentik's to understand.
+    pub(super) of_entry: bool,
+}
+
+impl BindName {
+    /// The same name as the directory has it, if it is one of an entry there: of several that differ in case only the one
+    /// spelled so, else the one with the lowest pk, which is also whom authentik takes.
+    pub(super) fn as_in(mut self, directory: Option<&Snapshot>) -> Self {
+        if self.of_entry
+            && let Some(directory) = directory
+            && let Some(user) = directory.users_by_name(self.username.as_bytes()).first()
+        {
+            directory.user(*user).username.clone_into(&mut self.username);
+        }
+        self
+    }
+}
+
+/// Which names are accepted besides `cn=<username>,ou=users,<base DN>`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Accepted {
+    /// None at all.
+    pub(super) strict: bool,
+    /// Those that are no DNs: `name`, `name@domain`, `DOMAIN\name`.
+    pub(super) bare: bool,
 }
 
 /// Why a bind DN names nobody.
@@ -29,9 +59,17 @@ pub(super) enum NameError {
         "no LDAP provider of this outpost has a base DN at or above the bind DN: compare it with the provider's base DN in authentik"
     )]
     NoProvider,
+    /// A name that is no DN could belong to any of several.
+    #[error(
+        "the bind name is no DN, and this outpost has several LDAP providers: bind with cn=<username>,ou=users,<base DN>"
+    )]
+    SeveralProviders,
     /// Nothing in it can be a user name.
     #[error("the bind DN has no cn, uid or mail that could be a user name")]
     NoUsername,
+    /// A domain and nothing else.
+    #[error("the bind name has a domain but no user name")]
+    OnlyDomain,
     /// Strict names are asked for and this is not one.
     #[error(
         "the bind DN is not of the form cn=<username>,ou=users,<base DN>, which this server is set to require"
@@ -42,9 +80,15 @@ pub(super) enum NameError {
     NotUtf8,
 }
 
-/// Reads a bind DN. Anything with a `cn`, else a `uid`, else a `mail` below a provider's base is a user's
-/// name unless `strict`; the unescaped spelling `cn=a, b,ou=users,<base>` is accepted too.
-pub(super) fn resolve(name: &[u8], providers: &ProviderTable, strict: bool) -> Result<BindName, NameError> {
+/// Reads a bind DN. A name of a user's entry, in any spelling in which a search finds it, means that user. Otherwise anything
+/// with a `cn`, else a `uid`, else a `mail` below a provider's base is a user's name unless names are to be strict; the
+/// unescaped spelling `cn=a, b,ou=users,<base>` is accepted too. The directory is asked for only if the spelling is unusual.
+pub(super) fn resolve(
+    name: &[u8],
+    providers: &ProviderTable,
+    accepted: Accepted,
+    directory: impl FnOnce() -> Option<Arc<Snapshot>>,
+) -> Result<BindName, NameError> {
     if let Some(provider) = providers.for_plain_name(name)
         && let Some(username) = provider.tree().plain_username(name)
     {
@@ -54,7 +98,11 @@ pub(super) fn resolve(name: &[u8], providers: &ProviderTable, strict: bool) -> R
                 .map_err(|_| NameError::NotUtf8)?
                 .to_owned(),
             lax: false,
+            of_entry: true,
         });
+    }
+    if accepted.bare && is_bare(name) {
+        return resolve_bare(name, providers);
     }
     let (provider, username, lax) = match Dn::parse(name) {
         Ok(dn) => {
@@ -76,10 +124,19 @@ pub(super) fn resolve(name: &[u8], providers: &ProviderTable, strict: bool) -> R
             (provider, username.to_vec(), true)
         }
     };
-    if strict && lax {
+    if accepted.strict && lax {
         return Err(NameError::NotStrict);
     }
-    let username = String::from_utf8(username).map_err(|_| NameError::NotUtf8)?;
+    let directory = directory();
+    let own = directory.as_deref().and_then(|directory| {
+        let user = provider.tree().user_named(directory, name)?;
+        Some(directory.user(user).username.to_owned())
+    });
+    let of_entry = own.is_some();
+    let username = match own {
+        Some(own) => own,
+        None => String::from_utf8(username).map_err(|_| NameError::NotUtf8)?,
+    };
     if username.is_empty() {
         Err(NameError::NoUsername)
     } else {
@@ -87,8 +144,61 @@ pub(super) fn resolve(name: &[u8], providers: &ProviderTable, strict: bool) -> R
             provider,
             username,
             lax,
+            of_entry,
         })
     }
+}
+
+/// Whether a name is no DN at all: every RDN has a `=`.
+fn is_bare(name: &[u8]) -> bool {
+    !name.contains(&b'=') && !name.trim_ascii().is_empty()
+}
+
+fn resolve_bare(name: &[u8], providers: &ProviderTable) -> Result<BindName, NameError> {
+    let mut all = providers.iter();
+    let provider = match (all.next(), all.next()) {
+        (Some(only), None) => Arc::clone(only),
+        (None, _) => return Err(NameError::NoProvider),
+        (Some(_), Some(_)) => return Err(NameError::SeveralProviders),
+    };
+    let username = bare_username(name, provider.tree().base());
+    let username = std::str::from_utf8(username).map_err(|_| NameError::NotUtf8)?;
+    if username.trim().is_empty() {
+        return Err(NameError::OnlyDomain);
+    }
+    Ok(BindName {
+        username: username.to_owned(),
+        provider,
+        lax: true,
+        of_entry: false,
+    })
+}
+
+/// The user name in what Active Directory takes for one: `name`, `name@domain` if the base DN is of that domain, and
+/// `DOMAIN\name`. Any other `@` is part of the name, as in an e-mail address.
+fn bare_username<'n>(name: &'n [u8], base: &Dn) -> &'n [u8] {
+    // No domain has a backslash, a user name may.
+    let behind = name
+        .iter()
+        .position(|octet| *octet == b'\\')
+        .map_or(0, |at| at + 1);
+    let name = name.get(behind..).unwrap_or_default();
+    let at = name.iter().rposition(|octet| *octet == b'@');
+    match at.and_then(|at| Some((name.get(..at)?, name.get(at + 1..)?))) {
+        Some((before, domain)) if is_domain_of(domain, base) => before,
+        _ => name,
+    }
+}
+
+/// Whether a domain is spelled by the `dc` parts of a base DN.
+fn is_domain_of(domain: &[u8], base: &Dn) -> bool {
+    let labels: Vec<Cow<'_, [u8]>> = base
+        .rdns
+        .iter()
+        .filter_map(|rdn| rdn.value_of("dc"))
+        .map(text::fold_case)
+        .collect();
+    !labels.is_empty() && *text::fold_case(domain) == *labels.join(&b'.')
 }
 
 /// The user name in `cn=<username>,ou=users`.
@@ -124,110 +234,4 @@ fn unescaped_username(front: &[u8]) -> Option<&[u8]> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn providers() -> ProviderTable {
-        ProviderTable::of_bases(&["DC=ldap,DC=goauthentik,DC=io"])
-    }
-
-    fn username(name: &str, strict: bool) -> Result<(String, bool), NameError> {
-        resolve(name.as_bytes(), &providers(), strict).map(|name| (name.username, name.lax))
-    }
-
-    #[test]
-    fn names_as_people_write_them() {
-        for (name, expected, lax) in [
-            ("cn=alice,ou=users,DC=ldap,DC=goauthentik,DC=io", "alice", false),
-            (
-                "CN = Alice , OU=Users,dc=LDAP,dc=goauthentik,dc=io",
-                "Alice",
-                false,
-            ),
-            ("cn=alice,dc=ldap,dc=goauthentik,dc=io", "alice", true),
-            ("cn=alice,ou=groups,dc=ldap,dc=goauthentik,dc=io", "alice", true),
-            ("ou=x,cn=alice,ou=y,dc=ldap,dc=goauthentik,dc=io", "alice", true),
-            ("uid=alice,ou=users,dc=ldap,dc=goauthentik,dc=io", "alice", true),
-            (
-                "mail=a@example.com,ou=users,dc=ldap,dc=goauthentik,dc=io",
-                "a@example.com",
-                true,
-            ),
-            (
-                "cn=Sales\\2c EMEA,ou=users,dc=ldap,dc=goauthentik,dc=io",
-                "Sales, EMEA",
-                false,
-            ),
-            (
-                "cn=Sales, EMEA,ou=users,dc=ldap,dc=goauthentik,dc=io",
-                "Sales, EMEA",
-                true,
-            ),
-            ("cn=a+b,ou=users,dc=ldap,dc=goauthentik,dc=io", "a+b", true),
-            ("cn=zoë,ou=users,dc=ldap,dc=goauthentik,dc=io", "zoë", false),
-        ] {
-            assert_eq!(username(name, false), Ok((expected.to_owned(), lax)), "{name}");
-            assert_eq!(username(name, true).is_ok(), !lax, "{name}");
-        }
-    }
-
-    #[test]
-    fn the_base_itself_names_nobody() {
-        for base in [
-            "cn=accounts,dc=x",
-            "CN=accounts,dc=x",
-            "uid=accounts,dc=x",
-            "mail=accounts,dc=x",
-            "o=y+cn=accounts,dc=x",
-            "cn=a\\2c b\\, c,cn=accounts,dc=x",
-        ] {
-            let providers = ProviderTable::of_bases(&[base]);
-            let resolved = |front: &str| {
-                let name = format!("{front}{base}");
-                resolve(name.as_bytes(), &providers, false).map(|name| name.username)
-            };
-            for nobody in ["", "ou=users,", " ou=users , ", "ou=x+l=y,ou=users,", "sn=a,"] {
-                assert_eq!(resolved(nobody), Err(NameError::NoUsername), "{nobody}{base}");
-            }
-            for alice in [
-                "cn=alice,ou=users,",
-                "CN = alice;OU=users; ",
-                "cn=alice,",
-                "uid=alice,",
-                "mail=alice,ou=users,",
-                "uid=bob+cn=alice,ou=users,",
-                "cn=alice+uid=bob,ou=users,",
-                "ou=x,uid=alice,ou=users,",
-                "l=x+uid=alice,",
-            ] {
-                assert_eq!(resolved(alice).as_deref(), Ok("alice"), "{alice}{base}");
-            }
-            assert_eq!(
-                resolved("cn=Sales, EMEA,ou=users,").as_deref(),
-                Ok("Sales, EMEA"),
-                "{base}"
-            );
-            assert!(
-                matches!(resolved("Sales, EMEA,ou=users,"), Err(NameError::Malformed(_))),
-                "{base}"
-            );
-        }
-    }
-
-    #[test]
-    fn names_of_nobody() {
-        assert_eq!(
-            username("cn=alice,dc=example,dc=com", false),
-            Err(NameError::NoProvider)
-        );
-        assert_eq!(
-            username("ou=users,dc=ldap,dc=goauthentik,dc=io", false),
-            Err(NameError::NoUsername)
-        );
-        assert!(matches!(username("alice", false), Err(NameError::Malformed(_))));
-        assert_eq!(
-            username("cn=,ou=users,dc=ldap,dc=goauthentik,dc=io", false),
-            Err(NameError::NoUsername)
-        );
-    }
-}
+mod tests;

@@ -53,12 +53,15 @@ pub(in crate::server) fn run(
     Action::Done
 }
 
-/// RFC 4532: `dn:` and the name of who is bound, nothing for the anonymous.
+/// RFC 4532: `dn:` and the DN of who is bound, nothing for the anonymous. `u:` and the name for somebody who bound with a name
+/// that is no DN and whom the directory does not know (RFC 4513 section 5.2.1.8).
 fn authorization_id(session: &Session) -> Vec<u8> {
-    match &session.identity {
-        Some(identity) => format!("dn:{}", identity.dn()).into_bytes(),
-        None => Vec::new(),
-    }
+    let Some(identity) = &session.identity else {
+        return Vec::new();
+    };
+    let name = session.outpost.bound_dn(identity);
+    let kind = if name.contains('=') { "dn" } else { "u" };
+    format!("{kind}:{name}").into_bytes()
 }
 
 /// To a new password, by the extended operation or by a modify. Nextcloud shows this code's text to whoever asked, and takes

@@ -53,7 +53,7 @@ pub(in crate::server) fn start(
         connection = session.connection,
         requestId = %session.request_id(message_id),
         client = %session.client,
-        bindDN = session.bound_dn(),
+        bindDN = &*session.bound_dn(),
         baseDN = %String::from_utf8_lossy(request.base_object),
         scope = ?request.scope,
         filter = %request.filter,
@@ -308,7 +308,7 @@ impl Record {
         Some(Box::new(Self {
             request: session.request_id(message_id),
             client: session.client,
-            bind_dn: session.bound_dn().to_owned(),
+            bind_dn: session.bound_dn().into_owned(),
             base_dn: String::from_utf8_lossy(request.base_object).into_owned(),
             scope: request.scope,
             filter: request.filter.to_string(),

@@ -8,7 +8,7 @@ use ldap3_proto::proto::{
 
 use crate::client::search;
 use crate::controls::{element, integer, page_of, paged, sorted};
-use crate::stage::{BASE, SUFFIX, Stage, user_dn};
+use crate::stage::{BASE, SUFFIX, Stage, entry_dn, user_dn};
 use crate::table::{Row, row};
 
 pub fn rows() -> Vec<Row> {
@@ -37,7 +37,7 @@ pub fn rows() -> Vec<Row> {
             }
         }),
         row!("35", "Who am I", "bound and anonymous", "`dn:` and the name; nothing", stage => {
-            assert_eq!(stage.bound("alice").await.who_am_i().await, format!("dn:{}", user_dn("alice")));
+            assert_eq!(stage.bound("alice").await.who_am_i().await, format!("dn:{}", entry_dn("alice")));
             assert_eq!(stage.client().await.who_am_i().await, "");
         }),
         row!("36", "Password modify", "the extended operation; a modify of userPassword", "code 19 and where to change it", because "an outpost's token cannot set passwords; authentik is where they are changed", stage => {
@@ -94,7 +94,7 @@ pub fn rows() -> Vec<Row> {
         row!("40", "Another bind on the same connection", "alice, bob, a wrong password", "each replaces the one before", stage => {
             let mut client = stage.bound("alice").await;
             assert_eq!(client.bind(&user_dn("bob"), "demo-bob").await.code, 0);
-            assert_eq!(client.who_am_i().await, format!("dn:{}", user_dn("bob")));
+            assert_eq!(client.who_am_i().await, format!("dn:{}", entry_dn("bob")));
             assert_eq!(client.bind(&user_dn("bob"), "wrong").await.code, 49);
             assert_eq!(client.who_am_i().await, "");
         }),
