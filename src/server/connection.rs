@@ -376,7 +376,7 @@ impl<S: RecordStream> Connection<'_, S> {
                     tracing::warn!(
                         connection,
                         %client,
-                        bind_dn = self.session.bound_dn(),
+                        bind_dn = &*self.session.bound_dn(),
                         held,
                         searches = self.running.len(),
                         "a connection was closed because clients hold too much memory and it holds most of its \

@@ -1,4 +1,4 @@
-//! Rows 33 to 49: the other operations, errors, names, what pages and the empty name promise.
+//! Rows 33 to 52: the other operations, errors, names.
 
 use akldap::simulator::{Directory, Fault, Rule};
 use ldap3_proto::proto::{
@@ -232,6 +232,40 @@ pub fn rows() -> Vec<Row> {
             let mut nobody = stage.client().await;
             assert_eq!(nobody.subtree("", "(objectClass=*)", &[]).await.dns(), [""]);
             assert_eq!(nobody.search("", LdapSearchScope::OneLevel, "(objectClass=*)", &[]).await.entries.len(), 0);
+        row!("50", "A bind DN names whom a search by it finds", "spaces, escapes, case, another attribute", "the entry's own DN by who am I", stage => {
+            for dn in [
+                format!("CN = Alice ; OU=\"users\" , {BASE}"),
+                format!("cn=\\61lice,ou=users,{BASE}"),
+                format!("uid=alice,ou=users,{BASE}"),
+                format!("mail=alice@example.com,{BASE}"),
+            ] {
+                let mut client = stage.client().await;
+                assert_eq!(client.bind(&dn, "demo-alice").await.code, 0, "{dn}");
+                assert_eq!(client.who_am_i().await, format!("dn:{}", entry_dn("alice")), "{dn}");
+            }
+        }),
+        row!("51", "Bind names of Active Directory", "a bare name, an e-mail address, name@domain, DOMAIN\\name", "the person they name", stage => {
+            for name in ["alice", "alice@example.com", "alice@ldap.goauthentik.io", "EXAMPLE\\alice"] {
+                let mut client = stage.client().await;
+                assert_eq!(client.bind(name, "demo-alice").await.code, 0, "{name}");
+                assert_eq!(client.who_am_i().await, format!("dn:{}", entry_dn("alice")), "{name}");
+                assert_eq!(client.bind(name, "wrong").await.code, 49, "{name}");
+            }
+        }),
+        row!("52", "Elements that no RFC has yet", "a request with one behind those of RFC 4511", "the answer to the request without it", stage => {
+            let mut client = stage.client().await;
+            let name = user_dn("alice");
+            let bind = element(0x60, &[
+                &integer(3),
+                &element(4, &[name.as_bytes()]),
+                &element(0x80, &[b"demo-alice"]),
+                &element(0xaf, &[b"x"]),
+            ]);
+            client.send_raw(&element(0x30, &[&integer(5), &bind, &element(0x8f, &[])])).await;
+            let LdapOp::BindResponse(response) = client.receive().await.unwrap().op else {
+                panic!("a bind is answered")
+            };
+            assert_eq!(response.res.code as i32, 0);
         }),
     ]
 }
