@@ -234,7 +234,7 @@ impl Outpost {
             key,
             reprove,
         } = pending;
-        let name = name.as_in(self.snapshot().as_deref());
+        let name = name.spelled_by(self.snapshot().as_deref());
         let (provider, client) = (Arc::clone(&name.provider), origin.client);
         let judged = match key {
             Some(key) => self.log_in_once(key, name, secret, origin, reprove, &left).await,

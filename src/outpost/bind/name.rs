@@ -28,7 +28,7 @@ pub(super) struct BindName {
 impl BindName {
     /// The same name as the directory has it, if it is one of an entry there: of several that differ in case only the one
     /// spelled so, else the one with the lowest pk, which is also whom authentik takes.
-    pub(super) fn as_in(mut self, directory: Option<&Snapshot>) -> Self {
+    pub(super) fn spelled_by(mut self, directory: Option<&Snapshot>) -> Self {
         if self.of_entry
             && let Some(directory) = directory
             && let Some(user) = directory.users_by_name(self.username.as_bytes()).first()

@@ -219,7 +219,7 @@ fn asked(name: &str, directory: &Arc<Snapshot>) -> Result<String, NameError> {
     resolve(name.as_bytes(), &providers(), LIBERAL, || {
         Some(Arc::clone(directory))
     })
-    .map(|name| name.as_in(Some(directory)).username)
+    .map(|name| name.spelled_by(Some(directory)).username)
 }
 
 #[test]
