@@ -57,7 +57,10 @@ async fn a_whole_run_at_the_finest_level_logs_no_secret() {
         );
         assert_eq!(stage.bind(&user_dn("mallory"), "demo-mallory").await.code, 50);
         assert_eq!(
-            stage.bind("Sesame, not a DN", "Sesame-open-malformed").await.code,
+            stage
+                .bind("Sesame=, not a DN", "Sesame-open-malformed")
+                .await
+                .code,
             34
         );
         for fault in [

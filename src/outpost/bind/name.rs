@@ -149,9 +149,17 @@ pub(super) fn resolve(
     }
 }
 
-/// Whether a name is no DN at all: every RDN has a `=`.
+/// Octets of the longest name that is no DN: authentik's user names have 150 characters, e-mail addresses 254, each of up
+/// to four octets, and a domain may stand before it. Anything longer is nobody's and not worth a flow.
+const MAX_BARE_NAME: usize = 1500;
+
+/// Whether a name is no DN at all, for every RDN has a `=`, but can be a person's.
 fn is_bare(name: &[u8]) -> bool {
-    !name.contains(&b'=') && !name.trim_ascii().is_empty()
+    name.len() <= MAX_BARE_NAME
+        && !name
+            .iter()
+            .any(|octet| *octet == b'=' || octet.is_ascii_control())
+        && !name.trim_ascii().is_empty()
 }
 
 fn resolve_bare(name: &[u8], providers: &ProviderTable) -> Result<BindName, NameError> {

@@ -165,6 +165,14 @@ fn names_that_are_no_dns() {
         );
     }
     assert_eq!(of(&[EXAMPLE], b"al\xffice"), Err(NameError::NotUtf8));
+    assert!(of(&[EXAMPLE], &vec![b'a'; MAX_BARE_NAME]).is_ok());
+    for nonsense in [
+        vec![b'a'; MAX_BARE_NAME + 1],
+        b"ali\0ce".to_vec(),
+        b"alice\n".to_vec(),
+    ] {
+        assert!(matches!(of(&[EXAMPLE], &nonsense), Err(NameError::Malformed(_))));
+    }
     assert_eq!(
         of(&[EXAMPLE], b"   "),
         Err(NameError::NoProvider),
