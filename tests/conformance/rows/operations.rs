@@ -232,6 +232,7 @@ pub fn rows() -> Vec<Row> {
             let mut nobody = stage.client().await;
             assert_eq!(nobody.subtree("", "(objectClass=*)", &[]).await.dns(), [""]);
             assert_eq!(nobody.search("", LdapSearchScope::OneLevel, "(objectClass=*)", &[]).await.entries.len(), 0);
+        }),
         row!("50", "A bind DN names whom a search by it finds", "spaces, escapes, case, another attribute", "the entry's own DN by who am I", stage => {
             for dn in [
                 format!("CN = Alice ; OU=\"users\" , {BASE}"),
