@@ -18,13 +18,13 @@ const EACH_SECOND: (&str, &str) = ("ACCESS_RECHECK_INTERVAL", "1s");
 /// Longer than that interval.
 const UNUSED: Duration = Duration::from_millis(1300);
 
-async fn connected(mode: &str, stages: Vec<FlowStage>, settings: &[(&str, &str)]) -> Stage {
+pub async fn connected(mode: &str, stages: Vec<FlowStage>, settings: &[(&str, &str)]) -> Stage {
     let stage = stage(mode, stages, settings).await;
     eventually("the websocket is there", || stage.simulator.websockets() > 0).await;
     stage
 }
 
-fn pk(stage: &Stage, username: &str) -> i32 {
+pub fn pk(stage: &Stage, username: &str) -> i32 {
     stage.simulator.user_pk(username).unwrap()
 }
 
@@ -45,7 +45,7 @@ async fn from(stage: &Stage, address: &str, username: &str, password: &str) -> i
 }
 
 /// Whether a bind is answered without asking authentik.
-fn is_answered_at_once(stage: &Stage, username: &str) -> bool {
+pub fn is_answered_at_once(stage: &Stage, username: &str) -> bool {
     let (dn, password) = (user_dn(username), format!("demo-{username}"));
     let client: IpAddr = "127.0.0.1".parse().unwrap();
     let begun = stage
@@ -60,7 +60,7 @@ async fn works(client: &mut Client) -> bool {
 }
 
 /// Shuts a user out of the application, which is announced to nobody.
-fn shut_out(stage: &Stage, username: &str) {
+pub fn shut_out(stage: &Stage, username: &str) {
     let pk = pk(stage, username);
     stage.simulator.edit(|directory| {
         for application in directory.applications.values_mut() {
@@ -70,14 +70,14 @@ fn shut_out(stage: &Stage, username: &str) {
 }
 
 /// Takes the permission to search from everybody, which is announced to nobody.
-fn take_search_permission(stage: &Stage) {
+pub fn take_search_permission(stage: &Stage) {
     stage
         .simulator
         .edit(|directory| directory.roles.values_mut().for_each(|role| role.search.clear()));
 }
 
 /// Makes another application the provider's, one that lets nobody in.
-fn move_to_another_application(stage: &Stage) -> i32 {
+pub fn move_to_another_application(stage: &Stage) -> i32 {
     stage.simulator.edit(|directory| {
         let (slug, mut application) = directory
             .applications

@@ -18,6 +18,7 @@ mod ends;
 mod faults;
 mod limits;
 mod load;
+mod measured;
 mod people;
 mod recordings;
 mod revocation;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use akldap::simulator::Directory;
 
 use crate::scenery::{is_current, served, stage, update};
-use crate::stage::{BASE, Stage, eventually, user_dn};
+use crate::stage::{BASE, SUFFIX, Stage, eventually, user_dn};
 
 const READER: &str = "ldapservice";
 
@@ -40,7 +40,7 @@ async fn a_login_under_a_new_name_is_shown_under_it_at_once() {
     assert_eq!(bound.code, 0, "{bound:?}");
     let own = client.who_am_i().await;
     let own = own.strip_prefix("dn:").unwrap();
-    assert_eq!(own, user_dn("renamed"));
+    assert_eq!(own, format!("cn=renamed,ou=users,{SUFFIX}"));
     let found = client.subtree(own, "(objectClass=*)", &["cn"]).await;
     assert_eq!(
         (found.outcome.code, found.entries.len()),
