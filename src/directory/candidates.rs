@@ -8,6 +8,7 @@ use memchr::memmem::Finder;
 
 use super::entry::{Context, Entry, Layout, Ordinal, Special};
 use super::evaluation::LOOK;
+use super::filter::Substrings;
 use super::index::KeyTable;
 use super::lookup::Table;
 use super::plan::Source;
@@ -39,17 +40,41 @@ pub(super) struct Candidates {
     next: Ordinal,
     /// Scans: the index of the next key, once it is known, and what finds the longest part.
     key: Option<usize>,
-    finder: Option<Finder<'static>>,
+    finder: Option<PartFinder>,
     /// Scans: how many specials are done, and the match found behind the next one.
     specials: usize,
     pending: Option<Ordinal>,
 }
 
+/// What finds the longest part of an assertion.
+#[derive(Debug)]
+enum PartFinder {
+    /// The assertion's own, for the part at this place between initial and final one.
+    Inner(usize),
+    /// For the initial or the final part.
+    Outer(Box<Finder<'static>>),
+}
+
+impl PartFinder {
+    fn of_longest(parts: &Substrings) -> Self {
+        let longest = parts.longest();
+        let inner = parts
+            .any
+            .iter()
+            .position(|finder| finder.needle().len() == longest.len());
+        match inner {
+            Some(place) => Self::Inner(place),
+            None => Self::Outer(Box::new(Finder::new(longest).into_owned())),
+        }
+    }
+}
+
 impl Candidates {
     /// The candidates from place `from` on; `by_name` goes through ranges in the order of names.
+    #[inline(always)] // It has one caller, which would otherwise copy what it returns.
     pub(super) fn new(source: Source, from: Ordinal, by_name: bool) -> Self {
         let finder = match &source {
-            Source::Scan { parts, .. } => Some(Finder::new(parts.longest()).into_owned()),
+            Source::Scan { parts, .. } => Some(PartFinder::of_longest(parts)),
             _ => None,
         };
         let mut candidates = Self {
@@ -62,6 +87,9 @@ impl Candidates {
             specials: 0,
             pending: None,
         };
+        if from == 0 {
+            return candidates;
+        }
         match &candidates.source {
             Source::Ordinals(ordinals) => {
                 candidates.index = ordinals.partition_point(|&ordinal| ordinal < from)
@@ -147,7 +175,15 @@ impl Candidates {
     }
 
     fn scan_tables(&mut self, context: &Context<'_>, layout: Layout, work: &mut usize) -> Step {
-        let (Source::Scan { tables, parts, .. }, Some(finder)) = (&self.source, &self.finder) else {
+        let Source::Scan { tables, parts, .. } = &self.source else {
+            return Step::End;
+        };
+        let finder = match &self.finder {
+            Some(PartFinder::Inner(place)) => parts.any.get(*place),
+            Some(PartFinder::Outer(finder)) => Some(&**finder),
+            None => None,
+        };
+        let Some(finder) = finder else {
             return Step::End;
         };
         let Some(table) = tables.get(self.index) else {

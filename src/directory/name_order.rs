@@ -81,6 +81,14 @@ impl NameOrder {
         self.map(layout, ordinal, |ranking| &ranking.ranks)
     }
 
+    /// Sorts positions and puts the entries there in their stead.
+    fn sort_positions(&self, layout: Layout, positions: &mut [Ordinal]) {
+        positions.sort_unstable();
+        positions
+            .iter_mut()
+            .for_each(|position| *position = self.at(layout, *position));
+    }
+
     #[inline]
     fn map(&self, layout: Layout, place: Ordinal, of: impl Fn(&Ranking) -> &Vec<u32>) -> Ordinal {
         let Some((container, first)) = layout.container(place) else {
@@ -103,50 +111,110 @@ impl Snapshot {
     }
 
     /// Puts places that ascend into the order of names.
+    #[inline]
     pub(super) fn order_by_name(&self, layout: Layout, places: &mut Vec<Ordinal>) {
+        if places.len() > 1 {
+            self.order_several_by_name(layout, places);
+        }
+    }
+
+    fn order_several_by_name(&self, layout: Layout, places: &mut Vec<Ordinal>) {
         let container = |place: Ordinal| layout.container(place).map(|(container, _)| container);
-        let neighbours = places.windows(2);
-        let one_of_each = neighbours
-            .clone()
-            .take(SORTED)
-            .all(|pair| matches!(pair, [a, b] if container(*a).is_none() || container(*a) != container(*b)));
-        if one_of_each && places.len() <= SORTED {
+        let few = places.len() <= SORTED;
+        let one_of_each = few
+            && places.windows(2).all(
+                |pair| matches!(pair, [a, b] if container(*a).is_none() || container(*a) != container(*b)),
+            );
+        if one_of_each {
             return;
         }
         let order = self.name_order();
-        if places.len() <= SORTED {
-            return places.sort_unstable_by_key(|&place| order.position(layout, place));
+        if !few {
+            let mut set = PlaceSet::new(layout);
+            places
+                .iter()
+                .for_each(|&place| set.insert(order.position(layout, place)));
+            places.clear();
+            places.extend(set.iter().map(|position| order.at(layout, position)));
+        } else if !places.is_sorted_by_key(|&place| order.position(layout, place)) {
+            // To sort by positions looks each of them up at every comparison.
+            places
+                .iter_mut()
+                .for_each(|place| *place = order.position(layout, *place));
+            order.sort_positions(layout, places);
         }
-        let mut set = PlaceSet::new(layout);
-        places
-            .iter()
-            .for_each(|&place| set.insert(order.position(layout, place)));
-        places.clear();
-        places.extend(set.iter().map(|position| order.at(layout, position)));
     }
 }
 
-/// A set of places of one snapshot, read in ascending order: a bit for each there is.
-#[derive(Debug)]
-pub(super) struct PlaceSet(Vec<u64>);
+/// Matches as they are found, to be given out in the order of names.
+#[derive(Debug, Default)]
+pub(super) struct Matches {
+    /// The positions of the first ones, and those of all others.
+    first: Vec<Ordinal>,
+    others: PlaceSet,
+}
 
-impl PlaceSet {
-    pub(super) fn new(layout: Layout) -> Self {
-        Self(vec![0; layout.end() as usize / 64 + 1])
+impl Matches {
+    #[inline]
+    pub(super) fn insert(&mut self, snapshot: &Snapshot, layout: Layout, place: Ordinal) {
+        let position = snapshot.name_order().position(layout, place);
+        match self.first.len() {
+            0 => self.first.reserve_exact(SORTED),
+            SORTED.. => return self.insert_other(layout, position),
+            _ => {}
+        }
+        self.first.push(position);
+    }
+
+    fn insert_other(&mut self, layout: Layout, position: Ordinal) {
+        if self.others.0.is_empty() {
+            self.others = PlaceSet::new(layout);
+        }
+        self.others.insert(position);
     }
 
     /// Octets on the heap.
     pub(super) fn memory(&self) -> usize {
+        self.first.capacity() * size_of::<Ordinal>() + self.others.memory()
+    }
+
+    /// The places of the matches.
+    pub(super) fn into_places(self, snapshot: &Snapshot, layout: Layout) -> Vec<Ordinal> {
+        let Self {
+            mut first,
+            mut others,
+        } = self;
+        let order = snapshot.name_order();
+        if others.0.is_empty() {
+            order.sort_positions(layout, &mut first);
+            return first;
+        }
+        first.iter().for_each(|&position| others.insert(position));
+        others.iter().map(|position| order.at(layout, position)).collect()
+    }
+}
+
+/// A set of places of one snapshot, read in ascending order: a bit for each there is.
+#[derive(Debug, Default)]
+struct PlaceSet(Vec<u64>);
+
+impl PlaceSet {
+    fn new(layout: Layout) -> Self {
+        Self(vec![0; layout.end() as usize / 64 + 1])
+    }
+
+    /// Octets on the heap.
+    fn memory(&self) -> usize {
         self.0.capacity() * size_of::<u64>()
     }
 
-    pub(super) fn insert(&mut self, place: Ordinal) {
+    fn insert(&mut self, place: Ordinal) {
         if let Some(word) = self.0.get_mut(place as usize / 64) {
             *word |= 1 << (place % 64);
         }
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = Ordinal> {
+    fn iter(&self) -> impl Iterator<Item = Ordinal> {
         (0..).zip(&self.0).flat_map(|(index, &word): (u32, &u64)| {
             let mut rest = word;
             std::iter::from_fn(move || {
@@ -157,5 +225,47 @@ impl PlaceSet {
                 })
             })
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::builder::Builder;
+    use super::super::entry::Entry;
+    use super::super::fixture::add_user;
+    use super::*;
+
+    /// Users whose names come in the opposite order of their keys.
+    fn backwards(users: u32) -> Snapshot {
+        let mut builder = Builder::new();
+        for number in 0..users {
+            let name = format!("user{:04}", users - number);
+            add_user(&mut builder, i64::from(number) + 1, &name, "{}");
+        }
+        builder.finish().0
+    }
+
+    proptest! {
+        /// However many there are: sorted, marked, or some of each.
+        #[test]
+        fn matches_are_given_out_by_name(
+            users in proptest::collection::btree_set(0_u32..300, 0..3 * SORTED),
+        ) {
+            let snapshot = backwards(300);
+            let layout = Layout::new(&snapshot);
+            let places = |users: &mut dyn Iterator<Item = &u32>| -> Vec<Ordinal> {
+                let users = users.map(|&user| layout.ordinal(Entry::User(user)));
+                [0, 1].into_iter().chain(users).collect()
+            };
+            let mut found = places(&mut users.iter());
+            let by_name = places(&mut users.iter().rev());
+            let mut matches = Matches::default();
+            found.iter().for_each(|&place| matches.insert(&snapshot, layout, place));
+            prop_assert_eq!(&matches.into_places(&snapshot, layout), &by_name);
+            snapshot.order_by_name(layout, &mut found);
+            prop_assert_eq!(&found, &by_name);
+        }
     }
 }

@@ -12,7 +12,7 @@ use super::dereference::{Dereference, TooMuch};
 use super::entry::{Context, Entry, Layout, Ordinal, ROOT, Special, View};
 use super::evaluation::{Done, LOOK, Scratch};
 use super::filter::Node;
-use super::name_order::PlaceSet;
+use super::name_order::Matches;
 use super::order::Walk;
 use super::paging::Key;
 use super::plan::{Extent, Outline, Plan, Planner, Proved, Source};
@@ -134,8 +134,13 @@ pub struct Search {
 /// What a search is doing.
 #[derive(Debug)]
 enum Phase {
-    /// Looks at candidates that come in no order, and marks the positions of matches in the order of names.
-    Marking(PlaceSet),
+    /// Looks at candidates that do not come in the order of names, and marks the matches.
+    Marking(Matches),
+    /// Writes marked matches.
+    Marked {
+        ordinals: Vec<Ordinal>,
+        next: usize,
+    },
     /// Looks at candidates and writes matches.
     Listing,
     /// Looks at candidates and keeps the keys of matches.
@@ -282,7 +287,7 @@ impl Search {
         let by_name = matches!(phase, Phase::Listing) && !plan.is_walk() && !limits.paged;
         match &mut plan.source {
             Source::Ordinals(ordinals) if by_name => snapshot.order_by_name(layout, ordinals),
-            Source::Scan { .. } if by_name => phase = Phase::Marking(PlaceSet::new(layout)),
+            Source::Scan { .. } if by_name => phase = Phase::Marking(Matches::default()),
             _ => {}
         }
         let selection = Selection::new(&snapshot.attributes, &request.attributes, request.types_only);
@@ -350,11 +355,12 @@ impl Search {
     /// sorts.
     #[must_use]
     pub fn memory(&self) -> usize {
-        let sorter = match &self.phase {
+        let found = match &self.phase {
             Phase::Collecting(sorter) | Phase::Sorting(sorter) | Phase::Window { sorter, .. } => {
                 sorter.memory()
             }
-            Phase::Marking(set) => set.memory(),
+            Phase::Marking(matches) => matches.memory(),
+            Phase::Marked { ordinals, .. } => ordinals.capacity() * size_of::<Ordinal>(),
             Phase::Listing | Phase::Finished(_) => 0,
         };
         // What was compiled does not change.
@@ -362,46 +368,29 @@ impl Search {
             let root = self.root.as_ref().map_or(0, |root| root.memory());
             self.filter.memory() + self.selection.memory() + root
         });
-        let found = self.candidates.memory() + sorter + self.controls_scratch.capacity();
-        size_of::<Self>() + compiled + found
+        let sources = self.candidates.memory() + self.controls_scratch.capacity();
+        size_of::<Self>() + compiled + sources + found
     }
 
     /// Appends entries until `out` has grown by about `budget` octets (at most one entry more), about `work` octets were
     /// compared (a nanosecond each; small things count for more than they have), or the search is done.
     pub fn advance(&mut self, out: &mut Vec<u8>, message_id: u32, budget: usize, work: usize) -> Progress {
         self.scratch.work = 0;
-        let progress = self.go_on(out, message_id, budget, work);
-        if progress == Progress::More
-            && let Some(exceeded) = self.exceeded()
-        {
-            self.finish(exceeded, None, None);
-            return self.go_on(out, message_id, budget, work);
-        }
-        progress
-    }
-
-    /// After a step: the limit that it went beyond.
-    fn exceeded(&mut self) -> Option<LdapResult> {
-        let work = self.scratch.work as u64;
-        // What entries cost to be written is paid for by those who read them.
-        self.bounds.spend(work);
-        let memory = self.memory();
-        let exceeded = self.bounds.too_much_work();
-        exceeded.or_else(|| self.bounds.too_much_memory(memory))
-    }
-
-    fn go_on(&mut self, out: &mut Vec<u8>, message_id: u32, budget: usize, work: usize) -> Progress {
         let end = out.len().saturating_add(budget);
         loop {
             if let Phase::Finished(outcome) = &self.phase {
                 return Progress::Done(outcome.clone());
             }
             if out.len() >= end || self.scratch.work >= work {
-                return Progress::More;
+                match self.exceeded() {
+                    Some(exceeded) => self.finish(exceeded, None, None),
+                    None => return Progress::More,
+                }
             }
             match &mut self.phase {
                 Phase::Listing => self.list(out, message_id, work),
                 Phase::Marking(_) => self.mark(work),
+                Phase::Marked { .. } => self.list_marked(out, message_id),
                 Phase::Collecting(_) => self.collect(work),
                 Phase::Sorting(sorter) => {
                     let steps = work.saturating_sub(self.scratch.work) / LOOK + 1;
@@ -414,6 +403,16 @@ impl Search {
                 Phase::Finished(_) => {}
             }
         }
+    }
+
+    /// After a step: the limit that it went beyond.
+    fn exceeded(&mut self) -> Option<LdapResult> {
+        let work = self.scratch.work as u64;
+        // What entries cost to be written is paid for by those who read them.
+        self.bounds.spend(work);
+        let memory = self.memory();
+        let exceeded = self.bounds.too_much_work();
+        exceeded.or_else(|| self.bounds.too_much_memory(memory))
     }
 
     /// The next candidate if it is a match.
@@ -473,21 +472,37 @@ impl Search {
     }
 
     fn mark(&mut self, limit: usize) {
-        let found = self.next_match(limit);
-        let Phase::Marking(set) = &mut self.phase else {
+        let Phase::Marking(matches) = &mut self.phase else {
             return;
         };
-        let order = self.snapshot.name_order();
-        match found {
-            // It is found again below.
-            Ok(Some(ROOT)) | Ok(None) => {}
-            Ok(Some(ordinal)) => set.insert(order.position(self.layout, ordinal)),
-            Err(Exhausted) => {
-                let matches = set.iter().map(|position| order.at(self.layout, position));
-                self.candidates = Candidates::new(Source::Ordinals(matches.collect()), 0, false);
-                self.proved = Proved::Everything;
-                self.under_way = self.root.as_ref().map(|_| ROOT);
-                self.phase = Phase::Listing;
+        let mut matches = std::mem::take(matches);
+        while self.scratch.work < limit {
+            match self.next_match(limit) {
+                Ok(Some(ordinal)) => matches.insert(&self.snapshot, self.layout, ordinal),
+                Ok(None) => {}
+                Err(Exhausted) => {
+                    let ordinals = matches.into_places(&self.snapshot, self.layout);
+                    self.phase = Phase::Marked { ordinals, next: 0 };
+                    return;
+                }
+            }
+        }
+        self.phase = Phase::Marking(matches);
+    }
+
+    fn list_marked(&mut self, out: &mut Vec<u8>, message_id: u32) {
+        let Phase::Marked { ordinals, next } = &mut self.phase else {
+            return;
+        };
+        self.scratch.work += LOOK;
+        match ordinals.get(*next) {
+            None => self.finish(LdapResult::success(), None, None),
+            Some(_) if self.limits.size_is_reached(self.entries) => {
+                self.finish(self.limits.size_exceeded(), None, None);
+            }
+            Some(&ordinal) => {
+                *next += 1;
+                self.write(ordinal, out, message_id);
             }
         }
     }
