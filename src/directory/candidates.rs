@@ -87,15 +87,13 @@ impl Candidates {
             specials: 0,
             pending: None,
         };
-        if from == 0 {
-            return candidates;
-        }
         match &candidates.source {
+            Source::Walk(walk) => candidates.index = walk.start,
+            _ if from == 0 => {}
             Source::Ordinals(ordinals) => {
                 candidates.index = ordinals.partition_point(|&ordinal| ordinal < from)
             }
             Source::Ranges(ranges) => candidates.index = ranges.partition_point(|range| range.end <= from),
-            Source::Walk(walk) => candidates.index = walk.start,
             Source::Scan { specials, .. } => {
                 candidates.specials = specials.partition_point(|&special| special < from);
             }
