@@ -4,7 +4,7 @@
 //! Kept with the snapshot: 8 octets a record, and a sort of the names once. Pages go by primary key instead, which never
 //! changes under a reader. Must not know which entries match.
 
-use super::entry::{Layout, Ordinal, Special};
+use super::entry::{Layout, Ordinal, ROOT, Special};
 use super::snapshot::Snapshot;
 
 /// So many places are sorted; more are marked in a set of all places, which costs the same for any number.
@@ -152,11 +152,17 @@ pub(super) struct Matches {
     /// The positions of the first ones, and those of all others.
     first: Vec<Ordinal>,
     others: PlaceSet,
+    /// Whether the rootDSE is one, which comes before all others.
+    root: bool,
 }
 
 impl Matches {
     #[inline]
     pub(super) fn insert(&mut self, snapshot: &Snapshot, layout: Layout, place: Ordinal) {
+        if place == ROOT {
+            self.root = true;
+            return;
+        }
         let position = snapshot.name_order().position(layout, place);
         match self.first.len() {
             0 => self.first.reserve_exact(SORTED),
@@ -183,14 +189,19 @@ impl Matches {
         let Self {
             mut first,
             mut others,
+            root,
         } = self;
         let order = snapshot.name_order();
         if others.0.is_empty() {
             order.sort_positions(layout, &mut first);
+            if root {
+                first.insert(0, ROOT);
+            }
             return first;
         }
         first.iter().for_each(|&position| others.insert(position));
-        others.iter().map(|position| order.at(layout, position)).collect()
+        let others = others.iter().map(|position| order.at(layout, position));
+        root.then_some(ROOT).into_iter().chain(others).collect()
     }
 }
 
@@ -262,8 +273,10 @@ mod tests {
             let mut found = places(&mut users.iter());
             let by_name = places(&mut users.iter().rev());
             let mut matches = Matches::default();
-            found.iter().for_each(|&place| matches.insert(&snapshot, layout, place));
-            prop_assert_eq!(&matches.into_places(&snapshot, layout), &by_name);
+            [ROOT].iter().chain(&found).for_each(|&place| matches.insert(&snapshot, layout, place));
+            let places = matches.into_places(&snapshot, layout);
+            prop_assert_eq!(places.first(), Some(&ROOT));
+            prop_assert_eq!(places.get(1..), Some(by_name.as_slice()));
             snapshot.order_by_name(layout, &mut found);
             prop_assert_eq!(&found, &by_name);
         }
