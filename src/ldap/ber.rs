@@ -177,14 +177,15 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// When an element is broken, or known and so out of its place.
     #[inline]
-    pub fn end_of_sequence(self, known: &[u8]) -> Result<(), BerError> {
+    pub fn end_of_sequence(&self, known: &[u8]) -> Result<(), BerError> {
         if self.rest.is_empty() {
             return Ok(());
         }
-        self.ignore(known)
+        Reader::new(self.rest).ignore(known)
     }
 
     #[cold]
+    #[inline(never)]
     fn ignore(mut self, known: &[u8]) -> Result<(), BerError> {
         while let Some((&tag, rest)) = self.rest.split_first() {
             if known.contains(&tag) || tag == END_OF_CONTENTS {

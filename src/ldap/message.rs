@@ -351,14 +351,12 @@ impl<'a> Message<'a> {
             reason,
         };
         let operation = envelope.element().map_err(|error| broken(error.into()))?;
-        let controls = match envelope.optional(CONTROLS) {
-            Ok(Some(contents)) => Control::read_all(contents),
-            Ok(None) => Ok(Vec::new()),
-            Err(error) => Err(error),
+        let broken_controls = |error| broken(OperationError::Controls(error));
+        let controls = match envelope.optional(CONTROLS).map_err(broken_controls)? {
+            Some(contents) => Control::read_all(contents).map_err(broken_controls)?,
+            None => Vec::new(),
         };
-        let controls = controls
-            .and_then(|controls| envelope.end_of_sequence(ENVELOPE).map(|()| controls))
-            .map_err(|error| broken(OperationError::Controls(error)))?;
+        envelope.end_of_sequence(ENVELOPE).map_err(broken_controls)?;
         let operation = decode_operation(kind, operation).map_err(broken)?;
         Ok(Self {
             message_id,
