@@ -207,6 +207,7 @@ impl Search {
         Ok(search)
     }
 
+    #[inline(always)] // Else what it makes is copied once more on its way out.
     fn prepare(
         snapshot: Arc<Snapshot>,
         tree: Arc<Tree>,

@@ -28,6 +28,7 @@ pub(super) struct Limits {
 
 impl Limits {
     /// What limits the answer, and the position it starts from.
+    #[inline(always)] // It has one caller, which would otherwise copy what it returns.
     pub(super) fn new(
         request: &SearchRequest<'_>,
         controls: &SearchControls,
