@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 
 use crate::client::Client;
 use crate::process::Server;
-use crate::stage::{BASE, user_dn};
+use crate::stage::{BASE, SUFFIX, user_dn};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -230,8 +230,12 @@ async fn records_name_connection_client_and_request() {
     let names: Vec<&Value> = unjudged.iter().map(|line| &line["bindDN"]).collect();
     assert_eq!(names, ["x", ""]);
     assert!(unjudged.iter().all(|line| line["code"] == 2), "{unjudged:?}");
+    // Logins and refusals have the name as sent, a revocation that of the entry.
     let of_bob = |kind| -> Vec<Value> {
-        let dn = user_dn("bob");
+        let dn = match kind {
+            "revocation" => format!("cn=bob,ou=users,{SUFFIX}"),
+            _ => user_dn("bob"),
+        };
         let mut all = records(&log, kind);
         all.retain(|line| line["bindDN"] == dn.as_str());
         all
