@@ -13,7 +13,18 @@ import time
 import urllib.request
 from datetime import datetime
 
-from ldap3 import ALL, ALL_ATTRIBUTES, ALL_OPERATIONAL_ATTRIBUTES, BASE, SUBTREE, Connection, Server, Tls
+from ldap3 import (
+    ALL,
+    ALL_ATTRIBUTES,
+    ALL_OPERATIONAL_ATTRIBUTES,
+    AUTO_BIND_NO_TLS,
+    AUTO_BIND_TLS_BEFORE_BIND,
+    BASE,
+    SUBTREE,
+    Connection,
+    Server,
+    Tls,
+)
 from ldap3.core.exceptions import LDAPInvalidCredentialsResult, LDAPSessionTerminatedByServerError
 
 SUFFIX = "dc=ldap,dc=goauthentik,dc=io"
@@ -30,6 +41,7 @@ def arguments():
     parser = argparse.ArgumentParser()
     for name in ["ldap-port", "ldaps-port"]:
         parser.add_argument(f"--{name}", type=int, required=True)
+    parser.add_argument("--transport", choices=["clear", "ldaps", "start_tls"], required=True)
     parser.add_argument("--ca", required=True, help="authority of the server's certificate")
     parser.add_argument("--authentik", required=True, help="URL of authentik")
     parser.add_argument("--token", required=True, help="token of the outpost")
@@ -96,6 +108,14 @@ def compare(found, expected):
             check(same, f"{name}: {attribute} is {got!r}, not {value!r}")
 
 
+def reach(options, tls):
+    """The server by way of the transport that is tried, and how ldap3 is told of StartTLS."""
+    if options.transport == "ldaps":
+        return Server(f"ldaps://localhost:{options.ldaps_port}", get_info=ALL, tls=tls), AUTO_BIND_NO_TLS
+    server = Server(f"ldap://localhost:{options.ldap_port}", get_info=ALL, tls=tls)
+    return server, AUTO_BIND_TLS_BEFORE_BIND if options.transport == "start_tls" else AUTO_BIND_NO_TLS
+
+
 def connect(server, username, password=None, **more):
     password = f"demo-{username}" if password is None else password
     user = f"cn={username},ou=users,DC=ldap,DC=goauthentik,DC=io"
@@ -136,10 +156,9 @@ def schema(server):
     return {"classes": len(server.schema.object_classes), "attributes": len(server.schema.attribute_types)}
 
 
-def searches(options, users):
-    server = Server(f"ldap://localhost:{options.ldap_port}", get_info=ALL)
-    connection = connect(server, options.searcher)
-    connection.bind()
+def searches(options, tls, users):
+    server, auto_bind = reach(options, tls)
+    connection = connect(server, options.searcher, auto_bind=auto_bind)
     base = "ou=Users,DC=ldaP,dc=goauthentik,dc=io"
     wanted = {dn(row["username"]): expected_user(row) for row in users}
     everything = [ALL_ATTRIBUTES, ALL_OPERATIONAL_ATTRIBUTES]
@@ -154,19 +173,24 @@ def searches(options, users):
     declared = schema(server)
     connection.unbind()
 
-    member = connect(server, options.member)
-    member.bind()
+    member = connect(server, options.member, auto_bind=auto_bind)
     member.search(base, "(objectClass=user)", search_scope=SUBTREE, attributes=everything)
     own = dn(options.member)
     compare(member.response, {own: wanted[own]})
     member.unbind()
+    try:
+        connect(server, options.member, "something else", auto_bind=auto_bind)
+    except LDAPInvalidCredentialsResult:
+        pass
+    else:
+        sys.exit("FAILED: a wrong password is let in")
     return {"users": len(wanted), "schema": declared}
 
 
-def session_end(options):
+def session_end(options, tls):
     """The connection ends within three seconds of its session."""
-    connection = connect(Server(f"ldap://localhost:{options.ldap_port}", get_info=ALL), options.member)
-    connection.bind()
+    server, auto_bind = reach(options, tls)
+    connection = connect(server, options.member, auto_bind=auto_bind)
     own = dn(options.member)
     check(connection.search(own, "(objectClass=*)", search_scope=BASE), "no search before the session ends")
     print("sessions", flush=True)
@@ -184,8 +208,8 @@ def session_end(options):
 def main():
     options = arguments()
     tls = Tls(validate=ssl.CERT_REQUIRED, ca_certs_file=options.ca)
-    report = {"binds": binds(options, tls), **searches(options, rows(options, "/core/users/"))}
-    report["session_end_seconds"] = session_end(options)
+    report = {"binds": binds(options, tls), **searches(options, tls, rows(options, "/core/users/"))}
+    report["session_end_seconds"] = session_end(options, tls)
     print(json.dumps(report), flush=True)
 
 

@@ -1,18 +1,46 @@
 //! go-ldap, as Grafana, Authelia, Gitea and most programs written in Go use it.
 
 use serde_json::json;
+use tokio::sync::OnceCell;
 
 use crate::conversation::Conversation;
 use crate::exercise::{Need, exercise, kept};
 use crate::program::{command, run};
-use crate::recorder::{DEMO, Recorder};
-use crate::setting::{USERS, demo};
+use crate::setting::USERS;
 use crate::stage::entry_dn;
+use crate::transport::{AUTHORITY, STRANGER, Transport, distrusts};
 use crate::version::package;
+
+/// The program, built once for all tests: they must not write it while another runs it.
+static BUILT: OnceCell<String> = OnceCell::const_new();
+
+/// As `.ci/run` did before, so that there is little left to compile.
+async fn build() -> String {
+    let program = kept().join("go-ldap");
+    let mut build = command("tests/clients/go/build");
+    run(build.arg(&program)).await.expect(0);
+    program.to_str().expect("text").to_owned()
+}
 
 /// Grafana's, Authelia's and Gitea's shapes: logins, groups, compare, who am I, password change refused, pages, limits.
 #[tokio::test]
 async fn logins_groups_and_pages() {
+    tour(Transport::Clear).await;
+}
+
+/// The same over LDAPS.
+#[tokio::test]
+async fn over_ldaps() {
+    tour(Transport::Ldaps).await;
+}
+
+/// The same over StartTLS.
+#[tokio::test]
+async fn over_start_tls() {
+    tour(Transport::StartTls).await;
+}
+
+async fn tour(transport: Transport) {
     let needs = [
         Need::Program("go"),
         Need::File(
@@ -23,13 +51,18 @@ async fn logins_groups_and_pages() {
     let Some(_exercise) = exercise(&needs) else {
         return;
     };
-    // As `.ci/run` did before, so that there is little left to compile.
-    let program = kept().join("go-ldap");
-    let mut build = command("tests/clients/go/build");
-    run(build.arg(&program)).await.expect(0);
-    let stage = demo().await;
-    let recorder = Recorder::start(stage.ldap()).await;
-    let mut script = Conversation::start(command(program.to_str().expect("text")).arg(recorder.uri()));
+    let program = BUILT.get_or_init(build).await;
+    let stage = transport.demo().await;
+    let target = transport.to(&stage).await;
+    let script = |authority: &str| {
+        let mut command = command(program);
+        command.args(target.arguments(authority));
+        command
+    };
+    if transport.is_secure() {
+        distrusts(&mut script(STRANGER)).await;
+    }
+    let mut script = Conversation::start(&mut script(AUTHORITY));
     let report = script.report().await;
     script.end().await;
     assert_eq!(
@@ -66,10 +99,5 @@ async fn logins_groups_and_pages() {
             },
         })
     );
-    recorder.keep(
-        "go-ldap",
-        "tour",
-        &package("golang-github-go-ldap-ldap-dev"),
-        DEMO,
-    );
+    target.keep("go-ldap", "tour", &package("golang-github-go-ldap-ldap-dev"));
 }

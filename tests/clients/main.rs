@@ -24,6 +24,7 @@ mod machine;
 mod program;
 mod recorder;
 mod setting;
+mod transport;
 mod version;
 
 mod apache;

@@ -1,35 +1,58 @@
 //! The two LDAP clients of npm: ldapts, as Bitwarden's directory connector uses it, and ldapjs.
 
 use serde_json::json;
-use tokio::process::Command;
 
 use crate::conversation::Conversation;
 use crate::exercise::{Need, exercise, node_modules};
 use crate::program::command;
-use crate::recorder::{DEMO, Recorder};
-use crate::setting::{USERS, demo};
+use crate::setting::USERS;
 use crate::stage::SUFFIX;
+use crate::transport::{AUTHORITY, STRANGER, Target, Transport, distrusts};
 use crate::version::npm;
 
-fn script(name: &str, uri: &str) -> Command {
-    let mut command = command("node");
-    command
-        .args([&format!("tests/clients/node/{name}.js"), uri])
-        .env("NODE_PATH", node_modules());
-    command
+/// Starts a script, after it has refused a server that it does not trust.
+async fn start(name: &str, target: &Target) -> Conversation {
+    let script = |authority: &str| {
+        let mut command = command("node");
+        command
+            .arg(format!("tests/clients/node/{name}.js"))
+            .args(target.arguments(authority))
+            .env("NODE_PATH", node_modules());
+        command
+    };
+    if target.transport.is_secure() {
+        distrusts(&mut script(STRANGER)).await;
+    }
+    Conversation::start(&mut script(AUTHORITY))
 }
 
 /// Bitwarden's shape: people and groups in pages, members by DN, a critical control refused, and what changed since.
 #[tokio::test]
 async fn ldapts_syncs_people_groups_and_changes() {
+    ldapts(Transport::Clear).await;
+}
+
+/// The same over LDAPS.
+#[tokio::test]
+async fn ldapts_over_ldaps() {
+    ldapts(Transport::Ldaps).await;
+}
+
+/// The same over StartTLS.
+#[tokio::test]
+async fn ldapts_over_start_tls() {
+    ldapts(Transport::StartTls).await;
+}
+
+async fn ldapts(transport: Transport) {
     let Some(_exercise) = exercise(&[Need::Program("node"), Need::NodePackage("ldapts")]) else {
         return;
     };
-    let stage = demo().await;
-    let recorder = Recorder::start(stage.ldap()).await;
-    let mut script = Conversation::start(&mut script("ldapts", &recorder.uri()));
+    let stage = transport.demo().await;
+    let target = transport.to(&stage).await;
+    let mut script = start("ldapts", &target).await;
     let report = script.report().await;
-    recorder.keep("ldapts", "bitwarden", &npm("ldapts"), DEMO);
+    target.keep("ldapts", "bitwarden", &npm("ldapts"));
     assert_eq!(
         report,
         json!({
@@ -63,12 +86,28 @@ async fn ldapts_syncs_people_groups_and_changes() {
 /// Paged searches, which fail when an answer lacks the control; entries, literal stars, limits, compare, logins.
 #[tokio::test]
 async fn ldapjs_pages_and_logins() {
+    ldapjs(Transport::Clear).await;
+}
+
+/// The same over LDAPS.
+#[tokio::test]
+async fn ldapjs_over_ldaps() {
+    ldapjs(Transport::Ldaps).await;
+}
+
+/// The same over StartTLS.
+#[tokio::test]
+async fn ldapjs_over_start_tls() {
+    ldapjs(Transport::StartTls).await;
+}
+
+async fn ldapjs(transport: Transport) {
     let Some(_exercise) = exercise(&[Need::Program("node"), Need::NodePackage("ldapjs")]) else {
         return;
     };
-    let stage = demo().await;
-    let recorder = Recorder::start(stage.ldap()).await;
-    let mut script = Conversation::start(&mut script("ldapjs", &recorder.uri()));
+    let stage = transport.demo().await;
+    let target = transport.to(&stage).await;
+    let mut script = start("ldapjs", &target).await;
     let report = script.report().await;
     script.end().await;
     assert_eq!(
@@ -87,5 +126,5 @@ async fn ldapjs_pages_and_logins() {
             "refused": 50,
         })
     );
-    recorder.keep("ldapjs", "tour", &npm("ldapjs"), DEMO);
+    target.keep("ldapjs", "tour", &npm("ldapjs"));
 }

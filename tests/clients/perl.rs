@@ -5,21 +5,48 @@ use serde_json::json;
 use crate::conversation::Conversation;
 use crate::exercise::{Need, exercise};
 use crate::program::command;
-use crate::recorder::{DEMO, Recorder};
-use crate::setting::{USERS, demo};
+use crate::setting::USERS;
 use crate::stage::{BASE, SUFFIX};
+use crate::transport::{AUTHORITY, STRANGER, Transport, distrusts};
 use crate::version::package;
 
 /// Proxmox VE's shape: base from the root DSE, users and groups synced in pages, an abandoned page list, schema, logins.
 #[tokio::test]
 async fn realm_sync_and_logins() {
-    let Some(_exercise) = exercise(&[Need::PerlModule("Net::LDAP")]) else {
+    tour(Transport::Clear, &[Need::PerlModule("Net::LDAP")]).await;
+}
+
+/// The same over LDAPS.
+#[tokio::test]
+async fn over_ldaps() {
+    tour(Transport::Ldaps, &SECURE).await;
+}
+
+/// The same over StartTLS.
+#[tokio::test]
+async fn over_start_tls() {
+    tour(Transport::StartTls, &SECURE).await;
+}
+
+const SECURE: [Need<'static>; 2] = [Need::PerlModule("Net::LDAP"), Need::PerlModule("IO::Socket::SSL")];
+
+async fn tour(transport: Transport, needs: &[Need<'_>]) {
+    let Some(_exercise) = exercise(needs) else {
         return;
     };
-    let stage = demo().await;
-    let recorder = Recorder::start(stage.ldap()).await;
-    let mut script =
-        Conversation::start(command("perl").args(["tests/clients/perl/proxmox.pl", &recorder.uri()]));
+    let stage = transport.demo().await;
+    let target = transport.to(&stage).await;
+    let script = |authority: &str| {
+        let mut command = command("perl");
+        command
+            .arg("tests/clients/perl/proxmox.pl")
+            .args(target.arguments(authority));
+        command
+    };
+    if transport.is_secure() {
+        distrusts(&mut script(STRANGER)).await;
+    }
+    let mut script = Conversation::start(&mut script(AUTHORITY));
     let report = script.report().await;
     script.end().await;
     assert_eq!(
@@ -46,5 +73,5 @@ async fn realm_sync_and_logins() {
             },
         })
     );
-    recorder.keep("net-ldap-perl", "realm-sync", &package("libnet-ldap-perl"), DEMO);
+    target.keep("net-ldap-perl", "realm-sync", &package("libnet-ldap-perl"));
 }

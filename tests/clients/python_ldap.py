@@ -18,9 +18,19 @@ def check(condition, message):
         sys.exit(f"FAILED: {message}")
 
 
-def bind(options, username):
-    connection = ldap.initialize(f"ldap://127.0.0.1:{options.ldap_port}")
-    connection.simple_bind_s(f"cn={username},ou=users,{BASE}", f"demo-{username}")
+def bind(options, username, password=None):
+    connection = connect(options)
+    connection.simple_bind_s(f"cn={username},ou=users,{BASE}", password or f"demo-{username}")
+    return connection
+
+
+def connect(options):
+    connection = ldap.initialize(options.uri)
+    connection.set_option(ldap.OPT_X_TLS_REQUIRE_CERT, ldap.OPT_X_TLS_DEMAND)
+    connection.set_option(ldap.OPT_X_TLS_CACERTFILE, options.authority)
+    connection.set_option(ldap.OPT_X_TLS_NEWCTX, 0)
+    if options.transport == "start_tls":
+        connection.start_tls_s()
     return connection
 
 
@@ -53,11 +63,26 @@ def pages(connection):
     return counts
 
 
+def logins(options):
+    """Alice with her password, with another's, and somebody whom policies refuse."""
+    alice = f"cn=alice,ou=users,{BASE}"
+    who = bind(options, "alice").whoami_s()
+    check(who.lower() == f"dn:{alice}".lower(), f"alice is {who}")
+    for username, password, error in [("alice", "wrong", ldap.INVALID_CREDENTIALS), ("mallory", None, ldap.INSUFFICIENT_ACCESS)]:
+        try:
+            bind(options, username, password)
+        except error:
+            continue
+        sys.exit(f"FAILED: {username} is let in")
+
+
 def schema(options):
-    address = f"ldap://127.0.0.1:{options.ldap_port}"
-    name, parsed = ldap.schema.urlfetch(f"{address}/cn=subschema")
+    # Its own connection, whose authority is that of the process.
+    ldap.set_option(ldap.OPT_X_TLS_CACERTFILE, options.authority)
+    ldap.set_option(ldap.OPT_X_TLS_NEWCTX, 0)
+    name, parsed = ldap.schema.urlfetch(f"{options.uri}/cn=subschema")
     check(name == "cn=subschema" and parsed is not None, f"the subschema is {name}")
-    sub = ldap.initialize(address).search_subschemasubentry_s("")
+    sub = connect(options).search_subschemasubentry_s("")
     check(sub == "cn=subschema", f"subschemaSubentry is {sub}")
     counts = {}
     for kind in [ldap.schema.AttributeType, ldap.schema.ObjectClass, ldap.schema.LDAPSyntax, ldap.schema.MatchingRule]:
@@ -135,9 +160,12 @@ def awkward_values(connection):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--ldap-port", type=int, required=True)
+    parser.add_argument("uri")
+    parser.add_argument("transport", choices=["clear", "ldaps", "start_tls"])
+    parser.add_argument("authority", help="file of the authority to trust")
     options = parser.parse_args()
     connection = bind(options, "ldapservice")
+    logins(options)
     report = {
         "pages": pages(connection),
         "schema": schema(options),

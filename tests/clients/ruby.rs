@@ -5,21 +5,46 @@ use serde_json::json;
 use crate::conversation::Conversation;
 use crate::exercise::{Need, exercise};
 use crate::program::command;
-use crate::recorder::{DEMO, Recorder};
-use crate::setting::{USERS, demo};
+use crate::setting::USERS;
 use crate::stage::SUFFIX;
+use crate::transport::{AUTHORITY, STRANGER, Transport, distrusts};
 use crate::version::package;
 
 /// GitLab's shape: logins by name or address, access checks with Active Directory's bit test, members, nested groups, limits.
 #[tokio::test]
 async fn logins_access_checks_and_group_sync() {
+    tour(Transport::Clear).await;
+}
+
+/// The same over LDAPS.
+#[tokio::test]
+async fn over_ldaps() {
+    tour(Transport::Ldaps).await;
+}
+
+/// The same over StartTLS.
+#[tokio::test]
+async fn over_start_tls() {
+    tour(Transport::StartTls).await;
+}
+
+async fn tour(transport: Transport) {
     let Some(_exercise) = exercise(&[Need::RubyLibrary("net/ldap")]) else {
         return;
     };
-    let stage = demo().await;
-    let recorder = Recorder::start(stage.ldap()).await;
-    let mut script =
-        Conversation::start(command("ruby").args(["tests/clients/ruby/gitlab.rb", &recorder.uri()]));
+    let stage = transport.demo().await;
+    let target = transport.to(&stage).await;
+    let script = |authority: &str| {
+        let mut command = command("ruby");
+        command
+            .arg("tests/clients/ruby/gitlab.rb")
+            .args(target.arguments(authority));
+        command
+    };
+    if transport.is_secure() {
+        distrusts(&mut script(STRANGER)).await;
+    }
+    let mut script = Conversation::start(&mut script(AUTHORITY));
     let report = script.report().await;
     script.end().await;
     let user = |name: &str| format!("cn={name},ou=users,{SUFFIX}");
@@ -46,5 +71,5 @@ async fn logins_access_checks_and_group_sync() {
             },
         })
     );
-    recorder.keep("net-ldap-ruby", "gitlab", &package("ruby-net-ldap"), DEMO);
+    target.keep("net-ldap-ruby", "gitlab", &package("ruby-net-ldap"));
 }

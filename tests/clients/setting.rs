@@ -5,6 +5,7 @@ use tokio::process::Command;
 
 use crate::program::{self, Output};
 use crate::stage::{BASE, Stage, user_dn};
+use crate::transport::Transport;
 
 /// Users and groups of the demo.
 pub const USERS: usize = 200;
@@ -27,9 +28,14 @@ pub fn with_certificate(mut directory: Directory) -> Directory {
     directory
 }
 
+/// The directory of the demo.
+pub fn demo_directory() -> Directory {
+    Directory::sample(USERS, GROUPS)
+}
+
 /// The server of the demo.
 pub async fn demo() -> Stage {
-    Stage::with(with_certificate(Directory::sample(USERS, GROUPS)), |_| {}).await
+    Transport::Clear.demo().await
 }
 
 /// The server of the demo, where alice has attributes that try a schema: names that RFC 4512 does not allow, and a list of

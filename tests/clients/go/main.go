@@ -1,8 +1,10 @@
 // What programs written in Go ask with go-ldap: Grafana, Authelia, Vault, Gitea and many more. Prints one JSON object, or
-// ends with a message.
+// ends with a message. Arguments: the URI; clear, ldaps or start_tls; the file of the authority to trust.
 package main
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -32,8 +34,16 @@ func code(err error) int {
 }
 
 func dial() *ldap.Conn {
-	connection, err := ldap.DialURL(os.Args[1])
+	authority, err := os.ReadFile(os.Args[3])
+	check(err, "authority")
+	trusted := x509.NewCertPool()
+	trusted.AppendCertsFromPEM(authority)
+	trust := &tls.Config{RootCAs: trusted, ServerName: "127.0.0.1"}
+	connection, err := ldap.DialURL(os.Args[1], ldap.DialWithTLSConfig(trust))
 	check(err, "dial")
+	if os.Args[2] == "start_tls" {
+		check(connection.StartTLS(trust), "StartTLS")
+	}
 	return connection
 }
 

@@ -1,15 +1,20 @@
 // What Wiki.js, The Lounge and other Node programs ask, with ldapjs: its paged search insists on the paging control in
-// every answer. Prints a line of JSON.
+// every answer. Prints a line of JSON. Arguments: the URI; clear, ldaps or start_tls; the file of the authority to trust.
+const fs = require("fs");
 const ldap = require("ldapjs");
 
-const url = process.argv[2];
+const [url, transport, authority] = process.argv.slice(2);
+const trust = () => ({ ca: [fs.readFileSync(authority)], host: "127.0.0.1" });
 const base = "DC=ldap,DC=goauthentik,DC=io";
 const users = `ou=users,${base}`;
 
 function connected() {
   return new Promise((resolve, reject) => {
-    const client = ldap.createClient({ url: [url], timeout: 20000, connectTimeout: 10000 });
-    client.once("connect", () => resolve(client));
+    const client = ldap.createClient({ url: [url], timeout: 20000, connectTimeout: 10000, tlsOptions: trust() });
+    client.once("connect", () => {
+      if (transport !== "start_tls") return resolve(client);
+      client.starttls(trust(), [], (error) => (error ? reject(error) : resolve(client)));
+    });
     client.once("error", reject);
   });
 }

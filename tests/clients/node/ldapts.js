@@ -1,13 +1,18 @@
 // What Bitwarden's directory connector asks, with ldapts: people and groups in pages, members by the very DNs, and later
-// what changed since. Prints a line of JSON, waits for a line, and prints another.
+// what changed since. Prints a line of JSON, waits for a line, and prints another. Arguments: the URI; clear, ldaps or start_tls; the
+// file of the authority to trust.
+const fs = require("fs");
 const { Client, NoSuchObjectError, InvalidCredentialsError, InsufficientAccessError, UnavailableCriticalExtensionError, Control } = require("ldapts");
 
-const url = process.argv[2];
+const [url, transport, authority] = process.argv.slice(2);
+const trust = () => ({ ca: [fs.readFileSync(authority)], host: "127.0.0.1" });
 const base = "DC=ldap,DC=goauthentik,DC=io";
 const users = `ou=users,${base}`;
 
 async function bound(dn, password) {
-  const client = new Client({ url, timeout: 20000, connectTimeout: 10000 });
+  const tlsOptions = transport === "ldaps" ? trust() : undefined;
+  const client = new Client({ url, timeout: 20000, connectTimeout: 10000, tlsOptions });
+  if (transport === "start_tls") await client.startTLS(trust());
   await client.bind(dn, password);
   return client;
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/perl
 # What Proxmox VE asks of an LDAP realm, with Net::LDAP: the base from the root DSE, a sync of users and groups in pages, a
-# page list broken off, logins. Prints one JSON object, or ends with a message.
+# page list broken off, logins. Prints one JSON object, or ends with a message. Arguments: the URI; clear, ldaps or start_tls; the
+# file of the authority to trust.
 use strict;
 use warnings;
 
@@ -11,11 +12,14 @@ use Net::LDAP::Constant qw(LDAP_CONTROL_PAGED);
 use Net::LDAP::Control::Paged;
 use Net::LDAP::Filter;
 
-my ($uri, $suffix) = @ARGV;
+my ($uri, $transport, $authority) = @ARGV;
 my $base = "DC=ldap,DC=goauthentik,DC=io";
 
 sub connected {
-    return Net::LDAP->new($uri, timeout => 10, onerror => undef) || die "no connection: $@\n";
+    my @trust = (verify => "require", cafile => $authority);
+    my $ldap = Net::LDAP->new($uri, timeout => 10, onerror => undef, @trust) || die "no connection: $@\n";
+    checked($ldap->start_tls(@trust), "StartTLS") if $transport eq "start_tls";
+    return $ldap;
 }
 
 sub checked {

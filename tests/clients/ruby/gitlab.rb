@@ -1,17 +1,20 @@
 #!/usr/bin/ruby
 # What GitLab asks of an LDAP server, with net-ldap: login by any of three attributes, the check whether a person may still
 # come in (with the bit test of Active Directory, which is on by default), and the members of groups. Prints one JSON object.
+# Arguments: the URI; clear, ldaps or start_tls; the file of the authority to trust.
 require "json"
 require "net/ldap"
 
-uri, = ARGV
+uri, transport, authority = ARGV
 BASE = "DC=ldap,DC=goauthentik,DC=io"
-HOST, PORT = uri.match(%r{ldap://(.*):(\d+)}).captures
+HOST, PORT = uri.match(%r{ldaps?://(.*):(\d+)}).captures
+METHOD = { "clear" => nil, "ldaps" => :simple_tls, "start_tls" => :start_tls }.fetch(transport)
+ENCRYPTION = METHOD && { method: METHOD, tls_options: { ca_file: authority, verify_mode: OpenSSL::SSL::VERIFY_PEER } }
 
 def connection(name, password)
   Net::LDAP.new(
     host: HOST, port: PORT.to_i, base: "ou=users,#{BASE}",
-    auth: { method: :simple, username: name, password: password }
+    auth: { method: :simple, username: name, password: password }, encryption: ENCRYPTION
   )
 end
 
