@@ -4,6 +4,7 @@ use crate::exercise::{Need, exercise};
 use crate::program::run;
 use crate::setting::{USERS, demo};
 use crate::stage::{BASE, SUFFIX, user_dn};
+use crate::transport::{AUTHORITY, STRANGER, Target, Transport};
 
 #[tokio::test]
 async fn the_service_account_lists_every_user() {
@@ -204,33 +205,68 @@ async fn nobody_needs_credentials_for_the_root_dse_and_the_subschema() {
     );
 }
 
+/// Everybody listed, a login and refused ones over LDAPS, also with TLS 1.2 alone; nothing where the certificate cannot be verified.
 #[tokio::test]
-async fn start_tls_and_ldaps_work_with_a_verified_certificate() {
+async fn over_ldaps() {
+    over(Transport::Ldaps).await;
+}
+
+/// The same with `-ZZ`, which is StartTLS.
+#[tokio::test]
+async fn over_start_tls() {
+    over(Transport::StartTls).await;
+}
+
+/// What GnuTLS offers, on which Debian's libldap is built.
+const OLD_TLS: (&str, &str) = ("LDAPTLS_CIPHER_SUITE", "NORMAL:-VERS-TLS1.3");
+
+async fn over(transport: Transport) {
     let Some(_exercise) = exercise(&[Need::Program("ldapsearch")]) else {
         return;
     };
-    let stage = demo().await;
-    // By address: libldap puts the name of the machine in the place of "localhost" when it looks at the certificate.
-    let plain = format!("ldap://127.0.0.1:{}", stage.ldap().port());
-    let secure = format!("ldaps://127.0.0.1:{}", stage.ldaps().port());
-    let alice = user_dn("alice");
-    let credentials = ["-D", &alice, "-w", "demo-alice", "-b", BASE, "(cn=alice)", "cn"];
-    for (authority, verified) in [("certs/ca.pem", true), ("certs/expired.pem", false)] {
-        for way in [&["-ZZ", "-H", &plain][..], &["-H", &secure]] {
-            let mut command = crate::program::command("ldapsearch");
-            command.args(["-x", "-LLL"]).args(way).args(credentials);
-            command
-                .env("LDAPTLS_CACERT", authority)
-                .env("LDAPTLS_REQCERT", "demand");
-            let output = run(&mut command).await;
-            if verified {
-                assert_eq!((output.code, output.entries()), (0, 2), "{way:?}: {output:?}");
-            } else {
-                assert!(
-                    output.code != 0 && output.entries() == 0,
-                    "{way:?} {authority}: {output:?}"
-                );
-            }
+    let stage = transport.demo().await;
+    let target = transport.to(&stage).await;
+    let tool = |target: &Target, program: &str, authority: &str| {
+        let mut command = crate::program::command(program);
+        command
+            .args(["-x", "-H", &target.uri()])
+            .env("LDAPTLS_CACERT", authority)
+            .env("LDAPTLS_REQCERT", "demand");
+        if transport == Transport::StartTls {
+            command.arg("-ZZ");
+        }
+        command
+    };
+    let modern = transport.requiring_tls_1_3().await;
+    let newest = transport.to(&modern).await;
+    let mut search = tool(&newest, "ldapwhoami", AUTHORITY);
+    let refused = run(search.envs([OLD_TLS])).await;
+    assert_ne!(refused.code, 0, "it spoke TLS 1.3: {refused:?}");
+    for version in [None, Some(OLD_TLS)] {
+        let everybody = async |authority: &str| {
+            let mut search = tool(&target, "ldapsearch", authority);
+            search
+                .args(["-LLL", "-D", &user_dn("ldapservice"), "-w", "demo-ldapservice"])
+                .args(["-b", BASE, "(objectClass=user)"])
+                .envs(version);
+            run(&mut search).await
+        };
+        let refused = everybody(STRANGER).await;
+        assert!(refused.code != 0 && refused.entries() == 0, "{refused:?}");
+        assert_eq!(
+            everybody(AUTHORITY).await.expect(0).entries(),
+            USERS,
+            "{version:?}"
+        );
+        for (name, password, code) in [
+            ("alice", "demo-alice", 0),
+            ("alice", "wrong", 49),
+            ("mallory", "demo-mallory", 50),
+            ("inactive", "demo-inactive", 49),
+        ] {
+            let mut login = tool(&target, "ldapwhoami", AUTHORITY);
+            login.args(["-D", &user_dn(name), "-w", password]).envs(version);
+            run(&mut login).await.expect(code);
         }
     }
 }

@@ -1,37 +1,77 @@
 //! Java's JNDI, as Keycloak and Jenkins use it, and the libraries of Java that read schemas.
 
+use std::path::Path;
+
 use serde_json::json;
+use tokio::process::Command;
 
 use crate::conversation::Conversation;
 use crate::exercise::{Need, exercise, kept};
-use crate::program::command;
-use crate::recorder::{DEMO, Recorder};
-use crate::setting::{USERS, demo, odd_attributes};
+use crate::program::{command, run};
+use crate::setting::{USERS, odd_attributes};
 use crate::stage::SUFFIX;
+use crate::transport::{AUTHORITY, Transport, distrusts};
 use crate::version::said;
 
 /// Keycloak's shape: sync in critical pages, look-up by entryUUID, groups, logins, and the sync of what changed since.
 /// Jenkins' shape: root, logins, groups, names that are not there, limits, a list left unread.
 #[tokio::test]
 async fn syncs_and_logins() {
+    syncs(Transport::Clear).await;
+}
+
+/// The same over LDAPS.
+#[tokio::test]
+async fn syncs_over_ldaps() {
+    syncs(Transport::Ldaps).await;
+}
+
+/// The same over StartTLS.
+#[tokio::test]
+async fn syncs_over_start_tls() {
+    syncs(Transport::StartTls).await;
+}
+
+/// Java with options for one short run: compiling well would take longer than running badly. Trusts the server's authority, or
+/// only those that Java comes with.
+async fn java(folder: &Path, trusting: bool) -> Command {
+    let mut java = command("java");
+    java.args(["-XX:TieredStopAtLevel=1", "-Dfile.encoding=UTF-8"]);
+    if trusting {
+        let store = folder.join("authorities");
+        let path = store.to_str().expect("text");
+        if !store.exists() {
+            let mut keytool = command("keytool");
+            keytool
+                .args(["-importcert", "-noprompt", "-storepass", "public"])
+                .args(["-file", AUTHORITY, "-keystore", path]);
+            run(&mut keytool).await.expect(0);
+        }
+        java.arg(format!("-Djavax.net.ssl.trustStore={path}"))
+            .arg("-Djavax.net.ssl.trustStorePassword=public");
+    }
+    java
+}
+
+async fn syncs(transport: Transport) {
     let Some(_exercise) = exercise(&[Need::Program("javac")]) else {
         return;
     };
-    let stage = demo().await;
-    let recorder = Recorder::start(stage.ldap()).await;
-    // One short run: compiling well would take longer than running badly.
-    let mut script = Conversation::start(
-        command("java")
-            .args(["-XX:TieredStopAtLevel=1", "-Dfile.encoding=UTF-8"])
-            .args(["tests/clients/java/Keycloak.java", &recorder.uri()]),
-    );
+    let stage = transport.demo().await;
+    let target = transport.to(&stage).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let script = async |trusting: bool| {
+        let mut java = java(folder.path(), trusting).await;
+        java.arg("tests/clients/java/Keycloak.java")
+            .args(target.arguments(AUTHORITY));
+        java
+    };
+    if transport.is_secure() {
+        distrusts(&mut script(false).await).await;
+    }
+    let mut script = Conversation::start(&mut script(transport.is_secure()).await);
     let report = script.report().await;
-    recorder.keep(
-        "jndi",
-        "keycloak-and-jenkins",
-        &said("javac", &["-version"]),
-        DEMO,
-    );
+    target.keep("jndi", "keycloak-and-jenkins", &said("javac", &["-version"]));
     assert_eq!(
         report,
         json!({
@@ -80,6 +120,22 @@ async fn syncs_and_logins() {
 /// validator, and JNDI.
 #[tokio::test]
 async fn schema_parsers() {
+    schema(Transport::Clear).await;
+}
+
+/// The same over LDAPS.
+#[tokio::test]
+async fn schema_over_ldaps() {
+    schema(Transport::Ldaps).await;
+}
+
+/// The same over StartTLS.
+#[tokio::test]
+async fn schema_over_start_tls() {
+    schema(Transport::StartTls).await;
+}
+
+async fn schema(transport: Transport) {
     let jars = kept().join("java");
     let jar = |name: &str| jars.join(name).display().to_string();
     let (apache, unboundid) = (jar("api-all-2.1.7.jar"), jar("unboundid-ldapsdk-7.0.2.jar"));
@@ -90,13 +146,19 @@ async fn schema_parsers() {
     ]) else {
         return;
     };
-    let stage = odd_attributes(true).await;
-    let mut script = Conversation::start(
-        command("java")
-            .args(["-XX:TieredStopAtLevel=1", "-Dfile.encoding=UTF-8"])
-            .args(["-cp", &jar("*")])
-            .args(["tests/clients/java/SchemaReader.java", &stage.uri()]),
-    );
+    let stage = odd_attributes(true, transport).await;
+    let target = transport.to(&stage).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let script = async |trusting: bool| {
+        let mut java = java(folder.path(), trusting).await;
+        java.args(["-cp", &jar("*"), "tests/clients/java/SchemaReader.java"])
+            .args(target.arguments(AUTHORITY));
+        java
+    };
+    if transport.is_secure() {
+        distrusts(&mut script(false).await).await;
+    }
+    let mut script = Conversation::start(&mut script(transport.is_secure()).await);
     let report = script.report().await;
     script.end().await;
     let custom = json!(["nextcloud_quota", "2fa", "-x", "with-space"]);

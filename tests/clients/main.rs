@@ -39,6 +39,7 @@ mod java;
 mod nextcloud;
 mod node;
 mod nslcd;
+mod openssl;
 mod operations;
 mod perl;
 mod phpldapadmin;

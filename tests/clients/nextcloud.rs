@@ -28,6 +28,7 @@ use crate::recorder::tamper::Tamper;
 use crate::recorder::{Detail, Log, Recorder};
 use crate::setting::with_certificate;
 use crate::stage::{BASE, SUFFIX, Stage};
+use crate::transport::AUTHORITY;
 
 /// Longer than any order takes.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -204,10 +205,15 @@ impl Nextcloud {
 
     /// With these settings alone.
     pub async fn with(settings: Value) -> Self {
+        Self::trusting(AUTHORITY, settings).await
+    }
+
+    /// With another authority than the server's, or this.
+    pub async fn trusting(authority: &str, settings: Value) -> Self {
         let mut child = program::command("php")
             .arg("tests/clients/nextcloud/main.php")
             // What an administrator puts into ldap.conf.
-            .env("LDAPTLS_CACERT", "certs/ca.pem")
+            .env("LDAPTLS_CACERT", authority)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

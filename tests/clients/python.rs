@@ -10,8 +10,9 @@ use tokio::time::timeout;
 
 use crate::exercise::{Need, exercise};
 use crate::program::{self, PYTHON, run};
-use crate::setting::{demo, odd_attributes, with_certificate};
-use crate::stage::{Stage, eventually};
+use crate::setting::odd_attributes;
+use crate::stage::eventually;
+use crate::transport::{AUTHORITY, STRANGER, Transport, distrusts};
 
 /// Longer than the script waits for anything.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -47,25 +48,45 @@ fn end_to_end_directory() -> Directory {
 
 #[tokio::test]
 async fn authentiks_own_expectations_hold() {
+    authentiks_own(Transport::Clear).await;
+}
+
+/// The same over LDAPS.
+#[tokio::test]
+async fn ldap3_over_ldaps() {
+    authentiks_own(Transport::Ldaps).await;
+}
+
+/// The same over StartTLS.
+#[tokio::test]
+async fn ldap3_over_start_tls() {
+    authentiks_own(Transport::StartTls).await;
+}
+
+async fn authentiks_own(transport: Transport) {
     let Some(_exercise) = exercise(&[Need::PythonModule("ldap3")]) else {
         return;
     };
-    let stage = Stage::with(with_certificate(end_to_end_directory()), |_| {}).await;
+    let stage = transport.stage(end_to_end_directory()).await;
     eventually("the websocket is there", || stage.simulator.websockets() > 0).await;
-    let mut command = program::command(PYTHON);
+    let script = |authority: &str| {
+        let mut command = program::command(PYTHON);
+        command
+            .arg("tests/clients/authentik_e2e.py")
+            .args(["--ldap-port", &stage.ldap().port().to_string()])
+            .args(["--ldaps-port", &stage.ldaps().port().to_string()])
+            .args(["--transport", transport.choose("clear", "ldaps", "start_tls")])
+            .args(["--ca", authority])
+            .args(["--authentik", &stage.simulator.url()])
+            .args(["--token", &stage.simulator.token()])
+            .args(["--searcher", "ldapservice", "--member", "bob"]);
+        command
+    };
+    if transport.is_secure() {
+        distrusts(&mut script(STRANGER)).await;
+    }
+    let mut command = script(AUTHORITY);
     command
-        .arg("tests/clients/authentik_e2e.py")
-        .args(["--ldap-port", &stage.ldap().port().to_string()])
-        .args(["--ldaps-port", &stage.ldaps().port().to_string()])
-        .args([
-            "--ca",
-            "certs/ca.pem",
-            "--authentik",
-            &stage.simulator.url(),
-            "--token",
-            &stage.simulator.token(),
-        ])
-        .args(["--searcher", "ldapservice", "--member", "bob"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
@@ -97,7 +118,8 @@ async fn authentiks_own_expectations_hold() {
     let report: Value = serde_json::from_str(&last.expect("a report")).expect("JSON");
     let users = stage.simulator.look(|directory| directory.users().len());
     assert_eq!(report["users"], json!(users), "{report}");
-    assert_eq!(report["binds"].as_array().map(Vec::len), Some(4), "{report}");
+    let ways = if transport.is_secure() { 0 } else { 4 };
+    assert_eq!(report["binds"].as_array().map(Vec::len), Some(ways), "{report}");
     assert!(
         report["session_end_seconds"]
             .as_f64()
@@ -108,15 +130,38 @@ async fn authentiks_own_expectations_hold() {
 
 #[tokio::test]
 async fn python_ldap_reads_pages_schema_and_comparisons() {
+    python_ldap(Transport::Clear).await;
+}
+
+/// The same over LDAPS.
+#[tokio::test]
+async fn python_ldap_over_ldaps() {
+    python_ldap(Transport::Ldaps).await;
+}
+
+/// The same over StartTLS.
+#[tokio::test]
+async fn python_ldap_over_start_tls() {
+    python_ldap(Transport::StartTls).await;
+}
+
+async fn python_ldap(transport: Transport) {
     let Some(_exercise) = exercise(&[Need::PythonModule("ldap")]) else {
         return;
     };
-    let stage = demo().await;
-    let mut command = program::command(PYTHON);
-    command
-        .arg("tests/clients/python_ldap.py")
-        .args(["--ldap-port", &stage.ldap().port().to_string()]);
-    let output = run(&mut command).await.expect(0);
+    let stage = transport.demo().await;
+    let target = transport.to(&stage).await;
+    let script = |authority: &str| {
+        let mut command = program::command(PYTHON);
+        command
+            .arg("tests/clients/python_ldap.py")
+            .args(target.arguments(authority));
+        command
+    };
+    if transport.is_secure() {
+        distrusts(&mut script(STRANGER)).await;
+    }
+    let output = run(&mut script(AUTHORITY)).await.expect(0);
     let report: Value = serde_json::from_str(&output.text).expect("JSON");
     assert_eq!(report["awkward"], json!(2), "{report}");
 }
@@ -127,7 +172,7 @@ async fn ldap3_with_its_schema_takes_custom_names_and_lists() {
     let Some(_exercise) = exercise(&[Need::PythonModule("ldap3")]) else {
         return;
     };
-    let stage = odd_attributes(false).await;
+    let stage = odd_attributes(false, Transport::Clear).await;
     let mut command = program::command(PYTHON);
     command
         .arg("tests/clients/ldap3_schema.py")

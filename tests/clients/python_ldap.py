@@ -76,12 +76,20 @@ def logins(options):
         sys.exit(f"FAILED: {username} is let in")
 
 
-def schema(options):
+def subschema(options):
+    if options.transport == "start_tls":
+        # The one for URLs binds in clear.
+        return ldap.schema.SubSchema(connect(options).read_subschemasubentry_s("cn=subschema"))
     # Its own connection, whose authority is that of the process.
     ldap.set_option(ldap.OPT_X_TLS_CACERTFILE, options.authority)
     ldap.set_option(ldap.OPT_X_TLS_NEWCTX, 0)
     name, parsed = ldap.schema.urlfetch(f"{options.uri}/cn=subschema")
     check(name == "cn=subschema" and parsed is not None, f"the subschema is {name}")
+    return parsed
+
+
+def schema(options):
+    parsed = subschema(options)
     sub = connect(options).search_subschemasubentry_s("")
     check(sub == "cn=subschema", f"subschemaSubentry is {sub}")
     counts = {}
@@ -106,9 +114,9 @@ def schema(options):
     return counts
 
 
-def entries_are_declared(connection):
+def entries_are_declared(connection, options):
     """Each class and each attribute of the generated users is in the schema."""
-    _, parsed = ldap.schema.urlfetch(f"{connection.get_option(ldap.OPT_URI)}/cn=subschema")
+    parsed = subschema(options)
     found = connection.search_s(BASE, ldap.SCOPE_SUBTREE, "(cn=user000001)")
     check(len(found) == 2, f"{len(found)} entries of user000001")
     for name, attributes in found:
@@ -169,7 +177,7 @@ def main():
     report = {
         "pages": pages(connection),
         "schema": schema(options),
-        "declared": entries_are_declared(connection),
+        "declared": entries_are_declared(connection, options),
         "who": compares(connection),
         "awkward": awkward_values(connection),
     }

@@ -40,7 +40,7 @@ pub async fn demo() -> Stage {
 
 /// The server of the demo, where alice has attributes that try a schema: names that RFC 4512 does not allow, and a list of
 /// numbers. With `legal_names` what can be is spelt as RFC 4512 allows it.
-pub async fn odd_attributes(legal_names: bool) -> Stage {
+pub async fn odd_attributes(legal_names: bool, transport: Transport) -> Stage {
     let mut directory = Directory::sample(USERS, GROUPS);
     let alice = directory
         .users()
@@ -60,6 +60,7 @@ pub async fn odd_attributes(legal_names: bool) -> Stage {
     });
     Stage::with(with_certificate(directory), |settings| {
         settings.set("AUTHENTIK_LDAP__LEGAL_ATTRIBUTE_NAMES", legal_names.to_string());
+        transport.set(settings);
     })
     .await
 }

@@ -1,6 +1,8 @@
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Hashtable;
 import java.util.List;
+import java.util.Map;
 import java.util.TreeSet;
 import javax.naming.AuthenticationException;
 import javax.naming.Context;
@@ -19,10 +21,13 @@ import javax.naming.ldap.LdapContext;
 import javax.naming.ldap.LdapName;
 import javax.naming.ldap.PagedResultsControl;
 import javax.naming.ldap.PagedResultsResponseControl;
+import javax.naming.ldap.StartTlsRequest;
+import javax.naming.ldap.StartTlsResponse;
 
 /**
  * What Keycloak and Jenkins ask, with JNDI: Keycloak's full sync in critical pages, its look-ups and its sync of what changed since;
- * Jenkins' root, logins and groups. Prints a line of JSON, waits for a line, and prints what changed as another.
+ * Jenkins' root, logins and groups. Prints a line of JSON, waits for a line, and prints what changed as another. Arguments: the URI;
+ * clear, ldaps or start_tls. The authority to trust is that of Java's own options.
  */
 public final class Keycloak {
     private static final String BASE = "DC=ldap,DC=goauthentik,DC=io";
@@ -30,21 +35,35 @@ public final class Keycloak {
     private static final String GROUPS = "ou=groups," + BASE;
     private static final String PEOPLE = "(objectclass=inetOrgPerson)(objectclass=organizationalPerson)";
     private static String uri;
+    private static boolean startTls;
 
-    private static LdapContext connect(String dn, String password, Control... controls) throws NamingException {
+    private static LdapContext connect(String dn, String password, Control... controls) throws NamingException, IOException {
         Hashtable<String, String> settings = new Hashtable<>();
         settings.put(Context.INITIAL_CONTEXT_FACTORY, "com.sun.jndi.ldap.LdapCtxFactory");
         settings.put(Context.PROVIDER_URL, uri);
         settings.put("com.sun.jndi.ldap.read.timeout", "20000");
+        Hashtable<String, String> login = new Hashtable<>();
         if (dn != null) {
-            settings.put(Context.SECURITY_AUTHENTICATION, "simple");
-            settings.put(Context.SECURITY_PRINCIPAL, dn);
-            settings.put(Context.SECURITY_CREDENTIALS, password);
+            login.put(Context.SECURITY_AUTHENTICATION, "simple");
+            login.put(Context.SECURITY_PRINCIPAL, dn);
+            login.put(Context.SECURITY_CREDENTIALS, password);
         }
-        return new InitialLdapContext(settings, controls.length == 0 ? null : controls);
+        Control[] asked = controls.length == 0 ? null : controls;
+        if (!startTls) {
+            settings.putAll(login);
+            return new InitialLdapContext(settings, asked);
+        }
+        // The bind must wait until TLS has begun.
+        LdapContext context = new InitialLdapContext(settings, asked);
+        ((StartTlsResponse) context.extendedOperation(new StartTlsRequest())).negotiate();
+        for (Map.Entry<String, String> setting : login.entrySet()) {
+            context.addToEnvironment(setting.getKey(), setting.getValue());
+        }
+        context.reconnect(asked);
+        return context;
     }
 
-    private static LdapContext service() throws NamingException {
+    private static LdapContext service() throws NamingException, IOException {
         return connect("cn=ldapservice," + USERS, "demo-ldapservice");
     }
 
@@ -125,7 +144,7 @@ public final class Keycloak {
             return "wrong";
         } catch (NoPermissionException refused) {
             return "refused";
-        } catch (NamingException other) {
+        } catch (NamingException | IOException other) {
             return other.toString();
         }
     }
@@ -206,6 +225,7 @@ public final class Keycloak {
 
     public static void main(String[] arguments) throws Exception {
         uri = arguments[0];
+        startTls = arguments[1].equals("start_tls");
         LdapContext context = service();
         String newest = values(search(context, USERS, "(objectClass=user)", "modifyTimestamp"), "modifyTimestamp").last();
         System.out.println(object("keycloak", new StringBuilder(keycloak(context)), "jenkins", new StringBuilder(jenkins()), "newest", newest));

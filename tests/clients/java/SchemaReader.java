@@ -1,10 +1,17 @@
+import com.unboundid.ldap.sdk.ExtendedResult;
 import com.unboundid.ldap.sdk.LDAPConnection;
+import com.unboundid.ldap.sdk.LDAPConnectionOptions;
+import com.unboundid.ldap.sdk.LDAPException;
+import com.unboundid.ldap.sdk.ResultCode;
+import com.unboundid.ldap.sdk.extensions.StartTLSExtendedRequest;
 import com.unboundid.ldap.sdk.schema.AttributeTypeDefinition;
 import com.unboundid.ldap.sdk.schema.ObjectClassDefinition;
 import com.unboundid.ldap.sdk.schema.Schema;
 import com.unboundid.ldap.sdk.schema.SchemaElementType;
 import com.unboundid.ldap.sdk.schema.SchemaValidator;
+import com.unboundid.util.ssl.HostNameSSLSocketVerifier;
 import java.io.File;
+import java.io.IOException;
 import java.net.URI;
 import java.nio.file.Files;
 import java.util.ArrayList;
@@ -16,15 +23,23 @@ import javax.naming.NameClassPair;
 import javax.naming.NamingEnumeration;
 import javax.naming.NamingException;
 import javax.naming.directory.DirContext;
-import javax.naming.directory.InitialDirContext;
+import javax.naming.ldap.InitialLdapContext;
+import javax.naming.ldap.LdapContext;
+import javax.naming.ldap.StartTlsRequest;
+import javax.naming.ldap.StartTlsResponse;
+import javax.net.SocketFactory;
+import javax.net.ssl.SSLContext;
+import javax.net.ssl.SSLSocketFactory;
 import org.apache.directory.api.ldap.model.cursor.EntryCursor;
 import org.apache.directory.api.ldap.model.entry.Entry;
 import org.apache.directory.api.ldap.model.message.SearchScope;
 import org.apache.directory.api.ldap.model.schema.SchemaManager;
+import org.apache.directory.ldap.client.api.LdapConnectionConfig;
 import org.apache.directory.ldap.client.api.LdapNetworkConnection;
 
 /**
  * Loads the schema with Apache's LDAP API, UnboundID's SDK and JNDI, and asks each what it knows then. Prints a line of JSON.
+ * Arguments: the URI; clear, ldaps or start_tls. The authority to trust is that of Java's own options.
  */
 public final class SchemaReader {
     private static final String BASE = "DC=ldap,DC=goauthentik,DC=io";
@@ -32,6 +47,8 @@ public final class SchemaReader {
     private static final String PASSWORD = "demo-ldapservice";
     private static final String[] CUSTOM = {"nextcloud_quota", "2fa", "-x", "with-space"};
     private static final String[] MULTIPLE = {"mobile", "cn"};
+
+    private static String transport;
 
     private static String text(Object value) {
         return "\"" + String.valueOf(value).replace("\\", "\\\\").replace("\"", "\\\"").replace("\n", " ") + "\"";
@@ -45,7 +62,12 @@ public final class SchemaReader {
 
     /** Apache's LDAP API, as Apache Directory Studio uses it. */
     private static String apache(URI uri) throws Exception {
-        try (LdapNetworkConnection connection = new LdapNetworkConnection(uri.getHost(), uri.getPort())) {
+        LdapConnectionConfig config = new LdapConnectionConfig();
+        config.setLdapHost(uri.getHost());
+        config.setLdapPort(uri.getPort());
+        config.setUseSsl(transport.equals("ldaps"));
+        config.setUseTls(transport.equals("start_tls"));
+        try (LdapNetworkConnection connection = new LdapNetworkConnection(config)) {
             connection.bind(SERVICE, PASSWORD);
             // As Apache Directory Studio reads schemas.
             connection.loadSchemaRelaxed();
@@ -74,7 +96,17 @@ public final class SchemaReader {
     }
 
     private static String unboundid(URI uri) throws Exception {
-        try (LDAPConnection connection = new LDAPConnection(uri.getHost(), uri.getPort(), SERVICE, PASSWORD)) {
+        SocketFactory sockets = transport.equals("ldaps") ? SSLSocketFactory.getDefault() : SocketFactory.getDefault();
+        LDAPConnectionOptions options = new LDAPConnectionOptions();
+        options.setSSLSocketVerifier(new HostNameSSLSocketVerifier(true));
+        try (LDAPConnection connection = new LDAPConnection(sockets, options, uri.getHost(), uri.getPort())) {
+            if (transport.equals("start_tls")) {
+                ExtendedResult result = connection.processExtendedOperation(new StartTLSExtendedRequest(SSLContext.getDefault()));
+                if (result.getResultCode() != ResultCode.SUCCESS) {
+                    throw new LDAPException(result);
+                }
+            }
+            connection.bind(SERVICE, PASSWORD);
             // Throws for what it cannot read.
             Schema schema = Schema.getSchema(connection, "", true);
             List<String> found = new ArrayList<>();
@@ -116,14 +148,20 @@ public final class SchemaReader {
         }
     }
 
-    private static DirContext connect(URI uri) throws NamingException {
+    private static DirContext connect(URI uri) throws NamingException, IOException {
         Hashtable<String, String> settings = new Hashtable<>();
         settings.put(Context.INITIAL_CONTEXT_FACTORY, "com.sun.jndi.ldap.LdapCtxFactory");
         settings.put(Context.PROVIDER_URL, uri.toString());
-        settings.put(Context.SECURITY_AUTHENTICATION, "simple");
-        settings.put(Context.SECURITY_PRINCIPAL, SERVICE);
-        settings.put(Context.SECURITY_CREDENTIALS, PASSWORD);
-        return new InitialDirContext(settings);
+        LdapContext context = new InitialLdapContext(settings, null);
+        if (transport.equals("start_tls")) {
+            ((StartTlsResponse) context.extendedOperation(new StartTlsRequest())).negotiate();
+        }
+        // Binds with the next request, or now.
+        context.addToEnvironment(Context.SECURITY_AUTHENTICATION, "simple");
+        context.addToEnvironment(Context.SECURITY_PRINCIPAL, SERVICE);
+        context.addToEnvironment(Context.SECURITY_CREDENTIALS, PASSWORD);
+        context.reconnect(null);
+        return context;
     }
 
     private static List<String> names(NamingEnumeration<NameClassPair> found) throws NamingException {
@@ -134,7 +172,7 @@ public final class SchemaReader {
         return names;
     }
 
-    private static String jndi(URI uri) throws NamingException {
+    private static String jndi(URI uri) throws NamingException, IOException {
         DirContext context = connect(uri);
         DirContext schema = context.getSchema("");
         List<String> found = new ArrayList<>();
@@ -160,7 +198,14 @@ public final class SchemaReader {
 
     public static void main(String[] arguments) throws Exception {
         URI uri = new URI(arguments[0]);
-        System.out.println("{\"apache\":" + apache(uri) + ",\"unboundid\":" + unboundid(uri) + ",\"jndi\":" + jndi(uri) + "}");
+        transport = arguments[1];
+        // Threads of the libraries would outlive a failure.
+        try {
+            System.out.println("{\"apache\":" + apache(uri) + ",\"unboundid\":" + unboundid(uri) + ",\"jndi\":" + jndi(uri) + "}");
+        } catch (Exception failure) {
+            failure.printStackTrace();
+            System.exit(1);
+        }
         System.exit(0);
     }
 }

@@ -148,6 +148,9 @@ final class Server
         ldap_set_option($link, LDAP_OPT_PROTOCOL_VERSION, 3);
         ldap_set_option($link, LDAP_OPT_REFERRALS, 0);
         ldap_set_option($link, LDAP_OPT_NETWORK_TIMEOUT, $this->settings->ldapConnectionTimeout);
+        if ($this->settings->ldapTLS && !@ldap_start_tls($link)) {
+            throw new ServerNotAvailable('no StartTLS: ' . ldap_error($link));
+        }
         return $link;
     }
 }

@@ -10,6 +10,8 @@ final class Settings
 {
     public string $ldapHost = '127.0.0.1';
     public int $ldapPort = 389;
+    /** StartTLS. */
+    public bool $ldapTLS = false;
     public string $ldapAgentName = '';
     public string $ldapAgentPassword = '';
     public string $ldapBase = '';

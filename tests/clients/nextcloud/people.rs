@@ -9,6 +9,7 @@ use super::{JPEG, Nextcloud, PEOPLE, PNG, Scenery, installed, kept};
 use crate::program;
 use crate::recorder::message::{BIND, EXTENDED, SEARCH};
 use crate::stage::{BASE, Stage};
+use crate::transport::{STRANGER, Transport};
 
 const MODIFY: u8 = 0x66;
 
@@ -136,6 +137,52 @@ async fn the_page_of_the_documentation_works_as_it_stands() {
         let found = nextcloud.names(json!({"do": "list", "term": term})).await;
         assert!(found.contains(&name.to_owned()), "{term} finds {found:?}");
     }
+}
+
+/// Logins, lists and a round of synchronisation over LDAPS; nothing from a server whose certificate cannot be verified.
+#[tokio::test]
+async fn over_ldaps() {
+    over(Transport::Ldaps).await;
+}
+
+/// The same with StartTLS, `ldapTLS` of the settings.
+#[tokio::test]
+async fn over_start_tls() {
+    over(Transport::StartTls).await;
+}
+
+async fn over(transport: Transport) {
+    let Some(_exercise) = installed() else {
+        return;
+    };
+    let stage = transport.stage(super::directory(PEOPLE)).await;
+    let target = transport.to(&stage).await;
+    let mut settings = super::recommended();
+    settings["ldapHost"] = json!(transport.choose("", "ldaps://127.0.0.1", "127.0.0.1"));
+    settings["ldapPort"] = json!(target.port());
+    settings["ldapTLS"] = json!(transport == Transport::StartTls);
+    let login = |typed: &str, password: &str| json!({"do": "login", "typed": typed, "password": password});
+    let mut stranger = Nextcloud::trusting(STRANGER, settings.clone()).await;
+    let answer = stranger.ask(login("alice", "demo-alice")).await;
+    assert!(answer.get("stopped").is_some(), "{answer}");
+
+    let mut nextcloud = Nextcloud::with(settings).await;
+    for (typed, password, name, accepted) in [
+        ("alice", "demo-alice", Some("alice"), true),
+        ("bob@example.com", "demo-bob", Some("bob"), true),
+        ("alice", "wrong", Some("alice"), false),
+        ("mallory", "demo-mallory", Some("mallory"), false),
+        ("nobody", "x", None, false),
+    ] {
+        let result = nextcloud.result(login(typed, password)).await;
+        assert_eq!(result, json!({"name": name, "accepted": accepted}), "{typed}");
+    }
+    let found = nextcloud.result(json!({"do": "sync"})).await;
+    assert_eq!(found["found"], json!(PEOPLE));
+    let groups = nextcloud.names(json!({"do": "groups of", "name": "alice"})).await;
+    assert!(groups.contains(&"backend".to_owned()), "{groups:?}");
+    let people = nextcloud.names(json!({"do": "list", "term": "bob"})).await;
+    assert!(people.contains(&"bob".to_owned()), "{people:?}");
 }
 
 /// The group of the filter may contain groups, and its filter finds their people too.
