@@ -2,9 +2,8 @@
 
 use crate::exercise::{Need, exercise};
 use crate::machine::{Machine, free_port};
-use crate::recorder::{DEMO, Recorder};
-use crate::setting::demo;
 use crate::stage::{BASE, SUFFIX, user_dn};
+use crate::transport::{AUTHORITY, STRANGER, Target, Transport};
 use crate::version::package;
 
 const NEEDS: [Need<'static>; 4] = [
@@ -60,9 +59,16 @@ fn folders() -> Vec<(&'static str, String)> {
     ]
 }
 
-async fn start(uri: &str) -> (Machine, u16) {
+async fn start(target: &Target, authority: &str) -> (Machine, u16) {
     let mut machine = Machine::start().await;
     let folder = machine.folder().to_owned();
+    // Read as www-data.
+    machine.write(
+        "ca.pem",
+        &std::fs::read_to_string(authority).expect("a certificate"),
+    );
+    let uri = target.uri();
+    let mode = target.transport.choose("NONE", "SSL", "STARTTLS");
     let port = free_port();
     let mut text = format!(
         "ServerRoot {folder}
@@ -86,6 +92,7 @@ LDAPOpCacheEntries 0
     for module in MODULES {
         text += &format!("LoadModule {module}_module /usr/lib/apache2/modules/mod_{module}.so\n");
     }
+    text += &format!("LDAPTrustedGlobalCert CA_BASE64 {folder}/ca.pem\nLDAPVerifyServerCert On\n");
     for (name, requirement) in folders() {
         machine.write(&format!("pages/{name}/index.html"), name);
         text += &format!(
@@ -93,7 +100,7 @@ LDAPOpCacheEntries 0
 AuthType Basic
 AuthName demo
 AuthBasicProvider ldap
-AuthLDAPURL \"{uri}/ou=users,{BASE}?cn?sub?(objectClass=user)\"
+AuthLDAPURL \"{uri}/ou=users,{BASE}?cn?sub?(objectClass=user)\" {mode}
 AuthLDAPBindDN \"{service}\"
 AuthLDAPBindPassword demo-ldapservice
 {requirement}
@@ -118,12 +125,33 @@ AuthLDAPBindPassword demo-ldapservice
 /// ldap-user, ldap-group (with groups of groups, uniqueMember and memberUid), ldap-attribute, ldap-filter, ldap-dn: 200 or 401.
 #[tokio::test]
 async fn requirements() {
+    over(Transport::Clear).await;
+}
+
+/// The same over LDAPS; 500 where the certificate cannot be verified.
+#[tokio::test]
+async fn over_ldaps() {
+    over(Transport::Ldaps).await;
+}
+
+/// The same over StartTLS.
+#[tokio::test]
+async fn over_start_tls() {
+    over(Transport::StartTls).await;
+}
+
+async fn over(transport: Transport) {
     let Some(_exercise) = exercise(&NEEDS) else {
         return;
     };
-    let stage = demo().await;
-    let recorder = Recorder::start(stage.ldap()).await;
-    let (mut machine, port) = start(&recorder.uri()).await;
+    let stage = transport.demo().await;
+    let target = transport.to(&stage).await;
+    if transport.is_secure() {
+        let (mut machine, port) = start(&target, STRANGER).await;
+        let code = get(&mut machine, port, "valid", "alice", "demo-alice").await;
+        assert_eq!(code, "500", "{}", machine.read("log"));
+    }
+    let (mut machine, port) = start(&target, AUTHORITY).await;
     let everybody = ["alice", "bob", "pat o'brien"];
     for (folder, admitted) in [
         ("valid", &everybody[..]),
@@ -160,7 +188,7 @@ async fn requirements() {
         let code = get(&mut machine, port, "valid", name, password).await;
         assert_eq!(code, "401", "{name}");
     }
-    recorder.keep("apache", "requirements", &package("apache2-bin"), DEMO);
+    target.keep("apache", "requirements", &package("apache2-bin"));
 }
 
 /// The status of a page.

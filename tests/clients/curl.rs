@@ -1,13 +1,34 @@
 //! curl speaks LDAP too.
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
 use crate::exercise::{Need, exercise};
 use crate::program::{command, run};
-use crate::setting::{USERS, demo};
+use crate::setting::USERS;
 use crate::stage::{BASE, SUFFIX, user_dn};
+use crate::transport::{AUTHORITY, STRANGER, Target, Transport};
 
+/// An entry, more entries than are written at once, the root DSE without credentials, a refused login.
 #[tokio::test]
-async fn curl_reads_an_entry_over_ldap_and_ldaps() {
-    let Some(_exercise) = exercise(&[Need::Program("curl")]) else {
+async fn reads_entries() {
+    over(Transport::Clear).await;
+}
+
+/// The same over LDAPS, also with TLS 1.2 alone; nothing where the certificate cannot be verified.
+#[tokio::test]
+async fn over_ldaps() {
+    over(Transport::Ldaps).await;
+}
+
+/// The same over StartTLS, for a curl that can.
+#[tokio::test]
+async fn over_start_tls() {
+    over(Transport::StartTls).await;
+}
+
+async fn over(transport: Transport) {
+    let Some(exercise) = exercise(&[Need::Program("curl")]) else {
         return;
     };
     if !run(command("curl").arg("--version"))
@@ -18,21 +39,38 @@ async fn curl_reads_an_entry_over_ldap_and_ldaps() {
         println!("skipped: curl was built without LDAP");
         return;
     }
-    let stage = demo().await;
-    let user = format!("{}:demo-ldapservice", user_dn("ldapservice"));
-    let query = format!(
-        "{}/{BASE}?cn,mail?sub?(%26(objectClass=user)(cn=alice))",
-        stage.uri()
-    );
-    let ldaps = query.replace(
-        &stage.uri(),
-        &format!("ldaps://127.0.0.1:{}", stage.ldaps().port()),
-    );
-    // An upper bound for a hang, which the busiest machine does not reach.
-    let options = ["-sS", "-m", "60", "--cacert", "certs/ca.pem", "-u", &user];
-    // Not StartTLS: curl 7.88 sends its bind in clear after the answer to StartTLS, and is disconnected.
-    for uri in [&query, &ldaps] {
-        let output = run(command("curl").args(options).arg(uri)).await.expect(0);
+    if transport == Transport::StartTls && !begins_tls().await {
+        exercise.is_beyond_the_client(
+            "curl 7.88 sends its bind in clear after the answer to StartTLS; the server ends the connection",
+        );
+        return;
+    }
+    let stage = transport.demo().await;
+    let target = transport.to(&stage).await;
+    let service = user_dn("ldapservice");
+    let ask = async |target: &Target, query: &str, password: Option<&str>, more: &[&str]| {
+        let mut curl = command("curl");
+        // An upper bound for a hang, which the busiest machine does not reach.
+        curl.args(["-sS", "-m", "60", "--cacert", AUTHORITY]).args(more);
+        if transport == Transport::StartTls {
+            curl.arg("--ssl-reqd");
+        }
+        if let Some(password) = password {
+            curl.args(["-u", &format!("{service}:{password}")]);
+        }
+        run(curl.arg(format!("{}/{query}", target.uri()))).await
+    };
+    let alice = format!("{BASE}?cn,mail?sub?(%26(objectClass=user)(cn=alice))");
+    // More than a record holds, and more than is written at once.
+    let everybody = format!("{BASE}?*?sub?(objectClass=user)");
+    let right = Some("demo-ldapservice");
+    let versions: &[&[&str]] = if transport.is_secure() {
+        &[&[], OLD_TLS]
+    } else {
+        &[&[]]
+    };
+    for version in versions {
+        let output = ask(&target, &alice, right, version).await.expect(0);
         assert!(
             output
                 .text
@@ -41,21 +79,50 @@ async fn curl_reads_an_entry_over_ldap_and_ldaps() {
         );
         assert!(output.text.contains("\tmail: alice@example.com\n"), "{output:?}");
         assert_eq!(output.text.matches("DN: ").count(), 1);
-        // More than a record holds, and more than is written at once.
-        let everybody = uri
-            .replace("(%26(objectClass=user)(cn=alice))", "(objectClass=user)")
-            .replace("cn,mail", "*");
-        let output = run(command("curl").args(options).arg(&everybody)).await.expect(0);
-        assert_eq!(output.text.matches("DN: ").count(), USERS, "{uri}");
+        let output = ask(&target, &everybody, right, version).await.expect(0);
+        assert_eq!(output.text.matches("DN: ").count(), USERS, "{version:?}");
     }
-    let root = run(command("curl").args(["-sS", &format!("{}/?namingContexts?base", stage.uri())]))
-        .await
-        .expect(0);
+    let root = ask(&target, "?namingContexts?base", None, &[]).await.expect(0);
     assert!(
         root.text.contains(&format!("namingContexts: {SUFFIX}")),
         "{root:?}"
     );
-    let wrong = format!("{}:wrong", user_dn("ldapservice"));
-    let refused = run(command("curl").args(["-sS", "-u", &wrong, &query])).await;
+    let refused = ask(&target, &alice, Some("wrong"), &[]).await;
     assert!(refused.code != 0 && refused.text.is_empty(), "{refused:?}");
+    if transport.is_secure() {
+        let refused = ask(&target, &alice, right, &["--cacert", STRANGER]).await;
+        assert!(refused.code != 0 && refused.text.is_empty(), "{refused:?}");
+        let modern = transport.requiring_tls_1_3().await;
+        let refused = ask(&transport.to(&modern).await, &alice, right, OLD_TLS).await;
+        assert_ne!(refused.code, 0, "it spoke TLS 1.3: {refused:?}");
+    }
+}
+
+/// TLS 1.2 alone.
+const OLD_TLS: &[&str] = &["--tls-max", "1.2"];
+
+/// Whether curl sends a TLS handshake after the answer to StartTLS, and no LDAP.
+async fn begins_tls() -> bool {
+    /// The answer of RFC 4511 section 4.14.2 to the first request: success.
+    const SUCCESS: &[u8] = b"\x30\x0c\x02\x01\x01\x78\x07\x0a\x01\x00\x04\x00\x04\x00";
+    /// The first octet of a handshake record (RFC 8446 section 5.1).
+    const HANDSHAKE: u8 = 22;
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let uri = format!("ldap://{}/{BASE}", listener.local_addr().expect("its address"));
+    let serving = async {
+        let (mut socket, _) = listener.accept().await.expect("curl connects");
+        let mut octets = [0; 1024];
+        for answer in [SUCCESS, &[]] {
+            let length = socket.read(&mut octets).await.expect("a request");
+            assert_ne!(length, 0, "curl left");
+            socket.write_all(answer).await.expect("it listens");
+        }
+        octets[0]
+    };
+    let mut curl = command("curl");
+    curl.args(["-sS", "-m", "60", "--ssl-reqd", "-u", "cn=x:y", &uri]);
+    tokio::select! {
+        first = serving => first == HANDSHAKE,
+        output = run(&mut curl) => panic!("{output:?}"),
+    }
 }

@@ -3,9 +3,9 @@
 use crate::exercise::{Need, exercise};
 use crate::machine::Machine;
 use crate::program::Output;
-use crate::recorder::{DEMO, Recorder};
 use crate::setting::{USERS, demo};
 use crate::stage::{BASE, user_dn};
+use crate::transport::{AUTHORITY, STRANGER, Target, Transport};
 use crate::version::package;
 
 const NEEDS: [Need<'static>; 3] = [
@@ -14,9 +14,11 @@ const NEEDS: [Need<'static>; 3] = [
     Need::PrivateMachine,
 ];
 
-async fn start(uri: &str) -> Machine {
+async fn start(target: &Target, authority: &str) -> Machine {
     let mut machine = Machine::start().await;
     let folder = machine.folder().to_owned();
+    let uri = target.uri();
+    let start_tls = target.transport.choose("no", "no", "yes");
     machine.write(
         "dovecot.conf",
         &format!(
@@ -51,6 +53,9 @@ userdb {{
         "ldap.conf",
         &format!(
             "uris = {uri}
+tls = {start_tls}
+tls_ca_cert_file = {authority}
+tls_require_cert = demand
 dn = {service}
 dnpass = demo-ldapservice
 auth_bind = yes
@@ -85,8 +90,12 @@ async fn passwords() {
         return;
     };
     let stage = demo().await;
-    let recorder = Recorder::start(stage.ldap()).await;
-    let mut machine = start(&recorder.uri()).await;
+    let target = Transport::Clear.to(&stage).await;
+    try_passwords(&mut start(&target, AUTHORITY).await).await;
+    target.keep("dovecot", "passwords", &package("dovecot-ldap"));
+}
+
+async fn try_passwords(machine: &mut Machine) {
     const NO: i32 = 77;
     for (name, password, code) in [
         ("alice", "demo-alice", 0),
@@ -100,7 +109,7 @@ async fn passwords() {
         ("*", "demo-alice", NO),
         ("alice)(cn=*", "demo-alice", NO),
     ] {
-        let output = doveadm(&mut machine, &format!("auth test \"{name}\" \"{password}\"")).await;
+        let output = doveadm(machine, &format!("auth test \"{name}\" \"{password}\"")).await;
         assert_eq!(output.code, code, "{name} {password}: {output:?}");
         let verdict = if code == 0 {
             "auth succeeded"
@@ -115,7 +124,6 @@ async fn passwords() {
             );
         }
     }
-    recorder.keep("dovecot", "passwords", &package("dovecot-ldap"), DEMO);
 }
 
 /// `doveadm user`: home, uid and gid by name and mail address, nobody, and everybody through the iterate filter.
@@ -125,18 +133,53 @@ async fn mailboxes() {
         return;
     };
     let stage = demo().await;
-    let recorder = Recorder::start(stage.ldap()).await;
-    let mut machine = start(&recorder.uri()).await;
+    let target = Transport::Clear.to(&stage).await;
+    look_at_mailboxes(&mut start(&target, AUTHORITY).await).await;
+    target.keep("dovecot", "mailboxes", &package("dovecot-ldap"));
+}
+
+async fn look_at_mailboxes(machine: &mut Machine) {
     for name in ["alice", "alice@example.com"] {
-        let found = doveadm(&mut machine, &format!("user {name}")).await.expect(0);
+        let found = doveadm(machine, &format!("user {name}")).await.expect(0);
         for line in ["uid\t5001\n", "gid\t5001\n", "home\t/home/alice\n"] {
             assert!(found.text.contains(line), "{name}: {found:?}");
         }
     }
     const NO_USER: i32 = 67;
-    doveadm(&mut machine, "user nobody").await.expect(NO_USER);
-    let everybody = doveadm(&mut machine, "user '*'").await.expect(0);
+    doveadm(machine, "user nobody").await.expect(NO_USER);
+    let everybody = doveadm(machine, "user '*'").await.expect(0);
     assert_eq!(everybody.text.lines().count(), USERS, "{everybody:?}");
     assert!(everybody.text.contains("\nuser000001\n"), "{everybody:?}");
-    recorder.keep("dovecot", "mailboxes", &package("dovecot-ldap"), DEMO);
+}
+
+/// Both over LDAPS; no login where the certificate cannot be verified.
+#[tokio::test]
+async fn over_ldaps() {
+    over(Transport::Ldaps).await;
+}
+
+/// The same over StartTLS.
+#[tokio::test]
+async fn over_start_tls() {
+    over(Transport::StartTls).await;
+}
+
+async fn over(transport: Transport) {
+    let Some(_exercise) = exercise(&NEEDS) else {
+        return;
+    };
+    let stage = transport.demo().await;
+    let target = transport.to(&stage).await;
+    let mut machine = start(&target, AUTHORITY).await;
+    try_passwords(&mut machine).await;
+    look_at_mailboxes(&mut machine).await;
+    let mut machine = start(&target, STRANGER).await;
+    let refused = doveadm(&mut machine, "auth test alice demo-alice").await;
+    assert!(
+        refused.code != 0 && !refused.text.contains("succeeded"),
+        "{refused:?}"
+    );
+    let log = machine.read("log");
+    let said = transport.choose("", "Can't connect to server", "ldap_start_tls_s() failed");
+    assert!(log.contains(said), "{log}");
 }

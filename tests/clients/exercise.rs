@@ -3,6 +3,7 @@
 //! A test that lacks something says so and passes, unless `AKLDAP_REQUIRE_CLIENTS` is set. The notes are what
 //! `docs/compatibility.md` is written from, see `compatibility`.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -89,9 +90,23 @@ pub fn node_modules() -> PathBuf {
     kept().join("node/node_modules")
 }
 
-/// A running test. When it ends, so does the note: `passed` or `failed`.
+/// A running test. When it ends, so does the note: `passed`, `failed`, or what the client cannot do.
 #[derive(Debug)]
-pub struct Exercise(Option<PathBuf>);
+pub struct Exercise {
+    note: Option<PathBuf>,
+    beyond: Cell<Option<&'static str>>,
+}
+
+/// How the note of a test begins that has seen its client fail at what the test is about; the reason follows.
+pub const BEYOND: &str = "client cannot: ";
+
+impl Exercise {
+    /// Notes that the client itself cannot do what the test is about, as the test has just seen, and why.
+    pub fn is_beyond_the_client(&self, why: &'static str) {
+        println!("{BEYOND}{why}");
+        self.beyond.set(Some(why));
+    }
+}
 
 /// Where notes are.
 pub fn notes() -> PathBuf {
@@ -121,7 +136,10 @@ pub fn exercise(needs: &[Need<'_>]) -> Option<Exercise> {
         write(note.as_deref(), "not installed");
         return None;
     }
-    Some(Exercise(note))
+    Some(Exercise {
+        note,
+        beyond: Cell::new(None),
+    })
 }
 
 fn write(note: Option<&Path>, text: &str) {
@@ -133,11 +151,11 @@ fn write(note: Option<&Path>, text: &str) {
 
 impl Drop for Exercise {
     fn drop(&mut self) {
-        let end = if std::thread::panicking() {
-            "failed"
-        } else {
-            "passed"
+        let end = match self.beyond.get() {
+            _ if std::thread::panicking() => "failed".to_owned(),
+            Some(why) => format!("{BEYOND}{why}"),
+            None => "passed".to_owned(),
         };
-        write(self.0.as_deref(), end);
+        write(self.note.as_deref(), &end);
     }
 }

@@ -2,9 +2,8 @@
 
 use crate::exercise::{Need, exercise};
 use crate::machine::{Machine, free_port};
-use crate::recorder::{DEMO, Recorder};
-use crate::setting::demo;
 use crate::stage::{BASE, user_dn};
+use crate::transport::{AUTHORITY, STRANGER, Target, Transport};
 use crate::version::package;
 
 const NEEDS: [Need<'static>; 4] = [
@@ -15,7 +14,9 @@ const NEEDS: [Need<'static>; 4] = [
 ];
 
 /// One site: the user must be found, the group decides the answer's Filter-Id, and a bind is the password check.
-fn configuration(folder: &str, uri: &str, port: u16) -> String {
+fn configuration(folder: &str, target: &Target, authority: &str, port: u16) -> String {
+    let uri = target.uri();
+    let start_tls = target.transport.choose("no", "no", "yes");
     format!(
         r#"prefix = /usr
 libdir = /usr/lib/freeradius
@@ -71,6 +72,11 @@ modules {{
     options {{
       chase_referrals = no
     }}
+    tls {{
+      start_tls = {start_tls}
+      ca_file = {authority}
+      require_cert = "demand"
+    }}
     pool {{
       start = 1
       min = 1
@@ -122,18 +128,40 @@ server demo {{
 /// Access-Accept with attributes and a group's Filter-Id, or Access-Reject: passwords, refused accounts, filter characters.
 #[tokio::test]
 async fn access_requests() {
+    over(Transport::Clear).await;
+}
+
+/// The same over LDAPS; it does not start where the certificate cannot be verified.
+#[tokio::test]
+async fn over_ldaps() {
+    over(Transport::Ldaps).await;
+}
+
+/// The same over StartTLS.
+#[tokio::test]
+async fn over_start_tls() {
+    over(Transport::StartTls).await;
+}
+
+const START: &str = "freeradius -d . -D /usr/share/freeradius -f -n radiusd";
+
+async fn over(transport: Transport) {
     let Some(_exercise) = exercise(&NEEDS) else {
         return;
     };
-    let stage = demo().await;
-    let recorder = Recorder::start(stage.ldap()).await;
+    let stage = transport.demo().await;
+    let target = transport.to(&stage).await;
     let mut machine = Machine::start().await;
     let folder = machine.folder().to_owned();
     let port = free_port();
-    machine.write("radiusd.conf", &configuration(&folder, &recorder.uri(), port));
-    machine
-        .daemon("freeradius -d . -D /usr/share/freeradius -f -n radiusd", "out")
-        .await;
+    let text = |authority: &str| configuration(&folder, &target, authority, port);
+    if transport.is_secure() {
+        machine.write("radiusd.conf", &text(STRANGER));
+        let refused = machine.run(START).await;
+        assert_ne!(refused.code, 0, "{refused:?}");
+    }
+    machine.write("radiusd.conf", &text(AUTHORITY));
+    machine.daemon(START, "out").await;
     machine
         .eventually("grep 'Ready to process requests' log", |output| output.code == 0)
         .await;
@@ -189,5 +217,5 @@ async fn access_requests() {
             "{output:?}"
         );
     }
-    recorder.keep("freeradius", "access-requests", &package("freeradius-ldap"), DEMO);
+    target.keep("freeradius", "access-requests", &package("freeradius-ldap"));
 }

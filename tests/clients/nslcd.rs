@@ -2,9 +2,9 @@
 
 use crate::exercise::{Need, exercise};
 use crate::machine::Machine;
-use crate::recorder::{DEMO, Recorder};
 use crate::setting::{USERS, demo};
 use crate::stage::{BASE, user_dn};
+use crate::transport::{AUTHORITY, STRANGER, Target, Transport};
 use crate::version::package;
 
 const NEEDS: [Need<'static>; 4] = [
@@ -14,11 +14,16 @@ const NEEDS: [Need<'static>; 4] = [
     Need::PrivateMachine,
 ];
 
-fn configuration(uri: &str) -> String {
+fn configuration(target: &Target, authority: &str) -> String {
+    let uri = target.uri();
+    let ssl = target.transport.choose("off", "on", "start_tls");
     format!(
         "uid nslcd
 gid nslcd
 uri {uri}
+ssl {ssl}
+tls_reqcert demand
+tls_cacertfile {authority}
 base {BASE}
 base passwd ou=users,{BASE}
 base shadow ou=users,{BASE}
@@ -39,18 +44,26 @@ pam_authz_search (&(objectClass=group)(cn=everyone)(member=$dn))
     )
 }
 
-async fn start(uri: &str) -> Machine {
+async fn start(target: &Target, authority: &str) -> Machine {
     let mut machine = Machine::start().await;
     machine
         .run("mkdir /run/nslcd && chown nslcd:nslcd /run/nslcd")
         .await
         .expect(0);
-    machine.write("nslcd.conf", &configuration(uri));
+    machine.write("nslcd.conf", &configuration(target, authority));
     machine.run("chmod 600 nslcd.conf").await.expect(0);
     machine.cover("/etc/nslcd.conf", "nslcd.conf").await;
     machine.name_service("ldap").await;
     machine.login_service("pam_ldap.so minimum_uid=1000").await;
     machine.daemon("nslcd --nofork", "log").await;
+    machine
+        .eventually("test -S /run/nslcd/socket", |output| output.code == 0)
+        .await;
+    machine
+}
+
+async fn started(target: &Target) -> Machine {
+    let mut machine = start(target, AUTHORITY).await;
     machine
         .eventually("getent -s ldap passwd alice", |output| output.code == 0)
         .await;
@@ -64,8 +77,12 @@ async fn people_and_groups() {
         return;
     };
     let stage = demo().await;
-    let recorder = Recorder::start(stage.ldap()).await;
-    let mut machine = start(&recorder.uri()).await;
+    let target = Transport::Clear.to(&stage).await;
+    look_up(&mut started(&target).await).await;
+    target.keep("nslcd", "people-and-groups", &package("nslcd"));
+}
+
+async fn look_up(machine: &mut Machine) {
     for command in [
         "getent -s ldap passwd alice",
         "getent passwd ALICE",
@@ -96,7 +113,6 @@ async fn people_and_groups() {
     assert_eq!(everybody.text.lines().count(), USERS - 2, "{}", everybody.text);
     machine.run("getent passwd nobodyatall").await.expect(2);
     machine.run("id '*'").await.expect(1);
-    recorder.keep("nslcd", "people-and-groups", &package("nslcd"), DEMO);
 }
 
 /// Logins through PAM with an authorisation search: right and wrong passwords, refused accounts.
@@ -106,8 +122,12 @@ async fn logins() {
         return;
     };
     let stage = demo().await;
-    let recorder = Recorder::start(stage.ldap()).await;
-    let mut machine = start(&recorder.uri()).await;
+    let target = Transport::Clear.to(&stage).await;
+    log_in(&mut started(&target).await).await;
+    target.keep("nslcd", "logins", &package("nslcd"));
+}
+
+async fn log_in(machine: &mut Machine) {
     for (name, password, code, said) in [
         ("alice", "demo-alice", 0, "account management done"),
         ("alice", "wrong", 1, "Authentication failure"),
@@ -121,5 +141,30 @@ async fn logins() {
         let text = format!("{}{}", output.text, output.errors);
         assert!(text.contains(said), "{name} {password}: {output:?}");
     }
-    recorder.keep("nslcd", "logins", &package("nslcd"), DEMO);
+}
+
+/// Both over LDAPS; nobody is known where the certificate cannot be verified.
+#[tokio::test]
+async fn over_ldaps() {
+    over(Transport::Ldaps).await;
+}
+
+/// The same over StartTLS.
+#[tokio::test]
+async fn over_start_tls() {
+    over(Transport::StartTls).await;
+}
+
+async fn over(transport: Transport) {
+    let Some(_exercise) = exercise(&NEEDS) else {
+        return;
+    };
+    let stage = transport.demo().await;
+    let target = transport.to(&stage).await;
+    let mut machine = started(&target).await;
+    look_up(&mut machine).await;
+    log_in(&mut machine).await;
+    let mut machine = start(&target, STRANGER).await;
+    let unknown = machine.run("getent -s ldap passwd alice").await;
+    assert!(unknown.code != 0 && unknown.text.is_empty(), "{unknown:?}");
 }

@@ -1,6 +1,5 @@
 //! `openssl s_client`, with which administrators look at a certificate.
 
-
 use tokio::process::Command;
 
 use crate::exercise::{Need, exercise};

@@ -4,9 +4,8 @@ use std::path::PathBuf;
 
 use crate::exercise::{Need, exercise, kept};
 use crate::machine::{Machine, free_port};
-use crate::recorder::{DEMO, Recorder};
-use crate::setting::demo;
 use crate::stage::{SUFFIX, user_dn};
+use crate::transport::{AUTHORITY, STRANGER, Target, Transport};
 
 /// Debian's package, unpacked: installing it would set up a web server.
 fn unpacked() -> PathBuf {
@@ -28,7 +27,13 @@ struct Browser {
 }
 
 impl Browser {
-    async fn start(directory: u16) -> Self {
+    async fn start(target: &Target, authority: &str) -> Self {
+        // PHP takes no port beside a URI.
+        let (host, directory) = match target.transport {
+            Transport::Ldaps => (target.uri(), 0),
+            Transport::Clear | Transport::StartTls => ("127.0.0.1".to_owned(), target.port()),
+        };
+        let tls = target.transport == Transport::StartTls;
         let mut machine = Machine::start().await;
         let from = unpacked();
         let from = from.display();
@@ -48,8 +53,9 @@ $config->custom->appearance['timezone'] = 'UTC';
 $servers = new Datastore();
 $servers->newServer('ldap_pla');
 $servers->setValue('server', 'name', 'demo');
-$servers->setValue('server', 'host', '127.0.0.1');
+$servers->setValue('server', 'host', '{host}');
 $servers->setValue('server', 'port', {directory});
+$servers->setValue('server', 'tls', {tls});
 $servers->setValue('server', 'base', array());
 $servers->setValue('login', 'auth_type', 'session');
 $servers->setValue('login', 'attr', 'dn');
@@ -59,7 +65,7 @@ $servers->setValue('login', 'attr', 'dn');
         let port = free_port();
         machine
             .daemon(
-                &format!("php -d error_reporting=0 -d display_errors=0 -S 127.0.0.1:{port} -t site/htdocs"),
+                &format!("LDAPTLS_CACERT={authority} php -d error_reporting=0 -d display_errors=0 -S 127.0.0.1:{port} -t site/htdocs"),
                 "log",
             )
             .await;
@@ -122,6 +128,22 @@ fn text(page: &str) -> String {
 /// Pages: login and a refused one, the tree with numbers of children, an entry's form, the schema, server info, a search.
 #[tokio::test]
 async fn pages() {
+    over(Transport::Clear).await;
+}
+
+/// The same over LDAPS; no login where the certificate cannot be verified.
+#[tokio::test]
+async fn over_ldaps() {
+    over(Transport::Ldaps).await;
+}
+
+/// The same over StartTLS.
+#[tokio::test]
+async fn over_start_tls() {
+    over(Transport::StartTls).await;
+}
+
+async fn over(transport: Transport) {
     let site = unpacked();
     let needs = [
         Need::Program("php"),
@@ -132,9 +154,14 @@ async fn pages() {
     let Some(_exercise) = exercise(&needs) else {
         return;
     };
-    let stage = demo().await;
-    let recorder = Recorder::start(stage.ldap()).await;
-    let mut browser = Browser::start(recorder.address().port()).await;
+    let stage = transport.demo().await;
+    let target = transport.to(&stage).await;
+    if transport.is_secure() {
+        let mut stranger = Browser::start(&target, STRANGER).await;
+        let refused = text(&stranger.login("ldapservice", "demo-ldapservice").await);
+        assert!(!refused.contains("Successfully logged"), "{refused}");
+    }
+    let mut browser = Browser::start(&target, AUTHORITY).await;
     let refused = text(&browser.login("ldapservice", "wrong").await);
     assert!(refused.contains("Invalid Username or Password"), "{refused}");
     let home = text(&browser.login("ldapservice", "demo-ldapservice").await);
@@ -204,5 +231,5 @@ async fn pages() {
     for shown in ["Entries found: 1 ", "mail alice@example.com"] {
         assert!(found.contains(shown), "{found}");
     }
-    recorder.keep("phpldapadmin", "pages", &version(), DEMO);
+    target.keep("phpldapadmin", "pages", &version());
 }

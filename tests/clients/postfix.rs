@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use crate::exercise::{Need, exercise};
-use crate::program::{command, run};
-use crate::recorder::{DEMO, Recorder};
-use crate::setting::{USERS, demo};
+use crate::program::{Output, command, run};
+use crate::setting::USERS;
 use crate::stage::{BASE, user_dn};
+use crate::transport::{AUTHORITY, STRANGER, Target, Transport};
 use crate::version::package;
 
 const NEEDS: [Need<'static>; 2] = [
@@ -15,9 +15,12 @@ const NEEDS: [Need<'static>; 2] = [
 ];
 
 /// Writes a table's configuration.
-fn table(folder: &Path, name: &str, uri: &str, container: &str, more: &str) {
+fn table(folder: &Path, name: &str, target: &Target, container: &str, more: &str) {
     let text = format!(
         "server_host = {uri}
+start_tls = {start_tls}
+tls_ca_cert_file = {folder}/ca.pem
+tls_require_cert = yes
 version = 3
 bind = yes
 bind_dn = {service}
@@ -25,6 +28,9 @@ bind_pw = demo-ldapservice
 search_base = ou={container},{BASE}
 {more}
 ",
+        uri = target.uri(),
+        start_tls = target.transport.choose("no", "no", "yes"),
+        folder = folder.display(),
         service = user_dn("ldapservice"),
     );
     std::fs::write(folder.join(name), text).expect("a file");
@@ -33,26 +39,43 @@ search_base = ou={container},{BASE}
 /// Mailboxes by address, alias groups expanded to their members' addresses, domains of addresses, keys that are not there.
 #[tokio::test]
 async fn lookups() {
+    over(Transport::Clear).await;
+}
+
+/// The same over LDAPS; nothing where the certificate cannot be verified.
+#[tokio::test]
+async fn over_ldaps() {
+    over(Transport::Ldaps).await;
+}
+
+/// The same over StartTLS.
+#[tokio::test]
+async fn over_start_tls() {
+    over(Transport::StartTls).await;
+}
+
+async fn over(transport: Transport) {
     let Some(_exercise) = exercise(&NEEDS) else {
         return;
     };
-    let stage = demo().await;
-    let recorder = Recorder::start(stage.ldap()).await;
+    let stage = transport.demo().await;
+    let target = transport.to(&stage).await;
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path();
     std::fs::write(path.join("main.cf"), "compatibility_level = 3.6\n").expect("a file");
-    let uri = recorder.uri();
+    let trust = |authority: &str| std::fs::copy(authority, path.join("ca.pem")).expect("a file");
+    trust(AUTHORITY);
     table(
         path,
         "mailboxes",
-        &uri,
+        &target,
         "users",
         "query_filter = (&(objectClass=user)(mail=%s))\nresult_attribute = cn",
     );
     table(
         path,
         "senders",
-        &uri,
+        &target,
         "users",
         "query_filter = (&(objectClass=user)(|(mail=%s)(mailAlias=%s)))\nresult_attribute = cn, mail",
     );
@@ -60,14 +83,14 @@ async fn lookups() {
     table(
         path,
         "aliases",
-        &uri,
+        &target,
         "groups",
         "query_filter = (&(objectClass=groupOfNames)(cn=%u))\nresult_attribute = mail\nspecial_result_attribute = member",
     );
     table(
         path,
         "domains",
-        &uri,
+        &target,
         "users",
         "query_filter = (mail=*@%s)\nresult_attribute = mail\nresult_format = %d",
     );
@@ -104,16 +127,37 @@ async fn lookups() {
     let domain = postmap(path, "example.com", "domains").await;
     // All but the service account and the outpost's, which have no address.
     assert_eq!(domain.matches("example.com").count(), USERS - 2);
-    recorder.keep("postfix", "lookups", &package("postfix-ldap"), DEMO);
+    target.keep("postfix", "lookups", &package("postfix-ldap"));
+    let key = "alice@example.com";
+    if transport.is_secure() {
+        trust(STRANGER);
+        let refused = ask(path, key, "mailboxes").await;
+        assert!(refused.code != 0 && refused.text.is_empty(), "{refused:?}");
+        assert!(refused.errors.contains("Unable to "), "{refused:?}");
+    }
+    // A table is a service account that logs in: one that is refused finds nothing.
+    trust(AUTHORITY);
+    let wrong = std::fs::read_to_string(path.join("mailboxes")).expect("a table");
+    let wrong = wrong.replace("bind_pw = demo-ldapservice", "bind_pw = wrong");
+    std::fs::write(path.join("mailboxes"), wrong).expect("a file");
+    let refused = ask(path, key, "mailboxes").await;
+    assert!(
+        refused.code != 0 && refused.errors.contains("Invalid credentials"),
+        "{refused:?}"
+    );
 }
 
-async fn postmap(folder: &Path, key: &str, table: &str) -> String {
+async fn ask(folder: &Path, key: &str, table: &str) -> Output {
     let mut command = command("postmap");
     command
         .arg("-c")
         .arg(folder)
         .args(["-q", key, &format!("ldap:{}", folder.join(table).display())]);
-    let output = run(&mut command).await;
+    run(&mut command).await
+}
+
+async fn postmap(folder: &Path, key: &str, table: &str) -> String {
+    let output = ask(folder, key, table).await;
     // 1 is what it says of a key that is not there; an error has a message too.
     assert!(
         (output.code == 0) != output.text.is_empty() && output.errors.is_empty(),

@@ -6,9 +6,10 @@ use tokio::time::sleep;
 
 use crate::exercise::{Need, exercise};
 use crate::machine::Machine;
-use crate::recorder::{Answer, DEMO, Log, Recorder};
+use crate::recorder::{Answer, Log, Recorder};
 use crate::setting::{USERS, demo};
 use crate::stage::{BASE, eventually, user_dn};
+use crate::transport::{AUTHORITY, STRANGER, Transport};
 use crate::version::package;
 
 const NEEDS: [Need<'static>; 3] = [
@@ -63,7 +64,21 @@ ldap_access_filter = memberOf=cn=everyone,ou=groups,{BASE}
 /// For a server without TLS.
 const PLAIN: &str = "ldap_auth_disable_tls_never_use_in_production = true";
 
+/// With TLS, and this authority alone trusted.
+fn secure(transport: Transport, authority: &str) -> String {
+    let start_tls = transport.choose("false", "false", "true");
+    format!("ldap_id_use_start_tls = {start_tls}\nldap_tls_cacert = {authority}\nldap_tls_reqcert = demand")
+}
+
 async fn start(uri: &str, more: &str) -> Machine {
+    let mut machine = starting(uri, more).await;
+    machine
+        .eventually("getent -s sss passwd alice", |output| output.code == 0)
+        .await;
+    machine
+}
+
+async fn starting(uri: &str, more: &str) -> Machine {
     let mut machine = Machine::start().await;
     machine.run(FOLDERS).await.expect(0);
     machine.write("sssd.conf", &configuration(uri, more));
@@ -77,7 +92,7 @@ async fn start(uri: &str, more: &str) -> Machine {
         .daemon("sssd --interactive --debug-level=2 --logger=stderr", "log")
         .await;
     machine
-        .eventually("getent -s sss passwd alice", |output| output.code == 0)
+        .eventually("test -S /var/lib/sss/pipes/nss", |output| output.code == 0)
         .await;
     machine
 }
@@ -89,8 +104,12 @@ async fn people_and_groups() {
         return;
     };
     let stage = demo().await;
-    let recorder = Recorder::start(stage.ldap()).await;
-    let mut machine = start(&recorder.uri(), PLAIN).await;
+    let target = Transport::Clear.to(&stage).await;
+    look_up(&mut start(&target.uri(), PLAIN).await).await;
+    target.keep("sssd", "people-and-groups", &package("sssd-ldap"));
+}
+
+async fn look_up(machine: &mut Machine) {
     for command in [
         "getent -s sss passwd alice",
         "getent passwd alice",
@@ -135,7 +154,6 @@ async fn people_and_groups() {
     machine.run("id nobodyatall").await.expect(1);
     machine.run("getent passwd '*'").await.expect(2);
     machine.run("getent group nosuchgroup").await.expect(2);
-    recorder.keep("sssd", "people-and-groups", &package("sssd-ldap"), DEMO);
 }
 
 /// Logins through PAM: right and wrong passwords, a deactivated account, one the access filter or authentik's policies refuse.
@@ -145,8 +163,12 @@ async fn logins() {
         return;
     };
     let stage = demo().await;
-    let recorder = Recorder::start(stage.ldap()).await;
-    let mut machine = start(&recorder.uri(), PLAIN).await;
+    let target = Transport::Clear.to(&stage).await;
+    log_in(&mut start(&target.uri(), PLAIN).await).await;
+    target.keep("sssd", "logins", &package("sssd-ldap"));
+}
+
+async fn log_in(machine: &mut Machine) {
     for (name, password, code, said) in [
         ("alice", "demo-alice", 0, "account management done"),
         ("pat o'brien", "demo-pat o'brien", 0, "account management done"),
@@ -180,31 +202,46 @@ async fn logins() {
             .contains("pam_authenticate for user [alice]: Success"),
         "{checks:?}"
     );
-    recorder.keep("sssd", "logins", &package("sssd-ldap"), DEMO);
 }
 
-/// Lookups and logins over StartTLS and LDAPS with a verified certificate; no login with one that cannot be verified.
+/// Lookups and logins over LDAPS; nobody is known where the certificate cannot be verified.
 #[tokio::test]
-async fn tls() {
+async fn over_ldaps() {
+    over(Transport::Ldaps).await;
+}
+
+/// The same over StartTLS.
+#[tokio::test]
+async fn over_start_tls() {
+    over(Transport::StartTls).await;
+}
+
+async fn over(transport: Transport) {
+    let Some(_exercise) = exercise(&NEEDS) else {
+        return;
+    };
+    let stage = transport.demo().await;
+    let uri = transport.to(&stage).await.uri();
+    let mut machine = start(&uri, &secure(transport, AUTHORITY)).await;
+    look_up(&mut machine).await;
+    log_in(&mut machine).await;
+    let mut machine = starting(&uri, &secure(transport, STRANGER)).await;
+    let unknown = machine.run("getent -s sss passwd alice").await;
+    assert!(unknown.code != 0 && unknown.text.is_empty(), "{unknown:?}");
+}
+
+/// Lookups in clear: a login asks for StartTLS all the same, and gets no server it can trust.
+#[tokio::test]
+async fn no_login_in_clear() {
     let Some(_exercise) = exercise(&NEEDS) else {
         return;
     };
     let stage = demo().await;
-    let login = "printf demo-alice | pamtester demo alice authenticate acct_mgmt";
-    let certs = concat!(env!("CARGO_MANIFEST_DIR"), "/certs");
-    let plain = format!("ldap://127.0.0.1:{}", stage.ldap().port());
-    let secure = format!("ldaps://127.0.0.1:{}", stage.ldaps().port());
-    for (uri, start_tls) in [(&plain, true), (&secure, false)] {
-        let more = format!(
-            "ldap_id_use_start_tls = {start_tls}\nldap_tls_cacert = {certs}/ca.pem\nldap_tls_reqcert = demand"
-        );
-        let mut machine = start(uri, &more).await;
-        machine.run(login).await.expect(0);
-    }
-    // Lookups go over the plain connection here; a login asks for StartTLS and does not get a server it can trust.
-    let more = format!("ldap_tls_cacert = {certs}/expired.pem\nldap_tls_reqcert = demand");
-    let mut machine = start(&plain, &more).await;
-    let refused = machine.run(login).await;
+    let more = format!("ldap_tls_cacert = {STRANGER}\nldap_tls_reqcert = demand");
+    let mut machine = start(&stage.uri(), &more).await;
+    let refused = machine
+        .run("printf demo-alice | pamtester demo alice authenticate acct_mgmt")
+        .await;
     assert!(
         refused.code != 0 && refused.errors.contains("cannot retrieve authentication info"),
         "{refused:?}"
