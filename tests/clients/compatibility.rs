@@ -1,7 +1,7 @@
 //! `docs/compatibility.md`: which clients were run against the server, what was exercised, and how it ended.
 //!
 //! Its rows are the tests of this folder: what was exercised is the comment above the test, or its name. Versions are those
-//! of this machine, results those of the tests' last run on it. To write it:
+//! of this machine, results those of the tests' last run on it; those over TLS are told by their names. To write it:
 //!
 //! ```sh
 //! cargo test --test clients && AKLDAP_WRITE_DOCS=1 cargo test --test clients compatibility
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use crate::exercise::notes;
+use crate::exercise::{BEYOND, notes};
 use crate::phpldapadmin;
 use crate::version::{npm, package, said};
 
@@ -141,7 +141,16 @@ const CLIENTS: &[Client] = &[
         tests: &["curl"],
         version: || package("curl"),
     },
+    Client {
+        name: "openssl s_client",
+        stands_for: "looking at certificates",
+        tests: &["openssl"],
+        version: || package("openssl"),
+    },
 ];
+
+/// How the names of tests over LDAPS and StartTLS end.
+const OVER_TLS: [&str; 2] = ["over_ldaps", "over_start_tls"];
 
 /// Modules whose tests say nothing about a client: what they show is that others can fail.
 const OTHERS: [&str; 4] = ["readme", "compatibility", "recorder", "nextcloud::spoilt"];
@@ -152,8 +161,12 @@ Clients written by others that `.ci/run` installs and runs against the server, i
 asserted is what a person would see: the output of `id`, a mail address, HTTP 200 or 401, a login that is let in or refused.
 Versions and results are those of the run that wrote this page. The tests are in `tests/clients/`.
 
-| client | version | used by | tests | result |
-| --- | --- | --- | --- | --- |
+In the columns LDAPS and StartTLS the client does its work over TLS with a certificate that it verifies: it must get nothing where it
+does not trust the server's authority, and the server refuses binds in clear meanwhile. ldap-utils, openssl and curl also speak TLS 1.2
+alone there.
+
+| client | version | used by | tests | result | LDAPS | StartTLS |
+| --- | --- | --- | --- | --- | --- | --- |
 ";
 
 const TAIL: &str = "
@@ -264,9 +277,24 @@ fn result(test: &str) -> String {
     std::fs::read_to_string(notes().join(test.replace("::", "."))).unwrap_or_else(|_| "not run".to_owned())
 }
 
+/// How the tests of a client over this transport ended, those whose names end so. What a client cannot becomes a note below
+/// the table.
+fn over(transport: &str, tests: &[&String], footnotes: &mut Vec<String>) -> String {
+    let mut cell = "not tried".to_owned();
+    for test in tests.iter().filter(|test| test.ends_with(transport)) {
+        cell = result(test);
+        if let Some(why) = cell.strip_prefix(BEYOND) {
+            footnotes.push(why.to_owned());
+            cell = format!("client cannot[^{}]", footnotes.len());
+        }
+    }
+    cell
+}
+
 fn write_page(tests: &BTreeMap<String, String>) -> String {
     let mut text = HEAD.to_owned();
     let mut details = "\n## What was exercised\n".to_owned();
+    let mut footnotes = Vec::new();
     for client in CLIENTS {
         let own: Vec<_> = tests
             .iter()
@@ -275,7 +303,7 @@ fn write_page(tests: &BTreeMap<String, String>) -> String {
         let bad: Vec<_> = own
             .iter()
             .map(|(test, _)| (test, result(test)))
-            .filter(|(_, result)| result != "passed")
+            .filter(|(_, result)| result != "passed" && !result.starts_with(BEYOND))
             .map(|(test, result)| format!("`{test}` {result}"))
             .collect();
         let result = if bad.is_empty() {
@@ -284,15 +312,20 @@ fn write_page(tests: &BTreeMap<String, String>) -> String {
             bad.join(", ")
         };
         let (name, version, used_by) = (client.name, (client.version)(), client.stands_for);
+        let names: Vec<&String> = own.iter().map(|(test, _)| *test).collect();
+        let [ldaps, start_tls] = OVER_TLS.map(|transport| over(transport, &names, &mut footnotes));
+        let number = own.len();
         let _ = writeln!(
             text,
-            "| {name} | {version} | {used_by} | {} | {result} |",
-            own.len()
+            "| {name} | {version} | {used_by} | {number} | {result} | {ldaps} | {start_tls} |"
         );
         let _ = writeln!(details, "\n### {name}\n");
         for (test, said) in own {
             let _ = writeln!(details, "- {said} (`{test}`)");
         }
+    }
+    for (index, why) in footnotes.iter().enumerate() {
+        let _ = writeln!(text, "\n[^{}]: {why}.", index + 1);
     }
     text + &details + TAIL
 }
@@ -302,8 +335,12 @@ fn the_page_lists_the_tests_there_are() {
     let tests = tests();
     assert!(tests.len() > 30, "only {} tests were found", tests.len());
     for client in CLIENTS {
-        let some = tests.keys().any(|test| std::ptr::eq(client_of(test), client));
-        assert!(some, "{} has no test", client.name);
+        for transport in OVER_TLS {
+            let some = tests
+                .keys()
+                .any(|test| test.ends_with(transport) && std::ptr::eq(client_of(test), client));
+            assert!(some, "{} has no test {transport}", client.name);
+        }
     }
     if std::env::var_os("AKLDAP_WRITE_DOCS").is_some() {
         std::fs::write(page(), write_page(&tests)).expect("written");
@@ -317,12 +354,19 @@ fn the_page_lists_the_tests_there_are() {
             .trim_end_matches(" |")
             .split(" | ")
             .collect();
-        let [version, _, number, result] = cells[..] else {
+        let [version, _, number, result, ldaps, start_tls] = cells[..] else {
             panic!("{row:?}")
         };
         let own = tests.keys().filter(|test| std::ptr::eq(client_of(test), client));
         assert_eq!(number, own.count().to_string(), "{row:?}");
         assert_eq!(result, "passed", "{row:?}");
+        for cell in [ldaps, start_tls] {
+            let note = cell.strip_prefix("client cannot");
+            assert!(
+                cell == "passed" || note.is_some_and(|note| text.contains(&format!("\n{note}: "))),
+                "{row:?}"
+            );
+        }
         assert!(version != "unknown" && !version.is_empty(), "{row:?}");
     }
     let listed: BTreeMap<String, String> = text

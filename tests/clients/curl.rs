@@ -41,7 +41,7 @@ async fn over(transport: Transport) {
     }
     if transport == Transport::StartTls && !begins_tls().await {
         exercise.is_beyond_the_client(
-            "curl 7.88 sends its bind in clear after the answer to StartTLS; the server ends the connection",
+            "this curl goes on in clear after the answer to StartTLS; the server, which awaits TLS, ends the connection",
         );
         return;
     }
