@@ -14,6 +14,9 @@ pub const MAX_DEPTH: usize = 64;
 /// How many components a filter may have in all. Sync jobs send one OR of some thousand names.
 pub const MAX_COMPONENTS: usize = 50_000;
 
+/// Filters that an And or Or has room for at first.
+const USUAL: usize = 4;
+
 /// Octets of a short header.
 const HEADERS: usize = 2;
 
@@ -185,24 +188,24 @@ fn read_filter<'a>(
     }
     let Element { tag, contents } = reader.element()?;
     let mut inner = Reader::new(contents);
-    let filter = match tag {
-        AND => Filter::And(read_all(&mut inner, depth, components)?),
-        OR => Filter::Or(read_all(&mut inner, depth, components)?),
+    // Each arm makes the whole result, which is else copied once more.
+    match tag {
+        AND => Ok(Filter::And(read_all(&mut inner, depth, components)?)),
+        OR => Ok(Filter::Or(read_all(&mut inner, depth, components)?)),
         NOT => {
             let negated = read_filter(&mut inner, depth + 1, components)?;
             inner.end()?;
-            Filter::Not(Box::new(negated))
+            Ok(Filter::Not(Box::new(negated)))
         }
-        EQUALITY => Filter::Equality(AttributeValueAssertion::read(inner)?),
-        SUBSTRINGS => Filter::Substrings(SubstringFilter::read(inner)?),
-        GREATER_OR_EQUAL => Filter::GreaterOrEqual(AttributeValueAssertion::read(inner)?),
-        LESS_OR_EQUAL => Filter::LessOrEqual(AttributeValueAssertion::read(inner)?),
-        PRESENT => return Ok(Filter::Present(contents)),
-        APPROX => Filter::Approx(AttributeValueAssertion::read(inner)?),
-        EXTENSIBLE => Filter::Extensible(MatchingRuleAssertion::read(inner)?),
-        unknown => return Err(FilterError::UnknownComponent(unknown)),
-    };
-    Ok(filter)
+        EQUALITY => Ok(Filter::Equality(AttributeValueAssertion::read(inner)?)),
+        SUBSTRINGS => Ok(Filter::Substrings(SubstringFilter::read(inner)?)),
+        GREATER_OR_EQUAL => Ok(Filter::GreaterOrEqual(AttributeValueAssertion::read(inner)?)),
+        LESS_OR_EQUAL => Ok(Filter::LessOrEqual(AttributeValueAssertion::read(inner)?)),
+        PRESENT => Ok(Filter::Present(contents)),
+        APPROX => Ok(Filter::Approx(AttributeValueAssertion::read(inner)?)),
+        EXTENSIBLE => Ok(Filter::Extensible(MatchingRuleAssertion::read(inner)?)),
+        unknown => Err(FilterError::UnknownComponent(unknown)),
+    }
 }
 
 fn read_all<'a>(
@@ -210,7 +213,10 @@ fn read_all<'a>(
     depth: usize,
     components: &mut usize,
 ) -> Result<Vec<Filter<'a>>, FilterError> {
-    let mut filters = Vec::new();
+    if reader.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut filters = Vec::with_capacity(USUAL);
     while !reader.is_empty() {
         filters.push(read_filter(reader, depth + 1, components)?);
     }

@@ -19,6 +19,9 @@ pub(super) const CONTROLS: u8 = 0xa0;
 const SIMPLE: u8 = 0x80;
 const SASL: u8 = 0xa3;
 
+/// Attribute descriptions that a search has room for at first.
+const USUAL_ATTRIBUTES: usize = 4;
+
 /// The tags of the elements of a message: its id, every operation of RFC 4511, requests and responses, and controls.
 const ENVELOPE: &[u8] = &[
     ber::INTEGER,
@@ -457,7 +460,7 @@ impl<'a> SearchRequest<'a> {
         let filter = Filter::read(&mut reader)?;
         let mut names = reader.constructed(ber::SEQUENCE)?;
         reader.end_of_sequence(SEARCH)?;
-        let mut attributes = Vec::new();
+        let mut attributes = Vec::with_capacity(if names.is_empty() { 0 } else { USUAL_ATTRIBUTES });
         while !names.is_empty() {
             attributes.push(names.octet_string()?);
         }

@@ -137,15 +137,21 @@ pub fn prepare_exact_into(out: &mut Vec<u8>, value: &[u8], position: Position) {
 
 /// True when folding would change nothing, judged for ASCII only.
 fn is_folded(value: &[u8]) -> bool {
-    let mut previous = b' ';
-    for &octet in value {
-        let plain = octet.is_ascii_graphic() && !octet.is_ascii_uppercase();
-        if !plain && (octet != b' ' || previous == b' ') {
+    let is_plain = |octet: u8| octet.is_ascii_graphic() & !octet.is_ascii_uppercase();
+    if value.first().is_some_and(|&first| !is_plain(first)) {
+        return false;
+    }
+    // Without an early end the compiler looks at eight octets at once.
+    let all_plain = |octets: &&[u8; 8]| octets.iter().fold(true, |all, &octet| all & is_plain(octet));
+    let eights = value.as_chunks().0.iter().take_while(all_plain).count();
+    let mut previous = b'.';
+    for &octet in value.get(8 * eights..).unwrap_or_default() {
+        if !is_plain(octet) && (octet != b' ' || previous == b' ') {
             return false;
         }
         previous = octet;
     }
-    value.is_empty() || previous != b' '
+    previous != b' '
 }
 
 fn squeeze_ascii(out: &mut Vec<u8>, value: &[u8], position: Position) {
