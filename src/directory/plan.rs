@@ -139,6 +139,11 @@ impl Extent {
         self.0.iter().any(|range| range.contains(&ordinal))
     }
 
+    /// Whether it has a place behind this one, or this one.
+    pub(super) fn reaches(&self, place: Ordinal) -> bool {
+        self.0.iter().any(|range| range.end > place)
+    }
+
     /// The part of it before a place.
     pub(super) fn before(self, end: Ordinal) -> Self {
         Self(self.0.map(|range| range.start.min(end)..range.end.min(end)))

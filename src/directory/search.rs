@@ -263,9 +263,13 @@ impl Search {
         }
         // Without a sort the root DSE comes before everything else.
         let root = root.filter(|_| go_on != Some(false)).map(Box::new);
-        let extent = match virtual_groups::are_hidden(&request.filter, tree.direct && view == View::Full) {
-            true => extent.before(layout.children(Special::VirtualGroups).start),
-            false => extent,
+        let virtual_groups = layout.children(Special::VirtualGroups).start;
+        let hidden = extent.reaches(virtual_groups)
+            && virtual_groups::are_hidden(&request.filter, tree.direct && view == View::Full);
+        let extent = if hidden {
+            extent.before(virtual_groups)
+        } else {
+            extent
         };
         let filter = Node::compile(&context, &request.filter).ok_or_else(nested_too_far)?;
         let mut plan: Plan = Planner { context, layout }.plan(&filter, &extent);
@@ -285,7 +289,7 @@ impl Search {
             _ => Phase::Listing,
         };
         let under_way = root.as_ref().filter(|_| !plan.is_walk()).map(|_| ROOT);
-        let by_name = matches!(phase, Phase::Listing) && !plan.is_walk() && !limits.paged;
+        let by_name = matches!(phase, Phase::Listing) && !plan.is_walk() && !limits.paged();
         match &mut plan.source {
             Source::Ordinals(ordinals) if by_name => snapshot.order_by_name(layout, ordinals),
             Source::Scan { .. } if by_name => phase = Phase::Marking(Matches::default()),
@@ -296,7 +300,12 @@ impl Search {
             .deref
             .as_ref()
             .map(|specs| Dereference::new(&context, specs));
-        let mut search = Self {
+        if let Some(result) = finished {
+            let cookie = limits.paged().then(Vec::new);
+            phase = Phase::Finished(outcome(result, sort_response.take(), None, cookie, 0));
+        }
+        // Nothing is done to it before it is returned: it would be copied.
+        Ok(Self {
             plan: plan.outline(),
             proved: plan.proved,
             candidates: Candidates::new(plan.source, from, by_name),
@@ -322,11 +331,7 @@ impl Search {
             entries: 0,
             last: None,
             sort_response,
-        };
-        if let Some(result) = finished {
-            search.finish(result, None, None);
-        }
-        Ok(search)
+        })
     }
 
     /// How the search finds its entries, for a trace.
@@ -407,6 +412,7 @@ impl Search {
     }
 
     /// After a step: the limit that it went beyond.
+    #[inline(never)] // Seldom called, from where entries pass.
     fn exceeded(&mut self) -> Option<LdapResult> {
         let work = self.scratch.work as u64;
         // What entries cost to be written is paid for by those who read them.
@@ -651,22 +657,32 @@ impl Search {
 
     /// Ends the search; `last` is the last entry of a page that others follow.
     fn finish(&mut self, result: LdapResult, last: Option<Ordinal>, vlv: Option<Vec<u8>>) {
-        let mut controls = Vec::new();
-        controls.extend(self.sort_response.take().map(|value| (SORT_RESPONSE, value)));
-        controls.extend(vlv.map(|value| (VLV_RESPONSE, value)));
-        if self.limits.paged {
-            let cookie = last.map(|last| self.cookie(last));
-            let response = PagedResults {
-                size: 0,
-                cookie: cookie.unwrap_or_default(),
-            };
-            controls.push((PAGED_RESULTS, response.encode()));
-        }
-        self.phase = Phase::Finished(SearchOutcome {
-            result,
-            controls,
-            entries: self.entries,
-        });
+        let cookie = self.limits.paged().then(|| last.map(|last| self.cookie(last)));
+        let cookie = cookie.map(Option::unwrap_or_default);
+        let sorted = self.sort_response.take();
+        self.phase = Phase::Finished(outcome(result, sorted, vlv, cookie, self.entries));
+    }
+}
+
+/// How a search ended: with the values of its response controls, and with a cookie if it was paged.
+fn outcome(
+    result: LdapResult,
+    sort: Option<Vec<u8>>,
+    vlv: Option<Vec<u8>>,
+    cookie: Option<Vec<u8>>,
+    entries: u64,
+) -> SearchOutcome {
+    let mut controls = Vec::new();
+    controls.extend(sort.map(|value| (SORT_RESPONSE, value)));
+    controls.extend(vlv.map(|value| (VLV_RESPONSE, value)));
+    controls.extend(cookie.map(|cookie| {
+        let response = PagedResults { size: 0, cookie };
+        (PAGED_RESULTS, response.encode())
+    }));
+    SearchOutcome {
+        result,
+        controls,
+        entries,
     }
 }
 

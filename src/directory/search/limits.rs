@@ -17,13 +17,19 @@ pub(super) struct Limits {
     given: u64,
     /// Entries a page; 0 for no paging.
     page: u64,
-    pub(super) paged: bool,
     /// Whether the client wants no more pages.
     pub(super) ended: bool,
-    pub(super) vlv: Option<VlvRequest>,
+    /// Boxed as the next one is: most searches have neither, and would copy the room for them.
+    pub(super) vlv: Option<Box<VlvRequest>>,
+    /// What cookies are made of, if the client wants pages.
+    cookies: Option<Box<Cookies>>,
+}
+
+#[derive(Debug)]
+struct Cookies {
     /// The order that was asked for.
     asked: OrderDigest,
-    cookie_key: [u8; 32],
+    key: [u8; 32],
 }
 
 impl Limits {
@@ -41,20 +47,22 @@ impl Limits {
             size: u64::from(request.size_limit),
             given: 0,
             page: 0,
-            paged: controls.paged.is_some(),
             ended: false,
-            vlv: controls.vlv.clone(),
-            asked: OrderDigest::default(),
-            cookie_key: controls.cookie_key,
+            vlv: controls.vlv.clone().map(Box::new),
+            cookies: None,
         };
         let Some(paged) = &controls.paged else {
             return Ok((limits, None));
         };
+        let asked = OrderDigest::new(controls.sort.as_deref());
+        limits.cookies = Some(Box::new(Cookies {
+            asked,
+            key: controls.cookie_key,
+        }));
         if limits.vlv.is_some() {
             // A view is no page: its window is all there is.
             return Ok((limits, None));
         }
-        limits.asked = OrderDigest::new(controls.sort.as_deref());
         limits.page = u64::from(paged.size);
         // Nothing is kept for the client, so an empty page is all there is to do.
         limits.ended = paged.size == 0;
@@ -62,10 +70,15 @@ impl Limits {
             return Ok((limits, None));
         }
         let position = Position::read(&paged.cookie, &controls.cookie_key)
-            .filter(|position| position.asked == limits.asked)
+            .filter(|position| position.asked == asked)
             .ok_or_else(foreign_cookie)?;
         limits.given = position.given;
         Ok((limits, Some(position)))
+    }
+
+    /// Whether the client wants pages.
+    pub(super) fn paged(&self) -> bool {
+        self.cookies.is_some()
     }
 
     /// Whether no further entry may be given, of so many that this page has.
@@ -82,7 +95,7 @@ impl Limits {
 
     /// The result when more match than the client wants.
     pub(super) fn size_exceeded(&self) -> LdapResult {
-        let message = match self.paged {
+        let message = match self.paged() {
             true => format!(
                 "more than {} entries match: the size limit counts over all pages",
                 self.size
@@ -92,15 +105,18 @@ impl Limits {
         LdapResult::new(ResultCode::SizeLimitExceeded, message)
     }
 
-    /// The cookie of a page that ends behind an entry; the page had so many.
+    /// The cookie of a page that ends behind an entry; the page had so many. Empty if the client wants no pages.
     pub(super) fn cookie(&self, after: Key, sort_key: Option<Vec<u8>>, entries: u64) -> Vec<u8> {
+        let Some(cookies) = &self.cookies else {
+            return Vec::new();
+        };
         let position = Position {
             after,
             sort_key,
-            asked: self.asked,
+            asked: cookies.asked,
             given: self.given.saturating_add(entries),
         };
-        position.cookie(&self.cookie_key)
+        position.cookie(&cookies.key)
     }
 }
 

@@ -84,6 +84,7 @@ impl Search {
     }
 
     /// Whether the root DSE is a match; false also while that is not known, and then it is under way.
+    #[cold]
     pub(super) fn root_matches(&mut self, limit: usize) -> bool {
         let Some(root) = &mut self.root else {
             return false;
@@ -102,6 +103,7 @@ impl Search {
         root.matches == Some(true)
     }
 
+    #[cold]
     pub(super) fn write_root(&mut self, out: &mut Vec<u8>, message_id: u32) {
         if let Some(root) = &mut self.root {
             root.search.scratch.work = 0;
