@@ -29,7 +29,6 @@ pub use cipher::{CIPHER_SUITES, CipherSuite, TlsVersion};
 pub use error::{ConfigError, ConfigWarning};
 pub use official_files::unread_files;
 use options::Setting;
-pub use password_attributes::PASSWORD_ATTRIBUTES;
 use reader::Reader;
 pub use strings::{Environment, Layered, NotUnicode, StringMap, Strings};
 

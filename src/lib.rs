@@ -9,12 +9,13 @@
 //! - [`outpost`]: the state that changes: providers, refresh, binds, access.
 //! - [`server`]: sockets in: listeners, TLS, connections, the HTTP endpoint.
 //!
-//! Beside them stand [`config`], [`logging`] and [`metrics`], which anything above `directory` may use, the
-//! [`simulator`] (a faithful authentik for the demo, the tests and the benches) and the command line in [`cli`].
+//! Beside them stand [`config`], [`logging`] and [`metrics`], which anything above `directory` may use, the list of
+//! [`password_attributes`], the [`simulator`] (a faithful authentik for the demo, the tests and the benches) and the command line in [`cli`].
 //! `tests/layers.rs` checks the rule.
 
 pub mod directory;
 pub mod ldap;
+pub mod password_attributes;
 
 #[cfg(feature = "server")]
 pub mod authentik;

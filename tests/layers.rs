@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// A module of the crate and the others it may use. The first five are the layers; the rest stand beside them.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("ldap", &[]),
-    ("directory", &["ldap"]),
+    ("directory", &["ldap", "password_attributes"]),
     ("authentik", &["ldap", "config", "logging", "metrics"]),
     (
         "outpost",
@@ -25,9 +25,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "metrics",
         ],
     ),
-    ("config", &[]),
+    ("config", &["password_attributes"]),
     ("logging", &["config"]),
     ("metrics", &[]),
+    // A list of names.
+    ("password_attributes", &[]),
     // What it imitates is authentik, so it must not borrow our idea of authentik.
     ("simulator", &[]),
 ];

@@ -1,32 +1,15 @@
-//! The attributes that hold passwords and can be allowed by name. Knows names only; which custom attributes are served
-//! is the directory's matter, and a test of the outpost compares its list with this one.
+//! Reads the option that names attributes which hold passwords and are served all the same.
+
+use crate::password_attributes::{PASSWORD_ATTRIBUTES, place};
 
 use super::value::Unreadable;
-
-/// Every attribute that is not served unless it is named, in its usual spelling.
-pub static PASSWORD_ATTRIBUTES: [&str; 13] = [
-    "userPassword",
-    "unicodePwd",
-    "sambaNTPassword",
-    "sambaLMPassword",
-    "krbPrincipalKey",
-    "authPassword",
-    "dBCSPwd",
-    "ipaNTHash",
-    "supplementalCredentials",
-    "ntPwdHistory",
-    "lmPwdHistory",
-    "sambaPasswordHistory",
-    "pwdHistory",
-];
 
 /// A comma-separated list of them, whatever the case; each counts once.
 pub(super) fn read(text: &str) -> Result<Vec<&'static str>, Unreadable> {
     let mut names: Vec<&'static str> = Vec::new();
     for name in text.split(',').map(str::trim).filter(|name| !name.is_empty()) {
-        let known = PASSWORD_ATTRIBUTES
-            .iter()
-            .find(|known| known.eq_ignore_ascii_case(name))
+        let known = place(name.as_bytes())
+            .and_then(|place| PASSWORD_ATTRIBUTES.get(place))
             .ok_or(Unreadable::PLAIN)?;
         if !names.contains(known) {
             names.push(known);

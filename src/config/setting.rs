@@ -1,7 +1,8 @@
 //! The shape of one entry in the table of options: its name, flag, default, help, and the kind and range of its value.
 
+use crate::password_attributes::PASSWORD_ATTRIBUTES;
+
 use super::cipher;
-use super::password_attributes::PASSWORD_ATTRIBUTES;
 
 /// What kind of value a setting takes, and its range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

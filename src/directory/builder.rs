@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
 use super::attribute::{AttributeId, Attributes};
-use super::custom::policy::{CustomPolicy, PASSWORD_ATTRIBUTES};
+use super::custom::policy::CustomPolicy;
 use super::custom::{self, Custom, LeftOut};
 use super::entry::{GROUP_CLASSES, USER_CLASSES};
 use super::indexing;
@@ -23,6 +23,7 @@ use super::syntax;
 use super::timestamp;
 use crate::ldap::dn;
 use crate::ldap::response::{write_attribute, write_single_value};
+use crate::password_attributes::PASSWORD_ATTRIBUTES;
 
 pub use carried::{CarriedGroup, CarriedUser};
 

@@ -48,7 +48,7 @@ mod work;
 
 pub use builder::{Builder, CarriedGroup, CarriedUser};
 pub use compare::{compare, compare_entry};
-pub use custom::policy::{CustomPolicy, PASSWORD_ATTRIBUTES};
+pub use custom::policy::CustomPolicy;
 pub use people::{NameField, without_white_space_around};
 pub use record::{GroupRecord, MAX_WARNINGS, Subject, UserRecord, Warning};
 pub use search::{Progress, Search, SearchControls, SearchLimits, SearchOutcome, Viewer};

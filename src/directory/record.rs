@@ -128,7 +128,7 @@ pub enum Warning {
     },
     /// Custom attributes that hold passwords were left out.
     PasswordsWithheld {
-        /// Which one of [`PASSWORD_ATTRIBUTES`](super::PASSWORD_ATTRIBUTES).
+        /// Which one of [`PASSWORD_ATTRIBUTES`](crate::password_attributes::PASSWORD_ATTRIBUTES).
         attribute: &'static str,
         /// How many users have it.
         users: usize,

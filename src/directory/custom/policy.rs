@@ -6,24 +6,7 @@
 //! Passwords are served only if the caller says so. `docs/attributes.md` has the table. Must not know values.
 
 use super::super::schema;
-
-/// Attributes that hold passwords, hashes of passwords or keys made of them (RFC 4519 section 2.41, RFC 3112, Active
-/// Directory, Samba, MIT Kerberos, FreeIPA, the password policy draft). None is served unless a policy names it.
-pub const PASSWORD_ATTRIBUTES: [&str; 13] = [
-    "userPassword",
-    "unicodePwd",
-    "sambaNTPassword",
-    "sambaLMPassword",
-    "krbPrincipalKey",
-    "authPassword",
-    "dBCSPwd",
-    "ipaNTHash",
-    "supplementalCredentials",
-    "ntPwdHistory",
-    "lmPwdHistory",
-    "sambaPasswordHistory",
-    "pwdHistory",
-];
+use crate::password_attributes::{PASSWORD_ATTRIBUTES, place};
 
 /// Built-in attributes that custom values never replace, beside those the schema calls operational.
 const RESERVED: [&str; 6] = [
@@ -64,7 +47,7 @@ impl CustomPolicy {
     pub fn serving<'n>(names: impl IntoIterator<Item = &'n str>) -> Option<Self> {
         let mut policy = Self::default();
         for name in names {
-            policy.served_passwords |= 1 << password(name.as_bytes())?;
+            policy.served_passwords |= 1 << place(name.as_bytes())?;
         }
         Some(policy)
     }
@@ -90,7 +73,7 @@ impl CustomPolicy {
     pub(in crate::directory) fn verdict(self, name: &[u8]) -> Verdict {
         let options = memchr::memchr(b';', name).unwrap_or(name.len());
         let plain = name.get(..options).unwrap_or(name).trim_ascii();
-        if let Some(place) = password(plain) {
+        if let Some(place) = place(plain) {
             return match self.served_passwords & 1 << place {
                 0 => Verdict::Withheld(place),
                 // Served under another spelling, it would not be known for a password any more.
@@ -117,13 +100,6 @@ impl CustomPolicy {
     pub(in crate::directory) fn admits(self, name: &[u8]) -> bool {
         matches!(self.verdict(name), Verdict::Served | Verdict::AddedClasses)
     }
-}
-
-/// The place of a name among the passwords.
-fn password(name: &[u8]) -> Option<usize> {
-    PASSWORD_ATTRIBUTES
-        .iter()
-        .position(|known| known.as_bytes().eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use super::super::fixture::*;
-use super::super::{
-    Builder, CarriedUser, CustomPolicy, PASSWORD_ATTRIBUTES, Snapshot, Viewer, Warning, compare,
-};
+use super::super::{Builder, CarriedUser, CustomPolicy, Snapshot, Viewer, Warning, compare};
 use crate::ldap::response::ResultCode;
+use crate::password_attributes::PASSWORD_ATTRIBUTES;
 
 const FORGED: &str = r#"{
     "memberOf": ["cn=admins,ou=groups,dc=ldap,dc=goauthentik,dc=io"],

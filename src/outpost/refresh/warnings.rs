@@ -93,14 +93,6 @@ mod tests {
     }
 
     #[test]
-    fn every_password_attribute_that_can_be_configured_is_one_to_the_directory() {
-        assert_eq!(
-            crate::config::PASSWORD_ATTRIBUTES,
-            crate::directory::PASSWORD_ATTRIBUTES
-        );
-    }
-
-    #[test]
     fn a_known_oddity_is_told_once_and_again_after_it_was_gone() {
         let mut warnings = Warnings::default();
         warnings.add("a");
