@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
-use crate::authentik;
 use crate::authentik::flow::{BindRequest, FlowError, FlowOutcome, Rejection};
+use crate::authentik::{self, ApiError};
 use crate::ldap::response::ResultCode;
 use crate::metrics::RejectReason;
 use crate::outpost::Outpost;
@@ -158,16 +158,9 @@ impl Outpost {
             .check_access(opened.session(), provider.pk(), slug, Some(client))
             .await;
         let access = access.map_err(|error| {
-            let code = if error.is_transient() {
-                ResultCode::Unavailable
-            } else {
-                ResultCode::Other
-            };
-            let cause = format!(
-                "access to the application could not be checked: {error}; {}",
-                error.hint()
-            );
-            Refusal::caused(code, RejectReason::AccessCheckFail, NOT_NOW, cause)
+            let what = "access to the application could not be checked";
+            let (code, reason) = (ResultCode::Other, RejectReason::AccessCheckFail);
+            unanswered(&error, what, code, reason, NOT_NOW)
         })?;
         if access.session_ended {
             return Err(ended_early());
@@ -198,21 +191,9 @@ impl Outpost {
                 ))
             }
             Err(error) => {
-                let code = if error.is_transient() {
-                    ResultCode::Unavailable
-                } else {
-                    ResultCode::OperationsError
-                };
-                let cause = format!(
-                    "the user could not be identified after the login: {error}; {}",
-                    error.hint()
-                );
-                Err(Refusal::caused(
-                    code,
-                    RejectReason::UserInfoFail,
-                    NOT_IDENTIFIED,
-                    cause,
-                ))
+                let what = "the user could not be identified after the login";
+                let (code, reason) = (ResultCode::OperationsError, RejectReason::UserInfoFail);
+                Err(unanswered(&error, what, code, reason, NOT_IDENTIFIED))
             }
         }
     }
@@ -243,6 +224,22 @@ fn wrong_secret() -> Refusal {
 /// What is said of a bind that nobody judged.
 const NOT_NOW: &str = "authentik cannot judge this login at the moment";
 const NOT_IDENTIFIED: &str = "authentik does not say whose login this is";
+
+/// What it means to the client that authentik did not answer a question about a login that succeeded. `code` is that of
+/// an error that will not pass by itself.
+fn unanswered(
+    error: &ApiError,
+    what: &str,
+    code: ResultCode,
+    reason: RejectReason,
+    text: &'static str,
+) -> Refusal {
+    let code = match error.is_transient() {
+        true => ResultCode::Unavailable,
+        false => code,
+    };
+    Refusal::caused(code, reason, text, format!("{what}: {error}; {}", error.hint()))
+}
 
 /// What it means to the client that a flow came to no verdict. Nothing of it blames the password.
 fn unjudged(error: &FlowError) -> Refusal {
