@@ -14,6 +14,7 @@ use super::devices::Device;
 use super::flows::Flow;
 use super::groups::Group;
 use super::orders::Orders;
+use super::text::upper;
 use super::users::{Related, User};
 
 /// The state a simulator starts from and works on. Tests change it through
@@ -410,12 +411,12 @@ impl Directory {
 
     /// pks of users whose username equals `given` but for case, in no order.
     pub(crate) fn usernames_folding_to(&self, given: &str) -> Vec<i32> {
-        let folded = fold(given);
+        let folded = upper(given);
         let hash = self.hasher.hash_one(&folded);
         self.by_username
             .iter_hash(hash)
             .filter(|(other, pk)| {
-                *other == hash && self.user(*pk).is_some_and(|user| fold(&user.username) == folded)
+                *other == hash && self.user(*pk).is_some_and(|user| upper(&user.username) == folded)
             })
             .map(|(_, pk)| *pk)
             .collect()
@@ -423,12 +424,12 @@ impl Directory {
 
     /// pks of users whose address equals `given` but for case, in no order.
     pub(crate) fn emails_folding_to(&self, given: &str) -> Vec<i32> {
-        let folded = fold(given);
+        let folded = upper(given);
         let hash = self.hasher.hash_one(&folded);
         self.by_email
             .iter_hash(hash)
             .filter(|(other, pk)| {
-                *other == hash && self.user(*pk).is_some_and(|user| fold(&user.email) == folded)
+                *other == hash && self.user(*pk).is_some_and(|user| upper(&user.email) == folded)
             })
             .map(|(_, pk)| *pk)
             .collect()
@@ -447,11 +448,11 @@ impl Directory {
     }
 
     fn index(&mut self, user: &User) {
-        let hash = self.hasher.hash_one(fold(&user.username));
+        let hash = self.hasher.hash_one(upper(&user.username));
         self.by_username
             .insert_unique(hash, (hash, user.pk), |(hash, _)| *hash);
         if !user.email.is_empty() {
-            let hash = self.hasher.hash_one(fold(&user.email));
+            let hash = self.hasher.hash_one(upper(&user.email));
             self.by_email
                 .insert_unique(hash, (hash, user.pk), |(hash, _)| *hash);
         }
@@ -462,17 +463,13 @@ impl Directory {
     }
 
     fn unindex_names(&mut self, pk: i32, username: &str, email: &str) {
-        let hash = self.hasher.hash_one(fold(username));
+        let hash = self.hasher.hash_one(upper(username));
         if let Ok(entry) = self.by_username.find_entry(hash, |(_, other)| *other == pk) {
             entry.remove();
         }
-        let hash = self.hasher.hash_one(fold(email));
+        let hash = self.hasher.hash_one(upper(email));
         if let Ok(entry) = self.by_email.find_entry(hash, |(_, other)| *other == pk) {
             entry.remove();
         }
     }
-}
-
-fn fold(text: &str) -> String {
-    text.chars().flat_map(char::to_lowercase).collect()
 }

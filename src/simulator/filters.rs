@@ -6,6 +6,7 @@ use super::attributes::{Attributes, Stored};
 use super::clock::parse_iso;
 use super::query::Query;
 use super::reply::Reply;
+use super::text::strip;
 
 /// A text filter: trimmed; empty counts as absent; NUL is refused.
 pub(crate) fn text(query: &Query, field: &str) -> Result<Option<String>, Reply> {
@@ -15,7 +16,7 @@ pub(crate) fn text(query: &Query, field: &str) -> Result<Option<String>, Reply> 
     if value.contains('\0') {
         return Err(Reply::invalid(field, "Null characters are not allowed."));
     }
-    Ok(Some(value.trim().to_owned()).filter(|value| !value.is_empty()))
+    Ok(Some(strip(value).to_owned()).filter(|value| !value.is_empty()))
 }
 
 /// A yes-or-no filter; any other text counts as absent.

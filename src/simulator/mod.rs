@@ -50,6 +50,7 @@ mod sample;
 mod service;
 mod sessions;
 mod stages;
+mod text;
 mod transport;
 mod user_list;
 mod users;

@@ -8,6 +8,7 @@ use super::devices::{Device, DeviceKind, DuoOutcome};
 use super::directory::Directory;
 use super::executor::{Call, Pending, Plan, Step, shown};
 use super::flows::{Identification, NotConfigured, Stage, UserLogin};
+use super::text::strip;
 use super::users::User;
 
 /// What a stage may look at and change.
@@ -113,7 +114,7 @@ impl Room<'_> {
                 return Err(null_error(field));
             }
         }
-        let (given, password) = (given.trim(), password.trim());
+        let (given, password) = (strip(&given), strip(&password));
         if given.is_empty() {
             return Err(general("No identification data provided."));
         }
