@@ -49,7 +49,7 @@ mod work;
 pub use builder::{Builder, CarriedGroup, CarriedUser};
 pub use compare::{compare, compare_entry};
 pub use custom::policy::CustomPolicy;
-pub use people::{NameField, without_white_space_around};
+pub use people::{NameField, login_key, without_white_space_around};
 pub use record::{GroupRecord, MAX_WARNINGS, Subject, UserRecord, Warning};
 pub use search::{Progress, Search, SearchControls, SearchLimits, SearchOutcome, Viewer};
 pub use snapshot::{GroupId, Snapshot, UserId, UserSummary};

@@ -6,14 +6,17 @@
 
 use std::cmp::Ordering;
 
+use uuid::Uuid;
+
 use super::attribute::AttributeId;
 use super::row;
 use super::snapshot::{Snapshot, UserId};
 use super::syntax;
-use crate::ldap::text;
 
 /// The attribute in which authentik keeps a user principal name.
 const UPN: &str = "upn";
+/// Its upper case is that of `i`, its folded case is its own.
+const DOTLESS_I: char = 'ı';
 
 /// A field of a user that a login name can be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,21 +74,24 @@ impl Snapshot {
             .into_iter()
             .flatten()
             .filter_map(|field| self.name_id(field))
-            .flat_map(|id| {
-                let key = syntax::equality_key(
-                    self.attributes.syntax(id),
-                    without_white_space_around(typed).as_bytes(),
-                );
-                self.lookup_key(id, &key)
-                    .iter()
-                    .filter(|&&record| record < self.user_count_u32() && self.has_name(record, id, typed))
-                    .filter_map(|&record| self.users.pks.get(record as usize).copied())
-                    .collect::<Vec<_>>()
-            })
+            .flat_map(|id| self.named_in(id, typed))
+            .filter_map(|record| self.users.pks.get(record as usize).copied())
             .collect();
         found.sort_unstable();
         found.dedup();
         found
+    }
+
+    /// The user somebody means who logs in under a name, as authentik's identification stage finds them: of all with that
+    /// user name or e-mail address, case ignored, the one with the lowest pk; else the one with that UUID.
+    #[must_use]
+    pub fn user_by_login(&self, typed: &str) -> Option<UserId> {
+        let fields = [AttributeId::RDN, AttributeId::MAIL];
+        let found = fields.into_iter().flat_map(|id| self.named_in(id, typed)).min();
+        found.map(UserId).or_else(|| {
+            let uuid = Uuid::try_parse(without_white_space_around(typed)).ok()?;
+            self.user_by_uuid(uuid.as_bytes()).map(UserId)
+        })
     }
 
     /// The pks, ascending, of the users of either snapshot about whom something differs that a login hangs on: whether
@@ -150,6 +156,23 @@ impl Snapshot {
         }
     }
 
+    /// The users of whom a field equals the name, case ignored.
+    fn named_in(&self, id: AttributeId, typed: &str) -> Vec<u32> {
+        let typed = without_white_space_around(typed);
+        // The one letter that indexes keep apart from another and authentik does not. A user whose own name has it is not
+        // found here under the other, which only means that the two spellings count as two persons.
+        let dotted = typed.contains(DOTLESS_I).then(|| typed.replace(DOTLESS_I, "i"));
+        let mut found = Vec::new();
+        for spelling in [Some(typed), dotted.as_deref()].into_iter().flatten() {
+            let key = syntax::equality_key(self.attributes.syntax(id), spelling.as_bytes());
+            let records = self.lookup_key(id, &key).iter().copied();
+            found.extend(
+                records.filter(|&record| record < self.user_count_u32() && self.has_name(record, id, typed)),
+            );
+        }
+        found
+    }
+
     fn has_name(&self, record: u32, id: AttributeId, typed: &str) -> bool {
         self.any_value(record, id, |value| {
             std::str::from_utf8(value).is_ok_and(|value| is_same_name(value, typed))
@@ -166,24 +189,40 @@ pub fn without_white_space_around(name: &str) -> &str {
     })
 }
 
-/// Whether two names are one to authentik: white space around them and case do not count, everything else does.
-fn is_same_name(left: &str, right: &str) -> bool {
-    fn folded(name: &str) -> impl Iterator<Item = char> {
-        name.chars().flat_map(char::to_lowercase)
+/// A form that two login names share exactly if they are one to authentik, in which white space around them and case do
+/// not count and everything else does.
+///
+/// authentik asks PostgreSQL whether their `UPPER` is equal (Django's `iexact`), which makes of each character one other at
+/// most. So `ı` and `ſ` are `I` and `S`, while `ß`, `ﬁ` and `İ` stay what they are, and the signs of Kelvin, Ångström and
+/// Ohm, which are their letters to [`text::fold_case`](crate::ldap::text::fold_case), are not. Entries are told apart by
+/// that, as authentik's outpost does; who logs in, by this. A database with another collation may tell names apart that are
+/// one here (`C`: all but ASCII) or the reverse (ICU: `ß` and `ss`): then two persons share a count of failures, or one has
+/// two, and a login under such a name is re-checked like any other.
+#[must_use]
+pub fn login_key(name: &str) -> String {
+    fn single(mut mapped: impl Iterator<Item = char>) -> Option<char> {
+        mapped.next().filter(|_| mapped.next().is_none())
     }
-    let (left, right) = (
-        without_white_space_around(left),
-        without_white_space_around(right),
-    );
-    !left.is_empty()
-        && (left == right
-            || folded(left).eq(folded(right))
-            || text::fold_case(left.as_bytes()) == text::fold_case(right.as_bytes()))
+    without_white_space_around(name)
+        .chars()
+        .map(|character| {
+            // Where Rust's upper case has several characters, the few that have a single one too share their lower case.
+            single(character.to_uppercase())
+                .or_else(|| single(character.to_lowercase()))
+                .unwrap_or(character)
+        })
+        .collect()
+}
+
+fn is_same_name(left: &str, right: &str) -> bool {
+    let (left, right) = (login_key(left), login_key(right));
+    !left.is_empty() && left == right
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::directory::schema::Syntax;
     use crate::directory::{Builder, UserRecord};
 
     type Person<'a> = (i64, &'a str, &'a str, &'a str, &'a str);
@@ -244,6 +283,67 @@ mod tests {
         assert_eq!(snapshot.users_called("e-17", None), [0_i64; 0]);
         let number = attribute("number");
         assert_eq!(snapshot.users_called("e-17", number.as_ref()), [1]);
+    }
+
+    #[test]
+    fn a_login_name_is_whose_authentik_says() {
+        let snapshot = snapshot(&[
+            (1, "alice", "third@example.com", "{}", OLD),
+            (2, "ALICE", "", "{}", OLD),
+            (3, "third@example.com", "first@example.com", "{}", OLD),
+            (4, "kelvin", "", "{}", OLD),
+            (5, "\u{212a}elvin", "", "{}", OLD),
+            (6, "strasse", "ıda@example.com", "{}", OLD),
+            (7, "ſam", "", r#"{"upn":"IDA@corp"}"#, OLD),
+        ]);
+        let person = |typed: &str| {
+            let user = snapshot.user_by_login(typed)?;
+            Some(snapshot.user(user).pk)
+        };
+        for (typed, pk) in [
+            ("ALICE", Some(1)),
+            ("alıce", Some(1)),
+            ("AlıCE\u{1f}", Some(1)),
+            ("third@example.com", Some(1)),
+            ("FIRST@example.com", Some(3)),
+            ("KELVIN", Some(4)),
+            ("\u{212a}ELVIN", Some(5)),
+            ("ſtraſſe", Some(6)),
+            ("straße", None),
+            ("ıda@example.com", Some(6)),
+            ("SAM", Some(7)),
+            ("ａlice", None),
+            ("", None),
+            (" ", None),
+        ] {
+            assert_eq!(person(typed), pk, "{typed}");
+        }
+        assert_eq!(field(&snapshot, 1, "ALıCE"), Some(NameField::Username));
+        assert_eq!(field(&snapshot, 7, "ıda@corp"), attribute("upn"));
+        assert_eq!(field(&snapshot, 4, "\u{212a}elvin"), None);
+        assert_eq!(snapshot.users_called("alıce", None), [1, 2]);
+        assert_eq!(snapshot.users_called("kelvin", None), [4]);
+    }
+
+    /// Of the letters that are one to authentik, indexes keep a single one apart. Those of newer Unicode are left out, which
+    /// one library folds and another does not yet.
+    #[test]
+    fn indexes_find_whatever_is_one_name_to_authentik() {
+        let mut apart = Vec::new();
+        for character in '\0'..'\u{a7c0}' {
+            let mut buffer = [0; 4];
+            let name: &str = character.encode_utf8(&mut buffer);
+            let upper = login_key(name);
+            assert_eq!(login_key(&upper), upper, "{character:?}");
+            for syntax in [Syntax::AccountName, Syntax::DirectoryString] {
+                let key = |name: &str| syntax::equality_key(syntax, name.as_bytes()).into_owned();
+                if !upper.is_empty() && upper != name && key(name) != key(&upper) {
+                    apart.push((character, syntax));
+                }
+            }
+        }
+        let both = [Syntax::AccountName, Syntax::DirectoryString];
+        assert_eq!(apart, both.map(|syntax| (DOTLESS_I, syntax)));
     }
 
     #[test]

@@ -168,24 +168,6 @@ impl Snapshot {
         self.named(username, Kind::User).map(UserId).collect()
     }
 
-    /// The user somebody means who logs in under a name: the one with that login name, else with that e-mail address, else
-    /// with that UUID. Of several the one with the lowest pk.
-    #[must_use]
-    pub fn user_by_login(&self, name: &str) -> Option<UserId> {
-        if let Some(user) = self.users_by_name(name.as_bytes()).first() {
-            return Some(*user);
-        }
-        let key = syntax::equality_key(self.attributes.syntax(AttributeId::MAIL), name.as_bytes());
-        let of_mail = self.lookup_key(AttributeId::MAIL, &key).iter().copied();
-        if !name.trim().is_empty()
-            && let Some(user) = of_mail.filter(|&record| record < self.user_count_u32()).min()
-        {
-            return Some(UserId(user));
-        }
-        let uuid = Uuid::try_parse(name.trim()).ok()?;
-        self.user_by_uuid(uuid.as_bytes()).map(UserId)
-    }
-
     /// What is known of a user.
     #[must_use]
     pub fn user(&self, user: UserId) -> UserSummary<'_> {

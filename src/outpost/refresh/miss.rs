@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::authentik::User;
-use crate::directory::{Builder, Snapshot, Warning, without_white_space_around};
+use crate::directory::{Builder, Snapshot, Warning, login_key, without_white_space_around};
 use crate::outpost::Outpost;
 
 use super::assembly::{Assembly, Fetched};
@@ -141,7 +141,7 @@ impl Outpost {
     /// name, if authentik does. Gives up after a few seconds; a later fetch or the next refresh shows the user in any case.
     pub(in crate::outpost) async fn fetch_login(&self, pk: i64, name: &str) {
         let name = without_white_space_around(name);
-        let other_name = (pk, name.to_lowercase());
+        let other_name = (pk, login_key(name));
         let shows_name = || self.shows(pk) && self.shows_name(pk, name);
         if shows_name() || (self.shows(pk) && self.misses.lock().other_names.contains(&other_name)) {
             return;
@@ -186,7 +186,7 @@ impl Outpost {
         self.snapshot().is_some_and(|snapshot| {
             snapshot.user_by_pk(pk).is_some_and(|user| {
                 let shown = snapshot.user(user).username;
-                shown.to_lowercase() == name.to_lowercase() || snapshot.has_value(user, &LOGIN_FIELDS, name)
+                login_key(shown) == login_key(name) || snapshot.has_value(user, &LOGIN_FIELDS, name)
             })
         })
     }
