@@ -265,7 +265,7 @@ pub(crate) static SEARCH_TIME_LIMIT: Setting = own(
         max: 3_600,
         off: true,
     },
-    "How long the server works on one search of an account that may search everything, before it is answered timeLimitExceeded (3). Waiting for the client does not count, and each entry returned gives 0.1 ms more. 0 is no limit.",
+    "How long a processor works on one search of an account that may search everything, before it is answered timeLimitExceeded (3). Waiting for the client or for a processor does not count, and each entry returned gives 0.1 ms more. 0 is no limit.",
 );
 pub(crate) static SEARCH_TIME_LIMIT_OWN: Setting = own(
     "AUTHENTIK_LDAP__SEARCH_TIME_LIMIT_OWN",
