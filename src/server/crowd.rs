@@ -31,8 +31,9 @@ const GRACE: Duration = Duration::from_secs(10);
 const BINDING_GRACE: Duration = Duration::from_secs(120);
 /// When places are short, one in so many unbound connections goes at once: choosing takes a look at all of them.
 const BATCH_PART: usize = 16;
-/// How often whoever waits for a place looks whether somebody's time is up.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often whoever waits for a place looks whether somebody's time is up, and how long those who were told to go may take
+/// before others have to go as well: one that reads nothing takes as long as its last words may.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// The connections of the moment.
 #[derive(Debug)]
@@ -57,6 +58,8 @@ struct State {
     sources: HashMap<IpAddr, Source>,
     /// How many were told to go and have not gone yet.
     leaving: usize,
+    /// When somebody was last told.
+    told: Option<Instant>,
 }
 
 #[derive(Debug, Default)]
@@ -150,7 +153,7 @@ impl Crowd {
         let mut state = self.lock();
         let open = state.unbound.len() + state.bound.len();
         if open >= self.capacity || state.unbound.len() >= self.unbound_capacity {
-            if state.leaving == 0 {
+            if !state.is_about_to_have_room(now) {
                 state.make_room(now, &self.metrics);
             }
             return None;
@@ -217,6 +220,12 @@ impl State {
         }
     }
 
+    /// Whether somebody leaves, as far as one can tell.
+    fn is_about_to_have_room(&self, now: Instant) -> bool {
+        let lately = |told| now.saturating_duration_since(told) < LOOK;
+        self.leaving > 0 && self.told.is_some_and(lately)
+    }
+
     /// Tells unbound clients to go: the oldest of the address that has most, or else those whose time is up. Those with a
     /// bind under way come last, and are not spared for that alone: whoever sends one after the other has always one.
     fn make_room(&mut self, now: Instant, metrics: &ClientMetrics) {
@@ -228,6 +237,11 @@ impl State {
         let Some((address, count)) = greediest else {
             return;
         };
+        let told = self
+            .unbound
+            .values()
+            .filter(|occupant| occupant.source == address && occupant.dismissal.get().is_some());
+        let count = count.saturating_sub(told.count());
         let batch = (self.unbound.len() / BATCH_PART).max(1);
         let goes = |occupant: &&Arc<Occupant>| {
             let grace = if occupant.is_binding() {
@@ -254,13 +268,14 @@ impl State {
             .map(Arc::clone)
             .collect();
         for occupant in chosen {
-            self.dismiss(&occupant, Dismissal::Place, metrics);
+            self.dismiss(&occupant, Dismissal::Place, now, metrics);
         }
     }
 
-    fn dismiss(&mut self, occupant: &Occupant, dismissal: Dismissal, metrics: &ClientMetrics) {
+    fn dismiss(&mut self, occupant: &Occupant, dismissal: Dismissal, now: Instant, metrics: &ClientMetrics) {
         if occupant.dismissal.set(dismissal).is_ok() {
             self.leaving += 1;
+            self.told = Some(now);
             metrics.dismissed();
             occupant.dismissed.cancel();
         }

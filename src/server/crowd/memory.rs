@@ -9,6 +9,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use tokio::time::Instant;
+
 use super::{Crowd, Dismissal, Occupant};
 
 /// The part of the budget that unbound clients have.
@@ -106,7 +108,12 @@ impl Crowd {
         chosen.extend(greediest(&rest, self.budget.limit));
         for (held, occupant) in chosen {
             change(&self.budget.leaving, 0, held);
-            state.dismiss(&occupant, Dismissal::Memory { held }, &self.metrics);
+            state.dismiss(
+                &occupant,
+                Dismissal::Memory { held },
+                Instant::now(),
+                &self.metrics,
+            );
         }
     }
 }

@@ -152,6 +152,27 @@ async fn a_few_strangers_of_an_address_have_time_to_bind() {
     assert_eq!(dismissal, Dismissal::Place);
 }
 
+/// The last words to one that reads nothing take their time; nobody waits for that while somebody else can go.
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_one_who_was_told_and_stays() {
+    let crowd = crowd(2, None, usize::MAX);
+    let [stays, goes] = ["192.0.2.1", "192.0.2.1"].map(|client| crowd.enter(client).unwrap());
+    tokio::time::advance(GRACE).await;
+    let leave = async {
+        stays.dismissed().await;
+        goes.dismissed().await;
+        drop(goes);
+    };
+    let began = Instant::now();
+    let admitted = async {
+        let (seat, ()) = tokio::join!(crowd.admit(ip("192.0.2.2")), leave);
+        seat
+    };
+    tokio::time::timeout(GRACE, admitted).await.expect("a place");
+    assert!(began.elapsed() <= LOOK * 2, "{:?}", began.elapsed());
+    assert!(stays.must_go());
+}
+
 #[tokio::test]
 async fn who_sends_bind_after_bind_keeps_no_place_by_that() {
     let crowd = crowd(400, None, usize::MAX);
