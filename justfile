@@ -24,7 +24,7 @@ test *arguments:
 
 # The tests with real LDAP clients, which fail when a client is missing
 test-clients:
-    AKLDAP_REQUIRE_CLIENTS=1 cargo test --locked
+    AKLDAP_REQUIRE_CLIENTS=1 cargo test --locked --no-fail-fast
 
 # As quickly built as `cargo run --release`; `--profile dist` is what the image holds
 release:
