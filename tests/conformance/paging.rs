@@ -2,7 +2,7 @@
 //! reconnects, other filters and refreshes.
 
 use akldap::simulator::Directory;
-use ldap3_proto::proto::LdapSearchScope;
+use ldap3_proto::proto::{LdapSearchRequest, LdapSearchScope};
 
 use crate::client::{Client, Found, search};
 use crate::controls::{page_of, paged, sorted, view};
@@ -42,6 +42,36 @@ async fn all_pages(client: &mut Client, filter: &str, sizes: &[i32]) -> Vec<Stri
     dns
 }
 
+/// All pages of one size, sorted by the server if there is something to sort by.
+async fn pages_in_order(
+    client: &mut Client,
+    request: impl Fn() -> LdapSearchRequest,
+    order: &[&str],
+    size: i32,
+) -> Vec<String> {
+    let (mut dns, mut place) = (Vec::new(), Vec::new());
+    loop {
+        let mut controls = vec![paged(size, &place, true)];
+        if !order.is_empty() {
+            controls.push(sorted(order, true));
+        }
+        let found = client.search_with(request(), controls).await;
+        dns.extend(found.dns().into_iter().map(str::to_owned));
+        place = cookie(&found);
+        if place.is_empty() {
+            return dns;
+        }
+    }
+}
+
+/// What is found without pages, in the order of the names.
+async fn sorted_dns(client: &mut Client, filter: &str) -> Vec<String> {
+    let found = client.subtree(BASE, filter, &["cn"]).await;
+    let mut dns: Vec<String> = found.dns().into_iter().map(str::to_owned).collect();
+    dns.sort_unstable();
+    dns
+}
+
 #[tokio::test]
 async fn paged_is_unpaged_for_every_page_size() {
     let stage = Stage::sample().await;
@@ -54,14 +84,7 @@ async fn paged_is_unpaged_for_every_page_size() {
         "(!(cn=alice))",
         "(cn=nobody)",
     ] {
-        let mut whole: Vec<String> = client
-            .subtree(BASE, filter, &["cn"])
-            .await
-            .dns()
-            .into_iter()
-            .map(str::to_owned)
-            .collect();
-        whole.sort_unstable();
+        let whole = sorted_dns(&mut client, filter).await;
         for sizes in [
             &[1][..],
             &[2],
@@ -80,15 +103,8 @@ async fn paged_is_unpaged_for_every_page_size() {
         }
     }
     let mut own = stage.bound("alice").await;
-    let mut whole: Vec<String> = own
-        .subtree(BASE, EVERYTHING, &["cn"])
-        .await
-        .dns()
-        .into_iter()
-        .map(str::to_owned)
-        .collect();
+    let whole = sorted_dns(&mut own, EVERYTHING).await;
     let mut pages = all_pages(&mut own, EVERYTHING, &[2]).await;
-    whole.sort_unstable();
     pages.sort_unstable();
     assert_eq!(pages, whole, "what a user sees is paged the same");
 }
@@ -250,30 +266,11 @@ async fn the_empty_name_is_paged_sorted_and_limited_like_any_base() {
     let stage = Stage::sample().await;
     let mut client = stage.bound("ldapservice").await;
     let request = || search("", LdapSearchScope::Subtree, EVERYTHING, &["cn"]);
-    let mut whole: Vec<String> = client
-        .subtree(BASE, EVERYTHING, &["cn"])
-        .await
-        .dns()
-        .into_iter()
-        .map(str::to_owned)
-        .collect();
-    whole.push(String::new());
-    whole.sort_unstable();
+    let mut whole = sorted_dns(&mut client, EVERYTHING).await;
+    whole.insert(0, String::new());
     for order in [&[][..], &["cn"], &["-objectClass", "cn"]] {
         for size in [1, 7, 500] {
-            let (mut dns, mut place) = (Vec::new(), Vec::new());
-            loop {
-                let mut controls = vec![paged(size, &place, true)];
-                if !order.is_empty() {
-                    controls.push(sorted(order, true));
-                }
-                let found = client.search_with(request(), controls).await;
-                dns.extend(found.dns().into_iter().map(str::to_owned));
-                place = cookie(&found);
-                if place.is_empty() {
-                    break;
-                }
-            }
+            let mut dns = pages_in_order(&mut client, request, order, size).await;
             if order.is_empty() {
                 assert_eq!(dns[0], "", "the root DSE comes first");
             }
@@ -294,16 +291,7 @@ async fn pages_of_a_sorted_search_go_on_in_order() {
     let request = || search(BASE, LdapSearchScope::Subtree, "(objectClass=user)", &["cn"]);
     let whole = client.search_with(request(), vec![sorted(&["-cn"], true)]).await;
     assert_eq!(whole.entries.len(), 60);
-    let (mut dns, mut place) = (Vec::new(), Vec::new());
-    loop {
-        let controls = vec![sorted(&["-cn"], true), paged(17, &place, true)];
-        let found = client.search_with(request(), controls).await;
-        dns.extend(found.dns().into_iter().map(str::to_owned));
-        place = cookie(&found);
-        if place.is_empty() {
-            break;
-        }
-    }
+    let dns = pages_in_order(&mut client, request, &["-cn"], 17).await;
     assert_eq!(dns, whole.dns());
     // A view is no page: the window is all there is.
     let both = vec![sorted(&["-cn"], true), paged(17, b"", true), view(0, 9, 1, 0)];

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -29,6 +30,30 @@ const CLIENTS: u8 = 8;
 const TRIES: usize = 3;
 
 struct Haproxy(Child);
+
+impl Haproxy {
+    /// Starts it with a configuration and waits until it listens on its last address.
+    async fn start(folder: &Path, configuration: &str, last: SocketAddr) -> Self {
+        let [file, errors] = ["haproxy.cfg", "errors"].map(|name| folder.join(name));
+        std::fs::write(&file, configuration).unwrap();
+        let haproxy = Command::new("haproxy")
+            .args(["-db", "-f", file.to_str().unwrap()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(std::fs::File::create(&errors).unwrap())
+            .spawn()
+            .unwrap();
+        let haproxy = Self(haproxy);
+        for _ in 0..400 {
+            if TcpStream::connect(last).await.is_ok() {
+                return haproxy;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        let errors = std::fs::read_to_string(errors).unwrap();
+        panic!("HAProxy does not listen: {errors}");
+    }
+}
 
 impl Drop for Haproxy {
     fn drop(&mut self) {
@@ -142,26 +167,7 @@ async fn three_servers_behind_haproxy_lose_no_login() {
     let servers = [start().await, start().await, start().await];
     let [ldap, ldaps] = free_addresses();
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("haproxy.cfg");
-    std::fs::write(&file, configuration(&servers, ldap, ldaps)).unwrap();
-    let haproxy = Command::new("haproxy")
-        .args(["-db", "-f", file.to_str().unwrap()])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(std::fs::File::create(folder.path().join("errors")).unwrap())
-        .spawn()
-        .unwrap();
-    let _haproxy = Haproxy(haproxy);
-    let mut open = false;
-    for _ in 0..400 {
-        open = TcpStream::connect(ldaps).await.is_ok();
-        if open {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
-    let errors = std::fs::read_to_string(folder.path().join("errors")).unwrap();
-    assert!(open, "HAProxy does not listen: {errors}");
+    let _haproxy = Haproxy::start(folder.path(), &configuration(&servers, ldap, ldaps), ldaps).await;
     simulator.requests().clear();
     let tally = Arc::new(Tally::default());
     let clients: Vec<_> = (1..=CLIENTS)
@@ -238,24 +244,8 @@ async fn tls_that_ends_in_haproxy_counts_as_tls_if_its_address_is_named() {
         ["p256.pem", "p256.key"].map(|name| std::fs::read_to_string(format!("{certs}/{name}")).unwrap());
     std::fs::write(&pem, pair.concat()).unwrap();
     let fronts = free_addresses();
-    let file = folder.path().join("haproxy.cfg");
     let text = ending_tls(fronts, named.ldap, unnamed.ldap, pem.to_str().unwrap());
-    std::fs::write(&file, text).unwrap();
-    let haproxy = Command::new("haproxy")
-        .args(["-db", "-f", file.to_str().unwrap()])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(std::fs::File::create(folder.path().join("errors")).unwrap())
-        .spawn()
-        .unwrap();
-    let _haproxy = Haproxy(haproxy);
-    for _ in 0..400 {
-        if TcpStream::connect(fronts[3]).await.is_ok() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
-    let errors = std::fs::read_to_string(folder.path().join("errors")).unwrap();
+    let _haproxy = Haproxy::start(folder.path(), &text, fronts[3]).await;
     let from = Ipv4Addr::LOCALHOST;
     let [clear, secure, clear_unnamed, secure_unnamed] = fronts;
     for (front, tls, code, what) in [
@@ -269,7 +259,7 @@ async fn tls_that_ends_in_haproxy_counts_as_tls_if_its_address_is_named() {
         ),
         (clear_unnamed, false, 13, "no TLS to that one"),
     ] {
-        let stream = connect(from, front, tls.then_some(front)).await.expect(&errors);
-        assert_eq!(login(stream).await.expect(&errors), code, "{what}: {errors}");
+        let stream = connect(from, front, tls.then_some(front)).await.expect(what);
+        assert_eq!(login(stream).await.expect(what), code, "{what}");
     }
 }
