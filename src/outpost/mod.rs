@@ -456,3 +456,46 @@ impl Outpost {
         outpost
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::StringMap;
+
+    /// No task looks at the files here, as the server's does every few seconds.
+    #[tokio::test]
+    async fn a_reload_reads_token_and_certificate_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |kind: &str| folder.path().join(kind);
+        let put = |name: &str| {
+            for kind in ["pem", "key"] {
+                let certs = Path::new(env!("CARGO_MANIFEST_DIR")).join("certs");
+                fs::copy(certs.join(format!("{name}.{kind}")), file(kind)).unwrap();
+            }
+            fs::write(file("token"), name).unwrap();
+        };
+        put("p256");
+        let mut settings = StringMap::default();
+        settings.set("AUTHENTIK_HOST", "http://127.0.0.1:9");
+        settings.set("AUTHENTIK_TOKEN", format!("file://{}", file("token").display()));
+        settings.set(
+            "AUTHENTIK_LDAP__TLS_CERTIFICATE_FILE",
+            file("pem").to_str().unwrap(),
+        );
+        settings.set("AUTHENTIK_LDAP__TLS_KEY_FILE", file("key").to_str().unwrap());
+        let config = Config::read(&settings).unwrap();
+        let outpost = Outpost::new(config, Capabilities::default(), None).unwrap();
+        let before = outpost.certificates.choose(None);
+        put("rsa2048");
+        outpost.reload().await;
+        assert!(!Arc::ptr_eq(&before, &outpost.certificates.choose(None)));
+        let renewal = outpost.client.renew_token().await;
+        assert!(
+            matches!(renewal, Ok(TokenRenewal::Unchanged)),
+            "it was read already"
+        );
+    }
+}

@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use akldap::simulator::{Binding, Endpoint, Fault, Rule, Stage as FlowStage, UserLogin};
+use futures_util::future::join_all;
 
+use crate::ends::{connected, move_to_another_application};
 use crate::scenery::{assert_disconnected, flow_requests, recommended, stage};
 use crate::stage::{BASE, Stage, eventually, user_dn};
 
@@ -232,4 +234,31 @@ async fn a_check_that_cannot_be_made_ends_nothing() {
         0,
         "still cached"
     );
+}
+
+#[tokio::test]
+async fn a_provider_that_moves_during_a_login_ends_what_it_was_judged_by() {
+    join_all(["direct", "cached"].map(moved_during_a_login)).await;
+}
+
+async fn moved_during_a_login(mode: &str) {
+    let stage = connected(mode, recommended(), &[("ACCESS_RECHECK_INTERVAL", "0")]).await;
+    stage
+        .simulator
+        .faults()
+        .add(Rule::new("/check_access/", Fault::Stall(Duration::from_secs(4))));
+    stage.simulator.requests().clear();
+    let (mut alice, dn) = (stage.client().await, user_dn("alice"));
+    let (outcome, ()) = tokio::join!(alice.bind(&dn, "demo-alice"), async {
+        eventually("access to the old application is asked about", || {
+            stage.simulator.requests().count(Endpoint::CheckAccess) > 0
+        })
+        .await;
+        let provider = move_to_another_application(&stage);
+        stage.simulator.save_provider(provider, |_| {});
+    });
+    assert_eq!(outcome.code, 0, "{mode}: it was right when it was asked");
+    stage.simulator.faults().clear();
+    assert_disconnected(&mut alice).await;
+    assert_eq!(stage.bind(&dn, "demo-alice").await.code, 50, "{mode}");
 }

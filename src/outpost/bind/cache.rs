@@ -385,6 +385,7 @@ fn millis(duration: Duration) -> u64 {
 mod tests {
     use super::*;
     use crate::config::{Config, StringMap};
+    use crate::directory::{Builder, UserRecord};
     use crate::ldap::response::ResultCode;
     use crate::metrics::RejectReason;
 
@@ -406,6 +407,59 @@ mod tests {
             .filter(|ms| cache.may_reprove(start + Duration::from_millis(*ms)))
             .count();
         assert_eq!(admitted, 20, "two a second");
+    }
+
+    /// A directory of people: primary key, user name, e-mail address, custom attributes, date of the password.
+    fn people(people: &[(i64, &str, &str, &str, &str)]) -> Snapshot {
+        let mut builder = Builder::new();
+        for &(pk, username, email, attributes, password_change_date) in people {
+            builder.add_user(&UserRecord {
+                pk,
+                username,
+                email,
+                attributes: Some(attributes),
+                password_change_date,
+                is_active: true,
+                uuid: &format!("00000000-0000-4000-8000-{pk:012}"),
+                ..UserRecord::default()
+            });
+        }
+        builder.finish().0
+    }
+
+    const DATE: &str = "2026-01-02T03:04:05Z";
+
+    #[test]
+    fn a_name_counts_as_long_as_the_field_it_was_found_in_has_it() {
+        let alice = (
+            1,
+            "alice",
+            "alice@x",
+            r#"{"upn":"al@corp","number":"E-17"}"#,
+            DATE,
+        );
+        let before = people(&[alice]);
+        for (name, without) in [
+            ("Alice", (1, "alice2", alice.2, alice.3, DATE)),
+            ("ALICE@x", (1, "alice", "", alice.3, DATE)),
+            ("al@CORP", (1, "alice", alice.2, r#"{"number":"E-17"}"#, DATE)),
+            ("e-17", (1, "alice", alice.2, r#"{"upn":"al@corp"}"#, DATE)),
+        ] {
+            let grounds = Grounds::new(name, 1, Some(&before));
+            assert!(grounds.hold(1, &before), "{name}");
+            assert!(!grounds.hold(1, &people(&[without])), "{name}: nobody has it");
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_none_of_the_fields_ends_with_the_password_only() {
+        let alice = |email, date| people(&[(1, "alice", email, "{}", date)]);
+        let grounds = Grounds::new("badge 4711", 1, Some(&alice("alice@x", DATE)));
+        assert!(grounds.hold(1, &alice("new@x", DATE)));
+        assert!(!grounds.hold(1, &alice("alice@x", "2026-01-02T03:04:06Z")));
+        assert!(!grounds.hold(1, &people(&[])));
+        let heir = (2, "badge 4711", "", "{}", DATE);
+        assert!(!grounds.hold(1, &people(&[(1, "alice", "", "{}", DATE), heir])));
     }
 
     fn refusal(repeatable: bool) -> Refusal {

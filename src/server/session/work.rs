@@ -197,6 +197,21 @@ fn kinds() -> Vec<Kind> {
         }),
     );
     add(
+        "long SASL credentials",
+        Box::new(|octets| {
+            let sasl = element(0xa3, &[&text(b"PLAIN"), &text(&fill(b"\0x", octets))]);
+            message(&[&element(0x60, &[&[2, 1, 3], &text(b""), &sasl])])
+        }),
+    );
+    add(
+        "a bind under controls",
+        Box::new(|octets| {
+            let bind = element(0x60, &[&[2, 1, 3], &text(b"cn=a"), &element(0x80, &[b"x"])]);
+            let unknown = element(0x30, &[&text(b"1.2")]);
+            message(&[&bind, &element(0xa0, &[&fill(&unknown, octets)])])
+        }),
+    );
+    add(
         "an unknown authentication choice",
         Box::new(|octets| {
             message(&[&element(
@@ -258,6 +273,32 @@ fn kinds() -> Vec<Kind> {
             "empty connectives",
             Box::new(|octets| element(0xa1, &[&fill(&[0xa0, 0], octets)])),
         );
+        for tag in [0xa0, 0xa1, 0xa2] {
+            let cn = equality(b"cn", b"x");
+            let wide = move |inner: Vec<u8>, levels: usize| {
+                (0..levels).fold(inner, |inner, _| element(tag, &[&inner]))
+            };
+            let deep = cn.clone();
+            add(
+                &format!("as many of {tag:#x} in each other as fit"),
+                Box::new(move |octets| wide(deep.clone(), octets / 5)),
+            );
+            add(
+                &format!("an or in 30 of {tag:#x}"),
+                Box::new(move |octets| wide(element(0xa1, &[&fill(&cn, octets)]), 30)),
+            );
+        }
+        for (name, tag) in [
+            ("greater or equal", 0xa5),
+            ("less or equal", 0xa6),
+            ("approximate", 0xa8),
+        ] {
+            let each = element(tag, &[&text(b"cn"), &text(b"x")]);
+            add(
+                &format!("an or of {name}"),
+                Box::new(move |octets| element(0xa1, &[&fill(&each, octets)])),
+            );
+        }
         add(
             "a long attribute description",
             Box::new(move |octets| equality(&fill(b"a;x", octets), b"x")),
@@ -300,6 +341,33 @@ fn kinds() -> Vec<Kind> {
             "unknown controls",
             Box::new(|octets| fill(&element(0x30, &[&text(b"1.2")]), octets)),
         );
+        with_controls(
+            "an assertion",
+            Box::new(|octets| {
+                let each = element(0xa3, &[&text(b"cn"), &text(b"x")]);
+                control("1.3.6.1.1.12", &element(0xa1, &[&fill(&each, octets)]))
+            }),
+        );
+        with_controls(
+            "somebody else's authorisation",
+            Box::new(|octets| {
+                let name = [b"dn:x", fill(b",a=b", octets).as_slice()].concat();
+                control("2.16.840.1.113730.3.4.18", &name)
+            }),
+        );
+        for oid in [
+            control::SD_FLAGS,
+            control::SEARCH_OPTIONS,
+            control::SUBENTRIES,
+            control::MANAGE_DSA_IT,
+            control::DOMAIN_SCOPE,
+            control::PASSWORD_POLICY,
+        ] {
+            with_controls(
+                &format!("a long value of {oid}"),
+                Box::new(move |octets| control(oid, &element(0x30, &[&fill(&[2, 1, 5], octets)]))),
+            );
+        }
         with_controls(
             "paged results",
             Box::new(|octets| {
