@@ -1,6 +1,7 @@
 //! Can the listener be worn down? Hostile clients of every kind at once beside honest ones, ten thousand idle
-//! connections, and what TLS handshakes cost. The released binary runs in its own process, the simulated authentik and
-//! all clients in this one, on the same cores: figures of a small machine say how much is shared, not how fast it is.
+//! connections, what TLS handshakes cost, and what one large request costs before a bind. The released binary runs in its
+//! own process, the simulated authentik and all clients in this one, on the same cores: figures of a small machine say how
+//! much is shared, not how fast it is.
 
 #![allow(missing_docs, reason = "a program")]
 #![allow(unreachable_pub, reason = "modules shared with the load benchmark")]
@@ -16,6 +17,7 @@ mod options;
 #[path = "../load/process.rs"]
 #[allow(dead_code, reason = "shared with the load benchmark")]
 mod process;
+mod requests;
 #[path = "../load/wire.rs"]
 #[allow(dead_code, reason = "shared with the load benchmark")]
 mod wire;
@@ -61,6 +63,9 @@ fn main() -> anyhow::Result<()> {
     }
     if options.wants("binds") {
         binds::run(&options)?;
+    }
+    if options.wants("requests") {
+        requests::run(&options)?;
     }
     Ok(())
 }

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser;
 
-/// Hostile clients of every kind beside honest ones; idle connections; TLS handshakes; first logins beside bad binds.
+/// Hostile clients of every kind beside honest ones; idle connections; TLS handshakes; first logins beside bad binds; what
+/// one request costs before a bind.
 #[derive(Debug, Parser)]
 pub struct Options {
     /// Seconds under attack; the undisturbed run before it takes a tenth of that, at most a minute
@@ -17,7 +18,11 @@ pub struct Options {
     #[arg(long, default_value_t = 10_000)]
     pub idle: usize,
     /// What to run
-    #[arg(long, value_delimiter = ',', default_value = "handshakes,idle,attack,binds")]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "handshakes,idle,attack,binds,requests"
+    )]
     pub parts: Vec<String>,
     /// Short runs: to see that everything works, not for figures
     #[arg(long)]

@@ -2,6 +2,7 @@
 //!
 //! Knows processes; must not know LDAP.
 
+use std::collections::HashMap;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command};
@@ -86,15 +87,21 @@ impl Drop for Process {
 /// CPU time of all living threads of a process, user and kernel. Threads that ended in the meantime are missed, so a
 /// difference is only sound while none ends.
 pub fn cpu(pid: u32) -> Duration {
+    cpu_of_threads(pid).into_values().sum()
+}
+
+/// The same of each thread, by its number: of two looks those that are in both can be compared.
+pub fn cpu_of_threads(pid: u32) -> HashMap<u32, Duration> {
     let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else {
-        return Duration::ZERO;
+        return HashMap::new();
     };
-    let nanoseconds = threads
-        .flatten()
-        .filter_map(|thread| fs::read_to_string(thread.path().join("schedstat")).ok())
-        .filter_map(|text| text.split_ascii_whitespace().next()?.parse::<u64>().ok())
-        .sum();
-    Duration::from_nanos(nanoseconds)
+    let of_thread = |thread: fs::DirEntry| {
+        let number = thread.file_name().to_str()?.parse().ok()?;
+        let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        let nanoseconds = text.split_ascii_whitespace().next()?.parse().ok()?;
+        Some((number, Duration::from_nanos(nanoseconds)))
+    };
+    threads.flatten().filter_map(of_thread).collect()
 }
 
 /// CPU time of the whole process so far, ended threads too, to the hundredth of a second.
