@@ -13,7 +13,8 @@ use crate::ldap::filter::{AttributeValueAssertion, Filter};
 use crate::ldap::response::{LdapResult, ResultCode};
 
 /// Whether an entry has a value: compareTrue or compareFalse; noSuchAttribute if it has no value of the attribute at
-/// all, noSuchObject if the viewer sees no such entry, invalidDNSyntax if the name is malformed.
+/// all, invalidAttributeSyntax if the value is none of the attribute's syntax and the entry does not store the same text,
+/// noSuchObject if the viewer sees no such entry, invalidDNSyntax if the name is malformed.
 #[must_use]
 pub fn compare(
     snapshot: &Snapshot,
@@ -62,7 +63,11 @@ fn compare_with(context: &Context<'_>, entry: Entry, attribute: &[u8], value: &[
     let truth = filter.and_then(|filter| filter.evaluate(context, entry, &mut Scratch::default()));
     match truth {
         Some(true) => LdapResult::new(ResultCode::CompareTrue, ""),
-        _ => LdapResult::new(ResultCode::CompareFalse, ""),
+        Some(false) => LdapResult::new(ResultCode::CompareFalse, ""),
+        None => LdapResult::new(
+            ResultCode::InvalidAttributeSyntax,
+            "the value is none of the attribute's syntax",
+        ),
     }
 }
 
@@ -95,7 +100,15 @@ mod tests {
             ("gidNumber", "014000", ResultCode::CompareTrue),
             ("objectClass", "posixgroup", ResultCode::CompareTrue),
             ("cn", "other", ResultCode::CompareFalse),
-            ("member", "nonsense", ResultCode::CompareFalse),
+            ("member", "cn=nobody,dc=x", ResultCode::CompareFalse),
+            ("member", "nonsense", ResultCode::InvalidAttributeSyntax),
+            ("member", "cn=a,,b", ResultCode::InvalidAttributeSyntax),
+            ("gidNumber", "abc", ResultCode::InvalidAttributeSyntax),
+            ("ak-superuser", "maybe", ResultCode::InvalidAttributeSyntax),
+            ("entryUUID", "1", ResultCode::InvalidAttributeSyntax),
+            ("objectClass", "two words", ResultCode::InvalidAttributeSyntax),
+            ("objectClass", "computer", ResultCode::CompareFalse),
+            ("memberOf", "cn=a,,b", ResultCode::NoSuchAttribute),
             ("memberOf", &bob, ResultCode::NoSuchAttribute),
             ("mail", "x", ResultCode::NoSuchAttribute),
             ("nosuch", "x", ResultCode::NoSuchAttribute),

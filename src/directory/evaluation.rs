@@ -222,9 +222,15 @@ impl Test {
             } else {
                 self.named_attribute(context, entry, inner.others, scratch)
             };
-            return Some(found || (*of_dn && self.any_of_dn(context, entry, inner, *rule, *all, scratch)));
+            return self
+                .truth(found || (*of_dn && self.any_of_dn(context, entry, inner, *rule, *all, scratch)));
         }
-        Some(self.named_attribute(context, entry, &self.matcher, scratch))
+        self.truth(self.named_attribute(context, entry, &self.matcher, scratch))
+    }
+
+    #[inline]
+    fn truth(&self, matches: bool) -> Option<bool> {
+        if matches { Some(true) } else { self.otherwise }
     }
 
     fn named_attribute(

@@ -1,9 +1,16 @@
 //! Filters made ready for one snapshot, tree and viewer: names resolved, values normalised, memberships followed.
 //!
 //! Knows which rule each assertion uses. An attribute that an entry lacks makes an assertion false, and its negation
-//! true, also when no entry has it: attributes have no schema in authentik, and clients negate them. Undefined are
-//! assertions whose rule is unknown or whose value the rule cannot use (RFC 4511 section 4.5.1.7). Must not know
-//! how candidates are found.
+//! true, also when no entry has it: attributes have no schema in authentik, and clients negate them.
+//!
+//! Undefined, whatever the entry has, are assertions whose rule is unknown, and those whose value is none of the syntax
+//! in which the rule compares (RFC 4511 section 4.5.1.7): `cn=a,,b` as a name, `abc` as a number, text that is not UTF-8.
+//! One exception: authentik lets admins store anything, so such a value is equal to the same text stored, where the
+//! attribute's own equality rule compares. The assertion is never false, so its negation is never true. A value of the
+//! syntax that nobody has, a name outside of the tree or a class nobody knows among them, makes it false, and its
+//! negation true.
+//!
+//! Must not know how candidates are found.
 
 use std::cmp::Ordering;
 use std::hash::BuildHasher;
@@ -41,6 +48,8 @@ pub(super) enum Node {
 pub(super) struct Test {
     pub(super) attribute: AttributeRef,
     pub(super) matcher: Matcher,
+    /// What it is for entries that the matcher does not match: false or Undefined.
+    pub(super) otherwise: Option<bool>,
 }
 
 /// What is asserted.
@@ -82,6 +91,8 @@ pub(super) enum Matcher {
 #[derive(Clone, Debug)]
 pub(super) struct Equal {
     pub(super) syntax: Syntax,
+    /// Whether the value is one of the syntax. If not, it equals stored text that is none either.
+    is_value: bool,
     /// The value itself if its key is made when it is needed: names are found without it, unless values are stored.
     value: Vec<u8>,
     key: OnceLock<Vec<u8>>,
@@ -147,8 +158,10 @@ impl Node {
             Filter::Substrings(substrings) => {
                 let attribute = context.resolve(substrings.attribute);
                 let syntax = context.syntax(&attribute);
-                let matcher = Matcher::Substrings(syntax, Box::new(Substrings::new(syntax, substrings)));
-                Self::test(attribute, matcher)
+                match Substrings::new(syntax, substrings) {
+                    Some(parts) => Self::test(attribute, Matcher::Substrings(syntax, Box::new(parts))),
+                    None => Self::Constant(None),
+                }
             }
             Filter::GreaterOrEqual(assertion) => {
                 Self::order(context, assertion.attribute, assertion.value, Ordering::Greater)
@@ -164,15 +177,15 @@ impl Node {
     /// An attribute that neither the schema nor any entry knows is absent everywhere.
     fn test(attribute: AttributeRef, matcher: Matcher) -> Self {
         if attribute.first.is_none() && attribute.known.is_none() {
-            return Self::Constant(Some(false));
+            return Self::Constant(matcher.otherwise());
         }
-        Self::Test(Box::new(Test { attribute, matcher }))
+        Self::Test(Box::new(Test::new(attribute, matcher)))
     }
 
     fn order(context: &Context<'_>, attribute: &[u8], value: &[u8], wanted: Ordering) -> Self {
         let attribute = context.resolve(attribute);
         let syntax = context.syntax(&attribute);
-        match syntax::ordering_key(syntax, value) {
+        match syntax::ordering_key(syntax, value).filter(|_| syntax::can_hold(syntax, value)) {
             Some(key) => Self::test(
                 attribute,
                 Matcher::Order {
@@ -224,7 +237,17 @@ impl Node {
             of_dn: assertion.dn_attributes,
             all,
         };
-        Self::Test(Box::new(Test { attribute, matcher }))
+        Self::Test(Box::new(Test::new(attribute, matcher)))
+    }
+}
+
+impl Test {
+    fn new(attribute: AttributeRef, matcher: Matcher) -> Self {
+        Self {
+            attribute,
+            otherwise: matcher.otherwise(),
+            matcher,
+        }
     }
 }
 
@@ -237,28 +260,32 @@ fn by_rule(
     value: &[u8],
     nesting: &mut Nesting,
 ) -> Option<Matcher> {
+    let is_usable = || syntax::can_hold(rule.syntax, value);
     match rule.comparison {
-        // What the attribute's own equality rule knows of entries and classes holds for the rule of the same syntax.
-        Comparison::Equality => match attribute {
-            Some(attribute) if context.syntax(attribute) == syntax => {
-                Some(equality(context, attribute, value))
+        Comparison::Equality => {
+            let is_own = attribute.is_none_or(|attribute| context.syntax(attribute) == syntax);
+            // Stored text that is no value is found by the attribute's own rule only: another may fold more of it.
+            if !(is_own && syntax == rule.syntax) && !syntax::is_value(rule.syntax, value) {
+                return None;
             }
-            _ => {
-                syntax::normalize(syntax, value)?;
-                Some(Matcher::Equal(Equal::new(context, syntax, value)))
-            }
-        },
+            Some(match attribute {
+                // What the attribute's own equality rule knows of entries and classes holds for the rule of the same syntax.
+                Some(attribute) if is_own => equality(context, attribute, value),
+                _ => Matcher::Equal(Equal::new(context, syntax, value)),
+            })
+        }
         // RFC 4517: such a rule is satisfied by values that come before the asserted one.
-        Comparison::Ordering => Some(Matcher::Order {
+        Comparison::Ordering if is_usable() => Some(Matcher::Order {
             syntax,
             key: syntax::ordering_key(syntax, value)?.into_owned(),
             wanted: Ordering::Less,
             strict: true,
         }),
-        Comparison::Substrings => Some(Matcher::Substrings(
+        Comparison::Substrings if is_usable() => Some(Matcher::Substrings(
             syntax,
             Box::new(Substrings::parse(syntax, value)?),
         )),
+        Comparison::Ordering | Comparison::Substrings => None,
         Comparison::BitAnd | Comparison::BitOr => Some(Matcher::Bits {
             mask: std::str::from_utf8(value).ok()?.trim().parse().ok()?,
             all: rule.comparison == Comparison::BitAnd,
@@ -304,26 +331,32 @@ pub(super) fn is_name(syntax: Syntax) -> bool {
 
 impl Equal {
     fn new(context: &Context<'_>, syntax: Syntax, value: &[u8]) -> Self {
-        let entries = match is_name(syntax).then(|| context.tree.resolve(context.snapshot, value)) {
-            None => return Self::of_key(syntax, syntax::equality_key(syntax, value).into_owned()),
-            Some(Ok(Resolved::Entries(entries))) => entries,
-            Some(_) => Vec::new(),
+        if !is_name(syntax) {
+            let (key, is_value) = syntax::assertion_key(syntax, value);
+            return Self {
+                syntax,
+                is_value,
+                value: Vec::new(),
+                key: OnceLock::from(key.into_owned()),
+                entries: Vec::new(),
+                users: None,
+            };
+        }
+        let (entries, is_value) = match context.tree.resolve(context.snapshot, value) {
+            Ok(Resolved::Entries(entries)) => (entries, true),
+            Ok(_) => (Vec::new(), syntax::can_hold(syntax, value)),
+            // A bit string may follow a name. Whether an unescaped name is one must not depend on who is called so.
+            Err(_) => {
+                let is_value = syntax::is_value(syntax, value) || context.tree.is_unescaped_name(value);
+                (Vec::new(), is_value)
+            }
         };
         Self {
             syntax,
+            is_value,
             value: value.to_vec(),
             key: OnceLock::new(),
             entries,
-            users: None,
-        }
-    }
-
-    fn of_key(syntax: Syntax, key: Vec<u8>) -> Self {
-        Self {
-            syntax,
-            value: Vec::new(),
-            key: OnceLock::from(key),
-            entries: Vec::new(),
             users: None,
         }
     }
@@ -361,6 +394,18 @@ impl Node {
 }
 
 impl Matcher {
+    /// What an assertion is for entries without a value that matches: false, or Undefined if it asserts what is no value.
+    fn otherwise(&self) -> Option<bool> {
+        let is_value = match self {
+            Self::Equal(equal) | Self::Class(_, equal) => equal.is_value,
+            Self::OneOf(_, equals) => equals.iter().all(|equal| equal.is_value),
+            Self::InChain(chain) => chain.equal.is_value,
+            Self::Extended { inner, .. } => return inner.otherwise(),
+            Self::Present | Self::Substrings(..) | Self::Order { .. } | Self::Bits { .. } => true,
+        };
+        is_value.then_some(false)
+    }
+
     fn memory(&self) -> usize {
         match self {
             Self::Present | Self::Bits { .. } => 0,
@@ -436,7 +481,12 @@ impl Substrings {
         size_of::<Self>() + self.initial.capacity() + self.last.capacity() + any.sum::<usize>()
     }
 
-    fn new(syntax: Syntax, filter: &SubstringFilter<'_>) -> Self {
+    /// `None` if no value of the syntax can have such parts.
+    fn new(syntax: Syntax, filter: &SubstringFilter<'_>) -> Option<Self> {
+        let mut given = filter.initial.iter().chain(&filter.any).chain(&filter.last);
+        if !given.all(|part| syntax::can_hold(syntax, part)) {
+            return None;
+        }
         let part = |octets: &[u8], position| {
             let mut out = Vec::new();
             syntax::substring_part(syntax, octets, position, &mut out);
@@ -444,7 +494,7 @@ impl Substrings {
         };
         let optional =
             |octets: Option<&[u8]>, position| octets.map(|octets| part(octets, position)).unwrap_or_default();
-        Self {
+        Some(Self {
             initial: optional(filter.initial, Position::Initial),
             // Nothing is found everywhere, at no place of its own.
             any: filter
@@ -455,7 +505,7 @@ impl Substrings {
                 .map(|part| Finder::new(&part).into_owned())
                 .collect(),
             last: optional(filter.last, Position::Final),
-        }
+        })
     }
 
     /// Reads `a*b*c` (RFC 4517 section 3.3.30), in which `\2A` stands for an asterisk and `\5C` for a backslash.
@@ -482,7 +532,7 @@ impl Substrings {
         if !parts.iter().any(given) {
             return None;
         }
-        Some(Self::new(
+        Self::new(
             syntax,
             &SubstringFilter {
                 attribute: b"",
@@ -490,7 +540,7 @@ impl Substrings {
                 any: any.iter().filter(|part| given(part)).map(Vec::as_slice).collect(),
                 last: given(last).then_some(last),
             },
-        ))
+        )
     }
 
     /// Whether a prepared value has the parts.
@@ -567,7 +617,7 @@ fn group_equalities(nodes: Vec<Node>) -> Vec<Node> {
             }
         }
         let matcher = Matcher::OneOf(syntax, one_of);
-        grouped.push(Node::Test(Box::new(Test { attribute, matcher })));
+        grouped.push(Node::Test(Box::new(Test::new(attribute, matcher))));
     }
     grouped
 }
@@ -593,3 +643,5 @@ fn syntax_of(snapshot: &Snapshot, attribute: &AttributeRef) -> Syntax {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod undefined_tests;

@@ -38,14 +38,14 @@ pub fn normalize(syntax: Syntax, value: &[u8]) -> Option<Cow<'_, [u8]>> {
             parse_generalized_time(value).map(|instant| Cow::Owned(instant.key().to_vec()))
         }
         Syntax::TelephoneNumber => Some(telephone(value)),
-        Syntax::Oid => Some(oid(value)),
+        Syntax::Oid => oid(value),
         Syntax::Uuid => uuid(value).map(|uuid| Cow::Owned(uuid.to_vec())),
         Syntax::AttributeTypeDescription
         | Syntax::ObjectClassDescription
         | Syntax::MatchingRuleDescription
         | Syntax::MatchingRuleUseDescription
         | Syntax::LdapSyntaxDescription
-        | Syntax::DitContentRuleDescription => Some(first_component(value)),
+        | Syntax::DitContentRuleDescription => first_component(value),
     }
 }
 
@@ -53,11 +53,35 @@ pub fn normalize(syntax: Syntax, value: &[u8]) -> Option<Cow<'_, [u8]>> {
 /// normal form, or for what is not a value of the syntax its folded text, marked so that it equals no normal form.
 #[must_use]
 pub fn equality_key(syntax: Syntax, value: &[u8]) -> Cow<'_, [u8]> {
-    normalize(syntax, value).unwrap_or_else(|| {
-        let mut key = vec![TEXT_KEY];
-        text::fold_into(&mut key, value, Position::Whole);
-        Cow::Owned(key)
-    })
+    normalize(syntax, value).unwrap_or_else(|| Cow::Owned(text_key(value)))
+}
+
+/// The [`equality_key`] of an asserted value, and whether it is a value of the syntax.
+#[must_use]
+pub fn assertion_key(syntax: Syntax, value: &[u8]) -> (Cow<'_, [u8]>, bool) {
+    match normalize(syntax, value) {
+        Some(key) => (key, can_hold(syntax, value)),
+        None => (Cow::Owned(text_key(value)), false),
+    }
+}
+
+/// Whether the octets are a value of the syntax. Text of any kind is a value if it is UTF-8, the empty string included,
+/// because authentik has such values.
+#[must_use]
+pub fn is_value(syntax: Syntax, value: &[u8]) -> bool {
+    assertion_key(syntax, value).1
+}
+
+/// Whether octets can be a part of a value of the syntax: all but octet strings are written in UTF-8.
+#[must_use]
+pub fn can_hold(syntax: Syntax, octets: &[u8]) -> bool {
+    syntax == Syntax::OctetString || std::str::from_utf8(octets).is_ok()
+}
+
+fn text_key(value: &[u8]) -> Vec<u8> {
+    let mut key = vec![TEXT_KEY];
+    text::fold_into(&mut key, value, Position::Whole);
+    key
 }
 
 /// The form whose octet order is the syntax's ordering (RFC 4517; for syntaxes without an ordering rule the order of
@@ -176,16 +200,23 @@ fn is_telephone_filler(character: char) -> bool {
 }
 
 /// Object identifiers compare by what they name: a name and its OID are equal.
-fn oid(value: &[u8]) -> Cow<'_, [u8]> {
-    if let Some(class) = schema::object_class(value) {
-        Cow::Borrowed(class.key.as_bytes())
-    } else {
-        text::fold(value)
+fn oid(value: &[u8]) -> Option<Cow<'_, [u8]>> {
+    match schema::object_class(value) {
+        Some(class) => Some(Cow::Borrowed(class.key.as_bytes())),
+        None => name_or_oid(value),
     }
 }
 
+/// A name or OID that the schema does not know. Any text without spaces may be one: the names of authentik's own classes
+/// have dots and slashes, and those that admins choose may have anything.
+fn name_or_oid(value: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let folded = text::fold(value);
+    let is_name = std::str::from_utf8(&folded).is_ok_and(|name| !name.is_empty() && !name.contains(' '));
+    is_name.then_some(folded)
+}
+
 /// The OID a schema definition defines, or the OID of the element an assertion names.
-fn first_component(value: &[u8]) -> Cow<'_, [u8]> {
+fn first_component(value: &[u8]) -> Option<Cow<'_, [u8]>> {
     let value = value.trim_ascii();
     if let Some(definition) = value.strip_prefix(b"(") {
         let definition = definition.trim_ascii_start();
@@ -193,15 +224,15 @@ fn first_component(value: &[u8]) -> Cow<'_, [u8]> {
             .iter()
             .position(|&octet| octet == b')' || octet.is_ascii_whitespace())
             .unwrap_or(definition.len());
-        return text::fold(definition.get(..end).unwrap_or(definition));
+        return name_or_oid(definition.get(..end).unwrap_or(definition));
     }
     let oid = schema::attribute_type(value)
         .map(|attribute| attribute.oid)
         .or_else(|| schema::object_class(value).map(|class| class.oid))
         .or_else(|| schema::matching_rule(value).map(|rule| rule.oid));
     match oid {
-        Some(oid) => Cow::Borrowed(oid.as_bytes()),
-        None => text::fold(value),
+        Some(oid) => Some(Cow::Borrowed(oid.as_bytes())),
+        None => name_or_oid(value),
     }
 }
 

@@ -416,6 +416,11 @@ impl Tree {
         None
     }
 
+    /// Whether this is a name of the tree in the spelling of authentik's own outpost, whoever is called so.
+    pub(super) fn is_unescaped_name(&self, name: &[u8]) -> bool {
+        matches!(self.split_textually(name), Some((Some(_), Some(_))))
+    }
+
     /// The one entry whose name in the spelling of authentik's own outpost this is.
     fn resolve_unescaped(&self, snapshot: &Snapshot, name: &[u8]) -> Option<Entry> {
         let (Some(container), Some(value)) = self.split_textually(name)? else {

@@ -338,6 +338,111 @@ async fn elements_of_protocols_to_come_are_ignored() {
     lives(&mut client, "all of that").await;
 }
 
+/// RFC 4511 section 4.5.1.7: an assertion whose value the syntax does not know is Undefined, and so is its negation.
+#[tokio::test]
+async fn values_that_a_syntax_does_not_know_match_nothing_either_way() {
+    let stage = Stage::sample().await;
+    let mut client = stage.bound("ldapservice").await;
+    let all = client
+        .subtree(BASE, "(objectClass=*)", &["1.1"])
+        .await
+        .entries
+        .len();
+    assert_eq!(all, 4 + 60 + 12 + 60);
+    for filter in [
+        "(memberOf=cn=a,,b)",
+        "(member=nonsense)",
+        "(uniqueMember=cn=a,,b#'01'B)",
+        "(memberOf:1.2.840.113556.1.4.1941:=cn=a,,b)",
+        "(uidNumber=abc)",
+        "(uidNumber~=abc)",
+        "(uidNumber>=abc)",
+        "(uidNumber:=abc)",
+        "(uidNumber:dn:integerMatch:=abc)",
+        "(:integerMatch:=abc)",
+        "(uidNumber:1.2.840.113556.1.4.803:=two)",
+        "(ak-active=maybe)",
+        "(createTimestamp<=yesterday)",
+        "(entryUUID=1)",
+        "(cn:nosuchrule:=alice)",
+    ] {
+        for nothing in [
+            filter.to_owned(),
+            format!("(!{filter})"),
+            format!("(&(objectClass=*)(!{filter}))"),
+            format!("(!(|{filter}(cn=alice)))"),
+        ] {
+            let found = client.subtree(BASE, &nothing, &["1.1"]).await;
+            assert_eq!((found.outcome.code, found.entries.len()), (0, 0), "{nothing}");
+        }
+        let found = client
+            .subtree(BASE, &format!("(|{filter}(cn=alice))"), &["1.1"])
+            .await;
+        assert_eq!((found.outcome.code, found.entries.len()), (0, 2), "{filter}");
+    }
+    // Text that is not UTF-8.
+    let name = element(4, &[b"cn"]);
+    for (id, filter) in [
+        (0x0201, element(0xa3, &[&name, &element(4, &[b"zo\xeb"])])),
+        (
+            0x0202,
+            element(0xa4, &[&name, &element(0x30, &[&element(0x80, &[b"zo\xeb"])])]),
+        ),
+    ] {
+        let message = element(0x30, &[&integer(id), &search_octets(&element(0xa2, &[&filter]))]);
+        client.send_raw(&message).await;
+        let found = client.collect(id).await;
+        assert_eq!((found.outcome.code, found.entries.len()), (0, 0), "{id}");
+    }
+    // Well-formed, though nobody has it.
+    for filter in [
+        "(memberOf=cn=nobody,dc=elsewhere)",
+        "(memberOf:1.2.840.113556.1.4.1941:=cn=nobody,dc=elsewhere)",
+        "(uidNumber=987654321)",
+        "(entryUUID=deadbeef-0000-4000-8000-000000000000)",
+        "(nosuchattribute=x)",
+    ] {
+        let found = client.subtree(BASE, &format!("(!{filter})"), &["1.1"]).await;
+        assert_eq!((found.outcome.code, found.entries.len()), (0, all), "{filter}");
+    }
+    for base in ["", "cn=subschema"] {
+        for (filter, entries) in [
+            ("(objectClass=*)", 1),
+            ("(!(supportedLDAPVersion=three))", 0),
+            ("(!(supportedLDAPVersion=9))", 1),
+            ("(!(attributeTypes=two words))", 0),
+            ("(!(attributeTypes=nosuch))", 1),
+            ("(!(namingContexts=cn=a,,b))", 0),
+        ] {
+            let found = client
+                .search_with(search(base, LdapSearchScope::Base, filter, &["1.1"]), vec![])
+                .await;
+            assert_eq!(
+                (found.outcome.code, found.entries.len()),
+                (0, entries),
+                "{base:?} {filter}"
+            );
+        }
+    }
+    let name = user_dn("alice");
+    for (attribute, value, code) in [
+        ("uidNumber", "abc", 21),
+        ("memberOf", "cn=a,,b", 21),
+        ("ak-active", "maybe", 21),
+        ("uidNumber", "1", 5),
+        ("memberOf", "cn=nobody,dc=elsewhere", 5),
+        ("objectClass", "computer", 5),
+    ] {
+        let outcome = client.compare(&name, attribute, value.as_bytes()).await;
+        assert_eq!(outcome.code, code, "{attribute}={value}: {outcome:?}");
+        assert_eq!(
+            outcome.message.is_empty(),
+            code == 5,
+            "{attribute}={value}: {outcome:?}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn depth_and_size_of_filters_have_their_limits() {
     let stage = Stage::sample().await;

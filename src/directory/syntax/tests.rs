@@ -158,6 +158,47 @@ fn object_identifiers_compare_by_what_they_name() {
 }
 
 #[test]
+fn a_syntax_knows_its_values() {
+    let text = [
+        Syntax::DirectoryString,
+        Syntax::Ia5String,
+        Syntax::AccountName,
+        Syntax::TelephoneNumber,
+    ];
+    for syntax in text {
+        for value in ["", " ", "zoë", "+49 30-12", "cn=a,,b"] {
+            assert!(is_value(syntax, value.as_bytes()), "{syntax:?} {value:?}");
+        }
+        for value in [&b"\xff"[..], b"zo\xeb", b"a\xc3"] {
+            assert!(!is_value(syntax, value), "{syntax:?} {value:?}");
+        }
+    }
+    assert!(is_value(Syntax::OctetString, b"\xff\0"));
+    for (syntax, value, known) in [
+        (Syntax::Oid, "computer", true),
+        (Syntax::Oid, "goauthentik.io/ldap/user", true),
+        (Syntax::Oid, " under_score ", true),
+        (Syntax::Oid, "1.2.3", true),
+        (Syntax::Oid, "", false),
+        (Syntax::Oid, "two words", false),
+        (Syntax::Oid, "tab\tbed", false),
+        (Syntax::AttributeTypeDescription, "( 1.2.3 NAME 'x' )", true),
+        (Syntax::AttributeTypeDescription, "nosuch", true),
+        (Syntax::AttributeTypeDescription, "( )", false),
+        (Syntax::AttributeTypeDescription, "two words", false),
+        (Syntax::NameAndOptionalUid, "cn=a,dc=x#'01'B", true),
+        (Syntax::NameAndOptionalUid, "a#'01'B", false),
+        (Syntax::DistinguishedName, "", true),
+        (Syntax::DistinguishedName, "cn=a,,b", false),
+        (Syntax::Integer, "+7", true),
+        (Syntax::Integer, "7.0", false),
+    ] {
+        assert_eq!(is_value(syntax, value.as_bytes()), known, "{syntax:?} {value:?}");
+    }
+    assert!(!is_value(Syntax::Oid, b"caf\xe9"));
+}
+
+#[test]
 fn only_explicit_rules_regard_case() {
     assert!(same(Syntax::DirectoryString, " Alice  B", "alice b"));
     assert!(!same(Syntax::CaseExactString, "Alice", "alice"));
@@ -175,8 +216,9 @@ fn what_is_no_value_never_equals_one_that_is() {
         Syntax::GeneralizedTime,
         Syntax::Uuid,
         Syntax::DistinguishedName,
+        Syntax::Oid,
     ] {
-        assert_eq!(equality_key(syntax, b"=?")[0], 0xff);
+        assert_eq!(equality_key(syntax, b"= ?")[0], 0xff);
     }
 }
 
@@ -213,6 +255,8 @@ proptest! {
             substring_part(syntax, &octets, Position::Whole, &mut part);
             prop_assert_eq!(&*substring_value(syntax, &octets), part.as_slice());
             prop_assert_eq!(ordering_key(syntax, &octets).is_some(), normalize(syntax, &octets).is_some());
+            prop_assert!(!is_value(syntax, &octets) || normalize(syntax, &octets).is_some());
+            prop_assert_eq!(assertion_key(syntax, &octets).0, equality_key(syntax, &octets));
         }
     }
 }
