@@ -1,6 +1,6 @@
 //! Filters as owned values, evaluated on one entry after the other.
 
-use akldap::directory::schema::{self, Comparison};
+use akldap::directory::schema::{self, Comparison, Syntax};
 use akldap::directory::syntax;
 use akldap::ldap::dn::Dn;
 use akldap::ldap::filter::{self, Filter};
@@ -90,7 +90,13 @@ impl Query {
             Self::And(queries) => combine(queries.iter().map(|query| query.matches(entry, all)), false),
             Self::Or(queries) => combine(queries.iter().map(|query| query.matches(entry, all)), true),
             Self::Not(query) => query.matches(entry, all).map(|truth| !truth),
-            Self::Equality(assertion) | Self::Approx(assertion) => Some(equal(entry, assertion)),
+            Self::Equality(assertion) | Self::Approx(assertion) => {
+                let known = is_value(
+                    schema::syntax_of(assertion.attribute.as_bytes()),
+                    &assertion.value,
+                );
+                true_or(equal(entry, assertion), known)
+            }
             Self::GreaterOrEqual(assertion) => ordered(entry, assertion, |value, asserted| value >= asserted),
             Self::LessOrEqual(assertion) => ordered(entry, assertion, |value, asserted| value <= asserted),
             Self::Present(attribute) => {
@@ -103,13 +109,20 @@ impl Query {
                 initial,
                 any,
                 last,
-            } => Some(substrings(
-                entry,
-                attribute,
-                initial.as_deref(),
-                any,
-                last.as_deref(),
-            )),
+            } => {
+                let mut parts = initial.iter().chain(any).chain(last);
+                let is_text = parts.all(|part| std::str::from_utf8(part).is_ok());
+                if schema::syntax_of(attribute.as_bytes()) != Syntax::OctetString && !is_text {
+                    return None;
+                }
+                Some(substrings(
+                    entry,
+                    attribute,
+                    initial.as_deref(),
+                    any,
+                    last.as_deref(),
+                ))
+            }
             Self::Extensible {
                 rule,
                 attribute,
@@ -205,6 +218,49 @@ fn combine(truths: impl Iterator<Item = Option<bool>>, decisive: bool) -> Option
     }
 }
 
+/// True if found; otherwise false, or Undefined if what is asserted is no value.
+fn true_or(found: bool, known: bool) -> Option<bool> {
+    match (found, known) {
+        (true, _) => Some(true),
+        (false, true) => Some(false),
+        (false, false) => None,
+    }
+}
+
+/// Whether octets are a value of a syntax, told without the code that compares values.
+fn is_value(syntax: Syntax, value: &[u8]) -> bool {
+    if syntax == Syntax::OctetString {
+        return true;
+    }
+    let Ok(text) = std::str::from_utf8(value) else {
+        return false;
+    };
+    let text = text.trim_matches(|character: char| character.is_ascii_whitespace());
+    match syntax {
+        Syntax::Integer => {
+            let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+            !digits.is_empty() && digits.chars().all(|digit| digit.is_ascii_digit())
+        }
+        Syntax::Boolean => ["true", "false"].contains(&text.to_lowercase().as_str()),
+        Syntax::Uuid => {
+            let digits = text.replace('-', "");
+            digits.len() == 32 && digits.chars().all(|digit| digit.is_ascii_hexdigit())
+        }
+        // A year, month, day and hour at least, and then a zone; the generator's are of this century.
+        Syntax::GeneralizedTime => text.len() >= 11 && text.starts_with("20") && !text.starts_with("202413"),
+        Syntax::DistinguishedName => Dn::parse(value).is_ok(),
+        Syntax::NameAndOptionalUid => {
+            let name = match text.split_once("#'") {
+                Some((name, _)) => name,
+                None => text,
+            };
+            Dn::parse(name.as_bytes()).is_ok()
+        }
+        Syntax::Oid => !text.is_empty() && !text.contains(char::is_whitespace),
+        _ => true,
+    }
+}
+
 fn equal(entry: &Entry, assertion: &Assertion) -> bool {
     let syntax = schema::syntax_of(assertion.attribute.as_bytes());
     let asserted = syntax::equality_key(syntax, &assertion.value);
@@ -215,6 +271,9 @@ fn equal(entry: &Entry, assertion: &Assertion) -> bool {
 
 fn ordered(entry: &Entry, assertion: &Assertion, holds: fn(&[u8], &[u8]) -> bool) -> Option<bool> {
     let syntax = schema::syntax_of(assertion.attribute.as_bytes());
+    if !is_value(syntax, &assertion.value) {
+        return None;
+    }
     let asserted = syntax::ordering_key(syntax, &assertion.value)?;
     Some(
         entry
@@ -283,14 +342,19 @@ fn extensible(
         .collect();
     match comparison {
         Comparison::Equality => {
+            // Text that is no value is found by the attribute's own rule only.
+            if syntax != own && !is_value(syntax, value) {
+                return None;
+            }
             let asserted = syntax::equality_key(syntax, value);
             let is_asserted = |value: &&Vec<u8>| syntax::equality_key(syntax, value) == asserted;
-            Some(if syntax == own {
+            let found = if syntax == own {
                 let (attribute, value) = (attribute.to_owned(), value.to_vec());
                 equal(entry, &Assertion { attribute, value }) || of_name.iter().any(is_asserted)
             } else {
                 values.iter().chain(&of_name).any(is_asserted)
-            })
+            };
+            true_or(found, is_value(syntax, value))
         }
         Comparison::BitAnd | Comparison::BitOr => {
             let bits: i64 = std::str::from_utf8(value).ok()?.parse().ok()?;
@@ -303,7 +367,23 @@ fn extensible(
                 _ => numbers.into_iter().any(|number| number & bits != 0),
             })
         }
-        Comparison::InChain => Some(in_chain(entry, all, &key, value)),
+        Comparison::InChain => {
+            if !matches!(own, Syntax::DistinguishedName | Syntax::NameAndOptionalUid) {
+                return None;
+            }
+            let known = is_value(Syntax::DistinguishedName, value);
+            let found = match known {
+                true => in_chain(entry, all, &key, value),
+                false => equal(
+                    entry,
+                    &Assertion {
+                        attribute: attribute.to_owned(),
+                        value: value.to_vec(),
+                    },
+                ),
+            };
+            true_or(found, known)
+        }
         Comparison::Ordering | Comparison::Substrings => None,
     }
 }

@@ -96,6 +96,8 @@ const CUSTOM_KEYS: &[&str] = &[
     "under_score",
     "description",
     "employeeNumber",
+    "manager",
+    "seeAlso",
 ];
 
 const TEXTS: &[&str] = &[
@@ -124,6 +126,10 @@ const TEXTS: &[&str] = &[
     "cn=bob,ou=groups,dc=example",
     "user",
     "abc def",
+    "abc",
+    "two words",
+    "CN=A,,B",
+    "nonsense",
     "",
 ];
 
@@ -339,6 +345,92 @@ fn value(random: &mut Random, entries: &[Entry], attribute: &str) -> Vec<u8> {
     value
 }
 
+/// What is no value of one syntax or another.
+const ODD_VALUES: &[&[u8]] = &[
+    b"",
+    b"abc",
+    b"1.5",
+    b"0x10",
+    b"two words",
+    b"maybe",
+    b"nonsense",
+    b"cn=a,,b",
+    b"=x",
+    b"20241301000000Z",
+    b"yesterday",
+    b"deadbeef",
+    b"\xff\xfe",
+    b"zo\xeb",
+];
+
+/// Attributes of syntaxes that know only some octets, and some that know nearly all.
+const STRICT_ATTRIBUTES: &[&str] = &[
+    "uidNumber",
+    "gidNumber",
+    "numSubordinates",
+    "memberOf",
+    "member",
+    "uniqueMember",
+    "manager",
+    "seeAlso",
+    "createTimestamp",
+    "modifyTimestamp",
+    "entryUUID",
+    "ak-active",
+    "ak-superuser",
+    "objectClass",
+    "cn",
+    "mail",
+    "telephoneNumber",
+    "noSuchAttribute",
+    "jpegPhoto",
+];
+
+/// An assertion of a value that the syntax of its attribute or of its rule often does not know.
+fn odd(random: &mut Random) -> Query {
+    let attribute = (*random.pick(STRICT_ATTRIBUTES)).to_owned();
+    let syntax = schema::syntax_of(attribute.as_bytes());
+    let mut value = random.pick(ODD_VALUES).to_vec();
+    // The same in another spelling; what an entry may have is compared as text all the same.
+    if random.chance(20) {
+        value = value.to_ascii_uppercase();
+    }
+    let assertion = Assertion {
+        attribute: attribute.clone(),
+        value: value.clone(),
+    };
+    let by_rule = |rule: &str, dn_attributes| Query::Extensible {
+        rule: Some(rule.to_owned()),
+        attribute: Some(attribute.clone()),
+        value: value.clone(),
+        dn_attributes,
+    };
+    match random.below(10) {
+        0 => Query::GreaterOrEqual(assertion),
+        1 => Query::LessOrEqual(assertion),
+        2 => Query::Approx(assertion),
+        3 => Query::Substrings {
+            attribute: "title".to_owned(),
+            initial: random
+                .chance(50)
+                .then(|| value.clone())
+                .filter(|value| !value.is_empty()),
+            any: vec![b"\xff".to_vec()],
+            last: None,
+        },
+        4 => by_rule(syntax.rules().0, random.chance(50)),
+        5 if matches!(syntax, Syntax::DistinguishedName | Syntax::NameAndOptionalUid) => {
+            by_rule("1.2.840.113556.1.4.1941", false)
+        }
+        6 => by_rule("1.2.840.113556.1.4.803", false),
+        7 => {
+            let rule = *random.pick(&["integerMatch", "booleanMatch", "uuidMatch"]);
+            by_rule(rule, random.chance(50))
+        }
+        _ => Query::Equality(assertion),
+    }
+}
+
 fn assertion(random: &mut Random, entries: &[Entry]) -> Assertion {
     let mut attribute = (*random.pick(ATTRIBUTES)).to_owned();
     while schema::syntax_of(attribute.as_bytes()) == Syntax::DistinguishedName && has_twins(entries) {
@@ -367,6 +459,13 @@ pub(crate) fn query(random: &mut Random, entries: &[Entry], depth: usize) -> Que
             .map(|_| query(random, entries, depth - 1))
             .collect::<Vec<_>>()
     };
+    if random.chance(15) {
+        let odd = odd(random);
+        return match random.chance(30) {
+            true => Query::Not(Box::new(odd)),
+            false => odd,
+        };
+    }
     match random.below(if depth > 0 { 14 } else { 9 }) {
         0 => Query::Present((*random.pick(ATTRIBUTES)).to_owned()),
         1 => Query::GreaterOrEqual(assertion(random, entries)),
@@ -421,14 +520,22 @@ fn extensible(random: &mut Random, entries: &[Entry]) -> Query {
     }
 }
 
-/// Membership in chain, for a random entry's name.
+/// Membership in chain, usually for a random entry's name, or that it is none.
 pub(crate) fn in_chain(random: &mut Random, entries: &[Entry]) -> Query {
     let attribute = *random.pick(&["memberOf", "member"]);
-    Query::Extensible {
+    let value = match random.chance(10) {
+        true => b"cn=a,,b".to_vec(),
+        false => random.pick(entries).dn.clone().into_bytes(),
+    };
+    let query = Query::Extensible {
         rule: Some("1.2.840.113556.1.4.1941".to_owned()),
         attribute: Some(attribute.to_owned()),
-        value: random.pick(entries).dn.clone().into_bytes(),
+        value,
         dn_attributes: false,
+    };
+    match random.chance(20) {
+        true => Query::Not(Box::new(query)),
+        false => query,
     }
 }
 
