@@ -558,7 +558,7 @@ pub(crate) static LEGAL_ATTRIBUTE_NAMES: Setting = own(
     "legal-attribute-names",
     "false",
     Kind::Switch,
-    "Serve custom attributes whose names RFC 4512 does not allow (`with space`, `straße`, `a;binary`) under legal ones (`with-space`, `stra-e`, `a-binary`), and declare object classes such as `goauthentik.io/ldap/user` under legal names in the schema. Both spellings are understood either way.",
+    "Serve custom attributes whose names RFC 4512 does not allow (`with space`, `straße`, `a;binary`) under legal ones (`with-space`, `stra-e`, `a-binary`). Both spellings are understood either way.",
 );
 pub(crate) static REQUIRE_TLS: Setting = own(
     "AUTHENTIK_LDAP__REQUIRE_TLS",

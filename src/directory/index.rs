@@ -101,6 +101,13 @@ impl EqualityIndex {
         })
     }
 
+    /// Of each value a record that has it, in no order.
+    pub(super) fn representatives(&self) -> impl Iterator<Item = Record> {
+        self.slots
+            .iter()
+            .filter_map(|&slot| representative(&self.lists, slot))
+    }
+
     fn list(&self, slot: u32) -> &[Record] {
         self.lists
             .get((slot & !LIST) as usize)

@@ -15,9 +15,9 @@ use super::index::{EqualityIndex, KeyTable};
 use super::name_order::NameOrder;
 use super::order::{self, Orders};
 use super::row::{self, ByteTable, RDN_TYPE, Record, Relation, Row, Shapes, UnescapedNames};
-use super::schema::Syntax;
+use super::schema::{Syntax, Usage, object_class};
 use super::sorting::{OrderKey, SortOrder};
-use super::subschema::Beyond;
+use super::subschema::{AddedClass, Beyond};
 use super::syntax;
 use super::tree::Tree;
 
@@ -230,11 +230,42 @@ impl Snapshot {
             .collect();
         several.sort_unstable();
         several.dedup();
+        let mut known: Vec<&str> = self
+            .attributes
+            .known_to_schema()
+            .filter(|(id, known)| {
+                known.usage == Usage::UserApplications
+                    && self
+                        .indexes
+                        .get(id.index())
+                        .is_some_and(|index| index.records() > 0)
+            })
+            .map(|(_, known)| known.name)
+            .collect();
+        known.sort_unstable();
+        known.dedup();
         Beyond {
             custom,
             several,
-            legal_names: self.policy.legal_names,
+            classes: self.added_classes(),
+            known,
         }
+    }
+
+    /// The object classes that the schema does not know, sorted.
+    fn added_classes(&self) -> Vec<AddedClass> {
+        let id = AttributeId::OBJECT_CLASS;
+        let mut classes: Vec<AddedClass> = self
+            .equality(id)
+            .representatives()
+            .filter_map(|record| self.stored_set(record, id))
+            .flat_map(encoded::values)
+            .filter(|class| object_class(class).is_none())
+            .filter_map(|class| std::str::from_utf8(class).ok())
+            .map(AddedClass::new)
+            .collect();
+        AddedClass::sort(&mut classes);
+        classes
     }
 
     /// Whether a record has several values of a stored attribute.

@@ -1,12 +1,15 @@
 //! The subschema entry `cn=subschema`: the schema in the form of RFC 4512 section 4.1.
 //!
-//! Knows how definitions are written. The names of authentik's three object classes are no RFC 4512 descriptors. Clients
-//! that look up the classes of an entry (phpLDAPadmin) or of a filter (ldap3) must find them as they are served; parsers
-//! that keep to the letter (Apache's LDAP API) refuse the whole schema for them: which is declared is the admin's choice. Names of custom attributes may have `_`, a digit or a hyphen in
-//! front, which no parser we know refuses; where definitions refer to such a name they give its OID.
+//! Knows how definitions are written. The names of authentik's three object classes are no RFC 4512 descriptors, and parsers
+//! that keep to the letter (Apache's LDAP API) refuse a schema with such a name, so these classes are declared under their
+//! descriptors. Clients that look up the classes of an entry (phpLDAPadmin) or of a filter (ldap3) want them as they are
+//! served: a second definition, without a name, says so in extensions, which those read. Names of custom attributes
+//! and of added classes may have `_`, a digit or a hyphen in front, which no parser we know refuses; where definitions
+//! refer to such a name they give its OID.
 
 use uuid::Uuid;
 
+use super::custom::legal_name;
 use super::schema::{
     ATTRIBUTE_TYPES, AttributeType, ClassKind, LDAP_SYNTAXES, MATCHING_RULES, MatchingRule, OBJECT_CLASSES,
     ObjectClass, Syntax, Usage, object_class,
@@ -18,7 +21,7 @@ pub const SUBSCHEMA_DN: &str = "cn=subschema";
 
 /// When the definitions of our own schema were last changed, for clients that cache them. To be raised with every change
 /// of them.
-pub const SUBSCHEMA_TIMESTAMP: &str = "20261129000000Z";
+pub const SUBSCHEMA_TIMESTAMP: &str = "20261129090000Z";
 
 /// Content of an entry that is not authentik's: attribute names in the order in which they are served, with values.
 pub type Attributes = Vec<(&'static str, Vec<String>)>;
@@ -50,8 +53,40 @@ pub struct Beyond {
     pub custom: Vec<String>,
     /// The keys of its single-valued attributes of which an entry has several values.
     pub several: Vec<&'static str>,
-    /// Whether object classes are declared by their descriptors, whatever they are served as.
-    pub legal_names: bool,
+    /// Object classes that it does not know, as admins added them, sorted.
+    pub classes: Vec<AddedClass>,
+    /// Its attributes that entries have from admins.
+    pub known: Vec<&'static str>,
+}
+
+/// An object class that an admin gave to entries.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct AddedClass {
+    /// The name under which it is declared.
+    name: String,
+    /// The value as it is served.
+    pub(super) served: String,
+}
+
+impl AddedClass {
+    pub(super) fn new(served: &str) -> Self {
+        let mut name = legal_name(served);
+        // `goauthentik.io/ldap-user` is not the class whose descriptor it would have.
+        if object_class(name.as_bytes()).is_some() {
+            name.push('-');
+        }
+        Self {
+            name,
+            served: served.to_owned(),
+        }
+    }
+
+    /// Sorts classes by name, so that those of one name stand together, and leaves each in one of its spellings.
+    pub(super) fn sort(classes: &mut Vec<Self>) {
+        let key = |class: &Self| (class.name.to_lowercase(), class.served.to_lowercase());
+        classes.sort_by_cached_key(|class| (key(class), class.served.clone()));
+        classes.dedup_by_key(|class| key(class));
+    }
 }
 
 /// The attributes of the subschema entry. `changed` is when what is beyond our own schema last changed, in seconds since
@@ -65,6 +100,7 @@ pub fn attributes(beyond: &Beyond, changed: Option<i64>) -> Attributes {
     // Whatever the clock says, not before our own schema.
     let modified = changed.unwrap_or_default().max(SUBSCHEMA_TIMESTAMP.to_owned());
     let custom: Vec<CustomType<'_>> = beyond.custom.iter().map(|name| CustomType::new(name)).collect();
+    let added = Added::all(&beyond.classes);
     vec![
         ("cn", vec!["subschema".to_owned()]),
         ("objectClass", vec!["top".to_owned(), "subSchema".to_owned()]),
@@ -91,7 +127,7 @@ pub fn attributes(beyond: &Beyond, changed: Option<i64>) -> Attributes {
             OBJECT_CLASSES
                 .iter()
                 .filter(|class| class.kind == ClassKind::Structural)
-                .map(content_rule)
+                .map(|class| content_rule(class, &custom, &added, &beyond.known))
                 .collect(),
         ),
         (
@@ -109,7 +145,8 @@ pub fn attributes(beyond: &Beyond, changed: Option<i64>) -> Attributes {
             "objectClasses",
             OBJECT_CLASSES
                 .iter()
-                .map(|class| object_class_definition(class, beyond.legal_names))
+                .flat_map(object_class_definitions)
+                .chain(added.iter().flat_map(Added::definitions))
                 .collect(),
         ),
         ("createTimestamp", vec![SUBSCHEMA_TIMESTAMP.to_owned()]),
@@ -153,7 +190,20 @@ fn attribute_type_definition(attribute: &AttributeType, single_value: bool) -> S
     definition + " )"
 }
 
-/// The type of a custom attribute: text. Its OID is made of its name, in the arc that is free for UUIDs (ITU-T X.667).
+/// An OID made of a name, in the arc that is free for UUIDs (ITU-T X.667).
+fn made_oid(what: &str, name: &str) -> String {
+    let uuid = Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("akldap {what} {name}").as_bytes());
+    format!("2.25.{}", uuid.as_u128())
+}
+
+fn is_descriptor(name: &str) -> bool {
+    name.starts_with(|first: char| first.is_ascii_alphabetic())
+        && name
+            .chars()
+            .all(|character| character.is_ascii_alphanumeric() || character == '-')
+}
+
+/// The type of a custom attribute: text.
 struct CustomType<'a> {
     name: &'a str,
     oid: String,
@@ -161,11 +211,7 @@ struct CustomType<'a> {
 
 impl<'a> CustomType<'a> {
     fn new(name: &'a str) -> Self {
-        let uuid = Uuid::new_v5(
-            &Uuid::NAMESPACE_OID,
-            format!("akldap attribute {name}").as_bytes(),
-        );
-        let oid = format!("2.25.{}", uuid.as_u128());
+        let oid = made_oid("attribute", name);
         Self { name, oid }
     }
 
@@ -183,21 +229,65 @@ impl<'a> CustomType<'a> {
 
     /// What other definitions call it.
     fn reference(&self) -> &str {
-        let legal = self.name.starts_with(|first: char| first.is_ascii_alphabetic())
-            && self
-                .name
-                .chars()
-                .all(|character| character.is_ascii_alphanumeric() || character == '-');
-        if legal { self.name } else { &self.oid }
+        if is_descriptor(self.name) {
+            self.name
+        } else {
+            &self.oid
+        }
     }
 }
 
-fn object_class_definition(class: &ObjectClass, legal_names: bool) -> String {
-    let name = match legal_names {
-        true => class.descriptor(),
-        false => class.name.into(),
-    };
+/// The definitions of a class that admins gave to entries. Nothing is known of it but that it goes with ours.
+struct Added<'a> {
+    class: &'a AddedClass,
+    oid: String,
+    /// Whether another with the same legal name was declared before.
+    again: bool,
+}
+
+impl<'a> Added<'a> {
+    fn all(classes: &'a [AddedClass]) -> Vec<Self> {
+        let before = std::iter::once(None).chain(classes.iter().map(Some));
+        classes
+            .iter()
+            .zip(before)
+            .map(|(class, before)| Self {
+                class,
+                oid: made_oid("class", &class.name),
+                again: before.is_some_and(|before| before.name.eq_ignore_ascii_case(&class.name)),
+            })
+            .collect()
+    }
+
+    fn definitions(&self) -> impl Iterator<Item = String> + use<> {
+        let AddedClass { name, served } = self.class;
+        let own = (!self.again).then(|| format!("( {} NAME '{name}' SUP top AUXILIARY )", self.oid));
+        // phpLDAPadmin looks superiors up by name only.
+        let superior = if is_descriptor(name) { name } else { "top" };
+        let nameless = (served != name).then(|| nameless_definition(served, superior));
+        own.into_iter().chain(nameless)
+    }
+}
+
+/// What clients find that look for a class as it is served; to all others it is a class without a name. They take what
+/// stands behind NAME for the name, within an extension too: phpLDAPadmin and ldap3, which split definitions at spaces, in
+/// `X-SERVED`, python-ldap, which drops the quotes, in `X-NAMED`.
+fn nameless_definition(served: &str, superior: &str) -> String {
+    let oid = made_oid("served class", served);
+    // RFC 4512 section 4.1 escapes these two in strings.
+    let served = served.replace('\\', "\\5c").replace('\'', "\\27");
+    format!(
+        "( {oid} SUP {superior} AUXILIARY X-NAMED ( 'NAME' '{served}' ) X-SERVED 'with the NAME {served}' )"
+    )
+}
+
+fn object_class_definitions(class: &ObjectClass) -> impl Iterator<Item = String> + use<> {
+    let name = class.descriptor();
     let mut definition = format!("( {} NAME '{name}'", class.oid);
+    let nameless = (name != class.name).then(|| {
+        definition += &format!(" DESC 'served as {}'", class.name);
+        nameless_definition(class.name, &name)
+    });
     if let Some(superior) = class.superior {
         definition += &format!(" SUP {superior}");
     }
@@ -211,7 +301,7 @@ fn object_class_definition(class: &ObjectClass, legal_names: bool) -> String {
             definition += &format!(" {keyword} {}", oid_list(attributes));
         }
     }
-    definition + " )"
+    std::iter::once(definition + " )").chain(nameless)
 }
 
 fn matching_rule_definition(rule: &MatchingRule) -> String {
@@ -245,19 +335,63 @@ fn matching_rule_use(rule: &MatchingRule, custom: &[CustomType<'_>]) -> Option<S
     })
 }
 
-fn content_rule(class: &ObjectClass) -> String {
-    let auxiliary = AUXILIARY_CLASSES.iter().find(|(name, _)| *name == class.name);
-    match auxiliary {
-        Some((_, classes)) => {
-            let oids: Vec<&str> = classes
+/// Which classes may be added to a structural one, and which attributes entries may have that none of its classes names.
+fn content_rule(
+    class: &ObjectClass,
+    custom: &[CustomType<'_>],
+    added: &[Added<'_>],
+    known: &[&str],
+) -> String {
+    let mut definition = format!("( {} NAME '{}'", class.oid, class.name);
+    let Some((_, names)) = AUXILIARY_CLASSES.iter().find(|(name, _)| *name == class.name) else {
+        return definition + " )";
+    };
+    let auxiliary: Vec<&ObjectClass> = names
+        .iter()
+        .filter_map(|name| object_class(name.as_bytes()))
+        .collect();
+    let has_custom = auxiliary.iter().any(|class| !is_descriptor(class.name));
+    let mut classes: Vec<&str> = auxiliary.iter().map(|class| class.oid).collect();
+    let mut attributes: Vec<&str> = Vec::new();
+    if has_custom {
+        classes.extend(
+            added
                 .iter()
-                .filter_map(|name| object_class(name.as_bytes()))
-                .map(|class| class.oid)
-                .collect();
-            format!("( {} NAME '{}' AUX {} )", class.oid, class.name, oid_list(&oids))
-        }
-        None => format!("( {} NAME '{}' )", class.oid, class.name),
+                .filter(|added| !added.again)
+                .map(|added| added.oid.as_str()),
+        );
+        // Who does not find a class by what is served must find its attributes here.
+        let of_unfound = auxiliary
+            .iter()
+            .filter(|class| !is_descriptor(class.name))
+            .flat_map(|class| class.must.iter().chain(class.may))
+            .copied();
+        let chain = std::iter::successors(Some(class), |class| object_class(class.superior?.as_bytes()));
+        let found: Vec<&str> = chain
+            .chain(
+                auxiliary
+                    .iter()
+                    .copied()
+                    .filter(|class| is_descriptor(class.name)),
+            )
+            .flat_map(|class| class.must.iter().chain(class.may))
+            .copied()
+            .collect();
+        attributes.extend(
+            of_unfound
+                .chain(known.iter().copied())
+                .filter(|name| !found.contains(name)),
+        );
+        attributes.extend(custom.iter().map(CustomType::reference));
+        attributes.sort_unstable();
+        attributes.dedup();
     }
+    for (keyword, oids) in [("AUX", classes), ("MAY", attributes)] {
+        if !oids.is_empty() {
+            definition += &format!(" {keyword} {}", oid_list(&oids));
+        }
+    }
+    definition + " )"
 }
 
 fn oid_list(oids: &[&str]) -> String {
@@ -267,5 +401,7 @@ fn oid_list(oids: &[&str]) -> String {
     }
 }
 
+#[cfg(test)]
+mod served_tests;
 #[cfg(test)]
 mod tests;

@@ -94,11 +94,7 @@ impl Outpost {
     /// How admins name their attributes is for those who may log in.
     fn subschema(&self, identity: Option<&Identity>) -> subschema::Attributes {
         let Some(snapshot) = identity.and_then(|_| self.snapshot()) else {
-            let beyond = Beyond {
-                legal_names: self.config.legal_attribute_names,
-                ..Beyond::default()
-            };
-            return subschema::attributes(&beyond, None);
+            return subschema::attributes(&Beyond::default(), None);
         };
         let beyond = snapshot.beyond_schema();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -8,7 +8,7 @@ use tokio::process::Command;
 use crate::conversation::Conversation;
 use crate::exercise::{Need, exercise, kept};
 use crate::program::{command, run};
-use crate::setting::{USERS, odd_attributes};
+use crate::setting::{USERS, demo, odd_attributes};
 use crate::stage::SUFFIX;
 use crate::transport::{AUTHORITY, Transport, distrusts};
 use crate::version::said;
@@ -146,13 +146,15 @@ async fn schema(transport: Transport) {
     ]) else {
         return;
     };
-    let stage = odd_attributes(true, transport).await;
+    let plain = demo().await;
+    let stage = odd_attributes(false, transport).await;
     let target = transport.to(&stage).await;
     let folder = tempfile::tempdir().expect("a folder");
     let script = async |trusting: bool| {
         let mut java = java(folder.path(), trusting).await;
         java.args(["-cp", &jar("*"), "tests/clients/java/SchemaReader.java"])
-            .args(target.arguments(AUTHORITY));
+            .args(target.arguments(AUTHORITY))
+            .arg(plain.uri());
         java
     };
     if transport.is_secure() {
@@ -163,7 +165,6 @@ async fn schema(transport: Transport) {
     script.end().await;
     let custom = json!(["nextcloud_quota", "2fa", "-x", "with-space"]);
     let single = json!(["mobile false", "cn true"]);
-    let oid = "1.3.6.1.4.1.26027.1.1.1";
     assert_eq!(
         report,
         json!({
@@ -174,19 +175,27 @@ async fn schema(transport: Transport) {
                 "entries": ["1 GB, 2"],
                 "errors": [],
             },
+            "strict": ["goauthentik-io-ldap-user", USERS],
             "unboundid": {
                 "custom": custom,
                 "single": single,
                 "class": "goauthentik-io-ldap-user",
+                // alice has an attribute that is declared under its legal spelling only.
+                "valid": USERS - 1,
                 "complaints": [],
             },
             "jndi": {
                 "custom": custom,
                 "single": single,
-                "class": oid,
+                "class": "1.3.6.1.4.1.26027.1.1.1",
                 "definitions": {
                     "ldap": ["domain", "top"],
                     "users": ["organizationalUnit", "top", "nsContainer"],
+                    "alice": [
+                        "top", "person", "organizationalPerson", "inetOrgPerson", "user", "posixAccount",
+                        "goauthentik-io-ldap-user", "ldapPublicKey", "my-class-x",
+                    ],
+                    "backend": ["group", "groupOfUniqueNames", "groupOfNames", "goauthentik-io-ldap-group", "posixGroup"],
                 },
             },
         })

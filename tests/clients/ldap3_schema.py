@@ -4,7 +4,7 @@
 import argparse
 import json
 
-from ldap3 import ALL, Connection, Server
+from ldap3 import ALL, Connection, ObjectDef, Reader, Server
 
 BASE = "DC=ldap,DC=goauthentik,DC=io"
 FILTERS = [
@@ -14,7 +14,17 @@ FILTERS = [
     "(with-space=b)",
     "(mobile=+491)",
     "(&(objectClass=goauthentik.io/ldap/user)(cn=alice))",
+    "(&(objectClass=goauthentik-io-ldap-user)(cn=alice))",
+    "(objectClass=ldapPublicKey)",
+    "(objectClass=my.class/x)",
 ]
+CLASSES = ["inetOrgPerson", "goauthentik.io/ldap/user", "goauthentik-io-ldap-user", "goauthentik.io/ldap/group"]
+
+
+def read(connection, name):
+    reader = Reader(connection, ObjectDef(name, connection), BASE)
+    reader.search()
+    return len(reader.entries)
 
 
 def main():
@@ -29,7 +39,9 @@ def main():
         connection.search(f"ou=users,{BASE}", text, attributes=["cn", "mobile", "nextcloud_quota"])
         found[text] = [entry["attributes"]["cn"] for entry in connection.response]
     attributes = connection.response[0]["attributes"]
-    print(json.dumps({"found": found, "mobile": attributes["mobile"], "cn": attributes["cn"]}), flush=True)
+    report = {"found": found, "mobile": attributes["mobile"], "cn": attributes["cn"]}
+    report["readers"] = {name: read(connection, name) for name in CLASSES}
+    print(json.dumps(report), flush=True)
 
 
 main()

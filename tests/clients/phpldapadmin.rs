@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::exercise::{Need, exercise, kept};
 use crate::machine::{Machine, free_port};
+use crate::setting::odd_attributes;
 use crate::stage::{SUFFIX, user_dn};
 use crate::transport::{AUTHORITY, STRANGER, Target, Transport};
 
@@ -232,4 +233,27 @@ async fn over(transport: Transport) {
         assert!(found.contains(shown), "{found}");
     }
     target.keep("phpldapadmin", "pages", &version());
+    drop(browser);
+
+    // Of every kind of entry; alice has classes from an admin here.
+    let stage = odd_attributes(false, transport).await;
+    let target = transport.to(&stage).await;
+    let mut browser = Browser::start(&target, AUTHORITY).await;
+    browser.login("ldapservice", "demo-ldapservice").await;
+    for (name, shown) in [
+        (format!("cn=alice,ou=users,{SUFFIX}"), "my.class/x"),
+        (
+            format!("cn=backend,ou=groups,{SUFFIX}"),
+            "goauthentik.io/ldap/group",
+        ),
+        (
+            format!("cn=alice,ou=virtual-groups,{SUFFIX}"),
+            "goauthentik.io/ldap/virtual-group",
+        ),
+        (format!("ou=users,{SUFFIX}"), "nsContainer"),
+        (SUFFIX.to_owned(), "domain"),
+    ] {
+        let entry = browser.get("template_engine", &[("dn", &name)]).await;
+        assert!(entry.contains(shown), "{shown}: {}", text(&entry));
+    }
 }

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::exercise::{Need, exercise};
 use crate::program::{self, PYTHON, run};
-use crate::setting::odd_attributes;
+use crate::setting::{USERS, odd_attributes};
 use crate::stage::eventually;
 use crate::transport::{AUTHORITY, STRANGER, Transport, distrusts};
 
@@ -189,9 +189,18 @@ async fn ldap3_with_its_schema_takes_custom_names_and_lists() {
                 "(with-space=b)": ["alice"],
                 "(mobile=+491)": ["alice"],
                 "(&(objectClass=goauthentik.io/ldap/user)(cn=alice))": ["alice"],
+                "(&(objectClass=goauthentik-io-ldap-user)(cn=alice))": ["alice"],
+                "(objectClass=ldapPublicKey)": ["alice"],
+                "(objectClass=my.class/x)": ["alice"],
             },
             "mobile": ["+49 1", "+49 2"],
             "cn": "alice",
+            "readers": {
+                "inetOrgPerson": USERS,
+                "goauthentik.io/ldap/user": USERS,
+                "goauthentik-io-ldap-user": USERS,
+                "goauthentik.io/ldap/group": report["readers"]["goauthentik.io/ldap/group"],
+            },
         })
     );
 }

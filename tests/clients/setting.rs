@@ -38,8 +38,8 @@ pub async fn demo() -> Stage {
     Transport::Clear.demo().await
 }
 
-/// The server of the demo, where alice has attributes that try a schema: names that RFC 4512 does not allow, and a list of
-/// numbers. With `legal_names` what can be is spelt as RFC 4512 allows it.
+/// The server of the demo, where alice has attributes that try a schema: names that RFC 4512 does not allow, a list of
+/// numbers, and object classes of her own. With `legal_names` what can be is spelt as RFC 4512 allows it.
 pub async fn odd_attributes(legal_names: bool, transport: Transport) -> Stage {
     let mut directory = Directory::sample(USERS, GROUPS);
     let alice = directory
@@ -54,6 +54,7 @@ pub async fn odd_attributes(legal_names: bool, transport: Transport) -> Stage {
         "/x": "a hyphen in front",
         "with space": "b",
         "mobile": ["+49 1", "+49 2"],
+        "objectClass": ["ldapPublicKey", "my.class/x"],
     });
     directory.change_user(alice, |user| {
         user.set_attributes(attributes.as_object().expect("an object"));

@@ -296,7 +296,15 @@ fn the_schema_learns_of_every_name_and_of_several_values() {
         1,
         "one",
         r#"{"nextcloud_quota":"1 GB","2fa":true,"/x":"a","with space":"b","ключ":"c","mail":["a","b"],"mobile":["1","2"],
-            "surname":["x","y"],"title":"t"}"#,
+            "surname":["x","y"],"title":"t","objectClass":["ldapPublicKey","a.b","user","LDAPPUBLICKEY"]}"#,
+    );
+    add_group(
+        &mut builder,
+        STAFF,
+        "staff",
+        &[],
+        &[],
+        r#"{"objectClass":["A.B","a/b"]}"#,
     );
     let beyond = builder.finish().0.beyond_schema();
     assert_eq!(
@@ -310,4 +318,11 @@ fn the_schema_learns_of_every_name_and_of_several_values() {
         ]
     );
     assert_eq!(beyond.several, ["mail", "sn"]);
+    let classes: Vec<String> = beyond
+        .classes
+        .iter()
+        .map(|class| class.served.to_lowercase())
+        .collect();
+    assert_eq!(classes, ["a.b", "a/b", "ldappublickey"]);
+    assert!(beyond.known.contains(&"title") && !beyond.known.contains(&"pager"));
 }

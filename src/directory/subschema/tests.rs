@@ -12,11 +12,15 @@ const CUSTOM: &[&str] = &[
     "-x",
 ];
 
+/// Classes an admin added, in the order of their legal names.
+const CLASSES: &[&str] = &["it's", "ldapPublicKey", "my.class", "my/class", "next_cloud"];
+
 fn beyond() -> Beyond {
     Beyond {
         custom: CUSTOM.iter().map(|name| (*name).to_owned()).collect(),
         several: Vec::new(),
-        legal_names: true,
+        classes: CLASSES.iter().map(|name| AddedClass::new(name)).collect(),
+        known: vec!["department"],
     }
 }
 
@@ -217,11 +221,25 @@ fn classes() -> Vec<Definition> {
         "objectClasses",
         &[
             ("NAME", Shape::QuotedList),
+            ("DESC", Shape::Quoted),
             ("SUP", Shape::OidList),
             ("ABSTRACT", Shape::Flag),
             ("STRUCTURAL", Shape::Flag),
             ("AUXILIARY", Shape::Flag),
             ("MUST", Shape::OidList),
+            ("MAY", Shape::OidList),
+            ("X-NAMED", Shape::QuotedList),
+            ("X-SERVED", Shape::Quoted),
+        ],
+    )
+}
+
+fn contents() -> Vec<Definition> {
+    definitions(
+        "dITContentRules",
+        &[
+            ("NAME", Shape::QuotedList),
+            ("AUX", Shape::OidList),
             ("MAY", Shape::OidList),
         ],
     )
@@ -272,12 +290,9 @@ fn every_definition_is_strict_and_refers_to_declared_things_only() {
                 .all(|name| type_names.contains(name))
         );
     }
-    let contents = definitions(
-        "dITContentRules",
-        &[("NAME", Shape::QuotedList), ("AUX", Shape::OidList)],
-    );
-    for rule in &contents {
+    for rule in &contents() {
         assert!(class_names.contains(&rule.oid));
+        assert!(rule.field("MAY").iter().all(|name| type_names.contains(name)));
         assert!(rule.field("AUX").iter().all(|name| class_names.contains(name)));
     }
 }
@@ -291,7 +306,7 @@ fn names_are_descriptors_but_for_what_admins_chose() {
         .flat_map(|definition| definition.field("NAME").to_vec())
         .filter(|name| !is_descriptor(name))
         .collect();
-    assert_eq!(odd, ["nextcloud_quota", "2fa", "-x"]);
+    assert_eq!(odd, ["nextcloud_quota", "2fa", "-x", "next_cloud"]);
 }
 
 #[test]
@@ -303,19 +318,71 @@ fn authentiks_classes_have_a_descriptor_that_declares_and_finds_them() {
         assert_eq!(by_descriptor.name, class.name);
         assert!(is_descriptor(&class.descriptor()), "{}", class.name);
     }
-    for (legal_names, name) in [
-        (false, "goauthentik.io/ldap/user"),
-        (true, "goauthentik-io-ldap-user"),
-    ] {
-        let beyond = Beyond {
-            legal_names,
-            ..Beyond::default()
-        };
-        let entry = attributes(&beyond, None);
-        let (_, classes) = entry.iter().find(|(name, _)| *name == "objectClasses").unwrap();
-        let start = format!("( 1.3.6.1.4.1.26027.1.1.1 NAME '{name}'");
-        assert!(classes.iter().any(|text| text.starts_with(&start)), "{name}");
+}
+
+/// What a parser of RFC 4512 knows of classes that are served under a name which is no descriptor: a class with a
+/// descriptor, and one without a name, below it, which tells what is served.
+#[test]
+fn classes_are_declared_under_descriptors_and_tell_what_is_served() {
+    let classes = classes();
+    let own = [
+        ("goauthentik-io-ldap-user", "goauthentik.io/ldap/user"),
+        ("goauthentik-io-ldap-group", "goauthentik.io/ldap/group"),
+        (
+            "goauthentik-io-ldap-virtual-group",
+            "goauthentik.io/ldap/virtual-group",
+        ),
+    ];
+    for (name, served) in own {
+        let named = classes
+            .iter()
+            .find(|class| class.field("NAME") == [name])
+            .unwrap();
+        assert_eq!(named.field("DESC"), [format!("served as {served}")]);
+        let oid = schema::object_class(served.as_bytes()).unwrap().oid;
+        assert_eq!(named.oid, oid);
     }
+    let added = [
+        ("it-s", "it\\27s"),
+        ("my-class", "my.class"),
+        ("my-class", "my/class"),
+    ];
+    for (name, served) in own.into_iter().chain(added) {
+        let named: Vec<_> = classes
+            .iter()
+            .filter(|class| class.field("NAME") == [name])
+            .collect();
+        assert_eq!(named.len(), 1, "{name}");
+        let telling = format!("with the NAME {served}");
+        let nameless = classes
+            .iter()
+            .find(|class| class.field("X-SERVED") == [telling.as_str()])
+            .unwrap();
+        assert!(nameless.field("NAME").is_empty());
+        assert_eq!(nameless.field("X-NAMED"), ["NAME", served]);
+        assert_eq!(nameless.field("SUP"), [name]);
+    }
+    let nameless = classes.iter().filter(|class| class.field("NAME").is_empty());
+    assert_eq!(nameless.count(), 6);
+    let oids: HashSet<_> = classes.iter().map(|class| &class.oid).collect();
+    assert_eq!(oids.len(), classes.len());
+}
+
+/// RFC 4512 section 4.1.6: attributes beyond those of the classes.
+#[test]
+fn content_rules_allow_what_admins_gave_to_entries() {
+    let may = |name: &str| {
+        let rule = contents().into_iter().find(|rule| rule.field("NAME") == [name]);
+        rule.unwrap().field("MAY").to_vec()
+    };
+    for class in ["inetOrgPerson", "groupOfNames"] {
+        assert!(may(class).contains(&"shoesize".to_owned()), "{class}");
+        assert!(may(class).contains(&"ak-superuser".to_owned()), "{class}");
+    }
+    // Which organizationalPerson allows.
+    assert!(!may("inetOrgPerson").contains(&"department".to_owned()));
+    assert!(may("groupOfNames").contains(&"department".to_owned()));
+    assert!(may("domain").is_empty());
 }
 
 /// RFC 4512 section 4.1.4: all attributes that the rule can be used with.
@@ -366,11 +433,13 @@ fn the_uses_of_matching_rules_are_complete() {
 /// RFC 4512 section 4.1.6: a content rule is one of a structural class, and lists auxiliary ones.
 #[test]
 fn content_rules_are_those_of_structural_classes() {
-    let contents = definitions(
-        "dITContentRules",
-        &[("NAME", Shape::QuotedList), ("AUX", Shape::OidList)],
-    );
-    let kind = |oid: &str| schema::object_class(oid.as_bytes()).unwrap().kind;
+    let contents = contents();
+    let added: HashSet<String> = known(&classes());
+    let kind = |oid: &str| match schema::object_class(oid.as_bytes()) {
+        Some(class) => class.kind,
+        None if added.contains(oid) => ClassKind::Auxiliary,
+        None => panic!("{oid}"),
+    };
     assert!(contents.len() > 3);
     for rule in &contents {
         assert_eq!(kind(&rule.oid), ClassKind::Structural, "{rule:?}");
@@ -442,7 +511,12 @@ fn the_definitions_say_what_the_schema_says() {
         let single = definition.fields.iter().any(|(name, _)| name == "SINGLE-VALUE");
         assert_eq!(single, attribute.single_value);
     }
-    for (definition, class) in classes().iter().zip(OBJECT_CLASSES) {
+    let classes = classes();
+    let named = classes
+        .iter()
+        .filter(|definition| !definition.field("NAME").is_empty());
+    for (definition, class) in named.zip(OBJECT_CLASSES) {
+        assert_eq!(definition.oid, class.oid);
         assert_eq!(definition.field("MUST"), class.must);
         assert_eq!(definition.field("MAY"), class.may);
     }
@@ -507,6 +581,6 @@ fn a_change_of_the_definitions_moves_the_timestamp() {
     }
     assert_eq!(
         (SUBSCHEMA_TIMESTAMP, digest),
-        ("20261129000000Z", 11_146_593_201_150_720_260)
+        ("20261129090000Z", 16_227_692_858_091_009_577)
     );
 }

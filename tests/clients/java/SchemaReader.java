@@ -5,6 +5,7 @@ import com.unboundid.ldap.sdk.LDAPException;
 import com.unboundid.ldap.sdk.ResultCode;
 import com.unboundid.ldap.sdk.extensions.StartTLSExtendedRequest;
 import com.unboundid.ldap.sdk.schema.AttributeTypeDefinition;
+import com.unboundid.ldap.sdk.schema.EntryValidator;
 import com.unboundid.ldap.sdk.schema.ObjectClassDefinition;
 import com.unboundid.ldap.sdk.schema.Schema;
 import com.unboundid.ldap.sdk.schema.SchemaElementType;
@@ -20,6 +21,7 @@ import java.util.List;
 import java.util.TreeMap;
 import javax.naming.Context;
 import javax.naming.NameClassPair;
+import javax.naming.NameNotFoundException;
 import javax.naming.NamingEnumeration;
 import javax.naming.NamingException;
 import javax.naming.directory.DirContext;
@@ -46,6 +48,7 @@ public final class SchemaReader {
     private static final String SERVICE = "cn=ldapservice,ou=users," + BASE;
     private static final String PASSWORD = "demo-ldapservice";
     private static final String[] CUSTOM = {"nextcloud_quota", "2fa", "-x", "with-space"};
+    private static final String USER_CLASS = "goauthentik.io/ldap/user";
     private static final String[] MULTIPLE = {"mobile", "cn"};
 
     private static String transport;
@@ -60,6 +63,22 @@ public final class SchemaReader {
         return "[" + String.join(",", texts) + "]";
     }
 
+    /** Apache's LDAP API by the letter: the class of users, and how many there are. */
+    private static String strict(URI uri) throws Exception {
+        try (LdapNetworkConnection connection = new LdapNetworkConnection(uri.getHost(), uri.getPort())) {
+            connection.bind(SERVICE, PASSWORD);
+            connection.loadSchema();
+            int users = 0;
+            try (EntryCursor cursor = connection.search(BASE, "(objectClass=*)", SearchScope.SUBTREE, "*", "+")) {
+                while (cursor.next()) {
+                    users += cursor.get().hasObjectClass(USER_CLASS) ? 1 : 0;
+                }
+            }
+            String declared = connection.getSchemaManager().lookupObjectClassRegistry("1.3.6.1.4.1.26027.1.1.1").getName();
+            return "[" + text(declared) + "," + users + "]";
+        }
+    }
+
     /** Apache's LDAP API, as Apache Directory Studio uses it. */
     private static String apache(URI uri) throws Exception {
         LdapConnectionConfig config = new LdapConnectionConfig();
@@ -69,7 +88,6 @@ public final class SchemaReader {
         config.setUseTls(transport.equals("start_tls"));
         try (LdapNetworkConnection connection = new LdapNetworkConnection(config)) {
             connection.bind(SERVICE, PASSWORD);
-            // As Apache Directory Studio reads schemas.
             connection.loadSchemaRelaxed();
             SchemaManager schema = connection.getSchemaManager();
             List<String> found = new ArrayList<>();
@@ -143,8 +161,21 @@ public final class SchemaReader {
             } finally {
                 file.delete();
             }
+            EntryValidator entries = new EntryValidator(schema);
+            // It does not find classes by what a definition says of them, and groups have no `top`, as officially.
+            entries.setCheckUndefinedObjectClasses(false);
+            entries.setCheckMissingSuperiorObjectClasses(false);
+            int valid = 0;
+            for (com.unboundid.ldap.sdk.Entry entry : connection.search(BASE, com.unboundid.ldap.sdk.SearchScope.SUB, "(objectClass=person)", "*", "+").getSearchEntries()) {
+                valid += entries.entryIsValid(entry, complaints) ? 1 : 0;
+            }
+            for (com.unboundid.ldap.sdk.Entry entry : connection.search(BASE, com.unboundid.ldap.sdk.SearchScope.SUB, "(!(objectClass=person))", "*", "+").getSearchEntries()) {
+                entries.entryIsValid(entry, complaints);
+            }
+            // Served so by default, and declared under its legal spelling.
+            complaints.removeIf(complaint -> complaint.contains(" with space "));
             return "{\"custom\":" + list(found) + ",\"single\":" + list(single) + ",\"class\":" + text(declared.getNameOrOID())
-                + ",\"complaints\":" + list(complaints) + "}";
+                + ",\"valid\":" + valid + ",\"complaints\":" + list(complaints) + "}";
         }
     }
 
@@ -185,9 +216,24 @@ public final class SchemaReader {
         }
         String declared = String.valueOf(schema.getAttributes("ClassDefinition/goauthentik-io-ldap-user").get("NUMERICOID").get());
         TreeMap<String, String> definitions = new TreeMap<>();
-        // Classes with slashes JNDI cannot look up under any declaration: it takes them for paths.
         for (String name : new String[] {"ou=users," + BASE, BASE}) {
             definitions.put(name.split("[=,]")[1], list(names(context.getSchemaClassDefinition(name).list(""))));
+        }
+        // It takes a class with slashes for a path, whatever is declared, so such an entry must be asked class by class.
+        for (String name : new String[] {"cn=alice,ou=users," + BASE, "cn=backend,ou=groups," + BASE}) {
+            String key = name.split("[=,]")[1];
+            try {
+                definitions.put(key, list(names(context.getSchemaClassDefinition(name).list(""))));
+            } catch (NameNotFoundException expected) {
+                List<String> classes = new ArrayList<>();
+                NamingEnumeration<?> values = context.getAttributes(name, new String[] {"objectClass"}).get("objectClass").getAll();
+                while (values.hasMore()) {
+                    String descriptor = String.valueOf(values.next()).replace('.', '-').replace('/', '-');
+                    schema.lookup("ClassDefinition/" + descriptor);
+                    classes.add(descriptor);
+                }
+                definitions.put(key, list(classes));
+            }
         }
         List<String> members = new ArrayList<>();
         definitions.forEach((name, value) -> members.add(text(name) + ":" + value));
@@ -201,7 +247,7 @@ public final class SchemaReader {
         transport = arguments[1];
         // Threads of the libraries would outlive a failure.
         try {
-            System.out.println("{\"apache\":" + apache(uri) + ",\"unboundid\":" + unboundid(uri) + ",\"jndi\":" + jndi(uri) + "}");
+            System.out.println("{\"apache\":" + apache(uri) + ",\"strict\":" + strict(new URI(arguments[3])) + ",\"unboundid\":" + unboundid(uri) + ",\"jndi\":" + jndi(uri) + "}");
         } catch (Exception failure) {
             failure.printStackTrace();
             System.exit(1);
