@@ -58,6 +58,7 @@ pub fn equality_key(syntax: Syntax, value: &[u8]) -> Cow<'_, [u8]> {
 
 /// The [`equality_key`] of an asserted value, and whether it is a value of the syntax.
 #[must_use]
+#[inline]
 pub fn assertion_key(syntax: Syntax, value: &[u8]) -> (Cow<'_, [u8]>, bool) {
     match normalize(syntax, value) {
         Some(key) => (key, can_hold(syntax, value)),
@@ -74,8 +75,10 @@ pub fn is_value(syntax: Syntax, value: &[u8]) -> bool {
 
 /// Whether octets can be a part of a value of the syntax: all but octet strings are written in UTF-8.
 #[must_use]
+#[inline]
 pub fn can_hold(syntax: Syntax, octets: &[u8]) -> bool {
-    syntax == Syntax::OctetString || std::str::from_utf8(octets).is_ok()
+    // Nearly all are ASCII.
+    octets.is_ascii() || syntax == Syntax::OctetString || std::str::from_utf8(octets).is_ok()
 }
 
 fn text_key(value: &[u8]) -> Vec<u8> {
