@@ -266,6 +266,14 @@ async fn the_demo_ends_at_a_hang_up() {
         Signal::HUP,
     )
     .unwrap();
+    let begin = Instant::now();
+    while demo.try_wait().unwrap().is_none() {
+        if begin.elapsed() > PATIENCE {
+            demo.kill().unwrap();
+            panic!("it goes on without its terminal");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
     assert_eq!(demo.wait().unwrap().code(), Some(0), "it drained and left");
 }
 

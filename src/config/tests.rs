@@ -84,6 +84,11 @@ fn defaults_are_the_documented_ones() {
     assert!(!config.listen.trusted_proxies_set);
     assert_eq!(config.bind.failed.window, Duration::from_secs(300));
     assert_eq!(config.bind.cache_max_age, Duration::from_secs(3_600));
+    // The age of any cached bind, but for one address only.
+    assert_eq!(config.bind.cache_code_max_age, config.bind.cache_max_age);
+    assert!(config.bind.cache_code_same_address);
+    assert_eq!(config.bind.users_unread_limit, Duration::from_secs(300));
+    assert_eq!(config.bind.access_recheck_rate, 10);
     assert_eq!(config.bind.negative_window, Some(Duration::from_secs(10)));
     assert_eq!(
         config.bind.access_recheck_interval,

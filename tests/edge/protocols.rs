@@ -195,6 +195,27 @@ async fn a_proxy_that_is_chosen_has_no_ceiling_and_others_name_no_address() {
 }
 
 #[tokio::test]
+async fn a_tls_server_name_that_no_client_can_send_is_named_once() {
+    let (log, _guard) = capture();
+    let mut directory = serving(Directory::sample(0, 0), pair("p256"));
+    for provider in directory.providers.values_mut() {
+        provider.tls_server_name = "two words".to_owned();
+    }
+    let stage = Stage::with(directory, |_| {}).await;
+    let count = || log.text().matches("TLS server name is not a DNS name").count();
+    eventually("it is named", || count() > 0).await;
+    stage.simulator.requests().clear();
+    stage.server.outpost().request_refresh();
+    eventually("the certificates are asked for again", || {
+        !stage.simulator.requests().to("/certificatekeypairs/").is_empty()
+    })
+    .await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(count(), 1, "{}", log.text());
+    assert!(log.text().contains("two words"), "{}", log.text());
+}
+
+#[tokio::test]
 async fn certificate_files_are_followed() {
     let folder = tempfile::tempdir().unwrap();
     let (chain, key) = (folder.path().join("tls.crt"), folder.path().join("tls.key"));

@@ -1,7 +1,7 @@
 //! What strangers can make the server write, and what becomes of the audit records meanwhile.
 
 use std::io::Read;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use akldap::simulator::{Directory, Options, Simulator};
@@ -23,6 +23,16 @@ fn cached() -> Directory {
         provider.bind_mode = "cached".to_owned();
     }
     directory
+}
+
+/// A process that ends with its test, however that ends.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 fn records(log: &str, kind: &str) -> Vec<Value> {
@@ -116,7 +126,7 @@ async fn nobody_waits_for_a_log_that_is_not_read_and_the_loss_is_told_and_counte
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.local_addr().unwrap()
     });
-    let mut child = Command::new(env!("CARGO_BIN_EXE_akldap"))
+    let child = Command::new(env!("CARGO_BIN_EXE_akldap"))
         .env_clear()
         .env("AUTHENTIK_HOST", simulator.url())
         .env("AUTHENTIK_TOKEN", simulator.token())
@@ -128,7 +138,8 @@ async fn nobody_waits_for_a_log_that_is_not_read_and_the_loss_is_told_and_counte
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut stderr = child.stderr.take().unwrap();
+    let mut child = Killed(child);
+    let mut stderr = child.0.stderr.take().unwrap();
     let begin = Instant::now();
     let dn = user_dn("alice");
     let mut client = loop {
@@ -162,9 +173,9 @@ async fn nobody_waits_for_a_log_that_is_not_read_and_the_loss_is_told_and_counte
         stderr.read_to_string(&mut log).map(|_| log)
     });
     assert_eq!(client.bind(&dn, "demo-alice").await.code, 0);
-    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    let pid = Pid::from_raw(i32::try_from(child.0.id()).unwrap()).unwrap();
     kill_process(pid, Signal::TERM).unwrap();
-    child.wait().unwrap();
+    child.0.wait().unwrap();
     let log = reader.join().unwrap().unwrap();
     let lines: Vec<Value> = log
         .lines()

@@ -197,4 +197,36 @@ mod tests {
         }
         assert_eq!(CustomPolicy::serving(["userPassword", "memberOf"]), None);
     }
+
+    /// The names between backticks.
+    fn quoted(text: &str) -> Vec<&str> {
+        text.split('`').skip(1).step_by(2).collect()
+    }
+
+    #[test]
+    fn the_documentation_says_what_may_be_replaced() {
+        let page = include_str!("../../../docs/attributes.md");
+        let mut told = Vec::new();
+        for row in page.lines().filter(|line| line.starts_with("| `")) {
+            let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+            let expected = match cells[3] {
+                "left out" => Verdict::Reserved,
+                "its values are added to ours" => Verdict::AddedClasses,
+                replaced if replaced.starts_with("replaces it") => Verdict::Served,
+                other => panic!("{other}"),
+            };
+            for name in quoted(cells[1]) {
+                let verdict = CustomPolicy::default().verdict(name.as_bytes());
+                assert_eq!(verdict, expected, "{name}");
+                told.push(name);
+            }
+        }
+        for name in RESERVED {
+            assert!(told.contains(&name), "{name} is not in the table");
+        }
+        let (_, passwords) = page.split_once("\n## Passwords\n").expect("a chapter");
+        let (list, _) = passwords.split_once(".\n\n").expect("a paragraph");
+        let (_, list) = list.rsplit_once(":\n").expect("a list");
+        assert_eq!(quoted(list), PASSWORD_ATTRIBUTES);
+    }
 }
