@@ -607,8 +607,11 @@ async fn an_answer_with_many_headers_is_read() {
     for number in 0..500 {
         many = many.with(&format!("X-Policy-{number}"), "of a proxy");
     }
-    let (result, _) = run(vec![many, onward(), logged_in()], b"pw").await;
+    let (result, requests) = run(vec![many, onward(), logged_in()], b"pw").await;
     session(result);
+    // An answer that cannot be read would be asked for again.
+    let methods: Vec<&str> = requests.iter().map(|request| request.method.as_str()).collect();
+    assert_eq!(methods, ["GET", "POST", "GET"]);
 }
 
 #[tokio::test]
