@@ -41,7 +41,7 @@ fn write(message: &Message<'_>) -> Option<Vec<u8>> {
                 ber::write_element(out, 0x81, value);
             }
         }),
-        Operation::Modify { .. } | Operation::Add | Operation::Delete | Operation::ModifyDn => return None,
+        Operation::Update(_) => return None,
     }
     let mut frame = Vec::new();
     ber::write_constructed(&mut frame, ber::SEQUENCE, |out| {

@@ -1,8 +1,9 @@
 //! Requests (RFC 4511 section 4.1.1): from a frame to a typed message.
 //!
 //! Whatever is carried out is decoded here, strictly; binds and searches borrow from the buffer, since their values may
-//! be any octets and they are the hot path. The operations that are always refused are checked by `ldap3_proto`. Whatever is wrong inside a readable
-//! envelope is reported with the message id, so that it can be answered. Must not know what an operation does.
+//! be any octets and they are the hot path. Requests to change entries are never carried out: they are kept as they were sent.
+//! Whatever is wrong inside a readable envelope is reported with the message id, so that it can be answered. Must not know
+//! what an operation does.
 
 use thiserror::Error;
 
@@ -11,7 +12,9 @@ use super::control::Control;
 use super::filter::{Filter, FilterError};
 use super::steps;
 
-mod refused;
+mod update;
+
+pub use update::{MAX_DEPTH, Update};
 
 /// Tag of `controls [0]`.
 pub(super) const CONTROLS: u8 = 0xa0;
@@ -165,7 +168,7 @@ pub enum OperationError {
     /// A derefAliases value that does not exist.
     #[error("derefAliases {0} does not exist")]
     DerefAliases(i64),
-    /// A name that is not text, or one of the requests that `ldap3_proto` checks, refused by it.
+    /// A name that is not text, or a request to change entries that is none.
     #[error("it does not follow RFC 4511")]
     Grammar,
     /// Malformed controls.
@@ -193,17 +196,8 @@ pub enum Operation<'a> {
     Unbind,
     /// RFC 4511 section 4.5
     Search(SearchRequest<'a>),
-    /// RFC 4511 section 4.6; checked for form only, and for whether it is about a password.
-    Modify {
-        /// Whether one of the changes is to `userPassword` (RFC 4519 section 2.41).
-        of_password: bool,
-    },
-    /// RFC 4511 section 4.7; checked for form only.
-    Add,
-    /// RFC 4511 section 4.8; checked for form only.
-    Delete,
-    /// RFC 4511 section 4.9; checked for form only.
-    ModifyDn,
+    /// RFC 4511 sections 4.6 to 4.9: modify, add, delete and rename.
+    Update(Update),
     /// RFC 4511 section 4.10
     Compare(CompareRequest),
     /// RFC 4511 section 4.11; the message id to abandon.
@@ -220,10 +214,7 @@ impl Operation<'_> {
             Self::Bind(_) => OperationKind::Bind,
             Self::Unbind => OperationKind::Unbind,
             Self::Search(_) => OperationKind::Search,
-            Self::Modify { .. } => OperationKind::Modify,
-            Self::Add => OperationKind::Add,
-            Self::Delete => OperationKind::Delete,
-            Self::ModifyDn => OperationKind::ModifyDn,
+            Self::Update(update) => update.kind(),
             Self::Compare(_) => OperationKind::Compare,
             Self::Abandon(_) => OperationKind::Abandon,
             Self::Extended(_) => OperationKind::Extended,
@@ -377,7 +368,9 @@ fn decode_operation(kind: OperationKind, element: Element<'_>) -> Result<Operati
         OperationKind::Extended => Ok(Operation::Extended(ExtendedRequest::read(element.contents)?)),
         OperationKind::Unbind => Ok(Operation::Unbind),
         OperationKind::Abandon => Ok(Operation::Abandon(ber::parse_max_int(element.contents)?)),
-        _ => refused::decode(element),
+        OperationKind::Modify | OperationKind::Add | OperationKind::Delete | OperationKind::ModifyDn => {
+            Ok(Operation::Update(Update::read(kind, element)?))
+        }
     }
 }
 

@@ -14,6 +14,7 @@ mod notices;
 mod operation;
 mod proxy;
 mod record;
+pub mod request;
 mod rewind;
 mod session;
 mod sockets;

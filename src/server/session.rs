@@ -19,6 +19,7 @@ use crate::outpost::access::Identity;
 use crate::outpost::bind::{Begun, BindAnswer, Origin};
 
 use super::operation::{BindFuture, Running, bind, compare, extended, search};
+use super::request;
 
 /// The state of one connection.
 pub(super) struct Session {
@@ -123,12 +124,13 @@ impl Session {
                 self.observe(RequestType::Extended, started);
                 action
             }
-            Operation::Modify { of_password: true } => {
-                self.finish(message, &extended::password_unchangeable(), out);
-                Action::Done
-            }
-            Operation::Modify { .. } | Operation::Add | Operation::Delete | Operation::ModifyDn => {
-                self.finish(message, &read_only(), out);
+            Operation::Update(update) => {
+                let result = if request::is_of_password(update) {
+                    extended::password_unchangeable()
+                } else {
+                    read_only()
+                };
+                self.finish(message, &result, out);
                 Action::Done
             }
         }
@@ -281,5 +283,5 @@ pub(super) fn time_limit(seconds: u32) -> Option<Duration> {
     (seconds > 0).then(|| Duration::from_secs(u64::from(seconds)))
 }
 
-#[cfg(test)]
+#[cfg(all(test, debug_assertions))]
 mod work;

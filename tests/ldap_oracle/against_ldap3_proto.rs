@@ -3,7 +3,8 @@
 use akldap::ldap::control::{self, PagedResults, SortKey};
 use akldap::ldap::filter::Filter;
 use akldap::ldap::frame::{self, Frame};
-use akldap::ldap::message::{Authentication, Message, Operation, Scope};
+use akldap::ldap::message::{Authentication, Operation, OperationKind, Scope};
+use akldap::server::request;
 use bytes::BytesMut;
 use ldap3_proto::LdapCodec;
 use ldap3_proto::control::{LdapControl, ServerSortRequet};
@@ -93,11 +94,14 @@ pub(crate) fn agrees(ours: &Operation<'_>, theirs: &LdapOp) -> Option<bool> {
             };
             ours.version == theirs.version && ours.name == theirs.dn.as_bytes() && credentials
         }
-        (Operation::Unbind, LdapOp::UnbindRequest)
-        | (Operation::Modify { .. }, LdapOp::ModifyRequest(_))
-        | (Operation::Add, LdapOp::AddRequest(_))
-        | (Operation::Delete, LdapOp::DelRequest(_))
-        | (Operation::ModifyDn, LdapOp::ModifyDNRequest(_)) => true,
+        (Operation::Unbind, LdapOp::UnbindRequest) => true,
+        (Operation::Update(update), theirs) => matches!(
+            (update.kind(), theirs),
+            (OperationKind::Modify, LdapOp::ModifyRequest(_))
+                | (OperationKind::Add, LdapOp::AddRequest(_))
+                | (OperationKind::Delete, LdapOp::DelRequest(_))
+                | (OperationKind::ModifyDn, LdapOp::ModifyDNRequest(_))
+        ),
         (Operation::Search(ours), LdapOp::SearchRequest(theirs)) => {
             let scope = match ours.scope {
                 Scope::BaseObject => LdapSearchScope::Base,
@@ -133,7 +137,7 @@ proptest! {
     fn what_ldap3_proto_writes_is_read_as_meant(message_id in 0..=i32::MAX, operation in operation()) {
         let octets = encode(message_id, operation.clone());
         prop_assert_eq!(frame::split(&octets, 1 << 20), Ok(Frame::Complete { length: octets.len() }));
-        let message = Message::decode(&octets).unwrap();
+        let message = request::decode(&octets).unwrap();
         prop_assert_eq!(i64::from(message.message_id), i64::from(message_id));
         prop_assert_eq!(agrees(&message.operation, &operation), Some(true), "{:?}", message);
     }
@@ -141,7 +145,7 @@ proptest! {
     #[test]
     fn what_we_accept_ldap3_proto_reads_the_same(operation in operation(), changes in mutation::changes()) {
         let octets = mutation::apply(encode(1, operation), &changes);
-        let Ok(message) = Message::decode(&octets) else {
+        let Ok(message) = request::decode(&octets) else {
             return Ok(());
         };
         let agreed = |octets: &[u8]| decode(octets).map(|theirs| agrees(&message.operation, &theirs.op));
@@ -168,7 +172,7 @@ proptest! {
         ];
         let mut out = BytesMut::new();
         LdapCodec::default().encode(LdapMsg { msgid: 9, op: LdapOp::UnbindRequest, ctrl }, &mut out).unwrap();
-        let message = Message::decode(&out).unwrap();
+        let message = request::decode(&out).unwrap();
         let [paged, manage, sort] = message.controls.as_slice() else { panic!("{message:?}") };
         prop_assert_eq!(paged.control_type, control::PAGED_RESULTS.as_bytes());
         let value = PagedResults::read(paged.value.unwrap()).unwrap();

@@ -1,6 +1,7 @@
 //! Requests against `rasn-ldap`, whose decoder is made from the ASN.1 of RFC 4511.
 
-use akldap::ldap::message::{Message, Operation};
+use akldap::ldap::message::Operation;
+use akldap::server::request;
 use ldap3_proto::proto::{
     LdapAddRequest, LdapBindCred, LdapBindRequest, LdapCompareRequest, LdapDerefAliases, LdapExtendedRequest,
     LdapFilter, LdapMatchingRuleAssertion, LdapModifyDNRequest, LdapModifyRequest, LdapModifyType, LdapOp,
@@ -336,7 +337,7 @@ proptest! {
             controls.into_iter().map(control).collect()
         });
         let octets = encode(message_id, request, listed);
-        let message = Message::decode(&octets).unwrap();
+        let message = request::decode(&octets).unwrap();
         prop_assert_eq!(message.message_id, message_id);
         prop_assert_eq!(agrees_but_for_order(&message.operation, operation), Some(true), "{:?}", message);
         let read: Vec<RandomControl> = message.controls.iter().map(|control| {
@@ -353,7 +354,7 @@ proptest! {
         };
         let listed = controls.then(|| vec![Control::new(b"1.2.3".to_vec().into(), true, None)]);
         let octets = mutation::apply(encode(1, request, listed), &changes);
-        let Ok(message) = Message::decode(&octets) else {
+        let Ok(message) = request::decode(&octets) else {
             return Ok(());
         };
         let agreed = |octets: &[u8]| decode(octets).map(|theirs| {

@@ -2,6 +2,7 @@
 
 use akldap::ldap::ber;
 use akldap::ldap::message::{Authentication, Message, Operation, Scope};
+use akldap::server::request;
 
 use crate::{against_ldap3_proto, against_rasn};
 
@@ -78,9 +79,7 @@ pub(crate) fn with_rasn(message: &Message<'_>) -> Option<Difference> {
         Operation::Search(search) if search.scope == Scope::SubordinateSubtree => {
             Some(Difference::SubordinateScope)
         }
-        Operation::Modify { .. } | Operation::Add | Operation::Delete | Operation::ModifyDn => {
-            Some(Difference::Refused)
-        }
+        Operation::Update(_) => Some(Difference::Refused),
         Operation::Unbind => Some(Difference::UnbindContents),
         _ => None,
     }
@@ -99,7 +98,7 @@ fn frame(operation: &[u8], controls: &[u8]) -> Vec<u8> {
 #[test]
 fn a_password_may_be_other_than_text() {
     let octets = frame(&[0x60, 8, 2, 1, 3, 4, 0, 0x80, 1, 0xe9], &[]);
-    let message = Message::decode(&octets).unwrap();
+    let message = request::decode(&octets).unwrap();
     assert_eq!(with_ldap3_proto(&message), Some(Difference::NotText));
     assert!(against_ldap3_proto::decode(&octets).is_none());
 }
@@ -107,7 +106,7 @@ fn a_password_may_be_other_than_text() {
 #[test]
 fn any_authentication_choice_is_answered() {
     let octets = frame(&[0x60, 7, 2, 1, 3, 4, 0, 0x05, 0], &[]);
-    let message = Message::decode(&octets).unwrap();
+    let message = request::decode(&octets).unwrap();
     assert_eq!(with_ldap3_proto(&message), Some(Difference::AuthenticationChoice));
     assert!(against_ldap3_proto::decode(&octets).is_none());
     assert_eq!(with_rasn(&message), Some(Difference::AuthenticationChoice));
@@ -117,7 +116,7 @@ fn any_authentication_choice_is_answered() {
 #[test]
 fn a_negative_version_is_a_negative_version() {
     let octets = frame(&[0x60, 7, 2, 1, 0x80, 4, 0, 0x80, 0], &[]);
-    let message = Message::decode(&octets).unwrap();
+    let message = request::decode(&octets).unwrap();
     assert_eq!(with_ldap3_proto(&message), Some(Difference::Version));
     let theirs = against_ldap3_proto::decode(&octets).unwrap();
     assert_eq!(
@@ -134,7 +133,7 @@ fn a_malformed_control_value_leaves_the_message_sound() {
     controls.extend_from_slice(b"1.2.840.113556.1.4.319");
     controls.extend_from_slice(&[4, 3, 1, 2, 3]);
     let octets = frame(&[0x42, 0], &controls);
-    let message = Message::decode(&octets).unwrap();
+    let message = request::decode(&octets).unwrap();
     assert_eq!(with_ldap3_proto(&message), Some(Difference::Controls));
     assert!(against_ldap3_proto::decode(&octets).is_none());
     assert_eq!(message.controls[0].value, Some(&[1, 2, 3][..]));
@@ -148,7 +147,7 @@ fn the_subordinate_scope_is_known() {
         ],
         &[],
     );
-    let message = Message::decode(&octets).unwrap();
+    let message = request::decode(&octets).unwrap();
     assert_eq!(with_rasn(&message), Some(Difference::SubordinateScope));
     assert!(against_rasn::decode(&octets).is_none());
     assert_eq!(with_ldap3_proto(&message), None);
@@ -158,7 +157,7 @@ fn the_subordinate_scope_is_known() {
 #[test]
 fn a_rename_is_refused_whatever_its_new_superior_is() {
     let octets = frame(&[0x6c, 10, 4, 0, 4, 0, 1, 1, 0, 0x80, 1, 0x80], &[]);
-    let message = Message::decode(&octets).unwrap();
+    let message = request::decode(&octets).unwrap();
     assert_eq!(with_rasn(&message), Some(Difference::Refused));
     assert!(against_rasn::decode(&octets).is_none());
 }
@@ -166,7 +165,7 @@ fn a_rename_is_refused_whatever_its_new_superior_is() {
 #[test]
 fn an_unbind_is_one_whatever_is_in_it() {
     let octets = frame(&[0x42, 1, 0], &[]);
-    let message = Message::decode(&octets).unwrap();
+    let message = request::decode(&octets).unwrap();
     assert!(matches!(message.operation, Operation::Unbind));
     assert_eq!(with_rasn(&message), Some(Difference::UnbindContents));
     assert!(against_rasn::decode(&octets).is_none());
@@ -200,7 +199,7 @@ fn what_ldap3_proto_reads_too_widely_is_refused() {
             vec![0x30, 9, 2, 5, 0, 0x80, 0, 0, 0, 0x42, 0],
         ),
     ] {
-        assert!(Message::decode(&octets).is_err(), "{what}");
+        assert!(request::decode(&octets).is_err(), "{what}");
         assert!(
             against_ldap3_proto::decode(&octets).is_some(),
             "{what}: the list is out of date"

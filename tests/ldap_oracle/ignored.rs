@@ -2,7 +2,7 @@
 //! messages that have such; without them they must read the same as we.
 
 use akldap::ldap::ber;
-use akldap::ldap::message::Message;
+use akldap::server::request;
 
 /// An element, taken apart as far as its contents are elements.
 #[derive(Clone, Debug)]
@@ -87,7 +87,7 @@ impl Node {
 
 /// The message without the last elements that make no difference to us.
 pub(crate) fn without_ignored(octets: &[u8]) -> Vec<u8> {
-    let (Ok(message), Some((mut root, _))) = (Message::decode(octets), Node::read(octets)) else {
+    let (Ok(message), Some((mut root, _))) = (request::decode(octets), Node::read(octets)) else {
         return octets.to_vec();
     };
     let mut paths = Vec::new();
@@ -96,7 +96,7 @@ pub(crate) fn without_ignored(octets: &[u8]) -> Vec<u8> {
         loop {
             let mut shorter = root.clone();
             if shorter.at(&path).and_then(Vec::pop).is_none()
-                || Message::decode(&shorter.write()).as_ref() != Ok(&message)
+                || request::decode(&shorter.write()).as_ref() != Ok(&message)
             {
                 break;
             }

@@ -220,8 +220,9 @@ fn the_other_requests_are_recognised() {
     assert_eq!(
         Message::decode(&frame(1, &[0x4a, 1, b'x'], &[]))
             .unwrap()
-            .operation,
-        Operation::Delete
+            .operation
+            .kind(),
+        OperationKind::Delete
     );
     assert!(matches!(
         Message::decode(&frame(1, &[0x6e, 2, 4, 0], &[])),

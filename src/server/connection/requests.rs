@@ -11,6 +11,7 @@ use crate::ldap::response::{self, LdapResult, ResultCode};
 use super::super::foreign;
 use super::super::notices::Topic;
 use super::super::record::RecordStream;
+use super::super::request;
 use super::super::session::{Action, Session};
 use super::{Binding, Connection, State, WRITE_SIZE};
 
@@ -54,7 +55,7 @@ impl<S: RecordStream> Connection<'_, S> {
     fn request(&mut self, length: usize) -> bool {
         let frame = self.input.pending().get(..length).unwrap_or_default();
         let busy = !self.running.is_empty();
-        let (action, secret) = match Message::decode(frame) {
+        let (action, secret) = match request::decode(frame) {
             Ok(message) => {
                 let secret = matches!(message.operation, Operation::Bind(_) | Operation::Extended(_));
                 // RFC 4511 section 4.2.1: a bind is processed when no other operation is outstanding.

@@ -522,7 +522,7 @@ fn steps_of(session: &mut Session, frame: &[u8], out: &mut Vec<u8>) -> u64 {
         let Ok(Frame::Complete { length }) = frame::split(frame, 2 * DEFAULT_UNBOUND_MESSAGE_LIMIT) else {
             panic!("no frame");
         };
-        let Ok(message) = Message::decode(&frame[..length]) else {
+        let Ok(message) = request::decode(&frame[..length]) else {
             return;
         };
         if let Action::Search(mut running) = session.handle(&message, false, out) {

@@ -1,19 +1,15 @@
-//! The requests that are always refused, checked for their form by `ldap3_proto`: modify, add, delete and rename.
+//! The requests that change entries: modify, add, delete and rename. None of them is carried out here, so they are kept as
+//! BER of whole elements, for an LDAP library to read.
 //!
-//! Knows where that library has to be helped: it drops the rest of a constructed element that has a broken part, and knows no
-//! elements beyond those of RFC 4511. Must not know why they are refused.
+//! Knows where such a library has to be helped: `ldap3_proto` drops the rest of a constructed element that has a broken part, and
+//! knows no elements beyond those of RFC 4511. Must not know the grammar of the requests.
 
-use bytes::BytesMut;
-use ldap3_proto::LdapCodec;
-use ldap3_proto::proto::LdapOp;
-use tokio_util::codec::Decoder;
-
-use super::{Operation, OperationError};
+use super::{OperationError, OperationKind};
 use crate::ldap::ber::{self, BerError, Element, Reader};
 use crate::ldap::steps;
 
 /// How deep the BER may nest; a modify has the most levels, six.
-const MAX_DEPTH: usize = 16;
+pub const MAX_DEPTH: usize = 16;
 
 /// The tags that these requests have in a SEQUENCE; the last is that of a rename's `newSuperior`.
 const KNOWN: &[u8] = &[
@@ -27,35 +23,45 @@ const KNOWN: &[u8] = &[
 /// The level of the lists of changes and of attributes, counted from the request itself.
 const LISTS: usize = 1;
 
-/// Frames the operation alone, without its controls, for the library.
-pub(super) fn decode(element: Element<'_>) -> Result<Operation<'static>, OperationError> {
-    let contents = known_elements(element.tag, element.contents, 0)?;
-    // Framed and read.
-    steps::add(contents.len() * 3);
-    let mut frame = Vec::with_capacity(contents.len() + 16);
-    ber::write_constructed(&mut frame, ber::SEQUENCE, |out| {
-        ber::write_integer(out, ber::INTEGER, 1);
-        ber::write_element(out, element.tag, &contents);
-    });
-    let mut codec = LdapCodec::new(Some(frame.len()), Some(MAX_DEPTH));
-    let mut buffer = BytesMut::from(frame.as_slice());
-    let message = codec
-        .decode(&mut buffer)
-        .ok()
-        .flatten()
-        .ok_or(OperationError::Grammar)?;
-    Ok(match message.op {
-        LdapOp::ModifyRequest(request) => Operation::Modify {
-            of_password: request
-                .changes
-                .iter()
-                .any(|change| names_password(&change.modification.atype)),
-        },
-        LdapOp::AddRequest(_) => Operation::Add,
-        LdapOp::DelRequest(_) => Operation::Delete,
-        LdapOp::ModifyDNRequest(_) => Operation::ModifyDn,
-        _ => return Err(OperationError::Grammar),
-    })
+/// A request to change entries. Its elements are whole; whether they follow the grammar has still to be found out.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Update {
+    kind: OperationKind,
+    message: Vec<u8>,
+}
+
+impl Update {
+    /// Frames the operation alone, without its controls.
+    pub(super) fn read(kind: OperationKind, element: Element<'_>) -> Result<Self, OperationError> {
+        let contents = known_elements(element.tag, element.contents, 0)?;
+        // Framed here, and read twice by whoever knows the grammar.
+        steps::add(contents.len() * 5);
+        let mut message = Vec::with_capacity(contents.len() + 16);
+        ber::write_constructed(&mut message, ber::SEQUENCE, |out| {
+            ber::write_integer(out, ber::INTEGER, 1);
+            ber::write_element(out, element.tag, &contents);
+        });
+        Ok(Self { kind, message })
+    }
+
+    /// Which of the four it is.
+    #[must_use]
+    pub fn kind(&self) -> OperationKind {
+        self.kind
+    }
+
+    /// The request as an LDAPMessage of its own, with the id 1, without controls and without what RFC 4511 section 4 has ignored:
+    /// trailing elements of a SEQUENCE that nobody knows. May hold a password.
+    #[must_use]
+    pub fn message(&self) -> &[u8] {
+        &self.message
+    }
+}
+
+impl std::fmt::Debug for Update {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Update {{ kind: {:?} }}", self.kind)
+    }
 }
 
 /// The contents of an element without the trailing elements of its SEQUENCEs that nobody knows. Everything inside must be
@@ -81,12 +87,6 @@ fn known_elements(tag: u8, contents: &[u8], level: usize) -> Result<Vec<u8>, Ber
         ber::write_element(&mut out, tag, &contents);
     }
     Ok(out)
-}
-
-/// Whether an attribute description, options aside, is `userPassword` by its name or its number.
-fn names_password(description: &str) -> bool {
-    let attribute = description.split(';').next().unwrap_or_default();
-    attribute.eq_ignore_ascii_case("userPassword") || attribute == "2.5.4.35"
 }
 
 #[cfg(test)]
