@@ -43,7 +43,7 @@ mod timestamp;
 mod tree;
 mod values;
 mod virtual_groups;
-#[cfg(test)]
+#[cfg(all(test, debug_assertions))]
 mod work;
 
 pub use builder::{Builder, CarriedGroup, CarriedUser};

@@ -1,17 +1,18 @@
 //! Counts the work of reading what peers send: about one step for every octet looked at, so that tests and fuzzing can
-//! hold the work against the octets received. Elsewhere it compiles to nothing.
+//! hold the work against the octets received. Without debug assertions, as in what is shipped and measured, it compiles to
+//! nothing.
 //!
 //! Must not know what is read.
 
 /// Steps allowed for each octet read. An octet is looked at several times, and one beyond ASCII may be a compatibility
 /// character that stands for many (U+FDFA for eighteen), each normalised and folded more than once.
-#[cfg(any(test, feature = "steps"))]
+#[cfg(debug_assertions)]
 pub const PER_OCTET: u64 = 64;
 /// Steps allowed besides: tables of fixed size.
-#[cfg(any(test, feature = "steps"))]
+#[cfg(debug_assertions)]
 pub const FIXED: u64 = 4096;
 
-#[cfg(any(test, feature = "steps"))]
+#[cfg(debug_assertions)]
 thread_local! {
     static STEPS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
 }
@@ -19,14 +20,14 @@ thread_local! {
 /// Counts `steps` more.
 #[inline(always)]
 pub(crate) fn add(steps: usize) {
-    #[cfg(any(test, feature = "steps"))]
+    #[cfg(debug_assertions)]
     STEPS.with(|counter| counter.set(counter.get().saturating_add(steps as u64)));
-    #[cfg(not(any(test, feature = "steps")))]
+    #[cfg(not(debug_assertions))]
     let _ = steps;
 }
 
 /// The steps of this thread that something took.
-#[cfg(any(test, feature = "steps"))]
+#[cfg(debug_assertions)]
 pub fn count<T>(work: impl FnOnce() -> T) -> (T, u64) {
     let before = STEPS.with(std::cell::Cell::get);
     let result = work();
@@ -37,7 +38,7 @@ pub fn count<T>(work: impl FnOnce() -> T) -> (T, u64) {
 ///
 /// # Panics
 /// When it takes more steps than [`PER_OCTET`] and [`FIXED`] allow.
-#[cfg(any(test, feature = "steps"))]
+#[cfg(debug_assertions)]
 pub fn within_budget<T>(octets: usize, work: impl FnOnce() -> T) -> T {
     let (result, steps) = count(work);
     let budget = FIXED + PER_OCTET * octets as u64;
