@@ -20,8 +20,8 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
-use akldap::authentik;
-use akldap::directory::{Builder, Snapshot, Tree};
+use akldap_authentik as authentik;
+use akldap_directory::{Builder, Snapshot, Tree};
 use ldap3_proto::proto::LdapSearchScope;
 
 #[global_allocator]
@@ -123,7 +123,7 @@ fn build(users: usize) -> Arc<Snapshot> {
         parsing += took;
         let parents: Vec<String> = row.parent_keys().map(str::to_owned).collect();
         let ((), took) = timed(|| {
-            builder.add_group(&akldap::directory::GroupRecord {
+            builder.add_group(&akldap_directory::GroupRecord {
                 uuid: &row.pk,
                 num_pk: row.num_pk.unwrap_or_default(),
                 name: &row.name,
@@ -139,7 +139,7 @@ fn build(users: usize) -> Arc<Snapshot> {
     assert!(
         warnings
             .iter()
-            .all(|warning| matches!(warning, akldap::directory::Warning::GidNumberCollision { .. })),
+            .all(|warning| matches!(warning, akldap_directory::Warning::GidNumberCollision { .. })),
         "{:?}",
         warnings.first()
     );
@@ -194,8 +194,8 @@ fn group_json(group: &sample::Group) -> String {
 }
 
 /// As the refresh does it.
-fn row_record(row: &authentik::User) -> akldap::directory::UserRecord<'_> {
-    akldap::directory::UserRecord {
+fn row_record(row: &authentik::User) -> akldap_directory::UserRecord<'_> {
+    akldap_directory::UserRecord {
         pk: row.pk,
         uuid: &row.uuid,
         uid: &row.uid,

@@ -6,9 +6,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use akldap::authentik::flow::{BindRequest, CodeRule, Executor, FlowOutcome, NoObserver};
-use akldap::authentik::paging::{PageRequest, Scan, ScanOptions};
-use akldap::authentik::{
+use akldap_authentik::flow::{BindRequest, CodeRule, Executor, FlowOutcome, NoObserver};
+use akldap_authentik::paging::{PageRequest, Scan, ScanOptions};
+use akldap_authentik::{
     ApiError, Client, GroupsQuery, Page, Session, Settings, Unreachable, User, UsersQuery,
 };
 use authentik_server::{Reply, Script, TOKEN, client, session_cookie};

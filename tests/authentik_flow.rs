@@ -5,11 +5,11 @@ mod authentik_server;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
-use akldap::authentik::flow::{
+use akldap_authentik::flow::{
     BindRequest, CodeRule, Executor, FlowError, FlowMethod, FlowObserver, FlowOutcome, FlowStep, NoObserver,
     Rejection,
 };
-use akldap::authentik::{ApiError, Session, Unreachable};
+use akldap_authentik::{ApiError, Session, Unreachable};
 use authentik_server::{Reply, Script, client, session_cookie};
 
 const SLUG: &str = "ldap";

@@ -8,10 +8,10 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use akldap::authentik::flow::{
+use akldap_authentik::flow::{
     BindRequest, CodeRule, Executor, FlowError, FlowOutcome, NoObserver, Rejection,
 };
-use akldap::authentik::{GroupsQuery, UsersQuery};
+use akldap_authentik::{GroupsQuery, UsersQuery};
 use authentik_server::{Reply, Script};
 use serde_json::Value;
 
@@ -373,7 +373,7 @@ async fn recorded_bootstrap_answers_decode() {
     play("04-outposts-instances-wrong-token.json");
     let error = client.outpost().await.unwrap_err();
     assert!(
-        matches!(error, akldap::authentik::ApiError::TokenInvalid { .. }),
+        matches!(error, akldap_authentik::ApiError::TokenInvalid { .. }),
         "{error}"
     );
     play("39-crypto-not-found.json");

@@ -7,8 +7,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use akldap::authentik::events::{Hello, Subscription, Timings, listen};
-use akldap::authentik::flow::{BindRequest, CodeRule, Executor, FlowOutcome, NoObserver};
+use akldap_authentik::events::{Hello, Subscription, Timings, listen};
+use akldap_authentik::flow::{BindRequest, CodeRule, Executor, FlowOutcome, NoObserver};
 use authentik_server::{Reply, Script, TOKEN, session_cookie};
 use captured_log::Log;
 use tokio::sync::mpsc;

@@ -7,17 +7,17 @@ mod paging;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use akldap::directory::schema;
-use akldap::directory::subschema::Attributes;
-use akldap::directory::{
+use akldap_directory::schema;
+use akldap_directory::subschema::Attributes;
+use akldap_directory::{
     Builder, CarriedGroup, CarriedUser, GroupRecord, Progress, Search, SearchControls, Snapshot, Tree,
     UserRecord, Viewer,
 };
-use akldap::ldap::control::{self, PagedResults, SortKey};
-use akldap::ldap::dn::Dn;
-use akldap::ldap::filter::Filter;
-use akldap::ldap::message::{Scope, SearchRequest};
-use akldap::ldap::response::{LdapResult, ResultCode};
+use akldap_ldap::control::{self, PagedResults, SortKey};
+use akldap_ldap::dn::Dn;
+use akldap_ldap::filter::Filter;
+use akldap_ldap::message::{Scope, SearchRequest};
+use akldap_ldap::response::{LdapResult, ResultCode};
 use bytes::BytesMut;
 use ldap3_proto::LdapCodec;
 use ldap3_proto::proto::LdapOp;
@@ -544,7 +544,7 @@ fn in_order(answers: &[Answer], attribute: &str, reverse: bool) -> bool {
             .iter()
             .filter(|(name, _)| schema::canonical_name(name.as_bytes()) == wanted && *name != "commonName")
             .flat_map(|(_, values)| values)
-            .filter_map(|value| akldap::directory::syntax::ordering_key(syntax, value))
+            .filter_map(|value| akldap_directory::syntax::ordering_key(syntax, value))
             .map(std::borrow::Cow::into_owned)
             .min()
     };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use akldap::simulator::{Certificate, Endpoint, Fault, KeyAlgorithm, KeyForm, Options, Rule, When};
+use akldap_simulator::{Certificate, Endpoint, Fault, KeyAlgorithm, KeyForm, Options, Rule, When};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};

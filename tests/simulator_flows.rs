@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use akldap::simulator::{
+use akldap_simulator::{
     Device, DeviceKind, DuoOutcome, Fault, Flow, NotConfigured, Options, Rule, Stage, StageBinding,
     demo_secrets, totp_code,
 };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use akldap::simulator::{Certificate, Directory, KeyAlgorithm, KeyForm, Options, Simulator};
+use akldap_simulator::{Certificate, Directory, KeyAlgorithm, KeyForm, Options, Simulator};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use akldap::simulator::Endpoint;
+use akldap_simulator::Endpoint;
 use anyhow::ensure;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpSocket;

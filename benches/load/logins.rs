@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use akldap::simulator::{Flow, Stage};
+use akldap_simulator::{Flow, Stage};
 
 use super::akldap::{Akldap, password, user_dn};
 use super::connection::Connection;

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use akldap::simulator::Endpoint;
+use akldap_simulator::Endpoint;
 use anyhow::Context;
 
 use super::akldap::{Akldap, SEARCHER, password, user_dn};

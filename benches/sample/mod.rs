@@ -5,10 +5,10 @@
 
 use std::sync::Arc;
 
-use akldap::directory::{
+use akldap_directory::{
     Builder, GroupRecord, Progress, Search, SearchControls, SearchOutcome, Snapshot, Tree, UserRecord, Viewer,
 };
-use akldap::ldap::message::{Message, Operation};
+use akldap_ldap::message::{Message, Operation};
 
 /// The base DN of the directory.
 pub const BASE: &str = "DC=ldap,DC=goauthentik,DC=io";

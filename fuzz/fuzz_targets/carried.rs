@@ -2,8 +2,8 @@
 //! read and that a directory takes in and gives out unchanged. Reading costs what its octets cost.
 #![no_main]
 
-use akldap::directory::{Builder, CarriedGroup, CarriedUser};
-use akldap::ldap::steps::within_budget;
+use akldap_directory::{Builder, CarriedGroup, CarriedUser};
+use akldap_ldap::steps::within_budget;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|octets: &[u8]| {

@@ -1,10 +1,10 @@
 //! Controls and their values: what is read, written and read again is the same, and the work is bounded by the octets.
 #![no_main]
 
-use akldap::ldap::ber;
-use akldap::ldap::control::{DerefSpec, MAX_DEREF_ITEMS, MAX_SORT_KEYS, PagedResults, SortKey, VlvRequest};
-use akldap::ldap::message::Message;
-use akldap::ldap::steps::within_budget;
+use akldap_ldap::ber;
+use akldap_ldap::control::{DerefSpec, MAX_DEREF_ITEMS, MAX_SORT_KEYS, PagedResults, SortKey, VlvRequest};
+use akldap_ldap::message::Message;
+use akldap_ldap::steps::within_budget;
 use libfuzzer_sys::fuzz_target;
 
 /// An unbind request with `list` as the contents of its `controls [0]`.

@@ -3,14 +3,14 @@
 
 use std::sync::{Arc, LazyLock};
 
-use akldap::directory::{
+use akldap_directory::{
     Builder, GroupRecord, Progress, Search, SearchControls, SearchOutcome, Snapshot, Tree, UserRecord, Viewer,
 };
-use akldap::ldap::control::{PAGED_RESULTS, PagedResults, SortKey};
-use akldap::ldap::filter::Filter;
-use akldap::ldap::message::{Scope, SearchRequest};
-use akldap::ldap::response::ResultCode;
-use akldap::ldap::steps::within_budget;
+use akldap_ldap::control::{PAGED_RESULTS, PagedResults, SortKey};
+use akldap_ldap::filter::Filter;
+use akldap_ldap::message::{Scope, SearchRequest};
+use akldap_ldap::response::ResultCode;
+use akldap_ldap::steps::within_budget;
 use libfuzzer_sys::fuzz_target;
 
 const KEY: [u8; 32] = [7; 32];

@@ -2,11 +2,11 @@
 //! forms are the same octets, every value equals itself, and the work is bounded by the octets.
 #![no_main]
 
-use akldap::directory::schema::Syntax;
-use akldap::directory::syntax;
-use akldap::ldap::dn::{self, Dn, Unescaped};
-use akldap::ldap::steps::within_budget;
-use akldap::ldap::text::Position;
+use akldap_directory::schema::Syntax;
+use akldap_directory::syntax;
+use akldap_ldap::dn::{self, Dn, Unescaped};
+use akldap_ldap::steps::within_budget;
+use akldap_ldap::text::Position;
 use libfuzzer_sys::fuzz_target;
 
 const SYNTAXES: &[Syntax] = &[

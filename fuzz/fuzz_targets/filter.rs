@@ -2,9 +2,9 @@
 //! is bounded by the octets.
 #![no_main]
 
-use akldap::ldap::ber::Reader;
-use akldap::ldap::filter::Filter;
-use akldap::ldap::steps::within_budget;
+use akldap_ldap::ber::Reader;
+use akldap_ldap::filter::Filter;
+use akldap_ldap::steps::within_budget;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|octets: &[u8]| {

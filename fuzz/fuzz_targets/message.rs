@@ -2,10 +2,10 @@
 //! reads the same when it is written again; and the work is bounded by the octets.
 #![no_main]
 
-use akldap::ldap::ber;
-use akldap::ldap::frame::{self, Frame};
-use akldap::ldap::message::{Authentication, Message, Operation};
-use akldap::ldap::steps::within_budget;
+use akldap_ldap::ber;
+use akldap_ldap::frame::{self, Frame};
+use akldap_ldap::message::{Authentication, Message, Operation};
+use akldap_ldap::steps::within_budget;
 use libfuzzer_sys::fuzz_target;
 
 const LIMIT: usize = 64 * 1024;

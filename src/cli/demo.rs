@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::config::{Config, Environment, Layered, NotUnicode, StringMap, Strings};
 use crate::logging;
 use crate::server::Server;
-use crate::simulator::{Certificate, Directory, Options, Simulator, demo_secrets, totp_code};
+use akldap_simulator::{Certificate, Directory, Options, Simulator, demo_secrets, totp_code};
 
 use super::args::{DemoArgs, Flags};
 use super::open_files;

@@ -1,6 +1,6 @@
 //! Reads the option that names attributes which hold passwords and are served all the same.
 
-use crate::password_attributes::{PASSWORD_ATTRIBUTES, place};
+use akldap_directory::password_attributes::{PASSWORD_ATTRIBUTES, place};
 
 use super::value::Unreadable;
 

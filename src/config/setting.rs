@@ -1,6 +1,6 @@
 //! The shape of one entry in the table of options: its name, flag, default, help, and the kind and range of its value.
 
-use crate::password_attributes::PASSWORD_ATTRIBUTES;
+use akldap_directory::password_attributes::PASSWORD_ATTRIBUTES;
 
 use super::cipher;
 

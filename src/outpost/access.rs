@@ -19,8 +19,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::authentik::{AccessCheck, Session, SessionEndId};
-use crate::directory::{Snapshot, UserSummary, Viewer};
+use akldap_authentik::{AccessCheck, Session, SessionEndId};
+use akldap_directory::{Snapshot, UserSummary, Viewer};
 
 use super::audit;
 use super::bind::Goodbye;
@@ -491,8 +491,8 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
-    use crate::directory::subschema::Attributes;
     use crate::metrics::{Metrics, OutpostLabels};
+    use akldap_directory::subschema::Attributes;
 
     const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 

@@ -6,10 +6,10 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use crate::ldap::response::ResultCode;
 use crate::logging::audit::{RequestId, TARGET};
 use crate::logging::{Repeated, Repetition};
 use crate::metrics::RejectReason;
+use akldap_ldap::response::ResultCode;
 
 use super::access::{Ending, Login};
 use super::bind::BindAnswer;

@@ -17,8 +17,8 @@ use secrecy::ExposeSecret;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
-use crate::authentik::{ApiError, Client};
 use crate::config::TlsFiles;
+use akldap_authentik::{ApiError, Client};
 
 use super::providers::ProviderTable;
 
@@ -364,7 +364,7 @@ mod tests {
 
     #[test]
     fn keys_of_every_form_and_whole_chains_are_taken() {
-        use crate::simulator::{Certificate, KeyAlgorithm, KeyForm};
+        use akldap_simulator::{Certificate, KeyAlgorithm, KeyForm};
         for algorithm in [KeyAlgorithm::Ec, KeyAlgorithm::Rsa] {
             for form in [KeyForm::Pkcs8, KeyForm::Traditional] {
                 let pair =

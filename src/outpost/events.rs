@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::authentik::events::{self, Disconnect, Event, Hello, Subscription, Timings};
+use akldap_authentik::events::{self, Disconnect, Event, Hello, Subscription, Timings};
 
 use super::{Outpost, build_hash};
 

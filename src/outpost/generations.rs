@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::sync::watch;
 
-use crate::directory::Snapshot;
+use akldap_directory::Snapshot;
 
 /// The directories before the current one.
 #[derive(Debug, Default)]
@@ -44,7 +44,7 @@ impl Generations {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::directory::Builder;
+    use akldap_directory::Builder;
 
     #[test]
     fn only_a_third_snapshot_makes_readers_of_the_oldest_end() {

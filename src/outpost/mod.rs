@@ -29,14 +29,14 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::authentik::flow::{Executor, FlowMethod, FlowObserver, FlowStep};
-use crate::authentik::{self, ApiError, Client, TokenRenewal};
 use crate::config::Config;
-use crate::directory::Snapshot;
-use crate::ldap::response::LdapResult;
 use crate::logging::LogControl;
 use crate::logging::audit::RequestId;
 use crate::metrics::{ApplicationMetrics, Metrics, OutpostLabels, RejectReason, RequestType};
+use akldap_authentik::flow::{Executor, FlowMethod, FlowObserver, FlowStep};
+use akldap_authentik::{self as authentik, ApiError, Client, TokenRenewal};
+use akldap_directory::Snapshot;
+use akldap_ldap::response::LdapResult;
 
 use access::{Identity, Logins};
 use audit::Audit;

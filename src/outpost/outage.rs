@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::authentik::{ApiError, Client};
+use akldap_authentik::{ApiError, Client};
 
 use super::Outpost;
 

@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use crate::authentik::{LdapProvider, Mode};
-use crate::directory::Tree;
-use crate::directory::subschema::Attributes;
-use crate::ldap::dn::{Dn, DnError, Unescaped};
 use crate::metrics::{ApplicationMetrics, Metrics};
+use akldap_authentik::{LdapProvider, Mode};
+use akldap_directory::Tree;
+use akldap_directory::subschema::Attributes;
+use akldap_ldap::dn::{Dn, DnError, Unescaped};
 
 /// One provider as authentik configures it, with its place in the directory.
 #[derive(Debug)]

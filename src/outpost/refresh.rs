@@ -23,11 +23,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::authentik::paging::ScanOptions;
-use crate::authentik::{ApiError, LdapProvider};
 use crate::config::{Config, LogLevel};
-use crate::directory::CustomPolicy;
-use crate::directory::rootdse::Reader;
+use akldap_authentik::paging::ScanOptions;
+use akldap_authentik::{ApiError, LdapProvider};
+use akldap_directory::CustomPolicy;
+use akldap_directory::rootdse::Reader;
 
 use super::providers::{Provider, ProviderTable};
 use super::{Outpost, access::Ending};

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwapOption;
 
-use crate::authentik::Release;
-use crate::authentik::flow::CodeRule;
+use akldap_authentik::Release;
+use akldap_authentik::flow::CodeRule;
 
 use super::Outpost;
 

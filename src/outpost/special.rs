@@ -3,14 +3,14 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::directory::rootdse::{Reader, RootDse};
-use crate::directory::subschema::{self, Beyond, SUBSCHEMA_DN};
-use crate::directory::{self, Search, SearchControls};
-use crate::ldap::control::VlvTarget;
-use crate::ldap::dn::Dn;
-use crate::ldap::filter::Filter;
-use crate::ldap::message::{CompareRequest, Scope, SearchRequest};
-use crate::ldap::response::{LdapResult, ResultCode};
+use akldap_directory::rootdse::{Reader, RootDse};
+use akldap_directory::subschema::{self, Beyond, SUBSCHEMA_DN};
+use akldap_directory::{self as directory, Search, SearchControls};
+use akldap_ldap::control::VlvTarget;
+use akldap_ldap::dn::Dn;
+use akldap_ldap::filter::Filter;
+use akldap_ldap::message::{CompareRequest, Scope, SearchRequest};
+use akldap_ldap::response::{LdapResult, ResultCode};
 
 use super::access::Identity;
 use super::{Outpost, VERSION};

@@ -19,9 +19,9 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::LimitConfig;
-use crate::ldap::response::{LdapResult, ResultCode};
 use crate::outpost::access::Ending;
 use crate::outpost::bind::BindAnswer;
+use akldap_ldap::response::{LdapResult, ResultCode};
 
 use super::alarm::Alarm;
 use super::crowd::{Dismissal, Seat};

@@ -18,10 +18,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, LimitConfig};
-use crate::ldap::response::{self, LdapResult, ResultCode};
 use crate::logging::{self, LogControl};
 use crate::outpost::bind::Origin;
 use crate::outpost::{Capabilities, Outpost, OutpostError};
+use akldap_ldap::response::{self, LdapResult, ResultCode};
 
 use super::connection::{self, End, Surroundings};
 use super::crowd::{Budget, Crowd, Seat, TLS_STATE};

@@ -7,7 +7,7 @@ use ldap3_proto::LdapCodec;
 use ldap3_proto::proto::LdapOp;
 use tokio_util::codec::Decoder;
 
-use crate::ldap::message::{MAX_DEPTH, Message, MessageError, Operation, OperationError, Update};
+use akldap_ldap::message::{MAX_DEPTH, Message, MessageError, Operation, OperationError, Update};
 
 /// Decodes a frame, as [`Message::decode`] does, and checks the form of a request to change entries.
 ///
@@ -58,7 +58,7 @@ fn names_password(description: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ldap::ber;
+    use akldap_ldap::ber;
 
     fn frame(operation: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();

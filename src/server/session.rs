@@ -10,13 +10,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::config::LimitConfig;
-use crate::ldap::message::{Authentication, BindRequest, Message, Operation};
-use crate::ldap::response::{self, LdapResult, ResultCode};
 use crate::logging::audit::RequestId;
 use crate::metrics::{RejectReason, RequestType};
 use crate::outpost::Outpost;
 use crate::outpost::access::Identity;
 use crate::outpost::bind::{Begun, BindAnswer, Origin};
+use akldap_ldap::message::{Authentication, BindRequest, Message, Operation};
+use akldap_ldap::response::{self, LdapResult, ResultCode};
 
 use super::operation::{BindFuture, Running, bind, compare, extended, search};
 use super::request;

@@ -6,8 +6,8 @@ mod recorded;
 
 use std::time::Duration;
 
-use akldap::authentik::SessionEndId;
-use akldap::authentik::events::{Disconnect, Event, Hello, Subscription, Timings, listen};
+use akldap_authentik::SessionEndId;
+use akldap_authentik::events::{Disconnect, Event, Hello, Subscription, Timings, listen};
 use authentik_server::{Reply, Script, TOKEN, client};
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::io::AsyncWriteExt as _;

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use akldap::authentik::events::{Disconnect, Event};
+use akldap_authentik::events::{Disconnect, Event};
 use serde_json::Value;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 

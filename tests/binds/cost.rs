@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use akldap::simulator::{Directory, Endpoint, NotConfigured, Stage as FlowStage};
+use akldap_simulator::{Directory, Endpoint, NotConfigured, Stage as FlowStage};
 
 use crate::captured_log::Log;
 use crate::scenery::{LOGOUT, change, directory, flow_requests, of, recommended, separate, stage};
@@ -93,7 +93,7 @@ async fn a_flow_that_begins_otherwise_is_learned_anew() {
             let flow = directory.flows.get_mut(crate::scenery::FLOW).unwrap();
             flow.stages = stages
                 .into_iter()
-                .map(akldap::simulator::StageBinding::new)
+                .map(akldap_simulator::StageBinding::new)
                 .collect();
         });
     };

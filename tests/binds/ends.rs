@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use akldap::outpost::bind::Begun;
-use akldap::simulator::{
+use akldap_simulator::{
     Binding, Endpoint, Fault, NotConfigured, Rule, Stage as FlowStage, UserLogin, demo_secrets, totp_code,
 };
 
@@ -449,7 +449,7 @@ async fn a_password_without_a_date_is_not_taken_for_unchanged() {
     // As drafts of a later release have it: nothing in the row tells of a new password.
     stage.simulator.edit(|directory| {
         directory.change_user(alice, |user| {
-            user.password = akldap::simulator::Password::Text("changed".into());
+            user.password = akldap_simulator::Password::Text("changed".into());
         });
     });
     let changed = Instant::now();

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use akldap::simulator::{Endpoint, Fault, Rule, When, demo_secrets, totp_code};
+use akldap_simulator::{Endpoint, Fault, Rule, When, demo_secrets, totp_code};
 use futures_util::future::join_all;
 use reqwest::Method;
 

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use akldap::simulator::{Device, DeviceKind, DuoOutcome, Fault, NotConfigured, Rule, Stage as FlowStage};
+use akldap_simulator::{Device, DeviceKind, DuoOutcome, Fault, NotConfigured, Rule, Stage as FlowStage};
 
 use futures_util::future::join_all;
 use ldap3_proto::proto::{LdapBindCred, LdapBindRequest, LdapOp};

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use akldap::simulator::{Directory, Endpoint, Fault, Flow, Rule};
+use akldap_simulator::{Directory, Endpoint, Fault, Flow, Rule};
 use futures_util::future::join_all;
 
 use crate::scenery::{FLOW, change, flow_requests, of, recommended, stage};

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use akldap::simulator::{Fault, Rule};
+use akldap_simulator::{Fault, Rule};
 use futures_util::future::join_all;
 
 use crate::client::Client;

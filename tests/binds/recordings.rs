@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use akldap::simulator::{Directory, Options, Simulator};
+use akldap_simulator::{Directory, Options, Simulator};
 use serde_json::Value;
 
 use crate::client::Outcome;

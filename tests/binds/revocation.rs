@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use akldap::simulator::{Binding, Endpoint, Fault, Rule, Stage as FlowStage, UserLogin};
+use akldap_simulator::{Binding, Endpoint, Fault, Rule, Stage as FlowStage, UserLogin};
 use futures_util::future::join_all;
 
 use crate::ends::{connected, move_to_another_application};

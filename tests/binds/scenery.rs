@@ -1,7 +1,7 @@
 //! What these tests share: sample directories with other flows and modes, and passwords.
 
 use akldap::config::StringMap;
-use akldap::simulator::{Directory, Endpoint, Flow, Provider, Simulator, Stage as FlowStage};
+use akldap_simulator::{Directory, Endpoint, Flow, Provider, Simulator, Stage as FlowStage};
 
 use crate::client::Client;
 use crate::stage::Stage;

@@ -1,7 +1,7 @@
 //! No password, code, token or cookie reaches the log of the whole server at any level; and a panic anywhere in a bind
 //! is an answer that is not success.
 
-use akldap::simulator::{
+use akldap_simulator::{
     Device, Fault, NotConfigured, Rule, Stage as FlowStage, When, demo_secrets, totp_code,
 };
 use tracing::field::{Field, Visit};

@@ -14,7 +14,7 @@ mod wizard;
 use std::process::Stdio;
 use std::time::Duration;
 
-use akldap::simulator::Directory;
+use akldap_simulator::Directory;
 use base64::Engine as _;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};

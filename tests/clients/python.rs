@@ -3,7 +3,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use akldap::simulator::Directory;
+use akldap_simulator::Directory;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::time::timeout;

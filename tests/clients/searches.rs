@@ -1,6 +1,6 @@
 //! Bases, filters, attribute lists and limits as ldapsearch sends them.
 
-use akldap::simulator::Directory;
+use akldap_simulator::Directory;
 
 use crate::exercise::{Need, exercise};
 use crate::program::{command, run};

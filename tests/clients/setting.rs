@@ -1,6 +1,6 @@
 //! The server as `akldap demo` shows it, with the test certificate, and ldap-utils to ask it with.
 
-use akldap::simulator::{Certificate, Directory};
+use akldap_simulator::{Certificate, Directory};
 use tokio::process::Command;
 
 use crate::program::{self, Output};

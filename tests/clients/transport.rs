@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 
 use akldap::config::StringMap;
-use akldap::simulator::Directory;
+use akldap_simulator::Directory;
 
 use tokio::process::Command;
 

@@ -1,7 +1,7 @@
 //! Control values as clients encode them, and searches that keep every control.
 
-use akldap::ldap::ber::{self, Reader};
-use akldap::ldap::frame::{self, Frame};
+use akldap_ldap::ber::{self, Reader};
+use akldap_ldap::frame::{self, Frame};
 use ldap3_proto::control::LdapControl;
 use ldap3_proto::proto::{LdapOp, LdapSearchRequest};
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use akldap::ldap::ber::{self, Reader};
-use akldap::ldap::frame::{self, Frame};
-use akldap::simulator::Directory;
+use akldap_ldap::ber::{self, Reader};
+use akldap_ldap::frame::{self, Frame};
+use akldap_simulator::Directory;
 use ldap3_proto::proto::{LdapOp, LdapSearchScope};
 use tokio::io::AsyncReadExt;
 

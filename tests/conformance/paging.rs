@@ -1,7 +1,7 @@
 //! Paged results (RFC 2696): paged is unpaged whatever the page sizes, and cookies are positions that survive
 //! reconnects, other filters and refreshes.
 
-use akldap::simulator::Directory;
+use akldap_simulator::Directory;
 use ldap3_proto::proto::{LdapSearchRequest, LdapSearchScope};
 
 use crate::client::{Client, Found, search};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use akldap::simulator::Directory;
+use akldap_simulator::Directory;
 use ldap3_proto::proto::{LdapOp, LdapSearchScope};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

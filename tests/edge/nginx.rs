@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::process::{Child, Command, Stdio};
 
-use akldap::simulator::{Device, Directory, Options, Simulator};
+use akldap_simulator::{Device, Directory, Options, Simulator};
 use futures_util::future::join_all;
 
 use crate::certificates::path;

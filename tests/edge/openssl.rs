@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::net::SocketAddr;
 
-use akldap::simulator::{Certificate, Directory, KeyAlgorithm, KeyForm};
+use akldap_simulator::{Certificate, Directory, KeyAlgorithm, KeyForm};
 use uuid::Uuid;
 
 use crate::certificates::{connector, ldaps, pair, path, serving, with_second_provider};

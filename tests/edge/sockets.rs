@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use akldap::simulator::{Directory, Options, Simulator};
+use akldap_simulator::{Directory, Options, Simulator};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use tokio::net::TcpStream;
 use tokio::time::timeout;

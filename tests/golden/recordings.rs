@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use akldap::simulator::Directory;
+use akldap_simulator::Directory;
 use serde_json::Value;
 
 use crate::client::Entry;

@@ -1,6 +1,6 @@
 //! The sample directory.
 
-use akldap::simulator::Directory;
+use akldap_simulator::Directory;
 
 use crate::stage::{BASE, Stage};
 use crate::{compare, dump};

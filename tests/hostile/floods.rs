@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use akldap::simulator::{Endpoint, Fault, Rule};
+use akldap_simulator::{Endpoint, Fault, Rule};
 use ldap3_proto::proto::{LdapBindCred, LdapBindRequest, LdapOp};
 use tokio::net::TcpSocket;
 use tokio::time::sleep;

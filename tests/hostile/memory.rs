@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use akldap::simulator::Directory;
+use akldap_simulator::Directory;
 use ldap3_proto::proto::{LdapOp, LdapSearchScope};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};

@@ -1,6 +1,6 @@
 //! Names that are long in every way there is: before a bind, and in requests of somebody bound.
 
-use akldap::simulator::Directory;
+use akldap_simulator::Directory;
 
 use crate::client::Client;
 use crate::process::Server;

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use akldap::simulator::{Directory, Options, Simulator};
+use akldap_simulator::{Directory, Options, Simulator};
 use serde_json::Value;
 
 use crate::client::Client;

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use akldap::simulator::Directory;
+use akldap_simulator::Directory;
 use ldap3_proto::control::LdapControl;
 use ldap3_proto::proto::{LdapOp, LdapSearchScope};
 

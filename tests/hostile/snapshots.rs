@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use akldap::simulator::Directory;
+use akldap_simulator::Directory;
 use ldap3_proto::proto::{LdapOp, LdapSearchScope};
 
 use crate::client::{Client, Found, search};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use akldap::simulator::{Directory, Endpoint, Fault, Password, Rule, User, demo_secrets, totp_code};
+use akldap_simulator::{Directory, Endpoint, Fault, Password, Rule, User, demo_secrets, totp_code};
 use ldap3_proto::proto::{LdapBindCred, LdapBindRequest, LdapOp, SaslCredentials};
 
 use crate::stage::{BASE, SUFFIX, Stage, entry_dn, eventually, user_dn};

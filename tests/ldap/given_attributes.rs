@@ -1,6 +1,6 @@
 //! What the attributes of a user in authentik can and cannot say about the user, over the wire and in the log.
 
-use akldap::simulator::{Attributes, Directory};
+use akldap_simulator::{Attributes, Directory};
 use serde_json::json;
 
 use crate::captured_log::Log;

@@ -251,7 +251,7 @@ async fn run(stage: &Stage, steps: &[Step]) {
 fn check(mode: &str, cases: u32) {
     let runtime = Runtime::new().unwrap();
     let stage = runtime.block_on(async {
-        let mut directory = tls::with_certificate(akldap::simulator::Directory::sample(0, 0), "p256");
+        let mut directory = tls::with_certificate(akldap_simulator::Directory::sample(0, 0), "p256");
         for provider in directory.providers.values_mut() {
             provider.bind_mode = mode.to_owned();
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use akldap::simulator::{Directory, Endpoint, Fault, Options, Rule, Simulator};
+use akldap_simulator::{Directory, Endpoint, Fault, Options, Rule, Simulator};
 use ldap3_proto::proto::LdapOp;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

@@ -1,6 +1,6 @@
 //! Users and groups whose JSON is odd: handled or left out with a warning, never the page.
 
-use akldap::simulator::{Attributes, Directory, Fault, Rule};
+use akldap_simulator::{Attributes, Directory, Fault, Rule};
 
 use crate::stage::{BASE, SUFFIX, Stage};
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use akldap::simulator::Directory;
+use akldap_simulator::Directory;
 use ldap3_proto::proto::{
     LdapBindCred, LdapBindRequest, LdapCompareRequest, LdapExtendedRequest, LdapOp, LdapSearchScope,
 };

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use akldap::config::{Config, StringMap};
 use akldap::server::Server;
-use akldap::simulator::{Directory, Endpoint, Options, Simulator};
+use akldap_simulator::{Directory, Endpoint, Options, Simulator};
 
 use crate::client::{Client, Outcome};
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use akldap::simulator::{Certificate, Directory};
+use akldap_simulator::{Certificate, Directory};
 use ldap3_proto::proto::{LdapExtendedRequest, LdapOp};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};

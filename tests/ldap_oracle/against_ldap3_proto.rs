@@ -1,10 +1,10 @@
 //! Requests against `ldap3_proto`.
 
-use akldap::ldap::control::{self, PagedResults, SortKey};
-use akldap::ldap::filter::Filter;
-use akldap::ldap::frame::{self, Frame};
-use akldap::ldap::message::{Authentication, Operation, OperationKind, Scope};
 use akldap::server::request;
+use akldap_ldap::control::{self, PagedResults, SortKey};
+use akldap_ldap::filter::Filter;
+use akldap_ldap::frame::{self, Frame};
+use akldap_ldap::message::{Authentication, Operation, OperationKind, Scope};
 use bytes::BytesMut;
 use ldap3_proto::LdapCodec;
 use ldap3_proto::control::{LdapControl, ServerSortRequet};

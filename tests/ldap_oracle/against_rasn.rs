@@ -1,7 +1,7 @@
 //! Requests against `rasn-ldap`, whose decoder is made from the ASN.1 of RFC 4511.
 
-use akldap::ldap::message::Operation;
 use akldap::server::request;
+use akldap_ldap::message::Operation;
 use ldap3_proto::proto::{
     LdapAddRequest, LdapBindCred, LdapBindRequest, LdapCompareRequest, LdapDerefAliases, LdapExtendedRequest,
     LdapFilter, LdapMatchingRuleAssertion, LdapModifyDNRequest, LdapModifyRequest, LdapModifyType, LdapOp,

@@ -1,8 +1,8 @@
 //! The deliberate differences between our decoder and the two others, each with a message that shows it.
 
-use akldap::ldap::ber;
-use akldap::ldap::message::{Authentication, Message, Operation, Scope};
 use akldap::server::request;
+use akldap_ldap::ber;
+use akldap_ldap::message::{Authentication, Message, Operation, Scope};
 
 use crate::{against_ldap3_proto, against_rasn};
 
@@ -207,7 +207,7 @@ fn what_ldap3_proto_reads_too_widely_is_refused() {
     }
     // Nine length octets: the high ones fall off there.
     let nine = [0x30, 0x89, 1, 0, 0, 0, 0, 0, 0, 0, 5, 2, 1, 1, 0x42, 0];
-    assert!(akldap::ldap::frame::split(&nine, 1 << 20).is_err());
+    assert!(akldap_ldap::frame::split(&nine, 1 << 20).is_err());
     assert!(
         against_ldap3_proto::decode(&nine).is_some(),
         "the list is out of date"

@@ -1,8 +1,8 @@
 //! The text form of filters (RFC 4515) against two parsers: that of `ldap3`, which reads all of it, and that of
 //! `ldap3_proto`, which knows no escapes.
 
-use akldap::ldap::ber::Reader;
-use akldap::ldap::filter::{AttributeValueAssertion, Filter, MatchingRuleAssertion, SubstringFilter};
+use akldap_ldap::ber::Reader;
+use akldap_ldap::filter::{AttributeValueAssertion, Filter, MatchingRuleAssertion, SubstringFilter};
 use bytes::BytesMut;
 use ldap3::asn1::{ASNTag, write};
 use proptest::prelude::*;

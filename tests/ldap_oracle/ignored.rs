@@ -1,8 +1,8 @@
 //! What we ignore in a message: trailing elements of a SEQUENCE whose tags nobody knows (RFC 4511 section 4). Others refuse
 //! messages that have such; without them they must read the same as we.
 
-use akldap::ldap::ber;
 use akldap::server::request;
+use akldap_ldap::ber;
 
 /// An element, taken apart as far as its contents are elements.
 #[derive(Clone, Debug)]

@@ -1,6 +1,6 @@
 //! Damages messages in ways that leave many of them nearly sound.
 
-use akldap::ldap::ber;
+use akldap_ldap::ber;
 use proptest::prelude::*;
 use proptest::sample::Index;
 

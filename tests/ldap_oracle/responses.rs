@@ -1,8 +1,8 @@
 //! What we write, as the two others read it.
 
-use akldap::ldap::control::{self, Control, PagedResults};
-use akldap::ldap::message::OperationKind;
-use akldap::ldap::response::{self, LdapResult, ResultCode};
+use akldap_ldap::control::{self, Control, PagedResults};
+use akldap_ldap::message::OperationKind;
+use akldap_ldap::response::{self, LdapResult, ResultCode};
 use ldap3_proto::control::LdapControl;
 use ldap3_proto::proto::{LdapMsg, LdapOp};
 use proptest::prelude::*;
@@ -214,7 +214,7 @@ proptest! {
         let mut controls = Vec::new();
         if with_control {
             let control = Control { control_type: control::DEREF.as_bytes(), criticality: false, value: Some(b"\x30\x00") };
-            akldap::ldap::ber::write_constructed(&mut controls, 0xa0, |out| control.write(out));
+            akldap_ldap::ber::write_constructed(&mut controls, 0xa0, |out| control.write(out));
         }
         let mut out = Vec::new();
         // A wrong expectation costs time, never correctness.

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use akldap::directory::parse_iso_8601;
-use akldap::simulator::{Application, Directory, Outpost, Password, Provider, Role, User};
+use akldap_directory::parse_iso_8601;
+use akldap_simulator::{Application, Directory, Outpost, Password, Provider, Role, User};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;

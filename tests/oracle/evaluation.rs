@@ -1,10 +1,10 @@
 //! Filters as owned values, evaluated on one entry after the other.
 
-use akldap::directory::schema::{self, Comparison, Syntax};
-use akldap::directory::syntax;
-use akldap::ldap::dn::Dn;
-use akldap::ldap::filter::{self, Filter};
-use akldap::ldap::text::Position;
+use akldap_directory::schema::{self, Comparison, Syntax};
+use akldap_directory::syntax;
+use akldap_ldap::dn::Dn;
+use akldap_ldap::filter::{self, Filter};
+use akldap_ldap::text::Position;
 
 use super::model::Entry;
 

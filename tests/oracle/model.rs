@@ -1,6 +1,6 @@
 //! Users and groups, and the entries that stand for them, built the slow way.
 
-use akldap::directory::{schema, syntax};
+use akldap_directory::{schema, syntax};
 
 /// A JSON value of a custom attribute.
 #[derive(Clone, Debug)]

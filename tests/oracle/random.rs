@@ -1,8 +1,8 @@
 //! Random directories and requests from one number, so that a failure can be repeated.
 
-use akldap::directory::schema::{self, Syntax};
-use akldap::ldap::dn::{self, Dn};
-use akldap::ldap::text;
+use akldap_directory::schema::{self, Syntax};
+use akldap_ldap::dn::{self, Dn};
+use akldap_ldap::text;
 
 use super::evaluation::{Assertion, Query};
 use super::model::{Directory, Entry, Group, Json, User};

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use akldap::simulator::{Stage as FlowStage, UserLogin};
+use akldap_simulator::{Stage as FlowStage, UserLogin};
 
 use crate::captured_log::Log;
 use crate::http;

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use akldap::simulator::Simulator;
+use akldap_simulator::Simulator;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use akldap::simulator::{Endpoint, Fault, Rule};
+use akldap_simulator::{Endpoint, Fault, Rule};
 
 use crate::captured_log::Log;
 use crate::scenery::{assert_disconnected, flow_requests, recommended, stage};

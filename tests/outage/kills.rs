@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use akldap::simulator::{Directory, Fault, Options, Rule, Simulator};
+use akldap_simulator::{Directory, Fault, Options, Rule, Simulator};
 
 use crate::child::Server;
 use crate::client::Client;

@@ -1,6 +1,6 @@
 //! What `/ready` says: searches and binds are two things.
 
-use akldap::simulator::{Directory, Options, Simulator};
+use akldap_simulator::{Directory, Options, Simulator};
 use serde_json::{Value, json};
 
 use crate::captured_log::Log;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use akldap::config::StringMap;
-use akldap::simulator::{Directory, Fault, Options, Rule, Simulator};
+use akldap_simulator::{Directory, Fault, Options, Rule, Simulator};
 
 use crate::captured_log::Log;
 use crate::http;

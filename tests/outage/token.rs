@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use akldap::simulator::{Directory, Options, RecordedRequest, Simulator};
+use akldap_simulator::{Directory, Options, RecordedRequest, Simulator};
 
 use crate::captured_log::Log;
 use crate::stage::{Stage, eventually, user_dn};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use akldap::simulator::{Directory, Endpoint, Options, Simulator};
+use akldap_simulator::{Directory, Endpoint, Options, Simulator};
 
 use crate::child::Server;
 use crate::client::Client;

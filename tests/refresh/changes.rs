@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use akldap::simulator::{Directory, Endpoint};
+use akldap_simulator::{Directory, Endpoint};
 use serde_json::json;
 
 use crate::scenery::{is_current, pages, served, stage, update};
@@ -138,7 +138,7 @@ async fn what_no_date_tells_comes_with_the_next_full_load() {
     assert!(is_current(&stage));
     // The count alone tells that there is somebody nobody told of.
     stage.simulator.edit(|directory| {
-        let user = akldap::simulator::User::new(directory.next_user_pk(), "silent", "Silent", "");
+        let user = akldap_simulator::User::new(directory.next_user_pk(), "silent", "Silent", "");
         directory.add_user(user);
     });
     update(&stage).await;
@@ -211,7 +211,7 @@ async fn full_loads_come_as_often_as_asked_for() {
     let stage = stage(Directory::sample(10, 2), 100, &[("REFRESH_FULL_EVERY", "1")]).await;
     stage.simulator.requests().clear();
     update(&stage).await;
-    let opening = |requests: Vec<akldap::simulator::RecordedRequest>| {
+    let opening = |requests: Vec<akldap_simulator::RecordedRequest>| {
         requests
             .iter()
             .filter(|request| request.query.contains("page_size=100&ordering=-pk"))

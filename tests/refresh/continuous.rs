@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use akldap::simulator::{Directory, Simulator, User};
+use akldap_simulator::{Directory, Simulator, User};
 
 use crate::scenery::{pages, served, stage, truth, update};
 use crate::stage::eventually;

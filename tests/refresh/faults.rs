@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use akldap::simulator::{Directory, Fault, Options, Rule, Simulator};
+use akldap_simulator::{Directory, Fault, Options, Rule, Simulator};
 use futures_util::{StreamExt as _, stream};
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;

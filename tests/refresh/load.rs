@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use akldap::simulator::{Directory, RecordedRequest};
+use akldap_simulator::{Directory, RecordedRequest};
 
 use crate::scenery::{pages, stage, update};
 use crate::stage::Stage;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use akldap::simulator::{Directory, Endpoint, Fault, Rule};
+use akldap_simulator::{Directory, Endpoint, Fault, Rule};
 use futures_util::future::join_all;
 
 use crate::scenery::{is_current, pages, stage, update};

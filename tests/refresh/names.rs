@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use akldap::simulator::Directory;
+use akldap_simulator::Directory;
 
 use crate::scenery::{is_current, served, stage, update};
 use crate::stage::{BASE, SUFFIX, Stage, eventually, user_dn};

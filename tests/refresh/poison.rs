@@ -1,6 +1,6 @@
 //! Rows that authentik answers 500 for: the others are served, the last known version of the row stays.
 
-use akldap::simulator::Directory;
+use akldap_simulator::Directory;
 use serde_json::json;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -41,11 +41,11 @@ async fn a_poisoned_user_stays_as_known_and_hides_nobody() {
 #[tokio::test]
 async fn poisoned_from_the_start_the_others_are_served() {
     let directory = Directory::sample(130, 25);
-    let simulator = akldap::simulator::Simulator::start(
+    let simulator = akldap_simulator::Simulator::start(
         directory,
-        akldap::simulator::Options {
+        akldap_simulator::Options {
             max_page_size: 40,
-            ..akldap::simulator::Options::default()
+            ..akldap_simulator::Options::default()
         },
     )
     .await

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use akldap::config::Config;
-use akldap::directory::Snapshot;
 use akldap::server::Server;
-use akldap::simulator::{Directory, Options, Simulator};
+use akldap_directory::Snapshot;
+use akldap_simulator::{Directory, Options, Simulator};
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::http::{Response, header};

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use akldap::authentik::{Group, User};
 use akldap::config::StringMap;
-use akldap::directory::{Builder, GroupRecord, Snapshot, UserRecord};
-use akldap::simulator::{Directory, Endpoint, Options, Simulator};
+use akldap_authentik::{Group, User};
+use akldap_directory::{Builder, GroupRecord, Snapshot, UserRecord};
+use akldap_simulator::{Directory, Endpoint, Options, Simulator};
 
 use crate::stage::{Stage, eventually};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use akldap::simulator::{Directory, Options, Simulator};
+use akldap_simulator::{Directory, Options, Simulator};
 
 use crate::scenery::{is_current, served, unready, update};
 use crate::stage::{Stage, eventually};
@@ -72,7 +72,7 @@ async fn follow(latency: u64) {
         shown(moved).is_some_and(|(_, groups)| !groups.contains(&group))
     })
     .await;
-    let changed = |snapshot: &akldap::directory::Snapshot, pk: i32| {
+    let changed = |snapshot: &akldap_directory::Snapshot, pk: i32| {
         let user = snapshot.user_by_pk(pk.into()).unwrap();
         snapshot.user(user).password_change_date
     };

@@ -4,8 +4,8 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use akldap::directory::syntax;
-use akldap::ldap::control::{VlvRequest, VlvTarget};
+use akldap_directory::syntax;
+use akldap_ldap::control::{VlvRequest, VlvTarget};
 
 use super::*;
 use crate::oracle::model::{Attribute, Group, Json, User};

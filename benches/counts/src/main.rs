@@ -22,8 +22,8 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
 
-use akldap::directory::{Builder, Snapshot, Tree};
-use akldap::ldap::message::Message;
+use akldap_directory::{Builder, Snapshot, Tree};
+use akldap_ldap::message::Message;
 use anyhow::{Context, bail};
 use ldap3_proto::proto::LdapSearchScope;
 

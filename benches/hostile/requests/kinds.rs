@@ -1,9 +1,9 @@
 //! Every kind of request there is before a bind, as large as a stranger may send one. Each is made by hand: most could not
 //! be made by a client that means well.
 
-use akldap::ldap::ber;
-use akldap::ldap::control;
-use akldap::ldap::frame::DEFAULT_UNBOUND_MESSAGE_LIMIT;
+use akldap_ldap::ber;
+use akldap_ldap::control;
+use akldap_ldap::frame::DEFAULT_UNBOUND_MESSAGE_LIMIT;
 
 use super::super::akldap::BASE;
 

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use super::schema::{self, Syntax};
-use crate::ldap::steps;
+use akldap_ldap::steps;
 
 /// The number of an attribute within a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -21,9 +21,9 @@ use super::schema::Syntax;
 use super::snapshot::{Count, Groups, Memberships, Snapshot, Users};
 use super::syntax;
 use super::timestamp;
-use crate::ldap::dn;
-use crate::ldap::response::{write_attribute, write_single_value};
 use crate::password_attributes::PASSWORD_ATTRIBUTES;
+use akldap_ldap::dn;
+use akldap_ldap::response::{write_attribute, write_single_value};
 
 pub use carried::{CarriedGroup, CarriedUser};
 

@@ -9,8 +9,8 @@ use super::search::{Viewer, empty_snapshot, named_entry};
 use super::snapshot::Snapshot;
 use super::subschema::Attributes;
 use super::tree::Tree;
-use crate::ldap::filter::{AttributeValueAssertion, Filter};
-use crate::ldap::response::{LdapResult, ResultCode};
+use akldap_ldap::filter::{AttributeValueAssertion, Filter};
+use akldap_ldap::response::{LdapResult, ResultCode};
 
 /// Whether an entry has a value: compareTrue or compareFalse; noSuchAttribute if it has no value of the attribute at
 /// all, invalidAttributeSyntax if the value is none of the attribute's syntax and the entry does not store the same text,
@@ -74,7 +74,7 @@ fn compare_with(context: &Context<'_>, entry: Entry, attribute: &[u8], value: &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::directory::fixture::*;
+    use crate::fixture::*;
 
     fn code(viewer: Viewer, name: &str, attribute: &str, value: &str) -> ResultCode {
         let name = format!("{name},{SUFFIX}");

@@ -8,8 +8,8 @@ use super::entry::{Context, Entry};
 use super::selection::Selection;
 use super::tree::Resolved;
 use super::values::Values;
-use crate::ldap::ber;
-use crate::ldap::control::{Control, DEREF, DerefSpec};
+use akldap_ldap::ber;
+use akldap_ldap::control::{Control, DEREF, DerefSpec};
 
 /// Tag of `controls [0]` of a message, and of `attrVals [0]` of a result.
 const CONTEXT_0: u8 = 0xa0;

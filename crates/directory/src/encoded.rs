@@ -64,7 +64,7 @@ pub(super) fn values(set: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ldap::response::write_attribute;
+    use akldap_ldap::response::write_attribute;
 
     #[test]
     fn reads_attributes_of_any_size_and_stops_at_damage() {

@@ -12,7 +12,7 @@ use super::snapshot::Snapshot;
 use super::subschema::SUBSCHEMA_DN;
 use super::tree::Tree;
 use super::values::{Attribute, Values};
-use crate::ldap::response::write_attribute;
+use akldap_ldap::response::write_attribute;
 
 /// An entry that is neither user nor group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

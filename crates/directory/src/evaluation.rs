@@ -15,7 +15,7 @@ use super::schema::{self, Syntax};
 use super::syntax;
 use super::tree::CONTAINERS;
 use super::values::{Attribute, Digits, Values};
-use crate::ldap::steps;
+use akldap_ldap::steps;
 use uuid::Uuid;
 
 /// Work is counted in octets compared, about a nanosecond each, so that a search knows when to let others run. This much

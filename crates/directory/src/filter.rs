@@ -26,8 +26,8 @@ use super::schema::{self, Comparison, MatchingRule, Syntax};
 use super::snapshot::{Kind, Snapshot};
 use super::syntax;
 use super::tree::Resolved;
-use crate::ldap::filter::{Filter, MatchingRuleAssertion, SubstringFilter};
-use crate::ldap::text::Position;
+use akldap_ldap::filter::{Filter, MatchingRuleAssertion, SubstringFilter};
+use akldap_ldap::text::Position;
 
 /// From this many equality assertions on one attribute on, an OR looks values up instead of comparing one by one.
 const MIN_ONE_OF: usize = 8;

@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::*;
-use crate::ldap::ber::{self, Reader};
-use crate::ldap::filter::{AttributeValueAssertion, Filter, MatchingRuleAssertion, SubstringFilter};
-use crate::ldap::message::{Scope, SearchRequest};
-use crate::ldap::response::LdapResult;
+use akldap_ldap::ber::{self, Reader};
+use akldap_ldap::filter::{AttributeValueAssertion, Filter, MatchingRuleAssertion, SubstringFilter};
+use akldap_ldap::message::{Scope, SearchRequest};
+use akldap_ldap::response::LdapResult;
 
 pub(super) const BASE: &str = "DC=ldap,DC=goauthentik,DC=io";
 pub(super) const SUFFIX: &str = "dc=ldap,dc=goauthentik,dc=io";

@@ -4,10 +4,10 @@ use proptest::prelude::*;
 
 use super::fixture::*;
 use super::{Builder, GroupRecord, Tree, compare};
-use crate::ldap::dn;
-use crate::ldap::filter::{AttributeValueAssertion, Filter, MatchingRuleAssertion, SubstringFilter};
-use crate::ldap::message::{Scope, SearchRequest};
-use crate::ldap::response::ResultCode;
+use akldap_ldap::dn;
+use akldap_ldap::filter::{AttributeValueAssertion, Filter, MatchingRuleAssertion, SubstringFilter};
+use akldap_ldap::message::{Scope, SearchRequest};
+use akldap_ldap::response::ResultCode;
 
 use super::{Search, SearchControls, Viewer};
 

@@ -7,7 +7,7 @@
 use super::entry::{Entry, Layout, Ordinal, ROOT, Special};
 use super::schema;
 use super::snapshot::Snapshot;
-use crate::ldap::control::SortKey;
+use akldap_ldap::control::SortKey;
 
 /// Where a paged search goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -194,7 +194,7 @@ pub fn without_white_space_around(name: &str) -> &str {
 ///
 /// authentik asks PostgreSQL whether their `UPPER` is equal (Django's `iexact`), which makes of each character one other at
 /// most. So `ı` and `ſ` are `I` and `S`, while `ß`, `ﬁ` and `İ` stay what they are, and the signs of Kelvin, Ångström and
-/// Ohm, which are their letters to [`text::fold_case`](crate::ldap::text::fold_case), are not. Entries are told apart by
+/// Ohm, which are their letters to [`text::fold_case`](akldap_ldap::text::fold_case), are not. Entries are told apart by
 /// that, as authentik's outpost does; who logs in, by this. A database with another collation may tell names apart that are
 /// one here (`C`: all but ASCII) or the reverse (ICU: `ß` and `ss`): then two persons share a count of failures, or one has
 /// two, and a login under such a name is re-checked like any other.
@@ -222,8 +222,8 @@ fn is_same_name(left: &str, right: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::directory::schema::Syntax;
-    use crate::directory::{Builder, UserRecord};
+    use crate::schema::Syntax;
+    use crate::{Builder, UserRecord};
 
     type Person<'a> = (i64, &'a str, &'a str, &'a str, &'a str);
 
@@ -241,7 +241,7 @@ mod tests {
                 password_change_date,
                 is_active: true,
                 uid: username,
-                uuid: &crate::directory::fixture::uuid(pk),
+                uuid: &crate::fixture::uuid(pk),
                 ..UserRecord::default()
             });
         }

@@ -105,7 +105,7 @@ fn all(values: &[&str]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::directory::schema;
+    use crate::schema;
 
     fn root() -> RootDse {
         RootDse {

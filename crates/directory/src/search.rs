@@ -22,12 +22,12 @@ use super::sorting::{SortError, SortOrder, Sorter};
 use super::subschema::Attributes;
 use super::tree::Tree;
 use super::virtual_groups;
-use crate::ldap::control::{
+use akldap_ldap::control::{
     DerefSpec, PAGED_RESULTS, PagedResults, SORT_RESPONSE, SortKey, VLV_RESPONSE, VlvRequest,
     encode_sort_response, encode_vlv_response,
 };
-use crate::ldap::message::{Scope, SearchRequest};
-use crate::ldap::response::{LdapResult, ResultCode, excerpt};
+use akldap_ldap::message::{Scope, SearchRequest};
+use akldap_ldap::response::{LdapResult, ResultCode, excerpt};
 
 mod base;
 mod bounds;

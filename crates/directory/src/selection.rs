@@ -9,8 +9,8 @@ use super::entry::{Context, Entry};
 use super::evaluation::LOOK;
 use super::schema;
 use super::values::Attribute;
-use crate::ldap::response::write_entry;
-use crate::ldap::steps;
+use akldap_ldap::response::write_entry;
+use akldap_ldap::steps;
 
 /// The attributes `+` asks for.
 const OPERATIONAL: [AttributeId; 10] = [

@@ -10,7 +10,7 @@ use super::attribute::{AttributeId, AttributeRef};
 use super::entry::{Context, Entry, Ordinal};
 use super::schema::{self, Comparison, Syntax};
 use super::syntax;
-use crate::ldap::control::SortKey;
+use akldap_ldap::control::SortKey;
 
 /// Matches sorted at once; longer runs would keep others waiting.
 const RUN: usize = 2048;

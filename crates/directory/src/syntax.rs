@@ -7,8 +7,8 @@
 use std::borrow::Cow;
 
 use super::schema::{self, Syntax};
-use crate::ldap::dn::Dn;
-use crate::ldap::text::{self, Position};
+use akldap_ldap::dn::Dn;
+use akldap_ldap::text::{self, Position};
 
 mod time;
 

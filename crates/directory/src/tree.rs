@@ -12,9 +12,9 @@ use super::entry::{Entry, Special};
 use super::schema::{self, AttributeType};
 use super::snapshot::{Kind, Snapshot, UserId};
 use super::subschema::Attributes;
-use crate::ldap::dn::{self, Dn, DnError};
-use crate::ldap::response::write_attribute;
-use crate::ldap::steps;
+use akldap_ldap::dn::{self, Dn, DnError};
+use akldap_ldap::response::write_attribute;
+use akldap_ldap::steps;
 
 /// The containers in the order of answers.
 pub(super) const CONTAINERS: [(Special, &str); 3] = [
@@ -441,7 +441,7 @@ impl Tree {
         };
         let container = CONTAINERS.into_iter().find(|(_, ou)| {
             top.value_of("ou")
-                .is_some_and(|value| *crate::ldap::text::fold_case(value) == *ou.as_bytes())
+                .is_some_and(|value| *akldap_ldap::text::fold_case(value) == *ou.as_bytes())
         });
         let Some((container, _)) = container else {
             return Resolved::Missing(vec![Entry::Special(Special::Base)]);

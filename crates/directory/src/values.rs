@@ -9,8 +9,8 @@ use super::attribute::AttributeId;
 use super::encoded::{self, Element};
 use super::entry::{Context, Entry, Special};
 use super::row::Record;
-use crate::ldap::ber;
-use crate::ldap::response::{write_attribute_about, write_single_value};
+use akldap_ldap::ber;
+use akldap_ldap::response::{write_attribute_about, write_single_value};
 
 /// The values of an attribute.
 #[derive(Clone, Copy, Debug)]

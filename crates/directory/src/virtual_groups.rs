@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use super::entry::{GROUP_CLASSES, USER_CLASSES, VIRTUAL_GROUP_CLASS};
 use super::schema::{self, Comparison, Syntax};
 use super::syntax;
-use crate::ldap::filter::Filter;
+use akldap_ldap::filter::Filter;
 
 /// The classes that authentik's outpost knows: those of its virtual groups, and the others.
 struct Known {

@@ -3,10 +3,10 @@
 
 use super::fixture::*;
 use super::{Search, SearchControls, Viewer};
-use crate::ldap::control::{DerefSpec, SortKey, VlvRequest, VlvTarget};
-use crate::ldap::filter::{AttributeValueAssertion, Filter, MatchingRuleAssertion, SubstringFilter};
-use crate::ldap::message::{Scope, SearchRequest};
-use crate::ldap::steps;
+use akldap_ldap::control::{DerefSpec, SortKey, VlvRequest, VlvTarget};
+use akldap_ldap::filter::{AttributeValueAssertion, Filter, MatchingRuleAssertion, SubstringFilter};
+use akldap_ldap::message::{Scope, SearchRequest};
+use akldap_ldap::steps;
 
 const SMALL: usize = 4_000;
 const TIMES: usize = 8;

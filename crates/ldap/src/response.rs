@@ -302,7 +302,7 @@ mod tests {
             "{long}"
         );
     }
-    use crate::ldap::message::OperationKind;
+    use crate::message::OperationKind;
 
     fn parse(octets: &[u8]) -> ldap3_proto::LdapMsg {
         let mut buffer = BytesMut::from(octets);

@@ -4,7 +4,7 @@
 //! know anything of the server under test: it imports nothing from the other layers.
 //!
 //! ```
-//! use akldap::simulator::{Directory, Endpoint, Fault, Options, Rule, Simulator, When};
+//! use akldap_simulator::{Directory, Endpoint, Fault, Options, Rule, Simulator, When};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> std::io::Result<()> {

@@ -6,7 +6,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use crate::authentik::SessionEndId;
+use akldap_authentik::SessionEndId;
 
 /// How long an end is remembered: longer than any bind takes, the wait for a turn and for a Duo push included.
 pub(super) const MEMORY: Duration = Duration::from_secs(600);

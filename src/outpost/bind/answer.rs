@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::ldap::response::{LdapResult, ResultCode};
 use crate::metrics::RejectReason;
 use crate::outpost::access::Identity;
 use crate::outpost::providers::Provider;
+use akldap_ldap::response::{LdapResult, ResultCode};
 
 /// How a bind ended.
 #[derive(Debug)]

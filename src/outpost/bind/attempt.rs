@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
-use crate::authentik::flow::{BindRequest, FlowError, FlowOutcome, Rejection};
-use crate::authentik::{self, ApiError};
-use crate::ldap::response::ResultCode;
 use crate::metrics::RejectReason;
 use crate::outpost::Outpost;
 use crate::outpost::access::{Login, OpenSession, Proof};
 use crate::outpost::providers::Provider;
+use akldap_authentik::flow::{BindRequest, FlowError, FlowOutcome, Rejection};
+use akldap_authentik::{self as authentik, ApiError};
+use akldap_ldap::response::ResultCode;
 
 use super::answer::Refusal;
 use super::failures::Guess;

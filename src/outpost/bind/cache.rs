@@ -13,9 +13,9 @@ use moka::Expiry;
 use moka::sync::Cache;
 
 use crate::config::BindConfig;
-use crate::directory::{NameField, Snapshot};
 use crate::outpost::access::Login;
 use crate::outpost::providers::Provider;
+use akldap_directory::{NameField, Snapshot};
 
 use super::answer::Refusal;
 
@@ -385,9 +385,9 @@ fn millis(duration: Duration) -> u64 {
 mod tests {
     use super::*;
     use crate::config::{Config, StringMap};
-    use crate::directory::{Builder, UserRecord};
-    use crate::ldap::response::ResultCode;
     use crate::metrics::RejectReason;
+    use akldap_directory::{Builder, UserRecord};
+    use akldap_ldap::response::ResultCode;
 
     fn cache_with(negative_window: Option<Duration>) -> BindCache {
         let mut map = StringMap::default();

@@ -10,8 +10,8 @@ use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 use crate::config::FailedBindConfig;
-use crate::ldap::response::ResultCode;
 use crate::metrics::RejectReason;
+use akldap_ldap::response::ResultCode;
 
 use super::answer::Refusal;
 use super::origin::{Origin, Person, Source};

@@ -12,9 +12,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
 
-use crate::ldap::response::ResultCode;
 use crate::metrics::RejectReason;
 use crate::outpost::access::Login;
+use akldap_ldap::response::ResultCode;
 
 use super::answer::Refusal;
 use super::cache::Key;

@@ -24,12 +24,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use zeroize::Zeroizing;
 
-use crate::authentik::flow::Executor;
-use crate::authentik::{self, Mode};
 use crate::config::BindConfig;
-use crate::directory::Snapshot;
-use crate::ldap::response::ResultCode;
 use crate::metrics::{Metrics, RejectReason};
+use akldap_authentik::flow::Executor;
+use akldap_authentik::{self as authentik, Mode};
+use akldap_directory::Snapshot;
+use akldap_ldap::response::ResultCode;
 
 pub use answer::BindAnswer;
 use answer::Refusal;

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::directory::Snapshot;
-use crate::ldap::dn::{Dn, DnError, Rdn};
-use crate::ldap::text;
 use crate::outpost::providers::{Provider, ProviderTable};
+use akldap_directory::Snapshot;
+use akldap_ldap::dn::{Dn, DnError, Rdn};
+use akldap_ldap::text;
 
 /// What a bind DN means.
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use crate::directory::{Snapshot, login_key};
+use akldap_directory::{Snapshot, login_key};
 
 /// Where a bind comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +90,7 @@ impl Person {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::directory::{Builder, UserRecord};
+    use akldap_directory::{Builder, UserRecord};
 
     #[test]
     fn an_address_has_one_source_however_it_is_written_and_a_64_is_one() {

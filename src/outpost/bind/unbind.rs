@@ -11,8 +11,8 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::authentik::Session;
 use crate::outpost::Outpost;
+use akldap_authentik::Session;
 
 /// Sessions waiting for their unbind flow. Beyond it they are left to expire.
 const QUEUE: usize = 1024;

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::authentik::User;
-use crate::directory::{Builder, Snapshot, Warning};
+use akldap_authentik::User;
+use akldap_directory::{Builder, Snapshot, Warning};
 
 use super::group_list::Groups;
 use super::records::{group_record, user_record};

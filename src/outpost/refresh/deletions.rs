@@ -7,8 +7,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::authentik::paging::{PageRequest, Scan, ScanError, ScanOptions, is_row_fault, retry};
-use crate::authentik::{ApiError, Row as _, User};
+use akldap_authentik::paging::{PageRequest, Scan, ScanError, ScanOptions, is_row_fault, retry};
+use akldap_authentik::{ApiError, Row as _, User};
 
 use super::observation::users_query;
 use super::source::Source;

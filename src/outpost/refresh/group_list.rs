@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, HashSet};
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
-use crate::authentik::paging::{
+use akldap_authentik::paging::{
     Chunk, PageRequest, ScanError, ScanOptions, Unreadable, is_row_fault, read_page, retry,
 };
-use crate::authentik::{ApiError, Group, GroupsQuery, RawPage, Row as _, RowWarning};
+use akldap_authentik::{ApiError, Group, GroupsQuery, RawPage, Row as _, RowWarning};
 
 use super::source::Source;
 
@@ -273,7 +273,7 @@ impl GroupList {
 }
 
 /// The part of the list that a page shows whole.
-fn part(page: &crate::authentik::Page<Group>) -> Part {
+fn part(page: &akldap_authentik::Page<Group>) -> Part {
     let numbers = page.pagination;
     let mut pks: Vec<&str> = page.rows.iter().map(|group| group.pk.as_str()).collect();
     let left_out = page.skipped.iter().filter(|warning| warning.row_skipped);

@@ -10,9 +10,9 @@ use std::time::{Duration, SystemTime};
 use thiserror::Error;
 use tokio::time::Instant;
 
-use crate::authentik::paging::{Scan, ScanError, ScanOptions, Unreadable, is_row_fault, retry};
-use crate::authentik::{Row as _, RowWarning, User};
-use crate::directory::{Builder, CustomPolicy, Snapshot};
+use akldap_authentik::paging::{Scan, ScanError, ScanOptions, Unreadable, is_row_fault, retry};
+use akldap_authentik::{Row as _, RowWarning, User};
+use akldap_directory::{Builder, CustomPolicy, Snapshot};
 
 use super::assembly::{Assembly, Ground};
 use super::group_list::GroupsSeen;

@@ -15,9 +15,9 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::authentik::User;
-use crate::directory::{Builder, Snapshot, Warning, login_key, without_white_space_around};
 use crate::outpost::Outpost;
+use akldap_authentik::User;
+use akldap_directory::{Builder, Snapshot, Warning, login_key, without_white_space_around};
 
 use super::assembly::{Assembly, Fetched};
 use super::load::{LoadError, namesakes};

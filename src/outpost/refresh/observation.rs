@@ -10,11 +10,11 @@
 use std::collections::HashMap;
 use std::time::SystemTime;
 
-use crate::authentik::paging::{
+use akldap_authentik::paging::{
     PageRequest, ScanError, ScanOptions, Unreadable, is_row_fault, read_page, retry,
 };
-use crate::authentik::{Page, Row as _, RowWarning, User, UsersQuery};
-use crate::directory::{iso_8601, parse_iso_8601};
+use akldap_authentik::{Page, Row as _, RowWarning, User, UsersQuery};
+use akldap_directory::{iso_8601, parse_iso_8601};
 
 use super::group_list::{self, GroupList};
 use super::source::Source;

@@ -1,7 +1,7 @@
 //! authentik's rows as the directory takes them.
 
-use crate::authentik::{Group, User};
-use crate::directory::{GroupRecord, UserRecord};
+use akldap_authentik::{Group, User};
+use akldap_directory::{GroupRecord, UserRecord};
 
 pub(super) fn user_record(user: &User) -> UserRecord<'_> {
     UserRecord {

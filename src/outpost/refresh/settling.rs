@@ -9,8 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::{Instant, timeout};
 
-use crate::authentik::paging::ScanOptions;
-use crate::authentik::{Row as _, User};
+use akldap_authentik::paging::ScanOptions;
+use akldap_authentik::{Row as _, User};
 
 use super::deletions::{self, Findings};
 use super::group_list::GroupsSeen;

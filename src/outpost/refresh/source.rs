@@ -6,8 +6,8 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use crate::authentik::{ApiError, Client, Group, GroupsQuery, Page, RawPage, RowWarning, User, UsersQuery};
-use crate::directory::{Snapshot, Warning};
+use akldap_authentik::{ApiError, Client, Group, GroupsQuery, Page, RawPage, RowWarning, User, UsersQuery};
+use akldap_directory::{Snapshot, Warning};
 
 use super::LoadError;
 use super::assembly::Assembly;

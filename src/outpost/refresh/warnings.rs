@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::directory::Warning;
+use akldap_directory::Warning;
 
 /// Warnings that are logged one by one; more are only counted.
 const MAX_WARNINGS: usize = 20;

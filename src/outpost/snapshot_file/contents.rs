@@ -5,8 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::authentik::LdapProvider;
-use crate::directory::{Builder, CarriedGroup, CarriedUser, CustomPolicy, Snapshot};
+use akldap_authentik::LdapProvider;
+use akldap_directory::{Builder, CarriedGroup, CarriedUser, CustomPolicy, Snapshot};
 
 /// What comes before users and groups.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

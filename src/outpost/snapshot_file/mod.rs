@@ -23,7 +23,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::directory::{CustomPolicy, Snapshot};
+use akldap_directory::{CustomPolicy, Snapshot};
 
 use super::{Outpost, refresh};
 use contents::{About, ContentsError, Reading};

@@ -5,8 +5,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use secrecy::SecretString;
 
 use super::*;
-use crate::directory::Builder;
-use crate::directory::{CustomPolicy, UserRecord};
+use akldap_directory::Builder;
+use akldap_directory::{CustomPolicy, UserRecord};
 
 const HOST: &str = "https://authentik.example.org/";
 

@@ -3,9 +3,9 @@
 use std::future::poll_fn;
 use std::task::Poll;
 
-use crate::ldap::response::{self, LdapResult, ResultCode};
 use crate::logging::audit;
 use crate::outpost::access::Ending;
+use akldap_ldap::response::{self, LdapResult, ResultCode};
 
 use super::super::crowd::Dismissal;
 use super::super::notices::Topic;

@@ -4,9 +4,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tokio::time::Instant;
 
-use crate::ldap::frame::{self, Frame, FrameError};
-use crate::ldap::message::{Message, MessageError, Operation, OperationKind};
-use crate::ldap::response::{self, LdapResult, ResultCode};
+use akldap_ldap::frame::{self, Frame, FrameError};
+use akldap_ldap::message::{Message, MessageError, Operation, OperationKind};
+use akldap_ldap::response::{self, LdapResult, ResultCode};
 
 use super::super::foreign;
 use super::super::notices::Topic;

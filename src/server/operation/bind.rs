@@ -11,10 +11,10 @@ use std::task::{Context, Poll};
 use futures_util::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 
-use crate::ldap::message::OperationKind;
-use crate::ldap::response::{self, LdapResult};
 use crate::outpost::Outpost;
 use crate::outpost::bind::{BindAnswer, PendingBind};
+use akldap_ldap::message::OperationKind;
+use akldap_ldap::response::{self, LdapResult};
 
 /// A bind under way. Dropping it gives the bind up, unless authentik has heard of it.
 pub(in crate::server) struct BindFuture {

@@ -1,8 +1,8 @@
 //! Compare (RFC 4511 section 4.10), within what the bound user may see.
 
-use crate::directory;
-use crate::ldap::message::CompareRequest;
-use crate::ldap::response::LdapResult;
+use akldap_directory as directory;
+use akldap_ldap::message::CompareRequest;
+use akldap_ldap::response::LdapResult;
 
 use super::super::session::Session;
 use super::search::{self, Allowed};

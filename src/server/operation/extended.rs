@@ -1,8 +1,8 @@
 //! Extended operations (RFC 4511 section 4.12): StartTLS, Who am I, Cancel, and a clear word for password changes.
 
-use crate::ldap::ber::{self, Reader};
-use crate::ldap::message::ExtendedRequest;
-use crate::ldap::response::{self, LdapResult, ResultCode};
+use akldap_ldap::ber::{self, Reader};
+use akldap_ldap::message::ExtendedRequest;
+use akldap_ldap::response::{self, LdapResult, ResultCode};
 
 use super::super::session::{Action, Session};
 

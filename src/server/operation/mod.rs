@@ -6,8 +6,8 @@ pub(super) mod compare;
 pub(super) mod extended;
 pub(super) mod search;
 
-use crate::ldap::control::{self, Control};
-use crate::ldap::message::OperationKind;
+use akldap_ldap::control::{self, Control};
+use akldap_ldap::message::OperationKind;
 
 pub(super) use bind::BindFuture;
 pub(super) use search::Running;

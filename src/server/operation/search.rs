@@ -6,15 +6,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::config::SearchClassConfig;
-use crate::directory::{self, Progress, SearchControls, SearchLimits, SearchOutcome, Snapshot, Viewer};
-use crate::ldap::control::{self, Control, DerefSpec, PagedResults, SortKey, VlvRequest};
-use crate::ldap::dn::Dn;
-use crate::ldap::message::{Message, OperationKind, Scope, SearchRequest};
-use crate::ldap::response::{self, LdapResult, ResultCode};
 use crate::logging::audit::{self, RequestId};
 use crate::metrics::{RejectReason, RequestType};
 use crate::outpost::Outpost;
 use crate::outpost::providers::Provider;
+use akldap_directory::{
+    self as directory, Progress, SearchControls, SearchLimits, SearchOutcome, Snapshot, Viewer,
+};
+use akldap_ldap::control::{self, Control, DerefSpec, PagedResults, SortKey, VlvRequest};
+use akldap_ldap::dn::Dn;
+use akldap_ldap::message::{Message, OperationKind, Scope, SearchRequest};
+use akldap_ldap::response::{self, LdapResult, ResultCode};
 
 use super::super::session::{Action, Session, WORK_PER_STEP, time_limit};
 

@@ -3,10 +3,10 @@
 
 use std::net::Ipv4Addr;
 
-use crate::ldap::ber;
-use crate::ldap::control;
-use crate::ldap::frame::{self, DEFAULT_UNBOUND_MESSAGE_LIMIT, Frame};
-use crate::ldap::steps;
+use akldap_ldap::ber;
+use akldap_ldap::control;
+use akldap_ldap::frame::{self, DEFAULT_UNBOUND_MESSAGE_LIMIT, Frame};
+use akldap_ldap::steps;
 
 use super::*;
 

@@ -2,7 +2,7 @@
 
 use akldap::config::Config;
 use akldap::server::Server;
-use akldap::simulator::{Fault, Rule};
+use akldap_simulator::{Fault, Rule};
 use serde_json::json;
 
 use super::{PEOPLE, Scenery, installed};

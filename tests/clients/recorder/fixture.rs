@@ -18,7 +18,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use akldap::simulator::Directory;
+use akldap_simulator::Directory;
 
 use super::message::{BIND, Message};
 use super::{Answer, Exchange, text};

@@ -1,6 +1,6 @@
 //! Rows 33 to 52: the other operations, errors, names.
 
-use akldap::simulator::{Directory, Fault, Rule};
+use akldap_simulator::{Directory, Fault, Rule};
 use ldap3_proto::proto::{
     LdapBindCred, LdapBindRequest, LdapModify, LdapModifyRequest, LdapModifyType, LdapOp,
     LdapPartialAttribute, LdapSearchScope, SaslCredentials,

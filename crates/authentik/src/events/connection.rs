@@ -12,8 +12,8 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use super::{Disconnect, Subscription};
-use crate::authentik::client::Client;
-use crate::authentik::error::ApiError;
+use crate::client::Client;
+use crate::error::ApiError;
 
 /// Bytes of a frame read at most. authentik's are under 200.
 const MAX_FRAME: usize = 1 << 20;

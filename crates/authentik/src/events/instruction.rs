@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::authentik::session::SessionEndId;
+use crate::session::SessionEndId;
 
 /// What a frame says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -99,7 +99,7 @@ pub(super) fn remember_me() -> Zeroizing<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::authentik::flow::CodeRule;
+    use crate::flow::CodeRule;
 
     #[test]
     fn bodies_never_outgrow_their_first_room() {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::authentik::error::excerpt;
+use crate::error::excerpt;
 
 /// Characters of all error messages of a stage together.
 const SEPARATOR: &str = "; ";

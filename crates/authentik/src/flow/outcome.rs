@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::authentik::error::ApiError;
-use crate::authentik::session::Session;
+use crate::error::ApiError;
+use crate::session::Session;
 
 /// authentik's verdict on a login.
 #[derive(Clone, Debug)]

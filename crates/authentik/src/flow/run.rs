@@ -15,10 +15,10 @@ use super::observer::{FlowMethod, FlowStep};
 use super::outcome::{FlowError, Rejection};
 use super::secret::Attempt;
 use super::{BIND_QUERY, Executor, WARM_UP_QUERY};
-use crate::authentik::client::{Answer, AnswerKind, Caller};
-use crate::authentik::cookie::Cookies;
-use crate::authentik::error::{ApiError, excerpt};
-use crate::authentik::session::SESSION_COOKIE;
+use crate::client::{Answer, AnswerKind, Caller};
+use crate::cookie::Cookies;
+use crate::error::{ApiError, excerpt};
+use crate::session::SESSION_COOKIE;
 
 /// Requests of one run. The longest flow that can be passed, with a redirect before every stage, needs twelve.
 const MAX_REQUESTS: u32 = 24;

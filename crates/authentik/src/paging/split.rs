@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::{PageRequest, ScanError, ScanOptions};
-use crate::authentik::error::ApiError;
-use crate::authentik::row::{Page, Pagination, Row};
+use crate::error::ApiError;
+use crate::row::{Page, Pagination, Row};
 
 /// Tries before a 500 is taken for the fault of a row.
 const ROW_FAULT_ATTEMPTS: u32 = 3;

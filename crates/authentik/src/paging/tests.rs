@@ -2,8 +2,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::authentik::row::decode_page;
-use crate::authentik::user::User;
+use crate::row::decode_page;
+use crate::user::User;
 
 fn options() -> ScanOptions {
     ScanOptions {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::authentik::{Group, LdapProvider, Mode, User};
+use crate::{Group, LdapProvider, Mode, User};
 
 fn page_of(rows: &str) -> String {
     format!(

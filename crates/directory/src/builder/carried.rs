@@ -16,9 +16,9 @@ use super::super::record::{Subject, Warning};
 use super::super::row::{self, Record};
 use super::super::snapshot::{GroupId, Kind, Snapshot, UserId};
 use super::{Builder, PendingGroup, PendingUser, lower, upper};
-use crate::ldap::ber::{self, Reader};
-use crate::ldap::response::write_attribute;
-use crate::ldap::steps;
+use akldap_ldap::ber::{self, Reader};
+use akldap_ldap::response::write_attribute;
+use akldap_ldap::steps;
 
 /// What users and groups have in common: a name, flags, and attributes as they are sent.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -24,12 +24,12 @@ pub struct CustomPolicy {
     /// A bit for each of [`PASSWORD_ATTRIBUTES`] that is served.
     served_passwords: u16,
     /// Whether names are served in their legal spelling.
-    pub(in crate::directory) legal_names: bool,
+    pub(crate) legal_names: bool,
 }
 
 /// What becomes of a custom attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::directory) enum Verdict {
+pub(crate) enum Verdict {
     /// It is served; it replaces a built-in attribute of the same name.
     Served,
     /// Its values are added to those of `objectClass`.
@@ -70,7 +70,7 @@ impl CustomPolicy {
 
     /// What becomes of a custom attribute of this name. Options (`;x`) tell nothing apart: a client that asks for an
     /// attribute takes it with any of them (RFC 4512 section 2.5.2).
-    pub(in crate::directory) fn verdict(self, name: &[u8]) -> Verdict {
+    pub(crate) fn verdict(self, name: &[u8]) -> Verdict {
         let options = memchr::memchr(b';', name).unwrap_or(name.len());
         let plain = name.get(..options).unwrap_or(name).trim_ascii();
         if let Some(place) = place(plain) {
@@ -97,7 +97,7 @@ impl CustomPolicy {
     }
 
     /// Whether attributes of this name may be in a snapshot.
-    pub(in crate::directory) fn admits(self, name: &[u8]) -> bool {
+    pub(crate) fn admits(self, name: &[u8]) -> bool {
         matches!(self.verdict(name), Verdict::Served | Verdict::AddedClasses)
     }
 }

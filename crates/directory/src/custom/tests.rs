@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::super::fixture::*;
 use super::super::{Builder, CarriedUser, CustomPolicy, Snapshot, Viewer, Warning, compare};
-use crate::ldap::response::ResultCode;
 use crate::password_attributes::PASSWORD_ATTRIBUTES;
+use akldap_ldap::response::ResultCode;
 
 const FORGED: &str = r#"{
     "memberOf": ["cn=admins,ou=groups,dc=ldap,dc=goauthentik,dc=io"],
@@ -62,7 +62,7 @@ fn find(snapshot: &Arc<Snapshot>, filter: &str) -> Vec<String> {
 fn entry(snapshot: &Arc<Snapshot>, name: &str, attributes: &[&'static str]) -> Returned {
     let mut search = query("(objectClass=*)").base(&format!("{name},{SUFFIX}"));
     search.snapshot = Arc::clone(snapshot);
-    search.scope = crate::ldap::message::Scope::BaseObject;
+    search.scope = akldap_ldap::message::Scope::BaseObject;
     search.attributes = attributes.to_vec();
     search.entries().remove(0)
 }

@@ -1,10 +1,10 @@
 use uuid::Uuid;
 
 use super::*;
-use crate::directory::Builder;
-use crate::directory::fixture::*;
-use crate::directory::values::Digits;
-use crate::ldap::message::Scope;
+use crate::Builder;
+use crate::fixture::*;
+use crate::values::Digits;
+use akldap_ldap::message::Scope;
 
 fn golden(name: &str) -> String {
     query("(objectClass=*)")

@@ -1,6 +1,6 @@
-use crate::directory::Builder;
-use crate::directory::fixture::*;
-use crate::directory::schema::{self, Syntax};
+use crate::Builder;
+use crate::fixture::*;
+use crate::schema::{self, Syntax};
 
 /// Names below the base that a filter finds.
 fn find(filter: &str) -> Vec<String> {

@@ -4,8 +4,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::directory::fixture::*;
-use crate::directory::schema::{self, Syntax};
+use crate::fixture::*;
+use crate::schema::{self, Syntax};
 
 const CHAIN: &str = "1.2.840.113556.1.4.1941";
 

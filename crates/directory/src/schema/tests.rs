@@ -100,7 +100,7 @@ fn names_and_oids_are_unambiguous_and_keys_are_the_lower_case_names() {
 
 #[test]
 fn the_short_names_of_dns_and_of_the_schema_agree() {
-    use crate::ldap::dn::Dn;
+    use akldap_ldap::dn::Dn;
     for attribute in ATTRIBUTE_TYPES {
         for name in [attribute.oid].iter().chain(attribute.names) {
             let normal = Dn::parse(format!("{name}=x").as_bytes()).unwrap().normal_form();

@@ -5,8 +5,8 @@
 use super::super::entry::{Context, Entry, Layout, Special};
 use super::super::plan::Extent;
 use super::super::tree::Resolved;
-use crate::ldap::message::Scope;
-use crate::ldap::response::{LdapResult, ResultCode};
+use akldap_ldap::message::Scope;
+use akldap_ldap::response::{LdapResult, ResultCode};
 
 /// The entry a search starts from.
 pub(super) fn base_entry(context: &Context<'_>, name: &[u8]) -> Result<Entry, LdapResult> {

@@ -6,7 +6,7 @@
 use std::sync::OnceLock;
 
 use super::super::evaluation::LOOK;
-use crate::ldap::response::{LdapResult, ResultCode};
+use akldap_ldap::response::{LdapResult, ResultCode};
 
 /// Comparisons that an entry may cost, once it is returned, without counting.
 const COMPARISONS_PER_ENTRY: usize = 128;

@@ -1,8 +1,8 @@
 //! Searches of directories too large for a plan that looks at everything: scans, kept orders, and the count of work.
 
 use super::*;
-use crate::directory::fixture::*;
-use crate::ldap::control::SortKey;
+use crate::fixture::*;
+use akldap_ldap::control::SortKey;
 
 /// Users with a mail address each and custom attributes of several values.
 fn many(count: i64, attributes: impl Fn(i64) -> String) -> Arc<Snapshot> {
@@ -301,7 +301,7 @@ fn what_is_added_to_one_entry_by_following_it_is_limited() {
     add_group(&mut builder, STAFF, "staff", &[], &members, "{}");
     let snapshot = Arc::new(builder.finish().0);
     let mut query = of(&snapshot, "(&(cn=staff)(objectClass=group))").attributes(&["cn"]);
-    query.controls.deref = Some(vec![crate::ldap::control::DerefSpec {
+    query.controls.deref = Some(vec![akldap_ldap::control::DerefSpec {
         deref_attribute: b"member".to_vec(),
         attributes: vec![b"mail".to_vec()],
     }]);

@@ -5,9 +5,9 @@
 use super::super::paging::{Key, OrderDigest, Position};
 use super::super::sorting::Sorter;
 use super::SearchControls;
-use crate::ldap::control::{VlvRequest, VlvTarget};
-use crate::ldap::message::SearchRequest;
-use crate::ldap::response::{LdapResult, ResultCode};
+use akldap_ldap::control::{VlvRequest, VlvTarget};
+use akldap_ldap::message::SearchRequest;
+use akldap_ldap::response::{LdapResult, ResultCode};
 
 #[derive(Debug)]
 pub(super) struct Limits {
@@ -150,5 +150,5 @@ pub(super) fn vlv_target(sorter: &Sorter, request: &VlvRequest) -> Option<usize>
 pub(super) fn max_int(number: usize) -> u32 {
     u32::try_from(number)
         .unwrap_or(u32::MAX)
-        .min(crate::ldap::ber::MAX_INT)
+        .min(akldap_ldap::ber::MAX_INT)
 }

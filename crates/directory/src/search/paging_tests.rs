@@ -2,8 +2,8 @@
 //! Random changes are in `tests/search_oracle.rs`.
 
 use super::*;
-use crate::directory::fixture::*;
-use crate::ldap::control::SortKey;
+use crate::fixture::*;
+use akldap_ldap::control::SortKey;
 
 const KEPT: &str = "everything in a kept order";
 

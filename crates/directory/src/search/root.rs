@@ -11,8 +11,8 @@ use super::super::sorting::SortOrder;
 use super::super::subschema::Attributes;
 use super::super::tree::Tree;
 use super::{Exhausted, Search, SearchControls, Viewer};
-use crate::ldap::message::{Scope, SearchRequest};
-use crate::ldap::response::LdapResult;
+use akldap_ldap::message::{Scope, SearchRequest};
+use akldap_ldap::response::LdapResult;
 
 /// The root DSE as a candidate.
 #[derive(Debug)]

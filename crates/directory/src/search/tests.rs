@@ -1,8 +1,8 @@
 use super::*;
-use crate::directory::Tree;
-use crate::directory::fixture::*;
-use crate::ldap::ber::Reader;
-use crate::ldap::control::VlvTarget;
+use crate::Tree;
+use crate::fixture::*;
+use akldap_ldap::ber::Reader;
+use akldap_ldap::control::VlvTarget;
 
 fn denial(query: &Query) -> (ResultCode, String) {
     let result = query.open().unwrap_err();
@@ -635,7 +635,7 @@ fn vlv(before: u32, after: u32, target: VlvTarget) -> (Vec<String>, Vec<i64>) {
         .find(|(oid, _)| *oid == VLV_RESPONSE)
         .unwrap();
     let mut response = Reader::new(value)
-        .constructed(crate::ldap::ber::SEQUENCE)
+        .constructed(akldap_ldap::ber::SEQUENCE)
         .unwrap();
     let numbers = vec![
         response.integer().unwrap(),
@@ -693,7 +693,7 @@ fn dereferenced_members_come_with_their_group() {
         let entries = query.entries();
         let mut controls = Reader::new(&entries[0].controls);
         let mut control = controls.constructed(0x30).unwrap();
-        assert_eq!(control.octet_string(), Ok(crate::ldap::control::DEREF.as_bytes()));
+        assert_eq!(control.octet_string(), Ok(akldap_ldap::control::DEREF.as_bytes()));
         let mut results = Reader::new(control.octet_string().unwrap())
             .constructed(0x30)
             .unwrap();

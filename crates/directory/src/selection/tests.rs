@@ -1,6 +1,6 @@
 use super::*;
-use crate::directory::fixture::*;
-use crate::ldap::message::Scope;
+use crate::fixture::*;
+use akldap_ldap::message::Scope;
 
 fn names(dn: &str, attributes: &[&'static str]) -> Vec<String> {
     let entries = query("(objectClass=*)")
@@ -133,7 +133,7 @@ fn added_attributes_are_served_by_name_only() {
         [format!("{BOB},{SUFFIX}")]
     );
     assert_eq!(get(BOB, "entryUUID"), [uuid(2)]);
-    assert_eq!(get(STAFF, "entryUUID"), [crate::directory::fixture::STAFF]);
+    assert_eq!(get(STAFF, "entryUUID"), [crate::fixture::STAFF]);
     assert_eq!(get(BOB, "entryDN"), [format!("{BOB},{SUFFIX}")]);
     assert_eq!(get("ou=users", "numSubordinates"), ["5"]);
     assert_eq!(get("ou=users", "hasSubordinates"), ["TRUE"]);

@@ -1,7 +1,7 @@
 use std::collections::HashSet;
 
 use super::*;
-use crate::directory::schema;
+use crate::schema;
 
 /// Attributes an admin made up.
 const CUSTOM: &[&str] = &[

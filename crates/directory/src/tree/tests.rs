@@ -1,5 +1,5 @@
 use super::*;
-use crate::directory::fixture::*;
+use crate::fixture::*;
 
 #[test]
 fn the_base_keeps_its_spelling_and_everything_below_is_lower_case() {

@@ -43,7 +43,7 @@ impl<'a> Unescaped<'a> {
             end = (0..=separators).find_map(|_| {
                 let before = self.name.get(..start)?;
                 start = before.iter().rposition(|octet| is_separator(*octet))?;
-                crate::ldap::steps::add(before.len() - start);
+                crate::steps::add(before.len() - start);
                 (self.normal(start + 1, end)? == rdn.as_slice()).then_some(start)
             })?;
         }

@@ -5,8 +5,8 @@
 //! knows no elements beyond those of RFC 4511. Must not know the grammar of the requests.
 
 use super::{OperationError, OperationKind};
-use crate::ldap::ber::{self, BerError, Element, Reader};
-use crate::ldap::steps;
+use crate::ber::{self, BerError, Element, Reader};
+use crate::steps;
 
 /// How deep the BER may nest; a modify has the most levels, six.
 pub const MAX_DEPTH: usize = 16;

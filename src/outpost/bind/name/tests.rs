@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::directory::{Builder, UserRecord};
+use akldap_directory::{Builder, UserRecord};
 
 fn providers() -> ProviderTable {
     ProviderTable::of_bases(&["DC=ldap,DC=goauthentik,DC=io"])

@@ -19,8 +19,8 @@ use moka::sync::Cache;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::ldap::response::ResultCode;
 use crate::metrics::RejectReason;
+use akldap_ldap::response::ResultCode;
 
 use super::answer::Refusal;
 use super::origin::{Origin, Person, Source};

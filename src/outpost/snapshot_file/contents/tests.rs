@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::directory::{GroupRecord, UserRecord};
+use akldap_directory::{GroupRecord, UserRecord};
 
 fn about() -> About {
     let provider = serde_json::json!({

@@ -1,8 +1,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
-use crate::directory::{Builder, Tree, UserRecord};
-use crate::ldap::filter::Filter;
+use akldap_directory::{Builder, Tree, UserRecord};
+use akldap_ldap::filter::Filter;
 
 const BASE: &str = "dc=ldap,dc=goauthentik,dc=io";
 const LIMIT: Duration = Duration::from_nanos(1);

@@ -1,6 +1,6 @@
 use super::*;
-use crate::directory::fixture::{self, add_group, add_user};
-use crate::directory::{GroupRecord, UserRecord};
+use crate::fixture::{self, add_group, add_user};
+use crate::{GroupRecord, UserRecord};
 
 /// The fixture, and records that strain every field.
 fn rich() -> Snapshot {

@@ -11,10 +11,10 @@ use uuid::Uuid;
 use super::super::super::assembly::Assembly;
 use super::super::super::source::{Source, Target};
 use super::super::LoadError;
-use crate::authentik::{
+use akldap_authentik::{
     ApiError, Group, GroupsQuery, Page, Pagination, RawPage, RowWarning, User, UsersQuery,
 };
-use crate::directory::{Snapshot, Warning, iso_8601, parse_iso_8601};
+use akldap_directory::{Snapshot, Warning, iso_8601, parse_iso_8601};
 
 /// The server's clock when a world begins: 2026-01-01.
 const BEGINNING: i64 = 1_767_225_600_000_000;
