@@ -1,6 +1,6 @@
 # One recipe for each step of `.ci/run`, so that a step can be repeated alone.
 
-default: fmt clippy pure doc test
+default: fmt clippy doc test
 
 # All of CI
 ci:
@@ -10,14 +10,10 @@ fmt:
     cargo fmt --check
 
 clippy:
-    cargo clippy --all-targets --locked -- -D warnings
-
-# The two pure layers without a runtime
-pure:
-    cargo check --no-default-features --lib --locked
+    cargo clippy --workspace --all-targets --locked -- -D warnings
 
 doc:
-    RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps --locked
+    RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --locked
 
 test *arguments:
     cargo test --locked {{ arguments }}

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use akldap::cli::args::{Action, CommandLine};
-use akldap::cli::{core_dump, healthcheck, serve};
+use akldap::cli::{core_dump, demo, healthcheck, serve};
 use akldap::config::{self, Config, EXIT_BAD_CONFIGURATION, Environment, Layered};
 use akldap::logging;
 use clap::Parser;
@@ -55,12 +55,7 @@ async fn run(command_line: &CommandLine) -> ExitCode {
                 Err(error) => exit(Err(error.into())),
             }
         }
-        #[cfg(feature = "demo")]
-        Action::Demo(arguments) => exit(akldap::cli::demo::run(&arguments, &command_line.flags).await),
-        #[cfg(not(feature = "demo"))]
-        Action::Demo(_) => exit(Err(anyhow::anyhow!(
-            "this build has no demo: build it with the feature `demo`"
-        ))),
+        Action::Demo(arguments) => exit(demo::run(&arguments, &command_line.flags).await),
         Action::Healthcheck => match config::metrics_socket(&Environment) {
             Ok(socket) => exit(healthcheck::run(&socket).await.map_err(Into::into)),
             Err(error) => bad_configuration(&error),

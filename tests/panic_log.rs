@@ -1,5 +1,4 @@
 //! What a panic leaves in the log of the real process: its place, and never its message, which may quote a password.
-#![cfg(feature = "server")]
 
 use std::process::Command;
 

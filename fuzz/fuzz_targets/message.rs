@@ -4,9 +4,12 @@
 
 use akldap_ldap::ber;
 use akldap_ldap::frame::{self, Frame};
-use akldap_ldap::message::{Authentication, Message, Operation};
+use akldap_ldap::message::{Authentication, MAX_DEPTH, Message, Operation};
 use akldap_ldap::steps::within_budget;
+use bytes::BytesMut;
+use ldap3_proto::LdapCodec;
 use libfuzzer_sys::fuzz_target;
+use tokio_util::codec::Decoder;
 
 const LIMIT: usize = 64 * 1024;
 
@@ -70,6 +73,11 @@ fuzz_target!(|octets: &[u8]| {
     assert!(message.message_id <= ber::MAX_INT);
     if let Operation::Search(search) = &message.operation {
         let _ = search.filter.to_string();
+    }
+    if let Operation::Update(update) = &message.operation {
+        // As the server goes on with it.
+        let mut codec = LdapCodec::new(Some(update.message().len()), Some(MAX_DEPTH));
+        let _ = codec.decode(&mut BytesMut::from(update.message()));
     }
     let _ = format!("{message:?}");
     if let Some(written) = write(&message) {

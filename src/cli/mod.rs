@@ -2,7 +2,6 @@
 
 pub mod args;
 pub mod core_dump;
-#[cfg(feature = "demo")]
 pub mod demo;
 pub mod healthcheck;
 mod open_files;

@@ -4,6 +4,7 @@
 //! Much of what is logged was chosen by a peer, so each value and each message is cut, and says how long it was. The
 //! memory a line is built in is used again, as a login writes a line.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
@@ -61,7 +62,15 @@ pub(super) fn write_event(format: LogFormat, event: &Event<'_>, write: impl FnOn
     let metadata = event.metadata();
     let mut fields = Fields::new(format);
     event.record(&mut fields);
-    fields.finish(*metadata.level(), metadata.target(), write);
+    fields.finish(*metadata.level(), &logger(metadata.target()), write);
+}
+
+/// Our crates appear as modules of one: how the code is divided is nothing a filter of log lines should depend on.
+fn logger(target: &str) -> Cow<'_, str> {
+    match target.strip_prefix("akldap_") {
+        Some(path) => format!("akldap::{path}").into(),
+        None => target.into(),
+    }
 }
 
 /// Builds a warning of the log about itself, with numbers as its fields.

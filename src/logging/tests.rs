@@ -266,6 +266,19 @@ fn libraries_that_repeat_themselves_are_counted() {
 }
 
 #[test]
+fn crates_are_named_as_modules_of_one() {
+    let text = logged(LogLevel::Debug, LogFormat::Json, |_| {
+        debug!(target: "akldap_authentik::client", "a call");
+        warn!(target: "other_crate::client", "a warning");
+    });
+    let loggers: Vec<_> = objects(&text)
+        .into_iter()
+        .map(|line| line["logger"].clone())
+        .collect();
+    assert_eq!(loggers, ["akldap::authentik::client", "other_crate::client"]);
+}
+
+#[test]
 fn the_worth_of_a_line_is_told_by_target_and_level() {
     #[derive(Clone, Default)]
     struct Worths(Arc<Mutex<Vec<audit::Worth>>>);

@@ -1,7 +1,7 @@
 //! Instructions the hot paths take, counted by valgrind's callgrind, against the figures in `counts.txt`: the gate
 //! against regressions, for counts do not depend on how busy the machine is.
 //!
-//! `cargo run --release` in this folder compares, with `--write` it writes the figures anew. A figure more than
+//! `.ci/counts` compares, with `--write` it writes the figures anew. A figure more than
 //! [`TOLERANCE`] above the noted one fails.
 
 #![allow(
@@ -309,8 +309,8 @@ fn read() -> anyhow::Result<BTreeMap<String, u64>> {
 fn write(counts: &BTreeMap<&str, u64>) -> anyhow::Result<()> {
     let rust = Command::new("rustc").arg("--version").output()?;
     let mut text = format!(
-        "# Instructions of the hot paths, by `cargo run --release -- --write` with {}\
-         # `cargo run --release` fails when one takes more than {:.0} % above its figure here.\n",
+        "# Instructions of the hot paths, by `.ci/counts --write` with {}\
+         # `.ci/counts` fails when one takes more than {:.0} % above its figure here.\n",
         String::from_utf8_lossy(&rust.stdout),
         TOLERANCE * 100.0
     );

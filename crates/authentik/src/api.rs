@@ -287,8 +287,8 @@ pub struct RawPage {
 
 impl RawPage {
     /// A page of these octets, for tests that play a server.
-    #[cfg(test)]
-    pub(crate) fn of(url: Url, body: Vec<u8>) -> Self {
+    #[cfg(feature = "fixtures")]
+    pub fn of(url: Url, body: Vec<u8>) -> Self {
         let pagination = decode_pagination(&body).unwrap_or_default();
         let answer = Answer {
             url,

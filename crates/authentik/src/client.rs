@@ -235,6 +235,16 @@ impl Client {
         self.inner.token.renew().await
     }
 
+    /// The token that requests carry from now on.
+    pub fn current_token(&self) -> secrecy::SecretString {
+        self.inner.token.secret()
+    }
+
+    /// Waits until the token has been replaced, as [`renew_token`](Self::renew_token) may do. For one waiter.
+    pub async fn token_replaced(&self) {
+        self.inner.token.replaced().await;
+    }
+
     /// The token of the moment; see [`Token`].
     pub(crate) fn token(&self) -> &Token {
         &self.inner.token

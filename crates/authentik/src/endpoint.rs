@@ -152,7 +152,7 @@ impl Endpoint {
     }
 
     /// The URL of an API path such as `core/users/`.
-    pub(crate) fn api(&self, path: &str) -> Url {
+    pub fn api(&self, path: &str) -> Url {
         let mut url = self.base.clone();
         url.set_path(&format!("{}api/v3/{path}", self.base.path()));
         url

@@ -38,7 +38,6 @@ const SERVICE_RESTART: u16 = 1012;
 
 /// What authentik tells an outpost.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Event {
     /// Connected, and authentik has answered. Refresh: what happened before is unknown.
     Connected,

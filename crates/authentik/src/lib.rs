@@ -3,6 +3,26 @@
 //!
 //! Knows authentik's URLs, JSON shapes and error forms. Must not know LDAP, the directory built from what it
 //! fetches, when to fetch it, or who asks: those belong to `outpost`.
+//!
+//! A client, pointed at an authentik (here at a simulated one), reads the first page of users:
+//!
+//! ```
+//! use akldap_authentik::{Client, Settings, UsersQuery};
+//! use akldap_simulator::{Directory, Options, Simulator};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let authentik = Simulator::start(Directory::sample(200, 25), Options::default()).await?;
+//!
+//! let client = Client::new(Settings::new(authentik.url().parse()?, authentik.token().into()))?;
+//! let query = UsersQuery { page: 1, ordering: Some("username".to_owned()), ..UsersQuery::default() };
+//! let page = client.users_page(&query).await?;
+//! assert!(page.skipped.is_empty(), "every row could be read");
+//! let alice = page.rows.iter().find(|user| user.username == "alice").expect("alice is among the first");
+//! assert_eq!(alice.email, "alice@example.com");
+//! # Ok(())
+//! # }
+//! ```
 
 mod access;
 mod api;

@@ -107,8 +107,8 @@ impl Session {
     }
 
     /// A session that nobody opened.
-    #[cfg(test)]
-    pub(crate) fn for_tests(sid: &str, uid: &str, expires: Option<SystemTime>) -> Self {
+    #[cfg(feature = "fixtures")]
+    pub fn for_tests(sid: &str, uid: &str, expires: Option<SystemTime>) -> Self {
         let session = Self::new(
             Zeroizing::new(sid.to_owned()),
             uid.to_owned(),

@@ -2,6 +2,71 @@
 //!
 //! Knows the schema, the tree authentik's outpost serves, and matching. Knows no runtime, clock, environment or
 //! network.
+//!
+//! A directory of two users, searched by name; the answer is BER, ready to be sent:
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use akldap_directory::{Builder, Progress, Search, SearchControls, Tree, UserRecord, Viewer};
+//! use akldap_ldap::filter::{AttributeValueAssertion, Filter};
+//! use akldap_ldap::message::{Scope, SearchRequest};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut builder = Builder::new();
+//! for (pk, username) in [(1, "alice"), (2, "bob")] {
+//!     builder.add_user(&UserRecord {
+//!         pk,
+//!         uuid: &format!("00000000-0000-4000-8000-{pk:012}"),
+//!         uid: &format!("{pk:064}"),
+//!         username,
+//!         is_active: true,
+//!         ..UserRecord::default()
+//!     });
+//! }
+//! let (snapshot, warnings) = builder.finish();
+//! assert!(warnings.is_empty());
+//!
+//! // (&(objectClass=user)(cn=ALICE))
+//! let is = |attribute, value| Filter::Equality(AttributeValueAssertion { attribute, value });
+//! let filter = Filter::And(vec![is(b"objectClass", b"user"), is(b"cn", b"ALICE")]);
+//! // uidNumber and gidNumber begin at 2000 and 4000.
+//! let tree = Tree::new("dc=example", 2000, 4000)?;
+//! let request = SearchRequest {
+//!     base_object: b"dc=example",
+//!     scope: Scope::WholeSubtree,
+//!     deref_aliases: 0,
+//!     size_limit: 0,
+//!     time_limit: 0,
+//!     types_only: false,
+//!     filter,
+//!     attributes: vec![b"uidNumber"],
+//! };
+//! let controls = SearchControls::default();
+//! let mut search = Search::new(Arc::new(snapshot), Arc::new(tree), Viewer::Full, &request, &controls)
+//!     .expect("the base object is there");
+//! let (mut answer, message_id) = (Vec::new(), 1);
+//! let outcome = loop {
+//!     // Some octets and some work at a time, so that others get their turn.
+//!     if let Progress::Done(outcome) = search.advance(&mut answer, message_id, 4096, 1000) {
+//!         break outcome;
+//!     }
+//! };
+//! assert_eq!(outcome.entries, 1);
+//! let text = String::from_utf8_lossy(&answer);
+//! assert!(text.contains("cn=alice,ou=users,dc=example") && text.contains("2001"));
+//! # Ok(())
+//! # }
+//! ```
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::disallowed_methods,
+        clippy::disallowed_types,
+        reason = "tests may read clocks and files"
+    )
+)]
 
 mod answer;
 mod attribute;
@@ -26,6 +91,7 @@ mod name_order;
 mod names;
 mod order;
 mod paging;
+pub mod password_attributes;
 mod people;
 mod photo;
 mod plan;

@@ -19,8 +19,9 @@ pub const PASSWORD_ATTRIBUTES: [&str; 13] = [
     "pwdHistory",
 ];
 
-/// The place in the list of an attribute, whatever its case.
-pub(crate) fn place(name: &[u8]) -> Option<usize> {
+/// The place in the list of an attribute, whatever its case; `None` for an attribute that is not in it.
+#[must_use]
+pub fn place(name: &[u8]) -> Option<usize> {
     PASSWORD_ATTRIBUTES
         .iter()
         .position(|known| known.as_bytes().eq_ignore_ascii_case(name))

@@ -19,7 +19,7 @@ thread_local! {
 
 /// Counts `steps` more.
 #[inline(always)]
-pub(crate) fn add(steps: usize) {
+pub fn add(steps: usize) {
     #[cfg(debug_assertions)]
     STEPS.with(|counter| counter.set(counter.get().saturating_add(steps as u64)));
     #[cfg(not(debug_assertions))]

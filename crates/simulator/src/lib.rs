@@ -1,10 +1,12 @@
 //! A faithful authentik for `akldap demo`, the tests and the benches: HTTP API, flows with sessions, websocket.
 //!
 //! It knows what an LDAP outpost sees of authentik 2026.5 and answers as a real one was recorded to. It must not
-//! know anything of the server under test: it imports nothing from the other layers.
+//! know anything of the server under test: it imports none of our other crates.
 //!
 //! ```
 //! use akldap_simulator::{Directory, Endpoint, Fault, Options, Rule, Simulator, When};
+//! use tokio::io::{AsyncReadExt, AsyncWriteExt};
+//! use tokio::net::TcpStream;
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> std::io::Result<()> {
@@ -18,6 +20,13 @@
 //! // … and spoil answers: the second list of users fails.
 //! simulator.faults().add(Rule::new("/core/users/", Fault::WorkerLost).when(When::Nth(2)));
 //!
+//! // Ask it as any client would.
+//! let mut stream = TcpStream::connect(simulator.address()).await?;
+//! let request = "GET /api/v3/root/config/ HTTP/1.1\r\nhost: authentik\r\nconnection: close\r\n\r\n";
+//! stream.write_all(request.as_bytes()).await?;
+//! let mut answer = String::new();
+//! stream.read_to_string(&mut answer).await?;
+//! assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 //! assert_eq!(simulator.requests().count(Endpoint::UserList), 0);
 //! simulator.shutdown().await;
 //! # Ok(())

@@ -264,8 +264,8 @@ async fn keep_written(outpost: Arc<Outpost>, shutdown: CancellationToken) {
         tokio::select! {
             () = shutdown.cancelled() => {}
             () = file.due.notified() => {}
-            () = outpost.client.token().replaced() => {
-                file.take_token(&outpost.client.token().secret());
+            () = outpost.client.token_replaced() => {
+                file.take_token(&outpost.client.current_token());
                 // What is there can be opened with the old token only.
                 written = None;
             }

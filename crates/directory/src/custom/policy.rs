@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn the_documentation_says_what_may_be_replaced() {
-        let page = include_str!("../../../docs/attributes.md");
+        let page = include_str!("../../../../docs/attributes.md");
         let mut told = Vec::new();
         for row in page.lines().filter(|line| line.starts_with("| `")) {
             let cells: Vec<&str> = row.split('|').map(str::trim).collect();
