@@ -128,7 +128,8 @@ fn official_name(key: &str) -> String {
         .filter(|&character| character != '.')
         .map(|character| match character {
             '/' => '-',
-            _ if character.is_control() => '-',
+            // The separators of lines and of paragraphs end a line for some readers of LDIF.
+            _ if character.is_control() || matches!(character, '\u{2028}' | '\u{2029}') => '-',
             _ => character,
         })
         .collect();
@@ -338,6 +339,7 @@ mod reading_tests {
             ("a;binary", "a;binary", "a-binary"),
             ("straße", "straße", "stra-e"),
             (" a\u{0}b ", "a-b", ""),
+            ("a\u{2028}b\u{2029}c", "a-b-c", ""),
         ] {
             assert_eq!(names(key, false), pair(official, legal));
             match legal {

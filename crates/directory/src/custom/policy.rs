@@ -5,6 +5,10 @@
 //! decide access by, cannot: membership, identity, whether an account is active or a superuser, and when it changed.
 //! Passwords are served only if the caller says so. `docs/attributes.md` has the table. Must not know values.
 
+use std::borrow::Cow;
+
+use unicode_normalization::UnicodeNormalization as _;
+
 use super::super::schema;
 use crate::password_attributes::{PASSWORD_ATTRIBUTES, place};
 
@@ -16,6 +20,24 @@ const RESERVED: [&str; 6] = [
     "distinguishedName",
     "ak-active",
     "ak-superuser",
+];
+
+/// Names that no attribute of ours has and that would say something else than a custom attribute.
+const RESERVED_ELSEWHERE: [&str; 10] = [
+    // Client libraries keep the name of an entry and its controls among its attributes under these: Ruby's net-ldap,
+    // ldapts, ldapjs, bonsai; Windows' ADSI.
+    "dn",
+    "controls",
+    "adsPath",
+    // LDIF that was written by a search becomes a change (RFC 2849).
+    "control",
+    "changetype",
+    // Operational attributes (RFC 4512 sections 3.4 and 4.2) that the schema does not list.
+    "creatorsName",
+    "modifiersName",
+    "governingStructureRule",
+    "dITStructureRules",
+    "nameForms",
 ];
 
 /// What may be made of custom attributes. The default serves no passwords.
@@ -69,23 +91,29 @@ impl CustomPolicy {
     }
 
     /// What becomes of a custom attribute of this name. Options (`;x`) tell nothing apart: a client that asks for an
-    /// attribute takes it with any of them (RFC 4512 section 2.5.2).
+    /// attribute takes it with any of them (RFC 4512 section 2.5.2). Nor does anything that some client takes no notice
+    /// of.
     pub(crate) fn verdict(self, name: &[u8]) -> Verdict {
-        let options = memchr::memchr(b';', name).unwrap_or(name.len());
-        let plain = name.get(..options).unwrap_or(name).trim_ascii();
-        if let Some(place) = place(plain) {
+        let name = name.trim_ascii();
+        let skeleton = skeleton(name);
+        let exact = skeleton.eq_ignore_ascii_case(name);
+        if let Some(place) = place(&skeleton) {
             return match self.served_passwords & 1 << place {
                 0 => Verdict::Withheld(place),
                 // Served under another spelling, it would not be known for a password any more.
-                _ if options < name.len() => Verdict::Reserved,
+                _ if !exact => Verdict::Reserved,
                 _ => Verdict::Served,
             };
         }
-        let Some(known) = schema::attribute_type(plain) else {
+        let is_skeleton = |reserved: &&str| reserved.as_bytes().eq_ignore_ascii_case(&skeleton);
+        if RESERVED_ELSEWHERE.iter().any(is_skeleton) {
+            return Verdict::Reserved;
+        }
+        let Some(known) = schema::attribute_type(&skeleton) else {
             return Verdict::Served;
         };
         if known.key == "objectclass" {
-            return match options == name.len() {
+            return match exact {
                 true => Verdict::AddedClasses,
                 false => Verdict::Reserved,
             };
@@ -100,6 +128,27 @@ impl CustomPolicy {
     pub(crate) fn admits(self, name: &[u8]) -> bool {
         matches!(self.verdict(name), Verdict::Served | Verdict::AddedClasses)
     }
+}
+
+/// What is left of a name when everything is taken away of which some client takes no notice: options, what stands
+/// behind a colon, where LDIF ends a name, and whatever is neither a letter nor a digit nor has a place in attribute
+/// descriptions or, as `/`, in authentik's keys. Letters beyond ASCII that normalisation or a change of case makes ASCII
+/// letters become those.
+fn skeleton(name: &[u8]) -> Cow<'_, [u8]> {
+    let is_plain = |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_' | b'.' | b'/');
+    if name.iter().all(is_plain) {
+        return Cow::Borrowed(name);
+    }
+    let name: String = String::from_utf8_lossy(name).nfkc().collect();
+    // Through upper case, which some clients fold to, as through lower case.
+    let folded = name.to_uppercase().to_lowercase();
+    let kept = |character: &char| character.is_alphanumeric() || matches!(character, '-' | '_' | '.' | '/');
+    let plain: String = folded
+        .chars()
+        .take_while(|character| !matches!(character, ';' | ':'))
+        .filter(kept)
+        .collect();
+    Cow::Owned(plain.into_bytes())
 }
 
 #[cfg(test)]
@@ -144,6 +193,146 @@ mod tests {
             if known.operational {
                 assert_eq!(expected, Verdict::Reserved, "{}", known.name);
             }
+        }
+    }
+
+    #[test]
+    fn what_clients_fold_into_the_name_of_an_entry_or_ldif_reads_as_a_command_is_reserved() {
+        let policy = CustomPolicy::serving_all();
+        for name in [
+            "dn",
+            "DN",
+            "dn=",
+            "Dn;x",
+            "\u{ff44}\u{ff4e}",
+            "dn:",
+            "controls",
+            "adsPath",
+            "control",
+            "changeType",
+            "changetype: modrdn",
+        ] {
+            assert_eq!(policy.verdict(name.as_bytes()), Verdict::Reserved, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn the_operational_attributes_of_rfc_4512_are_reserved() {
+        for name in [
+            "creatorsName",
+            "createTimestamp",
+            "modifiersName",
+            "modifyTimestamp",
+            "structuralObjectClass",
+            "governingStructureRule",
+            "subschemaSubentry",
+            "objectClasses",
+            "attributeTypes",
+            "matchingRules",
+            "matchingRuleUse",
+            "ldapSyntaxes",
+            "dITContentRules",
+            "dITStructureRules",
+            "nameForms",
+        ] {
+            let verdict = CustomPolicy::default().verdict(name.as_bytes());
+            assert_eq!(verdict, Verdict::Reserved, "{name}");
+        }
+    }
+
+    /// Spellings that one client library or another takes for the name itself: Ruby cuts a trailing `=` and folds the
+    /// case of all letters, Python strips every white space, LDIF ends a name at a colon.
+    fn foldings(name: &str) -> Vec<String> {
+        let mut foldings = Vec::new();
+        for mark in [
+            " ", "\u{a0}", "\u{3000}", "\u{2003}", "\u{85}", "\u{feff}", "\u{200b}", "\u{ad}", "=", "!", "'",
+            "\"", "\u{2028}",
+        ] {
+            foldings.push(format!("{mark}{name}"));
+            foldings.push(format!("{name}{mark}"));
+            foldings.push(format!("{}{mark}{}", &name[..1], &name[1..]));
+        }
+        for end in [";x", "\u{ff1b}x", ":", ":: bWVtYmVy", "\u{a0}:x", "=;x"] {
+            foldings.push(format!("{name}{end}"));
+        }
+        for (letter, likes) in [
+            ('k', ["\u{212a}", "\u{ff4b}", "\u{1d424}"]),
+            ('s', ["\u{17f}", "\u{ff33}", "\u{24e2}"]),
+            ('i', ["\u{131}", "\u{130}", "\u{ff29}"]),
+            ('m', ["\u{1d426}", "\u{ff4d}", "\u{24dc}"]),
+        ] {
+            for like in likes {
+                foldings.push(name.replace(letter, like));
+            }
+        }
+        foldings
+    }
+
+    #[test]
+    fn what_some_client_takes_for_a_reserved_name_is_reserved() {
+        let policy = CustomPolicy::default();
+        let operational = schema::ATTRIBUTE_TYPES.iter().filter(|known| known.operational);
+        let names = operational
+            .map(|known| known.name)
+            .chain(RESERVED)
+            .chain(RESERVED_ELSEWHERE);
+        for name in names {
+            for folded in foldings(name) {
+                assert_eq!(policy.verdict(folded.as_bytes()), Verdict::Reserved, "{folded:?}");
+            }
+        }
+        for folded in foldings("objectClass") {
+            let expected = match folded.trim_ascii() == "objectClass" {
+                true => Verdict::AddedClasses,
+                false => Verdict::Reserved,
+            };
+            assert_eq!(policy.verdict(folded.as_bytes()), expected, "{folded:?}");
+        }
+    }
+
+    #[test]
+    fn what_some_client_takes_for_a_password_is_withheld() {
+        for (place, name) in PASSWORD_ATTRIBUTES.iter().enumerate() {
+            let served = CustomPolicy::serving([*name]).unwrap();
+            for folded in foldings(name) {
+                let withheld = CustomPolicy::default().verdict(folded.as_bytes());
+                assert_eq!(withheld, Verdict::Withheld(place), "{folded:?}");
+                // Served so, it would not be known for a password by those who look at the log.
+                let expected = match folded.trim_ascii() == *name {
+                    true => Verdict::Served,
+                    false => Verdict::Reserved,
+                };
+                assert_eq!(served.verdict(folded.as_bytes()), expected, "{folded:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn names_that_differ_in_what_every_client_tells_apart_are_served() {
+        for name in [
+            "member-of",
+            "member_of",
+            "member-of-parliament",
+            "user_password",
+            "user-password",
+            "object-class",
+            "ak_superuser",
+            "akSuperuser",
+            "dn-prefix",
+            "DN\u{7f16}\u{53f7}",
+            "\u{4f1a}\u{5458}member",
+            "\u{e9}member",
+            "urn:member",
+            "member2",
+            "version",
+            "raw",
+            "add",
+            "delete",
+            "objectName",
+            "__proto__",
+        ] {
+            let verdict = CustomPolicy::default().verdict(name.as_bytes());
+            assert_eq!(verdict, Verdict::Served, "{name}");
         }
     }
 
