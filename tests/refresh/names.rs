@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use akldap_simulator::Directory;
+use akldap_simulator::{Directory, Fault, Rule};
 
-use crate::scenery::{is_current, served, stage, update};
+use crate::scenery::{is_current, pages, served, stage, update};
 use crate::stage::{BASE, SUFFIX, Stage, eventually, user_dn};
 
 const READER: &str = "ldapservice";
@@ -66,6 +66,51 @@ async fn a_login_under_a_new_name_is_shown_under_it_at_once() {
         );
     }
     assert!(is_current(&stage));
+}
+
+/// Logs in, and returns the name in the answer to who am I.
+async fn logs_in_as(stage: &Stage, name: &str) -> String {
+    let mut client = stage.client().await;
+    let bound = client.bind(&user_dn(name), "secret").await;
+    assert_eq!(bound.code, 0, "{name}: {bound:?}");
+    let own = client.who_am_i().await;
+    let own = own.strip_prefix("dn:cn=").unwrap();
+    own.strip_suffix(&format!(",ou=users,{SUFFIX}"))
+        .unwrap()
+        .to_owned()
+}
+
+#[tokio::test]
+async fn a_fetch_that_fails_is_made_up_for_by_a_later_login() {
+    let stage = stage(Directory::sample(30, 3), 100, &[]).await;
+    let pk = stage.simulator.user_pk("user000007").unwrap();
+    assert!(stage.simulator.set_password(pk, "secret"));
+    stage.simulator.requests().clear();
+    let mut shown = "user000007";
+    for name in ["first", "second", "first"] {
+        assert!(stage.simulator.rename_user(pk, name));
+        let rule = stage
+            .simulator
+            .faults()
+            .add(Rule::new(&format!("/core/users/{pk}/"), Fault::BadGateway));
+        assert_eq!(logs_in_as(&stage, name).await, shown, "nothing else is known");
+        stage.simulator.faults().remove(rule);
+        // Who could not be fetched is left alone for a moment.
+        for _ in 0..1000 {
+            if logs_in_as(&stage, name).await == name {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        assert_eq!(name_of(&stage, pk).as_deref(), Some(name));
+        shown = name;
+    }
+    // And to names that it had before, where no fetch fails.
+    for name in ["user000007", "second", "first"] {
+        assert!(stage.simulator.rename_user(pk, name));
+        assert_eq!(logs_in_as(&stage, name).await, name);
+    }
+    assert_eq!(pages(&stage), (0, 0), "no refresh was needed");
 }
 
 #[tokio::test]

@@ -11,9 +11,8 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until, timeout};
-use tokio_util::sync::CancellationToken;
 
 use crate::outpost::Outpost;
 use akldap_authentik::User;
@@ -48,7 +47,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const MAX_NAMESAKES: usize = 4;
 /// The fields besides the name by which authentik's identification stage finds a user.
 const LOGIN_FIELDS: [&str; 2] = ["mail", "upn"];
-/// Names of logins remembered that are no field of the directory, such as one that the flow looks up elsewhere.
+/// Names of logins remembered that are no field of the directory, such as one that the flow looks up elsewhere; beyond it
+/// all of them are forgotten, which costs one request each.
 const MAX_OTHER_NAMES: usize = 10_000;
 
 /// Who is to be fetched, and who was of late.
@@ -63,15 +63,43 @@ pub(in crate::outpost) struct Misses {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Everybody wanted, until the fetch has ended, which cancels the token.
-    wanted: HashMap<i64, CancellationToken>,
+    /// Everybody wanted, until the fetch has ended.
+    wanted: HashMap<i64, Wanted>,
     /// Those of them nobody has been asked for yet.
     line: VecDeque<i64>,
     resting: HashMap<i64, Rest>,
     /// Users fetched that a refresh under way may have read before.
     fetched: Vec<Fetched>,
-    /// Users and the names under which they log in, where the directory was right and yet has no such name.
-    other_names: HashSet<(i64, String)>,
+    /// Users by the names the directory has for them, and the names under which they log in, where the directory was
+    /// right and yet has no such name.
+    other_names: HashSet<(i64, String, String)>,
+}
+
+/// A user to be fetched.
+#[derive(Debug, Default)]
+struct Wanted {
+    /// authentik has been asked: the answer may be of before this moment.
+    asked: bool,
+    /// Whether the user was read and is shown, once the fetch has ended.
+    found: watch::Sender<Option<bool>>,
+}
+
+/// A fetch that somebody waits for.
+#[derive(Debug)]
+struct Fetch {
+    /// It began before it was wanted here.
+    under_way: bool,
+    found: watch::Receiver<Option<bool>>,
+}
+
+impl Fetch {
+    /// Waits for the end, and says whether the user was read and is shown.
+    async fn found(mut self) -> bool {
+        self.found
+            .wait_for(Option::is_some)
+            .await
+            .is_ok_and(|found| *found == Some(true))
+    }
 }
 
 /// Until when a user who was not found is left alone, and for how long the next time.
@@ -86,28 +114,39 @@ impl Misses {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has a user fetched. The token is cancelled when that has ended; `None`: it is not to be, for the user was looked for
-    /// a moment ago or too many are wanted.
-    fn want(&self, pk: i64, now: Instant) -> Option<CancellationToken> {
+    /// Has a user fetched. `None`: it is not to be, for the user was looked for a moment ago or too many are wanted.
+    fn want(&self, pk: i64, now: Instant) -> Option<Fetch> {
         let mut state = self.lock();
-        if let Some(ended) = state.wanted.get(&pk) {
-            return Some(ended.clone());
+        if let Some(wanted) = state.wanted.get(&pk) {
+            return Some(Fetch {
+                under_way: wanted.asked,
+                found: wanted.found.subscribe(),
+            });
         }
         let rests = state.resting.get(&pk).is_some_and(|rest| now < rest.until);
         if rests || state.wanted.len() >= MAX_WANTED {
             return None;
         }
-        let ended = CancellationToken::new();
-        state.wanted.insert(pk, ended.clone());
+        let wanted = Wanted::default();
+        let found = wanted.found.subscribe();
+        state.wanted.insert(pk, wanted);
         state.line.push_back(pk);
         drop(state);
         self.wanted.notify_one();
-        Some(ended)
+        Some(Fetch {
+            under_way: false,
+            found,
+        })
     }
 
     /// The next user to ask for.
     fn next(&self) -> Option<i64> {
-        self.lock().line.pop_front()
+        let mut state = self.lock();
+        let pk = state.line.pop_front()?;
+        if let Some(wanted) = state.wanted.get_mut(&pk) {
+            wanted.asked = true;
+        }
+        Some(pk)
     }
 
     /// Ends the fetch of a user.
@@ -130,10 +169,38 @@ impl Misses {
             rest.until = now + rest.next;
             rest.next = (rest.next * 2).min(LAST_REST);
         }
-        if let Some(ended) = state.wanted.remove(&pk) {
-            ended.cancel();
+        if let Some(wanted) = state.wanted.remove(&pk) {
+            wanted.found.send_replace(Some(found));
         }
     }
+}
+
+impl State {
+    fn has_other_name(&self, snapshot: &Snapshot, pk: i64, name: &str) -> bool {
+        other_name(snapshot, pk, name).is_some_and(|name| self.other_names.contains(&name))
+    }
+
+    fn remember_other_name(&mut self, snapshot: &Snapshot, pk: i64, name: &str) {
+        if self.other_names.len() >= MAX_OTHER_NAMES {
+            self.other_names.clear();
+        }
+        self.other_names.extend(other_name(snapshot, pk, name));
+    }
+}
+
+/// A login under a name that the directory does not have, as it is remembered: once the directory has another name for
+/// the user, this one may be the user's own by then.
+fn other_name(snapshot: &Snapshot, pk: i64, name: &str) -> Option<(i64, String, String)> {
+    let user = snapshot.user_by_pk(pk)?;
+    Some((pk, snapshot.user(user).username.to_owned(), login_key(name)))
+}
+
+/// Whether the directory has this name for the user, or one of the other fields that authentik looks for a login in.
+fn shows_name(snapshot: &Snapshot, pk: i64, name: &str) -> bool {
+    snapshot.user_by_pk(pk).is_some_and(|user| {
+        let shown = snapshot.user(user).username;
+        login_key(shown) == login_key(name) || snapshot.has_value(user, &LOGIN_FIELDS, name)
+    })
 }
 
 impl Outpost {
@@ -141,28 +208,37 @@ impl Outpost {
     /// name, if authentik does. Gives up after a few seconds; a later fetch or the next refresh shows the user in any case.
     pub(in crate::outpost) async fn fetch_login(&self, pk: i64, name: &str) {
         let name = without_white_space_around(name);
-        let other_name = (pk, login_key(name));
-        let shows_name = || self.shows(pk) && self.shows_name(pk, name);
-        if shows_name() || (self.shows(pk) && self.misses.lock().other_names.contains(&other_name)) {
-            return;
-        }
-        self.fetch_and_wait(pk).await;
-        if self.shows(pk) && !shows_name() {
-            let mut state = self.misses.lock();
-            if state.other_names.len() < MAX_OTHER_NAMES {
-                state.other_names.insert(other_name);
-            }
+        if timeout(PATIENCE, self.fetch_until_right(pk, name)).await.is_err() {
+            tracing::debug!(pk, "fetching a user the directory does not show takes too long");
         }
     }
 
-    async fn fetch_and_wait(&self, pk: i64) {
-        if self.snapshot().is_none() {
-            return;
+    /// Fetches a user unless the directory shows the name, or was right without it.
+    async fn fetch_until_right(&self, pk: i64, name: &str) {
+        for again in [false, true] {
+            let Some(snapshot) = self.snapshot() else {
+                return;
+            };
+            let shows_name = self.shows(pk) && shows_name(&snapshot, pk, name);
+            if shows_name || (self.shows(pk) && self.misses.lock().has_other_name(&snapshot, pk, name)) {
+                return;
+            }
+            let Some(fetch) = self.misses.want(pk, Instant::now()) else {
+                return;
+            };
+            let under_way = fetch.under_way;
+            if !fetch.found().await {
+                return;
+            }
+            // What was asked for before this login may be of before the name.
+            if again || !under_way {
+                break;
+            }
         }
-        if let Some(ended) = self.misses.want(pk, Instant::now())
-            && timeout(PATIENCE, ended.cancelled()).await.is_err()
+        if let Some(snapshot) = self.snapshot()
+            && !shows_name(&snapshot, pk, name)
         {
-            tracing::debug!(pk, "fetching a user the directory does not show takes too long");
+            self.misses.lock().remember_other_name(&snapshot, pk, name);
         }
     }
 
@@ -178,16 +254,6 @@ impl Outpost {
             snapshot
                 .user_by_pk(pk)
                 .is_some_and(|user| snapshot.user(user).is_active)
-        })
-    }
-
-    /// Whether the directory has this name for the user, or one of the other fields that authentik looks for a login in.
-    fn shows_name(&self, pk: i64, name: &str) -> bool {
-        self.snapshot().is_some_and(|snapshot| {
-            snapshot.user_by_pk(pk).is_some_and(|user| {
-                let shown = snapshot.user(user).username;
-                login_key(shown) == login_key(name) || snapshot.has_value(user, &LOGIN_FIELDS, name)
-            })
         })
     }
 
@@ -236,6 +302,7 @@ impl Outpost {
         let fetched = timeout(PATIENCE, self.fetch_namesakes(&mut rows)).await;
         let gone = fetched.unwrap_or_default();
         let at = Instant::now();
+        let mut built = true;
         let gate = self.misses.gate.lock().await;
         if let Some(current) = self.snapshot() {
             rows.retain(|row| !shows_row(&current, row));
@@ -250,14 +317,15 @@ impl Outpost {
                         tracing::info!(users = concerned.len(), "fetched users newer than the directory");
                     }
                     Err(error) => {
-                        tracing::error!(%error, "users newer than the directory could not be put into it")
+                        built = false;
+                        tracing::error!(%error, "users newer than the directory could not be put into it");
                     }
                 }
             }
         }
         drop(gate);
         for pk in pks {
-            self.misses.end(pk, self.shows(pk), Instant::now());
+            self.misses.end(pk, built && self.shows(pk), Instant::now());
         }
     }
 
@@ -391,6 +459,22 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn whoever_comes_after_the_question_knows_that_the_answer_may_be_of_before() {
+        let (misses, now) = (Misses::default(), Instant::now());
+        let first = misses.want(1, now).expect("wanted");
+        let in_line = misses.want(1, now).expect("wanted");
+        assert_eq!(misses.next(), Some(1));
+        let late = misses.want(1, now).expect("wanted");
+        let under_way = [&first, &in_line, &late].map(|fetch| fetch.under_way);
+        assert_eq!(under_way, [false, false, true]);
+        misses.end(1, true, now);
+        assert!(first.found().await && in_line.found().await && late.found().await);
+        let failed = misses.want(1, now).expect("wanted");
+        misses.end(1, false, now);
+        assert!(!failed.found().await);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn the_wanted_and_the_resting_are_bounded() {
         let (misses, now) = (Misses::default(), Instant::now());
         let taken = (0..20_000).filter(|pk| misses.want(*pk, now).is_some()).count();
@@ -406,9 +490,9 @@ mod tests {
     async fn who_was_not_found_is_left_alone_for_a_while_and_longer_each_time() {
         let (misses, mut now, mut rests) = (Misses::default(), Instant::now(), Vec::new());
         for _ in 0..9 {
-            let ended = misses.want(1, now).expect("wanted");
+            let fetch = misses.want(1, now).expect("wanted");
             misses.end(1, false, now);
-            assert!(ended.is_cancelled());
+            assert_eq!(*fetch.found.borrow(), Some(false));
             let began = now;
             while misses.want(1, now).is_none() {
                 now += FIRST_REST;
