@@ -203,7 +203,8 @@ impl Loader {
         let look = settling.look(source, &reading.options).await?;
         let same_snapshot = std::ptr::eq(Arc::as_ptr(&current), base.snapshot.as_ptr());
         let covered = settling.before.covers(&look.users);
-        if same_snapshot && covered && base.whole && look.groups.is(&base.groups) {
+        let adds_up = settling.adds_up(&look);
+        if same_snapshot && covered && adds_up && base.whole && look.groups.is(&base.groups) {
             return Ok(Some(Base {
                 snapshot: Weak::clone(&base.snapshot),
                 since: look.served.and_then(before).or(base.since),

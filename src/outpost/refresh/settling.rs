@@ -90,6 +90,12 @@ impl Settling {
         }
     }
 
+    /// Whether there are as many users as are known. Where a look before came to no end with those deleted, all it showed
+    /// may stand still and they are known all the same.
+    pub(super) fn adds_up(&self, look: &Observation) -> bool {
+        self.pks.len() as u64 + self.nameless == look.users.count
+    }
+
     /// Looks once.
     pub(super) async fn look(
         &mut self,

@@ -20,6 +20,7 @@ use akldap_directory::{Snapshot, Warning, iso_8601, parse_iso_8601};
 const BEGINNING: i64 = 1_767_225_600_000_000;
 /// No directory becomes smaller by deletions.
 const FEWEST: usize = 50;
+const FEWEST_GROUPS: usize = 5;
 
 /// How a directory changes.
 #[derive(Clone, Copy, Debug)]
@@ -30,9 +31,11 @@ pub(super) enum Kind {
     Move,
     Password,
     Mixed,
+    DeleteGroup,
 }
 
 impl Kind {
+    /// The ones that may go on for ever.
     pub(super) const ALL: [Self; 6] = [
         Self::Create,
         Self::Delete,
@@ -97,6 +100,8 @@ struct State {
 pub(super) struct World {
     kind: Option<Kind>,
     every: i64,
+    /// Microseconds since 1970 of the last change.
+    last: i64,
     latency: Duration,
     began: Instant,
     state: Mutex<State>,
@@ -139,10 +144,19 @@ impl World {
             } else {
                 i64::MAX
             },
+            last: i64::MAX,
             latency,
             began: Instant::now(),
             state: Mutex::new(state),
         }
+    }
+
+    /// A world that changes only within a time after its beginning.
+    pub(super) fn changing(mut self, from: Duration, to: Duration) -> Self {
+        let at = |after: Duration| BEGINNING + i64::try_from(after.as_micros()).unwrap();
+        self.state.get_mut().unwrap().next = at(from);
+        self.last = at(to);
+        self
     }
 
     fn now(&self) -> i64 {
@@ -165,7 +179,7 @@ impl World {
     fn catch_up(&self, state: &mut State) {
         let now = self.now();
         while let Some(kind) = self.kind
-            && state.next <= now
+            && state.next <= now.min(self.last)
         {
             let at = state.next;
             state.change(kind, at);
@@ -241,7 +255,17 @@ impl State {
                 self.members.get_mut(&pk).unwrap().set(at, BTreeSet::from([new]));
             }
             Kind::Password => self.update(pk, at, |user| user.password_change = at),
-            Kind::Delete | Kind::Mixed => {}
+            Kind::DeleteGroup if self.groups.len() > FEWEST_GROUPS => {
+                let gone = self.random.usize(..self.groups.len());
+                let gone = self.groups.keys().nth(gone).unwrap().clone();
+                for pk in self.groups.remove(&gone).unwrap() {
+                    let members = self.members.get_mut(&pk).unwrap();
+                    let mut left = members.now.clone();
+                    left.remove(&gone);
+                    members.set(at, left);
+                }
+            }
+            Kind::Delete | Kind::DeleteGroup | Kind::Mixed => {}
         }
     }
 
@@ -377,6 +401,20 @@ impl<'a> Served<'a> {
             self.check(&snapshot);
         }
         *self.staleness.lock().unwrap()
+    }
+
+    /// The users and groups shown that are there no more.
+    pub(super) fn left_over(&self) -> Vec<String> {
+        let snapshot = self.snapshot().unwrap();
+        let mut state = self.world.state.lock().unwrap();
+        self.world.catch_up(&mut state);
+        let users = snapshot.users().map(|user| snapshot.user(user).pk);
+        let users = users.filter(|pk| state.users[pk].now.is_none());
+        let groups = snapshot
+            .groups()
+            .map(|group| snapshot.group_name(group).to_owned());
+        let groups = groups.filter(|name| !state.groups.contains_key(name));
+        users.map(|pk| format!("user {pk}")).chain(groups).collect()
     }
 
     /// Holds each user that ever was against what is shown.
