@@ -14,9 +14,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::ClientMetrics;
+use crate::outpost::bind::Origin;
 
+mod holder;
 mod memory;
 
+use holder::{Claim, Holders};
 pub(super) use memory::{Budget, TLS_STATE};
 
 /// The server counts as crowded when less than this part of its places, or of those for unbound clients, is free.
@@ -55,18 +58,12 @@ struct State {
     /// By how long they have been so.
     unbound: BTreeMap<u64, Arc<Occupant>>,
     bound: BTreeMap<u64, Arc<Occupant>>,
-    sources: HashMap<IpAddr, Source>,
+    /// How many connections each address has, counted against its limit.
+    sources: HashMap<IpAddr, usize>,
     /// How many were told to go and have not gone yet.
     leaving: usize,
     /// When somebody was last told.
     told: Option<Instant>,
-}
-
-#[derive(Debug, Default)]
-struct Source {
-    /// Counted against the limit of an address.
-    entered: usize,
-    unbound: usize,
 }
 
 /// Why a connection has to go.
@@ -84,7 +81,7 @@ pub(super) enum Dismissal {
 /// A connection as the others see it.
 #[derive(Debug)]
 struct Occupant {
-    source: IpAddr,
+    claim: Claim,
     /// When it last became unbound.
     since: Mutex<Instant>,
     /// A bind is under way.
@@ -158,7 +155,7 @@ impl Crowd {
             }
             return None;
         }
-        let occupant = Arc::new(Occupant::new(source(peer), now));
+        let occupant = Arc::new(Occupant::new(Origin::from(peer).into(), now));
         let number = state.seat_unbound(&occupant);
         self.count(&state);
         Some(Seat {
@@ -195,23 +192,15 @@ impl State {
         let number = self.next;
         self.next += 1;
         self.unbound.insert(number, Arc::clone(occupant));
-        self.sources.entry(occupant.source).or_default().unbound += 1;
         number
     }
 
-    fn unseat_unbound(&mut self, number: u64, occupant: &Occupant) {
-        self.unbound.remove(&number);
-        self.change_source(occupant.source, |source| {
-            source.unbound = source.unbound.saturating_sub(1);
-        });
-    }
-
-    fn change_source(&mut self, address: IpAddr, change: impl FnOnce(&mut Source)) {
-        let Some(source) = self.sources.get_mut(&address) else {
+    fn leave_source(&mut self, address: IpAddr) {
+        let Some(entered) = self.sources.get_mut(&address) else {
             return;
         };
-        change(source);
-        if source.unbound == 0 && source.entered == 0 {
+        *entered = entered.saturating_sub(1);
+        if *entered == 0 {
             self.sources.remove(&address);
             // After a flood from many addresses the room it took is given back.
             if self.sources.capacity() > 4 * self.sources.len().max(256) {
@@ -229,19 +218,13 @@ impl State {
     /// Tells unbound clients to go: the oldest of the address that has most, or else those whose time is up. Those with a
     /// bind under way come last, and are not spared for that alone: whoever sends one after the other has always one.
     fn make_room(&mut self, now: Instant, metrics: &ClientMetrics) {
-        let greediest = self
-            .sources
-            .iter()
-            .max_by_key(|(_, source)| source.unbound)
-            .map(|(address, source)| (*address, source.unbound));
-        let Some((address, count)) = greediest else {
+        let mut holders = Holders::default();
+        let staying = self.unbound.values().filter(|occupant| !occupant.is_told());
+        staying.for_each(|occupant| holders.add(occupant.claim, 1));
+        let Some((greediest, count)) = holders.greediest() else {
             return;
         };
-        let told = self
-            .unbound
-            .values()
-            .filter(|occupant| occupant.source == address && occupant.dismissal.get().is_some());
-        let count = count.saturating_sub(told.count());
+        let has_many = greediest.level(count) > SPARED;
         let batch = (self.unbound.len() / BATCH_PART).max(1);
         let goes = |occupant: &&Arc<Occupant>| {
             let grace = if occupant.is_binding() {
@@ -249,9 +232,9 @@ impl State {
             } else {
                 GRACE
             };
-            occupant.dismissal.get().is_none()
-                && match count > SPARED {
-                    true => occupant.source == address,
+            !occupant.is_told()
+                && match has_many {
+                    true => holders.holder(occupant.claim) == greediest,
                     false => now.saturating_duration_since(occupant.since()) >= grace,
                 }
         };
@@ -264,7 +247,7 @@ impl State {
         };
         let chosen: Vec<Arc<Occupant>> = candidates(false)
             .chain(candidates(true))
-            .take(batch.min(count.saturating_sub(SPARED).max(1)))
+            .take(batch.min(greediest.level(count).saturating_sub(SPARED).max(1)))
             .map(Arc::clone)
             .collect();
         for occupant in chosen {
@@ -283,15 +266,20 @@ impl State {
 }
 
 impl Occupant {
-    fn new(source: IpAddr, since: Instant) -> Self {
+    fn new(claim: Claim, since: Instant) -> Self {
         Self {
-            source,
+            claim,
             since: Mutex::new(since),
             binding: AtomicBool::new(false),
             held: AtomicUsize::new(0),
             dismissed: CancellationToken::new(),
             dismissal: OnceLock::new(),
         }
+    }
+
+    /// Whether it was told to go.
+    fn is_told(&self) -> bool {
+        self.dismissal.get().is_some()
     }
 
     fn is_binding(&self) -> bool {
@@ -309,22 +297,22 @@ impl Occupant {
 
 impl Seat {
     /// Counts the connection for the address that turned out to be the client's; false if that has too many.
-    pub(super) fn enter(&mut self, client: IpAddr) -> bool {
-        let address = source(client);
+    pub(super) fn enter(&mut self, origin: Origin) -> bool {
+        let claim = Claim::from(origin);
         let crowd = Arc::clone(&self.crowd);
         let mut state = crowd.lock();
-        if address != self.occupant.source {
+        if claim != self.occupant.claim {
             // What others see of it is made anew: the header of a proxy is the first thing that is read.
-            let occupant = Arc::new(Occupant::new(address, self.occupant.since()));
+            let occupant = Arc::new(Occupant::new(claim, self.occupant.since()));
             occupant.held.store(self.held, Ordering::Relaxed);
-            state.unseat_unbound(self.number, &self.occupant);
-            if self.occupant.dismissal.get().is_some() {
+            state.unbound.remove(&self.number);
+            if self.occupant.is_told() {
                 state.leaving = state.leaving.saturating_sub(1);
             }
             self.number = state.seat_unbound(&occupant);
             self.occupant = occupant;
         }
-        let entered = &mut state.sources.entry(address).or_default().entered;
+        let entered = state.sources.entry(claim.client).or_default();
         if crowd.limit_per_source.is_some_and(|limit| *entered >= limit) {
             return false;
         }
@@ -370,7 +358,7 @@ impl Seat {
     fn change_standing(&mut self, bound: bool) {
         let mut state = self.crowd.lock();
         if bound {
-            state.unseat_unbound(self.number, &self.occupant);
+            state.unbound.remove(&self.number);
             state.bound.insert(self.number, Arc::clone(&self.occupant));
             self.crowd.freed.notify_one();
         } else {
@@ -404,12 +392,10 @@ impl Drop for Seat {
         if self.bound {
             state.bound.remove(&self.number);
         } else {
-            state.unseat_unbound(self.number, &self.occupant);
+            state.unbound.remove(&self.number);
         }
         if self.entered {
-            state.change_source(self.occupant.source, |source| {
-                source.entered = source.entered.saturating_sub(1);
-            });
+            state.leave_source(self.occupant.claim.client);
         }
         if let Some(dismissal) = self.occupant.dismissal.get() {
             state.leaving = state.leaving.saturating_sub(1);

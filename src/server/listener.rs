@@ -348,7 +348,7 @@ impl Gate {
             }
         };
         let client = origin.client;
-        if !seat.enter(client) {
+        if !seat.enter(origin) {
             self.turn_away(client, &stream, implicit_tls);
             return;
         }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use akldap_simulator::Directory;
 use ldap3_proto::proto::{LdapOp, LdapSearchScope};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::client::{Client, search};
@@ -67,11 +67,7 @@ async fn half_messages_of_strangers_stay_within_a_part_of_the_budget() {
         server.log().contains("AUTHENTIK_LDAP__CLIENT_MEMORY_LIMIT"),
         "the log says why"
     );
-    let mut closed = 0;
-    for stream in &mut greedy {
-        let read = tokio::time::timeout(Duration::from_millis(20), stream.read_to_end(&mut Vec::new())).await;
-        closed += usize::from(read.is_ok());
-    }
+    let closed = count_closed(&mut greedy).await;
     assert!(closed > 1000, "{closed}");
 }
 
@@ -99,6 +95,81 @@ async fn the_one_who_holds_most_loses_first() {
     for client in &mut honest {
         assert!(client.who_am_i().await.contains("alice"));
     }
+}
+
+/// A connection from 127.0.0.1, which is believed by default, as that of another address.
+async fn named(client: &str, server: SocketAddr) -> TcpStream {
+    let mut stream = TcpStream::connect(server).await.unwrap();
+    let header = format!("PROXY TCP4 {client} 127.0.0.1 1000 389\r\n");
+    stream.write_all(header.as_bytes()).await.unwrap();
+    stream
+}
+
+/// How many of these connections the server has closed, or is about to.
+async fn count_closed(streams: &mut [impl AsyncRead + Unpin]) -> usize {
+    let mut closed = 0;
+    for stream in streams {
+        let read = tokio::time::timeout(Duration::from_millis(20), stream.read_to_end(&mut Vec::new())).await;
+        closed += usize::from(read.is_ok());
+    }
+    closed
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_gain_no_memory_by_inventing_addresses() {
+    let server = Server::start(&settings()).await;
+    // One honest address behind the same peer, with small pieces on many connections, and one elsewhere.
+    let (mut behind, mut elsewhere) = (Vec::new(), Vec::new());
+    for _ in 0..60 {
+        let mut stream = named("198.51.100.7", server.ldap).await;
+        stream.write_all(&half(20_000)).await.unwrap();
+        behind.push(stream);
+    }
+    for _ in 0..4 {
+        let mut stream = from("127.0.0.2", server.ldap).await;
+        stream.write_all(&half(40_000)).await.unwrap();
+        elsewhere.push(stream);
+    }
+    let mut greedy = Vec::new();
+    for number in 0..300 {
+        let invented = format!("203.0.{}.{}", number / 250, number % 250 + 1);
+        let mut stream = named(&invented, server.ldap).await;
+        let _ = stream.write_all(&half(60_000)).await;
+        greedy.push(stream);
+    }
+    let patience = Instant::now() + Duration::from_secs(60);
+    while count_closed(&mut greedy).await < 150 {
+        assert!(Instant::now() < patience, "those who hold most were not closed");
+    }
+    assert_eq!(count_closed(&mut behind).await, 0);
+    assert_eq!(count_closed(&mut elsewhere).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plain_user_gains_no_memory_by_inventing_addresses() {
+    let server = Server::start(&settings()).await;
+    let bound = async |mut client: Client, name: &str, length: usize| {
+        let secret = format!("demo-{name}");
+        assert_eq!(client.bind(&user_dn(name), &secret).await.code, 0);
+        let mut stream = client.into_stream();
+        let _ = stream.write_all(&half(length)).await;
+        stream
+    };
+    let mut honest = Vec::new();
+    for _ in 0..60 {
+        let client = Client::over(Box::new(named("198.51.100.7", server.ldap).await));
+        honest.push(bound(client, "alice", 40_000).await);
+    }
+    let mut greedy = Vec::new();
+    for number in 1..=80 {
+        let client = named(&format!("203.0.113.{number}"), server.ldap).await;
+        greedy.push(bound(Client::over(Box::new(client)), "bob", 1_000_000).await);
+    }
+    let patience = Instant::now() + Duration::from_secs(60);
+    while count_closed(&mut greedy).await < 40 {
+        assert!(Instant::now() < patience, "those who hold most were not closed");
+    }
+    assert_eq!(count_closed(&mut honest).await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

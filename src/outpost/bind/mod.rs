@@ -38,7 +38,7 @@ use changes::Changes;
 use failures::FailureLimit;
 use flight::{Departure, Flight, Flights, Judged};
 use name::{Accepted, BindName, NameError};
-pub use origin::Origin;
+pub use origin::{NAMED_SOURCES, Origin};
 use queue::FlowQueue;
 use recheck::Reviews;
 pub(super) use unbind::Goodbye;

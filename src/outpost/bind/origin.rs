@@ -21,10 +21,10 @@ impl From<IpAddr> for Origin {
     }
 }
 
-/// As how many sources the addresses take turns that one peer names while it is believed by default. One who invents
-/// addresses then holds up a newcomer elsewhere by so many turns, and one client behind an honest proxy still only its
-/// share of the others there.
-const NAMED_SOURCES: u8 = 16;
+/// As how many addresses those count that one peer names while it is believed by default. One who invents addresses then
+/// holds up a newcomer elsewhere by so many turns, and one client behind an honest proxy still only its share of the
+/// others there.
+pub const NAMED_SOURCES: u8 = 16;
 
 /// The address a client counts under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

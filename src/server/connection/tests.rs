@@ -23,7 +23,7 @@ async fn wait_behind(octets: &[u8]) -> Duration {
     let client = IpAddr::from([192, 0, 2, 1]);
     let crowd = Crowd::new(1, None, Budget::new(usize::MAX), ClientMetrics::default());
     let mut seat = crowd.admit(client).await;
-    assert!(seat.enter(client));
+    assert!(seat.enter(client.into()));
     let outpost = Outpost::of_bases(&["dc=io"]);
     let (mut theirs, ours) = tokio::io::duplex(64);
     let (limits, sent) = (outpost.config().limits.clone(), octets.to_vec());

@@ -1,16 +1,16 @@
 //! The memory that clients make the server hold, and who has to go when it is too much: of the address that holds most
-//! the connection that holds most. Unbound clients have a part of it, so that strangers never take from those who
-//! have bound.
+//! the connection that holds most. The addresses that a peer may have invented count together. Unbound clients have a
+//! part of it, so that strangers never take from those who have bound.
 //!
 //! Must not know what the memory is used for.
 
 use std::collections::{BinaryHeap, HashMap};
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::time::Instant;
 
+use super::holder::{Holder, Holders};
 use super::{Crowd, Dismissal, Occupant};
 
 /// The part of the budget that unbound clients have.
@@ -80,7 +80,7 @@ fn change(count: &AtomicUsize, before: usize, now: usize) {
     count.fetch_add(now.wrapping_sub(before), Ordering::Relaxed);
 }
 
-/// What one address holds.
+/// What one holder holds.
 #[derive(Default)]
 struct Share {
     held: usize,
@@ -120,36 +120,46 @@ impl Crowd {
 
 /// Who of these has to go so that the others hold less than `limit`; nobody if all of them do.
 fn greediest(occupants: &[Arc<Occupant>], limit: usize) -> Vec<(usize, Arc<Occupant>)> {
-    let (mut shares, mut total) = (HashMap::<IpAddr, Share>::new(), 0);
-    for occupant in occupants {
-        let held = occupant.held.load(Ordering::Relaxed);
-        if held == 0 || occupant.dismissal.get().is_some() {
-            continue;
-        }
-        let share = shares.entry(occupant.source).or_default();
-        total += held;
-        share.held += held;
-        share.clients.push((held, Arc::clone(occupant)));
-    }
+    let staying = |occupant: &&Arc<Occupant>| occupant.dismissal.get().is_none();
+    let amounts: Vec<(usize, &Arc<Occupant>)> = occupants
+        .iter()
+        .filter(staying)
+        .map(|occupant| (occupant.held.load(Ordering::Relaxed), occupant))
+        .filter(|(held, _)| *held > 0)
+        .collect();
+    let mut total: usize = amounts.iter().map(|(held, _)| held).sum();
     let mut chosen = Vec::new();
     if total <= limit {
         return chosen;
     }
+    let mut holders = Holders::default();
+    for (held, occupant) in &amounts {
+        holders.add(occupant.claim, *held);
+    }
+    let mut shares = HashMap::<Holder, Share>::new();
+    for (held, occupant) in amounts {
+        let share = shares.entry(holders.holder(occupant.claim)).or_default();
+        share.held += held;
+        share.clients.push((held, Arc::clone(occupant)));
+    }
     let enough = limit - limit / FREED_PART;
-    let mut heap: BinaryHeap<(usize, IpAddr)> = shares
+    let mut heap: BinaryHeap<(usize, Holder)> = shares
         .iter_mut()
-        .map(|(address, share)| {
+        .map(|(holder, share)| {
             share.clients.sort_unstable_by_key(|(held, _)| *held);
-            (share.held, *address)
+            (holder.level(share.held), *holder)
         })
         .collect();
     while total > enough
-        && let Some((held_by_address, address)) = heap.pop()
+        && let Some((_, holder)) = heap.pop()
     {
-        let client = shares.get_mut(&address).and_then(|share| share.clients.pop());
-        if let Some((held, occupant)) = client {
+        let Some(share) = shares.get_mut(&holder) else {
+            continue;
+        };
+        if let Some((held, occupant)) = share.clients.pop() {
             total -= held;
-            heap.push((held_by_address - held, address));
+            share.held -= held;
+            heap.push((holder.level(share.held), holder));
             chosen.push((held, occupant));
         }
     }

@@ -16,7 +16,17 @@ fn crowd(capacity: usize, limit_per_source: Option<usize>, memory: usize) -> Arc
 impl Crowd {
     fn enter(self: &Arc<Self>, client: &str) -> Option<Seat> {
         let mut seat = self.try_admit(ip(client), Instant::now()).unwrap();
-        seat.enter(ip(client)).then_some(seat)
+        seat.enter(ip(client).into()).then_some(seat)
+    }
+
+    /// The same through a peer that is believed by default.
+    fn enter_named(self: &Arc<Self>, client: &str, peer: &str) -> Option<Seat> {
+        let mut seat = self.try_admit(ip(peer), Instant::now()).unwrap();
+        let origin = Origin {
+            client: ip(client),
+            proxy: Some(ip(peer)),
+        };
+        seat.enter(origin).then_some(seat)
     }
 }
 
@@ -54,7 +64,7 @@ async fn the_address_behind_a_proxy_is_what_counts() {
     let crowd = crowd(100, Some(1), usize::MAX);
     let proxied = |client: &str| {
         let mut seat = crowd.try_admit(ip("192.0.2.100"), Instant::now()).unwrap();
-        seat.enter(ip(client)).then_some(seat)
+        seat.enter(ip(client).into()).then_some(seat)
     };
     let one = proxied("192.0.2.1").unwrap();
     let two = proxied("192.0.2.2").unwrap();
@@ -70,7 +80,7 @@ async fn a_flood_leaves_no_room_behind() {
     let seats: Vec<Seat> = (0..20_000_u32)
         .map(|number| {
             let client = IpAddr::V4(number.into());
-            crowd.try_admit(client, Instant::now()).unwrap()
+            crowd.enter(&client.to_string()).unwrap()
         })
         .collect();
     drop(seats);
@@ -261,4 +271,68 @@ async fn strangers_never_take_from_those_who_have_bound() {
     last.note(MIB, false, false);
     drop((strangers, last, bound));
     assert!(!crowd.budget.is_exceeded());
+}
+
+#[tokio::test]
+async fn invented_addresses_hold_no_more_memory_than_sixteen() {
+    const MIB: usize = 1 << 20;
+    let crowd = crowd(1000, None, 64 * MIB);
+    let hold = |mut seat: Seat, held: usize| {
+        seat.note(0, true, false);
+        seat.note(held, true, false);
+        seat
+    };
+    let elsewhere: Vec<Seat> = (0..3)
+        .map(|_| hold(crowd.enter("192.0.2.1").unwrap(), MIB))
+        .collect();
+    // Behind the same peer one with many small pieces: more than any of the invented addresses has.
+    let behind: Vec<Seat> = (0..20)
+        .map(|_| hold(crowd.enter_named("192.0.2.2", "10.0.0.1").unwrap(), MIB / 4))
+        .collect();
+    let mut invented: Vec<Seat> = Vec::new();
+    for number in 1..=200 {
+        let seat = crowd
+            .enter_named(&format!("203.0.113.{number}"), "10.0.0.1")
+            .unwrap();
+        invented.push(hold(seat, MIB));
+        invented.retain(|seat| !seat.must_go());
+    }
+    assert!(invented.len() < 60, "{}", invented.len());
+    assert!(elsewhere.iter().chain(&behind).all(|seat| !seat.must_go()));
+}
+
+#[tokio::test]
+async fn one_client_of_a_proxy_is_not_all_of_them() {
+    const MIB: usize = 1 << 20;
+    let crowd = crowd(1000, None, 64 * MIB);
+    let hold = |client: &str, held: usize| {
+        let mut seat = crowd.enter_named(client, "10.0.0.1").unwrap();
+        seat.note(0, true, false);
+        seat.note(held, true, false);
+        seat
+    };
+    let honest: Vec<Seat> = (1..=10)
+        .map(|number| hold(&format!("192.0.2.{number}"), 2 * MIB))
+        .collect();
+    let many: Vec<Seat> = (0..100).map(|_| hold("192.0.2.100", MIB)).collect();
+    assert!(many.iter().any(Seat::must_go));
+    assert!(!honest.iter().any(Seat::must_go));
+}
+
+#[tokio::test]
+async fn invented_addresses_hold_no_more_places_than_sixteen() {
+    let crowd = crowd(4000, None, usize::MAX);
+    let honest: Vec<Seat> = (0..100).map(|_| crowd.enter("192.0.2.1").unwrap()).collect();
+    let behind: Vec<Seat> = (0..100)
+        .map(|_| crowd.enter_named("192.0.2.2", "10.0.0.2").unwrap())
+        .collect();
+    let invented: Vec<Seat> = (0..2800_u32)
+        .map(|number| {
+            let client = IpAddr::V4((0xcb00_7100 + number).into()).to_string();
+            crowd.enter_named(&client, "10.0.0.1").unwrap()
+        })
+        .collect();
+    assert!(crowd.try_admit(ip("192.0.2.3"), Instant::now()).is_none());
+    assert!(honest.iter().chain(&behind).all(|seat| !seat.must_go()));
+    assert!(invented[0].must_go());
 }

@@ -1,0 +1,99 @@
+//! Who counts as one when places or memory are short: an address, or a peer with all the addresses that it may have
+//! invented.
+//!
+//! Must not know what is short.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use crate::outpost::bind::{NAMED_SOURCES, Origin};
+
+use super::source;
+
+/// Where a connection comes from, with addresses as they count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Claim {
+    /// The client.
+    pub(super) client: IpAddr,
+    /// The peer that named it and is believed by default only.
+    pub(super) proxy: Option<IpAddr>,
+}
+
+impl From<Origin> for Claim {
+    fn from(origin: Origin) -> Self {
+        Self {
+            client: source(origin.client),
+            proxy: origin.proxy.map(source),
+        }
+    }
+}
+
+/// Whose connections count together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Holder {
+    /// A client.
+    Client {
+        /// Its address.
+        address: IpAddr,
+        /// The peer that named it.
+        named_by: Option<IpAddr>,
+    },
+    /// A peer that is believed by default, for the addresses it names.
+    Peer(IpAddr),
+}
+
+impl Holder {
+    /// How much it has as one among others: a peer counts as so many addresses.
+    pub(super) fn level(self, amount: usize) -> usize {
+        match self {
+            Self::Client { .. } => amount,
+            Self::Peer(_) => amount / usize::from(NAMED_SOURCES),
+        }
+    }
+}
+
+/// Who holds what of something.
+#[derive(Debug, Default)]
+pub(super) struct Holders {
+    claims: HashMap<Claim, usize>,
+    peers: HashMap<IpAddr, usize>,
+}
+
+impl Holders {
+    pub(super) fn add(&mut self, claim: Claim, amount: usize) {
+        *self.claims.entry(claim).or_default() += amount;
+        if let Some(peer) = claim.proxy {
+            *self.peers.entry(peer).or_default() += amount;
+        }
+    }
+
+    /// Whom a connection counts for. A client behind a peer stands for itself if it has more than all others there:
+    /// whoever invents addresses cannot make another do so, and one client of an honest proxy is not all of them.
+    pub(super) fn holder(&self, claim: Claim) -> Holder {
+        let client = Holder::Client {
+            address: claim.client,
+            named_by: claim.proxy,
+        };
+        let Some(peer) = claim.proxy else {
+            return client;
+        };
+        let amount = |found: Option<&usize>| found.copied().unwrap_or_default();
+        let (own, all) = (amount(self.claims.get(&claim)), amount(self.peers.get(&peer)));
+        if own > all - own.min(all) {
+            client
+        } else {
+            Holder::Peer(peer)
+        }
+    }
+
+    /// Who holds most, and how much.
+    pub(super) fn greediest(&self) -> Option<(Holder, usize)> {
+        let mut amounts: HashMap<Holder, usize> = HashMap::new();
+        for (claim, amount) in &self.claims {
+            *amounts.entry(self.holder(*claim)).or_default() += amount;
+        }
+        amounts
+            .into_iter()
+            .max_by_key(|(holder, amount)| holder.level(*amount))
+    }
+}
