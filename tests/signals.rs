@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::chown;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
@@ -34,6 +34,7 @@ struct Server {
     log: Arc<Mutex<Vec<String>>>,
     ldap: SocketAddr,
     ldaps: SocketAddr,
+    http: SocketAddr,
 }
 
 impl Server {
@@ -74,6 +75,7 @@ impl Server {
             log,
             ldap: none,
             ldaps: none,
+            http: none,
         };
         let line = server.wait_for("\"listening\"");
         let line: Value = serde_json::from_str(&line).unwrap();
@@ -85,7 +87,7 @@ impl Server {
                 .parse()
                 .unwrap()
         };
-        (server.ldap, server.ldaps) = (address("ldap"), address("ldaps"));
+        (server.ldap, server.ldaps, server.http) = (address("ldap"), address("ldaps"), address("http"));
         server
     }
 
@@ -193,6 +195,43 @@ async fn the_signals_that_end_it_tell_every_client() {
         assert_eq!(server.ended(), Some(0), "{signal:?}: {}", server.log());
         assert_eq!(server.count("shutting down"), 1, "{signal:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_has_asked_for_nothing_does_not_hold_up_the_end() {
+    let simulator = simulator().await;
+    let settings = [
+        ("AUTHENTIK_LDAP__SHUTDOWN_TIMEOUT", "1h"),
+        ("AUTHENTIK_LDAP__HANDSHAKE_TIMEOUT", "10m"),
+    ];
+    let mut server = Server::start(&simulator, |_| {}, &settings);
+    let start_tls = b"\x30\x1d\x02\x01\x02\x77\x18\x80\x161.3.6.1.4.1.1466.20037";
+    let beginnings: [(SocketAddr, &[u8]); 8] = [
+        (server.ldap, b""),
+        (server.ldap, b"PROXY TCP4 192.0"),
+        (server.ldap, b"\x30\x84"),
+        (server.ldap, start_tls),
+        (server.ldaps, b""),
+        (server.ldaps, b"PROXY TCP4 192.0"),
+        (server.ldaps, b"\x16\x03\x01"),
+        (server.http, b"GET /ready HTTP/1.1\r\nHo"),
+    ];
+    let mut silent = Vec::new();
+    for (address, octets) in beginnings {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.write_all(octets).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        silent.push(stream);
+    }
+    // Those before it were accepted by then.
+    let _client = server.login().await;
+    server.signal(Signal::TERM);
+    assert_eq!(server.ended(), Some(0), "{}", server.log());
+    assert_eq!(server.count("gave up waiting"), 0);
+    let mut notice = Vec::new();
+    silent[0].read_to_end(&mut notice).unwrap();
+    let notice = String::from_utf8_lossy(&notice);
+    assert!(notice.contains("shutting down"), "{notice}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -332,9 +332,13 @@ impl Gate {
             named: config.listen.trusted_proxies_set,
         };
         let dismissed = seat.dismissed();
+        // At the end of the process whoever was silent is told so like everybody else.
+        let enough = async {
+            let _ = timeout_at(deadline, self.shutdown.cancelled()).await;
+        };
         let accepted = tokio::select! {
             biased;
-            accepted = proxy::accept(stream, peer, trust, deadline) => accepted,
+            accepted = proxy::accept(stream, peer, trust, enough) => accepted,
             _ = dismissed => return,
         };
         let (origin, tls, stream) = match accepted {
@@ -446,6 +450,7 @@ impl Gate {
             biased;
             shaken = timeout_at(deadline, self.handshake(stream, expected)) => shaken,
             _ = dismissed => return,
+            () = self.shutdown.cancelled() => return,
         };
         let stream = match shaken {
             Ok(Ok(stream)) => stream,

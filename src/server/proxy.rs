@@ -17,7 +17,6 @@ use ipnet::IpNet;
 use proxy_header::{ParseConfig, ProxyHeader};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::time::{Instant, timeout_at};
 use zeroize::Zeroizing;
 
 use super::rewind::Rewind;
@@ -72,12 +71,12 @@ struct Source {
 
 /// Reads the header a trusted peer may have sent.
 ///
-/// A peer that says nothing at all until `deadline` sends no header: a client may connect long before it speaks.
+/// A peer that says nothing at all until `enough` is over sends no header: a client may connect long before it speaks.
 pub(super) async fn accept<S: AsyncRead + Unpin>(
     mut stream: S,
     peer: SocketAddr,
     trust: Trust<'_>,
-    deadline: Instant,
+    enough: impl Future<Output = ()>,
 ) -> Result<Accepted<S>, ProxyError> {
     let address = canonical(peer);
     let accepted = |client, tls, octets, stream| Accepted {
@@ -94,8 +93,13 @@ pub(super) async fn accept<S: AsyncRead + Unpin>(
         return Ok(accepted(address, false, Zeroizing::default(), stream));
     }
     let mut octets = Zeroizing::new(Vec::with_capacity(USUAL_HEADER));
-    match timeout_at(deadline, read_header(&mut stream, &mut octets)).await {
-        Ok(source) => Ok(match source? {
+    let read = tokio::select! {
+        biased;
+        source = read_header(&mut stream, &mut octets) => Some(source?),
+        () = enough => None,
+    };
+    match read {
+        Some(source) => Ok(match source {
             Some(source) => {
                 let tls = source.tls && trust.named;
                 Accepted {
@@ -105,8 +109,8 @@ pub(super) async fn accept<S: AsyncRead + Unpin>(
             }
             None => accepted(address, false, octets, stream),
         }),
-        Err(_) if octets.is_empty() => Ok(accepted(address, false, octets, stream)),
-        Err(_) => Err(ProxyError::TimedOut),
+        None if octets.is_empty() => Ok(accepted(address, false, octets, stream)),
+        None => Err(ProxyError::TimedOut),
     }
 }
 
@@ -172,8 +176,8 @@ mod tests {
 
     use super::*;
 
-    fn soon() -> Instant {
-        Instant::now() + Duration::from_millis(50)
+    fn soon() -> tokio::time::Sleep {
+        tokio::time::sleep(Duration::from_millis(50))
     }
 
     fn trust(networks: &[IpNet]) -> Trust<'_> {

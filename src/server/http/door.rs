@@ -29,6 +29,9 @@ const MAX_VISITS: usize = 64;
 /// How long a request may take to arrive, and how long a connection may wait for its next one. Collectors that keep
 /// theirs open connect anew without a word.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a request may take once the process ends. One that has begun to arrive is not told from one under way, and
+/// those take milliseconds.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// How long a connection may go on, slow readers of an answer included.
 const LONGEST_VISIT: Duration = Duration::from_secs(60);
 /// Octets of a request's line and headers; more is answered 431. Ours need some hundred.
@@ -90,7 +93,7 @@ where
             _ = connection.as_mut() => return,
             () = shutdown.cancelled() => connection.as_mut().graceful_shutdown(),
         }
-        let _ = connection.await;
+        let _ = timeout(FAREWELL, connection).await;
     };
     tokio::select! {
         () = visit.leave.cancelled() => {}
