@@ -140,8 +140,8 @@ impl Endpoint {
     pub(crate) fn is_loopback(&self) -> bool {
         match self.base.host() {
             Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
-            Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
-            Some(url::Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+            Some(url::Host::Ipv6(ip)) => ip.to_canonical().is_loopback(),
+            Some(url::Host::Domain(name)) => name.trim_end_matches('.').eq_ignore_ascii_case("localhost"),
             None => false,
         }
     }

@@ -3,6 +3,9 @@
 //! Knows the rules of `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`; where their values come from is the configuration's
 //! work. The proxy of a plain-text host sees the outpost's token, so which one is used is said at the start.
 
+use std::net::IpAddr;
+
+use ipnet::{IpNet, Ipv4Net};
 use url::Url;
 
 use super::endpoint::{Endpoint, Settings};
@@ -70,38 +73,60 @@ fn port_of(proxy: &Url) -> u16 {
 
 /// Whether `NO_PROXY` names this host, by the rules of Go's `httpproxy`: `*` names all; an address or network in CIDR
 /// form names addresses; a name names itself and what is below it, with a leading dot only what is below; a port
-/// restricts an entry to it.
+/// restricts an entry to it. An IPv4 address counts as the same in its IPv6 form, and a name as the same with a dot at
+/// its end or written in ASCII.
 fn is_excepted(list: &str, host: &str, port: u16) -> bool {
     let host = host.trim_end_matches('.').to_ascii_lowercase();
-    let address: Option<std::net::IpAddr> = host.parse().ok();
+    let address: Option<IpAddr> = host.parse().ok().map(|address: IpAddr| address.to_canonical());
     list.split(',').map(str::trim).any(|entry| {
-        let entry = entry.to_ascii_lowercase();
         if entry == "*" {
             return true;
         }
-        if let Ok(network) = entry.parse::<ipnet::IpNet>() {
-            return address.is_some_and(|address| network.contains(&address));
+        if let Ok(network) = entry.parse::<IpNet>() {
+            return address.is_some_and(|address| canonical(network).contains(&address));
         }
-        let (name, wanted) = split_port(&entry);
+        let (name, wanted) = split_port(entry);
         if wanted.is_some_and(|wanted| wanted != port) {
             return false;
         }
-        if let Ok(named) = name.trim_matches(['[', ']']).parse::<std::net::IpAddr>() {
-            return address == Some(named);
+        if let Ok(named) = name.trim_matches(['[', ']']).parse::<IpAddr>() {
+            return address == Some(named.to_canonical());
         }
         let name = name
             .strip_prefix('*')
             .filter(|rest| rest.starts_with('.'))
             .unwrap_or(name);
-        match name.strip_prefix('.') {
-            Some("") => false,
-            Some(_) => host.ends_with(name),
-            None => {
-                !name.is_empty()
-                    && (host == name || host.strip_suffix(name).is_some_and(|front| front.ends_with('.')))
-            }
-        }
+        let (only_below, name) = match name.strip_prefix('.') {
+            Some(rest) => (true, rest),
+            None => (false, name),
+        };
+        let name = ascii(name.trim_end_matches('.'));
+        let is_below = || {
+            host.strip_suffix(&*name)
+                .is_some_and(|front| front.ends_with('.'))
+        };
+        !name.is_empty() && (is_below() || (!only_below && host == name))
     })
+}
+
+/// A network of IPv4 addresses in their IPv6 form as one of IPv4 addresses.
+fn canonical(network: IpNet) -> IpNet {
+    let mapped = match network {
+        IpNet::V4(_) => None,
+        IpNet::V6(network) => network.addr().to_ipv4_mapped().and_then(|address| {
+            let prefix = network.prefix_len().checked_sub(96)?;
+            Some(IpNet::V4(Ipv4Net::new(address, prefix).ok()?))
+        }),
+    };
+    mapped.unwrap_or(network)
+}
+
+/// A name as URLs have it: in lower case, and in ASCII where it is not (RFC 5890).
+fn ascii(name: &str) -> String {
+    match url::Host::parse(name) {
+        Ok(host) if !name.is_ascii() => host.to_string(),
+        _ => name.to_ascii_lowercase(),
+    }
 }
 
 fn split_port(entry: &str) -> (&str, Option<u16>) {
@@ -146,6 +171,18 @@ mod tests {
             ("[2001:db8::1]:443", "2001:db8::1", true),
             (".", "a.example", false),
             (",,", "a.example", false),
+            ("a.example.", "a.example", true),
+            (".example.:443", "a.example", true),
+            ("bücher.example", "xn--bcher-kva.example", true),
+            (".BÜCHER.example", "a.xn--bcher-kva.example", true),
+            ("*.bücher.example.", "a.xn--bcher-kva.example", true),
+            ("192.0.2.1", "::ffff:192.0.2.1", true),
+            ("192.0.2.0/24", "::ffff:192.0.2.1", true),
+            ("::ffff:192.0.2.1", "192.0.2.1", true),
+            ("[::ffff:192.0.2.1]:443", "192.0.2.1", true),
+            ("::ffff:192.0.2.0/120", "192.0.2.1", true),
+            ("::ffff:192.0.2.0/120", "192.0.3.1", false),
+            ("::/0", "192.0.2.1", false),
         ];
         for (list, host, excepted) in table {
             assert_eq!(is_excepted(list, host, 443), excepted, "{list:?} {host}");
@@ -174,6 +211,9 @@ mod tests {
             "http://localhost:9000",
             "http://127.0.0.1:9000",
             "http://[::1]:9000",
+            "http://[::ffff:127.0.0.1]:9000",
+            "http://localhost.:9000",
+            "http://LOCALHOST",
         ] {
             assert!(!with(loopback, true, true, ""), "{loopback}");
         }
