@@ -4,6 +4,7 @@
 //! only so often, because some of them warn of what a peer sent.
 
 pub mod audit;
+mod causes;
 mod line;
 mod repetition;
 mod sink;
@@ -24,6 +25,7 @@ use tracing_subscriber::{Layer, Registry, reload};
 
 use crate::config::{LogConfig, LogFormat, LogLevel};
 
+pub use causes::WithCauses;
 pub use repetition::{Repeated, Repetition, SWEEP_INTERVAL};
 pub use sink::Lost;
 use sink::Sink;

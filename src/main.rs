@@ -72,7 +72,7 @@ fn exit(result: anyhow::Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("akldap: {error:#}");
+            eprintln!("akldap: {}", logging::WithCauses(error.as_ref()));
             ExitCode::FAILURE
         }
     }

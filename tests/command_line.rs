@@ -1,6 +1,7 @@
 //! The binary itself: exit codes, what it says about bad configuration, the demo from start to end.
 
 use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -124,6 +125,43 @@ fn the_health_check_fails_without_a_server() {
     );
     assert_eq!(code, Some(1));
     assert!(stderr.contains("authentik-metrics.sock"), "{stderr}");
+}
+
+#[test]
+fn the_cause_of_an_error_is_told_once() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (code, _, stderr) = run(
+        &["serve"],
+        &[
+            ("AUTHENTIK_HOST", "http://127.0.0.1:9"),
+            ("AUTHENTIK_TOKEN", "token"),
+            ("AUTHENTIK_LISTEN__LDAP", &address),
+            ("TMPDIR", directory.path().to_str().unwrap()),
+        ],
+    );
+    assert_eq!(code, Some(1));
+    assert_eq!(stderr.matches("os error").count(), 1, "{stderr}");
+    let file = directory.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let (code, _, stderr) = run(&["healthcheck"], &[("TMPDIR", file.to_str().unwrap())]);
+    assert_eq!(code, Some(1));
+    assert_eq!(stderr.matches("os error").count(), 1, "{stderr}");
+}
+
+#[test]
+fn the_health_check_names_a_path_that_is_too_long() {
+    let directory = tempfile::tempdir().unwrap();
+    let deep = directory.path().join("d".repeat(120));
+    std::fs::create_dir(&deep).unwrap();
+    let (code, _, stderr) = run(&["healthcheck"], &[("TMPDIR", deep.to_str().unwrap())]);
+    assert_eq!(code, Some(1));
+    let length = deep.join("authentik-metrics.sock").as_os_str().len();
+    assert!(
+        stderr.contains(&format!("{length} octets")) && stderr.contains("a shorter directory"),
+        "{stderr}"
+    );
 }
 
 #[test]

@@ -18,6 +18,8 @@ use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 
 use crate::config::LogFormat;
 
+use super::causes::WithCauses;
+
 /// Most octets of one value as they are written, escapes included: room for any DN in use, and not for what somebody
 /// sends to fill a disk.
 pub(super) const MAX_VALUE: usize = 1024;
@@ -225,15 +227,7 @@ impl Visit for Fields {
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        self.text(field, |out| {
-            write!(out, "{value}")?;
-            let mut cause = value.source();
-            while let Some(error) = cause {
-                write!(out, ": {error}")?;
-                cause = error.source();
-            }
-            Ok(())
-        });
+        self.text(field, |out| write!(out, "{}", WithCauses(value)));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {

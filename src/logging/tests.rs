@@ -124,6 +124,22 @@ fn errors_show_their_causes() {
 }
 
 #[test]
+fn a_cause_that_an_error_tells_itself_is_not_repeated() {
+    #[derive(Debug, thiserror::Error)]
+    #[error("{path}: {source}; choose another one")]
+    struct Outer {
+        path: &'static str,
+        source: io::Error,
+    }
+    let text = logged(LogLevel::Info, LogFormat::Json, |_| {
+        let source = io::Error::other("taken");
+        let error = Outer { path: "/tmp", source };
+        warn!(error = &error as &dyn std::error::Error, "no socket");
+    });
+    assert_eq!(objects(&text)[0]["error"], "/tmp: taken; choose another one");
+}
+
+#[test]
 fn the_level_changes_at_run_time() {
     let text = logged(LogLevel::Warning, LogFormat::Json, |control| {
         info!("hidden");

@@ -6,6 +6,7 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::os::unix::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use rustix::process::geteuid;
@@ -32,6 +33,15 @@ pub enum HealthSocketError {
     /// A file of that name is no socket.
     #[error("{path} is not a socket: remove it, or set TMPDIR to another directory", path = path.display())]
     NoSocket {
+        /// The file.
+        path: PathBuf,
+    },
+    /// No socket can have so long a path.
+    #[error(
+        "{path} has {length} octets, more than the path of a unix socket may have: set TMPDIR to a shorter directory",
+        path = path.display(), length = path.as_os_str().len()
+    )]
+    TooLong {
         /// The file.
         path: PathBuf,
     },
@@ -77,8 +87,13 @@ impl HealthSocket {
 /// Makes sure that the file, if there is one, is a socket of our own user. Returns whether there is one.
 ///
 /// # Errors
-/// When it is somebody else's, or no socket.
+/// When it is somebody else's, or no socket, or cannot be one.
 pub fn check_owner(path: &Path) -> Result<bool, HealthSocketError> {
+    if SocketAddr::from_pathname(path).is_err() {
+        return Err(HealthSocketError::TooLong {
+            path: path.to_owned(),
+        });
+    }
     let metadata = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
