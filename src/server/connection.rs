@@ -305,13 +305,18 @@ impl<S: RecordStream> Connection<'_, S> {
         let buffers = self.input.capacity() + self.output.capacity();
         let searches: usize = self.running.iter().map(|running| running.memory()).sum();
         let binding = self.binding.as_ref().map_or(0, |binding| binding.size);
+        let name = self
+            .session
+            .identity
+            .as_ref()
+            .map_or(0, |identity| identity.dn().len());
         self.seat.note(
             OWN_SIZE
                 + self.surroundings.stream_size
                 + buffers
                 + searches
                 + binding
-                + self.session.bound_dn().len(),
+                + name,
             self.session.identity.is_some(),
             self.binding.is_some(),
         );
