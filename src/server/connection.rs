@@ -27,7 +27,7 @@ use super::alarm::Alarm;
 use super::crowd::{Dismissal, Seat};
 use super::foreign::Expected;
 use super::input::Input;
-use super::notices::Notices;
+use super::notices::{Notices, Topic};
 use super::operation::{BindFuture, Running};
 use super::record::RecordStream;
 use super::session::Session;
@@ -311,12 +311,7 @@ impl<S: RecordStream> Connection<'_, S> {
             .as_ref()
             .map_or(0, |identity| identity.dn().len());
         self.seat.note(
-            OWN_SIZE
-                + self.surroundings.stream_size
-                + buffers
-                + searches
-                + binding
-                + name,
+            OWN_SIZE + self.surroundings.stream_size + buffers + searches + binding + name,
             self.session.identity.is_some(),
             self.binding.is_some(),
         );
@@ -324,7 +319,9 @@ impl<S: RecordStream> Connection<'_, S> {
 
     /// Ends the searches that read a directory two newer ones have followed.
     fn end_retired(&mut self) {
-        let output = &mut self.output;
+        // First, so that no directory is installed unheard between the look and the watch.
+        self.watch_retirements();
+        let (before, output) = (self.running.len(), &mut self.output);
         self.running.retain(|running| {
             let served = running.is_served();
             if !served {
@@ -332,20 +329,28 @@ impl<S: RecordStream> Connection<'_, S> {
             }
             served
         });
-        self.retired = None;
-        self.watch_retirements();
+        let ended = before - self.running.len();
+        if ended > 0 && self.is_news(Topic::Retired) {
+            tracing::info!(
+                connection = self.session.connection,
+                client = %self.session.client,
+                searches = ended,
+                "searches ended because their client read slowly and the directory changed twice"
+            );
+        }
+        if self.running.is_empty() {
+            self.retired = None;
+        }
         self.process();
     }
 
-    /// From the first search that goes on: hears of directories that become too old.
+    /// While there are searches: hears of directories that become too old from now on.
     fn watch_retirements(&mut self) {
-        if self.retired.is_none() && !self.running.is_empty() {
-            let mut retirements = self.session.outpost.retirements();
-            self.retired = Some(Alarm::new(async move {
-                // The outpost outlives its connections.
-                let _ = retirements.changed().await;
-            }));
-        }
+        let mut retirements = self.session.outpost.retirements();
+        self.retired = Some(Alarm::new(async move {
+            // The outpost outlives its connections.
+            let _ = retirements.changed().await;
+        }));
     }
 
     /// Whether more input may be read: never more than one message beyond what is being worked on.

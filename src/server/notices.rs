@@ -28,6 +28,8 @@ pub(super) enum Topic {
     Memory,
     /// It held a place without binding while places were short.
     Place,
+    /// It read answers so slowly that their directory became too old.
+    Retired,
     /// It is believed by default when it names other addresses.
     Believed,
 }
@@ -42,6 +44,7 @@ impl Topic {
             Self::Slow => "messages did not arrive in time again",
             Self::Memory => "further connections were closed because clients hold too much memory",
             Self::Place => "further unbound connections were closed because connections are short",
+            Self::Retired => "searches of a slow reader ended again because the directory changed twice",
             Self::Believed => "PROXY protocol headers were believed by default again",
         }
     }

@@ -76,6 +76,13 @@ async fn slow_readers_hold_one_snapshot_beside_the_current_one() {
         .map(|number| if number == READERS { 0 } else { BUSY })
         .collect();
     assert_eq!(codes, expected);
+    let log = server.log();
+    let told: Vec<&str> = log.lines().filter(|line| line.contains("read slowly")).collect();
+    assert_eq!(told.len(), 1, "one line an hour for one address: {told:?}");
+    assert!(
+        told[0].contains("\"client\"") && told[0].contains("\"connection\""),
+        "{told:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

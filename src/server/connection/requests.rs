@@ -105,7 +105,6 @@ impl<S: RecordStream> Connection<'_, S> {
             Action::Search(running) => {
                 self.running.push_back(running);
                 if self.retired.is_none() {
-                    self.watch_retirements();
                     // One may have been installed since the search began.
                     self.end_retired();
                 }

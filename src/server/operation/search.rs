@@ -248,11 +248,6 @@ impl Running {
     pub(in crate::server) fn retire(&self, out: &mut Vec<u8>) {
         let text = "the directory changed twice while this answer was read, and cannot be kept longer: ask again, in \
                     pages if the line is slow (RFC 2696)";
-        tracing::info!(
-            message_id = self.message_id,
-            entries = self.search.entries(),
-            "a search ended because its client read slowly and the directory changed twice"
-        );
         self.end(out, &LdapResult::new(ResultCode::Busy, text), &[]);
     }
 
