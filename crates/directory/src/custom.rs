@@ -11,8 +11,8 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use self::policy::{CustomPolicy, Verdict};
-use super::attribute::MAX_NAME;
-use super::photo;
+use crate::model::attribute::MAX_NAME;
+use crate::values::photo;
 
 /// A custom attribute ready to be encoded.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,24 +9,24 @@ use akldap_ldap::filter::{AttributeValueAssertion, Filter, MatchingRuleAssertion
 use akldap_ldap::message::{Scope, SearchRequest};
 use akldap_ldap::response::LdapResult;
 
-pub(super) const BASE: &str = "DC=ldap,DC=goauthentik,DC=io";
-pub(super) const SUFFIX: &str = "dc=ldap,dc=goauthentik,dc=io";
+pub(crate) const BASE: &str = "DC=ldap,DC=goauthentik,DC=io";
+pub(crate) const SUFFIX: &str = "dc=ldap,dc=goauthentik,dc=io";
 
-pub(super) const STAFF: &str = "10000000-0000-4000-8000-000000000001";
-pub(super) const ADMINS: &str = "20000000-0000-4000-8000-000000000002";
-pub(super) const EMPTY: &str = "30000000-0000-4000-8000-000000000003";
-pub(super) const EMEA: &str = "40000000-0000-4000-8000-000000000004";
+pub(crate) const STAFF: &str = "10000000-0000-4000-8000-000000000001";
+pub(crate) const ADMINS: &str = "20000000-0000-4000-8000-000000000002";
+pub(crate) const EMPTY: &str = "30000000-0000-4000-8000-000000000003";
+pub(crate) const EMEA: &str = "40000000-0000-4000-8000-000000000004";
 
-pub(super) fn uid(pk: i64) -> String {
+pub(crate) fn uid(pk: i64) -> String {
     format!("{pk:064x}")
 }
 
-pub(super) fn uuid(pk: i64) -> String {
+pub(crate) fn uuid(pk: i64) -> String {
     format!("00000000-0000-4000-8000-{pk:012x}")
 }
 
 /// A user with everything but custom attributes.
-pub(super) fn add_user(builder: &mut Builder, pk: i64, username: &str, attributes: &str) {
+pub(crate) fn add_user(builder: &mut Builder, pk: i64, username: &str, attributes: &str) {
     builder.add_user(&UserRecord {
         pk,
         uuid: &uuid(pk),
@@ -43,7 +43,7 @@ pub(super) fn add_user(builder: &mut Builder, pk: i64, username: &str, attribute
     });
 }
 
-pub(super) fn add_group(
+pub(crate) fn add_group(
     builder: &mut Builder,
     uuid: &str,
     name: &str,
@@ -65,7 +65,7 @@ pub(super) fn add_group(
 
 /// alice (1), bob (2), zoë (3), a user without name and address (4), an awkward name (5); staff holds alice, bob and
 /// the groups admins and "Sales, EMEA"; admins holds alice; a group is empty.
-pub(super) fn builder() -> Builder {
+pub(crate) fn builder() -> Builder {
     let mut builder = Builder::new();
     add_user(
         &mut builder,
@@ -107,35 +107,35 @@ pub(super) fn builder() -> Builder {
     builder
 }
 
-pub(super) fn snapshot() -> Arc<Snapshot> {
+pub(crate) fn snapshot() -> Arc<Snapshot> {
     let (snapshot, warnings) = builder().finish();
     assert_eq!(warnings, []);
     Arc::new(snapshot)
 }
 
-pub(super) fn tree() -> Arc<Tree> {
+pub(crate) fn tree() -> Arc<Tree> {
     Arc::new(Tree::new(BASE, 2000, 4000).unwrap())
 }
 
 /// A search as text says it.
 #[derive(Clone, Debug)]
-pub(super) struct Query {
-    pub(super) snapshot: Arc<Snapshot>,
-    pub(super) tree: Arc<Tree>,
-    pub(super) viewer: Viewer,
-    pub(super) base: Vec<u8>,
-    pub(super) from_root: bool,
-    pub(super) scope: Scope,
-    pub(super) filter: String,
-    pub(super) attributes: Vec<&'static str>,
-    pub(super) size_limit: u32,
-    pub(super) types_only: bool,
-    pub(super) controls: SearchControls,
+pub(crate) struct Query {
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) tree: Arc<Tree>,
+    pub(crate) viewer: Viewer,
+    pub(crate) base: Vec<u8>,
+    pub(crate) from_root: bool,
+    pub(crate) scope: Scope,
+    pub(crate) filter: String,
+    pub(crate) attributes: Vec<&'static str>,
+    pub(crate) size_limit: u32,
+    pub(crate) types_only: bool,
+    pub(crate) controls: SearchControls,
     /// Octets and candidates of one call of `advance`.
-    pub(super) step: (usize, usize),
+    pub(crate) step: (usize, usize),
 }
 
-pub(super) fn query(filter: &str) -> Query {
+pub(crate) fn query(filter: &str) -> Query {
     Query {
         snapshot: snapshot(),
         tree: tree(),
@@ -152,7 +152,7 @@ pub(super) fn query(filter: &str) -> Query {
     }
 }
 
-pub(super) fn root_dse() -> subschema::Attributes {
+pub(crate) fn root_dse() -> subschema::Attributes {
     vec![
         ("objectClass", vec!["top".into()]),
         ("namingContexts", vec![SUFFIX.into()]),
@@ -162,14 +162,14 @@ pub(super) fn root_dse() -> subschema::Attributes {
 
 /// An entry as returned: DN, attributes, controls.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Returned {
-    pub(super) dn: String,
-    pub(super) attributes: Vec<(String, Vec<Vec<u8>>)>,
-    pub(super) controls: Vec<u8>,
+pub(crate) struct Returned {
+    pub(crate) dn: String,
+    pub(crate) attributes: Vec<(String, Vec<Vec<u8>>)>,
+    pub(crate) controls: Vec<u8>,
 }
 
 impl Returned {
-    pub(super) fn get(&self, name: &str) -> Vec<String> {
+    pub(crate) fn get(&self, name: &str) -> Vec<String> {
         self.attributes
             .iter()
             .filter(|(own, _)| own == name)
@@ -178,33 +178,33 @@ impl Returned {
             .collect()
     }
 
-    pub(super) fn names(&self) -> Vec<&str> {
+    pub(crate) fn names(&self) -> Vec<&str> {
         self.attributes.iter().map(|(name, _)| name.as_str()).collect()
     }
 }
 
 impl Query {
-    pub(super) fn base(mut self, base: &str) -> Self {
+    pub(crate) fn base(mut self, base: &str) -> Self {
         self.base = base.as_bytes().to_vec();
         self
     }
 
-    pub(super) fn scope(mut self, scope: Scope) -> Self {
+    pub(crate) fn scope(mut self, scope: Scope) -> Self {
         self.scope = scope;
         self
     }
 
-    pub(super) fn attributes(mut self, attributes: &[&'static str]) -> Self {
+    pub(crate) fn attributes(mut self, attributes: &[&'static str]) -> Self {
         self.attributes = attributes.to_vec();
         self
     }
 
-    pub(super) fn own(mut self, user_pk: i64) -> Self {
+    pub(crate) fn own(mut self, user_pk: i64) -> Self {
         self.viewer = Viewer::Own { user_pk };
         self
     }
 
-    pub(super) fn open(&self) -> Result<Search, LdapResult> {
+    pub(crate) fn open(&self) -> Result<Search, LdapResult> {
         let attributes: Vec<&[u8]> = self.attributes.iter().map(|name| name.as_bytes()).collect();
         let request = SearchRequest {
             base_object: &self.base,
@@ -224,40 +224,40 @@ impl Query {
     }
 
     /// The same from the empty name on.
-    pub(super) fn at_root(mut self) -> Self {
+    pub(crate) fn at_root(mut self) -> Self {
         self.from_root = true;
         self
     }
 
-    pub(super) fn run(&self) -> (Vec<Returned>, SearchOutcome) {
+    pub(crate) fn run(&self) -> (Vec<Returned>, SearchOutcome) {
         drive(&mut self.open().unwrap(), self.step)
     }
 
-    pub(super) fn entries(&self) -> Vec<Returned> {
+    pub(crate) fn entries(&self) -> Vec<Returned> {
         let (entries, outcome) = self.run();
         assert_eq!(outcome.result, LdapResult::success());
         entries
     }
 
     /// The part of each DN before the base.
-    pub(super) fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         let entries = self.entries();
         entries.iter().map(|entry| short(&entry.dn)).collect()
     }
 
-    pub(super) fn ldif(&self) -> String {
+    pub(crate) fn ldif(&self) -> String {
         self.entries().iter().map(ldif).collect()
     }
 }
 
-pub(super) fn short(dn: &str) -> String {
+pub(crate) fn short(dn: &str) -> String {
     match dn.to_lowercase().strip_suffix(SUFFIX) {
         Some(rest) => dn[..rest.len()].trim_end_matches(',').to_owned(),
         None => dn.to_owned(),
     }
 }
 
-pub(super) fn drive(search: &mut Search, step: (usize, usize)) -> (Vec<Returned>, SearchOutcome) {
+pub(crate) fn drive(search: &mut Search, step: (usize, usize)) -> (Vec<Returned>, SearchOutcome) {
     let mut out = Vec::new();
     loop {
         let before = out.len();
@@ -273,7 +273,7 @@ pub(super) fn drive(search: &mut Search, step: (usize, usize)) -> (Vec<Returned>
 }
 
 /// Reads SearchResultEntries; every length must fit exactly.
-pub(super) fn decode(octets: &[u8]) -> Vec<Returned> {
+pub(crate) fn decode(octets: &[u8]) -> Vec<Returned> {
     let mut messages = Reader::new(octets);
     let mut entries = Vec::new();
     while !messages.is_empty() {
@@ -306,7 +306,7 @@ pub(super) fn decode(octets: &[u8]) -> Vec<Returned> {
     entries
 }
 
-pub(super) fn ldif(entry: &Returned) -> String {
+pub(crate) fn ldif(entry: &Returned) -> String {
     let mut out = format!("dn: {}\n", entry.dn);
     for (name, values) in &entry.attributes {
         if values.is_empty() {
@@ -321,7 +321,7 @@ pub(super) fn ldif(entry: &Returned) -> String {
 }
 
 /// Reads RFC 4515; leaks, which tests may.
-pub(super) fn parse_filter(text: &str) -> Filter<'static> {
+pub(crate) fn parse_filter(text: &str) -> Filter<'static> {
     let (filter, rest) = component(text);
     assert_eq!(rest, "", "{text}");
     filter

@@ -68,56 +68,34 @@
     )
 )]
 
-mod answer;
-mod attribute;
-mod builder;
-mod calendar;
-mod candidates;
-mod chain;
-mod compare;
+mod build;
 mod custom;
-mod dereference;
-mod encoded;
-mod entry;
-mod evaluation;
 mod filter;
 #[cfg(test)]
 mod fixture;
 mod index;
-mod indexing;
-mod lookup;
-mod name_order;
+mod model;
 #[cfg(test)]
 mod names;
-mod order;
-mod paging;
-pub mod password_attributes;
-mod people;
-mod photo;
 mod plan;
-mod record;
-pub mod rootdse;
-mod row;
 pub mod schema;
 mod search;
-mod selection;
-mod snapshot;
-mod sorting;
-pub mod subschema;
-pub mod syntax;
-mod timestamp;
-mod tree;
 mod values;
-mod virtual_groups;
+mod view;
 #[cfg(all(test, debug_assertions))]
 mod work;
 
-pub use builder::{Builder, CarriedGroup, CarriedUser};
-pub use compare::{compare, compare_entry};
+pub use build::builder::Builder;
+pub use build::carried::{CarriedGroup, CarriedUser};
+pub use build::record::{GroupRecord, MAX_WARNINGS, Subject, UserRecord, Warning};
 pub use custom::policy::CustomPolicy;
-pub use people::{NameField, login_key, without_white_space_around};
-pub use record::{GroupRecord, MAX_WARNINGS, Subject, UserRecord, Warning};
-pub use search::{Progress, Search, SearchControls, SearchLimits, SearchOutcome, Viewer};
-pub use snapshot::{GroupId, Snapshot, UserId, UserSummary};
-pub use timestamp::{iso_8601, parse_iso_8601};
-pub use tree::Tree;
+pub use index::people::{NameField, login_key, without_white_space_around};
+pub use index::snapshot::{GroupId, Snapshot, UserId, UserSummary};
+pub use schema::password_attributes;
+pub use search::bounds::SearchLimits;
+pub use search::compare::{compare, compare_entry};
+pub use search::run::{Progress, Search, SearchControls, SearchOutcome, Viewer};
+pub use values::syntax;
+pub use values::timestamp::{iso_8601, parse_iso_8601};
+pub use view::tree::Tree;
+pub use view::{rootdse, subschema};

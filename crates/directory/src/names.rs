@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::fixture::*;
 use super::{Builder, GroupRecord, Tree, compare};
+use crate::fixture::*;
 use akldap_ldap::dn;
 use akldap_ldap::filter::{AttributeValueAssertion, Filter, MatchingRuleAssertion, SubstringFilter};
 use akldap_ldap::message::{Scope, SearchRequest};

@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 
 mod attributes;
 mod classes;
+pub mod password_attributes;
 mod rules;
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,8 @@
 //! Whatever somebody bound asks of a given directory, the work is linear in the octets of the request: counted in
 //! steps, for requests of one size and of eight times that.
 
-use super::fixture::*;
 use super::{Search, SearchControls, Viewer};
+use crate::fixture::*;
 use akldap_ldap::control::{DerefSpec, SortKey, VlvRequest, VlvTarget};
 use akldap_ldap::filter::{AttributeValueAssertion, Filter, MatchingRuleAssertion, SubstringFilter};
 use akldap_ldap::message::{Scope, SearchRequest};

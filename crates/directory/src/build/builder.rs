@@ -3,29 +3,25 @@
 //! Knows which attributes authentik's outpost serves and how custom ones replace them where a policy allows it. Encodes each record as it
 //! comes, so that nothing of the input is kept; sorting and indexing happen at the end. Must not know a provider.
 
-mod carried;
-
 use std::collections::{HashMap, HashSet};
 
 use uuid::Uuid;
 
-use super::attribute::{AttributeId, Attributes};
-use super::custom::policy::CustomPolicy;
-use super::custom::{self, Custom, LeftOut};
-use super::entry::{GROUP_CLASSES, USER_CLASSES};
-use super::indexing;
-use super::order::Orders;
-use super::record::{GroupRecord, MAX_NAMED_ATTRIBUTES, Subject, UserRecord, Warning, Warnings};
-use super::row::{self, ByteTable, Relation, Row, Shapes, UnescapedNames};
-use super::schema::Syntax;
-use super::snapshot::{Count, Groups, Memberships, Snapshot, Users};
-use super::syntax;
-use super::timestamp;
-use crate::password_attributes::PASSWORD_ATTRIBUTES;
+use crate::build::record::{GroupRecord, MAX_NAMED_ATTRIBUTES, Subject, UserRecord, Warning, Warnings};
+use crate::custom::policy::CustomPolicy;
+use crate::custom::{self, Custom, LeftOut};
+use crate::index::indexing;
+use crate::index::order::Orders;
+use crate::index::snapshot::{Count, Groups, Memberships, Snapshot, Users};
+use crate::model::attribute::{AttributeId, Attributes};
+use crate::model::row::{self, ByteTable, Relation, Row, Shapes, UnescapedNames};
+use crate::schema::Syntax;
+use crate::schema::password_attributes::PASSWORD_ATTRIBUTES;
+use crate::values::syntax;
+use crate::values::timestamp;
+use crate::view::entry::{GROUP_CLASSES, USER_CLASSES};
 use akldap_ldap::dn;
 use akldap_ldap::response::{write_attribute, write_single_value};
-
-pub use carried::{CarriedGroup, CarriedUser};
 
 /// Most octets of encoded attributes: offsets have 32 bits. Ten million ordinary users fit.
 const MAX_ARENA: usize = u32::MAX as usize;
@@ -33,51 +29,51 @@ const MAX_ARENA: usize = u32::MAX as usize;
 /// Builds a [`Snapshot`].
 #[derive(Debug)]
 pub struct Builder {
-    policy: CustomPolicy,
-    arena: Vec<u8>,
-    attributes: Attributes,
-    shapes: Shapes,
-    shape_numbers: HashMap<Vec<AttributeId>, u32, hashbrown::DefaultHashBuilder>,
+    pub(super) policy: CustomPolicy,
+    pub(super) arena: Vec<u8>,
+    pub(super) attributes: Attributes,
+    pub(super) shapes: Shapes,
+    pub(super) shape_numbers: HashMap<Vec<AttributeId>, u32, hashbrown::DefaultHashBuilder>,
     /// By attribute.
-    counts: Vec<Count>,
-    names: Vec<u8>,
-    users: Vec<PendingUser>,
-    groups: Vec<PendingGroup>,
-    members: Vec<i64>,
-    parents: Vec<[u8; 16]>,
-    warnings: Warnings,
-    withheld: [Withheld; PASSWORD_ATTRIBUTES.len()],
+    pub(super) counts: Vec<Count>,
+    pub(super) names: Vec<u8>,
+    pub(super) users: Vec<PendingUser>,
+    pub(super) groups: Vec<PendingGroup>,
+    pub(super) members: Vec<i64>,
+    pub(super) parents: Vec<[u8; 16]>,
+    pub(super) warnings: Warnings,
+    pub(super) withheld: [Withheld; PASSWORD_ATTRIBUTES.len()],
     /// The record being encoded.
-    block: Vec<u8>,
-    shape: Vec<AttributeId>,
-    last_shape: u32,
+    pub(super) block: Vec<u8>,
+    pub(super) shape: Vec<AttributeId>,
+    pub(super) last_shape: u32,
 }
 
 /// How many records have an attribute that is not served.
 #[derive(Clone, Copy, Debug, Default)]
-struct Withheld {
-    users: usize,
-    groups: usize,
+pub(super) struct Withheld {
+    pub(super) users: usize,
+    pub(super) groups: usize,
 }
 
 #[derive(Debug)]
-struct PendingUser {
-    pk: i64,
-    uuid: [u8; 16],
-    row: Row,
-    uid: (u32, u32),
-    name: (usize, usize),
-    password_change: i64,
+pub(super) struct PendingUser {
+    pub(super) pk: i64,
+    pub(super) uuid: [u8; 16],
+    pub(super) row: Row,
+    pub(super) uid: (u32, u32),
+    pub(super) name: (usize, usize),
+    pub(super) password_change: i64,
 }
 
 #[derive(Debug)]
-struct PendingGroup {
-    uuid: [u8; 16],
-    number: i64,
-    row: Row,
-    name: (usize, usize),
-    members: (usize, usize),
-    parents: (usize, usize),
+pub(super) struct PendingGroup {
+    pub(super) uuid: [u8; 16],
+    pub(super) number: i64,
+    pub(super) row: Row,
+    pub(super) name: (usize, usize),
+    pub(super) members: (usize, usize),
+    pub(super) parents: (usize, usize),
 }
 
 impl Default for Builder {
@@ -225,7 +221,7 @@ impl Builder {
         });
     }
 
-    fn skip(&mut self, subject: Subject, reason: &'static str) {
+    pub(super) fn skip(&mut self, subject: Subject, reason: &'static str) {
         self.warnings.push(|| Warning::RecordSkipped { subject, reason });
     }
 
@@ -268,17 +264,17 @@ impl Builder {
         })
     }
 
-    fn begin(&mut self) {
+    pub(super) fn begin(&mut self) {
         self.block.clear();
         self.shape.clear();
     }
 
-    fn store(&mut self, id: AttributeId, name: &str, values: &[Vec<u8>]) {
+    pub(super) fn store(&mut self, id: AttributeId, name: &str, values: &[Vec<u8>]) {
         write_attribute(&mut self.block, name.as_bytes(), values.iter().map(Vec::as_slice));
         self.stored(id, values.len());
     }
 
-    fn stored(&mut self, id: AttributeId, values: usize) {
+    pub(super) fn stored(&mut self, id: AttributeId, values: usize) {
         self.shape.push(id);
         if self.counts.len() <= id.index() {
             self.counts.resize(id.index() + 1, Count::default());
@@ -368,7 +364,7 @@ impl Builder {
     }
 
     /// Moves the encoded record into the arena; `None` if it and `more` octets do not fit.
-    fn end(&mut self, flags: u32, more: usize) -> Option<Row> {
+    pub(super) fn end(&mut self, flags: u32, more: usize) -> Option<Row> {
         let start = self.arena.len();
         if start + self.block.len() + more > MAX_ARENA {
             return None;
@@ -413,7 +409,7 @@ impl Builder {
         )
     }
 
-    fn name(&mut self, name: &str) -> (usize, usize) {
+    pub(super) fn name(&mut self, name: &str) -> (usize, usize) {
         let start = self.names.len();
         self.names.extend_from_slice(name.as_bytes());
         (start, self.names.len())
@@ -755,15 +751,15 @@ fn is_replaced(id: AttributeId, custom: &[Custom]) -> bool {
         .any(|custom| custom.name.eq_ignore_ascii_case(id.name()))
 }
 
-fn flag(set: bool, bit: u32) -> u32 {
+pub(super) fn flag(set: bool, bit: u32) -> u32 {
     if set { bit } else { 0 }
 }
 
-fn upper(truth: bool) -> &'static str {
+pub(super) fn upper(truth: bool) -> &'static str {
     if truth { "TRUE" } else { "FALSE" }
 }
 
-fn lower(truth: bool) -> &'static str {
+pub(super) fn lower(truth: bool) -> &'static str {
     if truth { "true" } else { "false" }
 }
 

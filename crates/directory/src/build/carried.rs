@@ -8,14 +8,14 @@ use std::collections::HashSet;
 
 use uuid::Uuid;
 
-use super::super::attribute::{AttributeId, MAX_NAME};
-use super::super::custom::{self, policy::CustomPolicy};
-use super::super::encoded::{self, Elements};
-use super::super::entry::{GROUP_CLASSES, USER_CLASSES};
-use super::super::record::{Subject, Warning};
-use super::super::row::{self, Record};
-use super::super::snapshot::{GroupId, Kind, Snapshot, UserId};
-use super::{Builder, PendingGroup, PendingUser, lower, upper};
+use crate::build::builder::{Builder, PendingGroup, PendingUser, flag, lower, upper};
+use crate::build::record::{Subject, Warning};
+use crate::custom::{self, policy::CustomPolicy};
+use crate::index::snapshot::{GroupId, Kind, Snapshot, UserId};
+use crate::model::attribute::{AttributeId, MAX_NAME};
+use crate::model::encoded::{self, Elements};
+use crate::model::row::{self, Record};
+use crate::view::entry::{GROUP_CLASSES, USER_CLASSES};
 use akldap_ldap::ber::{self, Reader};
 use akldap_ldap::response::write_attribute;
 use akldap_ldap::steps;
@@ -545,7 +545,7 @@ impl Builder {
     pub fn carry_user(&mut self, user: &CarriedUser<'_>) {
         let subject = || Subject::User(user.record.name.to_owned());
         let uid_place = self.copy_attributes(&user.record, user.uid, subject);
-        let active = super::flag(user.active, row::ACTIVE);
+        let active = flag(user.active, row::ACTIVE);
         let flags = user.record.flags() | active | user.number_source;
         let Some(row) = self.end(flags, user.uid.len()) else {
             return self.skip(subject(), "the directory is full");
@@ -651,7 +651,7 @@ impl Builder {
 
 impl Carried<'_> {
     fn flags(&self) -> u32 {
-        self.replaced | super::flag(self.superuser, row::SUPERUSER)
+        self.replaced | flag(self.superuser, row::SUPERUSER)
     }
 }
 

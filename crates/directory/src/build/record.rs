@@ -57,7 +57,7 @@ pub struct GroupRecord<'a> {
 pub const MAX_WARNINGS: usize = 100;
 
 /// Most custom attributes of one record that warnings name: a record full of bad ones would hide the others.
-pub(super) const MAX_NAMED_ATTRIBUTES: usize = 8;
+pub(crate) const MAX_NAMED_ATTRIBUTES: usize = 8;
 
 /// Whom a warning is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,7 +128,7 @@ pub enum Warning {
     },
     /// Custom attributes that hold passwords were left out.
     PasswordsWithheld {
-        /// Which one of [`PASSWORD_ATTRIBUTES`](crate::password_attributes::PASSWORD_ATTRIBUTES).
+        /// Which one of [`PASSWORD_ATTRIBUTES`](crate::schema::password_attributes::PASSWORD_ATTRIBUTES).
         attribute: &'static str,
         /// How many users have it.
         users: usize,
@@ -198,18 +198,18 @@ impl fmt::Display for Warning {
 
 /// Collects warnings up to [`MAX_WARNINGS`].
 #[derive(Debug, Default)]
-pub(super) struct Warnings {
+pub(crate) struct Warnings {
     shown: Vec<Warning>,
     hidden: usize,
 }
 
 impl Warnings {
     /// Counts a warning that is not to be shown.
-    pub(super) fn hide(&mut self) {
+    pub(crate) fn hide(&mut self) {
         self.hidden += 1;
     }
 
-    pub(super) fn push(&mut self, warning: impl FnOnce() -> Warning) {
+    pub(crate) fn push(&mut self, warning: impl FnOnce() -> Warning) {
         if self.shown.len() < MAX_WARNINGS {
             self.shown.push(warning());
         } else {
@@ -217,7 +217,7 @@ impl Warnings {
         }
     }
 
-    pub(super) fn finish(mut self) -> Vec<Warning> {
+    pub(crate) fn finish(mut self) -> Vec<Warning> {
         if self.hidden > 0 {
             self.shown.push(Warning::More(self.hidden));
         }

@@ -9,8 +9,8 @@ use std::borrow::Cow;
 
 use unicode_normalization::UnicodeNormalization as _;
 
-use super::super::schema;
-use crate::password_attributes::{PASSWORD_ATTRIBUTES, place};
+use crate::schema;
+use crate::schema::password_attributes::{PASSWORD_ATTRIBUTES, place};
 
 /// Built-in attributes that custom values never replace, beside those the schema calls operational.
 const RESERVED: [&str; 6] = [

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::super::fixture::*;
 use super::super::{Builder, CarriedUser, CustomPolicy, Snapshot, Viewer, Warning, compare};
-use crate::password_attributes::PASSWORD_ATTRIBUTES;
+use crate::fixture::*;
+use crate::schema::password_attributes::PASSWORD_ATTRIBUTES;
 use akldap_ldap::response::ResultCode;
 
 const FORGED: &str = r#"{

@@ -3,8 +3,8 @@
 //! Each assertion may stand for all groups there are, so that a filter of a hundred octets an assertion could ask for
 //! any multiple of the directory: what all of them may cost together is limited. Must not know how candidates are found.
 
-use super::entry::{Context, Entry, View};
-use super::filter::Equal;
+use crate::filter::node::Equal;
+use crate::view::entry::{Context, Entry, View};
 
 /// Steps that following nested groups may take for one filter, besides those that a single assertion needs: some
 /// milliseconds, which nothing interrupts. A step is a membership looked at.
@@ -16,20 +16,20 @@ const LATER: usize = 16;
 
 /// What the in-chain assertions of one filter may still cost together.
 #[derive(Debug)]
-pub(super) struct Nesting {
+pub(crate) struct Nesting {
     steps: usize,
     exceeded: bool,
 }
 
 impl Nesting {
-    pub(super) fn new(groups: usize) -> Self {
+    pub(crate) fn new(groups: usize) -> Self {
         Self {
             steps: MAX_STEPS + STEPS_PER_GROUP * groups,
             exceeded: false,
         }
     }
 
-    pub(super) fn is_within_limit(&self) -> bool {
+    pub(crate) fn is_within_limit(&self) -> bool {
         !self.exceeded
     }
 
@@ -48,16 +48,16 @@ impl Nesting {
 
 /// What an in-chain assertion comes down to.
 #[derive(Clone, Debug)]
-pub(super) struct Chain {
+pub(crate) struct Chain {
     /// For `memberOf`: groups membership of which satisfies it. For `member`: the groups that satisfy it. Ascending.
-    pub(super) groups: Vec<u32>,
-    pub(super) upwards: bool,
-    pub(super) equal: Equal,
+    pub(crate) groups: Vec<u32>,
+    pub(crate) upwards: bool,
+    pub(crate) equal: Equal,
 }
 
 impl Chain {
     /// `(memberOf:inChain:=group)`: the members of the group and of all groups below it.
-    pub(super) fn member_of(context: &Context<'_>, equal: Equal, nesting: &mut Nesting) -> Self {
+    pub(crate) fn member_of(context: &Context<'_>, equal: Equal, nesting: &mut Nesting) -> Self {
         let mut groups: Vec<u32> = equal
             .entries
             .iter()
@@ -83,7 +83,7 @@ impl Chain {
     }
 
     /// `(member:inChain:=entry)`: the groups of the user or group, and all groups above them.
-    pub(super) fn member(context: &Context<'_>, equal: Equal, nesting: &mut Nesting) -> Self {
+    pub(crate) fn member(context: &Context<'_>, equal: Equal, nesting: &mut Nesting) -> Self {
         let memberships = &context.snapshot.memberships;
         let seeds: Vec<u32> = equal
             .entries

@@ -5,22 +5,22 @@
 
 use std::cmp::Ordering;
 
-use super::attribute::AttributeId;
-use super::chain::Chain;
-use super::encoded;
-use super::entry::{Context, Entry, Special};
-use super::filter::{Classes, Equal, Matcher, Node, Test, is_name};
-use super::indexing::has_key;
-use super::schema::{self, Syntax};
-use super::syntax;
-use super::tree::CONTAINERS;
-use super::values::{Attribute, Digits, Values};
+use crate::filter::chain::Chain;
+use crate::filter::node::{Classes, Equal, Matcher, Node, Test, is_name};
+use crate::index::indexing::has_key;
+use crate::model::attribute::AttributeId;
+use crate::model::encoded;
+use crate::schema::{self, Syntax};
+use crate::values::syntax;
+use crate::view::entry::{Context, Entry, Special};
+use crate::view::tree::CONTAINERS;
+use crate::view::values::{Attribute, Digits, Values};
 use akldap_ldap::steps;
 use uuid::Uuid;
 
 /// Work is counted in octets compared, about a nanosecond each, so that a search knows when to let others run. This much
 /// costs a look at anything, however small it is.
-pub(super) const LOOK: usize = 32;
+pub(crate) const LOOK: usize = 32;
 /// What an octet of a value beyond ASCII costs: it is normalised and folded by tables.
 const UNICODE: usize = 32;
 
@@ -33,7 +33,7 @@ const LARGE: usize = 256;
 
 /// How far the evaluation of one And or Or went.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Done {
+pub(crate) struct Done {
     children: usize,
     /// What those give together.
     truth: Option<bool>,
@@ -41,9 +41,9 @@ pub(super) struct Done {
 
 /// What an evaluation needs beside its arguments: room for values that have to be put together, and the count of work.
 #[derive(Debug, Default)]
-pub(super) struct Scratch {
+pub(crate) struct Scratch {
     value: Vec<u8>,
-    pub(super) work: usize,
+    pub(crate) work: usize,
 }
 
 impl Scratch {
@@ -71,7 +71,7 @@ fn cost(value: &[u8]) -> usize {
 
 impl Node {
     /// `None` is Undefined.
-    pub(super) fn evaluate(
+    pub(crate) fn evaluate(
         &self,
         context: &Context<'_>,
         entry: Entry,
@@ -101,7 +101,7 @@ impl Node {
     }
 
     /// Whether the filter is so large that evaluating it on one entry may take more than one step of a search.
-    pub(super) fn is_large(&self) -> bool {
+    pub(crate) fn is_large(&self) -> bool {
         fn count(node: &Node) -> usize {
             match node {
                 Node::And(nodes) | Node::Or(nodes) => 1 + nodes.iter().map(count).sum::<usize>(),
@@ -114,7 +114,7 @@ impl Node {
 
     /// Goes on evaluating the filter on an entry until `limit` is reached: then `None`, and `done` tells where to go on.
     /// At the beginning and at the end `done` is empty.
-    pub(super) fn evaluate_in_steps(
+    pub(crate) fn evaluate_in_steps(
         &self,
         context: &Context<'_>,
         entry: Entry,
@@ -170,7 +170,7 @@ impl Node {
     }
 
     /// Whether an entry satisfies the filter if it satisfies one of its conjuncts.
-    pub(super) fn evaluate_without(
+    pub(crate) fn evaluate_without(
         &self,
         proved: usize,
         context: &Context<'_>,

@@ -19,13 +19,13 @@ use std::sync::{LazyLock, OnceLock};
 use hashbrown::{HashMap, HashTable};
 use memchr::memmem::Finder;
 
-use super::attribute::{AttributeId, AttributeRef};
-use super::chain::{Chain, Nesting};
-use super::entry::{Context, Entry, GROUP_CLASSES, USER_CLASSES, VIRTUAL_GROUP_CLASS};
-use super::schema::{self, Comparison, MatchingRule, Syntax};
-use super::snapshot::{Kind, Snapshot};
-use super::syntax;
-use super::tree::Resolved;
+use crate::filter::chain::{Chain, Nesting};
+use crate::index::snapshot::{Kind, Snapshot};
+use crate::model::attribute::{AttributeId, AttributeRef};
+use crate::schema::{self, Comparison, MatchingRule, Syntax};
+use crate::values::syntax;
+use crate::view::entry::{Context, Entry, GROUP_CLASSES, USER_CLASSES, VIRTUAL_GROUP_CLASS};
+use crate::view::tree::Resolved;
 use akldap_ldap::filter::{Filter, MatchingRuleAssertion, SubstringFilter};
 use akldap_ldap::text::Position;
 
@@ -34,7 +34,7 @@ const MIN_ONE_OF: usize = 8;
 
 /// A filter, compiled.
 #[derive(Clone, Debug)]
-pub(super) enum Node {
+pub(crate) enum Node {
     /// True, false or Undefined for every entry.
     Constant(Option<bool>),
     And(Vec<Node>),
@@ -45,16 +45,16 @@ pub(super) enum Node {
 
 /// An assertion about an attribute.
 #[derive(Clone, Debug)]
-pub(super) struct Test {
-    pub(super) attribute: AttributeRef,
-    pub(super) matcher: Matcher,
+pub(crate) struct Test {
+    pub(crate) attribute: AttributeRef,
+    pub(crate) matcher: Matcher,
     /// What it is for entries that the matcher does not match: false or Undefined.
-    pub(super) otherwise: Option<bool>,
+    pub(crate) otherwise: Option<bool>,
 }
 
 /// What is asserted.
 #[derive(Clone, Debug)]
-pub(super) enum Matcher {
+pub(crate) enum Matcher {
     /// There is a value.
     Present,
     /// A value is equal.
@@ -89,45 +89,45 @@ pub(super) enum Matcher {
 
 /// An asserted value.
 #[derive(Clone, Debug)]
-pub(super) struct Equal {
-    pub(super) syntax: Syntax,
+pub(crate) struct Equal {
+    pub(crate) syntax: Syntax,
     /// Whether the value is one of the syntax. If not, it equals stored text that is none either.
     is_value: bool,
     /// The value itself if its key is made when it is needed: names are found without it, unless values are stored.
     value: Vec<u8>,
     key: OnceLock<Vec<u8>>,
     /// For names of entries: the entries of that name.
-    pub(super) entries: Vec<Entry>,
+    pub(crate) entries: Vec<Entry>,
     /// For `memberUid`: the users of that name, ascending; otherwise values are compared as text.
-    pub(super) users: Option<Vec<u32>>,
+    pub(crate) users: Option<Vec<u32>>,
 }
 
 /// Asserted values, found by their keys.
 #[derive(Clone, Debug, Default)]
-pub(super) struct OneOf {
+pub(crate) struct OneOf {
     values: HashTable<Equal>,
     hasher: hashbrown::DefaultHashBuilder,
 }
 
 /// Kinds of entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Classes {
-    pub(super) users: bool,
-    pub(super) groups: bool,
-    pub(super) virtual_groups: bool,
+pub(crate) struct Classes {
+    pub(crate) users: bool,
+    pub(crate) groups: bool,
+    pub(crate) virtual_groups: bool,
 }
 
 /// The parts of a substring assertion, prepared.
 #[derive(Clone, Debug)]
-pub(super) struct Substrings {
-    pub(super) initial: Vec<u8>,
-    pub(super) any: Vec<Finder<'static>>,
-    pub(super) last: Vec<u8>,
+pub(crate) struct Substrings {
+    pub(crate) initial: Vec<u8>,
+    pub(crate) any: Vec<Finder<'static>>,
+    pub(crate) last: Vec<u8>,
 }
 
 impl Node {
     /// Compiles a filter; `None` if following nested groups for it costs too much.
-    pub(super) fn compile(context: &Context<'_>, filter: &Filter<'_>) -> Option<Self> {
+    pub(crate) fn compile(context: &Context<'_>, filter: &Filter<'_>) -> Option<Self> {
         let mut nesting = Nesting::new(context.snapshot.group_count());
         let node = Self::compile_with(context, filter, &mut nesting);
         nesting.is_within_limit().then_some(node)
@@ -325,7 +325,7 @@ fn equality(context: &Context<'_>, attribute: &AttributeRef, value: &[u8]) -> Ma
 }
 
 /// Whether values of a syntax name entries.
-pub(super) fn is_name(syntax: Syntax) -> bool {
+pub(crate) fn is_name(syntax: Syntax) -> bool {
     matches!(syntax, Syntax::DistinguishedName | Syntax::NameAndOptionalUid)
 }
 
@@ -363,7 +363,7 @@ impl Equal {
 
     /// The equality key.
     #[inline]
-    pub(super) fn key(&self) -> &[u8] {
+    pub(crate) fn key(&self) -> &[u8] {
         self.key
             .get_or_init(|| syntax::equality_key(self.syntax, &self.value).into_owned())
     }
@@ -381,7 +381,7 @@ impl Equal {
 
 impl Node {
     /// Octets on the heap.
-    pub(super) fn memory(&self) -> usize {
+    pub(crate) fn memory(&self) -> usize {
         match self {
             Self::Constant(_) => 0,
             Self::And(nodes) | Self::Or(nodes) => {
@@ -437,12 +437,12 @@ impl OneOf {
         }
     }
 
-    pub(super) fn contains(&self, key: &[u8]) -> bool {
+    pub(crate) fn contains(&self, key: &[u8]) -> bool {
         let hash = self.hasher.hash_one(key);
         self.values.find(hash, |known| known.key() == key).is_some()
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Equal> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Equal> {
         self.values.iter()
     }
 }
@@ -473,7 +473,7 @@ impl Classes {
 
 impl Substrings {
     /// Octets on the heap, itself included.
-    pub(super) fn memory(&self) -> usize {
+    pub(crate) fn memory(&self) -> usize {
         let any = self
             .any
             .iter()
@@ -544,7 +544,7 @@ impl Substrings {
     }
 
     /// Whether a prepared value has the parts.
-    pub(super) fn matches(&self, value: &[u8]) -> bool {
+    pub(crate) fn matches(&self, value: &[u8]) -> bool {
         let Some(mut middle) = value
             .strip_prefix(self.initial.as_slice())
             .and_then(|rest| rest.strip_suffix(self.last.as_slice()))
@@ -561,7 +561,7 @@ impl Substrings {
     }
 
     /// The longest part.
-    pub(super) fn longest(&self) -> &[u8] {
+    pub(crate) fn longest(&self) -> &[u8] {
         self.any
             .iter()
             .map(Finder::needle)
@@ -623,12 +623,12 @@ fn group_equalities(nodes: Vec<Node>) -> Vec<Node> {
 }
 
 impl Context<'_> {
-    pub(super) fn resolve(&self, description: &[u8]) -> AttributeRef {
+    pub(crate) fn resolve(&self, description: &[u8]) -> AttributeRef {
         self.snapshot.attributes.resolve(description)
     }
 
     /// The syntax of the values of an attribute.
-    pub(super) fn syntax(&self, attribute: &AttributeRef) -> Syntax {
+    pub(crate) fn syntax(&self, attribute: &AttributeRef) -> Syntax {
         syntax_of(self.snapshot, attribute)
     }
 }

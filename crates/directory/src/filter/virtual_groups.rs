@@ -7,9 +7,9 @@
 
 use std::sync::LazyLock;
 
-use super::entry::{GROUP_CLASSES, USER_CLASSES, VIRTUAL_GROUP_CLASS};
-use super::schema::{self, Comparison, Syntax};
-use super::syntax;
+use crate::schema::{self, Comparison, Syntax};
+use crate::values::syntax;
+use crate::view::entry::{GROUP_CLASSES, USER_CLASSES, VIRTUAL_GROUP_CLASS};
 use akldap_ldap::filter::Filter;
 
 /// The classes that authentik's outpost knows: those of its virtual groups, and the others.
@@ -42,7 +42,7 @@ struct Seen {
 
 /// Whether a filter keeps virtual groups out of the answer. `direct` tells that authentik's outpost would ask authentik for the
 /// users: in direct search mode, for a viewer who sees more than the own user.
-pub(super) fn are_hidden(filter: &Filter<'_>, direct: bool) -> bool {
+pub(crate) fn are_hidden(filter: &Filter<'_>, direct: bool) -> bool {
     let mut seen = Seen::default();
     seen.look(filter, false);
     seen.ends_unknown || seen.last_known == Some(false) || (direct && asserts_member(filter))
@@ -105,8 +105,8 @@ fn asserts_member(filter: &Filter<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::parse_filter;
     use super::*;
+    use crate::fixture::parse_filter;
 
     #[test]
     fn the_last_known_class_decides() {

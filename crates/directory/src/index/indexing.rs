@@ -8,13 +8,13 @@ use std::sync::{LazyLock, OnceLock};
 
 use hashbrown::HashTable;
 
-use super::attribute::AttributeId;
-use super::filter::Equal;
-use super::index::{EqualityIndex, KeyTable};
-use super::row::Record;
-use super::schema::Syntax;
-use super::snapshot::{AttributeIndex, Count, Kind, Snapshot};
-use super::syntax;
+use crate::filter::node::Equal;
+use crate::index::snapshot::{AttributeIndex, Count, Kind, Snapshot};
+use crate::index::table::{EqualityIndex, KeyTable};
+use crate::model::attribute::AttributeId;
+use crate::model::row::Record;
+use crate::schema::Syntax;
+use crate::values::syntax;
 
 /// Attributes that are seldom looked for by value, or have few values: their equality indexes are built at the first
 /// use.
@@ -28,7 +28,7 @@ const SELDOM: [AttributeId; 6] = [
 ];
 
 /// Prepares the indexes of all attributes and builds those that are used most. `counts` tells how often each is stored.
-pub(super) fn build(snapshot: &mut Snapshot, counts: &[Count]) {
+pub(crate) fn build(snapshot: &mut Snapshot, counts: &[Count]) {
     let of_all = |records: u32| Count {
         records,
         values: records,
@@ -58,13 +58,13 @@ pub(super) fn build(snapshot: &mut Snapshot, counts: &[Count]) {
 }
 
 impl Snapshot {
-    pub(super) fn hash(&self, key: &[u8]) -> u64 {
+    pub(crate) fn hash(&self, key: &[u8]) -> u64 {
         self.hasher.hash_one(key)
     }
 
     /// Whether custom values replace a built-in attribute of any record, or change what follows from it.
     #[inline]
-    pub(super) fn any_overrides(&self, id: AttributeId) -> bool {
+    pub(crate) fn any_overrides(&self, id: AttributeId) -> bool {
         let bits = match id {
             // Virtual groups have their users' numbers.
             AttributeId::GID_NUMBER => id.override_bit() | AttributeId::UID_NUMBER.override_bit(),
@@ -80,7 +80,7 @@ impl Snapshot {
     }
 
     /// The equality index of an attribute.
-    pub(super) fn equality(&self, id: AttributeId) -> &EqualityIndex {
+    pub(crate) fn equality(&self, id: AttributeId) -> &EqualityIndex {
         static EMPTY: LazyLock<EqualityIndex> = LazyLock::new(EqualityIndex::default);
         let id = self.indexed_as(id);
         match self.indexes.get(id.index()) {
@@ -93,7 +93,7 @@ impl Snapshot {
 
     /// The records with a stored value that is equal, ascending.
     #[inline]
-    pub(super) fn lookup(&self, id: AttributeId, equal: &Equal) -> &[Record] {
+    pub(crate) fn lookup(&self, id: AttributeId, equal: &Equal) -> &[Record] {
         match self.indexes.get(id.index()) {
             Some(index) if index.count.records > 0 => self.lookup_key(id, equal.key()),
             _ => &[],
@@ -101,7 +101,7 @@ impl Snapshot {
     }
 
     /// The records with a stored value that has this equality key, ascending.
-    pub(super) fn lookup_key(&self, id: AttributeId, key: &[u8]) -> &[Record] {
+    pub(crate) fn lookup_key(&self, id: AttributeId, key: &[u8]) -> &[Record] {
         let id = self.indexed_as(id);
         let syntax = self.attributes.syntax(id);
         self.equality(id).find(self.hash(key), |record| {
@@ -110,7 +110,7 @@ impl Snapshot {
     }
 
     /// The users or groups called `name`, counted from 0: exactly so, else whatever the case.
-    pub(super) fn named<'s>(&'s self, name: &'s [u8], kind: Kind) -> impl Iterator<Item = u32> + use<'s> {
+    pub(crate) fn named<'s>(&'s self, name: &'s [u8], kind: Kind) -> impl Iterator<Item = u32> + use<'s> {
         let key = syntax::equality_key(Syntax::AccountName, name);
         let of_kind = self
             .lookup_key(AttributeId::RDN, &key)
@@ -127,7 +127,7 @@ impl Snapshot {
     }
 
     /// The records of its kind whose names differ from a record's in spelling at most.
-    pub(super) fn twins(&self, record: Record) -> impl Iterator<Item = u32> {
+    pub(crate) fn twins(&self, record: Record) -> impl Iterator<Item = u32> {
         let (kind, _) = self.kind(record);
         let key = syntax::equality_key(Syntax::AccountName, self.name(record));
         self.lookup_key(AttributeId::RDN, &key)
@@ -138,7 +138,7 @@ impl Snapshot {
             })
     }
 
-    pub(super) fn user_by_uuid(&self, uuid: &[u8; 16]) -> Option<u32> {
+    pub(crate) fn user_by_uuid(&self, uuid: &[u8; 16]) -> Option<u32> {
         self.users
             .by_uuid
             .find(self.hash(uuid), |&user| {
@@ -148,7 +148,7 @@ impl Snapshot {
     }
 
     /// The text keys of a stored attribute, built at the first use.
-    pub(super) fn text_keys(&self, id: AttributeId) -> &KeyTable {
+    pub(crate) fn text_keys(&self, id: AttributeId) -> &KeyTable {
         let syntax = self.attributes.syntax(id);
         self.keys(
             id,
@@ -162,7 +162,7 @@ impl Snapshot {
     }
 
     /// The ordering keys of a stored attribute, built at the first use. Values that are not of the syntax have none.
-    pub(super) fn ordering_keys(&self, id: AttributeId) -> &KeyTable {
+    pub(crate) fn ordering_keys(&self, id: AttributeId) -> &KeyTable {
         let syntax = self.attributes.syntax(id);
         self.keys(
             id,
@@ -210,7 +210,7 @@ impl Snapshot {
 
 /// Whether a value has this equality key.
 #[inline]
-pub(super) fn has_key(syntax: Syntax, value: &[u8], key: &[u8]) -> bool {
+pub(crate) fn has_key(syntax: Syntax, value: &[u8], key: &[u8]) -> bool {
     // Folding is idempotent: a value that is its own key has it.
     (matches!(syntax, Syntax::DirectoryString | Syntax::AccountName) && value == key)
         || *syntax::equality_key(syntax, value) == *key
@@ -228,7 +228,7 @@ fn same_as(snapshot: &Snapshot, id: AttributeId) -> Option<AttributeId> {
 }
 
 /// Builds the equality index of an attribute that is stored as often as `count` says.
-pub(super) fn equality(snapshot: &Snapshot, id: AttributeId, count: Count) -> EqualityIndex {
+pub(crate) fn equality(snapshot: &Snapshot, id: AttributeId, count: Count) -> EqualityIndex {
     let syntax = snapshot.attributes.syntax(id);
     let mut index = EqualityIndex::with_capacity(count.values as usize);
     for record in 0..snapshot.record_count() {

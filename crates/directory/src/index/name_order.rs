@@ -4,15 +4,15 @@
 //! Kept with the snapshot: 8 octets a record, and a sort of the names once. Pages go by primary key instead, which never
 //! changes under a reader. Must not know which entries match.
 
-use super::entry::{Layout, Ordinal, ROOT, Special};
-use super::snapshot::Snapshot;
+use crate::index::snapshot::Snapshot;
+use crate::view::entry::{Layout, Ordinal, ROOT, Special};
 
 /// So many places are sorted; more are marked in a set of all places, which costs the same for any number.
 const SORTED: usize = 64;
 
 /// Users and groups by name.
 #[derive(Debug, Default)]
-pub(super) struct NameOrder {
+pub(crate) struct NameOrder {
     users: Ranking,
     groups: Ranking,
 }
@@ -55,7 +55,7 @@ impl Ranking {
 }
 
 impl NameOrder {
-    pub(super) fn new(snapshot: &Snapshot) -> Self {
+    pub(crate) fn new(snapshot: &Snapshot) -> Self {
         Self {
             users: Ranking::new(snapshot.user_count_u32(), |user| snapshot.name(user)),
             groups: Ranking::new(snapshot.group_count_u32(), |group| {
@@ -64,20 +64,20 @@ impl NameOrder {
         }
     }
 
-    pub(super) fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         let capacity = |ranking: &Ranking| ranking.items.capacity() + ranking.ranks.capacity();
         (capacity(&self.users) + capacity(&self.groups)) * size_of::<u32>()
     }
 
     /// The entry whose turn it is at a position of the whole list.
     #[inline]
-    pub(super) fn at(&self, layout: Layout, position: Ordinal) -> Ordinal {
+    pub(crate) fn at(&self, layout: Layout, position: Ordinal) -> Ordinal {
         self.map(layout, position, |ranking| &ranking.items)
     }
 
     /// The position of an entry in the whole list.
     #[inline]
-    pub(super) fn position(&self, layout: Layout, ordinal: Ordinal) -> Ordinal {
+    pub(crate) fn position(&self, layout: Layout, ordinal: Ordinal) -> Ordinal {
         self.map(layout, ordinal, |ranking| &ranking.ranks)
     }
 
@@ -106,13 +106,13 @@ impl NameOrder {
 impl Snapshot {
     /// The order of names, made at its first use.
     #[inline]
-    pub(super) fn name_order(&self) -> &NameOrder {
+    pub(crate) fn name_order(&self) -> &NameOrder {
         self.name_order.get_or_init(|| NameOrder::new(self))
     }
 
     /// Puts places that ascend into the order of names.
     #[inline]
-    pub(super) fn order_by_name(&self, layout: Layout, places: &mut Vec<Ordinal>) {
+    pub(crate) fn order_by_name(&self, layout: Layout, places: &mut Vec<Ordinal>) {
         if places.len() > 1 {
             self.order_several_by_name(layout, places);
         }
@@ -148,7 +148,7 @@ impl Snapshot {
 
 /// Matches as they are found, to be given out in the order of names.
 #[derive(Debug, Default)]
-pub(super) struct Matches {
+pub(crate) struct Matches {
     /// The positions of the first ones, and those of all others.
     first: Vec<Ordinal>,
     others: PlaceSet,
@@ -158,7 +158,7 @@ pub(super) struct Matches {
 
 impl Matches {
     #[inline]
-    pub(super) fn insert(&mut self, snapshot: &Snapshot, layout: Layout, place: Ordinal) {
+    pub(crate) fn insert(&mut self, snapshot: &Snapshot, layout: Layout, place: Ordinal) {
         if place == ROOT {
             self.root = true;
             return;
@@ -180,12 +180,12 @@ impl Matches {
     }
 
     /// Octets on the heap.
-    pub(super) fn memory(&self) -> usize {
+    pub(crate) fn memory(&self) -> usize {
         self.first.capacity() * size_of::<Ordinal>() + self.others.memory()
     }
 
     /// The places of the matches.
-    pub(super) fn into_places(self, snapshot: &Snapshot, layout: Layout) -> Vec<Ordinal> {
+    pub(crate) fn into_places(self, snapshot: &Snapshot, layout: Layout) -> Vec<Ordinal> {
         let Self {
             mut first,
             mut others,
@@ -243,10 +243,10 @@ impl PlaceSet {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::builder::Builder;
-    use super::super::entry::Entry;
-    use super::super::fixture::add_user;
     use super::*;
+    use crate::build::builder::Builder;
+    use crate::fixture::add_user;
+    use crate::view::entry::Entry;
 
     /// Users whose names come in the opposite order of their keys.
     fn backwards(users: u32) -> Snapshot {

@@ -5,8 +5,8 @@
 
 use std::sync::OnceLock;
 
-use super::entry::{Context, Layout, Ordinal, ROOT};
-use super::sorting::{OrderKey, SortOrder};
+use crate::plan::sorting::{OrderKey, SortOrder};
+use crate::view::entry::{Context, Layout, Ordinal, ROOT};
 
 /// Orders kept with a snapshot. Clients sort by one or two attributes; what is sorted by further ones is sorted anew for
 /// every page.
@@ -14,11 +14,11 @@ const MAX_ORDERS: usize = 4;
 
 /// The orders that were asked for.
 #[derive(Debug, Default)]
-pub(super) struct Orders([OnceLock<(OrderKey, Vec<Ordinal>)>; MAX_ORDERS]);
+pub(crate) struct Orders([OnceLock<(OrderKey, Vec<Ordinal>)>; MAX_ORDERS]);
 
 impl Orders {
     /// The number of the order with a key, made if it is not there; `None` if there are too many.
-    pub(super) fn find_or_make(&self, key: OrderKey, make: impl FnOnce() -> Vec<Ordinal>) -> Option<usize> {
+    pub(crate) fn find_or_make(&self, key: OrderKey, make: impl FnOnce() -> Vec<Ordinal>) -> Option<usize> {
         let mut make = Some(make);
         self.0.iter().position(|slot| {
             let (known, _) = match (slot.get(), make.take()) {
@@ -35,11 +35,11 @@ impl Orders {
     }
 
     /// The keys of the orders there are.
-    pub(super) fn keys(&self) -> impl Iterator<Item = OrderKey> {
+    pub(crate) fn keys(&self) -> impl Iterator<Item = OrderKey> {
         self.0.iter().filter_map(|slot| slot.get().map(|(key, _)| *key))
     }
 
-    pub(super) fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         let orders = self.0.iter().filter_map(OnceLock::get);
         orders
             .map(|(_, places)| places.capacity() * size_of::<Ordinal>())
@@ -54,18 +54,18 @@ impl Orders {
 
 /// A walk through an order, base and containers in their places.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Walk {
+pub(crate) struct Walk {
     order: usize,
     /// Before which place of the order each stands, ascending.
     specials: Vec<(usize, Ordinal)>,
     /// The place to start from.
-    pub(super) start: usize,
+    pub(crate) start: usize,
 }
 
 impl Walk {
     /// The walk for a sort order from a key and place on, the root DSE among the others if it has a key; `None` if the
     /// order has several keys, or one that is not the same for every provider.
-    pub(super) fn new(
+    pub(crate) fn new(
         context: &Context<'_>,
         layout: Layout,
         order: &SortOrder,
@@ -93,7 +93,7 @@ impl Walk {
 
     /// The entry at a place of the walk.
     #[inline]
-    pub(super) fn get(&self, context: &Context<'_>, place: usize) -> Option<Ordinal> {
+    pub(crate) fn get(&self, context: &Context<'_>, place: usize) -> Option<Ordinal> {
         let mut before = 0;
         for (index, (follows, special)) in self.specials.iter().enumerate() {
             match (follows + index).cmp(&place) {
@@ -112,7 +112,7 @@ impl Walk {
 }
 
 /// Users, groups and virtual groups in their order.
-pub(super) fn all_but_specials(context: &Context<'_>, layout: Layout, order: &SortOrder) -> Vec<Ordinal> {
+pub(crate) fn all_but_specials(context: &Context<'_>, layout: Layout, order: &SortOrder) -> Vec<Ordinal> {
     let (mut keys, mut scratch) = (Vec::new(), Vec::new());
     let mut items: Vec<(u64, usize, usize, Ordinal)> = Vec::with_capacity(layout.end() as usize);
     let specials = layout.specials();

@@ -8,10 +8,10 @@ use std::cmp::Ordering;
 
 use uuid::Uuid;
 
-use super::attribute::AttributeId;
-use super::row;
-use super::snapshot::{Snapshot, UserId};
-use super::syntax;
+use crate::index::snapshot::{Snapshot, UserId};
+use crate::model::attribute::AttributeId;
+use crate::model::row;
+use crate::values::syntax;
 
 /// The attribute in which authentik keeps a user principal name.
 const UPN: &str = "upn";

@@ -7,27 +7,27 @@ use std::sync::OnceLock;
 
 use uuid::Uuid;
 
-use super::attribute::{AttributeId, Attributes};
-use super::custom::policy::CustomPolicy;
-use super::encoded::{self, Element, Elements};
-use super::entry::{Context, Layout, View};
-use super::index::{EqualityIndex, KeyTable};
-use super::name_order::NameOrder;
-use super::order::{self, Orders};
-use super::row::{self, ByteTable, RDN_TYPE, Record, Relation, Row, Shapes, UnescapedNames};
-use super::schema::{Syntax, Usage, object_class};
-use super::sorting::{OrderKey, SortOrder};
-use super::subschema::{AddedClass, Beyond};
-use super::syntax;
-use super::tree::Tree;
+use crate::custom::policy::CustomPolicy;
+use crate::index::name_order::NameOrder;
+use crate::index::order::{self, Orders};
+use crate::index::table::{EqualityIndex, KeyTable};
+use crate::model::attribute::{AttributeId, Attributes};
+use crate::model::encoded::{self, Element, Elements};
+use crate::model::row::{self, ByteTable, RDN_TYPE, Record, Relation, Row, Shapes, UnescapedNames};
+use crate::plan::sorting::{OrderKey, SortOrder};
+use crate::schema::{Syntax, Usage, object_class};
+use crate::values::syntax;
+use crate::view::entry::{Context, Layout, View};
+use crate::view::subschema::{AddedClass, Beyond};
+use crate::view::tree::Tree;
 
 /// A user within one snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct UserId(pub(super) u32);
+pub struct UserId(pub(crate) u32);
 
 /// A group within one snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct GroupId(pub(super) u32);
+pub struct GroupId(pub(crate) u32);
 
 /// What the layers above need to know of a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,86 +50,86 @@ pub struct UserSummary<'a> {
 
 /// The users' columns, in ascending order of pk.
 #[derive(Debug, Default)]
-pub(super) struct Users {
-    pub(super) pks: Vec<i64>,
-    pub(super) uuids: Vec<[u8; 16]>,
+pub(crate) struct Users {
+    pub(crate) pks: Vec<i64>,
+    pub(crate) uuids: Vec<[u8; 16]>,
     /// Where in the arena the uid hash is.
-    pub(super) uids: Vec<(u32, u32)>,
+    pub(crate) uids: Vec<(u32, u32)>,
     /// Microseconds since 1970; `i64::MIN` if unknown.
-    pub(super) password_changes: Vec<i64>,
+    pub(crate) password_changes: Vec<i64>,
     /// By UUID.
-    pub(super) by_uuid: hashbrown::HashTable<u32>,
+    pub(crate) by_uuid: hashbrown::HashTable<u32>,
 }
 
 /// The groups' columns, in ascending order of UUID.
 #[derive(Debug, Default)]
-pub(super) struct Groups {
-    pub(super) uuids: Vec<[u8; 16]>,
-    pub(super) numbers: Vec<i64>,
+pub(crate) struct Groups {
+    pub(crate) uuids: Vec<[u8; 16]>,
+    pub(crate) numbers: Vec<i64>,
     /// Group numbers ascending, with their groups.
-    pub(super) by_number: Vec<(i64, u32)>,
+    pub(crate) by_number: Vec<(i64, u32)>,
 }
 
 /// Who belongs to what; users and groups each counted from 0.
 #[derive(Debug, Default)]
-pub(super) struct Memberships {
-    pub(super) user_groups: Relation,
-    pub(super) group_users: Relation,
-    pub(super) group_parents: Relation,
-    pub(super) group_children: Relation,
+pub(crate) struct Memberships {
+    pub(crate) user_groups: Relation,
+    pub(crate) group_users: Relation,
+    pub(crate) group_parents: Relation,
+    pub(crate) group_children: Relation,
 }
 
 /// The indexes of one attribute, each built at its first use unless it was built with the snapshot.
 #[derive(Debug, Default)]
-pub(super) struct AttributeIndex {
+pub(crate) struct AttributeIndex {
     /// What the builder counted.
-    pub(super) count: Count,
+    pub(crate) count: Count,
     /// The attribute that has the same values in the same records, and whose indexes serve for both.
-    pub(super) same_as: Option<AttributeId>,
-    pub(super) equality: OnceLock<EqualityIndex>,
-    pub(super) text: OnceLock<KeyTable>,
-    pub(super) ordering: OnceLock<KeyTable>,
+    pub(crate) same_as: Option<AttributeId>,
+    pub(crate) equality: OnceLock<EqualityIndex>,
+    pub(crate) text: OnceLock<KeyTable>,
+    pub(crate) ordering: OnceLock<KeyTable>,
 }
 
 impl AttributeIndex {
     /// How many records have stored values.
-    pub(super) fn records(&self) -> usize {
+    pub(crate) fn records(&self) -> usize {
         self.count.records as usize
     }
 }
 
 /// How often an attribute is stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Count {
-    pub(super) records: u32,
-    pub(super) values: u32,
+pub(crate) struct Count {
+    pub(crate) records: u32,
+    pub(crate) values: u32,
     /// Whether a record has several values.
-    pub(super) several: bool,
+    pub(crate) several: bool,
 }
 
 /// An immutable picture of all users and groups.
 #[derive(Debug)]
 pub struct Snapshot {
-    pub(super) policy: CustomPolicy,
-    pub(super) arena: Vec<u8>,
-    pub(super) attributes: Attributes,
-    pub(super) shapes: Shapes,
+    pub(crate) policy: CustomPolicy,
+    pub(crate) arena: Vec<u8>,
+    pub(crate) attributes: Attributes,
+    pub(crate) shapes: Shapes,
     /// Users, then groups.
-    pub(super) rows: Vec<Row>,
+    pub(crate) rows: Vec<Row>,
     /// The RDNs of the records as they are sent: `cn=` and the escaped name.
-    pub(super) rdns: ByteTable,
+    pub(crate) rdns: ByteTable,
     /// The names that need escaping, as they are, by record.
-    pub(super) unescaped_names: UnescapedNames,
-    pub(super) users: Users,
-    pub(super) groups: Groups,
-    pub(super) memberships: Memberships,
-    pub(super) indexes: Vec<AttributeIndex>,
+    pub(crate) unescaped_names: UnescapedNames,
+    pub(crate) users: Users,
+    pub(crate) groups: Groups,
+    pub(crate) memberships: Memberships,
+    pub(crate) indexes: Vec<AttributeIndex>,
     /// The override bits and flags that any record has.
-    pub(super) all_flags: u32,
-    pub(super) orders: Orders,
-    pub(super) name_order: OnceLock<NameOrder>,
-    pub(super) hasher: hashbrown::DefaultHashBuilder,
-    pub(super) fingerprint: OnceLock<[u8; 32]>,
+    pub(crate) all_flags: u32,
+    pub(crate) orders: Orders,
+    pub(crate) name_order: OnceLock<NameOrder>,
+    pub(crate) hasher: hashbrown::DefaultHashBuilder,
+    pub(crate) fingerprint: OnceLock<[u8; 32]>,
 }
 
 impl Snapshot {
@@ -411,30 +411,30 @@ impl Snapshot {
 
 /// Which kind of record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     User,
     Group,
 }
 
 impl Snapshot {
-    pub(super) fn user_count_u32(&self) -> u32 {
+    pub(crate) fn user_count_u32(&self) -> u32 {
         self.users.pks.len() as u32
     }
 
-    pub(super) fn group_count_u32(&self) -> u32 {
+    pub(crate) fn group_count_u32(&self) -> u32 {
         self.groups.uuids.len() as u32
     }
 
-    pub(super) fn record_count(&self) -> u32 {
+    pub(crate) fn record_count(&self) -> u32 {
         self.rows.len() as u32
     }
 
-    pub(super) fn group_record(&self, group: u32) -> Record {
+    pub(crate) fn group_record(&self, group: u32) -> Record {
         self.user_count_u32() + group
     }
 
     /// The kind of a record, and its number among its kind.
-    pub(super) fn kind(&self, record: Record) -> (Kind, u32) {
+    pub(crate) fn kind(&self, record: Record) -> (Kind, u32) {
         match record.checked_sub(self.user_count_u32()) {
             None => (Kind::User, record),
             Some(group) => (Kind::Group, group),
@@ -442,19 +442,19 @@ impl Snapshot {
     }
 
     #[inline]
-    pub(super) fn row(&self, record: Record) -> Row {
+    pub(crate) fn row(&self, record: Record) -> Row {
         self.rows.get(record as usize).copied().unwrap_or_default()
     }
 
     /// All encoded attributes of a record.
     #[inline]
-    pub(super) fn block(&self, record: Record) -> &[u8] {
+    pub(crate) fn block(&self, record: Record) -> &[u8] {
         self.block_of(self.row(record))
     }
 
     /// All encoded attributes of the record of a row.
     #[inline]
-    pub(super) fn block_of(&self, row: Row) -> &[u8] {
+    pub(crate) fn block_of(&self, row: Row) -> &[u8] {
         self.arena
             .get(row.start as usize..row.start as usize + row.length as usize)
             .unwrap_or_default()
@@ -462,7 +462,7 @@ impl Snapshot {
 
     /// The encoded attribute of a record.
     #[inline]
-    pub(super) fn stored(&self, record: Record, id: AttributeId) -> Option<Element<'_>> {
+    pub(crate) fn stored(&self, record: Record, id: AttributeId) -> Option<Element<'_>> {
         let shape = self.shapes.get(self.row(record).shape);
         let place = shape.iter().position(|&known| known == id)?;
         Elements(self.block(record)).nth(place)
@@ -470,7 +470,7 @@ impl Snapshot {
 
     /// The values of a stored attribute, encoded.
     #[inline]
-    pub(super) fn stored_set(&self, record: Record, id: AttributeId) -> Option<&[u8]> {
+    pub(crate) fn stored_set(&self, record: Record, id: AttributeId) -> Option<&[u8]> {
         self.stored(record, id)
             .and_then(|element| encoded::attribute(&element))
             .map(|(_, set)| set)
@@ -478,7 +478,7 @@ impl Snapshot {
 
     /// A record's name, unescaped.
     #[inline]
-    pub(super) fn name(&self, record: Record) -> &[u8] {
+    pub(crate) fn name(&self, record: Record) -> &[u8] {
         if self.row(record).has(row::ESCAPED)
             && let Ok(index) = self
                 .unescaped_names
@@ -492,11 +492,11 @@ impl Snapshot {
 
     /// A record's RDN as it is sent.
     #[inline]
-    pub(super) fn rdn(&self, record: Record) -> &[u8] {
+    pub(crate) fn rdn(&self, record: Record) -> &[u8] {
         self.rdns.get(record)
     }
 
-    pub(super) fn user_uid(&self, user: u32) -> &[u8] {
+    pub(crate) fn user_uid(&self, user: u32) -> &[u8] {
         self.users
             .uids
             .get(user as usize)
@@ -505,7 +505,7 @@ impl Snapshot {
     }
 
     /// Calls `each` with every value of an indexed attribute of a record until it says stop; tells whether it did.
-    pub(super) fn any_value(
+    pub(crate) fn any_value(
         &self,
         record: Record,
         id: AttributeId,

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use hashbrown::HashTable;
 
-use super::row::Record;
+use crate::model::row::Record;
 
 /// Marks a slot as the number of a list instead of a record.
 const LIST: u32 = 1 << 31;
@@ -19,14 +19,14 @@ const LIST: u32 = 1 << 31;
 /// A slot is the one record with a value, or the number of a list of them. The value itself is not kept: it is read
 /// from the record, so an index costs about five octets a value.
 #[derive(Debug, Default)]
-pub(super) struct EqualityIndex {
+pub(crate) struct EqualityIndex {
     slots: HashTable<u32>,
     lists: Vec<Vec<Record>>,
 }
 
 impl EqualityIndex {
     /// Room for `values` values, so that no slot need be moved while building.
-    pub(super) fn with_capacity(values: usize) -> Self {
+    pub(crate) fn with_capacity(values: usize) -> Self {
         Self {
             slots: HashTable::with_capacity(values),
             lists: Vec::new(),
@@ -35,7 +35,7 @@ impl EqualityIndex {
 
     /// Adds a value of `record`; records must come in ascending order. `same` tells whether an earlier record has the
     /// value too, `rehash` the hash of a record's value.
-    pub(super) fn insert(
+    pub(crate) fn insert(
         &mut self,
         hash: u64,
         record: Record,
@@ -67,7 +67,7 @@ impl EqualityIndex {
 
     /// Gives back what was reserved in vain. `rehash` is `None` where a record can have several values: then a slot
     /// does not tell which one it stands for.
-    pub(super) fn finish(&mut self, rehash: Option<impl Fn(Record) -> u64>) {
+    pub(crate) fn finish(&mut self, rehash: Option<impl Fn(Record) -> u64>) {
         let Self { slots, lists, .. } = self;
         if let Some(rehash) = rehash {
             slots.shrink_to_fit(|&slot| representative(lists, slot).map_or(0, &rehash));
@@ -77,7 +77,7 @@ impl EqualityIndex {
     }
 
     /// The records with a value, ascending.
-    pub(super) fn find(&self, hash: u64, same: impl Fn(Record) -> bool) -> &[Record] {
+    pub(crate) fn find(&self, hash: u64, same: impl Fn(Record) -> bool) -> &[Record] {
         match self
             .slots
             .find(hash, |&slot| representative(&self.lists, slot).is_some_and(&same))
@@ -89,7 +89,7 @@ impl EqualityIndex {
     }
 
     /// Every record that has the attribute, in no order, those with several values several times.
-    pub(super) fn all(&self) -> impl Iterator<Item = Record> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = Record> {
         self.slots.iter().flat_map(|slot| {
             if slot & LIST == 0 {
                 std::slice::from_ref(slot)
@@ -102,7 +102,7 @@ impl EqualityIndex {
     }
 
     /// Of each value a record that has it, in no order.
-    pub(super) fn representatives(&self) -> impl Iterator<Item = Record> {
+    pub(crate) fn representatives(&self) -> impl Iterator<Item = Record> {
         self.slots
             .iter()
             .filter_map(|&slot| representative(&self.lists, slot))
@@ -115,7 +115,7 @@ impl EqualityIndex {
             .unwrap_or_default()
     }
 
-    pub(super) fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         let lists: usize = self.lists.iter().map(|list| list.capacity() * 4 + 24).sum();
         self.slots.allocation_size() + lists
     }
@@ -133,7 +133,7 @@ fn representative(lists: &[Vec<Record>], slot: u32) -> Option<Record> {
 ///
 /// Text keys serve substrings (one scan of `bytes`) and prefixes; ordering keys serve ranges.
 #[derive(Debug, Default)]
-pub(super) struct KeyTable {
+pub(crate) struct KeyTable {
     /// Each key is followed by a 0, so that a scan seldom finds what spans two of them.
     bytes: Vec<u8>,
     starts: Vec<u32>,
@@ -142,7 +142,7 @@ pub(super) struct KeyTable {
 }
 
 impl KeyTable {
-    pub(super) fn push(&mut self, record: Record, key: &[u8]) {
+    pub(crate) fn push(&mut self, record: Record, key: &[u8]) {
         self.starts
             .push(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX));
         self.bytes.extend_from_slice(key);
@@ -150,7 +150,7 @@ impl KeyTable {
         self.records.push(record);
     }
 
-    pub(super) fn finish(&mut self) {
+    pub(crate) fn finish(&mut self) {
         self.bytes.shrink_to_fit();
         self.starts.shrink_to_fit();
         self.records.shrink_to_fit();
@@ -158,7 +158,7 @@ impl KeyTable {
 
     /// The key with an index.
     #[inline]
-    pub(super) fn key(&self, index: u32) -> &[u8] {
+    pub(crate) fn key(&self, index: u32) -> &[u8] {
         let index = index as usize;
         let start = self.starts.get(index).map_or(0, |&start| start as usize);
         let end = self
@@ -169,7 +169,7 @@ impl KeyTable {
     }
 
     /// The keys in ascending order, by index; sorted at the first use.
-    pub(super) fn order(&self) -> &[u32] {
+    pub(crate) fn order(&self) -> &[u32] {
         self.order.get_or_init(|| {
             // The first octets decide nearly every comparison without a look at the keys.
             let mut order: Vec<(u64, u32)> = (0..self.records.len() as u32)
@@ -185,7 +185,7 @@ impl KeyTable {
     }
 
     /// Where in the order the keys that begin with `prefix` are.
-    pub(super) fn prefix(&self, prefix: &[u8]) -> Range<usize> {
+    pub(crate) fn prefix(&self, prefix: &[u8]) -> Range<usize> {
         let order = self.order();
         let start = order.partition_point(|&index| self.key(index) < prefix);
         let length = order
@@ -196,7 +196,7 @@ impl KeyTable {
     }
 
     /// Where in the order the keys are that compare to `key` as wanted.
-    pub(super) fn range(&self, key: &[u8], wanted: Ordering) -> Range<usize> {
+    pub(crate) fn range(&self, key: &[u8], wanted: Ordering) -> Range<usize> {
         let order = self.order();
         match wanted {
             Ordering::Less => 0..order.partition_point(|&index| self.key(index) <= key),
@@ -209,7 +209,7 @@ impl KeyTable {
     }
 
     /// The records of a part of the order; not sorted.
-    pub(super) fn records(&self, range: Range<usize>) -> impl Iterator<Item = Record> {
+    pub(crate) fn records(&self, range: Range<usize>) -> impl Iterator<Item = Record> {
         self.order()
             .get(range)
             .unwrap_or_default()
@@ -218,22 +218,22 @@ impl KeyTable {
     }
 
     /// The octets in which substrings are looked for.
-    pub(super) fn octets(&self) -> &[u8] {
+    pub(crate) fn octets(&self) -> &[u8] {
         &self.bytes
     }
 
     /// How many keys there are.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.records.len()
     }
 
     /// The record whose key has an index.
-    pub(super) fn record(&self, index: usize) -> Option<Record> {
+    pub(crate) fn record(&self, index: usize) -> Option<Record> {
         self.records.get(index).copied()
     }
 
     /// Where the key with an index begins.
-    pub(super) fn start(&self, index: usize) -> usize {
+    pub(crate) fn start(&self, index: usize) -> usize {
         self.starts
             .get(index)
             .map_or(self.bytes.len(), |&start| start as usize)
@@ -241,7 +241,7 @@ impl KeyTable {
 
     /// The index of the key that covers the octet at `position`, which is not before the key at `from`. Quick if that
     /// is near.
-    pub(super) fn covering(&self, position: usize, from: usize) -> usize {
+    pub(crate) fn covering(&self, position: usize, from: usize) -> usize {
         let mut step = 1;
         let mut low = from;
         while self.start(low + step) <= position && low + step < self.len() {
@@ -254,18 +254,18 @@ impl KeyTable {
     }
 
     /// The index of the first key of the records from `record` on.
-    pub(super) fn first_of(&self, record: Record) -> usize {
+    pub(crate) fn first_of(&self, record: Record) -> usize {
         self.records.partition_point(|&known| known < record)
     }
 
     /// The index of the first key after `index` that is of another record.
-    pub(super) fn after_record(&self, index: usize) -> usize {
+    pub(crate) fn after_record(&self, index: usize) -> usize {
         let record = self.record(index);
         let rest = self.records.get(index..).unwrap_or_default();
         index + rest.iter().take_while(|&&known| Some(known) == record).count()
     }
 
-    pub(super) fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         let order = self.order.get().map_or(0, Vec::capacity);
         self.bytes.capacity() + 4 * (self.starts.capacity() + self.records.capacity() + order)
     }

@@ -4,12 +4,12 @@
 
 use std::collections::HashMap;
 
-use super::schema::{self, Syntax};
+use crate::schema::{self, Syntax};
 use akldap_ldap::steps;
 
 /// The number of an attribute within a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct AttributeId(pub(super) u16);
+pub(crate) struct AttributeId(pub(crate) u16);
 
 /// Declares the built-in attributes in the order of their numbers.
 macro_rules! built_in {
@@ -17,7 +17,7 @@ macro_rules! built_in {
         #[allow(non_camel_case_types, clippy::upper_case_acronyms, reason = "numbers for the constants below")]
         enum Number { $($constant,)* COUNT }
         impl AttributeId {
-            $(pub(super) const $constant: AttributeId = AttributeId(Number::$constant as u16);)*
+            $(pub(crate) const $constant: AttributeId = AttributeId(Number::$constant as u16);)*
         }
         /// The names of the built-in attributes as they are served, by number.
         const NAMES: [&str; Number::COUNT as usize] = [$($name,)*];
@@ -60,16 +60,16 @@ built_in! {
 
 impl AttributeId {
     /// The name of a built-in attribute as it is served.
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         NAMES.get(usize::from(self.0)).copied().unwrap_or_default()
     }
 
-    pub(super) fn index(self) -> usize {
+    pub(crate) fn index(self) -> usize {
         usize::from(self.0)
     }
 
     /// The built-in attribute with exactly this name, whatever its case.
-    pub(super) fn of_built_in(name: &[u8]) -> Option<Self> {
+    pub(crate) fn of_built_in(name: &[u8]) -> Option<Self> {
         let known = NAMES.iter().take(usize::from(Self::RDN.0));
         (0..)
             .map(AttributeId)
@@ -79,7 +79,7 @@ impl AttributeId {
     }
 
     /// The bit by which an entry remembers that custom values replace a built-in attribute; 0 for custom ones.
-    pub(super) const fn override_bit(self) -> u32 {
+    pub(crate) const fn override_bit(self) -> u32 {
         if self.0 <= Self::SUBSCHEMA_SUBENTRY.0 {
             1 << self.0
         } else {
@@ -88,33 +88,33 @@ impl AttributeId {
     }
 
     /// True for attributes every snapshot has.
-    pub(super) fn is_built_in(self) -> bool {
+    pub(crate) fn is_built_in(self) -> bool {
         self.0 <= Self::SUBSCHEMA_SUBENTRY.0
     }
 
     /// True for attributes that base and containers have as well, computed from their places.
-    pub(super) fn is_of_every_entry(self) -> bool {
+    pub(crate) fn is_of_every_entry(self) -> bool {
         (Self::ENTRY_UUID.0..=Self::SUBSCHEMA_SUBENTRY.0).contains(&self.0)
     }
 
     /// True for attributes that are never stored: computed from the entry's place, number and memberships.
-    pub(super) fn is_computed(self) -> bool {
+    pub(crate) fn is_computed(self) -> bool {
         self == Self::OBJECT_CLASS || (Self::UID_NUMBER.0..=Self::SUBSCHEMA_SUBENTRY.0).contains(&self.0)
     }
 }
 
 // The override bits and the flags of an entry share one u32.
-const _: () = assert!((Number::SUBSCHEMA_SUBENTRY as u32) < super::row::FIRST_FLAG);
+const _: () = assert!((Number::SUBSCHEMA_SUBENTRY as u32) < crate::model::row::FIRST_FLAG);
 
 /// Most attributes a snapshot can tell apart; more could not be numbered.
-pub(super) const MAX_ATTRIBUTES: usize = 60_000;
+pub(crate) const MAX_ATTRIBUTES: usize = 60_000;
 
 /// Longest custom attribute name served. Nobody asks for longer ones, and clients have limits too.
-pub(super) const MAX_NAME: usize = 255;
+pub(crate) const MAX_NAME: usize = 255;
 
 /// What is known of each attribute.
 #[derive(Clone, Debug)]
-pub(super) struct Attributes {
+pub(crate) struct Attributes {
     /// By name in lower case, with what the schema knows of the name.
     numbers: HashMap<Box<[u8]>, Named, hashbrown::DefaultHashBuilder>,
     syntaxes: Vec<Syntax>,
@@ -125,7 +125,7 @@ pub(super) struct Attributes {
 type Named = (AttributeId, Option<&'static schema::AttributeType>);
 
 impl Attributes {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut attributes = Self {
             numbers: HashMap::default(),
             syntaxes: Vec::new(),
@@ -143,7 +143,7 @@ impl Attributes {
 
     /// The number of the attribute with exactly this name, whatever its case; a new one if it is new. `None` when
     /// there are too many.
-    pub(super) fn intern(&mut self, name: &[u8]) -> Option<AttributeId> {
+    pub(crate) fn intern(&mut self, name: &[u8]) -> Option<AttributeId> {
         let lower = name.to_ascii_lowercase();
         if let Some(&(id, _)) = self.numbers.get(lower.as_slice()) {
             return Some(id);
@@ -160,7 +160,7 @@ impl Attributes {
 
     /// Lets a custom attribute be called by another spelling too, where no attribute is called so. The first name keeps a
     /// spelling that several share.
-    pub(super) fn add_alias(&mut self, alias: &str, name: &str) {
+    pub(crate) fn add_alias(&mut self, alias: &str, name: &str) {
         if self.aliases.len() < MAX_ATTRIBUTES {
             let lower = |text: &str| text.to_ascii_lowercase().into_bytes().into_boxed_slice();
             self.aliases.entry(lower(alias)).or_insert_with(|| lower(name));
@@ -168,12 +168,12 @@ impl Attributes {
     }
 
     /// Knows the other spellings that another snapshot knows.
-    pub(super) fn take_aliases(&mut self, other: &Self) {
+    pub(crate) fn take_aliases(&mut self, other: &Self) {
         self.aliases.clone_from(&other.aliases);
     }
 
     /// The other spellings, in lower case, of custom attributes there are.
-    pub(super) fn aliases(&self) -> impl Iterator<Item = &[u8]> {
+    pub(crate) fn aliases(&self) -> impl Iterator<Item = &[u8]> {
         self.aliases
             .iter()
             .filter(|(_, name)| self.find(name).is_some())
@@ -188,7 +188,7 @@ impl Attributes {
     }
 
     /// The attribute with exactly this name, whatever its case, without allocating.
-    pub(super) fn find_any_case(&self, name: &[u8]) -> Option<AttributeId> {
+    pub(crate) fn find_any_case(&self, name: &[u8]) -> Option<AttributeId> {
         let mut buffer = [0; MAX_NAME];
         let lower = buffer.get_mut(..name.len())?;
         lower.copy_from_slice(name);
@@ -197,17 +197,17 @@ impl Attributes {
     }
 
     /// The attribute with exactly this name in lower case.
-    pub(super) fn find(&self, lower: &[u8]) -> Option<AttributeId> {
+    pub(crate) fn find(&self, lower: &[u8]) -> Option<AttributeId> {
         self.numbers.get(lower).map(|&(id, _)| id)
     }
 
     /// All attributes with their names in lower case.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], AttributeId)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], AttributeId)> {
         self.numbers.iter().map(|(name, &(id, _))| (&**name, id))
     }
 
     /// The names, in lower case, that the schema does not know.
-    pub(super) fn unknown_to_schema(&self) -> impl Iterator<Item = &[u8]> {
+    pub(crate) fn unknown_to_schema(&self) -> impl Iterator<Item = &[u8]> {
         self.numbers
             .iter()
             .filter(|(_, (_, known))| known.is_none())
@@ -215,7 +215,7 @@ impl Attributes {
     }
 
     /// The attributes that the schema knows.
-    pub(super) fn known_to_schema(
+    pub(crate) fn known_to_schema(
         &self,
     ) -> impl Iterator<Item = (AttributeId, &'static schema::AttributeType)> {
         self.numbers
@@ -223,19 +223,19 @@ impl Attributes {
             .filter_map(|&(id, known)| Some((id, known?)))
     }
 
-    pub(super) fn syntax(&self, id: AttributeId) -> Syntax {
+    pub(crate) fn syntax(&self, id: AttributeId) -> Syntax {
         self.syntaxes
             .get(id.index())
             .copied()
             .unwrap_or(Syntax::DirectoryString)
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.syntaxes.len()
     }
 
     /// What a description means here: see [`AttributeRef`].
-    pub(super) fn resolve(&self, description: &[u8]) -> AttributeRef {
+    pub(crate) fn resolve(&self, description: &[u8]) -> AttributeRef {
         steps::add(1 + description.len());
         let plain = schema::without_binary(description);
         // An admin may have put options into a name: they are a part of it.
@@ -294,15 +294,15 @@ impl Attributes {
 /// name of a built-in one (`surname`): it is an attribute of its own, as in authentik's outpost. Entries without it
 /// have the attribute that its name is another name of.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct AttributeRef {
+pub(crate) struct AttributeRef {
     /// The attribute to look for first.
-    pub(super) first: Option<AttributeId>,
+    pub(crate) first: Option<AttributeId>,
     /// The attribute to look for in entries without the first.
-    pub(super) second: Option<AttributeId>,
+    pub(crate) second: Option<AttributeId>,
     /// What the schema knows of it.
-    pub(super) known: Option<&'static schema::AttributeType>,
+    pub(crate) known: Option<&'static schema::AttributeType>,
     /// Which of the further names of the schema it was called by.
-    pub(super) alias: Option<u8>,
+    pub(crate) alias: Option<u8>,
 }
 
 impl AttributeRef {
@@ -314,7 +314,7 @@ impl AttributeRef {
         alias: None,
     };
 
-    pub(super) fn built_in(id: AttributeId) -> Self {
+    pub(crate) fn built_in(id: AttributeId) -> Self {
         Self {
             first: Some(id),
             second: None,
@@ -324,12 +324,12 @@ impl AttributeRef {
     }
 
     /// The attributes to look for, in order.
-    pub(super) fn ids(&self) -> impl Iterator<Item = AttributeId> + use<> {
+    pub(crate) fn ids(&self) -> impl Iterator<Item = AttributeId> + use<> {
         self.first.into_iter().chain(self.second)
     }
 
     /// Whether it means the built-in attribute `id` in entries that have no attribute of its literal name.
-    pub(super) fn is(&self, id: AttributeId) -> bool {
+    pub(crate) fn is(&self, id: AttributeId) -> bool {
         self.first == Some(id) || self.second == Some(id)
     }
 }

@@ -5,15 +5,15 @@
 
 /// The first element of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Element<'a> {
+pub(crate) struct Element<'a> {
     /// With its tag and length.
-    pub(super) whole: &'a [u8],
-    pub(super) contents: &'a [u8],
+    pub(crate) whole: &'a [u8],
+    pub(crate) contents: &'a [u8],
 }
 
 /// The elements of a run, in order.
 #[derive(Clone, Debug)]
-pub(super) struct Elements<'a>(pub(super) &'a [u8]);
+pub(crate) struct Elements<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Iterator for Elements<'a> {
     type Item = Element<'a>;
@@ -48,7 +48,7 @@ fn header(octets: &[u8]) -> Option<(usize, usize)> {
 
 /// An encoded PartialAttribute: its description and the contents of its set of values.
 #[inline]
-pub(super) fn attribute<'a>(element: &Element<'a>) -> Option<(&'a [u8], &'a [u8])> {
+pub(crate) fn attribute<'a>(element: &Element<'a>) -> Option<(&'a [u8], &'a [u8])> {
     let mut parts = Elements(element.contents);
     let description = parts.next()?.contents;
     let values = parts.next()?.contents;
@@ -57,7 +57,7 @@ pub(super) fn attribute<'a>(element: &Element<'a>) -> Option<(&'a [u8], &'a [u8]
 
 /// The values of an encoded set of values.
 #[inline]
-pub(super) fn values(set: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
+pub(crate) fn values(set: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
     Elements(set).map(|element| element.contents)
 }
 

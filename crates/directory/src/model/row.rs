@@ -3,54 +3,54 @@
 //! A record is a user or a group: users first, by pk, then groups, by UUID. Knows sizes and offsets. Must not know
 //! what attributes mean.
 
-use super::attribute::AttributeId;
+use crate::model::attribute::AttributeId;
 
 /// The number of a user or group within a snapshot.
-pub(super) type Record = u32;
+pub(crate) type Record = u32;
 
 /// The lowest bit of [`Row::flags`] that is a flag; those below are override bits.
-pub(super) const FIRST_FLAG: u32 = 27;
+pub(crate) const FIRST_FLAG: u32 = 27;
 /// The user may log in.
-pub(super) const ACTIVE: u32 = 1 << 27;
+pub(crate) const ACTIVE: u32 = 1 << 27;
 /// The user is a superuser, or the group makes its members superusers.
-pub(super) const SUPERUSER: u32 = 1 << 28;
+pub(crate) const SUPERUSER: u32 = 1 << 28;
 /// The name needs escaping in a DN.
-pub(super) const ESCAPED: u32 = 1 << 29;
+pub(crate) const ESCAPED: u32 = 1 << 29;
 /// The virtual group's gidNumber is the user's stored gidNumber.
-pub(super) const OWN_GID_NUMBER: u32 = 1 << 30;
+pub(crate) const OWN_GID_NUMBER: u32 = 1 << 30;
 /// Without that, it is the user's stored uidNumber.
-pub(super) const OWN_UID_NUMBER: u32 = 1 << 31;
+pub(crate) const OWN_UID_NUMBER: u32 = 1 << 31;
 
 /// Where a record's encoded attributes are, and which.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Row {
-    pub(super) start: u32,
-    pub(super) length: u32,
-    pub(super) shape: u32,
+pub(crate) struct Row {
+    pub(crate) start: u32,
+    pub(crate) length: u32,
+    pub(crate) shape: u32,
     /// Override bits (see [`AttributeId::override_bit`]) and flags.
-    pub(super) flags: u32,
+    pub(crate) flags: u32,
 }
 
 impl Row {
-    pub(super) fn has(&self, flag: u32) -> bool {
+    pub(crate) fn has(&self, flag: u32) -> bool {
         self.flags & flag != 0
     }
 
     /// Whether stored values replace the built-in attribute `id`.
-    pub(super) fn overrides(&self, id: AttributeId) -> bool {
+    pub(crate) fn overrides(&self, id: AttributeId) -> bool {
         self.flags & id.override_bit() != 0
     }
 }
 
 /// How every RDN of a record begins.
-pub(super) const RDN_TYPE: &[u8] = b"cn=";
+pub(crate) const RDN_TYPE: &[u8] = b"cn=";
 
 /// Names that need escaping in a DN, as they are, by record.
-pub(super) type UnescapedNames = Vec<(Record, Box<[u8]>)>;
+pub(crate) type UnescapedNames = Vec<(Record, Box<[u8]>)>;
 
 /// Octet strings one after the other.
 #[derive(Clone, Debug)]
-pub(super) struct ByteTable {
+pub(crate) struct ByteTable {
     bytes: Vec<u8>,
     starts: Vec<u32>,
 }
@@ -62,7 +62,7 @@ impl Default for ByteTable {
 }
 
 impl ByteTable {
-    pub(super) fn with_capacity(count: usize, octets: usize) -> Self {
+    pub(crate) fn with_capacity(count: usize, octets: usize) -> Self {
         let mut starts = Vec::with_capacity(count + 1);
         starts.push(0);
         Self {
@@ -72,14 +72,14 @@ impl ByteTable {
     }
 
     /// Appends a string. Beyond 4 GiB in all, which the builder prevents, it would be lost.
-    pub(super) fn push(&mut self, value: &[u8]) {
+    pub(crate) fn push(&mut self, value: &[u8]) {
         self.bytes.extend_from_slice(value);
         self.starts
             .push(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX));
     }
 
     #[inline]
-    pub(super) fn get(&self, index: u32) -> &[u8] {
+    pub(crate) fn get(&self, index: u32) -> &[u8] {
         let bounds = |index: usize| {
             Some((
                 *self.starts.get(index)? as usize,
@@ -91,20 +91,20 @@ impl ByteTable {
             .unwrap_or_default()
     }
 
-    pub(super) fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         self.bytes.capacity() + self.starts.capacity() * size_of::<u32>()
     }
 }
 
 /// Which attributes a record stores, in order; records with the same ones share the list.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Shapes {
+pub(crate) struct Shapes {
     ids: Vec<AttributeId>,
     bounds: Vec<(u32, u32)>,
 }
 
 impl Shapes {
-    pub(super) fn push(&mut self, ids: &[AttributeId]) -> u32 {
+    pub(crate) fn push(&mut self, ids: &[AttributeId]) -> u32 {
         let shape = u32::try_from(self.bounds.len()).unwrap_or(u32::MAX);
         let start = u32::try_from(self.ids.len()).unwrap_or(u32::MAX);
         self.ids.extend_from_slice(ids);
@@ -114,7 +114,7 @@ impl Shapes {
     }
 
     #[inline]
-    pub(super) fn get(&self, shape: u32) -> &[AttributeId] {
+    pub(crate) fn get(&self, shape: u32) -> &[AttributeId] {
         self.bounds
             .get(shape as usize)
             .and_then(|&(start, end)| self.ids.get(start as usize..end as usize))
@@ -124,14 +124,14 @@ impl Shapes {
 
 /// Lists of numbers one after the other: for each record, the records it is related to, ascending.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Relation {
+pub(crate) struct Relation {
     starts: Vec<u32>,
     items: Vec<u32>,
 }
 
 impl Relation {
     /// `lists` in order; each is sorted and its repetitions dropped.
-    pub(super) fn new(count: usize, items: usize, lists: impl Iterator<Item = Vec<u32>>) -> Self {
+    pub(crate) fn new(count: usize, items: usize, lists: impl Iterator<Item = Vec<u32>>) -> Self {
         let mut relation = Self {
             starts: Vec::with_capacity(count + 1),
             items: Vec::with_capacity(items),
@@ -153,7 +153,7 @@ impl Relation {
     }
 
     /// The same relation seen from the other side, which has `count` members.
-    pub(super) fn inverse(&self, count: usize) -> Self {
+    pub(crate) fn inverse(&self, count: usize) -> Self {
         let mut starts = vec![0u32; count + 1];
         for &item in &self.items {
             if let Some(start) = starts.get_mut(item as usize + 1) {
@@ -181,7 +181,7 @@ impl Relation {
     }
 
     #[inline]
-    pub(super) fn of(&self, index: u32) -> &[u32] {
+    pub(crate) fn of(&self, index: u32) -> &[u32] {
         let bounds = |index: usize| {
             Some((
                 *self.starts.get(index)? as usize,
@@ -193,14 +193,14 @@ impl Relation {
             .unwrap_or_default()
     }
 
-    pub(super) fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         (self.starts.capacity() + self.items.capacity()) * size_of::<u32>()
     }
 
     /// Everything that can be reached from `seeds` in any number of steps, the seeds included; ascending.
     ///
     /// Takes what it costs from `steps`; `None` if that is not enough.
-    pub(super) fn closure(&self, seeds: &[u32], count: usize, steps: &mut usize) -> Option<Vec<u32>> {
+    pub(crate) fn closure(&self, seeds: &[u32], count: usize, steps: &mut usize) -> Option<Vec<u32>> {
         let mut spend = |cost: usize| {
             let left = steps.checked_sub(cost);
             *steps = left.unwrap_or_default();

@@ -6,13 +6,13 @@ use std::ops::Range;
 
 use memchr::memmem::Finder;
 
-use super::entry::{Context, Entry, Layout, Ordinal, Special};
-use super::evaluation::LOOK;
-use super::filter::Substrings;
-use super::index::KeyTable;
-use super::lookup::Table;
-use super::plan::Source;
-use super::row::Record;
+use crate::filter::evaluation::LOOK;
+use crate::filter::node::Substrings;
+use crate::index::table::KeyTable;
+use crate::model::row::Record;
+use crate::plan::lookup::Table;
+use crate::plan::outline::Source;
+use crate::view::entry::{Context, Entry, Layout, Ordinal, Special};
 
 /// Work of one step of a scan, in the units of a search.
 const SCAN_STEP: usize = 1 << 14;
@@ -21,7 +21,7 @@ const SCAN_RATE: usize = 16;
 
 /// The outcome of one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(crate) enum Step {
     Candidate(Ordinal),
     /// None here; there may be more.
     Nothing,
@@ -30,7 +30,7 @@ pub(super) enum Step {
 
 /// Candidates still to come.
 #[derive(Debug)]
-pub(super) struct Candidates {
+pub(crate) struct Candidates {
     source: Source,
     /// Whether ranges are gone through in the order of names.
     by_name: bool,
@@ -72,7 +72,7 @@ impl PartFinder {
 impl Candidates {
     /// The candidates from place `from` on; `by_name` goes through ranges in the order of names.
     #[inline(always)] // It has one caller, which would otherwise copy what it returns.
-    pub(super) fn new(source: Source, from: Ordinal, by_name: bool) -> Self {
+    pub(crate) fn new(source: Source, from: Ordinal, by_name: bool) -> Self {
         let finder = match &source {
             Source::Scan { parts, .. } => Some(PartFinder::of_longest(parts)),
             _ => None,
@@ -102,7 +102,7 @@ impl Candidates {
     }
 
     /// Octets on the heap.
-    pub(super) fn memory(&self) -> usize {
+    pub(crate) fn memory(&self) -> usize {
         match &self.source {
             Source::Ordinals(ordinals) => ordinals.capacity() * size_of::<Ordinal>(),
             Source::Ranges(ranges) => ranges.capacity() * size_of::<Range<Ordinal>>(),
@@ -114,7 +114,7 @@ impl Candidates {
 
     /// Goes on to the next candidate, or a bounded part of the way. Adds to `work` what it took.
     #[inline]
-    pub(super) fn step(&mut self, context: &Context<'_>, layout: Layout, work: &mut usize) -> Step {
+    pub(crate) fn step(&mut self, context: &Context<'_>, layout: Layout, work: &mut usize) -> Step {
         *work += LOOK;
         match &self.source {
             Source::Ordinals(ordinals) => match ordinals.get(self.index) {

@@ -6,15 +6,15 @@
 use std::cmp::Ordering;
 use std::ops::Range;
 
-use super::attribute::AttributeId;
-use super::entry::{Context, Entry, Layout, Ordinal, Special, virtual_group_uuid};
-use super::filter::{Equal, Matcher, Test};
-use super::index::KeyTable;
-use super::row::Record;
+use crate::filter::node::{Equal, Matcher, Test};
+use crate::index::table::KeyTable;
+use crate::model::attribute::AttributeId;
+use crate::model::row::Record;
+use crate::view::entry::{Context, Entry, Layout, Ordinal, Special, virtual_group_uuid};
 
 /// Candidates from one index entry.
 #[derive(Debug)]
-pub(super) enum Found<'s> {
+pub(crate) enum Found<'s> {
     Records(&'s [Record]),
     /// The virtual groups of those records that are users.
     VirtualGroupsOf(&'s [Record]),
@@ -30,7 +30,7 @@ pub(super) enum Found<'s> {
 }
 
 impl Found<'_> {
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         match self {
             Self::Records(list) | Self::VirtualGroupsOf(list) | Self::Users(list) | Self::Groups(list) => {
                 list.len()
@@ -42,7 +42,7 @@ impl Found<'_> {
     }
 
     /// Appends the places, in no order.
-    pub(super) fn places(&self, layout: Layout, users: u32, out: &mut Vec<Ordinal>) {
+    pub(crate) fn places(&self, layout: Layout, users: u32, out: &mut Vec<Ordinal>) {
         let own = |record: Record| layout.of_record(record);
         let virtual_group =
             |record: Record| (record < users).then(|| layout.ordinal(Entry::VirtualGroup(record)));
@@ -63,15 +63,15 @@ impl Found<'_> {
 
 /// A table of text keys, and which entries its records stand for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Table {
-    pub(super) attribute: AttributeId,
+pub(crate) struct Table {
+    pub(crate) attribute: AttributeId,
     /// The virtual groups of its users, instead of the records themselves.
-    pub(super) virtual_groups: bool,
+    pub(crate) virtual_groups: bool,
 }
 
 /// How exactly lists answer an assertion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(crate) enum Answer {
     /// Every entry that satisfies it is in the lists.
     Superset,
     /// So it is, and all users, groups and virtual groups in the lists satisfy it for a viewer who sees everything.
@@ -95,11 +95,11 @@ const FOLLOWS_FROM_KIND: [AttributeId; 5] = [
 
 /// Looks assertions up.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Lookup<'s>(pub(super) Context<'s>);
+pub(crate) struct Lookup<'s>(pub(crate) Context<'s>);
 
 impl<'s> Lookup<'s> {
     /// Base and containers that have the attribute of an assertion.
-    pub(super) fn specials_with(self, test: &'s Test) -> impl Iterator<Item = Special> {
+    pub(crate) fn specials_with(self, test: &'s Test) -> impl Iterator<Item = Special> {
         let any = self.0.tree.may_hold(&test.attribute);
         [
             Special::Base,
@@ -112,7 +112,7 @@ impl<'s> Lookup<'s> {
     }
 
     /// Adds the lists that equality indexes and memberships have for an assertion; `None` if they know nothing of it.
-    pub(super) fn find(self, test: &'s Test, out: &mut Vec<Found<'s>>) -> Option<Answer> {
+    pub(crate) fn find(self, test: &'s Test, out: &mut Vec<Found<'s>>) -> Option<Answer> {
         let snapshot = self.0.snapshot;
         let ids = || test.attribute.ids();
         let plain = test.attribute.second.is_none()
@@ -294,7 +294,7 @@ impl<'s> Lookup<'s> {
     }
 
     /// The tables of keys in which the entries with an attribute are found; `None` if some of them are in none.
-    pub(super) fn tables(self, test: &Test) -> Option<Vec<Table>> {
+    pub(crate) fn tables(self, test: &Test) -> Option<Vec<Table>> {
         let own = |attribute| Table {
             attribute,
             virtual_groups: false,
@@ -318,7 +318,7 @@ impl<'s> Lookup<'s> {
     }
 
     /// Adds the parts of ordered tables that can satisfy an assertion; `None` if they cannot tell.
-    pub(super) fn find_ordered(self, test: &'s Test, out: &mut Vec<Found<'s>>) -> Option<Answer> {
+    pub(crate) fn find_ordered(self, test: &'s Test, out: &mut Vec<Found<'s>>) -> Option<Answer> {
         let snapshot = self.0.snapshot;
         let found = |table: Table, keys: &'s KeyTable, range| match table.virtual_groups {
             true => Found::VirtualGroupsOfKeys(keys, range),

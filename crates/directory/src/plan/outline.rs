@@ -6,11 +6,11 @@
 use std::fmt;
 use std::ops::Range;
 
-use super::attribute::AttributeId;
-use super::entry::{Context, Entry, Layout, Ordinal, Special, View};
-use super::filter::{Matcher, Node, Substrings, Test};
-use super::lookup::{Answer, Found, Lookup, Table};
-use super::order::Walk;
+use crate::filter::node::{Matcher, Node, Substrings, Test};
+use crate::index::order::Walk;
+use crate::model::attribute::AttributeId;
+use crate::plan::lookup::{Answer, Found, Lookup, Table};
+use crate::view::entry::{Context, Entry, Layout, Ordinal, Special, View};
 
 /// Candidates up to this many are evaluated rather than reduced further: building an ordered index for the rest of the
 /// filter would cost more.
@@ -24,7 +24,7 @@ const USUAL_LISTS: usize = 8;
 
 /// Where the candidates come from.
 #[derive(Clone, Debug)]
-pub(super) enum Source {
+pub(crate) enum Source {
     /// These, ascending.
     Ordinals(Vec<Ordinal>),
     /// All in these ranges, ascending.
@@ -41,16 +41,16 @@ pub(super) enum Source {
 
 /// How a search is going to find its entries.
 #[derive(Clone, Debug)]
-pub(super) struct Plan {
-    pub(super) source: Source,
-    pub(super) proved: Proved,
+pub(crate) struct Plan {
+    pub(crate) source: Source,
+    pub(crate) proved: Proved,
     /// Upper bound of the candidates; for a scan the number of keys.
     candidates: usize,
 }
 
 /// What is known of all candidates but base and containers without looking at them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Proved {
+pub(crate) enum Proved {
     Nothing,
     /// They satisfy this conjunct of the filter.
     Conjunct(usize),
@@ -60,7 +60,7 @@ pub(super) enum Proved {
 
 /// What a plan comes down to, for a trace.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Outline {
+pub(crate) enum Outline {
     Index { candidates: usize },
     Ranges { ranges: usize, candidates: usize },
     Scan { octets: usize },
@@ -69,7 +69,7 @@ pub(super) enum Outline {
 
 impl Plan {
     /// The plan for a sorted answer: through the order rather than sorting, unless few entries can match.
-    pub(super) fn walk(self, layout: Layout, walk: impl FnOnce() -> Option<Walk>) -> Self {
+    pub(crate) fn walk(self, layout: Layout, walk: impl FnOnce() -> Option<Walk>) -> Self {
         let few = self.candidates < layout.end() as usize / WALK_WORTH;
         if few || matches!(self.source, Source::Scan { .. }) {
             return self;
@@ -85,11 +85,11 @@ impl Plan {
     }
 
     /// Whether candidates come in a kept order.
-    pub(super) fn is_walk(&self) -> bool {
+    pub(crate) fn is_walk(&self) -> bool {
         matches!(self.source, Source::Walk(_))
     }
 
-    pub(super) fn outline(&self) -> Outline {
+    pub(crate) fn outline(&self) -> Outline {
         let candidates = self.candidates;
         match &self.source {
             Source::Ordinals(_) => Outline::Index { candidates },
@@ -123,29 +123,29 @@ impl fmt::Display for Outline {
 
 /// Which places a search looks at: base and scope, as places in up to three ranges, ascending; the rest is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Extent([Range<Ordinal>; 3]);
+pub(crate) struct Extent([Range<Ordinal>; 3]);
 
 impl Extent {
-    pub(super) fn of(ranges: [Range<Ordinal>; 3]) -> Self {
+    pub(crate) fn of(ranges: [Range<Ordinal>; 3]) -> Self {
         Self(ranges)
     }
 
-    pub(super) fn one(range: Range<Ordinal>) -> Self {
+    pub(crate) fn one(range: Range<Ordinal>) -> Self {
         Self([range, 0..0, 0..0])
     }
 
     #[inline]
-    pub(super) fn contains(&self, ordinal: Ordinal) -> bool {
+    pub(crate) fn contains(&self, ordinal: Ordinal) -> bool {
         self.0.iter().any(|range| range.contains(&ordinal))
     }
 
     /// Whether it has a place behind this one, or this one.
-    pub(super) fn reaches(&self, place: Ordinal) -> bool {
+    pub(crate) fn reaches(&self, place: Ordinal) -> bool {
         self.0.iter().any(|range| range.end > place)
     }
 
     /// The part of it before a place.
-    pub(super) fn before(self, end: Ordinal) -> Self {
+    pub(crate) fn before(self, end: Ordinal) -> Self {
         Self(self.0.map(|range| range.start.min(end)..range.end.min(end)))
     }
 
@@ -206,14 +206,14 @@ impl Kinds {
 }
 
 /// Plans one search.
-pub(super) struct Planner<'a> {
-    pub(super) context: Context<'a>,
-    pub(super) layout: Layout,
+pub(crate) struct Planner<'a> {
+    pub(crate) context: Context<'a>,
+    pub(crate) layout: Layout,
 }
 
 impl<'a> Planner<'a> {
     /// The plan for a filter within an extent.
-    pub(super) fn plan(&self, filter: &'a Node, extent: &Extent) -> Plan {
+    pub(crate) fn plan(&self, filter: &'a Node, extent: &Extent) -> Plan {
         let size = extent.size();
         if size <= 1 {
             return Plan {

@@ -6,10 +6,10 @@
 use std::cmp::Ordering;
 use std::collections::VecDeque;
 
-use super::attribute::{AttributeId, AttributeRef};
-use super::entry::{Context, Entry, Ordinal};
-use super::schema::{self, Comparison, Syntax};
-use super::syntax;
+use crate::model::attribute::{AttributeId, AttributeRef};
+use crate::schema::{self, Comparison, Syntax};
+use crate::values::syntax;
+use crate::view::entry::{Context, Entry, Ordinal};
 use akldap_ldap::control::SortKey;
 
 /// Matches sorted at once; longer runs would keep others waiting.
@@ -30,22 +30,22 @@ struct Criterion {
 
 /// The order of an answer.
 #[derive(Clone, Debug)]
-pub(super) struct SortOrder(Vec<Criterion>);
+pub(crate) struct SortOrder(Vec<Criterion>);
 
 /// What tells one order by stored values from another, within a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct OrderKey {
-    pub(super) first: Option<AttributeId>,
-    pub(super) second: Option<AttributeId>,
-    pub(super) syntax: Syntax,
-    pub(super) reverse: bool,
+pub(crate) struct OrderKey {
+    pub(crate) first: Option<AttributeId>,
+    pub(crate) second: Option<AttributeId>,
+    pub(crate) syntax: Syntax,
+    pub(crate) reverse: bool,
 }
 
 /// Why an answer cannot be sorted: a code of RFC 2891 section 1.2, and the attribute at fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct SortError {
-    pub(super) code: u8,
-    pub(super) attribute: Vec<u8>,
+pub(crate) struct SortError {
+    pub(crate) code: u8,
+    pub(crate) attribute: Vec<u8>,
 }
 
 const NO_SUCH_ATTRIBUTE: u8 = 16;
@@ -53,7 +53,7 @@ const INAPPROPRIATE_MATCHING: u8 = 18;
 
 impl SortOrder {
     /// The order that keys ask for. With `lenient` attributes that no entry has are missing in all.
-    pub(super) fn new(context: &Context<'_>, keys: &[SortKey], lenient: bool) -> Result<Self, SortError> {
+    pub(crate) fn new(context: &Context<'_>, keys: &[SortKey], lenient: bool) -> Result<Self, SortError> {
         let criterion = |key: &SortKey| {
             let error = |code| SortError {
                 code,
@@ -82,7 +82,7 @@ impl SortOrder {
     }
 
     /// What tells the order from others, if it has one key whose values are stored.
-    pub(super) fn key(&self) -> Option<OrderKey> {
+    pub(crate) fn key(&self) -> Option<OrderKey> {
         let [criterion] = self.0.as_slice() else {
             return None;
         };
@@ -97,7 +97,7 @@ impl SortOrder {
     }
 
     /// The order with a key.
-    pub(super) fn of_key(key: OrderKey) -> Self {
+    pub(crate) fn of_key(key: OrderKey) -> Self {
         Self(vec![Criterion {
             attribute: AttributeRef {
                 first: key.first,
@@ -111,7 +111,7 @@ impl SortOrder {
     }
 
     /// Appends the key of an entry: of each attribute its least value.
-    pub(super) fn write_key(
+    pub(crate) fn write_key(
         &self,
         context: &Context<'_>,
         entry: Entry,
@@ -134,14 +134,14 @@ impl SortOrder {
     }
 
     /// The key of an entry.
-    pub(super) fn key_of(&self, context: &Context<'_>, entry: Entry) -> Vec<u8> {
+    pub(crate) fn key_of(&self, context: &Context<'_>, entry: Entry) -> Vec<u8> {
         let mut key = Vec::new();
         self.write_key(context, entry, &mut Vec::new(), &mut key);
         key
     }
 
     /// The beginning of the keys of entries whose first attribute has this value.
-    pub(super) fn first_key(&self, value: &[u8]) -> Vec<u8> {
+    pub(crate) fn first_key(&self, value: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
         if let Some(first) = self.0.first() {
             first.write(Some(&ordering_key(first.syntax, value)), &mut out);
@@ -184,8 +184,8 @@ struct Item {
 
 /// Sorts matches.
 #[derive(Debug)]
-pub(super) struct Sorter {
-    pub(super) order: SortOrder,
+pub(crate) struct Sorter {
+    pub(crate) order: SortOrder,
     /// Matches before this key and place are left out.
     from: Option<(Vec<u8>, Ordinal)>,
     keys: Vec<u8>,
@@ -205,7 +205,7 @@ struct Merge {
 }
 
 impl Sorter {
-    pub(super) fn new(order: SortOrder, from: Option<(Vec<u8>, Ordinal)>) -> Self {
+    pub(crate) fn new(order: SortOrder, from: Option<(Vec<u8>, Ordinal)>) -> Self {
         Self {
             order,
             from,
@@ -219,7 +219,7 @@ impl Sorter {
     }
 
     /// Adds a match. Gives the octets of its key.
-    pub(super) fn push(&mut self, context: &Context<'_>, entry: Entry, ordinal: Ordinal) -> usize {
+    pub(crate) fn push(&mut self, context: &Context<'_>, entry: Entry, ordinal: Ordinal) -> usize {
         let start = self.keys.len();
         self.order
             .write_key(context, entry, &mut self.scratch, &mut self.keys);
@@ -249,7 +249,7 @@ impl Sorter {
     }
 
     /// After the last match: goes on sorting for about `work` steps; true when everything is sorted.
-    pub(super) fn advance(&mut self, work: usize) -> bool {
+    pub(crate) fn advance(&mut self, work: usize) -> bool {
         if !self.run.is_empty() {
             self.end_run();
         }
@@ -280,22 +280,22 @@ impl Sorter {
     }
 
     /// Octets on the heap, with the room that merging takes.
-    pub(super) fn memory(&self) -> usize {
+    pub(crate) fn memory(&self) -> usize {
         self.keys.capacity() + self.scratch.capacity() + 2 * self.items * size_of::<Item>()
     }
 
     /// How many matches there are.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.runs.front().map_or(0, Vec::len)
     }
 
     /// The match with a rank, once everything is sorted.
-    pub(super) fn get(&self, rank: usize) -> Option<Ordinal> {
+    pub(crate) fn get(&self, rank: usize) -> Option<Ordinal> {
         self.runs.front()?.get(rank).map(|item| item.ordinal)
     }
 
     /// The rank of the first match whose key is not before one that begins so.
-    pub(super) fn rank_of(&self, key: &[u8]) -> usize {
+    pub(crate) fn rank_of(&self, key: &[u8]) -> usize {
         self.runs.front().map_or(0, |items| {
             items.partition_point(|item| key_of(&self.keys, item) < key)
         })

@@ -3,11 +3,11 @@
 //! Knows which of them are stored as they are sent and which are computed, and copies the usual entry in a few pieces.
 //! Must not know what a search asks for.
 
-use super::attribute::AttributeId;
-use super::encoded::Elements;
-use super::entry::{ClassesOf, Context, Entry, object_classes};
-use super::row::{Record, Row};
-use super::values::{Attribute, Digits, write_groups};
+use crate::model::attribute::AttributeId;
+use crate::model::encoded::Elements;
+use crate::model::row::{Record, Row};
+use crate::view::entry::{ClassesOf, Context, Entry, object_classes};
+use crate::view::values::{Attribute, Digits, write_groups};
 
 /// The computed attributes of a default answer, by kind of entry.
 const OF_USERS: [AttributeId; 3] = [
@@ -31,14 +31,14 @@ const OF_VIRTUAL_GROUPS: [AttributeId; 7] = [
 ];
 
 /// Something to copy into an answer.
-pub(super) enum Piece<'a> {
+pub(crate) enum Piece<'a> {
     Attribute(Attribute<'a>),
     /// A run of encoded attributes.
     Run(&'a [u8]),
 }
 
 impl<'a> Piece<'a> {
-    pub(super) fn write(&self, context: &Context<'a>, types_only: bool, out: &mut Vec<u8>) {
+    pub(crate) fn write(&self, context: &Context<'a>, types_only: bool, out: &mut Vec<u8>) {
         match self {
             Self::Attribute(attribute) => attribute.write(context, types_only, out),
             Self::Run(run) if !types_only => out.extend_from_slice(run),
@@ -50,7 +50,7 @@ impl<'a> Piece<'a> {
 }
 
 /// Calls `each` with the parts of the default answer.
-pub(super) fn pieces<'a>(context: &Context<'a>, entry: Entry, each: &mut impl FnMut(Piece<'a>)) {
+pub(crate) fn pieces<'a>(context: &Context<'a>, entry: Entry, each: &mut impl FnMut(Piece<'a>)) {
     let mut record_answer = |record: Record, computed: &[AttributeId]| {
         let row = context.snapshot.row(record);
         let ids = std::iter::once(AttributeId::OBJECT_CLASS).chain(computed.iter().copied());
@@ -78,7 +78,7 @@ pub(super) fn pieces<'a>(context: &Context<'a>, entry: Entry, each: &mut impl Fn
 }
 
 /// Whether the default answer has an attribute found under a number.
-pub(super) fn is_in_default_answer(entry: Entry, id: AttributeId, attribute: &Attribute<'_>) -> bool {
+pub(crate) fn is_in_default_answer(entry: Entry, id: AttributeId, attribute: &Attribute<'_>) -> bool {
     if matches!(attribute, Attribute::Stored(_)) || id == AttributeId::OBJECT_CLASS {
         return true;
     }
@@ -92,7 +92,7 @@ pub(super) fn is_in_default_answer(entry: Entry, id: AttributeId, attribute: &At
 
 /// Appends the default answer.
 #[inline]
-pub(super) fn write(context: &Context<'_>, entry: Entry, out: &mut Vec<u8>) {
+pub(crate) fn write(context: &Context<'_>, entry: Entry, out: &mut Vec<u8>) {
     if let Entry::User(user) = entry {
         let row = context.snapshot.row(user);
         if row.flags & OVERRIDES_OF_USERS == 0 {

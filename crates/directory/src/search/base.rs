@@ -2,14 +2,14 @@
 //!
 //! Must not know filters or controls.
 
-use super::super::entry::{Context, Entry, Layout, Special};
-use super::super::plan::Extent;
-use super::super::tree::Resolved;
+use crate::plan::outline::Extent;
+use crate::view::entry::{Context, Entry, Layout, Special};
+use crate::view::tree::Resolved;
 use akldap_ldap::message::Scope;
 use akldap_ldap::response::{LdapResult, ResultCode};
 
 /// The entry a search starts from.
-pub(super) fn base_entry(context: &Context<'_>, name: &[u8]) -> Result<Entry, LdapResult> {
+pub(crate) fn base_entry(context: &Context<'_>, name: &[u8]) -> Result<Entry, LdapResult> {
     let missing = |above: Option<Entry>| LdapResult {
         code: ResultCode::NoSuchObject,
         matched_dn: above.map(|entry| context.dn(entry).concat()).unwrap_or_default(),
@@ -62,7 +62,7 @@ fn container_of(entry: Entry) -> Entry {
 }
 
 /// The places that base and scope cover.
-pub(super) fn extent(layout: Layout, base: Entry, scope: Scope) -> Extent {
+pub(crate) fn extent(layout: Layout, base: Entry, scope: Scope) -> Extent {
     let place = layout.ordinal(base);
     let own = place..place + 1;
     let (children, below) = match base {

@@ -5,7 +5,7 @@
 
 use std::sync::OnceLock;
 
-use super::super::evaluation::LOOK;
+use crate::filter::evaluation::LOOK;
 use akldap_ldap::response::{LdapResult, ResultCode};
 
 /// Comparisons that an entry may cost, once it is returned, without counting.
@@ -38,27 +38,27 @@ impl Default for SearchLimits {
 
 /// The limits of one search, and what it has used.
 #[derive(Debug, Default)]
-pub(super) struct Bounds {
-    pub(super) limits: SearchLimits,
+pub(crate) struct Bounds {
+    pub(crate) limits: SearchLimits,
     /// Work done, and work that does not count.
     spent: u64,
     earned: u64,
     /// Octets of the filter and the selection, once they were asked for.
-    pub(super) compiled: OnceLock<usize>,
+    pub(crate) compiled: OnceLock<usize>,
 }
 
 impl Bounds {
-    pub(super) fn spend(&mut self, work: u64) {
+    pub(crate) fn spend(&mut self, work: u64) {
         self.spent = self.spent.saturating_add(work);
     }
 
     /// An entry was returned, which took so much work.
     #[inline]
-    pub(super) fn earn(&mut self, written: usize) {
+    pub(crate) fn earn(&mut self, written: usize) {
         self.earned += (written + COMPARISONS_PER_ENTRY * LOOK) as u64;
     }
 
-    pub(super) fn too_much_work(&self) -> Option<LdapResult> {
+    pub(crate) fn too_much_work(&self) -> Option<LdapResult> {
         let SearchLimits {
             comparisons,
             comparisons_option: option,
@@ -73,7 +73,7 @@ impl Bounds {
         })
     }
 
-    pub(super) fn too_much_memory(&self, used: usize) -> Option<LdapResult> {
+    pub(crate) fn too_much_memory(&self, used: usize) -> Option<LdapResult> {
         let SearchLimits {
             memory,
             memory_option: option,
@@ -86,7 +86,7 @@ impl Bounds {
         })
     }
 
-    pub(super) fn too_much_named(&self, dn: &[u8]) -> LdapResult {
+    pub(crate) fn too_much_named(&self, dn: &[u8]) -> LdapResult {
         let SearchLimits {
             memory,
             memory_option: option,
@@ -100,7 +100,7 @@ impl Bounds {
     }
 }
 
-pub(super) fn nested_too_far() -> LdapResult {
+pub(crate) fn nested_too_far() -> LdapResult {
     refused(
         "the filter asks for the members of too many nested groups at once; ask in several searches"
             .to_owned(),

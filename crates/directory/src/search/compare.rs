@@ -2,13 +2,13 @@
 //!
 //! Must not know connections.
 
-use super::entry::{Context, Entry, Special, View};
-use super::evaluation::Scratch;
-use super::filter::Node;
-use super::search::{Viewer, empty_snapshot, named_entry};
-use super::snapshot::Snapshot;
-use super::subschema::Attributes;
-use super::tree::Tree;
+use crate::filter::evaluation::Scratch;
+use crate::filter::node::Node;
+use crate::index::snapshot::Snapshot;
+use crate::search::run::{Viewer, empty_snapshot, named_entry};
+use crate::view::entry::{Context, Entry, Special, View};
+use crate::view::subschema::Attributes;
+use crate::view::tree::Tree;
 use akldap_ldap::filter::{AttributeValueAssertion, Filter};
 use akldap_ldap::response::{LdapResult, ResultCode};
 

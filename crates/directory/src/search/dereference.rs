@@ -2,12 +2,12 @@
 //!
 //! Must not know how the entry was found.
 
-use super::attribute::AttributeRef;
-use super::encoded;
-use super::entry::{Context, Entry};
-use super::selection::Selection;
-use super::tree::Resolved;
-use super::values::Values;
+use crate::model::attribute::AttributeRef;
+use crate::model::encoded;
+use crate::search::selection::Selection;
+use crate::view::entry::{Context, Entry};
+use crate::view::tree::Resolved;
+use crate::view::values::Values;
 use akldap_ldap::ber;
 use akldap_ldap::control::{Control, DEREF, DerefSpec};
 
@@ -20,14 +20,14 @@ const MAX_WORK: usize = 100_000_000;
 
 /// An entry names more than can be followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct TooMuch;
+pub(crate) struct TooMuch;
 
 /// What to follow, and what to give of the entries found.
 #[derive(Clone, Debug)]
-pub(super) struct Dereference(Vec<(Vec<u8>, AttributeRef, Selection)>);
+pub(crate) struct Dereference(Vec<(Vec<u8>, AttributeRef, Selection)>);
 
 impl Dereference {
-    pub(super) fn new(context: &Context<'_>, specs: &[DerefSpec]) -> Self {
+    pub(crate) fn new(context: &Context<'_>, specs: &[DerefSpec]) -> Self {
         Self(
             specs
                 .iter()
@@ -47,7 +47,7 @@ impl Dereference {
 
     /// Appends the encoded `controls [0]` element for an entry; nothing if it names none that the viewer sees. Gives up
     /// beyond `most` octets.
-    pub(super) fn write(
+    pub(crate) fn write(
         &self,
         context: &Context<'_>,
         entry: Entry,

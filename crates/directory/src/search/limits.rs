@@ -2,15 +2,15 @@
 //!
 //! Must not know filters.
 
-use super::super::paging::{Key, OrderDigest, Position};
-use super::super::sorting::Sorter;
-use super::SearchControls;
+use crate::plan::sorting::Sorter;
+use crate::search::paging::{Key, OrderDigest, Position};
+use crate::search::run::SearchControls;
 use akldap_ldap::control::{VlvRequest, VlvTarget};
 use akldap_ldap::message::SearchRequest;
 use akldap_ldap::response::{LdapResult, ResultCode};
 
 #[derive(Debug)]
-pub(super) struct Limits {
+pub(crate) struct Limits {
     /// Entries of all pages together (RFC 4511 section 4.5.1.4); 0 for none.
     size: u64,
     /// Entries that earlier pages had.
@@ -18,9 +18,9 @@ pub(super) struct Limits {
     /// Entries a page; 0 for no paging.
     page: u64,
     /// Whether the client wants no more pages.
-    pub(super) ended: bool,
+    pub(crate) ended: bool,
     /// Boxed as the next one is: most searches have neither, and would copy the room for them.
-    pub(super) vlv: Option<Box<VlvRequest>>,
+    pub(crate) vlv: Option<Box<VlvRequest>>,
     /// What cookies are made of, if the client wants pages.
     cookies: Option<Box<Cookies>>,
 }
@@ -35,7 +35,7 @@ struct Cookies {
 impl Limits {
     /// What limits the answer, and the position it starts from.
     #[inline(always)] // It has one caller, which would otherwise copy what it returns.
-    pub(super) fn new(
+    pub(crate) fn new(
         request: &SearchRequest<'_>,
         controls: &SearchControls,
     ) -> Result<(Self, Option<Position>), LdapResult> {
@@ -77,24 +77,24 @@ impl Limits {
     }
 
     /// Whether the client wants pages.
-    pub(super) fn paged(&self) -> bool {
+    pub(crate) fn paged(&self) -> bool {
         self.cookies.is_some()
     }
 
     /// Whether no further entry may be given, of so many that this page has.
     #[inline]
-    pub(super) fn size_is_reached(&self, entries: u64) -> bool {
+    pub(crate) fn size_is_reached(&self, entries: u64) -> bool {
         self.size > 0 && self.given.saturating_add(entries) >= self.size
     }
 
     /// Whether a page of so many entries is full.
     #[inline]
-    pub(super) fn page_is_full(&self, entries: u64) -> bool {
+    pub(crate) fn page_is_full(&self, entries: u64) -> bool {
         self.page > 0 && entries >= self.page
     }
 
     /// The result when more match than the client wants.
-    pub(super) fn size_exceeded(&self) -> LdapResult {
+    pub(crate) fn size_exceeded(&self) -> LdapResult {
         let message = match self.paged() {
             true => format!(
                 "more than {} entries match: the size limit counts over all pages",
@@ -106,7 +106,7 @@ impl Limits {
     }
 
     /// The cookie of a page that ends behind an entry; the page had so many. Empty if the client wants no pages.
-    pub(super) fn cookie(&self, after: Key, sort_key: Option<Vec<u8>>, entries: u64) -> Vec<u8> {
+    pub(crate) fn cookie(&self, after: Key, sort_key: Option<Vec<u8>>, entries: u64) -> Vec<u8> {
         let Some(cookies) = &self.cookies else {
             return Vec::new();
         };
@@ -120,13 +120,13 @@ impl Limits {
     }
 }
 
-pub(super) fn foreign_cookie() -> LdapResult {
+pub(crate) fn foreign_cookie() -> LdapResult {
     let message = "the cookie of the paged results control is not one of this server, or of another order; start from the first page";
     LdapResult::new(ResultCode::UnwillingToPerform, message)
 }
 
 /// The rank, from 0, of the target of a virtual list view; `None` if its offset is out of range.
-pub(super) fn vlv_target(sorter: &Sorter, request: &VlvRequest) -> Option<usize> {
+pub(crate) fn vlv_target(sorter: &Sorter, request: &VlvRequest) -> Option<usize> {
     let count = sorter.len();
     Some(match &request.target {
         VlvTarget::GreaterOrEqual(value) => sorter.rank_of(&sorter.order.first_key(value)),
@@ -147,7 +147,7 @@ pub(super) fn vlv_target(sorter: &Sorter, request: &VlvRequest) -> Option<usize>
     })
 }
 
-pub(super) fn max_int(number: usize) -> u32 {
+pub(crate) fn max_int(number: usize) -> u32 {
     u32::try_from(number)
         .unwrap_or(u32::MAX)
         .min(akldap_ldap::ber::MAX_INT)

@@ -4,27 +4,27 @@
 //! sorted by. So it stays good after a refresh, on another connection, with another page size or filter, whatever became
 //! of that entry; nothing is remembered for it. Must not know searches.
 
-use super::entry::{Entry, Layout, Ordinal, ROOT, Special};
-use super::schema;
-use super::snapshot::Snapshot;
+use crate::index::snapshot::Snapshot;
+use crate::schema;
+use crate::view::entry::{Entry, Layout, Ordinal, ROOT, Special};
 use akldap_ldap::control::SortKey;
 
 /// Where a paged search goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Position {
+pub(crate) struct Position {
     /// Behind this entry.
-    pub(super) after: Key,
+    pub(crate) after: Key,
     /// What it was sorted by; `None` in an answer that is not sorted.
-    pub(super) sort_key: Option<Vec<u8>>,
+    pub(crate) sort_key: Option<Vec<u8>>,
     /// The order that was asked for.
-    pub(super) asked: OrderDigest,
+    pub(crate) asked: OrderDigest,
     /// How many entries all pages so far had.
-    pub(super) given: u64,
+    pub(crate) given: u64,
 }
 
 /// What never changes about an entry: its kind, and pk or UUID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Key {
+pub(crate) enum Key {
     RootDse,
     Special(Special),
     User(i64),
@@ -41,13 +41,13 @@ const SPECIALS: [Special; 4] = [
 
 /// What tells the order that was asked for from others: attributes, rules, directions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct OrderDigest([u8; DIGEST]);
+pub(crate) struct OrderDigest([u8; DIGEST]);
 
 const DIGEST: usize = 16;
 
 impl OrderDigest {
     /// The digest of sort keys; zeros without a sort control. Other names of the same attribute mean the same order.
-    pub(super) fn new(keys: Option<&[SortKey]>) -> Self {
+    pub(crate) fn new(keys: Option<&[SortKey]>) -> Self {
         let Some(keys) = keys else {
             return Self::default();
         };
@@ -76,7 +76,7 @@ impl OrderDigest {
 const SIGNATURE: usize = blake3::OUT_LEN;
 
 impl Key {
-    pub(super) fn of(snapshot: &Snapshot, layout: Layout, ordinal: Ordinal) -> Self {
+    pub(crate) fn of(snapshot: &Snapshot, layout: Layout, ordinal: Ordinal) -> Self {
         if ordinal == ROOT {
             return Self::RootDse;
         }
@@ -98,7 +98,7 @@ impl Key {
 
     /// The first place behind the entry, whether it still exists or not. The root DSE comes before all places where
     /// nothing is sorted, and behind them among entries that are sorted by the same.
-    pub(super) fn next(self, snapshot: &Snapshot, layout: Layout) -> Ordinal {
+    pub(crate) fn next(self, snapshot: &Snapshot, layout: Layout) -> Ordinal {
         let behind = |pk: i64| snapshot.users.pks.partition_point(|&known| known <= pk) as u32;
         match self {
             Self::RootDse => ROOT + 1,
@@ -135,7 +135,7 @@ impl Position {
     }
 
     /// The cookie for a position.
-    pub(super) fn cookie(&self, key: &[u8; 32]) -> Vec<u8> {
+    pub(crate) fn cookie(&self, key: &[u8; 32]) -> Vec<u8> {
         let mut cookie = self.body();
         let signature = blake3::keyed_hash(key, &cookie);
         cookie.extend_from_slice(signature.as_bytes());
@@ -143,7 +143,7 @@ impl Position {
     }
 
     /// The position of a cookie; `None` if it was not made with this key.
-    pub(super) fn read(cookie: &[u8], key: &[u8; 32]) -> Option<Self> {
+    pub(crate) fn read(cookie: &[u8], key: &[u8; 32]) -> Option<Self> {
         let (body, signature) = cookie.split_last_chunk::<SIGNATURE>()?;
         // `Hash` compares in constant time.
         if blake3::keyed_hash(key, body) != blake3::Hash::from_bytes(*signature) {

@@ -4,19 +4,19 @@
 
 use std::sync::Arc;
 
-use super::super::entry::{Context, Entry, Layout, ROOT, Special, View};
-use super::super::plan::Extent;
-use super::super::snapshot::Snapshot;
-use super::super::sorting::SortOrder;
-use super::super::subschema::Attributes;
-use super::super::tree::Tree;
-use super::{Exhausted, Search, SearchControls, Viewer};
+use crate::index::snapshot::Snapshot;
+use crate::plan::outline::Extent;
+use crate::plan::sorting::SortOrder;
+use crate::search::run::{Exhausted, Search, SearchControls, Viewer};
+use crate::view::entry::{Context, Entry, Layout, ROOT, Special, View};
+use crate::view::subschema::Attributes;
+use crate::view::tree::Tree;
 use akldap_ldap::message::{Scope, SearchRequest};
 use akldap_ldap::response::LdapResult;
 
 /// The root DSE as a candidate.
 #[derive(Debug)]
-pub(super) struct Root {
+pub(crate) struct Root {
     /// A search of it alone: it is of another tree.
     search: Search,
     /// Whether it is a match, once that is known.
@@ -25,7 +25,7 @@ pub(super) struct Root {
 
 impl Root {
     /// The root DSE as an entry of its own tree.
-    pub(super) fn entry(&self) -> (Context<'_>, Entry) {
+    pub(crate) fn entry(&self) -> (Context<'_>, Entry) {
         let context = Context {
             snapshot: &self.search.snapshot,
             tree: &self.search.tree,
@@ -35,12 +35,12 @@ impl Root {
     }
 
     /// Octets on the heap.
-    pub(super) fn memory(&self) -> usize {
+    pub(crate) fn memory(&self) -> usize {
         self.search.memory()
     }
 
     /// What it is sorted by.
-    pub(super) fn sort_key(&self, order: &SortOrder) -> Vec<u8> {
+    pub(crate) fn sort_key(&self, order: &SortOrder) -> Vec<u8> {
         let (context, entry) = self.entry();
         order.key_of(&context, entry)
     }
@@ -85,7 +85,7 @@ impl Search {
 
     /// Whether the root DSE is a match; false also while that is not known, and then it is under way.
     #[cold]
-    pub(super) fn root_matches(&mut self, limit: usize) -> bool {
+    pub(crate) fn root_matches(&mut self, limit: usize) -> bool {
         let Some(root) = &mut self.root else {
             return false;
         };
@@ -104,7 +104,7 @@ impl Search {
     }
 
     #[cold]
-    pub(super) fn write_root(&mut self, out: &mut Vec<u8>, message_id: u32) {
+    pub(crate) fn write_root(&mut self, out: &mut Vec<u8>, message_id: u32) {
         if let Some(root) = &mut self.root {
             root.search.scratch.work = 0;
             root.search.write(0, out, message_id);

@@ -6,22 +6,22 @@
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
-use super::builder::Builder;
-use super::candidates::{Candidates, Step};
-use super::dereference::{Dereference, TooMuch};
-use super::entry::{Context, Entry, Layout, Ordinal, ROOT, Special, View};
-use super::evaluation::{Done, LOOK, Scratch};
-use super::filter::Node;
-use super::name_order::Matches;
-use super::order::Walk;
-use super::paging::Key;
-use super::plan::{Extent, Outline, Plan, Planner, Proved, Source};
-use super::selection::Selection;
-use super::snapshot::Snapshot;
-use super::sorting::{SortError, SortOrder, Sorter};
-use super::subschema::Attributes;
-use super::tree::Tree;
-use super::virtual_groups;
+use crate::build::builder::Builder;
+use crate::filter::evaluation::{Done, LOOK, Scratch};
+use crate::filter::node::Node;
+use crate::filter::virtual_groups;
+use crate::index::name_order::Matches;
+use crate::index::order::Walk;
+use crate::index::snapshot::Snapshot;
+use crate::plan::candidates::{Candidates, Step};
+use crate::plan::outline::{Extent, Outline, Plan, Planner, Proved, Source};
+use crate::plan::sorting::{SortError, SortOrder, Sorter};
+use crate::search::dereference::{Dereference, TooMuch};
+use crate::search::paging::Key;
+use crate::search::selection::Selection;
+use crate::view::entry::{Context, Entry, Layout, Ordinal, ROOT, Special, View};
+use crate::view::subschema::Attributes;
+use crate::view::tree::Tree;
 use akldap_ldap::control::{
     DerefSpec, PAGED_RESULTS, PagedResults, SORT_RESPONSE, SortKey, VLV_RESPONSE, VlvRequest,
     encode_sort_response, encode_vlv_response,
@@ -29,16 +29,11 @@ use akldap_ldap::control::{
 use akldap_ldap::message::{Scope, SearchRequest};
 use akldap_ldap::response::{LdapResult, ResultCode, excerpt};
 
-mod base;
-mod bounds;
-mod limits;
-mod root;
-
-use self::base::{base_entry, extent};
-pub use self::bounds::SearchLimits;
-use self::bounds::{Bounds, nested_too_far};
-use self::limits::{Limits, foreign_cookie, max_int, vlv_target};
-use self::root::Root;
+use crate::search::base::{base_entry, extent};
+use crate::search::bounds::SearchLimits;
+use crate::search::bounds::{Bounds, nested_too_far};
+use crate::search::limits::{Limits, foreign_cookie, max_int, vlv_target};
+use crate::search::root::Root;
 
 /// Who is searching.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +49,7 @@ pub enum Viewer {
 }
 
 impl Viewer {
-    pub(super) fn view(self, snapshot: &Snapshot) -> View {
+    pub(crate) fn view(self, snapshot: &Snapshot) -> View {
         match self {
             Self::Full => View::Full,
             Self::Own { user_pk } => View::Own(snapshot.user_by_pk(user_pk).map(|user| user.0)),
@@ -102,38 +97,38 @@ pub enum Progress {
 /// A search under way.
 #[derive(Debug)]
 pub struct Search {
-    snapshot: Arc<Snapshot>,
-    tree: Arc<Tree>,
-    view: View,
-    layout: Layout,
-    filter: Node,
-    extent: Extent,
-    selection: Selection,
-    dereference: Option<Dereference>,
-    root: Option<Box<Root>>,
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) tree: Arc<Tree>,
+    pub(super) view: View,
+    pub(super) layout: Layout,
+    pub(super) filter: Node,
+    pub(super) extent: Extent,
+    pub(super) selection: Selection,
+    pub(super) dereference: Option<Dereference>,
+    pub(super) root: Option<Box<Root>>,
     /// What the answer is sorted by.
-    order: Option<SortOrder>,
-    plan: Outline,
-    proved: Proved,
-    candidates: Candidates,
+    pub(super) order: Option<SortOrder>,
+    pub(super) plan: Outline,
+    pub(super) proved: Proved,
+    pub(super) candidates: Candidates,
     /// Whether the filter is evaluated in steps; then the candidate it is evaluated on, and how far that went.
-    is_large: bool,
-    under_way: Option<Ordinal>,
-    done: Vec<Done>,
-    phase: Phase,
-    limits: Limits,
-    bounds: Bounds,
-    scratch: Scratch,
-    controls_scratch: Vec<u8>,
-    typical_size: usize,
-    entries: u64,
-    last: Option<Ordinal>,
-    sort_response: Option<Vec<u8>>,
+    pub(super) is_large: bool,
+    pub(super) under_way: Option<Ordinal>,
+    pub(super) done: Vec<Done>,
+    pub(super) phase: Phase,
+    pub(super) limits: Limits,
+    pub(super) bounds: Bounds,
+    pub(super) scratch: Scratch,
+    pub(super) controls_scratch: Vec<u8>,
+    pub(super) typical_size: usize,
+    pub(super) entries: u64,
+    pub(super) last: Option<Ordinal>,
+    pub(super) sort_response: Option<Vec<u8>>,
 }
 
 /// What a search is doing.
 #[derive(Debug)]
-enum Phase {
+pub(super) enum Phase {
     /// Looks at candidates that do not come in the order of names, and marks the matches.
     Marking(Matches),
     /// Writes marked matches.
@@ -208,7 +203,7 @@ impl Search {
     }
 
     #[inline(always)] // Else what it makes is copied once more on its way out.
-    fn prepare(
+    pub(super) fn prepare(
         snapshot: Arc<Snapshot>,
         tree: Arc<Tree>,
         view: View,
@@ -423,7 +418,7 @@ impl Search {
     }
 
     /// The next candidate if it is a match.
-    fn next_match(&mut self, limit: usize) -> Result<Option<Ordinal>, Exhausted> {
+    pub(super) fn next_match(&mut self, limit: usize) -> Result<Option<Ordinal>, Exhausted> {
         let context = Context {
             snapshot: &self.snapshot,
             tree: &self.tree,
@@ -606,7 +601,7 @@ impl Search {
         self.write(ordinal, out, message_id);
     }
 
-    fn write(&mut self, ordinal: Ordinal, out: &mut Vec<u8>, message_id: u32) {
+    pub(super) fn write(&mut self, ordinal: Ordinal, out: &mut Vec<u8>, message_id: u32) {
         if ordinal == ROOT {
             return self.write_root(out, message_id);
         }
@@ -693,16 +688,16 @@ const SORT_KEY: usize = 4 * LOOK;
 const TYPICAL_SIZE: usize = 1000;
 
 /// There are no candidates left.
-struct Exhausted;
+pub(super) struct Exhausted;
 
 /// For the entries that belong to no provider.
-pub(super) fn empty_snapshot() -> Arc<Snapshot> {
+pub(crate) fn empty_snapshot() -> Arc<Snapshot> {
     static EMPTY: LazyLock<Arc<Snapshot>> = LazyLock::new(|| Arc::new(Builder::new().finish().0));
     Arc::clone(&EMPTY)
 }
 
 /// Finds the entry a name means to a viewer, for operations on one entry.
-pub(super) fn named_entry(context: &Context<'_>, name: &[u8]) -> Result<Entry, LdapResult> {
+pub(crate) fn named_entry(context: &Context<'_>, name: &[u8]) -> Result<Entry, LdapResult> {
     base_entry(context, name)
 }
 

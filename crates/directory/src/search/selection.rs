@@ -3,12 +3,12 @@
 //! Knows what authentik's outpost returns by default: everything it serves, timestamps and memberOf included, but none
 //! of the attributes added here, which have to be asked for. Must not know filters.
 
-use super::answer::{self, Piece, is_in_default_answer};
-use super::attribute::{AttributeId, AttributeRef, Attributes};
-use super::entry::{Context, Entry};
-use super::evaluation::LOOK;
-use super::schema;
-use super::values::Attribute;
+use crate::filter::evaluation::LOOK;
+use crate::model::attribute::{AttributeId, AttributeRef, Attributes};
+use crate::schema;
+use crate::search::answer::{self, Piece, is_in_default_answer};
+use crate::view::entry::{Context, Entry};
+use crate::view::values::Attribute;
 use akldap_ldap::response::write_entry;
 use akldap_ldap::steps;
 
@@ -28,25 +28,25 @@ const OPERATIONAL: [AttributeId; 10] = [
 
 /// Most attributes one search can name, after expansion of classes. The schema is smaller; custom names beyond it
 /// would make an answer slow without meaning anything.
-pub(super) const MAX_NAMES: usize = 1000;
+pub(crate) const MAX_NAMES: usize = 1000;
 
 /// The attributes a search asks for.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Selection {
+pub(crate) struct Selection {
     /// The default answer.
     whole: bool,
     /// The operational attributes.
     operational: bool,
     /// These by name, each once.
     names: Vec<AttributeRef>,
-    pub(super) types_only: bool,
+    pub(crate) types_only: bool,
     /// The default answer and nothing else.
     is_plain: bool,
 }
 
 impl Selection {
     /// What a list of attribute descriptions asks for. Names may be several in one, separated by commas.
-    pub(super) fn new(attributes: &Attributes, requested: &[&[u8]], types_only: bool) -> Self {
+    pub(crate) fn new(attributes: &Attributes, requested: &[&[u8]], types_only: bool) -> Self {
         let mut selection = Self {
             types_only,
             ..Self::default()
@@ -77,7 +77,7 @@ impl Selection {
 
     /// For an entry whose attributes are all operational (RFC 4512 sections 4.4 and 5.1): `+` asks for all of it, and
     /// for nothing that an entry of a tree would have besides.
-    pub(super) fn all_is_operational(&mut self) {
+    pub(crate) fn all_is_operational(&mut self) {
         self.whole |= self.operational;
         self.operational = false;
         self.decide();
@@ -167,17 +167,17 @@ impl Selection {
     }
 
     /// Octets on the heap.
-    pub(super) fn memory(&self) -> usize {
+    pub(crate) fn memory(&self) -> usize {
         self.names.capacity() * size_of::<AttributeRef>()
     }
 
     /// What it costs to put an entry together, besides the octets written.
-    pub(super) fn work(&self) -> usize {
+    pub(crate) fn work(&self) -> usize {
         (1 + self.names.len() + if self.operational { OPERATIONAL.len() } else { 0 }) * LOOK
     }
 
     /// Appends the selected attributes of an entry as PartialAttributes.
-    pub(super) fn write_attributes(&self, context: &Context<'_>, entry: Entry, out: &mut Vec<u8>) {
+    pub(crate) fn write_attributes(&self, context: &Context<'_>, entry: Entry, out: &mut Vec<u8>) {
         if self.is_plain {
             return answer::write(context, entry, out);
         }
@@ -187,7 +187,7 @@ impl Selection {
     /// Appends a SearchResultEntry; `controls` is an encoded `controls [0]` element, or nothing. `typical` is the size of
     /// an entry's attributes, kept from one entry to the next.
     #[inline]
-    pub(super) fn write_entry(
+    pub(crate) fn write_entry(
         &self,
         context: &Context<'_>,
         entry: Entry,

@@ -1,10 +1,10 @@
 //! The Gregorian calendar in days since 1970-01-01. Knows no clock, no time of day and no written form.
 
 /// Seconds in a day; leap seconds do not count.
-pub(super) const SECONDS_PER_DAY: i64 = 86_400;
+pub(crate) const SECONDS_PER_DAY: i64 = 86_400;
 
 /// How many days a month of the Gregorian calendar has.
-pub(super) fn days_in_month(year: i64, month: i64) -> i64 {
+pub(crate) fn days_in_month(year: i64, month: i64) -> i64 {
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     match month {
         2 if leap => 29,
@@ -15,7 +15,7 @@ pub(super) fn days_in_month(year: i64, month: i64) -> i64 {
 }
 
 /// Days from 1970-01-01 to a date of the Gregorian calendar, counting years from March so that leap days come last.
-pub(super) fn days_from_epoch(year: i64, month: i64, day: i64) -> i64 {
+pub(crate) fn days_from_epoch(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);
     let year_of_era = year.rem_euclid(400);
@@ -26,7 +26,7 @@ pub(super) fn days_from_epoch(year: i64, month: i64, day: i64) -> i64 {
 }
 
 /// The year, month and day so many days after 1970-01-01.
-pub(super) fn date_of_day(days: i64) -> (i64, i64, i64) {
+pub(crate) fn date_of_day(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
     let day_of_era = days.rem_euclid(146_097);

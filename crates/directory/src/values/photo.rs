@@ -9,14 +9,14 @@ const ATTRIBUTES: [&str; 2] = ["jpegPhoto", "thumbnailPhoto"];
 const BEGINNINGS: [&[u8]; 4] = [b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"RIFF"];
 
 /// Whether values of this attribute are images.
-pub(super) fn is_photo(attribute: &str) -> bool {
+pub(crate) fn is_photo(attribute: &str) -> bool {
     ATTRIBUTES
         .iter()
         .any(|known| known.eq_ignore_ascii_case(attribute))
 }
 
 /// The octets of an image given as base64 (RFC 4648 section 4) or as a data URL (RFC 2397) of it; anything else as it is.
-pub(super) fn octets(value: Vec<u8>) -> Vec<u8> {
+pub(crate) fn octets(value: Vec<u8>) -> Vec<u8> {
     let text = value.trim_ascii();
     let encoded = match text.strip_prefix(b"data:") {
         Some(url) => match url.iter().position(|&octet| octet == b',') {

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use super::schema::{self, Syntax};
+use crate::schema::{self, Syntax};
 use akldap_ldap::dn::Dn;
 use akldap_ldap::text::{self, Position};
 

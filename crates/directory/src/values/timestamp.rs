@@ -2,7 +2,7 @@
 //!
 //! Must not know a clock.
 
-use super::calendar::{SECONDS_PER_DAY, date_of_day, days_from_epoch, days_in_month};
+use crate::values::calendar::{SECONDS_PER_DAY, date_of_day, days_from_epoch, days_in_month};
 
 /// The instant of an ISO 8601 timestamp in microseconds since 1970-01-01T00:00:00Z; without an offset it is UTC.
 /// `None` if it is not such a timestamp or lies outside the years 0 to 9999.
@@ -81,7 +81,7 @@ fn parse_time(time: &[u8]) -> Option<(i64, i64)> {
 }
 
 /// `YYYYMMDDHHMMSSZ`, the fraction cut.
-pub(super) fn generalized_time(micros: i64) -> [u8; 15] {
+pub(crate) fn generalized_time(micros: i64) -> [u8; 15] {
     let seconds = micros.div_euclid(1_000_000);
     let (year, month, day) = date_of_day(seconds.div_euclid(SECONDS_PER_DAY));
     let second = seconds.rem_euclid(SECONDS_PER_DAY);

@@ -5,18 +5,18 @@
 
 use std::sync::LazyLock;
 
-use super::attribute::{AttributeId, AttributeRef};
-use super::encoded;
-use super::row;
-use super::snapshot::Snapshot;
-use super::subschema::SUBSCHEMA_DN;
-use super::tree::Tree;
-use super::values::{Attribute, Values};
+use crate::index::snapshot::Snapshot;
+use crate::model::attribute::{AttributeId, AttributeRef};
+use crate::model::encoded;
+use crate::model::row;
+use crate::view::subschema::SUBSCHEMA_DN;
+use crate::view::tree::Tree;
+use crate::view::values::{Attribute, Values};
 use akldap_ldap::response::write_attribute;
 
 /// An entry that is neither user nor group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Special {
+pub(crate) enum Special {
     Base,
     Users,
     Groups,
@@ -25,7 +25,7 @@ pub(super) enum Special {
 
 /// An entry of a tree; users and groups each counted from 0, a virtual group by its user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Entry {
+pub(crate) enum Entry {
     Special(Special),
     User(u32),
     Group(u32),
@@ -34,20 +34,20 @@ pub(super) enum Entry {
 
 /// The place of an entry in the order of answers: base, users, groups, virtual groups, each container before what it
 /// holds.
-pub(super) type Ordinal = u32;
+pub(crate) type Ordinal = u32;
 
 /// Stands for the root DSE where a search has it beside the entries of a tree. No layout has this place.
-pub(super) const ROOT: Ordinal = Ordinal::MAX - 1;
+pub(crate) const ROOT: Ordinal = Ordinal::MAX - 1;
 
 /// Translates between entries and their places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Layout {
+pub(crate) struct Layout {
     users: u32,
     groups: u32,
 }
 
 impl Layout {
-    pub(super) fn new(snapshot: &Snapshot) -> Self {
+    pub(crate) fn new(snapshot: &Snapshot) -> Self {
         Self {
             users: snapshot.user_count_u32(),
             groups: snapshot.group_count_u32(),
@@ -55,7 +55,7 @@ impl Layout {
     }
 
     #[inline]
-    pub(super) fn ordinal(self, entry: Entry) -> Ordinal {
+    pub(crate) fn ordinal(self, entry: Entry) -> Ordinal {
         match entry {
             Entry::Special(Special::Base) => 0,
             Entry::Special(Special::Users) => 1,
@@ -69,7 +69,7 @@ impl Layout {
 
     /// The entry at a place below [`end`](Self::end).
     #[inline]
-    pub(super) fn entry(self, ordinal: Ordinal) -> Entry {
+    pub(crate) fn entry(self, ordinal: Ordinal) -> Entry {
         let groups = 2 + self.users;
         let virtual_groups = 3 + self.users + self.groups;
         match ordinal {
@@ -85,7 +85,7 @@ impl Layout {
 
     /// The container that a place is in, and the first place in it; `None` for base and containers.
     #[inline]
-    pub(super) fn container(self, ordinal: Ordinal) -> Option<(Special, Ordinal)> {
+    pub(crate) fn container(self, ordinal: Ordinal) -> Option<(Special, Ordinal)> {
         let groups = 2 + self.users;
         let virtual_groups = 3 + self.users + self.groups;
         match ordinal {
@@ -99,7 +99,7 @@ impl Layout {
     }
 
     /// The places of base and containers.
-    pub(super) fn specials(self) -> [Ordinal; 4] {
+    pub(crate) fn specials(self) -> [Ordinal; 4] {
         [
             Special::Base,
             Special::Users,
@@ -110,12 +110,12 @@ impl Layout {
     }
 
     /// One more than the last place.
-    pub(super) fn end(self) -> Ordinal {
+    pub(crate) fn end(self) -> Ordinal {
         4 + 2 * self.users + self.groups
     }
 
     /// The places of what a container holds.
-    pub(super) fn children(self, container: Special) -> std::ops::Range<Ordinal> {
+    pub(crate) fn children(self, container: Special) -> std::ops::Range<Ordinal> {
         let first = self.ordinal(Entry::Special(container)) + 1;
         match container {
             Special::Base => first..first,
@@ -126,7 +126,7 @@ impl Layout {
 
     /// The place of a record's own entry.
     #[inline]
-    pub(super) fn of_record(self, record: row::Record) -> Ordinal {
+    pub(crate) fn of_record(self, record: row::Record) -> Ordinal {
         if record < self.users {
             record + 2
         } else {
@@ -137,7 +137,7 @@ impl Layout {
 
 /// Whose eyes see the directory, once the viewer is found in the snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum View {
+pub(crate) enum View {
     Full,
     /// Base, containers, this user, the groups it is a direct member of, its virtual group. A user that is not in the
     /// snapshot sees base and containers.
@@ -146,13 +146,13 @@ pub(super) enum View {
 
 /// Everything that decides what an entry holds.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Context<'a> {
-    pub(super) snapshot: &'a Snapshot,
-    pub(super) tree: &'a Tree,
-    pub(super) view: View,
+pub(crate) struct Context<'a> {
+    pub(crate) snapshot: &'a Snapshot,
+    pub(crate) tree: &'a Tree,
+    pub(crate) view: View,
 }
 
-pub(super) const USER_CLASSES: [&str; 7] = [
+pub(crate) const USER_CLASSES: [&str; 7] = [
     "top",
     "person",
     "organizationalPerson",
@@ -161,14 +161,14 @@ pub(super) const USER_CLASSES: [&str; 7] = [
     "posixAccount",
     "goauthentik.io/ldap/user",
 ];
-pub(super) const GROUP_CLASSES: [&str; 5] = [
+pub(crate) const GROUP_CLASSES: [&str; 5] = [
     "group",
     "groupOfUniqueNames",
     "groupOfNames",
     "goauthentik.io/ldap/group",
     "posixGroup",
 ];
-pub(super) const VIRTUAL_GROUP_CLASS: &str = "goauthentik.io/ldap/virtual-group";
+pub(crate) const VIRTUAL_GROUP_CLASS: &str = "goauthentik.io/ldap/virtual-group";
 
 /// The objectClass attributes of users, groups and virtual groups as they are sent.
 static OBJECT_CLASSES: LazyLock<[Vec<u8>; 3]> = LazyLock::new(|| {
@@ -190,14 +190,14 @@ static OBJECT_CLASSES: LazyLock<[Vec<u8>; 3]> = LazyLock::new(|| {
 /// other bits, the variant kept. Unlike a hash it needs no index of its own.
 const VIRTUAL_GROUP_UUID: u128 = 0x6b1d_5f3a_92c4_c7e8_0a5e_d3b7_41f6_8c29;
 
-pub(super) fn virtual_group_uuid(user: [u8; 16]) -> [u8; 16] {
+pub(crate) fn virtual_group_uuid(user: [u8; 16]) -> [u8; 16] {
     (u128::from_be_bytes(user) ^ VIRTUAL_GROUP_UUID).to_be_bytes()
 }
 
 impl<'a> Context<'a> {
     /// Whether the viewer may see an entry.
     #[inline]
-    pub(super) fn is_visible(&self, entry: Entry) -> bool {
+    pub(crate) fn is_visible(&self, entry: Entry) -> bool {
         match (self.view, entry) {
             (View::Full, _) | (_, Entry::Special(_)) => true,
             (View::Own(own), Entry::User(user) | Entry::VirtualGroup(user)) => own == Some(user),
@@ -214,7 +214,7 @@ impl<'a> Context<'a> {
 
     /// The two parts of an entry's DN.
     #[inline]
-    pub(super) fn dn(&self, entry: Entry) -> [&'a [u8]; 2] {
+    pub(crate) fn dn(&self, entry: Entry) -> [&'a [u8]; 2] {
         let leaf = |record, container| [self.snapshot.rdn(record), self.tree.leaf_suffix(container)];
         match entry {
             Entry::Special(special) => [&self.tree.special(special).dn, b""],
@@ -225,7 +225,7 @@ impl<'a> Context<'a> {
     }
 
     /// The direct members of a group that the viewer may know.
-    pub(super) fn members(&self, group: u32) -> &'a [u32] {
+    pub(crate) fn members(&self, group: u32) -> &'a [u32] {
         let users = self.snapshot.memberships.group_users.of(group);
         match self.view {
             View::Full => users,
@@ -236,14 +236,14 @@ impl<'a> Context<'a> {
         }
     }
 
-    pub(super) fn child_groups(&self, group: u32) -> &'a [u32] {
+    pub(crate) fn child_groups(&self, group: u32) -> &'a [u32] {
         match self.view {
             View::Full => self.snapshot.memberships.group_children.of(group),
             View::Own(_) => &[],
         }
     }
 
-    pub(super) fn parent_groups(&self, group: u32) -> &'a [u32] {
+    pub(crate) fn parent_groups(&self, group: u32) -> &'a [u32] {
         match self.view {
             View::Full => self.snapshot.memberships.group_parents.of(group),
             View::Own(_) => &[],
@@ -252,7 +252,7 @@ impl<'a> Context<'a> {
 
     /// The attribute of an entry that a description means.
     #[inline]
-    pub(super) fn find(&self, entry: Entry, attribute: &AttributeRef) -> Option<Attribute<'a>> {
+    pub(crate) fn find(&self, entry: Entry, attribute: &AttributeRef) -> Option<Attribute<'a>> {
         if let Entry::Special(special) = entry {
             return match self.tree.special(special).find(attribute) {
                 Some(element) => Some(Attribute::Stored(element)),
@@ -265,7 +265,7 @@ impl<'a> Context<'a> {
 
     /// An attribute of an entry. Of base and containers only those that every entry has; the rest is found by name.
     #[inline]
-    pub(super) fn attribute(&self, entry: Entry, id: AttributeId) -> Option<Attribute<'a>> {
+    pub(crate) fn attribute(&self, entry: Entry, id: AttributeId) -> Option<Attribute<'a>> {
         let computed = |values| Some(Attribute::Computed(id, values));
         let record = match entry {
             Entry::User(user) => user,
@@ -394,7 +394,7 @@ impl<'a> Context<'a> {
     }
 
     /// The uidNumber that follows from a user's pk.
-    pub(super) fn user_number(&self, user: u32) -> i64 {
+    pub(crate) fn user_number(&self, user: u32) -> i64 {
         let pk = self
             .snapshot
             .users
@@ -406,7 +406,7 @@ impl<'a> Context<'a> {
     }
 
     /// The gidNumber that follows from a group's number.
-    pub(super) fn group_number(&self, group: u32) -> i64 {
+    pub(crate) fn group_number(&self, group: u32) -> i64 {
         let number = self
             .snapshot
             .groups
@@ -420,7 +420,7 @@ impl<'a> Context<'a> {
 
 /// The kinds of [`OBJECT_CLASSES`].
 #[derive(Clone, Copy, Debug)]
-pub(super) enum ClassesOf {
+pub(crate) enum ClassesOf {
     Users,
     Groups,
     VirtualGroups,
@@ -428,7 +428,7 @@ pub(super) enum ClassesOf {
 
 /// The objectClass attribute of a kind of entry as it is sent.
 #[inline]
-pub(super) fn object_classes(kind: ClassesOf) -> &'static [u8] {
+pub(crate) fn object_classes(kind: ClassesOf) -> &'static [u8] {
     OBJECT_CLASSES
         .get(kind as usize)
         .map(Vec::as_slice)

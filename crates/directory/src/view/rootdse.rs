@@ -4,7 +4,7 @@
 //! rootDSE only once. What is supported comes from the code that supports it. `supportedSASLMechanisms` is absent,
 //! because there are none.
 
-use super::subschema::{Attributes, SUBSCHEMA_DN};
+use crate::view::subschema::{Attributes, SUBSCHEMA_DN};
 
 /// Active Directory's capabilities that authentik's outpost names; some clients choose their dialect by them.
 pub const SUPPORTED_CAPABILITIES: &[&str] = &[

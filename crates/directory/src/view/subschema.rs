@@ -9,12 +9,12 @@
 
 use uuid::Uuid;
 
-use super::custom::legal_name;
-use super::schema::{
+use crate::custom::legal_name;
+use crate::schema::{
     ATTRIBUTE_TYPES, AttributeType, ClassKind, LDAP_SYNTAXES, MATCHING_RULES, MatchingRule, OBJECT_CLASSES,
     ObjectClass, Syntax, Usage, object_class,
 };
-use super::timestamp;
+use crate::values::timestamp;
 
 /// The name of the subschema entry.
 pub const SUBSCHEMA_DN: &str = "cn=subschema";
@@ -65,11 +65,11 @@ pub struct AddedClass {
     /// The name under which it is declared.
     name: String,
     /// The value as it is served.
-    pub(super) served: String,
+    pub(crate) served: String,
 }
 
 impl AddedClass {
-    pub(super) fn new(served: &str) -> Self {
+    pub(crate) fn new(served: &str) -> Self {
         let mut name = legal_name(served);
         // `goauthentik.io/ldap-user` is not the class whose descriptor it would have.
         if object_class(name.as_bytes()).is_some() {
@@ -82,7 +82,7 @@ impl AddedClass {
     }
 
     /// Sorts classes by name, so that those of one name stand together, and leaves each in one of its spellings.
-    pub(super) fn sort(classes: &mut Vec<Self>) {
+    pub(crate) fn sort(classes: &mut Vec<Self>) {
         let key = |class: &Self| (class.name.to_lowercase(), class.served.to_lowercase());
         classes.sort_by_cached_key(|class| (key(class), class.served.clone()));
         classes.dedup_by_key(|class| key(class));

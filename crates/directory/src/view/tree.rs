@@ -6,18 +6,18 @@
 
 use uuid::Uuid;
 
-use super::attribute::{AttributeId, AttributeRef};
-use super::encoded;
-use super::entry::{Entry, Special};
-use super::schema::{self, AttributeType};
-use super::snapshot::{Kind, Snapshot, UserId};
-use super::subschema::Attributes;
+use crate::index::snapshot::{Kind, Snapshot, UserId};
+use crate::model::attribute::{AttributeId, AttributeRef};
+use crate::model::encoded;
+use crate::schema::{self, AttributeType};
+use crate::view::entry::{Entry, Special};
+use crate::view::subschema::Attributes;
 use akldap_ldap::dn::{self, Dn, DnError};
 use akldap_ldap::response::write_attribute;
 use akldap_ldap::steps;
 
 /// The containers in the order of answers.
-pub(super) const CONTAINERS: [(Special, &str); 3] = [
+pub(crate) const CONTAINERS: [(Special, &str); 3] = [
     (Special::Users, "users"),
     (Special::Groups, "groups"),
     (Special::VirtualGroups, "virtual-groups"),
@@ -38,20 +38,20 @@ pub struct Tree {
     /// have what a filter asks for.
     held: Vec<usize>,
     /// Whether this is no provider's place but a single entry, which has no other attributes than its own.
-    pub(super) alone: bool,
+    pub(crate) alone: bool,
     /// Whether virtual groups appear as in authentik's direct search mode.
-    pub(super) direct: bool,
-    pub(super) uid_start: i64,
-    pub(super) gid_start: i64,
+    pub(crate) direct: bool,
+    pub(crate) uid_start: i64,
+    pub(crate) gid_start: i64,
 }
 
 /// An entry that is neither user nor group.
 #[derive(Clone, Debug, Default)]
-pub(super) struct SpecialEntry {
-    pub(super) dn: Vec<u8>,
-    pub(super) uuid: [u8; 16],
+pub(crate) struct SpecialEntry {
+    pub(crate) dn: Vec<u8>,
+    pub(crate) uuid: [u8; 16],
     /// The attributes as they are sent.
-    pub(super) block: Vec<u8>,
+    pub(crate) block: Vec<u8>,
     /// Where each attribute begins.
     places: Vec<Place>,
 }
@@ -99,7 +99,7 @@ impl SpecialEntry {
 
     /// The attribute that a description means.
     #[inline]
-    pub(super) fn find(&self, attribute: &AttributeRef) -> Option<encoded::Element<'_>> {
+    pub(crate) fn find(&self, attribute: &AttributeRef) -> Option<encoded::Element<'_>> {
         let wanted = attribute.known?;
         // The schema has each type once.
         let place = self.places.iter().find(|place| {
@@ -226,7 +226,7 @@ impl Tree {
     }
 
     /// A place that consists of one entry that belongs to no provider, such as the rootDSE.
-    pub(super) fn of_one_entry(dn: &str, attributes: &Attributes) -> Self {
+    pub(crate) fn of_one_entry(dn: &str, attributes: &Attributes) -> Self {
         let mut entry = SpecialEntry::new(dn.as_bytes().to_vec(), dn.as_bytes());
         for (name, values) in attributes {
             entry.add(name, values.iter().map(String::as_bytes));
@@ -290,13 +290,13 @@ impl Tree {
         String::from_utf8_lossy(&[b"cn=", name.as_slice(), suffix].concat()).into_owned()
     }
 
-    pub(super) fn special(&self, special: Special) -> &SpecialEntry {
+    pub(crate) fn special(&self, special: Special) -> &SpecialEntry {
         &self.specials[special as usize]
     }
 
     /// Whether base or a container could have an attribute.
     #[inline]
-    pub(super) fn may_hold(&self, attribute: &AttributeRef) -> bool {
+    pub(crate) fn may_hold(&self, attribute: &AttributeRef) -> bool {
         attribute.first.is_some_and(AttributeId::is_of_every_entry)
             || attribute.known.is_some_and(|known| {
                 let address = std::ptr::from_ref(known).addr();
@@ -316,7 +316,7 @@ impl Tree {
     }
 
     /// What follows the name in the DN of a leaf.
-    pub(super) fn leaf_suffix(&self, container: Special) -> &[u8] {
+    pub(crate) fn leaf_suffix(&self, container: Special) -> &[u8] {
         let [users, groups, virtual_groups] = &self.leaf_suffixes;
         match container {
             Special::Base | Special::Users => users,
@@ -330,7 +330,7 @@ impl Tree {
     ///
     /// # Errors
     /// When the name is malformed and no such name either.
-    pub(super) fn resolve(&self, snapshot: &Snapshot, name: &[u8]) -> Result<Resolved, DnError> {
+    pub(crate) fn resolve(&self, snapshot: &Snapshot, name: &[u8]) -> Result<Resolved, DnError> {
         if let Some(entries) = self.resolve_plain(snapshot, name) {
             return Ok(Resolved::Entries(entries));
         }
@@ -417,7 +417,7 @@ impl Tree {
     }
 
     /// Whether this is a name of the tree in the spelling of authentik's own outpost, whoever is called so.
-    pub(super) fn is_unescaped_name(&self, name: &[u8]) -> bool {
+    pub(crate) fn is_unescaped_name(&self, name: &[u8]) -> bool {
         matches!(self.split_textually(name), Some((Some(_), Some(_))))
     }
 
@@ -474,7 +474,7 @@ impl Tree {
 
 /// What a name means in a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Resolved {
+pub(crate) enum Resolved {
     /// Entries of this name, usually one: several users or groups may be called the same.
     Entries(Vec<Entry>),
     /// Nothing; these are the entries above it that exist, the base first.

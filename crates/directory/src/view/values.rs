@@ -5,16 +5,16 @@
 
 use uuid::Uuid;
 
-use super::attribute::AttributeId;
-use super::encoded::{self, Element};
-use super::entry::{Context, Entry, Special};
-use super::row::Record;
+use crate::model::attribute::AttributeId;
+use crate::model::encoded::{self, Element};
+use crate::model::row::Record;
+use crate::view::entry::{Context, Entry, Special};
 use akldap_ldap::ber;
 use akldap_ldap::response::{write_attribute_about, write_single_value};
 
 /// The values of an attribute.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Values<'a> {
+pub(crate) enum Values<'a> {
     None,
     /// Encoded OCTET STRINGs.
     Set(&'a [u8]),
@@ -34,20 +34,20 @@ pub(super) enum Values<'a> {
 
 /// An attribute of an entry.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Attribute<'a> {
+pub(crate) enum Attribute<'a> {
     /// As it is sent.
     Stored(Element<'a>),
     Computed(AttributeId, Values<'a>),
 }
 
 /// A number as decimal digits, on the stack.
-pub(super) struct Digits {
+pub(crate) struct Digits {
     octets: [u8; 20],
     start: usize,
 }
 
 impl Digits {
-    pub(super) fn new(number: i64) -> Self {
+    pub(crate) fn new(number: i64) -> Self {
         let mut digits = Self {
             octets: [b'0'; 20],
             start: 20,
@@ -71,7 +71,7 @@ impl Digits {
         self.octets[self.start] = octet;
     }
 
-    pub(super) fn as_bytes(&self) -> &[u8] {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
         self.octets.get(self.start..).unwrap_or_default()
     }
 }
@@ -79,7 +79,7 @@ impl Digits {
 impl<'a> Values<'a> {
     /// Calls `each` with every value, in up to two pieces.
     #[inline]
-    pub(super) fn pieces(&self, context: &Context<'a>, mut each: impl FnMut([&[u8]; 2])) {
+    pub(crate) fn pieces(&self, context: &Context<'a>, mut each: impl FnMut([&[u8]; 2])) {
         match *self {
             Self::None => {}
             Self::Set(set) => encoded::values(set).for_each(|value| each([value, b""])),
@@ -105,7 +105,7 @@ impl<'a> Values<'a> {
 
     /// Calls `test` with every whole value until it says yes; `scratch` holds values that have to be put together.
     #[inline]
-    pub(super) fn any(
+    pub(crate) fn any(
         &self,
         context: &Context<'a>,
         scratch: &mut Vec<u8>,
@@ -127,7 +127,7 @@ impl<'a> Values<'a> {
         found
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         match self {
             Self::None => true,
             Self::Set(set) => set.is_empty(),
@@ -183,7 +183,7 @@ fn write_dns(context: &Context<'_>, items: &[u32], first: Record, container: Spe
 }
 
 impl<'a> Attribute<'a> {
-    pub(super) fn values(&self) -> Values<'a> {
+    pub(crate) fn values(&self) -> Values<'a> {
         match self {
             Self::Stored(element) => {
                 encoded::attribute(element).map_or(Values::None, |(_, set)| Values::Set(set))
@@ -194,7 +194,7 @@ impl<'a> Attribute<'a> {
 
     /// Appends the attribute as it is sent.
     #[inline]
-    pub(super) fn write(&self, context: &Context<'a>, types_only: bool, out: &mut Vec<u8>) {
+    pub(crate) fn write(&self, context: &Context<'a>, types_only: bool, out: &mut Vec<u8>) {
         let (name, values) = match self {
             Self::Stored(element) if !types_only => return out.extend_from_slice(element.whole),
             Self::Stored(element) => (
@@ -216,7 +216,7 @@ impl<'a> Attribute<'a> {
 
 /// Appends a PartialAttribute with the DNs of groups.
 #[inline]
-pub(super) fn write_groups(context: &Context<'_>, name: &[u8], groups: &[u32], out: &mut Vec<u8>) {
+pub(crate) fn write_groups(context: &Context<'_>, name: &[u8], groups: &[u32], out: &mut Vec<u8>) {
     let suffix = context.tree.leaf_suffix(Special::Groups).len();
     write_attribute_about(out, name, groups.len() * (suffix + TYPICAL_RDN), |out| {
         let first = context.snapshot.group_record(0);

@@ -1,6 +1,6 @@
 use super::*;
+use crate::build::record::MAX_WARNINGS;
 use crate::fixture::*;
-use crate::record::MAX_WARNINGS;
 
 fn warnings(builder: Builder) -> Vec<String> {
     builder.finish().1.iter().map(ToString::to_string).collect()

@@ -201,7 +201,7 @@ fn replaced_attributes_come_once_under_the_key_of_the_admin() {
 
 #[test]
 fn custom_names_are_served_in_one_spelling_and_found_in_both() {
-    use super::super::{Builder, CarriedUser, CustomPolicy};
+    use crate::{Builder, CarriedUser, CustomPolicy};
     let attributes = r#"{"with space":"a","straße":"b","A;binary":"c","a/b.c":"d"}"#;
     let official = ["with space", "straße", "A;binary", "a-bc"];
     let legal = ["with-space", "stra-e", "A-binary", "a-bc"];

@@ -1,6 +1,6 @@
 //! Generalized time (RFC 4517 section 3.3.13) as an instant.
 
-use crate::calendar::{SECONDS_PER_DAY, days_from_epoch, days_in_month};
+use crate::values::calendar::{SECONDS_PER_DAY, days_from_epoch, days_in_month};
 
 /// A point in time: whole seconds since 1970-01-01 00:00 UTC, and nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

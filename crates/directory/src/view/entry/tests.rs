@@ -3,7 +3,7 @@ use uuid::Uuid;
 use super::*;
 use crate::Builder;
 use crate::fixture::*;
-use crate::values::Digits;
+use crate::view::values::Digits;
 use akldap_ldap::message::Scope;
 
 fn golden(name: &str) -> String {

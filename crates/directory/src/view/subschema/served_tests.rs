@@ -7,10 +7,10 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::super::fixture::*;
-use super::super::schema::attribute_type;
-use super::super::{Builder, CustomPolicy};
 use super::*;
+use crate::fixture::*;
+use crate::schema::attribute_type;
+use crate::{Builder, CustomPolicy};
 
 /// Custom attributes: names that mean something, odd ones, and any.
 fn custom() -> impl Strategy<Value = String> {

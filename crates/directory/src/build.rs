@@ -1,0 +1,7 @@
+//! Builds snapshots from users and groups, and takes them out again.
+//!
+//! Must not know providers, viewers or filters.
+
+pub(crate) mod builder;
+pub(crate) mod carried;
+pub(crate) mod record;

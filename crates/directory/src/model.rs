@@ -1,0 +1,7 @@
+//! What is kept: attributes by number, records and how they are encoded, memberships, and the places of entries.
+//!
+//! Facts only; what is derived of them is in `index`. Must not know trees, viewers or filters.
+
+pub(crate) mod attribute;
+pub(crate) mod encoded;
+pub(crate) mod row;

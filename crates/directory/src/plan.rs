@@ -1,0 +1,8 @@
+//! How a search finds its entries: what the indexes know, which entries are looked at, and in which order.
+//!
+//! Must not know controls, limits or what is written.
+
+pub(crate) mod candidates;
+pub(crate) mod lookup;
+pub(crate) mod outline;
+pub(crate) mod sorting;

@@ -1,0 +1,8 @@
+//! Values, each by itself: their syntaxes and normal forms, times, photos.
+//!
+//! Knows RFC 4517 and what authentik writes. Must not know attributes or entries.
+
+pub(crate) mod calendar;
+pub(crate) mod photo;
+pub mod syntax;
+pub(crate) mod timestamp;

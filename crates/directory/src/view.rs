@@ -1,0 +1,9 @@
+//! What is seen: the entries of one provider's tree through the eyes of one viewer, and those that belong to no provider.
+//!
+//! Must not know filters, or what a search asks for.
+
+pub(crate) mod entry;
+pub mod rootdse;
+pub mod subschema;
+pub(crate) mod tree;
+pub(crate) mod values;
