@@ -7,21 +7,13 @@
     reason = "modules of a program; what is public in them is for the program"
 )]
 
-#[path = "load/process.rs"]
-#[allow(dead_code, reason = "only the CPU time is needed here")]
-mod process;
-#[allow(dead_code, reason = "another benchmark needs the rest")]
-mod sample;
-#[path = "load/wire.rs"]
-#[allow(dead_code, reason = "only the encoding of requests is needed here")]
-mod wire;
-
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
 use akldap_authentik as authentik;
 use akldap_directory::{Builder, Snapshot, Tree};
+use akldap_workload::{process, sample, wire};
 use ldap3_proto::proto::LdapSearchScope;
 
 #[global_allocator]

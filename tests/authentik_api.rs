@@ -1,7 +1,5 @@
 //! The API client against a scripted server: queries, credentials, faults, strict and lenient answers.
 
-mod authentik_server;
-
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,6 +9,7 @@ use akldap_authentik::paging::{PageRequest, Scan, ScanOptions};
 use akldap_authentik::{
     ApiError, Client, GroupsQuery, Page, Session, Settings, Unreachable, User, UsersQuery,
 };
+use akldap_testing::authentik_server;
 use authentik_server::{Reply, Script, TOKEN, client, session_cookie};
 use secrecy::SecretString;
 
@@ -527,7 +526,7 @@ async fn a_throttled_list_is_asked_again_when_authentik_said() {
 /// schema of that release adds.
 fn answer_of(release: &str, name: &str) -> serde_json::Value {
     let path = format!(
-        "{}/tests/authentik_server/releases/{release}/{name}.json",
+        "{}/tests/authentik_releases/{release}/{name}.json",
         env!("CARGO_MANIFEST_DIR")
     );
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()

@@ -1,7 +1,5 @@
 //! The flow executor against a scripted server: every end of a flow, every fault, and what is sent.
 
-mod authentik_server;
-
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
@@ -10,6 +8,7 @@ use akldap_authentik::flow::{
     Rejection,
 };
 use akldap_authentik::{ApiError, Session, Unreachable};
+use akldap_testing::authentik_server;
 use authentik_server::{Reply, Script, client, session_cookie};
 
 const SLUG: &str = "ldap";

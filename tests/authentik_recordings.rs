@@ -2,8 +2,6 @@
 //!
 //! The recordings are not part of the project; without them these tests say so and pass.
 
-mod authentik_server;
-
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,6 +10,7 @@ use akldap_authentik::flow::{
     BindRequest, CodeRule, Executor, FlowError, FlowOutcome, NoObserver, Rejection,
 };
 use akldap_authentik::{GroupsQuery, UsersQuery};
+use akldap_testing::authentik_server;
 use authentik_server::{Reply, Script};
 use serde_json::Value;
 

@@ -1,14 +1,12 @@
 //! No password, code, token or cookie of the `authentik` layer reaches a log, whatever the level.
 
-mod authentik_server;
-mod captured_log;
-
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use akldap_authentik::events::{Hello, Subscription, Timings, listen};
 use akldap_authentik::flow::{BindRequest, CodeRule, Executor, FlowOutcome, NoObserver};
+use akldap_testing::{authentik_server, captured_log};
 use authentik_server::{Reply, Script, TOKEN, session_cookie};
 use captured_log::Log;
 use tokio::sync::mpsc;

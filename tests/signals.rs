@@ -12,15 +12,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use akldap_simulator::{Directory, Options, Simulator};
+use akldap_testing::client;
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 use serde_json::Value;
-
-#[path = "ldap/client.rs"]
-#[allow(dead_code, unreachable_pub, reason = "shared with the tests over sockets")]
-mod client;
-#[path = "ldap/filter.rs"]
-#[allow(dead_code, unreachable_pub, reason = "shared with the tests over sockets")]
-mod filter;
 
 use client::Client;
 

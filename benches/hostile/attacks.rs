@@ -10,8 +10,8 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::{sleep, timeout};
 
-use super::akldap::{SEARCHER, password, user_dn};
-use super::wire::{self, Encoded};
+use akldap_testing::released::{SEARCHER, password, user_dn};
+use akldap_workload::wire::{self, Encoded};
 
 /// Clients that send one octet a second, on both ports.
 const SLOW: usize = 200;

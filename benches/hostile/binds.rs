@@ -14,10 +14,10 @@ use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::akldap::{Akldap, password, user_dn};
 use super::honest::{Client, Seen};
 use super::options::Options;
-use super::wire::{self, Encoded};
+use akldap_testing::released::{Akldap, password, user_dn};
+use akldap_workload::wire::{self, Encoded};
 
 /// What authentik takes for a request.
 const LATENCY: Duration = Duration::from_millis(50);

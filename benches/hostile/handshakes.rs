@@ -13,9 +13,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::akldap::Akldap;
 use super::options::Options;
-use super::process;
+use akldap_testing::released::Akldap;
+use akldap_workload::process;
 
 /// Clients that connect one time after the other.
 const CLIENTS: usize = 8;

@@ -12,8 +12,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use super::akldap::{SEARCHER, password, user_dn};
-use super::wire::{self, Encoded, Frame};
+use akldap_testing::released::{SEARCHER, password, user_dn};
+use akldap_workload::wire::{self, Encoded, Frame};
 
 /// Clients of each kind.
 const EACH: usize = 4;

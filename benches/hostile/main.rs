@@ -6,21 +6,12 @@
 #![allow(missing_docs, reason = "a program")]
 #![allow(unreachable_pub, reason = "modules shared with the load benchmark")]
 
-#[path = "../load/akldap.rs"]
-#[allow(dead_code, reason = "shared with the load benchmark")]
-mod akldap;
 mod attacks;
 mod binds;
 mod handshakes;
 mod honest;
 mod options;
-#[path = "../load/process.rs"]
-#[allow(dead_code, reason = "shared with the load benchmark")]
-mod process;
 mod requests;
-#[path = "../load/wire.rs"]
-#[allow(dead_code, reason = "shared with the load benchmark")]
-mod wire;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -29,10 +20,11 @@ use std::time::{Duration, Instant};
 
 use ldap3_proto::proto::{LdapFilter, LdapOp, LdapSearchScope};
 
-use akldap::{Akldap, BASE, SEARCHER, password, user_dn};
+use akldap_testing::released::{Akldap, BASE, SEARCHER, password, user_dn};
+use akldap_workload::process;
+use akldap_workload::wire::{self, Encoded};
 use honest::{Client, Honest, Report};
 use options::Options;
-use wire::Encoded;
 
 /// Until the allocator has given back what it will give back.
 const SETTLE: Duration = Duration::from_secs(15);

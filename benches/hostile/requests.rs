@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 
-use super::akldap::Akldap;
 use super::options::Options;
-use super::process;
-use super::wire::{Answer, Frame, SEARCH_DONE};
+use akldap_testing::released::Akldap;
+use akldap_workload::process;
+use akldap_workload::wire::{Answer, Frame, SEARCH_DONE};
 use kinds::{Door, Kind};
 
 mod kinds;

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 use ldap3_proto::proto::{LdapFilter, LdapOp, LdapSearchScope};
 
-use super::akldap::{Akldap, BASE, SEARCHER, password, user_dn};
 use super::connection::Connection;
-use super::process;
-use super::wire::{self, Encoded};
+use akldap_testing::released::{Akldap, BASE, SEARCHER, password, user_dn};
+use akldap_workload::process;
+use akldap_workload::wire::{self, Encoded};
 
 /// Times each is measured; the worst counts.
 const RUNS: usize = 5;

@@ -8,11 +8,11 @@ use anyhow::{Context, bail};
 use ldap3_proto::control::LdapControl;
 use ldap3_proto::proto::{LdapFilter, LdapMatchingRuleAssertion, LdapOp, LdapSearchScope};
 
-use super::akldap::{BASE, SEARCHER, password, user_dn};
 use super::connection::Connection;
 use super::dump::{Dump, Entry, IN_CHAIN};
 use super::generator::Request;
-use super::wire::{self, Encoded};
+use akldap_testing::released::{BASE, SEARCHER, password, user_dn};
+use akldap_workload::wire::{self, Encoded};
 
 /// Different requests of a case; more than a CPU's nearest caches hold the answers of.
 const POOL: usize = 4096;

@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use ldap3_proto::control::LdapControl;
 use ldap3_proto::proto::{LdapOp, LdapSearchResultEntry};
 
-use super::wire::{self, Encoded, Frame};
+use akldap_workload::wire::{self, Encoded, Frame};
 
 /// Octets read at once.
 const CHUNK: usize = 256 * 1024;

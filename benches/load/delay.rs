@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use ldap3_proto::proto::{LdapFilter, LdapSearchScope};
 
-use super::akldap::{BASE, SEARCHER, password, user_dn};
 use super::connection::Connection;
 use super::generator::{self, Load};
 use super::report::figure;
-use super::wire::{self, Encoded};
+use akldap_testing::released::{BASE, SEARCHER, password, user_dn};
+use akldap_workload::wire::{self, Encoded};
 
 /// Terms of the long disjunction.
 const TERMS: usize = 10_000;

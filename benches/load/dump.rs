@@ -8,7 +8,7 @@ use anyhow::Context;
 use ldap3_proto::proto::{LdapFilter, LdapMatchingRuleAssertion, LdapSearchResultEntry, LdapSearchScope};
 
 use super::connection::Connection;
-use super::wire::{self, Encoded};
+use akldap_workload::wire::{self, Encoded};
 
 /// Attributes filters of the benchmarks ask for.
 const FILTERED: [&str; 6] = ["cn", "uid", "mail", "entryuuid", "displayname", "objectclass"];

@@ -9,7 +9,7 @@ use anyhow::Context;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::wire::{BIND_REQUEST, Frame};
+use akldap_workload::wire::{BIND_REQUEST, Frame};
 
 /// What a successful bind is answered, with the message id 1.
 pub const BIND_ANSWER: [u8; 14] = [0x30, 12, 2, 1, 1, 0x61, 7, 10, 1, 0, 4, 0, 4, 0];

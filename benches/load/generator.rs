@@ -10,8 +10,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
-use super::process;
-use super::wire::{self, Answer, Encoded, Frame};
+use akldap_workload::process;
+use akldap_workload::wire::{self, Answer, Encoded, Frame};
 
 /// Room for answers of one connection; large ones arrive in pieces of it.
 const READ_BUFFER: usize = 256 * 1024;

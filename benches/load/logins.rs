@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use akldap_simulator::{Flow, Stage};
 
-use super::akldap::{Akldap, password, user_dn};
 use super::connection::Connection;
 use super::options::Options;
-use super::process;
 use super::report::figure;
+use akldap_testing::released::{Akldap, password, user_dn};
+use akldap_workload::process;
 
 /// Logins of one row, each of another user.
 const LOGINS: usize = 100;

@@ -9,7 +9,6 @@
 )]
 
 mod abandon;
-mod akldap;
 mod cases;
 mod connection;
 mod delay;
@@ -20,10 +19,8 @@ mod logins;
 mod memory;
 mod nextcloud;
 mod options;
-mod process;
 mod report;
 mod slapd;
-mod wire;
 
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
@@ -32,16 +29,16 @@ use std::time::Instant;
 
 use anyhow::Context;
 
-use self::akldap::{Akldap, BASE, SEARCHER};
 use self::cases::{Case, Maker, PAGE};
 use self::connection::Connection;
 use self::dump::Dump;
 use self::generator::{Load, Measured};
 use self::options::Options;
-use self::process::Process;
 use self::report::Row;
 use self::slapd::{Ldif, Slapd};
-use self::wire::Encoded;
+use akldap_testing::released::{Akldap, BASE, SEARCHER, password, user_dn};
+use akldap_workload::process::{self, Process};
+use akldap_workload::wire::{self, Encoded};
 
 /// Connections of every case but those that are measured at several numbers.
 const CONNECTIONS: usize = 16;
@@ -105,11 +102,7 @@ fn directory(options: &Options, users: usize) -> anyhow::Result<()> {
     let groups = (users / 100).max(20);
     let begin = Instant::now();
     let own = Akldap::start(options.server(), users, groups)?;
-    let mut connection = Connection::bound(
-        own.address,
-        &akldap::user_dn(SEARCHER),
-        &akldap::password(SEARCHER),
-    )?;
+    let mut connection = Connection::bound(own.address, &user_dn(SEARCHER), &password(SEARCHER))?;
     let no_slapd = if options.no_slapd {
         Some("left out by --no-slapd".to_owned())
     } else {
@@ -134,7 +127,7 @@ fn directory(options: &Options, users: usize) -> anyhow::Result<()> {
     if let Some(slapd) = &slapd {
         eprintln!("slapadd took {:.1} s", slapd.loaded.as_secs_f64());
     }
-    let login = wire::bind(&akldap::user_dn(SEARCHER), &akldap::password(SEARCHER));
+    let login = wire::bind(&user_dn(SEARCHER), &password(SEARCHER));
     let stage = Stage {
         options,
         own,
@@ -177,11 +170,7 @@ impl Stage<'_> {
         if name == "walk" {
             return self.walk();
         }
-        let mut connection = Connection::bound(
-            self.own.address,
-            &akldap::user_dn(SEARCHER),
-            &akldap::password(SEARCHER),
-        )?;
+        let mut connection = Connection::bound(self.own.address, &user_dn(SEARCHER), &password(SEARCHER))?;
         let answer = connection.raw_answer(&case.requests.first().context("nothing to ask")?.encoded)?;
         drop(connection);
         let echo = Echo::start(&self.own, &answer)?;
@@ -276,7 +265,7 @@ impl Stage<'_> {
 }
 
 fn walk(address: SocketAddr, pid: u32, options: &Options) -> anyhow::Result<Measured> {
-    let mut connection = Connection::bound(address, &akldap::user_dn(SEARCHER), &akldap::password(SEARCHER))?;
+    let mut connection = Connection::bound(address, &user_dn(SEARCHER), &password(SEARCHER))?;
     let (begin, cpu) = (Instant::now(), process::cpu(pid));
     let mut measured = Measured::default();
     while begin.elapsed() < options.duration() {

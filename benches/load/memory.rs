@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use akldap_simulator::Endpoint;
 use anyhow::Context;
 
-use super::akldap::{Akldap, SEARCHER, password, user_dn};
 use super::connection::Connection;
 use super::options::Options;
-use super::process;
 use super::report::{figure, megabytes};
+use akldap_testing::released::{Akldap, SEARCHER, password, user_dn};
+use akldap_workload::process;
 
 /// Until the allocator has given back what it will give back.
 const SETTLE: Duration = Duration::from_secs(3);

@@ -13,11 +13,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
-use super::akldap::{Akldap, BASE, SEARCHER, get, password, user_dn};
 use super::options::Options;
-use super::process;
 use super::report::figure;
 use super::slapd::Slapd;
+use akldap_testing::released::{Akldap, BASE, SEARCHER, get, password, user_dn};
+use akldap_workload::process;
 
 const SCRIPT: &str = "tests/clients/nextcloud/main.php";
 /// The group every generated user is in.

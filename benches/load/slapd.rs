@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use ldap3_proto::proto::LdapSearchResultEntry;
 
-use super::akldap::password;
 use super::dump::write_line;
-use super::process::{self, Process};
+use akldap_testing::released::password;
+use akldap_workload::process::{self, Process};
 
 const PROGRAM: &str = "/usr/sbin/slapd";
 const SCHEMA: &str = "/etc/ldap/schema";

@@ -1,7 +1,7 @@
 //! The event stream against a scripted websocket server.
 
-#[path = "../authentik_server/mod.rs"]
-mod authentik_server;
+use akldap_testing::authentik_server;
+
 mod recorded;
 
 use std::time::Duration;

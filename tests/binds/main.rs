@@ -4,14 +4,7 @@
 #![allow(unreachable_pub, reason = "the harness is written as a library")]
 #![allow(dead_code, reason = "the harness serves other tests too")]
 
-#[path = "../captured_log/mod.rs"]
-mod captured_log;
-#[path = "../ldap/client.rs"]
-mod client;
-#[path = "../ldap/filter.rs"]
-mod filter;
-#[path = "../ldap/stage.rs"]
-mod stage;
+use akldap_testing::{captured_log, client, scenery, stage};
 
 mod cost;
 mod ends;
@@ -22,5 +15,4 @@ mod measured;
 mod people;
 mod recordings;
 mod revocation;
-mod scenery;
 mod secrets;

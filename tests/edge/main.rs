@@ -4,25 +4,8 @@
 
 #![allow(unreachable_pub, reason = "the harness is written as a library")]
 
-#[path = "../captured_log/mod.rs"]
-mod captured_log;
-#[path = "../ldap/client.rs"]
-#[allow(dead_code, reason = "shared with the tests over sockets")]
-mod client;
-#[path = "../clients/exercise.rs"]
-#[allow(dead_code, reason = "shared with the tests with clients")]
-mod exercise;
-#[path = "../ldap/filter.rs"]
-#[allow(dead_code, reason = "shared with the tests over sockets")]
-mod filter;
-#[path = "../clients/program.rs"]
-#[allow(dead_code, reason = "shared with the tests with clients")]
-mod program;
-#[path = "../ldap/stage.rs"]
-#[allow(dead_code, reason = "shared with the tests over sockets")]
-mod stage;
+use akldap_testing::{captured_log, certificates, client, exercise, program, stage};
 
-mod certificates;
 mod haproxy;
 mod hostile;
 mod limits;

@@ -4,15 +4,7 @@
 
 #![allow(unreachable_pub, reason = "the harness is written as a library")]
 
-#[path = "../ldap/client.rs"]
-#[allow(dead_code, reason = "shared with the tests over sockets")]
-mod client;
-#[path = "../ldap/filter.rs"]
-#[allow(dead_code, reason = "shared with the tests over sockets")]
-mod filter;
-#[path = "../ldap/stage.rs"]
-#[allow(dead_code, reason = "shared with the tests over sockets")]
-mod stage;
+use akldap_testing::{client, stage};
 
 mod contract;
 mod ldif;

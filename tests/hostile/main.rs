@@ -4,12 +4,7 @@
 #![allow(unreachable_pub, reason = "the harness is written as a library")]
 #![allow(dead_code, reason = "the harness serves other tests too")]
 
-#[path = "../ldap/client.rs"]
-mod client;
-#[path = "../ldap/filter.rs"]
-mod filter;
-#[path = "../ldap/stage.rs"]
-mod stage;
+use akldap_testing::{client, stage};
 
 mod floods;
 mod framing;

@@ -3,11 +3,7 @@
 #![allow(unreachable_pub, reason = "the harness is written as a library")]
 #![allow(dead_code, reason = "the harness serves other tests too")]
 
-#[path = "../captured_log/mod.rs"]
-mod captured_log;
-mod client;
-mod filter;
-mod stage;
+use akldap_testing::{captured_log, client, stage};
 
 mod binds;
 mod given_attributes;

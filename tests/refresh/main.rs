@@ -3,16 +3,7 @@
 #![allow(unreachable_pub, reason = "the harness is written as a library")]
 #![allow(dead_code, reason = "the harness serves other tests too")]
 
-#[path = "../captured_log/mod.rs"]
-mod captured_log;
-#[path = "../edge/certificates.rs"]
-mod certificates;
-#[path = "../ldap/client.rs"]
-mod client;
-#[path = "../ldap/filter.rs"]
-mod filter;
-#[path = "../ldap/stage.rs"]
-mod stage;
+use akldap_testing::{captured_log, certificates, client, stage};
 
 mod changes;
 mod continuous;

@@ -1,7 +1,6 @@
 //! The indexed directory against the naive one of `oracle/`: the same entries for the same request.
 
 mod oracle;
-#[path = "search_oracle/paging.rs"]
 mod paging;
 
 use std::collections::BTreeMap;

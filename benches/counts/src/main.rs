@@ -9,12 +9,6 @@
     reason = "modules of a program; what is public in them is for the program"
 )]
 
-#[path = "../../sample/mod.rs"]
-mod sample;
-#[allow(dead_code, reason = "only the encoding of requests is needed here")]
-#[path = "../../load/wire.rs"]
-mod wire;
-
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::hint::black_box;
@@ -24,6 +18,7 @@ use std::sync::Arc;
 
 use akldap_directory::{Builder, Snapshot, Tree};
 use akldap_ldap::message::Message;
+use akldap_workload::{sample, wire};
 use anyhow::{Context, bail};
 use ldap3_proto::proto::LdapSearchScope;
 

@@ -5,7 +5,7 @@ use akldap_ldap::ber;
 use akldap_ldap::control;
 use akldap_ldap::frame::DEFAULT_UNBOUND_MESSAGE_LIMIT;
 
-use super::super::akldap::BASE;
+use akldap_testing::released::BASE;
 
 /// Octets of the part of a request that is made long: what is around it fits into the rest.
 const LONG: usize = DEFAULT_UNBOUND_MESSAGE_LIMIT - 512;

@@ -1,8 +1,6 @@
 //! A scripted server for the tests of the `authentik` layer: it plays given answers in order, byte for byte, and
 //! keeps what it was sent. Speaks raw HTTP/1.1 so that it can also break off, stall and lie.
 
-#![allow(dead_code, reason = "each test binary uses its own part")]
-
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,19 +11,19 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 /// The token every client of these tests has.
-pub(crate) const TOKEN: &str = "token-of-the-outpost";
+pub const TOKEN: &str = "token-of-the-outpost";
 
 /// A request as it arrived.
 #[derive(Clone, Debug)]
-pub(crate) struct Received {
-    pub(crate) method: String,
-    pub(crate) target: String,
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: String,
+pub struct Received {
+    pub method: String,
+    pub target: String,
+    pub headers: Vec<(String, String)>,
+    pub body: String,
 }
 
 impl Received {
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         self.headers
             .iter()
             .find(|(key, _)| key.eq_ignore_ascii_case(name))
@@ -35,7 +33,7 @@ impl Received {
 
 /// What the server does with a request.
 #[derive(Clone, Debug)]
-pub(crate) enum Reply {
+pub enum Reply {
     /// Status, headers, body.
     Answer(u16, Vec<(String, String)>, String),
     /// Close without a word.
@@ -47,7 +45,7 @@ pub(crate) enum Reply {
 }
 
 impl Reply {
-    pub(crate) fn json(body: &str) -> Self {
+    pub fn json(body: &str) -> Self {
         Self::Answer(
             200,
             vec![("Content-Type".into(), "application/json".into())],
@@ -55,15 +53,15 @@ impl Reply {
         )
     }
 
-    pub(crate) fn status(status: u16, kind: &str, body: &str) -> Self {
+    pub fn status(status: u16, kind: &str, body: &str) -> Self {
         Self::Answer(status, vec![("Content-Type".into(), kind.into())], body.into())
     }
 
-    pub(crate) fn redirect(to: &str) -> Self {
+    pub fn redirect(to: &str) -> Self {
         Self::Answer(302, vec![("Location".into(), to.into())], String::new())
     }
 
-    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+    pub fn with(mut self, name: &str, value: &str) -> Self {
         if let Self::Answer(_, headers, _) = &mut self {
             headers.push((name.into(), value.into()));
         }
@@ -72,14 +70,14 @@ impl Reply {
 }
 
 /// The server.
-pub(crate) struct Script {
-    pub(crate) address: std::net::SocketAddr,
+pub struct Script {
+    pub address: std::net::SocketAddr,
     received: Arc<Mutex<Vec<Received>>>,
     replies: Arc<Mutex<VecDeque<Reply>>>,
 }
 
 impl Script {
-    pub(crate) async fn new(replies: Vec<Reply>) -> Self {
+    pub async fn new(replies: Vec<Reply>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let received = Arc::new(Mutex::new(Vec::new()));
@@ -97,26 +95,26 @@ impl Script {
         }
     }
 
-    pub(crate) fn push(&self, replies: Vec<Reply>) {
+    pub fn push(&self, replies: Vec<Reply>) {
         self.replies.lock().unwrap().extend(replies);
     }
 
     /// The requests so far, and forgets them.
-    pub(crate) fn take(&self) -> Vec<Received> {
+    pub fn take(&self) -> Vec<Received> {
         std::mem::take(&mut *self.received.lock().unwrap())
     }
 
-    pub(crate) fn left(&self) -> usize {
+    pub fn left(&self) -> usize {
         self.replies.lock().unwrap().len()
     }
 
-    pub(crate) fn client(&self) -> Client {
+    pub fn client(&self) -> Client {
         client(&format!("http://{}/", self.address), |_| {})
     }
 }
 
 /// A client with short times.
-pub(crate) fn client(host: &str, change: impl FnOnce(&mut Settings)) -> Client {
+pub fn client(host: &str, change: impl FnOnce(&mut Settings)) -> Client {
     let mut settings = Settings::new(host.parse().unwrap(), SecretString::from(TOKEN));
     settings.connect_timeout = Duration::from_millis(500);
     settings.request_timeout = Duration::from_millis(1500);
@@ -198,7 +196,7 @@ async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Re
 }
 
 /// A `Set-Cookie` line with a session cookie of the given claims.
-pub(crate) fn session_cookie(sid: &str, uid: Option<&str>) -> String {
+pub fn session_cookie(sid: &str, uid: Option<&str>) -> String {
     use base64::Engine as _;
     let claims = serde_json::json!({
         "sid": sid, "iss": "authentik", "sub": uid.unwrap_or("anonymous"), "authenticated": uid.is_some(),

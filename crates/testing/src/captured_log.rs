@@ -9,7 +9,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::SubscriberInitExt;
 
 #[derive(Clone)]
-pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+pub struct Log(Arc<Mutex<Vec<u8>>>);
 
 /// While there is one subscriber only, a line first reached on a thread without one is switched off everywhere. A
 /// second one prevents that.
@@ -22,10 +22,9 @@ impl Default for Log {
     }
 }
 
-#[allow(dead_code, reason = "some tests set their subscriber up themselves")]
 impl Log {
     /// Keeps what this thread logs until the guard is dropped.
-    pub(crate) fn listen() -> (Self, DefaultGuard) {
+    pub fn listen() -> (Self, DefaultGuard) {
         let log = Self::default();
         let subscriber = tracing_subscriber::fmt()
             .with_ansi(false)
@@ -35,7 +34,7 @@ impl Log {
     }
 
     /// Everything logged so far.
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 }

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::client::Client;
 
 pub fn path(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("certs").join(name)
+    crate::project().join("certs").join(name)
 }
 
 pub fn file(name: &str) -> String {

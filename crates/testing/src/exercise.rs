@@ -82,7 +82,7 @@ fn says_yes(program: &str, arguments: &[&str]) -> bool {
 
 /// Where `.ci/run` puts what comes from no package: beside the build, so that nothing lands in the project or the machine.
 pub fn kept() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("clients")
+    crate::target().join("clients")
 }
 
 /// Where the packages of npm are.

@@ -64,7 +64,7 @@ impl Output {
 pub fn command(program: &str) -> Command {
     let mut command = Command::new(program);
     command
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .current_dir(crate::project())
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .stdin(Stdio::null())
         .kill_on_drop(true);

@@ -10,7 +10,7 @@ use akldap_simulator::{Directory, Options, Simulator};
 use anyhow::{Context, bail};
 use tokio::runtime::Runtime;
 
-use super::process::{self, PATIENCE, Process};
+use akldap_workload::process::{self, PATIENCE, Process};
 
 /// The base DN of the sample directory.
 pub const BASE: &str = "DC=ldap,DC=goauthentik,DC=io";
@@ -36,7 +36,6 @@ pub struct Akldap {
     /// Where it speaks LDAP.
     pub address: SocketAddr,
     /// Where it speaks LDAPS.
-    #[allow(dead_code, reason = "not every benchmark speaks TLS")]
     pub ldaps: SocketAddr,
     http: SocketAddr,
     /// The simulated authentik.

@@ -57,6 +57,7 @@ impl Encoded {
     }
 
     /// Length in octets.
+    #[allow(clippy::len_without_is_empty, reason = "no message is empty")]
     pub fn len(&self) -> usize {
         self.octets.len()
     }

@@ -1,0 +1,47 @@
+//! What the tests share: a server in front of a simulated authentik, LDAP clients, TLS certificates, scripted servers, programs of
+//! the machine, and logs that are kept in memory. For tests and benchmarks only.
+//!
+//! Knows how the server is started and how it is spoken to, with codecs that are not ours. Must not know what any one test is about.
+//!
+//! ```
+//! use akldap_testing::client::search;
+//! use akldap_testing::stage::{SUFFIX, Stage};
+//! use ldap3_proto::proto::LdapSearchScope;
+//!
+//! # #[tokio::main]
+//! # async fn main() {
+//! let stage = Stage::sample().await;
+//! let mut client = stage.bound("ldapservice").await;
+//! let found = client.search(search(SUFFIX, LdapSearchScope::Subtree, "(cn=alice)", &["mail"])).await;
+//! assert_eq!(found.entries[0].one("mail"), "alice@example.com");
+//! # }
+//! ```
+
+#![allow(missing_docs, reason = "read by whoever reads the tests")]
+
+pub mod authentik_server;
+pub mod captured_log;
+pub mod certificates;
+pub mod client;
+pub mod exercise;
+pub mod filter;
+mod ldap_utils;
+pub mod program;
+pub mod released;
+pub mod scenery;
+pub mod stage;
+
+use std::path::{Path, PathBuf};
+
+/// The folder of the project.
+pub fn project() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+/// The folder of what is built, in which a test runs.
+pub fn target() -> PathBuf {
+    let program = std::env::current_exe().expect("the path of this program");
+    // Below it a folder of the profile, and in that one `deps`.
+    let target = program.ancestors().nth(3);
+    target.expect("a test runs where it was built").to_owned()
+}
