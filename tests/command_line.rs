@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -114,6 +115,27 @@ fn help_and_version_need_no_configuration() {
         (code, version.trim_end()),
         (Some(0), concat!("akldap ", env!("CARGO_PKG_VERSION")))
     );
+}
+
+/// The version stands in Cargo.toml; what repeats it for readers must follow. RELEASING.md relies on this.
+#[test]
+fn the_version_is_the_same_everywhere() {
+    let version = env!("CARGO_PKG_VERSION");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |name: &str| std::fs::read_to_string(root.join(name)).unwrap();
+    for (file, before) in [
+        ("README.md", "registry.example.org/akldap:"),
+        ("Dockerfile", "ARG VERSION=\""),
+    ] {
+        let text = read(file);
+        let mut given = text.split(before).skip(1).peekable();
+        assert!(given.peek().is_some(), "{file} does not name the version");
+        for rest in given {
+            let end = rest.find(|letter: char| !(letter.is_ascii_alphanumeric() || ".-".contains(letter)));
+            assert_eq!(&rest[..end.unwrap_or(rest.len())], version, "{file}");
+        }
+    }
+    assert!(read("CHANGELOG.md").contains(version), "CHANGELOG.md");
 }
 
 #[test]
