@@ -25,7 +25,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, LogLevel};
 use akldap_authentik::paging::ScanOptions;
-use akldap_authentik::{ApiError, LdapProvider};
+use akldap_authentik::{ApiError, Backoff, LdapProvider};
 use akldap_directory::CustomPolicy;
 use akldap_directory::rootdse::Reader;
 
@@ -38,11 +38,9 @@ pub(super) use miss::Misses;
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(300);
 /// The shortest time between refreshes, as in the official outpost.
 const MIN_INTERVAL: Duration = Duration::from_secs(30);
-/// The first wait after a failure; doubles with each further one.
-const FIRST_RETRY: Duration = Duration::from_millis(250);
-/// The longest wait after a failure: what is asked then is one page, and an outage ends for us when it ends for
+/// The waits after failures. They stay short: what is asked then is one page, and an outage ends for us when it ends for
 /// authentik.
-const LAST_RETRY: Duration = Duration::from_secs(1);
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(1));
 /// How far refreshes on a timer may come early, as a part of the interval, so that the replicas of an outpost spread.
 const EARLIEST: f64 = 0.85;
 /// The longest wait after an event, for the same reason. The official outpost waits up to nine seconds.
@@ -114,7 +112,9 @@ pub(super) fn start(outpost: &Arc<Outpost>, tasks: &TaskTracker, shutdown: &Canc
                     configuration.pace.interval()
                 }
                 Err(error) => {
-                    let wait = retry_wait(failures).max(error.retry_after().unwrap_or_default());
+                    let wait = BACKOFF
+                        .wait(failures, fastrand::f64())
+                        .max(error.retry_after().unwrap_or_default());
                     failures += 1;
                     tell_failure(
                         &configuration,
@@ -195,7 +195,7 @@ async fn follow_directory(outpost: &Outpost, shutdown: &CancellationToken) {
                     .mul_f64(EARLIEST + (1.0 - EARLIEST) * fastrand::f64())
             }
             Err(error) => {
-                let wait = retry_wait(failures);
+                let wait = BACKOFF.wait(failures, fastrand::f64());
                 failures += 1;
                 let kept = if outpost.snapshot.load().is_some() {
                     "the directory loaded before stays in use"
@@ -279,11 +279,6 @@ async fn pause(wait: Duration, asked: &Notify, shutdown: &CancellationToken) -> 
         () = asked.notified() => Ok(()),
         () = tokio::time::sleep(wait) => Ok(()),
     }
-}
-
-fn retry_wait(failures: u32) -> Duration {
-    let wait = FIRST_RETRY.saturating_mul(1 << failures.min(8)).min(LAST_RETRY);
-    wait.mul_f64(0.75 + 0.5 * fastrand::f64())
 }
 
 fn tell_failure(
@@ -432,7 +427,7 @@ async fn keep_flows_warm(outpost: &Outpost) {
             .collect();
         if flows.is_empty() {
             // The providers are loaded a moment after the outpost is known.
-            tokio::time::sleep(FIRST_RETRY).await;
+            tokio::time::sleep(BACKOFF.first).await;
             continue;
         }
         let period = match outpost.client.root_config().await {

@@ -6,8 +6,8 @@ mod recorded;
 
 use std::time::Duration;
 
-use akldap_authentik::SessionEndId;
 use akldap_authentik::events::{Disconnect, Event, Hello, Subscription, Timings, listen};
+use akldap_authentik::{Backoff, SessionEndId};
 use authentik_server::{Reply, Script, TOKEN, client};
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::io::AsyncWriteExt as _;
@@ -41,8 +41,7 @@ impl Listening {
             hello: Duration::from_millis(100),
             handshake: Duration::from_millis(400),
             silence: Duration::from_millis(400),
-            backoff: Duration::from_millis(20),
-            max_backoff: Duration::from_millis(50),
+            backoff: Backoff::new(Duration::from_millis(20), Duration::from_millis(50)),
             jitter: || 0.0,
             ..Timings::default()
         };
@@ -202,8 +201,7 @@ async fn connects_says_hello_and_hears_events_among_garbage() {
 async fn a_recycled_worker_is_replaced_at_once() {
     let (listener, host) = bound().await;
     let mut listening = Listening::to(&host, 16, |timings| {
-        timings.backoff = Duration::from_secs(60);
-        timings.max_backoff = Duration::from_secs(60);
+        timings.backoff = Backoff::new(Duration::from_secs(60), Duration::from_secs(60));
     });
     let (mut server, _, _) = accept(&listener).await;
     answer(&mut server, &mut listening).await;
@@ -468,8 +466,7 @@ async fn every_close_code_and_every_broken_frame_is_outlived() {
 async fn a_connection_that_never_holds_is_tried_less_and_less_often() {
     let (listener, host) = bound().await;
     let mut listening = Listening::to(&host, 16, |timings| {
-        timings.backoff = Duration::from_millis(50);
-        timings.max_backoff = Duration::from_millis(400);
+        timings.backoff = Backoff::new(Duration::from_millis(50), Duration::from_millis(400));
     });
     let mut gaps = Vec::new();
     let mut closed = tokio::time::Instant::now();

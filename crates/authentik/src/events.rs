@@ -22,6 +22,7 @@ pub use hello::Hello;
 use connection::{Socket, dial};
 use instruction::Instruction;
 
+use super::backoff::Backoff;
 use super::client::Client;
 use super::error::Unreachable;
 use super::session::SessionEndId;
@@ -119,10 +120,8 @@ pub struct Timings {
     pub handshake: Duration,
     /// After this long without any frame the connection counts as dead.
     pub silence: Duration,
-    /// The wait after a first failure; doubles with each further one.
-    pub backoff: Duration,
-    /// The longest wait between tries.
-    pub max_backoff: Duration,
+    /// The waits between tries.
+    pub backoff: Backoff,
     /// A connection is renewed at an age between these two.
     pub renew: (Duration, Duration),
     /// Gives numbers in `0.0..1.0`, by which waits are spread.
@@ -135,8 +134,7 @@ impl Default for Timings {
             hello: Duration::from_secs(10),
             handshake: Duration::from_secs(10),
             silence: Duration::from_secs(30),
-            backoff: Duration::from_secs(1),
-            max_backoff: Duration::from_secs(30),
+            backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(30)),
             renew: (Duration::from_secs(6 * 3600), Duration::from_secs(12 * 3600)),
             jitter: fastrand::f64,
         }
@@ -203,7 +201,7 @@ pub async fn listen(
         let wait = if at_once {
             Duration::ZERO
         } else {
-            backoff(&timings, failures, (timings.jitter)())
+            timings.backoff.wait(failures, (timings.jitter)())
         };
         failures = failures.saturating_add(1);
         tokio::select! {
@@ -211,16 +209,6 @@ pub async fn listen(
             () = sleep(wait) => {}
         }
     }
-}
-
-/// The wait after so many failures: doubling, capped, and shortened by up to half.
-fn backoff(timings: &Timings, failures: u32, random: f64) -> Duration {
-    let factor = 1_u32.checked_shl(failures).unwrap_or(u32::MAX);
-    timings
-        .backoff
-        .saturating_mul(factor)
-        .min(timings.max_backoff)
-        .mul_f64(1.0 - random.clamp(0.0, 1.0) / 2.0)
 }
 
 /// Waits for room in the channel. `false`: nobody receives any more, or it is time to stop.
@@ -414,21 +402,6 @@ async fn farewell(socket: &mut Socket) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn waits_double_up_to_their_cap() {
-        let timings = Timings::default();
-        let seconds = |failures, random| backoff(&timings, failures, random).as_secs_f64();
-        assert_eq!(
-            [seconds(0, 0.0), seconds(1, 0.0), seconds(4, 0.0), seconds(5, 0.0)],
-            [1.0, 2.0, 16.0, 30.0]
-        );
-        assert_eq!(
-            [seconds(31, 0.0), seconds(32, 0.0), seconds(u32::MAX, 0.0)],
-            [30.0; 3]
-        );
-        assert_eq!(seconds(0, 1.0), 0.5);
-    }
 
     #[test]
     fn updates_that_wait_are_one() {

@@ -26,6 +26,7 @@
 
 mod access;
 mod api;
+mod backoff;
 mod certificate;
 mod client;
 mod contact;
@@ -48,6 +49,7 @@ mod version;
 
 pub use access::{AccessCheck, Me};
 pub use api::{GroupsQuery, RawPage, UsersQuery};
+pub use backoff::Backoff;
 pub use certificate::CertificateKeyPair;
 pub use client::Client;
 pub use contact::Contact;

@@ -16,6 +16,7 @@ use std::time::{Duration, SystemTime};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::time::Instant;
 
+use super::backoff::Backoff;
 use super::error::ApiError;
 use super::row::{Page, Row, RowWarning};
 use pace::Pace;
@@ -34,10 +35,8 @@ pub struct ScanOptions {
     pub parallel: usize,
     /// Tries for one page, the first included.
     pub attempts: u32,
-    /// Wait before the second try of a page; doubles with each further one.
-    pub backoff: Duration,
-    /// The longest such wait.
-    pub max_backoff: Duration,
+    /// The waits before the second and later tries of a page.
+    pub backoff: Backoff,
     /// Limit on the first try; doubles with each further one, so that a lost answer is asked for again soon and a slow
     /// one is had in the end.
     pub timeout: Duration,
@@ -53,8 +52,7 @@ impl Default for ScanOptions {
         Self {
             parallel: 4,
             attempts: 4,
-            backoff: Duration::from_millis(200),
-            max_backoff: Duration::from_secs(2),
+            backoff: Backoff::new(Duration::from_millis(200), Duration::from_secs(2)),
             timeout: Duration::from_secs(20),
             alive: false,
             jitter: fastrand::f64,

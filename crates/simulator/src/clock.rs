@@ -6,8 +6,11 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use jiff::Timestamp;
+use jiff::fmt::temporal::Pieces;
+use jiff::tz::Offset;
+
 const MICROS: i64 = 1_000_000;
-const DAY: i64 = 86_400;
 
 /// A clock that can be set forward.
 #[derive(Debug, Default)]
@@ -53,78 +56,18 @@ pub(crate) fn system_time(at: i64) -> SystemTime {
 
 /// `2026-01-02T03:04:05.123456Z`; the fraction is left out when it is zero.
 pub(crate) fn iso(at: i64) -> String {
-    let (seconds, fraction) = (at.div_euclid(MICROS), at.rem_euclid(MICROS));
-    let (days, rest) = (seconds.div_euclid(DAY), seconds.rem_euclid(DAY));
-    let (year, month, day) = civil(days);
-    let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
-    if fraction == 0 {
-        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
-    } else {
-        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{fraction:06}Z")
-    }
+    let precision = if at % MICROS == 0 { 0 } else { 6 };
+    Timestamp::from_microsecond(at).map_or_else(|_| String::new(), |at| format!("{at:.precision$}"))
 }
 
-/// Reads an ISO 8601 time as a filter or a recording writes it: date, optional time, fraction and offset.
+/// Reads an ISO 8601 time as a filter or a recording writes it: date, optional time, fraction and offset; without an offset
+/// it is UTC.
 pub(crate) fn parse_iso(text: &str) -> Option<i64> {
-    let text = text.trim();
-    let mut date = text.get(..10)?.split('-');
-    let year: i64 = date.next()?.parse().ok()?;
-    let month: i64 = date.next()?.parse().ok()?;
-    let day: i64 = date.next()?.parse().ok()?;
-    if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
-        return None;
-    }
-    let midnight = days_from_civil(year, month, day) * DAY;
-    let rest = text.get(10..)?;
-    if rest.is_empty() {
-        return Some(midnight * MICROS);
-    }
-    let rest = rest.strip_prefix(['T', ' '])?;
-    let zone_at = rest.find(['Z', '+', '-']).unwrap_or(rest.len());
-    let (time, zone) = rest.split_at(zone_at);
-    let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
-    let mut parts = time.split(':');
-    let hour: i64 = parts.next()?.parse().ok()?;
-    let minute: i64 = parts.next()?.parse().ok()?;
-    let second: i64 = parts.next().unwrap_or("0").parse().ok()?;
-    let fraction: i64 = format!("{fraction:0<6}").get(..6)?.parse().ok()?;
-    let offset = match zone {
-        "" | "Z" => 0,
-        zone => {
-            let sign = if zone.starts_with('-') { -1 } else { 1 };
-            let digits: String = zone.chars().filter(char::is_ascii_digit).collect();
-            let hours: i64 = digits.get(..2)?.parse().ok()?;
-            let minutes: i64 = digits.get(2..4).unwrap_or("00").parse().ok()?;
-            sign * (hours * 3600 + minutes * 60)
-        }
-    };
-    Some((midnight + hour * 3600 + minute * 60 + second - offset) * MICROS + fraction)
-}
-
-/// Days since the epoch to year, month, day (proleptic Gregorian).
-fn civil(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_index = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month_index + 2) / 5 + 1;
-    let month = if month_index < 10 {
-        month_index + 3
-    } else {
-        month_index - 9
-    };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
-}
-
-fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let of_era = year.rem_euclid(400);
-    let month_index = if month > 2 { month - 3 } else { month + 9 };
-    let of_year = (153 * month_index + 2) / 5 + day - 1;
-    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
+    let pieces = Pieces::parse(text.trim()).ok()?;
+    let time = pieces.time().unwrap_or_default();
+    let offset = pieces.to_numeric_offset().unwrap_or(Offset::UTC);
+    let at = offset.to_timestamp(pieces.date().to_datetime(time)).ok()?;
+    Some(at.as_microsecond())
 }
 
 #[cfg(test)]

@@ -14,12 +14,12 @@ use tokio_util::task::TaskTracker;
 
 use crate::outpost::Outpost;
 use crate::outpost::access::{Ending, Login};
+use akldap_authentik::Backoff;
 
 /// Logins judged side by side in the background: authentik has two web workers by default, and others need them too.
 const AT_ONCE: usize = 2;
-/// Between two tries to judge those for which there was no answer; doubles up to the second.
-const RETRY_PAUSE: Duration = Duration::from_secs(2);
-const LAST_RETRY_PAUSE: Duration = Duration::from_secs(60);
+/// Between two tries to judge those for which there was no answer.
+const BACKOFF: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(60));
 /// After a look at all logins there is no other for so many times as long: its own requests may be what makes authentik
 /// recycle the worker that holds the event stream, which is the next gap.
 const PAUSE_FACTOR: u32 = 4;
@@ -78,12 +78,12 @@ pub(super) async fn is_still_good(outpost: &Outpost, login: &Arc<Login>) -> bool
 /// Judges at once whatever is due, again and again until there is an answer. With `n` logins due this takes the time of
 /// `n / 2` requests; for so long after a reconnect an ended session may still be accepted.
 async fn when_due(outpost: &Outpost) {
-    let mut retry = None;
+    let (mut retry, mut failures) = (None, 0_u32);
     let mut not_before = tokio::time::Instant::now();
     loop {
         tokio::select! {
-            () = outpost.logins.due() => retry = None,
-            () = sleep(retry.unwrap_or(LAST_RETRY_PAUSE)), if retry.is_some() => {}
+            () = outpost.logins.due() => failures = 0,
+            () = sleep(retry.unwrap_or_default()), if retry.is_some() => {}
         }
         let now = tokio::time::Instant::now();
         let pause = not_before.saturating_duration_since(now);
@@ -94,7 +94,7 @@ async fn when_due(outpost: &Outpost) {
         let later = all - due.len();
         if outpost.outage().is_some() {
             // There is nobody to ask, and what was judged stands.
-            retry = Some(LAST_RETRY_PAUSE.min(RETRY_PAUSE.max(pause)));
+            retry = Some(pause.clamp(BACKOFF.first, BACKOFF.longest));
             continue;
         }
         let unclear = judge_all(outpost, due).await;
@@ -103,9 +103,10 @@ async fn when_due(outpost: &Outpost) {
         }
         if unclear > 0 {
             tracing::debug!(logins = unclear, "logins that could not be judged again");
-            let pause = retry.map_or(RETRY_PAUSE, |pause: Duration| pause.saturating_mul(2));
-            retry = Some(pause.min(LAST_RETRY_PAUSE));
+            retry = Some(BACKOFF.wait(failures, 0.0));
+            failures = failures.saturating_add(1);
         } else {
+            failures = 0;
             retry = (later > 0).then_some(pause);
         }
     }

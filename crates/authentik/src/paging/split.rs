@@ -6,7 +6,6 @@
 
 use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use super::{PageRequest, ScanError, ScanOptions};
 use crate::error::ApiError;
@@ -100,19 +99,9 @@ where
             });
         }
         tracing::debug!(%error, page, kind, "reading the page again");
-        let wait = backoff(options, tries, (options.jitter)());
+        let wait = options.backoff.wait(tries.saturating_sub(1), (options.jitter)());
         tokio::time::sleep(wait.max(error.retry_after().unwrap_or_default())).await;
     }
-}
-
-/// The wait after the given number of tries: doubling, capped, and shortened by up to half.
-fn backoff(options: &ScanOptions, tries: u32, random: f64) -> Duration {
-    let factor = 1_u32.checked_shl(tries.saturating_sub(1)).unwrap_or(u32::MAX);
-    options
-        .backoff
-        .saturating_mul(factor)
-        .min(options.max_backoff)
-        .mul_f64(1.0 - random.clamp(0.0, 1.0) / 2.0)
 }
 
 /// Reads one page. `None` when the list ends before it.
