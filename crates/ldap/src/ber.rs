@@ -228,6 +228,7 @@ fn after_long_tag(octets: &[u8]) -> Result<&[u8], BerError> {
 pub const MAX_INT: u32 = 0x7fff_ffff;
 
 /// Reads the length octets at the start of `bytes`. `Ok(None)` means that more octets are needed.
+#[inline]
 pub(crate) fn read_length(bytes: &[u8]) -> Result<Option<(u64, &[u8])>, BerError> {
     let Some((&first, rest)) = bytes.split_first() else {
         return Ok(None);
@@ -280,6 +281,7 @@ pub fn parse_boolean(contents: &[u8]) -> Result<bool, BerError> {
 }
 
 /// How many octets the length `length` takes in the shortest definite form.
+#[inline]
 #[must_use]
 pub fn length_size(length: usize) -> usize {
     match length {
@@ -293,6 +295,7 @@ pub fn length_size(length: usize) -> usize {
 }
 
 /// How many octets an element with `length` octets of contents takes.
+#[inline]
 #[must_use]
 pub fn element_size(length: usize) -> usize {
     1 + length_size(length) + length
@@ -364,6 +367,7 @@ pub fn write_header(out: &mut Vec<u8>, tag: u8, length: usize) {
 }
 
 /// Appends a whole element.
+#[inline]
 pub fn write_element(out: &mut Vec<u8>, tag: u8, contents: &[u8]) {
     write_header(out, tag, contents.len());
     out.extend_from_slice(contents);
@@ -413,6 +417,7 @@ pub fn replace(out: &mut Vec<u8>, start: usize, reserved: usize, octets: &[u8]) 
 }
 
 #[cold]
+#[inline]
 fn move_tail(out: &mut Vec<u8>, from: usize, to: usize) {
     let end = out.len();
     if to > from {
@@ -423,6 +428,7 @@ fn move_tail(out: &mut Vec<u8>, from: usize, to: usize) {
 }
 
 /// Appends an INTEGER or ENUMERATED (by `tag`) in its shortest form.
+#[inline]
 pub fn write_integer(out: &mut Vec<u8>, tag: u8, number: i64) {
     let octets = number.to_be_bytes();
     let skip = (0..7)
@@ -435,6 +441,7 @@ pub fn write_integer(out: &mut Vec<u8>, tag: u8, number: i64) {
 }
 
 /// How many octets [`write_integer`] takes for a message id.
+#[inline]
 #[must_use]
 pub fn integer_size(number: u32) -> usize {
     match number {
@@ -447,6 +454,7 @@ pub fn integer_size(number: u32) -> usize {
 }
 
 /// Appends a BOOLEAN in the form RFC 4511 section 5.1 asks for (true is 0xff).
+#[inline]
 pub fn write_boolean(out: &mut Vec<u8>, value: bool) {
     write_element(out, BOOLEAN, &[if value { 0xff } else { 0 }]);
 }
