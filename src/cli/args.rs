@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 use clap::{Arg, ArgMatches, Args, Command, CommandFactory as _, FromArgMatches, Parser, Subcommand};
 
-use crate::config::options::{self, Kind, Setting};
+use crate::config::options::{self, Entry};
 use crate::config::{NotUnicode, Strings};
 
 /// The command line.
@@ -92,8 +92,8 @@ impl Strings for Flags {
     fn spelling(&self, name: &str) -> String {
         let flag = options::OPTIONS
             .iter()
-            .find(|setting| setting.variable == name)
-            .and_then(|setting| setting.flag);
+            .find(|setting| setting.variable() == name)
+            .and_then(|setting| setting.flag());
         flag.map_or_else(|| name.to_owned(), |flag| format!("--{flag}"))
     }
 }
@@ -102,7 +102,7 @@ impl Args for Flags {
     fn augment_args(command: Command) -> Command {
         options::OPTIONS
             .iter()
-            .filter_map(|setting| flag(setting))
+            .filter_map(|setting| flag(*setting))
             .fold(command, Command::arg)
     }
 
@@ -120,9 +120,9 @@ impl FromArgMatches for Flags {
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
         for setting in options::OPTIONS {
-            let Some(name) = setting.flag else { continue };
+            let Some(name) = setting.flag() else { continue };
             if let Some(text) = matches.get_one::<String>(name) {
-                self.0.insert(setting.variable, text.clone());
+                self.0.insert(setting.variable(), text.clone());
             }
         }
         Ok(())
@@ -130,26 +130,26 @@ impl FromArgMatches for Flags {
 }
 
 /// The flag of one option. Values stay text: `config` reads them.
-fn flag(setting: &'static Setting) -> Option<Arg> {
-    let name = setting.flag?;
+fn flag(setting: &'static dyn Entry) -> Option<Arg> {
+    let name = setting.flag()?;
     let help = format!(
         "{}{} [env: {}]",
-        setting.help,
+        setting.help(),
         shown_default(setting),
-        setting.variable
+        setting.variable()
     );
     let arg = Arg::new(name)
         .long(name)
-        .value_name(setting.kind.placeholder())
+        .value_name(setting.placeholder())
         .help(help)
         .help_heading("Options of the server")
         .global(true);
-    Some(match setting.kind {
-        Kind::Switch => arg
-            .num_args(0..=1)
+    Some(if setting.is_switch() {
+        arg.num_args(0..=1)
             .require_equals(true)
-            .default_missing_value("true"),
-        _ => arg,
+            .default_missing_value("true")
+    } else {
+        arg
     })
 }
 
@@ -157,11 +157,12 @@ fn flag(setting: &'static Setting) -> Option<Arg> {
 fn environment_help() -> String {
     let mut help = String::from("Environment variables without a flag:\n");
     for setting in options::OFFICIAL {
-        let default = shown_default(setting);
+        let default = shown_default(*setting);
         let _ = writeln!(
             help,
             "  {}\n          {}{default}",
-            setting.variable, setting.help
+            setting.variable(),
+            setting.help()
         );
     }
     help.push_str(
@@ -171,11 +172,12 @@ fn environment_help() -> String {
     help
 }
 
-fn shown_default(setting: &Setting) -> String {
-    if setting.default.is_empty() {
+fn shown_default(setting: &dyn Entry) -> String {
+    let default = setting.default();
+    if default.is_empty() {
         String::new()
     } else {
-        format!(" [default: {}]", setting.default)
+        format!(" [default: {default}]")
     }
 }
 
@@ -306,18 +308,18 @@ mod tests {
         // The help is wrapped to the terminal, so only single words can be looked for.
         let help = CommandLine::help();
         for setting in options::OPTIONS {
-            let flag = format!("--{}", setting.flag.expect("options have flags"));
+            let flag = format!("--{}", setting.flag().expect("options have flags"));
             assert!(help.contains(&flag), "{flag} is not in the help");
             assert!(
-                help.contains(setting.default),
+                help.contains(&setting.default()),
                 "the default of {flag} is not in the help"
             );
         }
         for setting in options::OFFICIAL.iter().chain(options::OPTIONS) {
             assert!(
-                help.contains(setting.variable),
+                help.contains(setting.variable()),
                 "{} is not in the help",
-                setting.variable
+                setting.variable()
             );
         }
         for command in ["serve", "demo", "healthcheck"] {

@@ -14,10 +14,10 @@ pub(crate) fn nearest_option(name: &str) -> Option<&'static str> {
         .iter()
         .map(|setting| {
             let known = setting
-                .variable
+                .variable()
                 .strip_prefix(OPTION_PREFIX)
-                .unwrap_or(setting.variable);
-            (strsim::levenshtein(&tail, known), known.len(), setting.variable)
+                .unwrap_or(setting.variable());
+            (strsim::levenshtein(&tail, known), known.len(), setting.variable())
         })
         .min()
         .filter(|(distance, length, _)| *distance <= (*length / RESEMBLING_PART).max(1))

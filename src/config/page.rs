@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::options::{OFFICIAL, OPTIONS, Setting, TOLERATED};
+use super::options::{OFFICIAL, OPTIONS, TOLERATED};
 
 /// The text of `docs/options.md`. `tests` keep that file equal to it.
 #[must_use]
@@ -20,9 +20,9 @@ pub fn options_page() -> String {
         let _ = writeln!(
             page,
             "| `{}` | {} | {} |",
-            setting.variable,
-            shown_default(setting),
-            setting.help
+            setting.variable(),
+            shown_default(&setting.default()),
+            setting.help()
         );
     }
     page.push_str("\nAccepted without effect:\n\n| variable | why |\n| --- | --- |\n");
@@ -38,20 +38,20 @@ pub fn options_page() -> String {
         let _ = writeln!(
             page,
             "| `{}` | `--{}` | {} | {} | {} |",
-            setting.variable,
-            setting.flag.unwrap_or_default(),
-            shown_default(setting),
-            setting.kind.expected(),
-            setting.help
+            setting.variable(),
+            setting.flag().unwrap_or_default(),
+            shown_default(&setting.default()),
+            setting.expected(),
+            setting.help()
         );
     }
     page
 }
 
-fn shown_default(setting: &Setting) -> String {
-    if setting.default.is_empty() {
+fn shown_default(default: &str) -> String {
+    if default.is_empty() {
         String::new()
     } else {
-        format!("`{}`", setting.default)
+        format!("`{default}`")
     }
 }

@@ -1,14 +1,15 @@
-//! Reads settings out of a source of texts: follows references, applies defaults and ranges, words the errors. Knows the
-//! table's kinds; must not know what any setting is for.
+//! Reads settings out of a source of texts: follows references, applies defaults and ranges, words the errors. Knows no
+//! setting by name.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
 
 use ipnet::IpNet;
 use url::Url;
 
+use super::kind::{Kind, Networks, Optional, Proxy};
 use super::nearest;
-use super::options::{self, Kind, Setting};
+use super::options;
+use super::setting::{Entry, Setting};
 use super::value::{self, Unreadable};
 use super::{ConfigError, ConfigWarning, NotUnicode, Strings};
 
@@ -45,17 +46,17 @@ impl<'a> Reader<'a> {
     }
 
     /// The text of a setting with `file://` and `env://` followed; `None` when unset or empty.
-    pub(super) fn text(&mut self, setting: &'static Setting) -> Result<Option<Found>, ConfigError> {
+    fn text(&mut self, setting: &dyn Entry) -> Result<Option<Found>, ConfigError> {
         #[cfg(test)]
-        self.visited.push(setting.variable);
-        let name = self.strings.spelling(setting.variable);
+        self.visited.push(setting.variable());
+        let name = self.strings.spelling(setting.variable());
         let not_unicode = |name: &str| ConfigError::NotUnicode {
             name: name.to_owned(),
-            expected: setting.kind.expected(),
+            expected: setting.expected(),
         };
         let Some(raw) = self
             .strings
-            .get(setting.variable)
+            .get(setting.variable())
             .map_err(|NotUnicode| not_unicode(&name))?
         else {
             return Ok(None);
@@ -101,7 +102,7 @@ impl<'a> Reader<'a> {
                 shown: format!("what the variable {variable:?} contains"),
             }
         } else {
-            let shown = if setting.kind == Kind::Secret {
+            let shown = if setting.is_secret() {
                 "unusable".to_owned()
             } else {
                 quote(&raw)
@@ -116,24 +117,24 @@ impl<'a> Reader<'a> {
     }
 
     /// The file a setting refers to, whether or not it is there.
-    pub(super) fn referenced_file(&self, setting: &'static Setting) -> Option<PathBuf> {
-        let raw = self.strings.get(setting.variable).ok()??;
+    pub(super) fn referenced_file(&self, setting: &dyn Entry) -> Option<PathBuf> {
+        let raw = self.strings.get(setting.variable()).ok()??;
         let (path, _) = split_fallback(raw.strip_prefix("file://")?);
         Some(PathBuf::from(path))
     }
 
     /// A setting that is known by its name in lower case, too, which counts when the other is unset.
-    pub(super) fn in_either_case(&mut self, setting: &'static Setting) -> Result<Option<Found>, ConfigError> {
+    pub(super) fn in_either_case(&mut self, setting: &dyn Entry) -> Result<Option<Found>, ConfigError> {
         if let Some(found) = self.text(setting)? {
             return Ok(Some(found));
         }
-        let name = setting.variable.to_ascii_lowercase();
+        let name = setting.variable().to_ascii_lowercase();
         let text = self
             .strings
             .get(&name)
             .map_err(|NotUnicode| ConfigError::NotUnicode {
                 name: name.clone(),
-                expected: setting.kind.expected(),
+                expected: setting.expected(),
             })?;
         Ok(text.filter(|text| !text.trim().is_empty()).map(|text| Found {
             shown: quote(&text),
@@ -144,115 +145,61 @@ impl<'a> Reader<'a> {
 
     /// A proxy. One that cannot be used is passed over with a warning: the variable is not ours alone, and who takes
     /// authentik's outpost for ours must not be stopped by it.
-    pub(super) fn proxy(&mut self, setting: &'static Setting) -> Result<Option<Url>, ConfigError> {
+    pub(super) fn proxy(
+        &mut self,
+        setting: &'static Setting<Optional<Proxy>>,
+    ) -> Result<Option<Url>, ConfigError> {
         let Some(found) = self.in_either_case(setting)? else {
             return Ok(None);
         };
-        match value::proxy(found.text.trim()) {
-            Ok(url) => Ok(Some(url)),
+        match setting.kind.read(found.text.trim()) {
+            Ok(url) => Ok(url),
             Err(problem) => {
                 self.warnings.push(ConfigWarning::UnusableProxy {
                     name: found.name,
-                    expected: problem
-                        .hint
-                        .map_or_else(|| setting.kind.expected(), str::to_owned),
+                    expected: problem.hint.map_or_else(|| setting.expected(), str::to_owned),
                 });
                 Ok(None)
             }
         }
     }
 
-    pub(super) fn optional<T>(
-        &mut self,
-        setting: &'static Setting,
-        parse: impl FnOnce(&str) -> Result<T, Unreadable>,
-    ) -> Result<Option<T>, ConfigError> {
-        let found = self.text(setting)?;
-        found
-            .map(|found| parse(found.text.trim()).map_err(|problem| found.invalid(setting, problem)))
-            .transpose()
-    }
-
-    pub(super) fn required<T>(
-        &mut self,
-        setting: &'static Setting,
-        parse: impl FnOnce(&str) -> Result<T, Unreadable>,
-    ) -> Result<T, ConfigError> {
-        self.optional(setting, parse)?
-            .ok_or_else(|| ConfigError::Missing {
-                name: setting.variable.to_owned(),
-                expected: setting.kind.expected(),
-            })
-    }
-
-    /// The value of a setting, or its default. Defaults go through the same parser; a test reads them all.
-    pub(super) fn value<T>(
-        &mut self,
-        setting: &'static Setting,
-        parse: impl Fn(&str) -> Result<T, Unreadable>,
-    ) -> Result<T, ConfigError> {
-        match self.optional(setting, &parse)? {
+    /// The value of a setting, or what counts when it is unset.
+    pub(super) fn value<K: Kind>(&mut self, setting: &'static Setting<K>) -> Result<K::Value, ConfigError> {
+        match self.if_set(setting)? {
             Some(value) => Ok(value),
-            None => parse(setting.default).map_err(|problem| {
-                let found = Found {
+            None => setting
+                .kind
+                .unset(&setting.default)
+                .ok_or_else(|| ConfigError::Missing {
                     name: setting.variable.to_owned(),
-                    text: setting.default.to_owned(),
-                    shown: quote(setting.default),
-                };
-                found.invalid(setting, problem)
-            }),
+                    expected: setting.kind.expected(),
+                }),
         }
     }
 
-    pub(super) fn switch(&mut self, setting: &'static Setting) -> Result<bool, ConfigError> {
-        self.value(setting, value::switch)
-    }
-
-    pub(super) fn count(&mut self, setting: &'static Setting) -> Result<usize, ConfigError> {
-        self.value(setting, |text| within(setting, value::count(text)?))
-    }
-
-    pub(super) fn size(&mut self, setting: &'static Setting) -> Result<usize, ConfigError> {
-        self.value(setting, |text| within(setting, value::size(text)?))
-    }
-
-    pub(super) fn duration(&mut self, setting: &'static Setting) -> Result<Duration, ConfigError> {
-        self.value(setting, |text| duration_within(setting, text))
-    }
-
-    /// A duration that has no default of its own.
-    pub(super) fn duration_if_set(
-        &mut self,
-        setting: &'static Setting,
-    ) -> Result<Option<Duration>, ConfigError> {
-        self.optional(setting, |text| duration_within(setting, text))
-    }
-
-    /// A duration for which zero means never.
-    pub(super) fn interval(&mut self, setting: &'static Setting) -> Result<Option<Duration>, ConfigError> {
-        Ok(Some(self.duration(setting)?).filter(|duration| !duration.is_zero()))
-    }
-
-    pub(super) fn path(&mut self, setting: &'static Setting) -> Result<Option<PathBuf>, ConfigError> {
-        Ok(self.text(setting)?.map(|found| PathBuf::from(found.text)))
-    }
-
-    pub(super) fn path_or_default(&mut self, setting: &'static Setting) -> Result<PathBuf, ConfigError> {
-        Ok(self
-            .path(setting)?
-            .unwrap_or_else(|| Path::new(setting.default).to_owned()))
+    fn if_set<K: Kind>(&mut self, setting: &'static Setting<K>) -> Result<Option<K::Value>, ConfigError> {
+        self.text(setting)?
+            .map(|found| {
+                let text = if K::BLANKS { &found.text } else { found.text.trim() };
+                setting
+                    .kind
+                    .read(text)
+                    .map_err(|problem| found.invalid(setting, problem))
+            })
+            .transpose()
     }
 
     /// The networks of a list, or its default with the warning that belongs to it; and whether it was set.
     pub(super) fn networks(
         &mut self,
-        setting: &'static Setting,
+        setting: &'static Setting<Networks>,
         unset: impl FnOnce(String) -> ConfigWarning,
     ) -> Result<(Vec<IpNet>, bool), ConfigError> {
         let name = self.strings.spelling(setting.variable);
-        let Some((networks, skipped)) = self.optional(setting, |text| Ok(value::networks(text)))? else {
+        let Some(value::Networks { networks, skipped }) = self.if_set(setting)? else {
             self.warnings.push(unset(name));
-            return Ok((value::networks(setting.default).0, false));
+            return Ok((setting.default.to_vec(), false));
         };
         self.warnings
             .extend(skipped.into_iter().map(|entry| ConfigWarning::SkippedNetwork {
@@ -263,17 +210,17 @@ impl<'a> Reader<'a> {
     }
 
     /// The error for one of a pair of settings without the other.
-    pub(super) fn lonely(&self, missing: &'static Setting, present: &'static Setting) -> ConfigError {
+    pub(super) fn lonely(&self, missing: &dyn Entry, present: &dyn Entry) -> ConfigError {
         ConfigError::Conflict {
-            name: self.strings.spelling(missing.variable),
-            other: self.strings.spelling(present.variable),
+            name: self.strings.spelling(missing.variable()),
+            other: self.strings.spelling(present.variable()),
             problem: "both must be set, or neither",
         }
     }
 
     pub(super) fn warn_of_unknown_options(&mut self) {
         for name in self.strings.names() {
-            let known = options::OPTIONS.iter().any(|setting| setting.variable == name);
+            let known = options::OPTIONS.iter().any(|setting| setting.variable() == name);
             if known || !name.starts_with(options::OPTION_PREFIX) {
                 continue;
             }
@@ -285,24 +232,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn duration_within(setting: &Setting, text: &str) -> Result<Duration, Unreadable> {
-    let duration = value::duration(text)?;
-    let Kind::Duration { min, max, off } = setting.kind else {
-        return Ok(duration);
-    };
-    let in_range = (Duration::from_secs(min)..=Duration::from_secs(max)).contains(&duration);
-    if in_range || (off && duration.is_zero()) {
-        Ok(duration)
-    } else {
-        Err(Unreadable {
-            hint: None,
-            hide: false,
-        })
-    }
-}
-
 impl Found {
-    fn invalid(self, setting: &Setting, problem: Unreadable) -> ConfigError {
+    fn invalid(self, setting: &dyn Entry, problem: Unreadable) -> ConfigError {
         ConfigError::Invalid {
             name: self.name,
             found: if problem.hide {
@@ -310,26 +241,9 @@ impl Found {
             } else {
                 self.shown
             },
-            expected: problem
-                .hint
-                .map_or_else(|| setting.kind.expected(), str::to_owned),
+            expected: problem.hint.map_or_else(|| setting.expected(), str::to_owned),
         }
     }
-}
-
-/// Checks a number against the range of its setting.
-pub(super) fn within(setting: &Setting, number: u64) -> Result<usize, Unreadable> {
-    let in_range = match setting.kind {
-        Kind::Count { min, max } | Kind::Size { min, max } => (min..=max).contains(&number),
-        _ => true,
-    };
-    usize::try_from(number)
-        .ok()
-        .filter(|_| in_range)
-        .ok_or(Unreadable {
-            hint: None,
-            hide: false,
-        })
 }
 
 fn split_fallback(reference: &str) -> (&str, Option<&str>) {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
+use std::net::SocketAddr;
 
 use secrecy::ExposeSecret as _;
 
@@ -128,13 +129,13 @@ fn every_setting_of_the_table_is_read_and_no_other() {
     let table: BTreeSet<&str> = options::OFFICIAL
         .iter()
         .chain(options::OPTIONS)
-        .map(|setting| setting.variable)
+        .map(|setting| setting.variable())
         .collect();
     assert_eq!(read, table);
     assert_eq!(reader.visited.len(), table.len(), "a setting is read twice");
     let flags: BTreeSet<&str> = options::OPTIONS
         .iter()
-        .filter_map(|setting| setting.flag)
+        .filter_map(|setting| setting.flag())
         .collect();
     assert_eq!(
         flags.len(),
@@ -143,11 +144,33 @@ fn every_setting_of_the_table_is_read_and_no_other() {
     );
     for setting in options::OPTIONS {
         let flag = setting
-            .flag
+            .flag()
             .expect("checked above")
             .replace('-', "_")
             .to_ascii_uppercase();
-        assert_eq!(format!("AUTHENTIK_LDAP__{flag}"), setting.variable);
+        assert_eq!(format!("AUTHENTIK_LDAP__{flag}"), setting.variable());
+    }
+}
+
+#[test]
+fn the_default_that_is_shown_is_the_one_in_force() {
+    let unset = read(&[]).expect("defaults");
+    for setting in options::OFFICIAL.iter().chain(options::OPTIONS) {
+        let shown = setting.default();
+        if shown.is_empty() {
+            continue;
+        }
+        let mut written = read(&[(setting.variable(), &shown)])
+            .unwrap_or_else(|error| panic!("the default is outside its own range: {error}"));
+        // These two tell the default apart from a choice.
+        written.listen.trusted_proxies_set = unset.listen.trusted_proxies_set;
+        written.warnings.clone_from(&unset.warnings);
+        assert_eq!(
+            format!("{written:?}"),
+            format!("{unset:?}"),
+            "{}",
+            setting.variable()
+        );
     }
 }
 

@@ -11,7 +11,7 @@ use crate::config::{LogFormat, LogLevel};
 
 /// The text cannot be read. What was expected is known by the caller, except where the value itself suggests more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Unreadable {
+pub(super) struct Unreadable {
     /// Said instead of the general expectation.
     pub hint: Option<&'static str>,
     /// The value may hold a secret and must not be shown.
@@ -143,14 +143,22 @@ pub(crate) fn listen_address(entry: &str) -> Result<SocketAddr, Unreadable> {
     Err(Unreadable::PLAIN)
 }
 
-/// A comma-separated list of networks, and the entries that are none. A single address is a network of one.
-/// `none` is the empty list.
-pub(crate) fn networks(text: &str) -> (Vec<IpNet>, Vec<String>) {
+/// A list of networks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Networks {
+    /// The networks.
+    pub(super) networks: Vec<IpNet>,
+    /// The entries that are none.
+    pub(super) skipped: Vec<String>,
+}
+
+/// A comma-separated list of networks. A single address is a network of one. `none` is the empty list.
+pub(crate) fn networks(text: &str) -> Networks {
+    if text.trim().eq_ignore_ascii_case("none") {
+        return Networks::default();
+    }
     let mut networks = Vec::new();
     let mut skipped = Vec::new();
-    if text.trim().eq_ignore_ascii_case("none") {
-        return (networks, skipped);
-    }
     for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
         let network = entry
             .parse::<IpNet>()
@@ -160,7 +168,7 @@ pub(crate) fn networks(text: &str) -> (Vec<IpNet>, Vec<String>) {
             Err(_) => skipped.push(entry.to_owned()),
         }
     }
-    (networks, skipped)
+    Networks { networks, skipped }
 }
 
 /// authentik's URL. The result always ends in `/`, so that `join("api/v3/")` keeps a path.

@@ -85,11 +85,11 @@ fn every_variable_and_option_exists() {
     let known: BTreeSet<&str> = options::OFFICIAL
         .iter()
         .chain(options::OPTIONS)
-        .map(|setting| setting.variable)
+        .map(|setting| setting.variable())
         .collect();
     let flags: BTreeSet<String> = options::OPTIONS
         .iter()
-        .filter_map(|setting| setting.flag)
+        .filter_map(|setting| setting.flag())
         .map(|flag| format!("--{flag}"))
         .collect();
     let help = CommandLine::help();
@@ -145,13 +145,13 @@ fn the_table_of_variables_tells_their_defaults() {
         let setting = options::OFFICIAL
             .iter()
             .chain(options::OPTIONS)
-            .find(|setting| setting.variable == variable);
+            .find(|setting| setting.variable() == variable);
         let setting = setting.unwrap_or_else(|| panic!("{variable} is no variable"));
         match default.split('`').nth(1) {
-            Some(told) => assert_eq!(told, setting.default, "{variable}"),
+            Some(told) => assert_eq!(told, setting.default(), "{variable}"),
             None => assert!(
                 // In words where there is no fixed one.
-                setting.default.is_empty() || default == "required" || default == "private networks",
+                setting.default().is_empty() || default == "required" || default == "private networks",
                 "{line}"
             ),
         }
