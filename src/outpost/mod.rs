@@ -191,11 +191,6 @@ impl Outpost {
         bind::start(self, tasks, shutdown);
     }
 
-    /// What the server was told at start.
-    pub fn config(&self) -> &Config {
-        &self.config
-    }
-
     /// The directory as it was last loaded; `None` before the first time.
     pub fn snapshot(&self) -> Option<Arc<Snapshot>> {
         self.snapshot.load_full()

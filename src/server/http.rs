@@ -6,6 +6,7 @@
 mod door;
 pub mod health_socket;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -143,8 +144,13 @@ pub(super) async fn serve(listener: TcpListener, outpost: Arc<Outpost>, shutdown
 }
 
 /// Serves HTTP on the unix socket that the health check asks. Without it everything else still works.
-pub(super) fn serve_socket(outpost: &Arc<Outpost>, tasks: &TaskTracker, shutdown: &CancellationToken) {
-    let socket = match HealthSocket::open(&outpost.config().metrics_socket) {
+pub(super) fn serve_socket(
+    path: &Path,
+    outpost: &Arc<Outpost>,
+    tasks: &TaskTracker,
+    shutdown: &CancellationToken,
+) {
+    let socket = match HealthSocket::open(path) {
         Ok(socket) => socket,
         Err(error) => {
             tracing::error!(%error, "no health check socket, so `akldap healthcheck` will fail; everything else is served");

@@ -23,6 +23,7 @@ use crate::outpost::bind::Origin;
 use crate::outpost::{Capabilities, Outpost, OutpostError};
 use akldap_ldap::response::{self, LdapResult, ResultCode};
 
+use super::config::ServerConfig;
 use super::connection::{self, End, Surroundings};
 use super::crowd::{Budget, Crowd, Seat, TLS_STATE};
 use super::foreign::{self, Expected};
@@ -85,6 +86,7 @@ pub struct Server {
 /// What every port shares.
 struct Gate {
     outpost: Arc<Outpost>,
+    config: Arc<ServerConfig>,
     acceptor: TlsAcceptor,
     crowd: Arc<Crowd>,
     notices: Arc<Notices>,
@@ -117,8 +119,9 @@ impl Server {
             extensions: operation::extended::SUPPORTED.to_vec(),
             features: operation::SUPPORTED_FEATURES.to_vec(),
         };
+        let own = Arc::new(ServerConfig::from(&config));
         let outpost = Outpost::new(config, capabilities, log)?;
-        let config = outpost.config();
+        let config = own;
         let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
         let tls = tls::server_config(&config.tls, Arc::clone(outpost.certificates()))?;
         let crowd = Crowd::new(
@@ -135,6 +138,7 @@ impl Server {
         let notices = Arc::new(Notices::default());
         let gate = Arc::new(Gate {
             outpost: Arc::clone(&outpost),
+            config: Arc::clone(&config),
             acceptor: TlsAcceptor::from(tls),
             crowd,
             notices: Arc::clone(&notices),
@@ -156,7 +160,7 @@ impl Server {
             addresses.http.extend(listener.local_addr());
             tasks.spawn(http::serve(listener, Arc::clone(&outpost), shutdown.clone()));
         }
-        http::serve_socket(&outpost, &tasks, &shutdown);
+        http::serve_socket(&config.metrics_socket, &outpost, &tasks, &shutdown);
         outpost.start(&tasks, &shutdown);
         tasks.spawn(tell_repeated(
             Arc::clone(&outpost),
@@ -321,7 +325,7 @@ impl Gate {
     }
 
     async fn serve(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, implicit_tls: bool, mut seat: Seat) {
-        let config = self.outpost.config();
+        let config = &self.config;
         let connection = self.connections.fetch_add(1, Ordering::Relaxed) + 1;
         let deadline = Instant::now() + config.limits.handshake_timeout;
         let _open = self.outpost.metrics().connection_opened();
@@ -360,7 +364,7 @@ impl Gate {
             return Box::pin(self.secure(stream, connection, origin, &mut seat, Expected::Ldaps, deadline))
                 .await;
         }
-        let mut session = Session::new(Arc::clone(&self.outpost), connection, origin, tls);
+        let mut session = self.session(connection, origin, tls);
         let surroundings = self.surroundings(Expected::Ldap, 0);
         let end = connection::serve(stream, &mut session, &mut seat, &surroundings).await;
         drop(session);
@@ -380,7 +384,7 @@ impl Gate {
 
     /// Where a client's binds come from. Says which peers are believed only because nobody set whom to believe.
     fn origin(&self, client: IpAddr, named_by: Option<IpAddr>) -> Origin {
-        let chosen = self.outpost.config().listen.trusted_proxies_set;
+        let chosen = self.config.listen.trusted_proxies_set;
         let proxy = named_by.filter(|_| !chosen);
         if let Some(peer) = proxy
             && self
@@ -398,9 +402,14 @@ impl Gate {
         Origin { client, proxy }
     }
 
+    fn session(&self, connection: u64, origin: Origin, secure: bool) -> Session {
+        let (outpost, config) = (Arc::clone(&self.outpost), Arc::clone(&self.config));
+        Session::new(outpost, config, connection, origin, secure)
+    }
+
     fn surroundings(&self, expected: Expected, stream_size: usize) -> Surroundings<'_> {
         Surroundings {
-            limits: &self.outpost.config().limits,
+            limits: &self.config.limits,
             notices: &self.notices,
             shutdown: &self.shutdown,
             expected,
@@ -410,7 +419,7 @@ impl Gate {
 
     /// Ends a connection of an address that has too many. Under TLS there is nothing that could be said in time.
     fn turn_away(&self, client: IpAddr, stream: &Rewind<TcpStream>, implicit_tls: bool) {
-        let limit = self.outpost.config().limits.max_connections_per_address;
+        let limit = self.config.limits.max_connections_per_address;
         if self
             .notices
             .is_news(client, Topic::TooMany, std::time::Instant::now())
@@ -460,7 +469,7 @@ impl Gate {
                 return;
             }
         };
-        let mut session = Session::new(Arc::clone(&self.outpost), connection, origin, true);
+        let mut session = self.session(connection, origin, true);
         // StartTLS is refused under TLS, so the conversation can only end.
         let surroundings = self.surroundings(Expected::Inside, TLS_STATE);
         connection::serve(stream, &mut session, seat, &surroundings).await;

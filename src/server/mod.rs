@@ -4,6 +4,7 @@
 
 mod alarm;
 mod available;
+mod config;
 mod connection;
 mod crowd;
 mod foreign;

@@ -18,12 +18,14 @@ use crate::outpost::bind::{Begun, BindAnswer, Origin};
 use akldap_ldap::message::{Authentication, BindRequest, Message, Operation};
 use akldap_ldap::response::{self, LdapResult, ResultCode};
 
+use super::config::ServerConfig;
 use super::operation::{BindFuture, Running, bind, compare, extended, search};
 use super::request;
 
 /// The state of one connection.
 pub(super) struct Session {
     pub(super) outpost: Arc<Outpost>,
+    pub(super) config: Arc<ServerConfig>,
     /// The number of the connection in this process.
     pub(super) connection: u64,
     /// The client's address, after the PROXY header.
@@ -34,8 +36,6 @@ pub(super) struct Session {
     pub(super) identity: Option<Arc<Identity>>,
     /// Whether TLS is in place.
     pub(super) secure: bool,
-    /// Whether a bind or StartTLS must be refused without TLS.
-    pub(super) require_tls: bool,
 }
 
 /// What a request became.
@@ -69,16 +69,21 @@ pub(super) enum Action {
 }
 
 impl Session {
-    pub(super) fn new(outpost: Arc<Outpost>, connection: u64, origin: Origin, secure: bool) -> Self {
-        let require_tls = outpost.config().tls.required;
+    pub(super) fn new(
+        outpost: Arc<Outpost>,
+        config: Arc<ServerConfig>,
+        connection: u64,
+        origin: Origin,
+        secure: bool,
+    ) -> Self {
         Self {
             outpost,
+            config,
             connection,
             client: origin.client,
             proxy: origin.proxy,
             identity: None,
             secure,
-            require_tls,
         }
     }
 
@@ -169,7 +174,7 @@ impl Session {
             Operation::Extended(request) => request.name == extended::START_TLS,
             _ => false,
         };
-        if self.require_tls && !self.secure && !exempt {
+        if self.config.tls.required && !self.secure && !exempt {
             return Some(LdapResult::new(
                 ResultCode::ConfidentialityRequired,
                 "this server asks for TLS: use StartTLS or the LDAPS port",

@@ -2,6 +2,7 @@ use std::net::IpAddr;
 
 use tokio::io::{AsyncWriteExt, DuplexStream};
 
+use super::super::config::ServerConfig;
 use super::super::crowd::{Budget, Crowd};
 use super::*;
 use crate::metrics::ClientMetrics;
@@ -26,17 +27,17 @@ async fn wait_behind(octets: &[u8]) -> Duration {
     assert!(seat.enter(client.into()));
     let outpost = Outpost::of_bases(&["dc=io"]);
     let (mut theirs, ours) = tokio::io::duplex(64);
-    let (limits, sent) = (outpost.config().limits.clone(), octets.to_vec());
+    let (config, sent) = (Arc::new(ServerConfig::of_defaults()), octets.to_vec());
     let served = tokio::spawn(async move {
         let (notices, shutdown) = (Notices::default(), CancellationToken::new());
         let surroundings = Surroundings {
-            limits: &limits,
+            limits: &config.limits,
             notices: &notices,
             shutdown: &shutdown,
             expected: Expected::Ldap,
             stream_size: 0,
         };
-        let mut session = Session::new(outpost, 1, client.into(), false);
+        let mut session = Session::new(outpost, Arc::clone(&config), 1, client.into(), false);
         let _ = serve(ours, &mut session, &mut seat, &surroundings).await;
     });
     theirs.write_all(&sent).await.unwrap();

@@ -141,7 +141,7 @@ pub(in crate::server) fn start(
 
 /// What the searches of a session may cost.
 fn class_of(session: &Session) -> &SearchClassConfig {
-    let limits = &session.outpost.config().limits.search;
+    let limits = &session.config.limits.search;
     match &session.identity {
         None => &limits.anonymous,
         Some(identity) if identity.may_search_everything() => &limits.full,
@@ -305,7 +305,7 @@ struct Record {
 
 impl Record {
     fn of(session: &Session, message_id: u32, request: &SearchRequest<'_>) -> Option<Box<Self>> {
-        if !session.outpost.config().audit_searches {
+        if !session.config.audit_searches {
             return None;
         }
         let names: Vec<_> = request
