@@ -2,6 +2,7 @@
 //! `akldap_`. Knows names, labels and numbers; must not know what causes them. Handles for the hot path are looked up
 //! once per provider, because a look-up by label takes a lock.
 
+mod labels;
 mod process;
 mod snapshot;
 
@@ -13,15 +14,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use prometheus_client::encoding::{
-    DescriptorEncoder, EncodeLabelSet, EncodeLabelValue, EncodeMetric, LabelValueEncoder,
-};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use labels::{ConnectionLabels, FlowLabels, LogLabels, RejectedLabels, RequestLabels};
+pub use labels::{OutpostLabels, RejectReason, RequestType};
 use process::ProcessCollector;
 use snapshot::SnapshotCollector;
 
@@ -31,184 +32,8 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 /// The default buckets of the Go client, in seconds, which the official dashboards expect.
 const BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
-/// The type under which authentik knows this outpost.
-const OUTPOST_TYPE: &str = "ldap";
-
 type FloatGauge = Gauge<f64, AtomicU64>;
 type HistogramFamily<L> = Family<L, Histogram, fn() -> Histogram>;
-
-/// What names this outpost in the metrics.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct OutpostLabels {
-    /// The outpost's name in authentik; empty until authentik said it.
-    pub outpost_name: String,
-    /// `ldap`.
-    pub outpost_type: &'static str,
-    /// The random id of this process.
-    pub uuid: String,
-    /// Our version.
-    pub version: String,
-    /// The build hash, possibly empty.
-    pub build: String,
-}
-
-impl OutpostLabels {
-    /// Labels of a process that does not know its outpost yet.
-    #[must_use]
-    pub fn new(uuid: impl Into<String>, version: impl Into<String>, build: impl Into<String>) -> Self {
-        Self {
-            outpost_name: String::new(),
-            outpost_type: OUTPOST_TYPE,
-            uuid: uuid.into(),
-            version: version.into(),
-            build: build.into(),
-        }
-    }
-
-    fn connection(&self) -> ConnectionLabels {
-        ConnectionLabels {
-            outpost_name: self.outpost_name.clone(),
-            outpost_type: self.outpost_type,
-            uuid: self.uuid.clone(),
-        }
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ConnectionLabels {
-    outpost_name: String,
-    outpost_type: &'static str,
-    uuid: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RequestLabels {
-    outpost_name: String,
-    r#type: RequestType,
-    app: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RejectedLabels {
-    outpost_name: String,
-    r#type: RequestType,
-    reason: RejectReason,
-    app: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct LogLabels {
-    lines: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct FlowLabels {
-    stage: String,
-    flow: String,
-}
-
-/// The kind of an LDAP request. The official outpost counts bind, search and unbind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum RequestType {
-    /// Bind.
-    Bind,
-    /// Search.
-    Search,
-    /// Unbind.
-    Unbind,
-    /// Compare.
-    Compare,
-    /// Any extended operation.
-    Extended,
-}
-
-impl RequestType {
-    const ALL: [Self; 5] = [
-        Self::Bind,
-        Self::Search,
-        Self::Unbind,
-        Self::Compare,
-        Self::Extended,
-    ];
-
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Bind => "bind",
-            Self::Search => "search",
-            Self::Unbind => "unbind",
-            Self::Compare => "compare",
-            Self::Extended => "extended",
-        }
-    }
-}
-
-impl EncodeLabelValue for RequestType {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), fmt::Error> {
-        self.as_str().encode(encoder)
-    }
-}
-
-/// Why a request was refused. The first ten are official; the rest name refusals the official outpost does not make.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum RejectReason {
-    /// Bind: the DN belongs to no provider.
-    NoProvider,
-    /// Bind: the flow could not be run to its end.
-    FlowError,
-    /// Bind: the flow ended without a login.
-    InvalidCredentials,
-    /// Bind: the application's policies refuse the user.
-    AccessDenied,
-    /// Bind: the application's policies could not be asked.
-    AccessCheckFail,
-    /// Bind: the user could not be identified after the login.
-    UserInfoFail,
-    /// Search: no bind before it.
-    EmptyBindDn,
-    /// Search: the bind DN is outside the provider.
-    InvalidBindDn,
-    /// Search: the bound user is not in the snapshot.
-    UserInfoNotCached,
-    /// Search: the filter could not be read.
-    FilterParseFail,
-    /// authentik is not reachable, or nothing is loaded yet.
-    Unavailable,
-    /// Too many binds at once, or too many failed ones.
-    Busy,
-    /// TLS is required first.
-    ConfidentialityRequired,
-    /// The request is malformed.
-    ProtocolError,
-}
-
-impl RejectReason {
-    /// The label, which audit records use too.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::NoProvider => "no_provider",
-            Self::FlowError => "flow_error",
-            Self::InvalidCredentials => "invalid_credentials",
-            Self::AccessDenied => "access_denied",
-            Self::AccessCheckFail => "access_check_fail",
-            Self::UserInfoFail => "user_info_fail",
-            Self::EmptyBindDn => "empty_bind_dn",
-            Self::InvalidBindDn => "invalid_bind_dn",
-            Self::UserInfoNotCached => "user_info_not_cached",
-            Self::FilterParseFail => "filter_parse_fail",
-            Self::Unavailable => "unavailable",
-            Self::Busy => "busy",
-            Self::ConfidentialityRequired => "confidentiality_required",
-            Self::ProtocolError => "protocol_error",
-        }
-    }
-}
-
-impl EncodeLabelValue for RejectReason {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), fmt::Error> {
-        self.as_str().encode(encoder)
-    }
-}
 
 /// Every metric of the process.
 #[derive(Debug)]
@@ -409,14 +234,14 @@ impl Metrics {
     /// Records how long a GET request of a flow took, by the component that was answered.
     pub fn flow_get(&self, stage: &str, flow: &str, took: Duration) {
         self.flow_get
-            .get_or_create(&flow_labels(stage, flow))
+            .get_or_create(&FlowLabels::new(stage, flow))
             .observe(took.as_secs_f64());
     }
 
     /// Records how long a POST request of a flow took, by the component that was answered.
     pub fn flow_post(&self, stage: &str, flow: &str, took: Duration) {
         self.flow_post
-            .get_or_create(&flow_labels(stage, flow))
+            .get_or_create(&FlowLabels::new(stage, flow))
             .observe(took.as_secs_f64());
     }
 
@@ -424,7 +249,7 @@ impl Metrics {
     #[must_use]
     pub fn application(&self, app: &str) -> ApplicationMetrics {
         let outpost_name = self.outpost().outpost_name;
-        let durations = RequestType::ALL.map(|r#type| {
+        let durations = RequestType::TIMED.map(|r#type| {
             let labels = RequestLabels {
                 outpost_name: outpost_name.clone(),
                 r#type,
@@ -508,7 +333,7 @@ impl Metrics {
 /// Handles for the requests of one application. Cheap to clone and to use.
 #[derive(Debug, Clone)]
 pub struct ApplicationMetrics {
-    durations: [Histogram; RequestType::ALL.len()],
+    durations: [Histogram; RequestType::TIMED.len()],
     rejected: Family<RejectedLabels, Counter>,
     outpost_name: String,
     app: String,
@@ -517,7 +342,7 @@ pub struct ApplicationMetrics {
 impl ApplicationMetrics {
     /// Records how long a request took.
     pub fn observe(&self, r#type: RequestType, took: Duration) {
-        for (known, histogram) in RequestType::ALL.iter().zip(&self.durations) {
+        for (known, histogram) in RequestType::TIMED.iter().zip(&self.durations) {
             if *known == r#type {
                 histogram.observe(took.as_secs_f64());
             }
@@ -558,13 +383,6 @@ where
 
 fn histogram() -> Histogram {
     Histogram::new(BUCKETS)
-}
-
-fn flow_labels(stage: &str, flow: &str) -> FlowLabels {
-    FlowLabels {
-        stage: stage.to_owned(),
-        flow: flow.to_owned(),
-    }
 }
 
 fn unix_seconds(time: SystemTime) -> f64 {

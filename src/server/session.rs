@@ -15,7 +15,7 @@ use crate::metrics::{RejectReason, RequestType};
 use crate::outpost::Outpost;
 use crate::outpost::access::Identity;
 use crate::outpost::bind::{Begun, BindAnswer, Origin};
-use akldap_ldap::message::{Authentication, BindRequest, Message, Operation};
+use akldap_ldap::message::{Authentication, BindRequest, Message, Operation, OperationKind};
 use akldap_ldap::response::{self, LdapResult, ResultCode};
 
 use super::config::ServerConfig;
@@ -104,8 +104,9 @@ impl Session {
             self.forget_identity();
         }
         if let Some(result) = self.refuse(message) {
-            if let Operation::Bind(request) = &message.operation {
-                self.record_refusal(message_id, request.name, &result);
+            match &message.operation {
+                Operation::Bind(request) => self.record_refusal(message_id, request.name, &result),
+                operation => self.count_refusal(operation.kind(), reason_of(&result)),
             }
             self.finish(message, &result, out);
             return Action::Done;
@@ -249,12 +250,31 @@ impl Session {
 
     /// Records a bind that is refused before it is judged; `name` is empty where it could not be read.
     pub(super) fn record_refusal(&self, message_id: u32, name: &[u8], result: &LdapResult) {
-        let reason = match result.code {
-            ResultCode::ConfidentialityRequired => RejectReason::ConfidentialityRequired,
-            _ => RejectReason::ProtocolError,
+        self.outpost.observe_refused_bind(
+            self.request_id(message_id),
+            self.client,
+            name,
+            reason_of(result),
+            result,
+        );
+    }
+
+    /// Counts a refusal of any other request.
+    pub(super) fn count_refusal(&self, kind: OperationKind, reason: RejectReason) {
+        let request = match kind {
+            OperationKind::Search => RequestType::Search,
+            OperationKind::Compare => RequestType::Compare,
+            OperationKind::Extended => RequestType::Extended,
+            OperationKind::Add | OperationKind::Modify | OperationKind::Delete | OperationKind::ModifyDn => {
+                RequestType::Update
+            }
+            // Binds are recorded too, and the others have no answer that could refuse them.
+            OperationKind::Bind | OperationKind::Unbind | OperationKind::Abandon => return,
         };
-        self.outpost
-            .observe_refused_bind(self.request_id(message_id), self.client, name, reason, result);
+        match &self.identity {
+            Some(identity) => identity.provider().metrics().rejected(request, reason),
+            None => self.outpost.unclaimed().rejected(request, reason),
+        }
     }
 
     /// What names a request of this connection in the log.
@@ -269,6 +289,14 @@ impl Session {
     pub(super) fn bound_dn(&self) -> Cow<'_, str> {
         let identity = self.identity.as_ref();
         identity.map_or(Cow::Borrowed(""), |identity| self.outpost.bound_dn(identity))
+    }
+}
+
+/// Why a request is refused that nobody has judged yet.
+fn reason_of(result: &LdapResult) -> RejectReason {
+    match result.code {
+        ResultCode::ConfidentialityRequired => RejectReason::ConfidentialityRequired,
+        _ => RejectReason::ProtocolError,
     }
 }
 

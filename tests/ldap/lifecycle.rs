@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use akldap_simulator::{Directory, Endpoint, Fault, Options, Rule, Simulator};
-use ldap3_proto::proto::LdapOp;
+use ldap3_proto::proto::{LdapOp, LdapSearchScope};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -13,7 +13,7 @@ use crate::captured_log::Log;
 use crate::client::Client;
 use crate::stage::{BASE, Stage, eventually, user_dn};
 
-async fn http(address: std::net::SocketAddr, path: &str) -> (u16, String) {
+pub async fn http(address: std::net::SocketAddr, path: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -144,6 +144,48 @@ async fn metrics_have_their_official_names() {
         "authentik_outpost_flow_timing_post_seconds_bucket{",
     ] {
         assert!(text.contains(part), "{part} is missing in\n{text}");
+    }
+}
+
+#[tokio::test]
+async fn every_refusal_is_counted_with_its_reason() {
+    let stage = Stage::with(Directory::sample(30, 5), |settings| {
+        settings.set("AUTHENTIK_LDAP__SEARCH_WORK_LIMIT", "1000");
+    })
+    .await;
+    let mut client = stage.client().await;
+    assert_eq!(client.subtree(BASE, "(cn=alice)", &[]).await.outcome.code, 50);
+    assert_eq!(client.compare(BASE, "cn", b"alice").await.code, 50);
+    let wide = format!("(|{})", "(cn=*q*z*)".repeat(3000));
+    let anonymous = client.search("", LdapSearchScope::Base, &wide, &["1.1"]).await;
+    assert_eq!(anonymous.outcome.code, 11);
+    let mut service = stage.bound("ldapservice").await;
+    assert_eq!(service.subtree(BASE, &wide, &["1.1"]).await.outcome.code, 11);
+    client.extended("1.2.3.4", None).await;
+    // A filter of substrings without any, a scope that does not exist, and a DN to delete that is no text.
+    for broken in [
+        b"\x30\x20\x02\x01\x61\x63\x1b\x04\x00\x0a\x01\x00\x0a\x01\x00\x02\x01\x00\x02\x01\x00\x01\x01\x00\xa4\x06\x04\x02cn\x30\x00\x30\x00".as_slice(),
+        b"\x30\x25\x02\x01\x62\x63\x20\x04\x00\x0a\x01\x09\x0a\x01\x00\x02\x01\x00\x02\x01\x00\x01\x01\x00\x87\x0bobjectClass\x30\x00",
+        b"\x30\x06\x02\x01\x63\x4a\x01\xff",
+    ] {
+        client.send_raw(broken).await;
+        assert!(client.receive().await.is_some());
+    }
+    let (_, text) = http(stage.http(), "/metrics").await;
+    for (request, reason, app) in [
+        ("search", "empty_bind_dn", ""),
+        ("compare", "empty_bind_dn", ""),
+        ("search", "limit_exceeded", ""),
+        ("search", "limit_exceeded", "ldap"),
+        ("extended", "protocol_error", ""),
+        ("search", "filter_parse_fail", ""),
+        ("search", "protocol_error", ""),
+        ("update", "protocol_error", ""),
+    ] {
+        let sample = format!(
+            "authentik_outpost_ldap_requests_rejected_total{{outpost_name=\"LDAP Outpost\",type=\"{request}\",reason=\"{reason}\",app=\"{app}\"}} 1\n"
+        );
+        assert!(text.contains(&sample), "{sample} is missing in\n{text}");
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::client::{Client, Stream};
+use crate::lifecycle::http;
 use crate::stage::{BASE, Stage, user_dn};
 
 fn file(name: &str) -> String {
@@ -159,6 +160,11 @@ async fn tls_can_be_required() {
     let mut client = stage.client().await;
     assert_eq!(client.bind(&user_dn("alice"), "demo-alice").await.code, 13);
     assert_eq!(client.read("", &[]).await.outcome.code, 13);
+    let (_, text) = http(stage.http(), "/metrics").await;
+    for request in ["bind", "search"] {
+        let labels = format!("type=\"{request}\",reason=\"confidentiality_required\",app=\"\"}} 1\n");
+        assert!(text.contains(&labels), "{labels} is missing in\n{text}");
+    }
     let mut client = start_tls(client).await;
     assert_eq!(client.bind(&user_dn("alice"), "demo-alice").await.code, 0);
 }

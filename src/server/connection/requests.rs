@@ -4,8 +4,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tokio::time::Instant;
 
+use crate::metrics::RejectReason;
 use akldap_ldap::frame::{self, Frame, FrameError};
-use akldap_ldap::message::{Message, MessageError, Operation, OperationKind};
+use akldap_ldap::message::{Message, MessageError, Operation, OperationError, OperationKind};
 use akldap_ldap::response::{self, LdapResult, ResultCode};
 
 use super::super::foreign;
@@ -158,7 +159,11 @@ impl<S: RecordStream> Connection<'_, S> {
         let connection = self.session.connection;
         tracing::debug!(connection, client = %self.session.client, %error, "malformed request");
         match error {
-            MessageError::Operation { message_id, kind, .. } => {
+            MessageError::Operation {
+                message_id,
+                kind,
+                reason,
+            } => {
                 match kind {
                     OperationKind::Bind => {
                         self.session.forget_identity();
@@ -170,8 +175,12 @@ impl<S: RecordStream> Connection<'_, S> {
                 }
                 if let Some(tag) = kind.response_tag() {
                     let result = LdapResult::new(ResultCode::ProtocolError, error.to_string());
-                    if *kind == OperationKind::Bind {
-                        self.session.record_refusal(*message_id, &[], &result);
+                    match (kind, reason) {
+                        (OperationKind::Bind, _) => self.session.record_refusal(*message_id, &[], &result),
+                        (_, OperationError::Filter(_)) => {
+                            self.session.count_refusal(*kind, RejectReason::FilterParseFail);
+                        }
+                        _ => self.session.count_refusal(*kind, RejectReason::ProtocolError),
                     }
                     response::write_result(&mut self.output, *message_id, tag, &result, &[]);
                 }

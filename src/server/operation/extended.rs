@@ -1,7 +1,8 @@
 //! Extended operations (RFC 4511 section 4.12): StartTLS, Who am I, Cancel, and a clear word for password changes.
 
+use crate::metrics::RejectReason;
 use akldap_ldap::ber::{self, Reader};
-use akldap_ldap::message::ExtendedRequest;
+use akldap_ldap::message::{ExtendedRequest, OperationKind};
 use akldap_ldap::response::{self, LdapResult, ResultCode};
 
 use super::super::session::{Action, Session};
@@ -49,6 +50,9 @@ pub(in crate::server) fn run(
             (LdapResult::new(ResultCode::ProtocolError, text), None, None)
         }
     };
+    if result.code == ResultCode::ProtocolError {
+        session.count_refusal(OperationKind::Extended, RejectReason::ProtocolError);
+    }
     response::write_extended(out, message_id, &result, name, value.as_deref());
     Action::Done
 }
@@ -92,6 +96,9 @@ fn start_tls(
     } else {
         None
     };
+    if let Some((ResultCode::ProtocolError, _)) = refusal {
+        session.count_refusal(OperationKind::Extended, RejectReason::ProtocolError);
+    }
     let result = refusal.map_or_else(LdapResult::success, |(code, text)| LdapResult::new(code, text));
     response::write_extended(out, message_id, &result, Some(START_TLS), None);
     if result.code == ResultCode::Success {

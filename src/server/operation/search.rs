@@ -66,6 +66,7 @@ pub(in crate::server) fn start(
     let controls = match read_controls(session, &message.controls) {
         Ok(controls) => controls,
         Err(result) => {
+            session.count_refusal(OperationKind::Search, RejectReason::ProtocolError);
             Record::write(record.as_deref(), Some(result.code), 0, started);
             finish(out, message_id, &result, &[]);
             return Action::Done;
@@ -75,7 +76,9 @@ pub(in crate::server) fn start(
         .outpost
         .special_search(request, session.identity.as_deref(), &controls)
     {
-        Some(search) => search.map(|search| (search, None)),
+        Some(search) => search
+            .map(|search| (search, None))
+            .map_err(|result| Refusal::of(session, result)),
         None => authorise(session, request.base_object).and_then(
             |Allowed {
                  provider,
@@ -89,14 +92,18 @@ pub(in crate::server) fn start(
                 } else {
                     directory::Search::new(snapshot, tree, viewer, request, &controls)
                 };
-                search.map(|search| (search, Some(provider)))
+                search
+                    .map(|search| (search, Some(provider)))
+                    .map_err(|result| Refusal::of(session, result))
             },
         ),
     };
     let (mut search, provider) = match prepared {
         Ok(prepared) => prepared,
-        Err(result) => {
-            reject(session, &result);
+        Err(Refusal { reason, result }) => {
+            if let Some(reason) = reason {
+                session.count_refusal(OperationKind::Search, reason);
+            }
             Record::write(record.as_deref(), Some(result.code), 0, started);
             finish(out, message_id, &result, &[]);
             return Action::Done;
@@ -262,9 +269,17 @@ impl Running {
 
     fn end(&self, out: &mut Vec<u8>, result: &LdapResult, controls: &[Control<'_>]) {
         let took = self.started.elapsed();
-        match &self.provider {
-            Some(provider) => provider.metrics().observe(RequestType::Search, took),
-            None => self.outpost.unclaimed().observe(RequestType::Search, took),
+        let unclaimed;
+        let metrics = match &self.provider {
+            Some(provider) => provider.metrics(),
+            None => {
+                unclaimed = self.outpost.unclaimed();
+                &**unclaimed
+            }
+        };
+        metrics.observe(RequestType::Search, took);
+        if is_limit(result.code) {
+            metrics.rejected(RequestType::Search, RejectReason::LimitExceeded);
         }
         tracing::debug!(
             connection = self.connection,
@@ -356,19 +371,33 @@ fn finish(out: &mut Vec<u8>, message_id: u32, result: &LdapResult, controls: &[C
     }
 }
 
-fn reject(session: &Session, result: &LdapResult) {
-    let reason = match (&session.identity, result.code) {
-        (None, ResultCode::InsufficientAccessRights) => RejectReason::EmptyBindDn,
-        (Some(_), ResultCode::InsufficientAccessRights) => RejectReason::InvalidBindDn,
-        _ => return,
-    };
-    match &session.identity {
-        Some(identity) => identity
-            .provider()
-            .metrics()
-            .rejected(RequestType::Search, reason),
-        None => session.outpost.unclaimed().rejected(RequestType::Search, reason),
+/// Why a search or compare is not carried out.
+pub(in crate::server) struct Refusal {
+    /// What it is counted as; `None` where the entry is just not there.
+    pub(in crate::server) reason: Option<RejectReason>,
+    /// The answer.
+    pub(in crate::server) result: LdapResult,
+}
+
+impl Refusal {
+    fn of(session: &Session, result: LdapResult) -> Self {
+        let reason = match (&session.identity, result.code) {
+            (None, ResultCode::InsufficientAccessRights) => Some(RejectReason::EmptyBindDn),
+            (Some(_), ResultCode::InsufficientAccessRights) => Some(RejectReason::InvalidBindDn),
+            (_, ResultCode::Unavailable) => Some(RejectReason::Unavailable),
+            (_, ResultCode::ProtocolError) => Some(RejectReason::ProtocolError),
+            (_, code) => is_limit(code).then_some(RejectReason::LimitExceeded),
+        };
+        Self { reason, result }
     }
+}
+
+/// Whether a search with this result reached a limit on what it may cost.
+fn is_limit(code: ResultCode) -> bool {
+    matches!(
+        code,
+        ResultCode::TimeLimitExceeded | ResultCode::AdminLimitExceeded
+    )
 }
 
 /// Whose tree is asked about, what of it is shown, and the directory of the moment.
@@ -379,37 +408,51 @@ pub(in crate::server) struct Allowed {
 }
 
 /// What the bound user is shown, if they may ask about `base_object` at all.
-pub(in crate::server) fn authorise(session: &Session, base_object: &[u8]) -> Result<Allowed, LdapResult> {
+pub(in crate::server) fn authorise(session: &Session, base_object: &[u8]) -> Result<Allowed, Refusal> {
     // An outage looks like one to everybody: nobody can bind before the first load, so "bind first" would mislead.
     let Some(snapshot) = session.outpost.snapshot() else {
         let text = "the directory has not been loaded from authentik yet";
-        return Err(LdapResult::new(ResultCode::Unavailable, text));
+        return Err(Refusal::of(
+            session,
+            LdapResult::new(ResultCode::Unavailable, text),
+        ));
     };
     let Some(identity) = &session.identity else {
         let text = "bind first: without a bind only the rootDSE and the subschema are readable";
-        return Err(LdapResult::new(ResultCode::InsufficientAccessRights, text));
+        let result = LdapResult::new(ResultCode::InsufficientAccessRights, text);
+        return Err(Refusal::of(session, result));
     };
     // Below the empty name lie all trees, and this is the one that the bound user may see.
     let provider = match base_object {
         [] => session.outpost.providers().by_pk(identity.provider().pk()),
-        _ => provider_for(&session.outpost, base_object)?,
+        _ => provider_for(&session.outpost, base_object).map_err(|result| Refusal::of(session, result))?,
     };
     let Some(provider) = provider else {
         if !session.outpost.status().configured() {
             let text = "the configuration has not been loaded from authentik yet";
-            return Err(LdapResult::new(ResultCode::Unavailable, text));
+            return Err(Refusal::of(
+                session,
+                LdapResult::new(ResultCode::Unavailable, text),
+            ));
         }
         let text = "no LDAP provider of this outpost has a base DN at or above this name";
-        return Err(LdapResult::new(ResultCode::NoSuchObject, text));
+        return Err(Refusal::of(
+            session,
+            LdapResult::new(ResultCode::NoSuchObject, text),
+        ));
     };
     if provider.pk() != identity.provider().pk() {
         let text = "bound to another provider than the one whose tree this is";
-        return Err(LdapResult::new(ResultCode::InsufficientAccessRights, text));
+        let result = LdapResult::new(ResultCode::InsufficientAccessRights, text);
+        return Err(Refusal::of(session, result));
     }
     if !identity.may_search_everything() && snapshot.user_by_pk(identity.user_pk()).is_none() {
         session.outpost.fetch_user_soon(identity.user_pk());
         let text = "this account is newer than the directory: it is being fetched";
-        return Err(LdapResult::new(ResultCode::Unavailable, text));
+        return Err(Refusal {
+            reason: Some(RejectReason::UserInfoNotCached),
+            result: LdapResult::new(ResultCode::Unavailable, text),
+        });
     }
     Ok(Allowed {
         provider,

@@ -544,13 +544,7 @@ async fn work_before_a_bind_is_linear_in_the_octets_received() {
     let client = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let mut failures = Vec::new();
     for (name, make) in kinds() {
-        let mut session = Session::new(
-            Arc::clone(&outpost),
-            Arc::clone(&config),
-            1,
-            client.into(),
-            false,
-        );
+        let mut session = Session::new(Arc::clone(&outpost), Arc::clone(&config), 1, client.into(), false);
         let mut run = |octets: usize| {
             let (frame, mut out) = (make(octets), Vec::new());
             let steps = steps_of(&mut session, &frame, &mut out);
