@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use akldap_simulator::{
-    Device, DeviceKind, DuoOutcome, Fault, Identification, NotConfigured, Rule, Stage as FlowStage,
-    StageBinding, demo_secrets, totp_code,
+    Device, DeviceKind, DuoOutcome, Fault, Identification, NotConfigured, Options, Rule, Simulator,
+    Stage as FlowStage, StageBinding, demo_secrets, totp_code,
 };
 
 use crate::captured_log::Log;
@@ -409,6 +409,30 @@ async fn codes_are_taken_apart_by_the_release_of_authentik() {
     stage.simulator.requests().clear();
     assert_eq!(stage.bind(&dn, "wrong;123456").await.code, 49);
     assert_eq!(passwords(), 1, "refused is refused");
+}
+
+#[tokio::test]
+async fn without_a_known_release_the_older_rule_holds() {
+    let twelve = "abcdefghijkl";
+    // It does not say which release it is, or what it says is none.
+    for (version, refusal) in [("2026.5.4", Some(Fault::Forbidden)), ("main", None)] {
+        let mut directory = directory("direct", with_second_factor());
+        let alice = directory.user_named("alice").unwrap().pk;
+        directory
+            .devices
+            .insert(alice, vec![Device::static_tokens(1, &[twelve, "abcd2345"])]);
+        directory.version = version.into();
+        let simulator = Simulator::start(directory, Options::default()).await.unwrap();
+        if let Some(refusal) = refusal {
+            simulator.faults().add(Rule::new("/admin/version/", refusal));
+        }
+        let stage = Stage::of(simulator, |_| {}).await;
+        stage.ready().await;
+        let dn = user_dn("alice");
+        let typed = format!("demo-alice;{twelve}");
+        assert_eq!(stage.bind(&dn, &typed).await.code, 49, "{version}");
+        assert_eq!(stage.bind(&dn, "demo-alice;abcd2345").await.code, 0, "{version}");
+    }
 }
 
 #[tokio::test]

@@ -299,6 +299,20 @@ async fn elements_of_protocols_to_come_are_ignored() {
     assert_eq!(code_of(&mut client, 3, &compare).await, 6, "a compare");
     let whoami = element(0x77, &[&element(0x80, &[b"1.3.6.1.4.1.4203.1.11.3"]), &unknown]);
     assert_eq!(code_of(&mut client, 4, &whoami).await, 0, "an extended request");
+    let cancel = |last: &[u8]| {
+        let value = element(0x30, &[&integer(99), last]);
+        element(
+            0x77,
+            &[&element(0x80, &[b"1.3.6.1.1.8"]), &element(0x81, &[&value])],
+        )
+    };
+    let code = code_of(&mut client, 7, &cancel(&unknown)).await;
+    assert_eq!(
+        code, 119,
+        "the value of an extended request: there is nothing to cancel"
+    );
+    let code = code_of(&mut client, 8, &cancel(&integer(98))).await;
+    assert_eq!(code, 2, "what a cancel has, once more");
     let rename = element(
         0x6c,
         &[
