@@ -217,6 +217,36 @@ async fn where_nothing_can_be_shown_it_is_an_outage() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_throttled_page_is_tried_again_when_authentik_said() {
+    let list = List::of(0..30, 10);
+    let times = RefCell::new(Vec::new());
+    let fetch = |request: PageRequest| {
+        let throttled = request.page == 2 && {
+            times.borrow_mut().push(Instant::now());
+            times.borrow().len() < 2
+        };
+        let list = &list;
+        async move {
+            if throttled {
+                Err(ApiError::Throttled {
+                    url: String::new(),
+                    retry_after: Some(Duration::from_secs(17)),
+                })
+            } else {
+                list.answer(request)
+            }
+        }
+    };
+    let summary = Scan::<User>::new(10)
+        .run(&options(), fetch, |_| {})
+        .await
+        .unwrap();
+    assert_eq!(summary.rows, 30);
+    let times = times.borrow();
+    assert_eq!((times[1] - times[0]).as_secs(), 17);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_failed_page_is_tried_again_with_growing_waits() {
     let list = List::of(0..30, 10);
     let times = RefCell::new(Vec::new());

@@ -368,5 +368,31 @@ mod tests {
             assert_eq!(changes(&[changed, bob]), [1, 3], "{changed:?}");
         }
         assert_eq!(changes(&[bob, (9, "new", "", "{}", OLD)]), [1, 3, 9]);
+        let uuid = crate::fixture::uuid(1);
+        let alone = |change: fn(&mut UserRecord<'_>)| {
+            let mut alice = UserRecord {
+                pk: 1,
+                username: "alice",
+                email: "a@x",
+                attributes: Some(r#"{"upn":"al"}"#),
+                password_change_date: OLD,
+                is_active: true,
+                uid: "alice",
+                uuid: &uuid,
+                ..UserRecord::default()
+            };
+            change(&mut alice);
+            let mut builder = Builder::new();
+            builder.add_user(&alice);
+            builder.finish().0.login_changes(&before)
+        };
+        assert_eq!(alone(|_| {}), [2, 3], "the others are gone");
+        for change in [
+            |alice: &mut UserRecord<'_>| alice.is_active = false,
+            |alice: &mut UserRecord<'_>| alice.uid = "somebody else",
+            |alice: &mut UserRecord<'_>| alice.uuid = "00000000-0000-4000-8000-00000000000f",
+        ] {
+            assert_eq!(alone(change), [1, 2, 3]);
+        }
     }
 }

@@ -440,6 +440,19 @@ fn trailing_elements_that_are_known_are_errors() {
         ber::write_element(&mut out, 0x63, &[&fixed, filter, &[0x30, 0]].concat());
         out
     };
+    let search_and = |tail: &[u8]| {
+        let fixed: &[u8] = &[4, 0, 10, 1, 2, 10, 1, 0, 2, 1, 0, 2, 1, 0, 1, 1, 0];
+        let mut out = Vec::new();
+        ber::write_element(&mut out, 0x63, &[fixed, &[0x87, 0, 0x30, 0], tail].concat());
+        out
+    };
+    let sasl = |credentials: &[u8]| {
+        let mut choice = Vec::new();
+        ber::write_element(&mut choice, 0xa3, &[&[4, 1, b'P'], credentials].concat());
+        let mut out = Vec::new();
+        ber::write_element(&mut out, 0x60, &[&[2, 1, 3, 4, 0], choice.as_slice()].concat());
+        out
+    };
     let extensible: &[u8] = &[0xa9, 11, 0x82, 2, b'c', b'n', 0x83, 0, 0x8f, 0, 0x84, 1, 0xff];
     let late_value: &[u8] = &[0xa0, 10, 0x30, 8, 4, 1, b'1', 0x8f, 0, 4, 1, b'v'];
     for (what, parts) in [
@@ -465,8 +478,35 @@ fn trailing_elements_that_are_known_are_errors() {
             "a SASL choice after the password",
             &[&[0x60, 9, 2, 1, 3, 4, 0, 0x80, 0, 0xa3, 0]],
         ),
+        ("two SASL credentials", &[&sasl(&[4, 0, 4, 0])]),
+        (
+            "SASL credentials after what nobody knows",
+            &[&sasl(&[0x8f, 0, 4, 0])],
+        ),
+        ("two lists of attributes", &[&search_and(&[0x30, 0])]),
+        (
+            "a filter after what nobody knows",
+            &[&search_and(&[0x8f, 0, 0x87, 0])],
+        ),
+        ("half a SASL element", &[&sasl(&[4, 0, 0x8f, 2, 0])]),
         ("dnAttributes after what nobody knows", &[&search(extensible)]),
         ("two values", &[&search(&[0xa3, 6, 4, 0, 4, 0, 4, 0])]),
+        (
+            "parts of a substring twice",
+            &[&search(&[
+                0xa4, 12, 4, 0, 0x30, 3, 0x80, 1, b'x', 0x30, 3, 0x80, 1, b'x',
+            ])],
+        ),
+        (
+            "half an element after the parts of a substring",
+            &[&search(&[0xa4, 10, 4, 0, 0x30, 3, 0x80, 1, b'x', 0x8f, 2, 0])],
+        ),
+        (
+            "a new superior after what nobody knows",
+            &[&[
+                0x6c, 15, 4, 4, b'c', b'n', b'=', b'x', 4, 0, 1, 1, 0xff, 0x8f, 0, 0x80, 0,
+            ]],
+        ),
     ] {
         let octets = frame(1, &parts.concat(), &[]);
         let decoded = Message::decode(&octets);

@@ -5,6 +5,8 @@ use super::*;
 use crate::fixture::*;
 use akldap_ldap::control::SortKey;
 
+/// More than any search here has.
+const MOST_PAGES: usize = 100;
 const KEPT: &str = "everything in a kept order";
 
 /// Users u01 to u20 with these pks left out, their rooms in twos.
@@ -62,6 +64,7 @@ fn pages(query: &Query, size: u32, snapshots: &[Arc<Snapshot>]) -> Vec<Vec<Strin
         let (names, code, next) = page(&now, size, cookie);
         assert_eq!(code, ResultCode::Success);
         pages.push(names);
+        assert!(pages.len() < MOST_PAGES, "the pages of {size} come to no end");
         cookie = next;
         if cookie.is_empty() {
             return pages;
