@@ -19,8 +19,8 @@ use crate::values::photo;
 pub(super) struct Custom {
     /// The key made fit for the wire, in its own case.
     pub(super) name: String,
-    /// Its other spelling.
-    pub(super) alias: Option<String>,
+    /// Its other spellings.
+    pub(super) aliases: Vec<String>,
     /// At least one value.
     pub(super) values: Vec<Vec<u8>>,
 }
@@ -57,7 +57,7 @@ pub(super) fn read(
     let Members(members) = serde_json::from_str(json).ok()?;
     let mut attributes: Vec<Custom> = Vec::new();
     for (key, raw) in members {
-        let (name, alias) = match admitted_name(&key, policy) {
+        let (name, aliases) = match admitted_name(&key, policy) {
             Ok(names) => names,
             // Nothing would be served of it in any case.
             Err(_) if is_void(raw, username) => continue,
@@ -70,7 +70,7 @@ pub(super) fn read(
         if values.is_empty() {
             continue;
         }
-        if photo::is_photo(&key) {
+        if photo::is_photo(without_binary(&key).unwrap_or(&key)) {
             values = values.into_iter().map(photo::octets).collect();
         }
         match attributes
@@ -78,13 +78,22 @@ pub(super) fn read(
             .find(|known| known.name.eq_ignore_ascii_case(&name))
         {
             Some(known) => {
+                for alias in aliases {
+                    if !known.aliases.contains(&alias) {
+                        known.aliases.push(alias);
+                    }
+                }
                 for value in values {
                     if !known.values.contains(&value) {
                         known.values.push(value);
                     }
                 }
             }
-            None => attributes.push(Custom { name, alias, values }),
+            None => attributes.push(Custom {
+                name,
+                aliases,
+                values,
+            }),
         }
     }
     Some(attributes)
@@ -94,8 +103,8 @@ fn is_void(raw: &RawValue, username: Option<&str>) -> bool {
     values(raw, username).is_empty()
 }
 
-/// The name a key is served under, if the policy allows it, and its other spelling.
-fn admitted_name(key: &str, policy: CustomPolicy) -> Result<(String, Option<String>), LeftOut> {
+/// The name a key is served under, if the policy allows it, and its other spellings.
+fn admitted_name(key: &str, policy: CustomPolicy) -> Result<(String, Vec<String>), LeftOut> {
     let official = official_name(key);
     let legal = legal_name(&official);
     for spelling in [key, &official, &legal] {
@@ -106,17 +115,19 @@ fn admitted_name(key: &str, policy: CustomPolicy) -> Result<(String, Option<Stri
         }
     }
     let named = |name: &str| name.contains(char::is_alphanumeric);
-    let (name, other) = match policy.legal_names {
-        true => (legal, official),
-        false => (official, legal),
+    let mut aliases = other_names(&official);
+    let name = match policy.legal_names {
+        true => legal,
+        false => official.clone(),
     };
     if !named(&name) {
         Err(LeftOut::Nameless)
     } else if name.len() > MAX_NAME {
         Err(LeftOut::TooLong)
     } else {
-        let alias = (other != name && named(&other) && other.len() <= MAX_NAME).then_some(other);
-        Ok((name, alias))
+        aliases.push(official);
+        aliases.retain(|other| *other != name && named(other) && other.len() <= MAX_NAME);
+        Ok((name, aliases))
     }
 }
 
@@ -152,6 +163,22 @@ pub(super) fn legal_name(name: &str) -> String {
     name.chars()
         .map(|character| if keep(character) { character } else { '-' })
         .collect()
+}
+
+/// What else a served name is called by: its legal spelling, and its name without `;binary`.
+pub(super) fn other_names(name: &str) -> Vec<String> {
+    let legal = legal_name(name);
+    let plain = without_binary(name).map(str::to_owned);
+    plain
+        .into_iter()
+        .chain((legal != name).then_some(legal))
+        .collect()
+}
+
+/// The name before `;binary`, which says how values are sent and not what they are (RFC 4522 section 3).
+fn without_binary(name: &str) -> Option<&str> {
+    let (plain, option) = name.rsplit_once(';')?;
+    (option.eq_ignore_ascii_case("binary") && !plain.is_empty()).then_some(plain)
 }
 
 /// The value of the attribute with exactly this key if it is one string or number rather than a list or anything else.
@@ -328,7 +355,7 @@ mod reading_tests {
     fn names_are_made_fit_for_the_wire() {
         let names = |key: &str, legal| {
             admitted_name(key, CustomPolicy::default().with_legal_names(legal))
-                .map(|(name, alias)| (name, alias.unwrap_or_default()))
+                .map(|(name, aliases)| (name, aliases.join(" ")))
         };
         let pair = |name: &str, alias: &str| Ok((name.to_owned(), alias.to_owned()));
         for (key, official, legal) in [
@@ -336,7 +363,6 @@ mod reading_tests {
             ("with space", "with space", "with-space"),
             ("under_score", "under_score", ""),
             ("cn;lang-en", "cn;lang-en", "cn-lang-en"),
-            ("a;binary", "a;binary", "a-binary"),
             ("straße", "straße", "stra-e"),
             (" a\u{0}b ", "a-b", ""),
             ("a\u{2028}b\u{2029}c", "a-b-c", ""),

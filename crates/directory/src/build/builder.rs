@@ -20,6 +20,7 @@ use crate::schema::password_attributes::PASSWORD_ATTRIBUTES;
 use crate::values::syntax;
 use crate::values::timestamp;
 use crate::view::entry::{GROUP_CLASSES, USER_CLASSES};
+use crate::view::subschema::declared_oid;
 use akldap_ldap::dn;
 use akldap_ldap::response::{write_attribute, write_single_value};
 
@@ -345,10 +346,15 @@ impl Builder {
     fn custom_attributes(&mut self, custom: &[Custom], subject: impl Fn() -> Subject) -> u32 {
         let mut flags = 0;
         for custom in custom {
+            let before = self.attributes.len();
             match self.attributes.intern(custom.name.as_bytes()) {
                 Some(id) => {
-                    if let Some(alias) = &custom.alias {
+                    for alias in &custom.aliases {
                         self.attributes.add_alias(alias, &custom.name);
+                    }
+                    if self.attributes.len() > before {
+                        self.attributes
+                            .add_alias(&declared_oid(&custom.name), &custom.name);
                     }
                     flags |= id.override_bit();
                     self.store(id, &custom.name, &custom.values);
@@ -739,7 +745,7 @@ fn add_classes(custom: &mut Vec<Custom>, own: &[&str]) {
     if classes.len() > own.len() {
         custom.push(Custom {
             name: name.to_owned(),
-            alias: None,
+            aliases: Vec::new(),
             values: classes,
         });
     }

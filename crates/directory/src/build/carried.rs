@@ -16,6 +16,7 @@ use crate::model::attribute::{AttributeId, MAX_NAME};
 use crate::model::encoded::{self, Elements};
 use crate::model::row::{self, Record};
 use crate::view::entry::{GROUP_CLASSES, USER_CLASSES};
+use crate::view::subschema::declared_oid;
 use akldap_ldap::ber::{self, Reader};
 use akldap_ldap::response::write_attribute;
 use akldap_ldap::steps;
@@ -623,10 +624,10 @@ impl Builder {
                 None if !self.policy.admits(name) => continue,
                 None => {
                     let official = std::str::from_utf8(name).unwrap_or_default();
-                    let legal = custom::legal_name(official);
-                    if legal != official {
-                        self.attributes.add_alias(&legal, official);
+                    for other in custom::other_names(official) {
+                        self.attributes.add_alias(&other, official);
                     }
+                    self.attributes.add_alias(&declared_oid(official), official);
                     self.attributes.intern(name)
                 }
             };

@@ -18,7 +18,7 @@ use crate::plan::sorting::{OrderKey, SortOrder};
 use crate::schema::{Syntax, Usage, object_class};
 use crate::values::syntax;
 use crate::view::entry::{Context, Layout, View};
-use crate::view::subschema::{AddedClass, Beyond};
+use crate::view::subschema::{AddedClass, Beyond, is_declarable};
 use crate::view::tree::Tree;
 
 /// A user within one snapshot.
@@ -208,16 +208,12 @@ impl Snapshot {
     /// one has other characters than ASCII letters, digits, `-` and `_`.
     #[must_use]
     pub fn beyond_schema(&self) -> Beyond {
-        let declarable = |name: &&str| {
-            name.chars()
-                .all(|character| character.is_ascii_alphanumeric() || matches!(character, '-' | '_'))
-        };
         let mut custom: Vec<String> = self
             .attributes
             .unknown_to_schema()
             .chain(self.attributes.aliases())
             .filter_map(|name| std::str::from_utf8(name).ok())
-            .filter(declarable)
+            .filter(|name| is_declarable(name))
             .map(str::to_owned)
             .collect();
         custom.sort_unstable();

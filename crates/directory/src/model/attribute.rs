@@ -112,14 +112,17 @@ pub(crate) const MAX_ATTRIBUTES: usize = 60_000;
 /// Longest custom attribute name served. Nobody asks for longer ones, and clients have limits too.
 pub(crate) const MAX_NAME: usize = 255;
 
+/// Most names kept for a spelling that several share.
+const MAX_SHARED: usize = 16;
+
 /// What is known of each attribute.
 #[derive(Clone, Debug)]
 pub(crate) struct Attributes {
     /// By name in lower case, with what the schema knows of the name.
     numbers: HashMap<Box<[u8]>, Named, hashbrown::DefaultHashBuilder>,
     syntaxes: Vec<Syntax>,
-    /// Other spellings of custom names, in lower case, with the names they stand for.
-    aliases: HashMap<Box<[u8]>, Box<[u8]>, hashbrown::DefaultHashBuilder>,
+    /// Other spellings of custom names, in lower case, with the names they stand for, sorted.
+    aliases: HashMap<Box<[u8]>, Vec<Box<[u8]>>, hashbrown::DefaultHashBuilder>,
 }
 
 type Named = (AttributeId, Option<&'static schema::AttributeType>);
@@ -158,33 +161,50 @@ impl Attributes {
         Some(id)
     }
 
-    /// Lets a custom attribute be called by another spelling too, where no attribute is called so. The first name keeps a
-    /// spelling that several share.
+    /// Lets a custom attribute be called by another spelling too, where no attribute is called so. Of a spelling that
+    /// several share, the first names count: see [`Self::called`].
     pub(crate) fn add_alias(&mut self, alias: &str, name: &str) {
-        if self.aliases.len() < MAX_ATTRIBUTES {
-            let lower = |text: &str| text.to_ascii_lowercase().into_bytes().into_boxed_slice();
-            self.aliases.entry(lower(alias)).or_insert_with(|| lower(name));
+        let lower = |text: &str| text.to_ascii_lowercase().into_bytes().into_boxed_slice();
+        let (alias, name) = (lower(alias), lower(name));
+        if self.aliases.len() >= MAX_ATTRIBUTES && !self.aliases.contains_key(&alias) {
+            return;
+        }
+        let names = self.aliases.entry(alias).or_default();
+        if let Err(place) = names.binary_search(&name) {
+            names.insert(place, name);
+            names.truncate(MAX_SHARED);
         }
     }
 
-    /// Knows the other spellings that another snapshot knows.
+    /// Knows the other spellings that another snapshot knows of the attributes it has.
     pub(crate) fn take_aliases(&mut self, other: &Self) {
         self.aliases.clone_from(&other.aliases);
+        self.aliases.retain(|_, names| {
+            names.retain(|name| other.find(name).is_some());
+            !names.is_empty()
+        });
     }
 
     /// The other spellings, in lower case, of custom attributes there are.
     pub(crate) fn aliases(&self) -> impl Iterator<Item = &[u8]> {
         self.aliases
             .iter()
-            .filter(|(_, name)| self.find(name).is_some())
+            .filter(|(_, names)| names.iter().any(|name| self.find(name).is_some()))
             .map(|(alias, _)| &**alias)
+    }
+
+    /// The attributes that have this other spelling, in lower case: two at most, the first by code points. Which they are does not
+    /// depend on the order in which they were met.
+    fn called(&self, lower: &[u8]) -> (Option<AttributeId>, Option<AttributeId>) {
+        let names = self.aliases.get(lower).map_or(&[][..], Vec::as_slice);
+        let mut there = names.iter().filter_map(|name| self.find(name));
+        (there.next(), there.next())
     }
 
     /// The attribute with exactly this name, or else this other spelling, whatever the case.
     fn find_spelling(&self, name: &[u8]) -> Option<AttributeId> {
-        let lower = || name.to_ascii_lowercase();
         self.find_any_case(name)
-            .or_else(|| self.find(self.aliases.get(lower().as_slice())?))
+            .or_else(|| self.called(name.to_ascii_lowercase().as_slice()).0)
     }
 
     /// The attribute with exactly this name, whatever its case, without allocating.
@@ -242,9 +262,11 @@ impl Attributes {
         if plain.is_none_or(|plain| plain.len() < description.len())
             && let Some(id) = self.find_spelling(description.trim_ascii())
         {
+            // Whoever lacks the attribute with the option `;binary` has what it means for everybody.
+            let plain = plain.map(|plain| self.resolve(plain));
             return AttributeRef {
                 first: Some(id),
-                second: None,
+                second: plain.and_then(|plain| plain.first).filter(|&plain| plain != id),
                 known: schema::attribute_type(description),
                 alias: None,
             };
@@ -274,10 +296,7 @@ impl Attributes {
         let canonical = known.and_then(|known| self.find(known.key.as_bytes()));
         let (first, second) = match (literal, canonical) {
             (Some(literal), Some(canonical)) if literal != canonical => (Some(literal), Some(canonical)),
-            (None, None) if known.is_none() => {
-                let other = lower.and_then(|lower| self.aliases.get(lower));
-                (other.and_then(|name| self.find(name)), None)
-            }
+            (None, None) if known.is_none() => lower.map_or((None, None), |lower| self.called(lower)),
             (literal, canonical) => (literal.or(canonical), None),
         };
         let alias = known.and_then(|known| known.alias(plain));
@@ -379,6 +398,36 @@ mod tests {
         assert_eq!(attributes.syntax(own), Syntax::AccountName);
         assert_eq!(attributes.resolve(b"cn;lang-en").first, None);
         assert_eq!(attributes.resolve(b"cn").first, Some(AttributeId::CN));
+    }
+
+    #[test]
+    fn binary_in_a_name_takes_nothing_from_those_without_it() {
+        let mut attributes = Attributes::new();
+        let own = attributes.intern(b"cn;binary").unwrap();
+        let meant = attributes.resolve(b"CN;Binary");
+        assert_eq!((meant.first, meant.second), (Some(own), Some(AttributeId::CN)));
+        let plain = attributes.intern(b"userCertificate").unwrap();
+        let own = attributes.intern(b"userCertificate;binary").unwrap();
+        let meant = attributes.resolve(b"userCertificate;binary");
+        assert_eq!((meant.first, meant.second), (Some(own), Some(plain)));
+        assert_eq!(attributes.resolve(b"userCertificate").first, Some(plain));
+    }
+
+    #[test]
+    fn a_spelling_that_two_names_share_means_both_whoever_came_first() {
+        for names in [["with space", "with;space"], ["with;space", "with space"]] {
+            let mut attributes = Attributes::new();
+            for name in names {
+                attributes.intern(name.as_bytes());
+                attributes.add_alias("with-space", name);
+            }
+            let meant = attributes.resolve(b"With-Space");
+            let expected = (attributes.find(b"with space"), attributes.find(b"with;space"));
+            assert_eq!((meant.first, meant.second), expected);
+            let own = attributes.intern(b"with-space");
+            let meant = attributes.resolve(b"with-space");
+            assert_eq!((meant.first, meant.second), (own, None));
+        }
     }
 
     #[test]

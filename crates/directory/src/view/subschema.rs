@@ -196,6 +196,23 @@ fn made_oid(what: &str, name: &str) -> String {
     format!("2.25.{}", uuid.as_u128())
 }
 
+/// Whether a custom attribute is declared under the name it is served by, which is not always a descriptor.
+pub(crate) fn is_declarable(name: &str) -> bool {
+    name.chars()
+        .all(|character| character.is_ascii_alphanumeric() || matches!(character, '-' | '_'))
+}
+
+/// The OID under which a custom attribute is declared.
+pub(crate) fn declared_oid(served: &str) -> String {
+    let mut name = if is_declarable(served) {
+        served.to_owned()
+    } else {
+        legal_name(served)
+    };
+    name.make_ascii_lowercase();
+    made_oid("attribute", &name)
+}
+
 fn is_descriptor(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_alphabetic())
         && name

@@ -233,8 +233,21 @@ fn custom_names_are_served_in_one_spelling_and_found_in_both() {
             }
             assert_eq!(
                 snapshot.beyond_schema().custom,
-                ["a-bc", "a-binary", "stra-e", "with-space"]
+                ["a", "a-bc", "a-binary", "stra-e", "with-space"]
             );
+            // What the schema declares is found by its OID, too.
+            for (place, declared) in ["with-space", "stra-e", "a-binary", "a-bc"]
+                .into_iter()
+                .enumerate()
+            {
+                let oid = crate::view::subschema::declared_oid(declared);
+                let mut odd = query(&format!("({oid}=*)"));
+                odd.snapshot = std::sync::Arc::clone(&snapshot);
+                odd.attributes = vec![oid.leak()];
+                let entries = odd.entries();
+                assert_eq!(entries.len(), 1, "{turned} {declared}");
+                assert_eq!(entries[0].names(), [served[place]], "{turned} {declared}");
+            }
         }
     }
 }
