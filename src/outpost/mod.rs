@@ -13,8 +13,8 @@ pub mod outage;
 pub mod providers;
 mod refresh;
 mod release;
+mod root_dse;
 mod snapshot_file;
-mod special;
 pub mod status;
 
 use std::borrow::Cow;
@@ -85,7 +85,7 @@ pub struct Outpost {
     misses: refresh::Misses,
     /// Authenticates paging cookies; new in each process, shared by all its connections.
     cookie_key: [u8; 32],
-    schema_changes: special::SchemaChanges,
+    schema_changes: root_dse::SchemaChanges,
     capabilities: Capabilities,
     direct_search_noted: AtomicBool,
 }
@@ -175,7 +175,7 @@ impl Outpost {
             update_directory: Notify::new(),
             misses: refresh::Misses::default(),
             cookie_key: random_key()?,
-            schema_changes: special::SchemaChanges::default(),
+            schema_changes: root_dse::SchemaChanges::default(),
             capabilities,
             direct_search_noted: AtomicBool::new(false),
             config,

@@ -5,12 +5,12 @@ use akldap_ldap::message::{CompareRequest, OperationKind};
 use akldap_ldap::response::LdapResult;
 
 use super::super::session::Session;
+use super::root_dse;
 use super::search::{self, Allowed, Refusal};
 
 /// Compares one value of one attribute of one entry.
 pub(in crate::server) fn run(session: &Session, request: &CompareRequest) -> LdapResult {
-    let identity = session.identity.as_deref();
-    if let Some(result) = session.outpost.special_compare(request, identity) {
+    if let Some(result) = root_dse::compare(session, request) {
         return result;
     }
     let Allowed {

@@ -4,6 +4,7 @@
 pub(super) mod bind;
 pub(super) mod compare;
 pub(super) mod extended;
+mod root_dse;
 pub(super) mod search;
 
 use akldap_ldap::control::{self, Control};

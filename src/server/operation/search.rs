@@ -19,6 +19,7 @@ use akldap_ldap::message::{Message, OperationKind, Scope, SearchRequest};
 use akldap_ldap::response::{self, LdapResult, ResultCode};
 
 use super::super::session::{Action, Session, WORK_PER_STEP, time_limit};
+use super::root_dse;
 
 /// A search that goes on while the connection does other things.
 pub(in crate::server) struct Running {
@@ -72,10 +73,7 @@ pub(in crate::server) fn start(
             return Action::Done;
         }
     };
-    let prepared = match session
-        .outpost
-        .special_search(request, session.identity.as_deref(), &controls)
-    {
+    let prepared = match root_dse::search(session, request, &controls) {
         Some(search) => search
             .map(|search| (search, None))
             .map_err(|result| Refusal::of(session, result)),

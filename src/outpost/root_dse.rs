@@ -1,0 +1,104 @@
+//! What the two entries say that are no part of any provider's tree: the rootDSE and the subschema. Must not know how they
+//! are asked about.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use akldap_directory::rootdse::{Reader, RootDse};
+use akldap_directory::subschema::{self, Beyond};
+
+use super::access::Identity;
+use super::{Outpost, VERSION};
+
+/// When the schema changed with the attributes that admins give, as its readers see it. A server that starts cannot know
+/// since when it is as it is: attributes beyond our own schema count as new.
+#[derive(Debug, Default)]
+pub(super) struct SchemaChanges(Mutex<(Beyond, Option<i64>)>);
+
+impl SchemaChanges {
+    /// The second since 1970 in which the schema became as it is `now`; none if there never was anything beyond our own.
+    /// Two changes never share a second, and a clock that is set back does no harm.
+    fn seen(&self, beyond: &Beyond, now: i64) -> Option<i64> {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (known, changed) = &mut *last;
+        if known != beyond {
+            known.clone_from(beyond);
+            *changed = Some(changed.map_or(now, |before| now.max(before.saturating_add(1))));
+        }
+        *changed
+    }
+}
+
+impl Outpost {
+    /// What the rootDSE says to somebody.
+    pub fn root_dse_attributes(&self, identity: Option<&Identity>) -> subschema::Attributes {
+        self.root_dse(None).attributes(reader(identity))
+    }
+
+    /// What the subschema says to somebody. How admins name their attributes is for those who may log in.
+    pub fn subschema_attributes(&self, identity: Option<&Identity>) -> subschema::Attributes {
+        let Some(snapshot) = identity.and_then(|_| self.snapshot()) else {
+            return subschema::attributes(&Beyond::default(), None);
+        };
+        let beyond = snapshot.beyond_schema();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let changed = self
+            .schema_changes
+            .seen(&beyond, i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
+        subschema::attributes(&beyond, changed)
+    }
+
+    /// What the rootDSE says: of all providers, or as a copy below `only` this base DN.
+    pub(super) fn root_dse(&self, only: Option<&str>) -> RootDse {
+        let naming_contexts = match only {
+            Some(base_dn) => vec![base_dn.to_owned()],
+            None => self
+                .providers()
+                .iter()
+                .map(|provider| provider.settings().base_dn.clone())
+                .collect(),
+        };
+        RootDse {
+            naming_contexts,
+            vendor_version: format!("akldap {VERSION}"),
+            supported_controls: self.capabilities.controls.clone(),
+            supported_extensions: self.capabilities.extensions.clone(),
+            supported_features: self.capabilities.features.clone(),
+        }
+    }
+}
+
+fn reader<'a>(identity: Option<&'a Identity>) -> Reader<'a> {
+    match identity {
+        Some(identity) => Reader::Bound {
+            naming_context: &identity.provider().settings().base_dn,
+        },
+        None => Reader::Unbound,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_change_of_the_schema_moves_its_time() {
+        let beyond = |names: &[&str]| Beyond {
+            custom: names.iter().map(|name| (*name).to_owned()).collect(),
+            ..Beyond::default()
+        };
+        let changes = SchemaChanges::default();
+        assert_eq!(changes.seen(&beyond(&[]), 100), None);
+        assert_eq!(changes.seen(&beyond(&["a"]), 200), Some(200));
+        assert_eq!(changes.seen(&beyond(&["a"]), 300), Some(200));
+        assert_eq!(changes.seen(&beyond(&["a", "b"]), 300), Some(300));
+        // Within the same second, and after the clock was set back.
+        assert_eq!(changes.seen(&beyond(&["b"]), 300), Some(301));
+        assert_eq!(changes.seen(&beyond(&[]), 7), Some(302));
+        let several = Beyond {
+            several: vec!["cn"],
+            ..Beyond::default()
+        };
+        assert_eq!(changes.seen(&several, 400), Some(400));
+    }
+}
