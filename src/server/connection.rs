@@ -23,12 +23,12 @@ use crate::outpost::access::Ending;
 use crate::outpost::bind::BindAnswer;
 use akldap_ldap::response::{LdapResult, ResultCode};
 
-use super::alarm::Alarm;
 use super::crowd::{Dismissal, Seat};
 use super::foreign::Expected;
 use super::input::Input;
-use super::notices::{Notices, Topic};
+use super::log_limit::{LogLimit, Topic};
 use super::operation::{BindFuture, Running};
+use super::poll_on_wake::PollOnWake;
 use super::record::RecordStream;
 use super::session::Session;
 
@@ -51,7 +51,7 @@ pub(super) struct Surroundings<'a> {
     /// What it may cost.
     pub(super) limits: &'a LimitConfig,
     /// What was already logged.
-    pub(super) notices: &'a Notices,
+    pub(super) log_limit: &'a LogLimit,
     /// When to end.
     pub(super) shutdown: &'a CancellationToken,
     /// What the port speaks.
@@ -99,7 +99,7 @@ where
         session,
         limits: surroundings.limits,
         surroundings,
-        dismissed: Some(Alarm::new(seat.dismissed())),
+        dismissed: Some(PollOnWake::new(seat.dismissed())),
         seat,
         retired: None,
         input: Input::new(),
@@ -125,9 +125,9 @@ struct Connection<'a, S> {
     surroundings: &'a Surroundings<'a>,
     seat: &'a mut Seat,
     /// Resolves when the connection has to go; gone once it did.
-    dismissed: Option<Alarm<Dismissal>>,
+    dismissed: Option<PollOnWake<Dismissal>>,
     /// Resolves when directories that searches may read have become too old; there while there are searches.
-    retired: Option<Alarm<()>>,
+    retired: Option<PollOnWake<()>>,
     input: Input,
     /// Since when a message is there in part and its rest awaited.
     message_since: Option<Instant>,
@@ -138,7 +138,7 @@ struct Connection<'a, S> {
     running: VecDeque<Box<Running>>,
     binding: Option<Binding>,
     /// Resolves when the bound identity is revoked.
-    ending: Option<Alarm<Ending>>,
+    ending: Option<PollOnWake<Ending>>,
     /// When the client last sent or took something.
     last_progress: Instant,
     /// Since when answers wait for the client without it taking any.
@@ -169,7 +169,7 @@ enum State {
 
 impl<S: RecordStream> Connection<'_, S> {
     async fn run(mut self, shutdown: &CancellationToken) -> End<S> {
-        let mut shutdown = Alarm::new(shutdown.clone().cancelled_owned());
+        let mut shutdown = PollOnWake::new(shutdown.clone().cancelled_owned());
         let first_look = self.limits.idle_timeout.unwrap_or(NO_TIMEOUT).min(UNBOUND_TIME);
         let mut clock = Box::pin(tokio::time::sleep(first_look));
         loop {
@@ -250,7 +250,7 @@ impl<S: RecordStream> Connection<'_, S> {
         }
     }
 
-    async fn next_event(&mut self, shutdown: &mut Alarm<()>, clock: &mut Pin<Box<Sleep>>) -> Event {
+    async fn next_event(&mut self, shutdown: &mut PollOnWake<()>, clock: &mut Pin<Box<Sleep>>) -> Event {
         poll_fn(|context| {
             if let Poll::Ready(event) = self.poll_write(context) {
                 return Poll::Ready(event);
@@ -347,7 +347,7 @@ impl<S: RecordStream> Connection<'_, S> {
     /// While there are searches: hears of directories that become too old from now on.
     fn watch_retirements(&mut self) {
         let mut retirements = self.session.outpost.retirements();
-        self.retired = Some(Alarm::new(async move {
+        self.retired = Some(PollOnWake::new(async move {
             // The outpost outlives its connections.
             let _ = retirements.changed().await;
         }));
@@ -401,7 +401,7 @@ impl<S: RecordStream> Connection<'_, S> {
     fn take_identity(&mut self, message_id: u32, started: std::time::Instant, answer: BindAnswer) {
         self.session.bound(message_id, started, answer, &mut self.output);
         let identity = self.session.identity.as_ref();
-        self.ending = identity.map(|identity| Alarm::new(Arc::clone(identity).ended()));
+        self.ending = identity.map(|identity| PollOnWake::new(Arc::clone(identity).ended()));
     }
 }
 

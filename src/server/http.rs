@@ -3,7 +3,7 @@
 //! `/outpost.goauthentik.io/ping` says that the process lives, as officially; `/ready` says whether searches can be
 //! answered, `/ready?for=binds` whether binds can be judged. Must not know LDAP.
 
-mod door;
+mod connections;
 pub mod health_socket;
 
 use std::path::Path;
@@ -140,7 +140,7 @@ async fn ready(State(outpost): State<Arc<Outpost>>, RawQuery(query): RawQuery) -
 
 /// Serves HTTP on a TCP port until shutdown.
 pub(super) async fn serve(listener: TcpListener, outpost: Arc<Outpost>, shutdown: CancellationToken) {
-    door::serve(listener, router(outpost), shutdown).await;
+    connections::serve(listener, router(outpost), shutdown).await;
 }
 
 /// Serves HTTP on the unix socket that the health check asks. Without it everything else still works.
@@ -160,6 +160,6 @@ pub(super) fn serve_socket(
     let (outpost, shutdown) = (Arc::clone(outpost), shutdown.clone());
     tasks.spawn(async move {
         let HealthSocket { listener, _file } = socket;
-        door::serve(listener, router(outpost), shutdown).await;
+        connections::serve(listener, router(outpost), shutdown).await;
     });
 }

@@ -27,7 +27,7 @@ use super::config::ServerConfig;
 use super::connection::{self, End, Surroundings};
 use super::crowd::{Budget, Crowd, Seat, TLS_STATE};
 use super::foreign::{self, Expected};
-use super::notices::{Notices, Topic};
+use super::log_limit::{LogLimit, Topic};
 use super::rewind::Rewind;
 use super::session::Session;
 use super::sockets::{self, Inherited};
@@ -80,16 +80,16 @@ pub struct Server {
     shutdown: CancellationToken,
     tasks: TaskTracker,
     drain: Duration,
-    notices: Arc<Notices>,
+    log_limit: Arc<LogLimit>,
 }
 
 /// What every port shares.
-struct Gate {
+struct Ports {
     outpost: Arc<Outpost>,
     config: Arc<ServerConfig>,
     acceptor: TlsAcceptor,
     crowd: Arc<Crowd>,
-    notices: Arc<Notices>,
+    log_limit: Arc<LogLimit>,
     /// Connections taken so far; each has its number.
     connections: AtomicU64,
     shutdown: CancellationToken,
@@ -135,13 +135,13 @@ impl Server {
             ),
             outpost.metrics().clients(),
         );
-        let notices = Arc::new(Notices::default());
-        let gate = Arc::new(Gate {
+        let log_limit = Arc::new(LogLimit::default());
+        let ports = Arc::new(Ports {
             outpost: Arc::clone(&outpost),
             config: Arc::clone(&config),
             acceptor: TlsAcceptor::from(tls),
             crowd,
-            notices: Arc::clone(&notices),
+            log_limit: Arc::clone(&log_limit),
             connections: AtomicU64::new(0),
             shutdown: shutdown.clone(),
             tasks: tasks.clone(),
@@ -150,11 +150,11 @@ impl Server {
         let listen = &config.listen;
         for listener in listeners(inherited.ldap, &listen.ldap, "AUTHENTIK_LISTEN__LDAP")? {
             addresses.ldap.extend(listener.local_addr());
-            tasks.spawn(Arc::clone(&gate).accept_all(listener, false));
+            tasks.spawn(Arc::clone(&ports).accept_all(listener, false));
         }
         for listener in listeners(inherited.ldaps, &listen.ldaps, "AUTHENTIK_LISTEN__LDAPS")? {
             addresses.ldaps.extend(listener.local_addr());
-            tasks.spawn(Arc::clone(&gate).accept_all(listener, true));
+            tasks.spawn(Arc::clone(&ports).accept_all(listener, true));
         }
         for listener in listeners(inherited.http, &listen.metrics, "AUTHENTIK_LISTEN__METRICS")? {
             addresses.http.extend(listener.local_addr());
@@ -164,7 +164,7 @@ impl Server {
         outpost.start(&tasks, &shutdown);
         tasks.spawn(tell_repeated(
             Arc::clone(&outpost),
-            Arc::clone(&notices),
+            Arc::clone(&log_limit),
             shutdown.clone(),
         ));
         let drain = config.limits.shutdown_timeout;
@@ -175,7 +175,7 @@ impl Server {
             shutdown,
             tasks,
             drain,
-            notices,
+            log_limit,
         })
     }
 
@@ -199,17 +199,17 @@ impl Server {
                 "gave up waiting for connections to end"
             );
         }
-        self.notices.finish();
+        self.log_limit.finish();
         self.outpost.tell_all_repeated();
     }
 }
 
 /// Writes what was counted instead of logged, when its time has come.
-async fn tell_repeated(outpost: Arc<Outpost>, notices: Arc<Notices>, shutdown: CancellationToken) {
+async fn tell_repeated(outpost: Arc<Outpost>, log_limit: Arc<LogLimit>, shutdown: CancellationToken) {
     let pause = || tokio::time::sleep(logging::SWEEP_INTERVAL);
     while shutdown.run_until_cancelled(pause()).await.is_some() {
         let now = std::time::Instant::now();
-        notices.tell_repeated(now);
+        log_limit.tell_repeated(now);
         outpost.tell_repeated(now);
     }
 }
@@ -282,7 +282,7 @@ fn is_theirs(error: &io::Error) -> bool {
     )
 }
 
-impl Gate {
+impl Ports {
     async fn accept_all(self: Arc<Self>, listener: TcpListener, implicit_tls: bool) {
         let (mut pause, mut refused, mut full) = (FIRST_PAUSE, Reminder::default(), Reminder::default());
         loop {
@@ -388,7 +388,7 @@ impl Gate {
         let proxy = named_by.filter(|_| !chosen);
         if let Some(peer) = proxy
             && self
-                .notices
+                .log_limit
                 .is_news(peer, Topic::Believed, std::time::Instant::now())
         {
             tracing::warn!(
@@ -410,7 +410,7 @@ impl Gate {
     fn surroundings(&self, expected: Expected, stream_size: usize) -> Surroundings<'_> {
         Surroundings {
             limits: &self.config.limits,
-            notices: &self.notices,
+            log_limit: &self.log_limit,
             shutdown: &self.shutdown,
             expected,
             stream_size,
@@ -421,7 +421,7 @@ impl Gate {
     fn turn_away(&self, client: IpAddr, stream: &Rewind<TcpStream>, implicit_tls: bool) {
         let limit = self.config.limits.max_connections_per_address;
         if self
-            .notices
+            .log_limit
             .is_news(client, Topic::TooMany, std::time::Instant::now())
         {
             tracing::warn!(
@@ -490,7 +490,7 @@ impl Gate {
 
     /// Logs why there is no TLS: for each address once in a while, as whoever fails, fails often.
     fn tell(&self, connection: u64, client: IpAddr, failure: &Failure) {
-        let is_news = |topic| self.notices.is_news(client, topic, std::time::Instant::now());
+        let is_news = |topic| self.log_limit.is_news(client, topic, std::time::Instant::now());
         match failure {
             Failure::Foreign(Some(explanation)) if is_news(Topic::Protocol) => {
                 tracing::warn!(connection, %client, "{explanation}");

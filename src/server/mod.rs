@@ -2,7 +2,6 @@
 //!
 //! Knows the outpost below it and asks it for answers. Must not know authentik's API.
 
-mod alarm;
 mod available;
 mod config;
 mod connection;
@@ -11,8 +10,9 @@ mod foreign;
 pub mod http;
 mod input;
 mod listener;
-mod notices;
+mod log_limit;
 mod operation;
+mod poll_on_wake;
 mod proxy;
 mod record;
 pub mod request;

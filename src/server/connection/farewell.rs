@@ -8,7 +8,7 @@ use crate::outpost::access::Ending;
 use akldap_ldap::response::{self, LdapResult, ResultCode};
 
 use super::super::crowd::Dismissal;
-use super::super::notices::Topic;
+use super::super::log_limit::Topic;
 use super::super::record::RecordStream;
 use super::super::session::Session;
 use super::{Connection, Event, State};
@@ -74,7 +74,9 @@ impl<S: RecordStream> Connection<'_, S> {
 
     pub(super) fn is_news(&self, topic: Topic) -> bool {
         let now = std::time::Instant::now();
-        self.surroundings.notices.is_news(self.session.client, topic, now)
+        self.surroundings
+            .log_limit
+            .is_news(self.session.client, topic, now)
     }
 
     /// Says why (RFC 4511 section 4.4.1), then ends the connection.

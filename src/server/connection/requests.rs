@@ -10,7 +10,7 @@ use akldap_ldap::message::{Message, MessageError, Operation, OperationError, Ope
 use akldap_ldap::response::{self, LdapResult, ResultCode};
 
 use super::super::foreign;
-use super::super::notices::Topic;
+use super::super::log_limit::Topic;
 use super::super::record::RecordStream;
 use super::super::request;
 use super::super::session::{Action, Session};

@@ -29,10 +29,10 @@ async fn wait_behind(octets: &[u8]) -> Duration {
     let (mut theirs, ours) = tokio::io::duplex(64);
     let (config, sent) = (Arc::new(ServerConfig::of_defaults()), octets.to_vec());
     let served = tokio::spawn(async move {
-        let (notices, shutdown) = (Notices::default(), CancellationToken::new());
+        let (log_limit, shutdown) = (LogLimit::default(), CancellationToken::new());
         let surroundings = Surroundings {
             limits: &config.limits,
-            notices: &notices,
+            log_limit: &log_limit,
             shutdown: &shutdown,
             expected: Expected::Ldap,
             stream_size: 0,

@@ -52,15 +52,15 @@ impl Topic {
 
 /// The memory of what was said.
 #[derive(Debug)]
-pub(super) struct Notices(Repetition<(IpAddr, Topic)>);
+pub(super) struct LogLimit(Repetition<(IpAddr, Topic)>);
 
-impl Default for Notices {
+impl Default for LogLimit {
     fn default() -> Self {
         Self(Repetition::new(REPEAT, 1, MAX_SOURCES))
     }
 }
 
-impl Notices {
+impl LogLimit {
     /// Whether this is to be said now; otherwise it is counted. Says yes once an hour for each address and topic.
     pub(super) fn is_news(&self, client: IpAddr, topic: Topic, now: Instant) -> bool {
         self.0.admits((source(client), topic), now)
@@ -97,36 +97,36 @@ mod tests {
 
     #[test]
     fn each_address_is_named_once_an_hour_and_topic() {
-        let (notices, now) = (Notices::default(), Instant::now());
+        let (log_limit, now) = (LogLimit::default(), Instant::now());
         let client = IpAddr::from([192, 0, 2, 1]);
-        assert!(notices.is_news(client, Topic::Protocol, now));
-        assert!(notices.is_news(client, Topic::TooMany, now));
-        assert!(notices.is_news(IpAddr::from([192, 0, 2, 2]), Topic::Protocol, now));
-        assert!(!notices.is_news(client, Topic::Protocol, now + REPEAT / 2));
-        let told = notices.0.ended(now + REPEAT);
+        assert!(log_limit.is_news(client, Topic::Protocol, now));
+        assert!(log_limit.is_news(client, Topic::TooMany, now));
+        assert!(log_limit.is_news(IpAddr::from([192, 0, 2, 2]), Topic::Protocol, now));
+        assert!(!log_limit.is_news(client, Topic::Protocol, now + REPEAT / 2));
+        let told = log_limit.0.ended(now + REPEAT);
         let again = Repeated {
             kind: Some((client, Topic::Protocol)),
             lines: 1,
         };
         assert_eq!(told, [again], "what was left out is counted");
-        assert!(notices.is_news(client, Topic::Protocol, now + REPEAT));
+        assert!(log_limit.is_news(client, Topic::Protocol, now + REPEAT));
     }
 
     #[test]
     fn a_flood_of_addresses_is_neither_remembered_nor_logged_whole() {
-        let (notices, now) = (Notices::default(), Instant::now());
+        let (log_limit, now) = (LogLimit::default(), Instant::now());
         let said = (0..100_000_u32)
-            .filter(|number| notices.is_news(IpAddr::V4((*number).into()), Topic::Handshake, now))
+            .filter(|number| log_limit.is_news(IpAddr::V4((*number).into()), Topic::Handshake, now))
             .count();
         assert_eq!(said, MAX_SOURCES + 1, "one of each known, one for all others");
-        let told = notices.0.ended(now + REPEAT);
+        let told = log_limit.0.ended(now + REPEAT);
         let others = Repeated {
             kind: None,
             lines: (100_000 - MAX_SOURCES - 1) as u64,
         };
         assert_eq!(told, [others]);
         assert!(
-            notices.is_news(IpAddr::from([255, 0, 0, 1]), Topic::Handshake, now + REPEAT),
+            log_limit.is_news(IpAddr::from([255, 0, 0, 1]), Topic::Handshake, now + REPEAT),
             "old entries make room"
         );
     }

@@ -1,4 +1,4 @@
-//! The way in to the HTTP endpoint. Whoever probes whether the server lives must always get in, whatever strangers do:
+//! The connections to the HTTP endpoint. Whoever probes whether the server lives must always get in, whatever strangers do:
 //! so a newcomer is never kept waiting. When all places are taken, the address that has most of them loses the one it
 //! has had longest. A request has seconds to arrive and is bounded in size.
 //!
@@ -25,7 +25,7 @@ use tokio_util::task::TaskTracker;
 use crate::server::crowd;
 
 /// Connections at once: probes and metrics collectors are few, and LDAP needs the descriptors.
-const MAX_VISITS: usize = 64;
+const MAX_CONNECTIONS: usize = 64;
 /// How long a request may take to arrive, and how long a connection may wait for its next one. Collectors that keep
 /// theirs open connect anew without a word.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -33,7 +33,7 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// those take milliseconds.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// How long a connection may go on, slow readers of an answer included.
-const LONGEST_VISIT: Duration = Duration::from_secs(60);
+const MAX_CONNECTION_TIME: Duration = Duration::from_secs(60);
 /// Octets of a request's line and headers; more is answered 431. Ours need some hundred.
 const MAX_HEAD: usize = 16 * 1024;
 /// Headers of a request; more are answered 431.
@@ -65,18 +65,18 @@ where
     L: Listener,
     L::Addr: Origin,
 {
-    let (visitors, tasks) = (Arc::new(Visitors::default()), TaskTracker::new());
+    let (connections, tasks) = (Arc::new(Connections::default()), TaskTracker::new());
     let router = router.layer(middleware::from_fn(limit_path));
     while let Some((stream, address)) = shutdown.run_until_cancelled(listener.accept()).await {
-        let visit = Visitors::enter(&visitors, address.source());
-        tasks.spawn(receive(stream, visit, router.clone(), shutdown.clone()));
+        let permit = Connections::admit(&connections, address.source());
+        tasks.spawn(receive(stream, permit, router.clone(), shutdown.clone()));
     }
     drop(listener);
     tasks.close();
     tasks.wait().await;
 }
 
-async fn receive<S>(stream: S, visit: Visit, router: Router, shutdown: CancellationToken)
+async fn receive<S>(stream: S, permit: Permit, router: Router, shutdown: CancellationToken)
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
@@ -96,8 +96,8 @@ where
         let _ = timeout(FAREWELL, connection).await;
     };
     tokio::select! {
-        () = visit.leave.cancelled() => {}
-        _ = timeout(LONGEST_VISIT, served) => {}
+        () = permit.leave.cancelled() => {}
+        _ = timeout(MAX_CONNECTION_TIME, served) => {}
     }
 }
 
@@ -109,16 +109,16 @@ async fn limit_path(request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
-/// Who is there, longest first.
+/// The open connections, oldest first.
 #[derive(Debug, Default)]
-struct Visitors {
+struct Connections {
     places: Mutex<Places>,
 }
 
 #[derive(Debug, Default)]
 struct Places {
     taken: Vec<Place>,
-    /// Of the latest visit.
+    /// Of the latest connection.
     number: u64,
 }
 
@@ -129,9 +129,9 @@ struct Place {
     leave: CancellationToken,
 }
 
-impl Visitors {
+impl Connections {
     /// Gives a newcomer a place, if need be somebody else's.
-    fn enter(self: &Arc<Self>, source: Option<IpAddr>) -> Visit {
+    fn admit(self: &Arc<Self>, source: Option<IpAddr>) -> Permit {
         let leave = CancellationToken::new();
         let mut places = self.lock();
         places.number += 1;
@@ -141,14 +141,14 @@ impl Visitors {
             source,
             leave: leave.clone(),
         });
-        if places.taken.len() > MAX_VISITS
+        if places.taken.len() > MAX_CONNECTIONS
             && let Some(greedy) = places.greediest()
         {
             places.taken.remove(greedy).leave.cancel();
         }
         drop(places);
-        Visit {
-            visitors: Arc::clone(self),
+        Permit {
+            connections: Arc::clone(self),
             number,
             leave,
         }
@@ -175,16 +175,16 @@ impl Places {
 
 /// A connection that has a place until this is dropped.
 #[derive(Debug)]
-struct Visit {
-    visitors: Arc<Visitors>,
+struct Permit {
+    connections: Arc<Connections>,
     number: u64,
     /// Somebody else gets the place.
     leave: CancellationToken,
 }
 
-impl Drop for Visit {
+impl Drop for Permit {
     fn drop(&mut self) {
-        let mut places = self.visitors.lock();
+        let mut places = self.connections.lock();
         places.taken.retain(|place| place.number != self.number);
     }
 }
@@ -203,33 +203,41 @@ mod tests {
 
     #[test]
     fn a_newcomer_gets_the_oldest_place_of_the_greediest_address() {
-        let visitors = Arc::new(Visitors::default());
-        let probe = Visitors::enter(&visitors, source(1));
-        let mut greedy: Vec<Visit> = (0..MAX_VISITS + 10)
-            .map(|_| Visitors::enter(&visitors, source(2)))
+        let connections = Arc::new(Connections::default());
+        let probe = Connections::admit(&connections, source(1));
+        let mut greedy: Vec<Permit> = (0..MAX_CONNECTIONS + 10)
+            .map(|_| Connections::admit(&connections, source(2)))
             .collect();
         assert!(!probe.leave.is_cancelled(), "who has one place keeps it");
-        let sent_away = greedy.iter().take_while(|visit| visit.leave.is_cancelled());
+        let sent_away = greedy.iter().take_while(|permit| permit.leave.is_cancelled());
         assert_eq!(sent_away.count(), 11, "the first to come are the first to go");
-        assert_eq!(visitors.lock().taken.len(), MAX_VISITS);
-        let another = Visitors::enter(&visitors, source(3));
+        assert_eq!(connections.lock().taken.len(), MAX_CONNECTIONS);
+        let another = Connections::admit(&connections, source(3));
         assert!(!another.leave.is_cancelled() && greedy[11].leave.is_cancelled());
         greedy.clear();
-        assert_eq!(visitors.lock().taken.len(), 2, "who leaves gives the place back");
+        assert_eq!(
+            connections.lock().taken.len(),
+            2,
+            "who leaves gives the place back"
+        );
         drop((probe, another));
-        assert!(visitors.lock().taken.is_empty());
+        assert!(connections.lock().taken.is_empty());
     }
 
     #[test]
     fn many_addresses_with_one_place_each_go_by_age() {
-        let visitors = Arc::new(Visitors::default());
-        let visits: Vec<Visit> = (0..=255)
-            .map(|last| Visitors::enter(&visitors, source(last)))
+        let connections = Arc::new(Connections::default());
+        let permits: Vec<Permit> = (0..=255)
+            .map(|last| Connections::admit(&connections, source(last)))
             .collect();
-        let left = visits.iter().filter(|visit| visit.leave.is_cancelled()).count();
-        assert_eq!(left, 256 - MAX_VISITS);
+        let left = permits
+            .iter()
+            .filter(|permit| permit.leave.is_cancelled())
+            .count();
+        assert_eq!(left, 256 - MAX_CONNECTIONS);
         assert!(
-            visits[255 - MAX_VISITS].leave.is_cancelled() && !visits[256 - MAX_VISITS].leave.is_cancelled()
+            permits[255 - MAX_CONNECTIONS].leave.is_cancelled()
+                && !permits[256 - MAX_CONNECTIONS].leave.is_cancelled()
         );
     }
 

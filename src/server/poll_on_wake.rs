@@ -13,55 +13,55 @@ use std::task::{Context, Poll, Wake, Waker};
 use futures_util::task::AtomicWaker;
 
 /// The future and what it calls by.
-pub(super) struct Alarm<T> {
+pub(super) struct PollOnWake<T> {
     future: Pin<Box<dyn Future<Output = T> + Send>>,
-    bell: Arc<Bell>,
+    flag: Arc<WakeFlag>,
     waker: Waker,
 }
 
-struct Bell {
-    rung: AtomicBool,
+struct WakeFlag {
+    woken: AtomicBool,
     task: AtomicWaker,
 }
 
-impl Wake for Bell {
+impl Wake for WakeFlag {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.rung.store(true, Ordering::Release);
+        self.woken.store(true, Ordering::Release);
         self.task.wake();
     }
 }
 
-impl<T> Alarm<T> {
+impl<T> PollOnWake<T> {
     pub(super) fn new(future: impl Future<Output = T> + Send + 'static) -> Self {
-        let bell = Arc::new(Bell {
-            rung: AtomicBool::new(true),
+        let flag = Arc::new(WakeFlag {
+            woken: AtomicBool::new(true),
             task: AtomicWaker::new(),
         });
         Self {
             future: Box::pin(future),
-            waker: Waker::from(Arc::clone(&bell)),
-            bell,
+            waker: Waker::from(Arc::clone(&flag)),
+            flag,
         }
     }
 
     /// As [`Future::poll`]; not to be called again once it was ready.
     pub(super) fn poll(&mut self, context: &Context<'_>) -> Poll<T> {
-        // In this order: a call after the look at the bell must find the task.
-        self.bell.task.register(context.waker());
-        if !self.bell.rung.swap(false, Ordering::AcqRel) {
+        // In this order: a wake after the look at the flag must find the task.
+        self.flag.task.register(context.waker());
+        if !self.flag.woken.swap(false, Ordering::AcqRel) {
             return Poll::Pending;
         }
         self.future.as_mut().poll(&mut Context::from_waker(&self.waker))
     }
 }
 
-impl<T> fmt::Debug for Alarm<T> {
+impl<T> fmt::Debug for PollOnWake<T> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Alarm").finish_non_exhaustive()
+        formatter.debug_struct("PollOnWake").finish_non_exhaustive()
     }
 }
 
@@ -80,28 +80,28 @@ mod tests {
         let asked = Arc::new(AtomicUsize::new(0));
         let (send, mut receive) = oneshot::channel();
         let counter = Arc::clone(&asked);
-        let mut alarm = Alarm::new(poll_fn(move |context| {
+        let mut polled = PollOnWake::new(poll_fn(move |context| {
             counter.fetch_add(1, Ordering::SeqCst);
             Pin::new(&mut receive).poll(context)
         }));
         for _ in 0..5 {
-            assert!(poll_fn(|context| Poll::Ready(alarm.poll(context).is_pending())).await);
+            assert!(poll_fn(|context| Poll::Ready(polled.poll(context).is_pending())).await);
         }
         assert_eq!(asked.load(Ordering::SeqCst), 1);
         tokio::spawn(async move {
             tokio::time::sleep(Duration::from_millis(20)).await;
             send.send(7).unwrap();
         });
-        assert_eq!(poll_fn(|context| alarm.poll(context)).await, Ok(7));
+        assert_eq!(poll_fn(|context| polled.poll(context)).await, Ok(7));
         assert_eq!(asked.load(Ordering::SeqCst), 2);
     }
 
     #[tokio::test]
     async fn it_wakes_the_task_that_asked_last() {
         let (send, receive) = oneshot::channel();
-        let mut alarm = Alarm::new(receive);
-        assert!(alarm.poll(&Context::from_waker(Waker::noop())).is_pending());
-        let waiting = tokio::spawn(async move { poll_fn(|context| alarm.poll(context)).await });
+        let mut polled = PollOnWake::new(receive);
+        assert!(polled.poll(&Context::from_waker(Waker::noop())).is_pending());
+        let waiting = tokio::spawn(async move { poll_fn(|context| polled.poll(context)).await });
         tokio::task::yield_now().await;
         send.send(()).unwrap();
         assert_eq!(waiting.await.unwrap(), Ok(()));
