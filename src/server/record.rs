@@ -13,23 +13,23 @@ use super::rewind::Rewind;
 
 /// A stream on which octets can be closed off from those that follow.
 pub(super) trait RecordStream: AsyncRead + AsyncWrite + Unpin {
-    /// Takes octets, to be sent with the next write, so that those of the next write begin a record. Returns how many were
-    /// taken: none where there are no records.
+    /// Takes octets, to be sent with the next write, so that those of the next write begin a record. Returns how many there was
+    /// room for; `None` where there are no records.
     ///
     /// # Errors
     /// When the session is over.
-    fn end_record(&mut self, octets: &[u8]) -> io::Result<usize>;
+    fn end_record(&mut self, octets: &[u8]) -> io::Result<Option<usize>>;
 }
 
 impl RecordStream for Rewind<TcpStream> {
-    fn end_record(&mut self, _octets: &[u8]) -> io::Result<usize> {
-        Ok(0)
+    fn end_record(&mut self, _octets: &[u8]) -> io::Result<Option<usize>> {
+        Ok(None)
     }
 }
 
 impl RecordStream for TlsStream<Rewind<TcpStream>> {
-    fn end_record(&mut self, octets: &[u8]) -> io::Result<usize> {
+    fn end_record(&mut self, octets: &[u8]) -> io::Result<Option<usize>> {
         let (_, session) = self.get_mut();
-        session.writer().write(octets)
+        session.writer().write(octets).map(Some)
     }
 }

@@ -11,6 +11,7 @@ mod identity;
 mod lifecycle;
 mod odd_rows;
 mod pipelining;
+mod records;
 mod searches;
 mod special_entries;
 mod tls;

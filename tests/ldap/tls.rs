@@ -20,7 +20,7 @@ fn file(name: &str) -> String {
 }
 
 /// A connector that trusts the test authority and nobody else.
-fn connector() -> TlsConnector {
+pub fn connector() -> TlsConnector {
     connector_of(rustls::ALL_VERSIONS)
 }
 
@@ -61,7 +61,12 @@ async fn ldaps(address: SocketAddr) -> std::io::Result<Client> {
     secure(TcpStream::connect(address).await.unwrap()).await
 }
 
-pub async fn start_tls(mut client: Client) -> Client {
+pub async fn start_tls(client: Client) -> Client {
+    secure(begin_tls(client).await).await.unwrap()
+}
+
+/// Sends StartTLS; the stream on which the handshake is to begin.
+pub async fn begin_tls(mut client: Client) -> Box<dyn Stream> {
     let request = LdapExtendedRequest {
         name: "1.3.6.1.4.1.1466.20037".into(),
         value: None,
@@ -72,7 +77,7 @@ pub async fn start_tls(mut client: Client) -> Client {
     };
     assert_eq!(response.res.code as i32, 0);
     assert_eq!(response.name.as_deref(), Some("1.3.6.1.4.1.1466.20037"));
-    secure(client.into_stream()).await.unwrap()
+    client.into_stream()
 }
 
 #[tokio::test]

@@ -21,13 +21,22 @@ impl<S: RecordStream> Connection<'_, S> {
             .filter(|front| !front.is_empty())
         {
             match self.stream.end_record(front) {
-                Ok(taken) => self.written += taken,
+                // The session has no room for more before it has sent something.
+                Ok(Some(taken)) if taken < front.len() => self.written += taken,
+                Ok(taken) => {
+                    self.written += taken.unwrap_or(0);
+                    self.record_at = 0;
+                }
                 Err(error) => return Poll::Ready(Event::Wrote(Err(error))),
             }
-            self.record_at = 0;
         }
         if self.written < self.output.len() {
-            let waiting = self.output.get(self.written..).unwrap_or_default();
+            let end = if self.record_at > self.written {
+                self.record_at
+            } else {
+                self.output.len()
+            };
+            let waiting = self.output.get(self.written..end).unwrap_or_default();
             let wrote = ready!(Pin::new(&mut self.stream).poll_write(context, waiting));
             return Poll::Ready(Event::Wrote(match wrote {
                 Ok(0) => Err(io::ErrorKind::WriteZero.into()),

@@ -1,6 +1,7 @@
 use std::net::IpAddr;
+use std::sync::Mutex;
 
-use tokio::io::{AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 
 use super::super::config::ServerConfig;
 use super::super::crowd::{Budget, Crowd};
@@ -14,8 +15,92 @@ const UNBIND: [u8; 7] = *b"\x30\x05\x02\x01\x02\x42\x00";
 const START_TLS: [u8; 31] = *b"\x30\x1d\x02\x01\x02\x77\x18\x80\x161.3.6.1.4.1.1466.20037";
 
 impl RecordStream for DuplexStream {
-    fn end_record(&mut self, _octets: &[u8]) -> io::Result<usize> {
-        Ok(0)
+    fn end_record(&mut self, _octets: &[u8]) -> io::Result<Option<usize>> {
+        Ok(None)
+    }
+}
+
+/// A stream with records, whose session has room for few octets before the first write, as one has whose client reads slowly.
+struct Cramped {
+    requests: &'static [u8],
+    room: usize,
+    records: Arc<Mutex<Vec<Vec<u8>>>>,
+}
+
+impl AsyncRead for Cramped {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        out.put_slice(std::mem::take(&mut self.requests));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Cramped {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.records.lock().unwrap().push(octets.to_vec());
+        Poll::Ready(Ok(octets.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl RecordStream for Cramped {
+    fn end_record(&mut self, octets: &[u8]) -> io::Result<Option<usize>> {
+        let taken = octets.get(..self.room).unwrap_or(octets);
+        self.room -= taken.len();
+        self.records.lock().unwrap().push(taken.to_vec());
+        Ok(Some(taken.len()))
+    }
+}
+
+/// Serves a connection of this client to its end.
+async fn serve_alone(stream: impl RecordStream, outpost: Arc<Outpost>, client: IpAddr, mut seat: Seat) {
+    let config = Arc::new(ServerConfig::of_defaults());
+    let (log_limit, shutdown) = (LogLimit::default(), CancellationToken::new());
+    let surroundings = Surroundings {
+        limits: &config.limits,
+        log_limit: &log_limit,
+        shutdown: &shutdown,
+        expected: Expected::Ldap,
+        stream_size: 0,
+    };
+    let mut session = Session::new(outpost, Arc::clone(&config), 1, client.into(), false);
+    let _ = serve(stream, &mut session, &mut seat, &surroundings).await;
+}
+
+#[tokio::test]
+async fn the_end_of_a_search_begins_a_record_however_little_room_there_is() {
+    const DONE: &[u8] = b"\x30\x0c\x02\x01\x01\x65\x07\x0a\x01\x00\x04\x00\x04\x00";
+    for room in [0, 1, 100, usize::MAX] {
+        let client = IpAddr::from([192, 0, 2, 1]);
+        let crowd = Crowd::new(1, None, Budget::new(usize::MAX), ClientMetrics::default());
+        let seat = crowd.admit(client).await;
+        let records = Arc::default();
+        let stream = Cramped {
+            requests: &SEARCH,
+            room,
+            records: Arc::clone(&records),
+        };
+        serve_alone(stream, Outpost::of_bases(&["dc=io"]), client, seat).await;
+        let records = records.lock().unwrap();
+        assert_eq!(
+            records.last().map(Vec::as_slice),
+            Some(DONE),
+            "{room}: {records:x?}"
+        );
     }
 }
 
@@ -27,20 +112,8 @@ async fn wait_behind(octets: &[u8]) -> Duration {
     assert!(seat.enter(client.into()));
     let outpost = Outpost::of_bases(&["dc=io"]);
     let (mut theirs, ours) = tokio::io::duplex(64);
-    let (config, sent) = (Arc::new(ServerConfig::of_defaults()), octets.to_vec());
-    let served = tokio::spawn(async move {
-        let (log_limit, shutdown) = (LogLimit::default(), CancellationToken::new());
-        let surroundings = Surroundings {
-            limits: &config.limits,
-            log_limit: &log_limit,
-            shutdown: &shutdown,
-            expected: Expected::Ldap,
-            stream_size: 0,
-        };
-        let mut session = Session::new(outpost, Arc::clone(&config), 1, client.into(), false);
-        let _ = serve(ours, &mut session, &mut seat, &surroundings).await;
-    });
-    theirs.write_all(&sent).await.unwrap();
+    let served = tokio::spawn(serve_alone(ours, outpost, client, seat));
+    theirs.write_all(octets).await.unwrap();
     let began = Instant::now();
     let _seat = crowd.admit(client).await;
     served.await.unwrap();
