@@ -321,10 +321,12 @@ impl<S: RecordStream> Connection<'_, S> {
     fn end_retired(&mut self) {
         // First, so that no directory is installed unheard between the look and the watch.
         self.watch_retirements();
-        let (before, output) = (self.running.len(), &mut self.output);
+        let before = self.running.len();
+        let (output, record_at) = (&mut self.output, &mut self.record_at);
         self.running.retain(|running| {
             let served = running.is_served();
             if !served {
+                *record_at = output.len();
                 running.retire(output);
             }
             served
@@ -383,6 +385,7 @@ impl<S: RecordStream> Connection<'_, S> {
                 }
                 Err(_) => {
                     self.output.truncate(start);
+                    self.record_at = start;
                     running.fail(&mut self.output);
                 }
             }

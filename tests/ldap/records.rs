@@ -6,18 +6,23 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 
 use akldap_simulator::Directory;
+use ldap3_proto::proto::{LdapOp, LdapSearchScope};
 use rustls::pki_types::ServerName;
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
-use crate::client::{Client, Stream};
+use crate::client::{Client, Outcome, Stream, search};
 use crate::stage::{BASE, Stage, user_dn};
 use crate::tls::{begin_tls, connector, with_certificate};
 
-/// A record that holds SearchResultDone with success and no control, 14 octets (RFC 4511 section 4.5.2), the type of its content and
-/// the tag of its encryption (RFC 8446 section 5.2).
-const DONE_ALONE: usize = 14 + 1 + 16;
+/// The length of a record that holds nothing but a SearchResultDone with this text and without a control (RFC 4511 section 4.5.2):
+/// the message, the type of the content, and the tag of the encryption (RFC 8446 section 5.2).
+fn done_alone(outcome: &Outcome) -> usize {
+    let element = |length: usize| length + if length < 128 { 2 } else { 3 };
+    let (number, matched, text) = (element(1), element(0), element(outcome.message.len()));
+    element(number + element(number + matched + text)) + 1 + 16
+}
 
 /// A stream that notes how long the TLS records are that come in.
 struct Noting<S> {
@@ -122,7 +127,42 @@ async fn the_end_of_a_search_has_a_record_of_its_own() {
         for (filter, entries) in names.chain([("(objectClass=user)".to_owned(), 20)]) {
             let found = client.subtree(BASE, &filter, &[]).await;
             assert_eq!(found.entries.len(), entries, "{filter}");
-            assert_eq!(lengths.lock().unwrap().last(), Some(&DONE_ALONE), "{filter}");
+            let last = *lengths.lock().unwrap().last().unwrap();
+            assert_eq!(last, done_alone(&found.outcome), "{filter}");
         }
     }
+}
+
+/// A reader so slow that the directory changes twice meanwhile is told so where it can see it.
+#[tokio::test]
+async fn the_end_of_a_search_that_was_given_up_has_a_record_of_its_own() {
+    const BUSY: i32 = 51;
+    let mut directory = Directory::sample(40, 0);
+    let people: Vec<i32> = directory.users().iter().map(|user| user.pk).collect();
+    for pk in people {
+        directory.change_user(pk, |user| {
+            // More than what sockets hold together, less than a message may have.
+            let attributes = json!({"note": "x".repeat(300_000)});
+            user.set_attributes(attributes.as_object().unwrap());
+        });
+    }
+    let stage = Stage::with(with_certificate(directory, "p256"), |_| {}).await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(64 * 1024).unwrap();
+    let (mut client, lengths) = noting(socket.connect(stage.ldaps()).await.unwrap()).await;
+    let outcome = client.bind(&user_dn("ldapservice"), "demo-ldapservice").await;
+    assert_eq!(outcome.code, 0);
+    let request = search(BASE, LdapSearchScope::Subtree, "(objectClass=user)", &[]);
+    let id = client.send(LdapOp::SearchRequest(request), vec![]).await;
+    // The search has begun before the directory changes: one entry is there.
+    assert!(client.receive().await.is_some());
+    for mail in ["first@example.com", "second@example.com"] {
+        let bob = stage.simulator.user_pk("bob").unwrap();
+        stage.simulator.save_user(bob, |user| user.email = mail.into());
+        stage.refresh().await;
+    }
+    let found = client.collect(id).await;
+    assert_eq!(found.outcome.code, BUSY, "{}", found.outcome.message);
+    let last = *lengths.lock().unwrap().last().unwrap();
+    assert_eq!(last, done_alone(&found.outcome));
 }

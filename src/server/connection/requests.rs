@@ -147,6 +147,7 @@ impl<S: RecordStream> Connection<'_, S> {
             .position(|running| running.message_id() == target);
         let result = match place.and_then(|place| self.running.remove(place)) {
             Some(running) => {
+                self.record_at = self.output.len();
                 running.cancel(&mut self.output);
                 LdapResult::success()
             }
