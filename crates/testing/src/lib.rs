@@ -4,7 +4,6 @@
 //! Knows how the server is started and how it is spoken to, with codecs that are not ours. Must not know what any one test is about.
 //!
 //! ```
-//! use akldap_testing::client::search;
 //! use akldap_testing::stage::{SUFFIX, Stage};
 //! use ldap3_proto::proto::LdapSearchScope;
 //!
@@ -12,7 +11,7 @@
 //! # async fn main() {
 //! let stage = Stage::sample().await;
 //! let mut client = stage.bound("ldapservice").await;
-//! let found = client.search(search(SUFFIX, LdapSearchScope::Subtree, "(cn=alice)", &["mail"])).await;
+//! let found = client.search(SUFFIX, LdapSearchScope::Subtree, "(mail=alice@*)", &["mail"]).await;
 //! assert_eq!(found.entries[0].one("mail"), "alice@example.com");
 //! # }
 //! ```
