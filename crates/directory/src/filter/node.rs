@@ -264,8 +264,9 @@ fn by_rule(
     match rule.comparison {
         Comparison::Equality => {
             let is_own = attribute.is_none_or(|attribute| context.syntax(attribute) == syntax);
+            let by_own_rule = is_own && syntax == rule.syntax;
             // Stored text that is no value is found by the attribute's own rule only: another may fold more of it.
-            if !(is_own && syntax == rule.syntax) && !syntax::is_value(rule.syntax, value) {
+            if !by_own_rule && !syntax::is_value(rule.syntax, value) {
                 return None;
             }
             Some(match attribute {
