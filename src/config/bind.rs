@@ -166,8 +166,9 @@ pub(super) static ACCEPT_BARE_NAMES: Setting<Switch> = own(
     true,
     "Accept bind names that are no DNs, as Active Directory does and as Outlook, printers and many forms send them: `name`, \
      `name@domain` and `DOMAIN\\name`. The name is what stands behind the backslash, and before an `@` whose domain is that \
-     of the base DN (`dc=example,dc=com`: `example.com`); any other `@` is part of it. Only with exactly one provider; off \
-     with `AUTHENTIK_LDAP__STRICT_BIND_DN`.",
+     of the base DN (`dc=example,dc=com`: `example.com`); any other `@` is part of it. So \
+     `foo@example.com` always means `foo` there, even if an account has just that name or e-mail address: it binds by its DN. \
+     A name with `=` in it is read as a DN. Only with exactly one provider; off with `AUTHENTIK_LDAP__STRICT_BIND_DN`.",
 );
 
 /// How binds are run and kept.

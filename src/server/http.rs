@@ -1,7 +1,7 @@
 //! The HTTP endpoint: metrics, liveness, readiness, on TCP and on the unix socket of the health check.
 //!
 //! `/outpost.goauthentik.io/ping` says that the process lives, as officially; `/ready` says whether searches can be
-//! answered, `/ready?for=binds` whether binds can be judged. Must not know LDAP.
+//! answered, `/ready?for=binds` whether binds can be judged as well. Must not know LDAP.
 
 mod connections;
 pub mod health_socket;
@@ -113,11 +113,32 @@ async fn show_metrics(State(outpost): State<Arc<Outpost>>) -> Response {
     }
 }
 
-/// `/ready` asks for searches, `/ready?for=binds` for binds.
+/// Whether a query asks for binds too; else the value of `for` that is not known.
+fn asks_for_binds(query: &str) -> Result<bool, String> {
+    let mut for_binds = false;
+    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        match (&*name, &*value) {
+            ("for", "binds") => for_binds = true,
+            ("for", "searches") => {}
+            ("for", other) => return Err(other.chars().take(40).collect()),
+            _ => {}
+        }
+    }
+    Ok(for_binds)
+}
+
+/// `/ready` asks for searches, `/ready?for=binds` for binds as well: who cannot search cannot serve whoever binds.
 async fn ready(State(outpost): State<Arc<Outpost>>, RawQuery(query): RawQuery) -> Response {
     let (now, searches, binds) = (Instant::now(), outpost.can_search(), outpost.can_bind());
-    let for_binds = query.is_some_and(|query| query.split('&').any(|part| part == "for=binds"));
-    let ready = if for_binds { binds } else { searches };
+    let ready = match asks_for_binds(query.as_deref().unwrap_or_default()) {
+        Ok(for_binds) => searches && (binds || !for_binds),
+        Err(unknown) => {
+            let text = format!(
+                "for={unknown:?} is not known: ask for /ready, for /ready?for=searches, which is the same, or for /ready?for=binds\n"
+            );
+            return (StatusCode::BAD_REQUEST, text).into_response();
+        }
+    };
     let readiness = Readiness {
         ready,
         searches,

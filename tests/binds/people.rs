@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use akldap_simulator::{
     Device, DeviceKind, DuoOutcome, Fault, Identification, NotConfigured, Options, Rule, Simulator,
-    Stage as FlowStage, StageBinding, demo_secrets, totp_code,
+    Stage as FlowStage, StageBinding, When, demo_secrets, totp_code,
 };
 
 use crate::captured_log::Log;
@@ -154,6 +154,82 @@ async fn equal_binds_with_a_code_use_it_once_and_polling_with_it_works() {
     }
     assert_eq!(stage.bind(&dn, &password).await.code, 0);
     assert_eq!(factors(&stage).len(), 1);
+}
+
+/// Waits until the directory shows a user as active or not.
+async fn shown(stage: &Stage, pk: i32, active: bool) {
+    let outpost = stage.server.outpost();
+    eventually("the directory shows it", || {
+        outpost.snapshot().is_some_and(|snapshot| {
+            let user = snapshot.user_by_pk(pk.into());
+            user.is_some_and(|user| snapshot.user(user).is_active == active)
+        })
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_first_login_of_whom_the_directory_shows_otherwise_is_kept() {
+    let secrets = demo_secrets();
+    let mut directory = directory("cached", with_second_factor());
+    let alice = directory.user_named("alice").unwrap().pk;
+    directory
+        .devices
+        .insert(alice, vec![Device::totp(1, &secrets.totp_key)]);
+    let stage = of(directory, &[("REFRESH_DELTA_INTERVAL", "0")]).await;
+    let twice = async |name: &str, password: &str| {
+        let first = stage.bind(&user_dn(name), password).await;
+        assert_eq!(first.code, 0, "{name}: {first:?}");
+        stage.simulator.requests().clear();
+        let again = stage.bind(&user_dn(name), password).await;
+        (again.code, flow_requests(&stage.simulator))
+    };
+    // Inactive in the directory, and active again in authentik.
+    stage.simulator.set_active(alice, false);
+    stage.server.outpost().request_refresh();
+    shown(&stage, alice, false).await;
+    stage.simulator.set_active(alice, true);
+    let password = format!(
+        "demo-alice;{}",
+        totp_code(&secrets.totp_key, stage.simulator.now())
+    );
+    assert_eq!(twice("alice", &password).await, (0, 0));
+
+    // Renamed, and new. A password is known by its date to be older than the login.
+    stage.simulator.edit(|directory| {
+        let flow = directory.flows.get_mut(FLOW).unwrap();
+        flow.stages = crate::scenery::recommended()
+            .into_iter()
+            .map(StageBinding::new)
+            .collect();
+    });
+    let bob = stage.simulator.user_pk("bob").unwrap();
+    stage.simulator.rename_user(bob, "robert");
+    assert_eq!(twice("robert", "demo-robert").await, (0, 0));
+    let create = |name: &str, from_now: i64| {
+        let pk = stage.simulator.create_user(name, "Fresh", "");
+        stage.simulator.set_password(pk, "pw");
+        stage
+            .simulator
+            .save_user(pk, |user| user.password_change_date += from_now * 1_000_000);
+    };
+    create("fresh", -60);
+    assert_eq!(twice("fresh", "pw").await, (0, 0));
+    // One that was changed when the login was under way may be another than what was proved.
+    create("changed", 60);
+    let (code, requests) = twice("changed", "pw").await;
+    assert!(code == 0 && requests > 0, "{requests}");
+}
+
+#[tokio::test]
+async fn a_question_about_a_login_waits_as_long_as_authentik_asks() {
+    let stage = with_devices("cached", vec![Device::totp(1, &demo_secrets().totp_key)]).await;
+    let code = totp_code(&demo_secrets().totp_key, stage.simulator.now());
+    let throttled = Fault::Answer(429, "application/json", r#"{"detail":"Request was throttled."}"#);
+    let rule = Rule::new("/check_access/", throttled).when(When::First(1));
+    stage.simulator.faults().add(rule);
+    let outcome = stage.bind(&user_dn("alice"), &format!("demo-alice;{code}")).await;
+    assert_eq!(outcome.code, 0, "the code is not spent for nothing: {outcome:?}");
 }
 
 #[tokio::test]
@@ -306,6 +382,13 @@ async fn strangers_get_a_sentence_and_the_log_gets_the_cause() {
         ),
         (flow, Fault::Forbidden, 80, "Token invalid"),
         ("/check_access/", Fault::BadGateway, 52, "502"),
+        (
+            "/check_access/",
+            Fault::Answer(429, "text/html", ""),
+            51,
+            "throttles",
+        ),
+        ("/users/me/", Fault::Answer(429, "text/html", ""), 51, "throttles"),
         ("/check_access/", Fault::NotFound, 80, "Not found."),
         ("/users/me/", Fault::Forbidden, 1, "Token invalid"),
     ];

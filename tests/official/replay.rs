@@ -98,6 +98,15 @@ async fn every_recorded_answer_is_the_same_or_a_rule_says_why_not() {
     let rows = Rows::read();
     let recorded = recording::entries();
     let mut counts: BTreeMap<&str, usize> = RULES.iter().map(|rule| (rule.name, 0)).collect();
+    let answer = |search: &Search| Answer {
+        code: search.code,
+        closed: search.closed,
+        entries: search.entries.iter().map(|key| recorded[key].clone()).collect(),
+    };
+    let cached: BTreeMap<String, Answer> = recording::searches("cached")
+        .iter()
+        .map(|search| (search.name.clone(), answer(search)))
+        .collect();
     let (mut asked, mut same, mut unexplained) = (0, 0, Vec::new());
     for mode in ["cached", "direct"] {
         let stage = Stage::with(recording::directory(&rows, mode), |_| {}).await;
@@ -116,16 +125,12 @@ async fn every_recorded_answer_is_the_same_or_a_rule_says_why_not() {
             asked += 1;
             let client = clients.get_mut(search.who.as_str()).expect("a known client");
             let ours = ask(client, &search).await;
-            let theirs = Answer {
-                code: search.code,
-                closed: search.closed,
-                entries: search.entries.iter().map(|key| recorded[key].clone()).collect(),
-            };
             let mut case = Case {
                 mode,
                 search: &search,
-                theirs,
+                theirs: answer(&search),
                 ours: &ours,
+                cached: &cached[&search.name],
                 rows: &rows,
             };
             let mut used = Vec::new();

@@ -1,6 +1,6 @@
 //! What `/ready` says: searches and binds are two things.
 
-use akldap_simulator::{Directory, Options, Simulator};
+use akldap_simulator::{Directory, Fault, Options, Rule, Simulator};
 use serde_json::{Value, json};
 
 use crate::captured_log::Log;
@@ -43,6 +43,62 @@ async fn searches_outlast_an_outage_and_binds_do_not() {
     stage.simulator.refuse_connections(false);
     eventually("it is over", || stage.server.outpost().outage().is_none()).await;
     assert_eq!(ready(&stage).await, said(true, true));
+}
+
+#[tokio::test]
+async fn nobody_is_sent_where_binds_work_and_searches_do_not() {
+    let simulator = simulator().await;
+    let broken = Fault::Answer(500, "application/json", "{}");
+    simulator.faults().add(Rule::new("/core/users/?", broken));
+    let stage = Stage::of(simulator, |_| {}).await;
+    let outpost = stage.server.outpost();
+    eventually("binds can be judged", || outpost.can_bind()).await;
+    let (searches, binds, can_search, _) = ready(&stage).await;
+    assert_eq!((searches, binds, can_search), (503, 503, json!(false)));
+}
+
+#[tokio::test]
+async fn what_is_asked_for_is_known_or_refused() {
+    let stage = Stage::of(simulator().await, |_| {}).await;
+    stage.ready().await;
+    for known in [
+        "",
+        "?",
+        "?for=searches",
+        "?for=binds",
+        "?f%6Fr=bind%73&x=y",
+        "?for=binds&for=searches",
+    ] {
+        let (status, _) = http::get(stage.http(), &format!("/ready{known}")).await;
+        assert_eq!(status, 200, "{known}");
+    }
+    for unknown in [
+        "?for=bind",
+        "?for=BINDS",
+        "?for=",
+        "?for",
+        "?for=searches&for=login",
+        "?for=%ff",
+    ] {
+        let (status, text) = http::get(stage.http(), &format!("/ready{unknown}")).await;
+        assert_eq!(status, 400, "{unknown}");
+        assert!(text.contains("/ready?for=binds"), "{text}");
+    }
+    // Decoded: a load balancer that encodes the letters asks for binds.
+    stage.simulator.refuse_connections(true);
+    stage.server.outpost().request_update();
+    eventually("the outage is stated", || {
+        stage.server.outpost().outage().is_some()
+    })
+    .await;
+    for (query, expected) in [
+        ("?for=bind%73", 503),
+        ("?for=searches", 200),
+        ("?for=searches&for=binds", 503),
+    ] {
+        let (status, _) = http::get(stage.http(), &format!("/ready{query}")).await;
+        assert_eq!(status, expected, "{query}");
+    }
 }
 
 #[tokio::test]

@@ -321,8 +321,7 @@ impl RawPage {
 
     /// The server's clock when it answered, to the second, if it said.
     pub fn served(&self) -> Option<std::time::SystemTime> {
-        let date = self.answer.header("date")?;
-        httpdate::parse_http_date(date).ok()
+        self.answer.served()
     }
 }
 

@@ -100,6 +100,11 @@ impl Answer {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
+    /// The server's clock when it answered, to the second, if it said.
+    pub(crate) fn served(&self) -> Option<SystemTime> {
+        httpdate::parse_http_date(self.header("date")?).ok()
+    }
+
     pub(crate) fn request_id(&self) -> Option<String> {
         self.header(REQUEST_ID).map(super::error::excerpt)
     }
@@ -251,7 +256,8 @@ impl Client {
     }
 
     /// Gets an API path as JSON. A call cut off by a recycled worker is made once more: reading twice is harmless. So is
-    /// one whose token was refused, if its file holds another by now, and one that authentik throttled for a moment.
+    /// one whose token was refused, if its file holds another by now, and one that authentik throttled for a moment: a
+    /// question about a user spends nothing, unlike a step of a flow.
     pub(crate) async fn get_json(
         &self,
         url: Url,
@@ -281,7 +287,7 @@ impl Client {
                 tracing::debug!(%error, "calling authentik once more");
                 once().await.map_err(Refused::into_error)
             }
-            Err(Refused::Error(error)) => match error.throttled_for().filter(|_| bearer) {
+            Err(Refused::Error(error)) => match error.throttled_for() {
                 Some(wait) => {
                     tracing::debug!(%error, wait_s = wait.as_secs_f64(), "authentik asks to wait");
                     tokio::time::sleep(wait).await;

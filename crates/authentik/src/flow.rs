@@ -133,14 +133,15 @@ impl Executor {
     /// The decision at the end of a flow.
     async fn finish(&self, run: &Run<'_>, to: String) -> Result<FlowOutcome, FlowError> {
         if let Some(session) = Session::authenticated(run.cookies()) {
-            return Ok(FlowOutcome::Authenticated(session.with_code(run.took_code())));
+            return Ok(FlowOutcome::Authenticated(run.mark(session)));
         }
         let cookie = SessionCookie::of(run.cookies());
         if let (SessionCookie::Plain(sid), true) = (&cookie, self.client.settings().plain_session_cookie) {
             return match self.client.me(run.caller()).await {
-                Ok(me) => Ok(FlowOutcome::Authenticated(
-                    Session::plain(sid.clone(), me.uid, run.cookies()).with_code(run.took_code()),
-                )),
+                Ok(me) => {
+                    let session = Session::plain(sid.clone(), me.uid, run.cookies());
+                    Ok(FlowOutcome::Authenticated(run.mark(session)))
+                }
                 Err(error) if error.status() == Some(403) => Err(FlowError::NotLoggedIn { to }),
                 Err(error) => Err(error.into()),
             };

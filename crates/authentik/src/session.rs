@@ -77,6 +77,7 @@ pub struct Session {
     expires: Option<SystemTime>,
     cookies: Cookies,
     code: bool,
+    began: Option<SystemTime>,
 }
 
 impl fmt::Debug for Session {
@@ -124,12 +125,23 @@ impl Session {
             expires: cookies.expires(SESSION_COOKIE),
             cookies: cookies.clone(),
             code: false,
+            began: None,
         }
     }
 
     /// Notes whether the flow took a one-time code.
     pub(crate) fn with_code(self, code: bool) -> Self {
         Self { code, ..self }
+    }
+
+    /// Notes when the flow began.
+    pub(crate) fn begun(self, began: Option<SystemTime>) -> Self {
+        Self { began, ..self }
+    }
+
+    /// The server's clock when the flow began, or up to a second before, if it said: no secret had been judged by then.
+    pub fn began(&self) -> Option<SystemTime> {
+        self.began
     }
 
     /// Whether a one-time code was among what it was opened with: the same answers will not open another.

@@ -223,6 +223,8 @@ fn wrong_secret() -> Refusal {
 
 /// What is said of a bind that nobody judged.
 const NOT_NOW: &str = "authentik cannot judge this login at the moment";
+/// The next bind is sent all the same: authentik throttles by address and by user, and others need not wait.
+const THROTTLED: &str = "authentik takes no further requests at the moment: try again later";
 const NOT_IDENTIFIED: &str = "authentik does not say whose login this is";
 
 /// What it means to the client that authentik did not answer a question about a login that succeeded. `code` is that of
@@ -234,9 +236,12 @@ fn unanswered(
     reason: RejectReason,
     text: &'static str,
 ) -> Refusal {
-    let code = match error.is_transient() {
-        true => ResultCode::Unavailable,
-        false => code,
+    let (code, reason, text) = if error.retry_after().is_some() {
+        (ResultCode::Busy, RejectReason::Busy, THROTTLED)
+    } else if error.is_transient() {
+        (ResultCode::Unavailable, reason, text)
+    } else {
+        (code, reason, text)
     };
     Refusal::caused(code, reason, text, format!("{what}: {error}; {}", error.hint()))
 }
@@ -245,11 +250,7 @@ fn unanswered(
 fn unjudged(error: &FlowError) -> Refusal {
     let cause = format!("the bind flow could not be run: {error}; {}", error.hint());
     let (code, reason, text) = if error.throttled_for().is_some() {
-        (
-            ResultCode::Busy,
-            RejectReason::Busy,
-            "authentik asks to wait with further logins",
-        )
+        (ResultCode::Busy, RejectReason::Busy, THROTTLED)
     } else if error.is_broken_flow() {
         // To a client an outage: it may let people in whom it knows, and must not count a wrong password.
         let text = "the flow that judges logins is broken";

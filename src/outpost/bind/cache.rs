@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwapOption;
 use moka::Expiry;
@@ -56,6 +56,19 @@ impl Grounds {
             field,
             namesakes,
         }
+    }
+
+    /// Whether they already were so when the bind began, by authentik's clock: the password was not changed since, and the
+    /// name is found where it is expected.
+    pub(super) fn precede(&self, began: Option<SystemTime>) -> bool {
+        let began = began
+            .and_then(|began| began.duration_since(SystemTime::UNIX_EPOCH).ok())
+            .and_then(|since| i64::try_from(since.as_micros()).ok());
+        let changed_before = self
+            .password_change
+            .zip(began)
+            .is_some_and(|(changed, began)| changed < began);
+        changed_before && self.field.is_some()
     }
 
     /// Whether a directory shows the same. A date that is not known is not an unchanged one.

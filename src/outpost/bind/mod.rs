@@ -314,9 +314,10 @@ impl Outpost {
                 return not_configured();
             }
             let code = match error {
-                NameError::Malformed(_) => ResultCode::InvalidDnSyntax,
                 NameError::NotUtf8 => ResultCode::InvalidCredentials,
-                NameError::NoProvider
+                // Not invalidDNSyntax: the official outpost answers 50, and monitoring may look for it.
+                NameError::Malformed(_)
+                | NameError::NoProvider
                 | NameError::SeveralProviders
                 | NameError::NoUsername
                 | NameError::OnlyDomain
@@ -408,14 +409,17 @@ impl Outpost {
             let (generation, username) = (self.generation(), attempt.name.username.clone());
             match self.log_in(attempt).await {
                 Ok(login) => {
+                    let looked = self.generation();
                     let snapshot = self.snapshot();
                     let grounds = Grounds::new(&username, login.user_pk(), snapshot.as_deref());
                     drop(snapshot);
+                    // A directory installed during the flow may show a password changed meanwhile: then what the old one
+                    // proved must not be kept. That of somebody whom the login itself had fetched shows no such thing.
+                    let stood = grounds.precede(login.session().began());
                     self.binds.cache.insert(key, &login, grounds);
-                    // A directory installed meanwhile may show a password changed while the flow ran: then what the
-                    // old one proved must not be kept.
-                    let installed = generation + 1..=self.generation();
-                    if self.binds.changes.concern(login.user_pk(), installed) {
+                    let changed = |installed| self.binds.changes.concern(login.user_pk(), installed);
+                    if changed(looked + 1..=self.generation()) || (!stood && changed(generation + 1..=looked))
+                    {
                         self.binds.cache.remove(&key);
                     }
                     Ok(login)

@@ -18,7 +18,7 @@ use super::{BIND_QUERY, Executor, WARM_UP_QUERY};
 use crate::client::{Answer, AnswerKind, Caller};
 use crate::cookie::Cookies;
 use crate::error::{ApiError, excerpt};
-use crate::session::SESSION_COOKIE;
+use crate::session::{SESSION_COOKIE, Session};
 
 /// Requests of one run. The longest flow that can be passed, with a redirect before every stage, needs twelve.
 const MAX_REQUESTS: u32 = 24;
@@ -68,6 +68,8 @@ pub(super) struct Run<'a> {
     spent: bool,
     /// A code was sent to a device.
     code: bool,
+    /// The server's clock before the first request, as far as its answer tells.
+    began: Option<SystemTime>,
     deadline: Instant,
 }
 
@@ -83,6 +85,7 @@ impl<'a> Run<'a> {
             answered: Vec::new(),
             spent: false,
             code: false,
+            began: None,
             deadline: Instant::now() + executor.client.settings().flow_timeout,
         }
     }
@@ -119,9 +122,9 @@ impl<'a> Run<'a> {
         self.spent
     }
 
-    /// Whether a one-time code was among what it was answered with.
-    pub(super) fn took_code(&self) -> bool {
-        self.code
+    /// A session with what is known of the run that opened it.
+    pub(super) fn mark(&self, session: Session) -> Session {
+        session.with_code(self.code).begun(self.began)
     }
 
     fn url(&self, query: &str) -> Url {
@@ -403,6 +406,11 @@ impl<'a> Run<'a> {
                     after: self.executor.client.settings().flow_timeout,
                 })??
         };
+        if self.requests == 1 {
+            self.began = answer
+                .served()
+                .and_then(|served| served.checked_sub(started.elapsed()));
+        }
         self.cookies.absorb(&answer.headers, SystemTime::now());
         Ok(answer)
     }

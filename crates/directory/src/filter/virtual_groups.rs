@@ -94,11 +94,16 @@ fn named(description: &[u8], keys: &[&str]) -> bool {
     schema::attribute_type(description).is_some_and(|known| keys.contains(&known.key))
 }
 
-/// Whether everything that matches has a certain member.
+/// Whether everything that matches has a certain member. The official outpost knows `member` in that spelling only, and so
+/// shows virtual groups for `Member`.
 fn asserts_member(filter: &Filter<'_>) -> bool {
     match filter {
         Filter::And(filters) => filters.iter().any(asserts_member),
-        Filter::Equality(assertion) => named(assertion.attribute, &["member", "uniquemember", "memberuid"]),
+        Filter::Equality(assertion) => {
+            let description = assertion.attribute;
+            let is_respelled = description != b"member" && description.eq_ignore_ascii_case(b"member");
+            !is_respelled && named(description, &["member", "uniquemember", "memberuid"])
+        }
         _ => false,
     }
 }
@@ -147,6 +152,8 @@ mod tests {
     fn in_direct_mode_a_member_hides_them() {
         for (filter, hidden) in [
             ("(&(objectClass=group)(member=cn=a))", true),
+            ("(&(objectClass=group)(Member=cn=a))", false),
+            ("(&(objectClass=group)(MEMBER=cn=a)(member=cn=a))", true),
             ("(&(objectClass=group)(&(cn=x)(uniqueMember=cn=a)))", true),
             ("(|(member=cn=a)(memberUid=a))", false),
             ("(objectClass=group)", false),
