@@ -23,4 +23,6 @@ pub mod outpost;
 pub mod server;
 
 #[cfg(test)]
+mod circles;
+#[cfg(test)]
 mod layers;

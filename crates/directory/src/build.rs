@@ -4,4 +4,7 @@
 
 pub(crate) mod builder;
 pub(crate) mod carried;
+mod carry;
+mod finish;
+mod flags;
 pub(crate) mod record;

@@ -3,6 +3,8 @@
 //! Must not know how candidates are found.
 
 pub(crate) mod chain;
+pub(crate) mod equal;
 pub(crate) mod evaluation;
 pub(crate) mod node;
+pub(crate) mod substrings;
 pub(crate) mod virtual_groups;

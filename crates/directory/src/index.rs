@@ -3,9 +3,11 @@
 //!
 //! Must not know trees, viewers or filters.
 
+pub(crate) mod attribute_index;
 pub(crate) mod indexing;
 pub(crate) mod name_order;
 pub(crate) mod order;
 pub(crate) mod people;
 pub(crate) mod snapshot;
 pub(crate) mod table;
+mod warmth;

@@ -3,6 +3,10 @@
 //! Knows the schema, the tree authentik's outpost serves, and matching. Knows no runtime, clock, environment or
 //! network.
 //!
+//! Within it the arrows point one way, too, from the facts to the answer:
+//! `schema` → `values` → `model` → `custom` → `index` → `view` → `filter` → `plan` → `search`; `build` makes what is in
+//! `index`.
+//!
 //! A directory of two users, searched by name; the answer is BER, ready to be sent:
 //!
 //! ```
@@ -90,11 +94,13 @@ pub use build::carried::{CarriedGroup, CarriedUser};
 pub use build::record::{GroupRecord, MAX_WARNINGS, Subject, UserRecord, Warning};
 pub use custom::policy::CustomPolicy;
 pub use index::people::{NameField, login_key, without_white_space_around};
-pub use index::snapshot::{GroupId, Snapshot, UserId, UserSummary};
+pub use index::snapshot::{Snapshot, UserSummary};
+pub use model::records::{GroupId, UserId};
 pub use schema::password_attributes;
 pub use search::bounds::SearchLimits;
 pub use search::compare::{compare, compare_entry};
-pub use search::run::{Progress, Search, SearchControls, SearchOutcome, Viewer};
+pub use search::request::{Progress, SearchControls, SearchOutcome, Viewer};
+pub use search::state::Search;
 pub use values::syntax;
 pub use values::timestamp::{iso_8601, parse_iso_8601};
 pub use view::tree::Tree;

@@ -4,4 +4,7 @@
 
 pub(crate) mod attribute;
 pub(crate) mod encoded;
+pub(crate) mod object_classes;
+pub(crate) mod place;
+pub(crate) mod records;
 pub(crate) mod row;

@@ -6,3 +6,4 @@ pub(crate) mod candidates;
 pub(crate) mod lookup;
 pub(crate) mod outline;
 pub(crate) mod sorting;
+pub(crate) mod walk;

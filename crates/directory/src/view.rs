@@ -2,6 +2,8 @@
 //!
 //! Must not know filters, or what a search asks for.
 
+mod beyond;
+pub(crate) mod context;
 pub(crate) mod entry;
 pub mod rootdse;
 pub mod subschema;

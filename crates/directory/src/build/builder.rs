@@ -7,27 +7,25 @@ use std::collections::{HashMap, HashSet};
 
 use uuid::Uuid;
 
+use crate::build::flags::{flag, lower, upper};
 use crate::build::record::{GroupRecord, MAX_NAMED_ATTRIBUTES, Subject, UserRecord, Warning, Warnings};
 use crate::custom::policy::CustomPolicy;
 use crate::custom::{self, Custom, LeftOut};
-use crate::index::indexing;
-use crate::index::order::Orders;
-use crate::index::snapshot::{Count, Groups, Memberships, Snapshot, Users};
+use crate::index::attribute_index::Count;
 use crate::model::attribute::{AttributeId, Attributes};
-use crate::model::row::{self, ByteTable, Relation, Row, Shapes, UnescapedNames};
+use crate::model::object_classes::{GROUP_CLASSES, USER_CLASSES};
+use crate::model::row::{self, Row, Shapes};
 use crate::schema::Syntax;
 use crate::schema::password_attributes::PASSWORD_ATTRIBUTES;
 use crate::values::syntax;
 use crate::values::timestamp;
-use crate::view::entry::{GROUP_CLASSES, USER_CLASSES};
 use crate::view::subschema::declared_oid;
-use akldap_ldap::dn;
 use akldap_ldap::response::{write_attribute, write_single_value};
 
 /// Most octets of encoded attributes: offsets have 32 bits. Ten million ordinary users fit.
 const MAX_ARENA: usize = u32::MAX as usize;
 
-/// Builds a [`Snapshot`].
+/// Builds a [`Snapshot`](crate::Snapshot).
 #[derive(Debug)]
 pub struct Builder {
     pub(super) policy: CustomPolicy,
@@ -421,69 +419,6 @@ impl Builder {
         (start, self.names.len())
     }
 
-    /// The snapshot, and what could not be served as it is.
-    #[must_use]
-    pub fn finish(mut self) -> (Snapshot, Vec<Warning>) {
-        self.sort();
-        self.arena.shrink_to_fit();
-        let (rdns, unescaped_names) = self.name_tables();
-        let memberships = self.memberships();
-        self.warn_of_shared_numbers();
-        let rows = self
-            .users
-            .iter()
-            .map(|user| user.row)
-            .chain(self.groups.iter().map(|group| group.row));
-        let mut by_number: Vec<_> = (0..)
-            .zip(&self.groups)
-            .map(|(index, group)| (group.number, index))
-            .collect();
-        by_number.sort_unstable();
-        let mut snapshot = Snapshot {
-            policy: self.policy,
-            rows: mark_escaped(rows.collect(), &unescaped_names),
-            rdns,
-            unescaped_names,
-            users: Users {
-                pks: self.users.iter().map(|user| user.pk).collect(),
-                uuids: self.users.iter().map(|user| user.uuid).collect(),
-                uids: self.users.iter().map(|user| user.uid).collect(),
-                password_changes: self.users.iter().map(|user| user.password_change).collect(),
-                by_uuid: hashbrown::HashTable::new(),
-            },
-            groups: Groups {
-                uuids: self.groups.iter().map(|group| group.uuid).collect(),
-                numbers: self.groups.iter().map(|group| group.number).collect(),
-                by_number,
-            },
-            memberships,
-            arena: self.arena,
-            attributes: self.attributes,
-            shapes: self.shapes,
-            indexes: Vec::new(),
-            all_flags: 0,
-            orders: Orders::default(),
-            name_order: std::sync::OnceLock::new(),
-            hasher: hashbrown::DefaultHashBuilder::default(),
-            fingerprint: std::sync::OnceLock::new(),
-        };
-        drop((self.users, self.groups, self.names, self.shape_numbers));
-        indexing::build(&mut snapshot, &self.counts);
-        let withheld = PASSWORD_ATTRIBUTES.into_iter().zip(self.withheld);
-        let mut warnings: Vec<Warning> = withheld
-            .filter(|(_, count)| count.users + count.groups > 0)
-            .map(
-                |(attribute, Withheld { users, groups })| Warning::PasswordsWithheld {
-                    attribute,
-                    users,
-                    groups,
-                },
-            )
-            .collect();
-        warnings.extend(self.warnings.finish());
-        (snapshot, warnings)
-    }
-
     /// The users added so far who have a name that others, given by name and pk, have too.
     #[must_use]
     pub fn namesakes(&self, others: &HashMap<&str, i64>) -> Vec<i64> {
@@ -493,235 +428,6 @@ impl Builder {
         let has_name = |user: &&PendingUser| others.get(name(user.name)).is_some_and(|pk| *pk != user.pk);
         self.users.iter().filter(has_name).map(|user| user.pk).collect()
     }
-
-    /// Lets go of records whose name another one, added later, has too: authentik gives a name to one at a time, so the
-    /// earlier row is out of date, and two entries must not have one DN.
-    fn drop_namesakes(&mut self) {
-        let Self {
-            users,
-            groups,
-            names,
-            warnings,
-            ..
-        } = self;
-        let name = |(start, end): (usize, usize)| names.get(start..end).unwrap_or_default();
-        let mut dropped = |subject: Subject| {
-            warnings.push(|| Warning::RecordSkipped {
-                subject,
-                reason: "another one has its name by now",
-            });
-        };
-        let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
-        keep_last(
-            users,
-            |user| name(user.name),
-            |user| dropped(Subject::User(text(name(user.name)))),
-        );
-        keep_last(
-            groups,
-            |group| name(group.name),
-            |group| {
-                dropped(Subject::Group(text(name(group.name))));
-            },
-        );
-    }
-
-    fn sort(&mut self) {
-        self.drop_namesakes();
-        self.users.sort_by_key(|user| user.pk);
-        self.groups.sort_by_key(|group| group.uuid);
-        let Self {
-            users,
-            groups,
-            names,
-            warnings,
-            ..
-        } = self;
-        let name = |(start, end): (usize, usize)| {
-            String::from_utf8_lossy(names.get(start..end).unwrap_or_default()).into_owned()
-        };
-        let mut repeated = |subject: Subject| {
-            warnings.push(|| Warning::RecordSkipped {
-                subject,
-                reason: "another one with the same primary key came before",
-            });
-        };
-        users.dedup_by(|later, first| {
-            let same = later.pk == first.pk;
-            if same {
-                repeated(Subject::User(name(later.name)));
-            }
-            same
-        });
-        groups.dedup_by(|later, first| {
-            let same = later.uuid == first.uuid;
-            if same {
-                repeated(Subject::Group(name(later.name)));
-            }
-            same
-        });
-    }
-
-    fn name_tables(&self) -> (ByteTable, UnescapedNames) {
-        let count = self.users.len() + self.groups.len();
-        let mut rdns = ByteTable::with_capacity(count, self.names.len() + count * row::RDN_TYPE.len());
-        let mut unescaped = Vec::new();
-        let spans = self
-            .users
-            .iter()
-            .map(|user| user.name)
-            .chain(self.groups.iter().map(|group| group.name));
-        let mut rdn = row::RDN_TYPE.to_vec();
-        for (record, (start, end)) in (0..).zip(spans) {
-            let name = self.names.get(start..end).unwrap_or_default();
-            rdn.truncate(row::RDN_TYPE.len());
-            dn::escape_into(&mut rdn, name);
-            rdns.push(&rdn);
-            if rdn.get(row::RDN_TYPE.len()..) != Some(name) {
-                unescaped.push((record, name.into()));
-            }
-        }
-        (rdns, unescaped)
-    }
-
-    fn memberships(&mut self) -> Memberships {
-        let Self {
-            users,
-            groups,
-            members,
-            parents,
-            names,
-            warnings,
-            ..
-        } = self;
-        let places = PkTable::new(users);
-        let mut list = |group: &PendingGroup| {
-            let pks = members.get(group.members.0..group.members.1).unwrap_or_default();
-            let found: Vec<u32> = pks.iter().filter_map(|&pk| places.find(pk)).collect();
-            let uuids = parents.get(group.parents.0..group.parents.1).unwrap_or_default();
-            let above: Vec<u32> = uuids
-                .iter()
-                .filter_map(|uuid| groups.binary_search_by_key(uuid, |group| group.uuid).ok())
-                .map(|index| index as u32)
-                .collect();
-            let count = pks.len() - found.len() + uuids.len() - above.len();
-            if count > 0 {
-                let name = names.get(group.name.0..group.name.1).unwrap_or_default();
-                warnings.push(|| Warning::UnknownMembers {
-                    group: String::from_utf8_lossy(name).into_owned(),
-                    count,
-                });
-            }
-            (found, above)
-        };
-        let mut above = Vec::with_capacity(groups.len());
-        let group_users = Relation::new(
-            groups.len(),
-            members.len(),
-            groups.iter().map(|group| {
-                let (found, parents) = list(group);
-                above.push(parents);
-                found
-            }),
-        );
-        let group_parents = Relation::new(groups.len(), parents.len(), above.into_iter());
-        *members = Vec::new();
-        Memberships {
-            user_groups: group_users.inverse(users.len()),
-            group_children: group_parents.inverse(groups.len()),
-            group_users,
-            group_parents,
-        }
-    }
-
-    fn warn_of_shared_numbers(&mut self) {
-        let mut numbered: Vec<&PendingGroup> = self
-            .groups
-            .iter()
-            .filter(|group| !group.row.overrides(AttributeId::GID_NUMBER))
-            .collect();
-        numbered.sort_by_key(|group| (group.number, group.uuid));
-        let name = |(start, end): (usize, usize)| {
-            String::from_utf8_lossy(self.names.get(start..end).unwrap_or_default()).into_owned()
-        };
-        for pair in numbered.windows(2) {
-            if let [first, second] = pair
-                && first.number == second.number
-            {
-                self.warnings.push(|| Warning::GidNumberCollision {
-                    first: name(first.name),
-                    second: name(second.name),
-                    number: first.number,
-                });
-            }
-        }
-    }
-}
-
-/// Drops the records whose name a later one has; `drop` is told of each.
-fn keep_last<'a, T>(records: &mut Vec<T>, name: impl Fn(&T) -> &'a [u8], mut drop: impl FnMut(&T)) {
-    let mut seen = hashbrown::HashSet::<&[u8]>::with_capacity(records.len());
-    let mut repeated = Vec::new();
-    for (place, record) in records.iter().enumerate().rev() {
-        if !seen.insert(name(record)) {
-            drop(record);
-            repeated.push(place);
-        }
-    }
-    if !repeated.is_empty() {
-        let mut place = 0;
-        records.retain(|_| {
-            place += 1;
-            repeated.last() != Some(&(place - 1)) || repeated.pop().is_none()
-        });
-    }
-}
-
-/// Finds users by pk while memberships are resolved: a plain table if the pks lie close enough, as they do.
-struct PkTable<'a> {
-    users: &'a [PendingUser],
-    first: i64,
-    places: Vec<u32>,
-}
-
-impl<'a> PkTable<'a> {
-    fn new(users: &'a [PendingUser]) -> Self {
-        let first = users.first().map_or(0, |user| user.pk);
-        let span = users.last().and_then(|last| last.pk.checked_sub(first));
-        let mut places = Vec::new();
-        if let Some(span) = span.and_then(|span| usize::try_from(span).ok())
-            && span < users.len().saturating_mul(4)
-        {
-            places.resize(span + 1, u32::MAX);
-            for (index, user) in (0..).zip(users) {
-                if let Some(place) = places.get_mut((user.pk - first) as usize) {
-                    *place = index;
-                }
-            }
-        }
-        Self { users, first, places }
-    }
-
-    fn find(&self, pk: i64) -> Option<u32> {
-        if self.places.is_empty() {
-            let index = self.users.binary_search_by_key(&pk, |user| user.pk).ok()?;
-            return u32::try_from(index).ok();
-        }
-        let offset = usize::try_from(pk.checked_sub(self.first)?).ok()?;
-        self.places
-            .get(offset)
-            .copied()
-            .filter(|&place| place != u32::MAX)
-    }
-}
-
-fn mark_escaped(mut rows: Vec<Row>, unescaped: &[(u32, Box<[u8]>)]) -> Vec<Row> {
-    for (record, _) in unescaped {
-        if let Some(row) = rows.get_mut(*record as usize) {
-            row.flags |= row::ESCAPED;
-        }
-    }
-    rows
 }
 
 /// Puts an entry's own classes before those given, which replace no others. Nothing is left of a list that adds none.
@@ -755,18 +461,6 @@ fn is_replaced(id: AttributeId, custom: &[Custom]) -> bool {
     custom
         .iter()
         .any(|custom| custom.name.eq_ignore_ascii_case(id.name()))
-}
-
-pub(super) fn flag(set: bool, bit: u32) -> u32 {
-    if set { bit } else { 0 }
-}
-
-pub(super) fn upper(truth: bool) -> &'static str {
-    if truth { "TRUE" } else { "FALSE" }
-}
-
-pub(super) fn lower(truth: bool) -> &'static str {
-    if truth { "true" } else { "false" }
 }
 
 #[cfg(test)]

@@ -8,54 +8,53 @@ use std::collections::HashSet;
 
 use uuid::Uuid;
 
-use crate::build::builder::{Builder, PendingGroup, PendingUser, flag, lower, upper};
-use crate::build::record::{Subject, Warning};
-use crate::custom::{self, policy::CustomPolicy};
-use crate::index::snapshot::{GroupId, Kind, Snapshot, UserId};
+use crate::build::flags::{lower, upper};
+use crate::custom::policy::CustomPolicy;
+use crate::index::snapshot::Snapshot;
 use crate::model::attribute::{AttributeId, MAX_NAME};
 use crate::model::encoded::{self, Elements};
+use crate::model::object_classes::{GROUP_CLASSES, USER_CLASSES};
+use crate::model::records::{GroupId, Kind, UserId};
 use crate::model::row::{self, Record};
-use crate::view::entry::{GROUP_CLASSES, USER_CLASSES};
-use crate::view::subschema::declared_oid;
 use akldap_ldap::ber::{self, Reader};
 use akldap_ldap::response::write_attribute;
 use akldap_ldap::steps;
 
 /// What users and groups have in common: a name, flags, and attributes as they are sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Carried<'a> {
-    name: &'a str,
-    superuser: bool,
+pub(super) struct Carried<'a> {
+    pub(super) name: &'a str,
+    pub(super) superuser: bool,
     /// Encoded PartialAttributes, one after the other.
-    attributes: Cow<'a, [u8]>,
+    pub(super) attributes: Cow<'a, [u8]>,
     /// The override bits of the built-in attributes that custom values replace.
-    replaced: u32,
+    pub(super) replaced: u32,
 }
 
 /// A user as a snapshot holds it, ready for a [`Builder`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CarriedUser<'a> {
-    pk: i64,
-    uuid: [u8; 16],
-    uid: &'a str,
-    active: bool,
+    pub(super) pk: i64,
+    pub(super) uuid: [u8; 16],
+    pub(super) uid: &'a str,
+    pub(super) active: bool,
     /// Where the virtual group's gidNumber comes from: `row::OWN_GID_NUMBER`, `row::OWN_UID_NUMBER` or 0.
-    number_source: u32,
+    pub(super) number_source: u32,
     /// Microseconds since 1970; `i64::MIN` if unknown.
-    password_change: i64,
-    record: Carried<'a>,
+    pub(super) password_change: i64,
+    pub(super) record: Carried<'a>,
 }
 
 /// A group as a snapshot holds it, ready for a [`Builder`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CarriedGroup<'a> {
-    uuid: [u8; 16],
-    number: i64,
+    pub(super) uuid: [u8; 16],
+    pub(super) number: i64,
     /// Primary keys of the direct members.
-    members: Vec<i64>,
+    pub(super) members: Vec<i64>,
     /// UUIDs of the groups directly above.
-    parents: Vec<[u8; 16]>,
-    record: Carried<'a>,
+    pub(super) parents: Vec<[u8; 16]>,
+    pub(super) record: Carried<'a>,
 }
 
 const ACTIVE: u8 = 1;
@@ -97,7 +96,7 @@ impl Snapshot {
     #[must_use]
     pub fn carried_user(&self, user: UserId) -> CarriedUser<'_> {
         let summary = self.user(user);
-        let row = self.row(user.0);
+        let row = self.records.row(user.0);
         CarriedUser {
             pk: summary.pk,
             uuid: summary.uuid.into_bytes(),
@@ -113,18 +112,24 @@ impl Snapshot {
     #[must_use]
     pub fn carried_group(&self, group: GroupId) -> CarriedGroup<'_> {
         let index = group.0 as usize;
-        let members = self.memberships.group_users.of(group.0).iter();
-        let parents = self.memberships.group_parents.of(group.0).iter();
+        let members = self.records.memberships.group_users.of(group.0).iter();
+        let parents = self.records.memberships.group_parents.of(group.0).iter();
         CarriedGroup {
-            uuid: self.groups.uuids.get(index).copied().unwrap_or_default(),
-            number: self.groups.numbers.get(index).copied().unwrap_or_default(),
+            uuid: self.records.groups.uuids.get(index).copied().unwrap_or_default(),
+            number: self
+                .records
+                .groups
+                .numbers
+                .get(index)
+                .copied()
+                .unwrap_or_default(),
             members: members
-                .filter_map(|&user| self.users.pks.get(user as usize).copied())
+                .filter_map(|&user| self.records.users.pks.get(user as usize).copied())
                 .collect(),
             parents: parents
-                .filter_map(|&parent| self.groups.uuids.get(parent as usize).copied())
+                .filter_map(|&parent| self.records.groups.uuids.get(parent as usize).copied())
                 .collect(),
-            record: self.carried(self.group_record(group.0)),
+            record: self.carried(self.records.group_record(group.0)),
         }
     }
 
@@ -136,7 +141,7 @@ impl Snapshot {
             let mut attributes = attributes.iter();
             attributes.any(|attribute| name.eq_ignore_ascii_case(attribute.as_bytes()))
         };
-        Elements(self.block(user.0))
+        Elements(self.records.block(user.0))
             .filter_map(|element| encoded::attribute(&element).filter(|(name, _)| named(name)))
             .flat_map(|(_, set)| encoded::values(set))
             .any(|value| String::from_utf8_lossy(value).to_lowercase() == wanted)
@@ -144,35 +149,15 @@ impl Snapshot {
 
     /// All groups in ascending order of UUID.
     pub fn groups(&self) -> impl Iterator<Item = GroupId> + use<> {
-        (0..self.group_count_u32()).map(GroupId)
-    }
-
-    /// The same directory without the custom attributes that a policy does not admit.
-    #[must_use]
-    pub fn under(self, policy: CustomPolicy) -> Self {
-        let admitted = self
-            .attributes
-            .iter()
-            .all(|(name, id)| id.is_built_in() || policy.admits(name));
-        if admitted {
-            return Self { policy, ..self };
-        }
-        let mut builder = Builder::with_policy(policy);
-        for user in self.users() {
-            builder.carry_user(&self.carried_user(user));
-        }
-        for group in self.groups() {
-            builder.carry_group(&self.carried_group(group));
-        }
-        builder.finish().0
+        (0..self.records.group_count_u32()).map(GroupId)
     }
 
     fn carried(&self, record: Record) -> Carried<'_> {
-        let row = self.row(record);
+        let row = self.records.row(record);
         Carried {
-            name: std::str::from_utf8(self.name(record)).unwrap_or_default(),
+            name: std::str::from_utf8(self.records.name(record)).unwrap_or_default(),
             superuser: row.has(row::SUPERUSER),
-            attributes: Cow::Borrowed(self.block(record)),
+            attributes: Cow::Borrowed(self.records.block(record)),
             replaced: row.flags & ((1 << row::FIRST_FLAG) - 1),
         }
     }
@@ -362,7 +347,7 @@ impl<'a> CarriedGroup<'a> {
 }
 
 impl<'a> Carried<'a> {
-    fn replaces(&self, id: AttributeId) -> bool {
+    pub(super) fn replaces(&self, id: AttributeId) -> bool {
         self.replaced & id.override_bit() != 0
     }
 
@@ -541,135 +526,20 @@ impl<'a> FieldReader<'a> {
     }
 }
 
-impl Builder {
-    /// Adds a user taken from a snapshot or a file.
-    pub fn carry_user(&mut self, user: &CarriedUser<'_>) {
-        let subject = || Subject::User(user.record.name.to_owned());
-        let uid_place = self.copy_attributes(&user.record, user.uid, subject);
-        let active = flag(user.active, row::ACTIVE);
-        let flags = user.record.flags() | active | user.number_source;
-        let Some(row) = self.end(flags, user.uid.len()) else {
-            return self.skip(subject(), "the directory is full");
-        };
-        let uid = match uid_place {
-            Some(place) => row.start + place,
-            None => {
-                let start = self.arena.len() as u32;
-                self.arena.extend_from_slice(user.uid.as_bytes());
-                start
-            }
-        };
-        let name = self.name(user.record.name);
-        self.users.push(PendingUser {
-            pk: user.pk,
-            uuid: user.uuid,
-            row,
-            uid: (uid, user.uid.len() as u32),
-            name,
-            password_change: user.password_change,
-        });
-    }
-
-    /// Adds a group taken from a snapshot or a file. Members and parents that are not added too are left out.
-    pub fn carry_group(&mut self, group: &CarriedGroup<'_>) {
-        let subject = || Subject::Group(group.record.name.to_owned());
-        self.copy_attributes(&group.record, "", subject);
-        let Some(row) = self.end(group.record.flags(), 0) else {
-            return self.skip(subject(), "the directory is full");
-        };
-        let members = self.members.len();
-        self.members.extend_from_slice(&group.members);
-        let parents = self.parents.len();
-        self.parents.extend_from_slice(&group.parents);
-        let name = self.name(group.record.name);
-        self.groups.push(PendingGroup {
-            uuid: group.uuid,
-            number: group.number,
-            row,
-            name,
-            members: (members, self.members.len()),
-            parents: (parents, self.parents.len()),
-        });
-    }
-
-    /// A builder without users or groups that treats custom attributes as a snapshot does.
-    #[must_use]
-    pub fn like(snapshot: &Snapshot) -> Self {
-        let mut builder = Self::with_policy(snapshot.policy);
-        builder.attributes.take_aliases(&snapshot.attributes);
-        builder
-    }
-
-    /// Drops the users added so far whose primary key is not to be kept, so that they can be added anew.
-    pub fn retain_users(&mut self, mut keep: impl FnMut(i64) -> bool) {
-        self.users.retain(|user| keep(user.pk));
-    }
-
-    /// Copies the attributes into the record being encoded. Returns where in it the built-in uid is.
-    fn copy_attributes(
-        &mut self,
-        record: &Carried<'_>,
-        uid: &str,
-        subject: impl Fn() -> Subject,
-    ) -> Option<u32> {
-        self.begin();
-        let mut uid_place = None;
-        for element in Elements(&record.attributes) {
-            let Some((name, set)) = encoded::attribute(&element) else {
-                continue;
-            };
-            let id = match self.attributes.find_any_case(name) {
-                Some(id) => Some(id),
-                // What is numbered was admitted before.
-                None if !self.policy.admits(name) => continue,
-                None => {
-                    let official = std::str::from_utf8(name).unwrap_or_default();
-                    for other in custom::other_names(official) {
-                        self.attributes.add_alias(&other, official);
-                    }
-                    self.attributes.add_alias(&declared_oid(official), official);
-                    self.attributes.intern(name)
-                }
-            };
-            let Some(id) = id else {
-                self.warnings.push(|| Warning::AttributeSkipped {
-                    subject: subject(),
-                    attribute: String::from_utf8_lossy(name).into_owned(),
-                    reason: "there are too many different attributes",
-                });
-                continue;
-            };
-            self.block.extend_from_slice(element.whole);
-            if id == AttributeId::UID && !record.replaces(id) {
-                // The one value ends the attribute.
-                uid_place = Some((self.block.len() - uid.len()) as u32);
-            }
-            self.stored(id, encoded::values(set).count());
-        }
-        uid_place
-    }
-}
-
-impl Carried<'_> {
-    fn flags(&self) -> u32 {
-        self.replaced | flag(self.superuser, row::SUPERUSER)
-    }
-}
-
 impl Snapshot {
     /// The group with a primary key.
     #[must_use]
     pub fn group_by_uuid(&self, uuid: Uuid) -> Option<GroupId> {
-        let index = self.groups.uuids.binary_search(uuid.as_bytes()).ok()?;
+        let index = self.records.groups.uuids.binary_search(uuid.as_bytes()).ok()?;
         u32::try_from(index).ok().map(GroupId)
     }
 
     /// The name of a group.
     #[must_use]
     pub fn group_name(&self, group: GroupId) -> &str {
-        let record = self.group_record(group.0);
-        debug_assert_eq!(self.kind(record).0, Kind::Group);
-        std::str::from_utf8(self.name(record)).unwrap_or_default()
+        let record = self.records.group_record(group.0);
+        debug_assert_eq!(self.records.kind(record).0, Kind::Group);
+        std::str::from_utf8(self.records.name(record)).unwrap_or_default()
     }
 }
 

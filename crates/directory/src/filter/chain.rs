@@ -3,8 +3,9 @@
 //! Each assertion may stand for all groups there are, so that a filter of a hundred octets an assertion could ask for
 //! any multiple of the directory: what all of them may cost together is limited. Must not know how candidates are found.
 
-use crate::filter::node::Equal;
-use crate::view::entry::{Context, Entry, View};
+use crate::filter::equal::Equal;
+use crate::model::place::Entry;
+use crate::view::context::{Context, View};
 
 /// Steps that following nested groups may take for one filter, besides those that a single assertion needs: some
 /// milliseconds, which nothing interrupts. A step is a membership looked at.
@@ -68,7 +69,7 @@ impl Chain {
             .collect();
         match context.view {
             View::Full => {
-                let below = &context.snapshot.memberships.group_children;
+                let below = &context.snapshot.records.memberships.group_children;
                 let count = context.snapshot.group_count();
                 groups = nesting.reach(|steps| below.closure(&groups, count, steps));
             }
@@ -84,7 +85,7 @@ impl Chain {
 
     /// `(member:inChain:=entry)`: the groups of the user or group, and all groups above them.
     pub(crate) fn member(context: &Context<'_>, equal: Equal, nesting: &mut Nesting) -> Self {
-        let memberships = &context.snapshot.memberships;
+        let memberships = &context.snapshot.records.memberships;
         let seeds: Vec<u32> = equal
             .entries
             .iter()

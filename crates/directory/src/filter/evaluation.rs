@@ -6,13 +6,15 @@
 use std::cmp::Ordering;
 
 use crate::filter::chain::Chain;
-use crate::filter::node::{Classes, Equal, Matcher, Node, Test, is_name};
+use crate::filter::equal::{Classes, Equal, is_name};
+use crate::filter::node::{Matcher, Node, Test};
 use crate::index::indexing::has_key;
 use crate::model::attribute::AttributeId;
 use crate::model::encoded;
+use crate::model::place::{Entry, Special};
 use crate::schema::{self, Syntax};
 use crate::values::syntax;
-use crate::view::entry::{Context, Entry, Special};
+use crate::view::context::Context;
 use crate::view::tree::CONTAINERS;
 use crate::view::values::{Attribute, Digits, Values};
 use akldap_ldap::steps;
@@ -281,12 +283,12 @@ impl Test {
                 return true;
             }
         }
-        (0..context.snapshot.attributes.len()).any(|id| {
+        (0..context.snapshot.records.attributes.len()).any(|id| {
             let id = AttributeId(id as u16);
             scratch.work += LOOK;
             steps::add(1);
             let hidden = id == AttributeId::RDN || id == AttributeId::USER_UID;
-            let syntax = context.snapshot.attributes.syntax(id);
+            let syntax = context.snapshot.records.attributes.syntax(id);
             !hidden
                 && applies(syntax)
                 && context.attribute(entry, id).is_some_and(|attribute| {
@@ -317,11 +319,14 @@ impl Test {
         let (name, container) = match entry {
             Entry::Special(special) => (None, special),
             Entry::User(user) => (Some(user), Special::Users),
-            Entry::Group(group) => (Some(context.snapshot.group_record(group)), Special::Groups),
+            Entry::Group(group) => (
+                Some(context.snapshot.records.group_record(group)),
+                Special::Groups,
+            ),
             Entry::VirtualGroup(user) => (Some(user), Special::VirtualGroups),
         };
         let ou = CONTAINERS.into_iter().find(|(special, _)| *special == container);
-        name.is_some_and(|record| check("cn", context.snapshot.name(record)))
+        name.is_some_and(|record| check("cn", context.snapshot.records.name(record)))
             || ou.is_some_and(|(_, ou)| check("ou", ou.as_bytes()))
             || context
                 .tree
@@ -352,10 +357,16 @@ impl<'m> OfSyntax<'m> {
 
 /// Whether an entry of a kind has a class; `None` if its values have to be looked at.
 fn of_class(context: &Context<'_>, entry: Entry, classes: &Classes) -> Option<bool> {
-    let own = |record| !context.snapshot.row(record).overrides(AttributeId::OBJECT_CLASS);
+    let own = |record| {
+        !context
+            .snapshot
+            .records
+            .row(record)
+            .overrides(AttributeId::OBJECT_CLASS)
+    };
     match entry {
         Entry::User(user) => own(user).then_some(classes.users),
-        Entry::Group(group) => own(context.snapshot.group_record(group)).then_some(classes.groups),
+        Entry::Group(group) => own(context.snapshot.records.group_record(group)).then_some(classes.groups),
         Entry::VirtualGroup(_) => Some(classes.virtual_groups),
         Entry::Special(_) => None,
     }

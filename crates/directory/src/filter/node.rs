@@ -13,21 +13,18 @@
 //! Must not know how candidates are found.
 
 use std::cmp::Ordering;
-use std::hash::BuildHasher;
-use std::sync::{LazyLock, OnceLock};
 
-use hashbrown::{HashMap, HashTable};
-use memchr::memmem::Finder;
+use hashbrown::HashMap;
 
 use crate::filter::chain::{Chain, Nesting};
-use crate::index::snapshot::{Kind, Snapshot};
+use crate::filter::equal::{Classes, Equal, OneOf, is_name};
+use crate::filter::substrings::Substrings;
 use crate::model::attribute::{AttributeId, AttributeRef};
+use crate::model::records::Kind;
 use crate::schema::{self, Comparison, MatchingRule, Syntax};
 use crate::values::syntax;
-use crate::view::entry::{Context, Entry, GROUP_CLASSES, USER_CLASSES, VIRTUAL_GROUP_CLASS};
-use crate::view::tree::Resolved;
-use akldap_ldap::filter::{Filter, MatchingRuleAssertion, SubstringFilter};
-use akldap_ldap::text::Position;
+use crate::view::context::Context;
+use akldap_ldap::filter::{Filter, MatchingRuleAssertion};
 
 /// From this many equality assertions on one attribute on, an OR looks values up instead of comparing one by one.
 const MIN_ONE_OF: usize = 8;
@@ -85,44 +82,6 @@ pub(crate) enum Matcher {
         of_dn: bool,
         all: bool,
     },
-}
-
-/// An asserted value.
-#[derive(Clone, Debug)]
-pub(crate) struct Equal {
-    pub(crate) syntax: Syntax,
-    /// Whether the value is one of the syntax. If not, it equals stored text that is none either.
-    is_value: bool,
-    /// The value itself if its key is made when it is needed: names are found without it, unless values are stored.
-    value: Vec<u8>,
-    key: OnceLock<Vec<u8>>,
-    /// For names of entries: the entries of that name.
-    pub(crate) entries: Vec<Entry>,
-    /// For `memberUid`: the users of that name, ascending; otherwise values are compared as text.
-    pub(crate) users: Option<Vec<u32>>,
-}
-
-/// Asserted values, found by their keys.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct OneOf {
-    values: HashTable<Equal>,
-    hasher: hashbrown::DefaultHashBuilder,
-}
-
-/// Kinds of entries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Classes {
-    pub(crate) users: bool,
-    pub(crate) groups: bool,
-    pub(crate) virtual_groups: bool,
-}
-
-/// The parts of a substring assertion, prepared.
-#[derive(Clone, Debug)]
-pub(crate) struct Substrings {
-    pub(crate) initial: Vec<u8>,
-    pub(crate) any: Vec<Finder<'static>>,
-    pub(crate) last: Vec<u8>,
 }
 
 impl Node {
@@ -314,8 +273,8 @@ fn equality(context: &Context<'_>, attribute: &AttributeRef, value: &[u8]) -> Ma
         return Matcher::Class(Classes::with(equal.key()), equal);
     }
     if attribute.is(AttributeId::MEMBER_UID) {
-        let users = context.snapshot.lookup(AttributeId::RDN, &equal).iter();
-        let users = users.filter_map(|&record| match context.snapshot.kind(record) {
+        let users = context.snapshot.lookup(AttributeId::RDN, || equal.key()).iter();
+        let users = users.filter_map(|&record| match context.snapshot.records.kind(record) {
             (Kind::User, user) => Some(user),
             (Kind::Group, _) => None,
         });
@@ -323,61 +282,6 @@ fn equality(context: &Context<'_>, attribute: &AttributeRef, value: &[u8]) -> Ma
         equal.users = Some(users);
     }
     Matcher::Equal(equal)
-}
-
-/// Whether values of a syntax name entries.
-pub(crate) fn is_name(syntax: Syntax) -> bool {
-    matches!(syntax, Syntax::DistinguishedName | Syntax::NameAndOptionalUid)
-}
-
-impl Equal {
-    fn new(context: &Context<'_>, syntax: Syntax, value: &[u8]) -> Self {
-        if !is_name(syntax) {
-            let (key, is_value) = syntax::assertion_key(syntax, value);
-            return Self {
-                syntax,
-                is_value,
-                value: Vec::new(),
-                key: OnceLock::from(key.into_owned()),
-                entries: Vec::new(),
-                users: None,
-            };
-        }
-        let (entries, is_value) = match context.tree.resolve(context.snapshot, value) {
-            Ok(Resolved::Entries(entries)) => (entries, true),
-            Ok(_) => (Vec::new(), syntax::can_hold(syntax, value)),
-            // A bit string may follow a name. Whether an unescaped name is one must not depend on who is called so.
-            Err(_) => {
-                let is_value = syntax::is_value(syntax, value) || context.tree.is_unescaped_name(value);
-                (Vec::new(), is_value)
-            }
-        };
-        Self {
-            syntax,
-            is_value,
-            value: value.to_vec(),
-            key: OnceLock::new(),
-            entries,
-            users: None,
-        }
-    }
-
-    /// The equality key.
-    #[inline]
-    pub(crate) fn key(&self) -> &[u8] {
-        self.key
-            .get_or_init(|| syntax::equality_key(self.syntax, &self.value).into_owned())
-    }
-}
-
-impl Equal {
-    /// Octets on the heap.
-    fn memory(&self) -> usize {
-        self.value.capacity()
-            + self.key.get().map_or(0, Vec::capacity)
-            + self.entries.capacity() * size_of::<Entry>()
-            + self.users.as_ref().map_or(0, Vec::capacity) * size_of::<u32>()
-    }
 }
 
 impl Node {
@@ -411,11 +315,7 @@ impl Matcher {
         match self {
             Self::Present | Self::Bits { .. } => 0,
             Self::Equal(equal) | Self::Class(_, equal) => equal.memory(),
-            Self::OneOf(_, values) => {
-                size_of::<OneOf>()
-                    + values.values.capacity() * (size_of::<Equal>() + 1)
-                    + values.iter().map(Equal::memory).sum::<usize>()
-            }
+            Self::OneOf(_, values) => values.memory(),
             Self::Substrings(_, parts) => parts.memory(),
             Self::Order { key, .. } => key.capacity(),
             Self::InChain(chain) => {
@@ -426,149 +326,6 @@ impl Matcher {
                 both.map(|matcher| size_of::<Self>() + matcher.memory()).sum()
             }
         }
-    }
-}
-
-impl OneOf {
-    fn insert(&mut self, equal: Equal) {
-        let Self { values, hasher } = self;
-        let hash = hasher.hash_one(equal.key());
-        if values.find(hash, |known| known.key() == equal.key()).is_none() {
-            values.insert_unique(hash, equal, |known| hasher.hash_one(known.key()));
-        }
-    }
-
-    pub(crate) fn contains(&self, key: &[u8]) -> bool {
-        let hash = self.hasher.hash_one(key);
-        self.values.find(hash, |known| known.key() == key).is_some()
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Equal> {
-        self.values.iter()
-    }
-}
-
-impl Classes {
-    /// The kinds that have a class, given by its key.
-    fn with(key: &[u8]) -> Self {
-        static KEYS: LazyLock<[Vec<Vec<u8>>; 3]> = LazyLock::new(|| {
-            let keys = |classes: &[&str]| {
-                let key = |class: &&str| syntax::equality_key(Syntax::Oid, class.as_bytes()).into_owned();
-                classes.iter().map(key).collect()
-            };
-            [
-                keys(&USER_CLASSES),
-                keys(&GROUP_CLASSES),
-                keys(&[VIRTUAL_GROUP_CLASS]),
-            ]
-        });
-        let [users, groups, virtual_groups] = &*KEYS;
-        let has = |classes: &[Vec<u8>]| classes.iter().any(|class| class == key);
-        Self {
-            users: has(users),
-            groups: has(groups),
-            virtual_groups: has(groups) || has(virtual_groups),
-        }
-    }
-}
-
-impl Substrings {
-    /// Octets on the heap, itself included.
-    pub(crate) fn memory(&self) -> usize {
-        let any = self
-            .any
-            .iter()
-            .map(|part| size_of::<Finder<'_>>() + part.needle().len());
-        size_of::<Self>() + self.initial.capacity() + self.last.capacity() + any.sum::<usize>()
-    }
-
-    /// `None` if no value of the syntax can have such parts.
-    fn new(syntax: Syntax, filter: &SubstringFilter<'_>) -> Option<Self> {
-        let mut given = filter.initial.iter().chain(&filter.any).chain(&filter.last);
-        if !given.all(|part| syntax::can_hold(syntax, part)) {
-            return None;
-        }
-        let part = |octets: &[u8], position| {
-            let mut out = Vec::new();
-            syntax::substring_part(syntax, octets, position, &mut out);
-            out
-        };
-        let optional =
-            |octets: Option<&[u8]>, position| octets.map(|octets| part(octets, position)).unwrap_or_default();
-        Some(Self {
-            initial: optional(filter.initial, Position::Initial),
-            // Nothing is found everywhere, at no place of its own.
-            any: filter
-                .any
-                .iter()
-                .map(|octets| part(octets, Position::Any))
-                .filter(|part| !part.is_empty())
-                .map(|part| Finder::new(&part).into_owned())
-                .collect(),
-            last: optional(filter.last, Position::Final),
-        })
-    }
-
-    /// Reads `a*b*c` (RFC 4517 section 3.3.30), in which `\2A` stands for an asterisk and `\5C` for a backslash.
-    fn parse(syntax: Syntax, assertion: &[u8]) -> Option<Self> {
-        let mut parts: Vec<Vec<u8>> = vec![Vec::new()];
-        let mut rest = assertion.iter().copied();
-        while let Some(octet) = rest.next() {
-            match octet {
-                b'*' => parts.push(Vec::new()),
-                b'\\' => {
-                    let digits = [rest.next()?, rest.next()?.to_ascii_uppercase()];
-                    parts.last_mut()?.push(match &digits {
-                        b"2A" => b'*',
-                        b"5C" => b'\\',
-                        _ => return None,
-                    });
-                }
-                _ => parts.last_mut()?.push(octet),
-            }
-        }
-        let (initial, rest) = parts.split_first()?;
-        let (last, any) = rest.split_last()?;
-        let given = |part: &'_ Vec<u8>| !part.is_empty();
-        if !parts.iter().any(given) {
-            return None;
-        }
-        Self::new(
-            syntax,
-            &SubstringFilter {
-                attribute: b"",
-                initial: given(initial).then_some(initial),
-                any: any.iter().filter(|part| given(part)).map(Vec::as_slice).collect(),
-                last: given(last).then_some(last),
-            },
-        )
-    }
-
-    /// Whether a prepared value has the parts.
-    pub(crate) fn matches(&self, value: &[u8]) -> bool {
-        let Some(mut middle) = value
-            .strip_prefix(self.initial.as_slice())
-            .and_then(|rest| rest.strip_suffix(self.last.as_slice()))
-        else {
-            return false;
-        };
-        for part in &self.any {
-            let Some(end) = part.find(middle).map(|start| start + part.needle().len()) else {
-                return false;
-            };
-            middle = middle.get(end..).unwrap_or_default();
-        }
-        true
-    }
-
-    /// The longest part.
-    pub(crate) fn longest(&self) -> &[u8] {
-        self.any
-            .iter()
-            .map(Finder::needle)
-            .chain([self.initial.as_slice(), &self.last])
-            .max_by_key(|part| part.len())
-            .unwrap_or_default()
     }
 }
 
@@ -621,25 +378,6 @@ fn group_equalities(nodes: Vec<Node>) -> Vec<Node> {
         grouped.push(Node::Test(Box::new(Test::new(attribute, matcher))));
     }
     grouped
-}
-
-impl Context<'_> {
-    pub(crate) fn resolve(&self, description: &[u8]) -> AttributeRef {
-        self.snapshot.attributes.resolve(description)
-    }
-
-    /// The syntax of the values of an attribute.
-    pub(crate) fn syntax(&self, attribute: &AttributeRef) -> Syntax {
-        syntax_of(self.snapshot, attribute)
-    }
-}
-
-fn syntax_of(snapshot: &Snapshot, attribute: &AttributeRef) -> Syntax {
-    match (attribute.first, attribute.known) {
-        (Some(id), _) => snapshot.attributes.syntax(id),
-        (None, Some(known)) => known.syntax,
-        (None, None) => Syntax::DirectoryString,
-    }
 }
 
 #[cfg(test)]

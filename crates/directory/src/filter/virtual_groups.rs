@@ -7,9 +7,9 @@
 
 use std::sync::LazyLock;
 
+use crate::model::object_classes::{GROUP_CLASSES, USER_CLASSES, VIRTUAL_GROUP_CLASS};
 use crate::schema::{self, Comparison, Syntax};
 use crate::values::syntax;
-use crate::view::entry::{GROUP_CLASSES, USER_CLASSES, VIRTUAL_GROUP_CLASS};
 use akldap_ldap::filter::Filter;
 
 /// The classes that authentik's outpost knows: those of its virtual groups, and the others.

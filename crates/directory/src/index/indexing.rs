@@ -8,10 +8,11 @@ use std::sync::{LazyLock, OnceLock};
 
 use hashbrown::HashTable;
 
-use crate::filter::node::Equal;
-use crate::index::snapshot::{AttributeIndex, Count, Kind, Snapshot};
+use crate::index::attribute_index::{AttributeIndex, Count};
+use crate::index::snapshot::Snapshot;
 use crate::index::table::{EqualityIndex, KeyTable};
 use crate::model::attribute::AttributeId;
+use crate::model::records::Kind;
 use crate::model::row::Record;
 use crate::schema::Syntax;
 use crate::values::syntax;
@@ -34,9 +35,13 @@ pub(crate) fn build(snapshot: &mut Snapshot, counts: &[Count]) {
         values: records,
         several: false,
     };
-    let (records, users) = (snapshot.record_count(), snapshot.user_count_u32());
-    snapshot.all_flags = snapshot.rows.iter().fold(0, |flags, row| flags | row.flags);
-    let indexes = (0..snapshot.attributes.len()).map(|index| {
+    let (records, users) = (snapshot.records.record_count(), snapshot.records.user_count_u32());
+    snapshot.all_flags = snapshot
+        .records
+        .rows
+        .iter()
+        .fold(0, |flags, row| flags | row.flags);
+    let indexes = (0..snapshot.records.attributes.len()).map(|index| {
         let count = match AttributeId(index as u16) {
             AttributeId::RDN => of_all(records),
             AttributeId::USER_UID => of_all(users),
@@ -49,8 +54,9 @@ pub(crate) fn build(snapshot: &mut Snapshot, counts: &[Count]) {
         }
     });
     snapshot.indexes = indexes.collect();
-    snapshot.users.by_uuid = uuid_index(snapshot);
-    for id in (0..snapshot.attributes.len() as u16).map(AttributeId) {
+    snapshot.users_by_uuid = uuid_index(snapshot);
+    snapshot.groups_by_number = group_numbers(snapshot);
+    for id in (0..snapshot.records.attributes.len() as u16).map(AttributeId) {
         if !SELDOM.contains(&id) {
             snapshot.equality(id);
         }
@@ -93,9 +99,9 @@ impl Snapshot {
 
     /// The records with a stored value that is equal, ascending.
     #[inline]
-    pub(crate) fn lookup(&self, id: AttributeId, equal: &Equal) -> &[Record] {
+    pub(crate) fn lookup<'k>(&self, id: AttributeId, key: impl FnOnce() -> &'k [u8]) -> &[Record] {
         match self.indexes.get(id.index()) {
-            Some(index) if index.count.records > 0 => self.lookup_key(id, equal.key()),
+            Some(index) if index.count.records > 0 => self.lookup_key(id, key()),
             _ => &[],
         }
     }
@@ -103,9 +109,10 @@ impl Snapshot {
     /// The records with a stored value that has this equality key, ascending.
     pub(crate) fn lookup_key(&self, id: AttributeId, key: &[u8]) -> &[Record] {
         let id = self.indexed_as(id);
-        let syntax = self.attributes.syntax(id);
+        let syntax = self.records.attributes.syntax(id);
         self.equality(id).find(self.hash(key), |record| {
-            self.any_value(record, id, |value| has_key(syntax, value, key))
+            self.records
+                .any_value(record, id, |value| has_key(syntax, value, key))
         })
     }
 
@@ -116,10 +123,10 @@ impl Snapshot {
             .lookup_key(AttributeId::RDN, &key)
             .iter()
             .filter_map(move |&record| {
-                let (found, index) = self.kind(record);
+                let (found, index) = self.records.kind(record);
                 (found == kind).then_some((record, index))
             });
-        let is_exact = move |&(record, _): &(Record, u32)| self.name(record) == name;
+        let is_exact = move |&(record, _): &(Record, u32)| self.records.name(record) == name;
         let any = of_kind.clone().any(|item| is_exact(&item));
         of_kind
             .filter(move |item| !any || is_exact(item))
@@ -128,28 +135,27 @@ impl Snapshot {
 
     /// The records of its kind whose names differ from a record's in spelling at most.
     pub(crate) fn twins(&self, record: Record) -> impl Iterator<Item = u32> {
-        let (kind, _) = self.kind(record);
-        let key = syntax::equality_key(Syntax::AccountName, self.name(record));
+        let (kind, _) = self.records.kind(record);
+        let key = syntax::equality_key(Syntax::AccountName, self.records.name(record));
         self.lookup_key(AttributeId::RDN, &key)
             .iter()
             .filter_map(move |&record| {
-                let (found, index) = self.kind(record);
+                let (found, index) = self.records.kind(record);
                 (found == kind).then_some(index)
             })
     }
 
     pub(crate) fn user_by_uuid(&self, uuid: &[u8; 16]) -> Option<u32> {
-        self.users
-            .by_uuid
+        self.users_by_uuid
             .find(self.hash(uuid), |&user| {
-                self.users.uuids.get(user as usize) == Some(uuid)
+                self.records.users.uuids.get(user as usize) == Some(uuid)
             })
             .copied()
     }
 
     /// The text keys of a stored attribute, built at the first use.
     pub(crate) fn text_keys(&self, id: AttributeId) -> &KeyTable {
-        let syntax = self.attributes.syntax(id);
+        let syntax = self.records.attributes.syntax(id);
         self.keys(
             id,
             |index| &index.text,
@@ -163,7 +169,7 @@ impl Snapshot {
 
     /// The ordering keys of a stored attribute, built at the first use. Values that are not of the syntax have none.
     pub(crate) fn ordering_keys(&self, id: AttributeId) -> &KeyTable {
-        let syntax = self.attributes.syntax(id);
+        let syntax = self.records.attributes.syntax(id);
         self.keys(
             id,
             |index| &index.ordering,
@@ -194,8 +200,8 @@ impl Snapshot {
         place(index).get_or_init(|| {
             let mut table = KeyTable::default();
             let mut buffer = Vec::new();
-            for record in 0..self.record_count() {
-                self.any_value(record, id, |value| {
+            for record in 0..self.records.record_count() {
+                self.records.any_value(record, id, |value| {
                     if key(value, &mut buffer) {
                         table.push(record, &buffer);
                     }
@@ -229,15 +235,19 @@ fn same_as(snapshot: &Snapshot, id: AttributeId) -> Option<AttributeId> {
 
 /// Builds the equality index of an attribute that is stored as often as `count` says.
 pub(crate) fn equality(snapshot: &Snapshot, id: AttributeId, count: Count) -> EqualityIndex {
-    let syntax = snapshot.attributes.syntax(id);
+    let syntax = snapshot.records.attributes.syntax(id);
     let mut index = EqualityIndex::with_capacity(count.values as usize);
-    for record in 0..snapshot.record_count() {
-        snapshot.any_value(record, id, |value| {
+    for record in 0..snapshot.records.record_count() {
+        snapshot.records.any_value(record, id, |value| {
             let key = syntax::equality_key(syntax, value);
             index.insert(
                 snapshot.hash(&key),
                 record,
-                |other| snapshot.any_value(other, id, |value| has_key(syntax, value, &key)),
+                |other| {
+                    snapshot
+                        .records
+                        .any_value(other, id, |value| has_key(syntax, value, &key))
+                },
                 |other| hash_of_first(snapshot, id, other),
             );
             false
@@ -248,9 +258,9 @@ pub(crate) fn equality(snapshot: &Snapshot, id: AttributeId, count: Count) -> Eq
 }
 
 fn hash_of_first(snapshot: &Snapshot, id: AttributeId, record: Record) -> u64 {
-    let syntax: Syntax = snapshot.attributes.syntax(id);
+    let syntax: Syntax = snapshot.records.attributes.syntax(id);
     let mut hash = 0;
-    snapshot.any_value(record, id, |value| {
+    snapshot.records.any_value(record, id, |value| {
         hash = snapshot.hash(&syntax::equality_key(syntax, value));
         true
     });
@@ -259,7 +269,7 @@ fn hash_of_first(snapshot: &Snapshot, id: AttributeId, record: Record) -> u64 {
 
 /// Users by UUID; those without one are left out.
 fn uuid_index(snapshot: &Snapshot) -> HashTable<u32> {
-    let uuids = &snapshot.users.uuids;
+    let uuids = &snapshot.records.users.uuids;
     let hash = |user: &u32| uuids.get(*user as usize).map_or(0, |uuid| snapshot.hash(uuid));
     let mut index = HashTable::with_capacity(uuids.len());
     for (user, uuid) in (0..).zip(uuids) {
@@ -268,4 +278,12 @@ fn uuid_index(snapshot: &Snapshot) -> HashTable<u32> {
         }
     }
     index
+}
+
+/// Group numbers ascending, with their groups.
+fn group_numbers(snapshot: &Snapshot) -> Vec<(i64, u32)> {
+    let numbers = snapshot.records.groups.numbers.iter().copied();
+    let mut numbers: Vec<(i64, u32)> = numbers.zip(0..).collect();
+    numbers.sort_unstable();
+    numbers
 }

@@ -4,8 +4,8 @@
 //! Kept with the snapshot: 8 octets a record, and a sort of the names once. Pages go by primary key instead, which never
 //! changes under a reader. Must not know which entries match.
 
-use crate::index::snapshot::Snapshot;
-use crate::view::entry::{Layout, Ordinal, ROOT, Special};
+use crate::model::place::{Layout, Ordinal, ROOT, Special};
+use crate::model::records::Records;
 
 /// So many places are sorted; more are marked in a set of all places, which costs the same for any number.
 const SORTED: usize = 64;
@@ -55,11 +55,11 @@ impl Ranking {
 }
 
 impl NameOrder {
-    pub(crate) fn new(snapshot: &Snapshot) -> Self {
+    pub(crate) fn new(records: &Records) -> Self {
         Self {
-            users: Ranking::new(snapshot.user_count_u32(), |user| snapshot.name(user)),
-            groups: Ranking::new(snapshot.group_count_u32(), |group| {
-                snapshot.name(snapshot.group_record(group))
+            users: Ranking::new(records.user_count_u32(), |user| records.name(user)),
+            groups: Ranking::new(records.group_count_u32(), |group| {
+                records.name(records.group_record(group))
             }),
         }
     }
@@ -103,46 +103,35 @@ impl NameOrder {
     }
 }
 
-impl Snapshot {
-    /// The order of names, made at its first use.
-    #[inline]
-    pub(crate) fn name_order(&self) -> &NameOrder {
-        self.name_order.get_or_init(|| NameOrder::new(self))
+/// Puts several places that ascend into the order of names, which is made if it is needed.
+pub(crate) fn order_several<'o>(
+    order: impl FnOnce() -> &'o NameOrder,
+    layout: Layout,
+    places: &mut Vec<Ordinal>,
+) {
+    let container = |place: Ordinal| layout.container(place).map(|(container, _)| container);
+    let few = places.len() <= SORTED;
+    let one_of_each = few
+        && places
+            .windows(2)
+            .all(|pair| matches!(pair, [a, b] if container(*a).is_none() || container(*a) != container(*b)));
+    if one_of_each {
+        return;
     }
-
-    /// Puts places that ascend into the order of names.
-    #[inline]
-    pub(crate) fn order_by_name(&self, layout: Layout, places: &mut Vec<Ordinal>) {
-        if places.len() > 1 {
-            self.order_several_by_name(layout, places);
-        }
-    }
-
-    fn order_several_by_name(&self, layout: Layout, places: &mut Vec<Ordinal>) {
-        let container = |place: Ordinal| layout.container(place).map(|(container, _)| container);
-        let few = places.len() <= SORTED;
-        let one_of_each = few
-            && places.windows(2).all(
-                |pair| matches!(pair, [a, b] if container(*a).is_none() || container(*a) != container(*b)),
-            );
-        if one_of_each {
-            return;
-        }
-        let order = self.name_order();
-        if !few {
-            let mut set = PlaceSet::new(layout);
-            places
-                .iter()
-                .for_each(|&place| set.insert(order.position(layout, place)));
-            places.clear();
-            places.extend(set.iter().map(|position| order.at(layout, position)));
-        } else if !places.is_sorted_by_key(|&place| order.position(layout, place)) {
-            // To sort by positions looks each of them up at every comparison.
-            places
-                .iter_mut()
-                .for_each(|place| *place = order.position(layout, *place));
-            order.sort_positions(layout, places);
-        }
+    let order = order();
+    if !few {
+        let mut set = PlaceSet::new(layout);
+        places
+            .iter()
+            .for_each(|&place| set.insert(order.position(layout, place)));
+        places.clear();
+        places.extend(set.iter().map(|position| order.at(layout, position)));
+    } else if !places.is_sorted_by_key(|&place| order.position(layout, place)) {
+        // To sort by positions looks each of them up at every comparison.
+        places
+            .iter_mut()
+            .for_each(|place| *place = order.position(layout, *place));
+        order.sort_positions(layout, places);
     }
 }
 
@@ -158,12 +147,12 @@ pub(crate) struct Matches {
 
 impl Matches {
     #[inline]
-    pub(crate) fn insert(&mut self, snapshot: &Snapshot, layout: Layout, place: Ordinal) {
+    pub(crate) fn insert(&mut self, order: &NameOrder, layout: Layout, place: Ordinal) {
         if place == ROOT {
             self.root = true;
             return;
         }
-        let position = snapshot.name_order().position(layout, place);
+        let position = order.position(layout, place);
         match self.first.len() {
             0 => self.first.reserve_exact(SORTED),
             SORTED.. => return self.insert_other(layout, position),
@@ -185,13 +174,12 @@ impl Matches {
     }
 
     /// The places of the matches.
-    pub(crate) fn into_places(self, snapshot: &Snapshot, layout: Layout) -> Vec<Ordinal> {
+    pub(crate) fn into_places(self, order: &NameOrder, layout: Layout) -> Vec<Ordinal> {
         let Self {
             mut first,
             mut others,
             root,
         } = self;
-        let order = snapshot.name_order();
         if others.0.is_empty() {
             order.sort_positions(layout, &mut first);
             if root {
@@ -246,7 +234,8 @@ mod tests {
     use super::*;
     use crate::build::builder::Builder;
     use crate::fixture::add_user;
-    use crate::view::entry::Entry;
+    use crate::index::snapshot::Snapshot;
+    use crate::model::place::Entry;
 
     /// Users whose names come in the opposite order of their keys.
     fn backwards(users: u32) -> Snapshot {
@@ -265,7 +254,7 @@ mod tests {
             users in proptest::collection::btree_set(0_u32..300, 0..3 * SORTED),
         ) {
             let snapshot = backwards(300);
-            let layout = Layout::new(&snapshot);
+            let layout = snapshot.records.layout();
             let places = |users: &mut dyn Iterator<Item = &u32>| -> Vec<Ordinal> {
                 let users = users.map(|&user| layout.ordinal(Entry::User(user)));
                 [0, 1].into_iter().chain(users).collect()
@@ -273,8 +262,8 @@ mod tests {
             let mut found = places(&mut users.iter());
             let by_name = places(&mut users.iter().rev());
             let mut matches = Matches::default();
-            [ROOT].iter().chain(&found).for_each(|&place| matches.insert(&snapshot, layout, place));
-            let places = matches.into_places(&snapshot, layout);
+            [ROOT].iter().chain(&found).for_each(|&place| matches.insert(snapshot.name_order(), layout, place));
+            let places = matches.into_places(snapshot.name_order(), layout);
             prop_assert_eq!(places.first(), Some(&ROOT));
             prop_assert_eq!(places.get(1..), Some(by_name.as_slice()));
             snapshot.order_by_name(layout, &mut found);

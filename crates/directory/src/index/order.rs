@@ -1,12 +1,17 @@
 //! The order of all entries by one attribute, kept with the snapshot: pages of sorted answers are parts of it.
 //!
 //! Only for attributes whose values are stored, so that the order is the same for every provider; base and containers
-//! are put in their places by each search. Must not know which entries match.
+//! are put in their places by each search. Must not know trees, or which entries match.
 
 use std::sync::OnceLock;
 
-use crate::plan::sorting::{OrderKey, SortOrder};
-use crate::view::entry::{Context, Layout, Ordinal, ROOT};
+use crate::model::attribute::AttributeId;
+use crate::model::encoded;
+use crate::model::place::{Entry, Ordinal};
+use crate::model::records::Records;
+use crate::model::row::Record;
+use crate::schema::Syntax;
+use crate::values::syntax;
 
 /// Orders kept with a snapshot. Clients sort by one or two attributes; what is sorted by further ones is sorted anew for
 /// every page.
@@ -18,8 +23,8 @@ pub(crate) struct Orders([OnceLock<(OrderKey, Vec<Ordinal>)>; MAX_ORDERS]);
 
 impl Orders {
     /// The number of the order with a key, made if it is not there; `None` if there are too many.
-    pub(crate) fn find_or_make(&self, key: OrderKey, make: impl FnOnce() -> Vec<Ordinal>) -> Option<usize> {
-        let mut make = Some(make);
+    pub(crate) fn find_or_make(&self, key: OrderKey, records: &Records) -> Option<usize> {
+        let mut make = Some(|| all_but_specials(records, key));
         self.0.iter().position(|slot| {
             let (known, _) = match (slot.get(), make.take()) {
                 (Some(found), unused) => {
@@ -46,79 +51,84 @@ impl Orders {
             .sum()
     }
 
-    fn get(&self, number: usize) -> &[Ordinal] {
+    pub(crate) fn get(&self, number: usize) -> &[Ordinal] {
         let order = self.0.get(number).and_then(OnceLock::get);
         order.map(|(_, places)| places.as_slice()).unwrap_or_default()
     }
 }
 
-/// A walk through an order, base and containers in their places.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Walk {
-    order: usize,
-    /// Before which place of the order each stands, ascending.
-    specials: Vec<(usize, Ordinal)>,
-    /// The place to start from.
-    pub(crate) start: usize,
+/// What tells one order by stored values from another, within a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OrderKey {
+    pub(crate) first: Option<AttributeId>,
+    pub(crate) second: Option<AttributeId>,
+    pub(crate) syntax: Syntax,
+    pub(crate) reverse: bool,
 }
 
-impl Walk {
-    /// The walk for a sort order from a key and place on, the root DSE among the others if it has a key; `None` if the
-    /// order has several keys, or one that is not the same for every provider.
-    pub(crate) fn new(
-        context: &Context<'_>,
-        layout: Layout,
-        order: &SortOrder,
-        root: Option<Vec<u8>>,
-        from: Option<&(Vec<u8>, Ordinal)>,
-    ) -> Option<Self> {
-        let key = order.key()?;
-        let orders = &context.snapshot.orders;
-        let number = orders.find_or_make(key, || all_but_specials(context, layout, order))?;
-        let places = orders.get(number);
-        let key_of = |ordinal: Ordinal| (order.key_of(context, layout.entry(ordinal)), ordinal);
-        let before = |own: &(Vec<u8>, Ordinal)| places.partition_point(|&other| key_of(other) < *own);
-        let specials = layout.specials().into_iter().map(key_of);
-        let mut specials: Vec<(Vec<u8>, Ordinal)> = specials.chain(root.map(|key| (key, ROOT))).collect();
-        specials.sort_unstable();
-        let start = from.map_or(0, |from| {
-            before(from) + specials.partition_point(|own| own < from)
-        });
-        Some(Self {
-            order: number,
-            specials: specials.iter().map(|own| (before(own), own.1)).collect(),
-            start,
-        })
-    }
+/// Octets of the normal form of a value by which entries are sorted; what differs only behind them is told apart by what
+/// never changes about entries. A cookie of paged results carries the whole sort key of an entry, which clients must send
+/// back: with 16 keys (`MAX_SORT_KEYS`) it has less than 9 KiB.
+const MAX_VALUE: usize = 256;
 
-    /// The entry at a place of the walk.
-    #[inline]
-    pub(crate) fn get(&self, context: &Context<'_>, place: usize) -> Option<Ordinal> {
-        let mut before = 0;
-        for (index, (follows, special)) in self.specials.iter().enumerate() {
-            match (follows + index).cmp(&place) {
-                std::cmp::Ordering::Equal => return Some(*special),
-                std::cmp::Ordering::Less => before += 1,
-                std::cmp::Ordering::Greater => break,
+/// What a value is sorted by.
+pub(crate) fn ordering_key(syntax: Syntax, value: &[u8]) -> Vec<u8> {
+    syntax::ordering_key(syntax, value)
+        .unwrap_or_else(|| syntax::equality_key(syntax, value))
+        .into_owned()
+}
+
+impl OrderKey {
+    /// Appends the key of an entry of a record: of its attribute the least value.
+    fn write(self, records: &Records, entry: Entry, out: &mut Vec<u8>) {
+        let least = |values: &mut dyn Iterator<Item = &[u8]>| {
+            values.map(|value| ordering_key(self.syntax, value)).min()
+        };
+        let stored = |record: Record, id| {
+            let set = records.stored_set(record, id)?;
+            Some(least(&mut encoded::values(set)))
+        };
+        let found = |id| match entry {
+            Entry::Special(_) => None,
+            Entry::User(user) => stored(user, id),
+            Entry::Group(group) => stored(records.group_record(group), id),
+            Entry::VirtualGroup(user) => {
+                let value = records.of_virtual_group(user, id)?;
+                Some(least(&mut std::iter::once(value)))
             }
+        };
+        let ids = self.first.into_iter().chain(self.second);
+        let key = ids.into_iter().find_map(found).flatten();
+        write_key(key.as_deref(), self.reverse, out);
+    }
+}
+
+/// A missing value comes last (RFC 2891 section 2.2). A key ends with two zeros, and a zero within is followed by a
+/// one, so that no key is the beginning of another.
+pub(crate) fn write_key(key: Option<&[u8]>, reverse: bool, out: &mut Vec<u8>) {
+    let start = out.len();
+    out.push(u8::from(key.is_none()));
+    for &octet in key.unwrap_or_default().iter().take(MAX_VALUE) {
+        out.push(octet);
+        if octet == 0 {
+            out.push(1);
         }
-        context
-            .snapshot
-            .orders
-            .get(self.order)
-            .get(place - before)
-            .copied()
+    }
+    out.extend_from_slice(&[0, 0]);
+    if reverse {
+        out.iter_mut().skip(start).for_each(|octet| *octet = !*octet);
     }
 }
 
 /// Users, groups and virtual groups in their order.
-pub(crate) fn all_but_specials(context: &Context<'_>, layout: Layout, order: &SortOrder) -> Vec<Ordinal> {
-    let (mut keys, mut scratch) = (Vec::new(), Vec::new());
+fn all_but_specials(records: &Records, key: OrderKey) -> Vec<Ordinal> {
+    let layout = records.layout();
+    let mut keys = Vec::new();
     let mut items: Vec<(u64, usize, usize, Ordinal)> = Vec::with_capacity(layout.end() as usize);
     let specials = layout.specials();
     for ordinal in (0..layout.end()).filter(|ordinal| !specials.contains(ordinal)) {
         let start = keys.len();
-        order.write_key(context, layout.entry(ordinal), &mut scratch, &mut keys);
+        key.write(records, layout.entry(ordinal), &mut keys);
         // The first octets decide nearly every comparison without a look at the keys.
         let mut first = [0; 8];
         for (place, octet) in first.iter_mut().zip(keys.get(start..).unwrap_or_default()) {
@@ -126,10 +136,10 @@ pub(crate) fn all_but_specials(context: &Context<'_>, layout: Layout, order: &So
         }
         items.push((u64::from_be_bytes(first), start, keys.len(), ordinal));
     }
-    let key = |start: usize, end: usize| keys.get(start..end).unwrap_or_default();
+    let of = |start: usize, end: usize| keys.get(start..end).unwrap_or_default();
     items.sort_unstable_by(|a, b| {
         a.0.cmp(&b.0)
-            .then_with(|| key(a.1, a.2).cmp(key(b.1, b.2)))
+            .then_with(|| of(a.1, a.2).cmp(of(b.1, b.2)))
             .then(a.3.cmp(&b.3))
     });
     items.into_iter().map(|(.., ordinal)| ordinal).collect()

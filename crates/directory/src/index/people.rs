@@ -8,8 +8,9 @@ use std::cmp::Ordering;
 
 use uuid::Uuid;
 
-use crate::index::snapshot::{Snapshot, UserId};
+use crate::index::snapshot::Snapshot;
 use crate::model::attribute::AttributeId;
+use crate::model::records::UserId;
 use crate::model::row;
 use crate::values::syntax;
 
@@ -42,6 +43,7 @@ impl Snapshot {
         let found = usual.into_iter().find(|field| self.is_called(user, field, typed));
         found.or_else(|| {
             let mut others: Vec<&[u8]> = self
+                .records
                 .attributes
                 .iter()
                 .filter(|&(_, id)| !id.is_built_in() && self.has_name(user.0, id, typed))
@@ -75,7 +77,7 @@ impl Snapshot {
             .flatten()
             .filter_map(|field| self.name_id(field))
             .flat_map(|id| self.named_in(id, typed))
-            .filter_map(|record| self.users.pks.get(record as usize).copied())
+            .filter_map(|record| self.records.users.pks.get(record as usize).copied())
             .collect();
         found.sort_unstable();
         found.dedup();
@@ -101,8 +103,8 @@ impl Snapshot {
     pub fn login_changes(&self, before: &Self) -> Vec<i64> {
         let mut changed = Vec::new();
         let (mut new, mut old) = (0_u32, 0_u32);
-        let pk = |snapshot: &Self, user: u32| snapshot.users.pks.get(user as usize).copied();
-        let upn = [self, before].map(|snapshot| snapshot.attributes.find(UPN.as_bytes()));
+        let pk = |snapshot: &Self, user: u32| snapshot.records.users.pks.get(user as usize).copied();
+        let upn = [self, before].map(|snapshot| snapshot.records.attributes.find(UPN.as_bytes()));
         loop {
             match (pk(self, new), pk(before, old)) {
                 (None, None) => return changed,
@@ -139,20 +141,21 @@ impl Snapshot {
         let date = |snapshot: &Self, user: u32| snapshot.user(UserId(user)).password_change_date;
         let [upn_now, upn_then] = upn;
         date(self, user).is_some_and(|now| date(before, old) == Some(now))
-            && self.row(user).has(row::ACTIVE) == before.row(old).has(row::ACTIVE)
-            && self.users.uuids.get(user as usize) == before.users.uuids.get(old as usize)
-            && self.user_uid(user) == before.user_uid(old)
-            && self.name(user) == before.name(old)
-            && self.stored_set(user, AttributeId::MAIL) == before.stored_set(old, AttributeId::MAIL)
-            && upn_now.and_then(|id| self.stored_set(user, id))
-                == upn_then.and_then(|id| before.stored_set(old, id))
+            && self.records.row(user).has(row::ACTIVE) == before.records.row(old).has(row::ACTIVE)
+            && self.records.users.uuids.get(user as usize) == before.records.users.uuids.get(old as usize)
+            && self.records.user_uid(user) == before.records.user_uid(old)
+            && self.records.name(user) == before.records.name(old)
+            && self.records.stored_set(user, AttributeId::MAIL)
+                == before.records.stored_set(old, AttributeId::MAIL)
+            && upn_now.and_then(|id| self.records.stored_set(user, id))
+                == upn_then.and_then(|id| before.records.stored_set(old, id))
     }
 
     fn name_id(&self, field: &NameField) -> Option<AttributeId> {
         match field {
             NameField::Username => Some(AttributeId::RDN),
             NameField::Email => Some(AttributeId::MAIL),
-            NameField::Attribute(name) => self.attributes.find(name.as_bytes()),
+            NameField::Attribute(name) => self.records.attributes.find(name.as_bytes()),
         }
     }
 
@@ -164,17 +167,17 @@ impl Snapshot {
         let dotted = typed.contains(DOTLESS_I).then(|| typed.replace(DOTLESS_I, "i"));
         let mut found = Vec::new();
         for spelling in [Some(typed), dotted.as_deref()].into_iter().flatten() {
-            let key = syntax::equality_key(self.attributes.syntax(id), spelling.as_bytes());
+            let key = syntax::equality_key(self.records.attributes.syntax(id), spelling.as_bytes());
             let records = self.lookup_key(id, &key).iter().copied();
-            found.extend(
-                records.filter(|&record| record < self.user_count_u32() && self.has_name(record, id, typed)),
-            );
+            found.extend(records.filter(|&record| {
+                record < self.records.user_count_u32() && self.has_name(record, id, typed)
+            }));
         }
         found
     }
 
     fn has_name(&self, record: u32, id: AttributeId, typed: &str) -> bool {
-        self.any_value(record, id, |value| {
+        self.records.any_value(record, id, |value| {
             std::str::from_utf8(value).is_ok_and(|value| is_same_name(value, typed))
         })
     }

@@ -103,9 +103,6 @@ impl AttributeId {
     }
 }
 
-// The override bits and the flags of an entry share one u32.
-const _: () = assert!((Number::SUBSCHEMA_SUBENTRY as u32) < crate::model::row::FIRST_FLAG);
-
 /// Most attributes a snapshot can tell apart; more could not be numbered.
 pub(crate) const MAX_ATTRIBUTES: usize = 60_000;
 

@@ -10,6 +10,7 @@ pub(crate) type Record = u32;
 
 /// The lowest bit of [`Row::flags`] that is a flag; those below are override bits.
 pub(crate) const FIRST_FLAG: u32 = 27;
+const _: () = assert!((AttributeId::SUBSCHEMA_SUBENTRY.0 as u32) < FIRST_FLAG);
 /// The user may log in.
 pub(crate) const ACTIVE: u32 = 1 << 27;
 /// The user is a superuser, or the group makes its members superusers.

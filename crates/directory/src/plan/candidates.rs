@@ -7,12 +7,13 @@ use std::ops::Range;
 use memchr::memmem::Finder;
 
 use crate::filter::evaluation::LOOK;
-use crate::filter::node::Substrings;
+use crate::filter::substrings::Substrings;
 use crate::index::table::KeyTable;
+use crate::model::place::{Entry, Layout, Ordinal, Special};
 use crate::model::row::Record;
 use crate::plan::lookup::Table;
 use crate::plan::outline::Source;
-use crate::view::entry::{Context, Entry, Layout, Ordinal, Special};
+use crate::view::context::Context;
 
 /// Work of one step of a scan, in the units of a search.
 const SCAN_STEP: usize = 1 << 14;

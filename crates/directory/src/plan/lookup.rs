@@ -6,11 +6,13 @@
 use std::cmp::Ordering;
 use std::ops::Range;
 
-use crate::filter::node::{Equal, Matcher, Test};
+use crate::filter::equal::Equal;
+use crate::filter::node::{Matcher, Test};
 use crate::index::table::KeyTable;
 use crate::model::attribute::AttributeId;
+use crate::model::place::{Entry, Layout, Ordinal, Special, virtual_group_uuid};
 use crate::model::row::Record;
-use crate::view::entry::{Context, Entry, Layout, Ordinal, Special, virtual_group_uuid};
+use crate::view::context::Context;
 
 /// Candidates from one index entry.
 #[derive(Debug)]
@@ -140,12 +142,14 @@ impl<'s> Lookup<'s> {
                 if classes.users || classes.groups || classes.virtual_groups {
                     return None;
                 }
-                out.push(Found::Records(snapshot.lookup(AttributeId::OBJECT_CLASS, equal)));
+                out.push(Found::Records(
+                    snapshot.lookup(AttributeId::OBJECT_CLASS, || equal.key()),
+                ));
                 Answer::Exact
             }
             Matcher::InChain(chain) => {
-                let memberships = &snapshot.memberships;
-                out.extend(ids().map(|id| Found::Records(snapshot.lookup(id, &chain.equal))));
+                let memberships = &snapshot.records.memberships;
+                out.extend(ids().map(|id| Found::Records(snapshot.lookup(id, || chain.equal.key()))));
                 if chain.upwards {
                     out.push(Found::Groups(&chain.groups));
                     out.extend(chain.equal.entries.iter().filter_map(|entry| match entry {
@@ -177,7 +181,7 @@ impl<'s> Lookup<'s> {
             return Some(Answer::Exact);
         };
         let index = snapshot.indexes.get(id.index())?;
-        let few = index.records() < snapshot.rows.len() / 4;
+        let few = index.records() < snapshot.records.rows.len() / 4;
         if id.is_built_in() || !few {
             return None;
         }
@@ -191,18 +195,20 @@ impl<'s> Lookup<'s> {
             return false;
         }
         let snapshot = self.0.snapshot;
-        let memberships = &snapshot.memberships;
-        let stored = snapshot.lookup(id, equal);
+        let memberships = &snapshot.records.memberships;
+        let stored = snapshot.lookup(id, || equal.key());
         if !stored.is_empty() {
             out.push(Found::Records(stored));
         }
         match id {
             AttributeId::CN | AttributeId::SAM_ACCOUNT_NAME => {
-                out.push(Found::VirtualGroupsOf(snapshot.lookup(AttributeId::RDN, equal)));
+                out.push(Found::VirtualGroupsOf(
+                    snapshot.lookup(AttributeId::RDN, || equal.key()),
+                ));
             }
             AttributeId::UID => {
                 out.push(Found::VirtualGroupsOf(
-                    snapshot.lookup(AttributeId::USER_UID, equal),
+                    snapshot.lookup(AttributeId::USER_UID, || equal.key()),
                 ));
             }
             AttributeId::UID_NUMBER | AttributeId::GID_NUMBER => self.find_number(id, equal, out),
@@ -247,7 +253,7 @@ impl<'s> Lookup<'s> {
         if group_numbers {
             // Virtual groups show the stored numbers of their users.
             for stored in [AttributeId::GID_NUMBER, AttributeId::UID_NUMBER] {
-                out.push(Found::VirtualGroupsOf(snapshot.lookup(stored, equal)));
+                out.push(Found::VirtualGroupsOf(snapshot.lookup(stored, || equal.key())));
             }
         }
         let number = std::str::from_utf8(equal.key())
@@ -266,7 +272,7 @@ impl<'s> Lookup<'s> {
         if let Some(number) = number.checked_sub(self.0.tree.gid_start)
             && group_numbers
         {
-            let numbers = &snapshot.groups.by_number;
+            let numbers = &snapshot.groups_by_number;
             let first = numbers.partition_point(|(known, _)| *known < number);
             let same = numbers.get(first..).unwrap_or_default().iter();
             for (_, group) in same.take_while(|(known, _)| *known == number) {
@@ -288,7 +294,7 @@ impl<'s> Lookup<'s> {
         if let Some(user) = snapshot.user_by_uuid(&virtual_group_uuid(uuid)) {
             out.push(Found::One(Entry::VirtualGroup(user)));
         }
-        if let Ok(group) = snapshot.groups.uuids.binary_search(&uuid) {
+        if let Ok(group) = snapshot.records.groups.uuids.binary_search(&uuid) {
             out.push(Found::One(Entry::Group(group as u32)));
         }
     }

@@ -6,11 +6,13 @@
 use std::fmt;
 use std::ops::Range;
 
-use crate::filter::node::{Matcher, Node, Substrings, Test};
-use crate::index::order::Walk;
+use crate::filter::node::{Matcher, Node, Test};
+use crate::filter::substrings::Substrings;
 use crate::model::attribute::AttributeId;
+use crate::model::place::{Entry, Layout, Ordinal, Special};
 use crate::plan::lookup::{Answer, Found, Lookup, Table};
-use crate::view::entry::{Context, Entry, Layout, Ordinal, Special, View};
+use crate::plan::walk::Walk;
+use crate::view::context::{Context, View};
 
 /// Candidates up to this many are evaluated rather than reduced further: building an ordered index for the rest of the
 /// filter would cost more.
@@ -276,7 +278,7 @@ impl<'a> Planner<'a> {
     /// The places of what was gathered.
     fn indexed(&self, gathered: &Gathered<'_>, extent: &Extent) -> Plan {
         let mut ordinals = Vec::with_capacity(gathered.count);
-        let users = self.context.snapshot.user_count_u32();
+        let users = self.context.snapshot.records.user_count_u32();
         for found in &gathered.found {
             found.places(self.layout, users, &mut ordinals);
         }
@@ -426,7 +428,7 @@ impl<'a> Planner<'a> {
         let mut entries: Vec<Entry> = specials.into_iter().map(Entry::Special).collect();
         if let Some(own) = own {
             entries.extend([Entry::User(own), Entry::VirtualGroup(own)]);
-            let groups = self.context.snapshot.memberships.user_groups.of(own);
+            let groups = self.context.snapshot.records.memberships.user_groups.of(own);
             entries.extend(groups.iter().copied().map(Entry::Group));
         }
         let mut ordinals: Vec<Ordinal> = entries

@@ -6,19 +6,15 @@
 use std::cmp::Ordering;
 use std::collections::VecDeque;
 
-use crate::model::attribute::{AttributeId, AttributeRef};
+use crate::index::order::{OrderKey, ordering_key, write_key};
+use crate::model::attribute::AttributeRef;
+use crate::model::place::{Entry, Ordinal};
 use crate::schema::{self, Comparison, Syntax};
-use crate::values::syntax;
-use crate::view::entry::{Context, Entry, Ordinal};
+use crate::view::context::Context;
 use akldap_ldap::control::SortKey;
 
 /// Matches sorted at once; longer runs would keep others waiting.
 const RUN: usize = 2048;
-
-/// Octets of the normal form of a value by which entries are sorted; what differs only behind them is told apart by what
-/// never changes about entries. A cookie of paged results carries the whole sort key of an entry, which clients must send
-/// back: with 16 keys (`MAX_SORT_KEYS`) it has less than 9 KiB.
-const MAX_VALUE: usize = 256;
 
 /// One key of a sort order.
 #[derive(Clone, Debug)]
@@ -31,15 +27,6 @@ struct Criterion {
 /// The order of an answer.
 #[derive(Clone, Debug)]
 pub(crate) struct SortOrder(Vec<Criterion>);
-
-/// What tells one order by stored values from another, within a snapshot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct OrderKey {
-    pub(crate) first: Option<AttributeId>,
-    pub(crate) second: Option<AttributeId>,
-    pub(crate) syntax: Syntax,
-    pub(crate) reverse: bool,
-}
 
 /// Why an answer cannot be sorted: a code of RFC 2891 section 1.2, and the attribute at fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,20 +83,6 @@ impl SortOrder {
         })
     }
 
-    /// The order with a key.
-    pub(crate) fn of_key(key: OrderKey) -> Self {
-        Self(vec![Criterion {
-            attribute: AttributeRef {
-                first: key.first,
-                second: key.second,
-                known: None,
-                alias: None,
-            },
-            syntax: key.syntax,
-            reverse: key.reverse,
-        }])
-    }
-
     /// Appends the key of an entry: of each attribute its least value.
     pub(crate) fn write_key(
         &self,
@@ -129,7 +102,7 @@ impl SortOrder {
                     false
                 });
             }
-            criterion.write(least.as_deref(), out);
+            write_key(least.as_deref(), criterion.reverse, out);
         }
     }
 
@@ -144,34 +117,9 @@ impl SortOrder {
     pub(crate) fn first_key(&self, value: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
         if let Some(first) = self.0.first() {
-            first.write(Some(&ordering_key(first.syntax, value)), &mut out);
+            write_key(Some(&ordering_key(first.syntax, value)), first.reverse, &mut out);
         }
         out
-    }
-}
-
-fn ordering_key(syntax: Syntax, value: &[u8]) -> Vec<u8> {
-    syntax::ordering_key(syntax, value)
-        .unwrap_or_else(|| syntax::equality_key(syntax, value))
-        .into_owned()
-}
-
-impl Criterion {
-    /// A missing value comes last (RFC 2891 section 2.2). A key ends with two zeros, and a zero within is followed by a
-    /// one, so that no key is the beginning of another.
-    fn write(&self, key: Option<&[u8]>, out: &mut Vec<u8>) {
-        let start = out.len();
-        out.push(u8::from(key.is_none()));
-        for &octet in key.unwrap_or_default().iter().take(MAX_VALUE) {
-            out.push(octet);
-            if octet == 0 {
-                out.push(1);
-            }
-        }
-        out.extend_from_slice(&[0, 0]);
-        if self.reverse {
-            out.iter_mut().skip(start).for_each(|octet| *octet = !*octet);
-        }
     }
 }
 

@@ -5,7 +5,7 @@
 //! accordingly. Whatever admins add is multi-valued. Where an entry has several values of a single-valued attribute all
 //! the same, the subschema declares it multi-valued.
 
-use super::{AttributeType, Syntax, Usage};
+use super::definition::{AttributeType, Syntax, Usage};
 
 /// The attribute types in the order in which the subschema lists them.
 pub const ATTRIBUTE_TYPES: &[AttributeType] = &[

@@ -4,7 +4,7 @@
 //! RFC 4519's requirement of it is not repeated. Classes that real directories keep apart but authentik puts on one
 //! entry are auxiliary, so that an entry has one chain of structural classes (RFC 4512 section 2.4).
 
-use super::{ClassKind, ObjectClass};
+use super::definition::{ClassKind, ObjectClass};
 
 /// The object classes in the order in which the subschema lists them.
 pub const OBJECT_CLASSES: &[ObjectClass] = &[

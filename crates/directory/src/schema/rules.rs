@@ -1,6 +1,6 @@
 //! The matching rules (RFC 4517 section 4.2, RFC 4530 section 3, and those of Active Directory that filters use).
 
-use super::{Comparison, MatchingRule, Syntax};
+use super::definition::{Comparison, MatchingRule, Syntax};
 
 /// `LDAP_MATCHING_RULE_IN_CHAIN`: membership through any number of groups.
 pub const IN_CHAIN: &str = "1.2.840.113556.1.4.1941";

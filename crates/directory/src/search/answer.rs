@@ -5,8 +5,10 @@
 
 use crate::model::attribute::AttributeId;
 use crate::model::encoded::Elements;
+use crate::model::object_classes::{ClassesOf, object_classes};
+use crate::model::place::Entry;
 use crate::model::row::{Record, Row};
-use crate::view::entry::{ClassesOf, Context, Entry, object_classes};
+use crate::view::context::Context;
 use crate::view::values::{Attribute, Digits, write_groups};
 
 /// The computed attributes of a default answer, by kind of entry.
@@ -52,9 +54,9 @@ impl<'a> Piece<'a> {
 /// Calls `each` with the parts of the default answer.
 pub(crate) fn pieces<'a>(context: &Context<'a>, entry: Entry, each: &mut impl FnMut(Piece<'a>)) {
     let mut record_answer = |record: Record, computed: &[AttributeId]| {
-        let row = context.snapshot.row(record);
+        let row = context.snapshot.records.row(record);
         let ids = std::iter::once(AttributeId::OBJECT_CLASS).chain(computed.iter().copied());
-        let mut run = Some(context.snapshot.block(record));
+        let mut run = Some(context.snapshot.records.block(record));
         for id in ids {
             if !row.overrides(id)
                 && let Some(attribute) = context.attribute(entry, id)
@@ -69,7 +71,7 @@ pub(crate) fn pieces<'a>(context: &Context<'a>, entry: Entry, each: &mut impl Fn
     match entry {
         Entry::Special(special) => each(Piece::Run(&context.tree.special(special).block)),
         Entry::User(user) => record_answer(user, &OF_USERS),
-        Entry::Group(group) => record_answer(context.snapshot.group_record(group), &OF_GROUPS),
+        Entry::Group(group) => record_answer(context.snapshot.records.group_record(group), &OF_GROUPS),
         Entry::VirtualGroup(_) => std::iter::once(AttributeId::OBJECT_CLASS)
             .chain(OF_VIRTUAL_GROUPS)
             .filter_map(|id| context.attribute(entry, id))
@@ -94,7 +96,7 @@ pub(crate) fn is_in_default_answer(entry: Entry, id: AttributeId, attribute: &At
 #[inline]
 pub(crate) fn write(context: &Context<'_>, entry: Entry, out: &mut Vec<u8>) {
     if let Entry::User(user) = entry {
-        let row = context.snapshot.row(user);
+        let row = context.snapshot.records.row(user);
         if row.flags & OVERRIDES_OF_USERS == 0 {
             return write_usual_user(context, user, row, out);
         }
@@ -110,11 +112,11 @@ const OVERRIDES_OF_USERS: u32 = AttributeId::OBJECT_CLASS.override_bit()
 /// A user without such overrides: nearly every one.
 fn write_usual_user(context: &Context<'_>, user: u32, row: Row, out: &mut Vec<u8>) {
     out.extend_from_slice(object_classes(ClassesOf::Users));
-    out.extend_from_slice(context.snapshot.block_of(row));
+    out.extend_from_slice(context.snapshot.records.block_of(row));
     let number = Digits::new(context.user_number(user));
     write_number(out, b"uidNumber", &number);
     write_number(out, b"gidNumber", &number);
-    let groups = context.snapshot.memberships.user_groups.of(user);
+    let groups = context.snapshot.records.memberships.user_groups.of(user);
     write_groups(context, b"memberOf", groups, out);
 }
 

@@ -2,8 +2,9 @@
 //!
 //! Must not know filters or controls.
 
+use crate::model::place::{Entry, Layout, Special};
 use crate::plan::outline::Extent;
-use crate::view::entry::{Context, Entry, Layout, Special};
+use crate::view::context::Context;
 use crate::view::tree::Resolved;
 use akldap_ldap::message::Scope;
 use akldap_ldap::response::{LdapResult, ResultCode};
@@ -42,7 +43,7 @@ fn visible_twin(context: &Context<'_>, entry: Entry) -> Option<Entry> {
         Entry::Special(_) => return None,
         Entry::User(user) => (user, Entry::User),
         Entry::VirtualGroup(user) => (user, Entry::VirtualGroup),
-        Entry::Group(group) => (context.snapshot.group_record(group), Entry::Group),
+        Entry::Group(group) => (context.snapshot.records.group_record(group), Entry::Group),
     };
     context
         .snapshot

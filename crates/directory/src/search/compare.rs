@@ -5,8 +5,11 @@
 use crate::filter::evaluation::Scratch;
 use crate::filter::node::Node;
 use crate::index::snapshot::Snapshot;
-use crate::search::run::{Viewer, empty_snapshot, named_entry};
-use crate::view::entry::{Context, Entry, Special, View};
+use crate::model::place::{Entry, Special};
+use crate::search::base::base_entry;
+use crate::search::request::Viewer;
+use crate::search::start::empty_snapshot;
+use crate::view::context::{Context, View};
 use crate::view::subschema::Attributes;
 use crate::view::tree::Tree;
 use akldap_ldap::filter::{AttributeValueAssertion, Filter};
@@ -29,7 +32,7 @@ pub fn compare(
         tree,
         view: viewer.view(snapshot),
     };
-    match named_entry(&context, name) {
+    match base_entry(&context, name) {
         Ok(entry) => compare_with(&context, entry, attribute, value),
         Err(result) => result,
     }

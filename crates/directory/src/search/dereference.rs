@@ -4,8 +4,9 @@
 
 use crate::model::attribute::AttributeRef;
 use crate::model::encoded;
+use crate::model::place::Entry;
 use crate::search::selection::Selection;
-use crate::view::entry::{Context, Entry};
+use crate::view::context::Context;
 use crate::view::tree::Resolved;
 use crate::view::values::Values;
 use akldap_ldap::ber;
@@ -34,7 +35,7 @@ impl Dereference {
                 .filter(|spec| !spec.attributes.is_empty())
                 .map(|spec| {
                     let names: Vec<&[u8]> = spec.attributes.iter().map(Vec::as_slice).collect();
-                    let selection = Selection::new(&context.snapshot.attributes, &names, false);
+                    let selection = Selection::new(&context.snapshot.records.attributes, &names, false);
                     (
                         spec.deref_attribute.clone(),
                         context.resolve(&spec.deref_attribute),

@@ -4,7 +4,7 @@
 
 use crate::plan::sorting::Sorter;
 use crate::search::paging::{Key, OrderDigest, Position};
-use crate::search::run::SearchControls;
+use crate::search::request::SearchControls;
 use akldap_ldap::control::{VlvRequest, VlvTarget};
 use akldap_ldap::message::SearchRequest;
 use akldap_ldap::response::{LdapResult, ResultCode};

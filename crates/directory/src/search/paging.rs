@@ -5,8 +5,8 @@
 //! of that entry; nothing is remembered for it. Must not know searches.
 
 use crate::index::snapshot::Snapshot;
+use crate::model::place::{Entry, Layout, Ordinal, ROOT, Special};
 use crate::schema;
-use crate::view::entry::{Entry, Layout, Ordinal, ROOT, Special};
 use akldap_ldap::control::SortKey;
 
 /// Where a paged search goes on.
@@ -80,13 +80,22 @@ impl Key {
         if ordinal == ROOT {
             return Self::RootDse;
         }
-        let pk = |user: u32| snapshot.users.pks.get(user as usize).copied().unwrap_or_default();
+        let pk = |user: u32| {
+            snapshot
+                .records
+                .users
+                .pks
+                .get(user as usize)
+                .copied()
+                .unwrap_or_default()
+        };
         match layout.entry(ordinal) {
             Entry::Special(special) => Self::Special(special),
             Entry::User(user) => Self::User(pk(user)),
             Entry::VirtualGroup(user) => Self::VirtualGroup(pk(user)),
             Entry::Group(group) => Self::Group(
                 snapshot
+                    .records
                     .groups
                     .uuids
                     .get(group as usize)
@@ -99,14 +108,18 @@ impl Key {
     /// The first place behind the entry, whether it still exists or not. The root DSE comes before all places where
     /// nothing is sorted, and behind them among entries that are sorted by the same.
     pub(crate) fn next(self, snapshot: &Snapshot, layout: Layout) -> Ordinal {
-        let behind = |pk: i64| snapshot.users.pks.partition_point(|&known| known <= pk) as u32;
+        let behind = |pk: i64| snapshot.records.users.pks.partition_point(|&known| known <= pk) as u32;
         match self {
             Self::RootDse => ROOT + 1,
             Self::Special(special) => layout.ordinal(Entry::Special(special)) + 1,
             Self::User(pk) => layout.ordinal(Entry::User(behind(pk))),
             Self::VirtualGroup(pk) => layout.ordinal(Entry::VirtualGroup(behind(pk))),
             Self::Group(uuid) => {
-                let group = snapshot.groups.uuids.partition_point(|known| *known <= uuid);
+                let group = snapshot
+                    .records
+                    .groups
+                    .uuids
+                    .partition_point(|known| *known <= uuid);
                 layout.ordinal(Entry::Group(group as u32))
             }
         }

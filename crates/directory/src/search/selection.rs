@@ -5,9 +5,10 @@
 
 use crate::filter::evaluation::LOOK;
 use crate::model::attribute::{AttributeId, AttributeRef, Attributes};
+use crate::model::place::Entry;
 use crate::schema;
 use crate::search::answer::{self, Piece, is_in_default_answer};
-use crate::view::entry::{Context, Entry};
+use crate::view::context::Context;
 use crate::view::values::Attribute;
 use akldap_ldap::response::write_entry;
 use akldap_ldap::steps;

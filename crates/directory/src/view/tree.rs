@@ -6,11 +6,12 @@
 
 use uuid::Uuid;
 
-use crate::index::snapshot::{Kind, Snapshot, UserId};
+use crate::index::snapshot::Snapshot;
 use crate::model::attribute::{AttributeId, AttributeRef};
 use crate::model::encoded;
+use crate::model::place::{Entry, Special};
+use crate::model::records::{Kind, UserId};
 use crate::schema::{self, AttributeType};
-use crate::view::entry::{Entry, Special};
 use crate::view::subschema::Attributes;
 use akldap_ldap::dn::{self, Dn, DnError};
 use akldap_ldap::response::write_attribute;

@@ -7,8 +7,9 @@ use uuid::Uuid;
 
 use crate::model::attribute::AttributeId;
 use crate::model::encoded::{self, Element};
+use crate::model::place::{Entry, Special};
 use crate::model::row::Record;
-use crate::view::entry::{Context, Entry, Special};
+use crate::view::context::Context;
 use akldap_ldap::ber;
 use akldap_ldap::response::{write_attribute_about, write_single_value};
 
@@ -99,7 +100,7 @@ impl<'a> Values<'a> {
             }
             Self::Names(users) => users
                 .iter()
-                .for_each(|&user| each([context.snapshot.name(user), b""])),
+                .for_each(|&user| each([context.snapshot.records.name(user), b""])),
         }
     }
 
@@ -143,7 +144,13 @@ impl<'a> Values<'a> {
             Self::Dns { users, groups } => {
                 let snapshot = context.snapshot;
                 write_dns(context, users, 0, Special::Users, out);
-                write_dns(context, groups, snapshot.group_record(0), Special::Groups, out);
+                write_dns(
+                    context,
+                    groups,
+                    snapshot.records.group_record(0),
+                    Special::Groups,
+                    out,
+                );
             }
             _ => self.pieces(context, |pieces| {
                 let length = pieces.iter().map(|piece| piece.len()).sum();
@@ -175,7 +182,7 @@ const TYPICAL_RDN: usize = 16;
 fn write_dns(context: &Context<'_>, items: &[u32], first: Record, container: Special, out: &mut Vec<u8>) {
     let suffix = context.tree.leaf_suffix(container);
     for &item in items {
-        let rdn = context.snapshot.rdn(first + item);
+        let rdn = context.snapshot.records.rdn(first + item);
         ber::write_header(out, ber::OCTET_STRING, rdn.len() + suffix.len());
         out.extend_from_slice(rdn);
         out.extend_from_slice(suffix);
@@ -219,7 +226,7 @@ impl<'a> Attribute<'a> {
 pub(crate) fn write_groups(context: &Context<'_>, name: &[u8], groups: &[u32], out: &mut Vec<u8>) {
     let suffix = context.tree.leaf_suffix(Special::Groups).len();
     write_attribute_about(out, name, groups.len() * (suffix + TYPICAL_RDN), |out| {
-        let first = context.snapshot.group_record(0);
+        let first = context.snapshot.records.group_record(0);
         write_dns(context, groups, first, Special::Groups, out);
     });
 }

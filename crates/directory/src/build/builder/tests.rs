@@ -198,10 +198,10 @@ fn a_new_snapshot_is_warmed_as_the_old_one_was_used() {
     for pk in 0..1000 {
         add_user(&mut many, pk, &format!("u{pk}"), r#"{"department":"x"}"#);
     }
-    let id = old.attributes.find(b"department").unwrap();
+    let id = old.records.attributes.find(b"department").unwrap();
     let _ = old.text_keys(id);
     let new = many.finish().0;
-    let own = new.attributes.find(b"department").unwrap();
+    let own = new.records.attributes.find(b"department").unwrap();
     new.warm_like(&old);
     assert!(new.indexes[own.index()].text.get().is_some());
     assert!(new.indexes[AttributeId::CN.index()].text.get().is_none());

@@ -1,4 +1,5 @@
 use super::*;
+use crate::build::builder::Builder;
 use crate::fixture::{self, add_group, add_user};
 use crate::{GroupRecord, UserRecord};
 
@@ -75,7 +76,7 @@ fn a_snapshot_made_of_carried_rows_is_the_same() {
     assert!(warnings.is_empty(), "{warnings:?}");
     assert_eq!(again.fingerprint(), snapshot.fingerprint());
     let bare = again.users_by_name(b"#bare, one");
-    assert_eq!(again.rdn(bare[0].0), b"cn=\\#bare\\, one");
+    assert_eq!(again.records.rdn(bare[0].0), b"cn=\\#bare\\, one");
     for user in snapshot.users() {
         assert_eq!(again.user(user), snapshot.user(user));
         assert_eq!(
@@ -204,8 +205,8 @@ fn damaged_octets_are_refused_or_make_another_sound_record() {
             }
             assert_eq!(again, damaged);
             let (snapshot, _) = builder.finish();
-            assert_eq!(snapshot.record_count(), 1);
-            let block = snapshot.block(0);
+            assert_eq!(snapshot.records.record_count(), 1);
+            let block = snapshot.records.block(0);
             assert_eq!(canonical(block), block);
         }
     }

@@ -1,8 +1,13 @@
 //! Searches of directories too large for a plan that looks at everything: scans, kept orders, and the count of work.
 
 use super::*;
+use crate::build::builder::Builder;
 use crate::fixture::*;
+use crate::index::snapshot::Snapshot;
+use crate::search::bounds::SearchLimits;
+use crate::search::request::SearchOutcome;
 use akldap_ldap::control::SortKey;
+use std::sync::Arc;
 
 /// Users with a mail address each and custom attributes of several values.
 fn many(count: i64, attributes: impl Fn(i64) -> String) -> Arc<Snapshot> {

@@ -2,8 +2,13 @@
 //! Random changes are in `tests/search_oracle.rs`.
 
 use super::*;
+use crate::build::builder::Builder;
 use crate::fixture::*;
+use crate::index::snapshot::Snapshot;
 use akldap_ldap::control::SortKey;
+use akldap_ldap::control::{PAGED_RESULTS, PagedResults};
+use akldap_ldap::message::Scope;
+use std::sync::Arc;
 
 /// More than any search here has.
 const MOST_PAGES: usize = 100;

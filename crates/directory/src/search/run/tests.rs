@@ -1,8 +1,17 @@
 use super::*;
-use crate::Tree;
+use crate::build::builder::Builder;
 use crate::fixture::*;
+use crate::search::request::{SearchControls, SearchOutcome};
+use crate::view::subschema::Attributes;
+use crate::view::tree::Tree;
 use akldap_ldap::ber::Reader;
 use akldap_ldap::control::VlvTarget;
+use akldap_ldap::control::{
+    DerefSpec, PAGED_RESULTS, PagedResults, SORT_RESPONSE, SortKey, VLV_RESPONSE, VlvRequest,
+    encode_sort_response,
+};
+use akldap_ldap::message::{Scope, SearchRequest};
+use std::sync::Arc;
 
 fn denial(query: &Query) -> (ResultCode, String) {
     let result = query.open().unwrap_err();

@@ -166,7 +166,7 @@ fn numbers_follow_attributes_where_they_are_single() {
 #[test]
 fn places_and_entries_correspond() {
     let snapshot = snapshot();
-    let layout = Layout::new(&snapshot);
+    let layout = snapshot.records.layout();
     assert_eq!(layout.end(), 18);
     for ordinal in 0..layout.end() {
         assert_eq!(layout.ordinal(layout.entry(ordinal)), ordinal);

@@ -1,0 +1,152 @@
+//! Puts users and groups that were taken out of a snapshot or a file into a builder.
+//!
+//! Must not know how they are written as octets.
+
+use crate::build::builder::{Builder, PendingGroup, PendingUser};
+use crate::build::carried::{Carried, CarriedGroup, CarriedUser};
+use crate::build::flags::flag;
+use crate::build::record::{Subject, Warning};
+use crate::custom::{self, policy::CustomPolicy};
+use crate::index::snapshot::Snapshot;
+use crate::model::attribute::AttributeId;
+use crate::model::encoded::{self, Elements};
+use crate::model::row;
+use crate::view::subschema::declared_oid;
+
+impl Builder {
+    /// Adds a user taken from a snapshot or a file.
+    pub fn carry_user(&mut self, user: &CarriedUser<'_>) {
+        let subject = || Subject::User(user.record.name.to_owned());
+        let uid_place = self.copy_attributes(&user.record, user.uid, subject);
+        let active = flag(user.active, row::ACTIVE);
+        let flags = user.record.flags() | active | user.number_source;
+        let Some(row) = self.end(flags, user.uid.len()) else {
+            return self.skip(subject(), "the directory is full");
+        };
+        let uid = match uid_place {
+            Some(place) => row.start + place,
+            None => {
+                let start = self.arena.len() as u32;
+                self.arena.extend_from_slice(user.uid.as_bytes());
+                start
+            }
+        };
+        let name = self.name(user.record.name);
+        self.users.push(PendingUser {
+            pk: user.pk,
+            uuid: user.uuid,
+            row,
+            uid: (uid, user.uid.len() as u32),
+            name,
+            password_change: user.password_change,
+        });
+    }
+
+    /// Adds a group taken from a snapshot or a file. Members and parents that are not added too are left out.
+    pub fn carry_group(&mut self, group: &CarriedGroup<'_>) {
+        let subject = || Subject::Group(group.record.name.to_owned());
+        self.copy_attributes(&group.record, "", subject);
+        let Some(row) = self.end(group.record.flags(), 0) else {
+            return self.skip(subject(), "the directory is full");
+        };
+        let members = self.members.len();
+        self.members.extend_from_slice(&group.members);
+        let parents = self.parents.len();
+        self.parents.extend_from_slice(&group.parents);
+        let name = self.name(group.record.name);
+        self.groups.push(PendingGroup {
+            uuid: group.uuid,
+            number: group.number,
+            row,
+            name,
+            members: (members, self.members.len()),
+            parents: (parents, self.parents.len()),
+        });
+    }
+
+    /// A builder without users or groups that treats custom attributes as a snapshot does.
+    #[must_use]
+    pub fn like(snapshot: &Snapshot) -> Self {
+        let mut builder = Self::with_policy(snapshot.policy);
+        builder.attributes.take_aliases(&snapshot.records.attributes);
+        builder
+    }
+
+    /// Drops the users added so far whose primary key is not to be kept, so that they can be added anew.
+    pub fn retain_users(&mut self, mut keep: impl FnMut(i64) -> bool) {
+        self.users.retain(|user| keep(user.pk));
+    }
+
+    /// Copies the attributes into the record being encoded. Returns where in it the built-in uid is.
+    fn copy_attributes(
+        &mut self,
+        record: &Carried<'_>,
+        uid: &str,
+        subject: impl Fn() -> Subject,
+    ) -> Option<u32> {
+        self.begin();
+        let mut uid_place = None;
+        for element in Elements(&record.attributes) {
+            let Some((name, set)) = encoded::attribute(&element) else {
+                continue;
+            };
+            let id = match self.attributes.find_any_case(name) {
+                Some(id) => Some(id),
+                // What is numbered was admitted before.
+                None if !self.policy.admits(name) => continue,
+                None => {
+                    let official = std::str::from_utf8(name).unwrap_or_default();
+                    for other in custom::other_names(official) {
+                        self.attributes.add_alias(&other, official);
+                    }
+                    self.attributes.add_alias(&declared_oid(official), official);
+                    self.attributes.intern(name)
+                }
+            };
+            let Some(id) = id else {
+                self.warnings.push(|| Warning::AttributeSkipped {
+                    subject: subject(),
+                    attribute: String::from_utf8_lossy(name).into_owned(),
+                    reason: "there are too many different attributes",
+                });
+                continue;
+            };
+            self.block.extend_from_slice(element.whole);
+            if id == AttributeId::UID && !record.replaces(id) {
+                // The one value ends the attribute.
+                uid_place = Some((self.block.len() - uid.len()) as u32);
+            }
+            self.stored(id, encoded::values(set).count());
+        }
+        uid_place
+    }
+}
+
+impl Carried<'_> {
+    fn flags(&self) -> u32 {
+        self.replaced | flag(self.superuser, row::SUPERUSER)
+    }
+}
+
+impl Snapshot {
+    /// The same directory without the custom attributes that a policy does not admit.
+    #[must_use]
+    pub fn under(self, policy: CustomPolicy) -> Self {
+        let admitted = self
+            .records
+            .attributes
+            .iter()
+            .all(|(name, id)| id.is_built_in() || policy.admits(name));
+        if admitted {
+            return Self { policy, ..self };
+        }
+        let mut builder = Builder::with_policy(policy);
+        for user in self.users() {
+            builder.carry_user(&self.carried_user(user));
+        }
+        for group in self.groups() {
+            builder.carry_group(&self.carried_group(group));
+        }
+        builder.finish().0
+    }
+}

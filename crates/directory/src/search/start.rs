@@ -1,0 +1,259 @@
+//! Prepares a search: finds its base, makes its filter ready and plans it.
+//!
+//! Must not know how it goes on.
+
+use std::sync::{Arc, LazyLock};
+
+use crate::build::builder::Builder;
+use crate::filter::evaluation::Scratch;
+use crate::filter::node::Node;
+use crate::filter::virtual_groups;
+use crate::index::name_order::Matches;
+use crate::index::snapshot::Snapshot;
+use crate::model::place::{ROOT, Special};
+use crate::plan::candidates::Candidates;
+use crate::plan::outline::{Extent, Plan, Planner, Source};
+use crate::plan::sorting::{SortError, SortOrder, Sorter};
+use crate::plan::walk::Walk;
+use crate::search::base::{base_entry, extent};
+use crate::search::bounds::{Bounds, nested_too_far};
+use crate::search::dereference::Dereference;
+use crate::search::limits::{Limits, foreign_cookie};
+use crate::search::paging::Key;
+use crate::search::request::{SearchControls, Viewer, outcome};
+use crate::search::selection::Selection;
+use crate::search::state::{Phase, Root, Search};
+use crate::view::context::{Context, View};
+use crate::view::subschema::Attributes;
+use crate::view::tree::Tree;
+use akldap_ldap::control::encode_sort_response;
+use akldap_ldap::message::{Scope, SearchRequest};
+use akldap_ldap::response::{LdapResult, ResultCode, excerpt};
+
+impl Search {
+    /// Prepares a search.
+    ///
+    /// # Errors
+    /// The result to answer with, if the base is malformed (invalidDNSyntax) or missing (noSuchObject with the closest
+    /// entry above it), the cookie is not ours (unwillingToPerform), or the controls contradict each other.
+    pub fn new(
+        snapshot: Arc<Snapshot>,
+        tree: Arc<Tree>,
+        viewer: Viewer,
+        request: &SearchRequest<'_>,
+        controls: &SearchControls,
+    ) -> Result<Self, LdapResult> {
+        let view = viewer.view(&snapshot);
+        let context = Context {
+            snapshot: &snapshot,
+            tree: &tree,
+            view,
+        };
+        let base = base_entry(&context, request.base_object)?;
+        let extent = extent(snapshot.records.layout(), base, request.scope);
+        Self::prepare(snapshot, tree, view, extent, None, request, controls)
+    }
+
+    /// Prepares a search of one entry that belongs to no provider: the rootDSE (`dn` empty) or the subschema. The
+    /// entry is its own base, whatever base the request names.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn of_entry(
+        dn: &str,
+        attributes: &Attributes,
+        request: &SearchRequest<'_>,
+        controls: &SearchControls,
+    ) -> Result<Self, LdapResult> {
+        let here = matches!(request.scope, Scope::BaseObject | Scope::WholeSubtree);
+        let extent = Extent::one(if here { 0..1 } else { 0..0 });
+        let tree = Arc::new(Tree::of_one_entry(dn, attributes));
+        let mut search = Self::prepare(
+            empty_snapshot(),
+            tree,
+            View::Full,
+            extent,
+            None,
+            request,
+            controls,
+        )?;
+        search.selection.all_is_operational();
+        Ok(search)
+    }
+
+    #[inline(always)] // Else what it makes is copied once more on its way out.
+    pub(super) fn prepare(
+        snapshot: Arc<Snapshot>,
+        tree: Arc<Tree>,
+        view: View,
+        extent: Extent,
+        root: Option<Root>,
+        request: &SearchRequest<'_>,
+        controls: &SearchControls,
+    ) -> Result<Self, LdapResult> {
+        let layout = snapshot.records.layout();
+        let context = Context {
+            snapshot: &snapshot,
+            tree: &tree,
+            view,
+        };
+        let (limits, position) = Limits::new(request, controls)?;
+        let mut sort_response = None;
+        let mut finished = None;
+        let asked = controls.sort.as_deref();
+        // A page that goes on in an order does so, even if nothing has the attribute any more.
+        let go_on = position.as_ref().map(|position| position.sort_key.is_some());
+        let order = match asked.map(|keys| SortOrder::new(&context, keys, go_on == Some(true))) {
+            None => None,
+            Some(Ok(_)) if go_on == Some(false) && controls.sort_critical => return Err(foreign_cookie()),
+            // Nor does an answer that was not sorted become sorted on its way.
+            Some(Ok(_)) if go_on == Some(false) => {
+                sort_response = Some(encode_sort_response(ResultCode::UnwillingToPerform as u8, None));
+                None
+            }
+            Some(Ok(order)) => {
+                sort_response = Some(encode_sort_response(0, None));
+                Some(order)
+            }
+            Some(Err(SortError { code, attribute })) => {
+                sort_response = Some(encode_sort_response(code, Some(&attribute)));
+                if controls.sort_critical {
+                    let message = format!("cannot sort by {}", excerpt(&attribute));
+                    finished = Some(LdapResult::new(ResultCode::UnavailableCriticalExtension, message));
+                }
+                None
+            }
+        };
+        if limits.ended && finished.is_none() {
+            finished = Some(LdapResult::success());
+        }
+        let (mut from, mut sorted_from) = (0, None);
+        if let Some(position) = position {
+            match position.sort_key {
+                Some(key) => sorted_from = Some((key, position.after.next(&snapshot, layout))),
+                None if position.after != Key::RootDse => from = position.after.next(&snapshot, layout),
+                None => {}
+            }
+        }
+        // Without a sort the root DSE comes before everything else.
+        let root = root.filter(|_| go_on != Some(false)).map(Box::new);
+        let virtual_groups = layout.children(Special::VirtualGroups).start;
+        let hidden = extent.reaches(virtual_groups)
+            && virtual_groups::are_hidden(&request.filter, tree.direct && view == View::Full);
+        let extent = if hidden {
+            extent.before(virtual_groups)
+        } else {
+            extent
+        };
+        let filter = Node::compile(&context, &request.filter).ok_or_else(nested_too_far)?;
+        let mut plan: Plan = Planner { context, layout }.plan(&filter, &extent);
+        if let Some(order) = &order
+            && view == View::Full
+            && limits.vlv.is_none()
+        {
+            let root = root.as_ref().map(|root| root.sort_key(order));
+            plan = plan.walk(layout, || {
+                Walk::new(&context, layout, order, root, sorted_from.as_ref())
+            });
+        }
+        let mut phase = match &order {
+            Some(order) if !plan.is_walk() => {
+                Phase::Collecting(Box::new(Sorter::new(order.clone(), sorted_from)))
+            }
+            _ => Phase::Listing,
+        };
+        let under_way = root.as_ref().filter(|_| !plan.is_walk()).map(|_| ROOT);
+        let by_name = matches!(phase, Phase::Listing) && !plan.is_walk() && !limits.paged();
+        match &mut plan.source {
+            Source::Ordinals(ordinals) if by_name => snapshot.order_by_name(layout, ordinals),
+            Source::Scan { .. } if by_name => phase = Phase::Marking(Matches::default()),
+            _ => {}
+        }
+        let selection = Selection::new(
+            &snapshot.records.attributes,
+            &request.attributes,
+            request.types_only,
+        );
+        let dereference = controls
+            .deref
+            .as_ref()
+            .map(|specs| Dereference::new(&context, specs));
+        if let Some(result) = finished {
+            let cookie = limits.paged().then(Vec::new);
+            phase = Phase::Finished(outcome(result, sort_response.take(), None, cookie, 0));
+        }
+        // Nothing is done to it before it is returned: it would be copied.
+        Ok(Self {
+            plan: plan.outline(),
+            proved: plan.proved,
+            candidates: Candidates::new(plan.source, from, by_name),
+            is_large: filter.is_large(),
+            under_way,
+            done: Vec::new(),
+            snapshot,
+            tree,
+            view,
+            layout,
+            filter,
+            extent,
+            selection,
+            dereference,
+            root,
+            order,
+            phase,
+            limits,
+            bounds: Bounds::default(),
+            scratch: Scratch::default(),
+            controls_scratch: Vec::new(),
+            typical_size: TYPICAL_SIZE,
+            entries: 0,
+            last: None,
+            sort_response,
+        })
+    }
+
+    /// Prepares a search from the empty name on: of the root DSE and the tree of a provider, by the scope. The base DN of
+    /// the provider is what stands one level below.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn from_root(
+        snapshot: Arc<Snapshot>,
+        tree: Arc<Tree>,
+        viewer: Viewer,
+        root_dse: &Attributes,
+        request: &SearchRequest<'_>,
+        controls: &SearchControls,
+    ) -> Result<Self, LdapResult> {
+        let view = viewer.view(&snapshot);
+        let end = snapshot.records.layout().end();
+        let (extent, with_root) = match request.scope {
+            Scope::BaseObject => (0..0, true),
+            Scope::SingleLevel => (0..1, false),
+            Scope::WholeSubtree => (0..end, true),
+            Scope::SubordinateSubtree => (0..end, false),
+        };
+        let root = || {
+            let controls = SearchControls {
+                deref: controls.deref.clone(),
+                ..SearchControls::default()
+            };
+            let search = Self::of_entry("", root_dse, request, &controls)?;
+            Ok(Root {
+                search,
+                matches: None,
+            })
+        };
+        let root = with_root.then(root).transpose()?;
+        Self::prepare(snapshot, tree, view, Extent::one(extent), root, request, controls)
+    }
+}
+
+/// Octets of the attributes of the first entry: a guess, by which the space for a length is chosen.
+const TYPICAL_SIZE: usize = 1000;
+
+/// For the entries that belong to no provider.
+pub(crate) fn empty_snapshot() -> Arc<Snapshot> {
+    static EMPTY: LazyLock<Arc<Snapshot>> = LazyLock::new(|| Arc::new(Builder::new().finish().0));
+    Arc::clone(&EMPTY)
+}

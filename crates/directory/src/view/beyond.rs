@@ -1,0 +1,81 @@
+//! What entries have beyond the schema, for the subschema to declare.
+//!
+//! Must not know how it is declared.
+
+use crate::index::snapshot::Snapshot;
+use crate::model::attribute::AttributeId;
+use crate::model::encoded;
+use crate::schema::{Usage, object_class};
+use crate::view::subschema::{AddedClass, Beyond, is_declarable};
+
+impl Snapshot {
+    /// What entries have beyond the schema. Names are sorted, in lower case, and in their legal spelling where the served
+    /// one has other characters than ASCII letters, digits, `-` and `_`.
+    #[must_use]
+    pub fn beyond_schema(&self) -> Beyond {
+        let mut custom: Vec<String> = self
+            .records
+            .attributes
+            .unknown_to_schema()
+            .chain(self.records.attributes.aliases())
+            .filter_map(|name| std::str::from_utf8(name).ok())
+            .filter(|name| is_declarable(name))
+            .map(str::to_owned)
+            .collect();
+        custom.sort_unstable();
+        custom.dedup();
+        let mut several: Vec<&str> = self
+            .records
+            .attributes
+            .known_to_schema()
+            .filter(|(id, known)| known.single_value && self.has_several(*id))
+            .map(|(_, known)| known.key)
+            .collect();
+        several.sort_unstable();
+        several.dedup();
+        let mut known: Vec<&str> = self
+            .records
+            .attributes
+            .known_to_schema()
+            .filter(|(id, known)| {
+                known.usage == Usage::UserApplications
+                    && self
+                        .indexes
+                        .get(id.index())
+                        .is_some_and(|index| index.records() > 0)
+            })
+            .map(|(_, known)| known.name)
+            .collect();
+        known.sort_unstable();
+        known.dedup();
+        Beyond {
+            custom,
+            several,
+            classes: self.added_classes(),
+            known,
+        }
+    }
+
+    /// The object classes that the schema does not know, sorted.
+    fn added_classes(&self) -> Vec<AddedClass> {
+        let id = AttributeId::OBJECT_CLASS;
+        let mut classes: Vec<AddedClass> = self
+            .equality(id)
+            .representatives()
+            .filter_map(|record| self.records.stored_set(record, id))
+            .flat_map(encoded::values)
+            .filter(|class| object_class(class).is_none())
+            .filter_map(|class| std::str::from_utf8(class).ok())
+            .map(AddedClass::new)
+            .collect();
+        AddedClass::sort(&mut classes);
+        classes
+    }
+
+    /// Whether a record has several values of a stored attribute.
+    fn has_several(&self, id: AttributeId) -> bool {
+        self.indexes
+            .get(id.index())
+            .is_some_and(|index| index.count.several)
+    }
+}
