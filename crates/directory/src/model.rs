@@ -3,6 +3,7 @@
 //! Facts only; what is derived of them is in `index`. Must not know trees, viewers or filters.
 
 pub(crate) mod attribute;
+pub(crate) mod built_in;
 pub(crate) mod encoded;
 pub(crate) mod object_classes;
 pub(crate) mod place;

@@ -12,7 +12,8 @@ use crate::build::record::{GroupRecord, MAX_NAMED_ATTRIBUTES, Subject, UserRecor
 use crate::custom::policy::CustomPolicy;
 use crate::custom::{self, Custom, LeftOut};
 use crate::index::attribute_index::Count;
-use crate::model::attribute::{AttributeId, Attributes};
+use crate::model::attribute::Attributes;
+use crate::model::built_in::{AttributeId, Shows, Those, count, ids};
 use crate::model::object_classes::{GROUP_CLASSES, USER_CLASSES};
 use crate::model::row::{self, Row, Shapes};
 use crate::schema::Syntax;
@@ -21,6 +22,9 @@ use crate::values::syntax;
 use crate::values::timestamp;
 use crate::view::subschema::declared_oid;
 use akldap_ldap::response::{write_attribute, write_single_value};
+
+const STORED_BY_USERS: [AttributeId; count(Those::StoredByUsers)] = ids(Those::StoredByUsers);
+const STORED_BY_GROUPS: [AttributeId; count(Those::StoredByGroups)] = ids(Those::StoredByGroups);
 
 /// Most octets of encoded attributes: offsets have 32 bits. Ten million ordinary users fit.
 const MAX_ARENA: usize = u32::MAX as usize;
@@ -124,31 +128,31 @@ impl Builder {
         self.begin();
         let home = ["/home/", user.username].concat();
         let password_change = timestamp::parse_iso_8601(user.password_change_date);
-        let values = [
-            (AttributeId::CN, user.username),
-            (AttributeId::SAM_ACCOUNT_NAME, user.username),
-            (AttributeId::UID, user.uid),
-            (AttributeId::NAME, user.name),
-            (AttributeId::DISPLAY_NAME, user.name),
-            (AttributeId::SN, user.name),
-            (AttributeId::MAIL, user.email),
-            (AttributeId::HOME_DIRECTORY, home.as_str()),
-            (AttributeId::AK_ACTIVE, upper(user.is_active)),
-            (AttributeId::AK_SUPERUSER, upper(user.is_superuser)),
-        ];
         let mut uid_offset = None;
-        for (id, value) in values {
+        for id in STORED_BY_USERS {
+            let value = match id.row().and_then(|row| row.users) {
+                Some(Shows::Name) => user.username,
+                Some(Shows::FullName) => user.name,
+                Some(Shows::Uid) => user.uid,
+                Some(Shows::Mail) => user.email,
+                Some(Shows::Home) => home.as_str(),
+                Some(Shows::Active) => upper(user.is_active),
+                Some(Shows::Superuser) => upper(user.is_superuser),
+                Some(time @ (Shows::PasswordChange | Shows::Joined | Shows::Updated)) => {
+                    let (value, micros) = match time {
+                        Shows::PasswordChange => (user.password_change_date, password_change),
+                        Shows::Joined => (user.date_joined, timestamp::parse_iso_8601(user.date_joined)),
+                        _ => (user.last_updated, timestamp::parse_iso_8601(user.last_updated)),
+                    };
+                    self.timestamp(id, value, micros, &custom, subject);
+                    continue;
+                }
+                Some(Shows::Uuid | Shows::NoSuperuser | Shows::Computed) | None => continue,
+            };
             if self.built_in(id, value.as_bytes(), &custom) && id == AttributeId::UID {
                 uid_offset = Some(self.block.len() - value.len());
             }
         }
-        let parse = timestamp::parse_iso_8601;
-        let (id, value) = (AttributeId::PWD_CHANGED_TIME, user.password_change_date);
-        self.timestamp(id, value, password_change, &custom, subject);
-        let (id, value) = (AttributeId::CREATE_TIMESTAMP, user.date_joined);
-        self.timestamp(id, value, parse(value), &custom, subject);
-        let (id, value) = (AttributeId::MODIFY_TIMESTAMP, user.last_updated);
-        self.timestamp(id, value, parse(value), &custom, subject);
         flags |= self.numbers(&custom, user.attributes, user.username);
         flags |= self.custom_attributes(&custom, subject);
         let Some(row) = self.end(flags, user.uid.len()) else {
@@ -186,13 +190,13 @@ impl Builder {
         add_classes(&mut custom, &GROUP_CLASSES);
         self.begin();
         let text = uuid.as_hyphenated().to_string();
-        let values = [
-            (AttributeId::CN, group.name),
-            (AttributeId::SAM_ACCOUNT_NAME, group.name),
-            (AttributeId::UID, text.as_str()),
-            (AttributeId::AK_SUPERUSER, lower(group.is_superuser)),
-        ];
-        for (id, value) in values {
+        for id in STORED_BY_GROUPS {
+            let value = match id.row().and_then(|row| row.groups) {
+                Some(Shows::Name) => group.name,
+                Some(Shows::Uuid) => text.as_str(),
+                Some(Shows::Superuser) => lower(group.is_superuser),
+                _ => continue,
+            };
             self.built_in(id, value.as_bytes(), &custom);
         }
         let flags = flag(group.is_superuser, row::SUPERUSER) | self.custom_attributes(&custom, subject);

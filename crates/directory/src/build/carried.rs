@@ -11,7 +11,8 @@ use uuid::Uuid;
 use crate::build::flags::{lower, upper};
 use crate::custom::policy::CustomPolicy;
 use crate::index::snapshot::Snapshot;
-use crate::model::attribute::{AttributeId, MAX_NAME};
+use crate::model::attribute::MAX_NAME;
+use crate::model::built_in::{AttributeId, BuiltIn, Shows};
 use crate::model::encoded::{self, Elements};
 use crate::model::object_classes::{GROUP_CLASSES, USER_CLASSES};
 use crate::model::records::{GroupId, Kind, UserId};
@@ -31,7 +32,7 @@ pub(super) struct Carried<'a> {
     pub(super) replaced: u32,
 }
 
-/// A user as a snapshot holds it, ready for a [`Builder`].
+/// A user as a snapshot holds it, ready for a [`Builder`](crate::Builder).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CarriedUser<'a> {
     pub(super) pk: i64,
@@ -45,7 +46,7 @@ pub struct CarriedUser<'a> {
     pub(super) record: Carried<'a>,
 }
 
-/// A group as a snapshot holds it, ready for a [`Builder`].
+/// A group as a snapshot holds it, ready for a [`Builder`](crate::Builder).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CarriedGroup<'a> {
     pub(super) uuid: [u8; 16],
@@ -61,35 +62,6 @@ const ACTIVE: u8 = 1;
 const SUPERUSER: u8 = 2;
 const OWN_GID_NUMBER: u8 = 4;
 const OWN_UID_NUMBER: u8 = 8;
-
-/// The attributes that every user stores.
-const OF_EVERY_USER: [AttributeId; 10] = [
-    AttributeId::CN,
-    AttributeId::SAM_ACCOUNT_NAME,
-    AttributeId::UID,
-    AttributeId::NAME,
-    AttributeId::DISPLAY_NAME,
-    AttributeId::SN,
-    AttributeId::MAIL,
-    AttributeId::HOME_DIRECTORY,
-    AttributeId::AK_ACTIVE,
-    AttributeId::AK_SUPERUSER,
-];
-/// The attributes that hold a user's full name, and share an index because they do.
-const OF_FULL_NAME: [AttributeId; 3] = [AttributeId::NAME, AttributeId::DISPLAY_NAME, AttributeId::SN];
-/// The attributes that every group stores.
-const OF_EVERY_GROUP: [AttributeId; 4] = [
-    AttributeId::CN,
-    AttributeId::SAM_ACCOUNT_NAME,
-    AttributeId::UID,
-    AttributeId::AK_SUPERUSER,
-];
-/// The attributes that a user stores if they are known.
-const OF_SOME_USERS: [AttributeId; 3] = [
-    AttributeId::PWD_CHANGED_TIME,
-    AttributeId::CREATE_TIMESTAMP,
-    AttributeId::MODIFY_TIMESTAMP,
-];
 
 impl Snapshot {
     /// A user as it is kept here.
@@ -243,23 +215,23 @@ impl<'a> CarriedUser<'a> {
 
     fn is_sound(&self) -> bool {
         let home = ["/home/", self.record.name].concat();
-        let values = [
-            (AttributeId::CN, self.record.name),
-            (AttributeId::SAM_ACCOUNT_NAME, self.record.name),
-            (AttributeId::UID, self.uid),
-            (AttributeId::HOME_DIRECTORY, home.as_str()),
-            (AttributeId::AK_ACTIVE, upper(self.active)),
-            (AttributeId::AK_SUPERUSER, upper(self.record.superuser)),
-        ];
+        let value = |shows| match shows {
+            Shows::Name => Some(self.record.name),
+            Shows::Uid => Some(self.uid),
+            Shows::Home => Some(home.as_str()),
+            Shows::Active => Some(upper(self.active)),
+            Shows::Superuser => Some(upper(self.record.superuser)),
+            _ => None,
+        };
         let number = match self.number_source {
             row::OWN_GID_NUMBER => Some(AttributeId::GID_NUMBER),
             row::OWN_UID_NUMBER => Some(AttributeId::UID_NUMBER),
             _ => None,
         };
         number.is_none_or(|id| self.record.replaces(id))
-            && self.record.agrees(&OF_FULL_NAME)
+            && self.record.agrees(Shows::FullName)
             && self.record.has_classes(&USER_CLASSES)
-            && self.record.is_sound(&OF_EVERY_USER, &OF_SOME_USERS, &values)
+            && self.record.is_sound(|row| row.users, value)
     }
 }
 
@@ -335,14 +307,14 @@ impl<'a> CarriedGroup<'a> {
             record: Carried::decode(&mut fields, superuser)?,
         };
         let text = group.uuid().as_hyphenated().to_string();
-        let values = [
-            (AttributeId::CN, group.record.name),
-            (AttributeId::SAM_ACCOUNT_NAME, group.record.name),
-            (AttributeId::UID, text.as_str()),
-            (AttributeId::AK_SUPERUSER, lower(superuser)),
-        ];
+        let value = |shows| match shows {
+            Shows::Name => Some(group.record.name),
+            Shows::Uuid => Some(text.as_str()),
+            Shows::Superuser => Some(lower(superuser)),
+            _ => None,
+        };
         let sound = fields.0.is_empty() && group.record.has_classes(&GROUP_CLASSES);
-        (sound && group.record.is_sound(&OF_EVERY_GROUP, &[], &values)).then_some(group)
+        (sound && group.record.is_sound(|row| row.groups, value)).then_some(group)
     }
 }
 
@@ -410,25 +382,26 @@ impl<'a> Carried<'a> {
         })
     }
 
-    /// Whether built-in attributes have the same value, those aside that custom values replace.
-    fn agrees(&self, ids: &[AttributeId]) -> bool {
+    /// Whether the built-in attributes that show the same of users have the same value, those aside that custom values
+    /// replace.
+    fn agrees(&self, shows: Shows) -> bool {
         let mut values = Elements(&self.attributes).filter_map(|element| {
             let (name, set) = encoded::attribute(&element)?;
             let id = AttributeId::of_built_in(name)?;
-            (ids.contains(&id) && !self.replaces(id)).then_some(set)
+            (id.row()?.users == Some(shows) && !self.replaces(id)).then_some(set)
         });
         let first = values.next();
         values.all(|value| Some(value) == first)
     }
 
     /// Whether the built-in attributes are those of its kind and say what the fields say.
-    fn is_sound(
+    fn is_sound<'v>(
         &self,
-        required: &[AttributeId],
-        possible: &[AttributeId],
-        values: &[(AttributeId, &str)],
+        shown: impl Fn(&BuiltIn) -> Option<Shows>,
+        value: impl Fn(Shows) -> Option<&'v str>,
     ) -> bool {
-        let mut found = 0;
+        let stored_of = |id: AttributeId| shown(id.row()?).filter(|shows| *shows != Shows::Computed);
+        let mut found = Vec::new();
         let sound = Elements(&self.attributes).all(|element| {
             let Some((name, set)) = encoded::attribute(&element) else {
                 return false;
@@ -436,18 +409,24 @@ impl<'a> Carried<'a> {
             let Some(id) = AttributeId::of_built_in(name) else {
                 return true;
             };
-            found |= id.override_bit();
+            found.push(id);
             if self.replaces(id) {
                 return true;
             }
             let mut stored = encoded::values(set);
-            let expected = values.iter().find(|(known, _)| *known == id);
+            let Some(shows) = stored_of(id) else {
+                return false;
+            };
+            let expected = value(shows);
             let fits = stored
                 .next()
-                .is_some_and(|value| expected.is_none_or(|(_, text)| value == text.as_bytes()));
-            fits && stored.next().is_none() && (required.contains(&id) || possible.contains(&id))
+                .is_some_and(|value| expected.is_none_or(|text| value == text.as_bytes()));
+            fits && stored.next().is_none()
         });
-        sound && required.iter().all(|id| found & id.override_bit() != 0)
+        let mut required = AttributeId::built_in()
+            .map(|(id, _)| id)
+            .filter(|id| stored_of(*id).is_some_and(Shows::is_always_known));
+        sound && required.all(|id| found.contains(&id))
     }
 }
 

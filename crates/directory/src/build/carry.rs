@@ -8,7 +8,7 @@ use crate::build::flags::flag;
 use crate::build::record::{Subject, Warning};
 use crate::custom::{self, policy::CustomPolicy};
 use crate::index::snapshot::Snapshot;
-use crate::model::attribute::AttributeId;
+use crate::model::built_in::AttributeId;
 use crate::model::encoded::{self, Elements};
 use crate::model::row;
 use crate::view::subschema::declared_oid;

@@ -7,7 +7,7 @@ use crate::build::record::{Subject, Warning};
 use crate::index::indexing;
 use crate::index::order::Orders;
 use crate::index::snapshot::Snapshot;
-use crate::model::attribute::AttributeId;
+use crate::model::built_in::AttributeId;
 use crate::model::records::{Groups, Memberships, Records, Users};
 use crate::model::row::{self, ByteTable, Relation, Row, UnescapedNames};
 use crate::schema::password_attributes::PASSWORD_ATTRIBUTES;

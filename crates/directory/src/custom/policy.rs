@@ -9,18 +9,12 @@ use std::borrow::Cow;
 
 use unicode_normalization::UnicodeNormalization as _;
 
+use crate::model::built_in::{AttributeId, Those, count, ids};
 use crate::schema;
 use crate::schema::password_attributes::{PASSWORD_ATTRIBUTES, place};
 
-/// Built-in attributes that custom values never replace, beside those the schema calls operational.
-const RESERVED: [&str; 6] = [
-    "member",
-    "uniqueMember",
-    "memberUid",
-    "distinguishedName",
-    "ak-active",
-    "ak-superuser",
-];
+/// Built-in attributes that custom values never replace.
+const RESERVED: [AttributeId; count(Those::Reserved)] = ids(Those::Reserved);
 
 /// Names that no attribute of ours has and that would say something else than a custom attribute.
 const RESERVED_ELSEWHERE: [&str; 10] = [
@@ -118,7 +112,7 @@ impl CustomPolicy {
                 false => Verdict::Reserved,
             };
         }
-        match known.operational || RESERVED.contains(&known.name) {
+        match known.operational || is_reserved(known.name) {
             true => Verdict::Reserved,
             false => Verdict::Served,
         }
@@ -151,9 +145,18 @@ fn skeleton(name: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(plain.into_bytes())
 }
 
+/// Whether it is a built-in attribute that custom values never replace.
+fn is_reserved(name: &str) -> bool {
+    RESERVED.iter().any(|id| id.name() == name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn reserved() -> impl Iterator<Item = &'static str> {
+        RESERVED.into_iter().map(AttributeId::name)
+    }
 
     #[test]
     fn every_spelling_of_membership_and_identity_is_reserved() {
@@ -274,7 +277,7 @@ mod tests {
         let operational = schema::ATTRIBUTE_TYPES.iter().filter(|known| known.operational);
         let names = operational
             .map(|known| known.name)
-            .chain(RESERVED)
+            .chain(reserved())
             .chain(RESERVED_ELSEWHERE);
         for name in names {
             for folded in foldings(name) {
@@ -410,7 +413,7 @@ mod tests {
                 told.push(name);
             }
         }
-        for name in RESERVED.into_iter().chain(RESERVED_ELSEWHERE) {
+        for name in reserved().chain(RESERVED_ELSEWHERE) {
             assert!(told.contains(&name), "{name} is not in the table");
         }
         let (_, passwords) = page.split_once("\n## Passwords\n").expect("a chapter");

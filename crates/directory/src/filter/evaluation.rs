@@ -9,7 +9,7 @@ use crate::filter::chain::Chain;
 use crate::filter::equal::{Classes, Equal, is_name};
 use crate::filter::node::{Matcher, Node, Test};
 use crate::index::indexing::has_key;
-use crate::model::attribute::AttributeId;
+use crate::model::built_in::AttributeId;
 use crate::model::encoded;
 use crate::model::place::{Entry, Special};
 use crate::schema::{self, Syntax};

@@ -5,7 +5,7 @@
 use std::sync::OnceLock;
 
 use crate::index::table::{EqualityIndex, KeyTable};
-use crate::model::attribute::AttributeId;
+use crate::model::built_in::AttributeId;
 
 /// The indexes of one attribute, each built at its first use unless it was built with the snapshot.
 #[derive(Debug, Default)]

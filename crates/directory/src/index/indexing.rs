@@ -11,22 +11,11 @@ use hashbrown::HashTable;
 use crate::index::attribute_index::{AttributeIndex, Count};
 use crate::index::snapshot::Snapshot;
 use crate::index::table::{EqualityIndex, KeyTable};
-use crate::model::attribute::AttributeId;
+use crate::model::built_in::AttributeId;
 use crate::model::records::Kind;
 use crate::model::row::Record;
 use crate::schema::Syntax;
 use crate::values::syntax;
-
-/// Attributes that are seldom looked for by value, or have few values: their equality indexes are built at the first
-/// use.
-const SELDOM: [AttributeId; 6] = [
-    AttributeId::AK_ACTIVE,
-    AttributeId::AK_SUPERUSER,
-    AttributeId::HOME_DIRECTORY,
-    AttributeId::PWD_CHANGED_TIME,
-    AttributeId::CREATE_TIMESTAMP,
-    AttributeId::MODIFY_TIMESTAMP,
-];
 
 /// Prepares the indexes of all attributes and builds those that are used most. `counts` tells how often each is stored.
 pub(crate) fn build(snapshot: &mut Snapshot, counts: &[Count]) {
@@ -57,7 +46,7 @@ pub(crate) fn build(snapshot: &mut Snapshot, counts: &[Count]) {
     snapshot.users_by_uuid = uuid_index(snapshot);
     snapshot.groups_by_number = group_numbers(snapshot);
     for id in (0..snapshot.records.attributes.len() as u16).map(AttributeId) {
-        if !SELDOM.contains(&id) {
+        if id.row().is_none_or(|row| !row.is_seldom_sought) {
             snapshot.equality(id);
         }
     }
@@ -224,12 +213,7 @@ pub(crate) fn has_key(syntax: Syntax, value: &[u8], key: &[u8]) -> bool {
 
 /// The attribute that has the same values where no custom ones replace either.
 fn same_as(snapshot: &Snapshot, id: AttributeId) -> Option<AttributeId> {
-    let original = match id {
-        AttributeId::CN | AttributeId::SAM_ACCOUNT_NAME => AttributeId::RDN,
-        AttributeId::USER_UID => AttributeId::UID,
-        AttributeId::DISPLAY_NAME | AttributeId::SN => AttributeId::NAME,
-        _ => return None,
-    };
+    let original = id.row()?.same_as?;
     (!snapshot.any_overrides(id) && !snapshot.any_overrides(original)).then_some(original)
 }
 

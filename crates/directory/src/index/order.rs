@@ -5,7 +5,7 @@
 
 use std::sync::OnceLock;
 
-use crate::model::attribute::AttributeId;
+use crate::model::built_in::AttributeId;
 use crate::model::encoded;
 use crate::model::place::{Entry, Ordinal};
 use crate::model::records::Records;

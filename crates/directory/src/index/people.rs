@@ -9,7 +9,7 @@ use std::cmp::Ordering;
 use uuid::Uuid;
 
 use crate::index::snapshot::Snapshot;
-use crate::model::attribute::AttributeId;
+use crate::model::built_in::AttributeId;
 use crate::model::records::UserId;
 use crate::model::row;
 use crate::values::syntax;

@@ -12,7 +12,7 @@ use crate::index::attribute_index::AttributeIndex;
 use crate::index::name_order::{self, NameOrder};
 use crate::index::order::Orders;
 use crate::index::table::{EqualityIndex, KeyTable};
-use crate::model::attribute::AttributeId;
+use crate::model::built_in::AttributeId;
 use crate::model::place::{Layout, Ordinal};
 use crate::model::records::{Kind, Records, UserId};
 use crate::model::row::{self, Row};

@@ -4,7 +4,7 @@
 
 use crate::index::order::OrderKey;
 use crate::index::snapshot::Snapshot;
-use crate::model::attribute::AttributeId;
+use crate::model::built_in::AttributeId;
 
 impl Snapshot {
     /// Builds now the indexes that a search for the beginning of somebody's name or e-mail address needs: no directory before

@@ -4,104 +4,9 @@
 
 use std::collections::HashMap;
 
+use crate::model::built_in::AttributeId;
 use crate::schema::{self, Syntax};
 use akldap_ldap::steps;
-
-/// The number of an attribute within a snapshot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct AttributeId(pub(crate) u16);
-
-/// Declares the built-in attributes in the order of their numbers.
-macro_rules! built_in {
-    ($($constant:ident = $name:literal,)*) => {
-        #[allow(non_camel_case_types, clippy::upper_case_acronyms, reason = "numbers for the constants below")]
-        enum Number { $($constant,)* COUNT }
-        impl AttributeId {
-            $(pub(crate) const $constant: AttributeId = AttributeId(Number::$constant as u16);)*
-        }
-        /// The names of the built-in attributes as they are served, by number.
-        const NAMES: [&str; Number::COUNT as usize] = [$($name,)*];
-    };
-}
-
-built_in! {
-    OBJECT_CLASS = "objectClass",
-    CN = "cn",
-    SAM_ACCOUNT_NAME = "sAMAccountName",
-    UID = "uid",
-    NAME = "name",
-    DISPLAY_NAME = "displayName",
-    SN = "sn",
-    MAIL = "mail",
-    HOME_DIRECTORY = "homeDirectory",
-    AK_ACTIVE = "ak-active",
-    AK_SUPERUSER = "ak-superuser",
-    PWD_CHANGED_TIME = "pwdChangedTime",
-    CREATE_TIMESTAMP = "createTimestamp",
-    MODIFY_TIMESTAMP = "modifyTimestamp",
-    UID_NUMBER = "uidNumber",
-    GID_NUMBER = "gidNumber",
-    MEMBER = "member",
-    MEMBER_OF = "memberOf",
-    UNIQUE_MEMBER = "uniqueMember",
-    MEMBER_UID = "memberUid",
-    ENTRY_UUID = "entryUUID",
-    ENTRY_DN = "entryDN",
-    DISTINGUISHED_NAME = "distinguishedName",
-    STRUCTURAL_OBJECT_CLASS = "structuralObjectClass",
-    HAS_SUBORDINATES = "hasSubordinates",
-    NUM_SUBORDINATES = "numSubordinates",
-    SUBSCHEMA_SUBENTRY = "subschemaSubentry",
-    // Not attributes: the name in the DN and the user's hash whatever the attributes say, indexed like attributes.
-    // Their names cannot be asked for.
-    RDN = " rdn",
-    USER_UID = " uid",
-}
-
-impl AttributeId {
-    /// The name of a built-in attribute as it is served.
-    pub(crate) fn name(self) -> &'static str {
-        NAMES.get(usize::from(self.0)).copied().unwrap_or_default()
-    }
-
-    pub(crate) fn index(self) -> usize {
-        usize::from(self.0)
-    }
-
-    /// The built-in attribute with exactly this name, whatever its case.
-    pub(crate) fn of_built_in(name: &[u8]) -> Option<Self> {
-        let known = NAMES.iter().take(usize::from(Self::RDN.0));
-        (0..)
-            .map(AttributeId)
-            .zip(known)
-            .find(|(_, known)| known.as_bytes().eq_ignore_ascii_case(name))
-            .map(|(id, _)| id)
-    }
-
-    /// The bit by which an entry remembers that custom values replace a built-in attribute; 0 for custom ones.
-    pub(crate) const fn override_bit(self) -> u32 {
-        if self.0 <= Self::SUBSCHEMA_SUBENTRY.0 {
-            1 << self.0
-        } else {
-            0
-        }
-    }
-
-    /// True for attributes every snapshot has.
-    pub(crate) fn is_built_in(self) -> bool {
-        self.0 <= Self::SUBSCHEMA_SUBENTRY.0
-    }
-
-    /// True for attributes that base and containers have as well, computed from their places.
-    pub(crate) fn is_of_every_entry(self) -> bool {
-        (Self::ENTRY_UUID.0..=Self::SUBSCHEMA_SUBENTRY.0).contains(&self.0)
-    }
-
-    /// True for attributes that are never stored: computed from the entry's place, number and memberships.
-    pub(crate) fn is_computed(self) -> bool {
-        self == Self::OBJECT_CLASS || (Self::UID_NUMBER.0..=Self::SUBSCHEMA_SUBENTRY.0).contains(&self.0)
-    }
-}
 
 /// Most attributes a snapshot can tell apart; more could not be numbered.
 pub(crate) const MAX_ATTRIBUTES: usize = 60_000;
@@ -131,7 +36,7 @@ impl Attributes {
             syntaxes: Vec::new(),
             aliases: HashMap::default(),
         };
-        for name in NAMES {
+        for name in AttributeId::names() {
             attributes.intern(name.as_bytes());
         }
         // No attribute, so the schema does not know it; the other one is called like `uid`.

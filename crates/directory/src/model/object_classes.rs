@@ -4,7 +4,7 @@
 
 use std::sync::LazyLock;
 
-use crate::model::attribute::AttributeId;
+use crate::model::built_in::AttributeId;
 use akldap_ldap::response::write_attribute;
 
 pub(crate) const USER_CLASSES: [&str; 7] = [

@@ -3,7 +3,8 @@
 //! What depends on a provider (DNs, numbers) is computed elsewhere from what is here, and what is derived lies beside it.
 //! Must not know indexes, a base DN or a viewer.
 
-use crate::model::attribute::{AttributeId, Attributes};
+use crate::model::attribute::Attributes;
+use crate::model::built_in::{AttributeId, Shows};
 use crate::model::encoded::{self, Element, Elements};
 use crate::model::place::Layout;
 use crate::model::row::{self, ByteTable, RDN_TYPE, Record, Relation, Row, Shapes, UnescapedNames};
@@ -81,12 +82,10 @@ impl Records {
 
     /// What the virtual group of a user has of an attribute that users store, whatever the tree.
     pub(crate) fn of_virtual_group(&self, user: u32, id: AttributeId) -> Option<&[u8]> {
-        match id {
-            AttributeId::CN | AttributeId::SAM_ACCOUNT_NAME | AttributeId::MEMBER_UID => {
-                Some(self.name(user))
-            }
-            AttributeId::UID => Some(self.user_uid(user)),
-            AttributeId::AK_SUPERUSER => Some(b"false"),
+        match id.row()?.virtual_groups? {
+            Shows::Name => Some(self.name(user)),
+            Shows::Uid => Some(self.user_uid(user)),
+            Shows::NoSuperuser => Some(b"false"),
             _ => None,
         }
     }

@@ -3,14 +3,14 @@
 //! A record is a user or a group: users first, by pk, then groups, by UUID. Knows sizes and offsets. Must not know
 //! what attributes mean.
 
-use crate::model::attribute::AttributeId;
+use crate::model::built_in;
+use crate::model::built_in::AttributeId;
 
 /// The number of a user or group within a snapshot.
 pub(crate) type Record = u32;
 
 /// The lowest bit of [`Row::flags`] that is a flag; those below are override bits.
-pub(crate) const FIRST_FLAG: u32 = 27;
-const _: () = assert!((AttributeId::SUBSCHEMA_SUBENTRY.0 as u32) < FIRST_FLAG);
+pub(crate) const FIRST_FLAG: u32 = built_in::FIRST_FLAG;
 /// The user may log in.
 pub(crate) const ACTIVE: u32 = 1 << 27;
 /// The user is a superuser, or the group makes its members superusers.

@@ -9,7 +9,7 @@ use std::ops::Range;
 use crate::filter::equal::Equal;
 use crate::filter::node::{Matcher, Test};
 use crate::index::table::KeyTable;
-use crate::model::attribute::AttributeId;
+use crate::model::built_in::{AttributeId, Shows};
 use crate::model::place::{Entry, Layout, Ordinal, Special, virtual_group_uuid};
 use crate::model::row::Record;
 use crate::view::context::Context;
@@ -85,15 +85,6 @@ impl Answer {
         if holds { Self::Exact } else { Self::Superset }
     }
 }
-
-/// Attributes whose values follow from the kind of an entry, for some kinds at least: no index has them.
-const FOLLOWS_FROM_KIND: [AttributeId; 5] = [
-    AttributeId::AK_SUPERUSER,
-    AttributeId::STRUCTURAL_OBJECT_CLASS,
-    AttributeId::HAS_SUBORDINATES,
-    AttributeId::NUM_SUBORDINATES,
-    AttributeId::SUBSCHEMA_SUBENTRY,
-];
 
 /// Looks assertions up.
 #[derive(Clone, Copy, Debug)]
@@ -191,7 +182,8 @@ impl<'s> Lookup<'s> {
 
     /// Adds what is known of entries with a value; false if nothing is.
     fn find_equal(self, id: AttributeId, equal: &'s Equal, out: &mut Vec<Found<'s>>) -> bool {
-        if FOLLOWS_FROM_KIND.contains(&id) {
+        let row = id.row();
+        if row.is_some_and(|row| row.follows_from_kind) {
             return false;
         }
         let snapshot = self.0.snapshot;
@@ -200,17 +192,10 @@ impl<'s> Lookup<'s> {
         if !stored.is_empty() {
             out.push(Found::Records(stored));
         }
+        if let Some(stored) = row.and_then(|row| as_of_users(row.virtual_groups?)) {
+            out.push(Found::VirtualGroupsOf(snapshot.lookup(stored, || equal.key())));
+        }
         match id {
-            AttributeId::CN | AttributeId::SAM_ACCOUNT_NAME => {
-                out.push(Found::VirtualGroupsOf(
-                    snapshot.lookup(AttributeId::RDN, || equal.key()),
-                ));
-            }
-            AttributeId::UID => {
-                out.push(Found::VirtualGroupsOf(
-                    snapshot.lookup(AttributeId::USER_UID, || equal.key()),
-                ));
-            }
             AttributeId::UID_NUMBER | AttributeId::GID_NUMBER => self.find_number(id, equal, out),
             AttributeId::ENTRY_UUID => self.find_uuid(equal, out),
             AttributeId::MEMBER_UID => {
@@ -308,13 +293,13 @@ impl<'s> Lookup<'s> {
         let mut tables = Vec::new();
         for id in test.attribute.ids() {
             tables.push(own(id));
-            let of_virtual_groups = match id {
-                AttributeId::CN | AttributeId::SAM_ACCOUNT_NAME => AttributeId::RDN,
-                AttributeId::UID => AttributeId::USER_UID,
-                AttributeId::AK_SUPERUSER => return None,
-                _ if id.is_computed() => return None,
-                _ => continue,
+            let Some(shows) = id.row().and_then(|row| row.virtual_groups) else {
+                match id.is_computed() {
+                    true => return None,
+                    false => continue,
+                }
             };
+            let of_virtual_groups = as_of_users(shows)?;
             tables.push(Table {
                 attribute: of_virtual_groups,
                 virtual_groups: true,
@@ -360,5 +345,14 @@ impl<'s> Lookup<'s> {
                 .map(|special| Found::One(Entry::Special(special))),
         );
         Some(Answer::exact(whole && test.attribute.second.is_none()))
+    }
+}
+
+/// The table in which the values are that virtual groups have of their users.
+fn as_of_users(shows: Shows) -> Option<AttributeId> {
+    match shows {
+        Shows::Name => Some(AttributeId::RDN),
+        Shows::Uid => Some(AttributeId::USER_UID),
+        _ => None,
     }
 }

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use crate::filter::node::{Matcher, Node, Test};
 use crate::filter::substrings::Substrings;
-use crate::model::attribute::AttributeId;
+use crate::model::built_in::AttributeId;
 use crate::model::place::{Entry, Layout, Ordinal, Special};
 use crate::plan::lookup::{Answer, Found, Lookup, Table};
 use crate::plan::walk::Walk;
@@ -504,25 +504,10 @@ impl<'a> Planner<'a> {
 
 /// The kinds of records that have a built-in attribute without any being stored as custom.
 fn built_in_kinds(id: AttributeId) -> Kinds {
-    let all_records = Kinds::USERS.or(Kinds::GROUPS).or(Kinds::VIRTUAL_GROUPS);
-    let groups = Kinds::GROUPS.or(Kinds::VIRTUAL_GROUPS);
-    match id {
-        AttributeId::OBJECT_CLASS
-        | AttributeId::CN
-        | AttributeId::SAM_ACCOUNT_NAME
-        | AttributeId::UID
-        | AttributeId::AK_SUPERUSER
-        | AttributeId::GID_NUMBER
-        | AttributeId::MEMBER_OF
-        | AttributeId::ENTRY_UUID
-        | AttributeId::ENTRY_DN
-        | AttributeId::DISTINGUISHED_NAME
-        | AttributeId::STRUCTURAL_OBJECT_CLASS
-        | AttributeId::HAS_SUBORDINATES
-        | AttributeId::NUM_SUBORDINATES
-        | AttributeId::SUBSCHEMA_SUBENTRY => all_records,
-        AttributeId::MEMBER | AttributeId::UNIQUE_MEMBER | AttributeId::MEMBER_UID => groups,
-        _ if id.0 <= AttributeId::SUBSCHEMA_SUBENTRY.0 => Kinds::USERS,
-        _ => Kinds::NONE,
-    }
+    let Some(row) = id.row().filter(|_| id.is_built_in()) else {
+        return Kinds::NONE;
+    };
+    Kinds::of(Kinds::USERS, row.users.is_some())
+        .or(Kinds::of(Kinds::GROUPS, row.groups.is_some()))
+        .or(Kinds::of(Kinds::VIRTUAL_GROUPS, row.virtual_groups.is_some()))
 }

@@ -3,7 +3,7 @@
 //! Knows which of them are stored as they are sent and which are computed, and copies the usual entry in a few pieces.
 //! Must not know what a search asks for.
 
-use crate::model::attribute::AttributeId;
+use crate::model::built_in::{AttributeId, Those, count, ids};
 use crate::model::encoded::Elements;
 use crate::model::object_classes::{ClassesOf, object_classes};
 use crate::model::place::Entry;
@@ -12,25 +12,10 @@ use crate::view::context::Context;
 use crate::view::values::{Attribute, Digits, write_groups};
 
 /// The computed attributes of a default answer, by kind of entry.
-const OF_USERS: [AttributeId; 3] = [
-    AttributeId::UID_NUMBER,
-    AttributeId::GID_NUMBER,
-    AttributeId::MEMBER_OF,
-];
-const OF_GROUPS: [AttributeId; 3] = [
-    AttributeId::GID_NUMBER,
-    AttributeId::MEMBER,
-    AttributeId::MEMBER_OF,
-];
-const OF_VIRTUAL_GROUPS: [AttributeId; 7] = [
-    AttributeId::CN,
-    AttributeId::SAM_ACCOUNT_NAME,
-    AttributeId::UID,
-    AttributeId::GID_NUMBER,
-    AttributeId::AK_SUPERUSER,
-    AttributeId::MEMBER,
-    AttributeId::MEMBER_OF,
-];
+const OF_USERS: [AttributeId; count(Those::DefaultOfUsers)] = ids(Those::DefaultOfUsers);
+const OF_GROUPS: [AttributeId; count(Those::DefaultOfGroups)] = ids(Those::DefaultOfGroups);
+const OF_VIRTUAL_GROUPS: [AttributeId; count(Those::DefaultOfVirtualGroups)] =
+    ids(Those::DefaultOfVirtualGroups);
 
 /// Something to copy into an answer.
 pub(crate) enum Piece<'a> {

@@ -59,7 +59,7 @@ pub struct SearchOutcome {
     pub entries: u64,
 }
 
-/// Where a search stands after [`Search::advance`].
+/// Where a search stands after [`Search::advance`](crate::Search::advance).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Progress {
     /// There is more to do.

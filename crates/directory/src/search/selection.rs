@@ -4,7 +4,8 @@
 //! of the attributes added here, which have to be asked for. Must not know filters.
 
 use crate::filter::evaluation::LOOK;
-use crate::model::attribute::{AttributeId, AttributeRef, Attributes};
+use crate::model::attribute::{AttributeRef, Attributes};
+use crate::model::built_in::{AttributeId, Those, count, ids};
 use crate::model::place::Entry;
 use crate::schema;
 use crate::search::answer::{self, Piece, is_in_default_answer};
@@ -14,18 +15,7 @@ use akldap_ldap::response::write_entry;
 use akldap_ldap::steps;
 
 /// The attributes `+` asks for.
-const OPERATIONAL: [AttributeId; 10] = [
-    AttributeId::ENTRY_UUID,
-    AttributeId::ENTRY_DN,
-    AttributeId::STRUCTURAL_OBJECT_CLASS,
-    AttributeId::HAS_SUBORDINATES,
-    AttributeId::NUM_SUBORDINATES,
-    AttributeId::SUBSCHEMA_SUBENTRY,
-    AttributeId::CREATE_TIMESTAMP,
-    AttributeId::MODIFY_TIMESTAMP,
-    AttributeId::PWD_CHANGED_TIME,
-    AttributeId::MEMBER_OF,
-];
+const OPERATIONAL: [AttributeId; count(Those::Operational)] = ids(Those::Operational);
 
 /// Most attributes one search can name, after expansion of classes. The schema is smaller; custom names beyond it
 /// would make an answer slow without meaning anything.

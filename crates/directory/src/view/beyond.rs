@@ -3,7 +3,7 @@
 //! Must not know how it is declared.
 
 use crate::index::snapshot::Snapshot;
-use crate::model::attribute::AttributeId;
+use crate::model::built_in::AttributeId;
 use crate::model::encoded;
 use crate::schema::{Usage, object_class};
 use crate::view::subschema::{AddedClass, Beyond, is_declarable};

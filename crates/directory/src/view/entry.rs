@@ -3,7 +3,8 @@
 //! Knows which attributes are stored and how the others follow from a record's place, number and memberships. Nothing is
 //! allocated. Must not know filters or selections.
 
-use crate::model::attribute::{AttributeId, AttributeRef};
+use crate::model::attribute::AttributeRef;
+use crate::model::built_in::AttributeId;
 use crate::model::encoded;
 use crate::model::object_classes::{ClassesOf, object_classes};
 use crate::model::place::{Entry, Special, virtual_group_uuid};
@@ -88,13 +89,12 @@ impl<'a> Context<'a> {
     }
 
     fn of_virtual_group(&self, user: u32, id: AttributeId) -> Option<Values<'a>> {
+        if let Some(text) = self.snapshot.records.of_virtual_group(user, id) {
+            return Some(Values::Text(text));
+        }
         let row = self.snapshot.records.row(user);
         Some(match id {
-            AttributeId::CN
-            | AttributeId::SAM_ACCOUNT_NAME
-            | AttributeId::MEMBER_UID
-            | AttributeId::UID
-            | AttributeId::AK_SUPERUSER => Values::Text(self.snapshot.records.of_virtual_group(user, id)?),
+            AttributeId::MEMBER_UID => Values::Text(self.snapshot.records.name(user)),
             AttributeId::GID_NUMBER if row.has(row::OWN_GID_NUMBER) => {
                 Values::Set(self.snapshot.records.stored_set(user, AttributeId::GID_NUMBER)?)
             }

@@ -7,7 +7,8 @@
 use uuid::Uuid;
 
 use crate::index::snapshot::Snapshot;
-use crate::model::attribute::{AttributeId, AttributeRef};
+use crate::model::attribute::AttributeRef;
+use crate::model::built_in::AttributeId;
 use crate::model::encoded;
 use crate::model::place::{Entry, Special};
 use crate::model::records::{Kind, UserId};

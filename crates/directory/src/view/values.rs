@@ -5,7 +5,7 @@
 
 use uuid::Uuid;
 
-use crate::model::attribute::AttributeId;
+use crate::model::built_in::AttributeId;
 use crate::model::encoded::{self, Element};
 use crate::model::place::{Entry, Special};
 use crate::model::row::Record;
