@@ -27,7 +27,8 @@ use super::config::ServerConfig;
 use super::connection::{self, End, Surroundings};
 use super::crowd::{Budget, Crowd, Seat, TLS_STATE};
 use super::foreign::{self, Expected};
-use super::log_limit::{LogLimit, Topic};
+use super::handshake_error::{HandshakeError, hint};
+use super::log_limit::{LogLimit, Reminder, Topic};
 use super::rewind::Rewind;
 use super::session::Session;
 use super::sockets::{self, Inherited};
@@ -36,8 +37,6 @@ use super::{available, http, operation, proxy, tls};
 /// The first pause after the system refused an accept (out of file descriptors, mostly); doubles up to a second.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LAST_PAUSE: Duration = Duration::from_secs(1);
-/// How often it is said that clients have to wait.
-const REMINDER: Duration = Duration::from_secs(60);
 /// Open files that no client may take: connections to authentik, the HTTP port, the log.
 const RESERVED_FILES: u64 = 256;
 
@@ -258,21 +257,6 @@ fn capacity(limits: &LimitConfig) -> usize {
     limits.max_connections.min(room)
 }
 
-/// Says something at most once a minute.
-#[derive(Default)]
-struct Reminder(Option<Instant>);
-
-impl Reminder {
-    fn is_due(&mut self) -> bool {
-        let now = Instant::now();
-        let due = self.0.is_none_or(|last| now >= last + REMINDER);
-        if due {
-            self.0 = Some(now);
-        }
-        due
-    }
-}
-
 /// Whether a failed accept concerns only the one connection that is gone, so that the next one can be tried at once.
 fn is_theirs(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, WouldBlock};
@@ -479,67 +463,36 @@ impl Ports {
         &self,
         mut stream: Rewind<TcpStream>,
         expected: Expected,
-    ) -> Result<TlsStream<Rewind<TcpStream>>, Failure> {
+    ) -> Result<TlsStream<Rewind<TcpStream>>, HandshakeError> {
         stream.look_ahead().await?;
         if foreign::may_be_tls(stream.front()) {
             Ok(self.acceptor.accept(stream).await?)
         } else {
-            Err(Failure::Foreign(foreign::explain(stream.front(), expected)))
+            Err(HandshakeError::Foreign(foreign::explain(
+                stream.front(),
+                expected,
+            )))
         }
     }
 
     /// Logs why there is no TLS: for each address once in a while, as whoever fails, fails often.
-    fn tell(&self, connection: u64, client: IpAddr, failure: &Failure) {
+    fn tell(&self, connection: u64, client: IpAddr, failure: &HandshakeError) {
         let is_news = |topic| self.log_limit.is_news(client, topic, std::time::Instant::now());
         match failure {
-            Failure::Foreign(Some(explanation)) if is_news(Topic::Protocol) => {
+            HandshakeError::Foreign(Some(explanation)) if is_news(Topic::Protocol) => {
                 tracing::warn!(connection, %client, "{explanation}");
             }
-            Failure::Foreign(_) => tracing::debug!(connection, %client, "no TLS handshake"),
+            HandshakeError::Foreign(_) => tracing::debug!(connection, %client, "no TLS handshake"),
             // Probes of a load balancer come and go without a word.
-            Failure::Tls(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            HandshakeError::Tls(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 tracing::debug!(connection, %client, %error, "TLS handshake not completed");
             }
-            Failure::Tls(error) if is_news(Topic::Handshake) => {
+            HandshakeError::Tls(error) if is_news(Topic::Handshake) => {
                 tracing::info!(connection, %client, %error, "TLS handshake failed{}", hint(error));
             }
-            Failure::Tls(error) => tracing::debug!(connection, %client, %error, "TLS handshake failed"),
+            HandshakeError::Tls(error) => {
+                tracing::debug!(connection, %client, %error, "TLS handshake failed")
+            }
         }
-    }
-}
-
-/// Why there is no TLS.
-#[derive(Debug)]
-enum Failure {
-    /// The client did not even try; with what it spoke instead, if that is known.
-    Foreign(Option<&'static str>),
-    /// The handshake failed.
-    Tls(io::Error),
-}
-
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Self {
-        Self::Tls(error)
-    }
-}
-
-/// What an admin can do about a failed handshake.
-fn hint(error: &io::Error) -> &'static str {
-    use rustls::AlertDescription::{BadCertificate, CertificateExpired, CertificateUnknown, UnknownCA};
-    let inner = error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    match inner {
-        Some(rustls::Error::AlertReceived(
-            UnknownCA | BadCertificate | CertificateUnknown | CertificateExpired,
-        )) => {
-            ": the client does not accept the certificate; give it the authority's certificate, or choose another one \
-             in the provider"
-        }
-        Some(rustls::Error::PeerIncompatible(_)) => {
-            ": client and server have no version or cipher suite in common; see AUTHENTIK_LDAP__TLS_MIN_VERSION and \
-             AUTHENTIK_LDAP__TLS_CIPHER_SUITES"
-        }
-        _ => "",
     }
 }

@@ -12,6 +12,8 @@ use super::crowd::source;
 const MAX_SOURCES: usize = 4096;
 /// After so long the same thing is said again: by then it is news.
 const REPEAT: Duration = Duration::from_secs(3600);
+/// How often something is said that concerns the whole server.
+const REMINDER: Duration = Duration::from_secs(60);
 
 /// What can be said about an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -74,6 +76,22 @@ impl LogLimit {
     /// Writes everything that was counted, at the end of the process.
     pub(super) fn finish(&self) {
         self.0.finish().iter().for_each(tell);
+    }
+}
+
+/// Says something at most once a minute.
+#[derive(Default)]
+pub(super) struct Reminder(Option<Instant>);
+
+impl Reminder {
+    /// Whether it is to be said now.
+    pub(super) fn is_due(&mut self) -> bool {
+        let now = Instant::now();
+        let due = self.0.is_none_or(|last| now >= last + REMINDER);
+        if due {
+            self.0 = Some(now);
+        }
+        due
     }
 }
 

@@ -7,6 +7,7 @@ mod config;
 mod connection;
 mod crowd;
 mod foreign;
+mod handshake_error;
 pub mod http;
 mod input;
 mod listener;

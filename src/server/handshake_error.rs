@@ -1,0 +1,39 @@
+//! Why a connection got no TLS, and what an admin can do about it.
+
+use std::io;
+
+/// Why there is no TLS.
+#[derive(Debug)]
+pub(super) enum HandshakeError {
+    /// The client did not even try; with what it spoke instead, if that is known.
+    Foreign(Option<&'static str>),
+    /// The handshake failed.
+    Tls(io::Error),
+}
+
+impl From<io::Error> for HandshakeError {
+    fn from(error: io::Error) -> Self {
+        Self::Tls(error)
+    }
+}
+
+/// What an admin can do about a failed handshake.
+pub(super) fn hint(error: &io::Error) -> &'static str {
+    use rustls::AlertDescription::{BadCertificate, CertificateExpired, CertificateUnknown, UnknownCA};
+    let inner = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match inner {
+        Some(rustls::Error::AlertReceived(
+            UnknownCA | BadCertificate | CertificateUnknown | CertificateExpired,
+        )) => {
+            ": the client does not accept the certificate; give it the authority's certificate, or choose another one \
+             in the provider"
+        }
+        Some(rustls::Error::PeerIncompatible(_)) => {
+            ": client and server have no version or cipher suite in common; see AUTHENTIK_LDAP__TLS_MIN_VERSION and \
+             AUTHENTIK_LDAP__TLS_CIPHER_SUITES"
+        }
+        _ => "",
+    }
+}
