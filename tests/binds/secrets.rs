@@ -61,7 +61,7 @@ async fn a_whole_run_at_the_finest_level_logs_no_secret() {
                 .bind("Sesame=, not a DN", "Sesame-open-malformed")
                 .await
                 .code,
-            34
+            50
         );
         for fault in [
             Fault::WorkerLost,

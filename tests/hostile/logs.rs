@@ -104,7 +104,7 @@ async fn a_flood_of_long_names_fills_no_log_and_hides_no_login() {
         .filter(|line| line["bindDN"] == alice.as_str());
     assert_eq!(logins.count(), LOGINS, "no login is missing");
     let mut refusals = records(&log, "refusal");
-    refusals.retain(|line| line["code"] == 34);
+    refusals.retain(|line| line["code"] == 50);
     let (counted, single): (Vec<_>, Vec<_>) = refusals.iter().partition(|line| line["repeated"].is_u64());
     let repeated: u64 = counted.iter().filter_map(|line| line["repeated"].as_u64()).sum();
     assert_eq!(

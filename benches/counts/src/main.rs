@@ -248,8 +248,12 @@ fn count(name: &str) -> anyhow::Result<u64> {
         bail!("{name}: {}", String::from_utf8_lossy(&output.stderr));
     }
     let text = std::fs::read_to_string(file.path())?;
-    let lines = text.lines().filter_map(|line| line.strip_prefix("totals:"));
-    let count: u64 = lines.last().context("no totals from callgrind")?.trim().parse()?;
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix("totals:"));
+    let count: u64 = lines
+        .next_back()
+        .context("no totals from callgrind")?
+        .trim()
+        .parse()?;
     if count == 0 {
         bail!("{name}: callgrind did not see the work");
     }

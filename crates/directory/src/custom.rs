@@ -107,7 +107,12 @@ fn is_void(raw: &RawValue, username: Option<&str>) -> bool {
 fn admitted_name(key: &str, policy: CustomPolicy) -> Result<(String, Vec<String>), LeftOut> {
     let official = official_name(key);
     let legal = legal_name(&official);
-    for spelling in [key, &official, &legal] {
+    let spellings = [
+        Some(key),
+        (official != key).then_some(official.as_str()),
+        (legal != official).then_some(legal.as_str()),
+    ];
+    for spelling in spellings.into_iter().flatten() {
         match policy.verdict(spelling.as_bytes()) {
             Verdict::Served | Verdict::AddedClasses => {}
             Verdict::Reserved => return Err(LeftOut::Reserved),
@@ -115,18 +120,25 @@ fn admitted_name(key: &str, policy: CustomPolicy) -> Result<(String, Vec<String>
         }
     }
     let named = |name: &str| name.contains(char::is_alphanumeric);
-    let mut aliases = other_names(&official);
-    let name = match policy.legal_names {
-        true => legal,
-        false => official.clone(),
+    // Nearly every name is legal and has no option, so that there is nothing else to call it.
+    let mut aliases = match legal == official {
+        true => Vec::new(),
+        false => other_names(&official),
+    };
+    let (name, other) = match policy.legal_names {
+        true => (legal, official),
+        false => (official, legal),
     };
     if !named(&name) {
         Err(LeftOut::Nameless)
     } else if name.len() > MAX_NAME {
         Err(LeftOut::TooLong)
     } else {
-        aliases.push(official);
-        aliases.retain(|other| *other != name && named(other) && other.len() <= MAX_NAME);
+        if !aliases.is_empty() {
+            aliases.push(other);
+            aliases.retain(|other| *other != name && named(other) && other.len() <= MAX_NAME);
+            aliases.dedup();
+        }
         Ok((name, aliases))
     }
 }

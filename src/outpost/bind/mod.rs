@@ -382,6 +382,13 @@ impl Outpost {
         })
     }
 
+    /// The active user whom the directory shows under a login name.
+    fn shown_active(&self, username: &str) -> Option<i64> {
+        let snapshot = self.snapshot()?;
+        let user = snapshot.user(snapshot.user_by_login(username)?);
+        user.is_active.then_some(user.pk)
+    }
+
     /// Judges a bind that may be cached: by an equal one about which something has to be found out, else by a login.
     /// Dropped before its turn it leaves nothing behind.
     async fn judge_and_keep(
@@ -407,6 +414,7 @@ impl Outpost {
             let _landing = landing;
             let _under_way = self.binds.changes.begin();
             let (generation, username) = (self.generation(), attempt.name.username.clone());
+            let shown = self.shown_active(&username);
             match self.log_in(attempt).await {
                 Ok(login) => {
                     let looked = self.generation();
@@ -414,8 +422,10 @@ impl Outpost {
                     let grounds = Grounds::new(&username, login.user_pk(), snapshot.as_deref());
                     drop(snapshot);
                     // A directory installed during the flow may show a password changed meanwhile: then what the old one
-                    // proved must not be kept. That of somebody whom the login itself had fetched shows no such thing.
-                    let stood = grounds.precede(login.session().began());
+                    // proved must not be kept. That of somebody whom no directory showed before, and whom the login
+                    // itself had fetched, shows no such thing.
+                    let is_new = shown != Some(login.user_pk());
+                    let stood = is_new && grounds.precede(login.session().began());
                     self.binds.cache.insert(key, &login, grounds);
                     let changed = |installed| self.binds.changes.concern(login.user_pk(), installed);
                     if changed(looked + 1..=self.generation()) || (!stood && changed(generation + 1..=looked))

@@ -14,6 +14,9 @@ pub(crate) const MAX_ATTRIBUTES: usize = 60_000;
 /// Longest custom attribute name served. Nobody asks for longer ones, and clients have limits too.
 pub(crate) const MAX_NAME: usize = 255;
 
+/// Names of attributes in lower case, sorted.
+type Names = Vec<Box<[u8]>>;
+
 /// Most names kept for a spelling that several share.
 const MAX_SHARED: usize = 16;
 
@@ -24,7 +27,7 @@ pub(crate) struct Attributes {
     numbers: HashMap<Box<[u8]>, Named, hashbrown::DefaultHashBuilder>,
     syntaxes: Vec<Syntax>,
     /// Other spellings of custom names, in lower case, with the names they stand for, sorted.
-    aliases: HashMap<Box<[u8]>, Vec<Box<[u8]>>, hashbrown::DefaultHashBuilder>,
+    aliases: HashMap<Box<[u8]>, Names, hashbrown::DefaultHashBuilder>,
 }
 
 type Named = (AttributeId, Option<&'static schema::AttributeType>);

@@ -2,38 +2,97 @@
 //!
 //! Must not know a clock.
 
-use jiff::Timestamp;
-use jiff::civil::DateTime;
-use jiff::fmt::temporal::Pieces;
-use jiff::tz::Offset;
+use crate::values::calendar::{SECONDS_PER_DAY, date_of_day, days_from_epoch, days_in_month};
 
 /// The instant of an ISO 8601 timestamp in microseconds since 1970-01-01T00:00:00Z; without an offset it is UTC.
-/// `None` if it is not such a timestamp or lies outside the years 0 to 9999. A leap second counts as the one before it:
-/// POSIX time has none.
+/// `None` if it is not such a timestamp or lies outside the years 0 to 9999.
 pub fn parse_iso_8601(text: &str) -> Option<i64> {
-    let pieces = Pieces::parse(text.trim_ascii()).ok()?;
-    if pieces.time_zone_annotation().is_some() {
+    let bytes = text.trim_ascii().as_bytes();
+    let (date, time) = bytes.split_at_checked(10)?;
+    let [year @ .., b'-', month_1, month_2, b'-', day_1, day_2] = date else {
+        return None;
+    };
+    let (year, month, day) = (
+        number(year)?,
+        number(&[*month_1, *month_2])?,
+        number(&[*day_1, *day_2])?,
+    );
+    if !(1..=12).contains(&month) || !(1..=days_in_month(year, month)).contains(&day) {
         return None;
     }
-    let local = pieces.date().to_datetime(pieces.time().unwrap_or_default());
-    let offset = pieces.to_numeric_offset().unwrap_or(Offset::UTC);
-    let instant = offset.to_timestamp(local).ok()?;
+    let (micros, offset) = match time.split_first() {
+        None => (0, 0),
+        Some((b'T' | b't' | b' ', time)) => parse_time(time)?,
+        Some(_) => return None,
+    };
+    let seconds = days_from_epoch(year, month, day) * SECONDS_PER_DAY - offset;
+    let micros = seconds * 1_000_000 + micros;
     (0..=9999)
-        .contains(&Offset::UTC.to_datetime(instant).year())
-        .then(|| instant.as_microsecond())
+        .contains(&date_of_day(micros.div_euclid(1_000_000 * SECONDS_PER_DAY)).0)
+        .then_some(micros)
+}
+
+/// Microseconds since midnight, and the offset from UTC in seconds.
+fn parse_time(time: &[u8]) -> Option<(i64, i64)> {
+    let (clock, rest) = time.split_at_checked(5)?;
+    let [h1, h2, b':', m1, m2] = clock else {
+        return None;
+    };
+    let (hour, minute) = (number(&[*h1, *h2])?, number(&[*m1, *m2])?);
+    let (second, rest) = match rest {
+        [b':', s1, s2, rest @ ..] => (number(&[*s1, *s2])?, rest),
+        _ => (0, rest),
+    };
+    let (fraction, rest) = match rest {
+        [b'.' | b',', rest @ ..] => {
+            let end = rest
+                .iter()
+                .position(|octet| !octet.is_ascii_digit())
+                .unwrap_or(rest.len());
+            let (digits, rest) = rest.split_at_checked(end).filter(|_| end > 0)?;
+            let micros = (0..6).fold(0, |micros, place| {
+                micros * 10 + digits.get(place).map_or(0, |digit| i64::from(digit - b'0'))
+            });
+            (micros, rest)
+        }
+        _ => (0, rest),
+    };
+    let offset = match rest {
+        [] | [b'Z' | b'z'] => 0,
+        [sign @ (b'+' | b'-'), h1, h2, rest @ ..] => {
+            let minutes = match rest {
+                [] => 0,
+                [b':', m1, m2] | [m1, m2] => number(&[*m1, *m2])?,
+                _ => return None,
+            };
+            let offset = number(&[*h1, *h2])? * 3600 + minutes * 60;
+            if *sign == b'-' { -offset } else { offset }
+        }
+        _ => return None,
+    };
+    // A leap second counts as the one before it: POSIX time has none.
+    if hour > 23 || minute > 59 || second > 60 || offset.abs() > SECONDS_PER_DAY {
+        return None;
+    }
+    Some((
+        (hour * 3600 + minute * 60 + second.min(59)) * 1_000_000 + fraction,
+        offset,
+    ))
 }
 
 /// `YYYYMMDDHHMMSSZ`, the fraction cut.
 pub(crate) fn generalized_time(micros: i64) -> [u8; 15] {
-    let time = utc(micros);
+    let seconds = micros.div_euclid(1_000_000);
+    let (year, month, day) = date_of_day(seconds.div_euclid(SECONDS_PER_DAY));
+    let second = seconds.rem_euclid(SECONDS_PER_DAY);
     let mut out = *b"00000000000000Z";
     let fields = [
-        (0, 4, u16::try_from(time.year()).unwrap_or_default()),
-        (4, 2, time.month().unsigned_abs().into()),
-        (6, 2, time.day().unsigned_abs().into()),
-        (8, 2, time.hour().unsigned_abs().into()),
-        (10, 2, time.minute().unsigned_abs().into()),
-        (12, 2, time.second().unsigned_abs().into()),
+        (0, 4, year),
+        (4, 2, month),
+        (6, 2, day),
+        (8, 2, second / 3600),
+        (10, 2, second / 60 % 60),
+        (12, 2, second % 60),
     ];
     for (start, width, mut value) in fields {
         for place in (start..start + width).rev() {
@@ -44,24 +103,32 @@ pub(crate) fn generalized_time(micros: i64) -> [u8; 15] {
     out
 }
 
-/// `YYYY-MM-DDTHH:MM:SSZ`, the fraction cut.
+/// `YYYY-MM-DDTHH:MM:SSZ`, the fraction cut. Years outside 0 to 9999 lose digits.
 #[must_use]
 pub fn iso_8601(micros: i64) -> String {
-    format!("{:.0}", floor(micros))
+    let digits = generalized_time(micros);
+    let text = String::from_utf8_lossy(&digits);
+    let part = |range: std::ops::Range<usize>| text.get(range).unwrap_or_default();
+    format!(
+        "{}-{}-{}T{}:{}:{}Z",
+        part(0..4),
+        part(4..6),
+        part(6..8),
+        part(8..10),
+        part(10..12),
+        part(12..14)
+    )
 }
 
-/// The nearest instant that can be written.
-fn floor(micros: i64) -> Timestamp {
-    let limit = if micros < 0 {
-        Timestamp::MIN
-    } else {
-        Timestamp::MAX
-    };
-    Timestamp::from_second(micros.div_euclid(1_000_000)).unwrap_or(limit)
-}
-
-fn utc(micros: i64) -> DateTime {
-    Offset::UTC.to_datetime(floor(micros))
+fn number(digits: &[u8]) -> Option<i64> {
+    if digits.is_empty() || digits.len() > 4 {
+        return None;
+    }
+    digits.iter().try_fold(0, |value, digit| {
+        digit
+            .is_ascii_digit()
+            .then(|| value * 10 + i64::from(digit - b'0'))
+    })
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! Generalized time (RFC 4517 section 3.3.13) as an instant.
 
-use jiff::civil::{Date, Time};
-use jiff::tz::Offset;
+use crate::values::calendar::{SECONDS_PER_DAY, days_from_epoch, days_in_month};
 
 /// A point in time: whole seconds since 1970-01-01 00:00 UTC, and nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,18 +32,21 @@ impl Instant {
 #[must_use]
 pub fn parse_generalized_time(value: &[u8]) -> Option<Instant> {
     let mut reader = Reader(value.trim_ascii());
-    let year = i16::try_from(reader.digits(4)?).ok()?;
-    let month = i8::try_from(reader.digits(2)?).ok()?;
-    let day = i8::try_from(reader.digits(2)?).ok()?;
+    let year = reader.digits(4)?;
+    let month = reader.digits(2)?;
+    let day = reader.digits(2)?;
     let hour = reader.digits(2)?;
     let minute = reader.optional_pair()?;
     let second = match minute {
         Some(_) => reader.optional_pair()?,
         None => None,
     };
-    let date = Date::new(year, month, day).ok()?;
-    let in_range = hour <= 23 && minute.unwrap_or(0) <= 59 && second.unwrap_or(0) <= 60;
-    if !in_range {
+    let valid = (1..=12).contains(&month)
+        && (1..=days_in_month(year, month)).contains(&day)
+        && hour <= 23
+        && minute.unwrap_or(0) <= 59
+        && second.unwrap_or(0) <= 60;
+    if !valid {
         return None;
     }
     // The fraction is one of the smallest unit given.
@@ -55,11 +57,8 @@ pub fn parse_generalized_time(value: &[u8]) -> Option<Instant> {
     };
     let nanoseconds = reader.fraction()?.checked_mul(unit)?;
     let offset = reader.zone()?;
-    let midnight = Offset::UTC
-        .to_timestamp(date.to_datetime(Time::midnight()))
-        .ok()?;
-    let local = midnight
-        .as_second()
+    let local = days_from_epoch(year, month, day)
+        .checked_mul(SECONDS_PER_DAY)?
         .checked_add(hour * 3600 + minute.unwrap_or(0) * 60 + second.unwrap_or(0))?;
     Some(Instant {
         seconds: local
