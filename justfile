@@ -6,11 +6,22 @@ default: fmt clippy doc test
 ci:
     .ci/run
 
+# What takes too long for every change
+nightly:
+    .ci/nightly
+
+# `fuzz/` is a workspace of its own
 fmt:
-    cargo fmt --check
+    cargo fmt --all --check
+    cargo fmt --check --manifest-path fuzz/Cargo.toml
 
 clippy:
     cargo clippy --workspace --all-targets --locked -- -D warnings
+    cargo clippy --manifest-path fuzz/Cargo.toml --locked -- -D warnings
+
+# Spelling; needs typos (`pip install --requirement .ci/requirements.txt`)
+typos:
+    typos
 
 doc:
     RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --locked
