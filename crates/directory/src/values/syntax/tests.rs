@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use akldap_ldap::steps;
 
 fn same(syntax: Syntax, one: &str, other: &str) -> bool {
     equality_key(syntax, one.as_bytes()) == equality_key(syntax, other.as_bytes())
@@ -293,4 +294,25 @@ fn civil(day: i64) -> (i64, i64, i64) {
         month += 1;
     }
     (year, month as i64 + 1, rest + 1)
+}
+
+/// Each character beside one that makes folding take another round, in a syntax that folds more than once.
+#[test]
+fn no_character_takes_more_steps_than_an_octet_is_allowed() {
+    let slow = "\u{fdfa}".repeat(8);
+    for character in (0..=u32::from(char::MAX)).filter_map(char::from_u32) {
+        // What normalisation and folding leave alone costs less than what they expand.
+        let mut octets = [0; 4];
+        let one = character.encode_utf8(&mut octets).as_bytes();
+        if !one.is_ascii() && text::fold(one) == one {
+            continue;
+        }
+        let value = format!("{slow}{character}");
+        let (_, steps) = steps::count(|| equality_key(Syntax::AttributeTypeDescription, value.as_bytes()));
+        let allowed = steps::PER_OCTET * value.len() as u64;
+        assert!(
+            steps <= allowed,
+            "{character:?}: {steps} steps, {allowed} are allowed"
+        );
+    }
 }
