@@ -13,7 +13,7 @@ const CRATES: &[(&str, &[&str])] = &[
         &["endpoint", "events", "flow", "paging", "proxy"],
     ),
     ("crates/directory", &[]),
-    ("crates/ldap", &["dn", "message"]),
+    ("crates/ldap", &[]),
     ("crates/simulator", &[""]),
 ];
 

@@ -27,7 +27,7 @@ pub enum Frame {
     },
 }
 
-/// Why the stream cannot be followed any further. The only answer is a Notice of Disconnection.
+/// Why the stream cannot be read any further. The only answer is a Notice of Disconnection.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum FrameError {
     /// The first octet is not the tag of a SEQUENCE.

@@ -32,6 +32,18 @@
 //! # }
 //! ```
 
+// Whatever a peer sends comes through here: the table of the workspace is stricter for the pure crates.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unwrap_used
+    )
+)]
 #![cfg_attr(
     test,
     allow(

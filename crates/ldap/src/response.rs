@@ -3,9 +3,8 @@
 //! Knows result codes and the wire form of every response we send, a search entry's header included: the entry's
 //! attributes come pre-encoded from the directory. Must not decide which response is right.
 
-use super::ber;
-use super::control::Control;
-use super::message::CONTROLS;
+use crate::ber;
+use crate::control::{CONTROLS, Control};
 
 /// Tag of a SearchResultEntry.
 pub const SEARCH_RESULT_ENTRY: u8 = 0x64;
@@ -14,10 +13,10 @@ pub const EXTENDED_RESPONSE: u8 = 0x78;
 /// The name of the Notice of Disconnection (RFC 4511 section 4.4.1).
 pub const NOTICE_OF_DISCONNECTION: &str = "1.3.6.1.4.1.1466.20036";
 
-/// Most octets of what a client sent that an answer repeats.
+/// An answer repeats at most this many octets of what a client sent.
 pub const MAX_EXCERPT: usize = 64;
 
-/// What a client sent, for a diagnostic message: printable, and cut when it is long.
+/// What a client sent, for a diagnostic message: printable, and cut short when it is long.
 #[must_use]
 pub fn excerpt(octets: &[u8]) -> String {
     let shown = octets.get(..MAX_EXCERPT).unwrap_or(octets);
@@ -204,9 +203,10 @@ impl EntryFront {
         let id = ber::Header::new(ber::SEQUENCE, message_size).put(&mut octets, 0);
         // Two octets of header, and the last octets of the number behind them.
         let number = u64::from(message_id) << (80 - 8 * id_size);
-        if let Some(room) = octets.get_mut(id..id + 10) {
+        let room = octets.get_mut(id..).and_then(<[u8]>::first_chunk_mut::<10>);
+        if let Some(room) = room {
             room[0] = ber::INTEGER;
-            room[1] = (id_size - 2) as u8;
+            room[1] = ber::low_octet(id_size - 2);
             room[2..].copy_from_slice(&number.to_be_bytes());
         }
         let size = ber::Header::new(SEARCH_RESULT_ENTRY, operation_size).put(&mut octets, id + id_size);
@@ -251,11 +251,12 @@ pub fn write_single_value(out: &mut Vec<u8>, description: &[u8], value: &[u8]) {
     let values = ber::element_size(value.len());
     let size = ber::element_size(description.len()) + ber::element_size(values);
     if size < 0x80 {
-        // Then every length is one octet.
-        let (name, value_size) = (description.len() as u8, value.len() as u8);
-        out.extend_from_slice(&[ber::SEQUENCE, size as u8, ber::OCTET_STRING, name]);
+        // Then each length takes one octet.
+        let [size, name_size, values, value_size] =
+            [size, description.len(), values, value.len()].map(ber::low_octet);
+        out.extend_from_slice(&[ber::SEQUENCE, size, ber::OCTET_STRING, name_size]);
         out.extend_from_slice(description);
-        out.extend_from_slice(&[ber::SET, values as u8, ber::OCTET_STRING, value_size]);
+        out.extend_from_slice(&[ber::SET, values, ber::OCTET_STRING, value_size]);
         out.extend_from_slice(value);
         return;
     }

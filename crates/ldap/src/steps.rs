@@ -1,5 +1,5 @@
-//! Counts the work of reading what peers send: about one step for every octet looked at, so that tests and fuzzing can
-//! hold the work against the octets received. Without debug assertions, as in what is shipped and measured, it compiles to
+//! Counts the work of reading what peers send, about one step for each octet looked at, so that tests and fuzzing can
+//! compare the work with the octets received. Without debug assertions, as in what is shipped and measured, it compiles to
 //! nothing.
 //!
 //! Must not know what is read.
@@ -9,7 +9,7 @@
 /// of its syntax is folded once more as text.
 #[cfg(debug_assertions)]
 pub const PER_OCTET: u64 = 2 * (1 + 11 * 2 * 4) + 14;
-/// Steps allowed besides: tables of fixed size.
+/// Steps allowed on top of that: tables of fixed size.
 #[cfg(debug_assertions)]
 pub const FIXED: u64 = 4096;
 
@@ -18,7 +18,7 @@ thread_local! {
     static STEPS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
 }
 
-/// Counts `steps` more.
+/// Adds to the count of this thread.
 #[inline(always)]
 pub fn add(steps: usize) {
     #[cfg(debug_assertions)]
@@ -27,7 +27,7 @@ pub fn add(steps: usize) {
     let _ = steps;
 }
 
-/// The steps of this thread that something took.
+/// What `work` returns, and the steps it took on this thread.
 #[cfg(debug_assertions)]
 pub fn count<T>(work: impl FnOnce() -> T) -> (T, u64) {
     let before = STEPS.with(std::cell::Cell::get);
@@ -35,7 +35,7 @@ pub fn count<T>(work: impl FnOnce() -> T) -> (T, u64) {
     (result, STEPS.with(std::cell::Cell::get) - before)
 }
 
-/// Does something that reads so many octets.
+/// Runs `work`, which reads this many octets.
 ///
 /// # Panics
 /// When it takes more steps than [`PER_OCTET`] and [`FIXED`] allow.

@@ -67,7 +67,7 @@ pub fn fold_into(out: &mut Vec<u8>, value: &[u8], position: Position) {
 #[must_use]
 pub fn fold_case(value: &[u8]) -> Cow<'_, [u8]> {
     steps::add(value.len());
-    // Without an early end the compiler looks at many octets at once.
+    // With no early exit the compiler looks at many octets at once.
     let changes = value.iter().fold(false, |changes, octet| {
         changes | !octet.is_ascii() | octet.is_ascii_uppercase()
     });
@@ -103,7 +103,7 @@ fn fold_character(character: char) -> char {
     if character.is_ascii() {
         return character.to_ascii_lowercase();
     }
-    // Only Turkish has this as another i (status T); Unicode's default leaves it alone.
+    // Only Turkish folds this letter to an i (status T); Unicode's default leaves it alone.
     if character == 'ı' {
         return character;
     }
@@ -141,7 +141,7 @@ fn is_folded(value: &[u8]) -> bool {
     if value.first().is_some_and(|&first| !is_plain(first)) {
         return false;
     }
-    // Without an early end the compiler looks at eight octets at once.
+    // With no early exit the compiler looks at eight octets at once.
     let all_plain = |octets: &&[u8; 8]| octets.iter().fold(true, |all, &octet| all & is_plain(octet));
     let eights = value.as_chunks().0.iter().take_while(all_plain).count();
     let mut previous = b'.';
@@ -229,7 +229,7 @@ impl Spaces {
     }
 }
 
-/// Folding and normalisation are repeated until nothing changes: a fold can leave a form that composes anew.
+/// Folding and normalisation are repeated until nothing changes: a fold can leave characters that compose once more.
 const MAX_FOLD_ROUNDS: usize = 4;
 
 fn fold_unicode(text: &str) -> String {

@@ -1,10 +1,10 @@
-//! Names that are not RFC 4514 names because their leading values are not escaped, as authentik's own outpost writes
-//! them (`cn=Sales, EMEA,ou=groups,dc=example`): whether one ends with a base DN, and what stands before it.
+//! Names that do not follow RFC 4514 because their leading values are not escaped, as authentik's own outpost writes them
+//! (`cn=Sales, EMEA,ou=groups,dc=example`): whether one ends with a base DN, and what stands before it.
 //!
-//! Read from the end, each piece once, so that the work is bounded by the length of the name whatever it looks like.
+//! They are read from the end, each piece once, so that the length of the name bounds the work, whatever the name looks like.
 //! Must not know which bases there are.
 
-use super::Rdn;
+use super::name::Rdn;
 
 /// A name that could not be parsed as a whole.
 #[derive(Debug)]
@@ -32,8 +32,8 @@ impl<'a> Unescaped<'a> {
         }
     }
 
-    /// What stands before `base`, given as the normal forms of its RDNs, the first one first; `None` if the name does
-    /// not end with it behind a separator.
+    /// What stands before `base`, which is given as the normal forms of its RDNs in their order; `None` if the name does not end
+    /// with a separator and `base`.
     pub fn before(&mut self, base: &[Vec<u8>]) -> Option<&'a [u8]> {
         let mut end = self.name.len();
         for rdn in base.iter().rev() {
@@ -64,7 +64,7 @@ impl<'a> Unescaped<'a> {
             });
             self.pieces.len() - 1
         });
-        // An unreadable piece is empty, which no RDN is: a longer one may still be one.
+        // An unreadable piece counts as empty, which no RDN is; a longer piece may still be one.
         self.pieces
             .get(index)
             .map(|piece| piece.normal.as_deref().unwrap_or_default())
@@ -79,8 +79,8 @@ fn is_separator(octet: u8) -> bool {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::Dn;
     use super::*;
+    use crate::dn::Dn;
 
     fn base(string: &str) -> Vec<Vec<u8>> {
         Dn::parse(string.as_bytes()).unwrap().normal_rdns(usize::MAX)

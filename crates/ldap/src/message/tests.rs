@@ -1,4 +1,5 @@
 use super::*;
+use crate::filter::Filter;
 
 fn frame(message_id: i64, operation: &[u8], controls: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();

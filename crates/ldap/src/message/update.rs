@@ -1,10 +1,11 @@
-//! The requests that change entries: modify, add, delete and rename. None of them is carried out here, so they are kept as
-//! BER of whole elements, for an LDAP library to read.
+//! The requests that change entries: modify, add, delete and rename. None of them is carried out, so each is kept as BER, its
+//! elements complete, for an LDAP library to read.
 //!
-//! Knows where such a library has to be helped: `ldap3_proto` drops the rest of a constructed element that has a broken part, and
-//! knows no elements beyond those of RFC 4511. Must not know the grammar of the requests.
+//! Knows where such a library needs help: `ldap3_proto` drops the rest of a constructed element that has a broken part, and
+//! has no place for elements beyond those of RFC 4511. Must not know the grammar of the requests.
 
-use super::{OperationError, OperationKind};
+use super::error::OperationError;
+use super::kind::OperationKind;
 use crate::ber::{self, BerError, Element, Reader};
 use crate::steps;
 
@@ -23,7 +24,7 @@ const KNOWN: &[u8] = &[
 /// The level of the lists of changes and of attributes, counted from the request itself.
 const LISTS: usize = 1;
 
-/// A request to change entries. Its elements are whole; whether they follow the grammar has still to be found out.
+/// A request to change entries. Its elements are complete; whether they follow the grammar is not checked yet.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Update {
     kind: OperationKind,
@@ -34,7 +35,7 @@ impl Update {
     /// Frames the operation alone, without its controls.
     pub(super) fn read(kind: OperationKind, element: Element<'_>) -> Result<Self, OperationError> {
         let contents = known_elements(element.tag, element.contents, 0)?;
-        // Framed here, and read twice by whoever knows the grammar.
+        // Framed here, and then read twice by whoever knows the grammar.
         steps::add(contents.len() * 5);
         let mut message = Vec::with_capacity(contents.len() + 16);
         ber::write_constructed(&mut message, ber::SEQUENCE, |out| {
@@ -50,8 +51,8 @@ impl Update {
         self.kind
     }
 
-    /// The request as an LDAPMessage of its own, with the id 1, without controls and without what RFC 4511 section 4 has ignored:
-    /// trailing elements of a SEQUENCE that nobody knows. May hold a password.
+    /// The request as a separate LDAPMessage with the id 1, without controls and without what RFC 4511 section 4 tells servers to
+    /// ignore: unknown elements at the end of a SEQUENCE. May hold a password.
     #[must_use]
     pub fn message(&self) -> &[u8] {
         &self.message
@@ -64,8 +65,8 @@ impl std::fmt::Debug for Update {
     }
 }
 
-/// The contents of an element without the trailing elements of its SEQUENCEs that nobody knows. Everything inside must be
-/// whole elements.
+/// The contents of an element, without unknown elements at the end of its SEQUENCEs. Everything inside must consist of
+/// complete elements.
 fn known_elements(tag: u8, contents: &[u8], level: usize) -> Result<Vec<u8>, BerError> {
     steps::add(contents.len());
     if tag & ber::CONSTRUCTED == 0 {
