@@ -14,7 +14,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ),
     ("crates/directory", &[]),
     ("crates/ldap", &[]),
-    ("crates/simulator", &[""]),
+    ("crates/simulator", &[]),
 ];
 
 /// A module's path within its crate; that of the crate itself is empty.

@@ -1,4 +1,4 @@
-//! What an admin, a user or an accident does to the running simulator. Each method does what authentik does: it
+//! What an admin, a user or an accident can do to the running simulator. Each method does what authentik does: it
 //! moves the timestamps authentik moves and sends the websocket frames authentik sends, no others.
 
 use std::sync::atomic::Ordering;
@@ -8,11 +8,11 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::api::State;
 use super::pages::Sizes;
 use super::query::Query;
 use super::reply::Reply;
 use super::sessions::random_text;
+use super::state::State;
 use super::websocket::SERVICE_RESTART;
 use super::{
     Attributes, Certificate, Directory, Group, Outpost, Password, Provider, Session, Simulator, User, clock,
@@ -248,7 +248,7 @@ impl Simulator {
         self.core.announce(ended);
     }
 
-    /// Saves a provider; its outposts are told.
+    /// Saves a provider and tells its outposts.
     pub fn save_provider(&self, pk: i32, change: impl FnOnce(&mut Provider)) -> bool {
         let outposts = self.edit(|directory| {
             change(directory.providers.get_mut(&pk)?);
@@ -259,7 +259,7 @@ impl Simulator {
         true
     }
 
-    /// Saves an outpost; it is told. A missing token is made anew.
+    /// Saves an outpost and tells it. A new token is made if it has none.
     pub fn save_outpost(&self, pk: Uuid, change: impl FnOnce(&mut Outpost)) -> bool {
         let saved = self.edit(|directory| {
             let outpost = directory.outposts.get_mut(&pk)?;
@@ -276,7 +276,7 @@ impl Simulator {
         saved.is_some()
     }
 
-    /// Saves a certificate; outposts with a provider that uses it are told.
+    /// Saves a certificate and tells the outposts with a provider that uses it.
     pub fn save_certificate(&self, certificate: Certificate) {
         let pk = certificate.pk;
         let outposts = self.edit(|directory| {
@@ -303,12 +303,12 @@ impl Simulator {
         });
     }
 
-    /// From now on ends of sessions are announced late by up to so long, in another order, in bursts, and some twice.
+    /// From now on the ends of sessions are announced up to `late` later, out of order, in bursts, and some of them twice.
     pub fn disorder_session_ends(&self, late: Duration) {
         self.core.disorder.store(clock::micros(late), Ordering::Relaxed);
     }
 
-    /// Sends any text to every websocket.
+    /// Sends a text to every websocket.
     pub fn send_frame(&self, text: &str) {
         self.core.hub.send_text(text);
     }
@@ -343,7 +343,7 @@ impl Simulator {
     /// Restarts: every connection is reset, and for a while the answer is 503.
     pub fn restart(&self, for_a_while: Duration) {
         self.core.starting.store(true, Ordering::Relaxed);
-        self.gate.cut_all();
+        self.listener.reset_all();
         let core = Arc::clone(&self.core);
         tokio::spawn(async move {
             tokio::time::sleep(for_a_while).await;
@@ -358,12 +358,12 @@ impl Simulator {
 
     /// Closes the listener and resets every connection, or listens again at the same address.
     pub fn refuse_connections(&self, refuse: bool) {
-        self.gate.set_open(!refuse);
+        self.listener.set_open(!refuse);
     }
 
     /// Resets every connection once.
     pub fn cut_connections(&self) {
-        self.gate.cut_all();
+        self.listener.reset_all();
     }
 
     /// Holds back all answers, or lets them go.

@@ -17,6 +17,9 @@ use super::orders::Orders;
 use super::text::upper;
 use super::users::{Related, User};
 
+/// The version of authentik the simulator says it is.
+pub const VERSION: &str = "2026.5.0-rc1";
+
 /// The state a simulator starts from and works on. Tests change it through
 /// [`Simulator::edit`](super::Simulator::edit) and the named methods beside it.
 #[derive(Debug, Default)]
@@ -49,11 +52,11 @@ pub struct Directory {
     pub app_passwords: HashMap<i32, Vec<String>>,
     /// Authenticators by user pk.
     pub devices: HashMap<i32, Vec<Device>>,
-    /// The outpost [`Simulator::token`](super::Simulator::token) and friends speak of.
+    /// The outpost that [`Simulator::token`](super::Simulator::token) and its siblings mean.
     pub outpost: Uuid,
     /// Answer of `root/config/`.
     pub root_config: Value,
-    /// Which release `admin/version/` says it is.
+    /// The release that `admin/version/` names.
     pub version: String,
 }
 
@@ -61,7 +64,7 @@ impl Directory {
     /// An empty directory: no user, no flow, no outpost.
     pub fn new() -> Self {
         Self {
-            version: super::VERSION.to_owned(),
+            version: VERSION.to_owned(),
             root_config: json!({
                 "error_reporting": {
                     "enabled": false, "sentry_dsn": "", "environment": "customer", "send_pii": false,
@@ -288,7 +291,7 @@ impl Directory {
         user.groups.retain(|group| *group != key);
     }
 
-    /// Works out ancestors and inherited superuser flags anew.
+    /// Recomputes ancestors and inherited superuser flags.
     fn settle_groups(&mut self) {
         let lineage: Vec<(u32, Vec<u32>, bool)> = self
             .groups
@@ -409,7 +412,7 @@ impl Directory {
         found.into_iter().min().and_then(|pk| self.user(pk))
     }
 
-    /// pks of users whose username equals `given` but for case, in no order.
+    /// pks of users whose username equals `given` apart from case, in no order.
     pub(crate) fn usernames_folding_to(&self, given: &str) -> Vec<i32> {
         let folded = upper(given);
         let hash = self.hasher.hash_one(&folded);
@@ -422,7 +425,7 @@ impl Directory {
             .collect()
     }
 
-    /// pks of users whose address equals `given` but for case, in no order.
+    /// pks of users whose address equals `given` apart from case, in no order.
     pub(crate) fn emails_folding_to(&self, given: &str) -> Vec<i32> {
         let folded = upper(given);
         let hash = self.hasher.hash_one(&folded);

@@ -4,11 +4,12 @@ use axum::http::{HeaderName, Method};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::api::{Caller, Circumstances, Received};
+use super::caller::Caller;
 use super::directory::Directory;
 use super::pages::{Page, Sizes};
 use super::query::Query;
 use super::reply::{JSON, Reply};
+use super::request::{Circumstances, Request};
 use super::users::{Include, User, UserType};
 use super::{group_list, groups, user_list};
 
@@ -17,37 +18,37 @@ pub(crate) fn endpoint(
     directory: &Directory,
     caller: &Caller,
     parts: &[&str],
-    received: &Received<'_>,
+    request: &Request<'_>,
     given: Circumstances,
 ) -> Reply {
-    let query = Query::parse(received.raw_query);
-    if !reads(received)
+    let query = Query::parse(request.raw_query);
+    if !reads(request)
         && matches!(
             parts,
             ["root", ..] | ["admin", ..] | ["core", "users", "me"] | ["outposts", "ldap", ..]
         )
     {
-        return Reply::detail(405, &format!("Method \"{}\" not allowed.", received.method));
+        return Reply::detail(405, &format!("Method \"{}\" not allowed.", request.method));
     }
     let reply = match parts {
         ["root", "config"] => Ok(Reply::ok(directory.root_config.to_string())),
         ["admin", "version"] => signed_in(caller).map(|_| version(directory)),
         ["core", "users", "me"] => signed_in(caller).and_then(|pk| me(directory, pk)),
         ["core", "users"] => reader(directory, caller)
-            .and_then(|_| only_reading(received))
+            .and_then(|_| only_reading(request))
             .and_then(|()| user_list::list(directory, &query, given.sizes)),
         ["core", "users", pk] => reader(directory, caller)
-            .and_then(|_| only_reading(received))
+            .and_then(|_| only_reading(request))
             .and_then(|()| {
                 let pk: i32 = pk.parse().map_err(|_| Reply::detail(404, "Not found."))?;
                 let user = directory.user(pk).ok_or_else(|| Reply::no_match("User"))?;
                 Ok(user_list::row(directory, user, Include::of(&query)))
             }),
         ["core", "groups"] => reader(directory, caller)
-            .and_then(|_| only_reading(received))
+            .and_then(|_| only_reading(request))
             .and_then(|()| group_list::list(directory, &query, given.sizes)),
         ["core", "groups", pk] => reader(directory, caller)
-            .and_then(|_| only_reading(received))
+            .and_then(|_| only_reading(request))
             .and_then(|()| {
                 let pk: Uuid = pk.parse().map_err(|_| Reply::detail(404, "Not found."))?;
                 let group = directory.group(pk).ok_or_else(|| Reply::no_match("Group"))?;
@@ -55,7 +56,7 @@ pub(crate) fn endpoint(
             }),
         ["outposts", "instances"] => {
             let account =
-                reader(directory, caller).and_then(|account| only_reading(received).map(|()| account));
+                reader(directory, caller).and_then(|account| only_reading(request).map(|()| account));
             account.and_then(|account| instances(directory, account, &query, given.sizes))
         }
         ["outposts", "ldap"] => {
@@ -64,7 +65,7 @@ pub(crate) fn endpoint(
         ["outposts", "ldap", pk, "check_access"] => check_access(directory, caller, pk, &query, given),
         ["crypto", "certificatekeypairs", rest @ ..] => {
             let account =
-                reader(directory, caller).and_then(|account| only_reading(received).map(|()| account));
+                reader(directory, caller).and_then(|account| only_reading(request).map(|()| account));
             account.and_then(|account| certificates(directory, account, rest, &query, given.sizes))
         }
         _ => Err(Reply::html(404, "Not Found")),
@@ -91,16 +92,16 @@ fn reader(directory: &Directory, caller: &Caller) -> Result<i32, Reply> {
 }
 
 /// An outpost may change nothing.
-fn only_reading(received: &Received<'_>) -> Result<(), Reply> {
-    if reads(received) {
+fn only_reading(request: &Request<'_>) -> Result<(), Reply> {
+    if reads(request) {
         Ok(())
     } else {
         Err(Reply::forbidden())
     }
 }
 
-fn reads(received: &Received<'_>) -> bool {
-    matches!(*received.method, Method::GET | Method::HEAD | Method::OPTIONS)
+fn reads(request: &Request<'_>) -> bool {
+    matches!(*request.method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
 fn version(directory: &Directory) -> Reply {

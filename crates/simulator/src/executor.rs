@@ -8,41 +8,17 @@ use serde_json::{Map, Value, json};
 use super::clock::system_time;
 use super::directory::Directory;
 use super::flows::{Flow, Requirement, StageBinding};
+use super::outcome::Outcome;
+use super::plan::{Pending, Plan};
 use super::query::Query;
 use super::reply::{JSON, Reply, request_id, short_secret};
 use super::sessions::{Cookie, NO_SESSION, Session, Sessions};
-use super::stages;
-use super::users::avatar;
+use super::stages::{self, StageResponse, StageView};
+use super::state::State;
+use super::users::User;
 
-/// A flow on its way in a session.
-#[derive(Debug, Clone)]
-pub(crate) struct Plan {
-    pub(crate) slug: String,
-    /// Index of the stage to answer next.
-    pub(crate) at: usize,
-    pub(crate) pending: Option<Pending>,
-    pub(crate) wrong_passwords: u32,
-    /// The authenticator stage has shown its challenges.
-    pub(crate) devices_shown: bool,
-    pub(crate) consent_token: Option<String>,
-}
-
-/// The user a flow is about.
-#[derive(Debug, Clone)]
-pub(crate) enum Pending {
-    Known(i32),
-    /// A name nobody has, treated as if somebody had.
-    Pretended(String),
-}
-
-/// What the executor works on.
-pub(crate) struct Desk<'a> {
-    pub(crate) directory: &'a mut Directory,
-    pub(crate) sessions: &'a mut Sessions,
-}
-
-/// One request to the executor.
-pub(crate) struct Call<'a> {
+/// A request to run a flow.
+pub(crate) struct FlowRequest<'a> {
     pub(crate) slug: &'a str,
     pub(crate) method: &'a Method,
     pub(crate) content_type: &'a str,
@@ -64,43 +40,13 @@ pub(crate) struct Call<'a> {
     pub(crate) suppress_login: bool,
 }
 
-/// The answer and what comes with it.
-pub(crate) struct Outcome {
-    pub(crate) reply: Reply,
-    /// Time the server would have spent.
-    pub(crate) delay: Duration,
-    /// Sessions of users that ended, to be announced.
-    pub(crate) ended: Vec<Session>,
-}
-
-/// What one stage makes of one request.
-pub(crate) enum Step {
-    /// Show this challenge.
-    Challenge(Value),
-    /// The stage is done.
-    Done,
-    /// Logged in as this user for this long.
-    LoggedIn {
-        user: i32,
-        lifetime: Duration,
-        remember_device: bool,
-        end_others: bool,
-    },
-    /// Logged out.
-    LoggedOut,
-    /// Refused for good.
-    Denied(String),
-    /// Elsewhere.
-    Elsewhere(String),
-}
-
 /// Runs one request; none when there is no such flow.
-pub(crate) fn run(mut desk: Desk<'_>, call: &Call<'_>) -> Option<Outcome> {
-    let flow = desk.directory.flows.get(call.slug)?.clone();
-    let had_cookie_session = call.sid.clone();
-    let sid = had_cookie_session.unwrap_or_else(|| desk.sessions.open(call.ip, call.now));
-    let mut visit = Visit {
-        call,
+pub(crate) fn run(state: &mut State, request: &FlowRequest<'_>) -> Option<Outcome> {
+    let flow = state.directory.flows.get(request.slug)?.clone();
+    let sid = request.sid.clone();
+    let sid = sid.unwrap_or_else(|| state.sessions.open(request.ip, request.now));
+    let mut executor = FlowExecutor {
+        request,
         sid,
         claims_user: None,
         cookies: Vec::new(),
@@ -108,26 +54,26 @@ pub(crate) fn run(mut desk: Desk<'_>, call: &Call<'_>) -> Option<Outcome> {
         ended: Vec::new(),
         logged_out: false,
     };
-    visit.claims_user = call.bearer.or_else(|| visit.session_user(&desk));
-    let mut reply = visit.answer(&mut desk, &flow);
-    for cookie in std::mem::take(&mut visit.cookies) {
+    executor.claims_user = request.bearer.or_else(|| executor.session_user(state));
+    let mut reply = executor.answer(state, &flow);
+    for cookie in std::mem::take(&mut executor.cookies) {
         reply.cookie(cookie);
     }
-    reply.cookie(visit.session_cookie(&mut desk));
+    reply.cookie(executor.session_cookie(state));
     reply.headers.push((
         HeaderName::from_static("allow"),
         "GET, POST, HEAD, OPTIONS".into(),
     ));
     Some(Outcome {
         reply,
-        delay: visit.delay,
-        ended: visit.ended,
+        delay: executor.delay,
+        ended: executor.ended,
     })
 }
 
 /// One request while it is being worked on.
-struct Visit<'a> {
-    call: &'a Call<'a>,
+struct FlowExecutor<'a> {
+    request: &'a FlowRequest<'a>,
     sid: String,
     /// Whom the cookie's claims name.
     claims_user: Option<i32>,
@@ -137,24 +83,24 @@ struct Visit<'a> {
     logged_out: bool,
 }
 
-impl Visit<'_> {
-    fn session_user(&self, desk: &Desk<'_>) -> Option<i32> {
-        desk.sessions.get(&self.sid).and_then(|session| session.user)
+impl FlowExecutor<'_> {
+    fn session_user(&self, state: &State) -> Option<i32> {
+        state.sessions.get(&self.sid).and_then(|session| session.user)
     }
 
-    fn answer(&mut self, desk: &mut Desk<'_>, flow: &Flow) -> Reply {
-        let resuming = desk
+    fn answer(&mut self, state: &mut State, flow: &Flow) -> Reply {
+        let resuming = state
             .sessions
             .get(&self.sid)
             .and_then(|session| session.plan.as_ref())
             .is_some_and(|plan| plan.slug == flow.slug);
-        if !resuming && let Err(reply) = self.plan(desk, flow) {
+        if !resuming && let Err(reply) = self.plan(state, flow) {
             return reply;
         }
-        let posted = match *self.call.method {
+        let posted = match *self.request.method {
             Method::GET | Method::HEAD => None,
             Method::POST => {
-                if self.call.bearer.is_none() && self.session_user(desk).is_some() && !self.csrf_holds() {
+                if self.request.bearer.is_none() && self.session_user(state).is_some() && !self.csrf_holds() {
                     self.claims_user = None;
                     return flow_error();
                 }
@@ -165,29 +111,29 @@ impl Visit<'_> {
             }
             _ => return flow_error(),
         };
-        self.step(desk, flow, posted.as_ref())
+        self.step(state, flow, posted.as_ref())
     }
 
     /// Puts a fresh plan into the session, or refuses.
-    fn plan(&mut self, desk: &mut Desk<'_>, flow: &Flow) -> Result<(), Reply> {
-        let user = self.claims_user.and_then(|pk| desk.directory.user(pk));
+    fn plan(&mut self, state: &mut State, flow: &Flow) -> Result<(), Reply> {
+        let user = self.claims_user.and_then(|pk| state.directory.user(pk));
         let applies = match flow.requirement {
             Requirement::None => true,
             Requirement::Authenticated => user.is_some(),
             Requirement::Unauthenticated => user.is_none(),
-            Requirement::Superuser => user.is_some_and(|user| desk.directory.is_superuser(user)),
-            Requirement::Outpost => self.call.outpost,
+            Requirement::Superuser => user.is_some_and(|user| state.directory.is_superuser(user)),
+            Requirement::Outpost => self.request.outpost,
         };
         if !applies {
             return Err(access_denied(
-                desk,
+                state,
                 flow,
                 None,
                 "Flow does not apply to current user.",
             ));
         }
         if let Some(message) = &flow.denied {
-            return Err(access_denied(desk, flow, None, message));
+            return Err(access_denied(state, flow, None, message));
         }
         let mut plan = Plan {
             slug: flow.slug.clone(),
@@ -203,61 +149,63 @@ impl Visit<'_> {
         if next_stage(flow, &plan).is_none() {
             return Err(finished());
         }
-        self.keep(desk, Some(plan));
+        self.keep(state, Some(plan));
         Ok(())
     }
 
-    fn keep(&self, desk: &mut Desk<'_>, plan: Option<Plan>) {
-        if let Some(session) = desk.sessions.get_mut(&self.sid) {
+    fn keep(&self, state: &mut State, plan: Option<Plan>) {
+        if let Some(session) = state.sessions.get_mut(&self.sid) {
             session.plan = plan;
         }
     }
 
     /// Runs the stage whose turn it is.
-    fn step(&mut self, desk: &mut Desk<'_>, flow: &Flow, posted: Option<&Map<String, Value>>) -> Reply {
-        let plan = desk
+    fn step(&mut self, state: &mut State, flow: &Flow, posted: Option<&Map<String, Value>>) -> Reply {
+        let plan = state
             .sessions
             .get(&self.sid)
             .and_then(|session| session.plan.clone());
         let Some(mut plan) = plan else { return finished() };
         let Some((at, binding)) = next_stage(flow, &plan) else {
-            self.keep(desk, None);
+            self.keep(state, None);
             return finished();
         };
         plan.at = at;
-        let mut room = stages::Room {
-            directory: desk.directory,
-            call: self.call,
+        let mut view = StageView {
+            directory: &mut state.directory,
             plan: &mut plan,
+            now: self.request.now,
+            hash_cost: self.request.hash_cost,
             delay: Duration::ZERO,
         };
-        let step = stages::run(&mut room, &binding.stage, posted);
-        self.delay += room.delay;
-        match step {
-            Step::Challenge(challenge) => {
+        let response = stages::run(&mut view, &binding.stage, posted);
+        self.delay += view.delay;
+        match response {
+            StageResponse::Challenge(challenge) => {
                 let wrong = challenge.get("response_errors").is_some();
                 if wrong && binding.restart_on_invalid {
-                    self.keep(desk, None);
+                    self.keep(state, None);
                     return self.to_executor();
                 }
-                self.keep(desk, Some(plan));
+                self.keep(state, Some(plan));
                 Reply::new(200, JSON, with_flow_info(flow, challenge).to_string())
             }
-            Step::Done => self.advance(desk, flow, plan),
-            Step::LoggedIn {
+            StageResponse::Done => self.advance(state, flow, plan),
+            StageResponse::LoggedIn {
                 user,
                 lifetime,
                 remember_device,
                 end_others,
             } => {
-                if !self.call.suppress_login {
-                    self.log_in(desk, user, lifetime, remember_device, end_others);
+                if !self.request.suppress_login {
+                    self.log_in(state, user, lifetime, remember_device, end_others);
                 }
-                self.advance(desk, flow, plan)
+                self.advance(state, flow, plan)
             }
-            Step::LoggedOut => {
+            StageResponse::LoggedOut => {
                 self.ended.extend(
-                    desk.sessions
+                    state
+                        .sessions
                         .remove(&self.sid)
                         .filter(|session| session.user.is_some()),
                 );
@@ -269,68 +217,73 @@ impl Visit<'_> {
                     finished()
                 }
             }
-            Step::Denied(message) => {
-                self.keep(desk, None);
-                access_denied(desk, flow, plan.pending.as_ref(), &message)
+            StageResponse::Denied(message) => {
+                self.keep(state, None);
+                access_denied(state, flow, plan.pending.as_ref(), &message)
             }
-            Step::Elsewhere(to) => {
-                self.keep(desk, None);
+            StageResponse::Redirect(to) => {
+                self.keep(state, None);
                 redirect_challenge(&to)
             }
         }
     }
 
-    fn advance(&mut self, desk: &mut Desk<'_>, flow: &Flow, mut plan: Plan) -> Reply {
+    fn advance(&mut self, state: &mut State, flow: &Flow, mut plan: Plan) -> Reply {
         plan.at += 1;
         if next_stage(flow, &plan).is_some() {
-            self.keep(desk, Some(plan));
+            self.keep(state, Some(plan));
             self.to_executor()
         } else {
-            self.keep(desk, None);
+            self.keep(state, None);
             finished()
         }
     }
 
     fn log_in(
         &mut self,
-        desk: &mut Desk<'_>,
+        state: &mut State,
         user: i32,
         lifetime: Duration,
         remember_device: bool,
         end_others: bool,
     ) {
-        let now = self.call.now;
-        let old = desk
+        let now = self.request.now;
+        let old = state
             .sessions
             .get(&self.sid)
             .filter(|session| session.user.is_some())
             .cloned();
         self.ended.extend(old);
-        self.sid = desk.sessions.log_in(&self.sid, user, lifetime, self.call.ip, now);
+        self.sid = state
+            .sessions
+            .log_in(&self.sid, user, lifetime, self.request.ip, now);
         self.claims_user = Some(user);
         if end_others {
-            self.ended.extend(desk.sessions.end_of(user, Some(&self.sid)));
+            self.ended.extend(state.sessions.end_of(user, Some(&self.sid)));
         }
-        desk.directory.note_login(user, now);
+        state.directory.note_login(user, now);
         if remember_device {
             const THIRTY_DAYS: i64 = 30 * 86_400_000_000;
-            let uid = desk
-                .directory
-                .user(user)
-                .map(super::User::uid_hex)
-                .unwrap_or_default();
+            let uid = state.directory.user(user).map(User::uid_hex).unwrap_or_default();
             let exp = system_time(now + THIRTY_DAYS)
                 .duration_since(std::time::UNIX_EPOCH)
                 .unwrap_or_default();
-            let value = desk.sessions.sign(&json!({"sub": uid, "exp": exp.as_secs_f64()}));
+            let value = state
+                .sessions
+                .sign(&json!({"sub": uid, "exp": exp.as_secs_f64()}));
             self.set_cookie("authentik_device", &value, THIRTY_DAYS, false);
         }
         const ALMOST_A_YEAR: i64 = 31_449_600_000_000;
-        self.set_cookie("authentik_csrf", &short_secret(), ALMOST_A_YEAR, self.call.secure);
+        self.set_cookie(
+            "authentik_csrf",
+            &short_secret(),
+            ALMOST_A_YEAR,
+            self.request.secure,
+        );
     }
 
     fn set_cookie(&mut self, name: &str, value: &str, age: i64, secure: bool) {
-        let now = self.call.now;
+        let now = self.request.now;
         let cookie = Cookie {
             name,
             value,
@@ -344,14 +297,14 @@ impl Visit<'_> {
 
     /// Django's CSRF check: token against cookie, and over https the origin too, which no test needs wrong.
     fn csrf_holds(&self) -> bool {
-        self.call.csrf_header.is_some() && self.call.csrf_header == self.call.csrf_cookie
+        self.request.csrf_header.is_some() && self.request.csrf_header == self.request.csrf_cookie
     }
 
     fn body(&self) -> Option<Map<String, Value>> {
-        if !self.call.content_type.starts_with(JSON) {
+        if !self.request.content_type.starts_with(JSON) {
             return None;
         }
-        match serde_json::from_slice(self.call.body).ok()? {
+        match serde_json::from_slice(self.request.body).ok()? {
             Value::Object(body) => Some(body),
             _ => None,
         }
@@ -359,33 +312,33 @@ impl Visit<'_> {
 
     /// To the executor again: a real redirect only if the query string is already in Django's own form.
     fn to_executor(&self) -> Reply {
-        let encoded = Query::parse(self.call.raw_query).encode();
+        let encoded = Query::parse(self.request.raw_query).encode();
         let to = if encoded.is_empty() {
-            self.call.path.to_owned()
+            self.request.path.to_owned()
         } else {
-            format!("{}?{encoded}", self.call.path)
+            format!("{}?{encoded}", self.request.path)
         };
-        if encoded == self.call.raw_query {
+        if encoded == self.request.raw_query {
             Reply::redirect(&to)
         } else {
             redirect_challenge(&to)
         }
     }
 
-    fn session_cookie(&self, desk: &mut Desk<'_>) -> String {
+    fn session_cookie(&self, state: &mut State) -> String {
         if self.logged_out {
             return NO_SESSION.to_owned();
         }
-        if let Some(session) = desk.sessions.get_mut(&self.sid) {
-            self.call.ip.clone_into(&mut session.last_ip);
+        if let Some(session) = state.sessions.get_mut(&self.sid) {
+            self.request.ip.clone_into(&mut session.last_ip);
         }
         session_cookie(
-            desk.directory,
-            desk.sessions,
+            &state.directory,
+            &state.sessions,
             &self.sid,
             self.claims_user,
-            self.call.secure,
-            self.call.now,
+            self.request.secure,
+            self.request.now,
         )
     }
 }
@@ -399,7 +352,7 @@ pub(crate) fn session_cookie(
     secure: bool,
     now: i64,
 ) -> String {
-    let uid = user.and_then(|pk| directory.user(pk)).map(super::User::uid_hex);
+    let uid = user.and_then(|pk| directory.user(pk)).map(User::uid_hex);
     let value = sessions.encode(sid, uid.as_deref());
     let expires = sessions
         .get(sid)
@@ -441,9 +394,9 @@ fn with_flow_info(flow: &Flow, challenge: Value) -> Value {
     Value::Object(out)
 }
 
-fn access_denied(desk: &Desk<'_>, flow: &Flow, pending: Option<&Pending>, message: &str) -> Reply {
+fn access_denied(state: &State, flow: &Flow, pending: Option<&Pending>, message: &str) -> Reply {
     let (name, picture) = match pending {
-        Some(pending) => shown(desk.directory, pending),
+        Some(pending) => pending.shown(&state.directory),
         None => (
             String::new(),
             "/static/dist/assets/images/user_default.png".to_owned(),
@@ -454,17 +407,6 @@ fn access_denied(desk: &Desk<'_>, flow: &Flow, pending: Option<&Pending>, messag
         "error_message": message,
     });
     Reply::new(200, JSON, with_flow_info(flow, challenge).to_string())
-}
-
-/// Name and picture of the user a challenge is for.
-pub(crate) fn shown(directory: &Directory, pending: &Pending) -> (String, String) {
-    match pending {
-        Pending::Known(pk) => directory
-            .user(*pk)
-            .map(|user| (user.username.to_string(), user.avatar()))
-            .unwrap_or_default(),
-        Pending::Pretended(name) => (name.clone(), avatar(name, name)),
-    }
 }
 
 fn redirect_challenge(to: &str) -> Reply {

@@ -38,7 +38,7 @@ pub enum Fault {
     AnonymousSession,
     /// `check_access` passes for whoever asks.
     PassingForAnyone,
-    /// The body in pieces of so many bytes with a pause before each.
+    /// The body in pieces of this many bytes, with a pause before each.
     SlowBody(usize, Duration),
 }
 
@@ -49,9 +49,9 @@ pub enum When {
     Always,
     /// Only this one.
     Nth(u64),
-    /// So many from the first on.
+    /// The first this many.
     First(u64),
-    /// All after so many.
+    /// All after the first this many.
     After(u64),
     /// Each with this probability.
     Probability(f64),
@@ -110,7 +110,7 @@ struct Inner {
 }
 
 impl Faults {
-    /// Adds a rule and returns its number. Of several rules that fit the first added counts.
+    /// Adds a rule and returns its number. Where several rules match, the one added first counts.
     pub fn add(&self, rule: Rule) -> u64 {
         let mut inner = self.lock();
         inner.next += 1;
@@ -129,7 +129,7 @@ impl Faults {
         self.lock().rules.clear();
     }
 
-    /// Every answer comes this much later from now on.
+    /// From now on every answer comes this much later.
     pub fn set_latency(&self, latency: Duration) {
         self.lock().latency = latency;
     }
@@ -138,7 +138,7 @@ impl Faults {
         self.lock().latency
     }
 
-    /// The fault for a request, counting it in every rule it fits.
+    /// The fault for a request, counted in every rule that it matches.
     pub(crate) fn choose(&self, method: &Method, path: &str) -> Option<Fault> {
         let mut inner = self.lock();
         let mut chosen = None;

@@ -58,7 +58,7 @@ pub enum Requirement {
 pub struct StageBinding {
     /// The stage.
     pub stage: Stage,
-    /// A wrong answer starts the flow anew instead of showing an error.
+    /// A wrong answer starts the flow over instead of showing an error.
     pub restart_on_invalid: bool,
     /// A policy: the stage counts only for these users. None means all.
     pub only_for: Option<Vec<i32>>,

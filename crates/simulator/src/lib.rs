@@ -1,7 +1,7 @@
 //! A faithful authentik for `akldap demo`, the tests and the benches: HTTP API, flows with sessions, websocket.
 //!
-//! It knows what an LDAP outpost sees of authentik 2026.5 and answers as a real one was recorded to. It must not
-//! know anything of the server under test: it imports none of our other crates.
+//! It knows what an LDAP outpost sees of authentik 2026.5, and answers as a real one did when it was recorded. It must not
+//! know anything of the server under test, and imports none of our other crates.
 //!
 //! ```
 //! use akldap_simulator::{Directory, Endpoint, Fault, Options, Rule, Simulator, When};
@@ -36,6 +36,7 @@
 mod access;
 mod api;
 mod attributes;
+mod caller;
 mod certificates;
 mod clock;
 mod control;
@@ -49,16 +50,21 @@ mod flows;
 mod group_list;
 mod groups;
 mod orders;
+mod outcome;
 mod pages;
+mod permissions;
+mod plan;
 mod query;
 mod recorded_flows;
 mod recordings;
 mod reply;
-mod requests;
+mod request;
+mod request_log;
 mod sample;
 mod service;
 mod sessions;
 mod stages;
+mod state;
 mod text;
 mod transport;
 mod user_list;
@@ -77,23 +83,20 @@ pub use access::{Application, Binding, Outpost, Provider, Role};
 pub use attributes::Attributes;
 pub use certificates::{Certificate, CertificateError, KeyAlgorithm, KeyForm};
 pub use devices::{Device, DeviceKind, DuoOutcome, base32, totp_code};
-pub use directory::Directory;
+pub use directory::{Directory, VERSION};
 pub use faults::{Fault, Faults, Rule, When};
 pub use flows::{Flow, Identification, NotConfigured, Requirement, Stage, StageBinding, UserLogin};
 pub use groups::Group;
 pub use recordings::RecordingsError;
-pub use requests::{Endpoint, RecordedRequest, Requests};
+pub use request_log::{Endpoint, RecordedRequest, Requests};
 pub use sample::{DemoSecrets, demo_secrets};
 pub use sessions::Session;
 pub use users::{Password, User, UserType};
 pub use websocket::Hello;
 
-use api::State;
 use service::Core;
-use transport::Gate;
-
-/// The version of authentik the simulator says it is.
-pub const VERSION: &str = "2026.5.0-rc1";
+use state::State;
+use transport::ListenerHandle;
 
 /// How a simulator is started.
 #[derive(Debug, Clone)]
@@ -114,7 +117,7 @@ pub struct Options {
     pub hash_cost: Duration,
     /// Time between a change and the websocket frame it causes.
     pub push_delay: Duration,
-    /// Close all websockets with 1012 each time so many requests were served, as recycled workers do; 0: never.
+    /// Close all websockets with 1012 each time this many requests were served, as recycled workers do; 0: never.
     pub recycle_after: u64,
 }
 
@@ -138,7 +141,7 @@ impl Default for Options {
 #[derive(Debug)]
 pub struct Simulator {
     core: Arc<Core>,
-    gate: Arc<Gate>,
+    listener: Arc<ListenerHandle>,
     address: SocketAddr,
     secure: bool,
     server: JoinHandle<()>,
@@ -152,8 +155,8 @@ impl Simulator {
     /// When the address cannot be listened on.
     pub async fn start(directory: Directory, options: Options) -> io::Result<Self> {
         let secure = options.tls.is_some();
-        let (door, gate) = transport::listen(options.listen, options.tls).await?;
-        let address = door.address;
+        let (incoming, listener) = transport::listen(options.listen, options.tls).await?;
+        let address = incoming.address;
         let (paused, _) = watch::channel(false);
         let core = Arc::new(Core {
             state: Arc::new(RwLock::new(State {
@@ -178,16 +181,16 @@ impl Simulator {
         core.requests.record(options.record_requests);
         let service =
             service::router(Arc::clone(&core)).into_make_service_with_connect_info::<transport::Peer>();
-        let stop = gate.stop.clone();
+        let stop = listener.stop.clone();
         let server = tokio::spawn(async move {
             tokio::select! {
                 () = stop.cancelled() => {}
-                _ = axum::serve(door, service) => {}
+                _ = axum::serve(incoming, service) => {}
             }
         });
         Ok(Self {
             core,
-            gate,
+            listener,
             address,
             secure,
             server,
@@ -208,12 +211,12 @@ impl Simulator {
         self.address
     }
 
-    /// Faults to add and take away.
+    /// The faults in force; add and remove them here.
     pub fn faults(&self) -> &Faults {
         &self.core.faults
     }
 
-    /// Requests that came in.
+    /// The log of requests.
     pub fn requests(&self) -> &Requests {
         &self.core.requests
     }
@@ -235,15 +238,15 @@ impl Simulator {
 
     /// Stops serving and resets what is still connected.
     pub async fn shutdown(mut self) {
-        self.gate.stop.cancel();
-        self.gate.set_open(false);
+        self.listener.stop.cancel();
+        self.listener.set_open(false);
         let _ = (&mut self.server).await;
     }
 }
 
 impl Drop for Simulator {
     fn drop(&mut self) {
-        self.gate.stop.cancel();
-        self.gate.set_open(false);
+        self.listener.stop.cancel();
+        self.listener.set_open(false);
     }
 }

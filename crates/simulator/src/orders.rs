@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::directory::Directory;
 use super::users::User;
 
 /// A field the list of users can be sorted by.
@@ -32,6 +31,19 @@ pub(crate) struct Orders {
 }
 
 impl Orders {
+    /// The pks of all users in this order.
+    pub(crate) fn of(&self, users: &[User], keys: &[Key]) -> Arc<Vec<i32>> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(order) = known.get(keys) {
+            return Arc::clone(order);
+        }
+        let mut users: Vec<&User> = users.iter().collect();
+        sort(&mut users, keys);
+        let order = Arc::new(users.into_iter().map(|user| user.pk).collect::<Vec<i32>>());
+        known.insert(keys.to_vec(), Arc::clone(&order));
+        order
+    }
+
     pub(crate) fn forget(&mut self) {
         self.known
             .get_mut()
@@ -79,6 +91,11 @@ pub(crate) fn parse(ordering: Option<&str>) -> Vec<Key> {
     }
 }
 
+/// Sorts a few users.
+pub(crate) fn sort(users: &mut [&User], keys: &[Key]) {
+    users.sort_by(|a, b| compare(keys, a, b));
+}
+
 fn compare(keys: &[Key], a: &User, b: &User) -> std::cmp::Ordering {
     keys.iter()
         .map(|(field, backwards)| {
@@ -104,24 +121,4 @@ fn compare(keys: &[Key], a: &User, b: &User) -> std::cmp::Ordering {
         })
         .find(|ordering| ordering.is_ne())
         .unwrap_or_else(|| a.pk.cmp(&b.pk))
-}
-
-impl Directory {
-    /// All pks in this order.
-    pub(crate) fn ordered(&self, keys: &[Key]) -> Arc<Vec<i32>> {
-        let mut known = self.orders.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(order) = known.get(keys) {
-            return Arc::clone(order);
-        }
-        let mut users: Vec<&User> = self.users().iter().collect();
-        users.sort_by(|a, b| compare(keys, a, b));
-        let order = Arc::new(users.into_iter().map(|user| user.pk).collect::<Vec<i32>>());
-        known.insert(keys.to_vec(), Arc::clone(&order));
-        order
-    }
-
-    /// Sorts a few users.
-    pub(crate) fn sort(&self, users: &mut [&User], keys: &[Key]) {
-        users.sort_by(|a, b| compare(keys, a, b));
-    }
 }

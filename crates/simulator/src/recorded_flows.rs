@@ -1,4 +1,4 @@
-//! The flows of the laboratory the recordings were made in, which no recording holds as such.
+//! The flows of the installation that was recorded; no recording holds the flows themselves.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -20,7 +20,7 @@ fn login(session: Duration, remember_me: Duration, remember_device: bool) -> Sta
     })
 }
 
-/// The laboratory's flows; `pks` are the recorded keys by slug.
+/// Adds these flows; `pks` are their recorded keys by slug.
 pub(crate) fn add(directory: &mut Directory, pks: &HashMap<String, Uuid>) {
     let embedded = Stage::identification_with_password;
     let separate = Stage::identification;

@@ -1,5 +1,5 @@
 //! A directory read from recordings of a real authentik: users, groups, providers, outposts and certificates as
-//! its API gave them, with the passwords and flows of the laboratory they were made in.
+//! its API gave them, with the passwords and flows of the installation that was recorded.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -22,7 +22,7 @@ pub enum RecordingsError {
     /// A file is missing or unreadable.
     #[error("cannot read {0}: {1}")]
     Read(String, std::io::Error),
-    /// A file is no JSON of the expected form.
+    /// A file is not JSON, or not of the expected form.
     #[error("{0} is not a recording: {1}")]
     Form(String, serde_json::Error),
     /// A file lacks something.

@@ -1,4 +1,4 @@
-//! The sample directory: the same for everybody who asks for the same numbers of users and groups.
+//! The sample directory: the same each time for the same numbers of users and groups.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -222,7 +222,7 @@ fn add_groups(directory: &mut Directory, groups: usize) {
     }
 }
 
-/// The accounts authentik makes for itself, the first administrator and the service account for searching.
+/// The accounts that authentik makes itself, the first administrator and the service account for searching.
 fn add_accounts(directory: &mut Directory) {
     // 1 is the anonymous user of the permission library, which no list shows.
     let outpost = named_uuid("outpost", "ldap");

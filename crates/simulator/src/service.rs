@@ -12,14 +12,18 @@ use axum::http::{HeaderValue, Response, StatusCode, header};
 use futures_util::{StreamExt, stream};
 use tokio::sync::watch;
 
-use super::api::{self, Answered, Circumstances, Received, Shared, State};
+use super::api;
+use super::caller::websocket_outpost;
 use super::clock::Clock;
 use super::faults::{Fault, Faults};
+use super::outcome::Outcome;
 use super::pages::Sizes;
 use super::query::Query;
 use super::reply::{HTML, JSON, Reply, TEXT};
-use super::requests::{Endpoint, RecordedRequest, Requests};
+use super::request::{self, Circumstances};
+use super::request_log::{Endpoint, RecordedRequest, Requests};
 use super::sessions::Session;
+use super::state::{Shared, State};
 use super::transport::Peer;
 use super::websocket::{self, Hub, SERVICE_RESTART};
 
@@ -36,17 +40,17 @@ pub(crate) struct Core {
     pub(crate) requests: Requests,
     pub(crate) hub: Arc<Hub>,
     pub(crate) paused: watch::Sender<bool>,
-    /// Until then (by the real clock, microseconds) requests are answered 503.
+    /// Every request is answered 503.
     pub(crate) starting: AtomicBool,
     pub(crate) default_page_size: usize,
     pub(crate) max_page_size: AtomicUsize,
     /// Microseconds a password check costs.
     pub(crate) hash_cost: AtomicI64,
-    /// Websockets are closed after so many requests; 0: never.
+    /// Websockets are closed each time this many requests were served; 0: never.
     pub(crate) recycle_after: u64,
     pub(crate) served: AtomicU64,
     pub(crate) push_delay: Duration,
-    /// Microseconds by which announcements of session ends come late at most, in bursts and some of them twice; 0: all in
+    /// The most microseconds by which the end of a session is announced late, in bursts and some of them twice; 0: all in
     /// order.
     pub(crate) disorder: AtomicI64,
 }
@@ -136,7 +140,7 @@ pub(crate) async fn handle(core: Arc<Core>, peer: Peer, request: Request) -> Res
     if parts.uri.path().starts_with("/ws/") {
         return upgrade(&core, parts).await;
     }
-    let received = Received {
+    let received = request::Request {
         method: &parts.method,
         path: parts.uri.path(),
         raw_query: parts.uri.query().unwrap_or_default(),
@@ -145,7 +149,7 @@ pub(crate) async fn handle(core: Arc<Core>, peer: Peer, request: Request) -> Res
         peer: peer.address.ip(),
         tls: peer.secure,
     };
-    let Answered { reply, delay, ended } = api::answer(
+    let Outcome { reply, delay, ended } = api::answer(
         &core.state,
         &core.clock,
         &received,
@@ -192,7 +196,7 @@ fn recorded(parts: &Parts, body: &Bytes) -> RecordedRequest {
     }
 }
 
-/// 503 as the front server gives it while the core is not there yet.
+/// 503 as authentik's front server gives it while its core is starting.
 fn starting(parts: &Parts) -> Response<Body> {
     let wants_json = parts
         .headers
@@ -215,7 +219,7 @@ fn starting(parts: &Parts) -> Response<Body> {
 async fn before(fault: Option<&Fault>, peer: &Peer, parts: &Parts) -> Option<Response<Body>> {
     let reply = match fault? {
         Fault::Reset => {
-            peer.cut();
+            peer.reset();
             Reply::new(500, TEXT, "")
         }
         Fault::Hang => std::future::pending().await,
@@ -293,7 +297,7 @@ async fn upgrade(core: &Arc<Core>, mut parts: Parts) -> Response<Body> {
             .read()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         let state: &State = &state;
-        api::websocket_outpost(state, parts.uri.path(), &parts.headers)
+        websocket_outpost(state, parts.uri.path(), &parts.headers)
     };
     let refused = || {
         let mut response = Response::new(Body::empty());
@@ -314,7 +318,7 @@ async fn upgrade(core: &Arc<Core>, mut parts: Parts) -> Response<Body> {
     })
 }
 
-/// The router: one handler, for the answer to an unknown path is authentik's too.
+/// The router: one handler, since an unknown path is answered as authentik does, too.
 pub(crate) fn router(core: Arc<Core>) -> axum::Router {
     axum::Router::new().fallback(move |ConnectInfo(peer): ConnectInfo<Peer>, request: Request| {
         let core = Arc::clone(&core);

@@ -9,11 +9,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::clock::{micros, system_time};
-use super::executor::Plan;
+use super::plan::Plan;
 use super::users::{hex, sha256};
 
 const DAY: i64 = 86_400_000_000;
-/// Anonymous sessions of many binds are swept this often, so that a long run does not eat the memory.
+/// Expired sessions are removed each time this many were opened, so that memory does not grow with every bind.
 const SWEEP_EVERY: usize = 4096;
 const SID_LENGTH: usize = 32;
 
@@ -112,7 +112,7 @@ impl Sessions {
         sid
     }
 
-    /// A session that is saved lives on, unless the login stage gave it an end.
+    /// Extends a session that is saved, unless the login stage set its end.
     pub(crate) fn save(&mut self, sid: &str, now: i64) {
         if let Some(session) = self.rows.get_mut(sid).filter(|session| !session.explicit_expiry) {
             session.expires = now.saturating_add(DAY);
@@ -134,7 +134,7 @@ impl Sessions {
         ended.iter().filter_map(|sid| self.rows.remove(sid)).collect()
     }
 
-    /// All sessions with somebody logged in.
+    /// All sessions of users.
     pub(crate) fn logged_in(&self) -> Vec<Session> {
         self.rows
             .values()
@@ -147,7 +147,7 @@ impl Sessions {
         self.rows.len()
     }
 
-    /// Removes what has expired; sessions of users are returned, for their end is announced.
+    /// Removes what has expired and returns the sessions of users, whose end is announced.
     pub(crate) fn sweep(&mut self, now: i64) -> Vec<Session> {
         let (dead, alive) = std::mem::take(&mut self.rows)
             .into_iter()
@@ -159,7 +159,7 @@ impl Sessions {
             .collect()
     }
 
-    /// The JWT for a session; `uid` is the user's, none for the anonymous.
+    /// The JWT for a session; `uid` is that of the user, none for an anonymous one.
     pub(crate) fn encode(&self, sid: &str, uid: Option<&str>) -> String {
         self.sign(&json!({
             "sid": sid, "iss": "authentik", "sub": uid.unwrap_or("anonymous"),
@@ -231,6 +231,6 @@ impl Cookie<'_> {
     }
 }
 
-/// The `Set-Cookie` value that takes the session cookie away.
+/// The `Set-Cookie` value that removes the session cookie.
 pub(crate) const NO_SESSION: &str =
     "authentik_session=\"\"; expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; Path=/; SameSite=Lax";

@@ -6,44 +6,68 @@ use serde_json::{Map, Value, json};
 
 use super::devices::{Device, DeviceKind, DuoOutcome};
 use super::directory::Directory;
-use super::executor::{Call, Pending, Plan, Step, shown};
 use super::flows::{Identification, NotConfigured, Stage, UserLogin};
+use super::plan::{Pending, Plan};
 use super::text::strip;
 use super::users::User;
 
-/// What a stage may look at and change.
-pub(crate) struct Room<'a> {
+/// A stage of a flow while it works on a request: what it may look at and change.
+pub(crate) struct StageView<'a> {
     pub(crate) directory: &'a mut Directory,
-    pub(crate) call: &'a Call<'a>,
     pub(crate) plan: &'a mut Plan,
+    /// Microseconds since the epoch.
+    pub(crate) now: i64,
+    /// What a password check takes.
+    pub(crate) hash_cost: Duration,
     /// Time spent so far.
     pub(crate) delay: Duration,
 }
 
 type Answer = Map<String, Value>;
 
-/// Runs a stage; `posted` is the answer, none for a plain look.
-pub(crate) fn run(room: &mut Room<'_>, stage: &Stage, posted: Option<&Answer>) -> Step {
+/// What a stage makes of a request.
+pub(crate) enum StageResponse {
+    /// Show this challenge.
+    Challenge(Value),
+    /// The stage is done.
+    Done,
+    /// Logged in as this user for this long.
+    LoggedIn {
+        user: i32,
+        lifetime: Duration,
+        remember_device: bool,
+        end_others: bool,
+    },
+    /// Logged out.
+    LoggedOut,
+    /// Refused for good.
+    Denied(String),
+    /// Go to this address.
+    Redirect(String),
+}
+
+/// Runs a stage; `posted` is the answer, none for a GET.
+pub(crate) fn run(view: &mut StageView<'_>, stage: &Stage, posted: Option<&Answer>) -> StageResponse {
     match stage {
-        Stage::Identification(settings) => room.identification(settings, posted),
+        Stage::Identification(settings) => view.identification(settings, posted),
         Stage::Password {
             failed_attempts_before_cancel,
-        } => room.password(*failed_attempts_before_cancel, posted),
+        } => view.password(*failed_attempts_before_cancel, posted),
         Stage::AuthenticatorValidate {
             not_configured,
             classes,
-        } => room.validate(*not_configured, classes, posted),
-        Stage::UserLogin(settings) => room.login(settings, posted),
-        Stage::Deny { message } => Step::Denied(message.clone()),
-        Stage::Consent => room.consent(posted),
-        Stage::Prompt { fields } => room.prompt(fields, posted),
-        Stage::Captcha => room.captcha(posted),
-        Stage::Redirect { to } => Step::Elsewhere(to.clone()),
-        Stage::UserLogout => Step::LoggedOut,
+        } => view.validate(*not_configured, classes, posted),
+        Stage::UserLogin(settings) => view.login(settings, posted),
+        Stage::Deny { message } => StageResponse::Denied(message.clone()),
+        Stage::Consent => view.consent(posted),
+        Stage::Prompt { fields } => view.prompt(fields, posted),
+        Stage::Captcha => view.captcha(posted),
+        Stage::Redirect { to } => StageResponse::Redirect(to.clone()),
+        Stage::UserLogout => StageResponse::LoggedOut,
     }
 }
 
-/// A text field of an answer; numbers and booleans count as their text, as in the original's serializer.
+/// A text field of an answer; numbers count as their text, as in authentik's serializer.
 fn text(posted: &Answer, field: &str) -> Option<String> {
     match posted.get(field)? {
         Value::String(text) => Some(text.clone()),
@@ -64,8 +88,8 @@ fn null_error(field: &str) -> Value {
     )
 }
 
-/// A challenge with the errors right behind its component.
-fn challenge(component: &str, response_errors: Option<Value>, fields: Value) -> Step {
+/// A challenge with the errors right after its component.
+fn challenge(component: &str, response_errors: Option<Value>, fields: Value) -> StageResponse {
     let mut out = Map::new();
     out.insert("component".into(), component.into());
     if let Some(errors) = response_errors {
@@ -74,17 +98,17 @@ fn challenge(component: &str, response_errors: Option<Value>, fields: Value) -> 
     if let Value::Object(fields) = fields {
         out.extend(fields);
     }
-    Step::Challenge(Value::Object(out))
+    StageResponse::Challenge(Value::Object(out))
 }
 
-impl Room<'_> {
-    fn identification(&mut self, settings: &Identification, posted: Option<&Answer>) -> Step {
+impl StageView<'_> {
+    fn identification(&mut self, settings: &Identification, posted: Option<&Answer>) -> StageResponse {
         let failed = match posted {
             None => None,
             Some(posted) => match self.identify(settings, posted) {
                 Ok(pending) => {
                     self.plan.pending = Some(pending);
-                    return Step::Done;
+                    return StageResponse::Done;
                 }
                 Err(errors) => Some(errors),
             },
@@ -127,7 +151,7 @@ impl Room<'_> {
             .identify(given, by("username"), by("email"), settings.case_insensitive)
             .map(|user| user.pk);
         let Some(pk) = found else {
-            self.delay += self.call.hash_cost;
+            self.delay += self.hash_cost;
             return if settings.pretend_user_exists && !settings.password {
                 Ok(Pending::Pretended(given.to_owned()))
             } else {
@@ -145,7 +169,7 @@ impl Room<'_> {
         if password.is_empty() {
             return false;
         }
-        self.delay += self.call.hash_cost;
+        self.delay += self.hash_cost;
         let by_password = self
             .directory
             .user(pk)
@@ -163,7 +187,7 @@ impl Room<'_> {
             .plan
             .pending
             .as_ref()
-            .map(|pending| shown(self.directory, pending))
+            .map(|pending| pending.shown(self.directory))
             .unwrap_or_default();
         let mut out = Map::new();
         out.insert("pending_user".into(), name.into());
@@ -171,15 +195,15 @@ impl Room<'_> {
         out
     }
 
-    fn password(&mut self, limit: u32, posted: Option<&Answer>) -> Step {
+    fn password(&mut self, limit: u32, posted: Option<&Answer>) -> StageResponse {
         let failed = match posted {
             None => None,
             Some(posted) => match self.check_password(posted) {
-                Ok(true) => return Step::Done,
+                Ok(true) => return StageResponse::Done,
                 Ok(false) => {
                     self.plan.wrong_passwords += 1;
                     if self.plan.wrong_passwords >= limit {
-                        return Step::Denied("Invalid password".into());
+                        return StageResponse::Denied("Invalid password".into());
                     }
                     Some(errors("password", "Invalid password", "invalid"))
                 }
@@ -207,15 +231,20 @@ impl Room<'_> {
         match self.plan.pending.clone() {
             Some(Pending::Known(pk)) => Ok(self.authenticates(pk, &password)),
             _ => {
-                self.delay += self.call.hash_cost;
+                self.delay += self.hash_cost;
                 Ok(false)
             }
         }
     }
 
-    fn validate(&mut self, not_configured: NotConfigured, classes: &[&str], posted: Option<&Answer>) -> Step {
+    fn validate(
+        &mut self,
+        not_configured: NotConfigured,
+        classes: &[&str],
+        posted: Option<&Answer>,
+    ) -> StageResponse {
         let Some(Pending::Known(user)) = self.plan.pending.clone() else {
-            return Step::Done;
+            return StageResponse::Done;
         };
         let offered = offered(
             self.directory
@@ -227,8 +256,10 @@ impl Room<'_> {
         );
         if offered.is_empty() {
             return match not_configured {
-                NotConfigured::Skip => Step::Done,
-                NotConfigured::Deny => Step::Denied("No (allowed) MFA authenticator configured.".into()),
+                NotConfigured::Skip => StageResponse::Done,
+                NotConfigured::Deny => {
+                    StageResponse::Denied("No (allowed) MFA authenticator configured.".into())
+                }
                 NotConfigured::Configure => self.show_devices(
                     None,
                     &[],
@@ -241,7 +272,7 @@ impl Room<'_> {
         let failed = match posted {
             None => None,
             Some(posted) => match self.check_device(user, &offered, posted) {
-                Ok(()) => return Step::Done,
+                Ok(()) => return StageResponse::Done,
                 Err(errors) => Some(errors),
             },
         };
@@ -250,7 +281,7 @@ impl Room<'_> {
         self.show_devices(failed, &challenges, json!([]))
     }
 
-    fn show_devices(&self, failed: Option<Value>, devices: &[Value], configuration: Value) -> Step {
+    fn show_devices(&self, failed: Option<Value>, devices: &[Value], configuration: Value) -> StageResponse {
         let mut fields = self.pending_fields();
         fields.insert("device_challenges".into(), devices.into());
         fields.insert("configuration_stages".into(), configuration);
@@ -274,7 +305,7 @@ impl Room<'_> {
         {
             return Err(errors("code", "No compatible device class allowed", "invalid"));
         }
-        let now = self.call.now;
+        let now = self.now;
         let mut devices: Vec<&mut Device> = self
             .directory
             .devices
@@ -310,16 +341,16 @@ impl Room<'_> {
         }
     }
 
-    fn login(&mut self, settings: &UserLogin, posted: Option<&Answer>) -> Step {
+    fn login(&mut self, settings: &UserLogin, posted: Option<&Answer>) -> StageResponse {
         let Some(Pending::Known(user)) = self.plan.pending.clone() else {
-            return Step::Denied("No Pending user to login.".into());
+            return StageResponse::Denied("No Pending user to login.".into());
         };
         if !self
             .directory
             .user(user)
             .is_some_and(|user: &User| user.is_active)
         {
-            return Step::Denied("Unknown error".into());
+            return StageResponse::Denied("Unknown error".into());
         }
         let mut lifetime = settings.session_duration;
         if !settings.remember_me_offset.is_zero() {
@@ -339,7 +370,7 @@ impl Room<'_> {
                 }
             }
         }
-        Step::LoggedIn {
+        StageResponse::LoggedIn {
             user,
             lifetime,
             remember_device: settings.remember_device,
@@ -347,13 +378,13 @@ impl Room<'_> {
         }
     }
 
-    fn consent(&mut self, posted: Option<&Answer>) -> Step {
+    fn consent(&mut self, posted: Option<&Answer>) -> StageResponse {
         let failed = match posted {
             None => None,
             Some(posted)
                 if self.plan.consent_token.is_some() && text(posted, "token") == self.plan.consent_token =>
             {
-                return Step::Done;
+                return StageResponse::Done;
             }
             Some(_) => Some(errors("token", "This field is required.", "required")),
         };
@@ -366,7 +397,7 @@ impl Room<'_> {
         challenge("ak-stage-consent", failed, Value::Object(fields))
     }
 
-    fn prompt(&mut self, fields: &[String], posted: Option<&Answer>) -> Step {
+    fn prompt(&mut self, fields: &[String], posted: Option<&Answer>) -> StageResponse {
         let missing = posted.map(|posted| {
             fields
                 .iter()
@@ -375,7 +406,7 @@ impl Room<'_> {
         });
         let failed = match missing.as_deref() {
             None => None,
-            Some([]) => return Step::Done,
+            Some([]) => return StageResponse::Done,
             Some([first, ..]) => Some(errors(first, "This field is required.", "required")),
         };
         let shown: Vec<Value> = fields
@@ -389,7 +420,7 @@ impl Room<'_> {
         challenge("ak-stage-prompt", failed, json!({"fields": shown}))
     }
 
-    fn captcha(&mut self, posted: Option<&Answer>) -> Step {
+    fn captcha(&mut self, posted: Option<&Answer>) -> StageResponse {
         let failed = posted.map(|_| {
             errors(
                 "token",

@@ -1,4 +1,4 @@
-//! Text as authentik treats it, which is as Python and PostgreSQL do.
+//! Text as authentik treats it, that is, as Python and PostgreSQL do.
 
 /// What Python's `str.strip` leaves: besides Unicode's white space it takes the four separators U+001C to U+001F away.
 pub(crate) fn strip(text: &str) -> &str {
@@ -8,7 +8,7 @@ pub(crate) fn strip(text: &str) -> &str {
 }
 
 /// A form that two names share exactly if PostgreSQL's `UPPER` makes one of them, by which Django's `iexact` compares:
-/// each character becomes one other at most.
+/// each character becomes at most one other.
 pub(crate) fn upper(name: &str) -> String {
     fn single(mut mapped: impl Iterator<Item = char>) -> Option<char> {
         mapped.next().filter(|_| mapped.next().is_none())

@@ -1,4 +1,4 @@
-//! Sockets in: a listener that can be closed and opened again, connections that can be cut.
+//! Sockets in: a listener that can be closed and opened again, connections that can be reset.
 
 use std::future::Future;
 use std::io;
@@ -21,54 +21,63 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 const REBIND_PAUSE: Duration = Duration::from_millis(20);
 const ACCEPTED_AHEAD: usize = 64;
 
-/// The switch of the listener and the knife for its connections.
+/// Opens and closes the listener, and resets its connections.
 #[derive(Debug)]
-pub(crate) struct Gate {
+pub(crate) struct ListenerHandle {
     open: watch::Sender<bool>,
-    epoch: Mutex<CancellationToken>,
+    /// Resets the connections of now.
+    reset: Mutex<CancellationToken>,
     pub(crate) stop: CancellationToken,
 }
 
-impl Gate {
-    /// Opens or closes the listener; closing cuts every connection.
+impl ListenerHandle {
+    /// Opens or closes the listener; closing resets every connection.
     pub(crate) fn set_open(&self, open: bool) {
         self.open.send_replace(open);
         if !open {
-            self.cut_all();
+            self.reset_all();
         }
     }
 
     /// Resets every connection.
-    pub(crate) fn cut_all(&self) {
-        let mut epoch = self.epoch.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut *epoch).cancel();
+    pub(crate) fn reset_all(&self) {
+        let mut reset = self.reset.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *reset).cancel();
     }
 
-    fn knife(&self) -> CancellationToken {
-        self.epoch
+    /// What resets the next connection.
+    fn reset_token(&self) -> CancellationToken {
+        self.reset
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .child_token()
     }
 }
 
-/// Starts to listen. Returns where connections come out and the gate to them.
+/// Starts to listen. Returns the connections that come in, and the handle of the listener.
 pub(crate) async fn listen(
     at: SocketAddr,
     tls: Option<Arc<rustls::ServerConfig>>,
-) -> io::Result<(Door, Arc<Gate>)> {
+) -> io::Result<(Incoming, Arc<ListenerHandle>)> {
     let listener = TcpListener::bind(at).await?;
     let address = listener.local_addr()?;
     let (open, watched) = watch::channel(true);
-    let gate = Arc::new(Gate {
+    let handle = Arc::new(ListenerHandle {
         open,
-        epoch: Mutex::default(),
+        reset: Mutex::default(),
         stop: CancellationToken::new(),
     });
     let (sender, accepted) = mpsc::channel(ACCEPTED_AHEAD);
     let tls = tls.map(TlsAcceptor::from);
-    tokio::spawn(accept(listener, address, tls, watched, Arc::clone(&gate), sender));
-    Ok((Door { accepted, address }, gate))
+    tokio::spawn(accept(
+        listener,
+        address,
+        tls,
+        watched,
+        Arc::clone(&handle),
+        sender,
+    ));
+    Ok((Incoming { accepted, address }, handle))
 }
 
 async fn accept(
@@ -76,7 +85,7 @@ async fn accept(
     address: SocketAddr,
     tls: Option<TlsAcceptor>,
     mut open: watch::Receiver<bool>,
-    gate: Arc<Gate>,
+    handle: Arc<ListenerHandle>,
     sender: mpsc::Sender<(Connection, SocketAddr)>,
 ) {
     let mut listener = Some(listener);
@@ -89,18 +98,18 @@ async fn accept(
         }
         let Some(listening) = &listener else {
             tokio::select! {
-                () = gate.stop.cancelled() => return,
+                () = handle.stop.cancelled() => return,
                 changed = open.changed() => if changed.is_err() { return },
                 () = tokio::time::sleep(REBIND_PAUSE), if wanted => {}
             }
             continue;
         };
         tokio::select! {
-            () = gate.stop.cancelled() => return,
+            () = handle.stop.cancelled() => return,
             changed = open.changed() => if changed.is_err() { return },
             accepted = listening.accept() => match accepted {
                 Ok((stream, peer)) => {
-                    tokio::spawn(receive(stream, peer, tls.clone(), gate.knife(), sender.clone()));
+                    tokio::spawn(receive(stream, peer, tls.clone(), handle.reset_token(), sender.clone()));
                 }
                 Err(_) => tokio::time::sleep(REBIND_PAUSE).await,
             },
@@ -112,7 +121,7 @@ async fn receive(
     stream: TcpStream,
     peer: SocketAddr,
     tls: Option<TlsAcceptor>,
-    cut: CancellationToken,
+    reset: CancellationToken,
     sender: mpsc::Sender<(Connection, SocketAddr)>,
 ) {
     let _ = stream.set_nodelay(true);
@@ -126,21 +135,21 @@ async fn receive(
     };
     let connection = Connection {
         stream,
-        cut: cut.clone(),
-        waiting: Box::pin(cut.cancelled_owned()),
+        reset: reset.clone(),
+        waiting: Box::pin(reset.cancelled_owned()),
         secure,
     };
     let _ = sender.send((connection, peer)).await;
 }
 
-/// Where accepted connections come out.
+/// The accepted connections, for axum to serve.
 #[derive(Debug)]
-pub(crate) struct Door {
+pub(crate) struct Incoming {
     accepted: mpsc::Receiver<(Connection, SocketAddr)>,
     pub(crate) address: SocketAddr,
 }
 
-impl Listener for Door {
+impl Listener for Incoming {
     type Io = Connection;
     type Addr = SocketAddr;
 
@@ -166,7 +175,7 @@ enum Stream {
 #[derive(Debug)]
 pub(crate) struct Connection {
     stream: Stream,
-    cut: CancellationToken,
+    reset: CancellationToken,
     waiting: Pin<Box<WaitForCancellationFutureOwned>>,
     secure: bool,
 }
@@ -231,23 +240,23 @@ impl AsyncWrite for Connection {
 pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
     pub(crate) secure: bool,
-    cut: CancellationToken,
+    reset: CancellationToken,
 }
 
 impl Peer {
     /// Resets this connection.
-    pub(crate) fn cut(&self) {
-        self.cut.cancel();
+    pub(crate) fn reset(&self) {
+        self.reset.cancel();
     }
 }
 
-impl Connected<IncomingStream<'_, Door>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, Door>) -> Self {
+impl Connected<IncomingStream<'_, Incoming>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, Incoming>) -> Self {
         let io = stream.io();
         Self {
             address: *stream.remote_addr(),
             secure: io.secure,
-            cut: io.cut.clone(),
+            reset: io.reset.clone(),
         }
     }
 }

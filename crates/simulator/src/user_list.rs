@@ -54,7 +54,7 @@ pub(crate) fn list(directory: &Directory, query: &Query, sizes: Sizes) -> Result
             let users: Vec<&User> = page.slice(directory.users()).iter().collect();
             return render(directory, &page, &users, include);
         }
-        let all = directory.ordered(&order);
+        let all = directory.orders.of(directory.users(), &order);
         let users: Vec<&User> = page
             .slice(&all)
             .iter()
@@ -64,7 +64,7 @@ pub(crate) fn list(directory: &Directory, query: &Query, sizes: Sizes) -> Result
     }
     let mut users = conditions.candidates(directory);
     users.retain(|user| conditions.hold(directory, user));
-    directory.sort(&mut users, &order);
+    orders::sort(&mut users, &order);
     let page = Page::of(query, users.len(), sizes)?;
     render(directory, &page, page.slice(&users), include)
 }

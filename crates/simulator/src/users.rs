@@ -14,7 +14,7 @@ use super::clock::iso;
 /// authentik's kinds of user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum UserType {
-    /// A person of the house.
+    /// A member of the organisation.
     #[default]
     Internal,
     /// A partner or customer.
@@ -48,7 +48,7 @@ impl UserType {
     }
 }
 
-/// What a typed password is compared with.
+/// What a password is compared with.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Password {
     /// No password can be right.

@@ -29,9 +29,9 @@ pub(crate) const SERVICE_RESTART: u16 = 1012;
 /// Frames waiting for one connection.
 const BACKLOG: usize = 65_536;
 const NORMAL: u16 = 1000;
-/// An instance's state is kept for so long; a state of the wrong shape fails everything that reads it until then.
+/// How long an instance's state is kept. A state of the wrong shape makes everything that reads it fail until then.
 const STATE_LIFE: Duration = Duration::from_secs(15);
-/// The peer gets so long to answer a close frame.
+/// How long the peer has to answer a close frame.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone)]
@@ -57,7 +57,7 @@ struct Inner {
 }
 
 impl Hub {
-    /// Tells one outpost to fetch its configuration anew.
+    /// Tells one outpost to fetch its configuration again.
     pub(crate) fn trigger_update(&self, outpost: Uuid) {
         self.push(
             Some(outpost),
@@ -99,7 +99,7 @@ impl Hub {
     fn push(&self, outpost: Option<Uuid>, push: &Push) {
         for (of, sender) in self.lock().open.values() {
             if outpost.is_none_or(|outpost| outpost == *of) {
-                // Like authentik's channel layer, frames for somebody who does not read are dropped at some point.
+                // As in authentik's channel layer, frames for a peer that does not read are dropped at some point.
                 let _ = sender.try_send(push.clone());
             }
         }
@@ -119,7 +119,7 @@ impl Hub {
         self.lock().open.remove(&number);
     }
 
-    /// Takes a hello in; false when an earlier one of wrong shape makes the server stumble over it.
+    /// Accepts a hello; false when an earlier hello of the wrong shape makes the server fail on it.
     fn hello(&self, hello: Hello) -> bool {
         let mut inner = self.lock();
         if inner
