@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 use clap::{Arg, ArgMatches, Args, Command, CommandFactory as _, FromArgMatches, Parser, Subcommand};
 
-use crate::config::options::{self, Entry};
+use crate::config::options::{self, AnySetting};
 use crate::config::{NotUnicode, Strings};
 
 /// The command line.
@@ -130,7 +130,7 @@ impl FromArgMatches for Flags {
 }
 
 /// The flag of one option. Values stay text: `config` reads them.
-fn flag(setting: &'static dyn Entry) -> Option<Arg> {
+fn flag(setting: &'static dyn AnySetting) -> Option<Arg> {
     let name = setting.flag()?;
     let help = format!(
         "{}{} [env: {}]",
@@ -172,7 +172,7 @@ fn environment_help() -> String {
     help
 }
 
-fn shown_default(setting: &dyn Entry) -> String {
+fn shown_default(setting: &dyn AnySetting) -> String {
     let default = setting.default();
     if default.is_empty() {
         String::new()

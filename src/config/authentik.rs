@@ -7,10 +7,11 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
-use super::kind::{Count, Host, Optional, Path, Period, Proxy, Required, Switch, Text, Token, Unset};
+use super::error::{ConfigError, ConfigWarning};
+use super::kind::{Host, Optional, Path, Proxy, Required, Switch, Text, Token, Unset};
+use super::quantity::{Count, Period};
 use super::reader::Reader;
 use super::setting::{Setting, official, own};
-use super::{ConfigError, ConfigWarning};
 
 pub(super) static HOST: Setting<Host> = official(
     "AUTHENTIK_HOST",

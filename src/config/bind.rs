@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
-use super::kind::{Count, Interval, Optional, Period, Switch, Unset};
+use super::error::ConfigError;
+use super::kind::{Optional, Switch, Unset};
+use super::quantity::{Count, Interval, Period, YEAR};
 use super::reader::Reader;
 use super::setting::{Setting, own};
-use super::{ConfigError, YEAR};
 
 pub(super) static MAX_CONCURRENT_FLOWS: Setting<Count<usize>> = own(
     "AUTHENTIK_LDAP__MAX_CONCURRENT_FLOWS",

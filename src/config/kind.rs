@@ -1,7 +1,5 @@
-//! The kinds of value a setting can have: what each is read into, its range, what its default can be, and the words for
-//! it. Knows no setting by name; how a text is taken apart is [`super::value`]'s work.
-
-mod quantity;
+//! The kinds of value a setting can have: what each is read into, what its default can be, and the words for it. Those with
+//! a range are in [`super::quantity`]. Knows no setting by name; how a text is taken apart is [`super::value`]'s work.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,47 +10,11 @@ use url::Url;
 
 use akldap_directory::password_attributes::PASSWORD_ATTRIBUTES;
 
-pub(super) use quantity::{Count, Interval, Period, Size};
-
+use super::cipher::{self, CipherSuite, TlsVersion};
+use super::log_level::{self, LogFormat, LogLevel};
+use super::password_attributes;
+use super::setting::ValueKind;
 use super::value::{self, Unreadable};
-use super::{CipherSuite, LogFormat, LogLevel, TlsVersion, cipher, password_attributes};
-
-/// A kind of value.
-pub(super) trait Kind: Sync + 'static {
-    /// What the text is read into.
-    type Value;
-
-    /// What the table holds for a setting that is unset.
-    type Default: Sync + 'static;
-
-    /// The word for the value in `--help`.
-    const PLACEHOLDER: &'static str;
-
-    /// Whether the flag alone means true.
-    const SWITCH: bool = false;
-
-    /// Whether the value must not be shown.
-    const SECRET: bool = false;
-
-    /// Whether blanks around the text belong to the value.
-    const BLANKS: bool = false;
-
-    /// What belongs there, for an error message.
-    fn expected(&self) -> String;
-
-    /// Reads a text that is not blank.
-    fn read(&self, text: &str) -> Result<Self::Value, Unreadable>;
-
-    /// The value when unset. `None`: it must be set.
-    fn unset(&self, _default: &Self::Default) -> Option<Self::Value> {
-        None
-    }
-
-    /// The default as an admin would write it. Empty: none.
-    fn shown(&self, _default: &Self::Default) -> String {
-        String::new()
-    }
-}
 
 /// In place of a default: the setting must be set.
 #[derive(Debug)]
@@ -66,7 +28,7 @@ pub(super) struct Unset;
 #[derive(Debug)]
 pub(super) struct Optional<K>(pub(super) K);
 
-impl<K: Kind> Kind for Optional<K> {
+impl<K: ValueKind> ValueKind for Optional<K> {
     type Value = Option<K::Value>;
     type Default = Unset;
     const PLACEHOLDER: &'static str = K::PLACEHOLDER;
@@ -91,7 +53,7 @@ impl<K: Kind> Kind for Optional<K> {
 #[derive(Debug)]
 pub(super) struct Text;
 
-impl Kind for Text {
+impl ValueKind for Text {
     type Value = String;
     type Default = Required;
     const PLACEHOLDER: &'static str = "WORD";
@@ -110,7 +72,7 @@ impl Kind for Text {
 #[derive(Debug)]
 pub(super) struct Token;
 
-impl Kind for Token {
+impl ValueKind for Token {
     type Value = SecretString;
     type Default = Required;
     const PLACEHOLDER: &'static str = "TOKEN";
@@ -129,7 +91,7 @@ impl Kind for Token {
 #[derive(Debug)]
 pub(super) struct Host;
 
-impl Kind for Host {
+impl ValueKind for Host {
     type Value = Url;
     type Default = Required;
     const PLACEHOLDER: &'static str = "URL";
@@ -147,7 +109,7 @@ impl Kind for Host {
 #[derive(Debug)]
 pub(super) struct Proxy;
 
-impl Kind for Proxy {
+impl ValueKind for Proxy {
     type Value = Url;
     type Default = Required;
     const PLACEHOLDER: &'static str = "URL";
@@ -165,7 +127,7 @@ impl Kind for Proxy {
 #[derive(Debug)]
 pub(super) struct Switch;
 
-impl Kind for Switch {
+impl ValueKind for Switch {
     type Value = bool;
     type Default = bool;
     const PLACEHOLDER: &'static str = "BOOL";
@@ -192,7 +154,7 @@ impl Kind for Switch {
 #[derive(Debug)]
 pub(super) struct Path;
 
-impl Kind for Path {
+impl ValueKind for Path {
     type Value = PathBuf;
     type Default = &'static str;
     const PLACEHOLDER: &'static str = "FILE";
@@ -219,7 +181,7 @@ impl Kind for Path {
 #[derive(Debug)]
 pub(super) struct Listen;
 
-impl Kind for Listen {
+impl ValueKind for Listen {
     type Value = Vec<SocketAddr>;
     type Default = SocketAddr;
     const PLACEHOLDER: &'static str = "ADDRESSES";
@@ -245,7 +207,7 @@ impl Kind for Listen {
 #[derive(Debug)]
 pub(super) struct Networks;
 
-impl Kind for Networks {
+impl ValueKind for Networks {
     type Value = value::Networks;
     type Default = &'static [IpNet];
     const PLACEHOLDER: &'static str = "NETWORKS";
@@ -275,7 +237,7 @@ impl Kind for Networks {
 #[derive(Debug)]
 pub(super) struct Version;
 
-impl Kind for Version {
+impl ValueKind for Version {
     type Value = TlsVersion;
     type Default = TlsVersion;
     const PLACEHOLDER: &'static str = "VERSION";
@@ -305,7 +267,7 @@ impl Kind for Version {
 #[derive(Debug)]
 pub(super) struct CipherSuites;
 
-impl Kind for CipherSuites {
+impl ValueKind for CipherSuites {
     type Value = Vec<&'static CipherSuite>;
     type Default = Required;
     const PLACEHOLDER: &'static str = "SUITES";
@@ -323,7 +285,7 @@ impl Kind for CipherSuites {
 #[derive(Debug)]
 pub(super) struct PasswordAttributes;
 
-impl Kind for PasswordAttributes {
+impl ValueKind for PasswordAttributes {
     type Value = Vec<&'static str>;
     type Default = Required;
     const PLACEHOLDER: &'static str = "NAMES";
@@ -341,7 +303,7 @@ impl Kind for PasswordAttributes {
 #[derive(Debug)]
 pub(super) struct Level;
 
-impl Kind for Level {
+impl ValueKind for Level {
     type Value = LogLevel;
     type Default = LogLevel;
     const PLACEHOLDER: &'static str = "WORD";
@@ -351,7 +313,7 @@ impl Kind for Level {
     }
 
     fn read(&self, text: &str) -> Result<LogLevel, Unreadable> {
-        value::log_level(text)
+        log_level::level(text)
     }
 
     fn unset(&self, default: &LogLevel) -> Option<LogLevel> {
@@ -374,7 +336,7 @@ impl Kind for Level {
 #[derive(Debug)]
 pub(super) struct Format;
 
-impl Kind for Format {
+impl ValueKind for Format {
     type Value = LogFormat;
     type Default = Required;
     const PLACEHOLDER: &'static str = "WORD";
@@ -384,6 +346,6 @@ impl Kind for Format {
     }
 
     fn read(&self, text: &str) -> Result<LogFormat, Unreadable> {
-        value::log_format(text)
+        log_level::format(text)
     }
 }

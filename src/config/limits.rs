@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
-use super::kind::{Count, Interval, Optional, Period, Size, Unset};
+use super::error::ConfigError;
+use super::kind::{Optional, Unset};
+use super::quantity::{Count, Interval, Period, Size, YEAR};
 use super::reader::Reader;
 use super::setting::{Setting, own};
-use super::{ConfigError, YEAR};
 
 /// The largest LDAP message any setting allows. Larger ones would let one client claim a noticeable part of memory.
 const LARGEST_MESSAGE: u64 = 256 << 20;

@@ -5,10 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use ipnet::IpNet;
 
+use super::error::{ConfigError, ConfigWarning};
 use super::kind::{Listen, Networks};
 use super::reader::Reader;
 use super::setting::{Setting, official};
-use super::{ConfigError, ConfigWarning};
 
 /// The official default.
 const PRIVATE_NETWORKS: &[IpNet] = &[

@@ -1,10 +1,11 @@
 //! What is logged, and how. Knows these settings and what they are read into; must not know what the values are used
 //! for.
 
+use super::error::ConfigError;
 use super::kind::{Format, Level, Optional, Switch, Unset};
+use super::log_level::{LogFormat, LogLevel};
 use super::reader::Reader;
 use super::setting::{Setting, official, own};
-use super::{ConfigError, value};
 
 pub(super) static LOG_LEVEL: Setting<Level> = official(
     "AUTHENTIK_LOG_LEVEL",
@@ -24,6 +25,14 @@ pub(super) static LOG_FORMAT: Setting<Optional<Format>> = own(
     "`json` or `text`. Unset: JSON, or text when AUTHENTIK_DEBUG is true.",
 );
 
+pub(super) static AUDIT_SEARCHES: Setting<Switch> = own(
+    "AUTHENTIK_LDAP__AUDIT_SEARCHES",
+    "audit-searches",
+    Switch,
+    false,
+    "Write an audit record for each search: who, what, how many entries. Logins, refusals and revocations always have one.",
+);
+
 /// What is logged, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogConfig {
@@ -31,39 +40,6 @@ pub struct LogConfig {
     pub level: LogLevel,
     /// The format of a line.
     pub format: LogFormat,
-}
-
-/// authentik's log levels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LogLevel {
-    /// Everything.
-    Trace,
-    /// For finding faults.
-    Debug,
-    /// What an admin wants to see.
-    Info,
-    /// What an admin should look at.
-    Warning,
-    /// What does not work.
-    Error,
-}
-
-impl LogLevel {
-    /// The level named `log_level` in an outpost's configuration: missing means info, and an unknown word means debug,
-    /// as in the official outpost.
-    #[must_use]
-    pub fn from_outpost(log_level: Option<&str>) -> Self {
-        log_level.map_or(Self::Info, |text| value::log_level(text).unwrap_or(Self::Debug))
-    }
-}
-
-/// The format of a log line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// One JSON object a line, with the official outpost's keys.
-    Json,
-    /// For reading.
-    Text,
 }
 
 impl LogConfig {

@@ -5,7 +5,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{ConfigWarning, Strings};
+use super::error::ConfigWarning;
+use super::strings::Strings;
 
 /// Most files a warning names.
 const MOST_NAMED: usize = 8;

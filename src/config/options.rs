@@ -1,13 +1,12 @@
 //! The table of every variable this server reads. The environment, the flags, `--help` and `docs/options.md` all come
 //! from it, so they cannot disagree. Holds their order; each is defined in the module that reads it.
 
-use super::{authentik, bind, limits, listen, log, tls};
+use super::{attributes, authentik, bind, limits, listen, log, process, refresh, tls};
 
-pub use super::page::options_page;
-pub use super::setting::Entry;
+pub use super::setting::AnySetting;
 
 /// The variables authentik's own LDAP outpost reads, as far as they mean something here.
-pub static OFFICIAL: &[&dyn Entry] = &[
+pub static OFFICIAL: &[&dyn AnySetting] = &[
     &authentik::HOST,
     &authentik::TOKEN,
     &authentik::INSECURE,
@@ -17,15 +16,15 @@ pub static OFFICIAL: &[&dyn Entry] = &[
     &listen::LISTEN_LDAPS,
     &listen::LISTEN_METRICS,
     &listen::TRUSTED_PROXIES,
-    &super::BUILD_HASH,
-    &super::TEMPORARY_DIRECTORY,
+    &process::BUILD_HASH,
+    &process::TEMPORARY_DIRECTORY,
     &authentik::HTTP_PROXY,
     &authentik::HTTPS_PROXY,
     &authentik::NO_PROXY,
 ];
 
 /// The options under `AUTHENTIK_LDAP__`, each also a flag.
-pub static OPTIONS: &[&dyn Entry] = &[
+pub static OPTIONS: &[&dyn AnySetting] = &[
     &authentik::PAGE_SIZE,
     &authentik::CA_FILE,
     &authentik::REQUEST_TIMEOUT,
@@ -66,18 +65,18 @@ pub static OPTIONS: &[&dyn Entry] = &[
     &bind::MFA_SECOND_TRY,
     &bind::STRICT_BIND_DN,
     &bind::ACCEPT_BARE_NAMES,
-    &super::REFRESH_DELTA_INTERVAL,
-    &super::SNAPSHOT_FILE,
-    &super::SERVE_ATTRIBUTES,
-    &super::LEGAL_ATTRIBUTE_NAMES,
-    &super::REFRESH_FULL_EVERY,
+    &refresh::REFRESH_DELTA_INTERVAL,
+    &refresh::SNAPSHOT_FILE,
+    &attributes::SERVE_ATTRIBUTES,
+    &attributes::LEGAL_ATTRIBUTE_NAMES,
+    &refresh::REFRESH_FULL_EVERY,
     &tls::REQUIRE_TLS,
     &tls::TLS_MIN_VERSION,
     &tls::TLS_CIPHER_SUITES,
     &tls::TLS_CERTIFICATE_FILE,
     &tls::TLS_KEY_FILE,
     &log::LOG_FORMAT,
-    &super::AUDIT_SEARCHES,
+    &log::AUDIT_SEARCHES,
 ];
 
 /// Official variables that are accepted and have no effect here, with the reason.
@@ -99,4 +98,4 @@ pub static TOLERATED: &[(&str, &str)] = &[
 ];
 
 /// The prefix of our own options.
-pub(crate) const OPTION_PREFIX: &str = "AUTHENTIK_LDAP__";
+pub(super) const OPTION_PREFIX: &str = "AUTHENTIK_LDAP__";

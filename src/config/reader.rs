@@ -6,12 +6,11 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use url::Url;
 
-use super::kind::{Kind, Networks, Optional, Proxy};
-use super::nearest;
-use super::options;
-use super::setting::{Entry, Setting};
+use super::error::{ConfigError, ConfigWarning};
+use super::kind::{Networks, Optional, Proxy};
+use super::setting::{AnySetting, Setting, ValueKind};
+use super::strings::{NotUnicode, Strings};
 use super::value::{self, Unreadable};
-use super::{ConfigError, ConfigWarning, NotUnicode, Strings};
 
 /// How much of a bad value an error shows.
 const SHOWN_VALUE_LIMIT: usize = 80;
@@ -46,7 +45,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The text of a setting with `file://` and `env://` followed; `None` when unset or empty.
-    fn text(&mut self, setting: &dyn Entry) -> Result<Option<Found>, ConfigError> {
+    fn text(&mut self, setting: &dyn AnySetting) -> Result<Option<Found>, ConfigError> {
         #[cfg(test)]
         self.visited.push(setting.variable());
         let name = self.strings.spelling(setting.variable());
@@ -117,14 +116,14 @@ impl<'a> Reader<'a> {
     }
 
     /// The file a setting refers to, whether or not it is there.
-    pub(super) fn referenced_file(&self, setting: &dyn Entry) -> Option<PathBuf> {
+    pub(super) fn referenced_file(&self, setting: &dyn AnySetting) -> Option<PathBuf> {
         let raw = self.strings.get(setting.variable()).ok()??;
         let (path, _) = split_fallback(raw.strip_prefix("file://")?);
         Some(PathBuf::from(path))
     }
 
     /// A setting that is known by its name in lower case, too, which counts when the other is unset.
-    pub(super) fn in_either_case(&mut self, setting: &dyn Entry) -> Result<Option<Found>, ConfigError> {
+    pub(super) fn in_either_case(&mut self, setting: &dyn AnySetting) -> Result<Option<Found>, ConfigError> {
         if let Some(found) = self.text(setting)? {
             return Ok(Some(found));
         }
@@ -165,7 +164,10 @@ impl<'a> Reader<'a> {
     }
 
     /// The value of a setting, or what counts when it is unset.
-    pub(super) fn value<K: Kind>(&mut self, setting: &'static Setting<K>) -> Result<K::Value, ConfigError> {
+    pub(super) fn value<K: ValueKind>(
+        &mut self,
+        setting: &'static Setting<K>,
+    ) -> Result<K::Value, ConfigError> {
         match self.if_set(setting)? {
             Some(value) => Ok(value),
             None => setting
@@ -178,7 +180,10 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn if_set<K: Kind>(&mut self, setting: &'static Setting<K>) -> Result<Option<K::Value>, ConfigError> {
+    fn if_set<K: ValueKind>(
+        &mut self,
+        setting: &'static Setting<K>,
+    ) -> Result<Option<K::Value>, ConfigError> {
         self.text(setting)?
             .map(|found| {
                 let text = if K::BLANKS { &found.text } else { found.text.trim() };
@@ -210,30 +215,17 @@ impl<'a> Reader<'a> {
     }
 
     /// The error for one of a pair of settings without the other.
-    pub(super) fn lonely(&self, missing: &dyn Entry, present: &dyn Entry) -> ConfigError {
+    pub(super) fn lonely(&self, missing: &dyn AnySetting, present: &dyn AnySetting) -> ConfigError {
         ConfigError::Conflict {
             name: self.strings.spelling(missing.variable()),
             other: self.strings.spelling(present.variable()),
             problem: "both must be set, or neither",
         }
     }
-
-    pub(super) fn warn_of_unknown_options(&mut self) {
-        for name in self.strings.names() {
-            let known = options::OPTIONS.iter().any(|setting| setting.variable() == name);
-            if known || !name.starts_with(options::OPTION_PREFIX) {
-                continue;
-            }
-            self.warnings.push(match nearest::nearest_option(&name) {
-                Some(nearest) => ConfigWarning::UnknownOption { name, nearest },
-                None => ConfigWarning::UnlikeAnyOption { name },
-            });
-        }
-    }
 }
 
 impl Found {
-    fn invalid(self, setting: &dyn Entry, problem: Unreadable) -> ConfigError {
+    fn invalid(self, setting: &dyn AnySetting, problem: Unreadable) -> ConfigError {
         ConfigError::Invalid {
             name: self.name,
             found: if problem.hide {

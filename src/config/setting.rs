@@ -1,11 +1,11 @@
 //! One entry in the table of options: its name, flag, kind, default and help. The kind decides how the text is read, what
 //! it is read into and what a default can be, so none of them can disagree. Knows no setting by name.
 
-use super::kind::Kind;
+use super::value::Unreadable;
 
 /// One variable, read as `K` says.
 #[derive(Debug)]
-pub(super) struct Setting<K: Kind> {
+pub(super) struct Setting<K: ValueKind> {
     /// The environment variable.
     pub(super) variable: &'static str,
     /// The flag without its dashes. The variables that authentik's deployments set have none.
@@ -19,7 +19,7 @@ pub(super) struct Setting<K: Kind> {
 }
 
 /// A variable of authentik's own outpost.
-pub(super) const fn official<K: Kind>(
+pub(super) const fn official<K: ValueKind>(
     variable: &'static str,
     kind: K,
     default: K::Default,
@@ -35,7 +35,7 @@ pub(super) const fn official<K: Kind>(
 }
 
 /// An option of this server, which is a flag too.
-pub(super) const fn own<K: Kind>(
+pub(super) const fn own<K: ValueKind>(
     variable: &'static str,
     flag: &'static str,
     kind: K,
@@ -51,8 +51,45 @@ pub(super) const fn own<K: Kind>(
     }
 }
 
+/// A kind of value.
+pub(super) trait ValueKind: Sync + 'static {
+    /// What the text is read into.
+    type Value;
+
+    /// What the table holds for a setting that is unset.
+    type Default: Sync + 'static;
+
+    /// The word for the value in `--help`.
+    const PLACEHOLDER: &'static str;
+
+    /// Whether the flag alone means true.
+    const SWITCH: bool = false;
+
+    /// Whether the value must not be shown.
+    const SECRET: bool = false;
+
+    /// Whether blanks around the text belong to the value.
+    const BLANKS: bool = false;
+
+    /// What belongs there, for an error message.
+    fn expected(&self) -> String;
+
+    /// Reads a text that is not blank.
+    fn read(&self, text: &str) -> Result<Self::Value, Unreadable>;
+
+    /// The value when unset. `None`: it must be set.
+    fn unset(&self, _default: &Self::Default) -> Option<Self::Value> {
+        None
+    }
+
+    /// The default as an admin would write it. Empty: none.
+    fn shown(&self, _default: &Self::Default) -> String {
+        String::new()
+    }
+}
+
 /// A setting of whatever kind, as the command line, its help and the page of options show it.
-pub trait Entry: Sync {
+pub trait AnySetting: Sync {
     /// The environment variable.
     fn variable(&self) -> &'static str;
 
@@ -78,7 +115,7 @@ pub trait Entry: Sync {
     fn is_secret(&self) -> bool;
 }
 
-impl<K: Kind> Entry for Setting<K> {
+impl<K: ValueKind> AnySetting for Setting<K> {
     fn variable(&self) -> &'static str {
         self.variable
     }

@@ -533,7 +533,7 @@ fn the_socket_needs_no_other_variable() {
 #[test]
 fn options_page_is_current() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/options.md");
-    let page = options::options_page();
+    let page = options_page();
     if std::env::var_os("AKLDAP_WRITE_DOCS").is_some() {
         std::fs::create_dir_all(path.parent().expect("docs")).expect("create docs");
         std::fs::write(&path, &page).expect("write the page");

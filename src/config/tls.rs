@@ -3,10 +3,11 @@
 
 use std::path::PathBuf;
 
+use super::cipher::{CIPHER_SUITES, CipherSuite, TlsVersion};
+use super::error::ConfigError;
 use super::kind::{CipherSuites, Optional, Path, Switch, Unset, Version};
 use super::reader::Reader;
 use super::setting::{Setting, own};
-use super::{CIPHER_SUITES, CipherSuite, ConfigError, TlsVersion};
 
 pub(super) static REQUIRE_TLS: Setting<Switch> = own(
     "AUTHENTIK_LDAP__REQUIRE_TLS",

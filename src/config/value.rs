@@ -7,8 +7,6 @@ use std::time::Duration;
 use ipnet::IpNet;
 use url::Url;
 
-use crate::config::{LogFormat, LogLevel};
-
 /// The text cannot be read. What was expected is known by the caller, except where the value itself suggests more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Unreadable {
@@ -237,25 +235,4 @@ pub(crate) fn token(text: &str) -> Result<&str, Unreadable> {
         });
     }
     Ok(token)
-}
-
-/// A log level, with the further spellings the official outpost reads.
-pub(crate) fn log_level(text: &str) -> Result<LogLevel, Unreadable> {
-    match text.to_ascii_lowercase().as_str() {
-        "trace" => Ok(LogLevel::Trace),
-        "debug" => Ok(LogLevel::Debug),
-        "info" => Ok(LogLevel::Info),
-        "warn" | "warning" => Ok(LogLevel::Warning),
-        "error" | "fatal" | "panic" | "critical" => Ok(LogLevel::Error),
-        _ => Err(Unreadable::PLAIN),
-    }
-}
-
-/// A log format.
-pub(crate) fn log_format(text: &str) -> Result<LogFormat, Unreadable> {
-    match text {
-        "json" => Ok(LogFormat::Json),
-        "text" => Ok(LogFormat::Text),
-        _ => Err(Unreadable::PLAIN),
-    }
 }

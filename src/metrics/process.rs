@@ -8,7 +8,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
 use prometheus_client::metrics::counter::ConstCounter;
 
-use super::gauge;
+use super::gauge::gauge;
 
 /// Clock ticks in a second in `/proc`. The kernel shows 100 to programs on every architecture, whatever it uses itself.
 const TICKS_PER_SECOND: f64 = 100.0;

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 
-use super::gauge;
+use super::gauge::gauge;
 
 /// The installed snapshot. The age, and whether that makes it stale, is worked out when asked for.
 #[derive(Debug, Default)]

@@ -1,9 +1,23 @@
-//! The option somebody probably meant.
+//! Names that look like options of this server and are none: what is said about them, and which option was probably meant.
 
+use super::error::ConfigWarning;
 use super::options::{OPTION_PREFIX, OPTIONS};
+use super::strings::Strings;
+
+/// A warning for each name under our prefix that nothing reads.
+pub(super) fn warnings(strings: &dyn Strings) -> impl Iterator<Item = ConfigWarning> {
+    let is_unknown = |name: &String| {
+        name.starts_with(OPTION_PREFIX) && OPTIONS.iter().all(|setting| setting.variable() != name)
+    };
+    let unknown = strings.names().into_iter().filter(is_unknown);
+    unknown.map(|name| match nearest(&name) {
+        Some(nearest) => ConfigWarning::UnknownOption { name, nearest },
+        None => ConfigWarning::UnlikeAnyOption { name },
+    })
+}
 
 /// The known option nearest to a name that nothing reads, if any resembles it.
-pub(crate) fn nearest_option(name: &str) -> Option<&'static str> {
+fn nearest(name: &str) -> Option<&'static str> {
     /// A third of a name wrong is a different name, not a slip.
     const RESEMBLING_PART: usize = 3;
     let tail = name

@@ -3,20 +3,22 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use crate::config::value::{self, Unreadable};
+use super::setting::ValueKind;
+use super::value::{self, Unreadable};
 
-use super::Kind;
+/// The largest duration any setting takes.
+pub(super) const YEAR: Duration = Duration::from_hours(365 * 24);
 
 /// A number in a range.
 #[derive(Debug)]
-pub(in crate::config) struct Count<N> {
+pub(super) struct Count<N> {
     /// Smallest.
-    pub(in crate::config) min: N,
+    pub(super) min: N,
     /// Largest.
-    pub(in crate::config) max: N,
+    pub(super) max: N,
 }
 
-impl<N> Kind for Count<N>
+impl<N> ValueKind for Count<N>
 where
     N: TryFrom<u64> + PartialOrd + Copy + Display + Sync + 'static,
 {
@@ -46,14 +48,14 @@ where
 
 /// Bytes in a range.
 #[derive(Debug)]
-pub(in crate::config) struct Size {
+pub(super) struct Size {
     /// Smallest, in bytes.
-    pub(in crate::config) min: u64,
+    pub(super) min: u64,
     /// Largest, in bytes.
-    pub(in crate::config) max: u64,
+    pub(super) max: u64,
 }
 
-impl Kind for Size {
+impl ValueKind for Size {
     type Value = usize;
     type Default = usize;
     const PLACEHOLDER: &'static str = "SIZE";
@@ -84,14 +86,14 @@ impl Kind for Size {
 
 /// A duration of at least a second.
 #[derive(Debug)]
-pub(in crate::config) struct Period {
+pub(super) struct Period {
     /// Longest.
-    pub(in crate::config) max: Duration,
+    pub(super) max: Duration,
     /// Whether 0 is allowed too, and means off.
-    pub(in crate::config) off: bool,
+    pub(super) off: bool,
 }
 
-impl Kind for Period {
+impl ValueKind for Period {
     type Value = Duration;
     type Default = Duration;
     const PLACEHOLDER: &'static str = "DURATION";
@@ -125,9 +127,9 @@ impl Kind for Period {
 
 /// A duration of at least a second, or never, which is written 0.
 #[derive(Debug)]
-pub(in crate::config) struct Interval {
+pub(super) struct Interval {
     /// Longest.
-    pub(in crate::config) max: Duration,
+    pub(super) max: Duration,
 }
 
 impl Interval {
@@ -139,7 +141,7 @@ impl Interval {
     }
 }
 
-impl Kind for Interval {
+impl ValueKind for Interval {
     type Value = Option<Duration>;
     type Default = Option<Duration>;
     const PLACEHOLDER: &'static str = Period::PLACEHOLDER;
