@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use akldap_simulator::{Directory, Endpoint, NotConfigured, Stage as FlowStage};
 
-use crate::captured_log::Log;
-use crate::scenery::{LOGOUT, change, directory, flow_requests, of, recommended, separate, stage};
-use crate::stage::{BASE, Stage, eventually, user_dn};
+use akldap_testing::captured_log::Log;
+use akldap_testing::scenery::{LOGOUT, change, directory, flow_requests, of, recommended, separate, stage};
+use akldap_testing::stage::{BASE, Stage, eventually, user_dn};
 
 fn logging_out(mode: &str) -> Directory {
     let mut directory = directory(mode, recommended());
@@ -90,7 +90,7 @@ async fn a_flow_that_begins_otherwise_is_learned_anew() {
     assert_eq!(cost(&stage, "alice", "demo-alice", 0).await.0, 2);
     let set = |stages: Vec<FlowStage>| {
         stage.simulator.edit(|directory| {
-            let flow = directory.flows.get_mut(crate::scenery::FLOW).unwrap();
+            let flow = directory.flows.get_mut(akldap_testing::scenery::FLOW).unwrap();
             flow.stages = stages
                 .into_iter()
                 .map(akldap_simulator::StageBinding::new)
@@ -237,7 +237,7 @@ async fn shutting_down_ends_the_sessions() {
             temporary,
         } = of(logging_out(mode), &[]).await;
         let address = server.addresses().ldap[0];
-        let mut client = crate::client::Client::connect(address).await;
+        let mut client = akldap_testing::client::Client::connect(address).await;
         assert_eq!(client.bind(&user_dn("alice"), "demo-alice").await.code, 0);
         assert_eq!(simulator.sessions().len(), 1);
         server.shutdown().await;

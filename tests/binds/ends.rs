@@ -9,9 +9,9 @@ use akldap_simulator::{
     Binding, Endpoint, Fault, NotConfigured, Rule, Stage as FlowStage, UserLogin, demo_secrets, totp_code,
 };
 
-use crate::client::Client;
-use crate::scenery::{assert_disconnected, flow_requests, recommended, stage};
-use crate::stage::{BASE, Stage, eventually, user_dn};
+use akldap_testing::client::Client;
+use akldap_testing::scenery::{assert_disconnected, flow_requests, recommended, stage};
+use akldap_testing::stage::{BASE, Stage, eventually, user_dn};
 
 const OFF: (&str, &str) = ("ACCESS_RECHECK_INTERVAL", "0");
 const EACH_SECOND: (&str, &str) = ("ACCESS_RECHECK_INTERVAL", "1s");

@@ -7,9 +7,9 @@ use akldap_simulator::{Endpoint, Fault, Rule, When, demo_secrets, totp_code};
 use futures_util::future::join_all;
 use reqwest::Method;
 
-use crate::client::{Client, Outcome};
-use crate::scenery::{alias, directory, flow_requests, of, separate, stage};
-use crate::stage::{Stage, eventually, user_dn};
+use akldap_testing::client::{Client, Outcome};
+use akldap_testing::scenery::{alias, directory, flow_requests, of, separate, stage};
+use akldap_testing::stage::{Stage, eventually, user_dn};
 
 const PASSWORD: &str = "correct horse";
 

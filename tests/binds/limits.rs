@@ -9,8 +9,8 @@ use akldap_simulator::{Device, DeviceKind, DuoOutcome, Fault, NotConfigured, Rul
 use futures_util::future::join_all;
 use ldap3_proto::proto::{LdapBindCred, LdapBindRequest, LdapOp};
 
-use crate::scenery::{directory, flow_requests, of, recommended, stage};
-use crate::stage::{BASE, Stage, eventually, user_dn};
+use akldap_testing::scenery::{directory, flow_requests, of, recommended, stage};
+use akldap_testing::stage::{BASE, Stage, eventually, user_dn};
 
 /// What authentik was sent as passwords of these tests.
 fn logins_sent(stage: &Stage) -> usize {

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use akldap_simulator::{Directory, Endpoint, Fault, Flow, Rule};
 use futures_util::future::join_all;
 
-use crate::scenery::{FLOW, change, flow_requests, of, recommended, stage};
-use crate::stage::{BASE, Stage, eventually, user_dn};
+use akldap_testing::scenery::{FLOW, change, flow_requests, of, recommended, stage};
+use akldap_testing::stage::{BASE, Stage, eventually, user_dn};
 
 /// Bind DN and password.
 type Attempt = (String, String);

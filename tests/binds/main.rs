@@ -1,11 +1,9 @@
 //! The bind core over real sockets, against a simulated authentik that is made to fail in every way it can: who gets
 //! in, when that ends, and what it costs authentik.
 
-#![allow(unreachable_pub, reason = "the harness is written as a library")]
-#![allow(dead_code, reason = "the harness serves other tests too")]
+#![allow(unreachable_pub, reason = "modules that share are written as libraries")]
 
-use akldap_testing::{captured_log, client, scenery, stage};
-
+mod authentik_secrets;
 mod cost;
 mod ends;
 mod faults;

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use akldap_simulator::{Fault, Rule};
 use futures_util::future::join_all;
 
-use crate::client::Client;
 use crate::ends::{
     connected, is_answered_at_once, move_to_another_application, pk, shut_out, take_search_permission,
 };
-use crate::scenery::recommended;
-use crate::stage::{Stage, eventually};
+use akldap_testing::client::Client;
+use akldap_testing::scenery::recommended;
+use akldap_testing::stage::{Stage, eventually};
 
 /// Longer than anything SECURITY.md promises for a few logins.
 const LONGEST: Duration = Duration::from_secs(400);

@@ -7,10 +7,10 @@ use akldap_simulator::{
     Stage as FlowStage, StageBinding, When, demo_secrets, totp_code,
 };
 
-use crate::captured_log::Log;
-use crate::client::Outcome;
-use crate::scenery::{FLOW, assert_disconnected, directory, flow_requests, of};
-use crate::stage::{Stage, eventually, user_dn};
+use akldap_testing::captured_log::Log;
+use akldap_testing::client::Outcome;
+use akldap_testing::scenery::{FLOW, assert_disconnected, directory, flow_requests, of};
+use akldap_testing::stage::{Stage, eventually, user_dn};
 
 fn with_second_factor() -> Vec<FlowStage> {
     vec![
@@ -198,7 +198,7 @@ async fn the_first_login_of_whom_the_directory_shows_otherwise_is_kept() {
     // Renamed, and new. A password is known by its date to be older than the login.
     stage.simulator.edit(|directory| {
         let flow = directory.flows.get_mut(FLOW).unwrap();
-        flow.stages = crate::scenery::recommended()
+        flow.stages = akldap_testing::scenery::recommended()
             .into_iter()
             .map(StageBinding::new)
             .collect();
@@ -237,7 +237,7 @@ async fn a_password_that_only_looks_like_one_with_a_code_is_tried_whole() {
     let stage = with_devices("direct", vec![]).await;
     stage.simulator.edit(|directory| {
         let flow = directory.flows.get_mut(FLOW).unwrap();
-        flow.stages = crate::scenery::recommended()
+        flow.stages = akldap_testing::scenery::recommended()
             .into_iter()
             .map(StageBinding::new)
             .collect();
@@ -318,7 +318,7 @@ async fn stages_that_cannot_be_passed_are_named_in_the_log_after_one_attempt() {
 #[tokio::test]
 async fn a_flow_that_restarts_at_a_wrong_password_is_tried_once() {
     let (log, _listening) = Log::listen();
-    let mut directory = directory("direct", crate::scenery::separate());
+    let mut directory = directory("direct", akldap_testing::scenery::separate());
     for binding in &mut directory.flows.get_mut(FLOW).unwrap().stages {
         binding.restart_on_invalid = true;
     }
@@ -392,7 +392,7 @@ async fn strangers_get_a_sentence_and_the_log_gets_the_cause() {
         ("/check_access/", Fault::NotFound, 80, "Not found."),
         ("/users/me/", Fault::Forbidden, 1, "Token invalid"),
     ];
-    let stage = of(directory("direct", crate::scenery::recommended()), &[]).await;
+    let stage = of(directory("direct", akldap_testing::scenery::recommended()), &[]).await;
     let authority = stage.simulator.address().to_string();
     for (number, (path, fault, code, word)) in cases.into_iter().enumerate() {
         // Unknown to the directory, so that authentik is asked who it is.
@@ -444,7 +444,7 @@ async fn strangers_get_a_sentence_and_the_log_gets_the_cause() {
 #[tokio::test]
 async fn a_deleted_user_is_logged_out_by_the_end_of_the_session() {
     for mode in ["direct", "cached"] {
-        let stage = of(directory(mode, crate::scenery::recommended()), &[]).await;
+        let stage = of(directory(mode, akldap_testing::scenery::recommended()), &[]).await;
         let mut bound = stage.bound("bob").await;
         let bob = stage.simulator.user_pk("bob").unwrap();
         // authentik announces the end of each session; nothing else is looked at in this test.
@@ -521,7 +521,7 @@ async fn without_a_known_release_the_older_rule_holds() {
 #[tokio::test]
 async fn the_second_try_can_be_turned_off() {
     let stage = of(
-        directory("direct", crate::scenery::recommended()),
+        directory("direct", akldap_testing::scenery::recommended()),
         &[("MFA_SECOND_TRY", "false")],
     )
     .await;

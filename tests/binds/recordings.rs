@@ -1,18 +1,15 @@
 //! The binds that were recorded with a real authentik, made over LDAP against a simulator with the same directory: the
 //! LDAP answer must be the one that the recorded verdict means.
-//!
-//! The recordings are not part of the project: without the folder (`AKLDAP_RECORDINGS` or `../shared/recordings`) the
-//! test says that it skipped.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use akldap_simulator::{Directory, Options, Simulator};
+use akldap_testing::recordings;
 use serde_json::Value;
 
-use crate::client::Outcome;
-use crate::stage::{Stage, eventually};
+use akldap_testing::client::Outcome;
+use akldap_testing::stage::{Stage, eventually};
 
 /// Scenarios that no LDAP client can bring about, by the beginning of their name.
 const ELSEWHERE: &[(&str, &str)] = &[
@@ -27,16 +24,6 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("x14", "about cookies behind TLS"),
     ("x18", "the session expires after the bind"),
 ];
-
-fn folder() -> Option<PathBuf> {
-    let given = std::env::var_os("AKLDAP_RECORDINGS").map(PathBuf::from);
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let near = ["../shared/recordings", "../../shared/recordings"].map(|path| manifest.join(path));
-    given
-        .into_iter()
-        .chain(near)
-        .find(|path| path.join("D-flows").is_dir())
-}
 
 /// One recorded bind.
 struct Scenario {
@@ -55,12 +42,8 @@ struct Scenario {
     search_everything: bool,
 }
 
-fn json(path: &Path) -> Value {
-    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
-}
-
-fn load(root: &Path) -> Vec<Scenario> {
-    let summary = json(&root.join("D-flows-summary.json"));
+fn load() -> Vec<Scenario> {
+    let summary = &recordings::authentik()["D-flows-summary.json"];
     let mut scenarios: Vec<Scenario> = summary
         .as_array()
         .unwrap()
@@ -69,23 +52,20 @@ fn load(root: &Path) -> Vec<Scenario> {
             let name = row["scenario"].as_str().unwrap();
             !ELSEWHERE.iter().any(|(prefix, _)| name.starts_with(prefix))
         })
-        .map(|row| read(root, row))
+        .map(read)
         .collect();
     scenarios.sort_by(|a, b| (a.began, &a.name).cmp(&(b.began, &b.name)));
     scenarios
 }
 
-fn read(root: &Path, row: &Value) -> Scenario {
+fn read(row: &Value) -> Scenario {
     let name = row["scenario"].as_str().unwrap().to_owned();
-    let mut files: Vec<PathBuf> = std::fs::read_dir(root.join("D-flows").join(&name))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
+    let steps: Vec<&Value> = recordings::below(&format!("D-flows/{name}"))
+        .map(|(_, exchange)| exchange)
         .collect();
-    files.sort();
     let (mut password, mut code, mut provider) = (String::new(), None, 1);
     let (mut exchanges, mut deciding) = (Vec::new(), 0);
-    for file in &files {
-        let exchange = json(file);
+    for exchange in &steps {
         let date = exchange["response"]["headers"]
             .as_array()
             .unwrap()
@@ -121,7 +101,7 @@ fn read(root: &Path, row: &Value) -> Scenario {
         // What LDAP itself refuses before authentik is asked.
         _ if username.is_empty() => 50,
         ("http", _) => 80,
-        (_, "") if files.len() > 1 => 53,
+        (_, "") if steps.len() > 1 => 53,
         // The flow ended without a login: it is broken, and says nothing about the password.
         ("done", _) if row["me"][0] == 403 => 52,
         ("done", _) if passing.contains("\"passing\":true") => 0,
@@ -176,11 +156,7 @@ async fn bind(stage: &Stage, scenario: &Scenario) -> (Outcome, usize) {
 
 #[tokio::test]
 async fn recorded_binds_have_the_answer_they_mean() {
-    let Some(root) = folder() else {
-        println!("skipped: no recordings (set AKLDAP_RECORDINGS)");
-        return;
-    };
-    let directory = Directory::from_recordings(&root).unwrap();
+    let directory = Directory::from_recordings(recordings::authentik()).unwrap();
     let simulator = Simulator::start(
         directory,
         Options {
@@ -194,7 +170,7 @@ async fn recorded_binds_have_the_answer_they_mean() {
     stage.ready().await;
     let (mut wrong, mut codes) = (Vec::new(), BTreeMap::<i32, usize>::new());
     let mut clock = SystemTime::UNIX_EPOCH;
-    for scenario in load(&root) {
+    for scenario in load() {
         stage.simulator.edit(|directory| {
             let provider = directory.providers.get_mut(&scenario.provider).unwrap();
             provider.bind_flow.clone_from(&scenario.flow);

@@ -6,8 +6,8 @@ use akldap_simulator::{Binding, Endpoint, Fault, Rule, Stage as FlowStage, UserL
 use futures_util::future::join_all;
 
 use crate::ends::{connected, move_to_another_application};
-use crate::scenery::{assert_disconnected, flow_requests, recommended, stage};
-use crate::stage::{BASE, Stage, eventually, user_dn};
+use akldap_testing::scenery::{assert_disconnected, flow_requests, recommended, stage};
+use akldap_testing::stage::{BASE, Stage, eventually, user_dn};
 
 async fn cached(settings: &[(&str, &str)]) -> Stage {
     let stage = stage("cached", recommended(), settings).await;

@@ -8,9 +8,9 @@ use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::captured_log::Log;
-use crate::scenery::{LOGOUT, change, directory, of, recommended, separate};
-use crate::stage::{BASE, eventually, user_dn};
+use akldap_testing::captured_log::Log;
+use akldap_testing::scenery::{LOGOUT, change, directory, of, recommended, separate};
+use akldap_testing::stage::{BASE, eventually, user_dn};
 
 #[tokio::test]
 async fn a_whole_run_at_the_finest_level_logs_no_secret() {

@@ -1,10 +1,10 @@
 //! Apache's mod_authnz_ldap: one folder for each way to require something, asked with curl.
 
-use crate::exercise::{Need, exercise};
 use crate::machine::{Machine, free_port};
-use crate::stage::{BASE, SUFFIX, user_dn};
 use crate::transport::{AUTHORITY, STRANGER, Target, Transport};
 use crate::version::package;
+use akldap_testing::exercise::{Need, exercise};
+use akldap_testing::stage::{BASE, SUFFIX, user_dn};
 
 const NEEDS: [Need<'static>; 4] = [
     Need::Program("apache2"),

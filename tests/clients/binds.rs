@@ -1,10 +1,10 @@
 //! Who is let in, seen with ldap-utils: views, exit codes, StartTLS and LDAPS.
 
-use crate::exercise::{Need, exercise};
-use crate::program::run;
 use crate::setting::{USERS, demo};
-use crate::stage::{BASE, SUFFIX, user_dn};
 use crate::transport::{AUTHORITY, STRANGER, Target, Transport};
+use akldap_testing::exercise::{Need, exercise};
+use akldap_testing::program::run;
+use akldap_testing::stage::{BASE, SUFFIX, user_dn};
 
 #[tokio::test]
 async fn the_service_account_lists_every_user() {
@@ -227,7 +227,7 @@ async fn over(transport: Transport) {
     let stage = transport.demo().await;
     let target = transport.to(&stage).await;
     let tool = |target: &Target, program: &str, authority: &str| {
-        let mut command = crate::program::command(program);
+        let mut command = akldap_testing::program::command(program);
         command
             .args(["-x", "-H", &target.uri()])
             .env("LDAPTLS_CACERT", authority)

@@ -11,9 +11,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use crate::exercise::{BEYOND, notes};
 use crate::phpldapadmin;
 use crate::version::{npm, package, said};
+use akldap_testing::exercise::{BEYOND, notes};
 
 /// A client, the tests that run it, and how to tell its version.
 struct Client {

@@ -1,9 +1,9 @@
 //! Controls as ldapsearch sends them: pages, sorting, lists, dereferencing, and those nobody knows.
 
-use crate::exercise::{Need, exercise};
-use crate::program::run_until;
 use crate::setting::{USERS, demo};
-use crate::stage::{BASE, SUFFIX};
+use akldap_testing::exercise::{Need, exercise};
+use akldap_testing::program::run_until;
+use akldap_testing::stage::{BASE, SUFFIX};
 
 #[tokio::test]
 async fn pages() {

@@ -3,11 +3,11 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::exercise::{Need, exercise};
-use crate::program::{command, run};
 use crate::setting::USERS;
-use crate::stage::{BASE, SUFFIX, user_dn};
 use crate::transport::{AUTHORITY, STRANGER, Target, Transport};
+use akldap_testing::exercise::{Need, exercise};
+use akldap_testing::program::{command, run};
+use akldap_testing::stage::{BASE, SUFFIX, user_dn};
 
 /// An entry, more entries than are written at once, the root DSE without credentials, a refused login.
 #[tokio::test]

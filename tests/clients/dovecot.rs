@@ -1,12 +1,12 @@
 //! Dovecot's authentication service with LDAP behind both of its databases.
 
-use crate::exercise::{Need, exercise};
 use crate::machine::Machine;
-use crate::program::Output;
 use crate::setting::{USERS, demo};
-use crate::stage::{BASE, user_dn};
 use crate::transport::{AUTHORITY, STRANGER, Target, Transport};
 use crate::version::package;
+use akldap_testing::exercise::{Need, exercise};
+use akldap_testing::program::Output;
+use akldap_testing::stage::{BASE, user_dn};
 
 const NEEDS: [Need<'static>; 3] = [
     Need::Program("dovecot"),

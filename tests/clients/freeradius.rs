@@ -1,10 +1,10 @@
 //! FreeRADIUS with its LDAP module, asked with radclient as a network device would.
 
-use crate::exercise::{Need, exercise};
 use crate::machine::{Machine, free_port};
-use crate::stage::{BASE, user_dn};
 use crate::transport::{AUTHORITY, STRANGER, Target, Transport};
 use crate::version::package;
+use akldap_testing::exercise::{Need, exercise};
+use akldap_testing::stage::{BASE, user_dn};
 
 const NEEDS: [Need<'static>; 4] = [
     Need::Program("freeradius"),

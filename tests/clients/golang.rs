@@ -4,12 +4,12 @@ use serde_json::json;
 use tokio::sync::OnceCell;
 
 use crate::conversation::Conversation;
-use crate::exercise::{Need, exercise, kept};
-use crate::program::{command, run};
 use crate::setting::USERS;
-use crate::stage::entry_dn;
 use crate::transport::{AUTHORITY, STRANGER, Transport, distrusts};
 use crate::version::package;
+use akldap_testing::exercise::{Need, exercise, kept};
+use akldap_testing::program::{command, run};
+use akldap_testing::stage::entry_dn;
 
 /// The program, built once for all tests: they must not write it while another runs it.
 static BUILT: OnceCell<String> = OnceCell::const_new();

@@ -6,12 +6,12 @@ use serde_json::json;
 use tokio::process::Command;
 
 use crate::conversation::Conversation;
-use crate::exercise::{Need, exercise, kept};
-use crate::program::{command, run};
 use crate::setting::{USERS, demo, odd_attributes};
-use crate::stage::SUFFIX;
 use crate::transport::{AUTHORITY, Transport, distrusts};
 use crate::version::said;
+use akldap_testing::exercise::{Need, exercise, kept};
+use akldap_testing::program::{command, run};
+use akldap_testing::stage::SUFFIX;
 
 /// Keycloak's shape: sync in critical pages, look-up by entryUUID, groups, logins, and the sync of what changed since.
 /// Jenkins' shape: root, logins, groups, names that are not there, limits, a list left unread.

@@ -12,7 +12,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 use tokio::time::{sleep, timeout};
 
-use crate::program::{Output, command};
+use akldap_testing::program::{Output, command};
 
 /// Longer than any command takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -6,9 +6,7 @@
 //!
 //! What clients send can be stored as fixtures, which are replayed without them: see `recorder`.
 
-#![allow(unreachable_pub, reason = "the harness is written as a library")]
-
-use akldap_testing::{exercise, program, stage};
+#![allow(unreachable_pub, reason = "modules that share are written as libraries")]
 
 mod conversation;
 mod machine;

@@ -22,13 +22,13 @@ use tokio::process::{Child, ChildStdin, ChildStdout};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::exercise::{Exercise, Need, exercise};
-use crate::program;
 use crate::recorder::tamper::Tamper;
 use crate::recorder::{Detail, Log, Recorder};
 use crate::setting::with_certificate;
-use crate::stage::{BASE, SUFFIX, Stage};
 use crate::transport::AUTHORITY;
+use akldap_testing::exercise::{Exercise, Need, exercise};
+use akldap_testing::program;
+use akldap_testing::stage::{BASE, SUFFIX, Stage};
 
 /// Longer than any order takes.
 const PATIENCE: Duration = Duration::from_secs(120);

@@ -3,12 +3,12 @@
 use serde_json::json;
 
 use crate::conversation::Conversation;
-use crate::exercise::{Need, exercise, node_modules};
-use crate::program::command;
 use crate::setting::USERS;
-use crate::stage::SUFFIX;
 use crate::transport::{AUTHORITY, STRANGER, Target, Transport, distrusts};
 use crate::version::npm;
+use akldap_testing::exercise::{Need, exercise, node_modules};
+use akldap_testing::program::command;
+use akldap_testing::stage::SUFFIX;
 
 /// Starts a script, after it has refused a server that it does not trust.
 async fn start(name: &str, target: &Target) -> Conversation {

@@ -1,11 +1,11 @@
 //! nslcd with its modules for the C library and PAM.
 
-use crate::exercise::{Need, exercise};
 use crate::machine::Machine;
 use crate::setting::{USERS, demo};
-use crate::stage::{BASE, user_dn};
 use crate::transport::{AUTHORITY, STRANGER, Target, Transport};
 use crate::version::package;
+use akldap_testing::exercise::{Need, exercise};
+use akldap_testing::stage::{BASE, user_dn};
 
 const NEEDS: [Need<'static>; 4] = [
     Need::Program("nslcd"),

@@ -2,9 +2,9 @@
 
 use tokio::process::Command;
 
-use crate::exercise::{Need, exercise};
-use crate::program::{command, run};
 use crate::transport::{AUTHORITY, STRANGER, Target, Transport};
+use akldap_testing::exercise::{Need, exercise};
+use akldap_testing::program::{command, run};
 
 /// A verified certificate over LDAPS, with TLS 1.3 and with 1.2 alone; a connection that is closed in order.
 #[tokio::test]

@@ -1,9 +1,9 @@
 //! The other operations, with the other programs of ldap-utils.
 
-use crate::exercise::{Need, exercise};
-use crate::program::{Output, run};
 use crate::setting::demo;
-use crate::stage::{BASE, entry_dn, user_dn};
+use akldap_testing::exercise::{Need, exercise};
+use akldap_testing::program::{Output, run};
+use akldap_testing::stage::{BASE, entry_dn, user_dn};
 
 #[tokio::test]
 async fn compare() {

@@ -3,12 +3,12 @@
 use serde_json::json;
 
 use crate::conversation::Conversation;
-use crate::exercise::{Need, exercise};
-use crate::program::command;
 use crate::setting::USERS;
-use crate::stage::{BASE, SUFFIX};
 use crate::transport::{AUTHORITY, STRANGER, Transport, distrusts};
 use crate::version::package;
+use akldap_testing::exercise::{Need, exercise};
+use akldap_testing::program::command;
+use akldap_testing::stage::{BASE, SUFFIX};
 
 /// Proxmox VE's shape: base from the root DSE, users and groups synced in pages, an abandoned page list, schema, logins.
 #[tokio::test]

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use crate::exercise::{Need, exercise, kept};
 use crate::machine::{Machine, free_port};
 use crate::setting::odd_attributes;
-use crate::stage::{SUFFIX, user_dn};
 use crate::transport::{AUTHORITY, STRANGER, Target, Transport};
+use akldap_testing::exercise::{Need, exercise, kept};
+use akldap_testing::stage::{SUFFIX, user_dn};
 
 /// Debian's package, unpacked: installing it would set up a web server.
 fn unpacked() -> PathBuf {

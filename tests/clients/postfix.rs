@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use crate::exercise::{Need, exercise};
-use crate::program::{Output, command, run};
 use crate::setting::USERS;
-use crate::stage::{BASE, user_dn};
 use crate::transport::{AUTHORITY, STRANGER, Target, Transport};
 use crate::version::package;
+use akldap_testing::exercise::{Need, exercise};
+use akldap_testing::program::{Output, command, run};
+use akldap_testing::stage::{BASE, user_dn};
 
 const NEEDS: [Need<'static>; 2] = [
     Need::Program("postmap"),

@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::time::timeout;
 
-use crate::exercise::{Need, exercise};
-use crate::program::{self, PYTHON, run};
 use crate::setting::{USERS, odd_attributes};
-use crate::stage::eventually;
 use crate::transport::{AUTHORITY, STRANGER, Transport, distrusts};
+use akldap_testing::exercise::{Need, exercise};
+use akldap_testing::program::{self, PYTHON, run};
+use akldap_testing::stage::eventually;
 
 /// Longer than the script waits for anything.
 const PATIENCE: Duration = Duration::from_secs(60);

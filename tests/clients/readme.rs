@@ -7,9 +7,9 @@ use std::path::Path;
 use akldap::cli::args::CommandLine;
 use akldap::config::options;
 
-use crate::exercise::{Need, exercise};
-use crate::program::{command, run};
 use crate::setting::demo;
+use akldap_testing::exercise::{Need, exercise};
+use akldap_testing::program::{command, run};
 
 fn readme() -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("a README")
@@ -197,7 +197,13 @@ async fn every_path_and_metric_is_served() {
     // A search and a bind first: a metric with labels is shown once it has been counted.
     let mut alice = stage.bound("alice").await;
     alice.read("", &[]).await;
-    assert_ne!(stage.bind(&crate::stage::user_dn("alice"), "wrong").await.code, 0);
+    assert_ne!(
+        stage
+            .bind(&akldap_testing::stage::user_dn("alice"), "wrong")
+            .await
+            .code,
+        0
+    );
     let text = readme();
     let mut paths = 0;
     for line in text.lines().filter(|line| line.starts_with("| `/")) {

@@ -3,12 +3,12 @@
 use serde_json::json;
 
 use crate::conversation::Conversation;
-use crate::exercise::{Need, exercise};
-use crate::program::command;
 use crate::setting::USERS;
-use crate::stage::SUFFIX;
 use crate::transport::{AUTHORITY, STRANGER, Transport, distrusts};
 use crate::version::package;
+use akldap_testing::exercise::{Need, exercise};
+use akldap_testing::program::command;
+use akldap_testing::stage::SUFFIX;
 
 /// GitLab's shape: logins by name or address, access checks with Active Directory's bit test, members, nested groups, limits.
 #[tokio::test]

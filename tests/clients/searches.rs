@@ -2,10 +2,10 @@
 
 use akldap_simulator::Directory;
 
-use crate::exercise::{Need, exercise};
-use crate::program::{command, run};
 use crate::setting::{USERS, demo};
-use crate::stage::{BASE, SUFFIX, Stage, user_dn};
+use akldap_testing::exercise::{Need, exercise};
+use akldap_testing::program::{command, run};
+use akldap_testing::stage::{BASE, SUFFIX, Stage, user_dn};
 
 #[tokio::test]
 async fn attribute_lists() {

@@ -2,8 +2,8 @@
 
 use akldap_simulator::{Certificate, Directory};
 
-use crate::stage::Stage;
 use crate::transport::Transport;
+use akldap_testing::stage::Stage;
 
 /// Users and groups of the demo.
 pub const USERS: usize = 200;

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use crate::exercise::{Need, exercise};
 use crate::machine::Machine;
 use crate::recorder::{Answer, Log, Recorder};
 use crate::setting::{USERS, demo};
-use crate::stage::{BASE, eventually, user_dn};
 use crate::transport::{AUTHORITY, STRANGER, Transport};
 use crate::version::package;
+use akldap_testing::exercise::{Need, exercise};
+use akldap_testing::stage::{BASE, eventually, user_dn};
 
 const NEEDS: [Need<'static>; 3] = [
     Need::Program("sssd"),

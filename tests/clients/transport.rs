@@ -10,10 +10,10 @@ use akldap_simulator::Directory;
 
 use tokio::process::Command;
 
-use crate::program::run;
 use crate::recorder::{DEMO, Recorder};
 use crate::setting::{demo_directory, with_certificate};
-use crate::stage::Stage;
+use akldap_testing::program::run;
+use akldap_testing::stage::Stage;
 
 /// The authority of the server's certificate.
 pub const AUTHORITY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/certs/ca.pem");

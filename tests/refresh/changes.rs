@@ -6,7 +6,7 @@ use akldap_simulator::{Directory, Endpoint};
 use serde_json::json;
 
 use crate::scenery::{is_current, pages, served, stage, update};
-use crate::stage::{Stage, eventually};
+use akldap_testing::stage::{Stage, eventually};
 
 /// A look may take so many times what a load takes at another moment, before it is called late.
 const LOADS: u32 = 5;

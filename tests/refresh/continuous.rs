@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use akldap_simulator::{Directory, Simulator, User};
 
 use crate::scenery::{pages, served, stage, truth, update};
-use crate::stage::eventually;
+use akldap_testing::stage::eventually;
 
 /// Set for the whole of it: 200 refreshes instead of a few.
 const LONG: &str = "AKLDAP_TEST_LONG";

@@ -11,10 +11,10 @@ use futures_util::{StreamExt as _, stream};
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 
-use crate::certificates;
-use crate::client::Client;
 use crate::scenery::{is_current, unready};
-use crate::stage::{BASE, NEVER, Stage, eventually, user_dn};
+use akldap_testing::certificates;
+use akldap_testing::client::Client;
+use akldap_testing::stage::{BASE, NEVER, Stage, eventually, user_dn};
 
 /// Set for all pairs of request and fault, one after the other, and for the recovery time that is promised, on a machine that
 /// does nothing else; otherwise every fault and every request occurs, but not each with each, several at once, and it is
@@ -106,7 +106,7 @@ async fn visible(client: &mut Client) -> Option<BTreeSet<String>> {
         return None;
     }
     assert_eq!(found.outcome.code, 0, "{:?}", found.outcome);
-    let text = |entry: &crate::client::Entry| {
+    let text = |entry: &akldap_testing::client::Entry| {
         let mut groups = entry.get("memberOf").unwrap_or_default();
         groups.sort();
         format!("{} {}", entry.dn, groups.join(" "))

@@ -5,7 +5,7 @@ use std::time::Duration;
 use akldap_simulator::{Directory, RecordedRequest};
 
 use crate::scenery::{pages, stage, update};
-use crate::stage::Stage;
+use akldap_testing::stage::Stage;
 
 /// Rows an answer had at most, by what was asked for.
 fn rows(requests: &[RecordedRequest], all: usize) -> usize {

@@ -1,16 +1,16 @@
-//! How the directory keeps up with authentik: whole, soon, cheaply, and whatever fails.
+//! How the directory keeps up with authentik: whole, soon, cheaply, and whatever fails; what an outage changes, and what the event
+//! stream brings.
 
-#![allow(unreachable_pub, reason = "the harness is written as a library")]
-#![allow(dead_code, reason = "the harness serves other tests too")]
-
-use akldap_testing::{captured_log, certificates, client, stage};
+#![allow(unreachable_pub, reason = "modules that share are written as libraries")]
 
 mod changes;
 mod continuous;
+mod events;
 mod faults;
 mod load;
 mod miss;
 mod names;
+mod outage;
 mod poison;
 mod releases;
 mod scenery;

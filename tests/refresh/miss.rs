@@ -6,7 +6,7 @@ use akldap_simulator::{Directory, Endpoint, Fault, Rule};
 use futures_util::future::join_all;
 
 use crate::scenery::{is_current, pages, stage, update};
-use crate::stage::{BASE, SUFFIX, user_dn};
+use akldap_testing::stage::{BASE, SUFFIX, user_dn};
 
 /// `busy` (RFC 4511 appendix A.2).
 const BUSY: i32 = 51;

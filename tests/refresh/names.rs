@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use akldap_simulator::{Directory, Fault, Rule};
 
 use crate::scenery::{is_current, pages, served, stage, update};
-use crate::stage::{BASE, SUFFIX, Stage, eventually, user_dn};
+use akldap_testing::stage::{BASE, SUFFIX, Stage, eventually, user_dn};
 
 const READER: &str = "ldapservice";
 

@@ -4,8 +4,8 @@ use akldap_simulator::Directory;
 use serde_json::json;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::captured_log::Log;
 use crate::scenery::{is_current, served, stage, truth, unready, update};
+use akldap_testing::captured_log::Log;
 
 #[tokio::test]
 async fn a_poisoned_user_stays_as_known_and_hides_nobody() {

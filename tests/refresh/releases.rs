@@ -12,7 +12,7 @@ use axum::extract::Request;
 use axum::http::{Response, header};
 use serde_json::Value;
 
-use crate::stage::{eventually, settings};
+use akldap_testing::stage::{eventually, settings};
 
 /// A front that passes everything on and rewrites the rows of lists.
 async fn front(authentik: String, rewrite: fn(&mut serde_json::Map<String, Value>)) -> String {

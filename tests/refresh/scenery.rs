@@ -8,7 +8,7 @@ use akldap_authentik::{Group, User};
 use akldap_directory::{Builder, GroupRecord, Snapshot, UserRecord};
 use akldap_simulator::{Directory, Endpoint, Options, Simulator};
 
-use crate::stage::{Stage, eventually};
+use akldap_testing::stage::{Stage, eventually};
 
 /// A server of this directory, read in pages of so many rows.
 pub async fn stage(directory: Directory, page_size: usize, settings: &[(&str, &str)]) -> Stage {

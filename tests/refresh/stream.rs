@@ -8,7 +8,7 @@ use std::time::Duration;
 use akldap_simulator::{Directory, Options, Simulator};
 
 use crate::scenery::{is_current, served, unready, update};
-use crate::stage::{Stage, eventually};
+use akldap_testing::stage::{Stage, eventually};
 
 /// A change this often.
 const EVERY: Duration = Duration::from_millis(400);

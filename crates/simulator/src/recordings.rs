@@ -1,8 +1,7 @@
 //! A directory read from recordings of a real authentik: users, groups, providers, outposts and certificates as
 //! its API gave them, with the passwords and flows of the installation that was recorded.
 
-use std::collections::HashMap;
-use std::path::Path;
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
 use uuid::Uuid;
@@ -19,28 +18,25 @@ use super::users::{Password, User, UserType};
 /// Why recordings could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordingsError {
-    /// A file is missing or unreadable.
-    #[error("cannot read {0}: {1}")]
-    Read(String, std::io::Error),
-    /// A file is not JSON, or not of the expected form.
+    /// One of them is not there.
+    #[error("there is no recording {0}")]
+    Missing(String),
+    /// The body of an answer is not JSON.
     #[error("{0} is not a recording: {1}")]
     Form(String, serde_json::Error),
-    /// A file lacks something.
+    /// One lacks something.
     #[error("{0} lacks {1}")]
     Lacks(String, &'static str),
 }
 
-/// The folder with the recordings.
-struct Folder<'a> {
-    root: &'a Path,
-}
+/// The recordings by name.
+struct Recordings<'a>(&'a BTreeMap<String, Value>);
 
-impl Folder<'_> {
-    fn json(&self, name: &str) -> Result<Value, RecordingsError> {
-        let path = self.root.join(name);
-        let text =
-            std::fs::read_to_string(&path).map_err(|error| RecordingsError::Read(name.into(), error))?;
-        serde_json::from_str(&text).map_err(|error| RecordingsError::Form(name.into(), error))
+impl Recordings<'_> {
+    fn json(&self, name: &str) -> Result<&Value, RecordingsError> {
+        self.0
+            .get(name)
+            .ok_or_else(|| RecordingsError::Missing(name.into()))
     }
 
     /// The recorded answer of one exchange.
@@ -103,32 +99,32 @@ fn object(value: &Value) -> Attributes {
 }
 
 impl Directory {
-    /// Loads the recordings below `root`.
+    /// The directory that was recorded: exchanges by name, and `fixtures.json`, which says how the installation was set up.
     ///
     /// # Errors
     ///
-    /// When a file is missing or of another form.
-    pub fn from_recordings(root: &Path) -> Result<Self, RecordingsError> {
-        let folder = Folder { root };
-        let fixtures = folder.json("fixtures.json")?;
+    /// When one is missing or of another form.
+    pub fn from_recordings(recordings: &BTreeMap<String, Value>) -> Result<Self, RecordingsError> {
+        let recordings = Recordings(recordings);
+        let fixtures = recordings.json("fixtures.json")?;
         let mut directory = Self::new();
-        directory.root_config = folder.answer("A-bootstrap/10-root-config.json")?;
+        directory.root_config = recordings.answer("A-bootstrap/10-root-config.json")?;
         load_groups(
             &mut directory,
-            &folder.rows("C-groups/07-list-inherited-roles.json")?,
+            &recordings.rows("C-groups/07-list-inherited-roles.json")?,
         );
         load_users(
             &mut directory,
-            &folder.rows("B-users/02-list-p1-100.json")?,
-            &fixtures,
+            &recordings.rows("B-users/02-list-p1-100.json")?,
+            fixtures,
         );
-        load_roles(&mut directory, &fixtures);
-        load_devices(&mut directory, &fixtures);
-        load_certificates(&mut directory, &folder)?;
-        load_providers(&mut directory, &folder)?;
-        load_outposts(&mut directory, &folder, &fixtures)?;
-        load_applications(&mut directory, &fixtures);
-        let outposts = folder.rows("A-bootstrap/01-outposts-instances.json")?;
+        load_roles(&mut directory, fixtures);
+        load_devices(&mut directory, fixtures);
+        load_certificates(&mut directory, &recordings)?;
+        load_providers(&mut directory, &recordings)?;
+        load_outposts(&mut directory, &recordings, fixtures)?;
+        load_applications(&mut directory, fixtures);
+        let outposts = recordings.rows("A-bootstrap/01-outposts-instances.json")?;
         let mut flows: HashMap<String, Uuid> = object(&fixtures["flows"])
             .iter()
             .map(|(slug, pk)| (slug.clone(), uuid(pk)))
@@ -253,7 +249,7 @@ fn load_devices(directory: &mut Directory, fixtures: &Value) {
     );
 }
 
-fn load_certificates(directory: &mut Directory, folder: &Folder<'_>) -> Result<(), RecordingsError> {
+fn load_certificates(directory: &mut Directory, recordings: &Recordings<'_>) -> Result<(), RecordingsError> {
     for (row, certificate, key) in [
         (
             "30-crypto-retrieve",
@@ -266,8 +262,8 @@ fn load_certificates(directory: &mut Directory, folder: &Folder<'_>) -> Result<(
             "35-crypto-view-private-key-ec",
         ),
     ] {
-        let row = folder.answer(&format!("A-bootstrap/{row}.json"))?;
-        let data = |name| folder.answer(&format!("A-bootstrap/{name}.json"));
+        let row = recordings.answer(&format!("A-bootstrap/{row}.json"))?;
+        let data = |name| recordings.answer(&format!("A-bootstrap/{name}.json"));
         let pair = Certificate {
             pk: uuid(&row["pk"]),
             name: text(&row["name"]).into(),
@@ -279,12 +275,12 @@ fn load_certificates(directory: &mut Directory, folder: &Folder<'_>) -> Result<(
     Ok(())
 }
 
-fn load_providers(directory: &mut Directory, folder: &Folder<'_>) -> Result<(), RecordingsError> {
+fn load_providers(directory: &mut Directory, recordings: &Recordings<'_>) -> Result<(), RecordingsError> {
     for name in [
         "A-bootstrap/20-outposts-ldap.json",
         "A-bootstrap/21-outposts-ldap-second-outpost.json",
     ] {
-        for row in folder.rows(name)? {
+        for row in recordings.rows(name)? {
             let mut provider = Provider::new(
                 number(&row["pk"]),
                 text(&row["name"]),
@@ -308,14 +304,14 @@ fn load_providers(directory: &mut Directory, folder: &Folder<'_>) -> Result<(), 
 
 fn load_outposts(
     directory: &mut Directory,
-    folder: &Folder<'_>,
+    recordings: &Recordings<'_>,
     fixtures: &Value,
 ) -> Result<(), RecordingsError> {
     for (name, fixture) in [
         ("A-bootstrap/01-outposts-instances.json", "main"),
         ("A-bootstrap/03-outposts-instances-second-outpost.json", "second"),
     ] {
-        let rows = folder.rows(name)?;
+        let rows = recordings.rows(name)?;
         let row = rows
             .first()
             .ok_or(RecordingsError::Lacks(name.into(), "an outpost"))?;
@@ -329,7 +325,7 @@ fn load_outposts(
         outpost.config = object(&row["config"]);
         outpost.refresh_interval_s = row["refresh_interval_s"].as_u64().unwrap_or_default();
         directory.outposts.insert(pk, outpost);
-        directory.tokens.insert(folder.token(name)?, account);
+        directory.tokens.insert(recordings.token(name)?, account);
         directory
             .tokens
             .insert(text(&fixtures["outpost_tokens"][fixture]).into(), account);

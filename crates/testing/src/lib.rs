@@ -1,5 +1,5 @@
 //! What the tests share: a server in front of a simulated authentik, LDAP clients, TLS certificates, scripted servers, programs of
-//! the machine, and logs that are kept in memory. For tests and benchmarks only.
+//! the machine, recorded answers, and logs that are kept in memory. For tests and benchmarks only.
 //!
 //! Knows how the server is started and how it is spoken to, with codecs that are not ours. Must not know what any one test is about.
 //!
@@ -26,6 +26,7 @@ pub mod exercise;
 pub mod filter;
 mod ldap_utils;
 pub mod program;
+pub mod recordings;
 pub mod released;
 pub mod scenery;
 pub mod stage;

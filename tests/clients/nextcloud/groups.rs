@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{GROUPS, PEOPLE, Scenery, installed};
 use crate::recorder::message::SEARCH;
 use crate::recorder::tamper::Tamper;
-use crate::stage::BASE;
+use akldap_testing::stage::BASE;
 
 async fn sorted(scenery: &mut Scenery, order: Value) -> Vec<String> {
     let mut names = scenery.nextcloud.names(order).await;

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{PEOPLE, Scenery, installed};
 use crate::recorder::message::{BIND, SEARCH};
-use crate::stage::{eventually, settings};
+use akldap_testing::stage::{eventually, settings};
 
 /// Orders given while the server has nothing to answer from.
 const ORDERS: [&str; 6] = ["sync", "clean up", "list", "groups", "update groups", "count"];

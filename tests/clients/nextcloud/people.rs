@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{JPEG, Nextcloud, PEOPLE, PNG, Scenery, installed, kept};
-use crate::program;
 use crate::recorder::message::{BIND, EXTENDED, SEARCH};
-use crate::stage::{BASE, Stage};
 use crate::transport::{STRANGER, Transport};
+use akldap_testing::program;
+use akldap_testing::stage::{BASE, Stage};
 
 const MODIFY: u8 = 0x66;
 

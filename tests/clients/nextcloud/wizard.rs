@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{GROUPS, PEOPLE, Scenery, installed};
 use crate::recorder::message::{BIND, SEARCH};
-use crate::stage::{BASE, SUFFIX};
+use akldap_testing::stage::{BASE, SUFFIX};
 
 #[tokio::test]
 async fn the_wizard_finds_what_there_is() {

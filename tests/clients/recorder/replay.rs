@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use super::fixture::{self, Expected, Fixture, Recording, Stored};
 use super::message::{self, Message, START_TLS, UNBIND};
 use super::{Answer, Exchange};
-use crate::stage::Stage;
+use akldap_testing::stage::Stage;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 

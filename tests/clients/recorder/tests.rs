@@ -3,10 +3,10 @@
 use super::message::{BIND, SEARCH, UNBIND};
 use super::tamper::Tamper;
 use super::{DEMO, Detail, Recorder};
-use crate::exercise::{Need, exercise};
-use crate::program::{Output, command, run};
 use crate::setting::{USERS, demo};
-use crate::stage::{BASE, eventually, user_dn};
+use akldap_testing::exercise::{Need, exercise};
+use akldap_testing::program::{Output, command, run};
+use akldap_testing::stage::{BASE, eventually, user_dn};
 
 /// A program of ldap-utils, as the service account, through the recorder.
 async fn tool(recorder: &Recorder, program: &str, arguments: &[&str]) -> Output {

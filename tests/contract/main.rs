@@ -1,0 +1,12 @@
+//! What is recorded, written down or promised, held against what is served: the answers of a real authentik and of its own LDAP
+//! outpost, the attributes of every entry, the directory built the slow way, and the pages that name tests. The simulator, which
+//! the other tests take for authentik, is held against the same recordings.
+
+#![allow(unreachable_pub, reason = "modules that share are written as libraries")]
+
+mod authentik;
+mod golden;
+mod official;
+mod search_oracle;
+mod security_page;
+mod simulator;

@@ -1,0 +1,10 @@
+//! What LDAP clients need of the server, over sockets: the conformance table, hostile and unusual input, and the
+//! controls in every combination that clients send.
+
+mod controls;
+mod input;
+mod limits;
+mod paging;
+mod rows;
+mod sorting;
+mod table;

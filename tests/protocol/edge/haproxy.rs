@@ -1,0 +1,265 @@
+//! HAProxy in front of three servers, with the configuration of `docs/haproxy.cfg`: one is killed and one is drained
+//! under load, and authentik is told the true address of every client.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use ldap3_proto::LdapCodec;
+use ldap3_proto::proto::{LdapBindCred, LdapBindRequest, LdapMsg, LdapOp};
+use rustls::pki_types::ServerName;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
+use tokio_util::codec::Framed;
+
+use crate::edge::sockets::{Served, free_addresses, simulator};
+use akldap_testing::certificates::connector;
+use akldap_testing::client::Stream;
+use akldap_testing::exercise::{Need, exercise};
+use akldap_testing::stage::user_dn;
+
+/// Clients that log in over and over, each from an address of its own, in turn over LDAP and LDAPS.
+const CLIENTS: u8 = 8;
+/// How often a client tries a login. Most LDAP libraries and pools try a broken connection again at least once.
+const TRIES: usize = 3;
+
+struct Haproxy(Child);
+
+impl Haproxy {
+    /// Starts it with a configuration and waits until it listens on its last address.
+    async fn start(folder: &Path, configuration: &str, last: SocketAddr) -> Self {
+        let [file, errors] = ["haproxy.cfg", "errors"].map(|name| folder.join(name));
+        std::fs::write(&file, configuration).unwrap();
+        let haproxy = Command::new("haproxy")
+            .args(["-db", "-f", file.to_str().unwrap()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(std::fs::File::create(&errors).unwrap())
+            .spawn()
+            .unwrap();
+        let haproxy = Self(haproxy);
+        for _ in 0..400 {
+            if TcpStream::connect(last).await.is_ok() {
+                return haproxy;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        let errors = std::fs::read_to_string(errors).unwrap();
+        panic!("HAProxy does not listen: {errors}");
+    }
+}
+
+impl Drop for Haproxy {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The documented configuration with the addresses of this test in place of the documented ones.
+fn configuration(servers: &[Served; 3], ldap: SocketAddr, ldaps: SocketAddr) -> String {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/haproxy.cfg");
+    let mut text = std::fs::read_to_string(path).unwrap();
+    let mut replace = |from: String, to: String| {
+        assert!(text.contains(&from), "{from} is not in docs/haproxy.cfg");
+        text = text.replace(&from, &to);
+    };
+    replace("bind :389\n".into(), format!("bind {ldap}\n"));
+    replace("bind :636\n".into(), format!("bind {ldaps}\n"));
+    for (number, server) in (1..).zip(servers) {
+        let check = format!("check port {}", server.http.port());
+        replace(
+            format!("akldap{number}.example.org:3389 check port 9300"),
+            format!("{} {check}", server.ldap),
+        );
+        replace(
+            format!("akldap{number}.example.org:6636 check port 9300"),
+            format!("{} {check}", server.ldaps),
+        );
+    }
+    text
+}
+
+async fn connect(from: Ipv4Addr, ldap: SocketAddr, ldaps: Option<SocketAddr>) -> io::Result<Box<dyn Stream>> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind(SocketAddr::from((from, 0)))?;
+    let stream = socket.connect(ldaps.unwrap_or(ldap)).await?;
+    if ldaps.is_none() {
+        return Ok(Box::new(stream));
+    }
+    let name = ServerName::try_from("localhost").unwrap();
+    Ok(Box::new(connector().connect(name, stream).await?))
+}
+
+/// A login on a new connection; the result code.
+async fn login(stream: Box<dyn Stream>) -> io::Result<i32> {
+    let mut framed = Framed::new(stream, LdapCodec::default());
+    let request = LdapBindRequest {
+        dn: user_dn("alice"),
+        cred: LdapBindCred::Simple("demo-alice".into()),
+        version: 3,
+    };
+    let message = LdapMsg {
+        msgid: 1,
+        op: LdapOp::BindRequest(request),
+        ctrl: vec![],
+    };
+    framed.send(message).await?;
+    let answer = framed.next().await.ok_or(io::ErrorKind::UnexpectedEof)??;
+    match answer.op {
+        LdapOp::BindResponse(response) => Ok(response.res.code as i32),
+        // A notice of disconnection: the server goes.
+        _ => Err(io::ErrorKind::ConnectionAborted.into()),
+    }
+}
+
+#[derive(Default)]
+struct Tally {
+    logins: AtomicUsize,
+    retries: AtomicUsize,
+    stop: AtomicBool,
+}
+
+async fn log_in_until_told(tally: Arc<Tally>, number: u8, ldap: SocketAddr, ldaps: SocketAddr) {
+    let from = Ipv4Addr::new(127, 0, 7, number);
+    let mut secure = number.is_multiple_of(2);
+    while !tally.stop.load(Ordering::Relaxed) {
+        secure = !secure;
+        let mut failures = Vec::new();
+        loop {
+            let attempt = async { login(connect(from, ldap, secure.then_some(ldaps)).await?).await };
+            match timeout(Duration::from_secs(10), attempt).await {
+                Ok(Ok(0)) => break,
+                other => failures.push(format!("{other:?}")),
+            }
+            assert!(failures.len() < TRIES, "a login failed for good: {failures:?}");
+            tally.retries.fetch_add(1, Ordering::Relaxed);
+        }
+        tally.logins.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Waits for so many more logins.
+async fn progress(tally: &Tally, more: usize) {
+    let goal = tally.logins.load(Ordering::Relaxed) + more;
+    for _ in 0..1200 {
+        if tally.logins.load(Ordering::Relaxed) >= goal {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("no progress");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_servers_behind_haproxy_lose_no_login() {
+    let Some(_exercise) = exercise(&[Need::Program("haproxy")]) else {
+        return;
+    };
+    let simulator = simulator().await;
+    let start = || Served::start(&simulator, r#"exec "$0" serve"#, Stdio::null());
+    let servers = [start().await, start().await, start().await];
+    let [ldap, ldaps] = free_addresses();
+    let folder = tempfile::tempdir().unwrap();
+    let _haproxy = Haproxy::start(folder.path(), &configuration(&servers, ldap, ldaps), ldaps).await;
+    simulator.requests().clear();
+    let tally = Arc::new(Tally::default());
+    let clients: Vec<_> = (1..=CLIENTS)
+        .map(|number| tokio::spawn(log_in_until_told(Arc::clone(&tally), number, ldap, ldaps)))
+        .collect();
+    progress(&tally, 60).await;
+    servers[0].signal("KILL");
+    progress(&tally, 60).await;
+    servers[1].signal("TERM");
+    progress(&tally, 60).await;
+    tally.stop.store(true, Ordering::Relaxed);
+    for client in clients {
+        client.await.expect("no login failed for good");
+    }
+    println!(
+        "{} logins, {} of them tried again",
+        tally.logins.load(Ordering::Relaxed),
+        tally.retries.load(Ordering::Relaxed)
+    );
+    let seen: BTreeSet<String> = simulator
+        .requests()
+        .to("/flows/executor/")
+        .iter()
+        // Without a body it may be a look at the flow that is nobody's login.
+        .filter(|request| request.method == "POST")
+        .map(|request| {
+            request
+                .header("x-authentik-remote-ip")
+                .unwrap_or("none")
+                .to_owned()
+        })
+        .collect();
+    let true_addresses: BTreeSet<String> = (1..=CLIENTS).map(|number| format!("127.0.7.{number}")).collect();
+    assert_eq!(seen, true_addresses);
+}
+
+/// TLS ends in HAProxy, which says so in the header; two servers differ in whether its address is named.
+fn ending_tls(fronts: [SocketAddr; 4], named: SocketAddr, unnamed: SocketAddr, pem: &str) -> String {
+    let mut text = "global\n    maxconn 100\ndefaults\n    mode tcp\n    timeout connect 5s\n    timeout client 1m\n    \
+                    timeout server 1m\n"
+        .to_owned();
+    let [clear, secure, clear_unnamed, secure_unnamed] = fronts;
+    for (name, clear, secure, server) in [
+        ("named", clear, secure, named),
+        ("unnamed", clear_unnamed, secure_unnamed, unnamed),
+    ] {
+        text += &format!(
+            "frontend {name}\n    bind {clear}\n    bind {secure} ssl crt {pem}\n    default_backend {name}\n\
+             backend {name}\n    server only {server} send-proxy-v2-ssl\n"
+        );
+    }
+    text
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tls_that_ends_in_haproxy_counts_as_tls_if_its_address_is_named() {
+    let Some(_exercise) = exercise(&[Need::Program("haproxy")]) else {
+        return;
+    };
+    let simulator = simulator().await;
+    let strict = "export AUTHENTIK_LDAP__REQUIRE_TLS=true;";
+    let name = "export AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS=127.0.0.1/32;";
+    let named = Served::start(
+        &simulator,
+        &format!(r#"{strict}{name}exec "$0" serve"#),
+        Stdio::null(),
+    )
+    .await;
+    let unnamed = Served::start(&simulator, &format!(r#"{strict}exec "$0" serve"#), Stdio::null()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let pem = folder.path().join("pair.pem");
+    let certs = concat!(env!("CARGO_MANIFEST_DIR"), "/certs");
+    let pair =
+        ["p256.pem", "p256.key"].map(|name| std::fs::read_to_string(format!("{certs}/{name}")).unwrap());
+    std::fs::write(&pem, pair.concat()).unwrap();
+    let fronts = free_addresses();
+    let text = ending_tls(fronts, named.ldap, unnamed.ldap, pem.to_str().unwrap());
+    let _haproxy = Haproxy::start(folder.path(), &text, fronts[3]).await;
+    let from = Ipv4Addr::LOCALHOST;
+    let [clear, secure, clear_unnamed, secure_unnamed] = fronts;
+    for (front, tls, code, what) in [
+        (secure, true, 0, "TLS to a named load balancer"),
+        (clear, false, 13, "no TLS to it"),
+        (
+            secure_unnamed,
+            true,
+            13,
+            "TLS to one that is trusted by default only",
+        ),
+        (clear_unnamed, false, 13, "no TLS to that one"),
+    ] {
+        let stream = connect(from, front, tls.then_some(front)).await.expect(what);
+        assert_eq!(login(stream).await.expect(what), code, "{what}");
+    }
+}

@@ -1,0 +1,12 @@
+//! The whole server over real sockets, against the simulated authentik: what an LDAP client sees.
+
+mod binds;
+mod given_attributes;
+mod identity;
+mod lifecycle;
+mod odd_rows;
+mod pipelining;
+mod records;
+mod searches;
+mod special_entries;
+mod tls;

@@ -1,0 +1,190 @@
+//! Requests against `ldap3_proto`.
+
+use akldap::server::request;
+use akldap_ldap::control::{self, PagedResults, SortKey};
+use akldap_ldap::filter::Filter;
+use akldap_ldap::frame::{self, Frame};
+use akldap_ldap::message::{Authentication, Operation, OperationKind, Scope};
+use bytes::BytesMut;
+use ldap3_proto::LdapCodec;
+use ldap3_proto::control::{LdapControl, ServerSortRequet};
+use ldap3_proto::proto::{
+    LdapBindCred, LdapFilter, LdapMatchingRuleAssertion, LdapMsg, LdapOp, LdapSearchScope,
+    LdapSubstringFilter,
+};
+use proptest::prelude::*;
+use tokio_util::codec::{Decoder, Encoder};
+
+use crate::ldap_oracle::differences;
+use crate::ldap_oracle::ignored::without_ignored;
+use crate::ldap_oracle::mutation;
+use crate::ldap_oracle::requests::{name, operation};
+
+pub(crate) fn encode(msgid: i32, op: LdapOp) -> Vec<u8> {
+    let mut out = BytesMut::new();
+    let message = LdapMsg {
+        msgid,
+        op,
+        ctrl: Vec::new(),
+    };
+    LdapCodec::default().encode(message, &mut out).unwrap();
+    out.to_vec()
+}
+
+pub(crate) fn decode(octets: &[u8]) -> Option<LdapMsg> {
+    let mut buffer = BytesMut::from(octets);
+    LdapCodec::new(Some(1 << 20), Some(80))
+        .decode(&mut buffer)
+        .ok()
+        .flatten()
+}
+
+/// Our filter in the terms of `ldap3_proto`; `None` if it holds octets that are no text.
+pub(crate) fn translate(filter: &Filter<'_>) -> Option<LdapFilter> {
+    let text = |octets: &[u8]| String::from_utf8(octets.to_vec()).ok();
+    Some(match filter {
+        Filter::And(filters) => LdapFilter::And(filters.iter().map(translate).collect::<Option<_>>()?),
+        Filter::Or(filters) => LdapFilter::Or(filters.iter().map(translate).collect::<Option<_>>()?),
+        Filter::Not(filter) => LdapFilter::Not(Box::new(translate(filter)?)),
+        Filter::Equality(pair) => LdapFilter::Equality(text(pair.attribute)?, text(pair.value)?),
+        Filter::GreaterOrEqual(pair) => LdapFilter::GreaterOrEqual(text(pair.attribute)?, text(pair.value)?),
+        Filter::LessOrEqual(pair) => LdapFilter::LessOrEqual(text(pair.attribute)?, text(pair.value)?),
+        Filter::Approx(pair) => LdapFilter::Approx(text(pair.attribute)?, text(pair.value)?),
+        Filter::Present(attribute) => LdapFilter::Present(text(attribute)?),
+        Filter::Substrings(parts) => LdapFilter::Substring(
+            text(parts.attribute)?,
+            LdapSubstringFilter {
+                initial: parts
+                    .initial
+                    .map(text)
+                    .map_or(Some(None), |part| part.map(Some))?,
+                any: parts.any.iter().map(|part| text(part)).collect::<Option<_>>()?,
+                final_: parts.last.map(text).map_or(Some(None), |part| part.map(Some))?,
+            },
+        ),
+        Filter::Extensible(assertion) => LdapFilter::Extensible(LdapMatchingRuleAssertion {
+            matching_rule: assertion
+                .matching_rule
+                .map(text)
+                .map_or(Some(None), |rule| rule.map(Some))?,
+            type_: assertion
+                .attribute
+                .map(text)
+                .map_or(Some(None), |name| name.map(Some))?,
+            match_value: text(assertion.value)?,
+            dn_attributes: assertion.dn_attributes,
+        }),
+    })
+}
+
+/// Whether our message says what `ldap3_proto`'s does. `None` if ours holds octets that theirs cannot.
+pub(crate) fn agrees(ours: &Operation<'_>, theirs: &LdapOp) -> Option<bool> {
+    let text = |octets: &[u8]| String::from_utf8(octets.to_vec()).ok();
+    Some(match (ours, theirs) {
+        (Operation::Bind(ours), LdapOp::BindRequest(theirs)) => {
+            let credentials = match (&ours.authentication, &theirs.cred) {
+                (Authentication::Simple(password), LdapBindCred::Simple(other)) => {
+                    *password == other.as_bytes()
+                }
+                (Authentication::Sasl(mechanism), LdapBindCred::SASL(other)) => {
+                    *mechanism == other.mechanism.as_bytes()
+                }
+                (Authentication::Unknown(_), LdapBindCred::Unsupported) => true,
+                _ => false,
+            };
+            ours.version == theirs.version && ours.name == theirs.dn.as_bytes() && credentials
+        }
+        (Operation::Unbind, LdapOp::UnbindRequest) => true,
+        (Operation::Update(update), theirs) => matches!(
+            (update.kind(), theirs),
+            (OperationKind::Modify, LdapOp::ModifyRequest(_))
+                | (OperationKind::Add, LdapOp::AddRequest(_))
+                | (OperationKind::Delete, LdapOp::DelRequest(_))
+                | (OperationKind::ModifyDn, LdapOp::ModifyDNRequest(_))
+        ),
+        (Operation::Search(ours), LdapOp::SearchRequest(theirs)) => {
+            let scope = match ours.scope {
+                Scope::BaseObject => LdapSearchScope::Base,
+                Scope::SingleLevel => LdapSearchScope::OneLevel,
+                Scope::WholeSubtree => LdapSearchScope::Subtree,
+                Scope::SubordinateSubtree => LdapSearchScope::Children,
+            };
+            let attributes: Option<Vec<String>> = ours.attributes.iter().map(|name| text(name)).collect();
+            text(ours.base_object)? == theirs.base
+                && scope == theirs.scope
+                && i32::from(ours.deref_aliases) == theirs.aliases.clone() as i32
+                && i64::from(ours.size_limit) == i64::from(theirs.sizelimit)
+                && i64::from(ours.time_limit) == i64::from(theirs.timelimit)
+                && ours.types_only == theirs.typesonly
+                && translate(&ours.filter)? == theirs.filter
+                && attributes? == theirs.attrs
+        }
+        (Operation::Compare(ours), LdapOp::CompareRequest(theirs)) => {
+            ours.entry == theirs.dn && ours.attribute == theirs.atype && ours.value == theirs.val
+        }
+        (Operation::Abandon(ours), LdapOp::AbandonRequest(theirs)) => i64::from(*ours) == i64::from(*theirs),
+        (Operation::Extended(ours), LdapOp::ExtendedRequest(theirs)) => {
+            ours.name == theirs.name && ours.value == theirs.value
+        }
+        _ => false,
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_ldap3_proto_writes_is_read_as_meant(message_id in 0..=i32::MAX, operation in operation()) {
+        let octets = encode(message_id, operation.clone());
+        prop_assert_eq!(frame::split(&octets, 1 << 20), Ok(Frame::Complete { length: octets.len() }));
+        let message = request::decode(&octets).unwrap();
+        prop_assert_eq!(i64::from(message.message_id), i64::from(message_id));
+        prop_assert_eq!(agrees(&message.operation, &operation), Some(true), "{:?}", message);
+    }
+
+    #[test]
+    fn what_we_accept_ldap3_proto_reads_the_same(operation in operation(), changes in mutation::changes()) {
+        let octets = mutation::apply(encode(1, operation), &changes);
+        let Ok(message) = request::decode(&octets) else {
+            return Ok(());
+        };
+        let agreed = |octets: &[u8]| decode(octets).map(|theirs| agrees(&message.operation, &theirs.op));
+        prop_assert!(
+            agreed(&octets) == Some(Some(true))
+                || agreed(&without_ignored(&octets)) == Some(Some(true))
+                || differences::with_ldap3_proto(&message).is_some(),
+            "{:?} {:?} {:02x?}", agreed(&octets), message, octets
+        );
+    }
+
+    #[test]
+    fn control_values_of_ldap3_proto_are_read_as_meant(
+        size in 0..=i32::MAX,
+        cookie in prop::collection::vec(any::<u8>(), 0..40),
+        keys in prop::collection::vec((name(), prop::option::of(name()), any::<bool>()), 1..4),
+        criticality in any::<bool>(),
+    ) {
+        let sort_requests = keys.iter().cloned().map(|(attribute_name, ordering_rule, reverse_order)| ServerSortRequet { attribute_name, ordering_rule, reverse_order }).collect();
+        let ctrl = vec![
+            LdapControl::SimplePagedResults { size: i64::from(size), cookie: cookie.clone() },
+            LdapControl::ManageDsaIT { criticality },
+            LdapControl::ServerSort { sort_requests },
+        ];
+        let mut out = BytesMut::new();
+        LdapCodec::default().encode(LdapMsg { msgid: 9, op: LdapOp::UnbindRequest, ctrl }, &mut out).unwrap();
+        let message = request::decode(&out).unwrap();
+        let [paged, manage, sort] = message.controls.as_slice() else { panic!("{message:?}") };
+        prop_assert_eq!(paged.control_type, control::PAGED_RESULTS.as_bytes());
+        let value = PagedResults::read(paged.value.unwrap()).unwrap();
+        prop_assert_eq!((i64::from(value.size), value.cookie), (i64::from(size), cookie));
+        prop_assert_eq!((manage.control_type, manage.criticality), (control::MANAGE_DSA_IT.as_bytes(), criticality));
+        prop_assert_eq!(sort.control_type, control::SORT_REQUEST.as_bytes());
+        let read: Vec<_> = SortKey::read_all(sort.value.unwrap()).unwrap();
+        let meant: Vec<_> = keys.into_iter().map(|(attribute, rule, reverse_order)| SortKey {
+            attribute: attribute.into_bytes(),
+            ordering_rule: rule.map(String::into_bytes),
+            reverse_order,
+        }).collect();
+        prop_assert_eq!(read, meant);
+    }
+}

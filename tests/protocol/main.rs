@@ -1,0 +1,9 @@
+//! What a client on the wire is owed: the operations, the rules of the RFCs, the limits, and that nobody disturbs another.
+
+#![allow(unreachable_pub, reason = "modules that share are written as libraries")]
+
+mod conformance;
+mod edge;
+mod hostile;
+mod ldap;
+mod ldap_oracle;

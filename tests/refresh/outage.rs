@@ -1,0 +1,12 @@
+//! authentik away, for a while or for good: what goes on, what does not, and that it all comes back.
+
+mod cached_binds;
+mod child;
+mod event_stream;
+mod http;
+mod kills;
+mod readiness;
+mod session_ends;
+mod snapshot_file;
+mod token;
+mod triggers;
