@@ -15,6 +15,22 @@
 //! Beside them stand [`config`], [`logging`] and [`metrics`], the command line in [`cli`], and [`akldap_simulator`], a faithful
 //! authentik for the demo, the tests and the benches.
 
+// Lints that tests need not follow; `Cargo.toml` at the top says which.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::too_many_lines,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
+
 pub mod cli;
 pub mod config;
 pub mod logging;

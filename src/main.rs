@@ -1,5 +1,21 @@
 //! The akldap binary: arguments, configuration, logging, runtime, then the command.
 
+// Lints that tests need not follow; `Cargo.toml` at the top says which.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::too_many_lines,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
+
 use std::process::ExitCode;
 
 use akldap::cli::args::{Action, CommandLine};

@@ -191,7 +191,6 @@ fn totp_number(key: &[u8], step: i64, digits: u32) -> u32 {
 
 /// RFC 4648 base 32 without padding, the form authenticator apps take keys in.
 pub fn base32(key: &[u8]) -> String {
-    const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
     let mut out = String::new();
     let (mut buffer, mut bits) = (0_u32, 0_u32);
     for byte in key {
@@ -199,16 +198,21 @@ pub fn base32(key: &[u8]) -> String {
         bits += 8;
         while bits >= 5 {
             bits -= 5;
-            out.push(char::from(ALPHABET[usize::from((buffer >> bits) as u8 & 31)]));
+            out.extend(base32_letter(buffer >> bits));
         }
         buffer &= (1 << bits) - 1;
     }
     if bits > 0 {
-        out.push(char::from(
-            ALPHABET[usize::from((buffer << (5 - bits)) as u8 & 31)],
-        ));
+        out.extend(base32_letter(buffer << (5 - bits)));
     }
     out
+}
+
+/// The letter of the last five bits.
+fn base32_letter(bits: u32) -> Option<char> {
+    const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    let octet = ALPHABET.get((bits & 31) as usize)?;
+    Some(char::from(*octet))
 }
 
 #[cfg(test)]

@@ -191,7 +191,8 @@ impl Sessions {
 pub(crate) fn random_text(length: usize) -> String {
     const ALPHABET: &[u8] = b"abcdefghijklmnopqrstuvwxyz0123456789";
     (0..length)
-        .map(|_| char::from(ALPHABET[fastrand::usize(..ALPHABET.len())]))
+        .filter_map(|_| fastrand::choice(ALPHABET))
+        .map(|octet| char::from(*octet))
         .collect()
 }
 

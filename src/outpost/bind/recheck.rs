@@ -157,6 +157,11 @@ impl Pacing {
     /// How many of the logins with these ages, oldest first, are to be judged now, `passed` after the last call. A login
     /// is judged in the second half of its interval, at an even pace, and in the last tenth of it as fast as is allowed.
     /// With `n` logins none gets older than the interval, or half of it and `n / rate` seconds if that is more.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "`as` takes a float to the nearest count and drops the fraction"
+    )]
     fn take(&mut self, ages: &[Duration], passed: Duration) -> usize {
         let ripe = ages.partition_point(|age| *age >= self.interval / 2);
         let late = ages.partition_point(|age| *age >= self.interval.mul_f64(0.9));
