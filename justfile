@@ -52,7 +52,7 @@ hostile *arguments:
 nextcloud users="10000": release
     cargo bench --locked --profile dev --bench load -- --parts nextcloud --users {{ users }} --server target/release/akldap
 
-# Instructions of the hot paths against the noted ones; --write notes them anew
+# Instructions of the hot paths against the noted ones; --write records them again
 counts *arguments:
     .ci/counts {{ arguments }}
 
