@@ -112,7 +112,7 @@ pub fn read_flags(value: &[u8]) -> Result<u32, BerError> {
 /// Whether a subentries control asks for subentries instead of other entries.
 ///
 /// # Errors
-/// When the value is no BOOLEAN.
+/// When the value is not a BOOLEAN.
 pub fn read_subentries(value: &[u8]) -> Result<bool, BerError> {
     let mut outer = Reader::new(value);
     let visible = outer.optional(ber::BOOLEAN)?.ok_or(BerError::Truncated)?;

@@ -62,8 +62,8 @@ pub fn fold_into(out: &mut Vec<u8>, value: &[u8], position: Position) {
 }
 
 /// The form of a name in which two names are equal exactly if they differ in case only: simple case folding as Unicode
-/// defines it (`CaseFolding.txt`, status C and S), character by character, by which authentik's own outpost compares too
-/// (Go's `strings.EqualFold`). Nothing else is folded.
+/// defines it (`CaseFolding.txt`, status C and S), character by character, which is also how authentik's own outpost
+/// compares (Go's `strings.EqualFold`). Nothing else is folded.
 #[must_use]
 pub fn fold_case(value: &[u8]) -> Cow<'_, [u8]> {
     steps::add(value.len());

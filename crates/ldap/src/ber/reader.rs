@@ -47,7 +47,7 @@ pub enum BerError {
     /// A BOOLEAN that is not one octet.
     #[error("a boolean is not one octet")]
     BadBoolean,
-    /// Constructed elements are nested deeper than any request has them.
+    /// Constructed elements are nested deeper than in any request.
     #[error("elements are nested too deep")]
     TooDeep,
     /// Octets are left over after the last element of a sequence.

@@ -15,7 +15,7 @@ pub fn write_element(out: &mut Vec<u8>, tag: u8, contents: &[u8]) {
 #[inline]
 pub fn write_integer(out: &mut Vec<u8>, tag: u8, number: i64) {
     let octets = number.to_be_bytes();
-    // What repeats the sign is left out, all but one bit of it.
+    // Leading octets that only repeat the sign are left out.
     let signs = (number ^ (number >> 63)).leading_zeros();
     let skip = (signs as usize - 1) / 8;
     write_element(out, tag, octets.get(skip..).unwrap_or(&octets));

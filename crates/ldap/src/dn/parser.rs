@@ -16,7 +16,7 @@ pub enum DnError {
     /// An RDN has no `=`.
     #[error("'=' is missing after an attribute type")]
     MissingEquals,
-    /// The attribute type is empty or has characters that none has (RFC 4512 section 1.4).
+    /// The attribute type is empty or has characters that no attribute type has (RFC 4512 section 1.4).
     #[error("an attribute type is malformed")]
     BadAttribute,
     /// A backslash that escapes nothing.

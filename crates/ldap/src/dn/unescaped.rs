@@ -18,7 +18,7 @@ pub struct Unescaped<'a> {
 struct Piece {
     start: usize,
     end: usize,
-    /// The normal form; `None` if it is no RDN.
+    /// The normal form; `None` if it is not an RDN.
     normal: Option<Vec<u8>>,
 }
 

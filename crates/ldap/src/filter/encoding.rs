@@ -66,7 +66,7 @@ fn read_filter<'a>(
     }
     let Element { tag, contents } = reader.element()?;
     let mut inner = Reader::new(contents);
-    // Each arm makes the whole result, which is else copied once more.
+    // Each arm makes the whole result, which would otherwise be copied once more.
     match tag {
         AND => Ok(Filter::And(read_all(&mut inner, depth, components)?)),
         OR => Ok(Filter::Or(read_all(&mut inner, depth, components)?)),

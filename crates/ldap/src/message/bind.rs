@@ -1,12 +1,12 @@
 //! The BindRequest (RFC 4511 section 4.2), borrowed: a password is not copied.
 //!
-//! Must not show a password to whoever prints one.
+//! Must not show its password when it is printed.
 
 use std::fmt;
 
 use crate::ber::{self, BerError, Reader};
 
-/// Tags of the choices of an AuthenticationChoice.
+/// The tags of an AuthenticationChoice.
 const SIMPLE: u8 = 0x80;
 const SASL: u8 = 0xa3;
 
