@@ -3,6 +3,7 @@
 pub mod args;
 pub mod core_dump;
 pub mod demo;
+pub mod diff;
 pub mod healthcheck;
 mod open_files;
 pub mod serve;

@@ -10,6 +10,16 @@ const MAY_USE: &[(&str, &[&str], &[&str])] = &[
     ("config", &[], &["akldap_directory::password_attributes"]),
     ("logging", &["config"], &[]),
     ("metrics", &[], &[]),
+    // A client of two servers, and of nothing here but the codec.
+    (
+        "diff",
+        &[],
+        &[
+            "akldap_authentik::tls",
+            "akldap_directory::password_attributes",
+            "akldap_ldap",
+        ],
+    ),
     ("outpost", &["config", "logging", "metrics"], LAYERS),
     ("server", &["config", "logging", "metrics", "outpost"], LAYERS),
 ];

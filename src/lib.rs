@@ -12,7 +12,7 @@
 //! - [`outpost`]: the state that changes: providers, refresh, binds, access.
 //! - [`server`]: sockets in: listeners, TLS, connections, the HTTP endpoint.
 //!
-//! Beside them stand [`config`], [`logging`] and [`metrics`], the command line in [`cli`], and [`akldap_simulator`], a faithful
+//! Beside them stand [`config`], [`logging`] and [`metrics`], [`diff`], which compares two servers as their client, the command line in [`cli`], and [`akldap_simulator`], a faithful
 //! authentik for the demo, the tests and the benches.
 
 // Lints that tests need not follow; `Cargo.toml` at the top says which.
@@ -33,6 +33,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod diff;
 pub mod logging;
 pub mod metrics;
 pub mod outpost;

@@ -19,7 +19,7 @@
 use std::process::ExitCode;
 
 use akldap::cli::args::{Action, CommandLine};
-use akldap::cli::{core_dump, demo, healthcheck, serve};
+use akldap::cli::{core_dump, demo, diff, healthcheck, serve};
 use akldap::config::{self, Config, EXIT_BAD_CONFIGURATION, Environment, Layered};
 use akldap::logging;
 use clap::Parser;
@@ -72,6 +72,7 @@ async fn run(command_line: &CommandLine) -> ExitCode {
             }
         }
         Action::Demo(arguments) => exit(demo::run(&arguments, &command_line.flags).await),
+        Action::Diff(arguments) => diff::run(&arguments).await,
         Action::Healthcheck => match config::metrics_socket(&Environment) {
             Ok(socket) => exit(healthcheck::run(&socket).await.map_err(Into::into)),
             Err(error) => bad_configuration(&error),

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 
 use clap::{Arg, ArgMatches, Args, Command, CommandFactory as _, FromArgMatches, Parser, Subcommand};
 
+use super::diff::DiffArgs;
 use crate::config::options::{self, AnySetting};
 use crate::config::{NotUnicode, Strings};
 
@@ -49,6 +50,8 @@ pub enum Action {
     Serve,
     /// Serve a made-up directory from a simulated authentik in this process, for trying out
     Demo(DemoArgs),
+    /// Compare the answers of two LDAP servers; exit code 0 if they are equal, 1 if not, 2 if one cannot be asked
+    Diff(Box<DiffArgs>),
     /// Ask the server running beside this command whether it is healthy; exit code 0 or 1
     Healthcheck,
 }
@@ -322,7 +325,7 @@ mod tests {
                 setting.variable()
             );
         }
-        for command in ["serve", "demo", "healthcheck"] {
+        for command in ["serve", "demo", "diff", "healthcheck"] {
             assert!(help.contains(command));
         }
     }

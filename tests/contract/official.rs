@@ -5,6 +5,7 @@
 //! In `tests/recordings/official-2025.10/`, `searches-*.json` has each search and the keys of the entries of its answer, in their order; `entries.json` those
 //! entries by key; `directory.json` the users and groups. `AKLDAP_WRITE_DOCS=1` writes the table of differences anew.
 
+mod compared;
 mod recording;
 mod replay;
 mod rules;

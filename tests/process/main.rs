@@ -1,5 +1,7 @@
-//! The program as a process of its own: command line, exit codes, signals, what it leaves on the disk, and the log of a panic.
+//! The program as a process of its own: command line, exit codes, signals, what it leaves on the disk, the log of a panic, and its
+//! comparison of servers.
 
 mod command_line;
+mod diff;
 mod panic_log;
 mod signals;

@@ -58,7 +58,7 @@ mod provider;
 mod proxy;
 mod row;
 mod session;
-mod tls;
+pub mod tls;
 mod token;
 mod user;
 mod version;

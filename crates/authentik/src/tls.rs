@@ -17,7 +17,7 @@ use super::error::ApiError;
 
 /// Whom to trust.
 #[derive(Debug)]
-pub(crate) enum Trust<'a> {
+pub enum Trust<'a> {
     /// The system's trust store and the given file of PEM certificates.
     Authorities {
         /// Whether to read the system's trust store.
@@ -30,7 +30,7 @@ pub(crate) enum Trust<'a> {
 }
 
 /// Builds the configuration on the aws-lc-rs provider. ALPN is left empty: reqwest offers HTTP/2, the websocket not.
-pub(crate) fn client_config(trust: &Trust<'_>) -> Result<ClientConfig, ApiError> {
+pub fn client_config(trust: &Trust<'_>) -> Result<ClientConfig, ApiError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()

@@ -1,6 +1,8 @@
 //! The rules by which an answer differs from the recorded one. Each turns the recorded answer into what the rule makes of
 //! it; what is left must be equal.
 
+use akldap::diff::rules as name;
+
 use crate::official::recording::{Answer, Entry, Rows, Search};
 
 /// A search and its two answers.
@@ -265,11 +267,11 @@ impl Case<'_> {
 /// The rules, in the order they are tried.
 pub const RULES: &[Rule] = &[
     Rule {
-        name: "a search that ends with an error leaves the connection open",
+        name: name::CONNECTION_STAYS,
         apply: |case| std::mem::take(&mut case.theirs.closed),
     },
     Rule {
-        name: "`>=`, `<=`, `~=`, extensible match and `)` in values are evaluated instead of operationsError (1)",
+        name: name::EVALUATED,
         apply: |case| {
             let right = case.theirs.code == 1
                 && case
@@ -282,7 +284,7 @@ pub const RULES: &[Rule] = &[
         },
     },
     Rule {
-        name: "in direct mode too a `member` or `memberOf` that authentik does not know by that spelling is no operationsError (1), and the answer is that of cached mode",
+        name: name::MEMBER_SPELLING,
         apply: |case| {
             let error = case.mode == "direct"
                 && case.theirs.code == 1
@@ -295,11 +297,11 @@ pub const RULES: &[Rule] = &[
         },
     },
     Rule {
-        name: "the root DSE says what this server can do, also without a bind and for `+`",
+        name: name::ROOT_DSE,
         apply: |case| case.take(|entry| entry.dn == ROOT, |_| true),
     },
     Rule {
-        name: "the base entry and the containers have `ou`, `dc`, `domain` and the other attributes RFC 4512 asks for",
+        name: name::CONTAINERS,
         apply: |case| {
             let named = case.filter_names(&["ou", "dc"])
                 || case.filter().contains("=domain)")
@@ -309,14 +311,14 @@ pub const RULES: &[Rule] = &[
         },
     },
     Rule {
-        name: "the schema declares what is served, can be read without a bind, and by its class from any base",
+        name: name::SCHEMA,
         apply: |case| {
             let added = case.add(|entry| entry.dn == SUBSCHEMA);
             case.take(|entry| entry.dn == SUBSCHEMA, |_| true) || added
         },
     },
     Rule {
-        name: "a search below a base DN without a bind is insufficientAccessRights (50)",
+        name: name::UNBOUND,
         apply: |case| {
             let refused = case.search.who == "anon" && case.ours.code == 50 && case.theirs.entries.is_empty();
             let changed = refused && case.theirs.code == 0;
@@ -327,7 +329,7 @@ pub const RULES: &[Rule] = &[
         },
     },
     Rule {
-        name: "names in DNs are escaped by RFC 4514",
+        name: name::ESCAPED,
         apply: |case| {
             let mut changed = false;
             let mut escape = |text: &mut String| {
@@ -344,7 +346,7 @@ pub const RULES: &[Rule] = &[
         },
     },
     Rule {
-        name: "one-level searches and reads find names with commas, escaped or not",
+        name: name::COMMAS_FOUND,
         apply: |case| {
             if case.search.scope == "one" {
                 return case.add(|entry| entry.dn.starts_with(ESCAPED));
@@ -354,7 +356,7 @@ pub const RULES: &[Rule] = &[
         },
     },
     Rule {
-        name: "a base DN that does not exist, or not for this viewer, is noSuchObject (32)",
+        name: name::NO_SUCH_BASE,
         apply: |case| {
             let missing =
                 case.ours.code == 32 && case.ours.entries.is_empty() && case.theirs.entries.is_empty();
@@ -366,7 +368,7 @@ pub const RULES: &[Rule] = &[
         },
     },
     Rule {
-        name: "a base DN that is none is invalidDNSyntax (34)",
+        name: name::NO_BASE,
         apply: |case| {
             let malformed = case.search.base.contains(UNESCAPED) && case.theirs.entries.is_empty();
             let changed = malformed && (case.theirs.code, case.ours.code) == (0, 34);
@@ -377,7 +379,7 @@ pub const RULES: &[Rule] = &[
         },
     },
     Rule {
-        name: "DNs are compared by RFC 4514: spaces and case do not matter, in both modes",
+        name: name::DN_MATCH,
         apply: |case| {
             let spaced = |text: &str| text.contains(", ou=") || text.contains(", dc=");
             let upper = |text: &str| text.contains("CN=") || text.contains("OU=");
@@ -396,7 +398,7 @@ pub const RULES: &[Rule] = &[
         },
     },
     Rule {
-        name: "a filter that names classes in an OR or a NOT narrows no kind of entry but virtual groups",
+        name: name::CLASSES,
         apply: |case| {
             let filter = case.filter();
             let several = filter.starts_with("(|(objectclass=user)") || filter.starts_with("(!(objectclass=");
@@ -404,14 +406,14 @@ pub const RULES: &[Rule] = &[
         },
     },
     Rule {
-        name: "an OR with a class that authentik does not know gives real groups",
+        name: name::UNKNOWN_CLASS,
         apply: |case| {
             let unknown = case.filter().ends_with("(objectclass=ipausergroup))");
             unknown && case.add(|entry| is_in(entry, "groups"))
         },
     },
     Rule {
-        name: "`entryUUID`, `entryDN` and the other operational attributes, `uniqueMember` and `memberUid` are there when asked for by name",
+        name: name::OPERATIONAL,
         apply: |case| {
             let found = case.filter_names(&ADDED) && case.add(|_| true);
             let asked: Vec<&str> = ADDED.into_iter().filter(|name| case.asks_for(name)).collect();
@@ -419,14 +421,14 @@ pub const RULES: &[Rule] = &[
         },
     },
     Rule {
-        name: "`+` asks for the operational attributes of an entry",
+        name: name::PLUS,
         apply: |case| {
             let asked = case.search.attributes == ["+"];
             asked && case.take(|entry| is_in(entry, "users"), |_| true)
         },
     },
     Rule {
-        name: "groups have the groups above them in `memberOf`, as in 2026.5",
+        name: name::PARENTS,
         apply: |case| {
             let parents = |case: &Case<'_>, entry: &Entry| {
                 is_in(entry, "groups")
@@ -448,7 +450,7 @@ pub const RULES: &[Rule] = &[
         },
     },
     Rule {
-        name: "presence asks for a value: an empty `mail` and an empty `memberOf` are none",
+        name: name::PRESENCE,
         apply: |case| {
             let empty: Vec<String> = case
                 .theirs
@@ -466,7 +468,7 @@ pub const RULES: &[Rule] = &[
         },
     },
     Rule {
-        name: "all parts of a substring filter count",
+        name: name::SUBSTRINGS,
         apply: |case| {
             let several = ["(cn=a*e)", "(cn=a*i*e)", "(cn=ali*zzz)"].contains(&case.search.filter.as_str());
             let right = match case.search.filter.as_str() {
@@ -479,7 +481,7 @@ pub const RULES: &[Rule] = &[
         },
     },
     Rule {
-        name: "a size limit that cuts an answer is told by sizeLimitExceeded (4)",
+        name: name::SIZE_LIMIT,
         apply: |case| {
             let size = usize::try_from(case.search.options.size).unwrap_or_default();
             let cut = size > 0 && case.theirs.entries.len() == size && case.ours.code == 4;
@@ -491,7 +493,7 @@ pub const RULES: &[Rule] = &[
         },
     },
     Rule {
-        name: "options, OIDs and further names of attributes such as `commonName` are understood, and lists such as `uid,cn`, as in 2026.5",
+        name: name::DESCRIPTIONS,
         apply: |case| {
             let odd = |name: &String| {
                 name.contains([',', ';']) || ["commonName", "surname", "userid"].contains(&name.as_str())
@@ -500,7 +502,7 @@ pub const RULES: &[Rule] = &[
         },
     },
     Rule {
-        name: "typesOnly is obeyed",
+        name: name::TYPES_ONLY,
         apply: |case| {
             let mut changed = false;
             if case.search.options.types != 0 {
@@ -518,7 +520,7 @@ pub const RULES: &[Rule] = &[
         },
     },
     Rule {
-        name: "below the empty name lies what is below the naming context, behind the root DSE, for those who are bound (RFC 4512)",
+        name: name::EMPTY_BASE,
         apply: |case| {
             let below = case.ours.entries.iter().filter(|entry| entry.dn != ROOT);
             let below: Vec<Entry> = below.cloned().collect();
@@ -541,7 +543,7 @@ pub const RULES: &[Rule] = &[
         },
     },
     Rule {
-        name: "paged answers without a sort come by primary key, which never changes under a reader",
+        name: name::PAGES,
         apply: |case| {
             let pk = |entry: &Entry| case.row(entry).and_then(|row| row["pk"].as_i64());
             let by_pk = case.ours.entries.iter().map(pk).is_sorted();
@@ -549,14 +551,14 @@ pub const RULES: &[Rule] = &[
         },
     },
     Rule {
-        name: "timestamps in direct mode are those of the moment of recording",
+        name: name::TIMESTAMPS,
         apply: |case| {
             let times = ["createTimestamp", "modifyTimestamp", "pwdChangedTime"];
             case.mode == "direct" && case.take(|entry| is_in(entry, "users"), |name| times.contains(&name))
         },
     },
     Rule {
-        name: "the attributes of an entry come in any order",
+        name: name::NAMES_ORDER,
         apply: |case| {
             let mut changed = false;
             for (theirs, ours) in case.theirs.entries.iter_mut().zip(&case.ours.entries) {
@@ -572,7 +574,7 @@ pub const RULES: &[Rule] = &[
         },
     },
     Rule {
-        name: "the values of an attribute come in any order",
+        name: name::VALUES_ORDER,
         apply: |case| {
             let mut changed = false;
             for (theirs, ours) in case.theirs.entries.iter_mut().zip(&case.ours.entries) {

@@ -1,0 +1,170 @@
+//! `akldap diff`: compares the answers of two LDAP servers. Reads what it is told to and prints; the comparison itself is
+//! [`crate::diff`].
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use zeroize::Zeroizing;
+
+use crate::diff::{self, Detail, Kind, Request, Search, Target};
+
+/// Exit code of two servers that answer differently.
+const DIFFERENT: u8 = 1;
+/// Exit code when there was nothing to compare.
+const COULD_NOT_LOOK: u8 = 2;
+
+/// What is compared.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct DiffArgs {
+    /// This server: ldap://HOST[:PORT] or ldaps://HOST[:PORT]
+    #[arg(long, value_name = "URI")]
+    pub ours: String,
+    /// The server it is compared with
+    #[arg(long, value_name = "URI")]
+    pub theirs: String,
+    /// DN of the account that asks both servers; it should see the whole directory
+    #[arg(long, value_name = "DN")]
+    pub bind_dn: String,
+    /// File with the account's password; a line break at its end does not count
+    #[arg(long, value_name = "FILE")]
+    pub password_file: PathBuf,
+    /// Where the walk of the tree begins [default: the first naming context of the root DSE]
+    #[arg(long, value_name = "DN")]
+    pub base: Option<String>,
+    /// Searches to compare instead of the built-in ones, one LDAP URL a line: ldap:///BASE?ATTRIBUTES?SCOPE?FILTER
+    #[arg(long, value_name = "FILE")]
+    pub queries: Option<PathBuf>,
+    /// Only the built-in searches of this client; may be repeated. Clients: appliance, browser, gitlab, go-ldap, jellyfin, jndi,
+    /// keycloak, mail, nextcloud, nslcd, proxmox, sssd
+    #[arg(long, value_name = "CLIENT")]
+    pub profile: Vec<String>,
+    /// Leave out a kind of difference: attribute, closed, code, dn, missing, more, order, spelling; may be repeated
+    #[arg(long, value_name = "KIND", value_parser = kind)]
+    pub ignore: Vec<Kind>,
+    /// Most entries of one search whose differences are told
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    pub limit: usize,
+    /// Use StartTLS on ldap:// connections
+    #[arg(long)]
+    pub starttls: bool,
+    /// PEM file of certificate authorities to trust for both servers, beside those of the system
+    #[arg(long, value_name = "FILE")]
+    pub ldap_ca_file: Option<PathBuf>,
+    /// Do not verify the servers' certificates: the password may go to anybody
+    #[arg(long)]
+    pub accept_any_certificate: bool,
+    /// Show the known differences to authentik's own outpost too
+    #[arg(long)]
+    pub known: bool,
+    /// Show how long each search took
+    #[arg(long)]
+    pub times: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn kind(name: &str) -> Result<Kind, String> {
+    Kind::named(name).ok_or_else(|| {
+        let mut names: Vec<&str> = Kind::NAMES.iter().map(|(_, name)| *name).collect();
+        names.sort_unstable();
+        format!("one of {}", names.join(", "))
+    })
+}
+
+/// Compares and prints. 0: equal, but for known differences; 1: different; 2: could not look.
+pub async fn run(arguments: &DiffArgs) -> ExitCode {
+    match compare(arguments).await {
+        Ok((text, true)) => print(&text, 0),
+        Ok((text, false)) => print(&text, DIFFERENT),
+        Err(error) => {
+            eprintln!("akldap: {error}");
+            ExitCode::from(COULD_NOT_LOOK)
+        }
+    }
+}
+
+fn print(text: &str, code: u8) -> ExitCode {
+    // Whoever started it may have stopped to listen.
+    let _ = writeln!(std::io::stdout(), "{}", text.trim_end());
+    ExitCode::from(code)
+}
+
+/// The report, and whether it says equal.
+async fn compare(arguments: &DiffArgs) -> Result<(String, bool), String> {
+    let target = |uri: &str| {
+        Target::parse(uri, arguments.starttls).map(|target| Target {
+            ca_file: arguments.ldap_ca_file.clone(),
+            accept_any_certificate: arguments.accept_any_certificate,
+            ..target
+        })
+    };
+    let read = |path: &PathBuf| std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
+    let searches = match &arguments.queries {
+        Some(path) => {
+            let text =
+                String::from_utf8(read(path)?).map_err(|error| format!("{}: {error}", path.display()))?;
+            Some(Search::parse_lines(&text).map_err(|error| format!("{}, {error}", path.display()))?)
+        }
+        None => None,
+    };
+    let request = Request {
+        ours: target(&arguments.ours)?,
+        theirs: target(&arguments.theirs)?,
+        bind_dn: arguments.bind_dn.clone(),
+        base: arguments.base.clone(),
+        searches,
+        profiles: arguments.profile.clone(),
+        ignored: arguments.ignore.clone(),
+        limit: arguments.limit,
+    };
+    let mut password = Zeroizing::new(read(&arguments.password_file)?);
+    while password
+        .last()
+        .is_some_and(|octet| matches!(octet, b'\n' | b'\r'))
+    {
+        password.pop();
+    }
+    if password.is_empty() {
+        return Err(format!("{} is empty", arguments.password_file.display()));
+    }
+    let report = diff::run(&request, &password)
+        .await
+        .map_err(|error| error.to_string())?;
+    let text = if arguments.json {
+        report.json().to_string()
+    } else {
+        report.text(Detail {
+            known: arguments.known,
+            times: arguments.times,
+        })
+    };
+    Ok((text, report.is_equal()))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+    use crate::cli::args::CommandLine;
+
+    #[test]
+    fn the_help_names_every_client_and_kind() {
+        let mut command = CommandLine::command();
+        let help = command
+            .find_subcommand_mut("diff")
+            .expect("diff")
+            .render_long_help()
+            .to_string();
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        let mut names: Vec<&str> = diff::profile_names().collect();
+        names.sort_unstable();
+        assert!(help.contains(&names.join(", ")), "{help}");
+        for (_, name) in Kind::NAMES {
+            assert!(help.contains(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! A server's answer to one search, kept small: of each entry what tells whether it is the same elsewhere, not the entry. Knows
+//! how to ask, and that answers may be larger than memory.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use akldap_ldap::control::PagedResults;
+
+use super::connection::{Connection, ConnectionError, Entry, Outcome};
+use super::name;
+use super::search::Search;
+use super::target::Target;
+
+/// Most entries of one answer. Each takes 64 octets.
+const MAX_ENTRIES: usize = 10_000_000;
+/// Most pages of one answer: a server that never comes to an end is given up.
+const MAX_PAGES: usize = 1_000_000;
+
+/// What stands for an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Mark {
+    /// Which entry: its name, whatever the spelling.
+    pub key: Key,
+    /// What it says: the spelling of its name, names of attributes and values, whatever their order.
+    pub contents: u128,
+    /// The order of its attributes.
+    pub names_order: u64,
+    /// The order of the values of each attribute.
+    pub values_order: u64,
+}
+
+/// Which entry of an answer: the hash of its name.
+pub(super) type Key = u128;
+
+/// An answer.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Answer {
+    /// The entries, in the order they came.
+    pub marks: Vec<Mark>,
+    /// How it ended; `None` if the connection ended before.
+    pub outcome: Option<Outcome>,
+    /// Whether the server hung up then.
+    pub closed: bool,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl Answer {
+    /// The result code; `None` if there was none.
+    pub(super) fn code(&self) -> Option<i64> {
+        self.outcome.as_ref().map(|outcome| outcome.code)
+    }
+}
+
+/// A server with the account that asks it.
+pub(super) struct Server<'a> {
+    target: &'a Target,
+    bind_dn: &'a str,
+    password: &'a [u8],
+    /// Kept while they last, unbound and bound.
+    connections: [Option<Connection>; 2],
+}
+
+impl<'a> Server<'a> {
+    /// Nothing is opened yet.
+    pub(super) fn new(target: &'a Target, bind_dn: &'a str, password: &'a [u8]) -> Self {
+        Self {
+            target,
+            bind_dn,
+            password,
+            connections: [None, None],
+        }
+    }
+
+    async fn connected(&self, unbound: bool) -> Result<Connection, ConnectionError> {
+        let mut connection = Connection::open(self.target).await?;
+        if !unbound {
+            let bound = connection.bind(self.bind_dn, self.password).await;
+            bound.map_err(|error| match error {
+                ConnectionError::Bind(outcome) => ConnectionError::Bind(self.without_password(outcome)),
+                other => other,
+            })?;
+        }
+        Ok(connection)
+    }
+
+    /// Asks a search and keeps a mark of every entry; each entry is shown to `look` first, and is gone then.
+    ///
+    /// # Errors
+    /// When the server cannot be reached or refuses the bind. That it hangs up during a search is part of its answer.
+    pub(super) async fn ask(
+        &mut self,
+        search: &Search,
+        mut look: impl FnMut(Key, &Entry),
+    ) -> Result<Answer, ConnectionError> {
+        let slot = usize::from(!search.unbound);
+        if let Some(mut kept) = self.connections.get_mut(slot).and_then(Option::take) {
+            let answer = self.ask_over(&mut kept, search, &mut look).await?;
+            // It may have been closed while it was not used.
+            let was_gone = answer.outcome.is_none() && answer.marks.is_empty();
+            if !was_gone {
+                self.keep(slot, kept, &answer);
+                return Ok(answer);
+            }
+        }
+        let mut connection = self.connected(search.unbound).await?;
+        let answer = self.ask_over(&mut connection, search, &mut look).await?;
+        self.keep(slot, connection, &answer);
+        Ok(answer)
+    }
+
+    /// A server may repeat what it was sent; a password is not to be printed.
+    fn without_password(&self, mut outcome: Outcome) -> Outcome {
+        let password = String::from_utf8_lossy(self.password);
+        if !password.is_empty() && outcome.message.contains(&*password) {
+            outcome.message = outcome.message.replace(&*password, "…");
+        }
+        outcome
+    }
+
+    fn keep(&mut self, slot: usize, connection: Connection, answer: &Answer) {
+        if !answer.closed
+            && let Some(slot) = self.connections.get_mut(slot)
+        {
+            *slot = Some(connection);
+        }
+    }
+
+    async fn ask_over(
+        &self,
+        connection: &mut Connection,
+        search: &Search,
+        mut look: impl FnMut(Key, &Entry),
+    ) -> Result<Answer, ConnectionError> {
+        let request = search.encode().map_err(ConnectionError::Settings)?;
+        let mut answer = Answer::default();
+        let mut seen = HashMap::new();
+        let began = Instant::now();
+        let mut page = search.page.map(|size| PagedResults {
+            size,
+            cookie: Vec::new(),
+        });
+        for _ in 0..MAX_PAGES {
+            let marks = &mut answer.marks;
+            let found = connection.search(&request, page.as_ref(), |entry| {
+                if marks.len() >= MAX_ENTRIES {
+                    let limit = format!("more than {MAX_ENTRIES} entries; choose a smaller base");
+                    return Err(ConnectionError::Malformed(limit));
+                }
+                let mut mark = mark_of(&entry);
+                // The same name once more is another entry.
+                let times = seen.entry(mark.key).or_insert(0_u128);
+                mark.key = mark.key.wrapping_add(*times);
+                *times += 1;
+                look(mark.key, &entry);
+                marks.push(mark);
+                Ok(())
+            });
+            match found.await {
+                Ok(outcome) => {
+                    let cookie = outcome.cookie.clone();
+                    let goes_on = outcome.code == 0 && !cookie.is_empty();
+                    answer.outcome = Some(self.without_password(outcome));
+                    match &mut page {
+                        Some(page) if goes_on => page.cookie = cookie,
+                        _ => break,
+                    }
+                }
+                Err(ConnectionError::Closed) => {
+                    answer.outcome = None;
+                    answer.closed = true;
+                    break;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        answer.took = began.elapsed();
+        let failed = answer.code().is_some_and(|code| code != 0);
+        answer.closed = answer.closed || failed && connection.is_closed().await;
+        Ok(answer)
+    }
+}
+
+/// The key of a name.
+pub(super) fn key_of(dn: &[u8]) -> Key {
+    let hash = blake3::hash(&name::normal_form(dn));
+    first(&hash)
+}
+
+fn mark_of(entry: &Entry) -> Mark {
+    let mut attributes: Vec<(&[u8], Vec<&[u8]>)> = entry
+        .attributes
+        .iter()
+        .map(|(name, values)| (name.as_slice(), values.iter().map(Vec::as_slice).collect()))
+        .collect();
+    let names_order = short(hash_of(attributes.iter().map(|(name, _)| *name)));
+    attributes.sort();
+    let values_order = short(hash_of(
+        attributes.iter().flat_map(|(_, values)| values.iter().copied()),
+    ));
+    let mut hasher = blake3::Hasher::new();
+    add(&mut hasher, &entry.dn);
+    for (name, values) in &mut attributes {
+        values.sort_unstable();
+        add(&mut hasher, name);
+        hasher.update(&(values.len() as u64).to_le_bytes());
+        values.iter().for_each(|value| add(&mut hasher, value));
+    }
+    Mark {
+        key: key_of(&entry.dn),
+        contents: first(&hasher.finalize()),
+        names_order,
+        values_order,
+    }
+}
+
+/// The hash of a list of parts.
+pub(super) fn hash_of<'a>(parts: impl Iterator<Item = &'a [u8]>) -> u128 {
+    let mut hasher = blake3::Hasher::new();
+    parts.for_each(|part| add(&mut hasher, part));
+    first(&hasher.finalize())
+}
+
+/// Each part with its length, so that no two lists of parts are the same octets.
+fn add(hasher: &mut blake3::Hasher, part: &[u8]) {
+    hasher.update(&(part.len() as u64).to_le_bytes());
+    hasher.update(part);
+}
+
+fn first(hash: &blake3::Hash) -> u128 {
+    let (octets, _) = hash.as_bytes().split_first_chunk().unwrap_or((&[0; 16], &[]));
+    u128::from_le_bytes(*octets)
+}
+
+/// Half of a hash, where no more is at stake than a count.
+fn short(hash: u128) -> u64 {
+    let octets = hash.to_le_bytes();
+    let (half, _) = octets.split_first_chunk().unwrap_or((&[0; 8], &[]));
+    u64::from_le_bytes(*half)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(dn: &str, attributes: &[(&str, &[&str])]) -> Entry {
+        let octets = |text: &str| text.as_bytes().to_vec();
+        let attributes = attributes.iter();
+        let attributes = attributes
+            .map(|(name, values)| (octets(name), values.iter().map(|value| octets(value)).collect()));
+        Entry {
+            dn: octets(dn),
+            attributes: attributes.collect(),
+        }
+    }
+
+    #[test]
+    fn a_mark_tells_contents_from_order() {
+        let one = mark_of(&entry("cn=a,dc=b", &[("cn", &["a"]), ("mail", &["1", "2"])]));
+        let names = mark_of(&entry("cn=a,dc=b", &[("mail", &["1", "2"]), ("cn", &["a"])]));
+        assert_eq!(
+            (one.key, one.contents, one.values_order),
+            (names.key, names.contents, names.values_order)
+        );
+        assert_ne!(one.names_order, names.names_order);
+        let values = mark_of(&entry("cn=a,dc=b", &[("cn", &["a"]), ("mail", &["2", "1"])]));
+        assert_eq!(
+            (one.contents, one.names_order),
+            (values.contents, values.names_order)
+        );
+        assert_ne!(one.values_order, values.values_order);
+    }
+
+    #[test]
+    fn a_mark_shows_every_change() {
+        let one = mark_of(&entry("cn=a,dc=b", &[("cn", &["a"]), ("mail", &["1", "2"])]));
+        for other in [
+            entry("CN=a,dc=b", &[("cn", &["a"]), ("mail", &["1", "2"])]),
+            entry("cn=a,dc=b", &[("cn", &["a"]), ("mail", &["12"])]),
+            entry("cn=a,dc=b", &[("cn", &["a"]), ("Mail", &["1", "2"])]),
+            entry("cn=a,dc=b", &[("cn", &["a"])]),
+            entry("cn=a,dc=b", &[("cn", &["a", "mail"]), ("1", &["2"])]),
+        ] {
+            let other = mark_of(&other);
+            assert_eq!(one.key, other.key);
+            assert_ne!(one.contents, other.contents);
+        }
+        assert_ne!(one.key, mark_of(&entry("cn=b,dc=b", &[])).key);
+    }
+}

@@ -1,0 +1,234 @@
+//! Two servers' answers to one search, side by side. Knows how to find what differs without holding either answer: both are read
+//! once for the marks of their entries, and where those differ once more for the entries themselves.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use super::answer::{Answer, Key, Mark, Server};
+use super::connection::{ConnectionError, Entry};
+use super::difference::{Difference, between};
+use super::search::Search;
+
+/// Which of the two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Which {
+    /// The first.
+    Ours,
+    /// The one it is compared with.
+    Theirs,
+}
+
+/// A server that could not be asked.
+#[derive(Debug)]
+pub(super) struct Failure {
+    /// Which one.
+    pub which: Which,
+    /// Why.
+    pub error: ConnectionError,
+}
+
+/// What an answer was, in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// The result code; `None` if the server hung up.
+    pub code: Option<i64>,
+    /// How many entries.
+    pub entries: usize,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl Summary {
+    fn of(answer: &Answer) -> Self {
+        Self {
+            code: answer.code(),
+            entries: answer.marks.len(),
+            took: answer.took,
+        }
+    }
+}
+
+/// What one search showed.
+#[derive(Clone, Debug)]
+pub(super) struct Comparison {
+    /// The answer here.
+    pub ours: Summary,
+    /// The answer there.
+    pub theirs: Summary,
+    /// What is different.
+    pub differences: Vec<Difference>,
+    /// Entries that are different beyond those that are told.
+    pub untold: usize,
+    /// Entries that are alike but for the order of their attributes.
+    pub names_order: usize,
+    /// Entries that are alike but for the order of some attribute's values.
+    pub values_order: usize,
+    /// The entries that are the same on both sides.
+    pub same: HashSet<Key>,
+}
+
+/// Asks both servers one search. `look` sees each of our entries.
+///
+/// # Errors
+/// When one of them cannot be asked.
+pub(super) async fn compare(
+    search: &Search,
+    ours: &mut Server<'_>,
+    theirs: &mut Server<'_>,
+    most: usize,
+    mut look: impl FnMut(Key, &Entry),
+) -> Result<Comparison, Failure> {
+    let (our_answer, their_answer) = both(ours.ask(search, &mut look), theirs.ask(search, |_, _| {})).await?;
+    let matching = Matching::of(&our_answer.marks, &their_answer.marks);
+    let mut comparison = Comparison {
+        ours: Summary::of(&our_answer),
+        theirs: Summary::of(&their_answer),
+        differences: Vec::new(),
+        untold: matching.different.len().saturating_sub(most),
+        names_order: matching.names_order,
+        values_order: matching.values_order,
+        same: matching.same,
+    };
+    if our_answer.code() != their_answer.code() {
+        comparison.differences.push(Difference::Code {
+            ours: our_answer.outcome,
+            theirs: their_answer.outcome,
+        });
+    }
+    if our_answer.closed != their_answer.closed {
+        let ours = our_answer.closed;
+        comparison.differences.push(Difference::Closed { ours });
+    }
+    let told: Vec<Key> = matching.different.into_iter().take(most).collect();
+    let mut wanted: HashSet<Key> = told.iter().copied().collect();
+    wanted.extend(matching.order.iter().flat_map(|(here, there)| [*here, *there]));
+    if wanted.is_empty() {
+        return Ok(comparison);
+    }
+    let (mut here, mut there) = (HashMap::new(), HashMap::new());
+    let keep = |entries: &mut HashMap<Key, Entry>, key: Key, entry: &Entry| {
+        if wanted.contains(&key) {
+            entries.insert(key, entry.clone());
+        }
+    };
+    let (again, their_again) = both(
+        ours.ask(search, |key, entry| keep(&mut here, key, entry)),
+        theirs.ask(search, |key, entry| keep(&mut there, key, entry)),
+    )
+    .await?;
+    // An answer that broke off this time says nothing about what is missing.
+    if (again.code(), their_again.code()) != (comparison.ours.code, comparison.theirs.code) {
+        comparison.untold = wanted.len();
+        return Ok(comparison);
+    }
+    for key in &told {
+        match (here.get(key), there.get(key)) {
+            (Some(here), Some(there)) => comparison.differences.extend(between(here, there)),
+            (Some(here), None) => comparison.differences.push(Difference::More(here.clone())),
+            (None, Some(there)) => comparison.differences.push(Difference::Missing(there.clone())),
+            // It went while it was looked at.
+            (None, None) => {}
+        }
+    }
+    if let Some((first, other)) = matching.order
+        && let (Some(first), Some(other)) = (here.get(&first), there.get(&other))
+    {
+        comparison.differences.push(Difference::Order {
+            ours: first.dn.clone(),
+            theirs: other.dn.clone(),
+        });
+    }
+    Ok(comparison)
+}
+
+async fn both(
+    ours: impl Future<Output = Result<Answer, ConnectionError>>,
+    theirs: impl Future<Output = Result<Answer, ConnectionError>>,
+) -> Result<(Answer, Answer), Failure> {
+    let (ours, theirs) = tokio::join!(ours, theirs);
+    let of = |which| move |error| Failure { which, error };
+    Ok((ours.map_err(of(Which::Ours))?, theirs.map_err(of(Which::Theirs))?))
+}
+
+/// What the marks of two answers have in common.
+struct Matching {
+    same: HashSet<Key>,
+    /// Those that only one has or that say something else, ours first and in their order.
+    different: Vec<Key>,
+    names_order: usize,
+    values_order: usize,
+    /// The first two that come at the same place among those that both have, but are not the same.
+    order: Option<(Key, Key)>,
+}
+
+impl Matching {
+    fn of(ours: &[Mark], theirs: &[Mark]) -> Self {
+        let there: HashMap<Key, &Mark> = theirs.iter().map(|mark| (mark.key, mark)).collect();
+        let here: HashSet<Key> = ours.iter().map(|mark| mark.key).collect();
+        let mut matching = Self {
+            same: HashSet::new(),
+            different: Vec::new(),
+            names_order: 0,
+            values_order: 0,
+            order: None,
+        };
+        for mark in ours {
+            match there.get(&mark.key) {
+                Some(other) if other.contents == mark.contents => {
+                    matching.same.insert(mark.key);
+                    matching.names_order += usize::from(other.names_order != mark.names_order);
+                    matching.values_order += usize::from(other.values_order != mark.values_order);
+                }
+                _ => matching.different.push(mark.key),
+            }
+        }
+        let missing = theirs.iter().map(|mark| mark.key);
+        matching
+            .different
+            .extend(missing.filter(|key| !here.contains(key)));
+        let common = ours
+            .iter()
+            .map(|mark| mark.key)
+            .filter(|key| there.contains_key(key));
+        let their_common = theirs
+            .iter()
+            .map(|mark| mark.key)
+            .filter(|key| here.contains(key));
+        matching.order = common.zip(their_common).find(|(one, other)| one != other);
+        matching
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark(key: Key, contents: u128) -> Mark {
+        Mark {
+            key,
+            contents,
+            names_order: 0,
+            values_order: 0,
+        }
+    }
+
+    #[test]
+    fn marks_tell_what_is_missing_more_other_and_out_of_order() {
+        let matching = Matching::of(
+            &[mark(1, 0), mark(2, 0), mark(3, 0), mark(9, 0)],
+            &[mark(8, 0), mark(1, 0), mark(3, 7), mark(2, 0)],
+        );
+        assert_eq!(matching.same, HashSet::from([1, 2]));
+        assert_eq!(matching.different, [3, 9, 8]);
+        assert_eq!(matching.order, Some((2, 3)));
+    }
+
+    #[test]
+    fn the_order_of_attributes_and_values_is_counted() {
+        let mut other = mark(1, 0);
+        other.values_order = 5;
+        let matching = Matching::of(&[mark(1, 0)], &[other]);
+        assert_eq!((matching.names_order, matching.values_order), (0, 1));
+        assert_eq!((matching.different.len(), matching.order), (0, None));
+    }
+}

@@ -1,0 +1,417 @@
+//! One LDAP connection as a client has it: opened with or without TLS, bound, asked. Knows the wire and nothing of what is compared.
+//!
+//! It reads answers with the codec of the server, message by message, so that what is held of an answer is one entry. A
+//! client library would hide what is compared here: the order of attributes and values, names that are not text, the end of the
+//! connection.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use akldap_authentik::tls::{Trust, client_config};
+use akldap_ldap::ber::{self, BerError, Element, Reader};
+use akldap_ldap::control::{Control, PAGED_RESULTS, PagedResults};
+use akldap_ldap::frame::{self, Frame, FrameError};
+use bytes::{Buf as _, BytesMut};
+use rustls_pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use zeroize::Zeroizing;
+
+use super::target::{Security, Target};
+
+/// How long connecting may take, the TLS handshake apart.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+/// How long a server may say nothing. The official outpost, asking authentik for a large directory, is silent for minutes.
+const SILENCE_LIMIT: Duration = Duration::from_secs(300);
+/// After an error, a server that hangs up does so within this time.
+const HANGUP_LIMIT: Duration = Duration::from_millis(200);
+/// Largest message that is read: a group of a million members fits.
+const MESSAGE_LIMIT: usize = 256 * 1024 * 1024;
+/// Octets that a read has room for.
+const READ_SIZE: usize = 64 * 1024;
+
+const START_TLS: &str = "1.3.6.1.4.1.1466.20037";
+
+const BIND_REQUEST: u8 = 0x60;
+const BIND_RESPONSE: u8 = 0x61;
+const SEARCH_ENTRY: u8 = 0x64;
+const SEARCH_DONE: u8 = 0x65;
+const SEARCH_REFERENCE: u8 = 0x73;
+const EXTENDED_REQUEST: u8 = 0x77;
+const EXTENDED_RESPONSE: u8 = 0x78;
+const CONTROLS: u8 = 0xa0;
+const SIMPLE: u8 = 0x80;
+
+/// Why a server could not be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectionError {
+    /// No connection.
+    #[error("cannot connect: {0}")]
+    Connect(io::Error),
+    /// Connecting, or the answer, took too long.
+    #[error("no answer within {} seconds", .0.as_secs())]
+    Timeout(Duration),
+    /// The CA file, or what else TLS needs.
+    #[error("TLS cannot be set up: {0}")]
+    Settings(String),
+    /// The handshake failed.
+    #[error("the TLS handshake failed: {0}")]
+    Tls(io::Error),
+    /// StartTLS was refused.
+    #[error("StartTLS was answered with {0}")]
+    StartTls(Outcome),
+    /// The bind was refused.
+    #[error("the bind was answered with {0}")]
+    Bind(Outcome),
+    /// The connection ended.
+    #[error("the server closed the connection")]
+    Closed,
+    /// What came is not LDAP.
+    #[error("the answer is not LDAP: {0}")]
+    Malformed(String),
+}
+
+impl From<BerError> for ConnectionError {
+    fn from(error: BerError) -> Self {
+        Self::Malformed(error.to_string())
+    }
+}
+
+impl From<FrameError> for ConnectionError {
+    fn from(error: FrameError) -> Self {
+        Self::Malformed(error.to_string())
+    }
+}
+
+/// How an operation ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// The result code.
+    pub code: i64,
+    /// What the server says about it.
+    pub message: String,
+    /// The cookie of a paged answer; empty after the last page, and without pages.
+    pub cookie: Vec<u8>,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}", code_name(self.code))?;
+        if self.message.is_empty() {
+            Ok(())
+        } else {
+            write!(formatter, ": {}", self.message)
+        }
+    }
+}
+
+/// A result code as RFC 4511 names it, with its number.
+pub(super) fn code_name(code: i64) -> String {
+    let name = match code {
+        0 => "success",
+        1 => "operationsError",
+        2 => "protocolError",
+        3 => "timeLimitExceeded",
+        4 => "sizeLimitExceeded",
+        7 => "authMethodNotSupported",
+        8 => "strongerAuthRequired",
+        10 => "referral",
+        11 => "adminLimitExceeded",
+        12 => "unavailableCriticalExtension",
+        13 => "confidentialityRequired",
+        16 => "noSuchAttribute",
+        17 => "undefinedAttributeType",
+        18 => "inappropriateMatching",
+        19 => "constraintViolation",
+        21 => "invalidAttributeSyntax",
+        32 => "noSuchObject",
+        34 => "invalidDNSyntax",
+        48 => "inappropriateAuthentication",
+        49 => "invalidCredentials",
+        50 => "insufficientAccessRights",
+        51 => "busy",
+        52 => "unavailable",
+        53 => "unwillingToPerform",
+        80 => "other",
+        _ => return code.to_string(),
+    };
+    format!("{name} ({code})")
+}
+
+/// An entry as it came.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Entry {
+    /// The name, as sent.
+    pub dn: Vec<u8>,
+    /// The attributes and their values, in the order sent.
+    pub attributes: Vec<(Vec<u8>, Vec<Vec<u8>>)>,
+}
+
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+/// A connection to a server.
+pub(super) struct Connection {
+    stream: Box<dyn Stream>,
+    received: BytesMut,
+    next_id: u32,
+}
+
+/// A message of the server.
+struct Message {
+    id: u32,
+    tag: u8,
+    contents: Vec<u8>,
+    controls: Vec<u8>,
+}
+
+impl Connection {
+    /// Connects, with TLS as the target says.
+    ///
+    /// # Errors
+    /// When there is no connection, or no trusted one.
+    pub(super) async fn open(target: &Target) -> Result<Self, ConnectionError> {
+        let address = (target.host.as_str(), target.port);
+        let stream = timeout(CONNECT_LIMIT, TcpStream::connect(address))
+            .await
+            .map_err(|_| ConnectionError::Timeout(CONNECT_LIMIT))?
+            .map_err(ConnectionError::Connect)?;
+        let _ = stream.set_nodelay(true);
+        let mut plain = Self::over(stream);
+        match target.security {
+            Security::None => return Ok(plain),
+            Security::Tls => {}
+            Security::StartTls => plain.start_tls().await?,
+        }
+        let name = ServerName::try_from(target.host.clone())
+            .map_err(|error| ConnectionError::Settings(error.to_string()))?;
+        let trust = match (&target.ca_file, target.accept_any_certificate) {
+            (_, true) => Trust::Anybody,
+            (ca_file, false) => Trust::Authorities {
+                system: true,
+                ca_file: ca_file.as_deref(),
+            },
+        };
+        let config = client_config(&trust).map_err(|error| ConnectionError::Settings(error.to_string()))?;
+        let handshake = TlsConnector::from(Arc::new(config)).connect(name, plain.stream);
+        let stream = timeout(CONNECT_LIMIT, handshake)
+            .await
+            .map_err(|_| ConnectionError::Timeout(CONNECT_LIMIT))?
+            .map_err(ConnectionError::Tls)?;
+        Ok(Self::over(stream))
+    }
+
+    fn over(stream: impl Stream + 'static) -> Self {
+        Self {
+            stream: Box::new(stream),
+            received: BytesMut::new(),
+            next_id: 1,
+        }
+    }
+
+    async fn start_tls(&mut self) -> Result<(), ConnectionError> {
+        let id = self
+            .send(&[], |out| {
+                ber::write_constructed(out, EXTENDED_REQUEST, |out| {
+                    ber::write_element(out, SIMPLE, START_TLS.as_bytes());
+                });
+            })
+            .await?;
+        let outcome = self.outcome_of(id, EXTENDED_RESPONSE).await?;
+        match outcome.code {
+            // What came behind the answer came without TLS.
+            0 if self.received.is_empty() => Ok(()),
+            0 => Err(ConnectionError::Malformed(
+                "more than the answer to StartTLS".into(),
+            )),
+            _ => Err(ConnectionError::StartTls(outcome)),
+        }
+    }
+
+    /// A simple bind.
+    ///
+    /// # Errors
+    /// Also when it is refused.
+    pub(super) async fn bind(&mut self, dn: &str, password: &[u8]) -> Result<(), ConnectionError> {
+        let id = self
+            .send(&[], |out| {
+                ber::write_constructed(out, BIND_REQUEST, |out| {
+                    ber::write_integer(out, ber::INTEGER, 3);
+                    ber::write_element(out, ber::OCTET_STRING, dn.as_bytes());
+                    ber::write_element(out, SIMPLE, password);
+                });
+            })
+            .await?;
+        let outcome = self.outcome_of(id, BIND_RESPONSE).await?;
+        match outcome.code {
+            0 => Ok(()),
+            _ => Err(ConnectionError::Bind(outcome)),
+        }
+    }
+
+    /// Sends a search, given with its protocolOp tag, and hands over its entries one by one.
+    ///
+    /// # Errors
+    /// When the connection ends before the answer does, or what comes is not LDAP.
+    pub(super) async fn search(
+        &mut self,
+        request: &[u8],
+        page: Option<&PagedResults>,
+        mut each: impl FnMut(Entry) -> Result<(), ConnectionError>,
+    ) -> Result<Outcome, ConnectionError> {
+        let value = page.map(PagedResults::encode);
+        let paged = value.as_deref().map(|value| Control {
+            control_type: PAGED_RESULTS.as_bytes(),
+            criticality: false,
+            value: Some(value),
+        });
+        let controls: Vec<Control<'_>> = paged.into_iter().collect();
+        let id = self.send(&controls, |out| out.extend_from_slice(request)).await?;
+        loop {
+            let message = self.receive().await?;
+            match message.tag {
+                _ if message.id != id => return Err(self.unasked(&message)),
+                SEARCH_ENTRY => each(read_entry(&message.contents)?)?,
+                // Nothing here follows referrals.
+                SEARCH_REFERENCE => {}
+                SEARCH_DONE => return read_outcome(&message),
+                _ => return Err(self.unasked(&message)),
+            }
+        }
+    }
+
+    /// Whether the server hangs up by itself now.
+    pub(super) async fn is_closed(&mut self) -> bool {
+        let read = timeout(HANGUP_LIMIT, self.stream.read_buf(&mut self.received)).await;
+        matches!(read, Ok(Ok(0) | Err(_)))
+    }
+
+    async fn send(
+        &mut self,
+        controls: &[Control<'_>],
+        operation: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<u32, ConnectionError> {
+        let id = self.next_id;
+        self.next_id += 1;
+        // It may hold the password.
+        let mut octets = Zeroizing::new(Vec::new());
+        ber::write_constructed(&mut octets, ber::SEQUENCE, |out| {
+            ber::write_integer(out, ber::INTEGER, i64::from(id));
+            operation(out);
+            if !controls.is_empty() {
+                ber::write_constructed(out, CONTROLS, |out| {
+                    controls.iter().for_each(|control| control.write(out));
+                });
+            }
+        });
+        let written = async {
+            self.stream.write_all(&octets).await?;
+            self.stream.flush().await
+        };
+        match timeout(SILENCE_LIMIT, written).await {
+            Ok(Ok(())) => Ok(id),
+            Ok(Err(_)) => Err(ConnectionError::Closed),
+            Err(_) => Err(ConnectionError::Timeout(SILENCE_LIMIT)),
+        }
+    }
+
+    async fn outcome_of(&mut self, id: u32, tag: u8) -> Result<Outcome, ConnectionError> {
+        let message = self.receive().await?;
+        if (message.id, message.tag) == (id, tag) {
+            read_outcome(&message)
+        } else {
+            Err(self.unasked(&message))
+        }
+    }
+
+    /// A message that answers nothing: the notice that the server hangs up, or nonsense.
+    fn unasked(&self, message: &Message) -> ConnectionError {
+        if message.id == 0 {
+            ConnectionError::Closed
+        } else {
+            let (id, tag) = (message.id, message.tag);
+            ConnectionError::Malformed(format!("message {id} with the tag 0x{tag:02x}"))
+        }
+    }
+
+    async fn receive(&mut self) -> Result<Message, ConnectionError> {
+        loop {
+            match frame::split(&self.received, MESSAGE_LIMIT)? {
+                Frame::Complete { length } => {
+                    let message = read_message(self.received.get(..length).unwrap_or_default())?;
+                    self.received.advance(length);
+                    return Ok(message);
+                }
+                Frame::Incomplete { .. } => self.received.reserve(READ_SIZE),
+            }
+            match timeout(SILENCE_LIMIT, self.stream.read_buf(&mut self.received)).await {
+                Ok(Ok(0) | Err(_)) => return Err(ConnectionError::Closed),
+                Ok(Ok(_)) => {}
+                Err(_) => return Err(ConnectionError::Timeout(SILENCE_LIMIT)),
+            }
+        }
+    }
+}
+
+fn read_message(octets: &[u8]) -> Result<Message, BerError> {
+    let mut envelope = Reader::new(octets).constructed(ber::SEQUENCE)?;
+    let id = envelope.max_int()?;
+    let Element { tag, contents } = envelope.element()?;
+    let controls = envelope.optional(CONTROLS)?.unwrap_or_default();
+    Ok(Message {
+        id,
+        tag,
+        contents: contents.to_vec(),
+        controls: controls.to_vec(),
+    })
+}
+
+fn read_entry(contents: &[u8]) -> Result<Entry, BerError> {
+    let mut reader = Reader::new(contents);
+    let mut entry = Entry {
+        dn: reader.octet_string()?.to_vec(),
+        attributes: Vec::new(),
+    };
+    let mut attributes = reader.constructed(ber::SEQUENCE)?;
+    while !attributes.is_empty() {
+        let mut attribute = attributes.constructed(ber::SEQUENCE)?;
+        let name = attribute.octet_string()?.to_vec();
+        let mut set = attribute.constructed(ber::SET)?;
+        let mut values = Vec::new();
+        while !set.is_empty() {
+            values.push(set.octet_string()?.to_vec());
+        }
+        entry.attributes.push((name, values));
+    }
+    Ok(entry)
+}
+
+fn read_outcome(message: &Message) -> Result<Outcome, ConnectionError> {
+    let mut reader = Reader::new(&message.contents);
+    let code = reader.enumerated()?;
+    let _matched_dn = reader.octet_string()?;
+    let text = String::from_utf8_lossy(reader.octet_string()?).into_owned();
+    Ok(Outcome {
+        code,
+        message: text,
+        cookie: cookie(&message.controls)?,
+    })
+}
+
+fn cookie(controls: &[u8]) -> Result<Vec<u8>, BerError> {
+    let mut controls = Reader::new(controls);
+    while !controls.is_empty() {
+        let mut control = controls.constructed(ber::SEQUENCE)?;
+        let name = control.octet_string()?;
+        control.optional(ber::BOOLEAN)?;
+        let value = control.optional(ber::OCTET_STRING)?;
+        if name == PAGED_RESULTS.as_bytes() {
+            return Ok(PagedResults::read(value.unwrap_or_default())?.cookie);
+        }
+    }
+    Ok(Vec::new())
+}

@@ -1,0 +1,496 @@
+//! `akldap diff`: two servers of simulated authentiks, and OpenLDAP, compared by the library and by the command.
+
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+
+use akldap::diff::{self, Detail, Kind, Report, Request, Search, Target};
+use akldap_simulator::Directory;
+use akldap_testing::certificates::{pair, path, serving};
+use akldap_testing::exercise::{Need, exercise};
+use akldap_testing::scenery::{directory, recommended};
+use akldap_testing::stage::{BASE, SUFFIX, Stage, user_dn};
+use futures_util::{SinkExt, StreamExt};
+use ldap3_proto::LdapCodec;
+use ldap3_proto::proto::{
+    LdapBindCred, LdapBindRequest, LdapBindResponse, LdapMsg, LdapOp, LdapResult, LdapResultCode,
+};
+use tokio::net::TcpListener;
+use tokio::process::Command;
+use tokio_util::codec::Framed;
+
+const PASSWORD: &str = "demo-ldapservice";
+
+async fn stage(change: impl FnOnce(&mut Directory)) -> Stage {
+    let mut directory = Directory::sample(60, 12);
+    change(&mut directory);
+    Stage::with(directory, |_| {}).await
+}
+
+fn change_alice(directory: &mut Directory) {
+    let alice = directory.user_named("alice").expect("alice").pk;
+    directory.change_user(alice, |user| user.email = "alice@new.example".into());
+}
+
+fn uri(stage: &Stage) -> String {
+    format!("ldap://{}", stage.ldap())
+}
+
+fn request(ours: &Stage, theirs: &Stage) -> Request {
+    let target = |stage| Target::parse(&uri(stage), false).expect("a URI");
+    Request {
+        ours: target(ours),
+        theirs: target(theirs),
+        bind_dn: user_dn("ldapservice"),
+        base: None,
+        searches: None,
+        profiles: Vec::new(),
+        ignored: Vec::new(),
+        limit: 1000,
+    }
+}
+
+async fn run(request: &Request) -> Report {
+    let compared = diff::run(request, PASSWORD.as_bytes()).await;
+    compared.unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn text(report: &Report) -> String {
+    report.text(Detail::default())
+}
+
+#[tokio::test]
+async fn two_alike_servers_are_equal() {
+    let (ours, theirs) = tokio::join!(stage(|_| {}), stage(|_| {}));
+    let report = run(&request(&ours, &theirs)).await;
+    assert!(report.is_equal() && report.known.is_empty(), "{}", text(&report));
+    let walk = &report.findings[0];
+    assert!(walk.ours.entries > 100, "{walk:?}");
+    assert_eq!(walk.ours.entries, walk.theirs.entries);
+    let empty: Vec<&str> = report
+        .findings
+        .iter()
+        .filter(|finding| finding.ours.entries == 0)
+        .map(|finding| finding.search.name.as_str())
+        .collect();
+    // Searches that find nothing in the sample show nothing: these are meant to.
+    let meant = [
+        "sssd: sudo rules",
+        "nslcd: shadow",
+        "gitlab: disabled in Active Directory",
+        "jndi: a name that is not there",
+    ];
+    let unexpected: Vec<&&str> = empty.iter().filter(|name| !meant.contains(name)).collect();
+    assert!(unexpected.is_empty(), "{unexpected:?}");
+}
+
+#[tokio::test]
+async fn one_changed_user_is_all_that_is_told() {
+    let (ours, theirs) = tokio::join!(stage(change_alice), stage(|_| {}));
+    let report = run(&request(&ours, &theirs)).await;
+    let text = text(&report);
+    let expected = format!(
+        "--- {}\n+++ {}\n\n# walk\n# ldap:///{SUFFIX}??sub?(objectClass=*)?x-page=1000\n\n\
+         dn: cn=alice,ou=users,{SUFFIX}\n-mail: alice@example.com\n+mail: alice@new.example\n\n# {} searches, 1 difference\n",
+        uri(&theirs),
+        uri(&ours),
+        report.findings.len()
+    );
+    assert_eq!(text, expected);
+    assert!(!report.is_equal());
+    assert!(report.findings.iter().any(|finding| finding.repeated > 0));
+}
+
+#[tokio::test]
+async fn entries_and_members_that_only_one_server_has_are_told_once() {
+    let without_bob = |directory: &mut Directory| {
+        let bob = directory.user_named("bob").expect("bob").pk;
+        directory.remove_user(bob);
+    };
+    let (ours, theirs) = tokio::join!(stage(without_bob), stage(|_| {}));
+    let report = run(&request(&ours, &theirs)).await;
+    let text = text(&report);
+    let missing = text.matches(&format!("-dn: cn=bob,ou=users,{SUFFIX}\n")).count();
+    assert_eq!(missing, 1, "{text}");
+    assert!(
+        text.contains(&format!("-member: cn=bob,ou=users,{SUFFIX}\n")),
+        "{text}"
+    );
+    // Nothing is more here, but for the number of entries that a container has.
+    let more = text.lines().filter(|line| line.starts_with('+')).skip(1);
+    assert_eq!(
+        more.filter(|line| !line.starts_with("+numSubordinates: "))
+            .count(),
+        0,
+        "{text}"
+    );
+    let other = run(&request(&theirs, &ours)).await;
+    let count = |report: &Report, kind| {
+        let told = report.findings.iter().flat_map(|finding| &finding.told);
+        told.filter(|told| told.difference.kind() == kind).count()
+    };
+    assert!(count(&report, Kind::Missing) > 0);
+    assert_eq!(count(&report, Kind::Missing), count(&other, Kind::More));
+    assert_eq!(count(&report, Kind::More), 0);
+    let mut ignoring = request(&ours, &theirs);
+    ignoring.ignored = vec![Kind::Missing, Kind::Attribute];
+    assert!(run(&ignoring).await.is_equal());
+}
+
+#[tokio::test]
+async fn codes_and_orders_are_compared() {
+    // Who may not search sees themselves only, and other bases are not there for them.
+    let hidden = |directory: &mut Directory| {
+        let pk = directory.user_named("ldapservice").expect("the account").pk;
+        directory.change_user(pk, |user| user.roles.clear());
+    };
+    let (ours, theirs) = tokio::join!(stage(hidden), stage(|_| {}));
+    let mut request = request(&ours, &theirs);
+    let base = format!("ldap:///cn=alice,ou=users,{SUFFIX}");
+    request.searches = Some(vec![Search::parse("read", &base).expect("a search")]);
+    request.ignored = vec![Kind::Missing, Kind::Attribute];
+    let text = text(&run(&request).await);
+    assert!(
+        text.contains("-result: success (0)\n+result: noSuchObject (32)"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn the_limit_holds_and_what_lies_beyond_it_counts() {
+    let changed = |directory: &mut Directory| {
+        let all: Vec<i32> = directory.users().iter().map(|user| user.pk).collect();
+        for pk in all {
+            directory.change_user(pk, |user| user.email = format!("{pk}@new.example").into());
+        }
+    };
+    let (ours, theirs) = tokio::join!(stage(changed), stage(|_| {}));
+    let mut request = request(&ours, &theirs);
+    request.limit = 3;
+    request.searches = Some(Vec::new());
+    let report = run(&request).await;
+    assert_eq!(report.findings.len(), 1);
+    let walk = &report.findings[0];
+    assert_eq!(walk.told.len(), 3);
+    assert!(walk.untold > 40, "{}", walk.untold);
+    assert!(text(&report).contains("more entries differ; --limit N tells of more"));
+}
+
+fn password_file(folder: &Path, password: &str) -> PathBuf {
+    let path = folder.join("password");
+    std::fs::write(&path, format!("{password}\n")).expect("a file");
+    path
+}
+
+/// Runs the command; its code, output and errors. A password may stand in none of them.
+async fn command(
+    ours: &str,
+    theirs: &str,
+    password: &str,
+    further: &[&str],
+) -> (Option<i32>, String, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = password_file(folder.path(), password);
+    let dn = user_dn("ldapservice");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_akldap"));
+    command
+        .args(["diff", "--ours", ours, "--theirs", theirs, "--bind-dn", &dn])
+        .arg("--password-file")
+        .arg(&file)
+        .args(further)
+        .env_clear()
+        .stdin(Stdio::null());
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command.output().await.expect("it runs");
+    let text = |octets| String::from_utf8(octets).expect("text");
+    let (stdout, stderr) = (text(stdout), text(stderr));
+    assert!(
+        !stdout.contains(password) && !stderr.contains(password),
+        "{stdout}{stderr}"
+    );
+    (status.code(), stdout, stderr)
+}
+
+#[tokio::test]
+async fn the_exit_code_says_equal_different_or_not_looked() {
+    let (ours, theirs) = tokio::join!(stage(|_| {}), stage(change_alice));
+    let (ours, theirs) = (uri(&ours), uri(&theirs));
+    let profile = ["--profile", "go-ldap"];
+    let (code, stdout, stderr) = command(&ours, &ours, PASSWORD, &profile).await;
+    assert_eq!((code, stderr.as_str()), (Some(0), ""), "{stdout}");
+    assert!(stdout.contains("no difference"), "{stdout}");
+    let (code, stdout, _) = command(&ours, &theirs, PASSWORD, &profile).await;
+    assert_eq!(code, Some(1), "{stdout}");
+    assert!(
+        stdout.contains("-mail: alice@new.example\n+mail: alice@example.com"),
+        "{stdout}"
+    );
+
+    let unused = "ldap://127.0.0.1:1";
+    for (theirs, password, further, expected) in [
+        (
+            unused,
+            PASSWORD,
+            &[][..],
+            "akldap: ldap://127.0.0.1:1: cannot connect",
+        ),
+        (
+            &ours,
+            "wrong-password",
+            &[],
+            "the bind was answered with invalidCredentials (49)",
+        ),
+        (
+            &ours,
+            PASSWORD,
+            &["--profile", "nonesuch"],
+            "there is no profile \"nonesuch\"",
+        ),
+        (&ours, PASSWORD, &["--queries", "/nonexistent"], "/nonexistent: "),
+        (
+            &ours,
+            PASSWORD,
+            &["--starttls", "--ldap-ca-file", "/nonexistent"],
+            "the CA file /nonexistent",
+        ),
+        ("http://x", PASSWORD, &[], "is no ldap:// or ldaps:// URI"),
+    ] {
+        let (code, stdout, stderr) = command(&ours, theirs, password, further).await;
+        assert_eq!((code, stdout.as_str()), (Some(2), ""), "{stderr}");
+        assert!(stderr.contains(expected), "{stderr}");
+        assert_eq!(stderr.trim_end().lines().count(), 1, "{stderr}");
+    }
+}
+
+/// A server that refuses every bind and says with which password.
+async fn gossip() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("its address");
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let mut framed = Framed::new(stream, LdapCodec::new(None, None));
+            let Some(Ok(LdapMsg { msgid, op, .. })) = framed.next().await else {
+                continue;
+            };
+            let LdapOp::BindRequest(LdapBindRequest {
+                cred: LdapBindCred::Simple(password),
+                ..
+            }) = op
+            else {
+                continue;
+            };
+            let res = LdapResult {
+                code: LdapResultCode::InvalidCredentials,
+                matcheddn: String::new(),
+                message: format!("{password:?} is wrong"),
+                referral: Vec::new(),
+            };
+            let op = LdapOp::BindResponse(LdapBindResponse { res, saslcreds: None });
+            let _ = framed
+                .send(LdapMsg {
+                    msgid,
+                    op,
+                    ctrl: Vec::new(),
+                })
+                .await;
+        }
+    });
+    format!("ldap://{address}")
+}
+
+#[tokio::test]
+async fn a_password_that_a_server_repeats_is_not_printed() {
+    let server = gossip().await;
+    // The helper looks for the password in what is printed.
+    let (code, _, stderr) = command(&server, &server, "secret-of-mine", &[]).await;
+    assert_eq!(code, Some(2));
+    assert!(
+        stderr.contains("invalidCredentials (49): \"…\" is wrong"),
+        "{stderr}"
+    );
+}
+
+#[tokio::test]
+async fn queries_come_from_a_file_and_json_goes_out() {
+    let (ours, theirs) = tokio::join!(stage(change_alice), stage(|_| {}));
+    let folder = tempfile::tempdir().expect("a folder");
+    let queries = folder.path().join("queries");
+    let lines = format!("# two\nldap:///{BASE}?mail?sub?(mail=alice@new*)\nldap:///{BASE}?cn?sub?(cn=bob)\n");
+    std::fs::write(&queries, lines).expect("a file");
+    let queries = queries.to_str().expect("text");
+    let further = ["--queries", queries, "--json", "--base", BASE];
+    let (code, stdout, _) = command(&uri(&ours), &uri(&theirs), PASSWORD, &further).await;
+    assert_eq!(code, Some(1));
+    let report: serde_json::Value = serde_json::from_str(&stdout).expect("JSON");
+    assert_eq!((&report["equal"], &report["base"]), (&false.into(), &BASE.into()));
+    let searches = report["searches"].as_array().expect("searches");
+    let names: Vec<&str> = searches
+        .iter()
+        .filter_map(|search| search["name"].as_str())
+        .collect();
+    assert_eq!(names, ["walk", "line 2", "line 3"]);
+    let difference = &searches[0]["differences"][0];
+    assert_eq!(
+        (&difference["kind"], &difference["attribute"]),
+        (&"attribute".into(), &"mail".into())
+    );
+    assert_eq!(difference["ours"]["values"][0], "alice@new.example");
+    assert_eq!(difference["theirs"]["values"][0], "alice@example.com");
+    // That the filter finds alice here only follows from her address.
+    assert_eq!(
+        (&searches[1]["repeated"], &searches[2]["ours"]["code"]),
+        (&1.into(), &0.into())
+    );
+}
+
+#[tokio::test]
+async fn tls_is_verified_unless_it_is_said_not_to_be() {
+    let certified = |directory: &mut Directory| {
+        let plain = std::mem::replace(directory, Directory::sample(0, 0));
+        *directory = serving(plain, pair("p256"));
+    };
+    let stage = stage(certified).await;
+    let plain = uri(&stage);
+    let secure = format!("ldaps://{}", stage.ldaps());
+    let ca = path("ca.pem");
+    let ca = ca.to_str().expect("text");
+    let profile = ["--profile", "go-ldap"];
+    for (server, further, expected) in [
+        (&secure, &["--ldap-ca-file", ca][..], Some(0)),
+        (&plain, &["--starttls", "--ldap-ca-file", ca], Some(0)),
+        (&secure, &["--accept-any-certificate"], Some(0)),
+        (&secure, &[], Some(2)),
+        (&plain, &["--starttls"], Some(2)),
+    ] {
+        let further: Vec<&str> = further.iter().chain(&profile).copied().collect();
+        let (code, stdout, stderr) = command(server, server, PASSWORD, &further).await;
+        assert_eq!(code, expected, "{server} {further:?}: {stdout}{stderr}");
+        if expected == Some(2) {
+            assert!(stderr.contains("the TLS handshake failed"), "{stderr}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_ends_in_between_could_not_be_looked_at() {
+    let stage = Stage::with(directory("cached", recommended()), |_| {}).await;
+    let mut request = request(&stage, &stage);
+    request.bind_dn = user_dn("alice");
+    stage.server.shutdown().await;
+    let error = diff::run(&request, b"demo-alice")
+        .await
+        .expect_err("nobody listens");
+    assert!(error.to_string().contains("cannot connect"), "{error}");
+}
+
+/// OpenLDAP with a small directory, ended when the test ends.
+struct Slapd {
+    process: tokio::process::Child,
+    uri: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Slapd {
+    async fn start(mail: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = folder.path().display();
+        let configuration = format!(
+            "include /etc/ldap/schema/core.schema\ninclude /etc/ldap/schema/cosine.schema\n\
+             include /etc/ldap/schema/inetorgperson.schema\nmodulepath /usr/lib/ldap\nmoduleload back_mdb\n\
+             sizelimit size.soft=2 size.hard=1000 size.pr=1000\n\
+             database mdb\nsuffix dc=example\nrootdn cn=admin,dc=example\nrootpw {PASSWORD}\ndirectory {at}\n"
+        );
+        let entries = format!(
+            "dn: dc=example\nobjectClass: domain\ndc: example\nentryUUID: {0}1\n\n\
+             dn: cn=alice,dc=example\nobjectClass: inetOrgPerson\ncn: alice\nsn: a\nmail: {mail}\nuserPassword: hidden-value\nentryUUID: {0}2\n\n\
+             dn: cn=Bob\\, Jr.,dc=example\nobjectClass: inetOrgPerson\ncn: Bob, Jr.\nsn: b\nmail: bob@example\nuserPassword: hidden-value\nentryUUID: {0}3\n\n\
+             dn: cn=staff,dc=example\nobjectClass: groupOfNames\ncn: staff\nmember: cn=alice,dc=example\nentryUUID: {0}4\n",
+            "00000000-0000-0000-0000-00000000000"
+        );
+        let file = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).expect("a file");
+            path
+        };
+        let (configuration, entries) = (file("slapd.conf", &configuration), file("entries.ldif", &entries));
+        let added = Command::new("/usr/sbin/slapadd")
+            .arg("-f")
+            .arg(&configuration)
+            .arg("-l")
+            .arg(&entries)
+            .output();
+        let added = added.await.expect("slapadd");
+        assert!(added.status.success(), "{added:?}");
+        let port = {
+            let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+            free.local_addr().expect("its address").port()
+        };
+        let uri = format!("ldap://127.0.0.1:{port}");
+        let process = Command::new("/usr/sbin/slapd")
+            .args(["-d", "0", "-h", &uri, "-f"])
+            .arg(&configuration)
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("slapd");
+        let started = std::time::Instant::now();
+        while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+            assert!(started.elapsed().as_secs() < 60, "slapd does not start");
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        Self {
+            process,
+            uri,
+            _folder: folder,
+        }
+    }
+}
+
+#[tokio::test]
+async fn openldap_is_compared_with_openldap_and_with_this_server() {
+    let Some(_exercise) = exercise(&[Need::File("/usr/sbin/slapd", "slapd")]) else {
+        return;
+    };
+    let (one, mut other) = tokio::join!(Slapd::start("alice@example"), Slapd::start("alice@other"));
+    let target = |uri: &str| Target::parse(uri, false).expect("a URI");
+    let mut request = Request {
+        ours: target(&one.uri),
+        theirs: target(&other.uri),
+        bind_dn: "cn=admin,dc=example".to_owned(),
+        base: None,
+        searches: None,
+        profiles: vec![
+            "nextcloud".to_owned(),
+            "go-ldap".to_owned(),
+            "appliance".to_owned(),
+        ],
+        ignored: Vec::new(),
+        limit: 1000,
+    };
+    let report = run(&request).await;
+    // The tree is larger than the size limit, which pages get around.
+    assert_eq!(report.findings[0].ours.entries, 4);
+    let text_of = text(&report);
+    let told: usize = report.findings.iter().map(|finding| finding.told.len()).sum();
+    // A modification leaves its traces in operational attributes, which nobody asks for here.
+    assert_eq!(told, 1, "{text_of}");
+    assert!(
+        text_of.contains("dn: cn=alice,dc=example\n-mail: alice@other\n+mail: alice@example\n"),
+        "{text_of}"
+    );
+    assert!(!text_of.contains("hidden-value"));
+
+    let stage = stage(|_| {}).await;
+    request.theirs = target(&uri(&stage));
+    // The account is known to slapd only.
+    let error = diff::run(&request, PASSWORD.as_bytes())
+        .await
+        .expect_err("no such account");
+    assert!(
+        error.to_string().contains("the bind was answered with"),
+        "{error}"
+    );
+    other.process.kill().await.expect("it ends");
+}
