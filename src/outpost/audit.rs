@@ -3,6 +3,7 @@
 //! Knows what a record says, and that refusals from one source may come in floods: then they are counted. Must not know
 //! why somebody was let in.
 
+use std::fmt::Display;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -10,9 +11,6 @@ use crate::logging::audit::{RequestId, TARGET};
 use crate::logging::{Repeated, Repetition};
 use crate::metrics::RejectReason;
 use akldap_ldap::response::ResultCode;
-
-use super::access::{Ending, Login};
-use super::bind::BindAnswer;
 
 /// Refusals of one source and result code that are written each in a window. Beyond it they are counted: a person who
 /// mistypes, and an office of them behind one address, stay below.
@@ -26,6 +24,16 @@ const MAX_SOURCES: usize = 4096;
 #[derive(Debug)]
 pub(super) struct Audit {
     refusals: Repetition<(IpAddr, ResultCode)>,
+}
+
+/// A bind that succeeded.
+pub(super) struct Granted<'a> {
+    pub(super) request: RequestId,
+    pub(super) client: IpAddr,
+    pub(super) bind_dn: &'a str,
+    pub(super) provider: &'a str,
+    pub(super) user_pk: i64,
+    pub(super) took: Duration,
 }
 
 /// A refused bind.
@@ -51,32 +59,18 @@ impl Default for Audit {
 }
 
 impl Audit {
-    /// Records how a bind ended.
-    pub(super) fn bind(&self, request: RequestId, answer: &BindAnswer, took: Duration) {
-        let provider = answer.provider().map_or("", |provider| provider.name());
-        let Some(identity) = answer.identity() else {
-            return self.refused(&Refused {
-                request,
-                client: answer.client(),
-                bind_dn: answer.bind_dn(),
-                provider,
-                code: answer.result().code,
-                reason: answer.reject_reason(),
-                reference: answer.reference(),
-                cause: answer.cause(),
-                took,
-            });
-        };
+    /// Records a login.
+    pub(super) fn granted(&self, granted: &Granted<'_>) {
         tracing::info!(
             target: TARGET,
             audit = "login",
-            connection = request.connection,
-            requestId = %request,
-            client = %answer.client(),
-            bindDN = identity.dn(),
-            provider,
-            user = identity.user_pk(),
-            "took-ms" = milliseconds(took),
+            connection = granted.request.connection,
+            requestId = %granted.request,
+            client = %granted.client,
+            bindDN = granted.bind_dn,
+            provider = granted.provider,
+            user = granted.user_pk,
+            "took-ms" = milliseconds(granted.took),
             "bind"
         );
     }
@@ -137,15 +131,16 @@ fn repeated(repeated: &Repeated<(IpAddr, ResultCode)>) {
     }
 }
 
-/// Records that a login was withdrawn. Its connections, which learn of it one by one, have records of their own.
-pub(super) fn revoked(login: &Login, ending: &Ending) {
+/// Records that a login of a user, made by this client at this provider, was withdrawn. Its connections, which learn of it
+/// one by one, have records of their own.
+pub(super) fn revoked(client: IpAddr, provider: &str, user_pk: i64, cause: &dyn Display) {
     tracing::info!(
         target: TARGET,
         audit = "revocation",
-        client = %login.client(),
-        provider = login.provider().name(),
-        user = login.user_pk(),
-        cause = %ending,
+        client = %client,
+        provider,
+        user = user_pk,
+        cause = %cause,
         "a login was withdrawn"
     );
 }

@@ -4,76 +4,25 @@
 //! cannot be used never replaces one that can.
 
 mod files;
+mod key;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::sign::CertifiedKey;
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use secrecy::ExposeSecret;
-use thiserror::Error;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::config::TlsFiles;
-use akldap_authentik::{ApiError, Client};
+use akldap_authentik::Client;
 
-use super::providers::ProviderTable;
+use super::providers::table::ProviderTable;
 
 use files::FileWatch;
-
-/// Why a certificate cannot be used.
-#[derive(Debug, Error)]
-pub enum CertificateError {
-    /// A file cannot be read.
-    #[error("cannot read {path}: {source}")]
-    File {
-        /// The file.
-        path: String,
-        /// Why not.
-        source: std::io::Error,
-    },
-    /// The chain is not PEM or empty.
-    #[error("it has no certificate in PEM form")]
-    NoCertificate,
-    /// The key is missing.
-    #[error("it has no private key: choose a certificate with its key in authentik")]
-    NoKey,
-    /// The key is malformed.
-    #[error("its private key is not PEM of PKCS#1, PKCS#8 or SEC1 form")]
-    MalformedKey,
-    /// The key does not belong to the certificate, or is of a kind that cannot be used.
-    #[error("its private key cannot be used with it: {0}")]
-    Unusable(#[from] rustls::Error),
-    /// authentik could not be asked.
-    #[error("{0}; {hint}", hint = .0.hint())]
-    Api(#[from] ApiError),
-    /// No self-signed certificate could be made.
-    #[error("no self-signed certificate can be made: {0}")]
-    SelfSigned(#[from] rcgen::Error),
-}
-
-/// Makes a certificate with its key usable.
-///
-/// # Errors
-/// When either is missing or malformed or they do not belong together.
-pub fn certified_key(chain_pem: &[u8], key_pem: &[u8]) -> Result<CertifiedKey, CertificateError> {
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(chain_pem)
-        .collect::<Result<_, _>>()
-        .map_err(|_| CertificateError::NoCertificate)?;
-    if chain.is_empty() {
-        return Err(CertificateError::NoCertificate);
-    }
-    if key_pem.trim_ascii().is_empty() {
-        return Err(CertificateError::NoKey);
-    }
-    let key = PrivateKeyDer::from_pem_slice(key_pem).map_err(|_| CertificateError::MalformedKey)?;
-    let certified = CertifiedKey::new(chain, any_supported_type(&key)?);
-    certified.keys_match()?;
-    Ok(certified)
-}
+pub use key::CertificateError;
+use key::{certified_key, self_signed};
 
 /// Which certificate serves which name.
 #[derive(Debug)]
@@ -175,8 +124,14 @@ impl CertificateTable {
         *self.lock() = in_use;
     }
 
+    /// Starts to follow the files.
+    pub(super) fn start(self: &Arc<Self>, tasks: &TaskTracker, shutdown: &CancellationToken) {
+        let (certificates, shutdown) = (Arc::clone(self), shutdown.clone());
+        tasks.spawn(async move { certificates.follow_files(shutdown).await });
+    }
+
     /// Follows the files, if there are any, until `shutdown`.
-    pub(super) async fn follow_files(&self, shutdown: CancellationToken) {
+    async fn follow_files(&self, shutdown: CancellationToken) {
         if self.files.is_none() {
             return;
         }
@@ -287,51 +242,9 @@ async fn load(client: &Client, uuid: &str, known: Option<&Loaded>) -> Result<Loa
     })
 }
 
-/// Like the official outpost's fallback: any name, one year, new at each start; P-256, which costs a third of RSA.
-fn self_signed() -> Result<CertifiedKey, CertificateError> {
-    let mut parameters = rcgen::CertificateParams::new(vec!["localhost".to_owned(), "*".to_owned()])?;
-    parameters.distinguished_name = rcgen::DistinguishedName::new();
-    parameters
-        .distinguished_name
-        .push(rcgen::DnType::CommonName, "authentik default certificate");
-    parameters
-        .distinguished_name
-        .push(rcgen::DnType::OrganizationName, "authentik");
-    let key = rcgen::KeyPair::generate()?;
-    let certificate = parameters.self_signed(&key)?;
-    certified_key(certificate.pem().as_bytes(), key.serialize_pem().as_bytes())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn file(name: &str) -> Vec<u8> {
-        std::fs::read(format!("{}/certs/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
-    }
-
-    #[test]
-    fn pairs_must_be_whole_and_fit() {
-        let (p256, rsa) = (file("p256.pem"), file("rsa2048.pem"));
-        assert!(certified_key(&p256, &file("p256.key")).is_ok());
-        assert!(certified_key(&rsa, &file("rsa2048.key")).is_ok());
-        assert!(matches!(
-            certified_key(&rsa, &file("p256.key")),
-            Err(CertificateError::Unusable(_))
-        ));
-        assert!(matches!(
-            certified_key(&rsa, b" \n"),
-            Err(CertificateError::NoKey)
-        ));
-        assert!(matches!(
-            certified_key(b"", &file("p256.key")),
-            Err(CertificateError::NoCertificate)
-        ));
-        assert!(matches!(
-            certified_key(&rsa, b"no key"),
-            Err(CertificateError::MalformedKey)
-        ));
-    }
 
     #[test]
     fn server_names_are_brought_into_the_form_that_clients_send() {
@@ -359,21 +272,6 @@ mod tests {
             "a..b",
         ] {
             assert!(server_name(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn keys_of_every_form_and_whole_chains_are_taken() {
-        use akldap_simulator::{Certificate, KeyAlgorithm, KeyForm};
-        for algorithm in [KeyAlgorithm::Ec, KeyAlgorithm::Rsa] {
-            for form in [KeyForm::Pkcs8, KeyForm::Traditional] {
-                let pair =
-                    Certificate::generate_chain(uuid::Uuid::nil(), &["ldap.test"], algorithm, form).unwrap();
-                let label = pair.key_pem.lines().next().unwrap();
-                let key = certified_key(pair.certificate_pem.as_bytes(), pair.key_pem.as_bytes());
-                let key = key.unwrap_or_else(|error| panic!("{label}: {error}"));
-                assert_eq!(key.cert.len(), 2, "{label}: the issuer is sent too");
-            }
         }
     }
 

@@ -8,10 +8,17 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use uuid::Uuid;
 
+use crate::metrics::Metrics;
+use akldap_authentik::Client;
 use akldap_authentik::events::{self, Disconnect, Event, Hello, Subscription, Timings};
 
-use super::{Outpost, build_hash};
+use super::access::Logins;
+use super::outage::Outage;
+use super::outpost_uuid::OutpostUuid;
+use super::refresh::requests::RefreshRequests;
+use super::release::KnownRelease;
 
 /// Events waiting to be carried out; carrying one out takes microseconds.
 const BACKLOG: usize = 256;
@@ -19,33 +26,50 @@ const BACKLOG: usize = 256;
 /// A connection that held so long ends a series of failures: the next one is news again.
 const STEADY: Duration = Duration::from_secs(60);
 
-/// Follows the events of authentik, as soon as it is known which outpost this is.
-pub(super) fn start(outpost: &Arc<Outpost>, tasks: &TaskTracker, shutdown: &CancellationToken) {
-    let (outpost, shutdown, own_tasks) = (Arc::clone(outpost), shutdown.clone(), tasks.clone());
-    tasks.spawn(async move {
-        let uuid = tokio::select! {
-            () = shutdown.cancelled() => return,
-            uuid = outpost.outpost_uuid() => uuid,
-        };
-        let hostname = gethostname::gethostname().to_string_lossy().into_owned();
-        let subscription = Subscription {
-            outpost: uuid,
-            instance: outpost.instance,
-            hello: Hello::new(outpost.instance, &build_hash(&outpost.config), &hostname),
-            timings: Timings::default(),
-        };
-        let (sender, mut receiver) = mpsc::channel(BACKLOG);
-        own_tasks.spawn(events::listen(
-            outpost.client.clone(),
-            subscription,
-            sender,
-            shutdown.clone(),
-        ));
-        let mut stream = Stream::default();
-        while let Some(event) = receiver.recv().await {
-            stream.handle(&outpost, event);
-        }
-    });
+/// What follows the events, and what they lead to.
+pub(super) struct EventFollower {
+    pub(super) client: Client,
+    /// Identifies this process among the outpost's instances.
+    pub(super) instance: Uuid,
+    /// What we report as the build.
+    pub(super) build: String,
+    pub(super) uuid: Arc<OutpostUuid>,
+    pub(super) logins: Arc<Logins>,
+    pub(super) requests: Arc<RefreshRequests>,
+    pub(super) release: Arc<KnownRelease>,
+    pub(super) outage: Arc<Outage>,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+impl EventFollower {
+    /// Follows the events of authentik, as soon as it is known which outpost this is.
+    pub(super) fn start(self: &Arc<Self>, tasks: &TaskTracker, shutdown: &CancellationToken) {
+        let (follower, shutdown, own_tasks) = (Arc::clone(self), shutdown.clone(), tasks.clone());
+        tasks.spawn(async move {
+            let uuid = tokio::select! {
+                () = shutdown.cancelled() => return,
+                uuid = follower.uuid.known() => uuid,
+            };
+            let hostname = gethostname::gethostname().to_string_lossy().into_owned();
+            let subscription = Subscription {
+                outpost: uuid,
+                instance: follower.instance,
+                hello: Hello::new(follower.instance, &follower.build, &hostname),
+                timings: Timings::default(),
+            };
+            let (sender, mut receiver) = mpsc::channel(BACKLOG);
+            own_tasks.spawn(events::listen(
+                follower.client.clone(),
+                subscription,
+                sender,
+                shutdown.clone(),
+            ));
+            let mut stream = Stream::default();
+            while let Some(event) = receiver.recv().await {
+                stream.handle(&follower, event);
+            }
+        });
+    }
 }
 
 /// What was said about the stream so far, so that one failure is told once and not at each try.
@@ -60,22 +84,22 @@ struct Stream {
 }
 
 impl Stream {
-    fn handle(&mut self, outpost: &Outpost, event: Event) {
+    fn handle(&mut self, follower: &EventFollower, event: Event) {
         match event {
-            Event::Connected => self.connected(outpost),
+            Event::Connected => self.connected(follower),
             Event::Disconnected { cause } => {
-                outpost.metrics.set_connected(false);
+                follower.metrics.set_connected(false);
                 // That authentik as a whole cannot be reached is told elsewhere.
-                if self.is_news(&cause, Instant::now()) && outpost.outage().is_none() {
+                if self.is_news(&cause, Instant::now()) && follower.outage.under_way().is_none() {
                     tracing::warn!(%cause, "no connection to authentik's events; trying again until there is one");
                 }
             }
             Event::TriggerUpdate => {
                 tracing::info!("authentik announces an update");
-                outpost.request_update();
+                follower.requests.update();
             }
             Event::SessionEnd(end_id) => {
-                if outpost.logins.end_session(&end_id) {
+                if follower.logins.end_session(&end_id) {
                     // The audit record says whose.
                     tracing::debug!("authentik ended the session of a bound client");
                 }
@@ -83,9 +107,9 @@ impl Stream {
         }
     }
 
-    fn connected(&mut self, outpost: &Outpost) {
-        outpost.metrics.set_connected(true);
-        outpost.release.doubt();
+    fn connected(&mut self, follower: &EventFollower) {
+        follower.metrics.set_connected(true);
+        follower.release.doubt();
         self.connected = Some(Instant::now());
         let first = !mem::replace(&mut self.connected_before, true);
         if mem::take(&mut self.owed) || first {
@@ -97,11 +121,11 @@ impl Stream {
         // groups, and a look at the changes misses none however long ago they were, makes that look enough. The very
         // first time the directory is being loaded anyway.
         if first {
-            outpost.refresh_configuration.notify_one();
+            follower.requests.configuration();
         } else {
-            outpost.request_update();
+            follower.requests.update();
         }
-        outpost.logins.note_gap();
+        follower.logins.note_gap();
     }
 
     /// Whether an admin should hear of this end of a connection, or of the try to make one.

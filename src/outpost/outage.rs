@@ -12,9 +12,11 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::metrics::Metrics;
 use akldap_authentik::{ApiError, Client};
 
-use super::Outpost;
+use super::refresh::requests::RefreshRequests;
+use super::status::Status;
 
 /// An authentik that takes longer for its public configuration (33 ms as a rule) serves nobody.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -27,13 +29,22 @@ const SUSPICION_PAUSE: Duration = Duration::from_secs(1);
 /// How long the first word of an outage waits for the snapshot file to be read, so that one line says what works.
 const FILE_TIME: Duration = Duration::from_secs(10);
 
-/// What is known about an outage.
-#[derive(Debug, Default)]
+/// An outage ends with the first answer, but the log says so only when authentik has gone on answering for so long: an
+/// authentik that shuts down or starts answers some calls and not others, and that is one outage to whoever reads.
+const HOLDS: Duration = Duration::from_secs(5);
+
+/// What is known about an outage, and who is told of it.
 pub struct Outage {
     down: AtomicBool,
     details: Mutex<Option<Details>>,
     /// Tells those who wait for an outage to be stated.
     stated: Notify,
+    client: Client,
+    metrics: Arc<Metrics>,
+    status: Arc<Status>,
+    requests: Arc<RefreshRequests>,
+    /// Cancelled once the snapshot file was read, or need not be.
+    file_read: CancellationToken,
 }
 
 /// An outage under way.
@@ -46,9 +57,53 @@ pub struct Details {
 }
 
 impl Outage {
-    /// The outage under way, if there is one.
-    pub fn details(&self) -> Option<Details> {
-        self.lock().clone()
+    /// Nothing has failed yet. When an outage is over, everything is asked for by `requests`.
+    pub(super) fn new(
+        client: Client,
+        requests: Arc<RefreshRequests>,
+        file_read: CancellationToken,
+        status: Arc<Status>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self {
+            down: AtomicBool::new(false),
+            details: Mutex::default(),
+            stated: Notify::new(),
+            client,
+            metrics,
+            status,
+            requests,
+            file_read,
+        }
+    }
+
+    /// The outage under way, if authentik is known to be unreachable at this moment.
+    pub fn under_way(&self) -> Option<Details> {
+        if !self.is_stated() {
+            return None;
+        }
+        let stated = self.lock().clone();
+        stated.filter(|outage| !answered_since(&self.client, outage.since))
+    }
+
+    /// The same after a call that failed just now: waits for the question that follows it, at most `patience`.
+    pub(super) async fn after_failure(&self, patience: Duration) -> Option<Details> {
+        let stated = self.stated.notified();
+        if !self.is_stated() {
+            let _ = timeout(patience, stated).await;
+        }
+        self.under_way()
+    }
+
+    /// Follows up every failed call until shutdown.
+    pub(super) fn start(self: &Arc<Self>, tasks: &TaskTracker, shutdown: &CancellationToken) {
+        let (outage, shutdown) = (Arc::clone(self), shutdown.clone());
+        tasks.spawn(async move {
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = outage.watch() => {}
+            }
+        });
     }
 
     fn is_stated(&self) -> bool {
@@ -62,34 +117,72 @@ impl Outage {
         self.stated.notify_waiters();
     }
 
-    fn lift(&self) -> Option<Details> {
+    fn lift(&self) {
         self.down.store(false, Ordering::Release);
-        self.lock().take()
+        self.lock().take();
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Details>> {
         self.details.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-impl Outpost {
-    /// Whether authentik is known to be unreachable at this moment.
-    pub fn outage(&self) -> Option<Details> {
-        if !self.outage.is_stated() {
-            return None;
+    async fn watch(&self) {
+        // When the outage began that the log has told of, and not yet that it is over.
+        let mut told: Option<Instant> = None;
+        let mut over = Instant::now();
+        loop {
+            let failed = self.client.contact().failure();
+            if let Some(began) = told {
+                if timeout(HOLDS.saturating_sub(over.elapsed()), failed)
+                    .await
+                    .is_err()
+                {
+                    let lasted_s = over.saturating_duration_since(began).as_secs_f64();
+                    tracing::info!(lasted_s, "authentik can be reached again");
+                    told = None;
+                    continue;
+                }
+            } else {
+                failed.await;
+            }
+            let Err(error) = probe(&self.client).await else {
+                sleep(SUSPICION_PAUSE).await;
+                continue;
+            };
+            self.state(error.to_string());
+            self.metrics.set_reachable(false);
+            // Right after the start the snapshot file is still being read.
+            let _ = timeout(FILE_TIME, self.file_read.cancelled()).await;
+            let kept = self.what_works();
+            let began = Instant::now();
+            if told.is_none() {
+                tracing::warn!(%error, hint = error.hint(), "authentik cannot be reached: {kept}");
+                told = Some(began);
+            }
+            while !answered_since(&self.client, began) {
+                sleep(PROBE_INTERVAL.mul_f64(0.5 + 0.5 * fastrand::f64())).await;
+                if probe(&self.client).await.is_ok() {
+                    break;
+                }
+            }
+            self.lift();
+            self.metrics.set_reachable(true);
+            over = Instant::now();
+            // Neither loop has to wait for the end of its pause.
+            self.requests.update();
         }
-        self.outage
-            .details()
-            .filter(|outage| !answered_since(&self.client, outage.since))
     }
 
-    /// The same after a call that failed just now: waits for the question that follows it, at most `patience`.
-    pub(super) async fn outage_after_failure(&self, patience: Duration) -> Option<Details> {
-        let stated = self.outage.stated.notified();
-        if !self.outage.is_stated() {
-            let _ = timeout(patience, stated).await;
+    /// What goes on during an outage.
+    fn what_works(&self) -> &'static str {
+        let directory = self.status.directory();
+        if directory.read.is_some() {
+            "searches are answered from the directory loaded last, cached binds go on, other binds are answered 52"
+        } else if directory.is_restored() {
+            "the directory of the snapshot file is loaded for searches, binds are answered 52 until authentik answers"
+        } else {
+            "nothing is loaded yet, so binds and searches are answered 52"
         }
-        self.outage()
     }
 }
 
@@ -98,80 +191,6 @@ fn answered_since(client: &Client, since: Instant) -> bool {
         .contact()
         .last_answer()
         .is_some_and(|answer| answer > since)
-}
-
-/// Follows up every failed call until shutdown.
-pub(super) fn start(outpost: &Arc<Outpost>, tasks: &TaskTracker, shutdown: &CancellationToken) {
-    let (outpost, shutdown) = (Arc::clone(outpost), shutdown.clone());
-    tasks.spawn(async move {
-        tokio::select! {
-            () = shutdown.cancelled() => {}
-            () = watch(&outpost) => {}
-        }
-    });
-}
-
-/// An outage ends with the first answer, but the log says so only when authentik has gone on answering for so long: an
-/// authentik that shuts down or starts answers some calls and not others, and that is one outage to whoever reads.
-const HOLDS: Duration = Duration::from_secs(5);
-
-async fn watch(outpost: &Outpost) {
-    // When the outage began that the log has told of, and not yet that it is over.
-    let mut told: Option<Instant> = None;
-    let mut over = Instant::now();
-    loop {
-        let failed = outpost.client.contact().failure();
-        if let Some(began) = told {
-            if timeout(HOLDS.saturating_sub(over.elapsed()), failed)
-                .await
-                .is_err()
-            {
-                let lasted_s = over.saturating_duration_since(began).as_secs_f64();
-                tracing::info!(lasted_s, "authentik can be reached again");
-                told = None;
-                continue;
-            }
-        } else {
-            failed.await;
-        }
-        let Err(error) = probe(&outpost.client).await else {
-            sleep(SUSPICION_PAUSE).await;
-            continue;
-        };
-        outpost.outage.state(error.to_string());
-        outpost.metrics.set_reachable(false);
-        // Right after the start the snapshot file is still being read.
-        let _ = timeout(FILE_TIME, outpost.file_read.cancelled()).await;
-        let kept = what_works(outpost);
-        let began = Instant::now();
-        if told.is_none() {
-            tracing::warn!(%error, hint = error.hint(), "authentik cannot be reached: {kept}");
-            told = Some(began);
-        }
-        while !answered_since(&outpost.client, began) {
-            sleep(PROBE_INTERVAL.mul_f64(0.5 + 0.5 * fastrand::f64())).await;
-            if probe(&outpost.client).await.is_ok() {
-                break;
-            }
-        }
-        outpost.outage.lift();
-        outpost.metrics.set_reachable(true);
-        over = Instant::now();
-        // Neither loop has to wait for the end of its pause.
-        outpost.request_update();
-    }
-}
-
-/// What goes on during an outage.
-fn what_works(outpost: &Outpost) -> &'static str {
-    let directory = outpost.status.directory();
-    if directory.read.is_some() {
-        "searches are answered from the directory loaded last, cached binds go on, other binds are answered 52"
-    } else if directory.is_restored() {
-        "the directory of the snapshot file is loaded for searches, binds are answered 52 until authentik answers"
-    } else {
-        "nothing is loaded yet, so binds and searches are answered 52"
-    }
 }
 
 /// Asks for the public configuration. Any answer will do, a refused token included.

@@ -1,257 +1,166 @@
-//! The LDAP providers of the outpost and the one rule by which a name belongs to one of them: the longest base DN, by
-//! RDNs, for binds and searches alike. Must not know who is bound.
+//! The LDAP providers of the outpost. When they change, whoever is logged in at one that is gone is logged out, and the
+//! logins at one that has changed are judged again.
+//!
+//! Must not know how authentik is asked.
+
+pub mod table;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
+
+use arc_swap::{ArcSwap, Guard};
 
 use crate::metrics::{ApplicationMetrics, Metrics};
-use akldap_authentik::{LdapProvider, Mode};
-use akldap_directory::Tree;
-use akldap_directory::subschema::Attributes;
-use akldap_ldap::dn::{Dn, DnError, Unescaped};
+use akldap_authentik::LdapProvider;
+use akldap_directory::rootdse::Reader;
 
-/// One provider as authentik configures it, with its place in the directory.
-#[derive(Debug)]
-pub struct Provider {
-    settings: LdapProvider,
-    tree: Arc<Tree>,
-    metrics: ApplicationMetrics,
+use super::access::{Ending, Logins};
+use super::capabilities::Capabilities;
+use super::provider::Provider;
+use super::status::Status;
+use table::ProviderTable;
+
+/// The providers, and what counts requests outside all of them.
+pub struct Providers {
+    current: ArcSwap<ProviderTable>,
+    unclaimed: ArcSwap<ApplicationMetrics>,
+    direct_search_noted: AtomicBool,
+    /// The base entry of each provider has what the rootDSE says of them.
+    capabilities: Arc<Capabilities>,
+    logins: Arc<Logins>,
+    status: Arc<Status>,
+    metrics: Arc<Metrics>,
 }
 
-impl Provider {
-    /// A provider from authentik's settings; its base entry has `base_attributes` beside its own.
-    ///
-    /// # Errors
-    /// When its base DN is not a distinguished name.
-    pub fn new(
-        settings: LdapProvider,
-        base_attributes: &Attributes,
-        metrics: &Metrics,
-    ) -> Result<Self, DnError> {
-        let tree = Tree::new(
-            &settings.base_dn,
-            settings.uid_start_number,
-            settings.gid_start_number,
-        )?
-        .in_direct_mode(settings.search_mode == Mode::Direct)
-        .with_base_attributes(base_attributes);
-        let metrics = metrics.application(&settings.application_slug);
-        Ok(Self {
-            settings,
-            tree: Arc::new(tree),
+impl Providers {
+    /// There are none yet.
+    pub(super) fn new(
+        capabilities: Arc<Capabilities>,
+        logins: Arc<Logins>,
+        status: Arc<Status>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self {
+            current: ArcSwap::from_pointee(ProviderTable::default()),
+            unclaimed: ArcSwap::from_pointee(metrics.application("")),
+            direct_search_noted: AtomicBool::new(false),
+            capabilities,
+            logins,
+            status,
             metrics,
-        })
-    }
-
-    /// authentik's id of the provider.
-    pub fn pk(&self) -> i64 {
-        self.settings.pk
-    }
-
-    /// The provider's name.
-    pub fn name(&self) -> &str {
-        &self.settings.name
-    }
-
-    /// Everything authentik says about it.
-    pub fn settings(&self) -> &LdapProvider {
-        &self.settings
-    }
-
-    /// Its place in the directory.
-    pub fn tree(&self) -> &Arc<Tree> {
-        &self.tree
-    }
-
-    /// Its metrics.
-    pub fn metrics(&self) -> &ApplicationMetrics {
-        &self.metrics
-    }
-
-    /// Whether searches are to ask authentik each time.
-    pub fn searches_directly(&self) -> bool {
-        self.settings.search_mode == Mode::Direct
-    }
-}
-
-/// All providers, longest base DN first.
-#[derive(Debug, Default)]
-pub struct ProviderTable {
-    providers: Vec<Arc<Provider>>,
-    /// Whether a provider's base DN is below another's.
-    nested: bool,
-}
-
-impl ProviderTable {
-    /// A table of these providers. Where two have the same base DN the one with the lower pk serves it; the
-    /// pairs are returned for the log.
-    pub fn new(mut providers: Vec<Arc<Provider>>) -> (Self, Vec<(String, String)>) {
-        providers.sort_by_key(|provider| (std::cmp::Reverse(provider.tree.base().rdns.len()), provider.pk()));
-        let mut clashes = Vec::new();
-        for (index, provider) in providers.iter().enumerate() {
-            let base = provider.tree.base().normal_form();
-            let earlier = providers
-                .iter()
-                .take(index)
-                .find(|earlier| earlier.tree.base().normal_form() == base);
-            if let Some(earlier) = earlier {
-                clashes.push((earlier.name().to_owned(), provider.name().to_owned()));
-            }
-        }
-        let bases = || providers.iter().map(|provider| provider.tree.base());
-        let nested = bases().enumerate().any(|(index, base)| {
-            bases()
-                .enumerate()
-                .any(|(other, above)| other != index && base.below(above).is_some())
-        });
-        (Self { providers, nested }, clashes)
-    }
-
-    /// All providers.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Provider>> {
-        self.providers.iter()
-    }
-
-    /// True when there is none.
-    pub fn is_empty(&self) -> bool {
-        self.providers.is_empty()
-    }
-
-    /// The provider whose base DN is the longest at or above `name`.
-    pub fn for_dn(&self, name: &Dn) -> Option<Arc<Provider>> {
-        // Normalised once, however many bases it is compared with.
-        let deepest = self.providers.first().map_or(0, |provider| provider.tree.depth());
-        let levels = name.normal_rdns(deepest);
-        self.providers
-            .iter()
-            .find(|provider| levels.ends_with(provider.tree.levels()))
-            .cloned()
-    }
-
-    /// The same for a name in the spelling that nearly all come in, without parsing it; see [`Tree::contains_plainly`].
-    pub fn for_plain_name(&self, name: &[u8]) -> Option<&Arc<Provider>> {
-        // Which of two is meant is told by RDNs, not by text.
-        if self.nested {
-            return None;
-        }
-        self.providers
-            .iter()
-            .find(|provider| provider.tree.contains_plainly(name))
-    }
-
-    /// The same for a string that is no RFC 4514 name because its leading values are not escaped: the provider
-    /// whose base DN ends it at an RDN boundary, and what stands before that.
-    pub fn for_unescaped_dn<'a>(&self, name: &'a [u8]) -> Option<(Arc<Provider>, &'a [u8])> {
-        let mut name = Unescaped::new(name);
-        self.providers.iter().find_map(|provider| {
-            let front = name.before(provider.tree.levels())?;
-            Some((Arc::clone(provider), front))
-        })
-    }
-
-    /// The same provider in this table, if it is still there.
-    pub fn by_pk(&self, pk: i64) -> Option<Arc<Provider>> {
-        self.providers
-            .iter()
-            .find(|provider| provider.pk() == pk)
-            .cloned()
-    }
-}
-
-#[cfg(test)]
-impl ProviderTable {
-    /// A table of providers with these base DNs, numbered from 1.
-    pub(crate) fn of_bases(bases: &[&str]) -> Self {
-        use crate::metrics::OutpostLabels;
-
-        let metrics = Metrics::new(OutpostLabels::new("u", "1", "b"));
-        let providers = bases.iter().enumerate().map(|(index, base)| {
-            let json = serde_json::json!({
-                "pk": index as i64 + 1, "name": format!("p{}", index + 1), "base_dn": base,
-                "bind_flow_slug": "f", "application_slug": "a",
-            });
-            Arc::new(
-                Provider::new(
-                    serde_json::from_value(json).unwrap(),
-                    &Attributes::new(),
-                    &metrics,
-                )
-                .unwrap(),
-            )
-        });
-        Self::new(providers.collect()).0
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn table(bases: &[&str]) -> ProviderTable {
-        ProviderTable::of_bases(bases)
-    }
-
-    fn pk(table: &ProviderTable, name: &str) -> Option<i64> {
-        table
-            .for_dn(&Dn::parse(name.as_bytes()).unwrap())
-            .map(|provider| provider.pk())
-    }
-
-    #[test]
-    fn the_longest_base_by_rdns_wins_whatever_the_order() {
-        for bases in [["dc=io", "DC=ldap,DC=io"], ["DC=ldap,DC=io", "dc=io"]] {
-            let table = table(&bases);
-            let long = bases.iter().position(|base| base.contains("ldap")).unwrap() as i64 + 1;
-            assert_eq!(pk(&table, "cn=a,ou=users,dc=LDAP, dc=io"), Some(long));
-            assert_eq!(pk(&table, "cn=a,ou=users,dc=io"), Some(3 - long));
-            assert_eq!(pk(&table, "cn=a,xdc=ldap,dc=io"), Some(3 - long));
-            assert_eq!(pk(&table, "cn=a,dc=org"), None);
         }
     }
 
-    #[test]
-    fn plain_names_are_those_parsing_finds() {
-        let table = table(&["dc=a,dc=io", "DC=b,DC=io"]);
-        for (name, expected) in [
-            ("dc=B,dc=io", Some(2)),
-            ("ou=users,dc=a,dc=io", Some(1)),
-            ("cn=x y,OU=Groups,DC=B,dc=io", Some(2)),
-            ("cn=a\\,ou=users,dc=a,dc=io", None),
-            ("cn=a+b,ou=users,dc=a,dc=io", None),
-            ("cn= a,ou=users,dc=a,dc=io", None),
-            ("cn=a\n,ou=users,dc=a,dc=io", None),
-            ("cn=,ou=users,dc=a,dc=io", None),
-            ("ou=x,dc=a,dc=io", None),
-            ("xdc=a,dc=io", None),
-            ("cn=a,dc=io", None),
-        ] {
-            let found = table
-                .for_plain_name(name.as_bytes())
-                .map(|provider| provider.pk());
-            assert_eq!(found, expected, "{name}");
-            if expected.is_some() {
-                assert_eq!(pk(&table, name), expected, "{name}");
-            }
-        }
+    /// The providers of the moment.
+    pub fn current(&self) -> Guard<Arc<ProviderTable>> {
+        self.current.load()
     }
 
-    #[test]
-    fn of_nested_bases_text_does_not_decide() {
-        for bases in [["dc=io", "ou=users, dc=io"], ["ou=users, dc=io", "dc=io"]] {
-            let table = table(&bases);
-            assert!(table.for_plain_name(b"cn=a,ou=users,dc=io").is_none());
-        }
+    /// Counts requests outside every provider.
+    pub fn unclaimed(&self) -> Guard<Arc<ApplicationMetrics>> {
+        self.unclaimed.load()
     }
 
-    #[test]
-    fn an_unescaped_name_belongs_to_the_base_that_ends_it() {
-        let table = table(&["dc=io", "dc=ldap,dc=io"]);
-        let name = b"cn=Sales, EMEA,ou=groups,DC=ldap,DC=io";
-        let (provider, front) = table.for_unescaped_dn(name).unwrap();
-        assert_eq!((provider.pk(), front), (2, &b"cn=Sales, EMEA,ou=groups"[..]));
-        assert!(
+    /// Counts those under the outpost's name of the moment from now on.
+    pub(super) fn renew_unclaimed(&self) {
+        self.unclaimed.store(Arc::new(self.metrics.application("")));
+    }
+
+    /// Serves the providers that authentik names.
+    pub(super) fn install(&self, settings: Vec<LdapProvider>) {
+        let before = self.current().clone();
+        let table = self.table(&before, settings);
+        if table.is_empty() && (!before.is_empty() || !self.status.configured()) {
+            tracing::warn!(
+                "no LDAP provider is served: assign one with an application to this outpost in authentik"
+            );
+        }
+        let table = Arc::new(table);
+        self.current.store(Arc::clone(&table));
+        self.logins.end_where(|login| {
             table
-                .for_unescaped_dn(b"cn=Sales, EMEA,ou=groups,dc=org")
+                .by_pk(login.provider().pk())
                 .is_none()
-        );
+                .then_some(Ending::AccessLost)
+        });
+        self.logins.withhold(|login| {
+            let pk = login.provider().pk();
+            match (before.by_pk(pk), table.by_pk(pk)) {
+                (Some(before), Some(now)) => !Arc::ptr_eq(&before, &now),
+                (None, now) => now.is_some(),
+                (Some(_), None) => false,
+            }
+        });
+    }
+
+    /// Serves providers that an earlier process read, unless authentik has named some already.
+    pub(super) fn restore(&self, settings: Vec<LdapProvider>, read: SystemTime) -> bool {
+        let before = self.current().clone();
+        if self.status.configured() || !before.is_empty() {
+            return false;
+        }
+        let table = Arc::new(self.table(&before, settings));
+        let found = self.current.compare_and_swap(&before, table);
+        let restored = Arc::ptr_eq(&found, &before);
+        if restored {
+            self.status.configuration_restored(read);
+        }
+        restored
+    }
+
+    /// A table of these providers; those that have not changed stay the same.
+    fn table(&self, before: &ProviderTable, settings: Vec<LdapProvider>) -> ProviderTable {
+        let mut providers = Vec::new();
+        for settings in settings {
+            if let Some(same) = before
+                .by_pk(settings.pk)
+                .filter(|provider| *provider.settings() == settings)
+            {
+                providers.push(same);
+                continue;
+            }
+            let (name, base_dn) = (settings.name.clone(), settings.base_dn.clone());
+            let root_dse = self.capabilities.root_dse(vec![base_dn.clone()]);
+            let attributes = root_dse.attributes(Reader::Bound {
+                naming_context: &base_dn,
+            });
+            match Provider::new(settings, &attributes, &self.metrics) {
+                Ok(provider) => {
+                    tracing::info!(provider = name, base_dn, "provider loaded");
+                    if provider.searches_directly() {
+                        self.note_direct_search(&name);
+                    }
+                    providers.push(Arc::new(provider));
+                }
+                Err(error) => {
+                    tracing::error!(provider = name, base_dn, %error, "the provider's base DN is malformed: correct it in authentik");
+                }
+            }
+        }
+        let (table, clashes) = ProviderTable::new(providers);
+        for (first, second) in clashes {
+            tracing::warn!(
+                "the providers {first:?} and {second:?} have the same base DN: only the first is served"
+            );
+        }
+        table
+    }
+
+    /// Says once that direct search mode is served from the snapshot.
+    fn note_direct_search(&self, provider: &str) {
+        if !self.direct_search_noted.swap(true, Ordering::Relaxed) {
+            tracing::info!(
+                provider,
+                "this provider is set to direct search mode; its searches are answered from the directory loaded at \
+                 the last refresh"
+            );
+        }
+    }
+
+    /// Serves these, as if authentik had named them.
+    #[cfg(test)]
+    pub(super) fn set(&self, table: ProviderTable) {
+        self.current.store(Arc::new(table));
     }
 }

@@ -226,7 +226,7 @@ impl Session {
             client: self.client,
             proxy: self.proxy,
         };
-        match self.outpost.begin_bind(request.name, secret, origin) {
+        match self.outpost.binds().begin(request.name, secret, origin) {
             Begun::Answered(answer) => Action::Bound {
                 message_id,
                 started,
@@ -243,14 +243,14 @@ impl Session {
     /// Takes the outcome of a bind: the only place where a connection gains an identity.
     pub(super) fn bound(&mut self, message_id: u32, started: Instant, answer: BindAnswer, out: &mut Vec<u8>) {
         let request = self.request_id(message_id);
-        self.outpost.observe_bind(request, &answer, started.elapsed());
+        self.outpost.binds().observe(request, &answer, started.elapsed());
         bind::write(out, message_id, answer.result());
         self.identity = answer.into_identity();
     }
 
     /// Records a bind that is refused before it is judged; `name` is empty where it could not be read.
     pub(super) fn record_refusal(&self, message_id: u32, name: &[u8], result: &LdapResult) {
-        self.outpost.observe_refused_bind(
+        self.outpost.binds().observe_refused(
             self.request_id(message_id),
             self.client,
             name,

@@ -39,6 +39,7 @@ async fn from(stage: &Stage, address: &str, username: &str, password: &str) -> i
     let answer = stage
         .server
         .outpost()
+        .binds()
         .bind(dn.as_bytes(), password.as_bytes(), client)
         .await;
     answer.result().code as i32
@@ -51,7 +52,8 @@ pub fn is_answered_at_once(stage: &Stage, username: &str) -> bool {
     let begun = stage
         .server
         .outpost()
-        .begin_bind(dn.as_bytes(), password.as_bytes(), client);
+        .binds()
+        .begin(dn.as_bytes(), password.as_bytes(), client);
     matches!(begun, Begun::Answered(_))
 }
 

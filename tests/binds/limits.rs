@@ -47,6 +47,7 @@ async fn twenty_wrong_passwords_of_a_person_at_an_address_are_the_default_limit(
         let elsewhere = stage
             .server
             .outpost()
+            .binds()
             .bind(dn.as_bytes(), b"demo-alice", elsewhere);
         assert_eq!(elsewhere.await.result().code as i64, 0);
     }
@@ -73,6 +74,7 @@ async fn parallel_guesses_do_not_overshoot() {
             let outpost = stage.server.outpost();
             async move {
                 outpost
+                    .binds()
                     .bind(dn.as_bytes(), secret.as_bytes(), [192, 0, 2, 1].into())
                     .await
             }

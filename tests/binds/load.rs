@@ -20,7 +20,9 @@ async fn codes(stage: &Stage, attempts: Vec<Attempt>) -> HashMap<i64, usize> {
     let outpost = stage.server.outpost();
     let mut codes = HashMap::new();
     let binds = attempts.iter().map(|(bind_dn, password)| {
-        outpost.bind(bind_dn.as_bytes(), password.as_bytes(), [127, 0, 0, 1].into())
+        outpost
+            .binds()
+            .bind(bind_dn.as_bytes(), password.as_bytes(), [127, 0, 0, 1].into())
     });
     for answer in join_all(binds).await {
         *codes.entry(answer.result().code as i64).or_default() += 1;

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use crate::metrics::RejectReason;
 use crate::outpost::access::Identity;
-use crate::outpost::providers::Provider;
+use crate::outpost::provider::Provider;
 use akldap_ldap::response::{LdapResult, ResultCode};
+
+use super::refusal::Refusal;
 
 /// How a bind ended.
 #[derive(Debug)]
@@ -40,6 +42,23 @@ impl BindAnswer {
             outcome: Outcome::Granted(Arc::new(identity)),
             client,
         }
+    }
+
+    /// A bind that was refused; `provider` is the one its name belongs to.
+    pub(super) fn of_refusal(
+        refusal: Refusal,
+        provider: Option<Arc<Provider>>,
+        bind_dn: String,
+        client: IpAddr,
+    ) -> Self {
+        let details = Details {
+            provider,
+            reason: Some(refusal.reason),
+            cause: refusal.cause,
+            reference: refusal.reference,
+            bind_dn,
+        };
+        Self::refused(refusal.result, details, client)
     }
 
     /// A refusal. A result that says success is turned into an error: success needs an identity.
@@ -139,92 +158,18 @@ impl BindAnswer {
     }
 }
 
-/// Why a bind is refused, on its way to an answer.
-#[derive(Clone, Debug)]
-pub(super) struct Refusal {
-    /// What the client is told.
-    pub(super) result: LdapResult,
-    /// Under which reason it is counted.
-    pub(super) reason: RejectReason,
-    /// The full cause, for the log.
-    pub(super) cause: String,
-    /// What the client is told to find the cause by; `None` where the client is told all there is.
-    pub(super) reference: Option<String>,
-    /// Whether the same secret would surely be refused again at once: authentik judged it, and judged it wrong.
-    pub(super) repeatable: bool,
-}
-
-impl Refusal {
-    /// A refusal whose reason anybody may know: `text` must be our own words, not authentik's or a library's.
-    pub(super) fn new(code: ResultCode, reason: RejectReason, text: impl Into<String>) -> Self {
-        let text = text.into();
-        Self {
-            result: LdapResult::new(code, text.clone()),
-            reason,
-            cause: text,
-            reference: None,
-            repeatable: false,
-        }
-    }
-
-    /// A refusal whose cause is the admin's business: the client, of whom nothing is known yet, gets a sentence and a
-    /// reference, and the log gets the cause under that reference.
-    pub(super) fn caused(
-        code: ResultCode,
-        reason: RejectReason,
-        text: &'static str,
-        cause: impl Into<String>,
-    ) -> Self {
-        let reference = new_reference();
-        Self {
-            result: LdapResult::new(code, format!("{text} (reference {reference})")),
-            reason,
-            cause: cause.into(),
-            reference: Some(reference),
-            repeatable: false,
-        }
-    }
-
-    pub(super) fn into_answer(
-        self,
-        provider: Option<Arc<Provider>>,
-        bind_dn: String,
-        client: IpAddr,
-    ) -> BindAnswer {
-        let details = Details {
-            provider,
-            reason: Some(self.reason),
-            cause: self.cause,
-            reference: self.reference,
-            bind_dn,
-        };
-        BindAnswer::refused(self.result, details, client)
-    }
-}
-
-/// Characters of a reference: enough that those of a year's log differ, few enough to be read over the telephone.
-const REFERENCE_LENGTH: usize = 8;
-/// Without letters and digits that are taken for each other.
-const REFERENCE_ALPHABET: &[u8] = b"abcdefghjkmnpqrstuvwxyz23456789";
-
-fn new_reference() -> String {
-    (0..REFERENCE_LENGTH)
-        .filter_map(|_| fastrand::choice(REFERENCE_ALPHABET))
-        .map(|octet| char::from(*octet))
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
 
+    use super::super::refusal;
     use super::*;
 
     #[test]
     fn success_without_an_identity_cannot_be_made() {
         let mut refusal = Refusal::new(ResultCode::Other, RejectReason::FlowError, "");
         refusal.result = LdapResult::success();
-        let answer = refusal.into_answer(None, String::new(), Ipv4Addr::LOCALHOST.into());
+        let answer = BindAnswer::of_refusal(refusal, None, String::new(), Ipv4Addr::LOCALHOST.into());
         assert_ne!(answer.result().code, ResultCode::Success);
         assert!(answer.into_identity().is_none());
     }
@@ -237,14 +182,14 @@ mod tests {
             "not now",
             "http://internal/",
         );
-        let answer = refusal.into_answer(None, String::new(), Ipv4Addr::LOCALHOST.into());
+        let answer = BindAnswer::of_refusal(refusal, None, String::new(), Ipv4Addr::LOCALHOST.into());
         let reference = answer.reference().unwrap();
-        assert_eq!(reference.len(), REFERENCE_LENGTH);
+        assert_eq!(reference.len(), refusal::REFERENCE_LENGTH);
         assert_eq!(
             answer.result().diagnostic_message,
             format!("not now (reference {reference})")
         );
         assert_eq!(answer.cause(), "http://internal/");
-        assert_ne!(new_reference(), new_reference());
+        assert_ne!(refusal::new_reference(), refusal::new_reference());
     }
 }

@@ -14,10 +14,10 @@ use moka::sync::Cache;
 
 use crate::config::BindConfig;
 use crate::outpost::access::Login;
-use crate::outpost::providers::Provider;
+use crate::outpost::provider::Provider;
 use akldap_directory::{NameField, Snapshot};
 
-use super::answer::Refusal;
+use super::refusal::Refusal;
 
 /// Most successes kept: at some 300 octets each this is bounded, and far above any directory's active users.
 const MAX_ENTRIES: u64 = 200_000;
@@ -138,7 +138,7 @@ impl Expiry<Key, Arc<Entry>> for EntryLife {
 }
 
 /// The cache.
-pub(super) struct BindCache {
+pub(in crate::outpost) struct BindCache {
     secret: [u8; 32],
     max_age: Duration,
     outage_grace: Duration,
@@ -157,7 +157,7 @@ pub(super) struct BindCache {
 }
 
 impl BindCache {
-    pub(super) fn new(config: &BindConfig) -> Self {
+    pub(in crate::outpost) fn new(config: &BindConfig) -> Self {
         let mut secret = [0; 32];
         // Without random numbers the process does not get this far: the outpost's own key comes first.
         let _ = aws_lc_rs::rand::fill(&mut secret);
@@ -256,7 +256,7 @@ impl BindCache {
     }
 
     /// The directory was read: until `next` another reading is expected.
-    pub(super) fn directory_read(&self, now: Instant, next: Duration) {
+    pub(in crate::outpost) fn directory_read(&self, now: Instant, next: Duration) {
         let until = now + next.saturating_add(self.users_unread_limit);
         self.directory_good_until
             .fetch_max(self.millis(until), Ordering::Relaxed);
@@ -333,7 +333,11 @@ impl BindCache {
     /// Drops the cached binds that are over and those of users about whom a directory shows something else than what they
     /// stood on: another password, another name, or somebody else with that name. The directory says something about the
     /// users with whom it is `concerned`, and about others only that somebody new has their name. Returns how many.
-    pub(super) fn retain_unchanged(&self, snapshot: &Snapshot, concerned: impl Fn(i64) -> bool) -> usize {
+    pub(in crate::outpost) fn retain_unchanged(
+        &self,
+        snapshot: &Snapshot,
+        concerned: impl Fn(i64) -> bool,
+    ) -> usize {
         self.retain(|entry, login| {
             let pk = login.user_pk();
             match concerned(pk) {

@@ -13,8 +13,8 @@ use crate::config::FailedBindConfig;
 use crate::metrics::RejectReason;
 use akldap_ldap::response::ResultCode;
 
-use super::answer::Refusal;
 use super::origin::{Origin, Person, Source};
+use super::refusal::Refusal;
 
 /// Persons at addresses remembered at once; beyond it the one that failed longest ago is forgotten. By the default limit
 /// this is some 15 MB at most, by the largest that can be set some 60 MB. Only what authentik judged is remembered, and
@@ -26,7 +26,7 @@ const PROXY_FACTOR: usize = 10;
 
 /// Who is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Subject {
+enum Counted {
     /// A person at a client's address.
     Client(Source, Person),
     /// A person at all the addresses that a peer names.
@@ -36,7 +36,7 @@ enum Subject {
 /// A secret, as a hash under a key that lives as long as the process.
 type Secret = u64;
 
-/// What a subject tried.
+/// What a counted tried.
 #[derive(Debug, Default)]
 struct Tried {
     /// The wrong secrets and when each was last tried, oldest first.
@@ -75,16 +75,16 @@ pub(super) struct FailureLimit {
     open: Arc<Open>,
 }
 
-type Failed = Cache<Subject, Arc<Mutex<Tried>>>;
+type Failed = Cache<Counted, Arc<Mutex<Tried>>>;
 
 /// Those with secrets that are being judged: as many as binds are under way. Its lock is taken before that of an entry.
-type Open = Mutex<HashMap<Subject, Arc<Mutex<Tried>>>>;
+type Open = Mutex<HashMap<Counted, Arc<Mutex<Tried>>>>;
 
 /// A secret that is being judged. Counts like a wrong one until this is dropped.
 pub(super) struct Guess {
     secret: Secret,
     window: Duration,
-    counted: Vec<(Subject, Arc<Mutex<Tried>>)>,
+    counted: Vec<(Counted, Arc<Mutex<Tried>>)>,
     failed: Failed,
     open: Arc<Open>,
 }
@@ -127,38 +127,38 @@ impl FailureLimit {
         if self.limit == 0 {
             return Ok(guess);
         }
-        let client = (Subject::Client(origin.client.into(), person), self.limit);
+        let client = (Counted::Client(origin.client.into(), person), self.limit);
         let proxy = origin.proxy.map(|proxy| {
             let limit = self.limit.saturating_mul(PROXY_FACTOR);
-            (Subject::Proxy(proxy.into(), person), limit)
+            (Counted::Proxy(proxy.into(), person), limit)
         });
-        for (subject, limit) in std::iter::once(client).chain(proxy) {
+        for (counted, limit) in std::iter::once(client).chain(proxy) {
             let mut open = lock(&self.open);
-            let known = open.get(&subject).map(Arc::clone);
-            let entry = known.or_else(|| self.failed.get(&subject)).unwrap_or_default();
+            let known = open.get(&counted).map(Arc::clone);
+            let entry = known.or_else(|| self.failed.get(&counted)).unwrap_or_default();
             {
                 let mut tried = lock(&entry);
                 tried.forget_before(now.checked_sub(self.window));
                 let is_new = !tried.is_wrong(guess.secret) && !tried.under_way.contains_key(&guess.secret);
                 let full = tried.wrong.len() >= limit;
                 if full || (is_new && tried.count() >= limit) {
-                    let refusal = self.refusal(subject, &tried, full, now);
+                    let refusal = self.refusal(counted, &tried, full, now);
                     // What was counted so far is given back, which takes the lock.
                     drop((tried, open));
                     return Err(refusal);
                 }
                 *tried.under_way.entry(guess.secret).or_default() += 1;
             }
-            open.insert(subject, Arc::clone(&entry));
-            guess.counted.push((subject, entry));
+            open.insert(counted, Arc::clone(&entry));
+            guess.counted.push((counted, entry));
         }
         Ok(guess)
     }
 
-    fn refusal(&self, subject: Subject, tried: &Tried, full: bool, now: Instant) -> Refusal {
-        let whence = match subject {
-            Subject::Client(..) => "from this address",
-            Subject::Proxy(..) => "through this proxy",
+    fn refusal(&self, counted: Counted, tried: &Tried, full: bool, now: Instant) -> Refusal {
+        let whence = match counted {
+            Counted::Client(..) => "from this address",
+            Counted::Proxy(..) => "through this proxy",
         };
         let oldest = tried.wrong.front().filter(|_| full);
         let wait = oldest.map_or(Duration::ZERO, |(_, tried)| {
@@ -184,14 +184,14 @@ impl FailureLimit {
 impl Guess {
     /// Counts the secret as wrong.
     pub(super) fn was_wrong(&self, now: Instant) {
-        for (subject, entry) in &self.counted {
+        for (counted, entry) in &self.counted {
             {
                 let mut tried = lock(entry);
                 tried.forget_before(now.checked_sub(self.window));
                 tried.wrong.retain(|(wrong, _)| *wrong != self.secret);
                 tried.wrong.push_back((self.secret, now));
             }
-            self.failed.insert(*subject, Arc::clone(entry));
+            self.failed.insert(*counted, Arc::clone(entry));
         }
     }
 
@@ -208,7 +208,7 @@ impl Guess {
 
 impl Drop for Guess {
     fn drop(&mut self) {
-        for (subject, entry) in &self.counted {
+        for (counted, entry) in &self.counted {
             let mut open = lock(&self.open);
             let mut tried = lock(entry);
             if let Some(count) = tried.under_way.get_mut(&self.secret) {
@@ -218,7 +218,7 @@ impl Drop for Guess {
                 }
             }
             if tried.under_way.is_empty() {
-                open.remove(subject);
+                open.remove(counted);
             }
         }
     }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::outpost::providers::{Provider, ProviderTable};
+use crate::outpost::provider::Provider;
+use crate::outpost::providers::table::ProviderTable;
 use akldap_directory::Snapshot;
 use akldap_ldap::dn::{Dn, DnError, Rdn};
 use akldap_ldap::text;

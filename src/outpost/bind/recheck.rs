@@ -12,9 +12,14 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::outpost::Outpost;
-use crate::outpost::access::{Ending, Login};
-use akldap_authentik::Backoff;
+use crate::config::BindConfig;
+use crate::outpost::access::{Ending, Login, Logins};
+use crate::outpost::outage::Outage;
+use crate::outpost::providers::Providers;
+use akldap_authentik::{Backoff, Client};
+
+use super::cache::BindCache;
+use super::parts::BindParts;
 
 /// Logins judged side by side in the background: authentik has two web workers by default, and others need them too.
 const AT_ONCE: usize = 2;
@@ -28,109 +33,190 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How often the regular checks look which logins have come of age.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Turns for judgements that clients wait for.
-pub(super) struct Reviews(Semaphore);
-
-impl Reviews {
-    pub(super) fn new(at_once: usize) -> Self {
-        Self(Semaphore::new(at_once.max(1)))
-    }
+/// Judges logins that were judged before.
+pub(super) struct Recheck {
+    client: Client,
+    providers: Arc<Providers>,
+    logins: Arc<Logins>,
+    outage: Arc<Outage>,
+    cache: Arc<BindCache>,
+    /// Of judgements that clients wait for.
+    turns: Semaphore,
+    interval: Option<Duration>,
+    /// The most regular judgements a second.
+    rate: usize,
 }
 
-/// Starts both.
-pub(super) fn start(outpost: &Arc<Outpost>, tasks: &TaskTracker, shutdown: &CancellationToken) {
-    let (own, stop) = (Arc::clone(outpost), shutdown.clone());
-    tasks.spawn(async move {
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = when_due(&own) => {}
-        }
-    });
-    let Some(interval) = outpost.config.bind.access_recheck_interval else {
-        return;
-    };
-    let (own, stop) = (Arc::clone(outpost), shutdown.clone());
-    tasks.spawn(async move {
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = now_and_then(&own, interval) => {}
-        }
-    });
-}
-
-/// Judges a cached bind for a client that waits for it. `false`: it is over.
-pub(super) async fn is_still_good(outpost: &Outpost, login: &Arc<Login>) -> bool {
-    let judged = timeout(PATIENCE, async {
-        // The turns are never closed.
-        let _turn = outpost.binds.reviews.0.acquire().await;
-        judge(outpost, login).await
-    });
-    match judged.await {
-        Ok(Verdict::Holds) => true,
-        Ok(Verdict::Over) => false,
-        Ok(Verdict::Unclear) | Err(_) => {
-            login.review().unclear(Instant::now());
-            true
+impl Recheck {
+    pub(super) fn new(parts: &BindParts, config: &BindConfig) -> Self {
+        Self {
+            client: parts.client.clone(),
+            providers: Arc::clone(&parts.providers),
+            logins: Arc::clone(&parts.logins),
+            outage: Arc::clone(&parts.outage),
+            cache: Arc::clone(&parts.cache),
+            turns: Semaphore::new(config.max_concurrent_flows.max(1)),
+            interval: config.access_recheck_interval,
+            rate: config.access_recheck_rate,
         }
     }
-}
 
-/// Judges at once whatever is due, again and again until there is an answer. With `n` logins due this takes the time of
-/// `n / 2` requests; for so long after a reconnect an ended session may still be accepted.
-async fn when_due(outpost: &Outpost) {
-    let (mut retry, mut failures) = (None, 0_u32);
-    let mut not_before = tokio::time::Instant::now();
-    loop {
-        tokio::select! {
-            () = outpost.logins.due() => failures = 0,
-            () = sleep(retry.unwrap_or_default()), if retry.is_some() => {}
-        }
-        let now = tokio::time::Instant::now();
-        let pause = not_before.saturating_duration_since(now);
-        let mut due = outpost.logins.alive();
-        due.retain(|login| login.review().is_due());
-        let all = due.len();
-        due.retain(|login| pause.is_zero() || login.review().is_withheld());
-        let later = all - due.len();
-        if outpost.outage().is_some() {
-            // There is nobody to ask, and what was judged stands.
-            retry = Some(pause.clamp(BACKOFF.first, BACKOFF.longest));
-            continue;
-        }
-        let unclear = judge_all(outpost, due).await;
-        if pause.is_zero() {
-            not_before = tokio::time::Instant::now() + now.elapsed().saturating_mul(PAUSE_FACTOR);
-        }
-        if unclear > 0 {
-            tracing::debug!(logins = unclear, "logins that could not be judged again");
-            retry = Some(BACKOFF.wait(failures, 0.0));
-            failures = failures.saturating_add(1);
-        } else {
-            failures = 0;
-            retry = (later > 0).then_some(pause);
+    /// Starts what goes on in the background.
+    pub(super) fn start(self: &Arc<Self>, tasks: &TaskTracker, shutdown: &CancellationToken) {
+        let (own, stop) = (Arc::clone(self), shutdown.clone());
+        tasks.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = own.when_due() => {}
+            }
+        });
+        let Some(interval) = self.interval else {
+            return;
+        };
+        let (own, stop) = (Arc::clone(self), shutdown.clone());
+        tasks.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = own.now_and_then(interval) => {}
+            }
+        });
+    }
+
+    /// Judges a cached bind for a client that waits for it. `false`: it is over.
+    pub(super) async fn is_still_good(&self, login: &Arc<Login>) -> bool {
+        let judged = timeout(PATIENCE, async {
+            // The turns are never closed.
+            let _turn = self.turns.acquire().await;
+            self.judge(login).await
+        });
+        match judged.await {
+            Ok(Verdict::Holds) => true,
+            Ok(Verdict::Over) => false,
+            Ok(Verdict::Unclear) | Err(_) => {
+                login.review().unclear(Instant::now());
+                true
+            }
         }
     }
-}
 
-/// Judges the logins in use once an interval.
-async fn now_and_then(outpost: &Outpost, interval: Duration) {
-    let mut pacing = Pacing::new(interval, outpost.config.bind.access_recheck_rate);
-    let tick = TICK.min(interval / 20);
-    let mut last = Instant::now();
-    loop {
-        sleep(tick).await;
-        // In an outage there is nobody to ask, and what was judged stands.
-        if outpost.outage().is_some() {
-            continue;
+    /// Judges at once whatever is due, again and again until there is an answer. With `n` logins due this takes the time of
+    /// `n / 2` requests; for so long after a reconnect an ended session may still be accepted.
+    async fn when_due(&self) {
+        let (mut retry, mut failures) = (None, 0_u32);
+        let mut not_before = tokio::time::Instant::now();
+        loop {
+            tokio::select! {
+                () = self.logins.due() => failures = 0,
+                () = sleep(retry.unwrap_or_default()), if retry.is_some() => {}
+            }
+            let now = tokio::time::Instant::now();
+            let pause = not_before.saturating_duration_since(now);
+            let mut due = self.logins.alive();
+            due.retain(|login| login.review().is_due());
+            let all = due.len();
+            due.retain(|login| pause.is_zero() || login.review().is_withheld());
+            let later = all - due.len();
+            if self.outage.under_way().is_some() {
+                // There is nobody to ask, and what was judged stands.
+                retry = Some(pause.clamp(BACKOFF.first, BACKOFF.longest));
+                continue;
+            }
+            let unclear = self.judge_all(due).await;
+            if pause.is_zero() {
+                not_before = tokio::time::Instant::now() + now.elapsed().saturating_mul(PAUSE_FACTOR);
+            }
+            if unclear > 0 {
+                tracing::debug!(logins = unclear, "logins that could not be judged again");
+                retry = Some(BACKOFF.wait(failures, 0.0));
+                failures = failures.saturating_add(1);
+            } else {
+                failures = 0;
+                retry = (later > 0).then_some(pause);
+            }
         }
-        let now = Instant::now();
-        let mut logins = outpost.logins.alive();
-        logins.retain(|login| login.review().is_in_use() && !login.review().was_tried(now, interval));
-        logins.sort_by_cached_key(|login| std::cmp::Reverse(login.review().age(now)));
-        let ages: Vec<Duration> = logins.iter().map(|login| login.review().age(now)).collect();
-        logins.truncate(pacing.take(&ages, now.duration_since(last)));
-        last = now;
-        judge_all(outpost, logins).await;
+    }
+
+    /// Judges the logins in use once an interval.
+    async fn now_and_then(&self, interval: Duration) {
+        let mut pacing = Pacing::new(interval, self.rate);
+        let tick = TICK.min(interval / 20);
+        let mut last = Instant::now();
+        loop {
+            sleep(tick).await;
+            // In an outage there is nobody to ask, and what was judged stands.
+            if self.outage.under_way().is_some() {
+                continue;
+            }
+            let now = Instant::now();
+            let mut logins = self.logins.alive();
+            logins.retain(|login| login.review().is_in_use() && !login.review().was_tried(now, interval));
+            logins.sort_by_cached_key(|login| std::cmp::Reverse(login.review().age(now)));
+            let ages: Vec<Duration> = logins.iter().map(|login| login.review().age(now)).collect();
+            logins.truncate(pacing.take(&ages, now.duration_since(last)));
+            last = now;
+            self.judge_all(logins).await;
+        }
+    }
+
+    /// Ends those that are over; returns for how many there was no answer.
+    async fn judge_all(&self, logins: Vec<Arc<Login>>) -> usize {
+        let verdicts: Vec<Verdict> = stream::iter(logins)
+            .map(|login| async move {
+                let verdict = self.judge(&login).await;
+                if verdict == Verdict::Unclear {
+                    login.review().unclear(Instant::now());
+                }
+                verdict
+            })
+            .buffer_unordered(AT_ONCE)
+            .collect()
+            .await;
+        if verdicts.contains(&Verdict::Over) {
+            self.cache.retain_alive();
+        }
+        verdicts
+            .iter()
+            .filter(|verdict| **verdict == Verdict::Unclear)
+            .count()
+    }
+
+    /// Asks about a login, and ends it if it is over.
+    async fn judge(&self, login: &Login) -> Verdict {
+        if login.is_over() {
+            return Verdict::Over;
+        }
+        let judgement = login.review().begin(Instant::now());
+        let over = |ending: Ending| {
+            login.end(ending);
+            Verdict::Over
+        };
+        // What the provider is now, not what it was at the login.
+        let Some(provider) = self.providers.current().by_pk(login.provider().pk()) else {
+            return over(Ending::AccessLost);
+        };
+        let settings = provider.settings();
+        let access = self
+            .client
+            .check_access(
+                login.session(),
+                settings.pk,
+                &settings.application_slug,
+                Some(login.client()),
+            )
+            .await;
+        match access {
+            Ok(access) if access.session_ended => over(Ending::SessionEnded),
+            Ok(access) if access.passing && access.has_search_permission == login.may_search_everything() => {
+                login.review().holds(judgement);
+                Verdict::Holds
+            }
+            Ok(_) => over(Ending::AccessLost),
+            Err(error) if error.status() == Some(404) => over(Ending::AccessLost),
+            Err(error) => {
+                tracing::debug!(%error, "a login could not be judged again");
+                Verdict::Unclear
+            }
+        }
     }
 }
 
@@ -182,76 +268,15 @@ impl Pacing {
     }
 }
 
-/// Ends those that are over; returns for how many there was no answer.
-async fn judge_all(outpost: &Outpost, logins: Vec<Arc<Login>>) -> usize {
-    let verdicts: Vec<Verdict> = stream::iter(logins)
-        .map(|login| async move {
-            let verdict = judge(outpost, &login).await;
-            if verdict == Verdict::Unclear {
-                login.review().unclear(Instant::now());
-            }
-            verdict
-        })
-        .buffer_unordered(AT_ONCE)
-        .collect()
-        .await;
-    if verdicts.contains(&Verdict::Over) {
-        outpost.binds.cache.retain_alive();
-    }
-    verdicts
-        .iter()
-        .filter(|verdict| **verdict == Verdict::Unclear)
-        .count()
-}
-
 /// What authentik says about a login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+enum Verdict {
     /// It holds.
     Holds,
     /// It has been ended.
     Over,
     /// There was no answer to go by.
     Unclear,
-}
-
-/// Asks about a login, and ends it if it is over.
-async fn judge(outpost: &Outpost, login: &Login) -> Verdict {
-    if login.is_over() {
-        return Verdict::Over;
-    }
-    let judgement = login.review().begin(Instant::now());
-    let over = |ending: Ending| {
-        login.end(ending);
-        Verdict::Over
-    };
-    // What the provider is now, not what it was at the login.
-    let Some(provider) = outpost.providers().by_pk(login.provider().pk()) else {
-        return over(Ending::AccessLost);
-    };
-    let settings = provider.settings();
-    let access = outpost
-        .client
-        .check_access(
-            login.session(),
-            settings.pk,
-            &settings.application_slug,
-            Some(login.client()),
-        )
-        .await;
-    match access {
-        Ok(access) if access.session_ended => over(Ending::SessionEnded),
-        Ok(access) if access.passing && access.has_search_permission == login.may_search_everything() => {
-            login.review().holds(judgement);
-            Verdict::Holds
-        }
-        Ok(_) => over(Ending::AccessLost),
-        Err(error) if error.status() == Some(404) => over(Ending::AccessLost),
-        Err(error) => {
-            tracing::debug!(%error, "a login could not be judged again");
-            Verdict::Unclear
-        }
-    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 //! Bounded, and never in the way of a client. Must not decide when a login is over.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,8 +10,12 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::outpost::Outpost;
-use akldap_authentik::Session;
+use crate::outpost::access::UnneededSession;
+use crate::outpost::providers::Providers;
+use akldap_authentik::flow::Executor;
+
+use super::cache::BindCache;
+use super::parts::BindParts;
 
 /// Sessions waiting for their unbind flow. Beyond it they are left to expire.
 const QUEUE: usize = 1024;
@@ -28,120 +31,91 @@ const LAST_CALL: Duration = Duration::from_millis(250);
 /// The longest time the sessions may delay a shutdown.
 const LAST_CALLS: Duration = Duration::from_secs(3);
 
-/// A session to end.
-pub(in crate::outpost) struct Goodbye {
-    /// The session.
-    pub(in crate::outpost) session: Session,
-    /// The unbind flow.
-    pub(in crate::outpost) flow_slug: String,
-    /// The address of the client that was bound.
-    pub(in crate::outpost) client: IpAddr,
-}
-
-/// The queue's two ends until the workers take one of them.
+/// Ends the sessions that are handed to it.
 pub(super) struct Unbinder {
-    sender: mpsc::Sender<Goodbye>,
-    receiver: Mutex<Option<mpsc::Receiver<Goodbye>>>,
-}
-
-impl Default for Unbinder {
-    fn default() -> Self {
-        let (sender, receiver) = mpsc::channel(QUEUE);
-        Self {
-            sender,
-            receiver: Mutex::new(Some(receiver)),
-        }
-    }
-}
-
-impl Unbinder {
-    pub(super) fn clone_sender(&self) -> mpsc::Sender<Goodbye> {
-        self.sender.clone()
-    }
-
-    fn take(&self) -> Option<mpsc::Receiver<Goodbye>> {
-        self.receiver
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
-    }
-}
-
-/// What the workers share.
-struct Work {
-    outpost: Arc<Outpost>,
-    goodbyes: tokio::sync::Mutex<mpsc::Receiver<Goodbye>>,
+    executor: Arc<Executor>,
+    providers: Arc<Providers>,
+    cache: Arc<BindCache>,
+    /// Until the workers take it.
+    receiver: Mutex<Option<mpsc::Receiver<UnneededSession>>>,
     /// Flows that were found to end no session, and when.
     idle: Mutex<HashMap<String, Instant>>,
 }
 
-/// Starts the workers.
-pub(super) fn start(outpost: &Arc<Outpost>, tasks: &TaskTracker, shutdown: &CancellationToken) {
-    let Some(goodbyes) = outpost.binds.unbinder.take() else {
-        return;
-    };
-    let work = Arc::new(Work {
-        outpost: Arc::clone(outpost),
-        goodbyes: tokio::sync::Mutex::new(goodbyes),
-        idle: Mutex::default(),
-    });
-    for _ in 0..WORKERS {
-        let (work, shutdown) = (Arc::clone(&work), shutdown.clone());
-        tasks.spawn(async move {
-            tokio::select! {
-                () = shutdown.cancelled() => {}
-                () = work.carry_on() => {}
-            }
-            work.finish().await;
-        });
-    }
+/// The way of sessions to an [`Unbinder`].
+pub(in crate::outpost) fn queue() -> (mpsc::Sender<UnneededSession>, mpsc::Receiver<UnneededSession>) {
+    mpsc::channel(QUEUE)
 }
 
-impl Work {
-    async fn carry_on(&self) {
-        while let Some(goodbye) = self.next().await {
-            self.end(goodbye).await;
+impl Unbinder {
+    /// Ends what comes out of `receiver`. At shutdown `cache` lets go of its logins first.
+    pub(super) fn new(parts: &BindParts, receiver: mpsc::Receiver<UnneededSession>) -> Self {
+        Self {
+            executor: Arc::clone(&parts.executor),
+            providers: Arc::clone(&parts.providers),
+            cache: Arc::clone(&parts.cache),
+            receiver: Mutex::new(Some(receiver)),
+            idle: Mutex::default(),
         }
     }
 
-    async fn next(&self) -> Option<Goodbye> {
-        self.goodbyes.lock().await.recv().await
+    /// Starts the workers.
+    pub(super) fn start(self: &Arc<Self>, tasks: &TaskTracker, shutdown: &CancellationToken) {
+        let receiver = self
+            .receiver
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let Some(receiver) = receiver else {
+            return;
+        };
+        let sessions = Arc::new(Sessions(tokio::sync::Mutex::new(receiver)));
+        for _ in 0..WORKERS {
+            let (unbinder, sessions, shutdown) = (Arc::clone(self), Arc::clone(&sessions), shutdown.clone());
+            tasks.spawn(async move {
+                tokio::select! {
+                    () = shutdown.cancelled() => {}
+                    () = unbinder.work(&sessions) => {}
+                }
+                unbinder.finish(&sessions).await;
+            });
+        }
+    }
+
+    async fn work(&self, sessions: &Sessions) {
+        while let Some(unneeded) = sessions.next().await {
+            self.end(unneeded).await;
+        }
     }
 
     /// Ends the sessions of the cache and of the connections that close at shutdown, for a short while.
-    async fn finish(&self) {
-        let providers = self.outpost.providers().clone();
+    async fn finish(&self, sessions: &Sessions) {
+        let providers = self.providers.current().clone();
         if !providers
             .iter()
             .any(|provider| provider.settings().unbind_flow_slug.is_some())
         {
             return;
         }
-        self.outpost.binds.cache.clear();
+        self.cache.clear();
         let _ = timeout(LAST_CALLS, async {
-            while let Ok(Some(goodbye)) = timeout(LAST_CALL, self.next()).await {
-                self.end(goodbye).await;
+            while let Ok(Some(unneeded)) = timeout(LAST_CALL, sessions.next()).await {
+                self.end(unneeded).await;
             }
         })
         .await;
     }
 
-    async fn end(&self, goodbye: Goodbye) {
-        let Goodbye {
+    async fn end(&self, unneeded: UnneededSession) {
+        let UnneededSession {
             session,
             flow_slug,
             client,
-        } = goodbye;
+        } = unneeded;
         if self.is_idle(&flow_slug) {
             return;
         }
-        match self
-            .outpost
-            .binds
-            .executor
-            .execute_unbind(&session, &flow_slug, client)
-            .await
-        {
+        match self.executor.execute_unbind(&session, &flow_slug, client).await {
             Ok(done) if done.logged_out => self.forget(&flow_slug),
             Ok(_) if !self.note_idle(&flow_slug) => {}
             Ok(_) => {
@@ -176,5 +150,14 @@ impl Work {
     fn forget(&self, flow_slug: &str) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.remove(flow_slug);
+    }
+}
+
+/// The workers' end of the queue.
+struct Sessions(tokio::sync::Mutex<mpsc::Receiver<UnneededSession>>);
+
+impl Sessions {
+    async fn next(&self) -> Option<UnneededSession> {
+        self.0.lock().await.recv().await
     }
 }

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::config::TlsFiles;
 
-use super::{CertificateError, certified_key};
+use super::key::{CertificateError, certified_key};
 
 /// How often the files are looked at. They are small, and a renewed certificate is not in a hurry.
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(10);

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use akldap_authentik::{ApiError, Client, Group, GroupsQuery, Page, RawPage, RowWarning, User, UsersQuery};
 use akldap_directory::{Snapshot, Warning};
 
-use super::LoadError;
 use super::assembly::Assembly;
+use super::load::LoadError;
 
 /// Lists of users and groups, page by page.
 pub(super) trait Source: Sync {

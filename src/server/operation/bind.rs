@@ -36,9 +36,9 @@ impl BindFuture {
 
 /// Goes on with a bind that has to wait for authentik.
 pub(in crate::server) fn run(outpost: &Arc<Outpost>, pending: PendingBind, client: IpAddr) -> BindFuture {
-    let (outpost, left) = (Arc::clone(outpost), CancellationToken::new());
+    let (binds, left) = (Arc::clone(outpost.binds()), CancellationToken::new());
     let client_left = left.clone();
-    let answer = async move { outpost.finish_bind(pending, client_left).await };
+    let answer = async move { binds.finish(pending, client_left).await };
     let answer = AssertUnwindSafe(answer).catch_unwind().map(move |answer| {
         answer.unwrap_or_else(|_| {
             tracing::error!("a bind failed inside akldap: please report this with the lines before it");

@@ -9,7 +9,7 @@ use crate::config::SearchClassConfig;
 use crate::logging::audit::{self, RequestId};
 use crate::metrics::{RejectReason, RequestType};
 use crate::outpost::Outpost;
-use crate::outpost::providers::Provider;
+use crate::outpost::provider::Provider;
 use akldap_directory::{
     self as directory, Progress, SearchControls, SearchLimits, SearchOutcome, Snapshot, Viewer,
 };

@@ -22,8 +22,8 @@ use tokio::time::timeout;
 use crate::metrics::RejectReason;
 use akldap_ldap::response::ResultCode;
 
-use super::answer::Refusal;
 use super::origin::{Origin, Person, Source};
+use super::refusal::Refusal;
 use rounds::{Rounds, Spot};
 
 /// One in so many turns, at least one of four, is kept for addresses, and at each known address for persons, that logged
@@ -132,7 +132,7 @@ impl FlowQueue {
     pub(super) fn source(&self, origin: Origin) -> Source {
         let client = Source::from(origin.client);
         match origin.proxy {
-            Some(proxy) if !self.known.has(Subject::Source(client)) => Source::named_by(proxy, origin.client),
+            Some(proxy) if !self.known.has(Proven::Source(client)) => Source::named_by(proxy, origin.client),
             _ => client,
         }
     }
@@ -143,8 +143,8 @@ impl FlowQueue {
         let who = Who {
             source,
             person,
-            known_source: self.known.has(Subject::Source(source)),
-            known_person: self.known.has(Subject::Person(person)),
+            known_source: self.known.has(Proven::Source(source)),
+            known_person: self.known.has(Proven::Person(person)),
         };
         let ticket = self.lock().enter(who, sender);
         let place = Place {
@@ -245,7 +245,7 @@ impl State {
                 .in_order(others)
                 .find_map(|(person, known_person)| {
                     let running = address.people.get(&person)?.running;
-                    let may = running < UNPROVEN_AT_ONCE || known.has(Subject::Pair(source, person));
+                    let may = running < UNPROVEN_AT_ONCE || known.has(Proven::Pair(source, person));
                     may.then_some(Who {
                         source,
                         person,
@@ -302,7 +302,7 @@ impl State {
 
 /// Who logged in before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Subject {
+enum Proven {
     Source(Source),
     Person(Person),
     Pair(Source, Person),
@@ -310,14 +310,14 @@ enum Subject {
 
 /// The memory of those who did.
 struct Known {
-    subjects: Cache<Subject, ()>,
+    proven: Cache<Proven, ()>,
     any: AtomicBool,
 }
 
 impl Known {
     fn new() -> Self {
         Self {
-            subjects: Cache::builder()
+            proven: Cache::builder()
                 .max_capacity(MAX_KNOWN)
                 .eviction_policy(EvictionPolicy::lru())
                 .time_to_idle(KNOWN_FOR)
@@ -331,18 +331,18 @@ impl Known {
         self.any.load(Ordering::Relaxed)
     }
 
-    fn has(&self, subject: Subject) -> bool {
+    fn has(&self, proven: Proven) -> bool {
         // A look must not keep it alive: only a login does.
-        self.subjects.contains_key(&subject)
+        self.proven.contains_key(&proven)
     }
 
     fn remember(&self, source: Source, person: Person) {
-        for subject in [
-            Subject::Source(source),
-            Subject::Person(person),
-            Subject::Pair(source, person),
+        for proven in [
+            Proven::Source(source),
+            Proven::Person(person),
+            Proven::Pair(source, person),
         ] {
-            self.subjects.insert(subject, ());
+            self.proven.insert(proven, ());
         }
         self.any.store(true, Ordering::Relaxed);
     }

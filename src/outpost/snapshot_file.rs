@@ -7,6 +7,7 @@
 
 mod contents;
 mod sealed;
+pub(super) mod task;
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -19,13 +20,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use arc_swap::ArcSwap;
 use secrecy::SecretString;
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep_until};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio::time::Instant;
 
+use crate::config::Config;
 use akldap_directory::{CustomPolicy, Snapshot};
 
-use super::{Outpost, refresh};
 use contents::{About, ContentsError, Reading};
 use sealed::{Opener, SealError, Sealer, Secret};
 
@@ -81,7 +80,8 @@ struct Written {
 }
 
 impl SnapshotFile {
-    pub(super) fn new(config: &crate::config::Config) -> Option<Self> {
+    /// `policy` is what the configuration allows of custom attributes. `None`: there is to be no file.
+    pub(super) fn new(config: &Config, policy: CustomPolicy) -> Option<Self> {
         Some(Self {
             path: config.snapshot_file.clone()?,
             host: config.authentik.host.to_string(),
@@ -89,7 +89,7 @@ impl SnapshotFile {
                 &config.authentik.token,
                 config.authentik.host.as_str(),
             )),
-            policy: super::refresh::custom_policy(config),
+            policy,
             due: Notify::new(),
         })
     }
@@ -133,6 +133,30 @@ impl SnapshotFile {
             sealer.finish()?.flush()?;
             Ok(())
         })
+    }
+
+    /// Writes a file unless the one there says the same and is not old. Returns what is in the file afterwards.
+    fn write_if_changed(
+        &self,
+        about: About,
+        snapshot: &Snapshot,
+        before: Option<Written>,
+    ) -> Result<Option<Written>, FileError> {
+        let fingerprint = snapshot.fingerprint();
+        if let Some(before) = before
+            && before.at.elapsed() < RENEWAL
+            && before.fingerprint == fingerprint
+            && before.about.providers == about.providers
+        {
+            return Ok(Some(before));
+        }
+        self.write(&about, snapshot)?;
+        tracing::debug!(path = %self.path.display(), users = snapshot.user_count(), "snapshot file written");
+        Ok(Some(Written {
+            about,
+            fingerprint,
+            at: Instant::now(),
+        }))
     }
 }
 
@@ -183,160 +207,6 @@ fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),
-    }
-}
-
-/// Reads the file, then writes it after loads until shutdown, away from the runtime's own threads.
-pub(super) fn start(outpost: &Arc<Outpost>, tasks: &TaskTracker, shutdown: &CancellationToken) {
-    if outpost.snapshot_file.is_none() {
-        outpost.file_read.cancel();
-        return;
-    }
-    let (outpost, shutdown) = (Arc::clone(outpost), shutdown.clone());
-    tasks.spawn(async move {
-        let reader = Arc::clone(&outpost);
-        match tokio::task::spawn_blocking(move || read(&reader)).await {
-            Ok(Some(read)) => restore(&outpost, read),
-            Ok(None) => {}
-            Err(error) => tracing::error!(%error, "reading the snapshot file failed inside akldap"),
-        }
-        outpost.file_read.cancel();
-        keep_written(outpost, shutdown).await;
-    });
-}
-
-fn read(outpost: &Outpost) -> Option<Result<(About, Snapshot), FileError>> {
-    let file = outpost.snapshot_file.as_ref()?;
-    // What a process that was killed left behind.
-    let cleared = remove(&temporary(&file.path));
-    Some(
-        cleared
-            .map_err(FileError::from)
-            .and_then(|()| file.read(SystemTime::now())),
-    )
-}
-
-/// Serves what the file holds unless authentik was faster.
-fn restore(outpost: &Outpost, read: Result<(About, Snapshot), FileError>) {
-    let path = outpost
-        .snapshot_file
-        .as_ref()
-        .map(|file| file.path.display().to_string());
-    let (about, snapshot) = match read {
-        Ok(restored) => restored,
-        Err(error) if error.is_missing() => {
-            tracing::info!(
-                path,
-                "there is no snapshot file yet; it is written after the first load"
-            );
-            return;
-        }
-        Err(error) => {
-            tracing::warn!(path, %error, "the snapshot file is ignored; it is written anew after the first load");
-            return;
-        }
-    };
-    let read = time_of(&about);
-    let age_s = age(&about, SystemTime::now()).as_secs();
-    let (users, groups) = (snapshot.user_count(), snapshot.group_count());
-    let providers = refresh::restore_providers(outpost, about.providers, read);
-    let directory = outpost.restore(snapshot, read);
-    if providers || directory {
-        // Whether authentik can be reached, and what works if not, is told elsewhere.
-        tracing::info!(
-            path,
-            users,
-            groups,
-            age_s,
-            "read the snapshot file: its directory, which may be out of date, is used until authentik's is loaded"
-        );
-    }
-}
-
-async fn keep_written(outpost: Arc<Outpost>, shutdown: CancellationToken) {
-    let Some(file) = &outpost.snapshot_file else {
-        return;
-    };
-    let (mut written, mut told) = (None::<Written>, false);
-    let mut next = Instant::now();
-    while !shutdown.is_cancelled() {
-        let renewal = written.as_ref().map(|written| written.at + RENEWAL);
-        tokio::select! {
-            () = shutdown.cancelled() => {}
-            () = file.due.notified() => {}
-            () = outpost.client.token_replaced() => {
-                file.take_token(&outpost.client.current_token());
-                // What is there can be opened with the old token only.
-                written = None;
-            }
-            () = sleep_until(renewal.unwrap_or(next)), if renewal.is_some() => {}
-        }
-        // What comes meanwhile is written with it. At shutdown nothing more is waited for.
-        tokio::select! {
-            () = shutdown.cancelled() => {}
-            () = sleep_until(next) => {}
-        }
-        let (Some(snapshot), Some(about)) = (outpost.snapshot(), outpost.about()) else {
-            continue;
-        };
-        next = Instant::now() + MIN_INTERVAL;
-        let (writer, before) = (Arc::clone(&outpost), written.take());
-        let done = tokio::task::spawn_blocking(move || write(&writer, about, &snapshot, before)).await;
-        match done {
-            Ok(Ok(now)) => {
-                written = now;
-                told = false;
-            }
-            Ok(Err(error)) if !told => {
-                told = true;
-                tracing::warn!(path = %file.path.display(), %error, "cannot write the snapshot file; trying again after the next load");
-            }
-            Ok(Err(error)) => tracing::debug!(%error, "cannot write the snapshot file"),
-            Err(error) => tracing::error!(%error, "writing the snapshot file failed inside akldap"),
-        }
-    }
-}
-
-/// Writes a file unless the one there says the same and is not old. Returns what is in the file afterwards.
-fn write(
-    outpost: &Outpost,
-    about: About,
-    snapshot: &Snapshot,
-    before: Option<Written>,
-) -> Result<Option<Written>, FileError> {
-    let Some(file) = &outpost.snapshot_file else {
-        return Ok(None);
-    };
-    let fingerprint = snapshot.fingerprint();
-    if let Some(before) = before
-        && before.at.elapsed() < RENEWAL
-        && before.fingerprint == fingerprint
-        && before.about.providers == about.providers
-    {
-        return Ok(Some(before));
-    }
-    file.write(&about, snapshot)?;
-    tracing::debug!(path = %file.path.display(), users = snapshot.user_count(), "snapshot file written");
-    Ok(Some(Written {
-        about,
-        fingerprint,
-        at: Instant::now(),
-    }))
-}
-
-impl Outpost {
-    /// What the file is to say; `None` until everything in it was read from authentik by this process.
-    fn about(&self) -> Option<About> {
-        let read = self.status.directory().read?;
-        self.status.configuration().read?;
-        Some(About {
-            read: read.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
-            providers: self
-                .providers()
-                .iter()
-                .map(|provider| provider.settings().clone())
-                .collect(),
-        })
     }
 }
 

@@ -28,7 +28,7 @@ struct Directory {
 }
 
 /// A bind under way; ends when dropped.
-pub(super) struct UnderWay<'a>(&'a AtomicUsize);
+pub(in crate::outpost) struct UnderWay<'a>(&'a AtomicUsize);
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {

@@ -11,27 +11,28 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
+use tokio_util::sync::CancellationToken;
 
 use crate::metrics::RejectReason;
 use crate::outpost::access::Login;
 use akldap_ldap::response::ResultCode;
 
-use super::answer::Refusal;
 use super::cache::Key;
+use super::refusal::Refusal;
 
 /// What a judgement comes to.
 pub(super) type Judged = Result<Arc<Login>, Refusal>;
 
-type Judgement = BoxFuture<'static, Judged>;
+type Judging = BoxFuture<'static, Judged>;
 
 /// A judgement that any number of equal binds wait for.
 #[derive(Clone)]
-pub(super) struct Flight {
-    judged: Shared<Judgement>,
+pub(super) struct SharedJudgement {
+    judged: Shared<Judging>,
     sent: Arc<AtomicBool>,
 }
 
-impl Flight {
+impl SharedJudgement {
     fn new<F>(judgement: F, sent: Arc<AtomicBool>) -> Self
     where
         F: Future<Output = Judged> + Send + 'static,
@@ -46,26 +47,40 @@ impl Flight {
     }
 
     /// A judgement for one bind only.
-    pub(super) fn alone<F>(judge: impl FnOnce(Departure) -> F) -> Self
+    pub(super) fn alone<F>(judge: impl FnOnce(Unsent) -> F) -> Self
     where
         F: Future<Output = Judged> + Send + 'static,
     {
         let sent = Arc::default();
-        let departure = Departure {
+        let unsent = Unsent {
             sent: Arc::clone(&sent),
-            landing: None,
+            listed: None,
         };
-        Self::new(judge(departure), sent)
+        Self::new(judge(unsent), sent)
     }
 
     /// A bind that is judged already.
-    pub(super) fn landed(judged: Judged) -> Self {
+    pub(super) fn known(judged: Judged) -> Self {
         Self::new(std::future::ready(judged), Arc::default())
     }
 
     /// Whether authentik has been asked.
     pub(super) fn is_sent(&self) -> bool {
         self.sent.load(Ordering::Relaxed)
+    }
+
+    /// Waits for the outcome; a judgement that waits for its turn is given up when the client has `left`.
+    pub(super) async fn unless_left(&self, left: &CancellationToken) -> Judged {
+        let mut judged = std::pin::pin!(self.judged());
+        tokio::select! {
+            biased;
+            judged = &mut judged => judged,
+            () = left.cancelled() => if self.is_sent() {
+                judged.await
+            } else {
+                Err(Refusal::new(ResultCode::Busy, RejectReason::Busy, "the client left before its turn"))
+            },
+        }
     }
 
     /// Waits for the outcome.
@@ -76,7 +91,7 @@ impl Flight {
 
 /// The judgements equal binds can join.
 #[derive(Default)]
-pub(super) struct Flights {
+pub(super) struct Judgements {
     under_way: Mutex<HashMap<Key, Entry>>,
     last: AtomicU64,
 }
@@ -84,59 +99,59 @@ pub(super) struct Flights {
 struct Entry {
     /// Tells it apart from one before it under the same key.
     number: u64,
-    flight: Held,
+    judgement: Held,
 }
 
 enum Held {
     /// As long as somebody waits for it.
-    Waiting(WeakShared<Judgement>, Arc<AtomicBool>),
+    Waiting(WeakShared<Judging>, Arc<AtomicBool>),
     /// To its end.
-    Sent(Flight),
+    Sent(SharedJudgement),
 }
 
-impl Flights {
-    /// Joins the judgement of an equal bind, or else takes what is known of it by now (`landed`), or else begins one.
+impl Judgements {
+    /// Joins the judgement of an equal bind, or else takes what is known of it by now (`known`), or else begins one.
     pub(super) fn join<F>(
         self: &Arc<Self>,
         key: Key,
-        landed: impl FnOnce() -> Option<Judged>,
-        judge: impl FnOnce(Departure) -> F,
-    ) -> Flight
+        known: impl FnOnce() -> Option<Judged>,
+        judge: impl FnOnce(Unsent) -> F,
+    ) -> SharedJudgement
     where
         F: Future<Output = Judged> + Send + 'static,
     {
         let number = self.last.fetch_add(1, Ordering::Relaxed);
         let sent = Arc::default();
-        let departure = Departure {
+        let unsent = Unsent {
             sent: Arc::clone(&sent),
-            landing: Some(Landing {
-                flights: Arc::clone(self),
+            listed: Some(Listed {
+                judgements: Arc::clone(self),
                 key,
                 number,
             }),
         };
         // Made before the lock is taken, which its end takes too; nothing of it runs before somebody waits for it.
-        let flight = Flight::new(judge(departure), sent);
+        let judgement = SharedJudgement::new(judge(unsent), sent);
         let mut under_way = self.lock();
-        match under_way.get(&key).map(|entry| &entry.flight) {
-            Some(Held::Sent(flight)) => return flight.clone(),
+        match under_way.get(&key).map(|entry| &entry.judgement) {
+            Some(Held::Sent(judgement)) => return judgement.clone(),
             Some(Held::Waiting(judged, sent)) => {
                 if let Some(judged) = judged.upgrade() {
                     let sent = Arc::clone(sent);
-                    return Flight { judged, sent };
+                    return SharedJudgement { judged, sent };
                 }
             }
             None => {}
         }
         // An equal bind may have been judged since the cache was asked; a one-time code works only once.
-        if let Some(judged) = landed() {
-            return Flight::landed(judged);
+        if let Some(judged) = known() {
+            return SharedJudgement::known(judged);
         }
-        if let Some(judged) = flight.judged.downgrade() {
-            let flight = Held::Waiting(judged, Arc::clone(&flight.sent));
-            under_way.insert(key, Entry { number, flight });
+        if let Some(judged) = judgement.judged.downgrade() {
+            let judgement = Held::Waiting(judged, Arc::clone(&judgement.sent));
+            under_way.insert(key, Entry { number, judgement });
         }
-        flight
+        judgement
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Entry>> {
@@ -149,60 +164,68 @@ impl Flights {
     }
 }
 
-/// Given to a judgement, which calls [`Departure::sent`] before it asks authentik.
-pub(super) struct Departure {
+/// Given to a judgement, which calls [`Unsent::sent`] before it asks authentik.
+pub(super) struct Unsent {
     sent: Arc<AtomicBool>,
-    landing: Option<Landing>,
+    listed: Option<Listed>,
 }
 
-impl Departure {
+impl Unsent {
     /// From now on the judgement goes on even if nobody waits. What is returned is kept until its end.
-    pub(super) fn sent(self) -> Option<Landing> {
+    pub(super) fn sent(self) -> Option<Listed> {
         self.sent.store(true, Ordering::Relaxed);
-        if let Some(landing) = &self.landing {
-            landing.hold();
+        if let Some(listed) = &self.listed {
+            listed.hold();
         }
-        self.landing
+        self.listed
     }
 }
 
 /// Takes a judgement off the list when it ends, however it ends.
-pub(super) struct Landing {
-    flights: Arc<Flights>,
+pub(super) struct Listed {
+    judgements: Arc<Judgements>,
     key: Key,
     number: u64,
 }
 
-impl Landing {
+impl Listed {
     fn hold(&self) {
-        let mut under_way = self.flights.lock();
+        let mut under_way = self.judgements.lock();
         if let Some(entry) = under_way
             .get_mut(&self.key)
             .filter(|entry| entry.number == self.number)
-            && let Held::Waiting(judged, sent) = &entry.flight
+            && let Held::Waiting(judged, sent) = &entry.judgement
             && let Some(judged) = judged.upgrade()
         {
             let sent = Arc::clone(sent);
-            entry.flight = Held::Sent(Flight { judged, sent });
+            entry.judgement = Held::Sent(SharedJudgement { judged, sent });
         }
     }
 }
 
-impl Drop for Landing {
+impl Drop for Listed {
     fn drop(&mut self) {
-        let mut under_way = self.flights.lock();
+        let mut under_way = self.judgements.lock();
         let own = under_way
             .get(&self.key)
             .is_some_and(|entry| entry.number == self.number);
-        let landed = own.then(|| under_way.remove(&self.key));
+        let judgement = own.then(|| under_way.remove(&self.key));
         // It may be the last that holds the judgement.
         drop(under_way);
-        drop(landed);
+        drop(judgement);
     }
 }
 
+/// Goes on with what authentik has heard of whether or not somebody waits for it, so that its outcome is known. Of such
+/// tasks there are no more than turns, and those of new users who are being fetched.
+pub(super) async fn in_a_task(judgement: impl Future<Output = Judged> + Send + 'static) -> Judged {
+    tokio::spawn(judgement)
+        .await
+        .unwrap_or_else(|_| Err(internal_error()))
+}
+
 /// The answer to a bind whose judgement failed inside the server.
-pub(super) fn internal_error() -> Refusal {
+fn internal_error() -> Refusal {
     tracing::error!("a bind failed inside akldap: please report this with the lines before it");
     Refusal::new(
         ResultCode::Other,
@@ -230,15 +253,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_in_a_judgement_is_a_refusal_for_all_who_wait_and_for_nobody_after() {
-        let flights = Arc::new(Flights::default());
+        let judgements = Arc::new(Judgements::default());
         let all = (0..3).map(|_| {
-            let flight = flights.join([1; 32], || None, |_departure| async { panic!("forced") });
-            flight.judged()
+            let judgement = judgements.join([1; 32], || None, |_unsent| async { panic!("forced") });
+            judgement.judged()
         });
         for judged in future::join_all(all.collect::<Vec<_>>()).await {
             assert_eq!(judged.unwrap_err().result.code, ResultCode::Other);
         }
-        let next = flights.join([1; 32], || None, |_departure| async { Err(refusal()) });
+        let next = judgements.join([1; 32], || None, |_unsent| async { Err(refusal()) });
         assert_eq!(
             next.judged().await.unwrap_err().result.code,
             ResultCode::InvalidCredentials
@@ -247,51 +270,51 @@ mod tests {
 
     #[tokio::test]
     async fn equal_judgements_run_once_and_others_beside_them() {
-        let flights = Arc::new(Flights::default());
+        let judgements = Arc::new(Judgements::default());
         let runs = Arc::new(AtomicUsize::new(0));
         let all: Vec<_> = (0..20_u8)
             .map(|number| {
                 let runs = Arc::clone(&runs);
-                let judge = |departure: Departure| async move {
-                    let _landing = departure.sent();
+                let judge = |unsent: Unsent| async move {
+                    let _listed = unsent.sent();
                     runs.fetch_add(1, Ordering::SeqCst);
                     tokio::task::yield_now().await;
                     Err(refusal())
                 };
-                flights.join([number % 2; 32], || None, judge).judged()
+                judgements.join([number % 2; 32], || None, judge).judged()
             })
             .collect();
         future::join_all(all).await;
         assert_eq!(runs.load(Ordering::SeqCst), 2);
-        assert!(flights.is_empty());
+        assert!(judgements.is_empty());
     }
 
     #[tokio::test]
     async fn one_that_waits_is_given_up_with_the_last_who_waits_and_one_that_is_sent_is_joined_to_its_end() {
-        let flights = Arc::new(Flights::default());
+        let judgements = Arc::new(Judgements::default());
         let (turn, answer) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let asked = Arc::new(AtomicUsize::new(0));
         let join = || {
             let (turn, answer, asked) = (Arc::clone(&turn), Arc::clone(&answer), Arc::clone(&asked));
-            let judge = |departure: Departure| async move {
+            let judge = |unsent: Unsent| async move {
                 turn.notified().await;
-                let landing = departure.sent();
+                let listed = unsent.sent();
                 asked.fetch_add(1, Ordering::SeqCst);
                 let task = tokio::spawn(async move {
-                    let _landing = landing;
+                    let _listed = listed;
                     answer.notified().await;
                     Err(refusal())
                 });
                 task.await.unwrap()
             };
-            flights.join([1; 32], || None, judge)
+            judgements.join([1; 32], || None, judge)
         };
         let (first, second) = (join(), join());
         drop(first);
         assert!(future::poll_immediate(second.judged()).await.is_none());
-        assert!(!flights.is_empty());
+        assert!(!judgements.is_empty());
         drop(second);
-        assert!(flights.is_empty(), "nobody waits");
+        assert!(judgements.is_empty(), "nobody waits");
         let third = join();
         turn.notify_one();
         assert!(future::poll_immediate(third.judged()).await.is_none());
@@ -302,6 +325,6 @@ mod tests {
         answer.notify_one();
         assert!(fourth.judged().await.is_err());
         assert_eq!(asked.load(Ordering::SeqCst), 1);
-        assert!(flights.is_empty());
+        assert!(judgements.is_empty());
     }
 }

@@ -1,19 +1,21 @@
 //! What the two entries say that are no part of any provider's tree: the rootDSE and the subschema. Must not know how they
 //! are asked about.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use akldap_directory::rootdse::{Reader, RootDse};
+use akldap_directory::rootdse::Reader;
 use akldap_directory::subschema::{self, Beyond};
 
 use super::access::Identity;
-use super::{Outpost, VERSION};
+use super::capabilities::Capabilities;
+use super::directory::CurrentDirectory;
+use super::providers::Providers;
 
 /// When the schema changed with the attributes that admins give, as its readers see it. A server that starts cannot know
 /// since when it is as it is: attributes beyond our own schema count as new.
 #[derive(Debug, Default)]
-pub(super) struct SchemaChanges(Mutex<(Beyond, Option<i64>)>);
+struct SchemaChanges(Mutex<(Beyond, Option<i64>)>);
 
 impl SchemaChanges {
     /// The second since 1970 in which the schema became as it is `now`; none if there never was anything beyond our own.
@@ -29,15 +31,49 @@ impl SchemaChanges {
     }
 }
 
-impl Outpost {
+/// The two entries.
+pub struct ServerEntries {
+    capabilities: Arc<Capabilities>,
+    providers: Arc<Providers>,
+    directory: Arc<CurrentDirectory>,
+    schema_changes: SchemaChanges,
+}
+
+impl ServerEntries {
+    /// Those of a server that serves these providers and this directory.
+    pub(super) fn new(
+        capabilities: Arc<Capabilities>,
+        providers: Arc<Providers>,
+        directory: Arc<CurrentDirectory>,
+    ) -> Self {
+        Self {
+            capabilities,
+            providers,
+            directory,
+            schema_changes: SchemaChanges::default(),
+        }
+    }
+
     /// What the rootDSE says to somebody.
-    pub fn root_dse_attributes(&self, identity: Option<&Identity>) -> subschema::Attributes {
-        self.root_dse(None).attributes(reader(identity))
+    pub fn root_dse(&self, identity: Option<&Identity>) -> subschema::Attributes {
+        let reader = match identity {
+            Some(identity) => Reader::Bound {
+                naming_context: &identity.provider().settings().base_dn,
+            },
+            None => Reader::Unbound,
+        };
+        let naming_contexts = self
+            .providers
+            .current()
+            .iter()
+            .map(|provider| provider.settings().base_dn.clone())
+            .collect();
+        self.capabilities.root_dse(naming_contexts).attributes(reader)
     }
 
     /// What the subschema says to somebody. How admins name their attributes is for those who may log in.
-    pub fn subschema_attributes(&self, identity: Option<&Identity>) -> subschema::Attributes {
-        let Some(snapshot) = identity.and_then(|_| self.snapshot()) else {
+    pub fn subschema(&self, identity: Option<&Identity>) -> subschema::Attributes {
+        let Some(snapshot) = identity.and_then(|_| self.directory.snapshot()) else {
             return subschema::attributes(&Beyond::default(), None);
         };
         let beyond = snapshot.beyond_schema();
@@ -46,34 +82,6 @@ impl Outpost {
             .schema_changes
             .seen(&beyond, i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
         subschema::attributes(&beyond, changed)
-    }
-
-    /// What the rootDSE says: of all providers, or as a copy below `only` this base DN.
-    pub(super) fn root_dse(&self, only: Option<&str>) -> RootDse {
-        let naming_contexts = match only {
-            Some(base_dn) => vec![base_dn.to_owned()],
-            None => self
-                .providers()
-                .iter()
-                .map(|provider| provider.settings().base_dn.clone())
-                .collect(),
-        };
-        RootDse {
-            naming_contexts,
-            vendor_version: format!("akldap {VERSION}"),
-            supported_controls: self.capabilities.controls.clone(),
-            supported_extensions: self.capabilities.extensions.clone(),
-            supported_features: self.capabilities.features.clone(),
-        }
-    }
-}
-
-fn reader<'a>(identity: Option<&'a Identity>) -> Reader<'a> {
-    match identity {
-        Some(identity) => Reader::Bound {
-            naming_context: &identity.provider().settings().base_dn,
-        },
-        None => Reader::Unbound,
     }
 }
 

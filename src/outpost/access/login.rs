@@ -1,0 +1,401 @@
+//! One login, and all that are alive: each is known to the list until the last who holds it lets go. A login is ended here
+//! whoever finds that it must.
+//!
+//! Must not know connections, nor what keeps a login.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::outpost::audit;
+use crate::outpost::provider::Provider;
+use akldap_authentik::{Session, SessionEndId};
+use akldap_directory::UserSummary;
+
+use super::ending::Ending;
+use super::ends::Ends;
+use super::proof::Proof;
+use super::review::Review;
+use super::session::{Heard, OpenSession, UnneededSession};
+
+/// How long authentik keeps a session whose cookie names no end (`sessions.unauthenticated_age`, a day by default). It
+/// may put that off when the session is used elsewhere; a bind ends all the same.
+const SESSION_LIFE: Duration = Duration::from_secs(86_400);
+
+/// A user logged in at one provider. Shared by every connection it bound and, in cached bind mode, by the cache.
+pub struct Login {
+    proof: Proof,
+    end_id: SessionEndId,
+    ended: CancellationToken,
+    ending: OnceLock<Ending>,
+    logins: Weak<Logins>,
+    /// The user's UUID as a directory showed it first.
+    uuid: OnceLock<Uuid>,
+    /// A directory did not have the user, and none before it had.
+    missed: AtomicBool,
+    /// When the session ends by its own date. Nothing puts it off.
+    ends: Instant,
+    review: Review,
+}
+
+impl Login {
+    /// The user's key in authentik.
+    pub fn user_pk(&self) -> i64 {
+        self.proof.user_pk
+    }
+
+    /// The user's `uid`.
+    pub fn uid(&self) -> &str {
+        self.session().uid()
+    }
+
+    /// The session in authentik behind this login.
+    pub fn session(&self) -> &Session {
+        self.proof.opened.session()
+    }
+
+    /// The provider at which the user logged in.
+    pub fn provider(&self) -> &Arc<Provider> {
+        self.proof.opened.provider()
+    }
+
+    /// The address of the client whose bind made it.
+    pub fn client(&self) -> IpAddr {
+        self.proof.opened.client()
+    }
+
+    /// Whether the whole directory may be searched.
+    pub fn may_search_everything(&self) -> bool {
+        self.proof.search_everything
+    }
+
+    /// Whether it is over.
+    pub fn is_over(&self) -> bool {
+        self.ended.is_cancelled()
+    }
+
+    /// When its session ends by its own date.
+    pub fn ends(&self) -> Instant {
+        self.ends
+    }
+
+    /// When it was last judged, and whether it is to be judged again.
+    pub fn review(&self) -> &Review {
+        &self.review
+    }
+
+    /// Ends the login and every connection bound by it.
+    pub fn end(&self, ending: Ending) {
+        if matches!(ending, Ending::SessionEnded | Ending::SessionExpired) {
+            self.proof.opened.note_gone();
+        }
+        if self.ending.set(ending.clone()).is_ok() {
+            let provider = self.provider().name();
+            audit::revoked(self.client(), provider, self.user_pk(), &ending);
+        }
+        self.ended.cancel();
+    }
+
+    /// Waits until it is over, and says why.
+    pub(super) async fn over(&self) -> Ending {
+        tokio::select! {
+            () = self.ended.cancelled() => {}
+            () = tokio::time::sleep_until(self.ends) => self.end(Ending::SessionExpired),
+        }
+        self.ending.get().cloned().unwrap_or(Ending::SessionEnded)
+    }
+
+    /// Remembers the user's UUID, by which somebody else under the same key is told apart.
+    pub fn recognise(&self, uuid: Uuid) {
+        if !uuid.is_nil() {
+            let _ = self.uuid.set(uuid);
+        }
+    }
+
+    /// Looks at the user as the newest directory shows them (`None`: it has no such user) and says why the login must
+    /// end, if it must.
+    pub fn verdict(&self, user: Option<UserSummary<'_>>) -> Option<Ending> {
+        let Some(user) = user else {
+            // The reading of the directory may have begun before the user was created: a user never seen gets until
+            // the next one.
+            let deleted = self.uuid.get().is_some() || self.missed.swap(true, Ordering::Relaxed);
+            return deleted.then_some(Ending::UserChanged("the user was deleted in authentik"));
+        };
+        if !user.is_active {
+            return Some(Ending::UserChanged("the user was deactivated in authentik"));
+        }
+        let same = user.uid == self.uid()
+            && (user.uuid.is_nil() || *self.uuid.get_or_init(|| user.uuid) == user.uuid);
+        (!same).then_some(Ending::UserChanged("the user was replaced in authentik"))
+    }
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Login")
+            .field("user_pk", &self.user_pk())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Login {
+    fn drop(&mut self) {
+        if let Some(logins) = self.logins.upgrade() {
+            logins.forget(&self.end_id);
+        }
+    }
+}
+
+/// All logins alive, by the name authentik gives the end of their session.
+#[derive(Debug)]
+pub struct Logins {
+    known: Mutex<Known>,
+    unneeded: mpsc::Sender<UnneededSession>,
+    /// Asks for a look at the logins whose review is due.
+    due: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    alive: HashMap<SessionEndId, Weak<Login>>,
+    /// Sessions that ended before they were a login.
+    ended: Ends,
+    /// Times in which an announcement may have been lost.
+    gaps: u64,
+}
+
+impl Logins {
+    /// Nobody is logged in yet. Sessions nobody needs any more are put into `unneeded`.
+    pub fn new(unneeded: mpsc::Sender<UnneededSession>) -> Self {
+        Self {
+            known: Mutex::default(),
+            unneeded,
+            due: Notify::new(),
+        }
+    }
+
+    /// The moment to hand to [`open`](Self::open), taken before there is a session that could end.
+    pub fn heard(&self) -> Heard {
+        Heard(self.lock().gaps)
+    }
+
+    /// Takes charge of a session that a flow has just opened; it was begun at `heard`.
+    pub fn open(
+        &self,
+        provider: Arc<Provider>,
+        session: Session,
+        client: IpAddr,
+        heard: Heard,
+    ) -> OpenSession {
+        OpenSession::new(session, provider, client, heard, self.unneeded.clone())
+    }
+
+    /// Makes a login of a proof: the one place where success begins. `None` if authentik has announced the end of the
+    /// session meanwhile.
+    pub fn grant(self: &Arc<Self>, proof: Proof) -> Option<Arc<Login>> {
+        let (end_id, heard) = (proof.opened.session().end_id(), proof.opened.heard());
+        let left = match proof.opened.session().expires() {
+            Some(expires) => expires.duration_since(SystemTime::now()).unwrap_or_default(),
+            None => SESSION_LIFE,
+        };
+        let now = Instant::now();
+        let login = Login {
+            proof,
+            end_id,
+            ended: CancellationToken::new(),
+            ending: OnceLock::new(),
+            logins: Arc::downgrade(self),
+            uuid: OnceLock::new(),
+            missed: AtomicBool::new(false),
+            ends: now.checked_add(left).unwrap_or(now + SESSION_LIFE),
+            review: Review::new(now.into_std()),
+        };
+        let mut known = self.lock();
+        if known.ended.contains(&end_id) {
+            drop(known);
+            login.end(Ending::SessionEnded);
+            return None;
+        }
+        let login = Arc::new(login);
+        known.alive.insert(end_id, Arc::downgrade(&login));
+        if known.gaps != heard.0 {
+            // Its end may have been announced in the gap, when it was not among the logins yet.
+            login.review.ask();
+            self.due.notify_one();
+        }
+        Some(login)
+    }
+
+    /// Ends the login of this session, if it is one of ours.
+    pub fn end_session(&self, end_id: &SessionEndId) -> bool {
+        let login = {
+            let mut known = self.lock();
+            let login = known.alive.get(end_id).and_then(Weak::upgrade);
+            if login.is_none() && !known.ended.note(*end_id, Instant::now().into_std()) {
+                known.gaps += 1;
+            }
+            login
+        };
+        login.inspect(|login| login.end(Ending::SessionEnded)).is_some()
+    }
+
+    /// Has every login judged again soon: ends may have been announced while nobody could hear them. Binds under way are
+    /// judged again once they are logins.
+    pub fn note_gap(&self) {
+        let logins: Vec<Arc<Login>> = {
+            let mut known = self.lock();
+            known.gaps += 1;
+            known.alive.values().filter_map(Weak::upgrade).collect()
+        };
+        logins.iter().for_each(|login| login.review.ask());
+        self.due.notify_one();
+    }
+
+    /// Has the logins that `concerned` picks judged again at once, and lets nobody in by them before.
+    pub fn withhold(&self, concerned: impl Fn(&Login) -> bool) {
+        let logins = self.alive();
+        let mut any = false;
+        for login in logins.iter().filter(|login| concerned(login)) {
+            login.review.withhold();
+            any = true;
+        }
+        if any {
+            self.due.notify_one();
+        }
+    }
+
+    /// Waits until a login is due for a review.
+    pub async fn due(&self) {
+        self.due.notified().await;
+    }
+
+    /// Every login that is not over.
+    pub fn alive(&self) -> Vec<Arc<Login>> {
+        // Let go of only after the lock: a login that turns out to be the last of its kind takes it again.
+        let mut logins: Vec<Arc<Login>> = self.lock().alive.values().filter_map(Weak::upgrade).collect();
+        logins.retain(|login| !login.is_over());
+        logins
+    }
+
+    /// Ends every login for which `verdict` gives a reason. Returns how many.
+    pub fn end_where(&self, verdict: impl Fn(&Login) -> Option<Ending>) -> usize {
+        let logins = self.alive();
+        logins
+            .iter()
+            .filter_map(|login| verdict(login).map(|ending| login.end(ending)))
+            .count()
+    }
+
+    fn forget(&self, end_id: &SessionEndId) {
+        let mut known = self.lock();
+        // A later login may have taken the place; only a dead one is removed.
+        if known
+            .alive
+            .get(end_id)
+            .is_some_and(|login| login.strong_count() == 0)
+        {
+            known.alive.remove(end_id);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::super::ends::MAX_ENDS;
+    use super::super::identity::Identity;
+    use super::*;
+    use crate::metrics::{Metrics, OutpostLabels};
+    use akldap_authentik::{AccessCheck, Session};
+    use akldap_directory::subschema::Attributes;
+
+    const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    fn provider() -> Arc<Provider> {
+        let settings = serde_json::json!({
+            "pk": 1, "name": "ldap", "base_dn": "dc=io", "bind_flow_slug": "f", "application_slug": "a",
+        });
+        let metrics = Metrics::new(OutpostLabels::new("u", "1", "b"));
+        let settings = serde_json::from_value(settings).unwrap();
+        Arc::new(Provider::new(settings, &Attributes::new(), &metrics).unwrap())
+    }
+
+    fn logins() -> Arc<Logins> {
+        Arc::new(Logins::new(mpsc::channel(1).0))
+    }
+
+    fn opened(logins: &Arc<Logins>, sid: &str, heard: Heard) -> (Proof, SessionEndId) {
+        let session = Session::for_tests(sid, "uid", None);
+        let end_id = session.end_id();
+        let access = AccessCheck {
+            passing: true,
+            has_search_permission: false,
+            messages: Vec::new(),
+            session_ended: false,
+        };
+        let opened = logins.open(provider(), session, CLIENT, heard);
+        (Proof::new(opened, &access, 1).unwrap(), end_id)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_session_without_a_date_ends_a_day_after_the_login() {
+        let logins = logins();
+        let (proof, _) = opened(&logins, "a", logins.heard());
+        let login = logins.grant(proof).unwrap();
+        let identity = Arc::new(Identity::new(Arc::clone(&login), String::new()));
+        let ended = tokio::spawn(Arc::clone(&identity).ended());
+        tokio::time::sleep(SESSION_LIFE - Duration::from_secs(1)).await;
+        // However often it was found to hold.
+        let now = Instant::now().into_std();
+        login.review().holds(login.review().begin(now));
+        assert!(!login.is_over() && !ended.is_finished());
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert!(login.is_over());
+        assert_eq!(ended.await.unwrap(), Ending::SessionExpired);
+    }
+
+    #[tokio::test]
+    async fn an_end_heard_before_its_login_is_not_lost_however_many_others_come() {
+        let logins = logins();
+        let end = |number: usize| -> SessionEndId { format!("{number:064x}").parse().unwrap() };
+        for strangers in [0, 1_024, MAX_ENDS - 1, MAX_ENDS, 2 * MAX_ENDS] {
+            let (proof, end_id) = opened(&logins, &format!("sid{strangers}"), logins.heard());
+            assert!(!logins.end_session(&end_id));
+            for number in 0..strangers {
+                logins.end_session(&end(number + 1 + strangers * 4));
+            }
+            // It is remembered, or its login is judged before anything else happens.
+            if let Some(login) = logins.grant(proof) {
+                assert!(strangers >= MAX_ENDS - 1, "{strangers}");
+                assert!(login.review().is_due(), "{strangers}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_gap_has_the_logins_of_before_and_of_then_judged() {
+        let logins = logins();
+        let grant = |sid: &str, heard| logins.grant(opened(&logins, sid, heard).0).unwrap();
+        let before = grant("before", logins.heard());
+        let under_way = logins.heard();
+        assert!(!before.review().is_due());
+        logins.note_gap();
+        let (during, after) = (grant("during", under_way), grant("after", logins.heard()));
+        assert!(before.review().is_due() && during.review().is_due() && !after.review().is_due());
+        logins.due().await;
+    }
+}

@@ -1,0 +1,296 @@
+//! Binds: from a name and a secret to an identity or a refusal. The only place that yields success.
+//!
+//! Knows bind modes, the order of authentik's answers a success needs, and what each failure means to an LDAP client.
+//! Must not know sockets. Every path that is not a complete proof ends in a code other than 0.
+
+mod answer;
+mod attempt;
+pub(super) mod cache;
+mod cached_mode;
+mod failures;
+mod judge;
+mod judgements;
+mod name;
+mod origin;
+pub(super) mod parts;
+mod queue;
+mod recheck;
+mod record;
+mod refusal;
+pub(super) mod unbind;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use zeroize::Zeroizing;
+
+use crate::config::BindConfig;
+use crate::logging::audit::RequestId;
+use crate::metrics::RejectReason;
+use akldap_authentik::{Client, Mode};
+use akldap_ldap::response::{LdapResult, ResultCode};
+
+pub use answer::BindAnswer;
+use attempt::Attempt;
+use cache::BindCache;
+use cached_mode::{CachedMode, Place, Recalled};
+use judge::Judge;
+use name::{Accepted, BindName, NameError};
+pub use origin::{NAMED_SOURCES, Origin};
+use parts::BindParts;
+use recheck::Recheck;
+use record::BindRecords;
+use refusal::Refusal;
+use unbind::Unbinder;
+
+use super::access::{Identity, UnneededSession};
+use super::directory::CurrentDirectory;
+use super::providers::Providers;
+use super::status::Status;
+
+/// How often expired cached binds are let go of.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Judges binds, and ends what they opened in authentik.
+pub struct Binds {
+    accepted: Accepted,
+    providers: Arc<Providers>,
+    directory: Arc<CurrentDirectory>,
+    status: Arc<Status>,
+    client: Client,
+    cache: Arc<BindCache>,
+    judge: Arc<Judge>,
+    cached_mode: Arc<CachedMode>,
+    recheck: Arc<Recheck>,
+    unbinder: Arc<Unbinder>,
+    records: BindRecords,
+}
+
+/// A simple bind that only authentik can judge.
+pub struct PendingBind {
+    name: BindName,
+    bind_dn: String,
+    secret: Zeroizing<Vec<u8>>,
+    origin: Origin,
+    /// Its place in the cache, in cached bind mode.
+    place: Option<Place>,
+}
+
+/// How far a bind gets without waiting.
+pub enum Begun {
+    /// All the way: it is malformed, or the cache knows it.
+    Answered(BindAnswer),
+    /// It is to be finished by [`Binds::finish`].
+    Pending(PendingBind),
+}
+
+impl Binds {
+    /// `unneeded` are the sessions that nobody needs any more.
+    pub(super) fn new(
+        parts: &BindParts,
+        config: &BindConfig,
+        unneeded: mpsc::Receiver<UnneededSession>,
+    ) -> Self {
+        let judge = Arc::new(Judge::new(parts, config));
+        let recheck = Arc::new(Recheck::new(parts, config));
+        let cached_mode = CachedMode::new(parts, config, Arc::clone(&judge), Arc::clone(&recheck));
+        Self {
+            accepted: Accepted {
+                strict: config.strict_dn,
+                bare: config.accept_bare_names,
+            },
+            providers: Arc::clone(&parts.providers),
+            directory: Arc::clone(&parts.directory),
+            status: Arc::clone(&parts.status),
+            client: parts.client.clone(),
+            cache: Arc::clone(&parts.cache),
+            judge,
+            cached_mode: Arc::new(cached_mode),
+            recheck,
+            unbinder: Arc::new(Unbinder::new(parts, unneeded)),
+            records: BindRecords::new(Arc::clone(&parts.providers)),
+        }
+    }
+
+    /// Starts what goes on beside the binds themselves: unbind flows, the re-check of cached binds and their expiry.
+    pub(super) fn start(self: &Arc<Self>, tasks: &TaskTracker, shutdown: &CancellationToken) {
+        self.unbinder.start(tasks, shutdown);
+        self.recheck.start(tasks, shutdown);
+        let (binds, shutdown) = (Arc::clone(self), shutdown.clone());
+        tasks.spawn(async move {
+            loop {
+                tokio::select! {
+                    () = shutdown.cancelled() => return,
+                    () = tokio::time::sleep(SWEEP_INTERVAL) => {
+                        binds.cache.sweep(binds.client.contact().last_answer());
+                    }
+                }
+            }
+        });
+    }
+
+    /// Judges a bind from beginning to end; see [`begin`](Self::begin).
+    pub async fn bind(&self, bind_dn: &[u8], secret: &[u8], client: IpAddr) -> BindAnswer {
+        match self.begin(bind_dn, secret, client) {
+            Begun::Answered(answer) => answer,
+            Begun::Pending(pending) => self.finish(pending, CancellationToken::new()).await,
+        }
+    }
+
+    /// Judges a simple bind as far as that takes no waiting. Whatever happens inside, the answer is success only with a
+    /// complete proof.
+    pub fn begin(&self, bind_dn: &[u8], secret: &[u8], origin: impl Into<Origin>) -> Begun {
+        let origin = origin.into();
+        let client = origin.client;
+        let shown_dn = || String::from_utf8_lossy(bind_dn).into_owned();
+        let refused = |refusal, provider| {
+            let answer = BindAnswer::of_refusal(refusal, provider, shown_dn(), client);
+            Begun::Answered(answer)
+        };
+        let name = match self.name(bind_dn, secret) {
+            Ok(name) => name,
+            Err(refusal) => return refused(refusal, None),
+        };
+        let place = match self.recall(&name, secret, client) {
+            None => None,
+            Some(Recalled::Login(login)) => {
+                let identity = Identity::new(login, shown_dn());
+                return Begun::Answered(BindAnswer::granted(identity, client));
+            }
+            Some(Recalled::Refusal(refusal)) => return refused(refusal, Some(name.provider)),
+            Some(Recalled::Nothing(place)) => Some(place),
+        };
+        Begun::Pending(PendingBind {
+            name,
+            bind_dn: shown_dn(),
+            secret: Zeroizing::new(secret.to_vec()),
+            origin,
+            place,
+        })
+    }
+
+    /// What is known of an equal bind, in cached bind mode.
+    fn recall(&self, name: &BindName, secret: &[u8], client: IpAddr) -> Option<Recalled> {
+        if name.provider.settings().bind_mode != Mode::Cached {
+            return None;
+        }
+        let key = self.cache.key(&name.provider, &name.username, secret);
+        Some(self.cached_mode.recall(key, client))
+    }
+
+    /// Asks authentik about a bind, or waits for an equal one that does so already. When `left` is cancelled, because the
+    /// client has closed its side, a bind that still waits for its turn is given up.
+    pub async fn finish(&self, pending: PendingBind, left: CancellationToken) -> BindAnswer {
+        let PendingBind {
+            name,
+            bind_dn,
+            secret,
+            origin,
+            place,
+        } = pending;
+        let name = name.spelled_by(self.directory.snapshot().as_deref());
+        let attempt = Arc::new(Attempt {
+            provider: name.provider,
+            username: name.username,
+            secret,
+            client: origin,
+        });
+        let (provider, client) = (Arc::clone(&attempt.provider), origin.client);
+        let judged = match place {
+            Some(place) => self.cached_mode.log_in(attempt, place, &left).await,
+            None => self.judge.alone(attempt).unless_left(&left).await,
+        };
+        match judged {
+            Ok(login) => BindAnswer::granted(Identity::new(login, bind_dn), client),
+            Err(refusal) => BindAnswer::of_refusal(refusal, Some(provider), bind_dn, client),
+        }
+    }
+
+    /// Counts a finished bind under the official names, and records it.
+    pub fn observe(&self, request: RequestId, answer: &BindAnswer, took: Duration) {
+        self.records.finished(request, answer, took);
+    }
+
+    /// Counts and records a bind that was refused before it was judged.
+    pub fn observe_refused(
+        &self,
+        request: RequestId,
+        client: IpAddr,
+        bind_dn: &[u8],
+        reason: RejectReason,
+        result: &LdapResult,
+    ) {
+        self.records.refused(request, client, bind_dn, reason, result);
+    }
+
+    /// Writes the records that were counted instead and whose time has come.
+    pub(super) fn tell_repeated(&self, now: Instant) {
+        self.records.tell_repeated(now);
+    }
+
+    /// Writes all that were counted instead, at the end of the process.
+    pub(super) fn tell_all_repeated(&self) {
+        self.records.finish();
+    }
+
+    fn name(&self, bind_dn: &[u8], secret: &[u8]) -> Result<BindName, Refusal> {
+        if bind_dn.is_empty() {
+            let text = "a password without a bind DN names nobody";
+            return Err(Refusal::new(
+                ResultCode::InvalidCredentials,
+                RejectReason::InvalidCredentials,
+                text,
+            ));
+        }
+        if secret.is_empty() {
+            let text = "a bind DN with an empty password is not a login (RFC 4513 section 5.1.2)";
+            return Err(Refusal::new(
+                ResultCode::UnwillingToPerform,
+                RejectReason::InvalidCredentials,
+                text,
+            ));
+        }
+        let providers = self.providers.current();
+        if providers.is_empty() && !self.status.configured() {
+            return Err(not_configured());
+        }
+        let snapshot = || self.directory.snapshot();
+        let name = name::resolve(bind_dn, &providers, self.accepted, snapshot).map_err(|error| {
+            // Providers of the snapshot file may not be all there are.
+            if error == NameError::NoProvider && !self.status.configured() {
+                return not_configured();
+            }
+            let code = match error {
+                NameError::NotUtf8 => ResultCode::InvalidCredentials,
+                // Not invalidDNSyntax: the official outpost answers 50, and monitoring may look for it.
+                NameError::Malformed(_)
+                | NameError::NoProvider
+                | NameError::SeveralProviders
+                | NameError::NoUsername
+                | NameError::OnlyDomain
+                | NameError::NotStrict => ResultCode::InsufficientAccessRights,
+            };
+            Refusal::new(code, RejectReason::NoProvider, error.to_string())
+        })?;
+        if name.lax {
+            tracing::debug!(
+                bind_dn = %String::from_utf8_lossy(bind_dn),
+                username = name.username,
+                "accepted a bind DN that is not cn=<username>,ou=users,<base DN>"
+            );
+        }
+        Ok(name)
+    }
+}
+
+fn not_configured() -> Refusal {
+    Refusal::new(
+        ResultCode::Unavailable,
+        RejectReason::Unavailable,
+        "the configuration has not been loaded from authentik yet",
+    )
+}

@@ -1,0 +1,225 @@
+//! Judges an attempt by authentik's answers: its turn, the flow, access to the application, and who it was. The only place
+//! that asks for a login. Must not know what is kept of the outcome.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::time::timeout;
+
+use crate::config::BindConfig;
+use crate::metrics::RejectReason;
+use crate::outpost::access::{Login, Logins, OpenSession, Proof};
+use crate::outpost::directory::CurrentDirectory;
+use crate::outpost::provider::Provider;
+use crate::outpost::providers::Providers;
+use crate::outpost::refresh::user_fetch::UserFetch;
+use crate::outpost::release::KnownRelease;
+use akldap_authentik::flow::{BindRequest, Executor, FlowOutcome};
+use akldap_authentik::{self as authentik, Client};
+use akldap_ldap::response::ResultCode;
+
+use super::attempt::Attempt;
+use super::failures::{FailureLimit, Guess};
+use super::judgements::{Judged, SharedJudgement, in_a_task};
+use super::origin::{Person, Source};
+use super::parts::BindParts;
+use super::queue::{FlowQueue, Turn};
+use super::refusal::{NOT_NOW, Question, Refusal, ended_early, rejected, wrong_secret};
+
+/// The least time there is for access and identity after a flow that took long. With the time for a turn, for the flow
+/// and for a Duo push, this is the longest a bind can take.
+const ACCESS_TIME: Duration = Duration::from_secs(10);
+
+/// What attempts are judged by.
+pub(super) struct Judge {
+    client: Client,
+    executor: Arc<Executor>,
+    release: Arc<KnownRelease>,
+    logins: Arc<Logins>,
+    providers: Arc<Providers>,
+    directory: Arc<CurrentDirectory>,
+    users: Arc<UserFetch>,
+    queue: Arc<FlowQueue>,
+    failures: FailureLimit,
+    /// The longest a flow may take.
+    flow_time: Duration,
+}
+
+/// An attempt that has its turn at authentik.
+pub(super) struct Admitted {
+    attempt: Arc<Attempt>,
+    person: Person,
+    guess: Guess,
+    turn: Turn,
+}
+
+impl Judge {
+    pub(super) fn new(parts: &BindParts, config: &BindConfig) -> Self {
+        Self {
+            client: parts.client.clone(),
+            executor: Arc::clone(&parts.executor),
+            release: Arc::clone(&parts.release),
+            logins: Arc::clone(&parts.logins),
+            providers: Arc::clone(&parts.providers),
+            directory: Arc::clone(&parts.directory),
+            users: Arc::clone(&parts.users),
+            queue: Arc::new(FlowQueue::new(
+                config.max_concurrent_flows,
+                config.flow_queue_limit,
+                config.flow_queue_timeout,
+            )),
+            failures: FailureLimit::new(&config.failed),
+            flow_time: config.timeout,
+        }
+    }
+
+    /// Begins to judge an attempt of which nothing is kept.
+    pub(super) fn alone(self: &Arc<Self>, attempt: Arc<Attempt>) -> SharedJudgement {
+        let judge = Arc::clone(self);
+        SharedJudgement::alone(move |unsent| async move {
+            let admitted = judge.turn(attempt).await?;
+            let sent = unsent.sent();
+            in_a_task(async move {
+                let _sent = sent;
+                judge.log_in(admitted).await
+            })
+            .await
+        })
+    }
+
+    /// Waits for an attempt's turn at authentik.
+    pub(super) async fn turn(&self, attempt: Arc<Attempt>) -> Result<Admitted, Refusal> {
+        let Attempt {
+            provider,
+            username,
+            secret,
+            client,
+        } = &*attempt;
+        let person = Person::new(self.directory.snapshot().as_deref(), username);
+        let arrived = Instant::now();
+        let guess = self
+            .failures
+            .admit(*client, person, provider.pk(), secret, arrived)?;
+        let source = self.queue.source(*client);
+        let turn = self.queue.turn(source, person).await?;
+        if guess.found_wrong_since(arrived) {
+            // authentik judged the same secret while this bind waited.
+            return Err(wrong_secret());
+        }
+        Ok(Admitted {
+            attempt,
+            person,
+            guess,
+            turn,
+        })
+    }
+
+    /// Asks authentik: the flow, then access to the application, then, if the directory does not know, who it is.
+    pub(super) async fn log_in(&self, admitted: Admitted) -> Judged {
+        let Admitted {
+            attempt,
+            person,
+            guess,
+            turn,
+        } = admitted;
+        let (provider, client) = (&attempt.provider, attempt.client.client);
+        let heard = self.logins.heard();
+        let started = Instant::now();
+        let session = self.run_flow(&attempt).await.inspect_err(|refusal| {
+            if refusal.repeatable {
+                guess.was_wrong(Instant::now());
+            }
+        })?;
+        drop(guess);
+        let opened = self.logins.open(Arc::clone(provider), session, client, heard);
+        let left = self.flow_time.saturating_sub(started.elapsed()).max(ACCESS_TIME);
+        let proof = timeout(left, self.prove(opened, provider, client))
+            .await
+            .map_err(|_| {
+                let cause =
+                    "authentik took too long to say what the user may do: see its server log and load";
+                Refusal::caused(
+                    ResultCode::Unavailable,
+                    RejectReason::AccessCheckFail,
+                    NOT_NOW,
+                    cause,
+                )
+            })??;
+        let login = self.logins.grant(proof).ok_or_else(ended_early)?;
+        self.judge_by_current_provider(&login);
+        self.queue.logged_in(Source::from(client), person);
+        drop(turn);
+        // Whom the directory does not know yet, or shows as inactive or under another name, authentik knows better.
+        self.users.of_login(login.user_pk(), &attempt.username).await;
+        if let Some(snapshot) = self.directory.snapshot()
+            && let Some(user) = snapshot.user_by_pk(login.user_pk())
+        {
+            login.recognise(snapshot.user(user).uuid);
+        }
+        Ok(login)
+    }
+
+    async fn run_flow(&self, attempt: &Attempt) -> Result<authentik::Session, Refusal> {
+        let settings = attempt.provider.settings();
+        let request = BindRequest {
+            flow_slug: &settings.bind_flow_slug,
+            username: &attempt.username,
+            password: &attempt.secret,
+            mfa_support: settings.mfa_support,
+            codes: self.release.code_rule(),
+            client_ip: attempt.client.client,
+        };
+        match self.executor.execute(&request).await {
+            Ok(FlowOutcome::Authenticated(session)) => Ok(session),
+            Ok(FlowOutcome::Rejected(rejection)) => Err(rejected(&rejection)),
+            Err(error) => Err(Question::FLOW.unanswered(error)),
+        }
+    }
+
+    /// Completes the proof for a session in which somebody is logged in.
+    async fn prove(
+        &self,
+        opened: OpenSession,
+        provider: &Provider,
+        client: IpAddr,
+    ) -> Result<Proof, Refusal> {
+        let slug = &provider.settings().application_slug;
+        let access = self
+            .client
+            .check_access(opened.session(), provider.pk(), slug, Some(client))
+            .await;
+        let access = access.map_err(|error| Question::ACCESS.unanswered(error))?;
+        if access.session_ended {
+            return Err(ended_early());
+        }
+        let user_pk = self.user_pk(opened.session(), client).await?;
+        Proof::new(opened, &access, user_pk).ok_or_else(|| {
+            let cause = format!("the policies of the application {slug:?} do not let this user in: see its bindings in authentik");
+            let text = "this account may not log in here";
+            Refusal::caused(ResultCode::InsufficientAccessRights, RejectReason::AccessDenied, text, cause)
+        })
+    }
+
+    async fn user_pk(&self, session: &authentik::Session, client: IpAddr) -> Result<i64, Refusal> {
+        if let Some(snapshot) = self.directory.snapshot()
+            && let Some(user) = snapshot.user_by_uid(session.uid())
+        {
+            return Ok(snapshot.user(user).pk);
+        }
+        match self.client.users_me(session, Some(client)).await {
+            Ok(me) if me.uid == session.uid() && me.is_active => Ok(me.pk),
+            Ok(_) => Err(Question::USER.answered_badly("authentik named another user than the session's")),
+            Err(error) => Err(Question::USER.unanswered(error)),
+        }
+    }
+
+    /// A login that was judged by what its provider was before is judged again.
+    fn judge_by_current_provider(&self, login: &Login) {
+        let judged_by = login.provider();
+        let current = self.providers.current().by_pk(judged_by.pk());
+        if !current.is_some_and(|current| Arc::ptr_eq(&current, judged_by)) {
+            self.logins.withhold(|other| std::ptr::eq(other, login));
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Why a bind is refused: what the client is told, what the log and the metrics are, and which refusal each answer of authentik
+//! that is no success leads to.
+//!
+//! Must not know when authentik is asked.
+
+use crate::metrics::RejectReason;
+use akldap_authentik::flow::{FlowError, Rejection};
+use akldap_ldap::response::{LdapResult, ResultCode};
+
+/// Why a bind is refused, on its way to an answer.
+#[derive(Clone, Debug)]
+pub(super) struct Refusal {
+    /// What the client is told.
+    pub(super) result: LdapResult,
+    /// Under which reason it is counted.
+    pub(super) reason: RejectReason,
+    /// The full cause, for the log.
+    pub(super) cause: String,
+    /// What the client is told to find the cause by; `None` where the client is told all there is.
+    pub(super) reference: Option<String>,
+    /// Whether the same secret would surely be refused again at once: authentik judged it, and judged it wrong.
+    pub(super) repeatable: bool,
+}
+
+impl Refusal {
+    /// A refusal whose reason anybody may know: `text` must be our own words, not authentik's or a library's.
+    pub(super) fn new(code: ResultCode, reason: RejectReason, text: impl Into<String>) -> Self {
+        let text = text.into();
+        Self {
+            result: LdapResult::new(code, text.clone()),
+            reason,
+            cause: text,
+            reference: None,
+            repeatable: false,
+        }
+    }
+
+    /// A refusal whose cause is the admin's business: the client, of whom nothing is known yet, gets a sentence and a
+    /// reference, and the log gets the cause under that reference.
+    pub(super) fn caused(
+        code: ResultCode,
+        reason: RejectReason,
+        text: &'static str,
+        cause: impl Into<String>,
+    ) -> Self {
+        let reference = new_reference();
+        Self {
+            result: LdapResult::new(code, format!("{text} (reference {reference})")),
+            reason,
+            cause: cause.into(),
+            reference: Some(reference),
+            repeatable: false,
+        }
+    }
+}
+
+/// Characters of a reference: enough that those of a year's log differ, few enough to be read over the telephone.
+pub(super) const REFERENCE_LENGTH: usize = 8;
+/// Without letters and digits that are taken for each other.
+const REFERENCE_ALPHABET: &[u8] = b"abcdefghjkmnpqrstuvwxyz23456789";
+
+pub(super) fn new_reference() -> String {
+    (0..REFERENCE_LENGTH)
+        .filter_map(|_| fastrand::choice(REFERENCE_ALPHABET))
+        .map(|octet| char::from(*octet))
+        .collect()
+}
+
+/// authentik has ended the session that a flow just opened.
+pub(super) fn ended_early() -> Refusal {
+    let text = "authentik ended the session while it was being opened: bind again";
+    Refusal::new(ResultCode::Unavailable, RejectReason::FlowError, text)
+}
+
+/// The same answer as authentik's to a secret that is wrong.
+pub(super) fn wrong_secret() -> Refusal {
+    rejected(&Rejection::InvalidCredentials {
+        stage: None,
+        message: "authentik has just refused the same password of the same person".to_owned(),
+    })
+}
+
+/// What is said of a bind that nobody judged.
+pub(super) const NOT_NOW: &str = "authentik cannot judge this login at the moment";
+/// The next bind is sent all the same: authentik throttles by address and by user, and others need not wait.
+const THROTTLED: &str = "authentik takes no further requests at the moment: try again later";
+/// The same of one that authentik judged.
+const NOT_IDENTIFIED: &str = "authentik does not say whose login this is";
+
+/// A question to authentik that a bind needs the answer to, and what it means to the client that there is none.
+pub(super) struct Question {
+    /// What could not be found out, for the log.
+    what: &'static str,
+    /// The result code of an error that will not pass by itself.
+    code: ResultCode,
+    reason: RejectReason,
+    /// What the client is told of an error that will pass.
+    text: &'static str,
+    /// And of one that will not.
+    lasting_text: &'static str,
+}
+
+impl Question {
+    /// What the bind flow says of the login.
+    pub(super) const FLOW: Self = Self {
+        what: "the bind flow could not be run",
+        code: ResultCode::Other,
+        reason: RejectReason::FlowError,
+        text: NOT_NOW,
+        lasting_text: "the flow that judges logins cannot be run",
+    };
+    /// What the user may do.
+    pub(super) const ACCESS: Self = Self {
+        what: "access to the application could not be checked",
+        code: ResultCode::Other,
+        reason: RejectReason::AccessCheckFail,
+        text: NOT_NOW,
+        lasting_text: NOT_NOW,
+    };
+    /// Who logged in.
+    pub(super) const USER: Self = Self {
+        what: "the user could not be identified after the login",
+        code: ResultCode::OperationsError,
+        reason: RejectReason::UserInfoFail,
+        text: NOT_IDENTIFIED,
+        lasting_text: NOT_IDENTIFIED,
+    };
+
+    /// What it means to the client that authentik gave no answer. Nothing of it blames the password.
+    pub(super) fn unanswered(&self, error: impl Into<FlowError>) -> Refusal {
+        let error = error.into();
+        let (code, reason, text) = if error.throttled_for().is_some() {
+            (ResultCode::Busy, RejectReason::Busy, THROTTLED)
+        } else if error.is_broken_flow() {
+            // To a client an outage: it may let people in whom it knows, and must not count a wrong password.
+            let text = "the flow that judges logins is broken";
+            (ResultCode::Unavailable, self.reason, text)
+        } else if error.is_transient() {
+            (ResultCode::Unavailable, self.reason, self.text)
+        } else {
+            (self.code, self.reason, self.lasting_text)
+        };
+        let cause = format!("{}: {error}; {}", self.what, error.hint());
+        Refusal::caused(code, reason, text, cause)
+    }
+
+    /// The same for an answer that is of no use.
+    pub(super) fn answered_badly(&self, cause: impl Into<String>) -> Refusal {
+        Refusal::caused(self.code, self.reason, self.lasting_text, cause)
+    }
+}
+
+/// What authentik's refusal means to the client. What the user typed wrong is not told apart, and authentik's words and
+/// the names of its stages go to the log.
+pub(super) fn rejected(rejection: &Rejection) -> Refusal {
+    let reason = match rejection {
+        Rejection::InvalidCredentials { .. } | Rejection::Denied { .. } => RejectReason::InvalidCredentials,
+        _ => RejectReason::FlowError,
+    };
+    let text = match rejection {
+        Rejection::Denied { .. } => "authentik denies this login",
+        Rejection::UnsupportedStage { .. } => "this login needs a step that LDAP cannot show",
+        Rejection::NoCompatibleAuthenticator { offered, code_given } => {
+            match offered
+                .iter()
+                .any(|class| matches!(class.as_str(), "totp" | "static"))
+                && !code_given
+            {
+                true => "this login needs a code: append ;code to the password",
+                false => "this login needs a second factor that LDAP cannot ask for",
+            }
+        }
+        _ => "invalid credentials",
+    };
+    Refusal {
+        repeatable: matches!(rejection, Rejection::InvalidCredentials { .. }),
+        ..Refusal::caused(
+            ResultCode::InvalidCredentials,
+            reason,
+            text,
+            rejection.to_string(),
+        )
+    }
+}

@@ -1,0 +1,165 @@
+//! The directory of the moment: which snapshot is served, and what a new one means to those logged in by the old one.
+//!
+//! Must not know where a snapshot comes from, nor who searches it.
+
+mod changes;
+mod generations;
+
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
+
+use arc_swap::ArcSwapOption;
+use tokio::sync::watch;
+
+use crate::metrics::Metrics;
+use akldap_directory::Snapshot;
+
+use super::access::Logins;
+use super::bind::cache::BindCache;
+use super::status::Status;
+use changes::{Changes, UnderWay};
+use generations::Generations;
+
+/// The directory that is served, and the one before it for as long as somebody reads it.
+pub struct CurrentDirectory {
+    snapshot: ArcSwapOption<Snapshot>,
+    /// Counts installed snapshots.
+    generation: AtomicU64,
+    generations: Generations,
+    changes: Changes,
+    logins: Arc<Logins>,
+    cached_binds: Arc<BindCache>,
+    metrics: Arc<Metrics>,
+    status: Arc<Status>,
+}
+
+impl CurrentDirectory {
+    /// Nothing is served yet. Each directory that is installed ends those of `logins` and `cached_binds` that it shows to be
+    /// over.
+    pub(super) fn new(
+        logins: Arc<Logins>,
+        cached_binds: Arc<BindCache>,
+        status: Arc<Status>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self {
+            snapshot: ArcSwapOption::empty(),
+            generation: AtomicU64::new(0),
+            generations: Generations::default(),
+            changes: Changes::default(),
+            logins,
+            cached_binds,
+            metrics,
+            status,
+        }
+    }
+
+    /// The directory as it was last loaded; `None` before the first time.
+    pub fn snapshot(&self) -> Option<Arc<Snapshot>> {
+        self.snapshot.load_full()
+    }
+
+    /// Whether there is one.
+    pub fn is_loaded(&self) -> bool {
+        self.snapshot.load().is_some()
+    }
+
+    /// Whether it shows a user, as one who is active.
+    pub(super) fn shows(&self, pk: i64) -> bool {
+        self.snapshot().is_some_and(|snapshot| {
+            snapshot
+                .user_by_pk(pk)
+                .is_some_and(|user| snapshot.user(user).is_active)
+        })
+    }
+
+    /// Whether searches may go on reading a directory: the current one, or the one before it.
+    pub fn is_served(&self, snapshot: &Arc<Snapshot>) -> bool {
+        let current = self.snapshot.load();
+        current
+            .as_ref()
+            .is_some_and(|current| Arc::ptr_eq(current, snapshot))
+            || self.generations.is_before(snapshot)
+    }
+
+    /// Changes when searches have to look whether theirs may still be read.
+    pub fn retirements(&self) -> watch::Receiver<u64> {
+        self.generations.retirements()
+    }
+
+    /// How many snapshots were installed so far.
+    pub(super) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::SeqCst)
+    }
+
+    /// To be called before a bind looks at [`generation`](Self::generation): until the end of what is returned it is
+    /// remembered about whom directories say something else.
+    pub(super) fn watch_changes(&self) -> UnderWay<'_> {
+        self.changes.begin()
+    }
+
+    /// Whether any of these generations says something else about a user than the one before it.
+    pub(super) fn changed(&self, user_pk: i64, generations: RangeInclusive<u64>) -> bool {
+        self.changes.concern(user_pk, generations)
+    }
+
+    /// Puts a new directory in place of the old one and draws the consequences for those logged in: for all of them, or
+    /// for those only who were put into the old one. About anybody else that says nothing.
+    pub(super) fn install(&self, snapshot: Snapshot, added: Option<&BTreeSet<i64>>) -> Arc<Snapshot> {
+        let (users, groups) = (snapshot.user_count(), snapshot.group_count());
+        // A user fetched into a directory does not make the rest of it any newer.
+        self.metrics.snapshot_installed(users, groups);
+        let snapshot = Arc::new(snapshot);
+        let before = self.snapshot.swap(Some(Arc::clone(&snapshot)));
+        self.changes.note(self.generation() + 1, || {
+            let before = before.as_deref();
+            before.map(|before| snapshot.login_changes(before))
+        });
+        self.generations.replaced(before.as_ref());
+        drop(before);
+        self.generation.fetch_add(1, Ordering::SeqCst);
+        self.end_what_is_over(&snapshot, |pk| added.is_none_or(|added| added.contains(&pk)));
+        snapshot
+    }
+
+    /// Whoever is gone, deactivated or replaced is logged out; a changed password or name only voids cached binds.
+    /// `concerns` says whose rows may have changed.
+    fn end_what_is_over(&self, snapshot: &Snapshot, concerns: impl Fn(i64) -> bool) {
+        let ended = self.logins.end_where(|login| {
+            if !concerns(login.user_pk()) {
+                return None;
+            }
+            login.verdict(
+                snapshot
+                    .user_by_pk(login.user_pk())
+                    .map(|user| snapshot.user(user)),
+            )
+        });
+        let voided = self.cached_binds.retain_unchanged(snapshot, concerns);
+        if ended > 0 || voided > 0 {
+            tracing::info!(
+                logins = ended,
+                cached_binds = voided,
+                "ended because their users changed in authentik"
+            );
+        }
+    }
+
+    /// Serves a directory that an earlier process read, unless there is one already. Nobody is logged out by it: it
+    /// knows nothing of what happened since.
+    pub(super) fn restore(&self, snapshot: Snapshot, read: SystemTime) -> bool {
+        let (users, groups) = (snapshot.user_count(), snapshot.group_count());
+        let before = self
+            .snapshot
+            .compare_and_swap(&None::<Arc<Snapshot>>, Some(Arc::new(snapshot)));
+        if before.is_some() {
+            return false;
+        }
+        self.metrics.snapshot_restored(users, groups, read);
+        self.status.directory_restored(read);
+        true
+    }
+}

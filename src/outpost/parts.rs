@@ -1,0 +1,244 @@
+//! The parts of an outpost that others need, and which needs which. Must not know what they do with each other.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::config::Config;
+use crate::logging::LogControl;
+use crate::metrics::Metrics;
+use akldap_authentik::flow::{Executor, FlowMethod, FlowObserver, FlowStep};
+use akldap_authentik::{self as authentik, Client};
+
+use super::access::{Logins, UnneededSession};
+use super::bind::cache::BindCache;
+use super::bind::parts::BindParts;
+use super::capabilities::Capabilities;
+use super::certificates::CertificateTable;
+use super::directory::CurrentDirectory;
+use super::error::OutpostError;
+use super::events::EventFollower;
+use super::outage::Outage;
+use super::outpost_uuid::OutpostUuid;
+use super::providers::Providers;
+use super::refresh::configuration::ConfigurationRefresh;
+use super::refresh::flows::FlowPlanning;
+use super::refresh::requests::RefreshRequests;
+use super::refresh::schedule::Schedule;
+use super::refresh::user_fetch::UserFetch;
+use super::refresh::{DirectoryRefresh, DirectorySettings};
+use super::release::KnownRelease;
+use super::snapshot_file::SnapshotFile;
+use super::snapshot_file::task::SnapshotFileTask;
+use super::status::Status;
+use super::version::VERSION;
+
+/// The parts.
+pub(super) struct Parts {
+    pub(super) client: Client,
+    executor: Arc<Executor>,
+    uuid: Arc<OutpostUuid>,
+    release: Arc<KnownRelease>,
+    pub(super) providers: Arc<Providers>,
+    pub(super) directory: Arc<CurrentDirectory>,
+    pub(super) users: Arc<UserFetch>,
+    logins: Arc<Logins>,
+    cache: Arc<BindCache>,
+    pub(super) certificates: Arc<CertificateTable>,
+    pub(super) requests: Arc<RefreshRequests>,
+    pub(super) schedule: Arc<Schedule>,
+    pub(super) outage: Arc<Outage>,
+    pub(super) status: Arc<Status>,
+    pub(super) metrics: Arc<Metrics>,
+    /// Cancelled once the snapshot file was read, or need not be.
+    pub(super) file_read: CancellationToken,
+}
+
+impl Parts {
+    /// Sessions that nobody needs any more are put into `unneeded`.
+    pub(super) fn new(
+        config: &Config,
+        capabilities: Arc<Capabilities>,
+        metrics: Arc<Metrics>,
+        unneeded: mpsc::Sender<UnneededSession>,
+    ) -> Result<Self, OutpostError> {
+        let client = Client::new(client_settings(config))?;
+        let timings = FlowTimings(Arc::clone(&metrics));
+        let executor = Executor::new(client.clone(), Arc::new(timings));
+        let status = Arc::new(Status::default());
+        let requests = Arc::new(RefreshRequests::default());
+        let file_read = CancellationToken::new();
+        let certificates = CertificateTable::new(config.tls.files.as_ref())?;
+        let release = KnownRelease::new(client.clone(), config.bind.mfa_second_try);
+        let logins = Arc::new(Logins::new(unneeded));
+        let cache = Arc::new(BindCache::new(&config.bind));
+        let providers = Providers::new(
+            capabilities,
+            Arc::clone(&logins),
+            Arc::clone(&status),
+            Arc::clone(&metrics),
+        );
+        let directory = Arc::new(CurrentDirectory::new(
+            Arc::clone(&logins),
+            Arc::clone(&cache),
+            Arc::clone(&status),
+            Arc::clone(&metrics),
+        ));
+        let outage = Outage::new(
+            client.clone(),
+            Arc::clone(&requests),
+            file_read.clone(),
+            Arc::clone(&status),
+            Arc::clone(&metrics),
+        );
+        let users = UserFetch::new(client.clone(), Arc::clone(&directory));
+        Ok(Self {
+            client,
+            executor: Arc::new(executor),
+            uuid: Arc::default(),
+            release: Arc::new(release),
+            providers: Arc::new(providers),
+            directory,
+            users: Arc::new(users),
+            logins,
+            cache,
+            certificates: Arc::new(certificates),
+            requests,
+            schedule: Arc::new(Schedule::new(config.refresh_delta_interval)),
+            outage: Arc::new(outage),
+            status,
+            metrics,
+            file_read,
+        })
+    }
+
+    /// What binds need.
+    pub(super) fn of_binds(&self) -> BindParts {
+        BindParts {
+            client: self.client.clone(),
+            executor: Arc::clone(&self.executor),
+            release: Arc::clone(&self.release),
+            providers: Arc::clone(&self.providers),
+            directory: Arc::clone(&self.directory),
+            users: Arc::clone(&self.users),
+            logins: Arc::clone(&self.logins),
+            cache: Arc::clone(&self.cache),
+            outage: Arc::clone(&self.outage),
+            status: Arc::clone(&self.status),
+            metrics: Arc::clone(&self.metrics),
+        }
+    }
+
+    /// What keeps up with the configuration.
+    pub(super) fn configuration_refresh(
+        &self,
+        log: Option<LogControl>,
+        snapshot_file: Option<Arc<SnapshotFile>>,
+    ) -> ConfigurationRefresh {
+        ConfigurationRefresh {
+            client: self.client.clone(),
+            uuid: Arc::clone(&self.uuid),
+            release: Arc::clone(&self.release),
+            providers: Arc::clone(&self.providers),
+            certificates: Arc::clone(&self.certificates),
+            schedule: Arc::clone(&self.schedule),
+            requests: Arc::clone(&self.requests),
+            outage: Arc::clone(&self.outage),
+            status: Arc::clone(&self.status),
+            metrics: Arc::clone(&self.metrics),
+            log,
+            snapshot_file,
+        }
+    }
+
+    /// What keeps up with users and groups.
+    pub(super) fn directory_refresh(
+        &self,
+        settings: DirectorySettings,
+        snapshot_file: Option<Arc<SnapshotFile>>,
+    ) -> DirectoryRefresh {
+        DirectoryRefresh {
+            client: self.client.clone(),
+            uuid: Arc::clone(&self.uuid),
+            directory: Arc::clone(&self.directory),
+            users: Arc::clone(&self.users),
+            cached_binds: Arc::clone(&self.cache),
+            schedule: Arc::clone(&self.schedule),
+            requests: Arc::clone(&self.requests),
+            outage: Arc::clone(&self.outage),
+            status: Arc::clone(&self.status),
+            metrics: Arc::clone(&self.metrics),
+            snapshot_file,
+            settings,
+        }
+    }
+
+    /// What has flows planned.
+    pub(super) fn flow_planning(&self) -> FlowPlanning {
+        FlowPlanning {
+            client: self.client.clone(),
+            executor: Arc::clone(&self.executor),
+            providers: Arc::clone(&self.providers),
+            uuid: Arc::clone(&self.uuid),
+        }
+    }
+
+    /// What follows authentik's events, as this `instance` of this `build`.
+    pub(super) fn event_follower(&self, instance: Uuid, build: String) -> EventFollower {
+        EventFollower {
+            client: self.client.clone(),
+            instance,
+            build,
+            uuid: Arc::clone(&self.uuid),
+            logins: Arc::clone(&self.logins),
+            requests: Arc::clone(&self.requests),
+            release: Arc::clone(&self.release),
+            outage: Arc::clone(&self.outage),
+            metrics: Arc::clone(&self.metrics),
+        }
+    }
+
+    /// What reads and writes the snapshot file.
+    pub(super) fn snapshot_file_task(&self, file: Arc<SnapshotFile>) -> SnapshotFileTask {
+        SnapshotFileTask {
+            file,
+            client: self.client.clone(),
+            providers: Arc::clone(&self.providers),
+            directory: Arc::clone(&self.directory),
+            status: Arc::clone(&self.status),
+        }
+    }
+}
+
+/// Feeds the official flow timing metrics.
+struct FlowTimings(Arc<Metrics>);
+
+impl FlowObserver for FlowTimings {
+    fn step(&self, step: &FlowStep<'_>) {
+        match step.method {
+            FlowMethod::Get => self.0.flow_get(step.component, step.flow, step.duration),
+            FlowMethod::Post => self.0.flow_post(step.component, step.flow, step.duration),
+        }
+    }
+}
+
+fn client_settings(config: &Config) -> authentik::Settings {
+    let mut settings =
+        authentik::Settings::new(config.authentik.host.clone(), config.authentik.token.clone());
+    settings.token_file.clone_from(&config.authentik.token_file);
+    settings.proxies = authentik::Proxies {
+        http: config.authentik.proxies.http.clone(),
+        https: config.authentik.proxies.https.clone(),
+        except: config.authentik.proxies.except.clone(),
+    };
+    settings.insecure = config.authentik.insecure;
+    settings.ca_file.clone_from(&config.authentik.ca_file);
+    settings.user_agent = format!("goauthentik.io/outpost/{VERSION}+akldap");
+    settings.connect_timeout = config.authentik.connect_timeout;
+    settings.request_timeout = config.authentik.request_timeout;
+    settings.list_timeout = config.authentik.request_timeout;
+    settings.flow_timeout = config.bind.timeout;
+    settings
+}

@@ -1,0 +1,73 @@
+//! One LDAP provider as authentik configures it. Must not know the others.
+
+use std::sync::Arc;
+
+use crate::metrics::{ApplicationMetrics, Metrics};
+use akldap_authentik::{LdapProvider, Mode};
+use akldap_directory::Tree;
+use akldap_directory::subschema::Attributes;
+use akldap_ldap::dn::DnError;
+
+/// One provider as authentik configures it, with its place in the directory.
+#[derive(Debug)]
+pub struct Provider {
+    settings: LdapProvider,
+    tree: Arc<Tree>,
+    metrics: ApplicationMetrics,
+}
+
+impl Provider {
+    /// A provider from authentik's settings; its base entry has `base_attributes` beside its own.
+    ///
+    /// # Errors
+    /// When its base DN is not a distinguished name.
+    pub fn new(
+        settings: LdapProvider,
+        base_attributes: &Attributes,
+        metrics: &Metrics,
+    ) -> Result<Self, DnError> {
+        let tree = Tree::new(
+            &settings.base_dn,
+            settings.uid_start_number,
+            settings.gid_start_number,
+        )?
+        .in_direct_mode(settings.search_mode == Mode::Direct)
+        .with_base_attributes(base_attributes);
+        let metrics = metrics.application(&settings.application_slug);
+        Ok(Self {
+            settings,
+            tree: Arc::new(tree),
+            metrics,
+        })
+    }
+
+    /// authentik's id of the provider.
+    pub fn pk(&self) -> i64 {
+        self.settings.pk
+    }
+
+    /// The provider's name.
+    pub fn name(&self) -> &str {
+        &self.settings.name
+    }
+
+    /// Everything authentik says about it.
+    pub fn settings(&self) -> &LdapProvider {
+        &self.settings
+    }
+
+    /// Its place in the directory.
+    pub fn tree(&self) -> &Arc<Tree> {
+        &self.tree
+    }
+
+    /// Its metrics.
+    pub fn metrics(&self) -> &ApplicationMetrics {
+        &self.metrics
+    }
+
+    /// Whether searches are to ask authentik each time.
+    pub fn searches_directly(&self) -> bool {
+        self.settings.search_mode == Mode::Direct
+    }
+}

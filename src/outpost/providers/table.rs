@@ -1,0 +1,199 @@
+//! The LDAP providers of one moment and the one rule by which a name belongs to one of them: the longest base DN, by RDNs,
+//! for binds and searches alike. Must not know who is bound.
+
+use std::sync::Arc;
+
+use crate::outpost::provider::Provider;
+use akldap_ldap::dn::{Dn, Unescaped};
+
+/// All providers, longest base DN first.
+#[derive(Debug, Default)]
+pub struct ProviderTable {
+    providers: Vec<Arc<Provider>>,
+    /// Whether a provider's base DN is below another's.
+    nested: bool,
+}
+
+impl ProviderTable {
+    /// A table of these providers. Where two have the same base DN the one with the lower pk serves it; the
+    /// pairs are returned for the log.
+    pub fn new(mut providers: Vec<Arc<Provider>>) -> (Self, Vec<(String, String)>) {
+        providers.sort_by_key(|provider| {
+            (
+                std::cmp::Reverse(provider.tree().base().rdns.len()),
+                provider.pk(),
+            )
+        });
+        let mut clashes = Vec::new();
+        for (index, provider) in providers.iter().enumerate() {
+            let base = provider.tree().base().normal_form();
+            let earlier = providers
+                .iter()
+                .take(index)
+                .find(|earlier| earlier.tree().base().normal_form() == base);
+            if let Some(earlier) = earlier {
+                clashes.push((earlier.name().to_owned(), provider.name().to_owned()));
+            }
+        }
+        let bases = || providers.iter().map(|provider| provider.tree().base());
+        let nested = bases().enumerate().any(|(index, base)| {
+            bases()
+                .enumerate()
+                .any(|(other, above)| other != index && base.below(above).is_some())
+        });
+        (Self { providers, nested }, clashes)
+    }
+
+    /// All providers.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Provider>> {
+        self.providers.iter()
+    }
+
+    /// True when there is none.
+    pub fn is_empty(&self) -> bool {
+        self.providers.is_empty()
+    }
+
+    /// The provider whose base DN is the longest at or above `name`.
+    pub fn for_dn(&self, name: &Dn) -> Option<Arc<Provider>> {
+        // Normalised once, however many bases it is compared with.
+        let deepest = self
+            .providers
+            .first()
+            .map_or(0, |provider| provider.tree().depth());
+        let levels = name.normal_rdns(deepest);
+        self.providers
+            .iter()
+            .find(|provider| levels.ends_with(provider.tree().levels()))
+            .cloned()
+    }
+
+    /// The same for a name in the spelling that nearly all come in, without parsing it; see [`Tree::contains_plainly`].
+    pub fn for_plain_name(&self, name: &[u8]) -> Option<&Arc<Provider>> {
+        // Which of two is meant is told by RDNs, not by text.
+        if self.nested {
+            return None;
+        }
+        self.providers
+            .iter()
+            .find(|provider| provider.tree().contains_plainly(name))
+    }
+
+    /// The same for a string that is no RFC 4514 name because its leading values are not escaped: the provider
+    /// whose base DN ends it at an RDN boundary, and what stands before that.
+    pub fn for_unescaped_dn<'a>(&self, name: &'a [u8]) -> Option<(Arc<Provider>, &'a [u8])> {
+        let mut name = Unescaped::new(name);
+        self.providers.iter().find_map(|provider| {
+            let front = name.before(provider.tree().levels())?;
+            Some((Arc::clone(provider), front))
+        })
+    }
+
+    /// The same provider in this table, if it is still there.
+    pub fn by_pk(&self, pk: i64) -> Option<Arc<Provider>> {
+        self.providers
+            .iter()
+            .find(|provider| provider.pk() == pk)
+            .cloned()
+    }
+}
+
+#[cfg(test)]
+impl ProviderTable {
+    /// A table of providers with these base DNs, numbered from 1.
+    pub(crate) fn of_bases(bases: &[&str]) -> Self {
+        use crate::metrics::{Metrics, OutpostLabels};
+        use akldap_directory::subschema::Attributes;
+
+        let metrics = Metrics::new(OutpostLabels::new("u", "1", "b"));
+        let providers = bases.iter().enumerate().map(|(index, base)| {
+            let json = serde_json::json!({
+                "pk": index as i64 + 1, "name": format!("p{}", index + 1), "base_dn": base,
+                "bind_flow_slug": "f", "application_slug": "a",
+            });
+            Arc::new(
+                Provider::new(
+                    serde_json::from_value(json).unwrap(),
+                    &Attributes::new(),
+                    &metrics,
+                )
+                .unwrap(),
+            )
+        });
+        Self::new(providers.collect()).0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(bases: &[&str]) -> ProviderTable {
+        ProviderTable::of_bases(bases)
+    }
+
+    fn pk(table: &ProviderTable, name: &str) -> Option<i64> {
+        table
+            .for_dn(&Dn::parse(name.as_bytes()).unwrap())
+            .map(|provider| provider.pk())
+    }
+
+    #[test]
+    fn the_longest_base_by_rdns_wins_whatever_the_order() {
+        for bases in [["dc=io", "DC=ldap,DC=io"], ["DC=ldap,DC=io", "dc=io"]] {
+            let table = table(&bases);
+            let long = bases.iter().position(|base| base.contains("ldap")).unwrap() as i64 + 1;
+            assert_eq!(pk(&table, "cn=a,ou=users,dc=LDAP, dc=io"), Some(long));
+            assert_eq!(pk(&table, "cn=a,ou=users,dc=io"), Some(3 - long));
+            assert_eq!(pk(&table, "cn=a,xdc=ldap,dc=io"), Some(3 - long));
+            assert_eq!(pk(&table, "cn=a,dc=org"), None);
+        }
+    }
+
+    #[test]
+    fn plain_names_are_those_parsing_finds() {
+        let table = table(&["dc=a,dc=io", "DC=b,DC=io"]);
+        for (name, expected) in [
+            ("dc=B,dc=io", Some(2)),
+            ("ou=users,dc=a,dc=io", Some(1)),
+            ("cn=x y,OU=Groups,DC=B,dc=io", Some(2)),
+            ("cn=a\\,ou=users,dc=a,dc=io", None),
+            ("cn=a+b,ou=users,dc=a,dc=io", None),
+            ("cn= a,ou=users,dc=a,dc=io", None),
+            ("cn=a\n,ou=users,dc=a,dc=io", None),
+            ("cn=,ou=users,dc=a,dc=io", None),
+            ("ou=x,dc=a,dc=io", None),
+            ("xdc=a,dc=io", None),
+            ("cn=a,dc=io", None),
+        ] {
+            let found = table
+                .for_plain_name(name.as_bytes())
+                .map(|provider| provider.pk());
+            assert_eq!(found, expected, "{name}");
+            if expected.is_some() {
+                assert_eq!(pk(&table, name), expected, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn of_nested_bases_text_does_not_decide() {
+        for bases in [["dc=io", "ou=users, dc=io"], ["ou=users, dc=io", "dc=io"]] {
+            let table = table(&bases);
+            assert!(table.for_plain_name(b"cn=a,ou=users,dc=io").is_none());
+        }
+    }
+
+    #[test]
+    fn an_unescaped_name_belongs_to_the_base_that_ends_it() {
+        let table = table(&["dc=io", "dc=ldap,dc=io"]);
+        let name = b"cn=Sales, EMEA,ou=groups,DC=ldap,DC=io";
+        let (provider, front) = table.for_unescaped_dn(name).unwrap();
+        assert_eq!((provider.pk(), front), (2, &b"cn=Sales, EMEA,ou=groups"[..]));
+        assert!(
+            table
+                .for_unescaped_dn(b"cn=Sales, EMEA,ou=groups,dc=org")
+                .is_none()
+        );
+    }
+}

@@ -1,0 +1,105 @@
+//! Keeps up with what authentik configures: the outpost's own settings, its providers and their certificates. Must not know
+//! users and groups.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::config::LogLevel;
+use crate::logging::LogControl;
+use crate::metrics::Metrics;
+use crate::outpost::certificates::CertificateTable;
+use crate::outpost::outage::Outage;
+use crate::outpost::outpost_uuid::OutpostUuid;
+use crate::outpost::providers::Providers;
+use crate::outpost::release::KnownRelease;
+use crate::outpost::snapshot_file::SnapshotFile;
+use crate::outpost::status::Status;
+use akldap_authentik::{ApiError, Client};
+
+use super::failure::Failure;
+use super::requests::RefreshRequests;
+use super::schedule::{BACKOFF, Schedule};
+
+/// What the configuration is read by, and where it goes.
+pub(in crate::outpost) struct ConfigurationRefresh {
+    pub(in crate::outpost) client: Client,
+    pub(in crate::outpost) uuid: Arc<OutpostUuid>,
+    pub(in crate::outpost) release: Arc<KnownRelease>,
+    pub(in crate::outpost) providers: Arc<Providers>,
+    pub(in crate::outpost) certificates: Arc<CertificateTable>,
+    pub(in crate::outpost) schedule: Arc<Schedule>,
+    pub(in crate::outpost) requests: Arc<RefreshRequests>,
+    pub(in crate::outpost) outage: Arc<Outage>,
+    pub(in crate::outpost) status: Arc<Status>,
+    pub(in crate::outpost) metrics: Arc<Metrics>,
+    pub(in crate::outpost) log: Option<LogControl>,
+    pub(in crate::outpost) snapshot_file: Option<Arc<SnapshotFile>>,
+}
+
+impl ConfigurationRefresh {
+    /// Keeps the configuration up to date until shutdown.
+    pub(super) async fn run(&self, shutdown: &CancellationToken) {
+        let mut failures = 0;
+        loop {
+            let wait = match self.load().await {
+                Ok(()) => {
+                    failures = 0;
+                    self.status.configuration_loaded();
+                    if let Some(file) = &self.snapshot_file {
+                        file.note_load();
+                    }
+                    self.schedule.interval()
+                }
+                Err(error) => {
+                    let wait = BACKOFF
+                        .wait(failures, fastrand::f64())
+                        .max(error.retry_after().unwrap_or_default());
+                    failures += 1;
+                    let failure = Failure {
+                        what: "the outpost's configuration",
+                        error: &error,
+                        hint: error.hint(),
+                        wait,
+                        failures,
+                    };
+                    failure.tell(&self.outage);
+                    self.status.configuration_failed(error.to_string());
+                    wait
+                }
+            };
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = self.requests.for_configuration() => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    async fn load(&self) -> Result<(), ApiError> {
+        let choice = self.client.outpost().await?;
+        if let Some(advice) = choice.advice() {
+            tracing::warn!("{advice}");
+        }
+        let own = &choice.outpost;
+        if let Some(log) = &self.log
+            && own.managed.is_none()
+            && own.log_level().is_some()
+        {
+            log.set_level(LogLevel::from_outpost(own.log_level()));
+        }
+        self.schedule.set_interval(own.refresh_interval_s);
+        self.metrics.set_outpost_name(&own.name);
+        self.providers.renew_unclaimed();
+        self.uuid.learn(&own.pk, &own.name);
+        self.release.learn().await;
+        let (settings, warnings) = self.client.ldap_providers().await?;
+        for warning in warnings {
+            tracing::warn!("{warning}");
+        }
+        self.providers.install(settings);
+        let providers = self.providers.current().clone();
+        self.certificates.refresh(&self.client, &providers).await;
+        Ok(())
+    }
+}

@@ -1,0 +1,312 @@
+//! Fetches single users whom the directory does not know, or knows otherwise than a login just proved, without waiting
+//! for the next refresh.
+//!
+//! Asks authentik for a few of those wanted at a time, and puts all that came into one snapshot; never beside the
+//! installation of a refreshed directory. What was fetched replaces every row it contradicts: of the same user, and of
+//! whoever had the name before, who is fetched then, too. Must not know why somebody is wanted.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::outpost::directory::CurrentDirectory;
+use akldap_authentik::{Client, User};
+use akldap_directory::{Builder, Snapshot, Warning, login_key, without_white_space_around};
+
+use super::assembly::{Assembly, Fetched};
+use super::load::{LoadError, namesakes};
+use super::miss::Misses;
+use super::observation::sort_by_date;
+use super::records::user_record;
+use super::source::Target;
+
+/// Users asked for at once: as many follow each other as authentik's answers allow, and its few workers are left to
+/// others too.
+const FETCHES_AT_ONCE: usize = 4;
+/// How long authentik may take for one of them: others wait behind it.
+const FETCH_TIME: Duration = Duration::from_secs(10);
+/// After a snapshot was built there is none for so many times as long as it took, which is about a second for 100,000
+/// users: fetching takes at most a third of a processor, and the more users come meanwhile the more share a snapshot.
+const PAUSE_FACTOR: u32 = 2;
+/// How long a bind waits for its user to be fetched.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Users fetched with one another because their names went round. Whoever had a name before these is left out until the
+/// next refresh.
+const MAX_NAMESAKES: usize = 4;
+/// The fields besides the name by which authentik's identification stage finds a user.
+const LOGIN_FIELDS: [&str; 2] = ["mail", "upn"];
+
+/// Fetches users into the directory.
+pub(in crate::outpost) struct UserFetch {
+    client: Client,
+    directory: Arc<CurrentDirectory>,
+    misses: Misses,
+}
+
+impl UserFetch {
+    /// Nobody is wanted yet.
+    pub(in crate::outpost) fn new(client: Client, directory: Arc<CurrentDirectory>) -> Self {
+        Self {
+            client,
+            directory,
+            misses: Misses::default(),
+        }
+    }
+
+    /// Fetches whoever is wanted until shutdown.
+    pub(in crate::outpost) fn start(self: &Arc<Self>, tasks: &TaskTracker, shutdown: &CancellationToken) {
+        let (fetch, shutdown) = (Arc::clone(self), shutdown.clone());
+        tasks.spawn(async move {
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = fetch.run() => {}
+            }
+        });
+    }
+
+    /// Makes sure that the directory shows a user who has just proved to exist, to be active and to log in under this
+    /// name, if authentik does. Gives up after a few seconds; a later fetch or the next refresh shows the user in any case.
+    pub(in crate::outpost) async fn of_login(&self, pk: i64, name: &str) {
+        let name = without_white_space_around(name);
+        if timeout(PATIENCE, self.fetch_until_right(pk, name)).await.is_err() {
+            tracing::debug!(pk, "fetching a user the directory does not show takes too long");
+        }
+    }
+
+    /// Fetches a user unless the directory shows the name, or was right without it.
+    async fn fetch_until_right(&self, pk: i64, name: &str) {
+        for again in [false, true] {
+            let Some(snapshot) = self.directory.snapshot() else {
+                return;
+            };
+            let shows_name = self.directory.shows(pk) && shows_name(&snapshot, pk, name);
+            if shows_name
+                || (self.directory.shows(pk) && self.misses.lock().has_other_name(&snapshot, pk, name))
+            {
+                return;
+            }
+            let Some(fetch) = self.misses.want(pk, Instant::now()) else {
+                return;
+            };
+            let under_way = fetch.under_way;
+            if !fetch.found().await {
+                return;
+            }
+            // What was asked for before this login may be of before the name.
+            if again || !under_way {
+                break;
+            }
+        }
+        if let Some(snapshot) = self.directory.snapshot()
+            && !shows_name(&snapshot, pk, name)
+        {
+            self.misses.lock().remember_other_name(&snapshot, pk, name);
+        }
+    }
+
+    /// Has a user fetched whom the directory does not show, without waiting.
+    pub(in crate::outpost) fn soon(&self, pk: i64) {
+        if !self.directory.shows(pk) {
+            self.misses.want(pk, Instant::now());
+        }
+    }
+
+    /// Fetches whoever is wanted, for ever.
+    async fn run(&self) {
+        let mut fetches = FuturesUnordered::new();
+        let mut rows = Vec::new();
+        let mut next_build = Instant::now();
+        loop {
+            while fetches.len() < FETCHES_AT_ONCE
+                && let Some(pk) = self.misses.next()
+            {
+                fetches.push(async move { (pk, self.user_row(pk).await) });
+            }
+            tokio::select! {
+                () = self.misses.wanted.notified(), if fetches.len() < FETCHES_AT_ONCE => {}
+                Some((pk, row)) = fetches.next() => match row {
+                    Ok(row) => rows.push(row),
+                    Err(error) => {
+                        tracing::debug!(pk, error, "a user the directory does not show was not fetched");
+                        self.misses.end(pk, false, Instant::now());
+                    }
+                },
+                () = sleep_until(next_build), if !rows.is_empty() => {
+                    let began = Instant::now();
+                    self.install_fetched(std::mem::take(&mut rows)).await;
+                    next_build = Instant::now() + began.elapsed() * PAUSE_FACTOR;
+                }
+            }
+        }
+    }
+
+    async fn user_row(&self, pk: i64) -> Result<User, String> {
+        match timeout(FETCH_TIME, self.client.user(pk)).await {
+            Ok(Ok(Some((user, _)))) => Ok(user),
+            Ok(Ok(None)) => Err("there is no such user".to_owned()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err("authentik took too long to show the user".to_owned()),
+        }
+    }
+
+    /// Puts users into the directory that shows them otherwise or not at all.
+    async fn install_fetched(&self, mut rows: Vec<User>) {
+        let pks: BTreeSet<i64> = rows.iter().map(|row| row.pk).collect();
+        // Those not fetched in time give way all the same.
+        let fetched = timeout(PATIENCE, self.fetch_namesakes(&mut rows)).await;
+        let gone = fetched.unwrap_or_default();
+        let at = Instant::now();
+        let mut built = true;
+        let gate = self.misses.gate.lock().await;
+        if let Some(current) = self.directory.snapshot() {
+            rows.retain(|row| !shows_row(&current, row));
+            if !rows.is_empty() {
+                let fetched: Vec<Fetched> = rows.iter().cloned().map(|user| Fetched { user, at }).collect();
+                let mut concerned: BTreeSet<i64> = rows.iter().map(|row| row.pk).collect();
+                concerned.extend(&gone);
+                match tokio::task::spawn_blocking(move || with_users(&current, &rows, &gone)).await {
+                    Ok(snapshot) => {
+                        self.misses.lock().fetched.extend(fetched);
+                        self.directory.install(snapshot, Some(&concerned));
+                        tracing::info!(users = concerned.len(), "fetched users newer than the directory");
+                    }
+                    Err(error) => {
+                        built = false;
+                        tracing::error!(%error, "users newer than the directory could not be put into it");
+                    }
+                }
+            }
+        }
+        drop(gate);
+        for pk in pks {
+            self.misses
+                .end(pk, built && self.directory.shows(pk), Instant::now());
+        }
+    }
+
+    /// Adds those whose names others have by now; returns who of them is there no more.
+    async fn fetch_namesakes(&self, rows: &mut Vec<User>) -> BTreeSet<i64> {
+        let mut gone = BTreeSet::new();
+        let Some(current) = self.directory.snapshot() else {
+            return gone;
+        };
+        for _ in 0..MAX_NAMESAKES {
+            let unseen = |pk: &i64| !gone.contains(pk) && rows.iter().all(|row| row.pk != *pk);
+            let mut others = rows.iter().flat_map(|row| namesakes(&current, row));
+            let Some(pk) = others.find(unseen) else {
+                break;
+            };
+            match self.client.user(pk).await {
+                Ok(Some((row, _))) => {
+                    rows.push(row);
+                    sort_by_date(rows);
+                }
+                Ok(None) => drop(gone.insert(pk)),
+                Err(error) => {
+                    tracing::debug!(pk, %error, "a user whose name another one has was not fetched");
+                    break;
+                }
+            }
+        }
+        gone
+    }
+}
+
+impl Target for UserFetch {
+    fn snapshot(&self) -> Option<Arc<Snapshot>> {
+        self.directory.snapshot()
+    }
+
+    async fn install(
+        &self,
+        mut assembly: Assembly,
+        full: bool,
+    ) -> Result<(Arc<Snapshot>, Vec<Warning>), LoadError> {
+        let _gate = self.misses.gate.lock().await;
+        let fetched = self.misses.lock().fetched.clone();
+        let still = assembly.merge(fetched);
+        let current = self.directory.snapshot();
+        let previous = current.clone();
+        let build = tokio::task::spawn_blocking(move || assembly.build(previous.as_deref()));
+        let (snapshot, odd) = build.await?;
+        self.misses.lock().fetched = still;
+        if let Some(current) = &current
+            && snapshot.fingerprint() == current.fingerprint()
+        {
+            return Ok((Arc::clone(current), odd));
+        }
+        let (users, groups) = (snapshot.user_count(), snapshot.group_count());
+        if current.is_none() {
+            tracing::info!(users, groups, "directory loaded");
+        } else {
+            tracing::debug!(users, groups, full, "directory refreshed");
+        }
+        Ok((self.directory.install(snapshot, None), odd))
+    }
+}
+
+/// Whether the directory has this name for the user, or one of the other fields that authentik looks for a login in.
+fn shows_name(snapshot: &Snapshot, pk: i64, name: &str) -> bool {
+    snapshot.user_by_pk(pk).is_some_and(|user| {
+        let shown = snapshot.user(user).username;
+        login_key(shown) == login_key(name) || snapshot.has_value(user, &LOGIN_FIELDS, name)
+    })
+}
+
+/// Whether the directory shows a user just as the row says.
+fn shows_row(snapshot: &Snapshot, row: &User) -> bool {
+    let Some(known) = snapshot
+        .user_by_pk(row.pk)
+        .map(|user| snapshot.carried_user(user))
+    else {
+        return false;
+    };
+    let mut builder = Builder::like(snapshot);
+    builder.add_user(&user_record(row));
+    let (single, _) = builder.finish();
+    single.user_by_pk(row.pk).is_some_and(|user| {
+        let mut fetched = single.carried_user(user);
+        // Superusers are told by the groups.
+        fetched.set_superuser(known.is_superuser());
+        fetched == known
+    })
+}
+
+/// The directory with users put into it and into the groups their rows name, and without those gone.
+fn with_users(snapshot: &Snapshot, rows: &[User], gone: &BTreeSet<i64>) -> Snapshot {
+    let mut builder = Builder::like(snapshot);
+    let fresh: BTreeSet<i64> = rows.iter().map(|row| row.pk).collect();
+    for user in snapshot.users().map(|user| snapshot.carried_user(user)) {
+        if !fresh.contains(&user.pk()) && !gone.contains(&user.pk()) {
+            builder.carry_user(&user);
+        }
+    }
+    for row in rows {
+        builder.add_user(&user_record(row));
+    }
+    let mut members: HashMap<String, Vec<i64>> = HashMap::new();
+    for row in rows {
+        for group in &row.groups {
+            members
+                .entry(group.to_ascii_lowercase())
+                .or_default()
+                .push(row.pk);
+        }
+    }
+    for mut group in snapshot.groups().map(|group| snapshot.carried_group(group)) {
+        let uuid = group.uuid().as_hyphenated().to_string();
+        for pk in members.get(&uuid).into_iter().flatten() {
+            group.add_member(*pk);
+        }
+        builder.carry_group(&group);
+    }
+    let (next, _) = builder.finish();
+    next.warm_like(snapshot);
+    next
+}

@@ -1,0 +1,148 @@
+//! Reads the snapshot file at the start and writes it after loads, away from the runtime's own threads. Must not know how it
+//! is written.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::outpost::directory::CurrentDirectory;
+use crate::outpost::providers::Providers;
+use crate::outpost::status::Status;
+use akldap_authentik::Client;
+use akldap_directory::Snapshot;
+
+use super::contents::About;
+use super::{FileError, MIN_INTERVAL, RENEWAL, SnapshotFile, Written, age, remove, temporary, time_of};
+
+/// The file, and what it holds a copy of.
+pub(in crate::outpost) struct SnapshotFileTask {
+    pub(in crate::outpost) file: Arc<SnapshotFile>,
+    pub(in crate::outpost) client: Client,
+    pub(in crate::outpost) providers: Arc<Providers>,
+    pub(in crate::outpost) directory: Arc<CurrentDirectory>,
+    pub(in crate::outpost) status: Arc<Status>,
+}
+
+impl SnapshotFileTask {
+    /// Reads the file, then writes it after loads until shutdown. `file_read` is cancelled in between.
+    pub(in crate::outpost) fn start(
+        self: &Arc<Self>,
+        file_read: &CancellationToken,
+        tasks: &TaskTracker,
+        shutdown: &CancellationToken,
+    ) {
+        let (task, file_read, shutdown) = (Arc::clone(self), file_read.clone(), shutdown.clone());
+        tasks.spawn(async move {
+            let reader = Arc::clone(&task);
+            match tokio::task::spawn_blocking(move || reader.read()).await {
+                Ok(read) => task.restore(read),
+                Err(error) => tracing::error!(%error, "reading the snapshot file failed inside akldap"),
+            }
+            file_read.cancel();
+            task.keep_written(shutdown).await;
+        });
+    }
+
+    fn read(&self) -> Result<(About, Snapshot), FileError> {
+        // What a process that was killed left behind.
+        let cleared = remove(&temporary(&self.file.path));
+        cleared
+            .map_err(FileError::from)
+            .and_then(|()| self.file.read(SystemTime::now()))
+    }
+
+    /// Serves what the file holds unless authentik was faster.
+    fn restore(&self, read: Result<(About, Snapshot), FileError>) {
+        let path = self.file.path.display().to_string();
+        let (about, snapshot) = match read {
+            Ok(restored) => restored,
+            Err(error) if error.is_missing() => {
+                tracing::info!(
+                    path,
+                    "there is no snapshot file yet; it is written after the first load"
+                );
+                return;
+            }
+            Err(error) => {
+                tracing::warn!(path, %error, "the snapshot file is ignored; it is written anew after the first load");
+                return;
+            }
+        };
+        let read = time_of(&about);
+        let age_s = age(&about, SystemTime::now()).as_secs();
+        let (users, groups) = (snapshot.user_count(), snapshot.group_count());
+        let providers = self.providers.restore(about.providers, read);
+        let directory = self.directory.restore(snapshot, read);
+        if providers || directory {
+            // Whether authentik can be reached, and what works if not, is told elsewhere.
+            tracing::info!(
+                path,
+                users,
+                groups,
+                age_s,
+                "read the snapshot file: its directory, which may be out of date, is used until authentik's is loaded"
+            );
+        }
+    }
+
+    async fn keep_written(&self, shutdown: CancellationToken) {
+        let file = &self.file;
+        let (mut written, mut told) = (None::<Written>, false);
+        let mut next = Instant::now();
+        while !shutdown.is_cancelled() {
+            let renewal = written.as_ref().map(|written| written.at + RENEWAL);
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = file.due.notified() => {}
+                () = self.client.token_replaced() => {
+                    file.take_token(&self.client.current_token());
+                    // What is there can be opened with the old token only.
+                    written = None;
+                }
+                () = sleep_until(renewal.unwrap_or(next)), if renewal.is_some() => {}
+            }
+            // What comes meanwhile is written with it. At shutdown nothing more is waited for.
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = sleep_until(next) => {}
+            }
+            let (Some(snapshot), Some(about)) = (self.directory.snapshot(), self.about()) else {
+                continue;
+            };
+            next = Instant::now() + MIN_INTERVAL;
+            let (writer, before) = (Arc::clone(file), written.take());
+            let write = move || writer.write_if_changed(about, &snapshot, before);
+            let done = tokio::task::spawn_blocking(write).await;
+            match done {
+                Ok(Ok(now)) => {
+                    written = now;
+                    told = false;
+                }
+                Ok(Err(error)) if !told => {
+                    told = true;
+                    tracing::warn!(path = %file.path.display(), %error, "cannot write the snapshot file; trying again after the next load");
+                }
+                Ok(Err(error)) => tracing::debug!(%error, "cannot write the snapshot file"),
+                Err(error) => tracing::error!(%error, "writing the snapshot file failed inside akldap"),
+            }
+        }
+    }
+
+    /// What the file is to say; `None` until everything in it was read from authentik by this process.
+    fn about(&self) -> Option<About> {
+        let read = self.status.directory().read?;
+        self.status.configuration().read?;
+        Some(About {
+            read: read.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
+            providers: self
+                .providers
+                .current()
+                .iter()
+                .map(|provider| provider.settings().clone())
+                .collect(),
+        })
+    }
+}
