@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::logging::{Repeated, Repetition};
 
-use super::crowd::source;
+use super::counted_address::counted_address;
 
 /// Addresses and topics remembered at once; about 100 octets each.
 const MAX_SOURCES: usize = 4096;
@@ -65,7 +65,7 @@ impl Default for LogLimit {
 impl LogLimit {
     /// Whether this is to be said now; otherwise it is counted. Says yes once an hour for each address and topic.
     pub(super) fn is_news(&self, client: IpAddr, topic: Topic, now: Instant) -> bool {
-        self.0.admits((source(client), topic), now)
+        self.0.admits((counted_address(client), topic), now)
     }
 
     /// Writes what was counted in hours that have ended.

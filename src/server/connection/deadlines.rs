@@ -7,96 +7,158 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
-use super::super::record::RecordStream;
-use super::{Connection, Event, FAREWELL, State};
+use crate::config::LimitConfig;
 
+use super::super::client_table::Permit;
+
+/// How long the last words of a connection may take.
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How often a connection without time-outs looks at its clock.
-pub(super) const NO_TIMEOUT: Duration = Duration::from_secs(3600);
+const NO_TIMEOUT: Duration = Duration::from_secs(3600);
 /// How long searches that find nothing go on for a client that has closed its side.
 const DESERTED: Duration = Duration::from_secs(5);
 /// Octets of a message that earn its sender one more second, so that a large message over a slow line can be had
 /// and one octet a second cannot.
 const OCTETS_PER_SECOND: usize = 8 * 1024;
 /// How long a client may be unbound, whatever it sends, when there is little room left for others.
-pub(super) const UNBOUND_TIME: Duration = Duration::from_secs(60);
+const UNBOUND_TIME: Duration = Duration::from_secs(60);
 
-impl<S: RecordStream> Connection<'_, S> {
-    /// The timer is set anew only when it fires or when a wait begins that ends sooner: not for each request.
-    pub(super) fn poll_clock(
-        &mut self,
-        clock: &mut Pin<Box<Sleep>>,
-        context: &mut Context<'_>,
-    ) -> Poll<Event> {
-        if self.waiting_since.is_none() && !self.output.is_empty() {
+/// The clock of a connection, and since when it waits for what.
+pub(super) struct Deadlines {
+    clock: Pin<Box<Sleep>>,
+    /// When the client last sent or took something.
+    last_progress: Instant,
+    /// Since when answers wait for the client without it taking any.
+    waiting_since: Option<Instant>,
+}
+
+/// How the connection stands when its deadlines are looked at.
+pub(super) struct Standing<'a> {
+    /// What it may cost.
+    pub(super) limits: &'a LimitConfig,
+    /// Its place.
+    pub(super) permit: &'a Permit,
+    /// Whether somebody is bound.
+    pub(super) bound: bool,
+    /// Whether operations are under way.
+    pub(super) busy: bool,
+    /// Whether it was told to go.
+    pub(super) dismissed: bool,
+    /// Whether answers wait to be written.
+    pub(super) writing: bool,
+    /// Since when a message is there in part and its rest awaited.
+    pub(super) partial_since: Option<Instant>,
+    /// Octets of that message that are there.
+    pub(super) partial: usize,
+}
+
+/// What has taken too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expired {
+    /// The client takes nothing of its answers.
+    Stalled,
+    /// The rest of a message does not come.
+    Slow,
+    /// The client asks nothing.
+    Idle,
+    /// The client does not bind, and places are short.
+    Unbound,
+}
+
+impl Deadlines {
+    pub(super) fn new(limits: &LimitConfig) -> Self {
+        let first_look = limits.idle_timeout.unwrap_or(NO_TIMEOUT).min(UNBOUND_TIME);
+        Self {
+            clock: Box::pin(tokio::time::sleep(first_look)),
+            last_progress: Instant::now(),
+            waiting_since: None,
+        }
+    }
+
+    /// The client sent something.
+    pub(super) fn sent(&mut self) {
+        self.last_progress = Instant::now();
+    }
+
+    /// The client took something of its answers.
+    pub(super) fn took(&mut self) {
+        self.last_progress = Instant::now();
+        self.waiting_since = None;
+    }
+
+    /// Whether, of a client that sends no more, there was for a while nothing to write that would have shown whether it still
+    /// listens: most that close are gone.
+    pub(super) fn is_deserted(&self) -> bool {
+        self.last_progress.elapsed() >= DESERTED
+    }
+
+    /// Waits for the next limit to be reached. The timer is set again only when it fires or when a wait begins that ends
+    /// sooner: not for each request.
+    pub(super) fn poll(&mut self, standing: &Standing<'_>, context: &mut Context<'_>) -> Poll<Expired> {
+        if self.waiting_since.is_none() && standing.writing {
             self.waiting_since = Some(Instant::now());
         }
-        if (self.waiting_since.is_some() || self.message_since.is_some())
-            && let Some((due, _)) = self.next_limit()
-            && clock.deadline() > due
+        if (self.waiting_since.is_some() || standing.partial_since.is_some())
+            && let Some((due, _)) = self.next_limit(standing)
+            && self.clock.deadline() > due
         {
-            clock.as_mut().reset(due);
+            self.clock.as_mut().reset(due);
         }
-        while clock.as_mut().poll(context).is_ready() {
+        while self.clock.as_mut().poll(context).is_ready() {
             let now = Instant::now();
-            let due = match self.next_limit() {
-                Some((due, event)) if now >= due => return Poll::Ready(event),
+            let due = match self.next_limit(standing) {
+                Some((due, expired)) if now >= due => return Poll::Ready(expired),
                 limit => limit.map(|(due, _)| due),
             };
             // An unbound client that sits there is looked at more often, since it has to go when others need its place.
-            let most = now
-                + if self.session.identity.is_none() {
-                    UNBOUND_TIME
-                } else {
-                    NO_TIMEOUT
-                };
-            clock.as_mut().reset(due.map_or(most, |due| due.min(most)));
+            let most = now + if standing.bound { NO_TIMEOUT } else { UNBOUND_TIME };
+            self.clock.as_mut().reset(due.map_or(most, |due| due.min(most)));
         }
         Poll::Pending
     }
 
     /// The limit that will be reached first, and what it means.
-    fn next_limit(&self) -> Option<(Instant, Event)> {
-        let write_timeout = match self.dismissed {
-            Some(_) => self.limits.write_timeout,
-            None => self.limits.write_timeout.min(FAREWELL),
+    fn next_limit(&self, standing: &Standing<'_>) -> Option<(Instant, Expired)> {
+        let limits = standing.limits;
+        let write_timeout = if standing.dismissed {
+            limits.write_timeout.min(LAST_WORDS)
+        } else {
+            limits.write_timeout
         };
         let stalled = self.waiting_since.map(|since| since + write_timeout);
-        let slow = self.message_since.map(|since| since + self.message_timeout());
-        let idle = self
-            .limits
+        let slow = standing
+            .partial_since
+            .map(|since| since + standing.message_timeout());
+        let idle = limits
             .idle_timeout
-            .filter(|_| !self.is_busy())
+            .filter(|_| !standing.busy)
             .map(|idle| self.last_progress + idle);
         [
-            (stalled, Event::Stalled),
-            (slow, Event::Slow),
-            (idle, Event::Idle),
-            (self.unbound_limit(), Event::Unbound),
+            (stalled, Expired::Stalled),
+            (slow, Expired::Slow),
+            (idle, Expired::Idle),
+            (standing.unbound_limit(), Expired::Unbound),
         ]
         .into_iter()
-        .filter_map(|(due, event)| Some((due?, event)))
+        .filter_map(|(due, expired)| Some((due?, expired)))
         .min_by_key(|(due, _)| *due)
     }
+}
 
+impl Standing<'_> {
     fn message_timeout(&self) -> Duration {
-        let timeout = if self.session.identity.is_some() {
+        let timeout = if self.bound {
             self.limits.message_timeout
         } else {
             self.limits.message_timeout.min(self.limits.handshake_timeout)
         };
-        let earned = self.input.len() / OCTETS_PER_SECOND;
+        let earned = self.partial / OCTETS_PER_SECOND;
         timeout + Duration::from_secs(earned as u64)
     }
 
     /// When an unbound client has to make room, if there is little.
     fn unbound_limit(&self) -> Option<Instant> {
-        let unbound = self.session.identity.is_none() && !self.is_busy();
-        (unbound && self.seat.is_in_dense_crowd()).then(|| self.seat.unbound_since() + UNBOUND_TIME)
-    }
-
-    /// Whether the client sends no more, and for a while there was nothing to write that would have shown whether it
-    /// still listens: most that close are gone.
-    pub(super) fn is_deserted(&self) -> bool {
-        self.state == State::Draining && self.last_progress.elapsed() >= DESERTED
+        let unbound = !self.bound && !self.busy;
+        (unbound && self.permit.is_table_nearly_full()).then(|| self.permit.unbound_since() + UNBOUND_TIME)
     }
 }

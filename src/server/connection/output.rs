@@ -4,77 +4,120 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use tokio::time::Instant;
-
 use super::super::record::RecordStream;
-use super::{Connection, Event};
 
 /// A buffer that grew beyond this is given back when it is empty.
 const KEEP_SIZE: usize = 16 * 1024;
 
-impl<S: RecordStream> Connection<'_, S> {
-    /// Writes what is waiting; flushes when all of it went, as TLS may hold octets back.
-    pub(super) fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<Event> {
-        if let Some(front) = self
-            .output
-            .get(self.written..self.record_at)
-            .filter(|front| !front.is_empty())
-        {
-            match self.stream.end_record(front) {
+/// The octets to write.
+#[derive(Debug, Default)]
+pub(super) struct Output {
+    octets: Vec<u8>,
+    written: usize,
+    /// Where in `octets` a TLS record is to begin.
+    record_at: usize,
+    /// Everything is written, and TLS may still hold some of it back.
+    flushing: bool,
+}
+
+impl Output {
+    /// Where answers are appended.
+    pub(super) fn octets(&mut self) -> &mut Vec<u8> {
+        &mut self.octets
+    }
+
+    /// How many octets are there, written ones included.
+    pub(super) fn len(&self) -> usize {
+        self.octets.len()
+    }
+
+    /// Whether nothing waits to be written.
+    pub(super) fn is_empty(&self) -> bool {
+        self.octets.is_empty()
+    }
+
+    /// Whether nothing waits to be written, and nothing is held back.
+    pub(super) fn is_sent(&self) -> bool {
+        self.octets.is_empty() && !self.flushing
+    }
+
+    /// Octets that are held, whether or not anything is in them.
+    pub(super) fn capacity(&self) -> usize {
+        self.octets.capacity()
+    }
+
+    /// What is appended next begins a record.
+    pub(super) fn begin_record(&mut self) {
+        self.record_at = self.octets.len();
+    }
+
+    /// What was appended at this place begins a record.
+    pub(super) fn begin_record_at(&mut self, place: usize) {
+        self.record_at = place;
+    }
+
+    /// Takes back what was appended behind this place.
+    pub(super) fn truncate(&mut self, place: usize) {
+        self.octets.truncate(place);
+    }
+
+    /// Writes what is waiting; flushes when all of it went. Returns how much went.
+    pub(super) fn poll_write<S: RecordStream>(
+        &mut self,
+        stream: &mut S,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let front = self.octets.get(self.written..self.record_at);
+        if let Some(front) = front.filter(|front| !front.is_empty()) {
+            match stream.end_record(front) {
                 // The session has no room for more before it has sent something.
                 Ok(Some(taken)) if taken < front.len() => self.written += taken,
                 Ok(taken) => {
                     self.written += taken.unwrap_or(0);
                     self.record_at = 0;
                 }
-                Err(error) => return Poll::Ready(Event::Wrote(Err(error))),
+                Err(error) => return Poll::Ready(Err(error)),
             }
         }
-        if self.written < self.output.len() {
+        if self.written < self.octets.len() {
             let end = if self.record_at > self.written {
                 self.record_at
             } else {
-                self.output.len()
+                self.octets.len()
             };
-            let waiting = self.output.get(self.written..end).unwrap_or_default();
-            let wrote = ready!(Pin::new(&mut self.stream).poll_write(context, waiting));
-            return Poll::Ready(Event::Wrote(match wrote {
-                Ok(0) => Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => {
-                    self.written += count;
-                    self.flushing = self.written >= self.output.len();
-                    if self.flushing
-                        && let Poll::Ready(flushed) = Pin::new(&mut self.stream).poll_flush(context)
-                    {
-                        self.flushing = false;
-                        if let Err(error) = flushed {
-                            return Poll::Ready(Event::Wrote(Err(error)));
-                        }
-                    }
-                    Ok(count)
-                }
-                Err(error) => Err(error),
-            }));
+            let waiting = self.octets.get(self.written..end).unwrap_or_default();
+            let count = ready!(Pin::new(&mut *stream).poll_write(context, waiting))?;
+            if count == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.written += count;
+            self.flushing = self.written >= self.octets.len();
+            if self.flushing
+                && let Poll::Ready(flushed) = Pin::new(stream).poll_flush(context)
+            {
+                self.flushing = false;
+                flushed?;
+            }
+            return Poll::Ready(Ok(count));
         }
         if self.flushing {
-            let flushed = ready!(Pin::new(&mut self.stream).poll_flush(context));
+            let flushed = ready!(Pin::new(stream).poll_flush(context));
             self.flushing = false;
-            return Poll::Ready(Event::Wrote(flushed.map(|()| 0)));
+            return Poll::Ready(flushed.map(|()| 0));
         }
         Poll::Pending
     }
 
-    pub(super) fn after_write(&mut self) {
-        self.last_progress = Instant::now();
-        self.waiting_since = None;
-        if self.written < self.output.len() {
-            return;
+    /// Gives back what is written, once all of it is. Returns whether it is.
+    pub(super) fn tidy(&mut self) -> bool {
+        if self.written < self.octets.len() {
+            return false;
         }
-        self.output.clear();
+        self.octets.clear();
         (self.written, self.record_at) = (0, 0);
-        if self.output.capacity() > KEEP_SIZE {
-            self.output = Vec::new();
+        if self.octets.capacity() > KEEP_SIZE {
+            self.octets = Vec::new();
         }
-        self.process();
+        true
     }
 }

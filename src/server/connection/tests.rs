@@ -1,10 +1,13 @@
 use std::net::IpAddr;
-use std::sync::Mutex;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+use tokio::time::Instant;
 
+use super::super::client_table::{ClientTable, MemoryBudget};
 use super::super::config::ServerConfig;
-use super::super::crowd::{Budget, Crowd};
 use super::*;
 use crate::metrics::ClientMetrics;
 use crate::outpost::Outpost;
@@ -67,18 +70,17 @@ impl RecordStream for Cramped {
 }
 
 /// Serves a connection of this client to its end.
-async fn serve_alone(stream: impl RecordStream, outpost: Arc<Outpost>, client: IpAddr, mut seat: Seat) {
+async fn serve_alone(stream: impl RecordStream, outpost: Arc<Outpost>, client: IpAddr, mut permit: Permit) {
     let config = Arc::new(ServerConfig::of_defaults());
     let (log_limit, shutdown) = (LogLimit::default(), CancellationToken::new());
     let surroundings = Surroundings {
-        limits: &config.limits,
         log_limit: &log_limit,
         shutdown: &shutdown,
         expected: Expected::Ldap,
         stream_size: 0,
     };
-    let mut session = Session::new(outpost, Arc::clone(&config), 1, client.into(), false);
-    let _ = serve(stream, &mut session, &mut seat, &surroundings).await;
+    let mut session = LdapSession::new(outpost, Arc::clone(&config), 1, client.into(), false);
+    let _ = serve(stream, &mut session, &mut permit, &surroundings).await;
 }
 
 #[tokio::test]
@@ -86,15 +88,15 @@ async fn the_end_of_a_search_begins_a_record_however_little_room_there_is() {
     const DONE: &[u8] = b"\x30\x0c\x02\x01\x01\x65\x07\x0a\x01\x00\x04\x00\x04\x00";
     for room in [0, 1, 100, usize::MAX] {
         let client = IpAddr::from([192, 0, 2, 1]);
-        let crowd = Crowd::new(1, None, Budget::new(usize::MAX), ClientMetrics::default());
-        let seat = crowd.admit(client).await;
+        let table = ClientTable::new(1, None, MemoryBudget::new(usize::MAX), ClientMetrics::default());
+        let permit = table.admit(client).await;
         let records = Arc::default();
         let stream = Cramped {
             requests: &SEARCH,
             room,
             records: Arc::clone(&records),
         };
-        serve_alone(stream, Outpost::of_bases(&["dc=io"]), client, seat).await;
+        serve_alone(stream, Outpost::of_bases(&["dc=io"]), client, permit).await;
         let records = records.lock().unwrap();
         assert_eq!(
             records.last().map(Vec::as_slice),
@@ -107,15 +109,15 @@ async fn the_end_of_a_search_begins_a_record_however_little_room_there_is() {
 /// How long the next client waits while one that sent these octets and reads nothing has the only place.
 async fn wait_behind(octets: &[u8]) -> Duration {
     let client = IpAddr::from([192, 0, 2, 1]);
-    let crowd = Crowd::new(1, None, Budget::new(usize::MAX), ClientMetrics::default());
-    let mut seat = crowd.admit(client).await;
-    assert!(seat.enter(client.into()));
+    let table = ClientTable::new(1, None, MemoryBudget::new(usize::MAX), ClientMetrics::default());
+    let mut permit = table.admit(client).await;
+    assert!(permit.enter(client.into()));
     let outpost = Outpost::of_bases(&["dc=io"]);
     let (mut theirs, ours) = tokio::io::duplex(64);
-    let served = tokio::spawn(serve_alone(ours, outpost, client, seat));
+    let served = tokio::spawn(serve_alone(ours, outpost, client, permit));
     theirs.write_all(octets).await.unwrap();
     let began = Instant::now();
-    let _seat = crowd.admit(client).await;
+    let _permit = table.admit(client).await;
     served.await.unwrap();
     began.elapsed()
 }

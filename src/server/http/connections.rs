@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::server::crowd;
+use crate::server::counted_address::counted_address;
 
 /// Connections at once: probes and metrics collectors are few, and LDAP needs the descriptors.
 const MAX_CONNECTIONS: usize = 64;
@@ -42,18 +42,18 @@ const MAX_HEADERS: usize = 64;
 const MAX_PATH: usize = 1024;
 
 /// An address that a connection came from, as far as places are counted by it.
-pub(super) trait Origin {
+pub(super) trait PeerAddress {
     /// `None`: from this machine, over a socket without addresses.
     fn source(&self) -> Option<IpAddr>;
 }
 
-impl Origin for SocketAddr {
+impl PeerAddress for SocketAddr {
     fn source(&self) -> Option<IpAddr> {
-        Some(crowd::source(self.ip()))
+        Some(counted_address(self.ip()))
     }
 }
 
-impl Origin for tokio::net::unix::SocketAddr {
+impl PeerAddress for tokio::net::unix::SocketAddr {
     fn source(&self) -> Option<IpAddr> {
         None
     }
@@ -63,7 +63,7 @@ impl Origin for tokio::net::unix::SocketAddr {
 pub(super) async fn serve<L>(mut listener: L, router: Router, shutdown: CancellationToken)
 where
     L: Listener,
-    L::Addr: Origin,
+    L::Addr: PeerAddress,
 {
     let (connections, tasks) = (Arc::new(Connections::default()), TaskTracker::new());
     let router = router.layer(middleware::from_fn(limit_path));

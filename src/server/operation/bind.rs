@@ -1,59 +1,53 @@
-//! Bind (RFC 4511 section 4.2): goes on with what has to wait for authentik, so that even a panic in it ends in an answer
-//! that is not success.
+//! Bind (RFC 4511 section 4.2): what is no simple bind of version 3 is refused here, everything else is judged by the outpost.
 
-use std::future::Future;
-use std::net::IpAddr;
-use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::time::Instant;
 
-use futures_util::FutureExt as _;
-use tokio_util::sync::CancellationToken;
+use crate::metrics::RejectReason;
+use crate::outpost::bind::{Begun, Origin};
+use akldap_ldap::message::{Authentication, BindRequest};
+use akldap_ldap::response::{self, LdapResult, ResultCode};
 
-use crate::outpost::Outpost;
-use crate::outpost::bind::{BindAnswer, PendingBind};
-use akldap_ldap::message::OperationKind;
-use akldap_ldap::response::{self, LdapResult};
+use crate::server::session::LdapSession;
 
-/// A bind under way. Dropping it gives the bind up, unless authentik has heard of it.
-pub(in crate::server) struct BindFuture {
-    answer: Pin<Box<dyn Future<Output = BindAnswer> + Send>>,
-    left: CancellationToken,
-}
+use super::outcome::{Answer, Outcome};
 
-impl BindFuture {
-    /// As [`Future::poll`].
-    pub(in crate::server) fn poll(&mut self, context: &mut Context<'_>) -> Poll<BindAnswer> {
-        self.answer.as_mut().poll(context)
+pub(crate) mod pending;
+
+/// Begins a bind.
+pub(super) fn run(session: &LdapSession, request: &BindRequest<'_>, started: Instant) -> Outcome {
+    let refused =
+        |code, text: String| Outcome::Answer(Answer::refused(RejectReason::ProtocolError, code, text));
+    if request.version != 3 {
+        let text = format!(
+            "LDAP version {} is not supported, only version 3",
+            request.version
+        );
+        return refused(ResultCode::ProtocolError, text);
     }
-
-    /// The client sends no more, as one does that is gone. A bind that waits for its turn ends.
-    pub(in crate::server) fn client_left(&self) {
-        self.left.cancel();
+    let secret = match request.authentication {
+        Authentication::Simple(secret) => secret,
+        Authentication::Sasl(mechanism) => {
+            let mechanism = response::excerpt(mechanism);
+            let text = format!("SASL mechanism \"{mechanism}\" is not supported, only simple binds are");
+            return refused(ResultCode::AuthMethodNotSupported, text);
+        }
+        Authentication::Unknown(_) => {
+            let text = "this authentication choice is not supported, only simple binds are";
+            return refused(ResultCode::AuthMethodNotSupported, text.to_owned());
+        }
+    };
+    if request.name.is_empty() && secret.is_empty() {
+        return Outcome::Answer(LdapResult::success().into());
     }
-}
-
-/// Goes on with a bind that has to wait for authentik.
-pub(in crate::server) fn run(outpost: &Arc<Outpost>, pending: PendingBind, client: IpAddr) -> BindFuture {
-    let (binds, left) = (Arc::clone(outpost.binds()), CancellationToken::new());
-    let client_left = left.clone();
-    let answer = async move { binds.finish(pending, client_left).await };
-    let answer = AssertUnwindSafe(answer).catch_unwind().map(move |answer| {
-        answer.unwrap_or_else(|_| {
-            tracing::error!("a bind failed inside akldap: please report this with the lines before it");
-            BindAnswer::internal_error(client)
-        })
-    });
-    BindFuture {
-        answer: Box::pin(answer),
-        left,
-    }
-}
-
-/// Appends a BindResponse.
-pub(in crate::server) fn write(out: &mut Vec<u8>, message_id: u32, result: &LdapResult) {
-    if let Some(tag) = OperationKind::Bind.response_tag() {
-        response::write_result(out, message_id, tag, result, &[]);
+    let origin = Origin {
+        client: session.client,
+        proxy: session.proxy,
+    };
+    match session.outpost.binds().begin(request.name, secret, origin) {
+        Begun::Answered(answer) => Outcome::Bound { started, answer },
+        Begun::Pending(bind) => Outcome::Bind {
+            started,
+            answer: pending::run(&session.outpost, bind, session.client),
+        },
     }
 }

@@ -2,13 +2,16 @@
 
 use crate::metrics::RejectReason;
 use akldap_ldap::ber::{self, Reader};
-use akldap_ldap::message::{ExtendedRequest, OperationKind};
+use akldap_ldap::message::ExtendedRequest;
 use akldap_ldap::response::{self, LdapResult, ResultCode};
 
-use super::super::session::{Action, Session};
+use crate::server::session::LdapSession;
+
+use super::outcome::{Answer, Outcome};
+use super::update;
 
 /// StartTLS, RFC 4511 section 4.14.
-pub(in crate::server) const START_TLS: &str = "1.3.6.1.4.1.1466.20037";
+pub(crate) const START_TLS: &str = "1.3.6.1.4.1.1466.20037";
 /// Who am I, RFC 4532.
 const WHO_AM_I: &str = "1.3.6.1.4.1.4203.1.11.3";
 /// Cancel, RFC 3909.
@@ -17,49 +20,34 @@ const CANCEL: &str = "1.3.6.1.1.8";
 const PASSWORD_MODIFY: &str = "1.3.6.1.4.1.4203.1.11.1";
 
 /// What the rootDSE says under supportedExtension.
-pub(in crate::server) const SUPPORTED: &[&str] = &[START_TLS, WHO_AM_I, CANCEL];
+pub(super) const SUPPORTED: &[&str] = &[START_TLS, WHO_AM_I, CANCEL];
 
-/// Carries out an extended operation.
-pub(in crate::server) fn run(
-    session: &mut Session,
-    message_id: u32,
-    request: &ExtendedRequest,
-    busy: bool,
-    out: &mut Vec<u8>,
-) -> Action {
-    let (result, name, value) = match request.name.as_str() {
-        START_TLS => return start_tls(session, message_id, request, busy, out),
+/// Carries out an extended operation; `busy` is true while other operations of the session are under way.
+pub(super) fn run(session: &LdapSession, request: &ExtendedRequest, busy: bool) -> Outcome {
+    let protocol_error =
+        |text: String| Answer::refused(RejectReason::ProtocolError, ResultCode::ProtocolError, text);
+    Outcome::Answer(match request.name.as_str() {
+        START_TLS => return start_tls(session, request, busy),
         CANCEL => match cancel_target(request) {
-            Some(target) => return Action::Cancel { message_id, target },
-            None => (
-                LdapResult::new(ResultCode::ProtocolError, "a cancel names a message id"),
-                None,
-                None,
-            ),
+            Some(target) => return Outcome::Cancel(target),
+            None => protocol_error("a cancel names a message id".to_owned()),
         },
-        WHO_AM_I if request.value.is_some() => (
-            LdapResult::new(ResultCode::ProtocolError, "Who am I takes no value"),
-            None,
-            None,
-        ),
-        WHO_AM_I => (LdapResult::success(), None, Some(authorization_id(session))),
-        PASSWORD_MODIFY => (password_unchangeable(), None, None),
+        WHO_AM_I if request.value.is_some() => protocol_error("Who am I takes no value".to_owned()),
+        WHO_AM_I => Answer {
+            value: Some(authorization_id(session)),
+            ..Answer::from(LdapResult::success())
+        },
+        PASSWORD_MODIFY => update::password_unchangeable(),
         other => {
             let name = response::excerpt(other.as_bytes());
-            let text = format!("extended operation \"{name}\" is not supported");
-            (LdapResult::new(ResultCode::ProtocolError, text), None, None)
+            protocol_error(format!("extended operation \"{name}\" is not supported"))
         }
-    };
-    if result.code == ResultCode::ProtocolError {
-        session.count_refusal(OperationKind::Extended, RejectReason::ProtocolError);
-    }
-    response::write_extended(out, message_id, &result, name, value.as_deref());
-    Action::Done
+    })
 }
 
 /// RFC 4532: `dn:` and the DN of who is bound, nothing for the anonymous. `u:` and the name for somebody who bound with a name
 /// that is no DN and whom the directory does not know (RFC 4513 section 5.2.1.8).
-fn authorization_id(session: &Session) -> Vec<u8> {
+fn authorization_id(session: &LdapSession) -> Vec<u8> {
     let Some(identity) = &session.identity else {
         return Vec::new();
     };
@@ -68,44 +56,29 @@ fn authorization_id(session: &Session) -> Vec<u8> {
     format!("{kind}:{name}").into_bytes()
 }
 
-/// To a new password, by the extended operation or by a modify. Nextcloud shows this code's text to whoever asked, and takes
-/// `unwillingToPerform` for success.
-pub(in crate::server) fn password_unchangeable() -> LdapResult {
-    LdapResult::new(
-        ResultCode::ConstraintViolation,
-        "passwords are changed in authentik: in the user settings or by its recovery flow",
-    )
-}
-
-fn start_tls(
-    session: &mut Session,
-    message_id: u32,
-    request: &ExtendedRequest,
-    busy: bool,
-    out: &mut Vec<u8>,
-) -> Action {
-    let refusal = if request.value.is_some() {
-        Some((ResultCode::ProtocolError, "StartTLS takes no value"))
-    } else if session.secure {
-        Some((ResultCode::OperationsError, "TLS is already in place"))
-    } else if busy {
-        Some((
-            ResultCode::OperationsError,
-            "StartTLS must wait until no other operation is under way",
-        ))
-    } else {
-        None
+fn start_tls(session: &LdapSession, request: &ExtendedRequest, busy: bool) -> Outcome {
+    let refused = |answer: Answer| {
+        Outcome::Answer(Answer {
+            name: Some(START_TLS),
+            ..answer
+        })
     };
-    if let Some((ResultCode::ProtocolError, _)) = refusal {
-        session.count_refusal(OperationKind::Extended, RejectReason::ProtocolError);
+    let not_now = |text: &str| refused(LdapResult::new(ResultCode::OperationsError, text).into());
+    if request.value.is_some() {
+        let text = "StartTLS takes no value";
+        return refused(Answer::refused(
+            RejectReason::ProtocolError,
+            ResultCode::ProtocolError,
+            text,
+        ));
     }
-    let result = refusal.map_or_else(LdapResult::success, |(code, text)| LdapResult::new(code, text));
-    response::write_extended(out, message_id, &result, Some(START_TLS), None);
-    if result.code == ResultCode::Success {
-        Action::StartTls
-    } else {
-        Action::Done
+    if session.secure {
+        return not_now("TLS is already in place");
     }
+    if busy {
+        return not_now("StartTLS must wait until no other operation is under way");
+    }
+    Outcome::StartTls
 }
 
 /// The value of a cancel request: `SEQUENCE { cancelID MessageID }`.

@@ -11,12 +11,12 @@ use akldap_ldap::response::{LdapResult, ResultCode};
 
 use crate::outpost::access::Identity;
 
-use super::super::session::Session;
+use crate::server::session::LdapSession;
 
 /// The search of the rootDSE or the subschema, if the request is for one of them alone. What somebody bound searches below
 /// the empty name is the tree of their provider as well.
 pub(super) fn search(
-    session: &Session,
+    session: &LdapSession,
     request: &SearchRequest<'_>,
     controls: &SearchControls,
 ) -> Option<Result<Search, LdapResult>> {
@@ -46,7 +46,7 @@ pub(super) fn search(
 }
 
 /// Compares a value of the rootDSE or the subschema, if the request is for one of them.
-pub(super) fn compare(session: &Session, request: &CompareRequest) -> Option<LdapResult> {
+pub(super) fn compare(session: &LdapSession, request: &CompareRequest) -> Option<LdapResult> {
     let identity = session.identity.as_deref();
     let (attribute, value) = (request.attribute.as_bytes(), &request.value);
     let refusal = || too_much_asserted(attribute.len() + value.len(), identity);

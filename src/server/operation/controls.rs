@@ -1,17 +1,7 @@
-//! The LDAP operations, one file each, and the controls they support. What is advertised in the rootDSE is generated
-//! from the tables here.
-
-pub(super) mod bind;
-pub(super) mod compare;
-pub(super) mod extended;
-mod root_dse;
-pub(super) mod search;
+//! The controls that operations support. What is advertised in the root DSE is made from the table here.
 
 use akldap_ldap::control::{self, Control};
 use akldap_ldap::message::OperationKind;
-
-pub(super) use bind::BindFuture;
-pub(super) use search::Running;
 
 /// The controls we implement, and for which operations.
 const CONTROLS: &[(&str, &[OperationKind])] = &[
@@ -58,14 +48,6 @@ fn asks_for_what_is_so(control: &Control<'_>) -> bool {
 }
 
 /// What the rootDSE says under supportedControl.
-pub(super) fn supported_controls() -> impl Iterator<Item = &'static str> {
+pub(super) fn supported() -> impl Iterator<Item = &'static str> {
     CONTROLS.iter().map(|(oid, _)| *oid)
 }
-
-/// What the rootDSE says under supportedFeatures: all operational attributes by `+` (RFC 3673) and absolute true and
-/// false filters (RFC 4526), requesting attributes by object class (RFC 4529).
-pub(super) const SUPPORTED_FEATURES: &[&str] = &[
-    "1.3.6.1.4.1.4203.1.5.1",
-    "1.3.6.1.4.1.4203.1.5.2",
-    "1.3.6.1.4.1.4203.1.5.3",
-];

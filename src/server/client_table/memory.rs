@@ -8,21 +8,19 @@ use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::time::Instant;
-
+use super::client::Client;
 use super::holder::{Holder, Holders};
-use super::{Crowd, Dismissal, Occupant};
 
 /// The part of the budget that unbound clients have.
 const UNBOUND_PART: usize = 4;
 /// When it is too much, this part of the budget is freed at once: choosing takes a look at everybody.
 const FREED_PART: usize = 8;
 /// What TLS holds for a connection: keys, and records on their way in and out.
-pub(in crate::server) const TLS_STATE: usize = 24 * 1024;
+pub(crate) const TLS_STATE: usize = 24 * 1024;
 
 /// How much all clients may hold, and how much they do.
 #[derive(Debug)]
-pub(in crate::server) struct Budget {
+pub(crate) struct MemoryBudget {
     limit: usize,
     used: AtomicUsize,
     used_unbound: AtomicUsize,
@@ -30,8 +28,8 @@ pub(in crate::server) struct Budget {
     leaving: AtomicUsize,
 }
 
-impl Budget {
-    pub(in crate::server) fn new(limit: usize) -> Self {
+impl MemoryBudget {
+    pub(crate) fn new(limit: usize) -> Self {
         Self {
             limit,
             used: AtomicUsize::new(0),
@@ -62,6 +60,11 @@ impl Budget {
         change(&self.used_unbound, before, now);
     }
 
+    /// A client that holds so much was told to go.
+    pub(super) fn leaves(&self, held: usize) {
+        change(&self.leaving, 0, held);
+    }
+
     /// A client that was told to go because it held so much has gone.
     pub(super) fn left(&self, held: usize) {
         change(&self.leaving, held, 0);
@@ -72,6 +75,25 @@ impl Budget {
         let leaving = load(&self.leaving);
         load(&self.used).saturating_sub(leaving) > self.limit
             || load(&self.used_unbound).saturating_sub(leaving) > self.unbound_limit()
+    }
+
+    /// Those who have to go so that what the others hold is well within the budget, and what each of them holds: who holds
+    /// most goes first.
+    pub(super) fn choose(
+        &self,
+        unbound: Vec<Arc<Client>>,
+        bound: Vec<Arc<Client>>,
+    ) -> Vec<(usize, Arc<Client>)> {
+        let mut chosen = greediest(&unbound, self.unbound_limit());
+        let mut rest = bound;
+        let goes = |client: &Arc<Client>| chosen.iter().any(|(_, other)| Arc::ptr_eq(client, other));
+        if chosen.is_empty() {
+            rest.extend(unbound);
+        } else {
+            rest.extend(unbound.into_iter().filter(|client| !goes(client)));
+        }
+        chosen.extend(greediest(&rest, self.limit));
+        chosen
     }
 }
 
@@ -85,46 +107,16 @@ fn change(count: &AtomicUsize, before: usize, now: usize) {
 struct Share {
     held: usize,
     /// Ascending by what each holds, once sorted.
-    clients: Vec<(usize, Arc<Occupant>)>,
-}
-
-impl Crowd {
-    /// Tells those to go who hold most, until what the others hold is well within the budget.
-    pub(super) fn relieve(&self) {
-        let mut state = self.lock();
-        // Somebody else may have done it meanwhile.
-        if !self.budget.is_exceeded() {
-            return;
-        }
-        let unbound: Vec<_> = state.unbound.values().map(Arc::clone).collect();
-        let mut chosen = greediest(&unbound, self.budget.unbound_limit());
-        let mut rest: Vec<_> = state.bound.values().map(Arc::clone).collect();
-        let goes = |occupant: &Arc<Occupant>| chosen.iter().any(|(_, other)| Arc::ptr_eq(occupant, other));
-        if chosen.is_empty() {
-            rest.extend(unbound);
-        } else {
-            rest.extend(unbound.into_iter().filter(|occupant| !goes(occupant)));
-        }
-        chosen.extend(greediest(&rest, self.budget.limit));
-        for (held, occupant) in chosen {
-            change(&self.budget.leaving, 0, held);
-            state.dismiss(
-                &occupant,
-                Dismissal::Memory { held },
-                Instant::now(),
-                &self.metrics,
-            );
-        }
-    }
+    clients: Vec<(usize, Arc<Client>)>,
 }
 
 /// Who of these has to go so that the others hold less than `limit`; nobody if all of them do.
-fn greediest(occupants: &[Arc<Occupant>], limit: usize) -> Vec<(usize, Arc<Occupant>)> {
-    let staying = |occupant: &&Arc<Occupant>| occupant.dismissal.get().is_none();
-    let amounts: Vec<(usize, &Arc<Occupant>)> = occupants
+fn greediest(clients: &[Arc<Client>], limit: usize) -> Vec<(usize, Arc<Client>)> {
+    let staying = |client: &&Arc<Client>| client.dismissal.get().is_none();
+    let amounts: Vec<(usize, &Arc<Client>)> = clients
         .iter()
         .filter(staying)
-        .map(|occupant| (occupant.held.load(Ordering::Relaxed), occupant))
+        .map(|client| (client.held.load(Ordering::Relaxed), client))
         .filter(|(held, _)| *held > 0)
         .collect();
     let mut total: usize = amounts.iter().map(|(held, _)| held).sum();
@@ -133,14 +125,14 @@ fn greediest(occupants: &[Arc<Occupant>], limit: usize) -> Vec<(usize, Arc<Occup
         return chosen;
     }
     let mut holders = Holders::default();
-    for (held, occupant) in &amounts {
-        holders.add(occupant.claim, *held);
+    for (held, client) in &amounts {
+        holders.add(client.origin, *held);
     }
     let mut shares = HashMap::<Holder, Share>::new();
-    for (held, occupant) in amounts {
-        let share = shares.entry(holders.holder(occupant.claim)).or_default();
+    for (held, client) in amounts {
+        let share = shares.entry(holders.holder(client.origin)).or_default();
         share.held += held;
-        share.clients.push((held, Arc::clone(occupant)));
+        share.clients.push((held, Arc::clone(client)));
     }
     let enough = limit - limit / FREED_PART;
     let mut heap: BinaryHeap<(usize, Holder)> = shares
@@ -156,11 +148,11 @@ fn greediest(occupants: &[Arc<Occupant>], limit: usize) -> Vec<(usize, Arc<Occup
         let Some(share) = shares.get_mut(&holder) else {
             continue;
         };
-        if let Some((held, occupant)) = share.clients.pop() {
+        if let Some((held, client)) = share.clients.pop() {
             total -= held;
             share.held -= held;
             heap.push((holder.level(share.held), holder));
-            chosen.push((held, occupant));
+            chosen.push((held, client));
         }
     }
     chosen

@@ -1,14 +1,15 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
-use akldap_directory::{Builder, Tree, UserRecord};
+use akldap_directory::{Builder, SearchControls, Tree, UserRecord, Viewer};
 use akldap_ldap::filter::Filter;
+use akldap_ldap::message::{Scope, SearchRequest};
 
 const BASE: &str = "dc=ldap,dc=goauthentik,dc=io";
 const LIMIT: Duration = Duration::from_nanos(1);
 
 /// A search that looks at everything, finds nothing and takes several steps. A processor may work on it for a nanosecond.
-fn running(processor_time: fn() -> Duration) -> Running {
+fn running(processor_time: fn() -> Duration) -> RunningSearch {
     let mut builder = Builder::new();
     for pk in 0..10_000 {
         let name = format!("user{pk}");
@@ -39,7 +40,7 @@ fn running(processor_time: fn() -> Duration) -> Running {
     };
     let (snapshot, tree) = (Arc::new(builder.finish().0), Tree::new(BASE, 2000, 4000).unwrap());
     let controls = SearchControls::default();
-    Running {
+    RunningSearch {
         message_id: 1,
         search: directory::Search::new(snapshot, Arc::new(tree), Viewer::Full, &request, &controls).unwrap(),
         started: Instant::now(),
@@ -58,7 +59,7 @@ fn running(processor_time: fn() -> Duration) -> Running {
 }
 
 /// The steps it took and what was answered.
-fn drive(mut running: Running) -> (usize, Vec<u8>) {
+fn drive(mut running: RunningSearch) -> (usize, Vec<u8>) {
     let (mut steps, mut out) = (1, Vec::new());
     while !running.step(&mut out, FIRST_STEP) {
         steps += 1;

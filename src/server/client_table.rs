@@ -4,26 +4,28 @@
 //! The memory it takes is bounded by the connections it counts. Must not know what connections are for.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::{IpAddr, Ipv6Addr};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use crate::metrics::ClientMetrics;
 use crate::outpost::bind::Origin;
 
+mod client;
 mod holder;
 mod memory;
 
-use holder::{Claim, Holders};
-pub(super) use memory::{Budget, TLS_STATE};
+use client::Client;
+pub(super) use client::Dismissal;
+use holder::{CountedOrigin, Holders};
+pub(super) use memory::{MemoryBudget, TLS_STATE};
 
-/// The server counts as crowded when less than this part of its places, or of those for unbound clients, is free.
-const CROWDED_PART: usize = 8;
+/// Places are short when less than this part of them, or of those for unbound clients, is free.
+const NEARLY_FULL_PART: usize = 8;
 /// The part of all places that only bound clients get.
 const BOUND_PART: usize = 4;
 /// An address with no more unbound connections than this keeps each of them for [`GRACE`], whoever waits.
@@ -40,11 +42,11 @@ const LOOK: Duration = Duration::from_millis(250);
 
 /// The connections of the moment.
 #[derive(Debug)]
-pub(super) struct Crowd {
+pub(super) struct ClientTable {
     capacity: usize,
     unbound_capacity: usize,
     limit_per_source: Option<usize>,
-    budget: Budget,
+    budget: MemoryBudget,
     metrics: ClientMetrics,
     state: Mutex<State>,
     open: AtomicUsize,
@@ -56,8 +58,8 @@ pub(super) struct Crowd {
 struct State {
     next: u64,
     /// By how long they have been so.
-    unbound: BTreeMap<u64, Arc<Occupant>>,
-    bound: BTreeMap<u64, Arc<Occupant>>,
+    unbound: BTreeMap<u64, Arc<Client>>,
+    bound: BTreeMap<u64, Arc<Client>>,
     /// How many connections each address has, counted against its limit.
     sources: HashMap<IpAddr, usize>,
     /// How many were told to go and have not gone yet.
@@ -66,36 +68,11 @@ struct State {
     told: Option<Instant>,
 }
 
-/// Why a connection has to go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Dismissal {
-    /// Others need its place, and it has not bound.
-    Place,
-    /// It holds most of the memory.
-    Memory {
-        /// Octets it held.
-        held: usize,
-    },
-}
-
-/// A connection as the others see it.
-#[derive(Debug)]
-struct Occupant {
-    claim: Claim,
-    /// When it last became unbound.
-    since: Mutex<Instant>,
-    /// A bind is under way.
-    binding: AtomicBool,
-    held: AtomicUsize,
-    dismissed: CancellationToken,
-    dismissal: OnceLock<Dismissal>,
-}
-
 /// A connection's place, until this is dropped.
 #[derive(Debug)]
-pub(super) struct Seat {
-    crowd: Arc<Crowd>,
-    occupant: Arc<Occupant>,
+pub(super) struct Permit {
+    table: Arc<ClientTable>,
+    client: Arc<Client>,
     number: u64,
     bound: bool,
     entered: bool,
@@ -103,20 +80,12 @@ pub(super) struct Seat {
     held: usize,
 }
 
-/// The address a client counts under: an IPv6 client owns a whole /64.
-pub(super) fn source(client: IpAddr) -> IpAddr {
-    match client.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
-        address @ IpAddr::V4(_) => address,
-    }
-}
-
-impl Crowd {
+impl ClientTable {
     /// Room for `capacity` connections, of each address `limit_per_source` at most.
     pub(super) fn new(
         capacity: usize,
         limit_per_source: Option<usize>,
-        budget: Budget,
+        budget: MemoryBudget,
         metrics: ClientMetrics,
     ) -> Arc<Self> {
         metrics.set_memory_limit(budget.limit());
@@ -134,10 +103,10 @@ impl Crowd {
     }
 
     /// A place, once there is one. Makes unbound clients go who have had theirs for long, or whose address has many.
-    pub(super) async fn admit(self: &Arc<Self>, peer: IpAddr) -> Seat {
+    pub(super) async fn admit(self: &Arc<Self>, peer: IpAddr) -> Permit {
         loop {
-            if let Some(seat) = self.try_admit(peer, Instant::now()) {
-                return seat;
+            if let Some(permit) = self.try_admit(peer, Instant::now()) {
+                return permit;
             }
             tokio::select! {
                 () = self.freed.notified() => {}
@@ -146,7 +115,7 @@ impl Crowd {
         }
     }
 
-    fn try_admit(self: &Arc<Self>, peer: IpAddr, now: Instant) -> Option<Seat> {
+    fn try_admit(self: &Arc<Self>, peer: IpAddr, now: Instant) -> Option<Permit> {
         let mut state = self.lock();
         let open = state.unbound.len() + state.bound.len();
         if open >= self.capacity || state.unbound.len() >= self.unbound_capacity {
@@ -155,12 +124,12 @@ impl Crowd {
             }
             return None;
         }
-        let occupant = Arc::new(Occupant::new(Origin::from(peer).into(), now));
-        let number = state.seat_unbound(&occupant);
+        let client = Arc::new(Client::new(Origin::from(peer).into(), now));
+        let number = state.insert_unbound(&client);
         self.count(&state);
-        Some(Seat {
-            crowd: Arc::clone(self),
-            occupant,
+        Some(Permit {
+            table: Arc::clone(self),
+            client,
             number,
             bound: false,
             entered: false,
@@ -169,11 +138,29 @@ impl Crowd {
     }
 
     /// Whether few places are left, so that whoever only sits there should go.
-    pub(super) fn is_dense(&self) -> bool {
+    pub(super) fn is_nearly_full(&self) -> bool {
         let few = |taken: &AtomicUsize, all: usize| {
-            all.saturating_sub(taken.load(Ordering::Relaxed)) < all.div_ceil(CROWDED_PART)
+            all.saturating_sub(taken.load(Ordering::Relaxed)) < all.div_ceil(NEARLY_FULL_PART)
         };
         few(&self.open, self.capacity) || few(&self.unbound, self.unbound_capacity)
+    }
+
+    /// Tells those to go who hold most, until what the others hold is well within the budget.
+    fn relieve(&self) {
+        let mut state = self.lock();
+        // Somebody else may have done it meanwhile.
+        if !self.budget.is_exceeded() {
+            return;
+        }
+        let (unbound, bound) = (state.unbound.values(), state.bound.values());
+        let chosen = self
+            .budget
+            .choose(unbound.map(Arc::clone).collect(), bound.map(Arc::clone).collect());
+        for (held, client) in chosen {
+            self.budget.leaves(held);
+            let dismissal = Dismissal::Memory { held };
+            state.dismiss(&client, dismissal, Instant::now(), &self.metrics);
+        }
     }
 
     fn count(&self, state: &State) {
@@ -188,10 +175,10 @@ impl Crowd {
 }
 
 impl State {
-    fn seat_unbound(&mut self, occupant: &Arc<Occupant>) -> u64 {
+    fn insert_unbound(&mut self, client: &Arc<Client>) -> u64 {
         let number = self.next;
         self.next += 1;
-        self.unbound.insert(number, Arc::clone(occupant));
+        self.unbound.insert(number, Arc::clone(client));
         number
     }
 
@@ -219,101 +206,67 @@ impl State {
     /// bind under way come last, and are not spared for that alone: whoever sends one after the other has always one.
     fn make_room(&mut self, now: Instant, metrics: &ClientMetrics) {
         let mut holders = Holders::default();
-        let staying = self.unbound.values().filter(|occupant| !occupant.is_told());
-        staying.for_each(|occupant| holders.add(occupant.claim, 1));
+        let staying = self.unbound.values().filter(|client| !client.is_told());
+        staying.for_each(|client| holders.add(client.origin, 1));
         let Some((greediest, count)) = holders.greediest() else {
             return;
         };
         let has_many = greediest.level(count) > SPARED;
         let batch = (self.unbound.len() / BATCH_PART).max(1);
-        let goes = |occupant: &&Arc<Occupant>| {
-            let grace = if occupant.is_binding() {
-                BINDING_GRACE
-            } else {
-                GRACE
-            };
-            !occupant.is_told()
+        let goes = |client: &&Arc<Client>| {
+            let grace = if client.is_binding() { BINDING_GRACE } else { GRACE };
+            !client.is_told()
                 && match has_many {
-                    true => holders.holder(occupant.claim) == greediest,
-                    false => now.saturating_duration_since(occupant.since()) >= grace,
+                    true => holders.holder(client.origin) == greediest,
+                    false => now.saturating_duration_since(client.since()) >= grace,
                 }
         };
         let candidates = |binding: bool| {
             let of_kind = self
                 .unbound
                 .values()
-                .filter(move |occupant| occupant.is_binding() == binding);
+                .filter(move |client| client.is_binding() == binding);
             of_kind.filter(goes)
         };
-        let chosen: Vec<Arc<Occupant>> = candidates(false)
+        let chosen: Vec<Arc<Client>> = candidates(false)
             .chain(candidates(true))
             .take(batch.min(greediest.level(count).saturating_sub(SPARED).max(1)))
             .map(Arc::clone)
             .collect();
-        for occupant in chosen {
-            self.dismiss(&occupant, Dismissal::Place, now, metrics);
+        for client in chosen {
+            self.dismiss(&client, Dismissal::Place, now, metrics);
         }
     }
 
-    fn dismiss(&mut self, occupant: &Occupant, dismissal: Dismissal, now: Instant, metrics: &ClientMetrics) {
-        if occupant.dismissal.set(dismissal).is_ok() {
+    fn dismiss(&mut self, client: &Client, dismissal: Dismissal, now: Instant, metrics: &ClientMetrics) {
+        if client.dismissal.set(dismissal).is_ok() {
             self.leaving += 1;
             self.told = Some(now);
             metrics.dismissed();
-            occupant.dismissed.cancel();
+            client.dismissed.cancel();
         }
     }
 }
 
-impl Occupant {
-    fn new(claim: Claim, since: Instant) -> Self {
-        Self {
-            claim,
-            since: Mutex::new(since),
-            binding: AtomicBool::new(false),
-            held: AtomicUsize::new(0),
-            dismissed: CancellationToken::new(),
-            dismissal: OnceLock::new(),
-        }
-    }
-
-    /// Whether it was told to go.
-    fn is_told(&self) -> bool {
-        self.dismissal.get().is_some()
-    }
-
-    fn is_binding(&self) -> bool {
-        self.binding.load(Ordering::Relaxed)
-    }
-
-    fn since(&self) -> Instant {
-        *self.since.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn unbound_at(&self, now: Instant) {
-        *self.since.lock().unwrap_or_else(PoisonError::into_inner) = now;
-    }
-}
-
-impl Seat {
+impl Permit {
     /// Counts the connection for the address that turned out to be the client's; false if that has too many.
     pub(super) fn enter(&mut self, origin: Origin) -> bool {
-        let claim = Claim::from(origin);
-        let crowd = Arc::clone(&self.crowd);
-        let mut state = crowd.lock();
-        if claim != self.occupant.claim {
+        let origin = CountedOrigin::from(origin);
+        let table = Arc::clone(&self.table);
+        let mut state = table.lock();
+        if origin != self.client.origin {
             // What others see of it is made anew: the header of a proxy is the first thing that is read.
-            let occupant = Arc::new(Occupant::new(claim, self.occupant.since()));
-            occupant.held.store(self.held, Ordering::Relaxed);
+            let client = Arc::new(Client::new(origin, self.client.since()));
+            client.held.store(self.held, Ordering::Relaxed);
             state.unbound.remove(&self.number);
-            if self.occupant.is_told() {
+            if self.client.is_told() {
                 state.leaving = state.leaving.saturating_sub(1);
             }
-            self.number = state.seat_unbound(&occupant);
-            self.occupant = occupant;
+            self.number = state.insert_unbound(&client);
+            self.client = client;
         }
-        let entered = state.sources.entry(claim.client).or_default();
-        if crowd.limit_per_source.is_some_and(|limit| *entered >= limit) {
+        let entered = state.sources.entry(origin.client).or_default();
+        if table.limit_per_source.is_some_and(|limit| *entered >= limit) {
             return false;
         }
         *entered += 1;
@@ -323,21 +276,21 @@ impl Seat {
 
     /// Waits until the connection has to go.
     pub(super) fn dismissed(&self) -> impl Future<Output = Dismissal> + Send + 'static {
-        let occupant = Arc::clone(&self.occupant);
+        let client = Arc::clone(&self.client);
         async move {
-            occupant.dismissed.cancelled().await;
-            occupant.dismissal.get().copied().unwrap_or(Dismissal::Place)
+            client.dismissed.cancelled().await;
+            client.dismissal.get().copied().unwrap_or(Dismissal::Place)
         }
     }
 
     /// When the client last became unbound.
     pub(super) fn unbound_since(&self) -> Instant {
-        self.occupant.since()
+        self.client.since()
     }
 
     /// Whether few places are left.
-    pub(super) fn is_in_dense_crowd(&self) -> bool {
-        self.crowd.is_dense()
+    pub(super) fn is_table_nearly_full(&self) -> bool {
+        self.table.is_nearly_full()
     }
 
     /// Notes how the connection stands: the octets it holds, whether it is bound, whether a bind is under way. To be
@@ -347,8 +300,8 @@ impl Seat {
         if bound != self.bound {
             self.change_standing(bound);
         }
-        if binding != self.occupant.binding.load(Ordering::Relaxed) {
-            self.occupant.binding.store(binding, Ordering::Relaxed);
+        if binding != self.client.binding.load(Ordering::Relaxed) {
+            self.client.binding.store(binding, Ordering::Relaxed);
         }
         if held != self.held {
             self.change_held(held);
@@ -356,56 +309,56 @@ impl Seat {
     }
 
     fn change_standing(&mut self, bound: bool) {
-        let mut state = self.crowd.lock();
+        let mut state = self.table.lock();
         if bound {
             state.unbound.remove(&self.number);
-            state.bound.insert(self.number, Arc::clone(&self.occupant));
-            self.crowd.freed.notify_one();
+            state.bound.insert(self.number, Arc::clone(&self.client));
+            self.table.freed.notify_one();
         } else {
             state.bound.remove(&self.number);
-            self.occupant.unbound_at(Instant::now());
-            self.number = state.seat_unbound(&self.occupant);
+            self.client.unbound_at(Instant::now());
+            self.number = state.insert_unbound(&self.client);
         }
-        self.crowd.count(&state);
+        self.table.count(&state);
         drop(state);
-        self.crowd.budget.moved(self.held, bound);
+        self.table.budget.moved(self.held, bound);
         self.bound = bound;
     }
 
     fn change_held(&mut self, held: usize) {
-        self.occupant.held.store(held, Ordering::Relaxed);
-        let crowd = &self.crowd;
-        crowd.budget.changed(self.held, held, self.bound);
-        crowd.metrics.memory_changed(self.held, held);
+        self.client.held.store(held, Ordering::Relaxed);
+        let table = &self.table;
+        table.budget.changed(self.held, held, self.bound);
+        table.metrics.memory_changed(self.held, held);
         self.held = held;
-        if crowd.budget.is_exceeded() {
-            crowd.relieve();
+        if table.budget.is_exceeded() {
+            table.relieve();
         }
     }
 }
 
-impl Drop for Seat {
+impl Drop for Permit {
     fn drop(&mut self) {
-        self.crowd.budget.changed(self.held, 0, self.bound);
-        self.crowd.metrics.memory_changed(self.held, 0);
-        let mut state = self.crowd.lock();
+        self.table.budget.changed(self.held, 0, self.bound);
+        self.table.metrics.memory_changed(self.held, 0);
+        let mut state = self.table.lock();
         if self.bound {
             state.bound.remove(&self.number);
         } else {
             state.unbound.remove(&self.number);
         }
         if self.entered {
-            state.leave_source(self.occupant.claim.client);
+            state.leave_source(self.client.origin.client);
         }
-        if let Some(dismissal) = self.occupant.dismissal.get() {
+        if let Some(dismissal) = self.client.dismissal.get() {
             state.leaving = state.leaving.saturating_sub(1);
             if let Dismissal::Memory { held } = dismissal {
-                self.crowd.budget.left(*held);
+                self.table.budget.left(*held);
             }
         }
-        self.crowd.count(&state);
+        self.table.count(&state);
         drop(state);
-        self.crowd.freed.notify_one();
+        self.table.freed.notify_one();
     }
 }
 

@@ -8,22 +8,22 @@ use std::net::IpAddr;
 
 use crate::outpost::bind::{NAMED_SOURCES, Origin};
 
-use super::source;
+use crate::server::counted_address::counted_address;
 
 /// Where a connection comes from, with addresses as they count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Claim {
+pub(super) struct CountedOrigin {
     /// The client.
     pub(super) client: IpAddr,
     /// The peer that named it and is believed by default only.
     pub(super) proxy: Option<IpAddr>,
 }
 
-impl From<Origin> for Claim {
+impl From<Origin> for CountedOrigin {
     fn from(origin: Origin) -> Self {
         Self {
-            client: source(origin.client),
-            proxy: origin.proxy.map(source),
+            client: counted_address(origin.client),
+            proxy: origin.proxy.map(counted_address),
         }
     }
 }
@@ -55,30 +55,30 @@ impl Holder {
 /// Who holds what of something.
 #[derive(Debug, Default)]
 pub(super) struct Holders {
-    claims: HashMap<Claim, usize>,
+    origins: HashMap<CountedOrigin, usize>,
     peers: HashMap<IpAddr, usize>,
 }
 
 impl Holders {
-    pub(super) fn add(&mut self, claim: Claim, amount: usize) {
-        *self.claims.entry(claim).or_default() += amount;
-        if let Some(peer) = claim.proxy {
+    pub(super) fn add(&mut self, origin: CountedOrigin, amount: usize) {
+        *self.origins.entry(origin).or_default() += amount;
+        if let Some(peer) = origin.proxy {
             *self.peers.entry(peer).or_default() += amount;
         }
     }
 
     /// Whom a connection counts for. A client behind a peer stands for itself if it has more than all others there:
     /// whoever invents addresses cannot make another do so, and one client of an honest proxy is not all of them.
-    pub(super) fn holder(&self, claim: Claim) -> Holder {
+    pub(super) fn holder(&self, origin: CountedOrigin) -> Holder {
         let client = Holder::Client {
-            address: claim.client,
-            named_by: claim.proxy,
+            address: origin.client,
+            named_by: origin.proxy,
         };
-        let Some(peer) = claim.proxy else {
+        let Some(peer) = origin.proxy else {
             return client;
         };
         let amount = |found: Option<&usize>| found.copied().unwrap_or_default();
-        let (own, all) = (amount(self.claims.get(&claim)), amount(self.peers.get(&peer)));
+        let (own, all) = (amount(self.origins.get(&origin)), amount(self.peers.get(&peer)));
         if own > all - own.min(all) {
             client
         } else {
@@ -89,8 +89,8 @@ impl Holders {
     /// Who holds most, and how much.
     pub(super) fn greediest(&self) -> Option<(Holder, usize)> {
         let mut amounts: HashMap<Holder, usize> = HashMap::new();
-        for (claim, amount) in &self.claims {
-            *amounts.entry(self.holder(*claim)).or_default() += amount;
+        for (origin, amount) in &self.origins {
+            *amounts.entry(self.holder(*origin)).or_default() += amount;
         }
         amounts
             .into_iter()

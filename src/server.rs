@@ -1,0 +1,208 @@
+//! Sockets in: listeners, PROXY protocol, TLS, the connection loop, one connection's LDAP session, the HTTP endpoint. Here the
+//! whole is started and ended.
+//!
+//! Knows the outpost below it and asks it for answers. Must not know authentik's API.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::Config;
+use crate::logging::{self, LogControl};
+use crate::outpost::{Outpost, OutpostError};
+
+mod available;
+mod client_table;
+mod config;
+mod connection;
+mod counted_address;
+mod foreign;
+mod handshake_error;
+pub mod http;
+mod listener;
+mod log_limit;
+mod operation;
+mod poll_on_wake;
+mod proxy;
+mod record;
+pub mod request;
+mod rewind;
+mod service;
+mod session;
+mod sockets;
+mod tls;
+
+use config::ServerConfig;
+use listener::Ports;
+use log_limit::LogLimit;
+use service::LdapService;
+pub use sockets::{InheritError, Inherited, inherited};
+
+/// Why the server cannot start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address} ({variable}): {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The variable that names it.
+        variable: &'static str,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The outpost cannot be set up.
+    #[error(transparent)]
+    Outpost(#[from] OutpostError),
+    /// TLS cannot be set up.
+    #[error("cannot prepare TLS: {0}")]
+    Tls(#[from] rustls::Error),
+}
+
+/// Where a server listens; real ports even where 0 was asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Addresses {
+    /// LDAP.
+    pub ldap: Vec<SocketAddr>,
+    /// LDAPS.
+    pub ldaps: Vec<SocketAddr>,
+    /// HTTP.
+    pub http: Vec<SocketAddr>,
+}
+
+/// A running server.
+pub struct Server {
+    outpost: Arc<Outpost>,
+    addresses: Addresses,
+    shutdown: CancellationToken,
+    tasks: TaskTracker,
+    drain: Duration,
+    log_limit: Arc<LogLimit>,
+}
+
+impl Server {
+    /// Opens every port at once and starts to follow authentik. authentik need not be reachable.
+    ///
+    /// # Errors
+    /// When a port cannot be opened or TLS cannot be prepared.
+    pub async fn start(config: Config, log: Option<LogControl>) -> Result<Self, StartError> {
+        Self::start_on(Inherited::default(), config, log).await
+    }
+
+    /// The same on sockets that are open already; those of a kind replace the configured addresses of that kind.
+    ///
+    /// # Errors
+    /// As for [`Server::start`].
+    pub async fn start_on(
+        inherited: Inherited,
+        config: Config,
+        log: Option<LogControl>,
+    ) -> Result<Self, StartError> {
+        let own = Arc::new(ServerConfig::from(&config));
+        let outpost = Outpost::new(config, operation::capabilities(), log)?;
+        let config = own;
+        let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let log_limit = Arc::new(LogLimit::default());
+        let service = LdapService::new(&outpost, &config, &log_limit, &shutdown)?;
+        let clients = listener::client_table(&config.limits, outpost.metrics().clients());
+        let ports = Arc::new(Ports::new(service, clients, tasks.clone()));
+        let mut addresses = Addresses::default();
+        let listen = &config.listen;
+        for listener in listeners(inherited.ldap, &listen.ldap, "AUTHENTIK_LISTEN__LDAP")? {
+            addresses.ldap.extend(listener.local_addr());
+            tasks.spawn(Arc::clone(&ports).accept_all(listener, false));
+        }
+        for listener in listeners(inherited.ldaps, &listen.ldaps, "AUTHENTIK_LISTEN__LDAPS")? {
+            addresses.ldaps.extend(listener.local_addr());
+            tasks.spawn(Arc::clone(&ports).accept_all(listener, true));
+        }
+        for listener in listeners(inherited.http, &listen.metrics, "AUTHENTIK_LISTEN__METRICS")? {
+            addresses.http.extend(listener.local_addr());
+            tasks.spawn(http::serve(listener, Arc::clone(&outpost), shutdown.clone()));
+        }
+        http::serve_socket(&config.metrics_socket, &outpost, &tasks, &shutdown);
+        outpost.start(&tasks, &shutdown);
+        tasks.spawn(tell_repeated(
+            Arc::clone(&outpost),
+            Arc::clone(&log_limit),
+            shutdown.clone(),
+        ));
+        let drain = config.limits.shutdown_timeout;
+        tracing::info!(ldap = ?addresses.ldap, ldaps = ?addresses.ldaps, http = ?addresses.http, "listening");
+        Ok(Self {
+            outpost,
+            addresses,
+            shutdown,
+            tasks,
+            drain,
+            log_limit,
+        })
+    }
+
+    /// Where it listens.
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// The outpost it serves.
+    pub fn outpost(&self) -> &Arc<Outpost> {
+        &self.outpost
+    }
+
+    /// Stops accepting, lets what is under way finish for as long as configured, tells every client, and ends.
+    pub async fn shutdown(self) {
+        self.shutdown.cancel();
+        self.tasks.close();
+        if timeout(self.drain, self.tasks.wait()).await.is_err() {
+            tracing::warn!(
+                connections = self.tasks.len(),
+                "gave up waiting for connections to end"
+            );
+        }
+        self.log_limit.finish();
+        self.outpost.tell_all_repeated();
+    }
+}
+
+/// Writes what was counted instead of logged, when its time has come.
+async fn tell_repeated(outpost: Arc<Outpost>, log_limit: Arc<LogLimit>, shutdown: CancellationToken) {
+    let pause = || tokio::time::sleep(logging::SWEEP_INTERVAL);
+    while shutdown.run_until_cancelled(pause()).await.is_some() {
+        let now = std::time::Instant::now();
+        log_limit.tell_repeated(now);
+        outpost.tell_repeated(now);
+    }
+}
+
+/// The sockets of one kind: those that were inherited, or else those of the configuration.
+fn listeners(
+    inherited: Vec<std::net::TcpListener>,
+    configured: &[SocketAddr],
+    variable: &'static str,
+) -> Result<Vec<TcpListener>, StartError> {
+    let failed = |address, source| StartError::Listen {
+        address,
+        variable,
+        source,
+    };
+    if inherited.is_empty() {
+        let open = |address: &SocketAddr| {
+            sockets::open(*address, configured).map_err(|source| failed(*address, source))
+        };
+        return configured.iter().map(open).collect();
+    }
+    let adopt = |listener: std::net::TcpListener| {
+        let address = listener
+            .local_addr()
+            .unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0)));
+        sockets::adopt(listener).map_err(|source| failed(address, source))
+    };
+    inherited.into_iter().map(adopt).collect()
+}

@@ -1,0 +1,95 @@
+//! Why the server ends a connection before its client wants it to: the words for the client, and those for the log.
+//!
+//! Must not know how a connection ends.
+
+use std::time::Instant;
+
+use crate::logging::audit;
+use crate::outpost::access::Ending;
+use akldap_ldap::response::{LdapResult, ResultCode};
+
+use super::super::client_table::Dismissal;
+use super::super::log_limit::{LogLimit, Topic};
+use super::super::session::LdapSession;
+
+/// At the end of the process.
+pub(super) fn shutting_down() -> LdapResult {
+    LdapResult::new(ResultCode::Unavailable, "the server is shutting down")
+}
+
+/// Of a client that asks nothing.
+pub(super) fn idle() -> LdapResult {
+    LdapResult::new(ResultCode::Unavailable, "the connection was idle for too long")
+}
+
+/// Of a client that does not bind while places are short.
+pub(super) fn unbound() -> LdapResult {
+    let text = "idle or unbound for too long while connections are short: bind, or connect again";
+    LdapResult::new(ResultCode::Unavailable, text)
+}
+
+/// Of a client whose message does not come to its end.
+pub(super) fn slow(session: &LdapSession, log_limit: &LogLimit) -> LdapResult {
+    let LdapSession {
+        client, connection, ..
+    } = *session;
+    if log_limit.is_news(client, Topic::Slow, Instant::now()) {
+        tracing::info!(connection, %client, "a message did not arrive in time; the connection is closed");
+    }
+    LdapResult::new(ResultCode::Unavailable, "the message did not arrive in time")
+}
+
+/// Of a client whose login was withdrawn.
+pub(super) fn revoked(session: &LdapSession, ending: &Ending) -> LdapResult {
+    tracing::info!(
+        target: audit::TARGET,
+        audit = "revocation",
+        connection = session.connection,
+        client = %session.client,
+        bindDN = &*session.bound_dn(),
+        cause = %ending,
+        "the connection of a withdrawn login is closed"
+    );
+    LdapResult::new(ResultCode::Unavailable, ending.to_string())
+}
+
+/// Of a client that has to go so that others have places or memory.
+pub(super) fn dismissed(
+    dismissal: Dismissal,
+    searches: usize,
+    session: &LdapSession,
+    log_limit: &LogLimit,
+) -> LdapResult {
+    let LdapSession {
+        client, connection, ..
+    } = *session;
+    let is_news = |topic| log_limit.is_news(client, topic, Instant::now());
+    let text = match dismissal {
+        Dismissal::Place => {
+            if is_news(Topic::Place) {
+                tracing::warn!(
+                    connection,
+                    %client,
+                    "an unbound connection was closed because connections are short \
+                     (AUTHENTIK_LDAP__MAX_CONNECTIONS)"
+                );
+            }
+            "connections are short, and this one has not bound: connect again, and bind at once".to_owned()
+        }
+        Dismissal::Memory { held } => {
+            if is_news(Topic::Memory) {
+                tracing::warn!(
+                    connection,
+                    %client,
+                    bind_dn = &*session.bound_dn(),
+                    held,
+                    searches,
+                    "a connection was closed because clients hold too much memory and it holds most of its \
+                     address, which holds most (AUTHENTIK_LDAP__CLIENT_MEMORY_LIMIT)"
+                );
+            }
+            format!("the server is short of memory, and this connection holds {held} octets of it")
+        }
+    };
+    LdapResult::new(ResultCode::Busy, text)
+}

@@ -1,0 +1,464 @@
+//! From octets to what they ask, and from its outcome to what follows: the one place where requests become answers, searches
+//! and binds under way, a new identity, or the end of the connection.
+//!
+//! Must not know the stream, nor what the operations do.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::time::Instant;
+
+use crate::outpost::access::Ending;
+use crate::outpost::bind::BindAnswer;
+use akldap_ldap::frame::{self, Frame, FrameError};
+use akldap_ldap::message::{MessageError, Operation, OperationKind};
+use akldap_ldap::response::{self, LdapResult, ResultCode};
+
+use super::super::foreign::{self, Expected};
+use super::super::log_limit::{LogLimit, Topic};
+use super::super::operation::bind::pending::BindFuture;
+use super::super::operation::search::running::RunningSearch;
+use super::super::operation::{self, Answer, Outcome};
+use super::super::poll_on_wake::PollOnWake;
+use super::super::request;
+use super::super::session::LdapSession;
+use super::input::Input;
+use super::output::Output;
+
+/// Answers are written once this much is waiting, or when there is nothing else to do.
+const WRITE_SIZE: usize = 32 * 1024;
+/// Searches of one connection under way at once; further requests wait in the socket.
+const MAX_RUNNING: usize = 64;
+/// A bind under way holds its name and its secret for itself, and for the judgement that equal ones share.
+const BIND_COPIES: usize = 2;
+
+/// The requests of a connection.
+pub(super) struct Dispatcher<'a> {
+    pub(super) session: &'a mut LdapSession,
+    log_limit: &'a LogLimit,
+    expected: Expected,
+    pub(super) input: Input,
+    pub(super) output: Output,
+    /// Since when a message is there in part and its rest awaited.
+    partial_since: Option<Instant>,
+    searches: VecDeque<Box<RunningSearch>>,
+    binding: Option<Binding>,
+    /// Resolves when the bound identity is revoked; there only while somebody is bound.
+    ending: Option<PollOnWake<Ending>>,
+    /// Resolves when directories that searches may read have become too old; there while there are searches.
+    retired: Option<PollOnWake<()>>,
+    state: State,
+}
+
+struct Binding {
+    message_id: u32,
+    started: std::time::Instant,
+    /// Octets that it holds.
+    size: usize,
+    answer: BindFuture,
+}
+
+/// How far a connection is from its end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// Requests are read.
+    Open,
+    /// The client will send no more; what is under way is finished, then the connection ends.
+    Draining,
+    /// The server ends: no more is read, what is under way is finished, then the client is told.
+    ShuttingDown,
+    /// What is in the buffer is written, then the connection ends.
+    Closing,
+    /// What is in the buffer is written, then TLS begins.
+    StartingTls,
+}
+
+impl<'a> Dispatcher<'a> {
+    pub(super) fn new(session: &'a mut LdapSession, log_limit: &'a LogLimit, expected: Expected) -> Self {
+        Self {
+            session,
+            log_limit,
+            expected,
+            input: Input::new(),
+            output: Output::default(),
+            partial_since: None,
+            searches: VecDeque::new(),
+            binding: None,
+            ending: None,
+            retired: None,
+            state: State::Open,
+        }
+    }
+
+    pub(super) fn state(&self) -> State {
+        self.state
+    }
+
+    /// Whether operations are under way.
+    pub(super) fn is_busy(&self) -> bool {
+        !self.searches.is_empty() || self.binding.is_some()
+    }
+
+    pub(super) fn is_binding(&self) -> bool {
+        self.binding.is_some()
+    }
+
+    /// Searches under way.
+    pub(super) fn searches(&self) -> usize {
+        self.searches.len()
+    }
+
+    /// Since when a message is there in part and its rest awaited.
+    pub(super) fn partial_since(&self) -> Option<Instant> {
+        self.partial_since
+    }
+
+    /// Octets that requests and answers hold.
+    pub(super) fn memory(&self) -> usize {
+        let searches: usize = self.searches.iter().map(|search| search.memory()).sum();
+        let binding = self.binding.as_ref().map_or(0, |binding| binding.size);
+        let identity = self.session.identity.as_ref();
+        let name = identity.map_or(0, |identity| identity.dn().len());
+        self.input.capacity() + self.output.capacity() + searches + binding + name
+    }
+
+    /// Whether more input may be read: never more than one message beyond what is being worked on.
+    pub(super) fn wants_input(&self) -> bool {
+        self.state == State::Open && self.input.len() <= self.session.message_limit()
+    }
+
+    /// Whether searches are to be driven: not while answers wait to be written.
+    pub(super) fn wants_to_advance(&self) -> bool {
+        !self.searches.is_empty() && self.output.is_empty() && self.binding.is_none()
+    }
+
+    /// The client sends no more.
+    pub(super) fn input_ended(&mut self) {
+        self.state = State::Draining;
+        if let Some(binding) = &self.binding {
+            binding.answer.client_left();
+        }
+    }
+
+    /// The server ends.
+    pub(super) fn shut_down(&mut self) {
+        self.state = State::ShuttingDown;
+        // The rest of a message is not awaited any more.
+        self.partial_since = None;
+    }
+
+    /// Waits for the judgement of the bind under way.
+    pub(super) fn poll_bound(&mut self, context: &mut Context<'_>) -> Poll<BindAnswer> {
+        match &mut self.binding {
+            Some(binding) => binding.answer.poll(context),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Waits for the bound identity to be withdrawn.
+    pub(super) fn poll_revoked(&mut self, context: &Context<'_>) -> Poll<Ending> {
+        let Some(ending) = &mut self.ending else {
+            return Poll::Pending;
+        };
+        let revoked = ending.poll(context);
+        if revoked.is_ready() {
+            self.ending = None;
+        }
+        revoked
+    }
+
+    /// Waits for a directory that searches read to become too old.
+    pub(super) fn poll_retired(&mut self, context: &Context<'_>) -> Poll<()> {
+        match &mut self.retired {
+            Some(retired) => retired.poll(context),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Carries out the requests that are whole in the buffer.
+    pub(super) fn process(&mut self) {
+        // Only a message whose rest is awaited from the client runs out of time, not one that waits for us.
+        let mut since = self.partial_since.take();
+        while self.binding.is_none()
+            && matches!(self.state, State::Open | State::Draining | State::ShuttingDown)
+            && self.output.len() < WRITE_SIZE
+        {
+            match frame::split(self.input.pending(), self.session.message_limit()) {
+                Ok(Frame::Complete { length }) => {
+                    if !self.request(length) {
+                        break;
+                    }
+                    since = None;
+                }
+                Ok(Frame::Incomplete { .. }) => {
+                    if self.input.len() > 0 && self.state != State::ShuttingDown {
+                        self.partial_since = Some(since.unwrap_or_else(Instant::now));
+                    }
+                    break;
+                }
+                Err(error) => {
+                    self.broken_framing(&error);
+                    break;
+                }
+            }
+        }
+        self.input.tidy();
+    }
+
+    /// Carries out the request in the next `length` octets of input. False if it has to wait.
+    fn request(&mut self, length: usize) -> bool {
+        let frame = self.input.pending().get(..length).unwrap_or_default();
+        let busy = !self.searches.is_empty();
+        let message = match request::decode(frame) {
+            Ok(message) => message,
+            Err(error) => {
+                // Whatever it was meant to be, there may be a password in it.
+                self.input.take(length, true);
+                self.malformed(&error);
+                return true;
+            }
+        };
+        let (message_id, kind) = (message.message_id, message.operation.kind());
+        // RFC 4511 section 4.2.1: a bind is processed when no other operation is outstanding.
+        if busy && (kind == OperationKind::Bind || self.searches.len() >= MAX_RUNNING) {
+            return false;
+        }
+        if kind == OperationKind::Bind {
+            // RFC 4511 section 4.2.1: a bind request makes the session anonymous until it succeeds, also one that is refused
+            // before it is judged.
+            (self.session.identity, self.ending) = (None, None);
+        }
+        let (session, output) = (&*self.session, &mut self.output);
+        let start = output.len();
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            let mut outcome = operation::run(session, &message, busy);
+            if let Outcome::Search(search) = &mut outcome
+                && search.first_step(output.octets())
+            {
+                output.begin_record_at(search.done_at());
+                return None;
+            }
+            Some(outcome)
+        }));
+        let outcome = outcome.unwrap_or_else(|_| {
+            output.truncate(start);
+            let result = LdapResult::new(ResultCode::Other, "internal error");
+            Some(Outcome::Answer(result.into()))
+        });
+        let secret = matches!(message.operation, Operation::Bind(_) | Operation::Extended(_));
+        self.input.take(length, secret);
+        if let Some(outcome) = outcome {
+            self.dispatch(message_id, kind, outcome);
+        }
+        if let Some(binding) = &mut self.binding {
+            binding.size = length * BIND_COPIES;
+        }
+        true
+    }
+
+    /// Does what the outcome of a request says.
+    fn dispatch(&mut self, message_id: u32, kind: OperationKind, outcome: Outcome) {
+        match outcome {
+            Outcome::Answer(answer) => answer.write(message_id, kind, self.output.octets()),
+            Outcome::Search(search) => {
+                self.searches.push_back(search);
+                if self.retired.is_none() {
+                    // One may have been installed since the search began.
+                    self.end_retired();
+                }
+            }
+            Outcome::Bound { started, answer } => self.take_identity(message_id, started, answer),
+            Outcome::Bind { started, answer } => {
+                if self.state == State::Draining {
+                    answer.client_left();
+                }
+                self.binding = Some(Binding {
+                    message_id,
+                    started,
+                    size: 0,
+                    answer,
+                });
+            }
+            Outcome::StartTls => {
+                let success = Answer {
+                    name: Some(operation::START_TLS),
+                    ..Answer::from(LdapResult::success())
+                };
+                success.write(message_id, kind, self.output.octets());
+                // Octets that follow the request came in plain text and must not survive into the secure session.
+                self.input.clear();
+                self.state = State::StartingTls;
+            }
+            Outcome::Abandon(target) => self.searches.retain(|search| search.message_id() != target),
+            Outcome::Cancel(target) => {
+                let result = self.cancel(target);
+                Answer::from(result).write(message_id, kind, self.output.octets());
+            }
+            Outcome::Close => {
+                self.searches.clear();
+                self.state = State::Closing;
+            }
+        }
+    }
+
+    /// Ends a search as a cancel asks; what the cancel is answered.
+    fn cancel(&mut self, target: u32) -> LdapResult {
+        let mut searches = self.searches.iter();
+        let place = searches.position(|search| search.message_id() == target);
+        match place.and_then(|place| self.searches.remove(place)) {
+            Some(search) => {
+                self.output.begin_record();
+                search.cancel(self.output.octets());
+                LdapResult::success()
+            }
+            None => LdapResult::new(ResultCode::NoSuchOperation, "no such operation is under way"),
+        }
+    }
+
+    /// Takes the judgement of the bind under way.
+    pub(super) fn bound(&mut self, answer: BindAnswer) {
+        if let Some(binding) = self.binding.take() {
+            self.take_identity(binding.message_id, binding.started, answer);
+        }
+    }
+
+    /// Takes the judgement of a bind: the only place where a connection gains an identity.
+    fn take_identity(&mut self, message_id: u32, started: std::time::Instant, answer: BindAnswer) {
+        let request = self.session.request_id(message_id);
+        self.session
+            .outpost
+            .binds()
+            .observe(request, &answer, started.elapsed());
+        if let Some(tag) = OperationKind::Bind.response_tag() {
+            response::write_result(self.output.octets(), message_id, tag, answer.result(), &[]);
+        }
+        self.session.identity = answer.into_identity();
+        let identity = self.session.identity.as_ref();
+        self.ending = identity.map(|identity| PollOnWake::new(Arc::clone(identity).ended()));
+    }
+
+    fn malformed(&mut self, error: &MessageError) {
+        let connection = self.session.connection;
+        tracing::debug!(connection, client = %self.session.client, %error, "malformed request");
+        match error {
+            MessageError::Operation {
+                message_id,
+                kind,
+                reason,
+            } => {
+                if *kind == OperationKind::Bind {
+                    (self.session.identity, self.ending) = (None, None);
+                }
+                let outcome =
+                    operation::malformed(self.session, *message_id, *kind, reason, error.to_string());
+                self.dispatch(*message_id, *kind, outcome);
+            }
+            MessageError::Envelope(_) | MessageError::UnknownOperation { .. } => {
+                self.disconnect(&LdapResult::new(ResultCode::ProtocolError, error.to_string()));
+            }
+        }
+    }
+
+    fn broken_framing(&mut self, error: &FrameError) {
+        let LdapSession {
+            client, connection, ..
+        } = *self.session;
+        match foreign::explain(self.input.pending(), self.expected) {
+            Some(explanation) if self.is_news(Topic::Protocol) => {
+                tracing::warn!(connection, %client, "{explanation}")
+            }
+            _ => tracing::debug!(connection, %client, %error, "broken framing"),
+        }
+        self.disconnect(&LdapResult::new(ResultCode::ProtocolError, error.to_string()));
+    }
+
+    fn is_news(&self, topic: Topic) -> bool {
+        let now = std::time::Instant::now();
+        self.log_limit.is_news(self.session.client, topic, now)
+    }
+
+    /// Drives the searches under way, each a step in its turn.
+    pub(super) fn advance(&mut self) {
+        let before = self.searches.len();
+        while self.output.len() < WRITE_SIZE {
+            let Some(mut search) = self.searches.pop_front() else {
+                break;
+            };
+            let start = self.output.len();
+            let output = self.output.octets();
+            match catch_unwind(AssertUnwindSafe(|| search.step(output, WRITE_SIZE))) {
+                Ok(true) => self.output.begin_record_at(search.done_at()),
+                Ok(false) => {
+                    self.searches.push_back(search);
+                    // A step that found nothing has used its share of time: let other connections run.
+                    break;
+                }
+                Err(_) => {
+                    self.output.truncate(start);
+                    self.output.begin_record();
+                    search.fail(self.output.octets());
+                }
+            }
+        }
+        if self.searches.len() < before {
+            self.process();
+        }
+    }
+
+    /// Ends the searches that read a directory two newer ones have followed.
+    pub(super) fn end_retired(&mut self) {
+        // First, so that no directory is installed unheard between the look and the watch.
+        self.watch_retirements();
+        let before = self.searches.len();
+        let output = &mut self.output;
+        self.searches.retain(|search| {
+            let served = search.is_served();
+            if !served {
+                output.begin_record();
+                search.retire(output.octets());
+            }
+            served
+        });
+        let ended = before - self.searches.len();
+        if ended > 0 && self.is_news(Topic::Retired) {
+            tracing::info!(
+                connection = self.session.connection,
+                client = %self.session.client,
+                searches = ended,
+                "searches ended because their client read slowly and the directory changed twice"
+            );
+        }
+        if self.searches.is_empty() {
+            self.retired = None;
+        }
+        self.process();
+    }
+
+    /// While there are searches: hears of directories that become too old from now on.
+    fn watch_retirements(&mut self) {
+        let mut retirements = self.session.outpost.retirements();
+        self.retired = Some(PollOnWake::new(async move {
+            // The outpost outlives its connections.
+            let _ = retirements.changed().await;
+        }));
+    }
+
+    /// Says why (RFC 4511 section 4.4.1), then ends the connection.
+    pub(super) fn disconnect(&mut self, result: &LdapResult) {
+        self.searches.clear();
+        self.binding = None;
+        (self.session.identity, self.ending) = (None, None);
+        if self.state != State::Closing {
+            response::write_notice_of_disconnection(self.output.octets(), result);
+        }
+        self.state = State::Closing;
+    }
+
+    /// The same, and forgets what was read: of a connection that holds too much.
+    pub(super) fn dismiss(&mut self, result: &LdapResult) {
+        self.disconnect(result);
+        self.input = Input::new();
+    }
+}

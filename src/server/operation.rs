@@ -1,0 +1,164 @@
+//! The LDAP operations, one file each: from a request to its outcome. Here is what concerns all of them: what is refused
+//! whatever the operation is, what is counted, and what of it is advertised. Must not know how answers reach the client.
+
+mod access;
+pub(crate) mod bind;
+mod compare;
+mod controls;
+mod extended;
+mod outcome;
+mod root_dse;
+pub(crate) mod search;
+mod update;
+
+use std::time::Instant;
+
+use crate::metrics::{RejectReason, RequestType};
+use crate::outpost::Capabilities;
+use akldap_ldap::message::{Message, Operation, OperationError, OperationKind};
+use akldap_ldap::response::{self, ResultCode};
+
+use super::session::LdapSession;
+
+pub(super) use extended::START_TLS;
+pub(super) use outcome::{Answer, Outcome};
+
+/// Carries out a request as far as that goes without the connection. `busy` is true while other operations of the session
+/// are under way.
+pub(super) fn run(session: &LdapSession, message: &Message<'_>, busy: bool) -> Outcome {
+    let started = Instant::now();
+    let outcome = match refuse(session, message) {
+        Some(answer) => Outcome::Answer(answer),
+        None => carry_out(session, message, busy, started),
+    };
+    if let Outcome::Answer(answer) = &outcome {
+        let name = match &message.operation {
+            Operation::Bind(request) => request.name,
+            _ => &[],
+        };
+        count_refusal(
+            session,
+            message.message_id,
+            message.operation.kind(),
+            name,
+            answer,
+        );
+    }
+    outcome
+}
+
+/// The outcome of a request whose envelope is sound and whose operation is not.
+pub(super) fn malformed(
+    session: &LdapSession,
+    message_id: u32,
+    kind: OperationKind,
+    error: &OperationError,
+    text: String,
+) -> Outcome {
+    if kind == OperationKind::Unbind {
+        // However it is written, the client has said goodbye.
+        return Outcome::Close;
+    }
+    let reason = match error {
+        OperationError::Filter(_) => RejectReason::FilterParseFail,
+        _ => RejectReason::ProtocolError,
+    };
+    let answer = Answer::refused(reason, ResultCode::ProtocolError, text);
+    count_refusal(session, message_id, kind, &[], &answer);
+    Outcome::Answer(answer)
+}
+
+/// Counts an answer that refuses, and records that of a bind; `name` is the one it was for, where it could be read.
+fn count_refusal(
+    session: &LdapSession,
+    message_id: u32,
+    kind: OperationKind,
+    name: &[u8],
+    Answer { result, refusal, .. }: &Answer,
+) {
+    let Some(reason) = *refusal else { return };
+    let request = match kind {
+        OperationKind::Bind => {
+            let request = session.request_id(message_id);
+            session
+                .outpost
+                .binds()
+                .observe_refused(request, session.client, name, reason, result);
+            return;
+        }
+        OperationKind::Search => RequestType::Search,
+        OperationKind::Compare => RequestType::Compare,
+        OperationKind::Extended => RequestType::Extended,
+        OperationKind::Add | OperationKind::Modify | OperationKind::Delete | OperationKind::ModifyDn => {
+            RequestType::Update
+        }
+        // They have no answer that could refuse them.
+        OperationKind::Unbind | OperationKind::Abandon => return,
+    };
+    session.metrics(|metrics| metrics.rejected(request, reason));
+}
+
+/// What must be refused whatever the operation is.
+fn refuse(session: &LdapSession, message: &Message<'_>) -> Option<Answer> {
+    let kind = message.operation.kind();
+    // RFC 4511 section 4.1.11: criticality has no meaning for requests without a response, unbind and abandon.
+    kind.response_tag()?;
+    let mut controls = message.controls.iter();
+    if let Some(control) = controls.find(|control| control.criticality && !controls::supports(kind, control))
+    {
+        let oid = response::excerpt(control.control_type);
+        return Some(Answer::refused(
+            RejectReason::ProtocolError,
+            ResultCode::UnavailableCriticalExtension,
+            format!("control {oid} is not supported for this operation"),
+        ));
+    }
+    let exempt = match &message.operation {
+        Operation::Extended(request) => request.name == START_TLS,
+        _ => false,
+    };
+    (session.config.tls.required && !session.secure && !exempt).then(|| {
+        Answer::refused(
+            RejectReason::ConfidentialityRequired,
+            ResultCode::ConfidentialityRequired,
+            "this server asks for TLS: use StartTLS or the LDAPS port",
+        )
+    })
+}
+
+fn carry_out(session: &LdapSession, message: &Message<'_>, busy: bool, started: Instant) -> Outcome {
+    let (outcome, observed) = match &message.operation {
+        Operation::Bind(request) => return bind::run(session, request, started),
+        Operation::Search(request) => return search::start(session, message, request, started),
+        Operation::Abandon(target) => return Outcome::Abandon(*target),
+        Operation::Update(update) => return Outcome::Answer(update::refuse(update)),
+        Operation::Unbind => (Outcome::Close, RequestType::Unbind),
+        Operation::Compare(request) => (
+            Outcome::Answer(compare::run(session, request)),
+            RequestType::Compare,
+        ),
+        Operation::Extended(request) => (extended::run(session, request, busy), RequestType::Extended),
+    };
+    session.metrics(|metrics| metrics.observe(observed, started.elapsed()));
+    outcome
+}
+
+/// What the root DSE says of us, made from what is implemented.
+pub(super) fn capabilities() -> Capabilities {
+    Capabilities {
+        controls: controls::supported().collect(),
+        extensions: extended::SUPPORTED.to_vec(),
+        features: SUPPORTED_FEATURES.to_vec(),
+    }
+}
+
+/// What the rootDSE says under supportedFeatures: all operational attributes by `+` (RFC 3673) and absolute true and
+/// false filters (RFC 4526), requesting attributes by object class (RFC 4529).
+const SUPPORTED_FEATURES: &[&str] = &[
+    "1.3.6.1.4.1.4203.1.5.1",
+    "1.3.6.1.4.1.4203.1.5.2",
+    "1.3.6.1.4.1.4203.1.5.3",
+];
+
+#[cfg(all(test, debug_assertions))]
+mod work_tests;

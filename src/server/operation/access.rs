@@ -1,0 +1,102 @@
+//! Who may ask about which names, and what they are shown: one judgement for search and compare.
+
+use std::sync::Arc;
+
+use crate::metrics::RejectReason;
+use crate::outpost::provider::Provider;
+use akldap_directory::{Snapshot, Viewer};
+use akldap_ldap::dn::Dn;
+use akldap_ldap::response::{LdapResult, ResultCode};
+
+use crate::server::session::LdapSession;
+
+use super::outcome::Answer;
+use super::search::running::is_limit;
+
+/// Whose tree is asked about, what of it is shown, and the directory of the moment.
+pub(super) struct Allowed {
+    pub(super) provider: Arc<Provider>,
+    pub(super) viewer: Viewer,
+    pub(super) snapshot: Arc<Snapshot>,
+}
+
+/// What the bound user is shown, if they may ask about `base_object` at all.
+pub(super) fn authorise(session: &LdapSession, base_object: &[u8]) -> Result<Allowed, Answer> {
+    let refused = |code, text: &str| refused(session, LdapResult::new(code, text));
+    // An outage looks like one to everybody: nobody can bind before the first load, so "bind first" would mislead.
+    let Some(snapshot) = session.outpost.snapshot() else {
+        let text = "the directory has not been loaded from authentik yet";
+        return Err(refused(ResultCode::Unavailable, text));
+    };
+    let Some(identity) = &session.identity else {
+        let text = "bind first: without a bind only the rootDSE and the subschema are readable";
+        return Err(refused(ResultCode::InsufficientAccessRights, text));
+    };
+    // Below the empty name lie all trees, and this is the one that the bound user may see.
+    let provider = match base_object {
+        [] => session.outpost.providers().by_pk(identity.provider().pk()),
+        _ => provider_for(session, base_object)?,
+    };
+    let Some(provider) = provider else {
+        if !session.outpost.status().configured() {
+            let text = "the configuration has not been loaded from authentik yet";
+            return Err(refused(ResultCode::Unavailable, text));
+        }
+        let text = "no LDAP provider of this outpost has a base DN at or above this name";
+        return Err(refused(ResultCode::NoSuchObject, text));
+    };
+    if provider.pk() != identity.provider().pk() {
+        let text = "bound to another provider than the one whose tree this is";
+        return Err(refused(ResultCode::InsufficientAccessRights, text));
+    }
+    if !identity.may_search_everything() && snapshot.user_by_pk(identity.user_pk()).is_none() {
+        session.outpost.fetch_user_soon(identity.user_pk());
+        return Err(Answer::refused(
+            RejectReason::UserInfoNotCached,
+            ResultCode::Unavailable,
+            "this account is newer than the directory: it is being fetched",
+        ));
+    }
+    Ok(Allowed {
+        provider,
+        viewer: identity.viewer(),
+        snapshot,
+    })
+}
+
+fn provider_for(session: &LdapSession, base_object: &[u8]) -> Result<Option<Arc<Provider>>, Answer> {
+    let providers = session.outpost.providers();
+    if let Some(provider) = providers.for_plain_name(base_object) {
+        return Ok(Some(Arc::clone(provider)));
+    }
+    match Dn::parse(base_object) {
+        Ok(base) => Ok(providers.for_dn(&base)),
+        // The official outpost's unescaped spelling is not RFC 4514; the directory judges it within its tree.
+        Err(error) => match providers.for_unescaped_dn(base_object) {
+            Some((provider, _)) => Ok(Some(provider)),
+            None => {
+                let text = format!("the base DN is malformed: {error}");
+                Err(refused(
+                    session,
+                    LdapResult::new(ResultCode::InvalidDnSyntax, text),
+                ))
+            }
+        },
+    }
+}
+
+/// The answer to a search or compare that is refused with this result, and what it counts as: nothing where the entry is just
+/// not there.
+pub(super) fn refused(session: &LdapSession, result: LdapResult) -> Answer {
+    let refusal = match (&session.identity, result.code) {
+        (None, ResultCode::InsufficientAccessRights) => Some(RejectReason::EmptyBindDn),
+        (Some(_), ResultCode::InsufficientAccessRights) => Some(RejectReason::InvalidBindDn),
+        (_, ResultCode::Unavailable) => Some(RejectReason::Unavailable),
+        (_, ResultCode::ProtocolError) => Some(RejectReason::ProtocolError),
+        (_, code) => is_limit(code).then_some(RejectReason::LimitExceeded),
+    };
+    Answer {
+        refusal,
+        ..Answer::from(result)
+    }
+}

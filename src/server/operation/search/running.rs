@@ -1,0 +1,215 @@
+//! A search that the connection drives, step by step, and every way in which it ends.
+//!
+//! Must not know how it was asked for, nor what else the connection does.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::metrics::{RejectReason, RequestType};
+use crate::outpost::Outpost;
+use crate::outpost::provider::Provider;
+use akldap_directory::{self as directory, Progress, SearchOutcome};
+use akldap_ldap::control::Control;
+use akldap_ldap::message::OperationKind;
+use akldap_ldap::response::{self, LdapResult, ResultCode};
+
+use super::audit_record::AuditRecord;
+
+/// Searches are driven in steps; one step compares about this many octets, a tenth of a millisecond, and then lets others
+/// run.
+const WORK_PER_STEP: usize = 100_000;
+
+/// A search that goes on while the connection does other things.
+pub(crate) struct RunningSearch {
+    pub(super) message_id: u32,
+    pub(super) search: directory::Search,
+    pub(super) started: Instant,
+    pub(super) deadline: Option<Instant>,
+    /// Time a processor has worked on it, and may.
+    pub(super) worked: Duration,
+    pub(super) time_limit: Option<Duration>,
+    pub(super) processor_time: fn() -> Duration,
+    pub(super) time_option: &'static str,
+    /// `None` for the entries outside every provider's tree.
+    pub(super) provider: Option<Arc<Provider>>,
+    pub(super) outpost: Arc<Outpost>,
+    pub(super) connection: u64,
+    /// What an audit record will say, where searches are recorded.
+    pub(super) record: Option<Box<AuditRecord>>,
+    pub(super) entries: u64,
+    /// Where in the buffer of the last step the result begins.
+    pub(super) done_at: usize,
+}
+
+/// What each entry adds to the time a search may take, so that a listing of everything does not meet its limit.
+const TIME_PER_ENTRY: Duration = Duration::from_micros(100);
+
+/// Time that processors have given the thread. While a busy machine or a container's share of one makes the thread wait,
+/// it stands still: nobody's search is cut because others work.
+pub(super) fn processor_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
+}
+
+/// What a search may add to the buffer before other requests of the connection get their turn, in octets.
+const FIRST_STEP: usize = 32 * 1024;
+
+impl RunningSearch {
+    /// The message id of the request.
+    pub(crate) fn message_id(&self) -> u32 {
+        self.message_id
+    }
+
+    /// Where in the buffer of the last step its SearchResultDone begins.
+    pub(crate) fn done_at(&self) -> usize {
+        self.done_at
+    }
+
+    /// Begins: most searches end in this step, so its time is not asked for: like any other it is short. True when the search
+    /// has ended and its result is written.
+    pub(crate) fn first_step(&mut self, out: &mut Vec<u8>) -> bool {
+        self.advance(out, FIRST_STEP)
+    }
+
+    /// Goes on for about `budget` octets of answers. True when the search has ended and its result is written.
+    pub(crate) fn step(&mut self, out: &mut Vec<u8>, budget: usize) -> bool {
+        let began = (self.processor_time)();
+        if self.advance(out, budget) {
+            return true;
+        }
+        self.worked += (self.processor_time)().saturating_sub(began);
+        let Some(text) = self.out_of_time(Instant::now()) else {
+            return false;
+        };
+        self.done_at = out.len();
+        self.end(out, &LdapResult::new(ResultCode::TimeLimitExceeded, text), &[]);
+        true
+    }
+
+    fn advance(&mut self, out: &mut Vec<u8>, budget: usize) -> bool {
+        match self.search.advance(out, self.message_id, budget, WORK_PER_STEP) {
+            Progress::Done(SearchOutcome {
+                result,
+                controls,
+                entries,
+            }) => {
+                self.entries = entries;
+                let controls: Vec<Control<'_>> = controls
+                    .iter()
+                    .map(|(oid, value)| Control {
+                        control_type: oid.as_bytes(),
+                        criticality: false,
+                        value: Some(value),
+                    })
+                    .collect();
+                self.done_at = out.len();
+                self.end(out, &result, &controls);
+                true
+            }
+            Progress::More => false,
+        }
+    }
+
+    /// Why there is no more time, if there is none.
+    fn out_of_time(&self, now: Instant) -> Option<String> {
+        if self.deadline.is_some_and(|deadline| now >= deadline) {
+            return Some("the search took longer than its time limit".to_owned());
+        }
+        let limit = self.time_limit?;
+        let entries = u32::try_from(self.search.entries()).unwrap_or(u32::MAX);
+        (self.worked > limit.saturating_add(TIME_PER_ENTRY.saturating_mul(entries))).then(|| {
+            let option = self.time_option;
+            format!("the server worked on this search for more than {limit:?} ({option})")
+        })
+    }
+
+    /// Ends the search early, as a cancel asks (RFC 3909 section 2).
+    pub(crate) fn cancel(&self, out: &mut Vec<u8>) {
+        self.end(
+            out,
+            &LdapResult::new(ResultCode::Canceled, "cancelled by the client"),
+            &[],
+        );
+    }
+
+    /// Octets that the search holds.
+    pub(crate) fn memory(&self) -> usize {
+        size_of::<Self>() + self.search.memory()
+    }
+
+    /// Whether the directory it reads may still be read. What belongs to no provider does not depend on one.
+    pub(crate) fn is_served(&self) -> bool {
+        self.provider.is_none() || self.outpost.is_served(self.search.snapshot())
+    }
+
+    /// Ends the search because two newer directories were installed while its client read.
+    pub(crate) fn retire(&self, out: &mut Vec<u8>) {
+        let text = "the directory changed twice while this answer was read, and cannot be kept longer: ask again, in \
+                    pages if the line is slow (RFC 2696)";
+        self.end(out, &LdapResult::new(ResultCode::Busy, text), &[]);
+    }
+
+    /// Ends the search because of a fault of ours.
+    pub(crate) fn fail(&self, out: &mut Vec<u8>) {
+        self.end(
+            out,
+            &LdapResult::new(ResultCode::Other, "internal error while searching"),
+            &[],
+        );
+    }
+
+    fn end(&self, out: &mut Vec<u8>, result: &LdapResult, controls: &[Control<'_>]) {
+        let took = self.started.elapsed();
+        let unclaimed;
+        let metrics = match &self.provider {
+            Some(provider) => provider.metrics(),
+            None => {
+                unclaimed = self.outpost.unclaimed();
+                &**unclaimed
+            }
+        };
+        metrics.observe(RequestType::Search, took);
+        if is_limit(result.code) {
+            metrics.rejected(RequestType::Search, RejectReason::LimitExceeded);
+        }
+        tracing::debug!(
+            connection = self.connection,
+            message_id = self.message_id,
+            code = ?result.code,
+            entries = self.entries,
+            "took-ms" = took.as_secs_f64() * 1000.0,
+            "search ended"
+        );
+        AuditRecord::write(
+            self.record.as_deref(),
+            Some(result.code),
+            self.entries,
+            self.started,
+        );
+        finish(out, self.message_id, result, controls);
+    }
+}
+
+impl Drop for RunningSearch {
+    fn drop(&mut self) {
+        // Abandoned, or the connection ended: what was read until then was read.
+        AuditRecord::write(self.record.as_deref(), None, self.search.entries(), self.started);
+    }
+}
+
+fn finish(out: &mut Vec<u8>, message_id: u32, result: &LdapResult, controls: &[Control<'_>]) {
+    if let Some(tag) = OperationKind::Search.response_tag() {
+        response::write_result(out, message_id, tag, result, controls);
+    }
+}
+
+/// Whether a search with this result reached a limit on what it may cost.
+pub(crate) fn is_limit(code: ResultCode) -> bool {
+    matches!(
+        code,
+        ResultCode::TimeLimitExceeded | ResultCode::AdminLimitExceeded
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,261 @@
+//! What happens to an accepted connection before its first request: PROXY header, the limit of its address, TLS handshake.
+//!
+//! Must not know LDAP operations.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
+
+use crate::outpost::Outpost;
+use crate::outpost::bind::Origin;
+use akldap_ldap::response::{self, LdapResult, ResultCode};
+
+use super::client_table::{Permit, TLS_STATE};
+use super::config::ServerConfig;
+use super::connection::{self, End, Surroundings};
+use super::foreign::{self, Expected};
+use super::handshake_error::{HandshakeError, hint};
+use super::log_limit::{LogLimit, Topic};
+use super::rewind::Rewind;
+use super::session::LdapSession;
+use super::{proxy, tls};
+
+/// Serves the connections of every LDAP port.
+pub(super) struct LdapService {
+    outpost: Arc<Outpost>,
+    config: Arc<ServerConfig>,
+    acceptor: TlsAcceptor,
+    log_limit: Arc<LogLimit>,
+    /// Connections taken so far; each has its number.
+    connections: AtomicU64,
+    shutdown: CancellationToken,
+}
+
+impl LdapService {
+    /// Answers from `outpost` until `shutdown`.
+    ///
+    /// # Errors
+    /// When TLS cannot be prepared.
+    pub(super) fn new(
+        outpost: &Arc<Outpost>,
+        config: &Arc<ServerConfig>,
+        log_limit: &Arc<LogLimit>,
+        shutdown: &CancellationToken,
+    ) -> Result<Arc<Self>, rustls::Error> {
+        let tls = tls::server_config(&config.tls, Arc::clone(outpost.certificates()))?;
+        Ok(Arc::new(Self {
+            outpost: Arc::clone(outpost),
+            config: Arc::clone(config),
+            acceptor: TlsAcceptor::from(tls),
+            log_limit: Arc::clone(log_limit),
+            connections: AtomicU64::new(0),
+            shutdown: shutdown.clone(),
+        }))
+    }
+
+    /// Waits for the server to end.
+    pub(super) fn ended(&self) -> WaitForCancellationFuture<'_> {
+        self.shutdown.cancelled()
+    }
+
+    /// Serves an accepted connection to its end.
+    pub(super) async fn serve(
+        self: Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        implicit_tls: bool,
+        mut permit: Permit,
+    ) {
+        let config = &self.config;
+        let connection = self.connections.fetch_add(1, Ordering::Relaxed) + 1;
+        let deadline = Instant::now() + config.limits.handshake_timeout;
+        let _open = self.outpost.metrics().connection_opened();
+        // Answers are written whole; waiting for more to send would only delay them.
+        let _ = stream.set_nodelay(true);
+        let trust = proxy::Trust {
+            networks: &config.listen.trusted_proxies,
+            named: config.listen.trusted_proxies_set,
+        };
+        let dismissed = permit.dismissed();
+        // At the end of the process whoever was silent is told so like everybody else.
+        let enough = async {
+            let _ = timeout_at(deadline, self.shutdown.cancelled()).await;
+        };
+        let accepted = tokio::select! {
+            biased;
+            accepted = proxy::accept(stream, peer, trust, enough) => accepted,
+            _ = dismissed => return,
+        };
+        let (origin, tls, stream) = match accepted {
+            Ok(accepted) => {
+                let origin = self.origin(accepted.client.ip(), accepted.named_by);
+                (origin, accepted.tls, accepted.stream)
+            }
+            Err(error) => {
+                tracing::debug!(connection, %peer, %error, "connection given up");
+                return;
+            }
+        };
+        let client = origin.client;
+        if !permit.enter(origin) {
+            self.refuse(client, &stream, implicit_tls);
+            return;
+        }
+        if implicit_tls {
+            return Box::pin(self.secure(stream, connection, origin, &mut permit, Expected::Ldaps, deadline))
+                .await;
+        }
+        let mut session = self.session(connection, origin, tls);
+        let surroundings = self.surroundings(Expected::Ldap, 0);
+        let end = connection::serve(stream, &mut session, &mut permit, &surroundings).await;
+        drop(session);
+        if let End::StartTls(stream) = end {
+            let deadline = Instant::now() + config.limits.handshake_timeout;
+            Box::pin(self.secure(
+                stream,
+                connection,
+                origin,
+                &mut permit,
+                Expected::StartTls,
+                deadline,
+            ))
+            .await;
+        }
+    }
+
+    /// Where a client's binds come from. Says which peers are believed only because nobody set whom to believe.
+    fn origin(&self, client: IpAddr, named_by: Option<IpAddr>) -> Origin {
+        let chosen = self.config.listen.trusted_proxies_set;
+        let proxy = named_by.filter(|_| !chosen);
+        if let Some(peer) = proxy
+            && self
+                .log_limit
+                .is_news(peer, Topic::Believed, std::time::Instant::now())
+        {
+            tracing::warn!(
+                %peer,
+                %client,
+                "this peer names other client addresses in PROXY protocol headers and is believed by default, like every \
+                 host of a private network; if it is your load balancer, set AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS to its \
+                 address, else to none"
+            );
+        }
+        Origin { client, proxy }
+    }
+
+    fn session(&self, connection: u64, origin: Origin, secure: bool) -> LdapSession {
+        let (outpost, config) = (Arc::clone(&self.outpost), Arc::clone(&self.config));
+        LdapSession::new(outpost, config, connection, origin, secure)
+    }
+
+    fn surroundings(&self, expected: Expected, stream_size: usize) -> Surroundings<'_> {
+        Surroundings {
+            log_limit: &self.log_limit,
+            shutdown: &self.shutdown,
+            expected,
+            stream_size,
+        }
+    }
+
+    /// Ends a connection of an address that has too many. Under TLS there is nothing that could be said in time.
+    fn refuse(&self, client: IpAddr, stream: &Rewind<TcpStream>, implicit_tls: bool) {
+        let limit = self.config.limits.max_connections_per_address;
+        if self
+            .log_limit
+            .is_news(client, Topic::TooMany, std::time::Instant::now())
+        {
+            tracing::warn!(
+                %client,
+                limit,
+                "too many connections from this address, further ones are refused; if it is a proxy, let it send the \
+                 PROXY protocol, or raise AUTHENTIK_LDAP__MAX_CONNECTIONS_PER_ADDRESS"
+            );
+        }
+        if !implicit_tls {
+            let mut notice = Vec::new();
+            let text = "too many connections from this address";
+            response::write_notice_of_disconnection(
+                &mut notice,
+                &LdapResult::new(ResultCode::Unavailable, text),
+            );
+            let _ = stream.stream().try_write(&notice);
+        }
+    }
+
+    /// The handshake, then LDAP with a fresh state: what was known in plain text does not count under TLS.
+    async fn secure(
+        &self,
+        stream: Rewind<TcpStream>,
+        connection: u64,
+        origin: Origin,
+        permit: &mut Permit,
+        expected: Expected,
+        deadline: Instant,
+    ) {
+        let client = origin.client;
+        permit.note(TLS_STATE, false, false);
+        let dismissed = permit.dismissed();
+        let shaken = tokio::select! {
+            biased;
+            shaken = timeout_at(deadline, self.handshake(stream, expected)) => shaken,
+            _ = dismissed => return,
+            () = self.shutdown.cancelled() => return,
+        };
+        let stream = match shaken {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(failure)) => return self.tell(connection, client, &failure),
+            Err(_) => {
+                tracing::debug!(connection, %client, "the TLS handshake took too long");
+                return;
+            }
+        };
+        let mut session = self.session(connection, origin, true);
+        // StartTLS is refused under TLS, so the conversation can only end.
+        let surroundings = self.surroundings(Expected::Inside, TLS_STATE);
+        connection::serve(stream, &mut session, permit, &surroundings).await;
+    }
+
+    async fn handshake(
+        &self,
+        mut stream: Rewind<TcpStream>,
+        expected: Expected,
+    ) -> Result<TlsStream<Rewind<TcpStream>>, HandshakeError> {
+        stream.look_ahead().await?;
+        if foreign::may_be_tls(stream.front()) {
+            Ok(self.acceptor.accept(stream).await?)
+        } else {
+            Err(HandshakeError::Foreign(foreign::explain(
+                stream.front(),
+                expected,
+            )))
+        }
+    }
+
+    /// Logs why there is no TLS: for each address once in a while, as whoever fails, fails often.
+    fn tell(&self, connection: u64, client: IpAddr, failure: &HandshakeError) {
+        let is_news = |topic| self.log_limit.is_news(client, topic, std::time::Instant::now());
+        match failure {
+            HandshakeError::Foreign(Some(explanation)) if is_news(Topic::Protocol) => {
+                tracing::warn!(connection, %client, "{explanation}");
+            }
+            HandshakeError::Foreign(_) => tracing::debug!(connection, %client, "no TLS handshake"),
+            // Probes of a load balancer come and go without a word.
+            HandshakeError::Tls(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                tracing::debug!(connection, %client, %error, "TLS handshake not completed");
+            }
+            HandshakeError::Tls(error) if is_news(Topic::Handshake) => {
+                tracing::info!(connection, %client, %error, "TLS handshake failed{}", hint(error));
+            }
+            HandshakeError::Tls(error) => {
+                tracing::debug!(connection, %client, %error, "TLS handshake failed")
+            }
+        }
+    }
+}
