@@ -190,7 +190,7 @@ impl Metrics {
     }
 
     /// Puts the outpost's name, once authentik said it or changed it, into the outpost's own families. Handles from
-    /// [`Metrics::application`] keep the name they were made with; make them anew.
+    /// [`Metrics::application`] keep the name they were made with; make new ones.
     pub fn set_outpost_name(&self, name: &str) {
         let mut outpost = self.outpost.lock().unwrap_or_else(PoisonError::into_inner);
         if outpost.outpost_name == name {

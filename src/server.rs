@@ -23,7 +23,6 @@ mod client_table;
 mod config;
 mod connection;
 mod counted_address;
-mod foreign;
 mod handshake_error;
 pub mod http;
 mod listener;
@@ -38,6 +37,7 @@ mod service;
 mod session;
 mod sockets;
 mod tls;
+mod wrong_protocol;
 
 use config::ServerConfig;
 use listener::Ports;

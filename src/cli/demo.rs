@@ -14,7 +14,7 @@ use akldap_simulator::{Certificate, Directory, Options, Simulator, demo_secrets,
 
 use super::args::{DemoArgs, Flags};
 use super::open_files;
-use super::signals::{Request, Signals};
+use super::signals::{SignalRequest, Signals};
 
 /// The throw-away pair whose authority is `certs/ca.pem`; it is public.
 const CERTIFICATE: &str = include_str!("../../certs/p256.pem");
@@ -54,7 +54,7 @@ pub async fn run(arguments: &DemoArgs, flags: &Flags) -> anyhow::Result<()> {
 /// Waits for the end; refreshes at each SIGUSR1 until then. The demo has no files to read again: at SIGHUP its terminal
 /// is gone.
 async fn wait_for_end(server: &Server, signals: &mut Signals) {
-    while signals.next().await == Request::Refresh {
+    while signals.next().await == SignalRequest::Refresh {
         server.outpost().request_refresh();
     }
 }

@@ -8,7 +8,7 @@ use crate::logging::LogControl;
 use crate::server::{self, Server};
 
 use super::open_files;
-use super::signals::{Request, Signals};
+use super::signals::{SignalRequest, Signals};
 
 /// Serves until told to stop.
 ///
@@ -26,14 +26,14 @@ pub async fn run(config: Config, log: LogControl) -> anyhow::Result<()> {
     let server = Server::start_on(server::inherited()?, config, Some(log)).await?;
     loop {
         match signals.next().await {
-            Request::End => break,
-            Request::Reload => {
+            SignalRequest::End => break,
+            SignalRequest::Reload => {
                 tracing::info!(
                     "SIGHUP: reading the files of token and certificate again, and asking authentik"
                 );
                 server.outpost().reload().await;
             }
-            Request::Refresh => {
+            SignalRequest::Refresh => {
                 tracing::info!("SIGUSR1: refreshing");
                 server.outpost().request_refresh();
             }

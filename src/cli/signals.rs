@@ -9,12 +9,12 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Request {
+pub(super) enum SignalRequest {
     /// SIGTERM, SIGINT, SIGQUIT: let running operations end, and leave.
     End,
     /// SIGHUP: read again what files and authentik say about certificates, token and configuration.
     Reload,
-    /// SIGUSR1: read everything anew from authentik.
+    /// SIGUSR1: read everything from authentik again.
     Refresh,
 }
 
@@ -46,14 +46,14 @@ impl Signals {
     }
 
     /// Waits for the next request.
-    pub(super) async fn next(&mut self) -> Request {
+    pub(super) async fn next(&mut self) -> SignalRequest {
         loop {
             tokio::select! {
-                _ = self.terminate.recv() => return Request::End,
-                _ = self.interrupt.recv() => return Request::End,
-                _ = self.quit.recv() => return Request::End,
-                _ = self.hangup.recv() => return Request::Reload,
-                _ = self.refresh.recv() => return Request::Refresh,
+                _ = self.terminate.recv() => return SignalRequest::End,
+                _ = self.interrupt.recv() => return SignalRequest::End,
+                _ = self.quit.recv() => return SignalRequest::End,
+                _ = self.hangup.recv() => return SignalRequest::Reload,
+                _ = self.refresh.recv() => return SignalRequest::Refresh,
                 _ = self.ignored.recv() => {}
             }
         }

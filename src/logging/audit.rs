@@ -25,9 +25,9 @@ impl fmt::Display for RequestId {
     }
 }
 
-/// How dear a line is when whoever reads the log takes none.
+/// Which lines are kept first when whoever reads the log takes none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Worth {
+pub(super) enum Priority {
     /// A login or a revocation: authentik limits how many there can be.
     Record,
     /// A refusal or a search: clients can cause many, so they must not take the room of the others.
@@ -36,7 +36,7 @@ pub(super) enum Worth {
     Other,
 }
 
-impl Worth {
+impl Priority {
     pub(super) fn of(metadata: &Metadata<'_>) -> Self {
         let is_search = || metadata.fields().field("baseDN").is_some();
         match (

@@ -2,7 +2,7 @@
 //! whoever reads the log, and many lines cost one system call.
 //!
 //! Audit records have a queue of their own, which is written first. When a reader takes nothing for too long, what does
-//! not fit is lost, and how much that was is the first line afterwards. Knows octets, their worth and one writer. Must
+//! not fit is lost, and how much that was is the first line afterwards. Knows octets, their priority and one writer. Must
 //! not know what a line says.
 
 use std::collections::VecDeque;
@@ -15,7 +15,7 @@ use std::time::Duration;
 use tracing::Metadata;
 use tracing_subscriber::fmt::MakeWriter;
 
-use super::audit::Worth;
+use super::audit::Priority;
 
 /// How long lines are gathered before they are written: short for whoever watches, long for a processor.
 const GATHER: Duration = Duration::from_millis(5);
@@ -69,11 +69,11 @@ impl Waiting {
     }
 
     /// Whether there was room for the line.
-    fn put(&mut self, line: &[u8], worth: Worth) -> bool {
-        let most = match worth {
-            Worth::Record => MOST_AUDIT,
-            Worth::Refusal => MOST_REFUSALS,
-            Worth::Other => return self.put_other(line),
+    fn put(&mut self, line: &[u8], priority: Priority) -> bool {
+        let most = match priority {
+            Priority::Record => MOST_AUDIT,
+            Priority::Refusal => MOST_REFUSALS,
+            Priority::Other => return self.put_other(line),
         };
         let fits = self.audit.len() + line.len() <= most;
         if fits {
@@ -180,27 +180,27 @@ impl Sink {
     }
 }
 
-/// The way into the sink for lines of one worth.
+/// The way into the sink for lines of one priority.
 #[derive(Debug)]
-pub(super) struct Entrance<'a> {
+pub(super) struct LineWriter<'a> {
     shared: &'a Shared,
-    worth: Worth,
+    priority: Priority,
 }
 
-impl Write for Entrance<'_> {
+impl Write for LineWriter<'_> {
     /// Takes one whole line; never waits for the reader.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let mut waiting = self.shared.lock();
         let first = waiting.is_empty();
-        let fits = waiting.put(line, self.worth);
+        let fits = waiting.put(line, self.priority);
         drop(waiting);
         if first {
             self.shared.arrived.notify_one();
         }
         if !fits {
-            let lost = match self.worth {
-                Worth::Record | Worth::Refusal => &self.shared.lost_audit,
-                Worth::Other => &self.shared.lost_other,
+            let lost = match self.priority {
+                Priority::Record | Priority::Refusal => &self.shared.lost_audit,
+                Priority::Other => &self.shared.lost_other,
             };
             lost.fetch_add(1, Ordering::Relaxed);
         }
@@ -213,19 +213,19 @@ impl Write for Entrance<'_> {
 }
 
 impl<'a> MakeWriter<'a> for Sink {
-    type Writer = Entrance<'a>;
+    type Writer = LineWriter<'a>;
 
-    fn make_writer(&'a self) -> Entrance<'a> {
-        Entrance {
+    fn make_writer(&'a self) -> LineWriter<'a> {
+        LineWriter {
             shared: &self.0,
-            worth: Worth::Other,
+            priority: Priority::Other,
         }
     }
 
-    fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Entrance<'a> {
-        Entrance {
+    fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> LineWriter<'a> {
+        LineWriter {
             shared: &self.0,
-            worth: Worth::of(metadata),
+            priority: Priority::of(metadata),
         }
     }
 }
@@ -237,13 +237,13 @@ mod tests {
     use super::*;
 
     /// Takes a write only when it is let to, and shows what was written.
-    struct Gate {
+    struct HeldWriter {
         open: mpsc::Receiver<()>,
         entered: mpsc::Sender<()>,
         seen: Arc<Mutex<Vec<u8>>>,
     }
 
-    impl Write for Gate {
+    impl Write for HeldWriter {
         fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
             if !octets.is_empty() {
                 let _ = self.entered.send(());
@@ -258,19 +258,19 @@ mod tests {
         }
     }
 
-    struct Gated {
+    struct Held {
         sink: Sink,
-        gate: mpsc::Sender<()>,
+        release: mpsc::Sender<()>,
         entered: mpsc::Receiver<()>,
         seen: Arc<Mutex<Vec<u8>>>,
     }
 
-    impl Gated {
+    impl Held {
         fn new() -> Self {
-            let (gate, open) = mpsc::channel();
+            let (release, open) = mpsc::channel();
             let (enter, entered) = mpsc::channel();
             let seen = Arc::new(Mutex::new(Vec::new()));
-            let writer = Gate {
+            let writer = HeldWriter {
                 open,
                 entered: enter,
                 seen: Arc::clone(&seen),
@@ -278,29 +278,29 @@ mod tests {
             let tell = |lost: Lost| format!("lost {} {}\n", lost.audit, lost.other).into_bytes();
             Self {
                 sink: Sink::start(writer, tell).unwrap(),
-                gate,
+                release,
                 entered,
                 seen,
             }
         }
 
-        fn put(&self, worth: Worth, line: &[u8]) {
-            let mut entrance = Entrance {
+        fn put(&self, priority: Priority, line: &[u8]) {
+            let mut writer = LineWriter {
                 shared: &self.sink.0,
-                worth,
+                priority,
             };
-            entrance.write_all(line).unwrap();
+            writer.write_all(line).unwrap();
         }
 
-        /// Keeps the writer busy with one line until the gate is let go of.
+        /// Keeps the writer busy with one line until it is let go of.
         fn stall(&self) {
-            self.put(Worth::Other, b"first\n");
+            self.put(Priority::Other, b"first\n");
             self.entered.recv().unwrap();
         }
 
         /// Lets everything through and returns the lines after the first.
         fn release(self) -> Vec<String> {
-            drop(self.gate);
+            drop(self.release);
             self.sink.flush(Duration::from_secs(60));
             let text = String::from_utf8(self.seen.lock().unwrap().clone()).unwrap();
             text.lines().skip(1).map(str::to_owned).collect()
@@ -309,43 +309,43 @@ mod tests {
 
     #[test]
     fn lines_come_out_in_order_and_flush_waits_for_them() {
-        let gated = Gated::new();
+        let held = Held::new();
         let lines: Vec<String> = (0..1000).map(|number| format!("line {number}")).collect();
-        gated.stall();
+        held.stall();
         for line in &lines {
-            gated.put(Worth::Other, format!("{line}\n").as_bytes());
+            held.put(Priority::Other, format!("{line}\n").as_bytes());
         }
-        assert_eq!(gated.release(), lines);
+        assert_eq!(held.release(), lines);
     }
 
     #[test]
     fn nobody_waits_for_a_reader_that_takes_nothing_and_the_loss_is_told_first() {
-        let gated = Gated::new();
-        gated.stall();
+        let held = Held::new();
+        held.stall();
         let line = [[b'x'; 1023].as_slice(), b"\n"].concat();
         let room = u64::try_from(MOST_OTHER / line.len()).unwrap();
         for _ in 0..room + 7 {
-            gated.put(Worth::Other, &line);
+            held.put(Priority::Other, &line);
         }
-        assert_eq!(gated.sink.lost(), Lost { audit: 0, other: 7 });
-        gated.sink.flush(Duration::from_millis(1));
-        let lines = gated.release();
+        assert_eq!(held.sink.lost(), Lost { audit: 0, other: 7 });
+        held.sink.flush(Duration::from_millis(1));
+        let lines = held.release();
         assert_eq!(lines[0], "lost 0 7", "the first line afterwards");
         assert_eq!(lines.len() as u64, 1 + room);
     }
 
     #[test]
     fn audit_records_have_room_of_their_own_and_come_first() {
-        let gated = Gated::new();
-        gated.stall();
+        let held = Held::new();
+        held.stall();
         let noise = [[b'x'; 1023].as_slice(), b"\n"].concat();
         for _ in 0..2 * MOST_OTHER / noise.len() {
-            gated.put(Worth::Other, &noise);
+            held.put(Priority::Other, &noise);
         }
         for number in 0..10 {
-            gated.put(Worth::Record, format!("login {number}\n").as_bytes());
+            held.put(Priority::Record, format!("login {number}\n").as_bytes());
         }
-        let lines = gated.release();
+        let lines = held.release();
         assert!(lines[0].starts_with("lost 0 "), "{}", lines[0]);
         let logins: Vec<&String> = lines[1..11].iter().collect();
         assert!(
@@ -356,24 +356,24 @@ mod tests {
 
     #[test]
     fn refusals_leave_room_for_logins() {
-        let gated = Gated::new();
-        gated.stall();
+        let held = Held::new();
+        held.stall();
         let refusal = [[b'r'; 1023].as_slice(), b"\n"].concat();
         for _ in 0..MOST_AUDIT / refusal.len() {
-            gated.put(Worth::Refusal, &refusal);
+            held.put(Priority::Refusal, &refusal);
         }
         let half = u64::try_from((MOST_AUDIT - MOST_REFUSALS) / refusal.len()).unwrap();
         assert_eq!(
-            gated.sink.lost(),
+            held.sink.lost(),
             Lost {
                 audit: half,
                 other: 0
             }
         );
         for _ in 0..1000 {
-            gated.put(Worth::Record, b"login\n");
+            held.put(Priority::Record, b"login\n");
         }
-        let lines = gated.release();
+        let lines = held.release();
         assert_eq!(lines[0], format!("lost {half} 0"));
         assert_eq!(lines.iter().filter(|line| *line == "login").count(), 1000);
     }

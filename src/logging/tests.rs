@@ -297,32 +297,35 @@ fn crates_are_named_as_modules_of_one() {
 #[test]
 fn the_worth_of_a_line_is_told_by_target_and_level() {
     #[derive(Clone, Default)]
-    struct Worths(Arc<Mutex<Vec<audit::Worth>>>);
-    impl<'a> MakeWriter<'a> for Worths {
+    struct Priorities(Arc<Mutex<Vec<audit::Priority>>>);
+    impl<'a> MakeWriter<'a> for Priorities {
         type Writer = io::Sink;
         fn make_writer(&'a self) -> io::Sink {
             io::sink()
         }
         fn make_writer_for(&'a self, metadata: &tracing::Metadata<'_>) -> io::Sink {
-            self.0.lock().expect("worths").push(audit::Worth::of(metadata));
+            self.0
+                .lock()
+                .expect("priorities")
+                .push(audit::Priority::of(metadata));
             io::sink()
         }
     }
-    let worths = Worths::default();
+    let priorities = Priorities::default();
     let config = LogConfig {
         level: LogLevel::Info,
         format: LogFormat::Json,
     };
-    let (subscriber, _control) = subscriber(config, worths.clone());
+    let (subscriber, _control) = subscriber(config, priorities.clone());
     tracing::subscriber::with_default(subscriber, || {
         info!(target: audit::TARGET, "login");
         warn!(target: audit::TARGET, "refusal");
         info!(target: audit::TARGET, baseDN = "dc=io", "search");
         error!("something else");
     });
-    use audit::Worth::{Other, Record, Refusal};
+    use audit::Priority::{Other, Record, Refusal};
     assert_eq!(
-        *worths.0.lock().expect("worths"),
+        *priorities.0.lock().expect("priorities"),
         [Record, Refusal, Refusal, Other]
     );
 }

@@ -255,7 +255,7 @@ impl Permit {
         let table = Arc::clone(&self.table);
         let mut state = table.lock();
         if origin != self.client.origin {
-            // What others see of it is made anew: the header of a proxy is the first thing that is read.
+            // What others see of it is replaced: the header of a proxy is the first thing that is read.
             let client = Arc::new(Client::new(origin, self.client.since()));
             client.held.store(self.held, Ordering::Relaxed);
             state.unbound.remove(&self.number);

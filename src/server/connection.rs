@@ -16,11 +16,11 @@ use crate::outpost::access::Ending;
 use crate::outpost::bind::BindAnswer;
 
 use super::client_table::{Dismissal, Permit};
-use super::foreign::Expected;
 use super::log_limit::LogLimit;
 use super::poll_on_wake::PollOnWake;
 use super::record::RecordStream;
 use super::session::LdapSession;
+use super::wrong_protocol::Expected;
 
 mod deadlines;
 mod disconnection;

@@ -6,7 +6,7 @@ use std::io;
 #[derive(Debug)]
 pub(super) enum HandshakeError {
     /// The client did not even try; with what it spoke instead, if that is known.
-    Foreign(Option<&'static str>),
+    WrongProtocol(Option<&'static str>),
     /// The handshake failed.
     Tls(io::Error),
 }

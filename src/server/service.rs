@@ -20,11 +20,11 @@ use akldap_ldap::response::{self, LdapResult, ResultCode};
 use super::client_table::{Permit, TLS_STATE};
 use super::config::ServerConfig;
 use super::connection::{self, End, Surroundings};
-use super::foreign::{self, Expected};
 use super::handshake_error::{HandshakeError, hint};
 use super::log_limit::{LogLimit, Topic};
 use super::rewind::Rewind;
 use super::session::LdapSession;
+use super::wrong_protocol::{self, Expected};
 use super::{proxy, tls};
 
 /// Serves the connections of every LDAP port.
@@ -228,10 +228,10 @@ impl LdapService {
         expected: Expected,
     ) -> Result<TlsStream<Rewind<TcpStream>>, HandshakeError> {
         stream.look_ahead().await?;
-        if foreign::may_be_tls(stream.front()) {
+        if wrong_protocol::may_be_tls(stream.front()) {
             Ok(self.acceptor.accept(stream).await?)
         } else {
-            Err(HandshakeError::Foreign(foreign::explain(
+            Err(HandshakeError::WrongProtocol(wrong_protocol::explain(
                 stream.front(),
                 expected,
             )))
@@ -242,10 +242,10 @@ impl LdapService {
     fn tell(&self, connection: u64, client: IpAddr, failure: &HandshakeError) {
         let is_news = |topic| self.log_limit.is_news(client, topic, std::time::Instant::now());
         match failure {
-            HandshakeError::Foreign(Some(explanation)) if is_news(Topic::Protocol) => {
+            HandshakeError::WrongProtocol(Some(explanation)) if is_news(Topic::Protocol) => {
                 tracing::warn!(connection, %client, "{explanation}");
             }
-            HandshakeError::Foreign(_) => tracing::debug!(connection, %client, "no TLS handshake"),
+            HandshakeError::WrongProtocol(_) => tracing::debug!(connection, %client, "no TLS handshake"),
             // Probes of a load balancer come and go without a word.
             HandshakeError::Tls(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 tracing::debug!(connection, %client, %error, "TLS handshake not completed");

@@ -16,7 +16,6 @@ use akldap_ldap::frame::{self, Frame, FrameError};
 use akldap_ldap::message::{MessageError, Operation, OperationKind};
 use akldap_ldap::response::{self, LdapResult, ResultCode};
 
-use super::super::foreign::{self, Expected};
 use super::super::log_limit::{LogLimit, Topic};
 use super::super::operation::bind::pending::BindFuture;
 use super::super::operation::search::running::RunningSearch;
@@ -24,6 +23,7 @@ use super::super::operation::{self, Answer, Outcome};
 use super::super::poll_on_wake::PollOnWake;
 use super::super::request;
 use super::super::session::LdapSession;
+use super::super::wrong_protocol::{self, Expected};
 use super::input::Input;
 use super::output::Output;
 
@@ -365,7 +365,7 @@ impl<'a> Dispatcher<'a> {
         let LdapSession {
             client, connection, ..
         } = *self.session;
-        match foreign::explain(self.input.pending(), self.expected) {
+        match wrong_protocol::explain(self.input.pending(), self.expected) {
             Some(explanation) if self.is_news(Topic::Protocol) => {
                 tracing::warn!(connection, %client, "{explanation}")
             }

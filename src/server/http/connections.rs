@@ -27,14 +27,14 @@ use crate::server::counted_address::counted_address;
 /// Connections at once: probes and metrics collectors are few, and LDAP needs the descriptors.
 const MAX_CONNECTIONS: usize = 64;
 /// How long a request may take to arrive, and how long a connection may wait for its next one. Collectors that keep
-/// theirs open connect anew without a word.
+/// theirs open connect again without a word.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a request may take once the process ends. One that has begun to arrive is not told from one under way, and
 /// those take milliseconds.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// How long a connection may go on, slow readers of an answer included.
 const MAX_CONNECTION_TIME: Duration = Duration::from_secs(60);
-/// Octets of a request's line and headers; more is answered 431. Ours need some hundred.
+/// Octets of a request's line and headers; more is answered 431. Ours need a few hundred.
 const MAX_HEAD: usize = 16 * 1024;
 /// Headers of a request; more are answered 431.
 const MAX_HEADERS: usize = 64;
