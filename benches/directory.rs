@@ -197,9 +197,9 @@ fn row_record(row: &authentik::User) -> akldap_directory::UserRecord<'_> {
         is_active: row.is_active,
         is_superuser: row.is_superuser,
         attributes: row.attributes.as_ref().map(|attributes| attributes.get()),
-        password_change_date: &row.password_change_date,
-        date_joined: &row.date_joined,
-        last_updated: &row.last_updated,
+        password_change_date: row.password_change_date.micros(),
+        date_joined: row.date_joined.micros(),
+        last_updated: row.last_updated.micros(),
     }
 }
 

@@ -6,6 +6,7 @@ mod paging;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use akldap_authentik::Timestamp;
 use akldap_directory::schema;
 use akldap_directory::subschema::Attributes;
 use akldap_directory::{
@@ -66,6 +67,10 @@ impl Pair {
     }
 }
 
+fn micros(text: &str) -> Option<i64> {
+    Timestamp::parse(text).and_then(Timestamp::micros)
+}
+
 fn snapshot(directory: &Directory) -> Snapshot {
     let mut builder = Builder::new();
     for user in &directory.users {
@@ -80,9 +85,9 @@ fn snapshot(directory: &Directory) -> Snapshot {
             is_active: user.is_active,
             is_superuser: user.is_superuser,
             attributes: Some(&attributes),
-            password_change_date: &user.password_change_date,
-            date_joined: &user.date_joined,
-            last_updated: &user.last_updated,
+            password_change_date: micros(&user.password_change_date),
+            date_joined: micros(&user.date_joined),
+            last_updated: micros(&user.last_updated),
         });
     }
     for group in &directory.groups {

@@ -1,11 +1,12 @@
 //! A user as `GET core/users/` lists it, with the fields an LDAP directory needs.
 
-use std::hash::{DefaultHasher, Hasher as _};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::row::{Fields, Row, check_attributes, nullable};
+use super::timestamp::Timestamp;
 
 /// A user. Every field but `pk` and `username` may be missing in the answer and is empty then.
 #[derive(Clone, Debug, Deserialize)]
@@ -45,15 +46,15 @@ pub struct User {
     /// as the sender likes.
     #[serde(default)]
     pub attributes: Option<Box<RawValue>>,
-    /// ISO 8601, UTC, fraction absent when zero; so are the two below.
+    /// When the row was last changed.
     #[serde(default, deserialize_with = "nullable")]
-    pub last_updated: String,
+    pub last_updated: Timestamp,
     /// When the account was created.
     #[serde(default, deserialize_with = "nullable")]
-    pub date_joined: String,
+    pub date_joined: Timestamp,
     /// When the password was last set.
     #[serde(default, deserialize_with = "nullable")]
-    pub password_change_date: String,
+    pub password_change_date: Timestamp,
 }
 
 impl Row for User {
@@ -69,7 +70,7 @@ impl Row for User {
     }
 
     fn version(&self) -> u64 {
-        version(&self.last_updated)
+        version(self.last_updated)
     }
 
     fn parse_key(text: &str) -> Option<i64> {
@@ -101,9 +102,9 @@ impl Row for User {
     }
 }
 
-/// Stands for a time as it was sent. Never 0, which stands for a row that could not be read.
-fn version(last_updated: &str) -> u64 {
+/// Stands for a time. Never 0, which stands for a row that could not be read.
+fn version(last_updated: Timestamp) -> u64 {
     let mut hasher = DefaultHasher::new();
-    hasher.write(last_updated.as_bytes());
+    last_updated.hash(&mut hasher);
     hasher.finish() | 1
 }

@@ -37,9 +37,10 @@ pub(crate) fn add_user(builder: &mut Builder, pk: i64, username: &str, attribute
         is_active: true,
         is_superuser: false,
         attributes: Some(attributes),
-        password_change_date: "2026-01-02T03:04:05.678901Z",
-        date_joined: "2025-01-02T03:04:05+01:00",
-        last_updated: &format!("2026-03-04T05:06:{:02}Z", pk % 60),
+        // 2026-01-02T03:04:05.678901Z, 2025-01-02T03:04:05+01:00 and 2026-03-04T05:06:00Z.
+        password_change_date: Some(1_767_323_045_678_901),
+        date_joined: Some(1_735_783_445_000_000),
+        last_updated: Some(1_772_600_760_000_000 + pk % 60 * 1_000_000),
     });
 }
 

@@ -102,6 +102,5 @@ pub use search::compare::{compare, compare_entry};
 pub use search::request::{Progress, SearchControls, SearchOutcome, Viewer};
 pub use search::state::Search;
 pub use values::syntax;
-pub use values::timestamp::{iso_8601, parse_iso_8601};
 pub use view::tree::Tree;
 pub use view::{rootdse, subschema};

@@ -60,9 +60,10 @@ impl User {
             is_active: true,
             is_superuser: false,
             attributes: Some(&self.attributes),
-            password_change_date: "2026-01-02T03:04:05.678901Z",
-            date_joined: "2025-01-02T03:04:05.678901Z",
-            last_updated: "2026-03-04T05:06:07.890123Z",
+            // 2026-01-02T03:04:05.678901Z, 2025-01-02T03:04:05.678901Z and 2026-03-04T05:06:07.890123Z.
+            password_change_date: Some(1_767_323_045_678_901),
+            date_joined: Some(1_735_787_045_678_901),
+            last_updated: Some(1_772_600_767_890_123),
         }
     }
 }

@@ -427,7 +427,7 @@ mod tests {
     }
 
     /// A directory of people: primary key, user name, e-mail address, custom attributes, date of the password.
-    fn people(people: &[(i64, &str, &str, &str, &str)]) -> Snapshot {
+    fn people(people: &[(i64, &str, &str, &str, i64)]) -> Snapshot {
         let mut builder = Builder::new();
         for &(pk, username, email, attributes, password_change_date) in people {
             builder.add_user(&UserRecord {
@@ -435,7 +435,7 @@ mod tests {
                 username,
                 email,
                 attributes: Some(attributes),
-                password_change_date,
+                password_change_date: Some(password_change_date),
                 is_active: true,
                 uuid: &format!("00000000-0000-4000-8000-{pk:012}"),
                 ..UserRecord::default()
@@ -444,7 +444,7 @@ mod tests {
         builder.finish().0
     }
 
-    const DATE: &str = "2026-01-02T03:04:05Z";
+    const DATE: i64 = 1_767_323_045_000_000;
 
     #[test]
     fn a_name_counts_as_long_as_the_field_it_was_found_in_has_it() {
@@ -473,7 +473,7 @@ mod tests {
         let alice = |email, date| people(&[(1, "alice", email, "{}", date)]);
         let grounds = Grounds::new("badge 4711", 1, Some(&alice("alice@x", DATE)));
         assert!(grounds.hold(1, &alice("new@x", DATE)));
-        assert!(!grounds.hold(1, &alice("alice@x", "2026-01-02T03:04:06Z")));
+        assert!(!grounds.hold(1, &alice("alice@x", DATE + 1_000_000)));
         assert!(!grounds.hold(1, &people(&[])));
         let heir = (2, "badge 4711", "", "{}", DATE);
         assert!(!grounds.hold(1, &people(&[(1, "alice", "", "{}", DATE), heir])));

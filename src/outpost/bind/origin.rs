@@ -125,9 +125,9 @@ mod tests {
                 is_active: true,
                 is_superuser: false,
                 attributes: None,
-                password_change_date: "",
-                date_joined: "",
-                last_updated: "",
+                password_change_date: None,
+                date_joined: None,
+                last_updated: None,
             });
         }
         let snapshot = builder.finish().0;

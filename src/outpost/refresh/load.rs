@@ -296,7 +296,7 @@ impl Loader {
             |page| {
                 warn_of_rows(warnings, &page.skipped);
                 for user in &page.rows {
-                    *dated &= !user.last_updated.is_empty();
+                    *dated &= user.last_updated.micros().is_some();
                     builder.add_user(&user_record(user));
                 }
             },

@@ -13,8 +13,7 @@ use std::time::SystemTime;
 use akldap_authentik::paging::{
     PageRequest, ScanError, ScanOptions, Unreadable, is_row_fault, read_page, retry,
 };
-use akldap_authentik::{Page, Row as _, RowWarning, User, UsersQuery};
-use akldap_directory::{iso_8601, parse_iso_8601};
+use akldap_authentik::{Page, Row as _, RowWarning, Timestamp, User, UsersQuery};
 
 use super::group_list::{self, GroupList};
 use super::source::Source;
@@ -131,7 +130,7 @@ pub(super) async fn observe(
 
 /// Puts the user changed last at the end.
 pub(super) fn sort_by_date(users: &mut [User]) {
-    users.sort_by_cached_key(|user| (parse_iso_8601(&user.last_updated), user.pk));
+    users.sort_by_cached_key(|user| (user.last_updated, user.pk));
 }
 
 /// Users read in a look.
@@ -152,9 +151,9 @@ async fn read_changed(
     most: u64,
     into: &mut Changes,
 ) -> Result<(), ObservationError> {
-    let after = iso_8601(since);
+    let after = Timestamp::at(since).whole_second();
     // The time asked for was cut to the second.
-    let outside = |user: &User| parse_iso_8601(&user.last_updated).is_none_or(|at| at < since - 1_000_000);
+    let outside = |user: &User| user.last_updated.micros().is_none_or(|at| at < since - 1_000_000);
     let request_of = |page, descending| PageRequest {
         page,
         size: page_size,

@@ -14,9 +14,9 @@ pub(super) fn user_record(user: &User) -> UserRecord<'_> {
         is_active: user.is_active,
         is_superuser: user.is_superuser,
         attributes: user.attributes.as_ref().map(|attributes| attributes.get()),
-        password_change_date: &user.password_change_date,
-        date_joined: &user.date_joined,
-        last_updated: &user.last_updated,
+        password_change_date: user.password_change_date.micros(),
+        date_joined: user.date_joined.micros(),
+        last_updated: user.last_updated.micros(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use akldap_directory::parse_iso_8601;
+use akldap_authentik::Timestamp;
 use akldap_simulator::{Application, Directory, Outpost, Password, Provider, Role, User};
 use akldap_testing::recordings;
 use serde::Deserialize;
@@ -149,7 +149,11 @@ pub fn directory(rows: &Rows, mode: &str) -> Directory {
         let parents: Vec<Uuid> = list(&row["parents"]).iter().map(uuid).collect();
         directory.set_parents(uuid(&row["pk"]), &parents);
     }
-    let time = |value: &Value| parse_iso_8601(text(value)).expect("a time");
+    let time = |value: &Value| {
+        Timestamp::parse(text(value))
+            .and_then(Timestamp::micros)
+            .expect("a time")
+    };
     for row in &rows.users {
         let pk = i32::try_from(row["pk"].as_i64().expect("a pk")).expect("a small pk");
         let mut user = User::new(

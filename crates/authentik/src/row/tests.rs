@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Group, LdapProvider, Mode, User};
+use crate::{Group, LdapProvider, Mode, Timestamp, User};
 
 fn page_of(rows: &str) -> String {
     format!(
@@ -35,6 +35,23 @@ fn number_literals_survive() {
         text,
         r#"{"n":18446744073709551616,"f":1e400,"d":0.10000000000000000001}"#
     );
+}
+
+#[test]
+fn a_time_that_is_none_is_named_and_left_out() {
+    let page = users(
+        r#"{"pk":51,"username":"u51","date_joined":"yesterday","last_updated":"2026-03-04T05:06:07Z","password_change_date":""}"#,
+    );
+    let user = &page.rows[0];
+    let times = [user.date_joined, user.last_updated, user.password_change_date];
+    assert_eq!(
+        times.map(Timestamp::micros),
+        [None, Some(1_772_600_767_000_000), None]
+    );
+    let warnings: Vec<String> = page.skipped.iter().map(ToString::to_string).collect();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    let expected = r#"user "u51" (pk 51): field date_joined left out: invalid value: string "yesterday""#;
+    assert!(warnings[0].starts_with(expected), "{warnings:?}");
 }
 
 #[test]

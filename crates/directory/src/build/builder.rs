@@ -127,7 +127,6 @@ impl Builder {
         let mut flags = flag(user.is_active, row::ACTIVE) | flag(user.is_superuser, row::SUPERUSER);
         self.begin();
         let home = ["/home/", user.username].concat();
-        let password_change = timestamp::parse_iso_8601(user.password_change_date);
         let mut uid_offset = None;
         for id in STORED_BY_USERS {
             let value = match id.row().and_then(|row| row.users) {
@@ -139,12 +138,14 @@ impl Builder {
                 Some(Shows::Active) => upper(user.is_active),
                 Some(Shows::Superuser) => upper(user.is_superuser),
                 Some(time @ (Shows::PasswordChange | Shows::Joined | Shows::Updated)) => {
-                    let (value, micros) = match time {
-                        Shows::PasswordChange => (user.password_change_date, password_change),
-                        Shows::Joined => (user.date_joined, timestamp::parse_iso_8601(user.date_joined)),
-                        _ => (user.last_updated, timestamp::parse_iso_8601(user.last_updated)),
+                    let micros = match time {
+                        Shows::PasswordChange => user.password_change_date,
+                        Shows::Joined => user.date_joined,
+                        _ => user.last_updated,
                     };
-                    self.timestamp(id, value, micros, &custom, subject);
+                    if let Some(micros) = micros {
+                        self.built_in(id, &timestamp::generalized_time(micros), &custom);
+                    }
                     continue;
                 }
                 Some(Shows::Uuid | Shows::NoSuperuser | Shows::Computed) | None => continue,
@@ -173,7 +174,7 @@ impl Builder {
             row,
             uid: (uid, user.uid.len() as u32),
             name,
-            password_change: password_change.unwrap_or(i64::MIN),
+            password_change: user.password_change_date.unwrap_or(i64::MIN),
         });
     }
 
@@ -297,28 +298,6 @@ impl Builder {
         write_single_value(&mut self.block, id.name().as_bytes(), value);
         self.stored(id, 1);
         true
-    }
-
-    /// Stores a timestamp received as `value`.
-    fn timestamp(
-        &mut self,
-        id: AttributeId,
-        value: &str,
-        micros: Option<i64>,
-        custom: &[Custom],
-        subject: impl Fn() -> Subject,
-    ) {
-        match micros {
-            Some(micros) => {
-                self.built_in(id, &timestamp::generalized_time(micros), custom);
-            }
-            None if value.is_empty() => {}
-            None => self.warnings.push(|| Warning::ValueSkipped {
-                subject: subject(),
-                attribute: id.name(),
-                value: value.to_owned(),
-            }),
-        }
     }
 
     /// Decides where a user's gidNumber and that of the virtual group come from: the custom gidNumber, else the custom

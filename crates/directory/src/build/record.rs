@@ -25,12 +25,12 @@ pub struct UserRecord<'a> {
     pub is_superuser: bool,
     /// The custom attributes: the text of a JSON object, as received.
     pub attributes: Option<&'a str>,
-    /// ISO 8601, as received; empty if absent.
-    pub password_change_date: &'a str,
-    /// ISO 8601, as received; empty if absent.
-    pub date_joined: &'a str,
-    /// ISO 8601, as received; empty if absent.
-    pub last_updated: &'a str,
+    /// When the password was last set, in microseconds since 1970; `None` if that is not known.
+    pub password_change_date: Option<i64>,
+    /// The same of the account's creation.
+    pub date_joined: Option<i64>,
+    /// The same of the row's last change.
+    pub last_updated: Option<i64>,
 }
 
 /// A group, as `GET /core/groups/` describes it.

@@ -228,10 +228,10 @@ mod tests {
     use crate::schema::Syntax;
     use crate::{Builder, UserRecord};
 
-    type Person<'a> = (i64, &'a str, &'a str, &'a str, &'a str);
+    type Person<'a> = (i64, &'a str, &'a str, &'a str, Option<i64>);
 
-    const OLD: &str = "2026-01-02T03:04:05Z";
-    const NEW: &str = "2026-01-02T03:04:06Z";
+    const OLD: Option<i64> = Some(1_767_323_045_000_000);
+    const NEW: Option<i64> = Some(1_767_323_046_000_000);
 
     fn snapshot(people: &[Person<'_>]) -> Snapshot {
         let mut builder = Builder::new();
@@ -352,11 +352,11 @@ mod tests {
     #[test]
     fn only_what_a_login_hangs_on_is_a_change() {
         let person = (1, "alice", "a@x", r#"{"upn":"al","other":"1"}"#, OLD);
-        let before = snapshot(&[person, (2, "bob", "", "{}", OLD), (3, "carol", "", "{}", "")]);
+        let before = snapshot(&[person, (2, "bob", "", "{}", OLD), (3, "carol", "", "{}", None)]);
         let changes = |people: &[Person<'_>]| snapshot(people).login_changes(&before);
         let bob = (2, "bob", "", "{}", OLD);
         // An unknown date is never the same.
-        assert_eq!(changes(&[person, bob, (3, "carol", "", "{}", "")]), [3]);
+        assert_eq!(changes(&[person, bob, (3, "carol", "", "{}", None)]), [3]);
         assert_eq!(
             changes(&[(1, "alice", "a@x", r#"{"upn":"al","other":"2"}"#, OLD), bob]),
             [3]
@@ -366,7 +366,7 @@ mod tests {
             (1, "alice", "b@x", r#"{"upn":"al"}"#, OLD),
             (1, "alice", "a@x", r#"{"upn":"b"}"#, OLD),
             (1, "alice", "a@x", r#"{"upn":"al"}"#, NEW),
-            (1, "alice", "a@x", r#"{"upn":"al"}"#, ""),
+            (1, "alice", "a@x", r#"{"upn":"al"}"#, None),
         ] {
             assert_eq!(changes(&[changed, bob]), [1, 3], "{changed:?}");
         }

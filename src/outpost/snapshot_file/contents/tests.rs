@@ -31,9 +31,10 @@ fn snapshot(users: i64) -> Snapshot {
             is_active: pk % 7 != 0,
             is_superuser: pk == 1,
             attributes: Some(r#"{"uidNumber": "70", "shoe": [41, "42"], "mail": "other@example.com"}"#),
-            password_change_date: "2026-01-02T03:04:05.678901Z",
-            date_joined: "2025-01-02T03:04:05+01:00",
-            last_updated: "2026-03-04T05:06:07Z",
+            // 2026-01-02T03:04:05.678901Z, 2025-01-02T03:04:05+01:00 and 2026-03-04T05:06:07Z.
+            password_change_date: Some(1_767_323_045_678_901),
+            date_joined: Some(1_735_783_445_000_000),
+            last_updated: Some(1_772_600_767_000_000),
         });
     }
     let members: Vec<i64> = (1..=users).collect();

@@ -53,7 +53,6 @@ fn what_cannot_be_served_is_named_and_the_rest_is_served() {
         uuid: "no",
         username: "u51",
         attributes: Some(r#"{"//":1,"ok":2}"#),
-        date_joined: "yesterday",
         ..UserRecord::default()
     });
     builder.add_user(&UserRecord {
@@ -85,7 +84,6 @@ fn what_cannot_be_served_is_named_and_the_rest_is_served() {
         [
             "user \"pk 50\" is not served: it has no name",
             "attribute \"//\" of user \"u51\" is not served: nothing of its name can be an attribute name",
-            "createTimestamp of user \"u51\" is not served: \"yesterday\" cannot be read",
             "entryUUID of user \"u51\" is not served: \"no\" cannot be read",
             "the custom attributes of user \"u52\" are not served: they are not a JSON object",
             "group \"bad\" is not served: its primary key is not a UUID",

@@ -12,9 +12,9 @@ use super::super::super::assembly::Assembly;
 use super::super::super::source::{Source, Target};
 use super::super::LoadError;
 use akldap_authentik::{
-    ApiError, Group, GroupsQuery, Page, Pagination, RawPage, RowWarning, User, UsersQuery,
+    ApiError, Group, GroupsQuery, Page, Pagination, RawPage, RowWarning, Timestamp, User, UsersQuery,
 };
-use akldap_directory::{Snapshot, Warning, iso_8601, parse_iso_8601};
+use akldap_directory::{Snapshot, Warning};
 
 /// The server's clock when a world begins: 2026-01-01.
 const BEGINNING: i64 = 1_767_225_600_000_000;
@@ -210,16 +210,6 @@ fn page<T>(rows: Vec<T>, page: u32, size: Option<u32>) -> Result<(Pagination, Ve
     Ok((pagination, rows.collect()))
 }
 
-/// As authentik writes it, with its microseconds.
-fn date(at: i64) -> String {
-    let seconds = iso_8601(at);
-    format!(
-        "{}.{:06}Z",
-        seconds.trim_end_matches('Z'),
-        at.rem_euclid(1_000_000)
-    )
-}
-
 impl State {
     fn change(&mut self, kind: Kind, at: i64) {
         self.changes += 1;
@@ -315,9 +305,9 @@ impl State {
             kind: "internal".to_owned(),
             groups: self.members[&pk].now.iter().cloned().collect(),
             attributes: None,
-            last_updated: date(self.updated[&pk]),
-            date_joined: String::new(),
-            password_change_date: date(shown.password_change),
+            last_updated: Timestamp::at(self.updated[&pk]),
+            date_joined: Timestamp::default(),
+            password_change_date: Timestamp::at(shown.password_change),
         })
     }
 }
@@ -326,7 +316,7 @@ impl Source for World {
     async fn users_page(&self, query: &UsersQuery) -> Result<Page<User>, ApiError> {
         self.answer(|state| {
             let since = query.last_updated_gt.as_deref();
-            let since = since.map(|since| parse_iso_8601(since).unwrap());
+            let since = since.map(|since| Timestamp::parse(since).unwrap().micros().unwrap());
             let alive = state.users.iter().filter(|(_, user)| user.now.is_some());
             let mut pks: Vec<i64> = alive
                 .map(|(pk, _)| *pk)
