@@ -8,3 +8,4 @@ mod carry;
 mod finish;
 mod flags;
 pub(crate) mod record;
+mod superusers;

@@ -2,11 +2,10 @@
 //!
 //! Pure work on rows; runs on a thread that may block. Must not know authentik's client or when a refresh is due.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use akldap_authentik::User;
 use akldap_directory::{Builder, Snapshot, Warning};
@@ -104,8 +103,8 @@ impl Assembly {
             let parents: Vec<String> = group.parent_keys().map(str::to_owned).collect();
             builder.add_group(&group_record(group, &parents));
         }
+        builder.superusers_by_groups();
         let (snapshot, warnings) = builder.finish();
-        let snapshot = with_superusers(snapshot);
         // What searches needed of the old directory they will need of the new one, and not have to wait for.
         match previous {
             Some(previous) => snapshot.warm_like(previous),
@@ -127,55 +126,4 @@ fn keep_groups(builder: &mut Builder, previous: &Snapshot, groups: &Groups) {
             builder.carry_group(&group);
         }
     }
-}
-
-/// Users become superusers by a group of theirs, or one above it, without their own row being touched: what it said is
-/// brought in line with the groups.
-fn with_superusers(snapshot: Snapshot) -> Snapshot {
-    let Some(superusers) = superusers(&snapshot) else {
-        return snapshot;
-    };
-    let right = |user| {
-        let summary = snapshot.user(user);
-        summary.is_superuser == superusers.contains(&summary.pk)
-    };
-    if snapshot.users().all(right) {
-        return snapshot;
-    }
-    let mut builder = Builder::like(&snapshot);
-    for user in snapshot.users() {
-        let mut carried = snapshot.carried_user(user);
-        carried.set_superuser(superusers.contains(&carried.pk()));
-        builder.carry_user(&carried);
-    }
-    for group in snapshot.groups() {
-        builder.carry_group(&snapshot.carried_group(group));
-    }
-    builder.finish().0
-}
-
-/// The members of superuser groups and of all groups below them. `None` where no group says that it makes superusers:
-/// then only the users' own rows tell.
-fn superusers(snapshot: &Snapshot) -> Option<HashSet<i64>> {
-    let groups: HashMap<Uuid, _> = snapshot
-        .groups()
-        .map(|group| snapshot.carried_group(group))
-        .map(|group| (group.uuid(), group))
-        .collect();
-    if !groups.values().any(|group| group.is_superuser()) {
-        return None;
-    }
-    let mut members = HashSet::new();
-    for group in groups.values() {
-        let (mut seen, mut open) = (HashSet::new(), vec![group.uuid()]);
-        let mut grants = false;
-        while let Some(above) = open.pop().and_then(|uuid| groups.get(&uuid)).filter(|_| !grants) {
-            grants = above.is_superuser();
-            open.extend(above.parents().filter(|parent| seen.insert(*parent)));
-        }
-        if grants {
-            members.extend(group.members());
-        }
-    }
-    Some(members)
 }

@@ -27,7 +27,7 @@ const STORED_BY_USERS: [AttributeId; count(Those::StoredByUsers)] = ids(Those::S
 const STORED_BY_GROUPS: [AttributeId; count(Those::StoredByGroups)] = ids(Those::StoredByGroups);
 
 /// Most octets of encoded attributes: offsets have 32 bits. Ten million ordinary users fit.
-const MAX_ARENA: usize = u32::MAX as usize;
+pub(super) const MAX_ARENA: usize = u32::MAX as usize;
 
 /// Builds a [`Snapshot`](crate::Snapshot).
 #[derive(Debug)]
@@ -46,6 +46,8 @@ pub struct Builder {
     pub(super) parents: Vec<[u8; 16]>,
     pub(super) warnings: Warnings,
     pub(super) withheld: [Withheld; PASSWORD_ATTRIBUTES.len()],
+    /// Whether users are superusers by their groups and not by their rows.
+    pub(super) superusers_by_groups: bool,
     /// The record being encoded.
     pub(super) block: Vec<u8>,
     pub(super) shape: Vec<AttributeId>,
@@ -110,6 +112,7 @@ impl Builder {
             parents: Vec::new(),
             warnings: Warnings::default(),
             withheld: Default::default(),
+            superusers_by_groups: false,
             block: Vec::new(),
             shape: Vec::new(),
             last_shape: u32::MAX,

@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use uuid::Uuid;
 
 use crate::build::flags::{lower, upper};
+use crate::build::superusers::with_superuser;
 use crate::custom::policy::CustomPolicy;
 use crate::index::snapshot::Snapshot;
 use crate::model::attribute::MAX_NAME;
@@ -154,17 +155,7 @@ impl<'a> CarriedUser<'a> {
             return;
         }
         self.record.superuser = superuser;
-        let name = AttributeId::AK_SUPERUSER.name().as_bytes();
-        let mut attributes = Vec::with_capacity(self.record.attributes.len() + 1);
-        for element in Elements(&self.record.attributes) {
-            match encoded::attribute(&element) {
-                Some((found, _)) if found == name => {
-                    write_attribute(&mut attributes, name, [upper(superuser).as_bytes()]);
-                }
-                _ => attributes.extend_from_slice(element.whole),
-            }
-        }
-        self.record.attributes = Cow::Owned(attributes);
+        self.record.attributes = Cow::Owned(with_superuser(&self.record.attributes, superuser));
     }
 
     /// Appends the record as [`decode`](Self::decode) reads it. Numbers are little-endian, texts follow their length.
@@ -240,18 +231,6 @@ impl<'a> CarriedGroup<'a> {
     #[must_use]
     pub fn uuid(&self) -> Uuid {
         Uuid::from_bytes(self.uuid)
-    }
-
-    /// Whether the group makes its members superusers.
-    #[must_use]
-    pub fn is_superuser(&self) -> bool {
-        self.record.superuser
-    }
-
-    /// Primary keys of the direct members.
-    #[must_use]
-    pub fn members(&self) -> &[i64] {
-        &self.members
     }
 
     /// The groups directly above.

@@ -18,6 +18,7 @@ impl Builder {
     #[must_use]
     pub fn finish(mut self) -> (Snapshot, Vec<Warning>) {
         self.sort();
+        self.resolve_superusers();
         self.arena.shrink_to_fit();
         let (rdns, unescaped_names) = self.name_tables();
         let memberships = self.memberships();
@@ -258,14 +259,14 @@ fn keep_last<'a, T>(records: &mut Vec<T>, name: impl Fn(&T) -> &'a [u8], mut dro
 }
 
 /// Finds users by pk while memberships are resolved: a plain table if the pks lie close enough, as they do.
-struct PkTable<'a> {
+pub(super) struct PkTable<'a> {
     users: &'a [PendingUser],
     first: i64,
     places: Vec<u32>,
 }
 
 impl<'a> PkTable<'a> {
-    fn new(users: &'a [PendingUser]) -> Self {
+    pub(super) fn new(users: &'a [PendingUser]) -> Self {
         let first = users.first().map_or(0, |user| user.pk);
         let span = users.last().and_then(|last| last.pk.checked_sub(first));
         let mut places = Vec::new();
@@ -282,7 +283,7 @@ impl<'a> PkTable<'a> {
         Self { users, first, places }
     }
 
-    fn find(&self, pk: i64) -> Option<u32> {
+    pub(super) fn find(&self, pk: i64) -> Option<u32> {
         if self.places.is_empty() {
             let index = self.users.binary_search_by_key(&pk, |user| user.pk).ok()?;
             return u32::try_from(index).ok();
