@@ -5,18 +5,13 @@
 
 mod assembly;
 pub(super) mod configuration;
-mod deletions;
 mod failure;
 pub(super) mod flows;
-mod group_list;
 mod load;
 mod miss;
-mod observation;
 mod records;
 pub(super) mod requests;
 pub(super) mod schedule;
-mod settling;
-mod source;
 pub(super) mod user_fetch;
 mod warnings;
 
@@ -30,7 +25,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::Config;
 use crate::metrics::Metrics;
 use akldap_authentik::Client;
-use akldap_authentik::paging::ScanOptions;
+use akldap_authentik::lists::ScanOptions;
 use akldap_directory::CustomPolicy;
 
 use super::bind::cache::BindCache;
@@ -42,7 +37,7 @@ use super::status::Status;
 use configuration::ConfigurationRefresh;
 use failure::Failure;
 use flows::FlowPlanning;
-use load::{Extent, Loader, Reading};
+use load::{Extent, LoadOptions, Loader};
 use requests::RefreshRequests;
 use schedule::{BACKOFF, Schedule};
 use user_fetch::UserFetch;
@@ -112,7 +107,7 @@ impl DirectoryRefresh {
     pub(super) async fn run(&self, shutdown: &CancellationToken) {
         let mut loader = Loader::default();
         let mut extent = Extent::Full;
-        let reading = self.settings.reading();
+        let load = self.settings.load();
         let (mut failures, mut last_full, mut last_good) = (0, None, Instant::now());
         // Whether there is anything to serve decides nothing here, but a wrong token need not be tried twice.
         tokio::select! {
@@ -122,7 +117,7 @@ impl DirectoryRefresh {
         loop {
             let refreshed = tokio::select! {
                 () = shutdown.cancelled() => return,
-                refreshed = loader.refresh(&self.client, &*self.users, &reading, extent) => refreshed,
+                refreshed = loader.refresh(&self.client, &*self.users, &load, extent) => refreshed,
             };
             let wait = match refreshed {
                 Ok(refreshed) => {
@@ -210,10 +205,10 @@ impl DirectorySettings {
         }
     }
 
-    fn reading(&self) -> Reading {
+    fn load(&self) -> LoadOptions {
         let defaults = ScanOptions::default();
-        Reading {
-            options: ScanOptions {
+        LoadOptions {
+            scan: ScanOptions {
                 timeout: defaults.timeout.min(self.request_timeout),
                 ..defaults
             },

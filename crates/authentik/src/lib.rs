@@ -52,8 +52,9 @@ mod error;
 pub mod events;
 pub mod flow;
 mod group;
+pub mod lists;
 mod outpost;
-pub mod paging;
+
 mod provider;
 mod proxy;
 mod row;

@@ -2,15 +2,15 @@
 //!
 //! Pure work on rows; runs on a thread that may block. Must not know authentik's client or when a refresh is due.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
 use akldap_authentik::User;
+use akldap_authentik::lists::{Changes, Groups};
 use akldap_directory::{Builder, Snapshot, Warning};
 
-use super::group_list::Groups;
 use super::records::{group_record, user_record};
 
 /// What most rows come from.
@@ -32,45 +32,46 @@ pub(super) struct Fetched {
 /// All that makes up the next snapshot.
 pub(super) struct Assembly {
     pub(super) ground: Ground,
-    /// Users deleted since the ground was laid.
-    pub(super) gone: BTreeSet<i64>,
-    /// Users changed since, the one changed last at the end.
-    pub(super) changed: Vec<User>,
-    /// Users to be kept as the snapshot before has them.
-    pub(super) kept: BTreeSet<i64>,
-    pub(super) groups: Groups,
-    /// What was read of users is not older than this.
-    pub(super) read: Instant,
+    pub(super) changes: Changes,
 }
 
 impl Assembly {
     /// Puts in what was fetched while the rest was being read, unless that is newer. Returns what may have to be put into
     /// the next snapshot, too.
     pub(super) fn merge(&mut self, fetched: Vec<Fetched>) -> Vec<Fetched> {
-        let (still, _): (Vec<Fetched>, Vec<Fetched>) =
-            fetched.into_iter().partition(|fetched| fetched.at >= self.read);
+        let changes = &mut self.changes;
+        let (still, _): (Vec<Fetched>, Vec<Fetched>) = fetched
+            .into_iter()
+            .partition(|fetched| fetched.at >= changes.read);
         for Fetched { user, .. } in &still {
             let newer = |row: &User| row.pk == user.pk && row.last_updated > user.last_updated;
-            if self.gone.contains(&user.pk) || self.changed.iter().any(newer) {
+            if changes.gone.contains(&user.pk) || changes.changed.iter().any(newer) {
                 continue;
             }
-            self.changed.retain(|row| row.pk != user.pk);
-            for group in &mut self.groups.rows {
+            changes.changed.retain(|row| row.pk != user.pk);
+            for group in &mut changes.groups.rows {
                 let named = user.groups.iter().any(|pk| pk.eq_ignore_ascii_case(&group.pk));
                 if named && !group.users.contains(&user.pk) {
                     group.users.push(user.pk);
                 }
             }
             // Behind all others: what authentik said of one user now holds against whatever contradicts it.
-            self.changed.push(user.clone());
+            changes.changed.push(user.clone());
         }
         still
     }
 
     /// The snapshot, and what could not be served of it.
     pub(super) fn build(self, previous: Option<&Snapshot>) -> (Snapshot, Vec<Warning>) {
-        let replaced: HashSet<i64> = self.changed.iter().map(|user| user.pk).collect();
-        let stays = |pk: i64| !self.gone.contains(&pk) && !replaced.contains(&pk);
+        let Changes {
+            gone,
+            changed,
+            kept,
+            groups,
+            ..
+        } = self.changes;
+        let replaced: HashSet<i64> = changed.iter().map(|user| user.pk).collect();
+        let stays = |pk: i64| !gone.contains(&pk) && !replaced.contains(&pk);
         let mut builder = match self.ground {
             Ground::Snapshot(snapshot) => {
                 let mut builder = Builder::like(&snapshot);
@@ -82,24 +83,24 @@ impl Assembly {
                 builder
             }
             Ground::Builder(mut builder) => {
-                builder.retain_users(|pk| stays(pk) && !self.kept.contains(&pk));
+                builder.retain_users(|pk| stays(pk) && !kept.contains(&pk));
                 *builder
             }
         };
         if let Some(previous) = previous {
-            let kept = self.kept.iter().filter(|pk| stays(**pk));
+            let kept = kept.iter().filter(|pk| stays(**pk));
             for user in kept.filter_map(|pk| previous.user_by_pk(*pk)) {
                 builder.carry_user(&previous.carried_user(user));
             }
         }
         // Of two users with one name the later one counts: authentik gives a name away only when it is free.
-        for user in self.changed.iter().filter(|user| !self.gone.contains(&user.pk)) {
+        for user in changed.iter().filter(|user| !gone.contains(&user.pk)) {
             builder.add_user(&user_record(user));
         }
         if let Some(previous) = previous {
-            keep_groups(&mut builder, previous, &self.groups);
+            keep_groups(&mut builder, previous, &groups);
         }
-        for group in &self.groups.rows {
+        for group in &groups.rows {
             let parents: Vec<String> = group.parent_keys().map(str::to_owned).collect();
             builder.add_group(&group_record(group, &parents));
         }

@@ -16,15 +16,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::outpost::directory::CurrentDirectory;
+use akldap_authentik::lists::sort_by_date;
 use akldap_authentik::{Client, User};
 use akldap_directory::{Builder, Snapshot, Warning, login_key, without_white_space_around};
 
 use super::assembly::{Assembly, Fetched};
-use super::load::{LoadError, namesakes};
+use super::load::{LoadError, Target, namesakes};
 use super::miss::Misses;
-use super::observation::sort_by_date;
 use super::records::user_record;
-use super::source::Target;
 
 /// Users asked for at once: as many follow each other as authentik's answers allow, and its few workers are left to
 /// others too.

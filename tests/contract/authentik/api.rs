@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use akldap_authentik::flow::{BindRequest, CodeRule, Executor, FlowOutcome, NoObserver};
-use akldap_authentik::paging::{PageRequest, Scan, ScanOptions};
+use akldap_authentik::lists::{PageRequest, Scan, ScanOptions};
 use akldap_authentik::{
     ApiError, Client, GroupsQuery, Page, Session, Settings, Unreachable, User, UsersQuery,
 };

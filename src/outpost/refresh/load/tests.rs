@@ -4,7 +4,7 @@ mod world;
 
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::*;
 use world::{Kind, Served, World};
@@ -32,13 +32,13 @@ struct Cell {
     full_loads: u32,
 }
 
-fn reading() -> Reading {
-    let options = ScanOptions {
+fn options() -> LoadOptions {
+    let scan = ScanOptions {
         jitter: || 0.0,
         ..ScanOptions::default()
     };
-    Reading {
-        options,
+    LoadOptions {
+        scan,
         page_size: 40,
         policy: CustomPolicy::default(),
     }
@@ -51,14 +51,14 @@ async fn follow(kind: Option<Kind>, rate: f64, latency: u64, seed: u64) -> Cell 
     let mut loader = Loader::default();
     let began = Instant::now();
     loader
-        .refresh(&world, &served, &reading(), Extent::Full)
+        .refresh(&world, &served, &options(), Extent::Full)
         .await
         .expect("a directory");
     let start = began.elapsed();
     let (mut look, mut refreshes, mut full_loads) = (Duration::ZERO, 0, 0);
     while began.elapsed() < FOLLOWED {
         sleep(INTERVAL).await;
-        let refreshed = loader.refresh(&world, &served, &reading(), Extent::Changes).await;
+        let refreshed = loader.refresh(&world, &served, &options(), Extent::Changes).await;
         let refreshed = refreshed.unwrap_or_else(|error| panic!("{kind:?} {rate}/s {latency} ms: {error}"));
         look = look.max(refreshed.longest_look);
         full_loads += u32::from(refreshed.extent == Extent::Full);
@@ -113,7 +113,7 @@ async fn whoever_is_deleted_while_a_look_settles_is_gone_after_the_next() {
                 let mut extent = Extent::Full;
                 loop {
                     let rests = began.elapsed() > to;
-                    let refreshed = loader.refresh(&world, &served, &reading(), extent).await;
+                    let refreshed = loader.refresh(&world, &served, &options(), extent).await;
                     refreshed.unwrap_or_else(|error| panic!("{what}: {error}"));
                     if rests {
                         break;

@@ -9,8 +9,8 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::super::super::assembly::Assembly;
-use super::super::super::source::{Source, Target};
-use super::super::LoadError;
+use super::super::{LoadError, Target};
+use akldap_authentik::lists::Source;
 use akldap_authentik::{
     ApiError, Group, GroupsQuery, Page, Pagination, RawPage, RowWarning, Timestamp, User, UsersQuery,
 };

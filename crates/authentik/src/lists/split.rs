@@ -7,7 +7,8 @@
 use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::{PageRequest, ScanError, ScanOptions};
+use super::error::ScanError;
+use super::options::{PageRequest, ScanOptions};
 use crate::error::ApiError;
 use crate::row::{Page, Pagination, Row};
 
@@ -19,7 +20,7 @@ const MAX_FAILURES: u32 = 24;
 
 /// The rows of one page.
 #[derive(Debug)]
-pub struct Chunk<T: Row> {
+pub(super) struct Chunk<T: Row> {
     /// The rows that can be had, in order.
     pub page: Page<T>,
     /// Those that cannot.
@@ -50,7 +51,7 @@ impl<T: Row> Chunk<T> {
 }
 
 /// Whether an error can be the fault of a row: authentik's own 500, which comes again and again.
-pub fn is_row_fault(error: &ApiError) -> bool {
+pub(super) fn is_row_fault(error: &ApiError) -> bool {
     matches!(
         error,
         ApiError::Status {
@@ -63,7 +64,7 @@ pub fn is_row_fault(error: &ApiError) -> bool {
 
 /// Calls with a bounded number of tries, waits between them, and a time limit on each. Errors that look like the fault
 /// of a row are given up earlier.
-pub async fn retry<R, Answer>(
+pub(super) async fn retry<R, Answer>(
     options: &ScanOptions,
     kind: &'static str,
     page: u32,
@@ -105,7 +106,7 @@ where
 }
 
 /// Reads one page. `None` when the list ends before it.
-pub async fn read_page<T, Fetch, Answer>(
+pub(super) async fn read_page<T, Fetch, Answer>(
     options: &ScanOptions,
     fetch: &Fetch,
     request: PageRequest,

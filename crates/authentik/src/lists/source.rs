@@ -1,19 +1,19 @@
-//! What a refresh asks of authentik, and what it gives the outpost: the seam at which a list that changes can be played
-//! without a network or a clock.
+//! What a reader asks of authentik: the seam at which a list that changes can be played without a network or a clock.
 //!
-//! Must not know how a directory is loaded.
+//! Must not know what is made of the answers.
 
 use std::future::Future;
-use std::sync::Arc;
 
-use akldap_authentik::{ApiError, Client, Group, GroupsQuery, Page, RawPage, RowWarning, User, UsersQuery};
-use akldap_directory::{Snapshot, Warning};
-
-use super::assembly::Assembly;
-use super::load::LoadError;
+use super::options::{PageRequest, ScanOptions};
+use crate::api::{GroupsQuery, RawPage, UsersQuery};
+use crate::client::Client;
+use crate::error::ApiError;
+use crate::group::Group;
+use crate::row::{Page, RowWarning};
+use crate::user::User;
 
 /// Lists of users and groups, page by page.
-pub(super) trait Source: Sync {
+pub trait Source: Sync {
     /// One page of users.
     fn users_page(&self, query: &UsersQuery) -> impl Future<Output = Result<Page<User>, ApiError>> + Send;
 
@@ -26,20 +26,6 @@ pub(super) trait Source: Sync {
 
     /// One page of groups, not yet decoded.
     fn raw_groups_page(&self, query: &GroupsQuery) -> impl Future<Output = Result<RawPage, ApiError>> + Send;
-}
-
-/// Where a loaded directory goes.
-pub(super) trait Target: Sync {
-    /// What is served now.
-    fn snapshot(&self) -> Option<Arc<Snapshot>>;
-
-    /// Builds the next snapshot and serves it, unless it says what is served already. Returns what is served then, and
-    /// what could not be served of the new one.
-    fn install(
-        &self,
-        assembly: Assembly,
-        full: bool,
-    ) -> impl Future<Output = Result<(Arc<Snapshot>, Vec<Warning>), LoadError>> + Send;
 }
 
 impl Source for Client {
@@ -60,5 +46,36 @@ impl Source for Client {
 
     fn raw_groups_page(&self, query: &GroupsQuery) -> impl Future<Output = Result<RawPage, ApiError>> + Send {
         self.raw_groups_page(query)
+    }
+}
+
+/// Whose lists are read, and how.
+#[derive(Debug)]
+pub struct Lists<'a, S> {
+    /// Who is asked.
+    pub source: &'a S,
+    /// Tries, waits and limits.
+    pub options: ScanOptions,
+    /// Rows asked for a page; the server caps it.
+    pub page_size: u32,
+}
+
+impl<S> Clone for Lists<'_, S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S> Copy for Lists<'_, S> {}
+
+/// The query for users as everybody asks it. Without groups and roles a page costs authentik more, not less: it then
+/// asks for the keys of each user one by one.
+pub(super) fn users_query(request: PageRequest) -> UsersQuery {
+    UsersQuery {
+        page: request.page,
+        page_size: Some(request.size),
+        ordering: Some(if request.descending { "-pk" } else { "pk" }.to_owned()),
+        include_groups: request.lean.then_some(false),
+        ..UsersQuery::default()
     }
 }

@@ -1,6 +1,8 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
+use std::time::Duration;
+
 use super::*;
 use crate::row::decode_page;
 use crate::user::User;

@@ -9,14 +9,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::{Instant, timeout};
 
-use akldap_authentik::paging::ScanOptions;
-use akldap_authentik::{Row as _, User};
-
 use super::deletions::{self, Findings};
-use super::group_list::GroupsSeen;
-use super::load::LoadError;
-use super::observation::{Known, Observation, ObservationError, UsersSeen, observe};
-use super::source::Source;
+use super::error::ReadError;
+use super::groups::GroupsSeen;
+use super::look::{Look, LookError, UsersSeen, Window, look};
+use super::source::{Lists, Source};
+use crate::row::Row as _;
+use crate::user::User;
 
 /// How far before the last look the next one begins: authentik's servers date rows by clocks of their own.
 const OVERLAP: Duration = Duration::from_secs(60);
@@ -37,7 +36,6 @@ pub(super) struct Settling {
     pub(super) before: UsersSeen,
     pub(super) groups: Option<GroupsSeen>,
     pub(super) since: Option<i64>,
-    pub(super) page_size: u32,
     /// Everything is read: what changed is looked at however much it is, or not at all.
     pub(super) full: bool,
     /// Nothing is served yet: it is not worth waiting for the last deleted user to be found.
@@ -61,7 +59,7 @@ struct Balance {
 
 /// What is to be served.
 pub(super) struct Settled {
-    pub(super) look: Observation,
+    pub(super) look: Look,
     /// All users there are by it, ascending.
     pub(super) pks: Vec<i64>,
     pub(super) nameless: u64,
@@ -73,7 +71,7 @@ pub(super) struct Settled {
 }
 
 impl Settling {
-    pub(super) fn new(pks: Vec<i64>, before: UsersSeen, since: Option<i64>, page_size: u32) -> Self {
+    pub(super) fn new(pks: Vec<i64>, before: UsersSeen, since: Option<i64>) -> Self {
         Self {
             pks,
             nameless: 0,
@@ -81,7 +79,6 @@ impl Settling {
             before,
             groups: None,
             since,
-            page_size,
             full: false,
             hurry: false,
             deficits: 0,
@@ -92,50 +89,45 @@ impl Settling {
 
     /// Whether there are as many users as are known. Where a look before came to no end with those deleted, all it showed
     /// may stand still and they are known all the same.
-    pub(super) fn adds_up(&self, look: &Observation) -> bool {
+    pub(super) fn adds_up(&self, look: &Look) -> bool {
         self.pks.len() as u64 + self.nameless == look.users.count
     }
 
     /// Looks once.
-    pub(super) async fn look(
-        &mut self,
-        source: &impl Source,
-        options: &ScanOptions,
-    ) -> Result<Observation, LoadError> {
+    pub(super) async fn look<S: Source>(&mut self, lists: &Lists<'_, S>) -> Result<Look, ReadError> {
         let most = match self.full {
             true => u64::MAX,
             false => MANY_CHANGES.max(self.pks.len() as u64 / 5),
         };
         let began = Instant::now();
         loop {
-            let known = Known {
+            let window = Window {
                 since: self.since,
                 most,
-                pks: &self.pks,
+                known: &self.pks,
             };
-            return match observe(source, options, self.page_size, known).await {
+            return match look(lists, window).await {
                 Ok(look) => {
                     self.longest_look = self.longest_look.max(began.elapsed());
                     Ok(look)
                 }
-                Err(ObservationError::Scan(error)) => Err(error.into()),
+                Err(LookError::Scan(error)) => Err(error.into()),
                 // A full load does without, and so do all after it.
-                Err(ObservationError::Unfiltered) if self.full && self.since.is_some() => {
+                Err(LookError::Unfiltered) if self.full && self.since.is_some() => {
                     self.since = None;
                     continue;
                 }
-                Err(error) => Err(LoadError::Unexplained(error.to_string())),
+                Err(error) => Err(ReadError::Unexplained(error.to_string())),
             };
         }
     }
 
     /// Looks until two looks show the same or it takes too long.
-    pub(super) async fn settle(
+    pub(super) async fn settle<S: Source>(
         mut self,
-        source: &impl Source,
-        options: &ScanOptions,
-        first: Observation,
-    ) -> Result<Settled, LoadError> {
+        lists: &Lists<'_, S>,
+        first: Look,
+    ) -> Result<Settled, ReadError> {
         let began = Instant::now();
         let (mut look, mut searched) = (first, false);
         loop {
@@ -162,31 +154,19 @@ impl Settling {
             }
             if new > 0 && !(late && searched) {
                 searched = true;
-                self.search(source, options, &balance).await?;
+                self.search(lists, &balance).await?;
             }
             self.groups = Some(look.groups.seen());
             self.before = look.users;
-            look = self.look(source, options).await?;
+            look = self.look(lists).await?;
             self.longest_look = self.longest_look.max(before.elapsed());
         }
     }
 
-    async fn search(
-        &mut self,
-        source: &impl Source,
-        options: &ScanOptions,
-        balance: &Balance,
-    ) -> Result<(), LoadError> {
+    async fn search<S: Source>(&mut self, lists: &Lists<'_, S>, balance: &Balance) -> Result<(), ReadError> {
         let mut findings = Findings::default();
         let wanted = (balance.surplus, self.nameless);
-        let search = deletions::find(
-            source,
-            options,
-            self.page_size,
-            &balance.pks,
-            wanted,
-            &mut findings,
-        );
+        let search = deletions::find(lists, &balance.pks, wanted, &mut findings);
         let ended = match self.hurry {
             true => timeout(MAX_SETTLING, search).await.ok(),
             false => Some(search.await),
@@ -203,7 +183,7 @@ impl Settling {
         Ok(())
     }
 
-    fn settled(self, look: Observation, pks: Vec<i64>) -> Settled {
+    fn settled(self, look: Look, pks: Vec<i64>) -> Settled {
         let served = look.served.and_then(before);
         Settled {
             since: served.filter(|_| self.since.is_some()).or(self.since),
@@ -216,7 +196,7 @@ impl Settling {
     }
 
     /// Holds the users known against their number.
-    fn balance(&mut self, look: &Observation) -> Result<Balance, LoadError> {
+    fn balance(&mut self, look: &Look) -> Result<Balance, ReadError> {
         let mut pks = self.pks.clone();
         pks.extend(look.changed.iter().map(|user| user.pk));
         let left_out = look.skipped.iter().filter(|warning| warning.row_skipped);
@@ -234,7 +214,7 @@ impl Settling {
         }
         self.deficits = if deficit > 0 { self.deficits + 1 } else { 0 };
         if self.deficits >= DEFICITS {
-            return Err(LoadError::Unexplained(format!(
+            return Err(ReadError::Unexplained(format!(
                 "there are {count} users, {known} are known"
             )));
         }

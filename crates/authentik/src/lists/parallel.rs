@@ -13,7 +13,7 @@ const SAMPLE: u32 = 3;
 const WORTHWHILE: f64 = 1.1;
 
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct Parallel {
     level: usize,
     /// Pages a second at the level below, once it was measured.
     below: Option<f64>,
@@ -22,7 +22,7 @@ pub(super) struct Pace {
     pages: u32,
 }
 
-impl Default for Pace {
+impl Default for Parallel {
     fn default() -> Self {
         Self {
             level: FIRST_LEVEL,
@@ -34,7 +34,7 @@ impl Default for Pace {
     }
 }
 
-impl Pace {
+impl Parallel {
     /// How many pages may be in flight.
     pub(super) fn level(&self, most: usize) -> usize {
         self.level.clamp(1, most.max(1))
@@ -78,12 +78,12 @@ mod tests {
 
     /// Reads many pages from a server that answers so many at once in `each`, and queues the rest.
     fn settle(workers: f64, each: f64) -> usize {
-        let mut pace = Pace::default();
+        let mut parallel = Parallel::default();
         for _ in 0..200 {
-            let level = pace.level(4) as f64;
-            pace.note(Duration::from_secs_f64(each * (level / workers).max(1.0)), true);
+            let level = parallel.level(4) as f64;
+            parallel.note(Duration::from_secs_f64(each * (level / workers).max(1.0)), true);
         }
-        pace.level(4)
+        parallel.level(4)
     }
 
     #[test]
@@ -95,13 +95,13 @@ mod tests {
 
     #[test]
     fn failures_slow_it_down() {
-        let mut pace = Pace::default();
-        pace.note(Duration::from_secs(1), false);
-        assert_eq!(pace.level(4), 1);
+        let mut parallel = Parallel::default();
+        parallel.note(Duration::from_secs(1), false);
+        assert_eq!(parallel.level(4), 1);
         for _ in 0..100 {
-            pace.note(Duration::from_secs(1), true);
+            parallel.note(Duration::from_secs(1), true);
         }
-        assert_eq!(pace.level(4), 1);
-        assert_eq!(Pace::default().level(1), 1);
+        assert_eq!(parallel.level(4), 1);
+        assert_eq!(Parallel::default().level(1), 1);
     }
 }

@@ -7,11 +7,14 @@
 
 use std::collections::BTreeSet;
 
-use akldap_authentik::paging::{PageRequest, Scan, ScanError, ScanOptions, is_row_fault, retry};
-use akldap_authentik::{ApiError, Row as _, User};
-
-use super::observation::users_query;
-use super::source::Source;
+use super::error::ScanError;
+use super::options::PageRequest;
+use super::scan::Scan;
+use super::source::{Lists, Source, users_query};
+use super::split::{is_row_fault, retry};
+use crate::error::ApiError;
+use crate::row::Row as _;
+use crate::user::User;
 
 /// Requests for a list so short that reading it is cheaper than anything else.
 const FEW_PAGES: u32 = 4;
@@ -26,27 +29,20 @@ pub(super) struct Findings {
 }
 
 /// Looks for `missing` users of `known` (ascending pks) that are gone; besides these there are `nameless` ones.
-pub(super) async fn find(
-    source: &impl Source,
-    options: &ScanOptions,
-    page_size: u32,
+pub(super) async fn find<S: Source>(
+    lists: &Lists<'_, S>,
     known: &[i64],
     (missing, nameless): (usize, u64),
     into: &mut Findings,
 ) -> Result<(), ScanError> {
-    let pages = u32::try_from(known.len() / page_size.max(1) as usize).unwrap_or(u32::MAX);
+    let pages = u32::try_from(known.len() / lists.page_size.max(1) as usize).unwrap_or(u32::MAX);
     // Each one takes the halving, a page and a question by pk.
     let each = pages.max(1).ilog2() + 3;
     let halving = u32::try_from(missing).unwrap_or(u32::MAX).saturating_mul(each);
     if nameless > 0 || halving > pages.max(FEW_PAGES) {
-        return read_all(source, options, page_size, known, into).await;
+        return read_all(lists, known, into).await;
     }
-    let mut search = Search {
-        source,
-        options,
-        page_size,
-        left: halving,
-    };
+    let mut search = Search { lists, left: halving };
     let mut known = known.to_vec();
     let before = into.gone.len();
     while into.gone.len() - before < missing && search.left > 0 {
@@ -63,26 +59,24 @@ pub(super) async fn find(
         into.gone.extend(found);
     }
     if into.gone.len() == before {
-        read_all(source, options, page_size, &known, into).await?;
+        read_all(lists, &known, into).await?;
     }
     Ok(())
 }
 
 /// Reads the whole list.
-async fn read_all(
-    source: &impl Source,
-    options: &ScanOptions,
-    page_size: u32,
+async fn read_all<S: Source>(
+    lists: &Lists<'_, S>,
     known: &[i64],
     into: &mut Findings,
 ) -> Result<(), ScanError> {
-    let mut scan = Scan::<User>::new(page_size);
-    let fetch = |request: PageRequest| async move { source.users_page(&users_query(request)).await };
-    scan.run(options, fetch, drop).await?;
+    let mut scan = Scan::<User>::new(lists.page_size);
+    let fetch = |request: PageRequest| async move { lists.source.users_page(&users_query(request)).await };
+    scan.run(&lists.options, fetch, drop).await?;
     let unseen = known.iter().copied().filter(|pk| !scan.seen().contains_key(pk));
     let mut nameless = scan.nameless() + scan.unreadable().len() as u64;
     for pk in unseen {
-        if scan.unreadable().is_empty() || !exists(source, options, pk).await? {
+        if scan.unreadable().is_empty() || !exists(lists, pk).await? {
             into.gone.insert(pk);
         } else {
             nameless = nameless.saturating_sub(1);
@@ -93,8 +87,8 @@ async fn read_all(
 }
 
 /// Whether there is such a user, be it one that cannot be shown.
-async fn exists(source: &impl Source, options: &ScanOptions, pk: i64) -> Result<bool, ScanError> {
-    match retry(options, User::KIND, 1, || source.user(pk)).await {
+async fn exists<S: Source>(lists: &Lists<'_, S>, pk: i64) -> Result<bool, ScanError> {
+    match retry(&lists.options, User::KIND, 1, || lists.source.user(pk)).await {
         Ok(found) => Ok(found.is_some()),
         Err(ScanError::Page { source, .. }) if is_row_fault(&source) => Ok(true),
         Err(error) => Err(error),
@@ -102,9 +96,7 @@ async fn exists(source: &impl Source, options: &ScanOptions, pk: i64) -> Result<
 }
 
 struct Search<'a, S> {
-    source: &'a S,
-    options: &'a ScanOptions,
-    page_size: u32,
+    lists: &'a Lists<'a, S>,
     /// Requests left; the search stops between two users.
     left: u32,
 }
@@ -112,7 +104,7 @@ struct Search<'a, S> {
 impl<S: Source> Search<'_, S> {
     /// The users missing on the first page that differs from what is known.
     async fn first(&mut self, known: &[i64]) -> Result<Vec<i64>, ScanError> {
-        let size = self.page_size as usize;
+        let size = self.lists.page_size as usize;
         // Pages whose last row is still where it was have lost nobody.
         let (mut same, mut end) = (0, known.len().div_ceil(size));
         while same < end {
@@ -131,7 +123,7 @@ impl<S: Source> Search<'_, S> {
         let Some(expected) = known.get(same * size..) else {
             return Ok(Vec::new());
         };
-        let rows = self.page(same + 1, self.page_size).await?;
+        let rows = self.page(same + 1, self.lists.page_size).await?;
         let last = rows.last().copied();
         let mut gone = Vec::new();
         for pk in expected.iter().take(size) {
@@ -142,7 +134,7 @@ impl<S: Source> Search<'_, S> {
             }
             self.left = self.left.saturating_sub(1);
             // Deletions since the halving move others off this page.
-            if !exists(self.source, self.options, *pk).await? {
+            if !exists(self.lists, *pk).await? {
                 gone.push(*pk);
             }
         }
@@ -163,12 +155,12 @@ impl<S: Source> Search<'_, S> {
             lean: true,
         });
         let fetch = || async {
-            match self.source.users_page(&query).await {
+            match self.lists.source.users_page(&query).await {
                 Err(ApiError::InvalidPage { .. }) => Ok(None),
                 other => other.map(Some),
             }
         };
-        let Some(rows) = retry(self.options, User::KIND, page, fetch).await? else {
+        let Some(rows) = retry(&self.lists.options, User::KIND, page, fetch).await? else {
             return Ok(Vec::new());
         };
         let parsed = rows.skipped.iter().filter(|warning| warning.row_skipped);

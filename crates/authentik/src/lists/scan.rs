@@ -5,97 +5,25 @@
 //! can show a row twice, but never skip one. What was deleted meanwhile may still be among the rows; telling that is
 //! left to whoever reads. Knows nothing of what the rows are for; keeps only their keys.
 
-mod pace;
-mod split;
-mod zone;
-
 use std::collections::HashMap;
 use std::future::Future;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::time::Instant;
 
-use super::backoff::Backoff;
-use super::error::ApiError;
-use super::row::{Page, Row, RowWarning};
-use pace::Pace;
-pub use split::{Chunk, Unreadable, is_row_fault, read_page, retry};
-use zone::{Seam, Zone, zones};
+use super::error::ScanError;
+use super::options::{PageRequest, ScanOptions};
+use super::parallel::Parallel;
+use super::split::{Chunk, Unreadable, is_row_fault, read_page, retry};
+use super::zone::{self, Seam, Zone, zones};
+use crate::error::ApiError;
+use crate::row::{Page, Row, RowWarning};
 
 /// Rows of a page that any server gives: authentik's default where none are asked for.
 const SAFE_PAGE_SIZE: u32 = 20;
 /// Where the end of the list cannot be shown, rows tried from the end until one can.
 const OPENING_TRIES: u32 = 4;
-
-/// How a list is read. Times pass on tokio's clock.
-#[derive(Clone, Copy, Debug)]
-pub struct ScanOptions {
-    /// Most pages in flight at once. authentik has two web workers by default; how many pay is measured.
-    pub parallel: usize,
-    /// Tries for one page, the first included.
-    pub attempts: u32,
-    /// The waits before the second and later tries of a page.
-    pub backoff: Backoff,
-    /// Limit on the first try; doubles with each further one, so that a lost answer is asked for again soon and a slow
-    /// one is had in the end.
-    pub timeout: Duration,
-    /// The server has just answered other requests: a page of which nothing can be shown is the fault of its rows and no
-    /// outage.
-    pub alive: bool,
-    /// Gives numbers in `0.0..1.0`, by which waits are spread.
-    pub jitter: fn() -> f64,
-}
-
-impl Default for ScanOptions {
-    fn default() -> Self {
-        Self {
-            parallel: 4,
-            attempts: 4,
-            backoff: Backoff::new(Duration::from_millis(200), Duration::from_secs(2)),
-            timeout: Duration::from_secs(20),
-            alive: false,
-            jitter: fastrand::f64,
-        }
-    }
-}
-
-/// Why a list was not read whole.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ScanError {
-    /// A page could not be had.
-    #[error("page {page} of the {kind} list cannot be read: {source}")]
-    Page {
-        /// What is listed.
-        kind: &'static str,
-        /// The page.
-        page: u32,
-        /// The last error.
-        source: Box<ApiError>,
-    },
-    /// The server contradicts itself. Nothing is wrong with reading it again.
-    #[error("the {kind} list changed while it was read: {problem}")]
-    Inconsistent {
-        /// What is listed.
-        kind: &'static str,
-        /// What does not fit.
-        problem: String,
-    },
-}
-
-/// One request for a page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PageRequest {
-    /// 1-based.
-    pub page: u32,
-    /// Rows of a page; the server caps it.
-    pub size: u32,
-    /// From the highest key down.
-    pub descending: bool,
-    /// Without the objects of related rows, one of which may be what breaks the answer.
-    pub lean: bool,
-}
 
 /// What a scan found, besides the rows themselves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -135,7 +63,7 @@ pub struct Scan<T: Row> {
     seams: Option<Vec<Seam<T::Key>>>,
     /// Counts page reads, as a clock for what came before what.
     clock: u64,
-    pace: Pace,
+    parallel: Parallel,
     seen: HashMap<T::Key, u64>,
     unreadable: Vec<Unreadable<T::Key>>,
     /// Rows left out whose key could not be read: each counts as one.
@@ -153,7 +81,7 @@ impl<T: Row> Scan<T> {
             zones: Vec::new(),
             seams: None,
             clock: 0,
-            pace: Pace::default(),
+            parallel: Parallel::default(),
             seen: HashMap::new(),
             unreadable: Vec::new(),
             nameless: 0,
@@ -349,7 +277,7 @@ impl<T: Row> Scan<T> {
         let mut running = FuturesUnordered::new();
         let mut failure = None;
         loop {
-            while failure.is_none() && running.len() < self.pace.level(options.parallel) {
+            while failure.is_none() && running.len() < self.parallel.level(options.parallel) {
                 let Some((index, page)) = self.start_page() else {
                     break;
                 };
@@ -365,7 +293,7 @@ impl<T: Row> Scan<T> {
             match result {
                 Ok(chunk) => {
                     let tries = chunk.as_ref().map_or(1, |chunk| chunk.requests);
-                    self.pace.note(took, tries == 1);
+                    self.parallel.note(took, tries == 1);
                     self.finish_page(index, chunk.as_ref());
                     if let Some(chunk) = chunk {
                         self.take(chunk, sink);
@@ -375,7 +303,7 @@ impl<T: Row> Scan<T> {
                     if let Some(zone) = self.zones.get_mut(index) {
                         zone.busy = false;
                     }
-                    self.pace.note(took, false);
+                    self.parallel.note(took, false);
                     failure.get_or_insert(error);
                 }
             }

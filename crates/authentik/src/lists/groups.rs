@@ -9,33 +9,36 @@ use std::collections::{BTreeMap, HashSet};
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
-use akldap_authentik::paging::{
-    Chunk, PageRequest, ScanError, ScanOptions, Unreadable, is_row_fault, read_page, retry,
-};
-use akldap_authentik::{ApiError, Group, GroupsQuery, RawPage, Row as _, RowWarning};
-
-use super::source::Source;
+use super::error::ScanError;
+use super::options::PageRequest;
+use super::source::{Lists, Source};
+use super::split::{Chunk, Unreadable, is_row_fault, read_page, retry};
+use crate::api::{GroupsQuery, RawPage};
+use crate::error::ApiError;
+use crate::group::Group;
+use crate::row::{Page, Row as _, RowWarning};
 
 /// Pages in flight at once: there are few, and authentik has two web workers by default.
 const PARALLEL: usize = 2;
 
 /// The list as it came.
 pub(super) struct GroupList {
-    pages: Vec<Page>,
+    pages: Vec<GroupPage>,
     digests: Vec<[u8; 32]>,
     decoded: OnceCell<Result<Groups, ScanError>>,
 }
 
-enum Page {
+enum GroupPage {
     Raw(Box<RawPage>),
     /// What can be had of a page that cannot be had whole.
     Pieces(Chunk<Group>),
 }
 
-/// The list's rows.
-pub(super) struct Groups {
+/// The rows of a list of groups.
+#[derive(Clone, Debug)]
+pub struct Groups {
     /// Ascending by pk.
-    pub(super) rows: Vec<Group>,
+    pub rows: Vec<Group>,
     pub(super) skipped: Vec<RowWarning>,
     pub(super) unreadable: Vec<Unreadable<String>>,
     /// Where its pages are of moments between which groups came or went: the parts of the list that each page showed
@@ -46,6 +49,7 @@ pub(super) struct Groups {
 }
 
 /// From the first pk to the last, both shown; the list's own ends are open.
+#[derive(Clone, Debug)]
 struct Part {
     first: Option<String>,
     last: Option<String>,
@@ -58,7 +62,7 @@ impl Groups {
     }
 
     /// Whether a group that is not among the rows is known to be gone.
-    pub(super) fn is_gone(&self, pk: &str) -> bool {
+    pub fn is_gone(&self, pk: &str) -> bool {
         let within = |part: &Part| {
             part.first.as_deref().is_none_or(|first| first <= pk)
                 && part.last.as_deref().is_none_or(|last| pk <= last)
@@ -94,32 +98,26 @@ fn request(page_size: u32, page: u32, size: u32, lean: bool) -> GroupsQuery {
 }
 
 /// Reads the list.
-pub(super) async fn read(
-    source: &impl Source,
-    options: &ScanOptions,
-    page_size: u32,
-) -> Result<GroupList, ScanError> {
-    let first = read_one(source, options, page_size, 1)
-        .await?
-        .ok_or_else(|| ScanError::Inconsistent {
-            kind: Group::KIND,
-            problem: "it has no first page".to_owned(),
-        })?;
+pub(super) async fn read<S: Source>(lists: &Lists<'_, S>) -> Result<GroupList, ScanError> {
+    let first = read_one(lists, 1).await?.ok_or_else(|| ScanError::Inconsistent {
+        kind: Group::KIND,
+        problem: "it has no first page".to_owned(),
+    })?;
     let total = match &first {
-        Page::Raw(page) => page.pagination().total_pages,
-        Page::Pieces(chunk) => chunk.page.pagination.count.div_ceil(u64::from(page_size)),
+        GroupPage::Raw(page) => page.pagination().total_pages,
+        GroupPage::Pieces(chunk) => chunk.page.pagination.count.div_ceil(u64::from(lists.page_size)),
     };
     let total = u32::try_from(total).map_err(|_| ScanError::Inconsistent {
         kind: Group::KIND,
         problem: format!("it claims {total} pages"),
     })?;
-    let rest: Vec<Option<Page>> = stream::iter(2..=total)
-        .map(|page| read_one(source, options, page_size, page))
+    let rest: Vec<Option<GroupPage>> = stream::iter(2..=total)
+        .map(|page| read_one(lists, page))
         .buffered(PARALLEL)
         .try_collect()
         .await?;
-    let pages: Vec<Page> = std::iter::once(first).chain(rest.into_iter().flatten()).collect();
-    let digests = pages.iter().map(Page::digest).collect();
+    let pages: Vec<GroupPage> = std::iter::once(first).chain(rest.into_iter().flatten()).collect();
+    let digests = pages.iter().map(GroupPage::digest).collect();
     Ok(GroupList {
         pages,
         digests,
@@ -127,19 +125,19 @@ pub(super) async fn read(
     })
 }
 
-async fn read_one(
-    source: &impl Source,
-    options: &ScanOptions,
-    page_size: u32,
-    page: u32,
-) -> Result<Option<Page>, ScanError> {
-    let whole = retry(options, Group::KIND, page, || async {
+async fn read_one<S: Source>(lists: &Lists<'_, S>, page: u32) -> Result<Option<GroupPage>, ScanError> {
+    let Lists {
+        source,
+        options,
+        page_size,
+    } = *lists;
+    let whole = retry(&options, Group::KIND, page, || async {
         source
             .raw_groups_page(&request(page_size, page, page_size, false))
             .await
     });
     match whole.await {
-        Ok(raw) => Ok(Some(Page::Raw(Box::new(raw)))),
+        Ok(raw) => Ok(Some(GroupPage::Raw(Box::new(raw)))),
         Err(ScanError::Page { source, .. })
             if matches!(*source, ApiError::InvalidPage { .. }) && page > 1 =>
         {
@@ -157,13 +155,13 @@ async fn read_one(
                 descending: false,
                 lean: true,
             };
-            Ok(read_page(options, &fetch, request).await?.map(Page::Pieces))
+            Ok(read_page(&options, &fetch, request).await?.map(GroupPage::Pieces))
         }
         Err(error) => Err(error),
     }
 }
 
-impl Page {
+impl GroupPage {
     fn digest(&self) -> [u8; 32] {
         match self {
             Self::Raw(page) => page.digest(),
@@ -175,7 +173,7 @@ impl Page {
 impl GroupList {
     /// Whether all of it was read in one answer, and so at one moment.
     pub(super) fn is_one_page(&self) -> bool {
-        matches!(self.pages.as_slice(), [Page::Raw(_)])
+        matches!(self.pages.as_slice(), [GroupPage::Raw(_)])
     }
 
     /// Whether it says what another one said.
@@ -230,13 +228,13 @@ impl GroupList {
         let (mut parts, mut counts, mut received) = (Vec::new(), HashSet::new(), 0);
         for page in &self.pages {
             let page = match page {
-                Page::Raw(raw) => {
+                GroupPage::Raw(raw) => {
                     let page = raw.decode().map_err(|error| inconsistent(error.to_string()))?;
                     parts.push(part(&page));
                     page
                 }
                 // Its pieces are of different moments themselves.
-                Page::Pieces(chunk) => {
+                GroupPage::Pieces(chunk) => {
                     unreadable.extend(chunk.unreadable.iter().cloned());
                     chunk.page.clone()
                 }
@@ -273,7 +271,7 @@ impl GroupList {
 }
 
 /// The part of the list that a page shows whole.
-fn part(page: &akldap_authentik::Page<Group>) -> Part {
+fn part(page: &Page<Group>) -> Part {
     let numbers = page.pagination;
     let mut pks: Vec<&str> = page.rows.iter().map(|group| group.pk.as_str()).collect();
     let left_out = page.skipped.iter().filter(|warning| warning.row_skipped);

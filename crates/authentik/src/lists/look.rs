@@ -10,13 +10,15 @@
 use std::collections::HashMap;
 use std::time::SystemTime;
 
-use akldap_authentik::paging::{
-    PageRequest, ScanError, ScanOptions, Unreadable, is_row_fault, read_page, retry,
-};
-use akldap_authentik::{Page, Row as _, RowWarning, Timestamp, User, UsersQuery};
-
-use super::group_list::{self, GroupList};
-use super::source::Source;
+use super::error::ScanError;
+use super::groups::{self, GroupList};
+use super::options::{PageRequest, ScanOptions};
+use super::source::{Lists, Source, users_query};
+use super::split::{Unreadable, is_row_fault, read_page, retry};
+use crate::api::UsersQuery;
+use crate::row::{Page, Row as _, RowWarning};
+use crate::timestamp::Timestamp;
+use crate::user::User;
 
 /// Users asked for where the newest one is not known: nearly always enough to come to one that is.
 const FEW: u32 = 20;
@@ -37,7 +39,7 @@ pub(super) struct UsersSeen {
 }
 
 /// What one look showed.
-pub(super) struct Observation {
+pub(super) struct Look {
     pub(super) groups: GroupList,
     /// Users changed or created of late, the one changed last at the end.
     pub(super) changed: Vec<User>,
@@ -50,18 +52,18 @@ pub(super) struct Observation {
 }
 
 /// What a look needs to know of the users known before it.
-pub(super) struct Known<'a> {
+pub(super) struct Window<'a> {
     /// Where the window of changes begins, in microseconds since 1970; `None`: authentik cannot tell what changed.
     pub(super) since: Option<i64>,
     /// Most users changed since that are worth reading.
     pub(super) most: u64,
     /// Ascending.
-    pub(super) pks: &'a [i64],
+    pub(super) known: &'a [i64],
 }
 
 /// Why a look at the changes does not do.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ObservationError {
+pub(super) enum LookError {
     #[error(transparent)]
     Scan(#[from] ScanError),
     /// So much changed that a full load is cheaper.
@@ -85,57 +87,40 @@ impl UsersSeen {
     }
 }
 
-/// The query for users as everybody asks it. Without groups and roles a page costs authentik more, not less: it then
-/// asks for the keys of each user one by one.
-pub(super) fn users_query(request: PageRequest) -> UsersQuery {
-    UsersQuery {
-        page: request.page,
-        page_size: Some(request.size),
-        ordering: Some(if request.descending { "-pk" } else { "pk" }.to_owned()),
-        include_groups: request.lean.then_some(false),
-        ..UsersQuery::default()
-    }
-}
-
 /// Looks once.
-pub(super) async fn observe(
-    source: &impl Source,
-    options: &ScanOptions,
-    page_size: u32,
-    known: Known<'_>,
-) -> Result<Observation, ObservationError> {
+pub(super) async fn look<S: Source>(lists: &Lists<'_, S>, window: Window<'_>) -> Result<Look, LookError> {
     let made = SystemTime::now();
-    let mut changes = Changes::default();
-    if let Some(since) = known.since {
-        read_changed(source, options, page_size, since, known.most, &mut changes).await?;
+    let mut found = Found::default();
+    if let Some(since) = window.since {
+        read_changed(lists, since, window.most, &mut found).await?;
     }
-    let newest = newest(source, options, page_size, known.pks, &mut changes).await?;
-    let groups = group_list::read(source, options, page_size).await?;
-    let mut changed: Vec<User> = changes.users.into_values().collect();
+    let newest = newest(lists, window.known, &mut found).await?;
+    let groups = groups::read(lists).await?;
+    let mut changed: Vec<User> = found.users.into_values().collect();
     sort_by_date(&mut changed);
-    Ok(Observation {
+    Ok(Look {
         groups,
         users: UsersSeen {
             versions: changed.iter().map(|user| (user.pk, user.version())).collect(),
-            unreadable: changes.unreadable,
+            unreadable: found.unreadable,
             count: newest.count,
             top: newest.top,
         },
         changed,
-        skipped: changes.skipped,
-        served: changes.served,
+        skipped: found.skipped,
+        served: found.served,
         made,
     })
 }
 
 /// Puts the user changed last at the end.
-pub(super) fn sort_by_date(users: &mut [User]) {
+pub fn sort_by_date(users: &mut [User]) {
     users.sort_by_cached_key(|user| (user.last_updated, user.pk));
 }
 
 /// Users read in a look.
 #[derive(Default)]
-struct Changes {
+struct Found {
     users: HashMap<i64, User>,
     skipped: Vec<RowWarning>,
     unreadable: Vec<Unreadable<i64>>,
@@ -143,14 +128,13 @@ struct Changes {
 }
 
 /// Reads the users changed since, in the order of their changes: who changes meanwhile goes to the end, as new rows do.
-async fn read_changed(
-    source: &impl Source,
-    options: &ScanOptions,
-    page_size: u32,
+async fn read_changed<S: Source>(
+    lists: &Lists<'_, S>,
     since: i64,
     most: u64,
-    into: &mut Changes,
-) -> Result<(), ObservationError> {
+    into: &mut Found,
+) -> Result<(), LookError> {
+    let page_size = lists.page_size;
     let after = Timestamp::at(since).whole_second();
     // The time asked for was cut to the second.
     let outside = |user: &User| user.last_updated.micros().is_none_or(|at| at < since - 1_000_000);
@@ -171,12 +155,12 @@ async fn read_changed(
             ordering: Some(ordering.to_owned()),
             ..users_query(request)
         };
-        async move { source.users_page(&query).await }
+        async move { lists.source.users_page(&query).await }
     };
     // The server is known to live: only a row can break its page.
     let options = &ScanOptions {
         alive: true,
-        ..*options
+        ..lists.options
     };
     let mut pages = vec![request_of(1, false)];
     let mut first = true;
@@ -189,7 +173,7 @@ async fn read_changed(
             first = false;
             into.served = chunk.page.served;
             if numbers.count > most {
-                return Err(ObservationError::TooMuch(numbers.count));
+                return Err(LookError::TooMuch(numbers.count));
             }
             let last = u32::try_from(numbers.count.div_ceil(u64::from(page_size))).unwrap_or(u32::MAX);
             if last > 1 {
@@ -201,7 +185,7 @@ async fn read_changed(
         let mut known = false;
         for user in chunk.page.rows {
             if outside(&user) {
-                return Err(ObservationError::Unfiltered);
+                return Err(LookError::Unfiltered);
             }
             match into.users.get(&user.pk) {
                 Some(earlier) if earlier.version() == user.version() => known = true,
@@ -230,19 +214,18 @@ struct Newest {
 
 /// Counts the users, and reads those created since the known ones were read: in the same answer, so that the number and
 /// the names are of one moment.
-async fn newest(
-    source: &impl Source,
-    options: &ScanOptions,
-    page_size: u32,
+async fn newest<S: Source>(
+    lists: &Lists<'_, S>,
     known: &[i64],
-    into: &mut Changes,
+    into: &mut Found,
 ) -> Result<Newest, ScanError> {
-    let tail = tail(source, options).await?;
-    let is_known = |into: &Changes, pk: i64| known.binary_search(&pk).is_ok() || into.users.contains_key(&pk);
+    let page_size = lists.page_size;
+    let tail = tail(lists).await?;
+    let is_known = |into: &Found, pk: i64| known.binary_search(&pk).is_ok() || into.users.contains_key(&pk);
     if tail.top.is_none_or(|top| is_known(into, top)) {
         return Ok(tail);
     }
-    let fetch = |request: PageRequest| async move { source.users_page(&users_query(request)).await };
+    let fetch = |request: PageRequest| async move { lists.source.users_page(&users_query(request)).await };
     let (mut size, mut page, mut newest) = (FEW.min(page_size), 1, tail);
     loop {
         let request = PageRequest {
@@ -251,7 +234,7 @@ async fn newest(
             descending: true,
             lean: false,
         };
-        let chunk = read_page::<User, _, _>(options, &fetch, request).await?;
+        let chunk = read_page::<User, _, _>(&lists.options, &fetch, request).await?;
         let Some(chunk) = chunk.filter(|chunk| page > 1 || chunk.page.pagination.count > 0) else {
             // The end of the list; but it cannot end before the user just seen at its end.
             return match page {
@@ -291,7 +274,7 @@ async fn newest(
 }
 
 /// How many users there are, and the highest pk.
-async fn tail(source: &impl Source, options: &ScanOptions) -> Result<Newest, ScanError> {
+async fn tail<S: Source>(lists: &Lists<'_, S>) -> Result<Newest, ScanError> {
     let mut page = 1;
     loop {
         let request = PageRequest {
@@ -300,8 +283,8 @@ async fn tail(source: &impl Source, options: &ScanOptions) -> Result<Newest, Sca
             descending: true,
             lean: true,
         };
-        let last: Result<Page<User>, ScanError> = retry(options, User::KIND, page, || async {
-            source.users_page(&users_query(request)).await
+        let last: Result<Page<User>, ScanError> = retry(&lists.options, User::KIND, page, || async {
+            lists.source.users_page(&users_query(request)).await
         })
         .await;
         match last {

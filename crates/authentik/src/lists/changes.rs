@@ -1,0 +1,110 @@
+//! What a reading showed, ready to be made a directory of, and what has to be told about its rows.
+//!
+//! Must not know how it was read.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+
+use super::groups::Groups;
+use super::split::Unreadable;
+use crate::row::RowWarning;
+use crate::user::User;
+
+/// What is known of users already, as those who read see it who do not know the directory.
+pub trait Known: Send + Sync {
+    /// The primary keys of all of them, ascending.
+    fn pks(&self) -> Vec<i64>;
+
+    /// Whether a user is among them.
+    fn has(&self, pk: i64) -> bool;
+
+    /// Others who have the name of this one.
+    fn namesakes(&self, user: &User) -> Vec<i64>;
+
+    /// Whether they are just what the last reading led to, and nobody was put in or taken out since.
+    fn is_as_read(&self) -> bool;
+}
+
+/// Takes the rows of the whole list of users as they come, so that none need be kept for it.
+pub trait Rows: Send + Sync {
+    /// Takes one.
+    fn add(&mut self, user: &User);
+
+    /// Of those taken, the ones whose name another user has, too; these are given by name and pk.
+    fn namesakes(&self, others: &HashMap<&str, i64>) -> Vec<i64>;
+}
+
+/// What is to be done to what is known, or to the rows just taken.
+#[derive(Clone, Debug)]
+pub struct Changes {
+    /// Users that are gone.
+    pub gone: BTreeSet<i64>,
+    /// Users changed or new, the one changed last at the end.
+    pub changed: Vec<User>,
+    /// Users that cannot be shown, and stay as they were known before.
+    pub kept: BTreeSet<i64>,
+    /// All groups.
+    pub groups: Groups,
+    /// What was read of users is not older than this.
+    pub read: Instant,
+}
+
+/// When the newest look was taken, and how long looks took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LookTimes {
+    /// Our clock when the newest look began: what is read shows all that was changed before.
+    pub made: SystemTime,
+    /// How long the longest look took, the search for deleted users before it included.
+    pub longest: Duration,
+}
+
+/// Something odd in the lists. `Display` is a whole sentence for a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Oddity {
+    /// A row, or a field of one, was left out.
+    Row(RowWarning),
+    /// authentik cannot show a row.
+    Unreadable {
+        /// What is listed; may say in which order, if not by pk.
+        kind: &'static str,
+        /// Where in the list it is.
+        place: String,
+    },
+}
+
+impl Oddity {
+    pub(super) fn rows(skipped: Vec<RowWarning>) -> impl Iterator<Item = Self> {
+        skipped.into_iter().map(Self::Row)
+    }
+
+    pub(super) fn unreadable<K: fmt::Display>(
+        kind: &'static str,
+        rows: &[Unreadable<K>],
+    ) -> impl Iterator<Item = Self> {
+        rows.iter().map(move |row| {
+            let place = match (&row.after, &row.before) {
+                (Some(after), Some(before)) => format!("between the pks {after} and {before}"),
+                (Some(after), None) => format!("behind the pk {after}"),
+                (None, Some(before)) => format!("before the pk {before}"),
+                (None, None) => "at a place that cannot be told".to_owned(),
+            };
+            Self::Unreadable { kind, place }
+        })
+    }
+}
+
+impl fmt::Display for Oddity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Row(warning) => warning.fmt(f),
+            Self::Unreadable { kind, place } => write!(
+                f,
+                "authentik answers 500 for a {kind} {place}: the last known version of it is served, if there is one. A \
+                 number of more than 64 bits in its attributes does this; correct it in authentik"
+            ),
+        }
+    }
+}

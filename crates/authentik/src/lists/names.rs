@@ -1,0 +1,43 @@
+//! Users whose names others have by now.
+//!
+//! Must not know in which way names are compared.
+
+use super::error::{ReadError, ScanError};
+use super::look::sort_by_date;
+use super::settling::Settled;
+use super::source::{Lists, Source};
+use super::split::{is_row_fault, retry};
+use crate::row::Row as _;
+use crate::user::User;
+
+/// Users asked for one by one because somebody else has their name now.
+const MAX_NAMESAKES: usize = 16;
+
+/// Asks for the users whose names are others' by now and of whom nothing else was seen yet: what they are called
+/// themselves is not known otherwise. `find` finds users of these names among the rows read before.
+pub(super) async fn ask_for_namesakes<S: Source>(
+    lists: &Lists<'_, S>,
+    find: impl Fn(&[User]) -> Vec<i64>,
+    settled: &mut Settled,
+) -> Result<(), ReadError> {
+    for _ in 0..MAX_NAMESAKES {
+        let changed = &settled.look.changed;
+        let unseen = |pk: &i64| !settled.gone.contains(pk) && changed.iter().all(|user| user.pk != *pk);
+        let Some(pk) = find(changed).into_iter().find(unseen) else {
+            return Ok(());
+        };
+        match retry(&lists.options, User::KIND, 1, || lists.source.user(pk)).await {
+            Ok(Some((user, _))) => {
+                settled.look.changed.push(user);
+                sort_by_date(&mut settled.look.changed);
+            }
+            Ok(None) => {
+                settled.gone.insert(pk);
+            }
+            // It gives way until it can be read.
+            Err(ScanError::Page { source, .. }) if is_row_fault(&source) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,52 @@
+//! How lists are read, and what one request for a page asks.
+//!
+//! Must not know what is listed.
+
+use std::time::Duration;
+
+use crate::backoff::Backoff;
+
+/// How a list is read. Times pass on tokio's clock.
+#[derive(Clone, Copy, Debug)]
+pub struct ScanOptions {
+    /// Most pages in flight at once. authentik has two web workers by default; how many pay is measured.
+    pub parallel: usize,
+    /// Tries for one page, the first included.
+    pub attempts: u32,
+    /// The waits before the second and later tries of a page.
+    pub backoff: Backoff,
+    /// Limit on the first try; doubles with each further one, so that a lost answer is asked for again soon and a slow
+    /// one is had in the end.
+    pub timeout: Duration,
+    /// The server has just answered other requests: a page of which nothing can be shown is the fault of its rows and no
+    /// outage.
+    pub alive: bool,
+    /// Gives numbers in `0.0..1.0`, by which waits are spread.
+    pub jitter: fn() -> f64,
+}
+
+impl Default for ScanOptions {
+    fn default() -> Self {
+        Self {
+            parallel: 4,
+            attempts: 4,
+            backoff: Backoff::new(Duration::from_millis(200), Duration::from_secs(2)),
+            timeout: Duration::from_secs(20),
+            alive: false,
+            jitter: fastrand::f64,
+        }
+    }
+}
+
+/// One request for a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageRequest {
+    /// 1-based.
+    pub page: u32,
+    /// Rows of a page; the server caps it.
+    pub size: u32,
+    /// From the highest key down.
+    pub descending: bool,
+    /// Without the objects of related rows, one of which may be what breaks the answer.
+    pub lean: bool,
+}

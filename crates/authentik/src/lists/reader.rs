@@ -1,0 +1,375 @@
+//! Reads again and again: everything, or what changed since; of what authentik held at one moment, or, where it never holds
+//! still, of the newest look.
+//!
+//! Knows what was read last and what therefore need not be read again. Must not know when to read, or what a directory is.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::changes::{Changes, Known, LookTimes, Oddity, Rows};
+use super::error::{ReadError, ScanError};
+use super::groups::GroupsSeen;
+use super::look::UsersSeen;
+use super::names::ask_for_namesakes;
+use super::settling::{Settled, Settling, before};
+use super::source::{Lists, Source};
+use super::whole::Whole;
+use crate::row::Row as _;
+use crate::user::User;
+
+/// A full load that contradicts itself is begun again, up to this many times in all.
+const FULL_ATTEMPTS: u32 = 3;
+/// How long pages already read are worth going on with.
+const MAX_SCAN_AGE: Duration = Duration::from_secs(15 * 60);
+
+/// What is known from the last reading.
+#[derive(Debug)]
+struct Base {
+    /// Where the next look begins, in microseconds since 1970; `None` where authentik cannot tell what changed.
+    since: Option<i64>,
+    users: UsersSeen,
+    groups: GroupsSeen,
+    /// Users that exist and are not shown.
+    hidden: BTreeSet<i64>,
+    /// Further ones whose pks are not known.
+    nameless: u64,
+    /// Rows of a page as the server gives them.
+    page_size: u32,
+    /// The pages of groups fitted together.
+    whole: bool,
+    times: LookTimes,
+}
+
+/// What a reading showed.
+#[derive(Debug)]
+pub struct Reading<G> {
+    /// What the changes are to be made to.
+    pub ground: G,
+    /// The changes.
+    pub changes: Changes,
+    /// What was odd.
+    pub oddities: Vec<Oddity>,
+    /// When the newest look was.
+    pub times: LookTimes,
+    /// To be given back once what was read is shown.
+    pub progress: Progress,
+}
+
+/// How far a reading got. Whoever shows what was read hands it to [`Reader::shown`]; if it is dropped, the next look begins
+/// where this one did.
+#[derive(Debug)]
+pub struct Progress {
+    base: Base,
+    /// All users there are, ascending.
+    pks: Vec<i64>,
+}
+
+/// What a look at what changed led to.
+#[derive(Debug)]
+pub enum Looked<K> {
+    /// Nothing changed.
+    Unchanged(LookTimes),
+    /// Something did, in what is known.
+    Changed(Box<Reading<K>>),
+    /// That cannot be told: everything has to be read.
+    Unknown,
+}
+
+/// Reads the lists of one authentik.
+#[derive(Debug)]
+pub struct Reader<R> {
+    base: Option<Base>,
+    /// A full load that broke off.
+    unfinished: Option<Box<Whole<R>>>,
+}
+
+impl<R> Default for Reader<R> {
+    fn default() -> Self {
+        Self {
+            base: None,
+            unfinished: None,
+        }
+    }
+}
+
+/// What settled, and what it is held against.
+struct Read<'a> {
+    settled: Settled,
+    /// The versions of the rows that `known`, or the rows taken, were made of.
+    versions: &'a HashMap<i64, u64>,
+    kept: BTreeSet<i64>,
+    /// When reading began.
+    at: Instant,
+    page_size: u32,
+    oddities: Vec<Oddity>,
+}
+
+impl<R: Rows> Reader<R> {
+    /// Looks at what changed in what is known.
+    ///
+    /// # Errors
+    /// When authentik cannot be asked. With [`ReadError::Unexplained`] everything has to be read; after any other error the
+    /// next look begins where this one did.
+    pub async fn changes<S: Source, K: Known>(
+        &mut self,
+        lists: &Lists<'_, S>,
+        known: Option<K>,
+    ) -> Result<Looked<K>, ReadError> {
+        let looked = match (&self.base, known) {
+            (Some(base), Some(known)) => look_for_changes(lists, base, known).await,
+            _ => Ok(Changed::Unknown),
+        };
+        match looked {
+            Ok(Changed::Nothing(base)) => {
+                let times = base.times;
+                self.base = Some(*base);
+                Ok(Looked::Unchanged(times))
+            }
+            Ok(Changed::Something(reading)) => Ok(Looked::Changed(reading)),
+            Ok(Changed::Unknown) => {
+                self.base = None;
+                Ok(Looked::Unknown)
+            }
+            Err(error) => {
+                if matches!(error, ReadError::Unexplained(_)) {
+                    self.base = None;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Reads everything. What is known, if anything is, tells whom the rows that cannot be shown belong to.
+    ///
+    /// # Errors
+    /// When authentik cannot be asked, or contradicts itself again and again. Pages read before an error are not read again
+    /// for a while.
+    pub async fn whole<S: Source, K: Known>(
+        &mut self,
+        lists: &Lists<'_, S>,
+        known: impl Fn() -> Option<K>,
+        rows: impl Fn() -> R,
+    ) -> Result<Reading<R>, ReadError> {
+        let mut attempt = 1;
+        loop {
+            match self.whole_once(lists, &known, &rows).await {
+                Err(ReadError::Scan(ScanError::Inconsistent { .. }) | ReadError::Unexplained(_))
+                    if attempt < FULL_ATTEMPTS =>
+                {
+                    attempt += 1;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// Takes note that what was read is shown, of its users those of whom `shows` says so.
+    pub fn shown(&mut self, progress: Progress, shows: impl Fn(i64) -> bool) {
+        let Progress { base, pks } = progress;
+        self.base = Some(Base {
+            hidden: pks.into_iter().filter(|pk| !shows(*pk)).collect(),
+            ..base
+        });
+    }
+
+    async fn whole_once<S: Source, K: Known>(
+        &mut self,
+        lists: &Lists<'_, S>,
+        known: &impl Fn() -> Option<K>,
+        rows: &impl Fn() -> R,
+    ) -> Result<Reading<R>, ReadError> {
+        let resumed = self
+            .unfinished
+            .take()
+            .filter(|unfinished| unfinished.scan.began().elapsed() < MAX_SCAN_AGE);
+        let mut whole = resumed.unwrap_or_else(|| Box::new(Whole::new(lists.page_size, rows())));
+        let mut oddities = Vec::new();
+        match read_whole(lists, known, &mut whole, &mut oddities).await {
+            Ok((settled, kept, page_size)) => {
+                let Whole { scan, rows, .. } = *whole;
+                let read = Read {
+                    settled,
+                    versions: scan.seen(),
+                    kept,
+                    at: scan.began(),
+                    page_size,
+                    oddities,
+                };
+                read.conclude(rows, |_, _| true)
+            }
+            Err(error) => {
+                // What was read stays as good as it was.
+                if matches!(error, ReadError::Scan(ScanError::Page { .. })) {
+                    self.unfinished = Some(whole);
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+enum Changed<K> {
+    Nothing(Box<Base>),
+    Something(Box<Reading<K>>),
+    Unknown,
+}
+
+async fn look_for_changes<S: Source, K: Known>(
+    lists: &Lists<'_, S>,
+    base: &Base,
+    known: K,
+) -> Result<Changed<K>, ReadError> {
+    if base.since.is_none() {
+        return Ok(Changed::Unknown);
+    }
+    let lists = &Lists {
+        page_size: base.page_size,
+        ..*lists
+    };
+    let at = Instant::now();
+    // Users fetched one by one meanwhile are known already; their rows come again.
+    let mut pks = known.pks();
+    pks.extend(&base.hidden);
+    pks.sort_unstable();
+    pks.dedup();
+    let mut settling = Settling::new(pks, base.users.clone(), base.since);
+    settling.nameless = base.nameless;
+    settling.groups = Some(base.groups.clone());
+    let look = settling.look(lists).await?;
+    let covered = settling.before.covers(&look.users);
+    let adds_up = settling.adds_up(&look);
+    if known.is_as_read() && covered && adds_up && base.whole && look.groups.is(&base.groups) {
+        return Ok(Changed::Nothing(Box::new(Base {
+            since: look.served.and_then(before).or(base.since),
+            users: look.users,
+            groups: base.groups.clone(),
+            hidden: base.hidden.clone(),
+            nameless: base.nameless,
+            page_size: base.page_size,
+            whole: base.whole,
+            times: LookTimes {
+                made: look.made,
+                longest: settling.longest_look,
+            },
+        })));
+    }
+    let mut settled = settling.settle(lists, look).await?;
+    let find = |changed: &[User]| changed.iter().flat_map(|user| known.namesakes(user)).collect();
+    ask_for_namesakes(lists, find, &mut settled).await?;
+    let read = Read {
+        settled,
+        versions: &base.users.versions,
+        kept: BTreeSet::new(),
+        at,
+        page_size: base.page_size,
+        oddities: Vec::new(),
+    };
+    // A row that was seen and is not known had to give way to another one of its name.
+    let reading = read.conclude(known, K::has)?;
+    Ok(Changed::Something(Box::new(reading)))
+}
+
+/// Reads all users, then looks at what changed meanwhile.
+async fn read_whole<S: Source, K: Known, R: Rows>(
+    lists: &Lists<'_, S>,
+    known: &impl Fn() -> Option<K>,
+    whole: &mut Whole<R>,
+    oddities: &mut Vec<Oddity>,
+) -> Result<(Settled, BTreeSet<i64>, u32), ReadError> {
+    whole.read(lists, oddities).await?;
+    let known = known();
+    let unshown = whole.identify(lists, known.as_ref(), oddities).await?;
+    let Whole { scan, rows, dated } = whole;
+    let Some(opening) = scan.opening() else {
+        return Err(ReadError::Unexplained(
+            "the list of users was not read".to_owned(),
+        ));
+    };
+    let mut pks: Vec<i64> = scan
+        .seen()
+        .keys()
+        .copied()
+        .chain(unshown.kept.iter().copied())
+        .collect();
+    pks.sort_unstable();
+    let seen = UsersSeen {
+        versions: scan.seen().clone(),
+        unreadable: scan.unreadable().to_vec(),
+        count: opening.count,
+        top: opening.top,
+    };
+    let since = opening.served.filter(|_| *dated).and_then(before);
+    let lists = &Lists {
+        page_size: opening.page_size,
+        ..*lists
+    };
+    let mut settling = Settling::new(pks, seen, since);
+    settling.nameless = unshown.nameless;
+    settling.full = true;
+    settling.hurry = known.is_none();
+    let look = settling.look(lists).await?;
+    let mut settled = settling.settle(lists, look).await?;
+    let find = |changed: &[User]| {
+        let changed = changed.iter().map(|user| (user.username.as_str(), user.pk));
+        rows.namesakes(&changed.collect())
+    };
+    ask_for_namesakes(lists, find, &mut settled).await?;
+    Ok((settled, unshown.kept, opening.page_size))
+}
+
+impl Read<'_> {
+    /// What is to be shown of it: `ground`, which has the users of whom `has` says so, with the changes.
+    fn conclude<G>(self, ground: G, has: impl Fn(&G, i64) -> bool) -> Result<Reading<G>, ReadError> {
+        let Settled {
+            look,
+            pks,
+            nameless,
+            gone,
+            since,
+            longest_look,
+        } = self.settled;
+        let mut oddities = self.oddities;
+        oddities.extend(Oddity::rows(look.skipped));
+        let seen = look.groups.seen();
+        let mut groups = look.groups.into_groups()?;
+        oddities.extend(Oddity::rows(std::mem::take(&mut groups.skipped)));
+        oddities.extend(Oddity::unreadable("group", &groups.unreadable));
+        // Nearly all of these are of the list of changes.
+        oddities.extend(Oddity::unreadable(
+            "user, in the order of updates,",
+            &look.users.unreadable,
+        ));
+        let fresh =
+            |user: &User| self.versions.get(&user.pk) != Some(&user.version()) || !has(&ground, user.pk);
+        let changed = look.changed.into_iter().filter(fresh).collect();
+        let times = LookTimes {
+            made: look.made,
+            longest: longest_look,
+        };
+        let base = Base {
+            since,
+            users: look.users,
+            groups: seen,
+            hidden: BTreeSet::new(),
+            nameless,
+            page_size: self.page_size,
+            whole: groups.is_whole(),
+            times,
+        };
+        Ok(Reading {
+            ground,
+            changes: Changes {
+                gone,
+                changed,
+                kept: self.kept,
+                groups,
+                read: self.at,
+            },
+            oddities,
+            times,
+            progress: Progress { base, pks },
+        })
+    }
+}
