@@ -5,7 +5,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::row::nullable;
+use super::page::nullable;
 
 /// The answer of `GET outposts/ldap/{id}/check_access/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ impl AccessCheck {
             .messages
             .iter()
             .filter_map(Value::as_str)
-            .map(super::error::excerpt)
+            .map(super::excerpt::excerpt)
             .collect();
         Ok(Self {
             passing: answer.access.passing,

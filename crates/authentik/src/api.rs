@@ -13,8 +13,8 @@ use super::client::{Answer, AnswerKind, Caller, Client};
 use super::error::ApiError;
 use super::group::Group;
 use super::outpost::{Outpost, OutpostChoice, RootConfig};
+use super::page::{Listed, Page, Pagination, RowWarning, decode_one, decode_page, decode_pagination};
 use super::provider::LdapProvider;
-use super::row::{Page, Pagination, Row, RowWarning, decode_one, decode_page, decode_pagination};
 use super::session::Session;
 use super::user::User;
 use super::version::{Release, VersionAnswer};
@@ -261,7 +261,7 @@ impl Client {
         Me::decode(&answer.body).map_err(|error| answer.malformed(error.to_string()))
     }
 
-    async fn page<T: Row>(&self, url: Url) -> Result<Page<T>, ApiError> {
+    async fn page<T: Listed>(&self, url: Url) -> Result<Page<T>, ApiError> {
         self.raw_page(url).await?.decode()
     }
 
@@ -313,7 +313,7 @@ impl RawPage {
     ///
     /// # Errors
     /// When it is not a page.
-    pub fn decode<T: Row>(&self) -> Result<Page<T>, ApiError> {
+    pub fn decode<T: Listed>(&self) -> Result<Page<T>, ApiError> {
         let mut page = decode_page(&self.answer.body).map_err(|problem| self.answer.malformed(problem))?;
         page.served = self.served();
         Ok(page)

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::row::nullable;
+use super::page::nullable;
 
 /// A key pair as `GET crypto/certificatekeypairs/{uuid}/` describes it, without its material.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

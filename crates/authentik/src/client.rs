@@ -4,15 +4,15 @@
 //! calls made as a user, never both (authentik lets the token win, and the answer would be about the outpost).
 //! Follows no redirect, so no credential leaves for another origin.
 
+mod answer;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, ORIGIN, REFERER, RETRY_AFTER,
-};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderName, ORIGIN, REFERER};
 use reqwest::{Method, redirect};
 use rustls::ClientConfig;
 use url::Url;
@@ -20,11 +20,14 @@ use zeroize::Zeroizing;
 
 use super::contact::Contact;
 use super::cookie::Cookies;
-use super::endpoint::{Endpoint, Settings};
-use super::error::{ApiError, StatusAnswer, is_json};
+use super::endpoint::Endpoint;
+use super::error::ApiError;
 use super::proxy;
+use super::settings::Settings;
 use super::tls::{Trust, client_config};
 use super::token::{Credentials, Token, TokenFileError, TokenRenewal};
+pub(crate) use answer::Answer;
+use answer::without_query;
 
 /// Idle connections kept: as many as binds usually run at once, so that none pays for a TLS handshake.
 const IDLE_CONNECTIONS: usize = 64;
@@ -40,13 +43,9 @@ const MAX_LIST_BYTES: usize = 256 << 20;
 /// Bytes read of any other answer. The largest known, a challenge with pictures in it, has some 100 kB.
 const MAX_ANSWER_BYTES: usize = 4 << 20;
 
-/// Bytes of the longest answer that says no more than that authentik starts.
-const LONGEST_EXCUSE: usize = 256;
-
 const REMOTE_IP: HeaderName = HeaderName::from_static("x-authentik-remote-ip");
 const OUTPOST_TOKEN: HeaderName = HeaderName::from_static("x-authentik-outpost-token");
 const CSRF_TOKEN: HeaderName = HeaderName::from_static("x-authentik-csrf");
-const REQUEST_ID: &str = "x-authentik-id";
 const CSRF_COOKIE: &str = "authentik_csrf";
 
 /// A client for one authentik server and one token. Cloning is cheap and shares the connections.
@@ -85,101 +84,6 @@ pub(crate) enum Caller<'a> {
         cookies: &'a Cookies,
         client_ip: Option<IpAddr>,
     },
-}
-
-/// A complete answer.
-pub(crate) struct Answer {
-    pub(crate) url: Url,
-    pub(crate) status: u16,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Vec<u8>,
-}
-
-impl Answer {
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).and_then(|value| value.to_str().ok())
-    }
-
-    /// The server's clock when it answered, to the second, if it said.
-    pub(crate) fn served(&self) -> Option<SystemTime> {
-        httpdate::parse_http_date(self.header("date")?).ok()
-    }
-
-    pub(crate) fn request_id(&self) -> Option<String> {
-        self.header(REQUEST_ID).map(super::error::excerpt)
-    }
-
-    /// The error for a status nobody expects.
-    pub(crate) fn status_error(&self, bearer: bool) -> ApiError {
-        let retry_after = self
-            .header(RETRY_AFTER.as_str())
-            .and_then(|text| retry_after(text, SystemTime::now()));
-        let answer = StatusAnswer {
-            status: self.status,
-            content_type: self.header(CONTENT_TYPE.as_str()),
-            request_id: self.header(REQUEST_ID),
-            retry_after,
-            body: &self.body,
-        };
-        ApiError::from_status(without_query(&self.url), &answer, bearer)
-    }
-
-    /// Whether the front server speaks for an authentik that is not there yet: older ones do so with a 200.
-    fn is_starting(&self) -> bool {
-        #[derive(serde::Deserialize)]
-        struct Starting<'a> {
-            error: &'a str,
-        }
-        self.body.len() <= LONGEST_EXCUSE
-            && serde_json::from_slice::<Starting<'_>>(&self.body)
-                .is_ok_and(|answer| answer.error.contains("starting"))
-    }
-
-    /// The body of a JSON answer, or what is wrong with it.
-    pub(crate) fn json_body(&self) -> Result<&[u8], ApiError> {
-        if self.is_starting() {
-            return Err(ApiError::Starting {
-                url: without_query(&self.url).to_owned(),
-                retry_after: None,
-            });
-        }
-        let kind = self.header(CONTENT_TYPE.as_str());
-        if !is_json(kind) {
-            return Err(self.malformed(format!(
-                "its content type is {:?} instead of JSON",
-                kind.unwrap_or("missing")
-            )));
-        }
-        if self.body.is_empty() {
-            return Err(self.malformed("it is empty".to_owned()));
-        }
-        Ok(&self.body)
-    }
-
-    pub(crate) fn malformed(&self, problem: String) -> ApiError {
-        ApiError::Malformed {
-            url: without_query(&self.url).to_owned(),
-            problem,
-            request_id: self.request_id(),
-        }
-    }
-}
-
-/// A `Retry-After`: seconds or a date (RFC 9110 section 10.2.3).
-fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
-    match text.trim().parse() {
-        Ok(seconds) => Some(Duration::from_secs(seconds)),
-        Err(_) => {
-            let date = httpdate::parse_http_date(text).ok()?;
-            Some(date.duration_since(now).unwrap_or_default())
-        }
-    }
-}
-
-/// Queries may hold names of users; the path says enough.
-fn without_query(url: &Url) -> &str {
-    let text = url.as_str();
-    text.split('?').next().unwrap_or(text)
 }
 
 impl Client {
@@ -518,21 +422,4 @@ async fn exchange(
         headers: std::mem::take(response.headers_mut()),
         body,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_wait_is_seconds_or_a_date() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_770);
-        assert_eq!(retry_after(" 120 ", now), Some(Duration::from_secs(120)));
-        let date = "Sun, 06 Nov 1994 08:49:37 GMT";
-        assert_eq!(retry_after(date, now), Some(Duration::from_secs(7)));
-        assert_eq!(retry_after(date, SystemTime::now()), Some(Duration::ZERO));
-        for bad in ["", "soon", "-1", "1.5"] {
-            assert_eq!(retry_after(bad, now), None, "{bad}");
-        }
-    }
 }

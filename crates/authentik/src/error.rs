@@ -1,14 +1,12 @@
 //! What can go wrong in a call to authentik, told apart as far as an admin can act on it.
 //!
-//! Knows how reqwest, hyper and rustls wrap their causes. Holds no token, cookie or password: URLs carry none, and
+//! Knows the statuses and bodies by which authentik, and what stands in front of it, refuse. Holds no token, cookie or password: URLs carry none, and
 //! only the beginning of an answer is kept.
 
-use std::error::Error as StdError;
-use std::io;
 use std::time::Duration;
 
-/// Characters of an answer's body kept for a log line. Enough for a JSON `detail` or a proxy's error title.
-const EXCERPT_CHARS: usize = 160;
+use super::excerpt::excerpt;
+use super::unreachable::{Unreachable, innermost};
 
 /// The wait after a 429 that names none.
 const THROTTLE_WAIT: Duration = Duration::from_secs(1);
@@ -16,36 +14,6 @@ const THROTTLE_WAIT: Duration = Duration::from_secs(1);
 const SHORT_WAIT: Duration = Duration::from_secs(3);
 /// The longest wait that is heeded: whoever names a longer one is asked again anyway, lest the directory grow old.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(60);
-
-/// Why no HTTP exchange took place at all.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Unreachable {
-    /// The host name has no address.
-    #[error("the host name cannot be resolved ({0})")]
-    Dns(String),
-    /// Nothing listens on the port.
-    #[error("connection refused")]
-    Refused,
-    /// No route, network unreachable, or the connection was dropped while it was being made.
-    #[error("cannot connect ({0})")]
-    Network(String),
-    /// The connection could not be made in time.
-    #[error("connecting timed out")]
-    ConnectTimeout,
-    /// The certificate's issuer is not trusted.
-    #[error("its certificate was issued by an unknown authority")]
-    UnknownAuthority,
-    /// The certificate is for another name.
-    #[error("its certificate is for another host name ({0})")]
-    WrongName(String),
-    /// The certificate has expired or is not valid yet.
-    #[error("its certificate has expired or is not valid yet")]
-    Expired,
-    /// Another TLS failure.
-    #[error("TLS failed ({0})")]
-    Tls(String),
-}
 
 /// A failed call to authentik. Its `Display` names URL, status and cause; [`ApiError::hint`] adds the probable
 /// reason and the next step.
@@ -309,7 +277,7 @@ impl ApiError {
     /// Builds the error for a failed exchange from the HTTP library's error.
     pub(crate) fn from_transport(url: &str, error: &reqwest::Error) -> Self {
         let url = url.to_owned();
-        if let Some(cause) = unreachable(error) {
+        if let Some(cause) = Unreachable::of(error) {
             return Self::Unreachable { url, cause };
         }
         Self::Interrupted {
@@ -388,94 +356,6 @@ pub(crate) fn is_json(content_type: Option<&str>) -> bool {
     })
 }
 
-/// The beginning of a text, on one line.
-pub(crate) fn excerpt(text: &str) -> String {
-    let mut out = String::new();
-    for word in text.split_whitespace() {
-        if !out.is_empty() {
-            out.push(' ');
-        }
-        out.push_str(word);
-        if out.chars().count() > EXCERPT_CHARS {
-            return out.chars().take(EXCERPT_CHARS).chain(['…']).collect();
-        }
-    }
-    out
-}
-
-/// Names the reason why a connection could not be made, if that is what the error is about.
-fn unreachable(error: &reqwest::Error) -> Option<Unreachable> {
-    if let Some(cause) = tls_cause(error) {
-        return Some(cause);
-    }
-    if !error.is_connect() {
-        return None;
-    }
-    if error.is_dns() {
-        return Some(Unreachable::Dns(innermost(error)));
-    }
-    Some(match io_kind(error) {
-        Some(io::ErrorKind::ConnectionRefused) => Unreachable::Refused,
-        Some(io::ErrorKind::TimedOut) => Unreachable::ConnectTimeout,
-        _ if error.is_timeout() => Unreachable::ConnectTimeout,
-        _ => Unreachable::Network(innermost(error)),
-    })
-}
-
-fn tls_cause(error: &(dyn StdError + 'static)) -> Option<Unreachable> {
-    use rustls::CertificateError as Certificate;
-    let tls = find::<rustls::Error>(error)?;
-    Some(match tls {
-        rustls::Error::InvalidCertificate(Certificate::UnknownIssuer) => Unreachable::UnknownAuthority,
-        rustls::Error::InvalidCertificate(
-            Certificate::NotValidForName | Certificate::NotValidForNameContext { .. },
-        ) => Unreachable::WrongName(tls.to_string()),
-        rustls::Error::InvalidCertificate(
-            Certificate::Expired
-            | Certificate::ExpiredContext { .. }
-            | Certificate::NotValidYet
-            | Certificate::NotValidYetContext { .. },
-        ) => Unreachable::Expired,
-        // A server certificate without extensions or with CA:TRUE is what a home-made self-signed one looks like.
-        rustls::Error::InvalidCertificate(Certificate::Other(other))
-            if other.to_string().contains("CaUsedAsEndEntity") =>
-        {
-            Unreachable::UnknownAuthority
-        }
-        other => Unreachable::Tls(other.to_string()),
-    })
-}
-
-fn io_kind(error: &(dyn StdError + 'static)) -> Option<io::ErrorKind> {
-    find::<io::Error>(error).map(io::Error::kind)
-}
-
-/// Finds a typed cause. `io::Error::source` skips the error it wraps, hence the look inside.
-fn find<'e, T: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Option<&'e T> {
-    let mut current = Some(error);
-    while let Some(error) = current {
-        if let Some(found) = error.downcast_ref::<T>() {
-            return Some(found);
-        }
-        if let Some(inner) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref)
-            && let Some(found) = find::<T>(inner)
-        {
-            return Some(found);
-        }
-        current = error.source();
-    }
-    None
-}
-
-/// The text of the innermost cause: the outer ones only repeat the URL.
-fn innermost(error: &(dyn StdError + 'static)) -> String {
-    let mut current = error;
-    while let Some(source) = current.source() {
-        current = source;
-    }
-    excerpt(&current.to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -541,20 +421,5 @@ mod tests {
         assert!(poison.to_string().contains("status 500") && poison.to_string().contains("abc"));
         assert!(!poison.to_string().contains('\n'));
         assert!(from(302, "text/html", "", true).hint().contains("AUTHENTIK_HOST"));
-    }
-
-    #[test]
-    fn excerpts_are_short_and_on_one_line() {
-        let long = "wörd ".repeat(200);
-        let short = excerpt(&long);
-        assert_eq!(short.chars().count(), EXCERPT_CHARS + 1);
-        assert_eq!(excerpt(" a\n\t b "), "a b");
-    }
-
-    #[test]
-    fn a_tls_error_inside_an_io_error_is_found() {
-        let inner = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
-        let error = io::Error::new(io::ErrorKind::InvalidData, inner);
-        assert_eq!(tls_cause(&error), Some(Unreachable::UnknownAuthority));
     }
 }

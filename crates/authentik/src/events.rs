@@ -5,8 +5,10 @@
 //! delays a hello. Whoever hears [`Event::Connected`] should refresh: events in the gap before it are lost.
 
 mod connection;
+mod disconnect;
 mod hello;
 mod instruction;
+mod subscription;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -17,14 +19,14 @@ use tokio::time::{Instant, MissedTickBehavior, sleep, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_util::sync::CancellationToken;
 
+pub use disconnect::Disconnect;
 pub use hello::Hello;
+pub use subscription::{Subscription, Timings};
 
 use connection::{Socket, dial};
 use instruction::Instruction;
 
-use super::backoff::Backoff;
 use super::client::Client;
-use super::error::Unreachable;
 use super::session::SessionEndId;
 
 /// Events waiting for a slow reader. Session ends are 40 bytes; at thousands a minute this is some ten minutes.
@@ -34,8 +36,6 @@ const MAX_BACKLOG: usize = 65_536;
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Reconnects without a wait in a row: authentik recycles one web worker after the other, and has a handful.
 const MAX_AT_ONCE: u32 = 3;
-/// The close code of a web worker that is being recycled.
-const SERVICE_RESTART: u16 = 1012;
 
 /// What authentik tells an outpost.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,107 +51,6 @@ pub enum Event {
         /// Why.
         cause: Disconnect,
     },
-}
-
-/// Why there is no connection.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Disconnect {
-    /// No connection could be made.
-    #[error("authentik cannot be reached: {0}")]
-    Unreachable(Unreachable),
-    /// The handshake took too long.
-    #[error("authentik did not complete the websocket handshake in time")]
-    HandshakeTimeout,
-    /// The handshake was answered with another status.
-    #[error("authentik refused the websocket with status {status}: {}", refusal_hint(*.status))]
-    Refused {
-        /// The HTTP status.
-        status: u16,
-    },
-    /// The server closed the connection.
-    #[error("authentik closed the websocket (code {})", .code.map_or_else(|| "none".to_owned(), |code| code.to_string()))]
-    Closed {
-        /// The close code.
-        code: Option<u16>,
-    },
-    /// The connection broke.
-    #[error("the websocket broke: {0}")]
-    Broken(String),
-    /// Nothing was heard for too long, not even answers to hellos.
-    #[error("nothing was heard from authentik for {} s", .0.as_secs())]
-    Silent(Duration),
-    /// We closed it to make a fresh one: authentik stops sending events on a connection older than a day.
-    #[error("the websocket is renewed")]
-    Renewal,
-}
-
-impl Disconnect {
-    /// Whether this is no sign of trouble: a web worker that authentik recycles, or our own renewal. There is a
-    /// connection again at once.
-    pub fn is_routine(&self) -> bool {
-        matches!(
-            self,
-            Self::Renewal
-                | Self::Closed {
-                    code: Some(SERVICE_RESTART)
-                }
-        )
-    }
-}
-
-fn refusal_hint(status: u16) -> &'static str {
-    match status {
-        403 => "the token is not valid or not this outpost's",
-        301 | 302 | 307 | 308 => "set AUTHENTIK_HOST to the final URL",
-        404 | 426 | 400 | 200 => {
-            "a proxy in between must pass websockets on (Upgrade and Connection headers)"
-        }
-        _ => "see authentik's server log",
-    }
-}
-
-/// The times of a connection.
-#[derive(Clone, Copy, Debug)]
-pub struct Timings {
-    /// Between hellos. authentik forgets an instance after 15 s.
-    pub hello: Duration,
-    /// Limit on connecting, TLS and handshake included.
-    pub handshake: Duration,
-    /// After this long without any frame the connection counts as dead.
-    pub silence: Duration,
-    /// The waits between tries.
-    pub backoff: Backoff,
-    /// A connection is renewed at an age between these two.
-    pub renew: (Duration, Duration),
-    /// Gives numbers in `0.0..1.0`, by which waits are spread.
-    pub jitter: fn() -> f64,
-}
-
-impl Default for Timings {
-    fn default() -> Self {
-        Self {
-            hello: Duration::from_secs(10),
-            handshake: Duration::from_secs(10),
-            silence: Duration::from_secs(30),
-            backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(30)),
-            renew: (Duration::from_secs(6 * 3600), Duration::from_secs(12 * 3600)),
-            jitter: fastrand::f64,
-        }
-    }
-}
-
-/// What to connect for.
-#[derive(Clone, Debug)]
-pub struct Subscription {
-    /// UUID of the outpost, with dashes.
-    pub outpost: String,
-    /// Identifies this process among the outpost's instances; stays the same across reconnects.
-    pub instance: uuid::Uuid,
-    /// What is said about this instance.
-    pub hello: Hello,
-    /// Times.
-    pub timings: Timings,
 }
 
 /// Keeps a connection open and sends what it hears to `events`, until `cancel` is cancelled (the connection is closed
@@ -379,7 +278,7 @@ fn broken(error: &tungstenite::Error) -> Disconnect {
         tungstenite::Error::ConnectionClosed | tungstenite::Error::AlreadyClosed => {
             Disconnect::Closed { code: None }
         }
-        other => Disconnect::Broken(super::error::excerpt(&other.to_string())),
+        other => Disconnect::Broken(super::excerpt::excerpt(&other.to_string())),
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::row::{Fields, Row, check_attributes, nullable};
+use super::page::{Fields, Listed, check_attributes, nullable};
 
 /// A group. Every field but `pk` and `name` may be missing in the answer and is empty then.
 #[derive(Clone, Debug, Deserialize)]
@@ -43,7 +43,7 @@ impl Group {
     }
 }
 
-impl Row for Group {
+impl Listed for Group {
     type Key = String;
     const KIND: &'static str = "group";
 

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::row::{Fields, Row, RowWarning, nullable};
+use super::page::{Fields, Listed, RowWarning, nullable};
 
 /// authentik's default for how long it caches flow plans.
 const DEFAULT_CACHE_SECONDS: u64 = 300;
@@ -40,7 +40,7 @@ impl Outpost {
     }
 }
 
-impl Row for Outpost {
+impl Listed for Outpost {
     type Key = String;
     const KIND: &'static str = "outpost";
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::row::{Fields, Row, nullable};
+use super::page::{Fields, Listed, nullable};
 
 /// authentik's default for a new provider.
 const DEFAULT_UID_START: i64 = 2000;
@@ -93,7 +93,7 @@ fn default_mfa_support() -> bool {
     true
 }
 
-impl Row for LdapProvider {
+impl Listed for LdapProvider {
     type Key = i64;
     const KIND: &'static str = "provider";
 

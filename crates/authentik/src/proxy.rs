@@ -8,19 +8,9 @@ use std::net::IpAddr;
 use ipnet::{IpNet, Ipv4Net};
 use url::Url;
 
-use super::endpoint::{Endpoint, Settings};
+use super::endpoint::Endpoint;
 use super::error::ApiError;
-
-/// The proxies for calls to authentik.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Proxies {
-    /// For an `http://` host (`HTTP_PROXY`).
-    pub http: Option<Url>,
-    /// For an `https://` host, through a tunnel (`HTTPS_PROXY`).
-    pub https: Option<Url>,
-    /// Hosts that are called directly (`NO_PROXY`): names with their subdomains, addresses, networks, or `*`.
-    pub except: String,
-}
+use super::settings::Settings;
 
 /// The proxy for this server, if there is to be one.
 pub(super) fn of(settings: &Settings, endpoint: &Endpoint) -> Result<Option<reqwest::Proxy>, ApiError> {

@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::row::{Fields, Row, check_attributes, nullable};
+use super::page::{Fields, Listed, check_attributes, nullable};
 use super::timestamp::Timestamp;
 
 /// A user. Every field but `pk` and `username` may be missing in the answer and is empty then.
@@ -57,7 +57,7 @@ pub struct User {
     pub password_change_date: Timestamp,
 }
 
-impl Row for User {
+impl Listed for User {
     type Key = i64;
     const KIND: &'static str = "user";
 

@@ -22,7 +22,7 @@ impl fmt::Display for Release {
 impl Release {
     pub(crate) fn new(text: &str) -> Self {
         Self {
-            text: super::error::excerpt(text),
+            text: super::excerpt::excerpt(text),
             order: order(text.trim()),
         }
     }

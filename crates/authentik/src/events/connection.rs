@@ -11,7 +11,8 @@ use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
-use super::{Disconnect, Subscription};
+use super::disconnect::Disconnect;
+use super::subscription::Subscription;
 use crate::client::Client;
 use crate::error::ApiError;
 

@@ -4,12 +4,8 @@ use serde::Serialize;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
+use super::component::{AUTHENTICATOR, IDENTIFICATION, PASSWORD, USER_LOGIN};
 use super::secret::Attempt;
-
-pub(super) const IDENTIFICATION: &str = "ak-stage-identification";
-pub(super) const PASSWORD: &str = "ak-stage-password";
-pub(super) const AUTHENTICATOR: &str = "ak-stage-authenticator-validate";
-pub(super) const USER_LOGIN: &str = "ak-stage-user-login";
 
 #[derive(Serialize)]
 struct Answer<'a> {

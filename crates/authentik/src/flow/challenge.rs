@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::error::excerpt;
+use crate::excerpt::excerpt;
 
 /// Characters of all error messages of a stage together.
 const SEPARATOR: &str = "; ";

@@ -9,26 +9,32 @@ use tokio::time::timeout_at;
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::answer::{self, AUTHENTICATOR, IDENTIFICATION, PASSWORD, USER_LOGIN};
+use super::answer;
 use super::challenge::Challenge;
-use super::observer::{FlowMethod, FlowStep};
+use super::component::{
+    ACCESS_DENIED, AUTHENTICATOR, FLOW_ERROR, IDENTIFICATION, PASSWORD, REDIRECT, SESSION_END, USER_LOGIN,
+    refused, unsupported,
+};
+use super::observer::{FlowMethod, FlowObserver, FlowStep};
+use super::opening::Openings;
 use super::outcome::{FlowError, Rejection};
+use super::redirect::{Destination, without_query};
 use super::secret::Attempt;
-use super::{BIND_QUERY, Executor, WARM_UP_QUERY};
-use crate::client::{Answer, AnswerKind, Caller};
+use crate::client::{Answer, AnswerKind, Caller, Client};
 use crate::cookie::Cookies;
-use crate::error::{ApiError, excerpt};
+use crate::error::ApiError;
+use crate::excerpt::excerpt;
 use crate::session::{SESSION_COOKIE, Session};
+
+/// What authentik's own outpost sends with binds: the inner query `goauthentik.io%2Foutpost%2Fldap=true`, encoded as
+/// Django re-encodes it. Any other spelling turns redirects into a challenge of their own.
+const BIND_QUERY: &str = "query=goauthentik.io%252Foutpost%252Fldap%3Dtrue";
+/// The same with the mark of a warm-up.
+const WARM_UP_QUERY: &str =
+    "query=goauthentik.io%252Foutpost%252Fldap%3Dtrue%26goauthentik.io%252Foutpost%252Fldap-warmup%3Dtrue";
 
 /// Requests of one run. The longest flow that can be passed, with a redirect before every stage, needs twelve.
 const MAX_REQUESTS: u32 = 24;
-
-/// The flow's end, and what a client reads as one.
-const REDIRECT: &str = "xak-flow-redirect";
-const SHELL: &str = "xak-flow-shell";
-const ACCESS_DENIED: &str = "ak-stage-access-denied";
-const FLOW_ERROR: &str = "ak-stage-flow-error";
-const SESSION_END: &str = "ak-stage-session-end";
 
 /// How a run ended.
 pub(super) enum Verdict {
@@ -58,7 +64,9 @@ enum Stop {
 
 /// The state of a run.
 pub(super) struct Run<'a> {
-    executor: &'a Executor,
+    client: &'a Client,
+    observer: &'a dyn FlowObserver,
+    openings: &'a Openings,
     slug: &'a str,
     client_ip: Option<IpAddr>,
     cookies: Cookies,
@@ -74,19 +82,26 @@ pub(super) struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    pub(super) fn new(executor: &'a Executor, slug: &'a str, client_ip: Option<IpAddr>) -> Self {
-        let cookies = Cookies::default();
+    pub(super) fn new(
+        client: &'a Client,
+        observer: &'a dyn FlowObserver,
+        openings: &'a Openings,
+        slug: &'a str,
+        client_ip: Option<IpAddr>,
+    ) -> Self {
         Self {
-            executor,
+            client,
+            observer,
+            openings,
             slug,
             client_ip,
-            cookies,
+            cookies: Cookies::default(),
             requests: 0,
             answered: Vec::new(),
             spent: false,
             code: false,
             began: None,
-            deadline: Instant::now() + executor.client.settings().flow_timeout,
+            deadline: Instant::now() + client.settings().flow_timeout,
         }
     }
 
@@ -128,13 +143,13 @@ impl<'a> Run<'a> {
     }
 
     fn url(&self, query: &str) -> Url {
-        self.executor.client.endpoint().executor(self.slug, query)
+        self.client.endpoint().executor(self.slug, query)
     }
 
     /// Answers challenges until the flow ends.
     pub(super) async fn bind(&mut self, mut attempt: Attempt<'_>) -> Result<Verdict, FlowError> {
         // An answer sent without having seen the challenge, because the flow is known to begin with it.
-        let mut blind = self.executor.openings.is_plain(self.slug);
+        let mut blind = self.openings.is_plain(self.slug);
         let mut next = if blind {
             answer_to(IDENTIFICATION, answer::identification(&attempt))
         } else {
@@ -159,7 +174,7 @@ impl<'a> Run<'a> {
             let redirected = self.requests > before + 1;
             let surprised = std::mem::take(&mut blind) && is_surprise(&challenge, redirected);
             if surprised {
-                self.executor.openings.forget(self.slug);
+                self.openings.forget(self.slug);
             } else if let Some(posted) = posted {
                 self.answered.push(posted);
                 if let Some(message) = challenge.errors() {
@@ -197,7 +212,7 @@ impl<'a> Run<'a> {
             && challenge.component == IDENTIFICATION
             && !challenge.is_set("captcha_stage")
         {
-            self.executor.openings.learn(self.slug);
+            self.openings.learn(self.slug);
         }
     }
 
@@ -323,7 +338,7 @@ impl<'a> Run<'a> {
             Ok(Stop::Finished { .. }) => REDIRECT,
             Ok(Stop::TooManySteps) | Err(_) => "",
         };
-        self.executor.observer.step(&FlowStep {
+        self.observer.step(&FlowStep {
             flow: self.slug,
             method,
             component,
@@ -347,7 +362,7 @@ impl<'a> Run<'a> {
                         return Ok(Stop::Challenge(challenge));
                     }
                     let to = challenge.text("to").unwrap_or_default();
-                    match self.destination(&answer.url, to) {
+                    match Destination::of(&answer.url, to, self.url(BIND_QUERY)) {
                         // From 2026.8 on authentik says which redirect is the flow's last.
                         Destination::SameFlow(_) if challenge.is_set("final_redirect") => {
                             return Ok(Stop::Finished {
@@ -366,7 +381,7 @@ impl<'a> Run<'a> {
                 }
                 301 | 302 | 303 | 307 | 308 => {
                     let to = answer.header(LOCATION.as_str()).unwrap_or_default();
-                    match self.destination(&answer.url, to) {
+                    match Destination::of(&answer.url, to, self.url(BIND_QUERY)) {
                         Destination::SameFlow(url) => url,
                         _ => {
                             return Err(FlowError::ForeignRedirect {
@@ -393,7 +408,7 @@ impl<'a> Run<'a> {
             Next::Answer { body, kind, .. } => (Method::POST, self.url(BIND_QUERY), Some(body), kind),
         };
         let (started, name) = (Instant::now(), url.path().to_owned());
-        let call = self.executor.client.send(method, url, self.caller(), body, kind);
+        let call = self.client.send(method, url, self.caller(), body, kind);
         let answer = if kind == AnswerKind::Push {
             let answer = call.await?;
             self.deadline += started.elapsed();
@@ -403,7 +418,7 @@ impl<'a> Run<'a> {
                 .await
                 .map_err(|_| ApiError::TimedOut {
                     url: name,
-                    after: self.executor.client.settings().flow_timeout,
+                    after: self.client.settings().flow_timeout,
                 })??
         };
         if self.requests == 1 {
@@ -414,36 +429,6 @@ impl<'a> Run<'a> {
         self.cookies.absorb(&answer.headers, SystemTime::now());
         Ok(answer)
     }
-
-    /// Where a redirect leads. The path may come with or without the path of our base URL: a proxy may strip it.
-    fn destination(&self, from: &Url, to: &str) -> Destination {
-        let Ok(target) = from.join(to) else {
-            return Destination::Elsewhere;
-        };
-        let ours = self.url(BIND_QUERY);
-        let path = target.path();
-        let executor = "/api/v3/flows/executor/";
-        let bare = ours
-            .path()
-            .find(executor)
-            .and_then(|at| ours.path().get(at..))
-            .unwrap_or(ours.path());
-        if target.origin() == ours.origin() && (path == ours.path() || path == bare) {
-            let mut url = ours;
-            url.set_query(target.query());
-            return Destination::SameFlow(url);
-        }
-        match path.contains(executor) || path.contains("/if/flow/") {
-            true => Destination::OtherFlow,
-            false => Destination::Elsewhere,
-        }
-    }
-}
-
-enum Destination {
-    SameFlow(Url),
-    OtherFlow,
-    Elsewhere,
 }
 
 fn answer_to(component: &'static str, body: Zeroizing<Vec<u8>>) -> Next {
@@ -462,46 +447,4 @@ fn is_surprise(challenge: &Challenge, redirected: bool) -> bool {
             IDENTIFICATION => challenge.errors().is_none(),
             _ => challenge.errors().is_some(),
         }
-}
-
-/// What a refused answer means.
-fn refused(challenge: &Challenge, message: String) -> Rejection {
-    if challenge.component == IDENTIFICATION && challenge.is_set("captcha_stage") {
-        return unsupported("ak-stage-captcha");
-    }
-    Rejection::InvalidCredentials {
-        stage: Some(excerpt(&challenge.component)),
-        message,
-    }
-}
-
-fn unsupported(component: &str) -> Rejection {
-    let remedy = match component {
-        "ak-stage-captcha" => {
-            "remove the captcha from the flow, or bind it with a policy that skips it for outposts"
-        }
-        "ak-stage-consent" => {
-            "use an authentication flow as the provider's bind flow, not one with a consent stage"
-        }
-        "ak-stage-prompt" => {
-            "remove the prompt (an expired password, for instance) or let a policy skip it for outposts"
-        }
-        "ak-stage-email" => "remove the e-mail stage from the flow or let a policy skip it for outposts",
-        REDIRECT => "the flow redirects into another flow; remove its Redirect stage",
-        SHELL => "the stage shows a web page; remove it or let a policy skip it for outposts",
-        SESSION_END => "the provider's bind flow is one that ends sessions; choose an authentication flow",
-        _ if component.starts_with("ak-stage-authenticator-") => {
-            "it wants to enrol an authenticator; set \"not configured action\" to skip or deny"
-        }
-        _ => "remove it from the provider's bind flow or let a policy skip it for outposts",
-    };
-    Rejection::UnsupportedStage {
-        component: excerpt(component),
-        remedy,
-    }
-}
-
-/// A target's query may carry tokens.
-fn without_query(target: &str) -> String {
-    excerpt(target.split(['?', '#']).next().unwrap_or_default())
 }

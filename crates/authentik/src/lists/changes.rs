@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::groups::Groups;
 use super::split::Unreadable;
-use crate::row::RowWarning;
+use crate::page::RowWarning;
 use crate::user::User;
 
 /// What is known of users already, as those who read see it who do not know the directory.

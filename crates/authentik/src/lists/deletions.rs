@@ -13,7 +13,7 @@ use super::scan::Scan;
 use super::source::{Lists, Source, users_query};
 use super::split::{is_row_fault, retry};
 use crate::error::ApiError;
-use crate::row::Row as _;
+use crate::page::Listed as _;
 use crate::user::User;
 
 /// Requests for a list so short that reading it is cheaper than anything else.

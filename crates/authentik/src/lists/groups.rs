@@ -16,7 +16,7 @@ use super::split::{Chunk, Unreadable, is_row_fault, read_page, retry};
 use crate::api::{GroupsQuery, RawPage};
 use crate::error::ApiError;
 use crate::group::Group;
-use crate::row::{Page, Row as _, RowWarning};
+use crate::page::{Listed as _, Page, RowWarning};
 
 /// Pages in flight at once: there are few, and authentik has two web workers by default.
 const PARALLEL: usize = 2;

@@ -16,7 +16,7 @@ use super::options::{PageRequest, ScanOptions};
 use super::source::{Lists, Source, users_query};
 use super::split::{Unreadable, is_row_fault, read_page, retry};
 use crate::api::UsersQuery;
-use crate::row::{Page, Row as _, RowWarning};
+use crate::page::{Listed as _, Page, RowWarning};
 use crate::timestamp::Timestamp;
 use crate::user::User;
 

@@ -7,7 +7,7 @@ use super::look::sort_by_date;
 use super::settling::Settled;
 use super::source::{Lists, Source};
 use super::split::{is_row_fault, retry};
-use crate::row::Row as _;
+use crate::page::Listed as _;
 use crate::user::User;
 
 /// Users asked for one by one because somebody else has their name now.

@@ -16,7 +16,7 @@ use super::names::ask_for_namesakes;
 use super::settling::{Settled, Settling, before};
 use super::source::{Lists, Source};
 use super::whole::Whole;
-use crate::row::Row as _;
+use crate::page::Listed as _;
 use crate::user::User;
 
 /// A full load that contradicts itself is begun again, up to this many times in all.

@@ -18,7 +18,7 @@ use super::parallel::Parallel;
 use super::split::{Chunk, Unreadable, is_row_fault, read_page, retry};
 use super::zone::{self, Seam, Zone, zones};
 use crate::error::ApiError;
-use crate::row::{Page, Row, RowWarning};
+use crate::page::{Listed, Page, RowWarning};
 
 /// Rows of a page that any server gives: authentik's default where none are asked for.
 const SAFE_PAGE_SIZE: u32 = 20;
@@ -54,7 +54,7 @@ pub struct Opening<K> {
 /// A list being read. When [`run`](Self::run) fails it can be run again and goes on where it was: pages already read
 /// stay as good as they were.
 #[derive(Debug)]
-pub struct Scan<T: Row> {
+pub struct Scan<T: Listed> {
     asked: u32,
     began: Instant,
     opening: Option<Opening<T::Key>>,
@@ -71,7 +71,7 @@ pub struct Scan<T: Row> {
     summary: ScanSummary,
 }
 
-impl<T: Row> Scan<T> {
+impl<T: Listed> Scan<T> {
     /// A scan that asks for `page_size` rows a page.
     pub fn new(page_size: u32) -> Self {
         Self {

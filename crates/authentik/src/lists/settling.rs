@@ -14,7 +14,7 @@ use super::error::ReadError;
 use super::groups::GroupsSeen;
 use super::look::{Look, LookError, UsersSeen, Window, look};
 use super::source::{Lists, Source};
-use crate::row::Row as _;
+use crate::page::Listed as _;
 use crate::user::User;
 
 /// How far before the last look the next one begins: authentik's servers date rows by clocks of their own.

@@ -9,7 +9,7 @@ use crate::api::{GroupsQuery, RawPage, UsersQuery};
 use crate::client::Client;
 use crate::error::ApiError;
 use crate::group::Group;
-use crate::row::{Page, RowWarning};
+use crate::page::{Page, RowWarning};
 use crate::user::User;
 
 /// Lists of users and groups, page by page.

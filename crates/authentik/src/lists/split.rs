@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::error::ScanError;
 use super::options::{PageRequest, ScanOptions};
 use crate::error::ApiError;
-use crate::row::{Page, Pagination, Row};
+use crate::page::{Listed, Page, Pagination};
 
 /// Tries before a 500 is taken for the fault of a row.
 const ROW_FAULT_ATTEMPTS: u32 = 3;
@@ -20,7 +20,7 @@ const MAX_FAILURES: u32 = 24;
 
 /// The rows of one page.
 #[derive(Debug)]
-pub(super) struct Chunk<T: Row> {
+pub(super) struct Chunk<T: Listed> {
     /// The rows that can be had, in order.
     pub page: Page<T>,
     /// Those that cannot.
@@ -40,7 +40,7 @@ pub struct Unreadable<K> {
     pub place: usize,
 }
 
-impl<T: Row> Chunk<T> {
+impl<T: Listed> Chunk<T> {
     pub(super) fn of(page: Page<T>) -> Self {
         Self {
             page,
@@ -112,7 +112,7 @@ pub(super) async fn read_page<T, Fetch, Answer>(
     request: PageRequest,
 ) -> Result<Option<Chunk<T>>, ScanError>
 where
-    T: Row,
+    T: Listed,
     Fetch: Fn(PageRequest) -> Answer,
     Answer: Future<Output = Result<Page<T>, ApiError>>,
 {
@@ -175,7 +175,7 @@ async fn in_pieces<T, Fetch, Answer>(
     fault: ApiError,
 ) -> Result<Chunk<T>, ScanError>
 where
-    T: Row,
+    T: Listed,
     Fetch: Fn(PageRequest) -> Answer,
     Answer: Future<Output = Result<Page<T>, ApiError>>,
 {
@@ -241,7 +241,7 @@ fn halves(request: PageRequest) -> Vec<PageRequest> {
 }
 
 /// What was put together so far.
-struct Pieces<T: Row> {
+struct Pieces<T: Listed> {
     page: Option<Page<T>>,
     unreadable: Vec<Unreadable<T::Key>>,
     /// The last of `unreadable` that still lack the key behind them.
@@ -250,7 +250,7 @@ struct Pieces<T: Row> {
     shown: bool,
 }
 
-impl<T: Row> Default for Pieces<T> {
+impl<T: Listed> Default for Pieces<T> {
     fn default() -> Self {
         Self {
             page: None,
@@ -261,7 +261,7 @@ impl<T: Row> Default for Pieces<T> {
     }
 }
 
-impl<T: Row> Pieces<T> {
+impl<T: Listed> Pieces<T> {
     fn take(&mut self, mut piece: Page<T>) {
         self.shown = true;
         if let Some(first) = piece.rows.first().map(T::key) {

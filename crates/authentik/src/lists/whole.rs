@@ -10,7 +10,7 @@ use super::options::PageRequest;
 use super::scan::Scan;
 use super::source::{Lists, Source, users_query};
 use super::split::{is_row_fault, retry};
-use crate::row::Row as _;
+use crate::page::Listed as _;
 use crate::user::User;
 
 /// Users asked for one by one to learn which of them breaks a page.

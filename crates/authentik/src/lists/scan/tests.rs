@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::*;
-use crate::row::decode_page;
+use crate::page::decode_page;
 use crate::user::User;
 
 fn options() -> ScanOptions {

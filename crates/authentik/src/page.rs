@@ -107,7 +107,7 @@ impl fmt::Display for RowWarning {
 }
 
 /// A kind of row that can be listed.
-pub trait Row: DeserializeOwned {
+pub trait Listed: DeserializeOwned {
     /// The primary key.
     type Key: Clone + Ord + Hash + fmt::Display;
     /// What such a row is called.
@@ -180,7 +180,7 @@ pub(crate) fn decode_pagination(body: &[u8]) -> Result<Pagination, String> {
 }
 
 /// Decodes a page. Fails only when the envelope itself is not JSON, or lacks its count or its results.
-pub(crate) fn decode_page<T: Row>(body: &[u8]) -> Result<Page<T>, String> {
+pub(crate) fn decode_page<T: Listed>(body: &[u8]) -> Result<Page<T>, String> {
     if let Ok(Envelope {
         pagination,
         mut results,
@@ -227,7 +227,7 @@ pub(crate) fn decode_page<T: Row>(body: &[u8]) -> Result<Page<T>, String> {
     })
 }
 
-fn decode_row<T: Row>(raw: &RawValue, rows: &mut Vec<T>, skipped: &mut Vec<RowWarning>) {
+fn decode_row<T: Listed>(raw: &RawValue, rows: &mut Vec<T>, skipped: &mut Vec<RowWarning>) {
     let mut fields = Fields::of(T::KIND, raw);
     let decoded = serde_json::from_str::<T>(raw.get()).or_else(|error| {
         if fields.raw.is_empty() {
@@ -262,7 +262,7 @@ fn decode_row<T: Row>(raw: &RawValue, rows: &mut Vec<T>, skipped: &mut Vec<RowWa
 }
 
 /// Decodes one object as a row, with its warnings.
-pub(crate) fn decode_one<T: Row>(body: &[u8]) -> Result<(T, Vec<RowWarning>), String> {
+pub(crate) fn decode_one<T: Listed>(body: &[u8]) -> Result<(T, Vec<RowWarning>), String> {
     let text = String::from_utf8_lossy(body);
     let raw: &RawValue = serde_json::from_str(&text).map_err(|error| error.to_string())?;
     let (mut rows, mut warnings) = (Vec::new(), Vec::new());
@@ -302,7 +302,7 @@ impl<'a> Fields<'a> {
 
     fn raw_pk(&self) -> Option<String> {
         let raw = self.raw.get("pk")?.get();
-        Some(serde_json::from_str::<String>(raw).unwrap_or_else(|_| super::error::excerpt(raw)))
+        Some(serde_json::from_str::<String>(raw).unwrap_or_else(|_| super::excerpt::excerpt(raw)))
     }
 
     fn field_warning(&self, pk: Option<&str>, field: &str, problem: String) -> RowWarning {
@@ -384,7 +384,7 @@ pub(crate) fn check_attributes(attributes: &mut Option<Box<RawValue>>) -> Option
         return None;
     }
     let harmless = raw == "null" || raw == "[]";
-    let problem = format!("it is not an object but {}", super::error::excerpt(raw));
+    let problem = format!("it is not an object but {}", super::excerpt::excerpt(raw));
     *attributes = None;
     (!harmless).then_some(("attributes", problem))
 }

@@ -1,0 +1,68 @@
+//! Why a connection for events ends, or does not come about.
+//!
+//! Must not know what follows from it.
+
+use std::time::Duration;
+
+use crate::unreachable::Unreachable;
+
+/// The close code of a web worker that is being recycled.
+const SERVICE_RESTART: u16 = 1012;
+
+/// Why there is no connection.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Disconnect {
+    /// No connection could be made.
+    #[error("authentik cannot be reached: {0}")]
+    Unreachable(Unreachable),
+    /// The handshake took too long.
+    #[error("authentik did not complete the websocket handshake in time")]
+    HandshakeTimeout,
+    /// The handshake was answered with another status.
+    #[error("authentik refused the websocket with status {status}: {}", refusal_hint(*.status))]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+    },
+    /// The server closed the connection.
+    #[error("authentik closed the websocket (code {})", .code.map_or_else(|| "none".to_owned(), |code| code.to_string()))]
+    Closed {
+        /// The close code.
+        code: Option<u16>,
+    },
+    /// The connection broke.
+    #[error("the websocket broke: {0}")]
+    Broken(String),
+    /// Nothing was heard for too long, not even answers to hellos.
+    #[error("nothing was heard from authentik for {} s", .0.as_secs())]
+    Silent(Duration),
+    /// We closed it to make a fresh one: authentik stops sending events on a connection older than a day.
+    #[error("the websocket is renewed")]
+    Renewal,
+}
+
+impl Disconnect {
+    /// Whether this is no sign of trouble: a web worker that authentik recycles, or our own renewal. There is a
+    /// connection again at once.
+    pub fn is_routine(&self) -> bool {
+        matches!(
+            self,
+            Self::Renewal
+                | Self::Closed {
+                    code: Some(SERVICE_RESTART)
+                }
+        )
+    }
+}
+
+fn refusal_hint(status: u16) -> &'static str {
+    match status {
+        403 => "the token is not valid or not this outpost's",
+        301 | 302 | 307 | 308 => "set AUTHENTIK_HOST to the final URL",
+        404 | 426 | 400 | 200 => {
+            "a proxy in between must pass websockets on (Upgrade and Connection headers)"
+        }
+        _ => "see authentik's server log",
+    }
+}

@@ -1,0 +1,148 @@
+//! Runs flows and judges how they end.
+//!
+//! Knows when a run may be repeated. Must not know how a challenge is answered.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::observer::FlowObserver;
+use super::opening::Openings;
+use super::outcome::{FlowError, FlowOutcome, Rejection, Unbound};
+use super::request::BindRequest;
+use super::run::{Run, Verdict};
+use super::secret::Attempt;
+use crate::client::Client;
+use crate::session::{Session, SessionCookie};
+
+/// The wait before a second try after a proxy said that its upstream is gone: workers are replaced within this.
+const RETRY_PAUSE: Duration = Duration::from_millis(250);
+
+/// Runs flows. Cloning is cheap; the clones share what was learned about flows.
+#[derive(Clone)]
+pub struct Executor {
+    client: Client,
+    observer: Arc<dyn FlowObserver>,
+    openings: Arc<Openings>,
+}
+
+impl fmt::Debug for Executor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Executor").field(&self.client).finish()
+    }
+}
+
+impl Executor {
+    /// An executor that tells `observer` how long each step took.
+    pub fn new(client: Client, observer: Arc<dyn FlowObserver>) -> Self {
+        Self {
+            client,
+            observer,
+            openings: Arc::default(),
+        }
+    }
+
+    /// The client underneath.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Takes a user through the flow. `Ok` is authentik's verdict; `Err` means that there is none.
+    ///
+    /// Cancel-safe: dropping the future leaves at most an unfinished session in authentik, which expires.
+    pub async fn execute(&self, request: &BindRequest<'_>) -> Result<FlowOutcome, FlowError> {
+        let Ok(password) = std::str::from_utf8(request.password) else {
+            return Ok(FlowOutcome::Rejected(Rejection::InvalidCredentials {
+                stage: None,
+                message: "the password is not UTF-8 and cannot be sent to authentik".to_owned(),
+            }));
+        };
+        let attempt = Attempt::new(
+            request.username,
+            password,
+            request.mfa_support.then_some(request.codes),
+        );
+        let mut retried = false;
+        let deadline = self.run(request.flow_slug, None).deadline();
+        loop {
+            let mut run = self
+                .run(request.flow_slug, Some(request.client_ip))
+                .until(deadline);
+            let result = run.bind(attempt.clone()).await;
+            let result = match result {
+                Err(error) if !retried && error.is_recycled_worker() && !run.is_spent() => {
+                    tracing::debug!(%error, flow = request.flow_slug, "running the flow once more from its start");
+                    retried = true;
+                    if error.status().is_some_and(|status| status != 500) {
+                        tokio::time::sleep(RETRY_PAUSE).await;
+                    }
+                    continue;
+                }
+                Ok(Verdict::Finished { to }) => self.finish(&run, to).await,
+                Ok(Verdict::Rejected(rejection)) => Ok(FlowOutcome::Rejected(rejection)),
+                Err(error) => Err(error),
+            };
+            self.relearn(request.flow_slug, &result);
+            return result;
+        }
+    }
+
+    fn run<'a>(&'a self, slug: &'a str, client_ip: Option<IpAddr>) -> Run<'a> {
+        Run::new(&self.client, &*self.observer, &self.openings, slug, client_ip)
+    }
+
+    /// The decision at the end of a flow.
+    async fn finish(&self, run: &Run<'_>, to: String) -> Result<FlowOutcome, FlowError> {
+        if let Some(session) = Session::authenticated(run.cookies()) {
+            return Ok(FlowOutcome::Authenticated(run.mark(session)));
+        }
+        let cookie = SessionCookie::of(run.cookies());
+        if let (SessionCookie::Plain(sid), true) = (&cookie, self.client.settings().plain_session_cookie) {
+            return match self.client.me(run.caller()).await {
+                Ok(me) => {
+                    let session = Session::plain(sid.clone(), me.uid, run.cookies());
+                    Ok(FlowOutcome::Authenticated(run.mark(session)))
+                }
+                Err(error) if error.status() == Some(403) => Err(FlowError::NotLoggedIn { to }),
+                Err(error) => Err(error.into()),
+            };
+        }
+        Err(match cookie {
+            SessionCookie::Missing => FlowError::CookieMissing,
+            _ => FlowError::NotLoggedIn { to },
+        })
+    }
+
+    /// After anything but a login or a wrong password the flow may have been edited: look at its first stage again.
+    fn relearn(&self, slug: &str, result: &Result<FlowOutcome, FlowError>) {
+        match result {
+            Ok(
+                FlowOutcome::Authenticated(_) | FlowOutcome::Rejected(Rejection::InvalidCredentials { .. }),
+            ) => {}
+            _ => self.openings.forget(slug),
+        }
+    }
+
+    /// Runs the unbind flow with a session. The flow may or may not have a logout stage; both are in order.
+    pub async fn execute_unbind(
+        &self,
+        session: &Session,
+        flow_slug: &str,
+        client_ip: IpAddr,
+    ) -> Result<Unbound, FlowError> {
+        let mut run = self
+            .run(flow_slug, Some(client_ip))
+            .with_cookies(session.cookies().clone());
+        run.unbind().await?;
+        let logged_out =
+            Session::authenticated(run.cookies()).is_none_or(|now| now.end_id() != session.end_id());
+        Ok(Unbound { logged_out })
+    }
+
+    /// Has authentik plan the flow, so that its cache is warm, and looks at the first stage. Returns its component.
+    /// Leaves one anonymous session in authentik, which expires within a day.
+    pub async fn warm_up(&self, flow_slug: &str) -> Result<String, FlowError> {
+        self.run(flow_slug, None).look().await
+    }
+}
