@@ -72,10 +72,12 @@ impl<'a> SearchRequest<'a> {
             3 => Scope::SubordinateSubtree,
             other => return Err(OperationError::Scope(other)),
         };
-        let deref_aliases = reader.enumerated()?;
-        let deref_aliases = match u8::try_from(deref_aliases) {
-            Ok(known @ 0..=3) => known,
-            _ => return Err(OperationError::DerefAliases(deref_aliases)),
+        let deref_aliases = match reader.enumerated()? {
+            0 => 0,
+            1 => 1,
+            2 => 2,
+            3 => 3,
+            other => return Err(OperationError::DerefAliases(other)),
         };
         let size_limit = reader.max_int()?;
         let time_limit = reader.max_int()?;
