@@ -64,9 +64,9 @@ fuzz seconds="30":
 docs:
     AKLDAP_WRITE_DOCS=1 cargo test --lib options_page
 
-# Licences, advisories, bans; needs cargo-deny
-deny:
-    cargo deny check
+# Licences, sources and banned crates; needs cargo-deny (`cargo install cargo-deny --locked`)
+dependencies:
+    cargo deny --log-level error --locked check bans licenses sources
 
 demo *arguments:
     cargo run --release --locked -- demo {{ arguments }}
