@@ -37,6 +37,10 @@ test-clients:
 release:
     cargo build --release --locked
 
+# The image, the packages, and the schemas of what lies in deploy/; as root on Debian
+deploy: release
+    .ci/deploy
+
 smoke: release
     .ci/demo-smoke
 
@@ -67,6 +71,10 @@ docs:
 # Licences, sources and banned crates; needs cargo-deny (`cargo install cargo-deny --locked`)
 dependencies:
     cargo deny --log-level error --locked check bans licenses sources
+
+# Manual pages and completions for the shells
+pages folder="target/pages":
+    cargo run --locked --example pages -- {{ folder }}
 
 demo *arguments:
     cargo run --release --locked -- demo {{ arguments }}
