@@ -9,11 +9,11 @@ mod failure;
 pub(super) mod flows;
 mod load;
 mod miss;
+mod oddities;
 mod records;
 pub(super) mod requests;
 pub(super) mod schedule;
 pub(super) mod user_fetch;
-mod warnings;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -37,7 +37,7 @@ use super::status::Status;
 use configuration::ConfigurationRefresh;
 use failure::Failure;
 use flows::FlowPlanning;
-use load::{Extent, LoadOptions, Loader};
+use load::{Coverage, LoadOptions, Loader};
 use requests::RefreshRequests;
 use schedule::{BACKOFF, Schedule};
 use user_fetch::UserFetch;
@@ -106,7 +106,7 @@ impl DirectoryRefresh {
     /// Keeps the directory up to date until shutdown.
     pub(super) async fn run(&self, shutdown: &CancellationToken) {
         let mut loader = Loader::default();
-        let mut extent = Extent::Full;
+        let mut coverage = Coverage::Full;
         let load = self.settings.load();
         let (mut failures, mut last_full, mut last_good) = (0, None, Instant::now());
         // Whether there is anything to serve decides nothing here, but a wrong token need not be tried twice.
@@ -117,18 +117,18 @@ impl DirectoryRefresh {
         loop {
             let refreshed = tokio::select! {
                 () = shutdown.cancelled() => return,
-                refreshed = loader.refresh(&self.client, &*self.users, &load, extent) => refreshed,
+                refreshed = loader.refresh(&self.client, &*self.users, &load, coverage) => refreshed,
             };
             let wait = match refreshed {
                 Ok(refreshed) => {
                     (failures, last_good) = (0, Instant::now());
-                    if refreshed.extent == Extent::Full {
+                    if refreshed.coverage == Coverage::Full {
                         last_full = Some(last_good);
                     }
                     let look_s = refreshed.longest_look.as_secs_f64();
-                    tracing::trace!(extent = ?refreshed.extent, look_s, "looked at the directory");
+                    tracing::trace!(extent = ?refreshed.coverage, look_s, "looked at the directory");
                     self.refreshed(refreshed.made);
-                    extent = Extent::Changes;
+                    coverage = Coverage::Changes;
                     self.schedule
                         .directory_interval()
                         .mul_f64(EARLIEST + (1.0 - EARLIEST) * fastrand::f64())
@@ -151,16 +151,16 @@ impl DirectoryRefresh {
                     failure.tell(&self.outage);
                     self.status.directory_failed(error.to_string());
                     if last_good.elapsed() >= LONG_OUTAGE {
-                        extent = Extent::Full;
+                        coverage = Coverage::Full;
                     }
                     wait
                 }
             };
             let asked = tokio::select! {
                 () = shutdown.cancelled() => return,
-                () = self.requests.for_directory() => Extent::Full,
-                () = self.announced() => Extent::Changes,
-                () = tokio::time::sleep(wait) => Extent::Changes,
+                () = self.requests.for_directory() => Coverage::Full,
+                () = self.announced() => Coverage::Changes,
+                () = tokio::time::sleep(wait) => Coverage::Changes,
             };
             let every = self
                 .schedule
@@ -168,9 +168,9 @@ impl DirectoryRefresh {
                 .saturating_mul(self.settings.full_every)
                 .mul_f64(EARLIEST);
             let due = last_full.is_none_or(|full: Instant| full.elapsed() >= every);
-            extent = extent
+            coverage = coverage
                 .max(asked)
-                .max(if due { Extent::Full } else { Extent::Changes });
+                .max(if due { Coverage::Full } else { Coverage::Changes });
         }
     }
 

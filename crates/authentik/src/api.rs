@@ -12,7 +12,7 @@ use super::certificate::CertificateKeyPair;
 use super::client::{Answer, AnswerKind, Caller, Client};
 use super::error::ApiError;
 use super::group::Group;
-use super::outpost::{Outpost, OutpostChoice, RootConfig};
+use super::outpost::{OutpostChoice, OutpostInstance, RootConfig};
 use super::page::{Listed, Page, Pagination, RowWarning, decode_one, decode_page, decode_pagination};
 use super::provider::LdapProvider;
 use super::session::Session;
@@ -95,7 +95,7 @@ impl Client {
             &[("page_size", text(Some(PAGE_SIZE)))],
         );
         let name = url.to_string();
-        let page: Page<Outpost> = self.page(url).await?;
+        let page: Page<OutpostInstance> = self.page(url).await?;
         OutpostChoice::among(page.rows, page.pagination.count, page.skipped)
             .ok_or(ApiError::NoOutpost { url: name })
     }

@@ -15,16 +15,7 @@ pub struct CertificateKeyPair {
     /// SHA-256 of the certificate: fetch the material anew when it changes.
     #[serde(default)]
     pub fingerprint_sha256: Option<String>,
-    /// When it expires, ISO 8601.
-    #[serde(default)]
-    pub cert_expiry: Option<String>,
-    /// The subject, in text.
-    #[serde(default)]
-    pub cert_subject: Option<String>,
     /// Whether there is a key; a certificate without one cannot serve.
     #[serde(default, deserialize_with = "nullable")]
     pub private_key_available: bool,
-    /// `rsa`, `ec`, `ed25519` and so on.
-    #[serde(default)]
-    pub key_type: Option<String>,
 }

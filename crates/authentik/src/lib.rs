@@ -76,7 +76,7 @@ pub use contact::Contact;
 pub use endpoint::Endpoint;
 pub use error::ApiError;
 pub use group::Group;
-pub use outpost::{Outpost, OutpostChoice, RootConfig};
+pub use outpost::{OutpostChoice, OutpostInstance, RootConfig};
 pub use page::{Listed, Page, Pagination, RowWarning};
 pub use provider::{LdapProvider, Mode};
 pub use session::{Session, SessionEndId};

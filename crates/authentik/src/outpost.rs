@@ -10,7 +10,7 @@ const DEFAULT_CACHE_SECONDS: u64 = 300;
 
 /// An outpost as `GET outposts/instances/` lists it.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-pub struct Outpost {
+pub struct OutpostInstance {
     /// UUID with dashes; names the websocket.
     pub pk: String,
     /// The name the admin gave it.
@@ -33,14 +33,14 @@ pub struct Outpost {
     pub managed: Option<String>,
 }
 
-impl Outpost {
+impl OutpostInstance {
     /// The log level the admin set in the outpost's configuration.
     pub fn log_level(&self) -> Option<&str> {
         self.config.get("log_level").and_then(Value::as_str)
     }
 }
 
-impl Listed for Outpost {
+impl Listed for OutpostInstance {
     type Key = String;
     const KIND: &'static str = "outpost";
 
@@ -73,7 +73,7 @@ impl Listed for Outpost {
 #[derive(Clone, Debug)]
 pub struct OutpostChoice {
     /// The outpost.
-    pub outpost: Outpost,
+    pub outpost: OutpostInstance,
     /// How many outposts the token sees. More than one: it is an admin's token, not an outpost's.
     pub visible: u64,
     /// Odd fields in the answer.
@@ -82,7 +82,11 @@ pub struct OutpostChoice {
 
 impl OutpostChoice {
     /// Chooses among the outposts a token sees: the first of type `ldap`, else the first.
-    pub(crate) fn among(outposts: Vec<Outpost>, visible: u64, warnings: Vec<RowWarning>) -> Option<Self> {
+    pub(crate) fn among(
+        outposts: Vec<OutpostInstance>,
+        visible: u64,
+        warnings: Vec<RowWarning>,
+    ) -> Option<Self> {
         let ldap = outposts
             .iter()
             .position(|outpost| outpost.kind == "ldap")

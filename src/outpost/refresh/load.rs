@@ -14,8 +14,8 @@ use akldap_authentik::lists::{self, Known, Lists, Looked, ReadError, Reader, Rea
 use akldap_directory::{Builder, CustomPolicy, Snapshot, Warning};
 
 use super::assembly::{Assembly, Ground};
+use super::oddities::Oddities;
 use super::records::user_record;
-use super::warnings::Warnings;
 
 /// Why a directory was not loaded.
 #[derive(Debug, Error)]
@@ -28,9 +28,9 @@ pub(super) enum LoadError {
     Build(#[from] tokio::task::JoinError),
 }
 
-/// How a refresh is to be done.
+/// How much a refresh covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Extent {
+pub(super) enum Coverage {
     /// What changed since the last one.
     Changes,
     /// Everything.
@@ -41,7 +41,7 @@ pub(super) enum Extent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Refreshed {
     /// What was read.
-    pub(super) extent: Extent,
+    pub(super) coverage: Coverage,
     /// Our clock when the newest look began: what is served shows all that was changed before.
     pub(super) made: SystemTime,
     /// How long the longest look took, the search for deleted users before it included.
@@ -49,9 +49,9 @@ pub(super) struct Refreshed {
 }
 
 impl Refreshed {
-    fn new(extent: Extent, times: lists::LookTimes) -> Self {
+    fn new(coverage: Coverage, times: lists::LookTimes) -> Self {
         Self {
-            extent,
+            coverage,
             made: times.made,
             longest_look: times.longest,
         }
@@ -89,7 +89,7 @@ pub(super) struct Loader {
     /// What the last load led to. Only to tell whether it is the current one still: what users fetched one by one have
     /// replaced is not kept.
     installed: Weak<Snapshot>,
-    warnings: Warnings,
+    oddities: Oddities,
 }
 
 impl Loader {
@@ -99,21 +99,21 @@ impl Loader {
         source: &impl Source,
         target: &impl Target,
         options: &LoadOptions,
-        extent: Extent,
+        coverage: Coverage,
     ) -> Result<Refreshed, LoadError> {
         let lists = Lists {
             source,
             options: options.scan,
             page_size: options.page_size,
         };
-        if extent == Extent::Changes {
+        if coverage == Coverage::Changes {
             let served = target.snapshot().map(|snapshot| Served {
                 as_read: std::ptr::eq(Arc::as_ptr(&snapshot), self.installed.as_ptr()),
                 snapshot,
             });
             match self.reader.changes(&lists, served).await {
-                Ok(Looked::Unchanged(times)) => return Ok(Refreshed::new(extent, times)),
-                Ok(Looked::Changed(reading)) => return self.serve(target, *reading, extent).await,
+                Ok(Looked::Unchanged(times)) => return Ok(Refreshed::new(coverage, times)),
+                Ok(Looked::Changed(reading)) => return self.serve(target, *reading, coverage).await,
                 Ok(Looked::Unknown) => {}
                 Err(ReadError::Unexplained(problem)) => {
                     tracing::info!(problem, "reading the whole directory");
@@ -129,7 +129,7 @@ impl Loader {
         };
         let rows = || Rows(Box::new(Builder::with_policy(options.policy)));
         let reading = self.reader.whole(&lists, known, rows).await?;
-        self.serve(target, reading, Extent::Full).await
+        self.serve(target, reading, Coverage::Full).await
     }
 
     /// Builds and installs what was read.
@@ -137,24 +137,24 @@ impl Loader {
         &mut self,
         target: &impl Target,
         reading: Reading<impl Into<Ground>>,
-        extent: Extent,
+        coverage: Coverage,
     ) -> Result<Refreshed, LoadError> {
-        let full = extent == Extent::Full;
-        self.warnings.start();
+        let full = coverage == Coverage::Full;
+        self.oddities.start();
         for oddity in &reading.oddities {
-            self.warnings.add(oddity);
+            self.oddities.add(oddity);
         }
         let assembly = Assembly {
             ground: reading.ground.into(),
             changes: reading.changes,
         };
         let (snapshot, odd) = target.install(assembly, full).await?;
-        odd.iter().for_each(|warning| self.warnings.add_odd(warning));
-        self.warnings.tell(full);
+        odd.iter().for_each(|warning| self.oddities.add_odd(warning));
+        self.oddities.tell(full);
         self.installed = Arc::downgrade(&snapshot);
         let shows = |pk| snapshot.user_by_pk(pk).is_some();
         self.reader.shown(reading.progress, shows);
-        Ok(Refreshed::new(extent, reading.times))
+        Ok(Refreshed::new(coverage, reading.times))
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::component::{AUTHENTICATOR, IDENTIFICATION, PASSWORD, USER_LOGIN};
-use super::secret::Attempt;
+use super::secret::Inputs;
 
 #[derive(Serialize)]
 struct Answer<'a> {
@@ -49,18 +49,18 @@ impl<'a> Answer<'a> {
 }
 
 /// The password goes along even where the stage has no field for it: whether it has may have changed since.
-pub(super) fn identification(attempt: &Attempt<'_>) -> Zeroizing<Vec<u8>> {
+pub(super) fn identification(inputs: &Inputs<'_>) -> Zeroizing<Vec<u8>> {
     Answer {
-        uid_field: Some(attempt.username),
-        password: Some(attempt.password),
+        uid_field: Some(inputs.username),
+        password: Some(inputs.password),
         ..Answer::to(IDENTIFICATION)
     }
     .body()
 }
 
-pub(super) fn password(attempt: &Attempt<'_>) -> Zeroizing<Vec<u8>> {
+pub(super) fn password(inputs: &Inputs<'_>) -> Zeroizing<Vec<u8>> {
     Answer {
-        password: Some(attempt.password),
+        password: Some(inputs.password),
         ..Answer::to(PASSWORD)
     }
     .body()
@@ -100,8 +100,8 @@ mod tests {
     #[test]
     fn bodies_never_outgrow_their_first_room() {
         let hard = "\u{1}\"\\é".repeat(300);
-        let attempt = Attempt::new(&hard, &hard, Some(CodeRule::default()));
-        let body = identification(&attempt);
+        let inputs = Inputs::new(&hard, &hard, Some(CodeRule::default()));
+        let body = identification(&inputs);
         let back: Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(back.get("password").and_then(Value::as_str), Some(hard.as_str()));
         assert_eq!(
@@ -114,9 +114,9 @@ mod tests {
 
     #[test]
     fn bodies_have_the_fields_authentik_wants() {
-        let attempt = Attempt::new("al", "pw;123456", Some(CodeRule::default()));
+        let inputs = Inputs::new("al", "pw;123456", Some(CodeRule::default()));
         assert_eq!(
-            std::str::from_utf8(&identification(&attempt)).unwrap(),
+            std::str::from_utf8(&identification(&inputs)).unwrap(),
             r#"{"component":"ak-stage-identification","uid_field":"al","password":"pw"}"#
         );
         let challenge = serde_json::json!({"device_class": "totp", "device_uid": "1", "challenge": {}, "last_used": null});

@@ -12,7 +12,7 @@ use super::opening::Openings;
 use super::outcome::{FlowError, FlowOutcome, Rejection, Unbound};
 use super::request::BindRequest;
 use super::run::{Run, Verdict};
-use super::secret::Attempt;
+use super::secret::Inputs;
 use crate::client::Client;
 use crate::session::{Session, SessionCookie};
 
@@ -58,7 +58,7 @@ impl Executor {
                 message: "the password is not UTF-8 and cannot be sent to authentik".to_owned(),
             }));
         };
-        let attempt = Attempt::new(
+        let inputs = Inputs::new(
             request.username,
             password,
             request.mfa_support.then_some(request.codes),
@@ -69,7 +69,7 @@ impl Executor {
             let mut run = self
                 .run(request.flow_slug, Some(request.client_ip))
                 .until(deadline);
-            let result = run.bind(attempt.clone()).await;
+            let result = run.bind(inputs.clone()).await;
             let result = match result {
                 Err(error) if !retried && error.is_recycled_worker() && !run.is_spent() => {
                     tracing::debug!(%error, flow = request.flow_slug, "running the flow once more from its start");

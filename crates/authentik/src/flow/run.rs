@@ -19,7 +19,7 @@ use super::observer::{FlowMethod, FlowObserver, FlowStep};
 use super::opening::Openings;
 use super::outcome::{FlowError, Rejection};
 use super::redirect::{Destination, without_query};
-use super::secret::Attempt;
+use super::secret::Inputs;
 use crate::client::{Answer, AnswerKind, Caller, Client};
 use crate::cookie::Cookies;
 use crate::error::ApiError;
@@ -147,11 +147,11 @@ impl<'a> Run<'a> {
     }
 
     /// Answers challenges until the flow ends.
-    pub(super) async fn bind(&mut self, mut attempt: Attempt<'_>) -> Result<Verdict, FlowError> {
+    pub(super) async fn bind(&mut self, mut inputs: Inputs<'_>) -> Result<Verdict, FlowError> {
         // An answer sent without having seen the challenge, because the flow is known to begin with it.
         let mut blind = self.openings.is_plain(self.slug);
         let mut next = if blind {
-            answer_to(IDENTIFICATION, answer::identification(&attempt))
+            answer_to(IDENTIFICATION, answer::identification(&inputs))
         } else {
             Next::Fetch(self.url(BIND_QUERY))
         };
@@ -178,19 +178,19 @@ impl<'a> Run<'a> {
             } else if let Some(posted) = posted {
                 self.answered.push(posted);
                 if let Some(message) = challenge.errors() {
-                    if self.may_try_whole(&challenge, posted) && attempt.take_whole() {
+                    if self.may_try_whole(&challenge, posted) && inputs.take_whole() {
                         self.spent = true;
                         self.answered.pop();
                         next = match posted {
-                            PASSWORD => answer_to(PASSWORD, answer::password(&attempt)),
-                            _ => answer_to(IDENTIFICATION, answer::identification(&attempt)),
+                            PASSWORD => answer_to(PASSWORD, answer::password(&inputs)),
+                            _ => answer_to(IDENTIFICATION, answer::identification(&inputs)),
                         };
                         continue;
                     }
                     return Ok(Verdict::Rejected(refused(&challenge, message)));
                 }
             }
-            next = match self.answer(&challenge, &attempt)? {
+            next = match self.answer(&challenge, &inputs)? {
                 Ok(next) => next,
                 Err(rejection) => return Ok(Verdict::Rejected(rejection)),
             };
@@ -220,7 +220,7 @@ impl<'a> Run<'a> {
     fn answer(
         &mut self,
         challenge: &Challenge,
-        attempt: &Attempt<'_>,
+        inputs: &Inputs<'_>,
     ) -> Result<Result<Next, Rejection>, FlowError> {
         let component = challenge.component.as_str();
         if self.answered.contains(&component) {
@@ -234,10 +234,10 @@ impl<'a> Run<'a> {
         }
         Ok(match component {
             IDENTIFICATION if challenge.is_set("captcha_stage") => Err(unsupported("ak-stage-captcha")),
-            IDENTIFICATION => Ok(answer_to(IDENTIFICATION, answer::identification(attempt))),
-            PASSWORD => Ok(answer_to(PASSWORD, answer::password(attempt))),
+            IDENTIFICATION => Ok(answer_to(IDENTIFICATION, answer::identification(inputs))),
+            PASSWORD => Ok(answer_to(PASSWORD, answer::password(inputs))),
             USER_LOGIN => Ok(answer_to(USER_LOGIN, answer::remember_me())),
-            AUTHENTICATOR => self.second_factor(challenge, attempt),
+            AUTHENTICATOR => self.second_factor(challenge, inputs),
             ACCESS_DENIED => {
                 let message = challenge.text("error_message").unwrap_or("no reason was given");
                 Err(Rejection::Denied {
@@ -256,7 +256,7 @@ impl<'a> Run<'a> {
 
     /// A code goes to totp or static devices; Duo is pushed only when no code was given as such. The challenges of
     /// other classes are never chosen: choosing sms or email would send a message.
-    fn second_factor(&mut self, challenge: &Challenge, attempt: &Attempt<'_>) -> Result<Next, Rejection> {
+    fn second_factor(&mut self, challenge: &Challenge, inputs: &Inputs<'_>) -> Result<Next, Rejection> {
         let devices = challenge.devices();
         // The last one listed, as officially.
         let duo = devices
@@ -266,13 +266,13 @@ impl<'a> Run<'a> {
         let code = devices
             .iter()
             .find(|device| matches!(device.class, "static" | "totp"))
-            .zip(attempt.code);
+            .zip(inputs.code);
         match (code, duo) {
-            (Some((device, code)), duo) if attempt.code_given || duo.is_none() => {
+            (Some((device, code)), duo) if inputs.code_given || duo.is_none() => {
                 (self.spent, self.code) = (true, true);
                 Ok(answer_to(AUTHENTICATOR, answer::code(code, device.challenge)))
             }
-            (_, Some((uid, device))) if !attempt.code_given => {
+            (_, Some((uid, device))) if !inputs.code_given => {
                 self.spent = true;
                 let body = answer::duo(uid, device.challenge);
                 Ok(Next::Answer {
@@ -287,7 +287,7 @@ impl<'a> Run<'a> {
                 offered.dedup();
                 Err(Rejection::NoCompatibleAuthenticator {
                     offered,
-                    code_given: attempt.code_given,
+                    code_given: inputs.code_given,
                 })
             }
         }

@@ -30,7 +30,7 @@ impl Default for CodeRule {
 
 /// What there is to answer challenges with.
 #[derive(Clone)]
-pub(super) struct Attempt<'a> {
+pub(super) struct Inputs<'a> {
     pub(super) username: &'a str,
     pub(super) password: &'a str,
     /// What a code challenge is answered with.
@@ -41,7 +41,7 @@ pub(super) struct Attempt<'a> {
     whole: Option<&'a str>,
 }
 
-impl<'a> Attempt<'a> {
+impl<'a> Inputs<'a> {
     /// `rule`: `None` for a provider without MFA support.
     pub(super) fn new(username: &'a str, input: &'a str, rule: Option<CodeRule>) -> Self {
         let plain = Self {
@@ -135,13 +135,13 @@ mod tests {
         let rule = CodeRule::default();
         for (input, expected) in table {
             assert_eq!(split(input, rule), expected, "{input:?}");
-            let attempt = Attempt::new("u", input, Some(rule));
+            let inputs = Inputs::new("u", input, Some(rule));
             assert_eq!(
-                (attempt.password, attempt.code),
+                (inputs.password, inputs.code),
                 expected.map_or((input, None), |(p, c)| (p, Some(c)))
             );
-            assert_eq!(attempt.code_given, expected.is_some());
-            let whole = Attempt::new("u", input, None);
+            assert_eq!(inputs.code_given, expected.is_some());
+            let whole = Inputs::new("u", input, None);
             assert_eq!(
                 (whole.password, whole.code, whole.code_given),
                 (input, Some(input), false)
@@ -165,22 +165,22 @@ mod tests {
             ("", None),
         ];
         for (input, expected) in table {
-            let mut attempt = Attempt::new("u", input, Some(CodeRule::LastSeparator));
+            let mut inputs = Inputs::new("u", input, Some(CodeRule::LastSeparator));
             let parts = expected.map_or((input, None), |(password, code)| (password, Some(code)));
-            assert_eq!((attempt.password, attempt.code), parts, "{input:?}");
-            assert!(!attempt.take_whole(), "{input:?}");
+            assert_eq!((inputs.password, inputs.code), parts, "{input:?}");
+            assert!(!inputs.take_whole(), "{input:?}");
         }
     }
 
     #[test]
     fn the_whole_is_tried_once() {
         let shaped = |second_try| Some(CodeRule::Shaped { second_try });
-        let mut attempt = Attempt::new("u", "pw;123456", shaped(true));
-        assert!(attempt.take_whole());
-        assert_eq!((attempt.password, attempt.code), ("pw;123456", None));
-        assert!(!attempt.take_whole());
-        assert!(!Attempt::new("u", "pw", shaped(true)).take_whole());
-        assert!(!Attempt::new("u", "pw;123456", shaped(false)).take_whole());
-        assert!(!Attempt::new("u", "pw;123456", None).take_whole());
+        let mut inputs = Inputs::new("u", "pw;123456", shaped(true));
+        assert!(inputs.take_whole());
+        assert_eq!((inputs.password, inputs.code), ("pw;123456", None));
+        assert!(!inputs.take_whole());
+        assert!(!Inputs::new("u", "pw", shaped(true)).take_whole());
+        assert!(!Inputs::new("u", "pw;123456", shaped(false)).take_whole());
+        assert!(!Inputs::new("u", "pw;123456", None).take_whole());
     }
 }

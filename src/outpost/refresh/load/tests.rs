@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::*;
-use world::{Kind, Served, World};
+use world::{Change, Served, World};
 
 /// Between two refreshes, with the time they take.
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -45,23 +45,25 @@ fn options() -> LoadOptions {
 }
 
 /// Follows a directory that changes in one way.
-async fn follow(kind: Option<Kind>, rate: f64, latency: u64, seed: u64) -> Cell {
+async fn follow(kind: Option<Change>, rate: f64, latency: u64, seed: u64) -> Cell {
     let world = World::new((240, 50), kind, rate, Duration::from_millis(latency), seed);
     let served = Served::new(&world);
     let mut loader = Loader::default();
     let began = Instant::now();
     loader
-        .refresh(&world, &served, &options(), Extent::Full)
+        .refresh(&world, &served, &options(), Coverage::Full)
         .await
         .expect("a directory");
     let start = began.elapsed();
     let (mut look, mut refreshes, mut full_loads) = (Duration::ZERO, 0, 0);
     while began.elapsed() < FOLLOWED {
         sleep(INTERVAL).await;
-        let refreshed = loader.refresh(&world, &served, &options(), Extent::Changes).await;
+        let refreshed = loader
+            .refresh(&world, &served, &options(), Coverage::Changes)
+            .await;
         let refreshed = refreshed.unwrap_or_else(|error| panic!("{kind:?} {rate}/s {latency} ms: {error}"));
         look = look.max(refreshed.longest_look);
-        full_loads += u32::from(refreshed.extent == Extent::Full);
+        full_loads += u32::from(refreshed.coverage == Coverage::Full);
         refreshes += 1;
     }
     Cell {
@@ -77,7 +79,7 @@ async fn follow(kind: Option<Kind>, rate: f64, latency: u64, seed: u64) -> Cell 
 async fn is_shown_in_time(latency: u64) {
     let load = follow(None, 0.0, latency, 1).await.start;
     for rate in RATES {
-        for (seed, kind) in (0..).zip(Kind::ALL) {
+        for (seed, kind) in (0..).zip(Change::ALL) {
             let cell = follow(Some(kind), rate, latency, seed).await;
             let what = format!("{latency} ms, {rate} a second, {kind:?}: {cell:?}");
             println!("{what}");
@@ -98,7 +100,7 @@ async fn is_shown_in_time(latency: u64) {
 #[tokio::test(start_paused = true)]
 async fn whoever_is_deleted_while_a_look_settles_is_gone_after_the_next() {
     // A first directory that is read while groups vanish may lack one that slipped from page to page.
-    for (kind, earliest) in [(Kind::Delete, 0), (Kind::DeleteGroup, 6_000)] {
+    for (kind, earliest) in [(Change::Delete, 0), (Change::DeleteGroup, 6_000)] {
         for latency in [0, 30, 150, 400] {
             for seed in 0..12 {
                 let mut random = fastrand::Rng::with_seed(seed);
@@ -110,15 +112,15 @@ async fn whoever_is_deleted_while_a_look_settles_is_gone_after_the_next() {
                 let world = World::new((240, 50), Some(kind), rate, latency, seed).changing(from, to);
                 let served = Served::new(&world);
                 let (mut loader, began) = (Loader::default(), Instant::now());
-                let mut extent = Extent::Full;
+                let mut coverage = Coverage::Full;
                 loop {
                     let rests = began.elapsed() > to;
-                    let refreshed = loader.refresh(&world, &served, &options(), extent).await;
+                    let refreshed = loader.refresh(&world, &served, &options(), coverage).await;
                     refreshed.unwrap_or_else(|error| panic!("{what}: {error}"));
                     if rests {
                         break;
                     }
-                    extent = Extent::Changes;
+                    coverage = Coverage::Changes;
                     sleep(INTERVAL).await;
                 }
                 assert_eq!(served.left_over(), [""; 0], "{what}");

@@ -24,7 +24,7 @@ const FEWEST_GROUPS: usize = 5;
 
 /// How a directory changes.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Kind {
+pub(super) enum Change {
     Create,
     Delete,
     Rename,
@@ -34,7 +34,7 @@ pub(super) enum Kind {
     DeleteGroup,
 }
 
-impl Kind {
+impl Change {
     /// The ones that may go on for ever.
     pub(super) const ALL: [Self; 6] = [
         Self::Create,
@@ -98,7 +98,7 @@ struct State {
 
 /// A server.
 pub(super) struct World {
-    kind: Option<Kind>,
+    kind: Option<Change>,
     every: i64,
     /// Microseconds since 1970 of the last change.
     last: i64,
@@ -110,7 +110,7 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(
         (users, groups): (u32, u32),
-        kind: Option<Kind>,
+        kind: Option<Change>,
         rate: f64,
         latency: Duration,
         seed: u64,
@@ -211,23 +211,23 @@ fn page<T>(rows: Vec<T>, page: u32, size: Option<u32>) -> Result<(Pagination, Ve
 }
 
 impl State {
-    fn change(&mut self, kind: Kind, at: i64) {
+    fn change(&mut self, kind: Change, at: i64) {
         self.changes += 1;
         let kind = match kind {
-            Kind::Mixed => Kind::ALL[self.random.usize(..5)],
+            Change::Mixed => Change::ALL[self.random.usize(..5)],
             kind => kind,
         };
         let alive = self.users.iter().filter(|(_, user)| user.now.is_some());
         let alive: Vec<i64> = alive.map(|(pk, _)| *pk).collect();
         let pk = alive[self.random.usize(..alive.len())];
         match kind {
-            Kind::Create => self.create(at),
-            Kind::Delete if alive.len() > FEWEST => {
+            Change::Create => self.create(at),
+            Change::Delete if alive.len() > FEWEST => {
                 self.users.get_mut(&pk).unwrap().set(at, None);
                 self.leave_all(pk);
                 self.members.get_mut(&pk).unwrap().set(at, BTreeSet::new());
             }
-            Kind::Rename => {
+            Change::Rename => {
                 // A new name, or one that another user had.
                 let name = match self.freed.pop() {
                     Some(name) if self.random.bool() => name,
@@ -237,15 +237,15 @@ impl State {
                 self.update(pk, at, |user| freed = std::mem::replace(&mut user.username, name));
                 self.freed.push(freed);
             }
-            Kind::Move => {
+            Change::Move => {
                 let groups: Vec<String> = self.groups.keys().cloned().collect();
                 let new = groups[self.random.usize(..groups.len())].clone();
                 self.leave_all(pk);
                 self.groups.get_mut(&new).unwrap().insert(pk);
                 self.members.get_mut(&pk).unwrap().set(at, BTreeSet::from([new]));
             }
-            Kind::Password => self.update(pk, at, |user| user.password_change = at),
-            Kind::DeleteGroup if self.groups.len() > FEWEST_GROUPS => {
+            Change::Password => self.update(pk, at, |user| user.password_change = at),
+            Change::DeleteGroup if self.groups.len() > FEWEST_GROUPS => {
                 let gone = self.random.usize(..self.groups.len());
                 let gone = self.groups.keys().nth(gone).unwrap().clone();
                 for pk in self.groups.remove(&gone).unwrap() {
@@ -255,7 +255,7 @@ impl State {
                     members.set(at, left);
                 }
             }
-            Kind::Delete | Kind::DeleteGroup | Kind::Mixed => {}
+            Change::Delete | Change::DeleteGroup | Change::Mixed => {}
         }
     }
 

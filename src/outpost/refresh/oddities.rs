@@ -11,14 +11,14 @@ const MAX_KNOWN: usize = 10_000;
 
 /// What was odd in the last loads.
 #[derive(Debug, Default)]
-pub(super) struct Warnings {
+pub(super) struct Oddities {
     known: BTreeSet<String>,
     now: BTreeSet<String>,
     /// The attributes whose being withheld was told, once and for all: how many users have them changes all the time.
     withheld: BTreeSet<&'static str>,
 }
 
-impl Warnings {
+impl Oddities {
     pub(super) fn add(&mut self, warning: impl ToString) {
         self.now.insert(warning.to_string());
     }
@@ -74,37 +74,37 @@ impl Warnings {
 mod tests {
     use super::*;
 
-    fn fresh(warnings: &Warnings) -> Vec<&String> {
-        warnings.now.difference(&warnings.known).collect()
+    fn fresh(oddities: &Oddities) -> Vec<&String> {
+        oddities.now.difference(&oddities.known).collect()
     }
 
     #[test]
     fn a_withheld_attribute_is_told_once_whatever_its_number() {
-        let mut warnings = Warnings::default();
+        let mut oddities = Oddities::default();
         for users in [3, 4] {
-            warnings.add_odd(&Warning::PasswordsWithheld {
+            oddities.add_odd(&Warning::PasswordsWithheld {
                 attribute: "userPassword",
                 users,
                 groups: 0,
             });
         }
-        assert_eq!(warnings.withheld.len(), 1);
-        assert!(fresh(&warnings).is_empty());
+        assert_eq!(oddities.withheld.len(), 1);
+        assert!(fresh(&oddities).is_empty());
     }
 
     #[test]
     fn a_known_oddity_is_told_once_and_again_after_it_was_gone() {
-        let mut warnings = Warnings::default();
-        warnings.add("a");
-        assert_eq!(fresh(&warnings), ["a"]);
-        warnings.tell(true);
-        warnings.start();
-        warnings.tell(false);
-        warnings.add("a");
-        assert!(fresh(&warnings).is_empty());
-        warnings.start();
-        warnings.tell(true);
-        warnings.add("a");
-        assert_eq!(fresh(&warnings), ["a"]);
+        let mut oddities = Oddities::default();
+        oddities.add("a");
+        assert_eq!(fresh(&oddities), ["a"]);
+        oddities.tell(true);
+        oddities.start();
+        oddities.tell(false);
+        oddities.add("a");
+        assert!(fresh(&oddities).is_empty());
+        oddities.start();
+        oddities.tell(true);
+        oddities.add("a");
+        assert_eq!(fresh(&oddities), ["a"]);
     }
 }
