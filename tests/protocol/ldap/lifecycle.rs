@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use akldap_testing::captured_log::Log;
-use akldap_testing::client::Client;
+use akldap_testing::client::{Client, search};
 use akldap_testing::stage::{BASE, Stage, eventually, user_dn};
 
 pub async fn http(address: std::net::SocketAddr, path: &str) -> (u16, String) {
@@ -224,6 +224,33 @@ async fn shutdown_finishes_what_is_under_way_and_says_goodbye() {
         TcpStream::connect(address).await.is_err(),
         "nobody listens any more"
     );
+    simulator.shutdown().await;
+    drop(temporary);
+}
+
+/// The time limits of a connection hold at shutdown, too.
+#[tokio::test]
+async fn shutdown_waits_no_longer_for_one_who_reads_nothing() {
+    let stage = Stage::with(Directory::sample(1000, 12), |settings| {
+        settings.set("AUTHENTIK_LDAP__WRITE_TIMEOUT", "2s");
+        settings.set("AUTHENTIK_LDAP__SHUTDOWN_TIMEOUT", "1h");
+    })
+    .await;
+    let mut silent = stage.bound("ldapservice").await;
+    // More than the sockets hold.
+    for _ in 0..30 {
+        let request = search(BASE, LdapSearchScope::Subtree, "(objectClass=*)", &["*", "+"]);
+        silent.send(LdapOp::SearchRequest(request), vec![]).await;
+    }
+    assert!(silent.receive().await.is_some(), "they are under way");
+    let Stage {
+        simulator,
+        server,
+        temporary,
+    } = stage;
+    let ended = tokio::time::timeout(Duration::from_secs(60), server.shutdown()).await;
+    assert!(ended.is_ok(), "it was waited for");
+    drop(silent);
     simulator.shutdown().await;
     drop(temporary);
 }
