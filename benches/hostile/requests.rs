@@ -11,7 +11,7 @@ use super::options::Options;
 use akldap_testing::released::Akldap;
 use akldap_workload::process;
 use akldap_workload::wire::{Answer, Frame, SEARCH_DONE};
-use kinds::{Door, Kind};
+use kinds::{Port, RequestKind};
 
 mod kinds;
 
@@ -58,11 +58,11 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
 }
 
 /// How a request is answered, and the mean of what it costs.
-fn cost_of(server: &Akldap, kind: &Kind) -> anyhow::Result<(String, Duration)> {
+fn cost_of(server: &Akldap, kind: &RequestKind) -> anyhow::Result<(String, Duration)> {
     let pid = server.pid();
-    let address = match kind.door {
-        Door::Ldap => server.address,
-        Door::Http => server.http(),
+    let address = match kind.port {
+        Port::Ldap => server.address,
+        Port::Http => server.http(),
     };
     // What is done once for a kind, such as a list that is made at its first use, is not the price of a request.
     let answer = send(address, kind)?;
@@ -83,13 +83,13 @@ fn cost_of(server: &Akldap, kind: &Kind) -> anyhow::Result<(String, Duration)> {
 
 /// Sends a request over a connection of its own, and waits until it was dealt with: until a small search behind it is
 /// answered, or the server ends the connection. Returns the code of its own answer.
-fn send(address: SocketAddr, kind: &Kind) -> io::Result<String> {
+fn send(address: SocketAddr, kind: &RequestKind) -> io::Result<String> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     stream.set_nodelay(true)?;
     let (mut octets, mut buffer) = (kind.octets.clone(), [0; 1 << 16]);
-    if kind.door == Door::Ldap {
+    if kind.port == Port::Ldap {
         octets.extend(kinds::small_search(2));
     }
     let mut answer = "none".to_owned();
@@ -106,7 +106,7 @@ fn send(address: SocketAddr, kind: &Kind) -> io::Result<String> {
             Err(error) => return Err(error),
         };
         octets.extend_from_slice(buffer.get(..length).unwrap_or_default());
-        if kind.door == Door::Http {
+        if kind.port == Port::Http {
             // The status behind `HTTP/1.1`.
             let status = octets.get(9..12).unwrap_or_default();
             answer = String::from_utf8_lossy(status).into_owned();

@@ -1,20 +1,34 @@
 //! Every kind of request there is before a bind, as large as a stranger may send one. Each is made by hand: most could not
 //! be made by a client that means well.
 
+use std::sync::LazyLock;
+
+use akldap::config::{Config, StringMap};
 use akldap_ldap::ber;
 use akldap_ldap::control;
-use akldap_ldap::frame::DEFAULT_UNBOUND_MESSAGE_LIMIT;
 
 use akldap_testing::released::BASE;
 
+/// Octets of the largest message that a server takes before a bind.
+static LIMIT: LazyLock<usize> = LazyLock::new(|| {
+    let required = [
+        ("AUTHENTIK_HOST", "http://127.0.0.1:9"),
+        ("AUTHENTIK_TOKEN", "token"),
+    ];
+    let config = Config::read(&required.into_iter().collect::<StringMap>());
+    config
+        .expect("the rest has defaults")
+        .limits
+        .max_message_size_unbound
+});
 /// Octets of the part of a request that is made long: what is around it fits into the rest.
-const LONG: usize = DEFAULT_UNBOUND_MESSAGE_LIMIT - 512;
+static LONG: LazyLock<usize> = LazyLock::new(|| *LIMIT - 512);
 /// The least a message is long that is called large.
 const LARGE: usize = 60_000;
 
 /// Where a request goes.
 #[derive(Clone, Copy, PartialEq)]
-pub enum Door {
+pub enum Port {
     /// The LDAP port.
     Ldap,
     /// The port of health checks and metrics.
@@ -22,27 +36,27 @@ pub enum Door {
 }
 
 /// A kind of request.
-pub struct Kind {
+pub struct RequestKind {
     /// What it is called in the table.
     pub name: String,
     /// Where it goes.
-    pub door: Door,
+    pub port: Port,
     /// All of it.
     pub octets: Vec<u8>,
 }
 
-impl Kind {
+impl RequestKind {
     /// One large message.
     fn message(name: &str, parts: &[&[u8]]) -> Self {
         let octets = message(1, parts);
         assert!(
-            (LARGE..=DEFAULT_UNBOUND_MESSAGE_LIMIT).contains(&octets.len()),
+            (LARGE..=*LIMIT).contains(&octets.len()),
             "{name}: {} octets",
             octets.len()
         );
         Self {
             name: name.to_owned(),
-            door: Door::Ldap,
+            port: Port::Ldap,
             octets,
         }
     }
@@ -68,7 +82,7 @@ fn message(id: u8, parts: &[&[u8]]) -> Vec<u8> {
 
 /// `piece` over and over.
 fn fill(piece: &[u8]) -> Vec<u8> {
-    piece.repeat(LONG / piece.len())
+    piece.repeat(*LONG / piece.len())
 }
 
 /// The tail of a name or a text in front of `end`.
@@ -118,13 +132,13 @@ pub fn small_search(id: u8) -> Vec<u8> {
 }
 
 /// Every kind of request.
-pub fn all() -> Vec<Kind> {
-    let mut kinds = vec![Kind {
+pub fn all() -> Vec<RequestKind> {
+    let mut kinds = vec![RequestKind {
         name: "nothing but the small search behind each".to_owned(),
-        door: Door::Ldap,
+        port: Port::Ldap,
         octets: Vec::new(),
     }];
-    let mut add = |name: &str, operation: Vec<u8>| kinds.push(Kind::message(name, &[&operation]));
+    let mut add = |name: &str, operation: Vec<u8>| kinds.push(RequestKind::message(name, &[&operation]));
     for (what, name) in names() {
         add(
             &format!("bind: {what}"),
@@ -191,7 +205,10 @@ pub fn all() -> Vec<Kind> {
     for (what, controls) in controls() {
         let search = search_request(BASE.as_bytes(), &present(), &[]);
         let controls = element(0xa0, &[&controls]);
-        kinds.push(Kind::message(&format!("control: {what}"), &[&search, &controls]));
+        kinds.push(RequestKind::message(
+            &format!("control: {what}"),
+            &[&search, &controls],
+        ));
     }
     kinds.extend(headers());
     kinds
@@ -360,7 +377,7 @@ fn controls() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 /// Headers of the PROXY protocol as long as they may be and longer, and HTTP.
-fn headers() -> Vec<Kind> {
+fn headers() -> Vec<RequestKind> {
     let version_1 = b"PROXY TCP4 255.255.255.255 255.255.255.255 65535 65535\r\n".to_vec();
     let version_2 = |extensions: usize| {
         // HAProxy's proxy-protocol.txt, section 2.2: signature, command, family, length, addresses, then TLVs (PP2_TYPE_NOOP).
@@ -375,42 +392,42 @@ fn headers() -> Vec<Kind> {
     };
     let path = |octets: usize| "a/".repeat(octets / 2);
     [
-        ("PROXY v1", Door::Ldap, version_1),
+        ("PROXY v1", Port::Ldap, version_1),
         (
             "PROXY v1 without an end",
-            Door::Ldap,
+            Port::Ldap,
             [b"PROXY ".as_slice(), &fill(b"1")].concat(),
         ),
-        ("PROXY v2, as long as allowed", Door::Ldap, version_2(3 * 1300)),
-        ("PROXY v2, longer", Door::Ldap, version_2(3 * 20_000)),
-        ("no LDAP", Door::Ldap, fill(b"GET / HTTP/1.1\r\n")),
+        ("PROXY v2, as long as allowed", Port::Ldap, version_2(3 * 1300)),
+        ("PROXY v2, longer", Port::Ldap, version_2(3 * 20_000)),
+        ("no LDAP", Port::Ldap, fill(b"GET / HTTP/1.1\r\n")),
         (
             "HTTP: path, as long as allowed",
-            Door::Http,
+            Port::Http,
             http(&path(1000), ""),
         ),
-        ("HTTP: longer path", Door::Http, http(&path(8_000), "")),
-        ("HTTP: path of 64 kB", Door::Http, http(&path(LONG), "")),
+        ("HTTP: longer path", Port::Http, http(&path(8_000), "")),
+        ("HTTP: path of 64 kB", Port::Http, http(&path(*LONG), "")),
         (
             "HTTP: many headers",
-            Door::Http,
-            http("", &"a: b\r\n".repeat(LONG / 6)),
+            Port::Http,
+            http("", &"a: b\r\n".repeat(*LONG / 6)),
         ),
         (
             "HTTP: long header",
-            Door::Http,
-            http("", &format!("a: {}\r\n", "b".repeat(LONG))),
+            Port::Http,
+            http("", &format!("a: {}\r\n", "b".repeat(*LONG))),
         ),
         (
             "HTTP: query for metrics",
-            Door::Http,
+            Port::Http,
             http(&format!("metrics?{}", path(900)), ""),
         ),
     ]
     .into_iter()
-    .map(|(name, door, octets)| Kind {
+    .map(|(name, port, octets)| RequestKind {
         name: name.to_owned(),
-        door,
+        port,
         octets,
     })
     .collect()

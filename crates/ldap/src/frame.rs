@@ -7,11 +7,6 @@ use thiserror::Error;
 
 use super::ber::{self, BerError};
 
-/// Largest message a bound connection may send by default: a filter of tens of thousands of terms fits.
-pub const DEFAULT_MESSAGE_LIMIT: usize = 1024 * 1024;
-/// Largest message before a successful bind by default: binds and rootDSE searches are far smaller.
-pub const DEFAULT_UNBOUND_MESSAGE_LIMIT: usize = 64 * 1024;
-
 /// What the start of a buffer holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Frame {
@@ -104,10 +99,10 @@ mod tests {
     fn an_announced_size_beyond_the_limit_is_refused_at_once() {
         let two_gigabytes = [0x30, 0x84, 0x80, 0x00, 0x00, 0x00];
         assert_eq!(
-            split(&two_gigabytes, DEFAULT_MESSAGE_LIMIT),
+            split(&two_gigabytes, 1 << 20),
             Err(FrameError::TooLarge {
                 length: 0x8000_0006,
-                limit: DEFAULT_MESSAGE_LIMIT
+                limit: 1 << 20
             })
         );
         let absurd = [0x30, 0x88, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];

@@ -15,7 +15,7 @@
 //! // ldapsearch -b dc=example '(&(objectClass=user)(mail=alice*))', and the start of the next message.
 //! let received = b"\x30\x4a\x02\x01\x01\x63\x45\x04\x0adc=example\x0a\x01\x02\x0a\x01\x00\x02\x01\x00\x02\x01\x00\x01\x01\x00\
 //!     \xa0\x26\xa3\x13\x04\x0bobjectClass\x04\x04user\xa4\x0f\x04\x04mail\x30\x07\x80\x05alice\x30\x00\x30";
-//! let Frame::Complete { length } = frame::split(received, frame::DEFAULT_MESSAGE_LIMIT)? else {
+//! let Frame::Complete { length } = frame::split(received, 64 * 1024)? else {
 //!     panic!("more octets are needed");
 //! };
 //! let message = Message::decode(&received[..length])?;

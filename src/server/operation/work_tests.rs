@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use akldap_ldap::frame::{self, DEFAULT_UNBOUND_MESSAGE_LIMIT, Frame};
+use akldap_ldap::frame::{self, Frame};
 use akldap_ldap::steps;
 
 use crate::outpost::Outpost;
@@ -24,7 +24,7 @@ const TIMES: usize = 8;
 /// The steps that reading a request and answering it takes.
 fn steps_of(session: &LdapSession, frame: &[u8], out: &mut Vec<u8>) -> u64 {
     let ((), steps) = steps::count(|| {
-        let Ok(Frame::Complete { length }) = frame::split(frame, 2 * DEFAULT_UNBOUND_MESSAGE_LIMIT) else {
+        let Ok(Frame::Complete { length }) = frame::split(frame, 2 * session.message_limit()) else {
             panic!("no frame");
         };
         let Ok(message) = request::decode(&frame[..length]) else {
