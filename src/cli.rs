@@ -1,6 +1,7 @@
 //! The command line: what the binary can be told to do. Knows the layers only by what it starts.
 
 pub mod args;
+pub mod check;
 pub mod core_dump;
 pub mod demo;
 pub mod diff;

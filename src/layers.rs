@@ -10,6 +10,8 @@ const MAY_USE: &[(&str, &[&str], &[&str])] = &[
     ("config", &[], &["akldap_directory::password_attributes"]),
     ("logging", &["config"], &[]),
     ("metrics", &[], &[]),
+    // Asks authentik as the server would, and is none.
+    ("check", &["config"], &["akldap_authentik", "akldap_ldap"]),
     // A client of two servers, and of nothing here but the codec.
     (
         "diff",

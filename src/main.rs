@@ -19,7 +19,7 @@
 use std::process::ExitCode;
 
 use akldap::cli::args::{Action, CommandLine};
-use akldap::cli::{core_dump, demo, diff, healthcheck, serve};
+use akldap::cli::{check, core_dump, demo, diff, healthcheck, serve};
 use akldap::config::{self, Config, EXIT_BAD_CONFIGURATION, Environment, Layered};
 use akldap::logging;
 use clap::Parser;
@@ -72,6 +72,16 @@ async fn run(command_line: &CommandLine) -> ExitCode {
             }
         }
         Action::Demo(arguments) => exit(demo::run(&arguments, &command_line.flags).await),
+        Action::Check(arguments) => {
+            let strings = Layered {
+                upper: &command_line.flags,
+                lower: &Environment,
+            };
+            match Config::read(&strings) {
+                Ok(config) => check::run(&arguments, &config).await,
+                Err(error) => check::could_not_read(&error),
+            }
+        }
         Action::Diff(arguments) => diff::run(&arguments).await,
         Action::Healthcheck => match config::metrics_socket(&Environment) {
             Ok(socket) => exit(healthcheck::run(&socket).await.map_err(Into::into)),

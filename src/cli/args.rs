@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 
 use clap::{Arg, ArgMatches, Args, Command, CommandFactory as _, FromArgMatches, Parser, Subcommand};
 
+use super::check::CheckArgs;
 use super::diff::DiffArgs;
 use crate::config::options::{self, AnySetting};
 use crate::config::{NotUnicode, Strings};
@@ -50,6 +51,9 @@ pub enum Action {
     Serve,
     /// Serve a made-up directory from a simulated authentik in this process, for trying out
     Demo(DemoArgs),
+    /// Check whether the set-up can work and say what to change; exit code 0 if all is well, 1 if something is at fault, 2 if
+    /// nothing can be looked at
+    Check(CheckArgs),
     /// Compare the answers of two LDAP servers; exit code 0 if they are equal, 1 if not, 2 if one cannot be asked
     Diff(Box<DiffArgs>),
     /// Ask the server running beside this command whether it is healthy; exit code 0 or 1
@@ -325,7 +329,7 @@ mod tests {
                 setting.variable()
             );
         }
-        for command in ["serve", "demo", "diff", "healthcheck"] {
+        for command in ["serve", "demo", "check", "diff", "healthcheck"] {
             assert!(help.contains(command));
         }
     }

@@ -19,6 +19,7 @@ struct Cookie {
     name: String,
     value: Zeroizing<String>,
     expires: Option<SystemTime>,
+    secure: bool,
 }
 
 /// The jar. Its `Debug` shows names only.
@@ -54,9 +55,10 @@ impl Cookies {
         if name.is_empty() || name.len() + value.len() > MAX_COOKIE_BYTES {
             return;
         }
-        let (mut max_age, mut expires) = (None, None);
+        let (mut max_age, mut expires, mut secure) = (None, None, false);
         for attribute in parts {
             let Some((key, value)) = attribute.split_once('=') else {
+                secure |= attribute.trim().eq_ignore_ascii_case("secure");
                 continue;
             };
             match key.trim().to_ascii_lowercase().as_str() {
@@ -80,8 +82,14 @@ impl Cookies {
                 name: name.to_owned(),
                 value: Zeroizing::new(value.to_owned()),
                 expires,
+                secure,
             });
         }
+    }
+
+    /// Whether a cookie came with the attribute Secure, which says that the server believes to be asked by https.
+    pub(crate) fn is_secure(&self, name: &str) -> Option<bool> {
+        self.find(name).map(|cookie| cookie.secure)
     }
 
     /// The value of a cookie.

@@ -8,6 +8,7 @@ mod answer;
 mod challenge;
 mod component;
 mod executor;
+mod first_stage;
 mod observer;
 mod opening;
 mod outcome;
@@ -17,6 +18,7 @@ mod run;
 mod secret;
 
 pub use executor::Executor;
+pub use first_stage::FirstStage;
 pub use observer::{FlowMethod, FlowObserver, FlowStep, NoObserver};
 pub use outcome::{FlowError, FlowOutcome, Rejection, Unbound};
 pub use request::BindRequest;

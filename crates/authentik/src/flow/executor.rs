@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::first_stage::FirstStage;
 use super::observer::FlowObserver;
 use super::opening::Openings;
 use super::outcome::{FlowError, FlowOutcome, Rejection, Unbound};
@@ -138,6 +139,11 @@ impl Executor {
         let logged_out =
             Session::authenticated(run.cookies()).is_none_or(|now| now.end_id() != session.end_id());
         Ok(Unbound { logged_out })
+    }
+
+    /// The first stage of a flow, as [`warm_up`](Self::warm_up) looks at it, and what it shows.
+    pub async fn first_stage(&self, flow_slug: &str) -> Result<FirstStage, FlowError> {
+        self.run(flow_slug, None).first_stage().await
     }
 
     /// Has authentik plan the flow, so that its cache is warm, and looks at the first stage. Returns its component.

@@ -15,6 +15,7 @@ use super::component::{
     ACCESS_DENIED, AUTHENTICATOR, FLOW_ERROR, IDENTIFICATION, PASSWORD, REDIRECT, SESSION_END, USER_LOGIN,
     refused, unsupported,
 };
+use super::first_stage::FirstStage;
 use super::observer::{FlowMethod, FlowObserver, FlowStep};
 use super::opening::Openings;
 use super::outcome::{FlowError, Rejection};
@@ -323,6 +324,26 @@ impl<'a> Run<'a> {
             }
             Stop::Finished { .. } | Stop::TooManySteps => Ok(REDIRECT.to_owned()),
         }
+    }
+
+    /// The same, with what the challenge shows.
+    pub(super) async fn first_stage(&mut self) -> Result<FirstStage, FlowError> {
+        let stop = self.step(Next::Fetch(self.url(WARM_UP_QUERY))).await?;
+        let secure_cookie = self.cookies.is_secure(SESSION_COOKIE);
+        Ok(match stop {
+            Stop::Challenge(challenge) => FirstStage {
+                asks_password: challenge.is_set("password_fields"),
+                has_captcha: challenge.is_set("captcha_stage"),
+                message: challenge.text("error_message").map(excerpt),
+                component: challenge.component,
+                secure_cookie,
+            },
+            Stop::Finished { .. } | Stop::TooManySteps => FirstStage {
+                component: REDIRECT.to_owned(),
+                secure_cookie,
+                ..FirstStage::default()
+            },
+        })
     }
 
     /// Does what comes next and follows redirects to the next challenge, telling the observer how long it took.

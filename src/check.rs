@@ -1,0 +1,181 @@
+//! Whether a set-up can work, and what to change where it cannot: authentik as this server's token shows it, a login if an account is
+//! given, and this machine. Beside `server`, of which it knows nothing.
+//!
+//! Looking and judging are apart: `look` finds facts, each row of `rows` judges them.
+
+use std::fmt::Write as _;
+
+mod certificate;
+mod facts;
+mod look;
+mod people;
+mod row;
+mod rows;
+
+use akldap_authentik::ApiError;
+use serde_json::{Value, json};
+
+pub use row::{Area, Verdict};
+
+use crate::config::Config;
+use look::{Account, Scope};
+use row::Check;
+
+/// Where the page is that explains every code.
+const PAGE: &str = "docs/troubleshooting.md";
+
+/// What is to be checked.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// The server is yet to be started.
+    pub is_before_start: bool,
+    /// These areas; none for all.
+    pub areas: Vec<Area>,
+    /// The DN of an account that logs in.
+    pub bind_dn: Option<String>,
+}
+
+/// One result.
+pub struct Finding {
+    check: &'static Check,
+    /// What was found.
+    pub verdict: Verdict,
+}
+
+impl Finding {
+    /// The check's code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.check.code
+    }
+}
+
+/// The results, in order.
+pub struct Report {
+    /// One for each check.
+    pub findings: Vec<Finding>,
+}
+
+/// Looks and judges.
+///
+/// # Errors
+/// When the settings allow no call at all.
+pub async fn run(config: &Config, request: &Request, password: &[u8]) -> Result<Report, ApiError> {
+    let wants = |area: Area| request.areas.is_empty() || request.areas.contains(&area);
+    let scope = Scope {
+        certificates: wants(Area::Certificates),
+        people: wants(Area::Directory),
+        events: wants(Area::Events),
+        machine: wants(Area::Machine),
+    };
+    let account = request.bind_dn.as_deref().map(|dn| Account { dn, password });
+    let facts = look::look(config, account, scope, request.is_before_start).await?;
+    let asked = rows::all().filter(|check| wants(check.area));
+    let findings = asked.map(|check| Finding {
+        check,
+        verdict: (check.judge)(&facts),
+    });
+    Ok(Report {
+        findings: findings.collect(),
+    })
+}
+
+impl Report {
+    /// Whether nothing is at fault.
+    #[must_use]
+    pub fn is_well(&self) -> bool {
+        !self
+            .findings
+            .iter()
+            .any(|finding| matches!(finding.verdict, Verdict::Fault(_)))
+    }
+
+    /// The report for people.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        for (area, _, heading) in Area::ALL {
+            let mut findings = self
+                .findings
+                .iter()
+                .filter(|finding| finding.check.area == area)
+                .peekable();
+            if findings.peek().is_some() {
+                let _ = writeln!(out, "{heading}");
+                findings.for_each(|finding| write_finding(&mut out, finding));
+                out.push('\n');
+            }
+        }
+        let count = |is: fn(&Verdict) -> bool| {
+            self.findings
+                .iter()
+                .filter(|finding| is(&finding.verdict))
+                .count()
+        };
+        let faults = count(|verdict| matches!(verdict, Verdict::Fault(_)));
+        let warnings = count(|verdict| matches!(verdict, Verdict::Warning(_)));
+        let _ = writeln!(
+            out,
+            "faults: {faults}, warnings: {warnings}, of {} checks",
+            self.findings.len()
+        );
+        out
+    }
+
+    /// The report for programs.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let findings: Vec<Value> = self.findings.iter().map(finding_json).collect();
+        json!({ "well": self.is_well(), "checks": findings })
+    }
+}
+
+fn write_finding(out: &mut String, finding: &Finding) {
+    let Check {
+        code,
+        title,
+        why,
+        fix,
+        ..
+    } = finding.check;
+    let (sign, seen, is_bad) = match &finding.verdict {
+        Verdict::Well(seen) => ('✔', seen, false),
+        Verdict::Warning(seen) => ('!', seen, true),
+        Verdict::Fault(seen) => ('✘', seen, true),
+        Verdict::NotSeen(seen) => ('–', seen, false),
+    };
+    let _ = writeln!(out, "  {sign} {code} {title}: {}", one_line(seen));
+    if is_bad {
+        let _ = writeln!(out, "      why: {why}");
+        let _ = writeln!(out, "      fix: {fix}");
+        let _ = writeln!(out, "      {PAGE}#{}", code.to_lowercase());
+    }
+}
+
+/// What authentik says, without what would disturb a terminal.
+fn one_line(text: &str) -> String {
+    text.chars()
+        .map(|character| if character.is_control() { ' ' } else { character })
+        .collect()
+}
+
+fn finding_json(finding: &Finding) -> Value {
+    let Check {
+        code,
+        area,
+        title,
+        why,
+        fix,
+        ..
+    } = finding.check;
+    let (result, seen) = match &finding.verdict {
+        Verdict::Well(seen) => ("well", seen),
+        Verdict::Warning(seen) => ("warning", seen),
+        Verdict::Fault(seen) => ("fault", seen),
+        Verdict::NotSeen(seen) => ("not seen", seen),
+    };
+    json!({
+        "code": code, "area": area.name(), "title": title, "result": result, "seen": seen, "why": why, "fix": fix,
+        "page": format!("{PAGE}#{}", code.to_lowercase()),
+    })
+}

@@ -1,0 +1,143 @@
+//! What was found out about a set-up. Facts only: what they mean is judged in `rows`, without asking anybody.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use akldap_authentik::flow::{FirstStage, FlowError, Rejection};
+use akldap_authentik::{AccessCheck, ApiError, LdapProvider, OutpostChoice};
+
+use super::certificate::Certificate;
+
+/// Everything that was looked at. `None` where an earlier answer made it pointless.
+#[derive(Clone, Debug)]
+pub(super) struct Facts {
+    /// What this server is told.
+    pub settings: SettingsFacts,
+    /// The addresses of authentik's host.
+    pub addresses: Result<Vec<String>, String>,
+    /// The first call, which needs no permission.
+    pub first_call: Result<(), ApiError>,
+    /// Seconds by which this machine's clock is ahead of authentik's.
+    pub clock_ahead: Option<i64>,
+    /// The outpost of the token.
+    pub outpost: Option<Result<OutpostChoice, ApiError>>,
+    /// authentik's release.
+    pub release: Option<String>,
+    /// The providers that authentik shows to the outpost.
+    pub providers: Option<Result<Vec<LdapProvider>, ApiError>>,
+    /// The certificate of each of them.
+    pub certificates: Vec<CertificateFacts>,
+    /// Every bind flow.
+    pub flows: Vec<FlowFacts>,
+    /// The account given, if one is.
+    pub account: Option<AccountFacts>,
+    /// Users and groups.
+    pub people: Option<Result<People, ApiError>>,
+    /// The stream of events; `Err` says why there is none.
+    pub events: Option<Result<(), String>>,
+    /// This machine.
+    pub machine: MachineFacts,
+}
+
+/// Settings that something follows from.
+#[derive(Clone, Debug, Default)]
+pub(super) struct SettingsFacts {
+    /// authentik's URL.
+    pub host: String,
+    /// The URL is https.
+    pub is_https: bool,
+    /// authentik is on this machine.
+    pub is_local: bool,
+    /// authentik's certificate is not verified.
+    pub insecure: bool,
+    /// A proxy stands in between.
+    pub has_proxy: bool,
+    /// Rows asked for on a page.
+    pub page_size: u32,
+    /// Whether the networks of load balancers were named.
+    pub proxy_networks_set: bool,
+    /// What the configuration warns of.
+    pub warnings: Vec<String>,
+}
+
+/// A provider's certificate.
+#[derive(Clone, Debug)]
+pub(super) struct CertificateFacts {
+    /// The provider's name.
+    pub provider: String,
+    /// The server name the provider sets for it; may be empty.
+    pub server_name: String,
+    /// `None`: the provider has none.
+    pub certificate: Option<Result<Certificate, ApiError>>,
+}
+
+/// A bind flow as it shows itself without an answer.
+#[derive(Clone, Debug)]
+pub(super) struct FlowFacts {
+    /// Its slug.
+    pub slug: String,
+    /// Its first stage.
+    pub first: Result<FirstStage, FlowError>,
+}
+
+/// What a login with the account showed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct AccountFacts {
+    /// The provider its DN belongs to, or why to none.
+    pub provider: Option<Result<LdapProvider, String>>,
+    /// The components of the stages that came.
+    pub stages: Vec<String>,
+    /// How the flow ended.
+    pub login: Option<Result<Login, FlowError>>,
+    /// What authentik says of the account's access.
+    pub access: Option<Result<AccessCheck, ApiError>>,
+    /// Whether the unbind flow ended the session; `None` if there is no such flow.
+    pub logged_out: Option<Result<bool, FlowError>>,
+}
+
+/// The end of a login.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Login {
+    /// Somebody is logged in.
+    Done,
+    /// Nobody is.
+    Rejected(Rejection),
+}
+
+/// What the lists of users and groups showed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct People {
+    /// Users in the list, as authentik counts them.
+    pub users: u64,
+    /// Groups in the list.
+    pub groups: u64,
+    /// Memberships seen.
+    pub memberships: u64,
+    /// Users of the first page.
+    pub first_page: usize,
+    /// Whether there are more pages than that.
+    pub has_more_pages: bool,
+    /// How long the first page took.
+    pub took: Duration,
+    /// Whether all pages were read.
+    pub is_complete: bool,
+    /// Rows that could not be read.
+    pub unreadable: Vec<String>,
+    /// Users with the same uidNumber, groups with the same gidNumber: the number and two names.
+    pub same_numbers: Vec<(&'static str, i64, String, String)>,
+    /// How many names need escaping in a DN, and one of them.
+    pub escaped: (usize, String),
+}
+
+/// This machine.
+#[derive(Clone, Debug, Default)]
+pub(super) struct MachineFacts {
+    /// The server is yet to be started, so that its ports must be free.
+    pub is_before_start: bool,
+    /// Each port: its name, its address, and why it cannot be listened on, or connected to once the server runs.
+    pub ports: Vec<(&'static str, SocketAddr, Option<String>)>,
+    /// Most open files this process may have; `None` for no limit.
+    pub open_files: Option<u64>,
+    /// Most connections the server is to have.
+    pub max_connections: usize,
+}

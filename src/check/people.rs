@@ -1,0 +1,127 @@
+//! What lists of users and groups hold, summed up row by row. Knows which numbers and names are served; must not ask anybody.
+
+use std::collections::HashMap;
+
+use akldap_authentik::{Group, User};
+use akldap_ldap::dn;
+use serde_json::Value;
+
+use super::facts::People;
+
+/// Numbers that are remembered: of more users and groups than this, doubles are not looked for.
+const MOST: usize = 2_000_000;
+/// So many doubles are told.
+const TOLD: usize = 20;
+
+/// Sums up rows.
+#[derive(Default)]
+pub(super) struct Tally {
+    /// What was seen so far.
+    pub people: People,
+    numbers: HashMap<(&'static str, i64), String>,
+    uid_start: i64,
+    gid_start: i64,
+}
+
+impl Tally {
+    /// For a provider that begins its numbers here.
+    pub(super) fn new(uid_start: i64, gid_start: i64) -> Self {
+        Self {
+            uid_start,
+            gid_start,
+            ..Self::default()
+        }
+    }
+
+    /// Takes a user in.
+    pub(super) fn add_user(&mut self, user: &User) {
+        let attributes = user.attributes.as_ref().map_or("", |text| text.get());
+        let number = custom(attributes, "uidNumber").unwrap_or(self.uid_start.saturating_add(user.pk));
+        self.number("uidNumber", number, &user.username);
+        self.name(&user.username);
+        let groups = u64::try_from(user.groups.len()).unwrap_or(u64::MAX);
+        self.people.memberships = self.people.memberships.saturating_add(groups);
+    }
+
+    /// Takes a group in.
+    pub(super) fn add_group(&mut self, group: &Group) {
+        let attributes = group.attributes.as_ref().map_or("", |text| text.get());
+        let own = group.num_pk.map(|number| self.gid_start.saturating_add(number));
+        if let Some(number) = custom(attributes, "gidNumber").or(own) {
+            self.number("gidNumber", number, &group.name);
+        }
+        self.name(&group.name);
+    }
+
+    fn number(&mut self, what: &'static str, number: i64, name: &str) {
+        if self.numbers.len() >= MOST {
+            return;
+        }
+        match self.numbers.get(&(what, number)) {
+            Some(other) if self.people.same_numbers.len() < TOLD => {
+                let other = other.clone();
+                self.people
+                    .same_numbers
+                    .push((what, number, other, name.to_owned()));
+            }
+            Some(_) => {}
+            None => {
+                self.numbers.insert((what, number), name.to_owned());
+            }
+        }
+    }
+
+    fn name(&mut self, name: &str) {
+        if dn::escape(name.as_bytes()) != name.as_bytes() {
+            let (count, first) = &mut self.people.escaped;
+            if *count == 0 {
+                name.clone_into(first);
+            }
+            *count += 1;
+        }
+    }
+}
+
+/// A number among custom attributes, which counts before the one that is made; lists never do.
+fn custom(attributes: &str, name: &str) -> Option<i64> {
+    let attributes: Value = serde_json::from_str(attributes).ok()?;
+    match attributes.get(name)? {
+        Value::Number(number) => number.as_i64(),
+        Value::String(text) => text.parse().ok(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn doubles_and_odd_names_are_counted() {
+        let user = |pk: i64, name: &str, attributes: &str| -> User {
+            let text =
+                format!(r#"{{"pk":{pk},"username":"{name}","groups":["a","b"],"attributes":{attributes}}}"#);
+            serde_json::from_str(&text).expect("a user")
+        };
+        let mut tally = Tally::new(2000, 4000);
+        tally.add_user(&user(1, "one", "{}"));
+        tally.add_user(&user(2, "two", r#"{"uidNumber":2001}"#));
+        tally.add_user(&user(3, "Doe, John", r#"{"uidNumber":["2001"]}"#));
+        let group = |number: i64, name: &str| -> Group {
+            serde_json::from_str(&format!(r#"{{"pk":"x","num_pk":{number},"name":"{name}"}}"#))
+                .expect("a group")
+        };
+        tally.add_group(&group(5, "g"));
+        tally.add_group(&group(5, "h"));
+        let people = tally.people;
+        assert_eq!(
+            people.same_numbers,
+            [
+                ("uidNumber", 2001, "one".to_owned(), "two".to_owned()),
+                ("gidNumber", 4005, "g".to_owned(), "h".to_owned())
+            ]
+        );
+        assert_eq!(people.escaped, (1, "Doe, John".to_owned()));
+        assert_eq!(people.memberships, 6);
+    }
+}

@@ -1,0 +1,484 @@
+//! `akldap check`: broken set-ups of a simulated authentik, each named by its code, and the command's exit codes.
+
+use std::process::Stdio;
+
+use akldap::check::{self, Area, Report, Request, Verdict};
+use akldap::config::{Config, StringMap};
+use akldap_simulator::{Directory, Fault, Identification, Options, Rule, Simulator, Stage};
+use akldap_testing::certificates::{pair, serving, with_second_provider};
+use akldap_testing::scenery::{FLOW, LOGOUT, change, directory, recommended};
+use akldap_testing::stage::{BASE, settings, user_dn};
+use tokio::process::Command;
+
+/// Whose login is tried where nothing else is said.
+const SERVICE: &str = "ldapservice";
+
+fn sound() -> Directory {
+    let mut directory = directory("cached", recommended());
+    change(&mut directory, |provider| {
+        provider.unbind_flow = Some(LOGOUT.to_owned())
+    });
+    serving(directory, pair("p256"))
+}
+
+fn with_stages(stages: Vec<Stage>) -> Directory {
+    let mut directory = sound();
+    let flow = akldap_simulator::Flow::new(FLOW, "Binds", stages);
+    directory.flows.insert(FLOW.into(), flow);
+    directory
+}
+
+/// A set-up: what authentik holds, who logs in, what is set, what goes wrong on the way.
+struct SetUp {
+    directory: Directory,
+    account: (String, String),
+    settings: Vec<(&'static str, String)>,
+    rule: Option<Rule>,
+    largest_page: usize,
+    is_down: bool,
+}
+
+impl SetUp {
+    fn of(directory: Directory) -> Self {
+        Self {
+            directory,
+            account: (user_dn(SERVICE), format!("demo-{SERVICE}")),
+            settings: Vec::new(),
+            rule: None,
+            largest_page: 100,
+            is_down: false,
+        }
+    }
+
+    fn changed(change: impl FnOnce(&mut Directory)) -> Self {
+        let mut directory = sound();
+        change(&mut directory);
+        Self::of(directory)
+    }
+
+    fn bound_as(name: &str) -> Self {
+        let mut set_up = Self::of(sound());
+        set_up.account = (user_dn(name), format!("demo-{name}"));
+        set_up
+    }
+
+    fn set(name: &'static str, value: &str) -> Self {
+        let mut set_up = Self::of(sound());
+        set_up.settings.push((name, value.to_owned()));
+        set_up
+    }
+
+    fn spoiled(rule: Rule) -> Self {
+        let mut set_up = Self::of(sound());
+        set_up.rule = Some(rule);
+        set_up
+    }
+
+    async fn check(self, areas: &[Area]) -> Report {
+        let options = Options {
+            max_page_size: self.largest_page,
+            ..Options::default()
+        };
+        // The simulator names it by the outpost, which there may be none of.
+        let token = self.directory.tokens.keys().next().cloned().expect("a token");
+        let simulator = Simulator::start(self.directory, options)
+            .await
+            .expect("a simulator");
+        if let Some(rule) = self.rule {
+            simulator.faults().add(rule);
+        }
+        let temporary = tempfile::tempdir().expect("a folder");
+        let mut strings: StringMap = settings(&simulator, &temporary);
+        strings.set("AUTHENTIK_TOKEN", token);
+        for (name, value) in &self.settings {
+            strings.set(*name, value);
+        }
+        if self.is_down {
+            simulator.shutdown().await;
+        }
+        let config = Config::read(&strings).expect("a configuration");
+        let request = Request {
+            is_before_start: true,
+            areas: areas.to_vec(),
+            bind_dn: Some(self.account.0),
+        };
+        let report = check::run(&config, &request, self.account.1.as_bytes()).await;
+        report.expect("it looks")
+    }
+}
+
+/// The codes that something is wrong with.
+fn bad(report: &Report) -> Vec<&'static str> {
+    let bad = report
+        .findings
+        .iter()
+        .filter(|finding| matches!(finding.verdict, Verdict::Fault(_) | Verdict::Warning(_)));
+    bad.map(check::Finding::code).collect()
+}
+
+#[tokio::test]
+async fn nothing_is_wrong_with_a_sound_set_up() {
+    let mut set_up = SetUp::of(sound());
+    set_up
+        .settings
+        .push(("AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS", "none".to_owned()));
+    let report = set_up.check(&[]).await;
+    // The sample has a certificate that stands alone, since a root issued it, and names that need escaping.
+    let meant = ["AK406", "AK706"];
+    let mut others = bad(&report);
+    others.retain(|code| !meant.contains(code));
+    assert!(others.is_empty() && report.is_well(), "{}", report.text());
+    for area in ["The way to authentik", "The given account", "This machine"] {
+        assert!(report.text().contains(area), "{}", report.text());
+    }
+    assert!(report.text().contains("✔ AK602 it logs in"), "{}", report.text());
+}
+
+/// Every broken set-up with the code it must be named by.
+fn broken() -> Vec<(&'static str, Area, SetUp)> {
+    let provider = |change_it: fn(&mut akldap_simulator::Provider)| {
+        SetUp::changed(|directory| change(directory, change_it))
+    };
+    let outpost = |change_it: fn(&mut akldap_simulator::Outpost)| {
+        SetUp::changed(|directory| directory.outposts.values_mut().for_each(change_it))
+    };
+    let stages = |stages: Vec<Stage>| SetUp::of(with_stages(stages));
+    let certificate = |certificate: &str, key: &str| {
+        let mut pair = pair(certificate);
+        pair.key_pem = akldap_testing::certificates::file(&format!("{key}.key"));
+        SetUp::of(serving(sound(), pair))
+    };
+    let captcha = Stage::Identification(Identification {
+        password: true,
+        captcha: true,
+        ..Identification::default()
+    });
+    let login_page = Fault::Answer(200, "text/html", "<html>Log in</html>");
+    let mut small_pages = SetUp::of(sound());
+    small_pages.largest_page = 5;
+    let mut elsewhere = SetUp::of(sound());
+    elsewhere.account.0 = "cn=ldapservice,dc=elsewhere".to_owned();
+    let mut wrong_password = SetUp::of(sound());
+    wrong_password.account.1 = "wrong".to_owned();
+    let mut down = SetUp::of(sound());
+    down.is_down = true;
+    let mut totp = stages(vec![
+        Stage::identification_with_password(),
+        Stage::mfa(akldap_simulator::NotConfigured::Skip),
+        Stage::login(),
+    ]);
+    totp.account = (user_dn("totp"), "demo-totp".to_owned());
+    let same_base = || {
+        let mut directory = with_second_provider(sound(), "second.example", pair("p256"));
+        change(&mut directory, |provider| provider.base_dn = BASE.to_owned());
+        SetUp::of(directory)
+    };
+    vec![
+        (
+            "AK101",
+            Area::Reach,
+            SetUp::set("AUTHENTIK_HOST", "http://no-such-host.invalid"),
+        ),
+        ("AK102", Area::Reach, down),
+        (
+            "AK104",
+            Area::Reach,
+            SetUp::spoiled(Rule::new("/root/config/", login_page)),
+        ),
+        (
+            "AK201",
+            Area::Token,
+            SetUp::set("AUTHENTIK_TOKEN", "no-token-of-this-authentik"),
+        ),
+        (
+            "AK202",
+            Area::Token,
+            SetUp::changed(|directory| directory.outposts.clear()),
+        ),
+        (
+            "AK203",
+            Area::Token,
+            outpost(|outpost| outpost.kind = "proxy".to_owned()),
+        ),
+        (
+            "AK204",
+            Area::Token,
+            SetUp::spoiled(Rule::new(
+                "/core/users/",
+                Fault::Answer(
+                    403,
+                    "application/json",
+                    r#"{"detail":"You do not have permission to perform this action."}"#,
+                ),
+            )),
+        ),
+        (
+            "AK301",
+            Area::Providers,
+            outpost(|outpost| outpost.providers.clear()),
+        ),
+        (
+            "AK302",
+            Area::Providers,
+            provider(|provider| provider.application = None),
+        ),
+        (
+            "AK303",
+            Area::Providers,
+            provider(|provider| provider.base_dn = "nonsense".to_owned()),
+        ),
+        ("AK304", Area::Providers, same_base()),
+        (
+            "AK401",
+            Area::Certificates,
+            provider(|provider| provider.certificate = None),
+        ),
+        ("AK403", Area::Certificates, certificate("p256", "rsa2048")),
+        ("AK404", Area::Certificates, certificate("expired", "expired")),
+        (
+            "AK405",
+            Area::Certificates,
+            provider(|provider| provider.tls_server_name = "ldap.other.example".to_owned()),
+        ),
+        (
+            "AK501",
+            Area::Flows,
+            provider(|provider| provider.bind_flow = "no-such-flow".to_owned()),
+        ),
+        (
+            "AK502",
+            Area::Flows,
+            SetUp::changed(|directory| {
+                if let Some(flow) = directory.flows.get_mut(FLOW) {
+                    flow.denied = Some("not from here".to_owned());
+                }
+            }),
+        ),
+        (
+            "AK503",
+            Area::Flows,
+            stages(vec![
+                Stage::Captcha,
+                Stage::identification_with_password(),
+                Stage::login(),
+            ]),
+        ),
+        ("AK504", Area::Flows, stages(vec![captcha, Stage::login()])),
+        (
+            "AK506",
+            Area::Flows,
+            provider(|provider| {
+                provider.unbind_flow = Some("default-provider-invalidation-flow".to_owned());
+            }),
+        ),
+        (
+            "AK507",
+            Area::Flows,
+            stages(vec![
+                Stage::identification_with_password(),
+                Stage::Consent,
+                Stage::login(),
+            ]),
+        ),
+        (
+            "AK508",
+            Area::Flows,
+            stages(vec![Stage::identification_with_password()]),
+        ),
+        ("AK510", Area::Flows, totp),
+        ("AK601", Area::Account, elsewhere),
+        ("AK602", Area::Account, wrong_password),
+        ("AK603", Area::Account, SetUp::bound_as("mallory")),
+        ("AK604", Area::Account, SetUp::bound_as("alice")),
+        ("AK701", Area::Directory, small_pages),
+        (
+            "AK705",
+            Area::Directory,
+            SetUp::changed(|directory| {
+                let bob = directory.user_named("bob").expect("bob").pk;
+                // The number that alice has by a custom attribute.
+                let attributes = serde_json::json!({ "uidNumber": 5001 });
+                directory.change_user(bob, |user| {
+                    user.set_attributes(attributes.as_object().expect("an object"))
+                });
+            }),
+        ),
+        (
+            "AK801",
+            Area::Events,
+            SetUp::spoiled(Rule::new("/ws/outpost/", Fault::NotFound)),
+        ),
+        ("AK903", Area::Machine, SetUp::of(sound())),
+        (
+            "AK904",
+            Area::Machine,
+            SetUp::set("AUTHENTIK_LDAP__IDLE_TIMOUT", "5m"),
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn every_broken_set_up_is_named_by_its_code() {
+    let broken = broken();
+    assert!(broken.len() >= 12);
+    let mut failures = Vec::new();
+    for (code, area, set_up) in broken {
+        let report = set_up.check(&[area]).await;
+        if !bad(&report).contains(&code) {
+            failures.push(format!("{code} is not named:\n{}", report.text()));
+        }
+        let text = report.text();
+        if bad(&report).contains(&code)
+            && !text.contains(&format!("docs/troubleshooting.md#{}", code.to_lowercase()))
+        {
+            failures.push(format!("{code} has no address:\n{text}"));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[tokio::test]
+async fn a_port_that_another_program_has_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("its address").to_string();
+    let report = SetUp::set("AUTHENTIK_LISTEN__LDAP", &address)
+        .check(&[Area::Machine])
+        .await;
+    assert!(bad(&report).contains(&"AK901"), "{}", report.text());
+}
+
+#[tokio::test]
+async fn the_command_says_well_faulty_or_not_looked() {
+    let simulator = Simulator::start(sound(), Options::default())
+        .await
+        .expect("a simulator");
+    let folder = tempfile::tempdir().expect("a folder");
+    let password = folder.path().join("password");
+    std::fs::write(&password, "demo-ldapservice\n").expect("a file");
+    let password = password.to_str().expect("text");
+    let dn = user_dn(SERVICE);
+    let run = async |arguments: &[&str], token: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_akldap"));
+        command
+            .arg("check")
+            .args(arguments)
+            .env_clear()
+            .stdin(Stdio::null());
+        command
+            .env("AUTHENTIK_HOST", simulator.url())
+            .env("AUTHENTIK_TOKEN", token);
+        let output = command.output().await.expect("it runs");
+        let text = |octets| String::from_utf8(octets).expect("text");
+        let (stdout, stderr) = (text(output.stdout), text(output.stderr));
+        for secret in ["demo-ldapservice", token] {
+            assert!(
+                token.is_empty() || !stdout.contains(secret) && !stderr.contains(secret),
+                "{stdout}{stderr}"
+            );
+        }
+        (output.status.code(), stdout, stderr)
+    };
+    let token = simulator.token();
+    let areas = [
+        "--only",
+        "token",
+        "--only",
+        "account",
+        "--bind-dn",
+        &dn,
+        "--password-file",
+        password,
+    ];
+    let (code, stdout, stderr) = run(&areas, &token).await;
+    assert_eq!((code, stderr.as_str()), (Some(0), ""), "{stdout}");
+    assert!(
+        stdout.contains("✔ AK604") && stdout.contains("faults: 0"),
+        "{stdout}"
+    );
+    assert!(!stdout.contains("AK301"), "only what was asked for: {stdout}");
+
+    let (code, stdout, _) = run(&["--only", "token", "--json"], "not-the-token").await;
+    assert_eq!(code, Some(1), "{stdout}");
+    let report: serde_json::Value = serde_json::from_str(&stdout).expect("JSON");
+    assert_eq!(
+        (&report["well"], &report["checks"][0]["code"]),
+        (&false.into(), &"AK201".into())
+    );
+    assert_eq!(report["checks"][0]["result"], "fault");
+
+    let (code, stdout, stderr) = run(&[], "").await;
+    assert_eq!((code, stdout.as_str()), (Some(2), ""), "{stderr}");
+    let (code, _, stderr) = run(&["--bind-dn", &dn, "--password-file", "/nonexistent"], &token).await;
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(stderr.contains("/nonexistent"), "{stderr}");
+}
+
+/// The walk of docs/troubleshooting.md: six faults at once, and nothing but what `check` names first is mended, until all is well.
+#[tokio::test]
+async fn by_check_alone_six_faults_become_a_working_set_up() {
+    let mut directory = with_stages(vec![Stage::identification_with_password()]);
+    let application = directory
+        .applications
+        .keys()
+        .next()
+        .cloned()
+        .expect("an application");
+    let account = directory.user_named(SERVICE).expect("the account").pk;
+    change(&mut directory, |provider| {
+        provider.application = None;
+        provider.bind_flow = "no-such-flow".to_owned();
+    });
+    directory.change_user(account, |user| user.is_active = false);
+    for application in directory.applications.values_mut() {
+        application.bindings = vec![akldap_simulator::Binding::Always(false)];
+    }
+    let simulator = Simulator::start(directory, Options::default())
+        .await
+        .expect("a simulator");
+    let temporary = tempfile::tempdir().expect("a folder");
+    let mut strings = settings(&simulator, &temporary);
+    strings.set("AUTHENTIK_TOKEN", "copied-from-elsewhere");
+    let request = Request {
+        is_before_start: true,
+        areas: Vec::new(),
+        bind_dn: Some(user_dn(SERVICE)),
+    };
+    let mut walk = Vec::new();
+    loop {
+        let config = Config::read(&strings).expect("a configuration");
+        let report = check::run(&config, &request, b"demo-ldapservice")
+            .await
+            .expect("it looks");
+        let mut faults = report
+            .findings
+            .iter()
+            .filter(|finding| matches!(finding.verdict, Verdict::Fault(_)));
+        let Some(first) = faults.next() else { break };
+        assert!(walk.len() < 6, "{}", report.text());
+        walk.push(first.code());
+        match first.code() {
+            "AK201" => strings.set("AUTHENTIK_TOKEN", simulator.token()),
+            "AK302" => simulator.edit(|directory| {
+                change(directory, |provider| {
+                    provider.application = Some(application.clone())
+                });
+            }),
+            "AK501" => {
+                simulator.edit(|directory| change(directory, |provider| provider.bind_flow = FLOW.to_owned()))
+            }
+            "AK602" => assert!(simulator.set_active(account, true)),
+            "AK508" => simulator.edit(|directory| {
+                let flow = akldap_simulator::Flow::new(FLOW, "Binds", recommended());
+                directory.flows.insert(FLOW.into(), flow);
+            }),
+            "AK603" => simulator.edit(|directory| {
+                directory
+                    .applications
+                    .values_mut()
+                    .for_each(|application| application.bindings.clear());
+            }),
+            other => panic!("{other} is unexpected: {}", report.text()),
+        }
+    }
+    assert_eq!(walk, ["AK201", "AK302", "AK501", "AK602", "AK508", "AK603"]);
+}
