@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::*;
 use akldap_ldap::ber::{self, Reader};
-use akldap_ldap::filter::{AttributeValueAssertion, Filter, MatchingRuleAssertion, SubstringFilter};
+use akldap_ldap::filter::{self, Filter};
 use akldap_ldap::message::{Scope, SearchRequest};
 use akldap_ldap::response::LdapResult;
 
@@ -321,99 +321,8 @@ pub(crate) fn ldif(entry: &Returned) -> String {
     out
 }
 
-/// Reads RFC 4515; leaks, which tests may.
+/// The filter in `text` (RFC 4515); leaks, which tests may.
 pub(crate) fn parse_filter(text: &str) -> Filter<'static> {
-    let (filter, rest) = component(text);
-    assert_eq!(rest, "", "{text}");
-    filter
-}
-
-fn component(text: &str) -> (Filter<'static>, &str) {
-    let inner = text.strip_prefix('(').unwrap();
-    fn list(mut rest: &str) -> (Vec<Filter<'static>>, &str) {
-        let mut filters = Vec::new();
-        while rest.starts_with('(') {
-            let (filter, next) = component(rest);
-            filters.push(filter);
-            rest = next;
-        }
-        (filters, rest.strip_prefix(')').unwrap())
-    }
-    match inner.as_bytes()[0] {
-        b'&' => {
-            let (filters, rest) = list(&inner[1..]);
-            (Filter::And(filters), rest)
-        }
-        b'|' => {
-            let (filters, rest) = list(&inner[1..]);
-            (Filter::Or(filters), rest)
-        }
-        b'!' => {
-            let (filter, rest) = component(&inner[1..]);
-            (Filter::Not(Box::new(filter)), rest.strip_prefix(')').unwrap())
-        }
-        _ => {
-            let end = inner.find(')').unwrap();
-            (item(&inner[..end]), &inner[end + 1..])
-        }
-    }
-}
-
-fn leak(octets: Vec<u8>) -> &'static [u8] {
-    octets.leak()
-}
-
-fn unescape(text: &str) -> &'static [u8] {
-    let mut out = Vec::new();
-    let mut octets = text.bytes();
-    while let Some(octet) = octets.next() {
-        if octet == b'\\' {
-            let digits = [octets.next().unwrap(), octets.next().unwrap()];
-            out.push(u8::from_str_radix(std::str::from_utf8(&digits).unwrap(), 16).unwrap());
-        } else {
-            out.push(octet);
-        }
-    }
-    leak(out)
-}
-
-fn item(text: &str) -> Filter<'static> {
-    let (left, value) = text.split_once('=').unwrap();
-    let assertion = |attribute: &str| AttributeValueAssertion {
-        attribute: leak(attribute.as_bytes().to_vec()),
-        value: unescape(value),
-    };
-    if let Some(left) = left.strip_suffix(':') {
-        let mut parts: Vec<&str> = left.split(':').collect();
-        let attribute = parts.remove(0);
-        let dn_attributes = parts.first().is_some_and(|part| *part == "dn");
-        let rule = parts.get(usize::from(dn_attributes));
-        return Filter::Extensible(MatchingRuleAssertion {
-            matching_rule: rule.map(|rule| leak(rule.as_bytes().to_vec())),
-            attribute: (!attribute.is_empty()).then(|| leak(attribute.as_bytes().to_vec())),
-            value: unescape(value),
-            dn_attributes,
-        });
-    }
-    match left.as_bytes().last() {
-        Some(b'>') => return Filter::GreaterOrEqual(assertion(&left[..left.len() - 1])),
-        Some(b'<') => return Filter::LessOrEqual(assertion(&left[..left.len() - 1])),
-        Some(b'~') => return Filter::Approx(assertion(&left[..left.len() - 1])),
-        _ => {}
-    }
-    let attribute = leak(left.as_bytes().to_vec());
-    if value == "*" {
-        return Filter::Present(attribute);
-    }
-    let parts: Vec<&str> = value.split('*').collect();
-    if let [initial, any @ .., last] = parts.as_slice() {
-        let given = |part: &str| (!part.is_empty()).then(|| unescape(part));
-        return Filter::Substrings(SubstringFilter {
-            attribute,
-            initial: given(initial),
-            any: any.iter().filter_map(|part| given(part)).collect(),
-            last: given(last),
-        });
-    }
-    Filter::Equality(assertion(left))
+    let octets = filter::parser::octets(text).unwrap_or_else(|| panic!("{text} is no filter"));
+    Filter::read(&mut Reader::new(octets.leak())).unwrap_or_else(|error| panic!("{text}: {error}"))
 }

@@ -1,4 +1,4 @@
-//! A small LDAP client for tests. It encodes and decodes with `ldap3_proto`, so it shares no code with the server; raw
+//! A small LDAP client for tests. What passes over the wire is encoded and decoded with `ldap3_proto`, not with the server's code; raw
 //! octets can be sent where a proper client would refuse.
 
 use std::net::SocketAddr;

@@ -1,109 +1,51 @@
-//! Reads the string form of filters (RFC 4515) for tests, escapes included.
+//! Filters in the terms of `ldap3_proto`: from their text form, and from ours.
 
+use akldap_ldap::ber::Reader;
+use akldap_ldap::filter::{Filter, parser};
 use ldap3_proto::proto::{LdapFilter, LdapMatchingRuleAssertion, LdapSubstringFilter};
 
-/// The filter in `text`; panics on anything else.
+/// The filter in `text` (RFC 4515); panics on anything else.
 pub fn parse(text: &str) -> LdapFilter {
-    let mut rest = text;
-    let filter = component(&mut rest);
-    assert!(rest.is_empty(), "{rest:?} is left of {text:?}");
-    filter
+    let octets = parser::octets(text).unwrap_or_else(|| panic!("{text:?} is no filter"));
+    let filter = Filter::read(&mut Reader::new(&octets));
+    translate(&filter.unwrap_or_else(|error| panic!("{text:?}: {error}")))
+        .unwrap_or_else(|| panic!("{text:?} has octets that are no text"))
 }
 
-fn component(rest: &mut &str) -> LdapFilter {
-    *rest = rest
-        .strip_prefix('(')
-        .unwrap_or_else(|| panic!("no '(' at {rest:?}"));
-    let filter = match rest.chars().next() {
-        Some('&') => LdapFilter::And(list(rest)),
-        Some('|') => LdapFilter::Or(list(rest)),
-        Some('!') => {
-            *rest = &rest[1..];
-            LdapFilter::Not(Box::new(component(rest)))
-        }
-        _ => {
-            let end = rest.find(')').unwrap();
-            let item = item(&rest[..end]);
-            *rest = &rest[end..];
-            item
-        }
-    };
-    *rest = rest
-        .strip_prefix(')')
-        .unwrap_or_else(|| panic!("no ')' at {rest:?}"));
-    filter
-}
-
-fn list(rest: &mut &str) -> Vec<LdapFilter> {
-    *rest = &rest[1..];
-    let mut filters = Vec::new();
-    while rest.starts_with('(') {
-        filters.push(component(rest));
-    }
-    filters
-}
-
-fn item(text: &str) -> LdapFilter {
-    let (attribute, value) = text.split_once('=').unwrap();
-    if let Some(left) = attribute.strip_suffix(':') {
-        let mut parts = left.split(':');
-        let attribute = parts.next().filter(|name| !name.is_empty()).map(str::to_owned);
-        let mut dn_attributes = false;
-        let mut matching_rule = None;
-        for part in parts {
-            if part.eq_ignore_ascii_case("dn") {
-                dn_attributes = true
-            } else {
-                matching_rule = Some(part.to_owned())
-            }
-        }
-        return LdapFilter::Extensible(LdapMatchingRuleAssertion {
-            matching_rule,
-            type_: attribute,
-            match_value: unescape(value),
-            dn_attributes,
-        });
-    }
-    if let Some(attribute) = attribute.strip_suffix('>') {
-        return LdapFilter::GreaterOrEqual(attribute.into(), unescape(value));
-    }
-    if let Some(attribute) = attribute.strip_suffix('<') {
-        return LdapFilter::LessOrEqual(attribute.into(), unescape(value));
-    }
-    if let Some(attribute) = attribute.strip_suffix('~') {
-        return LdapFilter::Approx(attribute.into(), unescape(value));
-    }
-    if value == "*" {
-        return LdapFilter::Present(attribute.into());
-    }
-    let mut parts: Vec<String> = value.split('*').map(unescape).collect();
-    if parts.len() == 1 {
-        return LdapFilter::Equality(attribute.into(), parts.remove(0));
-    }
-    let last = parts.pop().filter(|part| !part.is_empty());
-    let first = Some(parts.remove(0)).filter(|part| !part.is_empty());
-    LdapFilter::Substring(
-        attribute.into(),
-        LdapSubstringFilter {
-            initial: first,
-            any: parts,
-            final_: last,
-        },
-    )
-}
-
-fn unescape(text: &str) -> String {
-    let mut octets = Vec::new();
-    let mut rest = text.as_bytes();
-    while let Some((&octet, after)) = rest.split_first() {
-        rest = after;
-        if octet == b'\\' {
-            let pair = std::str::from_utf8(&rest[..2]).unwrap();
-            octets.push(u8::from_str_radix(pair, 16).unwrap());
-            rest = &rest[2..];
-        } else {
-            octets.push(octet);
-        }
-    }
-    String::from_utf8(octets).unwrap()
+/// Our filter in the terms of `ldap3_proto`; `None` if it holds octets that are no text.
+pub fn translate(filter: &Filter<'_>) -> Option<LdapFilter> {
+    let text = |octets: &[u8]| String::from_utf8(octets.to_vec()).ok();
+    Some(match filter {
+        Filter::And(filters) => LdapFilter::And(filters.iter().map(translate).collect::<Option<_>>()?),
+        Filter::Or(filters) => LdapFilter::Or(filters.iter().map(translate).collect::<Option<_>>()?),
+        Filter::Not(filter) => LdapFilter::Not(Box::new(translate(filter)?)),
+        Filter::Equality(pair) => LdapFilter::Equality(text(pair.attribute)?, text(pair.value)?),
+        Filter::GreaterOrEqual(pair) => LdapFilter::GreaterOrEqual(text(pair.attribute)?, text(pair.value)?),
+        Filter::LessOrEqual(pair) => LdapFilter::LessOrEqual(text(pair.attribute)?, text(pair.value)?),
+        Filter::Approx(pair) => LdapFilter::Approx(text(pair.attribute)?, text(pair.value)?),
+        Filter::Present(attribute) => LdapFilter::Present(text(attribute)?),
+        Filter::Substrings(parts) => LdapFilter::Substring(
+            text(parts.attribute)?,
+            LdapSubstringFilter {
+                initial: parts
+                    .initial
+                    .map(text)
+                    .map_or(Some(None), |part| part.map(Some))?,
+                any: parts.any.iter().map(|part| text(part)).collect::<Option<_>>()?,
+                final_: parts.last.map(text).map_or(Some(None), |part| part.map(Some))?,
+            },
+        ),
+        Filter::Extensible(assertion) => LdapFilter::Extensible(LdapMatchingRuleAssertion {
+            matching_rule: assertion
+                .matching_rule
+                .map(text)
+                .map_or(Some(None), |rule| rule.map(Some))?,
+            type_: assertion
+                .attribute
+                .map(text)
+                .map_or(Some(None), |name| name.map(Some))?,
+            match_value: text(assertion.value)?,
+            dn_attributes: assertion.dn_attributes,
+        }),
+    })
 }

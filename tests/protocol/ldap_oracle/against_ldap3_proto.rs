@@ -2,16 +2,13 @@
 
 use akldap::server::request;
 use akldap_ldap::control::{self, PagedResults, SortKey};
-use akldap_ldap::filter::Filter;
 use akldap_ldap::frame::{self, Frame};
 use akldap_ldap::message::{Authentication, Operation, OperationKind, Scope};
+use akldap_testing::filter::translate;
 use bytes::BytesMut;
 use ldap3_proto::LdapCodec;
 use ldap3_proto::control::{LdapControl, ServerSortRequet};
-use ldap3_proto::proto::{
-    LdapBindCred, LdapFilter, LdapMatchingRuleAssertion, LdapMsg, LdapOp, LdapSearchScope,
-    LdapSubstringFilter,
-};
+use ldap3_proto::proto::{LdapBindCred, LdapMsg, LdapOp, LdapSearchScope};
 use proptest::prelude::*;
 use tokio_util::codec::{Decoder, Encoder};
 
@@ -37,44 +34,6 @@ pub(crate) fn decode(octets: &[u8]) -> Option<LdapMsg> {
         .decode(&mut buffer)
         .ok()
         .flatten()
-}
-
-/// Our filter in the terms of `ldap3_proto`; `None` if it holds octets that are no text.
-pub(crate) fn translate(filter: &Filter<'_>) -> Option<LdapFilter> {
-    let text = |octets: &[u8]| String::from_utf8(octets.to_vec()).ok();
-    Some(match filter {
-        Filter::And(filters) => LdapFilter::And(filters.iter().map(translate).collect::<Option<_>>()?),
-        Filter::Or(filters) => LdapFilter::Or(filters.iter().map(translate).collect::<Option<_>>()?),
-        Filter::Not(filter) => LdapFilter::Not(Box::new(translate(filter)?)),
-        Filter::Equality(pair) => LdapFilter::Equality(text(pair.attribute)?, text(pair.value)?),
-        Filter::GreaterOrEqual(pair) => LdapFilter::GreaterOrEqual(text(pair.attribute)?, text(pair.value)?),
-        Filter::LessOrEqual(pair) => LdapFilter::LessOrEqual(text(pair.attribute)?, text(pair.value)?),
-        Filter::Approx(pair) => LdapFilter::Approx(text(pair.attribute)?, text(pair.value)?),
-        Filter::Present(attribute) => LdapFilter::Present(text(attribute)?),
-        Filter::Substrings(parts) => LdapFilter::Substring(
-            text(parts.attribute)?,
-            LdapSubstringFilter {
-                initial: parts
-                    .initial
-                    .map(text)
-                    .map_or(Some(None), |part| part.map(Some))?,
-                any: parts.any.iter().map(|part| text(part)).collect::<Option<_>>()?,
-                final_: parts.last.map(text).map_or(Some(None), |part| part.map(Some))?,
-            },
-        ),
-        Filter::Extensible(assertion) => LdapFilter::Extensible(LdapMatchingRuleAssertion {
-            matching_rule: assertion
-                .matching_rule
-                .map(text)
-                .map_or(Some(None), |rule| rule.map(Some))?,
-            type_: assertion
-                .attribute
-                .map(text)
-                .map_or(Some(None), |name| name.map(Some))?,
-            match_value: text(assertion.value)?,
-            dn_attributes: assertion.dn_attributes,
-        }),
-    })
 }
 
 /// Whether our message says what `ldap3_proto`'s does. `None` if ours holds octets that theirs cannot.

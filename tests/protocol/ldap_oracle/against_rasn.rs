@@ -2,6 +2,7 @@
 
 use akldap::server::request;
 use akldap_ldap::message::Operation;
+use akldap_testing::filter::translate;
 use ldap3_proto::proto::{
     LdapAddRequest, LdapBindCred, LdapBindRequest, LdapCompareRequest, LdapDerefAliases, LdapExtendedRequest,
     LdapFilter, LdapMatchingRuleAssertion, LdapModifyDNRequest, LdapModifyRequest, LdapModifyType, LdapOp,
@@ -16,7 +17,7 @@ use rasn_ldap::{
     SubstringFilter, UnbindRequest,
 };
 
-use crate::ldap_oracle::against_ldap3_proto::{agrees, translate};
+use crate::ldap_oracle::against_ldap3_proto::agrees;
 use crate::ldap_oracle::differences;
 use crate::ldap_oracle::ignored::without_ignored;
 use crate::ldap_oracle::mutation;

@@ -3,6 +3,7 @@
 use akldap::server::request;
 use akldap_ldap::ber;
 use akldap_ldap::message::{Authentication, Message, Operation, Scope};
+use akldap_testing::filter;
 
 use crate::ldap_oracle::{against_ldap3_proto, against_rasn};
 
@@ -44,7 +45,7 @@ fn holds_other_than_text(operation: &Operation<'_>) -> bool {
         Operation::Search(search) => {
             !is_text(search.base_object)
                 || !search.attributes.iter().all(|name| is_text(name))
-                || against_ldap3_proto::translate(&search.filter).is_none()
+                || filter::translate(&search.filter).is_none()
         }
         _ => false,
     }

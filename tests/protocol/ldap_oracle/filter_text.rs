@@ -1,13 +1,13 @@
 //! The text form of filters (RFC 4515) against two parsers: that of `ldap3`, which reads all of it, and that of
-//! `ldap3_proto`, which knows no escapes.
+//! `ldap3_proto`, which knows no escapes; and the reader that the tests use against `ldap3`.
 
 use akldap_ldap::ber::Reader;
-use akldap_ldap::filter::{AttributeValueAssertion, Filter, MatchingRuleAssertion, SubstringFilter};
+use akldap_ldap::filter::{AttributeValueAssertion, Filter, MatchingRuleAssertion, SubstringFilter, parser};
 use bytes::BytesMut;
 use ldap3::asn1::{ASNTag, write};
 use proptest::prelude::*;
 
-use crate::ldap_oracle::against_ldap3_proto::translate;
+use akldap_testing::filter::translate;
 
 /// A filter that owns what ours borrows.
 #[derive(Clone, Debug)]
@@ -117,6 +117,15 @@ proptest! {
         let mut octets = BytesMut::new();
         write::encode_into(&mut octets, tag.into_structure()).unwrap();
         prop_assert_eq!(Filter::read(&mut Reader::new(&octets)), Ok(filter), "{}", text);
+    }
+
+    #[test]
+    fn we_read_the_text_as_ldap3_does(tree in tree(prop::collection::vec(any::<u8>(), 0..8), 0)) {
+        let printed = tree.borrow().to_string();
+        let tag = ldap3::parse_filter(&printed).map_err(|()| TestCaseError::fail(printed.clone()))?;
+        let mut octets = BytesMut::new();
+        write::encode_into(&mut octets, tag.into_structure()).unwrap();
+        prop_assert_eq!(parser::octets(&printed), Some(octets.to_vec()), "{}", printed);
     }
 
     #[test]

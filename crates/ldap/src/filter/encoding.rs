@@ -11,9 +11,9 @@ use crate::ber::{self, BerError, Element, Reader};
 /// Filters that an And or Or has room for at first.
 const USUAL: usize = 4;
 
-const AND: u8 = 0xa0;
-const OR: u8 = 0xa1;
-const NOT: u8 = 0xa2;
+pub(super) const AND: u8 = 0xa0;
+pub(super) const OR: u8 = 0xa1;
+pub(super) const NOT: u8 = 0xa2;
 const EQUALITY: u8 = 0xa3;
 const SUBSTRINGS: u8 = 0xa4;
 const GREATER_OR_EQUAL: u8 = 0xa5;

@@ -1,6 +1,6 @@
 //! A filter as people write it (RFC 4515), for logs.
 //!
-//! Must not know how a filter is encoded. Nothing here reads the form back.
+//! Must not know how a filter is encoded. Reads nothing back; tests do (`parser`).
 
 use std::fmt;
 
