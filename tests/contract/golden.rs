@@ -2,7 +2,7 @@
 //!
 //! `AKLDAP_WRITE_GOLDEN=1 cargo test --test contract golden` writes the LDIF anew; the difference is then to be read line by line.
 
-mod contract;
+mod entries;
 mod ldif;
 mod recordings;
 mod sample;

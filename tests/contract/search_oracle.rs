@@ -18,11 +18,12 @@ use akldap_ldap::dn::Dn;
 use akldap_ldap::filter::Filter;
 use akldap_ldap::message::{Scope, SearchRequest};
 use akldap_ldap::response::{LdapResult, ResultCode};
+use akldap_testing::contract::{self, Directory, Entry, Kind, Place};
 use bytes::BytesMut;
 use ldap3_proto::LdapCodec;
 use ldap3_proto::proto::LdapOp;
+use oracle::Named as _;
 use oracle::evaluation::Query;
-use oracle::model::{self, Directory, Entry, Kind, Place};
 use oracle::random::{self, Random};
 use proptest::prelude::*;
 use tokio_util::codec::Decoder;
@@ -74,7 +75,7 @@ fn micros(text: &str) -> Option<i64> {
 fn snapshot(directory: &Directory) -> Snapshot {
     let mut builder = Builder::new();
     for user in &directory.users {
-        let attributes = model::object(&user.attributes);
+        let attributes = contract::object(&user.attributes);
         builder.add_user(&UserRecord {
             pk: user.pk,
             uuid: &user.uuid,
@@ -91,7 +92,7 @@ fn snapshot(directory: &Directory) -> Snapshot {
         });
     }
     for group in &directory.groups {
-        let attributes = model::object(&group.attributes);
+        let attributes = contract::object(&group.attributes);
         builder.add_group(&GroupRecord {
             uuid: &group.uuid,
             num_pk: group.num_pk,

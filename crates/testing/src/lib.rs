@@ -1,5 +1,5 @@
 //! What the tests share: a server in front of a simulated authentik, LDAP clients, TLS certificates, scripted servers, programs of
-//! the machine, recorded answers, and logs that are kept in memory. For tests and benchmarks only.
+//! the machine, recorded answers, the contract with authentik, and logs that are kept in memory. For tests and benchmarks only.
 //!
 //! Knows how the server is started and how it is spoken to, with codecs that are not ours. Must not know what any one test is about.
 //!
@@ -22,6 +22,7 @@ pub mod authentik_server;
 pub mod captured_log;
 pub mod certificates;
 pub mod client;
+pub mod contract;
 pub mod exercise;
 pub mod filter;
 mod ldap_utils;

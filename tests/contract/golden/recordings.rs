@@ -7,7 +7,7 @@ use akldap_simulator::Directory;
 use akldap_testing::recordings;
 use serde_json::Value;
 
-use crate::golden::contract::{self, Attributes, Numbers};
+use crate::golden::entries::{self, Attributes};
 use crate::golden::{bound_with, compare, dump};
 use akldap_testing::client::Entry;
 use akldap_testing::stage::{BASE, Stage};
@@ -47,7 +47,7 @@ async fn every_attribute_is_what_the_contract_makes_of_the_rows() {
         .iter()
         .find(|row| row["base_dn"] == BASE)
         .expect("the provider of the base DN");
-    let numbers = Numbers::of(provider);
+    let directory = entries::directory(&users, &groups);
 
     let stage = stage().await;
     let mut client = bound_with(&stage, "ldapservice", searcher()).await;
@@ -59,33 +59,21 @@ async fn every_attribute_is_what_the_contract_makes_of_the_rows() {
         assert!(served.insert(name.clone(), entry).is_none(), "{name} comes twice");
     }
 
-    let mut expected: BTreeMap<String, Attributes> = BTreeMap::new();
-    for row in &users {
-        expected.insert(contract::user_dn(row), contract::user(row, &numbers));
-        expected.insert(
-            contract::virtual_group_dn(row),
-            contract::virtual_group(row, &numbers),
-        );
-    }
-    for row in &groups {
-        expected.insert(
-            contract::group_dn(row),
-            contract::group(row, &numbers, &users, &groups),
-        );
-    }
+    let place = entries::place(provider);
+    let expected: BTreeMap<String, Attributes> = entries::expected(&directory, &place).collect();
     assert_eq!(expected.len(), 2 * users.len() + groups.len(), "names are unique");
 
     let mut problems = Vec::new();
     for (name, expected) in &expected {
         match served.remove(name) {
             None => problems.push(format!("{name} is missing")),
-            Some(entry) => contract::differences(name, &entry, expected, &mut problems),
+            Some(entry) => entries::differences(name, &entry, expected, &mut problems),
         }
     }
     for (name, entry) in &served {
-        match contract::scaffold(name) {
+        match entries::scaffold(name) {
             None => problems.push(format!("{name} should not be there")),
-            Some(expected) => contract::contains(name, entry, &expected, &mut problems),
+            Some(expected) => entries::contains(name, entry, &expected, &mut problems),
         }
     }
     assert!(

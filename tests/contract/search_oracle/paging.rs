@@ -8,7 +8,7 @@ use akldap_directory::syntax;
 use akldap_ldap::control::{VlvRequest, VlvTarget};
 
 use super::*;
-use crate::search_oracle::oracle::model::{Attribute, Group, Json, User};
+use akldap_testing::contract::{Attribute, Group, Json, User};
 
 /// What never changes about an entry, in the order that decides between equal sort keys.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -6,7 +6,9 @@ use akldap_ldap::dn::Dn;
 use akldap_ldap::filter::{self, Filter};
 use akldap_ldap::text::Position;
 
-use super::model::Entry;
+use akldap_testing::contract::Entry;
+
+use super::Named;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Assertion {

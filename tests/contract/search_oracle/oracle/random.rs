@@ -3,9 +3,10 @@
 use akldap_directory::schema::{self, Syntax};
 use akldap_ldap::dn::{self, Dn};
 use akldap_ldap::text;
+use akldap_testing::contract::{self, Directory, Entry, Group, Json, User};
 
+use super::Named;
 use super::evaluation::{Assertion, Query};
-use super::model::{Directory, Entry, Group, Json, User};
 
 /// SplitMix64.
 pub(crate) struct Random(pub(crate) u64);
@@ -158,10 +159,10 @@ fn customs(random: &mut Random) -> Vec<(String, Json)> {
     let mut customs: Vec<(String, Json)> = Vec::new();
     for _ in 0..random.below(5) {
         let key = *random.pick(CUSTOM_KEYS);
-        let plain = super::model::sanitize(key);
+        let plain = contract::sanitize(key);
         if customs
             .iter()
-            .all(|(other, _)| !super::model::sanitize(other).eq_ignore_ascii_case(&plain))
+            .all(|(other, _)| !contract::sanitize(other).eq_ignore_ascii_case(&plain))
         {
             customs.push((key.to_owned(), json(random, 0)));
         }

@@ -1,5 +1,5 @@
 //! Pages of a directory that changes between them, the size limit over all pages, and searches from the empty name on.
-//! Random changes are in `tests/search_oracle.rs`.
+//! Random changes are in `tests/contract/search_oracle/paging.rs`.
 
 use super::*;
 use crate::build::builder::Builder;

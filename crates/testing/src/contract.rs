@@ -1,10 +1,12 @@
-//! Users and groups, and the entries that stand for them, built the slow way.
+//! The contract with authentik: users and groups, and the entries that its LDAP outpost makes of them, built the slow way.
+//!
+//! Knows the rules alone, and shares no code with the server. Who may see what, and how filters match, is for those who use it.
 
-use akldap_directory::{schema, syntax};
+use serde_json::Value;
 
 /// A JSON value of a custom attribute.
 #[derive(Clone, Debug)]
-pub(crate) enum Json {
+pub enum Json {
     Null,
     Bool(bool),
     Number(String),
@@ -13,9 +15,25 @@ pub(crate) enum Json {
     Object(Vec<(String, Json)>),
 }
 
+impl From<&Value> for Json {
+    fn from(value: &Value) -> Self {
+        match value {
+            Value::Null => Self::Null,
+            Value::Bool(truth) => Self::Bool(*truth),
+            Value::Number(number) => Self::Number(number.to_string()),
+            Value::String(text) => Self::Text(text.clone()),
+            Value::Array(items) => Self::List(items.iter().map(Self::from).collect()),
+            Value::Object(members) => {
+                let member = |(key, value): (&String, &Value)| (key.clone(), Self::from(value));
+                Self::Object(members.iter().map(member).collect())
+            }
+        }
+    }
+}
+
 impl Json {
     /// Its compact text.
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         match self {
             Self::Null => "null".to_owned(),
             Self::Bool(truth) => truth.to_string(),
@@ -37,6 +55,10 @@ impl Json {
                 Some(username) => text.replace("%s", username),
                 None => text.clone(),
             },
+            // As Go prints it: without an exponent.
+            Self::Number(number) if number.contains(['.', 'e', 'E']) => {
+                number.parse::<f64>().unwrap().to_string()
+            }
             other => other.text(),
         };
         Some(text.into_bytes())
@@ -51,7 +73,7 @@ impl Json {
 }
 
 /// The compact text of an object.
-pub(crate) fn object(members: &[(String, Json)]) -> String {
+pub fn object(members: &[(String, Json)]) -> String {
     let members: Vec<String> = members
         .iter()
         .map(|(key, value)| format!("{}:{}", serde_json::to_string(key).unwrap(), value.text()))
@@ -60,40 +82,40 @@ pub(crate) fn object(members: &[(String, Json)]) -> String {
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct User {
-    pub(crate) pk: i64,
-    pub(crate) uuid: String,
-    pub(crate) uid: String,
-    pub(crate) username: String,
-    pub(crate) name: String,
-    pub(crate) email: String,
-    pub(crate) is_active: bool,
-    pub(crate) is_superuser: bool,
-    pub(crate) attributes: Vec<(String, Json)>,
-    pub(crate) password_change_date: String,
-    pub(crate) date_joined: String,
-    pub(crate) last_updated: String,
+pub struct User {
+    pub pk: i64,
+    pub uuid: String,
+    pub uid: String,
+    pub username: String,
+    pub name: String,
+    pub email: String,
+    pub is_active: bool,
+    pub is_superuser: bool,
+    pub attributes: Vec<(String, Json)>,
+    pub password_change_date: String,
+    pub date_joined: String,
+    pub last_updated: String,
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Group {
-    pub(crate) uuid: String,
-    pub(crate) num_pk: i64,
-    pub(crate) name: String,
-    pub(crate) is_superuser: bool,
-    pub(crate) parents: Vec<String>,
-    pub(crate) users: Vec<i64>,
-    pub(crate) attributes: Vec<(String, Json)>,
+pub struct Group {
+    pub uuid: String,
+    pub num_pk: i64,
+    pub name: String,
+    pub is_superuser: bool,
+    pub parents: Vec<String>,
+    pub users: Vec<i64>,
+    pub attributes: Vec<(String, Json)>,
 }
 
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Directory {
-    pub(crate) users: Vec<User>,
-    pub(crate) groups: Vec<Group>,
+pub struct Directory {
+    pub users: Vec<User>,
+    pub groups: Vec<Group>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
     Base,
     Container,
     User,
@@ -103,32 +125,27 @@ pub(crate) enum Kind {
 
 /// An attribute as it is served, and whether it is served without being asked for by name.
 #[derive(Clone, Debug)]
-pub(crate) struct Attribute {
-    pub(crate) name: String,
-    pub(crate) values: Vec<Vec<u8>>,
-    pub(crate) by_default: bool,
+pub struct Attribute {
+    pub name: String,
+    pub values: Vec<Vec<u8>>,
+    pub by_default: bool,
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Entry {
-    pub(crate) dn: String,
-    pub(crate) kind: Kind,
-    pub(crate) attributes: Vec<Attribute>,
+pub struct Entry {
+    pub dn: String,
+    pub kind: Kind,
+    pub attributes: Vec<Attribute>,
     /// The attributes of the name, for `:dn:`.
-    pub(crate) name_parts: Vec<(String, Vec<u8>)>,
+    pub name_parts: Vec<(String, Vec<u8>)>,
 }
 
 impl Entry {
-    /// The values of an attribute, by any of its names.
-    pub(crate) fn values(&self, description: &str) -> impl Iterator<Item = &Vec<u8>> {
-        let key = schema::canonical_name(description.as_bytes()).into_owned();
-        let is_common_name = description.eq_ignore_ascii_case("commonName");
-        self.attributes
-            .iter()
-            .filter(move |attribute| schema::canonical_name(attribute.name.as_bytes()) == key)
-            // `cn` of a container is not its `commonName`.
-            .filter(move |attribute| attribute.name != "commonName" || is_common_name)
-            .flat_map(|attribute| &attribute.values)
+    /// The values of the attribute of this name.
+    fn own(&self, name: &str) -> Option<&[Vec<u8>]> {
+        let same = |attribute: &&Attribute| attribute.name.eq_ignore_ascii_case(name);
+        let attribute = self.attributes.iter().find(same)?;
+        Some(&attribute.values)
     }
 
     fn put(&mut self, name: &str, values: Vec<Vec<u8>>) {
@@ -146,33 +163,22 @@ impl Entry {
         );
     }
 
-    /// Custom attributes take the place of built-in ones.
+    /// Custom attributes take the place of built-in ones of their name; classes are added to those there are. Some cannot be
+    /// given.
     fn put_custom(&mut self, customs: &[(String, Json)], username: Option<&str>) {
-        for (key, json) in customs {
-            let name = sanitize(key);
-            let mut values = json.values(username);
-            if values.is_empty() || not_given(&name) {
+        for (name, mut values) in merged(customs, username) {
+            if NOT_GIVEN.contains(&name.to_lowercase().as_str()) {
                 continue;
             }
-            // Classes are added to those there are.
             if name.eq_ignore_ascii_case("objectClass") {
-                let own: Vec<Vec<u8>> = self.values("objectClass").cloned().collect();
-                let key = |class: &[u8]| syntax::equality_key(schema::Syntax::Oid, class).into_owned();
-                values.retain(|class| !class.is_empty());
-                for class in own.into_iter().rev() {
-                    values.retain(|given| key(given) != key(&class));
-                    values.insert(0, class);
+                let class = |value: &[u8]| String::from_utf8_lossy(value).trim().to_lowercase();
+                let mut all = self.own("objectClass").unwrap_or_default().to_vec();
+                for value in values {
+                    if !value.is_empty() && !all.iter().any(|other| class(other) == class(&value)) {
+                        all.push(value);
+                    }
                 }
-                let mut seen = Vec::new();
-                values.retain(|class| {
-                    let new = !seen.contains(&key(class));
-                    seen.push(key(class));
-                    new
-                });
-                self.attributes
-                    .retain(|attribute| attribute.name != "objectClass");
-                self.put("objectClass", values);
-                continue;
+                values = all;
             }
             self.attributes
                 .retain(|attribute| !attribute.name.eq_ignore_ascii_case(&name));
@@ -181,7 +187,7 @@ impl Entry {
     }
 
     fn hide(&mut self, name: &str, values: Vec<Vec<u8>>) {
-        if !values.is_empty() && self.values(name).next().is_none() {
+        if !values.is_empty() && self.own(name).is_none() {
             self.attributes.push(Attribute {
                 name: name.to_owned(),
                 values,
@@ -206,40 +212,62 @@ impl Entry {
     }
 }
 
-/// Whether a name is one that custom attributes cannot give: memberships, identity, passwords.
-fn not_given(name: &str) -> bool {
-    const NOT_GIVEN: &[&str] = &[
-        "member",
-        "memberof",
-        "uniquemember",
-        "memberuid",
-        "entryuuid",
-        "entrydn",
-        "distinguishedname",
-        "ak-active",
-        "ak-superuser",
-        "createtimestamp",
-        "modifytimestamp",
-        "pwdchangedtime",
-        "userpassword",
-        "sambantpassword",
-    ];
-    NOT_GIVEN.contains(&name.to_lowercase().as_str())
+/// Custom attributes by the name they are served under, in the order of the first of each name. Keys whose names are equal are
+/// one attribute.
+fn merged(customs: &[(String, Json)], username: Option<&str>) -> Vec<(String, Vec<Vec<u8>>)> {
+    let mut merged: Vec<(String, Vec<Vec<u8>>)> = Vec::new();
+    for (key, json) in customs {
+        let (name, values) = (sanitize(key), json.values(username));
+        if values.is_empty() || !name.contains(char::is_alphanumeric) {
+            continue;
+        }
+        match merged
+            .iter_mut()
+            .find(|(known, _)| known.eq_ignore_ascii_case(&name))
+        {
+            Some((_, known)) => known.extend(values),
+            None => merged.push((name, values)),
+        }
+    }
+    merged
 }
 
+/// What custom attributes cannot give: memberships, identity, passwords.
+const NOT_GIVEN: &[&str] = &[
+    "member",
+    "memberof",
+    "uniquemember",
+    "memberuid",
+    "entryuuid",
+    "entrydn",
+    "distinguishedname",
+    "ak-active",
+    "ak-superuser",
+    "createtimestamp",
+    "modifytimestamp",
+    "pwdchangedtime",
+    "userpassword",
+    "sambantpassword",
+];
+
 /// A custom attribute's name on the wire.
-pub(crate) fn sanitize(key: &str) -> String {
-    key.replace('/', "-").replace('.', "")
+pub fn sanitize(key: &str) -> String {
+    key.replace('/', "-").replace('.', "").trim().to_owned()
 }
 
 /// A value in a name (RFC 4514 section 2.4).
-pub(crate) fn escape(value: &str) -> String {
+pub fn escape(value: &str) -> String {
     let mut escaped = String::new();
     let last = value.chars().count().saturating_sub(1);
     for (index, character) in value.chars().enumerate() {
         let special = "\"+,;<>\\".contains(character)
             || (character == ' ' && (index == 0 || index == last))
             || (character == '#' && index == 0);
+        // A line of LDIF or of a log must not end within a name.
+        if character.is_ascii_control() {
+            escaped.push_str(&format!("\\{:02x}", u32::from(character)));
+            continue;
+        }
         if special {
             escaped.push('\\');
         }
@@ -248,19 +276,22 @@ pub(crate) fn escape(value: &str) -> String {
     escaped
 }
 
-/// A timestamp of the generator as generalized time.
+/// An ISO 8601 time as generalized time: the fraction is cut, not rounded.
 fn generalized_time(text: &str) -> Option<String> {
     if text.is_empty() {
         return None;
     }
+    // The one time with an offset that occurs.
     if text == "2024-01-01T01:00:00+01:00" {
         return Some("20240101000000Z".to_owned());
     }
+    assert!(text.ends_with('Z'), "{text} has an offset");
     let digits: String = text.chars().take(19).filter(char::is_ascii_digit).collect();
     Some(format!("{digits}Z"))
 }
 
-const USER_CLASSES: &[&str] = &[
+/// The classes of a user, in their order.
+pub const USER_CLASSES: &[&str] = &[
     "top",
     "person",
     "organizationalPerson",
@@ -269,7 +300,8 @@ const USER_CLASSES: &[&str] = &[
     "posixAccount",
     "goauthentik.io/ldap/user",
 ];
-const GROUP_CLASSES: &[&str] = &[
+/// The classes of a group, in their order.
+pub const GROUP_CLASSES: &[&str] = &[
     "group",
     "groupOfUniqueNames",
     "groupOfNames",
@@ -279,10 +311,10 @@ const GROUP_CLASSES: &[&str] = &[
 
 /// Where a provider puts the directory.
 #[derive(Clone, Debug)]
-pub(crate) struct Place {
-    pub(crate) base_dn: String,
-    pub(crate) uid_start: i64,
-    pub(crate) gid_start: i64,
+pub struct Place {
+    pub base_dn: String,
+    pub uid_start: i64,
+    pub gid_start: i64,
 }
 
 impl Directory {
@@ -318,7 +350,7 @@ impl Directory {
     }
 
     /// Every entry that a viewer sees; `own` is the user who sees only what is their own.
-    pub(crate) fn entries(&self, place: &Place, own: Option<i64>) -> Vec<Entry> {
+    pub fn entries(&self, place: &Place, own: Option<i64>) -> Vec<Entry> {
         let mut entries = vec![self.base(place)];
         for name in ["users", "groups", "virtual-groups"] {
             entries.push(Self::container(place, name));
