@@ -1,7 +1,7 @@
 //! Apache's mod_authnz_ldap: one folder for each way to require something, asked with curl.
 
 use crate::machine::{Machine, free_port};
-use crate::transport::{AUTHORITY, STRANGER, Target, Transport};
+use crate::transport::{AUTHORITY, STRANGER, Target, Transport, over_tls};
 use crate::version::package;
 use akldap_testing::exercise::{Need, exercise};
 use akldap_testing::stage::{BASE, SUFFIX, user_dn};
@@ -128,16 +128,11 @@ async fn requirements() {
     over(Transport::Clear).await;
 }
 
-/// The same over LDAPS; 500 where the certificate cannot be verified.
-#[tokio::test]
-async fn over_ldaps() {
-    over(Transport::Ldaps).await;
-}
-
-/// The same over StartTLS.
-#[tokio::test]
-async fn over_start_tls() {
-    over(Transport::StartTls).await;
+over_tls! {
+    /// The same over LDAPS; 500 where the certificate cannot be verified.
+    over_ldaps,
+    /// The same over StartTLS.
+    over_start_tls: over
 }
 
 async fn over(transport: Transport) {

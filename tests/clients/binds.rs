@@ -1,7 +1,7 @@
 //! Who is let in, seen with ldap-utils: views, exit codes, StartTLS and LDAPS.
 
 use crate::setting::{USERS, demo};
-use crate::transport::{AUTHORITY, STRANGER, Target, Transport};
+use crate::transport::{AUTHORITY, STRANGER, Target, Transport, over_tls};
 use akldap_testing::exercise::{Need, exercise};
 use akldap_testing::program::run;
 use akldap_testing::stage::{BASE, SUFFIX, user_dn};
@@ -205,16 +205,11 @@ async fn nobody_needs_credentials_for_the_root_dse_and_the_subschema() {
     );
 }
 
-/// Everybody listed, a login and refused ones over LDAPS, also with TLS 1.2 alone; nothing where the certificate cannot be verified.
-#[tokio::test]
-async fn over_ldaps() {
-    over(Transport::Ldaps).await;
-}
-
-/// The same with `-ZZ`, which is StartTLS.
-#[tokio::test]
-async fn over_start_tls() {
-    over(Transport::StartTls).await;
+over_tls! {
+    /// Everybody listed, a login and refused ones over LDAPS, also with TLS 1.2 alone; nothing where the certificate cannot be verified.
+    over_ldaps,
+    /// The same with `-ZZ`, which is StartTLS.
+    over_start_tls: over
 }
 
 /// What GnuTLS offers, on which Debian's libldap is built.

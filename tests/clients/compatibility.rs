@@ -220,22 +220,26 @@ fn tests() -> BTreeMap<String, String> {
     found
 }
 
-/// The tests of one source file.
+/// The tests of one source file, those within `over_tls!` too.
 fn tests_of(module: &str, text: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut comment = String::new();
     let mut is_test = false;
     for line in text.lines() {
-        if let Some(part) = line.strip_prefix("/// ") {
-            comment = format!("{comment} {part}");
-        } else if line == "#[tokio::test]" || line == "#[test]" {
-            is_test = true;
-        } else if let Some(name) = line
+        let over_tls = line
+            .strip_prefix("    ")
+            .and_then(|line| line.split([',', ':']).next())
+            .filter(|name| OVER_TLS.iter().any(|transport| name.ends_with(transport)));
+        let plain = line
             .trim_start_matches("async ")
             .strip_prefix("fn ")
             .filter(|_| is_test)
-            .and_then(|rest| rest.split('(').next())
-        {
+            .and_then(|rest| rest.split('(').next());
+        if let Some(part) = line.trim_start().strip_prefix("/// ") {
+            comment = format!("{comment} {part}");
+        } else if line == "#[tokio::test]" || line == "#[test]" {
+            is_test = true;
+        } else if let Some(name) = over_tls.or(plain) {
             let said = match comment.trim() {
                 "" => sentence(name),
                 comment => comment.trim_end_matches('.').to_owned(),

@@ -4,7 +4,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use crate::setting::USERS;
-use crate::transport::{AUTHORITY, STRANGER, Target, Transport};
+use crate::transport::{AUTHORITY, STRANGER, Target, Transport, over_tls};
 use akldap_testing::exercise::{Need, exercise};
 use akldap_testing::program::{command, run};
 use akldap_testing::stage::{BASE, SUFFIX, user_dn};
@@ -15,16 +15,11 @@ async fn reads_entries() {
     over(Transport::Clear).await;
 }
 
-/// The same over LDAPS, also with TLS 1.2 alone; nothing where the certificate cannot be verified.
-#[tokio::test]
-async fn over_ldaps() {
-    over(Transport::Ldaps).await;
-}
-
-/// The same over StartTLS, for a curl that can.
-#[tokio::test]
-async fn over_start_tls() {
-    over(Transport::StartTls).await;
+over_tls! {
+    /// The same over LDAPS, also with TLS 1.2 alone; nothing where the certificate cannot be verified.
+    over_ldaps,
+    /// The same over StartTLS, for a curl that can.
+    over_start_tls: over
 }
 
 async fn over(transport: Transport) {

@@ -1,7 +1,7 @@
 //! FreeRADIUS with its LDAP module, asked with radclient as a network device would.
 
 use crate::machine::{Machine, free_port};
-use crate::transport::{AUTHORITY, STRANGER, Target, Transport};
+use crate::transport::{AUTHORITY, STRANGER, Target, Transport, over_tls};
 use crate::version::package;
 use akldap_testing::exercise::{Need, exercise};
 use akldap_testing::stage::{BASE, user_dn};
@@ -131,16 +131,11 @@ async fn access_requests() {
     over(Transport::Clear).await;
 }
 
-/// The same over LDAPS; it does not start where the certificate cannot be verified.
-#[tokio::test]
-async fn over_ldaps() {
-    over(Transport::Ldaps).await;
-}
-
-/// The same over StartTLS.
-#[tokio::test]
-async fn over_start_tls() {
-    over(Transport::StartTls).await;
+over_tls! {
+    /// The same over LDAPS; it does not start where the certificate cannot be verified.
+    over_ldaps,
+    /// The same over StartTLS.
+    over_start_tls: over
 }
 
 const START: &str = "freeradius -d . -D /usr/share/freeradius -f -n radiusd";

@@ -5,7 +5,7 @@ use tokio::sync::OnceCell;
 
 use crate::conversation::Conversation;
 use crate::setting::USERS;
-use crate::transport::{AUTHORITY, STRANGER, Transport, distrusts};
+use crate::transport::{AUTHORITY, STRANGER, Transport, distrusts, over_tls};
 use crate::version::package;
 use akldap_testing::exercise::{Need, exercise, kept};
 use akldap_testing::program::{command, run};
@@ -28,16 +28,11 @@ async fn logins_groups_and_pages() {
     tour(Transport::Clear).await;
 }
 
-/// The same over LDAPS.
-#[tokio::test]
-async fn over_ldaps() {
-    tour(Transport::Ldaps).await;
-}
-
-/// The same over StartTLS.
-#[tokio::test]
-async fn over_start_tls() {
-    tour(Transport::StartTls).await;
+over_tls! {
+    /// The same over LDAPS.
+    over_ldaps,
+    /// The same over StartTLS.
+    over_start_tls: tour
 }
 
 async fn tour(transport: Transport) {

@@ -7,7 +7,7 @@ use tokio::process::Command;
 
 use crate::conversation::Conversation;
 use crate::setting::{USERS, demo, odd_attributes};
-use crate::transport::{AUTHORITY, Transport, distrusts};
+use crate::transport::{AUTHORITY, Transport, distrusts, over_tls};
 use crate::version::said;
 use akldap_testing::exercise::{Need, exercise, kept};
 use akldap_testing::program::{command, run};
@@ -20,16 +20,11 @@ async fn syncs_and_logins() {
     syncs(Transport::Clear).await;
 }
 
-/// The same over LDAPS.
-#[tokio::test]
-async fn syncs_over_ldaps() {
-    syncs(Transport::Ldaps).await;
-}
-
-/// The same over StartTLS.
-#[tokio::test]
-async fn syncs_over_start_tls() {
-    syncs(Transport::StartTls).await;
+over_tls! {
+    /// The same over LDAPS.
+    syncs_over_ldaps,
+    /// The same over StartTLS.
+    syncs_over_start_tls: syncs
 }
 
 /// Java with options for one short run: compiling well would take longer than running badly. Trusts the server's authority, or
@@ -123,16 +118,11 @@ async fn schema_parsers() {
     schema(Transport::Clear).await;
 }
 
-/// The same over LDAPS.
-#[tokio::test]
-async fn schema_over_ldaps() {
-    schema(Transport::Ldaps).await;
-}
-
-/// The same over StartTLS.
-#[tokio::test]
-async fn schema_over_start_tls() {
-    schema(Transport::StartTls).await;
+over_tls! {
+    /// The same over LDAPS.
+    schema_over_ldaps,
+    /// The same over StartTLS.
+    schema_over_start_tls: schema
 }
 
 async fn schema(transport: Transport) {

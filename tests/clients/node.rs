@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::conversation::Conversation;
 use crate::setting::USERS;
-use crate::transport::{AUTHORITY, STRANGER, Target, Transport, distrusts};
+use crate::transport::{AUTHORITY, STRANGER, Target, Transport, distrusts, over_tls};
 use crate::version::npm;
 use akldap_testing::exercise::{Need, exercise, node_modules};
 use akldap_testing::program::command;
@@ -32,16 +32,11 @@ async fn ldapts_syncs_people_groups_and_changes() {
     ldapts(Transport::Clear).await;
 }
 
-/// The same over LDAPS.
-#[tokio::test]
-async fn ldapts_over_ldaps() {
-    ldapts(Transport::Ldaps).await;
-}
-
-/// The same over StartTLS.
-#[tokio::test]
-async fn ldapts_over_start_tls() {
-    ldapts(Transport::StartTls).await;
+over_tls! {
+    /// The same over LDAPS.
+    ldapts_over_ldaps,
+    /// The same over StartTLS.
+    ldapts_over_start_tls: ldapts
 }
 
 async fn ldapts(transport: Transport) {
@@ -89,16 +84,11 @@ async fn ldapjs_pages_and_logins() {
     ldapjs(Transport::Clear).await;
 }
 
-/// The same over LDAPS.
-#[tokio::test]
-async fn ldapjs_over_ldaps() {
-    ldapjs(Transport::Ldaps).await;
-}
-
-/// The same over StartTLS.
-#[tokio::test]
-async fn ldapjs_over_start_tls() {
-    ldapjs(Transport::StartTls).await;
+over_tls! {
+    /// The same over LDAPS.
+    ldapjs_over_ldaps,
+    /// The same over StartTLS.
+    ldapjs_over_start_tls: ldapjs
 }
 
 async fn ldapjs(transport: Transport) {

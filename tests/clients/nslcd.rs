@@ -2,7 +2,7 @@
 
 use crate::machine::Machine;
 use crate::setting::{USERS, demo};
-use crate::transport::{AUTHORITY, STRANGER, Target, Transport};
+use crate::transport::{AUTHORITY, STRANGER, Target, Transport, over_tls};
 use crate::version::package;
 use akldap_testing::exercise::{Need, exercise};
 use akldap_testing::stage::{BASE, user_dn};
@@ -143,16 +143,11 @@ async fn log_in(machine: &mut Machine) {
     }
 }
 
-/// Both over LDAPS; nobody is known where the certificate cannot be verified.
-#[tokio::test]
-async fn over_ldaps() {
-    over(Transport::Ldaps).await;
-}
-
-/// The same over StartTLS.
-#[tokio::test]
-async fn over_start_tls() {
-    over(Transport::StartTls).await;
+over_tls! {
+    /// Both over LDAPS; nobody is known where the certificate cannot be verified.
+    over_ldaps,
+    /// The same over StartTLS.
+    over_start_tls: over
 }
 
 async fn over(transport: Transport) {

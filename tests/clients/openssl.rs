@@ -2,20 +2,15 @@
 
 use tokio::process::Command;
 
-use crate::transport::{AUTHORITY, STRANGER, Target, Transport};
+use crate::transport::{AUTHORITY, STRANGER, Target, Transport, over_tls};
 use akldap_testing::exercise::{Need, exercise};
 use akldap_testing::program::{command, run};
 
-/// A verified certificate over LDAPS, with TLS 1.3 and with 1.2 alone; a connection that is closed in order.
-#[tokio::test]
-async fn over_ldaps() {
-    shows_the_certificate(Transport::Ldaps).await;
-}
-
-/// The same with `-starttls ldap`.
-#[tokio::test]
-async fn over_start_tls() {
-    shows_the_certificate(Transport::StartTls).await;
+over_tls! {
+    /// A verified certificate over LDAPS, with TLS 1.3 and with 1.2 alone; a connection that is closed in order.
+    over_ldaps,
+    /// The same with `-starttls ldap`.
+    over_start_tls: shows_the_certificate
 }
 
 fn client(target: &Target, authority: &str, version: &str) -> Command {

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::conversation::Conversation;
 use crate::setting::USERS;
-use crate::transport::{AUTHORITY, STRANGER, Transport, distrusts};
+use crate::transport::{AUTHORITY, STRANGER, Transport, distrusts, over_tls};
 use crate::version::package;
 use akldap_testing::exercise::{Need, exercise};
 use akldap_testing::program::command;
@@ -13,25 +13,20 @@ use akldap_testing::stage::{BASE, SUFFIX};
 /// Proxmox VE's shape: base from the root DSE, users and groups synced in pages, an abandoned page list, schema, logins.
 #[tokio::test]
 async fn realm_sync_and_logins() {
-    tour(Transport::Clear, &[Need::PerlModule("Net::LDAP")]).await;
+    tour(Transport::Clear).await;
 }
 
-/// The same over LDAPS.
-#[tokio::test]
-async fn over_ldaps() {
-    tour(Transport::Ldaps, &SECURE).await;
+over_tls! {
+    /// The same over LDAPS.
+    over_ldaps,
+    /// The same over StartTLS.
+    over_start_tls: tour
 }
 
-/// The same over StartTLS.
-#[tokio::test]
-async fn over_start_tls() {
-    tour(Transport::StartTls, &SECURE).await;
-}
-
-const SECURE: [Need<'static>; 2] = [Need::PerlModule("Net::LDAP"), Need::PerlModule("IO::Socket::SSL")];
-
-async fn tour(transport: Transport, needs: &[Need<'_>]) {
-    let Some(_exercise) = exercise(needs) else {
+async fn tour(transport: Transport) {
+    let needs = [Need::PerlModule("Net::LDAP"), Need::PerlModule("IO::Socket::SSL")];
+    let needed = if transport.is_secure() { 2 } else { 1 };
+    let Some(_exercise) = exercise(&needs[..needed]) else {
         return;
     };
     let stage = transport.demo().await;

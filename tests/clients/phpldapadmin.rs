@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::machine::{Machine, free_port};
 use crate::setting::odd_attributes;
-use crate::transport::{AUTHORITY, STRANGER, Target, Transport};
+use crate::transport::{AUTHORITY, STRANGER, Target, Transport, over_tls};
 use akldap_testing::exercise::{Need, exercise, kept};
 use akldap_testing::stage::{SUFFIX, user_dn};
 
@@ -132,16 +132,11 @@ async fn pages() {
     over(Transport::Clear).await;
 }
 
-/// The same over LDAPS; no login where the certificate cannot be verified.
-#[tokio::test]
-async fn over_ldaps() {
-    over(Transport::Ldaps).await;
-}
-
-/// The same over StartTLS.
-#[tokio::test]
-async fn over_start_tls() {
-    over(Transport::StartTls).await;
+over_tls! {
+    /// The same over LDAPS; no login where the certificate cannot be verified.
+    over_ldaps,
+    /// The same over StartTLS.
+    over_start_tls: over
 }
 
 async fn over(transport: Transport) {

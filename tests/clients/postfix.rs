@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::setting::USERS;
-use crate::transport::{AUTHORITY, STRANGER, Target, Transport};
+use crate::transport::{AUTHORITY, STRANGER, Target, Transport, over_tls};
 use crate::version::package;
 use akldap_testing::exercise::{Need, exercise};
 use akldap_testing::program::{Output, command, run};
@@ -42,16 +42,11 @@ async fn lookups() {
     over(Transport::Clear).await;
 }
 
-/// The same over LDAPS; nothing where the certificate cannot be verified.
-#[tokio::test]
-async fn over_ldaps() {
-    over(Transport::Ldaps).await;
-}
-
-/// The same over StartTLS.
-#[tokio::test]
-async fn over_start_tls() {
-    over(Transport::StartTls).await;
+over_tls! {
+    /// The same over LDAPS; nothing where the certificate cannot be verified.
+    over_ldaps,
+    /// The same over StartTLS.
+    over_start_tls: over
 }
 
 async fn over(transport: Transport) {

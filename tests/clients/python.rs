@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::time::timeout;
 
 use crate::setting::{USERS, odd_attributes};
-use crate::transport::{AUTHORITY, STRANGER, Transport, distrusts};
+use crate::transport::{AUTHORITY, STRANGER, Transport, distrusts, over_tls};
 use akldap_testing::exercise::{Need, exercise};
 use akldap_testing::program::{self, PYTHON, run};
 use akldap_testing::stage::eventually;
@@ -51,16 +51,11 @@ async fn authentiks_own_expectations_hold() {
     authentiks_own(Transport::Clear).await;
 }
 
-/// The same over LDAPS.
-#[tokio::test]
-async fn ldap3_over_ldaps() {
-    authentiks_own(Transport::Ldaps).await;
-}
-
-/// The same over StartTLS.
-#[tokio::test]
-async fn ldap3_over_start_tls() {
-    authentiks_own(Transport::StartTls).await;
+over_tls! {
+    /// The same over LDAPS.
+    ldap3_over_ldaps,
+    /// The same over StartTLS.
+    ldap3_over_start_tls: authentiks_own
 }
 
 async fn authentiks_own(transport: Transport) {
@@ -133,16 +128,11 @@ async fn python_ldap_reads_pages_schema_and_comparisons() {
     python_ldap(Transport::Clear).await;
 }
 
-/// The same over LDAPS.
-#[tokio::test]
-async fn python_ldap_over_ldaps() {
-    python_ldap(Transport::Ldaps).await;
-}
-
-/// The same over StartTLS.
-#[tokio::test]
-async fn python_ldap_over_start_tls() {
-    python_ldap(Transport::StartTls).await;
+over_tls! {
+    /// The same over LDAPS.
+    python_ldap_over_ldaps,
+    /// The same over StartTLS.
+    python_ldap_over_start_tls: python_ldap
 }
 
 async fn python_ldap(transport: Transport) {

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::conversation::Conversation;
 use crate::setting::USERS;
-use crate::transport::{AUTHORITY, STRANGER, Transport, distrusts};
+use crate::transport::{AUTHORITY, STRANGER, Transport, distrusts, over_tls};
 use crate::version::package;
 use akldap_testing::exercise::{Need, exercise};
 use akldap_testing::program::command;
@@ -16,16 +16,11 @@ async fn logins_access_checks_and_group_sync() {
     tour(Transport::Clear).await;
 }
 
-/// The same over LDAPS.
-#[tokio::test]
-async fn over_ldaps() {
-    tour(Transport::Ldaps).await;
-}
-
-/// The same over StartTLS.
-#[tokio::test]
-async fn over_start_tls() {
-    tour(Transport::StartTls).await;
+over_tls! {
+    /// The same over LDAPS.
+    over_ldaps,
+    /// The same over StartTLS.
+    over_start_tls: tour
 }
 
 async fn tour(transport: Transport) {

@@ -7,7 +7,7 @@ use tokio::time::sleep;
 use crate::machine::Machine;
 use crate::recorder::{Answer, Log, Recorder};
 use crate::setting::{USERS, demo};
-use crate::transport::{AUTHORITY, STRANGER, Transport};
+use crate::transport::{AUTHORITY, STRANGER, Transport, over_tls};
 use crate::version::package;
 use akldap_testing::exercise::{Need, exercise};
 use akldap_testing::stage::{BASE, eventually, user_dn};
@@ -204,16 +204,11 @@ async fn log_in(machine: &mut Machine) {
     );
 }
 
-/// Lookups and logins over LDAPS; nobody is known where the certificate cannot be verified.
-#[tokio::test]
-async fn over_ldaps() {
-    over(Transport::Ldaps).await;
-}
-
-/// The same over StartTLS.
-#[tokio::test]
-async fn over_start_tls() {
-    over(Transport::StartTls).await;
+over_tls! {
+    /// Lookups and logins over LDAPS; nobody is known where the certificate cannot be verified.
+    over_ldaps,
+    /// The same over StartTLS.
+    over_start_tls: over
 }
 
 async fn over(transport: Transport) {

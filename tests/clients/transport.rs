@@ -85,6 +85,25 @@ impl Transport {
     }
 }
 
+/// The two tests that have a client do over LDAPS and over StartTLS what it does in clear: their names, each below what it says in
+/// `docs/compatibility.md`, and the function that is given the transport.
+macro_rules! over_tls {
+    ($(#[$of_ldaps:meta])* $ldaps:ident, $(#[$of_start_tls:meta])* $start_tls:ident: $over:ident) => {
+        $(#[$of_ldaps])*
+        #[tokio::test]
+        async fn $ldaps() {
+            $over($crate::transport::Transport::Ldaps).await;
+        }
+
+        $(#[$of_start_tls])*
+        #[tokio::test]
+        async fn $start_tls() {
+            $over($crate::transport::Transport::StartTls).await;
+        }
+    };
+}
+pub(crate) use over_tls;
+
 /// A port of the server, or of the recorder before it.
 pub struct Target {
     pub transport: Transport,

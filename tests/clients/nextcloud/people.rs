@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{JPEG, Nextcloud, PEOPLE, PNG, Scenery, installed, kept};
 use crate::recorder::message::{BIND, EXTENDED, SEARCH};
-use crate::transport::{STRANGER, Transport};
+use crate::transport::{STRANGER, Transport, over_tls};
 use akldap_testing::program;
 use akldap_testing::stage::{BASE, Stage};
 
@@ -139,16 +139,11 @@ async fn the_page_of_the_documentation_works_as_it_stands() {
     }
 }
 
-/// Logins, lists and a round of synchronisation over LDAPS; nothing from a server whose certificate cannot be verified.
-#[tokio::test]
-async fn over_ldaps() {
-    over(Transport::Ldaps).await;
-}
-
-/// The same with StartTLS, `ldapTLS` of the settings.
-#[tokio::test]
-async fn over_start_tls() {
-    over(Transport::StartTls).await;
+over_tls! {
+    /// Logins, lists and a round of synchronisation over LDAPS; nothing from a server whose certificate cannot be verified.
+    over_ldaps,
+    /// The same with StartTLS, `ldapTLS` of the settings.
+    over_start_tls: over
 }
 
 async fn over(transport: Transport) {
