@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::ops::{Deref, DerefMut};
 use std::os::unix::fs::chown;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Arc, Mutex};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use akldap_simulator::{Directory, Options, Simulator};
+use akldap_testing::child;
 use akldap_testing::client::Client;
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 use serde_json::Value;
@@ -19,14 +20,24 @@ use serde_json::Value;
 const PATIENCE: Duration = Duration::from_secs(60);
 const BASE: &str = "DC=ldap,DC=goauthentik,DC=io";
 
-/// A server with a home, a current and a temporary directory of its own; killed when dropped.
+/// A server with a home, a current and a temporary directory of its own.
 struct Server {
-    child: Child,
+    process: child::Server,
     folder: tempfile::TempDir,
-    log: Arc<Mutex<Vec<String>>>,
-    ldap: SocketAddr,
-    ldaps: SocketAddr,
-    http: SocketAddr,
+}
+
+impl Deref for Server {
+    type Target = child::Server;
+
+    fn deref(&self) -> &child::Server {
+        &self.process
+    }
+}
+
+impl DerefMut for Server {
+    fn deref_mut(&mut self) -> &mut child::Server {
+        &mut self.process
+    }
 }
 
 impl Server {
@@ -39,96 +50,13 @@ impl Server {
         let mut command = Command::new(env!("CARGO_BIN_EXE_akldap"));
         command
             .env_clear()
-            .env("AUTHENTIK_HOST", simulator.url())
-            .env("AUTHENTIK_TOKEN", simulator.token())
             .env("TMPDIR", folder.path().join("tmp"))
             .env("HOME", folder.path().join("home"))
             .current_dir(folder.path().join("work"))
             .envs(settings.iter().copied());
-        for port in ["LDAP", "LDAPS", "METRICS"] {
-            command.env(format!("AUTHENTIK_LISTEN__{port}"), "127.0.0.1:0");
-        }
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let (log, stderr) = (Arc::new(Mutex::new(Vec::new())), child.stderr.take().unwrap());
-        let lines = Arc::clone(&log);
-        std::thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                lines.lock().unwrap().push(line);
-            }
-        });
-        let none = SocketAddr::from(([0, 0, 0, 0], 0));
-        let mut server = Self {
-            child,
+        Self {
+            process: child::Server::start(&mut command, simulator),
             folder,
-            log,
-            ldap: none,
-            ldaps: none,
-            http: none,
-        };
-        let line = server.wait_for("\"listening\"");
-        let line: Value = serde_json::from_str(&line).unwrap();
-        let address = |key: &str| {
-            line[key]
-                .as_str()
-                .unwrap()
-                .trim_matches(['[', ']'])
-                .parse()
-                .unwrap()
-        };
-        (server.ldap, server.ldaps, server.http) = (address("ldap"), address("ldaps"), address("http"));
-        server
-    }
-
-    /// The first line with these words, once there is one.
-    fn wait_for(&self, words: &str) -> String {
-        let begin = Instant::now();
-        loop {
-            let found = self
-                .log
-                .lock()
-                .unwrap()
-                .iter()
-                .find(|line| line.contains(words))
-                .cloned();
-            match found {
-                Some(line) => return line,
-                None if begin.elapsed() > PATIENCE => panic!("no {words}: {}", self.log()),
-                None => std::thread::sleep(Duration::from_millis(10)),
-            }
-        }
-    }
-
-    fn log(&self) -> String {
-        self.log.lock().unwrap().join("\n")
-    }
-
-    fn count(&self, words: &str) -> usize {
-        self.log
-            .lock()
-            .unwrap()
-            .iter()
-            .filter(|line| line.contains(words))
-            .count()
-    }
-
-    fn signal(&self, signal: Signal) {
-        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
-        kill_process(pid, signal).unwrap();
-    }
-
-    /// Waits for its end; the exit code.
-    fn ended(&mut self) -> Option<i32> {
-        let begin = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status.code();
-            }
-            assert!(begin.elapsed() < PATIENCE, "it did not end: {}", self.log());
-            std::thread::sleep(Duration::from_millis(10));
         }
     }
 
@@ -154,13 +82,6 @@ impl Server {
             .env("TMPDIR", self.folder.path().join("tmp"))
             .output()
             .unwrap()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -266,7 +187,7 @@ async fn hang_up_reads_files_again_and_user_2_means_nothing() {
     server.wait_for("certificate read anew");
     server.wait_for("the token was read again from its file and is the same");
     assert!(client.who_am_i().await.contains("alice"), "nobody is disturbed");
-    assert!(server.child.try_wait().unwrap().is_none(), "it goes on");
+    assert!(server.status().is_none(), "it goes on");
     server.signal(Signal::TERM);
     assert_eq!(server.ended(), Some(0));
 }
@@ -369,7 +290,7 @@ async fn nothing_is_written_but_the_socket_and_nothing_is_left() {
     assert_eq!(server.health_check().status.code(), Some(0));
     assert_eq!(files_below(server.folder.path()), ["tmp/authentik-metrics.sock"]);
     // What it has open is no file but the null device and what the system gave it.
-    let open = format!("/proc/{}/fd", server.child.id());
+    let open = format!("/proc/{}/fd", server.id());
     for descriptor in fs::read_dir(open).unwrap() {
         let Ok(target) = fs::read_link(descriptor.unwrap().path()) else {
             continue;
@@ -432,7 +353,7 @@ async fn configuration_files_of_the_official_outpost_are_named_once() {
         fs::write(folder.join("work/local.yml"), "log_level: trace").unwrap();
         fs::write(folder.join("work/local.env.yml"), "").unwrap();
     };
-    let server = Server::start(&simulator, put, &[]);
+    let mut server = Server::start(&simulator, put, &[]);
     let line: Value = serde_json::from_str(&server.wait_for("are not read here")).unwrap();
     let text = line["event"].as_str().unwrap();
     assert!(text.contains("./local.yml, ./local.env.yml"), "{text}");

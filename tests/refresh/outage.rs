@@ -3,7 +3,6 @@
 mod cached_binds;
 mod child;
 mod event_stream;
-mod http;
 mod kills;
 mod readiness;
 mod session_ends;

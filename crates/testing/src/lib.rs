@@ -21,10 +21,12 @@
 pub mod authentik_server;
 pub mod captured_log;
 pub mod certificates;
+pub mod child;
 pub mod client;
 pub mod contract;
 pub mod exercise;
 pub mod filter;
+pub mod http;
 mod ldap_utils;
 pub mod program;
 pub mod recordings;

@@ -2,33 +2,40 @@
 //! process used. Linux only: it reads `/proc`.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::ops::{Deref, DerefMut};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use akldap_simulator::{Directory, Options, Simulator};
-use serde_json::Value;
 
+use akldap_testing::child::{self, PATIENCE};
 use akldap_testing::client::Client;
 use akldap_testing::stage::user_dn;
 
-/// How long a server may take to open its ports and to load its directory.
-const PATIENCE: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(10);
 /// Of the clock that `/proc/<pid>/stat` counts in: `sysconf(_SC_CLK_TCK)` is 100 on every Linux there is.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// A server under attack; killed when dropped.
+/// A server under attack.
 pub struct Server {
-    child: Child,
+    process: child::Server,
     pub simulator: Simulator,
-    pub ldap: SocketAddr,
-    pub http: SocketAddr,
     /// Where it writes, as long as it runs.
     _temporary: tempfile::TempDir,
-    log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Deref for Server {
+    type Target = child::Server;
+
+    fn deref(&self) -> &child::Server {
+        &self.process
+    }
+}
+
+impl DerefMut for Server {
+    fn deref_mut(&mut self) -> &mut child::Server {
+        &mut self.process
+    }
 }
 
 /// What a process has used since a moment.
@@ -61,49 +68,12 @@ impl Server {
         command
             .arg("serve")
             .env_clear()
-            .env("AUTHENTIK_HOST", simulator.url())
-            .env("AUTHENTIK_TOKEN", simulator.token())
-            .env("TMPDIR", temporary.path());
-        for port in ["LDAP", "LDAPS", "METRICS"] {
-            command.env(format!("AUTHENTIK_LISTEN__{port}"), "127.0.0.1:0");
-        }
-        for (name, value) in settings {
-            command.env(name, value);
-        }
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let log = Arc::new(Mutex::new(Vec::new()));
-        let (lines, written) = (Arc::clone(&log), BufReader::new(child.stderr.take().unwrap()));
-        std::thread::spawn(move || {
-            for line in written.lines().map_while(Result::ok) {
-                lines.lock().unwrap().push(line);
-            }
-        });
-        let begin = Instant::now();
-        let listening = loop {
-            if let Some(line) = find(&log, "listening") {
-                break line;
-            }
-            if let Some(status) = child.try_wait().unwrap() {
-                panic!("it ended with {status}: {:?}", log.lock().unwrap());
-            }
-            assert!(begin.elapsed() < PATIENCE, "{:?}", log.lock().unwrap());
-            std::thread::sleep(POLL);
-        };
-        let address = |key: &str| {
-            let text = listening[key].as_str().unwrap();
-            text.trim_matches(['[', ']']).parse().unwrap()
-        };
+            .env("TMPDIR", temporary.path())
+            .envs(settings.iter().copied());
         Self {
-            ldap: address("ldap"),
-            http: address("http"),
-            child,
+            process: child::Server::start(&mut command, &simulator),
             simulator,
             _temporary: temporary,
-            log,
         }
     }
 
@@ -122,10 +92,6 @@ impl Server {
             assert!(begin.elapsed() < PATIENCE, "never ready: {}", self.log());
             tokio::time::sleep(POLL).await;
         }
-    }
-
-    pub fn id(&self) -> u32 {
-        self.child.id()
     }
 
     /// What it has used so far.
@@ -163,29 +129,4 @@ impl Server {
         assert!(used <= cpu_s, "{used:.2} s of processor time instead of {cpu_s}");
         assert!(grown <= rss, "{grown} octets more memory instead of {rss}");
     }
-
-    /// All lines it has logged so far.
-    pub fn log(&self) -> String {
-        self.log.lock().unwrap().join("\n")
-    }
-
-    /// How it ended, if it has.
-    pub fn status(&mut self) -> Option<std::process::ExitStatus> {
-        self.child.try_wait().unwrap()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn find(log: &Mutex<Vec<String>>, event: &str) -> Option<Value> {
-    let lines = log.lock().unwrap();
-    lines
-        .iter()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .find(|line| line["event"] == event)
 }

@@ -4,24 +4,14 @@ use std::time::Duration;
 
 use akldap_simulator::{Directory, Endpoint, Fault, Options, Rule, Simulator};
 use ldap3_proto::proto::{LdapOp, LdapSearchScope};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use tracing_subscriber::util::SubscriberInitExt;
 
 use akldap_testing::captured_log::Log;
 use akldap_testing::client::{Client, search};
+use akldap_testing::http;
 use akldap_testing::stage::{BASE, Stage, eventually, user_dn};
-
-pub async fn http(address: std::net::SocketAddr, path: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, answer)
-}
 
 async fn down() -> Stage {
     let simulator = Simulator::start(Directory::sample(30, 5), Options::default())
@@ -34,8 +24,11 @@ async fn down() -> Stage {
 #[tokio::test]
 async fn the_server_starts_without_authentik_and_finds_it_later() {
     let stage = down().await;
-    assert_eq!(http(stage.http(), "/outpost.goauthentik.io/ping").await.0, 204);
-    assert_eq!(http(stage.http(), "/ready").await.0, 503);
+    assert_eq!(
+        http::get(stage.http(), "/outpost.goauthentik.io/ping").await.0,
+        204
+    );
+    assert_eq!(http::get(stage.http(), "/ready").await.0, 503);
     let mut client = stage.client().await;
     assert_eq!(
         client.read("", &[]).await.outcome.code,
@@ -55,7 +48,7 @@ async fn the_server_starts_without_authentik_and_finds_it_later() {
     assert_eq!(client.compare(BASE, "dc", b"ldap").await.code, 52);
     stage.simulator.refuse_connections(false);
     stage.ready().await;
-    assert_eq!(http(stage.http(), "/ready").await.0, 200);
+    assert_eq!(http::get(stage.http(), "/ready").await.0, 200);
     assert_eq!(
         client.bind(&user_dn("alice"), "demo-alice").await.code,
         0,
@@ -132,7 +125,7 @@ async fn metrics_have_their_official_names() {
         .subtree(BASE, "(cn=alice)", &[])
         .await;
     stage.bind(&user_dn("alice"), "wrong").await;
-    let (status, text) = http(stage.http(), "/metrics").await;
+    let (status, text) = http::get(stage.http(), "/metrics").await;
     assert_eq!(status, 200);
     for part in [
         "authentik_outpost_info{",
@@ -171,7 +164,7 @@ async fn every_refusal_is_counted_with_its_reason() {
         client.send_raw(broken).await;
         assert!(client.receive().await.is_some());
     }
-    let (_, text) = http(stage.http(), "/metrics").await;
+    let (_, text) = http::get(stage.http(), "/metrics").await;
     for (request, reason, app) in [
         ("search", "empty_bind_dn", ""),
         ("compare", "empty_bind_dn", ""),

@@ -11,8 +11,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::ldap::lifecycle::http;
 use akldap_testing::client::{Client, Stream};
+use akldap_testing::http;
 use akldap_testing::stage::{BASE, Stage, user_dn};
 
 fn file(name: &str) -> String {
@@ -165,7 +165,7 @@ async fn tls_can_be_required() {
     let mut client = stage.client().await;
     assert_eq!(client.bind(&user_dn("alice"), "demo-alice").await.code, 13);
     assert_eq!(client.read("", &[]).await.outcome.code, 13);
-    let (_, text) = http(stage.http(), "/metrics").await;
+    let (_, text) = http::get(stage.http(), "/metrics").await;
     for request in ["bind", "search"] {
         let labels = format!("type=\"{request}\",reason=\"confidentiality_required\",app=\"\"}} 1\n");
         assert!(text.contains(&labels), "{labels} is missing in\n{text}");

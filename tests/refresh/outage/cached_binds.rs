@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use akldap_simulator::{Stage as FlowStage, UserLogin};
 
-use crate::outage::http;
 use akldap_testing::captured_log::Log;
+use akldap_testing::http;
 use akldap_testing::scenery::{recommended, stage};
 use akldap_testing::stage::{BASE, Stage, eventually, user_dn};
 

@@ -4,10 +4,12 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use akldap_simulator::{Directory, Fault, Options, Rule, Simulator};
+use rustix::process::Signal;
 
-use crate::outage::child::Server;
-use crate::outage::http;
+use crate::outage::child;
+use akldap_testing::child::Server;
 use akldap_testing::client::Client;
+use akldap_testing::http;
 use akldap_testing::stage::{BASE, NEVER, user_dn};
 
 /// Kills when the variable does not say otherwise: what fits into an ordinary test run.
@@ -79,10 +81,10 @@ async fn a_killed_server_starts_again_with_a_whole_directory() {
         .unwrap();
     set_generation(&simulator, 0);
     // How long a refresh takes until its file is written decides when to kill.
-    let server = Server::start(&simulator, folder.path(), &path).await;
+    let server = child::start(&simulator, folder.path(), &path);
     wait_until("the first file", &server, async || path.exists()).await;
     let users = served(&server).await.1;
-    server.kill();
+    drop(server);
     let mut oldest = 0;
     let mut span = Duration::from_millis(400);
     let mut newer = 0;
@@ -92,7 +94,7 @@ async fn a_killed_server_starts_again_with_a_whole_directory() {
             .into_iter()
             .map(|path| simulator.faults().add(Rule::new(path, Fault::WorkerLost)))
             .collect();
-        let server = Server::start(&simulator, folder.path(), &path).await;
+        let server = child::start(&simulator, folder.path(), &path);
         wait_until("the file is served", &server, async || is_ready(&server).await).await;
         let (generation, found) = served(&server).await;
         assert_eq!(found, users);
@@ -107,7 +109,7 @@ async fn a_killed_server_starts_again_with_a_whole_directory() {
         spoilt
             .into_iter()
             .for_each(|rule| simulator.faults().remove(rule));
-        server.ask_for_refresh();
+        server.signal(Signal::USR1);
         if round == 1 {
             let began = Instant::now();
             let first = std::fs::metadata(&path).unwrap().modified().unwrap();
@@ -120,12 +122,12 @@ async fn a_killed_server_starts_again_with_a_whole_directory() {
             tokio::time::sleep(span.mul_f64(fastrand::f64())).await;
         }
         assert!(!server.log().contains("panicked"), "{}", server.log());
-        server.kill();
+        drop(server);
         assert_tidy(folder.path());
     }
     assert!(newer > 0, "no file was ever written: {span:?} is too short");
     // And with authentik well again everything is as new.
-    let server = Server::start(&simulator, folder.path(), &path).await;
+    let server = child::start(&simulator, folder.path(), &path);
     wait_until("the newest directory", &server, async || {
         is_ready(&server).await && served(&server).await == (kills, users)
     })

@@ -3,8 +3,8 @@
 use akldap_simulator::{Directory, Fault, Options, Rule, Simulator};
 use serde_json::{Value, json};
 
-use crate::outage::http;
 use akldap_testing::captured_log::Log;
+use akldap_testing::http;
 use akldap_testing::stage::{Stage, eventually};
 
 /// Statuses for searches and for binds, and what the answer says of both.

@@ -7,8 +7,8 @@ use std::time::Duration;
 use akldap::config::StringMap;
 use akldap_simulator::{Directory, Fault, Options, Rule, Simulator};
 
-use crate::outage::http;
 use akldap_testing::captured_log::Log;
+use akldap_testing::http;
 use akldap_testing::stage::{BASE, SUFFIX, Stage, eventually, user_dn};
 
 const EVERYTHING: &str = "(objectClass=*)";

@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use akldap_simulator::{Directory, Endpoint, Options, Simulator};
+use rustix::process::Signal;
 
-use crate::outage::child::Server;
-use crate::outage::http;
+use crate::outage::child;
+use akldap_testing::child::Server;
 use akldap_testing::client::Client;
+use akldap_testing::http;
 use akldap_testing::stage::{BASE, NEVER, user_dn};
 
 const TRIGGERS: usize = 1000;
@@ -71,7 +73,7 @@ async fn a_thousand_triggers_are_refreshes_one_after_the_other() {
         .await
         .unwrap();
     set_state(&simulator, 0);
-    let server = Server::start(&simulator, folder.path(), &folder.path().join("directory")).await;
+    let server = child::start(&simulator, folder.path(), &folder.path().join("directory"));
     let began = Instant::now();
     while http::get(server.http, "/ready").await.0 != 200 || simulator.websockets() == 0 {
         assert!(began.elapsed() < NEVER, "{}", server.log());
@@ -98,7 +100,7 @@ async fn a_thousand_triggers_are_refreshes_one_after_the_other() {
     for trigger in 1..=TRIGGERS {
         set_state(&simulator, trigger);
         if trigger % 2 == 0 {
-            server.ask_for_refresh();
+            server.signal(Signal::USR1);
         } else {
             simulator.trigger_update(vec![outpost]);
         }

@@ -1,0 +1,133 @@
+//! `akldap serve` as a process of its own, which can be killed, and whose log is kept line by line.
+
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use akldap_simulator::Simulator;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+/// Longer than anything a server does in a test.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A running server; killed when dropped.
+pub struct Server {
+    child: Child,
+    pub ldap: SocketAddr,
+    pub ldaps: SocketAddr,
+    pub http: SocketAddr,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Server {
+    /// Starts `command`, the program with all that is special about it, in front of this simulator and on any free ports, unless its
+    /// environment says otherwise; returns when the ports are open.
+    pub fn start(command: &mut Command, simulator: &Simulator) -> Self {
+        let given: Vec<OsString> = command.get_envs().map(|(name, _)| name.to_owned()).collect();
+        for (name, value) in [
+            ("AUTHENTIK_HOST", simulator.url()),
+            ("AUTHENTIK_TOKEN", simulator.token()),
+            ("AUTHENTIK_LISTEN__LDAP", "127.0.0.1:0".to_owned()),
+            ("AUTHENTIK_LISTEN__LDAPS", "127.0.0.1:0".to_owned()),
+            ("AUTHENTIK_LISTEN__METRICS", "127.0.0.1:0".to_owned()),
+        ] {
+            if !given.iter().any(|given| given == name) {
+                command.env(name, value);
+            }
+        }
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let (lines, written) = (Arc::clone(&log), BufReader::new(child.stderr.take().unwrap()));
+        std::thread::spawn(move || {
+            for line in written.lines().map_while(Result::ok) {
+                lines.lock().unwrap().push(line);
+            }
+        });
+        let none = SocketAddr::from(([0, 0, 0, 0], 0));
+        let mut server = Self {
+            child,
+            ldap: none,
+            ldaps: none,
+            http: none,
+            log,
+        };
+        let line: Value = serde_json::from_str(&server.wait_for("\"listening\"")).unwrap();
+        let address = |key: &str| {
+            let text = line[key].as_str().unwrap();
+            text.trim_matches(['[', ']']).parse().unwrap()
+        };
+        (server.ldap, server.ldaps, server.http) = (address("ldap"), address("ldaps"), address("http"));
+        server
+    }
+
+    /// The first line of its log with these words, once there is one.
+    pub fn wait_for(&mut self, words: &str) -> String {
+        let begin = Instant::now();
+        loop {
+            let found = {
+                let log = self.log.lock().unwrap();
+                log.iter().find(|line| line.contains(words)).cloned()
+            };
+            if let Some(line) = found {
+                return line;
+            }
+            if let Some(status) = self.status() {
+                panic!("it ended with {status}, without {words}: {}", self.log());
+            }
+            assert!(begin.elapsed() < PATIENCE, "no {words}: {}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// All lines it has logged so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().join("\n")
+    }
+
+    /// How many lines of its log have these words.
+    pub fn count(&self, words: &str) -> usize {
+        let log = self.log.lock().unwrap();
+        log.iter().filter(|line| line.contains(words)).count()
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.id()).unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
+    /// How it ended, if it has.
+    pub fn status(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
+    /// Waits for its end; the exit code.
+    pub fn ended(&mut self) -> Option<i32> {
+        let begin = Instant::now();
+        loop {
+            if let Some(status) = self.status() {
+                return status.code();
+            }
+            assert!(begin.elapsed() < PATIENCE, "it did not end: {}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
