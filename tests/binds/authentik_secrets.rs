@@ -10,16 +10,9 @@ use akldap_testing::authentik_server::{Reply, Script, TOKEN, session_cookie};
 use akldap_testing::captured_log::Log;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::util::SubscriberInitExt as _;
-
 #[tokio::test]
 async fn nothing_secret_is_logged_at_any_level() {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(log.clone())
-        .finish();
-    let _guard = subscriber.set_default();
+    let (log, _guard) = Log::listen_at(tracing::Level::TRACE);
 
     let challenge = || Reply::json(r#"{"component":"ak-stage-identification","password_fields":true}"#);
     let done = Reply::json(r#"{"component":"xak-flow-redirect","to":"/"}"#);

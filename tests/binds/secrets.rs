@@ -14,12 +14,7 @@ use akldap_testing::stage::{BASE, eventually, user_dn};
 
 #[tokio::test]
 async fn a_whole_run_at_the_finest_level_logs_no_secret() {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(log.clone())
-        .finish();
-    let _guard = subscriber.set_default();
+    let (log, _guard) = Log::listen_at(tracing::Level::TRACE);
     let secrets = demo_secrets();
     let mut values = Vec::new();
     for mode in ["direct", "cached"] {

@@ -1,20 +1,13 @@
 //! Rows that authentik answers 500 for: the others are served, the last known version of the row stays.
 
-use akldap_simulator::Directory;
-use serde_json::json;
-use tracing_subscriber::util::SubscriberInitExt as _;
-
 use crate::scenery::{is_current, served, stage, truth, unready, update};
+use akldap_simulator::Directory;
 use akldap_testing::captured_log::Log;
+use serde_json::json;
 
 #[tokio::test]
 async fn a_poisoned_user_stays_as_known_and_hides_nobody() {
-    let log = Log::default();
-    let _guard = tracing_subscriber::fmt()
-        .with_writer(log.clone())
-        .with_ansi(false)
-        .finish()
-        .set_default();
+    let (log, _guard) = Log::listen();
     let stage = stage(Directory::sample(130, 25), 40, &[]).await;
     let before = truth(&stage.simulator).fingerprint();
     let pk = stage.simulator.user_pk("user000050").unwrap();

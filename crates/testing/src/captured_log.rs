@@ -3,8 +3,8 @@
 use std::io;
 use std::sync::{Arc, Mutex, OnceLock};
 
-use tracing::Dispatch;
 use tracing::subscriber::{DefaultGuard, NoSubscriber};
+use tracing::{Dispatch, Level};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -23,10 +23,16 @@ impl Default for Log {
 }
 
 impl Log {
-    /// Keeps what this thread logs until the guard is dropped.
+    /// Keeps what this thread logs for an admin until the guard is dropped.
     pub fn listen() -> (Self, DefaultGuard) {
+        Self::listen_at(Level::INFO)
+    }
+
+    /// Keeps what this thread logs at this level and those above it until the guard is dropped.
+    pub fn listen_at(level: Level) -> (Self, DefaultGuard) {
         let log = Self::default();
         let subscriber = tracing_subscriber::fmt()
+            .with_max_level(level)
             .with_ansi(false)
             .with_writer(log.clone());
         let guard = subscriber.finish().set_default();

@@ -4,6 +4,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use akldap_simulator::Directory;
+use akldap_testing::captured_log::Log;
+use akldap_testing::certificates::{connector, ldaps, pair, path, serving};
+use akldap_testing::client::{Client, search};
+use akldap_testing::stage::{BASE, Stage, eventually, user_dn};
 use bytes::BytesMut;
 use ldap3_proto::LdapCodec;
 use ldap3_proto::proto::{
@@ -13,12 +17,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_util::codec::Encoder;
-use tracing_subscriber::util::SubscriberInitExt;
-
-use akldap_testing::captured_log::Log;
-use akldap_testing::certificates::{connector, ldaps, pair, path, serving};
-use akldap_testing::client::{Client, search};
-use akldap_testing::stage::{BASE, Stage, eventually, user_dn};
 
 const CLIENT_HELLO: &[u8] = &[0x16, 0x03, 0x01, 0x00, 0x05, 0x01, 0x00, 0x00, 0x01, 0x03];
 const ANONYMOUS_BIND: &[u8] = &[
@@ -35,18 +33,9 @@ async fn say(address: SocketAddr, octets: &[u8]) -> Vec<u8> {
     answer
 }
 
-fn capture() -> (Log, tracing::subscriber::DefaultGuard) {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::INFO)
-        .with_writer(log.clone())
-        .finish();
-    (log.clone(), subscriber.set_default())
-}
-
 #[tokio::test]
 async fn a_wrong_protocol_is_named_once_for_each_source() {
-    let (log, _guard) = capture();
+    let (log, _guard) = Log::listen();
     let stage = Stage::with(serving(Directory::sample(0, 0), pair("p256")), |settings| {
         settings.set("AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS", "127.0.0.1/32");
     })
@@ -90,7 +79,7 @@ async fn a_wrong_protocol_is_named_once_for_each_source() {
 
 #[tokio::test]
 async fn a_proxy_outside_the_trusted_networks_is_named() {
-    let (log, _guard) = capture();
+    let (log, _guard) = Log::listen();
     let stage = Stage::with(Directory::sample(0, 0), |settings| {
         settings.set("AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS", "192.0.2.0/24");
     })
@@ -156,7 +145,7 @@ async fn guess_from_invented_addresses(stage: &Stage, guesses: u8) -> Vec<i32> {
 
 #[tokio::test]
 async fn a_peer_that_is_believed_by_default_is_named_and_has_a_ceiling() {
-    let (log, _guard) = capture();
+    let (log, _guard) = Log::listen();
     let limit = ("AUTHENTIK_LDAP__FAILED_BIND_LIMIT", "2");
     let stage = Stage::with(Directory::sample(0, 0), |settings| settings.set(limit.0, limit.1)).await;
     let codes = guess_from_invented_addresses(&stage, 30).await;
@@ -170,7 +159,7 @@ async fn a_peer_that_is_believed_by_default_is_named_and_has_a_ceiling() {
 
 #[tokio::test]
 async fn a_proxy_that_is_chosen_has_no_ceiling_and_others_name_no_address() {
-    let (log, _guard) = capture();
+    let (log, _guard) = Log::listen();
     let started = |networks: &'static str| {
         Stage::with(Directory::sample(0, 0), move |settings| {
             settings.set("AUTHENTIK_LDAP__FAILED_BIND_LIMIT", "2");
@@ -196,7 +185,7 @@ async fn a_proxy_that_is_chosen_has_no_ceiling_and_others_name_no_address() {
 
 #[tokio::test]
 async fn a_tls_server_name_that_no_client_can_send_is_named_once() {
-    let (log, _guard) = capture();
+    let (log, _guard) = Log::listen();
     let mut directory = serving(Directory::sample(0, 0), pair("p256"));
     for provider in directory.providers.values_mut() {
         provider.tls_server_name = "two words".to_owned();
@@ -249,7 +238,7 @@ async fn certificate_files_are_followed() {
     .await;
     assert!(ldaps(&connector(), stage.ldaps()).await.is_ok());
     assert_eq!(open.read("", &[]).await.outcome.code, 0);
-    let (second, (log, _guard)) = (served(), capture());
+    let (second, (log, _guard)) = (served(), Log::listen());
     std::fs::write(&key, "garbage").unwrap();
     stage.server.outpost().request_refresh();
     eventually("the bad file is noticed", || {

@@ -6,8 +6,6 @@ use akldap_simulator::{Directory, Endpoint, Fault, Options, Rule, Simulator};
 use ldap3_proto::proto::{LdapOp, LdapSearchScope};
 use tokio::net::TcpStream;
 
-use tracing_subscriber::util::SubscriberInitExt;
-
 use akldap_testing::captured_log::Log;
 use akldap_testing::client::{Client, search};
 use akldap_testing::http;
@@ -267,9 +265,7 @@ async fn a_provider_that_is_gone_is_no_longer_served() {
 
 #[tokio::test]
 async fn direct_search_mode_is_served_from_the_snapshot_and_said_once() {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).finish();
-    let _guard = subscriber.set_default();
+    let (log, _guard) = Log::listen();
     let mut directory = Directory::sample(0, 0);
     for provider in directory.providers.values_mut() {
         provider.search_mode = "direct".into();
