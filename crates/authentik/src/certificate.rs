@@ -12,7 +12,7 @@ pub struct CertificateKeyPair {
     /// The name the admin gave it.
     #[serde(default, deserialize_with = "nullable")]
     pub name: String,
-    /// SHA-256 of the certificate: fetch the material anew when it changes.
+    /// SHA-256 of the certificate: fetch the material again when it changes.
     #[serde(default)]
     pub fingerprint_sha256: Option<String>,
     /// Whether there is a key; a certificate without one cannot serve.

@@ -136,7 +136,7 @@ impl Client {
     }
 
     /// Reads the token's file again, if it came from one. Requests from now on carry what it holds; nothing else changes,
-    /// and nothing has to be started anew.
+    /// and nothing has to be restarted.
     ///
     /// # Errors
     /// When the file cannot be read or holds no token: the token in use stays.

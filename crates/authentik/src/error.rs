@@ -1,7 +1,7 @@
 //! What can go wrong in a call to authentik, told apart as far as an admin can act on it.
 //!
-//! Knows the statuses and bodies by which authentik, and what stands in front of it, refuse. Holds no token, cookie or password: URLs carry none, and
-//! only the beginning of an answer is kept.
+//! Knows the statuses and bodies by which authentik, and what stands in front of it, refuse. Holds no token, cookie or
+//! password: URLs carry none, and only the beginning of an answer is kept.
 
 use std::time::Duration;
 

@@ -1,7 +1,8 @@
 //! authentik's lists of users and groups, read while they change: everything once, then what changed since.
 //!
-//! Knows paging, its pace, pages that cannot be had whole, how the deleted are found, and when two looks at a list that
-//! changes show enough. Must not know when to read, what a directory is made of, or what is served.
+//! Knows paging, how many pages to ask for at once, what to do about a page that cannot be read whole, how deleted users
+//! are found, and when looks at a changing list agree. Must not know when to read, what a directory is made of, or what is
+//! served.
 //!
 //! A [`Reader`] hands out [`Changes`]. Whoever shows them says so, and the next look begins there:
 //!

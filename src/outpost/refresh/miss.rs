@@ -14,7 +14,7 @@ use akldap_directory::{Snapshot, login_key};
 
 use super::assembly::Fetched;
 
-/// Users wanted at once, some hundred octets each until they are fetched. Whoever comes beyond waits for the next refresh.
+/// Users wanted at once, a few hundred octets each until they are fetched. Whoever comes beyond waits for the next refresh.
 const MAX_WANTED: usize = 4096;
 /// Whoever was not found is not looked for again for so long, twice as long each time up to a minute.
 const FIRST_REST: Duration = Duration::from_millis(500);
@@ -137,7 +137,7 @@ impl Misses {
                 until: now,
                 next: FIRST_REST,
             });
-            // Who was left in peace for longer than any rest begins anew.
+            // Who was left in peace for longer than any rest starts over.
             if now.saturating_duration_since(rest.until) > LAST_REST {
                 rest.next = FIRST_REST;
             }

@@ -129,7 +129,7 @@ pub enum FlowError {
         /// After how many requests it was given up.
         limit: u32,
     },
-    /// authentik's session cookie does not arrive, so that each request begins the flow anew.
+    /// authentik's session cookie does not arrive, so that each request starts the flow again.
     #[error("authentik's session cookie is missing, so a proxy in between removes Set-Cookie headers")]
     CookieMissing,
     /// The flow ended, but nobody is logged in.

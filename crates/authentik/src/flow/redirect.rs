@@ -17,7 +17,8 @@ pub(super) enum Destination {
 }
 
 impl Destination {
-    /// Where a redirect from `from` leads, in a flow whose executor is at `ours`. The path may come with or without the path of our base URL: a proxy may strip it.
+    /// Where a redirect from `from` leads, in a flow whose executor is at `ours`. The path may come with or without the path
+    /// of our base URL: a proxy may strip it.
     pub(super) fn of(from: &Url, to: &str, ours: Url) -> Self {
         let Ok(target) = from.join(to) else {
             return Self::Elsewhere;

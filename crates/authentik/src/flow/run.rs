@@ -225,7 +225,7 @@ impl<'a> Run<'a> {
     ) -> Result<Result<Next, Rejection>, FlowError> {
         let component = challenge.component.as_str();
         if self.answered.contains(&component) {
-            // Without the cookie every request begins the flow anew, whatever was answered.
+            // Without the cookie every request starts the flow again, whatever was answered.
             if self.cookies.get(SESSION_COOKIE).is_none() {
                 return Err(FlowError::CookieMissing);
             }

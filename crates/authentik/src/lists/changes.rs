@@ -13,7 +13,7 @@ use super::split::Unreadable;
 use crate::page::RowWarning;
 use crate::user::User;
 
-/// What is known of users already, as those who read see it who do not know the directory.
+/// The users known already. These questions are all that a reader asks of a directory.
 pub trait Known: Send + Sync {
     /// The primary keys of all of them, ascending.
     fn pks(&self) -> Vec<i64>;

@@ -1,5 +1,5 @@
-//! Reads again and again: everything, or what changed since; of what authentik held at one moment, or, where it never holds
-//! still, of the newest look.
+//! Reads everything once, and then what changed. What it hands out is what authentik held at one moment or, where the lists
+//! never hold still, what the newest look showed.
 //!
 //! Knows what was read last and what therefore need not be read again. Must not know when to read, or what a directory is.
 
