@@ -32,7 +32,7 @@ pub(super) static INSECURE: Setting<Switch> = official(
     "AUTHENTIK_INSECURE",
     Switch,
     false,
-    "Do not verify authentik's certificate. For a private CA, AUTHENTIK_LDAP__CA_FILE is the better way.",
+    "Do not verify authentik's certificate. For a private CA, AUTHENTIK_LDAP__CA_FILE is better.",
 );
 
 pub(super) static HTTP_PROXY: Setting<Optional<Proxy>> = official(

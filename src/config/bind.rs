@@ -47,7 +47,7 @@ pub(super) static BIND_TIMEOUT: Setting<Period> = own(
         off: false,
     },
     Duration::from_secs(30),
-    "How long authentik may take to judge a login before it is answered unavailable (52). Waiting for a turn and for a Duo push comes on top.",
+    "How long authentik may take to judge a login before it is answered unavailable (52). Waiting for a turn and for a Duo push is not included.",
 );
 
 pub(super) static FAILED_BIND_LIMIT: Setting<Count<usize>> = own(
@@ -104,7 +104,7 @@ pub(super) static USERS_UNREAD_LIMIT: Setting<Period> = own(
         off: false,
     },
     Duration::from_mins(5),
-    "While authentik's users cannot be read for so long beyond the next look that is due, logins work all the same: changed passwords would go unseen, so equal binds are no longer answered from the cache unasked.",
+    "How long cached binds still count when a look was due and authentik's users cannot be read, although logins work. After that authentik is asked about them, because a changed password would go unseen.",
 );
 
 pub(super) static BIND_CACHE_OUTAGE_GRACE: Setting<Interval> = own(
@@ -140,7 +140,7 @@ pub(super) static ACCESS_RECHECK_RATE: Setting<Count<usize>> = own(
     "access-recheck-rate",
     Count { min: 1, max: 1000 },
     10,
-    "Logins in use asked about again in a second at most, one request each. With more logins than this times the interval, the checks take longer than the interval: 20,000 logins at 10 a second some 35 minutes.",
+    "The most logins in use that are asked about again in a second, one request each. With more logins than this times the interval, the checks take longer than the interval: for 20,000 logins at 10 a second, about 35 minutes.",
 );
 
 pub(super) static MFA_SECOND_TRY: Setting<Switch> = own(

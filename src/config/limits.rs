@@ -64,7 +64,7 @@ pub(super) static IDLE_TIMEOUT: Setting<Interval> = own(
     "idle-timeout",
     Interval { max: YEAR },
     Some(Duration::from_mins(15)),
-    "A connection without requests for so long is closed with a notice. 15 minutes is what connection pools expect; 0 is never.",
+    "A connection without requests for this long is closed with a notice. 15 minutes is what connection pools expect; 0 is never.",
 );
 
 pub(super) static MESSAGE_TIMEOUT: Setting<Period> = own(
@@ -86,7 +86,7 @@ pub(super) static WRITE_TIMEOUT: Setting<Period> = own(
         off: false,
     },
     Duration::from_secs(30),
-    "A client that reads nothing of its answer for so long is disconnected.",
+    "A client that reads nothing of its answer for this long is disconnected.",
 );
 
 pub(super) static HANDSHAKE_TIMEOUT: Setting<Period> = own(
@@ -149,7 +149,7 @@ pub(super) static SEARCH_WORK_LIMIT: Setting<Count<u64>> = own(
         max: 1_000_000_000_000,
     },
     200_000_000,
-    "Comparisons of one search of an account that may search everything, before it is answered adminLimitExceeded (11): an assertion held against an entry is one, and one more for each 32 octets of its values. 128 for each entry returned are free, so that listings never meet it. Some seconds of work.",
+    "Comparisons of one search of an account that may search everything, before it is answered adminLimitExceeded (11): an assertion held against an entry is one, and one more for each 32 octets of its values. 128 for each entry returned are free, so that listings never meet it. A few seconds of work.",
 );
 
 pub(super) static SEARCH_WORK_LIMIT_OWN: Setting<Count<u64>> = own(
@@ -171,7 +171,7 @@ pub(super) static SEARCH_WORK_LIMIT_ANONYMOUS: Setting<Count<u64>> = own(
         max: 1_000_000_000_000,
     },
     250_000,
-    "The same without a bind, for the rootDSE and the subschema. Some milliseconds of work.",
+    "The same without a bind, for the rootDSE and the subschema. A few milliseconds of work.",
 );
 
 pub(super) static SEARCH_MEMORY_LIMIT: Setting<Size> = own(

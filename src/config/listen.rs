@@ -58,7 +58,7 @@ pub(super) static TRUSTED_PROXIES: Setting<Networks> = official(
     "AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS",
     Networks,
     PRIVATE_NETWORKS,
-    "Networks whose PROXY protocol headers are believed on the LDAP ports. `none` believes nobody. Set it to the addresses of your load balancer: by the default any host in a private network can invent client addresses, so there the failed-bind limit also counts for the host itself, ten times as high.",
+    "Networks whose PROXY protocol headers are believed on the LDAP ports. `none` believes nobody. Set it to the addresses of your load balancer: with the default any host in a private network can invent client addresses, so there the failed-bind limit also counts for the host itself, ten times as high.",
 );
 
 /// Where to listen. No list is empty.

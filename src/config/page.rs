@@ -9,7 +9,7 @@ use super::options::{OFFICIAL, OPTIONS, TOLERATED};
 pub fn options_page() -> String {
     let mut page = String::from(
         "# Options\n\n\
-         Made from the table in `src/config/options.rs`; `AKLDAP_WRITE_DOCS=1 cargo test --lib options_page` writes it anew.\n\n\
+         Made from the table in `src/config/options.rs`; `AKLDAP_WRITE_DOCS=1 cargo test --lib options_page` rewrites it.\n\n\
          A flag wins over its variable, and a variable over the default. An empty value counts as unset. Every value may be\n\
          `file:///path?fallback` (the trimmed content of a file) or `env://VARIABLE?fallback`. Durations are `500ms`, `10s`, `5m`,\n\
          `1h30m`, `1d` or plain seconds; sizes are bytes, `64KiB` or `1MiB`; switches are `true` or `false`, also in the spellings\n\

@@ -13,7 +13,7 @@ pub(super) static REFRESH_DELTA_INTERVAL: Setting<Interval> = own(
         max: Duration::from_hours(24),
     },
     Some(Duration::from_secs(30)),
-    "Look for changes in the directory so often, if the outpost's configuration asks for fewer refreshes. A password changed in authentik voids cached binds with the next look, so after this time and that of the look. 0: only as often as the configuration says.",
+    "How often to look for changes in the directory, if the outpost's configuration asks for fewer refreshes. A password changed in authentik voids cached binds with the next look, so after this time and that of the look. 0: only as often as the configuration says.",
 );
 
 pub(super) static REFRESH_FULL_EVERY: Setting<Count<u32>> = own(
@@ -21,7 +21,7 @@ pub(super) static REFRESH_FULL_EVERY: Setting<Count<u32>> = own(
     "refresh-full-every",
     Count { min: 1, max: 10_000 },
     12,
-    "Read the whole directory at every so many refreshes, and between them only what changed. 1 reads it at each.",
+    "Every how many refreshes the whole directory is read. The others read only what changed. 1 reads it at each.",
 );
 
 pub(super) static SNAPSHOT_FILE: Setting<Optional<Path>> = own(

@@ -38,7 +38,7 @@ pub(super) static TLS_CERTIFICATE_FILE: Setting<Optional<Path>> = own(
     "tls-certificate-file",
     Optional(Path),
     Unset,
-    "PEM file of the certificate chain to serve instead of the providers' certificates. Needs the key file too. Both are looked at every ten seconds and read anew when they change.",
+    "PEM file of the certificate chain to serve instead of the providers' certificates. Needs the key file too. Both are checked every ten seconds and read again when they change.",
 );
 
 pub(super) static TLS_KEY_FILE: Setting<Optional<Path>> = own(
