@@ -44,3 +44,5 @@ pub mod server;
 mod circles;
 #[cfg(test)]
 mod layers;
+#[cfg(test)]
+mod sources;

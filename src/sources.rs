@@ -1,0 +1,96 @@
+//! What CONTRIBUTING.md and ARCHITECTURE.md say about the sources, and neither the compiler nor a lint checks.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Most lines of a file, tests aside.
+const MAX_LINES: usize = 500;
+/// Longer ones that are still to be split.
+const NOT_YET: &[&str] = &[
+    "crates/directory/src/build/carried.rs",
+    "crates/directory/src/plan/outline.rs",
+    "crates/directory/src/schema/attributes.rs",
+    "crates/directory/src/view/tree.rs",
+];
+
+#[test]
+fn no_file_is_too_long() {
+    let mut files = Vec::new();
+    for folder in ["src", "crates", "benches"] {
+        sources(&root().join(folder), &mut files);
+    }
+    // All of it is for tests.
+    files.retain(|file| !file.starts_with(root().join("crates/testing")));
+    assert!(files.len() > 300, "{} files were found", files.len());
+    let mut long = Vec::new();
+    for file in files {
+        let text = fs::read_to_string(&file).expect("a readable source");
+        // Unit tests stand at the end of a file.
+        let code = text.split("\n#[cfg(test)]\nmod tests {").next();
+        let lines = code.unwrap_or_default().lines().count();
+        let name = file.strip_prefix(root()).unwrap_or(&file).display().to_string();
+        if lines > MAX_LINES && !NOT_YET.contains(&name.as_str()) {
+            long.push(format!("{name}: {lines}"));
+        }
+    }
+    assert_eq!(long, [""; 0]);
+}
+
+/// No manifest can hold these lints for what is shipped alone, so each crate repeats them.
+#[test]
+fn the_strict_lints_are_the_same_in_each_crate() {
+    let lints = |file: &str| {
+        let text = fs::read_to_string(root().join(file)).expect("a crate");
+        let (_, after) = text.split_once("    deny(\n").unwrap_or_default();
+        let (lints, _) = after.split_once("\n    )").unwrap_or_default();
+        lints.to_owned()
+    };
+    let strict = lints("src/lib.rs");
+    assert!(strict.contains("clippy::unwrap_used"), "{strict}");
+    assert_eq!(lints("src/main.rs"), strict);
+    for name in ["authentik", "ldap", "simulator"] {
+        assert_eq!(lints(&format!("crates/{name}/src/lib.rs")), strict, "{name}");
+    }
+}
+
+#[test]
+fn what_the_documents_name_is_there() {
+    for document in ["ARCHITECTURE.md", "CONTRIBUTING.md"] {
+        let text = fs::read_to_string(root().join(document)).expect("a document");
+        let quoted = text.split('`').skip(1).step_by(2);
+        let places: Vec<&str> = quoted.filter(|text| is_place(text)).collect();
+        assert!(places.len() > 10, "{document} names {places:?}");
+        for place in places {
+            assert!(root().join(place).exists(), "{document} names {place}");
+        }
+    }
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Whether it is the path of a file or a folder of the repository, and not one that is made.
+fn is_place(text: &str) -> bool {
+    let folders = ["src/", "crates/", "tests/", "benches/", "fuzz/", "docs/", ".ci/"];
+    folders.iter().any(|folder| text.starts_with(folder)) && !text.contains(' ')
+}
+
+/// The sources below a folder, without those that are tests.
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("a readable folder") {
+        let path = entry.expect("a readable folder").path();
+        let name = path
+            .file_stem()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
+        if name.ends_with("tests") {
+            continue;
+        }
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
