@@ -32,12 +32,13 @@ use crate::config::BindConfig;
 use crate::logging::audit::RequestId;
 use crate::metrics::RejectReason;
 use akldap_authentik::{Client, Mode};
+use akldap_ldap::dn::Name;
 use akldap_ldap::response::{LdapResult, ResultCode};
 
 pub use answer::BindAnswer;
 use attempt::Attempt;
 use cache::BindCache;
-use cached_mode::{CachedMode, Place, Recalled};
+use cached_mode::{CachedMode, Recalled, Uncached};
 use judge::Judge;
 use name::{Accepted, BindName, NameError};
 pub use origin::{NAMED_SOURCES, Origin};
@@ -76,8 +77,8 @@ pub struct PendingBind {
     bind_dn: String,
     secret: Zeroizing<Vec<u8>>,
     origin: Origin,
-    /// Its place in the cache, in cached bind mode.
-    place: Option<Place>,
+    /// What the cache lacks for it, in cached bind mode.
+    uncached: Option<Uncached>,
 }
 
 /// How far a bind gets without waiting.
@@ -155,21 +156,21 @@ impl Binds {
             Ok(name) => name,
             Err(refusal) => return refused(refusal, None),
         };
-        let place = match self.recall(&name, secret, client) {
+        let uncached = match self.recall(&name, secret, client) {
             None => None,
             Some(Recalled::Login(login)) => {
                 let identity = Identity::new(login, shown_dn());
                 return Begun::Answered(BindAnswer::granted(identity, client));
             }
             Some(Recalled::Refusal(refusal)) => return refused(refusal, Some(name.provider)),
-            Some(Recalled::Nothing(place)) => Some(place),
+            Some(Recalled::Nothing(uncached)) => Some(uncached),
         };
         Begun::Pending(PendingBind {
             name,
             bind_dn: shown_dn(),
             secret: Zeroizing::new(secret.to_vec()),
             origin,
-            place,
+            uncached,
         })
     }
 
@@ -190,7 +191,7 @@ impl Binds {
             bind_dn,
             secret,
             origin,
-            place,
+            uncached,
         } = pending;
         let name = name.spelled_by(self.directory.snapshot().as_deref());
         let attempt = Arc::new(Attempt {
@@ -200,8 +201,8 @@ impl Binds {
             client: origin,
         });
         let (provider, client) = (Arc::clone(&attempt.provider), origin.client);
-        let judged = match place {
-            Some(place) => self.cached_mode.log_in(attempt, place, &left).await,
+        let judged = match uncached {
+            Some(uncached) => self.cached_mode.log_in(attempt, uncached, &left).await,
             None => self.judge.alone(attempt).unless_left(&left).await,
         };
         match judged {
@@ -259,23 +260,24 @@ impl Binds {
             return Err(not_configured());
         }
         let snapshot = || self.directory.snapshot();
-        let name = name::resolve(bind_dn, &providers, self.accepted, snapshot).map_err(|error| {
-            // Providers of the snapshot file may not be all there are.
-            if error == NameError::NoProvider && !self.status.configured() {
-                return not_configured();
-            }
-            let code = match error {
-                NameError::NotUtf8 => ResultCode::InvalidCredentials,
-                // Not invalidDNSyntax: the official outpost answers 50, and monitoring may look for it.
-                NameError::Malformed(_)
-                | NameError::NoProvider
-                | NameError::SeveralProviders
-                | NameError::NoUsername
-                | NameError::OnlyDomain
-                | NameError::NotStrict => ResultCode::InsufficientAccessRights,
-            };
-            Refusal::new(code, RejectReason::NoProvider, error.to_string())
-        })?;
+        let name =
+            name::resolve(&Name::new(bind_dn), &providers, self.accepted, snapshot).map_err(|error| {
+                // Providers of the snapshot file may not be all there are.
+                if error == NameError::NoProvider && !self.status.configured() {
+                    return not_configured();
+                }
+                let code = match error {
+                    NameError::NotUtf8 => ResultCode::InvalidCredentials,
+                    // Not invalidDNSyntax: the official outpost answers 50, and monitoring may look for it.
+                    NameError::Malformed(_)
+                    | NameError::NoProvider
+                    | NameError::SeveralProviders
+                    | NameError::NoUsername
+                    | NameError::OnlyDomain
+                    | NameError::NotStrict => ResultCode::InsufficientAccessRights,
+                };
+                Refusal::new(code, RejectReason::NoProvider, error.to_string())
+            })?;
         if name.lax {
             tracing::debug!(
                 bind_dn = %String::from_utf8_lossy(bind_dn),

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::{Builder, GroupRecord, Tree, compare};
 use crate::fixture::*;
 use akldap_ldap::dn;
+use akldap_ldap::dn::Name;
 use akldap_ldap::filter::{AttributeValueAssertion, Filter, MatchingRuleAssertion, SubstringFilter};
 use akldap_ldap::message::{Scope, SearchRequest};
 use akldap_ldap::response::ResultCode;
@@ -215,7 +216,7 @@ fn check(names: &Names, asked: &str, same: &[&str]) {
         &names.snapshot,
         &names.tree,
         Viewer::Full,
-        dn.as_bytes(),
+        &Name::new(dn.as_bytes()),
         b"cn",
         asked.as_bytes(),
     );

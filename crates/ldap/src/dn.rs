@@ -5,11 +5,13 @@
 
 mod escape;
 mod name;
+mod once;
 mod parser;
 mod unescaped;
 
 pub use escape::{escape, escape_into};
 pub use name::{AttributeTypeAndValue, Dn, Rdn};
+pub use once::Name;
 pub use parser::{DnError, MAX_ASSERTIONS};
 pub use unescaped::Unescaped;
 

@@ -42,9 +42,9 @@ pub(super) struct CachedMode {
     has_grace: bool,
 }
 
-/// A bind that is to be judged, and its place in the cache.
+/// A bind that the cache does not answer.
 #[derive(Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct Uncached {
     key: Key,
     /// The password of an equal cached bind is to be proved again.
     reprove: bool,
@@ -57,7 +57,7 @@ pub(super) enum Recalled {
     /// An equal one was refused a moment ago.
     Refusal(Refusal),
     /// Nothing that would do.
-    Nothing(Place),
+    Nothing(Uncached),
 }
 
 /// What is known about an equal bind that is kept, once it was looked at.
@@ -101,7 +101,7 @@ impl CachedMode {
                 return Recalled::Login(held.login);
             }
             self.metrics.bind_cache_miss();
-            return Recalled::Nothing(Place { key, reprove });
+            return Recalled::Nothing(Uncached { key, reprove });
         }
         if let Some(refusal) = self.cache.refused(&key) {
             return Recalled::Refusal(refusal);
@@ -112,17 +112,17 @@ impl CachedMode {
             return Recalled::Login(login);
         }
         self.metrics.bind_cache_miss();
-        Recalled::Nothing(Place { key, reprove: false })
+        Recalled::Nothing(Uncached { key, reprove: false })
     }
 
     /// Runs one login for any number of equal binds at once, and keeps its outcome.
     pub(super) async fn log_in(
         self: &Arc<Self>,
         attempt: Arc<Attempt>,
-        place: Place,
+        uncached: Uncached,
         left: &CancellationToken,
     ) -> Judged {
-        let Place { key, reprove } = place;
+        let Uncached { key, reprove } = uncached;
         let (cache, client) = (&self.cache, attempt.client.client);
         let known = || {
             let held = cache
@@ -132,9 +132,9 @@ impl CachedMode {
                 .or_else(|| cache.refused(&key).map(Err))
         };
         let (own, same) = (Arc::clone(self), Arc::clone(&attempt));
-        let judgement = self
-            .judgements
-            .join(key, known, move |unsent| own.judge_and_keep(same, place, unsent));
+        let judgement = self.judgements.join(key, known, move |unsent| {
+            own.judge_and_keep(same, uncached, unsent)
+        });
         match judgement.unless_left(left).await {
             Ok(login) if !cache.counts_for(&login, client) => {
                 self.judge.alone(attempt).unless_left(left).await
@@ -151,7 +151,7 @@ impl CachedMode {
     async fn judge_and_keep(
         self: Arc<Self>,
         attempt: Arc<Attempt>,
-        Place { key, reprove }: Place,
+        Uncached { key, reprove }: Uncached,
         unsent: Unsent,
     ) -> Judged {
         let stands = match self.standing(&key, attempt.client.client, reprove).await {

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::outpost::provider::Provider;
-use crate::outpost::providers::table::ProviderTable;
+use crate::outpost::providers::table::{Located, NotLocated, ProviderTable, Spelling};
 use akldap_directory::Snapshot;
-use akldap_ldap::dn::{Dn, DnError, Rdn};
+use akldap_ldap::dn::{Dn, DnError, Name, Rdn};
 use akldap_ldap::text;
 
 /// What a bind DN means.
@@ -81,48 +81,51 @@ pub(super) enum NameError {
     NotUtf8,
 }
 
+impl From<NotLocated> for NameError {
+    fn from(error: NotLocated) -> Self {
+        match error {
+            NotLocated::Outside => Self::NoProvider,
+            NotLocated::Malformed(error) => Self::Malformed(error),
+        }
+    }
+}
+
 /// Reads a bind DN. A name of a user's entry, in any spelling in which a search finds it, means that user. Otherwise anything
 /// with a `cn`, else a `uid`, else a `mail` below a provider's base is a user's name unless names are to be strict; the
 /// unescaped spelling `cn=a, b,ou=users,<base>` is accepted too. The directory is asked for only if the spelling is unusual.
 pub(super) fn resolve(
-    name: &[u8],
+    name: &Name<'_>,
     providers: &ProviderTable,
     accepted: Accepted,
     directory: impl FnOnce() -> Option<Arc<Snapshot>>,
 ) -> Result<BindName, NameError> {
-    if let Some(provider) = providers.for_plain_name(name)
-        && let Some(username) = provider.tree().plain_username(name)
+    if accepted.bare && is_bare(name.octets()) {
+        return resolve_bare(name.octets(), providers);
+    }
+    let Located { provider, spelling } = providers.locate(name)?;
+    if spelling == Spelling::Plain
+        && let Some(username) = provider.tree().plain_username(name.octets())
     {
+        let username = std::str::from_utf8(username).map_err(|_| NameError::NotUtf8)?;
         return Ok(BindName {
-            provider: Arc::clone(provider),
-            username: std::str::from_utf8(username)
-                .map_err(|_| NameError::NotUtf8)?
-                .to_owned(),
+            username: username.to_owned(),
+            provider,
             lax: false,
             of_entry: true,
         });
     }
-    if accepted.bare && is_bare(name) {
-        return resolve_bare(name, providers);
-    }
-    let (provider, username, lax) = match Dn::parse(name) {
-        Ok(dn) => {
-            let provider = providers.for_dn(&dn).ok_or(NameError::NoProvider)?;
+    let (username, lax) = match spelling {
+        Spelling::Plain | Spelling::Parsed => {
+            let dn = name.parsed().map_err(NameError::Malformed)?;
             let levels = dn.below(provider.tree().base()).unwrap_or_default();
             match exact_username(levels) {
-                Some(username) => (provider, username.to_vec(), false),
-                None => {
-                    let username = lax_username(levels).ok_or(NameError::NoUsername)?;
-                    (provider, username.to_vec(), true)
-                }
+                Some(username) => (username.to_vec(), false),
+                None => (lax_username(levels).ok_or(NameError::NoUsername)?.to_vec(), true),
             }
         }
-        Err(error) => {
-            let (provider, front) = providers
-                .for_unescaped_dn(name)
-                .ok_or(NameError::Malformed(error))?;
+        Spelling::Unescaped { front, error } => {
             let username = unescaped_username(front).ok_or(NameError::Malformed(error))?;
-            (provider, username.to_vec(), true)
+            (username.to_vec(), true)
         }
     };
     if accepted.strict && lax {

@@ -4,7 +4,41 @@
 use std::sync::Arc;
 
 use crate::outpost::provider::Provider;
-use akldap_ldap::dn::{Dn, Unescaped};
+use akldap_ldap::dn::{Dn, DnError, Name, Unescaped};
+
+/// To which provider a name belongs, and how that was seen.
+#[derive(Debug)]
+pub struct Located<'n> {
+    /// The provider.
+    pub provider: Arc<Provider>,
+    /// How the name is written.
+    pub spelling: Spelling<'n>,
+}
+
+/// How a name is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spelling<'n> {
+    /// As we give it out ourselves.
+    Plain,
+    /// In another way that RFC 4514 allows.
+    Parsed,
+    /// Not as RFC 4514 wants it.
+    Unescaped {
+        /// What stands before the base DN and its separator.
+        front: &'n [u8],
+        /// Why it is no RFC 4514 name.
+        error: DnError,
+    },
+}
+
+/// Why a name belongs to no provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotLocated {
+    /// It is below no base DN.
+    Outside,
+    /// It is no name, and does not end with a base DN either.
+    Malformed(DnError),
+}
 
 /// All providers, longest base DN first.
 #[derive(Debug, Default)]
@@ -54,22 +88,35 @@ impl ProviderTable {
         self.providers.is_empty()
     }
 
-    /// The provider whose base DN is the longest at or above `name`.
-    pub fn for_dn(&self, name: &Dn) -> Option<Arc<Provider>> {
-        // Normalised once, however many bases it is compared with.
-        let deepest = self
-            .providers
-            .first()
-            .map_or(0, |provider| provider.tree().depth());
-        let levels = name.normal_rdns(deepest);
-        self.providers
-            .iter()
-            .find(|provider| levels.ends_with(provider.tree().levels()))
-            .cloned()
+    /// The provider whose base DN is the longest at or above a name.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn locate<'n>(&self, name: &Name<'n>) -> Result<Located<'n>, NotLocated> {
+        if let Some(provider) = self.of_plain(name.octets()) {
+            let provider = Arc::clone(provider);
+            let spelling = Spelling::Plain;
+            return Ok(Located { provider, spelling });
+        }
+        match name.parsed() {
+            Ok(parsed) => {
+                let provider = self.of_parsed(parsed).ok_or(NotLocated::Outside)?;
+                let (provider, spelling) = (Arc::clone(provider), Spelling::Parsed);
+                Ok(Located { provider, spelling })
+            }
+            Err(error) => {
+                let found = self.of_unescaped(name.octets());
+                let (provider, front) = found.ok_or(NotLocated::Malformed(error))?;
+                let (provider, spelling) = (Arc::clone(provider), Spelling::Unescaped { front, error });
+                Ok(Located { provider, spelling })
+            }
+        }
     }
 
-    /// The same for a name in the spelling that nearly all come in, without parsing it; see [`Tree::contains_plainly`].
-    pub fn for_plain_name(&self, name: &[u8]) -> Option<&Arc<Provider>> {
+    /// For a name in the spelling that nearly all come in, without parsing it; see [`Tree::contains_plainly`].
+    ///
+    /// [`Tree::contains_plainly`]: akldap_directory::Tree::contains_plainly
+    fn of_plain(&self, name: &[u8]) -> Option<&Arc<Provider>> {
         // Which of two is meant is told by RDNs, not by text.
         if self.nested {
             return None;
@@ -79,13 +126,25 @@ impl ProviderTable {
             .find(|provider| provider.tree().contains_plainly(name))
     }
 
-    /// The same for a string that is no RFC 4514 name because its leading values are not escaped: the provider
-    /// whose base DN ends it at an RDN boundary, and what stands before that.
-    pub fn for_unescaped_dn<'a>(&self, name: &'a [u8]) -> Option<(Arc<Provider>, &'a [u8])> {
+    fn of_parsed(&self, name: &Dn) -> Option<&Arc<Provider>> {
+        // Normalised once, however many bases it is compared with.
+        let deepest = self
+            .providers
+            .first()
+            .map_or(0, |provider| provider.tree().depth());
+        let levels = name.normal_rdns(deepest);
+        self.providers
+            .iter()
+            .find(|provider| levels.ends_with(provider.tree().levels()))
+    }
+
+    /// For a string that is no RFC 4514 name because its leading values are not escaped: the provider whose base DN ends it
+    /// at an RDN boundary, and what stands before that.
+    fn of_unescaped<'n>(&self, name: &'n [u8]) -> Option<(&Arc<Provider>, &'n [u8])> {
         let mut name = Unescaped::new(name);
         self.providers.iter().find_map(|provider| {
             let front = name.before(provider.tree().levels())?;
-            Some((Arc::clone(provider), front))
+            Some((provider, front))
         })
     }
 
@@ -134,8 +193,14 @@ mod tests {
 
     fn pk(table: &ProviderTable, name: &str) -> Option<i64> {
         table
-            .for_dn(&Dn::parse(name.as_bytes()).unwrap())
+            .of_parsed(&Dn::parse(name.as_bytes()).unwrap())
             .map(|provider| provider.pk())
+    }
+
+    /// The pk of the provider, and how the name is written.
+    fn located<'n>(table: &ProviderTable, name: &'n str) -> Result<(i64, Spelling<'n>), NotLocated> {
+        let located = table.locate(&Name::new(name.as_bytes()))?;
+        Ok((located.provider.pk(), located.spelling))
     }
 
     #[test]
@@ -166,12 +231,11 @@ mod tests {
             ("xdc=a,dc=io", None),
             ("cn=a,dc=io", None),
         ] {
-            let found = table
-                .for_plain_name(name.as_bytes())
-                .map(|provider| provider.pk());
+            let found = table.of_plain(name.as_bytes()).map(|provider| provider.pk());
             assert_eq!(found, expected, "{name}");
-            if expected.is_some() {
-                assert_eq!(pk(&table, name), expected, "{name}");
+            if let Some(expected) = expected {
+                assert_eq!(pk(&table, name), Some(expected), "{name}");
+                assert_eq!(located(&table, name), Ok((expected, Spelling::Plain)), "{name}");
             }
         }
     }
@@ -180,20 +244,37 @@ mod tests {
     fn of_nested_bases_text_does_not_decide() {
         for bases in [["dc=io", "ou=users, dc=io"], ["ou=users, dc=io", "dc=io"]] {
             let table = table(&bases);
-            assert!(table.for_plain_name(b"cn=a,ou=users,dc=io").is_none());
+            let name = "cn=a,ou=users,dc=io";
+            assert!(table.of_plain(name.as_bytes()).is_none());
+            let long = bases.iter().position(|base| base.contains("ou")).unwrap() as i64 + 1;
+            assert_eq!(located(&table, name), Ok((long, Spelling::Parsed)));
         }
     }
 
     #[test]
     fn an_unescaped_name_belongs_to_the_base_that_ends_it() {
         let table = table(&["dc=io", "dc=ldap,dc=io"]);
-        let name = b"cn=Sales, EMEA,ou=groups,DC=ldap,DC=io";
-        let (provider, front) = table.for_unescaped_dn(name).unwrap();
-        assert_eq!((provider.pk(), front), (2, &b"cn=Sales, EMEA,ou=groups"[..]));
-        assert!(
-            table
-                .for_unescaped_dn(b"cn=Sales, EMEA,ou=groups,dc=org")
-                .is_none()
-        );
+        let name = "cn=Sales, EMEA,ou=groups,DC=ldap,DC=io";
+        let (pk, spelling) = located(&table, name).unwrap();
+        let Spelling::Unescaped { front, error } = spelling else {
+            panic!("{spelling:?}");
+        };
+        assert_eq!((pk, front), (2, &b"cn=Sales, EMEA,ou=groups"[..]));
+        assert_eq!(Err(error), Dn::parse(name.as_bytes()));
+        let name = "cn=Sales, EMEA,ou=groups,dc=org";
+        let error = Dn::parse(name.as_bytes()).unwrap_err();
+        assert_eq!(located(&table, name), Err(NotLocated::Malformed(error)));
+    }
+
+    #[test]
+    fn a_name_elsewhere_belongs_to_nobody() {
+        let table = table(&["dc=io"]);
+        for name in ["cn=a,dc=org", "", "io"] {
+            let expected = match Dn::parse(name.as_bytes()) {
+                Ok(_) => NotLocated::Outside,
+                Err(error) => NotLocated::Malformed(error),
+            };
+            assert_eq!(located(&table, name), Err(expected), "{name}");
+        }
     }
 }

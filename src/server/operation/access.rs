@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use crate::metrics::RejectReason;
 use crate::outpost::provider::Provider;
+use crate::outpost::providers::table::NotLocated;
 use akldap_directory::{Snapshot, Viewer};
-use akldap_ldap::dn::Dn;
+use akldap_ldap::dn::Name;
 use akldap_ldap::response::{LdapResult, ResultCode};
 
 use crate::server::session::LdapSession;
@@ -21,7 +22,7 @@ pub(super) struct Allowed {
 }
 
 /// What the bound user is shown, if they may ask about `base_object` at all.
-pub(super) fn authorise(session: &LdapSession, base_object: &[u8]) -> Result<Allowed, Answer> {
+pub(super) fn authorise(session: &LdapSession, base_object: &Name<'_>) -> Result<Allowed, Answer> {
     let refused = |code, text: &str| refused(session, LdapResult::new(code, text));
     // An outage looks like one to everybody: nobody can bind before the first load, so "bind first" would mislead.
     let Some(snapshot) = session.outpost.snapshot() else {
@@ -33,7 +34,7 @@ pub(super) fn authorise(session: &LdapSession, base_object: &[u8]) -> Result<All
         return Err(refused(ResultCode::InsufficientAccessRights, text));
     };
     // Below the empty name lie all trees, and this is the one that the bound user may see.
-    let provider = match base_object {
+    let provider = match base_object.octets() {
         [] => session.outpost.providers().by_pk(identity.provider().pk()),
         _ => provider_for(session, base_object)?,
     };
@@ -64,24 +65,18 @@ pub(super) fn authorise(session: &LdapSession, base_object: &[u8]) -> Result<All
     })
 }
 
-fn provider_for(session: &LdapSession, base_object: &[u8]) -> Result<Option<Arc<Provider>>, Answer> {
-    let providers = session.outpost.providers();
-    if let Some(provider) = providers.for_plain_name(base_object) {
-        return Ok(Some(Arc::clone(provider)));
-    }
-    match Dn::parse(base_object) {
-        Ok(base) => Ok(providers.for_dn(&base)),
+fn provider_for(session: &LdapSession, base_object: &Name<'_>) -> Result<Option<Arc<Provider>>, Answer> {
+    match session.outpost.providers().locate(base_object) {
         // The official outpost's unescaped spelling is not RFC 4514; the directory judges it within its tree.
-        Err(error) => match providers.for_unescaped_dn(base_object) {
-            Some((provider, _)) => Ok(Some(provider)),
-            None => {
-                let text = format!("the base DN is malformed: {error}");
-                Err(refused(
-                    session,
-                    LdapResult::new(ResultCode::InvalidDnSyntax, text),
-                ))
-            }
-        },
+        Ok(located) => Ok(Some(located.provider)),
+        Err(NotLocated::Outside) => Ok(None),
+        Err(NotLocated::Malformed(error)) => {
+            let text = format!("the base DN is malformed: {error}");
+            Err(refused(
+                session,
+                LdapResult::new(ResultCode::InvalidDnSyntax, text),
+            ))
+        }
     }
 }
 

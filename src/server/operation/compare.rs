@@ -1,6 +1,7 @@
 //! Compare (RFC 4511 section 4.10), within what the bound user may see.
 
 use akldap_directory as directory;
+use akldap_ldap::dn::Name;
 use akldap_ldap::message::CompareRequest;
 
 use crate::server::session::LdapSession;
@@ -11,10 +12,11 @@ use super::root_dse;
 
 /// Compares one value of one attribute of one entry.
 pub(super) fn run(session: &LdapSession, request: &CompareRequest) -> Answer {
-    if let Some(result) = root_dse::compare(session, request) {
+    let name = Name::new(request.entry.as_bytes());
+    if let Some(result) = root_dse::compare(session, &name, request) {
         return result.into();
     }
-    match access::authorise(session, request.entry.as_bytes()) {
+    match access::authorise(session, &name) {
         Ok(Allowed {
             provider,
             viewer,
@@ -23,7 +25,7 @@ pub(super) fn run(session: &LdapSession, request: &CompareRequest) -> Answer {
             &snapshot,
             provider.tree(),
             viewer,
-            request.entry.as_bytes(),
+            &name,
             request.attribute.as_bytes(),
             &request.value,
         )

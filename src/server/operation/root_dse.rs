@@ -4,7 +4,7 @@
 use akldap_directory::subschema::SUBSCHEMA_DN;
 use akldap_directory::{self as directory, Search, SearchControls};
 use akldap_ldap::control::VlvTarget;
-use akldap_ldap::dn::Dn;
+use akldap_ldap::dn::Name;
 use akldap_ldap::filter::Filter;
 use akldap_ldap::message::{CompareRequest, Scope, SearchRequest};
 use akldap_ldap::response::{LdapResult, ResultCode};
@@ -17,12 +17,13 @@ use crate::server::session::LdapSession;
 /// the empty name is the tree of their provider as well.
 pub(super) fn search(
     session: &LdapSession,
+    base_object: &Name<'_>,
     request: &SearchRequest<'_>,
     controls: &SearchControls,
 ) -> Option<Result<Search, LdapResult>> {
     let identity = session.identity.as_deref();
     let refusal = || too_much_asserted(asserted(request, controls), identity);
-    if request.base_object.is_empty() {
+    if base_object.octets().is_empty() {
         if identity.is_some() && request.scope != Scope::BaseObject {
             return None;
         }
@@ -33,7 +34,7 @@ pub(super) fn search(
         return Some(Search::of_entry("", &attributes, request, controls));
     }
     let asked = identity.is_some() && asks_for_subschema(&request.filter);
-    if !asked && !names_subschema(request.base_object) {
+    if !asked && !names_subschema(base_object) {
         return None;
     }
     Some(match refusal() {
@@ -46,18 +47,22 @@ pub(super) fn search(
 }
 
 /// Compares a value of the rootDSE or the subschema, if the request is for one of them.
-pub(super) fn compare(session: &LdapSession, request: &CompareRequest) -> Option<LdapResult> {
+pub(super) fn compare(
+    session: &LdapSession,
+    entry: &Name<'_>,
+    request: &CompareRequest,
+) -> Option<LdapResult> {
     let identity = session.identity.as_deref();
     let (attribute, value) = (request.attribute.as_bytes(), &request.value);
     let refusal = || too_much_asserted(attribute.len() + value.len(), identity);
-    if request.entry.is_empty() {
+    if entry.octets().is_empty() {
         if let Some(refusal) = refusal() {
             return Some(refusal);
         }
         let attributes = session.outpost.root_dse_attributes(identity);
         return Some(directory::compare_entry("", &attributes, attribute, value));
     }
-    names_subschema(request.entry.as_bytes()).then(|| {
+    names_subschema(entry).then(|| {
         refusal().unwrap_or_else(|| {
             let attributes = session.outpost.subschema_attributes(identity);
             directory::compare_entry(SUBSCHEMA_DN, &attributes, attribute, value)
@@ -90,9 +95,11 @@ fn too_much_asserted(octets: usize, identity: Option<&Identity>) -> Option<LdapR
 }
 
 /// The name of the subschema is one RDN; no other need be parsed.
-fn names_subschema(name: &[u8]) -> bool {
-    memchr::memchr2(b',', b';', name).is_none()
-        && Dn::parse(name).is_ok_and(|name| name.normal_form() == SUBSCHEMA_DN.as_bytes())
+fn names_subschema(name: &Name<'_>) -> bool {
+    memchr::memchr2(b',', b';', name.octets()).is_none()
+        && name
+            .parsed()
+            .is_ok_and(|name| name.normal_form() == SUBSCHEMA_DN.as_bytes())
 }
 
 /// Clients look for the subschema by its class below the base DN, too.

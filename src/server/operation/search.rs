@@ -8,6 +8,7 @@ use crate::metrics::RejectReason;
 use crate::outpost::provider::Provider;
 use akldap_directory::{self as directory, SearchControls, SearchLimits};
 use akldap_ldap::control::{self, Control, DerefSpec, PagedResults, SortKey, VlvRequest};
+use akldap_ldap::dn::Name;
 use akldap_ldap::message::{Message, SearchRequest};
 use akldap_ldap::response::ResultCode;
 
@@ -87,20 +88,21 @@ fn prepare(
 ) -> Result<(directory::Search, Option<Arc<Provider>>), Answer> {
     let controls = read_controls(session, &message.controls)?;
     let refused = |result| access::refused(session, result);
-    if let Some(search) = root_dse::search(session, request, &controls) {
+    let base_object = Name::new(request.base_object);
+    if let Some(search) = root_dse::search(session, &base_object, request, &controls) {
         return search.map(|search| (search, None)).map_err(refused);
     }
     let Allowed {
         provider,
         viewer,
         snapshot,
-    } = access::authorise(session, request.base_object)?;
+    } = access::authorise(session, &base_object)?;
     let tree = Arc::clone(provider.tree());
     let search = if request.base_object.is_empty() {
         let root_dse = session.outpost.root_dse_attributes(session.identity.as_deref());
         directory::Search::from_root(snapshot, tree, viewer, &root_dse, request, &controls)
     } else {
-        directory::Search::new(snapshot, tree, viewer, request, &controls)
+        directory::Search::from_base(&base_object, snapshot, tree, viewer, request, &controls)
     };
     search.map(|search| (search, Some(provider))).map_err(refused)
 }

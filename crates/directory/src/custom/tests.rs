@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::super::{Builder, CarriedUser, CustomPolicy, Snapshot, Viewer, Warning, compare};
 use crate::fixture::*;
 use crate::schema::password_attributes::PASSWORD_ATTRIBUTES;
+use akldap_ldap::dn::Name;
 use akldap_ldap::response::ResultCode;
 
 const FORGED: &str = r#"{
@@ -231,7 +232,7 @@ fn learnt(snapshot: &Arc<Snapshot>, name: &str, value: &str) -> Vec<String> {
             snapshot,
             &tree(),
             Viewer::Full,
-            dn.as_bytes(),
+            &Name::new(dn.as_bytes()),
             name.as_bytes(),
             asserted.as_bytes(),
         );

@@ -13,6 +13,7 @@ use crate::schema::Syntax;
 use crate::values::syntax;
 use crate::view::context::Context;
 use crate::view::tree::Resolved;
+use akldap_ldap::dn::Name;
 
 /// An asserted value.
 #[derive(Clone, Debug)]
@@ -62,7 +63,7 @@ impl Equal {
                 users: None,
             };
         }
-        let (entries, is_value) = match context.tree.resolve(context.snapshot, value) {
+        let (entries, is_value) = match context.tree.resolve(context.snapshot, &Name::new(value)) {
             Ok(Resolved::Entries(entries)) => (entries, true),
             Ok(_) => (Vec::new(), syntax::can_hold(syntax, value)),
             // A bit string may follow a name. Whether an unescaped name is one must not depend on who is called so.

@@ -6,11 +6,12 @@ use crate::model::place::{Entry, Layout, Special};
 use crate::plan::outline::Extent;
 use crate::view::context::Context;
 use crate::view::tree::Resolved;
+use akldap_ldap::dn::Name;
 use akldap_ldap::message::Scope;
 use akldap_ldap::response::{LdapResult, ResultCode};
 
 /// The entry a search starts from.
-pub(crate) fn base_entry(context: &Context<'_>, name: &[u8]) -> Result<Entry, LdapResult> {
+pub(crate) fn base_entry(context: &Context<'_>, name: &Name<'_>) -> Result<Entry, LdapResult> {
     let missing = |above: Option<Entry>| LdapResult {
         code: ResultCode::NoSuchObject,
         matched_dn: above.map(|entry| context.dn(entry).concat()).unwrap_or_default(),

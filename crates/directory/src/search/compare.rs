@@ -12,6 +12,7 @@ use crate::search::start::empty_snapshot;
 use crate::view::context::{Context, View};
 use crate::view::subschema::Attributes;
 use crate::view::tree::Tree;
+use akldap_ldap::dn::Name;
 use akldap_ldap::filter::{AttributeValueAssertion, Filter};
 use akldap_ldap::response::{LdapResult, ResultCode};
 
@@ -23,7 +24,7 @@ pub fn compare(
     snapshot: &Snapshot,
     tree: &Tree,
     viewer: Viewer,
-    name: &[u8],
+    name: &Name<'_>,
     attribute: &[u8],
     value: &[u8],
 ) -> LdapResult {
@@ -85,7 +86,7 @@ mod tests {
             &snapshot(),
             &tree(),
             viewer,
-            name.as_bytes(),
+            &Name::new(name.as_bytes()),
             attribute.as_bytes(),
             value.as_bytes(),
         )

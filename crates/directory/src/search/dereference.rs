@@ -11,6 +11,7 @@ use crate::view::tree::Resolved;
 use crate::view::values::Values;
 use akldap_ldap::ber;
 use akldap_ldap::control::{Control, DEREF, DerefSpec};
+use akldap_ldap::dn::Name;
 
 /// Tag of `controls [0]` of a message, and of `attrVals [0]` of a result.
 const CONTEXT_0: u8 = 0xa0;
@@ -117,7 +118,9 @@ fn for_each_entry(context: &Context<'_>, values: &Values<'_>, mut each: impl FnM
         }
         Values::Set(set) => {
             for value in encoded::values(set) {
-                if let Ok(Resolved::Entries(entries)) = context.tree.resolve(context.snapshot, value) {
+                if let Ok(Resolved::Entries(entries)) =
+                    context.tree.resolve(context.snapshot, &Name::new(value))
+                {
                     entries.into_iter().take(1).for_each(&mut each);
                 }
             }

@@ -27,6 +27,7 @@ use crate::view::context::{Context, View};
 use crate::view::subschema::Attributes;
 use crate::view::tree::Tree;
 use akldap_ldap::control::encode_sort_response;
+use akldap_ldap::dn::Name;
 use akldap_ldap::message::{Scope, SearchRequest};
 use akldap_ldap::response::{LdapResult, ResultCode, excerpt};
 
@@ -43,13 +44,29 @@ impl Search {
         request: &SearchRequest<'_>,
         controls: &SearchControls,
     ) -> Result<Self, LdapResult> {
+        let base_object = Name::new(request.base_object);
+        Self::from_base(&base_object, snapshot, tree, viewer, request, controls)
+    }
+
+    /// The same for a base object that somebody has looked at already.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn from_base(
+        base_object: &Name<'_>,
+        snapshot: Arc<Snapshot>,
+        tree: Arc<Tree>,
+        viewer: Viewer,
+        request: &SearchRequest<'_>,
+        controls: &SearchControls,
+    ) -> Result<Self, LdapResult> {
         let view = viewer.view(&snapshot);
         let context = Context {
             snapshot: &snapshot,
             tree: &tree,
             view,
         };
-        let base = base_entry(&context, request.base_object)?;
+        let base = base_entry(&context, base_object)?;
         let extent = extent(snapshot.records.layout(), base, request.scope);
         Self::prepare(snapshot, tree, view, extent, None, request, controls)
     }

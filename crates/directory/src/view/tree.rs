@@ -14,7 +14,7 @@ use crate::model::place::{Entry, Special};
 use crate::model::records::{Kind, UserId};
 use crate::schema::{self, AttributeType};
 use crate::view::subschema::Attributes;
-use akldap_ldap::dn::{self, Dn, DnError};
+use akldap_ldap::dn::{self, Dn, DnError, Name};
 use akldap_ldap::response::write_attribute;
 use akldap_ldap::steps;
 
@@ -332,14 +332,14 @@ impl Tree {
     ///
     /// # Errors
     /// When the name is malformed and no such name either.
-    pub(crate) fn resolve(&self, snapshot: &Snapshot, name: &[u8]) -> Result<Resolved, DnError> {
-        if let Some(entries) = self.resolve_plain(snapshot, name) {
+    pub(crate) fn resolve(&self, snapshot: &Snapshot, name: &Name<'_>) -> Result<Resolved, DnError> {
+        if let Some(entries) = self.resolve_plain(snapshot, name.octets()) {
             return Ok(Resolved::Entries(entries));
         }
-        let parsed = Dn::parse(name).map(|dn| self.resolve_parsed(snapshot, &dn));
+        let parsed = name.parsed().map(|dn| self.resolve_parsed(snapshot, dn));
         match parsed {
             Ok(Resolved::Entries(entries)) => Ok(Resolved::Entries(entries)),
-            missing => match self.resolve_unescaped(snapshot, name) {
+            missing => match self.resolve_unescaped(snapshot, name.octets()) {
                 Some(entry) => Ok(Resolved::Entries(vec![entry])),
                 None => missing,
             },
@@ -349,7 +349,7 @@ impl Tree {
     /// The user whose entry a search with this name as its base finds; of several that differ in case only, and none of
     /// which is spelled so, the one with the lowest pk.
     #[must_use]
-    pub fn user_named(&self, snapshot: &Snapshot, name: &[u8]) -> Option<UserId> {
+    pub fn user_named(&self, snapshot: &Snapshot, name: &Name<'_>) -> Option<UserId> {
         let Ok(Resolved::Entries(entries)) = self.resolve(snapshot, name) else {
             return None;
         };

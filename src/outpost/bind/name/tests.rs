@@ -17,7 +17,8 @@ fn username(name: &str, strict: bool) -> Result<(String, bool), NameError> {
         strict,
         bare: !strict,
     };
-    resolve(name.as_bytes(), &providers(), accepted, || None).map(|name| (name.username, name.lax))
+    resolve(&Name::new(name.as_bytes()), &providers(), accepted, || None)
+        .map(|name| (name.username, name.lax))
 }
 
 #[test]
@@ -69,7 +70,7 @@ fn the_base_itself_names_nobody() {
         let providers = ProviderTable::of_bases(&[base]);
         let resolved = |front: &str| {
             let name = format!("{front}{base}");
-            resolve(name.as_bytes(), &providers, LIBERAL, || None).map(|name| name.username)
+            resolve(&Name::new(name.as_bytes()), &providers, LIBERAL, || None).map(|name| name.username)
         };
         for nobody in ["", "ou=users,", " ou=users , ", "ou=x+l=y,ou=users,", "sn=a,"] {
             assert_eq!(resolved(nobody), Err(NameError::NoUsername), "{nobody}{base}");
@@ -123,7 +124,10 @@ fn names_of_nobody() {
 #[test]
 fn names_that_are_no_dns() {
     let of = |bases: &[&str], name: &[u8]| {
-        resolve(name, &ProviderTable::of_bases(bases), LIBERAL, || None).map(|name| name.username)
+        resolve(&Name::new(name), &ProviderTable::of_bases(bases), LIBERAL, || {
+            None
+        })
+        .map(|name| name.username)
     };
     const EXAMPLE: &str = "DC=Example,DC=com";
     for (base, name, expected) in [
@@ -224,7 +228,7 @@ const NAMES: &[&str] = &[
 
 /// What authentik is asked for.
 fn asked(name: &str, directory: &Arc<Snapshot>) -> Result<String, NameError> {
-    resolve(name.as_bytes(), &providers(), LIBERAL, || {
+    resolve(&Name::new(name.as_bytes()), &providers(), LIBERAL, || {
         Some(Arc::clone(directory))
     })
     .map(|name| name.spelled_by(Some(directory)).username)
@@ -258,9 +262,9 @@ fn the_name_of_an_entry_means_its_user() {
 #[test]
 fn a_plain_name_asks_no_directory() {
     let name = b"cn=ALICE,ou=users,dc=ldap,dc=goauthentik,dc=io";
-    let found = resolve(name, &providers(), LIBERAL, || panic!("it is plain")).unwrap();
+    let found = resolve(&Name::new(name), &providers(), LIBERAL, || panic!("it is plain")).unwrap();
     assert_eq!((found.username.as_str(), found.of_entry), ("ALICE", true));
-    resolve(b"alice@example.com", &providers(), LIBERAL, || {
+    resolve(&Name::new(b"alice@example.com"), &providers(), LIBERAL, || {
         panic!("it is no DN")
     })
     .unwrap();
@@ -321,7 +325,7 @@ proptest! {
         let name = format!("{front},DC=ldap,DC=goauthentik,DC=io");
         let providers = providers();
         let tree = providers.iter().next().unwrap().tree();
-        if let Some(user) = tree.user_named(&directory, name.as_bytes()) {
+        if let Some(user) = tree.user_named(&directory, &Name::new(name.as_bytes())) {
             let expected = directory.user(user).username.to_owned();
             prop_assert_eq!(asked(&name, &directory), Ok(expected), "{}", name);
         }
