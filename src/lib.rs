@@ -12,8 +12,9 @@
 //! - [`outpost`]: the state that changes: providers, refresh, binds, access.
 //! - [`server`]: sockets in: listeners, TLS, connections, the HTTP endpoint.
 //!
-//! Beside them stand [`config`], [`logging`] and [`metrics`], [`diff`], which compares two servers as their client, the command line in [`cli`], and [`akldap_simulator`], a faithful
-//! authentik for the demo, the tests and the benches.
+//! Beside them stand [`config`], [`logging`] and [`metrics`], [`mod@check`], which says what is wrong with a set-up, [`diff`], which compares two
+//! servers as their client, the command line in [`cli`], and [`akldap_simulator`], a faithful authentik for the demo, the tests and the
+//! benches.
 
 // Lints that tests need not follow; `Cargo.toml` at the top says which.
 #![cfg_attr(
