@@ -27,6 +27,8 @@ async fn end_of(stream: &mut TcpStream) -> Vec<u8> {
 async fn an_address_has_its_share_of_connections_and_others_theirs() {
     let stage = Stage::with(Directory::sample(0, 0), |settings| {
         settings.set("AUTHENTIK_LDAP__MAX_CONNECTIONS_PER_ADDRESS", "3");
+        // Whoever says nothing is refused when no PROXY header can come any more.
+        settings.set("AUTHENTIK_LDAP__HANDSHAKE_TIMEOUT", "1s");
     })
     .await;
     let mut greedy = Vec::new();

@@ -119,7 +119,7 @@ async fn a_flood_of_long_names_fills_no_log_and_hides_no_login() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_waits_for_a_log_that_is_not_read_and_the_loss_is_told_and_counted() {
     // More records than the pipe and the queue of 1 MiB hold.
-    const BINDS: usize = 9_000;
+    const BINDS: usize = 6_000;
     let simulator = Simulator::start(cached(), Options::default()).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let [ldap, http] = [(); 2].map(|()| {

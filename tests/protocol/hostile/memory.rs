@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use akldap_simulator::Directory;
+use futures_util::FutureExt as _;
 use ldap3_proto::proto::{LdapOp, LdapSearchScope};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -183,24 +184,19 @@ async fn answers_that_nobody_reads_stay_within_the_budget() {
     let alternatives: String = (0..5000).map(|number| format!("(mail=*q{number}*z*)")).collect();
     let filter = format!("(|(objectClass=*){alternatives})");
     for _ in 0..10 {
-        let mut client = service(&server).await;
-        let request = search(BASE, LdapSearchScope::Subtree, &filter, &["*", "+"]);
-        let sending = async {
-            for _ in 0..60 {
-                client
-                    .send(LdapOp::SearchRequest(request.clone()), Vec::new())
-                    .await;
-            }
-        };
-        // The server stops reading when it has enough, or ends the connection.
-        let sending = std::panic::AssertUnwindSafe(sending);
-        let _ = tokio::time::timeout(
-            Duration::from_secs(3),
-            futures_util::FutureExt::catch_unwind(sending),
-        )
-        .await;
-        greedy.push(client);
+        greedy.push(service(&server).await);
     }
+    let request = search(BASE, LdapSearchScope::Subtree, &filter, &["*", "+"]);
+    let sending = greedy.iter_mut().map(async |client| {
+        for _ in 0..60 {
+            client
+                .send(LdapOp::SearchRequest(request.clone()), Vec::new())
+                .await;
+        }
+    });
+    // The server stops reading when it has enough, or ends the connection.
+    let sending = sending.map(|sending| std::panic::AssertUnwindSafe(sending).catch_unwind());
+    let _ = tokio::time::timeout(Duration::from_secs(10), futures_util::future::join_all(sending)).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     let grown = server.usage().rss.saturating_sub(before.rss);
     assert!(grown <= BUDGET + 2 * MARGIN, "{grown} octets");

@@ -166,7 +166,7 @@ async fn a_listing_of_a_large_directory_never_meets_a_limit() {
 #[tokio::test(flavor = "multi_thread")]
 async fn sorted_answers_that_nobody_reads_are_bounded() {
     let settings = [("AUTHENTIK_LDAP__SEARCH_MEMORY_LIMIT", "1MiB")];
-    let server = Server::with(Directory::sample(20_000, 50), &settings).await;
+    let server = Server::with(Directory::sample(10_000, 50), &settings).await;
     let mut client = service(&server).await;
     let before = server.usage();
     // Sorted by a computed attribute and a second one, no order that is kept serves.

@@ -128,6 +128,7 @@ async fn whatever_comes_over_the_stream_no_search_notices_and_the_log_stays_shor
                 assert_eq!(found.outcome.code, 0);
                 assert_eq!(found.entries, whole);
                 searches += 1;
+                tokio::time::sleep(Duration::from_millis(10)).await;
             }
         }
     }
