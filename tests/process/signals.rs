@@ -72,6 +72,11 @@ impl Server {
             assert!(begin.elapsed() < PATIENCE, "no login: {}", self.log());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+        // A bind needs the provider only; the directory may come later.
+        while client.read(BASE, &["dc"]).await.outcome.code != 0 {
+            assert!(begin.elapsed() < PATIENCE, "no directory: {}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         client
     }
 
