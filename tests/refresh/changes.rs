@@ -8,8 +8,9 @@ use serde_json::json;
 use crate::scenery::{is_current, pages, served, stage, update};
 use akldap_testing::stage::{Stage, eventually};
 
-/// A look may take so many times what a load takes at another moment, before it is called late.
-const LOADS: u32 = 5;
+/// A change is late when it shows after so many times what a load takes at another moment: an event or a timer is followed
+/// by two looks, and a busy machine slows down each of their steps.
+const LOADS: u32 = 20;
 
 /// Lets the changes so far leave the window that is looked at again and again.
 fn later(stage: &Stage) {
