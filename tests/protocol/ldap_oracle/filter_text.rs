@@ -81,8 +81,8 @@ fn tree(
         value.clone(),
         any::<bool>(),
     )
-        .prop_filter("`:dn` is not read as a rule", |(rule, ..)| {
-            rule.as_deref() != Some("dn")
+        .prop_filter("`:dn` is not read as the start of a rule", |(rule, ..)| {
+            rule.as_deref().is_none_or(|rule| !rule.starts_with("dn"))
         })
         .prop_map(|(rule, name, value, dn)| Tree::Extensible(rule, Some(name), value, dn));
     let leaf = prop_oneof![
