@@ -91,7 +91,7 @@ mod work;
 
 pub use build::builder::Builder;
 pub use build::carried::{CarriedGroup, CarriedUser};
-pub use build::record::{GroupRecord, MAX_WARNINGS, Subject, UserRecord, Warning};
+pub use build::record::{GroupRecord, MAX_WARNINGS, RecordName, UserRecord, Warning};
 pub use custom::policy::CustomPolicy;
 pub use index::people::{NameField, login_key, without_white_space_around};
 pub use index::snapshot::{Snapshot, UserSummary};

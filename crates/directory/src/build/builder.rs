@@ -8,14 +8,14 @@ use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
 use crate::build::flags::{flag, lower, upper};
-use crate::build::record::{GroupRecord, MAX_NAMED_ATTRIBUTES, Subject, UserRecord, Warning, Warnings};
+use crate::build::record::{GroupRecord, MAX_NAMED_ATTRIBUTES, RecordName, UserRecord, Warning, Warnings};
 use crate::custom::policy::CustomPolicy;
 use crate::custom::{self, Custom, LeftOut};
 use crate::index::attribute_index::Count;
-use crate::model::attribute::Attributes;
+use crate::model::attribute::AttributeTable;
 use crate::model::built_in::{AttributeId, Shows, Those, count, ids};
 use crate::model::object_classes::{GROUP_CLASSES, USER_CLASSES};
-use crate::model::row::{self, Row, Shapes};
+use crate::model::row::{self, Record, Shapes};
 use crate::schema::Syntax;
 use crate::schema::password_attributes::PASSWORD_ATTRIBUTES;
 use crate::values::syntax;
@@ -34,7 +34,7 @@ pub(super) const MAX_ARENA: usize = u32::MAX as usize;
 pub struct Builder {
     pub(super) policy: CustomPolicy,
     pub(super) arena: Vec<u8>,
-    pub(super) attributes: Attributes,
+    pub(super) attributes: AttributeTable,
     pub(super) shapes: Shapes,
     pub(super) shape_numbers: HashMap<Vec<AttributeId>, u32, hashbrown::DefaultHashBuilder>,
     /// By attribute.
@@ -65,7 +65,7 @@ pub(super) struct Withheld {
 pub(super) struct PendingUser {
     pub(super) pk: i64,
     pub(super) uuid: [u8; 16],
-    pub(super) row: Row,
+    pub(super) row: Record,
     pub(super) uid: (u32, u32),
     pub(super) name: (usize, usize),
     pub(super) password_change: i64,
@@ -75,7 +75,7 @@ pub(super) struct PendingUser {
 pub(super) struct PendingGroup {
     pub(super) uuid: [u8; 16],
     pub(super) number: i64,
-    pub(super) row: Row,
+    pub(super) row: Record,
     pub(super) name: (usize, usize),
     pub(super) members: (usize, usize),
     pub(super) parents: (usize, usize),
@@ -101,7 +101,7 @@ impl Builder {
         Self {
             policy,
             arena: Vec::new(),
-            attributes: Attributes::new(),
+            attributes: AttributeTable::new(),
             shapes: Shapes::default(),
             shape_numbers: HashMap::default(),
             counts: Vec::new(),
@@ -121,18 +121,18 @@ impl Builder {
 
     /// Adds a user. What cannot be served of it becomes a warning.
     pub fn add_user(&mut self, user: &UserRecord<'_>) {
-        let subject = || Subject::User(user.username.to_owned());
+        let whose = || RecordName::User(user.username.to_owned());
         if user.username.is_empty() {
-            return self.skip(Subject::User(format!("pk {}", user.pk)), "it has no name");
+            return self.skip(RecordName::User(format!("pk {}", user.pk)), "it has no name");
         }
-        let mut custom = self.custom(user.attributes, Some(user.username), subject);
+        let mut custom = self.custom(user.attributes, Some(user.username), whose);
         add_classes(&mut custom, &USER_CLASSES);
         let mut flags = flag(user.is_active, row::ACTIVE) | flag(user.is_superuser, row::SUPERUSER);
         self.begin();
         let home = ["/home/", user.username].concat();
         let mut uid_offset = None;
         for id in STORED_BY_USERS {
-            let value = match id.row().and_then(|row| row.users) {
+            let value = match id.definition().and_then(|built_in| built_in.users) {
                 Some(Shows::Name) => user.username,
                 Some(Shows::FullName) => user.name,
                 Some(Shows::Uid) => user.uid,
@@ -158,9 +158,9 @@ impl Builder {
             }
         }
         flags |= self.numbers(&custom, user.attributes, user.username);
-        flags |= self.custom_attributes(&custom, subject);
+        flags |= self.custom_attributes(&custom, whose);
         let Some(row) = self.end(flags, user.uid.len()) else {
-            return self.skip(subject(), "the directory is full");
+            return self.skip(whose(), "the directory is full");
         };
         let uid = match uid_offset {
             Some(offset) => row.start + offset as u32,
@@ -169,7 +169,7 @@ impl Builder {
                 (self.arena.len() - user.uid.len()) as u32
             }
         };
-        let uuid = self.uuid(user.uuid, subject);
+        let uuid = self.uuid(user.uuid, whose);
         let name = self.name(user.username);
         self.users.push(PendingUser {
             pk: user.pk,
@@ -183,19 +183,19 @@ impl Builder {
 
     /// Adds a group. What cannot be served of it becomes a warning.
     pub fn add_group(&mut self, group: &GroupRecord<'_>) {
-        let subject = || Subject::Group(group.name.to_owned());
+        let whose = || RecordName::Group(group.name.to_owned());
         if group.name.is_empty() {
-            return self.skip(Subject::Group(group.uuid.to_owned()), "it has no name");
+            return self.skip(RecordName::Group(group.uuid.to_owned()), "it has no name");
         }
         let Ok(uuid) = Uuid::try_parse(group.uuid) else {
-            return self.skip(subject(), "its primary key is not a UUID");
+            return self.skip(whose(), "its primary key is not a UUID");
         };
-        let mut custom = self.custom(group.attributes, None, subject);
+        let mut custom = self.custom(group.attributes, None, whose);
         add_classes(&mut custom, &GROUP_CLASSES);
         self.begin();
         let text = uuid.as_hyphenated().to_string();
         for id in STORED_BY_GROUPS {
-            let value = match id.row().and_then(|row| row.groups) {
+            let value = match id.definition().and_then(|built_in| built_in.groups) {
                 Some(Shows::Name) => group.name,
                 Some(Shows::Uuid) => text.as_str(),
                 Some(Shows::Superuser) => lower(group.is_superuser),
@@ -203,9 +203,9 @@ impl Builder {
             };
             self.built_in(id, value.as_bytes(), &custom);
         }
-        let flags = flag(group.is_superuser, row::SUPERUSER) | self.custom_attributes(&custom, subject);
+        let flags = flag(group.is_superuser, row::SUPERUSER) | self.custom_attributes(&custom, whose);
         let Some(row) = self.end(flags, 0) else {
-            return self.skip(subject(), "the directory is full");
+            return self.skip(whose(), "the directory is full");
         };
         let members = self.members.len();
         self.members.extend_from_slice(group.users);
@@ -228,15 +228,15 @@ impl Builder {
         });
     }
 
-    pub(super) fn skip(&mut self, subject: Subject, reason: &'static str) {
-        self.warnings.push(|| Warning::RecordSkipped { subject, reason });
+    pub(super) fn skip(&mut self, whose: RecordName, reason: &'static str) {
+        self.warnings.push(|| Warning::RecordSkipped { whose, reason });
     }
 
     fn custom(
         &mut self,
         json: Option<&str>,
         username: Option<&str>,
-        subject: impl Fn() -> Subject,
+        whose: impl Fn() -> RecordName,
     ) -> Vec<Custom> {
         let Some(json) = json
             .map(str::trim)
@@ -251,7 +251,7 @@ impl Builder {
             _ if named < MAX_NAMED_ATTRIBUTES => {
                 named += 1;
                 warnings.push(|| Warning::AttributeSkipped {
-                    subject: subject(),
+                    whose: whose(),
                     attribute: key.to_owned(),
                     reason: problem.reason(),
                 });
@@ -266,7 +266,7 @@ impl Builder {
             }
         }
         read.unwrap_or_else(|| {
-            warnings.push(|| Warning::AttributesUnreadable { subject: subject() });
+            warnings.push(|| Warning::AttributesUnreadable { whose: whose() });
             Vec::new()
         })
     }
@@ -327,7 +327,7 @@ impl Builder {
         row::OWN_UID_NUMBER | AttributeId::GID_NUMBER.override_bit()
     }
 
-    fn custom_attributes(&mut self, custom: &[Custom], subject: impl Fn() -> Subject) -> u32 {
+    fn custom_attributes(&mut self, custom: &[Custom], whose: impl Fn() -> RecordName) -> u32 {
         let mut flags = 0;
         for custom in custom {
             let before = self.attributes.len();
@@ -344,7 +344,7 @@ impl Builder {
                     self.store(id, &custom.name, &custom.values);
                 }
                 None => self.warnings.push(|| Warning::AttributeSkipped {
-                    subject: subject(),
+                    whose: whose(),
                     attribute: custom.name.clone(),
                     reason: "there are too many different attributes",
                 }),
@@ -354,14 +354,14 @@ impl Builder {
     }
 
     /// Moves the encoded record into the arena; `None` if it and `more` octets do not fit.
-    pub(super) fn end(&mut self, flags: u32, more: usize) -> Option<Row> {
+    pub(super) fn end(&mut self, flags: u32, more: usize) -> Option<Record> {
         let start = self.arena.len();
         if start + self.block.len() + more > MAX_ARENA {
             return None;
         }
         self.arena.extend_from_slice(&self.block);
         let shape = self.shape_number();
-        Some(Row {
+        Some(Record {
             start: start as u32,
             length: self.block.len() as u32,
             shape,
@@ -385,11 +385,11 @@ impl Builder {
         self.last_shape
     }
 
-    fn uuid(&mut self, text: &str, subject: impl Fn() -> Subject) -> [u8; 16] {
+    fn uuid(&mut self, text: &str, whose: impl Fn() -> RecordName) -> [u8; 16] {
         Uuid::try_parse(text).map_or_else(
             |_| {
                 self.warnings.push(|| Warning::ValueSkipped {
-                    subject: subject(),
+                    whose: whose(),
                     attribute: AttributeId::ENTRY_UUID.name(),
                     value: text.to_owned(),
                 });

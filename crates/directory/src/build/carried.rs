@@ -17,7 +17,7 @@ use crate::model::built_in::{AttributeId, BuiltIn, Shows};
 use crate::model::encoded::{self, Elements};
 use crate::model::object_classes::{GROUP_CLASSES, USER_CLASSES};
 use crate::model::records::{GroupId, Kind, UserId};
-use crate::model::row::{self, Record};
+use crate::model::row::{self, RecordIx};
 use akldap_ldap::ber::{self, Reader};
 use akldap_ldap::response::write_attribute;
 use akldap_ldap::steps;
@@ -125,7 +125,7 @@ impl Snapshot {
         (0..self.records.group_count_u32()).map(GroupId)
     }
 
-    fn carried(&self, record: Record) -> Carried<'_> {
+    fn carried(&self, record: RecordIx) -> Carried<'_> {
         let row = self.records.row(record);
         Carried {
             name: std::str::from_utf8(self.records.name(record)).unwrap_or_default(),
@@ -222,7 +222,7 @@ impl<'a> CarriedUser<'a> {
         number.is_none_or(|id| self.record.replaces(id))
             && self.record.agrees(Shows::FullName)
             && self.record.has_classes(&USER_CLASSES)
-            && self.record.is_sound(|row| row.users, value)
+            && self.record.is_sound(|built_in| built_in.users, value)
     }
 }
 
@@ -293,7 +293,7 @@ impl<'a> CarriedGroup<'a> {
             _ => None,
         };
         let sound = fields.0.is_empty() && group.record.has_classes(&GROUP_CLASSES);
-        (sound && group.record.is_sound(|row| row.groups, value)).then_some(group)
+        (sound && group.record.is_sound(|built_in| built_in.groups, value)).then_some(group)
     }
 }
 
@@ -367,7 +367,7 @@ impl<'a> Carried<'a> {
         let mut values = Elements(&self.attributes).filter_map(|element| {
             let (name, set) = encoded::attribute(&element)?;
             let id = AttributeId::of_built_in(name)?;
-            (id.row()?.users == Some(shows) && !self.replaces(id)).then_some(set)
+            (id.definition()?.users == Some(shows) && !self.replaces(id)).then_some(set)
         });
         let first = values.next();
         values.all(|value| Some(value) == first)
@@ -379,7 +379,7 @@ impl<'a> Carried<'a> {
         shown: impl Fn(&BuiltIn) -> Option<Shows>,
         value: impl Fn(Shows) -> Option<&'v str>,
     ) -> bool {
-        let stored_of = |id: AttributeId| shown(id.row()?).filter(|shows| *shows != Shows::Computed);
+        let stored_of = |id: AttributeId| shown(id.definition()?).filter(|shows| *shows != Shows::Computed);
         let mut found = Vec::new();
         let sound = Elements(&self.attributes).all(|element| {
             let Some((name, set)) = encoded::attribute(&element) else {

@@ -5,7 +5,7 @@
 use crate::build::builder::{Builder, PendingGroup, PendingUser};
 use crate::build::carried::{Carried, CarriedGroup, CarriedUser};
 use crate::build::flags::flag;
-use crate::build::record::{Subject, Warning};
+use crate::build::record::{RecordName, Warning};
 use crate::custom::{self, policy::CustomPolicy};
 use crate::index::snapshot::Snapshot;
 use crate::model::built_in::AttributeId;
@@ -16,12 +16,12 @@ use crate::view::subschema::declared_oid;
 impl Builder {
     /// Adds a user taken from a snapshot or a file.
     pub fn carry_user(&mut self, user: &CarriedUser<'_>) {
-        let subject = || Subject::User(user.record.name.to_owned());
-        let uid_place = self.copy_attributes(&user.record, user.uid, subject);
+        let whose = || RecordName::User(user.record.name.to_owned());
+        let uid_place = self.copy_attributes(&user.record, user.uid, whose);
         let active = flag(user.active, row::ACTIVE);
         let flags = user.record.flags() | active | user.number_source;
         let Some(row) = self.end(flags, user.uid.len()) else {
-            return self.skip(subject(), "the directory is full");
+            return self.skip(whose(), "the directory is full");
         };
         let uid = match uid_place {
             Some(place) => row.start + place,
@@ -44,10 +44,10 @@ impl Builder {
 
     /// Adds a group taken from a snapshot or a file. Members and parents that are not added too are left out.
     pub fn carry_group(&mut self, group: &CarriedGroup<'_>) {
-        let subject = || Subject::Group(group.record.name.to_owned());
-        self.copy_attributes(&group.record, "", subject);
+        let whose = || RecordName::Group(group.record.name.to_owned());
+        self.copy_attributes(&group.record, "", whose);
         let Some(row) = self.end(group.record.flags(), 0) else {
-            return self.skip(subject(), "the directory is full");
+            return self.skip(whose(), "the directory is full");
         };
         let members = self.members.len();
         self.members.extend_from_slice(&group.members);
@@ -82,7 +82,7 @@ impl Builder {
         &mut self,
         record: &Carried<'_>,
         uid: &str,
-        subject: impl Fn() -> Subject,
+        whose: impl Fn() -> RecordName,
     ) -> Option<u32> {
         self.begin();
         let mut uid_place = None;
@@ -105,7 +105,7 @@ impl Builder {
             };
             let Some(id) = id else {
                 self.warnings.push(|| Warning::AttributeSkipped {
-                    subject: subject(),
+                    whose: whose(),
                     attribute: String::from_utf8_lossy(name).into_owned(),
                     reason: "there are too many different attributes",
                 });

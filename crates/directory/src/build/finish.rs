@@ -3,13 +3,13 @@
 //! Must not know attributes, except by the flags of records.
 
 use crate::build::builder::{Builder, PendingGroup, PendingUser, Withheld};
-use crate::build::record::{Subject, Warning};
+use crate::build::record::{RecordName, Warning};
 use crate::index::indexing;
 use crate::index::order::Orders;
 use crate::index::snapshot::Snapshot;
 use crate::model::built_in::AttributeId;
 use crate::model::records::{Groups, Memberships, Records, Users};
-use crate::model::row::{self, ByteTable, Relation, Row, UnescapedNames};
+use crate::model::row::{self, ByteTable, Record, Relation, UnescapedNames};
 use crate::schema::password_attributes::PASSWORD_ATTRIBUTES;
 use akldap_ldap::dn;
 
@@ -86,9 +86,9 @@ impl Builder {
             ..
         } = self;
         let name = |(start, end): (usize, usize)| names.get(start..end).unwrap_or_default();
-        let mut dropped = |subject: Subject| {
+        let mut dropped = |whose: RecordName| {
             warnings.push(|| Warning::RecordSkipped {
-                subject,
+                whose,
                 reason: "another one has its name by now",
             });
         };
@@ -96,13 +96,13 @@ impl Builder {
         keep_last(
             users,
             |user| name(user.name),
-            |user| dropped(Subject::User(text(name(user.name)))),
+            |user| dropped(RecordName::User(text(name(user.name)))),
         );
         keep_last(
             groups,
             |group| name(group.name),
             |group| {
-                dropped(Subject::Group(text(name(group.name))));
+                dropped(RecordName::Group(text(name(group.name))));
             },
         );
     }
@@ -121,23 +121,23 @@ impl Builder {
         let name = |(start, end): (usize, usize)| {
             String::from_utf8_lossy(names.get(start..end).unwrap_or_default()).into_owned()
         };
-        let mut repeated = |subject: Subject| {
+        let mut repeated = |whose: RecordName| {
             warnings.push(|| Warning::RecordSkipped {
-                subject,
+                whose,
                 reason: "another one with the same primary key came before",
             });
         };
         users.dedup_by(|later, first| {
             let same = later.pk == first.pk;
             if same {
-                repeated(Subject::User(name(later.name)));
+                repeated(RecordName::User(name(later.name)));
             }
             same
         });
         groups.dedup_by(|later, first| {
             let same = later.uuid == first.uuid;
             if same {
-                repeated(Subject::Group(name(later.name)));
+                repeated(RecordName::Group(name(later.name)));
             }
             same
         });
@@ -296,7 +296,7 @@ impl<'a> PkTable<'a> {
     }
 }
 
-fn mark_escaped(mut rows: Vec<Row>, unescaped: &[(u32, Box<[u8]>)]) -> Vec<Row> {
+fn mark_escaped(mut rows: Vec<Record>, unescaped: &[(u32, Box<[u8]>)]) -> Vec<Record> {
     for (record, _) in unescaped {
         if let Some(row) = rows.get_mut(*record as usize) {
             row.flags |= row::ESCAPED;

@@ -61,14 +61,14 @@ pub(crate) const MAX_NAMED_ATTRIBUTES: usize = 8;
 
 /// Whom a warning is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Subject {
+pub enum RecordName {
     /// A user, by name.
     User(String),
     /// A group, by name.
     Group(String),
 }
 
-impl fmt::Display for Subject {
+impl fmt::Display for RecordName {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::User(name) => write!(formatter, "user {name:?}"),
@@ -83,14 +83,14 @@ pub enum Warning {
     /// The record was left out.
     RecordSkipped {
         /// Which one.
-        subject: Subject,
+        whose: RecordName,
         /// Why.
         reason: &'static str,
     },
     /// A custom attribute was left out.
     AttributeSkipped {
         /// Whose.
-        subject: Subject,
+        whose: RecordName,
         /// The key in authentik.
         attribute: String,
         /// Why.
@@ -99,12 +99,12 @@ pub enum Warning {
     /// All custom attributes were left out: they are not a JSON object.
     AttributesUnreadable {
         /// Whose.
-        subject: Subject,
+        whose: RecordName,
     },
     /// A built-in value could not be read and was left out.
     ValueSkipped {
         /// Whose.
-        subject: Subject,
+        whose: RecordName,
         /// The attribute.
         attribute: &'static str,
         /// The value.
@@ -142,28 +142,28 @@ pub enum Warning {
 impl fmt::Display for Warning {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::RecordSkipped { subject, reason } => {
-                write!(formatter, "{subject} is not served: {reason}")
+            Self::RecordSkipped { whose, reason } => {
+                write!(formatter, "{whose} is not served: {reason}")
             }
             Self::AttributeSkipped {
-                subject,
+                whose,
                 attribute,
                 reason,
             } => write!(
                 formatter,
-                "attribute {attribute:?} of {subject} is not served: {reason}"
+                "attribute {attribute:?} of {whose} is not served: {reason}"
             ),
-            Self::AttributesUnreadable { subject } => write!(
+            Self::AttributesUnreadable { whose } => write!(
                 formatter,
-                "the custom attributes of {subject} are not served: they are not a JSON object"
+                "the custom attributes of {whose} are not served: they are not a JSON object"
             ),
             Self::ValueSkipped {
-                subject,
+                whose,
                 attribute,
                 value,
             } => write!(
                 formatter,
-                "{attribute} of {subject} is not served: {value:?} cannot be read"
+                "{attribute} of {whose} is not served: {value:?} cannot be read"
             ),
             Self::UnknownMembers { group, count } => write!(
                 formatter,

@@ -6,7 +6,7 @@
 use crate::build::builder::{Builder, MAX_ARENA, PendingUser};
 use crate::build::finish::PkTable;
 use crate::build::flags::{flag, upper};
-use crate::build::record::Subject;
+use crate::build::record::RecordName;
 use crate::model::built_in::AttributeId;
 use crate::model::encoded::{self, Elements};
 use crate::model::row;
@@ -37,9 +37,9 @@ impl Builder {
             let fits = user.row.has(row::SUPERUSER) == superuser || set_superuser(user, superuser, arena);
             if !fits {
                 let name = names.get(user.name.0..user.name.1).unwrap_or_default();
-                let subject = || Subject::User(String::from_utf8_lossy(name).into_owned());
+                let whose = || RecordName::User(String::from_utf8_lossy(name).into_owned());
                 warnings.push(|| crate::build::record::Warning::RecordSkipped {
-                    subject: subject(),
+                    whose: whose(),
                     reason: "the directory is full",
                 });
             }

@@ -11,11 +11,11 @@ use crate::filter::node::{Matcher, Node, Test};
 use crate::index::indexing::has_key;
 use crate::model::built_in::AttributeId;
 use crate::model::encoded;
-use crate::model::place::{Entry, Special};
+use crate::model::place::{Container, Entry};
 use crate::schema::{self, Syntax};
 use crate::values::syntax;
 use crate::view::context::Context;
-use crate::view::tree::CONTAINERS;
+use crate::view::tree::ORGANIZATIONAL_UNITS;
 use crate::view::values::{Attribute, Digits, Values};
 use akldap_ldap::steps;
 use uuid::Uuid;
@@ -271,8 +271,8 @@ impl Test {
         scratch: &mut Scratch,
     ) -> bool {
         let applies = |syntax| rule.is_none_or(|rule| rule.applies_to(syntax));
-        if let Entry::Special(special) = entry {
-            let block = &context.tree.special(special).block;
+        if let Entry::Container(container) = entry {
+            let block = &context.tree.container(container).block;
             let stored = encoded::Elements(block).any(|element| {
                 encoded::attribute(&element).is_some_and(|(name, set)| {
                     let syntax = schema::syntax_of(name);
@@ -317,15 +317,17 @@ impl Test {
                 && matcher.matches(context, &Values::Text(value), scratch)
         };
         let (name, container) = match entry {
-            Entry::Special(special) => (None, special),
-            Entry::User(user) => (Some(user), Special::Users),
+            Entry::Container(container) => (None, container),
+            Entry::User(user) => (Some(user), Container::Users),
             Entry::Group(group) => (
                 Some(context.snapshot.records.group_record(group)),
-                Special::Groups,
+                Container::Groups,
             ),
-            Entry::VirtualGroup(user) => (Some(user), Special::VirtualGroups),
+            Entry::VirtualGroup(user) => (Some(user), Container::VirtualGroups),
         };
-        let ou = CONTAINERS.into_iter().find(|(special, _)| *special == container);
+        let ou = ORGANIZATIONAL_UNITS
+            .into_iter()
+            .find(|(known, _)| *known == container);
         name.is_some_and(|record| check("cn", context.snapshot.records.name(record)))
             || ou.is_some_and(|(_, ou)| check("ou", ou.as_bytes()))
             || context
@@ -368,7 +370,7 @@ fn of_class(context: &Context<'_>, entry: Entry, classes: &Classes) -> Option<bo
         Entry::User(user) => own(user).then_some(classes.users),
         Entry::Group(group) => own(context.snapshot.records.group_record(group)).then_some(classes.groups),
         Entry::VirtualGroup(_) => Some(classes.virtual_groups),
-        Entry::Special(_) => None,
+        Entry::Container(_) => None,
     }
 }
 

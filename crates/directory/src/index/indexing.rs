@@ -13,7 +13,7 @@ use crate::index::snapshot::Snapshot;
 use crate::index::table::{EqualityIndex, KeyTable};
 use crate::model::built_in::AttributeId;
 use crate::model::records::Kind;
-use crate::model::row::Record;
+use crate::model::row::RecordIx;
 use crate::schema::Syntax;
 use crate::values::syntax;
 
@@ -46,7 +46,7 @@ pub(crate) fn build(snapshot: &mut Snapshot, counts: &[Count]) {
     snapshot.users_by_uuid = uuid_index(snapshot);
     snapshot.groups_by_number = group_numbers(snapshot);
     for id in (0..snapshot.records.attributes.len() as u16).map(AttributeId) {
-        if id.row().is_none_or(|row| !row.is_seldom_sought) {
+        if id.definition().is_none_or(|built_in| !built_in.is_seldom_sought) {
             snapshot.equality(id);
         }
     }
@@ -88,7 +88,7 @@ impl Snapshot {
 
     /// The records with a stored value that is equal, ascending.
     #[inline]
-    pub(crate) fn lookup<'k>(&self, id: AttributeId, key: impl FnOnce() -> &'k [u8]) -> &[Record] {
+    pub(crate) fn lookup<'k>(&self, id: AttributeId, key: impl FnOnce() -> &'k [u8]) -> &[RecordIx] {
         match self.indexes.get(id.index()) {
             Some(index) if index.count.records > 0 => self.lookup_key(id, key()),
             _ => &[],
@@ -96,7 +96,7 @@ impl Snapshot {
     }
 
     /// The records with a stored value that has this equality key, ascending.
-    pub(crate) fn lookup_key(&self, id: AttributeId, key: &[u8]) -> &[Record] {
+    pub(crate) fn lookup_key(&self, id: AttributeId, key: &[u8]) -> &[RecordIx] {
         let id = self.indexed_as(id);
         let syntax = self.records.attributes.syntax(id);
         self.equality(id).find(self.hash(key), |record| {
@@ -115,7 +115,7 @@ impl Snapshot {
                 let (found, index) = self.records.kind(record);
                 (found == kind).then_some((record, index))
             });
-        let is_exact = move |&(record, _): &(Record, u32)| self.records.name(record) == name;
+        let is_exact = move |&(record, _): &(RecordIx, u32)| self.records.name(record) == name;
         let any = of_kind.clone().any(|item| is_exact(&item));
         of_kind
             .filter(move |item| !any || is_exact(item))
@@ -123,7 +123,7 @@ impl Snapshot {
     }
 
     /// The records of its kind whose names differ from a record's in spelling at most.
-    pub(crate) fn twins(&self, record: Record) -> impl Iterator<Item = u32> {
+    pub(crate) fn twins(&self, record: RecordIx) -> impl Iterator<Item = u32> {
         let (kind, _) = self.records.kind(record);
         let key = syntax::equality_key(Syntax::AccountName, self.records.name(record));
         self.lookup_key(AttributeId::RDN, &key)
@@ -213,7 +213,7 @@ pub(crate) fn has_key(syntax: Syntax, value: &[u8], key: &[u8]) -> bool {
 
 /// The attribute that has the same values where no custom ones replace either.
 fn same_as(snapshot: &Snapshot, id: AttributeId) -> Option<AttributeId> {
-    let original = id.row()?.same_as?;
+    let original = id.definition()?.same_as?;
     (!snapshot.any_overrides(id) && !snapshot.any_overrides(original)).then_some(original)
 }
 
@@ -241,7 +241,7 @@ pub(crate) fn equality(snapshot: &Snapshot, id: AttributeId, count: Count) -> Eq
     index
 }
 
-fn hash_of_first(snapshot: &Snapshot, id: AttributeId, record: Record) -> u64 {
+fn hash_of_first(snapshot: &Snapshot, id: AttributeId, record: RecordIx) -> u64 {
     let syntax: Syntax = snapshot.records.attributes.syntax(id);
     let mut hash = 0;
     snapshot.records.any_value(record, id, |value| {

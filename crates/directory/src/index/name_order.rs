@@ -4,7 +4,7 @@
 //! Kept with the snapshot: 8 octets a record, and a sort of the names once. Pages go by primary key instead, which never
 //! changes under a reader. Must not know which entries match.
 
-use crate::model::place::{Layout, Ordinal, ROOT, Special};
+use crate::model::place::{Container, Layout, Place, ROOT};
 use crate::model::records::Records;
 
 /// So many places are sorted; more are marked in a set of all places, which costs the same for any number.
@@ -71,18 +71,18 @@ impl NameOrder {
 
     /// The entry whose turn it is at a position of the whole list.
     #[inline]
-    pub(crate) fn at(&self, layout: Layout, position: Ordinal) -> Ordinal {
+    pub(crate) fn at(&self, layout: Layout, position: Place) -> Place {
         self.map(layout, position, |ranking| &ranking.items)
     }
 
     /// The position of an entry in the whole list.
     #[inline]
-    pub(crate) fn position(&self, layout: Layout, ordinal: Ordinal) -> Ordinal {
-        self.map(layout, ordinal, |ranking| &ranking.ranks)
+    pub(crate) fn position(&self, layout: Layout, place: Place) -> Place {
+        self.map(layout, place, |ranking| &ranking.ranks)
     }
 
     /// Sorts positions and puts the entries there in their stead.
-    fn sort_positions(&self, layout: Layout, positions: &mut [Ordinal]) {
+    fn sort_positions(&self, layout: Layout, positions: &mut [Place]) {
         positions.sort_unstable();
         positions
             .iter_mut()
@@ -90,12 +90,12 @@ impl NameOrder {
     }
 
     #[inline]
-    fn map(&self, layout: Layout, place: Ordinal, of: impl Fn(&Ranking) -> &Vec<u32>) -> Ordinal {
-        let Some((container, first)) = layout.container(place) else {
+    fn map(&self, layout: Layout, place: Place, of: impl Fn(&Ranking) -> &Vec<u32>) -> Place {
+        let Some((container, first)) = layout.container_of(place) else {
             return place;
         };
         let ranking = match container {
-            Special::Groups => &self.groups,
+            Container::Groups => &self.groups,
             _ => &self.users,
         };
         let mapped = of(ranking).get((place - first) as usize);
@@ -107,9 +107,9 @@ impl NameOrder {
 pub(crate) fn order_several<'o>(
     order: impl FnOnce() -> &'o NameOrder,
     layout: Layout,
-    places: &mut Vec<Ordinal>,
+    places: &mut Vec<Place>,
 ) {
-    let container = |place: Ordinal| layout.container(place).map(|(container, _)| container);
+    let container = |place: Place| layout.container_of(place).map(|(container, _)| container);
     let few = places.len() <= SORTED;
     let one_of_each = few
         && places
@@ -139,7 +139,7 @@ pub(crate) fn order_several<'o>(
 #[derive(Debug, Default)]
 pub(crate) struct Matches {
     /// The positions of the first ones, and those of all others.
-    first: Vec<Ordinal>,
+    first: Vec<Place>,
     others: PlaceSet,
     /// Whether the rootDSE is one, which comes before all others.
     root: bool,
@@ -147,7 +147,7 @@ pub(crate) struct Matches {
 
 impl Matches {
     #[inline]
-    pub(crate) fn insert(&mut self, order: &NameOrder, layout: Layout, place: Ordinal) {
+    pub(crate) fn insert(&mut self, order: &NameOrder, layout: Layout, place: Place) {
         if place == ROOT {
             self.root = true;
             return;
@@ -161,7 +161,7 @@ impl Matches {
         self.first.push(position);
     }
 
-    fn insert_other(&mut self, layout: Layout, position: Ordinal) {
+    fn insert_other(&mut self, layout: Layout, position: Place) {
         if self.others.0.is_empty() {
             self.others = PlaceSet::new(layout);
         }
@@ -170,11 +170,11 @@ impl Matches {
 
     /// Octets on the heap.
     pub(crate) fn memory(&self) -> usize {
-        self.first.capacity() * size_of::<Ordinal>() + self.others.memory()
+        self.first.capacity() * size_of::<Place>() + self.others.memory()
     }
 
     /// The places of the matches.
-    pub(crate) fn into_places(self, order: &NameOrder, layout: Layout) -> Vec<Ordinal> {
+    pub(crate) fn into_places(self, order: &NameOrder, layout: Layout) -> Vec<Place> {
         let Self {
             mut first,
             mut others,
@@ -207,13 +207,13 @@ impl PlaceSet {
         self.0.capacity() * size_of::<u64>()
     }
 
-    fn insert(&mut self, place: Ordinal) {
+    fn insert(&mut self, place: Place) {
         if let Some(word) = self.0.get_mut(place as usize / 64) {
             *word |= 1 << (place % 64);
         }
     }
 
-    fn iter(&self) -> impl Iterator<Item = Ordinal> {
+    fn iter(&self) -> impl Iterator<Item = Place> {
         (0..).zip(&self.0).flat_map(|(index, &word): (u32, &u64)| {
             let mut rest = word;
             std::iter::from_fn(move || {
@@ -255,8 +255,8 @@ mod tests {
         ) {
             let snapshot = backwards(300);
             let layout = snapshot.records.layout();
-            let places = |users: &mut dyn Iterator<Item = &u32>| -> Vec<Ordinal> {
-                let users = users.map(|&user| layout.ordinal(Entry::User(user)));
+            let places = |users: &mut dyn Iterator<Item = &u32>| -> Vec<Place> {
+                let users = users.map(|&user| layout.place(Entry::User(user)));
                 [0, 1].into_iter().chain(users).collect()
             };
             let mut found = places(&mut users.iter());

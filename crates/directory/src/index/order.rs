@@ -7,9 +7,9 @@ use std::sync::OnceLock;
 
 use crate::model::built_in::AttributeId;
 use crate::model::encoded;
-use crate::model::place::{Entry, Ordinal};
+use crate::model::place::{Entry, Place};
 use crate::model::records::Records;
-use crate::model::row::Record;
+use crate::model::row::RecordIx;
 use crate::schema::Syntax;
 use crate::values::syntax;
 
@@ -19,12 +19,12 @@ const MAX_ORDERS: usize = 4;
 
 /// The orders that were asked for.
 #[derive(Debug, Default)]
-pub(crate) struct Orders([OnceLock<(OrderKey, Vec<Ordinal>)>; MAX_ORDERS]);
+pub(crate) struct Orders([OnceLock<(OrderKey, Vec<Place>)>; MAX_ORDERS]);
 
 impl Orders {
     /// The number of the order with a key, made if it is not there; `None` if there are too many.
     pub(crate) fn find_or_make(&self, key: OrderKey, records: &Records) -> Option<usize> {
-        let mut make = Some(|| all_but_specials(records, key));
+        let mut make = Some(|| all_but_containers(records, key));
         self.0.iter().position(|slot| {
             let (known, _) = match (slot.get(), make.take()) {
                 (Some(found), unused) => {
@@ -47,11 +47,11 @@ impl Orders {
     pub(crate) fn size(&self) -> usize {
         let orders = self.0.iter().filter_map(OnceLock::get);
         orders
-            .map(|(_, places)| places.capacity() * size_of::<Ordinal>())
+            .map(|(_, places)| places.capacity() * size_of::<Place>())
             .sum()
     }
 
-    pub(crate) fn get(&self, number: usize) -> &[Ordinal] {
+    pub(crate) fn get(&self, number: usize) -> &[Place] {
         let order = self.0.get(number).and_then(OnceLock::get);
         order.map(|(_, places)| places.as_slice()).unwrap_or_default()
     }
@@ -84,12 +84,12 @@ impl OrderKey {
         let least = |values: &mut dyn Iterator<Item = &[u8]>| {
             values.map(|value| ordering_key(self.syntax, value)).min()
         };
-        let stored = |record: Record, id| {
+        let stored = |record: RecordIx, id| {
             let set = records.stored_set(record, id)?;
             Some(least(&mut encoded::values(set)))
         };
         let found = |id| match entry {
-            Entry::Special(_) => None,
+            Entry::Container(_) => None,
             Entry::User(user) => stored(user, id),
             Entry::Group(group) => stored(records.group_record(group), id),
             Entry::VirtualGroup(user) => {
@@ -121,20 +121,20 @@ pub(crate) fn write_key(key: Option<&[u8]>, reverse: bool, out: &mut Vec<u8>) {
 }
 
 /// Users, groups and virtual groups in their order.
-fn all_but_specials(records: &Records, key: OrderKey) -> Vec<Ordinal> {
+fn all_but_containers(records: &Records, key: OrderKey) -> Vec<Place> {
     let layout = records.layout();
     let mut keys = Vec::new();
-    let mut items: Vec<(u64, usize, usize, Ordinal)> = Vec::with_capacity(layout.end() as usize);
-    let specials = layout.specials();
-    for ordinal in (0..layout.end()).filter(|ordinal| !specials.contains(ordinal)) {
+    let mut items: Vec<(u64, usize, usize, Place)> = Vec::with_capacity(layout.end() as usize);
+    let containers = layout.containers();
+    for place in (0..layout.end()).filter(|place| !containers.contains(place)) {
         let start = keys.len();
-        key.write(records, layout.entry(ordinal), &mut keys);
+        key.write(records, layout.entry(place), &mut keys);
         // The first octets decide nearly every comparison without a look at the keys.
         let mut first = [0; 8];
         for (place, octet) in first.iter_mut().zip(keys.get(start..).unwrap_or_default()) {
             *place = *octet;
         }
-        items.push((u64::from_be_bytes(first), start, keys.len(), ordinal));
+        items.push((u64::from_be_bytes(first), start, keys.len(), place));
     }
     let of = |start: usize, end: usize| keys.get(start..end).unwrap_or_default();
     items.sort_unstable_by(|a, b| {
@@ -142,5 +142,5 @@ fn all_but_specials(records: &Records, key: OrderKey) -> Vec<Ordinal> {
             .then_with(|| of(a.1, a.2).cmp(of(b.1, b.2)))
             .then(a.3.cmp(&b.3))
     });
-    items.into_iter().map(|(.., ordinal)| ordinal).collect()
+    items.into_iter().map(|(.., place)| place).collect()
 }

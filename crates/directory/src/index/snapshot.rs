@@ -13,9 +13,9 @@ use crate::index::name_order::{self, NameOrder};
 use crate::index::order::Orders;
 use crate::index::table::{EqualityIndex, KeyTable};
 use crate::model::built_in::AttributeId;
-use crate::model::place::{Layout, Ordinal};
+use crate::model::place::{Layout, Place};
 use crate::model::records::{Kind, Records, UserId};
-use crate::model::row::{self, Row};
+use crate::model::row::{self, Record};
 use crate::schema::Syntax;
 use crate::values::syntax;
 
@@ -195,7 +195,7 @@ impl Snapshot {
 
     /// Puts places that ascend into the order of names.
     #[inline]
-    pub(crate) fn order_by_name(&self, layout: Layout, places: &mut Vec<Ordinal>) {
+    pub(crate) fn order_by_name(&self, layout: Layout, places: &mut Vec<Place>) {
         if places.len() > 1 {
             name_order::order_several(|| self.name_order(), layout, places);
         }
@@ -221,7 +221,7 @@ impl Snapshot {
             })
             .sum();
         self.records.arena.capacity()
-            + self.records.rows.capacity() * size_of::<Row>()
+            + self.records.rows.capacity() * size_of::<Record>()
             + self.records.rdns.size()
             + self.user_count() * (8 + 16 + 8 + 8 + 5)
             + self.group_count() * (16 + 8 + 16)

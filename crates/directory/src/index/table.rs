@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use hashbrown::HashTable;
 
-use crate::model::row::Record;
+use crate::model::row::RecordIx;
 
 /// Marks a slot as the number of a list instead of a record.
 const LIST: u32 = 1 << 31;
@@ -21,7 +21,7 @@ const LIST: u32 = 1 << 31;
 #[derive(Debug, Default)]
 pub(crate) struct EqualityIndex {
     slots: HashTable<u32>,
-    lists: Vec<Vec<Record>>,
+    lists: Vec<Vec<RecordIx>>,
 }
 
 impl EqualityIndex {
@@ -38,9 +38,9 @@ impl EqualityIndex {
     pub(crate) fn insert(
         &mut self,
         hash: u64,
-        record: Record,
-        same: impl Fn(Record) -> bool,
-        rehash: impl Fn(Record) -> u64,
+        record: RecordIx,
+        same: impl Fn(RecordIx) -> bool,
+        rehash: impl Fn(RecordIx) -> u64,
     ) {
         let Self { slots, lists, .. } = self;
         match slots.find_mut(hash, |&slot| representative(lists, slot).is_some_and(&same)) {
@@ -67,7 +67,7 @@ impl EqualityIndex {
 
     /// Gives back what was reserved in vain. `rehash` is `None` where a record can have several values: then a slot
     /// does not tell which one it stands for.
-    pub(crate) fn finish(&mut self, rehash: Option<impl Fn(Record) -> u64>) {
+    pub(crate) fn finish(&mut self, rehash: Option<impl Fn(RecordIx) -> u64>) {
         let Self { slots, lists, .. } = self;
         if let Some(rehash) = rehash {
             slots.shrink_to_fit(|&slot| representative(lists, slot).map_or(0, &rehash));
@@ -77,7 +77,7 @@ impl EqualityIndex {
     }
 
     /// The records with a value, ascending.
-    pub(crate) fn find(&self, hash: u64, same: impl Fn(Record) -> bool) -> &[Record] {
+    pub(crate) fn find(&self, hash: u64, same: impl Fn(RecordIx) -> bool) -> &[RecordIx] {
         match self
             .slots
             .find(hash, |&slot| representative(&self.lists, slot).is_some_and(&same))
@@ -89,7 +89,7 @@ impl EqualityIndex {
     }
 
     /// Every record that has the attribute, in no order, those with several values several times.
-    pub(crate) fn all(&self) -> impl Iterator<Item = Record> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = RecordIx> {
         self.slots.iter().flat_map(|slot| {
             if slot & LIST == 0 {
                 std::slice::from_ref(slot)
@@ -102,13 +102,13 @@ impl EqualityIndex {
     }
 
     /// Of each value a record that has it, in no order.
-    pub(crate) fn representatives(&self) -> impl Iterator<Item = Record> {
+    pub(crate) fn representatives(&self) -> impl Iterator<Item = RecordIx> {
         self.slots
             .iter()
             .filter_map(|&slot| representative(&self.lists, slot))
     }
 
-    fn list(&self, slot: u32) -> &[Record] {
+    fn list(&self, slot: u32) -> &[RecordIx] {
         self.lists
             .get((slot & !LIST) as usize)
             .map(Vec::as_slice)
@@ -121,7 +121,7 @@ impl EqualityIndex {
     }
 }
 
-fn representative(lists: &[Vec<Record>], slot: u32) -> Option<Record> {
+fn representative(lists: &[Vec<RecordIx>], slot: u32) -> Option<RecordIx> {
     if slot & LIST == 0 {
         Some(slot)
     } else {
@@ -137,12 +137,12 @@ pub(crate) struct KeyTable {
     /// Each key is followed by a 0, so that a scan seldom finds what spans two of them.
     bytes: Vec<u8>,
     starts: Vec<u32>,
-    records: Vec<Record>,
+    records: Vec<RecordIx>,
     order: OnceLock<Vec<u32>>,
 }
 
 impl KeyTable {
-    pub(crate) fn push(&mut self, record: Record, key: &[u8]) {
+    pub(crate) fn push(&mut self, record: RecordIx, key: &[u8]) {
         self.starts
             .push(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX));
         self.bytes.extend_from_slice(key);
@@ -209,7 +209,7 @@ impl KeyTable {
     }
 
     /// The records of a part of the order; not sorted.
-    pub(crate) fn records(&self, range: Range<usize>) -> impl Iterator<Item = Record> {
+    pub(crate) fn records(&self, range: Range<usize>) -> impl Iterator<Item = RecordIx> {
         self.order()
             .get(range)
             .unwrap_or_default()
@@ -228,7 +228,7 @@ impl KeyTable {
     }
 
     /// The record whose key has an index.
-    pub(crate) fn record(&self, index: usize) -> Option<Record> {
+    pub(crate) fn record(&self, index: usize) -> Option<RecordIx> {
         self.records.get(index).copied()
     }
 
@@ -254,7 +254,7 @@ impl KeyTable {
     }
 
     /// The index of the first key of the records from `record` on.
-    pub(crate) fn first_of(&self, record: Record) -> usize {
+    pub(crate) fn first_of(&self, record: RecordIx) -> usize {
         self.records.partition_point(|&known| known < record)
     }
 

@@ -1,4 +1,4 @@
-//! Attributes by number: those every snapshot has, and the custom ones met while building.
+//! AttributeTable by number: those every snapshot has, and the custom ones met while building.
 //!
 //! Knows names and syntaxes. Must not know values.
 
@@ -22,7 +22,7 @@ const MAX_SHARED: usize = 16;
 
 /// What is known of each attribute.
 #[derive(Clone, Debug)]
-pub(crate) struct Attributes {
+pub(crate) struct AttributeTable {
     /// By name in lower case, with what the schema knows of the name.
     numbers: HashMap<Box<[u8]>, Named, hashbrown::DefaultHashBuilder>,
     syntaxes: Vec<Syntax>,
@@ -32,7 +32,7 @@ pub(crate) struct Attributes {
 
 type Named = (AttributeId, Option<&'static schema::AttributeType>);
 
-impl Attributes {
+impl AttributeTable {
     pub(crate) fn new() -> Self {
         let mut attributes = Self {
             numbers: HashMap::default(),
@@ -264,7 +264,7 @@ mod tests {
 
     #[test]
     fn names_resolve_by_case_alias_oid_and_options() {
-        let mut attributes = Attributes::new();
+        let mut attributes = AttributeTable::new();
         for description in [
             "cn",
             "CN",
@@ -307,7 +307,7 @@ mod tests {
 
     #[test]
     fn binary_in_a_name_takes_nothing_from_those_without_it() {
-        let mut attributes = Attributes::new();
+        let mut attributes = AttributeTable::new();
         let own = attributes.intern(b"cn;binary").unwrap();
         let meant = attributes.resolve(b"CN;Binary");
         assert_eq!((meant.first, meant.second), (Some(own), Some(AttributeId::CN)));
@@ -321,7 +321,7 @@ mod tests {
     #[test]
     fn a_spelling_that_two_names_share_means_both_whoever_came_first() {
         for names in [["with space", "with;space"], ["with;space", "with space"]] {
-            let mut attributes = Attributes::new();
+            let mut attributes = AttributeTable::new();
             for name in names {
                 attributes.intern(name.as_bytes());
                 attributes.add_alias("with-space", name);
@@ -337,7 +337,7 @@ mod tests {
 
     #[test]
     fn there_is_a_limit_to_attributes() {
-        let mut attributes = Attributes::new();
+        let mut attributes = AttributeTable::new();
         let room = MAX_ATTRIBUTES - attributes.len();
         for number in 0..room {
             assert!(attributes.intern(format!("a{number}").as_bytes()).is_some());

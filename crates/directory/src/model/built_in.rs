@@ -1,4 +1,4 @@
-//! The attributes that every snapshot has: one row each, and what is asked of the rows.
+//! The attributes that every snapshot has: one definition each, and what is asked of them.
 //!
 //! Names beside the one served, syntax, and whether an attribute is operational are in the schema, under the same name
 //! (`schema/attributes.rs`). Must not know values.
@@ -69,7 +69,7 @@ pub(crate) struct BuiltIn {
 const fn stored(name: &'static str, shows: Shows) -> BuiltIn {
     BuiltIn {
         users: Some(shows),
-        ..row(name)
+        ..plain(name)
     }
 }
 
@@ -91,7 +91,7 @@ const fn of_groups(name: &'static str) -> BuiltIn {
     BuiltIn {
         groups: Some(Shows::Computed),
         virtual_groups: Some(Shows::Computed),
-        ..row(name)
+        ..plain(name)
     }
 }
 
@@ -103,7 +103,7 @@ const fn of_every_entry(name: &'static str) -> BuiltIn {
     }
 }
 
-const fn row(name: &'static str) -> BuiltIn {
+const fn plain(name: &'static str) -> BuiltIn {
     BuiltIn {
         name,
         users: None,
@@ -187,7 +187,7 @@ impl BuiltIn {
 
 /// Declares the built-in attributes in the order of their numbers, in which records store them.
 macro_rules! built_in {
-    ($($constant:ident = $row:expr,)*) => {
+    ($($constant:ident = $definition:expr,)*) => {
         #[allow(non_camel_case_types, clippy::upper_case_acronyms, dead_code, reason = "numbers for the constants below")]
         enum Number { $($constant,)* COUNT }
         #[allow(dead_code, reason = "nobody but the table speaks of some")]
@@ -195,11 +195,11 @@ macro_rules! built_in {
             $(pub(crate) const $constant: AttributeId = AttributeId(Number::$constant as u16);)*
         }
         /// By number.
-        const ROWS: [BuiltIn; Number::COUNT as usize] = [$($row,)*];
+        const DEFINITIONS: [BuiltIn; Number::COUNT as usize] = [$($definition,)*];
     };
 }
 
-// New ones come before RDN: files hold fingerprints of override bits, which are counted from the first row on.
+// New ones come before RDN: files hold fingerprints of override bits, which are counted from the first one on.
 built_in! {
     OBJECT_CLASS = computed("objectClass").replaceable(),
     CN = stored("cn", Shows::Name)
@@ -268,7 +268,7 @@ pub(crate) enum Those {
 /// How many attributes there are of these.
 pub(crate) const fn count(those: Those) -> usize {
     let (mut number, mut found) = (0, 0);
-    while number < ROWS.len() {
+    while number < DEFINITIONS.len() {
         if place(those, number) > 0 {
             found += 1;
         }
@@ -288,7 +288,7 @@ pub(crate) const fn ids<const N: usize>(those: Those) -> [AttributeId; N] {
     let (mut next, mut found) = (1, 0);
     while found < N {
         let mut number = 0;
-        while number < ROWS.len() {
+        while number < DEFINITIONS.len() {
             if place(those, number) == next {
                 ids[found] = AttributeId(number as u16);
                 found += 1;
@@ -303,16 +303,16 @@ pub(crate) const fn ids<const N: usize>(those: Those) -> [AttributeId; N] {
 /// The place of an attribute among these, from 1 on; 0 if it is none. Several may share one.
 #[allow(clippy::indexing_slicing, reason = "evaluated while compiling")]
 const fn place(those: Those, number: usize) -> u8 {
-    let row = &ROWS[number];
+    let built_in = &DEFINITIONS[number];
     match those {
-        Those::DefaultOfUsers => row.default_of[0] as u8,
-        Those::DefaultOfGroups => row.default_of[1] as u8,
-        Those::DefaultOfVirtualGroups => row.default_of_virtual_group,
-        Those::Operational => row.operational,
+        Those::DefaultOfUsers => built_in.default_of[0] as u8,
+        Those::DefaultOfGroups => built_in.default_of[1] as u8,
+        Those::DefaultOfVirtualGroups => built_in.default_of_virtual_group,
+        Those::Operational => built_in.operational,
         _ if number >= AttributeId::RDN.0 as usize => 0,
-        Those::StoredByUsers => is_stored(row.users) as u8,
-        Those::StoredByGroups => is_stored(row.groups) as u8,
-        Those::Reserved => !row.is_replaceable as u8,
+        Those::StoredByUsers => is_stored(built_in.users) as u8,
+        Those::StoredByGroups => is_stored(built_in.groups) as u8,
+        Those::Reserved => !built_in.is_replaceable as u8,
     }
 }
 
@@ -323,14 +323,14 @@ const fn is_stored(shows: Option<Shows>) -> bool {
 /// By number, the bit by which an entry remembers that custom values replace an attribute: the number's own, or for what
 /// has a number beyond those bits one that no other attribute uses.
 #[allow(clippy::indexing_slicing, reason = "evaluated while compiling")]
-const OVERRIDE_BITS: [u32; ROWS.len()] = {
-    let mut bits = [0; ROWS.len()];
+const OVERRIDE_BITS: [u32; DEFINITIONS.len()] = {
+    let mut bits = [0; DEFINITIONS.len()];
     let (mut number, mut free) = (0, 0);
-    while number < ROWS.len() {
-        if ROWS[number].is_replaceable {
+    while number < DEFINITIONS.len() {
+        if DEFINITIONS[number].is_replaceable {
             let mut bit = number;
             if number >= FIRST_FLAG as usize {
-                while ROWS[free].is_replaceable {
+                while DEFINITIONS[free].is_replaceable {
                     free += 1;
                 }
                 bit = free;
@@ -353,11 +353,11 @@ const OF_EVERY_ENTRY: u64 = bits_of(false);
 #[allow(clippy::indexing_slicing, reason = "evaluated while compiling")]
 const fn bits_of(computed: bool) -> u64 {
     let (mut bits, mut number) = (0, 0);
-    while number < ROWS.len() {
-        let row = &ROWS[number];
-        let is_computed =
-            matches!(row.users, Some(Shows::Computed)) || matches!(row.groups, Some(Shows::Computed));
-        if (computed && is_computed) || (!computed && row.of_every_entry) {
+    while number < DEFINITIONS.len() {
+        let built_in = &DEFINITIONS[number];
+        let is_computed = matches!(built_in.users, Some(Shows::Computed))
+            || matches!(built_in.groups, Some(Shows::Computed));
+        if (computed && is_computed) || (!computed && built_in.of_every_entry) {
             bits |= 1 << number;
         }
         number += 1;
@@ -366,26 +366,26 @@ const fn bits_of(computed: bool) -> u64 {
 }
 
 impl AttributeId {
-    /// The row of a built-in attribute.
+    /// What is said of a built-in attribute.
     #[inline]
-    pub(crate) fn row(self) -> Option<&'static BuiltIn> {
-        const TABLE: &[BuiltIn] = &ROWS;
+    pub(crate) fn definition(self) -> Option<&'static BuiltIn> {
+        const TABLE: &[BuiltIn] = &DEFINITIONS;
         TABLE.get(self.index())
     }
 
-    /// The built-in attributes with their rows, in the order of their numbers.
+    /// The built-in attributes with their definitions, in the order of their numbers.
     pub(crate) fn built_in() -> impl Iterator<Item = (Self, &'static BuiltIn)> + Clone {
-        (0..Self::RDN.0).filter_map(|number| Some((Self(number), Self(number).row()?)))
+        (0..Self::RDN.0).filter_map(|number| Some((Self(number), Self(number).definition()?)))
     }
 
     /// The names by number, those included that cannot be asked for.
     pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-        ROWS.iter().map(|row| row.name)
+        DEFINITIONS.iter().map(|built_in| built_in.name)
     }
 
     /// The name of a built-in attribute as it is served.
     pub(crate) fn name(self) -> &'static str {
-        self.row().map_or("", |row| row.name)
+        self.definition().map_or("", |built_in| built_in.name)
     }
 
     pub(crate) fn index(self) -> usize {
@@ -395,7 +395,7 @@ impl AttributeId {
     /// The built-in attribute with exactly this name, whatever its case.
     pub(crate) fn of_built_in(name: &[u8]) -> Option<Self> {
         Self::built_in()
-            .find(|(_, row)| row.name.as_bytes().eq_ignore_ascii_case(name))
+            .find(|(_, built_in)| built_in.name.as_bytes().eq_ignore_ascii_case(name))
             .map(|(id, _)| id)
     }
 
@@ -435,21 +435,30 @@ mod tests {
 
     #[test]
     fn the_schema_knows_each_and_calls_the_same_operational() {
-        for (_, row) in AttributeId::built_in() {
-            let known = attribute_type(row.name.as_bytes()).expect(row.name);
-            assert_eq!(known.name, row.name);
-            assert_eq!(known.operational, row.operational > 0, "{}", row.name);
-            assert!(!(known.operational && row.is_replaceable), "{}", row.name);
+        for (_, built_in) in AttributeId::built_in() {
+            let known = attribute_type(built_in.name.as_bytes()).expect(built_in.name);
+            assert_eq!(known.name, built_in.name);
+            assert_eq!(known.operational, built_in.operational > 0, "{}", built_in.name);
+            assert!(
+                !(known.operational && built_in.is_replaceable),
+                "{}",
+                built_in.name
+            );
         }
     }
 
     #[test]
     fn what_may_be_replaced_has_a_bit_of_its_own() {
         let mut all = 0;
-        for (id, row) in AttributeId::built_in() {
+        for (id, built_in) in AttributeId::built_in() {
             let bit = id.override_bit();
-            assert_eq!(bit.count_ones(), u32::from(row.is_replaceable), "{}", row.name);
-            assert_eq!(all & bit, 0, "{}", row.name);
+            assert_eq!(
+                bit.count_ones(),
+                u32::from(built_in.is_replaceable),
+                "{}",
+                built_in.name
+            );
+            assert_eq!(all & bit, 0, "{}", built_in.name);
             all |= bit;
         }
         // Files hold them.

@@ -2,11 +2,11 @@
 //!
 //! Must not know what entries hold or who sees them.
 
-use crate::model::row::Record;
+use crate::model::row::RecordIx;
 
 /// An entry that is neither user nor group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Special {
+pub(crate) enum Container {
     Base,
     Users,
     Groups,
@@ -16,7 +16,7 @@ pub(crate) enum Special {
 /// An entry of a tree; users and groups each counted from 0, a virtual group by its user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Entry {
-    Special(Special),
+    Container(Container),
     User(u32),
     Group(u32),
     VirtualGroup(u32),
@@ -24,10 +24,10 @@ pub(crate) enum Entry {
 
 /// The place of an entry in the order of answers: base, users, groups, virtual groups, each container before what it
 /// holds.
-pub(crate) type Ordinal = u32;
+pub(crate) type Place = u32;
 
 /// Stands for the root DSE where a search has it beside the entries of a tree. No layout has this place.
-pub(crate) const ROOT: Ordinal = Ordinal::MAX - 1;
+pub(crate) const ROOT: Place = Place::MAX - 1;
 
 /// Translates between entries and their places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,78 +42,78 @@ impl Layout {
     }
 
     #[inline]
-    pub(crate) fn ordinal(self, entry: Entry) -> Ordinal {
+    pub(crate) fn place(self, entry: Entry) -> Place {
         match entry {
-            Entry::Special(Special::Base) => 0,
-            Entry::Special(Special::Users) => 1,
+            Entry::Container(Container::Base) => 0,
+            Entry::Container(Container::Users) => 1,
             Entry::User(user) => 2 + user,
-            Entry::Special(Special::Groups) => 2 + self.users,
+            Entry::Container(Container::Groups) => 2 + self.users,
             Entry::Group(group) => 3 + self.users + group,
-            Entry::Special(Special::VirtualGroups) => 3 + self.users + self.groups,
+            Entry::Container(Container::VirtualGroups) => 3 + self.users + self.groups,
             Entry::VirtualGroup(user) => 4 + self.users + self.groups + user,
         }
     }
 
     /// The entry at a place below [`end`](Self::end).
     #[inline]
-    pub(crate) fn entry(self, ordinal: Ordinal) -> Entry {
+    pub(crate) fn entry(self, place: Place) -> Entry {
         let groups = 2 + self.users;
         let virtual_groups = 3 + self.users + self.groups;
-        match ordinal {
-            0 => Entry::Special(Special::Base),
-            1 => Entry::Special(Special::Users),
-            _ if ordinal < groups => Entry::User(ordinal - 2),
-            _ if ordinal == groups => Entry::Special(Special::Groups),
-            _ if ordinal < virtual_groups => Entry::Group(ordinal - groups - 1),
-            _ if ordinal == virtual_groups => Entry::Special(Special::VirtualGroups),
-            _ => Entry::VirtualGroup(ordinal - virtual_groups - 1),
+        match place {
+            0 => Entry::Container(Container::Base),
+            1 => Entry::Container(Container::Users),
+            _ if place < groups => Entry::User(place - 2),
+            _ if place == groups => Entry::Container(Container::Groups),
+            _ if place < virtual_groups => Entry::Group(place - groups - 1),
+            _ if place == virtual_groups => Entry::Container(Container::VirtualGroups),
+            _ => Entry::VirtualGroup(place - virtual_groups - 1),
         }
     }
 
     /// The container that a place is in, and the first place in it; `None` for base and containers.
     #[inline]
-    pub(crate) fn container(self, ordinal: Ordinal) -> Option<(Special, Ordinal)> {
+    pub(crate) fn container_of(self, place: Place) -> Option<(Container, Place)> {
         let groups = 2 + self.users;
         let virtual_groups = 3 + self.users + self.groups;
-        match ordinal {
+        match place {
             0 | 1 => None,
-            _ if ordinal < groups => Some((Special::Users, 2)),
-            _ if ordinal == groups => None,
-            _ if ordinal < virtual_groups => Some((Special::Groups, groups + 1)),
-            _ if ordinal == virtual_groups => None,
-            _ => Some((Special::VirtualGroups, virtual_groups + 1)),
+            _ if place < groups => Some((Container::Users, 2)),
+            _ if place == groups => None,
+            _ if place < virtual_groups => Some((Container::Groups, groups + 1)),
+            _ if place == virtual_groups => None,
+            _ => Some((Container::VirtualGroups, virtual_groups + 1)),
         }
     }
 
     /// The places of base and containers.
-    pub(crate) fn specials(self) -> [Ordinal; 4] {
+    pub(crate) fn containers(self) -> [Place; 4] {
         [
-            Special::Base,
-            Special::Users,
-            Special::Groups,
-            Special::VirtualGroups,
+            Container::Base,
+            Container::Users,
+            Container::Groups,
+            Container::VirtualGroups,
         ]
-        .map(|special| self.ordinal(Entry::Special(special)))
+        .map(|container| self.place(Entry::Container(container)))
     }
 
     /// One more than the last place.
-    pub(crate) fn end(self) -> Ordinal {
+    pub(crate) fn end(self) -> Place {
         4 + 2 * self.users + self.groups
     }
 
     /// The places of what a container holds.
-    pub(crate) fn children(self, container: Special) -> std::ops::Range<Ordinal> {
-        let first = self.ordinal(Entry::Special(container)) + 1;
+    pub(crate) fn children(self, container: Container) -> std::ops::Range<Place> {
+        let first = self.place(Entry::Container(container)) + 1;
         match container {
-            Special::Base => first..first,
-            Special::Users | Special::VirtualGroups => first..first + self.users,
-            Special::Groups => first..first + self.groups,
+            Container::Base => first..first,
+            Container::Users | Container::VirtualGroups => first..first + self.users,
+            Container::Groups => first..first + self.groups,
         }
     }
 
     /// The place of a record's own entry.
     #[inline]
-    pub(crate) fn of_record(self, record: Record) -> Ordinal {
+    pub(crate) fn of_record(self, record: RecordIx) -> Place {
         if record < self.users {
             record + 2
         } else {

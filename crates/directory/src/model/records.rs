@@ -3,11 +3,11 @@
 //! What depends on a provider (DNs, numbers) is computed elsewhere from what is here, and what is derived lies beside it.
 //! Must not know indexes, a base DN or a viewer.
 
-use crate::model::attribute::Attributes;
+use crate::model::attribute::AttributeTable;
 use crate::model::built_in::{AttributeId, Shows};
 use crate::model::encoded::{self, Element, Elements};
 use crate::model::place::Layout;
-use crate::model::row::{self, ByteTable, RDN_TYPE, Record, Relation, Row, Shapes, UnescapedNames};
+use crate::model::row::{self, ByteTable, RDN_TYPE, Record, RecordIx, Relation, Shapes, UnescapedNames};
 
 /// A user within one snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,10 +55,10 @@ pub(crate) enum Kind {
 #[derive(Debug)]
 pub(crate) struct Records {
     pub(crate) arena: Vec<u8>,
-    pub(crate) attributes: Attributes,
+    pub(crate) attributes: AttributeTable,
     pub(crate) shapes: Shapes,
     /// Users, then groups.
-    pub(crate) rows: Vec<Row>,
+    pub(crate) rows: Vec<Record>,
     /// The RDNs of the records as they are sent: `cn=` and the escaped name.
     pub(crate) rdns: ByteTable,
     /// The names that need escaping, as they are, by record.
@@ -82,7 +82,7 @@ impl Records {
 
     /// What the virtual group of a user has of an attribute that users store, whatever the tree.
     pub(crate) fn of_virtual_group(&self, user: u32, id: AttributeId) -> Option<&[u8]> {
-        match id.row()?.virtual_groups? {
+        match id.definition()?.virtual_groups? {
             Shows::Name => Some(self.name(user)),
             Shows::Uid => Some(self.user_uid(user)),
             Shows::NoSuperuser => Some(b"false"),
@@ -102,12 +102,12 @@ impl Records {
         self.rows.len() as u32
     }
 
-    pub(crate) fn group_record(&self, group: u32) -> Record {
+    pub(crate) fn group_record(&self, group: u32) -> RecordIx {
         self.user_count_u32() + group
     }
 
     /// The kind of a record, and its number among its kind.
-    pub(crate) fn kind(&self, record: Record) -> (Kind, u32) {
+    pub(crate) fn kind(&self, record: RecordIx) -> (Kind, u32) {
         match record.checked_sub(self.user_count_u32()) {
             None => (Kind::User, record),
             Some(group) => (Kind::Group, group),
@@ -115,19 +115,19 @@ impl Records {
     }
 
     #[inline]
-    pub(crate) fn row(&self, record: Record) -> Row {
+    pub(crate) fn row(&self, record: RecordIx) -> Record {
         self.rows.get(record as usize).copied().unwrap_or_default()
     }
 
     /// All encoded attributes of a record.
     #[inline]
-    pub(crate) fn block(&self, record: Record) -> &[u8] {
+    pub(crate) fn block(&self, record: RecordIx) -> &[u8] {
         self.block_of(self.row(record))
     }
 
     /// All encoded attributes of the record of a row.
     #[inline]
-    pub(crate) fn block_of(&self, row: Row) -> &[u8] {
+    pub(crate) fn block_of(&self, row: Record) -> &[u8] {
         self.arena
             .get(row.start as usize..row.start as usize + row.length as usize)
             .unwrap_or_default()
@@ -135,7 +135,7 @@ impl Records {
 
     /// The encoded attribute of a record.
     #[inline]
-    pub(crate) fn stored(&self, record: Record, id: AttributeId) -> Option<Element<'_>> {
+    pub(crate) fn stored(&self, record: RecordIx, id: AttributeId) -> Option<Element<'_>> {
         let shape = self.shapes.get(self.row(record).shape);
         let place = shape.iter().position(|&known| known == id)?;
         Elements(self.block(record)).nth(place)
@@ -143,7 +143,7 @@ impl Records {
 
     /// The values of a stored attribute, encoded.
     #[inline]
-    pub(crate) fn stored_set(&self, record: Record, id: AttributeId) -> Option<&[u8]> {
+    pub(crate) fn stored_set(&self, record: RecordIx, id: AttributeId) -> Option<&[u8]> {
         self.stored(record, id)
             .and_then(|element| encoded::attribute(&element))
             .map(|(_, set)| set)
@@ -151,7 +151,7 @@ impl Records {
 
     /// A record's name, unescaped.
     #[inline]
-    pub(crate) fn name(&self, record: Record) -> &[u8] {
+    pub(crate) fn name(&self, record: RecordIx) -> &[u8] {
         if self.row(record).has(row::ESCAPED)
             && let Ok(index) = self
                 .unescaped_names
@@ -165,7 +165,7 @@ impl Records {
 
     /// A record's RDN as it is sent.
     #[inline]
-    pub(crate) fn rdn(&self, record: Record) -> &[u8] {
+    pub(crate) fn rdn(&self, record: RecordIx) -> &[u8] {
         self.rdns.get(record)
     }
 
@@ -180,7 +180,7 @@ impl Records {
     /// Calls `each` with every value of an indexed attribute of a record until it says stop; tells whether it did.
     pub(crate) fn any_value(
         &self,
-        record: Record,
+        record: RecordIx,
         id: AttributeId,
         mut each: impl FnMut(&[u8]) -> bool,
     ) -> bool {

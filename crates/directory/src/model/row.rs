@@ -7,9 +7,9 @@ use crate::model::built_in;
 use crate::model::built_in::AttributeId;
 
 /// The number of a user or group within a snapshot.
-pub(crate) type Record = u32;
+pub(crate) type RecordIx = u32;
 
-/// The lowest bit of [`Row::flags`] that is a flag; those below are override bits.
+/// The lowest bit of [`Record::flags`] that is a flag; those below are override bits.
 pub(crate) const FIRST_FLAG: u32 = built_in::FIRST_FLAG;
 /// The user may log in.
 pub(crate) const ACTIVE: u32 = 1 << 27;
@@ -24,7 +24,7 @@ pub(crate) const OWN_UID_NUMBER: u32 = 1 << 31;
 
 /// Where a record's encoded attributes are, and which.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Row {
+pub(crate) struct Record {
     pub(crate) start: u32,
     pub(crate) length: u32,
     pub(crate) shape: u32,
@@ -32,7 +32,7 @@ pub(crate) struct Row {
     pub(crate) flags: u32,
 }
 
-impl Row {
+impl Record {
     pub(crate) fn has(&self, flag: u32) -> bool {
         self.flags & flag != 0
     }
@@ -47,7 +47,7 @@ impl Row {
 pub(crate) const RDN_TYPE: &[u8] = b"cn=";
 
 /// Names that need escaping in a DN, as they are, by record.
-pub(crate) type UnescapedNames = Vec<(Record, Box<[u8]>)>;
+pub(crate) type UnescapedNames = Vec<(RecordIx, Box<[u8]>)>;
 
 /// Octet strings one after the other.
 #[derive(Clone, Debug)]

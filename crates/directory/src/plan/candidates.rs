@@ -9,8 +9,8 @@ use memchr::memmem::Finder;
 use crate::filter::evaluation::LOOK;
 use crate::filter::substrings::Substrings;
 use crate::index::table::KeyTable;
-use crate::model::place::{Entry, Layout, Ordinal, Special};
-use crate::model::row::Record;
+use crate::model::place::{Container, Entry, Layout, Place};
+use crate::model::row::RecordIx;
 use crate::plan::lookup::Table;
 use crate::plan::outline::Source;
 use crate::view::context::Context;
@@ -23,7 +23,7 @@ const SCAN_RATE: usize = 16;
 /// The outcome of one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    Candidate(Ordinal),
+    Candidate(Place),
     /// None here; there may be more.
     Nothing,
     End,
@@ -35,16 +35,16 @@ pub(crate) struct Candidates {
     source: Source,
     /// Whether ranges are gone through in the order of names.
     by_name: bool,
-    /// Index into the ordinals, the ranges, the tables, the walk.
+    /// Index into the places, the ranges, the tables, the walk.
     index: usize,
     /// Ranges: the next place. Scans: the first place wanted.
-    next: Ordinal,
+    next: Place,
     /// Scans: the index of the next key, once it is known, and what finds the longest part.
     key: Option<usize>,
     finder: Option<PartFinder>,
-    /// Scans: how many specials are done, and the match found behind the next one.
-    specials: usize,
-    pending: Option<Ordinal>,
+    /// Scans: how many containers are done, and the match found behind the next one.
+    containers: usize,
+    pending: Option<Place>,
 }
 
 /// What finds the longest part of an assertion.
@@ -73,7 +73,7 @@ impl PartFinder {
 impl Candidates {
     /// The candidates from place `from` on; `by_name` goes through ranges in the order of names.
     #[inline(always)] // It has one caller, which would otherwise copy what it returns.
-    pub(crate) fn new(source: Source, from: Ordinal, by_name: bool) -> Self {
+    pub(crate) fn new(source: Source, from: Place, by_name: bool) -> Self {
         let finder = match &source {
             Source::Scan { parts, .. } => Some(PartFinder::of_longest(parts)),
             _ => None,
@@ -85,18 +85,16 @@ impl Candidates {
             next: from,
             key: None,
             finder,
-            specials: 0,
+            containers: 0,
             pending: None,
         };
         match &candidates.source {
             Source::Walk(walk) => candidates.index = walk.start,
             _ if from == 0 => {}
-            Source::Ordinals(ordinals) => {
-                candidates.index = ordinals.partition_point(|&ordinal| ordinal < from)
-            }
+            Source::Places(places) => candidates.index = places.partition_point(|&place| place < from),
             Source::Ranges(ranges) => candidates.index = ranges.partition_point(|range| range.end <= from),
-            Source::Scan { specials, .. } => {
-                candidates.specials = specials.partition_point(|&special| special < from);
+            Source::Scan { containers, .. } => {
+                candidates.containers = containers.partition_point(|&container| container < from);
             }
         }
         candidates
@@ -105,8 +103,8 @@ impl Candidates {
     /// Octets on the heap.
     pub(crate) fn memory(&self) -> usize {
         match &self.source {
-            Source::Ordinals(ordinals) => ordinals.capacity() * size_of::<Ordinal>(),
-            Source::Ranges(ranges) => ranges.capacity() * size_of::<Range<Ordinal>>(),
+            Source::Places(places) => places.capacity() * size_of::<Place>(),
+            Source::Ranges(ranges) => ranges.capacity() * size_of::<Range<Place>>(),
             // Their parts are those of the filter, once more.
             Source::Scan { parts, .. } => parts.memory(),
             Source::Walk(_) => 0,
@@ -118,10 +116,10 @@ impl Candidates {
     pub(crate) fn step(&mut self, context: &Context<'_>, layout: Layout, work: &mut usize) -> Step {
         *work += LOOK;
         match &self.source {
-            Source::Ordinals(ordinals) => match ordinals.get(self.index) {
-                Some(&ordinal) => {
+            Source::Places(places) => match places.get(self.index) {
+                Some(&place) => {
                     self.index += 1;
-                    Step::Candidate(ordinal)
+                    Step::Candidate(place)
                 }
                 None => Step::End,
             },
@@ -129,21 +127,21 @@ impl Candidates {
                 let Some(range) = ranges.get(self.index) else {
                     return Step::End;
                 };
-                let ordinal = self.next.max(range.start);
-                self.next = ordinal + 1;
+                let place = self.next.max(range.start);
+                self.next = place + 1;
                 if self.next >= range.end {
                     self.index += 1;
                 }
                 Step::Candidate(match self.by_name {
-                    true => context.snapshot.name_order().at(layout, ordinal),
-                    false => ordinal,
+                    true => context.snapshot.name_order().at(layout, place),
+                    false => place,
                 })
             }
             Source::Scan { .. } => self.scan(context, layout, work),
             Source::Walk(walk) => match walk.get(context, self.index) {
-                Some(ordinal) => {
+                Some(place) => {
                     self.index += 1;
-                    Step::Candidate(ordinal)
+                    Step::Candidate(place)
                 }
                 None => Step::End,
             },
@@ -152,22 +150,22 @@ impl Candidates {
 
     fn scan(&mut self, context: &Context<'_>, layout: Layout, work: &mut usize) -> Step {
         let found = match self.pending.take() {
-            Some(ordinal) => Step::Candidate(ordinal),
+            Some(place) => Step::Candidate(place),
             None => self.scan_tables(context, layout, work),
         };
-        let Source::Scan { specials, .. } = &self.source else {
+        let Source::Scan { containers, .. } = &self.source else {
             return Step::End;
         };
         // Base and containers come at their places between the others.
-        match (specials.get(self.specials), found) {
-            (Some(&special), Step::Candidate(ordinal)) if special < ordinal => {
-                self.specials += 1;
-                self.pending = Some(ordinal);
-                Step::Candidate(special)
+        match (containers.get(self.containers), found) {
+            (Some(&container), Step::Candidate(place)) if container < place => {
+                self.containers += 1;
+                self.pending = Some(place);
+                Step::Candidate(container)
             }
-            (Some(&special), Step::End) => {
-                self.specials += 1;
-                Step::Candidate(special)
+            (Some(&container), Step::End) => {
+                self.containers += 1;
+                Step::Candidate(container)
             }
             _ => found,
         }
@@ -225,9 +223,9 @@ impl Candidates {
                     .record(key)
                     .and_then(|record| place_of(*table, layout, record));
                 key = keys.after_record(key);
-                if let Some(ordinal) = place {
+                if let Some(place) = place {
                     self.key = Some(key);
-                    return Step::Candidate(ordinal);
+                    return Step::Candidate(place);
                 }
             } else {
                 key += 1;
@@ -246,20 +244,20 @@ impl Candidates {
 }
 
 /// The first key in a table of the entries from place `from` on.
-fn first_key(keys: &KeyTable, table: Table, layout: Layout, from: Ordinal) -> usize {
+fn first_key(keys: &KeyTable, table: Table, layout: Layout, from: Place) -> usize {
     let first = if table.virtual_groups {
-        from.saturating_sub(layout.ordinal(Entry::VirtualGroup(0)))
+        from.saturating_sub(layout.place(Entry::VirtualGroup(0)))
     } else {
-        let groups = layout.ordinal(Entry::Special(Special::Groups));
+        let groups = layout.place(Entry::Container(Container::Groups));
         from.saturating_sub(if from > groups { 3 } else { 2 })
     };
     keys.first_of(first)
 }
 
-fn place_of(table: Table, layout: Layout, record: Record) -> Option<Ordinal> {
+fn place_of(table: Table, layout: Layout, record: RecordIx) -> Option<Place> {
     if !table.virtual_groups {
         return Some(layout.of_record(record));
     }
     let place = layout.of_record(record);
-    matches!(layout.entry(place), Entry::User(_)).then(|| layout.ordinal(Entry::VirtualGroup(record)))
+    matches!(layout.entry(place), Entry::User(_)).then(|| layout.place(Entry::VirtualGroup(record)))
 }

@@ -10,20 +10,20 @@ use crate::filter::equal::Equal;
 use crate::filter::node::{Matcher, Test};
 use crate::index::table::KeyTable;
 use crate::model::built_in::{AttributeId, Shows};
-use crate::model::place::{Entry, Layout, Ordinal, Special, virtual_group_uuid};
-use crate::model::row::Record;
+use crate::model::place::{Container, Entry, Layout, Place, virtual_group_uuid};
+use crate::model::row::RecordIx;
 use crate::view::context::Context;
 
 /// Candidates from one index entry.
 #[derive(Debug)]
 pub(crate) enum Found<'s> {
-    Records(&'s [Record]),
+    Records(&'s [RecordIx]),
     /// The virtual groups of those records that are users.
-    VirtualGroupsOf(&'s [Record]),
+    VirtualGroupsOf(&'s [RecordIx]),
     Users(&'s [u32]),
     Groups(&'s [u32]),
     /// Records put together for the purpose.
-    Collected(Vec<Record>),
+    Collected(Vec<RecordIx>),
     /// A part of a table in its own order.
     Keys(&'s KeyTable, Range<usize>),
     /// The virtual groups of the users among them.
@@ -44,21 +44,21 @@ impl Found<'_> {
     }
 
     /// Appends the places, in no order.
-    pub(crate) fn places(&self, layout: Layout, users: u32, out: &mut Vec<Ordinal>) {
-        let own = |record: Record| layout.of_record(record);
+    pub(crate) fn places(&self, layout: Layout, users: u32, out: &mut Vec<Place>) {
+        let own = |record: RecordIx| layout.of_record(record);
         let virtual_group =
-            |record: Record| (record < users).then(|| layout.ordinal(Entry::VirtualGroup(record)));
+            |record: RecordIx| (record < users).then(|| layout.place(Entry::VirtualGroup(record)));
         match self {
             Self::Records(list) => out.extend(list.iter().copied().map(own)),
             Self::Collected(list) => out.extend(list.iter().copied().map(own)),
             Self::VirtualGroupsOf(list) => out.extend(list.iter().copied().filter_map(virtual_group)),
-            Self::Users(list) => out.extend(list.iter().map(|&user| layout.ordinal(Entry::User(user)))),
-            Self::Groups(list) => out.extend(list.iter().map(|&group| layout.ordinal(Entry::Group(group)))),
+            Self::Users(list) => out.extend(list.iter().map(|&user| layout.place(Entry::User(user)))),
+            Self::Groups(list) => out.extend(list.iter().map(|&group| layout.place(Entry::Group(group)))),
             Self::Keys(keys, range) => out.extend(keys.records(range.clone()).map(own)),
             Self::VirtualGroupsOfKeys(keys, range) => {
                 out.extend(keys.records(range.clone()).filter_map(virtual_group));
             }
-            Self::One(entry) => out.push(layout.ordinal(*entry)),
+            Self::One(entry) => out.push(layout.place(*entry)),
         }
     }
 }
@@ -92,16 +92,21 @@ pub(crate) struct Lookup<'s>(pub(crate) Context<'s>);
 
 impl<'s> Lookup<'s> {
     /// Base and containers that have the attribute of an assertion.
-    pub(crate) fn specials_with(self, test: &'s Test) -> impl Iterator<Item = Special> {
+    pub(crate) fn containers_with(self, test: &'s Test) -> impl Iterator<Item = Container> {
         let any = self.0.tree.may_hold(&test.attribute);
         [
-            Special::Base,
-            Special::Users,
-            Special::Groups,
-            Special::VirtualGroups,
+            Container::Base,
+            Container::Users,
+            Container::Groups,
+            Container::VirtualGroups,
         ]
         .into_iter()
-        .filter(move |&special| any && self.0.find(Entry::Special(special), &test.attribute).is_some())
+        .filter(move |&container| {
+            any && self
+                .0
+                .find(Entry::Container(container), &test.attribute)
+                .is_some()
+        })
     }
 
     /// Adds the lists that equality indexes and memberships have for an assertion; `None` if they know nothing of it.
@@ -159,8 +164,8 @@ impl<'s> Lookup<'s> {
             _ => return None,
         };
         out.extend(
-            self.specials_with(test)
-                .map(|special| Found::One(Entry::Special(special))),
+            self.containers_with(test)
+                .map(|container| Found::One(Entry::Container(container))),
         );
         Some(answer)
     }
@@ -182,8 +187,8 @@ impl<'s> Lookup<'s> {
 
     /// Adds what is known of entries with a value; false if nothing is.
     fn find_equal(self, id: AttributeId, equal: &'s Equal, out: &mut Vec<Found<'s>>) -> bool {
-        let row = id.row();
-        if row.is_some_and(|row| row.follows_from_kind) {
+        let definition = id.definition();
+        if definition.is_some_and(|built_in| built_in.follows_from_kind) {
             return false;
         }
         let snapshot = self.0.snapshot;
@@ -192,7 +197,7 @@ impl<'s> Lookup<'s> {
         if !stored.is_empty() {
             out.push(Found::Records(stored));
         }
-        if let Some(stored) = row.and_then(|row| as_of_users(row.virtual_groups?)) {
+        if let Some(stored) = definition.and_then(|built_in| as_of_users(built_in.virtual_groups?)) {
             out.push(Found::VirtualGroupsOf(snapshot.lookup(stored, || equal.key())));
         }
         match id {
@@ -293,7 +298,7 @@ impl<'s> Lookup<'s> {
         let mut tables = Vec::new();
         for id in test.attribute.ids() {
             tables.push(own(id));
-            let Some(shows) = id.row().and_then(|row| row.virtual_groups) else {
+            let Some(shows) = id.definition().and_then(|built_in| built_in.virtual_groups) else {
                 match id.is_computed() {
                     true => return None,
                     false => continue,
@@ -341,8 +346,8 @@ impl<'s> Lookup<'s> {
             _ => return None,
         };
         out.extend(
-            self.specials_with(test)
-                .map(|special| Found::One(Entry::Special(special))),
+            self.containers_with(test)
+                .map(|container| Found::One(Entry::Container(container))),
         );
         Some(Answer::exact(whole && test.attribute.second.is_none()))
     }

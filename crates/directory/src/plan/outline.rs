@@ -9,7 +9,7 @@ use std::ops::Range;
 use crate::filter::node::{Matcher, Node, Test};
 use crate::filter::substrings::Substrings;
 use crate::model::built_in::AttributeId;
-use crate::model::place::{Entry, Layout, Ordinal, Special};
+use crate::model::place::{Container, Entry, Layout, Place};
 use crate::plan::lookup::{Answer, Found, Lookup, Table};
 use crate::plan::walk::Walk;
 use crate::view::context::{Context, View};
@@ -28,14 +28,14 @@ const USUAL_LISTS: usize = 8;
 #[derive(Clone, Debug)]
 pub(crate) enum Source {
     /// These, ascending.
-    Ordinals(Vec<Ordinal>),
+    Places(Vec<Place>),
     /// All in these ranges, ascending.
-    Ranges(Vec<Range<Ordinal>>),
-    /// Those with a key that has these parts; `specials` are candidates beside them, ascending.
+    Ranges(Vec<Range<Place>>),
+    /// Those with a key that has these parts; these containers are candidates beside them, ascending.
     Scan {
         tables: Vec<Table>,
         parts: Box<Substrings>,
-        specials: Vec<Ordinal>,
+        containers: Vec<Place>,
     },
     /// All entries in a kept order.
     Walk(Walk),
@@ -94,7 +94,7 @@ impl Plan {
     pub(crate) fn outline(&self) -> Outline {
         let candidates = self.candidates;
         match &self.source {
-            Source::Ordinals(_) => Outline::Index { candidates },
+            Source::Places(_) => Outline::Index { candidates },
             Source::Ranges(ranges) => Outline::Ranges {
                 ranges: ranges.len(),
                 candidates,
@@ -125,29 +125,29 @@ impl fmt::Display for Outline {
 
 /// Which places a search looks at: base and scope, as places in up to three ranges, ascending; the rest is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Extent([Range<Ordinal>; 3]);
+pub(crate) struct InScope([Range<Place>; 3]);
 
-impl Extent {
-    pub(crate) fn of(ranges: [Range<Ordinal>; 3]) -> Self {
+impl InScope {
+    pub(crate) fn of(ranges: [Range<Place>; 3]) -> Self {
         Self(ranges)
     }
 
-    pub(crate) fn one(range: Range<Ordinal>) -> Self {
+    pub(crate) fn one(range: Range<Place>) -> Self {
         Self([range, 0..0, 0..0])
     }
 
     #[inline]
-    pub(crate) fn contains(&self, ordinal: Ordinal) -> bool {
-        self.0.iter().any(|range| range.contains(&ordinal))
+    pub(crate) fn contains(&self, place: Place) -> bool {
+        self.0.iter().any(|range| range.contains(&place))
     }
 
     /// Whether it has a place behind this one, or this one.
-    pub(crate) fn reaches(&self, place: Ordinal) -> bool {
+    pub(crate) fn reaches(&self, place: Place) -> bool {
         self.0.iter().any(|range| range.end > place)
     }
 
     /// The part of it before a place.
-    pub(crate) fn before(self, end: Ordinal) -> Self {
+    pub(crate) fn before(self, end: Place) -> Self {
         Self(self.0.map(|range| range.start.min(end)..range.end.min(end)))
     }
 
@@ -155,12 +155,12 @@ impl Extent {
         self.0.iter().map(ExactSizeIterator::len).sum()
     }
 
-    fn ranges(&self) -> Vec<Range<Ordinal>> {
+    fn ranges(&self) -> Vec<Range<Place>> {
         self.0.iter().filter(|range| !range.is_empty()).cloned().collect()
     }
 
     /// The part of it in `range`.
-    fn intersect(&self, range: &Range<Ordinal>, out: &mut Vec<Range<Ordinal>>) {
+    fn intersect(&self, range: &Range<Place>, out: &mut Vec<Range<Place>>) {
         for own in &self.0 {
             let common = own.start.max(range.start)..own.end.min(range.end);
             if !common.is_empty() {
@@ -184,7 +184,7 @@ struct Kinds(u8);
 
 impl Kinds {
     const NONE: Self = Self(0);
-    const SPECIALS: Self = Self(1);
+    const CONTAINERS: Self = Self(1);
     const USERS: Self = Self(2);
     const GROUPS: Self = Self(4);
     const VIRTUAL_GROUPS: Self = Self(8);
@@ -214,29 +214,29 @@ pub(crate) struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    /// The plan for a filter within an extent.
-    pub(crate) fn plan(&self, filter: &'a Node, extent: &Extent) -> Plan {
-        let size = extent.size();
+    /// The plan for a filter within base and scope.
+    pub(crate) fn plan(&self, filter: &'a Node, in_scope: &InScope) -> Plan {
+        let size = in_scope.size();
         if size <= 1 {
             return Plan {
-                source: Source::Ordinals(extent.ranges().into_iter().flatten().collect()),
+                source: Source::Places(in_scope.ranges().into_iter().flatten().collect()),
                 proved: Proved::Nothing,
                 candidates: size,
             };
         }
         if let View::Own(own) = self.context.view {
-            return self.plan_own(filter, own, extent);
+            return self.plan_own(filter, own, in_scope);
         }
         let indexed = self.gather(filter, false);
         if let Some(gathered) = indexed.as_ref().filter(|gathered| gathered.count <= FEW) {
-            return self.indexed(gathered, extent);
+            return self.indexed(gathered, in_scope);
         }
-        let ranges = self.ranges(self.kinds(filter), extent);
+        let ranges = self.ranges(self.kinds(filter), in_scope);
         let in_ranges = ranges.iter().map(ExactSizeIterator::len).sum();
         if in_ranges > FEW {
             let ordered = self.gather(filter, true);
             if let Some(gathered) = ordered.filter(|gathered| gathered.count < in_ranges) {
-                return self.indexed(&gathered, extent);
+                return self.indexed(&gathered, in_scope);
             }
             if let Some((source, proved)) = self.scan(filter) {
                 return Plan {
@@ -258,39 +258,39 @@ impl<'a> Planner<'a> {
     }
 
     /// The plan for a viewer who sees little.
-    fn plan_own(&self, filter: &'a Node, own: Option<u32>, extent: &Extent) -> Plan {
-        let own = self.own_entries(own, extent);
+    fn plan_own(&self, filter: &'a Node, own: Option<u32>, in_scope: &InScope) -> Plan {
+        let own = self.own_entries(own, in_scope);
         if let Some(gathered) = self.gather(filter, false)
             && gathered.count < own.len()
         {
             return Plan {
                 proved: Proved::Nothing,
-                ..self.indexed(&gathered, extent)
+                ..self.indexed(&gathered, in_scope)
             };
         }
         Plan {
             candidates: own.len(),
             proved: Proved::Nothing,
-            source: Source::Ordinals(own),
+            source: Source::Places(own),
         }
     }
 
     /// The places of what was gathered.
-    fn indexed(&self, gathered: &Gathered<'_>, extent: &Extent) -> Plan {
-        let mut ordinals = Vec::with_capacity(gathered.count);
+    fn indexed(&self, gathered: &Gathered<'_>, in_scope: &InScope) -> Plan {
+        let mut places = Vec::with_capacity(gathered.count);
         let users = self.context.snapshot.records.user_count_u32();
         for found in &gathered.found {
-            found.places(self.layout, users, &mut ordinals);
+            found.places(self.layout, users, &mut places);
         }
-        ordinals.retain(|&ordinal| extent.contains(ordinal));
+        places.retain(|&place| in_scope.contains(place));
         // Most lists come in order.
-        if !ordinals.is_sorted_by(|a, b| a < b) {
-            ordinals.sort_unstable();
-            ordinals.dedup();
+        if !places.is_sorted_by(|a, b| a < b) {
+            places.sort_unstable();
+            places.dedup();
         }
         Plan {
-            candidates: ordinals.len(),
-            source: Source::Ordinals(ordinals),
+            candidates: places.len(),
+            source: Source::Places(places),
             proved: gathered.proved,
         }
     }
@@ -404,9 +404,9 @@ impl<'a> Planner<'a> {
                     let source = Source::Scan {
                         tables: lookup.tables(test)?,
                         parts: parts.clone(),
-                        specials: lookup
-                            .specials_with(test)
-                            .map(|special| self.layout.ordinal(Entry::Special(special)))
+                        containers: lookup
+                            .containers_with(test)
+                            .map(|container| self.layout.place(Entry::Container(container)))
                             .collect(),
                     };
                     Some((source, Proved::Everything))
@@ -418,43 +418,43 @@ impl<'a> Planner<'a> {
     }
 
     /// What a viewer sees that does not see everything.
-    fn own_entries(&self, own: Option<u32>, extent: &Extent) -> Vec<Ordinal> {
-        let specials = [
-            Special::Base,
-            Special::Users,
-            Special::Groups,
-            Special::VirtualGroups,
+    fn own_entries(&self, own: Option<u32>, in_scope: &InScope) -> Vec<Place> {
+        let containers = [
+            Container::Base,
+            Container::Users,
+            Container::Groups,
+            Container::VirtualGroups,
         ];
-        let mut entries: Vec<Entry> = specials.into_iter().map(Entry::Special).collect();
+        let mut entries: Vec<Entry> = containers.into_iter().map(Entry::Container).collect();
         if let Some(own) = own {
             entries.extend([Entry::User(own), Entry::VirtualGroup(own)]);
             let groups = self.context.snapshot.records.memberships.user_groups.of(own);
             entries.extend(groups.iter().copied().map(Entry::Group));
         }
-        let mut ordinals: Vec<Ordinal> = entries
+        let mut places: Vec<Place> = entries
             .into_iter()
-            .map(|entry| self.layout.ordinal(entry))
+            .map(|entry| self.layout.place(entry))
             .collect();
-        ordinals.retain(|&ordinal| extent.contains(ordinal));
-        ordinals.sort_unstable();
-        ordinals
+        places.retain(|&place| in_scope.contains(place));
+        places.sort_unstable();
+        places
     }
 
-    fn ranges(&self, kinds: Kinds, extent: &Extent) -> Vec<Range<Ordinal>> {
+    fn ranges(&self, kinds: Kinds, in_scope: &InScope) -> Vec<Range<Place>> {
         let containers = [
-            (Special::Base, Kinds::NONE),
-            (Special::Users, Kinds::USERS),
-            (Special::Groups, Kinds::GROUPS),
-            (Special::VirtualGroups, Kinds::VIRTUAL_GROUPS),
+            (Container::Base, Kinds::NONE),
+            (Container::Users, Kinds::USERS),
+            (Container::Groups, Kinds::GROUPS),
+            (Container::VirtualGroups, Kinds::VIRTUAL_GROUPS),
         ];
         let mut ranges = Vec::new();
         for (container, kind) in containers {
-            let place = self.layout.ordinal(Entry::Special(container));
-            if kinds.has(Kinds::SPECIALS) {
-                extent.intersect(&(place..place + 1), &mut ranges);
+            let place = self.layout.place(Entry::Container(container));
+            if kinds.has(Kinds::CONTAINERS) {
+                in_scope.intersect(&(place..place + 1), &mut ranges);
             }
             if kinds.has(kind) {
-                extent.intersect(&self.layout.children(container), &mut ranges);
+                in_scope.intersect(&self.layout.children(container), &mut ranges);
             }
         }
         ranges
@@ -479,14 +479,14 @@ impl<'a> Planner<'a> {
             Matcher::Extended { .. } => return Kinds::ALL,
             Matcher::Class(classes, _) => {
                 let replaced = self.context.snapshot.any_overrides(AttributeId::OBJECT_CLASS);
-                return Kinds::SPECIALS
+                return Kinds::CONTAINERS
                     .or(Kinds::of(Kinds::USERS, classes.users || replaced))
                     .or(Kinds::of(Kinds::GROUPS, classes.groups || replaced))
                     .or(Kinds::of(Kinds::VIRTUAL_GROUPS, classes.virtual_groups));
             }
             _ => {}
         }
-        let special = Lookup(self.context).specials_with(test).next().is_some();
+        let container = Lookup(self.context).containers_with(test).next().is_some();
         let records = test.attribute.ids().fold(Kinds::NONE, |kinds, id| {
             let stored = self
                 .context
@@ -498,16 +498,19 @@ impl<'a> Planner<'a> {
                 .or(Kinds::of(Kinds::USERS.or(Kinds::GROUPS), stored))
                 .or(built_in_kinds(id))
         });
-        records.or(Kinds::of(Kinds::SPECIALS, special))
+        records.or(Kinds::of(Kinds::CONTAINERS, container))
     }
 }
 
 /// The kinds of records that have a built-in attribute without any being stored as custom.
 fn built_in_kinds(id: AttributeId) -> Kinds {
-    let Some(row) = id.row().filter(|_| id.is_built_in()) else {
+    let Some(built_in) = id.definition().filter(|_| id.is_built_in()) else {
         return Kinds::NONE;
     };
-    Kinds::of(Kinds::USERS, row.users.is_some())
-        .or(Kinds::of(Kinds::GROUPS, row.groups.is_some()))
-        .or(Kinds::of(Kinds::VIRTUAL_GROUPS, row.virtual_groups.is_some()))
+    Kinds::of(Kinds::USERS, built_in.users.is_some())
+        .or(Kinds::of(Kinds::GROUPS, built_in.groups.is_some()))
+        .or(Kinds::of(
+            Kinds::VIRTUAL_GROUPS,
+            built_in.virtual_groups.is_some(),
+        ))
 }

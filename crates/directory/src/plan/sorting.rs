@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use crate::index::order::{OrderKey, ordering_key, write_key};
 use crate::model::attribute::AttributeRef;
-use crate::model::place::{Entry, Ordinal};
+use crate::model::place::{Entry, Place};
 use crate::schema::{self, Comparison, Syntax};
 use crate::view::context::Context;
 use akldap_ldap::control::SortKey;
@@ -127,7 +127,7 @@ impl SortOrder {
 struct Item {
     start: usize,
     length: u32,
-    ordinal: Ordinal,
+    place: Place,
 }
 
 /// Sorts matches.
@@ -135,7 +135,7 @@ struct Item {
 pub(crate) struct Sorter {
     pub(crate) order: SortOrder,
     /// Matches before this key and place are left out.
-    from: Option<(Vec<u8>, Ordinal)>,
+    from: Option<(Vec<u8>, Place)>,
     keys: Vec<u8>,
     scratch: Vec<u8>,
     /// How many were added.
@@ -153,7 +153,7 @@ struct Merge {
 }
 
 impl Sorter {
-    pub(crate) fn new(order: SortOrder, from: Option<(Vec<u8>, Ordinal)>) -> Self {
+    pub(crate) fn new(order: SortOrder, from: Option<(Vec<u8>, Place)>) -> Self {
         Self {
             order,
             from,
@@ -167,23 +167,19 @@ impl Sorter {
     }
 
     /// Adds a match. Gives the octets of its key.
-    pub(crate) fn push(&mut self, context: &Context<'_>, entry: Entry, ordinal: Ordinal) -> usize {
+    pub(crate) fn push(&mut self, context: &Context<'_>, entry: Entry, place: Place) -> usize {
         let start = self.keys.len();
         self.order
             .write_key(context, entry, &mut self.scratch, &mut self.keys);
         let length = u32::try_from(self.keys.len() - start).unwrap_or(u32::MAX);
-        if let Some((key, place)) = &self.from
-            && (self.keys.get(start..).unwrap_or_default(), ordinal) < (key.as_slice(), *place)
+        if let Some((key, first)) = &self.from
+            && (self.keys.get(start..).unwrap_or_default(), place) < (key.as_slice(), *first)
         {
             self.keys.truncate(start);
             return length as usize;
         }
         self.items += 1;
-        self.run.push(Item {
-            start,
-            length,
-            ordinal,
-        });
+        self.run.push(Item { start, length, place });
         if self.run.len() >= RUN {
             self.end_run();
         }
@@ -238,8 +234,8 @@ impl Sorter {
     }
 
     /// The match with a rank, once everything is sorted.
-    pub(crate) fn get(&self, rank: usize) -> Option<Ordinal> {
-        self.runs.front()?.get(rank).map(|item| item.ordinal)
+    pub(crate) fn get(&self, rank: usize) -> Option<Place> {
+        self.runs.front()?.get(rank).map(|item| item.place)
     }
 
     /// The rank of the first match whose key is not before one that begins so.
@@ -273,7 +269,5 @@ fn key_of<'k>(keys: &'k [u8], item: &Item) -> &'k [u8] {
 }
 
 fn compare(keys: &[u8], a: &Item, b: &Item) -> Ordering {
-    key_of(keys, a)
-        .cmp(key_of(keys, b))
-        .then(a.ordinal.cmp(&b.ordinal))
+    key_of(keys, a).cmp(key_of(keys, b)).then(a.place.cmp(&b.place))
 }

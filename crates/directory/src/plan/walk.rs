@@ -2,7 +2,7 @@
 //!
 //! Base and containers are put in their places, and the root DSE where a search has it. Must not know which entries match.
 
-use crate::model::place::{Layout, Ordinal, ROOT};
+use crate::model::place::{Layout, Place, ROOT};
 use crate::plan::sorting::SortOrder;
 use crate::view::context::Context;
 
@@ -11,7 +11,7 @@ use crate::view::context::Context;
 pub(crate) struct Walk {
     order: usize,
     /// Before which place of the order each stands, ascending.
-    specials: Vec<(usize, Ordinal)>,
+    containers: Vec<(usize, Place)>,
     /// The place to start from.
     pub(crate) start: usize,
 }
@@ -24,34 +24,34 @@ impl Walk {
         layout: Layout,
         order: &SortOrder,
         root: Option<Vec<u8>>,
-        from: Option<&(Vec<u8>, Ordinal)>,
+        from: Option<&(Vec<u8>, Place)>,
     ) -> Option<Self> {
         let key = order.key()?;
         let orders = &context.snapshot.orders;
         let number = orders.find_or_make(key, &context.snapshot.records)?;
         let places = orders.get(number);
-        let key_of = |ordinal: Ordinal| (order.key_of(context, layout.entry(ordinal)), ordinal);
-        let before = |own: &(Vec<u8>, Ordinal)| places.partition_point(|&other| key_of(other) < *own);
-        let specials = layout.specials().into_iter().map(key_of);
-        let mut specials: Vec<(Vec<u8>, Ordinal)> = specials.chain(root.map(|key| (key, ROOT))).collect();
-        specials.sort_unstable();
+        let key_of = |place: Place| (order.key_of(context, layout.entry(place)), place);
+        let before = |own: &(Vec<u8>, Place)| places.partition_point(|&other| key_of(other) < *own);
+        let containers = layout.containers().into_iter().map(key_of);
+        let mut containers: Vec<(Vec<u8>, Place)> = containers.chain(root.map(|key| (key, ROOT))).collect();
+        containers.sort_unstable();
         let start = from.map_or(0, |from| {
-            before(from) + specials.partition_point(|own| own < from)
+            before(from) + containers.partition_point(|own| own < from)
         });
         Some(Self {
             order: number,
-            specials: specials.iter().map(|own| (before(own), own.1)).collect(),
+            containers: containers.iter().map(|own| (before(own), own.1)).collect(),
             start,
         })
     }
 
     /// The entry at a place of the walk.
     #[inline]
-    pub(crate) fn get(&self, context: &Context<'_>, place: usize) -> Option<Ordinal> {
+    pub(crate) fn get(&self, context: &Context<'_>, place: usize) -> Option<Place> {
         let mut before = 0;
-        for (index, (follows, special)) in self.specials.iter().enumerate() {
+        for (index, (follows, container)) in self.containers.iter().enumerate() {
             match (follows + index).cmp(&place) {
-                std::cmp::Ordering::Equal => return Some(*special),
+                std::cmp::Ordering::Equal => return Some(*container),
                 std::cmp::Ordering::Less => before += 1,
                 std::cmp::Ordering::Greater => break,
             }

@@ -7,7 +7,7 @@ use crate::model::built_in::{AttributeId, Those, count, ids};
 use crate::model::encoded::Elements;
 use crate::model::object_classes::{ClassesOf, object_classes};
 use crate::model::place::Entry;
-use crate::model::row::{Record, Row};
+use crate::model::row::{Record, RecordIx};
 use crate::view::context::Context;
 use crate::view::values::{Attribute, Digits, write_groups};
 
@@ -38,7 +38,7 @@ impl<'a> Piece<'a> {
 
 /// Calls `each` with the parts of the default answer.
 pub(crate) fn pieces<'a>(context: &Context<'a>, entry: Entry, each: &mut impl FnMut(Piece<'a>)) {
-    let mut record_answer = |record: Record, computed: &[AttributeId]| {
+    let mut record_answer = |record: RecordIx, computed: &[AttributeId]| {
         let row = context.snapshot.records.row(record);
         let ids = std::iter::once(AttributeId::OBJECT_CLASS).chain(computed.iter().copied());
         let mut run = Some(context.snapshot.records.block(record));
@@ -54,7 +54,7 @@ pub(crate) fn pieces<'a>(context: &Context<'a>, entry: Entry, each: &mut impl Fn
         }
     };
     match entry {
-        Entry::Special(special) => each(Piece::Run(&context.tree.special(special).block)),
+        Entry::Container(container) => each(Piece::Run(&context.tree.container(container).block)),
         Entry::User(user) => record_answer(user, &OF_USERS),
         Entry::Group(group) => record_answer(context.snapshot.records.group_record(group), &OF_GROUPS),
         Entry::VirtualGroup(_) => std::iter::once(AttributeId::OBJECT_CLASS)
@@ -70,7 +70,7 @@ pub(crate) fn is_in_default_answer(entry: Entry, id: AttributeId, attribute: &At
         return true;
     }
     match entry {
-        Entry::Special(_) => false,
+        Entry::Container(_) => false,
         Entry::User(_) => OF_USERS.contains(&id),
         Entry::Group(_) => OF_GROUPS.contains(&id),
         Entry::VirtualGroup(_) => OF_VIRTUAL_GROUPS.contains(&id),
@@ -95,7 +95,7 @@ const OVERRIDES_OF_USERS: u32 = AttributeId::OBJECT_CLASS.override_bit()
     | AttributeId::GID_NUMBER.override_bit();
 
 /// A user without such overrides: nearly every one.
-fn write_usual_user(context: &Context<'_>, user: u32, row: Row, out: &mut Vec<u8>) {
+fn write_usual_user(context: &Context<'_>, user: u32, row: Record, out: &mut Vec<u8>) {
     out.extend_from_slice(object_classes(ClassesOf::Users));
     out.extend_from_slice(context.snapshot.records.block_of(row));
     let number = Digits::new(context.user_number(user));

@@ -2,8 +2,8 @@
 //!
 //! Must not know filters or controls.
 
-use crate::model::place::{Entry, Layout, Special};
-use crate::plan::outline::Extent;
+use crate::model::place::{Container, Entry, Layout};
+use crate::plan::outline::InScope;
 use crate::view::context::Context;
 use crate::view::tree::Resolved;
 use akldap_ldap::dn::Name;
@@ -41,7 +41,7 @@ pub(crate) fn base_entry(context: &Context<'_>, name: &Name<'_>) -> Result<Entry
 /// by any spelling of their name, also by one that is another's exact name.
 fn visible_twin(context: &Context<'_>, entry: Entry) -> Option<Entry> {
     let (record, entry_of): (_, fn(u32) -> Entry) = match entry {
-        Entry::Special(_) => return None,
+        Entry::Container(_) => return None,
         Entry::User(user) => (user, Entry::User),
         Entry::VirtualGroup(user) => (user, Entry::VirtualGroup),
         Entry::Group(group) => (context.snapshot.records.group_record(group), Entry::Group),
@@ -55,37 +55,37 @@ fn visible_twin(context: &Context<'_>, entry: Entry) -> Option<Entry> {
 
 /// The entry a leaf is in.
 fn container_of(entry: Entry) -> Entry {
-    Entry::Special(match entry {
-        Entry::Special(_) => Special::Base,
-        Entry::User(_) => Special::Users,
-        Entry::Group(_) => Special::Groups,
-        Entry::VirtualGroup(_) => Special::VirtualGroups,
+    Entry::Container(match entry {
+        Entry::Container(_) => Container::Base,
+        Entry::User(_) => Container::Users,
+        Entry::Group(_) => Container::Groups,
+        Entry::VirtualGroup(_) => Container::VirtualGroups,
     })
 }
 
 /// The places that base and scope cover.
-pub(crate) fn extent(layout: Layout, base: Entry, scope: Scope) -> Extent {
-    let place = layout.ordinal(base);
+pub(crate) fn in_scope(layout: Layout, base: Entry, scope: Scope) -> InScope {
+    let place = layout.place(base);
     let own = place..place + 1;
     let (children, below) = match base {
-        Entry::Special(Special::Base) => {
-            let containers = [Special::Users, Special::Groups, Special::VirtualGroups];
-            let places = containers.map(|container| layout.ordinal(Entry::Special(container)));
+        Entry::Container(Container::Base) => {
+            let containers = [Container::Users, Container::Groups, Container::VirtualGroups];
+            let places = containers.map(|container| layout.place(Entry::Container(container)));
             (
-                Extent::of(places.map(|place| place..place + 1)),
+                InScope::of(places.map(|place| place..place + 1)),
                 place + 1..layout.end(),
             )
         }
-        Entry::Special(container) => {
+        Entry::Container(container) => {
             let children = layout.children(container);
-            (Extent::one(children.clone()), children)
+            (InScope::one(children.clone()), children)
         }
-        _ => (Extent::default(), place + 1..place + 1),
+        _ => (InScope::default(), place + 1..place + 1),
     };
     match scope {
-        Scope::BaseObject => Extent::one(own),
+        Scope::BaseObject => InScope::one(own),
         Scope::SingleLevel => children,
-        Scope::WholeSubtree => Extent::one(place..below.end),
-        Scope::SubordinateSubtree => Extent::one(below),
+        Scope::WholeSubtree => InScope::one(place..below.end),
+        Scope::SubordinateSubtree => InScope::one(below),
     }
 }

@@ -5,7 +5,7 @@
 use crate::filter::evaluation::Scratch;
 use crate::filter::node::Node;
 use crate::index::snapshot::Snapshot;
-use crate::model::place::{Entry, Special};
+use crate::model::place::{Container, Entry};
 use crate::search::base::base_entry;
 use crate::search::request::Viewer;
 use crate::search::start::empty_snapshot;
@@ -48,7 +48,7 @@ pub fn compare_entry(dn: &str, attributes: &Attributes, attribute: &[u8], value:
         tree: &tree,
         view: View::Full,
     };
-    compare_with(&context, Entry::Special(Special::Base), attribute, value)
+    compare_with(&context, Entry::Container(Container::Base), attribute, value)
 }
 
 fn compare_with(context: &Context<'_>, entry: Entry, attribute: &[u8], value: &[u8]) -> LdapResult {

@@ -5,7 +5,7 @@
 //! of that entry; nothing is remembered for it. Must not know searches.
 
 use crate::index::snapshot::Snapshot;
-use crate::model::place::{Entry, Layout, Ordinal, ROOT, Special};
+use crate::model::place::{Container, Entry, Layout, Place, ROOT};
 use crate::schema;
 use akldap_ldap::control::SortKey;
 
@@ -26,17 +26,17 @@ pub(crate) struct Position {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Key {
     RootDse,
-    Special(Special),
+    Container(Container),
     User(i64),
     Group([u8; 16]),
     VirtualGroup(i64),
 }
 
-const SPECIALS: [Special; 4] = [
-    Special::Base,
-    Special::Users,
-    Special::Groups,
-    Special::VirtualGroups,
+const CONTAINERS: [Container; 4] = [
+    Container::Base,
+    Container::Users,
+    Container::Groups,
+    Container::VirtualGroups,
 ];
 
 /// What tells the order that was asked for from others: attributes, rules, directions.
@@ -76,8 +76,8 @@ impl OrderDigest {
 const SIGNATURE: usize = blake3::OUT_LEN;
 
 impl Key {
-    pub(crate) fn of(snapshot: &Snapshot, layout: Layout, ordinal: Ordinal) -> Self {
-        if ordinal == ROOT {
+    pub(crate) fn of(snapshot: &Snapshot, layout: Layout, place: Place) -> Self {
+        if place == ROOT {
             return Self::RootDse;
         }
         let pk = |user: u32| {
@@ -89,8 +89,8 @@ impl Key {
                 .copied()
                 .unwrap_or_default()
         };
-        match layout.entry(ordinal) {
-            Entry::Special(special) => Self::Special(special),
+        match layout.entry(place) {
+            Entry::Container(container) => Self::Container(container),
             Entry::User(user) => Self::User(pk(user)),
             Entry::VirtualGroup(user) => Self::VirtualGroup(pk(user)),
             Entry::Group(group) => Self::Group(
@@ -107,20 +107,20 @@ impl Key {
 
     /// The first place behind the entry, whether it still exists or not. The root DSE comes before all places where
     /// nothing is sorted, and behind them among entries that are sorted by the same.
-    pub(crate) fn next(self, snapshot: &Snapshot, layout: Layout) -> Ordinal {
+    pub(crate) fn next(self, snapshot: &Snapshot, layout: Layout) -> Place {
         let behind = |pk: i64| snapshot.records.users.pks.partition_point(|&known| known <= pk) as u32;
         match self {
             Self::RootDse => ROOT + 1,
-            Self::Special(special) => layout.ordinal(Entry::Special(special)) + 1,
-            Self::User(pk) => layout.ordinal(Entry::User(behind(pk))),
-            Self::VirtualGroup(pk) => layout.ordinal(Entry::VirtualGroup(behind(pk))),
+            Self::Container(container) => layout.place(Entry::Container(container)) + 1,
+            Self::User(pk) => layout.place(Entry::User(behind(pk))),
+            Self::VirtualGroup(pk) => layout.place(Entry::VirtualGroup(behind(pk))),
             Self::Group(uuid) => {
                 let group = snapshot
                     .records
                     .groups
                     .uuids
                     .partition_point(|known| *known <= uuid);
-                layout.ordinal(Entry::Group(group as u32))
+                layout.place(Entry::Group(group as u32))
             }
         }
     }
@@ -129,7 +129,7 @@ impl Key {
 impl Position {
     fn body(&self) -> Vec<u8> {
         let (kind, key) = match self.after {
-            Key::Special(special) => (special as u8, [0; 16]),
+            Key::Container(container) => (container as u8, [0; 16]),
             Key::User(pk) => (4, number(pk as u64)),
             Key::Group(uuid) => (5, uuid),
             Key::VirtualGroup(pk) => (6, number(pk as u64)),
@@ -174,7 +174,7 @@ impl Position {
                 5 => Key::Group(*uuid),
                 6 => Key::VirtualGroup(pk),
                 7 => Key::RootDse,
-                special => Key::Special(*SPECIALS.get(usize::from(*special))?),
+                container => Key::Container(*CONTAINERS.get(usize::from(*container))?),
             },
             sort_key: (*form != 0).then(|| sort_key.to_vec()),
             asked: OrderDigest(*asked),
@@ -196,8 +196,8 @@ mod tests {
     fn positions() -> Vec<Position> {
         let keys = [
             Key::RootDse,
-            Key::Special(Special::Base),
-            Key::Special(Special::VirtualGroups),
+            Key::Container(Container::Base),
+            Key::Container(Container::VirtualGroups),
             Key::User(-1),
             Key::Group([7; 16]),
             Key::VirtualGroup(i64::MAX),

@@ -3,7 +3,7 @@
 //! Owns what it needs, so that it can be driven across waits. Must not know connections or time.
 
 use crate::filter::evaluation::LOOK;
-use crate::model::place::{Entry, Ordinal, ROOT};
+use crate::model::place::{Entry, Place, ROOT};
 use crate::plan::candidates::Step;
 use crate::plan::outline::Proved;
 use crate::plan::sorting::Sorter;
@@ -62,24 +62,24 @@ impl Search {
     }
 
     /// The next candidate if it is a match.
-    pub(super) fn next_match(&mut self, limit: usize) -> Result<Option<Ordinal>, Exhausted> {
+    pub(super) fn next_match(&mut self, limit: usize) -> Result<Option<Place>, Exhausted> {
         let context = Context {
             snapshot: &self.snapshot,
             tree: &self.tree,
             view: self.view,
         };
         let scratch = &mut self.scratch;
-        let ordinal = match self.under_way.take() {
-            Some(ordinal) => ordinal,
+        let place = match self.under_way.take() {
+            Some(place) => place,
             None => match self.candidates.step(&context, self.layout, &mut scratch.work) {
                 Step::End => return Err(Exhausted),
                 Step::Nothing => return Ok(None),
-                Step::Candidate(ordinal) => ordinal,
+                Step::Candidate(place) => place,
             },
         };
-        let entry = self.layout.entry(ordinal);
-        if !self.extent.contains(ordinal) || !context.is_visible(entry) {
-            return Ok((ordinal == ROOT && self.root_matches(limit)).then_some(ROOT));
+        let entry = self.layout.entry(place);
+        if !self.in_scope.contains(place) || !context.is_visible(entry) {
+            return Ok((place == ROOT && self.root_matches(limit)).then_some(ROOT));
         }
         let truth = match (self.proved, entry) {
             (Proved::Everything, Entry::User(_) | Entry::Group(_) | Entry::VirtualGroup(_)) => Some(true),
@@ -91,15 +91,15 @@ impl Search {
                 {
                     Some(truth) => truth,
                     None => {
-                        self.under_way = Some(ordinal);
+                        self.under_way = Some(place);
                         return Ok(None);
                     }
                 }
             }
-            (Proved::Nothing, _) | (_, Entry::Special(_)) => self.filter.evaluate(&context, entry, scratch),
+            (Proved::Nothing, _) | (_, Entry::Container(_)) => self.filter.evaluate(&context, entry, scratch),
             (Proved::Conjunct(proved), _) => self.filter.evaluate_without(proved, &context, entry, scratch),
         };
-        Ok((truth == Some(true)).then_some(ordinal))
+        Ok((truth == Some(true)).then_some(place))
     }
 
     fn list(&mut self, out: &mut Vec<u8>, message_id: u32, limit: usize) {
@@ -113,7 +113,7 @@ impl Search {
             Ok(Some(_)) if self.limits.page_is_full(self.entries) => {
                 self.finish(LdapResult::success(), self.last, None);
             }
-            Ok(Some(ordinal)) => self.write(ordinal, out, message_id),
+            Ok(Some(place)) => self.write(place, out, message_id),
         }
     }
 
@@ -124,11 +124,11 @@ impl Search {
         let mut matches = std::mem::take(matches);
         while self.scratch.work < limit {
             match self.next_match(limit) {
-                Ok(Some(ordinal)) => matches.insert(self.snapshot.name_order(), self.layout, ordinal),
+                Ok(Some(place)) => matches.insert(self.snapshot.name_order(), self.layout, place),
                 Ok(None) => {}
                 Err(Exhausted) => {
-                    let ordinals = matches.into_places(self.snapshot.name_order(), self.layout);
-                    self.phase = Phase::Marked { ordinals, next: 0 };
+                    let places = matches.into_places(self.snapshot.name_order(), self.layout);
+                    self.phase = Phase::Marked { places, next: 0 };
                     return;
                 }
             }
@@ -137,18 +137,18 @@ impl Search {
     }
 
     fn list_marked(&mut self, out: &mut Vec<u8>, message_id: u32) {
-        let Phase::Marked { ordinals, next } = &mut self.phase else {
+        let Phase::Marked { places, next } = &mut self.phase else {
             return;
         };
         self.scratch.work += LOOK;
-        match ordinals.get(*next) {
+        match places.get(*next) {
             None => self.finish(LdapResult::success(), None, None),
             Some(_) if self.limits.size_is_reached(self.entries) => {
                 self.finish(self.limits.size_exceeded(), None, None);
             }
-            Some(&ordinal) => {
+            Some(&place) => {
                 *next += 1;
-                self.write(ordinal, out, message_id);
+                self.write(place, out, message_id);
             }
         }
     }
@@ -159,19 +159,19 @@ impl Search {
             return;
         };
         match found {
-            Ok(Some(ordinal)) => {
+            Ok(Some(place)) => {
                 let (context, entry) = match &self.root {
-                    Some(root) if ordinal == ROOT => root.entry(),
+                    Some(root) if place == ROOT => root.entry(),
                     _ => {
                         let context = Context {
                             snapshot: &self.snapshot,
                             tree: &self.tree,
                             view: self.view,
                         };
-                        (context, self.layout.entry(ordinal))
+                        (context, self.layout.entry(place))
                     }
                 };
-                self.scratch.work += SORT_KEY + sorter.push(&context, entry, ordinal);
+                self.scratch.work += SORT_KEY + sorter.push(&context, entry, place);
             }
             Ok(None) => {}
             Err(Exhausted) => {
@@ -230,8 +230,8 @@ impl Search {
         else {
             return;
         };
-        let ordinal = if *next < *end { sorter.get(*next) } else { None };
-        let Some(ordinal) = ordinal else {
+        let place = if *next < *end { sorter.get(*next) } else { None };
+        let Some(place) = place else {
             let vlv = vlv.take();
             return self.finish(LdapResult::success(), None, vlv);
         };
@@ -242,14 +242,14 @@ impl Search {
             return self.finish(LdapResult::success(), self.last, None);
         }
         *next += 1;
-        self.write(ordinal, out, message_id);
+        self.write(place, out, message_id);
     }
 
-    pub(super) fn write(&mut self, ordinal: Ordinal, out: &mut Vec<u8>, message_id: u32) {
-        if ordinal == ROOT {
+    pub(super) fn write(&mut self, place: Place, out: &mut Vec<u8>, message_id: u32) {
+        if place == ROOT {
             return self.write_root(out, message_id);
         }
-        let entry = self.layout.entry(ordinal);
+        let entry = self.layout.entry(place);
         let context = Context {
             snapshot: &self.snapshot,
             tree: &self.tree,
@@ -275,11 +275,11 @@ impl Search {
         self.scratch.work += written;
         self.bounds.earn(written);
         self.entries += 1;
-        self.last = Some(ordinal);
+        self.last = Some(place);
     }
 
     /// The cookie of a page that ends with an entry.
-    fn cookie(&self, last: Ordinal) -> Vec<u8> {
+    fn cookie(&self, last: Place) -> Vec<u8> {
         let context = Context {
             snapshot: &self.snapshot,
             tree: &self.tree,
@@ -295,7 +295,7 @@ impl Search {
     }
 
     /// Ends the search; `last` is the last entry of a page that others follow.
-    fn finish(&mut self, result: LdapResult, last: Option<Ordinal>, vlv: Option<Vec<u8>>) {
+    fn finish(&mut self, result: LdapResult, last: Option<Place>, vlv: Option<Vec<u8>>) {
         let cookie = self.limits.paged().then(|| last.map(|last| self.cookie(last)));
         let cookie = cookie.map(Option::unwrap_or_default);
         let sorted = self.sort_response.take();

@@ -4,7 +4,7 @@
 //! of the attributes added here, which have to be asked for. Must not know filters.
 
 use crate::filter::evaluation::LOOK;
-use crate::model::attribute::{AttributeRef, Attributes};
+use crate::model::attribute::{AttributeRef, AttributeTable};
 use crate::model::built_in::{AttributeId, Those, count, ids};
 use crate::model::place::Entry;
 use crate::schema;
@@ -37,7 +37,7 @@ pub(crate) struct Selection {
 
 impl Selection {
     /// What a list of attribute descriptions asks for. Names may be several in one, separated by commas.
-    pub(crate) fn new(attributes: &Attributes, requested: &[&[u8]], types_only: bool) -> Self {
+    pub(crate) fn new(attributes: &AttributeTable, requested: &[&[u8]], types_only: bool) -> Self {
         let mut selection = Self {
             types_only,
             ..Self::default()
@@ -95,7 +95,7 @@ impl Selection {
     /// is looked at once, however often it is named.
     fn add_class(
         &mut self,
-        attributes: &Attributes,
+        attributes: &AttributeTable,
         class: &[u8],
         known: &mut Vec<&'static schema::ObjectClass>,
     ) {

@@ -10,12 +10,12 @@ use crate::filter::node::Node;
 use crate::filter::virtual_groups;
 use crate::index::name_order::Matches;
 use crate::index::snapshot::Snapshot;
-use crate::model::place::{ROOT, Special};
+use crate::model::place::{Container, ROOT};
 use crate::plan::candidates::Candidates;
-use crate::plan::outline::{Extent, Plan, Planner, Source};
+use crate::plan::outline::{InScope, Plan, Planner, Source};
 use crate::plan::sorting::{SortError, SortOrder, Sorter};
 use crate::plan::walk::Walk;
-use crate::search::base::{base_entry, extent};
+use crate::search::base::{base_entry, in_scope};
 use crate::search::bounds::{Bounds, nested_too_far};
 use crate::search::dereference::Dereference;
 use crate::search::limits::{Limits, foreign_cookie};
@@ -67,8 +67,8 @@ impl Search {
             view,
         };
         let base = base_entry(&context, base_object)?;
-        let extent = extent(snapshot.records.layout(), base, request.scope);
-        Self::prepare(snapshot, tree, view, extent, None, request, controls)
+        let in_scope = in_scope(snapshot.records.layout(), base, request.scope);
+        Self::prepare(snapshot, tree, view, in_scope, None, request, controls)
     }
 
     /// Prepares a search of one entry that belongs to no provider: the rootDSE (`dn` empty) or the subschema. The
@@ -83,13 +83,13 @@ impl Search {
         controls: &SearchControls,
     ) -> Result<Self, LdapResult> {
         let here = matches!(request.scope, Scope::BaseObject | Scope::WholeSubtree);
-        let extent = Extent::one(if here { 0..1 } else { 0..0 });
+        let in_scope = InScope::one(if here { 0..1 } else { 0..0 });
         let tree = Arc::new(Tree::of_one_entry(dn, attributes));
         let mut search = Self::prepare(
             empty_snapshot(),
             tree,
             View::Full,
-            extent,
+            in_scope,
             None,
             request,
             controls,
@@ -103,7 +103,7 @@ impl Search {
         snapshot: Arc<Snapshot>,
         tree: Arc<Tree>,
         view: View,
-        extent: Extent,
+        in_scope: InScope,
         root: Option<Root>,
         request: &SearchRequest<'_>,
         controls: &SearchControls,
@@ -154,16 +154,16 @@ impl Search {
         }
         // Without a sort the root DSE comes before everything else.
         let root = root.filter(|_| go_on != Some(false)).map(Box::new);
-        let virtual_groups = layout.children(Special::VirtualGroups).start;
-        let hidden = extent.reaches(virtual_groups)
+        let virtual_groups = layout.children(Container::VirtualGroups).start;
+        let hidden = in_scope.reaches(virtual_groups)
             && virtual_groups::are_hidden(&request.filter, tree.direct && view == View::Full);
-        let extent = if hidden {
-            extent.before(virtual_groups)
+        let in_scope = if hidden {
+            in_scope.before(virtual_groups)
         } else {
-            extent
+            in_scope
         };
         let filter = Node::compile(&context, &request.filter).ok_or_else(nested_too_far)?;
-        let mut plan: Plan = Planner { context, layout }.plan(&filter, &extent);
+        let mut plan: Plan = Planner { context, layout }.plan(&filter, &in_scope);
         if let Some(order) = &order
             && view == View::Full
             && limits.vlv.is_none()
@@ -182,7 +182,7 @@ impl Search {
         let under_way = root.as_ref().filter(|_| !plan.is_walk()).map(|_| ROOT);
         let by_name = matches!(phase, Phase::Listing) && !plan.is_walk() && !limits.paged();
         match &mut plan.source {
-            Source::Ordinals(ordinals) if by_name => snapshot.order_by_name(layout, ordinals),
+            Source::Places(places) if by_name => snapshot.order_by_name(layout, places),
             Source::Scan { .. } if by_name => phase = Phase::Marking(Matches::default()),
             _ => {}
         }
@@ -212,7 +212,7 @@ impl Search {
             view,
             layout,
             filter,
-            extent,
+            in_scope,
             selection,
             dereference,
             root,
@@ -244,7 +244,7 @@ impl Search {
     ) -> Result<Self, LdapResult> {
         let view = viewer.view(&snapshot);
         let end = snapshot.records.layout().end();
-        let (extent, with_root) = match request.scope {
+        let (in_scope, with_root) = match request.scope {
             Scope::BaseObject => (0..0, true),
             Scope::SingleLevel => (0..1, false),
             Scope::WholeSubtree => (0..end, true),
@@ -262,7 +262,15 @@ impl Search {
             })
         };
         let root = with_root.then(root).transpose()?;
-        Self::prepare(snapshot, tree, view, Extent::one(extent), root, request, controls)
+        Self::prepare(
+            snapshot,
+            tree,
+            view,
+            InScope::one(in_scope),
+            root,
+            request,
+            controls,
+        )
     }
 }
 

@@ -9,9 +9,9 @@ use crate::filter::evaluation::{Done, Scratch};
 use crate::filter::node::Node;
 use crate::index::name_order::Matches;
 use crate::index::snapshot::Snapshot;
-use crate::model::place::{Entry, Layout, Ordinal, Special};
+use crate::model::place::{Container, Entry, Layout, Place};
 use crate::plan::candidates::Candidates;
-use crate::plan::outline::{Extent, Outline, Proved};
+use crate::plan::outline::{InScope, Outline, Proved};
 use crate::plan::sorting::{SortOrder, Sorter};
 use crate::search::bounds::{Bounds, SearchLimits};
 use crate::search::dereference::Dereference;
@@ -29,7 +29,7 @@ pub struct Search {
     pub(super) view: View,
     pub(super) layout: Layout,
     pub(super) filter: Node,
-    pub(super) extent: Extent,
+    pub(super) in_scope: InScope,
     pub(super) selection: Selection,
     pub(super) dereference: Option<Dereference>,
     pub(super) root: Option<Box<Root>>,
@@ -40,7 +40,7 @@ pub struct Search {
     pub(super) candidates: Candidates,
     /// Whether the filter is evaluated in steps; then the candidate it is evaluated on, and how far that went.
     pub(super) is_large: bool,
-    pub(super) under_way: Option<Ordinal>,
+    pub(super) under_way: Option<Place>,
     pub(super) done: Vec<Done>,
     pub(super) phase: Phase,
     pub(super) limits: Limits,
@@ -49,7 +49,7 @@ pub struct Search {
     pub(super) controls_scratch: Vec<u8>,
     pub(super) typical_size: usize,
     pub(super) entries: u64,
-    pub(super) last: Option<Ordinal>,
+    pub(super) last: Option<Place>,
     pub(super) sort_response: Option<Vec<u8>>,
 }
 
@@ -60,7 +60,7 @@ pub(super) enum Phase {
     Marking(Matches),
     /// Writes marked matches.
     Marked {
-        ordinals: Vec<Ordinal>,
+        places: Vec<Place>,
         next: usize,
     },
     /// Looks at candidates and writes matches.
@@ -123,7 +123,7 @@ impl Search {
                 sorter.memory()
             }
             Phase::Marking(matches) => matches.memory(),
-            Phase::Marked { ordinals, .. } => ordinals.capacity() * size_of::<Ordinal>(),
+            Phase::Marked { places, .. } => places.capacity() * size_of::<Place>(),
             Phase::Listing | Phase::Finished(_) => 0,
         };
         // What was compiled does not change.
@@ -144,7 +144,7 @@ impl Root {
             tree: &self.search.tree,
             view: View::Full,
         };
-        (context, Entry::Special(Special::Base))
+        (context, Entry::Container(Container::Base))
     }
 
     /// Octets on the heap.

@@ -5,7 +5,7 @@
 
 use crate::index::snapshot::Snapshot;
 use crate::model::attribute::AttributeRef;
-use crate::model::place::{Entry, Special};
+use crate::model::place::{Container, Entry};
 use crate::schema::Syntax;
 use crate::view::tree::Tree;
 
@@ -31,7 +31,7 @@ impl<'a> Context<'a> {
     #[inline]
     pub(crate) fn is_visible(&self, entry: Entry) -> bool {
         match (self.view, entry) {
-            (View::Full, _) | (_, Entry::Special(_)) => true,
+            (View::Full, _) | (_, Entry::Container(_)) => true,
             (View::Own(own), Entry::User(user) | Entry::VirtualGroup(user)) => own == Some(user),
             (View::Own(Some(own)), Entry::Group(group)) => self
                 .snapshot
@@ -55,10 +55,10 @@ impl<'a> Context<'a> {
             ]
         };
         match entry {
-            Entry::Special(special) => [&self.tree.special(special).dn, b""],
-            Entry::User(user) => leaf(user, Special::Users),
-            Entry::Group(group) => leaf(self.snapshot.records.group_record(group), Special::Groups),
-            Entry::VirtualGroup(user) => leaf(user, Special::VirtualGroups),
+            Entry::Container(container) => [&self.tree.container(container).dn, b""],
+            Entry::User(user) => leaf(user, Container::Users),
+            Entry::Group(group) => leaf(self.snapshot.records.group_record(group), Container::Groups),
+            Entry::VirtualGroup(user) => leaf(user, Container::VirtualGroups),
         }
     }
 

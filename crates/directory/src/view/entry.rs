@@ -7,7 +7,7 @@ use crate::model::attribute::AttributeRef;
 use crate::model::built_in::AttributeId;
 use crate::model::encoded;
 use crate::model::object_classes::{ClassesOf, object_classes};
-use crate::model::place::{Entry, Special, virtual_group_uuid};
+use crate::model::place::{Container, Entry, virtual_group_uuid};
 use crate::model::row;
 use crate::view::context::{Context, View};
 use crate::view::subschema::SUBSCHEMA_DN;
@@ -17,8 +17,8 @@ impl<'a> Context<'a> {
     /// The attribute of an entry that a description means.
     #[inline]
     pub(crate) fn find(&self, entry: Entry, attribute: &AttributeRef) -> Option<Attribute<'a>> {
-        if let Entry::Special(special) = entry {
-            return match self.tree.special(special).find(attribute) {
+        if let Entry::Container(container) = entry {
+            return match self.tree.container(container).find(attribute) {
                 Some(element) => Some(Attribute::Stored(element)),
                 None if self.tree.alone => None,
                 None => self.attribute(entry, attribute.first?),
@@ -38,8 +38,8 @@ impl<'a> Context<'a> {
                 return Some(classes(ClassesOf::VirtualGroups));
             }
             Entry::VirtualGroup(user) => return computed(self.of_virtual_group(user, id)?),
-            Entry::Special(_) if self.tree.alone => return None,
-            Entry::Special(_) => return computed(self.of_every_entry(entry, id)?),
+            Entry::Container(_) if self.tree.alone => return None,
+            Entry::Container(_) => return computed(self.of_every_entry(entry, id)?),
         };
         if !id.is_computed() || self.snapshot.records.row(record).overrides(id) {
             return self.snapshot.records.stored(record, id).map(Attribute::Stored);
@@ -115,7 +115,7 @@ impl<'a> Context<'a> {
             AttributeId::ENTRY_UUID => Values::Uuid(self.uuid(entry)?),
             AttributeId::ENTRY_DN | AttributeId::DISTINGUISHED_NAME => Values::Dn(entry),
             AttributeId::STRUCTURAL_OBJECT_CLASS => match entry {
-                Entry::Special(Special::Base) => Values::Text(b"domain"),
+                Entry::Container(Container::Base) => Values::Text(b"domain"),
                 _ => Values::Text(b"organizationalUnit"),
             },
             AttributeId::HAS_SUBORDINATES if subordinates() == 0 => Values::Text(b"FALSE"),
@@ -132,7 +132,7 @@ impl<'a> Context<'a> {
             (uuid != [0; 16]).then_some(uuid)
         };
         match entry {
-            Entry::Special(special) => Some(self.tree.special(special).uuid),
+            Entry::Container(container) => Some(self.tree.container(container).uuid),
             Entry::User(index) => user(index),
             Entry::Group(group) => self.snapshot.records.groups.uuids.get(group as usize).copied(),
             Entry::VirtualGroup(index) => user(index).map(virtual_group_uuid),
@@ -141,16 +141,18 @@ impl<'a> Context<'a> {
 
     /// How many entries the viewer sees directly below an entry.
     fn subordinates(&self, entry: Entry) -> i64 {
-        let Entry::Special(special) = entry else { return 0 };
-        match (special, self.view) {
-            (Special::Base, _) => 3,
-            (Special::Users | Special::VirtualGroups, View::Full) => {
+        let Entry::Container(container) = entry else {
+            return 0;
+        };
+        match (container, self.view) {
+            (Container::Base, _) => 3,
+            (Container::Users | Container::VirtualGroups, View::Full) => {
                 i64::from(self.snapshot.records.user_count_u32())
             }
-            (Special::Groups, View::Full) => i64::from(self.snapshot.records.group_count_u32()),
+            (Container::Groups, View::Full) => i64::from(self.snapshot.records.group_count_u32()),
             (_, View::Own(None)) => 0,
-            (Special::Users | Special::VirtualGroups, View::Own(Some(_))) => 1,
-            (Special::Groups, View::Own(Some(own))) => {
+            (Container::Users | Container::VirtualGroups, View::Own(Some(_))) => 1,
+            (Container::Groups, View::Own(Some(own))) => {
                 self.snapshot.records.memberships.user_groups.of(own).len() as i64
             }
         }

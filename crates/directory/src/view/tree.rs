@@ -10,7 +10,7 @@ use crate::index::snapshot::Snapshot;
 use crate::model::attribute::AttributeRef;
 use crate::model::built_in::AttributeId;
 use crate::model::encoded;
-use crate::model::place::{Entry, Special};
+use crate::model::place::{Container, Entry};
 use crate::model::records::{Kind, UserId};
 use crate::schema::{self, AttributeType};
 use crate::view::subschema::Attributes;
@@ -19,10 +19,10 @@ use akldap_ldap::response::write_attribute;
 use akldap_ldap::steps;
 
 /// The containers in the order of answers.
-pub(crate) const CONTAINERS: [(Special, &str); 3] = [
-    (Special::Users, "users"),
-    (Special::Groups, "groups"),
-    (Special::VirtualGroups, "virtual-groups"),
+pub(crate) const ORGANIZATIONAL_UNITS: [(Container, &str); 3] = [
+    (Container::Users, "users"),
+    (Container::Groups, "groups"),
+    (Container::VirtualGroups, "virtual-groups"),
 ];
 
 /// One provider's place: base DN and number ranges.
@@ -35,7 +35,7 @@ pub struct Tree {
     suffix: Vec<u8>,
     /// `,ou=users,<suffix>` and so on: what follows the RDN of a leaf.
     leaf_suffixes: [Vec<u8>; 3],
-    specials: [SpecialEntry; 4],
+    containers: [ContainerEntry; 4],
     /// The addresses of the attribute types that base and containers hold, ascending: to tell at once that they do not
     /// have what a filter asks for.
     held: Vec<usize>,
@@ -49,7 +49,7 @@ pub struct Tree {
 
 /// An entry that is neither user nor group.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct SpecialEntry {
+pub(crate) struct ContainerEntry {
     pub(crate) dn: Vec<u8>,
     pub(crate) uuid: [u8; 16],
     /// The attributes as they are sent.
@@ -69,7 +69,7 @@ struct Place {
     start: usize,
 }
 
-impl SpecialEntry {
+impl ContainerEntry {
     fn new(dn: Vec<u8>, normal_dn: &[u8]) -> Self {
         Self {
             // The DN of an entry is what such entries are known by; a name space of our own keeps them apart from
@@ -128,7 +128,7 @@ impl Tree {
         let container = |name: &str| {
             let dn = [b"ou=", name.as_bytes(), b",", &suffix].concat();
             let normal = [b"ou=", name.as_bytes(), b",", normal.as_slice()].concat();
-            let mut entry = SpecialEntry::new(dn, &normal);
+            let mut entry = ContainerEntry::new(dn, &normal);
             entry.add(
                 "objectClass",
                 [&b"top"[..], b"nsContainer", b"organizationalUnit"],
@@ -139,12 +139,12 @@ impl Tree {
             entry.add("distinguishedName", [dn.as_slice()]);
             entry
         };
-        let [users, groups, virtual_groups] = CONTAINERS.map(|(_, name)| container(name));
+        let [users, groups, virtual_groups] = ORGANIZATIONAL_UNITS.map(|(_, name)| container(name));
         let leaf_suffixes =
             [&users, &groups, &virtual_groups].map(|entry| [b",", entry.dn.as_slice()].concat());
         let mut tree = Self {
-            specials: [
-                SpecialEntry::new(configured.as_bytes().to_vec(), &normal),
+            containers: [
+                ContainerEntry::new(configured.as_bytes().to_vec(), &normal),
                 users,
                 groups,
                 virtual_groups,
@@ -195,10 +195,10 @@ impl Tree {
         if named("ou") {
             classes.push(b"organizationalUnit");
         }
-        let mut entry = SpecialEntry {
+        let mut entry = ContainerEntry {
             block: Vec::new(),
             places: Vec::new(),
-            ..self.specials[0].clone()
+            ..self.containers[0].clone()
         };
         entry.add("objectClass", classes);
         // A domain must have a dc; a base that is not named by one has the first further up, if any.
@@ -223,13 +223,13 @@ impl Tree {
                 entry.add(name, values.iter().map(String::as_bytes));
             }
         }
-        self.specials[0] = entry;
+        self.containers[0] = entry;
         self.note_held();
     }
 
     /// A place that consists of one entry that belongs to no provider, such as the rootDSE.
     pub(crate) fn of_one_entry(dn: &str, attributes: &Attributes) -> Self {
-        let mut entry = SpecialEntry::new(dn.as_bytes().to_vec(), dn.as_bytes());
+        let mut entry = ContainerEntry::new(dn.as_bytes().to_vec(), dn.as_bytes());
         for (name, values) in attributes {
             entry.add(name, values.iter().map(String::as_bytes));
         }
@@ -238,11 +238,11 @@ impl Tree {
             levels: Vec::new(),
             suffix: dn.to_lowercase().into_bytes(),
             leaf_suffixes: Default::default(),
-            specials: [
+            containers: [
                 entry,
-                SpecialEntry::default(),
-                SpecialEntry::default(),
-                SpecialEntry::default(),
+                ContainerEntry::default(),
+                ContainerEntry::default(),
+                ContainerEntry::default(),
             ],
             held: Vec::new(),
             alone: true,
@@ -263,7 +263,7 @@ impl Tree {
     /// The base DN as configured.
     #[must_use]
     pub fn base_spelling(&self) -> &str {
-        std::str::from_utf8(&self.specials[0].dn).unwrap_or_default()
+        std::str::from_utf8(&self.containers[0].dn).unwrap_or_default()
     }
 
     /// The levels of the base DN in their normal forms, in the order of the name.
@@ -292,8 +292,8 @@ impl Tree {
         String::from_utf8_lossy(&[b"cn=", name.as_slice(), suffix].concat()).into_owned()
     }
 
-    pub(crate) fn special(&self, special: Special) -> &SpecialEntry {
-        &self.specials[special as usize]
+    pub(crate) fn container(&self, container: Container) -> &ContainerEntry {
+        &self.containers[container as usize]
     }
 
     /// Whether base or a container could have an attribute.
@@ -308,9 +308,9 @@ impl Tree {
 
     fn note_held(&mut self) {
         let known = self
-            .specials
+            .containers
             .iter()
-            .flat_map(|special| &special.places)
+            .flat_map(|container| &container.places)
             .filter_map(|place| place.known);
         self.held = known.map(|known| std::ptr::from_ref(known).addr()).collect();
         self.held.sort_unstable();
@@ -318,12 +318,12 @@ impl Tree {
     }
 
     /// What follows the name in the DN of a leaf.
-    pub(crate) fn leaf_suffix(&self, container: Special) -> &[u8] {
+    pub(crate) fn leaf_suffix(&self, container: Container) -> &[u8] {
         let [users, groups, virtual_groups] = &self.leaf_suffixes;
         match container {
-            Special::Base | Special::Users => users,
-            Special::Groups => groups,
-            Special::VirtualGroups => virtual_groups,
+            Container::Base | Container::Users => users,
+            Container::Groups => groups,
+            Container::VirtualGroups => virtual_groups,
         }
     }
 
@@ -370,7 +370,7 @@ impl Tree {
     #[must_use]
     pub fn plain_username<'n>(&self, name: &'n [u8]) -> Option<&'n [u8]> {
         match self.split_plainly(name)? {
-            (Some(Special::Users), username) => username,
+            (Some(Container::Users), username) => username,
             _ => None,
         }
     }
@@ -378,10 +378,10 @@ impl Tree {
     fn resolve_plain(&self, snapshot: &Snapshot, name: &[u8]) -> Option<Vec<Entry>> {
         let (container, value) = self.split_plainly(name)?;
         let Some(container) = container else {
-            return Some(vec![Entry::Special(Special::Base)]);
+            return Some(vec![Entry::Container(Container::Base)]);
         };
         let Some(value) = value else {
-            return Some(vec![Entry::Special(container)]);
+            return Some(vec![Entry::Container(container)]);
         };
         let entries = self.leaves(snapshot, container, value);
         (!entries.is_empty()).then_some(entries)
@@ -389,18 +389,18 @@ impl Tree {
 
     /// The spellings that nearly all names come in, without parsing: those we give out ourselves, whatever their case, as
     /// long as they are RFC 4514 names without escapes.
-    fn split_plainly<'n>(&self, name: &'n [u8]) -> Option<(Option<Special>, Option<&'n [u8]>)> {
+    fn split_plainly<'n>(&self, name: &'n [u8]) -> Option<(Option<Container>, Option<&'n [u8]>)> {
         let (container, value) = self.split_textually(name)?;
         value.is_none_or(is_plain).then_some((container, value))
     }
 
     /// Takes a name apart as text: the container, if it is not the base, and the unescaped name of a leaf.
-    fn split_textually<'n>(&self, name: &'n [u8]) -> Option<(Option<Special>, Option<&'n [u8]>)> {
+    fn split_textually<'n>(&self, name: &'n [u8]) -> Option<(Option<Container>, Option<&'n [u8]>)> {
         let rest = strip_suffix(name, &self.suffix)?;
         if rest.is_empty() {
             return Some((None, None));
         }
-        for (container, ou) in CONTAINERS {
+        for (container, ou) in ORGANIZATIONAL_UNITS {
             let leaf = strip_suffix(rest, b",").and_then(|rest| strip_suffix(rest, ou.as_bytes()));
             let Some(leaf) = leaf.and_then(|rest| strip_suffix(rest, b"ou=")) else {
                 continue;
@@ -439,18 +439,18 @@ impl Tree {
             return Resolved::Outside;
         };
         let Some((top, lower)) = levels.split_last() else {
-            return Resolved::Entries(vec![Entry::Special(Special::Base)]);
+            return Resolved::Entries(vec![Entry::Container(Container::Base)]);
         };
-        let container = CONTAINERS.into_iter().find(|(_, ou)| {
+        let container = ORGANIZATIONAL_UNITS.into_iter().find(|(_, ou)| {
             top.value_of("ou")
                 .is_some_and(|value| *akldap_ldap::text::fold_case(value) == *ou.as_bytes())
         });
         let Some((container, _)) = container else {
-            return Resolved::Missing(vec![Entry::Special(Special::Base)]);
+            return Resolved::Missing(vec![Entry::Container(Container::Base)]);
         };
-        let mut path = vec![Entry::Special(Special::Base), Entry::Special(container)];
+        let mut path = vec![Entry::Container(Container::Base), Entry::Container(container)];
         let Some((leaf, below)) = lower.split_last() else {
-            return Resolved::Entries(vec![Entry::Special(container)]);
+            return Resolved::Entries(vec![Entry::Container(container)]);
         };
         let leaves = leaf
             .value_of("cn")
@@ -463,12 +463,12 @@ impl Tree {
         Resolved::Missing(path)
     }
 
-    fn leaves(&self, snapshot: &Snapshot, container: Special, name: &[u8]) -> Vec<Entry> {
+    fn leaves(&self, snapshot: &Snapshot, container: Container, name: &[u8]) -> Vec<Entry> {
         let (kind, entry): (Kind, fn(u32) -> Entry) = match container {
-            Special::Base => return Vec::new(),
-            Special::Users => (Kind::User, Entry::User),
-            Special::Groups => (Kind::Group, Entry::Group),
-            Special::VirtualGroups => (Kind::User, Entry::VirtualGroup),
+            Container::Base => return Vec::new(),
+            Container::Users => (Kind::User, Entry::User),
+            Container::Groups => (Kind::Group, Entry::Group),
+            Container::VirtualGroups => (Kind::User, Entry::VirtualGroup),
         };
         snapshot.named(name, kind).map(entry).collect()
     }

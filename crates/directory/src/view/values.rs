@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use crate::model::built_in::AttributeId;
 use crate::model::encoded::{self, Element};
-use crate::model::place::{Entry, Special};
-use crate::model::row::Record;
+use crate::model::place::{Container, Entry};
+use crate::model::row::RecordIx;
 use crate::view::context::Context;
 use akldap_ldap::ber;
 use akldap_ldap::response::{write_attribute_about, write_single_value};
@@ -143,12 +143,12 @@ impl<'a> Values<'a> {
             Self::Set(set) => out.extend_from_slice(set),
             Self::Dns { users, groups } => {
                 let snapshot = context.snapshot;
-                write_dns(context, users, 0, Special::Users, out);
+                write_dns(context, users, 0, Container::Users, out);
                 write_dns(
                     context,
                     groups,
                     snapshot.records.group_record(0),
-                    Special::Groups,
+                    Container::Groups,
                     out,
                 );
             }
@@ -166,7 +166,7 @@ impl<'a> Values<'a> {
             Self::None => 0,
             Self::Set(set) => set.len(),
             Self::Dns { users, groups } => {
-                let suffix = context.tree.leaf_suffix(Special::Groups).len();
+                let suffix = context.tree.leaf_suffix(Container::Groups).len();
                 (users.len() + groups.len()) * (suffix + TYPICAL_RDN)
             }
             Self::Names(users) => users.len() * TYPICAL_RDN,
@@ -179,7 +179,7 @@ impl<'a> Values<'a> {
 const TYPICAL_RDN: usize = 16;
 
 /// Appends the DNs of records of one container, counted from `first`.
-fn write_dns(context: &Context<'_>, items: &[u32], first: Record, container: Special, out: &mut Vec<u8>) {
+fn write_dns(context: &Context<'_>, items: &[u32], first: RecordIx, container: Container, out: &mut Vec<u8>) {
     let suffix = context.tree.leaf_suffix(container);
     for &item in items {
         let rdn = context.snapshot.records.rdn(first + item);
@@ -224,9 +224,9 @@ impl<'a> Attribute<'a> {
 /// Appends a PartialAttribute with the DNs of groups.
 #[inline]
 pub(crate) fn write_groups(context: &Context<'_>, name: &[u8], groups: &[u32], out: &mut Vec<u8>) {
-    let suffix = context.tree.leaf_suffix(Special::Groups).len();
+    let suffix = context.tree.leaf_suffix(Container::Groups).len();
     write_attribute_about(out, name, groups.len() * (suffix + TYPICAL_RDN), |out| {
         let first = context.snapshot.records.group_record(0);
-        write_dns(context, groups, first, Special::Groups, out);
+        write_dns(context, groups, first, Container::Groups, out);
     });
 }

@@ -254,7 +254,7 @@ fn custom_names_are_served_in_one_spelling_and_found_in_both() {
 
 #[test]
 fn there_is_a_limit_to_names() {
-    let mut attributes = Attributes::new();
+    let mut attributes = AttributeTable::new();
     let names: Vec<String> = (0..MAX_NAMES + 5).map(|number| format!("n{number}")).collect();
     names
         .iter()

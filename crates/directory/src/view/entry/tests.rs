@@ -168,8 +168,8 @@ fn places_and_entries_correspond() {
     let snapshot = snapshot();
     let layout = snapshot.records.layout();
     assert_eq!(layout.end(), 18);
-    for ordinal in 0..layout.end() {
-        assert_eq!(layout.ordinal(layout.entry(ordinal)), ordinal);
+    for place in 0..layout.end() {
+        assert_eq!(layout.place(layout.entry(place)), place);
     }
 }
 

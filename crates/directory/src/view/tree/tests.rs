@@ -64,8 +64,8 @@ fn synthetic_uuids_are_stable_and_differ_by_base() {
     let uuids = |base: &str| {
         Tree::new(base, 0, 0)
             .unwrap()
-            .specials
-            .map(|special| special.uuid)
+            .containers
+            .map(|container| container.uuid)
     };
     assert_eq!(uuids(BASE), uuids("dc=LDAP, dc=goauthentik,dc=io"));
     let (one, other) = (uuids("dc=a"), uuids("dc=b"));
