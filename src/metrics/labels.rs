@@ -164,6 +164,8 @@ pub enum RejectReason {
     ProtocolError,
     /// Search: it reached a limit on its time, its work or its memory.
     LimitExceeded,
+    /// Search, compare: a fault of ours, such as a number in the directory that points nowhere.
+    InternalError,
 }
 
 impl RejectReason {
@@ -186,6 +188,7 @@ impl RejectReason {
             Self::ConfidentialityRequired => "confidentiality_required",
             Self::ProtocolError => "protocol_error",
             Self::LimitExceeded => "limit_exceeded",
+            Self::InternalError => "internal_error",
         }
     }
 }

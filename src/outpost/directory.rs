@@ -15,6 +15,7 @@ use arc_swap::ArcSwapOption;
 use tokio::sync::watch;
 
 use crate::metrics::Metrics;
+use crate::outpost::sound::sound;
 use akldap_directory::Snapshot;
 
 use super::access::Logins;
@@ -72,7 +73,8 @@ impl CurrentDirectory {
         self.snapshot().is_some_and(|snapshot| {
             snapshot
                 .user_by_pk(pk)
-                .is_some_and(|user| snapshot.user(user).is_active)
+                .and_then(|user| sound(snapshot.user(user)))
+                .is_some_and(|user| user.is_active)
         })
     }
 
@@ -135,7 +137,7 @@ impl CurrentDirectory {
             login.verdict(
                 snapshot
                     .user_by_pk(login.user_pk())
-                    .map(|user| snapshot.user(user)),
+                    .and_then(|user| sound(snapshot.user(user))),
             )
         });
         let voided = self.cached_binds.retain_unchanged(snapshot, concerns);

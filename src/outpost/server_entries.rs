@@ -11,6 +11,7 @@ use super::access::Identity;
 use super::capabilities::Capabilities;
 use super::directory::CurrentDirectory;
 use super::providers::Providers;
+use crate::outpost::sound::sound;
 
 /// When the schema changed with the attributes that admins give, as its readers see it. A server that starts cannot know
 /// since when it is as it is: attributes beyond our own schema count as new.
@@ -76,7 +77,7 @@ impl ServerEntries {
         let Some(snapshot) = identity.and_then(|_| self.directory.snapshot()) else {
             return subschema::attributes(&Beyond::default(), None);
         };
-        let beyond = snapshot.beyond_schema();
+        let beyond = sound(snapshot.beyond_schema()).unwrap_or_default();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let changed = self
             .schema_changes

@@ -23,7 +23,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::config::Config;
-use akldap_directory::{CustomPolicy, Snapshot};
+use akldap_directory::{CustomPolicy, Snapshot, WrongNumber};
 
 use contents::{About, ContentsError, Reading};
 use sealed::{Opener, SealError, Sealer, Secret};
@@ -48,6 +48,8 @@ enum FileError {
     Contents(#[from] ContentsError),
     #[error(transparent)]
     Io(#[from] io::Error),
+    #[error(transparent)]
+    Damaged(#[from] WrongNumber),
     #[error("the operating system gives no random numbers")]
     Random,
     #[error("it is older than {} days", MAX_AGE.as_secs() / 86_400)]
@@ -119,7 +121,7 @@ impl SnapshotFile {
         }
         let (about, snapshot) = reading.finish()?;
         // Other attributes may have been allowed when it was written.
-        let snapshot = snapshot.under(self.policy);
+        let snapshot = snapshot.under(self.policy)?;
         snapshot.warm_usual();
         Ok((about, snapshot))
     }

@@ -162,7 +162,7 @@ async fn shown(stage: &Stage, pk: i32, active: bool) {
     eventually("the directory shows it", || {
         outpost.snapshot().is_some_and(|snapshot| {
             let user = snapshot.user_by_pk(pk.into());
-            user.is_some_and(|user| snapshot.user(user).is_active == active)
+            user.is_some_and(|user| snapshot.user(user).unwrap().is_active == active)
         })
     })
     .await;

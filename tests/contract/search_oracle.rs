@@ -112,12 +112,12 @@ fn carried(snapshot: &Snapshot) -> Snapshot {
     let mut octets = Vec::new();
     for user in snapshot.users() {
         octets.clear();
-        snapshot.carried_user(user).encode(&mut octets);
+        snapshot.carried_user(user).unwrap().encode(&mut octets);
         builder.carry_user(&CarriedUser::decode(&octets).expect("what was encoded"));
     }
     for group in snapshot.groups() {
         octets.clear();
-        snapshot.carried_group(group).encode(&mut octets);
+        snapshot.carried_group(group).unwrap().encode(&mut octets);
         builder.carry_group(&CarriedGroup::decode(&octets).expect("what was encoded"));
     }
     let (again, _) = builder.finish();

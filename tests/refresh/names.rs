@@ -13,13 +13,13 @@ const READER: &str = "ldapservice";
 fn name_of(stage: &Stage, pk: i32) -> Option<String> {
     let snapshot = served(stage);
     let user = snapshot.user_by_pk(pk.into())?;
-    Some(snapshot.user(user).username.to_owned())
+    Some(snapshot.user(user).unwrap().username.to_owned())
 }
 
 fn assert_unique(stage: &Stage, what: &str) {
     let snapshot = served(stage);
     let mut names = BTreeMap::new();
-    for user in snapshot.users().map(|user| snapshot.user(user)) {
+    for user in snapshot.users().map(|user| snapshot.user(user).unwrap()) {
         if let Some(other) = names.insert(user.username.to_owned(), user.pk) {
             panic!(
                 "{what}: {other} and {} are both called {}",
@@ -141,7 +141,11 @@ async fn who_gets_a_name_gets_its_entry_and_who_had_it_keeps_their_own() {
         .await;
     assert_eq!(found.entries.len(), 1, "one entry of one name");
     let snapshot = served(&stage);
-    let number = |pk: i32| snapshot.user_by_pk(pk.into()).map(|user| snapshot.user(user).pk);
+    let number = |pk: i32| {
+        snapshot
+            .user_by_pk(pk.into())
+            .map(|user| snapshot.user(user).unwrap().pk)
+    };
     assert_eq!(number(heir), Some(heir.into()));
     assert_eq!(name_of(&stage, heir).as_deref(), Some("user000007"));
     assert_eq!(

@@ -50,8 +50,13 @@ async fn follow(latency: u64) {
         let snapshot = served(&stage);
         let user = snapshot.user_by_pk(pk.into())?;
         Some((
-            snapshot.user(user).username.to_owned(),
-            snapshot.groups_of(user).map(str::to_owned).collect::<Vec<_>>(),
+            snapshot.user(user).unwrap().username.to_owned(),
+            snapshot
+                .groups_of(user)
+                .unwrap()
+                .into_iter()
+                .map(str::to_owned)
+                .collect::<Vec<_>>(),
         ))
     };
     let renamed = pk("user000020");
@@ -74,7 +79,7 @@ async fn follow(latency: u64) {
     .await;
     let changed = |snapshot: &akldap_directory::Snapshot, pk: i32| {
         let user = snapshot.user_by_pk(pk.into()).unwrap();
-        snapshot.user(user).password_change_date
+        snapshot.user(user).unwrap().password_change_date
     };
     let (other, before) = (pk("user000022"), served(&stage));
     assert!(simulator.set_password(other, "new"));

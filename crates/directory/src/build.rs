@@ -7,5 +7,7 @@ pub(crate) mod carried;
 mod carry;
 mod finish;
 mod flags;
+mod octets;
 pub(crate) mod record;
+mod soundness;
 mod superusers;

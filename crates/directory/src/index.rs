@@ -4,8 +4,10 @@
 //! Must not know trees, viewers or filters.
 
 pub(crate) mod attribute_index;
+mod fingerprint;
 pub(crate) mod indexing;
 pub(crate) mod name_order;
+mod on_demand;
 pub(crate) mod order;
 pub(crate) mod people;
 pub(crate) mod snapshot;

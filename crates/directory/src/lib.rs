@@ -64,6 +64,17 @@
 //! ```
 
 #![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss
+    )
+)]
+#![cfg_attr(
     test,
     allow(
         clippy::disallowed_methods,
@@ -95,7 +106,7 @@ pub use build::record::{GroupRecord, MAX_WARNINGS, RecordName, UserRecord, Warni
 pub use custom::policy::CustomPolicy;
 pub use index::people::{NameField, login_key, without_white_space_around};
 pub use index::snapshot::{Snapshot, UserSummary};
-pub use model::records::{GroupId, UserId};
+pub use model::number::{GroupIx, UserIx, WrongNumber};
 pub use schema::password_attributes;
 pub use search::bounds::SearchLimits;
 pub use search::compare::{compare, compare_entry};

@@ -5,7 +5,9 @@
 pub(crate) mod attribute;
 pub(crate) mod built_in;
 pub(crate) mod encoded;
+pub(crate) mod number;
 pub(crate) mod object_classes;
 pub(crate) mod place;
+pub(crate) mod record;
 pub(crate) mod records;
-pub(crate) mod row;
+pub(crate) mod relation;

@@ -19,7 +19,8 @@ mod tests;
 pub use attributes::ATTRIBUTE_TYPES;
 pub use classes::OBJECT_CLASSES;
 pub use definition::{
-    AttributeType, ClassKind, Comparison, LDAP_SYNTAXES, MatchingRule, ObjectClass, Syntax, Usage,
+    AttributeType, AttributeTypeId, ClassKind, Comparison, LDAP_SYNTAXES, MatchingRule, ObjectClass, Syntax,
+    Usage,
 };
 pub use rules::{BIT_AND, BIT_OR, IN_CHAIN, MATCHING_RULES};
 

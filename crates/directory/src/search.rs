@@ -6,6 +6,8 @@ pub(crate) mod answer;
 mod base;
 pub(crate) mod bounds;
 pub(crate) mod compare;
+#[cfg(test)]
+mod damage_tests;
 pub(crate) mod dereference;
 mod limits;
 pub(crate) mod paging;

@@ -3,6 +3,7 @@
 //! Knows RFC 4517 and what authentik writes. Must not know attributes or entries.
 
 pub(crate) mod calendar;
+pub(crate) mod digits;
 pub(crate) mod photo;
 pub mod syntax;
 pub(crate) mod timestamp;

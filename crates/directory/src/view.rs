@@ -3,8 +3,10 @@
 //! Must not know filters, or what a search asks for.
 
 mod beyond;
+pub(crate) mod container;
 pub(crate) mod context;
 pub(crate) mod entry;
+pub(crate) mod naming;
 pub mod rootdse;
 pub mod subschema;
 pub(crate) mod tree;

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::outpost::provider::Provider;
+use crate::outpost::sound::sound;
 use akldap_directory::{Snapshot, Viewer};
 
 use super::ending::Ending;
@@ -33,7 +34,8 @@ impl Identity {
         directory
             .and_then(|directory| {
                 let user = directory.user_by_pk(self.user_pk())?;
-                Some(provider.tree().user_dn(directory.user(user).username).into())
+                let user = sound(directory.user(user))?;
+                Some(provider.tree().user_dn(user.username).into())
             })
             .unwrap_or(Cow::Borrowed(&self.dn))
     }

@@ -114,8 +114,8 @@ impl Login {
     }
 
     /// Remembers the user's UUID, by which somebody else under the same key is told apart.
-    pub fn recognise(&self, uuid: Uuid) {
-        if !uuid.is_nil() {
+    pub fn recognise(&self, uuid: Option<Uuid>) {
+        if let Some(uuid) = uuid {
             let _ = self.uuid.set(uuid);
         }
     }
@@ -133,7 +133,9 @@ impl Login {
             return Some(Ending::UserChanged("the user was deactivated in authentik"));
         }
         let same = user.uid == self.uid()
-            && (user.uuid.is_nil() || *self.uuid.get_or_init(|| user.uuid) == user.uuid);
+            && user
+                .uuid
+                .is_none_or(|uuid| *self.uuid.get_or_init(|| uuid) == uuid);
         (!same).then_some(Ending::UserChanged("the user was replaced in authentik"))
     }
 }

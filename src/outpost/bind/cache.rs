@@ -15,6 +15,7 @@ use moka::sync::Cache;
 use crate::config::BindConfig;
 use crate::outpost::access::Login;
 use crate::outpost::provider::Provider;
+use crate::outpost::sound::sound;
 use akldap_directory::{NameField, Snapshot};
 
 use super::refusal::Refusal;
@@ -51,7 +52,8 @@ impl Grounds {
             .unwrap_or_default();
         namesakes.retain(|pk| *pk != user_pk);
         Self {
-            password_change: user.and_then(|(snapshot, user)| snapshot.user(user).password_change_date),
+            password_change: user
+                .and_then(|(snapshot, user)| sound(snapshot.user(user))?.password_change_date),
             name: name.into(),
             field,
             namesakes,
@@ -76,7 +78,7 @@ impl Grounds {
         let Some(user) = snapshot.user_by_pk(user_pk) else {
             return false;
         };
-        let date = snapshot.user(user).password_change_date;
+        let date = sound(snapshot.user(user)).and_then(|user| user.password_change_date);
         let is_called = self
             .field
             .as_ref()

@@ -14,6 +14,7 @@ use crate::metrics::Metrics;
 use crate::outpost::access::Login;
 use crate::outpost::directory::CurrentDirectory;
 use crate::outpost::outage::Outage;
+use crate::outpost::sound::sound;
 use akldap_authentik::Client;
 use akldap_ldap::response::ResultCode;
 
@@ -199,7 +200,7 @@ impl CachedMode {
     /// The active user whom the directory shows under a login name.
     fn shown_active(&self, username: &str) -> Option<i64> {
         let snapshot = self.directory.snapshot()?;
-        let user = snapshot.user(snapshot.user_by_login(username)?);
+        let user = sound(snapshot.user(snapshot.user_by_login(username)?))?;
         user.is_active.then_some(user.pk)
     }
 

@@ -15,6 +15,7 @@ use crate::outpost::provider::Provider;
 use crate::outpost::providers::Providers;
 use crate::outpost::refresh::user_fetch::UserFetch;
 use crate::outpost::release::KnownRelease;
+use crate::outpost::sound::sound;
 use akldap_authentik::flow::{BindRequest, Executor, FlowOutcome};
 use akldap_authentik::{self as authentik, Client};
 use akldap_ldap::response::ResultCode;
@@ -154,8 +155,9 @@ impl Judge {
         self.users.of_login(login.user_pk(), &attempt.username).await;
         if let Some(snapshot) = self.directory.snapshot()
             && let Some(user) = snapshot.user_by_pk(login.user_pk())
+            && let Some(user) = sound(snapshot.user(user))
         {
-            login.recognise(snapshot.user(user).uuid);
+            login.recognise(user.uuid);
         }
         Ok(login)
     }
@@ -204,8 +206,9 @@ impl Judge {
     async fn user_pk(&self, session: &authentik::Session, client: IpAddr) -> Result<i64, Refusal> {
         if let Some(snapshot) = self.directory.snapshot()
             && let Some(user) = snapshot.user_by_uid(session.uid())
+            && let Some(user) = sound(snapshot.user(user))
         {
-            return Ok(snapshot.user(user).pk);
+            return Ok(user.pk);
         }
         match self.client.users_me(session, Some(client)).await {
             Ok(me) if me.uid == session.uid() && me.is_active => Ok(me.pk),

@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use crate::outpost::provider::Provider;
 use crate::outpost::providers::table::{Located, NotLocated, ProviderTable, Spelling};
+use crate::outpost::sound::sound;
 use akldap_directory::Snapshot;
 use akldap_ldap::dn::{Dn, DnError, Name, Rdn};
 use akldap_ldap::text;
@@ -32,9 +33,11 @@ impl BindName {
     pub(super) fn spelled_by(mut self, directory: Option<&Snapshot>) -> Self {
         if self.of_entry
             && let Some(directory) = directory
-            && let Some(user) = directory.users_by_name(self.username.as_bytes()).first()
+            && let Some(users) = sound(directory.users_by_name(self.username.as_bytes()))
+            && let Some(user) = users.first()
+            && let Some(user) = sound(directory.user(*user))
         {
-            directory.user(*user).username.clone_into(&mut self.username);
+            user.username.clone_into(&mut self.username);
         }
         self
     }
@@ -134,7 +137,7 @@ pub(super) fn resolve(
     let directory = directory();
     let own = directory.as_deref().and_then(|directory| {
         let user = provider.tree().user_named(directory, name)?;
-        Some(directory.user(user).username.to_owned())
+        Some(sound(directory.user(user))?.username.to_owned())
     });
     let of_entry = own.is_some();
     let username = match own {

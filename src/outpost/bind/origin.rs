@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+use crate::outpost::sound::sound;
 use akldap_directory::{Snapshot, login_key};
 
 /// Where a bind comes from.
@@ -78,7 +79,7 @@ impl Person {
     pub(super) fn new(snapshot: Option<&Snapshot>, name: &str) -> Self {
         let known = snapshot.and_then(|snapshot| {
             let user = snapshot.user_by_login(name)?;
-            Some(snapshot.user(user).pk)
+            Some(sound(snapshot.user(user))?.pk)
         });
         known.map_or_else(
             || Self::Name(*blake3::hash(login_key(name).as_bytes()).as_bytes()),

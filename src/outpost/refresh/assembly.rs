@@ -12,6 +12,7 @@ use akldap_authentik::lists::{Changes, Groups};
 use akldap_directory::{Builder, Snapshot, Warning};
 
 use super::records::{group_record, user_record};
+use crate::outpost::sound::sound;
 
 /// What most rows come from.
 pub(super) enum Ground {
@@ -75,7 +76,10 @@ impl Assembly {
         let mut builder = match self.ground {
             Ground::Snapshot(snapshot) => {
                 let mut builder = Builder::like(&snapshot);
-                for user in snapshot.users().map(|user| snapshot.carried_user(user)) {
+                for user in snapshot
+                    .users()
+                    .filter_map(|user| sound(snapshot.carried_user(user)))
+                {
                     if stays(user.pk()) {
                         builder.carry_user(&user);
                     }
@@ -89,8 +93,9 @@ impl Assembly {
         };
         if let Some(previous) = previous {
             let kept = kept.iter().filter(|pk| stays(**pk));
-            for user in kept.filter_map(|pk| previous.user_by_pk(*pk)) {
-                builder.carry_user(&previous.carried_user(user));
+            let kept = kept.filter_map(|pk| previous.user_by_pk(*pk));
+            for user in kept.filter_map(|user| sound(previous.carried_user(user))) {
+                builder.carry_user(&user);
             }
         }
         // Of two users with one name the later one counts: authentik gives a name away only when it is free.
@@ -117,7 +122,10 @@ impl Assembly {
 
 /// Carries over the groups that are not known to be gone.
 fn keep_groups(builder: &mut Builder, previous: &Snapshot, groups: &Groups) {
-    for group in previous.groups().map(|group| previous.carried_group(group)) {
+    for group in previous
+        .groups()
+        .filter_map(|group| sound(previous.carried_group(group)))
+    {
         let uuid = group.uuid().as_hyphenated().to_string();
         let listed = groups
             .rows

@@ -16,6 +16,7 @@ use akldap_directory::{Builder, CustomPolicy, Snapshot, Warning};
 use super::assembly::{Assembly, Ground};
 use super::oddities::Oddities;
 use super::records::user_record;
+use crate::outpost::sound::sound;
 
 /// Why a directory was not loaded.
 #[derive(Debug, Error)]
@@ -186,8 +187,7 @@ struct Served {
 
 impl Known for Served {
     fn pks(&self) -> Vec<i64> {
-        let users = self.snapshot.users();
-        users.map(|user| self.snapshot.user(user).pk).collect()
+        self.snapshot.user_pks().to_vec()
     }
 
     fn has(&self, pk: i64) -> bool {
@@ -211,8 +211,9 @@ impl From<Served> for Ground {
 
 /// The users of a snapshot who have the name of another one.
 pub(super) fn namesakes(snapshot: &Snapshot, user: &User) -> Vec<i64> {
-    let named = snapshot.users_by_name(user.username.as_bytes()).into_iter();
-    let others = named.map(|found| snapshot.user(found)).filter(|found| {
+    let named = sound(snapshot.users_by_name(user.username.as_bytes())).into_iter();
+    let named = named.flatten().filter_map(|found| sound(snapshot.user(found)));
+    let others = named.filter(|found| {
         // Names that differ in case only are two names.
         found.username == user.username && found.pk != user.pk
     });

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use akldap_directory::{Snapshot, login_key};
 
 use super::assembly::Fetched;
+use crate::outpost::sound::sound;
 
 /// Users wanted at once, a few hundred octets each until they are fetched. Whoever comes beyond waits for the next refresh.
 const MAX_WANTED: usize = 4096;
@@ -167,7 +168,8 @@ impl State {
 /// the user, this one may be the user's own by then.
 fn other_name(snapshot: &Snapshot, pk: i64, name: &str) -> Option<(i64, String, String)> {
     let user = snapshot.user_by_pk(pk)?;
-    Some((pk, snapshot.user(user).username.to_owned(), login_key(name)))
+    let user = sound(snapshot.user(user))?;
+    Some((pk, user.username.to_owned(), login_key(name)))
 }
 
 #[cfg(test)]

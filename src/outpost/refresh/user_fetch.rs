@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::outpost::directory::CurrentDirectory;
+use crate::outpost::sound::sound;
 use akldap_authentik::lists::sort_by_date;
 use akldap_authentik::{Client, User};
 use akldap_directory::{Builder, Snapshot, Warning, login_key, without_white_space_around};
@@ -253,8 +254,8 @@ impl Target for UserFetch {
 /// Whether the directory has this name for the user, or one of the other fields that authentik looks for a login in.
 fn shows_name(snapshot: &Snapshot, pk: i64, name: &str) -> bool {
     snapshot.user_by_pk(pk).is_some_and(|user| {
-        let shown = snapshot.user(user).username;
-        login_key(shown) == login_key(name) || snapshot.has_value(user, &LOGIN_FIELDS, name)
+        sound(snapshot.user(user)).is_some_and(|user| login_key(user.username) == login_key(name))
+            || sound(snapshot.has_value(user, &LOGIN_FIELDS, name)) == Some(true)
     })
 }
 
@@ -262,15 +263,16 @@ fn shows_name(snapshot: &Snapshot, pk: i64, name: &str) -> bool {
 fn shows_row(snapshot: &Snapshot, row: &User) -> bool {
     let Some(known) = snapshot
         .user_by_pk(row.pk)
-        .map(|user| snapshot.carried_user(user))
+        .and_then(|user| sound(snapshot.carried_user(user)))
     else {
         return false;
     };
     let mut builder = Builder::like(snapshot);
     builder.add_user(&user_record(row));
     let (single, _) = builder.finish();
-    single.user_by_pk(row.pk).is_some_and(|user| {
-        let mut fetched = single.carried_user(user);
+    let fetched = single.user_by_pk(row.pk);
+    let fetched = fetched.and_then(|user| sound(single.carried_user(user)));
+    fetched.is_some_and(|mut fetched| {
         // Superusers are told by the groups.
         fetched.set_superuser(known.is_superuser());
         fetched == known
@@ -281,7 +283,10 @@ fn shows_row(snapshot: &Snapshot, row: &User) -> bool {
 fn with_users(snapshot: &Snapshot, rows: &[User], gone: &BTreeSet<i64>) -> Snapshot {
     let mut builder = Builder::like(snapshot);
     let fresh: BTreeSet<i64> = rows.iter().map(|row| row.pk).collect();
-    for user in snapshot.users().map(|user| snapshot.carried_user(user)) {
+    for user in snapshot
+        .users()
+        .filter_map(|user| sound(snapshot.carried_user(user)))
+    {
         if !fresh.contains(&user.pk()) && !gone.contains(&user.pk()) {
             builder.carry_user(&user);
         }
@@ -298,7 +303,10 @@ fn with_users(snapshot: &Snapshot, rows: &[User], gone: &BTreeSet<i64>) -> Snaps
                 .push(row.pk);
         }
     }
-    for mut group in snapshot.groups().map(|group| snapshot.carried_group(group)) {
+    for mut group in snapshot
+        .groups()
+        .filter_map(|group| sound(snapshot.carried_group(group)))
+    {
         let uuid = group.uuid().as_hyphenated().to_string();
         for pk in members.get(&uuid).into_iter().flatten() {
             group.add_member(*pk);

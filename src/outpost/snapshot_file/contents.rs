@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::outpost::sound::sound;
 use akldap_authentik::LdapProvider;
 use akldap_directory::{Builder, CarriedGroup, CarriedUser, CustomPolicy, Snapshot};
 
@@ -42,12 +43,18 @@ pub(super) fn write<E>(
     part(&mut out, ABOUT, |out| {
         out.extend(serde_json::to_vec(about).unwrap_or_default())
     });
-    for user in snapshot.users() {
-        part(&mut out, USER, |out| snapshot.carried_user(user).encode(out));
+    for user in snapshot
+        .users()
+        .filter_map(|user| sound(snapshot.carried_user(user)))
+    {
+        part(&mut out, USER, |out| user.encode(out));
         flush(&mut out, BATCH, &mut push)?;
     }
-    for group in snapshot.groups() {
-        part(&mut out, GROUP, |out| snapshot.carried_group(group).encode(out));
+    for group in snapshot
+        .groups()
+        .filter_map(|group| sound(snapshot.carried_group(group)))
+    {
+        part(&mut out, GROUP, |out| group.encode(out));
         flush(&mut out, BATCH, &mut push)?;
     }
     part(&mut out, END, |out| out.extend(snapshot.fingerprint()));

@@ -12,7 +12,7 @@ use akldap_ldap::response::{LdapResult, ResultCode};
 use crate::server::session::LdapSession;
 
 use super::outcome::Answer;
-use super::search::running::is_limit;
+use super::search::running::{is_limit, tell_fault};
 
 /// Whose tree is asked about, what of it is shown, and the directory of the moment.
 pub(super) struct Allowed {
@@ -88,6 +88,7 @@ pub(super) fn refused(session: &LdapSession, result: LdapResult) -> Answer {
         (Some(_), ResultCode::InsufficientAccessRights) => Some(RejectReason::InvalidBindDn),
         (_, ResultCode::Unavailable) => Some(RejectReason::Unavailable),
         (_, ResultCode::ProtocolError) => Some(RejectReason::ProtocolError),
+        _ if tell_fault(session.connection, &result) => Some(RejectReason::InternalError),
         (_, code) => is_limit(code).then_some(RejectReason::LimitExceeded),
     };
     Answer {

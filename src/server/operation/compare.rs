@@ -3,6 +3,7 @@
 use akldap_directory as directory;
 use akldap_ldap::dn::Name;
 use akldap_ldap::message::CompareRequest;
+use akldap_ldap::response::ResultCode;
 
 use crate::server::session::LdapSession;
 
@@ -21,15 +22,20 @@ pub(super) fn run(session: &LdapSession, request: &CompareRequest) -> Answer {
             provider,
             viewer,
             snapshot,
-        }) => directory::compare(
-            &snapshot,
-            provider.tree(),
-            viewer,
-            &name,
-            request.attribute.as_bytes(),
-            &request.value,
-        )
-        .into(),
+        }) => {
+            let result = directory::compare(
+                &snapshot,
+                provider.tree(),
+                viewer,
+                &name,
+                request.attribute.as_bytes(),
+                &request.value,
+            );
+            match result.code {
+                ResultCode::Other => access::refused(session, result),
+                _ => result.into(),
+            }
+        }
         Err(refusal) => refusal,
     }
 }

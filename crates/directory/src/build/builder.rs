@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use uuid::Uuid;
+use uuid::{NonNilUuid, Uuid};
 
 use crate::build::flags::{flag, lower, upper};
 use crate::build::record::{GroupRecord, MAX_NAMED_ATTRIBUTES, RecordName, UserRecord, Warning, Warnings};
@@ -15,19 +15,19 @@ use crate::index::attribute_index::Count;
 use crate::model::attribute::AttributeTable;
 use crate::model::built_in::{AttributeId, Shows, Those, count, ids};
 use crate::model::object_classes::{GROUP_CLASSES, USER_CLASSES};
-use crate::model::row::{self, Record, Shapes};
+use crate::model::record::{self, MAX_RECORDS, Record, ShapeIx, Shapes, Span};
 use crate::schema::Syntax;
 use crate::schema::password_attributes::PASSWORD_ATTRIBUTES;
 use crate::values::syntax;
-use crate::values::timestamp;
+use crate::values::timestamp::{self, Timestamp};
 use crate::view::subschema::declared_oid;
 use akldap_ldap::response::{write_attribute, write_single_value};
 
 const STORED_BY_USERS: [AttributeId; count(Those::StoredByUsers)] = ids(Those::StoredByUsers);
 const STORED_BY_GROUPS: [AttributeId; count(Those::StoredByGroups)] = ids(Those::StoredByGroups);
 
-/// Most octets of encoded attributes: offsets have 32 bits. Ten million ordinary users fit.
-pub(super) const MAX_ARENA: usize = u32::MAX as usize;
+/// What there is of encoded attributes is counted in 32 bits: ten million ordinary users fit.
+pub(super) const FULL: &str = "the directory is full";
 
 /// Builds a [`Snapshot`](crate::Snapshot).
 #[derive(Debug)]
@@ -36,7 +36,7 @@ pub struct Builder {
     pub(super) arena: Vec<u8>,
     pub(super) attributes: AttributeTable,
     pub(super) shapes: Shapes,
-    pub(super) shape_numbers: HashMap<Vec<AttributeId>, u32, hashbrown::DefaultHashBuilder>,
+    pub(super) shape_numbers: HashMap<Vec<AttributeId>, ShapeIx, hashbrown::DefaultHashBuilder>,
     /// By attribute.
     pub(super) counts: Vec<Count>,
     pub(super) names: Vec<u8>,
@@ -51,7 +51,7 @@ pub struct Builder {
     /// The record being encoded.
     pub(super) block: Vec<u8>,
     pub(super) shape: Vec<AttributeId>,
-    pub(super) last_shape: u32,
+    pub(super) last_shape: Option<ShapeIx>,
 }
 
 /// How many records have an attribute that is not served.
@@ -61,24 +61,27 @@ pub(super) struct Withheld {
     pub(super) groups: usize,
 }
 
+/// A part of what the builder collects in one place, from where to where.
+pub(super) type Part = std::ops::Range<usize>;
+
 #[derive(Debug)]
 pub(super) struct PendingUser {
     pub(super) pk: i64,
-    pub(super) uuid: [u8; 16],
-    pub(super) row: Record,
-    pub(super) uid: (u32, u32),
-    pub(super) name: (usize, usize),
-    pub(super) password_change: i64,
+    pub(super) uuid: Option<NonNilUuid>,
+    pub(super) record: Record,
+    pub(super) uid: Span,
+    pub(super) name: Part,
+    pub(super) password_change: Option<Timestamp>,
 }
 
 #[derive(Debug)]
 pub(super) struct PendingGroup {
     pub(super) uuid: [u8; 16],
     pub(super) number: i64,
-    pub(super) row: Record,
-    pub(super) name: (usize, usize),
-    pub(super) members: (usize, usize),
-    pub(super) parents: (usize, usize),
+    pub(super) record: Record,
+    pub(super) name: Part,
+    pub(super) members: Part,
+    pub(super) parents: Part,
 }
 
 impl Default for Builder {
@@ -115,7 +118,7 @@ impl Builder {
             superusers_by_groups: false,
             block: Vec::new(),
             shape: Vec::new(),
-            last_shape: u32::MAX,
+            last_shape: None,
         }
     }
 
@@ -127,7 +130,7 @@ impl Builder {
         }
         let mut custom = self.custom(user.attributes, Some(user.username), whose);
         add_classes(&mut custom, &USER_CLASSES);
-        let mut flags = flag(user.is_active, row::ACTIVE) | flag(user.is_superuser, row::SUPERUSER);
+        let mut flags = flag(user.is_active, record::ACTIVE) | flag(user.is_superuser, record::SUPERUSER);
         self.begin();
         let home = ["/home/", user.username].concat();
         let mut uid_offset = None;
@@ -159,25 +162,18 @@ impl Builder {
         }
         flags |= self.numbers(&custom, user.attributes, user.username);
         flags |= self.custom_attributes(&custom, whose);
-        let Some(row) = self.end(flags, user.uid.len()) else {
-            return self.skip(whose(), "the directory is full");
-        };
-        let uid = match uid_offset {
-            Some(offset) => row.start + offset as u32,
-            None => {
-                self.arena.extend_from_slice(user.uid.as_bytes());
-                (self.arena.len() - user.uid.len()) as u32
-            }
+        let Some((record, uid)) = self.end(flags, user.uid, uid_offset) else {
+            return self.skip(whose(), FULL);
         };
         let uuid = self.uuid(user.uuid, whose);
         let name = self.name(user.username);
         self.users.push(PendingUser {
             pk: user.pk,
             uuid,
-            row,
-            uid: (uid, user.uid.len() as u32),
+            record,
+            uid,
             name,
-            password_change: user.password_change_date.unwrap_or(i64::MIN),
+            password_change: user.password_change_date.and_then(Timestamp::new),
         });
     }
 
@@ -203,9 +199,9 @@ impl Builder {
             };
             self.built_in(id, value.as_bytes(), &custom);
         }
-        let flags = flag(group.is_superuser, row::SUPERUSER) | self.custom_attributes(&custom, whose);
-        let Some(row) = self.end(flags, 0) else {
-            return self.skip(whose(), "the directory is full");
+        let flags = flag(group.is_superuser, record::SUPERUSER) | self.custom_attributes(&custom, whose);
+        let Some((record, _)) = self.end(flags, "", None) else {
+            return self.skip(whose(), FULL);
         };
         let members = self.members.len();
         self.members.extend_from_slice(group.users);
@@ -221,10 +217,10 @@ impl Builder {
         self.groups.push(PendingGroup {
             uuid: uuid.into_bytes(),
             number: group.num_pk,
-            row,
+            record,
             name,
-            members: (members, self.members.len()),
-            parents: (parents, self.parents.len()),
+            members: members..self.members.len(),
+            parents: parents..self.parents.len(),
         });
     }
 
@@ -288,7 +284,8 @@ impl Builder {
         }
         if let Some(count) = self.counts.get_mut(id.index()) {
             count.records = count.records.saturating_add(1);
-            count.values = count.values.saturating_add(values as u32);
+            let values = u32::try_from(values).unwrap_or(u32::MAX);
+            count.values = count.values.saturating_add(values);
             count.several |= values > 1;
         }
     }
@@ -311,20 +308,20 @@ impl Builder {
                 .and_then(|json| custom::scalar(json, id.name(), Some(username)))
         };
         if scalar(AttributeId::GID_NUMBER).is_some() {
-            return row::OWN_GID_NUMBER;
+            return record::OWN_GID_NUMBER;
         }
         let Some(uid_number) = scalar(AttributeId::UID_NUMBER) else {
             return 0;
         };
         if is_replaced(AttributeId::GID_NUMBER, custom) {
-            return row::OWN_UID_NUMBER;
+            return record::OWN_UID_NUMBER;
         }
         self.store(
             AttributeId::GID_NUMBER,
             AttributeId::GID_NUMBER.name(),
             &[uid_number],
         );
-        row::OWN_UID_NUMBER | AttributeId::GID_NUMBER.override_bit()
+        record::OWN_UID_NUMBER | AttributeId::GID_NUMBER.override_bit()
     }
 
     fn custom_attributes(&mut self, custom: &[Custom], whose: impl Fn() -> RecordName) -> u32 {
@@ -353,28 +350,36 @@ impl Builder {
         flags
     }
 
-    /// Moves the encoded record into the arena; `None` if it and `more` octets do not fit.
-    pub(super) fn end(&mut self, flags: u32, more: usize) -> Option<Record> {
-        let start = self.arena.len();
-        if start + self.block.len() + more > MAX_ARENA {
+    /// Moves the encoded record into the arena, and the uid behind it unless the record has it at `uid_offset`; tells
+    /// where both are. `None` if they do not fit.
+    pub(super) fn end(&mut self, flags: u32, uid: &str, uid_offset: Option<usize>) -> Option<(Record, Span)> {
+        if self.users.len() + self.groups.len() >= MAX_RECORDS {
             return None;
         }
+        let attributes = Span::new(self.arena.len(), self.block.len())?;
+        let uid_offset = uid_offset.unwrap_or(self.block.len());
+        let uid_span = attributes.part(uid_offset, uid.len())?;
         self.arena.extend_from_slice(&self.block);
-        let shape = self.shape_number();
-        Some(Record {
-            start: start as u32,
-            length: self.block.len() as u32,
+        if uid_offset == self.block.len() {
+            self.arena.extend_from_slice(uid.as_bytes());
+        }
+        let shape = self.shape();
+        let record = Record {
+            attributes,
             shape,
             flags,
-        })
+        };
+        Some((record, uid_span))
     }
 
-    /// The number of the shape of the record being encoded: nearly always that of the one before.
-    fn shape_number(&mut self) -> u32 {
-        if self.shapes.get(self.last_shape) == self.shape {
-            return self.last_shape;
+    /// The shape of the record being encoded: nearly always that of the one before.
+    fn shape(&mut self) -> ShapeIx {
+        if let Some(last) = self.last_shape
+            && self.shapes.get(last).is_ok_and(|ids| *ids == *self.shape)
+        {
+            return last;
         }
-        self.last_shape = match self.shape_numbers.get(&self.shape) {
+        let shape = match self.shape_numbers.get(&self.shape) {
             Some(&shape) => shape,
             None => {
                 let shape = self.shapes.push(&self.shape);
@@ -382,36 +387,36 @@ impl Builder {
                 shape
             }
         };
-        self.last_shape
+        self.last_shape = Some(shape);
+        shape
     }
 
-    fn uuid(&mut self, text: &str, whose: impl Fn() -> RecordName) -> [u8; 16] {
-        Uuid::try_parse(text).map_or_else(
-            |_| {
-                self.warnings.push(|| Warning::ValueSkipped {
-                    whose: whose(),
-                    attribute: AttributeId::ENTRY_UUID.name(),
-                    value: text.to_owned(),
-                });
-                [0; 16]
-            },
-            Uuid::into_bytes,
-        )
+    fn uuid(&mut self, text: &str, whose: impl Fn() -> RecordName) -> Option<NonNilUuid> {
+        let uuid = Uuid::try_parse(text).ok();
+        if uuid.is_none() {
+            self.warnings.push(|| Warning::ValueSkipped {
+                whose: whose(),
+                attribute: AttributeId::ENTRY_UUID.name(),
+                value: text.to_owned(),
+            });
+        }
+        uuid.and_then(NonNilUuid::new)
     }
 
-    pub(super) fn name(&mut self, name: &str) -> (usize, usize) {
+    pub(super) fn name(&mut self, name: &str) -> Part {
         let start = self.names.len();
         self.names.extend_from_slice(name.as_bytes());
-        (start, self.names.len())
+        start..self.names.len()
     }
 
     /// The users added so far who have a name that others, given by name and pk, have too.
     #[must_use]
     pub fn namesakes(&self, others: &HashMap<&str, i64>) -> Vec<i64> {
-        let name = |(start, end): (usize, usize)| {
-            std::str::from_utf8(self.names.get(start..end).unwrap_or_default()).unwrap_or_default()
+        let has_name = |user: &&PendingUser| {
+            let name = self.names.get(user.name.clone());
+            let other = name.and_then(|name| others.get(std::str::from_utf8(name).ok()?));
+            other.is_some_and(|pk| *pk != user.pk)
         };
-        let has_name = |user: &&PendingUser| others.get(name(user.name)).is_some_and(|pk| *pk != user.pk);
         self.users.iter().filter(has_name).map(|user| user.pk).collect()
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Must not know how they are written as octets.
 
-use crate::build::builder::{Builder, PendingGroup, PendingUser};
+use crate::build::builder::{Builder, FULL, PendingGroup, PendingUser};
 use crate::build::carried::{Carried, CarriedGroup, CarriedUser};
 use crate::build::flags::flag;
 use crate::build::record::{RecordName, Warning};
@@ -10,33 +10,26 @@ use crate::custom::{self, policy::CustomPolicy};
 use crate::index::snapshot::Snapshot;
 use crate::model::built_in::AttributeId;
 use crate::model::encoded::{self, Elements};
-use crate::model::row;
+use crate::model::number::WrongNumber;
+use crate::model::record;
 use crate::view::subschema::declared_oid;
 
 impl Builder {
     /// Adds a user taken from a snapshot or a file.
     pub fn carry_user(&mut self, user: &CarriedUser<'_>) {
         let whose = || RecordName::User(user.record.name.to_owned());
-        let uid_place = self.copy_attributes(&user.record, user.uid, whose);
-        let active = flag(user.active, row::ACTIVE);
+        let uid_offset = self.copy_attributes(&user.record, user.uid, whose);
+        let active = flag(user.active, record::ACTIVE);
         let flags = user.record.flags() | active | user.number_source;
-        let Some(row) = self.end(flags, user.uid.len()) else {
-            return self.skip(whose(), "the directory is full");
-        };
-        let uid = match uid_place {
-            Some(place) => row.start + place,
-            None => {
-                let start = self.arena.len() as u32;
-                self.arena.extend_from_slice(user.uid.as_bytes());
-                start
-            }
+        let Some((record, uid)) = self.end(flags, user.uid, uid_offset) else {
+            return self.skip(whose(), FULL);
         };
         let name = self.name(user.record.name);
         self.users.push(PendingUser {
             pk: user.pk,
             uuid: user.uuid,
-            row,
-            uid: (uid, user.uid.len() as u32),
+            record,
+            uid,
             name,
             password_change: user.password_change,
         });
@@ -46,8 +39,8 @@ impl Builder {
     pub fn carry_group(&mut self, group: &CarriedGroup<'_>) {
         let whose = || RecordName::Group(group.record.name.to_owned());
         self.copy_attributes(&group.record, "", whose);
-        let Some(row) = self.end(group.record.flags(), 0) else {
-            return self.skip(whose(), "the directory is full");
+        let Some((record, _)) = self.end(group.record.flags(), "", None) else {
+            return self.skip(whose(), FULL);
         };
         let members = self.members.len();
         self.members.extend_from_slice(&group.members);
@@ -57,10 +50,10 @@ impl Builder {
         self.groups.push(PendingGroup {
             uuid: group.uuid,
             number: group.number,
-            row,
+            record,
             name,
-            members: (members, self.members.len()),
-            parents: (parents, self.parents.len()),
+            members: members..self.members.len(),
+            parents: parents..self.parents.len(),
         });
     }
 
@@ -72,7 +65,7 @@ impl Builder {
         builder
     }
 
-    /// Drops the users added so far whose primary key is not to be kept, so that they can be added anew.
+    /// Drops the users added so far whose primary key is not to be kept, so that they can be added again.
     pub fn retain_users(&mut self, mut keep: impl FnMut(i64) -> bool) {
         self.users.retain(|user| keep(user.pk));
     }
@@ -83,9 +76,9 @@ impl Builder {
         record: &Carried<'_>,
         uid: &str,
         whose: impl Fn() -> RecordName,
-    ) -> Option<u32> {
+    ) -> Option<usize> {
         self.begin();
-        let mut uid_place = None;
+        let mut uid_offset = None;
         for element in Elements(&record.attributes) {
             let Some((name, set)) = encoded::attribute(&element) else {
                 continue;
@@ -95,7 +88,10 @@ impl Builder {
                 // What is numbered was admitted before.
                 None if !self.policy.admits(name) => continue,
                 None => {
-                    let official = std::str::from_utf8(name).unwrap_or_default();
+                    // What is carried was read as text before.
+                    let Ok(official) = std::str::from_utf8(name) else {
+                        continue;
+                    };
                     for other in custom::other_names(official) {
                         self.attributes.add_alias(&other, official);
                     }
@@ -114,39 +110,41 @@ impl Builder {
             self.block.extend_from_slice(element.whole);
             if id == AttributeId::UID && !record.replaces(id) {
                 // The one value ends the attribute.
-                uid_place = Some((self.block.len() - uid.len()) as u32);
+                uid_offset = self.block.len().checked_sub(uid.len());
             }
             self.stored(id, encoded::values(set).count());
         }
-        uid_place
+        uid_offset
     }
 }
 
 impl Carried<'_> {
     fn flags(&self) -> u32 {
-        self.replaced | flag(self.superuser, row::SUPERUSER)
+        self.replaced | flag(self.superuser, record::SUPERUSER)
     }
 }
 
 impl Snapshot {
     /// The same directory without the custom attributes that a policy does not admit.
-    #[must_use]
-    pub fn under(self, policy: CustomPolicy) -> Self {
+    ///
+    /// # Errors
+    /// When a number points nowhere.
+    pub fn under(self, policy: CustomPolicy) -> Result<Self, WrongNumber> {
         let admitted = self
             .records
             .attributes
             .iter()
             .all(|(name, id)| id.is_built_in() || policy.admits(name));
         if admitted {
-            return Self { policy, ..self };
+            return Ok(Self { policy, ..self });
         }
         let mut builder = Builder::with_policy(policy);
         for user in self.users() {
-            builder.carry_user(&self.carried_user(user));
+            builder.carry_user(&self.carried_user(user)?);
         }
         for group in self.groups() {
-            builder.carry_group(&self.carried_group(group));
+            builder.carry_group(&self.carried_group(group)?);
         }
-        builder.finish().0
+        Ok(builder.finish().0)
     }
 }

@@ -2,14 +2,19 @@
 //!
 //! Must not know attributes, except by the flags of records.
 
-use crate::build::builder::{Builder, PendingGroup, PendingUser, Withheld};
+use std::num::NonZeroU32;
+
+use crate::build::builder::{Builder, Part, PendingGroup, PendingUser, Withheld};
 use crate::build::record::{RecordName, Warning};
 use crate::index::indexing;
 use crate::index::order::Orders;
 use crate::index::snapshot::Snapshot;
 use crate::model::built_in::AttributeId;
+use crate::model::number::{Column, GroupIx, RecordIx, UserIx, count_of};
+use crate::model::place::Layout;
+use crate::model::record::{self, Rdns, Record, UnescapedNames};
 use crate::model::records::{Groups, Memberships, Records, Users};
-use crate::model::row::{self, ByteTable, Record, Relation, UnescapedNames};
+use crate::model::relation::Relation;
 use crate::schema::password_attributes::PASSWORD_ATTRIBUTES;
 use akldap_ldap::dn;
 
@@ -23,15 +28,14 @@ impl Builder {
         let (rdns, unescaped_names) = self.name_tables();
         let memberships = self.memberships();
         self.warn_of_shared_numbers();
-        let rows = self
-            .users
-            .iter()
-            .map(|user| user.row)
-            .chain(self.groups.iter().map(|group| group.row));
+        let users = self.users.iter().map(|user| user.record);
+        let all = users.chain(self.groups.iter().map(|group| group.record));
+        let all = mark_escaped(all.collect(), &unescaped_names);
         let mut snapshot = Snapshot {
             policy: self.policy,
             records: Records {
-                rows: mark_escaped(rows.collect(), &unescaped_names),
+                all: Column::from(all),
+                layout: Layout::new(count_of(&self.users), count_of(&self.groups)),
                 rdns,
                 unescaped_names,
                 users: Users {
@@ -51,7 +55,7 @@ impl Builder {
             },
             users_by_uuid: hashbrown::HashTable::new(),
             groups_by_number: Vec::new(),
-            indexes: Vec::new(),
+            indexes: Column::from(Vec::new()),
             all_flags: 0,
             orders: Orders::default(),
             name_order: std::sync::OnceLock::new(),
@@ -85,7 +89,7 @@ impl Builder {
             warnings,
             ..
         } = self;
-        let name = |(start, end): (usize, usize)| names.get(start..end).unwrap_or_default();
+        let name = |part: &Part| part_of(names, part);
         let mut dropped = |whose: RecordName| {
             warnings.push(|| Warning::RecordSkipped {
                 whose,
@@ -95,14 +99,14 @@ impl Builder {
         let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
         keep_last(
             users,
-            |user| name(user.name),
-            |user| dropped(RecordName::User(text(name(user.name)))),
+            |user| name(&user.name),
+            |user| dropped(RecordName::User(text(name(&user.name)))),
         );
         keep_last(
             groups,
-            |group| name(group.name),
+            |group| name(&group.name),
             |group| {
-                dropped(RecordName::Group(text(name(group.name))));
+                dropped(RecordName::Group(text(name(&group.name))));
             },
         );
     }
@@ -118,9 +122,7 @@ impl Builder {
             warnings,
             ..
         } = self;
-        let name = |(start, end): (usize, usize)| {
-            String::from_utf8_lossy(names.get(start..end).unwrap_or_default()).into_owned()
-        };
+        let name = |part: &Part| String::from_utf8_lossy(part_of(names, part)).into_owned();
         let mut repeated = |whose: RecordName| {
             warnings.push(|| Warning::RecordSkipped {
                 whose,
@@ -130,36 +132,36 @@ impl Builder {
         users.dedup_by(|later, first| {
             let same = later.pk == first.pk;
             if same {
-                repeated(RecordName::User(name(later.name)));
+                repeated(RecordName::User(name(&later.name)));
             }
             same
         });
         groups.dedup_by(|later, first| {
             let same = later.uuid == first.uuid;
             if same {
-                repeated(RecordName::Group(name(later.name)));
+                repeated(RecordName::Group(name(&later.name)));
             }
             same
         });
     }
 
-    fn name_tables(&self) -> (ByteTable, UnescapedNames) {
+    fn name_tables(&self) -> (Rdns, UnescapedNames) {
         let count = self.users.len() + self.groups.len();
-        let mut rdns = ByteTable::with_capacity(count, self.names.len() + count * row::RDN_TYPE.len());
-        let mut unescaped = Vec::new();
+        let mut rdns = Rdns::with_capacity(count, self.names.len() + count * record::RDN_TYPE.len());
+        let mut unescaped = UnescapedNames::default();
         let spans = self
             .users
             .iter()
-            .map(|user| user.name)
-            .chain(self.groups.iter().map(|group| group.name));
-        let mut rdn = row::RDN_TYPE.to_vec();
-        for (record, (start, end)) in (0..).zip(spans) {
-            let name = self.names.get(start..end).unwrap_or_default();
-            rdn.truncate(row::RDN_TYPE.len());
+            .map(|user| &user.name)
+            .chain(self.groups.iter().map(|group| &group.name));
+        let mut rdn = record::RDN_TYPE.to_vec();
+        for (record, part) in (0..).map(RecordIx::new).zip(spans) {
+            let name = part_of(&self.names, part);
+            rdn.truncate(record::RDN_TYPE.len());
             dn::escape_into(&mut rdn, name);
             rdns.push(&rdn);
-            if rdn.get(row::RDN_TYPE.len()..) != Some(name) {
-                unescaped.push((record, name.into()));
+            if rdn.get(record::RDN_TYPE.len()..) != Some(name) {
+                unescaped.push(record, name);
             }
         }
         (rdns, unescaped)
@@ -177,17 +179,18 @@ impl Builder {
         } = self;
         let places = PkTable::new(users);
         let mut list = |group: &PendingGroup| {
-            let pks = members.get(group.members.0..group.members.1).unwrap_or_default();
-            let found: Vec<u32> = pks.iter().filter_map(|&pk| places.find(pk)).collect();
-            let uuids = parents.get(group.parents.0..group.parents.1).unwrap_or_default();
-            let above: Vec<u32> = uuids
+            let pks = part_of(members, &group.members);
+            let found: Vec<UserIx> = pks.iter().filter_map(|&pk| places.find(pk)).collect();
+            let uuids = part_of(parents, &group.parents);
+            let place = |uuid| groups.binary_search_by_key(uuid, |group| group.uuid).ok();
+            let above: Vec<GroupIx> = uuids
                 .iter()
-                .filter_map(|uuid| groups.binary_search_by_key(uuid, |group| group.uuid).ok())
-                .map(|index| index as u32)
+                .filter_map(|uuid| u32::try_from(place(uuid)?).ok())
+                .map(GroupIx::new)
                 .collect();
             let count = pks.len() - found.len() + uuids.len() - above.len();
             if count > 0 {
-                let name = names.get(group.name.0..group.name.1).unwrap_or_default();
+                let name = part_of(names, &group.name);
                 warnings.push(|| Warning::UnknownMembers {
                     group: String::from_utf8_lossy(name).into_owned(),
                     count,
@@ -219,19 +222,17 @@ impl Builder {
         let mut numbered: Vec<&PendingGroup> = self
             .groups
             .iter()
-            .filter(|group| !group.row.overrides(AttributeId::GID_NUMBER))
+            .filter(|group| !group.record.overrides(AttributeId::GID_NUMBER))
             .collect();
         numbered.sort_by_key(|group| (group.number, group.uuid));
-        let name = |(start, end): (usize, usize)| {
-            String::from_utf8_lossy(self.names.get(start..end).unwrap_or_default()).into_owned()
-        };
+        let name = |part: &Part| String::from_utf8_lossy(part_of(&self.names, part)).into_owned();
         for pair in numbered.windows(2) {
             if let [first, second] = pair
                 && first.number == second.number
             {
                 self.warnings.push(|| Warning::GidNumberCollision {
-                    first: name(first.name),
-                    second: name(second.name),
+                    first: name(&first.name),
+                    second: name(&second.name),
                     number: first.number,
                 });
             }
@@ -258,11 +259,17 @@ fn keep_last<'a, T>(records: &mut Vec<T>, name: impl Fn(&T) -> &'a [u8], mut dro
     }
 }
 
+/// What the builder noted as a part of what it collected: it never takes any of that away.
+pub(super) fn part_of<'i, T>(items: &'i [T], part: &Part) -> &'i [T] {
+    items.get(part.clone()).unwrap_or(&[])
+}
+
 /// Finds users by pk while memberships are resolved: a plain table if the pks lie close enough, as they do.
 pub(super) struct PkTable<'a> {
     users: &'a [PendingUser],
     first: i64,
-    places: Vec<u32>,
+    /// For each pk from the first one on the user who has it, counted from 1.
+    places: Vec<Option<NonZeroU32>>,
 }
 
 impl<'a> PkTable<'a> {
@@ -273,34 +280,33 @@ impl<'a> PkTable<'a> {
         if let Some(span) = span.and_then(|span| usize::try_from(span).ok())
             && span < users.len().saturating_mul(4)
         {
-            places.resize(span + 1, u32::MAX);
-            for (index, user) in (0..).zip(users) {
-                if let Some(place) = places.get_mut((user.pk - first) as usize) {
-                    *place = index;
+            places.resize(span + 1, None);
+            for (count, user) in (1..).zip(users) {
+                let offset = usize::try_from(user.pk - first).ok();
+                if let Some(place) = offset.and_then(|offset| places.get_mut(offset)) {
+                    *place = NonZeroU32::new(count);
                 }
             }
         }
         Self { users, first, places }
     }
 
-    pub(super) fn find(&self, pk: i64) -> Option<u32> {
+    pub(super) fn find(&self, pk: i64) -> Option<UserIx> {
         if self.places.is_empty() {
             let index = self.users.binary_search_by_key(&pk, |user| user.pk).ok()?;
-            return u32::try_from(index).ok();
+            return u32::try_from(index).ok().map(UserIx::new);
         }
         let offset = usize::try_from(pk.checked_sub(self.first)?).ok()?;
-        self.places
-            .get(offset)
-            .copied()
-            .filter(|&place| place != u32::MAX)
+        let count = (*self.places.get(offset)?)?;
+        Some(UserIx::new(count.get() - 1))
     }
 }
 
-fn mark_escaped(mut rows: Vec<Record>, unescaped: &[(u32, Box<[u8]>)]) -> Vec<Record> {
-    for (record, _) in unescaped {
-        if let Some(row) = rows.get_mut(*record as usize) {
-            row.flags |= row::ESCAPED;
+fn mark_escaped(mut records: Vec<Record>, unescaped: &UnescapedNames) -> Vec<Record> {
+    for number in unescaped.records() {
+        if let Some(record) = records.get_mut(number.index()) {
+            record.flags |= record::ESCAPED;
         }
     }
-    rows
+    records
 }

@@ -3,13 +3,13 @@
 //!
 //! Must not know where users and groups come from.
 
-use crate::build::builder::{Builder, MAX_ARENA, PendingUser};
-use crate::build::finish::PkTable;
+use crate::build::builder::{Builder, FULL, PendingUser};
+use crate::build::finish::{PkTable, part_of};
 use crate::build::flags::{flag, upper};
 use crate::build::record::RecordName;
 use crate::model::built_in::AttributeId;
 use crate::model::encoded::{self, Elements};
-use crate::model::row;
+use crate::model::record::{self, Span};
 use akldap_ldap::response::write_attribute;
 
 impl Builder {
@@ -34,13 +34,14 @@ impl Builder {
         let mut superusers = superusers.into_iter();
         users.retain_mut(|user| {
             let superuser = superusers.next().unwrap_or(false);
-            let fits = user.row.has(row::SUPERUSER) == superuser || set_superuser(user, superuser, arena);
+            let fits = user.record.has(record::SUPERUSER) == superuser
+                || set_superuser(user, superuser, arena).is_some();
             if !fits {
-                let name = names.get(user.name.0..user.name.1).unwrap_or_default();
+                let name = part_of(names, &user.name);
                 let whose = || RecordName::User(String::from_utf8_lossy(name).into_owned());
                 warnings.push(|| crate::build::record::Warning::RecordSkipped {
                     whose: whose(),
-                    reason: "the directory is full",
+                    reason: FULL,
                 });
             }
             fits
@@ -54,8 +55,7 @@ impl Builder {
         }
         let mut below: Vec<Vec<usize>> = vec![Vec::new(); self.groups.len()];
         for (index, group) in self.groups.iter().enumerate() {
-            let parents = self.parents.get(group.parents.0..group.parents.1);
-            for parent in parents.unwrap_or_default() {
+            for parent in part_of(&self.parents, &group.parents) {
                 let above = self.groups.binary_search_by_key(parent, |group| group.uuid);
                 if let Some(below) = above.ok().and_then(|above| below.get_mut(above)) {
                     below.push(index);
@@ -64,7 +64,7 @@ impl Builder {
         }
         let is_superuser = |index: &usize| {
             let group = self.groups.get(*index);
-            group.is_some_and(|group| group.row.has(row::SUPERUSER))
+            group.is_some_and(|group| group.record.has(record::SUPERUSER))
         };
         let mut open: Vec<usize> = (0..self.groups.len()).filter(is_superuser).collect();
         if open.is_empty() {
@@ -80,13 +80,9 @@ impl Builder {
             if std::mem::replace(seen, true) {
                 continue;
             }
-            let members = self.members.get(group.members.0..group.members.1);
-            for place in members
-                .unwrap_or_default()
-                .iter()
-                .filter_map(|&pk| places.find(pk))
-            {
-                if let Some(superuser) = superusers.get_mut(place as usize) {
+            let members = part_of(&self.members, &group.members).iter();
+            for user in members.filter_map(|&pk| places.find(pk)) {
+                if let Some(superuser) = superusers.get_mut(user.index()) {
                     *superuser = true;
                 }
             }
@@ -96,19 +92,14 @@ impl Builder {
     }
 }
 
-/// Encodes a user again with the other truth. `false` if there is no room for it.
-fn set_superuser(user: &mut PendingUser, superuser: bool, arena: &mut Vec<u8>) -> bool {
-    let (start, length) = (user.row.start as usize, user.row.length as usize);
-    let block = arena.get(start..start + length).unwrap_or_default();
-    let uid_within = (start..start + length).contains(&(user.uid.0 as usize)) && user.uid.1 > 0;
-    let block = with_superuser(block, superuser);
-    let place = arena.len();
-    if place + block.len() > MAX_ARENA {
-        return false;
-    }
-    if uid_within {
+/// Encodes a user again with the other truth. `None` if there is no room for it.
+fn set_superuser(user: &mut PendingUser, superuser: bool, arena: &mut Vec<u8>) -> Option<()> {
+    let before = user.record.attributes;
+    let block = with_superuser(before.of(arena).ok()?, superuser);
+    let attributes = Span::new(arena.len(), block.len())?;
+    if user.uid.begins_within(before) {
         // The one value ends the attribute.
-        let mut end = place;
+        let mut end = 0;
         for element in Elements(&block) {
             end += element.whole.len();
             let name = encoded::attribute(&element).map(|(name, _)| name);
@@ -116,13 +107,13 @@ fn set_superuser(user: &mut PendingUser, superuser: bool, arena: &mut Vec<u8>) -
                 break;
             }
         }
-        user.uid.0 = end as u32 - user.uid.1;
+        let length = user.uid.len();
+        user.uid = attributes.part(end.checked_sub(length)?, length)?;
     }
-    user.row.start = place as u32;
-    user.row.length = block.len() as u32;
-    user.row.flags = user.row.flags & !row::SUPERUSER | flag(superuser, row::SUPERUSER);
+    user.record.attributes = attributes;
+    user.record.flags = user.record.flags & !record::SUPERUSER | flag(superuser, record::SUPERUSER);
     arena.extend_from_slice(&block);
-    true
+    Some(())
 }
 
 /// A user's encoded attributes with this value of `ak-superuser`.
@@ -183,7 +174,7 @@ mod tests {
     }
 
     fn superusers(snapshot: &Snapshot) -> Vec<i64> {
-        let users = snapshot.users().map(|user| snapshot.user(user));
+        let users = snapshot.users().map(|user| snapshot.user(user).unwrap());
         users
             .filter(|user| user.is_superuser)
             .map(|user| user.pk)
@@ -202,13 +193,13 @@ mod tests {
         // As if their rows had said so.
         let mut builder = Builder::new();
         for user in snapshot.users() {
-            builder.carry_user(&snapshot.carried_user(user));
+            builder.carry_user(&snapshot.carried_user(user).unwrap());
         }
         groups(&mut builder);
         let carried = builder.finish().0;
         assert_eq!(carried.fingerprint(), snapshot.fingerprint());
         for user in snapshot.users() {
-            let uid = snapshot.user(user).uid;
+            let uid = snapshot.user(user).unwrap().uid;
             assert_eq!(snapshot.user_by_uid(uid), Some(user), "{uid}");
         }
     }

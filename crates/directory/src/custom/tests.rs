@@ -240,7 +240,12 @@ fn learnt(snapshot: &Arc<Snapshot>, name: &str, value: &str) -> Vec<String> {
             learnt.push(format!("compare {asserted}"));
         }
     }
-    if snapshot.beyond_schema().custom.contains(&name.to_lowercase()) {
+    if snapshot
+        .beyond_schema()
+        .unwrap()
+        .custom
+        .contains(&name.to_lowercase())
+    {
         learnt.push("schema".to_owned());
     }
     learnt
@@ -272,7 +277,7 @@ fn records_carried_over_follow_the_policy_too() {
     let (served, _) = forged_under(all);
     let mut octets = Vec::new();
     let user = served.user_by_pk(24).unwrap();
-    served.carried_user(user).encode(&mut octets);
+    served.carried_user(user).unwrap().encode(&mut octets);
     let mut builder = Builder::new();
     builder.carry_user(&CarriedUser::decode(&octets).unwrap());
     let carried = Arc::new(builder.finish().0);
@@ -281,10 +286,10 @@ fn records_carried_over_follow_the_policy_too() {
     let (expected, _) = forged();
     let served = Arc::try_unwrap(served).unwrap();
     let fingerprint = served.fingerprint();
-    let served = served.under(all);
+    let served = served.under(all).unwrap();
     assert_eq!(served.fingerprint(), fingerprint);
     assert_eq!(
-        served.under(CustomPolicy::default()).fingerprint(),
+        served.under(CustomPolicy::default()).unwrap().fingerprint(),
         expected.fingerprint()
     );
 }
@@ -307,7 +312,7 @@ fn the_schema_learns_of_every_name_and_of_several_values() {
         &[],
         r#"{"objectClass":["A.B","a/b"]}"#,
     );
-    let beyond = builder.finish().0.beyond_schema();
+    let beyond = builder.finish().0.beyond_schema().unwrap();
     assert_eq!(
         beyond.custom,
         [

@@ -4,6 +4,7 @@
 //! any multiple of the directory: what all of them may cost together is limited. Must not know how candidates are found.
 
 use crate::filter::equal::Equal;
+use crate::model::number::{GroupIx, WrongNumber};
 use crate::model::place::Entry;
 use crate::view::context::{Context, View};
 
@@ -35,15 +36,21 @@ impl Nesting {
     }
 
     /// What `follow` reaches with the steps that are left.
-    fn reach(&mut self, follow: impl FnOnce(&mut usize) -> Option<Vec<u32>>) -> Vec<u32> {
+    fn reach(
+        &mut self,
+        follow: impl FnOnce(&mut usize) -> Result<Option<Vec<GroupIx>>, WrongNumber>,
+    ) -> Result<Vec<GroupIx>, WrongNumber> {
         // Once it is too much, the rest of the filter need not be followed.
-        let reached = (!self.exceeded).then(|| follow(&mut self.steps)).flatten();
+        if self.exceeded {
+            return Ok(Vec::new());
+        }
+        let reached = follow(&mut self.steps)?;
         let left = reached
             .as_ref()
             .and_then(|reached| self.steps.checked_sub(reached.len() * LATER));
         self.exceeded = left.is_none();
-        self.steps = left.unwrap_or_default();
-        reached.unwrap_or_default()
+        self.steps = left.unwrap_or(0);
+        Ok(reached.unwrap_or_default())
     }
 }
 
@@ -51,15 +58,19 @@ impl Nesting {
 #[derive(Clone, Debug)]
 pub(crate) struct Chain {
     /// For `memberOf`: groups membership of which satisfies it. For `member`: the groups that satisfy it. Ascending.
-    pub(crate) groups: Vec<u32>,
+    pub(crate) groups: Vec<GroupIx>,
     pub(crate) upwards: bool,
     pub(crate) equal: Equal,
 }
 
 impl Chain {
     /// `(memberOf:inChain:=group)`: the members of the group and of all groups below it.
-    pub(crate) fn member_of(context: &Context<'_>, equal: Equal, nesting: &mut Nesting) -> Self {
-        let mut groups: Vec<u32> = equal
+    pub(crate) fn member_of(
+        context: &Context<'_>,
+        equal: Equal,
+        nesting: &mut Nesting,
+    ) -> Result<Self, WrongNumber> {
+        let mut groups: Vec<GroupIx> = equal
             .entries
             .iter()
             .filter_map(|entry| match entry {
@@ -71,43 +82,45 @@ impl Chain {
             View::Full => {
                 let below = &context.snapshot.records.memberships.group_children;
                 let count = context.snapshot.group_count();
-                groups = nesting.reach(|steps| below.closure(&groups, count, steps));
+                groups = nesting.reach(|steps| below.closure(&groups, count, steps))?;
             }
             // Nesting would tell of groups that this viewer does not see.
             View::Own(_) => groups.sort_unstable(),
         }
-        Self {
+        Ok(Self {
             groups,
             upwards: false,
             equal,
-        }
+        })
     }
 
     /// `(member:inChain:=entry)`: the groups of the user or group, and all groups above them.
-    pub(crate) fn member(context: &Context<'_>, equal: Equal, nesting: &mut Nesting) -> Self {
+    pub(crate) fn member(
+        context: &Context<'_>,
+        equal: Equal,
+        nesting: &mut Nesting,
+    ) -> Result<Self, WrongNumber> {
         let memberships = &context.snapshot.records.memberships;
-        let seeds: Vec<u32> = equal
-            .entries
-            .iter()
-            .flat_map(|entry| match (*entry, context.view) {
+        let mut seeds = Vec::new();
+        for entry in &equal.entries {
+            seeds.extend_from_slice(match (*entry, context.view) {
                 (Entry::User(user), View::Own(own)) if own != Some(user) => &[],
-                (Entry::User(user), _) => memberships.user_groups.of(user),
-                (Entry::Group(group), View::Full) => memberships.group_parents.of(group),
+                (Entry::User(user), _) => memberships.user_groups.of(user)?,
+                (Entry::Group(group), View::Full) => memberships.group_parents.of(group)?,
                 _ => &[],
-            })
-            .copied()
-            .collect();
+            });
+        }
         let groups = match context.view {
             View::Full => {
                 let (above, count) = (&memberships.group_parents, context.snapshot.group_count());
-                nesting.reach(|steps| above.closure(&seeds, count, steps))
+                nesting.reach(|steps| above.closure(&seeds, count, steps))?
             }
-            View::Own(_) => nesting.reach(|_| Some(seeds)),
+            View::Own(_) => nesting.reach(|_| Ok(Some(seeds)))?,
         };
-        Self {
+        Ok(Self {
             groups,
             upwards: true,
             equal,
-        }
+        })
     }
 }

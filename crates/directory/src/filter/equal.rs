@@ -7,12 +7,13 @@ use std::sync::{LazyLock, OnceLock};
 
 use hashbrown::HashTable;
 
+use crate::model::number::{UserIx, WrongNumber};
 use crate::model::object_classes::{GROUP_CLASSES, USER_CLASSES, VIRTUAL_GROUP_CLASS};
 use crate::model::place::Entry;
 use crate::schema::Syntax;
 use crate::values::syntax;
 use crate::view::context::Context;
-use crate::view::tree::Resolved;
+use crate::view::naming::{NameError, Resolved};
 use akldap_ldap::dn::Name;
 
 /// An asserted value.
@@ -27,7 +28,7 @@ pub(crate) struct Equal {
     /// For names of entries: the entries of that name.
     pub(crate) entries: Vec<Entry>,
     /// For `memberUid`: the users of that name, ascending; otherwise values are compared as text.
-    pub(crate) users: Option<Vec<u32>>,
+    pub(crate) users: Option<Vec<UserIx>>,
 }
 
 /// Asserted values, found by their keys.
@@ -51,35 +52,36 @@ pub(crate) fn is_name(syntax: Syntax) -> bool {
 }
 
 impl Equal {
-    pub(crate) fn new(context: &Context<'_>, syntax: Syntax, value: &[u8]) -> Self {
+    pub(crate) fn new(context: &Context<'_>, syntax: Syntax, value: &[u8]) -> Result<Self, WrongNumber> {
         if !is_name(syntax) {
             let (key, is_value) = syntax::assertion_key(syntax, value);
-            return Self {
+            return Ok(Self {
                 syntax,
                 is_value,
                 value: Vec::new(),
                 key: OnceLock::from(key.into_owned()),
                 entries: Vec::new(),
                 users: None,
-            };
+            });
         }
         let (entries, is_value) = match context.tree.resolve(context.snapshot, &Name::new(value)) {
             Ok(Resolved::Entries(entries)) => (entries, true),
             Ok(_) => (Vec::new(), syntax::can_hold(syntax, value)),
             // A bit string may follow a name. Whether an unescaped name is one must not depend on who is called so.
-            Err(_) => {
+            Err(NameError::Wrong(wrong)) => return Err(wrong),
+            Err(NameError::Malformed(_)) => {
                 let is_value = syntax::is_value(syntax, value) || context.tree.is_unescaped_name(value);
                 (Vec::new(), is_value)
             }
         };
-        Self {
+        Ok(Self {
             syntax,
             is_value,
             value: value.to_vec(),
             key: OnceLock::new(),
             entries,
             users: None,
-        }
+        })
     }
 
     /// The equality key.
@@ -94,7 +96,7 @@ impl Equal {
         self.value.capacity()
             + self.key.get().map_or(0, Vec::capacity)
             + self.entries.capacity() * size_of::<Entry>()
-            + self.users.as_ref().map_or(0, Vec::capacity) * size_of::<u32>()
+            + self.users.as_ref().map_or(0, Vec::capacity) * size_of::<UserIx>()
     }
 }
 

@@ -11,12 +11,14 @@ use crate::filter::node::{Matcher, Node, Test};
 use crate::index::indexing::has_key;
 use crate::model::built_in::AttributeId;
 use crate::model::encoded;
+use crate::model::number::WrongNumber;
 use crate::model::place::{Container, Entry};
 use crate::schema::{self, Syntax};
+use crate::values::digits::Digits;
 use crate::values::syntax;
 use crate::view::context::Context;
 use crate::view::tree::ORGANIZATIONAL_UNITS;
-use crate::view::values::{Attribute, Digits, Values};
+use crate::view::values::Values;
 use akldap_ldap::steps;
 use uuid::Uuid;
 
@@ -32,6 +34,9 @@ const MEMBERSHIP: usize = 16;
 /// Assertions and connectives of a filter beyond which its evaluation on one entry is done in steps. So many cost some
 /// ten thousand octets' worth at least.
 const LARGE: usize = 256;
+
+/// Whether an entry satisfies something; `None` is Undefined.
+type Truth = Result<Option<bool>, WrongNumber>;
 
 /// How far the evaluation of one And or Or went.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +61,7 @@ impl Scratch {
         context: &Context<'_>,
         values: &Values<'_>,
         mut test: impl FnMut(&[u8]) -> bool,
-    ) -> bool {
+    ) -> Result<bool, WrongNumber> {
         let Self { value: whole, work } = self;
         values.any(context, whole, |value| {
             *work += cost(value);
@@ -72,32 +77,29 @@ fn cost(value: &[u8]) -> usize {
 }
 
 impl Node {
-    /// `None` is Undefined.
-    pub(crate) fn evaluate(
-        &self,
-        context: &Context<'_>,
-        entry: Entry,
-        scratch: &mut Scratch,
-    ) -> Option<bool> {
+    pub(crate) fn evaluate(&self, context: &Context<'_>, entry: Entry, scratch: &mut Scratch) -> Truth {
         match self {
-            Self::Constant(truth) => *truth,
+            Self::Constant(truth) => Ok(*truth),
             Self::Test(test) => {
                 scratch.work += LOOK;
                 steps::add(1);
                 test.evaluate(context, entry, scratch)
             }
-            Self::Not(node) => node.evaluate(context, entry, scratch).map(|truth| !truth),
+            Self::Not(node) => {
+                let truth = node.evaluate(context, entry, scratch)?;
+                Ok(truth.map(|truth| !truth))
+            }
             Self::And(nodes) => conjunction(nodes.iter(), context, entry, scratch),
             Self::Or(nodes) => {
                 let mut result = Some(false);
                 for node in nodes {
-                    match node.evaluate(context, entry, scratch) {
-                        Some(true) => return Some(true),
+                    match node.evaluate(context, entry, scratch)? {
+                        Some(true) => return Ok(Some(true)),
                         None => result = None,
                         Some(false) => {}
                     }
                 }
-                result
+                Ok(result)
             }
         }
     }
@@ -123,7 +125,7 @@ impl Node {
         scratch: &mut Scratch,
         done: &mut Vec<Done>,
         limit: usize,
-    ) -> Option<Option<bool>> {
+    ) -> Result<Option<Option<bool>>, WrongNumber> {
         self.go_on((context, entry, limit), scratch, done, 0)
     }
 
@@ -133,14 +135,13 @@ impl Node {
         scratch: &mut Scratch,
         done: &mut Vec<Done>,
         depth: usize,
-    ) -> Option<Option<bool>> {
+    ) -> Result<Option<Option<bool>>, WrongNumber> {
         let (nodes, decisive) = match self {
             Self::Not(node) => {
-                return node
-                    .go_on(of, scratch, done, depth)
-                    .map(|truth| truth.map(|truth| !truth));
+                let found = node.go_on(of, scratch, done, depth)?;
+                return Ok(found.map(|truth| truth.map(|truth| !truth)));
             }
-            Self::Constant(_) | Self::Test(_) => return Some(self.evaluate(of.0, of.1, scratch)),
+            Self::Constant(_) | Self::Test(_) => return self.evaluate(of.0, of.1, scratch).map(Some),
             Self::And(nodes) => (nodes, false),
             Self::Or(nodes) => (nodes, true),
         };
@@ -153,22 +154,24 @@ impl Node {
         while let Some(&Done { children, truth }) = done.get(depth) {
             let Some(node) = nodes.get(children) else {
                 done.truncate(depth);
-                return Some(truth);
+                return Ok(Some(truth));
             };
             if scratch.work >= of.2 {
-                return None;
+                return Ok(None);
             }
-            let found = node.go_on(of, scratch, done, depth + 1)?;
+            let Some(found) = node.go_on(of, scratch, done, depth + 1)? else {
+                return Ok(None);
+            };
             if found == Some(decisive) {
                 done.truncate(depth);
-                return Some(found);
+                return Ok(Some(found));
             }
             if let Some(state) = done.get_mut(depth) {
                 state.children += 1;
                 state.truth = found.and(state.truth);
             }
         }
-        None
+        Ok(None)
     }
 
     /// Whether an entry satisfies the filter if it satisfies one of its conjuncts.
@@ -178,7 +181,7 @@ impl Node {
         context: &Context<'_>,
         entry: Entry,
         scratch: &mut Scratch,
-    ) -> Option<bool> {
+    ) -> Truth {
         let Self::And(nodes) = self else {
             return self.evaluate(context, entry, scratch);
         };
@@ -193,20 +196,20 @@ fn conjunction<'n>(
     context: &Context<'_>,
     entry: Entry,
     scratch: &mut Scratch,
-) -> Option<bool> {
+) -> Truth {
     let mut result = Some(true);
     for node in nodes {
-        match node.evaluate(context, entry, scratch) {
-            Some(false) => return Some(false),
+        match node.evaluate(context, entry, scratch)? {
+            Some(false) => return Ok(Some(false)),
             None => result = None,
             Some(true) => {}
         }
     }
-    result
+    Ok(result)
 }
 
 impl Test {
-    fn evaluate(&self, context: &Context<'_>, entry: Entry, scratch: &mut Scratch) -> Option<bool> {
+    fn evaluate(&self, context: &Context<'_>, entry: Entry, scratch: &mut Scratch) -> Truth {
         if let Matcher::Extended {
             inner,
             of_names,
@@ -220,14 +223,15 @@ impl Test {
                 names: of_names.as_deref().unwrap_or(inner),
             };
             let found = if *all {
-                self.any_attribute(context, entry, inner, *rule, scratch)
+                self.any_attribute(context, entry, inner, *rule, scratch)?
             } else {
-                self.named_attribute(context, entry, inner.others, scratch)
+                self.named_attribute(context, entry, inner.others, scratch)?
             };
-            return self
-                .truth(found || (*of_dn && self.any_of_dn(context, entry, inner, *rule, *all, scratch)));
+            let found = found || (*of_dn && self.any_of_dn(context, entry, inner, *rule, *all, scratch)?);
+            return Ok(self.truth(found));
         }
-        self.truth(self.named_attribute(context, entry, &self.matcher, scratch))
+        let found = self.named_attribute(context, entry, &self.matcher, scratch)?;
+        Ok(self.truth(found))
     }
 
     #[inline]
@@ -241,22 +245,22 @@ impl Test {
         entry: Entry,
         matcher: &Matcher,
         scratch: &mut Scratch,
-    ) -> bool {
+    ) -> Result<bool, WrongNumber> {
         if let Matcher::Class(classes, _) = matcher
-            && let Some(truth) = of_class(context, entry, classes)
+            && let Some(truth) = of_class(context, entry, classes)?
         {
-            return truth;
+            return Ok(truth);
         }
-        let Some(attribute) = context.find(entry, &self.attribute) else {
-            return false;
+        let Some(attribute) = context.find(entry, &self.attribute)? else {
+            return Ok(false);
         };
-        let values = attribute.values();
+        let values = attribute.values()?;
         match matcher {
             // An unset e-mail address is shown as an empty value, but nobody has one.
             Matcher::Present if self.attribute.is(AttributeId::MAIL) => {
                 scratch.any(context, &values, |value| !value.is_empty())
             }
-            Matcher::InChain(chain) => chain.matches(context, entry, &attribute, scratch),
+            Matcher::InChain(chain) => chain.matches(context, entry, &values, scratch),
             _ => matcher.matches(context, &values, scratch),
         }
     }
@@ -269,32 +273,37 @@ impl Test {
         matcher: OfSyntax<'_>,
         rule: Option<&schema::MatchingRule>,
         scratch: &mut Scratch,
-    ) -> bool {
+    ) -> Result<bool, WrongNumber> {
         let applies = |syntax| rule.is_none_or(|rule| rule.applies_to(syntax));
         if let Entry::Container(container) = entry {
-            let block = &context.tree.container(container).block;
-            let stored = encoded::Elements(block).any(|element| {
-                encoded::attribute(&element).is_some_and(|(name, set)| {
-                    let syntax = schema::syntax_of(name);
-                    applies(syntax) && matcher.of(syntax).matches(context, &Values::Set(set), scratch)
-                })
-            });
-            if stored {
-                return true;
+            for element in encoded::Elements(&context.tree.container(container).block) {
+                let Some((name, set)) = encoded::attribute(&element) else {
+                    return Err(WrongNumber::Octets);
+                };
+                let syntax = schema::syntax_of(name);
+                if applies(syntax) && matcher.of(syntax).matches(context, &Values::Set(set), scratch)? {
+                    return Ok(true);
+                }
             }
         }
-        (0..context.snapshot.records.attributes.len()).any(|id| {
-            let id = AttributeId(id as u16);
+        let attributes = &context.snapshot.records.attributes;
+        for id in attributes.ids() {
             scratch.work += LOOK;
             steps::add(1);
             let hidden = id == AttributeId::RDN || id == AttributeId::USER_UID;
-            let syntax = context.snapshot.records.attributes.syntax(id);
-            !hidden
-                && applies(syntax)
-                && context.attribute(entry, id).is_some_and(|attribute| {
-                    matcher.of(syntax).matches(context, &attribute.values(), scratch)
-                })
-        })
+            let syntax = attributes.syntax(id)?;
+            if hidden || !applies(syntax) {
+                continue;
+            }
+            if let Some(attribute) = context.attribute(entry, id)?
+                && matcher
+                    .of(syntax)
+                    .matches(context, &attribute.values()?, scratch)?
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// `(attribute:dn:=value)`: the attributes of the entry's DN.
@@ -306,37 +315,47 @@ impl Test {
         rule: Option<&schema::MatchingRule>,
         all: bool,
         scratch: &mut Scratch,
-    ) -> bool {
+    ) -> Result<bool, WrongNumber> {
         let wanted = self.attribute.known.map(|known| known.key);
         let mut check = |attribute: &str, value: &[u8]| {
             let key = schema::canonical_name(attribute.as_bytes());
             let syntax = schema::syntax_of(attribute.as_bytes());
-            let applies = rule.is_none_or(|rule| rule.applies_to(syntax));
+            let applies = match all {
+                true => rule.is_none_or(|rule| rule.applies_to(syntax)),
+                false => wanted == Some(&*key),
+            };
             let matcher = if all { matcher.of(syntax) } else { matcher.others };
-            (if all { applies } else { wanted == Some(&*key) })
-                && matcher.matches(context, &Values::Text(value), scratch)
+            match applies {
+                true => matcher.matches(context, &Values::Text(value), scratch),
+                false => Ok(false),
+            }
         };
-        let (name, container) = match entry {
-            Entry::Container(container) => (None, container),
-            Entry::User(user) => (Some(user), Container::Users),
-            Entry::Group(group) => (
-                Some(context.snapshot.records.group_record(group)),
-                Container::Groups,
-            ),
-            Entry::VirtualGroup(user) => (Some(user), Container::VirtualGroups),
+        let records = &context.snapshot.records;
+        let container = match entry {
+            Entry::Container(container) => container,
+            Entry::User(_) => Container::Users,
+            Entry::Group(_) => Container::Groups,
+            Entry::VirtualGroup(_) => Container::VirtualGroups,
         };
+        if let Some(record) = records.layout.record_of(entry)
+            && check("cn", records.name(record)?)?
+        {
+            return Ok(true);
+        }
         let ou = ORGANIZATIONAL_UNITS
             .into_iter()
             .find(|(known, _)| *known == container);
-        name.is_some_and(|record| check("cn", context.snapshot.records.name(record)))
-            || ou.is_some_and(|(_, ou)| check("ou", ou.as_bytes()))
-            || context
-                .tree
-                .base()
-                .rdns
-                .iter()
-                .flat_map(|rdn| &rdn.assertions)
-                .any(|assertion| check(&assertion.attribute, &assertion.value))
+        if let Some((_, ou)) = ou
+            && check("ou", ou.as_bytes())?
+        {
+            return Ok(true);
+        }
+        for assertion in context.tree.base().rdns.iter().flat_map(|rdn| &rdn.assertions) {
+            if check(&assertion.attribute, &assertion.value)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 
@@ -358,26 +377,30 @@ impl<'m> OfSyntax<'m> {
 }
 
 /// Whether an entry of a kind has a class; `None` if its values have to be looked at.
-fn of_class(context: &Context<'_>, entry: Entry, classes: &Classes) -> Option<bool> {
-    let own = |record| {
-        !context
-            .snapshot
-            .records
-            .row(record)
-            .overrides(AttributeId::OBJECT_CLASS)
+fn of_class(context: &Context<'_>, entry: Entry, classes: &Classes) -> Truth {
+    let truth = match entry {
+        Entry::User(_) => classes.users,
+        Entry::Group(_) => classes.groups,
+        Entry::VirtualGroup(_) => return Ok(Some(classes.virtual_groups)),
+        Entry::Container(_) => return Ok(None),
     };
-    match entry {
-        Entry::User(user) => own(user).then_some(classes.users),
-        Entry::Group(group) => own(context.snapshot.records.group_record(group)).then_some(classes.groups),
-        Entry::VirtualGroup(_) => Some(classes.virtual_groups),
-        Entry::Container(_) => None,
-    }
+    let records = &context.snapshot.records;
+    let Some(record) = records.layout.record_of(entry) else {
+        return Ok(None);
+    };
+    let replaced = records.get(record)?.overrides(AttributeId::OBJECT_CLASS);
+    Ok((!replaced).then_some(truth))
 }
 
 impl Matcher {
-    fn matches(&self, context: &Context<'_>, values: &Values<'_>, scratch: &mut Scratch) -> bool {
+    fn matches(
+        &self,
+        context: &Context<'_>,
+        values: &Values<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<bool, WrongNumber> {
         match self {
-            Self::Present => !values.is_empty(),
+            Self::Present => Ok(!values.is_empty()),
             Self::Equal(equal) | Self::Class(_, equal) => equal.matches(context, values, scratch),
             Self::OneOf(syntax, values_wanted) => scratch.any(context, values, |value| {
                 values_wanted.contains(&syntax::equality_key(*syntax, value))
@@ -415,8 +438,13 @@ impl Matcher {
 }
 
 impl Equal {
-    fn matches(&self, context: &Context<'_>, values: &Values<'_>, scratch: &mut Scratch) -> bool {
-        match *values {
+    fn matches(
+        &self,
+        context: &Context<'_>,
+        values: &Values<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<bool, WrongNumber> {
+        Ok(match *values {
             Values::Number(number) if self.syntax == Syntax::Integer => {
                 *Digits::new(number).as_bytes() == *self.key()
             }
@@ -441,8 +469,10 @@ impl Equal {
                 .iter()
                 .flatten()
                 .any(|user| users.binary_search(user).is_ok()),
-            _ => scratch.any(context, values, |value| has_key(self.syntax, value, self.key())),
-        }
+            _ => {
+                return scratch.any(context, values, |value| has_key(self.syntax, value, self.key()));
+            }
+        })
     }
 }
 
@@ -451,21 +481,19 @@ impl Chain {
         &self,
         context: &Context<'_>,
         entry: Entry,
-        attribute: &Attribute<'_>,
+        values: &Values<'_>,
         scratch: &mut Scratch,
-    ) -> bool {
-        let values = attribute.values();
-        match (values, entry) {
+    ) -> Result<bool, WrongNumber> {
+        match (*values, entry) {
             (Values::Dns { .. }, Entry::Group(group)) if self.upwards => {
-                self.groups.binary_search(&group).is_ok()
+                Ok(self.groups.binary_search(&group).is_ok())
             }
             (Values::Dns { groups, .. }, _) if !self.upwards => {
                 scratch.work += groups.len() * MEMBERSHIP;
-                groups
-                    .iter()
-                    .any(|group| self.groups.binary_search(group).is_ok())
+                let mut groups = groups.iter();
+                Ok(groups.any(|group| self.groups.binary_search(group).is_ok()))
             }
-            _ => self.equal.matches(context, &values, scratch),
+            _ => self.equal.matches(context, values, scratch),
         }
     }
 }

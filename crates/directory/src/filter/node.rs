@@ -21,7 +21,7 @@ use crate::filter::equal::{Classes, Equal, OneOf, is_name};
 use crate::filter::substrings::Substrings;
 use crate::model::attribute::AttributeRef;
 use crate::model::built_in::AttributeId;
-use crate::model::records::Kind;
+use crate::model::number::{GroupIx, WrongNumber};
 use crate::schema::{self, Comparison, MatchingRule, Syntax};
 use crate::values::syntax;
 use crate::view::context::Context;
@@ -87,51 +87,57 @@ pub(crate) enum Matcher {
 
 impl Node {
     /// Compiles a filter; `None` if following nested groups for it costs too much.
-    pub(crate) fn compile(context: &Context<'_>, filter: &Filter<'_>) -> Option<Self> {
+    pub(crate) fn compile(context: &Context<'_>, filter: &Filter<'_>) -> Result<Option<Self>, WrongNumber> {
         let mut nesting = Nesting::new(context.snapshot.group_count());
-        let node = Self::compile_with(context, filter, &mut nesting);
-        nesting.is_within_limit().then_some(node)
+        let node = Self::compile_with(context, filter, &mut nesting)?;
+        Ok(nesting.is_within_limit().then_some(node))
     }
 
-    fn compile_with(context: &Context<'_>, filter: &Filter<'_>, nesting: &mut Nesting) -> Self {
-        match filter {
-            Filter::And(filters) => Self::And(
-                filters
-                    .iter()
-                    .map(|filter| Self::compile_with(context, filter, nesting))
-                    .collect(),
-            ),
-            Filter::Or(filters) => Self::Or(group_equalities(
-                filters
-                    .iter()
-                    .map(|filter| Self::compile_with(context, filter, nesting))
-                    .collect(),
-            )),
-            Filter::Not(filter) => match Self::compile_with(context, filter, nesting) {
+    fn compile_all(
+        context: &Context<'_>,
+        filters: &[Filter<'_>],
+        nesting: &mut Nesting,
+    ) -> Result<Vec<Self>, WrongNumber> {
+        let mut nodes = Vec::with_capacity(filters.len());
+        for filter in filters {
+            nodes.push(Self::compile_with(context, filter, nesting)?);
+        }
+        Ok(nodes)
+    }
+
+    fn compile_with(
+        context: &Context<'_>,
+        filter: &Filter<'_>,
+        nesting: &mut Nesting,
+    ) -> Result<Self, WrongNumber> {
+        Ok(match filter {
+            Filter::And(filters) => Self::And(Self::compile_all(context, filters, nesting)?),
+            Filter::Or(filters) => Self::Or(group_equalities(Self::compile_all(context, filters, nesting)?)),
+            Filter::Not(filter) => match Self::compile_with(context, filter, nesting)? {
                 Self::Constant(truth) => Self::Constant(truth.map(|truth| !truth)),
                 node => Self::Not(Box::new(node)),
             },
             Filter::Equality(assertion) | Filter::Approx(assertion) => {
                 let attribute = context.resolve(assertion.attribute);
-                Self::test(attribute, equality(context, &attribute, assertion.value))
+                Self::test(attribute, equality(context, &attribute, assertion.value)?)
             }
             Filter::Substrings(substrings) => {
                 let attribute = context.resolve(substrings.attribute);
-                let syntax = context.syntax(&attribute);
+                let syntax = context.syntax(&attribute)?;
                 match Substrings::new(syntax, substrings) {
                     Some(parts) => Self::test(attribute, Matcher::Substrings(syntax, Box::new(parts))),
                     None => Self::Constant(None),
                 }
             }
             Filter::GreaterOrEqual(assertion) => {
-                Self::order(context, assertion.attribute, assertion.value, Ordering::Greater)
+                Self::order(context, assertion.attribute, assertion.value, Ordering::Greater)?
             }
             Filter::LessOrEqual(assertion) => {
-                Self::order(context, assertion.attribute, assertion.value, Ordering::Less)
+                Self::order(context, assertion.attribute, assertion.value, Ordering::Less)?
             }
             Filter::Present(attribute) => Self::test(context.resolve(attribute), Matcher::Present),
-            Filter::Extensible(assertion) => Self::extensible(context, assertion, nesting),
-        }
+            Filter::Extensible(assertion) => Self::extensible(context, assertion, nesting)?,
+        })
     }
 
     /// An attribute that neither the schema nor any entry knows is absent everywhere.
@@ -142,10 +148,16 @@ impl Node {
         Self::Test(Box::new(Test::new(attribute, matcher)))
     }
 
-    fn order(context: &Context<'_>, attribute: &[u8], value: &[u8], wanted: Ordering) -> Self {
+    fn order(
+        context: &Context<'_>,
+        attribute: &[u8],
+        value: &[u8],
+        wanted: Ordering,
+    ) -> Result<Self, WrongNumber> {
         let attribute = context.resolve(attribute);
-        let syntax = context.syntax(&attribute);
-        match syntax::ordering_key(syntax, value).filter(|_| syntax::can_hold(syntax, value)) {
+        let syntax = context.syntax(&attribute)?;
+        let key = syntax::ordering_key(syntax, value).filter(|_| syntax::can_hold(syntax, value));
+        Ok(match key {
             Some(key) => Self::test(
                 attribute,
                 Matcher::Order {
@@ -156,39 +168,39 @@ impl Node {
                 },
             ),
             None => Self::Constant(None),
-        }
+        })
     }
 
     fn extensible(
         context: &Context<'_>,
         assertion: &MatchingRuleAssertion<'_>,
         nesting: &mut Nesting,
-    ) -> Self {
+    ) -> Result<Self, WrongNumber> {
         let rule = assertion.matching_rule.map(schema::matching_rule);
         let attribute = assertion.attribute.map(|attribute| context.resolve(attribute));
         let matcher = match (rule, &attribute) {
-            (Some(None), _) | (None, None) => return Self::Constant(None),
-            (None, Some(attribute)) => Some(equality(context, attribute, assertion.value)),
+            (Some(None), _) | (None, None) => return Ok(Self::Constant(None)),
+            (None, Some(attribute)) => Some(equality(context, attribute, assertion.value)?),
             (Some(Some(rule)), Some(attribute)) => {
-                let syntax = rule.syntax.comparing(context.syntax(attribute));
-                by_rule(context, rule, syntax, Some(attribute), assertion.value, nesting)
+                let syntax = rule.syntax.comparing(context.syntax(attribute)?);
+                by_rule(context, rule, syntax, Some(attribute), assertion.value, nesting)?
             }
-            (Some(Some(rule)), None) => by_rule(context, rule, rule.syntax, None, assertion.value, nesting),
+            (Some(Some(rule)), None) => by_rule(context, rule, rule.syntax, None, assertion.value, nesting)?,
         };
         let Some(matcher) = matcher else {
-            return Self::Constant(None);
+            return Ok(Self::Constant(None));
         };
         let all = attribute.is_none();
         let of_names = match (rule, all) {
             (Some(Some(rule)), true) => {
                 let syntax = rule.syntax.comparing(Syntax::AccountName);
-                by_rule(context, rule, syntax, None, assertion.value, nesting).map(Box::new)
+                by_rule(context, rule, syntax, None, assertion.value, nesting)?.map(Box::new)
             }
             _ => None,
         };
         let attribute = attribute.unwrap_or(AttributeRef::built_in(AttributeId::OBJECT_CLASS));
         if !assertion.dn_attributes && !all {
-            return Self::test(attribute, matcher);
+            return Ok(Self::test(attribute, matcher));
         }
         let matcher = Matcher::Extended {
             inner: Box::new(matcher),
@@ -197,7 +209,7 @@ impl Node {
             of_dn: assertion.dn_attributes,
             all,
         };
-        Self::Test(Box::new(Test::new(attribute, matcher)))
+        Ok(Self::Test(Box::new(Test::new(attribute, matcher))))
     }
 }
 
@@ -219,70 +231,81 @@ fn by_rule(
     attribute: Option<&AttributeRef>,
     value: &[u8],
     nesting: &mut Nesting,
-) -> Option<Matcher> {
+) -> Result<Option<Matcher>, WrongNumber> {
     let is_usable = || syntax::can_hold(rule.syntax, value);
-    match rule.comparison {
+    Ok(match rule.comparison {
         Comparison::Equality => {
-            let is_own = attribute.is_none_or(|attribute| context.syntax(attribute) == syntax);
+            let is_own = match attribute {
+                Some(attribute) => context.syntax(attribute)? == syntax,
+                None => true,
+            };
             let by_own_rule = is_own && syntax == rule.syntax;
             // Stored text that is no value is found by the attribute's own rule only: another may fold more of it.
             if !by_own_rule && !syntax::is_value(rule.syntax, value) {
-                return None;
+                return Ok(None);
             }
             Some(match attribute {
                 // What the attribute's own equality rule knows of entries and classes holds for the rule of the same syntax.
-                Some(attribute) if is_own => equality(context, attribute, value),
-                _ => Matcher::Equal(Equal::new(context, syntax, value)),
+                Some(attribute) if is_own => equality(context, attribute, value)?,
+                _ => Matcher::Equal(Equal::new(context, syntax, value)?),
             })
         }
         // RFC 4517: such a rule is satisfied by values that come before the asserted one.
-        Comparison::Ordering if is_usable() => Some(Matcher::Order {
-            syntax,
-            key: syntax::ordering_key(syntax, value)?.into_owned(),
-            wanted: Ordering::Less,
-            strict: true,
-        }),
-        Comparison::Substrings if is_usable() => Some(Matcher::Substrings(
-            syntax,
-            Box::new(Substrings::parse(syntax, value)?),
-        )),
+        Comparison::Ordering if is_usable() => {
+            syntax::ordering_key(syntax, value).map(|key| Matcher::Order {
+                syntax,
+                key: key.into_owned(),
+                wanted: Ordering::Less,
+                strict: true,
+            })
+        }
+        Comparison::Substrings if is_usable() => {
+            Substrings::parse(syntax, value).map(|parts| Matcher::Substrings(syntax, Box::new(parts)))
+        }
         Comparison::Ordering | Comparison::Substrings => None,
-        Comparison::BitAnd | Comparison::BitOr => Some(Matcher::Bits {
-            mask: std::str::from_utf8(value).ok()?.trim().parse().ok()?,
-            all: rule.comparison == Comparison::BitAnd,
-        }),
+        Comparison::BitAnd | Comparison::BitOr => {
+            let mask = std::str::from_utf8(value)
+                .ok()
+                .and_then(|text| text.trim().parse().ok());
+            mask.map(|mask| Matcher::Bits {
+                mask,
+                all: rule.comparison == Comparison::BitAnd,
+            })
+        }
         Comparison::InChain => {
-            let attribute = attribute?;
-            let equal = Equal::new(context, Syntax::DistinguishedName, value);
+            let Some(attribute) = attribute else {
+                return Ok(None);
+            };
+            let equal = Equal::new(context, Syntax::DistinguishedName, value)?;
             if attribute.is(AttributeId::MEMBER_OF) {
-                Some(Matcher::InChain(Box::new(Chain::member_of(
-                    context, equal, nesting,
-                ))))
+                let chain = Chain::member_of(context, equal, nesting)?;
+                Some(Matcher::InChain(Box::new(chain)))
             } else if attribute.is(AttributeId::MEMBER) || attribute.is(AttributeId::UNIQUE_MEMBER) {
-                Some(Matcher::InChain(Box::new(Chain::member(context, equal, nesting))))
+                let chain = Chain::member(context, equal, nesting)?;
+                Some(Matcher::InChain(Box::new(chain)))
             } else {
-                let is_name = matches!(context.syntax(attribute), Syntax::DistinguishedName);
+                let is_name = matches!(context.syntax(attribute)?, Syntax::DistinguishedName);
                 is_name.then_some(Matcher::Equal(equal))
             }
         }
-    }
+    })
 }
 
-fn equality(context: &Context<'_>, attribute: &AttributeRef, value: &[u8]) -> Matcher {
-    let mut equal = Equal::new(context, context.syntax(attribute), value);
+fn equality(context: &Context<'_>, attribute: &AttributeRef, value: &[u8]) -> Result<Matcher, WrongNumber> {
+    let mut equal = Equal::new(context, context.syntax(attribute)?, value)?;
     if attribute.is(AttributeId::OBJECT_CLASS) {
-        return Matcher::Class(Classes::with(equal.key()), equal);
+        return Ok(Matcher::Class(Classes::with(equal.key()), equal));
     }
     if attribute.is(AttributeId::MEMBER_UID) {
-        let users = context.snapshot.lookup(AttributeId::RDN, || equal.key()).iter();
-        let users = users.filter_map(|&record| match context.snapshot.records.kind(record) {
-            (Kind::User, user) => Some(user),
-            (Kind::Group, _) => None,
-        });
-        let users = users.collect();
+        let layout = context.snapshot.records.layout;
+        let records = context.snapshot.lookup(AttributeId::RDN, || equal.key())?;
+        let users = records
+            .iter()
+            .filter_map(|&record| layout.user_of(record))
+            .collect();
         equal.users = Some(users);
     }
-    Matcher::Equal(equal)
+    Ok(Matcher::Equal(equal))
 }
 
 impl Node {
@@ -320,7 +343,7 @@ impl Matcher {
             Self::Substrings(_, parts) => parts.memory(),
             Self::Order { key, .. } => key.capacity(),
             Self::InChain(chain) => {
-                size_of::<Chain>() + chain.groups.capacity() * size_of::<u32>() + chain.equal.memory()
+                size_of::<Chain>() + chain.groups.capacity() * size_of::<GroupIx>() + chain.equal.memory()
             }
             Self::Extended { inner, of_names, .. } => {
                 let both = std::iter::once(inner).chain(of_names);

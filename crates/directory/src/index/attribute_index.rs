@@ -2,8 +2,7 @@
 //!
 //! Must not know how they are built.
 
-use std::sync::OnceLock;
-
+use crate::index::on_demand::{Index, built};
 use crate::index::table::{EqualityIndex, KeyTable};
 use crate::model::built_in::AttributeId;
 
@@ -14,15 +13,22 @@ pub(crate) struct AttributeIndex {
     pub(crate) count: Count,
     /// The attribute that has the same values in the same records, and whose indexes serve for both.
     pub(crate) same_as: Option<AttributeId>,
-    pub(crate) equality: OnceLock<EqualityIndex>,
-    pub(crate) text: OnceLock<KeyTable>,
-    pub(crate) ordering: OnceLock<KeyTable>,
+    pub(crate) equality: Index<EqualityIndex>,
+    pub(crate) text: Index<KeyTable>,
+    pub(crate) ordering: Index<KeyTable>,
 }
 
 impl AttributeIndex {
     /// How many records have stored values.
     pub(crate) fn records(&self) -> usize {
         self.count.records as usize
+    }
+
+    /// Octets on the heap.
+    pub(crate) fn size(&self) -> usize {
+        built(&self.equality).map_or(0, EqualityIndex::size)
+            + built(&self.text).map_or(0, KeyTable::size)
+            + built(&self.ordering).map_or(0, KeyTable::size)
     }
 }
 
@@ -33,4 +39,15 @@ pub(crate) struct Count {
     pub(crate) values: u32,
     /// Whether a record has several values.
     pub(crate) several: bool,
+}
+
+impl Count {
+    /// Each of so many records has one value.
+    pub(crate) fn one_each(records: u32) -> Self {
+        Self {
+            records,
+            values: records,
+            several: false,
+        }
+    }
 }

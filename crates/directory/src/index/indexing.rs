@@ -4,50 +4,44 @@
 //! beyond the values they assert.
 
 use std::hash::BuildHasher;
-use std::sync::{LazyLock, OnceLock};
 
 use hashbrown::HashTable;
 
 use crate::index::attribute_index::{AttributeIndex, Count};
+use crate::index::on_demand::{Index, get_or_build};
 use crate::index::snapshot::Snapshot;
 use crate::index::table::{EqualityIndex, KeyTable};
 use crate::model::built_in::AttributeId;
-use crate::model::records::Kind;
-use crate::model::row::RecordIx;
+use crate::model::number::{GroupIx, Met, RecordIx, UserIx, WrongNumber};
+use crate::model::place::UserOrGroup;
 use crate::schema::Syntax;
 use crate::values::syntax;
 
 /// Prepares the indexes of all attributes and builds those that are used most. `counts` tells how often each is stored.
 pub(crate) fn build(snapshot: &mut Snapshot, counts: &[Count]) {
-    let of_all = |records: u32| Count {
-        records,
-        values: records,
-        several: false,
-    };
-    let (records, users) = (snapshot.records.record_count(), snapshot.records.user_count_u32());
-    snapshot.all_flags = snapshot
-        .records
-        .rows
-        .iter()
-        .fold(0, |flags, row| flags | row.flags);
-    let indexes = (0..snapshot.records.attributes.len()).map(|index| {
-        let count = match AttributeId(index as u16) {
-            AttributeId::RDN => of_all(records),
-            AttributeId::USER_UID => of_all(users),
-            _ => counts.get(index).copied().unwrap_or_default(),
+    let records = &snapshot.records;
+    let all = records.all.as_slice();
+    snapshot.all_flags = all.iter().fold(0, |flags, record| flags | record.flags);
+    let indexes = records.attributes.ids().map(|id| {
+        let count = match id {
+            AttributeId::RDN => Count::one_each(records.all.count()),
+            AttributeId::USER_UID => Count::one_each(records.users.pks.count()),
+            // What is not counted is not stored.
+            _ => counts.get(id.index()).copied().unwrap_or_default(),
         };
         AttributeIndex {
             count,
-            same_as: same_as(snapshot, AttributeId(index as u16)),
+            same_as: same_as(snapshot, id),
             ..AttributeIndex::default()
         }
     });
     snapshot.indexes = indexes.collect();
     snapshot.users_by_uuid = uuid_index(snapshot);
     snapshot.groups_by_number = group_numbers(snapshot);
-    for id in (0..snapshot.records.attributes.len() as u16).map(AttributeId) {
+    for id in snapshot.records.attributes.ids() {
         if id.definition().is_none_or(|built_in| !built_in.is_seldom_sought) {
-            snapshot.equality(id);
+            // One that cannot be built says so when it is asked.
+            let _ = snapshot.equality(id);
         }
     }
 }
@@ -68,83 +62,89 @@ impl Snapshot {
         self.all_flags & bits != 0
     }
 
-    /// The attribute whose indexes serve for one.
-    fn indexed_as(&self, id: AttributeId) -> AttributeId {
-        let index = self.indexes.get(id.index());
-        index.and_then(|index| index.same_as).unwrap_or(id)
+    /// The attribute whose indexes serve for one, and these.
+    #[inline]
+    fn index_for(&self, id: AttributeId) -> Result<(AttributeId, &AttributeIndex), WrongNumber> {
+        let index = self.indexes.get(id)?;
+        match index.same_as {
+            None => Ok((id, index)),
+            Some(same) => Ok((same, self.indexes.get(same)?)),
+        }
     }
 
-    /// The equality index of an attribute.
-    pub(crate) fn equality(&self, id: AttributeId) -> &EqualityIndex {
-        static EMPTY: LazyLock<EqualityIndex> = LazyLock::new(EqualityIndex::default);
-        let id = self.indexed_as(id);
-        match self.indexes.get(id.index()) {
-            Some(index) if index.count.records > 0 => {
-                index.equality.get_or_init(|| equality(self, id, index.count))
-            }
-            _ => &EMPTY,
+    /// The equality index of an attribute; `None` if nobody has the attribute.
+    pub(crate) fn equality(&self, id: AttributeId) -> Result<Option<&EqualityIndex>, WrongNumber> {
+        let (id, index) = self.index_for(id)?;
+        if index.count.records == 0 {
+            return Ok(None);
         }
+        get_or_build(&index.equality, || equality(self, id, index.count)).map(Some)
     }
 
     /// The records with a stored value that is equal, ascending.
     #[inline]
-    pub(crate) fn lookup<'k>(&self, id: AttributeId, key: impl FnOnce() -> &'k [u8]) -> &[RecordIx] {
-        match self.indexes.get(id.index()) {
-            Some(index) if index.count.records > 0 => self.lookup_key(id, key()),
-            _ => &[],
+    pub(crate) fn lookup<'k>(
+        &self,
+        id: AttributeId,
+        key: impl FnOnce() -> &'k [u8],
+    ) -> Result<&[RecordIx], WrongNumber> {
+        match self.indexes.get(id)?.count.records {
+            0 => Ok(&[]),
+            _ => self.lookup_key(id, key()),
         }
     }
 
     /// The records with a stored value that has this equality key, ascending.
-    pub(crate) fn lookup_key(&self, id: AttributeId, key: &[u8]) -> &[RecordIx] {
-        let id = self.indexed_as(id);
-        let syntax = self.records.attributes.syntax(id);
-        self.equality(id).find(self.hash(key), |record| {
+    pub(crate) fn lookup_key(&self, id: AttributeId, key: &[u8]) -> Result<&[RecordIx], WrongNumber> {
+        let (id, index) = self.index_for(id)?;
+        if index.count.records == 0 {
+            return Ok(&[]);
+        }
+        let syntax = self.records.attributes.syntax(id)?;
+        let equality = get_or_build(&index.equality, || equality(self, id, index.count))?;
+        equality.find(self.hash(key), |record| {
             self.records
                 .any_value(record, id, |value| has_key(syntax, value, key))
         })
     }
 
-    /// The users or groups called `name`, counted from 0: exactly so, else whatever the case.
-    pub(crate) fn named<'s>(&'s self, name: &'s [u8], kind: Kind) -> impl Iterator<Item = u32> + use<'s> {
+    /// What `wanted` makes of the users and groups called `name`: exactly so, else whatever the case.
+    pub(crate) fn named<N>(
+        &self,
+        name: &[u8],
+        wanted: impl Fn(UserOrGroup) -> Option<N>,
+    ) -> Result<Vec<N>, WrongNumber> {
         let key = syntax::equality_key(Syntax::AccountName, name);
-        let of_kind = self
-            .lookup_key(AttributeId::RDN, &key)
-            .iter()
-            .filter_map(move |&record| {
-                let (found, index) = self.records.kind(record);
-                (found == kind).then_some((record, index))
-            });
-        let is_exact = move |&(record, _): &(RecordIx, u32)| self.records.name(record) == name;
-        let any = of_kind.clone().any(|item| is_exact(&item));
-        of_kind
-            .filter(move |item| !any || is_exact(item))
-            .map(|(_, index)| index)
+        let (mut exactly, mut any_case) = (Vec::new(), Vec::new());
+        for &record in self.lookup_key(AttributeId::RDN, &key)? {
+            if let Some(found) = wanted(self.records.layout.which(record)) {
+                match self.records.name(record)? == name {
+                    true => exactly.push(found),
+                    false => any_case.push(found),
+                }
+            }
+        }
+        Ok(if exactly.is_empty() { any_case } else { exactly })
     }
 
-    /// The records of its kind whose names differ from a record's in spelling at most.
-    pub(crate) fn twins(&self, record: RecordIx) -> impl Iterator<Item = u32> {
-        let (kind, _) = self.records.kind(record);
-        let key = syntax::equality_key(Syntax::AccountName, self.records.name(record));
+    /// The records whose names differ from a record's in spelling at most.
+    pub(crate) fn twins(&self, record: RecordIx) -> Result<&[RecordIx], WrongNumber> {
+        let key = syntax::equality_key(Syntax::AccountName, self.records.name(record)?);
         self.lookup_key(AttributeId::RDN, &key)
-            .iter()
-            .filter_map(move |&record| {
-                let (found, index) = self.records.kind(record);
-                (found == kind).then_some(index)
-            })
     }
 
-    pub(crate) fn user_by_uuid(&self, uuid: &[u8; 16]) -> Option<u32> {
-        self.users_by_uuid
-            .find(self.hash(uuid), |&user| {
-                self.records.users.uuids.get(user as usize) == Some(uuid)
-            })
-            .copied()
+    pub(crate) fn user_by_uuid(&self, uuid: &[u8; 16]) -> Result<Option<UserIx>, WrongNumber> {
+        let met = Met::default();
+        let users = &self.records.users;
+        let found = self.users_by_uuid.find(self.hash(uuid), |&user| {
+            met.or(users.uuid(user), None).as_ref() == Some(uuid)
+        });
+        met.answer(found.copied())
     }
 
     /// The text keys of a stored attribute, built at the first use.
-    pub(crate) fn text_keys(&self, id: AttributeId) -> &KeyTable {
-        let syntax = self.records.attributes.syntax(id);
+    pub(crate) fn text_keys(&self, id: AttributeId) -> Result<&KeyTable, WrongNumber> {
+        let syntax = self.records.attributes.syntax(id)?;
         self.keys(
             id,
             |index| &index.text,
@@ -157,8 +157,8 @@ impl Snapshot {
     }
 
     /// The ordering keys of a stored attribute, built at the first use. Values that are not of the syntax have none.
-    pub(crate) fn ordering_keys(&self, id: AttributeId) -> &KeyTable {
-        let syntax = self.records.attributes.syntax(id);
+    pub(crate) fn ordering_keys(&self, id: AttributeId) -> Result<&KeyTable, WrongNumber> {
+        let syntax = self.records.attributes.syntax(id)?;
         self.keys(
             id,
             |index| &index.ordering,
@@ -178,27 +178,23 @@ impl Snapshot {
     fn keys(
         &self,
         id: AttributeId,
-        place: impl Fn(&AttributeIndex) -> &OnceLock<KeyTable>,
+        which: impl Fn(&AttributeIndex) -> &Index<KeyTable>,
         mut key: impl FnMut(&[u8], &mut Vec<u8>) -> bool,
-    ) -> &KeyTable {
-        static EMPTY: OnceLock<KeyTable> = OnceLock::new();
-        let id = self.indexed_as(id);
-        let Some(index) = self.indexes.get(id.index()) else {
-            return EMPTY.get_or_init(KeyTable::default);
-        };
-        place(index).get_or_init(|| {
+    ) -> Result<&KeyTable, WrongNumber> {
+        let (id, index) = self.index_for(id)?;
+        get_or_build(which(index), || {
             let mut table = KeyTable::default();
             let mut buffer = Vec::new();
-            for record in 0..self.records.record_count() {
+            for record in self.records.all.numbers() {
                 self.records.any_value(record, id, |value| {
                     if key(value, &mut buffer) {
                         table.push(record, &buffer);
                     }
                     false
-                });
+                })?;
             }
             table.finish();
-            table
+            Ok(table)
         })
     }
 }
@@ -218,56 +214,58 @@ fn same_as(snapshot: &Snapshot, id: AttributeId) -> Option<AttributeId> {
 }
 
 /// Builds the equality index of an attribute that is stored as often as `count` says.
-pub(crate) fn equality(snapshot: &Snapshot, id: AttributeId, count: Count) -> EqualityIndex {
-    let syntax = snapshot.records.attributes.syntax(id);
+pub(crate) fn equality(
+    snapshot: &Snapshot,
+    id: AttributeId,
+    count: Count,
+) -> Result<EqualityIndex, WrongNumber> {
+    let records = &snapshot.records;
+    let syntax = records.attributes.syntax(id)?;
     let mut index = EqualityIndex::with_capacity(count.values as usize);
-    for record in 0..snapshot.records.record_count() {
-        snapshot.records.any_value(record, id, |value| {
+    let hash_of_first = |record| {
+        let mut hash = 0;
+        records.any_value(record, id, |value| {
+            hash = snapshot.hash(&syntax::equality_key(syntax, value));
+            true
+        })?;
+        Ok(hash)
+    };
+    for record in records.all.numbers() {
+        let mut inserted = Ok(());
+        records.any_value(record, id, |value| {
             let key = syntax::equality_key(syntax, value);
-            index.insert(
+            inserted = index.insert(
                 snapshot.hash(&key),
                 record,
-                |other| {
-                    snapshot
-                        .records
-                        .any_value(other, id, |value| has_key(syntax, value, &key))
-                },
-                |other| hash_of_first(snapshot, id, other),
+                |other| records.any_value(other, id, |value| has_key(syntax, value, &key)),
+                hash_of_first,
             );
-            false
-        });
+            inserted.is_err()
+        })?;
+        inserted?;
     }
-    index.finish((!count.several).then_some(|record| hash_of_first(snapshot, id, record)));
-    index
-}
-
-fn hash_of_first(snapshot: &Snapshot, id: AttributeId, record: RecordIx) -> u64 {
-    let syntax: Syntax = snapshot.records.attributes.syntax(id);
-    let mut hash = 0;
-    snapshot.records.any_value(record, id, |value| {
-        hash = snapshot.hash(&syntax::equality_key(syntax, value));
-        true
-    });
-    hash
+    index.finish((!count.several).then_some(hash_of_first))?;
+    Ok(index)
 }
 
 /// Users by UUID; those without one are left out.
-fn uuid_index(snapshot: &Snapshot) -> HashTable<u32> {
+fn uuid_index(snapshot: &Snapshot) -> HashTable<UserIx> {
     let uuids = &snapshot.records.users.uuids;
-    let hash = |user: &u32| uuids.get(*user as usize).map_or(0, |uuid| snapshot.hash(uuid));
     let mut index = HashTable::with_capacity(uuids.len());
-    for (user, uuid) in (0..).zip(uuids) {
-        if *uuid != [0; 16] {
-            index.insert_unique(hash(&user), user, hash);
+    for (user, uuid) in uuids.numbered() {
+        if let Some(uuid) = uuid {
+            let hash = snapshot.hash(uuid.get().as_bytes());
+            // There is room for all of them.
+            index.insert_unique(hash, user, |_| hash);
         }
     }
     index
 }
 
 /// Group numbers ascending, with their groups.
-fn group_numbers(snapshot: &Snapshot) -> Vec<(i64, u32)> {
-    let numbers = snapshot.records.groups.numbers.iter().copied();
-    let mut numbers: Vec<(i64, u32)> = numbers.zip(0..).collect();
+fn group_numbers(snapshot: &Snapshot) -> Vec<(i64, GroupIx)> {
+    let numbers = snapshot.records.groups.numbers.numbered();
+    let mut numbers: Vec<(i64, GroupIx)> = numbers.map(|(group, &number)| (number, group)).collect();
     numbers.sort_unstable();
     numbers
 }

@@ -4,6 +4,7 @@
 //! Kept with the snapshot: 8 octets a record, and a sort of the names once. Pages go by primary key instead, which never
 //! changes under a reader. Must not know which entries match.
 
+use crate::model::number::{Met, WrongNumber};
 use crate::model::place::{Container, Layout, Place, ROOT};
 use crate::model::records::Records;
 
@@ -11,57 +12,53 @@ use crate::model::records::Records;
 const SORTED: usize = 64;
 
 /// Users and groups by name.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct NameOrder {
     users: Ranking,
     groups: Ranking,
 }
 
-/// Numbers in the order of their names, and the place of each in it.
-#[derive(Debug, Default)]
+/// Users or groups, counted from the first, in the order of their names, and the rank of each in it.
+#[derive(Debug)]
 struct Ranking {
     items: Vec<u32>,
     ranks: Vec<u32>,
 }
 
 impl Ranking {
-    fn new<'n>(count: u32, name: impl Fn(u32) -> &'n [u8]) -> Self {
-        let mut items: Vec<(u64, u32)> = (0..count)
-            .map(|item| {
-                // The first octets decide most comparisons without a look at the names.
-                let mut first = [0; 8];
-                for (place, octet) in first.iter_mut().zip(name(item)) {
-                    *place = *octet;
-                }
-                (u64::from_be_bytes(first), item)
-            })
-            .collect();
-        items.sort_unstable_by(|a, b| {
-            a.0.cmp(&b.0)
-                .then_with(|| name(a.1).cmp(name(b.1)))
-                .then(a.1.cmp(&b.1))
-        });
+    fn new<'n>(names: impl Iterator<Item = Result<&'n [u8], WrongNumber>>) -> Result<Self, WrongNumber> {
+        let mut items = Vec::with_capacity(names.size_hint().0);
+        for (item, name) in (0_u32..).zip(names) {
+            let name = name?;
+            // The first octets decide most comparisons without a look at the names.
+            let mut first = [0; 8];
+            for (place, octet) in first.iter_mut().zip(name) {
+                *place = *octet;
+            }
+            items.push((u64::from_be_bytes(first), name, item));
+        }
+        items.sort_unstable();
         let mut ranks = vec![0; items.len()];
-        for (rank, &(_, item)) in (0..).zip(&items) {
+        for (rank, &(.., item)) in (0..).zip(&items) {
             if let Some(place) = ranks.get_mut(item as usize) {
                 *place = rank;
             }
         }
-        Self {
-            items: items.into_iter().map(|(_, item)| item).collect(),
+        Ok(Self {
+            items: items.into_iter().map(|(.., item)| item).collect(),
             ranks,
-        }
+        })
     }
 }
 
 impl NameOrder {
-    pub(crate) fn new(records: &Records) -> Self {
-        Self {
-            users: Ranking::new(records.user_count_u32(), |user| records.name(user)),
-            groups: Ranking::new(records.group_count_u32(), |group| {
-                records.name(records.group_record(group))
-            }),
-        }
+    pub(crate) fn new(records: &Records) -> Result<Self, WrongNumber> {
+        let users = records.users.pks.numbers();
+        let groups = records.groups.uuids.numbers();
+        Ok(Self {
+            users: Ranking::new(users.map(|user| records.name(user.into())))?,
+            groups: Ranking::new(groups.map(|group| records.name(records.layout.group_record(group))))?,
+        })
     }
 
     pub(crate) fn size(&self) -> usize {
@@ -71,44 +68,53 @@ impl NameOrder {
 
     /// The entry whose turn it is at a position of the whole list.
     #[inline]
-    pub(crate) fn at(&self, layout: Layout, position: Place) -> Place {
+    pub(crate) fn at(&self, layout: Layout, position: Place) -> Result<Place, WrongNumber> {
         self.map(layout, position, |ranking| &ranking.items)
     }
 
     /// The position of an entry in the whole list.
     #[inline]
-    pub(crate) fn position(&self, layout: Layout, place: Place) -> Place {
+    pub(crate) fn position(&self, layout: Layout, place: Place) -> Result<Place, WrongNumber> {
         self.map(layout, place, |ranking| &ranking.ranks)
     }
 
     /// Sorts positions and puts the entries there in their stead.
-    fn sort_positions(&self, layout: Layout, positions: &mut [Place]) {
+    fn sort_positions(&self, layout: Layout, positions: &mut [Place]) -> Result<(), WrongNumber> {
         positions.sort_unstable();
-        positions
-            .iter_mut()
-            .for_each(|position| *position = self.at(layout, *position));
+        positions.iter_mut().try_for_each(|position| {
+            *position = self.at(layout, *position)?;
+            Ok(())
+        })
     }
 
     #[inline]
-    fn map(&self, layout: Layout, place: Place, of: impl Fn(&Ranking) -> &Vec<u32>) -> Place {
+    fn map(
+        &self,
+        layout: Layout,
+        place: Place,
+        of: impl Fn(&Ranking) -> &Vec<u32>,
+    ) -> Result<Place, WrongNumber> {
         let Some((container, first)) = layout.container_of(place) else {
-            return place;
+            return Ok(place);
         };
         let ranking = match container {
             Container::Groups => &self.groups,
             _ => &self.users,
         };
-        let mapped = of(ranking).get((place - first) as usize);
-        mapped.map_or(place, |mapped| first + mapped)
+        let item = place.get().checked_sub(first.get());
+        let mapped = item.and_then(|item| of(ranking).get(item as usize));
+        mapped
+            .map(|mapped| Place::new(first.get() + mapped))
+            .ok_or(WrongNumber::Place)
     }
 }
 
 /// Puts several places that ascend into the order of names, which is made if it is needed.
 pub(crate) fn order_several<'o>(
-    order: impl FnOnce() -> &'o NameOrder,
+    order: impl FnOnce() -> Result<&'o NameOrder, WrongNumber>,
     layout: Layout,
     places: &mut Vec<Place>,
-) {
+) -> Result<(), WrongNumber> {
     let container = |place: Place| layout.container_of(place).map(|(container, _)| container);
     let few = places.len() <= SORTED;
     let one_of_each = few
@@ -116,23 +122,30 @@ pub(crate) fn order_several<'o>(
             .windows(2)
             .all(|pair| matches!(pair, [a, b] if container(*a).is_none() || container(*a) != container(*b)));
     if one_of_each {
-        return;
+        return Ok(());
     }
-    let order = order();
+    let order = order()?;
     if !few {
         let mut set = PlaceSet::new(layout);
-        places
-            .iter()
-            .for_each(|&place| set.insert(order.position(layout, place)));
+        for &place in places.iter() {
+            set.insert(order.position(layout, place)?)?;
+        }
         places.clear();
-        places.extend(set.iter().map(|position| order.at(layout, position)));
-    } else if !places.is_sorted_by_key(|&place| order.position(layout, place)) {
-        // To sort by positions looks each of them up at every comparison.
-        places
-            .iter_mut()
-            .for_each(|place| *place = order.position(layout, *place));
-        order.sort_positions(layout, places);
+        for position in set.iter() {
+            places.push(order.at(layout, position)?);
+        }
+        return Ok(());
     }
+    let met = Met::default();
+    let sorted = places.is_sorted_by_key(|&place| met.or(order.position(layout, place), place));
+    if !met.answer(sorted)? {
+        // To sort by positions looks each of them up at every comparison.
+        for place in places.iter_mut() {
+            *place = order.position(layout, *place)?;
+        }
+        order.sort_positions(layout, places)?;
+    }
+    Ok(())
 }
 
 /// Matches as they are found, to be given out in the order of names.
@@ -147,25 +160,31 @@ pub(crate) struct Matches {
 
 impl Matches {
     #[inline]
-    pub(crate) fn insert(&mut self, order: &NameOrder, layout: Layout, place: Place) {
+    pub(crate) fn insert(
+        &mut self,
+        order: &NameOrder,
+        layout: Layout,
+        place: Place,
+    ) -> Result<(), WrongNumber> {
         if place == ROOT {
             self.root = true;
-            return;
+            return Ok(());
         }
-        let position = order.position(layout, place);
+        let position = order.position(layout, place)?;
         match self.first.len() {
             0 => self.first.reserve_exact(SORTED),
             SORTED.. => return self.insert_other(layout, position),
             _ => {}
         }
         self.first.push(position);
+        Ok(())
     }
 
-    fn insert_other(&mut self, layout: Layout, position: Place) {
+    fn insert_other(&mut self, layout: Layout, position: Place) -> Result<(), WrongNumber> {
         if self.others.0.is_empty() {
             self.others = PlaceSet::new(layout);
         }
-        self.others.insert(position);
+        self.others.insert(position)
     }
 
     /// Octets on the heap.
@@ -174,22 +193,22 @@ impl Matches {
     }
 
     /// The places of the matches.
-    pub(crate) fn into_places(self, order: &NameOrder, layout: Layout) -> Vec<Place> {
+    pub(crate) fn into_places(self, order: &NameOrder, layout: Layout) -> Result<Vec<Place>, WrongNumber> {
         let Self {
             mut first,
             mut others,
             root,
         } = self;
         if others.0.is_empty() {
-            order.sort_positions(layout, &mut first);
+            order.sort_positions(layout, &mut first)?;
             if root {
                 first.insert(0, ROOT);
             }
-            return first;
+            return Ok(first);
         }
-        first.iter().for_each(|&position| others.insert(position));
+        first.iter().try_for_each(|&position| others.insert(position))?;
         let others = others.iter().map(|position| order.at(layout, position));
-        root.then_some(ROOT).into_iter().chain(others).collect()
+        root.then_some(Ok(ROOT)).into_iter().chain(others).collect()
     }
 }
 
@@ -199,7 +218,7 @@ struct PlaceSet(Vec<u64>);
 
 impl PlaceSet {
     fn new(layout: Layout) -> Self {
-        Self(vec![0; layout.end() as usize / 64 + 1])
+        Self(vec![0; layout.end().index() / 64 + 1])
     }
 
     /// Octets on the heap.
@@ -207,10 +226,11 @@ impl PlaceSet {
         self.0.capacity() * size_of::<u64>()
     }
 
-    fn insert(&mut self, place: Place) {
-        if let Some(word) = self.0.get_mut(place as usize / 64) {
-            *word |= 1 << (place % 64);
-        }
+    #[inline]
+    fn insert(&mut self, place: Place) -> Result<(), WrongNumber> {
+        let word = self.0.get_mut(place.index() / 64).ok_or(WrongNumber::Place)?;
+        *word |= 1 << (place.get() % 64);
+        Ok(())
     }
 
     fn iter(&self) -> impl Iterator<Item = Place> {
@@ -220,7 +240,7 @@ impl PlaceSet {
                 let bit = rest.trailing_zeros();
                 (bit < 64).then(|| {
                     rest &= rest - 1;
-                    index * 64 + bit
+                    Place::new(index * 64 + bit)
                 })
             })
         })
@@ -235,7 +255,7 @@ mod tests {
     use crate::build::builder::Builder;
     use crate::fixture::add_user;
     use crate::index::snapshot::Snapshot;
-    use crate::model::place::Entry;
+    use crate::model::number::UserIx;
 
     /// Users whose names come in the opposite order of their keys.
     fn backwards(users: u32) -> Snapshot {
@@ -254,19 +274,23 @@ mod tests {
             users in proptest::collection::btree_set(0_u32..300, 0..3 * SORTED),
         ) {
             let snapshot = backwards(300);
-            let layout = snapshot.records.layout();
+            let layout = snapshot.records.layout;
+            let order = snapshot.name_order().unwrap();
             let places = |users: &mut dyn Iterator<Item = &u32>| -> Vec<Place> {
-                let users = users.map(|&user| layout.place(Entry::User(user)));
-                [0, 1].into_iter().chain(users).collect()
+                let users = users.map(|&user| layout.user(UserIx::new(user)).unwrap());
+                let containers = [Container::Base, Container::Users].map(|container| layout.container(container));
+                containers.into_iter().chain(users).collect()
             };
             let mut found = places(&mut users.iter());
             let by_name = places(&mut users.iter().rev());
             let mut matches = Matches::default();
-            [ROOT].iter().chain(&found).for_each(|&place| matches.insert(snapshot.name_order(), layout, place));
-            let places = matches.into_places(snapshot.name_order(), layout);
+            for &place in [ROOT].iter().chain(&found) {
+                matches.insert(order, layout, place).unwrap();
+            }
+            let places = matches.into_places(order, layout).unwrap();
             prop_assert_eq!(places.first(), Some(&ROOT));
             prop_assert_eq!(places.get(1..), Some(by_name.as_slice()));
-            snapshot.order_by_name(layout, &mut found);
+            snapshot.order_by_name(layout, &mut found).unwrap();
             prop_assert_eq!(&found, &by_name);
         }
     }

@@ -1,25 +1,28 @@
 //! The order of all entries by one attribute, kept with the snapshot: pages of sorted answers are parts of it.
 //!
-//! Only for attributes whose values are stored, so that the order is the same for every provider; base and containers
+//! Only for attributes whose values are stored, so that the order is the same for every provider; containers
 //! are put in their places by each search. Must not know trees, or which entries match.
 
 use std::sync::OnceLock;
 
 use crate::model::built_in::AttributeId;
 use crate::model::encoded;
+use crate::model::number::WrongNumber;
 use crate::model::place::{Entry, Place};
 use crate::model::records::Records;
-use crate::model::row::RecordIx;
 use crate::schema::Syntax;
 use crate::values::syntax;
 
-/// Orders kept with a snapshot. Clients sort by one or two attributes; what is sorted by further ones is sorted anew for
+/// Orders kept with a snapshot. Clients sort by one or two attributes; what is sorted by further ones is sorted again for
 /// every page.
 const MAX_ORDERS: usize = 4;
 
 /// The orders that were asked for.
 #[derive(Debug, Default)]
-pub(crate) struct Orders([OnceLock<(OrderKey, Vec<Place>)>; MAX_ORDERS]);
+pub(crate) struct Orders([OnceLock<Order>; MAX_ORDERS]);
+
+/// An order and what it is of. There are no places if a number in what it is made of points nowhere.
+type Order = (OrderKey, Result<Vec<Place>, WrongNumber>);
 
 impl Orders {
     /// The number of the order with a key, made if it is not there; `None` if there are too many.
@@ -45,15 +48,17 @@ impl Orders {
     }
 
     pub(crate) fn size(&self) -> usize {
-        let orders = self.0.iter().filter_map(OnceLock::get);
-        orders
-            .map(|(_, places)| places.capacity() * size_of::<Place>())
-            .sum()
+        let orders = self.0.iter().filter_map(|slot| slot.get()?.1.as_ref().ok());
+        orders.map(|places| places.capacity() * size_of::<Place>()).sum()
     }
 
-    pub(crate) fn get(&self, number: usize) -> &[Place] {
-        let order = self.0.get(number).and_then(OnceLock::get);
-        order.map(|(_, places)| places.as_slice()).unwrap_or_default()
+    #[inline]
+    pub(crate) fn get(&self, number: usize) -> Result<&[Place], WrongNumber> {
+        match self.0.get(number).and_then(OnceLock::get) {
+            Some((_, Ok(places))) => Ok(places),
+            Some((_, Err(wrong))) => Err(*wrong),
+            None => Err(WrongNumber::Place),
+        }
     }
 }
 
@@ -80,26 +85,35 @@ pub(crate) fn ordering_key(syntax: Syntax, value: &[u8]) -> Vec<u8> {
 
 impl OrderKey {
     /// Appends the key of an entry of a record: of its attribute the least value.
-    fn write(self, records: &Records, entry: Entry, out: &mut Vec<u8>) {
-        let least = |values: &mut dyn Iterator<Item = &[u8]>| {
-            values.map(|value| ordering_key(self.syntax, value)).min()
-        };
-        let stored = |record: RecordIx, id| {
-            let set = records.stored_set(record, id)?;
-            Some(least(&mut encoded::values(set)))
-        };
-        let found = |id| match entry {
-            Entry::Container(_) => None,
-            Entry::User(user) => stored(user, id),
-            Entry::Group(group) => stored(records.group_record(group), id),
-            Entry::VirtualGroup(user) => {
-                let value = records.of_virtual_group(user, id)?;
-                Some(least(&mut std::iter::once(value)))
+    fn write(self, records: &Records, entry: Entry, out: &mut Vec<u8>) -> Result<(), WrongNumber> {
+        let mut key = None;
+        for id in self.first.into_iter().chain(self.second) {
+            if let Some(least) = self.least(records, entry, id)? {
+                key = least;
+                break;
             }
-        };
-        let ids = self.first.into_iter().chain(self.second);
-        let key = ids.into_iter().find_map(found).flatten();
+        }
         write_key(key.as_deref(), self.reverse, out);
+        Ok(())
+    }
+
+    /// The least of the values that an entry has of an attribute; `None` if it has not the attribute.
+    fn least(
+        self,
+        records: &Records,
+        entry: Entry,
+        id: AttributeId,
+    ) -> Result<Option<Option<Vec<u8>>>, WrongNumber> {
+        let key = |value: &[u8]| ordering_key(self.syntax, value);
+        if let Entry::VirtualGroup(user) = entry {
+            let value = records.of_virtual_group(user, id)?;
+            return Ok(value.map(|value| Some(key(value))));
+        }
+        let Some(record) = records.layout.record_of(entry) else {
+            return Ok(None);
+        };
+        let set = records.stored_set(record, id)?;
+        Ok(set.map(|set| encoded::values(set).map(key).min()))
     }
 }
 
@@ -108,7 +122,7 @@ impl OrderKey {
 pub(crate) fn write_key(key: Option<&[u8]>, reverse: bool, out: &mut Vec<u8>) {
     let start = out.len();
     out.push(u8::from(key.is_none()));
-    for &octet in key.unwrap_or_default().iter().take(MAX_VALUE) {
+    for &octet in key.into_iter().flatten().take(MAX_VALUE) {
         out.push(octet);
         if octet == 0 {
             out.push(1);
@@ -121,26 +135,28 @@ pub(crate) fn write_key(key: Option<&[u8]>, reverse: bool, out: &mut Vec<u8>) {
 }
 
 /// Users, groups and virtual groups in their order.
-fn all_but_containers(records: &Records, key: OrderKey) -> Vec<Place> {
-    let layout = records.layout();
+fn all_but_containers(records: &Records, key: OrderKey) -> Result<Vec<Place>, WrongNumber> {
+    let layout = records.layout;
     let mut keys = Vec::new();
-    let mut items: Vec<(u64, usize, usize, Place)> = Vec::with_capacity(layout.end() as usize);
-    let containers = layout.containers();
-    for place in (0..layout.end()).filter(|place| !containers.contains(place)) {
-        let start = keys.len();
-        key.write(records, layout.entry(place), &mut keys);
+    let mut bounds = Vec::with_capacity(layout.all().len());
+    for place in layout.all().iter() {
+        let entry = layout.entry(place)?;
+        if !matches!(entry, Entry::Container(_)) {
+            let start = keys.len();
+            key.write(records, entry, &mut keys)?;
+            bounds.push((start, keys.len(), place));
+        }
+    }
+    let mut items = Vec::with_capacity(bounds.len());
+    for (start, end, place) in bounds {
+        let key = keys.get(start..end).ok_or(WrongNumber::Key)?;
         // The first octets decide nearly every comparison without a look at the keys.
         let mut first = [0; 8];
-        for (place, octet) in first.iter_mut().zip(keys.get(start..).unwrap_or_default()) {
+        for (place, octet) in first.iter_mut().zip(key) {
             *place = *octet;
         }
-        items.push((u64::from_be_bytes(first), start, keys.len(), place));
+        items.push((u64::from_be_bytes(first), key, place));
     }
-    let of = |start: usize, end: usize| keys.get(start..end).unwrap_or_default();
-    items.sort_unstable_by(|a, b| {
-        a.0.cmp(&b.0)
-            .then_with(|| of(a.1, a.2).cmp(of(b.1, b.2)))
-            .then(a.3.cmp(&b.3))
-    });
-    items.into_iter().map(|(.., place)| place).collect()
+    items.sort_unstable();
+    Ok(items.into_iter().map(|(.., place)| place).collect())
 }

@@ -2,7 +2,7 @@
 //! people from one snapshot to the next.
 //!
 //! Knows which fields authentik's identification stage asks: user name, e-mail address, UPN, and whatever attribute an
-//! admin's policy takes. Must not know binds.
+//! admin's policy takes. Nobody is found by a number that points nowhere: then nobody logs in. Must not know binds.
 
 use std::cmp::Ordering;
 
@@ -10,8 +10,9 @@ use uuid::Uuid;
 
 use crate::index::snapshot::Snapshot;
 use crate::model::built_in::AttributeId;
-use crate::model::records::UserId;
-use crate::model::row;
+use crate::model::number::{RecordIx, UserIx, WrongNumber};
+use crate::model::record;
+use crate::model::records::Records;
 use crate::values::syntax;
 
 /// The attribute in which authentik keeps a user principal name.
@@ -34,7 +35,7 @@ impl Snapshot {
     /// The field of a user that equals a name as it was typed, case ignored, as authentik compares by default. The user
     /// name comes first, then the e-mail address, then the UPN, then any other custom attribute.
     #[must_use]
-    pub fn name_field(&self, user: UserId, typed: &str) -> Option<NameField> {
+    pub fn name_field(&self, user: UserIx, typed: &str) -> Option<NameField> {
         let usual = [
             NameField::Username,
             NameField::Email,
@@ -46,7 +47,7 @@ impl Snapshot {
                 .records
                 .attributes
                 .iter()
-                .filter(|&(_, id)| !id.is_built_in() && self.has_name(user.0, id, typed))
+                .filter(|&(_, id)| !id.is_built_in() && self.has_name(user, id, typed))
                 .map(|(name, _)| name)
                 .collect();
             others.sort_unstable();
@@ -57,9 +58,9 @@ impl Snapshot {
 
     /// Whether that field of the user equals the name.
     #[must_use]
-    pub fn is_called(&self, user: UserId, field: &NameField, typed: &str) -> bool {
+    pub fn is_called(&self, user: UserIx, field: &NameField, typed: &str) -> bool {
         self.name_id(field)
-            .is_some_and(|id| self.has_name(user.0, id, typed))
+            .is_some_and(|id| self.has_name(user, id, typed))
     }
 
     /// The pks, ascending, of all users whose user name, e-mail address, UPN or `field` equals the name, case ignored.
@@ -77,7 +78,7 @@ impl Snapshot {
             .flatten()
             .filter_map(|field| self.name_id(field))
             .flat_map(|id| self.named_in(id, typed))
-            .filter_map(|record| self.records.users.pks.get(record as usize).copied())
+            .filter_map(|user| self.records.users.pks.get(user).ok().copied())
             .collect();
         found.sort_unstable();
         found.dedup();
@@ -87,12 +88,12 @@ impl Snapshot {
     /// The user somebody means who logs in under a name, as authentik's identification stage finds them: of all with that
     /// user name or e-mail address, case ignored, the one with the lowest pk; else the one with that UUID.
     #[must_use]
-    pub fn user_by_login(&self, typed: &str) -> Option<UserId> {
+    pub fn user_by_login(&self, typed: &str) -> Option<UserIx> {
         let fields = [AttributeId::RDN, AttributeId::MAIL];
         let found = fields.into_iter().flat_map(|id| self.named_in(id, typed)).min();
-        found.map(UserId).or_else(|| {
+        found.or_else(|| {
             let uuid = Uuid::try_parse(without_white_space_around(typed)).ok()?;
-            self.user_by_uuid(uuid.as_bytes()).map(UserId)
+            self.user_by_uuid(uuid.as_bytes()).ok().flatten()
         })
     }
 
@@ -102,53 +103,61 @@ impl Snapshot {
     #[must_use]
     pub fn login_changes(&self, before: &Self) -> Vec<i64> {
         let mut changed = Vec::new();
-        let (mut new, mut old) = (0_u32, 0_u32);
-        let pk = |snapshot: &Self, user: u32| snapshot.records.users.pks.get(user as usize).copied();
+        let users = |snapshot: &Self| snapshot.records.users.pks.numbers();
+        let (mut new, mut old) = (users(self).peekable(), users(before).peekable());
         let upn = [self, before].map(|snapshot| snapshot.records.attributes.find(UPN.as_bytes()));
+        let pk = |snapshot: &Self, user: Option<&UserIx>| {
+            let pk = snapshot.records.users.pks.get(*user?);
+            pk.ok().copied()
+        };
         loop {
-            match (pk(self, new), pk(before, old)) {
+            let (now, then) = (pk(self, new.peek()), pk(before, old.peek()));
+            let order = match (now, then) {
                 (None, None) => return changed,
-                (Some(added), None) => {
-                    changed.push(added);
-                    new += 1;
-                }
-                (None, Some(removed)) => {
-                    changed.push(removed);
-                    old += 1;
-                }
-                (Some(now), Some(then)) => match now.cmp(&then) {
-                    Ordering::Less => {
-                        changed.push(now);
-                        new += 1;
-                    }
-                    Ordering::Greater => {
-                        changed.push(then);
-                        old += 1;
-                    }
-                    Ordering::Equal => {
-                        if !self.logs_in_like(new, before, old, upn) {
-                            changed.push(now);
-                        }
-                        new += 1;
-                        old += 1;
-                    }
-                },
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(now), Some(then)) => now.cmp(&then),
+            };
+            let user = if order.is_le() { new.next() } else { None };
+            let earlier = if order.is_ge() { old.next() } else { None };
+            let same = match (user, earlier) {
+                (Some(user), Some(earlier)) => self.logs_in_like(user, before, earlier, upn),
+                _ => Ok(false),
+            };
+            if same != Ok(true) {
+                changed.extend(now.filter(|_| order.is_le()).or(then));
             }
         }
     }
 
-    fn logs_in_like(&self, user: u32, before: &Self, old: u32, upn: [Option<AttributeId>; 2]) -> bool {
-        let date = |snapshot: &Self, user: u32| snapshot.user(UserId(user)).password_change_date;
+    fn logs_in_like(
+        &self,
+        user: UserIx,
+        before: &Self,
+        earlier: UserIx,
+        upn: [Option<AttributeId>; 2],
+    ) -> Result<bool, WrongNumber> {
+        let (now, then) = (&self.records, &before.records);
+        let (record, old_record) = (user.into(), earlier.into());
+        let date = *now.users.password_changes.get(user)?;
+        let mail = Some(AttributeId::MAIL);
         let [upn_now, upn_then] = upn;
-        date(self, user).is_some_and(|now| date(before, old) == Some(now))
-            && self.records.row(user).has(row::ACTIVE) == before.records.row(old).has(row::ACTIVE)
-            && self.records.users.uuids.get(user as usize) == before.records.users.uuids.get(old as usize)
-            && self.records.user_uid(user) == before.records.user_uid(old)
-            && self.records.name(user) == before.records.name(old)
-            && self.records.stored_set(user, AttributeId::MAIL)
-                == before.records.stored_set(old, AttributeId::MAIL)
-            && upn_now.and_then(|id| self.records.stored_set(user, id))
-                == upn_then.and_then(|id| before.records.stored_set(old, id))
+        let is_active = |records: &Records, number| Ok(records.get(number)?.has(record::ACTIVE));
+        fn set(
+            snapshot: &Snapshot,
+            record: RecordIx,
+            id: Option<AttributeId>,
+        ) -> Result<Option<&[u8]>, WrongNumber> {
+            id.map_or(Ok(None), |id| snapshot.records.stored_set(record, id))
+        }
+        Ok(date.is_some()
+            && date == *then.users.password_changes.get(earlier)?
+            && is_active(now, record)? == is_active(then, old_record)?
+            && now.users.uuids.get(user)? == then.users.uuids.get(earlier)?
+            && now.user_uid(user)? == then.user_uid(earlier)?
+            && now.name(record)? == then.name(old_record)?
+            && set(self, record, mail)? == set(before, old_record, mail)?
+            && set(self, record, upn_now)? == set(before, old_record, upn_then)?)
     }
 
     fn name_id(&self, field: &NameField) -> Option<AttributeId> {
@@ -160,26 +169,29 @@ impl Snapshot {
     }
 
     /// The users of whom a field equals the name, case ignored.
-    fn named_in(&self, id: AttributeId, typed: &str) -> Vec<u32> {
+    fn named_in(&self, id: AttributeId, typed: &str) -> Vec<UserIx> {
         let typed = without_white_space_around(typed);
         // The one letter that indexes keep apart from another and authentik does not. A user whose own name has it is not
         // found here under the other, which only means that the two spellings count as two persons.
         let dotted = typed.contains(DOTLESS_I).then(|| typed.replace(DOTLESS_I, "i"));
         let mut found = Vec::new();
+        let Ok(syntax) = self.records.attributes.syntax(id) else {
+            return found;
+        };
         for spelling in [Some(typed), dotted.as_deref()].into_iter().flatten() {
-            let key = syntax::equality_key(self.records.attributes.syntax(id), spelling.as_bytes());
-            let records = self.lookup_key(id, &key).iter().copied();
-            found.extend(records.filter(|&record| {
-                record < self.records.user_count_u32() && self.has_name(record, id, typed)
-            }));
+            let key = syntax::equality_key(syntax, spelling.as_bytes());
+            let records = self.lookup_key(id, &key).into_iter().flatten();
+            let users = records.filter_map(|&record| self.records.layout.user_of(record));
+            found.extend(users.filter(|&user| self.has_name(user, id, typed)));
         }
         found
     }
 
-    fn has_name(&self, record: u32, id: AttributeId, typed: &str) -> bool {
-        self.records.any_value(record, id, |value| {
+    fn has_name(&self, user: UserIx, id: AttributeId, typed: &str) -> bool {
+        let has = self.records.any_value(user.into(), id, |value| {
             std::str::from_utf8(value).is_ok_and(|value| is_same_name(value, typed))
-        })
+        });
+        has == Ok(true)
     }
 }
 
@@ -301,7 +313,7 @@ mod tests {
         ]);
         let person = |typed: &str| {
             let user = snapshot.user_by_login(typed)?;
-            Some(snapshot.user(user).pk)
+            Some(snapshot.user(user).unwrap().pk)
         };
         for (typed, pk) in [
             ("ALICE", Some(1)),

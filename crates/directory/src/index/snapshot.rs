@@ -5,27 +5,29 @@
 
 use std::sync::OnceLock;
 
-use uuid::Uuid;
+use uuid::{NonNilUuid, Uuid};
 
 use crate::custom::policy::CustomPolicy;
 use crate::index::attribute_index::AttributeIndex;
 use crate::index::name_order::{self, NameOrder};
+use crate::index::on_demand::{Index, built, get_or_build};
 use crate::index::order::Orders;
-use crate::index::table::{EqualityIndex, KeyTable};
 use crate::model::built_in::AttributeId;
-use crate::model::place::{Layout, Place};
-use crate::model::records::{Kind, Records, UserId};
-use crate::model::row::{self, Record};
+use crate::model::number::{Column, GroupIx, UserIx, WrongNumber};
+use crate::model::place::{Layout, Place, UserOrGroup};
+use crate::model::record;
+use crate::model::records::Records;
 use crate::schema::Syntax;
 use crate::values::syntax;
+use crate::values::timestamp::Timestamp;
 
 /// What the layers above need to know of a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UserSummary<'a> {
     /// The primary key.
     pub pk: i64,
-    /// The UUID; nil if authentik's could not be read.
-    pub uuid: Uuid,
+    /// The UUID; `None` if authentik's could not be read.
+    pub uuid: Option<Uuid>,
     /// The hash authentik calls `uid`.
     pub uid: &'a str,
     /// The login name.
@@ -43,15 +45,15 @@ pub struct UserSummary<'a> {
 pub struct Snapshot {
     pub(crate) policy: CustomPolicy,
     pub(crate) records: Records,
-    pub(crate) indexes: Vec<AttributeIndex>,
+    pub(crate) indexes: Column<AttributeId, AttributeIndex>,
     /// The override bits and flags that any record has.
     pub(crate) all_flags: u32,
     /// Users by UUID, those without one left out.
-    pub(crate) users_by_uuid: hashbrown::HashTable<u32>,
+    pub(crate) users_by_uuid: hashbrown::HashTable<UserIx>,
     /// Group numbers ascending, with their groups.
-    pub(crate) groups_by_number: Vec<(i64, u32)>,
+    pub(crate) groups_by_number: Vec<(i64, GroupIx)>,
     pub(crate) orders: Orders,
-    pub(crate) name_order: OnceLock<NameOrder>,
+    pub(crate) name_order: Index<NameOrder>,
     pub(crate) hasher: hashbrown::DefaultHashBuilder,
     pub(crate) fingerprint: OnceLock<[u8; 32]>,
 }
@@ -71,133 +73,100 @@ impl Snapshot {
 
     /// The user with a primary key.
     #[must_use]
-    pub fn user_by_pk(&self, pk: i64) -> Option<UserId> {
-        self.records.user_by_pk(pk).map(UserId)
+    pub fn user_by_pk(&self, pk: i64) -> Option<UserIx> {
+        self.records.user_by_pk(pk)
     }
 
     /// The user with a uid hash.
     #[must_use]
-    pub fn user_by_uid(&self, uid: &str) -> Option<UserId> {
+    pub fn user_by_uid(&self, uid: &str) -> Option<UserIx> {
         let key = syntax::equality_key(Syntax::AccountName, uid.as_bytes());
         // Groups have UIDs too, but come later.
-        let first = self.lookup_key(AttributeId::USER_UID, &key).first().copied();
-        first
-            .filter(|&record| record < self.records.user_count_u32())
-            .map(UserId)
+        let first = self.lookup_key(AttributeId::USER_UID, &key).ok()?.first();
+        first.and_then(|&record| self.records.layout.user_of(record))
     }
 
     /// The users with a login name: those called exactly so, else those whose names differ only in case. In ascending
     /// order of pk.
-    #[must_use]
-    pub fn users_by_name(&self, username: &[u8]) -> Vec<UserId> {
-        self.named(username, Kind::User).map(UserId).collect()
+    ///
+    /// # Errors
+    /// When a number points nowhere.
+    pub fn users_by_name(&self, username: &[u8]) -> Result<Vec<UserIx>, WrongNumber> {
+        self.named(username, |found| match found {
+            UserOrGroup::User(user) => Some(user),
+            UserOrGroup::Group(_) => None,
+        })
     }
 
     /// What is known of a user.
+    ///
+    /// # Errors
+    /// When the number is of another snapshot, or one in the snapshot points nowhere.
+    pub fn user(&self, user: UserIx) -> Result<UserSummary<'_>, WrongNumber> {
+        let users = &self.records.users;
+        let record = self.records.get(user.into())?;
+        Ok(UserSummary {
+            pk: *users.pks.get(user)?,
+            uuid: users.uuids.get(user)?.map(NonNilUuid::get),
+            uid: text(self.records.user_uid(user)?)?,
+            username: text(self.records.name(user.into())?)?,
+            is_active: record.has(record::ACTIVE),
+            is_superuser: record.has(record::SUPERUSER),
+            password_change_date: users.password_changes.get(user)?.map(Timestamp::micros),
+        })
+    }
+
+    /// The primary keys of all users, ascending.
     #[must_use]
-    pub fn user(&self, user: UserId) -> UserSummary<'_> {
-        let index = user.0 as usize;
-        let row = self.records.row(user.0);
-        let change = self
-            .records
-            .users
-            .password_changes
-            .get(index)
-            .copied()
-            .unwrap_or(i64::MIN);
-        UserSummary {
-            pk: self.records.users.pks.get(index).copied().unwrap_or_default(),
-            uuid: Uuid::from_bytes(self.records.users.uuids.get(index).copied().unwrap_or_default()),
-            uid: std::str::from_utf8(self.records.user_uid(user.0)).unwrap_or_default(),
-            username: std::str::from_utf8(self.records.name(user.0)).unwrap_or_default(),
-            is_active: row.has(row::ACTIVE),
-            is_superuser: row.has(row::SUPERUSER),
-            password_change_date: (change != i64::MIN).then_some(change),
-        }
+    pub fn user_pks(&self) -> &[i64] {
+        self.records.users.pks.as_slice()
     }
 
     /// All users in ascending order of pk.
-    pub fn users(&self) -> impl Iterator<Item = UserId> + use<> {
-        (0..self.records.user_count_u32()).map(UserId)
+    pub fn users(&self) -> impl Iterator<Item = UserIx> + use<> {
+        self.records.users.pks.numbers()
+    }
+
+    /// All groups in ascending order of UUID.
+    pub fn groups(&self) -> impl Iterator<Item = GroupIx> + use<> {
+        self.records.groups.uuids.numbers()
+    }
+
+    /// The group with a primary key.
+    #[must_use]
+    pub fn group_by_uuid(&self, uuid: Uuid) -> Option<GroupIx> {
+        self.records.group_by_uuid(uuid.as_bytes())
+    }
+
+    /// The name of a group.
+    ///
+    /// # Errors
+    /// When the number is of another snapshot, or one in the snapshot points nowhere.
+    pub fn group_name(&self, group: GroupIx) -> Result<&str, WrongNumber> {
+        text(self.records.name(self.records.layout.group_record(group))?)
     }
 
     /// The names of the groups a user is a direct member of, in ascending order of UUID.
-    pub fn groups_of(&self, user: UserId) -> impl Iterator<Item = &str> {
-        self.records
-            .memberships
-            .user_groups
-            .of(user.0)
-            .iter()
-            .map(|&group| {
-                std::str::from_utf8(self.records.name(self.records.group_record(group))).unwrap_or_default()
-            })
-    }
-
-    /// The same for two snapshots exactly if they answer every search alike. Computed at the first call: some 60 ms
-    /// for 100,000 users.
-    #[must_use]
-    pub fn fingerprint(&self) -> [u8; 32] {
-        *self.fingerprint.get_or_init(|| self.compute_fingerprint())
-    }
-
-    fn compute_fingerprint(&self) -> [u8; 32] {
-        let mut hash = blake3::Hasher::new();
-        let mut part = |octets: &[u8]| {
-            hash.update(&(octets.len() as u64).to_le_bytes());
-            hash.update(octets);
-        };
-        part(&(self.records.users.pks.len() as u64).to_le_bytes());
-        for record in 0..self.records.record_count() {
-            part(&self.records.row(record).flags.to_le_bytes());
-            part(self.records.block(record));
-            part(self.records.name(record));
-        }
-        for user in 0..self.records.user_count_u32() {
-            let summary = self.user(UserId(user));
-            part(&summary.pk.to_le_bytes());
-            part(summary.uuid.as_bytes());
-            part(summary.uid.as_bytes());
-            part(&summary.password_change_date.unwrap_or(i64::MIN).to_le_bytes());
-        }
-        for (group, uuid) in (0..).zip(&self.records.groups.uuids) {
-            part(uuid);
-            part(
-                &self
-                    .records
-                    .groups
-                    .numbers
-                    .get(group as usize)
-                    .copied()
-                    .unwrap_or_default()
-                    .to_le_bytes(),
-            );
-            for related in [
-                &self.records.memberships.group_users,
-                &self.records.memberships.group_parents,
-            ] {
-                let items = related.of(group);
-                part(
-                    &items
-                        .iter()
-                        .flat_map(|item| item.to_le_bytes())
-                        .collect::<Vec<_>>(),
-                );
-            }
-        }
-        *hash.finalize().as_bytes()
+    ///
+    /// # Errors
+    /// When the number is of another snapshot, or one in the snapshot points nowhere.
+    pub fn groups_of(&self, user: UserIx) -> Result<Vec<&str>, WrongNumber> {
+        let groups = self.records.memberships.user_groups.of(user)?;
+        groups.iter().map(|&group| self.group_name(group)).collect()
     }
 
     /// The order of names, made at its first use.
     #[inline]
-    pub(crate) fn name_order(&self) -> &NameOrder {
-        self.name_order.get_or_init(|| NameOrder::new(&self.records))
+    pub(crate) fn name_order(&self) -> Result<&NameOrder, WrongNumber> {
+        get_or_build(&self.name_order, || NameOrder::new(&self.records))
     }
 
     /// Puts places that ascend into the order of names.
     #[inline]
-    pub(crate) fn order_by_name(&self, layout: Layout, places: &mut Vec<Place>) {
-        if places.len() > 1 {
-            name_order::order_several(|| self.name_order(), layout, places);
+    pub(crate) fn order_by_name(&self, layout: Layout, places: &mut Vec<Place>) -> Result<(), WrongNumber> {
+        match places.len() {
+            0 | 1 => Ok(()),
+            _ => name_order::order_several(|| self.name_order(), layout, places),
         }
     }
 
@@ -206,28 +175,33 @@ impl Snapshot {
     pub fn memory(&self) -> usize {
         let relations = &self.records.memberships;
         let relations = [
-            &relations.user_groups,
-            &relations.group_users,
-            &relations.group_parents,
-            &relations.group_children,
+            relations.user_groups.size(),
+            relations.group_users.size(),
+            relations.group_parents.size(),
+            relations.group_children.size(),
         ];
-        let indexes: usize = self
-            .indexes
-            .iter()
-            .map(|index| {
-                index.equality.get().map_or(0, EqualityIndex::size)
-                    + index.text.get().map_or(0, KeyTable::size)
-                    + index.ordering.get().map_or(0, KeyTable::size)
-            })
-            .sum();
+        let users = &self.records.users;
+        let groups = &self.records.groups;
         self.records.arena.capacity()
-            + self.records.rows.capacity() * size_of::<Record>()
+            + self.records.all.size()
             + self.records.rdns.size()
-            + self.user_count() * (8 + 16 + 8 + 8 + 5)
-            + self.group_count() * (16 + 8 + 16)
-            + relations.iter().map(|relation| relation.size()).sum::<usize>()
-            + indexes
+            + users.pks.size()
+            + users.uuids.size()
+            + users.uids.size()
+            + users.password_changes.size()
+            // A slot of the index by UUID.
+            + self.user_count() * 5
+            + groups.uuids.size()
+            + groups.numbers.size()
+            + self.groups_by_number.capacity() * size_of::<(i64, GroupIx)>()
+            + relations.iter().sum::<usize>()
+            + self.indexes.as_slice().iter().map(AttributeIndex::size).sum::<usize>()
             + self.orders.size()
-            + self.name_order.get().map_or(0, NameOrder::size)
+            + built(&self.name_order).map_or(0, NameOrder::size)
     }
+}
+
+/// Text of the snapshot, which holds none but what was text when it was built.
+pub(crate) fn text(octets: &[u8]) -> Result<&str, WrongNumber> {
+    std::str::from_utf8(octets).map_err(|_| WrongNumber::Octets)
 }

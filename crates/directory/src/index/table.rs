@@ -5,14 +5,11 @@
 
 use std::cmp::Ordering;
 use std::ops::Range;
-use std::sync::OnceLock;
 
 use hashbrown::HashTable;
 
-use crate::model::row::RecordIx;
-
-/// Marks a slot as the number of a list instead of a record.
-const LIST: u32 = 1 << 31;
+use crate::index::on_demand::{Index, built, get_or_build};
+use crate::model::number::{Met, RecordIx, WrongNumber, count_of};
 
 /// Which records have which value of one attribute.
 ///
@@ -20,8 +17,47 @@ const LIST: u32 = 1 << 31;
 /// from the record, so an index costs about five octets a value.
 #[derive(Debug, Default)]
 pub(crate) struct EqualityIndex {
-    slots: HashTable<u32>,
+    slots: HashTable<Slot>,
     lists: Vec<Vec<RecordIx>>,
+}
+
+/// A record, or a list where the highest bit is set; there are never so many records.
+#[derive(Clone, Copy, Debug)]
+struct Slot(RecordIx);
+
+const LIST: u32 = 1 << 31;
+
+impl Slot {
+    /// The list with this number. One that is too high for a slot would point nowhere.
+    fn of_list(number: usize) -> Self {
+        Self(RecordIx::new(LIST | u32::try_from(number).unwrap_or(u32::MAX)))
+    }
+
+    /// The number of a list, if it is one.
+    #[inline]
+    fn list(self) -> Option<usize> {
+        let number = self.0.get();
+        (number & LIST != 0).then_some((number & !LIST) as usize)
+    }
+
+    /// The records with the value, ascending.
+    #[inline]
+    fn records<'s>(&'s self, lists: &'s [Vec<RecordIx>]) -> Result<&'s [RecordIx], WrongNumber> {
+        match self.list() {
+            None => Ok(std::slice::from_ref(&self.0)),
+            Some(number) => lists.get(number).map(Vec::as_slice).ok_or(WrongNumber::Record),
+        }
+    }
+
+    /// A record that has the value.
+    #[inline]
+    fn representative(self, lists: &[Vec<RecordIx>]) -> Result<RecordIx, WrongNumber> {
+        let first = match self.list() {
+            None => Some(&self.0),
+            Some(number) => lists.get(number).and_then(|list| list.first()),
+        };
+        first.copied().ok_or(WrongNumber::Record)
+    }
 }
 
 impl EqualityIndex {
@@ -39,80 +75,80 @@ impl EqualityIndex {
         &mut self,
         hash: u64,
         record: RecordIx,
-        same: impl Fn(RecordIx) -> bool,
-        rehash: impl Fn(RecordIx) -> u64,
-    ) {
-        let Self { slots, lists, .. } = self;
-        match slots.find_mut(hash, |&slot| representative(lists, slot).is_some_and(&same)) {
-            Some(slot) if *slot & LIST == 0 => {
-                if *slot != record {
-                    lists.push(vec![*slot, record]);
-                    *slot = LIST | (lists.len() - 1) as u32;
+        same: impl Fn(RecordIx) -> Result<bool, WrongNumber>,
+        rehash: impl Fn(RecordIx) -> Result<u64, WrongNumber>,
+    ) -> Result<(), WrongNumber> {
+        let Self { slots, lists } = self;
+        let met = Met::default();
+        let is_same = |slot: &Slot| met.or(slot.representative(lists).and_then(&same), false);
+        match slots.find_mut(hash, is_same) {
+            Some(slot) => match slot.list() {
+                None if slot.0 == record => {}
+                None => {
+                    lists.push(vec![slot.0, record]);
+                    *slot = Slot::of_list(lists.len() - 1);
                 }
-            }
-            Some(slot) => {
-                if let Some(list) = lists.get_mut((*slot & !LIST) as usize)
-                    && list.last() != Some(&record)
-                {
-                    list.push(record);
+                Some(number) => {
+                    let list = lists.get_mut(number).ok_or(WrongNumber::Record)?;
+                    if list.last() != Some(&record) {
+                        list.push(record);
+                    }
                 }
-            }
+            },
             None => {
-                slots.insert_unique(hash, record, |&slot| {
-                    representative(lists, slot).map_or(0, &rehash)
+                slots.insert_unique(hash, Slot(record), |slot| {
+                    met.or(slot.representative(lists).and_then(&rehash), 0)
                 });
             }
         }
+        met.answer(())
     }
 
     /// Gives back what was reserved in vain. `rehash` is `None` where a record can have several values: then a slot
     /// does not tell which one it stands for.
-    pub(crate) fn finish(&mut self, rehash: Option<impl Fn(RecordIx) -> u64>) {
-        let Self { slots, lists, .. } = self;
+    pub(crate) fn finish(
+        &mut self,
+        rehash: Option<impl Fn(RecordIx) -> Result<u64, WrongNumber>>,
+    ) -> Result<(), WrongNumber> {
+        let Self { slots, lists } = self;
+        let met = Met::default();
         if let Some(rehash) = rehash {
-            slots.shrink_to_fit(|&slot| representative(lists, slot).map_or(0, &rehash));
+            slots.shrink_to_fit(|slot| met.or(slot.representative(lists).and_then(&rehash), 0));
         }
         lists.iter_mut().for_each(Vec::shrink_to_fit);
         lists.shrink_to_fit();
+        met.answer(())
     }
 
     /// The records with a value, ascending.
-    pub(crate) fn find(&self, hash: u64, same: impl Fn(RecordIx) -> bool) -> &[RecordIx] {
-        match self
-            .slots
-            .find(hash, |&slot| representative(&self.lists, slot).is_some_and(&same))
-        {
-            None => &[],
-            Some(&slot) if slot & LIST != 0 => self.list(slot),
-            Some(slot) => std::slice::from_ref(slot),
+    #[inline]
+    pub(crate) fn find(
+        &self,
+        hash: u64,
+        same: impl Fn(RecordIx) -> Result<bool, WrongNumber>,
+    ) -> Result<&[RecordIx], WrongNumber> {
+        let met = Met::default();
+        let found = self.slots.find(hash, |slot| {
+            met.or(slot.representative(&self.lists).and_then(&same), false)
+        });
+        match found {
+            None => met.answer(&[]),
+            Some(slot) => met.answer(slot.records(&self.lists)?),
         }
     }
 
     /// Every record that has the attribute, in no order, those with several values several times.
-    pub(crate) fn all(&self) -> impl Iterator<Item = RecordIx> {
-        self.slots.iter().flat_map(|slot| {
-            if slot & LIST == 0 {
-                std::slice::from_ref(slot)
-            } else {
-                self.list(*slot)
-            }
-            .iter()
-            .copied()
-        })
+    pub(crate) fn all(&self) -> Result<Vec<RecordIx>, WrongNumber> {
+        let mut all = Vec::new();
+        for slot in &self.slots {
+            all.extend_from_slice(slot.records(&self.lists)?);
+        }
+        Ok(all)
     }
 
     /// Of each value a record that has it, in no order.
-    pub(crate) fn representatives(&self) -> impl Iterator<Item = RecordIx> {
-        self.slots
-            .iter()
-            .filter_map(|&slot| representative(&self.lists, slot))
-    }
-
-    fn list(&self, slot: u32) -> &[RecordIx] {
-        self.lists
-            .get((slot & !LIST) as usize)
-            .map(Vec::as_slice)
-            .unwrap_or_default()
+    pub(crate) fn representatives(&self) -> impl Iterator<Item = Result<RecordIx, WrongNumber>> {
+        self.slots.iter().map(|slot| slot.representative(&self.lists))
     }
 
     pub(crate) fn size(&self) -> usize {
@@ -121,32 +157,36 @@ impl EqualityIndex {
     }
 }
 
-fn representative(lists: &[Vec<RecordIx>], slot: u32) -> Option<RecordIx> {
-    if slot & LIST == 0 {
-        Some(slot)
-    } else {
-        lists.get((slot & !LIST) as usize)?.first().copied()
-    }
-}
-
 /// Keys of one attribute in the order of the records, and on demand their order by octets.
 ///
 /// Text keys serve substrings (one scan of `bytes`) and prefixes; ordering keys serve ranges.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct KeyTable {
     /// Each key is followed by a 0, so that a scan seldom finds what spans two of them.
     bytes: Vec<u8>,
+    /// Where each begins, and where the last one ends.
     starts: Vec<u32>,
     records: Vec<RecordIx>,
-    order: OnceLock<Vec<u32>>,
+    order: Index<Vec<u32>>,
+}
+
+impl Default for KeyTable {
+    fn default() -> Self {
+        Self {
+            bytes: Vec::new(),
+            starts: vec![0],
+            records: Vec::new(),
+            order: Index::new(),
+        }
+    }
 }
 
 impl KeyTable {
+    /// Appends a key. One that ends beyond 4 GiB would point nowhere.
     pub(crate) fn push(&mut self, record: RecordIx, key: &[u8]) {
-        self.starts
-            .push(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX));
         self.bytes.extend_from_slice(key);
         self.bytes.push(0);
+        self.starts.push(count_of(&self.bytes));
         self.records.push(record);
     }
 
@@ -158,63 +198,68 @@ impl KeyTable {
 
     /// The key with an index.
     #[inline]
-    pub(crate) fn key(&self, index: u32) -> &[u8] {
-        let index = index as usize;
-        let start = self.starts.get(index).map_or(0, |&start| start as usize);
-        let end = self
-            .starts
-            .get(index + 1)
-            .map_or(self.bytes.len(), |&next| next as usize);
-        self.bytes.get(start..end.saturating_sub(1)).unwrap_or_default()
-    }
-
-    /// The keys in ascending order, by index; sorted at the first use.
-    pub(crate) fn order(&self) -> &[u32] {
-        self.order.get_or_init(|| {
-            // The first octets decide nearly every comparison without a look at the keys.
-            let mut order: Vec<(u64, u32)> = (0..self.records.len() as u32)
-                .map(|index| (leading_octets(self.key(index)), index))
-                .collect();
-            order.sort_unstable_by(|a, b| {
-                a.0.cmp(&b.0)
-                    .then_with(|| self.key(a.1).cmp(self.key(b.1)))
-                    .then(a.1.cmp(&b.1))
-            });
-            order.into_iter().map(|(_, index)| index).collect()
-        })
-    }
-
-    /// Where in the order the keys that begin with `prefix` are.
-    pub(crate) fn prefix(&self, prefix: &[u8]) -> Range<usize> {
-        let order = self.order();
-        let start = order.partition_point(|&index| self.key(index) < prefix);
-        let length = order
-            .get(start..)
-            .unwrap_or_default()
-            .partition_point(|&index| self.key(index).starts_with(prefix));
-        start..start + length
-    }
-
-    /// Where in the order the keys are that compare to `key` as wanted.
-    pub(crate) fn range(&self, key: &[u8], wanted: Ordering) -> Range<usize> {
-        let order = self.order();
-        match wanted {
-            Ordering::Less => 0..order.partition_point(|&index| self.key(index) <= key),
-            Ordering::Greater => order.partition_point(|&index| self.key(index) < key)..order.len(),
-            Ordering::Equal => {
-                order.partition_point(|&index| self.key(index) < key)
-                    ..order.partition_point(|&index| self.key(index) <= key)
-            }
+    pub(crate) fn key(&self, index: usize) -> Result<&[u8], WrongNumber> {
+        let (Some(&start), Some(&end)) = (self.starts.get(index), self.starts.get(index + 1)) else {
+            return Err(WrongNumber::Key);
+        };
+        match self.bytes.get(start as usize..end as usize) {
+            Some([key @ .., _]) => Ok(key),
+            _ => Err(WrongNumber::Key),
         }
     }
 
-    /// The records of a part of the order; not sorted.
-    pub(crate) fn records(&self, range: Range<usize>) -> impl Iterator<Item = RecordIx> {
-        self.order()
-            .get(range)
-            .unwrap_or_default()
-            .iter()
-            .filter_map(|&index| self.records.get(index as usize).copied())
+    /// The keys in ascending order, by index; sorted at the first use.
+    pub(crate) fn order(&self) -> Result<&[u32], WrongNumber> {
+        let order = get_or_build(&self.order, || {
+            // The first octets decide nearly every comparison without a look at the keys.
+            let mut keys = Vec::with_capacity(self.records.len());
+            for index in 0..count_of(&self.records) {
+                let key = self.key(index as usize)?;
+                keys.push((leading_octets(key), key, index));
+            }
+            keys.sort_unstable();
+            Ok(keys.into_iter().map(|(.., index)| index).collect())
+        })?;
+        Ok(order)
+    }
+
+    /// Where in the order the keys end of which `before` is true.
+    fn end_of(&self, order: &[u32], before: impl Fn(&[u8]) -> bool) -> Result<usize, WrongNumber> {
+        let met = Met::default();
+        let end = order.partition_point(|&index| met.or(self.key(index as usize).map(&before), false));
+        met.answer(end)
+    }
+
+    /// Where in the order the keys that begin with `prefix` are.
+    pub(crate) fn prefix(&self, prefix: &[u8]) -> Result<Range<usize>, WrongNumber> {
+        let order = self.order()?;
+        let start = self.end_of(order, |key| key < prefix)?;
+        let rest = order.get(start..).ok_or(WrongNumber::Key)?;
+        let length = self.end_of(rest, |key| key.starts_with(prefix))?;
+        Ok(start..start + length)
+    }
+
+    /// Where in the order the keys are that compare to `key` as wanted.
+    pub(crate) fn range(&self, key: &[u8], wanted: Ordering) -> Result<Range<usize>, WrongNumber> {
+        let order = self.order()?;
+        let (less, not_greater) = (|known: &[u8]| known < key, |known: &[u8]| known <= key);
+        Ok(match wanted {
+            Ordering::Less => 0..self.end_of(order, not_greater)?,
+            Ordering::Greater => self.end_of(order, less)?..order.len(),
+            Ordering::Equal => self.end_of(order, less)?..self.end_of(order, not_greater)?,
+        })
+    }
+
+    /// Calls `each` with the records of a part of the order, which are not sorted.
+    #[inline]
+    pub(crate) fn for_each_record(
+        &self,
+        range: Range<usize>,
+        mut each: impl FnMut(RecordIx) -> Result<(), WrongNumber>,
+    ) -> Result<(), WrongNumber> {
+        let part = self.order()?.get(range).ok_or(WrongNumber::Key)?;
+        part.iter()
+            .try_for_each(|&index| each(self.record(index as usize)?))
     }
 
     /// The octets in which substrings are looked for.
@@ -228,11 +273,13 @@ impl KeyTable {
     }
 
     /// The record whose key has an index.
-    pub(crate) fn record(&self, index: usize) -> Option<RecordIx> {
-        self.records.get(index).copied()
+    #[inline]
+    pub(crate) fn record(&self, index: usize) -> Result<RecordIx, WrongNumber> {
+        self.records.get(index).copied().ok_or(WrongNumber::Key)
     }
 
-    /// Where the key with an index begins.
+    /// Where the key with an index begins; behind the last one, where that ends.
+    #[inline]
     pub(crate) fn start(&self, index: usize) -> usize {
         self.starts
             .get(index)
@@ -249,7 +296,7 @@ impl KeyTable {
             step *= 2;
         }
         let high = (low + step).min(self.len());
-        let between = self.starts.get(low + 1..high).unwrap_or_default();
+        let between = self.starts.get(low + 1..high).unwrap_or(&[]);
         low + between.partition_point(|&start| start as usize <= position)
     }
 
@@ -260,13 +307,13 @@ impl KeyTable {
 
     /// The index of the first key after `index` that is of another record.
     pub(crate) fn after_record(&self, index: usize) -> usize {
-        let record = self.record(index);
-        let rest = self.records.get(index..).unwrap_or_default();
-        index + rest.iter().take_while(|&&known| Some(known) == record).count()
+        let record = self.records.get(index);
+        let rest = self.records.get(index..).unwrap_or(&[]);
+        index + rest.iter().take_while(|known| Some(*known) == record).count()
     }
 
     pub(crate) fn size(&self) -> usize {
-        let order = self.order.get().map_or(0, Vec::capacity);
+        let order = built(&self.order).map_or(0, Vec::capacity);
         self.bytes.capacity() + 4 * (self.starts.capacity() + self.records.capacity() + order)
     }
 }
@@ -283,13 +330,18 @@ fn leading_octets(key: &[u8]) -> u64 {
 mod tests {
     use super::*;
 
+    fn numbers(records: &[RecordIx]) -> Vec<u32> {
+        records.iter().map(|record| record.get()).collect()
+    }
+
     /// Indexes numbers by their last digit, all with one hash so that slots collide.
     fn index(values: &[u32]) -> EqualityIndex {
         let mut index = EqualityIndex::with_capacity(values.len());
-        for (record, value) in values.iter().enumerate() {
-            index.insert(7, record as u32, |other| values[other as usize] == *value, |_| 7);
+        for (record, value) in (0..).map(RecordIx::new).zip(values) {
+            let same = |other: RecordIx| Ok(values[other.index()] == *value);
+            index.insert(7, record, same, |_| Ok(7)).unwrap();
         }
-        index.finish(Some(|_| 7));
+        index.finish(Some(|_| Ok(7))).unwrap();
         index
     }
 
@@ -297,19 +349,39 @@ mod tests {
     fn equal_values_share_a_list_and_the_rest_stays_apart() {
         let values = [1, 2, 1, 3, 1];
         let index = index(&values);
-        let find = |value: u32| index.find(7, |record| values[record as usize] == value).to_vec();
+        let find = |value: u32| {
+            let found = index.find(7, |record| Ok(values[record.index()] == value));
+            numbers(found.unwrap())
+        };
         assert_eq!((find(1), find(2), find(4)), (vec![0, 2, 4], vec![1], vec![]));
-        let mut all: Vec<_> = index.all().collect();
+        let mut all = index.all().unwrap();
         all.sort_unstable();
-        assert_eq!(all, [0, 1, 2, 3, 4]);
+        assert_eq!(numbers(&all), [0, 1, 2, 3, 4]);
     }
 
     #[test]
     fn a_value_that_a_record_has_twice_counts_once() {
         let mut index = EqualityIndex::with_capacity(2);
-        index.insert(1, 0, |_| true, |_| 1);
-        index.insert(1, 0, |_| true, |_| 1);
-        assert_eq!(index.find(1, |_| true), [0]);
+        for _ in 0..2 {
+            let record = RecordIx::new(0);
+            index.insert(1, record, |_| Ok(true), |_| Ok(1)).unwrap();
+        }
+        assert_eq!(numbers(index.find(1, |_| Ok(true)).unwrap()), [0]);
+    }
+
+    #[test]
+    fn what_cannot_be_compared_is_neither_found_nor_missing() {
+        let index = index(&[1, 2]);
+        let wrong = Err(WrongNumber::Octets);
+        assert_eq!(index.find(7, |_| wrong), Err(WrongNumber::Octets));
+        let found = index.find(7, |record| if record.get() == 0 { wrong } else { Ok(true) });
+        assert_eq!(found, Err(WrongNumber::Octets));
+        let damaged = EqualityIndex {
+            slots: index.slots,
+            lists: Vec::new(),
+        };
+        assert_eq!(damaged.find(7, |_| Ok(true)).map(<[_]>::len), Ok(1));
+        assert_eq!(Slot::of_list(3).records(&damaged.lists), Err(WrongNumber::Record));
     }
 
     #[test]
@@ -322,13 +394,18 @@ mod tests {
             (3, ""),
             (4, "bertalicious"),
         ] {
-            table.push(record, key.as_bytes());
+            table.push(RecordIx::new(record), key.as_bytes());
         }
         table.finish();
-        let records = |range| {
-            let mut records: Vec<_> = table.records(range).collect();
+        let records = |range: Result<Range<usize>, WrongNumber>| {
+            let mut records = Vec::new();
+            let each = |record| {
+                records.push(record);
+                Ok(())
+            };
+            table.for_each_record(range.unwrap(), each).unwrap();
             records.sort_unstable();
-            records
+            numbers(&records)
         };
         assert_eq!(records(table.prefix(b"bert")), [0, 1, 4]);
         assert_eq!(records(table.prefix(b"berta")), [0, 4]);
@@ -341,8 +418,8 @@ mod tests {
         for from in 0..=1 {
             let index = table.covering(at, from);
             assert_eq!(
-                (table.record(index), table.key(index as u32)),
-                (Some(1), &b"anna"[..])
+                (table.record(index), table.key(index)),
+                (Ok(RecordIx::new(1)), Ok(&b"anna"[..]))
             );
             assert_eq!(table.after_record(index), 3);
         }
@@ -351,9 +428,11 @@ mod tests {
             assert!(table.start(index) <= position && position < table.start(index + 1));
         }
         assert_eq!(
-            (table.first_of(1), table.first_of(2), table.first_of(9)),
-            (1, 3, 5)
+            [1, 2, 9].map(|record| table.first_of(RecordIx::new(record))),
+            [1, 3, 5]
         );
-        assert_eq!(table.start(table.first_of(9)), table.octets().len());
+        assert_eq!(table.start(5), table.octets().len());
+        assert_eq!(table.key(5), Err(WrongNumber::Key));
+        assert_eq!(table.record(5), Err(WrongNumber::Key));
     }
 }

@@ -1,40 +1,38 @@
 //! Builds indexes and orders before they are asked for, so that the first search after a refresh does not wait for them.
 //!
-//! Must not know what is searched for now.
+//! What cannot be built says so when it is asked. Must not know what is searched for now.
 
 use crate::index::order::OrderKey;
 use crate::index::snapshot::Snapshot;
+use crate::index::table::KeyTable;
 use crate::model::built_in::AttributeId;
 
 impl Snapshot {
     /// Builds now the indexes that a search for the beginning of somebody's name or e-mail address needs: no directory before
     /// tells what will be searched for, but address books and Nextcloud's user search ask for that.
     pub fn warm_usual(&self) {
-        self.name_order();
+        let _ = self.name_order();
         for id in [AttributeId::RDN, AttributeId::DISPLAY_NAME, AttributeId::MAIL] {
-            self.text_keys(id).order();
+            let _ = self.text_keys(id).and_then(KeyTable::order);
         }
     }
 
     /// Builds now those indexes that are otherwise built at their first use and that `previous` was asked for, so that
     /// the first search after a refresh does not wait for them.
     pub fn warm_like(&self, previous: &Snapshot) {
-        self.name_order();
+        let _ = self.name_order();
         for (name, id) in previous.records.attributes.iter() {
-            let (Some(old), Some(own)) = (
-                previous.indexes.get(id.index()),
-                self.records.attributes.find(name),
-            ) else {
+            let (Ok(old), Some(own)) = (previous.indexes.get(id), self.records.attributes.find(name)) else {
                 continue;
             };
             if old.equality.get().is_some() {
-                self.equality(own);
+                let _ = self.equality(own);
             }
             if old.text.get().is_some() {
-                self.text_keys(own).order();
+                let _ = self.text_keys(own).and_then(KeyTable::order);
             }
             if old.ordering.get().is_some() {
-                self.ordering_keys(own).order();
+                let _ = self.ordering_keys(own).and_then(KeyTable::order);
             }
         }
         let own = |id: Option<AttributeId>| {

@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 
 use crate::model::built_in::AttributeId;
+use crate::model::number::{Column, WrongNumber};
 use crate::schema::{self, Syntax};
 use akldap_ldap::steps;
 
@@ -25,7 +26,7 @@ const MAX_SHARED: usize = 16;
 pub(crate) struct AttributeTable {
     /// By name in lower case, with what the schema knows of the name.
     numbers: HashMap<Box<[u8]>, Named, hashbrown::DefaultHashBuilder>,
-    syntaxes: Vec<Syntax>,
+    syntaxes: Column<AttributeId, Syntax>,
     /// Other spellings of custom names, in lower case, with the names they stand for, sorted.
     aliases: HashMap<Box<[u8]>, Names, hashbrown::DefaultHashBuilder>,
 }
@@ -36,15 +37,11 @@ impl AttributeTable {
     pub(crate) fn new() -> Self {
         let mut attributes = Self {
             numbers: HashMap::default(),
-            syntaxes: Vec::new(),
+            syntaxes: Column::from(Vec::new()),
             aliases: HashMap::default(),
         };
         for name in AttributeId::names() {
             attributes.intern(name.as_bytes());
-        }
-        // No attribute, so the schema does not know it; the other one is called like `uid`.
-        if let Some(syntax) = attributes.syntaxes.get_mut(AttributeId::RDN.index()) {
-            *syntax = Syntax::AccountName;
         }
         attributes
     }
@@ -61,7 +58,11 @@ impl AttributeTable {
         }
         let id = AttributeId(u16::try_from(self.syntaxes.len()).ok()?);
         let known = schema::attribute_type(&lower);
-        self.syntaxes.push(schema::syntax_of(&lower));
+        self.syntaxes.push(match id {
+            // No attribute, so the schema does not know it; the other one is called like `uid`.
+            AttributeId::RDN => Syntax::AccountName,
+            _ => schema::syntax_of(&lower),
+        });
         self.numbers.insert(lower.into_boxed_slice(), (id, known));
         Some(id)
     }
@@ -148,11 +149,14 @@ impl AttributeTable {
             .filter_map(|&(id, known)| Some((id, known?)))
     }
 
-    pub(crate) fn syntax(&self, id: AttributeId) -> Syntax {
-        self.syntaxes
-            .get(id.index())
-            .copied()
-            .unwrap_or(Syntax::DirectoryString)
+    #[inline]
+    pub(crate) fn syntax(&self, id: AttributeId) -> Result<Syntax, WrongNumber> {
+        self.syntaxes.get(id).copied()
+    }
+
+    /// All attributes by number.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = AttributeId> + use<> {
+        self.syntaxes.numbers()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -300,7 +304,7 @@ mod tests {
         let meant = attributes.resolve(b"CN;Lang-DE");
         assert_eq!((meant.first, meant.second), (Some(own), None));
         assert!(meant.known.is_none());
-        assert_eq!(attributes.syntax(own), Syntax::AccountName);
+        assert_eq!(attributes.syntax(own), Ok(Syntax::AccountName));
         assert_eq!(attributes.resolve(b"cn;lang-en").first, None);
         assert_eq!(attributes.resolve(b"cn").first, Some(AttributeId::CN));
     }

@@ -3,12 +3,28 @@
 //! Names beside the one served, syntax, and whether an attribute is operational are in the schema, under the same name
 //! (`schema/attributes.rs`). Must not know values.
 
+use crate::model::number::{Number, WrongNumber};
+
 /// The lowest bit of a record's flags that is no override bit.
 pub(crate) const FIRST_FLAG: u32 = 27;
 
 /// The number of an attribute within a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct AttributeId(pub(crate) u16);
+
+impl Number for AttributeId {
+    const WRONG: WrongNumber = WrongNumber::Attribute;
+
+    /// There are never so many that their numbers end ([`MAX_ATTRIBUTES`](super::attribute::MAX_ATTRIBUTES)).
+    fn new(number: u32) -> Self {
+        Self(u16::try_from(number).unwrap_or(u16::MAX))
+    }
+
+    #[inline]
+    fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
 
 /// What an attribute has of a kind of entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,13 +205,13 @@ impl BuiltIn {
 macro_rules! built_in {
     ($($constant:ident = $definition:expr,)*) => {
         #[allow(non_camel_case_types, clippy::upper_case_acronyms, dead_code, reason = "numbers for the constants below")]
-        enum Number { $($constant,)* COUNT }
+        enum Order { $($constant,)* COUNT }
         #[allow(dead_code, reason = "nobody but the table speaks of some")]
         impl AttributeId {
-            $(pub(crate) const $constant: AttributeId = AttributeId(Number::$constant as u16);)*
+            $(pub(crate) const $constant: AttributeId = AttributeId(Order::$constant as u16);)*
         }
         /// By number.
-        const DEFINITIONS: [BuiltIn; Number::COUNT as usize] = [$($definition,)*];
+        const DEFINITIONS: [BuiltIn; Order::COUNT as usize] = [$($definition,)*];
     };
 }
 

@@ -2,9 +2,9 @@
 //!
 //! Must not know what entries hold or who sees them.
 
-use crate::model::row::RecordIx;
+use crate::model::number::{GroupIx, RecordIx, UserIx, WrongNumber, number};
 
-/// An entry that is neither user nor group.
+/// An entry that contains others: the base, and the organizational units below it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Container {
     Base,
@@ -13,23 +13,98 @@ pub(crate) enum Container {
     VirtualGroups,
 }
 
-/// An entry of a tree; users and groups each counted from 0, a virtual group by its user.
+impl Container {
+    /// In the order of answers.
+    pub(crate) const ALL: [Self; 4] = [Self::Base, Self::Users, Self::Groups, Self::VirtualGroups];
+}
+
+/// An entry of a tree; a virtual group by its user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Entry {
     Container(Container),
-    User(u32),
-    Group(u32),
-    VirtualGroup(u32),
+    User(UserIx),
+    Group(GroupIx),
+    VirtualGroup(UserIx),
 }
 
-/// The place of an entry in the order of answers: base, users, groups, virtual groups, each container before what it
-/// holds.
-pub(crate) type Place = u32;
+/// A user or a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum UserOrGroup {
+    User(UserIx),
+    Group(GroupIx),
+}
+
+number! {
+    /// The place of an entry in the order of answers: base, users, groups, virtual groups, each container before what it
+    /// holds.
+    pub(crate) Place, Place
+}
+
+impl Place {
+    pub(crate) const FIRST: Self = Self::new(0);
+
+    /// The place behind this one.
+    #[inline]
+    pub(crate) fn next(self) -> Self {
+        Self::new(self.get().saturating_add(1))
+    }
+}
 
 /// Stands for the root DSE where a search has it beside the entries of a tree. No layout has this place.
-pub(crate) const ROOT: Place = Place::MAX - 1;
+pub(crate) const ROOT: Place = Place::new(u32::MAX - 1);
 
-/// Translates between entries and their places.
+/// Places one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PlaceRange {
+    pub(crate) start: Place,
+    /// Behind the last one.
+    pub(crate) end: Place,
+}
+
+impl Default for PlaceRange {
+    fn default() -> Self {
+        Self::new(Place::FIRST, Place::FIRST)
+    }
+}
+
+impl PlaceRange {
+    pub(crate) const fn new(start: Place, end: Place) -> Self {
+        Self { start, end }
+    }
+
+    pub(crate) fn one(place: Place) -> Self {
+        Self::new(place, place.next())
+    }
+
+    #[inline]
+    pub(crate) fn contains(self, place: Place) -> bool {
+        self.start <= place && place < self.end
+    }
+
+    pub(crate) fn len(self) -> usize {
+        self.end.get().saturating_sub(self.start.get()) as usize
+    }
+
+    pub(crate) fn is_empty(self) -> bool {
+        self.end <= self.start
+    }
+
+    pub(crate) fn iter(self) -> impl Iterator<Item = Place> {
+        (self.start.get()..self.end.get()).map(Place::new)
+    }
+
+    /// What both have.
+    pub(crate) fn intersection(self, other: Self) -> Self {
+        Self::new(self.start.max(other.start), self.end.min(other.end))
+    }
+
+    /// The part of it before a place.
+    pub(crate) fn before(self, end: Place) -> Self {
+        Self::new(self.start.min(end), self.end.min(end))
+    }
+}
+
+/// Translates between entries, records and places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Layout {
     users: u32,
@@ -37,87 +112,172 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
+    /// For so many users and groups: together at most [`MAX_RECORDS`](crate::model::record::MAX_RECORDS).
     pub(crate) fn new(users: u32, groups: u32) -> Self {
         Self { users, groups }
     }
 
+    pub(crate) fn user_count(self) -> u32 {
+        self.users
+    }
+
+    pub(crate) fn group_count(self) -> u32 {
+        self.groups
+    }
+
+    /// Where the container of groups is.
     #[inline]
-    pub(crate) fn place(self, entry: Entry) -> Place {
+    fn groups_at(self) -> u32 {
+        2 + self.users
+    }
+
+    /// Where the container of virtual groups is.
+    #[inline]
+    fn virtual_groups_at(self) -> u32 {
+        3 + self.users + self.groups
+    }
+
+    #[inline]
+    pub(crate) fn container(self, container: Container) -> Place {
+        Place::new(match container {
+            Container::Base => 0,
+            Container::Users => 1,
+            Container::Groups => self.groups_at(),
+            Container::VirtualGroups => self.virtual_groups_at(),
+        })
+    }
+
+    #[inline]
+    pub(crate) fn place(self, entry: Entry) -> Result<Place, WrongNumber> {
         match entry {
-            Entry::Container(Container::Base) => 0,
-            Entry::Container(Container::Users) => 1,
-            Entry::User(user) => 2 + user,
-            Entry::Container(Container::Groups) => 2 + self.users,
-            Entry::Group(group) => 3 + self.users + group,
-            Entry::Container(Container::VirtualGroups) => 3 + self.users + self.groups,
-            Entry::VirtualGroup(user) => 4 + self.users + self.groups + user,
+            Entry::Container(container) => Ok(self.container(container)),
+            Entry::User(user) => self.user(user),
+            Entry::Group(group) => self.group(group),
+            Entry::VirtualGroup(user) => self.virtual_group(user),
         }
     }
 
-    /// The entry at a place below [`end`](Self::end).
     #[inline]
-    pub(crate) fn entry(self, place: Place) -> Entry {
-        let groups = 2 + self.users;
-        let virtual_groups = 3 + self.users + self.groups;
-        match place {
+    pub(crate) fn user(self, user: UserIx) -> Result<Place, WrongNumber> {
+        match user.get() < self.users {
+            true => Ok(Place::new(2 + user.get())),
+            false => Err(WrongNumber::User),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn group(self, group: GroupIx) -> Result<Place, WrongNumber> {
+        match group.get() < self.groups {
+            true => Ok(Place::new(self.groups_at() + 1 + group.get())),
+            false => Err(WrongNumber::Group),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn virtual_group(self, user: UserIx) -> Result<Place, WrongNumber> {
+        match user.get() < self.users {
+            true => Ok(Place::new(self.virtual_groups_at() + 1 + user.get())),
+            false => Err(WrongNumber::User),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn entry(self, place: Place) -> Result<Entry, WrongNumber> {
+        let place = place.get();
+        let (groups, virtual_groups) = (self.groups_at(), self.virtual_groups_at());
+        Ok(match place {
             0 => Entry::Container(Container::Base),
             1 => Entry::Container(Container::Users),
-            _ if place < groups => Entry::User(place - 2),
+            _ if place < groups => Entry::User(UserIx::new(place - 2)),
             _ if place == groups => Entry::Container(Container::Groups),
-            _ if place < virtual_groups => Entry::Group(place - groups - 1),
+            _ if place < virtual_groups => Entry::Group(GroupIx::new(place - groups - 1)),
             _ if place == virtual_groups => Entry::Container(Container::VirtualGroups),
-            _ => Entry::VirtualGroup(place - virtual_groups - 1),
-        }
+            _ if place <= virtual_groups + self.users => {
+                Entry::VirtualGroup(UserIx::new(place - virtual_groups - 1))
+            }
+            _ => return Err(WrongNumber::Place),
+        })
     }
 
-    /// The container that a place is in, and the first place in it; `None` for base and containers.
+    /// The container that a place is in, and the first place in it; `None` for containers themselves.
     #[inline]
     pub(crate) fn container_of(self, place: Place) -> Option<(Container, Place)> {
-        let groups = 2 + self.users;
-        let virtual_groups = 3 + self.users + self.groups;
+        let place = place.get();
+        let (groups, virtual_groups) = (self.groups_at(), self.virtual_groups_at());
         match place {
             0 | 1 => None,
-            _ if place < groups => Some((Container::Users, 2)),
+            _ if place < groups => Some((Container::Users, Place::new(2))),
             _ if place == groups => None,
-            _ if place < virtual_groups => Some((Container::Groups, groups + 1)),
+            _ if place < virtual_groups => Some((Container::Groups, Place::new(groups + 1))),
             _ if place == virtual_groups => None,
-            _ => Some((Container::VirtualGroups, virtual_groups + 1)),
+            _ => Some((Container::VirtualGroups, Place::new(virtual_groups + 1))),
         }
     }
 
-    /// The places of base and containers.
-    pub(crate) fn containers(self) -> [Place; 4] {
-        [
-            Container::Base,
-            Container::Users,
-            Container::Groups,
-            Container::VirtualGroups,
-        ]
-        .map(|container| self.place(Entry::Container(container)))
+    /// All places.
+    pub(crate) fn all(self) -> PlaceRange {
+        PlaceRange::new(Place::FIRST, self.end())
     }
 
-    /// One more than the last place.
+    /// Behind the last place.
     pub(crate) fn end(self) -> Place {
-        4 + 2 * self.users + self.groups
+        Place::new(4 + 2 * self.users + self.groups)
     }
 
-    /// The places of what a container holds.
-    pub(crate) fn children(self, container: Container) -> std::ops::Range<Place> {
-        let first = self.place(Entry::Container(container)) + 1;
-        match container {
-            Container::Base => first..first,
-            Container::Users | Container::VirtualGroups => first..first + self.users,
-            Container::Groups => first..first + self.groups,
-        }
+    /// The places of what a container other than the base holds.
+    pub(crate) fn children(self, container: Container) -> PlaceRange {
+        let count = match container {
+            Container::Base => 0,
+            Container::Users | Container::VirtualGroups => self.users,
+            Container::Groups => self.groups,
+        };
+        let first = self.container(container).next();
+        PlaceRange::new(first, Place::new(first.get() + count))
+    }
+
+    /// The place behind so many of what a container holds.
+    pub(crate) fn behind(self, container: Container, count: usize) -> Place {
+        let PlaceRange { start, end } = self.children(container);
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        Place::new(start.get().saturating_add(count)).min(end)
     }
 
     /// The place of a record's own entry.
     #[inline]
-    pub(crate) fn of_record(self, record: RecordIx) -> Place {
-        if record < self.users {
-            record + 2
-        } else {
-            record + 3
+    pub(crate) fn of_record(self, record: RecordIx) -> Result<Place, WrongNumber> {
+        match self.which(record) {
+            UserOrGroup::User(user) => Ok(Place::new(2 + user.get())),
+            UserOrGroup::Group(group) => self.group(group).map_err(|_| WrongNumber::Record),
+        }
+    }
+
+    /// Which user or group a record is. Whether there is such a group shows when it is asked for something.
+    #[inline]
+    pub(crate) fn which(self, record: RecordIx) -> UserOrGroup {
+        match record.get().checked_sub(self.users) {
+            None => UserOrGroup::User(UserIx::new(record.get())),
+            Some(group) => UserOrGroup::Group(GroupIx::new(group)),
+        }
+    }
+
+    /// The user that a record is, if it is one.
+    #[inline]
+    pub(crate) fn user_of(self, record: RecordIx) -> Option<UserIx> {
+        (record.get() < self.users).then(|| UserIx::new(record.get()))
+    }
+
+    #[inline]
+    pub(crate) fn group_record(self, group: GroupIx) -> RecordIx {
+        RecordIx::new(self.users.saturating_add(group.get()))
+    }
+
+    /// The record of an entry; of a virtual group its user's.
+    #[inline]
+    pub(crate) fn record_of(self, entry: Entry) -> Option<RecordIx> {
+        match entry {
+            Entry::Container(_) => None,
+            Entry::User(user) | Entry::VirtualGroup(user) => Some(user.into()),
+            Entry::Group(group) => Some(self.group_record(group)),
         }
     }
 }
@@ -128,4 +288,33 @@ const VIRTUAL_GROUP_UUID: u128 = 0x6b1d_5f3a_92c4_c7e8_0a5e_d3b7_41f6_8c29;
 
 pub(crate) fn virtual_group_uuid(user: [u8; 16]) -> [u8; 16] {
     (u128::from_be_bytes(user) ^ VIRTUAL_GROUP_UUID).to_be_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_place_has_one_entry_and_none_behind_the_last() {
+        for (users, groups) in [(0, 0), (1, 0), (0, 2), (3, 2)] {
+            let layout = Layout::new(users, groups);
+            for place in layout.all().iter() {
+                let entry = layout.entry(place).unwrap();
+                assert_eq!(layout.place(entry), Ok(place), "{entry:?}");
+            }
+            for beyond in [layout.end(), layout.end().next(), ROOT] {
+                assert_eq!(layout.entry(beyond), Err(WrongNumber::Place));
+            }
+            for user in [users, u32::MAX].map(UserIx::new) {
+                assert_eq!(layout.place(Entry::User(user)), Err(WrongNumber::User));
+                assert_eq!(layout.place(Entry::VirtualGroup(user)), Err(WrongNumber::User));
+            }
+            for group in [groups, u32::MAX].map(GroupIx::new) {
+                assert_eq!(layout.place(Entry::Group(group)), Err(WrongNumber::Group));
+            }
+            for record in [users + groups, u32::MAX].map(RecordIx::new) {
+                assert_eq!(layout.of_record(record), Err(WrongNumber::Record));
+            }
+        }
+    }
 }

@@ -3,52 +3,51 @@
 //! What depends on a provider (DNs, numbers) is computed elsewhere from what is here, and what is derived lies beside it.
 //! Must not know indexes, a base DN or a viewer.
 
+use uuid::NonNilUuid;
+
 use crate::model::attribute::AttributeTable;
 use crate::model::built_in::{AttributeId, Shows};
 use crate::model::encoded::{self, Element, Elements};
+use crate::model::number::{Column, GroupIx, RecordIx, UserIx, WrongNumber};
 use crate::model::place::Layout;
-use crate::model::row::{self, ByteTable, RDN_TYPE, Record, RecordIx, Relation, Shapes, UnescapedNames};
-
-/// A user within one snapshot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct UserId(pub(crate) u32);
-
-/// A group within one snapshot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct GroupId(pub(crate) u32);
+use crate::model::record::{self, RDN_TYPE, Rdns, Record, Shapes, Span, UnescapedNames};
+use crate::model::relation::Relation;
+use crate::values::timestamp::Timestamp;
 
 /// The users' columns, in ascending order of pk.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Users {
-    pub(crate) pks: Vec<i64>,
-    pub(crate) uuids: Vec<[u8; 16]>,
+    pub(crate) pks: Column<UserIx, i64>,
+    /// `None` where authentik's could not be read.
+    pub(crate) uuids: Column<UserIx, Option<NonNilUuid>>,
     /// Where in the arena the uid hash is.
-    pub(crate) uids: Vec<(u32, u32)>,
-    /// Microseconds since 1970; `i64::MIN` if unknown.
-    pub(crate) password_changes: Vec<i64>,
+    pub(crate) uids: Column<UserIx, Span>,
+    pub(crate) password_changes: Column<UserIx, Option<Timestamp>>,
+}
+
+impl Users {
+    /// The UUID of a user.
+    #[inline]
+    pub(crate) fn uuid(&self, user: UserIx) -> Result<Option<[u8; 16]>, WrongNumber> {
+        let uuid = self.uuids.get(user)?;
+        Ok(uuid.map(|uuid| uuid.get().into_bytes()))
+    }
 }
 
 /// The groups' columns, in ascending order of UUID.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Groups {
-    pub(crate) uuids: Vec<[u8; 16]>,
-    pub(crate) numbers: Vec<i64>,
+    pub(crate) uuids: Column<GroupIx, [u8; 16]>,
+    pub(crate) numbers: Column<GroupIx, i64>,
 }
 
-/// Who belongs to what; users and groups each counted from 0.
-#[derive(Debug, Default)]
+/// Who belongs to what.
+#[derive(Debug)]
 pub(crate) struct Memberships {
-    pub(crate) user_groups: Relation,
-    pub(crate) group_users: Relation,
-    pub(crate) group_parents: Relation,
-    pub(crate) group_children: Relation,
-}
-
-/// Which kind of record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    User,
-    Group,
+    pub(crate) user_groups: Relation<UserIx, GroupIx>,
+    pub(crate) group_users: Relation<GroupIx, UserIx>,
+    pub(crate) group_parents: Relation<GroupIx, GroupIx>,
+    pub(crate) group_children: Relation<GroupIx, GroupIx>,
 }
 
 /// Users and groups as they are kept.
@@ -58,138 +57,123 @@ pub(crate) struct Records {
     pub(crate) attributes: AttributeTable,
     pub(crate) shapes: Shapes,
     /// Users, then groups.
-    pub(crate) rows: Vec<Record>,
+    pub(crate) all: Column<RecordIx, Record>,
     /// The RDNs of the records as they are sent: `cn=` and the escaped name.
-    pub(crate) rdns: ByteTable,
+    pub(crate) rdns: Rdns,
     /// The names that need escaping, as they are, by record.
     pub(crate) unescaped_names: UnescapedNames,
     pub(crate) users: Users,
     pub(crate) groups: Groups,
     pub(crate) memberships: Memberships,
+    /// The places that entries of these records have.
+    pub(crate) layout: Layout,
 }
 
 impl Records {
-    /// The places that entries of these records have.
-    #[inline]
-    pub(crate) fn layout(&self) -> Layout {
-        Layout::new(self.user_count_u32(), self.group_count_u32())
+    pub(crate) fn user_by_pk(&self, pk: i64) -> Option<UserIx> {
+        let index = self.users.pks.as_slice().binary_search(&pk).ok()?;
+        u32::try_from(index).ok().map(UserIx::new)
     }
 
-    pub(crate) fn user_by_pk(&self, pk: i64) -> Option<u32> {
-        let index = self.users.pks.binary_search(&pk).ok()?;
-        u32::try_from(index).ok()
+    pub(crate) fn group_by_uuid(&self, uuid: &[u8; 16]) -> Option<GroupIx> {
+        let index = self.groups.uuids.as_slice().binary_search(uuid).ok()?;
+        u32::try_from(index).ok().map(GroupIx::new)
     }
 
     /// What the virtual group of a user has of an attribute that users store, whatever the tree.
-    pub(crate) fn of_virtual_group(&self, user: u32, id: AttributeId) -> Option<&[u8]> {
-        match id.definition()?.virtual_groups? {
-            Shows::Name => Some(self.name(user)),
-            Shows::Uid => Some(self.user_uid(user)),
-            Shows::NoSuperuser => Some(b"false"),
+    pub(crate) fn of_virtual_group(
+        &self,
+        user: UserIx,
+        id: AttributeId,
+    ) -> Result<Option<&[u8]>, WrongNumber> {
+        let shows = id.definition().and_then(|built_in| built_in.virtual_groups);
+        Ok(match shows {
+            Some(Shows::Name) => Some(self.name(user.into())?),
+            Some(Shows::Uid) => Some(self.user_uid(user)?),
+            Some(Shows::NoSuperuser) => Some(b"false"),
             _ => None,
-        }
-    }
-
-    pub(crate) fn user_count_u32(&self) -> u32 {
-        self.users.pks.len() as u32
-    }
-
-    pub(crate) fn group_count_u32(&self) -> u32 {
-        self.groups.uuids.len() as u32
-    }
-
-    pub(crate) fn record_count(&self) -> u32 {
-        self.rows.len() as u32
-    }
-
-    pub(crate) fn group_record(&self, group: u32) -> RecordIx {
-        self.user_count_u32() + group
-    }
-
-    /// The kind of a record, and its number among its kind.
-    pub(crate) fn kind(&self, record: RecordIx) -> (Kind, u32) {
-        match record.checked_sub(self.user_count_u32()) {
-            None => (Kind::User, record),
-            Some(group) => (Kind::Group, group),
-        }
+        })
     }
 
     #[inline]
-    pub(crate) fn row(&self, record: RecordIx) -> Record {
-        self.rows.get(record as usize).copied().unwrap_or_default()
+    pub(crate) fn get(&self, record: RecordIx) -> Result<&Record, WrongNumber> {
+        self.all.get(record)
     }
 
     /// All encoded attributes of a record.
     #[inline]
-    pub(crate) fn block(&self, record: RecordIx) -> &[u8] {
-        self.block_of(self.row(record))
-    }
-
-    /// All encoded attributes of the record of a row.
-    #[inline]
-    pub(crate) fn block_of(&self, row: Record) -> &[u8] {
-        self.arena
-            .get(row.start as usize..row.start as usize + row.length as usize)
-            .unwrap_or_default()
+    pub(crate) fn block(&self, record: &Record) -> Result<&[u8], WrongNumber> {
+        record.attributes.of(&self.arena)
     }
 
     /// The encoded attribute of a record.
     #[inline]
-    pub(crate) fn stored(&self, record: RecordIx, id: AttributeId) -> Option<Element<'_>> {
-        let shape = self.shapes.get(self.row(record).shape);
-        let place = shape.iter().position(|&known| known == id)?;
-        Elements(self.block(record)).nth(place)
+    pub(crate) fn stored(
+        &self,
+        record: RecordIx,
+        id: AttributeId,
+    ) -> Result<Option<Element<'_>>, WrongNumber> {
+        let record = self.get(record)?;
+        let shape = self.shapes.get(record.shape)?;
+        let Some(place) = shape.iter().position(|&known| known == id) else {
+            return Ok(None);
+        };
+        match Elements(self.block(record)?).nth(place) {
+            Some(element) => Ok(Some(element)),
+            None => Err(WrongNumber::Octets),
+        }
     }
 
     /// The values of a stored attribute, encoded.
     #[inline]
-    pub(crate) fn stored_set(&self, record: RecordIx, id: AttributeId) -> Option<&[u8]> {
-        self.stored(record, id)
-            .and_then(|element| encoded::attribute(&element))
-            .map(|(_, set)| set)
+    pub(crate) fn stored_set(&self, record: RecordIx, id: AttributeId) -> Result<Option<&[u8]>, WrongNumber> {
+        match self.stored(record, id)? {
+            Some(element) => match encoded::attribute(&element) {
+                Some((_, set)) => Ok(Some(set)),
+                None => Err(WrongNumber::Octets),
+            },
+            None => Ok(None),
+        }
     }
 
     /// A record's name, unescaped.
     #[inline]
-    pub(crate) fn name(&self, record: RecordIx) -> &[u8] {
-        if self.row(record).has(row::ESCAPED)
-            && let Ok(index) = self
-                .unescaped_names
-                .binary_search_by_key(&record, |(record, _)| *record)
-            && let Some((_, name)) = self.unescaped_names.get(index)
-        {
-            return name;
+    pub(crate) fn name(&self, record: RecordIx) -> Result<&[u8], WrongNumber> {
+        if self.get(record)?.has(record::ESCAPED) {
+            return self.unescaped_names.find(record);
         }
-        self.rdn(record).get(RDN_TYPE.len()..).unwrap_or_default()
+        let name = self.rdn(record)?.get(RDN_TYPE.len()..);
+        name.ok_or(WrongNumber::Octets)
     }
 
     /// A record's RDN as it is sent.
     #[inline]
-    pub(crate) fn rdn(&self, record: RecordIx) -> &[u8] {
+    pub(crate) fn rdn(&self, record: RecordIx) -> Result<&[u8], WrongNumber> {
         self.rdns.get(record)
     }
 
-    pub(crate) fn user_uid(&self, user: u32) -> &[u8] {
-        self.users
-            .uids
-            .get(user as usize)
-            .and_then(|&(start, length)| self.arena.get(start as usize..start as usize + length as usize))
-            .unwrap_or_default()
+    pub(crate) fn user_uid(&self, user: UserIx) -> Result<&[u8], WrongNumber> {
+        self.users.uids.get(user)?.of(&self.arena)
     }
 
     /// Calls `each` with every value of an indexed attribute of a record until it says stop; tells whether it did.
+    #[inline]
     pub(crate) fn any_value(
         &self,
         record: RecordIx,
         id: AttributeId,
         mut each: impl FnMut(&[u8]) -> bool,
-    ) -> bool {
-        match id {
-            AttributeId::RDN => each(self.name(record)),
-            AttributeId::USER_UID => record < self.user_count_u32() && each(self.user_uid(record)),
-            _ => self
-                .stored_set(record, id)
-                .is_some_and(|set| encoded::values(set).any(each)),
-        }
+    ) -> Result<bool, WrongNumber> {
+        Ok(match id {
+            AttributeId::RDN => each(self.name(record)?),
+            AttributeId::USER_UID => match self.layout.user_of(record) {
+                Some(user) => each(self.user_uid(user)?),
+                None => false,
+            },
+            _ => match self.stored_set(record, id)? {
+                Some(set) => encoded::values(set).any(each),
+                None => false,
+            },
+        })
     }
 }

@@ -2,15 +2,13 @@
 //!
 //! Must not know what makes a candidate a match.
 
-use std::ops::Range;
-
 use memchr::memmem::Finder;
 
 use crate::filter::evaluation::LOOK;
 use crate::filter::substrings::Substrings;
 use crate::index::table::KeyTable;
-use crate::model::place::{Container, Entry, Layout, Place};
-use crate::model::row::RecordIx;
+use crate::model::number::{RecordIx, WrongNumber};
+use crate::model::place::{Container, Layout, Place, PlaceRange};
 use crate::plan::lookup::Table;
 use crate::plan::outline::Source;
 use crate::view::context::Context;
@@ -90,7 +88,7 @@ impl Candidates {
         };
         match &candidates.source {
             Source::Walk(walk) => candidates.index = walk.start,
-            _ if from == 0 => {}
+            _ if from == Place::FIRST => {}
             Source::Places(places) => candidates.index = places.partition_point(|&place| place < from),
             Source::Ranges(ranges) => candidates.index = ranges.partition_point(|range| range.end <= from),
             Source::Scan { containers, .. } => {
@@ -104,7 +102,7 @@ impl Candidates {
     pub(crate) fn memory(&self) -> usize {
         match &self.source {
             Source::Places(places) => places.capacity() * size_of::<Place>(),
-            Source::Ranges(ranges) => ranges.capacity() * size_of::<Range<Place>>(),
+            Source::Ranges(ranges) => ranges.capacity() * size_of::<PlaceRange>(),
             // Their parts are those of the filter, once more.
             Source::Scan { parts, .. } => parts.memory(),
             Source::Walk(_) => 0,
@@ -113,9 +111,14 @@ impl Candidates {
 
     /// Goes on to the next candidate, or a bounded part of the way. Adds to `work` what it took.
     #[inline]
-    pub(crate) fn step(&mut self, context: &Context<'_>, layout: Layout, work: &mut usize) -> Step {
+    pub(crate) fn step(
+        &mut self,
+        context: &Context<'_>,
+        layout: Layout,
+        work: &mut usize,
+    ) -> Result<Step, WrongNumber> {
         *work += LOOK;
-        match &self.source {
+        Ok(match &self.source {
             Source::Places(places) => match places.get(self.index) {
                 Some(&place) => {
                     self.index += 1;
@@ -125,39 +128,39 @@ impl Candidates {
             },
             Source::Ranges(ranges) => {
                 let Some(range) = ranges.get(self.index) else {
-                    return Step::End;
+                    return Ok(Step::End);
                 };
                 let place = self.next.max(range.start);
-                self.next = place + 1;
+                self.next = place.next();
                 if self.next >= range.end {
                     self.index += 1;
                 }
                 Step::Candidate(match self.by_name {
-                    true => context.snapshot.name_order().at(layout, place),
+                    true => context.snapshot.name_order()?.at(layout, place)?,
                     false => place,
                 })
             }
-            Source::Scan { .. } => self.scan(context, layout, work),
-            Source::Walk(walk) => match walk.get(context, self.index) {
+            Source::Scan { .. } => self.scan(context, layout, work)?,
+            Source::Walk(walk) => match walk.get(context, self.index)? {
                 Some(place) => {
                     self.index += 1;
                     Step::Candidate(place)
                 }
                 None => Step::End,
             },
-        }
+        })
     }
 
-    fn scan(&mut self, context: &Context<'_>, layout: Layout, work: &mut usize) -> Step {
+    fn scan(&mut self, context: &Context<'_>, layout: Layout, work: &mut usize) -> Result<Step, WrongNumber> {
         let found = match self.pending.take() {
             Some(place) => Step::Candidate(place),
-            None => self.scan_tables(context, layout, work),
+            None => self.scan_tables(context, layout, work)?,
         };
         let Source::Scan { containers, .. } = &self.source else {
-            return Step::End;
+            return Ok(Step::End);
         };
-        // Base and containers come at their places between the others.
-        match (containers.get(self.containers), found) {
+        // Containers come at their places between the others.
+        Ok(match (containers.get(self.containers), found) {
             (Some(&container), Step::Candidate(place)) if container < place => {
                 self.containers += 1;
                 self.pending = Some(place);
@@ -168,12 +171,17 @@ impl Candidates {
                 Step::Candidate(container)
             }
             _ => found,
-        }
+        })
     }
 
-    fn scan_tables(&mut self, context: &Context<'_>, layout: Layout, work: &mut usize) -> Step {
+    fn scan_tables(
+        &mut self,
+        context: &Context<'_>,
+        layout: Layout,
+        work: &mut usize,
+    ) -> Result<Step, WrongNumber> {
         let Source::Scan { tables, parts, .. } = &self.source else {
-            return Step::End;
+            return Ok(Step::End);
         };
         let finder = match &self.finder {
             Some(PartFinder::Inner(place)) => parts.any.get(*place),
@@ -181,12 +189,12 @@ impl Candidates {
             None => None,
         };
         let Some(finder) = finder else {
-            return Step::End;
+            return Ok(Step::End);
         };
         let Some(table) = tables.get(self.index) else {
-            return Step::End;
+            return Ok(Step::End);
         };
-        let keys = context.snapshot.text_keys(table.attribute);
+        let keys = context.snapshot.text_keys(table.attribute)?;
         let enough = work.saturating_add(SCAN_STEP);
         let mut key = self
             .key
@@ -197,10 +205,8 @@ impl Candidates {
             let end = start
                 .saturating_add(SCAN_STEP * SCAN_RATE)
                 .max(keys.start(key + 1));
-            let window = keys
-                .octets()
-                .get(start..end.min(keys.octets().len()))
-                .unwrap_or_default();
+            let window = keys.octets().get(start..end.min(keys.octets().len()));
+            let window = window.ok_or(WrongNumber::Key)?;
             let found = finder.find(window);
             *work += LOOK + found.unwrap_or(window.len()) / SCAN_RATE;
             let Some(offset) = found else {
@@ -216,16 +222,14 @@ impl Candidates {
                 break;
             };
             key = keys.covering(start + offset, key);
-            let octets = keys.key(key as u32);
+            let octets = keys.key(key)?;
             *work += LOOK + octets.len();
             if parts.matches(octets) {
-                let place = keys
-                    .record(key)
-                    .and_then(|record| place_of(*table, layout, record));
+                let place = place_of(*table, layout, keys.record(key)?)?;
                 key = keys.after_record(key);
                 if let Some(place) = place {
                     self.key = Some(key);
-                    return Step::Candidate(place);
+                    return Ok(Step::Candidate(place));
                 }
             } else {
                 key += 1;
@@ -239,25 +243,25 @@ impl Candidates {
             self.index += 1;
             self.key = None;
         }
-        Step::Nothing
+        Ok(Step::Nothing)
     }
 }
 
 /// The first key in a table of the entries from place `from` on.
 fn first_key(keys: &KeyTable, table: Table, layout: Layout, from: Place) -> usize {
-    let first = if table.virtual_groups {
-        from.saturating_sub(layout.place(Entry::VirtualGroup(0)))
-    } else {
-        let groups = layout.place(Entry::Container(Container::Groups));
-        from.saturating_sub(if from > groups { 3 } else { 2 })
-    };
-    keys.first_of(first)
+    let behind = |start: Place| from.get().saturating_sub(start.get());
+    keys.first_of(RecordIx::new(match table.virtual_groups {
+        true => behind(layout.children(Container::VirtualGroups).start),
+        // Groups follow users, but for their container.
+        false if from > layout.container(Container::Groups) => behind(Place::new(3)),
+        false => behind(layout.children(Container::Users).start),
+    }))
 }
 
-fn place_of(table: Table, layout: Layout, record: RecordIx) -> Option<Place> {
-    if !table.virtual_groups {
-        return Some(layout.of_record(record));
+fn place_of(table: Table, layout: Layout, record: RecordIx) -> Result<Option<Place>, WrongNumber> {
+    match (table.virtual_groups, layout.user_of(record)) {
+        (false, _) => layout.of_record(record).map(Some),
+        (true, Some(user)) => layout.virtual_group(user).map(Some),
+        (true, None) => Ok(None),
     }
-    let place = layout.of_record(record);
-    matches!(layout.entry(place), Entry::User(_)).then(|| layout.place(Entry::VirtualGroup(record)))
 }

@@ -6,12 +6,13 @@
 use std::cmp::Ordering;
 use std::ops::Range;
 
+use crate::filter::chain::Chain;
 use crate::filter::equal::Equal;
 use crate::filter::node::{Matcher, Test};
 use crate::index::table::KeyTable;
 use crate::model::built_in::{AttributeId, Shows};
+use crate::model::number::{GroupIx, RecordIx, UserIx, WrongNumber};
 use crate::model::place::{Container, Entry, Layout, Place, virtual_group_uuid};
-use crate::model::row::RecordIx;
 use crate::view::context::Context;
 
 /// Candidates from one index entry.
@@ -20,8 +21,8 @@ pub(crate) enum Found<'s> {
     Records(&'s [RecordIx]),
     /// The virtual groups of those records that are users.
     VirtualGroupsOf(&'s [RecordIx]),
-    Users(&'s [u32]),
-    Groups(&'s [u32]),
+    Users(&'s [UserIx]),
+    Groups(&'s [GroupIx]),
     /// Records put together for the purpose.
     Collected(Vec<RecordIx>),
     /// A part of a table in its own order.
@@ -34,9 +35,9 @@ pub(crate) enum Found<'s> {
 impl Found<'_> {
     pub(crate) fn len(&self) -> usize {
         match self {
-            Self::Records(list) | Self::VirtualGroupsOf(list) | Self::Users(list) | Self::Groups(list) => {
-                list.len()
-            }
+            Self::Records(list) | Self::VirtualGroupsOf(list) => list.len(),
+            Self::Users(list) => list.len(),
+            Self::Groups(list) => list.len(),
             Self::Collected(list) => list.len(),
             Self::Keys(_, range) | Self::VirtualGroupsOfKeys(_, range) => range.len(),
             Self::One(_) => 1,
@@ -44,21 +45,41 @@ impl Found<'_> {
     }
 
     /// Appends the places, in no order.
-    pub(crate) fn places(&self, layout: Layout, users: u32, out: &mut Vec<Place>) {
-        let own = |record: RecordIx| layout.of_record(record);
-        let virtual_group =
-            |record: RecordIx| (record < users).then(|| layout.place(Entry::VirtualGroup(record)));
-        match self {
-            Self::Records(list) => out.extend(list.iter().copied().map(own)),
-            Self::Collected(list) => out.extend(list.iter().copied().map(own)),
-            Self::VirtualGroupsOf(list) => out.extend(list.iter().copied().filter_map(virtual_group)),
-            Self::Users(list) => out.extend(list.iter().map(|&user| layout.place(Entry::User(user)))),
-            Self::Groups(list) => out.extend(list.iter().map(|&group| layout.place(Entry::Group(group)))),
-            Self::Keys(keys, range) => out.extend(keys.records(range.clone()).map(own)),
-            Self::VirtualGroupsOfKeys(keys, range) => {
-                out.extend(keys.records(range.clone()).filter_map(virtual_group));
+    pub(crate) fn places(&self, layout: Layout, out: &mut Vec<Place>) -> Result<(), WrongNumber> {
+        let own = |record: RecordIx, out: &mut Vec<Place>| {
+            out.push(layout.of_record(record)?);
+            Ok(())
+        };
+        let virtual_group = |record: RecordIx, out: &mut Vec<Place>| {
+            if let Some(user) = layout.user_of(record) {
+                out.push(layout.virtual_group(user)?);
             }
-            Self::One(entry) => out.push(layout.place(*entry)),
+            Ok(())
+        };
+        match self {
+            Self::Records(list) => list.iter().try_for_each(|&record| own(record, out)),
+            Self::Collected(list) => list.iter().try_for_each(|&record| own(record, out)),
+            Self::VirtualGroupsOf(list) => list.iter().try_for_each(|&record| virtual_group(record, out)),
+            Self::Users(list) => {
+                for &user in *list {
+                    out.push(layout.user(user)?);
+                }
+                Ok(())
+            }
+            Self::Groups(list) => {
+                for &group in *list {
+                    out.push(layout.group(group)?);
+                }
+                Ok(())
+            }
+            Self::Keys(keys, range) => keys.for_each_record(range.clone(), |record| own(record, out)),
+            Self::VirtualGroupsOfKeys(keys, range) => {
+                keys.for_each_record(range.clone(), |record| virtual_group(record, out))
+            }
+            Self::One(entry) => {
+                out.push(layout.place(*entry)?);
+                Ok(())
+            }
         }
     }
 }
@@ -91,121 +112,150 @@ impl Answer {
 pub(crate) struct Lookup<'s>(pub(crate) Context<'s>);
 
 impl<'s> Lookup<'s> {
-    /// Base and containers that have the attribute of an assertion.
-    pub(crate) fn containers_with(self, test: &'s Test) -> impl Iterator<Item = Container> {
-        let any = self.0.tree.may_hold(&test.attribute);
-        [
-            Container::Base,
-            Container::Users,
-            Container::Groups,
-            Container::VirtualGroups,
-        ]
-        .into_iter()
-        .filter(move |&container| {
-            any && self
-                .0
-                .find(Entry::Container(container), &test.attribute)
-                .is_some()
-        })
+    /// Containers that have the attribute of an assertion.
+    pub(crate) fn containers_with(self, test: &Test) -> Result<Vec<Container>, WrongNumber> {
+        let mut found = Vec::new();
+        if self.0.tree.may_hold(&test.attribute) {
+            for container in Container::ALL {
+                if self
+                    .0
+                    .find(Entry::Container(container), &test.attribute)?
+                    .is_some()
+                {
+                    found.push(container);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn add_containers(self, test: &Test, out: &mut Vec<Found<'s>>) -> Result<(), WrongNumber> {
+        let containers = self.containers_with(test)?.into_iter();
+        out.extend(containers.map(|container| Found::One(Entry::Container(container))));
+        Ok(())
     }
 
     /// Adds the lists that equality indexes and memberships have for an assertion; `None` if they know nothing of it.
-    pub(crate) fn find(self, test: &'s Test, out: &mut Vec<Found<'s>>) -> Option<Answer> {
+    pub(crate) fn find(
+        self,
+        test: &'s Test,
+        out: &mut Vec<Found<'s>>,
+    ) -> Result<Option<Answer>, WrongNumber> {
         let snapshot = self.0.snapshot;
-        let ids = || test.attribute.ids();
         let plain = test.attribute.second.is_none()
-            && ids().all(|id| !id.is_computed() || !snapshot.any_overrides(id));
+            && test
+                .attribute
+                .ids()
+                .all(|id| !id.is_computed() || !snapshot.any_overrides(id));
         let answer = match &test.matcher {
             // The indexes hold keys of the attributes' own syntaxes.
             Matcher::Equal(Equal { syntax, .. }) | Matcher::OneOf(syntax, _)
-                if *syntax != self.0.syntax(&test.attribute) =>
+                if *syntax != self.0.syntax(&test.attribute)? =>
             {
-                return None;
+                return Ok(None);
             }
             Matcher::Equal(equal) => {
-                if !ids().all(|id| self.find_equal(id, equal, out)) {
-                    return None;
+                for id in test.attribute.ids() {
+                    if !self.find_equal(id, equal, out)? {
+                        return Ok(None);
+                    }
                 }
                 Answer::exact(plain)
             }
             Matcher::OneOf(_, equals) => {
-                if !ids().all(|id| equals.iter().all(|equal| self.find_equal(id, equal, out))) {
-                    return None;
+                for id in test.attribute.ids() {
+                    for equal in equals.iter() {
+                        if !self.find_equal(id, equal, out)? {
+                            return Ok(None);
+                        }
+                    }
                 }
                 Answer::exact(plain)
             }
             Matcher::Class(classes, equal) => {
                 if classes.users || classes.groups || classes.virtual_groups {
-                    return None;
+                    return Ok(None);
                 }
-                out.push(Found::Records(
-                    snapshot.lookup(AttributeId::OBJECT_CLASS, || equal.key()),
-                ));
+                let records = snapshot.lookup(AttributeId::OBJECT_CLASS, || equal.key())?;
+                out.push(Found::Records(records));
                 Answer::Exact
             }
             Matcher::InChain(chain) => {
-                let memberships = &snapshot.records.memberships;
-                out.extend(ids().map(|id| Found::Records(snapshot.lookup(id, || chain.equal.key()))));
-                if chain.upwards {
-                    out.push(Found::Groups(&chain.groups));
-                    out.extend(chain.equal.entries.iter().filter_map(|entry| match entry {
-                        Entry::User(user) => Some(Found::One(Entry::VirtualGroup(*user))),
-                        _ => None,
-                    }));
-                } else {
-                    for &group in &chain.groups {
-                        out.push(Found::Users(memberships.group_users.of(group)));
-                        out.push(Found::Groups(memberships.group_children.of(group)));
-                    }
+                for id in test.attribute.ids() {
+                    out.push(Found::Records(snapshot.lookup(id, || chain.equal.key())?));
                 }
+                self.find_in_chain(chain, out)?;
                 Answer::Superset
             }
-            Matcher::Present if test.attribute.second.is_none() => self.find_present(test, out)?,
-            _ => return None,
+            Matcher::Present if test.attribute.second.is_none() => match self.find_present(test, out)? {
+                Some(answer) => answer,
+                None => return Ok(None),
+            },
+            _ => return Ok(None),
         };
-        out.extend(
-            self.containers_with(test)
-                .map(|container| Found::One(Entry::Container(container))),
-        );
-        Some(answer)
+        self.add_containers(test, out)?;
+        Ok(Some(answer))
+    }
+
+    fn find_in_chain(self, chain: &'s Chain, out: &mut Vec<Found<'s>>) -> Result<(), WrongNumber> {
+        let memberships = &self.0.snapshot.records.memberships;
+        if chain.upwards {
+            out.push(Found::Groups(&chain.groups));
+            out.extend(chain.equal.entries.iter().filter_map(|entry| match entry {
+                Entry::User(user) => Some(Found::One(Entry::VirtualGroup(*user))),
+                _ => None,
+            }));
+            return Ok(());
+        }
+        for &group in &chain.groups {
+            out.push(Found::Users(memberships.group_users.of(group)?));
+            out.push(Found::Groups(memberships.group_children.of(group)?));
+        }
+        Ok(())
     }
 
     /// A custom attribute that few have.
-    fn find_present(self, test: &Test, out: &mut Vec<Found<'s>>) -> Option<Answer> {
+    fn find_present(self, test: &Test, out: &mut Vec<Found<'s>>) -> Result<Option<Answer>, WrongNumber> {
         let snapshot = self.0.snapshot;
         let Some(id) = test.attribute.first else {
-            return Some(Answer::Exact);
+            return Ok(Some(Answer::Exact));
         };
-        let index = snapshot.indexes.get(id.index())?;
-        let few = index.records() < snapshot.records.rows.len() / 4;
+        let few = snapshot.indexes.get(id)?.records() < snapshot.records.all.len() / 4;
         if id.is_built_in() || !few {
-            return None;
+            return Ok(None);
         }
-        out.push(Found::Collected(snapshot.equality(id).all().collect()));
-        Some(Answer::Exact)
+        if let Some(index) = snapshot.equality(id)? {
+            out.push(Found::Collected(index.all()?));
+        }
+        Ok(Some(Answer::Exact))
     }
 
     /// Adds what is known of entries with a value; false if nothing is.
-    fn find_equal(self, id: AttributeId, equal: &'s Equal, out: &mut Vec<Found<'s>>) -> bool {
+    fn find_equal(
+        self,
+        id: AttributeId,
+        equal: &'s Equal,
+        out: &mut Vec<Found<'s>>,
+    ) -> Result<bool, WrongNumber> {
         let definition = id.definition();
         if definition.is_some_and(|built_in| built_in.follows_from_kind) {
-            return false;
+            return Ok(false);
         }
         let snapshot = self.0.snapshot;
         let memberships = &snapshot.records.memberships;
-        let stored = snapshot.lookup(id, || equal.key());
+        let stored = snapshot.lookup(id, || equal.key())?;
         if !stored.is_empty() {
             out.push(Found::Records(stored));
         }
         if let Some(stored) = definition.and_then(|built_in| as_of_users(built_in.virtual_groups?)) {
-            out.push(Found::VirtualGroupsOf(snapshot.lookup(stored, || equal.key())));
+            out.push(Found::VirtualGroupsOf(snapshot.lookup(stored, || equal.key())?));
         }
         match id {
-            AttributeId::UID_NUMBER | AttributeId::GID_NUMBER => self.find_number(id, equal, out),
-            AttributeId::ENTRY_UUID => self.find_uuid(equal, out),
+            AttributeId::UID_NUMBER | AttributeId::GID_NUMBER => self.find_number(id, equal, out)?,
+            AttributeId::ENTRY_UUID => self.find_uuid(equal, out)?,
             AttributeId::MEMBER_UID => {
                 for &user in equal.users.iter().flatten() {
-                    out.push(Found::Groups(memberships.user_groups.of(user)));
+                    out.push(Found::Groups(memberships.user_groups.of(user)?));
                     out.push(Found::One(Entry::VirtualGroup(user)));
                 }
             }
@@ -216,10 +266,12 @@ impl<'s> Lookup<'s> {
                 for entry in &equal.entries {
                     match *entry {
                         Entry::User(user) => {
-                            out.push(Found::Groups(memberships.user_groups.of(user)));
+                            out.push(Found::Groups(memberships.user_groups.of(user)?));
                             out.push(Found::One(Entry::VirtualGroup(user)));
                         }
-                        Entry::Group(group) => out.push(Found::Groups(memberships.group_parents.of(group))),
+                        Entry::Group(group) => {
+                            out.push(Found::Groups(memberships.group_parents.of(group)?));
+                        }
                         _ => {}
                     }
                 }
@@ -227,36 +279,41 @@ impl<'s> Lookup<'s> {
             AttributeId::MEMBER_OF => {
                 for entry in &equal.entries {
                     if let Entry::Group(group) = *entry {
-                        out.push(Found::Users(memberships.group_users.of(group)));
-                        out.push(Found::Groups(memberships.group_children.of(group)));
+                        out.push(Found::Users(memberships.group_users.of(group)?));
+                        out.push(Found::Groups(memberships.group_children.of(group)?));
                     }
                 }
             }
             _ => {}
         }
-        true
+        Ok(true)
     }
 
-    fn find_number(self, id: AttributeId, equal: &'s Equal, out: &mut Vec<Found<'s>>) {
+    fn find_number(
+        self,
+        id: AttributeId,
+        equal: &'s Equal,
+        out: &mut Vec<Found<'s>>,
+    ) -> Result<(), WrongNumber> {
         let snapshot = self.0.snapshot;
         let group_numbers = id == AttributeId::GID_NUMBER;
         if group_numbers {
             // Virtual groups show the stored numbers of their users.
             for stored in [AttributeId::GID_NUMBER, AttributeId::UID_NUMBER] {
-                out.push(Found::VirtualGroupsOf(snapshot.lookup(stored, || equal.key())));
+                out.push(Found::VirtualGroupsOf(snapshot.lookup(stored, || equal.key())?));
             }
         }
         let number = std::str::from_utf8(equal.key())
             .ok()
             .and_then(|text| text.parse::<i64>().ok());
-        let Some(number) = number else { return };
+        let Some(number) = number else { return Ok(()) };
         let user = number
             .checked_sub(self.0.tree.uid_start)
             .and_then(|pk| snapshot.user_by_pk(pk));
         if let Some(user) = user {
-            out.push(Found::One(Entry::User(user.0)));
+            out.push(Found::One(Entry::User(user)));
             if group_numbers {
-                out.push(Found::One(Entry::VirtualGroup(user.0)));
+                out.push(Found::One(Entry::VirtualGroup(user)));
             }
         }
         if let Some(number) = number.checked_sub(self.0.tree.gid_start)
@@ -264,29 +321,31 @@ impl<'s> Lookup<'s> {
         {
             let numbers = &snapshot.groups_by_number;
             let first = numbers.partition_point(|(known, _)| *known < number);
-            let same = numbers.get(first..).unwrap_or_default().iter();
+            let same = numbers.iter().skip(first);
             for (_, group) in same.take_while(|(known, _)| *known == number) {
                 out.push(Found::One(Entry::Group(*group)));
             }
         }
+        Ok(())
     }
 
-    fn find_uuid(self, equal: &Equal, out: &mut Vec<Found<'s>>) {
+    fn find_uuid(self, equal: &Equal, out: &mut Vec<Found<'s>>) -> Result<(), WrongNumber> {
         let text = std::str::from_utf8(equal.key()).ok();
         let Some(uuid) = text.and_then(|text| uuid::Uuid::try_parse(text).ok()) else {
-            return;
+            return Ok(());
         };
         let snapshot = self.0.snapshot;
         let uuid = uuid.into_bytes();
-        if let Some(user) = snapshot.user_by_uuid(&uuid) {
+        if let Some(user) = snapshot.user_by_uuid(&uuid)? {
             out.push(Found::One(Entry::User(user)));
         }
-        if let Some(user) = snapshot.user_by_uuid(&virtual_group_uuid(uuid)) {
+        if let Some(user) = snapshot.user_by_uuid(&virtual_group_uuid(uuid))? {
             out.push(Found::One(Entry::VirtualGroup(user)));
         }
-        if let Ok(group) = snapshot.records.groups.uuids.binary_search(&uuid) {
-            out.push(Found::One(Entry::Group(group as u32)));
+        if let Some(group) = snapshot.records.group_by_uuid(&uuid) {
+            out.push(Found::One(Entry::Group(group)));
         }
+        Ok(())
     }
 
     /// The tables of keys in which the entries with an attribute are found; `None` if some of them are in none.
@@ -314,42 +373,48 @@ impl<'s> Lookup<'s> {
     }
 
     /// Adds the parts of ordered tables that can satisfy an assertion; `None` if they cannot tell.
-    pub(crate) fn find_ordered(self, test: &'s Test, out: &mut Vec<Found<'s>>) -> Option<Answer> {
+    pub(crate) fn find_ordered(
+        self,
+        test: &'s Test,
+        out: &mut Vec<Found<'s>>,
+    ) -> Result<Option<Answer>, WrongNumber> {
         let snapshot = self.0.snapshot;
         let found = |table: Table, keys: &'s KeyTable, range| match table.virtual_groups {
             true => Found::VirtualGroupsOfKeys(keys, range),
             false => Found::Keys(keys, range),
         };
+        let syntax = self.0.syntax(&test.attribute)?;
         let whole = match &test.matcher {
-            Matcher::Substrings(syntax, parts)
-                if !parts.initial.is_empty() && *syntax == self.0.syntax(&test.attribute) =>
-            {
-                for table in self.tables(test)? {
-                    let keys = snapshot.text_keys(table.attribute);
-                    out.push(found(table, keys, keys.prefix(&parts.initial)));
+            Matcher::Substrings(own, parts) if !parts.initial.is_empty() && *own == syntax => {
+                let Some(tables) = self.tables(test) else {
+                    return Ok(None);
+                };
+                for table in tables {
+                    let keys = snapshot.text_keys(table.attribute)?;
+                    out.push(found(table, keys, keys.prefix(&parts.initial)?));
                 }
                 parts.any.is_empty() && parts.last.is_empty()
             }
             Matcher::Order {
-                syntax,
+                syntax: own,
                 key,
                 wanted,
                 strict,
-            } if *syntax == self.0.syntax(&test.attribute) => {
+            } if *own == syntax => {
+                let Some(tables) = self.tables(test) else {
+                    return Ok(None);
+                };
                 let wanted: Ordering = *wanted;
-                for table in self.tables(test)? {
-                    let keys = snapshot.ordering_keys(table.attribute);
-                    out.push(found(table, keys, keys.range(key, wanted)));
+                for table in tables {
+                    let keys = snapshot.ordering_keys(table.attribute)?;
+                    out.push(found(table, keys, keys.range(key, wanted)?));
                 }
                 !strict
             }
-            _ => return None,
+            _ => return Ok(None),
         };
-        out.extend(
-            self.containers_with(test)
-                .map(|container| Found::One(Entry::Container(container))),
-        );
-        Some(Answer::exact(whole && test.attribute.second.is_none()))
+        self.add_containers(test, out)?;
+        Ok(Some(Answer::exact(whole && test.attribute.second.is_none())))
     }
 }
 

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 
 use crate::index::order::{OrderKey, ordering_key, write_key};
 use crate::model::attribute::AttributeRef;
+use crate::model::number::{WrongNumber, count_of};
 use crate::model::place::{Entry, Place};
 use crate::schema::{self, Comparison, Syntax};
 use crate::view::context::Context;
@@ -40,32 +41,36 @@ const INAPPROPRIATE_MATCHING: u8 = 18;
 
 impl SortOrder {
     /// The order that keys ask for. With `lenient` attributes that no entry has are missing in all.
-    pub(crate) fn new(context: &Context<'_>, keys: &[SortKey], lenient: bool) -> Result<Self, SortError> {
-        let criterion = |key: &SortKey| {
+    pub(crate) fn new(
+        context: &Context<'_>,
+        keys: &[SortKey],
+        lenient: bool,
+    ) -> Result<Result<Self, SortError>, WrongNumber> {
+        let mut criteria = Vec::with_capacity(keys.len());
+        for key in keys {
             let error = |code| SortError {
                 code,
                 attribute: key.attribute.clone(),
             };
             let attribute = context.resolve(&key.attribute);
             if attribute.first.is_none() && attribute.known.is_none() && !lenient {
-                return Err(error(NO_SUCH_ATTRIBUTE));
+                return Ok(Err(error(NO_SUCH_ATTRIBUTE)));
             }
+            let own = context.syntax(&attribute)?;
             let syntax = match &key.ordering_rule {
-                None => context.syntax(&attribute),
+                None => own,
                 Some(rule) => match schema::matching_rule(rule) {
-                    Some(rule) if rule.comparison == Comparison::Ordering => {
-                        rule.syntax.comparing(context.syntax(&attribute))
-                    }
-                    _ => return Err(error(INAPPROPRIATE_MATCHING)),
+                    Some(rule) if rule.comparison == Comparison::Ordering => rule.syntax.comparing(own),
+                    _ => return Ok(Err(error(INAPPROPRIATE_MATCHING))),
                 },
             };
-            Ok(Criterion {
+            criteria.push(Criterion {
                 attribute,
                 syntax,
                 reverse: key.reverse_order,
-            })
-        };
-        keys.iter().map(criterion).collect::<Result<_, _>>().map(Self)
+            });
+        }
+        Ok(Ok(Self(criteria)))
     }
 
     /// What tells the order from others, if it has one key whose values are stored.
@@ -90,27 +95,28 @@ impl SortOrder {
         entry: Entry,
         scratch: &mut Vec<u8>,
         out: &mut Vec<u8>,
-    ) {
+    ) -> Result<(), WrongNumber> {
         for criterion in &self.0 {
             let mut least: Option<Vec<u8>> = None;
-            if let Some(attribute) = context.find(entry, &criterion.attribute) {
-                attribute.values().any(context, scratch, |value| {
+            if let Some(attribute) = context.find(entry, &criterion.attribute)? {
+                attribute.values()?.any(context, scratch, |value| {
                     let key = ordering_key(criterion.syntax, value);
                     if least.as_ref().is_none_or(|least| key < *least) {
                         least = Some(key);
                     }
                     false
-                });
+                })?;
             }
             write_key(least.as_deref(), criterion.reverse, out);
         }
+        Ok(())
     }
 
     /// The key of an entry.
-    pub(crate) fn key_of(&self, context: &Context<'_>, entry: Entry) -> Vec<u8> {
+    pub(crate) fn key_of(&self, context: &Context<'_>, entry: Entry) -> Result<Vec<u8>, WrongNumber> {
         let mut key = Vec::new();
-        self.write_key(context, entry, &mut Vec::new(), &mut key);
-        key
+        self.write_key(context, entry, &mut Vec::new(), &mut key)?;
+        Ok(key)
     }
 
     /// The beginning of the keys of entries whose first attribute has this value.
@@ -123,6 +129,7 @@ impl SortOrder {
     }
 }
 
+/// A match, and where its key is among all keys.
 #[derive(Clone, Copy, Debug)]
 struct Item {
     start: usize,
@@ -167,23 +174,29 @@ impl Sorter {
     }
 
     /// Adds a match. Gives the octets of its key.
-    pub(crate) fn push(&mut self, context: &Context<'_>, entry: Entry, place: Place) -> usize {
+    pub(crate) fn push(
+        &mut self,
+        context: &Context<'_>,
+        entry: Entry,
+        place: Place,
+    ) -> Result<usize, WrongNumber> {
         let start = self.keys.len();
         self.order
-            .write_key(context, entry, &mut self.scratch, &mut self.keys);
-        let length = u32::try_from(self.keys.len() - start).unwrap_or(u32::MAX);
-        if let Some((key, first)) = &self.from
-            && (self.keys.get(start..).unwrap_or_default(), place) < (key.as_slice(), *first)
+            .write_key(context, entry, &mut self.scratch, &mut self.keys)?;
+        let key = self.keys.get(start..).ok_or(WrongNumber::Key)?;
+        let length = count_of(key);
+        if let Some((from, first)) = &self.from
+            && (key, place) < (from.as_slice(), *first)
         {
             self.keys.truncate(start);
-            return length as usize;
+            return Ok(length as usize);
         }
         self.items += 1;
         self.run.push(Item { start, length, place });
         if self.run.len() >= RUN {
             self.end_run();
         }
-        length as usize
+        Ok(length as usize)
     }
 
     fn end_run(&mut self) {
@@ -264,8 +277,9 @@ impl Merge {
 }
 
 fn key_of<'k>(keys: &'k [u8], item: &Item) -> &'k [u8] {
+    // Keys are never taken away from behind an item.
     keys.get(item.start..item.start + item.length as usize)
-        .unwrap_or_default()
+        .unwrap_or(&[])
 }
 
 fn compare(keys: &[u8], a: &Item, b: &Item) -> Ordering {

@@ -1,12 +1,13 @@
 //! A walk through an order that is kept with the snapshot: pages of sorted answers are parts of it.
 //!
-//! Base and containers are put in their places, and the root DSE where a search has it. Must not know which entries match.
+//! Containers are put in their places, and the root DSE where a search has it. Must not know which entries match.
 
-use crate::model::place::{Layout, Place, ROOT};
+use crate::model::number::{Met, WrongNumber};
+use crate::model::place::{Container, Layout, Place, ROOT};
 use crate::plan::sorting::SortOrder;
 use crate::view::context::Context;
 
-/// A walk through an order, base and containers in their places.
+/// A walk through an order, containers in their places.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Walk {
     order: usize,
@@ -25,42 +26,57 @@ impl Walk {
         order: &SortOrder,
         root: Option<Vec<u8>>,
         from: Option<&(Vec<u8>, Place)>,
-    ) -> Option<Self> {
-        let key = order.key()?;
+    ) -> Result<Option<Self>, WrongNumber> {
         let orders = &context.snapshot.orders;
-        let number = orders.find_or_make(key, &context.snapshot.records)?;
-        let places = orders.get(number);
-        let key_of = |place: Place| (order.key_of(context, layout.entry(place)), place);
-        let before = |own: &(Vec<u8>, Place)| places.partition_point(|&other| key_of(other) < *own);
-        let containers = layout.containers().into_iter().map(key_of);
-        let mut containers: Vec<(Vec<u8>, Place)> = containers.chain(root.map(|key| (key, ROOT))).collect();
-        containers.sort_unstable();
-        let start = from.map_or(0, |from| {
-            before(from) + containers.partition_point(|own| own < from)
-        });
-        Some(Self {
+        let number = order
+            .key()
+            .and_then(|key| orders.find_or_make(key, &context.snapshot.records));
+        let Some(number) = number else {
+            return Ok(None);
+        };
+        let places = orders.get(number)?;
+        let key_of = |place: Place| Ok((order.key_of(context, layout.entry(place)?)?, place));
+        let before = |own: &(Vec<u8>, Place)| {
+            let met = Met::default();
+            let before = places.partition_point(|&other| {
+                let earlier = key_of(other).map(|other| other < *own);
+                met.or(earlier, false)
+            });
+            met.answer(before)
+        };
+        let mut keys = Vec::with_capacity(Container::ALL.len() + 1);
+        for container in Container::ALL {
+            keys.push(key_of(layout.container(container))?);
+        }
+        keys.extend(root.map(|key| (key, ROOT)));
+        keys.sort_unstable();
+        let start = match from {
+            Some(from) => before(from)? + keys.partition_point(|own| own < from),
+            None => 0,
+        };
+        let mut containers = Vec::with_capacity(keys.len());
+        for own in &keys {
+            containers.push((before(own)?, own.1));
+        }
+        Ok(Some(Self {
             order: number,
-            containers: containers.iter().map(|own| (before(own), own.1)).collect(),
+            containers,
             start,
-        })
+        }))
     }
 
     /// The entry at a place of the walk.
     #[inline]
-    pub(crate) fn get(&self, context: &Context<'_>, place: usize) -> Option<Place> {
+    pub(crate) fn get(&self, context: &Context<'_>, place: usize) -> Result<Option<Place>, WrongNumber> {
         let mut before = 0;
         for (index, (follows, container)) in self.containers.iter().enumerate() {
             match (follows + index).cmp(&place) {
-                std::cmp::Ordering::Equal => return Some(*container),
+                std::cmp::Ordering::Equal => return Ok(Some(*container)),
                 std::cmp::Ordering::Less => before += 1,
                 std::cmp::Ordering::Greater => break,
             }
         }
-        context
-            .snapshot
-            .orders
-            .get(self.order)
-            .get(place - before)
-            .copied()
+        let order = context.snapshot.orders.get(self.order)?;
+        Ok(order.get(place - before).copied())
     }
 }

@@ -159,9 +159,15 @@ pub enum Usage {
     DsaOperation,
 }
 
+/// What tells an attribute type from the others: its place among them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AttributeTypeId(pub(super) u16);
+
 /// An attribute type.
 #[derive(Clone, Copy, Debug)]
 pub struct AttributeType {
+    /// What tells it from the others.
+    pub id: AttributeTypeId,
     /// The spelling we serve.
     pub name: &'static str,
     /// [`name`](Self::name) in lower case: the key under which values are kept.

@@ -5,11 +5,13 @@
 
 use crate::model::built_in::{AttributeId, Those, count, ids};
 use crate::model::encoded::Elements;
+use crate::model::number::{UserIx, WrongNumber};
 use crate::model::object_classes::{ClassesOf, object_classes};
 use crate::model::place::Entry;
-use crate::model::row::{Record, RecordIx};
+use crate::model::record::Record;
+use crate::values::digits::Digits;
 use crate::view::context::Context;
-use crate::view::values::{Attribute, Digits, write_groups};
+use crate::view::values::{Attribute, write_groups};
 
 /// The computed attributes of a default answer, by kind of entry.
 const OF_USERS: [AttributeId; count(Those::DefaultOfUsers)] = ids(Those::DefaultOfUsers);
@@ -25,43 +27,61 @@ pub(crate) enum Piece<'a> {
 }
 
 impl<'a> Piece<'a> {
-    pub(crate) fn write(&self, context: &Context<'a>, types_only: bool, out: &mut Vec<u8>) {
+    pub(crate) fn write(
+        &self,
+        context: &Context<'a>,
+        types_only: bool,
+        out: &mut Vec<u8>,
+    ) -> Result<(), WrongNumber> {
         match self {
             Self::Attribute(attribute) => attribute.write(context, types_only, out),
-            Self::Run(run) if !types_only => out.extend_from_slice(run),
+            Self::Run(run) if types_only => {
+                Elements(run).try_for_each(|element| Attribute::Stored(element).write(context, true, out))
+            }
             Self::Run(run) => {
-                Elements(run).for_each(|element| Attribute::Stored(element).write(context, true, out));
+                out.extend_from_slice(run);
+                Ok(())
             }
         }
     }
 }
 
 /// Calls `each` with the parts of the default answer.
-pub(crate) fn pieces<'a>(context: &Context<'a>, entry: Entry, each: &mut impl FnMut(Piece<'a>)) {
-    let mut record_answer = |record: RecordIx, computed: &[AttributeId]| {
-        let row = context.snapshot.records.row(record);
-        let ids = std::iter::once(AttributeId::OBJECT_CLASS).chain(computed.iter().copied());
-        let mut run = Some(context.snapshot.records.block(record));
-        for id in ids {
-            if !row.overrides(id)
-                && let Some(attribute) = context.attribute(entry, id)
-            {
-                each(Piece::Attribute(attribute));
+pub(crate) fn pieces<'a>(
+    context: &Context<'a>,
+    entry: Entry,
+    each: &mut impl FnMut(Piece<'a>) -> Result<(), WrongNumber>,
+) -> Result<(), WrongNumber> {
+    let records = &context.snapshot.records;
+    let computed: &[AttributeId] = match entry {
+        Entry::Container(container) => return each(Piece::Run(&context.tree.container(container).block)),
+        Entry::User(_) => &OF_USERS,
+        Entry::Group(_) => &OF_GROUPS,
+        Entry::VirtualGroup(_) => {
+            for id in std::iter::once(AttributeId::OBJECT_CLASS).chain(OF_VIRTUAL_GROUPS) {
+                if let Some(attribute) = context.attribute(entry, id)? {
+                    each(Piece::Attribute(attribute))?;
+                }
             }
-            if let Some(run) = run.take() {
-                each(Piece::Run(run));
-            }
+            return Ok(());
         }
     };
-    match entry {
-        Entry::Container(container) => each(Piece::Run(&context.tree.container(container).block)),
-        Entry::User(user) => record_answer(user, &OF_USERS),
-        Entry::Group(group) => record_answer(context.snapshot.records.group_record(group), &OF_GROUPS),
-        Entry::VirtualGroup(_) => std::iter::once(AttributeId::OBJECT_CLASS)
-            .chain(OF_VIRTUAL_GROUPS)
-            .filter_map(|id| context.attribute(entry, id))
-            .for_each(|attribute| each(Piece::Attribute(attribute))),
+    let Some(record) = records.layout.record_of(entry) else {
+        return Ok(());
+    };
+    let record = records.get(record)?;
+    let mut run = Some(records.block(record)?);
+    for id in std::iter::once(AttributeId::OBJECT_CLASS).chain(computed.iter().copied()) {
+        if !record.overrides(id)
+            && let Some(attribute) = context.attribute(entry, id)?
+        {
+            each(Piece::Attribute(attribute))?;
+        }
+        if let Some(run) = run.take() {
+            each(Piece::Run(run))?;
+        }
     }
+    Ok(())
 }
 
 /// Whether the default answer has an attribute found under a number.
@@ -79,14 +99,14 @@ pub(crate) fn is_in_default_answer(entry: Entry, id: AttributeId, attribute: &At
 
 /// Appends the default answer.
 #[inline]
-pub(crate) fn write(context: &Context<'_>, entry: Entry, out: &mut Vec<u8>) {
+pub(crate) fn write(context: &Context<'_>, entry: Entry, out: &mut Vec<u8>) -> Result<(), WrongNumber> {
     if let Entry::User(user) = entry {
-        let row = context.snapshot.records.row(user);
-        if row.flags & OVERRIDES_OF_USERS == 0 {
-            return write_usual_user(context, user, row, out);
+        let record = context.snapshot.records.get(user.into())?;
+        if record.flags & OVERRIDES_OF_USERS == 0 {
+            return write_usual_user(context, user, record, out);
         }
     }
-    pieces(context, entry, &mut |piece| piece.write(context, false, out));
+    pieces(context, entry, &mut |piece| piece.write(context, false, out))
 }
 
 /// The overrides of what is computed in the default answer of a user.
@@ -95,21 +115,26 @@ const OVERRIDES_OF_USERS: u32 = AttributeId::OBJECT_CLASS.override_bit()
     | AttributeId::GID_NUMBER.override_bit();
 
 /// A user without such overrides: nearly every one.
-fn write_usual_user(context: &Context<'_>, user: u32, row: Record, out: &mut Vec<u8>) {
+fn write_usual_user(
+    context: &Context<'_>,
+    user: UserIx,
+    record: &Record,
+    out: &mut Vec<u8>,
+) -> Result<(), WrongNumber> {
     out.extend_from_slice(object_classes(ClassesOf::Users));
-    out.extend_from_slice(context.snapshot.records.block_of(row));
-    let number = Digits::new(context.user_number(user));
+    out.extend_from_slice(context.snapshot.records.block(record)?);
+    let number = Digits::new(context.user_number(user)?);
     write_number(out, b"uidNumber", &number);
     write_number(out, b"gidNumber", &number);
-    let groups = context.snapshot.records.memberships.user_groups.of(user);
-    write_groups(context, b"memberOf", groups, out);
+    let groups = context.snapshot.records.memberships.user_groups.of(user)?;
+    write_groups(context, b"memberOf", groups, out)
 }
 
 /// Appends a PartialAttribute with one number; it is always shorter than 128 octets.
 #[inline]
 fn write_number(out: &mut Vec<u8>, name: &[u8; 9], number: &Digits) {
     let digits = number.as_bytes();
-    let size = digits.len() as u8;
+    let size = number.len();
     let mut front = [
         0x30,
         15 + size,

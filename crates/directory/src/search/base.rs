@@ -2,55 +2,72 @@
 //!
 //! Must not know filters or controls.
 
-use crate::model::place::{Container, Entry, Layout};
-use crate::plan::outline::InScope;
+use crate::model::number::WrongNumber;
+use crate::model::place::{Container, Entry, Layout, PlaceRange, UserOrGroup};
+use crate::plan::in_scope::InScope;
 use crate::view::context::Context;
-use crate::view::tree::Resolved;
+use crate::view::naming::{NameError, Resolved};
 use akldap_ldap::dn::Name;
 use akldap_ldap::message::Scope;
 use akldap_ldap::response::{LdapResult, ResultCode};
 
 /// The entry a search starts from.
 pub(crate) fn base_entry(context: &Context<'_>, name: &Name<'_>) -> Result<Entry, LdapResult> {
-    let missing = |above: Option<Entry>| LdapResult {
-        code: ResultCode::NoSuchObject,
-        matched_dn: above.map(|entry| context.dn(entry).concat()).unwrap_or_default(),
-        diagnostic_message: "no such entry".into(),
-    };
     match context.tree.resolve(context.snapshot, name) {
-        Err(error) => Err(LdapResult::new(
-            ResultCode::InvalidDnSyntax,
-            format!("malformed name: {error}"),
-        )),
-        Ok(Resolved::Outside) => Err(missing(None)),
-        Ok(Resolved::Missing(above)) => Err(missing(
-            above.into_iter().rfind(|&entry| context.is_visible(entry)),
-        )),
-        Ok(Resolved::Entries(entries)) => {
+        Ok(resolved) => found(context, resolved).unwrap_or_else(|wrong| Err(damaged(wrong))),
+        Err(NameError::Wrong(wrong)) => Err(damaged(wrong)),
+        Err(error @ NameError::Malformed(_)) => {
+            Err(LdapResult::new(ResultCode::InvalidDnSyntax, error.to_string()))
+        }
+    }
+}
+
+fn found(context: &Context<'_>, resolved: Resolved) -> Result<Result<Entry, LdapResult>, WrongNumber> {
+    let missing = |above: Option<Entry>| {
+        let matched_dn = match above {
+            Some(entry) => context.dn(entry)?.concat(),
+            None => Vec::new(),
+        };
+        Ok(Err(LdapResult {
+            code: ResultCode::NoSuchObject,
+            matched_dn,
+            diagnostic_message: "no such entry".into(),
+        }))
+    };
+    match resolved {
+        Resolved::Outside => missing(None),
+        Resolved::Missing(above) => missing(context.first_visible(above.into_iter().rev())?),
+        Resolved::Entries(entries) => {
             let first = entries.first().copied();
-            entries
-                .into_iter()
-                .find(|&entry| context.is_visible(entry))
-                .or_else(|| first.and_then(|first| visible_twin(context, first)))
-                .ok_or_else(|| missing(first.map(container_of)))
+            if let Some(entry) = context.first_visible(entries)? {
+                return Ok(Ok(entry));
+            }
+            let twin = match first {
+                Some(first) => visible_twin(context, first)?,
+                None => None,
+            };
+            match twin {
+                Some(twin) => Ok(Ok(twin)),
+                None => missing(first.map(container_of)),
+            }
         }
     }
 }
 
 /// The entry the viewer sees of those whose names differ from an entry's only in spelling: authentik lets people log in
 /// by any spelling of their name, also by one that is another's exact name.
-fn visible_twin(context: &Context<'_>, entry: Entry) -> Option<Entry> {
-    let (record, entry_of): (_, fn(u32) -> Entry) = match entry {
-        Entry::Container(_) => return None,
-        Entry::User(user) => (user, Entry::User),
-        Entry::VirtualGroup(user) => (user, Entry::VirtualGroup),
-        Entry::Group(group) => (context.snapshot.records.group_record(group), Entry::Group),
+fn visible_twin(context: &Context<'_>, entry: Entry) -> Result<Option<Entry>, WrongNumber> {
+    let layout = context.snapshot.records.layout;
+    let Some(record) = layout.record_of(entry) else {
+        return Ok(None);
     };
-    context
-        .snapshot
-        .twins(record)
-        .map(entry_of)
-        .find(|&entry| context.is_visible(entry))
+    let twins = context.snapshot.twins(record)?.iter();
+    context.first_visible(twins.filter_map(|&twin| match (layout.which(twin), entry) {
+        (UserOrGroup::User(user), Entry::User(_)) => Some(Entry::User(user)),
+        (UserOrGroup::User(user), Entry::VirtualGroup(_)) => Some(Entry::VirtualGroup(user)),
+        (UserOrGroup::Group(group), Entry::Group(_)) => Some(Entry::Group(group)),
+        _ => None,
+    }))
 }
 
 /// The entry a leaf is in.
@@ -64,28 +81,31 @@ fn container_of(entry: Entry) -> Entry {
 }
 
 /// The places that base and scope cover.
-pub(crate) fn in_scope(layout: Layout, base: Entry, scope: Scope) -> InScope {
-    let place = layout.place(base);
-    let own = place..place + 1;
+pub(crate) fn in_scope(layout: Layout, base: Entry, scope: Scope) -> Result<InScope, WrongNumber> {
+    let place = layout.place(base)?;
     let (children, below) = match base {
         Entry::Container(Container::Base) => {
             let containers = [Container::Users, Container::Groups, Container::VirtualGroups];
-            let places = containers.map(|container| layout.place(Entry::Container(container)));
             (
-                InScope::of(places.map(|place| place..place + 1)),
-                place + 1..layout.end(),
+                InScope::of(containers.map(|container| PlaceRange::one(layout.container(container)))),
+                PlaceRange::new(place.next(), layout.end()),
             )
         }
         Entry::Container(container) => {
             let children = layout.children(container);
-            (InScope::one(children.clone()), children)
+            (InScope::one(children), children)
         }
-        _ => (InScope::default(), place + 1..place + 1),
+        _ => (InScope::default(), PlaceRange::new(place.next(), place.next())),
     };
-    match scope {
-        Scope::BaseObject => InScope::one(own),
+    Ok(match scope {
+        Scope::BaseObject => InScope::one(PlaceRange::one(place)),
         Scope::SingleLevel => children,
-        Scope::WholeSubtree => InScope::one(place..below.end),
+        Scope::WholeSubtree => InScope::one(PlaceRange::new(place, below.end)),
         Scope::SubordinateSubtree => InScope::one(below),
-    }
+    })
+}
+
+/// The result when a number points nowhere: `other (80)`, which the directory gives for nothing else.
+pub(crate) fn damaged(wrong: WrongNumber) -> LdapResult {
+    LdapResult::new(ResultCode::Other, format!("internal error: {wrong}"))
 }

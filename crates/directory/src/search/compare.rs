@@ -5,8 +5,9 @@
 use crate::filter::evaluation::Scratch;
 use crate::filter::node::Node;
 use crate::index::snapshot::Snapshot;
+use crate::model::number::WrongNumber;
 use crate::model::place::{Container, Entry};
-use crate::search::base::base_entry;
+use crate::search::base::{base_entry, damaged};
 use crate::search::request::Viewer;
 use crate::search::start::empty_snapshot;
 use crate::view::context::{Context, View};
@@ -18,7 +19,8 @@ use akldap_ldap::response::{LdapResult, ResultCode};
 
 /// Whether an entry has a value: compareTrue or compareFalse; noSuchAttribute if it has no value of the attribute at
 /// all, invalidAttributeSyntax if the value is none of the attribute's syntax and the entry does not store the same text,
-/// noSuchObject if the viewer sees no such entry, invalidDNSyntax if the name is malformed.
+/// noSuchObject if the viewer sees no such entry, invalidDNSyntax if the name is malformed; other if a number in the
+/// snapshot points nowhere.
 #[must_use]
 pub fn compare(
     snapshot: &Snapshot,
@@ -34,7 +36,7 @@ pub fn compare(
         view: viewer.view(snapshot),
     };
     match base_entry(&context, name) {
-        Ok(entry) => compare_with(&context, entry, attribute, value),
+        Ok(entry) => compare_with(&context, entry, attribute, value).unwrap_or_else(damaged),
         Err(result) => result,
     }
 }
@@ -48,31 +50,39 @@ pub fn compare_entry(dn: &str, attributes: &Attributes, attribute: &[u8], value:
         tree: &tree,
         view: View::Full,
     };
-    compare_with(&context, Entry::Container(Container::Base), attribute, value)
+    let entry = Entry::Container(Container::Base);
+    compare_with(&context, entry, attribute, value).unwrap_or_else(damaged)
 }
 
-fn compare_with(context: &Context<'_>, entry: Entry, attribute: &[u8], value: &[u8]) -> LdapResult {
+fn compare_with(
+    context: &Context<'_>,
+    entry: Entry,
+    attribute: &[u8],
+    value: &[u8],
+) -> Result<LdapResult, WrongNumber> {
     let meant = context.resolve(attribute);
     let known = meant.first.is_some() || meant.known.is_some();
-    let found = context
-        .find(entry, &meant)
-        .filter(|found| known && !found.values().is_empty());
-    if found.is_none() {
-        return LdapResult::new(ResultCode::NoSuchAttribute, "the entry has no such attribute");
+    let has_values = match context.find(entry, &meant)? {
+        Some(found) if known => !found.values()?.is_empty(),
+        _ => false,
+    };
+    if !has_values {
+        let text = "the entry has no such attribute";
+        return Ok(LdapResult::new(ResultCode::NoSuchAttribute, text));
     }
-    let filter = Node::compile(
-        context,
-        &Filter::Equality(AttributeValueAssertion { attribute, value }),
-    );
-    let truth = filter.and_then(|filter| filter.evaluate(context, entry, &mut Scratch::default()));
-    match truth {
+    let filter = Filter::Equality(AttributeValueAssertion { attribute, value });
+    let truth = match Node::compile(context, &filter)? {
+        Some(filter) => filter.evaluate(context, entry, &mut Scratch::default())?,
+        None => None,
+    };
+    Ok(match truth {
         Some(true) => LdapResult::new(ResultCode::CompareTrue, ""),
         Some(false) => LdapResult::new(ResultCode::CompareFalse, ""),
         None => LdapResult::new(
             ResultCode::InvalidAttributeSyntax,
             "the value is none of the attribute's syntax",
         ),
-    }
+    })
 }
 
 #[cfg(test)]

@@ -4,10 +4,11 @@
 
 use crate::model::attribute::AttributeRef;
 use crate::model::encoded;
+use crate::model::number::WrongNumber;
 use crate::model::place::Entry;
 use crate::search::selection::Selection;
 use crate::view::context::Context;
-use crate::view::tree::Resolved;
+use crate::view::naming::{NameError, Resolved};
 use crate::view::values::Values;
 use akldap_ldap::ber;
 use akldap_ldap::control::{Control, DEREF, DerefSpec};
@@ -20,9 +21,19 @@ const CONTEXT_0: u8 = 0xa0;
 /// interrupts. A group of 100,000 members with ten attributes of each takes a third of it.
 const MAX_WORK: usize = 100_000_000;
 
-/// An entry names more than can be followed.
+/// Why what an entry names is not followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TooMuch;
+pub(crate) enum NotFollowed {
+    /// It is more than can be followed.
+    TooMuch,
+    Wrong(WrongNumber),
+}
+
+impl From<WrongNumber> for NotFollowed {
+    fn from(wrong: WrongNumber) -> Self {
+        Self::Wrong(wrong)
+    }
+}
 
 /// What to follow, and what to give of the entries found.
 #[derive(Clone, Debug)]
@@ -55,23 +66,24 @@ impl Dereference {
         entry: Entry,
         most: usize,
         out: &mut Vec<u8>,
-    ) -> Result<(), TooMuch> {
+    ) -> Result<(), NotFollowed> {
         let mut results = Vec::new();
         let mut work = 0_usize;
         for (name, attribute, selection) in &self.0 {
-            let Some(found) = context.find(entry, attribute) else {
+            let Some(found) = context.find(entry, attribute)? else {
                 continue;
             };
-            for_each_entry(context, &found.values(), |named| {
+            for_each_entry(context, &found.values()?, |named| {
                 let within = work <= MAX_WORK && results.len() <= most;
-                if within && context.is_visible(named) {
+                if within && context.is_visible(named)? {
                     let before = results.len();
-                    write_result(context, name, named, selection, &mut results);
+                    write_result(context, name, named, selection, &mut results)?;
                     work += selection.work() + results.len() - before;
                 }
-            });
+                Ok(())
+            })?;
             if work > MAX_WORK || results.len() > most {
-                return Err(TooMuch);
+                return Err(NotFollowed::TooMuch);
             }
         }
         if results.is_empty() {
@@ -89,8 +101,15 @@ impl Dereference {
     }
 }
 
-fn write_result(context: &Context<'_>, name: &[u8], named: Entry, selection: &Selection, out: &mut Vec<u8>) {
-    let dn = context.dn(named);
+fn write_result(
+    context: &Context<'_>,
+    name: &[u8],
+    named: Entry,
+    selection: &Selection,
+    out: &mut Vec<u8>,
+) -> Result<(), WrongNumber> {
+    let dn = context.dn(named)?;
+    let mut written = Ok(());
     ber::write_constructed(out, ber::SEQUENCE, |out| {
         ber::write_element(out, ber::OCTET_STRING, name);
         ber::write_header(out, ber::OCTET_STRING, dn.iter().map(|piece| piece.len()).sum());
@@ -99,32 +118,35 @@ fn write_result(context: &Context<'_>, name: &[u8], named: Entry, selection: &Se
         let mut empty = true;
         ber::write_constructed(out, CONTEXT_0, |out| {
             let start = out.len();
-            selection.write_attributes(context, named, out);
+            written = selection.write_attributes(context, named, out);
             empty = out.len() == start;
         });
         if empty {
             out.truncate(start);
         }
     });
+    written
 }
 
 /// The entries that values name.
-fn for_each_entry(context: &Context<'_>, values: &Values<'_>, mut each: impl FnMut(Entry)) {
+fn for_each_entry(
+    context: &Context<'_>,
+    values: &Values<'_>,
+    mut each: impl FnMut(Entry) -> Result<(), WrongNumber>,
+) -> Result<(), WrongNumber> {
     match *values {
         Values::Dn(entry) => each(entry),
         Values::Dns { users, groups } => {
-            users.iter().for_each(|&user| each(Entry::User(user)));
-            groups.iter().for_each(|&group| each(Entry::Group(group)));
+            users.iter().try_for_each(|&user| each(Entry::User(user)))?;
+            groups.iter().try_for_each(|&group| each(Entry::Group(group)))
         }
-        Values::Set(set) => {
-            for value in encoded::values(set) {
-                if let Ok(Resolved::Entries(entries)) =
-                    context.tree.resolve(context.snapshot, &Name::new(value))
-                {
-                    entries.into_iter().take(1).for_each(&mut each);
-                }
+        Values::Set(set) => encoded::values(set).try_for_each(|value| {
+            match context.tree.resolve(context.snapshot, &Name::new(value)) {
+                Ok(Resolved::Entries(entries)) => entries.into_iter().take(1).try_for_each(&mut each),
+                Err(NameError::Wrong(wrong)) => Err(wrong),
+                Ok(_) | Err(NameError::Malformed(_)) => Ok(()),
             }
-        }
-        _ => {}
+        }),
+        _ => Ok(()),
     }
 }

@@ -139,7 +139,9 @@ pub(crate) fn vlv_target(sorter: &Sorter, request: &VlvRequest) -> Option<usize>
                 // The last of a list stays the last, whatever became of the list; what lies between is scaled.
                 believed if believed != 0 && *offset as usize >= believed => count.saturating_sub(1),
                 believed if believed != 0 && index > 0 => {
-                    (index as u128 * count as u128 / believed as u128) as usize
+                    let scaled = index as u128 * count as u128 / believed as u128;
+                    // Less than the count, as the index is less than what the client believes.
+                    usize::try_from(scaled).unwrap_or(count)
                 }
                 _ => index.min(count),
             }

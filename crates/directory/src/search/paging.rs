@@ -5,6 +5,7 @@
 //! of that entry; nothing is remembered for it. Must not know searches.
 
 use crate::index::snapshot::Snapshot;
+use crate::model::number::WrongNumber;
 use crate::model::place::{Container, Entry, Layout, Place, ROOT};
 use crate::schema;
 use akldap_ldap::control::SortKey;
@@ -31,13 +32,6 @@ pub(crate) enum Key {
     Group([u8; 16]),
     VirtualGroup(i64),
 }
-
-const CONTAINERS: [Container; 4] = [
-    Container::Base,
-    Container::Users,
-    Container::Groups,
-    Container::VirtualGroups,
-];
 
 /// What tells the order that was asked for from others: attributes, rules, directions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,51 +70,33 @@ impl OrderDigest {
 const SIGNATURE: usize = blake3::OUT_LEN;
 
 impl Key {
-    pub(crate) fn of(snapshot: &Snapshot, layout: Layout, place: Place) -> Self {
+    pub(crate) fn of(snapshot: &Snapshot, layout: Layout, place: Place) -> Result<Self, WrongNumber> {
         if place == ROOT {
-            return Self::RootDse;
+            return Ok(Self::RootDse);
         }
-        let pk = |user: u32| {
-            snapshot
-                .records
-                .users
-                .pks
-                .get(user as usize)
-                .copied()
-                .unwrap_or_default()
-        };
-        match layout.entry(place) {
+        let records = &snapshot.records;
+        Ok(match layout.entry(place)? {
             Entry::Container(container) => Self::Container(container),
-            Entry::User(user) => Self::User(pk(user)),
-            Entry::VirtualGroup(user) => Self::VirtualGroup(pk(user)),
-            Entry::Group(group) => Self::Group(
-                snapshot
-                    .records
-                    .groups
-                    .uuids
-                    .get(group as usize)
-                    .copied()
-                    .unwrap_or_default(),
-            ),
-        }
+            Entry::User(user) => Self::User(*records.users.pks.get(user)?),
+            Entry::VirtualGroup(user) => Self::VirtualGroup(*records.users.pks.get(user)?),
+            Entry::Group(group) => Self::Group(*records.groups.uuids.get(group)?),
+        })
     }
 
     /// The first place behind the entry, whether it still exists or not. The root DSE comes before all places where
     /// nothing is sorted, and behind them among entries that are sorted by the same.
     pub(crate) fn next(self, snapshot: &Snapshot, layout: Layout) -> Place {
-        let behind = |pk: i64| snapshot.records.users.pks.partition_point(|&known| known <= pk) as u32;
+        let pks = snapshot.records.users.pks.as_slice();
+        let users = |pk: i64| pks.partition_point(|&known| known <= pk);
         match self {
-            Self::RootDse => ROOT + 1,
-            Self::Container(container) => layout.place(Entry::Container(container)) + 1,
-            Self::User(pk) => layout.place(Entry::User(behind(pk))),
-            Self::VirtualGroup(pk) => layout.place(Entry::VirtualGroup(behind(pk))),
+            Self::RootDse => ROOT.next(),
+            Self::Container(container) => layout.container(container).next(),
+            Self::User(pk) => layout.behind(Container::Users, users(pk)),
+            Self::VirtualGroup(pk) => layout.behind(Container::VirtualGroups, users(pk)),
             Self::Group(uuid) => {
-                let group = snapshot
-                    .records
-                    .groups
-                    .uuids
-                    .partition_point(|known| *known <= uuid);
-                layout.place(Entry::Group(group as u32))
+                let uuids = snapshot.records.groups.uuids.as_slice();
+                let groups = uuids.partition_point(|known| *known <= uuid);
+                layout.behind(Container::Groups, groups)
             }
         }
     }
@@ -130,9 +106,9 @@ impl Position {
     fn body(&self) -> Vec<u8> {
         let (kind, key) = match self.after {
             Key::Container(container) => (container as u8, [0; 16]),
-            Key::User(pk) => (4, number(pk as u64)),
+            Key::User(pk) => (4, number(pk)),
             Key::Group(uuid) => (5, uuid),
-            Key::VirtualGroup(pk) => (6, number(pk as u64)),
+            Key::VirtualGroup(pk) => (6, number(pk)),
             Key::RootDse => (7, [0; 16]),
         };
         let form = u8::from(self.sort_key.is_some());
@@ -142,7 +118,7 @@ impl Position {
             &self.given.to_be_bytes(),
             &self.asked.0,
             &[form],
-            self.sort_key.as_deref().unwrap_or_default(),
+            self.sort_key.as_deref().unwrap_or(&[]),
         ]
         .concat()
     }
@@ -167,14 +143,14 @@ impl Position {
         let (given, rest) = rest.split_first_chunk()?;
         let (asked, rest) = rest.split_first_chunk()?;
         let (form, sort_key) = rest.split_first()?;
-        let pk = u64::from_be_bytes(*uuid.first_chunk()?) as i64;
+        let pk = i64::from_be_bytes(*uuid.first_chunk()?);
         Some(Self {
             after: match kind {
                 4 => Key::User(pk),
                 5 => Key::Group(*uuid),
                 6 => Key::VirtualGroup(pk),
                 7 => Key::RootDse,
-                container => Key::Container(*CONTAINERS.get(usize::from(*container))?),
+                container => Key::Container(*Container::ALL.get(usize::from(*container))?),
             },
             sort_key: (*form != 0).then(|| sort_key.to_vec()),
             asked: OrderDigest(*asked),
@@ -183,7 +159,7 @@ impl Position {
     }
 }
 
-fn number(number: u64) -> [u8; 16] {
+fn number(number: i64) -> [u8; 16] {
     let mut octets = [0; 16];
     octets[..8].copy_from_slice(&number.to_be_bytes());
     octets

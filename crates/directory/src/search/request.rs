@@ -26,7 +26,7 @@ impl Viewer {
     pub(crate) fn view(self, snapshot: &Snapshot) -> View {
         match self {
             Self::Full => View::Full,
-            Self::Own { user_pk } => View::Own(snapshot.user_by_pk(user_pk).map(|user| user.0)),
+            Self::Own { user_pk } => View::Own(snapshot.user_by_pk(user_pk)),
         }
     }
 }

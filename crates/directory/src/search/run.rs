@@ -3,15 +3,18 @@
 //! Owns what it needs, so that it can be driven across waits. Must not know connections or time.
 
 use crate::filter::evaluation::LOOK;
+use crate::index::name_order::Matches;
+use crate::model::number::WrongNumber;
 use crate::model::place::{Entry, Place, ROOT};
 use crate::plan::candidates::Step;
 use crate::plan::outline::Proved;
 use crate::plan::sorting::Sorter;
-use crate::search::dereference::TooMuch;
+use crate::search::base::damaged;
+use crate::search::dereference::NotFollowed;
 use crate::search::limits::{max_int, vlv_target};
 use crate::search::paging::Key;
 use crate::search::request::{Progress, outcome};
-use crate::search::state::{Exhausted, Phase, Search};
+use crate::search::state::{NoMatch, Phase, Search};
 use crate::view::context::Context;
 use akldap_ldap::control::encode_vlv_response;
 use akldap_ldap::response::{LdapResult, ResultCode};
@@ -62,7 +65,7 @@ impl Search {
     }
 
     /// The next candidate if it is a match.
-    pub(super) fn next_match(&mut self, limit: usize) -> Result<Option<Place>, Exhausted> {
+    pub(super) fn next_match(&mut self, limit: usize) -> Result<Option<Place>, NoMatch> {
         let context = Context {
             snapshot: &self.snapshot,
             tree: &self.tree,
@@ -71,15 +74,18 @@ impl Search {
         let scratch = &mut self.scratch;
         let place = match self.under_way.take() {
             Some(place) => place,
-            None => match self.candidates.step(&context, self.layout, &mut scratch.work) {
-                Step::End => return Err(Exhausted),
+            None => match self.candidates.step(&context, self.layout, &mut scratch.work)? {
+                Step::End => return Err(NoMatch::Exhausted),
                 Step::Nothing => return Ok(None),
                 Step::Candidate(place) => place,
             },
         };
-        let entry = self.layout.entry(place);
-        if !self.in_scope.contains(place) || !context.is_visible(entry) {
-            return Ok((place == ROOT && self.root_matches(limit)).then_some(ROOT));
+        if !self.in_scope.contains(place) {
+            return Ok((place == ROOT && self.root_matches(limit)?).then_some(ROOT));
+        }
+        let entry = self.layout.entry(place)?;
+        if !context.is_visible(entry)? {
+            return Ok(None);
         }
         let truth = match (self.proved, entry) {
             (Proved::Everything, Entry::User(_) | Entry::Group(_) | Entry::VirtualGroup(_)) => Some(true),
@@ -87,7 +93,7 @@ impl Search {
                 let done = &mut self.done;
                 match self
                     .filter
-                    .evaluate_in_steps(&context, entry, scratch, done, limit)
+                    .evaluate_in_steps(&context, entry, scratch, done, limit)?
                 {
                     Some(truth) => truth,
                     None => {
@@ -96,15 +102,19 @@ impl Search {
                     }
                 }
             }
-            (Proved::Nothing, _) | (_, Entry::Container(_)) => self.filter.evaluate(&context, entry, scratch),
-            (Proved::Conjunct(proved), _) => self.filter.evaluate_without(proved, &context, entry, scratch),
+            (Proved::Nothing, _) | (_, Entry::Container(_)) => {
+                self.filter.evaluate(&context, entry, scratch)?
+            }
+            (Proved::Conjunct(proved), _) => {
+                self.filter.evaluate_without(proved, &context, entry, scratch)?
+            }
         };
         Ok((truth == Some(true)).then_some(place))
     }
 
     fn list(&mut self, out: &mut Vec<u8>, message_id: u32, limit: usize) {
         match self.next_match(limit) {
-            Err(Exhausted) => self.finish(LdapResult::success(), None, None),
+            Err(no_match) => self.stop(no_match),
             Ok(None) => {}
             // That there is one more is all that counts: it exceeds the size limit, or opens the next page.
             Ok(Some(_)) if self.limits.size_is_reached(self.entries) => {
@@ -113,8 +123,18 @@ impl Search {
             Ok(Some(_)) if self.limits.page_is_full(self.entries) => {
                 self.finish(LdapResult::success(), self.last, None);
             }
-            Ok(Some(place)) => self.write(place, out, message_id),
+            Ok(Some(place)) => self.give(place, out, message_id),
         }
+    }
+
+    /// Ends the search for want of a further match.
+    #[cold]
+    fn stop(&mut self, no_match: NoMatch) {
+        let result = match no_match {
+            NoMatch::Exhausted => LdapResult::success(),
+            NoMatch::Wrong(wrong) => damaged(wrong),
+        };
+        self.finish(result, None, None);
     }
 
     fn mark(&mut self, limit: usize) {
@@ -122,18 +142,26 @@ impl Search {
             return;
         };
         let mut matches = std::mem::take(matches);
-        while self.scratch.work < limit {
-            match self.next_match(limit) {
-                Ok(Some(place)) => matches.insert(self.snapshot.name_order(), self.layout, place),
-                Ok(None) => {}
-                Err(Exhausted) => {
-                    let places = matches.into_places(self.snapshot.name_order(), self.layout);
-                    self.phase = Phase::Marked { places, next: 0 };
-                    return;
+        match self.mark_some(&mut matches, limit) {
+            Ok(()) => self.phase = Phase::Marking(matches),
+            Err(NoMatch::Wrong(wrong)) => self.stop(NoMatch::Wrong(wrong)),
+            Err(NoMatch::Exhausted) => {
+                let order = self.snapshot.name_order();
+                match order.and_then(|order| matches.into_places(order, self.layout)) {
+                    Ok(places) => self.phase = Phase::Marked { places, next: 0 },
+                    Err(wrong) => self.stop(NoMatch::Wrong(wrong)),
                 }
             }
         }
-        self.phase = Phase::Marking(matches);
+    }
+
+    fn mark_some(&mut self, matches: &mut Matches, limit: usize) -> Result<(), NoMatch> {
+        while self.scratch.work < limit {
+            if let Some(place) = self.next_match(limit)? {
+                matches.insert(self.snapshot.name_order()?, self.layout, place)?;
+            }
+        }
+        Ok(())
     }
 
     fn list_marked(&mut self, out: &mut Vec<u8>, message_id: u32) {
@@ -148,38 +176,41 @@ impl Search {
             }
             Some(&place) => {
                 *next += 1;
-                self.write(place, out, message_id);
+                self.give(place, out, message_id);
             }
         }
     }
 
     fn collect(&mut self, limit: usize) {
-        let found = self.next_match(limit);
-        let Phase::Collecting(sorter) = &mut self.phase else {
-            return;
-        };
-        match found {
-            Ok(Some(place)) => {
-                let (context, entry) = match &self.root {
-                    Some(root) if place == ROOT => root.entry(),
-                    _ => {
-                        let context = Context {
-                            snapshot: &self.snapshot,
-                            tree: &self.tree,
-                            view: self.view,
-                        };
-                        (context, self.layout.entry(place))
-                    }
-                };
-                self.scratch.work += SORT_KEY + sorter.push(&context, entry, place);
-            }
-            Ok(None) => {}
-            Err(Exhausted) => {
-                let order = sorter.order.clone();
-                let sorter = std::mem::replace(sorter, Box::new(Sorter::new(order, None)));
-                self.phase = Phase::Sorting(sorter);
+        if let Err(no_match) = self.collect_one(limit) {
+            match (no_match, &mut self.phase) {
+                (NoMatch::Exhausted, Phase::Collecting(sorter)) => {
+                    let order = sorter.order.clone();
+                    let sorter = std::mem::replace(sorter, Box::new(Sorter::new(order, None)));
+                    self.phase = Phase::Sorting(sorter);
+                }
+                (no_match, _) => self.stop(no_match),
             }
         }
+    }
+
+    fn collect_one(&mut self, limit: usize) -> Result<(), NoMatch> {
+        let (Some(place), Phase::Collecting(sorter)) = (self.next_match(limit)?, &mut self.phase) else {
+            return Ok(());
+        };
+        let (context, entry) = match &self.root {
+            Some(root) if place == ROOT => root.entry(),
+            _ => {
+                let context = Context {
+                    snapshot: &self.snapshot,
+                    tree: &self.tree,
+                    view: self.view,
+                };
+                (context, self.layout.entry(place)?)
+            }
+        };
+        self.scratch.work += SORT_KEY + sorter.push(&context, entry, place)?;
+        Ok(())
     }
 
     /// Decides which part of a sorted answer is wanted.
@@ -242,14 +273,29 @@ impl Search {
             return self.finish(LdapResult::success(), self.last, None);
         }
         *next += 1;
-        self.write(place, out, message_id);
+        self.give(place, out, message_id);
     }
 
-    pub(super) fn write(&mut self, place: Place, out: &mut Vec<u8>, message_id: u32) {
+    /// Appends an entry; nothing of it, and the search ends, if a number points nowhere.
+    #[inline]
+    fn give(&mut self, place: Place, out: &mut Vec<u8>, message_id: u32) {
+        let start = out.len();
+        if let Err(wrong) = self.write(place, out, message_id) {
+            out.truncate(start);
+            self.stop(NoMatch::Wrong(wrong));
+        }
+    }
+
+    pub(super) fn write(
+        &mut self,
+        place: Place,
+        out: &mut Vec<u8>,
+        message_id: u32,
+    ) -> Result<(), WrongNumber> {
         if place == ROOT {
             return self.write_root(out, message_id);
         }
-        let entry = self.layout.entry(place);
+        let entry = self.layout.entry(place)?;
         let context = Context {
             snapshot: &self.snapshot,
             tree: &self.tree,
@@ -258,9 +304,14 @@ impl Search {
         self.controls_scratch.clear();
         if let Some(dereference) = &self.dereference {
             let most = self.bounds.limits.memory;
-            if let Err(TooMuch) = dereference.write(&context, entry, most, &mut self.controls_scratch) {
-                let dn = context.dn(entry).concat();
-                return self.finish(self.bounds.too_much_named(&dn), None, None);
+            match dereference.write(&context, entry, most, &mut self.controls_scratch) {
+                Ok(()) => {}
+                Err(NotFollowed::TooMuch) => {
+                    let dn = context.dn(entry)?.concat();
+                    self.finish(self.bounds.too_much_named(&dn), None, None);
+                    return Ok(());
+                }
+                Err(NotFollowed::Wrong(wrong)) => return Err(wrong),
             }
         }
         self.selection.write_entry(
@@ -270,34 +321,41 @@ impl Search {
             &self.controls_scratch,
             &mut self.typical_size,
             out,
-        );
+        )?;
         let written = self.selection.work() + self.controls_scratch.len();
         self.scratch.work += written;
         self.bounds.earn(written);
         self.entries += 1;
         self.last = Some(place);
+        Ok(())
     }
 
     /// The cookie of a page that ends with an entry.
-    fn cookie(&self, last: Place) -> Vec<u8> {
-        let context = Context {
-            snapshot: &self.snapshot,
-            tree: &self.tree,
-            view: self.view,
-        };
+    fn cookie(&self, last: Place) -> Result<Vec<u8>, WrongNumber> {
         let (context, entry) = match &self.root {
             Some(root) if last == ROOT => root.entry(),
-            _ => (context, self.layout.entry(last)),
+            _ => {
+                let context = Context {
+                    snapshot: &self.snapshot,
+                    tree: &self.tree,
+                    view: self.view,
+                };
+                (context, self.layout.entry(last)?)
+            }
         };
         let sort_key = self.order.as_ref().map(|order| order.key_of(&context, entry));
-        let key = Key::of(&self.snapshot, self.layout, last);
-        self.limits.cookie(key, sort_key, self.entries)
+        let key = Key::of(&self.snapshot, self.layout, last)?;
+        Ok(self.limits.cookie(key, sort_key.transpose()?, self.entries))
     }
 
     /// Ends the search; `last` is the last entry of a page that others follow.
     fn finish(&mut self, result: LdapResult, last: Option<Place>, vlv: Option<Vec<u8>>) {
-        let cookie = self.limits.paged().then(|| last.map(|last| self.cookie(last)));
-        let cookie = cookie.map(Option::unwrap_or_default);
+        let (result, cookie) = match last.map(|last| self.cookie(last)).transpose() {
+            // No page follows the last one.
+            Ok(cookie) => (result, cookie.unwrap_or_default()),
+            Err(wrong) => (damaged(wrong), Vec::new()),
+        };
+        let cookie = self.limits.paged().then_some(cookie);
         let sorted = self.sort_response.take();
         self.phase = Phase::Finished(outcome(result, sorted, vlv, cookie, self.entries));
     }

@@ -6,6 +6,7 @@
 use crate::filter::evaluation::LOOK;
 use crate::model::attribute::{AttributeRef, AttributeTable};
 use crate::model::built_in::{AttributeId, Those, count, ids};
+use crate::model::number::WrongNumber;
 use crate::model::place::Entry;
 use crate::schema;
 use crate::search::answer::{self, Piece, is_in_default_answer};
@@ -101,7 +102,7 @@ impl Selection {
     ) {
         let mut next = schema::object_class(class);
         while let Some(class) = next
-            && !known.iter().any(|known| std::ptr::eq(*known, class))
+            && !known.iter().any(|known| known.oid == class.oid)
         {
             known.push(class);
             for name in class.must.iter().chain(class.may) {
@@ -125,19 +126,24 @@ impl Selection {
 
     /// Calls `each` with every selected attribute of an entry, in a fixed order.
     #[inline]
-    fn for_each<'a>(&self, context: &Context<'a>, entry: Entry, mut each: impl FnMut(Piece<'a>)) {
+    fn for_each<'a>(
+        &self,
+        context: &Context<'a>,
+        entry: Entry,
+        mut each: impl FnMut(Piece<'a>) -> Result<(), WrongNumber>,
+    ) -> Result<(), WrongNumber> {
         if self.whole {
-            answer::pieces(context, entry, &mut each);
+            answer::pieces(context, entry, &mut each)?;
         }
         // Clients compare users with an exact set of attributes when they ask for `*` and `+`.
         let operational = self.operational && !(self.whole && matches!(entry, Entry::User(_)));
         if operational {
             for id in OPERATIONAL {
-                let attribute = context.find(entry, &AttributeRef::built_in(id));
+                let attribute = context.find(entry, &AttributeRef::built_in(id))?;
                 if let Some(attribute) = attribute
                     && !(self.whole && is_in_default_answer(entry, id, &attribute))
                 {
-                    each(Piece::Attribute(attribute));
+                    each(Piece::Attribute(attribute))?;
                 }
             }
         }
@@ -145,16 +151,17 @@ impl Selection {
             if operational && name.ids().any(|id| OPERATIONAL.contains(&id)) {
                 continue;
             }
-            if let Some(attribute) = context.find(entry, name) {
+            if let Some(attribute) = context.find(entry, name)? {
                 let id = match attribute {
                     Attribute::Computed(id, _) => id,
                     Attribute::Stored(_) => AttributeId::CN,
                 };
                 if !(self.whole && is_in_default_answer(entry, id, &attribute)) {
-                    each(Piece::Attribute(attribute));
+                    each(Piece::Attribute(attribute))?;
                 }
             }
         }
+        Ok(())
     }
 
     /// Octets on the heap.
@@ -168,15 +175,20 @@ impl Selection {
     }
 
     /// Appends the selected attributes of an entry as PartialAttributes.
-    pub(crate) fn write_attributes(&self, context: &Context<'_>, entry: Entry, out: &mut Vec<u8>) {
+    pub(crate) fn write_attributes(
+        &self,
+        context: &Context<'_>,
+        entry: Entry,
+        out: &mut Vec<u8>,
+    ) -> Result<(), WrongNumber> {
         if self.is_plain {
             return answer::write(context, entry, out);
         }
-        self.for_each(context, entry, |piece| piece.write(context, self.types_only, out));
+        self.for_each(context, entry, |piece| piece.write(context, self.types_only, out))
     }
 
     /// Appends a SearchResultEntry; `controls` is an encoded `controls [0]` element, or nothing. `typical` is the size of
-    /// an entry's attributes, kept from one entry to the next.
+    /// an entry's attributes, kept from one entry to the next. After an error what was appended is no whole entry.
     #[inline]
     pub(crate) fn write_entry(
         &self,
@@ -186,13 +198,16 @@ impl Selection {
         controls: &[u8],
         typical: &mut usize,
         out: &mut Vec<u8>,
-    ) {
+    ) -> Result<(), WrongNumber> {
         let expected = *typical;
-        write_entry(out, message_id, &context.dn(entry), expected, controls, |out| {
+        let dn = context.dn(entry)?;
+        let mut written = Ok(());
+        write_entry(out, message_id, &dn, expected, controls, |out| {
             let start = out.len();
-            self.write_attributes(context, entry, out);
+            written = self.write_attributes(context, entry, out);
             *typical = out.len() - start;
         });
+        written
     }
 }
 

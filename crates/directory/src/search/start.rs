@@ -10,12 +10,14 @@ use crate::filter::node::Node;
 use crate::filter::virtual_groups;
 use crate::index::name_order::Matches;
 use crate::index::snapshot::Snapshot;
-use crate::model::place::{Container, ROOT};
+use crate::model::place::{Container, Place, PlaceRange, ROOT};
 use crate::plan::candidates::Candidates;
-use crate::plan::outline::{InScope, Plan, Planner, Source};
+use crate::plan::in_scope::InScope;
+use crate::plan::outline::{Plan, Source};
+use crate::plan::planner::Planner;
 use crate::plan::sorting::{SortError, SortOrder, Sorter};
 use crate::plan::walk::Walk;
-use crate::search::base::{base_entry, in_scope};
+use crate::search::base::{base_entry, damaged, in_scope};
 use crate::search::bounds::{Bounds, nested_too_far};
 use crate::search::dereference::Dereference;
 use crate::search::limits::{Limits, foreign_cookie};
@@ -36,7 +38,8 @@ impl Search {
     ///
     /// # Errors
     /// The result to answer with, if the base is malformed (invalidDNSyntax) or missing (noSuchObject with the closest
-    /// entry above it), the cookie is not ours (unwillingToPerform), or the controls contradict each other.
+    /// entry above it), the cookie is not ours (unwillingToPerform), the controls contradict each other, or a number in the
+    /// snapshot points nowhere (other).
     pub fn new(
         snapshot: Arc<Snapshot>,
         tree: Arc<Tree>,
@@ -67,7 +70,7 @@ impl Search {
             view,
         };
         let base = base_entry(&context, base_object)?;
-        let in_scope = in_scope(snapshot.records.layout(), base, request.scope);
+        let in_scope = in_scope(snapshot.records.layout, base, request.scope).map_err(damaged)?;
         Self::prepare(snapshot, tree, view, in_scope, None, request, controls)
     }
 
@@ -83,7 +86,10 @@ impl Search {
         controls: &SearchControls,
     ) -> Result<Self, LdapResult> {
         let here = matches!(request.scope, Scope::BaseObject | Scope::WholeSubtree);
-        let in_scope = InScope::one(if here { 0..1 } else { 0..0 });
+        let in_scope = InScope::one(match here {
+            true => PlaceRange::one(Place::FIRST),
+            false => PlaceRange::default(),
+        });
         let tree = Arc::new(Tree::of_one_entry(dn, attributes));
         let mut search = Self::prepare(
             empty_snapshot(),
@@ -108,7 +114,7 @@ impl Search {
         request: &SearchRequest<'_>,
         controls: &SearchControls,
     ) -> Result<Self, LdapResult> {
-        let layout = snapshot.records.layout();
+        let layout = snapshot.records.layout;
         let context = Context {
             snapshot: &snapshot,
             tree: &tree,
@@ -120,9 +126,12 @@ impl Search {
         let asked = controls.sort.as_deref();
         // A page that goes on in an order does so, even if nothing has the attribute any more.
         let go_on = position.as_ref().map(|position| position.sort_key.is_some());
-        let order = match asked.map(|keys| SortOrder::new(&context, keys, go_on == Some(true))) {
+        let order = asked.map(|keys| SortOrder::new(&context, keys, go_on == Some(true)));
+        let order = match order.transpose().map_err(damaged)? {
             None => None,
-            Some(Ok(_)) if go_on == Some(false) && controls.sort_critical => return Err(foreign_cookie()),
+            Some(Ok(_)) if go_on == Some(false) && controls.sort_critical => {
+                return Err(foreign_cookie());
+            }
             // Nor does an answer that was not sorted become sorted on its way.
             Some(Ok(_)) if go_on == Some(false) => {
                 sort_response = Some(encode_sort_response(ResultCode::UnwillingToPerform as u8, None));
@@ -144,7 +153,7 @@ impl Search {
         if limits.ended && finished.is_none() {
             finished = Some(LdapResult::success());
         }
-        let (mut from, mut sorted_from) = (0, None);
+        let (mut from, mut sorted_from) = (Place::FIRST, None);
         if let Some(position) = position {
             match position.sort_key {
                 Some(key) => sorted_from = Some((key, position.after.next(&snapshot, layout))),
@@ -162,16 +171,18 @@ impl Search {
         } else {
             in_scope
         };
-        let filter = Node::compile(&context, &request.filter).ok_or_else(nested_too_far)?;
-        let mut plan: Plan = Planner { context, layout }.plan(&filter, &in_scope);
+        let filter = Node::compile(&context, &request.filter).map_err(damaged)?;
+        let filter = filter.ok_or_else(nested_too_far)?;
+        let plan = Planner { context, layout }.plan(&filter, &in_scope);
+        let mut plan: Plan = plan.map_err(damaged)?;
         if let Some(order) = &order
             && view == View::Full
             && limits.vlv.is_none()
         {
-            let root = root.as_ref().map(|root| root.sort_key(order));
-            plan = plan.walk(layout, || {
-                Walk::new(&context, layout, order, root, sorted_from.as_ref())
-            });
+            let root = root.as_ref().map(|root| root.sort_key(order)).transpose();
+            let root = root.map_err(damaged)?;
+            let walk = || Walk::new(&context, layout, order, root, sorted_from.as_ref());
+            plan = plan.walk(layout, walk).map_err(damaged)?;
         }
         let mut phase = match &order {
             Some(order) if !plan.is_walk() => {
@@ -182,7 +193,9 @@ impl Search {
         let under_way = root.as_ref().filter(|_| !plan.is_walk()).map(|_| ROOT);
         let by_name = matches!(phase, Phase::Listing) && !plan.is_walk() && !limits.paged();
         match &mut plan.source {
-            Source::Places(places) if by_name => snapshot.order_by_name(layout, places),
+            Source::Places(places) if by_name => {
+                snapshot.order_by_name(layout, places).map_err(damaged)?;
+            }
             Source::Scan { .. } if by_name => phase = Phase::Marking(Matches::default()),
             _ => {}
         }
@@ -243,12 +256,13 @@ impl Search {
         controls: &SearchControls,
     ) -> Result<Self, LdapResult> {
         let view = viewer.view(&snapshot);
-        let end = snapshot.records.layout().end();
+        let all = snapshot.records.layout.all();
+        let none = PlaceRange::default();
         let (in_scope, with_root) = match request.scope {
-            Scope::BaseObject => (0..0, true),
-            Scope::SingleLevel => (0..1, false),
-            Scope::WholeSubtree => (0..end, true),
-            Scope::SubordinateSubtree => (0..end, false),
+            Scope::BaseObject => (none, true),
+            Scope::SingleLevel => (PlaceRange::one(Place::FIRST), false),
+            Scope::WholeSubtree => (all, true),
+            Scope::SubordinateSubtree => (all, false),
         };
         let root = || {
             let controls = SearchControls {

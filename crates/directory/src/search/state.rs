@@ -9,9 +9,11 @@ use crate::filter::evaluation::{Done, Scratch};
 use crate::filter::node::Node;
 use crate::index::name_order::Matches;
 use crate::index::snapshot::Snapshot;
+use crate::model::number::WrongNumber;
 use crate::model::place::{Container, Entry, Layout, Place};
 use crate::plan::candidates::Candidates;
-use crate::plan::outline::{InScope, Outline, Proved};
+use crate::plan::in_scope::InScope;
+use crate::plan::outline::{Outline, Proved};
 use crate::plan::sorting::{SortOrder, Sorter};
 use crate::search::bounds::{Bounds, SearchLimits};
 use crate::search::dereference::Dereference;
@@ -78,8 +80,18 @@ pub(super) enum Phase {
     Finished(SearchOutcome),
 }
 
-/// There are no candidates left.
-pub(super) struct Exhausted;
+/// Why there is no next match.
+pub(super) enum NoMatch {
+    /// There are no candidates left.
+    Exhausted,
+    Wrong(WrongNumber),
+}
+
+impl From<WrongNumber> for NoMatch {
+    fn from(wrong: WrongNumber) -> Self {
+        Self::Wrong(wrong)
+    }
+}
 
 /// The root DSE as a candidate.
 #[derive(Debug)]
@@ -153,7 +165,7 @@ impl Root {
     }
 
     /// What it is sorted by.
-    pub(crate) fn sort_key(&self, order: &SortOrder) -> Vec<u8> {
+    pub(crate) fn sort_key(&self, order: &SortOrder) -> Result<Vec<u8>, WrongNumber> {
         let (context, entry) = self.entry();
         order.key_of(&context, entry)
     }

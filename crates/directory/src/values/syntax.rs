@@ -174,12 +174,11 @@ impl<'a> Integer<'a> {
     /// Sign, then the number of digits, then the digits; the latter two inverted below zero.
     fn ordering_key(&self) -> Vec<u8> {
         let length = u32::try_from(self.digits.len()).unwrap_or(u32::MAX);
-        let mut key = vec![if self.negative { 0 } else { 1 }];
+        let mut key = vec![u8::from(!self.negative)];
         key.extend_from_slice(&length.to_be_bytes());
         key.extend_from_slice(self.digits);
         if self.negative {
-            key.iter_mut().for_each(|octet| *octet = !*octet);
-            key[0] = 0;
+            key.iter_mut().skip(1).for_each(|octet| *octet = !*octet);
         }
         key
     }

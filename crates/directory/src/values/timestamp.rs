@@ -2,29 +2,39 @@
 //!
 //! Must not know a clock.
 
+use std::num::NonZeroU64;
+
 use crate::values::calendar::{SECONDS_PER_DAY, date_of_day};
+
+/// An instant in microseconds since 1970-01-01T00:00:00Z, kept so that an optional one takes no more room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Timestamp(NonZeroU64);
+
+/// What the least number becomes that is kept: 0, which stands for no instant.
+const SIGN: u64 = 1 << 63;
+
+impl Timestamp {
+    /// `None` for the least number, which is far before all years there are.
+    pub(crate) fn new(micros: i64) -> Option<Self> {
+        NonZeroU64::new(micros.cast_unsigned() ^ SIGN).map(Self)
+    }
+
+    pub(crate) fn micros(self) -> i64 {
+        (self.0.get() ^ SIGN).cast_signed()
+    }
+}
 
 /// `YYYYMMDDHHMMSSZ`, the fraction cut.
 pub(crate) fn generalized_time(micros: i64) -> [u8; 15] {
     let seconds = micros.div_euclid(1_000_000);
     let (year, month, day) = date_of_day(seconds.div_euclid(SECONDS_PER_DAY));
     let second = seconds.rem_euclid(SECONDS_PER_DAY);
-    let mut out = *b"00000000000000Z";
-    let fields = [
-        (0, 4, year),
-        (4, 2, month),
-        (6, 2, day),
-        (8, 2, second / 3600),
-        (10, 2, second / 60 % 60),
-        (12, 2, second % 60),
-    ];
-    for (start, width, mut value) in fields {
-        for place in (start..start + width).rev() {
-            out[place] = b'0' + (value % 10) as u8;
-            value /= 10;
-        }
-    }
-    out
+    let digit = |value: i64| b'0'.wrapping_add(value.rem_euclid(10).to_le_bytes()[0]);
+    let pair = |value: i64| [digit(value / 10), digit(value)];
+    let ([y1, y2], [y3, y4]) = (pair(year / 100), pair(year));
+    let [[o1, o2], [d1, d2]] = [month, day].map(pair);
+    let [[h1, h2], [m1, m2], [s1, s2]] = [second / 3600, second / 60 % 60, second % 60].map(pair);
+    [y1, y2, y3, y4, o1, o2, d1, d2, h1, h2, m1, m2, s1, s2, b'Z']
 }
 
 #[cfg(test)]
@@ -40,6 +50,15 @@ mod tests {
             (1_709_251_199_000_000, "20240229235959Z"),
         ] {
             assert_eq!(String::from_utf8_lossy(&generalized_time(micros)), expected);
+        }
+    }
+
+    #[test]
+    fn an_optional_instant_takes_no_more_room_than_a_number() {
+        assert_eq!(size_of::<Option<Timestamp>>(), size_of::<i64>());
+        assert_eq!(Timestamp::new(i64::MIN), None);
+        for micros in [i64::MIN + 1, -1, 0, 1, i64::MAX] {
+            assert_eq!(Timestamp::new(micros).map(Timestamp::micros), Some(micros));
         }
     }
 }

@@ -3,16 +3,20 @@
 //! Must not know how it is declared.
 
 use crate::index::snapshot::Snapshot;
+use crate::index::table::EqualityIndex;
 use crate::model::built_in::AttributeId;
 use crate::model::encoded;
+use crate::model::number::WrongNumber;
 use crate::schema::{Usage, object_class};
 use crate::view::subschema::{AddedClass, Beyond, is_declarable};
 
 impl Snapshot {
     /// What entries have beyond the schema. Names are sorted, in lower case, and in their legal spelling where the served
     /// one has other characters than ASCII letters, digits, `-` and `_`.
-    #[must_use]
-    pub fn beyond_schema(&self) -> Beyond {
+    ///
+    /// # Errors
+    /// When a number points nowhere.
+    pub fn beyond_schema(&self) -> Result<Beyond, WrongNumber> {
         let mut custom: Vec<String> = self
             .records
             .attributes
@@ -39,43 +43,39 @@ impl Snapshot {
             .known_to_schema()
             .filter(|(id, known)| {
                 known.usage == Usage::UserApplications
-                    && self
-                        .indexes
-                        .get(id.index())
-                        .is_some_and(|index| index.records() > 0)
+                    && self.indexes.get(*id).is_ok_and(|index| index.records() > 0)
             })
             .map(|(_, known)| known.name)
             .collect();
         known.sort_unstable();
         known.dedup();
-        Beyond {
+        Ok(Beyond {
             custom,
             several,
-            classes: self.added_classes(),
+            classes: self.added_classes()?,
             known,
-        }
+        })
     }
 
     /// The object classes that the schema does not know, sorted.
-    fn added_classes(&self) -> Vec<AddedClass> {
+    fn added_classes(&self) -> Result<Vec<AddedClass>, WrongNumber> {
         let id = AttributeId::OBJECT_CLASS;
-        let mut classes: Vec<AddedClass> = self
-            .equality(id)
-            .representatives()
-            .filter_map(|record| self.records.stored_set(record, id))
-            .flat_map(encoded::values)
-            .filter(|class| object_class(class).is_none())
-            .filter_map(|class| std::str::from_utf8(class).ok())
-            .map(AddedClass::new)
-            .collect();
+        let mut classes = Vec::new();
+        let index = self.equality(id)?;
+        for record in index.into_iter().flat_map(EqualityIndex::representatives) {
+            let set = self.records.stored_set(record?, id)?.into_iter();
+            let unknown = set
+                .flat_map(encoded::values)
+                .filter(|class| object_class(class).is_none())
+                .filter_map(|class| std::str::from_utf8(class).ok());
+            classes.extend(unknown.map(AddedClass::new));
+        }
         AddedClass::sort(&mut classes);
-        classes
+        Ok(classes)
     }
 
     /// Whether a record has several values of a stored attribute.
     fn has_several(&self, id: AttributeId) -> bool {
-        self.indexes
-            .get(id.index())
-            .is_some_and(|index| index.count.several)
+        self.indexes.get(id).is_ok_and(|index| index.count.several)
     }
 }

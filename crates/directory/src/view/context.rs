@@ -5,6 +5,7 @@
 
 use crate::index::snapshot::Snapshot;
 use crate::model::attribute::AttributeRef;
+use crate::model::number::{GroupIx, UserIx, WrongNumber};
 use crate::model::place::{Container, Entry};
 use crate::schema::Syntax;
 use crate::view::tree::Tree;
@@ -13,9 +14,9 @@ use crate::view::tree::Tree;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum View {
     Full,
-    /// Base, containers, this user, the groups it is a direct member of, its virtual group. A user that is not in the
-    /// snapshot sees base and containers.
-    Own(Option<u32>),
+    /// Containers, this user, the groups it is a direct member of, its virtual group. A user that is not in the
+    /// snapshot sees containers.
+    Own(Option<UserIx>),
 }
 
 /// Everything that decides what an entry holds.
@@ -29,89 +30,81 @@ pub(crate) struct Context<'a> {
 impl<'a> Context<'a> {
     /// Whether the viewer may see an entry.
     #[inline]
-    pub(crate) fn is_visible(&self, entry: Entry) -> bool {
-        match (self.view, entry) {
+    pub(crate) fn is_visible(&self, entry: Entry) -> Result<bool, WrongNumber> {
+        Ok(match (self.view, entry) {
             (View::Full, _) | (_, Entry::Container(_)) => true,
             (View::Own(own), Entry::User(user) | Entry::VirtualGroup(user)) => own == Some(user),
-            (View::Own(Some(own)), Entry::Group(group)) => self
-                .snapshot
-                .records
-                .memberships
-                .user_groups
-                .of(own)
-                .binary_search(&group)
-                .is_ok(),
+            (View::Own(Some(own)), Entry::Group(group)) => {
+                let groups = self.snapshot.records.memberships.user_groups.of(own)?;
+                groups.binary_search(&group).is_ok()
+            }
             (View::Own(None), Entry::Group(_)) => false,
+        })
+    }
+
+    /// The first of these that the viewer may see.
+    pub(crate) fn first_visible(
+        &self,
+        entries: impl IntoIterator<Item = Entry>,
+    ) -> Result<Option<Entry>, WrongNumber> {
+        for entry in entries {
+            if self.is_visible(entry)? {
+                return Ok(Some(entry));
+            }
         }
+        Ok(None)
     }
 
     /// The two parts of an entry's DN.
     #[inline]
-    pub(crate) fn dn(&self, entry: Entry) -> [&'a [u8]; 2] {
-        let leaf = |record, container| {
-            [
-                self.snapshot.records.rdn(record),
-                self.tree.leaf_suffix(container),
-            ]
-        };
+    pub(crate) fn dn(&self, entry: Entry) -> Result<[&'a [u8]; 2], WrongNumber> {
+        let records = &self.snapshot.records;
+        let leaf = |record, container| Ok([records.rdn(record)?, self.tree.leaf_suffix(container)]);
         match entry {
-            Entry::Container(container) => [&self.tree.container(container).dn, b""],
-            Entry::User(user) => leaf(user, Container::Users),
-            Entry::Group(group) => leaf(self.snapshot.records.group_record(group), Container::Groups),
-            Entry::VirtualGroup(user) => leaf(user, Container::VirtualGroups),
+            Entry::Container(container) => Ok([&self.tree.container(container).dn, b""]),
+            Entry::User(user) => leaf(user.into(), Container::Users),
+            Entry::Group(group) => leaf(records.layout.group_record(group), Container::Groups),
+            Entry::VirtualGroup(user) => leaf(user.into(), Container::VirtualGroups),
         }
     }
 
     /// The direct members of a group that the viewer may know.
-    pub(crate) fn members(&self, group: u32) -> &'a [u32] {
-        let users = self.snapshot.records.memberships.group_users.of(group);
-        match self.view {
+    pub(crate) fn members(&self, group: GroupIx) -> Result<&'a [UserIx], WrongNumber> {
+        let users = self.snapshot.records.memberships.group_users.of(group)?;
+        Ok(match self.view {
             View::Full => users,
             View::Own(own) => own
                 .and_then(|own| users.binary_search(&own).ok())
                 .and_then(|index| users.get(index..=index))
-                .unwrap_or_default(),
-        }
+                .unwrap_or(&[]),
+        })
     }
 
-    pub(crate) fn child_groups(&self, group: u32) -> &'a [u32] {
+    pub(crate) fn child_groups(&self, group: GroupIx) -> Result<&'a [GroupIx], WrongNumber> {
         match self.view {
             View::Full => self.snapshot.records.memberships.group_children.of(group),
-            View::Own(_) => &[],
+            View::Own(_) => Ok(&[]),
         }
     }
 
-    pub(crate) fn parent_groups(&self, group: u32) -> &'a [u32] {
+    pub(crate) fn parent_groups(&self, group: GroupIx) -> Result<&'a [GroupIx], WrongNumber> {
         match self.view {
             View::Full => self.snapshot.records.memberships.group_parents.of(group),
-            View::Own(_) => &[],
+            View::Own(_) => Ok(&[]),
         }
     }
 
     /// The uidNumber that follows from a user's pk.
-    pub(crate) fn user_number(&self, user: u32) -> i64 {
-        let pk = self
-            .snapshot
-            .records
-            .users
-            .pks
-            .get(user as usize)
-            .copied()
-            .unwrap_or_default();
-        self.tree.uid_start.saturating_add(pk)
+    #[inline]
+    pub(crate) fn user_number(&self, user: UserIx) -> Result<i64, WrongNumber> {
+        let pk = *self.snapshot.records.users.pks.get(user)?;
+        Ok(self.tree.uid_start.saturating_add(pk))
     }
 
     /// The gidNumber that follows from a group's number.
-    pub(crate) fn group_number(&self, group: u32) -> i64 {
-        let number = self
-            .snapshot
-            .records
-            .groups
-            .numbers
-            .get(group as usize)
-            .copied()
-            .unwrap_or_default();
-        self.tree.gid_start.saturating_add(number)
+    pub(crate) fn group_number(&self, group: GroupIx) -> Result<i64, WrongNumber> {
+        let number = *self.snapshot.records.groups.numbers.get(group)?;
+        Ok(self.tree.gid_start.saturating_add(number))
     }
 
     /// What a description means in the snapshot.
@@ -120,15 +113,12 @@ impl<'a> Context<'a> {
     }
 
     /// The syntax of the values of an attribute.
-    pub(crate) fn syntax(&self, attribute: &AttributeRef) -> Syntax {
-        syntax_of(self.snapshot, attribute)
-    }
-}
-
-fn syntax_of(snapshot: &Snapshot, attribute: &AttributeRef) -> Syntax {
-    match (attribute.first, attribute.known) {
-        (Some(id), _) => snapshot.records.attributes.syntax(id),
-        (None, Some(known)) => known.syntax,
-        (None, None) => Syntax::DirectoryString,
+    #[inline]
+    pub(crate) fn syntax(&self, attribute: &AttributeRef) -> Result<Syntax, WrongNumber> {
+        match (attribute.first, attribute.known) {
+            (Some(id), _) => self.snapshot.records.attributes.syntax(id),
+            (None, Some(known)) => Ok(known.syntax),
+            (None, None) => Ok(Syntax::DirectoryString),
+        }
     }
 }

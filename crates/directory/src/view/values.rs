@@ -7,8 +7,9 @@ use uuid::Uuid;
 
 use crate::model::built_in::AttributeId;
 use crate::model::encoded::{self, Element};
+use crate::model::number::{GroupIx, RecordIx, UserIx, WrongNumber};
 use crate::model::place::{Container, Entry};
-use crate::model::row::RecordIx;
+use crate::values::digits::Digits;
 use crate::view::context::Context;
 use akldap_ldap::ber;
 use akldap_ldap::response::{write_attribute_about, write_single_value};
@@ -26,11 +27,11 @@ pub(crate) enum Values<'a> {
     Dn(Entry),
     /// The DNs of users, then of groups.
     Dns {
-        users: &'a [u32],
-        groups: &'a [u32],
+        users: &'a [UserIx],
+        groups: &'a [GroupIx],
     },
     /// The names of users.
-    Names(&'a [u32]),
+    Names(&'a [UserIx]),
 }
 
 /// An attribute of an entry.
@@ -41,46 +42,14 @@ pub(crate) enum Attribute<'a> {
     Computed(AttributeId, Values<'a>),
 }
 
-/// A number as decimal digits, on the stack.
-pub(crate) struct Digits {
-    octets: [u8; 20],
-    start: usize,
-}
-
-impl Digits {
-    pub(crate) fn new(number: i64) -> Self {
-        let mut digits = Self {
-            octets: [b'0'; 20],
-            start: 20,
-        };
-        let mut rest = number.unsigned_abs();
-        loop {
-            digits.prepend(b'0' + (rest % 10) as u8);
-            rest /= 10;
-            if rest == 0 {
-                break;
-            }
-        }
-        if number < 0 {
-            digits.prepend(b'-');
-        }
-        digits
-    }
-
-    fn prepend(&mut self, octet: u8) {
-        self.start -= 1;
-        self.octets[self.start] = octet;
-    }
-
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        self.octets.get(self.start..).unwrap_or_default()
-    }
-}
-
 impl<'a> Values<'a> {
     /// Calls `each` with every value, in up to two pieces.
     #[inline]
-    pub(crate) fn pieces(&self, context: &Context<'a>, mut each: impl FnMut([&[u8]; 2])) {
+    pub(crate) fn pieces(
+        &self,
+        context: &Context<'a>,
+        mut each: impl FnMut([&[u8]; 2]),
+    ) -> Result<(), WrongNumber> {
         match *self {
             Self::None => {}
             Self::Set(set) => encoded::values(set).for_each(|value| each([value, b""])),
@@ -91,17 +60,22 @@ impl<'a> Values<'a> {
                 Uuid::from_bytes(uuid).as_hyphenated().encode_lower(&mut text);
                 each([&text, b""]);
             }
-            Self::Dn(entry) => each(context.dn(entry)),
+            Self::Dn(entry) => each(context.dn(entry)?),
             Self::Dns { users, groups } => {
-                users.iter().for_each(|&user| each(context.dn(Entry::User(user))));
-                groups
-                    .iter()
-                    .for_each(|&group| each(context.dn(Entry::Group(group))));
+                for &user in users {
+                    each(context.dn(Entry::User(user))?);
+                }
+                for &group in groups {
+                    each(context.dn(Entry::Group(group))?);
+                }
             }
-            Self::Names(users) => users
-                .iter()
-                .for_each(|&user| each([context.snapshot.records.name(user), b""])),
+            Self::Names(users) => {
+                for &user in users {
+                    each([context.snapshot.records.name(user.into())?, b""]);
+                }
+            }
         }
+        Ok(())
     }
 
     /// Calls `test` with every whole value until it says yes; `scratch` holds values that have to be put together.
@@ -111,10 +85,10 @@ impl<'a> Values<'a> {
         context: &Context<'a>,
         scratch: &mut Vec<u8>,
         mut test: impl FnMut(&[u8]) -> bool,
-    ) -> bool {
+    ) -> Result<bool, WrongNumber> {
         match *self {
-            Self::Set(set) => return encoded::values(set).any(test),
-            Self::Text(text) => return test(text),
+            Self::Set(set) => return Ok(encoded::values(set).any(test)),
+            Self::Text(text) => return Ok(test(text)),
             _ => {}
         }
         let mut found = false;
@@ -124,8 +98,8 @@ impl<'a> Values<'a> {
                 pieces.iter().for_each(|piece| scratch.extend_from_slice(piece));
                 found = test(scratch);
             }
-        });
-        found
+        })?;
+        Ok(found)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -138,19 +112,22 @@ impl<'a> Values<'a> {
         }
     }
 
-    fn write(&self, context: &Context<'a>, out: &mut Vec<u8>) {
+    fn write(&self, context: &Context<'a>, out: &mut Vec<u8>) -> Result<(), WrongNumber> {
         match *self {
-            Self::Set(set) => out.extend_from_slice(set),
+            Self::Set(set) => {
+                out.extend_from_slice(set);
+                Ok(())
+            }
             Self::Dns { users, groups } => {
-                let snapshot = context.snapshot;
-                write_dns(context, users, 0, Container::Users, out);
+                let layout = context.snapshot.records.layout;
+                write_dns(context, users, RecordIx::from, Container::Users, out)?;
                 write_dns(
                     context,
                     groups,
-                    snapshot.records.group_record(0),
+                    |group| layout.group_record(group),
                     Container::Groups,
                     out,
-                );
+                )
             }
             _ => self.pieces(context, |pieces| {
                 let length = pieces.iter().map(|piece| piece.len()).sum();
@@ -178,44 +155,78 @@ impl<'a> Values<'a> {
 /// Octets of a name with its header: a guess, by which the space for a length is chosen.
 const TYPICAL_RDN: usize = 16;
 
-/// Appends the DNs of records of one container, counted from `first`.
-fn write_dns(context: &Context<'_>, items: &[u32], first: RecordIx, container: Container, out: &mut Vec<u8>) {
+/// Appends the DNs of users or groups of one container.
+#[inline]
+fn write_dns<N: Copy>(
+    context: &Context<'_>,
+    items: &[N],
+    record_of: impl Fn(N) -> RecordIx,
+    container: Container,
+    out: &mut Vec<u8>,
+) -> Result<(), WrongNumber> {
     let suffix = context.tree.leaf_suffix(container);
     for &item in items {
-        let rdn = context.snapshot.records.rdn(first + item);
+        let rdn = context.snapshot.records.rdn(record_of(item))?;
         ber::write_header(out, ber::OCTET_STRING, rdn.len() + suffix.len());
         out.extend_from_slice(rdn);
         out.extend_from_slice(suffix);
     }
+    Ok(())
+}
+
+/// Appends a PartialAttribute whose values `write` appends.
+#[inline]
+fn write_values(
+    out: &mut Vec<u8>,
+    name: &[u8],
+    expected: usize,
+    write: impl FnOnce(&mut Vec<u8>) -> Result<(), WrongNumber>,
+) -> Result<(), WrongNumber> {
+    let mut written = Ok(());
+    write_attribute_about(out, name, expected, |out| written = write(out));
+    written
 }
 
 impl<'a> Attribute<'a> {
-    pub(crate) fn values(&self) -> Values<'a> {
+    #[inline]
+    pub(crate) fn values(&self) -> Result<Values<'a>, WrongNumber> {
         match self {
-            Self::Stored(element) => {
-                encoded::attribute(element).map_or(Values::None, |(_, set)| Values::Set(set))
-            }
-            Self::Computed(_, values) => *values,
+            Self::Stored(element) => match encoded::attribute(element) {
+                Some((_, set)) => Ok(Values::Set(set)),
+                None => Err(WrongNumber::Octets),
+            },
+            Self::Computed(_, values) => Ok(*values),
         }
     }
 
     /// Appends the attribute as it is sent.
     #[inline]
-    pub(crate) fn write(&self, context: &Context<'a>, types_only: bool, out: &mut Vec<u8>) {
+    pub(crate) fn write(
+        &self,
+        context: &Context<'a>,
+        types_only: bool,
+        out: &mut Vec<u8>,
+    ) -> Result<(), WrongNumber> {
         let (name, values) = match self {
-            Self::Stored(element) if !types_only => return out.extend_from_slice(element.whole),
-            Self::Stored(element) => (
-                encoded::attribute(element).map_or(&b""[..], |(name, _)| name),
-                Values::None,
-            ),
+            Self::Stored(element) if !types_only => {
+                out.extend_from_slice(element.whole);
+                return Ok(());
+            }
+            Self::Stored(element) => match encoded::attribute(element) {
+                Some((name, _)) => (name, Values::None),
+                None => return Err(WrongNumber::Octets),
+            },
             Self::Computed(id, _) if types_only => (id.name().as_bytes(), Values::None),
             Self::Computed(id, values) => (id.name().as_bytes(), *values),
         };
         match values {
-            Values::Number(number) => write_single_value(out, name, Digits::new(number).as_bytes()),
+            Values::Number(number) => {
+                write_single_value(out, name, Digits::new(number).as_bytes());
+                Ok(())
+            }
             values => {
                 let expected = values.expected_size(context);
-                write_attribute_about(out, name, expected, |out| values.write(context, out));
+                write_values(out, name, expected, |out| values.write(context, out))
             }
         }
     }
@@ -223,10 +234,21 @@ impl<'a> Attribute<'a> {
 
 /// Appends a PartialAttribute with the DNs of groups.
 #[inline]
-pub(crate) fn write_groups(context: &Context<'_>, name: &[u8], groups: &[u32], out: &mut Vec<u8>) {
+pub(crate) fn write_groups(
+    context: &Context<'_>,
+    name: &[u8],
+    groups: &[GroupIx],
+    out: &mut Vec<u8>,
+) -> Result<(), WrongNumber> {
+    let layout = context.snapshot.records.layout;
     let suffix = context.tree.leaf_suffix(Container::Groups).len();
-    write_attribute_about(out, name, groups.len() * (suffix + TYPICAL_RDN), |out| {
-        let first = context.snapshot.records.group_record(0);
-        write_dns(context, groups, first, Container::Groups, out);
-    });
+    write_values(out, name, groups.len() * (suffix + TYPICAL_RDN), |out| {
+        write_dns(
+            context,
+            groups,
+            |group| layout.group_record(group),
+            Container::Groups,
+            out,
+        )
+    })
 }

@@ -326,7 +326,7 @@ proptest! {
         let providers = providers();
         let tree = providers.iter().next().unwrap().tree();
         if let Some(user) = tree.user_named(&directory, &Name::new(name.as_bytes())) {
-            let expected = directory.user(user).username.to_owned();
+            let expected = directory.user(user).unwrap().username.to_owned();
             prop_assert_eq!(asked(&name, &directory), Ok(expected), "{}", name);
         }
     }

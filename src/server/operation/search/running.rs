@@ -172,6 +172,9 @@ impl RunningSearch {
         if is_limit(result.code) {
             metrics.rejected(RequestType::Search, RejectReason::LimitExceeded);
         }
+        if tell_fault(self.connection, result) {
+            metrics.rejected(RequestType::Search, RejectReason::InternalError);
+        }
         tracing::debug!(
             connection = self.connection,
             message_id = self.message_id,
@@ -201,6 +204,21 @@ fn finish(out: &mut Vec<u8>, message_id: u32, result: &LdapResult, controls: &[C
     if let Some(tag) = OperationKind::Search.response_tag() {
         response::write_result(out, message_id, tag, result, controls);
     }
+}
+
+/// Tells of a result that only a fault of ours brings about; whether this is one. The directory answers so where a number
+/// points nowhere.
+pub(crate) fn tell_fault(connection: u64, result: &LdapResult) -> bool {
+    let is_fault = result.code == ResultCode::Other;
+    if is_fault {
+        tracing::error!(
+            connection,
+            error = %result.diagnostic_message,
+            "a request was answered with other (80) because of a fault of ours: restart the server, and report this with \
+             the lines before it"
+        );
+    }
+    is_fault
 }
 
 /// Whether a search with this result reached a limit on what it may cost.

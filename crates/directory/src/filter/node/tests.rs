@@ -559,7 +559,9 @@ fn replaced_attributes_are_found_by_their_own_values_only() {
         assert_eq!(users(filter), [""; 0], "{filter}");
     }
     assert_eq!(
-        snapshot.user_by_uid(&uid(20)).map(|id| snapshot.user(id).pk),
+        snapshot
+            .user_by_uid(&uid(20))
+            .map(|id| snapshot.user(id).unwrap().pk),
         Some(20)
     );
 }

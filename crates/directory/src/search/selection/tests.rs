@@ -212,6 +212,7 @@ fn custom_names_are_served_in_one_spelling_and_found_in_both() {
         let mut octets = Vec::new();
         snapshot
             .carried_user(snapshot.user_by_pk(30).unwrap())
+            .unwrap()
             .encode(&mut octets);
         let mut carried = Builder::like(&snapshot);
         carried.carry_user(&CarriedUser::decode(&octets).unwrap());
@@ -232,7 +233,7 @@ fn custom_names_are_served_in_one_spelling_and_found_in_both() {
                 }
             }
             assert_eq!(
-                snapshot.beyond_schema().custom,
+                snapshot.beyond_schema().unwrap().custom,
                 ["a", "a-bc", "a-binary", "stra-e", "with-space"]
             );
             // What the schema declares is found by its OID, too.

@@ -18,12 +18,10 @@ impl Instant {
     /// Twelve octets that sort as the instants do.
     #[must_use]
     pub fn key(self) -> [u8; 12] {
-        let mut key = [0; 12];
-        let (seconds, nanoseconds) = key.split_at_mut(8);
-        seconds.copy_from_slice(&self.seconds.to_be_bytes());
-        seconds[0] ^= 0x80;
-        nanoseconds.copy_from_slice(&self.nanoseconds.to_be_bytes());
-        key
+        // From the least to the greatest, seconds become numbers without a sign.
+        let [s1, s2, s3, s4, s5, s6, s7, s8] = (self.seconds ^ i64::MIN).to_be_bytes();
+        let [n1, n2, n3, n4] = self.nanoseconds.to_be_bytes();
+        [s1, s2, s3, s4, s5, s6, s7, s8, n1, n2, n3, n4]
     }
 }
 

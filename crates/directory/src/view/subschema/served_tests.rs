@@ -94,7 +94,7 @@ proptest! {
         add_user(&mut builder, 2, "bob", &bob);
         add_group(&mut builder, STAFF, "staff", &[], &[1, 2], &staff);
         let snapshot = Arc::new(builder.finish().0);
-        let schema = attributes(&snapshot.beyond_schema(), None);
+        let schema = attributes(&snapshot.beyond_schema().unwrap(), None);
         let (types, classes) = (by_name(&schema, "attributeTypes"), by_name(&schema, "objectClasses"));
         let contents = by_name(&schema, "dITContentRules");
         let mut everything = query("(objectClass=*)").attributes(&["*", "+"]);

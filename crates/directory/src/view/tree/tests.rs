@@ -72,6 +72,6 @@ fn synthetic_uuids_are_stable_and_differ_by_base() {
     assert!(one.iter().all(|uuid| !other.contains(uuid)));
     assert!(
         one.iter()
-            .all(|uuid| Uuid::from_bytes(*uuid).get_version_num() == 5)
+            .all(|uuid| uuid::Uuid::from_bytes(*uuid).get_version_num() == 5)
     );
 }

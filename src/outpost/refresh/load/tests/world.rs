@@ -398,11 +398,11 @@ impl<'a> Served<'a> {
         let snapshot = self.snapshot().unwrap();
         let mut state = self.world.state.lock().unwrap();
         self.world.catch_up(&mut state);
-        let users = snapshot.users().map(|user| snapshot.user(user).pk);
+        let users = snapshot.user_pks().iter().copied();
         let users = users.filter(|pk| state.users[pk].now.is_none());
         let groups = snapshot
             .groups()
-            .map(|group| snapshot.group_name(group).to_owned());
+            .map(|group| snapshot.group_name(group).unwrap().to_owned());
         let groups = groups.filter(|name| !state.groups.contains_key(name));
         users.map(|pk| format!("user {pk}")).chain(groups).collect()
     }
@@ -416,7 +416,7 @@ impl<'a> Served<'a> {
         for (pk, history) in &state.users {
             let found = snapshot.user_by_pk(*pk);
             let shown = found.map(|user| {
-                let summary = snapshot.user(user);
+                let summary = snapshot.user(user).unwrap();
                 let username = summary.username.to_owned();
                 assert!(names.insert(username.clone()), "two are called {username}");
                 Shown {
@@ -431,7 +431,12 @@ impl<'a> Served<'a> {
             let Some(user) = found else {
                 continue;
             };
-            let groups: BTreeSet<String> = snapshot.groups_of(user).map(str::to_owned).collect();
+            let groups: BTreeSet<String> = snapshot
+                .groups_of(user)
+                .unwrap()
+                .into_iter()
+                .map(str::to_owned)
+                .collect();
             let members = &state.members[pk];
             for group in groups.symmetric_difference(&members.now) {
                 // The last moment at which the membership was what is shown.

@@ -114,3 +114,15 @@ fn a_thread_that_waits_has_no_processor_time() {
     // However busy the machine is, a processor gives one thread no more time than passes.
     assert!(processor_time() - began <= wall.elapsed() + Duration::from_millis(50));
 }
+
+#[tokio::test]
+async fn a_fault_of_ours_is_answered_and_counted() {
+    let running = running(|| Duration::ZERO);
+    let mut out = Vec::new();
+    let wrong = akldap_directory::WrongNumber::User.to_string();
+    running.end(&mut out, &LdapResult::new(ResultCode::Other, wrong.as_str()), &[]);
+    assert_eq!(out, answer(ResultCode::Other, &wrong));
+    let metrics = running.outpost.metrics().encode().unwrap();
+    let counted = "type=\"search\",reason=\"internal_error\",app=\"\"} 1\n";
+    assert!(metrics.contains(counted), "{metrics}");
+}

@@ -1,0 +1,59 @@
+//! The fingerprint of a snapshot, by which others tell whether it answers like another one.
+//!
+//! Must not know what it is compared with.
+
+use crate::index::snapshot::Snapshot;
+use crate::model::number::WrongNumber;
+
+impl Snapshot {
+    /// The same for two snapshots exactly if they answer every search alike. Computed at the first call: some 60 ms
+    /// for 100,000 users.
+    #[must_use]
+    pub fn fingerprint(&self) -> [u8; 32] {
+        *self.fingerprint.get_or_init(|| self.compute_fingerprint())
+    }
+
+    fn compute_fingerprint(&self) -> [u8; 32] {
+        let mut hash = blake3::Hasher::new();
+        if let Err(wrong) = self.write_parts(&mut |octets| {
+            hash.update(&(octets.len() as u64).to_le_bytes());
+            hash.update(octets);
+        }) {
+            // It answers nothing but this from here on, and no other snapshot has such a part.
+            hash.update(&u64::MAX.to_le_bytes());
+            hash.update(wrong.to_string().as_bytes());
+        }
+        *hash.finalize().as_bytes()
+    }
+
+    fn write_parts(&self, part: &mut impl FnMut(&[u8])) -> Result<(), WrongNumber> {
+        let records = &self.records;
+        part(&(self.user_count() as u64).to_le_bytes());
+        for (number, record) in records.all.numbered() {
+            part(&record.flags.to_le_bytes());
+            part(records.block(record)?);
+            part(records.name(number)?);
+        }
+        for user in self.users() {
+            let summary = self.user(user)?;
+            part(&summary.pk.to_le_bytes());
+            part(summary.uuid.unwrap_or(uuid::Uuid::nil()).as_bytes());
+            part(summary.uid.as_bytes());
+            part(&summary.password_change_date.unwrap_or(i64::MIN).to_le_bytes());
+        }
+        let memberships = &records.memberships;
+        for (group, uuid) in records.groups.uuids.numbered() {
+            part(uuid);
+            part(&records.groups.numbers.get(group)?.to_le_bytes());
+            let users = memberships.group_users.of(group)?;
+            let parents = memberships.group_parents.of(group)?;
+            part(&octets(users.iter().map(|user| user.get())));
+            part(&octets(parents.iter().map(|parent| parent.get())));
+        }
+        Ok(())
+    }
+}
+
+fn octets(numbers: impl Iterator<Item = u32>) -> Vec<u8> {
+    numbers.flat_map(u32::to_le_bytes).collect()
+}

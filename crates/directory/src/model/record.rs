@@ -1,0 +1,218 @@
+//! What is kept of each user and group beside its attributes.
+//!
+//! A record is a user or a group: users first, by pk, then groups, by UUID. Knows sizes and offsets. Must not know
+//! what attributes mean.
+
+use crate::model::built_in;
+use crate::model::built_in::AttributeId;
+use crate::model::number::{Number, RecordIx, WrongNumber, count_of, number};
+
+/// The lowest bit of [`Record::flags`] that is a flag; those below are override bits.
+pub(crate) const FIRST_FLAG: u32 = built_in::FIRST_FLAG;
+/// The user may log in.
+pub(crate) const ACTIVE: u32 = 1 << 27;
+/// The user is a superuser, or the group makes its members superusers.
+pub(crate) const SUPERUSER: u32 = 1 << 28;
+/// The name needs escaping in a DN.
+pub(crate) const ESCAPED: u32 = 1 << 29;
+/// The virtual group's gidNumber is the user's stored gidNumber.
+pub(crate) const OWN_GID_NUMBER: u32 = 1 << 30;
+/// Without that, it is the user's stored uidNumber.
+pub(crate) const OWN_UID_NUMBER: u32 = 1 << 31;
+
+/// Most users and groups together: their places, of which users have two, are counted in 32 bits, and so are index
+/// slots, one bit of which says what they hold.
+pub(crate) const MAX_RECORDS: usize = 1 << 30;
+
+/// Where a record's encoded attributes are, and which.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Record {
+    pub(crate) attributes: Span,
+    pub(crate) shape: ShapeIx,
+    /// Override bits (see [`AttributeId::override_bit`]) and flags.
+    pub(crate) flags: u32,
+}
+
+impl Record {
+    pub(crate) fn has(&self, flag: u32) -> bool {
+        self.flags & flag != 0
+    }
+
+    /// Whether stored values replace the built-in attribute `id`.
+    pub(crate) fn overrides(&self, id: AttributeId) -> bool {
+        self.flags & id.override_bit() != 0
+    }
+}
+
+/// A part of a long row of octets, of up to 4 GiB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    start: u32,
+    length: u32,
+}
+
+impl Span {
+    /// `None` if it ends beyond 4 GiB.
+    pub(crate) fn new(start: usize, length: usize) -> Option<Self> {
+        u32::try_from(start.checked_add(length)?).ok()?;
+        Some(Self {
+            start: u32::try_from(start).ok()?,
+            length: u32::try_from(length).ok()?,
+        })
+    }
+
+    /// A part of this part.
+    pub(crate) fn part(self, start: usize, length: usize) -> Option<Self> {
+        Self::new((self.start as usize).checked_add(start)?, length)
+    }
+
+    pub(crate) fn len(self) -> usize {
+        self.length as usize
+    }
+
+    /// Whether its first octet is within the other.
+    pub(crate) fn begins_within(self, other: Self) -> bool {
+        let offset = self.start.checked_sub(other.start);
+        self.length > 0 && offset.is_some_and(|offset| offset < other.length)
+    }
+
+    #[inline]
+    pub(crate) fn of(self, octets: &[u8]) -> Result<&[u8], WrongNumber> {
+        let start = self.start as usize;
+        let part = octets.get(start..start + self.length as usize);
+        part.ok_or(WrongNumber::Octets)
+    }
+}
+
+/// How every RDN of a record begins.
+pub(crate) const RDN_TYPE: &[u8] = b"cn=";
+
+/// Names that need escaping in a DN, as they are, by record.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct UnescapedNames(Vec<(RecordIx, Box<[u8]>)>);
+
+impl UnescapedNames {
+    /// Records must come in ascending order.
+    pub(crate) fn push(&mut self, record: RecordIx, name: &[u8]) {
+        self.0.push((record, name.into()));
+    }
+
+    pub(crate) fn records(&self) -> impl Iterator<Item = RecordIx> {
+        self.0.iter().map(|(record, _)| *record)
+    }
+
+    pub(crate) fn find(&self, record: RecordIx) -> Result<&[u8], WrongNumber> {
+        let index = self.0.binary_search_by_key(&record, |(record, _)| *record);
+        let found = index.ok().and_then(|index| self.0.get(index));
+        found.map(|(_, name)| &**name).ok_or(WrongNumber::Record)
+    }
+}
+
+/// The octets of a record's RDN, one after the other.
+#[derive(Clone, Debug)]
+pub(crate) struct Rdns {
+    octets: Vec<u8>,
+    /// Where each begins, and where the last one ends.
+    starts: Vec<u32>,
+}
+
+impl Default for Rdns {
+    fn default() -> Self {
+        Self::with_capacity(0, 0)
+    }
+}
+
+impl Rdns {
+    pub(crate) fn with_capacity(count: usize, octets: usize) -> Self {
+        let mut starts = Vec::with_capacity(count + 1);
+        starts.push(0);
+        Self {
+            octets: Vec::with_capacity(octets),
+            starts,
+        }
+    }
+
+    /// Appends that of the next record. One that ends beyond 4 GiB, which the builder prevents, would point nowhere.
+    pub(crate) fn push(&mut self, rdn: &[u8]) {
+        self.octets.extend_from_slice(rdn);
+        self.starts.push(count_of(&self.octets));
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, record: RecordIx) -> Result<&[u8], WrongNumber> {
+        part(&self.starts, record, &self.octets)
+    }
+
+    pub(crate) fn size(&self) -> usize {
+        self.octets.capacity() + self.starts.capacity() * size_of::<u32>()
+    }
+}
+
+/// The items from where a number's begin to where the next one's do.
+#[inline]
+pub(super) fn part<'i, N: Number, T>(
+    starts: &[u32],
+    number: N,
+    items: &'i [T],
+) -> Result<&'i [T], WrongNumber> {
+    let index = number.index();
+    let (Some(&start), Some(&end)) = (starts.get(index), starts.get(index + 1)) else {
+        return Err(N::WRONG);
+    };
+    items.get(start as usize..end as usize).ok_or(N::WRONG)
+}
+
+number! {
+    /// A list of attributes that records store.
+    pub(crate) ShapeIx, Shape
+}
+
+/// Which attributes a record stores, in order; records with the same ones share the list.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Shapes {
+    ids: Vec<AttributeId>,
+    bounds: Vec<(u32, u32)>,
+}
+
+impl Shapes {
+    pub(crate) fn push(&mut self, ids: &[AttributeId]) -> ShapeIx {
+        let shape = ShapeIx::new(count_of(&self.bounds));
+        let start = count_of(&self.ids);
+        self.ids.extend_from_slice(ids);
+        self.bounds.push((start, count_of(&self.ids)));
+        shape
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, shape: ShapeIx) -> Result<&[AttributeId], WrongNumber> {
+        let bounds = self.bounds.get(shape.index());
+        bounds
+            .and_then(|&(start, end)| self.ids.get(start as usize..end as usize))
+            .ok_or(WrongNumber::Shape)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_answered_beyond_the_end_of_a_table() {
+        let mut rdns = Rdns::default();
+        rdns.push(b"a");
+        rdns.push(b"");
+        assert_eq!(
+            [0, 1, 2].map(|record| rdns.get(RecordIx::new(record))),
+            [Ok(&b"a"[..]), Ok(b""), Err(WrongNumber::Record)]
+        );
+        let mut shapes = Shapes::default();
+        let shape = shapes.push(&[AttributeId::CN, AttributeId::UID]);
+        assert_eq!(shapes.get(shape), Ok(&[AttributeId::CN, AttributeId::UID][..]));
+        assert_eq!(shapes.get(ShapeIx::new(shape.get() + 1)), Err(WrongNumber::Shape));
+        let span = Span::new(1, 2).unwrap();
+        assert_eq!(span.of(b"abc"), Ok(&b"bc"[..]));
+        assert_eq!(span.of(b"ab"), Err(WrongNumber::Octets));
+        assert_eq!(Span::new(usize::MAX, 1), None);
+        assert_eq!(Span::new(u32::MAX as usize, 1), None);
+    }
+}

@@ -1,0 +1,192 @@
+//! A snapshot in which a number points nowhere answers what the number is needed for with `other (80)`, and everything
+//! else as ever.
+
+use std::sync::Arc;
+
+use crate::fixture::*;
+use crate::index::snapshot::Snapshot;
+use crate::model::number::{Column, GroupIx, UserIx, WrongNumber};
+use crate::model::record::{Rdns, Span};
+use crate::model::records::Records;
+use crate::model::relation::Relation;
+use crate::search::compare::compare;
+use crate::search::paging::Key;
+use crate::search::request::Viewer;
+use akldap_ldap::control::{PagedResults, SortKey};
+use akldap_ldap::message::Scope;
+use akldap_ldap::response::{LdapResult, ResultCode};
+
+fn damaged(damage: impl FnOnce(&mut Records)) -> Arc<Snapshot> {
+    let mut snapshot = builder().finish().0;
+    damage(&mut snapshot.records);
+    Arc::new(snapshot)
+}
+
+/// Searches a damaged snapshot. What it returned before, and the result.
+fn search(
+    snapshot: &Arc<Snapshot>,
+    change: impl FnOnce(Query) -> Query,
+    filter: &str,
+) -> (usize, LdapResult) {
+    let mut query = change(query(filter));
+    query.snapshot = Arc::clone(snapshot);
+    match query.open() {
+        // Every entry that was returned is whole.
+        Ok(mut search) => {
+            let (entries, outcome) = drive(&mut search, query.step);
+            (entries.len(), outcome.result)
+        }
+        Err(result) => (0, result),
+    }
+}
+
+fn other(wrong: WrongNumber) -> LdapResult {
+    LdapResult::new(ResultCode::Other, format!("internal error: {wrong}"))
+}
+
+fn nowhere() -> Span {
+    Span::new(1 << 30, 1).unwrap()
+}
+
+/// The same column, its last item changed.
+fn with_last<N: crate::model::number::Number, T: Copy>(
+    column: &Column<N, T>,
+    change: impl FnOnce(&mut T),
+) -> Column<N, T> {
+    let mut items = column.as_slice().to_vec();
+    items.last_mut().map(change);
+    Column::from(items)
+}
+
+#[test]
+fn an_entry_whose_octets_are_nowhere_is_not_returned_without_them() {
+    // The last record is a group.
+    let snapshot = damaged(|records| {
+        records.all = with_last(&records.all, |record| record.attributes = nowhere());
+    });
+    let groups = |query: Query| {
+        query
+            .base(&format!("ou=groups,{SUFFIX}"))
+            .scope(Scope::SingleLevel)
+    };
+    let (entries, result) = search(&snapshot, groups, "(objectClass=group)");
+    assert_eq!(result, other(WrongNumber::Octets));
+    assert!(entries < 4, "{entries}");
+    // What does not need them is answered.
+    let users = |query: Query| {
+        query
+            .base(&format!("ou=users,{SUFFIX}"))
+            .scope(Scope::SingleLevel)
+    };
+    let (entries, result) = search(&snapshot, users, "(objectClass=user)");
+    assert_eq!((entries, result.code), (5, ResultCode::Success));
+}
+
+#[test]
+fn an_assertion_that_cannot_be_decided_is_neither_true_nor_false() {
+    let snapshot = damaged(|records| {
+        records.all = with_last(&records.all, |record| record.attributes = nowhere());
+    });
+    let own = format!("(uid={EMEA})");
+    for filter in [
+        own.as_str(),
+        "(!(uid=zz))",
+        "(|(cn=zz)(!(uid=zz)))",
+        "(&(cn=*)(!(uid=zz*)))",
+    ] {
+        let (_, result) = search(&snapshot, |query| query, filter);
+        assert_eq!(result, other(WrongNumber::Octets), "{filter}");
+    }
+}
+
+#[test]
+fn a_membership_that_is_nowhere_is_no_empty_one() {
+    let nobody = || Relation::<UserIx, GroupIx>::new(0, 0, std::iter::empty());
+    let snapshot = damaged(|records| records.memberships.user_groups = nobody());
+    let bob = |query: Query| query.base(&format!("cn=bob,ou=users,{SUFFIX}"));
+    for query in [
+        |query: Query| query,
+        |query: Query| query.attributes(&["memberOf"]),
+    ] {
+        let (entries, result) = search(&snapshot, |given| query(bob(given)), "(objectClass=*)");
+        assert_eq!((entries, result), (0, other(WrongNumber::User)));
+    }
+    let (_, result) = search(&snapshot, |query| query.own(1), "(objectClass=group)");
+    assert_eq!(result, other(WrongNumber::User));
+    let name = format!("cn=bob,ou=users,{SUFFIX}");
+    let group = format!("cn=staff,ou=groups,{SUFFIX}");
+    let compared = |attribute: &str, value: &str| {
+        compare(
+            &snapshot,
+            &tree(),
+            Viewer::Full,
+            &akldap_ldap::dn::Name::new(name.as_bytes()),
+            attribute.as_bytes(),
+            value.as_bytes(),
+        )
+    };
+    assert_eq!(compared("memberOf", &group), other(WrongNumber::User));
+    assert_eq!(compared("cn", "bob").code, ResultCode::CompareTrue);
+}
+
+#[test]
+fn names_that_are_nowhere_are_neither_found_nor_missing() {
+    let snapshot = damaged(|records| records.rdns = Rdns::default());
+    let (_, result) = search(
+        &snapshot,
+        |query| query.base(&format!("cn=bob,ou=users,{SUFFIX}")),
+        "(cn=*)",
+    );
+    assert_eq!(result, other(WrongNumber::Record));
+    let (entries, result) = search(&snapshot, |query| query, "(mail=bob@example.com)");
+    assert_eq!((entries, result), (0, other(WrongNumber::Record)));
+    // An order of names, and one by an attribute.
+    let (_, result) = search(&snapshot, |query| query, "(displayName=*example)");
+    assert_eq!(result, other(WrongNumber::Record));
+    let sorted = |mut query: Query| {
+        query.controls.sort = Some(vec![SortKey {
+            attribute: b"sn".to_vec(),
+            ordering_rule: None,
+            reverse_order: false,
+        }]);
+        query
+    };
+    let (_, result) = search(&snapshot, sorted, "(objectClass=*)");
+    assert_eq!(result.code, ResultCode::Other);
+}
+
+#[test]
+fn a_page_that_ends_at_a_wrong_number_has_no_cookie() {
+    let snapshot = damaged(|records| records.users.pks = records.users.pks.as_slice()[..1].to_vec().into());
+    let layout = snapshot.records.layout;
+    let last = layout.user(UserIx::new(4)).unwrap();
+    assert_eq!(Key::of(&snapshot, layout, last), Err(WrongNumber::User));
+    let paged = |mut query: Query| {
+        query.controls.paged = Some(PagedResults {
+            size: 2,
+            cookie: Vec::new(),
+        });
+        query
+            .base(&format!("ou=users,{SUFFIX}"))
+            .scope(Scope::SingleLevel)
+            .attributes(&["cn"])
+    };
+    let (entries, result) = search(&snapshot, paged, "(objectClass=user)");
+    assert_eq!((entries, result), (2, other(WrongNumber::User)));
+}
+
+#[test]
+fn what_others_ask_of_a_user_is_no_answer_about_nobody() {
+    let snapshot = snapshot();
+    let nobody = UserIx::new(99);
+    assert_eq!(snapshot.user(nobody), Err(WrongNumber::Record));
+    assert_eq!(snapshot.groups_of(nobody), Err(WrongNumber::User));
+    assert_eq!(snapshot.carried_user(nobody), Err(WrongNumber::Record));
+    assert_eq!(snapshot.group_name(GroupIx::new(99)), Err(WrongNumber::Record));
+    let damaged = damaged(|records| {
+        records.users.uids = with_last(&records.users.uids, |uid| *uid = nowhere());
+    });
+    let last = damaged.users().last().unwrap();
+    assert_eq!(damaged.user(last), Err(WrongNumber::Octets));
+    assert_ne!(damaged.fingerprint(), snapshot.fingerprint());
+}

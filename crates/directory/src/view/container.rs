@@ -1,0 +1,99 @@
+//! The entries that contain others, and those that belong to no provider: the attributes they hold, as they are sent.
+//!
+//! Must not know where they are in a tree.
+
+use uuid::Uuid;
+
+use crate::model::attribute::AttributeRef;
+use crate::model::encoded::{Element, Elements};
+use crate::model::number::WrongNumber;
+use crate::schema::{self, AttributeType, AttributeTypeId};
+use akldap_ldap::response::write_attribute;
+
+/// A container of one provider, or an entry that belongs to no provider.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ContainerEntry {
+    pub(crate) dn: Vec<u8>,
+    pub(crate) uuid: [u8; 16],
+    /// The attributes as they are sent.
+    pub(crate) block: Vec<u8>,
+    /// Where each attribute begins.
+    attributes: Vec<Held>,
+}
+
+/// An attribute of such an entry.
+#[derive(Clone, Debug)]
+struct Held {
+    /// What it is known by.
+    key: String,
+    known: Option<&'static AttributeType>,
+    /// The further name of its type that it is served under: nothing else finds it, so that `cn` finds no `commonName`.
+    alias: Option<u8>,
+    start: usize,
+}
+
+impl ContainerEntry {
+    pub(super) fn new(dn: Vec<u8>, normal_dn: &[u8]) -> Self {
+        Self {
+            // The DN of an entry is what such entries are known by; a name space of our own keeps them apart from
+            // the UUIDs others derive from DNs.
+            uuid: Uuid::new_v5(&Uuid::new_v5(&Uuid::NAMESPACE_URL, b"urn:akldap:dn"), normal_dn).into_bytes(),
+            dn,
+            block: Vec::new(),
+            attributes: Vec::new(),
+        }
+    }
+
+    pub(super) fn add<'a>(&mut self, name: &str, values: impl IntoIterator<Item = &'a [u8]>) {
+        let start = self.block.len();
+        write_attribute(&mut self.block, name.as_bytes(), values);
+        let key = schema::canonical_name(name.as_bytes()).into_owned();
+        let known = schema::attribute_type(name.as_bytes());
+        let alias = known.and_then(|known| known.alias(name.as_bytes()));
+        self.attributes.push(Held {
+            key,
+            known,
+            alias,
+            start,
+        });
+    }
+
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.attributes.iter().any(|held| held.key == key)
+    }
+
+    /// The same entry without attributes.
+    pub(super) fn without_attributes(&self) -> Self {
+        Self {
+            dn: self.dn.clone(),
+            uuid: self.uuid,
+            ..Self::default()
+        }
+    }
+
+    /// The types of the attributes, each with the further name under which alone it is found.
+    pub(super) fn types(&self) -> impl Iterator<Item = (AttributeTypeId, Option<u8>)> {
+        let held = self.attributes.iter();
+        held.filter_map(|held| Some((held.known?.id, held.alias)))
+    }
+
+    /// The attribute that a description means.
+    #[inline]
+    pub(crate) fn find(&self, attribute: &AttributeRef) -> Result<Option<Element<'_>>, WrongNumber> {
+        let Some(wanted) = attribute.known else {
+            return Ok(None);
+        };
+        let held = self.attributes.iter().find(|held| {
+            held.known.is_some_and(|own| own.id == wanted.id)
+                && (held.alias.is_none() || held.alias == attribute.alias)
+        });
+        let Some(held) = held else {
+            return Ok(None);
+        };
+        let element = self
+            .block
+            .get(held.start..)
+            .and_then(|rest| Elements(rest).next());
+        element.map(Some).ok_or(WrongNumber::Octets)
+    }
+}

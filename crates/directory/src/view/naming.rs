@@ -1,0 +1,218 @@
+//! What names below the base of a tree mean.
+//!
+//! Knows RFC 4514 and the unescaped spelling of authentik's own outpost. Must not know who is asking.
+
+use std::fmt;
+
+use crate::index::snapshot::Snapshot;
+use crate::model::number::{UserIx, WrongNumber};
+use crate::model::place::{Container, Entry, UserOrGroup};
+use crate::view::tree::{ORGANIZATIONAL_UNITS, Tree};
+use akldap_ldap::dn::{Dn, DnError, Name};
+use akldap_ldap::steps;
+
+/// What a name means in a tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Resolved {
+    /// Entries of this name, usually one: several users or groups may be called the same.
+    Entries(Vec<Entry>),
+    /// Nothing; these are the entries above it that exist, the base first.
+    Missing(Vec<Entry>),
+    /// It is not below the base.
+    Outside,
+}
+
+/// Why it is not known what a name means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum NameError {
+    /// It is malformed, and no such name in the spelling of authentik's outpost either.
+    Malformed(DnError),
+    Wrong(WrongNumber),
+}
+
+impl From<WrongNumber> for NameError {
+    fn from(wrong: WrongNumber) -> Self {
+        Self::Wrong(wrong)
+    }
+}
+
+impl fmt::Display for NameError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed(error) => write!(formatter, "malformed name: {error}"),
+            Self::Wrong(wrong) => wrong.fmt(formatter),
+        }
+    }
+}
+
+impl Tree {
+    /// What a name means. Names that RFC 4514 cannot make sense of, or that name nothing, are also tried as the
+    /// unescaped names that authentik's own outpost gives out (`cn=Sales, EMEA,ou=groups,…`).
+    pub(crate) fn resolve(&self, snapshot: &Snapshot, name: &Name<'_>) -> Result<Resolved, NameError> {
+        if let Some(entries) = self.resolve_plain(snapshot, name.octets())? {
+            return Ok(Resolved::Entries(entries));
+        }
+        let missing = match name.parsed() {
+            Ok(dn) => match self.resolve_parsed(snapshot, dn)? {
+                Resolved::Entries(entries) => return Ok(Resolved::Entries(entries)),
+                missing => Ok(missing),
+            },
+            Err(error) => Err(NameError::Malformed(error)),
+        };
+        match self.resolve_unescaped(snapshot, name.octets())? {
+            Some(entry) => Ok(Resolved::Entries(vec![entry])),
+            None => missing,
+        }
+    }
+
+    /// The user whose entry a search with this name as its base finds; of several that differ in case only, and none of
+    /// which is spelled so, the one with the lowest pk.
+    #[must_use]
+    pub fn user_named(&self, snapshot: &Snapshot, name: &Name<'_>) -> Option<UserIx> {
+        let Ok(Resolved::Entries(entries)) = self.resolve(snapshot, name) else {
+            return None;
+        };
+        match entries.first() {
+            Some(Entry::User(user)) => Some(*user),
+            _ => None,
+        }
+    }
+
+    /// Whether a name is in this place, told without parsing it. False also for names whose spelling is unusual.
+    #[must_use]
+    pub fn contains_plainly(&self, name: &[u8]) -> bool {
+        self.split_plainly(name).is_some()
+    }
+
+    /// The user name in `cn=<user name>,ou=users,<base DN>`, if its spelling is the usual one: then parsing would tell the
+    /// same.
+    #[must_use]
+    pub fn plain_username<'n>(&self, name: &'n [u8]) -> Option<&'n [u8]> {
+        match self.split_plainly(name)? {
+            (Some(Container::Users), username) => username,
+            _ => None,
+        }
+    }
+
+    fn resolve_plain(&self, snapshot: &Snapshot, name: &[u8]) -> Result<Option<Vec<Entry>>, WrongNumber> {
+        let Some((container, value)) = self.split_plainly(name) else {
+            return Ok(None);
+        };
+        let container = container.unwrap_or(Container::Base);
+        let Some(value) = value else {
+            return Ok(Some(vec![Entry::Container(container)]));
+        };
+        let entries = leaves(snapshot, container, value)?;
+        Ok((!entries.is_empty()).then_some(entries))
+    }
+
+    /// The spellings that nearly all names come in, without parsing: those we give out ourselves, whatever their case, as
+    /// long as they are RFC 4514 names without escapes.
+    fn split_plainly<'n>(&self, name: &'n [u8]) -> Option<(Option<Container>, Option<&'n [u8]>)> {
+        let (container, value) = self.split_textually(name)?;
+        value.is_none_or(is_plain).then_some((container, value))
+    }
+
+    /// Takes a name apart as text: the container, if it is not the base, and the unescaped name of a leaf.
+    fn split_textually<'n>(&self, name: &'n [u8]) -> Option<(Option<Container>, Option<&'n [u8]>)> {
+        let rest = strip_suffix(name, &self.suffix)?;
+        if rest.is_empty() {
+            return Some((None, None));
+        }
+        for (container, ou) in ORGANIZATIONAL_UNITS {
+            let leaf = strip_suffix(rest, b",").and_then(|rest| strip_suffix(rest, ou.as_bytes()));
+            let Some(leaf) = leaf.and_then(|rest| strip_suffix(rest, b"ou=")) else {
+                continue;
+            };
+            if leaf.is_empty() {
+                return Some((Some(container), None));
+            }
+            if let Some(leaf) = strip_suffix(leaf, b",")
+                && let Some((attribute, value)) = leaf.split_at_checked(3)
+                && attribute.eq_ignore_ascii_case(b"cn=")
+            {
+                return Some((Some(container), Some(value)));
+            }
+        }
+        None
+    }
+
+    /// Whether this is a name of the tree in the spelling of authentik's own outpost, whoever is called so.
+    pub(crate) fn is_unescaped_name(&self, name: &[u8]) -> bool {
+        matches!(self.split_textually(name), Some((Some(_), Some(_))))
+    }
+
+    /// The one entry whose name in the spelling of authentik's own outpost this is.
+    fn resolve_unescaped(&self, snapshot: &Snapshot, name: &[u8]) -> Result<Option<Entry>, WrongNumber> {
+        let Some((Some(container), Some(value))) = self.split_textually(name) else {
+            return Ok(None);
+        };
+        Ok(match leaves(snapshot, container, value)?.as_slice() {
+            [entry] => Some(*entry),
+            _ => None,
+        })
+    }
+
+    fn resolve_parsed(&self, snapshot: &Snapshot, name: &Dn) -> Result<Resolved, WrongNumber> {
+        let base = Entry::Container(Container::Base);
+        let Some(levels) = name.below(&self.base) else {
+            return Ok(Resolved::Outside);
+        };
+        let Some((top, lower)) = levels.split_last() else {
+            return Ok(Resolved::Entries(vec![base]));
+        };
+        let container = ORGANIZATIONAL_UNITS.into_iter().find(|(_, ou)| {
+            top.value_of("ou")
+                .is_some_and(|value| *akldap_ldap::text::fold_case(value) == *ou.as_bytes())
+        });
+        let Some((container, _)) = container else {
+            return Ok(Resolved::Missing(vec![base]));
+        };
+        let Some((leaf, below)) = lower.split_last() else {
+            return Ok(Resolved::Entries(vec![Entry::Container(container)]));
+        };
+        let leaves = match leaf.value_of("cn") {
+            Some(value) => leaves(snapshot, container, value)?,
+            None => Vec::new(),
+        };
+        if below.is_empty() && !leaves.is_empty() {
+            return Ok(Resolved::Entries(leaves));
+        }
+        let above = [base, Entry::Container(container)];
+        Ok(Resolved::Missing(
+            above.into_iter().chain(leaves.into_iter().take(1)).collect(),
+        ))
+    }
+}
+
+/// The entries of a container with a name.
+fn leaves(snapshot: &Snapshot, container: Container, name: &[u8]) -> Result<Vec<Entry>, WrongNumber> {
+    if container == Container::Base {
+        return Ok(Vec::new());
+    }
+    snapshot.named(name, |record| match (record, container) {
+        (UserOrGroup::User(user), Container::Users) => Some(Entry::User(user)),
+        (UserOrGroup::User(user), Container::VirtualGroups) => Some(Entry::VirtualGroup(user)),
+        (UserOrGroup::Group(group), Container::Groups) => Some(Entry::Group(group)),
+        _ => None,
+    })
+}
+
+/// Whether a value is written in a name as it is.
+fn is_plain(value: &[u8]) -> bool {
+    steps::add(value.len());
+    value.iter().all(|&octet| {
+        octet >= b' '
+            && !matches!(
+                octet,
+                b',' | b'+' | b'"' | b'\\' | b'<' | b'>' | b';' | b'=' | b'#'
+            )
+    }) && value.first().is_some_and(|&octet| octet != b' ')
+        && value.last() != Some(&b' ')
+}
+
+fn strip_suffix<'a>(text: &'a [u8], suffix: &[u8]) -> Option<&'a [u8]> {
+    steps::add(suffix.len());
+    let (rest, end) = text.split_at_checked(text.len().checked_sub(suffix.len())?)?;
+    end.eq_ignore_ascii_case(suffix).then_some(rest)
+}
