@@ -53,17 +53,28 @@ pub(crate) fn is_name(syntax: Syntax) -> bool {
 
 impl Equal {
     pub(crate) fn new(context: &Context<'_>, syntax: Syntax, value: &[u8]) -> Result<Self, WrongNumber> {
-        if !is_name(syntax) {
-            let (key, is_value) = syntax::assertion_key(syntax, value);
-            return Ok(Self {
-                syntax,
-                is_value,
-                value: Vec::new(),
-                key: OnceLock::from(key.into_owned()),
-                entries: Vec::new(),
-                users: None,
-            });
+        match is_name(syntax) {
+            true => Self::of_name(context, syntax, value),
+            false => Ok(Self::of_value(syntax, value)),
         }
+    }
+
+    /// A value of a syntax whose values name no entries.
+    #[inline]
+    pub(super) fn of_value(syntax: Syntax, value: &[u8]) -> Self {
+        let (key, is_value) = syntax::assertion_key(syntax, value);
+        Self {
+            syntax,
+            is_value,
+            value: Vec::new(),
+            key: OnceLock::from(key.into_owned()),
+            entries: Vec::new(),
+            users: None,
+        }
+    }
+
+    /// A value of a syntax whose values name entries.
+    pub(super) fn of_name(context: &Context<'_>, syntax: Syntax, value: &[u8]) -> Result<Self, WrongNumber> {
         let (entries, is_value) = match context.tree.resolve(context.snapshot, &Name::new(value)) {
             Ok(Resolved::Entries(entries)) => (entries, true),
             Ok(_) => (Vec::new(), syntax::can_hold(syntax, value)),

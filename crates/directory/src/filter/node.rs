@@ -292,7 +292,11 @@ fn by_rule(
 }
 
 fn equality(context: &Context<'_>, attribute: &AttributeRef, value: &[u8]) -> Result<Matcher, WrongNumber> {
-    let mut equal = Equal::new(context, context.syntax(attribute)?, value)?;
+    let syntax = context.syntax(attribute)?;
+    if is_name(syntax) {
+        return Ok(Matcher::Equal(Equal::of_name(context, syntax, value)?));
+    }
+    let mut equal = Equal::of_value(syntax, value);
     if attribute.is(AttributeId::OBJECT_CLASS) {
         return Ok(Matcher::Class(Classes::with(equal.key()), equal));
     }

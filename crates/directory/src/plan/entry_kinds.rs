@@ -64,8 +64,8 @@ impl EntryKinds {
             }
             _ => {}
         }
-        let containers = Lookup(context).containers_with(test)?;
-        let mut kinds = Self::of(Self::CONTAINERS, !containers.is_empty());
+        let mut kinds = Self::NONE;
+        Lookup(context).for_each_container(test, |_| kinds = Self::CONTAINERS)?;
         for id in test.attribute.ids() {
             let stored = snapshot.indexes.get(id)?.records() > 0;
             kinds = kinds

@@ -112,27 +112,30 @@ impl Answer {
 pub(crate) struct Lookup<'s>(pub(crate) Context<'s>);
 
 impl<'s> Lookup<'s> {
-    /// Containers that have the attribute of an assertion.
-    pub(crate) fn containers_with(self, test: &Test) -> Result<Vec<Container>, WrongNumber> {
-        let mut found = Vec::new();
-        if self.0.tree.may_hold(&test.attribute) {
-            for container in Container::ALL {
-                if self
-                    .0
-                    .find(Entry::Container(container), &test.attribute)?
-                    .is_some()
-                {
-                    found.push(container);
-                }
+    /// Calls `each` with the containers that have the attribute of an assertion.
+    #[inline]
+    pub(crate) fn for_each_container(
+        self,
+        test: &Test,
+        mut each: impl FnMut(Container),
+    ) -> Result<(), WrongNumber> {
+        if !self.0.tree.may_hold(&test.attribute) {
+            return Ok(());
+        }
+        for container in Container::ALL {
+            let found = self.0.find(Entry::Container(container), &test.attribute)?;
+            if found.is_some() {
+                each(container);
             }
         }
-        Ok(found)
+        Ok(())
     }
 
+    #[inline]
     fn add_containers(self, test: &Test, out: &mut Vec<Found<'s>>) -> Result<(), WrongNumber> {
-        let containers = self.containers_with(test)?.into_iter();
-        out.extend(containers.map(|container| Found::One(Entry::Container(container))));
-        Ok(())
+        self.for_each_container(test, |container| {
+            out.push(Found::One(Entry::Container(container)));
+        })
     }
 
     /// Adds the lists that equality indexes and memberships have for an assertion; `None` if they know nothing of it.

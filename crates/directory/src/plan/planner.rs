@@ -238,13 +238,14 @@ impl<'a> Planner<'a> {
                     let Some(tables) = lookup.tables(test) else {
                         return Ok(None);
                     };
-                    let containers = lookup.containers_with(test)?.into_iter();
+                    let mut containers = Vec::new();
+                    lookup.for_each_container(test, |container| {
+                        containers.push(self.layout.container(container));
+                    })?;
                     let source = Source::Scan {
                         tables,
                         parts: parts.clone(),
-                        containers: containers
-                            .map(|container| self.layout.container(container))
-                            .collect(),
+                        containers,
                     };
                     Ok(Some((source, Proved::Everything)))
                 }

@@ -5,7 +5,7 @@
 use crate::model::number::WrongNumber;
 use crate::model::place::{Container, Entry, Layout, PlaceRange, UserOrGroup};
 use crate::plan::in_scope::InScope;
-use crate::view::context::Context;
+use crate::view::context::{Context, View};
 use crate::view::naming::{NameError, Resolved};
 use akldap_ldap::dn::Name;
 use akldap_ldap::message::Scope;
@@ -14,7 +14,11 @@ use akldap_ldap::response::{LdapResult, ResultCode};
 /// The entry a search starts from.
 pub(crate) fn base_entry(context: &Context<'_>, name: &Name<'_>) -> Result<Entry, LdapResult> {
     match context.tree.resolve(context.snapshot, name) {
-        Ok(resolved) => found(context, resolved).unwrap_or_else(|wrong| Err(damaged(wrong))),
+        Ok(resolved) => match (context.view, &resolved) {
+            // Who sees everything sees the first one.
+            (View::Full, Resolved::Entries(entries)) if let [first, ..] = entries.as_slice() => Ok(*first),
+            _ => found(context, resolved).unwrap_or_else(|wrong| Err(damaged(wrong))),
+        },
         Err(NameError::Wrong(wrong)) => Err(damaged(wrong)),
         Err(error @ NameError::Malformed(_)) => {
             Err(LdapResult::new(ResultCode::InvalidDnSyntax, error.to_string()))

@@ -114,6 +114,7 @@ impl Search {
 
     fn list(&mut self, out: &mut Vec<u8>, message_id: u32, limit: usize) {
         match self.next_match(limit) {
+            Err(NoMatch::Exhausted) => self.finish(LdapResult::success(), None, None),
             Err(no_match) => self.stop(no_match),
             Ok(None) => {}
             // That there is one more is all that counts: it exceeds the size limit, or opens the next page.
@@ -349,13 +350,19 @@ impl Search {
     }
 
     /// Ends the search; `last` is the last entry of a page that others follow.
-    fn finish(&mut self, result: LdapResult, last: Option<Place>, vlv: Option<Vec<u8>>) {
-        let (result, cookie) = match last.map(|last| self.cookie(last)).transpose() {
-            // No page follows the last one.
-            Ok(cookie) => (result, cookie.unwrap_or_default()),
-            Err(wrong) => (damaged(wrong), Vec::new()),
-        };
-        let cookie = self.limits.paged().then_some(cookie);
+    fn finish(&mut self, mut result: LdapResult, last: Option<Place>, vlv: Option<Vec<u8>>) {
+        let cookie = self
+            .limits
+            .paged()
+            .then(|| match last.map(|last| self.cookie(last)) {
+                Some(Ok(cookie)) => cookie,
+                Some(Err(wrong)) => {
+                    result = damaged(wrong);
+                    Vec::new()
+                }
+                // No page follows the last one.
+                None => Vec::new(),
+            });
         let sorted = self.sort_response.take();
         self.phase = Phase::Finished(outcome(result, sorted, vlv, cookie, self.entries));
     }

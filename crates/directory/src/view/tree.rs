@@ -239,8 +239,9 @@ impl Tree {
     pub(crate) fn may_hold(&self, attribute: &AttributeRef) -> bool {
         attribute.first.is_some_and(AttributeId::is_of_every_entry)
             || attribute.known.is_some_and(|known| {
-                let mut held = self.held.iter();
-                held.any(|(id, alias)| *id == known.id && (alias.is_none() || *alias == attribute.alias))
+                let first = self.held.partition_point(|(id, _)| *id < known.id);
+                let mut same = self.held.iter().skip(first).take_while(|(id, _)| *id == known.id);
+                same.any(|(_, alias)| alias.is_none() || *alias == attribute.alias)
             })
     }
 
