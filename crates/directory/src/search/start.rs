@@ -104,6 +104,10 @@ impl Search {
         Ok(search)
     }
 
+    #[expect(
+        clippy::too_many_lines,
+        reason = "a list of steps, each of which needs what those before it found"
+    )]
     #[inline(always)] // Else what it makes is copied once more on its way out.
     pub(super) fn prepare(
         snapshot: Arc<Snapshot>,
