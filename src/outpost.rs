@@ -77,6 +77,8 @@ impl Outpost {
         capabilities: Capabilities,
         log: Option<LogControl>,
     ) -> Result<Arc<Self>, OutpostError> {
+        // First of all: what draws random numbers below relies on there being some.
+        let cookie_key = random_key()?;
         let instance = uuid::Uuid::new_v4();
         let labels = OutpostLabels::new(instance.to_string(), VERSION, build_hash(&config));
         let metrics = Arc::new(Metrics::new(labels));
@@ -108,7 +110,7 @@ impl Outpost {
             refresh,
             events: Arc::new(events),
             snapshot_file,
-            cookie_key: random_key()?,
+            cookie_key,
         }))
     }
 
