@@ -23,6 +23,10 @@ clippy:
 typos:
     typos
 
+# Links between the pages of the documentation
+links:
+    .ci/links
+
 doc:
     RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --locked
 

@@ -10,7 +10,7 @@ pub(super) const CHECKS: &[Check] = &[
         code: "AK601",
         area: Area::Account,
         title: "its DN is a user's of a provider",
-        why: "a DN below no base DN is answered invalidCredentials (49), whatever the password",
+        why: "a DN below no base DN is answered insufficientAccessRights (50), whatever the password",
         fix: "bind with cn=<username>,ou=users,<Base DN of the provider>",
         judge: |facts| {
             with_account(facts, |account| match &account.provider {
