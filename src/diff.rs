@@ -11,7 +11,6 @@ mod answer;
 mod comparison;
 mod connection;
 mod difference;
-mod filter_text;
 mod known;
 mod name;
 mod profiles;

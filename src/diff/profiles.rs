@@ -6,8 +6,9 @@
 
 use std::collections::HashMap;
 
+use akldap_ldap::filter::escape;
+
 use super::connection::Entry;
-use super::filter_text;
 use super::search::Search;
 
 /// A client, and its searches as LDAP URLs with a name each.
@@ -439,7 +440,7 @@ fn filled(template: &Search, places: &HashMap<&'static str, Vec<u8>>) -> Option<
     let text = |value: &[u8]| String::from_utf8(value.to_vec()).ok();
     Some(Search {
         base: fill(&template.base, places, text)?,
-        filter: fill(&template.filter, places, |value| Some(filter_text::escape(value)))?,
+        filter: fill(&template.filter, places, |value| Some(escape(value).to_string()))?,
         ..template.clone()
     })
 }

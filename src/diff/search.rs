@@ -7,8 +7,7 @@
 use std::fmt;
 
 use akldap_ldap::ber;
-
-use super::filter_text;
+use akldap_ldap::filter::parser;
 
 const SEARCH_REQUEST: u8 = 0x63;
 
@@ -87,7 +86,7 @@ impl Search {
             return Err("more parts than an LDAP URL has; a question mark is written %3F".to_owned());
         }
         // Placeholders of the built-in searches are no filters yet, but are as good as any text.
-        filter_text::write(&search.filter, &mut Vec::new())?;
+        parser::octets(&search.filter).map_err(|error| error.to_string())?;
         Ok(search)
     }
 
@@ -127,8 +126,7 @@ impl Search {
     /// # Errors
     /// When the filter is none.
     pub fn encode(&self) -> Result<Vec<u8>, String> {
-        let mut filter = Vec::new();
-        filter_text::write(&self.filter, &mut filter)?;
+        let filter = parser::octets(&self.filter).map_err(|error| error.to_string())?;
         let mut octets = Vec::new();
         ber::write_constructed(&mut octets, SEARCH_REQUEST, |out| {
             ber::write_element(out, ber::OCTET_STRING, self.base.as_bytes());

@@ -323,6 +323,6 @@ pub(crate) fn ldif(entry: &Returned) -> String {
 
 /// The filter in `text` (RFC 4515); leaks, which tests may.
 pub(crate) fn parse_filter(text: &str) -> Filter<'static> {
-    let octets = filter::parser::octets(text).unwrap_or_else(|| panic!("{text} is no filter"));
+    let octets = filter::parser::octets(text).unwrap_or_else(|error| panic!("{text}: {error}"));
     Filter::read(&mut Reader::new(octets.leak())).unwrap_or_else(|error| panic!("{text}: {error}"))
 }

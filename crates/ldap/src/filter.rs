@@ -1,16 +1,17 @@
 //! Search filters (RFC 4511 section 4.5.1.7): decoded from BER, borrowing from the message, under limits.
 //!
-//! Values stay octets from the wire to the comparison; the text form (RFC 4515) is written for logs only and read by tests
-//! only (`parser`). Must not know attributes or how values match.
+//! Values stay octets from the wire to the comparison; the text form (RFC 4515) is what the server writes to logs,
+//! and never reads; `diff` and tests do (`parser`). Must not know attributes or how values match.
 
 use thiserror::Error;
 
 use crate::ber::BerError;
 
 mod encoding;
-#[cfg(any(test, feature = "fixtures"))]
 pub mod parser;
 mod string;
+
+pub use string::escape;
 
 /// How deep a filter may nest. No client sends deeper ones, and evaluation recurses.
 pub const MAX_DEPTH: usize = 64;

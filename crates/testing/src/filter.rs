@@ -6,7 +6,7 @@ use ldap3_proto::proto::{LdapFilter, LdapMatchingRuleAssertion, LdapSubstringFil
 
 /// The filter in `text` (RFC 4515); panics on anything else.
 pub fn parse(text: &str) -> LdapFilter {
-    let octets = parser::octets(text).unwrap_or_else(|| panic!("{text:?} is no filter"));
+    let octets = parser::octets(text).unwrap_or_else(|error| panic!("{text:?}: {error}"));
     let filter = Filter::read(&mut Reader::new(&octets));
     translate(&filter.unwrap_or_else(|error| panic!("{text:?}: {error}")))
         .unwrap_or_else(|| panic!("{text:?} has octets that are no text"))

@@ -1,6 +1,6 @@
-//! A filter as people write it (RFC 4515), for logs.
+//! A filter as people write it (RFC 4515).
 //!
-//! Must not know how a filter is encoded. Reads nothing back; tests do (`parser`).
+//! Must not know how a filter is encoded. Reads nothing back; `parser` does.
 
 use std::fmt;
 
@@ -60,7 +60,11 @@ fn display_assertion(
     )
 }
 
-/// Writes octets as RFC 4515 section 3 escapes them; also what would disturb a log line.
+/// A value as filters spell it: escaped as in RFC 4515 section 3, and also what would disturb a log line.
+pub fn escape(value: &[u8]) -> impl fmt::Display {
+    Escaped(value)
+}
+
 struct Escaped<'a>(&'a [u8]);
 
 impl fmt::Display for Escaped<'_> {
