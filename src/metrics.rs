@@ -53,6 +53,7 @@ pub struct Metrics {
     bind_cache_hits: Counter,
     bind_cache_misses: Counter,
     log_lines_lost: Family<LogLabels, Counter>,
+    directory_damage: Counter,
     clients: ClientMetrics,
 }
 
@@ -102,6 +103,7 @@ impl Metrics {
             bind_cache_hits: Counter::default(),
             bind_cache_misses: Counter::default(),
             log_lines_lost: Family::default(),
+            directory_damage: Counter::default(),
             clients: ClientMetrics::default(),
         };
         metrics.set_log_lines_lost(0, 0);
@@ -183,6 +185,11 @@ impl Metrics {
             "akldap_log_lines_lost",
             "Log lines lost because whoever reads the log took none",
             self.log_lines_lost.clone(),
+        );
+        registry.register(
+            "akldap_directory_damage",
+            "Times the directory in memory was found damaged outside searches, and what was asked counted as not there",
+            self.directory_damage.clone(),
         );
         registry.register_collector(Box::new(Arc::clone(&self.snapshot)));
         registry.register_collector(Box::new(ProcessCollector::new()));
@@ -310,6 +317,11 @@ impl Metrics {
             let counter = self.log_lines_lost.get_or_create(&LogLabels { lines });
             counter.inner().store(lost, Ordering::Relaxed);
         }
+    }
+
+    /// Records how often the directory in memory was found damaged so far.
+    pub fn set_directory_damage(&self, met: u64) {
+        self.directory_damage.inner().store(met, Ordering::Relaxed);
     }
 
     /// All metrics as OpenMetrics text, to be served as [`CONTENT_TYPE`].

@@ -20,7 +20,7 @@ mod refresh;
 mod release;
 pub mod server_entries;
 mod snapshot_file;
-mod sound;
+pub mod sound;
 pub mod status;
 mod version;
 

@@ -40,6 +40,7 @@ use attempt::Attempt;
 use cache::BindCache;
 use cached_mode::{CachedMode, Recalled, Uncached};
 use judge::Judge;
+use judgements::internal_error;
 use name::{Accepted, BindName, NameError};
 pub use origin::{NAMED_SOURCES, Origin};
 use parts::BindParts;
@@ -51,6 +52,7 @@ use unbind::Unbinder;
 use super::access::{Identity, UnneededSession};
 use super::directory::CurrentDirectory;
 use super::providers::Providers;
+use super::sound::sound;
 use super::status::Status;
 
 /// How often expired cached binds are let go of.
@@ -193,14 +195,17 @@ impl Binds {
             origin,
             uncached,
         } = pending;
-        let name = name.spelled_by(self.directory.snapshot().as_deref());
+        let provider = Arc::clone(&name.provider);
+        let client = origin.client;
+        let Some(name) = sound(name.spelled_by(self.directory.snapshot().as_deref())) else {
+            return BindAnswer::of_refusal(internal_error(), Some(provider), bind_dn, client);
+        };
         let attempt = Arc::new(Attempt {
             provider: name.provider,
             username: name.username,
             secret,
             client: origin,
         });
-        let (provider, client) = (Arc::clone(&attempt.provider), origin.client);
         let judged = match uncached {
             Some(uncached) => self.cached_mode.log_in(attempt, uncached, &left).await,
             None => self.judge.alone(attempt).unless_left(&left).await,
@@ -267,6 +272,10 @@ impl Binds {
                     return not_configured();
                 }
                 let code = match error {
+                    NameError::Damaged(wrong) => {
+                        sound::<()>(Err(wrong));
+                        return internal_error();
+                    }
                     NameError::NotUtf8 => ResultCode::InvalidCredentials,
                     // Not invalidDNSyntax: the official outpost answers 50, and monitoring may look for it.
                     NameError::Malformed(_)

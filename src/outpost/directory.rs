@@ -117,8 +117,8 @@ impl CurrentDirectory {
         let snapshot = Arc::new(snapshot);
         let before = self.snapshot.swap(Some(Arc::clone(&snapshot)));
         self.changes.note(self.generation() + 1, || {
-            let before = before.as_deref();
-            before.map(|before| snapshot.login_changes(before))
+            let before = before.as_deref()?;
+            sound(snapshot.login_changes(before))
         });
         self.generations.replaced(before.as_ref());
         drop(before);

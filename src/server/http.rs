@@ -25,6 +25,7 @@ use crate::logging;
 use crate::metrics;
 use crate::outpost::Outpost;
 use crate::outpost::outage::Details;
+use crate::outpost::sound;
 use crate::outpost::status::Load;
 
 use health_socket::HealthSocket;
@@ -107,6 +108,7 @@ fn router(outpost: Arc<Outpost>) -> Router {
 async fn show_metrics(State(outpost): State<Arc<Outpost>>) -> Response {
     let lost = logging::lost();
     outpost.metrics().set_log_lines_lost(lost.audit, lost.other);
+    outpost.metrics().set_directory_damage(sound::damage_met());
     match outpost.metrics().encode() {
         Ok(text) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),

@@ -16,7 +16,7 @@ use crate::config::BindConfig;
 use crate::outpost::access::Login;
 use crate::outpost::provider::Provider;
 use crate::outpost::sound::sound;
-use akldap_directory::{NameField, Snapshot};
+use akldap_directory::{NameField, Snapshot, WrongNumber};
 
 use super::refusal::Refusal;
 
@@ -44,20 +44,26 @@ pub(super) struct Grounds {
 
 impl Grounds {
     /// Those of a bind under a name, in the directory of the moment.
-    pub(super) fn new(name: &str, user_pk: i64, snapshot: Option<&Snapshot>) -> Self {
-        let user = snapshot.and_then(|snapshot| Some((snapshot, snapshot.user_by_pk(user_pk)?)));
-        let field = user.and_then(|(snapshot, user)| snapshot.name_field(user, name));
-        let mut namesakes = snapshot
-            .map(|snapshot| snapshot.users_called(name, field.as_ref()))
-            .unwrap_or_default();
-        namesakes.retain(|pk| *pk != user_pk);
-        Self {
-            password_change: user
-                .and_then(|(snapshot, user)| sound(snapshot.user(user))?.password_change_date),
+    ///
+    /// # Errors
+    /// When a number in the directory points nowhere.
+    pub(super) fn new(name: &str, user_pk: i64, snapshot: Option<&Snapshot>) -> Result<Self, WrongNumber> {
+        let mut grounds = Self {
+            password_change: None,
             name: name.into(),
-            field,
-            namesakes,
+            field: None,
+            namesakes: Vec::new(),
+        };
+        let Some(snapshot) = snapshot else {
+            return Ok(grounds);
+        };
+        if let Some(user) = snapshot.user_by_pk(user_pk) {
+            grounds.password_change = snapshot.user(user)?.password_change_date;
+            grounds.field = snapshot.name_field(user, name)?;
         }
+        grounds.namesakes = snapshot.users_called(name, grounds.field.as_ref())?;
+        grounds.namesakes.retain(|pk| *pk != user_pk);
+        Ok(grounds)
     }
 
     /// Whether they already were so when the bind began, by authentik's clock: the password was not changed since, and the
@@ -82,16 +88,17 @@ impl Grounds {
         let is_called = self
             .field
             .as_ref()
-            .is_none_or(|field| snapshot.is_called(user, field, &self.name));
+            .is_none_or(|field| sound(snapshot.is_called(user, field, &self.name)) == Some(true));
         date.is_some() && date == self.password_change && is_called && self.name_is_theirs(user_pk, snapshot)
     }
 
-    /// Whether nobody has come by the name since.
+    /// Whether nobody has come by the name since, as far as can be told.
     fn name_is_theirs(&self, user_pk: i64, snapshot: &Snapshot) -> bool {
-        snapshot
-            .users_called(&self.name, self.field.as_ref())
-            .iter()
-            .all(|pk| *pk == user_pk || self.namesakes.contains(pk))
+        sound(snapshot.users_called(&self.name, self.field.as_ref())).is_some_and(|called| {
+            called
+                .iter()
+                .all(|pk| *pk == user_pk || self.namesakes.contains(pk))
+        })
     }
 }
 
@@ -464,7 +471,7 @@ mod tests {
             ("al@CORP", (1, "alice", alice.2, r#"{"number":"E-17"}"#, DATE)),
             ("e-17", (1, "alice", alice.2, r#"{"upn":"al@corp"}"#, DATE)),
         ] {
-            let grounds = Grounds::new(name, 1, Some(&before));
+            let grounds = Grounds::new(name, 1, Some(&before)).unwrap();
             assert!(grounds.hold(1, &before), "{name}");
             assert!(!grounds.hold(1, &people(&[without])), "{name}: nobody has it");
         }
@@ -473,7 +480,7 @@ mod tests {
     #[test]
     fn a_name_that_is_none_of_the_fields_ends_with_the_password_only() {
         let alice = |email, date| people(&[(1, "alice", email, "{}", date)]);
-        let grounds = Grounds::new("badge 4711", 1, Some(&alice("alice@x", DATE)));
+        let grounds = Grounds::new("badge 4711", 1, Some(&alice("alice@x", DATE))).unwrap();
         assert!(grounds.hold(1, &alice("new@x", DATE)));
         assert!(!grounds.hold(1, &alice("alice@x", DATE + 1_000_000)));
         assert!(!grounds.hold(1, &people(&[])));

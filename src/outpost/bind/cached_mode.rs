@@ -16,12 +16,13 @@ use crate::outpost::directory::CurrentDirectory;
 use crate::outpost::outage::Outage;
 use crate::outpost::sound::sound;
 use akldap_authentik::Client;
+use akldap_directory::WrongNumber;
 use akldap_ldap::response::ResultCode;
 
 use super::attempt::Attempt;
 use super::cache::{BindCache, Grounds, Key};
 use super::judge::Judge;
-use super::judgements::{Judged, Judgements, Unsent, in_a_task};
+use super::judgements::{Judged, Judgements, Unsent, in_a_task, internal_error};
 use super::parts::BindParts;
 use super::recheck::Recheck;
 use super::refusal::Refusal;
@@ -170,12 +171,18 @@ impl CachedMode {
             let directory = &self.directory;
             let _watched = directory.watch_changes();
             let (generation, username) = (directory.generation(), &attempt.username);
-            let shown = self.shown_active(username);
+            let Some(shown) = sound(self.shown_active(username)) else {
+                return self.refuse_unless(stands, key, internal_error());
+            };
             match self.judge.log_in(admitted).await {
                 Ok(login) => {
                     let looked = directory.generation();
                     let snapshot = directory.snapshot();
                     let grounds = Grounds::new(username, login.user_pk(), snapshot.as_deref());
+                    // Whether the name was somebody else's before cannot be told.
+                    let Some(grounds) = sound(grounds) else {
+                        return self.refuse_unless(stands, key, internal_error());
+                    };
                     drop(snapshot);
                     // A directory installed during the flow may show a password changed meanwhile: then what the old one
                     // proved must not be kept. That of somebody whom no directory showed before, and whom the login
@@ -198,10 +205,15 @@ impl CachedMode {
     }
 
     /// The active user whom the directory shows under a login name.
-    fn shown_active(&self, username: &str) -> Option<i64> {
-        let snapshot = self.directory.snapshot()?;
-        let user = sound(snapshot.user(snapshot.user_by_login(username)?))?;
-        user.is_active.then_some(user.pk)
+    fn shown_active(&self, username: &str) -> Result<Option<i64>, WrongNumber> {
+        let Some(snapshot) = self.directory.snapshot() else {
+            return Ok(None);
+        };
+        let Some(user) = snapshot.user_by_login(username)? else {
+            return Ok(None);
+        };
+        let user = snapshot.user(user)?;
+        Ok(user.is_active.then_some(user.pk))
     }
 
     /// Finds out what has to be found out about an equal bind that is kept.

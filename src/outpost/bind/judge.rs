@@ -22,7 +22,7 @@ use akldap_ldap::response::ResultCode;
 
 use super::attempt::Attempt;
 use super::failures::{FailureLimit, Guess};
-use super::judgements::{Judged, SharedJudgement, in_a_task};
+use super::judgements::{Judged, SharedJudgement, in_a_task, internal_error};
 use super::origin::{Person, Source};
 use super::parts::BindParts;
 use super::queue::{FlowQueue, Turn};
@@ -97,7 +97,8 @@ impl Judge {
             secret,
             client,
         } = &*attempt;
-        let person = Person::new(self.directory.snapshot().as_deref(), username);
+        let person =
+            sound(Person::new(self.directory.snapshot().as_deref(), username)).ok_or_else(internal_error)?;
         let arrived = Instant::now();
         let guess = self
             .failures
@@ -205,7 +206,7 @@ impl Judge {
 
     async fn user_pk(&self, session: &authentik::Session, client: IpAddr) -> Result<i64, Refusal> {
         if let Some(snapshot) = self.directory.snapshot()
-            && let Some(user) = snapshot.user_by_uid(session.uid())
+            && let Some(user) = sound(snapshot.user_by_uid(session.uid())).flatten()
             && let Some(user) = sound(snapshot.user(user))
         {
             return Ok(user.pk);

@@ -225,7 +225,7 @@ pub(super) async fn in_a_task(judgement: impl Future<Output = Judged> + Send + '
 }
 
 /// The answer to a bind whose judgement failed inside the server.
-fn internal_error() -> Refusal {
+pub(super) fn internal_error() -> Refusal {
     tracing::error!("a bind failed inside akldap: please report this with the lines before it");
     Refusal::new(
         ResultCode::Other,

@@ -8,8 +8,7 @@ use thiserror::Error;
 
 use crate::outpost::provider::Provider;
 use crate::outpost::providers::table::{Located, NotLocated, ProviderTable, Spelling};
-use crate::outpost::sound::sound;
-use akldap_directory::Snapshot;
+use akldap_directory::{Snapshot, WrongNumber};
 use akldap_ldap::dn::{Dn, DnError, Name, Rdn};
 use akldap_ldap::text;
 
@@ -30,16 +29,17 @@ pub(super) struct BindName {
 impl BindName {
     /// The same name as the directory has it, if it is one of an entry there: of several that differ in case only the one
     /// spelled so, else the one with the lowest pk, which is also whom authentik takes.
-    pub(super) fn spelled_by(mut self, directory: Option<&Snapshot>) -> Self {
+    ///
+    /// # Errors
+    /// When a number in the directory points nowhere: then it is not known who is meant.
+    pub(super) fn spelled_by(mut self, directory: Option<&Snapshot>) -> Result<Self, WrongNumber> {
         if self.of_entry
             && let Some(directory) = directory
-            && let Some(users) = sound(directory.users_by_name(self.username.as_bytes()))
-            && let Some(user) = users.first()
-            && let Some(user) = sound(directory.user(*user))
+            && let Some(user) = directory.users_by_name(self.username.as_bytes())?.first()
         {
-            user.username.clone_into(&mut self.username);
+            directory.user(*user)?.username.clone_into(&mut self.username);
         }
-        self
+        Ok(self)
     }
 }
 
@@ -82,6 +82,9 @@ pub(super) enum NameError {
     /// The user name is not UTF-8.
     #[error("the user name in the bind DN is not UTF-8")]
     NotUtf8,
+    /// A number in the directory points nowhere, so that it is not known who is meant.
+    #[error(transparent)]
+    Damaged(#[from] WrongNumber),
 }
 
 impl From<NotLocated> for NameError {
@@ -135,10 +138,14 @@ pub(super) fn resolve(
         return Err(NameError::NotStrict);
     }
     let directory = directory();
-    let own = directory.as_deref().and_then(|directory| {
-        let user = provider.tree().user_named(directory, name)?;
-        Some(sound(directory.user(user))?.username.to_owned())
-    });
+    let own = match directory.as_deref() {
+        Some(directory) => {
+            let user = provider.tree().user_named(directory, name)?;
+            let user = user.map(|user| directory.user(user)).transpose()?;
+            user.map(|user| user.username.to_owned())
+        }
+        None => None,
+    };
     let of_entry = own.is_some();
     let username = match own {
         Some(own) => own,

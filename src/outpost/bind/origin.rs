@@ -3,8 +3,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use crate::outpost::sound::sound;
-use akldap_directory::{Snapshot, login_key};
+use akldap_directory::{Snapshot, WrongNumber, login_key};
 
 /// Where a bind comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,15 +75,17 @@ pub(super) enum Person {
 
 impl Person {
     /// The person authentik's identification stage would find: by user name or e-mail address, else by UUID.
-    pub(super) fn new(snapshot: Option<&Snapshot>, name: &str) -> Self {
-        let known = snapshot.and_then(|snapshot| {
-            let user = snapshot.user_by_login(name)?;
-            Some(sound(snapshot.user(user))?.pk)
-        });
-        known.map_or_else(
-            || Self::Name(*blake3::hash(login_key(name).as_bytes()).as_bytes()),
-            Self::User,
-        )
+    ///
+    /// # Errors
+    /// When a number in the directory points nowhere: then it is not known whose attempts count.
+    pub(super) fn new(snapshot: Option<&Snapshot>, name: &str) -> Result<Self, WrongNumber> {
+        if let Some(snapshot) = snapshot
+            && let Some(user) = snapshot.user_by_login(name)?
+        {
+            return Ok(Self::User(snapshot.user(user)?.pk));
+        }
+        let name = blake3::hash(login_key(name).as_bytes());
+        Ok(Self::Name(*name.as_bytes()))
     }
 }
 
@@ -132,7 +133,7 @@ mod tests {
             });
         }
         let snapshot = builder.finish().0;
-        let person = |name: &str| Person::new(Some(&snapshot), name);
+        let person = |name: &str| Person::new(Some(&snapshot), name).unwrap();
         for name in [
             "alice",
             "ALICE",
@@ -154,6 +155,6 @@ mod tests {
         assert_eq!(person("ſidney"), person("SıDNEY"));
         assert_ne!(person("\u{212a}en"), person("ken"));
         assert_ne!(person(""), Person::User(7), "an unset address is nobody's");
-        assert_eq!(Person::new(None, "Carol"), person("carol"));
+        assert_eq!(Person::new(None, "Carol"), Ok(person("carol")));
     }
 }

@@ -200,7 +200,7 @@ mod tests {
         assert_eq!(carried.fingerprint(), snapshot.fingerprint());
         for user in snapshot.users() {
             let uid = snapshot.user(user).unwrap().uid;
-            assert_eq!(snapshot.user_by_uid(uid), Some(user), "{uid}");
+            assert_eq!(snapshot.user_by_uid(uid), Ok(Some(user)), "{uid}");
         }
     }
 

@@ -2,13 +2,14 @@
 //! people from one snapshot to the next.
 //!
 //! Knows which fields authentik's identification stage asks: user name, e-mail address, UPN, and whatever attribute an
-//! admin's policy takes. Nobody is found by a number that points nowhere: then nobody logs in. Must not know binds.
+//! admin's policy takes. Where a number points nowhere it is not known who is meant, and that is what is told. Must not
+//! know binds.
 
 use std::cmp::Ordering;
 
 use uuid::Uuid;
 
-use crate::index::snapshot::Snapshot;
+use crate::index::snapshot::{Snapshot, text};
 use crate::model::built_in::AttributeId;
 use crate::model::number::{RecordIx, UserIx, WrongNumber};
 use crate::model::record;
@@ -34,38 +35,44 @@ pub enum NameField {
 impl Snapshot {
     /// The field of a user that equals a name as it was typed, case ignored, as authentik compares by default. The user
     /// name comes first, then the e-mail address, then the UPN, then any other custom attribute.
-    #[must_use]
-    pub fn name_field(&self, user: UserIx, typed: &str) -> Option<NameField> {
+    ///
+    /// # Errors
+    /// When the number is of another snapshot, or one in the snapshot points nowhere.
+    pub fn name_field(&self, user: UserIx, typed: &str) -> Result<Option<NameField>, WrongNumber> {
         let usual = [
             NameField::Username,
             NameField::Email,
             NameField::Attribute(UPN.into()),
         ];
-        let found = usual.into_iter().find(|field| self.is_called(user, field, typed));
-        found.or_else(|| {
-            let mut others: Vec<&[u8]> = self
-                .records
-                .attributes
-                .iter()
-                .filter(|&(_, id)| !id.is_built_in() && self.has_name(user, id, typed))
-                .map(|(name, _)| name)
-                .collect();
-            others.sort_unstable();
-            let name = std::str::from_utf8(others.first()?).ok()?;
-            Some(NameField::Attribute(name.into()))
-        })
+        for field in usual {
+            if self.is_called(user, &field, typed)? {
+                return Ok(Some(field));
+            }
+        }
+        let mut others: Vec<&[u8]> = Vec::new();
+        for (name, id) in self.records.attributes.iter() {
+            if !id.is_built_in() && self.has_name(user, id, typed)? {
+                others.push(name);
+            }
+        }
+        let first = others.into_iter().min().map(text).transpose()?;
+        Ok(first.map(|name| NameField::Attribute(name.into())))
     }
 
     /// Whether that field of the user equals the name.
-    #[must_use]
-    pub fn is_called(&self, user: UserIx, field: &NameField, typed: &str) -> bool {
+    ///
+    /// # Errors
+    /// When the number is of another snapshot, or one in the snapshot points nowhere.
+    pub fn is_called(&self, user: UserIx, field: &NameField, typed: &str) -> Result<bool, WrongNumber> {
         self.name_id(field)
-            .is_some_and(|id| self.has_name(user, id, typed))
+            .map_or(Ok(false), |id| self.has_name(user, id, typed))
     }
 
     /// The pks, ascending, of all users whose user name, e-mail address, UPN or `field` equals the name, case ignored.
-    #[must_use]
-    pub fn users_called(&self, typed: &str, field: Option<&NameField>) -> Vec<i64> {
+    ///
+    /// # Errors
+    /// When a number points nowhere.
+    pub fn users_called(&self, typed: &str, field: Option<&NameField>) -> Result<Vec<i64>, WrongNumber> {
         let upn = NameField::Attribute(UPN.into());
         let fields = [
             Some(&NameField::Username),
@@ -73,47 +80,54 @@ impl Snapshot {
             Some(&upn),
             field,
         ];
-        let mut found: Vec<i64> = fields
-            .into_iter()
-            .flatten()
-            .filter_map(|field| self.name_id(field))
-            .flat_map(|id| self.named_in(id, typed))
-            .filter_map(|user| self.records.users.pks.get(user).ok().copied())
-            .collect();
+        let mut found = Vec::new();
+        let fields = fields.into_iter().flatten();
+        for id in fields.filter_map(|field| self.name_id(field)) {
+            for user in self.named_in(id, typed)? {
+                found.push(*self.records.users.pks.get(user)?);
+            }
+        }
         found.sort_unstable();
         found.dedup();
-        found
+        Ok(found)
     }
 
     /// The user somebody means who logs in under a name, as authentik's identification stage finds them: of all with that
     /// user name or e-mail address, case ignored, the one with the lowest pk; else the one with that UUID.
-    #[must_use]
-    pub fn user_by_login(&self, typed: &str) -> Option<UserIx> {
-        let fields = [AttributeId::RDN, AttributeId::MAIL];
-        let found = fields.into_iter().flat_map(|id| self.named_in(id, typed)).min();
-        found.or_else(|| {
-            let uuid = Uuid::try_parse(without_white_space_around(typed)).ok()?;
-            self.user_by_uuid(uuid.as_bytes()).ok().flatten()
-        })
+    ///
+    /// # Errors
+    /// When a number points nowhere.
+    pub fn user_by_login(&self, typed: &str) -> Result<Option<UserIx>, WrongNumber> {
+        let mut found = self.named_in(AttributeId::RDN, typed)?;
+        found.extend(self.named_in(AttributeId::MAIL, typed)?);
+        if let Some(user) = found.into_iter().min() {
+            return Ok(Some(user));
+        }
+        match Uuid::try_parse(without_white_space_around(typed)) {
+            Ok(uuid) => self.user_by_uuid(uuid.as_bytes()),
+            Err(_) => Ok(None),
+        }
     }
 
     /// The pks, ascending, of the users of either snapshot about whom something differs that a login hangs on: whether
     /// they exist and are active, who they are, when their password was changed, and the names they log in with. A
     /// date that is not known counts as different: nobody can tell.
-    #[must_use]
-    pub fn login_changes(&self, before: &Self) -> Vec<i64> {
+    ///
+    /// # Errors
+    /// When a number of either points nowhere.
+    pub fn login_changes(&self, before: &Self) -> Result<Vec<i64>, WrongNumber> {
         let mut changed = Vec::new();
         let users = |snapshot: &Self| snapshot.records.users.pks.numbers();
         let (mut new, mut old) = (users(self).peekable(), users(before).peekable());
         let upn = [self, before].map(|snapshot| snapshot.records.attributes.find(UPN.as_bytes()));
         let pk = |snapshot: &Self, user: Option<&UserIx>| {
-            let pk = snapshot.records.users.pks.get(*user?);
-            pk.ok().copied()
+            let pk = user.map(|user| snapshot.records.users.pks.get(*user).copied());
+            pk.transpose()
         };
         loop {
-            let (now, then) = (pk(self, new.peek()), pk(before, old.peek()));
+            let (now, then) = (pk(self, new.peek())?, pk(before, old.peek())?);
             let order = match (now, then) {
-                (None, None) => return changed,
+                (None, None) => return Ok(changed),
                 (Some(_), None) => Ordering::Less,
                 (None, Some(_)) => Ordering::Greater,
                 (Some(now), Some(then)) => now.cmp(&then),
@@ -121,10 +135,10 @@ impl Snapshot {
             let user = if order.is_le() { new.next() } else { None };
             let earlier = if order.is_ge() { old.next() } else { None };
             let same = match (user, earlier) {
-                (Some(user), Some(earlier)) => self.logs_in_like(user, before, earlier, upn),
-                _ => Ok(false),
+                (Some(user), Some(earlier)) => self.logs_in_like(user, before, earlier, upn)?,
+                _ => false,
             };
-            if same != Ok(true) {
+            if !same {
                 changed.extend(now.filter(|_| order.is_le()).or(then));
             }
         }
@@ -169,29 +183,29 @@ impl Snapshot {
     }
 
     /// The users of whom a field equals the name, case ignored.
-    fn named_in(&self, id: AttributeId, typed: &str) -> Vec<UserIx> {
+    fn named_in(&self, id: AttributeId, typed: &str) -> Result<Vec<UserIx>, WrongNumber> {
         let typed = without_white_space_around(typed);
         // The one letter that indexes keep apart from another and authentik does not. A user whose own name has it is not
         // found here under the other, which only means that the two spellings count as two persons.
         let dotted = typed.contains(DOTLESS_I).then(|| typed.replace(DOTLESS_I, "i"));
         let mut found = Vec::new();
-        let Ok(syntax) = self.records.attributes.syntax(id) else {
-            return found;
-        };
+        let syntax = self.records.attributes.syntax(id)?;
         for spelling in [Some(typed), dotted.as_deref()].into_iter().flatten() {
             let key = syntax::equality_key(syntax, spelling.as_bytes());
-            let records = self.lookup_key(id, &key).into_iter().flatten();
-            let users = records.filter_map(|&record| self.records.layout.user_of(record));
-            found.extend(users.filter(|&user| self.has_name(user, id, typed)));
+            let records = self.lookup_key(id, &key)?.iter();
+            for user in records.filter_map(|&record| self.records.layout.user_of(record)) {
+                if self.has_name(user, id, typed)? {
+                    found.push(user);
+                }
+            }
         }
-        found
+        Ok(found)
     }
 
-    fn has_name(&self, user: UserIx, id: AttributeId, typed: &str) -> bool {
-        let has = self.records.any_value(user.into(), id, |value| {
+    fn has_name(&self, user: UserIx, id: AttributeId, typed: &str) -> Result<bool, WrongNumber> {
+        self.records.any_value(user.into(), id, |value| {
             std::str::from_utf8(value).is_ok_and(|value| is_same_name(value, typed))
-        });
-        has == Ok(true)
+        })
     }
 }
 
@@ -264,7 +278,9 @@ mod tests {
     }
 
     fn field(snapshot: &Snapshot, pk: i64, typed: &str) -> Option<NameField> {
-        snapshot.name_field(snapshot.user_by_pk(pk).unwrap(), typed)
+        snapshot
+            .name_field(snapshot.user_by_pk(pk).unwrap(), typed)
+            .unwrap()
     }
 
     fn attribute(name: &str) -> Option<NameField> {
@@ -293,11 +309,11 @@ mod tests {
         for other in ["al ice", "ａlice", "alice@", "", " "] {
             assert_eq!(field(&snapshot, 1, other), None, "{other}");
         }
-        assert_eq!(snapshot.users_called("ALICE@example.com", None), [1, 2]);
-        assert_eq!(snapshot.users_called("alice", None), [1]);
-        assert_eq!(snapshot.users_called("e-17", None), [0_i64; 0]);
+        assert_eq!(snapshot.users_called("ALICE@example.com", None).unwrap(), [1, 2]);
+        assert_eq!(snapshot.users_called("alice", None).unwrap(), [1]);
+        assert_eq!(snapshot.users_called("e-17", None).unwrap(), [0_i64; 0]);
         let number = attribute("number");
-        assert_eq!(snapshot.users_called("e-17", number.as_ref()), [1]);
+        assert_eq!(snapshot.users_called("e-17", number.as_ref()).unwrap(), [1]);
     }
 
     #[test]
@@ -312,7 +328,7 @@ mod tests {
             (7, "ſam", "", r#"{"upn":"IDA@corp"}"#, OLD),
         ]);
         let person = |typed: &str| {
-            let user = snapshot.user_by_login(typed)?;
+            let user = snapshot.user_by_login(typed).unwrap()?;
             Some(snapshot.user(user).unwrap().pk)
         };
         for (typed, pk) in [
@@ -336,8 +352,8 @@ mod tests {
         assert_eq!(field(&snapshot, 1, "ALıCE"), Some(NameField::Username));
         assert_eq!(field(&snapshot, 7, "ıda@corp"), attribute("upn"));
         assert_eq!(field(&snapshot, 4, "\u{212a}elvin"), None);
-        assert_eq!(snapshot.users_called("alıce", None), [1, 2]);
-        assert_eq!(snapshot.users_called("kelvin", None), [4]);
+        assert_eq!(snapshot.users_called("alıce", None).unwrap(), [1, 2]);
+        assert_eq!(snapshot.users_called("kelvin", None).unwrap(), [4]);
     }
 
     /// Of the letters that are one to authentik, indexes keep a single one apart. Those of newer Unicode are left out, which
@@ -365,7 +381,7 @@ mod tests {
     fn only_what_a_login_hangs_on_is_a_change() {
         let person = (1, "alice", "a@x", r#"{"upn":"al","other":"1"}"#, OLD);
         let before = snapshot(&[person, (2, "bob", "", "{}", OLD), (3, "carol", "", "{}", None)]);
-        let changes = |people: &[Person<'_>]| snapshot(people).login_changes(&before);
+        let changes = |people: &[Person<'_>]| snapshot(people).login_changes(&before).unwrap();
         let bob = (2, "bob", "", "{}", OLD);
         // An unknown date is never the same.
         assert_eq!(changes(&[person, bob, (3, "carol", "", "{}", None)]), [3]);
@@ -399,7 +415,7 @@ mod tests {
             change(&mut alice);
             let mut builder = Builder::new();
             builder.add_user(&alice);
-            builder.finish().0.login_changes(&before)
+            builder.finish().0.login_changes(&before).unwrap()
         };
         assert_eq!(alone(|_| {}), [2, 3], "the others are gone");
         for change in [

@@ -78,12 +78,14 @@ impl Snapshot {
     }
 
     /// The user with a uid hash.
-    #[must_use]
-    pub fn user_by_uid(&self, uid: &str) -> Option<UserIx> {
+    ///
+    /// # Errors
+    /// When a number points nowhere.
+    pub fn user_by_uid(&self, uid: &str) -> Result<Option<UserIx>, WrongNumber> {
         let key = syntax::equality_key(Syntax::AccountName, uid.as_bytes());
         // Groups have UIDs too, but come later.
-        let first = self.lookup_key(AttributeId::USER_UID, &key).ok()?.first();
-        first.and_then(|&record| self.records.layout.user_of(record))
+        let first = self.lookup_key(AttributeId::USER_UID, &key)?.first();
+        Ok(first.and_then(|&record| self.records.layout.user_of(record)))
     }
 
     /// The users with a login name: those called exactly so, else those whose names differ only in case. In ascending

@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use crate::fixture::*;
+use crate::index::people::NameField;
 use crate::index::snapshot::Snapshot;
 use crate::model::number::{Column, GroupIx, UserIx, WrongNumber};
-use crate::model::record::{Rdns, Span};
+use crate::model::record::{Rdns, Record, Span};
 use crate::model::records::Records;
 use crate::model::relation::Relation;
 use crate::search::compare::compare;
@@ -189,4 +190,34 @@ fn what_others_ask_of_a_user_is_no_answer_about_nobody() {
     let last = damaged.users().last().unwrap();
     assert_eq!(damaged.user(last), Err(WrongNumber::Octets));
     assert_ne!(damaged.fingerprint(), snapshot.fingerprint());
+}
+
+#[test]
+fn who_is_meant_by_a_name_is_not_known_where_octets_are_nowhere() {
+    let snapshot = damaged(|records| {
+        let octets = records.all.as_slice().iter().map(|record| Record {
+            attributes: nowhere(),
+            ..*record
+        });
+        records.all = octets.collect();
+    });
+    let wrong = Some(WrongNumber::Octets);
+    let user = snapshot.users().next().unwrap();
+    let email = NameField::Email;
+    assert_eq!(snapshot.user_by_uid(&uid(2)).err(), wrong);
+    assert_eq!(snapshot.user_by_login("bob@example.com").err(), wrong);
+    assert_eq!(snapshot.users_called("bob@example.com", None).err(), wrong);
+    assert_eq!(snapshot.is_called(user, &email, "bob@example.com").err(), wrong);
+    assert_eq!(snapshot.name_field(user, "bob@example.com").err(), wrong);
+    assert_eq!(snapshot.login_changes(&builder().finish().0).err(), wrong);
+    let nameless = damaged(|records| records.rdns = Rdns::default());
+    let name = format!("cn=bob,ou=users,{SUFFIX}");
+    let name = akldap_ldap::dn::Name::new(name.as_bytes());
+    assert_eq!(tree().user_named(&nameless, &name), Err(WrongNumber::Record));
+    let mut without_indexes = builder().finish().0;
+    without_indexes.indexes = Column::from(Vec::new());
+    assert_eq!(
+        without_indexes.beyond_schema().err(),
+        Some(WrongNumber::Attribute)
+    );
 }

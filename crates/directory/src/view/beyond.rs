@@ -28,25 +28,18 @@ impl Snapshot {
             .collect();
         custom.sort_unstable();
         custom.dedup();
-        let mut several: Vec<&str> = self
-            .records
-            .attributes
-            .known_to_schema()
-            .filter(|(id, known)| known.single_value && self.has_several(*id))
-            .map(|(_, known)| known.key)
-            .collect();
+        let (mut several, mut known) = (Vec::new(), Vec::new());
+        for (id, attribute) in self.records.attributes.known_to_schema() {
+            let index = self.indexes.get(id)?;
+            if attribute.single_value && index.count.several {
+                several.push(attribute.key);
+            }
+            if attribute.usage == Usage::UserApplications && index.records() > 0 {
+                known.push(attribute.name);
+            }
+        }
         several.sort_unstable();
         several.dedup();
-        let mut known: Vec<&str> = self
-            .records
-            .attributes
-            .known_to_schema()
-            .filter(|(id, known)| {
-                known.usage == Usage::UserApplications
-                    && self.indexes.get(*id).is_ok_and(|index| index.records() > 0)
-            })
-            .map(|(_, known)| known.name)
-            .collect();
         known.sort_unstable();
         known.dedup();
         Ok(Beyond {
@@ -72,10 +65,5 @@ impl Snapshot {
         }
         AddedClass::sort(&mut classes);
         Ok(classes)
-    }
-
-    /// Whether a record has several values of a stored attribute.
-    fn has_several(&self, id: AttributeId) -> bool {
-        self.indexes.get(id).is_ok_and(|index| index.count.several)
     }
 }

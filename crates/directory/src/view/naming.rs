@@ -67,14 +67,17 @@ impl Tree {
 
     /// The user whose entry a search with this name as its base finds; of several that differ in case only, and none of
     /// which is spelled so, the one with the lowest pk.
-    #[must_use]
-    pub fn user_named(&self, snapshot: &Snapshot, name: &Name<'_>) -> Option<UserIx> {
-        let Ok(Resolved::Entries(entries)) = self.resolve(snapshot, name) else {
-            return None;
-        };
-        match entries.first() {
-            Some(Entry::User(user)) => Some(*user),
-            _ => None,
+    ///
+    /// # Errors
+    /// When a number points nowhere.
+    pub fn user_named(&self, snapshot: &Snapshot, name: &Name<'_>) -> Result<Option<UserIx>, WrongNumber> {
+        match self.resolve(snapshot, name) {
+            Ok(Resolved::Entries(entries)) => Ok(entries.first().and_then(|entry| match entry {
+                Entry::User(user) => Some(*user),
+                _ => None,
+            })),
+            Ok(_) | Err(NameError::Malformed(_)) => Ok(None),
+            Err(NameError::Wrong(wrong)) => Err(wrong),
         }
     }
 

@@ -231,7 +231,7 @@ fn asked(name: &str, directory: &Arc<Snapshot>) -> Result<String, NameError> {
     resolve(&Name::new(name.as_bytes()), &providers(), LIBERAL, || {
         Some(Arc::clone(directory))
     })
-    .map(|name| name.spelled_by(Some(directory)).username)
+    .and_then(|name| Ok(name.spelled_by(Some(directory))?.username))
 }
 
 #[test]
@@ -325,7 +325,7 @@ proptest! {
         let name = format!("{front},DC=ldap,DC=goauthentik,DC=io");
         let providers = providers();
         let tree = providers.iter().next().unwrap().tree();
-        if let Some(user) = tree.user_named(&directory, &Name::new(name.as_bytes())) {
+        if let Some(user) = tree.user_named(&directory, &Name::new(name.as_bytes())).unwrap() {
             let expected = directory.user(user).unwrap().username.to_owned();
             prop_assert_eq!(asked(&name, &directory), Ok(expected), "{}", name);
         }

@@ -11,7 +11,7 @@ fn users_are_found_by_pk_uid_and_name() {
     let snapshot = snapshot();
     assert_eq!((snapshot.user_count(), snapshot.group_count()), (5, 4));
     let bob = snapshot.user_by_pk(2).unwrap();
-    assert_eq!(snapshot.user_by_uid(&uid(2)), Some(bob));
+    assert_eq!(snapshot.user_by_uid(&uid(2)), Ok(Some(bob)));
     assert_eq!(snapshot.users_by_name(b"BOB").unwrap(), [bob]);
     let summary = snapshot.user(bob).unwrap();
     assert_eq!(
@@ -28,7 +28,10 @@ fn users_are_found_by_pk_uid_and_name() {
             .password_change_date,
         None
     );
-    assert_eq!((snapshot.user_by_pk(9), snapshot.user_by_uid("x")), (None, None));
+    assert_eq!(
+        (snapshot.user_by_pk(9), snapshot.user_by_uid("x")),
+        (None, Ok(None))
+    );
     assert_eq!(snapshot.users_by_name(b"nobody").unwrap(), []);
     let alice = snapshot.user_by_pk(1).unwrap();
     assert_eq!(snapshot.groups_of(alice).unwrap(), ["staff", "admins"]);

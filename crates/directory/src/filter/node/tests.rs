@@ -561,6 +561,7 @@ fn replaced_attributes_are_found_by_their_own_values_only() {
     assert_eq!(
         snapshot
             .user_by_uid(&uid(20))
+            .unwrap()
             .map(|id| snapshot.user(id).unwrap().pk),
         Some(20)
     );
