@@ -12,7 +12,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
 
-# What decides which dependencies are built, and sources of nothing: the next stage is made anew only when these change.
+# What decides which dependencies are built, and sources of nothing: the next stage is made again only when these change.
 FROM toolchain AS manifests
 COPY . .
 RUN find . -type f ! -name Cargo.toml ! -name Cargo.lock ! -name lib.rs ! -name main.rs ! -path ./benches/directory.rs -delete \

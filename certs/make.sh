@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the test certificates in this directory anew. They are public and worthless: never serve them to anybody.
+# Makes the test certificates in this directory again. They are public and worthless: never serve them to anybody.
 set -euo pipefail
 cd "$(dirname "$0")"
 

@@ -229,7 +229,7 @@ impl Outpost {
         self.cookie_key
     }
 
-    /// Asks for everything to be read anew now, the whole directory included; many requests at once make one refresh.
+    /// Asks for everything to be read again now, the whole directory included; many requests at once make one refresh.
     pub fn request_refresh(&self) {
         self.parts.requests.all();
     }

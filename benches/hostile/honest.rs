@@ -1,4 +1,4 @@
-//! Honest clients, few and patient: some search on connections they keep, some log in anew each time. What they waited
+//! Honest clients, few and patient: some search on connections they keep, some log in again each time. What they waited
 //! and what went wrong is all that counts.
 
 use std::io;

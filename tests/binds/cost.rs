@@ -118,7 +118,7 @@ async fn direct_binds_leave_no_session_behind() {
         clients.push(stage.bound("alice").await);
     }
     assert_eq!(stage.simulator.sessions().len(), 20);
-    // Binding anew, unbinding and going away all end the session of before.
+    // Binding again, unbinding and going away all end the session of before.
     assert_eq!(clients[0].bind(&user_dn("bob"), "demo-bob").await.code, 0);
     assert_eq!(clients[1].bind(&user_dn("alice"), "wrong").await.code, 49);
     clients[2]

@@ -1,6 +1,6 @@
 //! What the whole server serves, entry by entry, against LDIF kept in the project and against the contract with authentik.
 //!
-//! `AKLDAP_WRITE_GOLDEN=1 cargo test --test contract golden` writes the LDIF anew; the difference is then to be read line by line.
+//! `AKLDAP_WRITE_GOLDEN=1 cargo test --test contract golden` writes the LDIF again; the difference is then to be read line by line.
 
 mod entries;
 mod ldif;
@@ -48,7 +48,7 @@ fn compare(name: &str, text: &str) {
             .join("\n")
     };
     panic!(
-        "{name} differs from line {} on; AKLDAP_WRITE_GOLDEN=1 writes it anew.\n--- kept\n{}\n--- served\n{}",
+        "{name} differs from line {} on; AKLDAP_WRITE_GOLDEN=1 writes it again.\n--- kept\n{}\n--- served\n{}",
         line + 1,
         show(&golden),
         show(text)

@@ -3,7 +3,7 @@
 //! why not.
 //!
 //! In `tests/recordings/official-2025.10/`, `searches-*.json` has each search and the keys of the entries of its answer, in their order; `entries.json` those
-//! entries by key; `directory.json` the users and groups. `AKLDAP_WRITE_DOCS=1` writes the table of differences anew.
+//! entries by key; `directory.json` the users and groups. `AKLDAP_WRITE_DOCS=1` writes the table of differences again.
 
 mod compared;
 mod recording;

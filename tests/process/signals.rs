@@ -189,7 +189,7 @@ async fn hang_up_reads_files_again_and_user_2_means_nothing() {
     }
     server.signal(Signal::HUP);
     server.wait_for("SIGHUP");
-    server.wait_for("certificate read anew");
+    server.wait_for("certificate read again");
     server.wait_for("the token was read again from its file and is the same");
     assert!(client.who_am_i().await.contains("alice"), "nobody is disturbed");
     assert!(server.status().is_none(), "it goes on");

@@ -1,7 +1,7 @@
 //! Instructions the hot paths take, counted by valgrind's callgrind, against the figures in `counts.txt`: the gate
 //! against regressions, for counts do not depend on how busy the machine is.
 //!
-//! `.ci/counts` compares, with `--write` it writes the figures anew. A figure more than
+//! `.ci/counts` compares, with `--write` it writes the figures again. A figure more than
 //! [`TOLERANCE`] above the noted one fails.
 
 #![allow(

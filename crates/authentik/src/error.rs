@@ -242,7 +242,7 @@ impl ApiError {
                 "raise throttle.default in authentik or the limit of the proxy in front of it, or lower the load"
             }
             Self::TokenInvalid { .. } => {
-                "copy the token anew from the outpost's page in authentik to AUTHENTIK_TOKEN: it changes when the outpost is recreated"
+                "copy the token again from the outpost's page in authentik to AUTHENTIK_TOKEN: it changes when the outpost is recreated"
             }
             Self::InvalidPage { .. } => "objects were deleted during the listing: it is read again",
             Self::Status { status, .. } => match status {

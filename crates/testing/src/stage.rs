@@ -76,7 +76,7 @@ impl Stage {
     }
 
     /// Waits until a server that has just started asks for nothing more of its own accord: the events are followed, what
-    /// their first connection has read anew is being read, and the bind flow was looked at.
+    /// their first connection has read again is being read, and the bind flow was looked at.
     pub async fn settled(&self) {
         let requests = self.simulator.requests();
         eventually("the first connection to the events has led to a look", || {
@@ -125,7 +125,7 @@ impl Stage {
         self.client().await.bind(dn, password).await
     }
 
-    /// Loads the directory anew and waits until that is done.
+    /// Loads the directory again and waits until that is done.
     pub async fn refresh(&self) {
         let asked = SystemTime::now();
         self.server.outpost().request_refresh();

@@ -131,7 +131,7 @@ pub fn memory(pid: u32, line: &str) -> u64 {
     kibibytes.unwrap_or_default() * 1024
 }
 
-/// Makes `VmHWM` start anew from what is resident now.
+/// Makes `VmHWM` start again from what is resident now.
 ///
 /// # Errors
 /// When the kernel refuses.

@@ -183,7 +183,7 @@ pub(super) const CHECKS: &[Check] = &[
         area: Area::Token,
         title: "the token may read providers, users and groups",
         why: "what it may not read is missing from the directory",
-        fix: "save the outpost in authentik once more, which gives its account the permissions anew",
+        fix: "save the outpost in authentik once more, which gives its account the permissions again",
         judge: |facts| {
             let providers = facts
                 .providers

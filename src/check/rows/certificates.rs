@@ -64,7 +64,7 @@ pub(super) const CHECKS: &[Check] = &[
         area: Area::Certificates,
         title: "it is valid today and for a while",
         why: "clients refuse an expired certificate",
-        fix: "System > Certificates: renew it, or have it discovered anew from the folder certs",
+        fix: "System > Certificates: renew it, or have it discovered again from the folder certs",
         judge: |facts| {
             let now = SystemTime::now();
             let days = |(_, certificate): (&str, &Certificate)| certificate.days_left(now);

@@ -67,7 +67,7 @@ pub(super) const CHECKS: &[Check] = &[
         area: Area::Directory,
         title: "the directory fits into memory",
         why: "all of it is held in memory",
-        fix: "give the container more memory than this, and twice as much while it is read anew",
+        fix: "give the container more memory than this, and twice as much while it is read again",
         judge: |facts| {
             with_people(facts, |people| {
                 let megabytes = people

@@ -160,7 +160,7 @@ pub(super) const CHECKS: &[Check] = &[
         code: "AK509",
         area: Area::Flows,
         title: "authentik's session cookie arrives",
-        why: "without it each request begins the flow anew, and no login ends",
+        why: "without it each request begins the flow again, and no login ends",
         fix: "let the proxy between this server and authentik pass Set-Cookie and Cookie headers on",
         judge: |facts| {
             let cookies = facts.flows.iter().filter_map(|flow| flow.first.as_ref().ok());

@@ -1,4 +1,4 @@
-//! A certificate and its key in two files, read anew when they change: whoever renews them need not tell us.
+//! A certificate and its key in two files, read again when they change: whoever renews them need not tell us.
 //!
 //! Both are compared by their contents, as times and links mean little on mounted volumes. Must not know who uses the
 //! certificate.
@@ -48,7 +48,7 @@ impl FileWatch {
         let path = self.files.certificate.display();
         match read.and_then(|((chain, key), _)| certified_key(&chain, &key)) {
             Ok(key) => {
-                tracing::info!(%path, "certificate read anew");
+                tracing::info!(%path, "certificate read again");
                 Some(key)
             }
             Err(error) => {

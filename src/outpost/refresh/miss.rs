@@ -31,7 +31,7 @@ const MAX_OTHER_NAMES: usize = 10_000;
 #[derive(Debug, Default)]
 pub(super) struct Misses {
     /// Held while a snapshot made from the current one is put in its place.
-    pub(super) gate: tokio::sync::Mutex<()>,
+    pub(super) installing: tokio::sync::Mutex<()>,
     state: Mutex<State>,
     /// Somebody was added to those wanted.
     pub(super) wanted: Notify,

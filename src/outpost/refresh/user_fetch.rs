@@ -163,7 +163,7 @@ impl UserFetch {
         let gone = fetched.unwrap_or_default();
         let at = Instant::now();
         let mut built = true;
-        let gate = self.misses.gate.lock().await;
+        let installing = self.misses.installing.lock().await;
         if let Some(current) = self.directory.snapshot() {
             rows.retain(|row| !shows_row(&current, row));
             if !rows.is_empty() {
@@ -183,7 +183,7 @@ impl UserFetch {
                 }
             }
         }
-        drop(gate);
+        drop(installing);
         for pk in pks {
             self.misses
                 .end(pk, built && self.directory.shows(pk), Instant::now());
@@ -228,7 +228,7 @@ impl Target for UserFetch {
         mut assembly: Assembly,
         full: bool,
     ) -> Result<(Arc<Snapshot>, Vec<Warning>), LoadError> {
-        let _gate = self.misses.gate.lock().await;
+        let _installing = self.misses.installing.lock().await;
         let fetched = self.misses.lock().fetched.clone();
         let still = assembly.merge(fetched);
         let current = self.directory.snapshot();

@@ -67,7 +67,7 @@ impl SnapshotFileTask {
                 return;
             }
             Err(error) => {
-                tracing::warn!(path, %error, "the snapshot file is ignored; it is written anew after the first load");
+                tracing::warn!(path, %error, "the snapshot file is ignored; it is replaced after the first load");
                 return;
             }
         };

@@ -3,7 +3,7 @@
 //! A connection sends its requests one after the other, each after the answer to the one before. Cookies are replaced by
 //! the ones this server gave. Attributes that were not there when the fixture was recorded may be there now.
 //!
-//! After an intended change of the answers `AKLDAP_WRITE_ANSWERS=1 cargo test --test clients replay` writes them anew.
+//! After an intended change of the answers `AKLDAP_WRITE_ANSWERS=1 cargo test --test clients replay` writes them again.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};

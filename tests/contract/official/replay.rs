@@ -56,7 +56,7 @@ fn controls(search: &Search) -> Vec<LdapControl> {
     controls
 }
 
-/// Asks one search. A connection that ends is noted, and opened anew.
+/// Asks one search. A connection that ends is noted, and opened again.
 async fn ask(client: &mut Client, search: &Search) -> Answer {
     let scope = match search.scope.as_str() {
         "base" => LdapSearchScope::Base,
@@ -170,7 +170,7 @@ async fn every_recorded_answer_is_the_same_or_a_rule_says_why_not() {
     }
     assert!(
         std::fs::read_to_string(&path).is_ok_and(|kept| kept == page),
-        "docs/differences.md is not current; AKLDAP_WRITE_DOCS=1 writes it anew"
+        "docs/differences.md is not current; AKLDAP_WRITE_DOCS=1 writes it again"
     );
 }
 

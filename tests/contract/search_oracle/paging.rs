@@ -1,4 +1,4 @@
-//! Pages of a directory that changes between them, against a naive list: sorted anew for every page, and cut behind the
+//! Pages of a directory that changes between them, against a naive list: sorted again for every page, and cut behind the
 //! entry that the last page ended with.
 
 use std::cmp::Ordering;

@@ -187,7 +187,7 @@ async fn stages_no_headless_client_can_solve_and_policies_on_stages() {
         flow.stages[0].restart_on_invalid = true;
     });
     let wrong = Browser::new(&simulator).identify("bob", "wrong").await;
-    assert_eq!(wrong.status(), 302, "a wrong answer starts the flow anew");
+    assert_eq!(wrong.status(), 302, "a wrong answer starts the flow again");
 }
 
 #[tokio::test]

@@ -93,7 +93,7 @@ async fn honest_beside_bad_binds(
     }
     stop.store(true, Ordering::Relaxed);
     flood.await.unwrap();
-    // A first login takes two requests of a flow, three if the flow has to begin anew.
+    // A first login takes two requests of a flow, three if the flow has to begin again.
     let honest = 3 * HONEST as u64;
     (
         sent.load(Ordering::Relaxed),

@@ -282,7 +282,7 @@ async fn direct_search_mode_is_served_from_the_snapshot_and_said_once() {
         1
     );
     assert_eq!(stage.simulator.requests().count(Endpoint::UserList), 0);
-    // A changed provider is loaded anew, which is no reason to say it again.
+    // A changed provider is loaded again, which is no reason to say it again.
     stage
         .simulator
         .save_provider(1, |provider| provider.uid_start_number = 9000);

@@ -58,7 +58,7 @@ async fn a_refused_token_is_read_again_from_its_file() {
     );
     assert!(!log.text().contains(&token));
 
-    // New logins carry it, the events come back with it, and nothing was started anew.
+    // New logins carry it, the events come back with it, and nothing was restarted.
     stage.simulator.requests().clear();
     assert_eq!(stage.bind(&user_dn("bob"), "demo-bob").await.code, 0);
     let flows = stage.simulator.requests().to("/flows/executor/");
@@ -76,7 +76,7 @@ async fn a_refused_token_is_read_again_from_its_file() {
     assert!(open.who_am_i().await.contains("alice"), "open connections stay");
 
     // What is kept for the next start is kept under the new token.
-    eventually("the snapshot file is written anew", || {
+    eventually("the snapshot file is written again", || {
         fs::read(&snapshot).unwrap() != before
     })
     .await;

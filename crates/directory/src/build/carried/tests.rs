@@ -105,7 +105,7 @@ fn a_snapshot_is_the_same_after_a_way_through_octets() {
 
 #[test]
 fn a_carried_row_is_the_same_as_one_read_again() {
-    // The same users, some carried and one read anew, in an order of their own.
+    // The same users, some carried and one read again, in an order of their own.
     let snapshot = fixture::snapshot();
     let mut builder = fixture::builder();
     builder.retain_users(|pk| pk == 2);
