@@ -9,6 +9,8 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 
+use akldap_authentik::Backoff;
+
 use crate::config::LimitConfig;
 use crate::metrics::ClientMetrics;
 
@@ -18,8 +20,7 @@ use super::log_limit::Reminder;
 use super::service::LdapService;
 
 /// The first pause after the system refused an accept (out of file descriptors, mostly); doubles up to a second.
-const FIRST_PAUSE: Duration = Duration::from_millis(5);
-const LAST_PAUSE: Duration = Duration::from_secs(1);
+const PAUSE: Backoff = Backoff::new(Duration::from_millis(5), Duration::from_secs(1));
 /// Open files that no client may take: connections to authentik, the HTTP port, the log.
 const RESERVED_FILES: u64 = 256;
 
@@ -42,7 +43,7 @@ impl Ports {
 
     /// Accepts on one port until the server ends.
     pub(super) async fn accept_all(self: Arc<Self>, listener: TcpListener, implicit_tls: bool) {
-        let (mut pause, mut refused, mut full) = (FIRST_PAUSE, Reminder::default(), Reminder::default());
+        let (mut failures, mut refused, mut full) = (0_u32, Reminder::default(), Reminder::default());
         loop {
             let accepted = tokio::select! {
                 () = self.service.ended() => return,
@@ -50,7 +51,7 @@ impl Ports {
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    pause = FIRST_PAUSE;
+                    failures = 0;
                     // Beyond the limit this client waits here and all others in the kernel's queue.
                     let mut place = std::pin::pin!(self.clients.admit(peer.ip()));
                     let place = tokio::select! {
@@ -75,8 +76,8 @@ impl Ports {
                     if refused.is_due() {
                         tracing::warn!(%error, "cannot accept connections; trying again until it works");
                     }
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(LAST_PAUSE);
+                    tokio::time::sleep(PAUSE.wait(failures, 0.0)).await;
+                    failures = failures.saturating_add(1);
                 }
             }
         }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+use akldap_authentik::Backoff;
 use akldap_directory::{Snapshot, login_key};
 
 use super::assembly::Fetched;
@@ -18,8 +19,7 @@ use crate::outpost::sound::sound;
 /// Users wanted at once, a few hundred octets each until they are fetched. Whoever comes beyond waits for the next refresh.
 const MAX_WANTED: usize = 4096;
 /// Whoever was not found is not looked for again for so long, twice as long each time up to a minute.
-const FIRST_REST: Duration = Duration::from_millis(500);
-const LAST_REST: Duration = Duration::from_secs(60);
+const REST: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(60));
 /// Users remembered for not having been found; beyond it all of them are forgotten, which costs one request each.
 const MAX_RESTING: usize = 4096;
 
@@ -78,11 +78,11 @@ impl Fetch {
     }
 }
 
-/// Until when a user who was not found is left alone, and for how long the next time.
+/// Until when a user who was not found is left alone, and how many times in a row that was so.
 #[derive(Debug)]
 struct Rest {
     until: Instant,
-    next: Duration,
+    times: u32,
 }
 
 impl Misses {
@@ -134,16 +134,13 @@ impl Misses {
             if state.resting.len() >= MAX_RESTING {
                 state.resting.clear();
             }
-            let rest = state.resting.entry(pk).or_insert(Rest {
-                until: now,
-                next: FIRST_REST,
-            });
+            let rest = state.resting.entry(pk).or_insert(Rest { until: now, times: 0 });
             // Who was left in peace for longer than any rest starts over.
-            if now.saturating_duration_since(rest.until) > LAST_REST {
-                rest.next = FIRST_REST;
+            if now.saturating_duration_since(rest.until) > REST.longest {
+                rest.times = 0;
             }
-            rest.until = now + rest.next;
-            rest.next = (rest.next * 2).min(LAST_REST);
+            rest.until = now + REST.wait(rest.times, 0.0);
+            rest.times = rest.times.saturating_add(1);
         }
         if let Some(wanted) = state.wanted.remove(&pk) {
             wanted.found.send_replace(Some(found));
@@ -225,7 +222,7 @@ mod tests {
             assert_eq!(*fetch.found.borrow(), Some(false));
             let began = now;
             while misses.want(1, now).is_none() {
-                now += FIRST_REST;
+                now += REST.first;
             }
             rests.push((now - began).as_millis());
         }
