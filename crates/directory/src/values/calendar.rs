@@ -1,4 +1,7 @@
 //! The Gregorian calendar in days since 1970-01-01. Knows no clock, no time of day and no written form.
+//!
+//! The client of authentik reads times with jiff. Here, with a calendar crate, building a snapshot took 7 % more
+//! instructions (`.ci/counts`), and three functions are all that is needed.
 
 /// Seconds in a day; leap seconds do not count.
 pub(crate) const SECONDS_PER_DAY: i64 = 86_400;
