@@ -23,17 +23,9 @@ over_tls! {
 }
 
 async fn over(transport: Transport) {
-    let Some(exercise) = exercise(&[Need::Program("curl")]) else {
+    let Some(exercise) = exercise(&[Need::CurlWithLdap]) else {
         return;
     };
-    if !run(command("curl").arg("--version"))
-        .await
-        .text
-        .contains(" ldap ")
-    {
-        println!("skipped: curl was built without LDAP");
-        return;
-    }
     if transport == Transport::StartTls && !begins_tls().await {
         exercise.is_beyond_the_client(
             "this curl goes on in clear after the answer to StartTLS; the server, which awaits TLS, ends the connection",

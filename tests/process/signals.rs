@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use akldap_simulator::{Directory, Options, Simulator};
 use akldap_testing::child;
 use akldap_testing::client::Client;
+use akldap_testing::exercise::skip;
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 use serde_json::Value;
 
@@ -237,7 +238,7 @@ async fn the_demo_ends_at_a_hang_up() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_socket_that_is_somebody_elses_is_named_and_everything_else_is_served() {
     if !geteuid().is_root() {
-        println!("skipped: only root can give a socket to somebody else");
+        skip("only root can give a socket to somebody else");
         return;
     }
     let simulator = simulator().await;

@@ -14,6 +14,8 @@ use crate::program::PYTHON;
 pub enum Need<'a> {
     /// A program in the path.
     Program(&'a str),
+    /// A curl that was built with LDAP.
+    CurlWithLdap,
     /// A module of Debian's Python.
     PythonModule(&'a str),
     /// An extension of PHP.
@@ -34,6 +36,7 @@ impl Need<'_> {
     fn name(self) -> String {
         match self {
             Self::Program(name) => name.to_owned(),
+            Self::CurlWithLdap => "curl with LDAP".to_owned(),
             Self::PythonModule(name) => format!("the Python module {name}"),
             Self::PhpExtension(name) => format!("PHP with the extension {name}"),
             Self::PerlModule(name) => format!("the Perl module {name}"),
@@ -47,6 +50,10 @@ impl Need<'_> {
     fn is_there(self) -> bool {
         match self {
             Self::Program(name) => in_path(name),
+            Self::CurlWithLdap => Command::new("curl")
+                .arg("--version")
+                .output()
+                .is_ok_and(|version| String::from_utf8_lossy(&version.stdout).contains(" ldap ")),
             Self::PythonModule(name) => {
                 Path::new(PYTHON).is_file() && says_yes(PYTHON, &["-c", &format!("import {name}")])
             }
@@ -127,12 +134,7 @@ fn note() -> Option<PathBuf> {
 pub fn exercise(needs: &[Need<'_>]) -> Option<Exercise> {
     let note = note();
     if let Some(need) = needs.iter().find(|need| !need.is_there()) {
-        let name = need.name();
-        assert!(
-            std::env::var_os("AKLDAP_REQUIRE_CLIENTS").is_none(),
-            "{name} is not installed"
-        );
-        println!("skipped: {name} is not installed");
+        skip(&format!("{} is not installed", need.name()));
         write(note.as_deref(), "not installed");
         return None;
     }
@@ -140,6 +142,13 @@ pub fn exercise(needs: &[Need<'_>]) -> Option<Exercise> {
         note,
         beyond: Cell::new(None),
     })
+}
+
+/// Says that a test is left out, and why. With `AKLDAP_REQUIRE_CLIENTS` it fails instead.
+#[track_caller]
+pub fn skip(why: &str) {
+    assert!(std::env::var_os("AKLDAP_REQUIRE_CLIENTS").is_none(), "{why}");
+    println!("skipped: {why}");
 }
 
 fn write(note: Option<&Path>, text: &str) {
