@@ -29,6 +29,7 @@
     not(test),
     deny(
         clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
         clippy::cast_sign_loss,
         clippy::expect_used,
         clippy::indexing_slicing,

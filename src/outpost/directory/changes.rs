@@ -85,7 +85,7 @@ mod tests {
         changes.note(3, || Some(vec![]));
         changes.note(4, || None);
         let concerned = |pk, generations| changes.concern(pk, generations);
-        #[allow(clippy::reversed_empty_ranges, reason = "nothing was installed")]
+        #[expect(clippy::reversed_empty_ranges, reason = "nothing was installed")]
         let nothing = 5..=4;
         assert!(!concerned(3, nothing));
         assert!(concerned(3, 2..=3) && concerned(5, 2..=2) && !concerned(4, 2..=3));

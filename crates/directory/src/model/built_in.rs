@@ -294,7 +294,7 @@ pub(crate) const fn count(those: Those) -> usize {
 }
 
 /// These attributes in their order; `N` is their [`count`].
-#[allow(
+#[expect(
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
     reason = "evaluated while compiling"
@@ -317,7 +317,7 @@ pub(crate) const fn ids<const N: usize>(those: Those) -> [AttributeId; N] {
 }
 
 /// The place of an attribute among these, from 1 on; 0 if it is none. Several may share one.
-#[allow(clippy::indexing_slicing, reason = "evaluated while compiling")]
+#[expect(clippy::indexing_slicing, reason = "evaluated while compiling")]
 const fn place(those: Those, number: usize) -> u8 {
     let built_in = &DEFINITIONS[number];
     match those {
@@ -338,7 +338,7 @@ const fn is_stored(shows: Option<Shows>) -> bool {
 
 /// By number, the bit by which an entry remembers that custom values replace an attribute: the number's own, or for what
 /// has a number beyond those bits one that no other attribute uses.
-#[allow(clippy::indexing_slicing, reason = "evaluated while compiling")]
+#[expect(clippy::indexing_slicing, reason = "evaluated while compiling")]
 const OVERRIDE_BITS: [u32; DEFINITIONS.len()] = {
     let mut bits = [0; DEFINITIONS.len()];
     let (mut number, mut free) = (0, 0);
@@ -366,7 +366,7 @@ const COMPUTED: u64 = bits_of(true);
 /// A bit for each attribute of every entry.
 const OF_EVERY_ENTRY: u64 = bits_of(false);
 
-#[allow(clippy::indexing_slicing, reason = "evaluated while compiling")]
+#[expect(clippy::indexing_slicing, reason = "evaluated while compiling")]
 const fn bits_of(computed: bool) -> u64 {
     let (mut bits, mut number) = (0, 0);
     while number < DEFINITIONS.len() {
@@ -418,7 +418,7 @@ impl AttributeId {
     /// The bit by which an entry remembers that custom values replace a built-in attribute; 0 for custom ones, and for
     /// those that are never replaced.
     #[inline]
-    #[allow(clippy::indexing_slicing, reason = "the length was compared")]
+    #[expect(clippy::indexing_slicing, reason = "the length was compared")]
     pub(crate) const fn override_bit(self) -> u32 {
         if (self.0 as usize) < OVERRIDE_BITS.len() {
             OVERRIDE_BITS[self.0 as usize]
