@@ -8,10 +8,11 @@ use thiserror::Error;
 use crate::ber::BerError;
 
 mod encoding;
+mod escape;
 pub mod parser;
 mod string;
 
-pub use string::escape;
+pub use escape::escape;
 
 /// How deep a filter may nest. No client sends deeper ones, and evaluation recurses.
 pub const MAX_DEPTH: usize = 64;
