@@ -1,8 +1,9 @@
 //! The layer rule within this crate: `server → outpost`, and `config`, `logging` and `metrics` below both. Between crates the
 //! compiler holds it. Here nothing does, so the sources are read.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use crate::modules::{Module, Sources, code_of, name_length, sources, used_by};
 
 /// A module, the others of this crate it may use, and what it may use of the crates.
 const MAY_USE: &[(&str, &[&str], &[&str])] = &[
@@ -24,24 +25,30 @@ const MAY_USE: &[(&str, &[&str], &[&str])] = &[
     ),
     ("outpost", &["config", "logging", "metrics"], LAYERS),
     ("server", &["config", "logging", "metrics", "outpost"], LAYERS),
+    // Starts all the others, and the demo beside them.
+    (
+        "cli",
+        &["check", "config", "diff", "logging", "server"],
+        &["akldap_simulator"],
+    ),
 ];
 /// The crates of the lower layers. The simulator is none of them.
 const LAYERS: &[&str] = &["akldap_authentik", "akldap_directory", "akldap_ldap"];
 
 #[test]
 fn every_module_uses_only_lower_ones() {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let sources = sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
     let mut violations = Vec::new();
-    for (module, lower, crates) in MAY_USE {
-        let files = files_of(&source, module);
-        assert!(!files.is_empty(), "{module} has no source");
-        for file in files {
-            let text = fs::read_to_string(&file).expect("a readable source");
-            let code = code_of(&text);
-            let modules = modules_named(&code).filter(|used| used != module && !lower.contains(used));
-            violations.extend(modules.map(|used| format!("{}: {used}", file.display())));
-            let others = crates_named(&code).filter(|used| !crates.iter().any(|name| used.starts_with(name)));
-            violations.extend(others.map(|used| format!("{}: {used}", file.display())));
+    for (layer, lower, crates) in MAY_USE {
+        let of_layer = |(module, _): &(&Module, &String)| module.first().is_some_and(|name| name == layer);
+        let mut files = sources.iter().filter(of_layer).peekable();
+        assert!(files.peek().is_some(), "{layer} has no source");
+        for (module, code) in files {
+            let layers = layers_used(module, code, &sources);
+            let higher = layers.filter(|used| used != layer && !lower.contains(used));
+            violations.extend(higher.map(|used| format!("{}: {used}", module.join("::"))));
+            let others = crates_named(code).filter(|used| !crates.iter().any(|name| used.starts_with(name)));
+            violations.extend(others.map(|used| format!("{}: {used}", module.join("::"))));
         }
     }
     assert_eq!(violations, [""; 0]);
@@ -52,7 +59,7 @@ fn every_module_has_its_place() {
     let modules = include_str!("lib.rs")
         .lines()
         .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
-    for module in modules.filter(|module| *module != "cli") {
+    for module in modules {
         let known = MAY_USE.iter().any(|(name, ..)| *name == module);
         assert!(known, "{module} has no place among the layers");
     }
@@ -60,38 +67,43 @@ fn every_module_has_its_place() {
 
 #[test]
 fn what_a_source_names_is_found() {
-    let modules = |text| {
-        modules_named(&code_of(text))
+    let modules = [
+        &[][..],
+        &["config"],
+        &["outpost"],
+        &["outpost", "binds"],
+        &["server"],
+    ];
+    let modules = modules.map(|names| names.iter().copied().map(str::to_owned).collect::<Module>());
+    let all: Sources = modules
+        .into_iter()
+        .map(|module| (module, String::new()))
+        .collect();
+    let within = ["outpost", "binds"].map(str::to_owned).to_vec();
+    let layers = |text| {
+        layers_used(&within, &code_of(text), &all)
             .map(str::to_owned)
             .collect::<Vec<_>>()
     };
     let two = "use crate::config::{self, Config};\nfn f() { crate::server::x() }";
-    assert_eq!(modules(two), ["config", "server"]);
-    let comments = "/// See [`crate::server`].\nuse super::Outpost; // crate::server";
-    assert_eq!(modules(comments), [""; 0]);
+    assert_eq!(layers(two), ["config", "server"]);
+    assert_eq!(layers("use crate::{config, server};"), ["config", "server"]);
+    assert_eq!(layers("use super::super::server::X;"), ["server"]);
+    assert_eq!(layers("use super::Outpost; // crate::server"), ["outpost"]);
+    assert_eq!(layers("/// See [`crate::server`]."), [""; 0]);
     let tests = "fn f() {}\n#[cfg(test)]\nmod tests {\n    use crate::server;\n}";
-    assert_eq!(modules(tests), [""; 0]);
-    // A list is nobody's lower layer.
-    assert_eq!(modules("use crate::{config, server};"), [""]);
+    assert_eq!(layers(tests), [""; 0]);
+    // The crate itself is nobody's lower layer.
+    assert_eq!(layers("use crate::X;"), [""]);
     let code = "use akldap_ldap::dn::Dn;\nuse akldap_simulator::User;\nlet name = \"akldap_users\";";
     let crates: Vec<_> = crates_named(code).collect();
     assert_eq!(crates, ["akldap_ldap::dn", "akldap_simulator::User"]);
 }
 
-/// A source without comments and without its tests, which are nobody's lower layer.
-fn code_of(text: &str) -> String {
-    let code = text.split("\nmod tests {").next().unwrap_or_default();
-    let lines = code
-        .lines()
-        .map(|line| line.split("//").next().unwrap_or_default());
-    lines.collect::<Vec<_>>().join("\n")
-}
-
-/// The modules of this crate that are named.
-fn modules_named(code: &str) -> impl Iterator<Item = &str> {
-    code.split("crate::")
-        .skip(1)
-        .map(|rest| &rest[..name_length(rest)])
+/// The modules at the top of this crate of which a source names something; of what is the crate's own, the empty name.
+fn layers_used<'s>(module: &Module, code: &str, sources: &'s Sources) -> impl Iterator<Item = &'s str> {
+    let used = used_by(module, code, sources).into_iter();
+    used.map(|used| used.first().map_or("", String::as_str))
 }
 
 /// The crates of ours that are named, each with what follows it.
@@ -102,33 +114,4 @@ fn crates_named(code: &str) -> impl Iterator<Item = &str> {
         let item = rest[length..].strip_prefix("::")?;
         Some(&rest[..length + 2 + name_length(item)])
     })
-}
-
-fn name_length(text: &str) -> usize {
-    text.find(|character: char| !character.is_alphanumeric() && character != '_')
-        .unwrap_or(text.len())
-}
-
-/// The sources of a module, its test files left out.
-fn files_of(source: &Path, module: &str) -> Vec<PathBuf> {
-    let single = source.join(module).with_extension("rs");
-    let mut files: Vec<PathBuf> = single.is_file().then_some(single).into_iter().collect();
-    let mut folders = vec![source.join(module)];
-    while let Some(folder) = folders.pop() {
-        let Ok(entries) = fs::read_dir(&folder) else {
-            continue;
-        };
-        for entry in entries {
-            let path = entry.expect("a readable folder").path();
-            if path.file_stem().is_some_and(|name| name == "tests") {
-                continue;
-            }
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                files.push(path);
-            }
-        }
-    }
-    files
 }

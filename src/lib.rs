@@ -47,4 +47,6 @@ mod circles;
 #[cfg(test)]
 mod layers;
 #[cfg(test)]
+mod modules;
+#[cfg(test)]
 mod sources;
