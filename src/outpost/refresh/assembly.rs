@@ -9,10 +9,9 @@ use tokio::time::Instant;
 
 use akldap_authentik::User;
 use akldap_authentik::lists::{Changes, Groups};
-use akldap_directory::{Builder, Snapshot, Warning};
+use akldap_directory::{Builder, Snapshot, Warning, WrongNumber};
 
 use super::records::{group_record, user_record};
-use crate::outpost::sound::sound;
 
 /// What most rows come from.
 pub(super) enum Ground {
@@ -63,7 +62,10 @@ impl Assembly {
     }
 
     /// The snapshot, and what could not be served of it.
-    pub(super) fn build(self, previous: Option<&Snapshot>) -> (Snapshot, Vec<Warning>) {
+    ///
+    /// # Errors
+    /// When a number of what is carried over points nowhere: nobody is left out in silence.
+    pub(super) fn build(self, previous: Option<&Snapshot>) -> Result<(Snapshot, Vec<Warning>), WrongNumber> {
         let Changes {
             gone,
             changed,
@@ -76,10 +78,8 @@ impl Assembly {
         let mut builder = match self.ground {
             Ground::Snapshot(snapshot) => {
                 let mut builder = Builder::like(&snapshot);
-                for user in snapshot
-                    .users()
-                    .filter_map(|user| sound(snapshot.carried_user(user)))
-                {
+                for user in snapshot.users() {
+                    let user = snapshot.carried_user(user)?;
                     if stays(user.pk()) {
                         builder.carry_user(&user);
                     }
@@ -94,8 +94,8 @@ impl Assembly {
         if let Some(previous) = previous {
             let kept = kept.iter().filter(|pk| stays(**pk));
             let kept = kept.filter_map(|pk| previous.user_by_pk(*pk));
-            for user in kept.filter_map(|user| sound(previous.carried_user(user))) {
-                builder.carry_user(&user);
+            for user in kept {
+                builder.carry_user(&previous.carried_user(user)?);
             }
         }
         // Of two users with one name the later one counts: authentik gives a name away only when it is free.
@@ -103,7 +103,7 @@ impl Assembly {
             builder.add_user(&user_record(user));
         }
         if let Some(previous) = previous {
-            keep_groups(&mut builder, previous, &groups);
+            keep_groups(&mut builder, previous, &groups)?;
         }
         for group in &groups.rows {
             let parents: Vec<String> = group.parent_keys().map(str::to_owned).collect();
@@ -116,16 +116,14 @@ impl Assembly {
             Some(previous) => snapshot.warm_like(previous),
             None => snapshot.warm_usual(),
         }
-        (snapshot, warnings)
+        Ok((snapshot, warnings))
     }
 }
 
 /// Carries over the groups that are not known to be gone.
-fn keep_groups(builder: &mut Builder, previous: &Snapshot, groups: &Groups) {
-    for group in previous
-        .groups()
-        .filter_map(|group| sound(previous.carried_group(group)))
-    {
+fn keep_groups(builder: &mut Builder, previous: &Snapshot, groups: &Groups) -> Result<(), WrongNumber> {
+    for group in previous.groups() {
+        let group = previous.carried_group(group)?;
         let uuid = group.uuid().as_hyphenated().to_string();
         let listed = groups
             .rows
@@ -135,4 +133,5 @@ fn keep_groups(builder: &mut Builder, previous: &Snapshot, groups: &Groups) {
             builder.carry_group(&group);
         }
     }
+    Ok(())
 }

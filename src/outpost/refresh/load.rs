@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use akldap_authentik::User;
 use akldap_authentik::lists::{self, Known, Lists, Looked, ReadError, Reader, Reading, ScanOptions, Source};
-use akldap_directory::{Builder, CustomPolicy, Snapshot, Warning};
+use akldap_directory::{Builder, CustomPolicy, Snapshot, Warning, WrongNumber};
 
 use super::assembly::{Assembly, Ground};
 use super::oddities::Oddities;
@@ -27,6 +27,11 @@ pub(super) enum LoadError {
     /// Building failed inside akldap.
     #[error("the directory could not be built: {0}")]
     Build(#[from] tokio::task::JoinError),
+    /// What is served cannot be carried over.
+    #[error(
+        "the directory in memory is damaged: {0}: restart the server, and report this with the lines before it"
+    )]
+    Damaged(#[from] WrongNumber),
 }
 
 /// How much a refresh covers.

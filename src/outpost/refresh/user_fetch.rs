@@ -19,7 +19,7 @@ use crate::outpost::directory::CurrentDirectory;
 use crate::outpost::sound::sound;
 use akldap_authentik::lists::sort_by_date;
 use akldap_authentik::{Client, User};
-use akldap_directory::{Builder, Snapshot, Warning, login_key, without_white_space_around};
+use akldap_directory::{Builder, Snapshot, Warning, WrongNumber, login_key, without_white_space_around};
 
 use super::assembly::{Assembly, Fetched};
 use super::load::{LoadError, Target, namesakes};
@@ -171,10 +171,14 @@ impl UserFetch {
                 let mut concerned: BTreeSet<i64> = rows.iter().map(|row| row.pk).collect();
                 concerned.extend(&gone);
                 match tokio::task::spawn_blocking(move || with_users(&current, &rows, &gone)).await {
-                    Ok(snapshot) => {
+                    Ok(Ok(snapshot)) => {
                         self.misses.lock().fetched.extend(fetched);
                         self.directory.install(snapshot, Some(&concerned));
                         tracing::info!(users = concerned.len(), "fetched users newer than the directory");
+                    }
+                    Ok(Err(wrong)) => {
+                        built = false;
+                        sound::<()>(Err(wrong));
                     }
                     Err(error) => {
                         built = false;
@@ -234,7 +238,7 @@ impl Target for UserFetch {
         let current = self.directory.snapshot();
         let previous = current.clone();
         let build = tokio::task::spawn_blocking(move || assembly.build(previous.as_deref()));
-        let (snapshot, odd) = build.await?;
+        let (snapshot, odd) = build.await??;
         self.misses.lock().fetched = still;
         if let Some(current) = &current
             && snapshot.fingerprint() == current.fingerprint()
@@ -279,14 +283,13 @@ fn shows_row(snapshot: &Snapshot, row: &User) -> bool {
     })
 }
 
-/// The directory with users put into it and into the groups their rows name, and without those gone.
-fn with_users(snapshot: &Snapshot, rows: &[User], gone: &BTreeSet<i64>) -> Snapshot {
+/// The directory with users put into it and into the groups their rows name, and without those gone; none where a number
+/// points nowhere, so that nobody else is left out.
+fn with_users(snapshot: &Snapshot, rows: &[User], gone: &BTreeSet<i64>) -> Result<Snapshot, WrongNumber> {
     let mut builder = Builder::like(snapshot);
     let fresh: BTreeSet<i64> = rows.iter().map(|row| row.pk).collect();
-    for user in snapshot
-        .users()
-        .filter_map(|user| sound(snapshot.carried_user(user)))
-    {
+    for user in snapshot.users() {
+        let user = snapshot.carried_user(user)?;
         if !fresh.contains(&user.pk()) && !gone.contains(&user.pk()) {
             builder.carry_user(&user);
         }
@@ -303,10 +306,8 @@ fn with_users(snapshot: &Snapshot, rows: &[User], gone: &BTreeSet<i64>) -> Snaps
                 .push(row.pk);
         }
     }
-    for mut group in snapshot
-        .groups()
-        .filter_map(|group| sound(snapshot.carried_group(group)))
-    {
+    for group in snapshot.groups() {
+        let mut group = snapshot.carried_group(group)?;
         let uuid = group.uuid().as_hyphenated().to_string();
         for pk in members.get(&uuid).into_iter().flatten() {
             group.add_member(*pk);
@@ -315,5 +316,5 @@ fn with_users(snapshot: &Snapshot, rows: &[User], gone: &BTreeSet<i64>) -> Snaps
     }
     let (next, _) = builder.finish();
     next.warm_like(snapshot);
-    next
+    Ok(next)
 }

@@ -5,9 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::outpost::sound::sound;
 use akldap_authentik::LdapProvider;
-use akldap_directory::{Builder, CarriedGroup, CarriedUser, CustomPolicy, Snapshot};
+use akldap_directory::{Builder, CarriedGroup, CarriedUser, CustomPolicy, Snapshot, WrongNumber};
 
 /// What comes before users and groups.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,8 +31,8 @@ const PART_HEAD: usize = 5;
 /// Octets handed over at once while writing.
 const BATCH: usize = 64 * 1024;
 
-/// Writes everything in pieces to `push`.
-pub(super) fn write<E>(
+/// Writes everything in pieces to `push`. Fails where a number of the snapshot points nowhere: what is written is whole.
+pub(super) fn write<E: From<WrongNumber>>(
     about: &About,
     snapshot: &Snapshot,
     mut push: impl FnMut(&[u8]) -> Result<(), E>,
@@ -43,17 +42,13 @@ pub(super) fn write<E>(
     part(&mut out, ABOUT, |out| {
         out.extend(serde_json::to_vec(about).unwrap_or_default())
     });
-    for user in snapshot
-        .users()
-        .filter_map(|user| sound(snapshot.carried_user(user)))
-    {
+    for user in snapshot.users() {
+        let user = snapshot.carried_user(user)?;
         part(&mut out, USER, |out| user.encode(out));
         flush(&mut out, BATCH, &mut push)?;
     }
-    for group in snapshot
-        .groups()
-        .filter_map(|group| sound(snapshot.carried_group(group)))
-    {
+    for group in snapshot.groups() {
+        let group = snapshot.carried_group(group)?;
         part(&mut out, GROUP, |out| group.encode(out));
         flush(&mut out, BATCH, &mut push)?;
     }

@@ -148,3 +148,18 @@ fn whatever_is_done_to_a_file_it_is_refused_and_never_a_panic() {
         assert!(file.read(at(100)).is_err(), "changed at {place}");
     }
 }
+
+#[test]
+fn a_damaged_directory_does_not_replace_the_file_there_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = file(folder.path(), "token");
+    let whole = snapshot("alice");
+    file.write(&about(100), &whole).unwrap();
+    let damaged = snapshot("alice").damaged_for_tests();
+    assert!(matches!(
+        file.write(&about(200), &damaged),
+        Err(FileError::Damaged(WrongNumber::Octets))
+    ));
+    let (found, restored) = file.read(at(200)).unwrap();
+    assert_eq!((found.read, restored.fingerprint()), (100, whole.fingerprint()));
+}

@@ -172,6 +172,19 @@ impl Snapshot {
         }
     }
 
+    /// The same with attributes that are nowhere.
+    #[cfg(feature = "fixtures")]
+    #[must_use]
+    pub fn damaged_for_tests(mut self) -> Self {
+        let all = self.records.all.as_slice().iter();
+        let damaged = all.map(|record| record::Record {
+            attributes: record::Span::new(1 << 30, 1).unwrap_or(record.attributes),
+            ..*record
+        });
+        self.records.all = damaged.collect();
+        self
+    }
+
     /// Octets on the heap, for metrics and tests; what allocators add is not counted.
     #[must_use]
     pub fn memory(&self) -> usize {

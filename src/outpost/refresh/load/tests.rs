@@ -148,3 +148,44 @@ async fn it_is_150_milliseconds_away() {
 async fn it_is_400_milliseconds_away() {
     is_shown_in_time(400).await;
 }
+
+/// Serves a directory in memory that is damaged.
+struct Damaged(Arc<Snapshot>);
+
+impl Target for Damaged {
+    fn snapshot(&self) -> Option<Arc<Snapshot>> {
+        Some(Arc::clone(&self.0))
+    }
+
+    async fn install(
+        &self,
+        assembly: Assembly,
+        _full: bool,
+    ) -> Result<(Arc<Snapshot>, Vec<Warning>), LoadError> {
+        let (snapshot, odd) = assembly.build(Some(&self.0))?;
+        Ok((Arc::new(snapshot), odd))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_damaged_is_not_carried_over_without_those_who_are_lost() {
+    let world = World::new((240, 50), None, 0.0, Duration::from_millis(1), 1);
+    let mut builder = Builder::new();
+    builder.add_group(&akldap_directory::GroupRecord {
+        uuid: "00000000-0000-4000-8000-000000000001",
+        num_pk: 1,
+        name: "lost",
+        is_superuser: false,
+        parents: &[],
+        users: &[],
+        attributes: None,
+    });
+    let served = Damaged(Arc::new(builder.finish().0.damaged_for_tests()));
+    let loaded = Loader::default()
+        .refresh(&world, &served, &options(), Coverage::Full)
+        .await;
+    assert!(
+        matches!(loaded, Err(LoadError::Damaged(WrongNumber::Octets))),
+        "{loaded:?}"
+    );
+}

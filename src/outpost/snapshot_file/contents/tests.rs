@@ -57,7 +57,7 @@ fn written(users: i64) -> Vec<u8> {
     let snapshot = snapshot(users);
     write(&about(), &snapshot, |piece| {
         octets.extend_from_slice(piece);
-        Ok::<_, ()>(())
+        Ok::<_, WrongNumber>(())
     })
     .unwrap();
     octets

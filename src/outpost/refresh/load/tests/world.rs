@@ -471,7 +471,7 @@ impl Target for Served<'_> {
         if let Some(previous) = &previous {
             self.check(previous);
         }
-        let (snapshot, odd) = assembly.build(previous.as_deref());
+        let (snapshot, odd) = assembly.build(previous.as_deref())?;
         self.check(&snapshot);
         let snapshot = Arc::new(snapshot);
         *self.snapshot.lock().unwrap() = Some(Arc::clone(&snapshot));
