@@ -154,7 +154,8 @@ impl Outpost {
     }
 
     /// What the subschema says to somebody. How admins name their attributes is for those who may log in.
-    pub fn subschema_attributes(&self, identity: Option<&Identity>) -> subschema::Attributes {
+    /// `None` where the directory in memory is damaged.
+    pub fn subschema_attributes(&self, identity: Option<&Identity>) -> Option<subschema::Attributes> {
         self.entries.subschema(identity)
     }
 

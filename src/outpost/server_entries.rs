@@ -73,16 +73,17 @@ impl ServerEntries {
     }
 
     /// What the subschema says to somebody. How admins name their attributes is for those who may log in.
-    pub fn subschema(&self, identity: Option<&Identity>) -> subschema::Attributes {
+    /// `None` where the directory in memory is damaged.
+    pub fn subschema(&self, identity: Option<&Identity>) -> Option<subschema::Attributes> {
         let Some(snapshot) = identity.and_then(|_| self.directory.snapshot()) else {
-            return subschema::attributes(&Beyond::default(), None);
+            return Some(subschema::attributes(&Beyond::default(), None));
         };
-        let beyond = sound(snapshot.beyond_schema()).unwrap_or_default();
+        let beyond = sound(snapshot.beyond_schema())?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let changed = self
             .schema_changes
             .seen(&beyond, i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
-        subschema::attributes(&beyond, changed)
+        Some(subschema::attributes(&beyond, changed))
     }
 }
 

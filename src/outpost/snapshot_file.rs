@@ -131,7 +131,9 @@ impl SnapshotFile {
         aws_lc_rs::rand::fill(&mut salt).map_err(|_| FileError::Random)?;
         replace(&self.path, |file| {
             let mut sealer = Sealer::new(&self.secret.load(), &salt, BufWriter::with_capacity(BUFFER, file))?;
-            contents::write(about, snapshot, |octets| sealer.push(octets).map_err(FileError::from))?;
+            contents::write(about, snapshot, |octets| {
+                sealer.push(octets).map_err(FileError::from)
+            })?;
             sealer.finish()?.flush()?;
             Ok(())
         })

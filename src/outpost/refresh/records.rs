@@ -23,7 +23,8 @@ pub(super) fn user_record(user: &User) -> UserRecord<'_> {
 pub(super) fn group_record<'a>(group: &'a Group, parents: &'a [String]) -> GroupRecord<'a> {
     GroupRecord {
         uuid: &group.pk,
-        num_pk: group.num_pk.unwrap_or_else(|| num_pk(&group.pk)),
+        // Without a UUID there is neither this number nor a group: the directory says so, and leaves it out.
+        num_pk: group.num_pk.or_else(|| num_pk(&group.pk)).unwrap_or_default(),
         name: &group.name,
         is_superuser: group.is_superuser,
         parents,
@@ -33,17 +34,10 @@ pub(super) fn group_record<'a>(group: &'a Group, parents: &'a [String]) -> Group
 }
 
 /// What authentik computes as `num_pk`: the first five decimal digits of the UUID as one number.
-fn num_pk(uuid: &str) -> i64 {
-    let number = uuid::Uuid::parse_str(uuid)
-        .map(|uuid| uuid.as_u128())
-        .unwrap_or_default();
-    number
-        .to_string()
-        .chars()
-        .take(5)
-        .collect::<String>()
-        .parse()
-        .unwrap_or_default()
+fn num_pk(uuid: &str) -> Option<i64> {
+    let number = uuid::Uuid::parse_str(uuid).ok()?.as_u128();
+    let digits: String = number.to_string().chars().take(5).collect();
+    digits.parse().ok()
 }
 
 #[cfg(test)]
@@ -52,7 +46,17 @@ mod tests {
 
     #[test]
     fn a_missing_num_pk_is_computed_as_authentik_does() {
-        assert_eq!(num_pk("6c2728df-d3ae-4db9-95dd-09ee85a2ed8c"), 14375);
-        assert_eq!(num_pk("not a uuid"), 0);
+        assert_eq!(num_pk("6c2728df-d3ae-4db9-95dd-09ee85a2ed8c"), Some(14375));
+        assert_eq!(num_pk("not a uuid"), None);
+    }
+
+    #[test]
+    fn a_group_without_a_uuid_is_left_out_and_told_of() {
+        let row = r#"{"pk":"not a uuid","name":"staff","is_superuser":false,"users":[],"parents":[]}"#;
+        let group: Group = serde_json::from_str(row).unwrap();
+        let mut builder = akldap_directory::Builder::new();
+        builder.add_group(&group_record(&group, &[]));
+        let (snapshot, warnings) = builder.finish();
+        assert_eq!((snapshot.group_count(), warnings.len()), (0, 1));
     }
 }

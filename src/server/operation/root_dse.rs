@@ -39,10 +39,10 @@ pub(super) fn search(
     }
     Some(match refusal() {
         Some(refusal) => Err(refusal),
-        None => {
-            let attributes = session.outpost.subschema_attributes(identity);
-            Search::of_entry(SUBSCHEMA_DN, &attributes, request, controls)
-        }
+        None => match session.outpost.subschema_attributes(identity) {
+            Some(attributes) => Search::of_entry(SUBSCHEMA_DN, &attributes, request, controls),
+            None => Err(damaged()),
+        },
     })
 }
 
@@ -63,11 +63,17 @@ pub(super) fn compare(
         return Some(directory::compare_entry("", &attributes, attribute, value));
     }
     names_subschema(entry).then(|| {
-        refusal().unwrap_or_else(|| {
-            let attributes = session.outpost.subschema_attributes(identity);
-            directory::compare_entry(SUBSCHEMA_DN, &attributes, attribute, value)
+        refusal().unwrap_or_else(|| match session.outpost.subschema_attributes(identity) {
+            Some(attributes) => directory::compare_entry(SUBSCHEMA_DN, &attributes, attribute, value),
+            None => damaged(),
         })
     })
+}
+
+/// A subschema without what only the directory knows would be a wrong one.
+fn damaged() -> LdapResult {
+    let text = "internal error: the directory in memory is damaged";
+    LdapResult::new(ResultCode::Other, text.to_owned())
 }
 
 /// Most octets of what is asserted in a search or compare by somebody unbound. Whoever looks for the server's
