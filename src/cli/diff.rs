@@ -18,8 +18,12 @@ const COULD_NOT_LOOK: u8 = 2;
 /// What is compared.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct DiffArgs {
-    /// This server: ldap://HOST[:PORT] or ldaps://HOST[:PORT]
-    #[arg(long, value_name = "URI")]
+    /// This server: `ldap://HOST[:PORT]` or `ldaps://HOST[:PORT]`
+    #[arg(
+        long,
+        value_name = "URI",
+        help = "This server: ldap://HOST[:PORT] or ldaps://HOST[:PORT]"
+    )]
     pub ours: String,
     /// The server it is compared with
     #[arg(long, value_name = "URI")]

@@ -16,7 +16,7 @@ pub struct Proof {
 impl Proof {
     /// Puts the three answers together; `None` if access does not pass.
     ///
-    /// That the session is logged in is shown by its existence: an authentik [`Session`] is only made from a cookie that says
+    /// That the session is logged in is shown by its existence: a session of authentik's is only made from a cookie that says
     /// `authenticated`. That it still is, by the answer about access, which leaves the cookie alone.
     pub fn new(opened: OpenSession, access: &AccessCheck, user_pk: i64) -> Option<Self> {
         (access.passing && !access.session_ended).then_some(Self {
