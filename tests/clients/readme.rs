@@ -1,5 +1,5 @@
-//! The README tells the truth: its commands do what it says, and every option, variable, command, path and metric that it
-//! names exists.
+//! The README and the pages it sends a newcomer to tell the truth: their commands do what they say, and every option, variable,
+//! command, path and metric that they name exists.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -11,8 +11,29 @@ use crate::setting::demo;
 use akldap_testing::exercise::{Need, exercise};
 use akldap_testing::program::{command, run};
 
+/// What a newcomer reads first. The book has more pages, which name variables of other programs too.
+const PAGES: &[&str] = &[
+    "README.md",
+    "docs/try.md",
+    "docs/swap.md",
+    SETTINGS,
+    "docs/running.md",
+    "docs/outages.md",
+    "docs/metrics.md",
+    "docs/what-differs.md",
+];
+
+/// Where the options needed most often stand, with their defaults.
+const SETTINGS: &str = "docs/settings.md";
+
+fn page(name: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name))
+        .unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// All of these pages, one after the other.
 fn readme() -> String {
-    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("a README")
+    PAGES.iter().map(|name| page(name)).collect::<Vec<_>>().join("\n")
 }
 
 /// The lines of all code blocks of a language.
@@ -122,7 +143,10 @@ fn every_variable_and_option_exists() {
         }
     }
     // The shortened names of the table: `AUTHENTIK_LISTEN__LDAP`, `…__LDAPS`.
-    for line in text.lines().filter(|line| line.starts_with("| `AUTHENTIK_")) {
+    for line in page(SETTINGS)
+        .lines()
+        .filter(|line| line.starts_with("| `AUTHENTIK_"))
+    {
         let Some((prefix, _)) = line.trim_start_matches("| `").split_once("__") else {
             continue;
         };
@@ -134,7 +158,10 @@ fn every_variable_and_option_exists() {
 
 #[test]
 fn the_table_of_variables_tells_their_defaults() {
-    for line in readme().lines().filter(|line| line.starts_with("| `AUTHENTIK_")) {
+    for line in page(SETTINGS)
+        .lines()
+        .filter(|line| line.starts_with("| `AUTHENTIK_"))
+    {
         let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
         let [names, default, _] = cells[..] else {
             panic!("{line}")

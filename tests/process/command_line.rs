@@ -124,7 +124,7 @@ fn the_version_is_the_same_everywhere() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let read = |name: &str| std::fs::read_to_string(root.join(name)).unwrap();
     for (file, before) in [
-        ("README.md", "registry.example.org/akldap:"),
+        ("docs/swap.md", "registry.example.org/akldap:"),
         ("Dockerfile", "ARG VERSION=\""),
     ] {
         let text = read(file);

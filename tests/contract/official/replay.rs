@@ -191,8 +191,8 @@ fn differences_page(asked: usize, same: usize, counts: &BTreeMap<&str, usize>) -
     }
     page.push_str(
         "\nEntries come as there: base, users, groups, virtual groups, each container before what it holds, and that by name.\n\
-         Names compare by code points; authentik's database may have another collation. The table in the README has the\n\
-         differences beyond searches.\n",
+         Names compare by code points; authentik's database may have another collation. [What differs](what-differs.md)\n\
+         has the differences beyond searches.\n",
     );
     page
 }
