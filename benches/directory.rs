@@ -196,6 +196,8 @@ fn row_record(row: &authentik::User) -> akldap_directory::UserRecord<'_> {
         email: &row.email,
         is_active: row.is_active,
         is_superuser: row.is_superuser,
+        path: &row.path,
+        kind: &row.kind,
         attributes: row.attributes.as_ref().map(|attributes| attributes.get()),
         password_change_date: row.password_change_date.micros(),
         date_joined: row.date_joined.micros(),

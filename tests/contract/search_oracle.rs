@@ -85,6 +85,8 @@ fn snapshot(directory: &Directory) -> Snapshot {
             email: &user.email,
             is_active: user.is_active,
             is_superuser: user.is_superuser,
+            path: &user.path,
+            kind: &user.kind,
             attributes: Some(&attributes),
             password_change_date: micros(&user.password_change_date),
             date_joined: micros(&user.date_joined),

@@ -51,6 +51,8 @@ pub fn truth(simulator: &Simulator) -> Snapshot {
             email: &user.email,
             is_active: user.is_active,
             is_superuser: user.is_superuser,
+            path: &user.path,
+            kind: &user.kind,
             attributes: user.attributes.as_ref().map(|attributes| attributes.get()),
             password_change_date: user.password_change_date.micros(),
             date_joined: user.date_joined.micros(),

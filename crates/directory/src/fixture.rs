@@ -36,6 +36,8 @@ pub(crate) fn add_user(builder: &mut Builder, pk: i64, username: &str, attribute
         email: &format!("{username}@Example.com"),
         is_active: true,
         is_superuser: false,
+        path: "users",
+        kind: "internal",
         attributes: Some(attributes),
         // 2026-01-02T03:04:05.678901Z, 2025-01-02T03:04:05+01:00 and 2026-03-04T05:06:00Z.
         password_change_date: Some(1_767_323_045_678_901),

@@ -2,6 +2,7 @@
 //!
 //! Facts only; what is derived of them is in `index`. Must not know trees, viewers or filters.
 
+pub(crate) mod account;
 pub(crate) mod attribute;
 pub(crate) mod built_in;
 pub(crate) mod encoded;

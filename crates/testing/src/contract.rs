@@ -91,6 +91,8 @@ pub struct User {
     pub email: String,
     pub is_active: bool,
     pub is_superuser: bool,
+    pub path: String,
+    pub kind: String,
     pub attributes: Vec<(String, Json)>,
     pub password_change_date: String,
     pub date_joined: String,

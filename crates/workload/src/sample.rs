@@ -59,6 +59,8 @@ impl User {
             email: &self.email,
             is_active: true,
             is_superuser: false,
+            path: "users",
+            kind: "internal",
             attributes: Some(&self.attributes),
             // 2026-01-02T03:04:05.678901Z, 2025-01-02T03:04:05.678901Z and 2026-03-04T05:06:07.890123Z.
             password_change_date: Some(1_767_323_045_678_901),

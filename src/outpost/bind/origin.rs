@@ -125,11 +125,7 @@ mod tests {
                 name: username,
                 email,
                 is_active: true,
-                is_superuser: false,
-                attributes: None,
-                password_change_date: None,
-                date_joined: None,
-                last_updated: None,
+                ..UserRecord::default()
             });
         }
         let snapshot = builder.finish().0;

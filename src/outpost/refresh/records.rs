@@ -13,6 +13,8 @@ pub(super) fn user_record(user: &User) -> UserRecord<'_> {
         email: &user.email,
         is_active: user.is_active,
         is_superuser: user.is_superuser,
+        path: &user.path,
+        kind: &user.kind,
         attributes: user.attributes.as_ref().map(|attributes| attributes.get()),
         password_change_date: user.password_change_date.micros(),
         date_joined: user.date_joined.micros(),

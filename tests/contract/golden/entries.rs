@@ -71,6 +71,8 @@ pub fn directory(users: &[Value], groups: &[Value]) -> Directory {
         email: text(row, "email"),
         is_active: truth(row, "is_active"),
         is_superuser: truth(row, "is_superuser"),
+        path: text(row, "path"),
+        kind: text(row, "type"),
         attributes: custom(row),
         password_change_date: text(row, "password_change_date"),
         date_joined: text(row, "date_joined"),

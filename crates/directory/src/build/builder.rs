@@ -12,8 +12,10 @@ use crate::build::record::{GroupRecord, MAX_NAMED_ATTRIBUTES, RecordName, UserRe
 use crate::custom::policy::CustomPolicy;
 use crate::custom::{self, Custom, LeftOut};
 use crate::index::attribute_index::Count;
+use crate::model::account::{Account, AccountIx};
 use crate::model::attribute::AttributeTable;
 use crate::model::built_in::{AttributeId, Shows, Those, count, ids};
+use crate::model::number::count_of;
 use crate::model::object_classes::{GROUP_CLASSES, USER_CLASSES};
 use crate::model::record::{self, MAX_RECORDS, Record, ShapeIx, Shapes, Span};
 use crate::schema::Syntax;
@@ -44,6 +46,8 @@ pub struct Builder {
     pub(super) groups: Vec<PendingGroup>,
     pub(super) members: Vec<i64>,
     pub(super) parents: Vec<[u8; 16]>,
+    pub(super) accounts: Vec<Account>,
+    pub(super) account_numbers: HashMap<Account, AccountIx, hashbrown::DefaultHashBuilder>,
     pub(super) warnings: Warnings,
     pub(super) withheld: [Withheld; PASSWORD_ATTRIBUTES.len()],
     /// Whether users are superusers by their groups and not by their rows.
@@ -52,6 +56,8 @@ pub struct Builder {
     pub(super) block: Vec<u8>,
     pub(super) shape: Vec<AttributeId>,
     pub(super) last_shape: Option<ShapeIx>,
+    /// That of the user before.
+    pub(super) last_account: AccountIx,
 }
 
 /// How many records have an attribute that is not served.
@@ -72,6 +78,7 @@ pub(super) struct PendingUser {
     pub(super) uid: Span,
     pub(super) name: Part,
     pub(super) password_change: Option<Timestamp>,
+    pub(super) account: AccountIx,
 }
 
 #[derive(Debug)]
@@ -113,12 +120,15 @@ impl Builder {
             groups: Vec::new(),
             members: Vec::new(),
             parents: Vec::new(),
+            accounts: Vec::new(),
+            account_numbers: HashMap::default(),
             warnings: Warnings::default(),
             withheld: Default::default(),
             superusers_by_groups: false,
             block: Vec::new(),
             shape: Vec::new(),
             last_shape: None,
+            last_account: AccountIx::new(0),
         }
     }
 
@@ -167,6 +177,7 @@ impl Builder {
         };
         let uuid = self.uuid(user.uuid, whose);
         let name = self.name(user.username);
+        let account = self.account(user.path, user.kind);
         self.users.push(PendingUser {
             pk: user.pk,
             uuid,
@@ -174,6 +185,7 @@ impl Builder {
             uid,
             name,
             password_change: user.password_change_date.and_then(Timestamp::new),
+            account,
         });
     }
 
@@ -401,6 +413,27 @@ impl Builder {
             });
         }
         uuid.and_then(NonNilUuid::new)
+    }
+
+    /// The number of a path and type: nearly always those of the user before.
+    pub(super) fn account(&mut self, path: &str, kind: &str) -> AccountIx {
+        let last = self.accounts.get(self.last_account.index());
+        if last.is_none_or(|last| *last.path != *path || *last.kind != *kind) {
+            let account = Account {
+                path: path.into(),
+                kind: kind.into(),
+            };
+            self.last_account = match self.account_numbers.get(&account) {
+                Some(&known) => known,
+                None => {
+                    let number = AccountIx::new(count_of(&self.accounts));
+                    self.accounts.push(account.clone());
+                    self.account_numbers.insert(account, number);
+                    number
+                }
+            };
+        }
+        self.last_account
     }
 
     pub(super) fn name(&mut self, name: &str) -> Part {

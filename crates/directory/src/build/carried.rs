@@ -35,6 +35,8 @@ pub struct CarriedUser<'a> {
     /// Where the virtual group's gidNumber comes from: `record::OWN_GID_NUMBER`, `record::OWN_UID_NUMBER` or 0.
     pub(super) number_source: u32,
     pub(super) password_change: Option<Timestamp>,
+    pub(super) path: &'a str,
+    pub(super) kind: &'a str,
     pub(super) record: Carried<'a>,
 }
 
@@ -58,6 +60,7 @@ impl Snapshot {
     pub fn carried_user(&self, user: UserIx) -> Result<CarriedUser<'_>, WrongNumber> {
         let users = &self.records.users;
         let record = self.records.get(user.into())?;
+        let account = users.accounts.of(user)?;
         Ok(CarriedUser {
             pk: *users.pks.get(user)?,
             uuid: *users.uuids.get(user)?,
@@ -65,6 +68,8 @@ impl Snapshot {
             active: record.has(record::ACTIVE),
             number_source: record.flags & (record::OWN_GID_NUMBER | record::OWN_UID_NUMBER),
             password_change: *users.password_changes.get(user)?,
+            path: &account.path,
+            kind: &account.kind,
             record: self.carried(user.into())?,
         })
     }

@@ -25,6 +25,7 @@ impl Builder {
             return self.skip(whose(), FULL);
         };
         let name = self.name(user.record.name);
+        let account = self.account(user.path, user.kind);
         self.users.push(PendingUser {
             pk: user.pk,
             uuid: user.uuid,
@@ -32,6 +33,7 @@ impl Builder {
             uid,
             name,
             password_change: user.password_change,
+            account,
         });
     }
 

@@ -9,6 +9,7 @@ use crate::build::record::{RecordName, Warning};
 use crate::index::indexing;
 use crate::index::order::Orders;
 use crate::index::snapshot::Snapshot;
+use crate::model::account::Accounts;
 use crate::model::built_in::AttributeId;
 use crate::model::number::{Column, GroupIx, RecordIx, UserIx, count_of};
 use crate::model::place::Layout;
@@ -43,6 +44,10 @@ impl Builder {
                     uuids: self.users.iter().map(|user| user.uuid).collect(),
                     uids: self.users.iter().map(|user| user.uid).collect(),
                     password_changes: self.users.iter().map(|user| user.password_change).collect(),
+                    accounts: Accounts {
+                        known: Column::from(self.accounts),
+                        of_users: self.users.iter().map(|user| user.account).collect(),
+                    },
                 },
                 groups: Groups {
                     uuids: self.groups.iter().map(|group| group.uuid).collect(),
@@ -62,7 +67,13 @@ impl Builder {
             hasher: hashbrown::DefaultHashBuilder::default(),
             fingerprint: std::sync::OnceLock::new(),
         };
-        drop((self.users, self.groups, self.names, self.shape_numbers));
+        drop((
+            self.users,
+            self.groups,
+            self.names,
+            self.shape_numbers,
+            self.account_numbers,
+        ));
         indexing::build(&mut snapshot, &self.counts);
         let withheld = PASSWORD_ATTRIBUTES.into_iter().zip(self.withheld);
         let mut warnings: Vec<Warning> = withheld

@@ -23,6 +23,8 @@ const ACTIVE: u8 = 1;
 const SUPERUSER: u8 = 2;
 const OWN_GID_NUMBER: u8 = 4;
 const OWN_UID_NUMBER: u8 = 8;
+/// Path and type follow.
+const ACCOUNT: u8 = 16;
 
 /// Stands for a date that is not known.
 const UNKNOWN: i64 = i64::MIN;
@@ -43,9 +45,14 @@ impl<'a> CarriedUser<'a> {
             flag(self.active, ACTIVE)
                 | flag(self.record.superuser, SUPERUSER)
                 | flag(self.number_source & record::OWN_GID_NUMBER != 0, OWN_GID_NUMBER)
-                | flag(self.number_source & record::OWN_UID_NUMBER != 0, OWN_UID_NUMBER),
+                | flag(self.number_source & record::OWN_UID_NUMBER != 0, OWN_UID_NUMBER)
+                | flag(self.has_account(), ACCOUNT),
         );
         write_octets(out, self.uid.as_bytes());
+        if self.has_account() {
+            write_octets(out, self.path.as_bytes());
+            write_octets(out, self.kind.as_bytes());
+        }
         self.record.encode(out);
     }
 
@@ -59,6 +66,10 @@ impl<'a> CarriedUser<'a> {
         let password_change = fields.number()?;
         let [flags] = fields.array()?;
         let uid = fields.text()?;
+        let (path, kind) = match flags & ACCOUNT {
+            0 => ("", ""),
+            _ => (fields.text()?, fields.text()?),
+        };
         let record = Carried::decode(&mut fields, flags & SUPERUSER != 0)?;
         let number_source = match flags & (OWN_GID_NUMBER | OWN_UID_NUMBER) {
             0 => 0,
@@ -73,10 +84,18 @@ impl<'a> CarriedUser<'a> {
             active: flags & ACTIVE != 0,
             number_source,
             password_change: Timestamp::new(password_change),
+            path,
+            kind,
             record,
         };
-        let known = flags & !(ACTIVE | SUPERUSER | OWN_GID_NUMBER | OWN_UID_NUMBER) == 0;
+        let known = flags & !(ACTIVE | SUPERUSER | OWN_GID_NUMBER | OWN_UID_NUMBER | ACCOUNT) == 0;
+        // There is one way to write a user.
+        let known = known && user.has_account() == (flags & ACCOUNT != 0);
         (known && fields.0.is_empty() && user.is_sound()).then_some(user)
+    }
+
+    fn has_account(&self) -> bool {
+        !self.path.is_empty() || !self.kind.is_empty()
     }
 }
 

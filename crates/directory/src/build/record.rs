@@ -23,6 +23,10 @@ pub struct UserRecord<'a> {
     pub is_active: bool,
     /// Whether any group makes the user a superuser.
     pub is_superuser: bool,
+    /// The path it is filed under: levels separated by slashes.
+    pub path: &'a str,
+    /// The type, as authentik spells it.
+    pub kind: &'a str,
     /// The custom attributes: the text of a JSON object, as received.
     pub attributes: Option<&'a str>,
     /// When the password was last set, in microseconds since 1970; `None` if that is not known.

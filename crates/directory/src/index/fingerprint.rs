@@ -3,10 +3,11 @@
 //! Must not know what it is compared with.
 
 use crate::index::snapshot::Snapshot;
+use crate::model::account::Account;
 use crate::model::number::WrongNumber;
 
 impl Snapshot {
-    /// The same for two snapshots exactly if they answer every search alike. Computed at the first call: some 60 ms
+    /// The same for two snapshots exactly if they answer every search alike, in every shape. Computed at the first call: some 60 ms
     /// for 100,000 users.
     #[must_use]
     pub fn fingerprint(&self) -> [u8; 32] {
@@ -40,6 +41,19 @@ impl Snapshot {
             part(summary.uuid.unwrap_or(uuid::Uuid::nil()).as_bytes());
             part(summary.uid.as_bytes());
             part(&summary.password_change_date.unwrap_or(i64::MIN).to_le_bytes());
+        }
+        let accounts = &records.users.accounts;
+        if accounts
+            .known
+            .as_slice()
+            .iter()
+            .any(|account| *account != Account::default())
+        {
+            for user in self.users() {
+                let account = accounts.of(user)?;
+                part(account.path.as_bytes());
+                part(account.kind.as_bytes());
+            }
         }
         let memberships = &records.memberships;
         for (group, uuid) in records.groups.uuids.numbered() {

@@ -204,6 +204,7 @@ impl Snapshot {
             + users.uuids.size()
             + users.uids.size()
             + users.password_changes.size()
+            + users.accounts.size()
             // A slot of the index by UUID.
             + self.user_count() * 5
             + groups.uuids.size()

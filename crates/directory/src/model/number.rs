@@ -16,6 +16,8 @@ pub enum WrongNumber {
     Group,
     /// A user or a group.
     Record,
+    /// The path and type of an account.
+    Account,
     /// The place of an entry in the order of answers.
     Place,
     /// The list of attributes that a record stores.
@@ -34,6 +36,7 @@ impl fmt::Display for WrongNumber {
             Self::User => "a user",
             Self::Group => "a group",
             Self::Record => "a user or group",
+            Self::Account => "the path and type of an account",
             Self::Place => "an entry",
             Self::Shape => "a list of attributes",
             Self::Octets => "octets",

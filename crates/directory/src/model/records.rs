@@ -5,6 +5,7 @@
 
 use uuid::NonNilUuid;
 
+use crate::model::account::Accounts;
 use crate::model::attribute::AttributeTable;
 use crate::model::built_in::{AttributeId, Shows};
 use crate::model::encoded::{self, Element, Elements};
@@ -23,6 +24,7 @@ pub(crate) struct Users {
     /// Where in the arena the uid hash is.
     pub(crate) uids: Column<UserIx, Span>,
     pub(crate) password_changes: Column<UserIx, Option<Timestamp>>,
+    pub(crate) accounts: Accounts,
 }
 
 impl Users {

@@ -30,6 +30,8 @@ fn snapshot(users: i64) -> Snapshot {
             email: "some@example.com",
             is_active: pk % 7 != 0,
             is_superuser: pk == 1,
+            path: "users/staff",
+            kind: "internal",
             attributes: Some(r#"{"uidNumber": "70", "shoe": [41, "42"], "mail": "other@example.com"}"#),
             // 2026-01-02T03:04:05.678901Z, 2025-01-02T03:04:05+01:00 and 2026-03-04T05:06:07Z.
             password_change_date: Some(1_767_323_045_678_901),

@@ -101,6 +101,23 @@ const CUSTOM_KEYS: &[&str] = &[
     "seeAlso",
 ];
 
+/// Where accounts are filed: one path inside another, and one that only begins like another.
+const PATHS: &[&str] = &[
+    "users",
+    "users/staff",
+    "users/staff/emea",
+    "users/staffing",
+    "goauthentik.io/outposts",
+];
+
+const TYPES: &[&str] = &[
+    "internal",
+    "internal",
+    "external",
+    "service_account",
+    "internal_service_account",
+];
+
 const TEXTS: &[&str] = &[
     "bar",
     "Bar",
@@ -231,6 +248,8 @@ pub(crate) fn directory(random: &mut Random, users: usize, groups: usize, twins:
             },
             is_active: random.chance(80),
             is_superuser: random.chance(20),
+            path: (*random.pick(PATHS)).to_owned(),
+            kind: (*random.pick(TYPES)).to_owned(),
             attributes: customs(random),
             password_change_date: timestamp(random),
             date_joined: timestamp(random),

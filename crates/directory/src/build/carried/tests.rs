@@ -104,6 +104,40 @@ fn a_snapshot_is_the_same_after_a_way_through_octets() {
 }
 
 #[test]
+fn path_and_type_are_kept_and_a_file_may_be_older_than_they_are() {
+    let build = |path, kind| {
+        let mut builder = Builder::new();
+        builder.add_user(&UserRecord {
+            pk: 1,
+            uuid: &fixture::uuid(1),
+            username: "alice",
+            path,
+            kind,
+            ..UserRecord::default()
+        });
+        builder.finish().0
+    };
+    let account = |snapshot: &Snapshot| {
+        let user = snapshot.users().next().unwrap();
+        let account = snapshot.records.users.accounts.of(user).unwrap();
+        (account.path.to_string(), account.kind.to_string())
+    };
+    let octets = |snapshot: &Snapshot| users(snapshot).remove(0);
+    let (filed, plain) = (build("users/staff", "external"), build("", ""));
+    assert_ne!(filed.fingerprint(), plain.fingerprint());
+    // Without them a user is written as before there were any.
+    let more = octets(&filed).len() - octets(&plain).len();
+    assert_eq!(more, 2 * size_of::<u64>() + "users/staffexternal".len());
+    for snapshot in [&filed, &plain] {
+        let mut builder = Builder::new();
+        builder.carry_user(&CarriedUser::decode(&octets(snapshot)).unwrap());
+        let again = builder.finish().0;
+        assert_eq!(account(&again), account(snapshot));
+        assert_eq!(again.fingerprint(), snapshot.fingerprint());
+    }
+}
+
+#[test]
 fn a_carried_row_is_the_same_as_one_read_again() {
     // The same users, some carried and one read again, in an order of their own.
     let snapshot = fixture::snapshot();
