@@ -9,5 +9,6 @@ mod finish;
 mod flags;
 mod octets;
 pub(crate) mod record;
+mod shaped;
 mod soundness;
 mod superusers;

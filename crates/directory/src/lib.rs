@@ -5,7 +5,7 @@
 //!
 //! Within it the arrows point one way, too, from the facts to the answer:
 //! `schema` → `values` → `model` → `custom` → `index` → `view` → `filter` → `plan` → `search`; `build` makes what is in
-//! `index`.
+//! `index`, as a `shape` wants it.
 //!
 //! A directory of two users, searched by name; the answer is BER, ready to be sent:
 //!
@@ -100,6 +100,7 @@ mod names;
 mod plan;
 pub mod schema;
 mod search;
+pub mod shape;
 mod values;
 mod view;
 #[cfg(all(test, debug_assertions))]
@@ -117,6 +118,7 @@ pub use search::bounds::SearchLimits;
 pub use search::compare::{compare, compare_entry};
 pub use search::request::{Progress, SearchControls, SearchOutcome, Viewer};
 pub use search::state::Search;
+pub use shape::Shape;
 pub use values::syntax;
 pub use view::tree::Tree;
 pub use view::{rootdse, subschema};

@@ -1,0 +1,114 @@
+//! Makes of a directory as it was loaded the one that a shape shows.
+//!
+//! Knows what each choice of a shape means for records. Must not know providers.
+
+use std::borrow::Cow;
+
+use crate::build::builder::Builder;
+use crate::build::carried::Carried;
+use crate::build::record::Warning;
+use crate::index::snapshot::Snapshot;
+use crate::model::built_in::AttributeId;
+use crate::model::encoded::{self, Elements};
+use crate::model::number::WrongNumber;
+use crate::shape::{EntryShape, Shape};
+
+impl Snapshot {
+    /// This directory, which was loaded and not shaped, as a shape shows it, and what could not be shown so.
+    ///
+    /// # Errors
+    /// When a number points nowhere.
+    pub fn shaped(&self, shape: &Shape) -> Result<(Self, Vec<Warning>), WrongNumber> {
+        let mut builder = Builder::like(self);
+        for user in self.users() {
+            let mut user = self.carried_user(user)?;
+            shape.users.hide(&mut user.record);
+            builder.carry_user(&user);
+        }
+        for group in self.groups() {
+            let mut group = self.carried_group(group)?;
+            shape.groups.hide(&mut group.record);
+            builder.carry_group(&group);
+        }
+        Ok(builder.finish())
+    }
+}
+
+impl EntryShape {
+    /// Leaves attributes out. What would be computed counts as replaced, by nothing.
+    fn hide(&self, record: &mut Carried<'_>) {
+        if self.hidden.is_empty() {
+            return;
+        }
+        for name in &self.hidden {
+            let id = AttributeId::of_built_in(name.as_bytes());
+            record.replaced |= id.map_or(0, AttributeId::override_bit);
+        }
+        let is_hidden = |name: &[u8]| {
+            let mut hidden = self.hidden.iter();
+            hidden.any(|hidden| hidden.as_bytes().eq_ignore_ascii_case(name))
+        };
+        let mut kept = Vec::with_capacity(record.attributes.len());
+        for element in Elements(&record.attributes) {
+            if encoded::attribute(&element).is_none_or(|(name, _)| !is_hidden(name)) {
+                kept.extend_from_slice(element.whole);
+            }
+        }
+        record.attributes = Cow::Owned(kept);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::fixture::{query, snapshot};
+
+    fn hiding(names: &[&str]) -> Shape {
+        let hidden = names.iter().map(|name| name.to_ascii_lowercase()).collect();
+        Shape {
+            users: EntryShape { hidden },
+            ..Shape::default()
+        }
+    }
+
+    #[test]
+    fn the_default_shape_changes_nothing() {
+        let base = snapshot();
+        let (shaped, warnings) = base.shaped(&Shape::default()).unwrap();
+        assert_eq!(shaped.fingerprint(), base.fingerprint());
+        assert_eq!(warnings, []);
+        assert!(Shape::default().is_default() && !hiding(&["mail"]).is_default());
+    }
+
+    #[test]
+    fn hidden_attributes_are_neither_shown_nor_found() {
+        let (shaped, _) = snapshot()
+            .shaped(&hiding(&["mail", "name", "uid", "uidNumber", "department", "objectClass"]))
+            .unwrap();
+        let shaped = Arc::new(shaped);
+        let find = |filter: &str| {
+            let mut query = query(filter);
+            query.snapshot = Arc::clone(&shaped);
+            query.entries()
+        };
+        let bob = find("(sAMAccountName=bob)");
+        let bob = bob.first().unwrap();
+        for name in ["mail", "name", "uid", "uidNumber", "department", "objectClass"] {
+            assert_eq!(bob.get(name), [""; 0], "{name}");
+        }
+        assert_eq!(bob.get("displayName"), ["bob Example"]);
+        for filter in [
+            "(mail=bob@example.com)",
+            "(mail=*)",
+            "(name=bob example)",
+            "(uidNumber=2002)",
+            "(department=*)",
+            "(objectClass=user)",
+        ] {
+            assert!(find(filter).is_empty(), "{filter}");
+        }
+        assert_eq!(find("(displayName=bob example)").len(), 1);
+    }
+}
