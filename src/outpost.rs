@@ -45,6 +45,7 @@ use certificates::CertificateTable;
 pub use error::OutpostError;
 use events::EventFollower;
 use parts::Parts;
+use provider::Provider;
 use providers::table::ProviderTable;
 use refresh::{DirectorySettings, Refresh};
 use server_entries::ServerEntries;
@@ -131,6 +132,11 @@ impl Outpost {
     /// The directory as it was last loaded; `None` before the first time.
     pub fn snapshot(&self) -> Option<Arc<Snapshot>> {
         self.parts.directory.snapshot()
+    }
+
+    /// The same as a provider shows it; `None` also while it is being put into that shape.
+    pub fn snapshot_of(&self, provider: &Provider) -> Option<Arc<Snapshot>> {
+        self.parts.directory.in_shape(provider.shape())
     }
 
     /// Whether searches may go on reading a directory: the current one, or the one before it.

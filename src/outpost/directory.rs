@@ -1,9 +1,12 @@
-//! The directory of the moment: which snapshot is served, and what a new one means to those logged in by the old one.
+//! The directory of the moment: which snapshot is served, in which shapes, and what a new one means to those logged in by the
+//! old one.
 //!
-//! Must not know where a snapshot comes from, nor who searches it.
+//! Whatever is not a search reads the directory as it was loaded: who is who does not depend on what a provider shows. Must not
+//! know where a snapshot comes from, nor who searches it.
 
 mod changes;
 mod generations;
+mod served;
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -11,22 +14,33 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::watch;
 
 use crate::metrics::Metrics;
 use crate::outpost::sound::sound;
-use akldap_directory::Snapshot;
+use akldap_directory::{Shape, Snapshot, Warning, WrongNumber};
 
 use super::access::Logins;
 use super::bind::cache::BindCache;
 use super::status::Status;
 use changes::{Changes, UnderWay};
 use generations::Generations;
+use served::Served;
+
+/// A directory that could be served, in all shapes that are wanted.
+#[derive(Debug)]
+pub(super) struct Candidate {
+    served: Served,
+    /// What could not be shown in some shape.
+    pub(super) warnings: Vec<Warning>,
+}
 
 /// The directory that is served, and the one before it for as long as somebody reads it.
 pub struct CurrentDirectory {
-    snapshot: ArcSwapOption<Snapshot>,
+    served: ArcSwapOption<Served>,
+    /// The shapes in which it is served beside the default one.
+    shapes: ArcSwap<Vec<Arc<Shape>>>,
     /// Counts installed snapshots.
     generation: AtomicU64,
     generations: Generations,
@@ -47,7 +61,8 @@ impl CurrentDirectory {
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
-            snapshot: ArcSwapOption::empty(),
+            served: ArcSwapOption::empty(),
+            shapes: ArcSwap::default(),
             generation: AtomicU64::new(0),
             generations: Generations::default(),
             changes: Changes::default(),
@@ -60,12 +75,19 @@ impl CurrentDirectory {
 
     /// The directory as it was last loaded; `None` before the first time.
     pub fn snapshot(&self) -> Option<Arc<Snapshot>> {
-        self.snapshot.load_full()
+        let served = self.served.load();
+        served.as_ref().map(|served| Arc::clone(&served.base))
+    }
+
+    /// The same in a shape, of which `None` is the default; `None` also until it has that shape.
+    pub fn in_shape(&self, shape: Option<&Arc<Shape>>) -> Option<Arc<Snapshot>> {
+        let served = self.served.load();
+        served.as_ref()?.in_shape(shape).cloned()
     }
 
     /// Whether there is one.
     pub fn is_loaded(&self) -> bool {
-        self.snapshot.load().is_some()
+        self.served.load().is_some()
     }
 
     /// Whether it shows a user, as one who is active.
@@ -80,10 +102,8 @@ impl CurrentDirectory {
 
     /// Whether searches may go on reading a directory: the current one, or the one before it.
     pub fn is_served(&self, snapshot: &Arc<Snapshot>) -> bool {
-        let current = self.snapshot.load();
-        current
-            .as_ref()
-            .is_some_and(|current| Arc::ptr_eq(current, snapshot))
+        let current = self.served.load();
+        current.as_ref().is_some_and(|current| current.includes(snapshot))
             || self.generations.is_before(snapshot)
     }
 
@@ -108,19 +128,49 @@ impl CurrentDirectory {
         self.changes.concern(user_pk, generations)
     }
 
+    /// Puts a new directory into every shape that is wanted. Takes as long as building it: to be called on a thread that may
+    /// block, and by one caller at a time, until [`install`](Self::install).
+    ///
+    /// # Errors
+    /// When a number points nowhere.
+    pub(super) fn shape(&self, snapshot: Snapshot) -> Result<Candidate, WrongNumber> {
+        let before = self.served.load_full();
+        let (served, warnings) = Served::new(Arc::new(snapshot), &self.shapes.load(), before.as_deref())?;
+        Ok(Candidate { served, warnings })
+    }
+
+    /// Has the directory, this one and those to come, served in these shapes beside the default one. Blocks, and excludes
+    /// [`shape`](Self::shape) and [`install`](Self::install), as that does. Returns what could not be shown so.
+    ///
+    /// # Errors
+    /// When a number points nowhere; this directory stays in the shapes that it has.
+    pub(super) fn want(&self, shapes: Vec<Arc<Shape>>) -> Result<Vec<Warning>, WrongNumber> {
+        let shapes = Arc::new(shapes);
+        self.shapes.store(Arc::clone(&shapes));
+        let before = self.served.load_full();
+        let Some(before) = before.filter(|before| !before.has_just(&shapes)) else {
+            return Ok(Vec::new());
+        };
+        let (served, warnings) = Served::new(Arc::clone(&before.base), &shapes, Some(&before))?;
+        self.served.store(Some(Arc::new(served)));
+        self.generations.look_again();
+        Ok(warnings)
+    }
+
     /// Puts a new directory in place of the old one and draws the consequences for those logged in: for all of them, or
     /// for those only who were put into the old one. About anybody else that says nothing.
-    pub(super) fn install(&self, snapshot: Snapshot, added: Option<&BTreeSet<i64>>) -> Arc<Snapshot> {
+    pub(super) fn install(&self, next: Candidate, added: Option<&BTreeSet<i64>>) -> Arc<Snapshot> {
+        let snapshot = Arc::clone(&next.served.base);
         let (users, groups) = (snapshot.user_count(), snapshot.group_count());
         // A user fetched into a directory does not make the rest of it any newer.
         self.metrics.snapshot_installed(users, groups);
-        let snapshot = Arc::new(snapshot);
-        let before = self.snapshot.swap(Some(Arc::clone(&snapshot)));
+        let before = self.served.swap(Some(Arc::new(next.served)));
         self.changes.note(self.generation() + 1, || {
             let before = before.as_deref()?;
-            sound(snapshot.login_changes(before))
+            sound(snapshot.login_changes(&before.base))
         });
-        self.generations.replaced(before.as_ref());
+        self.generations
+            .replaced(before.iter().flat_map(|before| before.snapshots()));
         drop(before);
         self.generation.fetch_add(1, Ordering::SeqCst);
         self.end_what_is_over(&snapshot, |pk| added.is_none_or(|added| added.contains(&pk)));
@@ -151,12 +201,13 @@ impl CurrentDirectory {
     }
 
     /// Serves a directory that an earlier process read, unless there is one already. Nobody is logged out by it: it
-    /// knows nothing of what happened since.
+    /// knows nothing of what happened since. It has only the default shape until others are [wanted](Self::want) anew.
     pub(super) fn restore(&self, snapshot: Snapshot, read: SystemTime) -> bool {
         let (users, groups) = (snapshot.user_count(), snapshot.group_count());
+        let restored = Served::unshaped(snapshot);
         let before = self
-            .snapshot
-            .compare_and_swap(&None::<Arc<Snapshot>>, Some(Arc::new(snapshot)));
+            .served
+            .compare_and_swap(&None::<Arc<Served>>, Some(Arc::new(restored)));
         if before.is_some() {
             return false;
         }

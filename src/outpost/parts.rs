@@ -142,6 +142,7 @@ impl Parts {
             uuid: Arc::clone(&self.uuid),
             release: Arc::clone(&self.release),
             providers: Arc::clone(&self.providers),
+            users: Arc::clone(&self.users),
             certificates: Arc::clone(&self.certificates),
             schedule: Arc::clone(&self.schedule),
             requests: Arc::clone(&self.requests),
@@ -207,6 +208,7 @@ impl Parts {
             client: self.client.clone(),
             providers: Arc::clone(&self.providers),
             directory: Arc::clone(&self.directory),
+            users: Arc::clone(&self.users),
             status: Arc::clone(&self.status),
         }
     }

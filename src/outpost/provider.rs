@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::metrics::{ApplicationMetrics, Metrics};
 use akldap_authentik::{LdapProvider, Mode};
-use akldap_directory::Tree;
 use akldap_directory::subschema::Attributes;
+use akldap_directory::{Shape, Tree};
 use akldap_ldap::dn::DnError;
 
 /// One provider as authentik configures it, with its place in the directory.
@@ -13,16 +13,19 @@ use akldap_ldap::dn::DnError;
 pub struct Provider {
     settings: LdapProvider,
     tree: Arc<Tree>,
+    shape: Option<Arc<Shape>>,
     metrics: ApplicationMetrics,
 }
 
 impl Provider {
-    /// A provider from authentik's settings; its base entry has `base_attributes` beside its own.
+    /// A provider from authentik's settings, whose entries have this shape or the default one; its base entry has
+    /// `base_attributes` beside its own.
     ///
     /// # Errors
     /// When its base DN is not a distinguished name.
     pub fn new(
         settings: LdapProvider,
+        shape: Option<Arc<Shape>>,
         base_attributes: &Attributes,
         metrics: &Metrics,
     ) -> Result<Self, DnError> {
@@ -37,6 +40,7 @@ impl Provider {
         Ok(Self {
             settings,
             tree: Arc::new(tree),
+            shape,
             metrics,
         })
     }
@@ -59,6 +63,11 @@ impl Provider {
     /// Its place in the directory.
     pub fn tree(&self) -> &Arc<Tree> {
         &self.tree
+    }
+
+    /// The look of its entries; `None` is the default one.
+    pub fn shape(&self) -> Option<&Arc<Shape>> {
+        self.shape.as_ref()
     }
 
     /// Its metrics.

@@ -67,10 +67,14 @@ impl Providers {
         self.unclaimed.store(Arc::new(self.metrics.application("")));
     }
 
+    /// The providers that authentik names, ready to be [installed](Self::install).
+    pub(super) fn prepare(&self, settings: Vec<LdapProvider>) -> ProviderTable {
+        self.table(&self.current(), settings)
+    }
+
     /// Serves the providers that authentik names.
-    pub(super) fn install(&self, settings: Vec<LdapProvider>) {
+    pub(super) fn install(&self, table: ProviderTable) {
         let before = self.current().clone();
-        let table = self.table(&before, settings);
         if table.is_empty() && (!before.is_empty() || !self.status.configured()) {
             tracing::warn!(
                 "no LDAP provider is served: assign one with an application to this outpost in authentik"
@@ -125,7 +129,7 @@ impl Providers {
             let attributes = root_dse.attributes(Reader::Bound {
                 naming_context: &base_dn,
             });
-            match Provider::new(settings, &attributes, &self.metrics) {
+            match Provider::new(settings, None, &attributes, &self.metrics) {
                 Ok(provider) => {
                     tracing::info!(provider = name, base_dn, "provider loaded");
                     if provider.searches_directly() {

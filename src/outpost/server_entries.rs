@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use akldap_directory::Shape;
 use akldap_directory::rootdse::Reader;
 use akldap_directory::subschema::{self, Beyond};
 
@@ -16,19 +17,47 @@ use crate::outpost::sound::sound;
 /// When the schema changed with the attributes that admins give, as its readers see it. A server that starts cannot know
 /// since when it is as it is: attributes beyond our own schema count as new.
 #[derive(Debug, Default)]
-struct SchemaChanges(Mutex<(Beyond, Option<i64>)>);
+struct SchemaChanges(Mutex<Vec<Seen>>);
+
+/// The schema of one shape, and when it changed.
+#[derive(Debug)]
+struct Seen {
+    shape: Option<Arc<Shape>>,
+    beyond: Beyond,
+    changed: Option<i64>,
+}
 
 impl SchemaChanges {
     /// The second since 1970 in which the schema became as it is `now`; none if there never was anything beyond our own.
-    /// Two changes never share a second, and a clock that is set back does no harm.
-    fn seen(&self, beyond: &Beyond, now: i64) -> Option<i64> {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (known, changed) = &mut *last;
-        if known != beyond {
-            known.clone_from(beyond);
-            *changed = Some(changed.map_or(now, |before| now.max(before.saturating_add(1))));
+    /// Two changes never share a second, and a clock that is set back does no harm. What no `shapes` have any more is
+    /// forgotten.
+    fn seen(
+        &self,
+        shape: Option<&Arc<Shape>>,
+        shapes: &[Arc<Shape>],
+        beyond: &Beyond,
+        now: i64,
+    ) -> Option<i64> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_needed = |shape: &Arc<Shape>| shapes.contains(shape);
+        all.retain(|seen| seen.shape.as_ref().is_none_or(is_needed));
+        let place = all.iter().position(|seen| seen.shape.as_ref() == shape);
+        let mut last = place.map_or_else(
+            || Seen {
+                shape: shape.cloned(),
+                beyond: Beyond::default(),
+                changed: None,
+            },
+            |place| all.swap_remove(place),
+        );
+        if last.beyond != *beyond {
+            last.beyond.clone_from(beyond);
+            let next = |before: i64| now.max(before.saturating_add(1));
+            last.changed = Some(last.changed.map_or(now, next));
         }
-        *changed
+        let changed = last.changed;
+        all.push(last);
+        changed
     }
 }
 
@@ -75,14 +104,21 @@ impl ServerEntries {
     /// What the subschema says to somebody. How admins name their attributes is for those who may log in.
     /// `None` where the directory in memory is damaged.
     pub fn subschema(&self, identity: Option<&Identity>) -> Option<subschema::Attributes> {
-        let Some(snapshot) = identity.and_then(|_| self.directory.snapshot()) else {
+        let providers = self.providers.current();
+        let shape = identity.and_then(|identity| {
+            let bound_to = identity.provider();
+            let current = providers.by_pk(bound_to.pk());
+            current.as_ref().unwrap_or(bound_to).shape().cloned()
+        });
+        let Some(snapshot) = identity.and_then(|_| self.directory.in_shape(shape.as_ref())) else {
             return Some(subschema::attributes(&Beyond::default(), None));
         };
         let beyond = sound(snapshot.beyond_schema())?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
         let changed = self
             .schema_changes
-            .seen(&beyond, i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
+            .seen(shape.as_ref(), &providers.shapes(), &beyond, now);
         Some(subschema::attributes(&beyond, changed))
     }
 }
@@ -98,17 +134,42 @@ mod tests {
             ..Beyond::default()
         };
         let changes = SchemaChanges::default();
-        assert_eq!(changes.seen(&beyond(&[]), 100), None);
-        assert_eq!(changes.seen(&beyond(&["a"]), 200), Some(200));
-        assert_eq!(changes.seen(&beyond(&["a"]), 300), Some(200));
-        assert_eq!(changes.seen(&beyond(&["a", "b"]), 300), Some(300));
+        let seen = |beyond: &Beyond, now| changes.seen(None, &[], beyond, now);
+        assert_eq!(seen(&beyond(&[]), 100), None);
+        assert_eq!(seen(&beyond(&["a"]), 200), Some(200));
+        assert_eq!(seen(&beyond(&["a"]), 300), Some(200));
+        assert_eq!(seen(&beyond(&["a", "b"]), 300), Some(300));
         // Within the same second, and after the clock was set back.
-        assert_eq!(changes.seen(&beyond(&["b"]), 300), Some(301));
-        assert_eq!(changes.seen(&beyond(&[]), 7), Some(302));
+        assert_eq!(seen(&beyond(&["b"]), 300), Some(301));
+        assert_eq!(seen(&beyond(&[]), 7), Some(302));
         let several = Beyond {
             several: vec!["cn"],
             ..Beyond::default()
         };
-        assert_eq!(changes.seen(&several, 400), Some(400));
+        assert_eq!(seen(&several, 400), Some(400));
+    }
+    #[test]
+    fn the_schema_of_one_shape_changes_without_that_of_another() {
+        let shape = |name: &str| {
+            let mut shape = Shape::default();
+            shape.users.hidden.insert(name.to_owned());
+            Arc::new(shape)
+        };
+        let named = |name: &str| Beyond {
+            custom: vec![name.to_owned()],
+            ..Beyond::default()
+        };
+        let (one, other, changes) = (shape("a"), shape("b"), SchemaChanges::default());
+        let both = [Arc::clone(&one), Arc::clone(&other)];
+        assert_eq!(changes.seen(Some(&one), &both, &named("x"), 100), Some(100));
+        assert_eq!(changes.seen(Some(&other), &both, &named("y"), 200), Some(200));
+        assert_eq!(changes.seen(None, &both, &named("z"), 300), Some(300));
+        assert_eq!(changes.seen(Some(&one), &both, &named("x"), 400), Some(100));
+        assert_eq!(changes.seen(None, &[], &named("z"), 500), Some(300));
+        assert_eq!(
+            changes.seen(Some(&one), &both, &named("x"), 600),
+            Some(600),
+            "it was forgotten"
+        );
     }
 }

@@ -333,7 +333,7 @@ mod tests {
         });
         let metrics = Metrics::new(OutpostLabels::new("u", "1", "b"));
         let settings = serde_json::from_value(settings).unwrap();
-        Arc::new(Provider::new(settings, &Attributes::new(), &metrics).unwrap())
+        Arc::new(Provider::new(settings, None, &Attributes::new(), &metrics).unwrap())
     }
 
     fn logins() -> Arc<Logins> {

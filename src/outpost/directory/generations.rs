@@ -12,27 +12,35 @@ use akldap_directory::Snapshot;
 /// The directories before the current one.
 #[derive(Debug, Default)]
 pub(super) struct Generations {
-    before: Mutex<Weak<Snapshot>>,
+    /// In each of its shapes.
+    before: Mutex<Vec<Weak<Snapshot>>>,
     retirements: watch::Sender<u64>,
 }
 
 impl Generations {
-    /// A snapshot took the place of `before`. What is older and still read is to be let go of.
-    pub(super) fn replaced(&self, before: Option<&Arc<Snapshot>>) {
-        let next = before.map(Arc::downgrade).unwrap_or_default();
+    /// A directory took the place of `before`, given in all its shapes. What is older and still read is to be let go of.
+    pub(super) fn replaced<'s>(&self, before: impl Iterator<Item = &'s Arc<Snapshot>>) {
+        let next = before.map(Arc::downgrade).collect();
         let oldest = std::mem::replace(
             &mut *self.before.lock().unwrap_or_else(PoisonError::into_inner),
             next,
         );
-        if oldest.strong_count() > 0 {
-            self.retirements.send_modify(|count| *count += 1);
+        if oldest.iter().any(|snapshot| snapshot.strong_count() > 0) {
+            self.look_again();
         }
     }
 
-    /// Whether this is the snapshot before the current one.
+    /// Has every search look whether its snapshot may still be read.
+    pub(super) fn look_again(&self) {
+        self.retirements.send_modify(|count| *count += 1);
+    }
+
+    /// Whether this is the directory before the current one, in some shape.
     pub(super) fn is_before(&self, snapshot: &Arc<Snapshot>) -> bool {
         let before = self.before.lock().unwrap_or_else(PoisonError::into_inner);
-        std::ptr::eq(before.as_ptr(), Arc::as_ptr(snapshot))
+        before
+            .iter()
+            .any(|before| std::ptr::eq(before.as_ptr(), Arc::as_ptr(snapshot)))
     }
 
     /// Changes when searches have to look whether their snapshot may still be read.
@@ -57,15 +65,15 @@ mod tests {
             changed
         };
         let (first, second, third) = (snapshot(), snapshot(), snapshot());
-        generations.replaced(None);
-        generations.replaced(Some(&first));
+        generations.replaced([].iter());
+        generations.replaced([&first].into_iter());
         assert!(!has_changed(), "the first is the one before the current");
         assert!(generations.is_before(&first) && !generations.is_before(&second));
-        generations.replaced(Some(&second));
+        generations.replaced([&second].into_iter());
         assert!(has_changed(), "a search still reads the first");
         assert!(generations.is_before(&second) && !generations.is_before(&first));
         drop(second);
-        generations.replaced(Some(&third));
+        generations.replaced([&third].into_iter());
         assert!(!has_changed(), "nobody read the second any more");
     }
 }

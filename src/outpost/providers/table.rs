@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::outpost::provider::Provider;
+use akldap_directory::Shape;
 use akldap_ldap::dn::{Dn, DnError, Name, Unescaped};
 
 /// To which provider a name belongs, and how that was seen.
@@ -81,6 +82,17 @@ impl ProviderTable {
     /// All providers.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Provider>> {
         self.providers.iter()
+    }
+
+    /// The shapes that providers have beside the default one, each once.
+    pub(in crate::outpost) fn shapes(&self) -> Vec<Arc<Shape>> {
+        let mut shapes: Vec<Arc<Shape>> = Vec::new();
+        for shape in self.providers.iter().filter_map(|provider| provider.shape()) {
+            if !shapes.contains(shape) {
+                shapes.push(Arc::clone(shape));
+            }
+        }
+        shapes
     }
 
     /// True when there is none.
@@ -173,6 +185,7 @@ impl ProviderTable {
             Arc::new(
                 Provider::new(
                     serde_json::from_value(json).unwrap(),
+                    None,
                     &Attributes::new(),
                     &metrics,
                 )

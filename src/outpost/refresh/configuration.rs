@@ -20,6 +20,7 @@ use akldap_authentik::{ApiError, Client};
 use super::failure::Failure;
 use super::requests::RefreshRequests;
 use super::schedule::{BACKOFF, Schedule};
+use super::user_fetch::UserFetch;
 
 /// What the configuration is read by, and where it goes.
 pub(in crate::outpost) struct ConfigurationRefresh {
@@ -27,6 +28,8 @@ pub(in crate::outpost) struct ConfigurationRefresh {
     pub(in crate::outpost) uuid: Arc<OutpostUuid>,
     pub(in crate::outpost) release: Arc<KnownRelease>,
     pub(in crate::outpost) providers: Arc<Providers>,
+    /// Puts the directory into the shapes that providers have.
+    pub(in crate::outpost) users: Arc<UserFetch>,
     pub(in crate::outpost) certificates: Arc<CertificateTable>,
     pub(in crate::outpost) schedule: Arc<Schedule>,
     pub(in crate::outpost) requests: Arc<RefreshRequests>,
@@ -97,7 +100,14 @@ impl ConfigurationRefresh {
         for warning in warnings {
             tracing::warn!("{warning}");
         }
-        self.providers.install(settings);
+        let table = self.providers.prepare(settings);
+        let (before, next) = (self.providers.current().shapes(), table.shapes());
+        // A provider must not be without its directory while that is put into the new shape.
+        let new = next.iter().filter(|shape| !before.contains(shape));
+        let all = before.iter().chain(new).cloned().collect();
+        self.users.serve_in(all).await;
+        self.providers.install(table);
+        self.users.serve_in(next).await;
         let providers = self.providers.current().clone();
         self.certificates.refresh(&self.client, &providers).await;
         Ok(())

@@ -19,7 +19,9 @@ use crate::outpost::directory::CurrentDirectory;
 use crate::outpost::sound::sound;
 use akldap_authentik::lists::sort_by_date;
 use akldap_authentik::{Client, User};
-use akldap_directory::{Builder, Snapshot, Warning, WrongNumber, login_key, without_white_space_around};
+use akldap_directory::{
+    Builder, Shape, Snapshot, Warning, WrongNumber, login_key, without_white_space_around,
+};
 
 use super::assembly::{Assembly, Fetched};
 use super::load::{LoadError, Target, namesakes};
@@ -146,6 +148,22 @@ impl UserFetch {
         }
     }
 
+    /// Has the directory served in these shapes beside the default one; waits until it is.
+    pub(in crate::outpost) async fn serve_in(&self, shapes: Vec<Arc<Shape>>) {
+        let _installing = self.misses.installing.lock().await;
+        let directory = Arc::clone(&self.directory);
+        match tokio::task::spawn_blocking(move || directory.want(shapes)).await {
+            Ok(wanted) => {
+                for warning in sound(wanted).into_iter().flatten() {
+                    tracing::warn!("{warning}");
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, "the directory could not be put into the shape of a provider");
+            }
+        }
+    }
+
     async fn user_row(&self, pk: i64) -> Result<User, String> {
         match timeout(FETCH_TIME, self.client.user(pk)).await {
             Ok(Ok(Some((user, _)))) => Ok(user),
@@ -170,10 +188,12 @@ impl UserFetch {
                 let fetched: Vec<Fetched> = rows.iter().cloned().map(|user| Fetched { user, at }).collect();
                 let mut concerned: BTreeSet<i64> = rows.iter().map(|row| row.pk).collect();
                 concerned.extend(&gone);
-                match tokio::task::spawn_blocking(move || with_users(&current, &rows, &gone)).await {
-                    Ok(Ok(snapshot)) => {
+                let directory = Arc::clone(&self.directory);
+                let build = move || directory.shape(with_users(&current, &rows, &gone)?);
+                match tokio::task::spawn_blocking(build).await {
+                    Ok(Ok(next)) => {
                         self.misses.lock().fetched.extend(fetched);
-                        self.directory.install(snapshot, Some(&concerned));
+                        self.directory.install(next, Some(&concerned));
                         tracing::info!(users = concerned.len(), "fetched users newer than the directory");
                     }
                     Ok(Err(wrong)) => {
@@ -238,7 +258,7 @@ impl Target for UserFetch {
         let current = self.directory.snapshot();
         let previous = current.clone();
         let build = tokio::task::spawn_blocking(move || assembly.build(previous.as_deref()));
-        let (snapshot, odd) = build.await??;
+        let (snapshot, mut odd) = build.await??;
         self.misses.lock().fetched = still;
         if let Some(current) = &current
             && snapshot.fingerprint() == current.fingerprint()
@@ -246,12 +266,15 @@ impl Target for UserFetch {
             return Ok((Arc::clone(current), odd));
         }
         let (users, groups) = (snapshot.user_count(), snapshot.group_count());
+        let directory = Arc::clone(&self.directory);
+        let next = tokio::task::spawn_blocking(move || directory.shape(snapshot)).await??;
+        odd.extend_from_slice(&next.warnings);
         if current.is_none() {
             tracing::info!(users, groups, "directory loaded");
         } else {
             tracing::debug!(users, groups, full, "directory refreshed");
         }
-        Ok((self.directory.install(snapshot, None), odd))
+        Ok((self.directory.install(next, None), odd))
     }
 }
 

@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::outpost::directory::CurrentDirectory;
 use crate::outpost::providers::Providers;
+use crate::outpost::refresh::user_fetch::UserFetch;
 use crate::outpost::status::Status;
 use akldap_authentik::Client;
 use akldap_directory::Snapshot;
@@ -23,6 +24,8 @@ pub(in crate::outpost) struct SnapshotFileTask {
     pub(in crate::outpost) client: Client,
     pub(in crate::outpost) providers: Arc<Providers>,
     pub(in crate::outpost) directory: Arc<CurrentDirectory>,
+    /// Puts the directory into the shapes that providers have.
+    pub(in crate::outpost) users: Arc<UserFetch>,
     pub(in crate::outpost) status: Arc<Status>,
 }
 
@@ -38,7 +41,7 @@ impl SnapshotFileTask {
         tasks.spawn(async move {
             let reader = Arc::clone(&task);
             match tokio::task::spawn_blocking(move || reader.read()).await {
-                Ok(read) => task.restore(read),
+                Ok(read) => task.restore(read).await,
                 Err(error) => tracing::error!(%error, "reading the snapshot file failed inside akldap"),
             }
             file_read.cancel();
@@ -55,7 +58,7 @@ impl SnapshotFileTask {
     }
 
     /// Serves what the file holds unless authentik was faster.
-    fn restore(&self, read: Result<(About, Snapshot), FileError>) {
+    async fn restore(&self, read: Result<(About, Snapshot), FileError>) {
         let path = self.file.path.display().to_string();
         let (about, snapshot) = match read {
             Ok(restored) => restored,
@@ -76,6 +79,7 @@ impl SnapshotFileTask {
         let (users, groups) = (snapshot.user_count(), snapshot.group_count());
         let providers = self.providers.restore(about.providers, read);
         let directory = self.directory.restore(snapshot, read);
+        self.users.serve_in(self.providers.current().shapes()).await;
         if providers || directory {
             // Whether authentik can be reached, and what works if not, is told elsewhere.
             tracing::info!(

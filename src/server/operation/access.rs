@@ -25,7 +25,7 @@ pub(super) struct Allowed {
 pub(super) fn authorise(session: &LdapSession, base_object: &Name<'_>) -> Result<Allowed, Answer> {
     let refused = |code, text: &str| refused(session, LdapResult::new(code, text));
     // An outage looks like one to everybody: nobody can bind before the first load, so "bind first" would mislead.
-    let Some(snapshot) = session.outpost.snapshot() else {
+    let Some(directory) = session.outpost.snapshot() else {
         let text = "the directory has not been loaded from authentik yet";
         return Err(refused(ResultCode::Unavailable, text));
     };
@@ -50,7 +50,7 @@ pub(super) fn authorise(session: &LdapSession, base_object: &Name<'_>) -> Result
         let text = "bound to another provider than the one whose tree this is";
         return Err(refused(ResultCode::InsufficientAccessRights, text));
     }
-    if !identity.may_search_everything() && snapshot.user_by_pk(identity.user_pk()).is_none() {
+    if !identity.may_search_everything() && directory.user_by_pk(identity.user_pk()).is_none() {
         session.outpost.fetch_user_soon(identity.user_pk());
         return Err(Answer::refused(
             RejectReason::UserInfoNotCached,
@@ -58,6 +58,10 @@ pub(super) fn authorise(session: &LdapSession, base_object: &Name<'_>) -> Result
             "this account is newer than the directory: it is being fetched",
         ));
     }
+    let Some(snapshot) = session.outpost.snapshot_of(&provider) else {
+        let text = "the directory is being put into the shape of this provider";
+        return Err(refused(ResultCode::Unavailable, text));
+    };
     Ok(Allowed {
         provider,
         viewer: identity.viewer(),

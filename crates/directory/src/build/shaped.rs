@@ -85,7 +85,14 @@ mod tests {
     #[test]
     fn hidden_attributes_are_neither_shown_nor_found() {
         let (shaped, _) = snapshot()
-            .shaped(&hiding(&["mail", "name", "uid", "uidNumber", "department", "objectClass"]))
+            .shaped(&hiding(&[
+                "mail",
+                "name",
+                "uid",
+                "uidNumber",
+                "department",
+                "objectClass",
+            ]))
             .unwrap();
         let shaped = Arc::new(shaped);
         let find = |filter: &str| {
