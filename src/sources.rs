@@ -46,6 +46,23 @@ fn the_strict_lints_are_the_same_in_each_crate() {
     }
 }
 
+/// The harness of this program does not know Rust's own attributes: a test that bears one would never run.
+#[test]
+fn tests_with_clients_are_registered() {
+    let mut files = Vec::new();
+    sources(&root().join("tests/clients"), &mut files);
+    let mut tests = 0;
+    for file in files {
+        let text = fs::read_to_string(&file).expect("a readable source");
+        for line in text.lines().map(str::trim) {
+            let foreign = line.starts_with("#[test]") || line.starts_with("#[tokio::test");
+            assert!(!foreign, "{}: {line}", file.display());
+            tests += usize::from(line.ends_with("client_test]"));
+        }
+    }
+    assert!(tests > 90, "{tests} tests were found");
+}
+
 #[test]
 fn what_the_documents_name_is_there() {
     for document in ["ARCHITECTURE.md", "CONTRIBUTING.md"] {

@@ -3,6 +3,7 @@
 use crate::machine::{Machine, free_port};
 use crate::transport::{AUTHORITY, STRANGER, Target, Transport, over_tls};
 use crate::version::package;
+use akldap_testing::client_test::client_test;
 use akldap_testing::exercise::{Need, exercise};
 use akldap_testing::stage::{BASE, SUFFIX, user_dn};
 
@@ -123,7 +124,7 @@ AuthLDAPBindPassword demo-ldapservice
 }
 
 /// ldap-user, ldap-group (with groups of groups, uniqueMember and memberUid), ldap-attribute, ldap-filter, ldap-dn: 200 or 401.
-#[tokio::test]
+#[client_test]
 async fn requirements() {
     over(Transport::Clear).await;
 }

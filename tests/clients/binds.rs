@@ -2,11 +2,12 @@
 
 use crate::setting::{USERS, demo};
 use crate::transport::{AUTHORITY, STRANGER, Target, Transport, over_tls};
+use akldap_testing::client_test::client_test;
 use akldap_testing::exercise::{Need, exercise};
 use akldap_testing::program::run;
 use akldap_testing::stage::{BASE, SUFFIX, user_dn};
 
-#[tokio::test]
+#[client_test]
 async fn the_service_account_lists_every_user() {
     let Some(_exercise) = exercise(&[Need::Program("ldapsearch")]) else {
         return;
@@ -27,7 +28,7 @@ async fn the_service_account_lists_every_user() {
     }
 }
 
-#[tokio::test]
+#[client_test]
 async fn alice_sees_herself_her_groups_and_her_virtual_group() {
     let Some(_exercise) = exercise(&[Need::Program("ldapsearch")]) else {
         return;
@@ -66,7 +67,7 @@ async fn alice_sees_herself_her_groups_and_her_virtual_group() {
     assert_eq!((other.code, other.entries()), (32, 0), "{other:?}");
 }
 
-#[tokio::test]
+#[client_test]
 async fn refused_binds_have_their_exit_codes() {
     let Some(_exercise) = exercise(&[Need::Program("ldapsearch")]) else {
         return;
@@ -99,7 +100,7 @@ async fn refused_binds_have_their_exit_codes() {
     assert_eq!(version_2.code, 2, "{version_2:?}");
 }
 
-#[tokio::test]
+#[client_test]
 async fn names_bind_as_people_write_them() {
     let Some(_exercise) = exercise(&[Need::Program("ldapwhoami")]) else {
         return;
@@ -143,7 +144,7 @@ async fn names_bind_as_people_write_them() {
     }
 }
 
-#[tokio::test]
+#[client_test]
 async fn nobody_needs_credentials_for_the_root_dse_and_the_subschema() {
     let Some(_exercise) = exercise(&[Need::Program("ldapsearch")]) else {
         return;

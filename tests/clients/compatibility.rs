@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use crate::phpldapadmin;
 use crate::version::{npm, package, said};
+use akldap_testing::client_test::client_test;
 use akldap_testing::exercise::{BEYOND, notes};
 
 /// A client, the tests that run it, and how to tell its version.
@@ -153,7 +154,16 @@ const CLIENTS: &[Client] = &[
 const OVER_TLS: [&str; 2] = ["over_ldaps", "over_start_tls"];
 
 /// Modules whose tests say nothing about a client: what they show is that others can fail.
-const OTHERS: [&str; 4] = ["readme", "compatibility", "recorder", "nextcloud::spoilt"];
+const OTHERS: [&str; 8] = [
+    "readme",
+    "compatibility",
+    "recorder",
+    "nextcloud::spoilt",
+    "haproxy",
+    "nginx",
+    "slapd",
+    "tls",
+];
 
 const HEAD: &str = "# Compatibility
 
@@ -237,7 +247,7 @@ fn tests_of(module: &str, text: &str) -> Vec<(String, String)> {
             .and_then(|rest| rest.split('(').next());
         if let Some(part) = line.trim_start().strip_prefix("/// ") {
             comment = format!("{comment} {part}");
-        } else if line == "#[tokio::test]" || line == "#[test]" {
+        } else if line == "#[client_test]" {
             is_test = true;
         } else if let Some(name) = over_tls.or(plain) {
             let said = match comment.trim() {
@@ -334,7 +344,7 @@ fn write_page(tests: &BTreeMap<String, String>) -> String {
     text + &details + TAIL
 }
 
-#[test]
+#[client_test]
 fn the_page_lists_the_tests_there_are() {
     let tests = tests();
     assert!(tests.len() > 30, "only {} tests were found", tests.len());

@@ -1,11 +1,12 @@
 //! Controls as ldapsearch sends them: pages, sorting, lists, dereferencing, and those nobody knows.
 
 use crate::setting::{USERS, demo};
+use akldap_testing::client_test::client_test;
 use akldap_testing::exercise::{Need, exercise};
 use akldap_testing::program::run_until;
 use akldap_testing::stage::{BASE, SUFFIX};
 
-#[tokio::test]
+#[client_test]
 async fn pages() {
     let Some(_exercise) = exercise(&[Need::Program("ldapsearch")]) else {
         return;
@@ -44,7 +45,7 @@ async fn pages() {
     assert_eq!(limited.entries(), 10, "{limited:?}");
 }
 
-#[tokio::test]
+#[client_test]
 async fn sorting() {
     let Some(_exercise) = exercise(&[Need::Program("ldapsearch")]) else {
         return;
@@ -91,7 +92,7 @@ async fn sorting() {
     );
 }
 
-#[tokio::test]
+#[client_test]
 async fn virtual_lists() {
     let Some(_exercise) = exercise(&[Need::Program("ldapsearch")]) else {
         return;
@@ -144,7 +145,7 @@ async fn virtual_lists() {
     assert_ne!(unsorted.code, 0, "a list without an order: {unsorted:?}");
 }
 
-#[tokio::test]
+#[client_test]
 async fn dereferencing() {
     let Some(_exercise) = exercise(&[Need::Program("ldapsearch")]) else {
         return;
@@ -196,7 +197,7 @@ async fn dereferencing() {
     assert_eq!(output.lines("# member:").len(), 1, "{output:?}");
 }
 
-#[tokio::test]
+#[client_test]
 async fn controls_without_effect_and_unknown_ones() {
     let Some(_exercise) = exercise(&[Need::Program("ldapsearch")]) else {
         return;

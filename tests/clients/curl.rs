@@ -5,12 +5,13 @@ use tokio::net::TcpListener;
 
 use crate::setting::USERS;
 use crate::transport::{AUTHORITY, STRANGER, Target, Transport, over_tls};
+use akldap_testing::client_test::client_test;
 use akldap_testing::exercise::{Need, exercise};
 use akldap_testing::program::{command, run};
 use akldap_testing::stage::{BASE, SUFFIX, user_dn};
 
 /// An entry, more entries than are written at once, the root DSE without credentials, a refused login.
-#[tokio::test]
+#[client_test]
 async fn reads_entries() {
     over(Transport::Clear).await;
 }

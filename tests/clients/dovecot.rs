@@ -4,6 +4,7 @@ use crate::machine::Machine;
 use crate::setting::{USERS, demo};
 use crate::transport::{AUTHORITY, STRANGER, Target, Transport, over_tls};
 use crate::version::package;
+use akldap_testing::client_test::client_test;
 use akldap_testing::exercise::{Need, exercise};
 use akldap_testing::program::Output;
 use akldap_testing::stage::{BASE, user_dn};
@@ -84,7 +85,7 @@ async fn doveadm(machine: &mut Machine, arguments: &str) -> Output {
 }
 
 /// `doveadm auth test` by name and mail address: right and wrong passwords, refused accounts, filter characters as a name.
-#[tokio::test]
+#[client_test]
 async fn passwords() {
     let Some(_exercise) = exercise(&NEEDS) else {
         return;
@@ -127,7 +128,7 @@ async fn try_passwords(machine: &mut Machine) {
 }
 
 /// `doveadm user`: home, uid and gid by name and mail address, nobody, and everybody through the iterate filter.
-#[tokio::test]
+#[client_test]
 async fn mailboxes() {
     let Some(_exercise) = exercise(&NEEDS) else {
         return;

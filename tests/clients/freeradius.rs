@@ -3,6 +3,7 @@
 use crate::machine::{Machine, free_port};
 use crate::transport::{AUTHORITY, STRANGER, Target, Transport, over_tls};
 use crate::version::package;
+use akldap_testing::client_test::client_test;
 use akldap_testing::exercise::{Need, exercise};
 use akldap_testing::stage::{BASE, user_dn};
 
@@ -126,7 +127,7 @@ server demo {{
 }
 
 /// Access-Accept with attributes and a group's Filter-Id, or Access-Reject: passwords, refused accounts, filter characters.
-#[tokio::test]
+#[client_test]
 async fn access_requests() {
     over(Transport::Clear).await;
 }

@@ -7,6 +7,7 @@ use crate::conversation::Conversation;
 use crate::setting::USERS;
 use crate::transport::{AUTHORITY, STRANGER, Transport, distrusts, over_tls};
 use crate::version::package;
+use akldap_testing::client_test::client_test;
 use akldap_testing::exercise::{Need, exercise, kept};
 use akldap_testing::program::{command, run};
 use akldap_testing::stage::entry_dn;
@@ -23,7 +24,7 @@ async fn build() -> String {
 }
 
 /// Grafana's, Authelia's and Gitea's shapes: logins, groups, compare, who am I, password change refused, pages, limits.
-#[tokio::test]
+#[client_test]
 async fn logins_groups_and_pages() {
     tour(Transport::Clear).await;
 }

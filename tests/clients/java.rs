@@ -9,13 +9,14 @@ use crate::conversation::Conversation;
 use crate::setting::{USERS, demo, odd_attributes};
 use crate::transport::{AUTHORITY, Transport, distrusts, over_tls};
 use crate::version::said;
+use akldap_testing::client_test::client_test;
 use akldap_testing::exercise::{Need, exercise, kept};
 use akldap_testing::program::{command, run};
 use akldap_testing::stage::SUFFIX;
 
 /// Keycloak's shape: sync in critical pages, look-up by entryUUID, groups, logins, and the sync of what changed since.
 /// Jenkins' shape: root, logins, groups, names that are not there, limits, a list left unread.
-#[tokio::test]
+#[client_test]
 async fn syncs_and_logins() {
     syncs(Transport::Clear).await;
 }
@@ -113,7 +114,7 @@ async fn syncs(transport: Transport) {
 
 /// The schema with names and lists that only admins give: Apache's LDAP API (Apache Directory Studio), UnboundID's SDK with its
 /// validator, and JNDI.
-#[tokio::test]
+#[client_test]
 async fn schema_parsers() {
     schema(Transport::Clear).await;
 }

@@ -1,8 +1,10 @@
 //! LDAP clients written by others against the whole server: `docs/compatibility.md` lists them. First of them Nextcloud's
 //! user_ldap, replayed.
 //!
-//! Where a client is not installed its tests say so and pass, unless `AKLDAP_REQUIRE_CLIENTS` is set. The commands of the
-//! README are run as they stand there.
+//! Where a client is not installed its tests are shown as ignored, unless `AKLDAP_REQUIRE_CLIENTS` is set. A test here is a
+//! `#[client_test]`, never a `#[test]`, which this program's harness would not see.
+//!
+//! The commands of the README are run as they stand there.
 //!
 //! What clients send can be stored as fixtures, which are replayed without them: see `recorder`.
 
@@ -23,8 +25,10 @@ mod curl;
 mod dovecot;
 mod freeradius;
 mod golang;
+mod haproxy;
 mod java;
 mod nextcloud;
+mod nginx;
 mod node;
 mod nslcd;
 mod openssl;
@@ -36,4 +40,10 @@ mod python;
 mod readme;
 mod ruby;
 mod searches;
+mod slapd;
 mod sssd;
+mod tls;
+
+fn main() -> std::process::ExitCode {
+    akldap_testing::client_test::main()
+}

@@ -6,6 +6,7 @@ use crate::conversation::Conversation;
 use crate::setting::USERS;
 use crate::transport::{AUTHORITY, STRANGER, Target, Transport, distrusts, over_tls};
 use crate::version::npm;
+use akldap_testing::client_test::client_test;
 use akldap_testing::exercise::{Need, exercise, node_modules};
 use akldap_testing::program::command;
 use akldap_testing::stage::SUFFIX;
@@ -27,7 +28,7 @@ async fn start(name: &str, target: &Target) -> Conversation {
 }
 
 /// Bitwarden's shape: people and groups in pages, members by DN, a critical control refused, and what changed since.
-#[tokio::test]
+#[client_test]
 async fn ldapts_syncs_people_groups_and_changes() {
     ldapts(Transport::Clear).await;
 }
@@ -79,7 +80,7 @@ async fn ldapts(transport: Transport) {
 }
 
 /// Paged searches, which fail when an answer lacks the control; entries, literal stars, limits, compare, logins.
-#[tokio::test]
+#[client_test]
 async fn ldapjs_pages_and_logins() {
     ldapjs(Transport::Clear).await;
 }

@@ -4,6 +4,7 @@ use crate::machine::Machine;
 use crate::setting::{USERS, demo};
 use crate::transport::{AUTHORITY, STRANGER, Target, Transport, over_tls};
 use crate::version::package;
+use akldap_testing::client_test::client_test;
 use akldap_testing::exercise::{Need, exercise};
 use akldap_testing::stage::{BASE, user_dn};
 
@@ -71,7 +72,7 @@ async fn started(target: &Target) -> Machine {
 }
 
 /// Users and groups by name and number, `id`, members of a group, everybody in pages of 50, names that are not there.
-#[tokio::test]
+#[client_test]
 async fn people_and_groups() {
     let Some(_exercise) = exercise(&NEEDS) else {
         return;
@@ -116,7 +117,7 @@ async fn look_up(machine: &mut Machine) {
 }
 
 /// Logins through PAM with an authorisation search: right and wrong passwords, refused accounts.
-#[tokio::test]
+#[client_test]
 async fn logins() {
     let Some(_exercise) = exercise(&NEEDS) else {
         return;

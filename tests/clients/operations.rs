@@ -1,11 +1,12 @@
 //! The other operations, with the other programs of ldap-utils.
 
 use crate::setting::demo;
+use akldap_testing::client_test::client_test;
 use akldap_testing::exercise::{Need, exercise};
 use akldap_testing::program::{Output, run};
 use akldap_testing::stage::{BASE, entry_dn, user_dn};
 
-#[tokio::test]
+#[client_test]
 async fn compare() {
     let Some(_exercise) = exercise(&[Need::Program("ldapcompare")]) else {
         return;
@@ -39,7 +40,7 @@ async fn compare() {
     assert_eq!(anonymous.code, 50, "{anonymous:?}");
 }
 
-#[tokio::test]
+#[client_test]
 async fn who_am_i() {
     let Some(_exercise) = exercise(&[Need::Program("ldapwhoami")]) else {
         return;
@@ -67,7 +68,7 @@ fn said(output: &Output, code: i32) {
     }
 }
 
-#[tokio::test]
+#[client_test]
 async fn extended_operations() {
     let Some(_exercise) = exercise(&[Need::Program("ldapexop")]) else {
         return;
@@ -89,7 +90,7 @@ async fn extended_operations() {
     }
 }
 
-#[tokio::test]
+#[client_test]
 async fn writing_is_refused() {
     let Some(_exercise) = exercise(&[Need::Program("ldapmodify")]) else {
         return;

@@ -6,12 +6,13 @@ use crate::conversation::Conversation;
 use crate::setting::USERS;
 use crate::transport::{AUTHORITY, STRANGER, Transport, distrusts, over_tls};
 use crate::version::package;
+use akldap_testing::client_test::client_test;
 use akldap_testing::exercise::{Need, exercise};
 use akldap_testing::program::command;
 use akldap_testing::stage::{BASE, SUFFIX};
 
 /// Proxmox VE's shape: base from the root DSE, users and groups synced in pages, an abandoned page list, schema, logins.
-#[tokio::test]
+#[client_test]
 async fn realm_sync_and_logins() {
     tour(Transport::Clear).await;
 }

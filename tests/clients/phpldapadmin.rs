@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::machine::{Machine, free_port};
 use crate::setting::odd_attributes;
 use crate::transport::{AUTHORITY, STRANGER, Target, Transport, over_tls};
+use akldap_testing::client_test::client_test;
 use akldap_testing::exercise::{Need, exercise, kept};
 use akldap_testing::stage::{SUFFIX, user_dn};
 
@@ -130,7 +131,7 @@ fn text(page: &str) -> String {
 }
 
 /// Pages: login and a refused one, the tree with numbers of children, an entry's form, the schema, server info, a search.
-#[tokio::test]
+#[client_test]
 async fn pages() {
     over(Transport::Clear).await;
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::setting::USERS;
 use crate::transport::{AUTHORITY, STRANGER, Target, Transport, over_tls};
 use crate::version::package;
+use akldap_testing::client_test::client_test;
 use akldap_testing::exercise::{Need, exercise};
 use akldap_testing::program::{Output, command, run};
 use akldap_testing::stage::{BASE, user_dn};
@@ -37,7 +38,7 @@ search_base = ou={container},{BASE}
 }
 
 /// Mailboxes by address, alias groups expanded to their members' addresses, domains of addresses, keys that are not there.
-#[tokio::test]
+#[client_test]
 async fn lookups() {
     over(Transport::Clear).await;
 }

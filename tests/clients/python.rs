@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use crate::setting::{USERS, odd_attributes};
 use crate::transport::{AUTHORITY, STRANGER, Transport, distrusts, over_tls};
+use akldap_testing::client_test::client_test;
 use akldap_testing::exercise::{Need, exercise};
 use akldap_testing::program::{self, PYTHON, run};
 use akldap_testing::stage::eventually;
@@ -46,7 +47,7 @@ fn end_to_end_directory() -> Directory {
     directory
 }
 
-#[tokio::test]
+#[client_test]
 async fn authentiks_own_expectations_hold() {
     authentiks_own(Transport::Clear).await;
 }
@@ -123,7 +124,7 @@ async fn authentiks_own(transport: Transport) {
     );
 }
 
-#[tokio::test]
+#[client_test]
 async fn python_ldap_reads_pages_schema_and_comparisons() {
     python_ldap(Transport::Clear).await;
 }
@@ -157,7 +158,7 @@ async fn python_ldap(transport: Transport) {
 }
 
 /// With the schema loaded, ldap3 sends no filter on a name that is missing there, and shows one value of what is single-valued.
-#[tokio::test]
+#[client_test]
 async fn ldap3_with_its_schema_takes_custom_names_and_lists() {
     let Some(_exercise) = exercise(&[Need::PythonModule("ldap3")]) else {
         return;

@@ -8,6 +8,7 @@ use akldap::cli::args::CommandLine;
 use akldap::config::options;
 
 use crate::setting::demo;
+use akldap_testing::client_test::client_test;
 use akldap_testing::exercise::{Need, exercise};
 use akldap_testing::program::{command, run};
 
@@ -67,7 +68,7 @@ fn announced(comment: &str) -> i32 {
     inside.and_then(|(number, _)| number.parse().ok()).unwrap_or(0)
 }
 
-#[tokio::test]
+#[client_test]
 async fn the_commands_of_the_quick_start_do_what_is_said() {
     let Some(_exercise) = exercise(&[Need::Program("ldapsearch"), Need::Program("ldapwhoami")]) else {
         return;
@@ -101,7 +102,7 @@ async fn the_commands_of_the_quick_start_do_what_is_said() {
     assert!(commands >= 8, "only {commands} commands were found");
 }
 
-#[test]
+#[client_test]
 fn every_variable_and_option_exists() {
     let known: BTreeSet<&str> = options::OFFICIAL
         .iter()
@@ -156,7 +157,7 @@ fn every_variable_and_option_exists() {
     }
 }
 
-#[test]
+#[client_test]
 fn the_table_of_variables_tells_their_defaults() {
     for line in page(SETTINGS)
         .lines()
@@ -185,7 +186,7 @@ fn the_table_of_variables_tells_their_defaults() {
     }
 }
 
-#[test]
+#[client_test]
 fn every_command_exists() {
     let help = CommandLine::help();
     let text = readme();
@@ -208,7 +209,7 @@ fn every_command_exists() {
     assert!(found >= 3, "only {found} commands were found");
 }
 
-#[tokio::test]
+#[client_test]
 async fn every_path_and_metric_is_served() {
     let stage = demo().await;
     // The client takes the process's provider; that a test before this one set it does no harm.
@@ -258,7 +259,7 @@ async fn every_path_and_metric_is_served() {
     assert!(metrics >= 10, "only {metrics} metrics were found");
 }
 
-#[test]
+#[client_test]
 fn the_examples_say_whose_proxy_headers_are_believed() {
     let variable = "AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS";
     let set = blocks("yaml")

@@ -6,12 +6,13 @@ use crate::conversation::Conversation;
 use crate::setting::USERS;
 use crate::transport::{AUTHORITY, STRANGER, Transport, distrusts, over_tls};
 use crate::version::package;
+use akldap_testing::client_test::client_test;
 use akldap_testing::exercise::{Need, exercise};
 use akldap_testing::program::command;
 use akldap_testing::stage::SUFFIX;
 
 /// GitLab's shape: logins by name or address, access checks with Active Directory's bit test, members, nested groups, limits.
-#[tokio::test]
+#[client_test]
 async fn logins_access_checks_and_group_sync() {
     tour(Transport::Clear).await;
 }

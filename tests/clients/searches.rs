@@ -3,11 +3,12 @@
 use akldap_simulator::Directory;
 
 use crate::setting::{USERS, demo};
+use akldap_testing::client_test::client_test;
 use akldap_testing::exercise::{Need, exercise};
 use akldap_testing::program::{command, run};
 use akldap_testing::stage::{BASE, SUFFIX, Stage, user_dn};
 
-#[tokio::test]
+#[client_test]
 async fn attribute_lists() {
     let Some(_exercise) = exercise(&[Need::Program("ldapsearch")]) else {
         return;
@@ -79,7 +80,7 @@ async fn attribute_lists() {
     assert!(!operational.names().contains(&"cn"), "{operational:?}");
 }
 
-#[tokio::test]
+#[client_test]
 async fn types_without_values() {
     let Some(_exercise) = exercise(&[Need::Program("ldapsearch")]) else {
         return;
@@ -101,7 +102,7 @@ async fn types_without_values() {
     assert_eq!(lines, ["cn:", "mail:"]);
 }
 
-#[tokio::test]
+#[client_test]
 async fn bases_in_every_spelling() {
     let Some(_exercise) = exercise(&[Need::Program("ldapsearch")]) else {
         return;
@@ -169,7 +170,7 @@ async fn bases_in_every_spelling() {
     }
 }
 
-#[tokio::test]
+#[client_test]
 async fn filters_of_every_kind() {
     let Some(_exercise) = exercise(&[Need::Program("ldapsearch")]) else {
         return;
@@ -219,7 +220,7 @@ async fn filters_of_every_kind() {
     );
 }
 
-#[tokio::test]
+#[client_test]
 async fn size_and_time_limits() {
     let Some(_exercise) = exercise(&[Need::Program("ldapsearch")]) else {
         return;
@@ -242,7 +243,7 @@ async fn size_and_time_limits() {
     assert_eq!((output.code, output.entries()), (0, USERS), "{}", output.errors);
 }
 
-#[tokio::test]
+#[client_test]
 async fn a_time_limit_that_is_exceeded() {
     let Some(_exercise) = exercise(&[Need::Program("ldapsearch")]) else {
         return;

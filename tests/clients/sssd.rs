@@ -9,6 +9,7 @@ use crate::recorder::{Answer, Log, Recorder};
 use crate::setting::{USERS, demo};
 use crate::transport::{AUTHORITY, STRANGER, Transport, over_tls};
 use crate::version::package;
+use akldap_testing::client_test::client_test;
 use akldap_testing::exercise::{Need, exercise};
 use akldap_testing::stage::{BASE, eventually, user_dn};
 
@@ -98,7 +99,7 @@ async fn starting(uri: &str, more: &str) -> Machine {
 }
 
 /// Users and groups by name and number, `id` with groups of groups, members of a group, names that are not there.
-#[tokio::test]
+#[client_test]
 async fn people_and_groups() {
     let Some(_exercise) = exercise(&NEEDS) else {
         return;
@@ -157,7 +158,7 @@ async fn look_up(machine: &mut Machine) {
 }
 
 /// Logins through PAM: right and wrong passwords, a deactivated account, one the access filter or authentik's policies refuse.
-#[tokio::test]
+#[client_test]
 async fn logins() {
     let Some(_exercise) = exercise(&NEEDS) else {
         return;
@@ -226,7 +227,7 @@ async fn over(transport: Transport) {
 }
 
 /// Lookups in clear: a login asks for StartTLS all the same, and gets no server it can trust.
-#[tokio::test]
+#[client_test]
 async fn no_login_in_clear() {
     let Some(_exercise) = exercise(&NEEDS) else {
         return;
@@ -244,7 +245,7 @@ async fn no_login_in_clear() {
 }
 
 /// Enumeration of everybody; then a changed person through the next enumeration, which asks for changes alone.
-#[tokio::test]
+#[client_test]
 async fn enumeration() {
     let Some(_exercise) = exercise(&NEEDS) else {
         return;
@@ -317,7 +318,7 @@ fn contains(octets: &[u8], part: &[u8]) -> bool {
 }
 
 /// The server goes away: people stay known and log in with cached passwords; it comes back: SSSD goes online again.
-#[tokio::test]
+#[client_test]
 async fn offline_and_online() {
     let Some(_exercise) = exercise(&NEEDS) else {
         return;
@@ -353,7 +354,7 @@ async fn offline_and_online() {
 }
 
 /// authentik goes away: people stay known, a login is refused for the time being and works again afterwards.
-#[tokio::test]
+#[client_test]
 async fn an_outage_of_authentik() {
     let Some(_exercise) = exercise(&NEEDS) else {
         return;

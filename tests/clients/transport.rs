@@ -90,13 +90,13 @@ impl Transport {
 macro_rules! over_tls {
     ($(#[$of_ldaps:meta])* $ldaps:ident, $(#[$of_start_tls:meta])* $start_tls:ident: $over:ident) => {
         $(#[$of_ldaps])*
-        #[tokio::test]
+        #[akldap_testing::client_test::client_test]
         async fn $ldaps() {
             $over($crate::transport::Transport::Ldaps).await;
         }
 
         $(#[$of_start_tls])*
-        #[tokio::test]
+        #[akldap_testing::client_test::client_test]
         async fn $start_tls() {
             $over($crate::transport::Transport::StartTls).await;
         }

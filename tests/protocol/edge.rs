@@ -1,12 +1,7 @@
-//! The edge: TLS as OpenSSL sees it, limits and time-outs, hostile clients beside honest ones, HAProxy in front.
-//!
-//! Where a program is not installed its tests say so and pass, unless `AKLDAP_REQUIRE_CLIENTS` is set.
+//! The edge: limits and time-outs, hostile clients beside honest ones, PROXY headers, sockets from systemd.
 
-mod haproxy;
 mod hostile;
 mod limits;
-mod nginx;
-mod openssl;
 mod protocols;
 mod proxy;
 mod sockets;

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -10,9 +10,17 @@ use std::time::{Duration, Instant};
 use akldap_simulator::Simulator;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 /// Longer than anything a server does in a test.
 pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Addresses nothing listens on at the moment, all different.
+pub fn free_addresses<const N: usize>() -> [SocketAddr; N] {
+    let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    listeners.map(|listener| listener.local_addr().unwrap())
+}
 
 /// A running server; killed when dropped.
 pub struct Server {
@@ -66,6 +74,26 @@ impl Server {
         };
         (server.ldap, server.ldaps, server.http) = (address("ldap"), address("ldaps"), address("http"));
         server
+    }
+
+    /// Waits until `/ready` says so.
+    pub async fn ready(&self) {
+        let begin = Instant::now();
+        while !self.is_ready().await {
+            assert!(begin.elapsed() < PATIENCE, "never ready: {}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn is_ready(&self) -> bool {
+        let Ok(mut stream) = TcpStream::connect(self.http).await else {
+            return false;
+        };
+        let request = b"GET /ready HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
+        let mut answer = String::new();
+        stream.write_all(request).await.is_ok()
+            && stream.read_to_string(&mut answer).await.is_ok()
+            && answer.starts_with("HTTP/1.1 200")
     }
 
     /// The first line of its log with these words, once there is one.

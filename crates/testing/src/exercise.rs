@@ -1,9 +1,9 @@
 //! What a test needs of the machine it runs on, and a note of how the test ended.
 //!
-//! A test that lacks something says so and passes, unless `AKLDAP_REQUIRE_CLIENTS` is set. The notes are what
-//! `docs/compatibility.md` is written from, see `compatibility`.
+//! A test that lacks something says so and ends, unless `AKLDAP_REQUIRE_CLIENTS` is set; `client_test` shows it as ignored. The
+//! notes are what `docs/compatibility.md` is written from, see `compatibility`.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -47,6 +47,25 @@ impl Need<'_> {
         }
     }
 
+    /// How it is had.
+    fn source(self) -> String {
+        let name = match self {
+            Self::NodePackage(_) => return ".ci/run puts it beside the build".to_owned(),
+            Self::PrivateMachine => return "run the tests as root, where unshare is allowed".to_owned(),
+            Self::CurlWithLdap => "curl",
+            Self::PhpExtension(_) => "php",
+            Self::File(_, name)
+            | Self::Program(name)
+            | Self::PythonModule(name)
+            | Self::PerlModule(name)
+            | Self::RubyLibrary(name) => name,
+        };
+        match PACKAGES.iter().find(|(_, names)| names.contains(&name)) {
+            Some((package, _)) => format!("apt-get install {package}"),
+            None => ".ci/run puts it beside the build".to_owned(),
+        }
+    }
+
     fn is_there(self) -> bool {
         match self {
             Self::Program(name) => in_path(name),
@@ -70,6 +89,53 @@ impl Need<'_> {
             }
         }
     }
+}
+
+/// The packages of Debian, and which programs, modules and files they bring.
+const PACKAGES: &[(&str, &[&str])] = &[
+    ("apache2-bin", &["apache2", "mod_authnz_ldap"]),
+    ("curl", &["curl"]),
+    ("default-jdk-headless", &["javac"]),
+    ("dovecot-ldap", &["dovecot", "dovecot-ldap"]),
+    ("freeradius-ldap", &["freeradius", "freeradius-ldap"]),
+    ("freeradius-utils", &["radclient"]),
+    ("golang-go", &["go"]),
+    ("haproxy", &["haproxy"]),
+    (
+        "ldap-utils",
+        &[
+            "ldapcompare",
+            "ldapexop",
+            "ldapmodify",
+            "ldappasswd",
+            "ldapsearch",
+            "ldapwhoami",
+        ],
+    ),
+    ("libio-socket-ssl-perl", &["IO::Socket::SSL"]),
+    ("libnet-ldap-perl", &["Net::LDAP"]),
+    ("nginx", &["nginx"]),
+    ("nodejs", &["node"]),
+    ("nslcd", &["nslcd", "nslcd's configuration"]),
+    ("openssl", &["openssl"]),
+    ("pamtester", &["pamtester"]),
+    ("php-cli php-ldap php-mbstring php-xml", &["php"]),
+    ("postfix-ldap", &["postmap", "postfix-ldap"]),
+    ("python3-ldap", &["ldap"]),
+    ("python3-ldap3", &["ldap3"]),
+    ("ruby-net-ldap", &["net/ldap"]),
+    ("slapd", &["slapd"]),
+    ("sssd-ldap", &["sssd"]),
+];
+
+thread_local! {
+    /// What the test of this thread lacks.
+    static MISSING: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// What the test that ran on this thread lacked.
+pub fn missing() -> Option<String> {
+    MISSING.take()
 }
 
 fn in_path(program: &str) -> bool {
@@ -134,7 +200,7 @@ fn note() -> Option<PathBuf> {
 pub fn exercise(needs: &[Need<'_>]) -> Option<Exercise> {
     let note = note();
     if let Some(need) = needs.iter().find(|need| !need.is_there()) {
-        skip(&format!("{} is not installed", need.name()));
+        skip(&format!("{} is not installed: {}", need.name(), need.source()));
         write(note.as_deref(), "not installed");
         return None;
     }
@@ -149,6 +215,7 @@ pub fn exercise(needs: &[Need<'_>]) -> Option<Exercise> {
 pub fn skip(why: &str) {
     assert!(std::env::var_os("AKLDAP_REQUIRE_CLIENTS").is_none(), "{why}");
     println!("skipped: {why}");
+    MISSING.set(Some(why.to_owned()));
 }
 
 fn write(note: Option<&Path>, text: &str) {

@@ -23,6 +23,7 @@ pub mod captured_log;
 pub mod certificates;
 pub mod child;
 pub mod client;
+pub mod client_test;
 pub mod contract;
 pub mod exercise;
 pub mod filter;

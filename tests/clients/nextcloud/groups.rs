@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::{GROUPS, PEOPLE, Scenery, installed};
 use crate::recorder::message::SEARCH;
 use crate::recorder::tamper::Tamper;
+use akldap_testing::client_test::client_test;
 use akldap_testing::stage::BASE;
 
 async fn sorted(scenery: &mut Scenery, order: Value) -> Vec<String> {
@@ -13,7 +14,7 @@ async fn sorted(scenery: &mut Scenery, order: Value) -> Vec<String> {
     names
 }
 
-#[tokio::test]
+#[client_test]
 async fn flat_groups() {
     let Some(_exercise) = installed() else {
         return;
@@ -67,7 +68,7 @@ async fn flat_groups() {
     );
 }
 
-#[tokio::test]
+#[client_test]
 async fn groups_by_searching_for_members() {
     let Some(_exercise) = installed() else {
         return;
@@ -135,7 +136,7 @@ pub(super) async fn nested(scenery: &mut Scenery) -> Result<(), String> {
     }
 }
 
-#[tokio::test]
+#[client_test]
 async fn nested_groups_in_chain() {
     let Some(_exercise) = installed() else {
         return;
@@ -147,7 +148,7 @@ async fn nested_groups_in_chain() {
     assert_eq!(log.count(SEARCH), 3, "the group's number, its people, the rule");
 }
 
-#[tokio::test]
+#[client_test]
 async fn nested_groups_by_walking() {
     let Some(_exercise) = installed() else {
         return;

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::{GROUPS, Scenery, installed};
 use crate::recorder::Log;
 use crate::recorder::message::SEARCH;
+use akldap_testing::client_test::client_test;
 
 /// People of the synchronisation.
 pub(super) const CROWD: usize = 1200;
@@ -49,7 +50,7 @@ pub(super) async fn clean_up(scenery: &mut Scenery, people: usize) -> Result<Log
     Ok(scenery.recorder.take())
 }
 
-#[tokio::test]
+#[client_test]
 async fn three_rounds_of_synchronisation_and_a_clean_up() {
     let Some(_exercise) = installed() else {
         return;
@@ -90,7 +91,7 @@ impl Scenery {
     }
 }
 
-#[tokio::test]
+#[client_test]
 async fn groups_are_updated_and_none_is_lost() {
     let Some(_exercise) = installed() else {
         return;

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::{PEOPLE, Scenery, installed};
 use crate::recorder::message::{BIND, SEARCH};
+use akldap_testing::client_test::client_test;
 use akldap_testing::stage::{eventually, settings};
 
 /// Orders given while the server has nothing to answer from.
@@ -42,7 +43,7 @@ pub(super) async fn endure(scenery: &mut Scenery) -> Vec<String> {
     answered
 }
 
-#[tokio::test]
+#[client_test]
 async fn an_outage_of_authentik_alone_is_hardly_seen() {
     let Some(_exercise) = installed() else {
         return;
@@ -82,7 +83,7 @@ async fn an_outage_of_authentik_alone_is_hardly_seen() {
     );
 }
 
-#[tokio::test]
+#[client_test]
 async fn nobody_is_lost_when_the_server_restarts_during_an_outage() {
     let Some(_exercise) = installed() else {
         return;
@@ -124,7 +125,7 @@ async fn nobody_is_lost_when_the_server_restarts_during_an_outage() {
     );
 }
 
-#[tokio::test]
+#[client_test]
 async fn a_cookie_outlives_its_connection() {
     let Some(_exercise) = installed() else {
         return;

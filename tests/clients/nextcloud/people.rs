@@ -8,12 +8,13 @@ use uuid::Uuid;
 use super::{JPEG, Nextcloud, PEOPLE, PNG, Scenery, installed, kept};
 use crate::recorder::message::{BIND, EXTENDED, SEARCH};
 use crate::transport::{STRANGER, Transport, over_tls};
+use akldap_testing::client_test::client_test;
 use akldap_testing::program;
 use akldap_testing::stage::{BASE, Stage};
 
 const MODIFY: u8 = 0x66;
 
-#[tokio::test]
+#[client_test]
 async fn logins() {
     let Some(_exercise) = installed() else {
         return;
@@ -73,7 +74,7 @@ async fn logins() {
 }
 
 /// From nothing configured to the first login, by the commands of the page as they stand, over LDAPS.
-#[tokio::test]
+#[client_test]
 async fn the_page_of_the_documentation_works_as_it_stands() {
     let Some(_exercise) = installed() else {
         return;
@@ -181,7 +182,7 @@ async fn over(transport: Transport) {
 }
 
 /// The group of the filter may contain groups, and its filter finds their people too.
-#[tokio::test]
+#[client_test]
 async fn people_of_a_child_group_may_log_in() {
     let Some(_exercise) = installed() else {
         return;
@@ -203,7 +204,7 @@ async fn people_of_a_child_group_may_log_in() {
     );
 }
 
-#[tokio::test]
+#[client_test]
 async fn an_installation_by_authentiks_own_page_keeps_working() {
     let Some(_exercise) = installed() else {
         return;
@@ -262,7 +263,7 @@ async fn an_installation_by_authentiks_own_page_keeps_working() {
     );
 }
 
-#[tokio::test]
+#[client_test]
 async fn lists_at_every_offset() {
     let Some(_exercise) = installed() else {
         return;
@@ -312,7 +313,7 @@ async fn lists_at_every_offset() {
     assert_eq!(list, all, "in the same order");
 }
 
-#[tokio::test]
+#[client_test]
 async fn searches_for_people() {
     let Some(_exercise) = installed() else {
         return;
@@ -353,7 +354,7 @@ async fn searches_for_people() {
     scenery.keep("people", PEOPLE).await;
 }
 
-#[tokio::test]
+#[client_test]
 async fn a_renamed_person_stays_the_same_and_a_deleted_one_is_gone() {
     let Some(_exercise) = installed() else {
         return;
@@ -413,7 +414,7 @@ async fn a_renamed_person_stays_the_same_and_a_deleted_one_is_gone() {
     );
 }
 
-#[tokio::test]
+#[client_test]
 async fn avatars_are_octets() {
     let Some(_exercise) = installed() else {
         return;
@@ -441,7 +442,7 @@ async fn avatars_are_octets() {
     );
 }
 
-#[tokio::test]
+#[client_test]
 async fn a_password_is_not_changed_here() {
     let Some(_exercise) = installed() else {
         return;

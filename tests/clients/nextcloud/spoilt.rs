@@ -6,8 +6,9 @@ use serde_json::json;
 use super::jobs::{CROWD, clean_up, synchronise};
 use super::{Nextcloud, PEOPLE, Scenery, groups, installed, outage, recommended};
 use crate::recorder::tamper::Tamper;
+use akldap_testing::client_test::client_test;
 
-#[tokio::test]
+#[client_test]
 async fn without_paging_people_are_missed() {
     let Some(_exercise) = installed() else {
         return;
@@ -27,7 +28,7 @@ async fn without_paging_people_are_missed() {
     }
 }
 
-#[tokio::test]
+#[client_test]
 async fn without_entry_uuid_there_is_nobody() {
     let Some(_exercise) = installed() else {
         return;
@@ -52,7 +53,7 @@ async fn without_entry_uuid_there_is_nobody() {
     assert_eq!(scenery.nextcloud.result(login).await["accepted"], json!(false));
 }
 
-#[tokio::test]
+#[client_test]
 async fn without_the_in_chain_rule_it_is_noticed() {
     let Some(_exercise) = installed() else {
         return;
@@ -69,7 +70,7 @@ async fn without_the_in_chain_rule_it_is_noticed() {
     assert!(noticed.contains("unavailable"), "{noticed}");
 }
 
-#[tokio::test]
+#[client_test]
 async fn when_an_outage_looks_like_success_everybody_is_lost() {
     let Some(_exercise) = installed() else {
         return;

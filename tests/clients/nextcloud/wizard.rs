@@ -4,9 +4,10 @@ use serde_json::json;
 
 use super::{GROUPS, PEOPLE, Scenery, installed};
 use crate::recorder::message::{BIND, SEARCH};
+use akldap_testing::client_test::client_test;
 use akldap_testing::stage::{BASE, SUFFIX};
 
-#[tokio::test]
+#[client_test]
 async fn the_wizard_finds_what_there_is() {
     let Some(_exercise) = installed() else {
         return;
@@ -114,7 +115,7 @@ async fn the_wizard_finds_what_there_is() {
     scenery.keep("wizard", PEOPLE).await;
 }
 
-#[tokio::test]
+#[client_test]
 async fn the_wizard_finds_a_port_with_and_without_start_tls() {
     let Some(_exercise) = installed() else {
         return;

@@ -17,11 +17,12 @@ use tokio::time::timeout;
 use super::fixture::{self, Expected, Fixture, Recording, Stored};
 use super::message::{self, Message, START_TLS, UNBIND};
 use super::{Answer, Exchange};
+use akldap_testing::client_test::client_test;
 use akldap_testing::stage::Stage;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-#[tokio::test]
+#[client_test]
 async fn every_recorded_request_is_answered_as_before() {
     let mut by_directory: BTreeMap<String, Vec<(PathBuf, Recording)>> = BTreeMap::new();
     for path in fixture::all() {
@@ -160,7 +161,7 @@ impl Connection {
     }
 }
 
-#[test]
+#[client_test]
 fn text_and_octets_survive() {
     let question = |cookie: &[u8]| {
         let mut search = message::write(0x04, b"dc=ldap");

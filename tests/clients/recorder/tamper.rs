@@ -1,6 +1,7 @@
 //! Worse servers, made of this one: each takes away one thing a client relies on, so that a test shows it would notice.
 
 use super::message::{BIND_RESPONSE, DONE, ENTRY, Message, PAGED, SEQUENCE, read, write, write_integer};
+use akldap_testing::client_test::client_test;
 
 /// The in-chain matching rule.
 const IN_CHAIN: &[u8] = b"1.2.840.113556.1.4.1941";
@@ -123,7 +124,7 @@ fn envelope(id: i64, operation: &[u8]) -> Vec<u8> {
     write(SEQUENCE, &contents)
 }
 
-#[test]
+#[client_test]
 fn each_takes_away_what_it_says() {
     let mut contents = write(0x04, b"cn=a");
     let attribute = |name: &[u8]| {

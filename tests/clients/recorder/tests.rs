@@ -4,6 +4,7 @@ use super::message::{BIND, SEARCH, UNBIND};
 use super::tamper::Tamper;
 use super::{DEMO, Detail, Recorder};
 use crate::setting::{USERS, demo};
+use akldap_testing::client_test::client_test;
 use akldap_testing::exercise::{Need, exercise};
 use akldap_testing::program::{Output, command, run};
 use akldap_testing::stage::{BASE, eventually, user_dn};
@@ -15,7 +16,7 @@ async fn tool(recorder: &Recorder, program: &str, arguments: &[&str]) -> Output 
     run(command.args(["-w", "demo-ldapservice"]).args(arguments)).await
 }
 
-#[tokio::test]
+#[client_test]
 async fn ldap_utils_are_recorded() {
     let Some(_exercise) = exercise(&[Need::Program("ldapsearch")]) else {
         return;
@@ -90,7 +91,7 @@ async fn ldap_utils_are_recorded() {
     recorder.keep("ldap-utils", "tour", &format!("ldap-utils {version}"), DEMO);
 }
 
-#[tokio::test]
+#[client_test]
 async fn a_spoilt_server_shows() {
     let Some(_exercise) = exercise(&[Need::Program("ldapsearch")]) else {
         return;

@@ -12,25 +12,19 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use akldap_testing::certificates::{pair, serving};
+use akldap_testing::child::free_addresses;
 use akldap_testing::client::Client;
 use akldap_testing::stage::user_dn;
 
 /// `akldap serve` in a process of its own, in front of a simulator in this one.
-pub struct Served {
+struct Served {
     child: Child,
     folder: tempfile::TempDir,
-    pub ldap: SocketAddr,
-    pub ldaps: SocketAddr,
-    pub http: SocketAddr,
+    ldap: SocketAddr,
+    http: SocketAddr,
 }
 
-/// Addresses nothing listens on at the moment, all different.
-pub fn free_addresses<const N: usize>() -> [SocketAddr; N] {
-    let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap())
-}
-
-pub async fn simulator() -> Simulator {
+async fn simulator() -> Simulator {
     let options = Options {
         record_requests: true,
         ..Options::default()
@@ -41,7 +35,7 @@ pub async fn simulator() -> Simulator {
 
 impl Served {
     /// Starts it through a line of shell in which `"$0"` is the binary; returns when it is ready.
-    pub async fn start(simulator: &Simulator, shell: &str, stdin: Stdio) -> Self {
+    async fn start(simulator: &Simulator, shell: &str, stdin: Stdio) -> Self {
         let [ldap, ldaps, http] = free_addresses();
         let folder = tempfile::tempdir().unwrap();
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
@@ -62,7 +56,6 @@ impl Served {
             child,
             folder,
             ldap,
-            ldaps,
             http,
         };
         for _ in 0..600 {
@@ -86,18 +79,11 @@ impl Served {
             && answer.starts_with("HTTP/1.1 200")
     }
 
-    pub fn log(&self) -> String {
+    fn log(&self) -> String {
         let mut text = String::new();
         let mut file = std::fs::File::open(self.folder.path().join("log")).unwrap();
         file.read_to_string(&mut text).unwrap();
         text
-    }
-
-    pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill")
-            .args([&format!("-{name}"), &self.child.id().to_string()])
-            .status();
-        assert!(sent.unwrap().success());
     }
 
     fn pid(&self) -> Pid {

@@ -13,14 +13,17 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use ldap3_proto::LdapCodec;
 use ldap3_proto::proto::{LdapBindCred, LdapBindRequest, LdapMsg, LdapOp};
+use rustix::process::Signal;
 use rustls::pki_types::ServerName;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_util::codec::Framed;
 
-use crate::edge::sockets::{Served, free_addresses, simulator};
-use akldap_testing::certificates::connector;
+use akldap_simulator::{Directory, Options, Simulator};
+use akldap_testing::certificates::{connector, pair, serving};
+use akldap_testing::child::{Server, free_addresses};
 use akldap_testing::client::Stream;
+use akldap_testing::client_test::client_test;
 use akldap_testing::exercise::{Need, exercise};
 use akldap_testing::stage::user_dn;
 
@@ -28,6 +31,25 @@ use akldap_testing::stage::user_dn;
 const CLIENTS: u8 = 8;
 /// How often a client tries a login. Most LDAP libraries and pools try a broken connection again at least once.
 const TRIES: usize = 3;
+
+async fn simulator() -> Simulator {
+    let options = Options {
+        record_requests: true,
+        ..Options::default()
+    };
+    let directory = serving(Directory::sample(20, 5), pair("p256"));
+    Simulator::start(directory, options).await.unwrap()
+}
+
+/// A server with its health socket in a folder of its own.
+fn server(simulator: &Simulator, folder: &Path, settings: &[(&str, &str)]) -> Server {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_akldap"));
+    command
+        .arg("serve")
+        .env("TMPDIR", folder)
+        .envs(settings.iter().copied());
+    Server::start(&mut command, simulator)
+}
 
 struct Haproxy(Child);
 
@@ -63,7 +85,7 @@ impl Drop for Haproxy {
 }
 
 /// The documented configuration with the addresses of this test in place of the documented ones.
-fn configuration(servers: &[Served; 3], ldap: SocketAddr, ldaps: SocketAddr) -> String {
+fn configuration(servers: &[Server; 3], ldap: SocketAddr, ldaps: SocketAddr) -> String {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/haproxy.cfg");
     let mut text = std::fs::read_to_string(path).unwrap();
     let mut replace = |from: String, to: String| {
@@ -157,14 +179,19 @@ async fn progress(tally: &Tally, more: usize) {
     panic!("no progress");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[client_test]
 async fn three_servers_behind_haproxy_lose_no_login() {
     let Some(_exercise) = exercise(&[Need::Program("haproxy")]) else {
         return;
     };
     let simulator = simulator().await;
-    let start = || Served::start(&simulator, r#"exec "$0" serve"#, Stdio::null());
-    let servers = [start().await, start().await, start().await];
+    let folders = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    let servers = folders
+        .each_ref()
+        .map(|folder| server(&simulator, folder.path(), &[]));
+    for server in &servers {
+        server.ready().await;
+    }
     let [ldap, ldaps] = free_addresses();
     let folder = tempfile::tempdir().unwrap();
     let _haproxy = Haproxy::start(folder.path(), &configuration(&servers, ldap, ldaps), ldaps).await;
@@ -174,9 +201,9 @@ async fn three_servers_behind_haproxy_lose_no_login() {
         .map(|number| tokio::spawn(log_in_until_told(Arc::clone(&tally), number, ldap, ldaps)))
         .collect();
     progress(&tally, 60).await;
-    servers[0].signal("KILL");
+    servers[0].signal(Signal::KILL);
     progress(&tally, 60).await;
-    servers[1].signal("TERM");
+    servers[1].signal(Signal::TERM);
     progress(&tally, 60).await;
     tally.stop.store(true, Ordering::Relaxed);
     for client in clients {
@@ -222,21 +249,19 @@ fn ending_tls(fronts: [SocketAddr; 4], named: SocketAddr, unnamed: SocketAddr, p
     text
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[client_test]
 async fn tls_that_ends_in_haproxy_counts_as_tls_if_its_address_is_named() {
     let Some(_exercise) = exercise(&[Need::Program("haproxy")]) else {
         return;
     };
     let simulator = simulator().await;
-    let strict = "export AUTHENTIK_LDAP__REQUIRE_TLS=true;";
-    let name = "export AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS=127.0.0.1/32;";
-    let named = Served::start(
-        &simulator,
-        &format!(r#"{strict}{name}exec "$0" serve"#),
-        Stdio::null(),
-    )
-    .await;
-    let unnamed = Served::start(&simulator, &format!(r#"{strict}exec "$0" serve"#), Stdio::null()).await;
+    let strict = ("AUTHENTIK_LDAP__REQUIRE_TLS", "true");
+    let name = ("AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS", "127.0.0.1/32");
+    let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let named = server(&simulator, folders[0].path(), &[strict, name]);
+    let unnamed = server(&simulator, folders[1].path(), &[strict]);
+    named.ready().await;
+    unnamed.ready().await;
     let folder = tempfile::tempdir().unwrap();
     let pem = folder.path().join("pair.pem");
     let certs = concat!(env!("CARGO_MANIFEST_DIR"), "/certs");

@@ -7,6 +7,7 @@ use akldap_simulator::{Certificate, Directory, KeyAlgorithm, KeyForm};
 use uuid::Uuid;
 
 use akldap_testing::certificates::{connector, ldaps, pair, path, serving, with_second_provider};
+use akldap_testing::client_test::client_test;
 use akldap_testing::exercise::{Need, exercise};
 use akldap_testing::program::{Output, command, run};
 use akldap_testing::stage::{Stage, eventually, user_dn};
@@ -34,7 +35,7 @@ fn agreed(output: &Output) -> Option<String> {
     (suite != "(NONE)").then(|| format!("{version} {suite}"))
 }
 
-#[tokio::test]
+#[client_test]
 async fn the_offered_versions_and_suites_are_the_documented_ones() {
     let Some(_exercise) = exercise(&[Need::Program("openssl")]) else {
         return;
@@ -83,7 +84,7 @@ async fn the_offered_versions_and_suites_are_the_documented_ones() {
     }
 }
 
-#[tokio::test]
+#[client_test]
 async fn options_narrow_what_is_offered_on_both_ports() {
     let Some(_exercise) = exercise(&[Need::Program("openssl")]) else {
         return;
@@ -123,7 +124,7 @@ async fn options_narrow_what_is_offered_on_both_ports() {
     );
 }
 
-#[tokio::test]
+#[client_test]
 async fn the_chain_is_sent_as_it_is_stored() {
     let Some(_exercise) = exercise(&[Need::Program("openssl")]) else {
         return;
@@ -158,7 +159,7 @@ async fn the_chain_is_sent_as_it_is_stored() {
     }
 }
 
-#[tokio::test]
+#[client_test]
 async fn the_name_a_client_asks_for_chooses_the_certificate() {
     let Some(_exercise) = exercise(&[Need::Program("openssl")]) else {
         return;
@@ -203,7 +204,7 @@ async fn the_name_a_client_asks_for_chooses_the_certificate() {
     }
 }
 
-#[tokio::test]
+#[client_test]
 async fn renewal_drops_none_of_a_hundred_connections() {
     let Some(_exercise) = exercise(&[Need::Program("openssl")]) else {
         return;
@@ -264,7 +265,7 @@ async fn renewal_drops_none_of_a_hundred_connections() {
     }
 }
 
-#[tokio::test]
+#[client_test]
 async fn sessions_are_resumed() {
     let Some(_exercise) = exercise(&[Need::Program("openssl")]) else {
         return;

@@ -7,8 +7,9 @@ use std::process::{Child, Command, Stdio};
 use akldap_simulator::{Device, Directory, Options, Simulator};
 use futures_util::future::join_all;
 
-use crate::edge::sockets::free_addresses;
 use akldap_testing::certificates::path;
+use akldap_testing::child::free_addresses;
+use akldap_testing::client_test::client_test;
 use akldap_testing::exercise::{Need, exercise};
 use akldap_testing::stage::{Stage, user_dn};
 
@@ -171,7 +172,7 @@ async fn logins_behind(keepalive_requests: u32) {
     );
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[client_test]
 async fn connections_that_end_after_some_requests_spoil_no_login() {
     let Some(_exercise) = exercise(&[Need::Program("nginx")]) else {
         return;
@@ -179,7 +180,7 @@ async fn connections_that_end_after_some_requests_spoil_no_login() {
     logins_behind(20).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[client_test]
 async fn connections_that_end_at_every_step_spoil_no_login() {
     let Some(_exercise) = exercise(&[Need::Program("nginx")]) else {
         return;
