@@ -2,6 +2,7 @@
 
 mod oracle;
 mod paging;
+mod shapes;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -130,6 +130,16 @@ pub enum Warning {
         /// authentik's number, before the provider's start number is added.
         number: i64,
     },
+    /// A choice of who is shown names a group that is not there.
+    UnknownGroup {
+        /// Its name.
+        group: String,
+    },
+    /// A filter that says who is shown follows more nested groups than a filter may.
+    FilterTooCostly {
+        /// Its text.
+        filter: String,
+    },
     /// Custom attributes that hold passwords were left out.
     PasswordsWithheld {
         /// Which one of [`PASSWORD_ATTRIBUTES`](crate::schema::password_attributes::PASSWORD_ATTRIBUTES).
@@ -181,6 +191,14 @@ impl fmt::Display for Warning {
                 formatter,
                 "groups {first:?} and {second:?} share the group number {number}; set the attribute gidNumber on one of \
                  them"
+            ),
+            Self::UnknownGroup { group } => write!(
+                formatter,
+                "who is shown depends on group {group:?}, which does not exist: correct its name in the settings"
+            ),
+            Self::FilterTooCostly { filter } => write!(
+                formatter,
+                "who is shown depends on the filter {filter}, which follows too many nested groups: nobody is shown by it"
             ),
             Self::PasswordsWithheld {
                 attribute,

@@ -5,8 +5,10 @@
 use std::borrow::Cow;
 
 use crate::build::builder::Builder;
-use crate::build::carried::Carried;
+use crate::build::carried::{Carried, CarriedGroup};
+use crate::build::inherited::Related;
 use crate::build::record::Warning;
+use crate::build::visible::Visible;
 use crate::index::snapshot::Snapshot;
 use crate::model::built_in::AttributeId;
 use crate::model::encoded::{self, Elements};
@@ -19,18 +21,54 @@ impl Snapshot {
     /// # Errors
     /// When a number points nowhere.
     pub fn shaped(&self, shape: &Shape) -> Result<(Self, Vec<Warning>), WrongNumber> {
-        let mut builder = Builder::like(self);
+        let mut warnings = Vec::new();
+        let visible = Visible::of(self, shape, &mut warnings)?;
+        let mut builder = match visible.is_everything() {
+            true => Builder::like(self),
+            // Further names of attributes tell of those whose attributes they are.
+            false => Builder::with_policy(self.policy),
+        };
         for user in self.users() {
-            let mut user = self.carried_user(user)?;
-            shape.users.hide(&mut user.record);
-            builder.carry_user(&user);
+            if visible.shows_user(user)? {
+                let mut user = self.carried_user(user)?;
+                shape.users.hide(&mut user.record);
+                builder.carry_user(&user);
+            }
         }
         for group in self.groups() {
-            let mut group = self.carried_group(group)?;
-            shape.groups.hide(&mut group.record);
-            builder.carry_group(&group);
+            if visible.shows_group(group)? {
+                let related = Related::of(self, shape.membership, group)?;
+                let mut group = self.carried_group(group)?;
+                self.relate(&mut group, &related, &visible)?;
+                shape.groups.hide(&mut group.record);
+                builder.carry_group(&group);
+            }
         }
-        Ok(builder.finish())
+        let (snapshot, odd) = builder.finish();
+        warnings.extend(odd);
+        Ok((snapshot, warnings))
+    }
+
+    /// Gives a group its members and the groups above it, as far as they are shown.
+    fn relate(
+        &self,
+        group: &mut CarriedGroup<'_>,
+        related: &Related,
+        visible: &Visible,
+    ) -> Result<(), WrongNumber> {
+        group.members.clear();
+        for &user in &related.users {
+            if visible.shows_user(user)? {
+                group.members.push(*self.records.users.pks.get(user)?);
+            }
+        }
+        group.parents.clear();
+        for &above in &related.above {
+            if visible.shows_group(above)? {
+                group.parents.push(*self.records.groups.uuids.get(above)?);
+            }
+        }
+        Ok(())
     }
 }
 

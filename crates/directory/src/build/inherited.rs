@@ -1,0 +1,49 @@
+//! Memberships as a shape shows them: those that authentik lists, or all that follow from groups within groups.
+//!
+//! What follows is what authentik itself takes a user to be in: each group of the user and every group above. Must not know
+//! who is shown.
+
+use crate::index::snapshot::Snapshot;
+use crate::model::number::{GroupIx, UserIx, WrongNumber};
+use crate::shape::Membership;
+
+/// The members of a group and the groups above it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Related {
+    pub(super) users: Vec<UserIx>,
+    pub(super) above: Vec<GroupIx>,
+}
+
+impl Related {
+    pub(super) fn of(base: &Snapshot, membership: Membership, group: GroupIx) -> Result<Self, WrongNumber> {
+        let memberships = &base.records.memberships;
+        if membership == Membership::Direct {
+            return Ok(Self {
+                users: memberships.group_users.of(group)?.to_vec(),
+                above: memberships.group_parents.of(group)?.to_vec(),
+            });
+        }
+        let count = base.group_count();
+        // The directory is walked once for each group: as long as building it, whoever asks.
+        let (mut below_steps, mut above_steps) = (usize::MAX, usize::MAX);
+        let below = memberships
+            .group_children
+            .closure(&[group], count, &mut below_steps)?;
+        let mut users = Vec::new();
+        for group in below.into_iter().flatten() {
+            users.extend_from_slice(memberships.group_users.of(group)?);
+        }
+        users.sort_unstable();
+        users.dedup();
+        let above = memberships
+            .group_parents
+            .closure(&[group], count, &mut above_steps)?;
+        // In a circle a group is above itself, and no member of itself.
+        let above = above
+            .into_iter()
+            .flatten()
+            .filter(|above| *above != group)
+            .collect();
+        Ok(Self { users, above })
+    }
+}

@@ -1,0 +1,446 @@
+//! Directories in the shapes an admin may choose, against the naive directory brought into that shape by hand; and that nobody
+//! can tell a hidden user from one who never was.
+
+use std::collections::BTreeSet;
+
+use akldap_directory::shape::location::Location;
+use akldap_directory::shape::visibility::{About, Visibility, conditions};
+use akldap_directory::shape::{Membership, Shape};
+use akldap_directory::{SearchOutcome, compare, subschema};
+use akldap_ldap::control::{VlvRequest, VlvTarget};
+use akldap_ldap::dn::Name;
+use akldap_testing::contract::{Group, User};
+
+use super::*;
+
+/// Groups in circles, too, and in a chain of twelve.
+fn nest(random: &mut Random, directory: &mut Directory) {
+    let uuids: Vec<String> = directory.groups.iter().map(|group| group.uuid.clone()).collect();
+    for group in &mut directory.groups {
+        if random.chance(30) {
+            let parent = random.pick(&uuids);
+            if !group.parents.contains(parent) {
+                group.parents.push(parent.clone());
+            }
+        }
+    }
+    if random.chance(30) {
+        for number in 0..12_u32 {
+            let uuid = |number: u32| format!("00000000-0000-4000-8000-{number:012}");
+            directory.groups.push(Group {
+                uuid: uuid(number),
+                num_pk: 20_000 + i64::from(number),
+                name: format!("link {number}"),
+                is_superuser: false,
+                parents: if number == 0 {
+                    Vec::new()
+                } else {
+                    vec![uuid(number - 1)]
+                },
+                users: directory
+                    .users
+                    .iter()
+                    .filter(|user| user.pk % 12 == i64::from(number))
+                    .map(|user| user.pk)
+                    .collect(),
+                attributes: Vec::new(),
+            });
+        }
+    }
+}
+
+/// The same directory, every membership that follows from another being listed, too: until nothing is added any more.
+fn inherit(directory: &Directory) -> Directory {
+    let mut all = directory.clone();
+    loop {
+        let before = all.clone();
+        for group in &mut all.groups {
+            for parent in &before.groups {
+                if group.parents.contains(&parent.uuid) {
+                    let new = parent.parents.iter().filter(|uuid| !group.parents.contains(uuid));
+                    let new: Vec<String> = new.cloned().collect();
+                    group.parents.extend(new);
+                }
+                if parent.parents.contains(&group.uuid) {
+                    let new = parent.users.iter().filter(|pk| !group.users.contains(pk));
+                    let new: Vec<i64> = new.copied().collect();
+                    group.users.extend(new);
+                }
+            }
+        }
+        let size = |directory: &Directory| {
+            let groups = directory.groups.iter();
+            groups
+                .map(|group| group.users.len() + group.parents.len())
+                .sum::<usize>()
+        };
+        if size(&all) == size(&before) {
+            break;
+        }
+    }
+    for group in &mut all.groups {
+        let own = group.uuid.clone();
+        group.parents.retain(|uuid| *uuid != own);
+    }
+    all
+}
+
+/// The directory of those who are left when the others are taken out.
+fn without(
+    directory: &Directory,
+    hidden: impl Fn(&User) -> bool,
+    hidden_group: impl Fn(&Group) -> bool,
+) -> Directory {
+    let mut left = directory.clone();
+    left.users.retain(|user| !hidden(user));
+    left.groups.retain(|group| !hidden_group(group));
+    let pks: BTreeSet<i64> = left.users.iter().map(|user| user.pk).collect();
+    let uuids: BTreeSet<String> = left.groups.iter().map(|group| group.uuid.clone()).collect();
+    for group in &mut left.groups {
+        group.users.retain(|pk| pks.contains(pk));
+        group.parents.retain(|uuid| uuids.contains(uuid));
+    }
+    left
+}
+
+/// A condition as an admin writes it, and who satisfies it, told by hand.
+type Told<T> = (String, Box<dyn Fn(&Directory, &T) -> bool>);
+
+fn user_condition(random: &mut Random, pair: &Pair) -> Told<User> {
+    let entries = pair.directory.entries(&pair.place, None);
+    match random.below(6) {
+        0 => {
+            let path = *random.pick(&[
+                "users",
+                "users/staff",
+                "/users/staff/emea/",
+                "goauthentik.io",
+                "other",
+            ]);
+            let levels: Vec<String> = path
+                .split('/')
+                .filter(|level| !level.is_empty())
+                .map(str::to_owned)
+                .collect();
+            let below = move |_: &Directory, user: &User| user.path.split('/').take(levels.len()).eq(&levels);
+            (format!("path:{path}"), Box::new(below))
+        }
+        1 => {
+            let kind = *random.pick(&["internal", "external", "service_account", "robot"]);
+            (format!("type:{kind}"), Box::new(move |_, user| user.kind == kind))
+        }
+        2 => {
+            let active = random.chance(50);
+            let text = if active { "active" } else { "inactive" };
+            (text.to_owned(), Box::new(move |_, user| user.is_active == active))
+        }
+        3 | 4 if !pair.directory.groups.is_empty() => {
+            let group = random.pick(&pair.directory.groups);
+            // What a list of conditions cannot say is asked for by a filter.
+            if group.name.contains(['(', ')', ',']) || group.name.trim() != group.name {
+                return ("type:nobody".to_owned(), Box::new(|_, _| false));
+            }
+            let (uuid, name) = (group.uuid.clone(), group.name.clone());
+            let within = move |directory: &Directory, user: &User| {
+                let all = inherit(directory);
+                let group = all.groups.iter().find(|group| group.uuid == uuid).unwrap();
+                group.users.contains(&user.pk)
+            };
+            (format!("group:{name}"), Box::new(within))
+        }
+        _ => {
+            let query = random::query(random, &entries, 1);
+            let text = query.filter().to_string();
+            if akldap_ldap::filter::parser::octets(&text).is_err() {
+                return ("type:nobody".to_owned(), Box::new(|_, _| false));
+            }
+            let matching: BTreeSet<Vec<u8>> = entries
+                .iter()
+                .filter(|entry| entry.kind == Kind::User && query.matches(entry, &entries) == Some(true))
+                .flat_map(|entry| entry.values("sAMAccountName").cloned().collect::<Vec<_>>())
+                .collect();
+            let matches = move |_: &Directory, user: &User| matching.contains(user.username.as_bytes());
+            (text, Box::new(matches))
+        }
+    }
+}
+
+fn visibility(shown: &str, hidden: &str, about: About) -> Visibility {
+    Visibility {
+        shown: conditions(shown, about).unwrap(),
+        hidden: conditions(hidden, about).unwrap(),
+    }
+}
+
+/// Another view of the same directory.
+fn reshaped(pair: &Pair, shape: &Shape, directory: Directory) -> Pair {
+    let (shaped, _) = pair.snapshot.shaped(shape).unwrap();
+    Pair {
+        directory,
+        place: pair.place.clone(),
+        snapshot: Arc::new(shaped),
+        tree: Arc::clone(&pair.tree),
+    }
+}
+
+/// Whether custom attributes decide what a name or filter finds of users: then what is told by hand is told too simply.
+fn is_plain(directory: &Directory) -> bool {
+    let names_user = |key: &str| {
+        ["sAMAccountName"]
+            .iter()
+            .any(|name| name.eq_ignore_ascii_case(key))
+    };
+    let mut keys = directory.users.iter().flat_map(|user| &user.attributes);
+    !keys.any(|(key, _)| names_user(key))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn inherited_memberships_are_those_that_follow((seed, users, groups) in directories()) {
+        let mut random = Random(seed);
+        let pair = Pair::new(&mut random, |random| {
+            let mut directory = random::directory(random, users, groups, false);
+            nest(random, &mut directory);
+            directory
+        });
+        let shape = Shape { membership: Membership::Inherited, ..Shape::default() };
+        let pair = reshaped(&pair, &shape, inherit(&pair.directory));
+        for _ in 0..10 {
+            let asked = ask(&mut random, &pair, |random, entries| random::query(random, entries, 2));
+            check(&pair, &asked);
+            let asked = ask(&mut random, &pair, random::in_chain);
+            check(&pair, &asked);
+        }
+    }
+
+    #[test]
+    fn what_is_shown_is_what_the_conditions_say((seed, users, groups) in directories()) {
+        let mut random = Random(seed);
+        let pair = Pair::new(&mut random, |random| {
+            let mut directory = random::directory(random, users, groups, false);
+            nest(random, &mut directory);
+            directory
+        });
+        prop_assume!(is_plain(&pair.directory));
+        let mut told = || (0..random.below(3)).map(|_| user_condition(&mut random, &pair)).collect::<Vec<_>>();
+        let (shown, hidden) = (told(), told());
+        let text = |told: &[Told<User>]| told.iter().map(|(text, _)| text.as_str()).collect::<Vec<_>>().join(", ");
+        let hidden_group = random.chance(50).then(|| pair.directory.groups.first().cloned()).flatten();
+        let hidden_groups = hidden_group.as_ref().map(|group| format!("(entryUUID={})", group.uuid));
+        let shape = Shape {
+            visible_users: visibility(&text(&shown), &text(&hidden), About::Users),
+            visible_groups: visibility("", &hidden_groups.unwrap_or_default(), About::Groups),
+            location: Some(Location::of(Arc::clone(&pair.tree))),
+            ..Shape::default()
+        };
+        let holds = |told: &[Told<User>], user: &User| told.iter().any(|(_, holds)| holds(&pair.directory, user));
+        let directory = without(
+            &pair.directory,
+            |user| !(shown.is_empty() || holds(&shown, user)) || holds(&hidden, user),
+            |group| hidden_group.as_ref().is_some_and(|hidden| hidden.uuid == group.uuid),
+        );
+        let pair = reshaped(&pair, &shape, directory);
+        for _ in 0..10 {
+            let asked = ask(&mut random, &pair, |random, entries| random::query(random, entries, 2));
+            check(&pair, &asked);
+        }
+    }
+}
+
+/// Everything that a client can see of an answer.
+type Seen = Result<(Vec<u8>, SearchOutcome), LdapResult>;
+
+/// The octets of an answer, in one go or page by page, and how it ended.
+fn seen(pair: &Pair, asked: &Asked, controls: &SearchControls, size_limit: u32) -> Seen {
+    let request = SearchRequest {
+        base_object: asked.base.as_bytes(),
+        scope: asked.scope,
+        deref_aliases: 0,
+        size_limit,
+        time_limit: 0,
+        types_only: false,
+        filter: asked.query.filter(),
+        attributes: asked.selection.iter().map(|name| name.as_bytes()).collect(),
+    };
+    let viewer = asked.own.map_or(Viewer::Full, |user_pk| Viewer::Own { user_pk });
+    let (snapshot, tree) = (Arc::clone(&pair.snapshot), Arc::clone(&pair.tree));
+    let mut search = match asked.base.is_empty() {
+        true => Search::from_root(snapshot, tree, viewer, &root_dse(), &request, controls)?,
+        false => Search::new(snapshot, tree, viewer, &request, controls)?,
+    };
+    let mut out = Vec::new();
+    loop {
+        if let Progress::Done(outcome) = search.advance(&mut out, 5, 1 << 16, 1000) {
+            return Ok((out, outcome));
+        }
+    }
+}
+
+/// Controls of every kind, for answers that are told in part and in order.
+fn controls(random: &mut Random) -> SearchControls {
+    let key = |random: &mut Random| SortKey {
+        attribute: random
+            .pick(&[
+                "cn",
+                "uidNumber",
+                "gidNumber",
+                "memberOf",
+                "createTimestamp",
+                "title",
+            ])
+            .as_bytes()
+            .to_vec(),
+        ordering_rule: None,
+        reverse_order: random.chance(50),
+    };
+    let sort = random.chance(60).then(|| vec![key(random)]);
+    let vlv = (sort.is_some() && random.chance(40)).then(|| VlvRequest {
+        before_count: random.below(3) as u32,
+        after_count: random.below(3) as u32,
+        target: match random.chance(50) {
+            true => VlvTarget::ByOffset {
+                offset: 1 + random.below(6) as u32,
+                content_count: random.below(9) as u32,
+            },
+            false => VlvTarget::GreaterOrEqual(b"m".to_vec()),
+        },
+        context_id: None,
+    });
+    let paged = (vlv.is_none() && random.chance(60)).then(|| PagedResults {
+        size: 1 + random.below(4) as u32,
+        cookie: Vec::new(),
+    });
+    SearchControls {
+        paged,
+        sort,
+        vlv,
+        ..SearchControls::default()
+    }
+}
+
+/// All pages of an answer; one answer if it is not paged.
+fn pages(pair: &Pair, asked: &Asked, mut controls: SearchControls, size_limit: u32) -> Vec<Seen> {
+    let mut all = Vec::new();
+    for _ in 0..60 {
+        let answer = seen(pair, asked, &controls, size_limit);
+        let cookie = answer.as_ref().ok().and_then(|(_, outcome)| {
+            let (_, value) = outcome
+                .controls
+                .iter()
+                .find(|(oid, _)| *oid == control::PAGED_RESULTS)?;
+            Some(PagedResults::read(value).unwrap().cookie)
+        });
+        all.push(answer);
+        match (&mut controls.paged, cookie) {
+            (Some(paged), Some(cookie)) if !cookie.is_empty() => paged.cookie = cookie,
+            _ => return all,
+        }
+    }
+    panic!("the pages do not end");
+}
+
+/// What hides a user, and nobody else who is there.
+fn hiding(random: &mut Random, directory: &mut Directory, place: usize) -> (String, Membership) {
+    let (pk, uuid) = (directory.users[place].pk, directory.users[place].uuid.clone());
+    let membership = match random.chance(50) {
+        true => Membership::Direct,
+        false => Membership::Inherited,
+    };
+    let text = match random.below(4) {
+        0 => {
+            directory.users[place].path = "hidden/away".to_owned();
+            "path:hidden".to_owned()
+        }
+        1 => {
+            directory.users[place].kind = "robot".to_owned();
+            "type:robot".to_owned()
+        }
+        2 => {
+            // As the service accounts are that one group holds; numbers may be another's.
+            directory.groups.push(Group {
+                uuid: "ffffffff-0000-4000-8000-000000000000".to_owned(),
+                num_pk: 77_000,
+                name: "robots".to_owned(),
+                is_superuser: false,
+                parents: directory
+                    .groups
+                    .iter()
+                    .take(1)
+                    .map(|group| group.uuid.clone())
+                    .collect(),
+                users: vec![pk],
+                attributes: Vec::new(),
+            });
+            "group:robots".to_owned()
+        }
+        _ => format!("(entryUUID={uuid})"),
+    };
+    (text, membership)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_hidden_user_changes_no_answer((seed, users, groups) in directories()) {
+        let mut random = Random(seed);
+        let mut directory = random::directory(&mut random, users + 1, groups, false);
+        nest(&mut random, &mut directory);
+        let place = random.below(directory.users.len());
+        let (text, membership) = hiding(&mut random, &mut directory, place);
+        let hidden = directory.users[place].clone();
+        let state = random.0;
+        let mut with = Pair::new(&mut Random(state), |_| directory.clone());
+        let mut never = Pair::new(&mut Random(state), |_| {
+            without(&directory, |user| user.pk == hidden.pk, |_| false)
+        });
+        for pair in [&mut with, &mut never] {
+            let shape = Shape {
+                visible_users: visibility("", &text, About::Users),
+                membership,
+                location: Some(Location::of(Arc::clone(&pair.tree))),
+                ..Shape::default()
+            };
+            let (shaped, _) = pair.snapshot.shaped(&shape).unwrap();
+            pair.snapshot = Arc::new(shaped);
+        }
+        let schema = |pair: &Pair| subschema::attributes(&pair.snapshot.beyond_schema().unwrap(), None);
+        prop_assert_eq!(schema(&with), schema(&never));
+        for _ in 0..12 {
+            // What is asked knows of the hidden one.
+            let entries = directory.entries(&with.place, None);
+            let chain = random.chance(20);
+            let mut asked = ask(&mut random, &with, |random, entries| match chain {
+                true => random::in_chain(random, entries),
+                false => random::query(random, entries, 2),
+            });
+            if asked.own == Some(hidden.pk) {
+                asked.own = None;
+            }
+            if random.chance(10) {
+                asked.base = format!("cn={},ou=users,{}", contract::escape(&hidden.username), with.place.base_dn);
+            }
+            if random.chance(5) {
+                asked.base.clear();
+            }
+            let (controls, limit) = (controls(&mut random), random.below(4) as u32);
+            let (ours, theirs) = (pages(&with, &asked, controls.clone(), limit), pages(&never, &asked, controls, limit));
+            prop_assert!(ours == theirs, "{} of {}: {} {:?}\n{:?}\n{:?}", text, hidden.username, asked.query.filter(), asked.base, ours, theirs);
+            let entry = random.pick(&entries);
+            let values: Vec<(&str, &Vec<u8>)> = entries
+                .iter()
+                .flat_map(|entry| &entry.attributes)
+                .flat_map(|attribute| attribute.values.iter().map(|value| (attribute.name.as_str(), value)))
+                .collect();
+            let (attribute, value) = *random.pick(&values);
+            let viewer = asked.own.map_or(Viewer::Full, |user_pk| Viewer::Own { user_pk });
+            let compared = |pair: &Pair| {
+                let name = Name::new(entry.dn.as_bytes());
+                compare(&pair.snapshot, &pair.tree, viewer, &name, attribute.as_bytes(), value)
+            };
+            prop_assert_eq!(compared(&with), compared(&never), "{} {}", entry.dn, attribute);
+        }
+    }
+}
