@@ -101,7 +101,10 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::fixture::{query, snapshot};
+    use crate::CustomPolicy;
+    use crate::fixture::{add_user, query, snapshot, tree};
+    use crate::shape::location::Location;
+    use crate::shape::visibility::{About, Visibility, conditions};
 
     fn hiding(names: &[&str]) -> Shape {
         let hidden = names.iter().map(|name| name.to_ascii_lowercase()).collect();
@@ -155,5 +158,59 @@ mod tests {
             assert!(find(filter).is_empty(), "{filter}");
         }
         assert_eq!(find("(displayName=bob example)").len(), 1);
+    }
+
+    /// That there is such a key in authentik tells of the one who has it.
+    #[test]
+    fn further_names_that_only_hidden_users_give_an_attribute_are_not_known() {
+        let found = |hidden: &str, filter: &str| {
+            let mut builder = Builder::with_policy(CustomPolicy::default().with_legal_names(true));
+            add_user(&mut builder, 1, "alice", r#"{"with-space":"x"}"#);
+            add_user(&mut builder, 2, "robot", r#"{"with space":"y"}"#);
+            let shape = Shape {
+                visible_users: Visibility {
+                    hidden: conditions(hidden, About::Users).unwrap(),
+                    ..Visibility::default()
+                },
+                location: Some(Location::of(tree())),
+                ..Shape::default()
+            };
+            let mut query = query(filter);
+            query.snapshot = Arc::new(builder.finish().0.shaped(&shape).unwrap().0);
+            query.names()
+        };
+        let both = ["cn=alice,ou=users", "cn=robot,ou=users"];
+        assert_eq!(found("", "(with space=*)"), both);
+        assert_eq!(found("(cn=robot)", "(with space=*)"), [""; 0]);
+        assert_eq!(found("(cn=robot)", "(with-space=*)"), ["cn=alice,ou=users"]);
+    }
+
+    #[test]
+    fn a_condition_that_cannot_be_judged_shows_nobody_and_hides_everybody() {
+        let users = |shown: &str, hidden: &str, location| {
+            let shape = Shape {
+                visible_users: Visibility {
+                    shown: conditions(shown, About::Users).unwrap(),
+                    hidden: conditions(hidden, About::Users).unwrap(),
+                },
+                location,
+                ..Shape::default()
+            };
+            let (shaped, warnings) = snapshot().shaped(&shape).unwrap();
+            (shaped.user_count(), warnings)
+        };
+        let here = || Some(Location::of(tree()));
+        assert_eq!(users("(cn=bob)", "", here()), (1, Vec::new()));
+        assert_eq!(users("(cn=bob)", "", None).0, 0);
+        assert_eq!(users("", "(cn=bob)", None).0, 0);
+        let unknown = |group: &str| Warning::UnknownGroup { group: group.into() };
+        assert_eq!(users("group:nobody", "", here()), (0, vec![unknown("nobody")]));
+        assert_eq!(users("", "group:nobody", here()), (5, vec![unknown("nobody")]));
+        assert_eq!(
+            users("group:staff", "", here()).0,
+            4,
+            "staff, and whoever is in the groups below"
+        );
+        assert_eq!(users("group:staff", r#"group:"Sales, EMEA""#, here()).0, 2);
     }
 }

@@ -1,6 +1,6 @@
 //! Which users and groups a provider shows, as an admin writes it.
 //!
-//! A list of conditions, separated by commas: `group:staff`, `path:users/emea`, `type:service_account`, `active`, `inactive`,
+//! A list of conditions, separated by commas outside of parentheses and quotation marks: `group:staff`, `path:users/emea`, `type:service_account`, `active`, `inactive`,
 //! `attribute:shell`, `attribute:shell=/bin/sh`, or a search filter in its text form (RFC 4515). Data only; must not know who
 //! satisfies a condition.
 
@@ -87,12 +87,12 @@ impl Visibility {
     }
 }
 
-/// Reads conditions. A comma within the parentheses of a filter separates nothing.
+/// Reads conditions. A comma within the parentheses of a filter or within quotation marks separates nothing.
 ///
 /// # Errors
 /// When one of them cannot be read.
 pub fn conditions(text: &str, about: About) -> Result<Vec<Condition>, ConditionError> {
-    let (mut found, mut depth, mut start) = (Vec::new(), 0_usize, 0);
+    let (mut found, mut depth, mut quoted, mut start) = (Vec::new(), 0_usize, false, 0);
     let mut take = |part: &str| {
         let part = part.trim();
         if !part.is_empty() {
@@ -102,9 +102,10 @@ pub fn conditions(text: &str, about: About) -> Result<Vec<Condition>, ConditionE
     };
     for (at, character) in text.char_indices() {
         match character {
-            '(' => depth += 1,
-            ')' => depth = depth.saturating_sub(1),
-            ',' if depth == 0 => {
+            '"' if depth == 0 => quoted = !quoted,
+            '(' if !quoted => depth += 1,
+            ')' if !quoted => depth = depth.saturating_sub(1),
+            ',' if depth == 0 && !quoted => {
                 take(text.get(start..at).unwrap_or_default())?;
                 start = at + 1;
             }
@@ -127,7 +128,7 @@ fn condition(text: &str, about: About) -> Result<Condition, ConditionError> {
         About::Groups => Err(ConditionError::NotOfGroups(word)),
     };
     let after = |word: &'static str| {
-        let rest = text.strip_prefix(word).map(str::trim);
+        let rest = text.strip_prefix(word).map(unquoted);
         match rest {
             Some("") => Err(ConditionError::Empty(word)),
             rest => Ok(rest.map(str::to_owned)),
@@ -167,6 +168,13 @@ fn condition(text: &str, about: About) -> Result<Condition, ConditionError> {
     Err(ConditionError::Unknown(text.to_owned()))
 }
 
+/// A text without the quotation marks around it.
+fn unquoted(text: &str) -> &str {
+    let text = text.trim();
+    let inner = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    inner.unwrap_or(text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,6 +210,13 @@ mod tests {
                 filter("(&(cn=a,b)(sn=*))"),
                 filter("(shell=*)"),
                 filter("(shell=/bin/sh)"),
+            ])
+        );
+        assert_eq!(
+            read(r#"group:"Sales, EMEA (all", active"#),
+            Ok(vec![
+                Condition::Group("Sales, EMEA (all".into()),
+                Condition::Active(true)
             ])
         );
     }
