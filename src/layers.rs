@@ -10,6 +10,7 @@ const MAY_USE: &[(&str, &[&str], &[&str])] = &[
     // A list of names is all that is known there of directories.
     ("config", &[], &["akldap_directory::password_attributes"]),
     ("logging", &["config"], &[]),
+    ("clock", &[], &[]),
     ("metrics", &[], &[]),
     // Asks authentik as the server would, and is none.
     ("check", &["config"], &["akldap_authentik", "akldap_ldap"]),
@@ -23,8 +24,12 @@ const MAY_USE: &[(&str, &[&str], &[&str])] = &[
             "akldap_ldap",
         ],
     ),
-    ("outpost", &["config", "logging", "metrics"], LAYERS),
-    ("server", &["config", "logging", "metrics", "outpost"], LAYERS),
+    ("outpost", &["clock", "config", "logging", "metrics"], LAYERS),
+    (
+        "server",
+        &["clock", "config", "logging", "metrics", "outpost"],
+        LAYERS,
+    ),
     // Starts all the others, and the demo beside them.
     (
         "cli",

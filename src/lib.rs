@@ -35,6 +35,7 @@
 
 pub mod check;
 pub mod cli;
+mod clock;
 pub mod config;
 pub mod diff;
 pub mod logging;

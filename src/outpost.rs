@@ -4,6 +4,7 @@
 //! sockets or how LDAP messages look.
 
 pub mod access;
+mod aside;
 mod audit;
 pub mod bind;
 mod capabilities;
@@ -13,6 +14,7 @@ mod error;
 mod events;
 pub mod outage;
 mod outpost_uuid;
+mod outside;
 mod parts;
 pub mod provider;
 pub mod providers;
@@ -44,6 +46,7 @@ pub use capabilities::Capabilities;
 use certificates::CertificateTable;
 pub use error::OutpostError;
 use events::EventFollower;
+pub use outside::Outside;
 use parts::Parts;
 use provider::Provider;
 use providers::table::ProviderTable;
@@ -77,6 +80,7 @@ impl Outpost {
         config: Config,
         capabilities: Capabilities,
         log: Option<LogControl>,
+        outside: Outside,
     ) -> Result<Arc<Self>, OutpostError> {
         // First of all: what draws random numbers below relies on there being some.
         let cookie_key = random_key()?;
@@ -86,7 +90,7 @@ impl Outpost {
         let policy = custom_policy(&config);
         let capabilities = Arc::new(capabilities);
         let (unneeded, unneeded_sessions) = unbind::queue();
-        let parts = Parts::new(&config, Arc::clone(&capabilities), metrics, unneeded)?;
+        let parts = Parts::new(&config, Arc::clone(&capabilities), metrics, unneeded, outside)?;
         let binds = Binds::new(&parts.of_binds(), &config.bind, unneeded_sessions);
         let entries = ServerEntries::new(
             capabilities,
@@ -304,7 +308,7 @@ impl Outpost {
         settings.set("AUTHENTIK_HOST", "http://127.0.0.1:9");
         settings.set("AUTHENTIK_TOKEN", "token");
         let config = Config::read(&settings).unwrap();
-        let outpost = Self::new(config, Capabilities::default(), None).unwrap();
+        let outpost = Self::new(config, Capabilities::default(), None, Outside::default()).unwrap();
         outpost.parts.providers.set(ProviderTable::of_bases(bases));
         outpost
     }
@@ -340,7 +344,7 @@ mod tests {
         );
         settings.set("AUTHENTIK_LDAP__TLS_KEY_FILE", file("key").to_str().unwrap());
         let config = Config::read(&settings).unwrap();
-        let outpost = Outpost::new(config, Capabilities::default(), None).unwrap();
+        let outpost = Outpost::new(config, Capabilities::default(), None, Outside::default()).unwrap();
         let before = outpost.parts.certificates.choose(None);
         put("rsa2048");
         outpost.reload().await;

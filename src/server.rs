@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
 use crate::logging::{self, LogControl};
-use crate::outpost::{Outpost, OutpostError};
+use crate::outpost::{Outpost, OutpostError, Outside};
 
 mod available;
 mod client_table;
@@ -35,6 +35,7 @@ pub mod request;
 mod rewind;
 mod service;
 mod session;
+mod socket;
 mod sockets;
 mod tls;
 mod wrong_protocol;
@@ -43,6 +44,7 @@ use config::ServerConfig;
 use listener::Ports;
 use log_limit::LogLimit;
 use service::LdapService;
+pub use socket::Socket;
 pub use sockets::{InheritError, Inherited, inherited};
 
 /// Why the server cannot start.
@@ -85,6 +87,7 @@ pub struct Server {
     tasks: TaskTracker,
     drain: Duration,
     log_limit: Arc<LogLimit>,
+    ports: Arc<Ports>,
 }
 
 impl Server {
@@ -105,45 +108,73 @@ impl Server {
         config: Config,
         log: Option<LogControl>,
     ) -> Result<Self, StartError> {
-        let own = Arc::new(ServerConfig::from(&config));
-        let outpost = Outpost::new(config, operation::capabilities(), log)?;
-        let config = own;
-        let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let log_limit = Arc::new(LogLimit::default());
-        let service = LdapService::new(&outpost, &config, &log_limit, &shutdown)?;
-        let clients = listener::client_table(&config.limits, outpost.metrics().clients());
-        let ports = Arc::new(Ports::new(service, clients, tasks.clone()));
+        let own = ServerConfig::from(&config);
+        let listen = &own.listen;
+        let mut server = Self::unheard(config, log, Outside::default())?;
+        let (outpost, ports, tasks, shutdown) =
+            (&server.outpost, &server.ports, &server.tasks, &server.shutdown);
         let mut addresses = Addresses::default();
-        let listen = &config.listen;
         for listener in listeners(inherited.ldap, &listen.ldap, "AUTHENTIK_LISTEN__LDAP")? {
             addresses.ldap.extend(listener.local_addr());
-            tasks.spawn(Arc::clone(&ports).accept_all(listener, false));
+            tasks.spawn(Arc::clone(ports).accept_all(listener, false));
         }
         for listener in listeners(inherited.ldaps, &listen.ldaps, "AUTHENTIK_LISTEN__LDAPS")? {
             addresses.ldaps.extend(listener.local_addr());
-            tasks.spawn(Arc::clone(&ports).accept_all(listener, true));
+            tasks.spawn(Arc::clone(ports).accept_all(listener, true));
         }
         for listener in listeners(inherited.http, &listen.metrics, "AUTHENTIK_LISTEN__METRICS")? {
             addresses.http.extend(listener.local_addr());
-            tasks.spawn(http::serve(listener, Arc::clone(&outpost), shutdown.clone()));
+            tasks.spawn(http::serve(listener, Arc::clone(outpost), shutdown.clone()));
         }
-        http::serve_socket(&config.metrics_socket, &outpost, &tasks, &shutdown);
-        outpost.start(&tasks, &shutdown);
-        tasks.spawn(tell_repeated(
-            Arc::clone(&outpost),
-            Arc::clone(&log_limit),
-            shutdown.clone(),
-        ));
-        let drain = config.limits.shutdown_timeout;
+        http::serve_socket(&own.metrics_socket, outpost, tasks, shutdown);
+        server.begin();
         tracing::info!(ldap = ?addresses.ldap, ldaps = ?addresses.ldaps, http = ?addresses.http, "listening");
+        server.addresses = addresses;
+        Ok(server)
+    }
+
+    /// A server without ports, which reaches authentik and tells the time as it is told: what a simulation runs. Clients
+    /// come by [`take`](Self::take).
+    ///
+    /// # Errors
+    /// When TLS cannot be prepared.
+    pub fn without_ports(config: Config, outside: Outside) -> Result<Self, StartError> {
+        let server = Self::unheard(config, None, outside)?;
+        server.begin();
+        Ok(server)
+    }
+
+    /// Serves a client that comes by no port.
+    pub async fn take<S: Socket>(&self, stream: S, peer: SocketAddr) {
+        self.ports.take(stream, peer).await;
+    }
+
+    fn unheard(config: Config, log: Option<LogControl>, outside: Outside) -> Result<Self, StartError> {
+        let own = Arc::new(ServerConfig::from(&config));
+        let outpost = Outpost::new(config, operation::capabilities(), log, outside)?;
+        let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let log_limit = Arc::new(LogLimit::default());
+        let service = LdapService::new(&outpost, &own, &log_limit, &shutdown)?;
+        let clients = listener::client_table(&own.limits, outpost.metrics().clients());
         Ok(Self {
             outpost,
-            addresses,
+            addresses: Addresses::default(),
             shutdown,
-            tasks,
-            drain,
+            drain: own.limits.shutdown_timeout,
             log_limit,
+            ports: Arc::new(Ports::new(service, clients, tasks.clone())),
+            tasks,
         })
+    }
+
+    /// Starts what goes on beside the ports.
+    fn begin(&self) {
+        self.outpost.start(&self.tasks, &self.shutdown);
+        self.tasks.spawn(tell_repeated(
+            Arc::clone(&self.outpost),
+            Arc::clone(&self.log_limit),
+            self.shutdown.clone(),
+        ));
     }
 
     /// Where it listens.
@@ -175,7 +206,7 @@ impl Server {
 async fn tell_repeated(outpost: Arc<Outpost>, log_limit: Arc<LogLimit>, shutdown: CancellationToken) {
     let pause = || tokio::time::sleep(logging::SWEEP_INTERVAL);
     while shutdown.run_until_cancelled(pause()).await.is_some() {
-        let now = std::time::Instant::now();
+        let now = crate::clock::now();
         log_limit.tell_repeated(now);
         outpost.tell_repeated(now);
     }

@@ -7,6 +7,7 @@ use std::fmt::Display;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use crate::clock;
 use crate::logging::audit::{RequestId, TARGET};
 use crate::logging::{Repeated, Repetition};
 use crate::metrics::RejectReason;
@@ -78,7 +79,7 @@ impl Audit {
     /// Records a refused bind, or counts it.
     pub(super) fn refused(&self, refused: &Refused<'_>) {
         let source = source(refused.client);
-        if !self.refusals.admits((source, refused.code), Instant::now()) {
+        if !self.refusals.admits((source, refused.code), clock::now()) {
             return;
         }
         tracing::warn!(

@@ -127,6 +127,7 @@ impl Binds {
         tasks.spawn(async move {
             loop {
                 tokio::select! {
+                    biased;
                     () = shutdown.cancelled() => return,
                     () = tokio::time::sleep(SWEEP_INTERVAL) => {
                         binds.cache.sweep(binds.client.contact().last_answer());

@@ -47,6 +47,7 @@ impl EventFollower {
         let (follower, shutdown, own_tasks) = (Arc::clone(self), shutdown.clone(), tasks.clone());
         tasks.spawn(async move {
             let uuid = tokio::select! {
+                biased;
                 () = shutdown.cancelled() => return,
                 uuid = follower.uuid.known() => uuid,
             };

@@ -12,6 +12,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::clock;
 use crate::metrics::Metrics;
 use akldap_authentik::{ApiError, Client};
 
@@ -100,6 +101,7 @@ impl Outage {
         let (outage, shutdown) = (Arc::clone(self), shutdown.clone());
         tasks.spawn(async move {
             tokio::select! {
+                biased;
                 () = shutdown.cancelled() => {}
                 () = outage.watch() => {}
             }
@@ -111,7 +113,7 @@ impl Outage {
     }
 
     fn state(&self, cause: String) {
-        let since = Instant::now();
+        let since = clock::now();
         *self.lock() = Some(Details { since, cause });
         self.down.store(true, Ordering::Release);
         self.stated.notify_waiters();
@@ -129,11 +131,11 @@ impl Outage {
     async fn watch(&self) {
         // When the outage began that the log has told of, and not yet that it is over.
         let mut told: Option<Instant> = None;
-        let mut over = Instant::now();
+        let mut over = clock::now();
         loop {
             let failed = self.client.contact().failure();
             if let Some(began) = told {
-                if timeout(HOLDS.saturating_sub(over.elapsed()), failed)
+                if timeout(HOLDS.saturating_sub(clock::since(over)), failed)
                     .await
                     .is_err()
                 {
@@ -154,7 +156,7 @@ impl Outage {
             // Right after the start the snapshot file is still being read.
             let _ = timeout(FILE_TIME, self.file_read.cancelled()).await;
             let kept = self.what_works();
-            let began = Instant::now();
+            let began = clock::now();
             if told.is_none() {
                 tracing::warn!(%error, hint = error.hint(), "authentik cannot be reached: {kept}");
                 told = Some(began);
@@ -167,7 +169,7 @@ impl Outage {
             }
             self.lift();
             self.metrics.set_reachable(true);
-            over = Instant::now();
+            over = clock::now();
             // Neither loop has to wait for the end of its pause.
             self.requests.update();
         }

@@ -22,6 +22,7 @@ use super::error::OutpostError;
 use super::events::EventFollower;
 use super::outage::Outage;
 use super::outpost_uuid::OutpostUuid;
+use super::outside::Outside;
 use super::providers::Providers;
 use super::refresh::configuration::ConfigurationRefresh;
 use super::refresh::flows::FlowPlanning;
@@ -63,8 +64,14 @@ impl Parts {
         capabilities: Arc<Capabilities>,
         metrics: Arc<Metrics>,
         unneeded: mpsc::Sender<UnneededSession>,
+        outside: Outside,
     ) -> Result<Self, OutpostError> {
-        let client = Client::new(client_settings(config))?;
+        let mut settings = client_settings(config);
+        settings.time_of_day = outside.time_of_day;
+        let client = match outside.transport {
+            Some(transport) => Client::over(transport, settings)?,
+            None => Client::new(settings)?,
+        };
         let timings = FlowTimings(Arc::clone(&metrics));
         let executor = Executor::new(client.clone(), Arc::new(timings));
         let status = Arc::new(Status::default());
@@ -72,7 +79,7 @@ impl Parts {
         let file_read = CancellationToken::new();
         let certificates = CertificateTable::new(config.tls.files.as_ref())?;
         let release = KnownRelease::new(client.clone(), config.bind.mfa_second_try);
-        let logins = Arc::new(Logins::new(unneeded));
+        let logins = Arc::new(Logins::new(unneeded, outside.time_of_day));
         let cache = Arc::new(BindCache::new(&config.bind));
         let providers = Providers::new(
             capabilities,

@@ -67,6 +67,7 @@ impl Refresh {
         let (flows, stop) = (Arc::clone(&self.flows), shutdown.clone());
         tasks.spawn(async move {
             tokio::select! {
+                biased;
                 () = stop.cancelled() => {}
                 () = flows.run() => {}
             }
@@ -107,15 +108,17 @@ impl DirectoryRefresh {
     pub(super) async fn run(&self, shutdown: &CancellationToken) {
         let mut loader = Loader::default();
         let mut coverage = Coverage::Full;
-        let load = self.settings.load();
+        let load = self.settings.load(self.client.settings().time_of_day);
         let (mut failures, mut last_full, mut last_good) = (0, None, Instant::now());
         // Whether there is anything to serve decides nothing here, but a wrong token need not be tried twice.
         tokio::select! {
+            biased;
             () = shutdown.cancelled() => return,
             _ = self.uuid.known() => {}
         }
         loop {
             let refreshed = tokio::select! {
+                biased;
                 () = shutdown.cancelled() => return,
                 refreshed = loader.refresh(&self.client, &*self.users, &load, coverage) => refreshed,
             };
@@ -126,8 +129,9 @@ impl DirectoryRefresh {
                         last_full = Some(last_good);
                     }
                     let look_s = refreshed.longest_look.as_secs_f64();
-                    tracing::trace!(extent = ?refreshed.coverage, look_s, "looked at the directory");
-                    self.refreshed(refreshed.made);
+                    let settled = refreshed.settled;
+                    tracing::trace!(extent = ?refreshed.coverage, look_s, settled, "looked at the directory");
+                    self.refreshed(refreshed.made, settled);
                     coverage = Coverage::Changes;
                     self.schedule
                         .directory_interval()
@@ -157,6 +161,7 @@ impl DirectoryRefresh {
                 }
             };
             let asked = tokio::select! {
+                biased;
                 () = shutdown.cancelled() => return,
                 () = self.requests.for_directory() => Coverage::Full,
                 () = self.announced() => Coverage::Changes,
@@ -181,13 +186,13 @@ impl DirectoryRefresh {
     }
 
     /// Notes that what is served shows what a look begun at this moment showed, whether or not anything had changed.
-    fn refreshed(&self, made: SystemTime) {
-        self.status.directory_loaded(made);
-        self.metrics.refreshed(SystemTime::now());
+    fn refreshed(&self, made: SystemTime, settled: bool) {
+        self.status.directory_loaded(made, settled);
+        self.metrics.refreshed(self.client.time_of_day());
         self.metrics
             .snapshot_read(made, self.schedule.directory_stale_after());
         let next = self.schedule.directory_interval();
-        self.cached_binds.directory_read(std::time::Instant::now(), next);
+        self.cached_binds.directory_read(crate::clock::now(), next);
         if let Some(file) = &self.snapshot_file {
             file.note_load();
         }
@@ -205,11 +210,12 @@ impl DirectorySettings {
         }
     }
 
-    fn load(&self) -> LoadOptions {
+    fn load(&self, time_of_day: fn() -> SystemTime) -> LoadOptions {
         let defaults = ScanOptions::default();
         LoadOptions {
             scan: ScanOptions {
                 timeout: defaults.timeout.min(self.request_timeout),
+                time_of_day,
                 ..defaults
             },
             page_size: self.page_size,

@@ -14,6 +14,8 @@ pub struct Load {
     pub restored: Option<SystemTime>,
     /// Why the last try failed, if it did.
     pub failure: Option<String>,
+    /// What was read stood so in authentik at one moment: it held still while it was read.
+    pub settled: bool,
 }
 
 impl Load {
@@ -37,11 +39,12 @@ impl Load {
         self.is_restored() || self.age().is_some_and(|age| age > bound)
     }
 
-    fn done(read: SystemTime) -> Self {
+    fn done(read: SystemTime, settled: bool) -> Self {
         Self {
             read: Some(read),
             restored: None,
             failure: None,
+            settled,
         }
     }
 }
@@ -69,13 +72,13 @@ impl Status {
         self.configuration().read.is_some()
     }
 
-    pub(super) fn configuration_loaded(&self) {
-        set(&self.configuration, Load::done(SystemTime::now()));
+    pub(super) fn configuration_loaded(&self, now: SystemTime) {
+        set(&self.configuration, Load::done(now, true));
     }
 
     /// `made`: when the newest look began that the directory reflects.
-    pub(super) fn directory_loaded(&self, made: SystemTime) {
-        set(&self.directory, Load::done(made));
+    pub(super) fn directory_loaded(&self, made: SystemTime, settled: bool) {
+        set(&self.directory, Load::done(made, settled));
     }
 
     pub(super) fn configuration_restored(&self, read: SystemTime) {

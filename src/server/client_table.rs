@@ -109,6 +109,7 @@ impl ClientTable {
                 return permit;
             }
             tokio::select! {
+                biased;
                 () = self.freed.notified() => {}
                 () = tokio::time::sleep(LOOK) => {}
             }

@@ -3,6 +3,7 @@
 //! Must not know what becomes of a connection.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,9 +16,10 @@ use crate::config::LimitConfig;
 use crate::metrics::ClientMetrics;
 
 use super::available;
-use super::client_table::{ClientTable, MemoryBudget};
+use super::client_table::{ClientTable, MemoryBudget, Permit};
 use super::log_limit::Reminder;
 use super::service::LdapService;
+use super::socket::Socket;
 
 /// The first pause after the system refused an accept (out of file descriptors, mostly); doubles up to a second.
 const PAUSE: Backoff = Backoff::new(Duration::from_millis(5), Duration::from_secs(1));
@@ -39,6 +41,17 @@ impl Ports {
             clients,
             tasks,
         }
+    }
+
+    /// Takes a client that comes by no port, as soon as there is a place.
+    pub(super) async fn take<S: Socket>(&self, stream: S, peer: SocketAddr) {
+        let place = self.clients.admit(peer.ip()).await;
+        self.serve(stream, peer, false, place);
+    }
+
+    fn serve<S: Socket>(&self, stream: S, peer: SocketAddr, implicit_tls: bool, place: Permit) {
+        let service = Arc::clone(&self.service);
+        self.tasks.spawn(service.serve(stream, peer, implicit_tls, place));
     }
 
     /// Accepts on one port until the server ends.
@@ -68,8 +81,7 @@ impl Ports {
                             }
                         }
                     };
-                    let service = Arc::clone(&self.service);
-                    self.tasks.spawn(service.serve(stream, peer, implicit_tls, place));
+                    self.serve(stream, peer, implicit_tls, place);
                 }
                 Err(error) if is_theirs(&error) => tokio::task::yield_now().await,
                 Err(error) => {

@@ -13,6 +13,7 @@ mod update;
 
 use std::time::Instant;
 
+use crate::clock;
 use crate::metrics::{RejectReason, RequestType};
 use crate::outpost::Capabilities;
 use akldap_ldap::message::{Message, Operation, OperationError, OperationKind};
@@ -26,7 +27,7 @@ pub(super) use outcome::{Answer, Outcome};
 /// Carries out a request as far as that goes without the connection. `busy` is true while other operations of the session
 /// are under way.
 pub(super) fn run(session: &LdapSession, message: &Message<'_>, busy: bool) -> Outcome {
-    let started = Instant::now();
+    let started = clock::now();
     let outcome = match refuse(session, message) {
         Some(answer) => Outcome::Answer(answer),
         None => carry_out(session, message, busy, started),
@@ -139,7 +140,7 @@ fn carry_out(session: &LdapSession, message: &Message<'_>, busy: bool, started: 
         ),
         Operation::Extended(request) => (extended::run(session, request, busy), RequestType::Extended),
     };
-    session.metrics(|metrics| metrics.observe(observed, started.elapsed()));
+    session.metrics(|metrics| metrics.observe(observed, clock::since(started)));
     outcome
 }
 

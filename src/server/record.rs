@@ -6,10 +6,10 @@
 use std::io::{self, Write};
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use super::rewind::Rewind;
+use super::socket::Socket;
 
 /// A stream on which octets can be closed off from those that follow.
 pub(super) trait RecordStream: AsyncRead + AsyncWrite + Unpin {
@@ -21,13 +21,13 @@ pub(super) trait RecordStream: AsyncRead + AsyncWrite + Unpin {
     fn end_record(&mut self, octets: &[u8]) -> io::Result<Option<usize>>;
 }
 
-impl RecordStream for Rewind<TcpStream> {
+impl<S: Socket> RecordStream for Rewind<S> {
     fn end_record(&mut self, _octets: &[u8]) -> io::Result<Option<usize>> {
         Ok(None)
     }
 }
 
-impl RecordStream for TlsStream<Rewind<TcpStream>> {
+impl<S: Socket> RecordStream for TlsStream<Rewind<S>> {
     fn end_record(&mut self, octets: &[u8]) -> io::Result<Option<usize>> {
         let (_, session) = self.get_mut();
         session.writer().write(octets).map(Some)

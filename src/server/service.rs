@@ -7,7 +7,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -24,6 +23,7 @@ use super::handshake_error::{HandshakeError, hint};
 use super::log_limit::{LogLimit, Topic};
 use super::rewind::Rewind;
 use super::session::LdapSession;
+use super::socket::Socket;
 use super::wrong_protocol::{self, Expected};
 use super::{proxy, tls};
 
@@ -66,9 +66,9 @@ impl LdapService {
     }
 
     /// Serves an accepted connection to its end.
-    pub(super) async fn serve(
+    pub(super) async fn serve<S: Socket>(
         self: Arc<Self>,
-        stream: TcpStream,
+        stream: S,
         peer: SocketAddr,
         implicit_tls: bool,
         mut permit: Permit,
@@ -77,8 +77,7 @@ impl LdapService {
         let connection = self.connections.fetch_add(1, Ordering::Relaxed) + 1;
         let deadline = Instant::now() + config.limits.handshake_timeout;
         let _open = self.outpost.metrics().connection_opened();
-        // Answers are written whole; waiting for more to send would only delay them.
-        let _ = stream.set_nodelay(true);
+        stream.send_at_once();
         let trust = proxy::Trust {
             networks: &config.listen.trusted_proxies,
             named: config.listen.trusted_proxies_set,
@@ -135,9 +134,7 @@ impl LdapService {
         let chosen = self.config.listen.trusted_proxies_set;
         let proxy = named_by.filter(|_| !chosen);
         if let Some(peer) = proxy
-            && self
-                .log_limit
-                .is_news(peer, Topic::Believed, std::time::Instant::now())
+            && self.log_limit.is_news(peer, Topic::Believed, crate::clock::now())
         {
             tracing::warn!(
                 %peer,
@@ -165,11 +162,11 @@ impl LdapService {
     }
 
     /// Ends a connection of an address that has too many. Under TLS there is nothing that could be said in time.
-    fn refuse(&self, client: IpAddr, stream: &Rewind<TcpStream>, implicit_tls: bool) {
+    fn refuse<S: Socket>(&self, client: IpAddr, stream: &Rewind<S>, implicit_tls: bool) {
         let limit = self.config.limits.max_connections_per_address;
         if self
             .log_limit
-            .is_news(client, Topic::TooMany, std::time::Instant::now())
+            .is_news(client, Topic::TooMany, crate::clock::now())
         {
             tracing::warn!(
                 %client,
@@ -185,14 +182,14 @@ impl LdapService {
                 &mut notice,
                 &LdapResult::new(ResultCode::Unavailable, text),
             );
-            let _ = stream.stream().try_write(&notice);
+            stream.stream().write_now(&notice);
         }
     }
 
     /// The handshake, then LDAP with a fresh state: what was known in plain text does not count under TLS.
-    async fn secure(
+    async fn secure<S: Socket>(
         &self,
-        stream: Rewind<TcpStream>,
+        stream: Rewind<S>,
         connection: u64,
         origin: Origin,
         permit: &mut Permit,
@@ -222,11 +219,11 @@ impl LdapService {
         connection::serve(stream, &mut session, permit, &surroundings).await;
     }
 
-    async fn handshake(
+    async fn handshake<S: Socket>(
         &self,
-        mut stream: Rewind<TcpStream>,
+        mut stream: Rewind<S>,
         expected: Expected,
-    ) -> Result<TlsStream<Rewind<TcpStream>>, HandshakeError> {
+    ) -> Result<TlsStream<Rewind<S>>, HandshakeError> {
         stream.look_ahead().await?;
         if wrong_protocol::may_be_tls(stream.front()) {
             Ok(self.acceptor.accept(stream).await?)
@@ -240,7 +237,7 @@ impl LdapService {
 
     /// Logs why there is no TLS: for each address once in a while, as whoever fails, fails often.
     fn tell(&self, connection: u64, client: IpAddr, failure: &HandshakeError) {
-        let is_news = |topic| self.log_limit.is_news(client, topic, std::time::Instant::now());
+        let is_news = |topic| self.log_limit.is_news(client, topic, crate::clock::now());
         match failure {
             HandshakeError::WrongProtocol(Some(explanation)) if is_news(Topic::Protocol) => {
                 tracing::warn!(connection, %client, "{explanation}");

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use akldap_simulator::{Directory, Simulator, User};
 
@@ -17,8 +17,6 @@ const LONG: &str = "AKLDAP_TEST_LONG";
 const BURST: usize = 40;
 /// Pages asked for from one moment to the next: there are always two looks within.
 const EVERY: u64 = 30;
-/// A refresh that takes longer may have taken the newest look as it is; only a machine with much else to do is so slow.
-const LONGEST: Duration = Duration::from_secs(3);
 
 /// Creates, deletes, renames and moves users at one moment.
 fn burst(simulator: &Simulator, random: &mut fastrand::Rng, number: usize) {
@@ -87,7 +85,7 @@ async fn every_installed_snapshot_was_true_at_a_moment_of_its_load() {
                 let (users, groups) = pages(&stage);
                 users + groups
             };
-            let mut next = asked();
+            let mut next;
             while !stop.load(Ordering::SeqCst) {
                 let number = bursts.load(Ordering::SeqCst) + 1;
                 burst(&stage.simulator, &mut random, number);
@@ -96,7 +94,8 @@ async fn every_installed_snapshot_was_true_at_a_moment_of_its_load() {
                     .unwrap()
                     .insert(truth(&stage.simulator).fingerprint(), number);
                 bursts.store(number, Ordering::SeqCst);
-                next += EVERY;
+                // Told from now: a thread that had to wait for its turn must not make up for it by bursts that come closer.
+                next = asked() + EVERY;
                 while asked() < next && !stop.load(Ordering::SeqCst) {
                     std::thread::sleep(Duration::from_millis(1));
                 }
@@ -105,21 +104,23 @@ async fn every_installed_snapshot_was_true_at_a_moment_of_its_load() {
     };
     let (mut seen, mut held) = (0, 0);
     for refresh in 0..refreshes {
-        let (before, began) = (bursts.load(Ordering::SeqCst), Instant::now());
+        let before = bursts.load(Ordering::SeqCst);
         if refresh % 4 == 0 {
             stage.refresh().await;
         } else {
             update(&stage).await;
         }
-        if began.elapsed() > LONGEST {
-            continue;
-        }
-        held += 1;
+        let settled = || stage.server.outpost().status().directory().settled;
         let fingerprint = served(&stage).fingerprint();
         let find = || states.lock().unwrap().get(&fingerprint).copied();
-        // The state of a burst is noted a moment after the burst.
-        eventually("the snapshot is a state of the simulator", || find().is_some()).await;
-        let state = find().unwrap();
+        // The state of a burst is noted a moment after the burst. Where it takes seconds to read two pages, the newest look is
+        // served as it is, and the server says so.
+        eventually("the snapshot is a state of the simulator", || {
+            find().is_some() || !settled()
+        })
+        .await;
+        let Some(state) = find() else { continue };
+        held += 1;
         assert!(
             state >= before,
             "refresh {refresh} shows state {state}, {before} was there when it began"

@@ -295,6 +295,7 @@ impl RawPage {
             status: 200,
             headers: reqwest::header::HeaderMap::new(),
             body,
+            time_of_day: std::time::SystemTime::now,
         };
         Self { answer, pagination }
     }

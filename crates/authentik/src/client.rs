@@ -1,20 +1,20 @@
-//! The HTTP client: one call, one time limit, one typed error.
+//! The client: one call, one time limit, one typed error.
 //!
 //! Knows which credential goes with which call: the outpost's token with the outpost's own calls, a session with
 //! calls made as a user, never both (authentik lets the token win, and the answer would be about the outpost).
-//! Follows no redirect, so no credential leaves for another origin.
+//! Must not know how a call reaches authentik.
 
 mod answer;
 
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderName, ORIGIN, REFERER};
-use reqwest::{Method, redirect};
-use rustls::ClientConfig;
+use reqwest::Method;
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue, ORIGIN, REFERER,
+};
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -22,22 +22,14 @@ use super::contact::Contact;
 use super::cookie::Cookies;
 use super::endpoint::Endpoint;
 use super::error::ApiError;
-use super::proxy;
+use super::events::disconnect::Disconnect;
+use super::http::Http;
 use super::settings::Settings;
-use super::tls::{Trust, client_config};
 use super::token::{Credentials, Token, TokenFileError, TokenRenewal};
+use super::transport::{Credential, Request, Transport, Wire};
 pub(crate) use answer::Answer;
 use answer::without_query;
 
-/// Idle connections kept: as many as binds usually run at once, so that none pays for a TLS handshake.
-const IDLE_CONNECTIONS: usize = 64;
-/// Shorter than the times after which authentik (120 s), nginx (75 s) and most load balancers (60 s) close idle
-/// connections, so that few die under a request.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
-/// Headers read of an answer, of which 100 are not enough: proxies and policies add theirs.
-const MAX_HEADERS: usize = 1024;
-/// Bytes of headers read of an answer over HTTP/2. Over HTTP/1.1 the library reads some 400 kB.
-const MAX_HEADER_BYTES: u32 = 256 << 10;
 /// Bytes read of a listing. 20,000 users with all they carry are about 40 MB.
 const MAX_LIST_BYTES: usize = 256 << 20;
 /// Bytes read of any other answer. The largest known, a challenge with pictures in it, has some 100 kB.
@@ -57,13 +49,7 @@ pub struct Client {
 struct Inner {
     endpoint: Endpoint,
     settings: Settings,
-    /// For calls with the token: lists come compressed.
-    api: reqwest::Client,
-    /// For calls as a user and for flows: knows no token of its own. HTTP/1.1, where a server announces the end of a
-    /// connection with the last answer on it; over HTTP/2 that end meets requests that are on their way.
-    user: reqwest::Client,
-    /// For the websocket: HTTP/1.1 only, as upgrades want it.
-    upgrading: reqwest::Client,
+    transport: Arc<dyn Transport>,
     token: Token,
     contact: Contact,
 }
@@ -90,24 +76,20 @@ impl Client {
     /// Makes a client. Reads the trust store; opens no connection.
     pub fn new(settings: Settings) -> Result<Self, ApiError> {
         let endpoint = Endpoint::new(&settings.host)?;
-        let trust = if settings.insecure {
-            Trust::Anybody
-        } else {
-            Trust::Authorities {
-                system: endpoint.is_tls(),
-                ca_file: settings.ca_file.as_deref(),
-            }
-        };
-        let tls = client_config(&trust)?;
+        let http = Http::new(&settings, &endpoint)?;
+        Self::over(Arc::new(http), settings)
+    }
+
+    /// Makes a client that reaches authentik another way than over HTTP.
+    ///
+    /// # Errors
+    /// When the settings do not allow a call.
+    pub fn over(transport: Arc<dyn Transport>, settings: Settings) -> Result<Self, ApiError> {
+        let endpoint = Endpoint::new(&settings.host)?;
         let token = Token::new(&settings.token, settings.token_file.clone())?;
-        let proxy = proxy::of(&settings, &endpoint)?;
-        let http = |protocols: &[&[u8]]| http_client(&settings, proxy.clone(), &tls, protocols);
-        let one_by_one = || http(&[b"http/1.1"]).http1_only().retry(reqwest::retry::never());
         Ok(Self {
             inner: Arc::new(Inner {
-                api: build(http(&[b"h2", b"http/1.1"]).gzip(true))?,
-                user: build(one_by_one())?,
-                upgrading: build(one_by_one())?,
+                transport,
                 endpoint,
                 settings,
                 token,
@@ -131,8 +113,36 @@ impl Client {
         &self.inner.contact
     }
 
-    pub(crate) fn upgrading(&self) -> &reqwest::Client {
-        &self.inner.upgrading
+    /// The time of day.
+    pub fn time_of_day(&self) -> SystemTime {
+        (self.inner.settings.time_of_day)()
+    }
+
+    /// Asks for the stream of events at this URL.
+    pub(crate) async fn events(&self, url: Url) -> Result<Wire, Disconnect> {
+        let credentials = self.inner.token.current();
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, credentials.bearer().clone());
+        let request = Request {
+            method: Method::GET,
+            url,
+            credential: Credential::Token,
+            headers,
+            body: None,
+            most: MAX_ANSWER_BYTES,
+        };
+        let upgrade = self
+            .inner
+            .transport
+            .events(request)
+            .await
+            .inspect_err(|_| self.inner.contact.failed())?;
+        self.inner.contact.status(upgrade.status);
+        if upgrade.status == 403 {
+            // Another token, if there is one by now, is for the next try.
+            self.inner.token.is_renewed_after(&credentials).await;
+        }
+        upgrade.wire
     }
 
     /// Reads the token's file again, if it came from one. Requests from now on carry what it holds; nothing else changes,
@@ -152,11 +162,6 @@ impl Client {
     /// Waits until the token has been replaced, as [`renew_token`](Self::renew_token) may do. For one waiter.
     pub async fn token_replaced(&self) {
         self.inner.token.replaced().await;
-    }
-
-    /// The token of the moment; see [`Token`].
-    pub(crate) fn token(&self) -> &Token {
-        &self.inner.token
     }
 
     /// Gets an API path as JSON. A call cut off by a recycled worker is made once more: reading twice is harmless. So is
@@ -227,9 +232,15 @@ impl Client {
     ) -> Result<Answer, ApiError> {
         let limit = kind.timeout(&self.inner.settings);
         let name = without_query(&url).to_owned();
-        let request = self.request(credentials, method, url, caller, body);
-        let result = match tokio::time::timeout(limit, exchange(request, kind.max_bytes(), &name)).await {
-            Ok(result) => result,
+        let request = self.request(credentials, method, url.clone(), caller, body, kind.max_bytes());
+        let result = match tokio::time::timeout(limit, self.inner.transport.call(request)).await {
+            Ok(result) => result.map(|reply| Answer {
+                url,
+                status: reply.status,
+                headers: reply.headers,
+                body: reply.body,
+                time_of_day: self.inner.settings.time_of_day,
+            }),
             Err(_elapsed) => Err(ApiError::TimedOut {
                 url: name,
                 after: limit,
@@ -251,44 +262,53 @@ impl Client {
         url: Url,
         caller: Caller<'_>,
         body: Option<Zeroizing<Vec<u8>>>,
-    ) -> reqwest::RequestBuilder {
+        most: usize,
+    ) -> Request {
         let inner = &*self.inner;
-        let posts = method == Method::POST;
-        let mut request = match caller {
-            Caller::Outpost => inner
-                .api
-                .request(method, url)
-                .header(AUTHORIZATION, credentials.bearer().clone()),
+        let mut headers = HeaderMap::new();
+        let credential = match caller {
+            Caller::Outpost => {
+                headers.insert(AUTHORIZATION, credentials.bearer().clone());
+                Credential::Token
+            }
             Caller::User { cookies, client_ip } => {
-                let mut request = inner
-                    .user
-                    .request(method, url)
-                    .header(OUTPOST_TOKEN, credentials.plain().clone());
+                headers.insert(OUTPOST_TOKEN, credentials.plain().clone());
                 if let Some(ip) = client_ip {
                     // Display of an address has no brackets, zone or port; a mapped IPv4 address is shown as such.
-                    request = request.header(REMOTE_IP, ip.to_canonical().to_string());
+                    insert(&mut headers, REMOTE_IP, &ip.to_canonical().to_string());
                 }
                 if let Some(header) = cookies.header() {
-                    request = request.header(COOKIE, header);
+                    headers.insert(COOKIE, header);
                 }
                 // Demanded of a POST once the session is logged in; before that authentik sets no such cookie.
-                if let Some(token) = cookies.get(CSRF_COOKIE).filter(|_| posts) {
+                if let Some(token) = cookies.get(CSRF_COOKIE).filter(|_| method == Method::POST) {
                     let origin = inner.endpoint.origin();
-                    request = request
-                        .header(CSRF_TOKEN, token)
-                        .header(REFERER, format!("{origin}/"))
-                        .header(ORIGIN, origin);
+                    insert(&mut headers, CSRF_TOKEN, token);
+                    insert(&mut headers, REFERER, &format!("{origin}/"));
+                    insert(&mut headers, ORIGIN, &origin);
                 }
-                request
+                Credential::Session
             }
         };
-        if let Some(body) = body {
-            // The owner is zeroized when the last reference to the bytes goes.
-            request = request
-                .header(CONTENT_TYPE, "application/json")
-                .body(Bytes::from_owner(Secret(body)));
+        if body.is_some() {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        request.header(ACCEPT, "application/json")
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        Request {
+            method,
+            url,
+            credential,
+            headers,
+            body,
+            most,
+        }
+    }
+}
+
+/// What cannot be in a header is left out: authentik's own cookies and addresses can.
+fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
     }
 }
 
@@ -309,15 +329,6 @@ impl Refused {
 impl From<ApiError> for Refused {
     fn from(error: ApiError) -> Self {
         Self::Error(error)
-    }
-}
-
-/// A request body that is wiped after use.
-struct Secret(Zeroizing<Vec<u8>>);
-
-impl AsRef<[u8]> for Secret {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
     }
 }
 
@@ -347,79 +358,4 @@ impl AnswerKind {
             Self::Object | Self::Push => MAX_ANSWER_BYTES,
         }
     }
-}
-
-fn http_client(
-    settings: &Settings,
-    proxy: Option<reqwest::Proxy>,
-    tls: &ClientConfig,
-    protocols: &[&[u8]],
-) -> reqwest::ClientBuilder {
-    let mut tls = tls.clone();
-    tls.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
-    let builder = reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
-        .user_agent(&settings.user_agent)
-        .redirect(redirect::Policy::none())
-        .referer(false)
-        .connect_timeout(settings.connect_timeout)
-        .pool_max_idle_per_host(IDLE_CONNECTIONS)
-        .pool_idle_timeout(IDLE_TIMEOUT)
-        .tcp_nodelay(true)
-        .tcp_keepalive(Duration::from_secs(30))
-        .http1_max_headers(MAX_HEADERS)
-        .http2_max_header_list_size(MAX_HEADER_BYTES)
-        // Which proxy there is was decided with the configuration; the library reads the environment otherwise.
-        .no_proxy()
-        .gzip(false);
-    match proxy {
-        Some(proxy) => builder.proxy(proxy),
-        None => builder,
-    }
-}
-
-fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, ApiError> {
-    builder
-        .build()
-        .map_err(|error| ApiError::Settings(format!("the HTTP client cannot be set up: {error}")))
-}
-
-async fn exchange(
-    request: reqwest::RequestBuilder,
-    max_bytes: usize,
-    name: &str,
-) -> Result<Answer, ApiError> {
-    let mut response = request
-        .send()
-        .await
-        .map_err(|error| ApiError::from_transport(name, &error))?;
-    let too_large = || ApiError::TooLarge {
-        url: name.to_owned(),
-        limit: max_bytes,
-    };
-    let expected = response
-        .content_length()
-        .and_then(|length| usize::try_from(length).ok())
-        .unwrap_or(0);
-    if expected > max_bytes {
-        return Err(too_large());
-    }
-    // What a length claims is not allocated in advance beyond one usual page.
-    let mut body = Vec::with_capacity(expected.min(1 << 20));
-    while let Some(chunk) = response
-        .chunk()
-        .await
-        .map_err(|error| ApiError::from_transport(name, &error))?
-    {
-        if body.len() + chunk.len() > max_bytes {
-            return Err(too_large());
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(Answer {
-        url: response.url().clone(),
-        status: response.status().as_u16(),
-        headers: std::mem::take(response.headers_mut()),
-        body,
-    })
 }

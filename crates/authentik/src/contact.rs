@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+use crate::clock::now;
+
 /// The record of one client.
 #[derive(Debug)]
 pub struct Contact {
@@ -19,7 +21,7 @@ pub struct Contact {
 impl Default for Contact {
     fn default() -> Self {
         Self {
-            made: Instant::now(),
+            made: now(),
             answered: AtomicU64::new(0),
             failed: Notify::new(),
         }
@@ -40,7 +42,7 @@ impl Contact {
     }
 
     pub(crate) fn answered(&self) {
-        let micros = u64::try_from(self.made.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let micros = u64::try_from(now().duration_since(self.made).as_micros()).unwrap_or(u64::MAX);
         self.answered
             .fetch_max(micros.saturating_add(1), Ordering::AcqRel);
     }

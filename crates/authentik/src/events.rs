@@ -5,7 +5,7 @@
 //! delays a hello. Whoever hears [`Event::Connected`] should refresh: events in the gap before it are lost.
 
 mod connection;
-mod disconnect;
+pub(crate) mod disconnect;
 mod hello;
 mod instruction;
 mod subscription;
@@ -16,24 +16,26 @@ use std::time::Duration;
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, sleep, sleep_until, timeout};
-use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_util::sync::CancellationToken;
 
 pub use disconnect::Disconnect;
 pub use hello::Hello;
 pub use subscription::{Subscription, Timings};
 
-use connection::{Socket, dial};
+use connection::dial;
 use instruction::Instruction;
 
 use super::client::Client;
 use super::session::SessionEndId;
+use super::transport::{Frame, Wire};
 
 /// Events waiting for a slow reader. Session ends are 40 bytes; at thousands a minute this is some ten minutes.
 /// Beyond it nothing more is read, so that authentik's side of the connection waits too.
 const MAX_BACKLOG: usize = 65_536;
 /// How long a farewell may take at shutdown.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// The close code of a connection that has done its work (RFC 6455 section 7.4.1).
+const NORMAL_CLOSURE: u16 = 1000;
 /// Reconnects without a wait in a row: authentik recycles one web worker after the other, and has a handful.
 const MAX_AT_ONCE: u32 = 3;
 
@@ -66,11 +68,12 @@ pub async fn listen(
     let (mut attempt, mut failures, mut reported) = (0_u64, 0_u32, None::<Disconnect>);
     loop {
         let dialled = tokio::select! {
+            biased;
             () = cancel.cancelled() => return,
             dialled = timeout(timings.handshake, dial(&client, &subscription, attempt)) => dialled,
         };
         let ended = match dialled {
-            Ok(Ok(socket)) => converse(socket, &client, &subscription, &events, &cancel).await,
+            Ok(Ok(wire)) => converse(wire, &client, &subscription, &events, &cancel).await,
             Ok(Err(cause)) => Ended::unheard(cause),
             Err(_elapsed) => Ended::unheard(Disconnect::HandshakeTimeout),
         };
@@ -104,6 +107,7 @@ pub async fn listen(
         };
         failures = failures.saturating_add(1);
         tokio::select! {
+            biased;
             () = cancel.cancelled() => return,
             () = sleep(wait) => {}
         }
@@ -113,6 +117,7 @@ pub async fn listen(
 /// Waits for room in the channel. `false`: nobody receives any more, or it is time to stop.
 async fn deliver(events: &mpsc::Sender<Event>, event: Event, cancel: &CancellationToken) -> bool {
     tokio::select! {
+        biased;
         () = cancel.cancelled() => false,
         sent = events.send(event) => sent.is_ok(),
     }
@@ -165,14 +170,14 @@ impl Backlog {
 }
 
 async fn converse(
-    mut socket: Socket,
+    mut wire: Wire,
     client: &Client,
     subscription: &Subscription,
     events: &mpsc::Sender<Event>,
     cancel: &CancellationToken,
 ) -> Ended {
     let timings = &subscription.timings;
-    let hello = subscription.hello.frame();
+    let hello = Frame::Text(subscription.hello.text());
     let mut ticks = tokio::time::interval(timings.hello);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut backlog = Backlog::default();
@@ -188,22 +193,23 @@ async fn converse(
     let cause = loop {
         let reading = !backlog.is_full();
         tokio::select! {
+            biased;
             () = cancel.cancelled() => {
-                farewell(&mut socket).await;
+                farewell(&mut wire).await;
                 break None;
             }
             permit = events.reserve(), if !backlog.queue.is_empty() => match (permit, backlog.pop()) {
                 (Ok(permit), Some(event)) => permit.send(event),
                 _ => {
-                    farewell(&mut socket).await;
+                    farewell(&mut wire).await;
                     break None;
                 }
             },
             // The first tick is at once, so the first hello is.
             _ = ticks.tick() => {
-                match timeout(timings.silence, socket.send(hello.clone())).await {
+                match timeout(timings.silence, wire.outgoing.send(hello.clone())).await {
                     Ok(Ok(())) => {}
-                    Ok(Err(error)) => break Some(broken(&error)),
+                    Ok(Err(cause)) => break Some(cause),
                     Err(_elapsed) => break Some(Disconnect::Silent(timings.silence)),
                 }
                 if !reading {
@@ -211,14 +217,9 @@ async fn converse(
                     heard = Instant::now();
                 }
             }
-            () = sleep_until(heard + timings.silence), if reading => break Some(Disconnect::Silent(timings.silence)),
-            () = sleep_until(renew_at) => {
-                farewell(&mut socket).await;
-                break Some(Disconnect::Renewal);
-            }
-            message = socket.next(), if reading => {
+            frame = wire.incoming.next(), if reading => {
                 heard = Instant::now();
-                match message.map(|message| message.map(take)) {
+                match frame.map(|frame| frame.map(take)) {
                     Some(Ok(Taken::Close(code))) => break Some(Disconnect::Closed { code }),
                     Some(Ok(taken)) => {
                         client.contact().answered();
@@ -230,9 +231,14 @@ async fn converse(
                             backlog.push(event);
                         }
                     }
-                    Some(Err(error)) => break Some(broken(&error)),
+                    Some(Err(cause)) => break Some(cause),
                     None => break Some(Disconnect::Closed { code: None }),
                 }
+            }
+            () = sleep_until(heard + timings.silence), if reading => break Some(Disconnect::Silent(timings.silence)),
+            () = sleep_until(renew_at) => {
+                farewell(&mut wire).await;
+                break Some(Disconnect::Renewal);
             }
         }
     };
@@ -257,9 +263,9 @@ enum Taken {
     Close(Option<u16>),
 }
 
-fn take(message: Message) -> Taken {
-    match message {
-        Message::Text(text) => match Instruction::decode(text.as_str()) {
+fn take(frame: Frame) -> Taken {
+    match frame {
+        Frame::Text(text) => match Instruction::decode(&text) {
             Instruction::TriggerUpdate => Taken::Event(Event::TriggerUpdate),
             Instruction::SessionEnd(id) => Taken::Event(Event::SessionEnd(id)),
             Instruction::Ack => Taken::Nothing,
@@ -268,31 +274,21 @@ fn take(message: Message) -> Taken {
                 Taken::Nothing
             }
         },
-        Message::Close(frame) => Taken::Close(frame.map(|frame| u16::from(frame.code))),
-        Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => Taken::Nothing,
+        Frame::Close(code) => Taken::Close(code),
+        Frame::Other => Taken::Nothing,
     }
 }
 
-fn broken(error: &tungstenite::Error) -> Disconnect {
-    match error {
-        tungstenite::Error::ConnectionClosed | tungstenite::Error::AlreadyClosed => {
-            Disconnect::Closed { code: None }
-        }
-        other => Disconnect::Broken(super::excerpt::excerpt(&other.to_string())),
-    }
-}
-
-/// Closes with code 1000 and gives the server a moment to answer.
-async fn farewell(socket: &mut Socket) {
-    use tungstenite::protocol::CloseFrame;
-    use tungstenite::protocol::frame::coding::CloseCode;
-    let frame = CloseFrame {
-        code: CloseCode::Normal,
-        reason: "".into(),
-    };
+/// Closes and gives the server a moment to answer.
+async fn farewell(wire: &mut Wire) {
     let goodbye = async {
-        if socket.close(Some(frame)).await.is_ok() {
-            while let Some(Ok(_)) = socket.next().await {}
+        if wire
+            .outgoing
+            .send(Frame::Close(Some(NORMAL_CLOSURE)))
+            .await
+            .is_ok()
+        {
+            while let Some(Ok(_)) = wire.incoming.next().await {}
         }
     };
     let _ = timeout(CLOSE_TIMEOUT, goodbye).await;

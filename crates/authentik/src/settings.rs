@@ -4,7 +4,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use secrecy::SecretString;
 use url::Url;
@@ -39,6 +39,8 @@ pub struct Settings {
     /// Accept a session cookie that is a bare session key. Only authentik's own test mode sends those; then the
     /// login is proved by `users/me` instead of the cookie's claims.
     pub plain_session_cookie: bool,
+    /// The time of day, by which authentik's dates are told from now. All other times pass on tokio's clock.
+    pub time_of_day: fn() -> SystemTime,
 }
 
 impl Settings {
@@ -58,6 +60,7 @@ impl Settings {
             duo_timeout: Duration::from_secs(75),
             flow_timeout: Duration::from_secs(60),
             plain_session_cookie: false,
+            time_of_day: SystemTime::now,
         }
     }
 }

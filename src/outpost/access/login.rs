@@ -3,7 +3,7 @@
 //!
 //! Must not know connections, nor what keeps a login.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -107,6 +107,7 @@ impl Login {
     /// Waits until it is over, and says why.
     pub(super) async fn over(&self) -> Ending {
         tokio::select! {
+            biased;
             () = self.ended.cancelled() => {}
             () = tokio::time::sleep_until(self.ends) => self.end(Ending::SessionExpired),
         }
@@ -164,11 +165,13 @@ pub struct Logins {
     unneeded: mpsc::Sender<UnneededSession>,
     /// Asks for a look at the logins whose review is due.
     due: Notify,
+    time_of_day: fn() -> SystemTime,
 }
 
 #[derive(Debug, Default)]
 struct Known {
-    alive: HashMap<SessionEndId, Weak<Login>>,
+    /// In an order of their own, so that those found together end in the same order each time.
+    alive: BTreeMap<SessionEndId, Weak<Login>>,
     /// Sessions that ended before they were a login.
     ended: Ends,
     /// Times in which an announcement may have been lost.
@@ -177,11 +180,12 @@ struct Known {
 
 impl Logins {
     /// Nobody is logged in yet. Sessions nobody needs any more are put into `unneeded`.
-    pub fn new(unneeded: mpsc::Sender<UnneededSession>) -> Self {
+    pub fn new(unneeded: mpsc::Sender<UnneededSession>, time_of_day: fn() -> SystemTime) -> Self {
         Self {
             known: Mutex::default(),
             unneeded,
             due: Notify::new(),
+            time_of_day,
         }
     }
 
@@ -206,7 +210,7 @@ impl Logins {
     pub fn grant(self: &Arc<Self>, proof: Proof) -> Option<Arc<Login>> {
         let (end_id, heard) = (proof.opened.session().end_id(), proof.opened.heard());
         let left = match proof.opened.session().expires() {
-            Some(expires) => expires.duration_since(SystemTime::now()).unwrap_or_default(),
+            Some(expires) => expires.duration_since((self.time_of_day)()).unwrap_or_default(),
             None => SESSION_LIFE,
         };
         let now = Instant::now();
@@ -337,7 +341,7 @@ mod tests {
     }
 
     fn logins() -> Arc<Logins> {
-        Arc::new(Logins::new(mpsc::channel(1).0))
+        Arc::new(Logins::new(mpsc::channel(1).0, SystemTime::now))
     }
 
     fn opened(logins: &Arc<Logins>, sid: &str, heard: Heard) -> (Proof, SessionEndId) {

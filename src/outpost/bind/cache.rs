@@ -3,15 +3,16 @@
 //! No secret is kept: the key is a BLAKE3 hash under a key that lives as long as the process. Must not know how
 //! a bind is judged.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwapOption;
-use moka::Expiry;
 use moka::sync::Cache;
 
+use crate::clock;
 use crate::config::BindConfig;
 use crate::outpost::access::Login;
 use crate::outpost::provider::Provider;
@@ -113,7 +114,9 @@ struct Entry {
     /// From then on it counts during an outage only.
     fresh_until: Instant,
     /// How long it is kept at all.
-    expires_in: Duration,
+    kept_until: Instant,
+    /// Entries are counted as they come, and go in that order.
+    number: u64,
     /// Until then nobody doubts the password although the users cannot be read; milliseconds since the cache's epoch.
     proved_until: AtomicU64,
 }
@@ -126,24 +129,6 @@ pub(super) struct Held {
     pub(super) access: bool,
     /// Whether the password is still the user's.
     pub(super) password: bool,
-}
-
-struct EntryLife;
-
-impl Expiry<Key, Arc<Entry>> for EntryLife {
-    fn expire_after_create(&self, _key: &Key, entry: &Arc<Entry>, _now: Instant) -> Option<Duration> {
-        Some(entry.expires_in)
-    }
-
-    fn expire_after_update(
-        &self,
-        _key: &Key,
-        entry: &Arc<Entry>,
-        _now: Instant,
-        _left: Option<Duration>,
-    ) -> Option<Duration> {
-        Some(entry.expires_in)
-    }
 }
 
 /// The cache.
@@ -162,7 +147,11 @@ pub(in crate::outpost) struct BindCache {
     /// When the next bind may be proved again because it is not.
     next_reproof: AtomicU64,
     entries: Cache<Key, Arc<Entry>>,
-    refusals: Option<Cache<Key, Refusal>>,
+    /// When entries are to go, soonest first. Of one that is gone it may still stand here.
+    ends: Mutex<BTreeSet<(Instant, u64, Key)>>,
+    inserted: AtomicU64,
+    negative_window: Option<Duration>,
+    refusals: Cache<Key, (Instant, Refusal)>,
 }
 
 impl BindCache {
@@ -178,20 +167,17 @@ impl BindCache {
             code_same_address: config.cache_code_same_address,
             recheck_interval: config.access_recheck_interval,
             users_unread_limit: config.users_unread_limit,
-            epoch: Instant::now(),
+            epoch: clock::now(),
             directory_good_until: AtomicU64::new(0),
             next_reproof: AtomicU64::new(0),
             entries: Cache::builder()
                 .max_capacity(MAX_ENTRIES)
-                .expire_after(EntryLife)
                 .eviction_listener(|_key, entry: Arc<Entry>, _cause| entry.login.store(None))
                 .build(),
-            refusals: config.negative_window.map(|window| {
-                Cache::builder()
-                    .max_capacity(MAX_REFUSALS)
-                    .time_to_live(window)
-                    .build()
-            }),
+            ends: Mutex::default(),
+            inserted: AtomicU64::new(0),
+            negative_window: config.negative_window,
+            refusals: Cache::new(MAX_REFUSALS),
         }
     }
 
@@ -217,10 +203,8 @@ impl BindCache {
 
     /// The login of an equal bind that succeeded and still holds, as far as is known.
     pub(super) fn get(&self, key: &Key, client: IpAddr) -> Option<Held> {
-        let now = Instant::now();
-        let (entry, login) = self.held(key, client, |entry| {
-            self.outage_grace.is_zero() || now < entry.fresh_until
-        })?;
+        let now = clock::now();
+        let (entry, login) = self.held(key, client, |entry| now < entry.fresh_until)?;
         let now_ms = self.millis(now);
         let mut proved_until = entry.proved_until.load(Ordering::Relaxed);
         if entry.grounds.password_change.is_some() {
@@ -241,7 +225,10 @@ impl BindCache {
         client: IpAddr,
         last_answer: Option<Instant>,
     ) -> Option<Arc<Login>> {
-        let counts = |entry: &Entry| last_answer.is_none_or(|answer| answer < entry.fresh_until);
+        let now = clock::now();
+        let counts = |entry: &Entry| {
+            now < entry.kept_until && last_answer.is_none_or(|answer| answer < entry.fresh_until)
+        };
         self.held(key, client, counts).map(|(_, login)| login)
     }
 
@@ -302,14 +289,15 @@ impl BindCache {
 
     /// The refusal of an equal bind a moment ago.
     pub(super) fn refused(&self, key: &Key) -> Option<Refusal> {
-        self.refusals.as_ref()?.get(key)
+        let (until, refusal) = self.refusals.get(key)?;
+        (clock::now() < until).then_some(refusal)
     }
 
     /// Keeps a success for as long as its session and the configured maximum allow, the grace for outages included.
     /// Without a known date of the password in its grounds the next directory ends the entry, for nobody could tell
     /// whether it was changed in between.
     pub(super) fn insert(&self, key: Key, login: &Arc<Login>, grounds: Grounds) {
-        let now = Instant::now();
+        let now = clock::now();
         let left = login.ends().into_std().saturating_duration_since(now);
         let took_code = login.session().took_code();
         let max_age = if took_code {
@@ -321,21 +309,30 @@ impl BindCache {
         if fresh_for.is_zero() || login.is_over() {
             return;
         }
+        let kept_until = now + left.min(max_age.saturating_add(self.outage_grace));
+        let number = self.inserted.fetch_add(1, Ordering::Relaxed);
         let entry = Entry {
             login: ArcSwapOption::new(Some(Arc::clone(login))),
             grounds,
             client: (took_code && self.code_same_address).then(|| login.client()),
             fresh_until: now + fresh_for,
-            expires_in: left.min(max_age.saturating_add(self.outage_grace)),
+            kept_until,
+            number,
             proved_until: AtomicU64::new(self.millis(now + self.users_unread_limit)),
         };
         self.entries.insert(key, Arc::new(entry));
+        self.ends().insert((kept_until, number, key));
+    }
+
+    fn ends(&self) -> MutexGuard<'_, BTreeSet<(Instant, u64, Key)>> {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Remembers for a moment that authentik judged a secret wrong. Nothing else is remembered.
     pub(super) fn refuse(&self, key: Key, refusal: &Refusal) {
-        if let Some(refusals) = self.refusals.as_ref().filter(|_| refusal.repeatable) {
-            refusals.insert(key, refusal.clone());
+        if let Some(window) = self.negative_window.filter(|_| refusal.repeatable) {
+            self.refusals
+                .insert(key, (clock::now() + window, refusal.clone()));
         }
     }
 
@@ -362,19 +359,22 @@ impl BindCache {
     }
 
     fn retain(&self, keep: impl Fn(&Entry, &Login) -> bool) -> usize {
-        let mut voided = 0;
+        let mut voided = Vec::new();
         for (key, entry) in &self.entries {
             let login = entry.login.load();
-            if login
-                .as_ref()
-                .is_some_and(|login| !login.is_over() && keep(&entry, login))
-            {
-                continue;
+            let stays = |login: &Arc<Login>| !login.is_over() && keep(&entry, login);
+            if !login.as_ref().is_some_and(stays) {
+                voided.push((entry.number, *key));
             }
-            self.entries.invalidate(&*key);
-            voided += 1;
         }
-        voided
+        self.let_go(voided)
+    }
+
+    /// Drops cached binds in the order in which they came.
+    fn let_go(&self, mut entries: Vec<(u64, Key)>) -> usize {
+        entries.sort_unstable();
+        entries.iter().for_each(|(_, key)| self.entries.invalidate(key));
+        entries.len()
     }
 
     /// Drops a cached bind.
@@ -384,19 +384,28 @@ impl BindCache {
 
     /// Drops all cached binds.
     pub(super) fn clear(&self) {
-        for (key, _) in &self.entries {
-            self.entries.invalidate(&*key);
-        }
+        self.retain(|_, _| false);
     }
 
-    /// Lets go of what has expired; without this it would wait for the next use of the cache. What is only kept for
+    /// Lets go of what has expired. What is only kept for
     /// an outage goes as soon as authentik has answered after it reached its age.
     pub(super) fn sweep(&self, last_answer: Option<Instant>) {
         if let Some(answer) = last_answer.filter(|_| !self.outage_grace.is_zero()) {
-            for (key, entry) in &self.entries {
-                if entry.fresh_until <= answer {
-                    self.entries.invalidate(&*key);
-                }
+            let aged = |(key, entry): (Arc<Key>, Arc<Entry>)| {
+                (entry.fresh_until <= answer).then_some((entry.number, *key))
+            };
+            self.let_go(self.entries.iter().filter_map(aged).collect());
+        }
+        let now = clock::now();
+        let expired: Vec<_> = {
+            let mut ends = self.ends();
+            let later = ends.split_off(&(now, u64::MAX, [u8::MAX; 32]));
+            std::mem::replace(&mut *ends, later).into_iter().collect()
+        };
+        for (_, number, key) in expired {
+            // A later one may have taken the place.
+            if self.entries.get(&key).is_some_and(|entry| entry.number == number) {
+                self.entries.invalidate(&key);
             }
         }
         self.entries.run_pending_tasks();

@@ -5,10 +5,11 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::clock;
 use crate::config::BindConfig;
 use crate::metrics::Metrics;
 use crate::outpost::access::Login;
@@ -97,7 +98,7 @@ impl CachedMode {
         if let Some(held) = self.cache.get(&key, client) {
             // While authentik cannot be asked, what was judged stands.
             let doubted = (held.access || held.password) && self.outage.under_way().is_none();
-            let reprove = doubted && held.password && self.cache.may_reprove(Instant::now());
+            let reprove = doubted && held.password && self.cache.may_reprove(clock::now());
             if !doubted || !(reprove || held.access) {
                 self.metrics.bind_cache_hit();
                 return Recalled::Login(held.login);
@@ -237,7 +238,7 @@ impl CachedMode {
     fn refuse_unless(&self, stands: Option<Arc<Login>>, key: Key, refusal: Refusal) -> Judged {
         match stands {
             Some(login) if matches!(refusal.result.code, ResultCode::Unavailable | ResultCode::Busy) => {
-                self.cache.postpone_proof(&key, Instant::now());
+                self.cache.postpone_proof(&key, clock::now());
                 return Ok(login);
             }
             Some(_) => self.cache.remove(&key),

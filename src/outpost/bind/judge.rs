@@ -3,10 +3,11 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::time::timeout;
 
+use crate::clock;
 use crate::config::BindConfig;
 use crate::metrics::RejectReason;
 use crate::outpost::access::{Login, Logins, OpenSession, Proof};
@@ -99,7 +100,7 @@ impl Judge {
         } = &*attempt;
         let person =
             sound(Person::new(self.directory.snapshot().as_deref(), username)).ok_or_else(internal_error)?;
-        let arrived = Instant::now();
+        let arrived = clock::now();
         let guess = self
             .failures
             .admit(*client, person, provider.pk(), secret, arrived)?;
@@ -127,15 +128,18 @@ impl Judge {
         } = admitted;
         let (provider, client) = (&attempt.provider, attempt.client.client);
         let heard = self.logins.heard();
-        let started = Instant::now();
+        let started = clock::now();
         let session = self.run_flow(&attempt).await.inspect_err(|refusal| {
             if refusal.repeatable {
-                guess.was_wrong(Instant::now());
+                guess.was_wrong(clock::now());
             }
         })?;
         drop(guess);
         let opened = self.logins.open(Arc::clone(provider), session, client, heard);
-        let left = self.flow_time.saturating_sub(started.elapsed()).max(ACCESS_TIME);
+        let left = self
+            .flow_time
+            .saturating_sub(clock::since(started))
+            .max(ACCESS_TIME);
         let proof = timeout(left, self.prove(opened, provider, client))
             .await
             .map_err(|_| {

@@ -4,7 +4,7 @@
 //! off the session's end. Must not refuse anybody because authentik cannot be asked.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
 use tokio::sync::Semaphore;
@@ -12,6 +12,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::clock;
 use crate::config::BindConfig;
 use crate::outpost::access::{Ending, Login, Logins};
 use crate::outpost::outage::Outage;
@@ -66,6 +67,7 @@ impl Recheck {
         let (own, stop) = (Arc::clone(self), shutdown.clone());
         tasks.spawn(async move {
             tokio::select! {
+                biased;
                 () = stop.cancelled() => {}
                 () = own.when_due() => {}
             }
@@ -76,6 +78,7 @@ impl Recheck {
         let (own, stop) = (Arc::clone(self), shutdown.clone());
         tasks.spawn(async move {
             tokio::select! {
+                biased;
                 () = stop.cancelled() => {}
                 () = own.now_and_then(interval) => {}
             }
@@ -93,7 +96,7 @@ impl Recheck {
             Ok(Verdict::Holds) => true,
             Ok(Verdict::Over) => false,
             Ok(Verdict::Unclear) | Err(_) => {
-                login.review().unclear(Instant::now());
+                login.review().unclear(clock::now());
                 true
             }
         }
@@ -106,6 +109,7 @@ impl Recheck {
         let mut not_before = tokio::time::Instant::now();
         loop {
             tokio::select! {
+                biased;
                 () = self.logins.due() => failures = 0,
                 () = sleep(retry.unwrap_or_default()), if retry.is_some() => {}
             }
@@ -140,14 +144,14 @@ impl Recheck {
     async fn now_and_then(&self, interval: Duration) {
         let mut pacing = Pacing::new(interval, self.rate);
         let tick = TICK.min(interval / 20);
-        let mut last = Instant::now();
+        let mut last = clock::now();
         loop {
             sleep(tick).await;
             // In an outage there is nobody to ask, and what was judged stands.
             if self.outage.under_way().is_some() {
                 continue;
             }
-            let now = Instant::now();
+            let now = clock::now();
             let mut logins = self.logins.alive();
             logins.retain(|login| login.review().is_in_use() && !login.review().was_tried(now, interval));
             logins.sort_by_cached_key(|login| std::cmp::Reverse(login.review().age(now)));
@@ -164,7 +168,7 @@ impl Recheck {
             .map(|login| async move {
                 let verdict = self.judge(&login).await;
                 if verdict == Verdict::Unclear {
-                    login.review().unclear(Instant::now());
+                    login.review().unclear(clock::now());
                 }
                 verdict
             })
@@ -185,7 +189,7 @@ impl Recheck {
         if login.is_over() {
             return Verdict::Over;
         }
-        let judgement = login.review().begin(Instant::now());
+        let judgement = login.review().begin(clock::now());
         let over = |ending: Ending| {
             login.end(ending);
             Verdict::Over

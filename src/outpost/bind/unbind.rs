@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::clock;
 use crate::outpost::access::UnneededSession;
 use crate::outpost::providers::Providers;
 use akldap_authentik::flow::Executor;
@@ -74,6 +75,7 @@ impl Unbinder {
             let (unbinder, sessions, shutdown) = (Arc::clone(self), Arc::clone(&sessions), shutdown.clone());
             tasks.spawn(async move {
                 tokio::select! {
+                    biased;
                     () = shutdown.cancelled() => {}
                     () = unbinder.work(&sessions) => {}
                 }
@@ -134,7 +136,7 @@ impl Unbinder {
     fn is_idle(&self, flow_slug: &str) -> bool {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.get(flow_slug)
-            .is_some_and(|seen| seen.elapsed() < LOOK_AGAIN)
+            .is_some_and(|seen| clock::since(*seen) < LOOK_AGAIN)
     }
 
     /// Whether that is news: workers find it out side by side, and again after a while.
@@ -143,7 +145,7 @@ impl Unbinder {
         if idle.len() >= MAX_FLOWS && !idle.contains_key(flow_slug) {
             idle.clear();
         }
-        idle.insert(flow_slug.to_owned(), Instant::now()).is_none()
+        idle.insert(flow_slug.to_owned(), clock::now()).is_none()
     }
 
     /// The flow ends sessions now; that it does not would be news again.

@@ -48,7 +48,7 @@ impl ConfigurationRefresh {
             let wait = match self.load().await {
                 Ok(()) => {
                     failures = 0;
-                    self.status.configuration_loaded();
+                    self.status.configuration_loaded(self.client.time_of_day());
                     if let Some(file) = &self.snapshot_file {
                         file.note_load();
                     }
@@ -72,6 +72,7 @@ impl ConfigurationRefresh {
                 }
             };
             tokio::select! {
+                biased;
                 () = shutdown.cancelled() => return,
                 () = self.requests.for_configuration() => {}
                 () = tokio::time::sleep(wait) => {}

@@ -52,6 +52,8 @@ pub(super) struct Refreshed {
     pub(super) made: SystemTime,
     /// How long the longest look took, the search for deleted users before it included.
     pub(super) longest_look: Duration,
+    /// What is served stood so in authentik at one moment.
+    pub(super) settled: bool,
 }
 
 impl Refreshed {
@@ -60,6 +62,7 @@ impl Refreshed {
             coverage,
             made: times.made,
             longest_look: times.longest,
+            settled: times.settled,
         }
     }
 }

@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::outpost::aside::aside;
 use crate::outpost::directory::CurrentDirectory;
 use crate::outpost::sound::sound;
 use akldap_authentik::lists::sort_by_date;
@@ -66,6 +67,7 @@ impl UserFetch {
         let (fetch, shutdown) = (Arc::clone(self), shutdown.clone());
         tasks.spawn(async move {
             tokio::select! {
+                biased;
                 () = shutdown.cancelled() => {}
                 () = fetch.run() => {}
             }
@@ -131,7 +133,12 @@ impl UserFetch {
                 fetches.push(async move { (pk, self.user_row(pk).await) });
             }
             tokio::select! {
-                () = self.misses.wanted.notified(), if fetches.len() < FETCHES_AT_ONCE => {}
+                biased;
+                () = sleep_until(next_build), if !rows.is_empty() => {
+                    let began = Instant::now();
+                    self.install_fetched(std::mem::take(&mut rows)).await;
+                    next_build = Instant::now() + began.elapsed() * PAUSE_FACTOR;
+                }
                 Some((pk, row)) = fetches.next() => match row {
                     Ok(row) => rows.push(row),
                     Err(error) => {
@@ -139,11 +146,7 @@ impl UserFetch {
                         self.misses.end(pk, false, Instant::now());
                     }
                 },
-                () = sleep_until(next_build), if !rows.is_empty() => {
-                    let began = Instant::now();
-                    self.install_fetched(std::mem::take(&mut rows)).await;
-                    next_build = Instant::now() + began.elapsed() * PAUSE_FACTOR;
-                }
+                () = self.misses.wanted.notified(), if fetches.len() < FETCHES_AT_ONCE => {}
             }
         }
     }
@@ -152,7 +155,7 @@ impl UserFetch {
     pub(in crate::outpost) async fn serve_in(&self, shapes: Vec<Arc<Shape>>) {
         let _installing = self.misses.installing.lock().await;
         let directory = Arc::clone(&self.directory);
-        match tokio::task::spawn_blocking(move || directory.want(shapes)).await {
+        match aside(move || directory.want(shapes)).await {
             Ok(wanted) => {
                 for warning in sound(wanted).into_iter().flatten() {
                     tracing::warn!("{warning}");
@@ -190,7 +193,7 @@ impl UserFetch {
                 concerned.extend(&gone);
                 let directory = Arc::clone(&self.directory);
                 let build = move || directory.shape(with_users(&current, &rows, &gone)?);
-                match tokio::task::spawn_blocking(build).await {
+                match aside(build).await {
                     Ok(Ok(next)) => {
                         self.misses.lock().fetched.extend(fetched);
                         self.directory.install(next, Some(&concerned));
@@ -257,7 +260,7 @@ impl Target for UserFetch {
         let still = assembly.merge(fetched);
         let current = self.directory.snapshot();
         let previous = current.clone();
-        let build = tokio::task::spawn_blocking(move || assembly.build(previous.as_deref()));
+        let build = aside(move || assembly.build(previous.as_deref()));
         let (snapshot, mut odd) = build.await??;
         self.misses.lock().fetched = still;
         if let Some(current) = &current
@@ -267,7 +270,7 @@ impl Target for UserFetch {
         }
         let (users, groups) = (snapshot.user_count(), snapshot.group_count());
         let directory = Arc::clone(&self.directory);
-        let next = tokio::task::spawn_blocking(move || directory.shape(snapshot)).await??;
+        let next = aside(move || directory.shape(snapshot)).await??;
         odd.extend_from_slice(&next.warnings);
         if current.is_none() {
             tracing::info!(users, groups, "directory loaded");

@@ -2,12 +2,13 @@
 //! is written.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::outpost::aside::aside;
 use crate::outpost::directory::CurrentDirectory;
 use crate::outpost::providers::Providers;
 use crate::outpost::refresh::user_fetch::UserFetch;
@@ -40,7 +41,7 @@ impl SnapshotFileTask {
         let (task, file_read, shutdown) = (Arc::clone(self), file_read.clone(), shutdown.clone());
         tasks.spawn(async move {
             let reader = Arc::clone(&task);
-            match tokio::task::spawn_blocking(move || reader.read()).await {
+            match aside(move || reader.read()).await {
                 Ok(read) => task.restore(read).await,
                 Err(error) => tracing::error!(%error, "reading the snapshot file failed inside akldap"),
             }
@@ -54,7 +55,7 @@ impl SnapshotFileTask {
         let cleared = remove(&temporary(&self.file.path));
         cleared
             .map_err(FileError::from)
-            .and_then(|()| self.file.read(SystemTime::now()))
+            .and_then(|()| self.file.read(self.client.time_of_day()))
     }
 
     /// Serves what the file holds unless authentik was faster.
@@ -75,7 +76,7 @@ impl SnapshotFileTask {
             }
         };
         let read = time_of(&about);
-        let age_s = age(&about, SystemTime::now()).as_secs();
+        let age_s = age(&about, self.client.time_of_day()).as_secs();
         let (users, groups) = (snapshot.user_count(), snapshot.group_count());
         let providers = self.providers.restore(about.providers, read);
         let directory = self.directory.restore(snapshot, read);
@@ -99,6 +100,7 @@ impl SnapshotFileTask {
         while !shutdown.is_cancelled() {
             let renewal = written.as_ref().map(|written| written.at + RENEWAL);
             tokio::select! {
+                biased;
                 () = shutdown.cancelled() => {}
                 () = file.due.notified() => {}
                 () = self.client.token_replaced() => {
@@ -110,6 +112,7 @@ impl SnapshotFileTask {
             }
             // What comes meanwhile is written with it. At shutdown nothing more is waited for.
             tokio::select! {
+                biased;
                 () = shutdown.cancelled() => {}
                 () = sleep_until(next) => {}
             }
@@ -119,7 +122,7 @@ impl SnapshotFileTask {
             next = Instant::now() + MIN_INTERVAL;
             let (writer, before) = (Arc::clone(file), written.take());
             let write = move || writer.write_if_changed(about, &snapshot, before);
-            let done = tokio::task::spawn_blocking(write).await;
+            let done = aside(write).await;
             match done {
                 Ok(Ok(now)) => {
                     written = now;

@@ -2,8 +2,7 @@
 //!
 //! Must not know how a connection ends.
 
-use std::time::Instant;
-
+use crate::clock;
 use crate::logging::audit;
 use crate::outpost::access::Ending;
 use akldap_ldap::response::{LdapResult, ResultCode};
@@ -33,7 +32,7 @@ pub(super) fn slow(session: &LdapSession, log_limit: &LogLimit) -> LdapResult {
     let LdapSession {
         client, connection, ..
     } = *session;
-    if log_limit.is_news(client, Topic::Slow, Instant::now()) {
+    if log_limit.is_news(client, Topic::Slow, clock::now()) {
         tracing::info!(connection, %client, "a message did not arrive in time; the connection is closed");
     }
     LdapResult::new(ResultCode::Unavailable, "the message did not arrive in time")
@@ -63,7 +62,7 @@ pub(super) fn dismissed(
     let LdapSession {
         client, connection, ..
     } = *session;
-    let is_news = |topic| log_limit.is_news(client, topic, Instant::now());
+    let is_news = |topic| log_limit.is_news(client, topic, clock::now());
     let text = match dismissal {
         Dismissal::Place => {
             if is_news(Topic::Place) {

@@ -375,7 +375,7 @@ impl<'a> Dispatcher<'a> {
     }
 
     fn is_news(&self, topic: Topic) -> bool {
-        let now = std::time::Instant::now();
+        let now = crate::clock::now();
         self.log_limit.is_news(self.session.client, topic, now)
     }
 

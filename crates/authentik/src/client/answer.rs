@@ -20,6 +20,8 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
+    /// By which a date in it is told from now.
+    pub(crate) time_of_day: fn() -> SystemTime,
 }
 
 impl Answer {
@@ -40,7 +42,7 @@ impl Answer {
     pub(crate) fn status_error(&self, bearer: bool) -> ApiError {
         let retry_after = self
             .header(RETRY_AFTER.as_str())
-            .and_then(|text| retry_after(text, SystemTime::now()));
+            .and_then(|text| retry_after(text, (self.time_of_day)()));
         let answer = StatusAnswer {
             status: self.status,
             content_type: self.header(CONTENT_TYPE.as_str()),

@@ -1,7 +1,6 @@
 //! What an instance says about itself. authentik is strict about the types: one null breaks its health page.
 
 use serde::Serialize;
-use tokio_tungstenite::tungstenite::Message;
 
 /// The instruction number of a hello.
 const HELLO: u8 = 1;
@@ -51,9 +50,8 @@ impl Hello {
         }
     }
 
-    pub(super) fn frame(&self) -> Message {
-        let text = serde_json::json!({ "instruction": HELLO, "args": self }).to_string();
-        Message::text(text)
+    pub(super) fn text(&self) -> String {
+        serde_json::json!({ "instruction": HELLO, "args": self }).to_string()
     }
 }
 
@@ -64,7 +62,7 @@ mod tests {
     #[test]
     fn a_hello_has_the_types_authentik_wants() {
         let hello = Hello::new(uuid::Uuid::nil(), "", "box");
-        let frame = hello.frame().into_text().unwrap();
+        let frame = hello.text();
         let json: serde_json::Value = serde_json::from_str(&frame).unwrap();
         assert_eq!(json["instruction"], 1);
         let args = json["args"].as_object().unwrap();

@@ -22,6 +22,7 @@ use super::outcome::{FlowError, Rejection};
 use super::redirect::{Destination, without_query};
 use super::secret::Inputs;
 use crate::client::{Answer, AnswerKind, Caller, Client};
+use crate::clock::now;
 use crate::cookie::Cookies;
 use crate::error::ApiError;
 use crate::excerpt::excerpt;
@@ -102,7 +103,7 @@ impl<'a> Run<'a> {
             spent: false,
             code: false,
             began: None,
-            deadline: Instant::now() + client.settings().flow_timeout,
+            deadline: now() + client.settings().flow_timeout,
         }
     }
 
@@ -348,7 +349,7 @@ impl<'a> Run<'a> {
 
     /// Does what comes next and follows redirects to the next challenge, telling the observer how long it took.
     async fn step(&mut self, next: Next) -> Result<Stop, FlowError> {
-        let (started, before) = (Instant::now(), self.requests);
+        let (started, before) = (now(), self.requests);
         let method = match next {
             Next::Fetch(_) => FlowMethod::Get,
             Next::Answer { .. } => FlowMethod::Post,
@@ -363,7 +364,7 @@ impl<'a> Run<'a> {
             flow: self.slug,
             method,
             component,
-            duration: started.elapsed(),
+            duration: now().duration_since(started),
             requests: self.requests - before,
         });
         result
@@ -428,11 +429,11 @@ impl<'a> Run<'a> {
             Next::Fetch(url) => (Method::GET, url, None, AnswerKind::Object),
             Next::Answer { body, kind, .. } => (Method::POST, self.url(BIND_QUERY), Some(body), kind),
         };
-        let (started, name) = (Instant::now(), url.path().to_owned());
+        let (started, name) = (now(), url.path().to_owned());
         let call = self.client.send(method, url, self.caller(), body, kind);
         let answer = if kind == AnswerKind::Push {
             let answer = call.await?;
-            self.deadline += started.elapsed();
+            self.deadline += now().duration_since(started);
             answer
         } else {
             timeout_at(self.deadline.into(), call)
@@ -445,9 +446,9 @@ impl<'a> Run<'a> {
         if self.requests == 1 {
             self.began = answer
                 .served()
-                .and_then(|served| served.checked_sub(started.elapsed()));
+                .and_then(|served| served.checked_sub(now().duration_since(started)));
         }
-        self.cookies.absorb(&answer.headers, SystemTime::now());
+        self.cookies.absorb(&answer.headers, self.client.time_of_day());
         Ok(answer)
     }
 }

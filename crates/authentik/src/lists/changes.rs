@@ -59,6 +59,9 @@ pub struct LookTimes {
     pub made: SystemTime,
     /// How long the longest look took, the search for deleted users before it included.
     pub longest: Duration,
+    /// Two looks showed the same, so that what is read stood there at one moment. Otherwise it is what the newest look showed
+    /// of a directory that did not hold still.
+    pub settled: bool,
 }
 
 /// Something odd in the lists. `Display` is a whole sentence for a log.

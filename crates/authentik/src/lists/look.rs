@@ -89,7 +89,7 @@ impl UsersSeen {
 
 /// Looks once.
 pub(super) async fn look<S: Source>(lists: &Lists<'_, S>, window: Window<'_>) -> Result<Look, LookError> {
-    let made = SystemTime::now();
+    let made = (lists.options.time_of_day)();
     let mut found = Found::default();
     if let Some(since) = window.since {
         read_changed(lists, since, window.most, &mut found).await?;

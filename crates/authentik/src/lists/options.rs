@@ -2,7 +2,7 @@
 //!
 //! Must not know what is listed.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::backoff::Backoff;
 
@@ -23,6 +23,8 @@ pub struct ScanOptions {
     pub alive: bool,
     /// Gives numbers in `0.0..1.0`, by which waits are spread.
     pub jitter: fn() -> f64,
+    /// The time of day.
+    pub time_of_day: fn() -> SystemTime,
 }
 
 impl Default for ScanOptions {
@@ -34,6 +36,7 @@ impl Default for ScanOptions {
             timeout: Duration::from_secs(20),
             alive: false,
             jitter: fastrand::f64,
+            time_of_day: SystemTime::now,
         }
     }
 }

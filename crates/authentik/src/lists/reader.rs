@@ -252,6 +252,7 @@ async fn look_for_changes<S: Source, K: Known>(
             times: LookTimes {
                 made: look.made,
                 longest: settling.longest_look,
+                settled: true,
             },
         })));
     }
@@ -329,6 +330,7 @@ impl Read<'_> {
             gone,
             since,
             longest_look,
+            same,
         } = self.settled;
         let mut oddities = self.oddities;
         oddities.extend(Oddity::rows(look.skipped));
@@ -347,6 +349,7 @@ impl Read<'_> {
         let times = LookTimes {
             made: look.made,
             longest: longest_look,
+            settled: same,
         };
         let base = Base {
             since,

@@ -68,6 +68,8 @@ pub(super) struct Settled {
     pub(super) since: Option<i64>,
     /// How long the longest look took, the search for deleted users before it included.
     pub(super) longest_look: Duration,
+    /// Two looks showed the same.
+    pub(super) same: bool,
 }
 
 impl Settling {
@@ -150,7 +152,7 @@ impl Settling {
                     late && searched
                 }
             {
-                return Ok(self.settled(look, balance.pks));
+                return Ok(self.settled(look, balance.pks, new == 0 && same && whole));
             }
             if new > 0 && !(late && searched) {
                 searched = true;
@@ -183,7 +185,7 @@ impl Settling {
         Ok(())
     }
 
-    fn settled(self, look: Look, pks: Vec<i64>) -> Settled {
+    fn settled(self, look: Look, pks: Vec<i64>, same: bool) -> Settled {
         let served = look.served.and_then(before);
         Settled {
             since: served.filter(|_| self.since.is_some()).or(self.since),
@@ -192,6 +194,7 @@ impl Settling {
             nameless: self.nameless,
             gone: self.gone,
             longest_look: self.longest_look,
+            same,
         }
     }
 

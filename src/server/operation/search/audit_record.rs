@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::net::IpAddr;
 use std::time::Instant;
 
+use crate::clock;
 use crate::logging::audit::{self, RequestId};
 use akldap_ldap::message::{Scope, SearchRequest};
 use akldap_ldap::response::ResultCode;
@@ -66,7 +67,7 @@ impl AuditRecord {
             attributes = record.attributes,
             code = code.map(|code| code as u8),
             entries,
-            "took-ms" = started.elapsed().as_secs_f64() * 1000.0,
+            "took-ms" = clock::since(started).as_secs_f64() * 1000.0,
             "{}",
             if code.is_some() { "search" } else { "search not finished" }
         );

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::clock;
 use crate::metrics::{RejectReason, RequestType};
 use crate::outpost::Outpost;
 use crate::outpost::provider::Provider;
@@ -78,7 +79,7 @@ impl RunningSearch {
             return true;
         }
         self.worked += (self.processor_time)().saturating_sub(began);
-        let Some(text) = self.out_of_time(Instant::now()) else {
+        let Some(text) = self.out_of_time(clock::now()) else {
             return false;
         };
         self.done_at = out.len();
@@ -159,7 +160,7 @@ impl RunningSearch {
     }
 
     fn end(&self, out: &mut Vec<u8>, result: &LdapResult, controls: &[Control<'_>]) {
-        let took = self.started.elapsed();
+        let took = clock::since(self.started);
         let unclaimed;
         let metrics = match &self.provider {
             Some(provider) => provider.metrics(),
