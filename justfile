@@ -27,6 +27,10 @@ typos:
 links:
     .ci/links
 
+# The documentation as a book in target/book; needs mdbook (`.ci/run` keeps one in target/tools)
+book:
+    .ci/book
+
 doc:
     RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --locked
 

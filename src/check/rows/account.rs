@@ -11,7 +11,7 @@ pub(super) const CHECKS: &[Check] = &[
         area: Area::Account,
         title: "its DN is a user's of a provider",
         why: "a DN below no base DN is answered insufficientAccessRights (50), whatever the password",
-        fix: "bind with cn=<username>,ou=users,<Base DN of the provider>",
+        fix: "bind with cn=USERNAME,ou=users,BASE DN: the user name in authentik, and the Base DN of the provider",
         judge: |facts| {
             with_account(facts, |account| match &account.provider {
                 Some(Ok(provider)) => Verdict::Well(format!("provider {:?}", provider.name)),
