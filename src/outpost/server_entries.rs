@@ -126,6 +126,7 @@ impl ServerEntries {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use akldap_directory::shape::Show;
 
     #[test]
     fn each_change_of_the_schema_moves_its_time() {
@@ -152,7 +153,7 @@ mod tests {
     fn the_schema_of_one_shape_changes_without_that_of_another() {
         let shape = |name: &str| {
             let mut shape = Shape::default();
-            shape.users.hidden.insert(name.to_owned());
+            shape.users.set(name, Show::Nothing).unwrap();
             Arc::new(shape)
         };
         let named = |name: &str| Beyond {

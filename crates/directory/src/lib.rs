@@ -118,7 +118,7 @@ pub use search::bounds::SearchLimits;
 pub use search::compare::{compare, compare_entry};
 pub use search::request::{Progress, SearchControls, SearchOutcome, Viewer};
 pub use search::state::Search;
-pub use shape::Shape;
+pub use shape::{EntryShape, Shape};
 pub use values::syntax;
 pub use view::tree::Tree;
 pub use view::{rootdse, subschema};

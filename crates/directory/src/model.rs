@@ -12,3 +12,4 @@ pub(crate) mod place;
 pub(crate) mod record;
 pub(crate) mod records;
 pub(crate) mod relation;
+pub(crate) mod shown;

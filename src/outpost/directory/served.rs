@@ -91,10 +91,11 @@ impl Served {
 mod tests {
     use super::*;
     use akldap_directory::Builder;
+    use akldap_directory::shape::Show;
 
     fn hiding(name: &str) -> Arc<Shape> {
         let mut shape = Shape::default();
-        shape.users.hidden.insert(name.to_owned());
+        shape.users.set(name, Show::Nothing).unwrap();
         Arc::new(shape)
     }
 

@@ -16,6 +16,7 @@ use crate::model::place::Layout;
 use crate::model::record::{self, Rdns, Record, UnescapedNames};
 use crate::model::records::{Groups, Memberships, Records, Users};
 use crate::model::relation::Relation;
+use crate::model::shown::Shown;
 use crate::schema::password_attributes::PASSWORD_ATTRIBUTES;
 use akldap_ldap::dn;
 
@@ -34,6 +35,7 @@ impl Builder {
         let all = mark_escaped(all.collect(), &unescaped_names);
         let mut snapshot = Snapshot {
             policy: self.policy,
+            shown: Shown::default(),
             records: Records {
                 all: Column::from(all),
                 layout: Layout::new(count_of(&self.users), count_of(&self.groups)),

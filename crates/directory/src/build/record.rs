@@ -149,6 +149,17 @@ pub enum Warning {
         /// How many groups have it.
         groups: usize,
     },
+    /// The template of an attribute failed for entries, which are without the attribute.
+    TemplateFailed {
+        /// The attribute.
+        attribute: String,
+        /// One of the entries.
+        whose: RecordName,
+        /// How many there are.
+        count: usize,
+        /// Why it failed for that one.
+        problem: String,
+    },
     /// More was wrong than is reported.
     More(usize),
 }
@@ -213,6 +224,22 @@ impl fmt::Display for Warning {
                 formatter,
                 "{attribute} of {users} users and {groups} groups is not served"
             ),
+            Self::TemplateFailed {
+                attribute,
+                whose,
+                count,
+                problem,
+            } => {
+                write!(formatter, "the template of {attribute} failed for {whose}")?;
+                match count {
+                    1 => write!(formatter, ", who has no {attribute}: {problem}"),
+                    _ => write!(
+                        formatter,
+                        " and {} more, who have no {attribute}: {problem}",
+                        count - 1
+                    ),
+                }
+            }
             Self::More(count) => write!(formatter, "{count} more warnings are not shown"),
         }
     }

@@ -2,6 +2,8 @@
 //!
 //! Knows what each choice of a shape means for records. Must not know providers.
 
+mod making;
+
 use std::borrow::Cow;
 
 use crate::build::builder::Builder;
@@ -10,10 +12,15 @@ use crate::build::inherited::Related;
 use crate::build::record::Warning;
 use crate::build::visible::Visible;
 use crate::index::snapshot::Snapshot;
+use crate::model::attribute::AttributeTable;
 use crate::model::built_in::AttributeId;
 use crate::model::encoded::{self, Elements};
 use crate::model::number::WrongNumber;
-use crate::shape::{EntryShape, Shape};
+use crate::model::record;
+use crate::model::shown::Shown;
+use crate::shape::{EntryShape, Shape, Show};
+use akldap_ldap::response::write_attribute;
+use making::{Entries, Making};
 
 impl Snapshot {
     /// This directory, which was loaded and not shaped, as a shape shows it, and what could not be shown so.
@@ -28,24 +35,45 @@ impl Snapshot {
             // Further names of attributes tell of those whose attributes they are.
             false => Builder::with_policy(self.policy),
         };
+        let entries = Entries::new(self, &visible)?;
+        let mut users = Making::new(&shape.users, &mut builder.attributes);
+        let mut groups = Making::new(&shape.groups, &mut builder.attributes);
         for user in self.users() {
             if visible.shows_user(user)? {
-                let mut user = self.carried_user(user)?;
-                shape.users.hide(&mut user.record);
-                builder.carry_user(&user);
+                let mut carried = self.carried_user(user)?;
+                if users.changes() {
+                    let made = users.of_user(&entries, user, &carried)?;
+                    let had = carried.record.replaces(AttributeId::GID_NUMBER);
+                    shape
+                        .users
+                        .apply(&mut carried.record, &made, users.is_irregular());
+                    carried.number_source = number_source(&carried.record, carried.number_source, had);
+                }
+                builder.carry_user(&carried);
             }
         }
         for group in self.groups() {
             if visible.shows_group(group)? {
                 let related = Related::of(self, shape.membership, group)?;
-                let mut group = self.carried_group(group)?;
-                self.relate(&mut group, &related, &visible)?;
-                shape.groups.hide(&mut group.record);
-                builder.carry_group(&group);
+                let mut carried = self.carried_group(group)?;
+                self.relate(&mut carried, &related, &visible)?;
+                if groups.changes() {
+                    let made = groups.of_group(&entries, group, &carried)?;
+                    shape
+                        .groups
+                        .apply(&mut carried.record, &made, groups.is_irregular());
+                }
+                builder.carry_group(&carried);
             }
         }
-        let (snapshot, odd) = builder.finish();
+        let shown = Shown {
+            operational: operational(shape, &builder.attributes),
+            always: [always(&shape.users), always(&shape.groups)],
+        };
+        let (mut snapshot, odd) = builder.finish();
+        snapshot.shown = shown;
         warnings.extend(odd);
+        warnings.extend(users.warnings().chain(groups.warnings()));
         Ok((snapshot, warnings))
     }
 
@@ -72,24 +100,78 @@ impl Snapshot {
     }
 }
 
+/// Where the number of a user's virtual group comes from when the user's attributes are others than they were.
+fn number_source(record: &Carried<'_>, before: u32, had_own: bool) -> u32 {
+    let stored = |id: AttributeId| {
+        Elements(&record.attributes)
+            .filter_map(|element| encoded::attribute(&element))
+            .any(|(name, _)| name.eq_ignore_ascii_case(id.name().as_bytes()))
+    };
+    let own = record.replaces(AttributeId::GID_NUMBER) && stored(AttributeId::GID_NUMBER);
+    match before {
+        _ if own && !had_own => record::OWN_GID_NUMBER,
+        record::OWN_GID_NUMBER if !own => 0,
+        record::OWN_UID_NUMBER if !stored(AttributeId::UID_NUMBER) => 0,
+        before => before,
+    }
+}
+
+fn operational(shape: &Shape, attributes: &AttributeTable) -> Vec<AttributeId> {
+    let all = shape.users.attributes().iter().chain(shape.groups.attributes());
+    let operational = all.filter(|attribute| matches!(&attribute.show, Show::Made(made) if made.operational));
+    let mut ids: Vec<AttributeId> = operational
+        .filter_map(|attribute| attributes.find_any_case(attribute.name.as_bytes()))
+        .collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+fn always(shape: &EntryShape) -> Vec<AttributeId> {
+    let always = shape
+        .attributes()
+        .iter()
+        .filter(|attribute| attribute.show == Show::Always);
+    always
+        .filter_map(|attribute| AttributeId::of_built_in(attribute.name.as_bytes()))
+        .collect()
+}
+
 impl EntryShape {
-    /// Leaves attributes out. What would be computed counts as replaced, by nothing.
-    fn hide(&self, record: &mut Carried<'_>) {
-        if self.hidden.is_empty() {
-            return;
-        }
-        for name in &self.hidden {
-            let id = AttributeId::of_built_in(name.as_bytes());
+    /// Leaves out what is hidden and puts in what templates made, in the order of the shape. What would be computed counts as
+    /// replaced, by nothing where there are no values.
+    fn apply(&self, record: &mut Carried<'_>, made: &[Vec<Vec<u8>>], irregular: bool) {
+        let mut dropped: Vec<&str> = Vec::with_capacity(self.attributes().len());
+        for attribute in self
+            .attributes()
+            .iter()
+            .filter(|attribute| attribute.show != Show::Always)
+        {
+            let id = AttributeId::of_built_in(attribute.name.as_bytes());
             record.replaced |= id.map_or(0, AttributeId::override_bit);
+            dropped.push(&attribute.name);
         }
-        let is_hidden = |name: &[u8]| {
-            let mut hidden = self.hidden.iter();
-            hidden.any(|hidden| hidden.as_bytes().eq_ignore_ascii_case(name))
+        if irregular {
+            record.replaced |= record::IRREGULAR;
+        }
+        let is_dropped = |name: &[u8]| {
+            dropped
+                .iter()
+                .any(|other| other.as_bytes().eq_ignore_ascii_case(name))
         };
         let mut kept = Vec::with_capacity(record.attributes.len());
         for element in Elements(&record.attributes) {
-            if encoded::attribute(&element).is_none_or(|(name, _)| !is_hidden(name)) {
+            if encoded::attribute(&element).is_none_or(|(name, _)| !is_dropped(name)) {
                 kept.extend_from_slice(element.whole);
+            }
+        }
+        for (attribute, values) in self.attributes().iter().zip(made) {
+            if !values.is_empty() {
+                write_attribute(
+                    &mut kept,
+                    attribute.name.as_bytes(),
+                    values.iter().map(Vec::as_slice),
+                );
             }
         }
         record.attributes = Cow::Owned(kept);
@@ -97,120 +179,4 @@ impl EntryShape {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::CustomPolicy;
-    use crate::fixture::{add_user, query, snapshot, tree};
-    use crate::shape::location::Location;
-    use crate::shape::visibility::{About, Visibility, conditions};
-
-    fn hiding(names: &[&str]) -> Shape {
-        let hidden = names.iter().map(|name| name.to_ascii_lowercase()).collect();
-        Shape {
-            users: EntryShape { hidden },
-            ..Shape::default()
-        }
-    }
-
-    #[test]
-    fn the_default_shape_changes_nothing() {
-        let base = snapshot();
-        let (shaped, warnings) = base.shaped(&Shape::default()).unwrap();
-        assert_eq!(shaped.fingerprint(), base.fingerprint());
-        assert_eq!(warnings, []);
-        assert!(Shape::default().is_default() && !hiding(&["mail"]).is_default());
-    }
-
-    #[test]
-    fn hidden_attributes_are_neither_shown_nor_found() {
-        let (shaped, _) = snapshot()
-            .shaped(&hiding(&[
-                "mail",
-                "name",
-                "uid",
-                "uidNumber",
-                "department",
-                "objectClass",
-            ]))
-            .unwrap();
-        let shaped = Arc::new(shaped);
-        let find = |filter: &str| {
-            let mut query = query(filter);
-            query.snapshot = Arc::clone(&shaped);
-            query.entries()
-        };
-        let bob = find("(sAMAccountName=bob)");
-        let bob = bob.first().unwrap();
-        for name in ["mail", "name", "uid", "uidNumber", "department", "objectClass"] {
-            assert_eq!(bob.get(name), [""; 0], "{name}");
-        }
-        assert_eq!(bob.get("displayName"), ["bob Example"]);
-        for filter in [
-            "(mail=bob@example.com)",
-            "(mail=*)",
-            "(name=bob example)",
-            "(uidNumber=2002)",
-            "(department=*)",
-            "(objectClass=user)",
-        ] {
-            assert!(find(filter).is_empty(), "{filter}");
-        }
-        assert_eq!(find("(displayName=bob example)").len(), 1);
-    }
-
-    /// That there is such a key in authentik tells of the one who has it.
-    #[test]
-    fn further_names_that_only_hidden_users_give_an_attribute_are_not_known() {
-        let found = |hidden: &str, filter: &str| {
-            let mut builder = Builder::with_policy(CustomPolicy::default().with_legal_names(true));
-            add_user(&mut builder, 1, "alice", r#"{"with-space":"x"}"#);
-            add_user(&mut builder, 2, "robot", r#"{"with space":"y"}"#);
-            let shape = Shape {
-                visible_users: Visibility {
-                    hidden: conditions(hidden, About::Users).unwrap(),
-                    ..Visibility::default()
-                },
-                location: Some(Location::of(tree())),
-                ..Shape::default()
-            };
-            let mut query = query(filter);
-            query.snapshot = Arc::new(builder.finish().0.shaped(&shape).unwrap().0);
-            query.names()
-        };
-        let both = ["cn=alice,ou=users", "cn=robot,ou=users"];
-        assert_eq!(found("", "(with space=*)"), both);
-        assert_eq!(found("(cn=robot)", "(with space=*)"), [""; 0]);
-        assert_eq!(found("(cn=robot)", "(with-space=*)"), ["cn=alice,ou=users"]);
-    }
-
-    #[test]
-    fn a_condition_that_cannot_be_judged_shows_nobody_and_hides_everybody() {
-        let users = |shown: &str, hidden: &str, location| {
-            let shape = Shape {
-                visible_users: Visibility {
-                    shown: conditions(shown, About::Users).unwrap(),
-                    hidden: conditions(hidden, About::Users).unwrap(),
-                },
-                location,
-                ..Shape::default()
-            };
-            let (shaped, warnings) = snapshot().shaped(&shape).unwrap();
-            (shaped.user_count(), warnings)
-        };
-        let here = || Some(Location::of(tree()));
-        assert_eq!(users("(cn=bob)", "", here()), (1, Vec::new()));
-        assert_eq!(users("(cn=bob)", "", None).0, 0);
-        assert_eq!(users("", "(cn=bob)", None).0, 0);
-        let unknown = |group: &str| Warning::UnknownGroup { group: group.into() };
-        assert_eq!(users("group:nobody", "", here()), (0, vec![unknown("nobody")]));
-        assert_eq!(users("", "group:nobody", here()), (5, vec![unknown("nobody")]));
-        assert_eq!(
-            users("group:staff", "", here()).0,
-            4,
-            "staff, and whoever is in the groups below"
-        );
-        assert_eq!(users("group:staff", r#"group:"Sales, EMEA""#, here()).0, 2);
-    }
-}
+mod tests;

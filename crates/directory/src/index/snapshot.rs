@@ -17,6 +17,7 @@ use crate::model::number::{Column, GroupIx, UserIx, WrongNumber};
 use crate::model::place::{Layout, Place, UserOrGroup};
 use crate::model::record;
 use crate::model::records::Records;
+use crate::model::shown::Shown;
 use crate::schema::Syntax;
 use crate::values::syntax;
 use crate::values::timestamp::Timestamp;
@@ -45,6 +46,7 @@ pub struct UserSummary<'a> {
 pub struct Snapshot {
     pub(crate) policy: CustomPolicy,
     pub(crate) records: Records,
+    pub(crate) shown: Shown,
     pub(crate) indexes: Column<AttributeId, AttributeIndex>,
     /// The override bits and flags that any record has.
     pub(crate) all_flags: u32,

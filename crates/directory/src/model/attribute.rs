@@ -49,6 +49,11 @@ impl AttributeTable {
     /// The number of the attribute with exactly this name, whatever its case; a new one if it is new. `None` when
     /// there are too many.
     pub(crate) fn intern(&mut self, name: &[u8]) -> Option<AttributeId> {
+        self.intern_as(name, schema::syntax_of(name))
+    }
+
+    /// The same; one that is new has this syntax.
+    pub(crate) fn intern_as(&mut self, name: &[u8], syntax: Syntax) -> Option<AttributeId> {
         let lower = name.to_ascii_lowercase();
         if let Some(&(id, _)) = self.numbers.get(lower.as_slice()) {
             return Some(id);
@@ -61,7 +66,7 @@ impl AttributeTable {
         self.syntaxes.push(match id {
             // No attribute, so the schema does not know it; the other one is called like `uid`.
             AttributeId::RDN => Syntax::AccountName,
-            _ => schema::syntax_of(&lower),
+            _ => syntax,
         });
         self.numbers.insert(lower.into_boxed_slice(), (id, known));
         Some(id)

@@ -9,6 +9,9 @@ use crate::model::number::{Number, RecordIx, WrongNumber, count_of, number};
 
 /// The lowest bit of [`Record::flags`] that is a flag; those below are override bits.
 pub(crate) const FIRST_FLAG: u32 = built_in::FIRST_FLAG;
+/// The default answer has not just what is stored and what is usually computed. The bit is none that a replaced attribute
+/// needs, and only a shape sets it.
+pub(crate) const IRREGULAR: u32 = 1 << 26;
 /// The user may log in.
 pub(crate) const ACTIVE: u32 = 1 << 27;
 /// The user is a superuser, or the group makes its members superusers.
@@ -214,5 +217,10 @@ mod tests {
         assert_eq!(span.of(b"ab"), Err(WrongNumber::Octets));
         assert_eq!(Span::new(usize::MAX, 1), None);
         assert_eq!(Span::new(u32::MAX as usize, 1), None);
+    }
+    #[test]
+    fn no_replaced_attribute_takes_the_bit_of_an_irregular_entry() {
+        let taken = AttributeId::built_in().fold(0, |bits, (id, _)| bits | id.override_bit());
+        assert_eq!(taken & IRREGULAR, 0);
     }
 }

@@ -8,7 +8,7 @@ use crate::model::encoded::Elements;
 use crate::model::number::{UserIx, WrongNumber};
 use crate::model::object_classes::{ClassesOf, object_classes};
 use crate::model::place::Entry;
-use crate::model::record::Record;
+use crate::model::record::{self, Record};
 use crate::values::digits::Digits;
 use crate::view::context::Context;
 use crate::view::values::{Attribute, write_groups};
@@ -70,6 +70,9 @@ pub(crate) fn pieces<'a>(
         return Ok(());
     };
     let record = records.get(record)?;
+    if record.has(record::IRREGULAR) {
+        return irregular_pieces(context, entry, record, computed, each);
+    }
     let mut run = Some(records.block(record)?);
     for id in std::iter::once(AttributeId::OBJECT_CLASS).chain(computed.iter().copied()) {
         if !record.overrides(id)
@@ -84,9 +87,56 @@ pub(crate) fn pieces<'a>(
     Ok(())
 }
 
-/// Whether the default answer has an attribute found under a number.
-pub(crate) fn is_in_default_answer(entry: Entry, id: AttributeId, attribute: &Attribute<'_>) -> bool {
-    if matches!(attribute, Attribute::Stored(_)) || id == AttributeId::OBJECT_CLASS {
+/// The same for a user or group that a shape shows with more or less than that.
+fn irregular_pieces<'a>(
+    context: &Context<'a>,
+    entry: Entry,
+    record: &Record,
+    computed: &[AttributeId],
+    each: &mut impl FnMut(Piece<'a>) -> Result<(), WrongNumber>,
+) -> Result<(), WrongNumber> {
+    let records = &context.snapshot.records;
+    let stored = Elements(records.block(record)?);
+    let mut stored = Some(stored.zip(records.shapes.get(record.shape)?));
+    let always = always(context, entry).iter().filter(|id| !computed.contains(id));
+    let computed = computed.iter().chain(always).copied();
+    for id in std::iter::once(AttributeId::OBJECT_CLASS).chain(computed) {
+        if !record.overrides(id)
+            && let Some(attribute) = context.attribute(entry, id)?
+        {
+            each(Piece::Attribute(attribute))?;
+        }
+        for (element, id) in stored.take().into_iter().flatten() {
+            if !context.snapshot.shown.operational.contains(id) {
+                each(Piece::Run(element.whole))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The computed attributes that a shape shows on top.
+fn always<'a>(context: &Context<'a>, entry: Entry) -> &'a [AttributeId] {
+    let [users, groups] = &context.snapshot.shown.always;
+    match entry {
+        Entry::User(_) => users,
+        Entry::Group(_) => groups,
+        Entry::Container(_) | Entry::VirtualGroup(_) => &[],
+    }
+}
+
+/// Whether the default answer has an attribute found under a number; of one that is stored it is that of any name it was
+/// asked for by.
+pub(crate) fn is_in_default_answer(
+    context: &Context<'_>,
+    entry: Entry,
+    id: AttributeId,
+    attribute: &Attribute<'_>,
+) -> bool {
+    if matches!(attribute, Attribute::Stored(_)) {
+        return !context.snapshot.shown.operational.contains(&id);
+    }
+    if id == AttributeId::OBJECT_CLASS || always(context, entry).contains(&id) {
         return true;
     }
     match entry {
@@ -109,8 +159,9 @@ pub(crate) fn write(context: &Context<'_>, entry: Entry, out: &mut Vec<u8>) -> R
     pieces(context, entry, &mut |piece| piece.write(context, false, out))
 }
 
-/// The overrides of what is computed in the default answer of a user.
-const OVERRIDES_OF_USERS: u32 = AttributeId::OBJECT_CLASS.override_bit()
+/// The overrides of what is computed in the default answer of a user, and whatever else makes it unusual.
+const OVERRIDES_OF_USERS: u32 = record::IRREGULAR
+    | AttributeId::OBJECT_CLASS.override_bit()
     | AttributeId::UID_NUMBER.override_bit()
     | AttributeId::GID_NUMBER.override_bit();
 

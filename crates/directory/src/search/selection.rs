@@ -141,22 +141,32 @@ impl Selection {
             for id in OPERATIONAL {
                 let attribute = context.find(entry, &AttributeRef::built_in(id))?;
                 if let Some(attribute) = attribute
-                    && !(self.whole && is_in_default_answer(entry, id, &attribute))
+                    && !(self.whole && is_in_default_answer(context, entry, id, &attribute))
                 {
                     each(Piece::Attribute(attribute))?;
                 }
             }
         }
+        let made = &context.snapshot.shown.operational;
+        if self.operational {
+            for &id in made {
+                if let Some(attribute) = context.attribute(entry, id)? {
+                    each(Piece::Attribute(attribute))?;
+                }
+            }
+        }
         for name in &self.names {
-            if operational && name.ids().any(|id| OPERATIONAL.contains(&id)) {
+            if (operational && name.ids().any(|id| OPERATIONAL.contains(&id)))
+                || (self.operational && name.ids().any(|id| made.contains(&id)))
+            {
                 continue;
             }
             if let Some(attribute) = context.find(entry, name)? {
                 let id = match attribute {
                     Attribute::Computed(id, _) => id,
-                    Attribute::Stored(_) => AttributeId::CN,
+                    Attribute::Stored(_) => name.first.unwrap_or(AttributeId::CN),
                 };
-                if !(self.whole && is_in_default_answer(entry, id, &attribute)) {
+                if !(self.whole && is_in_default_answer(context, entry, id, &attribute)) {
                     each(Piece::Attribute(attribute))?;
                 }
             }

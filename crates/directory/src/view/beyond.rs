@@ -7,7 +7,7 @@ use crate::index::table::EqualityIndex;
 use crate::model::built_in::AttributeId;
 use crate::model::encoded;
 use crate::model::number::WrongNumber;
-use crate::schema::{Usage, object_class};
+use crate::schema::{Syntax, Usage, object_class};
 use crate::view::subschema::{AddedClass, Beyond, is_declarable};
 
 impl Snapshot {
@@ -28,6 +28,12 @@ impl Snapshot {
             .collect();
         custom.sort_unstable();
         custom.dedup();
+        let syntaxes = custom.iter().filter_map(|name| {
+            let id = self.records.attributes.find(name.as_bytes())?;
+            let syntax = self.records.attributes.syntax(id).ok()?;
+            (syntax != Syntax::DirectoryString).then(|| (name.clone(), syntax))
+        });
+        let syntaxes = syntaxes.collect();
         let (mut several, mut known) = (Vec::new(), Vec::new());
         for (id, attribute) in self.records.attributes.known_to_schema() {
             let index = self.indexes.get(id)?;
@@ -47,6 +53,7 @@ impl Snapshot {
             several,
             classes: self.added_classes()?,
             known,
+            syntaxes,
         })
     }
 

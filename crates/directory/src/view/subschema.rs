@@ -57,6 +57,16 @@ pub struct Beyond {
     pub classes: Vec<AddedClass>,
     /// Its attributes that entries have from admins.
     pub known: Vec<&'static str>,
+    /// The syntaxes of those of [`custom`](Self::custom) that are no text.
+    pub syntaxes: Vec<(String, Syntax)>,
+}
+
+impl Beyond {
+    fn syntax(&self, name: &str) -> Syntax {
+        let mut syntaxes = self.syntaxes.iter();
+        let stated = syntaxes.find(|(known, _)| known == name);
+        stated.map_or(Syntax::DirectoryString, |(_, syntax)| *syntax)
+    }
 }
 
 /// An object class that an admin gave to entries.
@@ -99,7 +109,11 @@ pub fn attributes(beyond: &Beyond, changed: Option<i64>) -> Attributes {
     });
     // Whatever the clock says, not before our own schema.
     let modified = changed.unwrap_or_default().max(SUBSCHEMA_TIMESTAMP.to_owned());
-    let custom: Vec<CustomType<'_>> = beyond.custom.iter().map(|name| CustomType::new(name)).collect();
+    let custom: Vec<CustomType<'_>> = beyond
+        .custom
+        .iter()
+        .map(|name| CustomType::new(name, beyond.syntax(name)))
+        .collect();
     let added = Added::all(&beyond.classes);
     vec![
         ("cn", vec!["subschema".to_owned()]),
@@ -220,28 +234,29 @@ fn is_descriptor(name: &str) -> bool {
             .all(|character| character.is_ascii_alphanumeric() || character == '-')
 }
 
-/// The type of a custom attribute: text.
+/// The type of a custom attribute: text, unless a shape says otherwise.
 struct CustomType<'a> {
     name: &'a str,
     oid: String,
+    syntax: Syntax,
 }
 
 impl<'a> CustomType<'a> {
-    fn new(name: &'a str) -> Self {
+    fn new(name: &'a str, syntax: Syntax) -> Self {
         let oid = made_oid("attribute", name);
-        Self { name, oid }
+        Self { name, oid, syntax }
     }
 
     fn definition(&self) -> String {
-        let Self { name, oid } = self;
-        let (equality, ordering, substrings) = Syntax::DirectoryString.rules();
+        let Self { name, oid, syntax } = self;
+        let (equality, ordering, substrings) = syntax.rules();
         let mut definition = format!("( {oid} NAME '{name}' EQUALITY {equality}");
         for (keyword, rule) in [("ORDERING", ordering), ("SUBSTR", substrings)] {
             if let Some(rule) = rule {
                 definition += &format!(" {keyword} {rule}");
             }
         }
-        definition + &format!(" SYNTAX {} )", Syntax::DirectoryString.oid())
+        definition + &format!(" SYNTAX {} )", syntax.oid())
     }
 
     /// What other definitions call it.
@@ -332,15 +347,12 @@ fn matching_rule_definition(rule: &MatchingRule) -> String {
 
 /// Every attribute on which the rule can be used in an extensible match.
 fn matching_rule_use(rule: &MatchingRule, custom: &[CustomType<'_>]) -> Option<String> {
-    let custom = match rule.applies_to(Syntax::DirectoryString) {
-        true => custom,
-        false => &[],
-    };
+    let custom = custom.iter().filter(|custom| rule.applies_to(custom.syntax));
     let attributes: Vec<&str> = ATTRIBUTE_TYPES
         .iter()
         .filter(|attribute| rule.applies_to(attribute.syntax))
         .map(|attribute| attribute.name)
-        .chain(custom.iter().map(CustomType::reference))
+        .chain(custom.map(CustomType::reference))
         .collect();
     (!attributes.is_empty()).then(|| {
         format!(

@@ -18,6 +18,7 @@ const CLASSES: &[&str] = &["it's", "ldapPublicKey", "my.class", "my/class", "nex
 fn beyond() -> Beyond {
     Beyond {
         custom: CUSTOM.iter().map(|name| (*name).to_owned()).collect(),
+        syntaxes: Vec::new(),
         several: Vec::new(),
         classes: CLASSES.iter().map(|name| AddedClass::new(name)).collect(),
         known: vec!["department"],

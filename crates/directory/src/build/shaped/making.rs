@@ -1,0 +1,297 @@
+//! Evaluates the templates of one kind of entry, record by record.
+//!
+//! Knows where what a template speaks of is found in a snapshot. Must not know what becomes of the values.
+
+use std::sync::Arc;
+
+use minijinja::value::Value;
+
+use crate::build::carried::{Carried, CarriedGroup, CarriedUser};
+use crate::build::record::{RecordName, Warning};
+use crate::build::visible::Visible;
+use crate::index::snapshot::Snapshot;
+use crate::model::attribute::AttributeTable;
+use crate::model::built_in::AttributeId;
+use crate::model::encoded::{self, Elements};
+use crate::model::number::{GroupIx, UserIx, WrongNumber};
+use crate::schema::Syntax;
+use crate::shape::source::{Source, Wanted};
+use crate::shape::{EntryShape, ShapedAttribute, Show};
+use crate::values::syntax;
+
+/// The templates of one kind of entry at work.
+pub(super) struct Making<'a> {
+    shape: &'a EntryShape,
+    syntaxes: Vec<Syntax>,
+    wanted: Wanted,
+    failures: Vec<Option<Failure>>,
+}
+
+/// For whom a template failed first and why, and for how many.
+struct Failure {
+    whose: RecordName,
+    problem: String,
+    count: usize,
+}
+
+impl<'a> Making<'a> {
+    /// Gives the attributes numbers, with the syntaxes that the shape says they have.
+    pub(super) fn new(shape: &'a EntryShape, attributes: &mut AttributeTable) -> Self {
+        let mut wanted = Wanted::default();
+        for attribute in shape.attributes() {
+            if let Show::Made(made) = &attribute.show {
+                attributes.intern_as(attribute.name.as_bytes(), attribute.syntax());
+                made.templates
+                    .iter()
+                    .for_each(|template| wanted.add(template.variables()));
+            }
+        }
+        Self {
+            shape,
+            syntaxes: shape.attributes().iter().map(ShapedAttribute::syntax).collect(),
+            wanted,
+            failures: shape.attributes().iter().map(|_| None).collect(),
+        }
+    }
+
+    /// Whether it changes any entry.
+    pub(super) fn changes(&self) -> bool {
+        !self.shape.attributes().is_empty()
+    }
+
+    /// Whether the default answer is more or less than what is stored, and the usual computed attributes.
+    pub(super) fn is_irregular(&self) -> bool {
+        self.shape
+            .attributes()
+            .iter()
+            .any(|attribute| match &attribute.show {
+                Show::Nothing => false,
+                Show::Always => true,
+                Show::Made(made) => made.operational,
+            })
+    }
+
+    /// The values of each attribute of the shape for a user.
+    pub(super) fn of_user(
+        &mut self,
+        entries: &Entries<'_>,
+        number: UserIx,
+        user: &CarriedUser<'_>,
+    ) -> Result<Vec<Vec<Vec<u8>>>, WrongNumber> {
+        let (wanted, record) = (&self.wanted, &user.record);
+        let mut source = Source::default();
+        let mut set = |name: &str, value: &dyn Fn() -> Value| {
+            if wanted.has(name) {
+                source.set(name, value());
+            }
+        };
+        set("username", &|| record.name.into());
+        set("name", &|| {
+            let names = [AttributeId::NAME, AttributeId::DISPLAY_NAME, AttributeId::SN];
+            let own = names.into_iter().find(|id| !record.replaces(*id));
+            text_of(record, own.unwrap_or(AttributeId::NAME))
+        });
+        set("email", &|| text_of(record, AttributeId::MAIL));
+        set("uid", &|| user.uid.into());
+        set("uuid", &|| match user.uuid {
+            Some(uuid) => uuid.get().as_hyphenated().to_string().into(),
+            None => Value::UNDEFINED,
+        });
+        set("pk", &|| user.pk.into());
+        set("is_active", &|| user.active.into());
+        set("is_superuser", &|| record.superuser.into());
+        set("path", &|| user.path.into());
+        set("type", &|| user.kind.into());
+        set("attributes", &|| attributes_of(record));
+        set("date_joined", &|| text_of(record, AttributeId::CREATE_TIMESTAMP));
+        set("last_updated", &|| text_of(record, AttributeId::MODIFY_TIMESTAMP));
+        set("password_change_date", &|| {
+            text_of(record, AttributeId::PWD_CHANGED_TIME)
+        });
+        if wanted.has("groups") || wanted.has("all_groups") {
+            let memberships = &entries.snapshot.records.memberships;
+            let direct = memberships.user_groups.of(number)?;
+            source.set("groups", entries.names(direct)?);
+            if wanted.has("all_groups") {
+                source.set("all_groups", entries.names(&entries.above(direct)?)?);
+            }
+        }
+        Ok(self.evaluate(source, || RecordName::User(record.name.to_owned())))
+    }
+
+    /// The values of each attribute of the shape for a group.
+    pub(super) fn of_group(
+        &mut self,
+        entries: &Entries<'_>,
+        number: GroupIx,
+        group: &CarriedGroup<'_>,
+    ) -> Result<Vec<Vec<Vec<u8>>>, WrongNumber> {
+        let (wanted, record) = (&self.wanted, &group.record);
+        let mut source = Source::default();
+        let mut set = |name: &str, value: &dyn Fn() -> Value| {
+            if wanted.has(name) {
+                source.set(name, value());
+            }
+        };
+        set("name", &|| record.name.into());
+        set("uuid", &|| group.uuid().as_hyphenated().to_string().into());
+        set("num_pk", &|| group.number.into());
+        set("is_superuser", &|| record.superuser.into());
+        set("attributes", &|| attributes_of(record));
+        let memberships = &entries.snapshot.records.memberships;
+        if wanted.has("parents") || wanted.has("all_parents") {
+            let direct = memberships.group_parents.of(number)?;
+            source.set("parents", entries.names(direct)?);
+            if wanted.has("all_parents") {
+                source.set("all_parents", entries.names(&entries.above(direct)?)?);
+            }
+        }
+        if wanted.has("members") {
+            source.set("members", entries.members(number)?);
+        }
+        Ok(self.evaluate(source, || RecordName::Group(record.name.to_owned())))
+    }
+
+    fn evaluate(&mut self, source: Source, whose: impl Fn() -> RecordName) -> Vec<Vec<Vec<u8>>> {
+        let source = source.into_value();
+        let mut made = Vec::with_capacity(self.failures.len());
+        let attributes = self.shape.attributes().iter().zip(&self.syntaxes);
+        for ((attribute, syntax), failure) in attributes.zip(&mut self.failures) {
+            let mut values = Vec::new();
+            if let Show::Made(shown) = &attribute.show {
+                let mut templates = shown.templates.iter();
+                let evaluated = templates.try_for_each(|template| template.evaluate(&source, &mut values));
+                let evaluated = evaluated.and_then(|()| are_values(*syntax, &values));
+                if let Err(problem) = evaluated {
+                    values.clear();
+                    let failure = failure.get_or_insert_with(|| Failure {
+                        whose: whose(),
+                        problem,
+                        count: 0,
+                    });
+                    failure.count += 1;
+                }
+            }
+            made.push(values);
+        }
+        made
+    }
+
+    /// Which templates failed.
+    pub(super) fn warnings(self) -> impl Iterator<Item = Warning> {
+        let attributes = self.shape.attributes().iter();
+        attributes.zip(self.failures).filter_map(|(attribute, failure)| {
+            let Failure {
+                whose,
+                problem,
+                count,
+            } = failure?;
+            Some(Warning::TemplateFailed {
+                attribute: attribute.name.clone(),
+                whose,
+                count,
+                problem,
+            })
+        })
+    }
+}
+
+fn are_values(syntax: Syntax, values: &[Vec<u8>]) -> Result<(), String> {
+    match values.iter().find(|value| !syntax::is_value(syntax, value)) {
+        None => Ok(()),
+        Some(wrong) => Err(format!(
+            "{:?} is no value of its syntax",
+            String::from_utf8_lossy(wrong)
+                .chars()
+                .take(80)
+                .collect::<String>()
+        )),
+    }
+}
+
+/// The first value of a built-in attribute as it is shown.
+fn text_of(record: &Carried<'_>, id: AttributeId) -> Value {
+    let mut attributes = Elements(&record.attributes).filter_map(|element| encoded::attribute(&element));
+    let found = attributes.find(|(name, _)| name.eq_ignore_ascii_case(id.name().as_bytes()));
+    let value = found.and_then(|(_, set)| encoded::values(set).next());
+    value.map_or(Value::UNDEFINED, text)
+}
+
+/// The custom attributes, and whichever replace built-in ones.
+fn attributes_of(record: &Carried<'_>) -> Value {
+    let mut attributes = Source::default();
+    for (name, set) in Elements(&record.attributes).filter_map(|element| encoded::attribute(&element)) {
+        let built_in = AttributeId::of_built_in(name);
+        if built_in.is_some_and(|id| !record.replaces(id)) {
+            continue;
+        }
+        let mut values: Vec<Value> = encoded::values(set).map(text).collect();
+        let value = match values.len() {
+            1 => values.pop().unwrap_or_default(),
+            _ => Value::from(values),
+        };
+        attributes.set(&String::from_utf8_lossy(name), value);
+    }
+    attributes.into_value()
+}
+
+/// Octets that are no text, as a photo's are.
+fn text(octets: &[u8]) -> Value {
+    std::str::from_utf8(octets).map_or_else(|_| Value::from_bytes(octets.to_vec()), Value::from)
+}
+
+/// The entries that templates look at beside their own: those that are shown.
+pub(super) struct Entries<'a> {
+    snapshot: &'a Snapshot,
+    visible: &'a Visible,
+    /// The names of the groups by number, of those that are shown.
+    group_names: Vec<Option<Value>>,
+}
+
+impl<'a> Entries<'a> {
+    pub(super) fn new(snapshot: &'a Snapshot, visible: &'a Visible) -> Result<Self, WrongNumber> {
+        let mut group_names = Vec::with_capacity(snapshot.group_count());
+        for group in snapshot.groups() {
+            let name = snapshot.group_name(group)?;
+            group_names.push(
+                visible
+                    .shows_group(group)?
+                    .then(|| Value::from(Arc::<str>::from(name))),
+            );
+        }
+        Ok(Self {
+            snapshot,
+            visible,
+            group_names,
+        })
+    }
+
+    /// The names of groups, of those that are shown.
+    fn names(&self, groups: &[GroupIx]) -> Result<Vec<Value>, WrongNumber> {
+        let name = |group: &GroupIx| match self.group_names.get(group.index()) {
+            Some(Some(name)) => Some(Ok(name.clone())),
+            Some(None) => None,
+            None => Some(Err(WrongNumber::Group)),
+        };
+        groups.iter().filter_map(name).collect()
+    }
+
+    /// The names of the members of a group, of those that are shown.
+    fn members(&self, group: GroupIx) -> Result<Vec<String>, WrongNumber> {
+        let records = &self.snapshot.records;
+        let mut names = Vec::new();
+        for &user in records.memberships.group_users.of(group)? {
+            if self.visible.shows_user(user)? {
+                names.push(String::from_utf8_lossy(records.name(user.into())?).into_owned());
+            }
+        }
+        Ok(names)
+    }
+
+    /// These groups and all above them.
+    fn above(&self, groups: &[GroupIx]) -> Result<Vec<GroupIx>, WrongNumber> {
+        let parents = &self.snapshot.records.memberships.group_parents;
+        let (count, mut steps) = (self.group_names.len(), usize::MAX);
+        Ok(parents.closure(groups, count, &mut steps)?.unwrap_or_default())
+    }
+}
