@@ -2,9 +2,12 @@
 //!
 //! Knows certificates and trust stores. Must not know URLs or tokens.
 
+mod own_issuer;
+
 use std::path::Path;
 use std::sync::Arc;
 
+use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{
     CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
@@ -14,6 +17,7 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use super::error::ApiError;
+use own_issuer::{OwnIssuer, is_own_issuer};
 
 /// Whom to trust.
 #[derive(Debug)]
@@ -40,14 +44,33 @@ pub fn client_config(trust: &Trust<'_>) -> Result<ClientConfig, ApiError> {
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(NoVerification::new(&provider)))
             .with_no_client_auth(),
-        Trust::Authorities { system, ca_file } => builder
-            .with_root_certificates(roots(*system, *ca_file)?)
-            .with_no_client_auth(),
+        Trust::Authorities { system, ca_file } => {
+            let Roots { roots, own_issuers } = roots(*system, *ca_file)?;
+            if own_issuers.is_empty() {
+                builder.with_root_certificates(roots).with_no_client_auth()
+            } else {
+                let webpki = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+                    .build()
+                    .map_err(|error| ApiError::Settings(format!("TLS cannot be set up: {error}")))?;
+                builder
+                    .dangerous()
+                    .with_custom_certificate_verifier(Arc::new(OwnIssuer::new(webpki, own_issuers)))
+                    .with_no_client_auth()
+            }
+        }
     })
 }
 
-fn roots(system: bool, ca_file: Option<&Path>) -> Result<RootCertStore, ApiError> {
+/// Who is trusted.
+struct Roots {
+    roots: RootCertStore,
+    /// Certificates of the CA file that a server may show as its own.
+    own_issuers: Vec<CertificateDer<'static>>,
+}
+
+fn roots(system: bool, ca_file: Option<&Path>) -> Result<Roots, ApiError> {
     let mut roots = RootCertStore::empty();
+    let mut own_issuers = Vec::new();
     if system {
         let native = rustls_native_certs::load_native_certs();
         for error in &native.errors {
@@ -62,6 +85,9 @@ fn roots(system: bool, ca_file: Option<&Path>) -> Result<RootCertStore, ApiError
         let certificates = CertificateDer::pem_file_iter(path).map_err(|error| broken(error.to_string()))?;
         for certificate in certificates {
             let certificate = certificate.map_err(|error| broken(error.to_string()))?;
+            if is_own_issuer(&certificate) {
+                own_issuers.push(certificate.clone());
+            }
             roots
                 .add(certificate)
                 .map_err(|error| broken(error.to_string()))?;
@@ -74,7 +100,7 @@ fn roots(system: bool, ca_file: Option<&Path>) -> Result<RootCertStore, ApiError
     if roots.is_empty() && system {
         tracing::warn!("there is no trusted CA certificate: every TLS connection to authentik will fail");
     }
-    Ok(roots)
+    Ok(Roots { roots, own_issuers })
 }
 
 /// Accepts every server certificate, as `AUTHENTIK_INSECURE` demands. Handshake signatures are still checked, so a
