@@ -120,6 +120,26 @@ pub enum ApiError {
     Settings(String),
 }
 
+const HTTP_TO_HTTPS: &str = "AUTHENTIK_HOST names a port that speaks https (authentik's 9443) with http://: write https://, or name \
+     the http port (authentik's 9000)";
+
+/// Whether a server answered something else than HTTP: a server of TLS sends an alert.
+fn is_no_http(cause: &str) -> bool {
+    cause.contains("invalid HTTP version") || cause.contains("HTTP/0.9")
+}
+
+/// Whether a server says that its port wants TLS: Go's words, nginx's and Apache's.
+fn refuses_http(excerpt: &str) -> bool {
+    let excerpt = excerpt.to_ascii_lowercase();
+    [
+        "http request to an https server",
+        "plain http request was sent to https port",
+        "speaking plain http to an ssl-enabled",
+    ]
+    .iter()
+    .any(|words| excerpt.contains(words))
+}
+
 fn status_rest(detail: &Option<String>, excerpt: &str, request_id: &Option<String>) -> String {
     let mut text = String::new();
     match detail {
@@ -211,28 +231,38 @@ impl ApiError {
     /// The probable reason and what an admin should do next. One sentence or two, without secrets.
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::Unreachable { cause, .. } => match cause {
+            Self::Unreachable { url, cause } => match cause {
                 Unreachable::Dns(_) => {
                     "check the host name in AUTHENTIK_HOST and the resolver of this machine or container"
                 }
                 Unreachable::Refused => {
                     "nothing listens there: check host and port in AUTHENTIK_HOST and whether authentik runs"
                 }
+                // A server that speaks http waits for the end of a line that a TLS client never sends.
+                Unreachable::ConnectTimeout if url.starts_with("https://") => {
+                    "check routing, firewalls and network policies between this outpost and authentik; if AUTHENTIK_HOST \
+                     names a port that speaks http (authentik's 9000), that port keeps silent: write http://, or name the \
+                     https port (authentik's 9443)"
+                }
                 Unreachable::Network(_) | Unreachable::ConnectTimeout => {
                     "check routing, firewalls and network policies between this outpost and authentik"
                 }
                 Unreachable::UnknownAuthority => {
                     "authentik's certificate is self-signed or from a private CA: add the CA to the trust store, name it \
-                     with the CA file option, or set AUTHENTIK_INSECURE=true"
+                     in AUTHENTIK_LDAP__CA_FILE (--ca-file), or set AUTHENTIK_INSECURE=true"
                 }
                 Unreachable::WrongName(_) => "use a host name in AUTHENTIK_HOST that the certificate covers",
                 Unreachable::Expired => "renew authentik's certificate, or correct the clock of this machine",
                 Unreachable::Tls(_) => {
-                    "AUTHENTIK_HOST may name an http port with https://, or a proxy in between speaks another protocol"
+                    "AUTHENTIK_HOST may name a port that speaks http (authentik's 9000) with https://: write http://, or name \
+                     the https port (authentik's 9443); or a proxy in between speaks another protocol"
                 }
             },
             Self::TimedOut { .. } => {
                 "authentik is overloaded or its database is slow: see its server log and load"
+            }
+            Self::Interrupted { url, cause } if url.starts_with("http://") && is_no_http(cause) => {
+                HTTP_TO_HTTPS
             }
             Self::Interrupted { .. } => {
                 "a web worker of authentik or a proxy ended the connection: it is tried again; if it stays, see authentik's log"
@@ -245,6 +275,9 @@ impl ApiError {
                 "copy the token again from the outpost's page in authentik to AUTHENTIK_TOKEN: it changes when the outpost is recreated"
             }
             Self::InvalidPage { .. } => "objects were deleted during the listing: it is read again",
+            Self::Status {
+                status: 400, excerpt, ..
+            } if refuses_http(excerpt) => HTTP_TO_HTTPS,
             Self::Status { status, .. } => match status {
                 301 | 302 | 303 | 307 | 308 => {
                     "authentik or a proxy redirects: set AUTHENTIK_HOST to the final URL, scheme included"
@@ -268,7 +301,7 @@ impl ApiError {
             Self::Malformed { .. } => {
                 "another service than authentik may answer at AUTHENTIK_HOST, such as a proxy's login page"
             }
-            Self::TooLarge { .. } => "lower the page size",
+            Self::TooLarge { .. } => "lower AUTHENTIK_LDAP__PAGE_SIZE (--page-size)",
             Self::NoOutpost { .. } => "create an LDAP outpost in authentik and use its token",
             Self::Settings(_) => "correct the configuration",
         }
