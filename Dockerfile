@@ -28,6 +28,9 @@ FROM dependencies AS build
 COPY . .
 # Sources may be older than the build of the empty ones, which cargo would then take for done.
 RUN find src crates -name '*.rs' -exec touch {} +
+# There is no git here that could say it.
+ARG GIT_BUILD_HASH=""
+ENV AKLDAP_COMMIT=${GIT_BUILD_HASH}
 RUN cargo build --profile dist --locked --bin akldap
 RUN mkdir -p /out \
     && objcopy --only-keep-debug target/dist/akldap /out/akldap.debug \

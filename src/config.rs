@@ -38,7 +38,7 @@ pub use cipher::{CIPHER_SUITES, CipherSuite, TlsVersion};
 pub use error::{ConfigError, ConfigWarning};
 pub use limits::{LimitConfig, SearchClassConfig, SearchConfig};
 pub use listen::ListenConfig;
-pub use log::LogConfig;
+pub use log::{LogConfig, SearchLogConfig};
 pub use log_level::{LogFormat, LogLevel};
 pub use official_files::unread_files;
 pub use page::options_page;
@@ -75,6 +75,8 @@ pub struct Config {
     pub refresh_full_every: u32,
     /// What is logged, and how.
     pub log: LogConfig,
+    /// Which searches are logged at info.
+    pub search_log: SearchLogConfig,
     /// Whether searches have audit records too.
     pub audit_searches: bool,
     /// The build hash to report, possibly empty.
@@ -106,6 +108,7 @@ impl Config {
         let legal_attribute_names = reader.value(&attributes::LEGAL_ATTRIBUTE_NAMES)?;
         let refresh_full_every = reader.value(&refresh::REFRESH_FULL_EVERY)?;
         let log = LogConfig::read(reader)?;
+        let search_log = SearchLogConfig::read(reader)?;
         let audit_searches = reader.value(&log::AUDIT_SEARCHES)?;
         let build_hash = reader.value(&process::BUILD_HASH)?.unwrap_or_default();
         let metrics_socket = process::read_metrics_socket(reader)?;
@@ -122,6 +125,7 @@ impl Config {
             legal_attribute_names,
             refresh_full_every,
             log,
+            search_log,
             audit_searches,
             build_hash,
             metrics_socket,

@@ -1,5 +1,5 @@
 //! Log lines as the official outpost writes them: one JSON object a line with the keys `event`, `timestamp`, `level` and
-//! `logger` beside the fields, or text for reading. Knows how a line looks and which levels pass; must not know what is
+//! `logger` beside the fields, or text for reading, which a terminal gets unasked and in colours. Knows how a line looks and which levels pass; must not know what is
 //! logged. Libraries only get to speak from warnings on, at every level, because some of them log what they send, and
 //! only so often, because some of them warn of what a peer sent.
 
@@ -12,7 +12,7 @@ mod sink;
 mod tests;
 
 use std::fmt;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -26,6 +26,7 @@ use tracing_subscriber::{Layer, Registry, reload};
 use crate::config::{LogConfig, LogFormat, LogLevel};
 
 pub use causes::WithCauses;
+pub use line::Form;
 pub use repetition::{Repeated, Repetition, SWEEP_INTERVAL};
 pub use sink::Lost;
 use sink::Sink;
@@ -127,34 +128,50 @@ impl fmt::Debug for LogControl {
 /// # Errors
 /// [`LoggingError::AlreadySet`] when called twice, [`LoggingError::Thread`] when the system is out of threads.
 pub fn init(config: LogConfig) -> Result<LogControl, LoggingError> {
+    let form = form_for(config, std::io::stderr().is_terminal());
     let tell = move |lost: Lost| {
         let text = "log lines were lost: whoever reads the log was too slow for them";
         let numbers = [("audit_records", lost.audit), ("other_lines", lost.other)];
-        line::own_warning(config.format, module_path!(), text, &numbers)
+        line::own_warning(form, module_path!(), text, &numbers)
     };
     let sink = Sink::start(std::io::stderr(), tell)?;
-    let (subscriber, control) = subscriber(config, sink.clone());
+    let (subscriber, control) = subscriber(config.level, form, sink.clone());
     subscriber.try_init()?;
     let _ = SINK.set(sink);
     log_panics();
     Ok(control)
 }
 
-/// A subscriber that writes to `writer`, and the handle that changes its level.
-pub fn subscriber<W>(config: LogConfig, writer: W) -> (impl Subscriber + Send + Sync + 'static, LogControl)
+/// The form of lines for a terminal, or for whatever else the log goes to.
+fn form_for(config: LogConfig, is_terminal: bool) -> Form {
+    match config.format {
+        Some(LogFormat::Json) => Form::Json,
+        None if !is_terminal => Form::Json,
+        Some(LogFormat::Text) | None => Form::Text {
+            colour: is_terminal && config.colour,
+        },
+    }
+}
+
+/// A subscriber that writes lines to `writer`, and the handle that changes its level.
+pub fn subscriber<W>(
+    level: LogLevel,
+    form: Form,
+    writer: W,
+) -> (impl Subscriber + Send + Sync + 'static, LogControl)
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let (filter, handle) = reload::Layer::new(targets(config.level));
+    let (filter, handle) = reload::Layer::new(targets(level));
     let libraries = Arc::new(Repetition::new(LIBRARY_WINDOW, LIBRARY_LINES, 1));
     let lines = Lines {
-        format: config.format,
+        form,
         writer,
         libraries: Arc::clone(&libraries),
     };
     let control = LogControl {
         filter: handle,
-        level: Arc::new(Mutex::new(config.level)),
+        level: Arc::new(Mutex::new(level)),
         libraries,
     };
     (tracing_subscriber::registry().with(filter).with(lines), control)
@@ -192,7 +209,7 @@ fn log_panics() {
 
 /// The layer that writes lines.
 struct Lines<W> {
-    format: LogFormat,
+    form: Form,
     writer: W,
     libraries: Arc<Repetition<()>>,
 }
@@ -207,7 +224,7 @@ where
         if !metadata.target().starts_with(OWN_TARGET) && !self.libraries.admits((), Instant::now()) {
             return;
         }
-        line::write_event(self.format, event, |line| {
+        line::write_event(self.form, event, |line| {
             // A log that cannot be written has nowhere to say so.
             let _ = self.writer.make_writer_for(metadata).write_all(line);
         });

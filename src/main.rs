@@ -20,7 +20,7 @@
 use std::process::ExitCode;
 
 use akldap::cli::args::{Action, CommandLine};
-use akldap::cli::{check, core_dump, demo, diff, healthcheck, serve};
+use akldap::cli::{check, core_dump, demo, diff, exit_code, healthcheck, serve};
 use akldap::config::{self, Config, EXIT_BAD_CONFIGURATION, Environment, Layered};
 use akldap::logging;
 use clap::Parser;
@@ -46,7 +46,7 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("akldap: cannot start the runtime: {error}");
-            return ExitCode::FAILURE;
+            return ExitCode::from(exit_code::SYSTEM);
         }
     };
     let code = runtime.block_on(run(&command_line));
@@ -57,10 +57,11 @@ fn main() -> ExitCode {
 }
 
 async fn run(command_line: &CommandLine) -> ExitCode {
+    let flags = command_line.flags();
     match command_line.action() {
-        Action::Serve => {
+        Action::Serve(_) => {
             let strings = Layered {
-                upper: &command_line.flags,
+                upper: &flags,
                 lower: &Environment,
             };
             let config = match Config::read(&strings) {
@@ -72,10 +73,10 @@ async fn run(command_line: &CommandLine) -> ExitCode {
                 Err(error) => exit(Err(error.into())),
             }
         }
-        Action::Demo(arguments) => exit(demo::run(&arguments, &command_line.flags).await),
+        Action::Demo(arguments) => exit(demo::run(&arguments, &flags).await),
         Action::Check(arguments) => {
             let strings = Layered {
-                upper: &command_line.flags,
+                upper: &flags,
                 lower: &Environment,
             };
             match Config::read(&strings) {
@@ -84,15 +85,17 @@ async fn run(command_line: &CommandLine) -> ExitCode {
             }
         }
         Action::Diff(arguments) => diff::run(&arguments).await,
-        Action::Healthcheck => match config::metrics_socket(&Environment) {
-            Ok(socket) => exit(healthcheck::run(&socket).await.map_err(Into::into)),
+        Action::Healthcheck(arguments) => match config::metrics_socket(&Environment) {
+            Ok(socket) => exit(healthcheck::run(&socket, arguments).await.map_err(Into::into)),
             Err(error) => bad_configuration(&error),
         },
     }
 }
 
 fn bad_configuration(error: &config::ConfigError) -> ExitCode {
-    eprintln!("akldap: {error}");
+    for line in error.to_string().lines() {
+        eprintln!("akldap: {line}");
+    }
     ExitCode::from(EXIT_BAD_CONFIGURATION)
 }
 
@@ -100,8 +103,10 @@ fn exit(result: anyhow::Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("akldap: {}", logging::WithCauses(error.as_ref()));
-            ExitCode::FAILURE
+            for line in logging::WithCauses(error.as_ref()).to_string().lines() {
+                eprintln!("akldap: {line}");
+            }
+            ExitCode::from(exit_code::of(&error))
         }
     }
 }

@@ -51,14 +51,14 @@ pub use sockets::{InheritError, Inherited, inherited};
 #[derive(Debug, Error)]
 pub enum StartError {
     /// An address cannot be listened on.
-    #[error("cannot listen on {address} ({variable}): {source}")]
+    #[error("cannot listen on {address} ({variable}): {cause}")]
     Listen {
         /// The address.
         address: SocketAddr,
         /// The variable that names it.
         variable: &'static str,
         /// Why not.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The outpost cannot be set up.
     #[error(transparent)]
@@ -66,6 +66,17 @@ pub enum StartError {
     /// TLS cannot be set up.
     #[error("cannot prepare TLS: {0}")]
     Tls(#[from] rustls::Error),
+}
+
+impl StartError {
+    /// Whether a file that the configuration names cannot be used.
+    #[must_use]
+    pub fn is_about_a_file(&self) -> bool {
+        matches!(
+            self,
+            Self::Outpost(OutpostError::Certificate(_) | OutpostError::Client(_))
+        )
+    }
 }
 
 /// Where a server listens; real ports even where 0 was asked for.
@@ -114,15 +125,27 @@ impl Server {
         let (outpost, ports, tasks, shutdown) =
             (&server.outpost, &server.ports, &server.tasks, &server.shutdown);
         let mut addresses = Addresses::default();
-        for listener in listeners(inherited.ldap, &listen.ldap, "AUTHENTIK_LISTEN__LDAP")? {
+        for listener in listeners(
+            inherited.ldap,
+            &listen.ldap,
+            "AUTHENTIK_LISTEN__LDAP, --listen-ldap",
+        )? {
             addresses.ldap.extend(listener.local_addr());
             tasks.spawn(Arc::clone(ports).accept_all(listener, false));
         }
-        for listener in listeners(inherited.ldaps, &listen.ldaps, "AUTHENTIK_LISTEN__LDAPS")? {
+        for listener in listeners(
+            inherited.ldaps,
+            &listen.ldaps,
+            "AUTHENTIK_LISTEN__LDAPS, --listen-ldaps",
+        )? {
             addresses.ldaps.extend(listener.local_addr());
             tasks.spawn(Arc::clone(ports).accept_all(listener, true));
         }
-        for listener in listeners(inherited.http, &listen.metrics, "AUTHENTIK_LISTEN__METRICS")? {
+        for listener in listeners(
+            inherited.http,
+            &listen.metrics,
+            "AUTHENTIK_LISTEN__METRICS, --listen-http",
+        )? {
             addresses.http.extend(listener.local_addr());
             tasks.spawn(http::serve(listener, Arc::clone(outpost), shutdown.clone()));
         }
@@ -218,14 +241,14 @@ fn listeners(
     configured: &[SocketAddr],
     variable: &'static str,
 ) -> Result<Vec<TcpListener>, StartError> {
-    let failed = |address, source| StartError::Listen {
+    let failed = |address, cause| StartError::Listen {
         address,
         variable,
-        source,
+        cause,
     };
     if inherited.is_empty() {
         let open = |address: &SocketAddr| {
-            sockets::open(*address, configured).map_err(|source| failed(*address, source))
+            sockets::open(*address, configured).map_err(|cause| failed(*address, cause))
         };
         return configured.iter().map(open).collect();
     }
@@ -233,7 +256,7 @@ fn listeners(
         let address = listener
             .local_addr()
             .unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0)));
-        sockets::adopt(listener).map_err(|source| failed(address, source))
+        sockets::adopt(listener).map_err(|cause| failed(address, cause))
     };
     inherited.into_iter().map(adopt).collect()
 }

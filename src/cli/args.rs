@@ -9,6 +9,7 @@ use clap::{Arg, ArgMatches, Args, Command, CommandFactory as _, FromArgMatches, 
 
 use super::check::CheckArgs;
 use super::diff::DiffArgs;
+use super::{exit_code, version};
 use crate::config::options::{self, AnySetting};
 use crate::config::{NotUnicode, Strings};
 
@@ -16,25 +17,42 @@ use crate::config::{NotUnicode, Strings};
 #[derive(Debug, Parser)]
 #[command(
     name = "akldap",
-    version,
     about = "An LDAP and LDAPS server for authentik, a drop-in replacement for its LDAP outpost",
-    after_help = environment_help(),
+    version = version::text(),
+    after_help = "`akldap --help` shows every option.",
+    after_long_help = environment_help(),
     args_conflicts_with_subcommands = false
 )]
 pub struct CommandLine {
     /// What to do; without one, serve.
     #[command(subcommand)]
     command: Option<Action>,
-    /// The options given as flags.
+    /// The options given before the command.
     #[command(flatten)]
-    pub flags: Flags,
+    flags: Flags,
 }
 
 impl CommandLine {
     /// What to do.
     #[must_use]
     pub fn action(&self) -> Action {
-        self.command.clone().unwrap_or(Action::Serve)
+        self.command
+            .clone()
+            .unwrap_or_else(|| Action::Serve(Flags::default()))
+    }
+
+    /// The options given as flags: those after the command count before those in front of it.
+    #[must_use]
+    pub fn flags(&self) -> Flags {
+        let mut flags = self.flags.clone();
+        let own = match &self.command {
+            Some(Action::Serve(flags)) => Some(flags),
+            Some(Action::Demo(arguments)) => Some(&arguments.flags),
+            Some(Action::Check(arguments)) => Some(&arguments.flags),
+            Some(Action::Diff(_) | Action::Healthcheck(_)) | None => None,
+        };
+        flags.0.extend(own.into_iter().flat_map(|own| own.0.clone()));
+        flags
     }
 
     /// The whole help text.
@@ -48,16 +66,25 @@ impl CommandLine {
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum Action {
     /// Serve LDAP for the outpost whose token AUTHENTIK_TOKEN holds (the default)
-    Serve,
+    Serve(Flags),
     /// Serve a made-up directory from a simulated authentik in this process, for trying out
-    Demo(DemoArgs),
+    Demo(Box<DemoArgs>),
     /// Check whether the set-up can work and say what to change; exit code 0 if all is well, 1 if something is at fault, 2 if
     /// nothing can be looked at
-    Check(CheckArgs),
+    Check(Box<CheckArgs>),
     /// Compare the answers of two LDAP servers; exit code 0 if they are equal, 1 if not, 2 if one cannot be asked
     Diff(Box<DiffArgs>),
-    /// Ask the server running beside this command whether it is healthy; exit code 0 or 1
-    Healthcheck,
+    /// Ask the server running beside this command whether it is alive; exit code 0 or 1
+    Healthcheck(HealthcheckArgs),
+}
+
+/// What the server is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
+pub struct HealthcheckArgs {
+    /// Ask whether it can answer searches, not only whether it is alive: for whoever waits for it or sends it clients, not for
+    /// whoever restarts what is unhealthy
+    #[arg(long)]
+    pub ready: bool,
 }
 
 /// What the demo serves, and where.
@@ -81,6 +108,9 @@ pub struct DemoArgs {
     /// Address for metrics, health and readiness over HTTP
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9300")]
     pub http: SocketAddr,
+    /// The options of the server.
+    #[command(flatten)]
+    pub flags: Flags,
 }
 
 /// The options given as flags, by the name of the variable each stands for.
@@ -97,8 +127,7 @@ impl Strings for Flags {
     }
 
     fn spelling(&self, name: &str) -> String {
-        let flag = options::OPTIONS
-            .iter()
+        let flag = settings()
             .find(|setting| setting.variable() == name)
             .and_then(|setting| setting.flag());
         flag.map_or_else(|| name.to_owned(), |flag| format!("--{flag}"))
@@ -107,10 +136,7 @@ impl Strings for Flags {
 
 impl Args for Flags {
     fn augment_args(command: Command) -> Command {
-        options::OPTIONS
-            .iter()
-            .filter_map(|setting| flag(*setting))
-            .fold(command, Command::arg)
+        settings().filter_map(flag).fold(command, Command::arg)
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -126,19 +152,97 @@ impl FromArgMatches for Flags {
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        for setting in options::OPTIONS {
+        for setting in settings() {
             let Some(name) = setting.flag() else { continue };
             if let Some(text) = matches.get_one::<String>(name) {
-                self.0.insert(setting.variable(), text.clone());
+                let text = match setting.is_secret() {
+                    true => format!("file://{text}"),
+                    false => text.clone(),
+                };
+                self.0.insert(setting.variable(), text);
             }
         }
         Ok(())
     }
 }
 
-/// The flag of one option. Values stay text: `config` reads them.
+/// Every setting, those of authentik's own outpost first.
+fn settings() -> impl Iterator<Item = &'static dyn AnySetting> {
+    options::OFFICIAL.iter().chain(options::OPTIONS).copied()
+}
+
+/// The flags that `-h` shows: what most set-ups need. `--help` shows all.
+const NEEDED: &[&str] = &[
+    "host",
+    "token-file",
+    "ca-file",
+    "insecure",
+    "config-file",
+    "listen-ldap",
+    "listen-ldaps",
+    "listen-http",
+    "require-tls",
+    "tls-certificate-file",
+    "tls-key-file",
+    "log-level",
+];
+
+/// The heading of a flag in the help.
+fn heading(flag: &str) -> &'static str {
+    const BEGINNINGS: &[(&str, &[&str])] = &[
+        (
+            "authentik",
+            &[
+                "host", "token-", "ca-", "insecure", "request-", "connect-", "page-", "config-",
+            ],
+        ),
+        ("Ports", &["listen-", "trusted-"]),
+        ("TLS", &["tls-", "require-"]),
+        ("Log", &["log-", "audit-"]),
+        (
+            "Logins",
+            &[
+                "bind-",
+                "failed-",
+                "flow-",
+                "max-concurrent-",
+                "mfa-",
+                "access-",
+                "users-",
+                "strict-",
+                "accept-",
+                "password-",
+            ],
+        ),
+        ("Directory", &["refresh-", "snapshot-", "serve-", "legal-"]),
+        (
+            "Limits",
+            &[
+                "max-",
+                "idle-",
+                "message-",
+                "write-",
+                "handshake-",
+                "shutdown-",
+                "search-",
+                "client-",
+            ],
+        ),
+    ];
+    BEGINNINGS
+        .iter()
+        .find(|(_, beginnings)| beginnings.iter().any(|beginning| flag.starts_with(beginning)))
+        .map_or("Further options", |(heading, _)| heading)
+}
+
+/// The flag of one option. Values stay text: `config` reads them. A secret is named by the file that holds it: everybody on the
+/// machine can read the command line.
 fn flag(setting: &'static dyn AnySetting) -> Option<Arg> {
     let name = setting.flag()?;
+    let placeholder = match setting.is_secret() {
+        true => "FILE",
+        false => setting.placeholder(),
+    };
     let help = format!(
         "{}{} [env: {}]",
         setting.help(),
@@ -147,10 +251,10 @@ fn flag(setting: &'static dyn AnySetting) -> Option<Arg> {
     );
     let arg = Arg::new(name)
         .long(name)
-        .value_name(setting.placeholder())
+        .value_name(placeholder)
         .help(help)
-        .help_heading("Options of the server")
-        .global(true);
+        .help_heading(heading(name))
+        .hide_short_help(!NEEDED.contains(&name));
     Some(if setting.is_switch() {
         arg.num_args(0..=1)
             .require_equals(true)
@@ -163,7 +267,10 @@ fn flag(setting: &'static dyn AnySetting) -> Option<Arg> {
 /// The variables without a flag, for the end of the help text.
 fn environment_help() -> String {
     let mut help = String::from("Environment variables without a flag:\n");
-    for setting in options::OFFICIAL {
+    for setting in options::OFFICIAL
+        .iter()
+        .filter(|setting| setting.flag().is_none())
+    {
         let default = shown_default(*setting);
         let _ = writeln!(
             help,
@@ -174,9 +281,18 @@ fn environment_help() -> String {
     }
     help.push_str(
         "\nA flag wins over its variable. A value may be file:///path?fallback or env://VARIABLE?fallback.\n\
-         Bad configuration ends the start with exit code 64.",
+         The value of --token-file is the path of a file.\n\n",
     );
+    help.push_str(&exit_codes());
     help
+}
+
+fn exit_codes() -> String {
+    let mut text = String::from("Exit codes:\n");
+    for (code, meaning) in exit_code::MEANINGS {
+        let _ = writeln!(text, "  {code:<3} {meaning}");
+    }
+    text
 }
 
 fn shown_default(setting: &dyn AnySetting) -> String {
@@ -215,10 +331,16 @@ mod tests {
 
     #[test]
     fn serve_is_the_default_under_either_name() {
-        assert_eq!(parse(&["akldap"]).action(), Action::Serve);
-        assert_eq!(parse(&["/ldap"]).action(), Action::Serve);
-        assert_eq!(parse(&["akldap", "serve"]).action(), Action::Serve);
-        assert_eq!(parse(&["/ldap", "healthcheck"]).action(), Action::Healthcheck);
+        let serve = Action::Serve(Flags::default());
+        assert_eq!(parse(&["akldap"]).action(), serve);
+        assert_eq!(parse(&["/ldap"]).action(), serve);
+        assert_eq!(parse(&["akldap", "serve"]).action(), serve);
+        let healthcheck = |ready| Action::Healthcheck(HealthcheckArgs { ready });
+        assert_eq!(parse(&["/ldap", "healthcheck"]).action(), healthcheck(false));
+        assert_eq!(
+            parse(&["akldap", "healthcheck", "--ready"]).action(),
+            healthcheck(true)
+        );
     }
 
     #[test]
@@ -259,7 +381,7 @@ mod tests {
             &["akldap", "serve", "--page-size", "30"],
             &["akldap", "demo", "--page-size", "30"],
         ] {
-            let flags = parse(line).flags;
+            let flags = parse(line).flags();
             let config = Config::read(&Layered {
                 upper: &flags,
                 lower: &environment,
@@ -267,7 +389,7 @@ mod tests {
             .expect("sound");
             assert_eq!(config.authentik.page_size, 30, "{line:?}");
         }
-        let flags = parse(&["akldap"]).flags;
+        let flags = parse(&["akldap"]).flags();
         let config = Config::read(&Layered {
             upper: &flags,
             lower: &environment,
@@ -284,7 +406,7 @@ mod tests {
             (&["akldap", "--strict-bind-dn", "serve"], true),
             (&["akldap", "--strict-bind-dn=False"], false),
         ] {
-            let flags = parse(line).flags;
+            let flags = parse(line).flags();
             let config = Config::read(&Layered {
                 upper: &flags,
                 lower: &environment(),
@@ -296,7 +418,7 @@ mod tests {
 
     #[test]
     fn an_error_names_the_flag() {
-        let flags = parse(&["akldap", "--idle-timeout", "soon"]).flags;
+        let flags = parse(&["akldap", "--idle-timeout", "soon"]).flags();
         let error = Config::read(&Layered {
             upper: &flags,
             lower: &environment(),
@@ -331,6 +453,77 @@ mod tests {
         }
         for command in ["serve", "demo", "check", "diff", "healthcheck"] {
             assert!(help.contains(command));
+        }
+    }
+
+    #[test]
+    fn the_help_is_in_groups_and_begins_with_host_and_token() {
+        let help = CommandLine::help();
+        let places = [
+            "--host",
+            "--token-file",
+            "--listen-ldap",
+            "--tls-min-version",
+            "--log-format",
+        ]
+        .map(|flag| {
+            help.find(flag)
+                .unwrap_or_else(|| panic!("{flag} is not in the help"))
+        });
+        assert!(places.is_sorted(), "{help}");
+        for group in [
+            "authentik:",
+            "Ports:",
+            "TLS:",
+            "Log:",
+            "Logins:",
+            "Directory:",
+            "Limits:",
+            "Exit codes:",
+        ] {
+            assert!(help.contains(group), "{group}");
+        }
+        let lost: Vec<&str> = settings()
+            .filter_map(AnySetting::flag)
+            .filter(|flag| heading(flag) == "Further options")
+            .collect();
+        assert_eq!(lost, [""; 0], "give them a heading");
+    }
+
+    #[test]
+    fn the_short_help_is_short() {
+        let short = CommandLine::command().render_help().to_string();
+        assert!(short.lines().count() < 70, "{short}");
+        assert!(
+            short.contains("--host") && !short.contains("--search-work-limit"),
+            "{short}"
+        );
+    }
+
+    #[test]
+    fn commands_that_are_no_server_have_no_options_of_one() {
+        for name in ["healthcheck", "diff"] {
+            let mut command = CommandLine::command();
+            let help = command.find_subcommand_mut(name).expect(name).render_long_help();
+            assert!(!help.to_string().contains("--page-size"), "{name}");
+            assert!(CommandLine::try_parse_from(["akldap", name, "--page-size", "3"]).is_err());
+        }
+    }
+
+    #[test]
+    fn a_token_is_named_by_its_file_only() {
+        let flags = parse(&["akldap", "serve", "--token-file", "/run/token"]).flags();
+        assert_eq!(
+            flags.get("AUTHENTIK_TOKEN"),
+            Ok(Some("file:///run/token".to_owned()))
+        );
+        assert!(CommandLine::try_parse_from(["akldap", "--token", "geheim"]).is_err());
+        for setting in settings().filter(|setting| setting.is_secret()) {
+            assert!(
+                setting.flag().is_none_or(|flag| flag.ends_with("-file")),
+                "{}",
+                setting.variable()
+            );
         }
     }
 

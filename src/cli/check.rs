@@ -11,6 +11,8 @@ use zeroize::Zeroizing;
 use crate::check::{self, Area, Request};
 use crate::config::Config;
 
+use super::args::Flags;
+
 /// Exit code when something is at fault.
 const FAULTS: u8 = 1;
 /// Exit code when nothing could be looked at.
@@ -39,6 +41,9 @@ pub struct CheckArgs {
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
+    /// The options of the server
+    #[command(flatten)]
+    pub flags: Flags,
 }
 
 fn area(name: &str) -> Result<Area, String> {

@@ -2,14 +2,15 @@
 //! that the demo takes the same path as production.
 
 use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
 use uuid::Uuid;
 
-use crate::config::{Config, Environment, Layered, NotUnicode, StringMap, Strings};
+use crate::config::{Config, Environment, Layered, LogFormat, NotUnicode, StringMap, Strings};
 use crate::logging;
-use crate::server::Server;
+use crate::server::{Server, StartError};
 use akldap_simulator::{Certificate, Directory, Options, Simulator, demo_secrets, totp_code};
 
 use super::args::{DemoArgs, Flags};
@@ -18,6 +19,7 @@ use super::signals::{SignalRequest, Signals};
 
 /// The throw-away pair whose authority is `certs/ca.pem`; it is public.
 const CERTIFICATE: &str = include_str!("../../certs/p256.pem");
+const AUTHORITY: &str = include_str!("../../certs/ca.pem");
 const KEY: &str = include_str!("../../certs/p256.key");
 /// How long the demo may take to load its own directory.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -28,27 +30,89 @@ const BASE: &str = "DC=ldap,DC=goauthentik,DC=io";
 /// # Errors
 /// When a port is taken or the directory cannot be loaded.
 pub async fn run(arguments: &DemoArgs, flags: &Flags) -> anyhow::Result<()> {
+    let given = |name| matches!(flags.get(name), Ok(Some(_)));
+    if given("AUTHENTIK_HOST") || given("AUTHENTIK_TOKEN") {
+        anyhow::bail!("the demo has an authentik of its own: leave out --host and --token-file");
+    }
     let mut signals = Signals::take()?;
     let simulator = simulate(arguments)
         .await
         .context("cannot start the simulated authentik")?;
     let own = OwnSettings::new(arguments, &simulator);
-    let config = Config::read(&Layered {
+    let mut config = Config::read(&Layered {
         upper: flags,
         lower: &own,
     })?;
+    // A demo is watched by a person, wherever its output goes.
+    config.log.format.get_or_insert(LogFormat::Text);
     let log = logging::init(config.log)?;
     open_files::raise();
-    let server = Server::start(config, Some(log)).await?;
+    let authority = CaFile::write().context("cannot write the certificate authority of the demo")?;
+    let server = Server::start(config, Some(log)).await.map_err(named_by_flags)?;
     tokio::time::timeout(PATIENCE, ready(&server))
         .await
         .context("the directory was not loaded in time")?;
     // Whoever started it may have stopped to listen.
-    let _ = writeln!(std::io::stdout(), "{}", greeting(arguments, &server, &simulator));
+    let _ = writeln!(
+        std::io::stdout(),
+        "{}",
+        greeting(arguments, &server, &simulator, authority.path())
+    );
     wait_for_end(&server, &mut signals).await;
     server.shutdown().await;
     simulator.shutdown().await;
+    let _ = writeln!(std::io::stdout(), "\nThe demo has ended; nothing of it is left.");
     Ok(())
+}
+
+/// A taken port, by the flag of the demo that chooses another one.
+fn named_by_flags(error: StartError) -> StartError {
+    match error {
+        StartError::Listen {
+            address,
+            variable,
+            cause,
+        } => {
+            let flag = match variable.rsplit("--").next() {
+                Some("listen-ldap") => "--ldap",
+                Some("listen-ldaps") => "--ldaps",
+                Some("listen-http") => "--http",
+                _ => variable,
+            };
+            StartError::Listen {
+                address,
+                variable: flag,
+                cause,
+            }
+        }
+        other => other,
+    }
+}
+
+/// The certificate authority in a file of its own, for clients that verify. It goes with the demo.
+struct CaFile(PathBuf);
+
+impl CaFile {
+    fn write() -> std::io::Result<Self> {
+        let path = std::env::temp_dir().join(format!("akldap-demo-{}-ca.pem", std::process::id()));
+        // A file of that name may be somebody else's, or lead elsewhere: it is made anew or not at all.
+        let mut file = std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&path)?;
+        file.write_all(AUTHORITY.as_bytes())?;
+        Ok(Self(path))
+    }
+
+    fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for CaFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
 }
 
 /// Waits for the end; refreshes at each SIGUSR1 until then. The demo has no files to read again: at SIGHUP its terminal
@@ -135,6 +199,10 @@ impl Strings for OwnSettings {
             None if name == "AUTHENTIK_LOG_LEVEL" => {
                 Ok(Some(Environment.get(name)?.unwrap_or("warning".into())))
             }
+            // Strangers do not reach loopback, so nobody has to be told whom the default believes.
+            None if name == "AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS" => {
+                Ok(Some(Environment.get(name)?.unwrap_or("none".into())))
+            }
             None => Environment.get(name),
         }
     }
@@ -150,7 +218,8 @@ impl Strings for OwnSettings {
     }
 }
 
-fn greeting(arguments: &DemoArgs, server: &Server, simulator: &Simulator) -> String {
+fn greeting(arguments: &DemoArgs, server: &Server, simulator: &Simulator, authority: &Path) -> String {
+    let authority = authority.display();
     let (users, groups) = simulator.look(|directory| (directory.users().len(), directory.group_count()));
     let secrets = demo_secrets();
     let code = totp_code(&secrets.totp_key, simulator.now());
@@ -170,13 +239,14 @@ Every password is demo-<username>. `ldapservice` may search everything, everybod
 `inactive` is deactivated and `mallory` may not use the application.
 `totp` binds with demo-totp;<code>: key {totp}, code now {code}.
 `static` binds with demo-static;<token>, each token once: {tokens}
+The certificate is for localhost and 127.0.0.1; its authority is in {authority} until the demo ends.
 
 To paste:
   ldapsearch -x -H ldap://{ldap} -D cn=ldapservice,ou=users,{BASE} -w demo-ldapservice -b {BASE} '(objectClass=user)'
   ldapsearch -x -H ldap://{ldap} -D cn=alice,ou=users,{BASE} -w demo-alice -b {BASE}
   ldapsearch -x -H ldap://{ldap} -b '' -s base
-  LDAPTLS_CACERT=certs/ca.pem ldapsearch -ZZ -x -H ldap://127.0.0.1:{ldap_port} -b '' -s base
-  LDAPTLS_CACERT=certs/ca.pem ldapsearch -x -H ldaps://127.0.0.1:{ldaps_port} -b '' -s base
+  LDAPTLS_CACERT={authority} ldapsearch -ZZ -x -H ldap://127.0.0.1:{ldap_port} -b '' -s base
+  LDAPTLS_CACERT={authority} ldapsearch -x -H ldaps://127.0.0.1:{ldaps_port} -b '' -s base
   curl http://{http}/ready
 
 Ctrl-C ends it.",

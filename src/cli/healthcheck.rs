@@ -5,18 +5,23 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
+use super::args::HealthcheckArgs;
 use crate::server::http::health_socket::{HealthSocketError, check_owner};
 
 /// The whole check. Docker's own limit for a health check is longer, so that this error is the one that shows.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A status line is a few dozen bytes; more before its end is not HTTP.
-const STATUS_LINE_LIMIT: usize = 1024;
+/// A status line is a few dozen bytes and what is said of readiness a few hundred; more is not from the server.
+const ANSWER_LIMIT: usize = 64 * 1024;
 
 const REQUEST: &[u8] = b"HEAD /outpost.goauthentik.io/ping HTTP/1.1\r\n\
+    Host: localhost\r\nUser-Agent: goauthentik.io/outpost/healthcheck\r\nConnection: close\r\n\r\n";
+
+const REQUEST_READY: &[u8] = b"GET /ready HTTP/1.1\r\n\
     Host: localhost\r\nUser-Agent: goauthentik.io/outpost/healthcheck\r\nConnection: close\r\n\r\n";
 
 /// Why the server does not count as healthy.
@@ -42,45 +47,69 @@ pub enum HealthcheckError {
     /// The answer is not HTTP.
     #[error("the answer is not HTTP; does another program own the socket?")]
     Malformed,
+    /// The server lives and cannot serve.
+    #[error("not ready: {0}")]
+    NotReady(String),
     /// The server answered with an error.
     #[error("the server answered with HTTP status {0}")]
     Status(u16),
 }
 
-/// Asks `HEAD /outpost.goauthentik.io/ping` over `socket`. Healthy is any status below 400.
+/// Asks `HEAD /outpost.goauthentik.io/ping` over `socket`, or `GET /ready`. Healthy is any status below 400.
 ///
 /// # Errors
 /// See [`HealthcheckError`].
-pub async fn run(socket: &Path) -> Result<(), HealthcheckError> {
+pub async fn run(socket: &Path, arguments: HealthcheckArgs) -> Result<(), HealthcheckError> {
     check_owner(socket)?;
-    let status = tokio::time::timeout(TIMEOUT, ask(socket))
+    let request = if arguments.ready { REQUEST_READY } else { REQUEST };
+    let answer = tokio::time::timeout(TIMEOUT, ask(socket, request))
         .await
         .map_err(|_| HealthcheckError::Timeout)??;
-    if status < 400 {
-        Ok(())
-    } else {
-        Err(HealthcheckError::Status(status))
+    match status(&answer).ok_or(HealthcheckError::Malformed)? {
+        ..400 => Ok(()),
+        503 if arguments.ready => Err(HealthcheckError::NotReady(reasons(&answer))),
+        status => Err(HealthcheckError::Status(status)),
     }
 }
 
-async fn ask(socket: &Path) -> Result<u16, HealthcheckError> {
+/// Why the server is not ready, out of what `/ready` says.
+fn reasons(answer: &[u8]) -> String {
+    let body = answer
+        .windows(4)
+        .position(|octets| octets == b"\r\n\r\n")
+        .and_then(|end| answer.get(end + 4..))
+        .and_then(|body| serde_json::from_slice::<Value>(body).ok())
+        .unwrap_or_default();
+    let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+    let mut reasons: Vec<String> = ["/authentik/cause", "/configuration/failure", "/directory/failure"]
+        .into_iter()
+        .filter_map(text)
+        .collect();
+    reasons.dedup();
+    let is_configured = body.pointer("/configuration/age_s").is_some_and(Value::is_u64);
+    if is_configured && body.get("providers").and_then(Value::as_u64) == Some(0) {
+        reasons.push("authentik assigns no LDAP provider to this outpost".to_owned());
+    }
+    reasons.extend(text("/directory/progress/text"));
+    if reasons.is_empty() {
+        reasons.push("nothing is loaded from authentik yet".to_owned());
+    }
+    reasons.join("; ")
+}
+
+/// What the server answers, to the end of the connection.
+async fn ask(socket: &Path, request: &[u8]) -> Result<Vec<u8>, HealthcheckError> {
     let mut stream = UnixStream::connect(socket)
         .await
         .map_err(|cause| HealthcheckError::Connect {
             socket: socket.display().to_string(),
             cause,
         })?;
-    stream.write_all(REQUEST).await?;
+    stream.write_all(request).await?;
     let mut answer = Vec::new();
-    let mut buffer = [0; 256];
-    while !answer.contains(&b'\n') && answer.len() < STATUS_LINE_LIMIT {
-        let length = stream.read(&mut buffer).await?;
-        if length == 0 {
-            break;
-        }
-        answer.extend(buffer.iter().take(length));
-    }
-    status(&answer).ok_or(HealthcheckError::Malformed)
+    let limit = u64::try_from(ANSWER_LIMIT).unwrap_or(u64::MAX);
+    stream.take(limit).read_to_end(&mut answer).await?;
+    Ok(answer)
 }
 
 /// The status code of an answer that begins with a complete HTTP/1 status line.
@@ -118,7 +147,7 @@ mod tests {
             stream.write_all(answer).await.expect("write");
             String::from_utf8(request).expect("the request is text")
         };
-        tokio::join!(run(&path), server)
+        tokio::join!(run(&path, HealthcheckArgs { ready: false }), server)
     }
 
     #[tokio::test]
@@ -167,10 +196,34 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_is_missing_is_named() {
+        let answer =
+            |body: &str| format!("HTTP/1.1 503 Service Unavailable\r\nA: b\r\n\r\n{body}").into_bytes();
+        for (body, expected) in [
+            (
+                r#"{"authentik":{"cause":"refused"},"configuration":{"failure":"refused"},"directory":{"failure":null}}"#,
+                "refused",
+            ),
+            (
+                r#"{"providers":0,"configuration":{"age_s":3},"directory":{"progress":{"text":"reading users: 100 of 300"}}}"#,
+                "authentik assigns no LDAP provider to this outpost; reading users: 100 of 300",
+            ),
+            ("{}", "nothing is loaded from authentik yet"),
+            ("no JSON", "nothing is loaded from authentik yet"),
+        ] {
+            assert_eq!(reasons(&answer(body)), expected, "{body}");
+        }
+    }
+
     #[tokio::test]
     async fn nobody_listening_is_unhealthy() {
         let directory = tempfile::tempdir().expect("a directory");
-        let result = run(&directory.path().join("nothing.sock")).await;
+        let result = run(
+            &directory.path().join("nothing.sock"),
+            HealthcheckArgs { ready: false },
+        )
+        .await;
         assert!(
             matches!(result, Err(HealthcheckError::Connect { .. })),
             "{result:?}"
@@ -187,7 +240,7 @@ mod tests {
             tokio::time::sleep(TIMEOUT * 2).await;
             drop(connection);
         };
-        let (result, ()) = tokio::join!(run(&path), silent);
+        let (result, ()) = tokio::join!(run(&path, HealthcheckArgs { ready: false }), silent);
         assert!(matches!(result, Err(HealthcheckError::Timeout)), "{result:?}");
     }
 }

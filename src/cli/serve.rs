@@ -7,8 +7,8 @@ use crate::config::{self, Config, Environment};
 use crate::logging::LogControl;
 use crate::server::{self, Server};
 
-use super::open_files;
 use super::signals::{SignalRequest, Signals};
+use super::{open_files, version};
 
 /// Serves until told to stop.
 ///
@@ -16,6 +16,12 @@ use super::signals::{SignalRequest, Signals};
 /// When the server cannot start.
 pub async fn run(config: Config, log: LogControl) -> anyhow::Result<()> {
     let mut signals = Signals::take()?;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        commit = version::commit().unwrap_or("unknown"),
+        authentik = %config.authentik.host,
+        "akldap starts"
+    );
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }

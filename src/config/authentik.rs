@@ -18,7 +18,8 @@ pub(super) static HOST: Setting<Host> = official(
     Host,
     Required,
     "URL of authentik. A path is kept. Required.",
-);
+)
+.with_flag("host");
 
 pub(super) static TOKEN: Setting<Token> = official(
     "AUTHENTIK_TOKEN",
@@ -26,14 +27,16 @@ pub(super) static TOKEN: Setting<Token> = official(
     Required,
     "API token of the outpost. Required. A token from a file (`file:///path`) is read again when authentik refuses it and \
      on SIGHUP.",
-);
+)
+.with_flag("token-file");
 
 pub(super) static INSECURE: Setting<Switch> = official(
     "AUTHENTIK_INSECURE",
     Switch,
     false,
     "Do not verify authentik's certificate. For a private CA, AUTHENTIK_LDAP__CA_FILE is better.",
-);
+)
+.with_flag("insecure");
 
 pub(super) static HTTP_PROXY: Setting<Optional<Proxy>> = official(
     "HTTP_PROXY",

@@ -43,6 +43,16 @@ pub enum ConfigError {
         /// The system's reason.
         cause: String,
     },
+    /// A `file://` value names a file with nothing in it, where something is needed.
+    #[error("{name} points to the file {path:?}, which is empty; expected {expected}")]
+    EmptyFile {
+        /// The variable or flag.
+        name: String,
+        /// The file.
+        path: PathBuf,
+        /// What belongs there.
+        expected: String,
+    },
     /// An `env://` value names a variable that is not set and gives no fallback.
     #[error(
         "{name} points to the variable {variable:?}, which is not set; expected a set variable, or a fallback after '?'"
@@ -93,7 +103,7 @@ pub enum ConfigWarning {
     /// The official default is in force, which believes PROXY protocol headers from every private network.
     #[error(
         "{name} is not set: clients in private networks are believed when they name another address in a PROXY protocol \
-         header; set it to the addresses of your load balancer, or to none"
+         header; set it (--trusted-proxies) to the addresses of your load balancer, or to none"
     )]
     WideTrust {
         /// The variable.
@@ -122,7 +132,7 @@ pub enum ConfigWarning {
     },
     /// authentik's certificate will not be verified.
     #[error(
-        "{name} is true: authentik's certificate is not verified; prefer AUTHENTIK_LDAP__CA_FILE for a private CA"
+        "{name} is true: authentik's certificate is not verified; prefer AUTHENTIK_LDAP__CA_FILE (--ca-file) for a private CA"
     )]
     Insecure {
         /// The variable.

@@ -321,14 +321,7 @@ impl ValueKind for Level {
     }
 
     fn shown(&self, default: &LogLevel) -> String {
-        match default {
-            LogLevel::Trace => "trace",
-            LogLevel::Debug => "debug",
-            LogLevel::Info => "info",
-            LogLevel::Warning => "warning",
-            LogLevel::Error => "error",
-        }
-        .to_owned()
+        default.as_str().to_owned()
     }
 }
 

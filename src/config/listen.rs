@@ -38,28 +38,32 @@ pub(super) static LISTEN_LDAP: Setting<Listen> = official(
     Listen,
     every_address(3389),
     "Where to listen for LDAP with StartTLS: a comma-separated list. [::] also takes IPv4.",
-);
+)
+.with_flag("listen-ldap");
 
 pub(super) static LISTEN_LDAPS: Setting<Listen> = official(
     "AUTHENTIK_LISTEN__LDAPS",
     Listen,
     every_address(6636),
     "Where to listen for LDAPS: a comma-separated list.",
-);
+)
+.with_flag("listen-ldaps");
 
 pub(super) static LISTEN_METRICS: Setting<Listen> = official(
     "AUTHENTIK_LISTEN__METRICS",
     Listen,
     every_address(9300),
     "Where to serve metrics, health and readiness over HTTP: a comma-separated list.",
-);
+)
+.with_flag("listen-http");
 
 pub(super) static TRUSTED_PROXIES: Setting<Networks> = official(
     "AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS",
     Networks,
     PRIVATE_NETWORKS,
     "Networks whose PROXY protocol headers are believed on the LDAP ports. `none` believes nobody. Set it to the addresses of your load balancer: with the default any host in a private network can invent client addresses, so there the failed-bind limit also counts for the host itself, ten times as high.",
-);
+)
+.with_flag("trusted-proxies");
 
 /// Where to listen. No list is empty.
 #[derive(Debug, Clone, PartialEq, Eq)]

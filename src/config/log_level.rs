@@ -24,6 +24,18 @@ impl LogLevel {
     pub fn from_outpost(log_level: Option<&str>) -> Self {
         log_level.map_or(Self::Info, |text| level(text).unwrap_or(Self::Debug))
     }
+
+    /// Its name in the configuration.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Trace => "trace",
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
 }
 
 /// The format of a log line.

@@ -12,6 +12,7 @@ pub static OFFICIAL: &[&dyn AnySetting] = &[
     &authentik::INSECURE,
     &log::LOG_LEVEL,
     &log::DEBUG,
+    &log::NO_COLOR,
     &listen::LISTEN_LDAP,
     &listen::LISTEN_LDAPS,
     &listen::LISTEN_METRICS,
@@ -76,6 +77,8 @@ pub static OPTIONS: &[&dyn AnySetting] = &[
     &tls::TLS_CERTIFICATE_FILE,
     &tls::TLS_KEY_FILE,
     &log::LOG_FORMAT,
+    &log::LOG_SEARCHES,
+    &log::LOG_SEARCHES_ONE_IN,
     &log::AUDIT_SEARCHES,
 ];
 

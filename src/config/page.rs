@@ -10,17 +10,21 @@ pub fn options_page() -> String {
     let mut page = String::from(
         "# Options\n\n\
          Made from the table in `src/config/options.rs`; `AKLDAP_WRITE_DOCS=1 cargo test --lib options_page` rewrites it.\n\n\
-         A flag wins over its variable, and a variable over the default. An empty value counts as unset. Every value may be\n\
+         A flag wins over its variable, and a variable over the default. `--token-file` takes the path of a file: a token on the command\n\
+         line would be seen by everybody on the machine. An empty value counts as unset. Every value may be\n\
          `file:///path?fallback` (the trimmed content of a file) or `env://VARIABLE?fallback`. Durations are `500ms`, `10s`, `5m`,\n\
          `1h30m`, `1d` or plain seconds; sizes are bytes, `64KiB` or `1MiB`; switches are `true` or `false`, also in the spellings\n\
          `True`, `TRUE`, `t`, `1` and their opposites. A value that cannot be read stops the start with exit code 64 and one line\n\
-         that names it.\n\n## Official variables\n\n| variable | default | meaning |\n| --- | --- | --- |\n",
+         that names it.\n\n## Official variables\n\n| variable | flag | default | meaning |\n| --- | --- | --- | --- |\n",
     );
     for setting in OFFICIAL {
         let _ = writeln!(
             page,
-            "| `{}` | {} | {} |",
+            "| `{}` | {} | {} | {} |",
             setting.variable(),
+            setting
+                .flag()
+                .map_or_else(String::new, |flag| format!("`--{flag}`")),
             shown_default(&setting.default()),
             setting.help()
         );

@@ -173,10 +173,23 @@ impl<'a> Reader<'a> {
             None => setting
                 .kind
                 .unset(&setting.default)
-                .ok_or_else(|| ConfigError::Missing {
-                    name: setting.variable.to_owned(),
-                    expected: setting.kind.expected(),
-                }),
+                .ok_or_else(|| self.missing(setting)),
+        }
+    }
+
+    /// The error for a setting that must be set and is not, be it that the file it refers to is empty.
+    fn missing(&self, setting: &dyn AnySetting) -> ConfigError {
+        let (name, expected) = (setting.variable(), setting.expected());
+        match self.referenced_file(setting) {
+            Some(path) => ConfigError::EmptyFile {
+                name: self.strings.spelling(name),
+                path,
+                expected,
+            },
+            None => ConfigError::Missing {
+                name: name.to_owned(),
+                expected,
+            },
         }
     }
 
@@ -206,6 +219,14 @@ impl<'a> Reader<'a> {
             self.warnings.push(unset(name));
             return Ok((setting.default.to_vec(), false));
         };
+        // One entry that is wrong may be passed over, as officially. Where nothing is left nobody would be believed, who was meant to be.
+        if networks.is_empty() && !skipped.is_empty() {
+            return Err(ConfigError::Invalid {
+                name,
+                found: quote(&skipped.join(",")),
+                expected: setting.kind.expected(),
+            });
+        }
         self.warnings
             .extend(skipped.into_iter().map(|entry| ConfigWarning::SkippedNetwork {
                 name: name.clone(),

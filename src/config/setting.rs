@@ -8,7 +8,7 @@ use super::value::Unreadable;
 pub(super) struct Setting<K: ValueKind> {
     /// The environment variable.
     pub(super) variable: &'static str,
-    /// The flag without its dashes. The variables that authentik's deployments set have none.
+    /// The flag without its dashes. Most variables that authentik's deployments set have none.
     flag: Option<&'static str>,
     /// How the text is read, and the range of the value.
     pub(super) kind: K,
@@ -31,6 +31,14 @@ pub(super) const fn official<K: ValueKind>(
         kind,
         default,
         help,
+    }
+}
+
+impl<K: ValueKind> Setting<K> {
+    /// The same setting, with a flag.
+    pub(super) const fn with_flag(mut self, flag: &'static str) -> Self {
+        self.flag = Some(flag);
+        self
     }
 }
 

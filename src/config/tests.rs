@@ -110,7 +110,8 @@ fn defaults_are_the_documented_ones() {
         config.log,
         LogConfig {
             level: LogLevel::Info,
-            format: LogFormat::Json
+            format: None,
+            colour: true,
         }
     );
     assert_eq!(config.metrics_socket, Path::new("/tmp/authentik-metrics.sock"));
@@ -323,6 +324,22 @@ fn networks_skip_what_is_none() {
     assert_eq!(config.warnings, [skipped("garbage"), skipped("10.0.0.0/99")]);
     let none = read(&[(name, "none")]).expect("none").listen;
     assert!(none.trusted_proxies.is_empty() && none.trusted_proxies_set);
+    let message = refused(name, "garbage, 10.0.0.0/99");
+    assert!(
+        message.contains("garbage,10.0.0.0/99"),
+        "nothing is left: {message}"
+    );
+}
+
+#[test]
+fn an_empty_token_file_is_named() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let path = file.path().to_str().expect("a name");
+    let message = refused("AUTHENTIK_TOKEN", &format!("file://{path}"));
+    assert!(
+        message.contains(path) && message.contains("is empty"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -485,14 +502,16 @@ fn log_settings() {
     refused("AUTHENTIK_LOG_LEVEL", "loud");
     assert_eq!(
         read(&[("AUTHENTIK_DEBUG", "true")]).expect("debug").log.format,
-        LogFormat::Text
+        Some(LogFormat::Text)
     );
     let both = read(&[
         ("AUTHENTIK_DEBUG", "true"),
         ("AUTHENTIK_LDAP__LOG_FORMAT", "json"),
     ])
     .expect("both");
-    assert_eq!(both.log.format, LogFormat::Json);
+    assert_eq!(both.log.format, Some(LogFormat::Json));
+    assert!(!read(&[("NO_COLOR", "1")]).expect("no colour").log.colour);
+    assert!(read(&[("NO_COLOR", "")]).expect("unset").log.colour);
     refused("AUTHENTIK_LDAP__LOG_FORMAT", "xml");
     assert_eq!(LogLevel::from_outpost(None), LogLevel::Info);
     assert_eq!(LogLevel::from_outpost(Some("error")), LogLevel::Error);
@@ -517,7 +536,7 @@ fn the_upper_layer_wins_unless_empty() {
     })
     .expect("layered");
     assert_eq!(config.authentik.page_size, 30);
-    assert_eq!(config.log.format, LogFormat::Text);
+    assert_eq!(config.log.format, Some(LogFormat::Text));
 }
 
 #[test]

@@ -16,9 +16,45 @@ use tracing::{Event, Level};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 
-use crate::config::LogFormat;
-
 use super::causes::WithCauses;
+
+/// The form of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// One JSON object.
+    Json,
+    /// For reading.
+    Text {
+        /// With the colours of a terminal.
+        colour: bool,
+    },
+}
+
+impl Form {
+    /// What switches a style on and off in this form.
+    fn style(self, style: Style) -> (&'static str, &'static str) {
+        const RESET: &str = "\x1b[0m";
+        if self != (Self::Text { colour: true }) {
+            return ("", "");
+        }
+        match style {
+            Style::Level(Level::ERROR) => ("\x1b[1;31m", RESET),
+            Style::Level(Level::WARN) => ("\x1b[33m", RESET),
+            Style::Level(Level::INFO) => ("\x1b[32m", RESET),
+            Style::Level(_) => ("\x1b[34m", RESET),
+            Style::Aside => ("\x1b[2m", RESET),
+        }
+    }
+}
+
+/// What a part of a line is to whoever reads it.
+#[derive(Clone, Copy)]
+enum Style {
+    /// How much it matters.
+    Level(Level),
+    /// Not what the eye looks for.
+    Aside,
+}
 
 /// Most octets of one value as they are written, escapes included: room for any DN in use, and not for what somebody
 /// sends to fill a disk.
@@ -60,9 +96,9 @@ thread_local! {
 }
 
 /// Builds the line of an event and hands it to `write`.
-pub(super) fn write_event(format: LogFormat, event: &Event<'_>, write: impl FnOnce(&[u8])) {
+pub(super) fn write_event(form: Form, event: &Event<'_>, write: impl FnOnce(&[u8])) {
     let metadata = event.metadata();
-    let mut fields = Fields::new(format);
+    let mut fields = Fields::new(form);
     event.record(&mut fields);
     fields.finish(*metadata.level(), &logger(metadata.target()), write);
 }
@@ -76,13 +112,8 @@ fn logger(target: &str) -> Cow<'_, str> {
 }
 
 /// Builds a warning of the log about itself, with numbers as its fields.
-pub(super) fn own_warning(
-    format: LogFormat,
-    logger: &str,
-    message: &str,
-    numbers: &[(&str, u64)],
-) -> Vec<u8> {
-    let mut fields = Fields::new(format);
+pub(super) fn own_warning(form: Form, logger: &str, message: &str, numbers: &[(&str, u64)]) -> Vec<u8> {
+    let mut fields = Fields::new(form);
     fields.message(format_args!("{message}"));
     for (name, number) in numbers {
         fields.key(name);
@@ -95,27 +126,27 @@ pub(super) fn own_warning(
 
 /// Collects the message and the fields of an event.
 struct Fields {
-    format: LogFormat,
+    form: Form,
     buffers: Buffers,
     /// The true origin of an event that came from the `log` crate.
     logger: Option<String>,
 }
 
 impl Fields {
-    fn new(format: LogFormat) -> Self {
+    fn new(form: Form) -> Self {
         // A line begun while another is being built gets memory of its own.
         let buffers = SPARE.try_with(Cell::take).unwrap_or_default();
         Self {
-            format,
+            form,
             buffers,
             logger: None,
         }
     }
 
     fn message(&mut self, text: fmt::Arguments<'_>) {
-        let escape = match self.format {
-            LogFormat::Json => Escape::Json,
-            LogFormat::Text => Escape::Blank,
+        let escape = match self.form {
+            Form::Json => Escape::Json,
+            Form::Text { .. } => Escape::Blank,
         };
         self.buffers.message.clear();
         cut(&mut self.buffers.message, MAX_MESSAGE, escape, |out| {
@@ -126,9 +157,10 @@ impl Fields {
     /// Values are written as JSON in either format, so that no value can break the line or pose as another field.
     fn key(&mut self, name: &str) {
         let suffix = if LINE_KEYS.contains(&name) { "_" } else { "" };
-        let parts = match self.format {
-            LogFormat::Json => [",\"", name, suffix, "\":"],
-            LogFormat::Text => [" ", name, suffix, "="],
+        let (begin, end) = self.form.style(Style::Aside);
+        let parts = match self.form {
+            Form::Json => [",\"", "", name, suffix, "\":", ""],
+            Form::Text { .. } => [" ", begin, name, suffix, "=", end],
         };
         for part in parts {
             self.buffers.rest.extend_from_slice(part.as_bytes());
@@ -156,19 +188,19 @@ impl Fields {
 
     fn finish(self, level: Level, target: &str, write: impl FnOnce(&[u8])) {
         let Self {
-            format,
+            form,
             mut buffers,
             logger,
         } = self;
         let Buffers { message, rest, line } = &mut buffers;
-        let (logger, level) = (logger.as_deref().unwrap_or(target), level_name(level));
+        let (logger, name) = (logger.as_deref().unwrap_or(target), level_name(level));
         // Writing to memory does not fail.
-        let _ = match format {
-            LogFormat::Json => {
+        let _ = match form {
+            Form::Json => {
                 line.extend_from_slice(b"{\"event\":\"");
                 line.extend_from_slice(message);
                 line.extend_from_slice(b"\",\"level\":\"");
-                line.extend_from_slice(level.as_bytes());
+                line.extend_from_slice(name.as_bytes());
                 line.extend_from_slice(b"\",\"logger\":\"");
                 cut(line, MAX_VALUE, Escape::Json, |out| out.write_str(logger));
                 line.extend_from_slice(b"\",\"timestamp\":\"");
@@ -177,11 +209,14 @@ impl Fields {
                 line.extend_from_slice(rest);
                 line.write_all(b"}\n")
             }
-            LogFormat::Text => {
+            Form::Text { .. } => {
+                let (aside, plain) = form.style(Style::Aside);
+                line.extend_from_slice(aside.as_bytes());
                 push_now(line);
-                let _ = write!(line, " {level:<7} ");
+                let (begin, end) = form.style(Style::Level(level));
+                let _ = write!(line, "{plain} {begin}{name:<7}{end} {aside}");
                 cut(line, MAX_VALUE, Escape::Blank, |out| out.write_str(logger));
-                line.extend_from_slice(b": ");
+                let _ = write!(line, ":{plain} ");
                 line.extend_from_slice(message);
                 line.extend_from_slice(rest);
                 line.write_all(b"\n")
@@ -202,8 +237,14 @@ fn is_origin(field: &Field) -> bool {
 }
 
 impl Visit for Fields {
+    /// Times, all of them: a millisecond with three digits is a microsecond, and more is noise.
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.number(field, value);
+        if value.is_finite() && !is_origin(field) {
+            self.key(field.name());
+            let _ = write!(self.buffers.rest, "{value:.3}");
+        } else {
+            self.number(field, value);
+        }
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {

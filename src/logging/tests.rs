@@ -28,10 +28,10 @@ impl Memory {
     }
 }
 
-fn logged(level: LogLevel, format: LogFormat, log: impl FnOnce(&LogControl)) -> String {
+fn logged(level: LogLevel, form: Form, log: impl FnOnce(&LogControl)) -> String {
     let memory = Memory::default();
     let writer = memory.clone();
-    let (subscriber, control) = subscriber(LogConfig { level, format }, move || writer.clone());
+    let (subscriber, control) = subscriber(level, form, move || writer.clone());
     tracing::subscriber::with_default(subscriber, || log(&control));
     memory.text()
 }
@@ -44,7 +44,7 @@ fn objects(text: &str) -> Vec<Value> {
 
 #[test]
 fn a_line_has_the_official_keys_and_typed_fields() {
-    let text = logged(LogLevel::Info, LogFormat::Json, |_| {
+    let text = logged(LogLevel::Info, Form::Json, |_| {
         warn!(
             bind_dn = "cn=zoë\n",
             took_ms = 7_u64,
@@ -72,7 +72,7 @@ fn a_line_has_the_official_keys_and_typed_fields() {
 
 #[test]
 fn level_names_are_the_official_ones() {
-    let text = logged(LogLevel::Trace, LogFormat::Json, |_| {
+    let text = logged(LogLevel::Trace, Form::Json, |_| {
         trace!("a");
         debug!("b");
         info!("c");
@@ -88,7 +88,7 @@ fn level_names_are_the_official_ones() {
 
 #[test]
 fn fields_cannot_replace_the_keys_of_the_line() {
-    let text = logged(LogLevel::Info, LogFormat::Json, |_| {
+    let text = logged(LogLevel::Info, Form::Json, |_| {
         info!(
             level = "harmless",
             logger = "somebody",
@@ -113,7 +113,7 @@ fn errors_show_their_causes() {
     #[derive(Debug, thiserror::Error)]
     #[error("the page could not be read")]
     struct Page(#[source] io::Error);
-    let text = logged(LogLevel::Info, LogFormat::Json, |_| {
+    let text = logged(LogLevel::Info, Form::Json, |_| {
         let error = Page(io::Error::other("connection reset"));
         warn!(error = &error as &dyn std::error::Error, "refresh failed");
     });
@@ -131,7 +131,7 @@ fn a_cause_that_an_error_tells_itself_is_not_repeated() {
         path: &'static str,
         source: io::Error,
     }
-    let text = logged(LogLevel::Info, LogFormat::Json, |_| {
+    let text = logged(LogLevel::Info, Form::Json, |_| {
         let source = io::Error::other("taken");
         let error = Outer { path: "/tmp", source };
         warn!(error = &error as &dyn std::error::Error, "no socket");
@@ -141,7 +141,7 @@ fn a_cause_that_an_error_tells_itself_is_not_repeated() {
 
 #[test]
 fn the_level_changes_at_run_time() {
-    let text = logged(LogLevel::Warning, LogFormat::Json, |control| {
+    let text = logged(LogLevel::Warning, Form::Json, |control| {
         info!("hidden");
         assert!(control.set_level(LogLevel::Debug));
         assert!(!control.set_level(LogLevel::Debug));
@@ -159,7 +159,7 @@ fn the_level_changes_at_run_time() {
 
 #[test]
 fn libraries_speak_only_from_warnings_on() {
-    let text = logged(LogLevel::Trace, LogFormat::Json, |control| {
+    let text = logged(LogLevel::Trace, Form::Json, |control| {
         info!(target: "hyper::proto", "header: secret");
         warn!(target: "hyper::proto", "a warning");
         control.set_level(LogLevel::Error);
@@ -172,7 +172,7 @@ fn libraries_speak_only_from_warnings_on() {
 
 #[test]
 fn text_lines_stay_one_line() {
-    let text = logged(LogLevel::Info, LogFormat::Text, |_| {
+    let text = logged(LogLevel::Info, Form::Text { colour: false }, |_| {
         info!(dn = "cn=a\n2026 error forged", count = 3, "two\nlines\u{1b}[31m");
     });
     assert_eq!(text.lines().count(), 1, "{text}");
@@ -187,7 +187,11 @@ fn text_lines_stay_one_line() {
 #[test]
 fn no_value_is_longer_than_its_limit_and_each_says_how_long_it_was() {
     let control = "\u{1}".repeat(60_000);
-    for format in [LogFormat::Json, LogFormat::Text] {
+    for format in [
+        Form::Json,
+        Form::Text { colour: false },
+        Form::Text { colour: true },
+    ] {
         let text = logged(LogLevel::Info, format, |_| {
             let shown = control.as_str();
             warn!(bindDN = shown, debug = ?shown, display = %shown, "{shown}");
@@ -206,9 +210,9 @@ fn no_value_is_longer_than_its_limit_and_each_says_how_long_it_was() {
     }
     // What fits stays as it is, to the octet.
     let fits = "é".repeat(line::MAX_VALUE / 2);
-    let text = logged(LogLevel::Info, LogFormat::Json, |_| info!(dn = fits, "x"));
+    let text = logged(LogLevel::Info, Form::Json, |_| info!(dn = fits, "x"));
     assert_eq!(objects(&text)[0]["dn"], fits);
-    let text = logged(LogLevel::Info, LogFormat::Json, |_| {
+    let text = logged(LogLevel::Info, Form::Json, |_| {
         info!(dn = fits.clone() + "é", "x")
     });
     assert_eq!(
@@ -227,7 +231,7 @@ fn every_character_comes_back_from_json_as_it_was() {
         let value: String = piece.iter().collect();
         let text = logged(
             LogLevel::Info,
-            LogFormat::Json,
+            Form::Json,
             |_| info!(value, also = %value, "{value}"),
         );
         let [line] = objects(&text).try_into().expect("one line");
@@ -244,13 +248,13 @@ fn a_line_within_a_line_disturbs_neither() {
     struct Speaker;
     impl std::fmt::Display for Speaker {
         fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            let inner = line::own_warning(LogFormat::Json, "inner", "spoken", &[("count", 3)]);
+            let inner = line::own_warning(Form::Json, "inner", "spoken", &[("count", 3)]);
             formatter.write_str(std::str::from_utf8(&inner).expect("UTF-8"))
         }
     }
     let text = logged(
         LogLevel::Info,
-        LogFormat::Json,
+        Form::Json,
         |_| info!(before = 1, said = %Speaker, "outer"),
     );
     let [line] = objects(&text).try_into().expect("one line");
@@ -267,7 +271,7 @@ fn a_line_within_a_line_disturbs_neither() {
 
 #[test]
 fn libraries_that_repeat_themselves_are_counted() {
-    let text = logged(LogLevel::Info, LogFormat::Json, |control| {
+    let text = logged(LogLevel::Info, Form::Json, |control| {
         for _ in 0..1000 {
             warn!(target: "rustls::msgs", "Illegal SNI hostname received");
         }
@@ -283,7 +287,7 @@ fn libraries_that_repeat_themselves_are_counted() {
 
 #[test]
 fn crates_are_named_as_modules_of_one() {
-    let text = logged(LogLevel::Debug, LogFormat::Json, |_| {
+    let text = logged(LogLevel::Debug, Form::Json, |_| {
         debug!(target: "akldap_authentik::client", "a call");
         warn!(target: "other_crate::client", "a warning");
     });
@@ -312,11 +316,7 @@ fn the_worth_of_a_line_is_told_by_target_and_level() {
         }
     }
     let priorities = Priorities::default();
-    let config = LogConfig {
-        level: LogLevel::Info,
-        format: LogFormat::Json,
-    };
-    let (subscriber, _control) = subscriber(config, priorities.clone());
+    let (subscriber, _control) = subscriber(LogLevel::Info, Form::Json, priorities.clone());
     tracing::subscriber::with_default(subscriber, || {
         info!(target: audit::TARGET, "login");
         warn!(target: audit::TARGET, "refusal");
@@ -327,5 +327,67 @@ fn the_worth_of_a_line_is_told_by_target_and_level() {
     assert_eq!(
         *priorities.0.lock().expect("priorities"),
         [Record, Refusal, Refusal, Other]
+    );
+}
+
+#[test]
+fn the_form_follows_what_the_log_goes_to() {
+    let config = |format, colour| LogConfig {
+        level: LogLevel::Info,
+        format,
+        colour,
+    };
+    for (format, colour, is_terminal, form) in [
+        (None, true, true, Form::Text { colour: true }),
+        (None, false, true, Form::Text { colour: false }),
+        (None, true, false, Form::Json),
+        (Some(LogFormat::Text), true, true, Form::Text { colour: true }),
+        (Some(LogFormat::Text), true, false, Form::Text { colour: false }),
+        (Some(LogFormat::Json), true, true, Form::Json),
+        (Some(LogFormat::Json), true, false, Form::Json),
+    ] {
+        assert_eq!(
+            form_for(config(format, colour), is_terminal),
+            form,
+            "{format:?} {colour} {is_terminal}"
+        );
+    }
+}
+
+#[test]
+fn colours_are_those_of_the_form_and_no_value_brings_its_own() {
+    let log = |form| {
+        logged(LogLevel::Info, form, |_| {
+            warn!(dn = "\x1b[31mred", "a \x1b[31mmessage");
+        })
+    };
+    let plain = log(Form::Text { colour: false });
+    assert!(!plain.contains('\x1b'), "{plain:?}");
+    let coloured = log(Form::Text { colour: true });
+    assert!(coloured.contains("\x1b[33mwarning\x1b[0m"), "{coloured:?}");
+    assert!(!coloured.contains("\x1b[31m"), "{coloured:?}");
+    let mut without = coloured;
+    for style in ["\x1b[33m", "\x1b[2m", "\x1b[0m"] {
+        without = without.replace(style, "");
+    }
+    // The two were written at two moments.
+    let rest = |line: &str| line.split_once(' ').map(|(_, rest)| rest.to_owned());
+    assert_eq!(rest(&without), rest(&plain));
+}
+
+#[test]
+fn times_have_three_digits() {
+    let text = logged(LogLevel::Info, Form::Json, |_| {
+        info!("took-ms" = 0.184_234_5, "one");
+        info!("took-ms" = 12.0, "two");
+        info!("took-ms" = f64::NAN, "three");
+    });
+    assert!(
+        text.contains("\"took-ms\":0.184}") && text.contains("\"took-ms\":12.000}"),
+        "{text}"
+    );
+    assert!(
+        objects(&text).iter().any(|line| line["took-ms"].is_null()),
+        "{text}"
     );
 }

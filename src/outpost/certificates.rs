@@ -41,6 +41,19 @@ pub struct CertificateTable {
     loaded: std::sync::Mutex<HashMap<String, Loaded>>,
     /// TLS server names of providers that were warned of, so that each is told once.
     told: std::sync::Mutex<HashSet<String>>,
+    /// What was said last of who gets the self-signed certificate.
+    fallback: std::sync::Mutex<Option<Fallback>>,
+}
+
+/// Who is shown the self-signed certificate although authentik could name a better one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Fallback {
+    /// Everybody: no provider has a certificate that can be used.
+    Everybody,
+    /// Whoever names none of the server names: the providers have different certificates.
+    Unnamed,
+    /// The clients of these providers get the certificate of the others.
+    Others(Vec<String>),
 }
 
 /// A certificate from authentik that is in use.
@@ -74,6 +87,7 @@ impl CertificateTable {
             choice,
             loaded: std::sync::Mutex::default(),
             told: std::sync::Mutex::default(),
+            fallback: std::sync::Mutex::default(),
         })
     }
 
@@ -156,13 +170,17 @@ impl CertificateTable {
     fn choose_among(&self, in_use: &HashMap<String, Loaded>, providers: &ProviderTable) -> Choice {
         let mut by_name = HashMap::new();
         let mut uuids = Vec::new();
+        let mut without = Vec::new();
         for provider in providers.iter() {
             let settings = provider.settings();
             let found = settings
                 .certificate
                 .as_ref()
                 .and_then(|uuid| Some((uuid, in_use.get(uuid)?)));
-            let Some((uuid, loaded)) = found else { continue };
+            let Some((uuid, loaded)) = found else {
+                without.push(provider.name().to_owned());
+                continue;
+            };
             match server_name(&settings.tls_server_name) {
                 Ok(Some(name)) => {
                     by_name.insert(name, Arc::clone(&loaded.key));
@@ -190,10 +208,47 @@ impl CertificateTable {
             [only] => in_use.get(only).map(|loaded| Arc::clone(&loaded.key)),
             _ => None,
         };
+        let fallback = match uuids.as_slice() {
+            [] if without.is_empty() => None,
+            [] => Some(Fallback::Everybody),
+            [_] if without.is_empty() => None,
+            [_] => Some(Fallback::Others(without)),
+            _ => Some(Fallback::Unnamed),
+        };
+        self.tell(fallback);
         Choice {
             by_name,
             default: common.unwrap_or_else(|| Arc::clone(&self.self_signed)),
         }
+    }
+
+    /// Says who is shown another certificate than an admin would think, when that has changed.
+    fn tell(&self, now: Option<Fallback>) {
+        let mut said = self
+            .fallback
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if *said == now {
+            return;
+        }
+        match &now {
+            None => {}
+            Some(Fallback::Everybody) => tracing::warn!(
+                "no provider has a certificate that can be used, so TLS clients are shown a self-signed one, made anew at each \
+                 start: choose a certificate in the provider in authentik, or set AUTHENTIK_LDAP__TLS_CERTIFICATE_FILE \
+                 (--tls-certificate-file)"
+            ),
+            Some(Fallback::Unnamed) => tracing::info!(
+                "the providers have different certificates: TLS clients that ask for none of their TLS server names are shown a \
+                 self-signed one"
+            ),
+            Some(Fallback::Others(providers)) => tracing::warn!(
+                providers = %providers.join(", "),
+                "these providers have no certificate that can be used, so their TLS clients are shown that of the others: \
+                 choose one in the provider in authentik"
+            ),
+        }
+        *said = now;
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Loaded>> {

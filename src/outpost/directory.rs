@@ -195,7 +195,7 @@ impl CurrentDirectory {
             tracing::info!(
                 logins = ended,
                 cached_binds = voided,
-                "ended because their users changed in authentik"
+                "logins and cached binds ended because their users changed in authentik"
             );
         }
     }

@@ -77,7 +77,8 @@ impl Providers {
         let before = self.current().clone();
         if table.is_empty() && (!before.is_empty() || !self.status.configured()) {
             tracing::warn!(
-                "no LDAP provider is served: assign one with an application to this outpost in authentik"
+                "no LDAP provider is served, so this server is not ready: assign one with an application to this outpost in \
+                 authentik"
             );
         }
         let table = Arc::new(table);

@@ -14,6 +14,7 @@ mod records;
 pub(super) mod requests;
 pub(super) mod schedule;
 pub(super) mod user_fetch;
+mod watched;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -41,6 +42,7 @@ use load::{Coverage, LoadOptions, Loader};
 use requests::RefreshRequests;
 use schedule::{BACKOFF, Schedule};
 use user_fetch::UserFetch;
+use watched::Watched;
 
 /// How far refreshes on a timer may come early, as a part of the interval, so that the replicas of an outpost spread.
 const EARLIEST: f64 = 0.85;
@@ -109,6 +111,10 @@ impl DirectoryRefresh {
         let mut loader = Loader::default();
         let mut coverage = Coverage::Full;
         let load = self.settings.load(self.client.settings().time_of_day);
+        let source = Watched {
+            client: &self.client,
+            progress: self.status.load_progress(),
+        };
         let (mut failures, mut last_full, mut last_good) = (0, None, Instant::now());
         // Whether there is anything to serve decides nothing here, but a wrong token need not be tried twice.
         tokio::select! {
@@ -120,7 +126,7 @@ impl DirectoryRefresh {
             let refreshed = tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return,
-                refreshed = loader.refresh(&self.client, &*self.users, &load, coverage) => refreshed,
+                refreshed = loader.refresh(&source, &*self.users, &load, coverage) => refreshed,
             };
             let wait = match refreshed {
                 Ok(refreshed) => {

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use crate::config::{Config, LimitConfig, ListenConfig, TlsConfig};
+use crate::config::{Config, LimitConfig, ListenConfig, SearchLogConfig, TlsConfig};
 
 /// The server's part of the configuration.
 #[derive(Debug)]
@@ -14,6 +14,8 @@ pub(super) struct ServerConfig {
     pub(super) tls: TlsConfig,
     /// What one client may cost.
     pub(super) limits: LimitConfig,
+    /// Which searches are logged at info.
+    pub(super) search_log: SearchLogConfig,
     /// Whether searches have audit records too.
     pub(super) audit_searches: bool,
     /// The unix socket for health and metrics.
@@ -26,6 +28,7 @@ impl From<&Config> for ServerConfig {
             listen: config.listen.clone(),
             tls: config.tls.clone(),
             limits: config.limits.clone(),
+            search_log: config.search_log,
             audit_searches: config.audit_searches,
             metrics_socket: config.metrics_socket.clone(),
         }

@@ -26,6 +26,7 @@ mod deadlines;
 mod disconnection;
 mod dispatcher;
 mod input;
+mod notices;
 mod output;
 
 use deadlines::{Deadlines, Expired, LAST_WORDS, Standing};

@@ -31,8 +31,8 @@ pub(super) fn hint(error: &io::Error) -> &'static str {
              in the provider"
         }
         Some(rustls::Error::PeerIncompatible(_)) => {
-            ": client and server have no version or cipher suite in common; see AUTHENTIK_LDAP__TLS_MIN_VERSION and \
-             AUTHENTIK_LDAP__TLS_CIPHER_SUITES"
+            ": client and server have no version or cipher suite in common; see AUTHENTIK_LDAP__TLS_MIN_VERSION \
+             (--tls-min-version) and AUTHENTIK_LDAP__TLS_CIPHER_SUITES (--tls-cipher-suites)"
         }
         _ => "",
     }

@@ -26,7 +26,7 @@ use crate::metrics;
 use crate::outpost::Outpost;
 use crate::outpost::outage::Details;
 use crate::outpost::sound;
-use crate::outpost::status::Load;
+use crate::outpost::status::{Load, Progress};
 
 use health_socket::HealthSocket;
 
@@ -46,7 +46,38 @@ struct Readiness {
     /// The outpost's configuration.
     configuration: LoadReport,
     /// Users and groups.
-    directory: LoadReport,
+    directory: DirectoryReport,
+}
+
+#[derive(Debug, Serialize)]
+struct DirectoryReport {
+    #[serde(flatten)]
+    load: LoadReport,
+    /// How far the first load has come; null once it is done.
+    progress: Option<ProgressReport>,
+}
+
+#[derive(Debug, Serialize)]
+struct ProgressReport {
+    /// Users read so far.
+    users: u64,
+    /// Users there are; null: not known yet.
+    users_of: Option<u64>,
+    /// Groups there are; null: they are not read yet.
+    groups_of: Option<u64>,
+    /// The same for a reader.
+    text: String,
+}
+
+impl From<Progress> for ProgressReport {
+    fn from(progress: Progress) -> Self {
+        Self {
+            users: progress.users,
+            users_of: progress.users_of,
+            groups_of: progress.groups_of,
+            text: progress.to_string(),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -151,7 +182,10 @@ async fn ready(State(outpost): State<Arc<Outpost>>, RawQuery(query): RawQuery) -
             outpost.status().configuration(),
             outpost.configuration_stale_after(),
         ),
-        directory: LoadReport::of(outpost.status().directory(), outpost.stale_after()),
+        directory: DirectoryReport {
+            load: LoadReport::of(outpost.status().directory(), outpost.stale_after()),
+            progress: outpost.status().progress().map(ProgressReport::from),
+        },
     };
     let status = if ready {
         StatusCode::OK

@@ -73,7 +73,7 @@ impl Ports {
                         () = std::future::ready(()) => {
                             if full.is_due() {
                                 tracing::warn!("all connections are in use; further clients wait until one closes \
-                                    (AUTHENTIK_LDAP__MAX_CONNECTIONS)");
+                                    (AUTHENTIK_LDAP__MAX_CONNECTIONS, --max-connections)");
                             }
                             tokio::select! {
                                 () = self.service.ended() => return,

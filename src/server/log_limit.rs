@@ -34,6 +34,12 @@ pub(super) enum Topic {
     Retired,
     /// It is believed by default when it names other addresses.
     Believed,
+    /// It asks in clear for what needs TLS.
+    Clear,
+    /// It wants to change entries.
+    Write,
+    /// It asks for everybody, and its account may not see them.
+    OwnOnly,
 }
 
 impl Topic {
@@ -48,6 +54,9 @@ impl Topic {
             Self::Place => "further unbound connections were closed because connections are short",
             Self::Retired => "searches of a slow reader ended again because the directory changed twice",
             Self::Believed => "PROXY protocol headers were believed by default again",
+            Self::Clear => "requests in clear were refused again",
+            Self::Write => "writes were refused again",
+            Self::OwnOnly => "an account that sees only itself asked for everybody again",
         }
     }
 }

@@ -140,8 +140,8 @@ impl LdapService {
                 %peer,
                 %client,
                 "this peer names other client addresses in PROXY protocol headers and is believed by default, like every \
-                 host of a private network; if it is your load balancer, set AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS to its \
-                 address, else to none"
+                 host of a private network; if it is your load balancer, set AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS \
+                 (--trusted-proxies) to its address, else to none"
             );
         }
         Origin { client, proxy }
@@ -172,7 +172,7 @@ impl LdapService {
                 %client,
                 limit,
                 "too many connections from this address, further ones are refused; if it is a proxy, let it send the \
-                 PROXY protocol, or raise AUTHENTIK_LDAP__MAX_CONNECTIONS_PER_ADDRESS"
+                 PROXY protocol, or raise AUTHENTIK_LDAP__MAX_CONNECTIONS_PER_ADDRESS (--max-connections-per-address)"
             );
         }
         if !implicit_tls {

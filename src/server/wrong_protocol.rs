@@ -31,7 +31,8 @@ pub(super) fn explain(octets: &[u8], expected: Expected) -> Option<&'static str>
         (Found::Http, Expected::Ldap) => "HTTP was spoken to the LDAP port: check the address in the client",
         (Found::Http, _) => "HTTP was spoken to the LDAPS port: check the address in the client",
         (Found::Proxy, _) => {
-            "a PROXY protocol header came from an address outside AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS: \
+            "a PROXY protocol header came from an address outside AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS \
+             (--trusted-proxies): \
              add the load balancer's address there"
         }
         (Found::Ssh, _) => "SSH was spoken to an LDAP port: check the address in the client",

@@ -6,6 +6,7 @@
 
 mod authentik;
 mod golden;
+mod logs_page;
 mod official;
 mod search_oracle;
 mod security_page;

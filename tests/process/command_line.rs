@@ -111,10 +111,76 @@ fn help_and_version_need_no_configuration() {
         assert!(help.contains(word), "{word}");
     }
     let (code, version, _) = run(&["--version"], &[]);
-    assert_eq!(
-        (code, version.trim_end()),
-        (Some(0), concat!("akldap ", env!("CARGO_PKG_VERSION")))
+    assert_eq!(code, Some(0));
+    let commit = version
+        .trim_end()
+        .strip_prefix(concat!("akldap ", env!("CARGO_PKG_VERSION")));
+    assert!(
+        commit.is_some_and(|commit| commit.is_empty() || commit.starts_with(" (")),
+        "{version}"
     );
+}
+
+/// The build script is run as cargo runs it, in a repository, in an archive without git, and where the commit is given.
+#[test]
+fn the_commit_is_that_of_the_build() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("script");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("build.rs");
+    let compiled = Command::new("rustc")
+        .args(["--edition", "2024", "-o"])
+        .args([&script, &source])
+        .status()
+        .unwrap();
+    assert!(compiled.success());
+    let built_in = |place: &Path, profile: &str, given: &str| {
+        let output = Command::new(&script)
+            .env("CARGO_MANIFEST_DIR", place)
+            .env("PROFILE", profile)
+            .env("AKLDAP_COMMIT", given)
+            .output()
+            .unwrap();
+        assert!(output.status.success());
+        let text = String::from_utf8(output.stdout).unwrap();
+        let commit = text
+            .lines()
+            .find_map(|line| line.strip_prefix("cargo::rustc-env=AKLDAP_COMMIT="));
+        commit.unwrap().to_owned()
+    };
+    let place = folder.path().join("place");
+    let inside = place.join("archive");
+    std::fs::create_dir_all(&inside).unwrap();
+    assert_eq!(built_in(&place, "release", ""), "", "an archive without git");
+    assert_eq!(built_in(&place, "release", "abc"), "abc");
+    let git = |arguments: &[&str]| {
+        let identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"];
+        Command::new("git")
+            .arg("-C")
+            .arg(&place)
+            .args(identity)
+            .args(arguments)
+            .output()
+    };
+    if git(&["init", "--quiet"]).is_err() {
+        return;
+    }
+    std::fs::write(place.join("file"), "").unwrap();
+    git(&["add", "file"]).unwrap();
+    git(&["commit", "--quiet", "--message", "x"]).unwrap();
+    let commit = built_in(&place, "release", "");
+    assert_eq!(commit.len(), 12, "{commit}");
+    assert_eq!(
+        built_in(&place, "debug", ""),
+        "",
+        "builds for development are not made again for a commit"
+    );
+    assert_eq!(
+        built_in(&inside, "release", ""),
+        "",
+        "an archive inside somebody's repository"
+    );
+    std::fs::write(place.join("file"), "changed").unwrap();
+    assert_eq!(built_in(&place, "release", ""), format!("{commit} with changes"));
 }
 
 /// The version stands in Cargo.toml; what repeats it for readers must follow. RELEASING.md relies on this.
@@ -163,8 +229,10 @@ fn the_cause_of_an_error_is_told_once() {
             ("TMPDIR", directory.path().to_str().unwrap()),
         ],
     );
-    assert_eq!(code, Some(1));
+    assert_eq!(code, Some(69), "a port cannot be opened");
     assert_eq!(stderr.matches("os error").count(), 1, "{stderr}");
+    assert_eq!(stderr.matches("Address already in use").count(), 1, "{stderr}");
+    assert!(stderr.contains("--listen-ldap"), "{stderr}");
     let file = directory.path().join("file");
     std::fs::write(&file, "").unwrap();
     let (code, _, stderr) = run(&["healthcheck"], &[("TMPDIR", file.to_str().unwrap())]);
@@ -210,6 +278,15 @@ fn a_misspelt_option_is_a_warning_and_an_unreachable_authentik_is_named() {
         }
     }
     assert!(log.contains("REQUIRE_TSL"), "{log}");
+    let first = log.lines().next().unwrap_or_default();
+    for part in [
+        env!("CARGO_PKG_VERSION"),
+        "commit",
+        "http://127.0.0.1:1/",
+        "starts",
+    ] {
+        assert!(first.contains(part), "{part} is not in the first line: {first}");
+    }
     assert!(log.contains("127.0.0.1:1"), "the cause names the address: {log}");
     assert!(
         !log.contains("POSTGRESQL") && !log.contains("secret-token"),
@@ -221,6 +298,9 @@ fn a_misspelt_option_is_a_warning_and_an_unreachable_authentik_is_named() {
         Some(0),
         "the process is healthy though authentik is not there"
     );
+    let (code, _, stderr) = run(&["healthcheck", "--ready"], &environment);
+    assert_eq!(code, Some(1), "and not ready");
+    assert!(stderr.contains("not ready: cannot reach authentik"), "{stderr}");
     assert_eq!(server.end(), Some(0));
 }
 
@@ -249,8 +329,105 @@ fn the_demo_says_when_it_is_ready_and_ends_when_told() {
     let mut first = String::new();
     output.read_line(&mut first).unwrap();
     assert_eq!(first, "ready\n");
+    let mut greeting = String::new();
+    while !greeting.contains("Ctrl-C ends it.") {
+        assert_ne!(output.read_line(&mut greeting).unwrap(), 0, "{greeting}");
+    }
+    assert!(
+        greeting.contains("30 users") && greeting.contains("ldapsearch"),
+        "{greeting}"
+    );
+    let (_, authority) = greeting.split_once("LDAPTLS_CACERT=").unwrap();
+    let authority = authority.split(' ').next().unwrap().to_owned();
+    let written = std::fs::read_to_string(&authority).unwrap();
+    assert_eq!(written, include_str!("../../certs/ca.pem"));
+    let ready = run(
+        &["healthcheck", "--ready"],
+        &[("TMPDIR", directory.path().to_str().unwrap())],
+    );
+    assert_eq!(ready.0, Some(0), "{}", ready.2);
     assert_eq!(demo.end(), Some(0));
     let mut rest = String::new();
     output.read_to_string(&mut rest).unwrap();
-    assert!(rest.contains("30 users") && rest.contains("ldapsearch"), "{rest}");
+    assert!(rest.contains("The demo has ended"), "{rest}");
+    assert!(!Path::new(&authority).exists(), "nothing is left");
+    let mut errors = String::new();
+    demo.0.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+    assert_eq!(errors, "", "it is quiet");
+}
+
+#[test]
+fn the_demo_names_its_own_flags() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let free = "127.0.0.1:0";
+    let arguments = ["demo", "--ldap", free, "--ldaps", &address, "--http", free];
+    let environment = [("TMPDIR", directory.path().to_str().unwrap())];
+    let (code, _, stderr) = run(&arguments, &environment);
+    assert_eq!(code, Some(69), "{stderr}");
+    assert!(
+        stderr.contains("(--ldaps)") && !stderr.contains("AUTHENTIK_LISTEN"),
+        "{stderr}"
+    );
+    let (code, _, stderr) = run(&["demo", "--host", "https://authentik.example.org"], &environment);
+    assert_eq!(code, Some(1));
+    assert!(stderr.contains("--host"), "{stderr}");
+}
+
+#[test]
+fn a_file_that_cannot_be_used_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (chain, key, empty) = (
+        file("chain.pem", include_str!("../../certs/p256.pem")),
+        file("key.pem", "no key"),
+        file("empty", ""),
+    );
+    for (variables, code, names) in [
+        (
+            [
+                ("AUTHENTIK_LDAP__TLS_CERTIFICATE_FILE", &chain),
+                ("AUTHENTIK_LDAP__TLS_KEY_FILE", &key),
+            ],
+            66,
+            vec![&chain, &key],
+        ),
+        (
+            [
+                ("AUTHENTIK_LDAP__CA_FILE", &key),
+                ("AUTHENTIK_LDAP__LOG_FORMAT", &"text".to_owned()),
+            ],
+            66,
+            vec![&key],
+        ),
+        (
+            [
+                ("AUTHENTIK_TOKEN", &format!("file://{empty}")),
+                ("AUTHENTIK_LDAP__LOG_FORMAT", &"text".to_owned()),
+            ],
+            64,
+            vec![&empty],
+        ),
+    ] {
+        let mut environment = vec![
+            ("AUTHENTIK_HOST", "https://authentik.example.org"),
+            ("AUTHENTIK_TOKEN", "token"),
+            ("TMPDIR", directory.path().to_str().unwrap()),
+        ];
+        environment.extend(variables.iter().map(|(name, value)| (*name, value.as_str())));
+        let (ended, _, stderr) = run(&["serve"], &environment);
+        assert_eq!(ended, Some(code), "{stderr}");
+        let error = stderr
+            .lines()
+            .find(|line| line.starts_with("akldap: "))
+            .unwrap_or_default();
+        for name in names {
+            assert_eq!(error.matches(name.as_str()).count(), 1, "{stderr}");
+        }
+    }
 }

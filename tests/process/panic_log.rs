@@ -12,7 +12,8 @@ fn a_panic_is_logged_without_its_message() {
     if std::env::var_os(CHILD).is_some() {
         let config = LogConfig {
             level: LogLevel::Info,
-            format: LogFormat::Json,
+            format: Some(LogFormat::Json),
+            colour: false,
         };
         akldap::logging::init(config).expect("nobody else logs here");
         assert!(

@@ -4,6 +4,7 @@
 mod floods;
 mod framing;
 mod health;
+mod lines;
 mod logs;
 mod memory;
 mod names;

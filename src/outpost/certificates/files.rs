@@ -30,7 +30,7 @@ impl FileWatch {
     /// Reads the files for the first time.
     pub(super) fn start(files: TlsFiles) -> Result<(Self, CertifiedKey), CertificateError> {
         let (contents, hash) = read_both(&files)?;
-        let key = certified_key(&contents.0, &contents.1)?;
+        let key = pair(&files, &contents)?;
         let seen = Mutex::new(Some(hash));
         Ok((Self { files, seen }, key))
     }
@@ -45,14 +45,14 @@ impl FileWatch {
         }
         *seen = hash;
         drop(seen);
-        let path = self.files.certificate.display();
-        match read.and_then(|((chain, key), _)| certified_key(&chain, &key)) {
+        match read.and_then(|(contents, _)| pair(&self.files, &contents)) {
             Ok(key) => {
+                let path = self.files.certificate.display();
                 tracing::info!(%path, "certificate read again");
                 Some(key)
             }
             Err(error) => {
-                tracing::warn!(%path, %error, "the certificate files have changed and cannot be used; the one in use stays");
+                tracing::warn!(%error, "the certificate files have changed and cannot be used; the one in use stays");
                 None
             }
         }
@@ -60,6 +60,14 @@ impl FileWatch {
 }
 
 type Contents = (Vec<u8>, Zeroizing<Vec<u8>>);
+
+fn pair(files: &TlsFiles, (chain, key): &Contents) -> Result<CertifiedKey, CertificateError> {
+    certified_key(chain, key).map_err(|problem| CertificateError::Pair {
+        certificate: files.certificate.display().to_string(),
+        key: files.key.display().to_string(),
+        problem: Box::new(problem),
+    })
+}
 
 fn read_both(files: &TlsFiles) -> Result<(Contents, [u8; 32]), CertificateError> {
     let chain = read(&files.certificate)?;
@@ -136,7 +144,9 @@ mod tests {
                 certificate: certs(certificate),
                 key: certs(key),
             };
-            assert!(FileWatch::start(files).is_err(), "{certificate} {key}");
+            let error = FileWatch::start(files).unwrap_err().to_string();
+            let wrong = if key == "none" { key } else { certificate };
+            assert!(error.contains(&format!("certs/{wrong}")), "{error}");
         }
     }
 }

@@ -19,6 +19,16 @@ pub enum CertificateError {
         /// Why not.
         source: std::io::Error,
     },
+    /// A pair of files cannot be used.
+    #[error("the certificate in {certificate} and the key in {key} cannot be used: {problem}")]
+    Pair {
+        /// The file of the chain.
+        certificate: String,
+        /// The file of the key.
+        key: String,
+        /// Why not.
+        problem: Box<CertificateError>,
+    },
     /// The chain is not PEM or empty.
     #[error("it has no certificate in PEM form")]
     NoCertificate,

@@ -90,7 +90,7 @@ impl ConfigurationRefresh {
             && own.managed.is_none()
             && own.log_level().is_some()
         {
-            log.set_level(LogLevel::from_outpost(own.log_level()));
+            replace_level(log, LogLevel::from_outpost(own.log_level()));
         }
         self.schedule.set_interval(own.refresh_interval_s);
         self.metrics.set_outpost_name(&own.name);
@@ -112,5 +112,24 @@ impl ConfigurationRefresh {
         let providers = self.providers.current().clone();
         self.certificates.refresh(&self.client, &providers).await;
         Ok(())
+    }
+}
+
+/// Sets the level, and says so while a line at info passes: before it is raised, or after it was lowered.
+fn replace_level(log: &LogControl, level: LogLevel) {
+    let before = log.level();
+    let tell = || {
+        tracing::info!(
+            from = before.as_str(),
+            to = level.as_str(),
+            "the log level in the outpost's configuration in authentik replaces AUTHENTIK_LOG_LEVEL"
+        );
+    };
+    if level > before {
+        tell();
+    }
+    log.set_level(level);
+    if level < before {
+        tell();
     }
 }

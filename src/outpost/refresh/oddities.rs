@@ -38,7 +38,8 @@ impl Oddities {
                 attribute,
                 users,
                 groups,
-                "an attribute that holds passwords is not served; AUTHENTIK_LDAP__SERVE_ATTRIBUTES={attribute} would \
+                "an attribute that holds passwords is not served; AUTHENTIK_LDAP__SERVE_ATTRIBUTES={attribute} \
+                 (--serve-attributes) would \
                  show it to whoever may search"
             );
         }

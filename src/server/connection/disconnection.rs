@@ -70,7 +70,7 @@ pub(super) fn dismissed(
                     connection,
                     %client,
                     "an unbound connection was closed because connections are short \
-                     (AUTHENTIK_LDAP__MAX_CONNECTIONS)"
+                     (AUTHENTIK_LDAP__MAX_CONNECTIONS, --max-connections)"
                 );
             }
             "connections are short, and this one has not bound: connect again, and bind at once".to_owned()
@@ -84,7 +84,8 @@ pub(super) fn dismissed(
                     held,
                     searches,
                     "a connection was closed because clients hold too much memory and it holds most of its \
-                     address, which holds most (AUTHENTIK_LDAP__CLIENT_MEMORY_LIMIT)"
+                     address, which holds most (AUTHENTIK_LDAP__CLIENT_MEMORY_LIMIT, \
+                     --client-memory-limit)"
                 );
             }
             format!("the server is short of memory, and this connection holds {held} octets of it")

@@ -3,7 +3,7 @@
 //!
 //! Must not know the stream, nor what the operations do.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -25,6 +25,7 @@ use super::super::request;
 use super::super::session::LdapSession;
 use super::super::wrong_protocol::{self, Expected};
 use super::input::Input;
+use super::notices;
 use super::output::Output;
 
 /// Answers are written once this much is waiting, or when there is nothing else to do.
@@ -39,6 +40,8 @@ pub(super) struct Dispatcher<'a> {
     pub(super) session: &'a mut LdapSession,
     log_limit: &'a LogLimit,
     expected: Expected,
+    /// What was said of this connection: so that a search takes the lock of the log's memory once for each.
+    noticed: HashSet<Topic>,
     pub(super) input: Input,
     pub(super) output: Output,
     /// Since when a message is there in part and its rest awaited.
@@ -81,6 +84,7 @@ impl<'a> Dispatcher<'a> {
             session,
             log_limit,
             expected,
+            noticed: HashSet::new(),
             input: Input::new(),
             output: Output::default(),
             partial_since: None,
@@ -232,8 +236,10 @@ impl<'a> Dispatcher<'a> {
         }
         let (session, output) = (&*self.session, &mut self.output);
         let start = output.len();
+        let mut topic = None;
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             let mut outcome = operation::run(session, &message, busy);
+            topic = notices::topic_of(session, &message, &outcome);
             if let Outcome::Search(search) = &mut outcome
                 && search.first_step(output.octets())
             {
@@ -249,6 +255,12 @@ impl<'a> Dispatcher<'a> {
         });
         let secret = matches!(message.operation, Operation::Bind(_) | Operation::Extended(_));
         self.input.take(length, secret);
+        if let Some(topic) = topic
+            && self.noticed.insert(topic)
+            && self.is_news(topic)
+        {
+            notices::tell(self.session, message_id, topic);
+        }
         if let Some(outcome) = outcome {
             self.dispatch(message_id, kind, outcome);
         }
@@ -341,7 +353,17 @@ impl<'a> Dispatcher<'a> {
 
     fn malformed(&mut self, error: &MessageError) {
         let connection = self.session.connection;
-        tracing::debug!(connection, client = %self.session.client, %error, "malformed request");
+        let client = self.session.client;
+        match error {
+            MessageError::Operation { message_id, .. } => tracing::debug!(
+                connection,
+                requestId = %self.session.request_id(*message_id),
+                %client,
+                %error,
+                "malformed request"
+            ),
+            _ => tracing::debug!(connection, %client, %error, "malformed request"),
+        }
         match error {
             MessageError::Operation {
                 message_id,

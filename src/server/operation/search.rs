@@ -18,11 +18,11 @@ use super::access::{self, Allowed};
 use super::outcome::{Answer, Outcome};
 use super::root_dse;
 
-mod audit_record;
 pub(crate) mod running;
+mod search_record;
 
-use audit_record::AuditRecord;
 use running::RunningSearch;
+use search_record::SearchRecord;
 
 /// Makes a search ready to be carried out.
 pub(super) fn start(
@@ -32,7 +32,7 @@ pub(super) fn start(
     started: Instant,
 ) -> Outcome {
     let message_id = message.message_id;
-    let record = AuditRecord::of(session, message_id, request);
+    let record = SearchRecord::of(session, message_id, request);
     tracing::debug!(
         connection = session.connection,
         requestId = %session.request_id(message_id),
@@ -47,11 +47,16 @@ pub(super) fn start(
     let (mut search, provider) = match prepare(session, message, request) {
         Ok(prepared) => prepared,
         Err(answer) => {
-            AuditRecord::write(record.as_deref(), Some(answer.result.code), 0, started);
+            SearchRecord::write(record.as_deref(), Some(answer.result.code), 0, started);
             return Outcome::Answer(answer);
         }
     };
-    tracing::trace!(message_id, plan = %search.plan(), "search plan");
+    tracing::trace!(
+        connection = session.connection,
+        requestId = %session.request_id(message_id),
+        plan = %search.plan(),
+        "search plan"
+    );
     let class = class_of(session);
     let [time_option, comparisons_option, memory_option] = class.variables;
     search.limit(SearchLimits {

@@ -184,9 +184,10 @@ async fn every_refusal_is_counted_with_its_reason() {
 async fn the_health_check_asks_over_its_socket() {
     let stage = Stage::sample().await;
     let socket = stage.temporary.path().join("authentik-metrics.sock");
-    akldap::cli::healthcheck::run(&socket).await.unwrap();
+    let alive = akldap::cli::args::HealthcheckArgs { ready: false };
+    akldap::cli::healthcheck::run(&socket, alive).await.unwrap();
     let missing = stage.temporary.path().join("nothing.sock");
-    assert!(akldap::cli::healthcheck::run(&missing).await.is_err());
+    assert!(akldap::cli::healthcheck::run(&missing, alive).await.is_err());
 }
 
 #[tokio::test]

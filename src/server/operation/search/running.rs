@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::clock;
+use crate::logging::audit::RequestId;
 use crate::metrics::{RejectReason, RequestType};
 use crate::outpost::Outpost;
 use crate::outpost::provider::Provider;
@@ -14,7 +15,7 @@ use akldap_ldap::control::Control;
 use akldap_ldap::message::OperationKind;
 use akldap_ldap::response::{self, LdapResult, ResultCode};
 
-use super::audit_record::AuditRecord;
+use super::search_record::SearchRecord;
 
 /// Searches are driven in steps; one step compares about this many octets, a tenth of a millisecond, and then lets others
 /// run.
@@ -35,8 +36,8 @@ pub(crate) struct RunningSearch {
     pub(super) provider: Option<Arc<Provider>>,
     pub(super) outpost: Arc<Outpost>,
     pub(super) connection: u64,
-    /// What an audit record will say, where searches are recorded.
-    pub(super) record: Option<Box<AuditRecord>>,
+    /// What will be written of it, where searches are recorded or logged.
+    pub(super) record: Option<Box<SearchRecord>>,
     pub(super) entries: u64,
     /// Where in the buffer of the last step the result begins.
     pub(super) done_at: usize,
@@ -178,13 +179,13 @@ impl RunningSearch {
         }
         tracing::debug!(
             connection = self.connection,
-            message_id = self.message_id,
+            requestId = %RequestId { connection: self.connection, message_id: self.message_id },
             code = ?result.code,
             entries = self.entries,
             "took-ms" = took.as_secs_f64() * 1000.0,
             "search ended"
         );
-        AuditRecord::write(
+        SearchRecord::write(
             self.record.as_deref(),
             Some(result.code),
             self.entries,
@@ -197,7 +198,7 @@ impl RunningSearch {
 impl Drop for RunningSearch {
     fn drop(&mut self) {
         // Abandoned, or the connection ended: what was read until then was read.
-        AuditRecord::write(self.record.as_deref(), None, self.search.entries(), self.started);
+        SearchRecord::write(self.record.as_deref(), None, self.search.entries(), self.started);
     }
 }
 
