@@ -1,17 +1,15 @@
-//! The command line: commands, flags and help. The option flags come from the table in [`crate::config::options`]; what
-//! the values mean is left to [`crate::config`], so that a flag and its variable are read by the same code.
+//! The command line: commands, what belongs to each, and help. The options of the server are in [`super::flags`].
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
-use clap::{Arg, ArgMatches, Args, Command, CommandFactory as _, FromArgMatches, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use super::check::CheckArgs;
 use super::diff::DiffArgs;
-use super::{exit_code, version};
-use crate::config::options::{self, AnySetting};
-use crate::config::{NotUnicode, Strings};
+use super::flags::{Flags, shown_default};
+use super::{exit_code, value, version};
+use crate::config::options;
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -91,177 +89,26 @@ pub struct HealthcheckArgs {
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct DemoArgs {
     /// Users in the directory, the named ones included
-    #[arg(long, value_name = "N", default_value_t = 200)]
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = value::number)]
     pub users: u32,
     /// Groups in the directory, the named ones included
-    #[arg(long, value_name = "N", default_value_t = 25)]
+    #[arg(long, value_name = "N", default_value_t = 25, value_parser = value::number)]
     pub groups: u32,
     /// Milliseconds the simulated authentik waits before each answer
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub latency_ms: u64,
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = value::number)]
+    pub latency_ms: u32,
     /// Address for LDAP with StartTLS
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3389")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3389", value_parser = value::address)]
     pub ldap: SocketAddr,
     /// Address for LDAPS
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:6636")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:6636", value_parser = value::address)]
     pub ldaps: SocketAddr,
     /// Address for metrics, health and readiness over HTTP
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9300")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9300", value_parser = value::address)]
     pub http: SocketAddr,
     /// The options of the server.
     #[command(flatten)]
     pub flags: Flags,
-}
-
-/// The options given as flags, by the name of the variable each stands for.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Flags(BTreeMap<&'static str, String>);
-
-impl Strings for Flags {
-    fn get(&self, name: &str) -> Result<Option<String>, NotUnicode> {
-        Ok(self.0.get(name).cloned())
-    }
-
-    fn names(&self) -> Vec<String> {
-        self.0.keys().map(|name| (*name).to_owned()).collect()
-    }
-
-    fn spelling(&self, name: &str) -> String {
-        let flag = settings()
-            .find(|setting| setting.variable() == name)
-            .and_then(|setting| setting.flag());
-        flag.map_or_else(|| name.to_owned(), |flag| format!("--{flag}"))
-    }
-}
-
-impl Args for Flags {
-    fn augment_args(command: Command) -> Command {
-        settings().filter_map(flag).fold(command, Command::arg)
-    }
-
-    fn augment_args_for_update(command: Command) -> Command {
-        Self::augment_args(command)
-    }
-}
-
-impl FromArgMatches for Flags {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let mut flags = Self::default();
-        flags.update_from_arg_matches(matches)?;
-        Ok(flags)
-    }
-
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        for setting in settings() {
-            let Some(name) = setting.flag() else { continue };
-            if let Some(text) = matches.get_one::<String>(name) {
-                let text = match setting.is_secret() {
-                    true => format!("file://{text}"),
-                    false => text.clone(),
-                };
-                self.0.insert(setting.variable(), text);
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Every setting, those of authentik's own outpost first.
-fn settings() -> impl Iterator<Item = &'static dyn AnySetting> {
-    options::OFFICIAL.iter().chain(options::OPTIONS).copied()
-}
-
-/// The flags that `-h` shows: what most set-ups need. `--help` shows all.
-const NEEDED: &[&str] = &[
-    "host",
-    "token-file",
-    "ca-file",
-    "insecure",
-    "config-file",
-    "listen-ldap",
-    "listen-ldaps",
-    "listen-http",
-    "require-tls",
-    "tls-certificate-file",
-    "tls-key-file",
-    "log-level",
-];
-
-/// The heading of a flag in the help.
-fn heading(flag: &str) -> &'static str {
-    const BEGINNINGS: &[(&str, &[&str])] = &[
-        (
-            "authentik",
-            &[
-                "host", "token-", "ca-", "insecure", "request-", "connect-", "page-", "config-",
-            ],
-        ),
-        ("Ports", &["listen-", "trusted-"]),
-        ("TLS", &["tls-", "require-"]),
-        ("Log", &["log-", "audit-"]),
-        (
-            "Logins",
-            &[
-                "bind-",
-                "failed-",
-                "flow-",
-                "max-concurrent-",
-                "mfa-",
-                "access-",
-                "users-",
-                "strict-",
-                "accept-",
-                "password-",
-            ],
-        ),
-        ("Directory", &["refresh-", "snapshot-", "serve-", "legal-"]),
-        (
-            "Limits",
-            &[
-                "max-",
-                "idle-",
-                "message-",
-                "write-",
-                "handshake-",
-                "shutdown-",
-                "search-",
-                "client-",
-            ],
-        ),
-    ];
-    BEGINNINGS
-        .iter()
-        .find(|(_, beginnings)| beginnings.iter().any(|beginning| flag.starts_with(beginning)))
-        .map_or("Further options", |(heading, _)| heading)
-}
-
-/// The flag of one option. Values stay text: `config` reads them. A secret is named by the file that holds it: everybody on the
-/// machine can read the command line.
-fn flag(setting: &'static dyn AnySetting) -> Option<Arg> {
-    let name = setting.flag()?;
-    let placeholder = match setting.is_secret() {
-        true => "FILE",
-        false => setting.placeholder(),
-    };
-    let help = format!(
-        "{}{} [env: {}]",
-        setting.help(),
-        shown_default(setting),
-        setting.variable()
-    );
-    let arg = Arg::new(name)
-        .long(name)
-        .value_name(placeholder)
-        .help(help)
-        .help_heading(heading(name))
-        .hide_short_help(!NEEDED.contains(&name));
-    Some(if setting.is_switch() {
-        arg.num_args(0..=1)
-            .require_equals(true)
-            .default_missing_value("true")
-    } else {
-        arg
-    })
 }
 
 /// The variables without a flag, for the end of the help text.
@@ -295,20 +142,12 @@ fn exit_codes() -> String {
     text
 }
 
-fn shown_default(setting: &dyn AnySetting) -> String {
-    let default = setting.default();
-    if default.is_empty() {
-        String::new()
-    } else {
-        format!(" [default: {default}]")
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use crate::config::{Config, Layered, StringMap};
-
+    use super::super::flags::{heading, settings};
     use super::*;
+    use crate::config::options::AnySetting;
+    use crate::config::{Config, Layered, StringMap, Strings as _};
 
     fn parse(arguments: &[&str]) -> CommandLine {
         CommandLine::try_parse_from(arguments).unwrap_or_else(|error| panic!("{arguments:?}: {error}"))
@@ -368,8 +207,20 @@ mod tests {
         };
         assert_eq!((demo.users, demo.groups, demo.latency_ms), (5, 2, 7));
         assert_eq!(demo.ldap.to_string(), "[::1]:0");
-        assert!(CommandLine::try_parse_from(["akldap", "demo", "--users", "-1"]).is_err());
-        assert!(CommandLine::try_parse_from(["akldap", "demo", "--ldap", "localhost"]).is_err());
+        for (flag, value, words) in [
+            ("--users", "many", "expected a number"),
+            ("--users", "-1", "expected a number"),
+            ("--latency-ms", "1.5", "expected a number"),
+            ("--groups", "99999999999", "expected a number"),
+            ("--ldap", "localhost", "expected an IP address and a port"),
+            ("--http", "127.0.0.1", "expected an IP address and a port"),
+        ] {
+            let given = format!("{flag}={value}");
+            let error = CommandLine::try_parse_from(["akldap", "demo", &given])
+                .expect_err(&given)
+                .to_string();
+            assert!(error.contains(flag) && error.contains(words), "{error}");
+        }
     }
 
     #[test]

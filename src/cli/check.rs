@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::check::{self, Area, Request};
 use crate::config::Config;
 
-use super::args::Flags;
+use super::flags::Flags;
 
 /// Exit code when something is at fault.
 const FAULTS: u8 = 1;

@@ -13,7 +13,8 @@ use crate::logging;
 use crate::server::{Server, StartError};
 use akldap_simulator::{Certificate, Directory, Options, Simulator, demo_secrets, totp_code};
 
-use super::args::{DemoArgs, Flags};
+use super::args::DemoArgs;
+use super::flags::Flags;
 use super::open_files;
 use super::signals::{SignalRequest, Signals};
 
@@ -137,7 +138,7 @@ async fn simulate(arguments: &DemoArgs) -> std::io::Result<Simulator> {
         provider.certificate = Some(certificate.pk);
     }
     directory.certificates.insert(certificate.pk, certificate);
-    let latency = Duration::from_millis(arguments.latency_ms);
+    let latency = Duration::from_millis(u64::from(arguments.latency_ms));
     // The simulator never runs out of patience with large pages, so the demo loads a large directory quickly.
     Simulator::start(
         directory,

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::Args;
 use zeroize::Zeroizing;
 
+use super::value;
 use crate::diff::{self, Detail, Kind, Request, Search, Target};
 
 /// Exit code of two servers that answer differently.
@@ -48,8 +49,8 @@ pub struct DiffArgs {
     #[arg(long, value_name = "KIND", value_parser = kind)]
     pub ignore: Vec<Kind>,
     /// Most entries of one search whose differences are told
-    #[arg(long, value_name = "N", default_value_t = 10_000)]
-    pub limit: usize,
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = value::number)]
+    pub limit: u32,
     /// Use StartTLS on ldap:// connections
     #[arg(long)]
     pub starttls: bool,
@@ -122,7 +123,7 @@ async fn compare(arguments: &DiffArgs) -> Result<(String, bool), String> {
         searches,
         profiles: arguments.profile.clone(),
         ignored: arguments.ignore.clone(),
-        limit: arguments.limit,
+        limit: usize::try_from(arguments.limit).unwrap_or(usize::MAX),
     };
     let mut password = Zeroizing::new(read(&arguments.password_file)?);
     while password

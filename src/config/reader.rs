@@ -181,12 +181,12 @@ impl<'a> Reader<'a> {
     fn missing(&self, setting: &dyn AnySetting) -> ConfigError {
         let (name, expected) = (setting.variable(), setting.expected());
         match self.referenced_file(setting) {
-            Some(path) => ConfigError::EmptyFile {
+            Some(path) if path.is_file() => ConfigError::EmptyFile {
                 name: self.strings.spelling(name),
                 path,
                 expected,
             },
-            None => ConfigError::Missing {
+            _ => ConfigError::Missing {
                 name: name.to_owned(),
                 expected,
             },

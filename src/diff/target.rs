@@ -42,7 +42,7 @@ impl Target {
     /// When it is no such URI, in words for whoever wrote it.
     pub fn parse(uri: &str, start_tls: bool) -> Result<Self, String> {
         let broken = |why: &str| format!("{uri:?} is no ldap:// or ldaps:// URI of a server: {why}");
-        let url = Url::parse(uri).map_err(|error| broken(&error.to_string()))?;
+        let url = Url::parse(uri).map_err(|_| broken("it is no URI"))?;
         let (port, security) = match url.scheme() {
             "ldap" if start_tls => (LDAP_PORT, Security::StartTls),
             "ldap" => (LDAP_PORT, Security::None),
