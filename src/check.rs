@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 pub use row::{Area, Verdict};
 
 use crate::config::Config;
-use look::{Account, Scope};
+use look::{Extras, LoginAccount};
 use row::Check;
 
 /// Where the page is that explains every code.
@@ -26,7 +26,7 @@ const PAGE: &str = "docs/troubleshooting.md";
 
 /// What is to be checked.
 #[derive(Clone, Debug, Default)]
-pub struct Request {
+pub struct CheckRequest {
     /// The server is yet to be started.
     pub is_before_start: bool,
     /// These areas; none for all.
@@ -60,15 +60,15 @@ pub struct Report {
 ///
 /// # Errors
 /// When the settings allow no call at all.
-pub async fn run(config: &Config, request: &Request, password: &[u8]) -> Result<Report, ApiError> {
+pub async fn run(config: &Config, request: &CheckRequest, password: &[u8]) -> Result<Report, ApiError> {
     let wants = |area: Area| request.areas.is_empty() || request.areas.contains(&area);
-    let scope = Scope {
+    let scope = Extras {
         certificates: wants(Area::Certificates),
         people: wants(Area::Directory),
         events: wants(Area::Events),
         machine: wants(Area::Machine),
     };
-    let account = request.bind_dn.as_deref().map(|dn| Account { dn, password });
+    let account = request.bind_dn.as_deref().map(|dn| LoginAccount { dn, password });
     let facts = look::look(config, account, scope, request.is_before_start).await?;
     let asked = rows::all().filter(|check| wants(check.area));
     let findings = asked.map(|check| Finding {

@@ -43,7 +43,7 @@ pub use log_level::{LogFormat, LogLevel};
 pub use official_files::unread_files;
 pub use page::options_page;
 pub use process::metrics_socket;
-use reader::Reader;
+use reader::SettingReader;
 pub use strings::{Environment, Layered, NotUnicode, StringMap, Strings};
 pub use tls::{TlsConfig, TlsFiles};
 
@@ -93,10 +93,10 @@ impl Config {
     /// # Errors
     /// The first value that is missing, malformed or contradicts another.
     pub fn read(strings: &dyn Strings) -> Result<Self, ConfigError> {
-        Self::read_with(&mut Reader::new(strings))
+        Self::read_with(&mut SettingReader::new(strings))
     }
 
-    fn read_with(reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
+    fn read_with(reader: &mut SettingReader<'_>) -> Result<Self, ConfigError> {
         let authentik = AuthentikConfig::read(reader)?;
         let listen = ListenConfig::read(reader)?;
         let tls = TlsConfig::read(reader)?;

@@ -21,17 +21,17 @@ mod target;
 
 pub use connection::ConnectionError;
 pub use difference::Kind;
-pub use report::{Detail, Report};
-pub use search::Search;
+pub use report::{Detail, DiffReport};
+pub use search::ComparedSearch;
 pub use target::Target;
 
-use answer::{Key, Server};
-use comparison::{Comparison, Failure, Which, compare};
-use connection::Entry;
+use answer::{AskedServer, NameHash};
+use comparison::{SearchComparison, ServerFailure, Which, compare};
+use connection::ReceivedEntry;
 use difference::Difference;
 use known::Case;
 use profiles::{SampleKind, Samples};
-use report::{Finding, Told};
+use report::{SearchFinding, Told};
 use rules::Rule;
 
 /// Entries on a page of the walk.
@@ -43,7 +43,7 @@ const OFFICIAL: &str = "authentik LDAP Outpost";
 
 /// What is to be compared.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub struct DiffRequest {
     /// This server.
     pub ours: Target,
     /// The one it is compared with.
@@ -53,7 +53,7 @@ pub struct Request {
     /// What is walked; without one, what this server names first in its root DSE.
     pub base: Option<String>,
     /// Searches beside the walk, instead of those of all clients.
-    pub searches: Option<Vec<Search>>,
+    pub searches: Option<Vec<ComparedSearch>>,
     /// Clients whose searches are sent; none for all of them, unless there are `searches`.
     pub profiles: Vec<String>,
     /// Kinds of differences that do not count.
@@ -99,16 +99,16 @@ pub fn profile_names() -> impl Iterator<Item = &'static str> {
 ///
 /// # Errors
 /// When one of them cannot be asked.
-pub async fn run(request: &Request, password: &[u8]) -> Result<Report, DiffError> {
+pub async fn run(request: &DiffRequest, password: &[u8]) -> Result<DiffReport, DiffError> {
     // A mistake in a name is told before anybody is asked.
     profiles::searches(&request.profiles, &Samples::default()).map_err(DiffError::Searches)?;
     let mut servers = Servers {
         request,
-        ours: Server::new(&request.ours, &request.bind_dn, password),
-        theirs: Server::new(&request.theirs, &request.bind_dn, password),
+        ours: AskedServer::new(&request.ours, &request.bind_dn, password),
+        theirs: AskedServer::new(&request.theirs, &request.bind_dn, password),
     };
     let roots = servers.root_dses().await?;
-    let value = |entry: &Entry, name: &str| {
+    let value = |entry: &ReceivedEntry, name: &str| {
         let mut attributes = entry.attributes.iter();
         let found = attributes.find(|(other, _)| other.eq_ignore_ascii_case(name.as_bytes()));
         found.and_then(|(_, values)| String::from_utf8(values.first()?.clone()).ok())
@@ -132,12 +132,12 @@ pub async fn run(request: &Request, password: &[u8]) -> Result<Report, DiffError
         changed: HashSet::new(),
         facts: HashSet::new(),
     };
-    let walk = Search::parse("walk", &format!("ldap:///??sub?(objectClass=*)?x-page={PAGE}"));
-    let walk = Search {
+    let walk = ComparedSearch::parse("walk", &format!("ldap:///??sub?(objectClass=*)?x-page={PAGE}"));
+    let walk = ComparedSearch {
         base: base.clone(),
         ..walk.map_err(DiffError::Searches)?
     };
-    let mut candidates = Candidates::default();
+    let mut candidates = SearchableEntries::default();
     let walked = servers
         .compare(&walk, |key, entry| candidates.look(key, entry))
         .await?;
@@ -151,7 +151,7 @@ pub async fn run(request: &Request, password: &[u8]) -> Result<Report, DiffError
         let compared = servers.compare(&search, |_, _| {}).await?;
         findings.add(search, compared);
     }
-    Ok(Report {
+    Ok(DiffReport {
         ours: request.ours.uri.clone(),
         theirs: request.theirs.uri.clone(),
         findings: findings.all,
@@ -161,20 +161,20 @@ pub async fn run(request: &Request, password: &[u8]) -> Result<Report, DiffError
 }
 
 struct Servers<'a> {
-    request: &'a Request,
-    ours: Server<'a>,
-    theirs: Server<'a>,
+    request: &'a DiffRequest,
+    ours: AskedServer<'a>,
+    theirs: AskedServer<'a>,
 }
 
 impl Servers<'_> {
     async fn compare(
         &mut self,
-        search: &Search,
-        look: impl FnMut(Key, &Entry),
-    ) -> Result<Comparison, DiffError> {
+        search: &ComparedSearch,
+        look: impl FnMut(NameHash, &ReceivedEntry),
+    ) -> Result<SearchComparison, DiffError> {
         let limit = self.request.limit;
         let compared = compare(search, &mut self.ours, &mut self.theirs, limit, look).await;
-        compared.map_err(|Failure { which, error }| self.failed(which, error))
+        compared.map_err(|ServerFailure { which, error }| self.failed(which, error))
     }
 
     fn failed(&self, which: Which, error: ConnectionError) -> DiffError {
@@ -189,14 +189,14 @@ impl Servers<'_> {
     }
 
     /// The root DSEs, ours first; an empty one where none is shown.
-    async fn root_dses(&mut self) -> Result<[Entry; 2], DiffError> {
-        let search = Search::parse("root DSE", "ldap:///?*,+").map_err(DiffError::Searches)?;
-        let mut roots = [Entry::default(), Entry::default()];
+    async fn root_dses(&mut self) -> Result<[ReceivedEntry; 2], DiffError> {
+        let search = ComparedSearch::parse("root DSE", "ldap:///?*,+").map_err(DiffError::Searches)?;
+        let mut roots = [ReceivedEntry::default(), ReceivedEntry::default()];
         let [ours, theirs] = &mut roots;
         let asked = self.ours.ask(&search, |_, entry| ours.clone_from(entry)).await;
         asked.map_err(|error| self.failed(Which::Ours, error))?;
         // The official outpost answers `+` with nothing.
-        let search = Search::parse("root DSE", "ldap:///").map_err(DiffError::Searches)?;
+        let search = ComparedSearch::parse("root DSE", "ldap:///").map_err(DiffError::Searches)?;
         let asked = self
             .theirs
             .ask(&search, |_, entry| theirs.clone_from(entry))
@@ -212,17 +212,17 @@ struct Findings<'a> {
     context: &'a str,
     is_official: bool,
     ignored: &'a [Kind],
-    all: Vec<Finding>,
+    all: Vec<SearchFinding>,
     known: BTreeMap<Rule, usize>,
     /// The entries that something was told of.
-    changed: HashSet<Key>,
+    changed: HashSet<NameHash>,
     /// What was told, each by its hash.
-    facts: HashSet<Key>,
+    facts: HashSet<NameHash>,
 }
 
 impl Findings<'_> {
-    fn add(&mut self, search: Search, comparison: Comparison) {
-        let Comparison {
+    fn add(&mut self, search: ComparedSearch, comparison: SearchComparison) {
+        let SearchComparison {
             ours,
             theirs,
             differences,
@@ -271,7 +271,7 @@ impl Findings<'_> {
             told.push(Told { difference, known });
         }
         self.changed.extend(changed);
-        self.all.push(Finding {
+        self.all.push(SearchFinding {
             search,
             ours,
             theirs,
@@ -283,7 +283,7 @@ impl Findings<'_> {
 }
 
 /// What stands for a difference of an entry, by whatever search it is seen; nothing stands for one of an answer.
-fn fact_of(difference: &Difference) -> Option<Key> {
+fn fact_of(difference: &Difference) -> Option<NameHash> {
     let key = difference.key()?;
     let mut parts: Vec<Vec<u8>> = vec![difference.kind().name().into(), key.to_le_bytes().to_vec()];
     if let Difference::Attribute {
@@ -306,13 +306,13 @@ fn fact_of(difference: &Difference) -> Option<Key> {
 
 /// Entries of the walk that searches can be made for.
 #[derive(Default)]
-struct Candidates {
-    users: Vec<(Key, Entry)>,
-    groups: Vec<(Key, Entry)>,
+struct SearchableEntries {
+    users: Vec<(NameHash, ReceivedEntry)>,
+    groups: Vec<(NameHash, ReceivedEntry)>,
 }
 
-impl Candidates {
-    fn look(&mut self, key: Key, entry: &Entry) {
+impl SearchableEntries {
+    fn look(&mut self, key: NameHash, entry: &ReceivedEntry) {
         let list = match profiles::kind_of(entry) {
             Some(SampleKind::User) => &mut self.users,
             Some(SampleKind::Group) => &mut self.groups,
@@ -325,9 +325,9 @@ impl Candidates {
 
     /// A plain user, one whose name needs escaping or is not ASCII, and such a group, each with somebody or something they belong
     /// to. Entries that are the same on both sides come first: what is told of the others would be told again.
-    fn samples(self, base: &str, same: &HashSet<Key>) -> Samples {
-        let sorted = |candidates: Vec<(Key, Entry)>| -> Vec<Entry> {
-            let alike = |(key, _): &(Key, Entry)| same.contains(key);
+    fn samples(self, base: &str, same: &HashSet<NameHash>) -> Samples {
+        let sorted = |candidates: Vec<(NameHash, ReceivedEntry)>| -> Vec<ReceivedEntry> {
+            let alike = |(key, _): &(NameHash, ReceivedEntry)| same.contains(key);
             let (alike, others): (Vec<_>, Vec<_>) = candidates.into_iter().partition(alike);
             alike.into_iter().chain(others).map(|(_, entry)| entry).collect()
         };
@@ -335,11 +335,12 @@ impl Candidates {
         let joined = users
             .iter()
             .flat_map(|user| groups.iter().map(move |group| (user, group)));
-        let mut joined: Vec<(&Entry, &Entry)> = joined
+        let mut joined: Vec<(&ReceivedEntry, &ReceivedEntry)> = joined
             .filter(|(user, group)| profiles::has_member(group, user))
             .collect();
         joined.sort_by_key(|(user, group)| !profiles::names_group(user, group));
-        let pair = |pick: &dyn Fn(&(&Entry, &Entry)) -> bool| joined.iter().copied().find(pick);
+        let pair =
+            |pick: &dyn Fn(&(&ReceivedEntry, &ReceivedEntry)) -> bool| joined.iter().copied().find(pick);
         let mut pairs = vec![(users.first(), groups.first())];
         if let Some((user, group)) = pair(&|(user, _)| !is_odd(user)) {
             pairs = vec![(Some(user), Some(group))];
@@ -360,7 +361,7 @@ impl Candidates {
     }
 }
 
-fn is_odd(entry: &Entry) -> bool {
+fn is_odd(entry: &ReceivedEntry) -> bool {
     let plain =
         |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b'=' | b',' | b'-' | b'_' | b'.');
     !entry.dn.iter().all(plain)

@@ -1,8 +1,13 @@
 //! What CONTRIBUTING.md and ARCHITECTURE.md say about the sources, and neither the compiler nor a lint checks.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::modules::name_length;
+
+/// The packages that are shipped.
+const SHIPPED: [&str; 4] = [".", "crates/authentik", "crates/directory", "crates/ldap"];
 /// Most lines of a file, tests aside.
 const MAX_LINES: usize = 500;
 
@@ -61,6 +66,52 @@ fn tests_with_clients_are_registered() {
         }
     }
     assert!(tests > 90, "{tests} tests were found");
+}
+
+/// One meaning a word: who searches for a type's name finds one type.
+#[test]
+fn no_type_name_is_declared_twice() {
+    let mut files = Vec::new();
+    for folder in SHIPPED {
+        sources(&root().join(folder).join("src"), &mut files);
+    }
+    let mut declared: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for file in files {
+        let text = fs::read_to_string(&file).expect("a readable source");
+        let place = file.strip_prefix(root()).unwrap_or(&file).display().to_string();
+        for name in types_of(&text) {
+            declared.entry(name.to_owned()).or_default().push(place.clone());
+        }
+    }
+    assert!(declared.len() > 500, "{} types were found", declared.len());
+    let several = declared.into_iter().filter(|(_, places)| places.len() > 1);
+    let several: Vec<String> = several
+        .map(|(name, places)| format!("{name}: {}", places.join(", ")))
+        .collect();
+    assert_eq!(several, [""; 0]);
+}
+
+#[test]
+fn the_types_of_a_source_are_found() {
+    let text = "pub(crate) struct A<T>(T);\nenum B { C }\npub trait D: E {\n    type F;\n}\ntype G = H;\n\
+                pub(in crate::x) struct I;\nuse x::{struct_y, Z};\nimpl A {}\n\
+                #[cfg(test)]\nmod tests {\nstruct J;\n}";
+    assert_eq!(types_of(text).collect::<Vec<_>>(), ["A", "B", "D", "G", "I"]);
+}
+
+/// The types that a source declares at its top, its tests aside.
+fn types_of(text: &str) -> impl Iterator<Item = &str> {
+    let code = text.split("\n#[cfg(test)]\nmod tests {").next();
+    code.unwrap_or_default().lines().filter_map(|line| {
+        let line = match line.strip_prefix("pub") {
+            Some(line) if line.starts_with('(') => line.split_once(')')?.1.trim_start(),
+            Some(line) => line.trim_start(),
+            None => line,
+        };
+        let kinds = ["struct ", "enum ", "trait ", "type ", "union "];
+        let rest = kinds.iter().find_map(|kind| line.strip_prefix(kind))?;
+        Some(&rest[..name_length(rest)])
+    })
 }
 
 #[test]

@@ -88,7 +88,7 @@ pub(super) struct AccountFacts {
     /// The components of the stages that came.
     pub stages: Vec<String>,
     /// How the flow ended.
-    pub login: Option<Result<Login, FlowError>>,
+    pub login: Option<Result<LoginEnd, FlowError>>,
     /// What authentik says of the account's access.
     pub access: Option<Result<AccessCheck, ApiError>>,
     /// Whether the unbind flow ended the session; `None` if there is no such flow.
@@ -97,7 +97,7 @@ pub(super) struct AccountFacts {
 
 /// The end of a login.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Login {
+pub(super) enum LoginEnd {
     /// Somebody is logged in.
     Done,
     /// Nobody is.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use akldap_authentik::events::{self, Event, Hello, Subscription, Timings};
 use akldap_authentik::flow::{
-    BindRequest, CodeRule, Executor, FlowObserver, FlowOutcome, FlowStep, NoObserver,
+    CodeRule, Executor, FlowObserver, FlowOutcome, FlowStep, LoginRequest, NoObserver,
 };
 use akldap_authentik::{ApiError, Client, GroupsQuery, LdapProvider, Proxies, Settings, UsersQuery};
 use akldap_ldap::dn::Dn;
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::certificate::Certificate;
 use super::facts::{
-    AccountFacts, CertificateFacts, Facts, FlowFacts, Login, MachineFacts, People, SettingsFacts,
+    AccountFacts, CertificateFacts, Facts, FlowFacts, LoginEnd, MachineFacts, People, SettingsFacts,
 };
 use super::people::Tally;
 use crate::config::Config;
@@ -34,7 +34,7 @@ const SELF: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// An account that logs in.
 #[derive(Clone, Copy)]
-pub(super) struct Account<'a> {
+pub(super) struct LoginAccount<'a> {
     /// Its DN.
     pub dn: &'a str,
     /// Its password.
@@ -43,7 +43,7 @@ pub(super) struct Account<'a> {
 
 /// What to look at beside what everything else needs.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Scope {
+pub(super) struct Extras {
     /// The certificates.
     pub certificates: bool,
     /// The lists.
@@ -60,8 +60,8 @@ pub(super) struct Scope {
 /// When no client can be made of the settings.
 pub(super) async fn look(
     config: &Config,
-    account: Option<Account<'_>>,
-    scope: Scope,
+    account: Option<LoginAccount<'_>>,
+    scope: Extras,
     is_before_start: bool,
 ) -> Result<Facts, ApiError> {
     let client = Client::new(settings_of(config))?;
@@ -203,7 +203,7 @@ impl FlowObserver for Stages {
     }
 }
 
-async fn log_in(client: &Client, providers: &[LdapProvider], account: Account<'_>) -> AccountFacts {
+async fn log_in(client: &Client, providers: &[LdapProvider], account: LoginAccount<'_>) -> AccountFacts {
     let mut facts = AccountFacts::default();
     if providers.is_empty() {
         return facts;
@@ -218,7 +218,7 @@ async fn log_in(client: &Client, providers: &[LdapProvider], account: Account<'_
     facts.provider = Some(Ok(provider.clone()));
     let stages = Arc::new(Stages::default());
     let executor = Executor::new(client.clone(), stages.clone());
-    let request = BindRequest {
+    let request = LoginRequest {
         flow_slug: &provider.bind_flow_slug,
         username: &username,
         password: account.password,
@@ -232,7 +232,7 @@ async fn log_in(client: &Client, providers: &[LdapProvider], account: Account<'_
         .clone_from(&stages.0.lock().unwrap_or_else(PoisonError::into_inner));
     match outcome {
         Ok(FlowOutcome::Authenticated(session)) => {
-            facts.login = Some(Ok(Login::Done));
+            facts.login = Some(Ok(LoginEnd::Done));
             let slug = &provider.application_slug;
             facts.access = Some(client.check_access(&session, provider.pk, slug, Some(SELF)).await);
             if let Some(slug) = &provider.unbind_flow_slug {
@@ -240,7 +240,7 @@ async fn log_in(client: &Client, providers: &[LdapProvider], account: Account<'_
                 facts.logged_out = Some(unbound.map(|unbound| unbound.logged_out));
             }
         }
-        Ok(FlowOutcome::Rejected(rejection)) => facts.login = Some(Ok(Login::Rejected(rejection))),
+        Ok(FlowOutcome::Rejected(rejection)) => facts.login = Some(Ok(LoginEnd::Rejected(rejection))),
         Err(error) => facts.login = Some(Err(error)),
     }
     facts

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use zeroize::Zeroizing;
 
-use crate::check::{self, Area, Request};
+use crate::check::{self, Area, CheckRequest};
 use crate::config::Config;
 
 use super::flags::Flags;
@@ -92,7 +92,7 @@ pub fn could_not_read(error: &dyn std::fmt::Display) -> ExitCode {
 }
 
 async fn look(arguments: &CheckArgs, config: &Config) -> Result<(String, bool), String> {
-    let request = Request {
+    let request = CheckRequest {
         is_before_start: arguments.pre,
         areas: arguments.only.clone(),
         bind_dn: arguments.bind_dn.clone(),

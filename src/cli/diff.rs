@@ -9,7 +9,7 @@ use clap::Args;
 use zeroize::Zeroizing;
 
 use super::value;
-use crate::diff::{self, Detail, Kind, Request, Search, Target};
+use crate::diff::{self, ComparedSearch, Detail, DiffRequest, Kind, Target};
 
 /// Exit code of two servers that answer differently.
 const DIFFERENT: u8 = 1;
@@ -111,11 +111,11 @@ async fn compare(arguments: &DiffArgs) -> Result<(String, bool), String> {
         Some(path) => {
             let text =
                 String::from_utf8(read(path)?).map_err(|error| format!("{}: {error}", path.display()))?;
-            Some(Search::parse_lines(&text).map_err(|error| format!("{}, {error}", path.display()))?)
+            Some(ComparedSearch::parse_lines(&text).map_err(|error| format!("{}, {error}", path.display()))?)
         }
         None => None,
     };
-    let request = Request {
+    let request = DiffRequest {
         ours: target(&arguments.ours)?,
         theirs: target(&arguments.theirs)?,
         bind_dn: arguments.bind_dn.clone(),

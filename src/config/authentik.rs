@@ -10,7 +10,7 @@ use url::Url;
 use super::error::{ConfigError, ConfigWarning};
 use super::kind::{Host, Optional, Path, Proxy, Required, Switch, Text, Token, Unset};
 use super::quantity::{Count, Period};
-use super::reader::Reader;
+use super::reader::SettingReader;
 use super::setting::{Setting, official, own};
 
 pub(super) static HOST: Setting<Host> = official(
@@ -133,7 +133,7 @@ pub struct ProxyConfig {
 }
 
 impl AuthentikConfig {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
+    pub(super) fn read(reader: &mut SettingReader<'_>) -> Result<Self, ConfigError> {
         let host = reader.value(&HOST)?;
         let token = reader.value(&TOKEN)?;
         let insecure = reader.value(&INSECURE)?;

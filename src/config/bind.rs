@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::error::ConfigError;
 use super::kind::{Optional, Switch, Unset};
 use super::quantity::{Count, Interval, Period, YEAR};
-use super::reader::Reader;
+use super::reader::SettingReader;
 use super::setting::{Setting, own};
 
 pub(super) static MAX_CONCURRENT_FLOWS: Setting<Count<usize>> = own(
@@ -219,7 +219,7 @@ pub struct FailedBindConfig {
 }
 
 impl BindConfig {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
+    pub(super) fn read(reader: &mut SettingReader<'_>) -> Result<Self, ConfigError> {
         let strict_dn = reader.value(&STRICT_BIND_DN)?;
         let cache_max_age = reader.value(&BIND_CACHE_MAX_AGE)?;
         Ok(Self {

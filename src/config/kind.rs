@@ -208,7 +208,7 @@ impl ValueKind for Listen {
 pub(super) struct Networks;
 
 impl ValueKind for Networks {
-    type Value = value::Networks;
+    type Value = value::NetworkList;
     type Default = &'static [IpNet];
     const PLACEHOLDER: &'static str = "NETWORKS";
 
@@ -216,12 +216,12 @@ impl ValueKind for Networks {
         "a comma-separated list of networks such as 10.0.0.0/8, or none".to_owned()
     }
 
-    fn read(&self, text: &str) -> Result<value::Networks, Unreadable> {
+    fn read(&self, text: &str) -> Result<value::NetworkList, Unreadable> {
         Ok(value::networks(text))
     }
 
-    fn unset(&self, default: &&'static [IpNet]) -> Option<value::Networks> {
-        Some(value::Networks {
+    fn unset(&self, default: &&'static [IpNet]) -> Option<value::NetworkList> {
+        Some(value::NetworkList {
             networks: default.to_vec(),
             skipped: Vec::new(),
         })

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::error::ConfigError;
 use super::kind::{Optional, Unset};
 use super::quantity::{Count, Interval, Period, Size, YEAR};
-use super::reader::Reader;
+use super::reader::SettingReader;
 use super::setting::{Setting, own};
 
 /// The largest LDAP message any setting allows. Larger ones would let one client claim a noticeable part of memory.
@@ -270,7 +270,7 @@ pub struct SearchClassConfig {
 }
 
 impl LimitConfig {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
+    pub(super) fn read(reader: &mut SettingReader<'_>) -> Result<Self, ConfigError> {
         let max_message_size = reader.value(&MAX_MESSAGE_SIZE)?;
         let max_message_size_unbound = reader.value(&MAX_MESSAGE_SIZE_UNBOUND)?;
         if max_message_size_unbound > max_message_size {
@@ -298,7 +298,7 @@ impl LimitConfig {
 }
 
 impl SearchConfig {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
+    pub(super) fn read(reader: &mut SettingReader<'_>) -> Result<Self, ConfigError> {
         let mut class = |time: &'static Setting<Interval>,
                          work: &'static Setting<Count<u64>>,
                          memory: &'static Setting<Size>| {

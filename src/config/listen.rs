@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::error::{ConfigError, ConfigWarning};
 use super::kind::{Listen, Networks};
-use super::reader::Reader;
+use super::reader::SettingReader;
 use super::setting::{Setting, official};
 
 /// The official default.
@@ -81,7 +81,7 @@ pub struct ListenConfig {
 }
 
 impl ListenConfig {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
+    pub(super) fn read(reader: &mut SettingReader<'_>) -> Result<Self, ConfigError> {
         let (trusted_proxies, trusted_proxies_set) =
             reader.networks(&TRUSTED_PROXIES, |name| ConfigWarning::WideTrust { name })?;
         Ok(Self {

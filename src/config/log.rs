@@ -5,7 +5,7 @@ use super::error::ConfigError;
 use super::kind::{Format, Level, Optional, Switch, Text, Unset};
 use super::log_level::{LogFormat, LogLevel};
 use super::quantity::Count;
-use super::reader::Reader;
+use super::reader::SettingReader;
 use super::setting::{Setting, official, own};
 
 pub(super) static LOG_LEVEL: Setting<Level> = official(
@@ -82,7 +82,7 @@ pub struct SearchLogConfig {
 }
 
 impl SearchLogConfig {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
+    pub(super) fn read(reader: &mut SettingReader<'_>) -> Result<Self, ConfigError> {
         Ok(Self {
             enabled: reader.value(&LOG_SEARCHES)?,
             one_in: reader.value(&LOG_SEARCHES_ONE_IN)?,
@@ -91,7 +91,7 @@ impl SearchLogConfig {
 }
 
 impl LogConfig {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
+    pub(super) fn read(reader: &mut SettingReader<'_>) -> Result<Self, ConfigError> {
         let level = reader.value(&LOG_LEVEL)?;
         let debug = reader.value(&DEBUG)?;
         let format = reader.value(&LOG_FORMAT)?;

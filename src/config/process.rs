@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::error::ConfigError;
 use super::kind::{Optional, Path, Text, Unset};
-use super::reader::Reader;
+use super::reader::SettingReader;
 use super::setting::{Setting, official};
 use super::strings::Strings;
 
@@ -26,7 +26,7 @@ pub(super) static TEMPORARY_DIRECTORY: Setting<Path> = official(
 );
 
 /// The unix socket for health and metrics.
-pub(super) fn read_metrics_socket(reader: &mut Reader<'_>) -> Result<PathBuf, ConfigError> {
+pub(super) fn read_metrics_socket(reader: &mut SettingReader<'_>) -> Result<PathBuf, ConfigError> {
     Ok(reader.value(&TEMPORARY_DIRECTORY)?.join(METRICS_SOCKET))
 }
 
@@ -35,5 +35,5 @@ pub(super) fn read_metrics_socket(reader: &mut Reader<'_>) -> Result<PathBuf, Co
 /// # Errors
 /// `TMPDIR` is not UTF-8 or points nowhere.
 pub fn metrics_socket(strings: &dyn Strings) -> Result<PathBuf, ConfigError> {
-    read_metrics_socket(&mut Reader::new(strings))
+    read_metrics_socket(&mut SettingReader::new(strings))
 }

@@ -16,7 +16,7 @@ use super::value::{self, Unreadable};
 const SHOWN_VALUE_LIMIT: usize = 80;
 
 /// A text with what an error may say about it.
-pub(super) struct Found {
+pub(super) struct GivenText {
     /// The variable or flag it came from.
     name: String,
     /// The text, references followed.
@@ -26,7 +26,7 @@ pub(super) struct Found {
 }
 
 /// Reads settings one after the other and collects what is odd.
-pub(super) struct Reader<'a> {
+pub(super) struct SettingReader<'a> {
     pub(super) strings: &'a dyn Strings,
     pub(super) warnings: Vec<ConfigWarning>,
     /// The variables asked for, so that a test can prove that the table holds no other.
@@ -34,7 +34,7 @@ pub(super) struct Reader<'a> {
     pub(super) visited: Vec<&'static str>,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> SettingReader<'a> {
     pub(super) fn new(strings: &'a dyn Strings) -> Self {
         Self {
             strings,
@@ -45,7 +45,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The text of a setting with `file://` and `env://` followed; `None` when unset or empty.
-    fn text(&mut self, setting: &dyn AnySetting) -> Result<Option<Found>, ConfigError> {
+    fn text(&mut self, setting: &dyn AnySetting) -> Result<Option<GivenText>, ConfigError> {
         #[cfg(test)]
         self.visited.push(setting.variable());
         let name = self.strings.spelling(setting.variable());
@@ -73,7 +73,7 @@ impl<'a> Reader<'a> {
                     });
                 }
             };
-            Found {
+            GivenText {
                 name,
                 text,
                 shown: format!("what the file {path:?} contains"),
@@ -95,7 +95,7 @@ impl<'a> Reader<'a> {
                     });
                 }
             };
-            Found {
+            GivenText {
                 name,
                 text,
                 shown: format!("what the variable {variable:?} contains"),
@@ -106,7 +106,7 @@ impl<'a> Reader<'a> {
             } else {
                 quote(&raw)
             };
-            Found {
+            GivenText {
                 name,
                 text: raw,
                 shown,
@@ -123,7 +123,10 @@ impl<'a> Reader<'a> {
     }
 
     /// A setting that is known by its name in lower case, too, which counts when the other is unset.
-    pub(super) fn in_either_case(&mut self, setting: &dyn AnySetting) -> Result<Option<Found>, ConfigError> {
+    pub(super) fn in_either_case(
+        &mut self,
+        setting: &dyn AnySetting,
+    ) -> Result<Option<GivenText>, ConfigError> {
         if let Some(found) = self.text(setting)? {
             return Ok(Some(found));
         }
@@ -135,7 +138,7 @@ impl<'a> Reader<'a> {
                 name: name.clone(),
                 expected: setting.expected(),
             })?;
-        Ok(text.filter(|text| !text.trim().is_empty()).map(|text| Found {
+        Ok(text.filter(|text| !text.trim().is_empty()).map(|text| GivenText {
             shown: quote(&text),
             name,
             text,
@@ -215,7 +218,7 @@ impl<'a> Reader<'a> {
         unset: impl FnOnce(String) -> ConfigWarning,
     ) -> Result<(Vec<IpNet>, bool), ConfigError> {
         let name = self.strings.spelling(setting.variable);
-        let Some(value::Networks { networks, skipped }) = self.if_set(setting)? else {
+        let Some(value::NetworkList { networks, skipped }) = self.if_set(setting)? else {
             self.warnings.push(unset(name));
             return Ok((setting.default.to_vec(), false));
         };
@@ -245,7 +248,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-impl Found {
+impl GivenText {
     fn invalid(self, setting: &dyn AnySetting, problem: Unreadable) -> ConfigError {
         ConfigError::Invalid {
             name: self.name,

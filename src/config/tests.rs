@@ -124,7 +124,7 @@ fn defaults_are_the_documented_ones() {
 #[test]
 fn every_setting_of_the_table_is_read_and_no_other() {
     let strings = strings(&[]);
-    let mut reader = Reader::new(&strings);
+    let mut reader = SettingReader::new(&strings);
     Config::read_with(&mut reader).expect("defaults");
     let read: BTreeSet<&str> = reader.visited.iter().copied().collect();
     let table: BTreeSet<&str> = options::OFFICIAL

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::cipher::{CIPHER_SUITES, CipherSuite, TlsVersion};
 use super::error::ConfigError;
 use super::kind::{CipherSuites, Optional, Path, Switch, Unset, Version};
-use super::reader::Reader;
+use super::reader::SettingReader;
 use super::setting::{Setting, own};
 
 pub(super) static REQUIRE_TLS: Setting<Switch> = own(
@@ -72,7 +72,7 @@ pub struct TlsFiles {
 }
 
 impl TlsConfig {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
+    pub(super) fn read(reader: &mut SettingReader<'_>) -> Result<Self, ConfigError> {
         let certificate = reader.value(&TLS_CERTIFICATE_FILE)?;
         let key = reader.value(&TLS_KEY_FILE)?;
         let files = match (certificate, key) {

@@ -143,7 +143,7 @@ pub(crate) fn listen_address(entry: &str) -> Result<SocketAddr, Unreadable> {
 
 /// A list of networks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Networks {
+pub(super) struct NetworkList {
     /// The networks.
     pub(super) networks: Vec<IpNet>,
     /// The entries that are none.
@@ -151,9 +151,9 @@ pub(super) struct Networks {
 }
 
 /// A comma-separated list of networks. A single address is a network of one. `none` is the empty list.
-pub(crate) fn networks(text: &str) -> Networks {
+pub(crate) fn networks(text: &str) -> NetworkList {
     if text.trim().eq_ignore_ascii_case("none") {
-        return Networks::default();
+        return NetworkList::default();
     }
     let mut networks = Vec::new();
     let mut skipped = Vec::new();
@@ -166,7 +166,7 @@ pub(crate) fn networks(text: &str) -> Networks {
             Err(_) => skipped.push(entry.to_owned()),
         }
     }
-    Networks { networks, skipped }
+    NetworkList { networks, skipped }
 }
 
 /// authentik's URL. The result always ends in `/`, so that `join("api/v3/")` keeps a path.

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use akldap_ldap::control::PagedResults;
 
-use super::connection::{Connection, ConnectionError, Entry, Outcome};
+use super::connection::{ClientConnection, ConnectionError, OperationEnd, ReceivedEntry};
 use super::name;
-use super::search::Search;
+use super::search::ComparedSearch;
 use super::target::Target;
 
 /// Most entries of one answer. Each takes 64 octets.
@@ -20,7 +20,7 @@ const MAX_PAGES: usize = 1_000_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Mark {
     /// Which entry: its name, whatever the spelling.
-    pub key: Key,
+    pub key: NameHash,
     /// What it says: the spelling of its name, names of attributes and values, whatever their order.
     pub contents: u128,
     /// The order of its attributes.
@@ -30,22 +30,22 @@ pub(super) struct Mark {
 }
 
 /// Which entry of an answer: the hash of its name.
-pub(super) type Key = u128;
+pub(super) type NameHash = u128;
 
 /// An answer.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Answer {
+pub(super) struct SearchAnswer {
     /// The entries, in the order they came.
     pub marks: Vec<Mark>,
     /// How it ended; `None` if the connection ended before.
-    pub outcome: Option<Outcome>,
+    pub outcome: Option<OperationEnd>,
     /// Whether the server hung up then.
     pub closed: bool,
     /// How long it took.
     pub took: Duration,
 }
 
-impl Answer {
+impl SearchAnswer {
     /// The result code; `None` if there was none.
     pub(super) fn code(&self) -> Option<i64> {
         self.outcome.as_ref().map(|outcome| outcome.code)
@@ -53,15 +53,15 @@ impl Answer {
 }
 
 /// A server with the account that asks it.
-pub(super) struct Server<'a> {
+pub(super) struct AskedServer<'a> {
     target: &'a Target,
     bind_dn: &'a str,
     password: &'a [u8],
     /// Kept while they last, unbound and bound.
-    connections: [Option<Connection>; 2],
+    connections: [Option<ClientConnection>; 2],
 }
 
-impl<'a> Server<'a> {
+impl<'a> AskedServer<'a> {
     /// Nothing is opened yet.
     pub(super) fn new(target: &'a Target, bind_dn: &'a str, password: &'a [u8]) -> Self {
         Self {
@@ -72,8 +72,8 @@ impl<'a> Server<'a> {
         }
     }
 
-    async fn connected(&self, unbound: bool) -> Result<Connection, ConnectionError> {
-        let mut connection = Connection::open(self.target).await?;
+    async fn connected(&self, unbound: bool) -> Result<ClientConnection, ConnectionError> {
+        let mut connection = ClientConnection::open(self.target).await?;
         if !unbound {
             let bound = connection.bind(self.bind_dn, self.password).await;
             bound.map_err(|error| match error {
@@ -90,9 +90,9 @@ impl<'a> Server<'a> {
     /// When the server cannot be reached or refuses the bind. That it hangs up during a search is part of its answer.
     pub(super) async fn ask(
         &mut self,
-        search: &Search,
-        mut look: impl FnMut(Key, &Entry),
-    ) -> Result<Answer, ConnectionError> {
+        search: &ComparedSearch,
+        mut look: impl FnMut(NameHash, &ReceivedEntry),
+    ) -> Result<SearchAnswer, ConnectionError> {
         let slot = usize::from(!search.unbound);
         if let Some(mut kept) = self.connections.get_mut(slot).and_then(Option::take) {
             let answer = self.ask_over(&mut kept, search, &mut look).await?;
@@ -110,7 +110,7 @@ impl<'a> Server<'a> {
     }
 
     /// A server may repeat what it was sent; a password is not to be printed.
-    fn without_password(&self, mut outcome: Outcome) -> Outcome {
+    fn without_password(&self, mut outcome: OperationEnd) -> OperationEnd {
         let password = String::from_utf8_lossy(self.password);
         if !password.is_empty() && outcome.message.contains(&*password) {
             outcome.message = outcome.message.replace(&*password, "…");
@@ -118,7 +118,7 @@ impl<'a> Server<'a> {
         outcome
     }
 
-    fn keep(&mut self, slot: usize, connection: Connection, answer: &Answer) {
+    fn keep(&mut self, slot: usize, connection: ClientConnection, answer: &SearchAnswer) {
         if !answer.closed
             && let Some(slot) = self.connections.get_mut(slot)
         {
@@ -128,12 +128,12 @@ impl<'a> Server<'a> {
 
     async fn ask_over(
         &self,
-        connection: &mut Connection,
-        search: &Search,
-        mut look: impl FnMut(Key, &Entry),
-    ) -> Result<Answer, ConnectionError> {
+        connection: &mut ClientConnection,
+        search: &ComparedSearch,
+        mut look: impl FnMut(NameHash, &ReceivedEntry),
+    ) -> Result<SearchAnswer, ConnectionError> {
         let request = search.encode().map_err(ConnectionError::Settings)?;
-        let mut answer = Answer::default();
+        let mut answer = SearchAnswer::default();
         let mut seen = HashMap::new();
         let began = Instant::now();
         let mut page = search.page.map(|size| PagedResults {
@@ -182,12 +182,12 @@ impl<'a> Server<'a> {
 }
 
 /// The key of a name.
-pub(super) fn key_of(dn: &[u8]) -> Key {
+pub(super) fn key_of(dn: &[u8]) -> NameHash {
     let hash = blake3::hash(&name::normal_form(dn));
     first(&hash)
 }
 
-fn mark_of(entry: &Entry) -> Mark {
+fn mark_of(entry: &ReceivedEntry) -> Mark {
     let mut attributes: Vec<(&[u8], Vec<&[u8]>)> = entry
         .attributes
         .iter()
@@ -243,12 +243,12 @@ fn short(hash: u128) -> u64 {
 mod tests {
     use super::*;
 
-    fn entry(dn: &str, attributes: &[(&str, &[&str])]) -> Entry {
+    fn entry(dn: &str, attributes: &[(&str, &[&str])]) -> ReceivedEntry {
         let octets = |text: &str| text.as_bytes().to_vec();
         let attributes = attributes.iter();
         let attributes = attributes
             .map(|(name, values)| (octets(name), values.iter().map(|value| octets(value)).collect()));
-        Entry {
+        ReceivedEntry {
             dn: octets(dn),
             attributes: attributes.collect(),
         }

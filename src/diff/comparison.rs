@@ -4,10 +4,10 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use super::answer::{Answer, Key, Mark, Server};
-use super::connection::{ConnectionError, Entry};
+use super::answer::{AskedServer, Mark, NameHash, SearchAnswer};
+use super::connection::{ConnectionError, ReceivedEntry};
 use super::difference::{Difference, between};
-use super::search::Search;
+use super::search::ComparedSearch;
 
 /// Which of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub(super) enum Which {
 
 /// A server that could not be asked.
 #[derive(Debug)]
-pub(super) struct Failure {
+pub(super) struct ServerFailure {
     /// Which one.
     pub which: Which,
     /// Why.
@@ -39,7 +39,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    fn of(answer: &Answer) -> Self {
+    fn of(answer: &SearchAnswer) -> Self {
         Self {
             code: answer.code(),
             entries: answer.marks.len(),
@@ -50,7 +50,7 @@ impl Summary {
 
 /// What one search showed.
 #[derive(Clone, Debug)]
-pub(super) struct Comparison {
+pub(super) struct SearchComparison {
     /// The answer here.
     pub ours: Summary,
     /// The answer there.
@@ -64,7 +64,7 @@ pub(super) struct Comparison {
     /// Entries that are alike but for the order of some attribute's values.
     pub values_order: usize,
     /// The entries that are the same on both sides.
-    pub same: HashSet<Key>,
+    pub same: HashSet<NameHash>,
 }
 
 /// Asks both servers one search. `look` sees each of our entries.
@@ -72,15 +72,15 @@ pub(super) struct Comparison {
 /// # Errors
 /// When one of them cannot be asked.
 pub(super) async fn compare(
-    search: &Search,
-    ours: &mut Server<'_>,
-    theirs: &mut Server<'_>,
+    search: &ComparedSearch,
+    ours: &mut AskedServer<'_>,
+    theirs: &mut AskedServer<'_>,
     most: usize,
-    mut look: impl FnMut(Key, &Entry),
-) -> Result<Comparison, Failure> {
+    mut look: impl FnMut(NameHash, &ReceivedEntry),
+) -> Result<SearchComparison, ServerFailure> {
     let (our_answer, their_answer) = both(ours.ask(search, &mut look), theirs.ask(search, |_, _| {})).await?;
     let matching = Matching::of(&our_answer.marks, &their_answer.marks);
-    let mut comparison = Comparison {
+    let mut comparison = SearchComparison {
         ours: Summary::of(&our_answer),
         theirs: Summary::of(&their_answer),
         differences: Vec::new(),
@@ -99,14 +99,14 @@ pub(super) async fn compare(
         let ours = our_answer.closed;
         comparison.differences.push(Difference::Closed { ours });
     }
-    let told: Vec<Key> = matching.different.into_iter().take(most).collect();
-    let mut wanted: HashSet<Key> = told.iter().copied().collect();
+    let told: Vec<NameHash> = matching.different.into_iter().take(most).collect();
+    let mut wanted: HashSet<NameHash> = told.iter().copied().collect();
     wanted.extend(matching.order.iter().flat_map(|(here, there)| [*here, *there]));
     if wanted.is_empty() {
         return Ok(comparison);
     }
     let (mut here, mut there) = (HashMap::new(), HashMap::new());
-    let keep = |entries: &mut HashMap<Key, Entry>, key: Key, entry: &Entry| {
+    let keep = |entries: &mut HashMap<NameHash, ReceivedEntry>, key: NameHash, entry: &ReceivedEntry| {
         if wanted.contains(&key) {
             entries.insert(key, entry.clone());
         }
@@ -142,29 +142,29 @@ pub(super) async fn compare(
 }
 
 async fn both(
-    ours: impl Future<Output = Result<Answer, ConnectionError>>,
-    theirs: impl Future<Output = Result<Answer, ConnectionError>>,
-) -> Result<(Answer, Answer), Failure> {
+    ours: impl Future<Output = Result<SearchAnswer, ConnectionError>>,
+    theirs: impl Future<Output = Result<SearchAnswer, ConnectionError>>,
+) -> Result<(SearchAnswer, SearchAnswer), ServerFailure> {
     let (ours, theirs) = tokio::join!(ours, theirs);
-    let of = |which| move |error| Failure { which, error };
+    let of = |which| move |error| ServerFailure { which, error };
     Ok((ours.map_err(of(Which::Ours))?, theirs.map_err(of(Which::Theirs))?))
 }
 
 /// What the marks of two answers have in common.
 struct Matching {
-    same: HashSet<Key>,
+    same: HashSet<NameHash>,
     /// Those that only one has or that say something else, ours first and in their order.
-    different: Vec<Key>,
+    different: Vec<NameHash>,
     names_order: usize,
     values_order: usize,
     /// The first two that come at the same place among those that both have, but are not the same.
-    order: Option<(Key, Key)>,
+    order: Option<(NameHash, NameHash)>,
 }
 
 impl Matching {
     fn of(ours: &[Mark], theirs: &[Mark]) -> Self {
-        let there: HashMap<Key, &Mark> = theirs.iter().map(|mark| (mark.key, mark)).collect();
-        let here: HashSet<Key> = ours.iter().map(|mark| mark.key).collect();
+        let there: HashMap<NameHash, &Mark> = theirs.iter().map(|mark| (mark.key, mark)).collect();
+        let here: HashSet<NameHash> = ours.iter().map(|mark| mark.key).collect();
         let mut matching = Self {
             same: HashSet::new(),
             different: Vec::new(),
@@ -203,7 +203,7 @@ impl Matching {
 mod tests {
     use super::*;
 
-    fn mark(key: Key, contents: u128) -> Mark {
+    fn mark(key: NameHash, contents: u128) -> Mark {
         Mark {
             key,
             contents,

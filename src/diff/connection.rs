@@ -63,10 +63,10 @@ pub enum ConnectionError {
     Tls(io::Error),
     /// StartTLS was refused.
     #[error("StartTLS was answered with {0}")]
-    StartTls(Outcome),
+    StartTls(OperationEnd),
     /// The bind was refused.
     #[error("the bind was answered with {0}")]
-    Bind(Outcome),
+    Bind(OperationEnd),
     /// The connection ended.
     #[error("the server closed the connection")]
     Closed,
@@ -89,7 +89,7 @@ impl From<FrameError> for ConnectionError {
 
 /// How an operation ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Outcome {
+pub struct OperationEnd {
     /// The result code.
     pub code: i64,
     /// What the server says about it.
@@ -98,7 +98,7 @@ pub struct Outcome {
     pub cookie: Vec<u8>,
 }
 
-impl fmt::Display for Outcome {
+impl fmt::Display for OperationEnd {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}", code_name(self.code))?;
         if self.message.is_empty() {
@@ -144,7 +144,7 @@ pub(super) fn code_name(code: i64) -> String {
 
 /// An entry as it came.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Entry {
+pub struct ReceivedEntry {
     /// The name, as sent.
     pub dn: Vec<u8>,
     /// The attributes and their values, in the order sent.
@@ -155,21 +155,21 @@ trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 /// A connection to a server.
-pub(super) struct Connection {
+pub(super) struct ClientConnection {
     stream: Box<dyn Stream>,
     received: BytesMut,
     next_id: u32,
 }
 
 /// A message of the server.
-struct Message {
+struct ServerMessage {
     id: u32,
     tag: u8,
     contents: Vec<u8>,
     controls: Vec<u8>,
 }
 
-impl Connection {
+impl ClientConnection {
     /// Connects, with TLS as the target says.
     ///
     /// # Errors
@@ -261,8 +261,8 @@ impl Connection {
         &mut self,
         request: &[u8],
         page: Option<&PagedResults>,
-        mut each: impl FnMut(Entry) -> Result<(), ConnectionError>,
-    ) -> Result<Outcome, ConnectionError> {
+        mut each: impl FnMut(ReceivedEntry) -> Result<(), ConnectionError>,
+    ) -> Result<OperationEnd, ConnectionError> {
         let value = page.map(PagedResults::encode);
         let paged = value.as_deref().map(|value| Control {
             control_type: PAGED_RESULTS.as_bytes(),
@@ -319,7 +319,7 @@ impl Connection {
         }
     }
 
-    async fn outcome_of(&mut self, id: u32, tag: u8) -> Result<Outcome, ConnectionError> {
+    async fn outcome_of(&mut self, id: u32, tag: u8) -> Result<OperationEnd, ConnectionError> {
         let message = self.receive().await?;
         if (message.id, message.tag) == (id, tag) {
             read_outcome(&message)
@@ -329,7 +329,7 @@ impl Connection {
     }
 
     /// A message that answers nothing: the notice that the server hangs up, or nonsense.
-    fn unasked(&self, message: &Message) -> ConnectionError {
+    fn unasked(&self, message: &ServerMessage) -> ConnectionError {
         if message.id == 0 {
             ConnectionError::Closed
         } else {
@@ -338,7 +338,7 @@ impl Connection {
         }
     }
 
-    async fn receive(&mut self) -> Result<Message, ConnectionError> {
+    async fn receive(&mut self) -> Result<ServerMessage, ConnectionError> {
         loop {
             match frame::split(&self.received, MESSAGE_LIMIT)? {
                 Frame::Complete { length } => {
@@ -357,12 +357,12 @@ impl Connection {
     }
 }
 
-fn read_message(octets: &[u8]) -> Result<Message, BerError> {
+fn read_message(octets: &[u8]) -> Result<ServerMessage, BerError> {
     let mut envelope = Reader::new(octets).constructed(ber::SEQUENCE)?;
     let id = envelope.max_int()?;
     let Element { tag, contents } = envelope.element()?;
     let controls = envelope.optional(CONTROLS)?.unwrap_or_default();
-    Ok(Message {
+    Ok(ServerMessage {
         id,
         tag,
         contents: contents.to_vec(),
@@ -370,9 +370,9 @@ fn read_message(octets: &[u8]) -> Result<Message, BerError> {
     })
 }
 
-fn read_entry(contents: &[u8]) -> Result<Entry, BerError> {
+fn read_entry(contents: &[u8]) -> Result<ReceivedEntry, BerError> {
     let mut reader = Reader::new(contents);
-    let mut entry = Entry {
+    let mut entry = ReceivedEntry {
         dn: reader.octet_string()?.to_vec(),
         attributes: Vec::new(),
     };
@@ -390,12 +390,12 @@ fn read_entry(contents: &[u8]) -> Result<Entry, BerError> {
     Ok(entry)
 }
 
-fn read_outcome(message: &Message) -> Result<Outcome, ConnectionError> {
+fn read_outcome(message: &ServerMessage) -> Result<OperationEnd, ConnectionError> {
     let mut reader = Reader::new(&message.contents);
     let code = reader.enumerated()?;
     let _matched_dn = reader.octet_string()?;
     let text = String::from_utf8_lossy(reader.octet_string()?).into_owned();
-    Ok(Outcome {
+    Ok(OperationEnd {
         code,
         message: text,
         cookie: cookie(&message.controls)?,

@@ -1,10 +1,10 @@
 //! What can be different between two answers to one search.
 
-use super::answer::{Key, key_of};
-use super::connection::{Entry, Outcome};
+use super::answer::{NameHash, key_of};
+use super::connection::{OperationEnd, ReceivedEntry};
 
 /// Values of an attribute.
-pub(super) type Values = Vec<Vec<u8>>;
+pub(super) type AttributeValues = Vec<Vec<u8>>;
 
 /// The kind of a difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -61,16 +61,16 @@ pub struct Side {
     /// Whether the attribute is there at all.
     pub is_there: bool,
     /// The values that the other side has not.
-    pub values: Values,
+    pub values: AttributeValues,
 }
 
 /// A difference between two answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Difference {
     /// See [`Kind::Missing`].
-    Missing(Entry),
+    Missing(ReceivedEntry),
     /// See [`Kind::More`].
-    More(Entry),
+    More(ReceivedEntry),
     /// See [`Kind::Name`].
     Name {
         /// The name here.
@@ -108,9 +108,9 @@ pub enum Difference {
     /// See [`Kind::Code`]; without an outcome the server hung up instead of answering.
     Code {
         /// How it ended here.
-        ours: Option<Outcome>,
+        ours: Option<OperationEnd>,
         /// How it ended there.
-        theirs: Option<Outcome>,
+        theirs: Option<OperationEnd>,
     },
     /// See [`Kind::Closed`].
     Closed {
@@ -144,13 +144,13 @@ impl Difference {
     }
 
     /// The entry it is about.
-    pub fn key(&self) -> Option<Key> {
+    pub fn key(&self) -> Option<NameHash> {
         self.dn().map(key_of)
     }
 }
 
 /// The differences between two entries of one name.
-pub(super) fn between(ours: &Entry, theirs: &Entry) -> Vec<Difference> {
+pub(super) fn between(ours: &ReceivedEntry, theirs: &ReceivedEntry) -> Vec<Difference> {
     let mut found = Vec::new();
     if ours.dn != theirs.dn {
         found.push(Difference::Name {
@@ -159,7 +159,7 @@ pub(super) fn between(ours: &Entry, theirs: &Entry) -> Vec<Difference> {
         });
     }
     let dn = &ours.dn;
-    let none = Values::new();
+    let none = AttributeValues::new();
     for (name, values) in &ours.attributes {
         let other = of_name(theirs, name);
         if let Some((spelling, _)) = other
@@ -204,18 +204,18 @@ pub(super) fn between(ours: &Entry, theirs: &Entry) -> Vec<Difference> {
     found
 }
 
-fn of_name<'e>(entry: &'e Entry, name: &[u8]) -> Option<&'e (Vec<u8>, Values)> {
+fn of_name<'e>(entry: &'e ReceivedEntry, name: &[u8]) -> Option<&'e (Vec<u8>, AttributeValues)> {
     let mut attributes = entry.attributes.iter();
     attributes.find(|(other, _)| other.eq_ignore_ascii_case(name))
 }
 
 /// The values of the first list that the second has not, each as often as it is more often there.
-fn only_in(values: &Values, others: &Values) -> Values {
+fn only_in(values: &AttributeValues, others: &AttributeValues) -> AttributeValues {
     let mut counts = std::collections::HashMap::new();
     for other in others {
         *counts.entry(other).or_insert(0_usize) += 1;
     }
-    let mut only = Values::new();
+    let mut only = AttributeValues::new();
     for value in values {
         match counts.get_mut(value) {
             Some(count) if *count > 0 => *count -= 1,
@@ -229,12 +229,12 @@ fn only_in(values: &Values, others: &Values) -> Values {
 mod tests {
     use super::*;
 
-    fn entry(dn: &str, attributes: &[(&str, &[&str])]) -> Entry {
+    fn entry(dn: &str, attributes: &[(&str, &[&str])]) -> ReceivedEntry {
         let octets = |text: &str| text.as_bytes().to_vec();
         let attributes = attributes.iter();
         let attributes = attributes
             .map(|(name, values)| (octets(name), values.iter().map(|value| octets(value)).collect()));
-        Entry {
+        ReceivedEntry {
             dn: octets(dn),
             attributes: attributes.collect(),
         }
@@ -275,7 +275,7 @@ mod tests {
         assert_eq!(between(&theirs_of(), &theirs_of()), []);
     }
 
-    fn theirs_of() -> Entry {
+    fn theirs_of() -> ReceivedEntry {
         entry("cn=a", &[("cn", &["a"])])
     }
 

@@ -6,7 +6,7 @@
 use super::difference::{Difference, Kind, Side};
 use super::name;
 use super::rules::*;
-use super::search::{Scope, Search};
+use super::search::{ComparedSearch, SearchScope};
 
 /// Attributes that the official outpost does not have.
 const ADDED: [&str; 9] = [
@@ -27,7 +27,7 @@ const FURTHER_NAMES: [&str; 3] = ["commonName", "surname", "userid"];
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Case<'a> {
     /// The search.
-    pub search: &'a Search,
+    pub search: &'a ComparedSearch,
     /// The base DN of the directory.
     pub base: &'a str,
     /// The result code here.
@@ -101,12 +101,12 @@ const RECOGNISED: &[(Rule, Follows)] = &[
         _ => false,
     }),
     (COMMAS_FOUND, |case, difference| {
-        let by_name = matches!(case.search.scope, Scope::Base | Scope::One);
+        let by_name = matches!(case.search.scope, SearchScope::Base | SearchScope::One);
         let code = difference.kind() == Kind::Code && case.their_entries == 0 && has_comma(&case.search.base);
         by_name && (is_more(difference, |dn| dn.contains(&b'\\')) || code)
     }),
     (EMPTY_BASE, |case, difference| {
-        let below = case.search.base.is_empty() && case.search.scope != Scope::Base;
+        let below = case.search.base.is_empty() && case.search.scope != SearchScope::Base;
         below && is_more(difference, |_| true)
     }),
     (DN_MATCH, |case, difference| {
@@ -250,12 +250,17 @@ fn are_escaped_here(ours: &Side, theirs: &Side) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::connection::{Entry, Outcome};
+    use super::super::connection::{OperationEnd, ReceivedEntry};
     use super::*;
 
     const BASE: &str = "dc=ldap,dc=x";
 
-    fn case<'a>(search: &'a Search, our_code: i64, their_code: i64, their_entries: usize) -> Case<'a> {
+    fn case<'a>(
+        search: &'a ComparedSearch,
+        our_code: i64,
+        their_code: i64,
+        their_entries: usize,
+    ) -> Case<'a> {
         Case {
             search,
             base: BASE,
@@ -265,8 +270,8 @@ mod tests {
         }
     }
 
-    fn search(text: &str) -> Search {
-        Search::parse("x", text).unwrap_or_else(|error| panic!("{text}: {error}"))
+    fn search(text: &str) -> ComparedSearch {
+        ComparedSearch::parse("x", text).unwrap_or_else(|error| panic!("{text}: {error}"))
     }
 
     fn attribute(dn: &str, name: &str, ours: Option<&[&str]>, theirs: Option<&[&str]>) -> Difference {
@@ -286,8 +291,8 @@ mod tests {
         }
     }
 
-    fn entry(dn: &str) -> Entry {
-        Entry {
+    fn entry(dn: &str) -> ReceivedEntry {
+        ReceivedEntry {
             dn: dn.into(),
             attributes: Vec::new(),
         }
@@ -295,9 +300,9 @@ mod tests {
 
     fn code(ours: i64, theirs: i64) -> Difference {
         let outcome = |code| {
-            Some(Outcome {
+            Some(OperationEnd {
                 code,
-                ..Outcome::default()
+                ..OperationEnd::default()
             })
         };
         Difference::Code {

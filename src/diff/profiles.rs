@@ -8,8 +8,8 @@ use std::collections::HashMap;
 
 use akldap_ldap::filter::escape;
 
-use super::connection::Entry;
-use super::search::Search;
+use super::connection::ReceivedEntry;
+use super::search::ComparedSearch;
 
 /// A client, and its searches as LDAP URLs with a name each.
 struct Profile {
@@ -309,7 +309,7 @@ pub(super) struct Samples {
     /// The base DN.
     pub base: String,
     /// A user and a group each, the user a member if there is such a pair.
-    pub pairs: Vec<(Option<Entry>, Option<Entry>)>,
+    pub pairs: Vec<(Option<ReceivedEntry>, Option<ReceivedEntry>)>,
 }
 
 /// What an entry is a sample of.
@@ -322,7 +322,7 @@ pub(super) enum SampleKind {
 }
 
 /// What an entry can be a sample of: a user with a name and an address, a group with members.
-pub(super) fn kind_of(entry: &Entry) -> Option<SampleKind> {
+pub(super) fn kind_of(entry: &ReceivedEntry) -> Option<SampleKind> {
     let is_person = |class: &Vec<u8>| {
         let classes: [&[u8]; 3] = [b"user", b"person", b"inetOrgPerson"];
         classes.iter().any(|known| class.eq_ignore_ascii_case(known))
@@ -342,7 +342,7 @@ pub(super) fn kind_of(entry: &Entry) -> Option<SampleKind> {
 ///
 /// # Errors
 /// When there is no such client.
-pub(super) fn searches(wanted: &[String], samples: &Samples) -> Result<Vec<Search>, String> {
+pub(super) fn searches(wanted: &[String], samples: &Samples) -> Result<Vec<ComparedSearch>, String> {
     let unknown = wanted
         .iter()
         .find(|name| !names().any(|known| known == name.as_str()));
@@ -354,13 +354,13 @@ pub(super) fn searches(wanted: &[String], samples: &Samples) -> Result<Vec<Searc
         ));
     }
     let places = places(samples);
-    let mut all: Vec<Search> = Vec::new();
+    let mut all: Vec<ComparedSearch> = Vec::new();
     for profile in PROFILES {
         if !wanted.is_empty() && !wanted.iter().any(|name| name == profile.name) {
             continue;
         }
         for (name, template) in profile.searches {
-            let template = Search::parse(&format!("{}: {name}", profile.name), template)?;
+            let template = ComparedSearch::parse(&format!("{}: {name}", profile.name), template)?;
             for places in &places {
                 let Some(search) = filled(&template, places) else {
                     continue;
@@ -386,7 +386,7 @@ fn places(samples: &Samples) -> Vec<HashMap<&'static str, Vec<u8>>> {
     } else {
         &samples.pairs
     };
-    let of = |(user, group): &(Option<Entry>, Option<Entry>)| {
+    let of = |(user, group): &(Option<ReceivedEntry>, Option<ReceivedEntry>)| {
         let mut places = HashMap::from([("base", samples.base.clone().into_bytes())]);
         let mut put = |place, value: Option<&Vec<u8>>| {
             if let Some(value) = value {
@@ -412,16 +412,16 @@ fn places(samples: &Samples) -> Vec<HashMap<&'static str, Vec<u8>>> {
 }
 
 /// Whether a group names a user as a member.
-pub(super) fn has_member(group: &Entry, user: &Entry) -> bool {
+pub(super) fn has_member(group: &ReceivedEntry, user: &ReceivedEntry) -> bool {
     values(group, "member").any(|member| *member == user.dn)
 }
 
 /// Whether a user's entry names a group, which not every directory does, nor for every group.
-pub(super) fn names_group(user: &Entry, group: &Entry) -> bool {
+pub(super) fn names_group(user: &ReceivedEntry, group: &ReceivedEntry) -> bool {
     values(user, "memberOf").any(|name| *name == group.dn)
 }
 
-fn values<'e>(entry: &'e Entry, name: &str) -> impl Iterator<Item = &'e Vec<u8>> {
+fn values<'e>(entry: &'e ReceivedEntry, name: &str) -> impl Iterator<Item = &'e Vec<u8>> {
     let named = |(other, _): &&(Vec<u8>, Vec<Vec<u8>>)| other.eq_ignore_ascii_case(name.as_bytes());
     entry
         .attributes
@@ -431,14 +431,14 @@ fn values<'e>(entry: &'e Entry, name: &str) -> impl Iterator<Item = &'e Vec<u8>>
         .flat_map(|(_, values)| values)
 }
 
-fn first<'e>(entry: &'e Entry, name: &str) -> Option<&'e Vec<u8>> {
+fn first<'e>(entry: &'e ReceivedEntry, name: &str) -> Option<&'e Vec<u8>> {
     values(entry, name).next().filter(|value| !value.is_empty())
 }
 
 /// The search with its places filled; `None` when the samples have nothing for one.
-fn filled(template: &Search, places: &HashMap<&'static str, Vec<u8>>) -> Option<Search> {
+fn filled(template: &ComparedSearch, places: &HashMap<&'static str, Vec<u8>>) -> Option<ComparedSearch> {
     let text = |value: &[u8]| String::from_utf8(value.to_vec()).ok();
-    Some(Search {
+    Some(ComparedSearch {
         base: fill(&template.base, places, text)?,
         filter: fill(&template.filter, places, |value| Some(escape(value).to_string()))?,
         ..template.clone()
@@ -466,7 +466,7 @@ mod tests {
     use super::*;
 
     fn samples() -> Samples {
-        let entry = |dn: &str, attributes: &[(&str, &str)]| Entry {
+        let entry = |dn: &str, attributes: &[(&str, &str)]| ReceivedEntry {
             dn: dn.into(),
             attributes: attributes
                 .iter()

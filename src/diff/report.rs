@@ -9,10 +9,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::comparison::Summary;
-use super::connection::{Entry, Outcome, code_name};
+use super::connection::{OperationEnd, ReceivedEntry, code_name};
 use super::difference::{Difference, Side};
 use super::rules::Rule;
-use super::search::Search;
+use super::search::ComparedSearch;
 
 /// A difference that is told.
 #[derive(Clone, Debug)]
@@ -25,9 +25,9 @@ pub struct Told {
 
 /// What one search showed.
 #[derive(Clone, Debug)]
-pub struct Finding {
+pub struct SearchFinding {
     /// The search.
-    pub search: Search,
+    pub search: ComparedSearch,
     /// The answer here.
     pub ours: Summary,
     /// The answer there.
@@ -40,7 +40,7 @@ pub struct Finding {
     pub untold: usize,
 }
 
-impl Finding {
+impl SearchFinding {
     fn unexplained(&self) -> impl Iterator<Item = &Told> {
         self.told.iter().filter(|told| told.known.is_none())
     }
@@ -52,7 +52,7 @@ impl Finding {
 
 /// The whole comparison.
 #[derive(Clone, Debug)]
-pub struct Report {
+pub struct DiffReport {
     /// This server.
     pub ours: String,
     /// The other one.
@@ -60,7 +60,7 @@ pub struct Report {
     /// The base DN of what was compared.
     pub base: String,
     /// Every search.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<SearchFinding>,
     /// How many differences follow each rule.
     pub known: BTreeMap<Rule, usize>,
 }
@@ -74,10 +74,10 @@ pub struct Detail {
     pub times: bool,
 }
 
-impl Report {
+impl DiffReport {
     /// Whether there is no difference but known ones.
     pub fn is_equal(&self) -> bool {
-        self.findings.iter().all(Finding::is_equal)
+        self.findings.iter().all(SearchFinding::is_equal)
     }
 
     /// The report as text: `-` for what only the other server has, `+` for what only this one has.
@@ -143,7 +143,7 @@ fn millis(summary: &Summary) -> f64 {
     summary.took.as_secs_f64() * 1000.0
 }
 
-fn write_finding(out: &mut String, finding: &Finding, detail: Detail) {
+fn write_finding(out: &mut String, finding: &SearchFinding, detail: Detail) {
     let mut shown = finding
         .told
         .iter()
@@ -214,14 +214,14 @@ fn write_difference(out: &mut String, difference: &Difference) {
     }
 }
 
-fn ended(outcome: Option<&Outcome>) -> String {
+fn ended(outcome: Option<&OperationEnd>) -> String {
     outcome.map_or_else(
         || "the connection is closed without an answer".to_owned(),
         |outcome| format!("{outcome}").escape_debug().to_string(),
     )
 }
 
-fn write_entry(out: &mut String, sign: &str, entry: &Entry) {
+fn write_entry(out: &mut String, sign: &str, entry: &ReceivedEntry) {
     line(out, &format!("\n{sign}"), "dn", &entry.dn);
     for (name, values) in &entry.attributes {
         let name = String::from_utf8_lossy(name);
@@ -276,7 +276,7 @@ fn value_json(name: &str, value: &[u8]) -> Value {
     }
 }
 
-fn finding_json(finding: &Finding) -> Value {
+fn finding_json(finding: &SearchFinding) -> Value {
     let summary = |summary: &Summary| {
         json!({
             "code": summary.code,
@@ -299,7 +299,7 @@ fn finding_json(finding: &Finding) -> Value {
 
 fn told_json(told: &Told) -> Value {
     let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
-    let entry_json = |entry: &Entry| {
+    let entry_json = |entry: &ReceivedEntry| {
         let attributes = entry.attributes.iter().map(|(name, values)| {
             let name = text(name);
             let values: Vec<Value> = values.iter().map(|value| value_json(&name, value)).collect();
@@ -312,7 +312,7 @@ fn told_json(told: &Told) -> Value {
         let values: Vec<Value> = side.values.iter().map(|value| value_json(&name, value)).collect();
         json!({ "present": side.is_there, "values": values })
     };
-    let outcome_json = |outcome: &Option<Outcome>| {
+    let outcome_json = |outcome: &Option<OperationEnd>| {
         outcome
             .as_ref()
             .map(|outcome| json!({ "code": outcome.code, "message": outcome.message }))
@@ -347,13 +347,13 @@ fn told_json(told: &Told) -> Value {
 mod tests {
     use super::*;
 
-    fn report(told: Vec<Told>) -> Report {
-        Report {
+    fn report(told: Vec<Told>) -> DiffReport {
+        DiffReport {
             ours: "ldap://a".into(),
             theirs: "ldap://b".into(),
             base: "dc=x".into(),
-            findings: vec![Finding {
-                search: Search::parse("walk", "ldap:///dc=x??sub").expect("a search"),
+            findings: vec![SearchFinding {
+                search: ComparedSearch::parse("walk", "ldap:///dc=x??sub").expect("a search"),
                 ours: Summary::default(),
                 theirs: Summary::default(),
                 told,

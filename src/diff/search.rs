@@ -13,7 +13,7 @@ const SEARCH_REQUEST: u8 = 0x63;
 
 /// How far a search looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Scope {
+pub enum SearchScope {
     /// The base alone.
     #[default]
     Base,
@@ -25,7 +25,7 @@ pub enum Scope {
 
 /// A search.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Search {
+pub struct ComparedSearch {
     /// What it is called in the output.
     pub name: String,
     /// The base DN.
@@ -33,7 +33,7 @@ pub struct Search {
     /// The attributes asked for, as sent; none for all.
     pub attributes: Vec<String>,
     /// How far it looks.
-    pub scope: Scope,
+    pub scope: SearchScope,
     /// The filter, as text.
     pub filter: String,
     /// Entries on a page; `None` without pages.
@@ -46,7 +46,7 @@ pub struct Search {
     pub unbound: bool,
 }
 
-impl Search {
+impl ComparedSearch {
     /// Reads the URL form.
     ///
     /// # Errors
@@ -61,9 +61,9 @@ impl Search {
         let attributes = part().split(',').filter(|name| !name.is_empty());
         let attributes = attributes.map(decode).collect::<Result<_, _>>()?;
         let scope = match part() {
-            "" | "base" => Scope::Base,
-            "one" => Scope::One,
-            "sub" => Scope::Sub,
+            "" | "base" => SearchScope::Base,
+            "one" => SearchScope::One,
+            "sub" => SearchScope::Sub,
             other => return Err(format!("there is no scope {other:?}; base, one or sub")),
         };
         let filter = decode(part())?;
@@ -131,9 +131,9 @@ impl Search {
         ber::write_constructed(&mut octets, SEARCH_REQUEST, |out| {
             ber::write_element(out, ber::OCTET_STRING, self.base.as_bytes());
             let scope = match self.scope {
-                Scope::Base => 0,
-                Scope::One => 1,
-                Scope::Sub => 2,
+                SearchScope::Base => 0,
+                SearchScope::One => 1,
+                SearchScope::Sub => 2,
             };
             ber::write_integer(out, ber::ENUMERATED, scope);
             // Never dereference aliases, no time limit.
@@ -152,13 +152,13 @@ impl Search {
     }
 }
 
-impl fmt::Display for Search {
+impl fmt::Display for ComparedSearch {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let attributes: Vec<String> = self.attributes.iter().map(|name| encode(name, ",")).collect();
         let scope = match self.scope {
-            Scope::Base => "base",
-            Scope::One => "one",
-            Scope::Sub => "sub",
+            SearchScope::Base => "base",
+            SearchScope::One => "one",
+            SearchScope::Sub => "sub",
         };
         write!(
             formatter,
@@ -225,13 +225,13 @@ mod tests {
             "ldap:///cn=a%20b,dc=c?cn,mail?base?(cn=a%3F)",
             "ldap:///?+,a%2Cb?base?(objectClass=*)?x-size=1,x-types,x-unbound",
         ] {
-            let search = Search::parse("x", text).unwrap_or_else(|error| panic!("{text}: {error}"));
+            let search = ComparedSearch::parse("x", text).unwrap_or_else(|error| panic!("{text}: {error}"));
             assert_eq!(search.to_string(), text);
         }
-        let least = Search::parse("x", "ldap:///").expect("a search");
+        let least = ComparedSearch::parse("x", "ldap:///").expect("a search");
         assert_eq!(
             (least.scope, least.filter.as_str()),
-            (Scope::Base, "(objectClass=*)")
+            (SearchScope::Base, "(objectClass=*)")
         );
         for broken in [
             "ldap://host/dc=a",
@@ -242,13 +242,13 @@ mod tests {
             "ldap:///a??????",
             "ldap:///%z",
         ] {
-            assert!(Search::parse("x", broken).is_err(), "{broken}");
+            assert!(ComparedSearch::parse("x", broken).is_err(), "{broken}");
         }
     }
 
     #[test]
     fn the_server_decodes_what_is_sent() {
-        let search = Search::parse("x", "ldap:///dc=a?cn,+?one?(&(cn=a*)(!(b=c)))?x-size=7,x-types");
+        let search = ComparedSearch::parse("x", "ldap:///dc=a?cn,+?one?(&(cn=a*)(!(b=c)))?x-size=7,x-types");
         let request = search.and_then(|search| search.encode()).expect("a request");
         let mut message = vec![0x30, u8::try_from(request.len() + 3).expect("short"), 2, 1, 1];
         message.extend(request);
@@ -264,10 +264,10 @@ mod tests {
 
     #[test]
     fn a_file_holds_one_search_a_line() {
-        let searches = Search::parse_lines("# people\n\nldap:///dc=a??sub\n").expect("searches");
+        let searches = ComparedSearch::parse_lines("# people\n\nldap:///dc=a??sub\n").expect("searches");
         assert_eq!(searches.len(), 1);
         assert_eq!(searches[0].name, "line 3");
-        let error = Search::parse_lines("ldap:///\nnonsense").expect_err("nonsense");
+        let error = ComparedSearch::parse_lines("ldap:///\nnonsense").expect_err("nonsense");
         assert!(error.starts_with("line 2: "), "{error}");
     }
 }

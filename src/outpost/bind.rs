@@ -41,7 +41,7 @@ use cache::BindCache;
 use cached_mode::{CachedMode, Recalled, Uncached};
 use judge::Judge;
 use judgements::internal_error;
-use name::{Accepted, BindName, NameError};
+use name::{AcceptedNames, BindName, BindNameError};
 pub use origin::{NAMED_SOURCES, Origin};
 use parts::BindParts;
 use recheck::Recheck;
@@ -60,7 +60,7 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Judges binds, and ends what they opened in authentik.
 pub struct Binds {
-    accepted: Accepted,
+    accepted: AcceptedNames,
     providers: Arc<Providers>,
     directory: Arc<CurrentDirectory>,
     status: Arc<Status>,
@@ -102,7 +102,7 @@ impl Binds {
         let recheck = Arc::new(Recheck::new(parts, config));
         let cached_mode = CachedMode::new(parts, config, Arc::clone(&judge), Arc::clone(&recheck));
         Self {
-            accepted: Accepted {
+            accepted: AcceptedNames {
                 strict: config.strict_dn,
                 bare: config.accept_bare_names,
             },
@@ -269,22 +269,22 @@ impl Binds {
         let name =
             name::resolve(&Name::new(bind_dn), &providers, self.accepted, snapshot).map_err(|error| {
                 // Providers of the snapshot file may not be all there are.
-                if error == NameError::NoProvider && !self.status.configured() {
+                if error == BindNameError::NoProvider && !self.status.configured() {
                     return not_configured();
                 }
                 let code = match error {
-                    NameError::Damaged(wrong) => {
+                    BindNameError::Damaged(wrong) => {
                         sound::<()>(Err(wrong));
                         return internal_error();
                     }
-                    NameError::NotUtf8 => ResultCode::InvalidCredentials,
+                    BindNameError::NotUtf8 => ResultCode::InvalidCredentials,
                     // Not invalidDNSyntax: the official outpost answers 50, and monitoring may look for it.
-                    NameError::Malformed(_)
-                    | NameError::NoProvider
-                    | NameError::SeveralProviders
-                    | NameError::NoUsername
-                    | NameError::OnlyDomain
-                    | NameError::NotStrict => ResultCode::InsufficientAccessRights,
+                    BindNameError::Malformed(_)
+                    | BindNameError::NoProvider
+                    | BindNameError::SeveralProviders
+                    | BindNameError::NoUsername
+                    | BindNameError::OnlyDomain
+                    | BindNameError::NotStrict => ResultCode::InsufficientAccessRights,
                 };
                 Refusal::new(code, RejectReason::NoProvider, error.to_string())
             })?;

@@ -24,7 +24,7 @@ use akldap_directory::{Shape, Snapshot, Warning, WrongNumber};
 use super::access::Logins;
 use super::bind::cache::BindCache;
 use super::status::Status;
-use changes::{Changes, UnderWay};
+use changes::{RecentChanges, UnderWay};
 use generations::Generations;
 use served::Served;
 
@@ -44,7 +44,7 @@ pub struct CurrentDirectory {
     /// Counts installed snapshots.
     generation: AtomicU64,
     generations: Generations,
-    changes: Changes,
+    changes: RecentChanges,
     logins: Arc<Logins>,
     cached_binds: Arc<BindCache>,
     metrics: Arc<Metrics>,
@@ -65,7 +65,7 @@ impl CurrentDirectory {
             shapes: ArcSwap::default(),
             generation: AtomicU64::new(0),
             generations: Generations::default(),
-            changes: Changes::default(),
+            changes: RecentChanges::default(),
             logins,
             cached_binds,
             metrics,

@@ -65,7 +65,7 @@ impl EventFollower {
                 sender,
                 shutdown.clone(),
             ));
-            let mut stream = Stream::default();
+            let mut stream = StreamHistory::default();
             while let Some(event) = receiver.recv().await {
                 stream.handle(&follower, event);
             }
@@ -75,7 +75,7 @@ impl EventFollower {
 
 /// What was said about the stream so far, so that one failure is told once and not at each try.
 #[derive(Debug, Default)]
-struct Stream {
+struct StreamHistory {
     connected: Option<Instant>,
     connected_before: bool,
     /// Kinds of failures told since there was a steady connection.
@@ -84,7 +84,7 @@ struct Stream {
     owed: bool,
 }
 
-impl Stream {
+impl StreamHistory {
     fn handle(&mut self, follower: &EventFollower, event: Event) {
         match event {
             Event::Connected => self.connected(follower),
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_failure_is_news_once_until_a_connection_held() {
-        let (mut stream, start) = (Stream::default(), Instant::now());
+        let (mut stream, start) = (StreamHistory::default(), Instant::now());
         let (closed, refused) = (
             Disconnect::Closed { code: Some(1000) },
             Disconnect::Refused { status: 403 },

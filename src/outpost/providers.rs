@@ -13,7 +13,7 @@ use arc_swap::{ArcSwap, Guard};
 
 use crate::metrics::{ApplicationMetrics, Metrics};
 use akldap_authentik::LdapProvider;
-use akldap_directory::rootdse::Reader;
+use akldap_directory::rootdse::RootDseReader;
 
 use super::access::{Ending, Logins};
 use super::capabilities::Capabilities;
@@ -127,7 +127,7 @@ impl Providers {
             }
             let (name, base_dn) = (settings.name.clone(), settings.base_dn.clone());
             let root_dse = self.capabilities.root_dse(vec![base_dn.clone()]);
-            let attributes = root_dse.attributes(Reader::Bound {
+            let attributes = root_dse.attributes(RootDseReader::Bound {
                 naming_context: &base_dn,
             });
             match Provider::new(settings, None, &attributes, &self.metrics) {

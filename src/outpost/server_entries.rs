@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use akldap_directory::Shape;
-use akldap_directory::rootdse::Reader;
+use akldap_directory::rootdse::RootDseReader;
 use akldap_directory::subschema::{self, Beyond};
 
 use super::access::Identity;
@@ -17,11 +17,11 @@ use crate::outpost::sound::sound;
 /// When the schema changed with the attributes that admins give, as its readers see it. A server that starts cannot know
 /// since when it is as it is: attributes beyond our own schema count as new.
 #[derive(Debug, Default)]
-struct SchemaChanges(Mutex<Vec<Seen>>);
+struct SchemaChanges(Mutex<Vec<SeenSchema>>);
 
 /// The schema of one shape, and when it changed.
 #[derive(Debug)]
-struct Seen {
+struct SeenSchema {
     shape: Option<Arc<Shape>>,
     beyond: Beyond,
     changed: Option<i64>,
@@ -43,7 +43,7 @@ impl SchemaChanges {
         all.retain(|seen| seen.shape.as_ref().is_none_or(is_needed));
         let place = all.iter().position(|seen| seen.shape.as_ref() == shape);
         let mut last = place.map_or_else(
-            || Seen {
+            || SeenSchema {
                 shape: shape.cloned(),
                 beyond: Beyond::default(),
                 changed: None,
@@ -87,10 +87,10 @@ impl ServerEntries {
     /// What the rootDSE says to somebody.
     pub fn root_dse(&self, identity: Option<&Identity>) -> subschema::Attributes {
         let reader = match identity {
-            Some(identity) => Reader::Bound {
+            Some(identity) => RootDseReader::Bound {
                 naming_context: &identity.provider().settings().base_dn,
             },
-            None => Reader::Unbound,
+            None => RootDseReader::Unbound,
         };
         let naming_contexts = self
             .providers

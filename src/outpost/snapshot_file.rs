@@ -25,8 +25,8 @@ use tokio::time::Instant;
 use crate::config::Config;
 use akldap_directory::{CustomPolicy, Snapshot, WrongNumber};
 
-use contents::{About, ContentsError, Reading};
-use sealed::{Opener, SealError, Sealer, Secret};
+use contents::{About, ContentsError, ContentsReader};
+use sealed::{FileSecret, Opener, SealError, Sealer};
 
 /// The least time between two files: whatever changes in between is written with the next.
 const MIN_INTERVAL: Duration = Duration::from_secs(10);
@@ -67,7 +67,7 @@ pub(super) struct SnapshotFile {
     path: PathBuf,
     host: String,
     /// Made of the token of the moment, so that a process started with that token can read what this one wrote last.
-    secret: ArcSwap<Secret>,
+    secret: ArcSwap<FileSecret>,
     policy: CustomPolicy,
     /// Something was loaded that is not in the file yet.
     due: Notify,
@@ -87,7 +87,7 @@ impl SnapshotFile {
         Some(Self {
             path: config.snapshot_file.clone()?,
             host: config.authentik.host.to_string(),
-            secret: ArcSwap::from_pointee(Secret::new(
+            secret: ArcSwap::from_pointee(FileSecret::new(
                 &config.authentik.token,
                 config.authentik.host.as_str(),
             )),
@@ -103,13 +103,13 @@ impl SnapshotFile {
 
     /// Takes another token for what is written from now on.
     fn take_token(&self, token: &SecretString) {
-        self.secret.store(Arc::new(Secret::new(token, &self.host)));
+        self.secret.store(Arc::new(FileSecret::new(token, &self.host)));
     }
 
     fn read(&self, now: SystemTime) -> Result<(About, Snapshot), FileError> {
         let file = BufReader::with_capacity(BUFFER, File::open(&self.path)?);
         let mut opener = Opener::new(&self.secret.load(), file)?;
-        let mut reading = Reading::default();
+        let mut reading = ContentsReader::default();
         while let Some(octets) = opener.next()? {
             let described = reading.about().is_some();
             reading.push(octets)?;

@@ -19,7 +19,7 @@ mod client;
 mod holder;
 mod memory;
 
-use client::Client;
+use client::ConnectedClient;
 pub(super) use client::Dismissal;
 use holder::{CountedOrigin, Holders};
 pub(super) use memory::{MemoryBudget, TLS_STATE};
@@ -48,18 +48,18 @@ pub(super) struct ClientTable {
     limit_per_source: Option<usize>,
     budget: MemoryBudget,
     metrics: ClientMetrics,
-    state: Mutex<State>,
+    state: Mutex<TableState>,
     open: AtomicUsize,
     unbound: AtomicUsize,
     freed: Notify,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct TableState {
     next: u64,
     /// By how long they have been so.
-    unbound: BTreeMap<u64, Arc<Client>>,
-    bound: BTreeMap<u64, Arc<Client>>,
+    unbound: BTreeMap<u64, Arc<ConnectedClient>>,
+    bound: BTreeMap<u64, Arc<ConnectedClient>>,
     /// How many connections each address has, counted against its limit.
     sources: HashMap<IpAddr, usize>,
     /// How many were told to go and have not gone yet.
@@ -72,7 +72,7 @@ struct State {
 #[derive(Debug)]
 pub(super) struct Permit {
     table: Arc<ClientTable>,
-    client: Arc<Client>,
+    client: Arc<ConnectedClient>,
     number: u64,
     bound: bool,
     entered: bool,
@@ -125,7 +125,7 @@ impl ClientTable {
             }
             return None;
         }
-        let client = Arc::new(Client::new(Origin::from(peer).into(), now));
+        let client = Arc::new(ConnectedClient::new(Origin::from(peer).into(), now));
         let number = state.insert_unbound(&client);
         self.count(&state);
         Some(Permit {
@@ -164,19 +164,19 @@ impl ClientTable {
         }
     }
 
-    fn count(&self, state: &State) {
+    fn count(&self, state: &TableState) {
         self.unbound.store(state.unbound.len(), Ordering::Relaxed);
         self.open
             .store(state.unbound.len() + state.bound.len(), Ordering::Relaxed);
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, TableState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
-    fn insert_unbound(&mut self, client: &Arc<Client>) -> u64 {
+impl TableState {
+    fn insert_unbound(&mut self, client: &Arc<ConnectedClient>) -> u64 {
         let number = self.next;
         self.next += 1;
         self.unbound.insert(number, Arc::clone(client));
@@ -214,7 +214,7 @@ impl State {
         };
         let has_many = greediest.level(count) > SPARED;
         let batch = (self.unbound.len() / BATCH_PART).max(1);
-        let goes = |client: &&Arc<Client>| {
+        let goes = |client: &&Arc<ConnectedClient>| {
             let grace = if client.is_binding() { BINDING_GRACE } else { GRACE };
             !client.is_told()
                 && match has_many {
@@ -229,7 +229,7 @@ impl State {
                 .filter(move |client| client.is_binding() == binding);
             of_kind.filter(goes)
         };
-        let chosen: Vec<Arc<Client>> = candidates(false)
+        let chosen: Vec<Arc<ConnectedClient>> = candidates(false)
             .chain(candidates(true))
             .take(batch.min(greediest.level(count).saturating_sub(SPARED).max(1)))
             .map(Arc::clone)
@@ -239,7 +239,13 @@ impl State {
         }
     }
 
-    fn dismiss(&mut self, client: &Client, dismissal: Dismissal, now: Instant, metrics: &ClientMetrics) {
+    fn dismiss(
+        &mut self,
+        client: &ConnectedClient,
+        dismissal: Dismissal,
+        now: Instant,
+        metrics: &ClientMetrics,
+    ) {
         if client.dismissal.set(dismissal).is_ok() {
             self.leaving += 1;
             self.told = Some(now);
@@ -257,7 +263,7 @@ impl Permit {
         let mut state = table.lock();
         if origin != self.client.origin {
             // What others see of it is replaced: the header of a proxy is the first thing that is read.
-            let client = Arc::new(Client::new(origin, self.client.since()));
+            let client = Arc::new(ConnectedClient::new(origin, self.client.since()));
             client.held.store(self.held, Ordering::Relaxed);
             state.unbound.remove(&self.number);
             if self.client.is_told() {

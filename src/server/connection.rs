@@ -30,7 +30,7 @@ mod notices;
 mod output;
 
 use deadlines::{Deadlines, Expired, LAST_WORDS, Standing};
-use dispatcher::{Dispatcher, State};
+use dispatcher::{ConnectionPhase, Dispatcher};
 
 /// What a connection holds besides its buffers and searches: its task, its session, what the kernel is told of it.
 const OWN_SIZE: usize = 4 * 1024;
@@ -56,7 +56,7 @@ pub(super) enum End<S> {
 }
 
 /// What made the loop wake up.
-enum Event {
+enum WakeUp {
     Read(io::Result<usize>),
     Wrote(io::Result<usize>),
     Bound(BindAnswer),
@@ -107,36 +107,36 @@ impl<S: RecordStream> Connection<'_, S> {
         loop {
             self.note();
             match self.next_event().await {
-                Event::Read(Err(_)) | Event::Wrote(Err(_)) | Event::Expired(Expired::Stalled) => {
+                WakeUp::Read(Err(_)) | WakeUp::Wrote(Err(_)) | WakeUp::Expired(Expired::Stalled) => {
                     return End::Closed;
                 }
-                Event::Read(Ok(0)) => self.dispatcher.input_ended(),
-                Event::Read(Ok(_)) => {
+                WakeUp::Read(Ok(0)) => self.dispatcher.input_ended(),
+                WakeUp::Read(Ok(_)) => {
                     self.deadlines.sent();
                     self.dispatcher.process();
                 }
-                Event::Wrote(Ok(_)) => {
+                WakeUp::Wrote(Ok(_)) => {
                     self.deadlines.took();
                     if self.dispatcher.output.tidy() {
                         self.dispatcher.process();
                     }
                 }
-                Event::Advance if self.is_deserted() => return End::Closed,
-                Event::Advance => {
+                WakeUp::Advance if self.is_deserted() => return End::Closed,
+                WakeUp::Advance => {
                     self.dispatcher.advance();
                     tokio::task::consume_budget().await;
                 }
-                Event::Bound(answer) => {
+                WakeUp::Bound(answer) => {
                     self.dispatcher.bound(answer);
                     self.dispatcher.process();
                 }
-                Event::Revoked(ending) => {
+                WakeUp::Revoked(ending) => {
                     let result = disconnection::revoked(self.dispatcher.session, &ending);
                     self.dispatcher.disconnect(&result);
                 }
-                Event::Shutdown => self.dispatcher.shut_down(),
-                Event::Retired => self.dispatcher.end_retired(),
-                Event::Dismissed(dismissal) => {
+                WakeUp::Shutdown => self.dispatcher.shut_down(),
+                WakeUp::Retired => self.dispatcher.end_retired(),
+                WakeUp::Dismissed(dismissal) => {
                     let searches = self.dispatcher.searches();
                     let (session, log_limit) = (&*self.dispatcher.session, self.surroundings.log_limit);
                     let result = disconnection::dismissed(dismissal, searches, session, log_limit);
@@ -146,70 +146,72 @@ impl<S: RecordStream> Connection<'_, S> {
                     }
                     self.dispatcher.dismiss(&result);
                 }
-                Event::Expired(Expired::Slow) => {
+                WakeUp::Expired(Expired::Slow) => {
                     let (session, log_limit) = (&*self.dispatcher.session, self.surroundings.log_limit);
                     let result = disconnection::slow(session, log_limit);
                     self.dispatcher.disconnect(&result);
                 }
-                Event::Expired(Expired::Unbound) => self.dispatcher.disconnect(&disconnection::unbound()),
-                Event::Expired(Expired::Idle) => self.dispatcher.disconnect(&disconnection::idle()),
+                WakeUp::Expired(Expired::Unbound) => self.dispatcher.disconnect(&disconnection::unbound()),
+                WakeUp::Expired(Expired::Idle) => self.dispatcher.disconnect(&disconnection::idle()),
             }
-            if self.dispatcher.state() == State::ShuttingDown && !self.dispatcher.is_busy() {
+            if self.dispatcher.state() == ConnectionPhase::ShuttingDown && !self.dispatcher.is_busy() {
                 self.dispatcher.disconnect(&disconnection::shutting_down());
             }
             if self.dispatcher.output.is_sent() {
                 match self.dispatcher.state() {
-                    State::Closing => {
+                    ConnectionPhase::Closing => {
                         let _ = tokio::time::timeout(LAST_WORDS, self.stream.shutdown()).await;
                         return End::Closed;
                     }
-                    State::StartingTls => return End::StartTls(self.stream),
-                    State::Draining if !self.dispatcher.is_busy() => {
+                    ConnectionPhase::StartingTls => return End::StartTls(self.stream),
+                    ConnectionPhase::Draining if !self.dispatcher.is_busy() => {
                         // TLS answers the client's close_notify with its own (RFC 5246 section 7.2.1).
                         if self.dispatcher.session.secure {
                             let _ = tokio::time::timeout(LAST_WORDS, self.stream.shutdown()).await;
                         }
                         return End::Closed;
                     }
-                    State::Open | State::Draining | State::ShuttingDown => {}
+                    ConnectionPhase::Open | ConnectionPhase::Draining | ConnectionPhase::ShuttingDown => {}
                 }
             }
         }
     }
 
-    async fn next_event(&mut self) -> Event {
+    async fn next_event(&mut self) -> WakeUp {
         poll_fn(|context| {
             let dispatcher = &mut self.dispatcher;
             if let Poll::Ready(wrote) = dispatcher.output.poll_write(&mut self.stream, context) {
-                return Poll::Ready(Event::Wrote(wrote));
+                return Poll::Ready(WakeUp::Wrote(wrote));
             }
             if let Poll::Ready(answer) = dispatcher.poll_bound(context) {
-                return Poll::Ready(Event::Bound(answer));
+                return Poll::Ready(WakeUp::Bound(answer));
             }
             if let Poll::Ready(ending) = dispatcher.poll_revoked(context) {
-                return Poll::Ready(Event::Revoked(ending));
+                return Poll::Ready(WakeUp::Revoked(ending));
             }
             if let Poll::Ready(dismissal) = self.poll_dismissed(context) {
-                return Poll::Ready(Event::Dismissed(dismissal));
+                return Poll::Ready(WakeUp::Dismissed(dismissal));
             }
             let dispatcher = &mut self.dispatcher;
             if dispatcher.poll_retired(context).is_ready() {
-                return Poll::Ready(Event::Retired);
+                return Poll::Ready(WakeUp::Retired);
             }
             if dispatcher.wants_input()
                 && let Poll::Ready(read) = dispatcher.input.poll_read(&mut self.stream, context)
             {
-                return Poll::Ready(Event::Read(read));
+                return Poll::Ready(WakeUp::Read(read));
             }
             if dispatcher.wants_to_advance() {
-                return Poll::Ready(Event::Advance);
+                return Poll::Ready(WakeUp::Advance);
             }
-            if matches!(dispatcher.state(), State::Open | State::Draining)
-                && self.shutdown.poll(context).is_ready()
+            if matches!(
+                dispatcher.state(),
+                ConnectionPhase::Open | ConnectionPhase::Draining
+            ) && self.shutdown.poll(context).is_ready()
             {
-                return Poll::Ready(Event::Shutdown);
+                return Poll::Ready(WakeUp::Shutdown);
             }
-            self.poll_deadlines(context).map(Event::Expired)
+            self.poll_deadlines(context).map(WakeUp::Expired)
         })
         .await
     }
@@ -250,7 +252,7 @@ impl<S: RecordStream> Connection<'_, S> {
 
     /// Whether the client, which sends no more, is most likely gone.
     fn is_deserted(&self) -> bool {
-        self.dispatcher.state() == State::Draining && self.deadlines.is_deserted()
+        self.dispatcher.state() == ConnectionPhase::Draining && self.deadlines.is_deserted()
     }
 }
 

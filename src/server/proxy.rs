@@ -42,7 +42,7 @@ pub(super) enum ProxyError {
 
 /// A connection behind its header.
 #[derive(Debug)]
-pub(super) struct Accepted<S> {
+pub(super) struct AcceptedConnection<S> {
     /// The client's address.
     pub(super) client: SocketAddr,
     /// The peer that named it in a header.
@@ -55,7 +55,7 @@ pub(super) struct Accepted<S> {
 
 /// Whose headers are believed.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Trust<'a> {
+pub(super) struct TrustedPeers<'a> {
     /// The networks.
     pub(super) networks: &'a [IpNet],
     /// Whether an admin named them. Only then a header's word about TLS counts.
@@ -64,7 +64,7 @@ pub(super) struct Trust<'a> {
 
 /// What a header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Source {
+struct HeaderContents {
     client: SocketAddr,
     tls: bool,
 }
@@ -75,11 +75,11 @@ struct Source {
 pub(super) async fn accept<S: AsyncRead + Unpin>(
     mut stream: S,
     peer: SocketAddr,
-    trust: Trust<'_>,
+    trust: TrustedPeers<'_>,
     enough: impl Future<Output = ()>,
-) -> Result<Accepted<S>, ProxyError> {
+) -> Result<AcceptedConnection<S>, ProxyError> {
     let address = canonical(peer);
-    let accepted = |client, tls, octets, stream| Accepted {
+    let accepted = |client, tls, octets, stream| AcceptedConnection {
         client,
         named_by: None,
         tls,
@@ -102,7 +102,7 @@ pub(super) async fn accept<S: AsyncRead + Unpin>(
         Some(source) => Ok(match source {
             Some(source) => {
                 let tls = source.tls && trust.named;
-                Accepted {
+                AcceptedConnection {
                     named_by: Some(address.ip()),
                     ..accepted(canonical(source.client), tls, octets, stream)
                 }
@@ -124,7 +124,7 @@ pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
 async fn read_header<S: AsyncRead + Unpin>(
     stream: &mut S,
     octets: &mut Zeroizing<Vec<u8>>,
-) -> Result<Option<Source>, ProxyError> {
+) -> Result<Option<HeaderContents>, ProxyError> {
     loop {
         if octets.len() >= MAX_HEADER {
             return Err(ProxyError::Malformed);
@@ -144,7 +144,7 @@ async fn read_header<S: AsyncRead + Unpin>(
         match ProxyHeader::parse(octets, ParseConfig::default()) {
             Ok((header, length)) => {
                 // A load balancer that speaks for itself, to check our health, has no address and no client under TLS.
-                let source = header.proxied_address().map(|address| Source {
+                let source = header.proxied_address().map(|address| HeaderContents {
                     client: address.source,
                     tls: header.ssl().is_some_and(|ssl| ssl.client_ssl()),
                 });
@@ -180,8 +180,8 @@ mod tests {
         tokio::time::sleep(Duration::from_millis(50))
     }
 
-    fn trust(networks: &[IpNet]) -> Trust<'_> {
-        Trust {
+    fn trust(networks: &[IpNet]) -> TrustedPeers<'_> {
+        TrustedPeers {
             networks,
             named: true,
         }
@@ -246,7 +246,7 @@ mod tests {
             ("10.0.0.1:1", false, v2(0x21, &tls_field(SSL)), false),
             ("192.0.2.1:1", true, v2(0x21, &tls_field(SSL)), false),
         ] {
-            let trust = Trust {
+            let trust = TrustedPeers {
                 networks: &trusted,
                 named,
             };

@@ -78,7 +78,7 @@ impl LdapService {
         let deadline = Instant::now() + config.limits.handshake_timeout;
         let _open = self.outpost.metrics().connection_opened();
         stream.send_at_once();
-        let trust = proxy::Trust {
+        let trust = proxy::TrustedPeers {
             networks: &config.listen.trusted_proxies,
             named: config.listen.trusted_proxies_set,
         };

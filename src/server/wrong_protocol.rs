@@ -16,35 +16,37 @@ pub(super) enum Expected {
 
 /// Names what a confused client did; `None` when the octets may well be what was expected, or nothing that is known.
 pub(super) fn explain(octets: &[u8], expected: Expected) -> Option<&'static str> {
-    let found = Found::of(octets)?;
+    let found = FoundProtocol::of(octets)?;
     Some(match (found, expected) {
-        (Found::Tls, Expected::Ldap) => {
+        (FoundProtocol::Tls, Expected::Ldap) => {
             "TLS was spoken to the LDAP port: use ldap:// with StartTLS there, or the LDAPS port"
         }
-        (Found::Tls, Expected::Inside) => {
+        (FoundProtocol::Tls, Expected::Inside) => {
             "TLS was spoken inside TLS: is there a second encryption on the way?"
         }
-        (Found::Ldap, Expected::Ldaps) => {
+        (FoundProtocol::Ldap, Expected::Ldaps) => {
             "plain LDAP was spoken to the LDAPS port: use ldaps:// in the client, or the LDAP port"
         }
-        (Found::Ldap, Expected::StartTls) => "the client asked for StartTLS and went on in clear",
-        (Found::Http, Expected::Ldap) => "HTTP was spoken to the LDAP port: check the address in the client",
-        (Found::Http, _) => "HTTP was spoken to the LDAPS port: check the address in the client",
-        (Found::Proxy, _) => {
+        (FoundProtocol::Ldap, Expected::StartTls) => "the client asked for StartTLS and went on in clear",
+        (FoundProtocol::Http, Expected::Ldap) => {
+            "HTTP was spoken to the LDAP port: check the address in the client"
+        }
+        (FoundProtocol::Http, _) => "HTTP was spoken to the LDAPS port: check the address in the client",
+        (FoundProtocol::Proxy, _) => {
             "a PROXY protocol header came from an address outside AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS \
              (--trusted-proxies): \
              add the load balancer's address there"
         }
-        (Found::Ssh, _) => "SSH was spoken to an LDAP port: check the address in the client",
-        (Found::Tls, Expected::Ldaps | Expected::StartTls)
-        | (Found::Ldap, Expected::Ldap | Expected::Inside) => {
+        (FoundProtocol::Ssh, _) => "SSH was spoken to an LDAP port: check the address in the client",
+        (FoundProtocol::Tls, Expected::Ldaps | Expected::StartTls)
+        | (FoundProtocol::Ldap, Expected::Ldap | Expected::Inside) => {
             return None;
         }
     })
 }
 
 #[derive(Clone, Copy)]
-enum Found {
+enum FoundProtocol {
     Tls,
     Ldap,
     Http,
@@ -52,7 +54,7 @@ enum Found {
     Ssh,
 }
 
-impl Found {
+impl FoundProtocol {
     fn of(octets: &[u8]) -> Option<Self> {
         const HTTP: [&[u8]; 7] = [b"GET ", b"POST", b"HEAD", b"PUT ", b"OPTI", b"CONN", b"PRI "];
         let begins = |start: &&[u8]| octets.iter().zip(*start).all(|(octet, of)| octet == of);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use akldap_authentik::events::{Hello, Subscription, Timings, listen};
-use akldap_authentik::flow::{BindRequest, CodeRule, Executor, FlowOutcome, NoObserver};
+use akldap_authentik::flow::{CodeRule, Executor, FlowOutcome, LoginRequest, NoObserver};
 use akldap_testing::authentik_server::{Reply, Script, TOKEN, session_cookie};
 use akldap_testing::captured_log::Log;
 use tokio::sync::mpsc;
@@ -27,7 +27,7 @@ async fn nothing_secret_is_logged_at_any_level() {
     .await;
     let executor = Executor::new(script.client(), Arc::new(NoObserver));
     let client_ip: IpAddr = "192.0.2.7".parse().unwrap();
-    let request = BindRequest {
+    let request = LoginRequest {
         flow_slug: "f",
         username: "u",
         password: b"hunter2;123456",

@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use akldap::diff::{self, Detail, Request, Target};
+use akldap::diff::{self, Detail, DiffRequest, Target};
 use tokio::process::Command;
 
 use akldap_testing::client_test::client_test;
@@ -81,7 +81,7 @@ async fn openldap_is_compared_with_openldap_and_with_this_server() {
     };
     let (one, mut other) = tokio::join!(Slapd::start("alice@example"), Slapd::start("alice@other"));
     let target = |uri: &str| Target::parse(uri, false).expect("a URI");
-    let mut request = Request {
+    let mut request = DiffRequest {
         ours: target(&one.uri),
         theirs: target(&other.uri),
         bind_dn: "cn=admin,dc=example".to_owned(),

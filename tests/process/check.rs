@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use akldap::check::{self, Area, Report, Request, Verdict};
+use akldap::check::{self, Area, CheckRequest, Report, Verdict};
 use akldap::config::{Config, StringMap};
 use akldap_simulator::{Directory, Fault, Identification, Options, Rule, Simulator, Stage};
 use akldap_testing::certificates::{pair, serving, with_second_provider};
@@ -97,7 +97,7 @@ impl SetUp {
             simulator.shutdown().await;
         }
         let config = Config::read(&strings).expect("a configuration");
-        let request = Request {
+        let request = CheckRequest {
             is_before_start: true,
             areas: areas.to_vec(),
             bind_dn: Some(self.account.0),
@@ -438,7 +438,7 @@ async fn by_check_alone_six_faults_become_a_working_set_up() {
     let temporary = tempfile::tempdir().expect("a folder");
     let mut strings = settings(&simulator, &temporary);
     strings.set("AUTHENTIK_TOKEN", "copied-from-elsewhere");
-    let request = Request {
+    let request = CheckRequest {
         is_before_start: true,
         areas: Vec::new(),
         bind_dn: Some(user_dn(SERVICE)),

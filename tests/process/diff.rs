@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
-use akldap::diff::{self, Detail, Kind, Report, Request, Search, Target};
+use akldap::diff::{self, ComparedSearch, Detail, DiffReport, DiffRequest, Kind, Target};
 use akldap_simulator::Directory;
 use akldap_testing::certificates::{pair, path, serving};
 use akldap_testing::scenery::{directory, recommended};
@@ -34,9 +34,9 @@ fn uri(stage: &Stage) -> String {
     format!("ldap://{}", stage.ldap())
 }
 
-fn request(ours: &Stage, theirs: &Stage) -> Request {
+fn request(ours: &Stage, theirs: &Stage) -> DiffRequest {
     let target = |stage| Target::parse(&uri(stage), false).expect("a URI");
-    Request {
+    DiffRequest {
         ours: target(ours),
         theirs: target(theirs),
         bind_dn: user_dn("ldapservice"),
@@ -48,12 +48,12 @@ fn request(ours: &Stage, theirs: &Stage) -> Request {
     }
 }
 
-async fn run(request: &Request) -> Report {
+async fn run(request: &DiffRequest) -> DiffReport {
     let compared = diff::run(request, PASSWORD.as_bytes()).await;
     compared.unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn text(report: &Report) -> String {
+fn text(report: &DiffReport) -> String {
     report.text(Detail::default())
 }
 
@@ -123,7 +123,7 @@ async fn entries_and_members_that_only_one_server_has_are_told_once() {
         "{text}"
     );
     let other = run(&request(&theirs, &ours)).await;
-    let count = |report: &Report, kind| {
+    let count = |report: &DiffReport, kind| {
         let told = report.findings.iter().flat_map(|finding| &finding.told);
         told.filter(|told| told.difference.kind() == kind).count()
     };
@@ -145,7 +145,7 @@ async fn codes_and_orders_are_compared() {
     let (ours, theirs) = tokio::join!(stage(hidden), stage(|_| {}));
     let mut request = request(&ours, &theirs);
     let base = format!("ldap:///cn=alice,ou=users,{SUFFIX}");
-    request.searches = Some(vec![Search::parse("read", &base).expect("a search")]);
+    request.searches = Some(vec![ComparedSearch::parse("read", &base).expect("a search")]);
     request.ignored = vec![Kind::Missing, Kind::Attribute];
     let text = text(&run(&request).await);
     assert!(

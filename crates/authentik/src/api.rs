@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::access::{AccessCheck, Me};
 use super::certificate::CertificateKeyPair;
-use super::client::{Answer, AnswerKind, Caller, Client};
+use super::client::{AnswerKind, Caller, Client, HttpAnswer};
 use super::error::ApiError;
 use super::group::Group;
 use super::outpost::{OutpostChoice, OutpostInstance, RootConfig};
@@ -272,7 +272,7 @@ impl Client {
     }
 
     async fn object<T: for<'de> Deserialize<'de>>(&self, path: &str) -> Result<T, ApiError> {
-        let answer: Answer = self
+        let answer: HttpAnswer = self
             .get_json(self.endpoint().api(path), Caller::Outpost, AnswerKind::Object)
             .await?;
         serde_json::from_slice(&answer.body).map_err(|error| answer.malformed(error.to_string()))
@@ -281,7 +281,7 @@ impl Client {
 
 /// A page as it came.
 pub struct RawPage {
-    answer: Answer,
+    answer: HttpAnswer,
     pagination: Pagination,
 }
 
@@ -290,7 +290,7 @@ impl RawPage {
     #[cfg(feature = "fixtures")]
     pub fn of(url: Url, body: Vec<u8>) -> Self {
         let pagination = decode_pagination(&body).unwrap_or_default();
-        let answer = Answer {
+        let answer = HttpAnswer {
             url,
             status: 200,
             headers: reqwest::header::HeaderMap::new(),

@@ -19,15 +19,15 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::contact::Contact;
-use super::cookie::Cookies;
+use super::cookie::CookieJar;
 use super::endpoint::Endpoint;
 use super::error::ApiError;
 use super::events::disconnect::Disconnect;
 use super::http::Http;
 use super::settings::Settings;
-use super::token::{Credentials, Token, TokenFileError, TokenRenewal};
+use super::token::{Credentials, CurrentToken, TokenFileError, TokenRenewal};
 use super::transport::{Credential, Request, Transport, Wire};
-pub(crate) use answer::Answer;
+pub(crate) use answer::HttpAnswer;
 use answer::without_query;
 
 /// Bytes read of a listing. 20,000 users with all they carry are about 40 MB.
@@ -50,7 +50,7 @@ struct Inner {
     endpoint: Endpoint,
     settings: Settings,
     transport: Arc<dyn Transport>,
-    token: Token,
+    token: CurrentToken,
     contact: Contact,
 }
 
@@ -67,7 +67,7 @@ pub(crate) enum Caller<'a> {
     Outpost,
     /// A user, by the cookies of a flow; the outpost vouches for the client address.
     User {
-        cookies: &'a Cookies,
+        cookies: &'a CookieJar,
         client_ip: Option<IpAddr>,
     },
 }
@@ -86,7 +86,7 @@ impl Client {
     /// When the settings do not allow a call.
     pub fn over(transport: Arc<dyn Transport>, settings: Settings) -> Result<Self, ApiError> {
         let endpoint = Endpoint::new(&settings.host)?;
-        let token = Token::new(&settings.token, settings.token_file.clone())?;
+        let token = CurrentToken::new(&settings.token, settings.token_file.clone())?;
         Ok(Self {
             inner: Arc::new(Inner {
                 transport,
@@ -172,7 +172,7 @@ impl Client {
         url: Url,
         caller: Caller<'_>,
         kind: AnswerKind,
-    ) -> Result<Answer, ApiError> {
+    ) -> Result<HttpAnswer, ApiError> {
         let bearer = matches!(caller, Caller::Outpost);
         let once = || async {
             let used = self.inner.token.current();
@@ -181,26 +181,26 @@ impl Client {
                 .await?;
             if bearer && answer.status == 403 && self.inner.token.is_renewed_after(&used).await {
                 tracing::info!("authentik refused the token; the one its file holds now is used");
-                return Err(Refused::Again(answer.status_error(bearer)));
+                return Err(FailedCall::Again(answer.status_error(bearer)));
             }
             if answer.status != 200 {
-                return Err(Refused::Error(answer.status_error(bearer)));
+                return Err(FailedCall::Error(answer.status_error(bearer)));
             }
             answer.json_body()?;
             Ok(answer)
         };
         match once().await {
             Ok(answer) => Ok(answer),
-            Err(Refused::Again(_)) => once().await.map_err(Refused::into_error),
-            Err(Refused::Error(error)) if error.is_recycled_worker() => {
+            Err(FailedCall::Again(_)) => once().await.map_err(FailedCall::into_error),
+            Err(FailedCall::Error(error)) if error.is_recycled_worker() => {
                 tracing::debug!(%error, "calling authentik once more");
-                once().await.map_err(Refused::into_error)
+                once().await.map_err(FailedCall::into_error)
             }
-            Err(Refused::Error(error)) => match error.throttled_for() {
+            Err(FailedCall::Error(error)) => match error.throttled_for() {
                 Some(wait) => {
                     tracing::debug!(%error, wait_s = wait.as_secs_f64(), "authentik asks to wait");
                     tokio::time::sleep(wait).await;
-                    once().await.map_err(Refused::into_error)
+                    once().await.map_err(FailedCall::into_error)
                 }
                 None => Err(error),
             },
@@ -215,7 +215,7 @@ impl Client {
         caller: Caller<'_>,
         body: Option<Zeroizing<Vec<u8>>>,
         kind: AnswerKind,
-    ) -> Result<Answer, ApiError> {
+    ) -> Result<HttpAnswer, ApiError> {
         let credentials = self.inner.token.current();
         self.send_with(&credentials, method, url, caller, body, kind)
             .await
@@ -229,12 +229,12 @@ impl Client {
         caller: Caller<'_>,
         body: Option<Zeroizing<Vec<u8>>>,
         kind: AnswerKind,
-    ) -> Result<Answer, ApiError> {
+    ) -> Result<HttpAnswer, ApiError> {
         let limit = kind.timeout(&self.inner.settings);
         let name = without_query(&url).to_owned();
         let request = self.request(credentials, method, url.clone(), caller, body, kind.max_bytes());
         let result = match tokio::time::timeout(limit, self.inner.transport.call(request)).await {
-            Ok(result) => result.map(|reply| Answer {
+            Ok(result) => result.map(|reply| HttpAnswer {
                 url,
                 status: reply.status,
                 headers: reply.headers,
@@ -313,12 +313,12 @@ fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
 }
 
 /// Why a call came to nothing, and whether it is to be made again at once.
-enum Refused {
+enum FailedCall {
     Again(ApiError),
     Error(ApiError),
 }
 
-impl Refused {
+impl FailedCall {
     fn into_error(self) -> ApiError {
         match self {
             Self::Again(error) | Self::Error(error) => error,
@@ -326,7 +326,7 @@ impl Refused {
     }
 }
 
-impl From<ApiError> for Refused {
+impl From<ApiError> for FailedCall {
     fn from(error: ApiError) -> Self {
         Self::Error(error)
     }

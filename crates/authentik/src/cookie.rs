@@ -24,11 +24,11 @@ struct Cookie {
 
 /// The jar. Its `Debug` shows names only.
 #[derive(Clone, Default)]
-pub(crate) struct Cookies {
+pub(crate) struct CookieJar {
     jar: Vec<Cookie>,
 }
 
-impl fmt::Debug for Cookies {
+impl fmt::Debug for CookieJar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list()
             .entries(self.jar.iter().map(|cookie| &cookie.name))
@@ -36,7 +36,7 @@ impl fmt::Debug for Cookies {
     }
 }
 
-impl Cookies {
+impl CookieJar {
     /// Takes over every `Set-Cookie` of an answer received at `now`, deletions included.
     pub(crate) fn absorb(&mut self, headers: &HeaderMap, now: SystemTime) {
         for header in headers.get_all(SET_COOKIE) {
@@ -135,12 +135,12 @@ impl Cookies {
 mod tests {
     use super::*;
 
-    fn jar(lines: &[&str], now: SystemTime) -> Cookies {
+    fn jar(lines: &[&str], now: SystemTime) -> CookieJar {
         let mut headers = HeaderMap::new();
         for line in lines {
             headers.append(SET_COOKIE, HeaderValue::from_str(line).unwrap());
         }
-        let mut cookies = Cookies::default();
+        let mut cookies = CookieJar::default();
         cookies.absorb(&headers, now);
         cookies
     }

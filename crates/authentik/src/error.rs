@@ -410,7 +410,7 @@ mod tests {
             ApiError::from_status("http://x/", &answer(status, kind, body), bearer)
         };
         assert!(matches!(
-            from(403, json, r#"{"detail":"Token invalid/expired"}"#, true),
+            from(403, json, r#"{"detail":"CurrentToken invalid/expired"}"#, true),
             ApiError::TokenInvalid { .. }
         ));
         let session = from(

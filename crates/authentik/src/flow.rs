@@ -21,5 +21,5 @@ pub use executor::Executor;
 pub use first_stage::FirstStage;
 pub use observer::{FlowMethod, FlowObserver, FlowStep, NoObserver};
 pub use outcome::{FlowError, FlowOutcome, Rejection, Unbound};
-pub use request::BindRequest;
+pub use request::LoginRequest;
 pub use secret::CodeRule;

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::page::{Fields, Listed, check_attributes, nullable};
+use super::page::{Listed, RowFields, check_attributes, nullable};
 
 /// A group. Every field but `pk` and `name` may be missing in the answer and is empty then.
 #[derive(Clone, Debug, Deserialize)]
@@ -59,7 +59,7 @@ impl Listed for Group {
         Some(text.to_owned())
     }
 
-    fn salvage(fields: &mut Fields<'_>) -> Result<Self, String> {
+    fn salvage(fields: &mut RowFields<'_>) -> Result<Self, String> {
         Ok(Self {
             pk: fields.required("pk")?,
             num_pk: fields.optional("num_pk"),

@@ -4,7 +4,7 @@
 //! are found, and when looks at a changing list agree. Must not know when to read, what a directory is made of, or what is
 //! served.
 //!
-//! A [`Reader`] hands out [`Changes`]. Whoever shows them says so, and the next look begins there:
+//! A [`ListReader`] hands out [`Changes`]. Whoever shows them says so, and the next look begins there:
 //!
 //! ```
 //! use std::collections::{BTreeMap, HashMap};
@@ -83,12 +83,12 @@ mod split;
 mod whole;
 mod zone;
 
-pub use changes::{Changes, Known, LookTimes, Oddity, Rows};
+pub use changes::{Changes, KnownUsers, LookTimes, Oddity, UserRows};
 pub use error::{ReadError, ScanError};
-pub use groups::Groups;
+pub use groups::GroupRows;
 pub use look::sort_by_date;
 pub use options::{PageRequest, ScanOptions};
-pub use reader::{Looked, Progress, Reader, Reading};
+pub use reader::{ListReader, Looked, Reading, ReadingProgress};
 pub use scan::{Opening, Scan, ScanSummary};
 pub use source::{Lists, Source};
-pub use split::Unreadable;
+pub use split::UnreadableRow;

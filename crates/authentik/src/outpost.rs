@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::page::{Fields, Listed, RowWarning, nullable};
+use super::page::{Listed, RowFields, RowWarning, nullable};
 
 /// authentik's default for how long it caches flow plans.
 const DEFAULT_CACHE_SECONDS: u64 = 300;
@@ -56,7 +56,7 @@ impl Listed for OutpostInstance {
         Some(text.to_owned())
     }
 
-    fn salvage(fields: &mut Fields<'_>) -> Result<Self, String> {
+    fn salvage(fields: &mut RowFields<'_>) -> Result<Self, String> {
         Ok(Self {
             pk: fields.required("pk")?,
             name: fields.optional("name"),

@@ -128,7 +128,7 @@ pub trait Listed: DeserializeOwned {
     fn parse_key(text: &str) -> Option<Self::Key>;
 
     /// Decodes an odd row field by field, or says why it cannot be had at all.
-    fn salvage(fields: &mut Fields<'_>) -> Result<Self, String>;
+    fn salvage(fields: &mut RowFields<'_>) -> Result<Self, String>;
 
     /// Repairs what decodes but must not be passed on, as an attribute list that is none.
     fn check(&mut self) -> Vec<(&'static str, String)> {
@@ -191,7 +191,7 @@ pub(crate) fn decode_page<T: Listed>(body: &[u8]) -> Result<Page<T>, String> {
             let problems = row.check();
             if !problems.is_empty() {
                 let name = Some(row.label().to_owned());
-                let fields = Fields {
+                let fields = RowFields {
                     kind: T::KIND,
                     name,
                     raw: HashMap::new(),
@@ -228,7 +228,7 @@ pub(crate) fn decode_page<T: Listed>(body: &[u8]) -> Result<Page<T>, String> {
 }
 
 fn decode_row<T: Listed>(raw: &RawValue, rows: &mut Vec<T>, skipped: &mut Vec<RowWarning>) {
-    let mut fields = Fields::of(T::KIND, raw);
+    let mut fields = RowFields::of(T::KIND, raw);
     let decoded = serde_json::from_str::<T>(raw.get()).or_else(|error| {
         if fields.raw.is_empty() {
             Err(error.to_string())
@@ -277,14 +277,14 @@ pub(crate) fn decode_one<T: Listed>(body: &[u8]) -> Result<(T, Vec<RowWarning>),
 }
 
 /// The fields of an odd row, taken one by one.
-pub struct Fields<'a> {
+pub struct RowFields<'a> {
     kind: &'static str,
     name: Option<String>,
     raw: HashMap<String, &'a RawValue>,
     warnings: Vec<RowWarning>,
 }
 
-impl<'a> Fields<'a> {
+impl<'a> RowFields<'a> {
     fn of(kind: &'static str, row: &'a RawValue) -> Self {
         let raw: HashMap<String, &'a RawValue> = serde_json::from_str(row.get()).unwrap_or_default();
         let text = |key: &str| {

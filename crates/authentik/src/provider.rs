@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::page::{Fields, Listed, nullable};
+use super::page::{Listed, RowFields, nullable};
 
 /// authentik's default for a new provider.
 const DEFAULT_UID_START: i64 = 2000;
@@ -109,7 +109,7 @@ impl Listed for LdapProvider {
         text.parse().ok()
     }
 
-    fn salvage(fields: &mut Fields<'_>) -> Result<Self, String> {
+    fn salvage(fields: &mut RowFields<'_>) -> Result<Self, String> {
         Ok(Self {
             pk: fields.required("pk")?,
             name: fields.required("name")?,

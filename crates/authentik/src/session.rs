@@ -13,7 +13,7 @@ use reqwest::header::HeaderMap;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::cookie::Cookies;
+use super::cookie::CookieJar;
 
 /// The name of authentik's session cookie.
 pub(crate) const SESSION_COOKIE: &str = "authentik_session";
@@ -46,7 +46,7 @@ pub(crate) enum SessionCookie {
 }
 
 impl SessionCookie {
-    pub(crate) fn of(cookies: &Cookies) -> Self {
+    pub(crate) fn of(cookies: &CookieJar) -> Self {
         let Some(value) = cookies.get(SESSION_COOKIE) else {
             return Self::Missing;
         };
@@ -75,7 +75,7 @@ pub struct Session {
     sid: Zeroizing<String>,
     uid: String,
     expires: Option<SystemTime>,
-    cookies: Cookies,
+    cookies: CookieJar,
     code: bool,
     began: Option<SystemTime>,
 }
@@ -91,7 +91,7 @@ impl fmt::Debug for Session {
 
 impl Session {
     /// The session of these cookies if their newest session cookie says that somebody is logged in.
-    pub(crate) fn authenticated(cookies: &Cookies) -> Option<Self> {
+    pub(crate) fn authenticated(cookies: &CookieJar) -> Option<Self> {
         match SessionCookie::of(cookies) {
             SessionCookie::Claims(Claims {
                 sid,
@@ -103,7 +103,7 @@ impl Session {
     }
 
     /// The session of a plain cookie whose owner `users/me` has named.
-    pub(crate) fn plain(sid: Zeroizing<String>, uid: String, cookies: &Cookies) -> Self {
+    pub(crate) fn plain(sid: Zeroizing<String>, uid: String, cookies: &CookieJar) -> Self {
         Self::new(sid, uid, cookies)
     }
 
@@ -113,12 +113,12 @@ impl Session {
         let session = Self::new(
             Zeroizing::new(sid.to_owned()),
             uid.to_owned(),
-            &Cookies::default(),
+            &CookieJar::default(),
         );
         Self { expires, ..session }
     }
 
-    fn new(sid: Zeroizing<String>, uid: String, cookies: &Cookies) -> Self {
+    fn new(sid: Zeroizing<String>, uid: String, cookies: &CookieJar) -> Self {
         Self {
             sid,
             uid,
@@ -173,7 +173,7 @@ impl Session {
         cookies.get(SESSION_COOKIE).is_none()
     }
 
-    pub(crate) fn cookies(&self) -> &Cookies {
+    pub(crate) fn cookies(&self) -> &CookieJar {
         &self.cookies
     }
 }
@@ -247,13 +247,13 @@ mod tests {
     use super::*;
     use reqwest::header::{HeaderValue, SET_COOKIE};
 
-    fn cookies(value: &str) -> Cookies {
+    fn cookies(value: &str) -> CookieJar {
         let mut headers = HeaderMap::new();
         headers.append(
             SET_COOKIE,
             HeaderValue::from_str(&format!("{SESSION_COOKIE}={value}; Path=/")).unwrap(),
         );
-        let mut cookies = Cookies::default();
+        let mut cookies = CookieJar::default();
         cookies.absorb(&headers, SystemTime::UNIX_EPOCH);
         cookies
     }
@@ -291,7 +291,7 @@ mod tests {
         for bad in ["abc", "a.b", "a.b.c.d", "..", "a.*.c"] {
             assert!(Session::authenticated(&cookies(bad)).is_none(), "{bad}");
         }
-        assert!(Session::authenticated(&Cookies::default()).is_none());
+        assert!(Session::authenticated(&CookieJar::default()).is_none());
         assert!(matches!(
             SessionCookie::of(&cookies("plainkey")),
             SessionCookie::Plain(_)

@@ -56,7 +56,7 @@ impl Credentials {
 }
 
 /// The token of the moment.
-pub(crate) struct Token {
+pub(crate) struct CurrentToken {
     current: ArcSwap<Credentials>,
     file: Option<PathBuf>,
     /// Tells whoever keeps something under a key made of the token.
@@ -97,15 +97,15 @@ pub enum TokenFileError {
     },
 }
 
-impl fmt::Debug for Token {
+impl fmt::Debug for CurrentToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Token")
+        f.debug_struct("CurrentToken")
             .field("file", &self.file)
             .finish_non_exhaustive()
     }
 }
 
-impl Token {
+impl CurrentToken {
     pub(crate) fn new(token: &SecretString, file: Option<PathBuf>) -> Result<Self, ApiError> {
         let credentials = Credentials::new(token.expose_secret()).ok_or_else(|| {
             ApiError::Settings("AUTHENTIK_TOKEN contains characters that no token can have".to_owned())
@@ -183,7 +183,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("token");
         std::fs::write(&file, "first\n").unwrap();
-        let token = Token::new(&SecretString::from("first"), Some(file.clone())).unwrap();
+        let token = CurrentToken::new(&SecretString::from("first"), Some(file.clone())).unwrap();
         let first = token.current();
         assert_eq!(token.renew().await.unwrap(), TokenRenewal::Unchanged);
         assert!(!token.is_renewed_after(&first).await);
@@ -206,7 +206,7 @@ mod tests {
             Err(TokenFileError::Unreadable { .. })
         ));
         assert_eq!(token.secret().expose_secret(), "second");
-        let fixed = Token::new(&SecretString::from("first"), None).unwrap();
+        let fixed = CurrentToken::new(&SecretString::from("first"), None).unwrap();
         assert_eq!(fixed.renew().await.unwrap(), TokenRenewal::NoFile);
         assert!(!format!("{token:?}{:?}", token.current().bearer()).contains("second"));
     }

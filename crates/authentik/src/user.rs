@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::page::{Fields, Listed, check_attributes, nullable};
+use super::page::{Listed, RowFields, check_attributes, nullable};
 use super::timestamp::Timestamp;
 
 /// A user. Every field but `pk` and `username` may be missing in the answer and is empty then.
@@ -77,7 +77,7 @@ impl Listed for User {
         text.parse().ok()
     }
 
-    fn salvage(fields: &mut Fields<'_>) -> Result<Self, String> {
+    fn salvage(fields: &mut RowFields<'_>) -> Result<Self, String> {
         Ok(Self {
             pk: fields.required("pk")?,
             username: fields.required("username")?,

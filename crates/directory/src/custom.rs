@@ -10,7 +10,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use self::policy::{CustomPolicy, Verdict};
+use self::policy::{CustomPolicy, Treatment};
 use crate::model::attribute::MAX_NAME;
 use crate::values::photo;
 
@@ -114,9 +114,9 @@ fn admitted_name(key: &str, policy: CustomPolicy) -> Result<(String, Vec<String>
     ];
     for spelling in spellings.into_iter().flatten() {
         match policy.verdict(spelling.as_bytes()) {
-            Verdict::Served | Verdict::AddedClasses => {}
-            Verdict::Reserved => return Err(LeftOut::Reserved),
-            Verdict::Withheld(place) => return Err(LeftOut::Withheld(place)),
+            Treatment::Served | Treatment::AddedClasses => {}
+            Treatment::Reserved => return Err(LeftOut::Reserved),
+            Treatment::Withheld(place) => return Err(LeftOut::Withheld(place)),
         }
     }
     let named = |name: &str| name.contains(char::is_alphanumeric);
@@ -208,7 +208,8 @@ fn values(raw: &RawValue, username: Option<&str>) -> Vec<Vec<u8>> {
     if !text.starts_with('[') {
         return value(text, username).into_iter().collect();
     }
-    let elements = serde_json::from_str::<Elements<'_>>(text).map_or(Vec::new(), |Elements(list)| list);
+    let elements =
+        serde_json::from_str::<JsonElements<'_>>(text).map_or(Vec::new(), |JsonElements(list)| list);
     elements
         .into_iter()
         .filter_map(|element| value(element.get(), username))
@@ -279,13 +280,13 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     }
 }
 
-struct Elements<'a>(Vec<&'a RawValue>);
+struct JsonElements<'a>(Vec<&'a RawValue>);
 
-impl<'de: 'a, 'a> Deserialize<'de> for Elements<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for JsonElements<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct ElementsVisitor;
         impl<'de> Visitor<'de> for ElementsVisitor {
-            type Value = Elements<'de>;
+            type Value = JsonElements<'de>;
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 formatter.write_str("a JSON array")
             }
@@ -294,7 +295,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Elements<'a> {
                 while let Some(element) = sequence.next_element::<&'de RawValue>()? {
                     elements.push(element);
                 }
-                Ok(Elements(elements))
+                Ok(JsonElements(elements))
             }
         }
         deserializer.deserialize_seq(ElementsVisitor)

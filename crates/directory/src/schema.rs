@@ -28,15 +28,15 @@ pub use rules::{BIT_AND, BIT_OR, IN_CHAIN, MATCHING_RULES};
 const MAX_NAME: usize = 64;
 
 /// By name, alias and OID in lower case. The tables are fixed, so that nobody can fill them with names that collide.
-type Names<T> = HashMap<String, &'static T, hashbrown::DefaultHashBuilder>;
+type ByName<T> = HashMap<String, &'static T, hashbrown::DefaultHashBuilder>;
 
-struct Index {
-    attributes: Names<AttributeType>,
-    classes: Names<ObjectClass>,
-    rules: Names<MatchingRule>,
+struct NameIndex {
+    attributes: ByName<AttributeType>,
+    classes: ByName<ObjectClass>,
+    rules: ByName<MatchingRule>,
 }
 
-static INDEX: LazyLock<Index> = LazyLock::new(|| Index {
+static INDEX: LazyLock<NameIndex> = LazyLock::new(|| NameIndex {
     attributes: ATTRIBUTE_TYPES
         .iter()
         .flat_map(|attribute| {
@@ -64,7 +64,7 @@ static INDEX: LazyLock<Index> = LazyLock::new(|| Index {
         .collect(),
 });
 
-fn find<T>(map: &Names<T>, name: &[u8]) -> Option<&'static T> {
+fn find<T>(map: &ByName<T>, name: &[u8]) -> Option<&'static T> {
     let mut buffer = [0; MAX_NAME];
     let lower = buffer.get_mut(..name.len())?;
     lower.copy_from_slice(name);

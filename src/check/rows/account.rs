@@ -2,7 +2,7 @@
 
 use akldap_authentik::flow::Rejection;
 
-use crate::check::facts::{AccountFacts, Facts, Login};
+use crate::check::facts::{AccountFacts, Facts, LoginEnd};
 use crate::check::row::{Area, Check, Verdict, fault_if};
 
 pub(super) const CHECKS: &[Check] = &[
@@ -29,10 +29,10 @@ pub(super) const CHECKS: &[Check] = &[
         judge: |facts| {
             with_account(facts, |account| match &account.login {
                 None => after("AK601"),
-                Some(Ok(Login::Done)) => Verdict::Well("authentik lets it in".to_owned()),
-                Some(Ok(Login::Rejected(Rejection::UnsupportedStage { .. }))) => after("AK507"),
-                Some(Ok(Login::Rejected(Rejection::NoCompatibleAuthenticator { .. }))) => after("AK510"),
-                Some(Ok(Login::Rejected(rejection))) => Verdict::Fault(rejection.to_string()),
+                Some(Ok(LoginEnd::Done)) => Verdict::Well("authentik lets it in".to_owned()),
+                Some(Ok(LoginEnd::Rejected(Rejection::UnsupportedStage { .. }))) => after("AK507"),
+                Some(Ok(LoginEnd::Rejected(Rejection::NoCompatibleAuthenticator { .. }))) => after("AK510"),
+                Some(Ok(LoginEnd::Rejected(rejection))) => Verdict::Fault(rejection.to_string()),
                 Some(Err(error)) if error.is_broken_flow() => after("AK508"),
                 Some(Err(error)) => Verdict::Fault(format!("{error}: {}", error.hint())),
             })

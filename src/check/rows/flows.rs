@@ -2,7 +2,7 @@
 
 use akldap_authentik::flow::{FirstStage, FlowError, Rejection};
 
-use crate::check::facts::{AccountFacts, Facts, FlowFacts, Login};
+use crate::check::facts::{AccountFacts, Facts, FlowFacts, LoginEnd};
 use crate::check::row::{Area, Check, Verdict, fault_if, joined};
 
 const IDENTIFICATION: &str = "ak-stage-identification";
@@ -135,7 +135,7 @@ pub(super) const CHECKS: &[Check] = &[
         fix: "Flows and Stages > Flows > the flow > Stage Bindings: remove the stage, or bind a policy that skips it for outposts",
         judge: |facts| {
             with_login(facts, |account, login| match login {
-                Ok(Login::Rejected(rejection @ Rejection::UnsupportedStage { .. })) => {
+                Ok(LoginEnd::Rejected(rejection @ Rejection::UnsupportedStage { .. })) => {
                     Verdict::Fault(rejection.to_string())
                 }
                 _ => Verdict::Well(account.stages.join(", ")),
@@ -151,7 +151,7 @@ pub(super) const CHECKS: &[Check] = &[
         judge: |facts| {
             with_login(facts, |_, login| match login {
                 Err(error @ FlowError::NotLoggedIn { .. }) => Verdict::Fault(error.to_string()),
-                Ok(Login::Done) => Verdict::Well("it does".to_owned()),
+                Ok(LoginEnd::Done) => Verdict::Well("it does".to_owned()),
                 _ => after("AK602"),
             })
         },
@@ -187,7 +187,7 @@ pub(super) const CHECKS: &[Check] = &[
                 let asks = account.stages.iter().any(|stage| stage == AUTHENTICATOR);
                 let off = matches!(&account.provider, Some(Ok(provider)) if !provider.mfa_support);
                 match login {
-                    Ok(Login::Rejected(rejection @ Rejection::NoCompatibleAuthenticator { .. })) => {
+                    Ok(LoginEnd::Rejected(rejection @ Rejection::NoCompatibleAuthenticator { .. })) => {
                         Verdict::Fault(rejection.to_string())
                     }
                     _ if asks && off => {
@@ -211,7 +211,7 @@ fn first_stages(facts: &Facts, problem: impl Fn(&str, &FirstStage) -> Option<Str
 
 fn with_login(
     facts: &Facts,
-    judge: impl FnOnce(&AccountFacts, &Result<Login, FlowError>) -> Verdict,
+    judge: impl FnOnce(&AccountFacts, &Result<LoginEnd, FlowError>) -> Verdict,
 ) -> Verdict {
     match &facts.account {
         None => Verdict::NotSeen("it takes a login: give --bind-dn and --password-file".to_owned()),

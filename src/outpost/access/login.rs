@@ -161,7 +161,7 @@ impl Drop for Login {
 /// All logins alive, by the name authentik gives the end of their session.
 #[derive(Debug)]
 pub struct Logins {
-    known: Mutex<Known>,
+    known: Mutex<KnownLogins>,
     unneeded: mpsc::Sender<UnneededSession>,
     /// Asks for a look at the logins whose review is due.
     due: Notify,
@@ -169,7 +169,7 @@ pub struct Logins {
 }
 
 #[derive(Debug, Default)]
-struct Known {
+struct KnownLogins {
     /// In an order of their own, so that those found together end in the same order each time.
     alive: BTreeMap<SessionEndId, Weak<Login>>,
     /// Sessions that ended before they were a login.
@@ -313,7 +313,7 @@ impl Logins {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Known> {
+    fn lock(&self) -> MutexGuard<'_, KnownLogins> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -14,19 +14,19 @@ use super::refusal::Refusal;
 #[derive(Debug)]
 pub struct BindAnswer {
     result: LdapResult,
-    outcome: Outcome,
+    outcome: BindOutcome,
     client: IpAddr,
 }
 
 #[derive(Debug)]
-enum Outcome {
+enum BindOutcome {
     Granted(Arc<Identity>),
-    Refused(Details),
+    Refused(RefusalDetails),
 }
 
 /// What the log and the metrics say about a refusal.
 #[derive(Debug)]
-struct Details {
+struct RefusalDetails {
     provider: Option<Arc<Provider>>,
     reason: Option<RejectReason>,
     cause: String,
@@ -39,7 +39,7 @@ impl BindAnswer {
     pub(super) fn granted(identity: Identity, client: IpAddr) -> Self {
         Self {
             result: LdapResult::success(),
-            outcome: Outcome::Granted(Arc::new(identity)),
+            outcome: BindOutcome::Granted(Arc::new(identity)),
             client,
         }
     }
@@ -51,7 +51,7 @@ impl BindAnswer {
         bind_dn: String,
         client: IpAddr,
     ) -> Self {
-        let details = Details {
+        let details = RefusalDetails {
             provider,
             reason: Some(refusal.reason),
             cause: refusal.cause,
@@ -62,13 +62,13 @@ impl BindAnswer {
     }
 
     /// A refusal. A result that says success is turned into an error: success needs an identity.
-    fn refused(mut result: LdapResult, details: Details, client: IpAddr) -> Self {
+    fn refused(mut result: LdapResult, details: RefusalDetails, client: IpAddr) -> Self {
         if result.code == ResultCode::Success {
             result = LdapResult::new(ResultCode::Other, "internal error while binding");
         }
         Self {
             result,
-            outcome: Outcome::Refused(details),
+            outcome: BindOutcome::Refused(details),
             client,
         }
     }
@@ -81,7 +81,7 @@ impl BindAnswer {
             "internal error while binding",
             "a bind failed inside akldap: see the line before",
         );
-        let details = Details {
+        let details = RefusalDetails {
             provider: None,
             reason: None,
             cause: refusal.cause,
@@ -99,40 +99,40 @@ impl BindAnswer {
     /// Who the client is from now on; `None` is anonymous.
     pub fn into_identity(self) -> Option<Arc<Identity>> {
         match self.outcome {
-            Outcome::Granted(identity) => Some(identity),
-            Outcome::Refused(_) => None,
+            BindOutcome::Granted(identity) => Some(identity),
+            BindOutcome::Refused(_) => None,
         }
     }
 
     /// The same for a look at it, before it is taken.
     pub fn identity(&self) -> Option<&Identity> {
         match &self.outcome {
-            Outcome::Granted(identity) => Some(identity),
-            Outcome::Refused(_) => None,
+            BindOutcome::Granted(identity) => Some(identity),
+            BindOutcome::Refused(_) => None,
         }
     }
 
     /// The provider the bind DN belongs to.
     pub fn provider(&self) -> Option<&Arc<Provider>> {
         match &self.outcome {
-            Outcome::Granted(identity) => Some(identity.provider()),
-            Outcome::Refused(details) => details.provider.as_ref(),
+            BindOutcome::Granted(identity) => Some(identity.provider()),
+            BindOutcome::Refused(details) => details.provider.as_ref(),
         }
     }
 
     /// Under which reason a refusal is counted.
     pub fn reject_reason(&self) -> Option<RejectReason> {
         match &self.outcome {
-            Outcome::Granted(_) => None,
-            Outcome::Refused(details) => details.reason,
+            BindOutcome::Granted(_) => None,
+            BindOutcome::Refused(details) => details.reason,
         }
     }
 
     /// The bind DN, for the log.
     pub fn bind_dn(&self) -> &str {
         match &self.outcome {
-            Outcome::Granted(identity) => identity.dn(),
-            Outcome::Refused(details) => &details.bind_dn,
+            BindOutcome::Granted(identity) => identity.dn(),
+            BindOutcome::Refused(details) => &details.bind_dn,
         }
     }
 
@@ -144,16 +144,16 @@ impl BindAnswer {
     /// What the client was told to find the cause in the log by.
     pub fn reference(&self) -> Option<&str> {
         match &self.outcome {
-            Outcome::Granted(_) => None,
-            Outcome::Refused(details) => details.reference.as_deref(),
+            BindOutcome::Granted(_) => None,
+            BindOutcome::Refused(details) => details.reference.as_deref(),
         }
     }
 
     /// The full cause of a refusal, for the log.
     pub fn cause(&self) -> &str {
         match &self.outcome {
-            Outcome::Granted(_) => "",
-            Outcome::Refused(details) => &details.cause,
+            BindOutcome::Granted(_) => "",
+            BindOutcome::Refused(details) => &details.cause,
         }
     }
 }

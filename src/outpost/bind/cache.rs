@@ -30,7 +30,7 @@ const MAX_REFUSALS: u64 = 20_000;
 const REPROOF_PAUSE: Duration = Duration::from_millis(500);
 
 /// Identifies a bind: provider and its bind settings, user name and secret, hashed under the process's key.
-pub(super) type Key = [u8; 32];
+pub(super) type BindKey = [u8; 32];
 
 /// What a success that is kept stood on, as far as a directory can show that it does no longer.
 pub(super) struct Grounds {
@@ -104,7 +104,7 @@ impl Grounds {
 }
 
 /// A success that is kept.
-struct Entry {
+struct KeptLogin {
     /// Taken out when the entry leaves the cache, for the cache itself lets go of values only some time later, and the
     /// session behind a login nobody needs is to end at once.
     login: ArcSwapOption<Login>,
@@ -122,7 +122,7 @@ struct Entry {
 }
 
 /// A success that is kept, and what has to be found out before it counts.
-pub(super) struct Held {
+pub(super) struct KeptBind {
     /// The login.
     pub(super) login: Arc<Login>,
     /// Whether access holds.
@@ -146,12 +146,12 @@ pub(in crate::outpost) struct BindCache {
     directory_good_until: AtomicU64,
     /// When the next bind may be proved again because it is not.
     next_reproof: AtomicU64,
-    entries: Cache<Key, Arc<Entry>>,
+    entries: Cache<BindKey, Arc<KeptLogin>>,
     /// When entries are to go, soonest first. Of one that is gone it may still stand here.
-    ends: Mutex<BTreeSet<(Instant, u64, Key)>>,
+    ends: Mutex<BTreeSet<(Instant, u64, BindKey)>>,
     inserted: AtomicU64,
     negative_window: Option<Duration>,
-    refusals: Cache<Key, (Instant, Refusal)>,
+    refusals: Cache<BindKey, (Instant, Refusal)>,
 }
 
 impl BindCache {
@@ -172,7 +172,7 @@ impl BindCache {
             next_reproof: AtomicU64::new(0),
             entries: Cache::builder()
                 .max_capacity(MAX_ENTRIES)
-                .eviction_listener(|_key, entry: Arc<Entry>, _cause| entry.login.store(None))
+                .eviction_listener(|_key, entry: Arc<KeptLogin>, _cause| entry.login.store(None))
                 .build(),
             ends: Mutex::default(),
             inserted: AtomicU64::new(0),
@@ -183,7 +183,7 @@ impl BindCache {
 
     /// The key of a bind. Settings that decide how the bind is judged are part of it, so that a changed provider
     /// starts afresh.
-    pub(super) fn key(&self, provider: &Provider, username: &str, secret: &[u8]) -> Key {
+    pub(super) fn key(&self, provider: &Provider, username: &str, secret: &[u8]) -> BindKey {
         let settings = provider.settings();
         let mut hasher = blake3::Hasher::new_keyed(&self.secret);
         hasher.update(&provider.pk().to_le_bytes());
@@ -202,7 +202,7 @@ impl BindCache {
     }
 
     /// The login of an equal bind that succeeded and still holds, as far as is known.
-    pub(super) fn get(&self, key: &Key, client: IpAddr) -> Option<Held> {
+    pub(super) fn get(&self, key: &BindKey, client: IpAddr) -> Option<KeptBind> {
         let now = clock::now();
         let (entry, login) = self.held(key, client, |entry| now < entry.fresh_until)?;
         let now_ms = self.millis(now);
@@ -210,7 +210,7 @@ impl BindCache {
         if entry.grounds.password_change.is_some() {
             proved_until = proved_until.max(self.directory_good_until.load(Ordering::Relaxed));
         }
-        Some(Held {
+        Some(KeptBind {
             access: login.review().is_doubtful(now, self.recheck_interval),
             password: now_ms >= proved_until,
             login,
@@ -221,12 +221,12 @@ impl BindCache {
     /// could not be asked again. What reached it before that is gone for good.
     pub(super) fn get_in_outage(
         &self,
-        key: &Key,
+        key: &BindKey,
         client: IpAddr,
         last_answer: Option<Instant>,
     ) -> Option<Arc<Login>> {
         let now = clock::now();
-        let counts = |entry: &Entry| {
+        let counts = |entry: &KeptLogin| {
             now < entry.kept_until && last_answer.is_none_or(|answer| answer < entry.fresh_until)
         };
         self.held(key, client, counts).map(|(_, login)| login)
@@ -234,10 +234,10 @@ impl BindCache {
 
     fn held(
         &self,
-        key: &Key,
+        key: &BindKey,
         client: IpAddr,
-        counts: impl FnOnce(&Entry) -> bool,
-    ) -> Option<(Arc<Entry>, Arc<Login>)> {
+        counts: impl FnOnce(&KeptLogin) -> bool,
+    ) -> Option<(Arc<KeptLogin>, Arc<Login>)> {
         let entry = self.entries.get(key)?;
         let login = entry.login.load_full()?;
         if !counts(&entry) || entry.client.is_some_and(|only| only != client) {
@@ -270,7 +270,7 @@ impl BindCache {
     }
 
     /// The password of a cached bind could not be proved again: it counts as before for a while.
-    pub(super) fn postpone_proof(&self, key: &Key, now: Instant) {
+    pub(super) fn postpone_proof(&self, key: &BindKey, now: Instant) {
         if let Some(entry) = self.entries.get(key) {
             entry
                 .proved_until
@@ -288,7 +288,7 @@ impl BindCache {
     }
 
     /// The refusal of an equal bind a moment ago.
-    pub(super) fn refused(&self, key: &Key) -> Option<Refusal> {
+    pub(super) fn refused(&self, key: &BindKey) -> Option<Refusal> {
         let (until, refusal) = self.refusals.get(key)?;
         (clock::now() < until).then_some(refusal)
     }
@@ -296,7 +296,7 @@ impl BindCache {
     /// Keeps a success for as long as its session and the configured maximum allow, the grace for outages included.
     /// Without a known date of the password in its grounds the next directory ends the entry, for nobody could tell
     /// whether it was changed in between.
-    pub(super) fn insert(&self, key: Key, login: &Arc<Login>, grounds: Grounds) {
+    pub(super) fn insert(&self, key: BindKey, login: &Arc<Login>, grounds: Grounds) {
         let now = clock::now();
         let left = login.ends().into_std().saturating_duration_since(now);
         let took_code = login.session().took_code();
@@ -311,7 +311,7 @@ impl BindCache {
         }
         let kept_until = now + left.min(max_age.saturating_add(self.outage_grace));
         let number = self.inserted.fetch_add(1, Ordering::Relaxed);
-        let entry = Entry {
+        let entry = KeptLogin {
             login: ArcSwapOption::new(Some(Arc::clone(login))),
             grounds,
             client: (took_code && self.code_same_address).then(|| login.client()),
@@ -324,12 +324,12 @@ impl BindCache {
         self.ends().insert((kept_until, number, key));
     }
 
-    fn ends(&self) -> MutexGuard<'_, BTreeSet<(Instant, u64, Key)>> {
+    fn ends(&self) -> MutexGuard<'_, BTreeSet<(Instant, u64, BindKey)>> {
         self.ends.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Remembers for a moment that authentik judged a secret wrong. Nothing else is remembered.
-    pub(super) fn refuse(&self, key: Key, refusal: &Refusal) {
+    pub(super) fn refuse(&self, key: BindKey, refusal: &Refusal) {
         if let Some(window) = self.negative_window.filter(|_| refusal.repeatable) {
             self.refusals
                 .insert(key, (clock::now() + window, refusal.clone()));
@@ -358,7 +358,7 @@ impl BindCache {
         self.retain(|_, _| true)
     }
 
-    fn retain(&self, keep: impl Fn(&Entry, &Login) -> bool) -> usize {
+    fn retain(&self, keep: impl Fn(&KeptLogin, &Login) -> bool) -> usize {
         let mut voided = Vec::new();
         for (key, entry) in &self.entries {
             let login = entry.login.load();
@@ -371,14 +371,14 @@ impl BindCache {
     }
 
     /// Drops cached binds in the order in which they came.
-    fn let_go(&self, mut entries: Vec<(u64, Key)>) -> usize {
+    fn let_go(&self, mut entries: Vec<(u64, BindKey)>) -> usize {
         entries.sort_unstable();
         entries.iter().for_each(|(_, key)| self.entries.invalidate(key));
         entries.len()
     }
 
     /// Drops a cached bind.
-    pub(super) fn remove(&self, key: &Key) {
+    pub(super) fn remove(&self, key: &BindKey) {
         self.entries.invalidate(key);
     }
 
@@ -391,7 +391,7 @@ impl BindCache {
     /// an outage goes as soon as authentik has answered after it reached its age.
     pub(super) fn sweep(&self, last_answer: Option<Instant>) {
         if let Some(answer) = last_answer.filter(|_| !self.outage_grace.is_zero()) {
-            let aged = |(key, entry): (Arc<Key>, Arc<Entry>)| {
+            let aged = |(key, entry): (Arc<BindKey>, Arc<KeptLogin>)| {
                 (entry.fresh_until <= answer).then_some((entry.number, *key))
             };
             self.let_go(self.entries.iter().filter_map(aged).collect());

@@ -21,7 +21,7 @@ use akldap_directory::WrongNumber;
 use akldap_ldap::response::ResultCode;
 
 use super::attempt::Attempt;
-use super::cache::{BindCache, Grounds, Key};
+use super::cache::{BindCache, BindKey, Grounds};
 use super::judge::Judge;
 use super::judgements::{Judged, Judgements, Unsent, in_a_task, internal_error};
 use super::parts::BindParts;
@@ -48,7 +48,7 @@ pub(super) struct CachedMode {
 /// A bind that the cache does not answer.
 #[derive(Clone, Copy)]
 pub(super) struct Uncached {
-    key: Key,
+    key: BindKey,
     /// The password of an equal cached bind is to be proved again.
     reprove: bool,
 }
@@ -64,7 +64,7 @@ pub(super) enum Recalled {
 }
 
 /// What is known about an equal bind that is kept, once it was looked at.
-enum Standing {
+enum KeptStanding {
     /// It still is good.
     Good(Arc<Login>),
     /// Its password is to be proved again.
@@ -94,7 +94,7 @@ impl CachedMode {
     }
 
     /// What is known of an equal bind.
-    pub(super) fn recall(&self, key: Key, client: IpAddr) -> Recalled {
+    pub(super) fn recall(&self, key: BindKey, client: IpAddr) -> Recalled {
         if let Some(held) = self.cache.get(&key, client) {
             // While authentik cannot be asked, what was judged stands.
             let doubted = (held.access || held.password) && self.outage.under_way().is_none();
@@ -158,9 +158,9 @@ impl CachedMode {
         unsent: Unsent,
     ) -> Judged {
         let stands = match self.standing(&key, attempt.client.client, reprove).await {
-            Standing::Good(login) => return Ok(login),
-            Standing::Doubtful(login) => Some(login),
-            Standing::Gone => None,
+            KeptStanding::Good(login) => return Ok(login),
+            KeptStanding::Doubtful(login) => Some(login),
+            KeptStanding::Gone => None,
         };
         let admitted = match self.judge.turn(Arc::clone(&attempt)).await {
             Ok(admitted) => admitted,
@@ -218,24 +218,24 @@ impl CachedMode {
     }
 
     /// Finds out what has to be found out about an equal bind that is kept.
-    async fn standing(&self, key: &Key, client: IpAddr, reprove: bool) -> Standing {
+    async fn standing(&self, key: &BindKey, client: IpAddr, reprove: bool) -> KeptStanding {
         let Some(held) = self.cache.get(key, client) else {
-            return Standing::Gone;
+            return KeptStanding::Gone;
         };
         if held.password && reprove {
             // The same code would only be refused: such a bind just ends.
             if !held.login.session().took_code() {
-                return Standing::Doubtful(held.login);
+                return KeptStanding::Doubtful(held.login);
             }
         } else if !held.access || self.recheck.is_still_good(&held.login).await {
-            return Standing::Good(held.login);
+            return KeptStanding::Good(held.login);
         }
         self.cache.remove(key);
-        Standing::Gone
+        KeptStanding::Gone
     }
 
     /// Refuses a bind, unless one `stands` that was to be proved again and nobody could be asked.
-    fn refuse_unless(&self, stands: Option<Arc<Login>>, key: Key, refusal: Refusal) -> Judged {
+    fn refuse_unless(&self, stands: Option<Arc<Login>>, key: BindKey, refusal: Refusal) -> Judged {
         match stands {
             Some(login) if matches!(refusal.result.code, ResultCode::Unavailable | ResultCode::Busy) => {
                 self.cache.postpone_proof(&key, clock::now());
@@ -249,14 +249,14 @@ impl CachedMode {
     }
 
     /// A cached bind that the admin lets live longer while authentik cannot be reached.
-    fn kept_in_outage(&self, key: &Key, client: IpAddr) -> Option<Arc<Login>> {
+    fn kept_in_outage(&self, key: &BindKey, client: IpAddr) -> Option<Arc<Login>> {
         let last_answer = self.client.contact().last_answer();
         self.has_grace
             .then(|| self.cache.get_in_outage(key, client, last_answer))?
     }
 
     /// The same when a bind could not be judged: whether that is an outage is known a moment later.
-    async fn kept_after_failure(&self, key: &Key, client: IpAddr) -> Option<Arc<Login>> {
+    async fn kept_after_failure(&self, key: &BindKey, client: IpAddr) -> Option<Arc<Login>> {
         self.kept_in_outage(key, client)?;
         self.outage.after_failure(OUTAGE_PATIENCE).await?;
         self.kept_in_outage(key, client)

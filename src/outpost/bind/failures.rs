@@ -13,7 +13,7 @@ use crate::config::FailedBindConfig;
 use crate::metrics::RejectReason;
 use akldap_ldap::response::ResultCode;
 
-use super::origin::{Origin, Person, Source};
+use super::origin::{CountedAddress, Origin, Person};
 use super::refusal::Refusal;
 
 /// Persons at addresses remembered at once; beyond it the one that failed longest ago is forgotten. By the default limit
@@ -28,21 +28,21 @@ const PROXY_FACTOR: usize = 10;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Counted {
     /// A person at a client's address.
-    Client(Source, Person),
+    Client(CountedAddress, Person),
     /// A person at all the addresses that a peer names.
-    Proxy(Source, Person),
+    Proxy(CountedAddress, Person),
 }
 
 /// A secret, as a hash under a key that lives as long as the process.
-type Secret = u64;
+type SecretHash = u64;
 
 /// What a counted tried.
 #[derive(Debug, Default)]
 struct Tried {
     /// The wrong secrets and when each was last tried, oldest first.
-    wrong: VecDeque<(Secret, Instant)>,
+    wrong: VecDeque<(SecretHash, Instant)>,
     /// Secrets that are being judged, and how often each.
-    under_way: HashMap<Secret, usize>,
+    under_way: HashMap<SecretHash, usize>,
 }
 
 impl Tried {
@@ -54,7 +54,7 @@ impl Tried {
         }
     }
 
-    fn is_wrong(&self, secret: Secret) -> bool {
+    fn is_wrong(&self, secret: SecretHash) -> bool {
         self.wrong.iter().any(|(wrong, _)| *wrong == secret)
     }
 
@@ -82,7 +82,7 @@ type Open = Mutex<HashMap<Counted, Arc<Mutex<Tried>>>>;
 
 /// A secret that is being judged. Counts like a wrong one until this is dropped.
 pub(super) struct Guess {
-    secret: Secret,
+    secret: SecretHash,
     window: Duration,
     counted: Vec<(Counted, Arc<Mutex<Tried>>)>,
     failed: Failed,
@@ -171,13 +171,13 @@ impl FailureLimit {
         Refusal::new(ResultCode::Busy, RejectReason::Busy, text)
     }
 
-    fn hash(&self, judge: i64, secret: &[u8]) -> Secret {
+    fn hash(&self, judge: i64, secret: &[u8]) -> SecretHash {
         let mut hasher = blake3::Hasher::new_keyed(&self.key);
         hasher.update(&judge.to_le_bytes());
         hasher.update(secret);
         let mut octets = [0; 8];
         hasher.finalize_xof().fill(&mut octets);
-        Secret::from_le_bytes(octets)
+        SecretHash::from_le_bytes(octets)
     }
 }
 

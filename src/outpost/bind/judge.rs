@@ -17,14 +17,14 @@ use crate::outpost::providers::Providers;
 use crate::outpost::refresh::user_fetch::UserFetch;
 use crate::outpost::release::KnownRelease;
 use crate::outpost::sound::sound;
-use akldap_authentik::flow::{BindRequest, Executor, FlowOutcome};
+use akldap_authentik::flow::{Executor, FlowOutcome, LoginRequest};
 use akldap_authentik::{self as authentik, Client};
 use akldap_ldap::response::ResultCode;
 
 use super::attempt::Attempt;
 use super::failures::{FailureLimit, Guess};
 use super::judgements::{Judged, SharedJudgement, in_a_task, internal_error};
-use super::origin::{Person, Source};
+use super::origin::{CountedAddress, Person};
 use super::parts::BindParts;
 use super::queue::{FlowQueue, Turn};
 use super::refusal::{NOT_NOW, Question, Refusal, ended_early, rejected, wrong_secret};
@@ -154,7 +154,7 @@ impl Judge {
             })??;
         let login = self.logins.grant(proof).ok_or_else(ended_early)?;
         self.judge_by_current_provider(&login);
-        self.queue.logged_in(Source::from(client), person);
+        self.queue.logged_in(CountedAddress::from(client), person);
         drop(turn);
         // Whom the directory does not know yet, or shows as inactive or under another name, authentik knows better.
         self.users.of_login(login.user_pk(), &attempt.username).await;
@@ -169,7 +169,7 @@ impl Judge {
 
     async fn run_flow(&self, attempt: &Attempt) -> Result<authentik::Session, Refusal> {
         let settings = attempt.provider.settings();
-        let request = BindRequest {
+        let request = LoginRequest {
             flow_slug: &settings.bind_flow_slug,
             username: &attempt.username,
             password: &attempt.secret,

@@ -17,7 +17,7 @@ use crate::metrics::RejectReason;
 use crate::outpost::access::Login;
 use akldap_ldap::response::ResultCode;
 
-use super::cache::Key;
+use super::cache::BindKey;
 use super::refusal::Refusal;
 
 /// What a judgement comes to.
@@ -92,17 +92,17 @@ impl SharedJudgement {
 /// The judgements equal binds can join.
 #[derive(Default)]
 pub(super) struct Judgements {
-    under_way: Mutex<HashMap<Key, Entry>>,
+    under_way: Mutex<HashMap<BindKey, NumberedJudgement>>,
     last: AtomicU64,
 }
 
-struct Entry {
+struct NumberedJudgement {
     /// Tells it apart from one before it under the same key.
     number: u64,
-    judgement: Held,
+    judgement: HeldJudgement,
 }
 
-enum Held {
+enum HeldJudgement {
     /// As long as somebody waits for it.
     Waiting(WeakShared<Judging>, Arc<AtomicBool>),
     /// To its end.
@@ -113,7 +113,7 @@ impl Judgements {
     /// Joins the judgement of an equal bind, or else takes what is known of it by now (`known`), or else begins one.
     pub(super) fn join<F>(
         self: &Arc<Self>,
-        key: Key,
+        key: BindKey,
         known: impl FnOnce() -> Option<Judged>,
         judge: impl FnOnce(Unsent) -> F,
     ) -> SharedJudgement
@@ -124,7 +124,7 @@ impl Judgements {
         let sent = Arc::default();
         let unsent = Unsent {
             sent: Arc::clone(&sent),
-            listed: Some(Listed {
+            listed: Some(ListedJudgement {
                 judgements: Arc::clone(self),
                 key,
                 number,
@@ -134,8 +134,8 @@ impl Judgements {
         let judgement = SharedJudgement::new(judge(unsent), sent);
         let mut under_way = self.lock();
         match under_way.get(&key).map(|entry| &entry.judgement) {
-            Some(Held::Sent(judgement)) => return judgement.clone(),
-            Some(Held::Waiting(judged, sent)) => {
+            Some(HeldJudgement::Sent(judgement)) => return judgement.clone(),
+            Some(HeldJudgement::Waiting(judged, sent)) => {
                 if let Some(judged) = judged.upgrade() {
                     let sent = Arc::clone(sent);
                     return SharedJudgement { judged, sent };
@@ -148,13 +148,13 @@ impl Judgements {
             return SharedJudgement::known(judged);
         }
         if let Some(judged) = judgement.judged.downgrade() {
-            let judgement = Held::Waiting(judged, Arc::clone(&judgement.sent));
-            under_way.insert(key, Entry { number, judgement });
+            let judgement = HeldJudgement::Waiting(judged, Arc::clone(&judgement.sent));
+            under_way.insert(key, NumberedJudgement { number, judgement });
         }
         judgement
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Entry>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<BindKey, NumberedJudgement>> {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -167,12 +167,12 @@ impl Judgements {
 /// Given to a judgement, which calls [`Unsent::sent`] before it asks authentik.
 pub(super) struct Unsent {
     sent: Arc<AtomicBool>,
-    listed: Option<Listed>,
+    listed: Option<ListedJudgement>,
 }
 
 impl Unsent {
     /// From now on the judgement goes on even if nobody waits. What is returned is kept until its end.
-    pub(super) fn sent(self) -> Option<Listed> {
+    pub(super) fn sent(self) -> Option<ListedJudgement> {
         self.sent.store(true, Ordering::Relaxed);
         if let Some(listed) = &self.listed {
             listed.hold();
@@ -182,28 +182,28 @@ impl Unsent {
 }
 
 /// Takes a judgement off the list when it ends, however it ends.
-pub(super) struct Listed {
+pub(super) struct ListedJudgement {
     judgements: Arc<Judgements>,
-    key: Key,
+    key: BindKey,
     number: u64,
 }
 
-impl Listed {
+impl ListedJudgement {
     fn hold(&self) {
         let mut under_way = self.judgements.lock();
         if let Some(entry) = under_way
             .get_mut(&self.key)
             .filter(|entry| entry.number == self.number)
-            && let Held::Waiting(judged, sent) = &entry.judgement
+            && let HeldJudgement::Waiting(judged, sent) = &entry.judgement
             && let Some(judged) = judged.upgrade()
         {
             let sent = Arc::clone(sent);
-            entry.judgement = Held::Sent(SharedJudgement { judged, sent });
+            entry.judgement = HeldJudgement::Sent(SharedJudgement { judged, sent });
         }
     }
 }
 
-impl Drop for Listed {
+impl Drop for ListedJudgement {
     fn drop(&mut self) {
         let mut under_way = self.judgements.lock();
         let own = under_way

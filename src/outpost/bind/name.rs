@@ -45,7 +45,7 @@ impl BindName {
 
 /// Which names are accepted besides `cn=<username>,ou=users,<base DN>`.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Accepted {
+pub(super) struct AcceptedNames {
     /// None at all.
     pub(super) strict: bool,
     /// Those that are no DNs: `name`, `name@domain`, `DOMAIN\name`.
@@ -54,7 +54,7 @@ pub(super) struct Accepted {
 
 /// Why a bind DN names nobody.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub(super) enum NameError {
+pub(super) enum BindNameError {
     /// Not a distinguished name.
     #[error("the bind DN is malformed: {0}")]
     Malformed(DnError),
@@ -87,7 +87,7 @@ pub(super) enum NameError {
     Damaged(#[from] WrongNumber),
 }
 
-impl From<NotLocated> for NameError {
+impl From<NotLocated> for BindNameError {
     fn from(error: NotLocated) -> Self {
         match error {
             NotLocated::Outside => Self::NoProvider,
@@ -102,9 +102,9 @@ impl From<NotLocated> for NameError {
 pub(super) fn resolve(
     name: &Name<'_>,
     providers: &ProviderTable,
-    accepted: Accepted,
+    accepted: AcceptedNames,
     directory: impl FnOnce() -> Option<Arc<Snapshot>>,
-) -> Result<BindName, NameError> {
+) -> Result<BindName, BindNameError> {
     if accepted.bare && is_bare(name.octets()) {
         return resolve_bare(name.octets(), providers);
     }
@@ -112,7 +112,7 @@ pub(super) fn resolve(
     if spelling == Spelling::Plain
         && let Some(username) = provider.tree().plain_username(name.octets())
     {
-        let username = std::str::from_utf8(username).map_err(|_| NameError::NotUtf8)?;
+        let username = std::str::from_utf8(username).map_err(|_| BindNameError::NotUtf8)?;
         return Ok(BindName {
             username: username.to_owned(),
             provider,
@@ -122,20 +122,23 @@ pub(super) fn resolve(
     }
     let (username, lax) = match spelling {
         Spelling::Plain | Spelling::Parsed => {
-            let dn = name.parsed().map_err(NameError::Malformed)?;
+            let dn = name.parsed().map_err(BindNameError::Malformed)?;
             let levels = dn.below(provider.tree().base()).unwrap_or_default();
             match exact_username(levels) {
                 Some(username) => (username.to_vec(), false),
-                None => (lax_username(levels).ok_or(NameError::NoUsername)?.to_vec(), true),
+                None => (
+                    lax_username(levels).ok_or(BindNameError::NoUsername)?.to_vec(),
+                    true,
+                ),
             }
         }
         Spelling::Unescaped { front, error } => {
-            let username = unescaped_username(front).ok_or(NameError::Malformed(error))?;
+            let username = unescaped_username(front).ok_or(BindNameError::Malformed(error))?;
             (username.to_vec(), true)
         }
     };
     if accepted.strict && lax {
-        return Err(NameError::NotStrict);
+        return Err(BindNameError::NotStrict);
     }
     let directory = directory();
     let own = match directory.as_deref() {
@@ -149,10 +152,10 @@ pub(super) fn resolve(
     let of_entry = own.is_some();
     let username = match own {
         Some(own) => own,
-        None => String::from_utf8(username).map_err(|_| NameError::NotUtf8)?,
+        None => String::from_utf8(username).map_err(|_| BindNameError::NotUtf8)?,
     };
     if username.is_empty() {
-        Err(NameError::NoUsername)
+        Err(BindNameError::NoUsername)
     } else {
         Ok(BindName {
             provider,
@@ -176,17 +179,17 @@ fn is_bare(name: &[u8]) -> bool {
         && !name.trim_ascii().is_empty()
 }
 
-fn resolve_bare(name: &[u8], providers: &ProviderTable) -> Result<BindName, NameError> {
+fn resolve_bare(name: &[u8], providers: &ProviderTable) -> Result<BindName, BindNameError> {
     let mut all = providers.iter();
     let provider = match (all.next(), all.next()) {
         (Some(only), None) => Arc::clone(only),
-        (None, _) => return Err(NameError::NoProvider),
-        (Some(_), Some(_)) => return Err(NameError::SeveralProviders),
+        (None, _) => return Err(BindNameError::NoProvider),
+        (Some(_), Some(_)) => return Err(BindNameError::SeveralProviders),
     };
     let username = bare_username(name, provider.tree().base());
-    let username = std::str::from_utf8(username).map_err(|_| NameError::NotUtf8)?;
+    let username = std::str::from_utf8(username).map_err(|_| BindNameError::NotUtf8)?;
     if username.trim().is_empty() {
-        return Err(NameError::OnlyDomain);
+        return Err(BindNameError::OnlyDomain);
     }
     Ok(BindName {
         username: username.to_owned(),

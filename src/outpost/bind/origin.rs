@@ -28,7 +28,7 @@ pub const NAMED_SOURCES: u8 = 16;
 
 /// The address a client counts under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Source {
+pub(super) enum CountedAddress {
     /// Its own; an IPv6 client owns a whole /64.
     Address(IpAddr),
     /// One of the few for the addresses that a peer names.
@@ -40,7 +40,7 @@ pub(super) enum Source {
     },
 }
 
-impl Source {
+impl CountedAddress {
     /// The source of an address that may have been invented.
     pub(super) fn named_by(proxy: IpAddr, client: IpAddr) -> Self {
         let Self::Address(client) = Self::from(client) else {
@@ -55,7 +55,7 @@ impl Source {
     }
 }
 
-impl From<IpAddr> for Source {
+impl From<IpAddr> for CountedAddress {
     fn from(client: IpAddr) -> Self {
         Self::Address(match client.to_canonical() {
             IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn an_address_has_one_source_however_it_is_written_and_a_64_is_one() {
-        let source = |text: &str| Source::from(text.parse::<IpAddr>().unwrap());
+        let source = |text: &str| CountedAddress::from(text.parse::<IpAddr>().unwrap());
         assert_eq!(source("2001:db8::1"), source("2001:db8::ffff:1:2:3"));
         assert_ne!(source("2001:db8::1"), source("2001:db8:0:1::1"));
         assert_eq!(source("::ffff:192.0.2.1"), source("192.0.2.1"));
@@ -105,12 +105,12 @@ mod tests {
     #[test]
     fn one_peer_names_few_sources() {
         let proxy = "10.0.0.1".parse::<IpAddr>().unwrap();
-        let sources: std::collections::HashSet<Source> = (0..10_000_u32)
-            .map(|number| Source::named_by(proxy, IpAddr::V4(number.into())))
+        let sources: std::collections::HashSet<CountedAddress> = (0..10_000_u32)
+            .map(|number| CountedAddress::named_by(proxy, IpAddr::V4(number.into())))
             .collect();
         assert_eq!(sources.len(), usize::from(NAMED_SOURCES));
         let other = "10.0.0.2".parse::<IpAddr>().unwrap();
-        assert!(!sources.contains(&Source::named_by(other, proxy)));
+        assert!(!sources.contains(&CountedAddress::named_by(other, proxy)));
     }
 
     #[test]

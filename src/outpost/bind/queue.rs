@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use crate::metrics::RejectReason;
 use akldap_ldap::response::ResultCode;
 
-use super::origin::{Origin, Person, Source};
+use super::origin::{CountedAddress, Origin, Person};
 use super::refusal::Refusal;
 use rounds::{Rounds, Spot};
 
@@ -51,8 +51,8 @@ struct State {
     running: usize,
     /// Those of addresses that were not known.
     running_others: usize,
-    addresses: HashMap<Source, Address>,
-    rounds: Rounds<Source>,
+    addresses: HashMap<CountedAddress, Address>,
+    rounds: Rounds<CountedAddress>,
     last_ticket: u64,
 }
 
@@ -79,7 +79,7 @@ struct Line {
 /// For whom a turn is.
 #[derive(Clone, Copy, Debug)]
 struct Who {
-    source: Source,
+    source: CountedAddress,
     person: Person,
     known_source: bool,
     known_person: bool,
@@ -99,13 +99,13 @@ impl Drop for Turn {
 }
 
 /// A place in the queue; it is given up when this is dropped.
-struct Place<'a> {
+struct QueuePlace<'a> {
     queue: &'a FlowQueue,
     who: Who,
     ticket: u64,
 }
 
-impl Drop for Place<'_> {
+impl Drop for QueuePlace<'_> {
     fn drop(&mut self) {
         // What was sent there is dropped after the lock.
         let left = self
@@ -129,16 +129,22 @@ impl FlowQueue {
 
     /// Under which source a bind waits. A peer that is believed by default may have invented the client's address: those it
     /// names count apart once somebody has logged in from there, and as a few before.
-    pub(super) fn source(&self, origin: Origin) -> Source {
-        let client = Source::from(origin.client);
+    pub(super) fn source(&self, origin: Origin) -> CountedAddress {
+        let client = CountedAddress::from(origin.client);
         match origin.proxy {
-            Some(proxy) if !self.known.has(Proven::Source(client)) => Source::named_by(proxy, origin.client),
+            Some(proxy) if !self.known.has(Proven::Source(client)) => {
+                CountedAddress::named_by(proxy, origin.client)
+            }
             _ => client,
         }
     }
 
     /// Waits for a turn. When the future is dropped, its place is given up.
-    pub(super) async fn turn(self: &Arc<Self>, source: Source, person: Person) -> Result<Turn, Refusal> {
+    pub(super) async fn turn(
+        self: &Arc<Self>,
+        source: CountedAddress,
+        person: Person,
+    ) -> Result<Turn, Refusal> {
         let (sender, receiver) = oneshot::channel();
         let who = Who {
             source,
@@ -147,7 +153,7 @@ impl FlowQueue {
             known_person: self.known.has(Proven::Person(person)),
         };
         let ticket = self.lock().enter(who, sender);
-        let place = Place {
+        let place = QueuePlace {
             queue: self,
             who,
             ticket,
@@ -165,7 +171,7 @@ impl FlowQueue {
     }
 
     /// Remembers that this person logged in from there.
-    pub(super) fn logged_in(&self, source: Source, person: Person) {
+    pub(super) fn logged_in(&self, source: CountedAddress, person: Person) {
         self.known.remember(source, person);
     }
 
@@ -200,7 +206,12 @@ impl State {
     }
 
     /// Takes a bind out of the queue, if it is still there.
-    fn leave(&mut self, source: Source, person: Person, ticket: u64) -> Option<oneshot::Sender<Turn>> {
+    fn leave(
+        &mut self,
+        source: CountedAddress,
+        person: Person,
+        ticket: u64,
+    ) -> Option<oneshot::Sender<Turn>> {
         let address = self.addresses.get_mut(&source)?;
         let line = address.people.get_mut(&person)?;
         let sender = line.waiting.remove(&ticket)?;
@@ -211,7 +222,12 @@ impl State {
     }
 
     /// Takes the bind out of the queue that has to go if more than `limit` wait.
-    fn make_room(&mut self, limit: usize, source: Source, person: Person) -> Option<oneshot::Sender<Turn>> {
+    fn make_room(
+        &mut self,
+        limit: usize,
+        source: CountedAddress,
+        person: Person,
+    ) -> Option<oneshot::Sender<Turn>> {
         if self.rounds.waiting() <= limit {
             return None;
         }
@@ -283,7 +299,7 @@ impl State {
     }
 
     /// Forgets who neither waits nor has a turn.
-    fn tidy(&mut self, source: Source, person: Person) {
+    fn tidy(&mut self, source: CountedAddress, person: Person) {
         let Some(address) = self.addresses.get_mut(&source) else {
             return;
         };
@@ -303,9 +319,9 @@ impl State {
 /// Who logged in before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Proven {
-    Source(Source),
+    Source(CountedAddress),
     Person(Person),
-    Pair(Source, Person),
+    Pair(CountedAddress, Person),
 }
 
 /// The memory of those who did.
@@ -336,7 +352,7 @@ impl Known {
         self.proven.contains_key(&proven)
     }
 
-    fn remember(&self, source: Source, person: Person) {
+    fn remember(&self, source: CountedAddress, person: Person) {
         for proven in [
             Proven::Source(source),
             Proven::Person(person),

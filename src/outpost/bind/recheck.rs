@@ -93,9 +93,9 @@ impl Recheck {
             self.judge(login).await
         });
         match judged.await {
-            Ok(Verdict::Holds) => true,
-            Ok(Verdict::Over) => false,
-            Ok(Verdict::Unclear) | Err(_) => {
+            Ok(LoginState::Holds) => true,
+            Ok(LoginState::Over) => false,
+            Ok(LoginState::Unclear) | Err(_) => {
                 login.review().unclear(clock::now());
                 true
             }
@@ -164,10 +164,10 @@ impl Recheck {
 
     /// Ends those that are over; returns for how many there was no answer.
     async fn judge_all(&self, logins: Vec<Arc<Login>>) -> usize {
-        let verdicts: Vec<Verdict> = stream::iter(logins)
+        let verdicts: Vec<LoginState> = stream::iter(logins)
             .map(|login| async move {
                 let verdict = self.judge(&login).await;
-                if verdict == Verdict::Unclear {
+                if verdict == LoginState::Unclear {
                     login.review().unclear(clock::now());
                 }
                 verdict
@@ -175,24 +175,24 @@ impl Recheck {
             .buffer_unordered(AT_ONCE)
             .collect()
             .await;
-        if verdicts.contains(&Verdict::Over) {
+        if verdicts.contains(&LoginState::Over) {
             self.cache.retain_alive();
         }
         verdicts
             .iter()
-            .filter(|verdict| **verdict == Verdict::Unclear)
+            .filter(|verdict| **verdict == LoginState::Unclear)
             .count()
     }
 
     /// Asks about a login, and ends it if it is over.
-    async fn judge(&self, login: &Login) -> Verdict {
+    async fn judge(&self, login: &Login) -> LoginState {
         if login.is_over() {
-            return Verdict::Over;
+            return LoginState::Over;
         }
         let judgement = login.review().begin(clock::now());
         let over = |ending: Ending| {
             login.end(ending);
-            Verdict::Over
+            LoginState::Over
         };
         // What the provider is now, not what it was at the login.
         let Some(provider) = self.providers.current().by_pk(login.provider().pk()) else {
@@ -212,13 +212,13 @@ impl Recheck {
             Ok(access) if access.session_ended => over(Ending::SessionEnded),
             Ok(access) if access.passing && access.has_search_permission == login.may_search_everything() => {
                 login.review().holds(judgement);
-                Verdict::Holds
+                LoginState::Holds
             }
             Ok(_) => over(Ending::AccessLost),
             Err(error) if error.status() == Some(404) => over(Ending::AccessLost),
             Err(error) => {
                 tracing::debug!(%error, "a login could not be judged again");
-                Verdict::Unclear
+                LoginState::Unclear
             }
         }
     }
@@ -274,7 +274,7 @@ impl Pacing {
 
 /// What authentik says about a login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
+enum LoginState {
     /// It holds.
     Holds,
     /// It has been ended.

@@ -14,7 +14,7 @@ const MAX_CHANGES: usize = 100_000;
 
 /// The changes, for as long as somebody may ask for them.
 #[derive(Debug, Default)]
-pub(super) struct Changes {
+pub(super) struct RecentChanges {
     under_way: AtomicUsize,
     of: Mutex<VecDeque<Directory>>,
 }
@@ -36,7 +36,7 @@ impl Drop for UnderWay<'_> {
     }
 }
 
-impl Changes {
+impl RecentChanges {
     /// To be called before the bind looks at the number of the directory.
     pub(super) fn begin(&self) -> UnderWay<'_> {
         self.under_way.fetch_add(1, Ordering::SeqCst);
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn only_who_changed_is_concerned_and_what_is_not_known_concerns_everybody() {
-        let changes = Changes::default();
+        let changes = RecentChanges::default();
         changes.note(1, || panic!("nobody is under way"));
         let under_way = changes.begin();
         changes.note(2, || Some(vec![3, 5]));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use akldap_authentik::User;
-use akldap_authentik::lists::{Changes, Groups};
+use akldap_authentik::lists::{Changes, GroupRows};
 use akldap_directory::{Builder, Snapshot, Warning, WrongNumber};
 
 use super::records::{group_record, user_record};
@@ -121,7 +121,7 @@ impl Assembly {
 }
 
 /// Carries over the groups that are not known to be gone.
-fn keep_groups(builder: &mut Builder, previous: &Snapshot, groups: &Groups) -> Result<(), WrongNumber> {
+fn keep_groups(builder: &mut Builder, previous: &Snapshot, groups: &GroupRows) -> Result<(), WrongNumber> {
     for group in previous.groups() {
         let group = previous.carried_group(group)?;
         let uuid = group.uuid().as_hyphenated().to_string();

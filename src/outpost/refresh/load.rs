@@ -10,7 +10,9 @@ use std::time::{Duration, SystemTime};
 use thiserror::Error;
 
 use akldap_authentik::User;
-use akldap_authentik::lists::{self, Known, Lists, Looked, ReadError, Reader, Reading, ScanOptions, Source};
+use akldap_authentik::lists::{
+    self, KnownUsers, ListReader, Lists, Looked, ReadError, Reading, ScanOptions, Source,
+};
 use akldap_directory::{Builder, CustomPolicy, Snapshot, Warning, WrongNumber};
 
 use super::assembly::{Assembly, Ground};
@@ -78,7 +80,7 @@ pub(super) struct LoadOptions {
 }
 
 /// Where a loaded directory goes.
-pub(super) trait Target: Sync {
+pub(super) trait InstallTarget: Sync {
     /// What is served now.
     fn snapshot(&self) -> Option<Arc<Snapshot>>;
 
@@ -94,7 +96,7 @@ pub(super) trait Target: Sync {
 /// Loads the directory again and again.
 #[derive(Default)]
 pub(super) struct Loader {
-    reader: Reader<Rows>,
+    reader: ListReader<EncodedRows>,
     /// What the last load led to. Only to tell whether it is the current one still: what users fetched one by one have
     /// replaced is not kept.
     installed: Weak<Snapshot>,
@@ -106,7 +108,7 @@ impl Loader {
     pub(super) async fn refresh(
         &mut self,
         source: &impl Source,
-        target: &impl Target,
+        target: &impl InstallTarget,
         options: &LoadOptions,
         coverage: Coverage,
     ) -> Result<Refreshed, LoadError> {
@@ -116,7 +118,7 @@ impl Loader {
             page_size: options.page_size,
         };
         if coverage == Coverage::Changes {
-            let served = target.snapshot().map(|snapshot| Served {
+            let served = target.snapshot().map(|snapshot| ServedAtLook {
                 as_read: std::ptr::eq(Arc::as_ptr(&snapshot), self.installed.as_ptr()),
                 snapshot,
             });
@@ -131,12 +133,12 @@ impl Loader {
             }
         }
         let known = || {
-            target.snapshot().map(|snapshot| Served {
+            target.snapshot().map(|snapshot| ServedAtLook {
                 snapshot,
                 as_read: false,
             })
         };
-        let rows = || Rows(Box::new(Builder::with_policy(options.policy)));
+        let rows = || EncodedRows(Box::new(Builder::with_policy(options.policy)));
         let reading = self.reader.whole(&lists, known, rows).await?;
         self.serve(target, reading, Coverage::Full).await
     }
@@ -144,7 +146,7 @@ impl Loader {
     /// Builds and installs what was read.
     async fn serve(
         &mut self,
-        target: &impl Target,
+        target: &impl InstallTarget,
         reading: Reading<impl Into<Ground>>,
         coverage: Coverage,
     ) -> Result<Refreshed, LoadError> {
@@ -168,9 +170,9 @@ impl Loader {
 }
 
 /// The rows of a full load, encoded as they come.
-struct Rows(Box<Builder>);
+struct EncodedRows(Box<Builder>);
 
-impl lists::Rows for Rows {
+impl lists::UserRows for EncodedRows {
     fn add(&mut self, user: &User) {
         self.0.add_user(&user_record(user));
     }
@@ -180,20 +182,20 @@ impl lists::Rows for Rows {
     }
 }
 
-impl From<Rows> for Ground {
-    fn from(rows: Rows) -> Self {
+impl From<EncodedRows> for Ground {
+    fn from(rows: EncodedRows) -> Self {
         Self::Builder(rows.0)
     }
 }
 
 /// The directory served when a look began.
-struct Served {
+struct ServedAtLook {
     snapshot: Arc<Snapshot>,
     /// It is what the last load led to.
     as_read: bool,
 }
 
-impl Known for Served {
+impl KnownUsers for ServedAtLook {
     fn pks(&self) -> Vec<i64> {
         self.snapshot.user_pks().to_vec()
     }
@@ -211,8 +213,8 @@ impl Known for Served {
     }
 }
 
-impl From<Served> for Ground {
-    fn from(served: Served) -> Self {
+impl From<ServedAtLook> for Ground {
+    fn from(served: ServedAtLook) -> Self {
         Self::Snapshot(served.snapshot)
     }
 }

@@ -32,13 +32,13 @@ const MAX_OTHER_NAMES: usize = 10_000;
 pub(super) struct Misses {
     /// Held while a snapshot made from the current one is put in its place.
     pub(super) installing: tokio::sync::Mutex<()>,
-    state: Mutex<State>,
+    state: Mutex<FetchState>,
     /// Somebody was added to those wanted.
     pub(super) wanted: Notify,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct State {
+pub(super) struct FetchState {
     /// Everybody wanted, until the fetch has ended.
     wanted: HashMap<i64, Wanted>,
     /// Those of them nobody has been asked for yet.
@@ -86,7 +86,7 @@ struct Rest {
 }
 
 impl Misses {
-    pub(super) fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> std::sync::MutexGuard<'_, FetchState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -148,7 +148,7 @@ impl Misses {
     }
 }
 
-impl State {
+impl FetchState {
     pub(super) fn has_other_name(&self, snapshot: &Snapshot, pk: i64, name: &str) -> bool {
         other_name(snapshot, pk, name).is_some_and(|name| self.other_names.contains(&name))
     }

@@ -25,7 +25,7 @@ use akldap_directory::{
 };
 
 use super::assembly::{Assembly, Fetched};
-use super::load::{LoadError, Target, namesakes};
+use super::load::{InstallTarget, LoadError, namesakes};
 use super::miss::Misses;
 use super::records::user_record;
 
@@ -245,7 +245,7 @@ impl UserFetch {
     }
 }
 
-impl Target for UserFetch {
+impl InstallTarget for UserFetch {
     fn snapshot(&self) -> Option<Arc<Snapshot>> {
         self.directory.snapshot()
     }

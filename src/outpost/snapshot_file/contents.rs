@@ -78,7 +78,7 @@ fn part(out: &mut Vec<u8>, kind: u8, write: impl FnOnce(&mut Vec<u8>)) {
 }
 
 /// Reads contents piece by piece, as they were written.
-pub(super) struct Reading {
+pub(super) struct ContentsReader {
     /// What is not a whole part yet.
     pending: Vec<u8>,
     about: Option<About>,
@@ -88,7 +88,7 @@ pub(super) struct Reading {
     fingerprint: Option<[u8; 32]>,
 }
 
-impl Default for Reading {
+impl Default for ContentsReader {
     fn default() -> Self {
         Self {
             pending: Vec::new(),
@@ -101,7 +101,7 @@ impl Default for Reading {
     }
 }
 
-impl Reading {
+impl ContentsReader {
     /// Takes the next piece.
     pub(super) fn push(&mut self, octets: &[u8]) -> Result<(), ContentsError> {
         let mut pending = std::mem::take(&mut self.pending);

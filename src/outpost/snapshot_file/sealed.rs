@@ -45,9 +45,9 @@ pub(super) enum SealError {
 }
 
 /// What the keys of all files of one outpost are made of.
-pub(super) struct Secret(Zeroizing<[u8; 32]>);
+pub(super) struct FileSecret(Zeroizing<[u8; 32]>);
 
-impl Secret {
+impl FileSecret {
     /// Of the outpost's token and authentik's URL: a copy of an installation has the same token.
     pub(super) fn new(token: &SecretString, host: &str) -> Self {
         let token = token.expose_secret().trim();
@@ -68,7 +68,7 @@ struct Cipher {
 }
 
 impl Cipher {
-    fn new(secret: &Secret, head: [u8; HEAD]) -> Result<Self, SealError> {
+    fn new(secret: &FileSecret, head: [u8; HEAD]) -> Result<Self, SealError> {
         let key = Zeroizing::new(*blake3::keyed_hash(&secret.0, &head).as_bytes());
         let key = UnboundKey::new(&AES_256_GCM, &*key).map_err(|_| SealError::Cipher)?;
         Ok(Self {
@@ -100,7 +100,7 @@ pub(super) struct Sealer<W> {
 
 impl<W: Write> Sealer<W> {
     /// Begins with the head. `salt` is random.
-    pub(super) fn new(secret: &Secret, salt: &[u8; SALT], mut out: W) -> Result<Self, SealError> {
+    pub(super) fn new(secret: &FileSecret, salt: &[u8; SALT], mut out: W) -> Result<Self, SealError> {
         let mut head = [0; HEAD];
         let parts = MAGIC.iter().copied().chain(VERSION.to_le_bytes()).chain(*salt);
         head.iter_mut().zip(parts).for_each(|(to, from)| *to = from);
@@ -157,7 +157,7 @@ pub(super) struct Opener<R> {
 
 impl<R: Read> Opener<R> {
     /// Reads the head.
-    pub(super) fn new(secret: &Secret, mut input: R) -> Result<Self, SealError> {
+    pub(super) fn new(secret: &FileSecret, mut input: R) -> Result<Self, SealError> {
         let mut head = [0; HEAD];
         input.read_exact(&mut head).map_err(|error| match error.kind() {
             ErrorKind::UnexpectedEof => SealError::Foreign,

@@ -15,7 +15,7 @@ fn file(folder: &Path, token: &str) -> SnapshotFile {
         policy: CustomPolicy::default(),
         path: folder.join("directory"),
         host: HOST.to_owned(),
-        secret: ArcSwap::from_pointee(Secret::new(&SecretString::from(token), HOST)),
+        secret: ArcSwap::from_pointee(FileSecret::new(&SecretString::from(token), HOST)),
         due: Notify::new(),
     }
 }

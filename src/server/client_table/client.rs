@@ -10,7 +10,7 @@ use super::holder::CountedOrigin;
 
 /// A connection as the others see it.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(super) struct ConnectedClient {
     pub(super) origin: CountedOrigin,
     /// When it last became unbound.
     since: Mutex<Instant>,
@@ -22,7 +22,7 @@ pub(super) struct Client {
     pub(super) dismissal: OnceLock<Dismissal>,
 }
 
-impl Client {
+impl ConnectedClient {
     pub(super) fn new(origin: CountedOrigin, since: Instant) -> Self {
         Self {
             origin,

@@ -8,7 +8,7 @@ use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::client::Client;
+use super::client::ConnectedClient;
 use super::holder::{Holder, Holders};
 
 /// The part of the budget that unbound clients have.
@@ -81,12 +81,12 @@ impl MemoryBudget {
     /// most goes first.
     pub(super) fn choose(
         &self,
-        unbound: Vec<Arc<Client>>,
-        bound: Vec<Arc<Client>>,
-    ) -> Vec<(usize, Arc<Client>)> {
+        unbound: Vec<Arc<ConnectedClient>>,
+        bound: Vec<Arc<ConnectedClient>>,
+    ) -> Vec<(usize, Arc<ConnectedClient>)> {
         let mut chosen = greediest(&unbound, self.unbound_limit());
         let mut rest = bound;
-        let goes = |client: &Arc<Client>| chosen.iter().any(|(_, other)| Arc::ptr_eq(client, other));
+        let goes = |client: &Arc<ConnectedClient>| chosen.iter().any(|(_, other)| Arc::ptr_eq(client, other));
         if chosen.is_empty() {
             rest.extend(unbound);
         } else {
@@ -107,13 +107,13 @@ fn change(count: &AtomicUsize, before: usize, now: usize) {
 struct Share {
     held: usize,
     /// Ascending by what each holds, once sorted.
-    clients: Vec<(usize, Arc<Client>)>,
+    clients: Vec<(usize, Arc<ConnectedClient>)>,
 }
 
 /// Who of these has to go so that the others hold less than `limit`; nobody if all of them do.
-fn greediest(clients: &[Arc<Client>], limit: usize) -> Vec<(usize, Arc<Client>)> {
-    let staying = |client: &&Arc<Client>| client.dismissal.get().is_none();
-    let amounts: Vec<(usize, &Arc<Client>)> = clients
+fn greediest(clients: &[Arc<ConnectedClient>], limit: usize) -> Vec<(usize, Arc<ConnectedClient>)> {
+    let staying = |client: &&Arc<ConnectedClient>| client.dismissal.get().is_none();
+    let amounts: Vec<(usize, &Arc<ConnectedClient>)> = clients
         .iter()
         .filter(staying)
         .map(|client| (client.held.load(Ordering::Relaxed), client))

@@ -52,7 +52,7 @@ pub(super) struct Dispatcher<'a> {
     ending: Option<PollOnWake<Ending>>,
     /// Resolves when directories that searches may read have become too old; there while there are searches.
     retired: Option<PollOnWake<()>>,
-    state: State,
+    state: ConnectionPhase,
 }
 
 struct Binding {
@@ -65,7 +65,7 @@ struct Binding {
 
 /// How far a connection is from its end.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum ConnectionPhase {
     /// Requests are read.
     Open,
     /// The client will send no more; what is under way is finished, then the connection ends.
@@ -92,11 +92,11 @@ impl<'a> Dispatcher<'a> {
             binding: None,
             ending: None,
             retired: None,
-            state: State::Open,
+            state: ConnectionPhase::Open,
         }
     }
 
-    pub(super) fn state(&self) -> State {
+    pub(super) fn state(&self) -> ConnectionPhase {
         self.state
     }
 
@@ -130,7 +130,7 @@ impl<'a> Dispatcher<'a> {
 
     /// Whether more input may be read: never more than one message beyond what is being worked on.
     pub(super) fn wants_input(&self) -> bool {
-        self.state == State::Open && self.input.len() <= self.session.message_limit()
+        self.state == ConnectionPhase::Open && self.input.len() <= self.session.message_limit()
     }
 
     /// Whether searches are to be driven: not while answers wait to be written.
@@ -140,7 +140,7 @@ impl<'a> Dispatcher<'a> {
 
     /// The client sends no more.
     pub(super) fn input_ended(&mut self) {
-        self.state = State::Draining;
+        self.state = ConnectionPhase::Draining;
         if let Some(binding) = &self.binding {
             binding.answer.client_left();
         }
@@ -148,7 +148,7 @@ impl<'a> Dispatcher<'a> {
 
     /// The server ends.
     pub(super) fn shut_down(&mut self) {
-        self.state = State::ShuttingDown;
+        self.state = ConnectionPhase::ShuttingDown;
         // The rest of a message is not awaited any more.
         self.partial_since = None;
     }
@@ -186,7 +186,10 @@ impl<'a> Dispatcher<'a> {
         // Only a message whose rest is awaited from the client runs out of time, not one that waits for us.
         let mut since = self.partial_since.take();
         while self.binding.is_none()
-            && matches!(self.state, State::Open | State::Draining | State::ShuttingDown)
+            && matches!(
+                self.state,
+                ConnectionPhase::Open | ConnectionPhase::Draining | ConnectionPhase::ShuttingDown
+            )
             && self.output.len() < WRITE_SIZE
         {
             match frame::split(self.input.pending(), self.session.message_limit()) {
@@ -197,7 +200,7 @@ impl<'a> Dispatcher<'a> {
                     since = None;
                 }
                 Ok(Frame::Incomplete { .. }) => {
-                    if self.input.len() > 0 && self.state != State::ShuttingDown {
+                    if self.input.len() > 0 && self.state != ConnectionPhase::ShuttingDown {
                         self.partial_since = Some(since.unwrap_or_else(Instant::now));
                     }
                     break;
@@ -283,7 +286,7 @@ impl<'a> Dispatcher<'a> {
             }
             Outcome::Bound { started, answer } => self.take_identity(message_id, started, answer),
             Outcome::Bind { started, answer } => {
-                if self.state == State::Draining {
+                if self.state == ConnectionPhase::Draining {
                     answer.client_left();
                 }
                 self.binding = Some(Binding {
@@ -301,7 +304,7 @@ impl<'a> Dispatcher<'a> {
                 success.write(message_id, kind, self.output.octets());
                 // Octets that follow the request came in plain text and must not survive into the secure session.
                 self.input.clear();
-                self.state = State::StartingTls;
+                self.state = ConnectionPhase::StartingTls;
             }
             Outcome::Abandon(target) => self.searches.retain(|search| search.message_id() != target),
             Outcome::Cancel(target) => {
@@ -310,7 +313,7 @@ impl<'a> Dispatcher<'a> {
             }
             Outcome::Close => {
                 self.searches.clear();
-                self.state = State::Closing;
+                self.state = ConnectionPhase::Closing;
             }
         }
     }
@@ -472,10 +475,10 @@ impl<'a> Dispatcher<'a> {
         self.searches.clear();
         self.binding = None;
         (self.session.identity, self.ending) = (None, None);
-        if self.state != State::Closing {
+        if self.state != ConnectionPhase::Closing {
             response::write_notice_of_disconnection(self.output.octets(), result);
         }
-        self.state = State::Closing;
+        self.state = ConnectionPhase::Closing;
     }
 
     /// The same, and forgets what was read: of a connection that holds too much.

@@ -76,7 +76,7 @@ where
     tasks.wait().await;
 }
 
-async fn receive<S>(stream: S, permit: Permit, router: Router, shutdown: CancellationToken)
+async fn receive<S>(stream: S, permit: HttpPermit, router: Router, shutdown: CancellationToken)
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
@@ -117,13 +117,13 @@ struct Connections {
 
 #[derive(Debug, Default)]
 struct Places {
-    taken: Vec<Place>,
+    taken: Vec<HttpPlace>,
     /// Of the latest connection.
     number: u64,
 }
 
 #[derive(Debug)]
-struct Place {
+struct HttpPlace {
     number: u64,
     source: Option<IpAddr>,
     leave: CancellationToken,
@@ -131,12 +131,12 @@ struct Place {
 
 impl Connections {
     /// Gives a newcomer a place, if need be somebody else's.
-    fn admit(self: &Arc<Self>, source: Option<IpAddr>) -> Permit {
+    fn admit(self: &Arc<Self>, source: Option<IpAddr>) -> HttpPermit {
         let leave = CancellationToken::new();
         let mut places = self.lock();
         places.number += 1;
         let number = places.number;
-        places.taken.push(Place {
+        places.taken.push(HttpPlace {
             number,
             source,
             leave: leave.clone(),
@@ -147,7 +147,7 @@ impl Connections {
             places.taken.remove(greedy).leave.cancel();
         }
         drop(places);
-        Permit {
+        HttpPermit {
             connections: Arc::clone(self),
             number,
             leave,
@@ -175,14 +175,14 @@ impl Places {
 
 /// A connection that has a place until this is dropped.
 #[derive(Debug)]
-struct Permit {
+struct HttpPermit {
     connections: Arc<Connections>,
     number: u64,
     /// Somebody else gets the place.
     leave: CancellationToken,
 }
 
-impl Drop for Permit {
+impl Drop for HttpPermit {
     fn drop(&mut self) {
         let mut places = self.connections.lock();
         places.taken.retain(|place| place.number != self.number);
@@ -205,7 +205,7 @@ mod tests {
     fn a_newcomer_gets_the_oldest_place_of_the_greediest_address() {
         let connections = Arc::new(Connections::default());
         let probe = Connections::admit(&connections, source(1));
-        let mut greedy: Vec<Permit> = (0..MAX_CONNECTIONS + 10)
+        let mut greedy: Vec<HttpPermit> = (0..MAX_CONNECTIONS + 10)
             .map(|_| Connections::admit(&connections, source(2)))
             .collect();
         assert!(!probe.leave.is_cancelled(), "who has one place keeps it");
@@ -227,7 +227,7 @@ mod tests {
     #[test]
     fn many_addresses_with_one_place_each_go_by_age() {
         let connections = Arc::new(Connections::default());
-        let permits: Vec<Permit> = (0..=255)
+        let permits: Vec<HttpPermit> = (0..=255)
             .map(|last| Connections::admit(&connections, source(last)))
             .collect();
         let left = permits

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use akldap_authentik::flow::{BindRequest, CodeRule, Executor, FlowOutcome, NoObserver};
+use akldap_authentik::flow::{CodeRule, Executor, FlowOutcome, LoginRequest, NoObserver};
 use akldap_authentik::lists::{PageRequest, Scan, ScanOptions};
 use akldap_authentik::{
     ApiError, Client, GroupsQuery, Page, Session, Settings, Unreachable, User, UsersQuery,
@@ -19,7 +19,7 @@ async fn session(script: &Script) -> Session {
     script.push(vec![done.with("Set-Cookie", &session_cookie("sid", Some("uid")))]);
     let executor = Executor::new(script.client(), Arc::new(NoObserver));
     let client_ip: IpAddr = "192.0.2.7".parse().unwrap();
-    let request = BindRequest {
+    let request = LoginRequest {
         flow_slug: "f",
         username: "u",
         password: b"p",
@@ -572,7 +572,7 @@ async fn every_release_is_understood_without_a_loss() {
             reply("me"),
         ]);
         let executor = Executor::new(client.clone(), Arc::new(NoObserver));
-        let request = BindRequest {
+        let request = LoginRequest {
             flow_slug: "f",
             username: "u",
             password: b"p",

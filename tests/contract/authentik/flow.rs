@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
 use akldap_authentik::flow::{
-    BindRequest, CodeRule, Executor, FlowError, FlowMethod, FlowObserver, FlowOutcome, FlowStep, NoObserver,
+    CodeRule, Executor, FlowError, FlowMethod, FlowObserver, FlowOutcome, FlowStep, LoginRequest, NoObserver,
     Rejection,
 };
 use akldap_authentik::{ApiError, Session, Unreachable};
@@ -55,9 +55,9 @@ fn devices(classes: &[(&str, &str)]) -> Reply {
     )
 }
 
-fn bind<'a>(password: &'a [u8]) -> BindRequest<'a> {
+fn bind<'a>(password: &'a [u8]) -> LoginRequest<'a> {
     let client_ip: IpAddr = "::ffff:192.0.2.7".parse().unwrap();
-    BindRequest {
+    LoginRequest {
         flow_slug: SLUG,
         username: "al",
         password,
@@ -453,7 +453,7 @@ async fn what_looks_like_password_and_code_may_be_the_password() {
 
 #[tokio::test]
 async fn from_2026_5_4_on_the_code_is_what_follows_the_last_separator() {
-    let request = |codes| BindRequest {
+    let request = |codes| LoginRequest {
         codes,
         ..bind(b"pw;abcdefghijkl")
     };
@@ -491,7 +491,7 @@ async fn from_2026_5_4_on_the_code_is_what_follows_the_last_separator() {
             refused("ak-stage-identification", true),
         ])
         .await;
-        let request = BindRequest {
+        let request = LoginRequest {
             codes,
             ..bind(b"pw;123456")
         };
@@ -663,7 +663,7 @@ async fn second_factors_are_chosen_as_written_down() {
     }
     // Without MFA support the whole input is password and code.
     let script = Script::new(with(&[("totp", "1")])).await;
-    let request = BindRequest {
+    let request = LoginRequest {
         mfa_support: false,
         codes: CodeRule::default(),
         ..bind(b"pw;123456")

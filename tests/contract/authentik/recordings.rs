@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use akldap_authentik::flow::{
-    BindRequest, CodeRule, Executor, FlowError, FlowOutcome, NoObserver, Rejection,
+    CodeRule, Executor, FlowError, FlowOutcome, LoginRequest, NoObserver, Rejection,
 };
 use akldap_authentik::{GroupsQuery, UsersQuery};
 use akldap_testing::authentik_server::{Received, Reply, Script, TOKEN};
@@ -113,7 +113,7 @@ async fn every_recorded_login_comes_to_its_recorded_result() {
             scenario["uid"].as_str().unwrap(),
         );
         let client_ip: IpAddr = "192.0.2.44".parse().unwrap();
-        let request = BindRequest {
+        let request = LoginRequest {
             flow_slug,
             username,
             password: input.as_bytes(),
@@ -213,7 +213,7 @@ async fn recorded_logins_work_without_the_first_get() {
         script.take();
         script.push(steps[1..].iter().map(|step| reply(step)).collect());
         let input = input(&steps);
-        let request = BindRequest {
+        let request = LoginRequest {
             flow_slug: &slug,
             username: "somebody",
             password: input.as_bytes(),

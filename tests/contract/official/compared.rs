@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use akldap::diff::{self, Detail, Kind, Report, Request, Search as Query, Target, rules};
+use akldap::diff::{self, ComparedSearch as Query, Detail, DiffReport, DiffRequest, Kind, Target, rules};
 use futures_util::{SinkExt, StreamExt};
 use ldap3_proto::LdapCodec;
 use ldap3_proto::proto::{
@@ -169,7 +169,7 @@ fn queries(recorded: &[Search]) -> Vec<Query> {
         .collect()
 }
 
-async fn compared(base: &str, change: impl FnOnce(&mut akldap_simulator::Directory)) -> Report {
+async fn compared(base: &str, change: impl FnOnce(&mut akldap_simulator::Directory)) -> DiffReport {
     let rows = Rows::read();
     let mut directory = recording::directory(&rows, "cached");
     change(&mut directory);
@@ -187,7 +187,7 @@ async fn compared(base: &str, change: impl FnOnce(&mut akldap_simulator::Directo
         .collect();
     let official = Official::new().start(texts).await;
     let target = |address: SocketAddr| Target::parse(&format!("ldap://{address}"), false).expect("a URI");
-    let request = Request {
+    let request = DiffRequest {
         ours: target(stage.ldap()),
         theirs: target(official),
         bind_dn: user_dn("svc"),

@@ -15,7 +15,7 @@ const REQUEST_ID: &str = "x-authentik-id";
 const LONGEST_EXCUSE: usize = 256;
 
 /// A complete answer.
-pub(crate) struct Answer {
+pub(crate) struct HttpAnswer {
     pub(crate) url: Url,
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
@@ -24,7 +24,7 @@ pub(crate) struct Answer {
     pub(crate) time_of_day: fn() -> SystemTime,
 }
 
-impl Answer {
+impl HttpAnswer {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }

@@ -21,7 +21,7 @@ pub(super) enum Instruction {
 }
 
 #[derive(Deserialize)]
-struct Frame<'a> {
+struct InstructionFrame<'a> {
     instruction: i64,
     #[serde(borrow, default)]
     args: Option<&'a RawValue>,
@@ -35,7 +35,7 @@ struct SessionEndArgs<'a> {
 
 impl Instruction {
     pub(super) fn decode(text: &str) -> Self {
-        let Ok(frame) = serde_json::from_str::<Frame<'_>>(text) else {
+        let Ok(frame) = serde_json::from_str::<InstructionFrame<'_>>(text) else {
             return Self::Ignored("it is not an instruction");
         };
         match frame.instruction {

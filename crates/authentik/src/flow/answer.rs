@@ -8,7 +8,7 @@ use super::component::{AUTHENTICATOR, IDENTIFICATION, PASSWORD, USER_LOGIN};
 use super::secret::Inputs;
 
 #[derive(Serialize)]
-struct Answer<'a> {
+struct StageAnswer<'a> {
     component: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     uid_field: Option<&'a str>,
@@ -24,7 +24,7 @@ struct Answer<'a> {
     selected_challenge: Option<&'a Value>,
 }
 
-impl<'a> Answer<'a> {
+impl<'a> StageAnswer<'a> {
     fn to(component: &'a str) -> Self {
         Self {
             component,
@@ -50,44 +50,44 @@ impl<'a> Answer<'a> {
 
 /// The password goes along even where the stage has no field for it: whether it has may have changed since.
 pub(super) fn identification(inputs: &Inputs<'_>) -> Zeroizing<Vec<u8>> {
-    Answer {
+    StageAnswer {
         uid_field: Some(inputs.username),
         password: Some(inputs.password),
-        ..Answer::to(IDENTIFICATION)
+        ..StageAnswer::to(IDENTIFICATION)
     }
     .body()
 }
 
 pub(super) fn password(inputs: &Inputs<'_>) -> Zeroizing<Vec<u8>> {
-    Answer {
+    StageAnswer {
         password: Some(inputs.password),
-        ..Answer::to(PASSWORD)
+        ..StageAnswer::to(PASSWORD)
     }
     .body()
 }
 
 pub(super) fn code(code: &str, challenge: &Value) -> Zeroizing<Vec<u8>> {
-    Answer {
+    StageAnswer {
         code: Some(code),
         selected_challenge: Some(challenge),
-        ..Answer::to(AUTHENTICATOR)
+        ..StageAnswer::to(AUTHENTICATOR)
     }
     .body()
 }
 
 pub(super) fn duo(device: i64, challenge: &Value) -> Zeroizing<Vec<u8>> {
-    Answer {
+    StageAnswer {
         duo: Some(device),
         selected_challenge: Some(challenge),
-        ..Answer::to(AUTHENTICATOR)
+        ..StageAnswer::to(AUTHENTICATOR)
     }
     .body()
 }
 
 pub(super) fn remember_me() -> Zeroizing<Vec<u8>> {
-    Answer {
+    StageAnswer {
         remember_me: Some(true),
-        ..Answer::to(USER_LOGIN)
+        ..StageAnswer::to(USER_LOGIN)
     }
     .body()
 }

@@ -11,8 +11,8 @@ use super::first_stage::FirstStage;
 use super::observer::FlowObserver;
 use super::opening::Openings;
 use super::outcome::{FlowError, FlowOutcome, Rejection, Unbound};
-use super::request::BindRequest;
-use super::run::{Run, Verdict};
+use super::request::LoginRequest;
+use super::run::{Run, RunEnd};
 use super::secret::Inputs;
 use crate::client::Client;
 use crate::session::{Session, SessionCookie};
@@ -52,7 +52,7 @@ impl Executor {
     /// Takes a user through the flow. `Ok` is authentik's verdict; `Err` means that there is none.
     ///
     /// Cancel-safe: dropping the future leaves at most an unfinished session in authentik, which expires.
-    pub async fn execute(&self, request: &BindRequest<'_>) -> Result<FlowOutcome, FlowError> {
+    pub async fn execute(&self, request: &LoginRequest<'_>) -> Result<FlowOutcome, FlowError> {
         let Ok(password) = std::str::from_utf8(request.password) else {
             return Ok(FlowOutcome::Rejected(Rejection::InvalidCredentials {
                 stage: None,
@@ -80,8 +80,8 @@ impl Executor {
                     }
                     continue;
                 }
-                Ok(Verdict::Finished { to }) => self.finish(&run, to).await,
-                Ok(Verdict::Rejected(rejection)) => Ok(FlowOutcome::Rejected(rejection)),
+                Ok(RunEnd::Finished { to }) => self.finish(&run, to).await,
+                Ok(RunEnd::Rejected(rejection)) => Ok(FlowOutcome::Rejected(rejection)),
                 Err(error) => Err(error),
             };
             self.relearn(request.flow_slug, &result);

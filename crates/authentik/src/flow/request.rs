@@ -7,7 +7,7 @@ use super::secret::CodeRule;
 
 /// Who wants to log in, with what, and where.
 #[derive(Clone, Copy)]
-pub struct BindRequest<'a> {
+pub struct LoginRequest<'a> {
     /// The flow.
     pub flow_slug: &'a str,
     /// What the user calls themselves: a user name, or whatever else the identification stage accepts.
@@ -22,9 +22,9 @@ pub struct BindRequest<'a> {
     pub client_ip: IpAddr,
 }
 
-impl fmt::Debug for BindRequest<'_> {
+impl fmt::Debug for LoginRequest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BindRequest")
+        f.debug_struct("LoginRequest")
             .field("flow_slug", &self.flow_slug)
             .field("username", &self.username)
             .field("client_ip", &self.client_ip)

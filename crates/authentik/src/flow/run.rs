@@ -21,9 +21,9 @@ use super::opening::Openings;
 use super::outcome::{FlowError, Rejection};
 use super::redirect::{Destination, without_query};
 use super::secret::Inputs;
-use crate::client::{Answer, AnswerKind, Caller, Client};
+use crate::client::{AnswerKind, Caller, Client, HttpAnswer};
 use crate::clock::now;
-use crate::cookie::Cookies;
+use crate::cookie::CookieJar;
 use crate::error::ApiError;
 use crate::excerpt::excerpt;
 use crate::session::{SESSION_COOKIE, Session};
@@ -39,7 +39,7 @@ const WARM_UP_QUERY: &str =
 const MAX_REQUESTS: u32 = 24;
 
 /// How a run ended.
-pub(super) enum Verdict {
+pub(super) enum RunEnd {
     /// The flow is over; the cookies say whether anybody is logged in.
     Finished {
         to: String,
@@ -71,7 +71,7 @@ pub(super) struct Run<'a> {
     openings: &'a Openings,
     slug: &'a str,
     client_ip: Option<IpAddr>,
-    cookies: Cookies,
+    cookies: CookieJar,
     requests: u32,
     /// The components answered so far.
     answered: Vec<&'static str>,
@@ -97,7 +97,7 @@ impl<'a> Run<'a> {
             openings,
             slug,
             client_ip,
-            cookies: Cookies::default(),
+            cookies: CookieJar::default(),
             requests: 0,
             answered: Vec::new(),
             spent: false,
@@ -117,12 +117,12 @@ impl<'a> Run<'a> {
         self
     }
 
-    pub(super) fn with_cookies(mut self, cookies: Cookies) -> Self {
+    pub(super) fn with_cookies(mut self, cookies: CookieJar) -> Self {
         self.cookies = cookies;
         self
     }
 
-    pub(super) fn cookies(&self) -> &Cookies {
+    pub(super) fn cookies(&self) -> &CookieJar {
         &self.cookies
     }
 
@@ -149,7 +149,7 @@ impl<'a> Run<'a> {
     }
 
     /// Answers challenges until the flow ends.
-    pub(super) async fn bind(&mut self, mut inputs: Inputs<'_>) -> Result<Verdict, FlowError> {
+    pub(super) async fn bind(&mut self, mut inputs: Inputs<'_>) -> Result<RunEnd, FlowError> {
         // An answer sent without having seen the challenge, because the flow is known to begin with it.
         let mut blind = self.openings.is_plain(self.slug);
         let mut next = if blind {
@@ -165,7 +165,7 @@ impl<'a> Run<'a> {
             let before = self.requests;
             let challenge = match self.step(next).await? {
                 Stop::Challenge(challenge) => challenge,
-                Stop::Finished { to } => return Ok(Verdict::Finished { to }),
+                Stop::Finished { to } => return Ok(RunEnd::Finished { to }),
                 Stop::TooManySteps => {
                     return Err(FlowError::TooManySteps { limit: MAX_REQUESTS });
                 }
@@ -189,12 +189,12 @@ impl<'a> Run<'a> {
                         };
                         continue;
                     }
-                    return Ok(Verdict::Rejected(refused(&challenge, message)));
+                    return Ok(RunEnd::Rejected(refused(&challenge, message)));
                 }
             }
             next = match self.answer(&challenge, &inputs)? {
                 Ok(next) => next,
-                Err(rejection) => return Ok(Verdict::Rejected(rejection)),
+                Err(rejection) => return Ok(RunEnd::Rejected(rejection)),
             };
         }
     }
@@ -423,7 +423,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    async fn request(&mut self, next: Next) -> Result<Answer, ApiError> {
+    async fn request(&mut self, next: Next) -> Result<HttpAnswer, ApiError> {
         self.requests += 1;
         let (method, url, body, kind) = match next {
             Next::Fetch(url) => (Method::GET, url, None, AnswerKind::Object),

@@ -8,13 +8,13 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use super::groups::Groups;
-use super::split::Unreadable;
+use super::groups::GroupRows;
+use super::split::UnreadableRow;
 use crate::page::RowWarning;
 use crate::user::User;
 
 /// The users known already. These questions are all that a reader asks of a directory.
-pub trait Known: Send + Sync {
+pub trait KnownUsers: Send + Sync {
     /// The primary keys of all of them, ascending.
     fn pks(&self) -> Vec<i64>;
 
@@ -29,7 +29,7 @@ pub trait Known: Send + Sync {
 }
 
 /// Takes the rows of the whole list of users as they come, so that none need be kept for it.
-pub trait Rows: Send + Sync {
+pub trait UserRows: Send + Sync {
     /// Takes one.
     fn add(&mut self, user: &User);
 
@@ -47,7 +47,7 @@ pub struct Changes {
     /// Users that cannot be shown, and stay as they were known before.
     pub kept: BTreeSet<i64>,
     /// All groups.
-    pub groups: Groups,
+    pub groups: GroupRows,
     /// What was read of users is not older than this.
     pub read: Instant,
 }
@@ -85,7 +85,7 @@ impl Oddity {
 
     pub(super) fn unreadable<K: fmt::Display>(
         kind: &'static str,
-        rows: &[Unreadable<K>],
+        rows: &[UnreadableRow<K>],
     ) -> impl Iterator<Item = Self> {
         rows.iter().map(move |row| {
             let place = match (&row.after, &row.before) {

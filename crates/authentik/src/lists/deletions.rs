@@ -21,7 +21,7 @@ const FEW_PAGES: u32 = 4;
 
 /// What was found out.
 #[derive(Debug, Default)]
-pub(super) struct Findings {
+pub(super) struct Deletions {
     /// Users that are gone.
     pub(super) gone: BTreeSet<i64>,
     /// How many users there are whose pks are not known, if that was found out, too.
@@ -33,7 +33,7 @@ pub(super) async fn find<S: Source>(
     lists: &Lists<'_, S>,
     known: &[i64],
     (missing, nameless): (usize, u64),
-    into: &mut Findings,
+    into: &mut Deletions,
 ) -> Result<(), ScanError> {
     let pages = u32::try_from(known.len() / lists.page_size.max(1) as usize).unwrap_or(u32::MAX);
     // Each one takes the halving, a page and a question by pk.
@@ -42,7 +42,7 @@ pub(super) async fn find<S: Source>(
     if nameless > 0 || halving > pages.max(FEW_PAGES) {
         return read_all(lists, known, into).await;
     }
-    let mut search = Search { lists, left: halving };
+    let mut search = DeletionSearch { lists, left: halving };
     let mut known = known.to_vec();
     let before = into.gone.len();
     while into.gone.len() - before < missing && search.left > 0 {
@@ -68,7 +68,7 @@ pub(super) async fn find<S: Source>(
 async fn read_all<S: Source>(
     lists: &Lists<'_, S>,
     known: &[i64],
-    into: &mut Findings,
+    into: &mut Deletions,
 ) -> Result<(), ScanError> {
     let mut scan = Scan::<User>::new(lists.page_size);
     let fetch = |request: PageRequest| async move { lists.source.users_page(&users_query(request)).await };
@@ -95,13 +95,13 @@ async fn exists<S: Source>(lists: &Lists<'_, S>, pk: i64) -> Result<bool, ScanEr
     }
 }
 
-struct Search<'a, S> {
+struct DeletionSearch<'a, S> {
     lists: &'a Lists<'a, S>,
     /// Requests left; the search stops between two users.
     left: u32,
 }
 
-impl<S: Source> Search<'_, S> {
+impl<S: Source> DeletionSearch<'_, S> {
     /// The users missing on the first page that differs from what is known.
     async fn first(&mut self, known: &[i64]) -> Result<Vec<i64>, ScanError> {
         let size = self.lists.page_size as usize;

@@ -12,7 +12,7 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use super::error::ScanError;
 use super::options::PageRequest;
 use super::source::{Lists, Source};
-use super::split::{Chunk, Unreadable, is_row_fault, read_page, retry};
+use super::split::{Chunk, UnreadableRow, is_row_fault, read_page, retry};
 use crate::api::{GroupsQuery, RawPage};
 use crate::error::ApiError;
 use crate::group::Group;
@@ -25,7 +25,7 @@ const PARALLEL: usize = 2;
 pub(super) struct GroupList {
     pages: Vec<GroupPage>,
     digests: Vec<[u8; 32]>,
-    decoded: OnceCell<Result<Groups, ScanError>>,
+    decoded: OnceCell<Result<GroupRows, ScanError>>,
 }
 
 enum GroupPage {
@@ -36,26 +36,26 @@ enum GroupPage {
 
 /// The rows of a list of groups.
 #[derive(Clone, Debug)]
-pub struct Groups {
+pub struct GroupRows {
     /// Ascending by pk.
     pub rows: Vec<Group>,
     pub(super) skipped: Vec<RowWarning>,
-    pub(super) unreadable: Vec<Unreadable<String>>,
+    pub(super) unreadable: Vec<UnreadableRow<String>>,
     /// Where its pages are of moments between which groups came or went: the parts of the list that each page showed
     /// whole. `None` where all pages fit together.
-    shown: Option<Vec<Part>>,
+    shown: Option<Vec<ListPart>>,
     /// The same for two lists exactly if they say the same.
     meaning: [u8; 32],
 }
 
 /// From the first pk to the last, both shown; the list's own ends are open.
 #[derive(Clone, Debug)]
-struct Part {
+struct ListPart {
     first: Option<String>,
     last: Option<String>,
 }
 
-impl Groups {
+impl GroupRows {
     /// Whether the pages fit together.
     pub(super) fn is_whole(&self) -> bool {
         self.shown.is_none()
@@ -63,11 +63,11 @@ impl Groups {
 
     /// Whether a group that is not among the rows is known to be gone.
     pub fn is_gone(&self, pk: &str) -> bool {
-        let within = |part: &Part| {
+        let within = |part: &ListPart| {
             part.first.as_deref().is_none_or(|first| first <= pk)
                 && part.last.as_deref().is_none_or(|last| pk <= last)
         };
-        let unreadable = |row: &Unreadable<String>| {
+        let unreadable = |row: &UnreadableRow<String>| {
             row.after.as_deref().is_none_or(|after| after < pk)
                 && row.before.as_deref().is_none_or(|before| pk < before)
         };
@@ -197,7 +197,7 @@ impl GroupList {
     ///
     /// # Errors
     /// When a page is none.
-    pub(super) fn into_groups(self) -> Result<Groups, ScanError> {
+    pub(super) fn into_groups(self) -> Result<GroupRows, ScanError> {
         match self.decoded.into_inner() {
             Some(groups) => groups,
             None => Self {
@@ -212,14 +212,14 @@ impl GroupList {
     ///
     /// # Errors
     /// When a page is none.
-    pub(super) fn groups(&self) -> Result<&Groups, ScanError> {
+    pub(super) fn groups(&self) -> Result<&GroupRows, ScanError> {
         self.decoded
             .get_or_init(|| self.decode())
             .as_ref()
             .map_err(Clone::clone)
     }
 
-    fn decode(&self) -> Result<Groups, ScanError> {
+    fn decode(&self) -> Result<GroupRows, ScanError> {
         let inconsistent = |problem: String| ScanError::Inconsistent {
             kind: Group::KIND,
             problem,
@@ -260,7 +260,7 @@ impl GroupList {
             && (rows.len() + left_out + unreadable.len()) as u64 == received
             && names.len() == rows.len();
         let rows: Vec<Group> = rows.into_values().collect();
-        Ok(Groups {
+        Ok(GroupRows {
             meaning: meaning(&rows, &unreadable),
             rows,
             skipped,
@@ -271,7 +271,7 @@ impl GroupList {
 }
 
 /// The part of the list that a page shows whole.
-fn part(page: &Page<Group>) -> Part {
+fn part(page: &Page<Group>) -> ListPart {
     let numbers = page.pagination;
     let mut pks: Vec<&str> = page.rows.iter().map(|group| group.pk.as_str()).collect();
     let left_out = page.skipped.iter().filter(|warning| warning.row_skipped);
@@ -283,13 +283,13 @@ fn part(page: &Page<Group>) -> Part {
         // A page of nothing shows nothing.
         None => Some(String::new()),
     };
-    Part {
+    ListPart {
         first: end(numbers.current == 1, pks.first()),
         last: end(numbers.next == 0, pks.last()),
     }
 }
 
-fn meaning(rows: &[Group], unreadable: &[Unreadable<String>]) -> [u8; 32] {
+fn meaning(rows: &[Group], unreadable: &[UnreadableRow<String>]) -> [u8; 32] {
     let mut hash = blake3::Hasher::new();
     let mut part = |octets: &[u8]| {
         hash.update(&(octets.len() as u64).to_le_bytes());

@@ -14,7 +14,7 @@ use super::error::ScanError;
 use super::groups::{self, GroupList};
 use super::options::{PageRequest, ScanOptions};
 use super::source::{Lists, Source, users_query};
-use super::split::{Unreadable, is_row_fault, read_page, retry};
+use super::split::{UnreadableRow, is_row_fault, read_page, retry};
 use crate::api::UsersQuery;
 use crate::page::{Listed as _, Page, RowWarning};
 use crate::timestamp::Timestamp;
@@ -31,7 +31,7 @@ pub(super) struct UsersSeen {
     /// Users updated since the beginning of the window, with the version of their rows.
     pub(super) versions: HashMap<i64, u64>,
     /// Of these, such as cannot be shown.
-    pub(super) unreadable: Vec<Unreadable<i64>>,
+    pub(super) unreadable: Vec<UnreadableRow<i64>>,
     /// How many users there are in all.
     pub(super) count: u64,
     /// The highest pk that can be shown.
@@ -52,7 +52,7 @@ pub(super) struct Look {
 }
 
 /// What a look needs to know of the users known before it.
-pub(super) struct Window<'a> {
+pub(super) struct LookWindow<'a> {
     /// Where the window of changes begins, in microseconds since 1970; `None`: authentik cannot tell what changed.
     pub(super) since: Option<i64>,
     /// Most users changed since that are worth reading.
@@ -88,9 +88,9 @@ impl UsersSeen {
 }
 
 /// Looks once.
-pub(super) async fn look<S: Source>(lists: &Lists<'_, S>, window: Window<'_>) -> Result<Look, LookError> {
+pub(super) async fn look<S: Source>(lists: &Lists<'_, S>, window: LookWindow<'_>) -> Result<Look, LookError> {
     let made = (lists.options.time_of_day)();
-    let mut found = Found::default();
+    let mut found = UsersRead::default();
     if let Some(since) = window.since {
         read_changed(lists, since, window.most, &mut found).await?;
     }
@@ -120,10 +120,10 @@ pub fn sort_by_date(users: &mut [User]) {
 
 /// Users read in a look.
 #[derive(Default)]
-struct Found {
+struct UsersRead {
     users: HashMap<i64, User>,
     skipped: Vec<RowWarning>,
-    unreadable: Vec<Unreadable<i64>>,
+    unreadable: Vec<UnreadableRow<i64>>,
     served: Option<SystemTime>,
 }
 
@@ -132,7 +132,7 @@ async fn read_changed<S: Source>(
     lists: &Lists<'_, S>,
     since: i64,
     most: u64,
-    into: &mut Found,
+    into: &mut UsersRead,
 ) -> Result<(), LookError> {
     let page_size = lists.page_size;
     let after = Timestamp::at(since).whole_second();
@@ -217,11 +217,12 @@ struct Newest {
 async fn newest<S: Source>(
     lists: &Lists<'_, S>,
     known: &[i64],
-    into: &mut Found,
+    into: &mut UsersRead,
 ) -> Result<Newest, ScanError> {
     let page_size = lists.page_size;
     let tail = tail(lists).await?;
-    let is_known = |into: &Found, pk: i64| known.binary_search(&pk).is_ok() || into.users.contains_key(&pk);
+    let is_known =
+        |into: &UsersRead, pk: i64| known.binary_search(&pk).is_ok() || into.users.contains_key(&pk);
     if tail.top.is_none_or(|top| is_known(into, top)) {
         return Ok(tail);
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::changes::{Changes, Known, LookTimes, Oddity, Rows};
+use super::changes::{Changes, KnownUsers, LookTimes, Oddity, UserRows};
 use super::error::{ReadError, ScanError};
 use super::groups::GroupsSeen;
 use super::look::UsersSeen;
@@ -54,13 +54,13 @@ pub struct Reading<G> {
     /// When the newest look was.
     pub times: LookTimes,
     /// To be given back once what was read is shown.
-    pub progress: Progress,
+    pub progress: ReadingProgress,
 }
 
-/// How far a reading got. Whoever shows what was read hands it to [`Reader::shown`]; if it is dropped, the next look begins
+/// How far a reading got. Whoever shows what was read hands it to [`ListReader::shown`]; if it is dropped, the next look begins
 /// where this one did.
 #[derive(Debug)]
-pub struct Progress {
+pub struct ReadingProgress {
     base: Base,
     /// All users there are, ascending.
     pks: Vec<i64>,
@@ -79,13 +79,13 @@ pub enum Looked<K> {
 
 /// Reads the lists of one authentik.
 #[derive(Debug)]
-pub struct Reader<R> {
+pub struct ListReader<R> {
     base: Option<Base>,
     /// A full load that broke off.
     unfinished: Option<Box<Whole<R>>>,
 }
 
-impl<R> Default for Reader<R> {
+impl<R> Default for ListReader<R> {
     fn default() -> Self {
         Self {
             base: None,
@@ -106,13 +106,13 @@ struct Read<'a> {
     oddities: Vec<Oddity>,
 }
 
-impl<R: Rows> Reader<R> {
+impl<R: UserRows> ListReader<R> {
     /// Looks at what changed in what is known.
     ///
     /// # Errors
     /// When authentik cannot be asked. With [`ReadError::Unexplained`] everything has to be read; after any other error the
     /// next look begins where this one did.
-    pub async fn changes<S: Source, K: Known>(
+    pub async fn changes<S: Source, K: KnownUsers>(
         &mut self,
         lists: &Lists<'_, S>,
         known: Option<K>,
@@ -146,7 +146,7 @@ impl<R: Rows> Reader<R> {
     /// # Errors
     /// When authentik cannot be asked, or contradicts itself again and again. Pages read before an error are not read again
     /// for a while.
-    pub async fn whole<S: Source, K: Known>(
+    pub async fn whole<S: Source, K: KnownUsers>(
         &mut self,
         lists: &Lists<'_, S>,
         known: impl Fn() -> Option<K>,
@@ -166,15 +166,15 @@ impl<R: Rows> Reader<R> {
     }
 
     /// Takes note that what was read is shown, of its users those of whom `shows` says so.
-    pub fn shown(&mut self, progress: Progress, shows: impl Fn(i64) -> bool) {
-        let Progress { base, pks } = progress;
+    pub fn shown(&mut self, progress: ReadingProgress, shows: impl Fn(i64) -> bool) {
+        let ReadingProgress { base, pks } = progress;
         self.base = Some(Base {
             hidden: pks.into_iter().filter(|pk| !shows(*pk)).collect(),
             ..base
         });
     }
 
-    async fn whole_once<S: Source, K: Known>(
+    async fn whole_once<S: Source, K: KnownUsers>(
         &mut self,
         lists: &Lists<'_, S>,
         known: &impl Fn() -> Option<K>,
@@ -216,7 +216,7 @@ enum Changed<K> {
     Unknown,
 }
 
-async fn look_for_changes<S: Source, K: Known>(
+async fn look_for_changes<S: Source, K: KnownUsers>(
     lists: &Lists<'_, S>,
     base: &Base,
     known: K,
@@ -273,7 +273,7 @@ async fn look_for_changes<S: Source, K: Known>(
 }
 
 /// Reads all users, then looks at what changed meanwhile.
-async fn read_whole<S: Source, K: Known, R: Rows>(
+async fn read_whole<S: Source, K: KnownUsers, R: UserRows>(
     lists: &Lists<'_, S>,
     known: &impl Fn() -> Option<K>,
     whole: &mut Whole<R>,
@@ -372,7 +372,7 @@ impl Read<'_> {
             },
             oddities,
             times,
-            progress: Progress { base, pks },
+            progress: ReadingProgress { base, pks },
         })
     }
 }

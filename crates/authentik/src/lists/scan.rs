@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::error::ScanError;
 use super::options::{PageRequest, ScanOptions};
 use super::parallel::Parallel;
-use super::split::{Chunk, Unreadable, is_row_fault, read_page, retry};
+use super::split::{Chunk, UnreadableRow, is_row_fault, read_page, retry};
 use super::zone::{self, Seam, Zone, zones};
 use crate::error::ApiError;
 use crate::page::{Listed, Page, RowWarning};
@@ -65,7 +65,7 @@ pub struct Scan<T: Listed> {
     clock: u64,
     parallel: Parallel,
     seen: HashMap<T::Key, u64>,
-    unreadable: Vec<Unreadable<T::Key>>,
+    unreadable: Vec<UnreadableRow<T::Key>>,
     /// Rows left out whose key could not be read: each counts as one.
     nameless: u64,
     summary: ScanSummary,
@@ -105,7 +105,7 @@ impl<T: Listed> Scan<T> {
     }
 
     /// Rows that cannot be had although those around them can.
-    pub fn unreadable(&self) -> &[Unreadable<T::Key>] {
+    pub fn unreadable(&self) -> &[UnreadableRow<T::Key>] {
         &self.unreadable
     }
 

@@ -9,10 +9,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::{Instant, timeout};
 
-use super::deletions::{self, Findings};
+use super::deletions::{self, Deletions};
 use super::error::ReadError;
 use super::groups::GroupsSeen;
-use super::look::{Look, LookError, UsersSeen, Window, look};
+use super::look::{Look, LookError, LookWindow, UsersSeen, look};
 use super::source::{Lists, Source};
 use crate::page::Listed as _;
 use crate::user::User;
@@ -103,7 +103,7 @@ impl Settling {
         };
         let began = Instant::now();
         loop {
-            let window = Window {
+            let window = LookWindow {
                 since: self.since,
                 most,
                 known: &self.pks,
@@ -166,7 +166,7 @@ impl Settling {
     }
 
     async fn search<S: Source>(&mut self, lists: &Lists<'_, S>, balance: &Balance) -> Result<(), ReadError> {
-        let mut findings = Findings::default();
+        let mut findings = Deletions::default();
         let wanted = (balance.surplus, self.nameless);
         let search = deletions::find(lists, &balance.pks, wanted, &mut findings);
         let ended = match self.hurry {

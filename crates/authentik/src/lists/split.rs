@@ -24,14 +24,14 @@ pub(super) struct Chunk<T: Listed> {
     /// The rows that can be had, in order.
     pub page: Page<T>,
     /// Those that cannot.
-    pub unreadable: Vec<Unreadable<T::Key>>,
+    pub unreadable: Vec<UnreadableRow<T::Key>>,
     /// Requests made.
     pub requests: u32,
 }
 
 /// A row that authentik cannot show.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unreadable<K> {
+pub struct UnreadableRow<K> {
     /// The key of the row before, if it is on the same page.
     pub after: Option<K>,
     /// The key of the row behind, if it is on the same page.
@@ -243,7 +243,7 @@ fn halves(request: PageRequest) -> Vec<PageRequest> {
 /// What was put together so far.
 struct Pieces<T: Listed> {
     page: Option<Page<T>>,
-    unreadable: Vec<Unreadable<T::Key>>,
+    unreadable: Vec<UnreadableRow<T::Key>>,
     /// The last of `unreadable` that still lack the key behind them.
     open: usize,
     /// Whether a single row was ever shown.
@@ -282,7 +282,7 @@ impl<T: Listed> Pieces<T> {
 
     fn unreadable(&mut self) {
         let after = self.page.as_ref().and_then(|page| page.rows.last()).map(T::key);
-        self.unreadable.push(Unreadable {
+        self.unreadable.push(UnreadableRow {
             after,
             before: None,
             place: self.open,

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::changes::{Known, Oddity, Rows};
+use super::changes::{KnownUsers, Oddity, UserRows};
 use super::error::{ReadError, ScanError};
 use super::options::PageRequest;
 use super::scan::Scan;
@@ -34,7 +34,7 @@ pub(super) struct Unshown {
     pub(super) nameless: u64,
 }
 
-impl<R: Rows> Whole<R> {
+impl<R: UserRows> Whole<R> {
     pub(super) fn new(page_size: u32, rows: R) -> Self {
         Self {
             scan: Scan::new(page_size),
@@ -69,7 +69,7 @@ impl<R: Rows> Whole<R> {
     pub(super) async fn identify<S: Source>(
         &self,
         lists: &Lists<'_, S>,
-        known: Option<&impl Known>,
+        known: Option<&impl KnownUsers>,
         oddities: &mut Vec<Oddity>,
     ) -> Result<Unshown, ReadError> {
         let scan = &self.scan;
@@ -89,7 +89,7 @@ impl<R: Rows> Whole<R> {
                 let after = after?;
                 scan.seen().keys().copied().filter(|pk| *pk > after).min()
             });
-            let mut suspects = known.map(Known::pks).unwrap_or_default();
+            let mut suspects = known.map(KnownUsers::pks).unwrap_or_default();
             suspects.retain(|pk| {
                 after.is_none_or(|after| after < *pk)
                     && before.is_none_or(|before| *pk < before)

@@ -11,7 +11,7 @@ use crate::build::flags::{flag, lower, upper};
 use crate::build::record::{GroupRecord, MAX_NAMED_ATTRIBUTES, RecordName, UserRecord, Warning, Warnings};
 use crate::custom::policy::CustomPolicy;
 use crate::custom::{self, Custom, LeftOut};
-use crate::index::attribute_index::Count;
+use crate::index::attribute_index::StoredCount;
 use crate::model::account::{Account, AccountIx};
 use crate::model::attribute::AttributeTable;
 use crate::model::built_in::{AttributeId, Shows, Those, count, ids};
@@ -21,7 +21,7 @@ use crate::model::record::{self, MAX_RECORDS, Record, ShapeIx, Shapes, Span};
 use crate::schema::Syntax;
 use crate::schema::password_attributes::PASSWORD_ATTRIBUTES;
 use crate::values::syntax;
-use crate::values::timestamp::{self, Timestamp};
+use crate::values::timestamp::{self, StoredTime};
 use crate::view::subschema::declared_oid;
 use akldap_ldap::response::{write_attribute, write_single_value};
 
@@ -40,7 +40,7 @@ pub struct Builder {
     pub(super) shapes: Shapes,
     pub(super) shape_numbers: HashMap<Vec<AttributeId>, ShapeIx, hashbrown::DefaultHashBuilder>,
     /// By attribute.
-    pub(super) counts: Vec<Count>,
+    pub(super) counts: Vec<StoredCount>,
     pub(super) names: Vec<u8>,
     pub(super) users: Vec<PendingUser>,
     pub(super) groups: Vec<PendingGroup>,
@@ -68,7 +68,7 @@ pub(super) struct Withheld {
 }
 
 /// A part of what the builder collects in one place, from where to where.
-pub(super) type Part = std::ops::Range<usize>;
+pub(super) type ArenaPart = std::ops::Range<usize>;
 
 #[derive(Debug)]
 pub(super) struct PendingUser {
@@ -76,8 +76,8 @@ pub(super) struct PendingUser {
     pub(super) uuid: Option<NonNilUuid>,
     pub(super) record: Record,
     pub(super) uid: Span,
-    pub(super) name: Part,
-    pub(super) password_change: Option<Timestamp>,
+    pub(super) name: ArenaPart,
+    pub(super) password_change: Option<StoredTime>,
     pub(super) account: AccountIx,
 }
 
@@ -86,9 +86,9 @@ pub(super) struct PendingGroup {
     pub(super) uuid: [u8; 16],
     pub(super) number: i64,
     pub(super) record: Record,
-    pub(super) name: Part,
-    pub(super) members: Part,
-    pub(super) parents: Part,
+    pub(super) name: ArenaPart,
+    pub(super) members: ArenaPart,
+    pub(super) parents: ArenaPart,
 }
 
 impl Default for Builder {
@@ -184,7 +184,7 @@ impl Builder {
             record,
             uid,
             name,
-            password_change: user.password_change_date.and_then(Timestamp::new),
+            password_change: user.password_change_date.and_then(StoredTime::new),
             account,
         });
     }
@@ -292,7 +292,7 @@ impl Builder {
     pub(super) fn stored(&mut self, id: AttributeId, values: usize) {
         self.shape.push(id);
         if self.counts.len() <= id.index() {
-            self.counts.resize(id.index() + 1, Count::default());
+            self.counts.resize(id.index() + 1, StoredCount::default());
         }
         if let Some(count) = self.counts.get_mut(id.index()) {
             count.records = count.records.saturating_add(1);
@@ -436,7 +436,7 @@ impl Builder {
         self.last_account
     }
 
-    pub(super) fn name(&mut self, name: &str) -> Part {
+    pub(super) fn name(&mut self, name: &str) -> ArenaPart {
         let start = self.names.len();
         self.names.extend_from_slice(name.as_bytes());
         start..self.names.len()

@@ -12,7 +12,7 @@ use crate::model::built_in::AttributeId;
 use crate::model::encoded::{self, Elements};
 use crate::model::number::{GroupIx, RecordIx, UserIx, WrongNumber};
 use crate::model::record;
-use crate::values::timestamp::Timestamp;
+use crate::values::timestamp::StoredTime;
 
 /// What users and groups have in common: a name, flags, and attributes as they are sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub struct CarriedUser<'a> {
     pub(super) active: bool,
     /// Where the virtual group's gidNumber comes from: `record::OWN_GID_NUMBER`, `record::OWN_UID_NUMBER` or 0.
     pub(super) number_source: u32,
-    pub(super) password_change: Option<Timestamp>,
+    pub(super) password_change: Option<StoredTime>,
     pub(super) path: &'a str,
     pub(super) kind: &'a str,
     pub(super) record: Carried<'a>,

@@ -4,7 +4,7 @@
 
 use std::num::NonZeroU32;
 
-use crate::build::builder::{Builder, Part, PendingGroup, PendingUser, Withheld};
+use crate::build::builder::{ArenaPart, Builder, PendingGroup, PendingUser, Withheld};
 use crate::build::record::{RecordName, Warning};
 use crate::index::indexing;
 use crate::index::order::Orders;
@@ -14,7 +14,7 @@ use crate::model::built_in::AttributeId;
 use crate::model::number::{Column, GroupIx, RecordIx, UserIx, count_of};
 use crate::model::place::Layout;
 use crate::model::record::{self, Rdns, Record, UnescapedNames};
-use crate::model::records::{Groups, Memberships, Records, Users};
+use crate::model::records::{GroupColumns, Memberships, Records, Users};
 use crate::model::relation::Relation;
 use crate::model::shown::Shown;
 use crate::schema::password_attributes::PASSWORD_ATTRIBUTES;
@@ -51,7 +51,7 @@ impl Builder {
                         of_users: self.users.iter().map(|user| user.account).collect(),
                     },
                 },
-                groups: Groups {
+                groups: GroupColumns {
                     uuids: self.groups.iter().map(|group| group.uuid).collect(),
                     numbers: self.groups.iter().map(|group| group.number).collect(),
                 },
@@ -102,7 +102,7 @@ impl Builder {
             warnings,
             ..
         } = self;
-        let name = |part: &Part| part_of(names, part);
+        let name = |part: &ArenaPart| part_of(names, part);
         let mut dropped = |whose: RecordName| {
             warnings.push(|| Warning::RecordSkipped {
                 whose,
@@ -135,7 +135,7 @@ impl Builder {
             warnings,
             ..
         } = self;
-        let name = |part: &Part| String::from_utf8_lossy(part_of(names, part)).into_owned();
+        let name = |part: &ArenaPart| String::from_utf8_lossy(part_of(names, part)).into_owned();
         let mut repeated = |whose: RecordName| {
             warnings.push(|| Warning::RecordSkipped {
                 whose,
@@ -238,7 +238,7 @@ impl Builder {
             .filter(|group| !group.record.overrides(AttributeId::GID_NUMBER))
             .collect();
         numbered.sort_by_key(|group| (group.number, group.uuid));
-        let name = |part: &Part| String::from_utf8_lossy(part_of(&self.names, part)).into_owned();
+        let name = |part: &ArenaPart| String::from_utf8_lossy(part_of(&self.names, part)).into_owned();
         for pair in numbered.windows(2) {
             if let [first, second] = pair
                 && first.number == second.number
@@ -273,7 +273,7 @@ fn keep_last<'a, T>(records: &mut Vec<T>, name: impl Fn(&T) -> &'a [u8], mut dro
 }
 
 /// What the builder noted as a part of what it collected: it never takes any of that away.
-pub(super) fn part_of<'i, T>(items: &'i [T], part: &Part) -> &'i [T] {
+pub(super) fn part_of<'i, T>(items: &'i [T], part: &ArenaPart) -> &'i [T] {
     items.get(part.clone()).unwrap_or(&[])
 }
 

@@ -14,7 +14,7 @@ use crate::model::attribute::MAX_NAME;
 use crate::model::built_in::AttributeId;
 use crate::model::encoded::{self, Elements};
 use crate::model::record;
-use crate::values::timestamp::Timestamp;
+use crate::values::timestamp::StoredTime;
 use akldap_ldap::ber::{self, Reader};
 use akldap_ldap::response::write_attribute;
 use akldap_ldap::steps;
@@ -37,7 +37,7 @@ impl<'a> CarriedUser<'a> {
         out.extend_from_slice(
             &self
                 .password_change
-                .map_or(UNKNOWN, Timestamp::micros)
+                .map_or(UNKNOWN, StoredTime::micros)
                 .to_le_bytes(),
         );
         let flag = |set: bool, flag: u8| if set { flag } else { 0 };
@@ -83,7 +83,7 @@ impl<'a> CarriedUser<'a> {
             uid,
             active: flags & ACTIVE != 0,
             number_source,
-            password_change: Timestamp::new(password_change),
+            password_change: StoredTime::new(password_change),
             path,
             kind,
             record,

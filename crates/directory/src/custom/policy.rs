@@ -45,7 +45,7 @@ pub struct CustomPolicy {
 
 /// What becomes of a custom attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum Treatment {
     /// It is served; it replaces a built-in attribute of the same name.
     Served,
     /// Its values are added to those of `objectClass`.
@@ -87,40 +87,40 @@ impl CustomPolicy {
     /// What becomes of a custom attribute of this name. Options (`;x`) tell nothing apart: a client that asks for an
     /// attribute takes it with any of them (RFC 4512 section 2.5.2). Nor does anything that some client takes no notice
     /// of.
-    pub(crate) fn verdict(self, name: &[u8]) -> Verdict {
+    pub(crate) fn verdict(self, name: &[u8]) -> Treatment {
         let name = name.trim_ascii();
         let skeleton = skeleton(name);
         let exact = skeleton.eq_ignore_ascii_case(name);
         if let Some(place) = place(&skeleton) {
             return match self.served_passwords & 1 << place {
-                0 => Verdict::Withheld(place),
+                0 => Treatment::Withheld(place),
                 // Served under another spelling, it would not be known for a password any more.
-                _ if !exact => Verdict::Reserved,
-                _ => Verdict::Served,
+                _ if !exact => Treatment::Reserved,
+                _ => Treatment::Served,
             };
         }
         let is_skeleton = |reserved: &&str| reserved.as_bytes().eq_ignore_ascii_case(&skeleton);
         if RESERVED_ELSEWHERE.iter().any(is_skeleton) {
-            return Verdict::Reserved;
+            return Treatment::Reserved;
         }
         let Some(known) = schema::attribute_type(&skeleton) else {
-            return Verdict::Served;
+            return Treatment::Served;
         };
         if known.key == "objectclass" {
             return match exact {
-                true => Verdict::AddedClasses,
-                false => Verdict::Reserved,
+                true => Treatment::AddedClasses,
+                false => Treatment::Reserved,
             };
         }
         match known.operational || is_reserved(known.name) {
-            true => Verdict::Reserved,
-            false => Verdict::Served,
+            true => Treatment::Reserved,
+            false => Treatment::Served,
         }
     }
 
     /// Whether attributes of this name may be in a snapshot.
     pub(crate) fn admits(self, name: &[u8]) -> bool {
-        matches!(self.verdict(name), Verdict::Served | Verdict::AddedClasses)
+        matches!(self.verdict(name), Treatment::Served | Treatment::AddedClasses)
     }
 }
 
@@ -185,7 +185,7 @@ mod tests {
             "AK-SuperUser",
             "objectClass;x",
         ] {
-            assert_eq!(policy.verdict(name.as_bytes()), Verdict::Reserved, "{name}");
+            assert_eq!(policy.verdict(name.as_bytes()), Treatment::Reserved, "{name}");
         }
         // Every name and OID of a reserved type.
         for known in schema::ATTRIBUTE_TYPES {
@@ -194,7 +194,7 @@ mod tests {
                 assert_eq!(policy.verdict(name.as_bytes()), expected, "{name}");
             }
             if known.operational {
-                assert_eq!(expected, Verdict::Reserved, "{}", known.name);
+                assert_eq!(expected, Treatment::Reserved, "{}", known.name);
             }
         }
     }
@@ -215,7 +215,7 @@ mod tests {
             "changeType",
             "changetype: modrdn",
         ] {
-            assert_eq!(policy.verdict(name.as_bytes()), Verdict::Reserved, "{name:?}");
+            assert_eq!(policy.verdict(name.as_bytes()), Treatment::Reserved, "{name:?}");
         }
     }
 
@@ -239,7 +239,7 @@ mod tests {
             "nameForms",
         ] {
             let verdict = CustomPolicy::default().verdict(name.as_bytes());
-            assert_eq!(verdict, Verdict::Reserved, "{name}");
+            assert_eq!(verdict, Treatment::Reserved, "{name}");
         }
     }
 
@@ -281,13 +281,17 @@ mod tests {
             .chain(RESERVED_ELSEWHERE);
         for name in names {
             for folded in foldings(name) {
-                assert_eq!(policy.verdict(folded.as_bytes()), Verdict::Reserved, "{folded:?}");
+                assert_eq!(
+                    policy.verdict(folded.as_bytes()),
+                    Treatment::Reserved,
+                    "{folded:?}"
+                );
             }
         }
         for folded in foldings("objectClass") {
             let expected = match folded.trim_ascii() == "objectClass" {
-                true => Verdict::AddedClasses,
-                false => Verdict::Reserved,
+                true => Treatment::AddedClasses,
+                false => Treatment::Reserved,
             };
             assert_eq!(policy.verdict(folded.as_bytes()), expected, "{folded:?}");
         }
@@ -299,11 +303,11 @@ mod tests {
             let served = CustomPolicy::serving([*name]).unwrap();
             for folded in foldings(name) {
                 let withheld = CustomPolicy::default().verdict(folded.as_bytes());
-                assert_eq!(withheld, Verdict::Withheld(place), "{folded:?}");
+                assert_eq!(withheld, Treatment::Withheld(place), "{folded:?}");
                 // Served so, it would not be known for a password by those who look at the log.
                 let expected = match folded.trim_ascii() == *name {
-                    true => Verdict::Served,
-                    false => Verdict::Reserved,
+                    true => Treatment::Served,
+                    false => Treatment::Reserved,
                 };
                 assert_eq!(served.verdict(folded.as_bytes()), expected, "{folded:?}");
             }
@@ -335,7 +339,7 @@ mod tests {
             "__proto__",
         ] {
             let verdict = CustomPolicy::default().verdict(name.as_bytes());
-            assert_eq!(verdict, Verdict::Served, "{name}");
+            assert_eq!(verdict, Treatment::Served, "{name}");
         }
     }
 
@@ -360,9 +364,9 @@ mod tests {
             "members",
             "memberOfx",
         ] {
-            assert_eq!(policy.verdict(name.as_bytes()), Verdict::Served, "{name}");
+            assert_eq!(policy.verdict(name.as_bytes()), Treatment::Served, "{name}");
         }
-        assert_eq!(policy.verdict(b"OBJECTCLASS"), Verdict::AddedClasses);
+        assert_eq!(policy.verdict(b"OBJECTCLASS"), Treatment::AddedClasses);
     }
 
     #[test]
@@ -377,14 +381,14 @@ mod tests {
             ] {
                 assert_eq!(
                     none.verdict(spelling.as_bytes()),
-                    Verdict::Withheld(place),
+                    Treatment::Withheld(place),
                     "{spelling}"
                 );
             }
             let one = CustomPolicy::serving([name.to_lowercase().as_str()]).unwrap();
             for (other, password) in PASSWORD_ATTRIBUTES.iter().enumerate() {
                 let verdict = one.verdict(password.as_bytes());
-                assert_eq!(verdict == Verdict::Served, other == place, "{name} {password}");
+                assert_eq!(verdict == Treatment::Served, other == place, "{name} {password}");
             }
         }
         assert_eq!(CustomPolicy::serving(["userPassword", "memberOf"]), None);
@@ -402,9 +406,9 @@ mod tests {
         for row in page.lines().filter(|line| line.starts_with("| `")) {
             let cells: Vec<&str> = row.split('|').map(str::trim).collect();
             let expected = match cells[3] {
-                "left out" => Verdict::Reserved,
-                "its values are added to ours" => Verdict::AddedClasses,
-                replaced if replaced.starts_with("replaces it") => Verdict::Served,
+                "left out" => Treatment::Reserved,
+                "its values are added to ours" => Treatment::AddedClasses,
+                replaced if replaced.starts_with("replaces it") => Treatment::Served,
                 other => panic!("{other}"),
             };
             for name in quoted(cells[1]) {

@@ -13,7 +13,7 @@ use crate::model::place::Entry;
 use crate::schema::Syntax;
 use crate::values::syntax;
 use crate::view::context::Context;
-use crate::view::naming::{NameError, Resolved};
+use crate::view::naming::{DnNameError, Resolved};
 use akldap_ldap::dn::Name;
 
 /// An asserted value.
@@ -79,8 +79,8 @@ impl Equal {
             Ok(Resolved::Entries(entries)) => (entries, true),
             Ok(_) => (Vec::new(), syntax::can_hold(syntax, value)),
             // A bit string may follow a name. Whether an unescaped name is one must not depend on who is called so.
-            Err(NameError::Wrong(wrong)) => return Err(wrong),
-            Err(NameError::Malformed(_)) => {
+            Err(DnNameError::Wrong(wrong)) => return Err(wrong),
+            Err(DnNameError::Malformed(_)) => {
                 let is_value = syntax::is_value(syntax, value) || context.tree.is_unescaped_name(value);
                 (Vec::new(), is_value)
             }

@@ -13,19 +13,19 @@ use crate::values::syntax;
 use akldap_ldap::filter::Filter;
 
 /// The classes that authentik's outpost knows: those of its virtual groups, and the others.
-struct Known {
+struct KnownClasses {
     virtual_groups: Vec<Vec<u8>>,
     others: Vec<Vec<u8>>,
 }
 
-static KNOWN: LazyLock<Known> = LazyLock::new(|| {
+static KNOWN: LazyLock<KnownClasses> = LazyLock::new(|| {
     let key = |class: &str| syntax::equality_key(Syntax::Oid, class.as_bytes()).into_owned();
     let own = ["group", "groupOfUniqueNames", "groupOfNames", VIRTUAL_GROUP_CLASS];
     let others = USER_CLASSES
         .into_iter()
         .chain(GROUP_CLASSES)
         .chain(["nsContainer", "domain"]);
-    Known {
+    KnownClasses {
         virtual_groups: own.into_iter().map(key).collect(),
         others: others.filter(|class| !own.contains(class)).map(key).collect(),
     }
@@ -33,7 +33,7 @@ static KNOWN: LazyLock<Known> = LazyLock::new(|| {
 
 /// What was seen of the classes a filter names.
 #[derive(Default)]
-struct Seen {
+struct SeenClasses {
     /// Whether the last known class is one of virtual groups.
     last_known: Option<bool>,
     /// Whether the last class is an unknown one within an OR.
@@ -43,12 +43,12 @@ struct Seen {
 /// Whether a filter keeps virtual groups out of the answer. `direct` tells that authentik's outpost would ask authentik for the
 /// users: in direct search mode, for a viewer who sees more than the own user.
 pub(crate) fn are_hidden(filter: &Filter<'_>, direct: bool) -> bool {
-    let mut seen = Seen::default();
+    let mut seen = SeenClasses::default();
     seen.look(filter, false);
     seen.ends_unknown || seen.last_known == Some(false) || (direct && asserts_member(filter))
 }
 
-impl Seen {
+impl SeenClasses {
     fn look(&mut self, filter: &Filter<'_>, in_or: bool) {
         match filter {
             Filter::And(filters) => filters.iter().for_each(|filter| self.look(filter, in_or)),

@@ -10,7 +10,7 @@ use crate::model::built_in::AttributeId;
 #[derive(Debug, Default)]
 pub(crate) struct AttributeIndex {
     /// What the builder counted.
-    pub(crate) count: Count,
+    pub(crate) count: StoredCount,
     /// The attribute that has the same values in the same records, and whose indexes serve for both.
     pub(crate) same_as: Option<AttributeId>,
     pub(crate) equality: Index<EqualityIndex>,
@@ -34,14 +34,14 @@ impl AttributeIndex {
 
 /// How often an attribute is stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Count {
+pub(crate) struct StoredCount {
     pub(crate) records: u32,
     pub(crate) values: u32,
     /// Whether a record has several values.
     pub(crate) several: bool,
 }
 
-impl Count {
+impl StoredCount {
     /// Each of so many records has one value.
     pub(crate) fn one_each(records: u32) -> Self {
         Self {

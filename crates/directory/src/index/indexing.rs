@@ -7,7 +7,7 @@ use std::hash::BuildHasher;
 
 use hashbrown::HashTable;
 
-use crate::index::attribute_index::{AttributeIndex, Count};
+use crate::index::attribute_index::{AttributeIndex, StoredCount};
 use crate::index::on_demand::{Index, get_or_build};
 use crate::index::snapshot::Snapshot;
 use crate::index::table::{EqualityIndex, KeyTable};
@@ -18,14 +18,14 @@ use crate::schema::Syntax;
 use crate::values::syntax;
 
 /// Prepares the indexes of all attributes and builds those that are used most. `counts` tells how often each is stored.
-pub(crate) fn build(snapshot: &mut Snapshot, counts: &[Count]) {
+pub(crate) fn build(snapshot: &mut Snapshot, counts: &[StoredCount]) {
     let records = &snapshot.records;
     let all = records.all.as_slice();
     snapshot.all_flags = all.iter().fold(0, |flags, record| flags | record.flags);
     let indexes = records.attributes.ids().map(|id| {
         let count = match id {
-            AttributeId::RDN => Count::one_each(records.all.count()),
-            AttributeId::USER_UID => Count::one_each(records.users.pks.count()),
+            AttributeId::RDN => StoredCount::one_each(records.all.count()),
+            AttributeId::USER_UID => StoredCount::one_each(records.users.pks.count()),
             // What is not counted is not stored.
             _ => counts.get(id.index()).copied().unwrap_or_default(),
         };
@@ -217,7 +217,7 @@ fn same_as(snapshot: &Snapshot, id: AttributeId) -> Option<AttributeId> {
 pub(crate) fn equality(
     snapshot: &Snapshot,
     id: AttributeId,
-    count: Count,
+    count: StoredCount,
 ) -> Result<EqualityIndex, WrongNumber> {
     let records = &snapshot.records;
     let syntax = records.attributes.syntax(id)?;

@@ -20,7 +20,7 @@ use crate::model::records::Records;
 use crate::model::shown::Shown;
 use crate::schema::Syntax;
 use crate::values::syntax;
-use crate::values::timestamp::Timestamp;
+use crate::values::timestamp::StoredTime;
 
 /// What the layers above need to know of a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,7 +116,7 @@ impl Snapshot {
             username: text(self.records.name(user.into())?)?,
             is_active: record.has(record::ACTIVE),
             is_superuser: record.has(record::SUPERUSER),
-            password_change_date: users.password_changes.get(user)?.map(Timestamp::micros),
+            password_change_date: users.password_changes.get(user)?.map(StoredTime::micros),
         })
     }
 

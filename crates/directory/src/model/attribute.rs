@@ -16,7 +16,7 @@ pub(crate) const MAX_ATTRIBUTES: usize = 60_000;
 pub(crate) const MAX_NAME: usize = 255;
 
 /// Names of attributes in lower case, sorted.
-type Names = Vec<Box<[u8]>>;
+type SortedNames = Vec<Box<[u8]>>;
 
 /// Most names kept for a spelling that several share.
 const MAX_SHARED: usize = 16;
@@ -28,7 +28,7 @@ pub(crate) struct AttributeTable {
     numbers: HashMap<Box<[u8]>, Named, hashbrown::DefaultHashBuilder>,
     syntaxes: Column<AttributeId, Syntax>,
     /// Other spellings of custom names, in lower case, with the names they stand for, sorted.
-    aliases: HashMap<Box<[u8]>, Names, hashbrown::DefaultHashBuilder>,
+    aliases: HashMap<Box<[u8]>, SortedNames, hashbrown::DefaultHashBuilder>,
 }
 
 type Named = (AttributeId, Option<&'static schema::AttributeType>);

@@ -5,7 +5,7 @@
 
 /// The first element of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Element<'a> {
+pub(crate) struct EncodedElement<'a> {
     /// With its tag and length.
     pub(crate) whole: &'a [u8],
     pub(crate) contents: &'a [u8],
@@ -16,15 +16,15 @@ pub(crate) struct Element<'a> {
 pub(crate) struct Elements<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Iterator for Elements<'a> {
-    type Item = Element<'a>;
+    type Item = EncodedElement<'a>;
 
     #[inline]
-    fn next(&mut self) -> Option<Element<'a>> {
+    fn next(&mut self) -> Option<EncodedElement<'a>> {
         let (header, length) = header(self.0)?;
         let end = header.checked_add(length)?;
         let (whole, rest) = self.0.split_at_checked(end)?;
         self.0 = rest;
-        Some(Element {
+        Some(EncodedElement {
             whole,
             contents: whole.get(header..)?,
         })
@@ -48,7 +48,7 @@ fn header(octets: &[u8]) -> Option<(usize, usize)> {
 
 /// An encoded PartialAttribute: its description and the contents of its set of values.
 #[inline]
-pub(crate) fn attribute<'a>(element: &Element<'a>) -> Option<(&'a [u8], &'a [u8])> {
+pub(crate) fn attribute<'a>(element: &EncodedElement<'a>) -> Option<(&'a [u8], &'a [u8])> {
     let mut parts = Elements(element.contents);
     let description = parts.next()?.contents;
     let values = parts.next()?.contents;

@@ -8,12 +8,12 @@ use uuid::NonNilUuid;
 use crate::model::account::Accounts;
 use crate::model::attribute::AttributeTable;
 use crate::model::built_in::{AttributeId, Shows};
-use crate::model::encoded::{self, Element, Elements};
+use crate::model::encoded::{self, Elements, EncodedElement};
 use crate::model::number::{Column, GroupIx, RecordIx, UserIx, WrongNumber};
 use crate::model::place::Layout;
 use crate::model::record::{self, RDN_TYPE, Rdns, Record, Shapes, Span, UnescapedNames};
 use crate::model::relation::Relation;
-use crate::values::timestamp::Timestamp;
+use crate::values::timestamp::StoredTime;
 
 /// The users' columns, in ascending order of pk.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub(crate) struct Users {
     pub(crate) uuids: Column<UserIx, Option<NonNilUuid>>,
     /// Where in the arena the uid hash is.
     pub(crate) uids: Column<UserIx, Span>,
-    pub(crate) password_changes: Column<UserIx, Option<Timestamp>>,
+    pub(crate) password_changes: Column<UserIx, Option<StoredTime>>,
     pub(crate) accounts: Accounts,
 }
 
@@ -38,7 +38,7 @@ impl Users {
 
 /// The groups' columns, in ascending order of UUID.
 #[derive(Debug)]
-pub(crate) struct Groups {
+pub(crate) struct GroupColumns {
     pub(crate) uuids: Column<GroupIx, [u8; 16]>,
     pub(crate) numbers: Column<GroupIx, i64>,
 }
@@ -65,7 +65,7 @@ pub(crate) struct Records {
     /// The names that need escaping, as they are, by record.
     pub(crate) unescaped_names: UnescapedNames,
     pub(crate) users: Users,
-    pub(crate) groups: Groups,
+    pub(crate) groups: GroupColumns,
     pub(crate) memberships: Memberships,
     /// The places that entries of these records have.
     pub(crate) layout: Layout,
@@ -114,7 +114,7 @@ impl Records {
         &self,
         record: RecordIx,
         id: AttributeId,
-    ) -> Result<Option<Element<'_>>, WrongNumber> {
+    ) -> Result<Option<EncodedElement<'_>>, WrongNumber> {
         let record = self.get(record)?;
         let shape = self.shapes.get(record.shape)?;
         let Some(place) = shape.iter().position(|&known| known == id) else {

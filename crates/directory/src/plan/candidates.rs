@@ -10,7 +10,7 @@ use crate::index::table::KeyTable;
 use crate::model::number::{RecordIx, WrongNumber};
 use crate::model::place::{Container, Layout, Place, PlaceRange};
 use crate::plan::lookup::Table;
-use crate::plan::outline::Source;
+use crate::plan::outline::CandidateSource;
 use crate::view::context::Context;
 
 /// Work of one step of a scan, in the units of a search.
@@ -30,7 +30,7 @@ pub(crate) enum Step {
 /// Candidates still to come.
 #[derive(Debug)]
 pub(crate) struct Candidates {
-    source: Source,
+    source: CandidateSource,
     /// Whether ranges are gone through in the order of names.
     by_name: bool,
     /// Index into the places, the ranges, the tables, the walk.
@@ -71,9 +71,9 @@ impl PartFinder {
 impl Candidates {
     /// The candidates from place `from` on; `by_name` goes through ranges in the order of names.
     #[inline(always)] // It has one caller, which would otherwise copy what it returns.
-    pub(crate) fn new(source: Source, from: Place, by_name: bool) -> Self {
+    pub(crate) fn new(source: CandidateSource, from: Place, by_name: bool) -> Self {
         let finder = match &source {
-            Source::Scan { parts, .. } => Some(PartFinder::of_longest(parts)),
+            CandidateSource::Scan { parts, .. } => Some(PartFinder::of_longest(parts)),
             _ => None,
         };
         let mut candidates = Self {
@@ -87,11 +87,15 @@ impl Candidates {
             pending: None,
         };
         match &candidates.source {
-            Source::Walk(walk) => candidates.index = walk.start,
+            CandidateSource::Walk(walk) => candidates.index = walk.start,
             _ if from == Place::FIRST => {}
-            Source::Places(places) => candidates.index = places.partition_point(|&place| place < from),
-            Source::Ranges(ranges) => candidates.index = ranges.partition_point(|range| range.end <= from),
-            Source::Scan { containers, .. } => {
+            CandidateSource::Places(places) => {
+                candidates.index = places.partition_point(|&place| place < from)
+            }
+            CandidateSource::Ranges(ranges) => {
+                candidates.index = ranges.partition_point(|range| range.end <= from)
+            }
+            CandidateSource::Scan { containers, .. } => {
                 candidates.containers = containers.partition_point(|&container| container < from);
             }
         }
@@ -101,11 +105,11 @@ impl Candidates {
     /// Octets on the heap.
     pub(crate) fn memory(&self) -> usize {
         match &self.source {
-            Source::Places(places) => places.capacity() * size_of::<Place>(),
-            Source::Ranges(ranges) => ranges.capacity() * size_of::<PlaceRange>(),
+            CandidateSource::Places(places) => places.capacity() * size_of::<Place>(),
+            CandidateSource::Ranges(ranges) => ranges.capacity() * size_of::<PlaceRange>(),
             // Their parts are those of the filter, once more.
-            Source::Scan { parts, .. } => parts.memory(),
-            Source::Walk(_) => 0,
+            CandidateSource::Scan { parts, .. } => parts.memory(),
+            CandidateSource::Walk(_) => 0,
         }
     }
 
@@ -119,14 +123,14 @@ impl Candidates {
     ) -> Result<Step, WrongNumber> {
         *work += LOOK;
         Ok(match &self.source {
-            Source::Places(places) => match places.get(self.index) {
+            CandidateSource::Places(places) => match places.get(self.index) {
                 Some(&place) => {
                     self.index += 1;
                     Step::Candidate(place)
                 }
                 None => Step::End,
             },
-            Source::Ranges(ranges) => {
+            CandidateSource::Ranges(ranges) => {
                 let Some(range) = ranges.get(self.index) else {
                     return Ok(Step::End);
                 };
@@ -140,8 +144,8 @@ impl Candidates {
                     false => place,
                 })
             }
-            Source::Scan { .. } => self.scan(context, layout, work)?,
-            Source::Walk(walk) => match walk.get(context, self.index)? {
+            CandidateSource::Scan { .. } => self.scan(context, layout, work)?,
+            CandidateSource::Walk(walk) => match walk.get(context, self.index)? {
                 Some(place) => {
                     self.index += 1;
                     Step::Candidate(place)
@@ -156,7 +160,7 @@ impl Candidates {
             Some(place) => Step::Candidate(place),
             None => self.scan_tables(context, layout, work)?,
         };
-        let Source::Scan { containers, .. } = &self.source else {
+        let CandidateSource::Scan { containers, .. } = &self.source else {
             return Ok(Step::End);
         };
         // Containers come at their places between the others.
@@ -180,7 +184,7 @@ impl Candidates {
         layout: Layout,
         work: &mut usize,
     ) -> Result<Step, WrongNumber> {
-        let Source::Scan { tables, parts, .. } = &self.source else {
+        let CandidateSource::Scan { tables, parts, .. } = &self.source else {
             return Ok(Step::End);
         };
         let finder = match &self.finder {

@@ -94,14 +94,14 @@ pub(crate) struct Table {
 
 /// How exactly lists answer an assertion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub(crate) enum Exactness {
     /// Every entry that satisfies it is in the lists.
     Superset,
     /// So it is, and all users, groups and virtual groups in the lists satisfy it for a viewer who sees everything.
     Exact,
 }
 
-impl Answer {
+impl Exactness {
     fn exact(holds: bool) -> Self {
         if holds { Self::Exact } else { Self::Superset }
     }
@@ -143,7 +143,7 @@ impl<'s> Lookup<'s> {
         self,
         test: &'s Test,
         out: &mut Vec<Found<'s>>,
-    ) -> Result<Option<Answer>, WrongNumber> {
+    ) -> Result<Option<Exactness>, WrongNumber> {
         let snapshot = self.0.snapshot;
         let plain = test.attribute.second.is_none()
             && test
@@ -163,7 +163,7 @@ impl<'s> Lookup<'s> {
                         return Ok(None);
                     }
                 }
-                Answer::exact(plain)
+                Exactness::exact(plain)
             }
             Matcher::OneOf(_, equals) => {
                 for id in test.attribute.ids() {
@@ -173,7 +173,7 @@ impl<'s> Lookup<'s> {
                         }
                     }
                 }
-                Answer::exact(plain)
+                Exactness::exact(plain)
             }
             Matcher::Class(classes, equal) => {
                 if classes.users || classes.groups || classes.virtual_groups {
@@ -181,14 +181,14 @@ impl<'s> Lookup<'s> {
                 }
                 let records = snapshot.lookup(AttributeId::OBJECT_CLASS, || equal.key())?;
                 out.push(Found::Records(records));
-                Answer::Exact
+                Exactness::Exact
             }
             Matcher::InChain(chain) => {
                 for id in test.attribute.ids() {
                     out.push(Found::Records(snapshot.lookup(id, || chain.equal.key())?));
                 }
                 self.find_in_chain(chain, out)?;
-                Answer::Superset
+                Exactness::Superset
             }
             Matcher::Present if test.attribute.second.is_none() => match self.find_present(test, out)? {
                 Some(answer) => answer,
@@ -218,10 +218,10 @@ impl<'s> Lookup<'s> {
     }
 
     /// A custom attribute that few have.
-    fn find_present(self, test: &Test, out: &mut Vec<Found<'s>>) -> Result<Option<Answer>, WrongNumber> {
+    fn find_present(self, test: &Test, out: &mut Vec<Found<'s>>) -> Result<Option<Exactness>, WrongNumber> {
         let snapshot = self.0.snapshot;
         let Some(id) = test.attribute.first else {
-            return Ok(Some(Answer::Exact));
+            return Ok(Some(Exactness::Exact));
         };
         let few = snapshot.indexes.get(id)?.records() < snapshot.records.all.len() / 4;
         if id.is_built_in() || !few {
@@ -230,7 +230,7 @@ impl<'s> Lookup<'s> {
         if let Some(index) = snapshot.equality(id)? {
             out.push(Found::Collected(index.all()?));
         }
-        Ok(Some(Answer::Exact))
+        Ok(Some(Exactness::Exact))
     }
 
     /// Adds what is known of entries with a value; false if nothing is.
@@ -380,7 +380,7 @@ impl<'s> Lookup<'s> {
         self,
         test: &'s Test,
         out: &mut Vec<Found<'s>>,
-    ) -> Result<Option<Answer>, WrongNumber> {
+    ) -> Result<Option<Exactness>, WrongNumber> {
         let snapshot = self.0.snapshot;
         let found = |table: Table, keys: &'s KeyTable, range| match table.virtual_groups {
             true => Found::VirtualGroupsOfKeys(keys, range),
@@ -417,7 +417,7 @@ impl<'s> Lookup<'s> {
             _ => return Ok(None),
         };
         self.add_containers(test, out)?;
-        Ok(Some(Answer::exact(whole && test.attribute.second.is_none())))
+        Ok(Some(Exactness::exact(whole && test.attribute.second.is_none())))
     }
 }
 

@@ -15,7 +15,7 @@ const WALK_WORTH: usize = 16;
 
 /// Where the candidates come from.
 #[derive(Clone, Debug)]
-pub(crate) enum Source {
+pub(crate) enum CandidateSource {
     /// These, ascending.
     Places(Vec<Place>),
     /// All in these ranges, ascending.
@@ -33,7 +33,7 @@ pub(crate) enum Source {
 /// How a search is going to find its entries.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
-    pub(crate) source: Source,
+    pub(crate) source: CandidateSource,
     pub(crate) proved: Proved,
     /// Upper bound of the candidates; for a scan the number of keys.
     pub(super) candidates: usize,
@@ -66,12 +66,12 @@ impl Plan {
         walk: impl FnOnce() -> Result<Option<Walk>, WrongNumber>,
     ) -> Result<Self, WrongNumber> {
         let few = self.candidates < layout.all().len() / WALK_WORTH;
-        if few || matches!(self.source, Source::Scan { .. }) {
+        if few || matches!(self.source, CandidateSource::Scan { .. }) {
             return Ok(self);
         }
         Ok(match walk()? {
             Some(walk) => Self {
-                source: Source::Walk(walk),
+                source: CandidateSource::Walk(walk),
                 proved: Proved::Nothing,
                 ..self
             },
@@ -81,21 +81,21 @@ impl Plan {
 
     /// Whether candidates come in a kept order.
     pub(crate) fn is_walk(&self) -> bool {
-        matches!(self.source, Source::Walk(_))
+        matches!(self.source, CandidateSource::Walk(_))
     }
 
     pub(crate) fn outline(&self) -> Outline {
         let candidates = self.candidates;
         match &self.source {
-            Source::Places(_) => Outline::Index { candidates },
-            Source::Ranges(ranges) => Outline::Ranges {
+            CandidateSource::Places(_) => Outline::Index { candidates },
+            CandidateSource::Ranges(ranges) => Outline::Ranges {
                 ranges: ranges.len(),
                 candidates,
             },
-            Source::Scan { parts, .. } => Outline::Scan {
+            CandidateSource::Scan { parts, .. } => Outline::Scan {
                 octets: parts.longest().len(),
             },
-            Source::Walk(_) => Outline::Walk,
+            CandidateSource::Walk(_) => Outline::Walk,
         }
     }
 }

@@ -9,8 +9,8 @@ use crate::model::number::{UserIx, WrongNumber};
 use crate::model::place::{Container, Layout, Place, PlaceRange};
 use crate::plan::entry_kinds::EntryKinds;
 use crate::plan::in_scope::InScope;
-use crate::plan::lookup::{Answer, Found, Lookup};
-use crate::plan::outline::{Plan, Proved, Source};
+use crate::plan::lookup::{Exactness, Found, Lookup};
+use crate::plan::outline::{CandidateSource, Plan, Proved};
 use crate::view::context::{Context, View};
 
 /// Candidates up to this many are evaluated rather than reduced further: building an ordered index for the rest of the
@@ -40,7 +40,7 @@ impl<'a> Planner<'a> {
         let size = in_scope.size();
         if size <= 1 {
             return Ok(Plan {
-                source: Source::Places(in_scope.places().collect()),
+                source: CandidateSource::Places(in_scope.places().collect()),
                 proved: Proved::Nothing,
                 candidates: size,
             });
@@ -69,7 +69,7 @@ impl<'a> Planner<'a> {
             }
         }
         Ok(Plan {
-            source: Source::Ranges(ranges),
+            source: CandidateSource::Ranges(ranges),
             proved: if self.is_decided_by_kind(filter) {
                 Proved::Everything
             } else {
@@ -98,7 +98,7 @@ impl<'a> Planner<'a> {
         Ok(Plan {
             candidates: own.len(),
             proved: Proved::Nothing,
-            source: Source::Places(own),
+            source: CandidateSource::Places(own),
         })
     }
 
@@ -116,7 +116,7 @@ impl<'a> Planner<'a> {
         }
         Ok(Plan {
             candidates: places.len(),
-            source: Source::Places(places),
+            source: CandidateSource::Places(places),
             proved: gathered.proved,
         })
     }
@@ -187,8 +187,8 @@ impl<'a> Planner<'a> {
                 }
                 answer.map(|answer| Gathered {
                     proved: match answer {
-                        Answer::Exact => Proved::Everything,
-                        Answer::Superset => Proved::Nothing,
+                        Exactness::Exact => Proved::Everything,
+                        Exactness::Superset => Proved::Nothing,
                     },
                     count: found.iter().map(Found::len).sum(),
                     found,
@@ -214,7 +214,7 @@ impl<'a> Planner<'a> {
     }
 
     /// A scan for a substring that every match must have.
-    fn scan(&self, node: &Node) -> Result<Option<(Source, Proved)>, WrongNumber> {
+    fn scan(&self, node: &Node) -> Result<Option<(CandidateSource, Proved)>, WrongNumber> {
         match node {
             Node::And(nodes) => {
                 for (index, node) in nodes.iter().enumerate() {
@@ -242,7 +242,7 @@ impl<'a> Planner<'a> {
                     lookup.for_each_container(test, |container| {
                         containers.push(self.layout.container(container));
                     })?;
-                    let source = Source::Scan {
+                    let source = CandidateSource::Scan {
                         tables,
                         parts: parts.clone(),
                         containers,

@@ -6,7 +6,7 @@ use crate::model::number::WrongNumber;
 use crate::model::place::{Container, Entry, Layout, PlaceRange, UserOrGroup};
 use crate::plan::in_scope::InScope;
 use crate::view::context::{Context, View};
-use crate::view::naming::{NameError, Resolved};
+use crate::view::naming::{DnNameError, Resolved};
 use akldap_ldap::dn::Name;
 use akldap_ldap::message::Scope;
 use akldap_ldap::response::{LdapResult, ResultCode};
@@ -19,8 +19,8 @@ pub(crate) fn base_entry(context: &Context<'_>, name: &Name<'_>) -> Result<Entry
             (View::Full, Resolved::Entries(entries)) if let [first, ..] = entries.as_slice() => Ok(*first),
             _ => found(context, resolved).unwrap_or_else(|wrong| Err(damaged(wrong))),
         },
-        Err(NameError::Wrong(wrong)) => Err(damaged(wrong)),
-        Err(error @ NameError::Malformed(_)) => {
+        Err(DnNameError::Wrong(wrong)) => Err(damaged(wrong)),
+        Err(error @ DnNameError::Malformed(_)) => {
             Err(LdapResult::new(ResultCode::InvalidDnSyntax, error.to_string()))
         }
     }

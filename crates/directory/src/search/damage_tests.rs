@@ -11,7 +11,7 @@ use crate::model::record::{Rdns, Record, Span};
 use crate::model::records::Records;
 use crate::model::relation::Relation;
 use crate::search::compare::compare;
-use crate::search::paging::Key;
+use crate::search::paging::EntryKey;
 use crate::search::request::Viewer;
 use akldap_ldap::control::{PagedResults, SortKey};
 use akldap_ldap::message::Scope;
@@ -161,7 +161,7 @@ fn a_page_that_ends_at_a_wrong_number_has_no_cookie() {
     let snapshot = damaged(|records| records.users.pks = records.users.pks.as_slice()[..1].to_vec().into());
     let layout = snapshot.records.layout;
     let last = layout.user(UserIx::new(4)).unwrap();
-    assert_eq!(Key::of(&snapshot, layout, last), Err(WrongNumber::User));
+    assert_eq!(EntryKey::of(&snapshot, layout, last), Err(WrongNumber::User));
     let paged = |mut query: Query| {
         query.controls.paged = Some(PagedResults {
             size: 2,

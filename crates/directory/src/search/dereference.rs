@@ -8,7 +8,7 @@ use crate::model::number::WrongNumber;
 use crate::model::place::Entry;
 use crate::search::selection::Selection;
 use crate::view::context::Context;
-use crate::view::naming::{NameError, Resolved};
+use crate::view::naming::{DnNameError, Resolved};
 use crate::view::values::Values;
 use akldap_ldap::ber;
 use akldap_ldap::control::{Control, DEREF, DerefSpec};
@@ -143,8 +143,8 @@ fn for_each_entry(
         Values::Set(set) => encoded::values(set).try_for_each(|value| {
             match context.tree.resolve(context.snapshot, &Name::new(value)) {
                 Ok(Resolved::Entries(entries)) => entries.into_iter().take(1).try_for_each(&mut each),
-                Err(NameError::Wrong(wrong)) => Err(wrong),
-                Ok(_) | Err(NameError::Malformed(_)) => Ok(()),
+                Err(DnNameError::Wrong(wrong)) => Err(wrong),
+                Ok(_) | Err(DnNameError::Malformed(_)) => Ok(()),
             }
         }),
         _ => Ok(()),

@@ -3,7 +3,7 @@
 //! Must not know filters.
 
 use crate::plan::sorting::Sorter;
-use crate::search::paging::{Key, OrderDigest, Position};
+use crate::search::paging::{EntryKey, OrderDigest, PagePosition};
 use crate::search::request::SearchControls;
 use akldap_ldap::control::{VlvRequest, VlvTarget};
 use akldap_ldap::message::SearchRequest;
@@ -38,7 +38,7 @@ impl Limits {
     pub(crate) fn new(
         request: &SearchRequest<'_>,
         controls: &SearchControls,
-    ) -> Result<(Self, Option<Position>), LdapResult> {
+    ) -> Result<(Self, Option<PagePosition>), LdapResult> {
         if controls.vlv.is_some() && controls.sort.is_none() {
             let message = "a virtual list view needs a sort control (RFC 2891)";
             return Err(LdapResult::new(ResultCode::SortControlMissing, message));
@@ -69,7 +69,7 @@ impl Limits {
         if limits.ended || paged.cookie.is_empty() {
             return Ok((limits, None));
         }
-        let position = Position::read(&paged.cookie, &controls.cookie_key)
+        let position = PagePosition::read(&paged.cookie, &controls.cookie_key)
             .filter(|position| position.asked == asked)
             .ok_or_else(foreign_cookie)?;
         limits.given = position.given;
@@ -106,11 +106,11 @@ impl Limits {
     }
 
     /// The cookie of a page that ends behind an entry; the page had so many. Empty if the client wants no pages.
-    pub(crate) fn cookie(&self, after: Key, sort_key: Option<Vec<u8>>, entries: u64) -> Vec<u8> {
+    pub(crate) fn cookie(&self, after: EntryKey, sort_key: Option<Vec<u8>>, entries: u64) -> Vec<u8> {
         let Some(cookies) = &self.cookies else {
             return Vec::new();
         };
-        let position = Position {
+        let position = PagePosition {
             after,
             sort_key,
             asked: cookies.asked,

@@ -12,9 +12,9 @@ use akldap_ldap::control::SortKey;
 
 /// Where a paged search goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Position {
+pub(crate) struct PagePosition {
     /// Behind this entry.
-    pub(crate) after: Key,
+    pub(crate) after: EntryKey,
     /// What it was sorted by; `None` in an answer that is not sorted.
     pub(crate) sort_key: Option<Vec<u8>>,
     /// The order that was asked for.
@@ -25,7 +25,7 @@ pub(crate) struct Position {
 
 /// What never changes about an entry: its kind, and pk or UUID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Key {
+pub(crate) enum EntryKey {
     RootDse,
     Container(Container),
     User(i64),
@@ -69,7 +69,7 @@ impl OrderDigest {
 /// Octets of a signature.
 const SIGNATURE: usize = blake3::OUT_LEN;
 
-impl Key {
+impl EntryKey {
     pub(crate) fn of(snapshot: &Snapshot, layout: Layout, place: Place) -> Result<Self, WrongNumber> {
         if place == ROOT {
             return Ok(Self::RootDse);
@@ -102,14 +102,14 @@ impl Key {
     }
 }
 
-impl Position {
+impl PagePosition {
     fn body(&self) -> Vec<u8> {
         let (kind, key) = match self.after {
-            Key::Container(container) => (container as u8, [0; 16]),
-            Key::User(pk) => (4, number(pk)),
-            Key::Group(uuid) => (5, uuid),
-            Key::VirtualGroup(pk) => (6, number(pk)),
-            Key::RootDse => (7, [0; 16]),
+            EntryKey::Container(container) => (container as u8, [0; 16]),
+            EntryKey::User(pk) => (4, number(pk)),
+            EntryKey::Group(uuid) => (5, uuid),
+            EntryKey::VirtualGroup(pk) => (6, number(pk)),
+            EntryKey::RootDse => (7, [0; 16]),
         };
         let form = u8::from(self.sort_key.is_some());
         [
@@ -146,11 +146,11 @@ impl Position {
         let pk = i64::from_be_bytes(*uuid.first_chunk()?);
         Some(Self {
             after: match kind {
-                4 => Key::User(pk),
-                5 => Key::Group(*uuid),
-                6 => Key::VirtualGroup(pk),
-                7 => Key::RootDse,
-                container => Key::Container(*Container::ALL.get(usize::from(*container))?),
+                4 => EntryKey::User(pk),
+                5 => EntryKey::Group(*uuid),
+                6 => EntryKey::VirtualGroup(pk),
+                7 => EntryKey::RootDse,
+                container => EntryKey::Container(*Container::ALL.get(usize::from(*container))?),
             },
             sort_key: (*form != 0).then(|| sort_key.to_vec()),
             asked: OrderDigest(*asked),
@@ -169,18 +169,18 @@ fn number(number: i64) -> [u8; 16] {
 mod tests {
     use super::*;
 
-    fn positions() -> Vec<Position> {
+    fn positions() -> Vec<PagePosition> {
         let keys = [
-            Key::RootDse,
-            Key::Container(Container::Base),
-            Key::Container(Container::VirtualGroups),
-            Key::User(-1),
-            Key::Group([7; 16]),
-            Key::VirtualGroup(i64::MAX),
+            EntryKey::RootDse,
+            EntryKey::Container(Container::Base),
+            EntryKey::Container(Container::VirtualGroups),
+            EntryKey::User(-1),
+            EntryKey::Group([7; 16]),
+            EntryKey::VirtualGroup(i64::MAX),
         ];
         let sort_keys = [None, Some(Vec::new()), Some(vec![0; 3]), Some(vec![0xff; 9000])];
         let all = keys.into_iter().flat_map(|after| {
-            sort_keys.iter().map(move |sort_key| Position {
+            sort_keys.iter().map(move |sort_key| PagePosition {
                 after,
                 sort_key: sort_key.clone(),
                 asked: OrderDigest([3; DIGEST]),
@@ -194,7 +194,7 @@ mod tests {
     fn cookies_round_trip() {
         for position in positions() {
             assert_eq!(
-                Position::read(&position.cookie(&[1; 32]), &[1; 32]),
+                PagePosition::read(&position.cookie(&[1; 32]), &[1; 32]),
                 Some(position)
             );
         }
@@ -204,17 +204,17 @@ mod tests {
     fn foreign_and_damaged_cookies_are_refused() {
         for position in positions() {
             let cookie = position.cookie(&[1; 32]);
-            assert_eq!(Position::read(&cookie, &[2; 32]), None);
+            assert_eq!(PagePosition::read(&cookie, &[2; 32]), None);
             for index in (0..cookie.len()).step_by(1 + cookie.len() / 200) {
                 let mut damaged = cookie.clone();
                 damaged[index] ^= 1;
-                assert_eq!(Position::read(&damaged, &[1; 32]), None);
+                assert_eq!(PagePosition::read(&damaged, &[1; 32]), None);
             }
-            assert_eq!(Position::read(&cookie[1..], &[1; 32]), None);
-            assert_eq!(Position::read(&cookie[..cookie.len() - 1], &[1; 32]), None);
+            assert_eq!(PagePosition::read(&cookie[1..], &[1; 32]), None);
+            assert_eq!(PagePosition::read(&cookie[..cookie.len() - 1], &[1; 32]), None);
         }
-        assert_eq!(Position::read(b"0", &[1; 32]), None);
-        assert_eq!(Position::read(b"", &[1; 32]), None);
+        assert_eq!(PagePosition::read(b"0", &[1; 32]), None);
+        assert_eq!(PagePosition::read(b"", &[1; 32]), None);
     }
 
     #[test]

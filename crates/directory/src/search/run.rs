@@ -12,7 +12,7 @@ use crate::plan::sorting::Sorter;
 use crate::search::base::damaged;
 use crate::search::dereference::NotFollowed;
 use crate::search::limits::{max_int, vlv_target};
-use crate::search::paging::Key;
+use crate::search::paging::EntryKey;
 use crate::search::request::{Progress, outcome};
 use crate::search::state::{NoMatch, Phase, Search};
 use crate::view::context::Context;
@@ -345,7 +345,7 @@ impl Search {
             }
         };
         let sort_key = self.order.as_ref().map(|order| order.key_of(&context, entry));
-        let key = Key::of(&self.snapshot, self.layout, last)?;
+        let key = EntryKey::of(&self.snapshot, self.layout, last)?;
         Ok(self.limits.cookie(key, sort_key.transpose()?, self.entries))
     }
 

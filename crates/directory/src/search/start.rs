@@ -13,7 +13,7 @@ use crate::index::snapshot::Snapshot;
 use crate::model::place::{Container, Place, PlaceRange, ROOT};
 use crate::plan::candidates::Candidates;
 use crate::plan::in_scope::InScope;
-use crate::plan::outline::{Plan, Source};
+use crate::plan::outline::{CandidateSource, Plan};
 use crate::plan::planner::Planner;
 use crate::plan::sorting::{SortError, SortOrder, Sorter};
 use crate::plan::walk::Walk;
@@ -21,7 +21,7 @@ use crate::search::base::{base_entry, damaged, in_scope};
 use crate::search::bounds::{Bounds, nested_too_far};
 use crate::search::dereference::Dereference;
 use crate::search::limits::{Limits, foreign_cookie};
-use crate::search::paging::Key;
+use crate::search::paging::EntryKey;
 use crate::search::request::{SearchControls, Viewer, outcome};
 use crate::search::selection::Selection;
 use crate::search::state::{Phase, Root, Search};
@@ -161,7 +161,7 @@ impl Search {
         if let Some(position) = position {
             match position.sort_key {
                 Some(key) => sorted_from = Some((key, position.after.next(&snapshot, layout))),
-                None if position.after != Key::RootDse => from = position.after.next(&snapshot, layout),
+                None if position.after != EntryKey::RootDse => from = position.after.next(&snapshot, layout),
                 None => {}
             }
         }
@@ -197,10 +197,10 @@ impl Search {
         let under_way = root.as_ref().filter(|_| !plan.is_walk()).map(|_| ROOT);
         let by_name = matches!(phase, Phase::Listing) && !plan.is_walk() && !limits.paged();
         match &mut plan.source {
-            Source::Places(places) if by_name => {
+            CandidateSource::Places(places) if by_name => {
                 snapshot.order_by_name(layout, places).map_err(damaged)?;
             }
-            Source::Scan { .. } if by_name => phase = Phase::Marking(Matches::default()),
+            CandidateSource::Scan { .. } if by_name => phase = Phase::Marking(Matches::default()),
             _ => {}
         }
         let selection = Selection::new(

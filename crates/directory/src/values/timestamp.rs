@@ -8,12 +8,12 @@ use crate::values::calendar::{SECONDS_PER_DAY, date_of_day};
 
 /// An instant in microseconds since 1970-01-01T00:00:00Z, kept so that an optional one takes no more room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Timestamp(NonZeroU64);
+pub(crate) struct StoredTime(NonZeroU64);
 
 /// What the least number becomes that is kept: 0, which stands for no instant.
 const SIGN: u64 = 1 << 63;
 
-impl Timestamp {
+impl StoredTime {
     /// `None` for the least number, which is far before all years there are.
     pub(crate) fn new(micros: i64) -> Option<Self> {
         NonZeroU64::new(micros.cast_unsigned() ^ SIGN).map(Self)
@@ -55,10 +55,10 @@ mod tests {
 
     #[test]
     fn an_optional_instant_takes_no_more_room_than_a_number() {
-        assert_eq!(size_of::<Option<Timestamp>>(), size_of::<i64>());
-        assert_eq!(Timestamp::new(i64::MIN), None);
+        assert_eq!(size_of::<Option<StoredTime>>(), size_of::<i64>());
+        assert_eq!(StoredTime::new(i64::MIN), None);
         for micros in [i64::MIN + 1, -1, 0, 1, i64::MAX] {
-            assert_eq!(Timestamp::new(micros).map(Timestamp::micros), Some(micros));
+            assert_eq!(StoredTime::new(micros).map(StoredTime::micros), Some(micros));
         }
     }
 }

@@ -5,7 +5,7 @@
 use uuid::Uuid;
 
 use crate::model::attribute::AttributeRef;
-use crate::model::encoded::{Element, Elements};
+use crate::model::encoded::{Elements, EncodedElement};
 use crate::model::number::WrongNumber;
 use crate::schema::{self, AttributeType, AttributeTypeId};
 use akldap_ldap::response::write_attribute;
@@ -18,12 +18,12 @@ pub(crate) struct ContainerEntry {
     /// The attributes as they are sent.
     pub(crate) block: Vec<u8>,
     /// Where each attribute begins.
-    attributes: Vec<Held>,
+    attributes: Vec<HeldAttribute>,
 }
 
 /// An attribute of such an entry.
 #[derive(Clone, Debug)]
-struct Held {
+struct HeldAttribute {
     /// What it is known by.
     key: String,
     known: Option<&'static AttributeType>,
@@ -50,7 +50,7 @@ impl ContainerEntry {
         let key = schema::canonical_name(name.as_bytes()).into_owned();
         let known = schema::attribute_type(name.as_bytes());
         let alias = known.and_then(|known| known.alias(name.as_bytes()));
-        self.attributes.push(Held {
+        self.attributes.push(HeldAttribute {
             key,
             known,
             alias,
@@ -79,7 +79,7 @@ impl ContainerEntry {
 
     /// The attribute that a description means.
     #[inline]
-    pub(crate) fn find(&self, attribute: &AttributeRef) -> Result<Option<Element<'_>>, WrongNumber> {
+    pub(crate) fn find(&self, attribute: &AttributeRef) -> Result<Option<EncodedElement<'_>>, WrongNumber> {
         let Some(wanted) = attribute.known else {
             return Ok(None);
         };

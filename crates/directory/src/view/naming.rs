@@ -24,19 +24,19 @@ pub(crate) enum Resolved {
 
 /// Why it is not known what a name means.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum NameError {
+pub(crate) enum DnNameError {
     /// It is malformed, and no such name in the spelling of authentik's outpost either.
     Malformed(DnError),
     Wrong(WrongNumber),
 }
 
-impl From<WrongNumber> for NameError {
+impl From<WrongNumber> for DnNameError {
     fn from(wrong: WrongNumber) -> Self {
         Self::Wrong(wrong)
     }
 }
 
-impl fmt::Display for NameError {
+impl fmt::Display for DnNameError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Malformed(error) => write!(formatter, "malformed name: {error}"),
@@ -48,7 +48,7 @@ impl fmt::Display for NameError {
 impl Tree {
     /// What a name means. Names that RFC 4514 cannot make sense of, or that name nothing, are also tried as the
     /// unescaped names that authentik's own outpost gives out (`cn=Sales, EMEA,ou=groups,…`).
-    pub(crate) fn resolve(&self, snapshot: &Snapshot, name: &Name<'_>) -> Result<Resolved, NameError> {
+    pub(crate) fn resolve(&self, snapshot: &Snapshot, name: &Name<'_>) -> Result<Resolved, DnNameError> {
         if let Some(entries) = self.resolve_plain(snapshot, name.octets())? {
             return Ok(Resolved::Entries(entries));
         }
@@ -57,7 +57,7 @@ impl Tree {
                 Resolved::Entries(entries) => return Ok(Resolved::Entries(entries)),
                 missing => Ok(missing),
             },
-            Err(error) => Err(NameError::Malformed(error)),
+            Err(error) => Err(DnNameError::Malformed(error)),
         };
         match self.resolve_unescaped(snapshot, name.octets())? {
             Some(entry) => Ok(Resolved::Entries(vec![entry])),
@@ -76,8 +76,8 @@ impl Tree {
                 Entry::User(user) => Some(*user),
                 _ => None,
             })),
-            Ok(_) | Err(NameError::Malformed(_)) => Ok(None),
-            Err(NameError::Wrong(wrong)) => Err(wrong),
+            Ok(_) | Err(DnNameError::Malformed(_)) => Ok(None),
+            Err(DnNameError::Wrong(wrong)) => Err(wrong),
         }
     }
 

@@ -39,7 +39,7 @@ pub struct RootDse {
 
 /// Who reads the rootDSE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reader<'a> {
+pub enum RootDseReader<'a> {
     /// A client that has not bound, or has bound anonymously.
     Unbound,
     /// A client bound below this base DN.
@@ -52,7 +52,7 @@ pub enum Reader<'a> {
 impl RootDse {
     /// The attributes of the rootDSE, in the order in which they are served; none is without values.
     #[must_use]
-    pub fn attributes(&self, reader: Reader<'_>) -> Attributes {
+    pub fn attributes(&self, reader: RootDseReader<'_>) -> Attributes {
         let contexts = self.contexts(reader);
         let first: Vec<String> = contexts.first().cloned().into_iter().collect();
         let mut attributes = vec![
@@ -70,7 +70,7 @@ impl RootDse {
             ("vendorName", one("goauthentik.io")),
             ("vendorVersion", one(&self.vendor_version)),
         ];
-        if reader == Reader::Unbound {
+        if reader == RootDseReader::Unbound {
             attributes.push(("description", one(UNBOUND_DESCRIPTION)));
         }
         attributes.retain(|(_, values)| !values.is_empty());
@@ -78,10 +78,10 @@ impl RootDse {
     }
 
     /// All naming contexts in lower case, each once, the reader's own first: clients that can use only one take that.
-    fn contexts(&self, reader: Reader<'_>) -> Vec<String> {
+    fn contexts(&self, reader: RootDseReader<'_>) -> Vec<String> {
         let own = match reader {
-            Reader::Unbound => None,
-            Reader::Bound { naming_context } => Some(naming_context.to_lowercase()),
+            RootDseReader::Unbound => None,
+            RootDseReader::Bound { naming_context } => Some(naming_context.to_lowercase()),
         };
         let mut contexts: Vec<String> = own.into_iter().collect();
         for context in &self.naming_contexts {
@@ -121,7 +121,7 @@ mod tests {
         }
     }
 
-    fn values(reader: Reader<'_>, attribute: &str) -> Option<Vec<String>> {
+    fn values(reader: RootDseReader<'_>, attribute: &str) -> Option<Vec<String>> {
         let attributes = root().attributes(reader);
         attributes
             .into_iter()
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn the_own_naming_context_comes_first_and_is_the_default() {
-        let bound = Reader::Bound {
+        let bound = RootDseReader::Bound {
             naming_context: "DC=Other",
         };
         assert_eq!(
@@ -141,11 +141,11 @@ mod tests {
         assert_eq!(values(bound, "defaultNamingContext").unwrap(), ["dc=other"]);
         assert_eq!(values(bound, "description"), None);
         assert_eq!(
-            values(Reader::Unbound, "rootDomainNamingContext").unwrap(),
+            values(RootDseReader::Unbound, "rootDomainNamingContext").unwrap(),
             ["dc=ldap,dc=goauthentik,dc=io"]
         );
         assert_eq!(
-            values(Reader::Unbound, "description").unwrap(),
+            values(RootDseReader::Unbound, "description").unwrap(),
             [UNBOUND_DESCRIPTION]
         );
     }
@@ -153,24 +153,24 @@ mod tests {
     #[test]
     fn only_what_is_given_is_supported() {
         assert_eq!(
-            values(Reader::Unbound, "supportedControl").unwrap(),
+            values(RootDseReader::Unbound, "supportedControl").unwrap(),
             ["1.2.840.113556.1.4.319"]
         );
-        assert_eq!(values(Reader::Unbound, "supportedFeatures"), None);
-        assert_eq!(values(Reader::Unbound, "supportedSASLMechanisms"), None);
-        assert_eq!(values(Reader::Unbound, "entryDN").unwrap(), [""]);
+        assert_eq!(values(RootDseReader::Unbound, "supportedFeatures"), None);
+        assert_eq!(values(RootDseReader::Unbound, "supportedSASLMechanisms"), None);
+        assert_eq!(values(RootDseReader::Unbound, "entryDN").unwrap(), [""]);
     }
 
     #[test]
     fn without_providers_there_are_no_empty_attributes() {
-        let attributes = RootDse::default().attributes(Reader::Unbound);
+        let attributes = RootDse::default().attributes(RootDseReader::Unbound);
         assert!(attributes.iter().all(|(_, values)| !values.is_empty()));
         assert!(!attributes.iter().any(|(name, _)| name.contains("Context")));
     }
 
     #[test]
     fn every_attribute_is_declared_with_its_spelling_and_multiplicity() {
-        for (name, values) in root().attributes(Reader::Unbound) {
+        for (name, values) in root().attributes(RootDseReader::Unbound) {
             let attribute = schema::attribute_type(name.as_bytes()).unwrap();
             assert_eq!(attribute.name, name);
             assert!(values.len() == 1 || !attribute.single_value, "{name}");

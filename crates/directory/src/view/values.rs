@@ -6,7 +6,7 @@
 use uuid::Uuid;
 
 use crate::model::built_in::AttributeId;
-use crate::model::encoded::{self, Element};
+use crate::model::encoded::{self, EncodedElement};
 use crate::model::number::{GroupIx, RecordIx, UserIx, WrongNumber};
 use crate::model::place::{Container, Entry};
 use crate::values::digits::Digits;
@@ -38,7 +38,7 @@ pub(crate) enum Values<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Attribute<'a> {
     /// As it is sent.
-    Stored(Element<'a>),
+    Stored(EncodedElement<'a>),
     Computed(AttributeId, Values<'a>),
 }
 

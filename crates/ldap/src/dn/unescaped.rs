@@ -11,11 +11,11 @@ use super::name::Rdn;
 pub struct Unescaped<'a> {
     name: &'a [u8],
     /// The pieces that were read as RDNs: several bases ask for the same ones.
-    pieces: Vec<Piece>,
+    pieces: Vec<RdnPiece>,
 }
 
 #[derive(Debug)]
-struct Piece {
+struct RdnPiece {
     start: usize,
     end: usize,
     /// The normal form; `None` if it is not an RDN.
@@ -57,7 +57,7 @@ impl<'a> Unescaped<'a> {
             .position(|piece| (piece.start, piece.end) == (start, end));
         let index = known.unwrap_or_else(|| {
             let octets = self.name.get(start..end).unwrap_or_default();
-            self.pieces.push(Piece {
+            self.pieces.push(RdnPiece {
                 start,
                 end,
                 normal: Rdn::parse(octets).ok().map(|rdn| rdn.normal_form()),

@@ -7,13 +7,13 @@ fn providers() -> ProviderTable {
     ProviderTable::of_bases(&["DC=ldap,DC=goauthentik,DC=io"])
 }
 
-const LIBERAL: Accepted = Accepted {
+const LIBERAL: AcceptedNames = AcceptedNames {
     strict: false,
     bare: true,
 };
 
-fn username(name: &str, strict: bool) -> Result<(String, bool), NameError> {
-    let accepted = Accepted {
+fn username(name: &str, strict: bool) -> Result<(String, bool), BindNameError> {
+    let accepted = AcceptedNames {
         strict,
         bare: !strict,
     };
@@ -73,7 +73,7 @@ fn the_base_itself_names_nobody() {
             resolve(&Name::new(name.as_bytes()), &providers, LIBERAL, || None).map(|name| name.username)
         };
         for nobody in ["", "ou=users,", " ou=users , ", "ou=x+l=y,ou=users,", "sn=a,"] {
-            assert_eq!(resolved(nobody), Err(NameError::NoUsername), "{nobody}{base}");
+            assert_eq!(resolved(nobody), Err(BindNameError::NoUsername), "{nobody}{base}");
         }
         for alice in [
             "cn=alice,ou=users,",
@@ -94,7 +94,10 @@ fn the_base_itself_names_nobody() {
             "{base}"
         );
         assert!(
-            matches!(resolved("Sales, EMEA,ou=users,"), Err(NameError::Malformed(_))),
+            matches!(
+                resolved("Sales, EMEA,ou=users,"),
+                Err(BindNameError::Malformed(_))
+            ),
             "{base}"
         );
     }
@@ -104,20 +107,23 @@ fn the_base_itself_names_nobody() {
 fn names_of_nobody() {
     assert_eq!(
         username("cn=alice,dc=example,dc=com", false),
-        Err(NameError::NoProvider)
+        Err(BindNameError::NoProvider)
     );
     assert_eq!(
         username("ou=users,dc=ldap,dc=goauthentik,dc=io", false),
-        Err(NameError::NoUsername)
+        Err(BindNameError::NoUsername)
     );
-    assert!(matches!(username("alice", true), Err(NameError::Malformed(_))));
+    assert!(matches!(
+        username("alice", true),
+        Err(BindNameError::Malformed(_))
+    ));
     assert!(matches!(
         username("a\"=alice", false),
-        Err(NameError::Malformed(_))
+        Err(BindNameError::Malformed(_))
     ));
     assert_eq!(
         username("cn=,ou=users,dc=ldap,dc=goauthentik,dc=io", false),
-        Err(NameError::NoUsername)
+        Err(BindNameError::NoUsername)
     );
 }
 
@@ -164,29 +170,32 @@ fn names_that_are_no_dns() {
     ] {
         assert_eq!(
             of(&[EXAMPLE], nobody.as_bytes()),
-            Err(NameError::OnlyDomain),
+            Err(BindNameError::OnlyDomain),
             "{nobody}"
         );
     }
-    assert_eq!(of(&[EXAMPLE], b"al\xffice"), Err(NameError::NotUtf8));
+    assert_eq!(of(&[EXAMPLE], b"al\xffice"), Err(BindNameError::NotUtf8));
     assert!(of(&[EXAMPLE], &vec![b'a'; MAX_BARE_NAME]).is_ok());
     for nonsense in [
         vec![b'a'; MAX_BARE_NAME + 1],
         b"ali\0ce".to_vec(),
         b"alice\n".to_vec(),
     ] {
-        assert!(matches!(of(&[EXAMPLE], &nonsense), Err(NameError::Malformed(_))));
+        assert!(matches!(
+            of(&[EXAMPLE], &nonsense),
+            Err(BindNameError::Malformed(_))
+        ));
     }
     assert_eq!(
         of(&[EXAMPLE], b"   "),
-        Err(NameError::NoProvider),
+        Err(BindNameError::NoProvider),
         "the name of the root DSE"
     );
     assert_eq!(
         of(&[EXAMPLE, "dc=other"], b"alice"),
-        Err(NameError::SeveralProviders)
+        Err(BindNameError::SeveralProviders)
     );
-    assert_eq!(of(&[], b"alice"), Err(NameError::NoProvider));
+    assert_eq!(of(&[], b"alice"), Err(BindNameError::NoProvider));
 }
 
 fn directory(names: &[&str]) -> Arc<Snapshot> {
@@ -227,7 +236,7 @@ const NAMES: &[&str] = &[
 ];
 
 /// What authentik is asked for.
-fn asked(name: &str, directory: &Arc<Snapshot>) -> Result<String, NameError> {
+fn asked(name: &str, directory: &Arc<Snapshot>) -> Result<String, BindNameError> {
     resolve(&Name::new(name.as_bytes()), &providers(), LIBERAL, || {
         Some(Arc::clone(directory))
     })

@@ -15,7 +15,7 @@ fn queue(concurrent: usize, limit: usize) -> Arc<FlowQueue> {
     Arc::new(FlowQueue::new(concurrent, limit, Duration::from_secs(10)))
 }
 
-fn source(number: u32) -> Source {
+fn source(number: u32) -> CountedAddress {
     IpAddr::V4(Ipv4Addr::from_bits(number)).into()
 }
 
@@ -259,7 +259,11 @@ impl Honest {
 
 /// Ten honest first logins a second for half a minute, each of somebody else, from `addresses`; beside them bad binds, 200
 /// a second, whose clients hang up after 10 ms. How it was for the honest, and how many bad ones had a turn.
-async fn run(addresses: u32, flood: bool, attacker: impl Fn(u32) -> (Source, Person)) -> (Honest, usize) {
+async fn run(
+    addresses: u32,
+    flood: bool,
+    attacker: impl Fn(u32) -> (CountedAddress, Person),
+) -> (Honest, usize) {
     let queue = queue(8, 1024);
     let (honest, bad) = (Arc::new(Mutex::new(Honest::default())), Arc::new(Mutex::new(0)));
     let mut tasks = JoinSet::new();
@@ -307,7 +311,7 @@ async fn honest_logins_beside_a_flood_of_bad_binds_have_no_error_and_wait_little
     let (mut alone, _) = run(50, false, name).await;
     // One name from one address; many names from one address; one name from many addresses; at an address that the
     // honest share.
-    let floods: [&dyn Fn(u32) -> (Source, Person); 4] = [
+    let floods: [&dyn Fn(u32) -> (CountedAddress, Person); 4] = [
         &name,
         &|number| (source(666), person(i64::from(number) + 1_000_000)),
         &|number| (source(number), person(1)),

@@ -152,7 +152,7 @@ async fn it_is_400_milliseconds_away() {
 /// Serves a directory in memory that is damaged.
 struct Damaged(Arc<Snapshot>);
 
-impl Target for Damaged {
+impl InstallTarget for Damaged {
     fn snapshot(&self) -> Option<Arc<Snapshot>> {
         Some(Arc::clone(&self.0))
     }

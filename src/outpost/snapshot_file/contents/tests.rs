@@ -66,7 +66,7 @@ fn written(users: i64) -> Vec<u8> {
 }
 
 fn read(octets: &[u8], piece: usize) -> Result<(About, Snapshot), ContentsError> {
-    let mut reading = Reading::default();
+    let mut reading = ContentsReader::default();
     octets.chunks(piece).try_for_each(|piece| reading.push(piece))?;
     reading.finish()
 }

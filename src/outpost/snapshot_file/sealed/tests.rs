@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn secret() -> Secret {
-    Secret::new(&SecretString::from("token"), "https://authentik.example.org/")
+fn secret() -> FileSecret {
+    FileSecret::new(&SecretString::from("token"), "https://authentik.example.org/")
 }
 
 fn seal(plain: &[u8]) -> Vec<u8> {
@@ -17,7 +17,7 @@ fn seal(plain: &[u8]) -> Vec<u8> {
     sealer.finish().unwrap()
 }
 
-fn open_with(secret: &Secret, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
+fn open_with(secret: &FileSecret, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
     let mut opener = Opener::new(secret, sealed)?;
     let mut plain = Vec::new();
     while let Some(octets) = opener.next()? {
@@ -53,13 +53,13 @@ fn what_is_sealed_opens_whatever_its_length() {
 fn another_token_host_or_version_does_not_open_it() {
     let sealed = seal(b"users");
     for other in [
-        Secret::new(&SecretString::from("other"), "https://authentik.example.org/"),
-        Secret::new(&SecretString::from("token"), "https://authentik.example.com/"),
-        Secret::new(&SecretString::from("tokenh"), "ttps://authentik.example.org/"),
+        FileSecret::new(&SecretString::from("other"), "https://authentik.example.org/"),
+        FileSecret::new(&SecretString::from("token"), "https://authentik.example.com/"),
+        FileSecret::new(&SecretString::from("tokenh"), "ttps://authentik.example.org/"),
     ] {
         assert!(matches!(open_with(&other, &sealed), Err(SealError::Broken)));
     }
-    let same = Secret::new(&SecretString::from(" token\n"), "https://authentik.example.org/");
+    let same = FileSecret::new(&SecretString::from(" token\n"), "https://authentik.example.org/");
     assert!(
         open_with(&same, &sealed).is_ok(),
         "as everywhere else the token is trimmed"

@@ -190,7 +190,7 @@ async fn rows_that_cannot_be_shown_stand_alone() {
             reading.unreadable()
         );
         for pk in &poisoned {
-            let around = |row: &Unreadable<i64>| {
+            let around = |row: &UnreadableRow<i64>| {
                 row.after.is_none_or(|after| after < *pk) && row.before.is_none_or(|before| *pk < before)
             };
             assert!(

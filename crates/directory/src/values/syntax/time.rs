@@ -29,7 +29,7 @@ impl Instant {
 /// UTC: clients send it. A leap second is the second after it.
 #[must_use]
 pub fn parse_generalized_time(value: &[u8]) -> Option<Instant> {
-    let mut reader = Reader(value.trim_ascii());
+    let mut reader = TimeReader(value.trim_ascii());
     let year = reader.digits(4)?;
     let month = reader.digits(2)?;
     let day = reader.digits(2)?;
@@ -66,9 +66,9 @@ pub fn parse_generalized_time(value: &[u8]) -> Option<Instant> {
     })
 }
 
-struct Reader<'a>(&'a [u8]);
+struct TimeReader<'a>(&'a [u8]);
 
-impl Reader<'_> {
+impl TimeReader<'_> {
     fn digits(&mut self, count: usize) -> Option<i64> {
         let (digits, rest) = self.0.split_at_checked(count)?;
         let number = digits.iter().try_fold(0, |number, digit| {

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::super::super::assembly::Assembly;
-use super::super::{LoadError, Target};
+use super::super::{InstallTarget, LoadError};
 use akldap_authentik::lists::Source;
 use akldap_authentik::{
     ApiError, Group, GroupsQuery, Page, Pagination, RawPage, RowWarning, Timestamp, User, UsersQuery,
@@ -457,7 +457,7 @@ impl<'a> Served<'a> {
     }
 }
 
-impl Target for Served<'_> {
+impl InstallTarget for Served<'_> {
     fn snapshot(&self) -> Option<Arc<Snapshot>> {
         self.snapshot.lock().unwrap().clone()
     }
