@@ -25,7 +25,7 @@ use tokio::time::Instant;
 use crate::config::Config;
 use akldap_directory::{CustomPolicy, Snapshot, WrongNumber};
 
-use contents::{About, ContentsError, ContentsReader};
+use contents::{ContentsError, ContentsHeader, ContentsReader};
 use sealed::{FileSecret, Opener, SealError, Sealer};
 
 /// The least time between two files: whatever changes in between is written with the next.
@@ -76,7 +76,7 @@ pub(super) struct SnapshotFile {
 /// What a file that was written says.
 #[derive(Debug)]
 struct Written {
-    about: About,
+    about: ContentsHeader,
     fingerprint: [u8; 32],
     at: Instant,
 }
@@ -106,7 +106,7 @@ impl SnapshotFile {
         self.secret.store(Arc::new(FileSecret::new(token, &self.host)));
     }
 
-    fn read(&self, now: SystemTime) -> Result<(About, Snapshot), FileError> {
+    fn read(&self, now: SystemTime) -> Result<(ContentsHeader, Snapshot), FileError> {
         let file = BufReader::with_capacity(BUFFER, File::open(&self.path)?);
         let mut opener = Opener::new(&self.secret.load(), file)?;
         let mut reading = ContentsReader::default();
@@ -126,7 +126,7 @@ impl SnapshotFile {
         Ok((about, snapshot))
     }
 
-    fn write(&self, about: &About, snapshot: &Snapshot) -> Result<(), FileError> {
+    fn write(&self, about: &ContentsHeader, snapshot: &Snapshot) -> Result<(), FileError> {
         let mut salt = [0; 32];
         aws_lc_rs::rand::fill(&mut salt).map_err(|_| FileError::Random)?;
         replace(&self.path, |file| {
@@ -142,7 +142,7 @@ impl SnapshotFile {
     /// Writes a file unless the one there says the same and is not old. Returns what is in the file afterwards.
     fn write_if_changed(
         &self,
-        about: About,
+        about: ContentsHeader,
         snapshot: &Snapshot,
         before: Option<Written>,
     ) -> Result<Option<Written>, FileError> {
@@ -165,11 +165,11 @@ impl SnapshotFile {
 }
 
 /// How long ago the directory was read from authentik.
-fn age(about: &About, now: SystemTime) -> Duration {
+fn age(about: &ContentsHeader, now: SystemTime) -> Duration {
     now.duration_since(time_of(about)).unwrap_or_default()
 }
 
-fn time_of(about: &About) -> SystemTime {
+fn time_of(about: &ContentsHeader) -> SystemTime {
     UNIX_EPOCH
         .checked_add(Duration::from_secs(about.read))
         .unwrap_or(UNIX_EPOCH)

@@ -23,7 +23,7 @@ use akldap_ldap::response::ResultCode;
 use super::attempt::Attempt;
 use super::cache::{BindCache, BindKey, Grounds};
 use super::judge::Judge;
-use super::judgements::{Judged, Judgements, Unsent, in_a_task, internal_error};
+use super::judgements::{JudgedBind, Judgements, Unsent, in_a_task, internal_error};
 use super::parts::BindParts;
 use super::recheck::Recheck;
 use super::refusal::Refusal;
@@ -124,7 +124,7 @@ impl CachedMode {
         attempt: Arc<Attempt>,
         uncached: Uncached,
         left: &CancellationToken,
-    ) -> Judged {
+    ) -> JudgedBind {
         let Uncached { key, reprove } = uncached;
         let (cache, client) = (&self.cache, attempt.client.client);
         let known = || {
@@ -156,7 +156,7 @@ impl CachedMode {
         attempt: Arc<Attempt>,
         Uncached { key, reprove }: Uncached,
         unsent: Unsent,
-    ) -> Judged {
+    ) -> JudgedBind {
         let stands = match self.standing(&key, attempt.client.client, reprove).await {
             KeptStanding::Good(login) => return Ok(login),
             KeptStanding::Doubtful(login) => Some(login),
@@ -235,7 +235,7 @@ impl CachedMode {
     }
 
     /// Refuses a bind, unless one `stands` that was to be proved again and nobody could be asked.
-    fn refuse_unless(&self, stands: Option<Arc<Login>>, key: BindKey, refusal: Refusal) -> Judged {
+    fn refuse_unless(&self, stands: Option<Arc<Login>>, key: BindKey, refusal: Refusal) -> JudgedBind {
         match stands {
             Some(login) if matches!(refusal.result.code, ResultCode::Unavailable | ResultCode::Busy) => {
                 self.cache.postpone_proof(&key, clock::now());

@@ -23,7 +23,7 @@ use akldap_ldap::response::ResultCode;
 
 use super::attempt::Attempt;
 use super::failures::{FailureLimit, Guess};
-use super::judgements::{Judged, SharedJudgement, in_a_task, internal_error};
+use super::judgements::{JudgedBind, SharedJudgement, in_a_task, internal_error};
 use super::origin::{CountedAddress, Person};
 use super::parts::BindParts;
 use super::queue::{FlowQueue, Turn};
@@ -119,7 +119,7 @@ impl Judge {
     }
 
     /// Asks authentik: the flow, then access to the application, then, if the directory does not know, who it is.
-    pub(super) async fn log_in(&self, admitted: Admitted) -> Judged {
+    pub(super) async fn log_in(&self, admitted: Admitted) -> JudgedBind {
         let Admitted {
             attempt,
             person,

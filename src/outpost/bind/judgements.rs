@@ -21,9 +21,9 @@ use super::cache::BindKey;
 use super::refusal::Refusal;
 
 /// What a judgement comes to.
-pub(super) type Judged = Result<Arc<Login>, Refusal>;
+pub(super) type JudgedBind = Result<Arc<Login>, Refusal>;
 
-type Judging = BoxFuture<'static, Judged>;
+type Judging = BoxFuture<'static, JudgedBind>;
 
 /// A judgement that any number of equal binds wait for.
 #[derive(Clone)]
@@ -35,7 +35,7 @@ pub(super) struct SharedJudgement {
 impl SharedJudgement {
     fn new<F>(judgement: F, sent: Arc<AtomicBool>) -> Self
     where
-        F: Future<Output = Judged> + Send + 'static,
+        F: Future<Output = JudgedBind> + Send + 'static,
     {
         let judged = AssertUnwindSafe(judgement)
             .catch_unwind()
@@ -49,7 +49,7 @@ impl SharedJudgement {
     /// A judgement for one bind only.
     pub(super) fn alone<F>(judge: impl FnOnce(Unsent) -> F) -> Self
     where
-        F: Future<Output = Judged> + Send + 'static,
+        F: Future<Output = JudgedBind> + Send + 'static,
     {
         let sent = Arc::default();
         let unsent = Unsent {
@@ -60,7 +60,7 @@ impl SharedJudgement {
     }
 
     /// A bind that is judged already.
-    pub(super) fn known(judged: Judged) -> Self {
+    pub(super) fn known(judged: JudgedBind) -> Self {
         Self::new(std::future::ready(judged), Arc::default())
     }
 
@@ -70,7 +70,7 @@ impl SharedJudgement {
     }
 
     /// Waits for the outcome; a judgement that waits for its turn is given up when the client has `left`.
-    pub(super) async fn unless_left(&self, left: &CancellationToken) -> Judged {
+    pub(super) async fn unless_left(&self, left: &CancellationToken) -> JudgedBind {
         let mut judged = std::pin::pin!(self.judged());
         tokio::select! {
             biased;
@@ -84,7 +84,7 @@ impl SharedJudgement {
     }
 
     /// Waits for the outcome.
-    pub(super) fn judged(&self) -> impl Future<Output = Judged> + use<> {
+    pub(super) fn judged(&self) -> impl Future<Output = JudgedBind> + use<> {
         self.judged.clone()
     }
 }
@@ -114,11 +114,11 @@ impl Judgements {
     pub(super) fn join<F>(
         self: &Arc<Self>,
         key: BindKey,
-        known: impl FnOnce() -> Option<Judged>,
+        known: impl FnOnce() -> Option<JudgedBind>,
         judge: impl FnOnce(Unsent) -> F,
     ) -> SharedJudgement
     where
-        F: Future<Output = Judged> + Send + 'static,
+        F: Future<Output = JudgedBind> + Send + 'static,
     {
         let number = self.last.fetch_add(1, Ordering::Relaxed);
         let sent = Arc::default();
@@ -218,7 +218,7 @@ impl Drop for ListedJudgement {
 
 /// Goes on with what authentik has heard of whether or not somebody waits for it, so that its outcome is known. Of such
 /// tasks there are no more than turns, and those of new users who are being fetched.
-pub(super) async fn in_a_task(judgement: impl Future<Output = Judged> + Send + 'static) -> Judged {
+pub(super) async fn in_a_task(judgement: impl Future<Output = JudgedBind> + Send + 'static) -> JudgedBind {
     tokio::spawn(judgement)
         .await
         .unwrap_or_else(|_| Err(internal_error()))

@@ -10,7 +10,7 @@ use akldap_directory::{Builder, CarriedGroup, CarriedUser, CustomPolicy, Snapsho
 
 /// What comes before users and groups.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct About {
+pub(super) struct ContentsHeader {
     /// When the directory was read from authentik, in seconds since 1970.
     pub(super) read: u64,
     /// What the outpost serves.
@@ -33,7 +33,7 @@ const BATCH: usize = 64 * 1024;
 
 /// Writes everything in pieces to `push`. Fails where a number of the snapshot points nowhere: what is written is whole.
 pub(super) fn write<E: From<WrongNumber>>(
-    about: &About,
+    about: &ContentsHeader,
     snapshot: &Snapshot,
     mut push: impl FnMut(&[u8]) -> Result<(), E>,
 ) -> Result<(), E> {
@@ -81,7 +81,7 @@ fn part(out: &mut Vec<u8>, kind: u8, write: impl FnOnce(&mut Vec<u8>)) {
 pub(super) struct ContentsReader {
     /// What is not a whole part yet.
     pending: Vec<u8>,
-    about: Option<About>,
+    about: Option<ContentsHeader>,
     builder: Builder,
     users: usize,
     groups: usize,
@@ -118,7 +118,7 @@ impl ContentsReader {
     }
 
     /// What precedes the directory, as soon as it was read.
-    pub(super) fn about(&self) -> Option<&About> {
+    pub(super) fn about(&self) -> Option<&ContentsHeader> {
         self.about.as_ref()
     }
 
@@ -151,7 +151,7 @@ impl ContentsReader {
     }
 
     /// The directory, if it is the one that was written.
-    pub(super) fn finish(self) -> Result<(About, Snapshot), ContentsError> {
+    pub(super) fn finish(self) -> Result<(ContentsHeader, Snapshot), ContentsError> {
         let missing = ContentsError("it ends too early");
         let (about, fingerprint) = (self.about.ok_or(missing)?, self.fingerprint.ok_or(missing)?);
         if !self.pending.is_empty() {

@@ -16,7 +16,7 @@ use crate::outpost::status::Status;
 use akldap_authentik::Client;
 use akldap_directory::Snapshot;
 
-use super::contents::About;
+use super::contents::ContentsHeader;
 use super::{FileError, MIN_INTERVAL, RENEWAL, SnapshotFile, Written, age, remove, temporary, time_of};
 
 /// The file, and what it holds a copy of.
@@ -50,7 +50,7 @@ impl SnapshotFileTask {
         });
     }
 
-    fn read(&self) -> Result<(About, Snapshot), FileError> {
+    fn read(&self) -> Result<(ContentsHeader, Snapshot), FileError> {
         // What a process that was killed left behind.
         let cleared = remove(&temporary(&self.file.path));
         cleared
@@ -59,7 +59,7 @@ impl SnapshotFileTask {
     }
 
     /// Serves what the file holds unless authentik was faster.
-    async fn restore(&self, read: Result<(About, Snapshot), FileError>) {
+    async fn restore(&self, read: Result<(ContentsHeader, Snapshot), FileError>) {
         let path = self.file.path.display().to_string();
         let (about, snapshot) = match read {
             Ok(restored) => restored,
@@ -139,10 +139,10 @@ impl SnapshotFileTask {
     }
 
     /// What the file is to say; `None` until everything in it was read from authentik by this process.
-    fn about(&self) -> Option<About> {
+    fn about(&self) -> Option<ContentsHeader> {
         let read = self.status.directory().read?;
         self.status.configuration().read?;
-        Some(About {
+        Some(ContentsHeader {
             read: read.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
             providers: self
                 .providers

@@ -30,10 +30,10 @@ fn snapshot(username: &str) -> Snapshot {
     builder.finish().0
 }
 
-fn about(read: u64) -> About {
-    About {
+fn about(read: u64) -> ContentsHeader {
+    ContentsHeader {
         read,
-        ..About::default()
+        ..ContentsHeader::default()
     }
 }
 

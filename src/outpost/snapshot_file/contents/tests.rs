@@ -5,14 +5,14 @@ use proptest::prelude::*;
 use super::*;
 use akldap_directory::{GroupRecord, UserRecord};
 
-fn about() -> About {
+fn about() -> ContentsHeader {
     let provider = serde_json::json!({
         "pk": 7, "name": "ldap", "base_dn": "DC=ldap,DC=goauthentik,DC=io", "bind_flow_slug": "login",
         "unbind_flow_slug": null, "application_slug": "app", "certificate": "c", "tls_server_name": "ldap.example.org",
         "uid_start_number": 5000, "gid_start_number": 9000, "search_mode": "cached", "bind_mode": "direct-ish",
         "mfa_support": false,
     });
-    About {
+    ContentsHeader {
         read: 1_800_000_000,
         providers: vec![serde_json::from_value(provider).unwrap()],
     }
@@ -65,7 +65,7 @@ fn written(users: i64) -> Vec<u8> {
     octets
 }
 
-fn read(octets: &[u8], piece: usize) -> Result<(About, Snapshot), ContentsError> {
+fn read(octets: &[u8], piece: usize) -> Result<(ContentsHeader, Snapshot), ContentsError> {
     let mut reading = ContentsReader::default();
     octets.chunks(piece).try_for_each(|piece| reading.push(piece))?;
     reading.finish()
