@@ -27,7 +27,7 @@ use instruction::Instruction;
 
 use super::client::Client;
 use super::session::SessionEndId;
-use super::transport::{Frame, Wire};
+use super::transport::{StreamFrame, Wire};
 
 /// Events waiting for a slow reader. Session ends are 40 bytes; at thousands a minute this is some ten minutes.
 /// Beyond it nothing more is read, so that authentik's side of the connection waits too.
@@ -177,7 +177,7 @@ async fn converse(
     cancel: &CancellationToken,
 ) -> Ended {
     let timings = &subscription.timings;
-    let hello = Frame::Text(subscription.hello.text());
+    let hello = StreamFrame::Text(subscription.hello.text());
     let mut ticks = tokio::time::interval(timings.hello);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut backlog = Backlog::default();
@@ -263,9 +263,9 @@ enum Taken {
     Close(Option<u16>),
 }
 
-fn take(frame: Frame) -> Taken {
+fn take(frame: StreamFrame) -> Taken {
     match frame {
-        Frame::Text(text) => match Instruction::decode(&text) {
+        StreamFrame::Text(text) => match Instruction::decode(&text) {
             Instruction::TriggerUpdate => Taken::Event(Event::TriggerUpdate),
             Instruction::SessionEnd(id) => Taken::Event(Event::SessionEnd(id)),
             Instruction::Ack => Taken::Nothing,
@@ -274,8 +274,8 @@ fn take(frame: Frame) -> Taken {
                 Taken::Nothing
             }
         },
-        Frame::Close(code) => Taken::Close(code),
-        Frame::Other => Taken::Nothing,
+        StreamFrame::Close(code) => Taken::Close(code),
+        StreamFrame::Other => Taken::Nothing,
     }
 }
 
@@ -284,7 +284,7 @@ async fn farewell(wire: &mut Wire) {
     let goodbye = async {
         if wire
             .outgoing
-            .send(Frame::Close(Some(NORMAL_CLOSURE)))
+            .send(StreamFrame::Close(Some(NORMAL_CLOSURE)))
             .await
             .is_ok()
         {

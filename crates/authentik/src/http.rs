@@ -26,7 +26,7 @@ use crate::events::disconnect::Disconnect;
 use crate::proxy;
 use crate::settings::Settings;
 use crate::tls::{Trust, client_config};
-use crate::transport::{Credential, Frame, Reply, Request, Transport, Upgrade, Wire};
+use crate::transport::{Credential, Reply, Request, StreamFrame, Transport, Upgrade, Wire};
 
 /// Idle connections kept: as many as binds usually run at once, so that none pays for a TLS handshake.
 const IDLE_CONNECTIONS: usize = 64;
@@ -225,22 +225,22 @@ async fn wire(response: reqwest::Response, key: &str) -> Result<Wire, Disconnect
     })
 }
 
-fn received(message: Message) -> Frame {
+fn received(message: Message) -> StreamFrame {
     match message {
-        Message::Text(text) => Frame::Text(text.as_str().to_owned()),
-        Message::Close(frame) => Frame::Close(frame.map(|frame| u16::from(frame.code))),
-        Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => Frame::Other,
+        Message::Text(text) => StreamFrame::Text(text.as_str().to_owned()),
+        Message::Close(frame) => StreamFrame::Close(frame.map(|frame| u16::from(frame.code))),
+        Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => StreamFrame::Other,
     }
 }
 
-fn sent(frame: Frame) -> Message {
+fn sent(frame: StreamFrame) -> Message {
     match frame {
-        Frame::Text(text) => Message::text(text),
-        Frame::Close(code) => Message::Close(code.map(|code| CloseFrame {
+        StreamFrame::Text(text) => Message::text(text),
+        StreamFrame::Close(code) => Message::Close(code.map(|code| CloseFrame {
             code: CloseCode::from(code),
             reason: "".into(),
         })),
-        Frame::Other => Message::Ping(Bytes::new()),
+        StreamFrame::Other => Message::Ping(Bytes::new()),
     }
 }
 

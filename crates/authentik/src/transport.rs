@@ -85,14 +85,14 @@ pub struct Upgrade {
 /// An open stream of events.
 pub struct Wire {
     /// What authentik sends.
-    pub incoming: Pin<Box<dyn Stream<Item = Result<Frame, Disconnect>> + Send>>,
+    pub incoming: Pin<Box<dyn Stream<Item = Result<StreamFrame, Disconnect>> + Send>>,
     /// What is sent to it.
-    pub outgoing: Pin<Box<dyn Sink<Frame, Error = Disconnect> + Send>>,
+    pub outgoing: Pin<Box<dyn Sink<StreamFrame, Error = Disconnect> + Send>>,
 }
 
 /// A frame of the stream of events.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Frame {
+pub enum StreamFrame {
     /// Text: a hello of ours, or an instruction.
     Text(String),
     /// The end, with its code.
