@@ -9,7 +9,7 @@ mod template;
 
 use std::fmt;
 
-use crate::custom::policy::{CustomPolicy, Verdict};
+use crate::custom::policy::{CustomPolicy, Treatment};
 use crate::model::attribute::MAX_NAME;
 use crate::model::built_in::AttributeId;
 use crate::schema::{self, Syntax};
@@ -191,9 +191,9 @@ impl EntryShape {
             }
             Show::Made(made) => {
                 match CustomPolicy::default().verdict(name.as_bytes()) {
-                    Verdict::Served | Verdict::AddedClasses => {}
-                    Verdict::Reserved => return Err(ShapeError::Reserved),
-                    Verdict::Withheld(_) => return Err(ShapeError::Password),
+                    Treatment::Served | Treatment::AddedClasses => {}
+                    Treatment::Reserved => return Err(ShapeError::Reserved),
+                    Treatment::Withheld(_) => return Err(ShapeError::Password),
                 }
                 if let (Some(known), Some(syntax)) = (schema::attribute_type(name.as_bytes()), made.syntax)
                     && known.syntax != syntax
