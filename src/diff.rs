@@ -20,7 +20,7 @@ mod search;
 mod target;
 
 pub use connection::ConnectionError;
-pub use difference::Kind;
+pub use difference::DifferenceKind;
 pub use report::{Detail, DiffReport};
 pub use search::ComparedSearch;
 pub use target::Target;
@@ -57,7 +57,7 @@ pub struct DiffRequest {
     /// Clients whose searches are sent; none for all of them, unless there are `searches`.
     pub profiles: Vec<String>,
     /// Kinds of differences that do not count.
-    pub ignored: Vec<Kind>,
+    pub ignored: Vec<DifferenceKind>,
     /// Most entries of one search whose differences are told.
     pub limit: usize,
 }
@@ -211,7 +211,7 @@ struct Findings<'a> {
     /// The base DN of the directory.
     context: &'a str,
     is_official: bool,
-    ignored: &'a [Kind],
+    ignored: &'a [DifferenceKind],
     all: Vec<SearchFinding>,
     known: BTreeMap<Rule, usize>,
     /// The entries that something was told of.
@@ -261,7 +261,7 @@ impl Findings<'_> {
             }
             // A search that finds somebody on one side only says nothing new if they were seen to be different.
             let key = difference.key();
-            let follows = matches!(difference.kind(), Kind::Missing | Kind::More)
+            let follows = matches!(difference.kind(), DifferenceKind::Missing | DifferenceKind::More)
                 && key.is_some_and(|key| self.changed.contains(&key));
             if follows || !fact_of(&difference).is_none_or(|fact| self.facts.insert(fact)) {
                 repeated += 1;

@@ -9,7 +9,7 @@ use clap::Args;
 use zeroize::Zeroizing;
 
 use super::value;
-use crate::diff::{self, ComparedSearch, Detail, DiffRequest, Kind, Target};
+use crate::diff::{self, ComparedSearch, Detail, DiffRequest, DifferenceKind, Target};
 
 /// Exit code of two servers that answer differently.
 const DIFFERENT: u8 = 1;
@@ -47,7 +47,7 @@ pub struct DiffArgs {
     pub profile: Vec<String>,
     /// Leave out a kind of difference: attribute, closed, code, dn, missing, more, order, spelling; may be repeated
     #[arg(long, value_name = "KIND", value_parser = kind)]
-    pub ignore: Vec<Kind>,
+    pub ignore: Vec<DifferenceKind>,
     /// Most entries of one search whose differences are told
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = value::number)]
     pub limit: u32,
@@ -71,9 +71,9 @@ pub struct DiffArgs {
     pub json: bool,
 }
 
-fn kind(name: &str) -> Result<Kind, String> {
-    Kind::named(name).ok_or_else(|| {
-        let mut names: Vec<&str> = Kind::NAMES.iter().map(|(_, name)| *name).collect();
+fn kind(name: &str) -> Result<DifferenceKind, String> {
+    DifferenceKind::named(name).ok_or_else(|| {
+        let mut names: Vec<&str> = DifferenceKind::NAMES.iter().map(|(_, name)| *name).collect();
         names.sort_unstable();
         format!("one of {}", names.join(", "))
     })
@@ -168,7 +168,7 @@ mod tests {
         let mut names: Vec<&str> = diff::profile_names().collect();
         names.sort_unstable();
         assert!(help.contains(&names.join(", ")), "{help}");
-        for (_, name) in Kind::NAMES {
+        for (_, name) in DifferenceKind::NAMES {
             assert!(help.contains(name), "{name}");
         }
     }

@@ -8,7 +8,7 @@ pub(super) type AttributeValues = Vec<Vec<u8>>;
 
 /// The kind of a difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum DifferenceKind {
     /// An entry that only the other server has.
     Missing,
     /// An entry that only this server has.
@@ -27,7 +27,7 @@ pub enum Kind {
     Closed,
 }
 
-impl Kind {
+impl DifferenceKind {
     /// Every kind, with its name on the command line and in JSON.
     pub const NAMES: [(Self, &'static str); 8] = [
         (Self::Missing, "missing"),
@@ -67,18 +67,18 @@ pub struct Side {
 /// A difference between two answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Difference {
-    /// See [`Kind::Missing`].
+    /// See [`DifferenceKind::Missing`].
     Missing(ReceivedEntry),
-    /// See [`Kind::More`].
+    /// See [`DifferenceKind::More`].
     More(ReceivedEntry),
-    /// See [`Kind::Name`].
+    /// See [`DifferenceKind::Name`].
     Name {
         /// The name here.
         ours: Vec<u8>,
         /// The name there.
         theirs: Vec<u8>,
     },
-    /// See [`Kind::Attribute`].
+    /// See [`DifferenceKind::Attribute`].
     Attribute {
         /// The entry.
         dn: Vec<u8>,
@@ -89,7 +89,7 @@ pub enum Difference {
         /// What is there only.
         theirs: Side,
     },
-    /// See [`Kind::Spelling`].
+    /// See [`DifferenceKind::Spelling`].
     Spelling {
         /// The entry.
         dn: Vec<u8>,
@@ -105,14 +105,14 @@ pub enum Difference {
         /// The entry that comes there.
         theirs: Vec<u8>,
     },
-    /// See [`Kind::Code`]; without an outcome the server hung up instead of answering.
+    /// See [`DifferenceKind::Code`]; without an outcome the server hung up instead of answering.
     Code {
         /// How it ended here.
         ours: Option<OperationEnd>,
         /// How it ended there.
         theirs: Option<OperationEnd>,
     },
-    /// See [`Kind::Closed`].
+    /// See [`DifferenceKind::Closed`].
     Closed {
         /// Whether it is this server that hangs up.
         ours: bool,
@@ -121,16 +121,16 @@ pub enum Difference {
 
 impl Difference {
     /// Its kind.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> DifferenceKind {
         match self {
-            Self::Missing(_) => Kind::Missing,
-            Self::More(_) => Kind::More,
-            Self::Name { .. } => Kind::Name,
-            Self::Attribute { .. } => Kind::Attribute,
-            Self::Spelling { .. } => Kind::Spelling,
-            Self::Order { .. } => Kind::Order,
-            Self::Code { .. } => Kind::Code,
-            Self::Closed { .. } => Kind::Closed,
+            Self::Missing(_) => DifferenceKind::Missing,
+            Self::More(_) => DifferenceKind::More,
+            Self::Name { .. } => DifferenceKind::Name,
+            Self::Attribute { .. } => DifferenceKind::Attribute,
+            Self::Spelling { .. } => DifferenceKind::Spelling,
+            Self::Order { .. } => DifferenceKind::Order,
+            Self::Code { .. } => DifferenceKind::Code,
+            Self::Closed { .. } => DifferenceKind::Closed,
         }
     }
 
@@ -248,15 +248,15 @@ mod tests {
         );
         let theirs = entry("CN=a", &[("mail", &["2", "3"]), ("CN", &["a"]), ("old", &["x"])]);
         let found = between(&ours, &theirs);
-        let kinds: Vec<Kind> = found.iter().map(Difference::kind).collect();
+        let kinds: Vec<DifferenceKind> = found.iter().map(Difference::kind).collect();
         assert_eq!(
             kinds,
             [
-                Kind::Name,
-                Kind::Spelling,
-                Kind::Attribute,
-                Kind::Attribute,
-                Kind::Attribute
+                DifferenceKind::Name,
+                DifferenceKind::Spelling,
+                DifferenceKind::Attribute,
+                DifferenceKind::Attribute,
+                DifferenceKind::Attribute
             ]
         );
         let Difference::Attribute {
@@ -281,8 +281,8 @@ mod tests {
 
     #[test]
     fn every_kind_has_a_name_of_its_own() {
-        for (kind, name) in Kind::NAMES {
-            assert_eq!((kind.name(), Kind::named(name)), (name, Some(kind)));
+        for (kind, name) in DifferenceKind::NAMES {
+            assert_eq!((kind.name(), DifferenceKind::named(name)), (name, Some(kind)));
         }
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! A rule counts only where the other server is that outpost. That attributes and values come in any order holds for all.
 
-use super::difference::{Difference, Kind, Side};
+use super::difference::{Difference, DifferenceKind, Side};
 use super::name;
 use super::rules::*;
 use super::search::{ComparedSearch, SearchScope};
@@ -51,7 +51,7 @@ const RECOGNISED: &[(Rule, Follows)] = &[
     (ROOT_DSE, |_, difference| difference.dn() == Some(b"")),
     (SCHEMA, |case, difference| {
         let is_schema = |dn: &[u8]| dn.eq_ignore_ascii_case(b"cn=subschema");
-        let about_code = difference.kind() == Kind::Code && is_schema(case.search.base.as_bytes());
+        let about_code = difference.kind() == DifferenceKind::Code && is_schema(case.search.base.as_bytes());
         difference.dn().is_some_and(is_schema) || about_code
     }),
     (EVALUATED, |case, difference| {
@@ -64,7 +64,7 @@ const RECOGNISED: &[(Rule, Follows)] = &[
     }),
     (UNBOUND, |case, difference| {
         let refused = case.search.unbound && case.our_code == Some(50) && case.their_entries == 0;
-        refused && difference.kind() == Kind::Code
+        refused && difference.kind() == DifferenceKind::Code
     }),
     (NO_SUCH_BASE, |case, difference| {
         case.is_empty_success_there(difference, 32)
@@ -75,7 +75,7 @@ const RECOGNISED: &[(Rule, Follows)] = &[
     (SIZE_LIMIT, |case, difference| {
         let cut = usize::try_from(case.search.size_limit) == Ok(case.their_entries);
         let codes = (case.our_code, case.their_code) == (Some(4), Some(0));
-        cut && codes && difference.kind() == Kind::Code
+        cut && codes && difference.kind() == DifferenceKind::Code
     }),
     (TYPES_ONLY, |case, difference| {
         let Difference::Attribute { ours, .. } = difference else {
@@ -92,7 +92,10 @@ const RECOGNISED: &[(Rule, Follows)] = &[
                         .get(..3)
                         .is_some_and(|start| start.eq_ignore_ascii_case(b"ou=")))
         };
-        let is_attribute = matches!(difference.kind(), Kind::Attribute | Kind::Spelling);
+        let is_attribute = matches!(
+            difference.kind(),
+            DifferenceKind::Attribute | DifferenceKind::Spelling
+        );
         is_attribute && difference.dn().is_some_and(is_container)
     }),
     (ESCAPED, |_, difference| match difference {
@@ -102,7 +105,9 @@ const RECOGNISED: &[(Rule, Follows)] = &[
     }),
     (COMMAS_FOUND, |case, difference| {
         let by_name = matches!(case.search.scope, SearchScope::Base | SearchScope::One);
-        let code = difference.kind() == Kind::Code && case.their_entries == 0 && has_comma(&case.search.base);
+        let code = difference.kind() == DifferenceKind::Code
+            && case.their_entries == 0
+            && has_comma(&case.search.base);
         by_name && (is_more(difference, |dn| dn.contains(&b'\\')) || code)
     }),
     (EMPTY_BASE, |case, difference| {
@@ -159,7 +164,7 @@ const RECOGNISED: &[(Rule, Follows)] = &[
     (PRESENCE, |case, difference| {
         let filter = case.search.filter.to_lowercase();
         let asked = filter.contains("(mail=*)") || filter.contains("(memberof=*)");
-        asked && difference.kind() == Kind::Missing
+        asked && difference.kind() == DifferenceKind::Missing
     }),
     (SUBSTRINGS, |case, difference| {
         let values = case
@@ -168,15 +173,18 @@ const RECOGNISED: &[(Rule, Follows)] = &[
             .split(['(', ')'])
             .filter_map(|item| item.split_once('='));
         let mut parts = values.map(|(_, value)| value.split('*').filter(|part| !part.is_empty()).count());
-        parts.any(|count| count > 1) && difference.kind() == Kind::Missing
+        parts.any(|count| count > 1) && difference.kind() == DifferenceKind::Missing
     }),
     (DESCRIPTIONS, |case, difference| {
         let mut asked = case.search.attributes.iter();
         let odd = asked.any(|name| name.contains([',', ';', '.']) || FURTHER_NAMES.contains(&name.as_str()));
-        odd && matches!(difference.kind(), Kind::Attribute | Kind::Spelling)
+        odd && matches!(
+            difference.kind(),
+            DifferenceKind::Attribute | DifferenceKind::Spelling
+        )
     }),
     (PAGES, |case, difference| {
-        case.search.page.is_some() && difference.kind() == Kind::Order
+        case.search.page.is_some() && difference.kind() == DifferenceKind::Order
     }),
 ];
 
@@ -198,12 +206,12 @@ impl Case<'_> {
     /// The other server does not carry the search out at all.
     fn is_error_there(&self, difference: &Difference) -> bool {
         let error = self.their_code == Some(1) && self.our_code == Some(0);
-        error && matches!(difference.kind(), Kind::Code | Kind::More)
+        error && matches!(difference.kind(), DifferenceKind::Code | DifferenceKind::More)
     }
 
     fn is_empty_success_there(&self, difference: &Difference, code: i64) -> bool {
         let codes = self.our_code == Some(code) && self.their_code == Some(0);
-        codes && self.their_entries == 0 && difference.kind() == Kind::Code
+        codes && self.their_entries == 0 && difference.kind() == DifferenceKind::Code
     }
 }
 

@@ -240,22 +240,22 @@ fn write_side(out: &mut String, sign: &str, name: &[u8], side: &Side, other: &Si
 /// One line of LDIF. Passwords are not shown.
 fn line(out: &mut String, sign: &str, name: &str, value: &[u8]) {
     let _ = match shown(name, value) {
-        Shown::Text(text) => writeln!(out, "{sign}{}: {text}", name.escape_debug()),
-        Shown::Octets(text) => writeln!(out, "{sign}{}:: {text}", name.escape_debug()),
-        Shown::Hidden => writeln!(out, "{sign}{}: # not shown", name.escape_debug()),
+        ShownFinding::Text(text) => writeln!(out, "{sign}{}: {text}", name.escape_debug()),
+        ShownFinding::Octets(text) => writeln!(out, "{sign}{}:: {text}", name.escape_debug()),
+        ShownFinding::Hidden => writeln!(out, "{sign}{}: # not shown", name.escape_debug()),
     };
 }
 
-enum Shown {
+enum ShownFinding {
     Text(String),
     /// In base64.
     Octets(String),
     Hidden,
 }
 
-fn shown(name: &str, value: &[u8]) -> Shown {
+fn shown(name: &str, value: &[u8]) -> ShownFinding {
     if password_attributes::place(name.as_bytes()).is_some() {
-        return Shown::Hidden;
+        return ShownFinding::Hidden;
     }
     let text = std::str::from_utf8(value).ok();
     // What LDIF takes as it is, and letters beyond ASCII, which people want to read.
@@ -263,16 +263,16 @@ fn shown(name: &str, value: &[u8]) -> Shown {
         !text.starts_with([' ', ':', '<']) && !text.ends_with(' ') && !text.chars().any(char::is_control)
     });
     plain.map_or_else(
-        || Shown::Octets(STANDARD.encode(value)),
-        |text| Shown::Text(text.to_owned()),
+        || ShownFinding::Octets(STANDARD.encode(value)),
+        |text| ShownFinding::Text(text.to_owned()),
     )
 }
 
 fn value_json(name: &str, value: &[u8]) -> Value {
     match shown(name, value) {
-        Shown::Text(text) => Value::from(text),
-        Shown::Octets(text) => json!({ "base64": text }),
-        Shown::Hidden => json!({ "hidden": true }),
+        ShownFinding::Text(text) => Value::from(text),
+        ShownFinding::Octets(text) => json!({ "base64": text }),
+        ShownFinding::Hidden => json!({ "hidden": true }),
     }
 }
 

@@ -36,7 +36,7 @@ use super::outpost_uuid::OutpostUuid;
 use super::snapshot_file::SnapshotFile;
 use super::status::Status;
 use configuration::ConfigurationRefresh;
-use failure::Failure;
+use failure::FailedRefresh;
 use flows::FlowPlanning;
 use load::{Coverage, LoadOptions, Loader};
 use requests::RefreshRequests;
@@ -151,7 +151,7 @@ impl DirectoryRefresh {
                     } else {
                         "until it is loaded, searches are answered 52"
                     };
-                    let failure = Failure {
+                    let failure = FailedRefresh {
                         what: "the directory",
                         error: &error,
                         hint: kept,

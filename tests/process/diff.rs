@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
-use akldap::diff::{self, ComparedSearch, Detail, DiffReport, DiffRequest, Kind, Target};
+use akldap::diff::{self, ComparedSearch, Detail, DiffReport, DiffRequest, DifferenceKind, Target};
 use akldap_simulator::Directory;
 use akldap_testing::certificates::{pair, path, serving};
 use akldap_testing::scenery::{directory, recommended};
@@ -127,11 +127,14 @@ async fn entries_and_members_that_only_one_server_has_are_told_once() {
         let told = report.findings.iter().flat_map(|finding| &finding.told);
         told.filter(|told| told.difference.kind() == kind).count()
     };
-    assert!(count(&report, Kind::Missing) > 0);
-    assert_eq!(count(&report, Kind::Missing), count(&other, Kind::More));
-    assert_eq!(count(&report, Kind::More), 0);
+    assert!(count(&report, DifferenceKind::Missing) > 0);
+    assert_eq!(
+        count(&report, DifferenceKind::Missing),
+        count(&other, DifferenceKind::More)
+    );
+    assert_eq!(count(&report, DifferenceKind::More), 0);
     let mut ignoring = request(&ours, &theirs);
-    ignoring.ignored = vec![Kind::Missing, Kind::Attribute];
+    ignoring.ignored = vec![DifferenceKind::Missing, DifferenceKind::Attribute];
     assert!(run(&ignoring).await.is_equal());
 }
 
@@ -146,7 +149,7 @@ async fn codes_and_orders_are_compared() {
     let mut request = request(&ours, &theirs);
     let base = format!("ldap:///cn=alice,ou=users,{SUFFIX}");
     request.searches = Some(vec![ComparedSearch::parse("read", &base).expect("a search")]);
-    request.ignored = vec![Kind::Missing, Kind::Attribute];
+    request.ignored = vec![DifferenceKind::Missing, DifferenceKind::Attribute];
     let text = text(&run(&request).await);
     assert!(
         text.contains("-result: success (0)\n+result: noSuchObject (32)"),

@@ -90,5 +90,5 @@ pub use look::sort_by_date;
 pub use options::{PageRequest, ScanOptions};
 pub use reader::{ListReader, Looked, Reading, ReadingProgress};
 pub use scan::{Opening, Scan, ScanSummary};
-pub use source::{Lists, Source};
+pub use source::{ListSource, Lists};
 pub use split::UnreadableRow;

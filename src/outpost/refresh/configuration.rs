@@ -17,7 +17,7 @@ use crate::outpost::snapshot_file::SnapshotFile;
 use crate::outpost::status::Status;
 use akldap_authentik::{ApiError, Client};
 
-use super::failure::Failure;
+use super::failure::FailedRefresh;
 use super::requests::RefreshRequests;
 use super::schedule::{BACKOFF, Schedule};
 use super::user_fetch::UserFetch;
@@ -59,7 +59,7 @@ impl ConfigurationRefresh {
                         .wait(failures, fastrand::f64())
                         .max(error.retry_after().unwrap_or_default());
                     failures += 1;
-                    let failure = Failure {
+                    let failure = FailedRefresh {
                         what: "the outpost's configuration",
                         error: &error,
                         hint: error.hint(),

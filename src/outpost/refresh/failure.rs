@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::outpost::outage::Outage;
 
 /// A refresh that failed and is tried again.
-pub(super) struct Failure<'a> {
+pub(super) struct FailedRefresh<'a> {
     /// What could not be loaded.
     pub(super) what: &'static str,
     pub(super) error: &'a dyn Display,
@@ -17,7 +17,7 @@ pub(super) struct Failure<'a> {
     pub(super) failures: u32,
 }
 
-impl Failure<'_> {
+impl FailedRefresh<'_> {
     /// Tries follow each other closely; the log need not, and an outage is told for all of them.
     pub(super) fn tell(&self, outage: &Outage) {
         let Self {

@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use akldap_authentik::User;
 use akldap_authentik::lists::{
-    self, KnownUsers, ListReader, Lists, Looked, ReadError, Reading, ScanOptions, Source,
+    self, KnownUsers, ListReader, ListSource, Lists, Looked, ReadError, Reading, ScanOptions,
 };
 use akldap_directory::{Builder, CustomPolicy, Snapshot, Warning, WrongNumber};
 
@@ -107,7 +107,7 @@ impl Loader {
     /// Refreshes what clients see.
     pub(super) async fn refresh(
         &mut self,
-        source: &impl Source,
+        source: &impl ListSource,
         target: &impl InstallTarget,
         options: &LoadOptions,
         coverage: Coverage,

@@ -40,7 +40,7 @@ pub(super) struct Misses {
 #[derive(Debug, Default)]
 pub(super) struct FetchState {
     /// Everybody wanted, until the fetch has ended.
-    wanted: HashMap<i64, Wanted>,
+    wanted: HashMap<i64, WantedUser>,
     /// Those of them nobody has been asked for yet.
     line: VecDeque<i64>,
     resting: HashMap<i64, Rest>,
@@ -53,7 +53,7 @@ pub(super) struct FetchState {
 
 /// A user to be fetched.
 #[derive(Debug, Default)]
-struct Wanted {
+struct WantedUser {
     /// authentik has been asked: the answer may be of before this moment.
     asked: bool,
     /// Whether the user was read and is shown, once the fetch has ended.
@@ -103,7 +103,7 @@ impl Misses {
         if rests || state.wanted.len() >= MAX_WANTED {
             return None;
         }
-        let wanted = Wanted::default();
+        let wanted = WantedUser::default();
         let found = wanted.found.subscribe();
         state.wanted.insert(pk, wanted);
         state.line.push_back(pk);

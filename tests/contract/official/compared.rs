@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use akldap::diff::{self, ComparedSearch as Query, Detail, DiffReport, DiffRequest, Kind, Target, rules};
+use akldap::diff::{
+    self, ComparedSearch as Query, Detail, DiffReport, DiffRequest, DifferenceKind, Target, rules,
+};
 use futures_util::{SinkExt, StreamExt};
 use ldap3_proto::LdapCodec;
 use ldap3_proto::proto::{
@@ -195,7 +197,7 @@ async fn compared(base: &str, change: impl FnOnce(&mut akldap_simulator::Directo
         searches: Some(queries(&recorded)),
         profiles: Vec::new(),
         // The order of names depends on the collation of authentik's database.
-        ignored: vec![Kind::Order],
+        ignored: vec![DifferenceKind::Order],
         limit: 1000,
     };
     let report = diff::run(&request, rows.passwords["svc"].as_bytes()).await;

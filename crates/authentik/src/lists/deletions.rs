@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use super::error::ScanError;
 use super::options::PageRequest;
 use super::scan::Scan;
-use super::source::{Lists, Source, users_query};
+use super::source::{ListSource, Lists, users_query};
 use super::split::{is_row_fault, retry};
 use crate::error::ApiError;
 use crate::page::Listed as _;
@@ -29,7 +29,7 @@ pub(super) struct Deletions {
 }
 
 /// Looks for `missing` users of `known` (ascending pks) that are gone; besides these there are `nameless` ones.
-pub(super) async fn find<S: Source>(
+pub(super) async fn find<S: ListSource>(
     lists: &Lists<'_, S>,
     known: &[i64],
     (missing, nameless): (usize, u64),
@@ -65,7 +65,7 @@ pub(super) async fn find<S: Source>(
 }
 
 /// Reads the whole list.
-async fn read_all<S: Source>(
+async fn read_all<S: ListSource>(
     lists: &Lists<'_, S>,
     known: &[i64],
     into: &mut Deletions,
@@ -87,7 +87,7 @@ async fn read_all<S: Source>(
 }
 
 /// Whether there is such a user, be it one that cannot be shown.
-async fn exists<S: Source>(lists: &Lists<'_, S>, pk: i64) -> Result<bool, ScanError> {
+async fn exists<S: ListSource>(lists: &Lists<'_, S>, pk: i64) -> Result<bool, ScanError> {
     match retry(&lists.options, User::KIND, 1, || lists.source.user(pk)).await {
         Ok(found) => Ok(found.is_some()),
         Err(ScanError::Page { source, .. }) if is_row_fault(&source) => Ok(true),
@@ -101,7 +101,7 @@ struct DeletionSearch<'a, S> {
     left: u32,
 }
 
-impl<S: Source> DeletionSearch<'_, S> {
+impl<S: ListSource> DeletionSearch<'_, S> {
     /// The users missing on the first page that differs from what is known.
     async fn first(&mut self, known: &[i64]) -> Result<Vec<i64>, ScanError> {
         let size = self.lists.page_size as usize;

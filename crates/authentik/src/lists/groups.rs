@@ -11,7 +11,7 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::error::ScanError;
 use super::options::PageRequest;
-use super::source::{Lists, Source};
+use super::source::{ListSource, Lists};
 use super::split::{Chunk, UnreadableRow, is_row_fault, read_page, retry};
 use crate::api::{GroupsQuery, RawPage};
 use crate::error::ApiError;
@@ -98,7 +98,7 @@ fn request(page_size: u32, page: u32, size: u32, lean: bool) -> GroupsQuery {
 }
 
 /// Reads the list.
-pub(super) async fn read<S: Source>(lists: &Lists<'_, S>) -> Result<GroupList, ScanError> {
+pub(super) async fn read<S: ListSource>(lists: &Lists<'_, S>) -> Result<GroupList, ScanError> {
     let first = read_one(lists, 1).await?.ok_or_else(|| ScanError::Inconsistent {
         kind: Group::KIND,
         problem: "it has no first page".to_owned(),
@@ -125,7 +125,7 @@ pub(super) async fn read<S: Source>(lists: &Lists<'_, S>) -> Result<GroupList, S
     })
 }
 
-async fn read_one<S: Source>(lists: &Lists<'_, S>, page: u32) -> Result<Option<GroupPage>, ScanError> {
+async fn read_one<S: ListSource>(lists: &Lists<'_, S>, page: u32) -> Result<Option<GroupPage>, ScanError> {
     let Lists {
         source,
         options,

@@ -13,7 +13,7 @@ use std::time::SystemTime;
 use super::error::ScanError;
 use super::groups::{self, GroupList};
 use super::options::{PageRequest, ScanOptions};
-use super::source::{Lists, Source, users_query};
+use super::source::{ListSource, Lists, users_query};
 use super::split::{UnreadableRow, is_row_fault, read_page, retry};
 use crate::api::UsersQuery;
 use crate::page::{Listed as _, Page, RowWarning};
@@ -88,7 +88,10 @@ impl UsersSeen {
 }
 
 /// Looks once.
-pub(super) async fn look<S: Source>(lists: &Lists<'_, S>, window: LookWindow<'_>) -> Result<Look, LookError> {
+pub(super) async fn look<S: ListSource>(
+    lists: &Lists<'_, S>,
+    window: LookWindow<'_>,
+) -> Result<Look, LookError> {
     let made = (lists.options.time_of_day)();
     let mut found = UsersRead::default();
     if let Some(since) = window.since {
@@ -128,7 +131,7 @@ struct UsersRead {
 }
 
 /// Reads the users changed since, in the order of their changes: who changes meanwhile goes to the end, as new rows do.
-async fn read_changed<S: Source>(
+async fn read_changed<S: ListSource>(
     lists: &Lists<'_, S>,
     since: i64,
     most: u64,
@@ -214,7 +217,7 @@ struct Newest {
 
 /// Counts the users, and reads those created since the known ones were read: in the same answer, so that the number and
 /// the names are of one moment.
-async fn newest<S: Source>(
+async fn newest<S: ListSource>(
     lists: &Lists<'_, S>,
     known: &[i64],
     into: &mut UsersRead,
@@ -275,7 +278,7 @@ async fn newest<S: Source>(
 }
 
 /// How many users there are, and the highest pk.
-async fn tail<S: Source>(lists: &Lists<'_, S>) -> Result<Newest, ScanError> {
+async fn tail<S: ListSource>(lists: &Lists<'_, S>) -> Result<Newest, ScanError> {
     let mut page = 1;
     loop {
         let request = PageRequest {

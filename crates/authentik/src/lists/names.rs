@@ -5,7 +5,7 @@
 use super::error::{ReadError, ScanError};
 use super::look::sort_by_date;
 use super::settling::Settled;
-use super::source::{Lists, Source};
+use super::source::{ListSource, Lists};
 use super::split::{is_row_fault, retry};
 use crate::page::Listed as _;
 use crate::user::User;
@@ -15,7 +15,7 @@ const MAX_NAMESAKES: usize = 16;
 
 /// Asks for the users whose names are others' by now and of whom nothing else was seen yet: what they are called
 /// themselves is not known otherwise. `find` finds users of these names among the rows read before.
-pub(super) async fn ask_for_namesakes<S: Source>(
+pub(super) async fn ask_for_namesakes<S: ListSource>(
     lists: &Lists<'_, S>,
     find: impl Fn(&[User]) -> Vec<i64>,
     settled: &mut Settled,

@@ -14,7 +14,7 @@ use super::groups::GroupsSeen;
 use super::look::UsersSeen;
 use super::names::ask_for_namesakes;
 use super::settling::{Settled, Settling, before};
-use super::source::{Lists, Source};
+use super::source::{ListSource, Lists};
 use super::whole::Whole;
 use crate::page::Listed as _;
 use crate::user::User;
@@ -112,7 +112,7 @@ impl<R: UserRows> ListReader<R> {
     /// # Errors
     /// When authentik cannot be asked. With [`ReadError::Unexplained`] everything has to be read; after any other error the
     /// next look begins where this one did.
-    pub async fn changes<S: Source, K: KnownUsers>(
+    pub async fn changes<S: ListSource, K: KnownUsers>(
         &mut self,
         lists: &Lists<'_, S>,
         known: Option<K>,
@@ -146,7 +146,7 @@ impl<R: UserRows> ListReader<R> {
     /// # Errors
     /// When authentik cannot be asked, or contradicts itself again and again. Pages read before an error are not read again
     /// for a while.
-    pub async fn whole<S: Source, K: KnownUsers>(
+    pub async fn whole<S: ListSource, K: KnownUsers>(
         &mut self,
         lists: &Lists<'_, S>,
         known: impl Fn() -> Option<K>,
@@ -174,7 +174,7 @@ impl<R: UserRows> ListReader<R> {
         });
     }
 
-    async fn whole_once<S: Source, K: KnownUsers>(
+    async fn whole_once<S: ListSource, K: KnownUsers>(
         &mut self,
         lists: &Lists<'_, S>,
         known: &impl Fn() -> Option<K>,
@@ -216,7 +216,7 @@ enum Changed<K> {
     Unknown,
 }
 
-async fn look_for_changes<S: Source, K: KnownUsers>(
+async fn look_for_changes<S: ListSource, K: KnownUsers>(
     lists: &Lists<'_, S>,
     base: &Base,
     known: K,
@@ -273,7 +273,7 @@ async fn look_for_changes<S: Source, K: KnownUsers>(
 }
 
 /// Reads all users, then looks at what changed meanwhile.
-async fn read_whole<S: Source, K: KnownUsers, R: UserRows>(
+async fn read_whole<S: ListSource, K: KnownUsers, R: UserRows>(
     lists: &Lists<'_, S>,
     known: &impl Fn() -> Option<K>,
     whole: &mut Whole<R>,

@@ -13,7 +13,7 @@ use super::deletions::{self, Deletions};
 use super::error::ReadError;
 use super::groups::GroupsSeen;
 use super::look::{Look, LookError, LookWindow, UsersSeen, look};
-use super::source::{Lists, Source};
+use super::source::{ListSource, Lists};
 use crate::page::Listed as _;
 use crate::user::User;
 
@@ -96,7 +96,7 @@ impl Settling {
     }
 
     /// Looks once.
-    pub(super) async fn look<S: Source>(&mut self, lists: &Lists<'_, S>) -> Result<Look, ReadError> {
+    pub(super) async fn look<S: ListSource>(&mut self, lists: &Lists<'_, S>) -> Result<Look, ReadError> {
         let most = match self.full {
             true => u64::MAX,
             false => MANY_CHANGES.max(self.pks.len() as u64 / 5),
@@ -125,7 +125,7 @@ impl Settling {
     }
 
     /// Looks until two looks show the same or it takes too long.
-    pub(super) async fn settle<S: Source>(
+    pub(super) async fn settle<S: ListSource>(
         mut self,
         lists: &Lists<'_, S>,
         first: Look,
@@ -165,7 +165,11 @@ impl Settling {
         }
     }
 
-    async fn search<S: Source>(&mut self, lists: &Lists<'_, S>, balance: &Balance) -> Result<(), ReadError> {
+    async fn search<S: ListSource>(
+        &mut self,
+        lists: &Lists<'_, S>,
+        balance: &Balance,
+    ) -> Result<(), ReadError> {
         let mut findings = Deletions::default();
         let wanted = (balance.surplus, self.nameless);
         let search = deletions::find(lists, &balance.pks, wanted, &mut findings);

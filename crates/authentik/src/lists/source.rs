@@ -13,7 +13,7 @@ use crate::page::{Page, RowWarning};
 use crate::user::User;
 
 /// Lists of users and groups, page by page.
-pub trait Source: Sync {
+pub trait ListSource: Sync {
     /// One page of users.
     fn users_page(&self, query: &UsersQuery) -> impl Future<Output = Result<Page<User>, ApiError>> + Send;
 
@@ -28,7 +28,7 @@ pub trait Source: Sync {
     fn raw_groups_page(&self, query: &GroupsQuery) -> impl Future<Output = Result<RawPage, ApiError>> + Send;
 }
 
-impl Source for Client {
+impl ListSource for Client {
     fn users_page(&self, query: &UsersQuery) -> impl Future<Output = Result<Page<User>, ApiError>> + Send {
         self.users_page(query)
     }

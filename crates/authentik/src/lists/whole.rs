@@ -8,7 +8,7 @@ use super::changes::{KnownUsers, Oddity, UserRows};
 use super::error::{ReadError, ScanError};
 use super::options::PageRequest;
 use super::scan::Scan;
-use super::source::{Lists, Source, users_query};
+use super::source::{ListSource, Lists, users_query};
 use super::split::{is_row_fault, retry};
 use crate::page::Listed as _;
 use crate::user::User;
@@ -44,7 +44,7 @@ impl<R: UserRows> Whole<R> {
     }
 
     /// Reads what is left to be read.
-    pub(super) async fn read<S: Source>(
+    pub(super) async fn read<S: ListSource>(
         &mut self,
         lists: &Lists<'_, S>,
         oddities: &mut Vec<Oddity>,
@@ -66,7 +66,7 @@ impl<R: UserRows> Whole<R> {
     }
 
     /// Finds out which of the users known before are those that cannot be shown.
-    pub(super) async fn identify<S: Source>(
+    pub(super) async fn identify<S: ListSource>(
         &self,
         lists: &Lists<'_, S>,
         known: Option<&impl KnownUsers>,

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::super::super::assembly::Assembly;
 use super::super::{InstallTarget, LoadError};
-use akldap_authentik::lists::Source;
+use akldap_authentik::lists::ListSource;
 use akldap_authentik::{
     ApiError, Group, GroupsQuery, Page, Pagination, RawPage, RowWarning, Timestamp, User, UsersQuery,
 };
@@ -312,7 +312,7 @@ impl State {
     }
 }
 
-impl Source for World {
+impl ListSource for World {
     async fn users_page(&self, query: &UsersQuery) -> Result<Page<User>, ApiError> {
         self.answer(|state| {
             let since = query.last_updated_gt.as_deref();
