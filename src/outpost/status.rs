@@ -57,7 +57,7 @@ const TELL_EVERY: Duration = Duration::from_secs(10);
 
 /// How far the first load of the directory has come. The numbers are those of authentik, which may change meanwhile.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
+pub struct RowsRead {
     /// Users read so far.
     pub users: u64,
     /// Users there are; `None`: not known yet.
@@ -66,7 +66,7 @@ pub struct Progress {
     pub groups_of: Option<u64>,
 }
 
-impl fmt::Display for Progress {
+impl fmt::Display for RowsRead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.users_of, self.groups_of) {
             (None, _) => write!(f, "asking authentik for its users"),
@@ -82,7 +82,7 @@ pub struct LoadProgress(Mutex<Counting>);
 
 #[derive(Debug, Default)]
 struct Counting {
-    progress: Progress,
+    progress: RowsRead,
     told: Option<Instant>,
     done: bool,
 }
@@ -103,7 +103,7 @@ impl LoadProgress {
         self.count(|progress| progress.groups_of = Some(of));
     }
 
-    fn count(&self, change: impl FnOnce(&mut Progress)) {
+    fn count(&self, change: impl FnOnce(&mut RowsRead)) {
         let mut counting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if counting.done {
             return;
@@ -113,14 +113,14 @@ impl LoadProgress {
         let told = *counting.told.get_or_insert(now);
         if now.saturating_duration_since(told) >= TELL_EVERY {
             counting.told = Some(now);
-            let Progress { users, users_of, .. } = counting.progress;
+            let RowsRead { users, users_of, .. } = counting.progress;
             let progress = counting.progress.to_string();
             drop(counting);
             tracing::info!(users, users_of, "the first load goes on: {progress}");
         }
     }
 
-    fn current(&self) -> Option<Progress> {
+    fn current(&self) -> Option<RowsRead> {
         let counting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         (!counting.done).then_some(counting.progress)
     }
@@ -150,7 +150,7 @@ impl Status {
     }
 
     /// How far the first load has come; `None` once it is done.
-    pub fn progress(&self) -> Option<Progress> {
+    pub fn progress(&self) -> Option<RowsRead> {
         self.progress.current()
     }
 

@@ -26,7 +26,7 @@ use crate::metrics;
 use crate::outpost::Outpost;
 use crate::outpost::outage::Details;
 use crate::outpost::sound;
-use crate::outpost::status::{Load, Progress};
+use crate::outpost::status::{Load, RowsRead};
 
 use health_socket::HealthSocket;
 
@@ -69,8 +69,8 @@ struct ProgressReport {
     text: String,
 }
 
-impl From<Progress> for ProgressReport {
-    fn from(progress: Progress) -> Self {
+impl From<RowsRead> for ProgressReport {
+    fn from(progress: RowsRead) -> Self {
         Self {
             users: progress.users,
             users_of: progress.users_of,

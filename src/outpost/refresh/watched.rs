@@ -5,7 +5,7 @@
 use std::future::Future;
 
 use crate::outpost::status::LoadProgress;
-use akldap_authentik::lists::Source;
+use akldap_authentik::lists::ListSource;
 use akldap_authentik::{ApiError, Client, Group, GroupsQuery, Page, RawPage, RowWarning, User, UsersQuery};
 
 /// authentik, watched.
@@ -14,7 +14,7 @@ pub(super) struct Watched<'a> {
     pub(super) progress: &'a LoadProgress,
 }
 
-impl Source for Watched<'_> {
+impl ListSource for Watched<'_> {
     async fn users_page(&self, query: &UsersQuery) -> Result<Page<User>, ApiError> {
         let page = self.client.users_page(query).await?;
         self.progress.users(page.received(), page.pagination.count);

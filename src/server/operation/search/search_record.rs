@@ -32,14 +32,14 @@ pub(crate) struct SearchRecord {
 }
 
 /// How a search ended.
-struct End {
+struct SearchEnd {
     /// `None`: it did not come to its end.
     code: Option<ResultCode>,
     entries: u64,
     took: Duration,
 }
 
-impl End {
+impl SearchEnd {
     fn text(&self) -> &'static str {
         if self.code.is_some() {
             "search"
@@ -86,7 +86,7 @@ impl SearchRecord {
         let Some(record) = record.filter(|record| !record.written.replace(true)) else {
             return;
         };
-        let end = End {
+        let end = SearchEnd {
             code,
             entries,
             took: clock::since(started),
@@ -100,7 +100,7 @@ impl SearchRecord {
         }
     }
 
-    fn audit(&self, end: &End) {
+    fn audit(&self, end: &SearchEnd) {
         tracing::info!(
             target: audit::TARGET,
             audit = "search",
@@ -120,7 +120,7 @@ impl SearchRecord {
         );
     }
 
-    fn log(&self, end: &End) {
+    fn log(&self, end: &SearchEnd) {
         tracing::info!(
             connection = self.request.connection,
             requestId = %self.request,
@@ -143,7 +143,7 @@ impl SearchRecord {
 static SEARCHES: AtomicU32 = AtomicU32::new(0);
 
 /// Whether a search is logged whatever the sampling says.
-fn is_remarkable(end: &End) -> bool {
+fn is_remarkable(end: &SearchEnd) -> bool {
     end.code != Some(ResultCode::Success) || end.took >= SLOW
 }
 
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn failures_and_slow_searches_are_always_logged() {
-        let end = |code, took| End {
+        let end = |code, took| SearchEnd {
             code,
             entries: 0,
             took,
