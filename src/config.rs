@@ -6,6 +6,7 @@ mod attributes;
 mod authentik;
 mod bind;
 mod cipher;
+mod client;
 mod error;
 mod kind;
 mod limits;

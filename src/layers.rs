@@ -7,8 +7,16 @@ use crate::modules::{Module, Sources, code_of, name_length, sources, used_by};
 
 /// A module, the others of this crate it may use, and what it may use of the crates.
 const MAY_USE: &[(&str, &[&str], &[&str])] = &[
-    // A list of names is all that is known there of directories.
-    ("config", &[], &["akldap_directory::password_attributes"]),
+    // Lists of names and the settings of a client are all that is known there of directories and of authentik.
+    (
+        "config",
+        &[],
+        &[
+            "akldap_authentik::Proxies",
+            "akldap_authentik::Settings",
+            "akldap_directory::password_attributes",
+        ],
+    ),
     ("logging", &["config"], &[]),
     ("clock", &[], &[]),
     ("metrics", &[], &[]),

@@ -8,7 +8,7 @@ use akldap_authentik::events::{self, Event, Hello, Subscription, Timings};
 use akldap_authentik::flow::{
     CodeRule, Executor, FlowObserver, FlowOutcome, FlowStep, LoginRequest, NoObserver,
 };
-use akldap_authentik::{ApiError, Client, GroupsQuery, LdapProvider, Proxies, Settings, UsersQuery};
+use akldap_authentik::{ApiError, Client, GroupsQuery, LdapProvider, UsersQuery};
 use akldap_ldap::dn::Dn;
 use secrecy::ExposeSecret as _;
 use tokio::net::{TcpListener, TcpStream};
@@ -64,7 +64,7 @@ pub(super) async fn look(
     scope: Extras,
     is_before_start: bool,
 ) -> Result<Facts, ApiError> {
-    let client = Client::new(settings_of(config))?;
+    let client = Client::new(config.client_settings())?;
     let executor = Executor::new(client.clone(), Arc::new(NoObserver));
     let (host, port) = (client.endpoint().host().to_owned(), client.endpoint().port());
     let addresses = match tokio::net::lookup_host((host.as_str(), port)).await {
@@ -127,23 +127,6 @@ pub(super) async fn look(
         facts.events = Some(hear(&client, &outpost.outpost.pk).await);
     }
     Ok(facts)
-}
-
-fn settings_of(config: &Config) -> Settings {
-    let config = &config.authentik;
-    let mut settings = Settings::new(config.host.clone(), config.token.clone());
-    settings.token_file.clone_from(&config.token_file);
-    settings.proxies = Proxies {
-        http: config.proxies.http.clone(),
-        https: config.proxies.https.clone(),
-        except: config.proxies.except.clone(),
-    };
-    settings.insecure = config.insecure;
-    settings.ca_file.clone_from(&config.ca_file);
-    settings.connect_timeout = config.connect_timeout;
-    settings.request_timeout = config.request_timeout;
-    settings.list_timeout = config.request_timeout;
-    settings
 }
 
 fn settings_facts(config: &Config, client: &Client) -> SettingsFacts {

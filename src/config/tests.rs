@@ -606,3 +606,17 @@ fn the_file_of_a_token_is_kept() {
     );
     assert_eq!(file("plain".to_owned()), None);
 }
+
+#[test]
+fn a_client_of_authentik_calls_itself_an_outpost_and_keeps_the_limits() {
+    let config = read(&[
+        ("AUTHENTIK_LDAP__BIND_TIMEOUT", "7"),
+        ("AUTHENTIK_LDAP__REQUEST_TIMEOUT", "9"),
+    ]);
+    let settings = config.expect("it is sound").client_settings();
+    let agent = format!("goauthentik.io/outpost/{}+akldap", env!("CARGO_PKG_VERSION"));
+    assert_eq!(settings.user_agent, agent);
+    assert_eq!(settings.flow_timeout, Duration::from_secs(7));
+    assert_eq!(settings.request_timeout, Duration::from_secs(9));
+    assert_eq!(settings.list_timeout, Duration::from_secs(9));
+}

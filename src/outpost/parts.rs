@@ -9,8 +9,8 @@ use uuid::Uuid;
 use crate::config::Config;
 use crate::logging::LogControl;
 use crate::metrics::Metrics;
+use akldap_authentik::Client;
 use akldap_authentik::flow::{Executor, FlowMethod, FlowObserver, FlowStep};
-use akldap_authentik::{self as authentik, Client};
 
 use super::access::{Logins, UnneededSession};
 use super::bind::cache::BindCache;
@@ -34,7 +34,6 @@ use super::release::KnownRelease;
 use super::snapshot_file::SnapshotFile;
 use super::snapshot_file::task::SnapshotFileTask;
 use super::status::Status;
-use super::version::VERSION;
 
 /// The parts.
 pub(super) struct Parts {
@@ -66,7 +65,7 @@ impl Parts {
         unneeded: mpsc::Sender<UnneededSession>,
         outside: Outside,
     ) -> Result<Self, OutpostError> {
-        let mut settings = client_settings(config);
+        let mut settings = config.client_settings();
         settings.time_of_day = outside.time_of_day;
         let client = match outside.transport {
             Some(transport) => Client::over(transport, settings)?,
@@ -231,23 +230,4 @@ impl FlowObserver for FlowTimings {
             FlowMethod::Post => self.0.flow_post(step.component, step.flow, step.duration),
         }
     }
-}
-
-fn client_settings(config: &Config) -> authentik::Settings {
-    let mut settings =
-        authentik::Settings::new(config.authentik.host.clone(), config.authentik.token.clone());
-    settings.token_file.clone_from(&config.authentik.token_file);
-    settings.proxies = authentik::Proxies {
-        http: config.authentik.proxies.http.clone(),
-        https: config.authentik.proxies.https.clone(),
-        except: config.authentik.proxies.except.clone(),
-    };
-    settings.insecure = config.authentik.insecure;
-    settings.ca_file.clone_from(&config.authentik.ca_file);
-    settings.user_agent = format!("goauthentik.io/outpost/{VERSION}+akldap");
-    settings.connect_timeout = config.authentik.connect_timeout;
-    settings.request_timeout = config.authentik.request_timeout;
-    settings.list_timeout = config.authentik.request_timeout;
-    settings.flow_timeout = config.bind.timeout;
-    settings
 }
