@@ -34,7 +34,8 @@ fn no_file_is_too_long() {
     assert_eq!(long, [""; 0]);
 }
 
-/// No manifest can hold these lints for what is shipped alone, so each crate repeats them.
+/// No manifest can hold these lints for what is shipped alone, so each crate repeats them. `crates/testing` and `crates/workload` are
+/// for tests and benchmarks only, which may panic.
 #[test]
 fn the_strict_lints_are_the_same_in_each_crate() {
     let lints = |file: &str| {
