@@ -19,7 +19,7 @@ use akldap_ldap::dn::Dn;
 use akldap_ldap::filter::Filter;
 use akldap_ldap::message::{Scope, SearchRequest};
 use akldap_ldap::response::{LdapResult, ResultCode};
-use akldap_testing::contract::{self, Directory, Entry, Kind, Place};
+use akldap_testing::contract::{self, Directory, Entry, Kind, Names, Place};
 use bytes::BytesMut;
 use ldap3_proto::LdapCodec;
 use ldap3_proto::proto::LdapOp;
@@ -54,6 +54,8 @@ impl Pair {
             base_dn: (*random.pick(&["DC=ldap,DC=Example", "o=Org", "dc=x"])).to_owned(),
             uid_start: 2000,
             gid_start: 4000,
+            names: Names::default(),
+            virtual_groups: true,
         };
         let tree = Tree::new(&place.base_dn, place.uid_start, place.gid_start).unwrap();
         let mut snapshot = snapshot(&directory);
@@ -340,7 +342,8 @@ fn comparable(pair: &Pair, answers: &[Answer]) -> Vec<Answer> {
         .collect();
     let mut answers = answers.to_vec();
     for answer in &mut answers {
-        if answer.dn.contains(",ou=virtual-groups,") {
+        let [_, _, unit] = pair.place.names.units;
+        if answer.dn.contains(&format!(",ou={},", contract::escape(unit))) {
             // Made up; only its being there is known.
             answer.attributes.remove("entryUUID");
         }
@@ -397,9 +400,8 @@ fn is_in_name_order(pair: &Pair, answers: &[Answer]) -> bool {
             .map(|(_, name)| name.clone())
             .unwrap_or_default();
         let container = |name: &[u8]| {
-            ["users", "groups", "virtual-groups"]
-                .iter()
-                .position(|known| known.as_bytes() == name)
+            let mut units = pair.place.names.units.iter();
+            units.position(|known| known.as_bytes() == name)
         };
         match entry.kind {
             Kind::Base => (0, Vec::new()),
@@ -610,6 +612,8 @@ fn the_naive_directory_finds_what_a_person_would() {
         base_dn: "DC=Example".to_owned(),
         uid_start: 2000,
         gid_start: 4000,
+        names: Names::default(),
+        virtual_groups: true,
     };
     let entries = directory.entries(&place, None);
     let count = |class: &str| {

@@ -27,6 +27,8 @@ pub mod visibility;
 use location::Location;
 use visibility::Visibility;
 
+use crate::model::record::UserRdn;
+
 /// The look of a provider's entries. Providers of an equal shape share a snapshot; those of the default one read the
 /// directory as it was loaded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,6 +43,8 @@ pub struct Shape {
     pub visible_groups: Visibility,
     /// Which memberships are shown.
     pub membership: Membership,
+    /// How the names of users begin.
+    pub user_rdn: UserRdn,
     /// Where the entries are; wanted only where something of the shape [depends on it](Self::depends_on_location).
     pub location: Option<Location>,
 }

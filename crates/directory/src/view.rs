@@ -8,6 +8,7 @@ pub(crate) mod context;
 pub(crate) mod entry;
 pub(crate) mod naming;
 pub mod rootdse;
+pub mod style;
 pub mod subschema;
 pub(crate) mod tree;
 pub(crate) mod values;

@@ -317,19 +317,43 @@ pub struct Place {
     pub base_dn: String,
     pub uid_start: i64,
     pub gid_start: i64,
+    pub names: Names,
+    /// Whether there are virtual groups.
+    pub virtual_groups: bool,
+}
+
+/// How entries are called.
+#[derive(Clone, Debug)]
+pub struct Names {
+    /// The attribute in the names of users.
+    pub user: &'static str,
+    /// The organizational units: of users, groups, virtual groups.
+    pub units: [&'static str; 3],
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self {
+            user: "cn",
+            units: ["users", "groups", "virtual-groups"],
+        }
+    }
 }
 
 impl Directory {
     fn user_dn(place: &Place, username: &str) -> String {
-        format!(
-            "cn={},ou=users,{}",
-            escape(username),
-            place.base_dn.to_lowercase()
-        )
+        let Names {
+            user,
+            units: [users, ..],
+        } = &place.names;
+        let suffix = place.base_dn.to_lowercase();
+        format!("{user}={},ou={},{suffix}", escape(username), escape(users))
     }
 
     fn group_dn(place: &Place, name: &str) -> String {
-        format!("cn={},ou=groups,{}", escape(name), place.base_dn.to_lowercase())
+        let [_, groups, _] = place.names.units;
+        let suffix = place.base_dn.to_lowercase();
+        format!("cn={},ou={},{suffix}", escape(name), escape(groups))
     }
 
     /// A string or a number that an admin gave for a number.
@@ -354,7 +378,12 @@ impl Directory {
     /// Every entry that a viewer sees; `own` is the user who sees only what is their own.
     pub fn entries(&self, place: &Place, own: Option<i64>) -> Vec<Entry> {
         let mut entries = vec![self.base(place)];
-        for name in ["users", "groups", "virtual-groups"] {
+        for name in place
+            .names
+            .units
+            .iter()
+            .take(if place.virtual_groups { 3 } else { 2 })
+        {
             entries.push(Self::container(place, name));
         }
         let visible = |user: &&User| own.is_none_or(|pk| pk == user.pk);
@@ -366,7 +395,7 @@ impl Directory {
                 entries.push(self.group(place, group, own));
             }
         }
-        for user in self.users.iter().filter(visible) {
+        for user in self.users.iter().filter(visible).filter(|_| place.virtual_groups) {
             entries.push(Self::virtual_group(place, user));
         }
         entries
@@ -401,7 +430,7 @@ impl Directory {
     }
 
     fn container(place: &Place, name: &str) -> Entry {
-        let dn = format!("ou={name},{}", place.base_dn.to_lowercase());
+        let dn = format!("ou={},{}", escape(name), place.base_dn.to_lowercase());
         let mut entry = Self::blank(dn.clone(), Kind::Container, place, &[("ou", name)]);
         entry.put_text("distinguishedName", &[&dn]);
         entry.put_text("objectClass", &["top", "nsContainer", "organizationalUnit"]);
@@ -412,7 +441,12 @@ impl Directory {
 
     fn user(&self, place: &Place, user: &User) -> Entry {
         let dn = Self::user_dn(place, &user.username);
-        let mut entry = Self::blank(dn, Kind::User, place, &[("cn", &user.username), ("ou", "users")]);
+        let Names {
+            user: attribute,
+            units: [users, ..],
+        } = &place.names;
+        let rdns: [(&str, &str); 2] = [(attribute, &user.username), ("ou", users)];
+        let mut entry = Self::blank(dn, Kind::User, place, &rdns);
         entry.put_text("objectClass", USER_CLASSES);
         for name in ["cn", "sAMAccountName"] {
             entry.put_text(name, &[&user.username]);
@@ -452,7 +486,12 @@ impl Directory {
 
     fn group(&self, place: &Place, group: &Group, own: Option<i64>) -> Entry {
         let dn = Self::group_dn(place, &group.name);
-        let mut entry = Self::blank(dn, Kind::Group, place, &[("cn", &group.name), ("ou", "groups")]);
+        let mut entry = Self::blank(
+            dn,
+            Kind::Group,
+            place,
+            &[("cn", &group.name), ("ou", place.names.units[1])],
+        );
         entry.put_text("objectClass", GROUP_CLASSES);
         for name in ["cn", "sAMAccountName"] {
             entry.put_text(name, &[&group.name]);
@@ -503,8 +542,9 @@ impl Directory {
 
     fn virtual_group(place: &Place, user: &User) -> Entry {
         let suffix = place.base_dn.to_lowercase();
-        let dn = format!("cn={},ou=virtual-groups,{suffix}", escape(&user.username));
-        let rdns = [("cn", user.username.as_str()), ("ou", "virtual-groups")];
+        let [_, _, unit] = place.names.units;
+        let dn = format!("cn={},ou={},{suffix}", escape(&user.username), escape(unit));
+        let rdns = [("cn", user.username.as_str()), ("ou", unit)];
         let mut entry = Self::blank(dn, Kind::VirtualGroup, place, &rdns);
         let mut classes = GROUP_CLASSES.to_vec();
         classes.push("goauthentik.io/ldap/virtual-group");

@@ -124,7 +124,7 @@ pub(super) fn resolve(
         Spelling::Plain | Spelling::Parsed => {
             let dn = name.parsed().map_err(BindNameError::Malformed)?;
             let levels = dn.below(provider.tree().base()).unwrap_or_default();
-            match exact_username(levels) {
+            match provider.tree().username_in(levels) {
                 Some(username) => (username.to_vec(), false),
                 None => (
                     lax_username(levels).ok_or(BindNameError::NoUsername)?.to_vec(),
@@ -133,7 +133,8 @@ pub(super) fn resolve(
             }
         }
         Spelling::Unescaped { front, error } => {
-            let username = unescaped_username(front).ok_or(BindNameError::Malformed(error))?;
+            let username = provider.tree().unescaped_username(front);
+            let username = username.ok_or(BindNameError::Malformed(error))?;
             (username.to_vec(), true)
         }
     };
@@ -226,20 +227,6 @@ fn is_domain_of(domain: &[u8], base: &Dn) -> bool {
     !labels.is_empty() && *text::fold_case(domain) == *labels.join(&b'.')
 }
 
-/// The user name in `cn=<username>,ou=users`.
-fn exact_username(levels: &[Rdn]) -> Option<&[u8]> {
-    match levels {
-        [user, container]
-            if container
-                .value_of("ou")
-                .is_some_and(|ou| ou.eq_ignore_ascii_case(b"users")) =>
-        {
-            user.value_of("cn")
-        }
-        _ => None,
-    }
-}
-
 /// The value of the first `cn` below the base, else of the first `uid`, else of the first `mail`. What the base itself is
 /// called (`cn=accounts,dc=example`) names no user.
 fn lax_username(levels: &[Rdn]) -> Option<&[u8]> {
@@ -249,13 +236,6 @@ fn lax_username(levels: &[Rdn]) -> Option<&[u8]> {
             .find(|assertion| assertion.attribute.eq_ignore_ascii_case(attribute))
             .map(|assertion| assertion.value.as_slice())
     })
-}
-
-/// The user name in an unescaped `cn=<username>,ou=users` as the official outpost spells it.
-fn unescaped_username(front: &[u8]) -> Option<&[u8]> {
-    let (prefix, rest) = front.split_at_checked(3)?;
-    let (username, container) = rest.split_at_checked(rest.len().checked_sub(9)?)?;
-    (prefix.eq_ignore_ascii_case(b"cn=") && container.eq_ignore_ascii_case(b",ou=users")).then_some(username)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use akldap_testing::client::Entry;
-use akldap_testing::contract::{Directory, Group, Json, Kind, Place, User};
+use akldap_testing::contract::{Directory, Group, Json, Kind, Names, Place, User};
 use serde_json::Value;
 
 const SUFFIX: &str = "dc=ldap,dc=goauthentik,dc=io";
@@ -56,6 +56,8 @@ pub fn place(provider: &Value) -> Place {
         base_dn: text(provider, "base_dn"),
         uid_start: number(provider, "uid_start_number"),
         gid_start: number(provider, "gid_start_number"),
+        names: Names::default(),
+        virtual_groups: true,
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use akldap_directory::shape::location::Location;
 use akldap_directory::shape::visibility::{About, Visibility, conditions};
 use akldap_directory::shape::{Membership, Shape};
-use akldap_directory::{SearchOutcome, compare, subschema};
+use akldap_directory::{DnStyle, SearchOutcome, UserRdn, VirtualGroups, compare, subschema};
 use akldap_ldap::control::{VlvRequest, VlvTarget};
 use akldap_ldap::dn::Name;
 use akldap_testing::contract::{Group, User};
@@ -183,6 +183,44 @@ fn reshaped(pair: &Pair, shape: &Shape, directory: Directory) -> Pair {
     }
 }
 
+/// Names of organizational units, some of which have to be escaped.
+const UNITS: &[[&str; 3]] = &[
+    ["People", "Groups", "virtual-groups"],
+    ["people", "teams, all", "private groups"],
+    ["Menschen+Größe", "#groups", "VG"],
+    ["users", "groups", "own"],
+];
+
+/// A pair whose names are spelled in another style.
+fn styled(random: &mut Random, pair: Pair, virtual_groups: VirtualGroups) -> Pair {
+    let units = *random.pick(UNITS);
+    let user = *random.pick(&["cn", "uid"]);
+    let [users, groups, virtual_unit] = units.map(str::to_owned);
+    let style = DnStyle {
+        user_rdn: if user == "uid" { UserRdn::Uid } else { UserRdn::Cn },
+        users,
+        groups,
+        virtual_groups: virtual_unit,
+    };
+    style.check().unwrap();
+    let shape = Shape {
+        user_rdn: style.user_rdn,
+        ..Shape::default()
+    };
+    let (snapshot, _) = pair.snapshot.shaped(&shape).unwrap();
+    let tree = Tree::clone(&pair.tree).in_style(style, virtual_groups);
+    Pair {
+        place: Place {
+            names: Names { user, units },
+            virtual_groups: virtual_groups != VirtualGroups::Off,
+            ..pair.place
+        },
+        snapshot: Arc::new(snapshot),
+        tree: Arc::new(tree),
+        directory: pair.directory,
+    }
+}
+
 /// Whether custom attributes decide what a name or filter finds of users: then what is told by hand is told too simply.
 fn is_plain(directory: &Directory) -> bool {
     let names_user = |key: &str| {
@@ -245,6 +283,153 @@ proptest! {
         for _ in 0..10 {
             let asked = ask(&mut random, &pair, |random, entries| random::query(random, entries, 2));
             check(&pair, &asked);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn names_in_another_style_are_those_of_the_naive_directory((seed, users, groups) in directories()) {
+        let mut random = Random(seed);
+        let pair = Pair::without_twins(&mut random, users, groups);
+        let kinds = [VirtualGroups::AsRecorded, VirtualGroups::AsCached, VirtualGroups::Off];
+        let virtual_groups = *random.pick(&kinds);
+        let pair = styled(&mut random, pair, virtual_groups);
+        for _ in 0..10 {
+            let asked = ask(&mut random, &pair, |random, entries| random::query(random, entries, 2));
+            prop_assume!(!asked.base.starts_with("ou=virtual-groups") || virtual_groups != VirtualGroups::Off);
+            let known = pair.directory.entries(&pair.place, asked.own);
+            // The naive directory knows the style alone.
+            if known.iter().any(|entry| Dn::parse(entry.dn.as_bytes()).unwrap().normal_form() == Dn::parse(asked.base.as_bytes()).unwrap_or_default().normal_form()) {
+                check(&pair, &asked);
+            }
+            let asked = Asked { base: pair.place.base_dn.clone(), ..ask(&mut random, &pair, random::in_chain) };
+            check(&pair, &asked);
+        }
+    }
+
+    /// The name that authentik's outpost gives an entry stands for it wherever a name may stand.
+    #[test]
+    fn both_spellings_of_a_name_mean_one_entry((seed, users, groups) in directories()) {
+        let mut random = Random(seed);
+        let pair = Pair::without_twins(&mut random, users + 1, groups);
+        let usual = pair.directory.entries(&pair.place, None);
+        let pair = styled(&mut random, pair, VirtualGroups::On);
+        let own = pair.directory.entries(&pair.place, None);
+        prop_assert_eq!(usual.len(), own.len());
+        for (usual, own) in usual.iter().zip(&own) {
+            let spaced = own.dn.replace(",ou=", " , OU = ");
+            for name in [&usual.dn, &usual.dn.to_ascii_uppercase(), &spaced] {
+                let based = |base: &str| {
+                    let asked = Asked {
+                        base: base.to_owned(),
+                        scope: Scope::WholeSubtree,
+                        query: Query::Present("objectClass".to_owned()),
+                        selection: vec!["*".to_owned(), "entryDN".to_owned()],
+                        own: None,
+                    };
+                    seen(&pair, &asked, &SearchControls::default(), 0)
+                };
+                prop_assert!(based(name) == based(&own.dn), "{} {}", name, own.dn);
+                for attribute in ["entryDN", "memberOf", "member", "uniqueMember"] {
+                    let equal = |name: &str, rule: Option<&str>| {
+                        let asked = Asked {
+                            base: pair.place.base_dn.clone(),
+                            scope: Scope::WholeSubtree,
+                            query: Query::Extensible {
+                                rule: rule.map(str::to_owned),
+                                attribute: Some(attribute.to_owned()),
+                                value: name.as_bytes().to_vec(),
+                                dn_attributes: false,
+                            },
+                            selection: vec!["entryDN".to_owned()],
+                            own: None,
+                        };
+                        seen(&pair, &asked, &SearchControls::default(), 0)
+                    };
+                    for rule in [None, Some("1.2.840.113556.1.4.1941")] {
+                        prop_assert!(equal(name, rule) == equal(&own.dn, rule), "{} {}", attribute, name);
+                    }
+                    let compared = |name: &str, value: &str| {
+                        let (name, value) = (Name::new(name.as_bytes()), value.as_bytes());
+                        compare(&pair.snapshot, &pair.tree, Viewer::Full, &name, attribute.as_bytes(), value)
+                    };
+                    prop_assert_eq!(compared(name, name), compared(&own.dn, &own.dn));
+                }
+            }
+        }
+    }
+}
+
+/// Which searches look at virtual groups, by the choice and by where they begin.
+#[test]
+fn virtual_groups_are_seen_where_the_choice_says() {
+    let mut random = Random(3);
+    let directory = random::directory(&mut random, 4, 3, false);
+    let (all, base) = (directory.users.len(), "dc=x");
+    let place = Place {
+        base_dn: base.to_owned(),
+        uid_start: 2000,
+        gid_start: 4000,
+        names: Names::default(),
+        virtual_groups: true,
+    };
+    let snapshot = Arc::new(snapshot(&directory));
+    let found = |choice, direct, from: &str, filter: &str| {
+        let tree = Tree::new(base, 2000, 4000).unwrap().in_direct_mode(direct);
+        let tree = tree.in_style(DnStyle::default(), choice);
+        let member = directory.users[0].username.as_bytes();
+        let query = match filter {
+            "member" => Query::Equality(oracle::evaluation::Assertion {
+                attribute: "memberUid".to_owned(),
+                value: member.to_vec(),
+            }),
+            class => Query::Equality(oracle::evaluation::Assertion {
+                attribute: "objectClass".to_owned(),
+                value: class.as_bytes().to_vec(),
+            }),
+        };
+        let pair = Pair {
+            directory: directory.clone(),
+            place: place.clone(),
+            snapshot: Arc::clone(&snapshot),
+            tree: Arc::new(tree),
+        };
+        let asked = Asked {
+            base: from.to_owned(),
+            scope: Scope::WholeSubtree,
+            query,
+            selection: Vec::new(),
+            own: None,
+        };
+        let outcome = search(&pair, &asked, &SearchControls::default(), 10);
+        let theirs =
+            |answer: &&Answer| answer.dn.starts_with("cn=") && answer.dn.contains(",ou=virtual-groups,");
+        match outcome.result.code {
+            ResultCode::Success => Some(outcome.answers.iter().filter(theirs).count()),
+            _ => None,
+        }
+    };
+    use VirtualGroups::{AsCached, AsRecorded, BelowOu, Off, On};
+    let ou = "ou=virtual-groups,dc=x";
+    for direct in [false, true] {
+        let one = if direct { 0 } else { 1 };
+        for (choice, from, expected) in [
+            // By `posixGroup`, by `group`, and by a member.
+            (AsRecorded, base, [Some(0), Some(all), Some(one)]),
+            (AsCached, base, [Some(0), Some(all), Some(1)]),
+            (On, base, [Some(all), Some(all), Some(1)]),
+            (Off, base, [Some(0), Some(0), Some(0)]),
+            (BelowOu, base, [Some(0), Some(0), Some(0)]),
+            (AsRecorded, ou, [Some(0), Some(all), Some(one)]),
+            (On, ou, [Some(all), Some(all), Some(1)]),
+            (Off, ou, [None, None, None]),
+            (BelowOu, ou, [Some(all), Some(all), Some(1)]),
+        ] {
+            let got = ["posixGroup", "group", "member"].map(|filter| found(choice, direct, from, filter));
+            assert_eq!(got, expected, "{choice:?} {direct} {from}");
         }
     }
 }

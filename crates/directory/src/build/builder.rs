@@ -17,7 +17,7 @@ use crate::model::attribute::AttributeTable;
 use crate::model::built_in::{AttributeId, Shows, Those, count, ids};
 use crate::model::number::count_of;
 use crate::model::object_classes::{GROUP_CLASSES, USER_CLASSES};
-use crate::model::record::{self, MAX_RECORDS, Record, ShapeIx, Shapes, Span};
+use crate::model::record::{self, MAX_RECORDS, Record, ShapeIx, Shapes, Span, UserRdn};
 use crate::schema::Syntax;
 use crate::schema::password_attributes::PASSWORD_ATTRIBUTES;
 use crate::values::syntax;
@@ -52,6 +52,7 @@ pub struct Builder {
     pub(super) withheld: [Withheld; PASSWORD_ATTRIBUTES.len()],
     /// Whether users are superusers by their groups and not by their rows.
     pub(super) superusers_by_groups: bool,
+    pub(super) user_rdn: UserRdn,
     /// The record being encoded.
     pub(super) block: Vec<u8>,
     pub(super) shape: Vec<AttributeId>,
@@ -125,6 +126,7 @@ impl Builder {
             warnings: Warnings::default(),
             withheld: Default::default(),
             superusers_by_groups: false,
+            user_rdn: UserRdn::default(),
             block: Vec::new(),
             shape: Vec::new(),
             last_shape: None,

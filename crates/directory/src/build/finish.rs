@@ -13,7 +13,7 @@ use crate::model::account::Accounts;
 use crate::model::built_in::AttributeId;
 use crate::model::number::{Column, GroupIx, RecordIx, UserIx, count_of};
 use crate::model::place::Layout;
-use crate::model::record::{self, Rdns, Record, UnescapedNames};
+use crate::model::record::{self, Rdns, Record, UnescapedNames, UserRdn};
 use crate::model::records::{GroupColumns, Memberships, Records, Users};
 use crate::model::relation::Relation;
 use crate::model::shown::Shown;
@@ -167,15 +167,30 @@ impl Builder {
             .iter()
             .map(|user| &user.name)
             .chain(self.groups.iter().map(|group| &group.name));
-        let mut rdn = record::RDN_TYPE.to_vec();
-        for (record, part) in (0..).map(RecordIx::new).zip(spans) {
+        let mut rdn = Vec::new();
+        let mut push = |rdns: &mut Rdns, prefix: &[u8], part: &ArenaPart| {
             let name = part_of(&self.names, part);
-            rdn.truncate(record::RDN_TYPE.len());
+            rdn.clear();
+            rdn.extend_from_slice(prefix);
             dn::escape_into(&mut rdn, name);
             rdns.push(&rdn);
-            if rdn.get(record::RDN_TYPE.len()..) != Some(name) {
+            (rdn.get(prefix.len()..) != Some(name)).then_some(name)
+        };
+        let users = count_of(&self.users);
+        for (record, part) in (0..).map(RecordIx::new).zip(spans) {
+            let prefix = match record.get() < users {
+                true => self.user_rdn.prefix(),
+                false => record::RDN_TYPE,
+            };
+            if let Some(name) = push(&mut rdns, prefix, part) {
                 unescaped.push(record, name);
             }
+        }
+        if self.user_rdn != UserRdn::Cn {
+            for user in &self.users {
+                push(&mut rdns, record::RDN_TYPE, &user.name);
+            }
+            rdns.name_by_uid(users);
         }
         (rdns, unescaped)
     }

@@ -38,6 +38,7 @@ impl Snapshot {
         let entries = Entries::new(self, &visible)?;
         let mut users = Making::new(&shape.users, &mut builder.attributes);
         let mut groups = Making::new(&shape.groups, &mut builder.attributes);
+        builder.user_rdn = shape.user_rdn;
         for user in self.users() {
             if visible.shows_user(user)? {
                 let mut carried = self.carried_user(user)?;

@@ -17,7 +17,6 @@ use crate::schema::{self, Syntax};
 use crate::values::digits::Digits;
 use crate::values::syntax;
 use crate::view::context::Context;
-use crate::view::tree::ORGANIZATIONAL_UNITS;
 use crate::view::values::Values;
 use akldap_ldap::steps;
 use uuid::Uuid;
@@ -338,14 +337,11 @@ impl Test {
             Entry::VirtualGroup(_) => Container::VirtualGroups,
         };
         if let Some(record) = records.layout.record_of(entry)
-            && check("cn", records.name(record)?)?
+            && check(context.rdn_attribute(entry), records.name(record)?)?
         {
             return Ok(true);
         }
-        let ou = ORGANIZATIONAL_UNITS
-            .into_iter()
-            .find(|(known, _)| *known == container);
-        if let Some((_, ou)) = ou
+        if let Some(ou) = context.tree.unit_name(container)
             && check("ou", ou.as_bytes())?
         {
             return Ok(true);

@@ -55,6 +55,9 @@ impl Snapshot {
                 part(account.kind.as_bytes());
             }
         }
+        if records.rdns.are_named_by_uid() {
+            part(b"uid");
+        }
         let memberships = &records.memberships;
         for (group, uuid) in records.groups.uuids.numbered() {
             part(uuid);

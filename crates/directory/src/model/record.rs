@@ -87,8 +87,36 @@ impl Span {
     }
 }
 
-/// How every RDN of a record begins.
+/// How an RDN of a record begins, that of a user by default.
 pub(crate) const RDN_TYPE: &[u8] = b"cn=";
+
+/// How the name of a user begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UserRdn {
+    /// `cn=`, as in authentik's outpost.
+    #[default]
+    Cn,
+    /// `uid=`.
+    Uid,
+}
+
+impl UserRdn {
+    pub(crate) fn prefix(self) -> &'static [u8] {
+        match self {
+            Self::Cn => RDN_TYPE,
+            Self::Uid => b"uid=",
+        }
+    }
+
+    /// The attribute that names users.
+    #[must_use]
+    pub fn attribute(self) -> &'static str {
+        match self {
+            Self::Cn => "cn",
+            Self::Uid => "uid",
+        }
+    }
+}
 
 /// Names that need escaping in a DN, as they are, by record.
 #[derive(Clone, Debug, Default)]
@@ -117,6 +145,8 @@ pub(crate) struct Rdns {
     octets: Vec<u8>,
     /// Where each begins, and where the last one ends.
     starts: Vec<u32>,
+    /// So many of the first records, all users or none, begin with `uid=`. Then those of their virtual groups follow the others.
+    named_by_uid: u32,
 }
 
 impl Default for Rdns {
@@ -132,7 +162,33 @@ impl Rdns {
         Self {
             octets: Vec::with_capacity(octets),
             starts,
+            named_by_uid: 0,
         }
+    }
+
+    /// Tells that the RDNs of so many users begin with `uid=`.
+    pub(crate) fn name_by_uid(&mut self, users: u32) {
+        self.named_by_uid = users;
+    }
+
+    pub(crate) fn are_named_by_uid(&self) -> bool {
+        self.named_by_uid > 0
+    }
+
+    /// Octets of a record's RDN before the name.
+    #[inline]
+    pub(crate) fn type_length(&self, record: RecordIx) -> usize {
+        RDN_TYPE.len() + usize::from(record.get() < self.named_by_uid)
+    }
+
+    /// That of the virtual group of a user; there are so many `records`.
+    #[inline]
+    pub(crate) fn of_virtual_group(&self, user: RecordIx, records: u32) -> Result<&[u8], WrongNumber> {
+        let place = match self.named_by_uid {
+            0 => user,
+            _ => RecordIx::new(records.saturating_add(user.get())),
+        };
+        self.get(place)
     }
 
     /// Appends that of the next record. One that ends beyond 4 GiB, which the builder prevents, would point nowhere.

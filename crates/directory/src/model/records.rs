@@ -11,7 +11,7 @@ use crate::model::built_in::{AttributeId, Shows};
 use crate::model::encoded::{self, Elements, EncodedElement};
 use crate::model::number::{Column, GroupIx, RecordIx, UserIx, WrongNumber};
 use crate::model::place::Layout;
-use crate::model::record::{self, RDN_TYPE, Rdns, Record, Shapes, Span, UnescapedNames};
+use crate::model::record::{self, Rdns, Record, Shapes, Span, UnescapedNames};
 use crate::model::relation::Relation;
 use crate::values::timestamp::StoredTime;
 
@@ -144,7 +144,7 @@ impl Records {
         if self.get(record)?.has(record::ESCAPED) {
             return self.unescaped_names.find(record);
         }
-        let name = self.rdn(record)?.get(RDN_TYPE.len()..);
+        let name = self.rdn(record)?.get(self.rdns.type_length(record)..);
         name.ok_or(WrongNumber::Octets)
     }
 
@@ -152,6 +152,12 @@ impl Records {
     #[inline]
     pub(crate) fn rdn(&self, record: RecordIx) -> Result<&[u8], WrongNumber> {
         self.rdns.get(record)
+    }
+
+    /// The RDN of a user's virtual group as it is sent.
+    #[inline]
+    pub(crate) fn virtual_group_rdn(&self, user: UserIx) -> Result<&[u8], WrongNumber> {
+        self.rdns.of_virtual_group(user.into(), self.all.count())
     }
 
     pub(crate) fn user_uid(&self, user: UserIx) -> Result<&[u8], WrongNumber> {

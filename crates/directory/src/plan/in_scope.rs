@@ -27,6 +27,13 @@ impl InScope {
         self.0.iter().any(|range| range.end > place)
     }
 
+    /// Whether it has a place before this one.
+    pub(crate) fn begins_before(&self, place: Place) -> bool {
+        self.0
+            .iter()
+            .any(|range| !range.is_empty() && range.start < place)
+    }
+
     /// The part of it before a place.
     pub(crate) fn before(self, end: Place) -> Self {
         Self(self.0.map(|range| range.before(end)))

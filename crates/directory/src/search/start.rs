@@ -26,6 +26,7 @@ use crate::search::request::{SearchControls, Viewer, outcome};
 use crate::search::selection::Selection;
 use crate::search::state::{Phase, Root, Search};
 use crate::view::context::{Context, View};
+use crate::view::style::VirtualGroups;
 use crate::view::subschema::Attributes;
 use crate::view::tree::Tree;
 use akldap_ldap::control::encode_sort_response;
@@ -168,12 +169,19 @@ impl Search {
         // Without a sort the root DSE comes before everything else.
         let root = root.filter(|_| go_on != Some(false)).map(Box::new);
         let virtual_groups = layout.children(Container::VirtualGroups).start;
-        let hidden = in_scope.reaches(virtual_groups)
-            && virtual_groups::are_hidden(&request.filter, tree.direct && view == View::Full);
-        let in_scope = if hidden {
-            in_scope.before(virtual_groups)
-        } else {
-            in_scope
+        let their_ou = layout.container(Container::VirtualGroups);
+        let are_hidden =
+            |direct| in_scope.reaches(virtual_groups) && virtual_groups::are_hidden(&request.filter, direct);
+        let end = match tree.virtual_groups() {
+            VirtualGroups::AsRecorded if are_hidden(tree.direct && view == View::Full) => virtual_groups,
+            VirtualGroups::AsCached if are_hidden(false) => virtual_groups,
+            VirtualGroups::BelowOu if in_scope.begins_before(their_ou) => virtual_groups,
+            VirtualGroups::Off => their_ou,
+            _ => layout.end(),
+        };
+        let in_scope = match end < layout.end() {
+            true => in_scope.before(end),
+            false => in_scope,
         };
         let filter = Node::compile(&context, &request.filter).map_err(damaged)?;
         let filter = filter.ok_or_else(nested_too_far)?;

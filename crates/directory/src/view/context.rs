@@ -64,7 +64,18 @@ impl<'a> Context<'a> {
             Entry::Container(container) => Ok([&self.tree.container(container).dn, b""]),
             Entry::User(user) => leaf(user.into(), Container::Users),
             Entry::Group(group) => leaf(records.layout.group_record(group), Container::Groups),
-            Entry::VirtualGroup(user) => leaf(user.into(), Container::VirtualGroups),
+            Entry::VirtualGroup(user) => Ok([
+                records.virtual_group_rdn(user)?,
+                self.tree.leaf_suffix(Container::VirtualGroups),
+            ]),
+        }
+    }
+
+    /// The attribute in the RDN of a user or group.
+    pub(crate) fn rdn_attribute(&self, entry: Entry) -> &'static str {
+        match entry {
+            Entry::User(_) => self.tree.style().user_rdn.attribute(),
+            _ => "cn",
         }
     }
 

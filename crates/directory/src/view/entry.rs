@@ -159,7 +159,7 @@ impl<'a> Context<'a> {
         };
         let layout = self.snapshot.records.layout;
         Ok(match (container, self.view) {
-            (Container::Base, _) => 3,
+            (Container::Base, _) => self.tree.unit_count(),
             (Container::Users | Container::VirtualGroups, View::Full) => i64::from(layout.user_count()),
             (Container::Groups, View::Full) => i64::from(layout.group_count()),
             (_, View::Own(None)) => 0,

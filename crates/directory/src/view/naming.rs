@@ -7,8 +7,9 @@ use std::fmt;
 use crate::index::snapshot::Snapshot;
 use crate::model::number::{UserIx, WrongNumber};
 use crate::model::place::{Container, Entry, UserOrGroup};
-use crate::view::tree::{ORGANIZATIONAL_UNITS, Tree};
-use akldap_ldap::dn::{Dn, DnError, Name};
+use crate::model::record::{RDN_TYPE, UserRdn};
+use crate::view::tree::{Tree, Unit};
+use akldap_ldap::dn::{Dn, DnError, Name, Rdn};
 use akldap_ldap::steps;
 
 /// What a name means in a tree.
@@ -87,7 +88,7 @@ impl Tree {
         self.split_plainly(name).is_some()
     }
 
-    /// The user name in `cn=<user name>,ou=users,<base DN>`, if its spelling is the usual one: then parsing would tell the
+    /// The user name in `cn=<user name>,ou=users,<base DN>`, or in a name of the style of this place, if its spelling is the usual one: then parsing would tell the
     /// same.
     #[must_use]
     pub fn plain_username<'n>(&self, name: &'n [u8]) -> Option<&'n [u8]> {
@@ -122,22 +123,71 @@ impl Tree {
         if rest.is_empty() {
             return Some((None, None));
         }
-        for (container, ou) in ORGANIZATIONAL_UNITS {
-            let leaf = strip_suffix(rest, b",").and_then(|rest| strip_suffix(rest, ou.as_bytes()));
+        for unit in self.units.iter().filter(|unit| unit.is_plain) {
+            let leaf = strip_suffix(rest, b",").and_then(|rest| strip_suffix(rest, &unit.key));
             let Some(leaf) = leaf.and_then(|rest| strip_suffix(rest, b"ou=")) else {
                 continue;
             };
             if leaf.is_empty() {
-                return Some((Some(container), None));
+                return Some((Some(unit.container), None));
             }
-            if let Some(leaf) = strip_suffix(leaf, b",")
-                && let Some((attribute, value)) = leaf.split_at_checked(3)
-                && attribute.eq_ignore_ascii_case(b"cn=")
+            if let Some(value) =
+                strip_suffix(leaf, b",").and_then(|leaf| self.leaf_name(unit.container, leaf))
             {
-                return Some((Some(container), Some(value)));
+                return Some((Some(unit.container), Some(value)));
             }
         }
         None
+    }
+
+    /// The name in `cn=<name>`, or of users in whatever way their names begin here.
+    fn leaf_name<'n>(&self, container: Container, leaf: &'n [u8]) -> Option<&'n [u8]> {
+        let after = |prefix: &[u8]| {
+            let (attribute, value) = leaf.split_at_checked(prefix.len())?;
+            attribute.eq_ignore_ascii_case(prefix).then_some(value)
+        };
+        let own = self.style().user_rdn;
+        let value = after(RDN_TYPE);
+        match (container, own) {
+            (Container::Users, UserRdn::Uid) => value.or_else(|| after(own.prefix())),
+            _ => value,
+        }
+    }
+
+    /// The user name in the levels of a name below the base, if it is one that a user's entry can have, whoever is called so.
+    #[must_use]
+    pub fn username_in<'n>(&self, levels: &'n [Rdn]) -> Option<&'n [u8]> {
+        match levels {
+            [user, unit] if self.unit_of(unit) == Some(Container::Users) => {
+                self.name_in(Container::Users, user)
+            }
+            _ => None,
+        }
+    }
+
+    /// The same of what stands before the base DN in a name that is not escaped as RFC 4514 wants it.
+    #[must_use]
+    pub fn unescaped_username<'n>(&self, front: &'n [u8]) -> Option<&'n [u8]> {
+        let of_users = |unit: &&Unit| unit.container == Container::Users && unit.is_plain;
+        self.units.iter().filter(of_users).find_map(|unit| {
+            let leaf = strip_suffix(strip_suffix(front, &unit.key)?, b",ou=")?;
+            self.leaf_name(Container::Users, leaf)
+        })
+    }
+
+    fn unit_of(&self, rdn: &Rdn) -> Option<Container> {
+        let key = akldap_ldap::text::fold_case(rdn.value_of("ou")?);
+        let unit = self.units.iter().find(|unit| *unit.key == *key);
+        unit.map(|unit| unit.container)
+    }
+
+    fn name_in<'n>(&self, container: Container, leaf: &'n Rdn) -> Option<&'n [u8]> {
+        let own = self.style().user_rdn;
+        let value = leaf.value_of(UserRdn::Cn.attribute());
+        match (container, own) {
+            (Container::Users, UserRdn::Uid) => value.or_else(|| leaf.value_of(own.attribute())),
+            _ => value,
+        }
     }
 
     /// Whether this is a name of the tree in the spelling of authentik's own outpost, whoever is called so.
@@ -164,17 +214,13 @@ impl Tree {
         let Some((top, lower)) = levels.split_last() else {
             return Ok(Resolved::Entries(vec![base]));
         };
-        let container = ORGANIZATIONAL_UNITS.into_iter().find(|(_, ou)| {
-            top.value_of("ou")
-                .is_some_and(|value| *akldap_ldap::text::fold_case(value) == *ou.as_bytes())
-        });
-        let Some((container, _)) = container else {
+        let Some(container) = self.unit_of(top) else {
             return Ok(Resolved::Missing(vec![base]));
         };
         let Some((leaf, below)) = lower.split_last() else {
             return Ok(Resolved::Entries(vec![Entry::Container(container)]));
         };
-        let leaves = match leaf.value_of("cn") {
+        let leaves = match self.name_in(container, leaf) {
             Some(value) => leaves(snapshot, container, value)?,
             None => Vec::new(),
         };

@@ -1,22 +1,27 @@
 //! One provider's place in the world: its base DN, its number ranges, and its containers.
 //!
-//! Knows the layout of authentik's outpost: `ou=users`, `ou=groups` and `ou=virtual-groups` below the base. Must not
-//! know who is asking, or users and groups.
+//! Knows the layout of authentik's outpost: `ou=users`, `ou=groups` and `ou=virtual-groups` below the base, under whatever names
+//! the style of the provider has for them. Must not know who is asking, or users and groups.
 
 use crate::model::attribute::AttributeRef;
 use crate::model::built_in::AttributeId;
 use crate::model::place::Container;
 use crate::schema::{self, AttributeTypeId};
 use crate::view::container::ContainerEntry;
+use crate::view::style::{DnStyle, ORGANIZATIONAL_UNITS, VirtualGroups};
 use crate::view::subschema::Attributes;
 use akldap_ldap::dn::{self, Dn, DnError};
+use akldap_ldap::text;
 
-/// The containers below the base in the order of answers.
-pub(crate) const ORGANIZATIONAL_UNITS: [(Container, &str); 3] = [
-    (Container::Users, "users"),
-    (Container::Groups, "groups"),
-    (Container::VirtualGroups, "virtual-groups"),
-];
+/// What a container may be called in a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Unit {
+    pub(super) container: Container,
+    /// The name in the form in which names are compared.
+    pub(super) key: Vec<u8>,
+    /// Whether it is written in a name as it is.
+    pub(super) is_plain: bool,
+}
 
 /// One provider's place: base DN and number ranges.
 #[derive(Clone, Debug)]
@@ -34,6 +39,10 @@ pub struct Tree {
     /// The attribute types that containers hold, ascending, with the further name of a type under which alone it is found:
     /// to tell at once that they do not have what a filter asks for.
     held: Vec<(AttributeTypeId, Option<u8>)>,
+    style: DnStyle,
+    virtual_groups: VirtualGroups,
+    /// What each container may be called in a name.
+    pub(super) units: Vec<Unit>,
     /// Whether this is no provider's place but a single entry, which has no other attributes than its own.
     pub(crate) alone: bool,
     /// Whether virtual groups appear as in authentik's direct search mode.
@@ -55,10 +64,48 @@ impl Tree {
         let configured = base_dn.trim();
         let suffix = configured.to_lowercase().into_bytes();
         let normal = base.normal_form();
+        let mut tree = Self {
+            containers: [
+                ContainerEntry::new(configured.as_bytes().to_vec(), &normal),
+                ContainerEntry::default(),
+                ContainerEntry::default(),
+                ContainerEntry::default(),
+            ],
+            levels: base.normal_rdns(usize::MAX),
+            base_spelling: configured.to_owned(),
+            base,
+            suffix,
+            leaf_suffixes: Default::default(),
+            held: Vec::new(),
+            style: DnStyle::default(),
+            virtual_groups: VirtualGroups::default(),
+            units: Vec::new(),
+            alone: false,
+            direct: false,
+            uid_start,
+            gid_start,
+        };
+        tree.set_base_attributes(&Vec::new());
+        tree.set_units();
+        Ok(tree)
+    }
+
+    /// The same place, its entries named in this style, with these virtual groups.
+    #[must_use]
+    pub fn in_style(mut self, style: DnStyle, virtual_groups: VirtualGroups) -> Self {
+        (self.style, self.virtual_groups) = (style, virtual_groups);
+        self.set_units();
+        self
+    }
+
+    /// Makes the containers anew.
+    fn set_units(&mut self) {
+        let normal = self.base.normal_form();
         let container = |name: &str| {
-            let dn = [b"ou=", name.as_bytes(), b",", &suffix].concat();
-            let normal = [b"ou=", name.as_bytes(), b",", normal.as_slice()].concat();
-            let mut entry = ContainerEntry::new(dn, &normal);
+            let rdn = [b"ou=", dn::escape(name.as_bytes()).as_slice(), b","].concat();
+            let key = text::fold_case(name.as_bytes());
+            let normal = [b"ou=", &*key, b",", normal.as_slice()].concat();
+            let mut entry = ContainerEntry::new([rdn.as_slice(), &self.suffix].concat(), &normal);
             entry.add(
                 "objectClass",
                 [&b"top"[..], b"nsContainer", b"organizationalUnit"],
@@ -69,29 +116,53 @@ impl Tree {
             entry.add("distinguishedName", [dn.as_slice()]);
             entry
         };
-        let [users, groups, virtual_groups] = ORGANIZATIONAL_UNITS.map(|(_, name)| container(name));
-        let leaf_suffixes =
+        let units = self.style.units();
+        let [users, groups, virtual_groups] = units.map(|(_, name)| container(name));
+        self.leaf_suffixes =
             [&users, &groups, &virtual_groups].map(|entry| [b",", entry.dn.as_slice()].concat());
-        let mut tree = Self {
-            containers: [
-                ContainerEntry::new(configured.as_bytes().to_vec(), &normal),
-                users,
-                groups,
-                virtual_groups,
-            ],
-            levels: base.normal_rdns(usize::MAX),
-            base_spelling: configured.to_owned(),
-            base,
-            suffix,
-            leaf_suffixes,
-            held: Vec::new(),
-            alone: false,
-            direct: false,
-            uid_start,
-            gid_start,
+        let there = |(container, _): &(Container, &str)| {
+            self.virtual_groups != VirtualGroups::Off || *container != Container::VirtualGroups
         };
-        tree.set_base_attributes(&Vec::new());
-        Ok(tree)
+        let mut known: Vec<Unit> = Vec::new();
+        for (container, name) in units.into_iter().chain(ORGANIZATIONAL_UNITS).filter(there) {
+            let unit = Unit {
+                container,
+                key: text::fold_case(name.as_bytes()).into_owned(),
+                is_plain: dn::escape(name.as_bytes()) == name.as_bytes(),
+            };
+            if !known.contains(&unit) {
+                known.push(unit);
+            }
+        }
+        self.units = known;
+        let [base, ..] = &self.containers;
+        self.containers = [base.clone(), users, groups, virtual_groups];
+        self.note_held();
+    }
+
+    /// How names are spelled.
+    pub(crate) fn style(&self) -> &DnStyle {
+        &self.style
+    }
+
+    /// Which virtual groups there are.
+    pub(crate) fn virtual_groups(&self) -> VirtualGroups {
+        self.virtual_groups
+    }
+
+    /// The name of a container below the base.
+    pub(crate) fn unit_name(&self, container: Container) -> Option<&str> {
+        let units = self.style.units();
+        let unit = units.into_iter().find(|(known, _)| *known == container);
+        unit.map(|(_, name)| name)
+    }
+
+    /// How many containers there are directly below the base.
+    pub(crate) fn unit_count(&self) -> i64 {
+        match self.virtual_groups {
+            VirtualGroups::Off => 2,
+            _ => 3,
+        }
     }
 
     /// The same place, virtual groups appearing as in authentik's direct search mode or else as in the cached one: in
@@ -176,6 +247,9 @@ impl Tree {
                 ContainerEntry::default(),
             ],
             held: Vec::new(),
+            style: DnStyle::default(),
+            virtual_groups: VirtualGroups::default(),
+            units: Vec::new(),
             alone: true,
             direct: false,
             uid_start: 0,
@@ -220,7 +294,8 @@ impl Tree {
     pub fn user_dn(&self, username: &str) -> String {
         let name = dn::escape(username.as_bytes());
         let [suffix, ..] = &self.leaf_suffixes;
-        String::from_utf8_lossy(&[b"cn=", name.as_slice(), suffix].concat()).into_owned()
+        let prefix = self.style.user_rdn.prefix();
+        String::from_utf8_lossy(&[prefix, name.as_slice(), suffix].concat()).into_owned()
     }
 
     #[inline]
