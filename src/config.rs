@@ -24,6 +24,7 @@ mod refresh;
 mod setting;
 mod strings;
 mod tls;
+mod traces;
 mod unknown_options;
 mod value;
 
@@ -47,6 +48,7 @@ pub use process::metrics_socket;
 use reader::SettingReader;
 pub use strings::{Environment, Layered, NotUnicode, StringMap, Strings};
 pub use tls::{TlsConfig, TlsFiles};
+pub use traces::{TraceConfig, TraceSampler};
 
 /// The exit code for a configuration that cannot be used: `EX_USAGE` of sysexits.h.
 pub const EXIT_BAD_CONFIGURATION: u8 = 64;
@@ -78,6 +80,8 @@ pub struct Config {
     pub log: LogConfig,
     /// Which searches are logged at info.
     pub search_log: SearchLogConfig,
+    /// Where spans of requests are sent.
+    pub traces: TraceConfig,
     /// Whether searches have audit records too.
     pub audit_searches: bool,
     /// The build hash to report, possibly empty.
@@ -110,6 +114,7 @@ impl Config {
         let refresh_full_every = reader.value(&refresh::REFRESH_FULL_EVERY)?;
         let log = LogConfig::read(reader)?;
         let search_log = SearchLogConfig::read(reader)?;
+        let traces = TraceConfig::read(reader)?;
         let audit_searches = reader.value(&log::AUDIT_SEARCHES)?;
         let build_hash = reader.value(&process::BUILD_HASH)?.unwrap_or_default();
         let metrics_socket = process::read_metrics_socket(reader)?;
@@ -127,6 +132,7 @@ impl Config {
             refresh_full_every,
             log,
             search_log,
+            traces,
             audit_searches,
             build_hash,
             metrics_socket,

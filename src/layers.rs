@@ -19,6 +19,11 @@ const MAY_USE: &[(&str, &[&str], &[&str])] = &[
     ),
     ("logging", &["config"], &[]),
     ("clock", &[], &[]),
+    (
+        "traces",
+        &["config", "logging"],
+        &["akldap_authentik::tls", "akldap_authentik::ApiError"],
+    ),
     ("metrics", &[], &[]),
     // Asks authentik as the server would, and is none.
     ("check", &["config"], &["akldap_authentik", "akldap_ldap"]),
@@ -32,16 +37,20 @@ const MAY_USE: &[(&str, &[&str], &[&str])] = &[
             "akldap_ldap",
         ],
     ),
-    ("outpost", &["clock", "config", "logging", "metrics"], LAYERS),
+    (
+        "outpost",
+        &["clock", "config", "logging", "metrics", "traces"],
+        LAYERS,
+    ),
     (
         "server",
-        &["clock", "config", "logging", "metrics", "outpost"],
+        &["clock", "config", "logging", "metrics", "outpost", "traces"],
         LAYERS,
     ),
     // Starts all the others, and the demo beside them.
     (
         "cli",
-        &["check", "config", "diff", "logging", "server"],
+        &["check", "config", "diff", "logging", "server", "traces"],
         &["akldap_simulator"],
     ),
 ];

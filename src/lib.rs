@@ -42,6 +42,7 @@ pub mod logging;
 pub mod metrics;
 pub mod outpost;
 pub mod server;
+pub mod traces;
 
 #[cfg(test)]
 mod circles;

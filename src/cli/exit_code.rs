@@ -4,6 +4,7 @@
 use crate::config::{ConfigError, EXIT_BAD_CONFIGURATION};
 use crate::logging::LoggingError;
 use crate::server::{InheritError, StartError};
+use crate::traces::TraceError;
 
 /// No answer, or a bad one: what a health check fails with, and what has no code of its own.
 pub const FAILURE: u8 = 1;
@@ -45,6 +46,9 @@ pub fn of(error: &anyhow::Error) -> u8 {
     }
     if error.is::<ConfigError>() || error.is::<InheritError>() {
         return EXIT_BAD_CONFIGURATION;
+    }
+    if error.is::<TraceError>() {
+        return BAD_FILE;
     }
     if error.is::<LoggingError>() || error.is::<std::io::Error>() {
         return SYSTEM;

@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::config::{self, Config, Environment};
 use crate::logging::LogControl;
 use crate::server::{self, Server};
+use crate::traces;
 
 use super::signals::{SignalRequest, Signals};
 use super::{open_files, version};
@@ -22,6 +23,7 @@ pub async fn run(config: Config, log: LogControl) -> anyhow::Result<()> {
         authentik = %config.authentik.host,
         "akldap starts"
     );
+    traces::start(&config.traces, env!("CARGO_PKG_VERSION"))?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
@@ -47,5 +49,7 @@ pub async fn run(config: Config, log: LogControl) -> anyhow::Result<()> {
     }
     tracing::info!("shutting down");
     server.shutdown().await;
+    // It waits for the collector.
+    let _ = tokio::task::spawn_blocking(traces::finish).await;
     Ok(())
 }

@@ -117,6 +117,14 @@ pub enum ConfigWarning {
         /// What would be one.
         expected: String,
     },
+    /// A variable of OpenTelemetry that cannot be used.
+    #[error("{name} is ignored: it is not {expected}")]
+    UnusableForTraces {
+        /// The variable.
+        name: String,
+        /// What would be usable.
+        expected: String,
+    },
     /// Configuration files of the official outpost are there.
     #[error(
         "configuration files of the official outpost are not read here: {}{}; use variables (docs/options.md), also as \

@@ -1,7 +1,7 @@
 //! The table of every variable this server reads. The environment, the flags, `--help` and `docs/options.md` all come
 //! from it, so they cannot disagree. Holds their order; each is defined in the module that reads it.
 
-use super::{attributes, authentik, bind, limits, listen, log, process, refresh, tls};
+use super::{attributes, authentik, bind, limits, listen, log, process, refresh, tls, traces};
 
 pub use super::setting::AnySetting;
 
@@ -22,6 +22,14 @@ pub static OFFICIAL: &[&dyn AnySetting] = &[
     &authentik::HTTP_PROXY,
     &authentik::HTTPS_PROXY,
     &authentik::NO_PROXY,
+    &traces::ENDPOINT,
+    &traces::TRACES_ENDPOINT,
+    &traces::HEADERS,
+    &traces::CERTIFICATE,
+    &traces::SERVICE_NAME,
+    &traces::SAMPLER,
+    &traces::SAMPLER_ARGUMENT,
+    &traces::DISABLED,
 ];
 
 /// The options under `AUTHENTIK_LDAP__`, each also a flag.

@@ -31,7 +31,7 @@ use zeroize::Zeroizing;
 use crate::config::BindConfig;
 use crate::logging::audit::RequestId;
 use crate::metrics::RejectReason;
-use akldap_authentik::{Client, Mode};
+use akldap_authentik::{Client, Mode, RequestIds};
 use akldap_ldap::dn::Name;
 use akldap_ldap::response::{LdapResult, ResultCode};
 
@@ -201,20 +201,23 @@ impl Binds {
         let Some(name) = sound(name.spelled_by(self.directory.snapshot().as_deref())) else {
             return BindAnswer::of_refusal(internal_error(), Some(provider), bind_dn, client);
         };
+        let asked = RequestIds::default();
         let attempt = Arc::new(Attempt {
             provider: name.provider,
             username: name.username,
             secret,
             client: origin,
+            asked: asked.clone(),
         });
         let judged = match uncached {
             Some(uncached) => self.cached_mode.log_in(attempt, uncached, &left).await,
             None => self.judge.alone(attempt).unless_left(&left).await,
         };
-        match judged {
+        let answer = match judged {
             Ok(login) => BindAnswer::granted(Identity::new(login, bind_dn), client),
             Err(refusal) => BindAnswer::of_refusal(refusal, Some(provider), bind_dn, client),
-        }
+        };
+        answer.after(asked.take())
     }
 
     /// Counts a finished bind under the official names, and records it.

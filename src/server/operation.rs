@@ -20,6 +20,7 @@ use akldap_ldap::message::{Message, Operation, OperationError, OperationKind};
 use akldap_ldap::response::{self, ResultCode};
 
 use super::session::LdapSession;
+use crate::traces;
 
 pub(super) use extended::START_TLS;
 pub(super) use outcome::{Answer, Outcome};
@@ -28,10 +29,17 @@ pub(super) use outcome::{Answer, Outcome};
 /// are under way.
 pub(super) fn run(session: &LdapSession, message: &Message<'_>, busy: bool) -> Outcome {
     let started = clock::now();
-    let outcome = match refuse(session, message) {
-        Some(answer) => Outcome::Answer(answer),
-        None => carry_out(session, message, busy, started),
+    let (outcome, is_recorded) = match refuse(session, message) {
+        Some(answer) => (Outcome::Answer(answer), false),
+        None => {
+            // A search that begins has a record, which tells of its end.
+            let is_search = matches!(message.operation, Operation::Search(_));
+            (carry_out(session, message, busy, started), is_search)
+        }
     };
+    if traces::is_on() && !is_recorded {
+        trace(session, message, &outcome, started);
+    }
     if let Outcome::Answer(answer) = &outcome {
         let name = match &message.operation {
             Operation::Bind(request) => request.name,
@@ -46,6 +54,35 @@ pub(super) fn run(session: &LdapSession, message: &Message<'_>, busy: bool) -> O
         );
     }
     outcome
+}
+
+/// Makes the span of a request that ends here. Binds have theirs where they are counted.
+fn trace(session: &LdapSession, message: &Message<'_>, outcome: &Outcome, started: Instant) {
+    let operation = match message.operation.kind() {
+        OperationKind::Bind => return,
+        OperationKind::Search => "search",
+        OperationKind::Compare => "compare",
+        OperationKind::Extended => "extended",
+        OperationKind::Add => "add",
+        OperationKind::Modify => "modify",
+        OperationKind::Delete => "delete",
+        OperationKind::ModifyDn => "modify DN",
+        OperationKind::Unbind => "unbind",
+        OperationKind::Abandon => "abandon",
+    };
+    let code = match outcome {
+        Outcome::Answer(answer) => answer.result.code,
+        _ => ResultCode::Success,
+    };
+    traces::record(&traces::TracedRequest {
+        operation,
+        id: session.request_id(message.message_id),
+        client: session.client,
+        code: Some(code as u8),
+        entries: None,
+        authentik: &[],
+        took: clock::since(started),
+    });
 }
 
 /// The outcome of a request whose envelope is sound and whose operation is not.

@@ -6,3 +6,4 @@ mod command_line;
 mod diff;
 mod panic_log;
 mod signals;
+mod traces;

@@ -24,6 +24,7 @@ use super::endpoint::Endpoint;
 use super::error::ApiError;
 use super::events::disconnect::Disconnect;
 use super::http::Http;
+use super::request_ids;
 use super::settings::Settings;
 use super::token::{Credentials, CurrentToken, TokenFileError, TokenRenewal};
 use super::transport::{Credential, Request, Transport, Wire};
@@ -246,6 +247,9 @@ impl Client {
                 after: limit,
             }),
         };
+        if let Ok(answer) = &result {
+            request_ids::note(|| answer.request_id());
+        }
         match &result {
             Ok(answer) if answer.is_starting() => self.inner.contact.failed(),
             Ok(answer) => self.inner.contact.status(answer.status),

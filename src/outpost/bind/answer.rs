@@ -16,6 +16,8 @@ pub struct BindAnswer {
     result: LdapResult,
     outcome: BindOutcome,
     client: IpAddr,
+    /// What authentik calls the requests that it was asked with.
+    asked: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -41,6 +43,7 @@ impl BindAnswer {
             result: LdapResult::success(),
             outcome: BindOutcome::Granted(Arc::new(identity)),
             client,
+            asked: Vec::new(),
         }
     }
 
@@ -70,7 +73,18 @@ impl BindAnswer {
             result,
             outcome: BindOutcome::Refused(details),
             client,
+            asked: Vec::new(),
         }
+    }
+
+    /// The same, after these requests to authentik.
+    pub(super) fn after(self, asked: Vec<String>) -> Self {
+        Self { asked, ..self }
+    }
+
+    /// What authentik calls the requests that it was asked with, where anybody wants to know.
+    pub fn asked(&self) -> &[String] {
+        &self.asked
     }
 
     /// The answer to a bind that failed inside akldap.

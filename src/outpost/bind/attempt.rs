@@ -5,6 +5,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use crate::outpost::provider::Provider;
+use akldap_authentik::RequestIds;
 
 use super::origin::Origin;
 
@@ -18,4 +19,6 @@ pub(super) struct Attempt {
     pub(super) secret: Zeroizing<Vec<u8>>,
     /// Where it comes from.
     pub(super) client: Origin,
+    /// What authentik calls the requests that judged it.
+    pub(super) asked: RequestIds,
 }

@@ -17,6 +17,7 @@ use crate::outpost::providers::Providers;
 use crate::outpost::refresh::user_fetch::UserFetch;
 use crate::outpost::release::KnownRelease;
 use crate::outpost::sound::sound;
+use crate::traces;
 use akldap_authentik::flow::{Executor, FlowOutcome, LoginRequest};
 use akldap_authentik::{self as authentik, Client};
 use akldap_ldap::response::ResultCode;
@@ -97,6 +98,7 @@ impl Judge {
             username,
             secret,
             client,
+            ..
         } = &*attempt;
         let person =
             sound(Person::new(self.directory.snapshot().as_deref(), username)).ok_or_else(internal_error)?;
@@ -118,8 +120,18 @@ impl Judge {
         })
     }
 
-    /// Asks authentik: the flow, then access to the application, then, if the directory does not know, who it is.
+    /// Asks authentik, and keeps what it calls our requests where that is of use.
     pub(super) async fn log_in(&self, admitted: Admitted) -> JudgedBind {
+        if traces::is_on() {
+            let asked = admitted.attempt.asked.clone();
+            asked.of(self.judged_by_authentik(admitted)).await
+        } else {
+            self.judged_by_authentik(admitted).await
+        }
+    }
+
+    /// Asks authentik: the flow, then access to the application, then, if the directory does not know, who it is.
+    async fn judged_by_authentik(&self, admitted: Admitted) -> JudgedBind {
         let Admitted {
             attempt,
             person,

@@ -8,6 +8,7 @@ use crate::logging::audit::RequestId;
 use crate::metrics::{RejectReason, RequestType};
 use crate::outpost::audit::{Audit, Granted, Refused};
 use crate::outpost::providers::Providers;
+use crate::traces;
 use akldap_ldap::response::LdapResult;
 
 use super::answer::BindAnswer;
@@ -36,6 +37,15 @@ impl BindRecords {
         if let Some(reason) = answer.reject_reason() {
             application.rejected(RequestType::Bind, reason);
         }
+        traces::record(&traces::TracedRequest {
+            operation: "bind",
+            id: request,
+            client: answer.client(),
+            code: Some(answer.result().code as u8),
+            entries: None,
+            authentik: answer.asked(),
+            took,
+        });
         let provider = answer.provider().map_or("", |provider| provider.name());
         match answer.identity() {
             Some(identity) => self.audit.granted(&Granted {
@@ -70,6 +80,15 @@ impl BindRecords {
         result: &LdapResult,
     ) {
         self.providers.unclaimed().rejected(RequestType::Bind, reason);
+        traces::record(&traces::TracedRequest {
+            operation: "bind",
+            id: request,
+            client,
+            code: Some(result.code as u8),
+            entries: None,
+            authentik: &[],
+            took: Duration::ZERO,
+        });
         self.audit.refused(&Refused {
             request,
             client,

@@ -1,5 +1,5 @@
-//! What is written of a search when it ends: an audit record (`docs/audit.md`), a line of the log, or both. Made when the search
-//! begins and only where either is asked for; written once.
+//! What is written of a search when it ends: an audit record (`docs/audit.md`), a line of the log, a span, or several of them. Made when the search
+//! begins and only where one is asked for; written once.
 
 use std::cell::Cell;
 use std::net::IpAddr;
@@ -14,6 +14,7 @@ use akldap_ldap::response::ResultCode;
 
 use crate::server::config::ServerConfig;
 use crate::server::session::LdapSession;
+use crate::traces;
 
 /// A search that takes longer is logged whatever the sampling says. Most take microseconds.
 const SLOW: Duration = Duration::from_secs(1);
@@ -60,7 +61,7 @@ impl SearchRecord {
         request: &SearchRequest<'_>,
     ) -> Option<Box<Self>> {
         let config = &session.config;
-        if !config.audit_searches && !config.search_log.enabled {
+        if !config.audit_searches && !config.search_log.enabled && !traces::is_on() {
             return None;
         }
         let names: Vec<_> = request
@@ -91,6 +92,15 @@ impl SearchRecord {
             entries,
             took: clock::since(started),
         };
+        traces::record(&traces::TracedRequest {
+            operation: "search",
+            id: record.request,
+            client: record.client,
+            code: end.code.map(|code| code as u8),
+            entries: Some(end.entries),
+            authentik: &[],
+            took: end.took,
+        });
         if record.config.audit_searches {
             record.audit(&end);
         }
