@@ -2,6 +2,7 @@
 
 pub mod args;
 pub mod check;
+pub mod config;
 pub mod core_dump;
 pub mod demo;
 pub mod diff;

@@ -1,23 +1,30 @@
 //! Configuration: the variables of authentik's LDAP outpost and our own options, read once at start into one typed
 //! value. Knows names, defaults and ranges; must not know what the values are used for. Reads through [`Strings`], so
-//! that tests never touch the process environment.
+//! that tests never touch the process environment. How an option is added that can differ from provider to provider stands
+//! at the top of `src/config/provider.rs`.
 
 mod attributes;
 mod authentik;
 mod bind;
 mod cipher;
 mod client;
+mod effective;
 mod error;
+mod file;
 mod kind;
 mod limits;
 mod listen;
 mod log;
 mod log_level;
+mod nearest;
 mod official_files;
 pub mod options;
 mod page;
 mod password_attributes;
+mod place;
 mod process;
+mod provider;
+mod providers;
 mod quantity;
 mod reader;
 mod refresh;
@@ -37,21 +44,40 @@ use std::time::Duration;
 pub use authentik::{AuthentikConfig, ProxyConfig};
 pub use bind::{BindConfig, FailedBindConfig};
 pub use cipher::{CIPHER_SUITES, CipherSuite, TlsVersion};
+pub use effective::effective;
 pub use error::{ConfigError, ConfigWarning};
+use file::ConfigFile;
 pub use limits::{LimitConfig, SearchClassConfig, SearchConfig};
 pub use listen::ListenConfig;
 pub use log::{LogConfig, SearchLogConfig};
 pub use log_level::{LogFormat, LogLevel};
 pub use official_files::unread_files;
 pub use page::options_page;
-pub use process::metrics_socket;
+pub use place::Place;
+pub use provider::ProviderConfig;
+pub use providers::ProviderConfigs;
 use reader::SettingReader;
-pub use strings::{Environment, Layered, NotUnicode, StringMap, Strings};
+pub use strings::{Environment, Layered, NotUnicode, StringMap, Strings, TextOrigin};
 pub use tls::{TlsConfig, TlsFiles};
 pub use traces::{TraceConfig, TraceSampler};
 
 /// The exit code for a configuration that cannot be used: `EX_USAGE` of sysexits.h.
 pub const EXIT_BAD_CONFIGURATION: u8 = 64;
+
+/// The unix socket for health and metrics, without needing any `AUTHENTIK_…` variable: `$TMPDIR` or `/tmp`. A configuration file
+/// counts if it can be used; a running server keeps its settings when it cannot, and is to be asked all the same.
+///
+/// # Errors
+/// `TMPDIR` is not UTF-8 or points nowhere.
+pub fn metrics_socket(strings: &dyn Strings) -> Result<PathBuf, ConfigError> {
+    match ConfigFile::named_by(strings) {
+        Ok(Some(file)) => process::read_metrics_socket(&mut SettingReader::new(&Layered {
+            upper: strings,
+            lower: &file.common,
+        })),
+        Ok(None) | Err(_) => process::read_metrics_socket(&mut SettingReader::new(strings)),
+    }
+}
 
 /// Everything the server is told at start.
 #[derive(Debug, Clone)]
@@ -66,6 +92,10 @@ pub struct Config {
     pub limits: LimitConfig,
     /// How binds are run and kept.
     pub bind: BindConfig,
+    /// What can differ from provider to provider.
+    pub providers: ProviderConfigs,
+    /// The configuration file.
+    pub file: Option<PathBuf>,
     /// Extra refreshes between those the outpost's configuration asks for. `None`: no extra ones.
     pub refresh_delta_interval: Option<Duration>,
     /// Where the directory is kept for the next start. `None`: nowhere.
@@ -96,9 +126,19 @@ impl Config {
     /// Reads the whole configuration.
     ///
     /// # Errors
-    /// The first value that is missing, malformed or contradicts another.
+    /// Everything that is wrong in the configuration file; else the first value that is missing, malformed or contradicts
+    /// another.
     pub fn read(strings: &dyn Strings) -> Result<Self, ConfigError> {
-        Self::read_with(&mut SettingReader::new(strings))
+        let Some(file) = ConfigFile::named_by(strings)? else {
+            return Self::read_with(&mut SettingReader::new(strings));
+        };
+        let layered = Layered {
+            upper: strings,
+            lower: &file.common,
+        };
+        let mut config = Self::read_with(&mut SettingReader::new(&layered))?;
+        config.providers = config.providers.with_sections(&file, strings)?;
+        Ok(config)
     }
 
     fn read_with(reader: &mut SettingReader<'_>) -> Result<Self, ConfigError> {
@@ -107,6 +147,8 @@ impl Config {
         let tls = TlsConfig::read(reader)?;
         let limits = LimitConfig::read(reader)?;
         let bind = BindConfig::read(reader)?;
+        let providers = ProviderConfigs::common(ProviderConfig::read(reader)?);
+        let file = reader.value(&process::CONFIG_FILE)?;
         let refresh_delta_interval = reader.value(&refresh::REFRESH_DELTA_INTERVAL)?;
         let snapshot_file = reader.value(&refresh::SNAPSHOT_FILE)?;
         let served_passwords = reader.value(&attributes::SERVE_ATTRIBUTES)?.unwrap_or_default();
@@ -125,6 +167,8 @@ impl Config {
             tls,
             limits,
             bind,
+            providers,
+            file,
             refresh_delta_interval,
             snapshot_file,
             served_passwords,

@@ -20,6 +20,7 @@
 use std::process::ExitCode;
 
 use akldap::cli::args::{Action, CommandLine};
+use akldap::cli::config as config_command;
 use akldap::cli::{check, core_dump, demo, diff, exit_code, healthcheck, serve};
 use akldap::config::{self, Config, EXIT_BAD_CONFIGURATION, Environment, Layered};
 use akldap::logging;
@@ -69,7 +70,7 @@ async fn run(command_line: &CommandLine) -> ExitCode {
                 Err(error) => return bad_configuration(&error),
             };
             match logging::init(config.log) {
-                Ok(log) => exit(serve::run(config, log).await),
+                Ok(log) => exit(serve::run(config, flags, log).await),
                 Err(error) => exit(Err(error.into())),
             }
         }
@@ -84,6 +85,7 @@ async fn run(command_line: &CommandLine) -> ExitCode {
                 Err(error) => check::could_not_read(&error),
             }
         }
+        Action::Config(arguments) => config_command::run(&arguments, &flags),
         Action::Diff(arguments) => diff::run(&arguments).await,
         Action::Healthcheck(arguments) => match config::metrics_socket(&Environment) {
             Ok(socket) => exit(healthcheck::run(&socket, arguments).await.map_err(Into::into)),

@@ -34,7 +34,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::Config;
+use crate::config::{Config, ProviderConfigs};
 use crate::logging::LogControl;
 use crate::metrics::{ApplicationMetrics, Metrics, OutpostLabels};
 use akldap_authentik::TokenRenewal;
@@ -265,6 +265,15 @@ impl Outpost {
         self.renew_token().await;
         self.parts.certificates.look_at_files();
         self.request_update();
+    }
+
+    /// From now on these settings of ours hold for the providers. Whether they differ from those before.
+    pub async fn reconfigure(&self, providers: &ProviderConfigs) -> bool {
+        let differ = self.refresh.configuration.reconfigure(providers).await;
+        if differ {
+            self.request_refresh();
+        }
+        differ
     }
 
     /// Asks for the configuration and for what changed in the directory; many requests at once make one refresh.

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use super::check::CheckArgs;
+use super::config::ConfigArgs;
 use super::diff::DiffArgs;
 use super::flags::{Flags, shown_default};
 use super::{exit_code, value, version};
@@ -47,6 +48,7 @@ impl CommandLine {
             Some(Action::Serve(flags)) => Some(flags),
             Some(Action::Demo(arguments)) => Some(&arguments.flags),
             Some(Action::Check(arguments)) => Some(&arguments.flags),
+            Some(Action::Config(arguments)) => Some(&arguments.flags),
             Some(Action::Diff(_) | Action::Healthcheck(_)) | None => None,
         };
         flags.0.extend(own.into_iter().flat_map(|own| own.0.clone()));
@@ -70,6 +72,8 @@ pub enum Action {
     /// Check whether the set-up can work and say what to change; exit code 0 if all is well, 1 if something is at fault, 2 if
     /// nothing can be looked at
     Check(Box<CheckArgs>),
+    /// Check a configuration file, or show what holds
+    Config(Box<ConfigArgs>),
     /// Compare the answers of two LDAP servers; exit code 0 if they are equal, 1 if not, 2 if one cannot be asked
     Diff(Box<DiffArgs>),
     /// Ask the server running beside this command whether it is alive; exit code 0 or 1
@@ -263,7 +267,11 @@ mod tests {
                 lower: &environment(),
             })
             .expect("sound");
-            assert_eq!(config.bind.strict_dn, expected, "{line:?}");
+            assert_eq!(
+                config.providers.of("dc=io", "ldap").strict_bind_dn,
+                expected,
+                "{line:?}"
+            );
         }
     }
 
@@ -302,7 +310,7 @@ mod tests {
                 setting.variable()
             );
         }
-        for command in ["serve", "demo", "check", "diff", "healthcheck"] {
+        for command in ["serve", "demo", "check", "config", "diff", "healthcheck"] {
             assert!(help.contains(command));
         }
     }

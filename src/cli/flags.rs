@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 
 use crate::config::options::{self, AnySetting};
-use crate::config::{NotUnicode, Strings};
+use crate::config::{NotUnicode, Strings, TextOrigin};
 
 /// The options given as flags, by the name of the variable each stands for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,6 +26,10 @@ impl Strings for Flags {
             .find(|setting| setting.variable() == name)
             .and_then(|setting| setting.flag());
         flag.map_or_else(|| name.to_owned(), |flag| format!("--{flag}"))
+    }
+
+    fn origin(&self, name: &str) -> Option<TextOrigin> {
+        self.0.get(name).map(|_| TextOrigin::Flag)
     }
 }
 

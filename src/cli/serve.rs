@@ -3,11 +3,12 @@
 
 use std::path::Path;
 
-use crate::config::{self, Config, Environment};
+use crate::config::{self, Config, Environment, Layered};
 use crate::logging::LogControl;
 use crate::server::{self, Server};
 use crate::traces;
 
+use super::flags::Flags;
 use super::signals::{SignalRequest, Signals};
 use super::{open_files, version};
 
@@ -15,7 +16,7 @@ use super::{open_files, version};
 ///
 /// # Errors
 /// When the server cannot start.
-pub async fn run(config: Config, log: LogControl) -> anyhow::Result<()> {
+pub async fn run(config: Config, flags: Flags, log: LogControl) -> anyhow::Result<()> {
     let mut signals = Signals::take()?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -31,6 +32,7 @@ pub async fn run(config: Config, log: LogControl) -> anyhow::Result<()> {
         tracing::warn!("{warning}");
     }
     open_files::raise();
+    let file = config.file.is_some();
     let server = Server::start_on(server::inherited()?, config, Some(log)).await?;
     loop {
         match signals.next().await {
@@ -39,6 +41,9 @@ pub async fn run(config: Config, log: LogControl) -> anyhow::Result<()> {
                 tracing::info!(
                     "SIGHUP: reading the files of token and certificate again, and asking authentik"
                 );
+                if file {
+                    reread(&flags, &server).await;
+                }
                 server.outpost().reload().await;
             }
             SignalRequest::Refresh => {
@@ -52,4 +57,26 @@ pub async fn run(config: Config, log: LogControl) -> anyhow::Result<()> {
     // It waits for the collector.
     let _ = tokio::task::spawn_blocking(traces::finish).await;
     Ok(())
+}
+
+/// Applies what the configuration file says now, or leaves everything as it is and says why.
+async fn reread(flags: &Flags, server: &Server) {
+    let strings = Layered {
+        upper: flags,
+        lower: &Environment,
+    };
+    match Config::read(&strings) {
+        Ok(config) => match server.outpost().reconfigure(&config.providers).await {
+            true => tracing::info!(
+                "the configuration file was read again; what changed for providers holds from now on"
+            ),
+            false => tracing::info!("the configuration file was read again; nothing changed for providers"),
+        },
+        Err(error) => {
+            let problems = error.to_string().replace('\n', "; ");
+            tracing::error!(
+                "the configuration file was read again and cannot be used, the old settings stay: {problems}"
+            );
+        }
+    }
 }

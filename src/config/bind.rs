@@ -158,7 +158,8 @@ pub(super) static STRICT_BIND_DN: Setting<Switch> = own(
     Switch,
     false,
     "Accept only `cn=name,ou=users,<base>` as bind DN. Otherwise any DN below the base with a `cn` logs in.",
-);
+)
+.of_provider();
 
 pub(super) static ACCEPT_BARE_NAMES: Setting<Switch> = own(
     "AUTHENTIK_LDAP__ACCEPT_BARE_NAMES",
@@ -170,7 +171,8 @@ pub(super) static ACCEPT_BARE_NAMES: Setting<Switch> = own(
      of the base DN (`dc=example,dc=com`: `example.com`); any other `@` is part of it. So \
      `foo@example.com` always means `foo` there, even if an account has just that name or e-mail address: it binds by its DN. \
      A name with `=` in it is read as a DN. Only with exactly one provider; off with `AUTHENTIK_LDAP__STRICT_BIND_DN`.",
-);
+)
+.of_provider();
 
 /// How binds are run and kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -203,10 +205,6 @@ pub struct BindConfig {
     pub access_recheck_rate: usize,
     /// Try `password;code` as a whole once its password was refused.
     pub mfa_second_try: bool,
-    /// Accept only `cn=name,ou=users,<base>`.
-    pub strict_dn: bool,
-    /// Accept names that are no DNs: `name`, `name@domain`, `DOMAIN\name`. Never with `strict_dn`.
-    pub accept_bare_names: bool,
 }
 
 /// What follows from failed binds.
@@ -220,7 +218,6 @@ pub struct FailedBindConfig {
 
 impl BindConfig {
     pub(super) fn read(reader: &mut SettingReader<'_>) -> Result<Self, ConfigError> {
-        let strict_dn = reader.value(&STRICT_BIND_DN)?;
         let cache_max_age = reader.value(&BIND_CACHE_MAX_AGE)?;
         Ok(Self {
             max_concurrent_flows: reader.value(&MAX_CONCURRENT_FLOWS)?,
@@ -240,8 +237,6 @@ impl BindConfig {
             access_recheck_interval: reader.value(&ACCESS_RECHECK_INTERVAL)?,
             access_recheck_rate: reader.value(&ACCESS_RECHECK_RATE)?,
             mfa_second_try: reader.value(&MFA_SECOND_TRY)?,
-            strict_dn,
-            accept_bare_names: reader.value(&ACCEPT_BARE_NAMES)? && !strict_dn,
         })
     }
 }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::place::Place;
+
 /// A configuration the server refuses to start with. The process exits with code 64.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
@@ -62,6 +64,32 @@ pub enum ConfigError {
         name: String,
         /// The variable it points to.
         variable: String,
+    },
+    /// The configuration file cannot be read.
+    #[error("{name} names the file {path:?}, which cannot be read ({cause}); expected a readable TOML file")]
+    UnreadableConfigFile {
+        /// The variable or flag.
+        name: String,
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        cause: String,
+    },
+    /// Something in the configuration file is not as it should be.
+    #[error("{place}: {problem}")]
+    Malformed {
+        /// Where.
+        place: Place,
+        /// What, and what was expected.
+        problem: String,
+    },
+    /// More than one thing is wrong.
+    #[error("{}{}", lines(problems), further(*more))]
+    Several {
+        /// What, in the order of the file.
+        problems: Vec<ConfigError>,
+        /// How many more there are.
+        more: usize,
     },
     /// Two values contradict each other.
     #[error("{name} and {other} do not fit together: {problem}")]
@@ -146,6 +174,11 @@ pub enum ConfigWarning {
         /// The variable.
         name: String,
     },
+}
+
+fn lines(problems: &[ConfigError]) -> String {
+    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    lines.join("\n")
 }
 
 fn named(files: &[PathBuf]) -> String {

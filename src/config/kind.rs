@@ -35,6 +35,7 @@ impl<K: ValueKind> ValueKind for Optional<K> {
     const SWITCH: bool = K::SWITCH;
     const SECRET: bool = K::SECRET;
     const BLANKS: bool = K::BLANKS;
+    const LIST: bool = K::LIST;
 
     fn expected(&self) -> String {
         self.0.expected()
@@ -113,6 +114,8 @@ impl ValueKind for Proxy {
     type Value = Url;
     type Default = Required;
     const PLACEHOLDER: &'static str = "URL";
+    /// It may hold a password.
+    const SECRET: bool = true;
 
     fn expected(&self) -> String {
         "the URL of an HTTP proxy such as http://proxy.example.org:3128".to_owned()
@@ -185,6 +188,7 @@ impl ValueKind for Listen {
     type Value = Vec<SocketAddr>;
     type Default = SocketAddr;
     const PLACEHOLDER: &'static str = "ADDRESSES";
+    const LIST: bool = true;
 
     fn expected(&self) -> String {
         "a comma-separated list of addresses with ports such as 0.0.0.0:3389, [::]:3389 or :3389".to_owned()
@@ -211,6 +215,7 @@ impl ValueKind for Networks {
     type Value = value::NetworkList;
     type Default = &'static [IpNet];
     const PLACEHOLDER: &'static str = "NETWORKS";
+    const LIST: bool = true;
 
     fn expected(&self) -> String {
         "a comma-separated list of networks such as 10.0.0.0/8, or none".to_owned()
@@ -271,6 +276,7 @@ impl ValueKind for CipherSuites {
     type Value = Vec<&'static CipherSuite>;
     type Default = Required;
     const PLACEHOLDER: &'static str = "SUITES";
+    const LIST: bool = true;
 
     fn expected(&self) -> String {
         format!("a comma-separated list of {}", cipher::known_names())
@@ -289,6 +295,7 @@ impl ValueKind for PasswordAttributes {
     type Value = Vec<&'static str>;
     type Default = Required;
     const PLACEHOLDER: &'static str = "NAMES";
+    const LIST: bool = true;
 
     fn expected(&self) -> String {
         format!("a comma-separated list of {}", PASSWORD_ATTRIBUTES.join(", "))

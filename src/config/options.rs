@@ -34,6 +34,7 @@ pub static OFFICIAL: &[&dyn AnySetting] = &[
 
 /// The options under `AUTHENTIK_LDAP__`, each also a flag.
 pub static OPTIONS: &[&dyn AnySetting] = &[
+    &process::CONFIG_FILE,
     &authentik::PAGE_SIZE,
     &authentik::CA_FILE,
     &authentik::REQUEST_TIMEOUT,

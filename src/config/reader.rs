@@ -9,7 +9,7 @@ use url::Url;
 use super::error::{ConfigError, ConfigWarning};
 use super::kind::{Networks, Optional, Proxy};
 use super::setting::{AnySetting, Setting, ValueKind};
-use super::strings::{NotUnicode, Strings};
+use super::strings::{NotUnicode, Strings, TextOrigin};
 use super::value::{self, Unreadable};
 
 /// How much of a bad value an error shows.
@@ -127,8 +127,10 @@ impl<'a> SettingReader<'a> {
         &mut self,
         setting: &dyn AnySetting,
     ) -> Result<Option<GivenText>, ConfigError> {
-        if let Some(found) = self.text(setting)? {
-            return Ok(Some(found));
+        let found = self.text(setting)?;
+        let from_file = matches!(self.strings.origin(setting.variable()), Some(TextOrigin::File(_)));
+        if found.is_some() && !from_file {
+            return Ok(found);
         }
         let name = setting.variable().to_ascii_lowercase();
         let text = self
@@ -138,11 +140,12 @@ impl<'a> SettingReader<'a> {
                 name: name.clone(),
                 expected: setting.expected(),
             })?;
-        Ok(text.filter(|text| !text.trim().is_empty()).map(|text| GivenText {
+        let text = text.filter(|text| !text.trim().is_empty()).map(|text| GivenText {
             shown: quote(&text),
             name,
             text,
-        }))
+        });
+        Ok(text.or(found))
     }
 
     /// A proxy. One that cannot be used is passed over with a warning: the variable is not ours alone, and who takes
@@ -193,6 +196,16 @@ impl<'a> SettingReader<'a> {
                 name: name.to_owned(),
                 expected,
             },
+        }
+    }
+
+    /// Whether the value of a setting can be read, if it is set.
+    pub(super) fn check(&mut self, setting: &dyn AnySetting) -> Result<(), ConfigError> {
+        match self.text(setting)? {
+            Some(found) => setting
+                .check(&found.text)
+                .map_err(|problem| found.invalid(setting, problem)),
+            None => Ok(()),
         }
     }
 

@@ -16,6 +16,25 @@ pub(super) struct Setting<K: ValueKind> {
     pub(super) default: K::Default,
     /// What it does, and why the default is what it is.
     help: &'static str,
+    /// Whether it can differ from provider to provider.
+    scope: SettingScope,
+}
+
+/// For whom a setting holds, and so when a change of it takes effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SettingScope {
+    /// For the whole process, which reads it when it starts.
+    Process,
+    /// For each provider: it may stand in a provider's section of the configuration file, and SIGHUP applies it.
+    Provider,
+}
+
+impl<K: ValueKind> Setting<K> {
+    /// The same setting, for each provider.
+    pub(super) const fn of_provider(mut self) -> Self {
+        self.scope = SettingScope::Provider;
+        self
+    }
 }
 
 /// A variable of authentik's own outpost.
@@ -31,6 +50,7 @@ pub(super) const fn official<K: ValueKind>(
         kind,
         default,
         help,
+        scope: SettingScope::Process,
     }
 }
 
@@ -56,6 +76,7 @@ pub(super) const fn own<K: ValueKind>(
         kind,
         default,
         help,
+        scope: SettingScope::Process,
     }
 }
 
@@ -78,6 +99,9 @@ pub(super) trait ValueKind: Sync + 'static {
 
     /// Whether blanks around the text belong to the value.
     const BLANKS: bool = false;
+
+    /// Whether the value is a list, whose parts are separated by commas in a variable and may be an array in a file.
+    const LIST: bool = false;
 
     /// What belongs there, for an error message.
     fn expected(&self) -> String;
@@ -121,6 +145,26 @@ pub trait AnySetting: Sync {
 
     /// Whether the value must not be shown.
     fn is_secret(&self) -> bool;
+
+    /// Whether the value is a list.
+    fn is_list(&self) -> bool;
+
+    /// For whom it holds.
+    fn scope(&self) -> SettingScope;
+
+    /// Its name in the configuration file: that of the variable in lower case, without what they have in common.
+    fn key(&self) -> String {
+        let variable = self.variable();
+        let own = variable.strip_prefix("AUTHENTIK_LDAP__");
+        let tail = own.or_else(|| variable.strip_prefix("AUTHENTIK_"));
+        tail.unwrap_or(variable).replace("__", "_").to_ascii_lowercase()
+    }
+
+    /// Whether a text that is not blank can be read.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    fn check(&self, text: &str) -> Result<(), Unreadable>;
 }
 
 impl<K: ValueKind> AnySetting for Setting<K> {
@@ -154,5 +198,18 @@ impl<K: ValueKind> AnySetting for Setting<K> {
 
     fn is_secret(&self) -> bool {
         K::SECRET
+    }
+
+    fn is_list(&self) -> bool {
+        K::LIST
+    }
+
+    fn scope(&self) -> SettingScope {
+        self.scope
+    }
+
+    fn check(&self, text: &str) -> Result<(), Unreadable> {
+        let text = if K::BLANKS { text } else { text.trim() };
+        self.kind.read(text).map(drop)
     }
 }

@@ -3,9 +3,22 @@
 
 use std::collections::BTreeMap;
 
+use super::place::Place;
+
 /// A value that exists but is not UTF-8.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotUnicode;
+
+/// What kind of source a text has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TextOrigin {
+    /// A flag of the command line.
+    Flag,
+    /// A variable.
+    Variable,
+    /// A configuration file.
+    File(Place),
+}
 
 /// A source of named texts.
 pub trait Strings {
@@ -21,6 +34,14 @@ pub trait Strings {
     /// How an admin wrote `name`: the variable itself, or the flag that stands for it.
     fn spelling(&self, name: &str) -> String {
         name.to_owned()
+    }
+
+    /// Where the text called `name` comes from, if there is one.
+    fn origin(&self, name: &str) -> Option<TextOrigin> {
+        match self.get(name) {
+            Ok(None) => None,
+            Ok(Some(_)) | Err(NotUnicode) => Some(TextOrigin::Variable),
+        }
     }
 }
 
@@ -116,6 +137,14 @@ impl Strings for Layered<'_> {
             self.upper.spelling(name)
         } else {
             self.lower.spelling(name)
+        }
+    }
+
+    fn origin(&self, name: &str) -> Option<TextOrigin> {
+        if self.upper_has(name) {
+            self.upper.origin(name)
+        } else {
+            self.lower.origin(name)
         }
     }
 }

@@ -95,7 +95,8 @@ fn defaults_are_the_documented_ones() {
         config.bind.access_recheck_interval,
         Some(Duration::from_secs(300))
     );
-    assert!(!config.bind.strict_dn && config.bind.accept_bare_names);
+    let provider = config.providers.of("dc=io", "ldap");
+    assert!(!provider.strict_bind_dn && provider.accept_bare_names);
     assert_eq!(config.refresh_delta_interval, Some(Duration::from_secs(30)));
     assert_eq!(
         config.tls,

@@ -9,7 +9,7 @@ use url::Url;
 
 /// The text cannot be read. What was expected is known by the caller, except where the value itself suggests more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Unreadable {
+pub struct Unreadable {
     /// Said instead of the general expectation.
     pub hint: Option<&'static str>,
     /// The value may hold a secret and must not be shown.

@@ -41,7 +41,7 @@ use cache::BindCache;
 use cached_mode::{CachedMode, Recalled, Uncached};
 use judge::Judge;
 use judgements::internal_error;
-use name::{AcceptedNames, BindName, BindNameError};
+use name::{BindName, BindNameError};
 pub use origin::{NAMED_SOURCES, Origin};
 use parts::BindParts;
 use recheck::Recheck;
@@ -60,7 +60,6 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Judges binds, and ends what they opened in authentik.
 pub struct Binds {
-    accepted: AcceptedNames,
     providers: Arc<Providers>,
     directory: Arc<CurrentDirectory>,
     status: Arc<Status>,
@@ -102,10 +101,6 @@ impl Binds {
         let recheck = Arc::new(Recheck::new(parts, config));
         let cached_mode = CachedMode::new(parts, config, Arc::clone(&judge), Arc::clone(&recheck));
         Self {
-            accepted: AcceptedNames {
-                strict: config.strict_dn,
-                bare: config.accept_bare_names,
-            },
             providers: Arc::clone(&parts.providers),
             directory: Arc::clone(&parts.directory),
             status: Arc::clone(&parts.status),
@@ -269,28 +264,27 @@ impl Binds {
             return Err(not_configured());
         }
         let snapshot = || self.directory.snapshot();
-        let name =
-            name::resolve(&Name::new(bind_dn), &providers, self.accepted, snapshot).map_err(|error| {
-                // Providers of the snapshot file may not be all there are.
-                if error == BindNameError::NoProvider && !self.status.configured() {
-                    return not_configured();
+        let name = name::resolve(&Name::new(bind_dn), &providers, snapshot).map_err(|error| {
+            // Providers of the snapshot file may not be all there are.
+            if error == BindNameError::NoProvider && !self.status.configured() {
+                return not_configured();
+            }
+            let code = match error {
+                BindNameError::Damaged(wrong) => {
+                    sound::<()>(Err(wrong));
+                    return internal_error();
                 }
-                let code = match error {
-                    BindNameError::Damaged(wrong) => {
-                        sound::<()>(Err(wrong));
-                        return internal_error();
-                    }
-                    BindNameError::NotUtf8 => ResultCode::InvalidCredentials,
-                    // Not invalidDNSyntax: the official outpost answers 50, and monitoring may look for it.
-                    BindNameError::Malformed(_)
-                    | BindNameError::NoProvider
-                    | BindNameError::SeveralProviders
-                    | BindNameError::NoUsername
-                    | BindNameError::OnlyDomain
-                    | BindNameError::NotStrict => ResultCode::InsufficientAccessRights,
-                };
-                Refusal::new(code, RejectReason::NoProvider, error.to_string())
-            })?;
+                BindNameError::NotUtf8 => ResultCode::InvalidCredentials,
+                // Not invalidDNSyntax: the official outpost answers 50, and monitoring may look for it.
+                BindNameError::Malformed(_)
+                | BindNameError::NoProvider
+                | BindNameError::SeveralProviders
+                | BindNameError::NoUsername
+                | BindNameError::OnlyDomain
+                | BindNameError::NotStrict => ResultCode::InsufficientAccessRights,
+            };
+            Refusal::new(code, RejectReason::NoProvider, error.to_string())
+        })?;
         if name.lax {
             tracing::debug!(
                 bind_dn = %String::from_utf8_lossy(bind_dn),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -81,6 +81,7 @@ impl Parts {
         let logins = Arc::new(Logins::new(unneeded, outside.time_of_day));
         let cache = Arc::new(BindCache::new(&config.bind));
         let providers = Providers::new(
+            config.providers.clone(),
             capabilities,
             Arc::clone(&logins),
             Arc::clone(&status),
@@ -157,6 +158,7 @@ impl Parts {
             metrics: Arc::clone(&self.metrics),
             log,
             snapshot_file,
+            changing: Mutex::default(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::config::ProviderConfig;
 use crate::metrics::{ApplicationMetrics, Metrics};
 use akldap_authentik::{LdapProvider, Mode};
 use akldap_directory::subschema::Attributes;
@@ -12,19 +13,21 @@ use akldap_ldap::dn::DnError;
 #[derive(Debug)]
 pub struct Provider {
     settings: LdapProvider,
+    config: Arc<ProviderConfig>,
     tree: Arc<Tree>,
     shape: Option<Arc<Shape>>,
     metrics: ApplicationMetrics,
 }
 
 impl Provider {
-    /// A provider from authentik's settings, whose entries have this shape or the default one; its base entry has
+    /// A provider from authentik's settings and ours, whose entries have this shape or the default one; its base entry has
     /// `base_attributes` beside its own.
     ///
     /// # Errors
     /// When its base DN is not a distinguished name.
     pub fn new(
         settings: LdapProvider,
+        config: Arc<ProviderConfig>,
         shape: Option<Arc<Shape>>,
         base_attributes: &Attributes,
         metrics: &Metrics,
@@ -39,6 +42,7 @@ impl Provider {
         let metrics = metrics.application(&settings.application_slug);
         Ok(Self {
             settings,
+            config,
             tree: Arc::new(tree),
             shape,
             metrics,
@@ -58,6 +62,11 @@ impl Provider {
     /// Everything authentik says about it.
     pub fn settings(&self) -> &LdapProvider {
         &self.settings
+    }
+
+    /// What is set for it here.
+    pub fn config(&self) -> &Arc<ProviderConfig> {
+        &self.config
     }
 
     /// Its place in the directory.

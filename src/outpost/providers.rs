@@ -5,12 +5,13 @@
 
 pub mod table;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use arc_swap::{ArcSwap, Guard};
 
+use crate::config::ProviderConfigs;
 use crate::metrics::{ApplicationMetrics, Metrics};
 use akldap_authentik::LdapProvider;
 use akldap_directory::rootdse::RootDseReader;
@@ -25,6 +26,10 @@ use table::ProviderTable;
 pub struct Providers {
     current: ArcSwap<ProviderTable>,
     unclaimed: ArcSwap<ApplicationMetrics>,
+    /// What is set here for each.
+    configs: ArcSwap<ProviderConfigs>,
+    /// The sections of the configuration file that are no provider's, as the log was told.
+    idle_noted: Mutex<Vec<String>>,
     direct_search_noted: AtomicBool,
     /// The base entry of each provider has what the rootDSE says of them.
     capabilities: Arc<Capabilities>,
@@ -36,6 +41,7 @@ pub struct Providers {
 impl Providers {
     /// There are none yet.
     pub(super) fn new(
+        configs: ProviderConfigs,
         capabilities: Arc<Capabilities>,
         logins: Arc<Logins>,
         status: Arc<Status>,
@@ -44,6 +50,8 @@ impl Providers {
         Self {
             current: ArcSwap::from_pointee(ProviderTable::default()),
             unclaimed: ArcSwap::from_pointee(metrics.application("")),
+            configs: ArcSwap::from_pointee(configs),
+            idle_noted: Mutex::default(),
             direct_search_noted: AtomicBool::new(false),
             capabilities,
             logins,
@@ -69,7 +77,18 @@ impl Providers {
 
     /// The providers that authentik names, ready to be [installed](Self::install).
     pub(super) fn prepare(&self, settings: Vec<LdapProvider>) -> ProviderTable {
-        self.table(&self.current(), settings)
+        let configs = self.configs.load();
+        self.note_idle(&configs, &settings);
+        self.table(&self.current(), &configs, settings)
+    }
+
+    /// What is set here for each from now on; it holds for the next that are prepared. Whether it differs from before.
+    pub(super) fn configure(&self, configs: &ProviderConfigs) -> bool {
+        let differ = **self.configs.load() != *configs;
+        if differ {
+            self.configs.store(Arc::new(configs.clone()));
+        }
+        differ
     }
 
     /// Serves the providers that authentik names.
@@ -105,7 +124,7 @@ impl Providers {
         if self.status.configured() || !before.is_empty() {
             return false;
         }
-        let table = Arc::new(self.table(&before, settings));
+        let table = Arc::new(self.table(&before, &self.configs.load(), settings));
         let found = self.current.compare_and_swap(&before, table);
         let restored = Arc::ptr_eq(&found, &before);
         if restored {
@@ -115,12 +134,18 @@ impl Providers {
     }
 
     /// A table of these providers; those that have not changed stay the same.
-    fn table(&self, before: &ProviderTable, settings: Vec<LdapProvider>) -> ProviderTable {
+    fn table(
+        &self,
+        before: &ProviderTable,
+        configs: &ProviderConfigs,
+        settings: Vec<LdapProvider>,
+    ) -> ProviderTable {
         let mut providers = Vec::new();
         for settings in settings {
+            let config = configs.of(&settings.base_dn, &settings.application_slug);
             if let Some(same) = before
                 .by_pk(settings.pk)
-                .filter(|provider| *provider.settings() == settings)
+                .filter(|provider| *provider.settings() == settings && *provider.config() == config)
             {
                 providers.push(same);
                 continue;
@@ -130,7 +155,7 @@ impl Providers {
             let attributes = root_dse.attributes(RootDseReader::Bound {
                 naming_context: &base_dn,
             });
-            match Provider::new(settings, None, &attributes, &self.metrics) {
+            match Provider::new(settings, config, None, &attributes, &self.metrics) {
                 Ok(provider) => {
                     tracing::info!(provider = name, base_dn, "provider loaded");
                     if provider.searches_directly() {
@@ -150,6 +175,22 @@ impl Providers {
             );
         }
         table
+    }
+
+    /// Says which sections of the configuration file are no provider's, whenever they are others than before.
+    fn note_idle(&self, configs: &ProviderConfigs, settings: &[LdapProvider]) {
+        let names = settings
+            .iter()
+            .map(|provider| (provider.base_dn.as_str(), provider.application_slug.as_str()));
+        let idle = configs.idle(names);
+        let mut noted = self.idle_noted.lock().unwrap_or_else(PoisonError::into_inner);
+        for section in idle.iter().filter(|section| !noted.contains(section)) {
+            tracing::warn!(
+                "the section {section} of the configuration file has no effect: no provider of this outpost has that base DN \
+                 or application slug, or the provider has a section by its base DN"
+            );
+        }
+        *noted = idle;
     }
 
     /// Says once that direct search mode is served from the snapshot.

@@ -43,15 +43,6 @@ impl BindName {
     }
 }
 
-/// Which names are accepted besides `cn=<username>,ou=users,<base DN>`.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct AcceptedNames {
-    /// None at all.
-    pub(super) strict: bool,
-    /// Those that are no DNs: `name`, `name@domain`, `DOMAIN\name`.
-    pub(super) bare: bool,
-}
-
 /// Why a bind DN names nobody.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub(super) enum BindNameError {
@@ -97,15 +88,18 @@ impl From<NotLocated> for BindNameError {
 }
 
 /// Reads a bind DN. A name of a user's entry, in any spelling in which a search finds it, means that user. Otherwise anything
-/// with a `cn`, else a `uid`, else a `mail` below a provider's base is a user's name unless names are to be strict; the
+/// with a `cn`, else a `uid`, else a `mail` below a provider's base is a user's name unless that provider wants strict names; the
 /// unescaped spelling `cn=a, b,ou=users,<base>` is accepted too. The directory is asked for only if the spelling is unusual.
 pub(super) fn resolve(
     name: &Name<'_>,
     providers: &ProviderTable,
-    accepted: AcceptedNames,
     directory: impl FnOnce() -> Option<Arc<Snapshot>>,
 ) -> Result<BindName, BindNameError> {
-    if accepted.bare && is_bare(name.octets()) {
+    let all_strict = !providers.is_empty()
+        && !providers
+            .iter()
+            .any(|provider| provider.config().accept_bare_names);
+    if is_bare(name.octets()) && !all_strict {
         return resolve_bare(name.octets(), providers);
     }
     let Located { provider, spelling } = providers.locate(name)?;
@@ -138,7 +132,7 @@ pub(super) fn resolve(
             (username.to_vec(), true)
         }
     };
-    if accepted.strict && lax {
+    if provider.config().strict_bind_dn && lax {
         return Err(BindNameError::NotStrict);
     }
     let directory = directory();

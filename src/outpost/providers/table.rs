@@ -173,6 +173,11 @@ impl ProviderTable {
 impl ProviderTable {
     /// A table of providers with these base DNs, numbered from 1.
     pub(crate) fn of_bases(bases: &[&str]) -> Self {
+        Self::of_bases_with(bases, &Arc::default())
+    }
+
+    /// The same with settings of ours.
+    pub(crate) fn of_bases_with(bases: &[&str], config: &Arc<crate::config::ProviderConfig>) -> Self {
         use crate::metrics::{Metrics, OutpostLabels};
         use akldap_directory::subschema::Attributes;
 
@@ -185,6 +190,7 @@ impl ProviderTable {
             Arc::new(
                 Provider::new(
                     serde_json::from_value(json).unwrap(),
+                    Arc::clone(config),
                     None,
                     &Attributes::new(),
                     &metrics,

@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::LogLevel;
+use crate::config::{LogLevel, ProviderConfigs};
 use crate::logging::LogControl;
 use crate::metrics::Metrics;
 use crate::outpost::certificates::CertificateTable;
@@ -15,7 +16,7 @@ use crate::outpost::providers::Providers;
 use crate::outpost::release::KnownRelease;
 use crate::outpost::snapshot_file::SnapshotFile;
 use crate::outpost::status::Status;
-use akldap_authentik::{ApiError, Client};
+use akldap_authentik::{ApiError, Client, LdapProvider};
 
 use super::failure::FailedRefresh;
 use super::requests::RefreshRequests;
@@ -38,6 +39,8 @@ pub(in crate::outpost) struct ConfigurationRefresh {
     pub(in crate::outpost) metrics: Arc<Metrics>,
     pub(in crate::outpost) log: Option<LogControl>,
     pub(in crate::outpost) snapshot_file: Option<Arc<SnapshotFile>>,
+    /// Held while other providers are served, which takes more than one step.
+    pub(in crate::outpost) changing: Mutex<()>,
 }
 
 impl ConfigurationRefresh {
@@ -101,7 +104,32 @@ impl ConfigurationRefresh {
         for warning in warnings {
             tracing::warn!("{warning}");
         }
-        let table = self.providers.prepare(settings);
+        self.serve(|| settings).await;
+        let providers = self.providers.current().clone();
+        self.certificates.refresh(&self.client, &providers).await;
+        Ok(())
+    }
+
+    /// From now on these settings of ours hold for the providers of the moment. Whether they differ from those before.
+    pub(in crate::outpost) async fn reconfigure(&self, configs: &ProviderConfigs) -> bool {
+        let differ = self.providers.configure(configs);
+        if differ && !self.providers.current().is_empty() {
+            let current = || {
+                let providers = self.providers.current();
+                providers
+                    .iter()
+                    .map(|provider| provider.settings().clone())
+                    .collect()
+            };
+            self.serve(current).await;
+        }
+        differ
+    }
+
+    /// Serves providers, each in its shape.
+    async fn serve(&self, settings: impl FnOnce() -> Vec<LdapProvider>) {
+        let _changing = self.changing.lock().await;
+        let table = self.providers.prepare(settings());
         let (before, next) = (self.providers.current().shapes(), table.shapes());
         // A provider must not be without its directory while that is put into the new shape.
         let new = next.iter().filter(|shape| !before.contains(shape));
@@ -109,9 +137,6 @@ impl ConfigurationRefresh {
         self.users.serve_in(all).await;
         self.providers.install(table);
         self.users.serve_in(next).await;
-        let providers = self.providers.current().clone();
-        self.certificates.refresh(&self.client, &providers).await;
-        Ok(())
     }
 }
 

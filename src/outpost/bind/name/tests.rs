@@ -1,24 +1,18 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::config::ProviderConfig;
 use akldap_directory::{Builder, UserRecord};
 
 fn providers() -> ProviderTable {
     ProviderTable::of_bases(&["DC=ldap,DC=goauthentik,DC=io"])
 }
 
-const LIBERAL: AcceptedNames = AcceptedNames {
-    strict: false,
-    bare: true,
-};
-
 fn username(name: &str, strict: bool) -> Result<(String, bool), BindNameError> {
-    let accepted = AcceptedNames {
-        strict,
-        bare: !strict,
-    };
-    resolve(&Name::new(name.as_bytes()), &providers(), accepted, || None)
-        .map(|name| (name.username, name.lax))
+    let strict = if strict { "true" } else { "false" };
+    let config = ProviderConfig::of_settings(&[("AUTHENTIK_LDAP__STRICT_BIND_DN", strict)]);
+    let providers = ProviderTable::of_bases_with(&["DC=ldap,DC=goauthentik,DC=io"], &Arc::new(config));
+    resolve(&Name::new(name.as_bytes()), &providers, || None).map(|name| (name.username, name.lax))
 }
 
 #[test]
@@ -70,7 +64,7 @@ fn the_base_itself_names_nobody() {
         let providers = ProviderTable::of_bases(&[base]);
         let resolved = |front: &str| {
             let name = format!("{front}{base}");
-            resolve(&Name::new(name.as_bytes()), &providers, LIBERAL, || None).map(|name| name.username)
+            resolve(&Name::new(name.as_bytes()), &providers, || None).map(|name| name.username)
         };
         for nobody in ["", "ou=users,", " ou=users , ", "ou=x+l=y,ou=users,", "sn=a,"] {
             assert_eq!(resolved(nobody), Err(BindNameError::NoUsername), "{nobody}{base}");
@@ -130,10 +124,7 @@ fn names_of_nobody() {
 #[test]
 fn names_that_are_no_dns() {
     let of = |bases: &[&str], name: &[u8]| {
-        resolve(&Name::new(name), &ProviderTable::of_bases(bases), LIBERAL, || {
-            None
-        })
-        .map(|name| name.username)
+        resolve(&Name::new(name), &ProviderTable::of_bases(bases), || None).map(|name| name.username)
     };
     const EXAMPLE: &str = "DC=Example,DC=com";
     for (base, name, expected) in [
@@ -237,7 +228,7 @@ const NAMES: &[&str] = &[
 
 /// What authentik is asked for.
 fn asked(name: &str, directory: &Arc<Snapshot>) -> Result<String, BindNameError> {
-    resolve(&Name::new(name.as_bytes()), &providers(), LIBERAL, || {
+    resolve(&Name::new(name.as_bytes()), &providers(), || {
         Some(Arc::clone(directory))
     })
     .and_then(|name| Ok(name.spelled_by(Some(directory))?.username))
@@ -271,9 +262,9 @@ fn the_name_of_an_entry_means_its_user() {
 #[test]
 fn a_plain_name_asks_no_directory() {
     let name = b"cn=ALICE,ou=users,dc=ldap,dc=goauthentik,dc=io";
-    let found = resolve(&Name::new(name), &providers(), LIBERAL, || panic!("it is plain")).unwrap();
+    let found = resolve(&Name::new(name), &providers(), || panic!("it is plain")).unwrap();
     assert_eq!((found.username.as_str(), found.of_entry), ("ALICE", true));
-    resolve(&Name::new(b"alice@example.com"), &providers(), LIBERAL, || {
+    resolve(&Name::new(b"alice@example.com"), &providers(), || {
         panic!("it is no DN")
     })
     .unwrap();

@@ -1,0 +1,57 @@
+//! Where something stands in a configuration file. Knows nothing of what stands there.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A place in a configuration file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The file, as it was named.
+    pub file: Arc<Path>,
+    /// The line, from 1.
+    pub line: usize,
+    /// The character of the line, from 1.
+    pub column: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:{}:{}", self.file.display(), self.line, self.column)
+    }
+}
+
+/// The lines of a file.
+pub(super) struct FileLines<'t> {
+    file: Arc<Path>,
+    text: &'t str,
+    /// Where each line begins, in octets.
+    lines: Vec<usize>,
+}
+
+impl<'t> FileLines<'t> {
+    pub(super) fn new(file: PathBuf, text: &'t str) -> Self {
+        let ends = text.match_indices('\n').map(|(end, _)| end + 1);
+        Self {
+            file: file.into(),
+            text,
+            lines: std::iter::once(0).chain(ends).collect(),
+        }
+    }
+
+    /// The place after so many octets.
+    pub(super) fn at(&self, octets: usize) -> Place {
+        let line = self.lines.partition_point(|start| *start <= octets);
+        let start = line
+            .checked_sub(1)
+            .and_then(|line| self.lines.get(line))
+            .copied()
+            .unwrap_or(0);
+        let before = self.text.get(start..octets.min(self.text.len())).unwrap_or("");
+        Place {
+            file: Arc::clone(&self.file),
+            line,
+            column: before.chars().count() + 1,
+        }
+    }
+}
