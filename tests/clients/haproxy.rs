@@ -25,7 +25,7 @@ use akldap_testing::child::{Server, free_addresses};
 use akldap_testing::client::Stream;
 use akldap_testing::client_test::client_test;
 use akldap_testing::exercise::{Need, exercise};
-use akldap_testing::stage::user_dn;
+use akldap_testing::stage::{eventually, user_dn};
 
 /// Clients that log in over and over, each from an address of its own, in turn over LDAP and LDAPS.
 const CLIENTS: u8 = 8;
@@ -287,4 +287,55 @@ async fn tls_that_ends_in_haproxy_counts_as_tls_if_its_address_is_named() {
         let stream = connect(from, front, tls.then_some(front)).await.expect(what);
         assert_eq!(login(stream).await.expect(what), code, "{what}");
     }
+}
+
+/// Two backends with the same server, one asking LDAP and the other `/ready`.
+fn two_checks(server: &Server, folder: &Path, front: SocketAddr) -> String {
+    let (ldap, http) = (server.ldap, server.http.port());
+    let socket = folder.join("admin");
+    format!(
+        "global\n    stats socket {}\n\
+         defaults\n    mode tcp\n    timeout connect 2s\n    timeout client 1m\n    timeout server 1m\n    timeout check 2s\n\
+         frontend front\n    bind {front}\n    default_backend by_ready\n\
+         backend by_ldap\n    option ldap-check\n    server one {ldap} check inter 100ms fall 1 rise 1\n\
+         backend by_ready\n    option httpchk\n    http-check send meth GET uri /ready ver HTTP/1.1 hdr Host akldap\n    \
+         http-check expect status 200\n    server one {ldap} check port {http} inter 100ms fall 1 rise 1\n",
+        socket.display()
+    )
+}
+
+/// What HAProxy says of the server in a backend: `UP`, `DOWN`, or on its way to one of them.
+fn state_of(folder: &Path, backend: &str) -> String {
+    let mut socket = std::os::unix::net::UnixStream::connect(folder.join("admin")).unwrap();
+    io::Write::write_all(&mut socket, b"show stat\n").unwrap();
+    let mut table = String::new();
+    io::Read::read_to_string(&mut socket, &mut table).unwrap();
+    let line = table
+        .lines()
+        .find(|line| line.starts_with(&format!("{backend},one,")))
+        .unwrap();
+    line.split(',').nth(17).unwrap().to_owned()
+}
+
+#[client_test]
+async fn an_ldap_check_says_that_it_listens_and_a_check_of_ready_that_it_can_serve() {
+    let Some(_exercise) = exercise(&[Need::Program("haproxy")]) else {
+        return;
+    };
+    // Without a provider it lives and cannot serve.
+    let mut directory = Directory::sample(20, 5);
+    let providers = std::mem::take(&mut directory.providers);
+    let simulator = Simulator::start(directory, Options::default()).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let server = server(&simulator, folder.path(), &[]);
+    let [front] = free_addresses();
+    let _haproxy = Haproxy::start(folder.path(), &two_checks(&server, folder.path(), front), front).await;
+    let are = |by_ldap: &str, by_ready: &str| {
+        state_of(folder.path(), "by_ldap").starts_with(by_ldap)
+            && state_of(folder.path(), "by_ready").starts_with(by_ready)
+    };
+    eventually("only LDAP answers", || are("UP", "DOWN")).await;
+    simulator.edit(|directory| directory.providers = providers);
+    server.signal(Signal::HUP);
+    eventually("both answer", || are("UP", "UP")).await;
 }

@@ -8,6 +8,7 @@ mod authentik;
 mod golden;
 mod logs_page;
 mod official;
+mod readiness_page;
 mod search_oracle;
 mod security_page;
 mod simulator;
