@@ -22,6 +22,7 @@ pub mod options;
 mod page;
 mod password_attributes;
 mod place;
+mod problems;
 mod process;
 mod provider;
 mod providers;
@@ -126,17 +127,19 @@ impl Config {
     /// Reads the whole configuration.
     ///
     /// # Errors
-    /// Everything that is wrong in the configuration file; else the first value that is missing, malformed or contradicts
-    /// another.
+    /// Everything that is wrong in the configuration file; else every value that is missing or malformed, and the first that
+    /// contradicts another.
     pub fn read(strings: &dyn Strings) -> Result<Self, ConfigError> {
         let Some(file) = ConfigFile::named_by(strings)? else {
-            return Self::read_with(&mut SettingReader::new(strings));
+            let read = Self::read_with(&mut SettingReader::new(strings));
+            return read.map_err(|first| problems::all(strings, first));
         };
         let layered = Layered {
             upper: strings,
             lower: &file.common,
         };
-        let mut config = Self::read_with(&mut SettingReader::new(&layered))?;
+        let mut config = Self::read_with(&mut SettingReader::new(&layered))
+            .map_err(|first| problems::all(&layered, first))?;
         config.providers = config.providers.with_sections(&file, strings)?;
         Ok(config)
     }

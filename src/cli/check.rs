@@ -87,7 +87,9 @@ pub async fn run(arguments: &CheckArgs, config: &Config) -> ExitCode {
 
 /// The exit code of a configuration that nothing can be looked at with.
 pub fn could_not_read(error: &dyn std::fmt::Display) -> ExitCode {
-    eprintln!("akldap: {error}");
+    for line in error.to_string().lines() {
+        eprintln!("akldap: {line}");
+    }
     ExitCode::from(COULD_NOT_LOOK)
 }
 

@@ -209,6 +209,18 @@ impl<'a> SettingReader<'a> {
         }
     }
 
+    /// What is wrong with the value of a setting, if anything is: that it must be set and is not, or that it cannot be read.
+    pub(super) fn problem(&mut self, setting: &dyn AnySetting) -> Option<ConfigError> {
+        match self.text(setting) {
+            Ok(None) => setting.is_required().then(|| self.missing(setting)),
+            Ok(Some(found)) => setting
+                .check(&found.text)
+                .err()
+                .map(|problem| found.invalid(setting, problem)),
+            Err(error) => Some(error),
+        }
+    }
+
     fn if_set<K: ValueKind>(
         &mut self,
         setting: &'static Setting<K>,

@@ -146,6 +146,9 @@ pub trait AnySetting: Sync {
     /// Whether the value must not be shown.
     fn is_secret(&self) -> bool;
 
+    /// Whether it must be set.
+    fn is_required(&self) -> bool;
+
     /// Whether the value is a list.
     fn is_list(&self) -> bool;
 
@@ -198,6 +201,10 @@ impl<K: ValueKind> AnySetting for Setting<K> {
 
     fn is_secret(&self) -> bool {
         K::SECRET
+    }
+
+    fn is_required(&self) -> bool {
+        self.kind.unset(&self.default).is_none()
     }
 
     fn is_list(&self) -> bool {

@@ -61,7 +61,7 @@ impl Server {
 }
 
 #[test]
-fn bad_configuration_is_one_line_and_exit_code_64() {
+fn bad_configuration_is_a_line_each_and_exit_code_64() {
     let host = ("AUTHENTIK_HOST", "https://authentik.example.org");
     let token = ("AUTHENTIK_TOKEN", "secret-token");
     for (environment, name) in [
@@ -90,11 +90,41 @@ fn bad_configuration_is_one_line_and_exit_code_64() {
     ] {
         let (code, stdout, stderr) = run(&[], &environment);
         assert_eq!(code, Some(64), "{environment:?}: {stderr}");
-        assert_eq!(stderr.trim_end().lines().count(), 1, "{stderr}");
+        let lines = if environment.is_empty() { 2 } else { 1 };
+        assert_eq!(stderr.trim_end().lines().count(), lines, "{stderr}");
         assert!(stderr.contains(name), "{stderr}");
         assert!(!stderr.contains("secret-token") && stdout.is_empty());
     }
     assert_eq!(run(&["--nonsense"], &[]).0, Some(64));
+}
+
+#[test]
+fn everything_that_is_wrong_is_said_at_once() {
+    let environment = [
+        ("AUTHENTIK_HOST", "authentik.example.org"),
+        ("AUTHENTIK_INSECURE", "maybe"),
+        ("AUTHENTIK_LDAP__PAGE_SIZE", "many"),
+        ("HTTP_PROXY", "socks5://proxy:1080"),
+    ];
+    let (code, _, stderr) = run(&["serve", "--idle-timeout", "soon"], &environment);
+    assert_eq!(code, Some(64));
+    let lines: Vec<&str> = stderr.lines().collect();
+    assert_eq!(lines.len(), 5, "{stderr}");
+    let names = [
+        "AUTHENTIK_HOST is",
+        "AUTHENTIK_TOKEN is not set",
+        "AUTHENTIK_INSECURE is",
+        "AUTHENTIK_LDAP__PAGE_SIZE is",
+        "--idle-timeout is",
+    ];
+    for name in names {
+        assert_eq!(
+            stderr.matches(&format!("akldap: {name}")).count(),
+            1,
+            "{name}: {stderr}"
+        );
+    }
+    assert!(!stderr.contains("invalid digit"), "{stderr}");
 }
 
 #[test]
