@@ -64,6 +64,10 @@ hostile *arguments:
 nextcloud users="10000": release
     cargo bench --locked --profile dev --bench load -- --parts nextcloud --users {{ users }} --server target/release/akldap
 
+# Histories of the whole server under a held clock, from a seed on; CONTRIBUTING.md says how to read one that fails
+simulate count="100000" from="0":
+    AKLDAP_SIMULATE={{ from }}..$(({{ from }} + {{ count }})) cargo test --release --locked --test simulation campaign -- --ignored --nocapture
+
 # Instructions of the hot paths against the noted ones; --write records them again
 counts *arguments:
     .ci/counts {{ arguments }}

@@ -1,0 +1,177 @@
+//! The whole server under a held clock and a simulated authentik, in histories drawn from seeds, judged by a model.
+//!
+//! `ARCHITECTURE.md` says what is real here and what is not, `CONTRIBUTING.md` how to read and replay a history that fails.
+
+#![allow(unreachable_pub, reason = "modules that share are written as libraries")]
+
+mod answers;
+mod authentik;
+mod clients;
+mod court;
+mod history;
+mod law;
+mod plan;
+mod run;
+mod shrink;
+mod time;
+mod world;
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use court::Broken;
+use plan::{Plan, Step};
+use run::{count_panics, run};
+use shrink::shrink;
+
+/// Histories of every run of the tests, from the first seed on.
+const SEEDS: u64 = 2000;
+/// `FIRST..LAST`, or one seed: the histories of `campaign`, which `just simulate` runs.
+const CAMPAIGN: &str = "AKLDAP_SIMULATE";
+/// Set for a campaign that ends with the first history that fails, and does not make it shorter.
+const FIRST: &str = "AKLDAP_SIMULATE_FIRST";
+/// Failing histories that are told; the seeds of more are only named.
+const TOLD: usize = 3;
+/// Between two lines about how far a campaign is.
+const PROGRESS: Duration = Duration::from_secs(10);
+
+/// Runs histories on all processors; the seeds of those that fail, in order.
+fn failing(seeds: std::ops::Range<u64>, progress: bool) -> Vec<u64> {
+    count_panics();
+    let (next, failed) = (AtomicU64::new(seeds.start), Mutex::new(Vec::new()));
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let (began, done) = (Instant::now(), AtomicUsize::new(0));
+    let (told, first_only) = (
+        Mutex::new(Instant::now()),
+        std::env::var_os(FIRST).is_some_and(|text| !text.is_empty()),
+    );
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds.end || (first_only && !failed.lock().unwrap().is_empty()) {
+                        break;
+                    }
+                    let outcome = run(&Plan::new(seed), false, None);
+                    let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+                    if let Some(fault) = outcome.faults.first() {
+                        failed.lock().unwrap().push(seed);
+                        println!("seed {seed}: {fault}");
+                    }
+                    let mut told = told.lock().unwrap();
+                    if progress && told.elapsed() >= PROGRESS {
+                        *told = Instant::now();
+                        let rate = done as f64 / began.elapsed().as_secs_f64();
+                        println!(
+                            "{done} histories, {rate:.0} a second, {} failed",
+                            failed.lock().unwrap().len()
+                        );
+                    }
+                }
+            });
+        }
+    });
+    let mut failed = failed.into_inner().unwrap();
+    failed.sort_unstable();
+    println!(
+        "{} histories in {:.1} s, {} failed",
+        done.into_inner(),
+        began.elapsed().as_secs_f64(),
+        failed.len()
+    );
+    failed
+}
+
+/// Prints the shortest history found in which the same goes wrong.
+fn tell(seed: u64) {
+    let shrunk = shrink(&Plan::new(seed), None);
+    let plan = &shrunk.plan;
+    println!(
+        "\nseed {seed}, as short as it became in {} tries: {:?}",
+        shrunk.tries, plan.setting
+    );
+    for line in run(plan, true, None).lines {
+        println!("{line}");
+    }
+    println!(
+        "replay the whole of it: AKLDAP_SIMULATE={seed} cargo test --test simulation campaign -- --ignored --nocapture"
+    );
+}
+
+fn hold(seeds: std::ops::Range<u64>, progress: bool) {
+    let failed = failing(seeds, progress);
+    if std::env::var_os(FIRST).is_none_or(|text| text.is_empty()) {
+        failed.iter().take(TOLD).for_each(|seed| tell(*seed));
+    }
+    assert!(failed.is_empty(), "the histories of these seeds fail: {failed:?}");
+}
+
+#[test]
+fn nothing_happens_that_may_not() {
+    hold(0..SEEDS, false);
+}
+
+/// As many histories as are asked for, or one as it happens.
+#[test]
+#[ignore = "takes as long as it is asked to: just simulate"]
+fn campaign() {
+    let asked = std::env::var(CAMPAIGN).expect("AKLDAP_SIMULATE says which seeds");
+    match asked.split_once("..") {
+        Some((first, last)) => hold(first.parse().unwrap()..last.parse().unwrap(), true),
+        None => {
+            count_panics();
+            let plan = Plan::new(asked.parse().unwrap());
+            let outcome = run(&plan, true, None);
+            println!("{:?}", plan.setting);
+            outcome.lines.iter().for_each(|line| println!("{line}"));
+            println!("{} calls, trace {:016x}", outcome.calls, outcome.trace);
+            if !outcome.faults.is_empty() {
+                tell(plan.seed);
+            }
+            assert_eq!(outcome.faults, [""; 0]);
+        }
+    }
+}
+
+#[test]
+fn a_seed_is_the_same_history_each_time() {
+    for seed in 0..30 {
+        let plan = Plan::new(seed);
+        let (first, second) = (run(&plan, true, None), run(&plan, true, None));
+        let differ = first
+            .lines
+            .iter()
+            .zip(&second.lines)
+            .find(|(first, second)| first != second);
+        assert_eq!(differ, None, "seed {seed}");
+        assert_eq!(
+            (first.trace, first.calls),
+            (second.trace, second.calls),
+            "seed {seed}"
+        );
+        // On another thread, too.
+        let third = std::thread::spawn(move || run(&plan, false, None).trace)
+            .join()
+            .unwrap();
+        assert_eq!(first.trace, third, "seed {seed} on another thread");
+    }
+}
+
+/// The court is told a rule that does not hold, and must find it broken and say so in few words.
+#[test]
+fn a_rule_that_is_broken_is_found_and_the_history_becomes_short() {
+    let broken = Some(Broken::NobodyIsRenamed);
+    let found = (0..200)
+        .map(Plan::new)
+        .find(|plan| !run(plan, false, broken).faults.is_empty());
+    let shrunk = shrink(&found.expect("somebody who was renamed logs in"), broken).plan;
+    let steps: Vec<Step> = shrunk.steps.iter().map(|(_, step)| *step).collect();
+    assert!(steps.len() <= 4, "{steps:?}");
+    let binds = steps
+        .iter()
+        .any(|step| matches!(step, Step::Bind { .. } | Step::Together { .. }));
+    assert!(binds, "{steps:?}");
+    assert!(!run(&shrunk, false, broken).faults.is_empty());
+}

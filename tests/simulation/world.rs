@@ -1,0 +1,429 @@
+//! What authentik holds: people, groups, applications, providers and sessions, and what all of them were before. Who judges
+//! asks here what was true when.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use crate::history::History;
+use crate::plan::{GROUPS, NAMES, PROVIDERS, SECRETS, Setting};
+use crate::time::{SECOND, Time, iso, now};
+
+/// How long authentik keeps a session without a date.
+const DAY: Time = 86_400 * SECOND;
+/// Longer than authentik takes to give a code again.
+const CODE_LENGTH: usize = 6;
+
+pub struct World {
+    pub setting: Setting,
+    /// Everybody there ever was; somebody's key is one more than their place.
+    pub people: Vec<Person>,
+    /// Who of them each step means by a number.
+    pub slots: Vec<usize>,
+    /// Members of each group, by their place among the people.
+    pub groups: Vec<BTreeMap<usize, History<bool>>>,
+    pub providers: Vec<Provider>,
+    pub sessions: BTreeMap<String, Session>,
+    /// By the cookie that was sent for it.
+    pub cookies: BTreeMap<String, String>,
+    pub granted: Vec<Granted>,
+    /// Every code that was sent to authentik, by person.
+    pub codes_sent: BTreeMap<String, usize>,
+    /// Spans in which calls failed or took long.
+    pub trouble: Vec<(Time, Time)>,
+    /// When a server was begun.
+    pub started: Vec<Time>,
+    last_update: Time,
+    numbers: u64,
+}
+
+pub struct Person {
+    pub row: History<Option<Row>>,
+    pub password: History<usize>,
+    pub password_changed: Time,
+    updated: Time,
+    /// Whether each application lets them in.
+    pub access: [History<bool>; PROVIDERS],
+    /// Whether they may search everything at each provider.
+    pub permission: [History<bool>; PROVIDERS],
+    pub device: Option<Device>,
+    json: Option<String>,
+}
+
+/// What the directory shows of somebody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    pub name: String,
+    pub mail: String,
+    pub active: bool,
+}
+
+#[derive(Default)]
+pub struct Device {
+    /// Codes that would be taken, each once.
+    pub good: Vec<String>,
+    pub given: Vec<String>,
+}
+
+pub struct Provider {
+    /// Which application it is under.
+    pub application: History<usize>,
+    /// Whether the outpost has it.
+    pub served: History<bool>,
+}
+
+pub struct Session {
+    pub person: Option<usize>,
+    pub expires: Time,
+    pub flow: Option<Flow>,
+    pub granted: Option<usize>,
+}
+
+/// How far a flow is.
+#[derive(Clone, Debug)]
+pub struct Flow {
+    pub person: usize,
+    pub name: String,
+    pub secret: String,
+    pub code: bool,
+    /// A code was asked for and is not there yet.
+    pub wants_code: bool,
+}
+
+/// A flow that ended in a login.
+#[derive(Debug)]
+pub struct Granted {
+    pub at: Time,
+    pub person: usize,
+    pub name: String,
+    pub secret: String,
+    pub code: bool,
+    pub sid: String,
+    /// The client whose bind it was.
+    pub client: String,
+    /// When access was granted, at which provider, and with which permission.
+    pub passed: Vec<(Time, usize, bool)>,
+    /// When authentik ended the session.
+    pub ended: Option<Time>,
+    /// When the announcement of that reached the server.
+    pub heard: Option<Time>,
+    /// The session's own end.
+    pub expires: Option<Time>,
+}
+
+pub fn uid(person: usize) -> String {
+    format!("{:064x}", person + 1)
+}
+
+pub fn group_uuid(group: usize) -> String {
+    format!("00000000-0000-4000-8000-{:012x}", group + 1)
+}
+
+pub fn base(provider: usize) -> &'static str {
+    ["dc=one,dc=example", "dc=two,dc=example"][provider]
+}
+
+impl World {
+    pub fn new(setting: &Setting) -> Self {
+        let mut world = Self {
+            setting: setting.clone(),
+            people: Vec::new(),
+            slots: Vec::new(),
+            groups: vec![BTreeMap::new(); GROUPS],
+            providers: (0..PROVIDERS)
+                .map(|provider| Provider {
+                    application: History::new(0, provider),
+                    served: History::new(0, true),
+                })
+                .collect(),
+            sessions: BTreeMap::new(),
+            cookies: BTreeMap::new(),
+            granted: Vec::new(),
+            codes_sent: BTreeMap::new(),
+            trouble: Vec::new(),
+            started: Vec::new(),
+            last_update: 0,
+            numbers: 0,
+        };
+        for slot in 0..setting.people {
+            let name = NAMES
+                .get(slot)
+                .map_or_else(|| format!("user{slot}"), |name| (*name).to_owned());
+            let person = world.add(name);
+            world.slots.push(person);
+            world.people[person].password = History::new(0, slot % SECRETS.len());
+            if setting.devices > 0 && slot % setting.devices == 1 % setting.devices {
+                world.people[person].device = Some(Device::default());
+            }
+            // The first two may search everything.
+            world.people[person].permission = std::array::from_fn(|_| History::new(0, slot < 2));
+            world.groups[slot % GROUPS].insert(person, History::new(0, true));
+        }
+        world
+    }
+
+    fn add(&mut self, name: String) -> usize {
+        let at = self.tick();
+        let person = self.people.len();
+        self.people.push(Person {
+            row: History::new(
+                now(),
+                Some(Row {
+                    mail: format!("{name}@example.org"),
+                    name,
+                    active: true,
+                }),
+            ),
+            password: History::new(now(), person % SECRETS.len()),
+            password_changed: at,
+            updated: at,
+            access: std::array::from_fn(|_| History::new(now(), true)),
+            permission: std::array::from_fn(|_| History::new(now(), false)),
+            device: None,
+            json: None,
+        });
+        person
+    }
+
+    /// A date of its own for each change.
+    fn tick(&mut self) -> Time {
+        self.last_update = now().max(self.last_update + 1);
+        self.last_update
+    }
+
+    pub fn number(&mut self) -> u64 {
+        self.numbers += 1;
+        self.numbers
+    }
+
+    /// Who is meant by a number, if they are there.
+    pub fn slot(&self, slot: usize) -> Option<usize> {
+        let person = *self.slots.get(slot)?;
+        self.people[person].row.now().is_some().then_some(person)
+    }
+
+    pub fn named(&self, name: &str) -> Option<usize> {
+        self.find(|row| row.name == name)
+    }
+
+    /// Whom the identification stage finds.
+    pub fn identify(&self, typed: &str) -> Option<usize> {
+        self.named(typed).or_else(|| self.find(|row| row.mail == typed))
+    }
+
+    fn find(&self, is: impl Fn(&Row) -> bool) -> Option<usize> {
+        self.people
+            .iter()
+            .position(|person| person.row.now().as_ref().is_some_and(&is))
+    }
+
+    pub fn change(&mut self, person: usize, change: impl FnOnce(&mut Row)) {
+        let at = self.tick();
+        let person = &mut self.people[person];
+        if let Some(mut row) = person.row.now().clone() {
+            change(&mut row);
+            person.row.set(now(), Some(row));
+            person.updated = at;
+            person.json = None;
+        }
+    }
+
+    pub fn rename(&mut self, person: usize, name: &str) {
+        if self.named(name).is_none() {
+            self.change(person, |row| row.name = name.to_owned());
+        }
+    }
+
+    pub fn delete(&mut self, person: usize) {
+        let at = now();
+        self.people[person].row.set(at, None);
+        for group in &mut self.groups {
+            if let Some(is) = group.get_mut(&person) {
+                is.set(at, false);
+            }
+        }
+    }
+
+    pub fn create(&mut self, slot: usize, name: &str) {
+        if self.named(name).is_none() && self.slot(slot).is_none() {
+            self.slots[slot] = self.add(name.to_owned());
+        }
+    }
+
+    pub fn set_password(&mut self, person: usize, secret: usize) {
+        self.change(person, |_| {});
+        let updated = self.last_update;
+        let person = &mut self.people[person];
+        person.password.set(now(), secret);
+        person.password_changed = updated;
+        person.json = None;
+    }
+
+    pub fn set_member(&mut self, person: usize, group: usize, is: bool) {
+        let at = now();
+        self.groups[group]
+            .entry(person)
+            .and_modify(|was| was.set(at, is))
+            .or_insert_with(|| {
+                let mut was = History::new(0, false);
+                was.set(at, is);
+                was
+            });
+        self.people[person].json = None;
+    }
+
+    /// A code that will be taken once.
+    pub fn new_code(&mut self, person: usize) -> Option<String> {
+        let number = self.number();
+        let device = self.people[person].device.as_mut()?;
+        let code = format!("{:0width$}", number % 1_000_000, width = CODE_LENGTH);
+        device.good.push(code.clone());
+        device.given.push(code.clone());
+        Some(code)
+    }
+
+    pub fn open_session(&mut self, person: Option<usize>) -> String {
+        let sid = format!("session{}", self.number());
+        let lasts = match self.setting.session {
+            0 => DAY,
+            seconds => seconds * SECOND,
+        };
+        self.sessions.insert(
+            sid.clone(),
+            Session {
+                person,
+                expires: now() + lasts,
+                flow: None,
+                granted: None,
+            },
+        );
+        sid
+    }
+
+    /// The session that a cookie names, if it lives.
+    pub fn session_of(&mut self, cookie: &str) -> Option<String> {
+        let sid = self.cookies.get(cookie)?.clone();
+        let lives = self
+            .sessions
+            .get(&sid)
+            .is_some_and(|session| session.expires > now());
+        lives.then_some(sid)
+    }
+
+    /// Ends a session; says whether there was one.
+    pub fn end_session(&mut self, sid: &str) -> bool {
+        let Some(session) = self.sessions.remove(sid) else {
+            return false;
+        };
+        if let Some(granted) = session.granted {
+            self.granted[granted].ended = Some(now());
+        }
+        session.person.is_some()
+    }
+
+    pub fn sessions_of(&self, person: usize) -> Vec<String> {
+        let own = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| session.person == Some(person));
+        own.map(|(sid, _)| sid.clone()).collect()
+    }
+
+    pub fn note_trouble(&mut self, from: Time, to: Time) {
+        match self.trouble.last_mut() {
+            Some(last) if from <= last.1 + SECOND => {
+                last.0 = last.0.min(from);
+                last.1 = last.1.max(to);
+            }
+            _ => self.trouble.push((from, to)),
+        }
+    }
+
+    /// Whether there was no trouble in a span, nor shortly before it.
+    pub fn is_calm(&self, from: Time, to: Time, after: Time) -> bool {
+        let mut spans = self.trouble.iter();
+        !spans.any(|(began, ended)| *began <= to && from <= ended.saturating_add(after))
+    }
+
+    /// How much of a span was without trouble, and not just after it.
+    pub fn calm(&self, from: Time, to: Time, after: Time) -> Time {
+        let mut calm = 0;
+        let mut at = from;
+        let starts = self.started.iter().map(|start| (*start, *start + 5 * SECOND));
+        let mut spans: Vec<(Time, Time)> = self.trouble.iter().copied().chain(starts).collect();
+        spans.sort_unstable();
+        for (began, ended) in spans {
+            let ended = ended.saturating_add(after);
+            if began >= to {
+                break;
+            }
+            calm += began.saturating_sub(at);
+            at = at.max(ended);
+        }
+        calm + to.saturating_sub(at)
+    }
+
+    /// A user as `core/users/` lists it.
+    pub fn user_json(&mut self, person: usize) -> &str {
+        if self.people[person].json.is_none() {
+            let text = self.write_user(person);
+            self.people[person].json = Some(text);
+        }
+        self.people[person].json.as_deref().unwrap_or_default()
+    }
+
+    fn write_user(&self, person: usize) -> String {
+        let known = &self.people[person];
+        let row = known
+            .row
+            .now()
+            .as_ref()
+            .expect("only those who are there are listed");
+        let mut groups = String::new();
+        for (group, members) in self.groups.iter().enumerate() {
+            if members.get(&person).is_some_and(|is| *is.now()) {
+                let comma = if groups.is_empty() { "" } else { "," };
+                let _ = write!(groups, "{comma}\"{}\"", group_uuid(group));
+            }
+        }
+        format!(
+            "{{\"pk\":{},\"username\":\"{name}\",\"name\":\"{name}\",\"is_active\":{},\"last_login\":null,\"date_joined\":\"{}\",\
+             \"is_superuser\":false,\"groups\":[{groups}],\"email\":\"{}\",\"attributes\":{{}},\"uid\":\"{}\",\"path\":\"users\",\
+             \"type\":\"internal\",\"uuid\":\"00000000-0000-4000-9000-{:012x}\",\"password_change_date\":\"{}\",\"last_updated\":\"{}\"}}",
+            person + 1,
+            row.active,
+            iso(0),
+            row.mail,
+            uid(person),
+            person + 1,
+            iso(known.password_changed),
+            iso(known.updated),
+            name = row.name,
+        )
+    }
+
+    /// A group as `core/groups/` lists it.
+    pub fn group_json(&self, group: usize) -> String {
+        let members = self.groups[group].iter().filter(|(_, is)| *is.now());
+        let members: Vec<String> = members.map(|(person, _)| (person + 1).to_string()).collect();
+        format!(
+            "{{\"pk\":\"{}\",\"num_pk\":{},\"name\":\"group{group}\",\"is_superuser\":false,\"parents\":[],\"parents_obj\":[],\
+             \"users\":[{}],\"users_obj\":null,\"attributes\":{{}},\"roles\":[],\"roles_obj\":[],\"children\":[],\"children_obj\":[]}}",
+            group_uuid(group),
+            group + 1,
+            members.join(",")
+        )
+    }
+
+    pub fn updated(&self, person: usize) -> Time {
+        self.people[person].updated
+    }
+
+    /// Everybody there is, by their place.
+    pub fn present(&self) -> Vec<usize> {
+        let people = self.people.iter().enumerate();
+        people
+            .filter(|(_, person)| person.row.now().is_some())
+            .map(|(person, _)| person)
+            .collect()
+    }
+}
