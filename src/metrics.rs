@@ -2,11 +2,20 @@
 //! `akldap_`. Knows names, labels and numbers; must not know what causes them. Handles for the hot path are looked up
 //! once per provider, because a look-up by label takes a lock.
 
+mod authentik;
+mod binds;
+mod clients;
+mod durations;
+pub mod exposition;
 mod gauge;
 mod labels;
+mod operations;
 mod process;
 mod snapshot;
+pub mod words;
 
+#[cfg(test)]
+mod page_tests;
 #[cfg(test)]
 mod tests;
 
@@ -21,13 +30,18 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use labels::{ConnectionLabels, FlowLabels, LogLabels, RejectedLabels, RequestLabels};
+pub use authentik::{AuthentikMetrics, RefreshKind, RefreshOutcome};
+pub use binds::{BindMetrics, CacheEviction, CacheLookup, Turns};
+pub use clients::{ClientMetrics, CountedConnection, HandshakeFailure, Limit, Port, Protection};
+pub use durations::DurationTally;
+use labels::{
+    BuildLabels, CertificateLabels, ConnectionLabels, FlowLabels, LogLabels, RejectedLabels, RequestLabels,
+};
 pub use labels::{OutpostLabels, RejectReason, RequestType};
+use operations::Operations;
+pub use operations::{OperationPlan, UNANSWERED};
 use process::ProcessCollector;
 use snapshot::SnapshotCollector;
-
-/// The content type of [`Metrics::encode`].
-pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// The default buckets of the Go client, in seconds, which the official dashboards expect.
 const BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
@@ -48,39 +62,14 @@ pub struct Metrics {
     flow_get: HistogramFamily<FlowLabels>,
     flow_post: HistogramFamily<FlowLabels>,
     snapshot: Arc<SnapshotCollector>,
-    reachable: Gauge,
-    open_connections: Gauge,
-    bind_cache_hits: Counter,
-    bind_cache_misses: Counter,
+    build_info: Family<BuildLabels, Gauge>,
+    operations: Arc<Operations>,
+    authentik: AuthentikMetrics,
+    binds: BindMetrics,
+    certificates: Family<CertificateLabels, Gauge>,
     log_lines_lost: Family<LogLabels, Counter>,
     directory_damage: Counter,
     clients: ClientMetrics,
-}
-
-/// What clients hold, and how many had to go.
-#[derive(Debug, Clone, Default)]
-pub struct ClientMetrics {
-    memory: Gauge,
-    memory_limit: Gauge,
-    dismissed: Counter,
-}
-
-impl ClientMetrics {
-    /// Records how much all clients together may hold, in octets.
-    pub fn set_memory_limit(&self, limit: usize) {
-        self.memory_limit.set(i64::try_from(limit).unwrap_or(i64::MAX));
-    }
-
-    /// Records that a client holds `now` octets instead of `before`.
-    pub fn memory_changed(&self, before: usize, now: usize) {
-        let octets = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-        self.memory.inc_by(octets(now) - octets(before));
-    }
-
-    /// Counts a client that was told to go so that others have room.
-    pub fn dismissed(&self) {
-        self.dismissed.inc();
-    }
 }
 
 impl Metrics {
@@ -98,10 +87,11 @@ impl Metrics {
             flow_get: HistogramFamily::new_with_constructor(histogram),
             flow_post: HistogramFamily::new_with_constructor(histogram),
             snapshot: Arc::default(),
-            reachable: Gauge::default(),
-            open_connections: Gauge::default(),
-            bind_cache_hits: Counter::default(),
-            bind_cache_misses: Counter::default(),
+            build_info: Family::default(),
+            operations: Arc::default(),
+            authentik: AuthentikMetrics::default(),
+            binds: BindMetrics::default(),
+            certificates: Family::default(),
             log_lines_lost: Family::default(),
             directory_damage: Counter::default(),
             clients: ClientMetrics::default(),
@@ -109,7 +99,8 @@ impl Metrics {
         metrics.set_log_lines_lost(0, 0);
         metrics.info.get_or_create(&outpost).set(1);
         metrics.connection.get_or_create(&outpost.connection()).set(0);
-        metrics.reachable.set(1);
+        let build = BuildLabels::from(&outpost);
+        metrics.build_info.get_or_create(&build).set(1);
         metrics.registered()
     }
 
@@ -146,40 +137,14 @@ impl Metrics {
             "Seconds a POST request of a flow took",
             self.flow_post.clone(),
         );
+        registry.register("akldap_build_info", "What is running", self.build_info.clone());
+        self.authentik.register(registry);
+        self.binds.register(registry);
+        self.clients.register(registry);
         registry.register(
-            "akldap_authentik_reachable",
-            "0 while authentik is known to be unreachable",
-            self.reachable.clone(),
-        );
-        registry.register(
-            "akldap_open_connections",
-            "Open client connections",
-            self.open_connections.clone(),
-        );
-        registry.register(
-            "akldap_client_memory_bytes",
-            "Memory held for clients: messages by half, answers not read, running searches",
-            self.clients.memory.clone(),
-        );
-        registry.register(
-            "akldap_client_memory_limit_bytes",
-            "What that may be at most",
-            self.clients.memory_limit.clone(),
-        );
-        registry.register(
-            "akldap_connections_dismissed",
-            "Connections closed so that others have places or memory",
-            self.clients.dismissed.clone(),
-        );
-        registry.register(
-            "akldap_bind_cache_hits",
-            "Binds answered from the cache",
-            self.bind_cache_hits.clone(),
-        );
-        registry.register(
-            "akldap_bind_cache_misses",
-            "Binds in cached mode that asked authentik",
-            self.bind_cache_misses.clone(),
+            "akldap_certificate_expiry_timestamp_seconds",
+            "Unix time at which a certificate in use expires",
+            self.certificates.clone(),
         );
         registry.register(
             "akldap_log_lines_lost",
@@ -191,6 +156,7 @@ impl Metrics {
             "Times the directory in memory was found damaged outside searches, and what was asked counted as not there",
             self.directory_damage.clone(),
         );
+        registry.register_collector(Box::new(Arc::clone(&self.operations)));
         registry.register_collector(Box::new(Arc::clone(&self.snapshot)));
         registry.register_collector(Box::new(ProcessCollector::new()));
         self
@@ -231,11 +197,6 @@ impl Metrics {
         self.connection
             .get_or_create(&self.outpost().connection())
             .set(i64::from(connected));
-    }
-
-    /// Records whether authentik can be reached.
-    pub fn set_reachable(&self, reachable: bool) {
-        self.reachable.set(i64::from(reachable));
     }
 
     /// Records how long a GET request of a flow took, by the component that was answered.
@@ -288,27 +249,49 @@ impl Metrics {
         self.snapshot.read(read, None);
     }
 
-    /// Counts a client connection as open until the guard is dropped.
+    /// WordCounts an LDAP operation that ended with this result code, [`UNANSWERED`] if it has none.
+    pub fn operation(&self, request: RequestType, plan: OperationPlan, code: u8, took: Duration) {
+        self.operations.observe(request, plan, code, took);
+    }
+
+    /// How long operations of this kind took so far.
     #[must_use]
-    pub fn connection_opened(&self) -> OpenConnection {
-        self.open_connections.inc();
-        OpenConnection(self.open_connections.clone())
+    pub fn operations(&self, request: RequestType) -> DurationTally {
+        self.operations.tally(request)
     }
 
-    /// The handles for what clients hold.
+    /// What is counted of clients.
     #[must_use]
-    pub fn clients(&self) -> ClientMetrics {
-        self.clients.clone()
+    pub fn clients(&self) -> &ClientMetrics {
+        &self.clients
     }
 
-    /// Counts a bind answered from the cache.
-    pub fn bind_cache_hit(&self) {
-        self.bind_cache_hits.inc();
+    /// What is counted of binds beside their number.
+    #[must_use]
+    pub fn binds(&self) -> &BindMetrics {
+        &self.binds
     }
 
-    /// Counts a bind in cached mode that had to ask authentik.
-    pub fn bind_cache_miss(&self) {
-        self.bind_cache_misses.inc();
+    /// What is counted of authentik.
+    #[must_use]
+    pub fn authentik(&self) -> &AuthentikMetrics {
+        &self.authentik
+    }
+
+    /// Records when each certificate in use expires, by a name that an admin gave it, in Unix seconds.
+    pub fn set_certificates(&self, certificates: &[(String, i64)]) {
+        self.certificates.clear();
+        for (certificate, expires) in certificates {
+            let certificate = certificate.clone();
+            self.certificates
+                .get_or_create(&CertificateLabels { certificate })
+                .set(*expires);
+        }
+    }
+
+    /// Records how much memory the snapshot in use takes, and how many snapshots are still in memory.
+    pub fn set_snapshots(&self, octets: usize, alive: usize) {
+        self.snapshot.held(octets, alive);
     }
 
     /// Records how many lines the log of the process has lost so far.
@@ -324,7 +307,7 @@ impl Metrics {
         self.directory_damage.inner().store(met, Ordering::Relaxed);
     }
 
-    /// All metrics as OpenMetrics text, to be served as [`CONTENT_TYPE`].
+    /// All metrics as OpenMetrics text, to be served as [`exposition::OPENMETRICS`].
     ///
     /// # Errors
     /// Only when the text cannot be written to memory.
@@ -361,7 +344,7 @@ impl ApplicationMetrics {
         }
     }
 
-    /// Counts a refused request. Looks the counter up, as refusals are not the hot path.
+    /// WordCounts a refused request. Looks the counter up, as refusals are not the hot path.
     pub fn rejected(&self, r#type: RequestType, reason: RejectReason) {
         let labels = RejectedLabels {
             outpost_name: self.outpost_name.clone(),
@@ -370,16 +353,6 @@ impl ApplicationMetrics {
             app: self.app.clone(),
         };
         self.rejected.get_or_create(&labels).inc();
-    }
-}
-
-/// A client connection counted as open.
-#[derive(Debug)]
-pub struct OpenConnection(Gauge);
-
-impl Drop for OpenConnection {
-    fn drop(&mut self) {
-        self.0.dec();
     }
 }
 

@@ -178,7 +178,7 @@ impl Server {
         let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
         let log_limit = Arc::new(LogLimit::default());
         let service = LdapService::new(&outpost, &own, &log_limit, &shutdown)?;
-        let clients = listener::client_table(&own.limits, outpost.metrics().clients());
+        let clients = listener::client_table(&own.limits, outpost.metrics().clients().clone());
         Ok(Self {
             outpost,
             addresses: Addresses::default(),

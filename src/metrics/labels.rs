@@ -72,6 +72,26 @@ pub(super) struct LogLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct BuildLabels {
+    version: String,
+    build: String,
+}
+
+impl From<&OutpostLabels> for BuildLabels {
+    fn from(outpost: &OutpostLabels) -> Self {
+        Self {
+            version: outpost.version.clone(),
+            build: outpost.build.clone(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct CertificateLabels {
+    pub(super) certificate: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct FlowLabels {
     stage: String,
     flow: String,
@@ -104,7 +124,17 @@ pub enum RequestType {
 }
 
 impl RequestType {
-    /// Those whose duration is measured.
+    /// All kinds.
+    pub(super) const ALL: [Self; 6] = [
+        Self::Bind,
+        Self::Search,
+        Self::Unbind,
+        Self::Compare,
+        Self::Extended,
+        Self::Update,
+    ];
+
+    /// Those whose duration is measured under the official name.
     pub(super) const TIMED: [Self; 5] = [
         Self::Bind,
         Self::Search,
@@ -113,7 +143,7 @@ impl RequestType {
         Self::Extended,
     ];
 
-    const fn as_str(self) -> &'static str {
+    pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Bind => "bind",
             Self::Search => "search",

@@ -18,6 +18,8 @@ pub(super) struct SnapshotCollector {
     read_milliseconds: AtomicU64,
     /// The age from which on it is stale: 0 where it comes from the snapshot file.
     stale_after_milliseconds: AtomicU64,
+    octets: AtomicU64,
+    alive: AtomicU64,
 }
 
 impl SnapshotCollector {
@@ -26,6 +28,13 @@ impl SnapshotCollector {
             .store(users.try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
         self.groups
             .store(groups.try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    pub(super) fn held(&self, octets: usize, alive: usize) {
+        self.octets
+            .store(octets.try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.alive
+            .store(alive.try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// `stale_after`: `None` where an earlier process read it.
@@ -63,6 +72,18 @@ impl Collector for SnapshotCollector {
             "akldap_snapshot_groups",
             "Groups served",
             self.groups.load(Ordering::Relaxed),
+        )?;
+        gauge(
+            &mut encoder,
+            "akldap_snapshot_bytes",
+            "Memory that the directory served takes",
+            self.octets.load(Ordering::Relaxed),
+        )?;
+        gauge(
+            &mut encoder,
+            "akldap_snapshots_alive",
+            "Directories in memory: the one served, and older ones that searches still read",
+            self.alive.load(Ordering::Relaxed),
         )?;
         gauge(
             &mut encoder,

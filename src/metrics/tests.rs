@@ -138,19 +138,28 @@ fn own_gauges_follow_the_server() {
     metrics.snapshot_restored(200, 25, SystemTime::now());
     assert_eq!(stale(), Some(1.0), "from the snapshot file");
     metrics.snapshot_read(SystemTime::now() - minute, minute * 2);
-    metrics.bind_cache_hit();
-    metrics.bind_cache_hit();
-    metrics.bind_cache_miss();
-    let first = metrics.connection_opened();
-    let second = metrics.connection_opened();
+    metrics.binds().looked_up(CacheLookup::Hit);
+    metrics.binds().looked_up(CacheLookup::Hit);
+    metrics.binds().looked_up(CacheLookup::Miss);
+    let first = metrics.clients().accepted(Port::Ldap);
+    let second = metrics.clients().accepted(Port::Ldaps);
     drop(first);
     let text = metrics.encode().expect("text");
     assert_eq!(sample(&text, "akldap_snapshot_users"), Some(200.0));
     assert_eq!(sample(&text, "akldap_snapshot_groups"), Some(25.0));
     let age = sample(&text, "akldap_snapshot_age_seconds").expect("an age");
     assert!((60.0..90.0).contains(&age), "{age}");
-    assert_eq!(sample(&text, "akldap_bind_cache_hits_total"), Some(2.0));
-    assert_eq!(sample(&text, "akldap_bind_cache_misses_total"), Some(1.0));
+    let lookups = |outcome| {
+        let series = format!("akldap_bind_cache_lookups_total{{outcome=\"{outcome}\"}}");
+        sample(&text, &series)
+    };
+    assert_eq!(lookups("hit"), Some(2.0));
+    assert_eq!(lookups("miss"), Some(1.0));
+    assert_eq!(
+        lookups("doubtful"),
+        Some(0.0),
+        "all words are there from the start"
+    );
     assert_eq!(sample(&text, "akldap_open_connections"), Some(1.0));
     drop(second);
     assert_eq!(

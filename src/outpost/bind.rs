@@ -30,7 +30,7 @@ use zeroize::Zeroizing;
 
 use crate::config::BindConfig;
 use crate::logging::audit::RequestId;
-use crate::metrics::RejectReason;
+use crate::metrics::{RejectReason, Turns};
 use akldap_authentik::{Client, Mode, RequestIds};
 use akldap_ldap::dn::Name;
 use akldap_ldap::response::{LdapResult, ResultCode};
@@ -110,7 +110,7 @@ impl Binds {
             cached_mode: Arc::new(cached_mode),
             recheck,
             unbinder: Arc::new(Unbinder::new(parts, unneeded)),
-            records: BindRecords::new(Arc::clone(&parts.providers)),
+            records: BindRecords::new(Arc::clone(&parts.providers), Arc::clone(&parts.metrics)),
         }
     }
 
@@ -215,7 +215,12 @@ impl Binds {
         answer.after(asked.take())
     }
 
-    /// Counts a finished bind under the official names, and records it.
+    /// How many binds wait for their turn at authentik, and for how long, and how many have one.
+    pub(super) fn turns(&self) -> Turns {
+        self.judge.turns()
+    }
+
+    /// Counts a finished bind, and records it.
     pub fn observe(&self, request: RequestId, answer: &BindAnswer, took: Duration) {
         self.records.finished(request, answer, took);
     }

@@ -14,6 +14,7 @@ use rustls::sign::CertifiedKey;
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::config::TlsFiles;
 use akldap_authentik::Client;
@@ -59,6 +60,8 @@ enum Fallback {
 /// A certificate from authentik that is in use.
 #[derive(Clone, Debug)]
 struct Loaded {
+    /// Its name in authentik.
+    name: String,
     fingerprint: Option<String>,
     key: Arc<CertifiedKey>,
 }
@@ -101,6 +104,27 @@ impl CertificateTable {
                 .get(&name.trim_end_matches('.').to_ascii_lowercase())
         });
         Arc::clone(named.unwrap_or(&choice.default))
+    }
+
+    /// When those in use expire, in seconds since 1970, by their names in authentik; one of our own or from files by a word.
+    pub fn expiries(&self) -> Vec<(String, i64)> {
+        let default = Arc::clone(&self.choice.load().default);
+        let loaded = self.lock();
+        let mut expiries: Vec<_> = loaded
+            .values()
+            .filter_map(|loaded| Some((loaded.name.clone(), expiry(&loaded.key)?)))
+            .collect();
+        let is_loaded = loaded.values().any(|loaded| Arc::ptr_eq(&loaded.key, &default));
+        drop(loaded);
+        if !is_loaded && let Some(expires) = expiry(&default) {
+            let name = match self.files {
+                Some(_) => "files",
+                None => "self-signed",
+            };
+            expiries.push((name.to_owned(), expires));
+        }
+        expiries.sort();
+        expiries
     }
 
     /// Fetches what changed and puts it in place. A certificate that cannot be had or used keeps its predecessor.
@@ -258,6 +282,12 @@ impl CertificateTable {
     }
 }
 
+/// When a certificate expires, in seconds since 1970.
+fn expiry(key: &CertifiedKey) -> Option<i64> {
+    let (_, certificate) = X509Certificate::from_der(key.cert.first()?).ok()?;
+    Some(certificate.validity().not_after.timestamp())
+}
+
 /// A provider's TLS server name as clients send it (RFC 6066 section 3): a DNS name in its ASCII form, without a
 /// trailing dot. `None`: there is none. `Err`: it cannot be one, and why.
 fn server_name(text: &str) -> Result<Option<String>, &'static str> {
@@ -292,6 +322,7 @@ async fn load(client: &Client, uuid: &str, known: Option<&Loaded>) -> Result<Loa
         "certificate loaded"
     );
     Ok(Loaded {
+        name: pair.name,
         fingerprint,
         key: Arc::new(key),
     })
@@ -337,5 +368,12 @@ mod tests {
             &table.choose(None),
             &table.choose(Some("ldap.example.org"))
         ));
+        let expiries = table.expiries();
+        let [(name, expires)] = expiries.as_slice() else {
+            panic!("{expiries:?}");
+        };
+        assert_eq!(name, "self-signed");
+        let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+        assert!(*expires > i64::try_from(now).unwrap(), "{expires}");
     }
 }

@@ -107,6 +107,18 @@ impl CurrentDirectory {
             || self.generations.is_before(snapshot)
     }
 
+    /// Octets that the directory takes in all its shapes.
+    pub(super) fn memory(&self) -> usize {
+        let served = self.served.load();
+        let snapshots = served.iter().flat_map(|served| served.snapshots());
+        snapshots.map(|snapshot| snapshot.memory()).sum()
+    }
+
+    /// How many directories are in memory, each shape for itself.
+    pub(super) fn alive(&self) -> usize {
+        self.generations.alive()
+    }
+
     /// Changes when searches have to look whether theirs may still be read.
     pub fn retirements(&self) -> watch::Receiver<u64> {
         self.generations.retirements()
@@ -152,6 +164,7 @@ impl CurrentDirectory {
             return Ok(Vec::new());
         };
         let (served, warnings) = Served::new(Arc::clone(&before.base), &shapes, Some(&before))?;
+        self.generations.installed(served.snapshots());
         self.served.store(Some(Arc::new(served)));
         self.generations.look_again();
         Ok(warnings)
@@ -164,6 +177,7 @@ impl CurrentDirectory {
         let (users, groups) = (snapshot.user_count(), snapshot.group_count());
         // A user fetched into a directory does not make the rest of it any newer.
         self.metrics.snapshot_installed(users, groups);
+        self.generations.installed(next.served.snapshots());
         let before = self.served.swap(Some(Arc::new(next.served)));
         self.changes.note(self.generation() + 1, || {
             let before = before.as_deref()?;
@@ -204,13 +218,14 @@ impl CurrentDirectory {
     /// knows nothing of what happened since. It has only the default shape until others are [wanted](Self::want) anew.
     pub(super) fn restore(&self, snapshot: Snapshot, read: SystemTime) -> bool {
         let (users, groups) = (snapshot.user_count(), snapshot.group_count());
-        let restored = Served::unshaped(snapshot);
+        let restored = Arc::new(Served::unshaped(snapshot));
         let before = self
             .served
-            .compare_and_swap(&None::<Arc<Served>>, Some(Arc::new(restored)));
+            .compare_and_swap(&None::<Arc<Served>>, Some(Arc::clone(&restored)));
         if before.is_some() {
             return false;
         }
+        self.generations.installed(restored.snapshots());
         self.metrics.snapshot_restored(users, groups, read);
         self.status.directory_restored(read);
         true

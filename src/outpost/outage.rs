@@ -152,7 +152,7 @@ impl Outage {
                 continue;
             };
             self.state(error.to_string());
-            self.metrics.set_reachable(false);
+            self.metrics.authentik().set_reachable(false);
             // Right after the start the snapshot file is still being read.
             let _ = timeout(FILE_TIME, self.file_read.cancelled()).await;
             let kept = self.what_works();
@@ -168,7 +168,7 @@ impl Outage {
                 }
             }
             self.lift();
-            self.metrics.set_reachable(true);
+            self.metrics.authentik().set_reachable(true);
             over = clock::now();
             // Neither loop has to wait for the end of its pause.
             self.requests.update();

@@ -10,11 +10,12 @@ use crate::config::Config;
 use crate::logging::LogControl;
 use crate::metrics::Metrics;
 use akldap_authentik::Client;
-use akldap_authentik::flow::{Executor, FlowMethod, FlowObserver, FlowStep};
+use akldap_authentik::flow::Executor;
 
 use super::access::{Logins, UnneededSession};
 use super::bind::cache::BindCache;
 use super::bind::parts::BindParts;
+use super::call_timings::CallTimings;
 use super::capabilities::Capabilities;
 use super::certificates::CertificateTable;
 use super::directory::CurrentDirectory;
@@ -65,21 +66,22 @@ impl Parts {
         unneeded: mpsc::Sender<UnneededSession>,
         outside: Outside,
     ) -> Result<Self, OutpostError> {
+        let timings = Arc::new(CallTimings(Arc::clone(&metrics)));
         let mut settings = config.client_settings();
         settings.time_of_day = outside.time_of_day;
+        settings.call_observer = Some(Arc::clone(&timings) as _);
         let client = match outside.transport {
             Some(transport) => Client::over(transport, settings)?,
             None => Client::new(settings)?,
         };
-        let timings = FlowTimings(Arc::clone(&metrics));
-        let executor = Executor::new(client.clone(), Arc::new(timings));
+        let executor = Executor::new(client.clone(), timings);
         let status = Arc::new(Status::default());
         let requests = Arc::new(RefreshRequests::default());
         let file_read = CancellationToken::new();
         let certificates = CertificateTable::new(config.tls.files.as_ref())?;
         let release = KnownRelease::new(client.clone(), config.bind.mfa_second_try);
         let logins = Arc::new(Logins::new(unneeded, outside.time_of_day));
-        let cache = Arc::new(BindCache::new(&config.bind));
+        let cache = Arc::new(BindCache::new(&config.bind, metrics.binds().clone()));
         let providers = Providers::new(
             config.providers.clone(),
             capabilities,
@@ -119,6 +121,11 @@ impl Parts {
             metrics,
             file_read,
         })
+    }
+
+    /// How many binds are kept.
+    pub(super) fn cached_binds(&self) -> u64 {
+        self.cache.count()
     }
 
     /// What binds need.
@@ -218,18 +225,6 @@ impl Parts {
             directory: Arc::clone(&self.directory),
             users: Arc::clone(&self.users),
             status: Arc::clone(&self.status),
-        }
-    }
-}
-
-/// Feeds the official flow timing metrics.
-struct FlowTimings(Arc<Metrics>);
-
-impl FlowObserver for FlowTimings {
-    fn step(&self, step: &FlowStep<'_>) {
-        match step.method {
-            FlowMethod::Get => self.0.flow_get(step.component, step.flow, step.duration),
-            FlowMethod::Post => self.0.flow_post(step.component, step.flow, step.duration),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod assembly;
 pub(super) mod configuration;
+mod counted;
 mod failure;
 pub(super) mod flows;
 mod load;
@@ -24,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, RefreshKind, RefreshOutcome};
 use akldap_authentik::Client;
 use akldap_authentik::lists::ScanOptions;
 use akldap_directory::CustomPolicy;
@@ -36,6 +37,7 @@ use super::outpost_uuid::OutpostUuid;
 use super::snapshot_file::SnapshotFile;
 use super::status::Status;
 use configuration::ConfigurationRefresh;
+use counted::CountedSource;
 use failure::FailedRefresh;
 use flows::FlowPlanning;
 use load::{Coverage, LoadOptions, Loader};
@@ -111,7 +113,7 @@ impl DirectoryRefresh {
         let mut loader = Loader::default();
         let mut coverage = Coverage::Full;
         let load = self.settings.load(self.client.settings().time_of_day);
-        let source = Watched {
+        let watched = Watched {
             client: &self.client,
             progress: self.status.load_progress(),
         };
@@ -123,11 +125,14 @@ impl DirectoryRefresh {
             _ = self.uuid.known() => {}
         }
         loop {
+            let (source, began) = (CountedSource::new(&watched), Instant::now());
             let refreshed = tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return,
                 refreshed = loader.refresh(&source, &*self.users, &load, coverage) => refreshed,
             };
+            let done = refreshed.as_ref().ok().map(|refreshed| refreshed.coverage);
+            self.count(done, coverage, began.elapsed(), &source);
             let wait = match refreshed {
                 Ok(refreshed) => {
                     (failures, last_good) = (0, Instant::now());
@@ -183,6 +188,27 @@ impl DirectoryRefresh {
                 .max(asked)
                 .max(if due { Coverage::Full } else { Coverage::Changes });
         }
+    }
+
+    /// Counts a refresh: by what it covered if it is `done`, else by what it was to cover.
+    fn count(
+        &self,
+        done: Option<Coverage>,
+        wanted: Coverage,
+        took: Duration,
+        source: &CountedSource<'_, Watched<'_>>,
+    ) {
+        let kind = match done.unwrap_or(wanted) {
+            Coverage::Changes => RefreshKind::Changes,
+            Coverage::Full => RefreshKind::Full,
+        };
+        let outcome = match done {
+            Some(_) => RefreshOutcome::Done,
+            None => RefreshOutcome::Failed,
+        };
+        let metrics = self.metrics.authentik();
+        metrics.refreshed(kind, outcome, took);
+        metrics.read(kind, source.rows(), source.requests());
     }
 
     /// Waits for an event, and a moment longer.

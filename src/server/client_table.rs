@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::metrics::ClientMetrics;
+use crate::metrics::{ClientMetrics, Limit};
 use crate::outpost::bind::Origin;
 
 mod client;
@@ -249,7 +249,10 @@ impl TableState {
         if client.dismissal.set(dismissal).is_ok() {
             self.leaving += 1;
             self.told = Some(now);
-            metrics.dismissed();
+            metrics.dismissed(match dismissal {
+                Dismissal::Place => Limit::MaxConnections,
+                Dismissal::Memory { .. } => Limit::ClientMemoryLimit,
+            });
             client.dismissed.cancel();
         }
     }

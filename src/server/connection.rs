@@ -12,6 +12,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::AsyncWriteExt;
 use tokio_util::sync::CancellationToken;
 
+use crate::metrics::{ClientMetrics, Limit};
 use crate::outpost::access::Ending;
 use crate::outpost::bind::BindAnswer;
 
@@ -107,7 +108,9 @@ impl<S: RecordStream> Connection<'_, S> {
         loop {
             self.note();
             match self.next_event().await {
-                WakeUp::Read(Err(_)) | WakeUp::Wrote(Err(_)) | WakeUp::Expired(Expired::Stalled) => {
+                WakeUp::Read(Err(_)) | WakeUp::Wrote(Err(_)) => return End::Closed,
+                WakeUp::Expired(Expired::Stalled) => {
+                    self.limit_reached(Limit::WriteTimeout);
                     return End::Closed;
                 }
                 WakeUp::Read(Ok(0)) => self.dispatcher.input_ended(),
@@ -116,6 +119,8 @@ impl<S: RecordStream> Connection<'_, S> {
                     self.dispatcher.process();
                 }
                 WakeUp::Wrote(Ok(_)) => {
+                    let sent = self.dispatcher.output.take_sent();
+                    self.metrics().sent(sent);
                     self.deadlines.took();
                     if self.dispatcher.output.tidy() {
                         self.dispatcher.process();
@@ -147,12 +152,22 @@ impl<S: RecordStream> Connection<'_, S> {
                     self.dispatcher.dismiss(&result);
                 }
                 WakeUp::Expired(Expired::Slow) => {
+                    self.limit_reached(match self.dispatcher.session.identity {
+                        Some(_) => Limit::MessageTimeout,
+                        None => Limit::HandshakeTimeout,
+                    });
                     let (session, log_limit) = (&*self.dispatcher.session, self.surroundings.log_limit);
                     let result = disconnection::slow(session, log_limit);
                     self.dispatcher.disconnect(&result);
                 }
-                WakeUp::Expired(Expired::Unbound) => self.dispatcher.disconnect(&disconnection::unbound()),
-                WakeUp::Expired(Expired::Idle) => self.dispatcher.disconnect(&disconnection::idle()),
+                WakeUp::Expired(Expired::Unbound) => {
+                    self.limit_reached(Limit::MaxConnections);
+                    self.dispatcher.disconnect(&disconnection::unbound());
+                }
+                WakeUp::Expired(Expired::Idle) => {
+                    self.limit_reached(Limit::IdleTimeout);
+                    self.dispatcher.disconnect(&disconnection::idle());
+                }
             }
             if self.dispatcher.state() == ConnectionPhase::ShuttingDown && !self.dispatcher.is_busy() {
                 self.dispatcher.disconnect(&disconnection::shutting_down());
@@ -248,6 +263,14 @@ impl<S: RecordStream> Connection<'_, S> {
             self.dispatcher.session.identity.is_some(),
             self.dispatcher.is_binding(),
         );
+    }
+
+    fn metrics(&self) -> &ClientMetrics {
+        self.dispatcher.session.outpost.metrics().clients()
+    }
+
+    fn limit_reached(&self, limit: Limit) {
+        self.metrics().limit_reached(limit);
     }
 
     /// Whether the client, which sends no more, is most likely gone.

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::metrics::HandshakeFailure;
+
 /// Why there is no TLS.
 #[derive(Debug)]
 pub(super) enum HandshakeError {
@@ -9,6 +11,43 @@ pub(super) enum HandshakeError {
     WrongProtocol(Option<&'static str>),
     /// The handshake failed.
     Tls(io::Error),
+}
+
+impl HandshakeError {
+    /// What it counts as.
+    pub(super) fn reason(&self) -> HandshakeFailure {
+        use rustls::AlertDescription::{
+            BadCertificate, CertificateExpired, CertificateUnknown, HandshakeFailure as NothingInCommon,
+            InsufficientSecurity, ProtocolVersion, UnknownCA,
+        };
+        let Self::Tls(error) = self else {
+            return HandshakeFailure::NotTls;
+        };
+        match tls_error(error) {
+            Some(rustls::Error::AlertReceived(
+                UnknownCA | BadCertificate | CertificateUnknown | CertificateExpired,
+            )) => HandshakeFailure::CertificateRefused,
+            Some(
+                rustls::Error::PeerIncompatible(_)
+                | rustls::Error::AlertReceived(ProtocolVersion | InsufficientSecurity | NothingInCommon),
+            ) => HandshakeFailure::NothingInCommon,
+            None if matches!(
+                error.kind(),
+                io::ErrorKind::UnexpectedEof
+                    | io::ErrorKind::ConnectionReset
+                    | io::ErrorKind::ConnectionAborted
+                    | io::ErrorKind::BrokenPipe
+            ) =>
+            {
+                HandshakeFailure::Closed
+            }
+            _ => HandshakeFailure::Other,
+        }
+    }
+}
+
+fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
 }
 
 impl From<io::Error> for HandshakeError {
@@ -20,10 +59,7 @@ impl From<io::Error> for HandshakeError {
 /// What an admin can do about a failed handshake.
 pub(super) fn hint(error: &io::Error) -> &'static str {
     use rustls::AlertDescription::{BadCertificate, CertificateExpired, CertificateUnknown, UnknownCA};
-    let inner = error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    match inner {
+    match tls_error(error) {
         Some(rustls::Error::AlertReceived(
             UnknownCA | BadCertificate | CertificateUnknown | CertificateExpired,
         )) => {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use axum::Json;
 use axum::Router;
 use axum::extract::{RawQuery, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use serde::Serialize;
@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::logging;
-use crate::metrics;
+use crate::metrics::exposition;
 use crate::outpost::Outpost;
 use crate::outpost::outage::Details;
 use crate::outpost::sound;
@@ -136,12 +136,20 @@ fn router(outpost: Arc<Outpost>) -> Router {
         .with_state(outpost)
 }
 
-async fn show_metrics(State(outpost): State<Arc<Outpost>>) -> Response {
+async fn show_metrics(State(outpost): State<Arc<Outpost>>, headers: HeaderMap) -> Response {
     let lost = logging::lost();
     outpost.metrics().set_log_lines_lost(lost.audit, lost.other);
     outpost.metrics().set_directory_damage(sound::damage_met());
+    outpost.measure();
+    let mut accepted = headers.get_all(header::ACCEPT).iter();
+    let openmetrics = accepted.any(|accept| accept.to_str().is_ok_and(exposition::wants_openmetrics));
     match outpost.metrics().encode() {
-        Ok(text) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
+        Ok(text) if openmetrics => ([(header::CONTENT_TYPE, exposition::OPENMETRICS)], text).into_response(),
+        Ok(text) => (
+            [(header::CONTENT_TYPE, exposition::PLAIN)],
+            exposition::plain(&text),
+        )
+            .into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
 }

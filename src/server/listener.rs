@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 use akldap_authentik::Backoff;
 
 use crate::config::LimitConfig;
-use crate::metrics::ClientMetrics;
+use crate::metrics::{ClientMetrics, Limit};
 
 use super::available;
 use super::client_table::{ClientTable, MemoryBudget, Permit};
@@ -71,6 +71,7 @@ impl Ports {
                         biased;
                         place = &mut place => place,
                         () = std::future::ready(()) => {
+                            self.service.metrics().limit_reached(Limit::MaxConnections);
                             if full.is_due() {
                                 tracing::warn!("all connections are in use; further clients wait until one closes \
                                     (AUTHENTIK_LDAP__MAX_CONNECTIONS, --max-connections)");

@@ -11,10 +11,10 @@ mod root_dse;
 pub(crate) mod search;
 mod update;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::clock;
-use crate::metrics::{RejectReason, RequestType};
+use crate::metrics::{OperationPlan, RejectReason, RequestType, UNANSWERED};
 use crate::outpost::Capabilities;
 use akldap_ldap::message::{Message, Operation, OperationError, OperationKind};
 use akldap_ldap::response::{self, ResultCode};
@@ -40,18 +40,22 @@ pub(super) fn run(session: &LdapSession, message: &Message<'_>, busy: bool) -> O
     if traces::is_on() && !is_recorded {
         trace(session, message, &outcome, started);
     }
+    let kind = message.operation.kind();
+    match &outcome {
+        Outcome::Answer(answer) => count(session, kind, answer.result.code.number(), clock::since(started)),
+        Outcome::StartTls => count(session, kind, ResultCode::Success.number(), clock::since(started)),
+        Outcome::Close => count(session, kind, UNANSWERED, clock::since(started)),
+        // Counted when they end.
+        Outcome::Search(_) | Outcome::Bound { .. } | Outcome::Bind { .. } | Outcome::Cancel(_) => {}
+        // It has no answer, and what it ends is not counted either.
+        Outcome::Abandon(_) => {}
+    }
     if let Outcome::Answer(answer) = &outcome {
         let name = match &message.operation {
             Operation::Bind(request) => request.name,
             _ => &[],
         };
-        count_refusal(
-            session,
-            message.message_id,
-            message.operation.kind(),
-            name,
-            answer,
-        );
+        count_refusal(session, message.message_id, kind, name, answer);
     }
     outcome
 }
@@ -102,8 +106,25 @@ pub(super) fn malformed(
         _ => RejectReason::ProtocolError,
     };
     let answer = Answer::refused(reason, ResultCode::ProtocolError, text);
+    count(session, kind, answer.result.code.number(), Duration::ZERO);
     count_refusal(session, message_id, kind, &[], &answer);
     Outcome::Answer(answer)
+}
+
+/// Counts an operation that is over, whatever the official names count.
+pub(super) fn count(session: &LdapSession, kind: OperationKind, code: u8, took: Duration) {
+    let (request, plan) = match kind {
+        OperationKind::Bind => (RequestType::Bind, OperationPlan::AtOnce),
+        OperationKind::Search => (RequestType::Search, OperationPlan::None),
+        OperationKind::Compare => (RequestType::Compare, OperationPlan::None),
+        OperationKind::Extended => (RequestType::Extended, OperationPlan::None),
+        OperationKind::Unbind => (RequestType::Unbind, OperationPlan::None),
+        OperationKind::Add | OperationKind::Modify | OperationKind::Delete | OperationKind::ModifyDn => {
+            (RequestType::Update, OperationPlan::None)
+        }
+        OperationKind::Abandon => return,
+    };
+    session.outpost.metrics().operation(request, plan, code, took);
 }
 
 /// Counts an answer that refuses, and records that of a bind; `name` is the one it was for, where it could be read.

@@ -12,6 +12,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
+use crate::metrics::{ClientMetrics, HandshakeFailure, Limit, Port, Protection};
 use crate::outpost::Outpost;
 use crate::outpost::bind::Origin;
 use akldap_ldap::response::{self, LdapResult, ResultCode};
@@ -21,11 +22,12 @@ use super::config::ServerConfig;
 use super::connection::{self, End, Surroundings};
 use super::handshake_error::{HandshakeError, hint};
 use super::log_limit::{LogLimit, Topic};
+use super::proxy::{self, ProxyError};
 use super::rewind::Rewind;
 use super::session::LdapSession;
 use super::socket::Socket;
+use super::tls;
 use super::wrong_protocol::{self, Expected};
-use super::{proxy, tls};
 
 /// Serves the connections of every LDAP port.
 pub(super) struct LdapService {
@@ -60,6 +62,11 @@ impl LdapService {
         }))
     }
 
+    /// What is counted of clients.
+    pub(super) fn metrics(&self) -> &ClientMetrics {
+        self.outpost.metrics().clients()
+    }
+
     /// Waits for the server to end.
     pub(super) fn ended(&self) -> WaitForCancellationFuture<'_> {
         self.shutdown.cancelled()
@@ -76,7 +83,8 @@ impl LdapService {
         let config = &self.config;
         let connection = self.connections.fetch_add(1, Ordering::Relaxed) + 1;
         let deadline = Instant::now() + config.limits.handshake_timeout;
-        let _open = self.outpost.metrics().connection_opened();
+        let port = if implicit_tls { Port::Ldaps } else { Port::Ldap };
+        let _open = self.metrics().accepted(port);
         stream.send_at_once();
         let trust = proxy::TrustedPeers {
             networks: &config.listen.trusted_proxies,
@@ -98,6 +106,9 @@ impl LdapService {
                 (origin, accepted.tls, accepted.stream)
             }
             Err(error) => {
+                if matches!(error, ProxyError::TimedOut) {
+                    self.metrics().limit_reached(Limit::HandshakeTimeout);
+                }
                 tracing::debug!(connection, %peer, %error, "connection given up");
                 return;
             }
@@ -113,8 +124,10 @@ impl LdapService {
         }
         let mut session = self.session(connection, origin, tls);
         let surroundings = self.surroundings(Expected::Ldap, 0);
+        let protection = if tls { Protection::Proxy } else { Protection::Clear };
+        let serving = self.metrics().serving(port, protection);
         let end = connection::serve(stream, &mut session, &mut permit, &surroundings).await;
-        drop(session);
+        drop((session, serving));
         if let End::StartTls(stream) = end {
             let deadline = Instant::now() + config.limits.handshake_timeout;
             Box::pin(self.secure(
@@ -164,6 +177,7 @@ impl LdapService {
     /// Ends a connection of an address that has too many. Under TLS there is nothing that could be said in time.
     fn refuse<S: Socket>(&self, client: IpAddr, stream: &Rewind<S>, implicit_tls: bool) {
         let limit = self.config.limits.max_connections_per_address;
+        self.metrics().limit_reached(Limit::MaxConnectionsPerAddress);
         if self
             .log_limit
             .is_news(client, Topic::TooMany, crate::clock::now())
@@ -207,12 +221,27 @@ impl LdapService {
         };
         let stream = match shaken {
             Ok(Ok(stream)) => stream,
-            Ok(Err(failure)) => return self.tell(connection, client, &failure),
+            Ok(Err(failure)) => {
+                self.metrics().handshake_failed(failure.reason());
+                return self.tell(connection, client, &failure);
+            }
             Err(_) => {
+                self.metrics().handshake_failed(HandshakeFailure::TooLong);
+                self.metrics().limit_reached(Limit::HandshakeTimeout);
                 tracing::debug!(connection, %client, "the TLS handshake took too long");
                 return;
             }
         };
+        let version = match stream.get_ref().1.protocol_version() {
+            Some(rustls::ProtocolVersion::TLSv1_2) => Protection::Tls12,
+            _ => Protection::Tls13,
+        };
+        self.metrics().handshake(version);
+        let port = match expected {
+            Expected::Ldaps => Port::Ldaps,
+            _ => Port::Ldap,
+        };
+        let _serving = self.metrics().serving(port, version);
         let mut session = self.session(connection, origin, true);
         // StartTLS is refused under TLS, so the conversation can only end.
         let surroundings = self.surroundings(Expected::Inside, TLS_STATE);

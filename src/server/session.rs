@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use crate::config::LimitConfig;
 use crate::logging::audit::RequestId;
-use crate::metrics::ApplicationMetrics;
+use crate::metrics::{ApplicationMetrics, Limit};
 use crate::outpost::Outpost;
 use crate::outpost::access::Identity;
 use crate::outpost::bind::Origin;
+use akldap_ldap::frame::FrameError;
 
 use super::config::ServerConfig;
 
@@ -63,6 +64,19 @@ impl LdapSession {
             limits.max_message_size
         } else {
             limits.max_message_size_unbound
+        }
+    }
+
+    /// Counts a message that is larger than it may be.
+    pub(super) fn count_limit_of_frame(&self, error: &FrameError) {
+        if matches!(error, FrameError::TooLarge { .. }) {
+            self.outpost
+                .metrics()
+                .clients()
+                .limit_reached(match self.identity {
+                    Some(_) => Limit::MaxMessageSize,
+                    None => Limit::MaxMessageSizeUnbound,
+                });
         }
     }
 

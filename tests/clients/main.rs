@@ -36,6 +36,7 @@ mod operations;
 mod perl;
 mod phpldapadmin;
 mod postfix;
+mod prometheus;
 mod python;
 mod readme;
 mod ruby;

@@ -7,6 +7,7 @@
 mod authentik;
 mod golden;
 mod logs_page;
+mod metrics;
 mod official;
 mod readiness_page;
 mod search_oracle;

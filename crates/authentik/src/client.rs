@@ -15,9 +15,11 @@ use reqwest::Method;
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue, ORIGIN, REFERER,
 };
+use tokio::time::Instant;
 use url::Url;
 use zeroize::Zeroizing;
 
+use super::call::{self, Call, CallOutcome};
 use super::contact::Contact;
 use super::cookie::CookieJar;
 use super::endpoint::Endpoint;
@@ -233,6 +235,10 @@ impl Client {
     ) -> Result<HttpAnswer, ApiError> {
         let limit = kind.timeout(&self.inner.settings);
         let name = without_query(&url).to_owned();
+        let (endpoint, began) = (
+            call::endpoint(self.inner.endpoint.path_within_api(&url)),
+            Instant::now(),
+        );
         let request = self.request(credentials, method, url.clone(), caller, body, kind.max_bytes());
         let result = match tokio::time::timeout(limit, self.inner.transport.call(request)).await {
             Ok(result) => result.map(|reply| HttpAnswer {
@@ -249,6 +255,17 @@ impl Client {
         };
         if let Ok(answer) = &result {
             request_ids::note(|| answer.request_id());
+        }
+        if let Some(observer) = &self.inner.settings.call_observer {
+            let outcome = match &result {
+                Ok(answer) => CallOutcome::Status(answer.status),
+                Err(error) => CallOutcome::of_error(error),
+            };
+            observer.called(&Call {
+                endpoint,
+                outcome,
+                duration: began.elapsed(),
+            });
         }
         match &result {
             Ok(answer) if answer.is_starting() => self.inner.contact.failed(),

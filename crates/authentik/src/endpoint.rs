@@ -90,6 +90,13 @@ impl Endpoint {
         url
     }
 
+    /// The path of an API URL behind what [`api`](Self::api) puts before it; empty for any other.
+    pub(crate) fn path_within_api<'a>(&self, url: &'a Url) -> &'a str {
+        let path = url.path().strip_prefix(self.base.path());
+        path.and_then(|path| path.strip_prefix("api/v3/"))
+            .unwrap_or_default()
+    }
+
     /// The executor URL of a flow with the given raw query, byte for byte.
     pub(crate) fn executor(&self, slug: &str, query: &str) -> Url {
         let mut url = self.api("flows/executor/");

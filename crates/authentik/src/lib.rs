@@ -44,6 +44,7 @@
 mod access;
 mod api;
 mod backoff;
+mod call;
 mod certificate;
 mod client;
 mod clock;
@@ -75,6 +76,7 @@ mod version;
 pub use access::{AccessCheck, Me};
 pub use api::{GroupsQuery, RawPage, UsersQuery};
 pub use backoff::Backoff;
+pub use call::{Call, CallObserver, CallOutcome};
 pub use certificate::CertificateKeyPair;
 pub use client::Client;
 pub use contact::Contact;

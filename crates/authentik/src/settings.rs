@@ -4,10 +4,13 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use secrecy::SecretString;
 use url::Url;
+
+use super::call::CallObserver;
 
 /// How to reach authentik. Every duration is a limit on one call.
 #[derive(Clone)]
@@ -41,6 +44,8 @@ pub struct Settings {
     pub plain_session_cookie: bool,
     /// The time of day, by which authentik's dates are told from now. All other times pass on tokio's clock.
     pub time_of_day: fn() -> SystemTime,
+    /// Who is told of each call.
+    pub call_observer: Option<Arc<dyn CallObserver>>,
 }
 
 impl Settings {
@@ -60,6 +65,7 @@ impl Settings {
             duo_timeout: Duration::from_secs(75),
             flow_timeout: Duration::from_secs(60),
             plain_session_cookie: false,
+            call_observer: None,
             time_of_day: SystemTime::now,
         }
     }

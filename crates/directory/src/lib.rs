@@ -114,6 +114,7 @@ pub use index::people::{NameField, login_key, without_white_space_around};
 pub use index::snapshot::{Snapshot, UserSummary};
 pub use model::number::{GroupIx, UserIx, WrongNumber};
 pub use model::record::UserRdn;
+pub use plan::outline::PlanKind;
 pub use schema::password_attributes;
 pub use search::bounds::SearchLimits;
 pub use search::compare::{compare, compare_entry};

@@ -68,6 +68,14 @@ pub enum ResultCode {
     CannotCancel = 121,
 }
 
+impl ResultCode {
+    /// The number, as it is sent.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+}
+
 /// The LDAPResult every final response carries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LdapResult {
@@ -97,7 +105,7 @@ impl LdapResult {
     }
 
     fn write(&self, out: &mut Vec<u8>) {
-        ber::write_integer(out, ber::ENUMERATED, i64::from(self.code as u8));
+        ber::write_integer(out, ber::ENUMERATED, i64::from(self.code.number()));
         ber::write_element(out, ber::OCTET_STRING, &self.matched_dn);
         ber::write_element(out, ber::OCTET_STRING, self.diagnostic_message.as_bytes());
     }

@@ -121,6 +121,7 @@ const PACKAGES: &[(&str, &[&str])] = &[
     ("pamtester", &["pamtester"]),
     ("php-cli php-ldap php-mbstring php-xml", &["php"]),
     ("postfix-ldap", &["postmap", "postfix-ldap"]),
+    ("prometheus", &["prometheus", "promtool"]),
     ("python3-ldap", &["ldap"]),
     ("python3-ldap3", &["ldap3"]),
     ("ruby-net-ldap", &["net/ldap"]),

@@ -34,6 +34,7 @@ pub mod recordings;
 pub mod released;
 pub mod scenery;
 pub mod stage;
+pub mod used;
 
 use std::path::{Path, PathBuf};
 

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::metrics::RejectReason;
+use crate::metrics::{OperationPlan, RejectReason};
 use crate::outpost::access::Identity;
 use crate::outpost::provider::Provider;
 use akldap_ldap::response::{LdapResult, ResultCode};
@@ -18,6 +18,7 @@ pub struct BindAnswer {
     client: IpAddr,
     /// What authentik calls the requests that it was asked with.
     asked: Vec<String>,
+    plan: OperationPlan,
 }
 
 #[derive(Debug)]
@@ -44,6 +45,7 @@ impl BindAnswer {
             outcome: BindOutcome::Granted(Arc::new(identity)),
             client,
             asked: Vec::new(),
+            plan: OperationPlan::AtOnce,
         }
     }
 
@@ -74,12 +76,22 @@ impl BindAnswer {
             outcome: BindOutcome::Refused(details),
             client,
             asked: Vec::new(),
+            plan: OperationPlan::AtOnce,
         }
     }
 
-    /// The same, after these requests to authentik.
+    /// The same, after these requests to authentik, or none for which there was a turn.
     pub(super) fn after(self, asked: Vec<String>) -> Self {
-        Self { asked, ..self }
+        Self {
+            asked,
+            plan: OperationPlan::Authentik,
+            ..self
+        }
+    }
+
+    /// How it was found, for the metrics.
+    pub(super) fn plan(&self) -> OperationPlan {
+        self.plan
     }
 
     /// What authentik calls the requests that it was asked with, where anybody wants to know.

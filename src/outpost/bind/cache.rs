@@ -6,14 +6,16 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwapOption;
+use moka::notification::RemovalCause;
 use moka::sync::Cache;
 
 use crate::clock;
 use crate::config::BindConfig;
+use crate::metrics::{BindMetrics, CacheEviction};
 use crate::outpost::access::Login;
 use crate::outpost::provider::Provider;
 use crate::outpost::sound::sound;
@@ -119,6 +121,8 @@ struct KeptLogin {
     number: u64,
     /// Until then nobody doubts the password although the users cannot be read; milliseconds since the cache's epoch.
     proved_until: AtomicU64,
+    /// Why it is taken out, for metrics; unset where it leaves by itself.
+    ended: OnceLock<CacheEviction>,
 }
 
 /// A success that is kept, and what has to be found out before it counts.
@@ -155,7 +159,7 @@ pub(in crate::outpost) struct BindCache {
 }
 
 impl BindCache {
-    pub(in crate::outpost) fn new(config: &BindConfig) -> Self {
+    pub(in crate::outpost) fn new(config: &BindConfig, metrics: BindMetrics) -> Self {
         let mut secret = [0; 32];
         // Without random numbers the process does not get this far: the outpost's own key comes first.
         let _ = aws_lc_rs::rand::fill(&mut secret);
@@ -172,7 +176,17 @@ impl BindCache {
             next_reproof: AtomicU64::new(0),
             entries: Cache::builder()
                 .max_capacity(MAX_ENTRIES)
-                .eviction_listener(|_key, entry: Arc<KeptLogin>, _cause| entry.login.store(None))
+                .eviction_listener(move |_key, entry: Arc<KeptLogin>, cause| {
+                    entry.login.store(None);
+                    metrics.evicted(match cause {
+                        RemovalCause::Expired => CacheEviction::Expired,
+                        RemovalCause::Size => CacheEviction::Full,
+                        RemovalCause::Replaced => CacheEviction::Replaced,
+                        RemovalCause::Explicit => {
+                            entry.ended.get().copied().unwrap_or(CacheEviction::Disproved)
+                        }
+                    });
+                })
                 .build(),
             ends: Mutex::default(),
             inserted: AtomicU64::new(0),
@@ -244,7 +258,7 @@ impl BindCache {
             return None;
         }
         if login.is_over() {
-            self.entries.invalidate(key);
+            self.take_out(key, &entry, CacheEviction::LoginOver);
             return None;
         }
         login.review().note_use();
@@ -319,6 +333,7 @@ impl BindCache {
             kept_until,
             number,
             proved_until: AtomicU64::new(self.millis(now + self.users_unread_limit)),
+            ended: OnceLock::new(),
         };
         self.entries.insert(key, Arc::new(entry));
         self.ends().insert((kept_until, number, key));
@@ -362,10 +377,15 @@ impl BindCache {
         let mut voided = Vec::new();
         for (key, entry) in &self.entries {
             let login = entry.login.load();
-            let stays = |login: &Arc<Login>| !login.is_over() && keep(&entry, login);
-            if !login.as_ref().is_some_and(stays) {
-                voided.push((entry.number, *key));
-            }
+            let login = login.as_ref().filter(|login| !login.is_over());
+            let reason = match login {
+                Some(login) if keep(&entry, login) => continue,
+                Some(_) => CacheEviction::UserChanged,
+                None => CacheEviction::LoginOver,
+            };
+            // Only the first reason counts.
+            let _ = entry.ended.set(reason);
+            voided.push((entry.number, *key));
         }
         self.let_go(voided)
     }
@@ -377,14 +397,29 @@ impl BindCache {
         entries.len()
     }
 
-    /// Drops a cached bind.
+    /// Drops a cached bind that was disproved, or that a change may have overtaken.
     pub(super) fn remove(&self, key: &BindKey) {
         self.entries.invalidate(key);
     }
 
+    fn take_out(&self, key: &BindKey, entry: &KeptLogin, reason: CacheEviction) {
+        // Only the first reason counts.
+        let _ = entry.ended.set(reason);
+        self.entries.invalidate(key);
+    }
+
+    /// How many binds are kept.
+    pub(in crate::outpost) fn count(&self) -> u64 {
+        self.entries.entry_count()
+    }
+
     /// Drops all cached binds.
     pub(super) fn clear(&self) {
-        self.retain(|_, _| false);
+        let all = self.entries.iter().map(|(key, entry)| {
+            let _ = entry.ended.set(CacheEviction::Cleared);
+            (entry.number, *key)
+        });
+        self.let_go(all.collect());
     }
 
     /// Lets go of what has expired. What is only kept for
@@ -392,7 +427,10 @@ impl BindCache {
     pub(super) fn sweep(&self, last_answer: Option<Instant>) {
         if let Some(answer) = last_answer.filter(|_| !self.outage_grace.is_zero()) {
             let aged = |(key, entry): (Arc<BindKey>, Arc<KeptLogin>)| {
-                (entry.fresh_until <= answer).then_some((entry.number, *key))
+                (entry.fresh_until <= answer).then(|| {
+                    let _ = entry.ended.set(CacheEviction::OutageOver);
+                    (entry.number, *key)
+                })
             };
             self.let_go(self.entries.iter().filter_map(aged).collect());
         }
@@ -404,8 +442,8 @@ impl BindCache {
         };
         for (_, number, key) in expired {
             // A later one may have taken the place.
-            if self.entries.get(&key).is_some_and(|entry| entry.number == number) {
-                self.entries.invalidate(&key);
+            if let Some(entry) = self.entries.get(&key).filter(|entry| entry.number == number) {
+                self.take_out(&key, &entry, CacheEviction::Expired);
             }
         }
         self.entries.run_pending_tasks();
@@ -428,10 +466,11 @@ mod tests {
         let mut map = StringMap::default();
         map.set("AUTHENTIK_HOST", "http://localhost");
         map.set("AUTHENTIK_TOKEN", "token");
-        BindCache::new(&BindConfig {
+        let config = BindConfig {
             negative_window,
             ..Config::read(&map).unwrap().bind
-        })
+        };
+        BindCache::new(&config, BindMetrics::default())
     }
 
     #[test]

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock;
 use crate::config::BindConfig;
-use crate::metrics::Metrics;
+use crate::metrics::{CacheLookup, Metrics};
 use crate::outpost::access::Login;
 use crate::outpost::directory::CurrentDirectory;
 use crate::outpost::outage::Outage;
@@ -100,21 +100,22 @@ impl CachedMode {
             let doubted = (held.access || held.password) && self.outage.under_way().is_none();
             let reprove = doubted && held.password && self.cache.may_reprove(clock::now());
             if !doubted || !(reprove || held.access) {
-                self.metrics.bind_cache_hit();
+                self.metrics.binds().looked_up(CacheLookup::Hit);
                 return Recalled::Login(held.login);
             }
-            self.metrics.bind_cache_miss();
+            self.metrics.binds().looked_up(CacheLookup::Doubtful);
             return Recalled::Nothing(Uncached { key, reprove });
         }
         if let Some(refusal) = self.cache.refused(&key) {
+            self.metrics.binds().looked_up(CacheLookup::Refusal);
             return Recalled::Refusal(refusal);
         }
         let outage = self.outage.under_way();
         if let Some(login) = outage.and_then(|_| self.kept_in_outage(&key, client)) {
-            self.metrics.bind_cache_hit();
+            self.metrics.binds().looked_up(CacheLookup::OutageHit);
             return Recalled::Login(login);
         }
-        self.metrics.bind_cache_miss();
+        self.metrics.binds().looked_up(CacheLookup::Miss);
         Recalled::Nothing(Uncached { key, reprove: false })
     }
 

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use crate::clock;
 use crate::config::BindConfig;
-use crate::metrics::RejectReason;
+use crate::metrics::{ClientMetrics, Limit, RejectReason, Turns};
 use crate::outpost::access::{Login, Logins, OpenSession, Proof};
 use crate::outpost::directory::CurrentDirectory;
 use crate::outpost::provider::Provider;
@@ -45,6 +45,7 @@ pub(super) struct Judge {
     users: Arc<UserFetch>,
     queue: Arc<FlowQueue>,
     failures: FailureLimit,
+    metrics: ClientMetrics,
     /// The longest a flow may take.
     flow_time: Duration,
 }
@@ -71,8 +72,10 @@ impl Judge {
                 config.max_concurrent_flows,
                 config.flow_queue_limit,
                 config.flow_queue_timeout,
+                parts.metrics.clients().clone(),
             )),
             failures: FailureLimit::new(&config.failed),
+            metrics: parts.metrics.clients().clone(),
             flow_time: config.timeout,
         }
     }
@@ -91,6 +94,11 @@ impl Judge {
         })
     }
 
+    /// How many wait for their turn, and for how long, and how many have one.
+    pub(super) fn turns(&self) -> Turns {
+        self.queue.turns()
+    }
+
     /// Waits for an attempt's turn at authentik.
     pub(super) async fn turn(&self, attempt: Arc<Attempt>) -> Result<Admitted, Refusal> {
         let Attempt {
@@ -105,7 +113,8 @@ impl Judge {
         let arrived = clock::now();
         let guess = self
             .failures
-            .admit(*client, person, provider.pk(), secret, arrived)?;
+            .admit(*client, person, provider.pk(), secret, arrived)
+            .inspect_err(|_| self.metrics.limit_reached(Limit::FailedBindLimit))?;
         let source = self.queue.source(*client);
         let turn = self.queue.turn(source, person).await?;
         if guess.found_wrong_since(arrived) {

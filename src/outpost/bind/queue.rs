@@ -17,9 +17,9 @@ use std::time::Duration;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
-use crate::metrics::RejectReason;
+use crate::metrics::{ClientMetrics, Limit, RejectReason, Turns};
 use akldap_ldap::response::ResultCode;
 
 use super::origin::{CountedAddress, Origin, Person};
@@ -44,11 +44,14 @@ pub(super) struct FlowQueue {
     concurrent: usize,
     limit: usize,
     patience: Duration,
+    metrics: ClientMetrics,
 }
 
 #[derive(Default)]
 struct State {
     running: usize,
+    /// When those that wait came, by ticket.
+    arrivals: BTreeMap<u64, Instant>,
     /// Those of addresses that were not known.
     running_others: usize,
     addresses: HashMap<CountedAddress, Address>,
@@ -117,13 +120,27 @@ impl Drop for QueuePlace<'_> {
 }
 
 impl FlowQueue {
-    pub(super) fn new(concurrent: usize, limit: usize, patience: Duration) -> Self {
+    pub(super) fn new(concurrent: usize, limit: usize, patience: Duration, metrics: ClientMetrics) -> Self {
         Self {
             state: Mutex::default(),
             known: Known::new(),
             concurrent: concurrent.max(1),
             limit,
             patience,
+            metrics,
+        }
+    }
+
+    /// How many wait, and for how long, and how many have turns.
+    pub(super) fn turns(&self) -> Turns {
+        let state = self.lock();
+        Turns {
+            waiting: state.arrivals.len(),
+            oldest: state
+                .arrivals
+                .first_key_value()
+                .map_or(Duration::ZERO, |(_, came)| came.elapsed()),
+            running: state.running,
         }
     }
 
@@ -165,8 +182,14 @@ impl FlowQueue {
         drop(place);
         match turn {
             Ok(Ok(turn)) => Ok(turn),
-            Ok(Err(_)) => Err(busy("too many binds are waiting for authentik")),
-            Err(_) => Err(busy("the bind waited too long for its turn at authentik")),
+            Ok(Err(_)) => {
+                self.metrics.limit_reached(Limit::FlowQueueLimit);
+                Err(busy("too many binds are waiting for authentik"))
+            }
+            Err(_) => {
+                self.metrics.limit_reached(Limit::FlowQueueTimeout);
+                Err(busy("the bind waited too long for its turn at authentik"))
+            }
         }
     }
 
@@ -200,6 +223,7 @@ impl State {
         let address = self.addresses.entry(who.source).or_default();
         let line = address.people.entry(who.person).or_default();
         line.waiting.insert(self.last_ticket, sender);
+        self.arrivals.insert(self.last_ticket, Instant::now());
         address.rounds.add(who.person, &mut line.spot, who.known_person);
         self.rounds.add(who.source, &mut address.spot, who.known_source);
         self.last_ticket
@@ -215,6 +239,7 @@ impl State {
         let address = self.addresses.get_mut(&source)?;
         let line = address.people.get_mut(&person)?;
         let sender = line.waiting.remove(&ticket)?;
+        self.arrivals.remove(&ticket);
         address.rounds.remove(person, &mut line.spot);
         self.rounds.remove(source, &mut address.spot);
         self.tidy(source, person);
@@ -272,7 +297,8 @@ impl State {
         })?;
         let address = self.addresses.get_mut(&who.source)?;
         let line = address.people.get_mut(&who.person)?;
-        let (_, sender) = line.waiting.pop_first()?;
+        let (ticket, sender) = line.waiting.pop_first()?;
+        self.arrivals.remove(&ticket);
         address.rounds.served(who.person, &mut line.spot);
         self.rounds.served(who.source, &mut address.spot);
         line.running += 1;

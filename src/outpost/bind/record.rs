@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::logging::audit::RequestId;
-use crate::metrics::{RejectReason, RequestType};
+use crate::metrics::{Metrics, RejectReason, RequestType};
 use crate::outpost::audit::{Audit, Granted, Refused};
 use crate::outpost::providers::Providers;
 use crate::traces;
@@ -16,19 +16,24 @@ use super::answer::BindAnswer;
 /// Counts and records binds.
 pub(super) struct BindRecords {
     providers: Arc<Providers>,
+    metrics: Arc<Metrics>,
     audit: Audit,
 }
 
 impl BindRecords {
-    pub(super) fn new(providers: Arc<Providers>) -> Self {
+    pub(super) fn new(providers: Arc<Providers>, metrics: Arc<Metrics>) -> Self {
         Self {
             providers,
+            metrics,
             audit: Audit::default(),
         }
     }
 
     /// Counts and records a finished bind.
     pub(super) fn finished(&self, request: RequestId, answer: &BindAnswer, took: Duration) {
+        let code = answer.result().code.number();
+        self.metrics
+            .operation(RequestType::Bind, answer.plan(), code, took);
         let unclaimed = self.providers.unclaimed();
         let application = answer
             .provider()

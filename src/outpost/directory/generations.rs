@@ -14,10 +14,33 @@ use akldap_directory::Snapshot;
 pub(super) struct Generations {
     /// In each of its shapes.
     before: Mutex<Vec<Weak<Snapshot>>>,
+    /// All that were installed and may still be read, for metrics.
+    installed: Mutex<Vec<Weak<Snapshot>>>,
     retirements: watch::Sender<u64>,
 }
 
 impl Generations {
+    /// These are served from now on: one directory in all its shapes.
+    pub(super) fn installed<'s>(&self, snapshots: impl Iterator<Item = &'s Arc<Snapshot>>) {
+        let mut installed = self.installed.lock().unwrap_or_else(PoisonError::into_inner);
+        installed.retain(|known| known.strong_count() > 0);
+        for snapshot in snapshots {
+            // One that gets a further shape has its others already.
+            if !installed
+                .iter()
+                .any(|known| std::ptr::eq(known.as_ptr(), Arc::as_ptr(snapshot)))
+            {
+                installed.push(Arc::downgrade(snapshot));
+            }
+        }
+    }
+
+    /// How many of those that were installed are in memory.
+    pub(super) fn alive(&self) -> usize {
+        let installed = self.installed.lock().unwrap_or_else(PoisonError::into_inner);
+        installed.iter().filter(|known| known.strong_count() > 0).count()
+    }
+
     /// A directory took the place of `before`, given in all its shapes. What is older and still read is to be let go of.
     pub(super) fn replaced<'s>(&self, before: impl Iterator<Item = &'s Arc<Snapshot>>) {
         let next = before.map(Arc::downgrade).collect();
@@ -72,7 +95,11 @@ mod tests {
         generations.replaced([&second].into_iter());
         assert!(has_changed(), "a search still reads the first");
         assert!(generations.is_before(&second) && !generations.is_before(&first));
+        generations.installed([&first, &second].into_iter());
+        generations.installed([&second, &third].into_iter());
+        assert_eq!(generations.alive(), 3);
         drop(second);
+        assert_eq!(generations.alive(), 2);
         generations.replaced([&third].into_iter());
         assert!(!has_changed(), "nobody read the second any more");
     }

@@ -4,11 +4,12 @@
 use std::sync::Arc;
 
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{LogLevel, ProviderConfigs};
 use crate::logging::LogControl;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, RefreshKind, RefreshOutcome};
 use crate::outpost::certificates::CertificateTable;
 use crate::outpost::outage::Outage;
 use crate::outpost::outpost_uuid::OutpostUuid;
@@ -48,7 +49,16 @@ impl ConfigurationRefresh {
     pub(super) async fn run(&self, shutdown: &CancellationToken) {
         let mut failures = 0;
         loop {
-            let wait = match self.load().await {
+            let began = Instant::now();
+            let loaded = self.load().await;
+            let outcome = match loaded {
+                Ok(()) => RefreshOutcome::Done,
+                Err(_) => RefreshOutcome::Failed,
+            };
+            self.metrics
+                .authentik()
+                .refreshed(RefreshKind::Configuration, outcome, began.elapsed());
+            let wait = match loaded {
                 Ok(()) => {
                     failures = 0;
                     self.status.configuration_loaded(self.client.time_of_day());

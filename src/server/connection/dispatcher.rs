@@ -7,6 +7,7 @@ use std::collections::{HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -309,6 +310,7 @@ impl<'a> Dispatcher<'a> {
             Outcome::Abandon(target) => self.searches.retain(|search| search.message_id() != target),
             Outcome::Cancel(target) => {
                 let result = self.cancel(target);
+                operation::count(self.session, kind, result.code.number(), Duration::ZERO);
                 Answer::from(result).write(message_id, kind, self.output.octets());
             }
             Outcome::Close => {
@@ -387,6 +389,7 @@ impl<'a> Dispatcher<'a> {
     }
 
     fn broken_framing(&mut self, error: &FrameError) {
+        self.session.count_limit_of_frame(error);
         let LdapSession {
             client, connection, ..
         } = *self.session;

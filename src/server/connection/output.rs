@@ -14,6 +14,8 @@ const KEEP_SIZE: usize = 16 * 1024;
 pub(super) struct Output {
     octets: Vec<u8>,
     written: usize,
+    /// Octets that went and were not asked about yet.
+    sent: usize,
     /// Where in `octets` a TLS record is to begin.
     record_at: usize,
     /// Everything is written, and TLS may still hold some of it back.
@@ -46,6 +48,11 @@ impl Output {
         self.octets.capacity()
     }
 
+    /// How many octets went since this was last asked.
+    pub(super) fn take_sent(&mut self) -> usize {
+        std::mem::take(&mut self.sent)
+    }
+
     /// What is appended next begins a record.
     pub(super) fn begin_record(&mut self) {
         self.record_at = self.octets.len();
@@ -71,9 +78,13 @@ impl Output {
         if let Some(front) = front.filter(|front| !front.is_empty()) {
             match stream.end_record(front) {
                 // The session has no room for more before it has sent something.
-                Ok(Some(taken)) if taken < front.len() => self.written += taken,
+                Ok(Some(taken)) if taken < front.len() => {
+                    self.written += taken;
+                    self.sent += taken;
+                }
                 Ok(taken) => {
                     self.written += taken.unwrap_or(0);
+                    self.sent += taken.unwrap_or(0);
                     self.record_at = 0;
                 }
                 Err(error) => return Poll::Ready(Err(error)),
@@ -91,6 +102,7 @@ impl Output {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.written += count;
+            self.sent += count;
             self.flushing = self.written >= self.octets.len();
             if self.flushing
                 && let Poll::Ready(flushed) = Pin::new(stream).poll_flush(context)

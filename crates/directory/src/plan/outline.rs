@@ -49,6 +49,19 @@ pub(crate) enum Proved {
     Everything,
 }
 
+/// How a search finds its entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlanKind {
+    /// Indexes name the candidates.
+    Index,
+    /// All entries in parts of the tree are candidates.
+    Ranges,
+    /// The values of attributes are looked through.
+    Scan,
+    /// All entries in a kept order are candidates.
+    Order,
+}
+
 /// What a plan comes down to, for a trace.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Outline {
@@ -96,6 +109,17 @@ impl Plan {
                 octets: parts.longest().len(),
             },
             CandidateSource::Walk(_) => Outline::Walk,
+        }
+    }
+}
+
+impl Outline {
+    pub(crate) fn kind(self) -> PlanKind {
+        match self {
+            Self::Index { .. } => PlanKind::Index,
+            Self::Ranges { .. } => PlanKind::Ranges,
+            Self::Scan { .. } => PlanKind::Scan,
+            Self::Walk => PlanKind::Order,
         }
     }
 }

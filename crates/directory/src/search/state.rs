@@ -13,7 +13,7 @@ use crate::model::number::WrongNumber;
 use crate::model::place::{Container, Entry, Layout, Place};
 use crate::plan::candidates::Candidates;
 use crate::plan::in_scope::InScope;
-use crate::plan::outline::{Outline, Proved};
+use crate::plan::outline::{Outline, PlanKind, Proved};
 use crate::plan::sorting::{SortOrder, Sorter};
 use crate::search::bounds::{Bounds, SearchLimits};
 use crate::search::dereference::Dereference;
@@ -107,6 +107,18 @@ impl Search {
     #[must_use]
     pub fn plan(&self) -> impl fmt::Display + use<> {
         self.plan
+    }
+
+    /// The same in a word, for metrics.
+    #[must_use]
+    pub fn plan_kind(&self) -> PlanKind {
+        self.plan.kind()
+    }
+
+    /// Whether it has made more comparisons than it may.
+    #[must_use]
+    pub fn is_out_of_work(&self) -> bool {
+        self.bounds.too_much_work().is_some()
     }
 
     /// Sets what the search may cost; nothing is limited before.

@@ -12,7 +12,12 @@ const MS: Duration = Duration::from_millis(1);
 const FLOW: Duration = Duration::from_millis(150);
 
 fn queue(concurrent: usize, limit: usize) -> Arc<FlowQueue> {
-    Arc::new(FlowQueue::new(concurrent, limit, Duration::from_secs(10)))
+    Arc::new(FlowQueue::new(
+        concurrent,
+        limit,
+        Duration::from_secs(10),
+        ClientMetrics::default(),
+    ))
 }
 
 fn source(number: u32) -> CountedAddress {

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use crate::clock;
 use crate::logging::audit::RequestId;
-use crate::metrics::{RejectReason, RequestType};
+use crate::metrics::{Limit, OperationPlan, RejectReason, RequestType};
 use crate::outpost::Outpost;
 use crate::outpost::provider::Provider;
-use akldap_directory::{self as directory, Progress, SearchOutcome};
+use akldap_directory::{self as directory, PlanKind, Progress, SearchOutcome};
 use akldap_ldap::control::Control;
 use akldap_ldap::message::OperationKind;
 use akldap_ldap::response::{self, LdapResult, ResultCode};
@@ -120,6 +120,10 @@ impl RunningSearch {
         let limit = self.time_limit?;
         let entries = u32::try_from(self.search.entries()).unwrap_or(u32::MAX);
         (self.worked > limit.saturating_add(TIME_PER_ENTRY.saturating_mul(entries))).then(|| {
+            self.outpost
+                .metrics()
+                .clients()
+                .limit_reached(Limit::SearchTimeLimit);
             let option = self.time_option;
             format!("the server worked on this search for more than {limit:?} ({option})")
         })
@@ -171,6 +175,14 @@ impl RunningSearch {
             }
         };
         metrics.observe(RequestType::Search, took);
+        let all = self.outpost.metrics();
+        all.operation(RequestType::Search, self.plan(), result.code.number(), took);
+        if result.code == ResultCode::AdminLimitExceeded {
+            all.clients().limit_reached(match self.search.is_out_of_work() {
+                true => Limit::SearchWorkLimit,
+                false => Limit::SearchMemoryLimit,
+            });
+        }
         if is_limit(result.code) {
             metrics.rejected(RequestType::Search, RejectReason::LimitExceeded);
         }
@@ -193,10 +205,26 @@ impl RunningSearch {
         );
         finish(out, self.message_id, result, controls);
     }
+
+    /// How it finds its entries, for the metrics.
+    fn plan(&self) -> OperationPlan {
+        if self.provider.is_none() {
+            return OperationPlan::Server;
+        }
+        match self.search.plan_kind() {
+            PlanKind::Index => OperationPlan::Index,
+            PlanKind::Ranges => OperationPlan::Ranges,
+            PlanKind::Scan => OperationPlan::Scan,
+            PlanKind::Order => OperationPlan::Order,
+        }
+    }
 }
 
 impl Drop for RunningSearch {
     fn drop(&mut self) {
+        // Those of a search that ended are known; of one that was given up, how many were written.
+        let entries = self.entries.max(self.search.entries());
+        self.outpost.metrics().clients().sent_entries(entries);
         // Abandoned, or the connection ended: what was read until then was read.
         SearchRecord::write(self.record.as_deref(), None, self.search.entries(), self.started);
     }

@@ -1,0 +1,15 @@
+//! What is measured when somebody looks: what is not worth keeping count of all the time. Must not know who looks.
+
+use super::Outpost;
+
+impl Outpost {
+    /// Brings up to date what is only measured when asked for.
+    pub fn measure(&self) {
+        let metrics = &self.parts.metrics;
+        metrics.binds().set_turns(self.binds.turns());
+        metrics.binds().set_cached(self.parts.cached_binds());
+        let directory = &self.parts.directory;
+        metrics.set_snapshots(directory.memory(), directory.alive());
+        metrics.set_certificates(&self.parts.certificates.expiries());
+    }
+}
