@@ -48,6 +48,17 @@ pub fn authentik() -> &'static Recordings {
     })
 }
 
+/// Exchanges with authentik 2025.10 about changes of passwords, by name, `w01-self-ok/01-user-settings`.
+pub fn passwords() -> &'static Recordings {
+    static ALL: OnceLock<Recordings> = OnceLock::new();
+    ALL.get_or_init(|| {
+        let Value::Object(exchanges) = json("2025.10/P-password.json.gz") else {
+            panic!("there are no exchanges by name")
+        };
+        exchanges.into_iter().collect()
+    })
+}
+
 /// The exchanges below a folder with their names, in the order of these.
 pub fn below(folder: &str) -> impl Iterator<Item = (&'static str, &'static Value)> + use<> {
     let prefix = format!("{folder}/");
