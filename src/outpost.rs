@@ -18,6 +18,7 @@ pub mod outage;
 mod outpost_uuid;
 mod outside;
 mod parts;
+pub mod password;
 pub mod provider;
 pub mod providers;
 mod refresh;
@@ -50,6 +51,7 @@ pub use error::OutpostError;
 use events::EventFollower;
 pub use outside::Outside;
 use parts::Parts;
+use password::PasswordChanges;
 use provider::Provider;
 use providers::table::ProviderTable;
 use refresh::{DirectorySettings, Refresh};
@@ -66,6 +68,7 @@ pub struct Outpost {
     log: Option<LogControl>,
     entries: ServerEntries,
     binds: Arc<Binds>,
+    passwords: Arc<PasswordChanges>,
     refresh: Refresh,
     events: Arc<EventFollower>,
     snapshot_file: Option<Arc<SnapshotFileTask>>,
@@ -94,6 +97,7 @@ impl Outpost {
         let (unneeded, unneeded_sessions) = unbind::queue();
         let parts = Parts::new(&config, Arc::clone(&capabilities), metrics, unneeded, outside)?;
         let binds = Binds::new(&parts.of_binds(), &config.bind, unneeded_sessions);
+        let passwords = PasswordChanges::new(parts.of_passwords(&binds));
         let entries = ServerEntries::new(
             capabilities,
             Arc::clone(&parts.providers),
@@ -114,6 +118,7 @@ impl Outpost {
             log,
             entries,
             binds: Arc::new(binds),
+            passwords: Arc::new(passwords),
             refresh,
             events: Arc::new(events),
             snapshot_file,
@@ -158,6 +163,11 @@ impl Outpost {
     /// Binds.
     pub fn binds(&self) -> &Arc<Binds> {
         &self.binds
+    }
+
+    /// Changes of passwords.
+    pub fn passwords(&self) -> &Arc<PasswordChanges> {
+        &self.passwords
     }
 
     /// What the rootDSE says to somebody.
@@ -286,6 +296,7 @@ impl Outpost {
     /// Writes what was counted instead of logged and whose time has come.
     pub fn tell_repeated(&self, now: Instant) {
         self.binds.tell_repeated(now);
+        self.passwords.tell_repeated(now);
         if let Some(log) = &self.log {
             log.tell_repeated(now);
         }
@@ -294,6 +305,7 @@ impl Outpost {
     /// Writes everything that was counted instead of logged, at the end of the process.
     pub fn tell_all_repeated(&self) {
         self.binds.tell_all_repeated();
+        self.passwords.tell_all_repeated();
     }
 }
 

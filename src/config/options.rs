@@ -1,7 +1,9 @@
 //! The table of every variable this server reads. The environment, the flags, `--help` and `docs/options.md` all come
 //! from it, so they cannot disagree. Holds their order; each is defined in the module that reads it.
 
-use super::{attributes, authentik, bind, limits, listen, log, process, refresh, tls, traces};
+use super::{
+    attributes, authentik, bind, limits, listen, log, password_change, process, refresh, tls, traces,
+};
 
 pub use super::setting::AnySetting;
 
@@ -75,6 +77,8 @@ pub static OPTIONS: &[&dyn AnySetting] = &[
     &bind::MFA_SECOND_TRY,
     &bind::STRICT_BIND_DN,
     &bind::ACCEPT_BARE_NAMES,
+    &password_change::PASSWORD_CHANGE,
+    &password_change::PASSWORD_AGENT_MIN_LENGTH,
     &refresh::REFRESH_DELTA_INTERVAL,
     &refresh::SNAPSHOT_FILE,
     &attributes::SERVE_ATTRIBUTES,

@@ -13,6 +13,7 @@
 
 use super::bind::{ACCEPT_BARE_NAMES, STRICT_BIND_DN};
 use super::error::ConfigError;
+use super::password_change::PasswordChangeConfig;
 use super::reader::SettingReader;
 
 /// What is set for one provider.
@@ -22,6 +23,8 @@ pub struct ProviderConfig {
     pub strict_bind_dn: bool,
     /// Accept names that are no DNs: `name`, `name@domain`, `DOMAIN\name`. Never with `strict_bind_dn`.
     pub accept_bare_names: bool,
+    /// How passwords are changed.
+    pub password_change: PasswordChangeConfig,
 }
 
 impl ProviderConfig {
@@ -30,6 +33,7 @@ impl ProviderConfig {
         Ok(Self {
             strict_bind_dn,
             accept_bare_names: reader.value(&ACCEPT_BARE_NAMES)? && !strict_bind_dn,
+            password_change: PasswordChangeConfig::read(reader)?,
         })
     }
 }

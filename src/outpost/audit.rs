@@ -1,4 +1,5 @@
-//! Audit records: one for each login, each refusal and each login that was withdrawn, as `docs/audit.md` describes them.
+//! Audit records: one for each login, each refusal, each login that was withdrawn and each change of a password, as
+//! `docs/audit.md` describes them.
 //!
 //! Knows what a record says, and that refusals from one source may come in floods: then they are counted. Must not know
 //! why somebody was let in.
@@ -130,6 +131,129 @@ fn repeated(repeated: &Repeated<(IpAddr, ResultCode)>) {
             "further binds from many addresses refused"
         ),
     }
+}
+
+/// Writes the records of changes of passwords.
+#[derive(Debug)]
+pub(super) struct PasswordAudit {
+    failures: Repetition<IpAddr>,
+}
+
+/// A change of a password, whatever came of it.
+pub(super) struct PasswordChanged {
+    pub(super) request: RequestId,
+    pub(super) client: IpAddr,
+    /// Who asked.
+    pub(super) bind_dn: String,
+    pub(super) user_pk: i64,
+    pub(super) provider: String,
+    /// Whose password it is, once that is known.
+    pub(super) target: Option<(i64, String)>,
+    pub(super) by: ByWhat,
+    pub(super) outcome: ChangeOutcome,
+    pub(super) code: ResultCode,
+    pub(super) reference: Option<String>,
+    pub(super) cause: String,
+    pub(super) took: Duration,
+}
+
+/// In whose name authentik was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ByWhat {
+    /// It was not asked.
+    Nothing,
+    /// The session of the bind.
+    Bind,
+    /// One that the old password opened.
+    FreshLogin,
+    /// That of somebody else, who is permitted.
+    Agent,
+}
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ChangeOutcome {
+    /// The new password was shown to be right.
+    Changed,
+    /// It surely was not changed.
+    Refused,
+    /// Nobody knows.
+    Unknown,
+}
+
+impl Default for PasswordAudit {
+    fn default() -> Self {
+        Self {
+            failures: Repetition::new(WINDOW, REFUSALS, MAX_SOURCES),
+        }
+    }
+}
+
+impl PasswordAudit {
+    /// Records a change; refusals from one source that come in floods are counted.
+    pub(super) fn ended(&self, change: &PasswordChanged) {
+        let refused = change.outcome == ChangeOutcome::Refused;
+        if refused && !self.failures.admits(source(change.client), clock::now()) {
+            return;
+        }
+        let by = match change.by {
+            ByWhat::Nothing => "nothing",
+            ByWhat::Bind => "the session of the bind",
+            ByWhat::FreshLogin => "a login with the old password",
+            ByWhat::Agent => "the session of an agent",
+        };
+        let outcome = match change.outcome {
+            ChangeOutcome::Changed => "changed",
+            ChangeOutcome::Refused => "refused",
+            ChangeOutcome::Unknown => "unknown",
+        };
+        let (target, target_name) = match &change.target {
+            Some((pk, name)) => (Some(*pk), Some(name.as_str())),
+            None => (None, None),
+        };
+        tracing::info!(
+            target: TARGET,
+            audit = "password",
+            connection = change.request.connection,
+            requestId = %change.request,
+            client = %change.client,
+            bindDN = change.bind_dn,
+            provider = change.provider,
+            user = change.user_pk,
+            target = target,
+            targetName = target_name,
+            by,
+            outcome,
+            code = change.code as u8,
+            reference = change.reference,
+            cause = change.cause,
+            "took-ms" = milliseconds(change.took),
+            "change of a password"
+        );
+    }
+
+    /// Records how many refusals were counted.
+    pub(super) fn tell_repeated(&self, now: Instant) {
+        self.failures.ended(now).iter().for_each(repeated_failures);
+    }
+
+    /// The same for all that are left, at the end of the process.
+    pub(super) fn finish(&self) {
+        self.failures.finish().iter().for_each(repeated_failures);
+    }
+}
+
+fn repeated_failures(repeated: &Repeated<IpAddr>) {
+    let client = repeated.kind.map(|client| client.to_string());
+    tracing::warn!(
+        target: TARGET,
+        audit = "password",
+        client,
+        outcome = "refused",
+        repeated = repeated.lines,
+        window_s = WINDOW.as_secs(),
+        "further changes of passwords refused"
+    );
 }
 
 /// Records that a login of a user, made by this client at this provider, was withdrawn. Its connections, which learn of it

@@ -4,19 +4,21 @@
 //! Must not know sockets. Every path that is not a complete proof ends in a code other than 0.
 
 mod answer;
-mod attempt;
+pub(super) mod attempt;
 pub(super) mod cache;
 mod cached_mode;
 mod failures;
-mod judge;
+pub(super) mod judge;
 mod judgements;
 mod name;
 mod origin;
 pub(super) mod parts;
+mod policy;
+pub(super) mod proved;
 mod queue;
 mod recheck;
 mod record;
-mod refusal;
+pub(super) mod refusal;
 pub(super) mod unbind;
 
 use std::net::IpAddr;
@@ -112,6 +114,11 @@ impl Binds {
             unbinder: Arc::new(Unbinder::new(parts, unneeded)),
             records: BindRecords::new(Arc::clone(&parts.providers), Arc::clone(&parts.metrics)),
         }
+    }
+
+    /// What judges passwords.
+    pub(super) fn judge(&self) -> &Arc<Judge> {
+        &self.judge
     }
 
     /// Starts what goes on beside the binds themselves: unbind flows, the re-check of cached binds and their expiry.

@@ -13,16 +13,24 @@ pub struct Capabilities {
     pub extensions: Vec<&'static str>,
     /// OIDs for supportedFeatures.
     pub features: Vec<&'static str>,
+    /// The control that comes to them where passwords can be changed.
+    pub password_control: &'static str,
+    /// The extended operation that does.
+    pub password_extension: &'static str,
 }
 
 impl Capabilities {
-    /// What the rootDSE says, of these base DNs.
-    pub(super) fn root_dse(&self, naming_contexts: Vec<String>) -> RootDse {
+    /// What the rootDSE says, of these base DNs; `passwords`: they can be changed there.
+    pub(super) fn root_dse(&self, naming_contexts: Vec<String>, passwords: bool) -> RootDse {
+        let with = |listed: &[&'static str], more| {
+            let more = passwords.then_some(more);
+            listed.iter().copied().chain(more).collect()
+        };
         RootDse {
             naming_contexts,
             vendor_version: format!("akldap {VERSION}"),
-            supported_controls: self.controls.clone(),
-            supported_extensions: self.extensions.clone(),
+            supported_controls: with(&self.controls, self.password_control),
+            supported_extensions: with(&self.extensions, self.password_extension),
             supported_features: self.features.clone(),
         }
     }

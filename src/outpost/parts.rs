@@ -13,6 +13,7 @@ use akldap_authentik::Client;
 use akldap_authentik::flow::Executor;
 
 use super::access::{Logins, UnneededSession};
+use super::bind::Binds;
 use super::bind::cache::BindCache;
 use super::bind::parts::BindParts;
 use super::call_timings::CallTimings;
@@ -24,6 +25,7 @@ use super::events::EventFollower;
 use super::outage::Outage;
 use super::outpost_uuid::OutpostUuid;
 use super::outside::Outside;
+use super::password::PasswordParts;
 use super::providers::Providers;
 use super::refresh::configuration::ConfigurationRefresh;
 use super::refresh::flows::FlowPlanning;
@@ -142,6 +144,20 @@ impl Parts {
             outage: Arc::clone(&self.outage),
             status: Arc::clone(&self.status),
             metrics: Arc::clone(&self.metrics),
+        }
+    }
+
+    /// What changes of passwords need.
+    pub(super) fn of_passwords(&self, binds: &Binds) -> PasswordParts {
+        PasswordParts {
+            client: self.client.clone(),
+            executor: Arc::clone(&self.executor),
+            judge: Arc::clone(binds.judge()),
+            release: Arc::clone(&self.release),
+            logins: Arc::clone(&self.logins),
+            cache: Arc::clone(&self.cache),
+            directory: Arc::clone(&self.directory),
+            providers: Arc::clone(&self.providers),
         }
     }
 

@@ -151,7 +151,8 @@ impl Providers {
                 continue;
             }
             let (name, base_dn) = (settings.name.clone(), settings.base_dn.clone());
-            let root_dse = self.capabilities.root_dse(vec![base_dn.clone()]);
+            let passwords = config.password_change.is_on();
+            let root_dse = self.capabilities.root_dse(vec![base_dn.clone()], passwords);
             let attributes = root_dse.attributes(RootDseReader::Bound {
                 naming_context: &base_dn,
             });

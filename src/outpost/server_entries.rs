@@ -92,13 +92,24 @@ impl ServerEntries {
             },
             None => RootDseReader::Unbound,
         };
+        let providers = self.providers.current();
+        let passwords = match identity {
+            Some(identity) => providers
+                .by_pk(identity.provider().pk())
+                .is_some_and(|provider| provider.config().password_change.is_on()),
+            None => providers
+                .iter()
+                .any(|provider| provider.config().password_change.is_on()),
+        };
         let naming_contexts = self
             .providers
             .current()
             .iter()
             .map(|provider| provider.settings().base_dn.clone())
             .collect();
-        self.capabilities.root_dse(naming_contexts).attributes(reader)
+        self.capabilities
+            .root_dse(naming_contexts, passwords)
+            .attributes(reader)
     }
 
     /// What the subschema says to somebody. How admins name their attributes is for those who may log in.

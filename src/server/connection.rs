@@ -14,15 +14,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::metrics::{ClientMetrics, Limit};
 use crate::outpost::access::Ending;
-use crate::outpost::bind::BindAnswer;
 
 use super::client_table::{Dismissal, Permit};
 use super::log_limit::LogLimit;
+use super::operation::waiting::AwaitedEnd;
 use super::poll_on_wake::PollOnWake;
 use super::record::RecordStream;
 use super::session::LdapSession;
 use super::wrong_protocol::Expected;
 
+mod awaited;
 mod deadlines;
 mod disconnection;
 mod dispatcher;
@@ -60,7 +61,7 @@ pub(super) enum End<S> {
 enum WakeUp {
     Read(io::Result<usize>),
     Wrote(io::Result<usize>),
-    Bound(BindAnswer),
+    AwaitedEnd(AwaitedEnd),
     Advance,
     Revoked(Ending),
     Shutdown,
@@ -131,8 +132,8 @@ impl<S: RecordStream> Connection<'_, S> {
                     self.dispatcher.advance();
                     tokio::task::consume_budget().await;
                 }
-                WakeUp::Bound(answer) => {
-                    self.dispatcher.bound(answer);
+                WakeUp::AwaitedEnd(settled) => {
+                    self.dispatcher.settled(settled);
                     self.dispatcher.process();
                 }
                 WakeUp::Revoked(ending) => {
@@ -198,8 +199,8 @@ impl<S: RecordStream> Connection<'_, S> {
             if let Poll::Ready(wrote) = dispatcher.output.poll_write(&mut self.stream, context) {
                 return Poll::Ready(WakeUp::Wrote(wrote));
             }
-            if let Poll::Ready(answer) = dispatcher.poll_bound(context) {
-                return Poll::Ready(WakeUp::Bound(answer));
+            if let Poll::Ready(settled) = dispatcher.poll_awaited(context) {
+                return Poll::Ready(WakeUp::AwaitedEnd(settled));
             }
             if let Poll::Ready(ending) = dispatcher.poll_revoked(context) {
                 return Poll::Ready(WakeUp::Revoked(ending));
@@ -261,7 +262,7 @@ impl<S: RecordStream> Connection<'_, S> {
         self.permit.note(
             OWN_SIZE + self.surroundings.stream_size + self.dispatcher.memory(),
             self.dispatcher.session.identity.is_some(),
-            self.dispatcher.is_binding(),
+            self.dispatcher.is_awaiting(),
         );
     }
 

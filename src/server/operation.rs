@@ -7,9 +7,11 @@ mod compare;
 mod controls;
 mod extended;
 mod outcome;
+pub(crate) mod password;
 mod root_dse;
 pub(crate) mod search;
 mod update;
+pub(crate) mod waiting;
 
 use std::time::{Duration, Instant};
 
@@ -17,13 +19,15 @@ use crate::clock;
 use crate::metrics::{OperationPlan, RejectReason, RequestType, UNANSWERED};
 use crate::outpost::Capabilities;
 use akldap_ldap::message::{Message, Operation, OperationError, OperationKind};
+use akldap_ldap::password_modify::PASSWORD_MODIFY;
 use akldap_ldap::response::{self, ResultCode};
 
 use super::session::LdapSession;
 use crate::traces;
 
+pub(super) use bind::policy_of;
 pub(super) use extended::START_TLS;
-pub(super) use outcome::{Answer, Outcome};
+pub(super) use outcome::{Answer, Outcome, policy_control};
 
 /// Carries out a request as far as that goes without the connection. `busy` is true while other operations of the session
 /// are under way.
@@ -37,16 +41,21 @@ pub(super) fn run(session: &LdapSession, message: &Message<'_>, busy: bool) -> O
             (carry_out(session, message, busy, started), is_search)
         }
     };
-    if traces::is_on() && !is_recorded {
-        trace(session, message, &outcome, started);
-    }
     let kind = message.operation.kind();
+    let code = match &outcome {
+        Outcome::Waits { .. } => None,
+        Outcome::Answer(answer) => Some(answer.result.code),
+        _ => Some(ResultCode::Success),
+    };
+    if let Some(code) = code.filter(|_| !is_recorded) {
+        trace(session, message.message_id, kind, code, clock::since(started));
+    }
     match &outcome {
         Outcome::Answer(answer) => count(session, kind, answer.result.code.number(), clock::since(started)),
         Outcome::StartTls => count(session, kind, ResultCode::Success.number(), clock::since(started)),
         Outcome::Close => count(session, kind, UNANSWERED, clock::since(started)),
         // Counted when they end.
-        Outcome::Search(_) | Outcome::Bound { .. } | Outcome::Bind { .. } | Outcome::Cancel(_) => {}
+        Outcome::Search(_) | Outcome::Bound { .. } | Outcome::Waits { .. } | Outcome::Cancel(_) => {}
         // It has no answer, and what it ends is not counted either.
         Outcome::Abandon(_) => {}
     }
@@ -60,9 +69,25 @@ pub(super) fn run(session: &LdapSession, message: &Message<'_>, busy: bool) -> O
     outcome
 }
 
-/// Makes the span of a request that ends here. Binds have theirs where they are counted.
-fn trace(session: &LdapSession, message: &Message<'_>, outcome: &Outcome, started: Instant) {
-    let operation = match message.operation.kind() {
+/// Counts and traces an operation that ends after it waited for authentik, a bind aside.
+pub(super) fn settled(
+    session: &LdapSession,
+    message_id: u32,
+    kind: OperationKind,
+    code: ResultCode,
+    took: Duration,
+) {
+    session.metrics(|metrics| metrics.observe(password::request_type(kind), took));
+    count(session, kind, code.number(), took);
+    trace(session, message_id, kind, code, took);
+}
+
+/// Makes the span of a request that has ended. Binds have theirs where they are counted.
+fn trace(session: &LdapSession, message_id: u32, kind: OperationKind, code: ResultCode, took: Duration) {
+    if !traces::is_on() {
+        return;
+    }
+    let operation = match kind {
         OperationKind::Bind => return,
         OperationKind::Search => "search",
         OperationKind::Compare => "compare",
@@ -74,18 +99,14 @@ fn trace(session: &LdapSession, message: &Message<'_>, outcome: &Outcome, starte
         OperationKind::Unbind => "unbind",
         OperationKind::Abandon => "abandon",
     };
-    let code = match outcome {
-        Outcome::Answer(answer) => answer.result.code,
-        _ => ResultCode::Success,
-    };
     traces::record(&traces::TracedRequest {
         operation,
-        id: session.request_id(message.message_id),
+        id: session.request_id(message_id),
         client: session.client,
         code: Some(code as u8),
         entries: None,
         authentik: &[],
-        took: clock::since(started),
+        took,
     });
 }
 
@@ -163,7 +184,9 @@ fn refuse(session: &LdapSession, message: &Message<'_>) -> Option<Answer> {
     // RFC 4511 section 4.1.11: criticality has no meaning for requests without a response, unbind and abandon.
     kind.response_tag()?;
     let mut controls = message.controls.iter();
-    if let Some(control) = controls.find(|control| control.criticality && !controls::supports(kind, control))
+    let passwords = session.outpost.passwords().is_on();
+    if let Some(control) =
+        controls.find(|control| control.criticality && !controls::supports(kind, control, passwords))
     {
         let oid = response::excerpt(control.control_type);
         return Some(Answer::refused(
@@ -187,15 +210,18 @@ fn refuse(session: &LdapSession, message: &Message<'_>) -> Option<Answer> {
 
 fn carry_out(session: &LdapSession, message: &Message<'_>, busy: bool, started: Instant) -> Outcome {
     let (outcome, observed) = match &message.operation {
-        Operation::Bind(request) => return bind::run(session, request, started),
+        Operation::Bind(request) => return bind::run(session, request, &message.controls, started),
         Operation::Search(request) => return search::start(session, message, request, started),
         Operation::Abandon(target) => return Outcome::Abandon(*target),
-        Operation::Update(update) => return Outcome::Answer(update::refuse(update)),
+        Operation::Update(update) => return update::run(session, update, message, started),
         Operation::Unbind => (Outcome::Close, RequestType::Unbind),
         Operation::Compare(request) => (
             Outcome::Answer(compare::run(session, request)),
             RequestType::Compare,
         ),
+        Operation::Extended(request) if request.name == PASSWORD_MODIFY => {
+            return extended::modify_password(session, request, message, started);
+        }
         Operation::Extended(request) => (extended::run(session, request, busy), RequestType::Extended),
     };
     session.metrics(|metrics| metrics.observe(observed, clock::since(started)));
@@ -207,6 +233,8 @@ pub(super) fn capabilities() -> Capabilities {
     Capabilities {
         controls: controls::supported().collect(),
         extensions: extended::SUPPORTED.to_vec(),
+        password_control: controls::PASSWORD_POLICY.0,
+        password_extension: PASSWORD_MODIFY,
         features: SUPPORTED_FEATURES.to_vec(),
     }
 }

@@ -1,4 +1,4 @@
-//! Reads requests: as `ldap` decodes them, and those that change entries as `ldap3_proto` does.
+//! Reads requests: as `ldap` decodes them, and those to add, delete and rename entries as `ldap3_proto` does.
 //!
 //! Knows which library knows their grammar; it brings a runtime along, so `ldap` must not. Must not know what is answered.
 
@@ -7,7 +7,9 @@ use ldap3_proto::LdapCodec;
 use ldap3_proto::proto::LdapOp;
 use tokio_util::codec::Decoder;
 
-use akldap_ldap::message::{MAX_DEPTH, Message, MessageError, Operation, OperationError, Update};
+use akldap_ldap::message::{
+    MAX_DEPTH, Message, MessageError, ModifyRequest, Operation, OperationError, OperationKind, Update,
+};
 
 /// Decodes a frame, as [`Message::decode`] does, and checks the form of a request to change entries.
 ///
@@ -16,7 +18,7 @@ use akldap_ldap::message::{MAX_DEPTH, Message, MessageError, Operation, Operatio
 pub fn decode(frame: &[u8]) -> Result<Message<'_>, MessageError> {
     let message = Message::decode(frame)?;
     match &message.operation {
-        Operation::Update(update) if read(update).is_none() => Err(MessageError::Operation {
+        Operation::Update(update) if !follows_grammar(update) => Err(MessageError::Operation {
             message_id: message.message_id,
             kind: update.kind(),
             reason: OperationError::Grammar,
@@ -25,14 +27,11 @@ pub fn decode(frame: &[u8]) -> Result<Message<'_>, MessageError> {
     }
 }
 
-/// Whether one of the changes is to `userPassword` (RFC 4519 section 2.41).
-pub(super) fn is_of_password(update: &Update) -> bool {
-    match read(update) {
-        Some(LdapOp::ModifyRequest(request)) => request
-            .changes
-            .iter()
-            .any(|change| names_password(&change.modification.atype)),
-        _ => false,
+/// A modify may hold a password, which `ldap3_proto` would copy.
+fn follows_grammar(update: &Update) -> bool {
+    match update.kind() {
+        OperationKind::Modify => ModifyRequest::of(update).is_some(),
+        _ => read(update).is_some(),
     }
 }
 
@@ -41,24 +40,16 @@ fn read(update: &Update) -> Option<LdapOp> {
     let mut codec = LdapCodec::new(Some(octets.len()), Some(MAX_DEPTH));
     let message = codec.decode(&mut BytesMut::from(octets)).ok().flatten()?;
     match message.op {
-        LdapOp::ModifyRequest(_)
-        | LdapOp::AddRequest(_)
-        | LdapOp::DelRequest(_)
-        | LdapOp::ModifyDNRequest(_) => Some(message.op),
+        LdapOp::AddRequest(_) | LdapOp::DelRequest(_) | LdapOp::ModifyDNRequest(_) => Some(message.op),
         _ => None,
     }
-}
-
-/// Whether an attribute description, options aside, is `userPassword` by its name or its number.
-fn names_password(description: &str) -> bool {
-    let attribute = description.split(';').next().unwrap_or_default();
-    attribute.eq_ignore_ascii_case("userPassword") || attribute == "2.5.4.35"
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use akldap_ldap::ber;
+    use akldap_ldap::message::Modification;
 
     fn frame(operation: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
@@ -137,7 +128,9 @@ mod tests {
             let Operation::Update(update) = decode(&octets).unwrap().operation else {
                 panic!("no update");
             };
-            assert_eq!(is_of_password(&update), is, "{name}");
+            let modify = ModifyRequest::of(&update).unwrap();
+            let found = modify.changes.iter().any(Modification::is_of_password);
+            assert_eq!(found, is, "{name}");
         }
     }
 }

@@ -10,6 +10,8 @@ mod faults;
 mod limits;
 mod load;
 mod measured;
+mod password_faults;
+mod passwords;
 mod people;
 mod recordings;
 mod revocation;

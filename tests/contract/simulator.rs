@@ -3,5 +3,6 @@
 mod browser;
 mod control;
 mod flows;
+mod passwords;
 mod recordings;
 mod websocket;

@@ -97,6 +97,16 @@ impl Endpoint {
             .unwrap_or_default()
     }
 
+    /// The URL of a path that authentik named and that has `marker` in it: what stands before the marker is ours, for
+    /// a proxy may strip the path of our base URL or add one, and the origin is ours whatever was named.
+    pub(crate) fn named(&self, path: &str, marker: &str) -> Option<Url> {
+        let rest = path.get(path.find(marker)?..)?;
+        let rest = rest.split(['?', '#']).next()?;
+        let mut url = self.base.clone();
+        url.set_path(&format!("{}{}", self.base.path(), rest.trim_start_matches('/')));
+        Some(url)
+    }
+
     /// The executor URL of a flow with the given raw query, byte for byte.
     pub(crate) fn executor(&self, slug: &str, query: &str) -> Url {
         let mut url = self.api("flows/executor/");
@@ -174,6 +184,25 @@ mod tests {
         );
         let odd = endpoint("http://a/").executor("../x?y", "query=");
         assert_eq!(odd.path(), "/api/v3/flows/executor/..%2Fx%3Fy/");
+    }
+
+    #[test]
+    fn a_path_that_authentik_names_never_leaves_it() {
+        let marker = "/flows/-/configure/";
+        let named = |path: &str| {
+            let url = endpoint("https://a.example/sub/").named(path, marker)?;
+            Some(url.to_string())
+        };
+        let wanted = "https://a.example/sub/flows/-/configure/1-2/";
+        for path in [
+            "/flows/-/configure/1-2/",
+            "/sub/flows/-/configure/1-2/?next=/#x",
+            "https://evil.example/flows/-/configure/1-2/",
+            "//evil.example/flows/-/configure/1-2/",
+        ] {
+            assert_eq!(named(path).as_deref(), Some(wanted), "{path}");
+        }
+        assert_eq!(named("/elsewhere/"), None);
     }
 
     #[test]

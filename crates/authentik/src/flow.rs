@@ -4,7 +4,7 @@
 //! LDAP or caches. The rule that decides: somebody is logged in only if the flow has ended and its newest session
 //! cookie says so.
 
-mod answer;
+pub(crate) mod answer;
 mod challenge;
 mod component;
 mod executor;
@@ -12,6 +12,7 @@ mod first_stage;
 mod observer;
 mod opening;
 mod outcome;
+mod password_change;
 mod redirect;
 mod request;
 mod run;
@@ -20,6 +21,7 @@ mod secret;
 pub use executor::Executor;
 pub use first_stage::FirstStage;
 pub use observer::{FlowMethod, FlowObserver, FlowStep, NoObserver};
-pub use outcome::{FlowError, FlowOutcome, Rejection, Unbound};
+pub use outcome::{FlowError, FlowOutcome, JudgedFlow, Rejection, Unbound};
+pub use password_change::{PasswordChangeFailure, PasswordChangeReport, PasswordChangeRequest};
 pub use request::LoginRequest;
 pub use secret::CodeRule;

@@ -102,6 +102,17 @@ impl Session {
         }
     }
 
+    /// The same session as these cookies name it now: what is known of the flow that opened it stays.
+    pub(crate) fn following(&self, cookies: &CookieJar) -> Option<Self> {
+        let now = Self::authenticated(cookies)?;
+        Some(Self {
+            code: self.code,
+            began: self.began,
+            expires: now.expires.or(self.expires),
+            ..now
+        })
+    }
+
     /// The session of a plain cookie whose owner `users/me` has named.
     pub(crate) fn plain(sid: Zeroizing<String>, uid: String, cookies: &CookieJar) -> Self {
         Self::new(sid, uid, cookies)

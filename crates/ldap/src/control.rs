@@ -1,18 +1,20 @@
 //! Controls (RFC 4511 section 4.1.11): the list of a message, and the values of those we implement.
 //!
 //! Knows the wire form of paged results (RFC 2696), server side sorting (RFC 2891), virtual list view
-//! (draft-ietf-ldapext-ldapv3-vlv-09) and dereference (draft-masarati-ldap-deref). Must not know what they do to a
-//! search.
+//! (draft-ietf-ldapext-ldapv3-vlv-09), dereference (draft-masarati-ldap-deref) and of the response that says what a password
+//! policy holds against somebody (draft-behera-ldap-password-policy). Must not know what they do to an operation.
 
 use crate::ber::{self, BerError, Reader};
 
 mod dereference;
 mod paged_results;
+mod password_policy;
 mod sorting;
 mod virtual_list_view;
 
 pub use dereference::{DerefSpec, MAX_DEREF_ITEMS};
 pub use paged_results::PagedResults;
+pub use password_policy::{PasswordPolicyError, encode_password_policy_response};
 pub use sorting::{MAX_SORT_KEYS, SortKey, encode_sort_response};
 pub use virtual_list_view::{VlvRequest, VlvTarget, encode_vlv_response};
 
@@ -30,7 +32,7 @@ pub const VLV_RESPONSE: &str = "2.16.840.1.113730.3.4.10";
 pub const MANAGE_DSA_IT: &str = "2.16.840.1.113730.3.4.2";
 /// Dereference, draft-masarati-ldap-deref.
 pub const DEREF: &str = "1.3.6.1.4.1.4203.666.5.16";
-/// Password policy request, draft-behera-ldap-password-policy.
+/// Password policy request and response, draft-behera-ldap-password-policy. The request has no value.
 pub const PASSWORD_POLICY: &str = "1.3.6.1.4.1.42.2.27.8.5.1";
 /// Active Directory's domain scope: no referrals.
 pub const DOMAIN_SCOPE: &str = "1.2.840.113556.1.4.1339";

@@ -63,6 +63,7 @@ pub mod dn;
 pub mod filter;
 pub mod frame;
 pub mod message;
+pub mod password_modify;
 pub mod response;
 pub mod steps;
 pub mod text;

@@ -1,9 +1,11 @@
 //! Requests (RFC 4511 section 4.1.1): from a frame to a typed message.
 //!
 //! Every request that the server carries out is decoded here, strictly. Binds and searches borrow from the buffer: their values
-//! may be any octets, and they are the hot path. Requests to change entries are never carried out, and are kept as they were
-//! sent. An error inside a readable envelope carries the message id, so that it can be answered. Must not know what an
+//! may be any octets, and they are the hot path. Requests to change entries are kept as they were sent, and only a modify is read
+//! further. An error inside a readable envelope carries the message id, so that it can be answered. Must not know what an
 //! operation does.
+
+use zeroize::Zeroizing;
 
 use crate::ber::{self, BerError, Element, Reader};
 use crate::control::{CONTROLS, Control};
@@ -12,12 +14,14 @@ use crate::steps;
 mod bind;
 mod error;
 mod kind;
+mod modify;
 mod search;
 mod update;
 
 pub use bind::{Authentication, BindRequest};
 pub use error::{MessageError, OperationError};
 pub use kind::OperationKind;
+pub use modify::{Modification, ModifyKind, ModifyRequest};
 pub use search::{Scope, SearchRequest};
 pub use update::{MAX_DEPTH, Update};
 
@@ -95,7 +99,7 @@ pub struct ExtendedRequest {
     /// The OID of the operation.
     pub name: String,
     /// Its value; may hold a password.
-    pub value: Option<Vec<u8>>,
+    pub value: Option<Zeroizing<Vec<u8>>>,
 }
 
 impl<'a> Message<'a> {
@@ -183,7 +187,7 @@ impl ExtendedRequest {
     fn read(contents: &[u8]) -> Result<Self, OperationError> {
         let mut reader = Reader::new(contents);
         let name = text(reader.expect(0x80)?)?;
-        let value = reader.optional(0x81)?.map(<[u8]>::to_vec);
+        let value = reader.optional(0x81)?.map(|value| Zeroizing::new(value.to_vec()));
         reader.end_of_sequence(&[0x80, 0x81])?;
         Ok(Self { name, value })
     }

@@ -132,8 +132,9 @@ pub fn write_extended(
     result: &LdapResult,
     name: Option<&str>,
     value: Option<&[u8]>,
+    controls: &[Control<'_>],
 ) {
-    write_message(out, message_id, &[], |out| {
+    write_message(out, message_id, controls, |out| {
         ber::write_constructed(out, EXTENDED_RESPONSE, |out| {
             result.write(out);
             if let Some(name) = name {
@@ -148,7 +149,7 @@ pub fn write_extended(
 
 /// Appends a Notice of Disconnection; the connection must be closed after it.
 pub fn write_notice_of_disconnection(out: &mut Vec<u8>, result: &LdapResult) {
-    write_extended(out, 0, result, Some(NOTICE_OF_DISCONNECTION), None);
+    write_extended(out, 0, result, Some(NOTICE_OF_DISCONNECTION), None, &[]);
 }
 
 fn write_message(

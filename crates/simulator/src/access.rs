@@ -105,6 +105,8 @@ pub struct Role {
     pub search: Vec<i32>,
     /// The holder may search every provider's directory.
     pub search_everywhere: bool,
+    /// Global permissions by their code names, such as `reset_user_password`.
+    pub permissions: Vec<String>,
     pub(crate) rendered: String,
 }
 
@@ -117,6 +119,7 @@ impl Role {
             name: name.into(),
             search: Vec::new(),
             search_everywhere: false,
+            permissions: Vec::new(),
             rendered,
         }
     }

@@ -2,11 +2,12 @@
 
 use std::sync::PoisonError;
 
-use super::caller::{anonymous_or_bearer, identify};
+use super::caller::{Caller, anonymous_or_bearer, identify};
 use super::clock::Clock;
 use super::endpoints::endpoint;
 use super::executor::{self, FlowRequest, session_cookie};
 use super::outcome::Outcome;
+use super::passwords;
 use super::reply::Reply;
 use super::request::{Circumstances, Request};
 use super::sessions::NO_SESSION;
@@ -21,6 +22,12 @@ pub(crate) fn answer(state: &Shared, clock: &Clock, request: &Request<'_>, given
         }
         _ => {}
     }
+    let configured = request.path.strip_prefix("/flows/-/configure/");
+    if let Some(stage) = configured.and_then(|stage| stage.strip_suffix('/')) {
+        return with_session(state, request, now, |state, caller| {
+            passwords::configure(&state.directory, caller, stage)
+        });
+    }
     let Some(path) = request
         .path
         .strip_prefix("/api/v3/")
@@ -33,6 +40,11 @@ pub(crate) fn answer(state: &Shared, clock: &Clock, request: &Request<'_>, given
     if let ["flows", "executor", slug] = parts.as_slice() {
         return run_flow(state, request, slug, given, now);
     }
+    if let ["core", "users", pk, "set_password"] = parts.as_slice() {
+        return with_session(state, request, now, |state, caller| {
+            passwords::set_password(&mut state.directory, caller, pk, request, now)
+        });
+    }
     if request.header("cookie").is_none() {
         let state = state.read().unwrap_or_else(PoisonError::into_inner);
         let caller = match anonymous_or_bearer(&state, request) {
@@ -41,22 +53,23 @@ pub(crate) fn answer(state: &Shared, clock: &Clock, request: &Request<'_>, given
         };
         return Outcome::from(endpoint(&state.directory, &caller, &parts, request, given));
     }
-    with_session(state, request, &parts, given, now)
+    with_session(state, request, now, |state, caller| {
+        endpoint(&state.directory, caller, &parts, request, given)
+    })
 }
 
 fn with_session(
     state: &Shared,
     request: &Request<'_>,
-    parts: &[&str],
-    given: Circumstances,
     now: i64,
+    answer: impl FnOnce(&mut State, &Caller) -> Reply,
 ) -> Outcome {
     let mut state = state.write().unwrap_or_else(PoisonError::into_inner);
     let caller = match identify(&mut state, request, now) {
         Ok(caller) => caller,
         Err(reply) => return Outcome::from(reply),
     };
-    let mut reply = endpoint(&state.directory, &caller, parts, request, given);
+    let mut reply = answer(&mut state, &caller);
     match &caller.sid {
         None if caller.cookie_sent => reply.cookie(NO_SESSION.to_owned()),
         None => {}
@@ -68,7 +81,8 @@ fn with_session(
                 moved
             });
             // `users/me` saves the session, but only once it has let the user in.
-            if moved || parts == ["core", "users", "me"] && reply.status == 200 {
+            let me = request.path == "/api/v3/core/users/me/" && reply.status == 200;
+            if moved || me || request.path.starts_with("/flows/") {
                 sessions.save(sid, now);
                 let secure = request.is_secure();
                 reply.cookie(session_cookie(

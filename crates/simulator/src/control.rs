@@ -14,9 +14,7 @@ use super::reply::Reply;
 use super::sessions::random_text;
 use super::state::State;
 use super::websocket::SERVICE_RESTART;
-use super::{
-    Attributes, Certificate, Directory, Group, Outpost, Password, Provider, Session, Simulator, User, clock,
-};
+use super::{Attributes, Certificate, Directory, Group, Outpost, Provider, Session, Simulator, User, clock};
 use super::{group_list, user_list};
 
 const TOKEN_LENGTH: usize = 60;
@@ -147,10 +145,7 @@ impl Simulator {
     /// Sets a password; sessions go on.
     pub fn set_password(&self, pk: i32, password: &str) -> bool {
         let now = self.core.clock.now();
-        self.save_user(pk, |user| {
-            user.password = Password::Text(password.trim().into());
-            user.password_change_date = now;
-        })
+        self.edit(|directory| directory.write_password(pk, password, now))
     }
 
     /// Replaces a user's custom attributes.

@@ -20,6 +20,19 @@ use super::users::{Related, User};
 /// The version of authentik the simulator says it is.
 pub const VERSION: &str = "2026.5.0-rc1";
 
+/// A stage that users set up for themselves, as `stages/all/user_settings/` lists it.
+#[derive(Debug, Clone)]
+pub struct UserSetting {
+    /// Name of the stage.
+    pub title: String,
+    /// What the browser shows for it.
+    pub component: String,
+    /// pk of the stage.
+    pub stage: Uuid,
+    /// Slug of the flow that sets it up; without one there is nothing to set up.
+    pub flow: Option<String>,
+}
+
 /// The state a simulator starts from and works on. Tests change it through
 /// [`Simulator::edit`](super::Simulator::edit) and the named methods beside it.
 #[derive(Debug, Default)]
@@ -48,6 +61,10 @@ pub struct Directory {
     pub flows: BTreeMap<String, Flow>,
     /// API tokens and the pks of their users.
     pub tokens: HashMap<String, i32>,
+    /// Passwords of before by user pk, as far as they were changed here.
+    pub former_passwords: HashMap<i32, Vec<String>>,
+    /// What the settings of a user offer; see [`UserSetting`].
+    pub user_settings: Vec<UserSetting>,
     /// App passwords by user pk.
     pub app_passwords: HashMap<i32, Vec<String>>,
     /// Authenticators by user pk.

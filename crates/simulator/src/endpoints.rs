@@ -11,7 +11,7 @@ use super::query::Query;
 use super::reply::{JSON, Reply};
 use super::request::{Circumstances, Request};
 use super::users::{Include, User, UserType};
-use super::{group_list, groups, user_list};
+use super::{group_list, groups, passwords, user_list};
 
 /// Answers a request that is no flow's.
 pub(crate) fn endpoint(
@@ -34,6 +34,9 @@ pub(crate) fn endpoint(
         ["root", "config"] => Ok(Reply::ok(directory.root_config.to_string())),
         ["admin", "version"] => signed_in(caller).map(|_| version(directory)),
         ["core", "users", "me"] => signed_in(caller).and_then(|pk| me(directory, pk)),
+        ["stages", "all", "user_settings"] => {
+            signed_in(caller).and_then(|_| only_reading(request).map(|()| passwords::settings(directory)))
+        }
         ["core", "users"] => reader(directory, caller)
             .and_then(|_| only_reading(request))
             .and_then(|()| user_list::list(directory, &query, given.sizes)),

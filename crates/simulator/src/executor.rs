@@ -142,6 +142,7 @@ impl FlowExecutor<'_> {
             wrong_passwords: 0,
             devices_shown: false,
             consent_token: None,
+            new_password: None,
         };
         if flow.designation != "authentication" {
             plan.pending = self.claims_user.map(Pending::Known);
@@ -199,6 +200,15 @@ impl FlowExecutor<'_> {
             } => {
                 if !self.request.suppress_login {
                     self.log_in(state, user, lifetime, remember_device, end_others);
+                }
+                self.advance(state, flow, plan)
+            }
+            StageResponse::Written(user) => {
+                if self.session_user(state) == Some(user) {
+                    // The session goes on under another key.
+                    let (sid, old) = state.sessions.change_key(&self.sid);
+                    self.sid = sid;
+                    self.ended.extend(old);
                 }
                 self.advance(state, flow, plan)
             }

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+/// The slug of authentik's flow by which people change their own password.
+pub const PASSWORD_CHANGE: &str = "default-password-change";
+
 /// A flow.
 #[derive(Debug, Clone)]
 pub struct Flow {
@@ -34,6 +37,16 @@ impl Flow {
             requirement: Requirement::None,
             denied: None,
             stages: stages.into_iter().map(StageBinding::new).collect(),
+        }
+    }
+
+    /// authentik's flow by which people change their own password.
+    pub fn password_change(settings: NewPassword) -> Self {
+        let stages = vec![Stage::NewPassword(settings), Stage::UserWrite];
+        Self {
+            designation: "stage_configuration".into(),
+            requirement: Requirement::Authenticated,
+            ..Self::new(PASSWORD_CHANGE, "Change password", stages)
         }
     }
 }
@@ -115,6 +128,35 @@ pub enum Stage {
     },
     /// Logs the user out.
     UserLogout,
+    /// Asks for a new password.
+    NewPassword(NewPassword),
+    /// Writes the new password that was asked for.
+    UserWrite,
+}
+
+/// Settings of a prompt stage that asks for a new password, with the policies that judge it.
+#[derive(Debug, Clone)]
+pub struct NewPassword {
+    /// The fields: key, label and type, in the order shown.
+    pub fields: Vec<(String, String, String)>,
+    /// Characters that a password policy asks for; 0: none.
+    pub least: usize,
+    /// Whether a policy refuses the passwords of before.
+    pub unique: bool,
+}
+
+impl Default for NewPassword {
+    fn default() -> Self {
+        let field = |key: &str, label: &str| (key.to_owned(), label.to_owned(), "password".to_owned());
+        Self {
+            fields: vec![
+                field("password", "Password"),
+                field("password_repeat", "Password (repeat)"),
+            ],
+            least: 8,
+            unique: false,
+        }
+    }
 }
 
 /// Settings of an identification stage.

@@ -57,18 +57,22 @@ mod caller;
 mod certificates;
 mod clock;
 mod control;
+mod device_offer;
 mod devices;
 mod directory;
 mod endpoints;
 mod executor;
 mod faults;
+mod field_errors;
 mod filters;
 mod flows;
 mod group_list;
 mod groups;
+mod new_password;
 mod orders;
 mod outcome;
 mod pages;
+mod passwords;
 mod permissions;
 mod plan;
 mod query;
@@ -100,9 +104,12 @@ pub use access::{Application, Binding, Outpost, Provider, Role};
 pub use attributes::Attributes;
 pub use certificates::{Certificate, CertificateError, KeyAlgorithm, KeyForm};
 pub use devices::{Device, DeviceKind, DuoOutcome, base32, totp_code};
-pub use directory::{Directory, VERSION};
+pub use directory::{Directory, UserSetting, VERSION};
 pub use faults::{Fault, Faults, Rule, When};
-pub use flows::{Flow, Identification, NotConfigured, Requirement, Stage, StageBinding, UserLogin};
+pub use flows::{
+    Flow, Identification, NewPassword, NotConfigured, PASSWORD_CHANGE, Requirement, Stage, StageBinding,
+    UserLogin,
+};
 pub use groups::Group;
 pub use recordings::RecordingsError;
 pub use request_log::{Endpoint, RecordedRequest, Requests};

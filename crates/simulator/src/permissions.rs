@@ -32,6 +32,17 @@ impl Directory {
                 .any(|role| role.search_everywhere || role.search.contains(&provider))
     }
 
+    /// Whether the user has a global permission.
+    pub(crate) fn is_permitted(&self, user: i32, permission: &str) -> bool {
+        let Some(user) = self.user(user) else { return false };
+        self.is_superuser(user)
+            || self
+                .held_roles(user)
+                .into_iter()
+                .filter_map(|role| self.roles.get(&role))
+                .any(|role| role.permissions.iter().any(|other| other == permission))
+    }
+
     /// The user's own roles and those of all groups above it, each once, in that order.
     pub(crate) fn held_roles(&self, user: &User) -> Vec<Uuid> {
         let mut held = user.roles.clone();

@@ -16,6 +16,8 @@ pub(crate) struct Plan {
     /// The authenticator stage has shown its challenges.
     pub(crate) devices_shown: bool,
     pub(crate) consent_token: Option<String>,
+    /// What a prompt collected and no stage has written yet.
+    pub(crate) new_password: Option<String>,
 }
 
 /// The user a flow is about.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::directory::Directory;
-use super::flows::{Flow, Identification, NotConfigured, Requirement, Stage, UserLogin};
+use super::flows::{Flow, Identification, NewPassword, NotConfigured, Requirement, Stage, UserLogin};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -107,9 +107,11 @@ pub(crate) fn add(directory: &mut Directory, pks: &HashMap<String, Uuid>) {
             Requirement::Authenticated,
             Stage::login(),
         ),
+        Flow::password_change(NewPassword::default()),
         logout("default-provider-invalidation-flow", Vec::new()),
         logout("default-invalidation-flow", vec![Stage::UserLogout]),
     ];
+    directory.offer_default_settings();
     for mut flow in flows {
         flow.pk = pks.get(&flow.slug).copied().unwrap_or(flow.pk);
         directory.flows.insert(flow.slug.clone(), flow);

@@ -7,7 +7,7 @@ use super::access::{Application, Binding, Outpost, Provider, Role};
 use super::attributes::Attributes;
 use super::devices::{Device, base32};
 use super::directory::Directory;
-use super::flows::{Flow, NotConfigured, Stage};
+use super::flows::{Flow, NewPassword, NotConfigured, Stage};
 use super::users::{Password, User, UserType};
 
 /// Memberships of every generated user, as far as there are groups.
@@ -254,6 +254,7 @@ fn add_accounts(directory: &mut Directory) {
     let search = named_uuid("role", "search");
     let mut role = Role::new(search, "LDAP search");
     role.search = vec![PROVIDER];
+    role.permissions = ["reset_user_password", "view_user"].map(str::to_owned).to_vec();
     directory.roles.insert(search, role);
     let mut service = User::new(4, "ldapservice", "LDAP service account", "");
     service.kind = UserType::ServiceAccount;
@@ -334,6 +335,9 @@ fn add_access(directory: &mut Directory) {
     );
     flow.pk = named_uuid("flow", FLOW);
     directory.flows.insert(FLOW.into(), flow);
+    let change = Flow::password_change(NewPassword::default());
+    directory.flows.insert(change.slug.clone(), change);
+    directory.offer_default_settings();
     for (slug, stages) in [
         ("default-provider-invalidation-flow", vec![]),
         ("default-invalidation-flow", vec![Stage::UserLogout]),

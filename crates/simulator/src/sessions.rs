@@ -112,6 +112,21 @@ impl Sessions {
         sid
     }
 
+    /// Gives a session another key, as authentik does with a new password. Returns it, and the row under the old one, whose
+    /// end is announced like any other: no recording shows whether authentik does, and this is the harder case.
+    pub(crate) fn change_key(&mut self, sid: &str) -> (String, Option<Session>) {
+        let Some(old) = self.rows.remove(sid) else {
+            return (sid.to_owned(), None);
+        };
+        let new = random_text(SID_LENGTH);
+        let session = Session {
+            sid: new.clone(),
+            ..old.clone()
+        };
+        self.rows.insert(new.clone(), session);
+        (new, Some(old))
+    }
+
     /// Extends a session that is saved, unless the login stage set its end.
     pub(crate) fn save(&mut self, sid: &str, now: i64) {
         if let Some(session) = self.rows.get_mut(sid).filter(|session| !session.explicit_expiry) {

@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::device_offer::{check_selected, offered, rank};
 use super::devices::{Device, DeviceKind, DuoOutcome};
 use super::directory::Directory;
-use super::flows::{Identification, NotConfigured, Stage, UserLogin};
+use super::field_errors::{errors, null_error};
+use super::flows::{Identification, NewPassword, NotConfigured, Stage, UserLogin};
+use super::new_password;
 use super::plan::{Pending, Plan};
 use super::text::strip;
 use super::users::User;
@@ -38,6 +41,8 @@ pub(crate) enum StageResponse {
         remember_device: bool,
         end_others: bool,
     },
+    /// The user's new password was written.
+    Written(i32),
     /// Logged out.
     LoggedOut,
     /// Refused for good.
@@ -64,6 +69,8 @@ pub(crate) fn run(view: &mut StageView<'_>, stage: &Stage, posted: Option<&Answe
         Stage::Captcha => view.captcha(posted),
         Stage::Redirect { to } => StageResponse::Redirect(to.clone()),
         Stage::UserLogout => StageResponse::LoggedOut,
+        Stage::NewPassword(settings) => view.new_password(settings, posted),
+        Stage::UserWrite => view.write(),
     }
 }
 
@@ -74,18 +81,6 @@ fn text(posted: &Answer, field: &str) -> Option<String> {
         Value::Number(number) => Some(number.to_string()),
         _ => None,
     }
-}
-
-fn errors(field: &str, string: &str, code: &str) -> Value {
-    json!({field: [{"string": string, "code": code}]})
-}
-
-fn null_error(field: &str) -> Value {
-    errors(
-        field,
-        "Null characters are not allowed.",
-        "null_characters_not_allowed",
-    )
 }
 
 /// A challenge with the errors right after its component.
@@ -420,6 +415,45 @@ impl StageView<'_> {
         challenge("ak-stage-prompt", failed, json!({"fields": shown}))
     }
 
+    fn new_password(&mut self, settings: &NewPassword, posted: Option<&Answer>) -> StageResponse {
+        let failed = match posted {
+            None => None,
+            Some(posted) => {
+                let typed = |key: &str| text(posted, key);
+                let used = |password: &str| self.was_used(password);
+                match new_password::judge(settings, typed, used) {
+                    Ok(password) => {
+                        self.plan.new_password = Some(password);
+                        return StageResponse::Done;
+                    }
+                    Err(errors) => Some(errors),
+                }
+            }
+        };
+        challenge("ak-stage-prompt", failed, new_password::fields(settings))
+    }
+
+    fn was_used(&self, password: &str) -> bool {
+        let Some(Pending::Known(pk)) = self.plan.pending else {
+            return false;
+        };
+        let now = self.directory.user(pk);
+        let before = self.directory.former_passwords.get(&pk);
+        now.is_some_and(|user| user.password_is(password))
+            || before.is_some_and(|before| before.iter().any(|other| other == password))
+    }
+
+    fn write(&mut self) -> StageResponse {
+        let (Some(Pending::Known(user)), Some(password)) =
+            (self.plan.pending.clone(), self.plan.new_password.take())
+        else {
+            return StageResponse::Denied("No Pending data.".into());
+        };
+        self.delay += self.hash_cost;
+        self.directory.write_password(user, &password, self.now);
+        StageResponse::Written(user)
+    }
+
     fn captcha(&mut self, posted: Option<&Answer>) -> StageResponse {
         let failed = posted.map(|_| {
             errors(
@@ -433,48 +467,5 @@ impl StageView<'_> {
         fields.insert("js_url".into(), "/captcha.js".into());
         fields.insert("interactive".into(), true.into());
         challenge("ak-stage-captcha", failed, Value::Object(fields))
-    }
-}
-
-fn rank(class: &str) -> usize {
-    ["static", "totp", "webauthn", "duo", "sms", "email"]
-        .iter()
-        .position(|other| *other == class)
-        .unwrap_or(usize::MAX)
-}
-
-/// One device of each allowed class.
-fn offered(devices: &[Device], classes: &[&str]) -> Vec<Device> {
-    let mut offered: Vec<Device> = Vec::new();
-    for device in devices.iter().filter(|device| classes.contains(&device.class())) {
-        if !offered.iter().any(|other| other.class() == device.class()) {
-            offered.push(device.clone());
-        }
-    }
-    offered.sort_by_key(|device| rank(device.class()));
-    offered
-}
-
-fn check_selected(selected: &Value, offered: &[Device]) -> Result<(), Value> {
-    for key in ["device_class", "device_uid", "challenge", "last_used"] {
-        if selected.get(key).is_none() {
-            return Err(
-                json!({"selected_challenge": {key: [{"string": "This field is required.", "code": "required"}]}}),
-            );
-        }
-    }
-    let class = selected.get("device_class").and_then(Value::as_str);
-    let uid = selected.get("device_uid").and_then(Value::as_str);
-    let known = offered
-        .iter()
-        .any(|device| class == Some(device.class()) && uid == Some(device.uid.to_string().as_str()));
-    if known {
-        Ok(())
-    } else {
-        Err(errors(
-            "selected_challenge",
-            "invalid challenge selected",
-            "invalid",
-        ))
     }
 }

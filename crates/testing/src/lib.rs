@@ -29,6 +29,7 @@ pub mod exercise;
 pub mod filter;
 pub mod http;
 mod ldap_utils;
+pub mod passwords;
 pub mod program;
 pub mod recordings;
 pub mod released;

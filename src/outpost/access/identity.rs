@@ -45,6 +45,11 @@ impl Identity {
         self.login.user_pk()
     }
 
+    /// The login it is.
+    pub(in crate::outpost) fn login(&self) -> &Arc<Login> {
+        &self.login
+    }
+
     /// The provider bound to.
     pub fn provider(&self) -> &Arc<Provider> {
         self.login.provider()

@@ -26,14 +26,22 @@ use super::proof::Proof;
 use super::review::Review;
 use super::session::{Heard, OpenSession, UnneededSession};
 
+mod rekeying;
+
 /// How long authentik keeps a session whose cookie names no end (`sessions.unauthenticated_age`, a day by default). It
 /// may put that off when the session is used elsewhere; a bind ends all the same.
 const SESSION_LIFE: Duration = Duration::from_secs(86_400);
 
+/// authentik's own flow that logs out, for sessions that no provider's unbind flow ends.
+const LOGOUT_FLOW: &str = "default-invalidation-flow";
+
 /// A user logged in at one provider. Shared by every connection it bound and, in cached bind mode, by the cache.
 pub struct Login {
     proof: Proof,
-    end_id: SessionEndId,
+    /// The user's `uid`, which no change of the session's key changes.
+    uid: String,
+    /// The session's key is about to change: what is heard of the old one meanwhile says nothing of the login.
+    rekeying: AtomicBool,
     ended: CancellationToken,
     ending: OnceLock<Ending>,
     logins: Weak<Logins>,
@@ -54,12 +62,17 @@ impl Login {
 
     /// The user's `uid`.
     pub fn uid(&self) -> &str {
-        self.session().uid()
+        &self.uid
     }
 
-    /// The session in authentik behind this login.
-    pub fn session(&self) -> &Session {
+    /// The session in authentik behind this login, as it is now.
+    pub fn session(&self) -> Arc<Session> {
         self.proof.opened.session()
+    }
+
+    /// Whether an answer about this session says nothing about the login: its key has changed, or is about to.
+    pub fn has_moved_on_from(&self, session: &Session) -> bool {
+        self.rekeying.load(Ordering::Acquire) || self.session().end_id() != session.end_id()
     }
 
     /// The provider at which the user logged in.
@@ -153,7 +166,7 @@ impl fmt::Debug for Login {
 impl Drop for Login {
     fn drop(&mut self) {
         if let Some(logins) = self.logins.upgrade() {
-            logins.forget(&self.end_id);
+            logins.forget(&self.session().end_id());
         }
     }
 }
@@ -205,6 +218,17 @@ impl Logins {
         OpenSession::new(session, provider, client, heard, self.unneeded.clone())
     }
 
+    /// The same for a session that only shows that a password is right. It is ended whatever the provider's unbind flow is.
+    pub fn open_proof(
+        &self,
+        provider: Arc<Provider>,
+        session: Session,
+        client: IpAddr,
+        heard: Heard,
+    ) -> OpenSession {
+        self.open(provider, session, client, heard).ended_by(LOGOUT_FLOW)
+    }
+
     /// Makes a login of a proof: the one place where success begins. `None` if authentik has announced the end of the
     /// session meanwhile.
     pub fn grant(self: &Arc<Self>, proof: Proof) -> Option<Arc<Login>> {
@@ -215,8 +239,9 @@ impl Logins {
         };
         let now = Instant::now();
         let login = Login {
+            uid: proof.opened.session().uid().to_owned(),
             proof,
-            end_id,
+            rekeying: AtomicBool::new(false),
             ended: CancellationToken::new(),
             ending: OnceLock::new(),
             logins: Arc::downgrade(self),
@@ -246,6 +271,7 @@ impl Logins {
         let login = {
             let mut known = self.lock();
             let login = known.alive.get(end_id).and_then(Weak::upgrade);
+            let login = login.filter(|login| !login.rekeying.load(Ordering::Acquire));
             if login.is_none() && !known.ended.note(*end_id, Instant::now().into_std()) {
                 known.gaps += 1;
             }
@@ -340,11 +366,11 @@ mod tests {
         Arc::new(Provider::new(settings, Arc::default(), None, &Attributes::new(), &metrics).unwrap())
     }
 
-    fn logins() -> Arc<Logins> {
+    pub(super) fn logins() -> Arc<Logins> {
         Arc::new(Logins::new(mpsc::channel(1).0, SystemTime::now))
     }
 
-    fn opened(logins: &Arc<Logins>, sid: &str, heard: Heard) -> (Proof, SessionEndId) {
+    pub(super) fn opened(logins: &Arc<Logins>, sid: &str, heard: Heard) -> (Proof, SessionEndId) {
         let session = Session::for_tests(sid, "uid", None);
         let end_id = session.end_id();
         let access = AccessCheck {

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
 
 use akldap_authentik::Session;
@@ -15,7 +16,7 @@ use crate::outpost::provider::Provider;
 /// A session that a bind opened in authentik. When nobody here needs it any more it is ended by the provider's unbind
 /// flow, if one is set: a refused or abandoned bind leaves no session behind either.
 pub struct OpenSession {
-    session: Session,
+    session: ArcSwap<Session>,
     provider: Arc<Provider>,
     client: IpAddr,
     unneeded: mpsc::Sender<UnneededSession>,
@@ -23,14 +24,16 @@ pub struct OpenSession {
     gone: AtomicBool,
     /// Since when its end would have been heard.
     heard: Heard,
+    /// Another flow that ends it, where the provider's does not.
+    otherwise: Option<&'static str>,
 }
 
 /// A session that nobody here needs any more, and how to end it in authentik.
 pub struct UnneededSession {
     /// The session.
-    pub session: Session,
-    /// The unbind flow of its provider.
-    pub flow_slug: String,
+    pub session: Arc<Session>,
+    /// The flows to end it by, one after the other until one does.
+    pub flow_slugs: Vec<String>,
     /// The address of the client that was bound.
     pub client: IpAddr,
 }
@@ -43,7 +46,7 @@ impl fmt::Debug for OpenSession {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("OpenSession")
-            .field("session", &self.session)
+            .field("session", &self.session.load())
             .finish_non_exhaustive()
     }
 }
@@ -58,18 +61,31 @@ impl OpenSession {
         unneeded: mpsc::Sender<UnneededSession>,
     ) -> Self {
         Self {
-            session,
+            session: ArcSwap::from_pointee(session),
             provider,
             client,
             unneeded,
             gone: AtomicBool::new(false),
             heard,
+            otherwise: None,
         }
     }
 
-    /// The session itself.
-    pub fn session(&self) -> &Session {
-        &self.session
+    /// Has it ended by this flow where the provider has no unbind flow, or one that ends nothing: nobody lets go of the
+    /// session of a proof by unbinding.
+    pub(super) fn ended_by(mut self, flow_slug: &'static str) -> Self {
+        self.otherwise = Some(flow_slug);
+        self
+    }
+
+    /// The session itself, as it is now.
+    pub fn session(&self) -> Arc<Session> {
+        self.session.load_full()
+    }
+
+    /// authentik has given it another key.
+    pub(in crate::outpost) fn moved_to(&self, session: Session) {
+        self.session.store(Arc::new(session));
     }
 
     /// The provider whose flow opened it.
@@ -95,12 +111,12 @@ impl OpenSession {
 
 impl Drop for OpenSession {
     fn drop(&mut self) {
-        if !self.gone.load(Ordering::Relaxed)
-            && let Some(flow_slug) = self.provider.settings().unbind_flow_slug.clone()
-        {
+        let own = self.provider.settings().unbind_flow_slug.clone();
+        let flow_slugs: Vec<String> = own.into_iter().chain(self.otherwise.map(str::to_owned)).collect();
+        if !self.gone.load(Ordering::Relaxed) && !flow_slugs.is_empty() {
             let unneeded = UnneededSession {
-                session: self.session.clone(),
-                flow_slug,
+                session: self.session(),
+                flow_slugs,
                 client: self.client,
             };
             if self.unneeded.try_send(unneeded).is_err() {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::metrics::{OperationPlan, RejectReason};
 use crate::outpost::access::Identity;
 use crate::outpost::provider::Provider;
+use akldap_ldap::control::PasswordPolicyError;
 use akldap_ldap::response::{LdapResult, ResultCode};
 
 use super::refusal::Refusal;
@@ -35,6 +36,7 @@ struct RefusalDetails {
     cause: String,
     reference: Option<String>,
     bind_dn: String,
+    policy: Option<PasswordPolicyError>,
 }
 
 impl BindAnswer {
@@ -62,6 +64,7 @@ impl BindAnswer {
             cause: refusal.cause,
             reference: refusal.reference,
             bind_dn,
+            policy: refusal.policy,
         };
         Self::refused(refusal.result, details, client)
     }
@@ -113,6 +116,7 @@ impl BindAnswer {
             cause: refusal.cause,
             reference: refusal.reference,
             bind_dn: String::new(),
+            policy: None,
         };
         Self::refused(refusal.result, details, client)
     }
@@ -135,6 +139,14 @@ impl BindAnswer {
         match &self.outcome {
             BindOutcome::Granted(identity) => Some(identity),
             BindOutcome::Refused(_) => None,
+        }
+    }
+
+    /// What a password policy holds against the login, as far as authentik said so.
+    pub fn policy(&self) -> Option<PasswordPolicyError> {
+        match &self.outcome {
+            BindOutcome::Granted(_) => None,
+            BindOutcome::Refused(details) => details.policy,
         }
     }
 

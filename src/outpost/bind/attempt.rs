@@ -10,15 +10,15 @@ use akldap_authentik::RequestIds;
 use super::origin::Origin;
 
 /// Who wants to log in where, with what, and from where.
-pub(super) struct Attempt {
+pub(in crate::outpost) struct Attempt {
     /// The provider whose flow judges it.
-    pub(super) provider: Arc<Provider>,
+    pub(in crate::outpost) provider: Arc<Provider>,
     /// What the identification stage is given.
-    pub(super) username: String,
+    pub(in crate::outpost) username: String,
     /// The password, and what comes behind it.
-    pub(super) secret: Zeroizing<Vec<u8>>,
+    pub(in crate::outpost) secret: Zeroizing<Vec<u8>>,
     /// Where it comes from.
-    pub(super) client: Origin,
+    pub(in crate::outpost) client: Origin,
     /// What authentik calls the requests that judged it.
-    pub(super) asked: RequestIds,
+    pub(in crate::outpost) asked: RequestIds,
 }

@@ -23,6 +23,10 @@ use akldap_directory::{NameField, Snapshot, WrongNumber};
 
 use super::refusal::Refusal;
 
+mod voids;
+
+use voids::Voids;
+
 /// Most successes kept: at some 300 octets each this is bounded, and far above any directory's active users.
 const MAX_ENTRIES: u64 = 200_000;
 /// Most refusals remembered.
@@ -150,6 +154,7 @@ pub(in crate::outpost) struct BindCache {
     directory_good_until: AtomicU64,
     /// When the next bind may be proved again because it is not.
     next_reproof: AtomicU64,
+    voids: Voids,
     entries: Cache<BindKey, Arc<KeptLogin>>,
     /// When entries are to go, soonest first. Of one that is gone it may still stand here.
     ends: Mutex<BTreeSet<(Instant, u64, BindKey)>>,
@@ -174,6 +179,7 @@ impl BindCache {
             epoch: clock::now(),
             directory_good_until: AtomicU64::new(0),
             next_reproof: AtomicU64::new(0),
+            voids: Voids::default(),
             entries: Cache::builder()
                 .max_capacity(MAX_ENTRIES)
                 .eviction_listener(move |_key, entry: Arc<KeptLogin>, cause| {
@@ -395,6 +401,33 @@ impl BindCache {
         entries.sort_unstable();
         entries.iter().for_each(|(_, key)| self.entries.invalidate(key));
         entries.len()
+    }
+
+    /// The password of a user is being changed: what was kept of it is void, the refusals of a moment ago with it, and
+    /// what is judged now is not kept.
+    pub(in crate::outpost) fn void(&self, user_pk: i64) {
+        self.voids.note(user_pk);
+        self.retain(|_, login| login.user_pk() != user_pk);
+        self.refusals.invalidate_all();
+    }
+
+    /// How many times that happened to anybody.
+    pub(super) fn voids(&self) -> u64 {
+        self.voids.count()
+    }
+
+    /// Whether it happened to this user since.
+    pub(super) fn was_voided(&self, user_pk: i64, since: u64) -> bool {
+        self.voids.since(user_pk, since)
+    }
+
+    /// The key under which equal binds are judged together: not with one that began before a change of a password.
+    pub(super) fn joint_key(&self, key: &BindKey) -> BindKey {
+        let mut joint = *key;
+        for (octet, count) in joint.iter_mut().zip(self.voids().to_le_bytes()) {
+            *octet ^= count;
+        }
+        joint
     }
 
     /// Drops a cached bind that was disproved, or that a change may have overtaken.

@@ -136,7 +136,8 @@ impl CachedMode {
                 .or_else(|| cache.refused(&key).map(Err))
         };
         let (own, same) = (Arc::clone(self), Arc::clone(&attempt));
-        let judgement = self.judgements.join(key, known, move |unsent| {
+        let joint_key = cache.joint_key(&key);
+        let judgement = self.judgements.join(joint_key, known, move |unsent| {
             own.judge_and_keep(same, uncached, unsent)
         });
         match judgement.unless_left(left).await {
@@ -173,6 +174,7 @@ impl CachedMode {
             let directory = &self.directory;
             let _watched = directory.watch_changes();
             let (generation, username) = (directory.generation(), &attempt.username);
+            let voids = self.cache.voids();
             let Some(shown) = sound(self.shown_active(username)) else {
                 return self.refuse_unless(stands, key, internal_error());
             };
@@ -195,6 +197,7 @@ impl CachedMode {
                     let changed = |installed| directory.changed(login.user_pk(), installed);
                     if changed(looked + 1..=directory.generation())
                         || (!stood && changed(generation + 1..=looked))
+                        || self.cache.was_voided(login.user_pk(), voids)
                     {
                         self.cache.remove(&key);
                     }

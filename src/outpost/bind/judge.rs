@@ -27,15 +27,18 @@ use super::failures::{FailureLimit, Guess};
 use super::judgements::{JudgedBind, SharedJudgement, in_a_task, internal_error};
 use super::origin::{CountedAddress, Person};
 use super::parts::BindParts;
+use super::policy::policy;
 use super::queue::{FlowQueue, Turn};
 use super::refusal::{NOT_NOW, Question, Refusal, ended_early, rejected, wrong_secret};
+
+mod proving;
 
 /// The least time there is for access and identity after a flow that took long. With the time for a turn, for the flow
 /// and for a Duo push, this is the longest a bind can take.
 const ACCESS_TIME: Duration = Duration::from_secs(10);
 
 /// What attempts are judged by.
-pub(super) struct Judge {
+pub(in crate::outpost) struct Judge {
     client: Client,
     executor: Arc<Executor>,
     release: Arc<KnownRelease>,
@@ -108,8 +111,7 @@ impl Judge {
             client,
             ..
         } = &*attempt;
-        let person =
-            sound(Person::new(self.directory.snapshot().as_deref(), username)).ok_or_else(internal_error)?;
+        let person = self.person(username)?;
         let arrived = clock::now();
         let guess = self
             .failures
@@ -127,6 +129,10 @@ impl Judge {
             guess,
             turn,
         })
+    }
+
+    fn person(&self, username: &str) -> Result<Person, Refusal> {
+        sound(Person::new(self.directory.snapshot().as_deref(), username)).ok_or_else(internal_error)
     }
 
     /// Asks authentik, and keeps what it calls our requests where that is of use.
@@ -198,10 +204,11 @@ impl Judge {
             codes: self.release.code_rule(),
             client_ip: attempt.client.client,
         };
-        match self.executor.execute(&request).await {
-            Ok(FlowOutcome::Authenticated(session)) => Ok(session),
-            Ok(FlowOutcome::Rejected(rejection)) => Err(rejected(&rejection)),
-            Err(error) => Err(Question::FLOW.unanswered(error)),
+        let judged = self.executor.judge(&request).await;
+        let judged = judged.map_err(|error| Question::FLOW.unanswered(error))?;
+        match &judged.outcome {
+            FlowOutcome::Authenticated(session) => Ok(session.clone()),
+            FlowOutcome::Rejected(rejection) => Err(rejected(rejection).with_policy(policy(&judged))),
         }
     }
 
@@ -215,13 +222,13 @@ impl Judge {
         let slug = &provider.settings().application_slug;
         let access = self
             .client
-            .check_access(opened.session(), provider.pk(), slug, Some(client))
+            .check_access(&opened.session(), provider.pk(), slug, Some(client))
             .await;
         let access = access.map_err(|error| Question::ACCESS.unanswered(error))?;
         if access.session_ended {
             return Err(ended_early());
         }
-        let user_pk = self.user_pk(opened.session(), client).await?;
+        let user_pk = self.user_pk(&opened.session(), client).await?;
         Proof::new(opened, &access, user_pk).ok_or_else(|| {
             let cause = format!("the policies of the application {slug:?} do not let this user in: see its bindings in authentik");
             let text = "this account may not log in here";

@@ -199,16 +199,19 @@ impl Recheck {
             return over(Ending::AccessLost);
         };
         let settings = provider.settings();
+        let session = login.session();
         let access = self
             .client
             .check_access(
-                login.session(),
+                &session,
                 settings.pk,
                 &settings.application_slug,
                 Some(login.client()),
             )
             .await;
         match access {
+            // It was about a session that is the login's no more.
+            _ if login.has_moved_on_from(&session) => LoginState::Unclear,
             Ok(access) if access.session_ended => over(Ending::SessionEnded),
             Ok(access) if access.passing && access.has_search_permission == login.may_search_everything() => {
                 login.review().holds(judgement);

@@ -5,26 +5,29 @@
 
 use crate::metrics::RejectReason;
 use akldap_authentik::flow::{FlowError, Rejection};
+use akldap_ldap::control::PasswordPolicyError;
 use akldap_ldap::response::{LdapResult, ResultCode};
 
 /// Why a bind is refused, on its way to an answer.
 #[derive(Clone, Debug)]
-pub(super) struct Refusal {
+pub(in crate::outpost) struct Refusal {
     /// What the client is told.
-    pub(super) result: LdapResult,
+    pub(in crate::outpost) result: LdapResult,
     /// Under which reason it is counted.
-    pub(super) reason: RejectReason,
+    pub(in crate::outpost) reason: RejectReason,
     /// The full cause, for the log.
-    pub(super) cause: String,
+    pub(in crate::outpost) cause: String,
     /// What the client is told to find the cause by; `None` where the client is told all there is.
-    pub(super) reference: Option<String>,
+    pub(in crate::outpost) reference: Option<String>,
     /// Whether the same secret would surely be refused again at once: authentik judged it, and judged it wrong.
-    pub(super) repeatable: bool,
+    pub(in crate::outpost) repeatable: bool,
+    /// What a password policy holds against the login, as far as authentik said so.
+    pub(in crate::outpost) policy: Option<PasswordPolicyError>,
 }
 
 impl Refusal {
     /// A refusal whose reason anybody may know: `text` must be our own words, not authentik's or a library's.
-    pub(super) fn new(code: ResultCode, reason: RejectReason, text: impl Into<String>) -> Self {
+    pub(in crate::outpost) fn new(code: ResultCode, reason: RejectReason, text: impl Into<String>) -> Self {
         let text = text.into();
         Self {
             result: LdapResult::new(code, text.clone()),
@@ -32,12 +35,13 @@ impl Refusal {
             cause: text,
             reference: None,
             repeatable: false,
+            policy: None,
         }
     }
 
     /// A refusal whose cause is the admin's business: the client, of whom nothing is known yet, gets a sentence and a
     /// reference, and the log gets the cause under that reference.
-    pub(super) fn caused(
+    pub(in crate::outpost) fn caused(
         code: ResultCode,
         reason: RejectReason,
         text: &'static str,
@@ -50,7 +54,13 @@ impl Refusal {
             cause: cause.into(),
             reference: Some(reference),
             repeatable: false,
+            policy: None,
         }
+    }
+
+    /// The same with what a password policy holds against the login.
+    pub(in crate::outpost) fn with_policy(self, policy: Option<PasswordPolicyError>) -> Self {
+        Self { policy, ..self }
     }
 }
 

@@ -2,6 +2,7 @@
 //! Bounded, and never in the way of a client. Must not decide when a login is over.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::clock;
 use crate::outpost::access::UnneededSession;
 use crate::outpost::providers::Providers;
+use akldap_authentik::Session;
 use akldap_authentik::flow::Executor;
 
 use super::cache::BindCache;
@@ -111,15 +113,24 @@ impl Unbinder {
     async fn end(&self, unneeded: UnneededSession) {
         let UnneededSession {
             session,
-            flow_slug,
+            flow_slugs,
             client,
         } = unneeded;
-        if self.is_idle(&flow_slug) {
-            return;
+        for flow_slug in flow_slugs {
+            if !self.is_idle(&flow_slug) && self.end_by(&session, &flow_slug, client).await {
+                return;
+            }
         }
-        match self.executor.execute_unbind(&session, &flow_slug, client).await {
-            Ok(done) if done.logged_out => self.forget(&flow_slug),
-            Ok(_) if !self.note_idle(&flow_slug) => {}
+    }
+
+    /// Ends a session by one flow. Returns whether that did it.
+    async fn end_by(&self, session: &Session, flow_slug: &str, client: IpAddr) -> bool {
+        match self.executor.execute_unbind(session, flow_slug, client).await {
+            Ok(done) if done.logged_out => {
+                self.forget(flow_slug);
+                return true;
+            }
+            Ok(_) if !self.note_idle(flow_slug) => {}
             Ok(_) => {
                 tracing::info!(
                     flow = flow_slug,
@@ -131,6 +142,7 @@ impl Unbinder {
                 tracing::debug!(%error, flow = flow_slug, "the unbind flow could not be run; its session will expire");
             }
         }
+        false
     }
 
     fn is_idle(&self, flow_slug: &str) -> bool {

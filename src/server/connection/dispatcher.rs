@@ -5,36 +5,38 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::outpost::access::Ending;
-use crate::outpost::bind::BindAnswer;
 use akldap_ldap::frame::{self, Frame, FrameError};
 use akldap_ldap::message::{MessageError, Operation, OperationKind};
 use akldap_ldap::response::{self, LdapResult, ResultCode};
 
 use super::super::log_limit::{LogLimit, Topic};
-use super::super::operation::bind::pending::BindFuture;
 use super::super::operation::search::running::RunningSearch;
+use super::super::operation::waiting::AwaitedEnd;
 use super::super::operation::{self, Answer, Outcome};
 use super::super::poll_on_wake::PollOnWake;
 use super::super::request;
 use super::super::session::LdapSession;
 use super::super::wrong_protocol::{self, Expected};
+use super::awaited::Awaited;
 use super::input::Input;
 use super::notices;
 use super::output::Output;
+
+mod settling;
 
 /// Answers are written once this much is waiting, or when there is nothing else to do.
 const WRITE_SIZE: usize = 32 * 1024;
 /// Searches of one connection under way at once; further requests wait in the socket.
 const MAX_RUNNING: usize = 64;
-/// A bind under way holds its name and its secret for itself, and for the judgement that equal ones share.
-const BIND_COPIES: usize = 2;
+/// A bind under way holds its name and its secret for itself, and for the judgement that equal ones share; a change of a
+/// password holds what was sent, and what is asked with it.
+const COPIES: usize = 2;
 
 /// The requests of a connection.
 pub(super) struct Dispatcher<'a> {
@@ -48,20 +50,12 @@ pub(super) struct Dispatcher<'a> {
     /// Since when a message is there in part and its rest awaited.
     partial_since: Option<Instant>,
     searches: VecDeque<Box<RunningSearch>>,
-    binding: Option<Binding>,
+    awaited: Option<Awaited>,
     /// Resolves when the bound identity is revoked; there only while somebody is bound.
     ending: Option<PollOnWake<Ending>>,
     /// Resolves when directories that searches may read have become too old; there while there are searches.
     retired: Option<PollOnWake<()>>,
     state: ConnectionPhase,
-}
-
-struct Binding {
-    message_id: u32,
-    started: std::time::Instant,
-    /// Octets that it holds.
-    size: usize,
-    answer: BindFuture,
 }
 
 /// How far a connection is from its end.
@@ -90,7 +84,7 @@ impl<'a> Dispatcher<'a> {
             output: Output::default(),
             partial_since: None,
             searches: VecDeque::new(),
-            binding: None,
+            awaited: None,
             ending: None,
             retired: None,
             state: ConnectionPhase::Open,
@@ -103,11 +97,12 @@ impl<'a> Dispatcher<'a> {
 
     /// Whether operations are under way.
     pub(super) fn is_busy(&self) -> bool {
-        !self.searches.is_empty() || self.binding.is_some()
+        !self.searches.is_empty() || self.awaited.is_some()
     }
 
-    pub(super) fn is_binding(&self) -> bool {
-        self.binding.is_some()
+    /// Whether authentik is being asked for the client.
+    pub(super) fn is_awaiting(&self) -> bool {
+        self.awaited.is_some()
     }
 
     /// Searches under way.
@@ -123,10 +118,10 @@ impl<'a> Dispatcher<'a> {
     /// Octets that requests and answers hold.
     pub(super) fn memory(&self) -> usize {
         let searches: usize = self.searches.iter().map(|search| search.memory()).sum();
-        let binding = self.binding.as_ref().map_or(0, |binding| binding.size);
+        let awaited = self.awaited.as_ref().map_or(0, |awaited| awaited.size);
         let identity = self.session.identity.as_ref();
         let name = identity.map_or(0, |identity| identity.dn().len());
-        self.input.capacity() + self.output.capacity() + searches + binding + name
+        self.input.capacity() + self.output.capacity() + searches + awaited + name
     }
 
     /// Whether more input may be read: never more than one message beyond what is being worked on.
@@ -136,14 +131,14 @@ impl<'a> Dispatcher<'a> {
 
     /// Whether searches are to be driven: not while answers wait to be written.
     pub(super) fn wants_to_advance(&self) -> bool {
-        !self.searches.is_empty() && self.output.is_empty() && self.binding.is_none()
+        !self.searches.is_empty() && self.output.is_empty() && self.awaited.is_none()
     }
 
     /// The client sends no more.
     pub(super) fn input_ended(&mut self) {
         self.state = ConnectionPhase::Draining;
-        if let Some(binding) = &self.binding {
-            binding.answer.client_left();
+        if let Some(awaited) = &self.awaited {
+            awaited.client_left();
         }
     }
 
@@ -154,10 +149,10 @@ impl<'a> Dispatcher<'a> {
         self.partial_since = None;
     }
 
-    /// Waits for the judgement of the bind under way.
-    pub(super) fn poll_bound(&mut self, context: &mut Context<'_>) -> Poll<BindAnswer> {
-        match &mut self.binding {
-            Some(binding) => binding.answer.poll(context),
+    /// Waits for what authentik is being asked.
+    pub(super) fn poll_awaited(&mut self, context: &mut Context<'_>) -> Poll<AwaitedEnd> {
+        match &mut self.awaited {
+            Some(awaited) => awaited.poll(context),
             None => Poll::Pending,
         }
     }
@@ -186,7 +181,7 @@ impl<'a> Dispatcher<'a> {
     pub(super) fn process(&mut self) {
         // Only a message whose rest is awaited from the client runs out of time, not one that waits for us.
         let mut since = self.partial_since.take();
-        while self.binding.is_none()
+        while self.awaited.is_none()
             && matches!(
                 self.state,
                 ConnectionPhase::Open | ConnectionPhase::Draining | ConnectionPhase::ShuttingDown
@@ -257,7 +252,10 @@ impl<'a> Dispatcher<'a> {
             let result = LdapResult::new(ResultCode::Other, "internal error");
             Some(Outcome::Answer(result.into()))
         });
-        let secret = matches!(message.operation, Operation::Bind(_) | Operation::Extended(_));
+        let secret = matches!(
+            message.operation,
+            Operation::Bind(_) | Operation::Extended(_) | Operation::Update(_)
+        );
         self.input.take(length, secret);
         if let Some(topic) = topic
             && self.noticed.insert(topic)
@@ -268,8 +266,8 @@ impl<'a> Dispatcher<'a> {
         if let Some(outcome) = outcome {
             self.dispatch(message_id, kind, outcome);
         }
-        if let Some(binding) = &mut self.binding {
-            binding.size = length * BIND_COPIES;
+        if let Some(awaited) = &mut self.awaited {
+            awaited.size = length * COPIES;
         }
         true
     }
@@ -285,17 +283,21 @@ impl<'a> Dispatcher<'a> {
                     self.end_retired();
                 }
             }
-            Outcome::Bound { started, answer } => self.take_identity(message_id, started, answer),
-            Outcome::Bind { started, answer } => {
+            Outcome::Bound {
+                started,
+                answer,
+                policy,
+            } => self.take_identity(message_id, started, answer, policy),
+            Outcome::Waits {
+                started,
+                policy,
+                question,
+            } => {
+                let awaited = Awaited::new(message_id, kind, started, policy, question);
                 if self.state == ConnectionPhase::Draining {
-                    answer.client_left();
+                    awaited.client_left();
                 }
-                self.binding = Some(Binding {
-                    message_id,
-                    started,
-                    size: 0,
-                    answer,
-                });
+                self.awaited = Some(awaited);
             }
             Outcome::StartTls => {
                 let success = Answer {
@@ -332,28 +334,6 @@ impl<'a> Dispatcher<'a> {
             }
             None => LdapResult::new(ResultCode::NoSuchOperation, "no such operation is under way"),
         }
-    }
-
-    /// Takes the judgement of the bind under way.
-    pub(super) fn bound(&mut self, answer: BindAnswer) {
-        if let Some(binding) = self.binding.take() {
-            self.take_identity(binding.message_id, binding.started, answer);
-        }
-    }
-
-    /// Takes the judgement of a bind: the only place where a connection gains an identity.
-    fn take_identity(&mut self, message_id: u32, started: std::time::Instant, answer: BindAnswer) {
-        let request = self.session.request_id(message_id);
-        self.session
-            .outpost
-            .binds()
-            .observe(request, &answer, started.elapsed());
-        if let Some(tag) = OperationKind::Bind.response_tag() {
-            response::write_result(self.output.octets(), message_id, tag, answer.result(), &[]);
-        }
-        self.session.identity = answer.into_identity();
-        let identity = self.session.identity.as_ref();
-        self.ending = identity.map(|identity| PollOnWake::new(Arc::clone(identity).ended()));
     }
 
     fn malformed(&mut self, error: &MessageError) {
@@ -476,7 +456,7 @@ impl<'a> Dispatcher<'a> {
     /// Says why (RFC 4511 section 4.4.1), then ends the connection.
     pub(super) fn disconnect(&mut self, result: &LdapResult) {
         self.searches.clear();
-        self.binding = None;
+        self.awaited = None;
         (self.session.identity, self.ending) = (None, None);
         if self.state != ConnectionPhase::Closing {
             response::write_notice_of_disconnection(self.output.octets(), result);

@@ -3,18 +3,36 @@
 use std::time::Instant;
 
 use crate::metrics::RejectReason;
-use crate::outpost::bind::{Begun, Origin};
+use crate::outpost::bind::{Begun, BindAnswer, Origin};
+use akldap_ldap::control::{Control, encode_password_policy_response};
 use akldap_ldap::message::{Authentication, BindRequest};
 use akldap_ldap::response::{self, LdapResult, ResultCode};
 
 use crate::server::session::LdapSession;
 
+use super::controls;
 use super::outcome::{Answer, Outcome};
+use super::waiting::AwaitedFuture;
 
 pub(crate) mod pending;
 
+/// What is said of a password policy to a client that asked for it with a bind: nothing where passwords cannot be changed.
+pub(crate) fn policy_of(session: &LdapSession, answer: &BindAnswer) -> Option<Vec<u8>> {
+    let passwords = session.outpost.passwords();
+    let on = answer
+        .provider()
+        .map_or(passwords.is_on(), |provider| passwords.is_on_at(provider));
+    on.then(|| encode_password_policy_response(answer.policy()))
+}
+
 /// Begins a bind.
-pub(super) fn run(session: &LdapSession, request: &BindRequest<'_>, started: Instant) -> Outcome {
+pub(super) fn run(
+    session: &LdapSession,
+    request: &BindRequest<'_>,
+    controls: &[Control<'_>],
+    started: Instant,
+) -> Outcome {
+    let policy = controls::asks_for_policy(controls) && session.outpost.passwords().is_on();
     let refused =
         |code, text: String| Outcome::Answer(Answer::refused(RejectReason::ProtocolError, code, text));
     if request.version != 3 {
@@ -44,10 +62,15 @@ pub(super) fn run(session: &LdapSession, request: &BindRequest<'_>, started: Ins
         proxy: session.proxy,
     };
     match session.outpost.binds().begin(request.name, secret, origin) {
-        Begun::Answered(answer) => Outcome::Bound { started, answer },
-        Begun::Pending(bind) => Outcome::Bind {
+        Begun::Answered(answer) => Outcome::Bound {
             started,
-            answer: pending::run(&session.outpost, bind, session.client),
+            answer,
+            policy,
+        },
+        Begun::Pending(bind) => Outcome::Waits {
+            started,
+            policy,
+            question: AwaitedFuture::Bind(pending::run(&session.outpost, bind, session.client)),
         },
     }
 }

@@ -22,8 +22,22 @@ const CONTROLS: &[(&str, &[OperationKind])] = &[
     ),
 ];
 
-/// Whether a control has a meaning for an operation here, or none that is not kept.
-pub(super) fn supports(kind: OperationKind, control: &Control<'_>) -> bool {
+/// The control that asks what a password policy says, where passwords are changed.
+pub(super) const PASSWORD_POLICY: (&str, &[OperationKind]) = (
+    control::PASSWORD_POLICY,
+    &[
+        OperationKind::Bind,
+        OperationKind::Modify,
+        OperationKind::Extended,
+    ],
+);
+
+/// Whether a control has a meaning for an operation here, or none that is not kept. `passwords`: they can be changed.
+pub(super) fn supports(kind: OperationKind, control: &Control<'_>, passwords: bool) -> bool {
+    let (policy, kinds) = PASSWORD_POLICY;
+    if passwords && control.control_type == policy.as_bytes() && kinds.contains(&kind) {
+        return true;
+    }
     let implemented = CONTROLS
         .iter()
         .any(|(oid, kinds)| oid.as_bytes() == control.control_type && kinds.contains(&kind));
@@ -45,6 +59,12 @@ fn asks_for_what_is_so(control: &Control<'_>) -> bool {
         Ok(control::SUBENTRIES) => control::read_subentries(value) == Ok(false),
         _ => false,
     }
+}
+
+/// Whether the request asks what a password policy says.
+pub(super) fn asks_for_policy(controls: &[Control<'_>]) -> bool {
+    let policy = control::PASSWORD_POLICY.as_bytes();
+    controls.iter().any(|control| control.control_type == policy)
 }
 
 /// What the rootDSE says under supportedControl.

@@ -1,13 +1,19 @@
-//! Extended operations (RFC 4511 section 4.12): StartTLS, Who am I, Cancel, and a clear word for password changes.
+//! Extended operations (RFC 4511 section 4.12): StartTLS, Who am I, Cancel, and Password Modify where passwords can be changed.
 
-use crate::metrics::RejectReason;
+use std::time::Instant;
+
+use crate::clock;
+use crate::metrics::{RejectReason, RequestType};
+use crate::outpost::password::WhosePassword;
 use akldap_ldap::ber::{self, Reader};
-use akldap_ldap::message::ExtendedRequest;
+use akldap_ldap::message::{ExtendedRequest, Message};
+use akldap_ldap::password_modify::PasswordModify;
 use akldap_ldap::response::{self, LdapResult, ResultCode};
 
 use crate::server::session::LdapSession;
 
 use super::outcome::{Answer, Outcome};
+use super::password::{self, Asked};
 use super::update;
 
 /// StartTLS, RFC 4511 section 4.14.
@@ -16,11 +22,44 @@ pub(crate) const START_TLS: &str = "1.3.6.1.4.1.1466.20037";
 const WHO_AM_I: &str = "1.3.6.1.4.1.4203.1.11.3";
 /// Cancel, RFC 3909.
 const CANCEL: &str = "1.3.6.1.1.8";
-/// Password Modify, RFC 3062. Refused, so not advertised.
-const PASSWORD_MODIFY: &str = "1.3.6.1.4.1.4203.1.11.1";
 
-/// What the rootDSE says under supportedExtension.
+/// What the rootDSE says under supportedExtension, beside Password Modify where passwords can be changed.
 pub(super) const SUPPORTED: &[&str] = &[START_TLS, WHO_AM_I, CANCEL];
+
+/// Carries out a Password Modify (RFC 3062), or says where passwords are changed.
+pub(super) fn modify_password(
+    session: &LdapSession,
+    request: &ExtendedRequest,
+    message: &Message<'_>,
+    started: Instant,
+) -> Outcome {
+    if !password::is_on(session) {
+        let answer = update::password_unchangeable();
+        session.metrics(|metrics| metrics.observe(RequestType::Extended, clock::since(started)));
+        return Outcome::Answer(answer);
+    }
+    let value = request.value.as_ref().map(|value| value.as_slice());
+    match PasswordModify::read(value) {
+        Ok(asked) => password::run(
+            session,
+            message,
+            started,
+            Asked {
+                whose: match asked.user_identity {
+                    Some(name) => WhosePassword::Identity(name.to_vec()),
+                    None => WhosePassword::Bound,
+                },
+                old: asked.old_password,
+                new: asked.new_password,
+            },
+        ),
+        Err(error) => Outcome::Answer(Answer::refused(
+            RejectReason::ProtocolError,
+            ResultCode::ProtocolError,
+            format!("malformed Password Modify request: {error}"),
+        )),
+    }
+}
 
 /// Carries out an extended operation; `busy` is true while other operations of the session are under way.
 pub(super) fn run(session: &LdapSession, request: &ExtendedRequest, busy: bool) -> Outcome {
@@ -37,7 +76,6 @@ pub(super) fn run(session: &LdapSession, request: &ExtendedRequest, busy: bool) 
             value: Some(authorization_id(session)),
             ..Answer::from(LdapResult::success())
         },
-        PASSWORD_MODIFY => update::password_unchangeable(),
         other => {
             let name = response::excerpt(other.as_bytes());
             protocol_error(format!("extended operation \"{name}\" is not supported"))
@@ -83,7 +121,7 @@ fn start_tls(session: &LdapSession, request: &ExtendedRequest, busy: bool) -> Ou
 
 /// The value of a cancel request: `SEQUENCE { cancelID MessageID }`.
 fn cancel_target(request: &ExtendedRequest) -> Option<u32> {
-    let mut outer = Reader::new(request.value.as_deref()?);
+    let mut outer = Reader::new(request.value.as_deref()?.as_slice());
     let mut sequence = outer.constructed(ber::SEQUENCE).ok()?;
     let target = sequence.max_int().ok()?;
     sequence.end_of_sequence(&[ber::INTEGER]).ok()?;

@@ -5,11 +5,12 @@ use std::time::Instant;
 
 use crate::metrics::RejectReason;
 use crate::outpost::bind::BindAnswer;
+use akldap_ldap::control::{Control, PASSWORD_POLICY, PasswordPolicyError, encode_password_policy_response};
 use akldap_ldap::message::OperationKind;
 use akldap_ldap::response::{self, LdapResult, ResultCode};
 
-use super::bind::pending::BindFuture;
 use super::search::running::RunningSearch;
+use super::waiting::AwaitedFuture;
 
 /// What comes of a request.
 pub(crate) enum Outcome {
@@ -23,13 +24,17 @@ pub(crate) enum Outcome {
         started: Instant,
         /// The judgement.
         answer: BindAnswer,
+        /// The client wants to hear of a password policy.
+        policy: bool,
     },
-    /// A bind that authentik has to judge.
-    Bind {
+    /// A bind that authentik has to judge, or a change of a password.
+    Waits {
         /// When the request was read.
         started: Instant,
-        /// The judgement to come.
-        answer: BindFuture,
+        /// The client wants to hear of a password policy.
+        policy: bool,
+        /// What authentik is asked.
+        question: AwaitedFuture,
     },
     /// Success; after it, TLS begins.
     StartTls,
@@ -51,6 +56,8 @@ pub(crate) struct Answer {
     pub(crate) name: Option<&'static str>,
     /// Its responseValue.
     pub(crate) value: Option<Vec<u8>>,
+    /// What a password policy holds against it, where the client wants to hear of one.
+    pub(crate) policy: Option<Option<PasswordPolicyError>>,
 }
 
 impl Answer {
@@ -64,13 +71,26 @@ impl Answer {
 
     /// Appends it as the response to a request of this kind; nothing where that kind has none.
     pub(crate) fn write(&self, message_id: u32, kind: OperationKind, out: &mut Vec<u8>) {
+        let policy = self.policy.map(encode_password_policy_response);
+        let policy = policy.as_deref().map(policy_control);
+        let controls = policy.as_slice();
         match kind.response_tag() {
             Some(_) if kind == OperationKind::Extended => {
-                response::write_extended(out, message_id, &self.result, self.name, self.value.as_deref());
+                let value = self.value.as_deref();
+                response::write_extended(out, message_id, &self.result, self.name, value, controls);
             }
-            Some(tag) => response::write_result(out, message_id, tag, &self.result, &[]),
+            Some(tag) => response::write_result(out, message_id, tag, &self.result, controls),
             None => {}
         }
+    }
+}
+
+/// The control that says what a password policy holds against somebody.
+pub(crate) fn policy_control(value: &[u8]) -> Control<'_> {
+    Control {
+        control_type: PASSWORD_POLICY.as_bytes(),
+        criticality: false,
+        value: Some(value),
     }
 }
 
@@ -81,6 +101,7 @@ impl From<LdapResult> for Answer {
             refusal: None,
             name: None,
             value: None,
+            policy: None,
         }
     }
 }

@@ -1,29 +1,213 @@
-//! Add, delete, modify and modify DN (RFC 4511 sections 4.6 to 4.9): nothing can be changed here, and the answer says where
-//! it can.
+//! Add, delete, modify and modify DN (RFC 4511 sections 4.6 to 4.9): nothing can be changed here but, where that is on, a
+//! password, and the answer says where everything else can.
 
-use akldap_ldap::message::Update;
+use std::time::Instant;
+
+use crate::outpost::password::WhosePassword;
+use akldap_ldap::message::{Message, Modification, ModifyKind, ModifyRequest, Update};
 use akldap_ldap::response::{LdapResult, ResultCode};
 
-use crate::server::request;
+use crate::server::session::LdapSession;
 
-use super::outcome::Answer;
+use super::outcome::{Answer, Outcome};
+use super::password::{self, Asked};
 
-/// The answer to any of them.
-pub(super) fn refuse(update: &Update) -> Answer {
-    if request::is_of_password(update) {
-        return password_unchangeable();
+/// Values by which clients send a hash instead of the password. authentik would take it for the password itself.
+const HASH_SCHEMES: &[&str] = &["ARGON2", "CRYPT", "MD5", "PBKDF2", "SASL", "SHA", "SMD5", "SSHA"];
+
+/// Carries out a change of a password, and refuses everything else.
+pub(super) fn run(
+    session: &LdapSession,
+    update: &Update,
+    message: &Message<'_>,
+    started: Instant,
+) -> Outcome {
+    let modify = ModifyRequest::of(update);
+    let of_password = modify
+        .as_ref()
+        .is_some_and(|modify| modify.changes.iter().any(Modification::is_of_password));
+    let Some(modify) = modify.filter(|_| of_password) else {
+        return Outcome::Answer(refused(
+            ResultCode::InsufficientAccessRights,
+            "this directory is read-only: users and groups are changed in authentik",
+        ));
+    };
+    if !password::is_on(session) {
+        return Outcome::Answer(password_unchangeable());
     }
-    Answer::from(LdapResult::new(
-        ResultCode::InsufficientAccessRights,
-        "this directory is read-only: users and groups are changed in authentik",
-    ))
+    match new_password(&modify.changes) {
+        Ok((old, new)) => {
+            let asked = Asked {
+                whose: WhosePassword::Entry(modify.entry.as_bytes().to_vec()),
+                old,
+                new: Some(new),
+            };
+            password::run(session, message, started, asked)
+        }
+        Err(answer) => Outcome::Answer(answer),
+    }
 }
 
 /// To a new password, by the extended operation or by a modify. Nextcloud shows this code's text to whoever asked, and takes
 /// `unwillingToPerform` for success.
 pub(super) fn password_unchangeable() -> Answer {
-    Answer::from(LdapResult::new(
+    refused(
         ResultCode::ConstraintViolation,
         "passwords are changed in authentik: in the user settings or by its recovery flow",
-    ))
+    )
+}
+
+fn refused(code: ResultCode, text: &str) -> Answer {
+    Answer::from(LdapResult::new(code, text))
+}
+
+/// The password of before, if it is named, and the new one: replace, or delete and add.
+fn new_password<'a>(changes: &[Modification<'a>]) -> Result<(Option<&'a [u8]>, &'a [u8]), Answer> {
+    if !changes.iter().all(Modification::is_of_password) {
+        return Err(refused(
+            ResultCode::InsufficientAccessRights,
+            "this directory is read-only but for userPassword, which is changed alone: users and groups are changed in authentik",
+        ));
+    }
+    if changes.iter().any(|change| change.attribute.contains(';')) {
+        let text = "userPassword is changed without options";
+        return Err(refused(ResultCode::ConstraintViolation, text));
+    }
+    let shape = || {
+        refused(
+            ResultCode::ConstraintViolation,
+            "a password is changed by one replace of userPassword with one value, or by one delete and one add",
+        )
+    };
+    let (old, new) = match changes {
+        [replace] if replace.kind == ModifyKind::Replace => (None, one(replace).ok_or_else(shape)?),
+        [first, second] => {
+            let (delete, add) = match (first.kind, second.kind) {
+                (ModifyKind::Delete, ModifyKind::Add) => (first, second),
+                (ModifyKind::Add, ModifyKind::Delete) => (second, first),
+                _ => return Err(shape()),
+            };
+            let old = match delete.values.as_slice() {
+                [] => None,
+                [old] => Some(*old),
+                _ => return Err(shape()),
+            };
+            (old, one(add).ok_or_else(shape)?)
+        }
+        _ => return Err(shape()),
+    };
+    if is_hash(new) || old.is_some_and(is_hash) {
+        return Err(refused(
+            ResultCode::ConstraintViolation,
+            "the password has to be sent as it is typed: authentik's policies cannot judge a hash",
+        ));
+    }
+    Ok((old, new))
+}
+
+fn one<'a>(change: &Modification<'a>) -> Option<&'a [u8]> {
+    match change.values.as_slice() {
+        [value] => Some(*value),
+        _ => None,
+    }
+}
+
+/// Whether a value is `{SCHEME}` and a hash (RFC 2307 section 5.3), such as `{SSHA256}…`.
+fn is_hash(value: &[u8]) -> bool {
+    let Some(rest) = value.strip_prefix(b"{") else {
+        return false;
+    };
+    let Some(end) = rest.iter().position(|octet| *octet == b'}') else {
+        return false;
+    };
+    let scheme = rest.get(..end).unwrap_or_default();
+    HASH_SCHEMES.iter().any(|known| {
+        let (name, digits) = scheme.split_at_checked(known.len()).unwrap_or((scheme, &[]));
+        // Behind the name a number may follow, or another scheme after a sign.
+        name.eq_ignore_ascii_case(known.as_bytes())
+            && digits.first().is_none_or(|octet| !octet.is_ascii_alphabetic())
+            && digits.iter().all(u8::is_ascii_graphic)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change<'a>(kind: ModifyKind, values: &[&'a str]) -> Modification<'a> {
+        Modification {
+            kind,
+            attribute: "userPassword",
+            values: values.iter().map(|value| value.as_bytes()).collect(),
+        }
+    }
+
+    #[test]
+    fn the_two_shapes_of_a_change_are_told_from_everything_else() {
+        use ModifyKind::{Add, Delete, Increment, Replace};
+        let read = |changes: &[Modification<'_>]| {
+            let text = |octets: &[u8]| String::from_utf8(octets.to_vec()).unwrap();
+            new_password(changes)
+                .ok()
+                .map(|(old, new)| (old.map(text), text(new)))
+        };
+        let both = Some((Some("o".to_owned()), "n".to_owned()));
+        let alone = Some((None, "n".to_owned()));
+        let (delete, add) = (change(Delete, &["o"]), change(Add, &["n"]));
+        assert_eq!(read(&[delete.clone(), add.clone()]), both);
+        assert_eq!(read(&[add.clone(), delete.clone()]), both);
+        assert_eq!(read(&[change(Delete, &[]), add.clone()]), alone);
+        assert_eq!(read(&[change(Replace, &["n"])]), alone);
+        for bad in [
+            vec![],
+            vec![add.clone()],
+            vec![delete.clone()],
+            vec![change(Replace, &[])],
+            vec![change(Replace, &["a", "b"])],
+            vec![change(Increment, &["1"])],
+            vec![change(Delete, &["a", "b"]), add.clone()],
+            vec![delete.clone(), change(Add, &["a", "b"])],
+            vec![delete.clone(), delete.clone()],
+            vec![delete.clone(), add.clone(), add.clone()],
+            vec![change(Replace, &["n"]), change(Replace, &["m"])],
+        ] {
+            assert_eq!(read(&bad), None, "{bad:?}");
+        }
+        let mail = Modification {
+            attribute: "mail",
+            ..change(Replace, &["a@x"])
+        };
+        let answer = new_password(&[change(Replace, &["n"]), mail]).unwrap_err();
+        assert_eq!(answer.result.code, ResultCode::InsufficientAccessRights);
+        let option = Modification {
+            attribute: "userPassword;binary",
+            ..change(Replace, &["n"])
+        };
+        assert_eq!(read(&[option]), None);
+    }
+
+    #[test]
+    fn a_hash_is_not_taken_for_a_password() {
+        for hash in [
+            "{SSHA}abc",
+            "{crypt}$6$x",
+            "{SSHA512}x",
+            "{PBKDF2-SHA256}x",
+            "{ssha-256}x",
+        ] {
+            assert!(is_hash(hash.as_bytes()), "{hash}");
+        }
+        for password in [
+            "{",
+            "{}",
+            "{SSHA",
+            "SSHA}x",
+            "{curly} braces",
+            "{SHAPE}x!",
+            "a{SSHA}b",
+            "{CRYPTIC !}",
+        ] {
+            assert!(!is_hash(password.as_bytes()), "{password}");
+        }
+    }
 }

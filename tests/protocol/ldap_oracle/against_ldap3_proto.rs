@@ -3,12 +3,16 @@
 use akldap::server::request;
 use akldap_ldap::control::{self, PagedResults, SortKey};
 use akldap_ldap::frame::{self, Frame};
-use akldap_ldap::message::{Authentication, Operation, OperationKind, Scope};
+use akldap_ldap::message::{
+    Authentication, Modification, ModifyKind, ModifyRequest, Operation, OperationKind, Scope, Update,
+};
 use akldap_testing::filter::translate;
 use bytes::BytesMut;
 use ldap3_proto::LdapCodec;
 use ldap3_proto::control::{LdapControl, ServerSortRequet};
-use ldap3_proto::proto::{LdapBindCred, LdapMsg, LdapOp, LdapSearchScope};
+use ldap3_proto::proto::{
+    LdapBindCred, LdapModify, LdapModifyRequest, LdapModifyType, LdapMsg, LdapOp, LdapSearchScope,
+};
 use proptest::prelude::*;
 use tokio_util::codec::{Decoder, Encoder};
 
@@ -54,10 +58,10 @@ pub(crate) fn agrees(ours: &Operation<'_>, theirs: &LdapOp) -> Option<bool> {
             ours.version == theirs.version && ours.name == theirs.dn.as_bytes() && credentials
         }
         (Operation::Unbind, LdapOp::UnbindRequest) => true,
+        (Operation::Update(update), LdapOp::ModifyRequest(theirs)) => agrees_on_modify(update, theirs),
         (Operation::Update(update), theirs) => matches!(
             (update.kind(), theirs),
-            (OperationKind::Modify, LdapOp::ModifyRequest(_))
-                | (OperationKind::Add, LdapOp::AddRequest(_))
+            (OperationKind::Add, LdapOp::AddRequest(_))
                 | (OperationKind::Delete, LdapOp::DelRequest(_))
                 | (OperationKind::ModifyDn, LdapOp::ModifyDNRequest(_))
         ),
@@ -83,10 +87,30 @@ pub(crate) fn agrees(ours: &Operation<'_>, theirs: &LdapOp) -> Option<bool> {
         }
         (Operation::Abandon(ours), LdapOp::AbandonRequest(theirs)) => i64::from(*ours) == i64::from(*theirs),
         (Operation::Extended(ours), LdapOp::ExtendedRequest(theirs)) => {
-            ours.name == theirs.name && ours.value == theirs.value
+            ours.name == theirs.name && ours.value.as_deref() == theirs.value.as_ref()
         }
         _ => false,
     })
+}
+
+fn agrees_on_modify(ours: &Update, theirs: &LdapModifyRequest) -> bool {
+    let Some(ours) = ModifyRequest::of(ours) else {
+        return false;
+    };
+    let same = |(ours, theirs): (&Modification<'_>, &LdapModify)| {
+        let kind = match ours.kind {
+            ModifyKind::Add => LdapModifyType::Add,
+            ModifyKind::Delete => LdapModifyType::Delete,
+            ModifyKind::Replace => LdapModifyType::Replace,
+            ModifyKind::Increment => LdapModifyType::Increment,
+        };
+        kind == theirs.operation
+            && ours.attribute == theirs.modification.atype
+            && ours.values.iter().eq(&theirs.modification.vals)
+    };
+    ours.entry == theirs.dn
+        && ours.changes.len() == theirs.changes.len()
+        && ours.changes.iter().zip(&theirs.changes).all(same)
 }
 
 proptest! {

@@ -187,7 +187,7 @@ proptest! {
     ) {
         let mut out = Vec::new();
         let result = LdapResult::new(ResultCode::UnwillingToPerform, diagnostic_message.clone());
-        response::write_extended(&mut out, message_id, &result, name.as_deref(), value.as_deref());
+        response::write_extended(&mut out, message_id, &result, name.as_deref(), value.as_deref(), &[]);
         let Some(LdapMsg { op: LdapOp::ExtendedResponse(theirs), .. }) = against_ldap3_proto::decode(&out) else { panic!("{out:02x?}") };
         prop_assert_eq!((&theirs.name, &theirs.value, &theirs.res.message), (&name, &value, &diagnostic_message));
         let Some(LdapMessage { protocol_op: ProtocolOp::ExtendedResp(theirs), .. }) = against_rasn::decode(&out) else { panic!("{out:02x?}") };

@@ -1,10 +1,11 @@
 //! The JSON bodies that answer challenges, in buffers that are wiped.
 
 use serde::Serialize;
+use serde::ser::SerializeMap as _;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::component::{AUTHENTICATOR, IDENTIFICATION, PASSWORD, USER_LOGIN};
+use super::component::{AUTHENTICATOR, IDENTIFICATION, PASSWORD, PROMPT, USER_LOGIN};
 use super::secret::Inputs;
 
 #[derive(Serialize)]
@@ -59,8 +60,13 @@ pub(super) fn identification(inputs: &Inputs<'_>) -> Zeroizing<Vec<u8>> {
 }
 
 pub(super) fn password(inputs: &Inputs<'_>) -> Zeroizing<Vec<u8>> {
+    secret(inputs.password)
+}
+
+/// The password of before, where a flow that changes it asks for it.
+pub(super) fn secret(password: &str) -> Zeroizing<Vec<u8>> {
     StageAnswer {
-        password: Some(inputs.password),
+        password: Some(password),
         ..StageAnswer::to(PASSWORD)
     }
     .body()
@@ -92,6 +98,56 @@ pub(super) fn remember_me() -> Zeroizing<Vec<u8>> {
     .body()
 }
 
+/// The answer to a prompt: its fields by their keys, in the order shown.
+pub(super) fn prompt(fields: &[(&str, PromptValue<'_>)]) -> Zeroizing<Vec<u8>> {
+    struct Fields<'a>(&'a [(&'a str, PromptValue<'a>)]);
+    impl Serialize for Fields<'_> {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let mut map = serializer.serialize_map(Some(self.0.len() + 1))?;
+            map.serialize_entry("component", PROMPT)?;
+            for (key, value) in self.0 {
+                match value {
+                    PromptValue::Secret(text) => map.serialize_entry(key, text)?,
+                    PromptValue::Given(value) => map.serialize_entry(key, value)?,
+                }
+            }
+            map.end()
+        }
+    }
+    let octets = |(key, value): &(&str, PromptValue<'_>)| {
+        key.len()
+            + match value {
+                PromptValue::Secret(text) => text.len(),
+                PromptValue::Given(value) => value.to_string().len(),
+            }
+    };
+    let room = fields.iter().map(octets).sum::<usize>() * 6 + 1024;
+    let mut body = Zeroizing::new(Vec::with_capacity(room));
+    // Writing plain strings and numbers to memory does not fail.
+    let _ = serde_json::to_writer(&mut *body, &Fields(fields));
+    body
+}
+
+/// What a field of a prompt is answered with.
+#[derive(Clone, Copy)]
+pub(super) enum PromptValue<'a> {
+    /// A password.
+    Secret(&'a str),
+    /// What authentik put there.
+    Given(&'a Value),
+}
+
+/// The password alone, as `set_password` takes it.
+pub(crate) fn new_password(password: &str) -> Zeroizing<Vec<u8>> {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        password: &'a str,
+    }
+    let mut body = Zeroizing::new(Vec::with_capacity(6 * password.len() + 1024));
+    let _ = serde_json::to_writer(&mut *body, &Body { password });
+    body
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,6 +166,27 @@ mod tests {
         );
         assert!(body.capacity() >= body.len());
         assert_eq!(body.capacity(), 6 * 2 * hard.len() + 1024);
+    }
+
+    #[test]
+    fn a_prompt_is_answered_in_the_order_of_its_fields_and_never_outgrows_its_room() {
+        let hard = "\u{1}\"\\é".repeat(300);
+        let given = serde_json::json!("kept");
+        let fields = [
+            ("z", PromptValue::Secret(&hard)),
+            ("a", PromptValue::Given(&given)),
+            ("z2", PromptValue::Secret(&hard)),
+        ];
+        let body = prompt(&fields);
+        let start = r#"{"component":"ak-stage-prompt","z":""#;
+        assert!(std::str::from_utf8(&body).unwrap().starts_with(start));
+        let back: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(back["z2"].as_str(), Some(hard.as_str()));
+        assert_eq!(back["a"], given);
+        let given = given.to_string().len();
+        assert_eq!(body.capacity(), 6 * (2 * hard.len() + given + 4) + 1024);
+        let body = new_password(&hard);
+        assert_eq!(body.capacity(), 6 * hard.len() + 1024);
     }
 
     #[test]

@@ -14,6 +14,22 @@ pub(super) struct Challenge {
     fields: Map<String, Value>,
 }
 
+/// A field that a prompt stage shows.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Field<'a> {
+    pub(super) key: &'a str,
+    pub(super) kind: &'a str,
+    /// What it holds before anybody types.
+    pub(super) initial: &'a Value,
+}
+
+/// What authentik says against an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Objection {
+    pub(super) text: String,
+    pub(super) code: String,
+}
+
 /// A device that the authenticator stage offers.
 #[derive(Debug)]
 pub(super) struct Device<'a> {
@@ -64,6 +80,42 @@ impl Challenge {
             .filter_map(|error| error.get("string").and_then(Value::as_str))
             .collect();
         Some(excerpt(&texts.join(SEPARATOR)))
+    }
+
+    /// The same one by one, where they have the shape that authentik documents.
+    pub(super) fn objections(&self) -> Vec<Objection> {
+        let errors = self.fields.get("response_errors").and_then(Value::as_object);
+        let objection = |error: &Value| {
+            Some(Objection {
+                text: excerpt(error.get("string")?.as_str()?),
+                code: excerpt(error.get("code").and_then(Value::as_str).unwrap_or_default()),
+            })
+        };
+        let mut objections: Vec<Objection> = errors
+            .into_iter()
+            .flat_map(Map::values)
+            .filter_map(Value::as_array)
+            .flatten()
+            .filter_map(objection)
+            .collect();
+        // A blank password is blank in both fields.
+        objections.dedup();
+        objections
+    }
+
+    /// The fields of a prompt stage; `None` where one of them cannot be read.
+    pub(super) fn prompt_fields(&self) -> Option<Vec<Field<'_>>> {
+        let fields = self.fields.get("fields")?.as_array()?;
+        fields
+            .iter()
+            .map(|field| {
+                Some(Field {
+                    key: field.get("field_key")?.as_str()?,
+                    kind: field.get("type")?.as_str()?,
+                    initial: field.get("initial_value").unwrap_or(&Value::Null),
+                })
+            })
+            .collect()
     }
 
     /// The devices of an authenticator stage. Those without a class are passed over.

@@ -10,9 +10,10 @@ use std::time::Duration;
 use super::first_stage::FirstStage;
 use super::observer::FlowObserver;
 use super::opening::Openings;
-use super::outcome::{FlowError, FlowOutcome, Rejection, Unbound};
+use super::outcome::{FlowError, FlowOutcome, JudgedFlow, Rejection, Unbound};
+use super::password_change::{PasswordChangeReport, PasswordChangeRequest};
 use super::request::LoginRequest;
-use super::run::{Run, RunEnd};
+use super::run::{Purpose, Run, RunEnd};
 use super::secret::Inputs;
 use crate::client::Client;
 use crate::session::{Session, SessionCookie};
@@ -53,23 +54,52 @@ impl Executor {
     ///
     /// Cancel-safe: dropping the future leaves at most an unfinished session in authentik, which expires.
     pub async fn execute(&self, request: &LoginRequest<'_>) -> Result<FlowOutcome, FlowError> {
+        self.judge(request).await.map(|judged| judged.outcome)
+    }
+
+    /// The same, with what else the flow showed.
+    pub async fn judge(&self, request: &LoginRequest<'_>) -> Result<JudgedFlow, FlowError> {
+        let codes = request.mfa_support.then_some(request.codes);
+        let inputs = |password| Inputs::new(request.username, password, codes);
+        self.go_through(request, Purpose::LogIn, inputs).await
+    }
+
+    /// Finds out whether a password is right: that of before with the code that may stand behind it, or with `whole` one
+    /// that is nothing but a password. A flow that takes it and then wants more has said so, too. No push is sent.
+    pub async fn prove(&self, request: &LoginRequest<'_>, whole: bool) -> Result<JudgedFlow, FlowError> {
+        let codes = (request.mfa_support && !whole).then_some(request.codes);
+        let inputs = |password| match codes {
+            Some(codes) => Inputs::new(request.username, password, Some(codes)),
+            None => Inputs::password_only(request.username, password),
+        };
+        self.go_through(request, Purpose::Prove, inputs).await
+    }
+
+    async fn go_through<'a>(
+        &self,
+        request: &LoginRequest<'a>,
+        purpose: Purpose,
+        inputs: impl FnOnce(&'a str) -> Inputs<'a>,
+    ) -> Result<JudgedFlow, FlowError> {
         let Ok(password) = std::str::from_utf8(request.password) else {
-            return Ok(FlowOutcome::Rejected(Rejection::InvalidCredentials {
+            let rejection = Rejection::InvalidCredentials {
                 stage: None,
                 message: "the password is not UTF-8 and cannot be sent to authentik".to_owned(),
-            }));
+            };
+            return Ok(JudgedFlow {
+                outcome: FlowOutcome::Rejected(rejection),
+                password_accepted: false,
+                asks_new_password: false,
+            });
         };
-        let inputs = Inputs::new(
-            request.username,
-            password,
-            request.mfa_support.then_some(request.codes),
-        );
+        let inputs = inputs(password);
         let mut retried = false;
         let deadline = self.run(request.flow_slug, None).deadline();
         loop {
             let mut run = self
                 .run(request.flow_slug, Some(request.client_ip))
-                .until(deadline);
+                .until(deadline)
+                .to(purpose);
             let result = run.bind(inputs.clone()).await;
             let result = match result {
                 Err(error) if !retried && error.is_recycled_worker() && !run.is_spent() => {
@@ -85,7 +115,11 @@ impl Executor {
                 Err(error) => Err(error),
             };
             self.relearn(request.flow_slug, &result);
-            return result;
+            return result.map(|outcome| JudgedFlow {
+                outcome,
+                password_accepted: run.accepted(),
+                asks_new_password: run.asks_new(),
+            });
         }
     }
 
@@ -122,6 +156,26 @@ impl Executor {
                 FlowOutcome::Authenticated(_) | FlowOutcome::Rejected(Rejection::InvalidCredentials { .. }),
             ) => {}
             _ => self.openings.forget(slug),
+        }
+    }
+
+    /// Changes the password of a session's user by the flow that authentik names for it. What came of it, and of the
+    /// session, is told whatever happened: see [`PasswordChangeReport`].
+    pub async fn change_password(&self, request: &PasswordChangeRequest<'_>) -> PasswordChangeReport {
+        let named = self
+            .client
+            .password_flow(request.session, request.client_ip)
+            .await;
+        let (slug, cookies) = match named {
+            Ok(named) => named,
+            Err(failure) => return PasswordChangeReport::not_begun(failure),
+        };
+        let mut run = self.run(&slug, Some(request.client_ip)).with_cookies(cookies);
+        let result = run.change(request).await;
+        PasswordChangeReport {
+            uncertain: run.may_have_written(),
+            session: request.session.following(run.cookies()),
+            result,
         }
     }
 

@@ -1,7 +1,7 @@
 //! Which flows are known to begin with a plain identification stage, whose answer can be sent without fetching the
 //! challenge first: one request of a bind saved.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
@@ -11,23 +11,26 @@ const MAX_FLOWS: usize = 64;
 /// The flows that begin with identification and nothing else to solve.
 #[derive(Debug, Default)]
 pub(super) struct Openings {
-    plain: Mutex<HashSet<String>>,
+    /// And whether that stage asks for the password too.
+    plain: Mutex<HashMap<String, bool>>,
 }
 
 impl Openings {
-    pub(super) fn is_plain(&self, slug: &str) -> bool {
+    /// Whether the first stage of a flow asks for the password, if that stage is known.
+    pub(super) fn plain(&self, slug: &str) -> Option<bool> {
         self.plain
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .contains(slug)
+            .get(slug)
+            .copied()
     }
 
-    pub(super) fn learn(&self, slug: &str) {
+    pub(super) fn learn(&self, slug: &str, asks_password: bool) {
         let mut plain = self.plain.lock().unwrap_or_else(PoisonError::into_inner);
-        if plain.len() >= MAX_FLOWS && !plain.contains(slug) {
+        if plain.len() >= MAX_FLOWS && !plain.contains_key(slug) {
             plain.clear();
         }
-        plain.insert(slug.to_owned());
+        plain.insert(slug.to_owned(), asks_password);
     }
 
     pub(super) fn forget(&self, slug: &str) {
@@ -46,11 +49,14 @@ mod tests {
     fn the_memory_is_bounded() {
         let openings = Openings::default();
         for n in 0..1000 {
-            openings.learn(&format!("flow-{n}"));
+            openings.learn(&format!("flow-{n}"), n % 2 == 0);
         }
-        assert!(openings.is_plain("flow-999") && !openings.is_plain("flow-0"));
+        assert_eq!(
+            (openings.plain("flow-999"), openings.plain("flow-0")),
+            (Some(false), None)
+        );
         assert!(openings.plain.lock().unwrap().len() <= MAX_FLOWS);
         openings.forget("flow-999");
-        assert!(!openings.is_plain("flow-999"));
+        assert_eq!(openings.plain("flow-999"), None);
     }
 }

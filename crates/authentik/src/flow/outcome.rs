@@ -15,6 +15,17 @@ pub enum FlowOutcome {
     Rejected(Rejection),
 }
 
+/// authentik's verdict, and what else it showed on the way.
+#[derive(Debug)]
+pub struct JudgedFlow {
+    /// The verdict.
+    pub outcome: FlowOutcome,
+    /// authentik took the password for the user's, whatever it then asked or refused.
+    pub password_accepted: bool,
+    /// It then asked for a new password.
+    pub asks_new_password: bool,
+}
+
 /// Why a login was not accepted. `Display` says what happened and, where the flow is at fault, what to change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

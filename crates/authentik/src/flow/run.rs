@@ -12,10 +12,9 @@ use zeroize::Zeroizing;
 use super::answer;
 use super::challenge::Challenge;
 use super::component::{
-    ACCESS_DENIED, AUTHENTICATOR, FLOW_ERROR, IDENTIFICATION, PASSWORD, REDIRECT, SESSION_END, USER_LOGIN,
-    refused, unsupported,
+    ACCESS_DENIED, AUTHENTICATOR, FLOW_ERROR, IDENTIFICATION, PASSWORD, REDIRECT, USER_LOGIN, asks_password,
+    comes_after_password, refused, unsupported,
 };
-use super::first_stage::FirstStage;
 use super::observer::{FlowMethod, FlowObserver, FlowStep};
 use super::opening::Openings;
 use super::outcome::{FlowError, Rejection};
@@ -28,6 +27,9 @@ use crate::error::ApiError;
 use crate::excerpt::excerpt;
 use crate::session::{SESSION_COOKIE, Session};
 
+mod change;
+mod look;
+
 /// What authentik's own outpost sends with binds: the inner query `goauthentik.io%2Foutpost%2Fldap=true`, encoded as
 /// Django re-encodes it. Any other spelling turns redirects into a challenge of their own.
 const BIND_QUERY: &str = "query=goauthentik.io%252Foutpost%252Fldap%3Dtrue";
@@ -35,8 +37,20 @@ const BIND_QUERY: &str = "query=goauthentik.io%252Foutpost%252Fldap%3Dtrue";
 const WARM_UP_QUERY: &str =
     "query=goauthentik.io%252Foutpost%252Fldap%3Dtrue%26goauthentik.io%252Foutpost%252Fldap-warmup%3Dtrue";
 
+/// What a browser sends with a flow that nothing is told about.
+const PLAIN_QUERY: &str = "query=";
 /// Requests of one run. The longest flow that can be passed, with a redirect before every stage, needs twelve.
 const MAX_REQUESTS: u32 = 24;
+
+/// What a run is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Somebody wants to be logged in.
+    LogIn,
+    /// It is to be found out whether a password is right: nobody is asked to confirm anything on a telephone, and each
+    /// challenge is seen before it is answered, so that it is known whether the password was judged.
+    Prove,
+}
 
 /// How a run ended.
 pub(super) enum RunEnd {
@@ -73,8 +87,16 @@ pub(super) struct Run<'a> {
     client_ip: Option<IpAddr>,
     cookies: CookieJar,
     requests: u32,
+    query: &'static str,
+    purpose: Purpose,
     /// The components answered so far.
     answered: Vec<&'static str>,
+    /// authentik took the password for the user's.
+    accepted: bool,
+    /// The flow went on to ask for a new password.
+    asks_new: bool,
+    /// A new password was sent, and not refused.
+    written: bool,
     spent: bool,
     /// A code was sent to a device.
     code: bool,
@@ -99,7 +121,12 @@ impl<'a> Run<'a> {
             client_ip,
             cookies: CookieJar::default(),
             requests: 0,
+            query: BIND_QUERY,
+            purpose: Purpose::LogIn,
             answered: Vec::new(),
+            accepted: false,
+            asks_new: false,
+            written: false,
             spent: false,
             code: false,
             began: None,
@@ -115,6 +142,21 @@ impl<'a> Run<'a> {
     pub(super) fn until(mut self, deadline: Instant) -> Self {
         self.deadline = deadline;
         self
+    }
+
+    pub(super) fn to(mut self, purpose: Purpose) -> Self {
+        self.purpose = purpose;
+        self
+    }
+
+    /// Whether authentik took the password for the user's, whatever it then asked or refused.
+    pub(super) fn accepted(&self) -> bool {
+        self.accepted
+    }
+
+    /// Whether it then asked for a new one.
+    pub(super) fn asks_new(&self) -> bool {
+        self.asks_new
     }
 
     pub(super) fn with_cookies(mut self, cookies: CookieJar) -> Self {
@@ -151,7 +193,11 @@ impl<'a> Run<'a> {
     /// Answers challenges until the flow ends.
     pub(super) async fn bind(&mut self, mut inputs: Inputs<'_>) -> Result<RunEnd, FlowError> {
         // An answer sent without having seen the challenge, because the flow is known to begin with it.
-        let mut blind = self.openings.is_plain(self.slug);
+        let known = self.openings.plain(self.slug);
+        let known = known.filter(|_| self.purpose == Purpose::LogIn);
+        let mut blind = known.is_some();
+        // Whether what is answered judges the password.
+        let mut judging = known.unwrap_or(false);
         let mut next = if blind {
             answer_to(IDENTIFICATION, answer::identification(&inputs))
         } else {
@@ -179,6 +225,9 @@ impl<'a> Run<'a> {
                 self.openings.forget(self.slug);
             } else if let Some(posted) = posted {
                 self.answered.push(posted);
+                // Only a redirect says that the answer was right: too many wrong ones are denied at once.
+                let judged = posted == PASSWORD || (posted == IDENTIFICATION && judging);
+                self.accepted |= judged && redirected && comes_after_password(&challenge.component);
                 if let Some(message) = challenge.errors() {
                     if self.may_try_whole(&challenge, posted) && inputs.take_whole() {
                         self.spent = true;
@@ -192,6 +241,8 @@ impl<'a> Run<'a> {
                     return Ok(RunEnd::Rejected(refused(&challenge, message)));
                 }
             }
+            judging = challenge.component == IDENTIFICATION && challenge.is_set("password_fields");
+            self.asks_new = self.accepted && asks_password(&challenge);
             next = match self.answer(&challenge, &inputs)? {
                 Ok(next) => next,
                 Err(rejection) => return Ok(RunEnd::Rejected(rejection)),
@@ -214,7 +265,8 @@ impl<'a> Run<'a> {
             && challenge.component == IDENTIFICATION
             && !challenge.is_set("captcha_stage")
         {
-            self.openings.learn(self.slug);
+            self.openings
+                .learn(self.slug, challenge.is_set("password_fields"));
         }
     }
 
@@ -274,7 +326,7 @@ impl<'a> Run<'a> {
                 (self.spent, self.code) = (true, true);
                 Ok(answer_to(AUTHENTICATOR, answer::code(code, device.challenge)))
             }
-            (_, Some((uid, device))) if !inputs.code_given => {
+            (_, Some((uid, device))) if !inputs.code_given && self.purpose == Purpose::LogIn => {
                 self.spent = true;
                 let body = answer::duo(uid, device.challenge);
                 Ok(Next::Answer {
@@ -293,58 +345,6 @@ impl<'a> Run<'a> {
                 })
             }
         }
-    }
-
-    /// Runs an unbind flow: its stages act by being fetched.
-    pub(super) async fn unbind(&mut self) -> Result<(), FlowError> {
-        match self.step(Next::Fetch(self.url(BIND_QUERY))).await? {
-            Stop::Challenge(challenge) if challenge.component == FLOW_ERROR => Err(FlowError::StageFailed {
-                request_id: challenge.text("request_id").map(excerpt),
-                error: challenge.text("error").map(excerpt),
-            }),
-            Stop::Challenge(challenge) => {
-                if challenge.component != SESSION_END {
-                    tracing::debug!(
-                        component = challenge.component,
-                        flow = self.slug,
-                        "the unbind flow wants an answer"
-                    );
-                }
-                Ok(())
-            }
-            Stop::Finished { .. } | Stop::TooManySteps => Ok(()),
-        }
-    }
-
-    /// Fetches the first challenge only.
-    pub(super) async fn look(&mut self) -> Result<String, FlowError> {
-        match self.step(Next::Fetch(self.url(WARM_UP_QUERY))).await? {
-            Stop::Challenge(challenge) => {
-                self.learn(&challenge);
-                Ok(challenge.component)
-            }
-            Stop::Finished { .. } | Stop::TooManySteps => Ok(REDIRECT.to_owned()),
-        }
-    }
-
-    /// The same, with what the challenge shows.
-    pub(super) async fn first_stage(&mut self) -> Result<FirstStage, FlowError> {
-        let stop = self.step(Next::Fetch(self.url(WARM_UP_QUERY))).await?;
-        let secure_cookie = self.cookies.is_secure(SESSION_COOKIE);
-        Ok(match stop {
-            Stop::Challenge(challenge) => FirstStage {
-                asks_password: challenge.is_set("password_fields"),
-                has_captcha: challenge.is_set("captcha_stage"),
-                message: challenge.text("error_message").map(excerpt),
-                component: challenge.component,
-                secure_cookie,
-            },
-            Stop::Finished { .. } | Stop::TooManySteps => FirstStage {
-                component: REDIRECT.to_owned(),
-                secure_cookie,
-                ..FirstStage::default()
-            },
-        })
     }
 
     /// Does what comes next and follows redirects to the next challenge, telling the observer how long it took.
@@ -384,7 +384,7 @@ impl<'a> Run<'a> {
                         return Ok(Stop::Challenge(challenge));
                     }
                     let to = challenge.text("to").unwrap_or_default();
-                    match Destination::of(&answer.url, to, self.url(BIND_QUERY)) {
+                    match Destination::of(&answer.url, to, self.url(self.query)) {
                         // From 2026.8 on authentik says which redirect is the flow's last.
                         Destination::SameFlow(_) if challenge.is_set("final_redirect") => {
                             return Ok(Stop::Finished {
@@ -403,7 +403,7 @@ impl<'a> Run<'a> {
                 }
                 301 | 302 | 303 | 307 | 308 => {
                     let to = answer.header(LOCATION.as_str()).unwrap_or_default();
-                    match Destination::of(&answer.url, to, self.url(BIND_QUERY)) {
+                    match Destination::of(&answer.url, to, self.url(self.query)) {
                         Destination::SameFlow(url) => url,
                         _ => {
                             return Err(FlowError::ForeignRedirect {
@@ -427,7 +427,7 @@ impl<'a> Run<'a> {
         self.requests += 1;
         let (method, url, body, kind) = match next {
             Next::Fetch(url) => (Method::GET, url, None, AnswerKind::Object),
-            Next::Answer { body, kind, .. } => (Method::POST, self.url(BIND_QUERY), Some(body), kind),
+            Next::Answer { body, kind, .. } => (Method::POST, self.url(self.query), Some(body), kind),
         };
         let (started, name) = (now(), url.path().to_owned());
         let call = self.client.send(method, url, self.caller(), body, kind);

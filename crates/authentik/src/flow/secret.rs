@@ -41,16 +41,28 @@ pub(super) struct Inputs<'a> {
     whole: Option<&'a str>,
 }
 
+impl CodeRule {
+    /// Whether a bind with this as the whole secret is judged by a part of it only, so that it cannot be anybody's password.
+    pub fn never_whole(self, input: &str) -> bool {
+        self != Self::Shaped { second_try: true } && split(input, self).is_some()
+    }
+}
+
 impl<'a> Inputs<'a> {
-    /// `rule`: `None` for a provider without MFA support.
-    pub(super) fn new(username: &'a str, input: &'a str, rule: Option<CodeRule>) -> Self {
-        let plain = Self {
+    /// A password and nothing else: no part of it is sent as a code.
+    pub(super) fn password_only(username: &'a str, password: &'a str) -> Self {
+        Self {
             username,
-            password: input,
+            password,
             code: None,
             code_given: false,
             whole: None,
-        };
+        }
+    }
+
+    /// `rule`: `None` for a provider without MFA support.
+    pub(super) fn new(username: &'a str, input: &'a str, rule: Option<CodeRule>) -> Self {
+        let plain = Self::password_only(username, input);
         let Some(rule) = rule else {
             // Both the password and a code are the whole input.
             return Self {

@@ -1,8 +1,11 @@
-//! The requests that change entries: modify, add, delete and rename. None of them is carried out, so each is kept as BER, its
-//! elements complete, for an LDAP library to read.
+//! The requests that change entries: modify, add, delete and rename. Each is kept as BER, its elements complete: a modify for
+//! [`ModifyRequest`](super::ModifyRequest), the others, which are never carried out, for an LDAP library to read. What they
+//! hold may be a password, and is wiped.
 //!
 //! Knows where such a library needs help: `ldap3_proto` drops the rest of a constructed element that has a broken part, and
 //! has no place for elements beyond those of RFC 4511. Must not know the grammar of the requests.
+
+use zeroize::Zeroizing;
 
 use super::error::OperationError;
 use super::kind::OperationKind;
@@ -21,6 +24,8 @@ const KNOWN: &[u8] = &[
     ber::SET,
     0x80,
 ];
+/// Octets of the longest header of an element.
+const MAX_HEADER: usize = 16;
 /// The level of the lists of changes and of attributes, counted from the request itself.
 const LISTS: usize = 1;
 
@@ -28,7 +33,7 @@ const LISTS: usize = 1;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Update {
     kind: OperationKind,
-    message: Vec<u8>,
+    message: Zeroizing<Vec<u8>>,
 }
 
 impl Update {
@@ -37,7 +42,8 @@ impl Update {
         let contents = known_elements(element.tag, element.contents, 0)?;
         // Framed here, and then read twice by whoever knows the grammar.
         steps::add(contents.len() * 5);
-        let mut message = Vec::with_capacity(contents.len() + 16);
+        // Room for all at once, for a buffer that grows leaves copies behind.
+        let mut message = Zeroizing::new(Vec::with_capacity(contents.len() + 2 * MAX_HEADER));
         ber::write_constructed(&mut message, ber::SEQUENCE, |out| {
             ber::write_integer(out, ber::INTEGER, 1);
             ber::write_element(out, element.tag, &contents);
@@ -67,16 +73,16 @@ impl std::fmt::Debug for Update {
 
 /// The contents of an element, without unknown elements at the end of its SEQUENCEs. Everything inside must consist of
 /// complete elements.
-fn known_elements(tag: u8, contents: &[u8], level: usize) -> Result<Vec<u8>, BerError> {
+fn known_elements(tag: u8, contents: &[u8], level: usize) -> Result<Zeroizing<Vec<u8>>, BerError> {
     steps::add(contents.len());
     if tag & ber::CONSTRUCTED == 0 {
-        return Ok(contents.to_vec());
+        return Ok(Zeroizing::new(contents.to_vec()));
     }
     if level >= MAX_DEPTH {
         return Err(BerError::TooDeep);
     }
     let of_one_kind = tag == ber::SET || level == LISTS;
-    let mut out = Vec::with_capacity(contents.len());
+    let mut out = Zeroizing::new(Vec::with_capacity(contents.len()));
     let mut inner = Reader::new(contents);
     while let Some(tag) = inner.peek() {
         if !of_one_kind && !KNOWN.contains(&tag) {
@@ -101,13 +107,16 @@ mod tests {
             known_elements(tag, contents, level)
         };
         let (deepest, above) = (MAX_DEPTH - 1, MAX_DEPTH - 2);
-        assert_eq!(known(&[0x30, 4, 0x31, 2, 4, 0], above), Ok(vec![0x31, 2, 4, 0]));
+        assert_eq!(
+            known(&[0x30, 4, 0x31, 2, 4, 0], above),
+            Ok(Zeroizing::new(vec![0x31, 2, 4, 0]))
+        );
         assert_eq!(known(&[0x30, 4, 0x31, 2, 4, 0], deepest), Err(BerError::TooDeep));
         assert_eq!(known(&[0x30, 4, 0x31, 2, 4, 1], above), Err(BerError::Truncated));
         assert_eq!(
             known(&[0x30, 5, 0x31, 2, 4, 0, 0], above),
             Err(BerError::TrailingData)
         );
-        assert_eq!(known(&[4, 1, 9], MAX_DEPTH), Ok(vec![9]));
+        assert_eq!(known(&[4, 1, 9], MAX_DEPTH), Ok(Zeroizing::new(vec![9])));
     }
 }

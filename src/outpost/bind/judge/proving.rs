@@ -1,0 +1,98 @@
+//! Finds out whether a password is right without logging anybody in: no login is made of what is found, and a session that it
+//! opens is ended.
+//!
+//! Must not know what the answer is good for.
+
+use std::sync::Arc;
+
+use crate::clock;
+use crate::metrics::RejectReason;
+use akldap_authentik::flow::{FlowOutcome, LoginRequest, Rejection};
+use akldap_ldap::response::ResultCode;
+
+use super::super::attempt::Attempt;
+use super::super::origin::Origin;
+use super::super::policy::policy;
+use super::super::proved::{ChangeTurn, ProvedPassword};
+use super::super::refusal::{Question, Refusal, rejected};
+use super::Judge;
+
+impl Judge {
+    /// Waits for a turn to change the password of a user.
+    pub(in crate::outpost) async fn change_turn(
+        &self,
+        origin: Origin,
+        username: &str,
+    ) -> Result<ChangeTurn, Refusal> {
+        let person = self.person(username)?;
+        let source = self.queue.source(origin);
+        let turn = self.queue.turn(source, person).await?;
+        Ok(ChangeTurn::new(turn))
+    }
+
+    /// Finds out whether a secret is what the user with this `uid` logs in with. Wrong ones are limited like those of binds.
+    pub(in crate::outpost) async fn prove_old(
+        &self,
+        attempt: &Attempt,
+        uid: &str,
+    ) -> Result<ProvedPassword, Refusal> {
+        let person = self.person(&attempt.username)?;
+        let (provider, secret) = (attempt.provider.pk(), &attempt.secret);
+        let guess = self
+            .failures
+            .admit(attempt.client, person, provider, secret, clock::now())?;
+        self.find_out(attempt, uid, false).await.inspect_err(|refusal| {
+            if refusal.repeatable {
+                guess.was_wrong(clock::now());
+            }
+        })
+    }
+
+    /// Finds out whether a secret, all of it, is the user's password by now.
+    pub(in crate::outpost) async fn prove_new(
+        &self,
+        attempt: &Attempt,
+        uid: &str,
+    ) -> Result<ProvedPassword, Refusal> {
+        self.find_out(attempt, uid, true).await
+    }
+
+    async fn find_out(&self, attempt: &Attempt, uid: &str, whole: bool) -> Result<ProvedPassword, Refusal> {
+        let settings = attempt.provider.settings();
+        let client = attempt.client.client;
+        let request = LoginRequest {
+            flow_slug: &settings.bind_flow_slug,
+            username: &attempt.username,
+            password: &attempt.secret,
+            mfa_support: settings.mfa_support,
+            codes: self.release.code_rule(),
+            client_ip: client,
+        };
+        let heard = self.logins.heard();
+        let judged = self.executor.prove(&request, whole).await;
+        let judged = judged.map_err(|error| Question::FLOW.unanswered(error))?;
+        match &judged.outcome {
+            FlowOutcome::Authenticated(session) => {
+                let provider = Arc::clone(&attempt.provider);
+                let opened = self.logins.open_proof(provider, session.clone(), client, heard);
+                if opened.session().uid() == uid {
+                    Ok(ProvedPassword::Session(opened))
+                } else {
+                    let cause =
+                        "authentik logged another user in than the one whose password was to be proved";
+                    let text = "this name is not only that user's";
+                    let code = ResultCode::InvalidCredentials;
+                    Err(Refusal::caused(code, RejectReason::UserInfoFail, text, cause))
+                }
+            }
+            FlowOutcome::Rejected(rejection) => {
+                // One that is denied may be right, or tried too often: that cannot always be told apart.
+                let denied = matches!(rejection, Rejection::Denied { .. });
+                if judged.password_accepted && !denied {
+                    return Ok(ProvedPassword::Accepted);
+                }
+                Err(rejected(rejection).with_policy(policy(&judged)))
+            }
+        }
+    }
+}

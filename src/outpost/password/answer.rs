@@ -1,0 +1,43 @@
+//! What a change of a password is answered with. Must not know how that is written.
+
+use zeroize::Zeroizing;
+
+use akldap_ldap::control::PasswordPolicyError;
+use akldap_ldap::response::{LdapResult, ResultCode};
+
+use super::failure::ChangeFailure;
+
+/// The answer to a change.
+pub struct PasswordAnswer {
+    /// What the client is told.
+    pub result: LdapResult,
+    /// What a policy holds against it, for whoever asked for that control.
+    pub policy: Option<PasswordPolicyError>,
+    /// The password that was made up.
+    pub generated: Option<Zeroizing<String>>,
+}
+
+impl PasswordAnswer {
+    /// Success. Only what was shown to be right is answered so.
+    pub(super) fn changed(generated: Option<Zeroizing<String>>) -> Self {
+        Self {
+            result: LdapResult::success(),
+            policy: None,
+            generated,
+        }
+    }
+}
+
+impl From<ChangeFailure> for PasswordAnswer {
+    fn from(failure: ChangeFailure) -> Self {
+        let mut result = failure.refusal.result;
+        if result.code == ResultCode::Success {
+            result = LdapResult::new(ResultCode::Other, super::failure::CHANGED_OR_NOT);
+        }
+        Self {
+            result,
+            policy: failure.refusal.policy,
+            generated: None,
+        }
+    }
+}

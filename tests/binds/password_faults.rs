@@ -1,0 +1,295 @@
+//! Every request of a change of a password with every fault: success is answered only if the new password is in force, what may
+//! have happened is never called a failure without saying so, and no password reaches the log.
+
+use std::time::Duration;
+
+use akldap_simulator::{Fault, Rule, When};
+use futures_util::future::join_all;
+use reqwest::Method;
+
+use akldap_testing::captured_log::Log;
+use akldap_testing::passwords::{Changed, binds, bound, modify_password, stage};
+use akldap_testing::scenery::{directory, separate};
+use akldap_testing::stage::{Stage, entry_dn};
+
+const SENTENCE: &str = "changed or not: bind with the new one";
+
+/// How a change is asked for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum How {
+    /// One's own, in the session of the bind.
+    Own,
+    /// One's own, with the old password.
+    OwnWithOld,
+    /// By an agent.
+    Agent,
+}
+
+/// The requests of a change, as rules can name them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Request {
+    /// The login that proves the old password.
+    OldProof,
+    Settings,
+    Configure,
+    Challenge,
+    Post,
+    Follow,
+    SetPassword,
+    /// The login that proves the new password.
+    NewProof,
+}
+
+impl How {
+    fn requests(self) -> &'static [Request] {
+        match self {
+            Self::Own => &[
+                Request::Settings,
+                Request::Configure,
+                Request::Challenge,
+                Request::Post,
+                Request::Follow,
+                Request::NewProof,
+            ],
+            Self::OwnWithOld => &[
+                Request::OldProof,
+                Request::Settings,
+                Request::Post,
+                Request::Follow,
+                Request::NewProof,
+            ],
+            Self::Agent => &[Request::SetPassword, Request::NewProof],
+        }
+    }
+}
+
+impl Request {
+    /// Spoils this request and those of its kind after it, so that no retry gets past it.
+    fn rule(self, how: How, fault: Fault) -> Rule {
+        // The proof of the old password takes two answers of the bind flow.
+        let of_old = if how == How::OwnWithOld { 2 } else { 0 };
+        match self {
+            Self::OldProof => Rule::new("/flows/executor/binds/", fault).method(Method::POST),
+            Self::Settings => Rule::new("/stages/all/user_settings/", fault),
+            Self::Configure => Rule::new("/flows/-/configure/", fault),
+            Self::Challenge => Rule::new("/executor/default-password-change/", fault).method(Method::GET),
+            Self::Post => Rule::new("/executor/default-password-change/", fault).method(Method::POST),
+            Self::Follow => Rule::new("/executor/default-password-change/", fault)
+                .method(Method::GET)
+                .when(When::After(1)),
+            Self::SetPassword => Rule::new("/set_password/", fault),
+            Self::NewProof => Rule::new("/flows/executor/binds/", fault)
+                .method(Method::POST)
+                .when(When::After(of_old)),
+        }
+    }
+
+    /// Whether the new password has been sent when this request leaves.
+    fn is_late(self) -> bool {
+        matches!(
+            self,
+            Self::Post | Self::Follow | Self::SetPassword | Self::NewProof
+        )
+    }
+}
+
+fn faults() -> Vec<Fault> {
+    vec![
+        Fault::Reset,
+        Fault::Answer(500, "text/html", "<html>Server Error</html>"),
+        Fault::WorkerLost,
+        Fault::Hang,
+        Fault::Forbidden,
+        Fault::NotFound,
+        Fault::EmptyBody,
+        Fault::BadGateway,
+        Fault::Starting,
+        Fault::Truncated,
+        Fault::BrokenOff,
+        Fault::WrongContentType,
+        Fault::AnonymousSession,
+        Fault::Answer(200, "application/json", "{}"),
+        Fault::Answer(429, "application/json", "{\"detail\":\"Request was throttled.\"}"),
+        Fault::Answer(302, "text/html", ""),
+    ]
+}
+
+struct Lane {
+    stage: Stage,
+    how: How,
+    users: usize,
+}
+
+impl Lane {
+    async fn new(how: How) -> Self {
+        let settings = [
+            ("REQUEST_TIMEOUT", "1s"),
+            ("BIND_TIMEOUT", "6s"),
+            ("FAILED_BIND_LIMIT", "0"),
+            ("ACCESS_RECHECK_INTERVAL", "0"),
+        ];
+        let stage = stage(directory("direct", separate()), "self-and-agents", &settings).await;
+        Self { stage, how, users: 0 }
+    }
+
+    async fn ask(&self, user: &str, old: &str, new: &str, rule: Rule) -> Changed {
+        let simulator = &self.stage.simulator;
+        let who = match self.how {
+            How::Agent => ("ldapservice", "demo-ldapservice"),
+            How::Own | How::OwnWithOld => (user, old),
+        };
+        let mut client = bound(&self.stage, who.0, who.1).await;
+        let rule = simulator.faults().add(rule);
+        let changed = match self.how {
+            How::Own => modify_password(&mut client, None, None, Some(new)).await,
+            How::OwnWithOld => modify_password(&mut client, None, Some(old), Some(new)).await,
+            How::Agent => modify_password(&mut client, Some(&entry_dn(user)), None, Some(new)).await,
+        };
+        simulator.faults().remove(rule);
+        changed
+    }
+
+    async fn cell(&mut self, request: Request, fault: &Fault) -> Result<(), String> {
+        self.users += 1;
+        // The people of the sample in turn, each with a password that no other cell had.
+        let user = ["alice", "bob", "zoë"][self.users % 3];
+        let pk = self.stage.simulator.user_pk(user).unwrap();
+        let (old, new) = (
+            format!("Sesame-old-{}", self.users),
+            format!("Sesame-new-{}", self.users),
+        );
+        self.stage.simulator.set_password(pk, &old);
+        let changed = self
+            .ask(user, &old, &new, request.rule(self.how, fault.clone()))
+            .await;
+        let told = changed.message.contains(SENTENCE);
+        let how = self.how;
+        let wrong = |what: &str| Err(format!("{how:?} {request:?} {fault:?}: {what}: {changed:?}"));
+        let in_force = binds(&self.stage, user, &new).await;
+        let still = binds(&self.stage, user, &old).await;
+        if ![0, 49].contains(&in_force) || (in_force == 0) == (still == 0) {
+            return wrong(&format!(
+                "afterwards the new one is {in_force} and the old one {still}"
+            ));
+        }
+        if changed.code == 0 && in_force != 0 {
+            return wrong("success that did not happen");
+        }
+        if changed.code != 0 && in_force == 0 && !told {
+            return wrong("a change called a failure");
+        }
+        if told != (changed.code == 80) {
+            return wrong("80 and the sentence belong together");
+        }
+        if told && !request.is_late() {
+            return wrong("nothing had been sent");
+        }
+        if changed.code == 49 {
+            return wrong("no password was wrong");
+        }
+        if changed.message.contains("Sesame") || changed.message.contains("http") {
+            return wrong("more than a client should know");
+        }
+        Ok(())
+    }
+}
+
+async fn lane(how: How, faults: Vec<Fault>) -> (usize, Vec<String>) {
+    let mut lane = Lane::new(how).await;
+    let (mut cells, mut wrong) = (0, Vec::new());
+    for fault in faults {
+        for request in how.requests() {
+            cells += 1;
+            if let Err(what) = lane.cell(*request, &fault).await {
+                wrong.push(what);
+            }
+        }
+    }
+    (cells, wrong)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_success_that_did_not_happen_and_no_change_that_is_called_a_failure() {
+    let mut lanes = Vec::new();
+    for how in [How::Own, How::OwnWithOld, How::Agent] {
+        // Mostly they wait for time to pass: many at once.
+        lanes.extend(
+            faults()
+                .chunks(4)
+                .map(|few| tokio::spawn(lane(how, few.to_vec()))),
+        );
+    }
+    let (mut cells, mut wrong) = (0, Vec::new());
+    for done in join_all(lanes).await {
+        let (count, differences) = done.unwrap();
+        cells += count;
+        wrong.extend(differences);
+    }
+    println!("{cells} cells, {} wrong", wrong.len());
+    assert!(
+        wrong.is_empty(),
+        "{} of {cells}:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+    assert_eq!(cells, faults().len() * (6 + 5 + 2));
+}
+
+#[tokio::test]
+async fn no_password_of_a_change_reaches_the_log() {
+    let (log, _guard) = Log::listen_at(tracing::Level::TRACE);
+    for how in [How::Own, How::OwnWithOld, How::Agent] {
+        let mut lane = Lane::new(how).await;
+        for fault in [
+            Fault::Truncated,
+            Fault::WorkerLost,
+            Fault::BadGateway,
+            Fault::Forbidden,
+        ] {
+            for request in how.requests() {
+                lane.cell(*request, &fault).await.unwrap();
+            }
+        }
+        let undisturbed = Rule::new("/nowhere/", Fault::Stall(Duration::ZERO));
+        lane.stage
+            .simulator
+            .set_password(lane.stage.simulator.user_pk("alice").unwrap(), "Sesame-old");
+        assert_eq!(
+            lane.ask("alice", "Sesame-old", "Sesame-last", undisturbed)
+                .await
+                .code,
+            0
+        );
+        // Refused ones, in clear, and as no operation at all.
+        let mut client = bound(&lane.stage, "alice", "Sesame-last").await;
+        assert_eq!(
+            modify_password(&mut client, None, Some("Sesame-wrong"), Some("Sesame-x"))
+                .await
+                .code,
+            49
+        );
+        assert_eq!(
+            modify_password(&mut client, None, None, Some("Sesame"))
+                .await
+                .code,
+            19
+        );
+        let mut plain = lane.stage.client().await;
+        assert_eq!(
+            modify_password(&mut plain, None, None, Some("Sesame-clear"))
+                .await
+                .code,
+            13
+        );
+        if how == How::Agent {
+            let mut agent = bound(&lane.stage, "ldapservice", "demo-ldapservice").await;
+            let generated = modify_password(&mut agent, Some(&entry_dn("bob")), None, None).await;
+            let password = generated.generated().unwrap();
+            assert!(!log.text().contains(&password));
+        }
+    }
+    let text = log.text();
+    assert!(text.contains("starting new connection") && text.contains("change of a password"));
+    let line = text.lines().find(|line| line.contains("Sesame"));
+    assert_eq!(line, None);
+}
