@@ -31,19 +31,25 @@ const CLIENTS: &[Client] = &[
     Client {
         name: "php-ldap",
         stands_for: "Nextcloud's user_ldap, replayed",
-        tests: &["nextcloud"],
+        tests: &["nextcloud", "passwords::php"],
         version: || said("php", &["-r", "echo PHP_VERSION;"]),
     },
     Client {
         name: "OpenLDAP's ldap-utils",
         stands_for: "scripts, Home Assistant, everything on libldap",
-        tests: &["binds", "searches", "controls", "operations"],
+        tests: &[
+            "binds",
+            "searches",
+            "controls",
+            "operations",
+            "passwords::ldap_utils",
+        ],
         version: || package("ldap-utils"),
     },
     Client {
         name: "SSSD",
         stands_for: "Linux logins",
-        tests: &["sssd"],
+        tests: &["sssd", "passwords::sssd"],
         version: || package("sssd-ldap"),
     },
     Client {
@@ -67,7 +73,7 @@ const CLIENTS: &[Client] = &[
     Client {
         name: "Java JNDI",
         stands_for: "Keycloak, Jenkins, Nexus, SonarQube",
-        tests: &["java::syncs"],
+        tests: &["java::syncs", "passwords::jndi"],
         version: || said("javac", &["-version"]).replace("javac ", ""),
     },
     Client {
@@ -115,7 +121,7 @@ const CLIENTS: &[Client] = &[
     Client {
         name: "python-ldap",
         stands_for: "nginx-ldap-auth, TrueNAS, Django",
-        tests: &["python::python_ldap"],
+        tests: &["python::python_ldap", "passwords::python_ldap"],
         version: || package("python3-ldap"),
     },
     Client {

@@ -100,6 +100,14 @@ impl Machine {
         self.cover("/etc/pam.d", "pam.d").await;
     }
 
+    /// The same service with the right to change passwords.
+    pub async fn change_service(&mut self, module: &str) {
+        let text = format!(
+            "auth required {module}\naccount required {module}\npassword required {module}\nsession required pam_permit.so\n"
+        );
+        self.write("pam.d/demo", &text);
+    }
+
     /// Runs shell commands to their end.
     pub async fn run(&mut self, commands: &str) -> Output {
         let order = format!("{{ {commands}\n}} </dev/null >output 2>errors; echo $?\n");

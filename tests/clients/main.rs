@@ -33,6 +33,7 @@ mod node;
 mod nslcd;
 mod openssl;
 mod operations;
+mod passwords;
 mod perl;
 mod phpldapadmin;
 mod postfix;

@@ -13,7 +13,7 @@ use akldap_testing::client_test::client_test;
 use akldap_testing::exercise::{Need, exercise};
 use akldap_testing::stage::{BASE, eventually, user_dn};
 
-const NEEDS: [Need<'static>; 3] = [
+pub const NEEDS: [Need<'static>; 3] = [
     Need::Program("sssd"),
     Need::Program("pamtester"),
     Need::PrivateMachine,
@@ -40,7 +40,7 @@ pam_verbosity = 2
 id_provider = ldap
 auth_provider = ldap
 access_provider = ldap
-chpass_provider = none
+{change}
 sudo_provider = none
 autofs_provider = none
 ldap_uri = {uri}
@@ -59,6 +59,10 @@ ldap_access_filter = memberOf=cn=everyone,ou=groups,{BASE}
 {more}
 ",
         service = user_dn("ldapservice"),
+        change = match more.contains("chpass_provider") {
+            true => "",
+            false => "chpass_provider = none",
+        },
     )
 }
 
@@ -71,7 +75,7 @@ fn secure(transport: Transport, authority: &str) -> String {
     format!("ldap_id_use_start_tls = {start_tls}\nldap_tls_cacert = {authority}\nldap_tls_reqcert = demand")
 }
 
-async fn start(uri: &str, more: &str) -> Machine {
+pub async fn start(uri: &str, more: &str) -> Machine {
     let mut machine = starting(uri, more).await;
     machine
         .eventually("getent -s sss passwd alice", |output| output.code == 0)

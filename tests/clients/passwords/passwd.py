@@ -1,0 +1,23 @@
+"""Changes a password with python-ldap. Arguments: URI, authority, bind DN, its password, "exop" or "modify", the DN of whose it is,
+the old password or nothing, the new one or nothing. Prints the code, what the server says, and a password that was made up."""
+
+import sys
+
+import ldap
+import ldap.modlist
+
+uri, authority, bind_dn, bind_password, way, dn, old, new = sys.argv[1:9]
+ldap.set_option(ldap.OPT_X_TLS_CACERTFILE, authority)
+connection = ldap.initialize(uri)
+connection.set_option(ldap.OPT_X_TLS_NEWCTX, 0)
+connection.simple_bind_s(bind_dn, bind_password)
+try:
+    made = None
+    if way == "exop":
+        _, made = connection.passwd_s(dn, old or None, new or None, extract_newpw=not new)
+    else:
+        changes = [(ldap.MOD_DELETE, "userPassword", [old.encode()]), (ldap.MOD_ADD, "userPassword", [new.encode()])]
+        connection.modify_s(dn, changes)
+    print(0, (made or b"").decode())
+except ldap.LDAPError as error:
+    print(error.args[0]["result"], error.args[0].get("info", ""))
