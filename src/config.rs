@@ -31,6 +31,7 @@ mod quantity;
 mod reader;
 mod refresh;
 mod setting;
+mod status;
 mod strings;
 mod tls;
 mod traces;
@@ -60,6 +61,7 @@ pub use place::Place;
 pub use provider::ProviderConfig;
 pub use providers::ProviderConfigs;
 use reader::SettingReader;
+pub use status::StatusConfig;
 pub use strings::{Environment, Layered, NotUnicode, StringMap, Strings, TextOrigin};
 pub use tls::{TlsConfig, TlsFiles};
 pub use traces::{TraceConfig, TraceSampler};
@@ -89,6 +91,8 @@ pub struct Config {
     pub authentik: AuthentikConfig,
     /// Where to listen.
     pub listen: ListenConfig,
+    /// The status page.
+    pub status: StatusConfig,
     /// TLS on our own ports.
     pub tls: TlsConfig,
     /// What one client may cost.
@@ -149,6 +153,7 @@ impl Config {
     fn read_with(reader: &mut SettingReader<'_>) -> Result<Self, ConfigError> {
         let authentik = AuthentikConfig::read(reader)?;
         let listen = ListenConfig::read(reader)?;
+        let status = StatusConfig::read(reader)?;
         let tls = TlsConfig::read(reader)?;
         let limits = LimitConfig::read(reader)?;
         let bind = BindConfig::read(reader)?;
@@ -169,6 +174,7 @@ impl Config {
         Ok(Self {
             authentik,
             listen,
+            status,
             tls,
             limits,
             bind,

@@ -11,6 +11,9 @@ mod gauge;
 mod labels;
 mod operations;
 mod process;
+mod refusals;
+mod samples;
+mod slow_searches;
 mod snapshot;
 pub mod words;
 
@@ -22,7 +25,7 @@ mod tests;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -39,8 +42,14 @@ use labels::{
 };
 pub use labels::{OutpostLabels, RejectReason, RequestType};
 use operations::Operations;
-pub use operations::{OperationPlan, UNANSWERED};
+pub use operations::{LdapOperation, OperationPlan, UNANSWERED};
 use process::ProcessCollector;
+use refusals::RefusalTable;
+pub use refusals::Refusals;
+pub use samples::{SAMPLE_INTERVAL, SAMPLES, SampleInterval};
+use samples::{Sample, SampleRing};
+use slow_searches::SlowSearches;
+pub use slow_searches::{SLOW, SlowSearch};
 use snapshot::SnapshotCollector;
 
 /// The default buckets of the Go client, in seconds, which the official dashboards expect.
@@ -53,6 +62,7 @@ type HistogramFamily<L> = Family<L, Histogram, fn() -> Histogram>;
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
+    started: SystemTime,
     outpost: Mutex<OutpostLabels>,
     info: Family<OutpostLabels, Gauge>,
     last_update: Family<OutpostLabels, FloatGauge>,
@@ -70,6 +80,9 @@ pub struct Metrics {
     log_lines_lost: Family<LogLabels, Counter>,
     directory_damage: Counter,
     clients: ClientMetrics,
+    refusals: RefusalTable,
+    samples: SampleRing,
+    slow_searches: SlowSearches,
 }
 
 impl Metrics {
@@ -78,6 +91,7 @@ impl Metrics {
     pub fn new(outpost: OutpostLabels) -> Self {
         let metrics = Self {
             registry: Registry::default(),
+            started: SystemTime::now(),
             outpost: Mutex::new(outpost.clone()),
             info: Family::default(),
             last_update: Family::default(),
@@ -95,6 +109,9 @@ impl Metrics {
             log_lines_lost: Family::default(),
             directory_damage: Counter::default(),
             clients: ClientMetrics::default(),
+            refusals: RefusalTable::default(),
+            samples: SampleRing::default(),
+            slow_searches: SlowSearches::default(),
         };
         metrics.set_log_lines_lost(0, 0);
         metrics.info.get_or_create(&outpost).set(1);
@@ -228,6 +245,7 @@ impl Metrics {
         ApplicationMetrics {
             durations,
             rejected: self.requests_rejected.clone(),
+            refusals: self.refusals.clone(),
             outpost_name,
             app: app.to_owned(),
         }
@@ -249,9 +267,66 @@ impl Metrics {
         self.snapshot.read(read, None);
     }
 
-    /// WordCounts an LDAP operation that ended with this result code, [`UNANSWERED`] if it has none.
+    /// Counts an LDAP operation that ended with this result code, [`UNANSWERED`] if it has none.
     pub fn operation(&self, request: RequestType, plan: OperationPlan, code: u8, took: Duration) {
         self.operations.observe(request, plan, code, took);
+    }
+
+    /// Counts an LDAP operation whose request was received.
+    pub fn operation_begins(&self, operation: LdapOperation) {
+        self.operations.begin(operation);
+    }
+
+    /// How many operations were received.
+    #[must_use]
+    pub fn initiated(&self, operation: LdapOperation) -> u64 {
+        self.operations.initiated(operation)
+    }
+
+    /// How many operations have ended.
+    #[must_use]
+    pub fn completed(&self, operation: LdapOperation) -> u64 {
+        self.operations.completed(operation)
+    }
+
+    /// What was refused since the start, by reason, the latest first.
+    #[must_use]
+    pub fn refusals(&self) -> Vec<Refusals> {
+        self.refusals.all()
+    }
+
+    /// Keeps a search that took longer than [`SLOW`], if it is among the slowest.
+    pub fn slow_search(&self, search: SlowSearch) {
+        self.slow_searches.add(search);
+    }
+
+    /// The slowest searches of the last hour.
+    #[must_use]
+    pub fn slow_searches(&self, now: SystemTime) -> Vec<SlowSearch> {
+        self.slow_searches.all(now)
+    }
+
+    /// Adds a sample of this moment to those of the last half hour.
+    pub fn sample(&self, at: Instant) {
+        self.samples.push(Sample {
+            at,
+            searches: self.operations(RequestType::Search),
+            binds: self.operations(RequestType::Bind),
+            refused: self.refusals().iter().map(|refusals| refusals.count).sum(),
+            octets: self.clients.octets_sent(),
+        });
+    }
+
+    /// What happened between the samples, oldest first.
+    #[must_use]
+    pub fn intervals(&self) -> Vec<SampleInterval> {
+        self.samples.intervals()
+    }
+
+    /// When counting began.
+    #[must_use]
+    pub fn started(&self) -> SystemTime {
+        self.started
     }
 
     /// How long operations of this kind took so far.
@@ -330,6 +405,7 @@ impl Metrics {
 pub struct ApplicationMetrics {
     durations: [Histogram; RequestType::TIMED.len()],
     rejected: Family<RejectedLabels, Counter>,
+    refusals: RefusalTable,
     outpost_name: String,
     app: String,
 }
@@ -344,7 +420,7 @@ impl ApplicationMetrics {
         }
     }
 
-    /// WordCounts a refused request. Looks the counter up, as refusals are not the hot path.
+    /// Counts a refused request. Looks the counter up, as refusals are not the hot path.
     pub fn rejected(&self, r#type: RequestType, reason: RejectReason) {
         let labels = RejectedLabels {
             outpost_name: self.outpost_name.clone(),
@@ -353,6 +429,7 @@ impl ApplicationMetrics {
             app: self.app.clone(),
         };
         self.rejected.get_or_create(&labels).inc();
+        self.refusals.note(reason, SystemTime::now());
     }
 }
 

@@ -14,6 +14,7 @@ pub mod directory;
 mod error;
 mod events;
 mod measures;
+pub mod monitor;
 pub mod outage;
 mod outpost_uuid;
 mod outside;

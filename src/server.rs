@@ -124,6 +124,7 @@ impl Server {
         let mut server = Self::unheard(config, log, Outside::default())?;
         let (outpost, ports, tasks, shutdown) =
             (&server.outpost, &server.ports, &server.tasks, &server.shutdown);
+        let page = http::status_page(&own.status, outpost, tasks, shutdown);
         let mut addresses = Addresses::default();
         for listener in listeners(
             inherited.ldap,
@@ -147,9 +148,10 @@ impl Server {
             "AUTHENTIK_LISTEN__METRICS, --listen-http",
         )? {
             addresses.http.extend(listener.local_addr());
-            tasks.spawn(http::serve(listener, Arc::clone(outpost), shutdown.clone()));
+            let (outpost, page) = (Arc::clone(outpost), page.clone());
+            tasks.spawn(http::serve(listener, outpost, page, shutdown.clone()));
         }
-        http::serve_socket(&own.metrics_socket, outpost, tasks, shutdown);
+        http::serve_socket(&own.metrics_socket, outpost, page, tasks, shutdown);
         server.begin();
         tracing::info!(ldap = ?addresses.ldap, ldaps = ?addresses.ldaps, http = ?addresses.http, "listening");
         server.addresses = addresses;

@@ -97,7 +97,7 @@ const GROUPS: &[(&str, &[&str])] = &[
             "host", "token-", "ca-", "insecure", "request-", "connect-", "page-", "config-",
         ],
     ),
-    ("Ports", &["listen-", "trusted-"]),
+    ("Ports", &["listen-", "trusted-", "status-"]),
     ("TLS", &["tls-", "require-"]),
     (
         "Logins",

@@ -83,7 +83,7 @@ pub struct ListenConfig {
 impl ListenConfig {
     pub(super) fn read(reader: &mut SettingReader<'_>) -> Result<Self, ConfigError> {
         let (trusted_proxies, trusted_proxies_set) =
-            reader.networks(&TRUSTED_PROXIES, |name| ConfigWarning::WideTrust { name })?;
+            reader.networks(&TRUSTED_PROXIES, |name| Some(ConfigWarning::WideTrust { name }))?;
         Ok(Self {
             ldap: reader.value(&LISTEN_LDAP)?,
             ldaps: reader.value(&LISTEN_LDAPS)?,

@@ -2,7 +2,7 @@
 //! from it, so they cannot disagree. Holds their order; each is defined in the module that reads it.
 
 use super::{
-    attributes, authentik, bind, limits, listen, log, password_change, process, refresh, tls, traces,
+    attributes, authentik, bind, limits, listen, log, password_change, process, refresh, status, tls, traces,
 };
 
 pub use super::setting::AnySetting;
@@ -89,6 +89,8 @@ pub static OPTIONS: &[&dyn AnySetting] = &[
     &tls::TLS_CIPHER_SUITES,
     &tls::TLS_CERTIFICATE_FILE,
     &tls::TLS_KEY_FILE,
+    &status::STATUS_PAGE,
+    &status::STATUS_NETWORKS,
     &log::LOG_FORMAT,
     &log::LOG_SEARCHES,
     &log::LOG_SEARCHES_ONE_IN,

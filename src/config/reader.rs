@@ -240,11 +240,11 @@ impl<'a> SettingReader<'a> {
     pub(super) fn networks(
         &mut self,
         setting: &'static Setting<Networks>,
-        unset: impl FnOnce(String) -> ConfigWarning,
+        unset: impl FnOnce(String) -> Option<ConfigWarning>,
     ) -> Result<(Vec<IpNet>, bool), ConfigError> {
         let name = self.strings.spelling(setting.variable);
         let Some(value::NetworkList { networks, skipped }) = self.if_set(setting)? else {
-            self.warnings.push(unset(name));
+            self.warnings.extend(unset(name));
             return Ok((setting.default.to_vec(), false));
         };
         // One entry that is wrong may be passed over, as officially. Where nothing is left nobody would be believed, who was meant to be.

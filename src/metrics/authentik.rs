@@ -102,7 +102,7 @@ impl AuthentikMetrics {
         self.reachable.set(i64::from(reachable));
     }
 
-    /// WordCounts a request to one of a fixed set of endpoints. `status` is a number or a word for what came instead of one.
+    /// Counts a request to one of a fixed set of endpoints. `status` is a number or a word for what came instead of one.
     pub fn called(&self, endpoint: &'static str, status: impl Into<String>, took: Duration) {
         let status = status.into();
         self.calls
@@ -110,7 +110,7 @@ impl AuthentikMetrics {
             .observe(took);
     }
 
-    /// WordCounts a refresh.
+    /// Counts a refresh.
     pub fn refreshed(&self, kind: RefreshKind, outcome: RefreshOutcome, took: Duration) {
         self.refreshes
             .get_or_create(&RefreshLabels { kind, outcome })
@@ -124,7 +124,7 @@ impl AuthentikMetrics {
         known.map_or_else(DurationTally::default, |durations| durations.tally())
     }
 
-    /// WordCounts what a refresh of the directory read, and with how many requests.
+    /// Counts what a refresh of the directory read, and with how many requests.
     pub fn read(&self, kind: RefreshKind, rows: u64, requests: u64) {
         self.rows.add(kind, rows);
         self.requests.add(kind, requests);

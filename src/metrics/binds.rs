@@ -102,7 +102,7 @@ impl BindMetrics {
         );
     }
 
-    /// WordCounts a bind that was looked up.
+    /// Counts a bind that was looked up.
     pub fn looked_up(&self, outcome: CacheLookup) {
         self.lookups.inc(outcome);
     }
@@ -113,7 +113,17 @@ impl BindMetrics {
         self.lookups.get(outcome)
     }
 
-    /// WordCounts a bind that left the cache.
+    /// The part of the lookups that the cache answered; `None`: there were none.
+    #[must_use]
+    pub fn answered_part(&self) -> Option<f64> {
+        let count = |outcome| self.lookups.get(outcome);
+        let answered = count(CacheLookup::Hit) + count(CacheLookup::OutageHit) + count(CacheLookup::Refusal);
+        let all = self.lookups.total();
+        #[expect(clippy::cast_precision_loss, reason = "a part to be looked at")]
+        (all > 0).then(|| answered as f64 / all as f64)
+    }
+
+    /// Counts a bind that left the cache.
     pub fn evicted(&self, reason: CacheEviction) {
         self.evictions.inc(reason);
     }

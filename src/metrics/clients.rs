@@ -175,43 +175,67 @@ impl ClientMetrics {
         );
     }
 
-    /// WordCounts a client connection as accepted, and as open until the guard is dropped.
+    /// Counts a client connection as accepted, and as open until the guard is dropped.
     #[must_use]
     pub fn accepted(&self, port: Port) -> CountedConnection {
         self.accepted.inc(port);
         CountedConnection::one(self.open.clone())
     }
 
-    /// WordCounts a connection as one that may send requests until the guard is dropped.
+    /// Counts a connection as one that may send requests until the guard is dropped.
     #[must_use]
     pub fn serving(&self, port: Port, tls: Protection) -> CountedConnection {
         let labels = PortLabels { port, tls };
         CountedConnection::one(self.connections.get_or_create_owned(&labels))
     }
 
-    /// WordCounts a TLS handshake that succeeded.
+    /// Counts a TLS handshake that succeeded.
     pub fn handshake(&self, version: Protection) {
         self.handshakes.inc(version);
     }
 
-    /// WordCounts a TLS handshake that failed.
+    /// Counts a TLS handshake that failed.
     pub fn handshake_failed(&self, reason: HandshakeFailure) {
         self.handshake_failures.inc(reason);
     }
 
-    /// WordCounts octets that were sent.
+    /// Counts octets that were sent.
     pub fn sent(&self, octets: usize) {
         self.octets_sent.inc_by(u64::try_from(octets).unwrap_or(u64::MAX));
     }
 
-    /// WordCounts entries that were sent.
+    /// Counts entries that were sent.
     pub fn sent_entries(&self, entries: u64) {
         self.entries_sent.inc_by(entries);
     }
 
-    /// WordCounts a limit that was reached.
+    /// Counts a limit that was reached.
     pub fn limit_reached(&self, limit: Limit) {
         self.limits.inc(limit);
+    }
+
+    /// Connections that are open.
+    #[must_use]
+    pub fn connections_open(&self) -> u64 {
+        self.open.get().try_into().unwrap_or(0)
+    }
+
+    /// Connections that were accepted so far.
+    #[must_use]
+    pub fn connections_accepted(&self) -> u64 {
+        self.accepted.total()
+    }
+
+    /// Octets that were sent so far.
+    #[must_use]
+    pub fn octets_sent(&self) -> u64 {
+        self.octets_sent.get()
+    }
+
+    /// Entries that were sent so far.
+    #[must_use]
+    pub fn entries_sent(&self) -> u64 {
+        self.entries_sent.get()
     }
 
     /// How often a limit was reached.
@@ -231,7 +255,7 @@ impl ClientMetrics {
         self.memory.inc_by(octets(now) - octets(before));
     }
 
-    /// WordCounts a client that was told to go so that others have room.
+    /// Counts a client that was told to go so that others have room.
     pub fn dismissed(&self, limit: Limit) {
         self.dismissed.inc();
         self.limits.inc(limit);

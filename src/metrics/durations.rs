@@ -50,7 +50,7 @@ struct BucketCounts {
 }
 
 impl Durations {
-    /// BucketCounts one that took so long.
+    /// Counts one that took so long.
     #[inline]
     pub(super) fn observe(&self, took: Duration) {
         let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);

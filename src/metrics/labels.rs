@@ -199,6 +199,26 @@ pub enum RejectReason {
 }
 
 impl RejectReason {
+    /// All of them.
+    pub(super) const ALL: [Self; 16] = [
+        Self::NoProvider,
+        Self::FlowError,
+        Self::InvalidCredentials,
+        Self::AccessDenied,
+        Self::AccessCheckFail,
+        Self::UserInfoFail,
+        Self::EmptyBindDn,
+        Self::InvalidBindDn,
+        Self::UserInfoNotCached,
+        Self::FilterParseFail,
+        Self::Unavailable,
+        Self::Busy,
+        Self::ConfidentialityRequired,
+        Self::ProtocolError,
+        Self::LimitExceeded,
+        Self::InternalError,
+    ];
+
     /// The label, which audit records use too.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -11,6 +11,7 @@ use prometheus_client::metrics::MetricType;
 
 use super::durations::{DurationTally, Durations};
 use super::labels::RequestType;
+use super::words::{WordCounts, words};
 
 /// Result codes that are told apart: all that this server sends. What else may come counts as other (80).
 const CODES: [u8; 33] = [
@@ -54,7 +55,9 @@ impl OperationPlan {
         Self::Server,
     ];
 
-    const fn as_str(self) -> &'static str {
+    /// The label.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",
             Self::AtOnce => "at_once",
@@ -68,11 +71,38 @@ impl OperationPlan {
     }
 }
 
+words! {
+    /// An LDAP operation, by the name that OpenLDAP's monitor has for it.
+    LdapOperation as "operation" {
+        /// Bind.
+        Bind = "Bind",
+        /// Unbind.
+        Unbind = "Unbind",
+        /// Search.
+        Search = "Search",
+        /// Compare.
+        Compare = "Compare",
+        /// Modify.
+        Modify = "Modify",
+        /// Modify DN.
+        ModifyDn = "Modrdn",
+        /// Add.
+        Add = "Add",
+        /// Delete.
+        Delete = "Delete",
+        /// Abandon.
+        Abandon = "Abandon",
+        /// Extended.
+        Extended = "Extended",
+    }
+}
+
 type Codes = [OnceLock<Durations>; CODES.len()];
 
 /// The table.
 #[derive(Debug)]
 pub(super) struct Operations {
+    begun: WordCounts<LdapOperation>,
     rows: Box<[Codes]>,
 }
 
@@ -80,6 +110,7 @@ impl Default for Operations {
     fn default() -> Self {
         let rows = RequestType::ALL.len() * OperationPlan::ALL.len();
         Self {
+            begun: WordCounts::default(),
             rows: std::iter::repeat_with(|| [const { OnceLock::new() }; CODES.len()])
                 .take(rows)
                 .collect(),
@@ -88,7 +119,30 @@ impl Default for Operations {
 }
 
 impl Operations {
-    /// WordCounts an operation that ended with this code.
+    /// Counts an operation whose request was received.
+    pub(super) fn begin(&self, operation: LdapOperation) {
+        self.begun.inc(operation);
+    }
+
+    /// How many were received.
+    pub(super) fn initiated(&self, operation: LdapOperation) -> u64 {
+        self.begun.get(operation)
+    }
+
+    /// How many have ended. Those that are refused or done at once ended when they were received.
+    pub(super) fn completed(&self, operation: LdapOperation) -> u64 {
+        let request = match operation {
+            LdapOperation::Bind => RequestType::Bind,
+            LdapOperation::Search => RequestType::Search,
+            LdapOperation::Compare => RequestType::Compare,
+            LdapOperation::Extended => RequestType::Extended,
+            LdapOperation::Unbind => RequestType::Unbind,
+            _ => return self.initiated(operation),
+        };
+        self.tally(request).count()
+    }
+
+    /// Counts an operation that ended with this code.
     #[inline]
     pub(super) fn observe(&self, request: RequestType, plan: OperationPlan, code: u8, took: Duration) {
         let row = request as usize * OperationPlan::ALL.len() + plan as usize;
@@ -112,7 +166,6 @@ impl Operations {
         })
     }
 
-    /// How many of a kind of request were received and ended.
     fn cells(&self) -> impl Iterator<Item = (RequestType, OperationPlan, u8, &Durations)> {
         let names = RequestType::ALL
             .into_iter()

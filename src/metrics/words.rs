@@ -72,12 +72,12 @@ impl<W: Word> Default for WordCounts<W> {
 }
 
 impl<W: Word + PartialEq> WordCounts<W> {
-    /// WordCounts one more.
+    /// Counts one more.
     pub(super) fn inc(&self, word: W) {
         self.add(word, 1);
     }
 
-    /// WordCounts so many more.
+    /// Counts so many more.
     pub(super) fn add(&self, word: W, more: u64) {
         if let Some(count) = self.count(word) {
             count.fetch_add(more, Ordering::Relaxed);
@@ -87,6 +87,14 @@ impl<W: Word + PartialEq> WordCounts<W> {
     /// How many were counted.
     pub(super) fn get(&self, word: W) -> u64 {
         self.count(word).map_or(0, |count| count.load(Ordering::Relaxed))
+    }
+
+    /// How many were counted of all words together.
+    pub(super) fn total(&self) -> u64 {
+        self.counts
+            .iter()
+            .map(|count| count.load(Ordering::Relaxed))
+            .sum()
     }
 
     fn count(&self, word: W) -> Option<&AtomicU64> {

@@ -223,7 +223,7 @@ impl Binds {
     }
 
     /// How many binds wait for their turn at authentik, and for how long, and how many have one.
-    pub(super) fn turns(&self) -> Turns {
+    pub fn turns(&self) -> Turns {
         self.judge.turns()
     }
 

@@ -32,6 +32,7 @@ impl Capabilities {
             supported_controls: with(&self.controls, self.password_control),
             supported_extensions: with(&self.extensions, self.password_extension),
             supported_features: self.features.clone(),
+            monitor_context: None,
         }
     }
 }

@@ -3,6 +3,16 @@
 use super::Outpost;
 
 impl Outpost {
+    /// Octets that the directory takes, in all its shapes.
+    pub fn directory_memory(&self) -> usize {
+        self.parts.directory.memory()
+    }
+
+    /// How many binds are kept.
+    pub fn cached_binds(&self) -> u64 {
+        self.parts.cached_binds()
+    }
+
     /// Brings up to date what is only measured when asked for.
     pub fn measure(&self) {
         let metrics = &self.parts.metrics;

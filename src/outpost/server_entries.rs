@@ -61,6 +61,9 @@ impl SchemaChanges {
     }
 }
 
+/// The name of the entry above what the server says of itself.
+pub const MONITOR_DN: &str = "cn=Monitor";
+
 /// The two entries.
 pub struct ServerEntries {
     capabilities: Arc<Capabilities>,
@@ -107,9 +110,11 @@ impl ServerEntries {
             .iter()
             .map(|provider| provider.settings().base_dn.clone())
             .collect();
-        self.capabilities
-            .root_dse(naming_contexts, passwords)
-            .attributes(reader)
+        let mut root_dse = self.capabilities.root_dse(naming_contexts, passwords);
+        root_dse.monitor_context = identity
+            .filter(|identity| identity.may_search_everything())
+            .map(|_| MONITOR_DN);
+        root_dse.attributes(reader)
     }
 
     /// What the subschema says to somebody. How admins name their attributes is for those who may log in.

@@ -3,13 +3,15 @@
 
 use std::path::PathBuf;
 
-use crate::config::{Config, LimitConfig, ListenConfig, SearchLogConfig, TlsConfig};
+use crate::config::{Config, LimitConfig, ListenConfig, SearchLogConfig, StatusConfig, TlsConfig};
 
 /// The server's part of the configuration.
 #[derive(Debug)]
 pub(super) struct ServerConfig {
     /// Where to listen, and whose PROXY headers are believed.
     pub(super) listen: ListenConfig,
+    /// The status page.
+    pub(super) status: StatusConfig,
     /// TLS on the LDAP ports.
     pub(super) tls: TlsConfig,
     /// What one client may cost.
@@ -26,6 +28,7 @@ impl From<&Config> for ServerConfig {
     fn from(config: &Config) -> Self {
         Self {
             listen: config.listen.clone(),
+            status: config.status.clone(),
             tls: config.tls.clone(),
             limits: config.limits.clone(),
             search_log: config.search_log,

@@ -5,30 +5,34 @@
 
 mod connections;
 pub mod health_socket;
+mod status_page;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Json;
-use axum::Router;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
+use axum::{Extension, Router};
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::clock;
+use crate::config::StatusConfig;
 use crate::logging;
-use crate::metrics::exposition;
+use crate::metrics::{SAMPLE_INTERVAL, exposition};
 use crate::outpost::Outpost;
 use crate::outpost::outage::Details;
 use crate::outpost::sound;
 use crate::outpost::status::{Load, RowsRead};
 
 use health_socket::HealthSocket;
+pub(super) use status_page::StatusPage;
 
 /// What `/ready` answers.
 #[derive(Debug, Serialize)]
@@ -125,8 +129,15 @@ impl LoadReport {
     }
 }
 
-fn router(outpost: Arc<Outpost>) -> Router {
-    Router::new()
+/// Where somebody may look at `page`, if it is served at all.
+fn router(outpost: Arc<Outpost>, page: Option<Arc<StatusPage>>) -> Router {
+    let router = match page {
+        Some(page) => Router::new()
+            .route("/", get(status_page::show))
+            .layer(Extension(page)),
+        None => Router::new(),
+    };
+    router
         .route("/metrics", get(show_metrics))
         .route(
             "/outpost.goauthentik.io/ping",
@@ -204,14 +215,43 @@ async fn ready(State(outpost): State<Arc<Outpost>>, RawQuery(query): RawQuery) -
 }
 
 /// Serves HTTP on a TCP port until shutdown.
-pub(super) async fn serve(listener: TcpListener, outpost: Arc<Outpost>, shutdown: CancellationToken) {
-    connections::serve(listener, router(outpost), shutdown).await;
+pub(super) async fn serve(
+    listener: TcpListener,
+    outpost: Arc<Outpost>,
+    page: Option<Arc<StatusPage>>,
+    shutdown: CancellationToken,
+) {
+    connections::serve(listener, router(outpost, page), shutdown).await;
+}
+
+/// The status page as it is configured, and the task that samples for its charts until shutdown.
+pub(super) fn status_page(
+    config: &StatusConfig,
+    outpost: &Arc<Outpost>,
+    tasks: &TaskTracker,
+    shutdown: &CancellationToken,
+) -> Option<Arc<StatusPage>> {
+    if !config.page {
+        return None;
+    }
+    let (outpost, shutdown) = (Arc::clone(outpost), shutdown.clone());
+    tasks.spawn(async move {
+        loop {
+            outpost.metrics().sample(clock::now());
+            let pause = tokio::time::sleep(SAMPLE_INTERVAL);
+            if shutdown.run_until_cancelled(pause).await.is_none() {
+                return;
+            }
+        }
+    });
+    Some(Arc::new(StatusPage::new(config.networks.clone())))
 }
 
 /// Serves HTTP on the unix socket that the health check asks. Without it everything else still works.
 pub(super) fn serve_socket(
     path: &Path,
     outpost: &Arc<Outpost>,
+    page: Option<Arc<StatusPage>>,
     tasks: &TaskTracker,
     shutdown: &CancellationToken,
 ) {
@@ -225,6 +265,6 @@ pub(super) fn serve_socket(
     let (outpost, shutdown) = (Arc::clone(outpost), shutdown.clone());
     tasks.spawn(async move {
         let HealthSocket { listener, _file } = socket;
-        connections::serve(listener, router(outpost), shutdown).await;
+        connections::serve(listener, router(outpost, page), shutdown).await;
     });
 }

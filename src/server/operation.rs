@@ -6,6 +6,7 @@ pub(crate) mod bind;
 mod compare;
 mod controls;
 mod extended;
+mod monitor;
 mod outcome;
 pub(crate) mod password;
 mod root_dse;
@@ -16,7 +17,7 @@ pub(crate) mod waiting;
 use std::time::{Duration, Instant};
 
 use crate::clock;
-use crate::metrics::{OperationPlan, RejectReason, RequestType, UNANSWERED};
+use crate::metrics::{LdapOperation, OperationPlan, RejectReason, RequestType, UNANSWERED};
 use crate::outpost::Capabilities;
 use akldap_ldap::message::{Message, Operation, OperationError, OperationKind};
 use akldap_ldap::password_modify::PASSWORD_MODIFY;
@@ -33,6 +34,10 @@ pub(super) use outcome::{Answer, Outcome, policy_control};
 /// are under way.
 pub(super) fn run(session: &LdapSession, message: &Message<'_>, busy: bool) -> Outcome {
     let started = clock::now();
+    session
+        .outpost
+        .metrics()
+        .operation_begins(operation_of(message.operation.kind()));
     let (outcome, is_recorded) = match refuse(session, message) {
         Some(answer) => (Outcome::Answer(answer), false),
         None => {
@@ -127,9 +132,25 @@ pub(super) fn malformed(
         _ => RejectReason::ProtocolError,
     };
     let answer = Answer::refused(reason, ResultCode::ProtocolError, text);
+    session.outpost.metrics().operation_begins(operation_of(kind));
     count(session, kind, answer.result.code.number(), Duration::ZERO);
     count_refusal(session, message_id, kind, &[], &answer);
     Outcome::Answer(answer)
+}
+
+fn operation_of(kind: OperationKind) -> LdapOperation {
+    match kind {
+        OperationKind::Bind => LdapOperation::Bind,
+        OperationKind::Unbind => LdapOperation::Unbind,
+        OperationKind::Search => LdapOperation::Search,
+        OperationKind::Compare => LdapOperation::Compare,
+        OperationKind::Modify => LdapOperation::Modify,
+        OperationKind::ModifyDn => LdapOperation::ModifyDn,
+        OperationKind::Add => LdapOperation::Add,
+        OperationKind::Delete => LdapOperation::Delete,
+        OperationKind::Abandon => LdapOperation::Abandon,
+        OperationKind::Extended => LdapOperation::Extended,
+    }
 }
 
 /// Counts an operation that is over, whatever the official names count.

@@ -5,3 +5,4 @@ mod limits;
 mod protocols;
 mod proxy;
 mod sockets;
+mod status_page;

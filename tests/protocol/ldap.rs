@@ -4,6 +4,7 @@ mod binds;
 mod given_attributes;
 mod identity;
 mod lifecycle;
+mod monitor;
 mod odd_rows;
 mod pipelining;
 mod records;

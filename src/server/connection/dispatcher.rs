@@ -239,11 +239,12 @@ impl<'a> Dispatcher<'a> {
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             let mut outcome = operation::run(session, &message, busy);
             topic = notices::topic_of(session, &message, &outcome);
-            if let Outcome::Search(search) = &mut outcome
-                && search.first_step(output.octets())
-            {
-                output.begin_record_at(search.done_at());
-                return None;
+            if let Outcome::Search(search) = &mut outcome {
+                if search.first_step(output.octets()) {
+                    output.begin_record_at(search.done_at());
+                    return None;
+                }
+                search.goes_on(&message.operation);
             }
             Some(outcome)
         }));

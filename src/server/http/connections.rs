@@ -9,12 +9,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::serve::Listener;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -45,11 +45,18 @@ const MAX_PATH: usize = 1024;
 pub(super) trait PeerAddress {
     /// `None`: from this machine, over a socket without addresses.
     fn source(&self) -> Option<IpAddr>;
+
+    /// The address itself; `None` as above.
+    fn address(&self) -> Option<IpAddr>;
 }
 
 impl PeerAddress for SocketAddr {
     fn source(&self) -> Option<IpAddr> {
         Some(counted_address(self.ip()))
+    }
+
+    fn address(&self) -> Option<IpAddr> {
+        Some(self.ip())
     }
 }
 
@@ -57,7 +64,15 @@ impl PeerAddress for tokio::net::unix::SocketAddr {
     fn source(&self) -> Option<IpAddr> {
         None
     }
+
+    fn address(&self) -> Option<IpAddr> {
+        None
+    }
 }
+
+/// Where the connection of a request comes from; `None`: from this machine, over a socket without addresses.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct HttpPeer(pub(super) Option<IpAddr>);
 
 /// Serves HTTP/1 to whoever comes until `shutdown`, then ends what is idle and waits for what is not.
 pub(super) async fn serve<L>(mut listener: L, router: Router, shutdown: CancellationToken)
@@ -69,7 +84,8 @@ where
     let router = router.layer(middleware::from_fn(limit_path));
     while let Some((stream, address)) = shutdown.run_until_cancelled(listener.accept()).await {
         let permit = Connections::admit(&connections, address.source());
-        tasks.spawn(receive(stream, permit, router.clone(), shutdown.clone()));
+        let router = router.clone().layer(Extension(HttpPeer(address.address())));
+        tasks.spawn(receive(stream, permit, router, shutdown.clone()));
     }
     drop(listener);
     tasks.close();

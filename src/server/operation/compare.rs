@@ -8,6 +8,7 @@ use akldap_ldap::response::ResultCode;
 use crate::server::session::LdapSession;
 
 use super::access::{self, Allowed};
+use super::monitor;
 use super::outcome::Answer;
 use super::root_dse;
 
@@ -16,6 +17,9 @@ pub(super) fn run(session: &LdapSession, request: &CompareRequest) -> Answer {
     let name = Name::new(request.entry.as_bytes());
     if let Some(result) = root_dse::compare(session, &name, request) {
         return result.into();
+    }
+    if let Some(result) = monitor::compare(session, &name, request) {
+        return access::refused(session, result);
     }
     match access::authorise(session, &name) {
         Ok(Allowed {

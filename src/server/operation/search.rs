@@ -15,9 +15,11 @@ use akldap_ldap::response::ResultCode;
 use crate::server::session::LdapSession;
 
 use super::access::{self, Allowed};
+use super::monitor;
 use super::outcome::{Answer, Outcome};
 use super::root_dse;
 
+mod filter_shape;
 pub(crate) mod running;
 mod search_record;
 
@@ -44,7 +46,11 @@ pub(super) fn start(
         attributes = ?request.attributes.iter().map(|name| String::from_utf8_lossy(name)).collect::<Vec<_>>(),
         "search"
     );
-    let (mut search, provider) = match prepare(session, message, request) {
+    let Prepared {
+        mut search,
+        mut others,
+        provider,
+    } = match prepare(session, message, request) {
         Ok(prepared) => prepared,
         Err(answer) => {
             SearchRecord::write(record.as_deref(), Some(answer.result.code), 0, started);
@@ -59,17 +65,21 @@ pub(super) fn start(
     );
     let class = class_of(session);
     let [time_option, comparisons_option, memory_option] = class.variables;
-    search.limit(SearchLimits {
-        comparisons: class.comparisons,
-        memory: class.memory,
-        comparisons_option,
-        memory_option,
-    });
+    for search in std::iter::once(&mut search).chain(&mut others) {
+        search.limit(SearchLimits {
+            comparisons: class.comparisons,
+            memory: class.memory,
+            comparisons_option,
+            memory_option,
+        });
+    }
     let deadline = time_limit(request.time_limit).and_then(|limit| started.checked_add(limit));
     let outpost = Arc::clone(&session.outpost);
     Outcome::Search(Box::new(RunningSearch {
         message_id,
         search,
+        others,
+        size_limit: u64::from(request.size_limit),
         started,
         deadline,
         worked: Duration::ZERO,
@@ -81,21 +91,51 @@ pub(super) fn start(
         connection: session.connection,
         record,
         entries: 0,
+        shape: None,
         done_at: 0,
     }))
 }
 
-/// What is to be searched, within what the bound user may see; `None` is for the entries outside every provider's tree.
+/// What is to be searched.
+struct Prepared {
+    search: directory::Search,
+    /// Searches of further entries of the monitor, from the last to the first.
+    others: Vec<directory::Search>,
+    /// `None` for the entries outside every provider's tree.
+    provider: Option<Arc<Provider>>,
+}
+
+impl Prepared {
+    fn of_one(search: directory::Search, provider: Option<Arc<Provider>>) -> Self {
+        Self {
+            search,
+            others: Vec::new(),
+            provider,
+        }
+    }
+}
+
+/// What is to be searched, within what the bound user may see.
 fn prepare(
     session: &LdapSession,
     message: &Message<'_>,
     request: &SearchRequest<'_>,
-) -> Result<(directory::Search, Option<Arc<Provider>>), Answer> {
+) -> Result<Prepared, Answer> {
     let controls = read_controls(session, &message.controls)?;
     let refused = |result| access::refused(session, result);
     let base_object = Name::new(request.base_object);
     if let Some(search) = root_dse::search(session, &base_object, request, &controls) {
-        return search.map(|search| (search, None)).map_err(refused);
+        return search
+            .map(|search| Prepared::of_one(search, None))
+            .map_err(refused);
+    }
+    if let Some(found) = monitor::search(session, &base_object, message, request) {
+        let prepared = |(search, others)| Prepared {
+            search,
+            others,
+            provider: None,
+        };
+        return found.map(prepared).map_err(refused);
     }
     let Allowed {
         provider,
@@ -109,7 +149,9 @@ fn prepare(
     } else {
         directory::Search::from_base(&base_object, snapshot, tree, viewer, request, &controls)
     };
-    search.map(|search| (search, Some(provider))).map_err(refused)
+    search
+        .map(|search| Prepared::of_one(search, Some(provider)))
+        .map_err(refused)
 }
 
 /// How long a search may take when its time limit says `seconds`; zero means no limit.

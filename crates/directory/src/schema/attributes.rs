@@ -112,6 +112,12 @@ pub const ATTRIBUTE_TYPES: &[AttributeType] = &numbered([
     one("defaultNamingContext", "defaultnamingcontext", &[], "1.2.840.113556.1.4.484", Syntax::DistinguishedName).root(),
     one("rootDomainNamingContext", "rootdomainnamingcontext", &[], "1.2.840.113556.1.4.485", Syntax::DistinguishedName).root(),
     many("supportedCapabilities", "supportedcapabilities", &[], "1.2.840.113556.1.4.1457", Syntax::Oid).root(),
+    // OpenLDAP's monitor
+    one("monitorContext", "monitorcontext", &[], "1.3.6.1.4.1.4203.666.1.10", Syntax::DistinguishedName).root(),
+    many("monitoredInfo", "monitoredinfo", &[], "1.3.6.1.4.1.4203.666.1.55.1", Syntax::DirectoryString).root(),
+    many("monitorCounter", "monitorcounter", &[], "1.3.6.1.4.1.4203.666.1.55.3", Syntax::Integer).root(),
+    many("monitorOpCompleted", "monitoropcompleted", &[], "1.3.6.1.4.1.4203.666.1.55.4", Syntax::Integer).root(),
+    many("monitorOpInitiated", "monitoropinitiated", &[], "1.3.6.1.4.1.4203.666.1.55.5", Syntax::Integer).root(),
     // authentik; the OIDs are those its outpost publishes.
     one("ak-superuser", "ak-superuser", &[], "1.3.6.1.4.1.26027.1.1.2", Syntax::Boolean),
     one("ak-active", "ak-active", &[], "1.3.6.1.4.1.26027.1.1.3", Syntax::Boolean),

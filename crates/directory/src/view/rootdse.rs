@@ -35,6 +35,8 @@ pub struct RootDse {
     pub supported_extensions: Vec<&'static str>,
     /// OIDs of the optional features that are implemented.
     pub supported_features: Vec<&'static str>,
+    /// Where the reader finds what the server says of itself, if they may read it.
+    pub monitor_context: Option<&'static str>,
 }
 
 /// Who reads the rootDSE.
@@ -69,6 +71,10 @@ impl RootDse {
             ("rootDomainNamingContext", first),
             ("vendorName", one("goauthentik.io")),
             ("vendorVersion", one(&self.vendor_version)),
+            (
+                "monitorContext",
+                self.monitor_context.into_iter().map(str::to_owned).collect(),
+            ),
         ];
         if reader == RootDseReader::Unbound {
             attributes.push(("description", one(UNBOUND_DESCRIPTION)));
@@ -118,6 +124,7 @@ mod tests {
             supported_controls: vec!["1.2.840.113556.1.4.319"],
             supported_extensions: vec!["1.3.6.1.4.1.1466.20037"],
             supported_features: vec![],
+            monitor_context: Some("cn=Monitor"),
         }
     }
 

@@ -3,18 +3,19 @@
 //! Must not know how it was asked for, nor what else the connection does.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::clock;
 use crate::logging::audit::RequestId;
-use crate::metrics::{Limit, OperationPlan, RejectReason, RequestType};
+use crate::metrics::{Limit, OperationPlan, RejectReason, RequestType, SLOW, SlowSearch};
 use crate::outpost::Outpost;
 use crate::outpost::provider::Provider;
 use akldap_directory::{self as directory, PlanKind, Progress, SearchOutcome};
 use akldap_ldap::control::Control;
-use akldap_ldap::message::OperationKind;
+use akldap_ldap::message::{Operation, OperationKind};
 use akldap_ldap::response::{self, LdapResult, ResultCode};
 
+use super::filter_shape;
 use super::search_record::SearchRecord;
 
 /// Searches are driven in steps; one step compares about this many octets, a tenth of a millisecond, and then lets others
@@ -25,6 +26,10 @@ const WORK_PER_STEP: usize = 100_000;
 pub(crate) struct RunningSearch {
     pub(super) message_id: u32,
     pub(super) search: directory::Search,
+    /// Searches of further entries of the monitor, from the last to the first.
+    pub(super) others: Vec<directory::Search>,
+    /// Most entries that the client wants of all of them; 0 for no limit.
+    pub(super) size_limit: u64,
     pub(super) started: Instant,
     pub(super) deadline: Option<Instant>,
     /// Time a processor has worked on it, and may.
@@ -39,6 +44,8 @@ pub(crate) struct RunningSearch {
     /// What will be written of it, where searches are recorded or logged.
     pub(super) record: Option<Box<SearchRecord>>,
     pub(super) entries: u64,
+    /// Its filter without values, once it has taken more than one step.
+    pub(super) shape: Option<String>,
     /// Where in the buffer of the last step the result begins.
     pub(super) done_at: usize,
 }
@@ -73,6 +80,13 @@ impl RunningSearch {
         self.advance(out, FIRST_STEP)
     }
 
+    /// The search is not over after its first step: should it be slow, it will be told by the shape of its filter.
+    pub(crate) fn goes_on(&mut self, operation: &Operation<'_>) {
+        if let Operation::Search(request) = operation {
+            self.shape = Some(filter_shape::of(&request.filter));
+        }
+    }
+
     /// Goes on for about `budget` octets of answers. True when the search has ended and its result is written.
     pub(crate) fn step(&mut self, out: &mut Vec<u8>, budget: usize) -> bool {
         let began = (self.processor_time)();
@@ -89,13 +103,31 @@ impl RunningSearch {
     }
 
     fn advance(&mut self, out: &mut Vec<u8>, budget: usize) -> bool {
-        match self.search.advance(out, self.message_id, budget, WORK_PER_STEP) {
+        // Beyond the limit it only counts whether there is one more.
+        let is_full = self.size_limit > 0 && self.entries >= self.size_limit;
+        let mut unwanted = Vec::new();
+        let written = if is_full { &mut unwanted } else { &mut *out };
+        match self
+            .search
+            .advance(written, self.message_id, budget, WORK_PER_STEP)
+        {
             Progress::Done(SearchOutcome {
-                result,
+                mut result,
                 controls,
                 entries,
             }) => {
-                self.entries = entries;
+                if is_full && entries > 0 {
+                    let text = format!("more than {} entries match", self.size_limit);
+                    result = LdapResult::new(ResultCode::SizeLimitExceeded, text);
+                } else {
+                    self.entries += entries;
+                }
+                if result.code == ResultCode::Success
+                    && let Some(next) = self.others.pop()
+                {
+                    self.search = next;
+                    return false;
+                }
                 let controls: Vec<Control<'_>> = controls
                     .iter()
                     .map(|(oid, value)| Control {
@@ -140,7 +172,8 @@ impl RunningSearch {
 
     /// Octets that the search holds.
     pub(crate) fn memory(&self) -> usize {
-        size_of::<Self>() + self.search.memory()
+        let others: usize = self.others.iter().map(directory::Search::memory).sum();
+        size_of::<Self>() + self.search.memory() + others
     }
 
     /// Whether the directory it reads may still be read. What belongs to no provider does not depend on one.
@@ -177,6 +210,17 @@ impl RunningSearch {
         metrics.observe(RequestType::Search, took);
         let all = self.outpost.metrics();
         all.operation(RequestType::Search, self.plan(), result.code.number(), took);
+        if took >= SLOW
+            && let Some(filter) = &self.shape
+        {
+            all.slow_search(SlowSearch {
+                at: SystemTime::now(),
+                took,
+                plan: self.plan(),
+                filter: filter.clone(),
+                entries: self.entries,
+            });
+        }
         if result.code == ResultCode::AdminLimitExceeded {
             all.clients().limit_reached(match self.search.is_out_of_work() {
                 true => Limit::SearchWorkLimit,

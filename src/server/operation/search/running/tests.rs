@@ -54,6 +54,9 @@ fn running(processor_time: fn() -> Duration) -> RunningSearch {
         connection: 1,
         record: None,
         entries: 0,
+        others: Vec::new(),
+        shape: None,
+        size_limit: 0,
         done_at: 0,
     }
 }

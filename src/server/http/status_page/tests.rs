@@ -1,0 +1,183 @@
+//! What the page says of facts that are made up, hostile ones among them, and to whom.
+
+use std::time::{Duration, SystemTime};
+
+use crate::metrics::{OperationPlan, Refusals, RejectReason, SampleInterval, SlowSearch};
+
+use super::facts::{LoadFacts, ProviderFacts};
+use super::*;
+
+const HOSTILE: &str = "</td></table><script>alert('x')</script><img src=x onerror=\"alert(1)\">&amp;";
+
+fn working() -> StatusFacts {
+    StatusFacts {
+        version: "0.1.0",
+        searches: true,
+        binds: true,
+        directory: LoadFacts {
+            age: Some(Duration::from_secs(12)),
+            ..LoadFacts::default()
+        },
+        providers: vec![ProviderFacts {
+            name: "main".to_owned(),
+            ..ProviderFacts::default()
+        }],
+        ..StatusFacts::default()
+    }
+}
+
+#[test]
+fn nothing_that_anybody_named_becomes_markup() {
+    let facts = StatusFacts {
+        outage: Some((Duration::from_secs(60), HOSTILE.to_owned())),
+        providers: vec![ProviderFacts {
+            name: HOSTILE.to_owned(),
+            application: HOSTILE.to_owned(),
+            base_dn: HOSTILE.to_owned(),
+            ..ProviderFacts::default()
+        }],
+        certificates: vec![(HOSTILE.to_owned(), -3)],
+        configuration: LoadFacts {
+            failure: Some(HOSTILE.to_owned()),
+            ..LoadFacts::default()
+        },
+        slow: vec![(
+            SlowSearch {
+                at: SystemTime::now(),
+                took: Duration::from_secs(1),
+                plan: OperationPlan::Scan,
+                filter: HOSTILE.to_owned(),
+                entries: 1,
+            },
+            Duration::ZERO,
+        )],
+        ..working()
+    };
+    let page = render(&facts);
+    for mark in ["<script", "<img", "onerror=\"", "&amp;amp"] {
+        assert_eq!(page.contains(mark), mark == "&amp;amp", "{mark}: {page}");
+    }
+    let shown = page
+        .matches("&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;")
+        .count();
+    // The certificate is on its tile, too.
+    assert!(shown >= 7, "{shown}: {page}");
+}
+
+#[test]
+fn the_first_line_says_how_things_stand() {
+    let banner = |facts: &StatusFacts| {
+        let page = render(facts);
+        let (_, rest) = page.split_once("<div class=\"banner ").unwrap();
+        rest.split_once("</div>").unwrap().0.to_owned()
+    };
+    assert!(banner(&working()).starts_with("ok\"><strong>✔ Searches and logins work"));
+    let away = StatusFacts {
+        binds: false,
+        outage: Some((Duration::from_secs(200), "no route to host".to_owned())),
+        ..working()
+    };
+    let said = banner(&away);
+    assert!(
+        said.starts_with("warn\"><strong>! Searches work, new logins do not"),
+        "{said}"
+    );
+    assert!(
+        said.contains("authentik has been unreachable for 3 min: no route to host."),
+        "{said}"
+    );
+    let nothing = StatusFacts {
+        searches: false,
+        binds: false,
+        providers: Vec::new(),
+        directory: LoadFacts::default(),
+        ..working()
+    };
+    let said = banner(&nothing);
+    assert!(
+        said.starts_with("bad\"><strong>✘ Neither searches nor logins work"),
+        "{said}"
+    );
+    assert!(
+        said.contains("No provider is served") && said.contains("has not been loaded yet"),
+        "{said}"
+    );
+}
+
+#[test]
+fn refusals_come_with_what_to_do() {
+    let refusals = Refusals {
+        reason: RejectReason::AccessDenied,
+        count: 1234,
+        last: SystemTime::now(),
+    };
+    let interval = SampleInterval {
+        searches: 12.0,
+        binds: 0.5,
+        refused: 0.0,
+        octets: 4096.0,
+        search_time: Some(Duration::from_micros(100)),
+        bind_time: None,
+    };
+    let page = render(&StatusFacts {
+        refusals: vec![(refusals, Duration::from_secs(90))],
+        intervals: vec![interval; 3],
+        ..working()
+    });
+    for text in [
+        "the application does not let the person in",
+        "Policy / Group / User Bindings",
+        "1\u{202f}234",
+        "1 min ago",
+        "12.0",
+        "100 µs",
+        "4.0 KiB",
+        "class=\"line\"",
+    ] {
+        assert!(page.contains(text), "{text}: {page}");
+    }
+}
+
+#[test]
+fn the_page_is_for_this_machine_and_the_networks_that_are_named() {
+    let status = |networks: &[&str], peer: Option<&str>| {
+        let networks = networks.iter().map(|network| network.parse().unwrap()).collect();
+        let peer = HttpPeer(peer.map(|address| address.parse().unwrap()));
+        StatusPage::new(networks).answer(peer, working).status().as_u16()
+    };
+    for peer in [
+        None,
+        Some("127.0.0.1"),
+        Some("127.8.0.1"),
+        Some("::1"),
+        Some("::ffff:127.0.0.1"),
+    ] {
+        assert_eq!(status(&[], peer), 200, "{peer:?}");
+    }
+    for peer in ["10.1.2.3", "::ffff:10.1.2.3", "2001:db8::1", "0.0.0.0"] {
+        assert_eq!(status(&[], Some(peer)), 403, "{peer}");
+    }
+    for peer in ["10.1.2.3", "::ffff:10.1.2.3"] {
+        assert_eq!(status(&["10.1.2.0/24", "2001:db8::/32"], Some(peer)), 200);
+    }
+    assert_eq!(status(&["10.1.2.0/24"], Some("10.1.3.1")), 403);
+}
+
+#[tokio::test]
+async fn browsers_are_told_to_load_and_run_nothing() {
+    let answer = StatusPage::new(Vec::new()).answer(HttpPeer(None), working);
+    let header = |name| answer.headers().get(name).unwrap().to_str().unwrap().to_owned();
+    let policy = header(header::CONTENT_SECURITY_POLICY);
+    assert!(
+        policy.starts_with("default-src 'none'; style-src 'sha256-"),
+        "{policy}"
+    );
+    assert!(!policy.contains("unsafe"), "{policy}");
+    assert_eq!(header(header::CACHE_CONTROL), "no-store");
+    let page = render(&working());
+    assert!(
+        !page.contains(" style=") && !page.contains("http://") && !page.contains("https://"),
+        "{page}"
+    );
+    assert!(page.contains("http-equiv=\"refresh\""));
+}
