@@ -251,7 +251,11 @@ impl Authentik {
             return Err(Disconnect::Unreachable(Unreachable::Refused));
         }
         let (sender, receiver) = mpsc::channel(ANNOUNCED);
-        self.lock().wire = Some(sender.clone());
+        {
+            let state = &mut *self.lock();
+            state.wire = Some(sender.clone());
+            state.world.opened.push(now());
+        }
         let incoming = stream::unfold(receiver, |mut receiver| async move {
             let frame = receiver.recv().await?;
             Some((frame, receiver))

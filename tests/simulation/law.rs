@@ -8,6 +8,8 @@ use crate::world::{Granted, Row, World};
 const HEARD: Time = 3 * SECOND;
 /// From a change to the directory that shows it: half a minute between looks, and what two looks take.
 pub const LOOK: Time = 48 * SECOND;
+/// From a new stream of events to the question about every login.
+const REOPENED: Time = 30 * SECOND;
 /// From a change that only a question shows to that question, and its answer.
 const ASKED: Time = 325 * SECOND;
 /// From a change of the configuration to when it is read.
@@ -41,6 +43,15 @@ impl Use<'_> {
             && world.calm(ended, at, ASKS_AGAIN) > ASKED
         {
             return Some(format!("its session ended at {}, unheard", seconds(ended)));
+        }
+        if let Some(ended) = granted.ended
+            && let Some(opened) = world.opened_since(ended)
+            && world.calm(opened.max(granted.at), at, ASKS_AGAIN) > REOPENED
+        {
+            let (ended, opened) = (seconds(ended), seconds(opened));
+            return Some(format!(
+                "its session ended at {ended}, unheard before the stream was opened again at {opened}"
+            ));
         }
         if let Some(expires) = granted.expires
             && at > expires + DATE
@@ -102,6 +113,17 @@ impl Use<'_> {
             && world.calm(since, at, LOOKS_AGAIN) > LOOK
         {
             return Some(format!("the name went at {}", seconds(since)));
+        }
+        // Somebody else whom authentik would take for the one meant by now.
+        let other = world
+            .identify(&granted.name)
+            .filter(|other| *other != granted.person);
+        if let Some(other) = other
+            && let Some(since) = world.people[other].row.since(at, called)
+            && since > granted.at
+            && world.calm(since, at, LOOKS_AGAIN) > LOOK
+        {
+            return Some(format!("somebody else got the name at {}", seconds(since)));
         }
         if granted.code && granted.client != client {
             return Some(format!("its code was given by {}", granted.client));

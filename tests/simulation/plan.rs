@@ -106,6 +106,10 @@ pub enum Step {
     LogOut {
         person: usize,
     },
+    /// The same while the stream of events is down, so that nobody hears of it.
+    LogOutUnheard {
+        person: usize,
+    },
     /// The provider is put under the other application, or back.
     Move {
         provider: usize,
@@ -278,7 +282,7 @@ impl Plan {
                 && random.u32(..3) == 0
             {
                 // Something that concerns whoever logs in, while they do.
-                let meanwhile = at + random.u64(..=2 * setting.way + 10 * MILLISECOND);
+                let meanwhile = at + random.u64(..=5 * setting.way + 10 * MILLISECOND);
                 steps.push((meanwhile, concerning(&mut random, &setting, name)));
                 if random.bool() {
                     steps.push((
@@ -330,7 +334,8 @@ fn concerning(random: &mut fastrand::Rng, setting: &Setting, name: usize) -> Ste
     let other = random.usize(..setting.people);
     let connection = random.usize(..setting.connections);
     match random.u32(..20) {
-        0..4 => Step::LogOut { person },
+        0..3 => Step::LogOut { person },
+        3 => Step::LogOutUnheard { person },
         4..7 => Step::Password {
             person,
             secret: random.usize(..SECRETS.len()),

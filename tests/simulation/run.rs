@@ -166,14 +166,7 @@ impl Stage {
 
     /// Ends all sessions of somebody, as authentik does when they may not log in any more.
     fn log_out(&self, person: usize) {
-        let sids = {
-            let world = &mut self.authentik.lock().world;
-            let sids = world.sessions_of(person);
-            sids.iter().for_each(|sid| {
-                world.end_session(sid);
-            });
-            sids
-        };
+        let sids = self.authentik.lock().world.end_sessions_of(person);
         self.authentik.announce_ends(sids);
     }
 
@@ -240,6 +233,10 @@ impl Stage {
                 if let Some(person) = slot(person) {
                     self.log_out(person);
                 }
+            }
+            Step::LogOutUnheard { person } => {
+                self.authentik.cut();
+                self.change(person, |world, person| drop(world.end_sessions_of(person)));
             }
             Step::Move { provider } => {
                 {

@@ -113,7 +113,8 @@ fn people_of(step: &Step) -> Option<usize> {
         | Step::Access { person, .. }
         | Step::Permission { person, .. }
         | Step::Member { person, .. }
-        | Step::LogOut { person } => Some(person),
+        | Step::LogOut { person }
+        | Step::LogOutUnheard { person } => Some(person),
         Step::Pass { from, to } => Some(from.max(to)),
         _ => None,
     }

@@ -32,6 +32,8 @@ pub struct World {
     pub trouble: Vec<(Time, Time)>,
     /// When a server was begun.
     pub started: Vec<Time>,
+    /// When the stream of events was opened.
+    pub opened: Vec<Time>,
     last_update: Time,
     numbers: u64,
 }
@@ -141,6 +143,7 @@ impl World {
             codes_sent: BTreeMap::new(),
             trouble: Vec::new(),
             started: Vec::new(),
+            opened: Vec::new(),
             last_update: 0,
             numbers: 0,
         };
@@ -320,7 +323,16 @@ impl World {
         session.person.is_some()
     }
 
-    pub fn sessions_of(&self, person: usize) -> Vec<String> {
+    /// Ends all sessions of somebody; which they were.
+    pub fn end_sessions_of(&mut self, person: usize) -> Vec<String> {
+        let sids = self.sessions_of(person);
+        sids.iter().for_each(|sid| {
+            self.end_session(sid);
+        });
+        sids
+    }
+
+    fn sessions_of(&self, person: usize) -> Vec<String> {
         let own = self
             .sessions
             .iter()
@@ -336,6 +348,14 @@ impl World {
             }
             _ => self.trouble.push((from, to)),
         }
+    }
+
+    /// When the stream of events was first opened after a moment, and held.
+    pub fn opened_since(&self, moment: Time) -> Option<Time> {
+        let later = self.opened.iter().skip(1).copied().chain([Time::MAX]);
+        let mut held = self.opened.iter().copied().zip(later);
+        held.find(|(opened, next)| *opened >= moment && *next > opened + SECOND)
+            .map(|(opened, _)| opened)
     }
 
     /// Whether there was no trouble in a span, nor shortly before it.
