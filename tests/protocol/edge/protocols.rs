@@ -151,7 +151,7 @@ async fn a_peer_that_is_believed_by_default_is_named_and_has_a_ceiling() {
     let codes = guess_from_invented_addresses(&stage, 30).await;
     assert_eq!(codes, [[49; 20].as_slice(), [51; 10].as_slice()].concat());
     let text = log.text();
-    let told = "set AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS to its address, else to none";
+    let told = "set AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS (--trusted-proxies) to its address, else to none";
     assert_eq!(text.matches(told).count(), 1, "{text}");
     // Nobody else is locked out.
     assert_eq!(stage.bind(&user_dn("alice"), "demo-alice").await.code, 0);

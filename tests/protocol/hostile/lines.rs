@@ -3,8 +3,10 @@
 
 use ldap3_proto::proto::LdapOp;
 use serde_json::Value;
+use tokio::net::TcpStream;
 
 use akldap_simulator::{Directory, Options, Simulator};
+use akldap_testing::certificates::connector;
 use akldap_testing::client::Client;
 use akldap_testing::stage::{BASE, eventually, user_dn};
 
@@ -194,6 +196,26 @@ async fn a_self_signed_certificate_in_use_is_told_with_what_to_do() {
         line["event"]
             .as_str()
             .is_some_and(|event| event.contains("--tls-certificate-file")),
+        "{line}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_does_not_accept_the_certificate_is_told_with_what_to_do() {
+    let server = Server::start(&[]).await;
+    let stream = TcpStream::connect(server.ldaps).await.expect("a connection");
+    let name = "localhost".try_into().expect("a name");
+    assert!(
+        connector().connect(name, stream).await.is_err(),
+        "it trusts the test authority alone"
+    );
+    let [line] = lines_with(&server, "TLS handshake failed")
+        .await
+        .try_into()
+        .expect("one line");
+    let event = line["event"].as_str().expect("text");
+    assert!(
+        event.contains("the client does not accept the certificate"),
         "{line}"
     );
 }
