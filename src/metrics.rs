@@ -38,9 +38,10 @@ pub use binds::{BindMetrics, CacheEviction, CacheLookup, Turns};
 pub use clients::{ClientMetrics, CountedConnection, HandshakeFailure, Limit, Port, Protection};
 pub use durations::DurationTally;
 use labels::{
-    BuildLabels, CertificateLabels, ConnectionLabels, FlowLabels, LogLabels, RejectedLabels, RequestLabels,
+    BuildLabels, CertificateLabels, ConnectionLabels, DirectSearchLabels, FlowLabels, LogLabels,
+    RejectedLabels, RequestLabels,
 };
-pub use labels::{OutpostLabels, RejectReason, RequestType};
+pub use labels::{DirectSearchOutcome, OutpostLabels, RejectReason, RequestType};
 use operations::Operations;
 pub use operations::{LdapOperation, OperationPlan, UNANSWERED};
 use process::ProcessCollector;
@@ -78,6 +79,7 @@ pub struct Metrics {
     binds: BindMetrics,
     certificates: Family<CertificateLabels, Gauge>,
     log_lines_lost: Family<LogLabels, Counter>,
+    direct_searches: Family<DirectSearchLabels, Counter>,
     directory_damage: Counter,
     clients: ClientMetrics,
     refusals: RefusalTable,
@@ -107,6 +109,7 @@ impl Metrics {
             binds: BindMetrics::default(),
             certificates: Family::default(),
             log_lines_lost: Family::default(),
+            direct_searches: Family::default(),
             directory_damage: Counter::default(),
             clients: ClientMetrics::default(),
             refusals: RefusalTable::default(),
@@ -162,6 +165,11 @@ impl Metrics {
             "akldap_certificate_expiry_timestamp_seconds",
             "Unix time at which a certificate in use expires",
             self.certificates.clone(),
+        );
+        registry.register(
+            "akldap_direct_searches",
+            "Searches in direct search mode, by what they were answered from",
+            self.direct_searches.clone(),
         );
         registry.register(
             "akldap_log_lines_lost",
@@ -367,6 +375,11 @@ impl Metrics {
     /// Records how much memory the snapshot in use takes, and how many snapshots are still in memory.
     pub fn set_snapshots(&self, octets: usize, alive: usize) {
         self.snapshot.held(octets, alive);
+    }
+
+    /// Counts a search in direct search mode.
+    pub fn direct_search(&self, outcome: DirectSearchOutcome) {
+        self.direct_searches.get_or_create(&outcome.into()).inc();
     }
 
     /// Records how many lines the log of the process has lost so far.

@@ -10,6 +10,7 @@ pub mod bind;
 mod call_timings;
 mod capabilities;
 pub mod certificates;
+mod direct_search;
 pub mod directory;
 mod error;
 mod events;
@@ -31,6 +32,7 @@ pub mod status;
 mod version;
 
 use std::borrow::Cow;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -48,6 +50,7 @@ use access::Identity;
 use bind::{Binds, unbind};
 pub use capabilities::Capabilities;
 use certificates::CertificateTable;
+use direct_search::DirectSearches;
 pub use error::OutpostError;
 use events::EventFollower;
 pub use outside::Outside;
@@ -70,6 +73,7 @@ pub struct Outpost {
     entries: ServerEntries,
     binds: Arc<Binds>,
     passwords: Arc<PasswordChanges>,
+    direct_searches: DirectSearches,
     refresh: Refresh,
     events: Arc<EventFollower>,
     snapshot_file: Option<Arc<SnapshotFileTask>>,
@@ -99,6 +103,7 @@ impl Outpost {
         let parts = Parts::new(&config, Arc::clone(&capabilities), metrics, unneeded, outside)?;
         let binds = Binds::new(&parts.of_binds(), &config.bind, unneeded_sessions);
         let passwords = PasswordChanges::new(parts.of_passwords(&binds));
+        let direct_searches = parts.direct_searches();
         let entries = ServerEntries::new(
             capabilities,
             Arc::clone(&parts.providers),
@@ -120,6 +125,7 @@ impl Outpost {
             entries,
             binds: Arc::new(binds),
             passwords: Arc::new(passwords),
+            direct_searches,
             refresh,
             events: Arc::new(events),
             snapshot_file,
@@ -185,6 +191,14 @@ impl Outpost {
     /// Has a user fetched whom the directory does not show, without waiting.
     pub fn fetch_user_soon(&self, pk: i64) {
         self.parts.users.soon(pk);
+    }
+
+    /// What a search at a provider waits for, in direct search mode: whether it may be answered then. `None`: it need not wait.
+    pub fn before_search(
+        &self,
+        provider: &Provider,
+    ) -> Option<impl Future<Output = bool> + Send + 'static + use<>> {
+        self.direct_searches.before(provider)
     }
 
     /// Whether authentik is known to be unreachable at this moment.

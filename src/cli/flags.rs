@@ -114,7 +114,10 @@ const GROUPS: &[(&str, &[&str])] = &[
             "password-",
         ],
     ),
-    ("Directory", &["refresh-", "snapshot-", "serve-", "legal-"]),
+    (
+        "Directory",
+        &["refresh-", "snapshot-", "serve-", "legal-", "direct-"],
+    ),
     (
         "Limits",
         &[

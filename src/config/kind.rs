@@ -69,6 +69,26 @@ impl ValueKind for Text {
     }
 }
 
+/// Any text that may hold a secret.
+#[derive(Debug)]
+pub(super) struct SecretText;
+
+impl ValueKind for SecretText {
+    type Value = String;
+    type Default = Required;
+    const PLACEHOLDER: &'static str = "WORD";
+    const SECRET: bool = true;
+    const BLANKS: bool = true;
+
+    fn expected(&self) -> String {
+        Text.expected()
+    }
+
+    fn read(&self, text: &str) -> Result<String, Unreadable> {
+        Text.read(text)
+    }
+}
+
 /// authentik's token.
 #[derive(Debug)]
 pub(super) struct Token;

@@ -2,7 +2,8 @@
 //! from it, so they cannot disagree. Holds their order; each is defined in the module that reads it.
 
 use super::{
-    attributes, authentik, bind, limits, listen, log, password_change, process, refresh, status, tls, traces,
+    attributes, authentik, bind, direct_search, limits, listen, log, password_change, process, refresh,
+    status, tls, traces,
 };
 
 pub use super::setting::AnySetting;
@@ -84,6 +85,9 @@ pub static OPTIONS: &[&dyn AnySetting] = &[
     &attributes::SERVE_ATTRIBUTES,
     &attributes::LEGAL_ATTRIBUTE_NAMES,
     &refresh::REFRESH_FULL_EVERY,
+    &direct_search::DIRECT_SEARCH,
+    &direct_search::DIRECT_SEARCH_MAX_AGE,
+    &direct_search::DIRECT_SEARCH_PATIENCE,
     &tls::REQUIRE_TLS,
     &tls::TLS_MIN_VERSION,
     &tls::TLS_CIPHER_SUITES,

@@ -12,6 +12,7 @@
 //!    differ as new ones, and has the whole directory read again.
 
 use super::bind::{ACCEPT_BARE_NAMES, STRICT_BIND_DN};
+use super::direct_search::DirectSearchConfig;
 use super::error::ConfigError;
 use super::password_change::PasswordChangeConfig;
 use super::reader::SettingReader;
@@ -25,6 +26,8 @@ pub struct ProviderConfig {
     pub accept_bare_names: bool,
     /// How passwords are changed.
     pub password_change: PasswordChangeConfig,
+    /// How searches are answered in direct search mode.
+    pub direct_search: DirectSearchConfig,
 }
 
 impl ProviderConfig {
@@ -34,6 +37,7 @@ impl ProviderConfig {
             strict_bind_dn,
             accept_bare_names: reader.value(&ACCEPT_BARE_NAMES)? && !strict_bind_dn,
             password_change: PasswordChangeConfig::read(reader)?,
+            direct_search: DirectSearchConfig::read(reader)?,
         })
     }
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use url::Url;
 
 use super::error::{ConfigError, ConfigWarning};
-use super::kind::{Optional, Path, Switch, Text, Unset};
+use super::kind::{Optional, Path, SecretText, Switch, Text, Unset};
 use super::reader::SettingReader;
 use super::setting::{Setting, official};
 
@@ -27,9 +27,9 @@ pub(super) static TRACES_ENDPOINT: Setting<Optional<Text>> = official(
     "The whole URL for spans, in place of the one made of OTEL_EXPORTER_OTLP_ENDPOINT.",
 );
 
-pub(super) static HEADERS: Setting<Optional<Text>> = official(
+pub(super) static HEADERS: Setting<Optional<SecretText>> = official(
     "OTEL_EXPORTER_OTLP_HEADERS",
-    Optional(Text),
+    Optional(SecretText),
     Unset,
     "Headers for the collector: `name=value,name=value`, values percent-encoded.",
 );

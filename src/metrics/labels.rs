@@ -92,6 +92,44 @@ pub(super) struct CertificateLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct DirectSearchLabels {
+    mode: &'static str,
+    outcome: &'static str,
+}
+
+impl From<DirectSearchOutcome> for DirectSearchLabels {
+    fn from(outcome: DirectSearchOutcome) -> Self {
+        use DirectSearchOutcome as Outcome;
+        let (mode, outcome) = match outcome {
+            Outcome::Recent => ("fresh", "recent"),
+            Outcome::Looked => ("fresh", "looked"),
+            Outcome::Late => ("fresh", "late"),
+            Outcome::Away => ("fresh", "away"),
+            Outcome::Confirmed => ("live", "confirmed"),
+            Outcome::Unavailable => ("live", "unavailable"),
+        };
+        Self { mode, outcome }
+    }
+}
+
+/// What a search in direct search mode is answered from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DirectSearchOutcome {
+    /// What a look of a moment ago showed.
+    Recent,
+    /// What the look showed that it waited for.
+    Looked,
+    /// What was served before: the look takes too long.
+    Late,
+    /// What was served before: authentik cannot be asked.
+    Away,
+    /// What was confirmed for it.
+    Confirmed,
+    /// Nothing: authentik could not confirm it.
+    Unavailable,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct FlowLabels {
     stage: String,
     flow: String,

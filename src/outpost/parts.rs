@@ -19,6 +19,7 @@ use super::bind::parts::BindParts;
 use super::call_timings::CallTimings;
 use super::capabilities::Capabilities;
 use super::certificates::CertificateTable;
+use super::direct_search::DirectSearches;
 use super::directory::CurrentDirectory;
 use super::error::OutpostError;
 use super::events::EventFollower;
@@ -28,6 +29,7 @@ use super::outside::Outside;
 use super::password::PasswordParts;
 use super::providers::Providers;
 use super::refresh::configuration::ConfigurationRefresh;
+use super::refresh::direct::DirectLooks;
 use super::refresh::flows::FlowPlanning;
 use super::refresh::requests::RefreshRequests;
 use super::refresh::schedule::Schedule;
@@ -51,6 +53,7 @@ pub(super) struct Parts {
     cache: Arc<BindCache>,
     pub(super) certificates: Arc<CertificateTable>,
     pub(super) requests: Arc<RefreshRequests>,
+    direct: Arc<DirectLooks>,
     pub(super) schedule: Arc<Schedule>,
     pub(super) outage: Arc<Outage>,
     pub(super) status: Arc<Status>,
@@ -117,6 +120,7 @@ impl Parts {
             cache,
             certificates: Arc::new(certificates),
             requests,
+            direct: Arc::default(),
             schedule: Arc::new(Schedule::new(config.refresh_delta_interval)),
             outage: Arc::new(outage),
             status,
@@ -199,12 +203,22 @@ impl Parts {
             cached_binds: Arc::clone(&self.cache),
             schedule: Arc::clone(&self.schedule),
             requests: Arc::clone(&self.requests),
+            direct: Arc::clone(&self.direct),
             outage: Arc::clone(&self.outage),
             status: Arc::clone(&self.status),
             metrics: Arc::clone(&self.metrics),
             snapshot_file,
             settings,
         }
+    }
+
+    /// What has authentik asked before searches.
+    pub(super) fn direct_searches(&self) -> DirectSearches {
+        DirectSearches::new(
+            Arc::clone(&self.direct),
+            Arc::clone(&self.outage),
+            Arc::clone(&self.metrics),
+        )
     }
 
     /// What has flows planned.

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 
 use arc_swap::{ArcSwap, Guard};
 
-use crate::config::ProviderConfigs;
+use crate::config::{DirectSearch, ProviderConfigs};
 use crate::metrics::{ApplicationMetrics, Metrics};
 use akldap_authentik::LdapProvider;
 use akldap_directory::rootdse::RootDseReader;
@@ -160,7 +160,7 @@ impl Providers {
                 Ok(provider) => {
                     tracing::info!(provider = name, base_dn, "provider loaded");
                     if provider.searches_directly() {
-                        self.note_direct_search(&name);
+                        self.note_direct_search(&name, provider.config().direct_search.mode);
                     }
                     providers.push(Arc::new(provider));
                 }
@@ -194,15 +194,21 @@ impl Providers {
         *noted = idle;
     }
 
-    /// Says once that direct search mode is served from the snapshot.
-    fn note_direct_search(&self, provider: &str) {
-        if !self.direct_search_noted.swap(true, Ordering::Relaxed) {
-            tracing::info!(
-                provider,
-                "this provider is set to direct search mode; its searches are answered from the directory loaded at \
-                 the last refresh"
-            );
+    /// Says once what direct search mode means here.
+    fn note_direct_search(&self, provider: &str, mode: DirectSearch) {
+        if self.direct_search_noted.swap(true, Ordering::Relaxed) {
+            return;
         }
+        let meaning = match mode {
+            DirectSearch::Fresh => {
+                "there is a look for changed users before a search, unless there was one a moment ago"
+            }
+            DirectSearch::Live => "authentik confirms users and groups for each search",
+        };
+        tracing::info!(
+            provider,
+            "this provider is set to direct search mode: {meaning} (AUTHENTIK_LDAP__DIRECT_SEARCH)"
+        );
     }
 
     /// Serves these, as if authentik had named them.

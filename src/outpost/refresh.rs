@@ -6,6 +6,7 @@
 mod assembly;
 pub(super) mod configuration;
 mod counted;
+pub(super) mod direct;
 mod failure;
 pub(super) mod flows;
 mod load;
@@ -17,6 +18,7 @@ pub(super) mod schedule;
 pub(super) mod user_fetch;
 mod watched;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -27,7 +29,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::Config;
 use crate::metrics::{Metrics, RefreshKind, RefreshOutcome};
 use akldap_authentik::Client;
-use akldap_authentik::lists::ScanOptions;
+use akldap_authentik::lists::{ListSource, ScanOptions};
 use akldap_directory::CustomPolicy;
 
 use super::bind::cache::BindCache;
@@ -38,6 +40,7 @@ use super::snapshot_file::SnapshotFile;
 use super::status::Status;
 use configuration::ConfigurationRefresh;
 use counted::CountedSource;
+use direct::{DirectLooks, Extent};
 use failure::FailedRefresh;
 use flows::FlowPlanning;
 use load::{Coverage, LoadOptions, Loader};
@@ -89,6 +92,8 @@ pub(super) struct DirectoryRefresh {
     pub(super) cached_binds: Arc<BindCache>,
     pub(super) schedule: Arc<Schedule>,
     pub(super) requests: Arc<RefreshRequests>,
+    /// Looks that searches wait for.
+    pub(super) direct: Arc<DirectLooks>,
     pub(super) outage: Arc<Outage>,
     pub(super) status: Arc<Status>,
     pub(super) metrics: Arc<Metrics>,
@@ -143,6 +148,7 @@ impl DirectoryRefresh {
                     let settled = refreshed.settled;
                     tracing::trace!(extent = ?refreshed.coverage, look_s, settled, "looked at the directory");
                     self.refreshed(refreshed.made, settled);
+                    self.direct.looked(began, Extent::Everything);
                     coverage = Coverage::Changes;
                     self.schedule
                         .directory_interval()
@@ -164,6 +170,7 @@ impl DirectoryRefresh {
                         failures,
                     };
                     failure.tell(&self.outage);
+                    self.direct.failed(began);
                     self.status.directory_failed(error.to_string());
                     if last_good.elapsed() >= LONG_OUTAGE {
                         coverage = Coverage::Full;
@@ -174,9 +181,7 @@ impl DirectoryRefresh {
             let asked = tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return,
-                () = self.requests.for_directory() => Coverage::Full,
-                () = self.announced() => Coverage::Changes,
-                () = tokio::time::sleep(wait) => Coverage::Changes,
+                asked = self.asked(&loader, &watched, &load, wait) => asked,
             };
             let every = self
                 .schedule
@@ -209,6 +214,43 @@ impl DirectoryRefresh {
         let metrics = self.metrics.authentik();
         metrics.refreshed(kind, outcome, took);
         metrics.read(kind, source.rows(), source.requests());
+    }
+
+    /// Waits until the directory has to be read, after this time at the latest; what of it. Looks at the users alone for searches
+    /// that want it, and goes on waiting if they stand.
+    async fn asked(
+        &self,
+        loader: &Loader,
+        source: &impl ListSource,
+        load: &LoadOptions,
+        wait: Duration,
+    ) -> Coverage {
+        // One for all rounds: what was announced while users are looked at is not to be missed.
+        let mut announced = pin!(self.announced());
+        let mut due = pin!(tokio::time::sleep(wait));
+        loop {
+            tokio::select! {
+                biased;
+                () = self.requests.for_directory() => return Coverage::Full,
+                () = &mut announced => return Coverage::Changes,
+                () = &mut due => return Coverage::Changes,
+                extent = self.direct.wanted() => {
+                    let began = Instant::now();
+                    if extent == Extent::Everything {
+                        return Coverage::Changes;
+                    }
+                    match loader.users_stand(source, &*self.users, load).await {
+                        Ok(true) => self.direct.looked(began, Extent::Users),
+                        Ok(false) => return Coverage::Changes,
+                        Err(error) => {
+                            tracing::debug!(%error, "the look at users that a search wants failed");
+                            self.direct.failed(began);
+                            return Coverage::Changes;
+                        }
+                    }
+                }
+            }
+        }
     }
 
     /// Waits for an event, and a moment longer.

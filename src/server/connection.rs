@@ -24,6 +24,7 @@ use super::session::LdapSession;
 use super::wrong_protocol::Expected;
 
 mod awaited;
+mod awaited_look;
 mod deadlines;
 mod disconnection;
 mod dispatcher;
@@ -62,6 +63,7 @@ enum WakeUp {
     Read(io::Result<usize>),
     Wrote(io::Result<usize>),
     AwaitedEnd(AwaitedEnd),
+    Looked,
     Advance,
     Revoked(Ending),
     Shutdown,
@@ -136,6 +138,7 @@ impl<S: RecordStream> Connection<'_, S> {
                     self.dispatcher.settled(settled);
                     self.dispatcher.process();
                 }
+                WakeUp::Looked => self.dispatcher.process(),
                 WakeUp::Revoked(ending) => {
                     let result = disconnection::revoked(self.dispatcher.session, &ending);
                     self.dispatcher.disconnect(&result);
@@ -201,6 +204,9 @@ impl<S: RecordStream> Connection<'_, S> {
             }
             if let Poll::Ready(settled) = dispatcher.poll_awaited(context) {
                 return Poll::Ready(WakeUp::AwaitedEnd(settled));
+            }
+            if dispatcher.awaited_look.poll(context).is_ready() {
+                return Poll::Ready(WakeUp::Looked);
             }
             if let Poll::Ready(ending) = dispatcher.poll_revoked(context) {
                 return Poll::Ready(WakeUp::Revoked(ending));

@@ -23,6 +23,7 @@ use akldap_ldap::message::{Message, Operation, OperationError, OperationKind};
 use akldap_ldap::password_modify::PASSWORD_MODIFY;
 use akldap_ldap::response::{self, ResultCode};
 
+use super::poll_on_wake::PollOnWake;
 use super::session::LdapSession;
 use crate::traces;
 
@@ -113,6 +114,31 @@ fn trace(session: &LdapSession, message_id: u32, kind: OperationKind, code: Resu
         authentik: &[],
         took,
     });
+}
+
+/// What a request waits for before it is carried out, in direct search mode: whether it may be answered then.
+pub(super) fn before(session: &LdapSession, message: &Message<'_>) -> Option<PollOnWake<bool>> {
+    match &message.operation {
+        Operation::Search(request) => search::before(session, request),
+        _ => None,
+    }
+}
+
+/// The outcome of a search that authentik could not confirm.
+pub(super) fn unconfirmed(session: &LdapSession, message: &Message<'_>) -> Outcome {
+    let answer = Answer::refused(
+        RejectReason::Unavailable,
+        ResultCode::Unavailable,
+        "authentik cannot confirm this search now, as the live mode of direct search wants",
+    );
+    count_refusal(
+        session,
+        message.message_id,
+        message.operation.kind(),
+        &[],
+        &answer,
+    );
+    Outcome::Answer(answer)
 }
 
 /// The outcome of a request whose envelope is sound and whose operation is not.

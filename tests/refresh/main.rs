@@ -5,6 +5,7 @@
 
 mod changes;
 mod continuous;
+mod direct_search;
 mod events;
 mod faults;
 mod load;

@@ -118,10 +118,7 @@ impl Loader {
             page_size: options.page_size,
         };
         if coverage == Coverage::Changes {
-            let served = target.snapshot().map(|snapshot| ServedAtLook {
-                as_read: std::ptr::eq(Arc::as_ptr(&snapshot), self.installed.as_ptr()),
-                snapshot,
-            });
+            let served = target.snapshot().map(|snapshot| self.served(snapshot));
             match self.reader.changes(&lists, served).await {
                 Ok(Looked::Unchanged(times)) => return Ok(Refreshed::new(coverage, times)),
                 Ok(Looked::Changed(reading)) => return self.serve(target, *reading, coverage).await,
@@ -141,6 +138,31 @@ impl Loader {
         let rows = || EncodedRows(Box::new(Builder::with_policy(options.policy)));
         let reading = self.reader.whole(&lists, known, rows).await?;
         self.serve(target, reading, Coverage::Full).await
+    }
+
+    /// Whether what is served shows the users as they are, groups aside.
+    pub(super) async fn users_stand(
+        &self,
+        source: &impl ListSource,
+        target: &impl InstallTarget,
+        options: &LoadOptions,
+    ) -> Result<bool, LoadError> {
+        let lists = Lists {
+            source,
+            options: options.scan,
+            page_size: options.page_size,
+        };
+        match target.snapshot() {
+            Some(snapshot) => Ok(self.reader.users_stand(&lists, &self.served(snapshot)).await?),
+            None => Ok(false),
+        }
+    }
+
+    fn served(&self, snapshot: Arc<Snapshot>) -> ServedAtLook {
+        ServedAtLook {
+            as_read: std::ptr::eq(Arc::as_ptr(&snapshot), self.installed.as_ptr()),
+            snapshot,
+        }
     }
 
     /// Builds and installs what was read.

@@ -24,6 +24,7 @@ use super::super::request;
 use super::super::session::LdapSession;
 use super::super::wrong_protocol::{self, Expected};
 use super::awaited::Awaited;
+use super::awaited_look::AwaitedLook;
 use super::input::Input;
 use super::notices;
 use super::output::Output;
@@ -51,6 +52,7 @@ pub(super) struct Dispatcher<'a> {
     partial_since: Option<Instant>,
     searches: VecDeque<Box<RunningSearch>>,
     awaited: Option<Awaited>,
+    pub(super) awaited_look: AwaitedLook,
     /// Resolves when the bound identity is revoked; there only while somebody is bound.
     ending: Option<PollOnWake<Ending>>,
     /// Resolves when directories that searches may read have become too old; there while there are searches.
@@ -85,6 +87,7 @@ impl<'a> Dispatcher<'a> {
             partial_since: None,
             searches: VecDeque::new(),
             awaited: None,
+            awaited_look: AwaitedLook::default(),
             ending: None,
             retired: None,
             state: ConnectionPhase::Open,
@@ -97,12 +100,12 @@ impl<'a> Dispatcher<'a> {
 
     /// Whether operations are under way.
     pub(super) fn is_busy(&self) -> bool {
-        !self.searches.is_empty() || self.awaited.is_some()
+        !self.searches.is_empty() || self.is_awaiting()
     }
 
     /// Whether authentik is being asked for the client.
     pub(super) fn is_awaiting(&self) -> bool {
-        self.awaited.is_some()
+        self.awaited.is_some() || self.awaited_look.is_pending()
     }
 
     /// Searches under way.
@@ -181,7 +184,7 @@ impl<'a> Dispatcher<'a> {
     pub(super) fn process(&mut self) {
         // Only a message whose rest is awaited from the client runs out of time, not one that waits for us.
         let mut since = self.partial_since.take();
-        while self.awaited.is_none()
+        while !self.is_awaiting()
             && matches!(
                 self.state,
                 ConnectionPhase::Open | ConnectionPhase::Draining | ConnectionPhase::ShuttingDown
@@ -234,10 +237,16 @@ impl<'a> Dispatcher<'a> {
             (self.session.identity, self.ending) = (None, None);
         }
         let (session, output) = (&*self.session, &mut self.output);
+        let Some(confirmed) = self.awaited_look.confirms(session, &message) else {
+            return false;
+        };
         let start = output.len();
         let mut topic = None;
         let outcome = catch_unwind(AssertUnwindSafe(|| {
-            let mut outcome = operation::run(session, &message, busy);
+            let mut outcome = match confirmed {
+                true => operation::run(session, &message, busy),
+                false => operation::unconfirmed(session, &message),
+            };
             topic = notices::topic_of(session, &message, &outcome);
             if let Outcome::Search(search) = &mut outcome {
                 if search.first_step(output.octets()) {
@@ -458,6 +467,7 @@ impl<'a> Dispatcher<'a> {
     pub(super) fn disconnect(&mut self, result: &LdapResult) {
         self.searches.clear();
         self.awaited = None;
+        self.awaited_look.give_up();
         (self.session.identity, self.ending) = (None, None);
         if self.state != ConnectionPhase::Closing {
             response::write_notice_of_disconnection(self.output.octets(), result);

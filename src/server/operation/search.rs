@@ -9,9 +9,10 @@ use crate::outpost::provider::Provider;
 use akldap_directory::{self as directory, SearchControls, SearchLimits};
 use akldap_ldap::control::{self, Control, DerefSpec, PagedResults, SortKey, VlvRequest};
 use akldap_ldap::dn::Name;
-use akldap_ldap::message::{Message, SearchRequest};
+use akldap_ldap::message::{Message, Scope, SearchRequest};
 use akldap_ldap::response::ResultCode;
 
+use crate::server::poll_on_wake::PollOnWake;
 use crate::server::session::LdapSession;
 
 use super::access::{self, Allowed};
@@ -25,6 +26,23 @@ mod search_record;
 
 use running::RunningSearch;
 use search_record::SearchRecord;
+
+/// What a search waits for in direct search mode: whether it may be answered then.
+pub(super) fn before(session: &LdapSession, request: &SearchRequest<'_>) -> Option<PollOnWake<bool>> {
+    let bound_to = session.identity.as_ref()?.provider().pk();
+    let providers = session.outpost.providers();
+    let provider = match request.base_object {
+        // The rootDSE says nothing of users, what is below it does.
+        [] if request.scope == Scope::BaseObject => return None,
+        [] => providers.by_pk(bound_to)?,
+        base_object => providers.locate(&Name::new(base_object)).ok()?.provider,
+    };
+    // Anybody else is refused.
+    if provider.pk() != bound_to {
+        return None;
+    }
+    session.outpost.before_search(&provider).map(PollOnWake::new)
+}
 
 /// Makes a search ready to be carried out.
 pub(super) fn start(

@@ -93,11 +93,7 @@ pub(super) async fn look<S: ListSource>(
     window: LookWindow<'_>,
 ) -> Result<Look, LookError> {
     let made = (lists.options.time_of_day)();
-    let mut found = UsersRead::default();
-    if let Some(since) = window.since {
-        read_changed(lists, since, window.most, &mut found).await?;
-    }
-    let newest = newest(lists, window.known, &mut found).await?;
+    let (found, newest) = look_at_users(lists, window).await?;
     let groups = groups::read(lists).await?;
     let mut changed: Vec<User> = found.users.into_values().collect();
     sort_by_date(&mut changed);
@@ -114,6 +110,33 @@ pub(super) async fn look<S: ListSource>(
         served: found.served,
         made,
     })
+}
+
+/// Looks at the users only: those changed, and how many there are.
+pub(super) async fn users_seen<S: ListSource>(
+    lists: &Lists<'_, S>,
+    window: LookWindow<'_>,
+) -> Result<UsersSeen, LookError> {
+    let (found, newest) = look_at_users(lists, window).await?;
+    let versions = found.users.iter().map(|(pk, user)| (*pk, user.version()));
+    Ok(UsersSeen {
+        versions: versions.collect(),
+        unreadable: found.unreadable,
+        count: newest.count,
+        top: newest.top,
+    })
+}
+
+async fn look_at_users<S: ListSource>(
+    lists: &Lists<'_, S>,
+    window: LookWindow<'_>,
+) -> Result<(UsersRead, Newest), LookError> {
+    let mut found = UsersRead::default();
+    if let Some(since) = window.since {
+        read_changed(lists, since, window.most, &mut found).await?;
+    }
+    let newest = newest(lists, window.known, &mut found).await?;
+    Ok((found, newest))
 }
 
 /// Puts the user changed last at the end.

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::changes::{Changes, KnownUsers, LookTimes, Oddity, UserRows};
 use super::error::{ReadError, ScanError};
 use super::groups::GroupsSeen;
-use super::look::UsersSeen;
+use super::look::{LookError, LookWindow, UsersSeen, users_seen};
 use super::names::ask_for_namesakes;
 use super::settling::{Settled, Settling, before};
 use super::source::{ListSource, Lists};
@@ -138,6 +138,43 @@ impl<R: UserRows> ListReader<R> {
                 }
                 Err(error)
             }
+        }
+    }
+
+    /// Whether the users are still those that were read last; no group is looked at. Takes two requests where nothing changed.
+    /// False also where that cannot be told: then [`changes`](Self::changes) shows what is so.
+    ///
+    /// # Errors
+    /// When authentik cannot be asked.
+    pub async fn users_stand<S: ListSource>(
+        &self,
+        lists: &Lists<'_, S>,
+        known: &impl KnownUsers,
+    ) -> Result<bool, ReadError> {
+        let Some(base) = self
+            .base
+            .as_ref()
+            .filter(|base| base.since.is_some() && known.is_as_read())
+        else {
+            return Ok(false);
+        };
+        let mut pks = known.pks();
+        pks.extend(&base.hidden);
+        pks.sort_unstable();
+        pks.dedup();
+        let lists = &Lists {
+            page_size: base.page_size,
+            ..*lists
+        };
+        let window = LookWindow {
+            since: base.since,
+            most: u64::from(base.page_size),
+            known: &pks,
+        };
+        match users_seen(lists, window).await {
+            Ok(seen) => Ok(base.users.covers(&seen) && pks.len() as u64 + base.nameless == seen.count),
+            Err(LookError::Scan(error)) => Err(error.into()),
+            Err(LookError::TooMuch(_) | LookError::Unfiltered) => Ok(false),
         }
     }
 

@@ -1,0 +1,209 @@
+//! Looks that searches wait for, at providers in direct search mode. All that ask in one moment share a look.
+//!
+//! Knows when looks began and how they ended; the loop that keeps the directory up to date takes them. Must not know how authentik
+//! is asked, nor what is searched for.
+
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, timeout};
+
+/// How long a search waits for its confirmation: as long as authentik gives an answer itself.
+const CONFIRMATION_TIME: Duration = Duration::from_secs(60);
+
+/// What a look covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// Users changed, and how many there are.
+    Users,
+    /// The groups too.
+    Everything,
+}
+
+/// The newest looks, each by the moment it began.
+#[derive(Clone, Copy, Debug, Default)]
+struct NewestLooks {
+    users: Option<Instant>,
+    everything: Option<Instant>,
+    failed: Option<Instant>,
+    /// How long the last one took that came to an end.
+    took: Duration,
+}
+
+/// Who wants a look, and which there were.
+#[derive(Debug)]
+pub(in crate::outpost) struct DirectLooks {
+    wanted: Notify,
+    users_wanted: Notify,
+    newest: watch::Sender<NewestLooks>,
+}
+
+/// What came of waiting for a look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::outpost) enum LookAwaited {
+    /// What is served shows what was so when the look began.
+    Looked,
+    /// authentik could not be asked.
+    Failed,
+    /// It takes too long.
+    Late,
+}
+
+impl Default for DirectLooks {
+    fn default() -> Self {
+        Self {
+            wanted: Notify::new(),
+            users_wanted: Notify::new(),
+            newest: watch::Sender::new(NewestLooks::default()),
+        }
+    }
+}
+
+impl DirectLooks {
+    /// Whether a search may be answered without another look, since one of so long ago came to an end, well or not.
+    pub(in crate::outpost) fn is_recent(&self, max_age: Duration) -> bool {
+        let newest = *self.newest.borrow();
+        since(max_age).is_none_or(|since| newest.users.max(newest.failed) >= Some(since))
+    }
+
+    /// Waits for a look at the users that is not older than this, for so long.
+    pub(in crate::outpost) async fn fresh(&self, max_age: Duration, patience: Duration) -> LookAwaited {
+        let Some(since) = since(max_age) else {
+            return LookAwaited::Looked;
+        };
+        let mut newest = self.newest.subscribe();
+        let took = newest.borrow().took;
+        self.users_wanted.notify_one();
+        if took > patience {
+            return LookAwaited::Late;
+        }
+        let looked = newest.wait_for(|newest| newest.users.max(newest.failed) >= Some(since));
+        match timeout(patience, looked).await {
+            Ok(Ok(newest)) if newest.users >= Some(since) => LookAwaited::Looked,
+            Ok(_) => LookAwaited::Failed,
+            Err(_) => LookAwaited::Late,
+        }
+    }
+
+    /// Waits for a look at everything that begins from now on.
+    pub(in crate::outpost) async fn live(&self) -> LookAwaited {
+        let now = Instant::now();
+        let mut newest = self.newest.subscribe();
+        self.wanted.notify_one();
+        let looked = newest.wait_for(|newest| newest.everything.max(newest.failed) >= Some(now));
+        match timeout(CONFIRMATION_TIME, looked).await {
+            Ok(Ok(newest)) if newest.everything >= Some(now) => LookAwaited::Looked,
+            Ok(_) => LookAwaited::Failed,
+            Err(_) => LookAwaited::Late,
+        }
+    }
+
+    /// Waits until somebody wants a look.
+    pub(super) async fn wanted(&self) -> Extent {
+        tokio::select! {
+            biased;
+            () = self.wanted.notified() => Extent::Everything,
+            () = self.users_wanted.notified() => Extent::Users,
+        }
+    }
+
+    /// What is served shows what a look showed that began then.
+    pub(super) fn looked(&self, began: Instant, extent: Extent) {
+        self.newest.send_modify(|newest| {
+            newest.users = Some(began);
+            if extent == Extent::Everything {
+                newest.everything = Some(began);
+            }
+            newest.took = began.elapsed();
+        });
+    }
+
+    /// A look that began then failed.
+    pub(super) fn failed(&self, began: Instant) {
+        self.newest.send_modify(|newest| newest.failed = Some(began));
+    }
+}
+
+/// The moment so long ago; none before the clock began.
+fn since(age: Duration) -> Option<Instant> {
+    Instant::now().checked_sub(age)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    const AGE: Duration = Duration::from_secs(5);
+    const PATIENCE: Duration = Duration::from_secs(2);
+
+    /// Takes the looks that are wanted, each in this time; how many there were.
+    async fn look(looks: &DirectLooks, number: usize, takes: Duration) {
+        for _ in 0..number {
+            let extent = looks.wanted().await;
+            let began = Instant::now();
+            tokio::time::sleep(takes).await;
+            looks.looked(began, extent);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_hundred_searches_share_one_look_and_it_counts_for_its_time() {
+        let looks = Arc::new(DirectLooks::default());
+        tokio::time::sleep(AGE).await;
+        let searches = (0..100).map(|_| looks.fresh(AGE, PATIENCE));
+        let (came, ()) = tokio::join!(
+            futures_util::future::join_all(searches),
+            look(&looks, 1, Duration::from_secs(1))
+        );
+        assert!(came.iter().all(|came| *came == LookAwaited::Looked));
+        assert!(looks.is_recent(AGE) && !looks.is_recent(Duration::from_millis(900)));
+        tokio::time::sleep(AGE).await;
+        assert!(!looks.is_recent(AGE));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_look_is_waited_for_so_long_and_the_next_not_at_all() {
+        let looks = DirectLooks::default();
+        tokio::time::sleep(AGE).await;
+        let began = Instant::now();
+        let (came, ()) = tokio::join!(looks.fresh(AGE, PATIENCE), look(&looks, 1, PATIENCE * 2));
+        assert_eq!((came, began.elapsed()), (LookAwaited::Late, PATIENCE * 2));
+        tokio::time::sleep(AGE).await;
+        let began = Instant::now();
+        assert_eq!(looks.fresh(AGE, PATIENCE).await, LookAwaited::Late);
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        // It was asked for all the same, and the one after it is waited for again if it is quick.
+        look(&looks, 1, Duration::ZERO).await;
+        tokio::time::sleep(AGE * 2).await;
+        let (came, ()) = tokio::join!(looks.fresh(AGE, PATIENCE), look(&looks, 1, Duration::ZERO));
+        assert_eq!(came, LookAwaited::Looked);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_that_began_before_confirms_nothing() {
+        let looks = DirectLooks::default();
+        let before = Instant::now();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let served = async {
+            looks.looked(before, Extent::Everything);
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            assert_eq!(looks.wanted().await, Extent::Everything);
+            // Users alone do not do either.
+            looks.looked(Instant::now(), Extent::Users);
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            looks.failed(Instant::now());
+        };
+        let began = Instant::now();
+        let (came, ()) = tokio::join!(looks.live(), served);
+        assert_eq!(
+            (came, began.elapsed()),
+            (LookAwaited::Failed, Duration::from_secs(2))
+        );
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let began = Instant::now();
+        assert_eq!(looks.live().await, LookAwaited::Late);
+        assert_eq!(began.elapsed(), CONFIRMATION_TIME);
+    }
+}

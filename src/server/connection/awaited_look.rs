@@ -1,0 +1,48 @@
+//! What the search that is next in the input waits for, in direct search mode: a look at authentik. The requests behind it wait
+//! with it, as they do behind a bind. Must not know what is looked at.
+
+use std::task::{Context, Poll};
+
+use akldap_ldap::message::Message;
+
+use super::super::operation;
+use super::super::poll_on_wake::PollOnWake;
+use super::super::session::LdapSession;
+
+/// A look that is awaited, or what came of it.
+#[derive(Default)]
+pub(super) struct AwaitedLook {
+    look: Option<PollOnWake<bool>>,
+    /// Whether the search may be answered, once that is known.
+    confirmed: Option<bool>,
+}
+
+impl AwaitedLook {
+    /// Whether a search waits.
+    pub(super) fn is_pending(&self) -> bool {
+        self.look.is_some()
+    }
+
+    /// Waits for the look; ready when the search goes on.
+    pub(super) fn poll(&mut self, context: &Context<'_>) -> Poll<()> {
+        let Some(look) = &mut self.look else {
+            return Poll::Pending;
+        };
+        look.poll(context).map(|confirmed| {
+            (self.look, self.confirmed) = (None, Some(confirmed));
+        })
+    }
+
+    /// Whether the request that is next may be answered. `None`: it has to wait.
+    pub(super) fn confirms(&mut self, session: &LdapSession, message: &Message<'_>) -> Option<bool> {
+        self.confirmed.take().or_else(|| {
+            self.look = operation::before(session, message);
+            self.look.is_none().then_some(true)
+        })
+    }
+
+    /// Nobody waits any more.
+    pub(super) fn give_up(&mut self) {
+        *self = Self::default();
+    }
+}
