@@ -13,6 +13,7 @@ mod session;
 
 pub use ending::Ending;
 pub use identity::Identity;
+pub use login::rekeying::Rekeying;
 pub use login::{Login, Logins};
 pub use proof::Proof;
 pub use review::{Judgement, Review};

@@ -27,7 +27,7 @@ use akldap_authentik::flow::Executor;
 use akldap_authentik::{Client, RequestIds};
 use akldap_ldap::response::ResultCode;
 
-use super::access::{Identity, Logins};
+use super::access::{Identity, Logins, Rekeying};
 use super::audit::{ByWhat, ChangeOutcome, PasswordAudit, PasswordChanged};
 use super::bind::Origin;
 use super::bind::attempt::Attempt;
@@ -162,9 +162,10 @@ impl PasswordChanges {
     async fn run(&self, request: PasswordRequest, left: &CancellationToken) -> PasswordAnswer {
         let started = clock::now();
         let mut record = record_of(&request);
-        let outcome = self.change(&request, left, &mut record).await;
+        let mut kept = None;
+        let outcome = self.change(&request, left, &mut record, &mut kept).await;
         record.took = clock::since(started);
-        let answer = match outcome {
+        let mut answer = match outcome {
             Ok(generated) => PasswordAnswer::changed(generated),
             Err(failure) => {
                 record.outcome = match failure.unknown {
@@ -178,6 +179,7 @@ impl PasswordChanges {
             }
         };
         self.audit.ended(&record);
+        answer._rekeying = kept;
         answer
     }
 
@@ -187,6 +189,7 @@ impl PasswordChanges {
         request: &PasswordRequest,
         left: &CancellationToken,
         record: &mut PasswordChanged,
+        kept: &mut Option<Rekeying>,
     ) -> Result<Option<Zeroizing<String>>, ChangeFailure> {
         let identity = &request.identity;
         let provider = self.providers.current().by_pk(identity.provider().pk());
@@ -233,7 +236,7 @@ impl PasswordChanges {
             origin: request.origin,
         };
         match change.target.own {
-            true => self.change_own(&change, record).await?,
+            true => self.change_own(&change, record, kept).await?,
             false => self.change_for(&change, record).await?,
         }
         Ok(generated)

@@ -26,7 +26,7 @@ use super::proof::Proof;
 use super::review::Review;
 use super::session::{Heard, OpenSession, UnneededSession};
 
-mod rekeying;
+pub(super) mod rekeying;
 
 /// How long authentik keeps a session whose cookie names no end (`sessions.unauthenticated_age`, a day by default). It
 /// may put that off when the session is used elsewhere; a bind ends all the same.

@@ -2,6 +2,7 @@
 
 use zeroize::Zeroizing;
 
+use crate::outpost::access::Rekeying;
 use akldap_ldap::control::PasswordPolicyError;
 use akldap_ldap::response::{LdapResult, ResultCode};
 
@@ -15,6 +16,8 @@ pub struct PasswordAnswer {
     pub policy: Option<PasswordPolicyError>,
     /// The password that was made up.
     pub generated: Option<Zeroizing<String>>,
+    /// Kept until the client was told: a session whose key is lost may end the connection.
+    pub(super) _rekeying: Option<Rekeying>,
 }
 
 impl PasswordAnswer {
@@ -24,6 +27,7 @@ impl PasswordAnswer {
             result: LdapResult::success(),
             policy: None,
             generated,
+            _rekeying: None,
         }
     }
 }
@@ -38,6 +42,7 @@ impl From<ChangeFailure> for PasswordAnswer {
             result,
             policy: failure.refusal.policy,
             generated: None,
+            _rekeying: None,
         }
     }
 }

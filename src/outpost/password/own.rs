@@ -2,6 +2,7 @@
 //!
 //! Must not know other people's passwords.
 
+use crate::outpost::access::Rekeying;
 use crate::outpost::audit::{ByWhat, PasswordChanged};
 use crate::outpost::bind::proved::ProvedPassword;
 use akldap_authentik::Session;
@@ -16,6 +17,7 @@ impl PasswordChanges {
         &self,
         change: &Change<'_>,
         record: &mut PasswordChanged,
+        kept: &mut Option<Rekeying>,
     ) -> Result<(), ChangeFailure> {
         let proved = match change.old {
             Some(old) => {
@@ -41,6 +43,7 @@ impl PasswordChanges {
                 if let Some(session) = report.session.clone() {
                     rekeying.moved_to(session);
                 }
+                *kept = Some(rekeying);
                 report
             }
         };

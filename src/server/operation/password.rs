@@ -93,7 +93,7 @@ pub(super) fn run(
     }
 }
 
-/// How a change is answered; `policy`: the client wants to hear of a password policy.
+/// How a change is answered, which is to be written at once; `policy`: the client wants to hear of a password policy.
 pub(crate) fn answer(answer: PasswordAnswer, policy: bool) -> Answer {
     let generated = answer.generated;
     Answer {
