@@ -103,6 +103,7 @@ impl CurrentDirectory {
     /// Whether searches may go on reading a directory: the current one, or the one before it.
     pub fn is_served(&self, snapshot: &Arc<Snapshot>) -> bool {
         let current = self.served.load();
+        let snapshot = snapshot.part_of().unwrap_or(snapshot);
         current.as_ref().is_some_and(|current| current.includes(snapshot))
             || self.generations.is_before(snapshot)
     }

@@ -62,9 +62,18 @@ pub(super) fn authorise(session: &LdapSession, base_object: &Name<'_>) -> Result
         let text = "the directory is being put into the shape of this provider";
         return Err(refused(ResultCode::Unavailable, text));
     };
+    let viewer = identity.viewer();
+    let snapshot = match (viewer, provider.shape()) {
+        (Viewer::Own { user_pk }, Some(shape)) if snapshot.user_by_pk(user_pk).is_none() => {
+            let own = directory.own_view(&snapshot, shape, user_pk);
+            let own = own.map_err(|wrong| refused(ResultCode::Other, &format!("internal error: {wrong}")))?;
+            own.map_or(snapshot, Arc::new)
+        }
+        _ => snapshot,
+    };
     Ok(Allowed {
         provider,
-        viewer: identity.viewer(),
+        viewer,
         snapshot,
     })
 }

@@ -629,3 +629,40 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Who is hidden sees what they would see of a directory that hides nobody.
+    #[test]
+    fn a_hidden_user_sees_their_own_entry((seed, users, groups) in directories()) {
+        let mut random = Random(seed);
+        let mut directory = random::directory(&mut random, users + 1, groups, false);
+        nest(&mut random, &mut directory);
+        let place = random.below(directory.users.len());
+        let (text, membership) = hiding(&mut random, &mut directory, place);
+        let pk = directory.users[place].pk;
+        let pair = Pair::new(&mut random, |_| directory);
+        let shape = |hidden: &str| Shape {
+            visible_users: visibility("", hidden, About::Users),
+            membership,
+            location: Some(Location::of(Arc::clone(&pair.tree))),
+            ..Shape::default()
+        };
+        let (shaped, _) = pair.snapshot.shaped(&shape(&text)).unwrap();
+        prop_assert!(shaped.user_by_pk(pk).is_none());
+        let own = pair.snapshot.own_view(&shaped, &shape(&text), pk).unwrap().unwrap();
+        prop_assert!(Arc::ptr_eq(own.part_of().unwrap(), &pair.snapshot));
+        prop_assert!(pair.snapshot.own_view(&shaped, &shape(&text), -1).unwrap().is_none());
+        let naive = match membership {
+            Membership::Direct => pair.directory.clone(),
+            Membership::Inherited => inherit(&pair.directory),
+        };
+        let pair = Pair { directory: naive, snapshot: Arc::new(own), tree: Arc::clone(&pair.tree), place: pair.place.clone() };
+        for _ in 0..10 {
+            let mut asked = ask(&mut random, &pair, |random, entries| random::query(random, entries, 2));
+            asked.own = Some(pk);
+            check(&pair, &asked);
+        }
+    }
+}

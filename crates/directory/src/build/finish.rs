@@ -36,6 +36,7 @@ impl Builder {
         let mut snapshot = Snapshot {
             policy: self.policy,
             shown: Shown::default(),
+            part_of: None,
             records: Records {
                 all: Column::from(all),
                 layout: Layout::new(count_of(&self.users), count_of(&self.groups)),

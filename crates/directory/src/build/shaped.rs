@@ -5,6 +5,7 @@
 mod making;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use crate::build::builder::Builder;
 use crate::build::carried::{Carried, CarriedGroup};
@@ -15,10 +16,10 @@ use crate::index::snapshot::Snapshot;
 use crate::model::attribute::AttributeTable;
 use crate::model::built_in::AttributeId;
 use crate::model::encoded::{self, Elements};
-use crate::model::number::WrongNumber;
+use crate::model::number::{GroupIx, UserIx, WrongNumber};
 use crate::model::record;
 use crate::model::shown::Shown;
-use crate::shape::{EntryShape, Shape, Show};
+use crate::shape::{EntryShape, Membership, Shape, Show};
 use akldap_ldap::response::write_attribute;
 use making::{Entries, Making};
 
@@ -30,16 +31,72 @@ impl Snapshot {
     pub fn shaped(&self, shape: &Shape) -> Result<(Self, Vec<Warning>), WrongNumber> {
         let mut warnings = Vec::new();
         let visible = Visible::of(self, shape, &mut warnings)?;
+        let related = |group| Related::of(self, shape.membership, group);
+        let (snapshot, odd) = self.with(shape, &visible, (self.users(), self.groups()), related)?;
+        warnings.extend(odd);
+        Ok((snapshot, warnings))
+    }
+
+    /// What a user sees who is not shown in a shape: the own entry, and of the groups that the user is in those that `shaped`,
+    /// this directory in that shape, has. `None` if there is no such user.
+    ///
+    /// # Errors
+    /// When a number points nowhere.
+    pub fn own_view(
+        self: &Arc<Self>,
+        shaped: &Self,
+        shape: &Shape,
+        user_pk: i64,
+    ) -> Result<Option<Self>, WrongNumber> {
+        let Some(user) = self.user_by_pk(user_pk) else {
+            return Ok(None);
+        };
+        let memberships = &self.records.memberships;
+        let direct = memberships.user_groups.of(user)?;
+        let mut steps = usize::MAX;
+        let groups = match shape.membership {
+            Membership::Direct => Some(direct.to_vec()),
+            Membership::Inherited => {
+                let count = self.group_count();
+                memberships.group_parents.closure(direct, count, &mut steps)?
+            }
+        };
+        let mut shown = Vec::new();
+        for group in groups.into_iter().flatten() {
+            let uuid = self.records.groups.uuids.get(group)?;
+            if shaped.records.group_by_uuid(uuid).is_some() {
+                shown.push(group);
+            }
+        }
+        let visible = Visible::just(self, user, &shown)?;
+        let alone = |_| {
+            let (users, above) = (vec![user], Vec::new());
+            Ok(Related { users, above })
+        };
+        let these = (std::iter::once(user), shown.into_iter());
+        let (mut own, _) = self.with(shape, &visible, these, alone)?;
+        own.part_of = Some(Arc::clone(self));
+        Ok(Some(own))
+    }
+
+    /// These users and groups in a shape, each group with what it is related to.
+    fn with(
+        &self,
+        shape: &Shape,
+        visible: &Visible,
+        (users_shown, groups_shown): (impl Iterator<Item = UserIx>, impl Iterator<Item = GroupIx>),
+        related: impl Fn(GroupIx) -> Result<Related, WrongNumber>,
+    ) -> Result<(Self, Vec<Warning>), WrongNumber> {
         let mut builder = match visible.is_everything() {
             true => Builder::like(self),
             // Further names of attributes tell of those whose attributes they are.
             false => Builder::with_policy(self.policy),
         };
-        let entries = Entries::new(self, &visible)?;
+        let entries = Entries::new(self, visible)?;
         let mut users = Making::new(&shape.users, &mut builder.attributes);
         let mut groups = Making::new(&shape.groups, &mut builder.attributes);
         builder.user_rdn = shape.user_rdn;
-        for user in self.users() {
+        for user in users_shown {
             if visible.shows_user(user)? {
                 let mut carried = self.carried_user(user)?;
                 if users.changes() {
@@ -53,11 +110,11 @@ impl Snapshot {
                 builder.carry_user(&carried);
             }
         }
-        for group in self.groups() {
+        for group in groups_shown {
             if visible.shows_group(group)? {
-                let related = Related::of(self, shape.membership, group)?;
+                let related = related(group)?;
                 let mut carried = self.carried_group(group)?;
-                self.relate(&mut carried, &related, &visible)?;
+                self.relate(&mut carried, &related, visible)?;
                 if groups.changes() {
                     let made = groups.of_group(&entries, group, &carried)?;
                     shape
@@ -71,9 +128,8 @@ impl Snapshot {
             operational: operational(shape, &builder.attributes),
             always: [always(&shape.users), always(&shape.groups)],
         };
-        let (mut snapshot, odd) = builder.finish();
+        let (mut snapshot, mut warnings) = builder.finish();
         snapshot.shown = shown;
-        warnings.extend(odd);
         warnings.extend(users.warnings().chain(groups.warnings()));
         Ok((snapshot, warnings))
     }

@@ -50,6 +50,18 @@ impl Visible {
         Ok(Self { users, groups })
     }
 
+    /// This user and these groups.
+    pub(super) fn just(base: &Snapshot, user: UserIx, groups: &[GroupIx]) -> Result<Self, WrongNumber> {
+        let mut users = Judged::none(base.user_count());
+        users.mark(user)?;
+        let mut all = Judged::none(base.group_count());
+        groups.iter().try_for_each(|group| all.mark(*group))?;
+        Ok(Self {
+            users: Some(Column::from(users.satisfied)),
+            groups: Some(Column::from(all.satisfied)),
+        })
+    }
+
     /// Whether everything is shown.
     pub(super) fn is_everything(&self) -> bool {
         self.users.is_none() && self.groups.is_none()
@@ -75,6 +87,13 @@ struct Judged<N> {
 }
 
 impl<N: Number> Judged<N> {
+    fn none(count: usize) -> Self {
+        Self {
+            satisfied: vec![false; count],
+            number: std::marker::PhantomData,
+        }
+    }
+
     fn mark(&mut self, number: N) -> Result<(), WrongNumber> {
         *self.satisfied.get_mut(number.index()).ok_or(N::WRONG)? = true;
         Ok(())
@@ -87,10 +106,7 @@ fn judge<N: Number>(
     mut mark: impl FnMut(&Condition, &mut Judged<N>) -> Result<bool, WrongNumber>,
 ) -> Result<Column<N, bool>, WrongNumber> {
     let mut any = |conditions: &[Condition], otherwise: bool| {
-        let mut judged = Judged {
-            satisfied: vec![false; count],
-            number: std::marker::PhantomData,
-        };
+        let mut judged = Judged::none(count);
         for condition in conditions {
             if !mark(condition, &mut judged)? && otherwise {
                 judged.satisfied.fill(true);

@@ -3,7 +3,7 @@
 //! Knows the records, their encoded attributes, their memberships, and the indexes over them. What depends on a
 //! provider (DNs, numbers) is computed elsewhere from what is here. Must not know a base DN or a viewer.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use uuid::{NonNilUuid, Uuid};
 
@@ -47,6 +47,8 @@ pub struct Snapshot {
     pub(crate) policy: CustomPolicy,
     pub(crate) records: Records,
     pub(crate) shown: Shown,
+    /// The directory of which it is what one user sees.
+    pub(crate) part_of: Option<Arc<Snapshot>>,
     pub(crate) indexes: Column<AttributeId, AttributeIndex>,
     /// The override bits and flags that any record has.
     pub(crate) all_flags: u32,
@@ -61,6 +63,12 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// The directory of which this is what [one user sees](Self::own_view); it lives no longer than that.
+    #[must_use]
+    pub fn part_of(&self) -> Option<&Arc<Self>> {
+        self.part_of.as_ref()
+    }
+
     /// How many users there are.
     #[must_use]
     pub fn user_count(&self) -> usize {
