@@ -10,6 +10,7 @@ mod cipher;
 mod client;
 mod direct_search;
 mod effective;
+mod entries;
 mod error;
 mod file;
 mod kind;

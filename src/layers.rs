@@ -16,6 +16,8 @@ const MAY_USE: &[(&str, &[&str], &[&str])] = &[
             "akldap_authentik::Proxies",
             "akldap_authentik::Settings",
             "akldap_directory::password_attributes",
+            "akldap_directory::shape",
+            "akldap_directory::style",
             "akldap_ldap::dn",
         ],
     ),

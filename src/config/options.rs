@@ -2,8 +2,8 @@
 //! from it, so they cannot disagree. Holds their order; each is defined in the module that reads it.
 
 use super::{
-    attributes, authentik, bind, direct_search, limits, listen, log, password_change, process, refresh,
-    status, tls, traces,
+    attributes, authentik, bind, direct_search, entries, limits, listen, log, password_change, process,
+    refresh, status, tls, traces,
 };
 
 pub use super::setting::AnySetting;
@@ -80,6 +80,17 @@ pub static OPTIONS: &[&dyn AnySetting] = &[
     &bind::ACCEPT_BARE_NAMES,
     &password_change::PASSWORD_CHANGE,
     &password_change::PASSWORD_AGENT_MIN_LENGTH,
+    &entries::SHOWN_USERS,
+    &entries::HIDDEN_USERS,
+    &entries::SHOWN_GROUPS,
+    &entries::HIDDEN_GROUPS,
+    &entries::HIDDEN_USERS_BIND,
+    &entries::MEMBERSHIP,
+    &entries::VIRTUAL_GROUPS,
+    &entries::USER_RDN,
+    &entries::USERS_OU,
+    &entries::GROUPS_OU,
+    &entries::VIRTUAL_GROUPS_OU,
     &refresh::REFRESH_DELTA_INTERVAL,
     &refresh::SNAPSHOT_FILE,
     &attributes::SERVE_ATTRIBUTES,

@@ -13,6 +13,7 @@
 
 use super::bind::{ACCEPT_BARE_NAMES, STRICT_BIND_DN};
 use super::direct_search::DirectSearchConfig;
+use super::entries::EntriesConfig;
 use super::error::ConfigError;
 use super::password_change::PasswordChangeConfig;
 use super::reader::SettingReader;
@@ -28,6 +29,8 @@ pub struct ProviderConfig {
     pub password_change: PasswordChangeConfig,
     /// How searches are answered in direct search mode.
     pub direct_search: DirectSearchConfig,
+    /// Which entries it shows, and how they are named.
+    pub entries: EntriesConfig,
 }
 
 impl ProviderConfig {
@@ -38,6 +41,7 @@ impl ProviderConfig {
             accept_bare_names: reader.value(&ACCEPT_BARE_NAMES)? && !strict_bind_dn,
             password_change: PasswordChangeConfig::read(reader)?,
             direct_search: DirectSearchConfig::read(reader)?,
+            entries: EntriesConfig::read(reader)?,
         })
     }
 }

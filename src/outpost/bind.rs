@@ -51,7 +51,7 @@ use record::BindRecords;
 use refusal::Refusal;
 use unbind::Unbinder;
 
-use super::access::{Identity, UnneededSession};
+use super::access::{Identity, Login, UnneededSession};
 use super::directory::CurrentDirectory;
 use super::providers::Providers;
 use super::sound::sound;
@@ -164,8 +164,7 @@ impl Binds {
         let uncached = match self.recall(&name, secret, client) {
             None => None,
             Some(Recalled::Login(login)) => {
-                let identity = Identity::new(login, shown_dn());
-                return Begun::Answered(BindAnswer::granted(identity, client));
+                return Begun::Answered(self.identified(login, shown_dn(), client));
             }
             Some(Recalled::Refusal(refusal)) => return refused(refusal, Some(name.provider)),
             Some(Recalled::Nothing(uncached)) => Some(uncached),
@@ -216,7 +215,7 @@ impl Binds {
             None => self.judge.alone(attempt).unless_left(&left).await,
         };
         let answer = match judged {
-            Ok(login) => BindAnswer::granted(Identity::new(login, bind_dn), client),
+            Ok(login) => self.identified(login, bind_dn, client),
             Err(refusal) => BindAnswer::of_refusal(refusal, Some(provider), bind_dn, client),
         };
         answer.after(asked.take())
@@ -225,6 +224,30 @@ impl Binds {
     /// How many binds wait for their turn at authentik, and for how long, and how many have one.
     pub fn turns(&self) -> Turns {
         self.judge.turns()
+    }
+
+    /// Lets somebody in under a name, unless the provider keeps out whom it does not show.
+    fn identified(&self, login: Arc<Login>, bind_dn: String, client: IpAddr) -> BindAnswer {
+        let provider = Arc::clone(login.provider());
+        if !provider.config().entries.hidden_users_bind {
+            let refusal = match self.directory.shows_in(provider.shape(), login.user_pk()) {
+                Some(true) => None,
+                Some(false) => Some(Refusal::new(
+                    ResultCode::InvalidCredentials,
+                    RejectReason::InvalidCredentials,
+                    "this provider does not show this user, and AUTHENTIK_LDAP__HIDDEN_USERS_BIND is off",
+                )),
+                None => Some(Refusal::new(
+                    ResultCode::Unavailable,
+                    RejectReason::Unavailable,
+                    "the directory is being put into the shape of this provider",
+                )),
+            };
+            if let Some(refusal) = refusal {
+                return BindAnswer::of_refusal(refusal, Some(provider), bind_dn, client);
+            }
+        }
+        BindAnswer::granted(Identity::new(login, bind_dn), client)
     }
 
     /// Counts a finished bind, and records it.

@@ -100,6 +100,12 @@ impl CurrentDirectory {
         })
     }
 
+    /// Whether a shape shows a user; `None` until the directory has that shape.
+    pub(super) fn shows_in(&self, shape: Option<&Arc<Shape>>, pk: i64) -> Option<bool> {
+        let snapshot = self.in_shape(shape)?;
+        Some(shape.is_none() || snapshot.user_by_pk(pk).is_some())
+    }
+
     /// Whether searches may go on reading a directory: the current one, or the one before it.
     pub fn is_served(&self, snapshot: &Arc<Snapshot>) -> bool {
         let current = self.served.load();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::config::ProviderConfig;
 use crate::metrics::{ApplicationMetrics, Metrics};
 use akldap_authentik::{LdapProvider, Mode};
+use akldap_directory::shape::location::Location;
 use akldap_directory::subschema::Attributes;
 use akldap_directory::{Shape, Tree};
 use akldap_ldap::dn::DnError;
@@ -20,15 +21,13 @@ pub struct Provider {
 }
 
 impl Provider {
-    /// A provider from authentik's settings and ours, whose entries have this shape or the default one; its base entry has
-    /// `base_attributes` beside its own.
+    /// A provider from authentik's settings and ours; its base entry has `base_attributes` beside its own.
     ///
     /// # Errors
     /// When its base DN is not a distinguished name.
     pub fn new(
         settings: LdapProvider,
         config: Arc<ProviderConfig>,
-        shape: Option<Arc<Shape>>,
         base_attributes: &Attributes,
         metrics: &Metrics,
     ) -> Result<Self, DnError> {
@@ -39,11 +38,24 @@ impl Provider {
         )?
         .in_direct_mode(settings.search_mode == Mode::Direct)
         .with_base_attributes(base_attributes);
+        let entries = &config.entries;
+        let tree = Arc::new(tree.in_style(entries.style.clone(), entries.virtual_groups));
         let metrics = metrics.application(&settings.application_slug);
+        let mut shape = Shape {
+            visible_users: entries.visible_users.clone(),
+            visible_groups: entries.visible_groups.clone(),
+            membership: entries.membership,
+            user_rdn: entries.style.user_rdn,
+            ..Shape::default()
+        };
+        if shape.depends_on_location() {
+            shape.location = Some(Location::of(Arc::clone(&tree)));
+        }
+        let shape = (!shape.is_default()).then(|| Arc::new(shape));
         Ok(Self {
             settings,
             config,
-            tree: Arc::new(tree),
+            tree,
             shape,
             metrics,
         })

@@ -156,7 +156,7 @@ impl Providers {
             let attributes = root_dse.attributes(RootDseReader::Bound {
                 naming_context: &base_dn,
             });
-            match Provider::new(settings, config, None, &attributes, &self.metrics) {
+            match Provider::new(settings, config, &attributes, &self.metrics) {
                 Ok(provider) => {
                     tracing::info!(provider = name, base_dn, "provider loaded");
                     if provider.searches_directly() {

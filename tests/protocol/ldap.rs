@@ -9,5 +9,6 @@ mod odd_rows;
 mod pipelining;
 mod records;
 mod searches;
+mod shapes;
 mod special_entries;
 mod tls;

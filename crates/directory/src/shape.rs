@@ -27,7 +27,7 @@ pub mod visibility;
 use location::Location;
 use visibility::Visibility;
 
-use crate::model::record::UserRdn;
+pub use crate::model::record::UserRdn;
 
 /// The look of a provider's entries. Providers of an equal shape share a snapshot; those of the default one read the
 /// directory as it was loaded.

@@ -363,7 +363,7 @@ mod tests {
         });
         let metrics = Metrics::new(OutpostLabels::new("u", "1", "b"));
         let settings = serde_json::from_value(settings).unwrap();
-        Arc::new(Provider::new(settings, Arc::default(), None, &Attributes::new(), &metrics).unwrap())
+        Arc::new(Provider::new(settings, Arc::default(), &Attributes::new(), &metrics).unwrap())
     }
 
     pub(super) fn logins() -> Arc<Logins> {

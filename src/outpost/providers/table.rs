@@ -191,7 +191,6 @@ impl ProviderTable {
                 Provider::new(
                     serde_json::from_value(json).unwrap(),
                     Arc::clone(config),
-                    None,
                     &Attributes::new(),
                     &metrics,
                 )
