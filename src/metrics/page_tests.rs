@@ -25,6 +25,7 @@ fn eventful() -> Metrics {
     authentik.refreshed(RefreshKind::Full, RefreshOutcome::Done, moment);
     metrics.snapshot_installed(200, 25);
     metrics.snapshot_read(SystemTime::now(), moment);
+    metrics.direct_search(DirectSearchOutcome::Looked);
     metrics.set_certificates(&[("files".to_owned(), 1)]);
     metrics
 }

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::metrics::{OperationPlan, Refusals, RejectReason, SampleInterval, SlowSearch};
+use crate::metrics::{OperationPlan, RefreshKind, Refusals, RejectReason, SampleInterval, SlowSearch};
 
-use super::facts::{LoadFacts, ProviderFacts};
+use super::facts::{LoadFacts, ProviderFacts, RefreshFacts};
 use super::*;
 
 const HOSTILE: &str = "</td></table><script>alert('x')</script><img src=x onerror=\"alert(1)\">&amp;";
@@ -135,6 +135,95 @@ fn refusals_come_with_what_to_do() {
         "class=\"line\"",
     ] {
         assert!(page.contains(text), "{text}: {page}");
+    }
+}
+
+/// `AKLDAP_WRITE_STATUS_PAGE=file.html cargo test --lib status_page` writes the page of a busy server, for a look and for the
+/// picture in the documentation.
+#[test]
+fn a_busy_server_has_a_page_without_gaps() {
+    let busy = busy();
+    let page = render(&busy);
+    if let Some(file) = std::env::var_os("AKLDAP_WRITE_STATUS_PAGE") {
+        std::fs::write(file, &page).unwrap();
+    }
+    assert_eq!(page.matches("<svg ").count(), 6);
+    assert_eq!(page.matches("class=\"line\"").count(), 6, "{page}");
+    for title in [
+        "Refused",
+        "Slow searches",
+        "Providers",
+        "Read from authentik",
+        "Certificates",
+    ] {
+        assert!(page.contains(title), "{title}");
+    }
+}
+
+fn busy() -> StatusFacts {
+    let wave =
+        |number: u32| 1.0 + (f64::from(number) / 9.0).sin() * 0.4 + f64::from(number * 7919 % 13) / 40.0;
+    let interval = |number| SampleInterval {
+        searches: 30.0 * wave(number),
+        binds: 0.8 * wave(number + 20),
+        refused: if number == 90 { 0.4 } else { 0.0 },
+        octets: 9000.0 * wave(number),
+        search_time: Some(Duration::from_micros(if number % 5 == 0 { 250 } else { 100 })),
+        bind_time: Some(Duration::from_millis(if number % 7 == 0 { 250 } else { 100 })),
+    };
+    let refusals = |reason, count, ago| {
+        let last = SystemTime::now();
+        (Refusals { reason, count, last }, Duration::from_secs(ago))
+    };
+    let read = LoadFacts {
+        age: Some(Duration::from_secs(12)),
+        ..LoadFacts::default()
+    };
+    let refresh = |kind, done, milliseconds| RefreshFacts {
+        kind,
+        done,
+        failed: 0,
+        usual: Some(Duration::from_millis(milliseconds)),
+    };
+    StatusFacts {
+        uptime: Duration::from_secs(4 * 86_400),
+        providers: vec![ProviderFacts {
+            name: "LDAP".to_owned(),
+            application: "directory".to_owned(),
+            base_dn: "DC=ldap,DC=example,DC=org".to_owned(),
+            bind_mode: "cached",
+            has_certificate: true,
+        }],
+        certificates: vec![("ldap.example.org".to_owned(), 61)],
+        configuration: read.clone(),
+        directory: read,
+        users: 12_480,
+        groups: 310,
+        octets: 32 << 20,
+        refreshes: vec![
+            refresh(RefreshKind::Configuration, 1152, 100),
+            refresh(RefreshKind::Changes, 11_520, 50),
+            refresh(RefreshKind::Full, 96, 5000),
+        ],
+        cached: 412,
+        cache_part: Some(0.87),
+        connections: 143,
+        intervals: (0..120).map(interval).collect(),
+        refusals: vec![
+            refusals(RejectReason::InvalidCredentials, 1234, 20),
+            refusals(RejectReason::AccessDenied, 7, 190),
+        ],
+        slow: vec![(
+            SlowSearch {
+                at: SystemTime::now(),
+                took: Duration::from_millis(64),
+                plan: OperationPlan::Scan,
+                filter: "(&(objectClass=?)(|(cn=?*)(mail=*?*)))".to_owned(),
+                entries: 310,
+            },
+            Duration::from_secs(720),
+        )],
+        ..working()
     }
 }
 
