@@ -81,6 +81,7 @@ pub struct Metrics {
     log_lines_lost: Family<LogLabels, Counter>,
     direct_searches: Family<DirectSearchLabels, Counter>,
     directory_damage: Counter,
+    template_failures: Counter,
     clients: ClientMetrics,
     refusals: RefusalTable,
     samples: SampleRing,
@@ -111,6 +112,7 @@ impl Metrics {
             log_lines_lost: Family::default(),
             direct_searches: Family::default(),
             directory_damage: Counter::default(),
+            template_failures: Counter::default(),
             clients: ClientMetrics::default(),
             refusals: RefusalTable::default(),
             samples: SampleRing::default(),
@@ -175,6 +177,11 @@ impl Metrics {
             "akldap_log_lines_lost",
             "Log lines lost because whoever reads the log took none",
             self.log_lines_lost.clone(),
+        );
+        registry.register(
+            "akldap_template_failures",
+            "Entries for which the template of an attribute failed, once for each directory that was built",
+            self.template_failures.clone(),
         );
         registry.register(
             "akldap_directory_damage",
@@ -347,6 +354,12 @@ impl Metrics {
     #[must_use]
     pub fn clients(&self) -> &ClientMetrics {
         &self.clients
+    }
+
+    /// Counts entries for which the template of an attribute failed.
+    pub fn templates_failed(&self, entries: usize) {
+        self.template_failures
+            .inc_by(u64::try_from(entries).unwrap_or(u64::MAX));
     }
 
     /// What is counted of binds beside their number.

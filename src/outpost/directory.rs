@@ -155,6 +155,7 @@ impl CurrentDirectory {
     pub(super) fn shape(&self, snapshot: Snapshot) -> Result<Candidate, WrongNumber> {
         let before = self.served.load_full();
         let (served, warnings) = Served::new(Arc::new(snapshot), &self.shapes.load(), before.as_deref())?;
+        self.count_failures(&warnings);
         Ok(Candidate { served, warnings })
     }
 
@@ -172,9 +173,15 @@ impl CurrentDirectory {
         };
         let (served, warnings) = Served::new(Arc::clone(&before.base), &shapes, Some(&before))?;
         self.generations.installed(served.snapshots());
+        self.count_failures(&warnings);
         self.served.store(Some(Arc::new(served)));
         self.generations.look_again();
         Ok(warnings)
+    }
+
+    fn count_failures(&self, warnings: &[Warning]) {
+        self.metrics
+            .templates_failed(warnings.iter().map(Warning::failures).sum());
     }
 
     /// Puts a new directory in place of the old one and draws the consequences for those logged in: for all of them, or

@@ -16,6 +16,8 @@ pub(super) struct Oddities {
     now: BTreeSet<String>,
     /// The attributes whose being withheld was told, once and for all: how many users have them changes all the time.
     withheld: BTreeSet<&'static str>,
+    /// The same of templates that fail, with why.
+    failed: BTreeSet<(String, String)>,
 }
 
 impl Oddities {
@@ -25,6 +27,16 @@ impl Oddities {
 
     /// Adds what was odd in a directory that was put together.
     pub(super) fn add_odd(&mut self, warning: &Warning) {
+        if let Warning::TemplateFailed {
+            attribute, problem, ..
+        } = warning
+        {
+            let failure = (attribute.clone(), problem.clone());
+            if self.failed.len() < MAX_KNOWN && self.failed.insert(failure) {
+                tracing::warn!("{warning}");
+            }
+            return;
+        }
         let Warning::PasswordsWithheld {
             attribute,
             users,
@@ -90,6 +102,21 @@ mod tests {
             });
         }
         assert_eq!(oddities.withheld.len(), 1);
+        assert!(fresh(&oddities).is_empty());
+    }
+
+    #[test]
+    fn a_template_that_fails_is_told_once_whoever_it_is() {
+        let mut oddities = Oddities::default();
+        for count in [3, 4] {
+            oddities.add_odd(&Warning::TemplateFailed {
+                attribute: "uid".to_owned(),
+                whose: akldap_directory::RecordName::User(format!("u{count}")),
+                count,
+                problem: "undefined value".to_owned(),
+            });
+        }
+        assert_eq!(oddities.failed.len(), 1);
         assert!(fresh(&oddities).is_empty());
     }
 

@@ -164,6 +164,17 @@ pub enum Warning {
     More(usize),
 }
 
+impl Warning {
+    /// For how many entries a template failed.
+    #[must_use]
+    pub fn failures(&self) -> usize {
+        match self {
+            Self::TemplateFailed { count, .. } => *count,
+            _ => 0,
+        }
+    }
+}
+
 impl fmt::Display for Warning {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
