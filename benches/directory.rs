@@ -1,4 +1,5 @@
 //! `cargo bench --bench directory [-- USERS…]`: CPU time of building a snapshot and of searching it, without sockets.
+//! `cargo bench --bench directory -- shape [USERS]`: what a shape adds to building and to memory.
 //!
 //! Times are CPU time of this process, so that a busy machine disturbs them little; they still do vary by some percent.
 
@@ -6,6 +7,8 @@
     unreachable_pub,
     reason = "modules of a program; what is public in them is for the program"
 )]
+
+mod shape;
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -25,6 +28,13 @@ const LONG_ENOUGH: Duration = Duration::from_millis(300);
 const PAGE: usize = 1000;
 
 fn main() {
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|argument| argument != "--bench")
+        .collect();
+    if shape::run(&arguments) {
+        return;
+    }
     let sizes: Vec<usize> = std::env::args()
         .filter_map(|argument| argument.parse().ok())
         .collect();
@@ -38,7 +48,9 @@ fn main() {
     );
     let mut snapshots = Vec::new();
     for users in &sizes {
-        snapshots.push(build(*users));
+        let built = build(*users);
+        built.print(*users);
+        snapshots.push(built.snapshot);
     }
     println!();
     let tree = sample::tree();
@@ -93,8 +105,38 @@ fn searches() -> Vec<(&'static str, String, &'static [&'static str])> {
     ]
 }
 
-/// Builds a snapshot from JSON as it is received, a page at a time, and prints what each step took.
-fn build(users: usize) -> Arc<Snapshot> {
+/// A snapshot, and what it took to build it.
+struct Built {
+    snapshot: Arc<Snapshot>,
+    parsing: Duration,
+    adding: Duration,
+    finishing: Duration,
+    resident: u64,
+}
+
+impl Built {
+    fn print(&self, users: usize) {
+        let Self {
+            parsing,
+            adding,
+            finishing,
+            resident,
+            ..
+        } = self;
+        let all = *parsing + *adding + *finishing;
+        println!(
+            "| {users} | {:.2} | {:.2} | {:.2} | **{:.2}** | {:.0} |",
+            parsing.as_secs_f64(),
+            adding.as_secs_f64(),
+            finishing.as_secs_f64(),
+            all.as_secs_f64(),
+            *resident as f64 / 1e6
+        );
+    }
+}
+
+/// Builds a snapshot from JSON as it is received, a page at a time.
+fn build(users: usize) -> Built {
     let before = process::memory(std::process::id(), "VmRSS");
     let (mut parsing, mut adding) = (Duration::ZERO, Duration::ZERO);
     let mut builder = Builder::new();
@@ -136,16 +178,13 @@ fn build(users: usize) -> Arc<Snapshot> {
         warnings.first()
     );
     let resident = process::memory(std::process::id(), "VmRSS").saturating_sub(before);
-    let all = parsing + adding + finishing;
-    println!(
-        "| {users} | {:.2} | {:.2} | {:.2} | **{:.2}** | {:.0} |",
-        parsing.as_secs_f64(),
-        adding.as_secs_f64(),
-        finishing.as_secs_f64(),
-        all.as_secs_f64(),
-        resident as f64 / 1e6
-    );
-    Arc::new(snapshot)
+    Built {
+        snapshot: Arc::new(snapshot),
+        parsing,
+        adding,
+        finishing,
+        resident,
+    }
 }
 
 /// A user's row with what authentik sends besides what we need.
