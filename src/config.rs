@@ -27,6 +27,8 @@ mod password_change;
 mod place;
 mod problems;
 mod process;
+mod profile_name;
+mod profiles;
 mod provider;
 mod providers;
 mod quantity;
@@ -149,7 +151,8 @@ impl Config {
         };
         let mut config = Self::read_with(&mut SettingReader::new(&layered))
             .map_err(|first| problems::all(&layered, first))?;
-        config.providers = config.providers.with_sections(&file, strings)?;
+        let common = ProviderConfig::read(&mut SettingReader::new(&layered), &[file.common.attributes()])?;
+        config.providers = ProviderConfigs::common(common).with_sections(&file, strings)?;
         Ok(config)
     }
 
@@ -160,7 +163,7 @@ impl Config {
         let tls = TlsConfig::read(reader)?;
         let limits = LimitConfig::read(reader)?;
         let bind = BindConfig::read(reader)?;
-        let providers = ProviderConfigs::common(ProviderConfig::read(reader)?);
+        let providers = ProviderConfigs::common(ProviderConfig::read(reader, &[])?);
         let file = reader.value(&process::CONFIG_FILE)?;
         let refresh_delta_interval = reader.value(&refresh::REFRESH_DELTA_INTERVAL)?;
         let snapshot_file = reader.value(&refresh::SNAPSHOT_FILE)?;

@@ -7,7 +7,7 @@ use crate::modules::{Module, Sources, code_of, name_length, sources, used_by};
 
 /// A module, the others of this crate it may use, and what it may use of the crates.
 const MAY_USE: &[(&str, &[&str], &[&str])] = &[
-    // Lists of names and the settings of a client are all that is known there of directories and of authentik, and of LDAP how a
+    // Lists of names, choices of an admin and the settings of a client are all that is known there of directories and of authentik, and of LDAP how a
     // base DN is written.
     (
         "config",

@@ -2,6 +2,7 @@
 //! `[provider."BASE DN"]` or `[provider.SLUG]`. Turns it into texts under the names of variables, each with its place, and
 //! finds everything that is wrong at once. Knows which options there are; must not know what their values are used for.
 
+mod attributes;
 mod section;
 mod text;
 
@@ -14,6 +15,8 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use akldap_directory::shape::Kind;
+
 use super::error::ConfigError;
 use super::nearest::nearest;
 use super::options::{OFFICIAL, OPTIONS};
@@ -22,6 +25,7 @@ use super::process::CONFIG_FILE;
 use super::reader::SettingReader;
 use super::setting::{AnySetting, SettingScope};
 use super::strings::{Layered, Strings};
+pub(super) use attributes::AttributeRules;
 pub(super) use section::{ProviderName, Section};
 
 /// The most octets of a file. A thousand providers with all their options take less; whatever is larger is another file.
@@ -203,6 +207,10 @@ impl FileReading<'_> {
         let mut section = Section::default();
         for (name, value) in table {
             let (key, start) = (name.get_ref().as_ref(), name.span().start);
+            if let Some((_, kind)) = attributes::KINDS.iter().find(|(word, _)| *word == key) {
+                self.attributes(*kind, value, &mut section);
+                continue;
+            }
             let Some(setting) = setting_called(key) else {
                 self.problem(start, unknown(key));
                 continue;
@@ -227,6 +235,30 @@ impl FileReading<'_> {
             }
         }
         section
+    }
+
+    /// The table of a section that speaks of one kind of entry.
+    fn attributes(&mut self, kind: Kind, value: &Spanned<DeValue<'_>>, section: &mut Section) {
+        let DeValue::Table(table) = value.get_ref() else {
+            let problem = "expected a table with attributes = { … }".to_owned();
+            return self.problem(value.span().start, problem);
+        };
+        let mut problems = Vec::new();
+        let rules = attributes::read(
+            kind,
+            table,
+            self.places.text(),
+            &|octets| self.places.at(octets),
+            &mut problems,
+        );
+        let all = section.attributes_mut();
+        match kind {
+            Kind::User => all.users = rules,
+            Kind::Group => all.groups = rules,
+        }
+        for (at, problem) in problems {
+            self.problem(at, problem);
+        }
     }
 
     /// Reads every value as the server would.

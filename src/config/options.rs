@@ -3,7 +3,7 @@
 
 use super::{
     attributes, authentik, bind, direct_search, entries, limits, listen, log, password_change, process,
-    refresh, status, tls, traces,
+    profile_name, refresh, status, tls, traces,
 };
 
 pub use super::setting::AnySetting;
@@ -91,6 +91,7 @@ pub static OPTIONS: &[&dyn AnySetting] = &[
     &entries::USERS_OU,
     &entries::GROUPS_OU,
     &entries::VIRTUAL_GROUPS_OU,
+    &profile_name::PROFILE,
     &refresh::REFRESH_DELTA_INTERVAL,
     &refresh::SNAPSHOT_FILE,
     &attributes::SERVE_ATTRIBUTES,

@@ -39,6 +39,11 @@ impl<'t> FileLines<'t> {
         }
     }
 
+    /// The whole file.
+    pub(super) fn text(&self) -> &'t str {
+        self.text
+    }
+
     /// The place after so many octets.
     pub(super) fn at(&self, octets: usize) -> Place {
         let line = self.lines.partition_point(|start| *start <= octets);

@@ -53,7 +53,10 @@ impl ProviderConfigs {
             self.sections.push(ProviderSection {
                 name: name.clone(),
                 title: format!("{} ({})", section.header().0, section.header().1),
-                config: Arc::new(ProviderConfig::read(&mut SettingReader::new(&layered))?),
+                config: Arc::new(ProviderConfig::read(
+                    &mut SettingReader::new(&layered),
+                    &[file.common.attributes(), section.attributes()],
+                )?),
             });
         }
         Ok(self)

@@ -9,7 +9,7 @@ use url::Url;
 use super::error::{ConfigError, ConfigWarning};
 use super::kind::{Networks, Optional, Proxy};
 use super::setting::{AnySetting, Setting, ValueKind};
-use super::strings::{NotUnicode, Strings, TextOrigin};
+use super::strings::{Layered, NotUnicode, Strings, TextOrigin};
 use super::value::{self, Unreadable};
 
 /// How much of a bad value an error shows.
@@ -42,6 +42,22 @@ impl<'a> SettingReader<'a> {
             #[cfg(test)]
             visited: Vec::new(),
         }
+    }
+
+    /// What is read with further texts below all others.
+    pub(super) fn with_lower<T>(
+        &mut self,
+        lower: &dyn Strings,
+        read: impl FnOnce(&mut SettingReader<'_>) -> Result<T, ConfigError>,
+    ) -> Result<T, ConfigError> {
+        let upper = self.strings;
+        let layered = Layered { upper, lower };
+        let mut reader = SettingReader::new(&layered);
+        let value = read(&mut reader);
+        #[cfg(test)]
+        self.visited.append(&mut reader.visited);
+        self.warnings.append(&mut reader.warnings);
+        value
     }
 
     /// The text of a setting with `file://` and `env://` followed; `None` when unset or empty.

@@ -42,6 +42,8 @@ impl Provider {
         let tree = Arc::new(tree.in_style(entries.style.clone(), entries.virtual_groups));
         let metrics = metrics.application(&settings.application_slug);
         let mut shape = Shape {
+            users: config.users.clone(),
+            groups: config.groups.clone(),
             visible_users: entries.visible_users.clone(),
             visible_groups: entries.visible_groups.clone(),
             membership: entries.membership,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use akldap_ldap::dn::Dn;
 
+use super::attributes::AttributeRules;
 use crate::config::place::Place;
 use crate::config::setting::AnySetting;
 use crate::config::strings::{NotUnicode, Strings, TextOrigin};
@@ -15,6 +16,7 @@ pub(in crate::config) struct Section {
     /// How the section is called, and its place; of a provider.
     header: (String, String),
     entries: BTreeMap<&'static str, SectionText>,
+    attributes: AttributeRules,
 }
 
 struct SectionText {
@@ -42,6 +44,15 @@ impl Section {
             self.entries
                 .insert(setting.variable(), SectionText { key, text, place });
         }
+    }
+
+    /// What it says of attributes.
+    pub(in crate::config) fn attributes(&self) -> &AttributeRules {
+        &self.attributes
+    }
+
+    pub(super) fn attributes_mut(&mut self) -> &mut AttributeRules {
+        &mut self.attributes
     }
 
     /// Where an option stands.
