@@ -1,12 +1,18 @@
 //! What holds, and where each value comes from, as a file that says the same. Knows which options there are; must not know
 //! what their values are used for. Shows no secret.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use akldap_directory::shape::{SYNTAXES, Show};
+
 use super::error::ConfigError;
-use super::file::ConfigFile;
+use super::file::{AttributeRule, AttributeRules, ConfigFile};
 use super::options::{OFFICIAL, OPTIONS};
 use super::process::CONFIG_FILE;
+use super::profile_name::PROFILE;
+use super::profiles;
+use super::reader::SettingReader;
 use super::setting::{AnySetting, SettingScope};
 use super::strings::{Layered, NotUnicode, Strings, TextOrigin};
 
@@ -16,13 +22,14 @@ use super::strings::{Layered, NotUnicode, Strings, TextOrigin};
 /// Everything that is wrong in the configuration file. Other values are shown as they are, sound or not.
 pub fn effective(strings: &dyn Strings) -> Result<String, ConfigError> {
     let Some(file) = ConfigFile::named_by(strings)? else {
-        return Ok(section_for_all(strings));
+        return Ok(section_for_all(strings) + &attributes_for_all(strings, &AttributeRules::default())?);
     };
     let for_all = Layered {
         upper: strings,
         lower: &file.common,
     };
     let mut text = section_for_all(&for_all);
+    text += &attributes_for_all(&for_all, file.common.attributes())?;
     for (_, section) in &file.providers {
         let lower = Layered {
             upper: section,
@@ -39,8 +46,64 @@ pub fn effective(strings: &dyn Strings) -> Result<String, ConfigError> {
                 let _ = writeln!(text, "{}", line(setting, &for_one));
             }
         }
+        let title = header.trim_matches(['[', ']']);
+        text += &attributes(title, &[section.attributes()]);
     }
     Ok(text)
+}
+
+/// What is said of attributes for all: by the profile, and by the section for all.
+fn attributes_for_all(strings: &dyn Strings, common: &AttributeRules) -> Result<String, ConfigError> {
+    let profile = profiles::section(SettingReader::new(strings).value(&PROFILE)?)?;
+    Ok(attributes("common", &[profile.attributes(), common]))
+}
+
+/// What these say of attributes, a later one instead of an earlier one, as the tables of a section.
+fn attributes(title: &str, rules: &[&AttributeRules]) -> String {
+    let mut text = String::new();
+    for (kind, of_users) in [("user", true), ("group", false)] {
+        let all = rules.iter().flat_map(|rules| match of_users {
+            true => &rules.users,
+            false => &rules.groups,
+        });
+        let last: BTreeMap<String, &AttributeRule> =
+            all.map(|rule| (rule.name.to_ascii_lowercase(), rule)).collect();
+        if !last.is_empty() {
+            let _ = writeln!(text, "\n[{title}.{kind}.attributes]");
+        }
+        for rule in last.values() {
+            let _ = writeln!(text, "{} = {} # {}", rule.name, shown(&rule.show), rule.place);
+        }
+    }
+    text
+}
+
+/// What is shown of an attribute, as a value of TOML.
+fn shown(show: &Show) -> String {
+    let made = match show {
+        Show::Nothing => return "false".to_owned(),
+        Show::Always => return "true".to_owned(),
+        Show::Made(made) => made,
+    };
+    let templates: Vec<String> = made
+        .templates
+        .iter()
+        .map(|template| serde_json::Value::from(template.source()).to_string())
+        .collect();
+    let value = match templates.as_slice() {
+        [only] => only.clone(),
+        several => format!("[{}]", several.join(", ")),
+    };
+    let mut syntaxes = SYNTAXES.iter();
+    let syntax = made
+        .syntax
+        .and_then(|syntax| syntaxes.find(|(_, known)| *known == syntax))
+        .map_or_else(String::new, |(name, _)| format!(", syntax = \"{name}\""));
+    match (syntax.as_str(), made.operational) {
+        ("", false) => value,
+        (syntax, false) => format!("{{ value = {value}{syntax} }}"),
+        (syntax, true) => format!("{{ value = {value}{syntax}, operational = true }}"),
+    }
 }
 
 fn settings() -> impl Iterator<Item = &'static dyn AnySetting> {

@@ -25,7 +25,7 @@ use super::process::CONFIG_FILE;
 use super::reader::SettingReader;
 use super::setting::{AnySetting, SettingScope};
 use super::strings::{Layered, Strings};
-pub(super) use attributes::AttributeRules;
+pub(super) use attributes::{AttributeRule, AttributeRules};
 pub(super) use section::{ProviderName, Section};
 
 /// The most octets of a file. A thousand providers with all their options take less; whatever is larger is another file.

@@ -42,4 +42,33 @@ mod tests {
             assert_eq!(says_something, name != "authentik", "{name}");
         }
     }
+
+    #[test]
+    fn the_page_shows_sound_files_and_names_every_profile_variable_and_syntax() {
+        use akldap_directory::shape::{Kind, SYNTAXES};
+        let page = include_str!("../../docs/shape.md");
+        let examples = page
+            .split("```toml\n")
+            .skip(1)
+            .filter_map(|rest| rest.split("```").next());
+        let mut count = 0;
+        for example in examples {
+            let file = ConfigFile::read(PathBuf::from("page"), example.as_bytes(), &StringMap::default());
+            assert!(
+                file.is_ok(),
+                "{example}: {}",
+                file.err().map_or(String::new(), |error| error.to_string())
+            );
+            count += 1;
+        }
+        assert_eq!(count, 3);
+        let names = PROFILE_NAMES
+            .into_iter()
+            .chain(Kind::User.variables().iter().copied())
+            .chain(Kind::Group.variables().iter().copied())
+            .chain(SYNTAXES.iter().map(|(name, _)| *name));
+        for name in names {
+            assert!(page.contains(&format!("`{name}`")), "{name}");
+        }
+    }
 }
