@@ -62,7 +62,7 @@ async fn stage(mode: &str) -> Stage {
 }
 
 fn ldaps(stage: &Stage) -> String {
-    format!("ldaps://localhost:{}", stage.ldaps().port())
+    format!("ldaps://127.0.0.1:{}", stage.ldaps().port())
 }
 
 async fn in_force(stage: &Stage, username: &str, password: &str) -> bool {
@@ -127,7 +127,7 @@ async fn said(tool: &mut Command) -> (i32, String) {
     if output.code == 0 {
         return (0, text);
     }
-    let code = text.rsplit_once('(').and_then(|(_, rest)| rest.split_once(')'));
+    let code = text.split_once('(').and_then(|(_, rest)| rest.split_once(')'));
     let code = code.and_then(|(code, _)| code.parse().ok());
     let words = text.lines().find_map(|line| {
         line.trim()
@@ -337,7 +337,9 @@ async fn sssd_passwd() {
         let mut machine = sssd::start(&ldaps(&stage), &more).await;
         machine.change_service("pam_sss.so").await;
         let change = async |machine: &mut Machine, old: &str, new: &str| {
-            let order = format!("printf '%s\\n' '{old}' '{new}' '{new}' | pamtester demo alice chauthtok");
+            let order = format!(
+                "printf '%s\\n' '{old}' '{new}' '{new}' | setpriv --reuid=65534 --regid=65534 --clear-groups pamtester demo alice chauthtok"
+            );
             machine.run(&order).await
         };
         if mode == "off" {

@@ -31,7 +31,7 @@ public final class Passwd {
             context.modifyAttributes(arguments[3], changes);
             System.out.println("0 ");
         } catch (NamingException exception) {
-            Matcher said = Pattern.compile("error code (\\d+) - (.*)").matcher(exception.getMessage());
+            Matcher said = Pattern.compile("error code (\\d+) - (.*?)\\](;|$)").matcher(exception.getMessage());
             System.out.println(said.find() ? said.group(1) + " " + said.group(2) : "? " + exception);
         }
         context.close();

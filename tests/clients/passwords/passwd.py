@@ -14,7 +14,8 @@ connection.simple_bind_s(bind_dn, bind_password)
 try:
     made = None
     if way == "exop":
-        _, made = connection.passwd_s(dn, old or None, new or None, extract_newpw=not new)
+        _, response = connection.passwd_s(dn, old or None, new or None, extract_newpw=not new)
+        made = None if new else response.genPasswd
     else:
         changes = [(ldap.MOD_DELETE, "userPassword", [old.encode()]), (ldap.MOD_ADD, "userPassword", [new.encode()])]
         connection.modify_s(dn, changes)
