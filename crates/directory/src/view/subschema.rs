@@ -21,7 +21,7 @@ pub const SUBSCHEMA_DN: &str = "cn=subschema";
 
 /// When the definitions of our own schema were last changed, for clients that cache them. To be raised with every change
 /// of them.
-pub const SUBSCHEMA_TIMESTAMP: &str = "20261129090000Z";
+pub const SUBSCHEMA_TIMESTAMP: &str = "20261129230000Z";
 
 /// Content of an entry that is not authentik's: attribute names in the order in which they are served, with values.
 pub type Attributes = Vec<(&'static str, Vec<String>)>;

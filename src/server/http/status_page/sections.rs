@@ -75,11 +75,14 @@ pub(super) fn tiles(html: &mut Html, facts: &StatusFacts) {
     );
     let turns = &facts.turns;
     let waiting = if turns.waiting > 0 { "warn" } else { "" };
-    let oldest = format!(
-        "the first for {}; {} under way",
-        units::span(turns.oldest),
-        turns.running
-    );
+    let oldest = match turns.waiting {
+        0 => format!("{} under way", turns.running),
+        _ => format!(
+            "the first for {}; {} under way",
+            units::span(turns.oldest),
+            turns.running
+        ),
+    };
     tile(html, "Logins waiting", turns.waiting, oldest, waiting);
     let answered = facts
         .cache_part
