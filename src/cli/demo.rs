@@ -138,6 +138,10 @@ async fn simulate(arguments: &DemoArgs) -> std::io::Result<Simulator> {
         provider.certificate = Some(certificate.pk);
     }
     directory.certificates.insert(certificate.pk, certificate);
+    // The level is ours to set, and not the made-up outpost's.
+    for outpost in directory.outposts.values_mut() {
+        outpost.config.remove("log_level");
+    }
     let latency = Duration::from_millis(u64::from(arguments.latency_ms));
     // The simulator never runs out of patience with large pages, so the demo loads a large directory quickly.
     Simulator::start(

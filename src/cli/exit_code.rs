@@ -61,6 +61,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_docs_have_every_code() {
+        let page = include_str!("../../docs/running.md");
+        for (code, meaning) in MEANINGS {
+            assert!(page.contains(&format!("| {code} | {meaning} |\n")), "{code}");
+        }
+    }
+
+    #[test]
     fn each_kind_has_a_code_of_its_own() {
         let mut codes: Vec<u8> = MEANINGS.iter().map(|(code, _)| *code).collect();
         assert!(codes.is_sorted());

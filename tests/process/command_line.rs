@@ -396,6 +396,7 @@ fn the_demo_names_its_own_flags() {
     let environment = [("TMPDIR", directory.path().to_str().unwrap())];
     let (code, _, stderr) = run(&arguments, &environment);
     assert_eq!(code, Some(69), "{stderr}");
+    assert_eq!(stderr.matches("Address already in use").count(), 1, "{stderr}");
     assert!(
         stderr.contains("(--ldaps)") && !stderr.contains("AUTHENTIK_LISTEN"),
         "{stderr}"

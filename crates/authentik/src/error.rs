@@ -454,5 +454,18 @@ mod tests {
         assert!(poison.to_string().contains("status 500") && poison.to_string().contains("abc"));
         assert!(!poison.to_string().contains('\n'));
         assert!(from(302, "text/html", "", true).hint().contains("AUTHENTIK_HOST"));
+        for words in [
+            "Client sent an HTTP request to an HTTPS server.",
+            "<html><head><title>400 The plain HTTP request was sent to HTTPS port</title>",
+            "Reason: You're speaking plain HTTP to an SSL-enabled server port.",
+        ] {
+            assert!(
+                from(400, "text/html", words, true)
+                    .hint()
+                    .contains("write https://"),
+                "{words}"
+            );
+        }
+        assert!(!from(400, json, "{}", true).hint().contains("https://"));
     }
 }

@@ -86,6 +86,12 @@ pub enum TokenFileError {
         /// Why not.
         cause: std::io::Error,
     },
+    /// There is nothing in it.
+    #[error("the token file {path} is empty; the token in use stays")]
+    Empty {
+        /// The file.
+        path: String,
+    },
     /// It holds no token.
     #[error(
         "the token file {path} does not hold a token, which consists of visible ASCII characters without spaces; the \
@@ -141,6 +147,9 @@ impl CurrentToken {
         let text = read(file)
             .await
             .map_err(|cause| TokenFileError::Unreadable { path: path(), cause })?;
+        if text.trim().is_empty() {
+            return Err(TokenFileError::Empty { path: path() });
+        }
         let found = Credentials::new(&text).ok_or_else(|| TokenFileError::Unusable { path: path() })?;
         if found.secret.expose_secret() == self.current.load().secret.expose_secret() {
             return Ok(TokenRenewal::Unchanged);
@@ -187,7 +196,12 @@ mod tests {
         let first = token.current();
         assert_eq!(token.renew().await.unwrap(), TokenRenewal::Unchanged);
         assert!(!token.is_renewed_after(&first).await);
-        for bad in ["", " \n", "two words", "tökén", &"x\n".repeat(40_000)] {
+        for empty in ["", " \n"] {
+            std::fs::write(&file, empty).unwrap();
+            let error = token.renew().await.unwrap_err().to_string();
+            assert!(error.contains("is empty"), "{error}");
+        }
+        for bad in ["two words", "tökén", &"x\n".repeat(40_000)] {
             std::fs::write(&file, bad).unwrap();
             assert!(
                 matches!(token.renew().await, Err(TokenFileError::Unusable { .. })),

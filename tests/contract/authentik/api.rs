@@ -420,6 +420,58 @@ async fn trust_is_decided_by_the_settings() {
     assert!(matches!(Client::new(settings), Err(ApiError::Settings(_))));
 }
 
+/// A server that is said not to speak HTTP: it answers with these octets, or is silent.
+async fn speaks(octets: Option<&'static [u8]>) -> std::net::SocketAddr {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let _ = stream.read(&mut [0; 4096]).await;
+                match octets {
+                    Some(octets) => {
+                        let _ = stream.write_all(octets).await;
+                    }
+                    None => std::future::pending().await,
+                }
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn http_and_https_mixed_up_have_a_hint_each() {
+    // A TLS alert, as a TLS server answers what is no handshake.
+    let https = speaks(Some(&[0x15, 0x03, 0x01, 0, 2, 2, 0x46])).await;
+    let error = client(&format!("http://{https}"), |_| {})
+        .root_config()
+        .await
+        .unwrap_err();
+    assert!(
+        error.hint().contains("write https://"),
+        "{error}: {}",
+        error.hint()
+    );
+    let http = speaks(Some(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")).await;
+    let error = client(&format!("https://{http}"), |_| {})
+        .root_config()
+        .await
+        .unwrap_err();
+    assert!(
+        error.hint().contains("write http://"),
+        "{error}: {}",
+        error.hint()
+    );
+    let silent = speaks(None).await;
+    let error = client(&format!("https://{silent}"), |_| {})
+        .root_config()
+        .await
+        .unwrap_err();
+    assert!(error.hint().contains("keeps silent"), "{error}: {}", error.hint());
+}
+
 #[tokio::test]
 async fn a_token_that_cannot_be_one_is_named_without_being_shown() {
     let settings = Settings::new("http://a/".parse().unwrap(), SecretString::from("geheim\n\u{1}x"));
