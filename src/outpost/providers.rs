@@ -207,7 +207,7 @@ impl Providers {
         };
         tracing::info!(
             provider,
-            "this provider is set to direct search mode: {meaning} (AUTHENTIK_LDAP__DIRECT_SEARCH)"
+            "this provider is set to direct search mode: {meaning}; AUTHENTIK_LDAP__DIRECT_SEARCH (--direct-search) chooses"
         );
     }
 

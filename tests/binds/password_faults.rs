@@ -184,7 +184,9 @@ impl Lane {
         if told && !request.is_late() {
             return wrong("nothing had been sent");
         }
-        if changed.code == 49 {
+        // A flow that begins again after the answer has refused the login, as in every bind.
+        let begins_again = request == Request::OldProof && matches!(fault, Fault::Answer(302, ..));
+        if changed.code == 49 && !begins_again {
             return wrong("no password was wrong");
         }
         if changed.message.contains("Sesame") || changed.message.contains("http") {

@@ -20,7 +20,6 @@ const PAGES: &[&str] = &[
     SETTINGS,
     "docs/running.md",
     "docs/outages.md",
-    "docs/metrics.md",
     "docs/what-differs.md",
 ];
 
@@ -245,18 +244,13 @@ async fn every_path_and_metric_is_served() {
         paths += 1;
     }
     assert!(paths >= 3, "only {paths} paths were found");
-    let served = get("/metrics").await.text().await.expect("text");
-    let mut metrics = 0;
+    // The page of metrics is held against those that are served by a test of its own.
+    let listed = words(&page("docs/metrics.md"));
     for word in words(&text) {
         if word.starts_with("authentik_outpost_") || (word.starts_with("akldap_") && word != "akldap_") {
-            assert!(
-                served.contains(&word),
-                "{word} is not among the metrics:\n{served}"
-            );
-            metrics += 1;
+            assert!(listed.contains(&word), "{word} is not in docs/metrics.md");
         }
     }
-    assert!(metrics >= 10, "only {metrics} metrics were found");
 }
 
 #[client_test]

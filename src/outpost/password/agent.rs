@@ -4,8 +4,9 @@
 
 use crate::outpost::audit::{ByWhat, PasswordChanged};
 use akldap_authentik::ApiError;
+use akldap_ldap::response::ResultCode;
 
-use super::failure::{ChangeFailure, not_carried_out, of_agent};
+use super::failure::{ChangeFailure, not_carried_out, not_judged, of_agent};
 use super::{Change, PasswordChanges};
 
 impl PasswordChanges {
@@ -18,7 +19,8 @@ impl PasswordChanges {
         record.by = ByWhat::Agent;
         if let Some(old) = change.old {
             let attempt = change.attempt(old);
-            self.judge.prove_old(&attempt, &change.target.uid).await?;
+            let proved = self.judge.prove_old(&attempt, &change.target.uid).await;
+            proved.map_err(|refusal| not_judged(refusal, ResultCode::Unavailable))?;
         }
         // What is kept of the old password counts no more from the moment in which it may be another.
         self.cache.void(change.target.pk);

@@ -67,6 +67,14 @@ fn caused(code: ResultCode, text: &'static str, cause: impl Into<String>) -> Cha
     Refusal::caused(code, RejectReason::FlowError, text, cause).into()
 }
 
+/// The old password could not be judged, so nothing was sent: that is not the code of what nobody knows.
+pub(super) fn not_judged(mut refusal: Refusal, lasting: ResultCode) -> ChangeFailure {
+    if refusal.result.code == ResultCode::Other {
+        refusal.result.code = lasting;
+    }
+    refusal.into()
+}
+
 /// The new password has been sent, and nobody knows what came of it.
 pub(super) fn unknown(cause: impl Into<String>) -> ChangeFailure {
     ChangeFailure {

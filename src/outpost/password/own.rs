@@ -7,6 +7,7 @@ use crate::outpost::audit::{ByWhat, PasswordChanged};
 use crate::outpost::bind::proved::ProvedPassword;
 use akldap_authentik::Session;
 use akldap_authentik::flow::{PasswordChangeReport, PasswordChangeRequest};
+use akldap_ldap::response::ResultCode;
 
 use super::failure::{self, ChangeFailure, of_own};
 use super::{Change, PasswordChanges};
@@ -22,7 +23,8 @@ impl PasswordChanges {
         let proved = match change.old {
             Some(old) => {
                 let attempt = change.attempt(old);
-                Some(self.judge.prove_old(&attempt, &change.target.uid).await?)
+                let proved = self.judge.prove_old(&attempt, &change.target.uid).await;
+                Some(proved.map_err(|refusal| failure::not_judged(refusal, ResultCode::UnwillingToPerform))?)
             }
             None => None,
         };
