@@ -4,6 +4,7 @@
 #![allow(unreachable_pub, reason = "modules that share are written as libraries")]
 
 mod changes;
+mod configuration;
 mod continuous;
 mod direct_search;
 mod events;

@@ -3,6 +3,7 @@
 //! Knows when looks began and how they ended; the loop that keeps the directory up to date takes them. Must not know how authentik
 //! is asked, nor what is searched for.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
@@ -35,6 +36,8 @@ struct NewestLooks {
 pub(in crate::outpost) struct DirectLooks {
     wanted: Notify,
     users_wanted: Notify,
+    /// The oldest beginning that does for the search that asked last for a look at users.
+    users_since: Mutex<Option<Instant>>,
     newest: watch::Sender<NewestLooks>,
 }
 
@@ -54,6 +57,7 @@ impl Default for DirectLooks {
         Self {
             wanted: Notify::new(),
             users_wanted: Notify::new(),
+            users_since: Mutex::default(),
             newest: watch::Sender::new(NewestLooks::default()),
         }
     }
@@ -73,6 +77,7 @@ impl DirectLooks {
         };
         let mut newest = self.newest.subscribe();
         let took = newest.borrow().took;
+        *self.users_since.lock().unwrap_or_else(PoisonError::into_inner) = Some(since);
         self.users_wanted.notify_one();
         if took > patience {
             return LookAwaited::Late;
@@ -100,11 +105,23 @@ impl DirectLooks {
 
     /// Waits until somebody wants a look.
     pub(super) async fn wanted(&self) -> Extent {
-        tokio::select! {
-            biased;
-            () = self.wanted.notified() => Extent::Everything,
-            () = self.users_wanted.notified() => Extent::Users,
+        loop {
+            tokio::select! {
+                biased;
+                () = self.wanted.notified() => return Extent::Everything,
+                // Whoever asked during a look may have been served by it.
+                () = self.users_wanted.notified() => if self.lacks_users() {
+                    return Extent::Users;
+                },
+            }
         }
+    }
+
+    /// Whether no look at users has done for the search that asked last.
+    fn lacks_users(&self) -> bool {
+        let since = *self.users_since.lock().unwrap_or_else(PoisonError::into_inner);
+        let newest = *self.newest.borrow();
+        newest.users.max(newest.failed) < since
     }
 
     /// What is served shows what a look showed that began then.
@@ -158,6 +175,9 @@ mod tests {
             look(&looks, 1, Duration::from_secs(1))
         );
         assert!(came.iter().all(|came| *came == LookAwaited::Looked));
+        // Those who asked while it was under way have left no wish for another.
+        let again = timeout(Duration::from_millis(1), looks.wanted()).await;
+        assert!(again.is_err());
         assert!(looks.is_recent(AGE) && !looks.is_recent(Duration::from_millis(900)));
         tokio::time::sleep(AGE).await;
         assert!(!looks.is_recent(AGE));
