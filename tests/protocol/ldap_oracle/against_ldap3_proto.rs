@@ -104,9 +104,12 @@ fn agrees_on_modify(ours: &Update, theirs: &LdapModifyRequest) -> bool {
             ModifyKind::Replace => LdapModifyType::Replace,
             ModifyKind::Increment => LdapModifyType::Increment,
         };
-        kind == theirs.operation
-            && ours.attribute == theirs.modification.atype
-            && ours.values.iter().eq(&theirs.modification.vals)
+        // A SET (RFC 4511 section 4.1.7), which rasn writes in an order of its own.
+        let mut values = ours.values.clone();
+        let mut wanted: Vec<&[u8]> = theirs.modification.vals.iter().map(Vec::as_slice).collect();
+        values.sort_unstable();
+        wanted.sort_unstable();
+        kind == theirs.operation && ours.attribute == theirs.modification.atype && values == wanted
     };
     ours.entry == theirs.dn
         && ours.changes.len() == theirs.changes.len()
