@@ -541,6 +541,14 @@ fn search(
             }
         }
     });
+    // Where it may have stood on several logins, or the permission has changed since, less may be shown than everything.
+    let whole = full
+        && candidates.iter().all(|login| {
+            let granted = &world.granted[*login];
+            let mut passed = granted.passed.iter().filter(|(_, passed, _)| *passed == provider);
+            let permission = &world.people[granted.person].permission[provider];
+            passed.all(|(.., search)| *search) && !permission.changed_since(granted.at)
+        });
     let own: BTreeSet<usize> = candidates
         .iter()
         .map(|login| world.granted[*login].person)
@@ -552,7 +560,7 @@ fn search(
         }
         if !entry.dn.contains(",ou=users,") {
             if entry.dn.contains(",ou=groups,")
-                && let Some(fault) = group(world, entry, (!full).then_some(&own), sent, at)
+                && let Some(fault) = group(world, entry, (!full).then_some(&own), whole, sent, at)
             {
                 return Some(fault);
             }
@@ -591,7 +599,7 @@ fn search(
             return Some(format!("{} is there twice", entry.dn));
         }
     }
-    if code != SUCCESS || !full {
+    if code != SUCCESS || !whole {
         return None;
     }
     missing(world, &seen, what, sent, at)
@@ -625,6 +633,7 @@ fn group(
     world: &World,
     entry: &Found,
     own: Option<&BTreeSet<usize>>,
+    whole: bool,
     sent: Time,
     at: Time,
 ) -> Option<String> {
@@ -650,7 +659,7 @@ fn group(
             return Some(format!("{name} is shown in {}", entry.dn));
         }
     }
-    if own.is_some() {
+    if !whole {
         return None;
     }
     for (person, is) in members {
