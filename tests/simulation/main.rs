@@ -13,6 +13,7 @@ mod law;
 mod plan;
 mod run;
 mod shrink;
+mod sweep;
 mod time;
 mod world;
 
