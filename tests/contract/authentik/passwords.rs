@@ -287,7 +287,7 @@ async fn prompts_of_other_shapes_are_answered_by_the_kind_of_their_fields() {
 }
 
 #[tokio::test]
-async fn setting_anothers_password_is_told_as_authentik_says() {
+async fn setting_the_password_of_another_is_told_as_authentik_says() {
     for (answer, wanted) in [
         ("w06-agent/01-set-password-61", SetPassword::Done),
         (
