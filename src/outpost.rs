@@ -255,6 +255,11 @@ impl Outpost {
         !self.providers().is_empty() && self.parts.directory.is_loaded()
     }
 
+    /// Whether clients may be sent here: searches can be answered, and each port has the certificate that it is to have.
+    pub fn is_ready(&self) -> bool {
+        self.can_search() && self.status().configuration().read.is_some()
+    }
+
     /// Whether binds can be judged: a provider is there, and authentik has answered this process and can be reached.
     pub fn can_bind(&self) -> bool {
         !self.providers().is_empty()

@@ -174,7 +174,7 @@ fn add_nextcloud_group(directory: &mut Directory) {
 }
 
 async fn ready(server: &Server) {
-    while !server.outpost().can_search() {
+    while !server.outpost().is_ready() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

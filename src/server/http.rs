@@ -183,7 +183,7 @@ fn asks_for_binds(query: &str) -> Result<bool, String> {
 async fn ready(State(outpost): State<Arc<Outpost>>, RawQuery(query): RawQuery) -> Response {
     let (now, searches, binds) = (Instant::now(), outpost.can_search(), outpost.can_bind());
     let ready = match asks_for_binds(query.as_deref().unwrap_or_default()) {
-        Ok(for_binds) => searches && (binds || !for_binds),
+        Ok(for_binds) => outpost.is_ready() && (binds || !for_binds),
         Err(unknown) => {
             let text = format!(
                 "for={unknown:?} is not known: ask for /ready, for /ready?for=searches, which is the same, or for /ready?for=binds\n"

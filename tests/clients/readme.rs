@@ -128,6 +128,7 @@ fn every_variable_and_option_exists() {
         for word in words(line).iter().filter(|word| word.starts_with("--")) {
             let own = [
                 "--help",
+                "--ready",
                 "--users",
                 "--groups",
                 "--latency-ms",

@@ -72,7 +72,7 @@ impl Stage {
     }
 
     pub async fn ready(&self) {
-        eventually("the server is ready", || self.server.outpost().can_search()).await;
+        eventually("the server is ready", || self.server.outpost().is_ready()).await;
     }
 
     /// Waits until a server that has just started asks for nothing more of its own accord: the events are followed, what

@@ -18,7 +18,11 @@ pub async fn used() -> Stage {
     .await;
     let mut service = stage.bound("ldapservice").await;
     assert_eq!(
-        service.subtree(BASE, "(cn=alice)", &["cn"]).await.entries.len(),
+        service
+            .subtree(BASE, "(mail=alice@example.com)", &["cn"])
+            .await
+            .entries
+            .len(),
         1
     );
     service.subtree(BASE, "(mail=*lic*)", &["cn"]).await;
