@@ -80,12 +80,29 @@ pub struct Metrics {
     certificates: Family<CertificateLabels, Gauge>,
     log_lines_lost: Family<LogLabels, Counter>,
     direct_searches: Family<DirectSearchLabels, Counter>,
-    directory_damage: Counter,
+    directory_damage: DirectoryDamage,
     template_failures: Counter,
     clients: ClientMetrics,
     refusals: RefusalTable,
     samples: SampleRing,
     slow_searches: SlowSearches,
+}
+
+/// How often the directory in memory was found damaged. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct DirectoryDamage(Counter);
+
+impl DirectoryDamage {
+    /// Counts that it was once more.
+    pub fn met(&self) {
+        self.0.inc();
+    }
+
+    /// How often so far.
+    #[must_use]
+    pub fn times(&self) -> u64 {
+        self.0.get()
+    }
 }
 
 impl Metrics {
@@ -111,7 +128,7 @@ impl Metrics {
             certificates: Family::default(),
             log_lines_lost: Family::default(),
             direct_searches: Family::default(),
-            directory_damage: Counter::default(),
+            directory_damage: DirectoryDamage::default(),
             template_failures: Counter::default(),
             clients: ClientMetrics::default(),
             refusals: RefusalTable::default(),
@@ -185,8 +202,8 @@ impl Metrics {
         );
         registry.register(
             "akldap_directory_damage",
-            "Times the directory in memory was found damaged outside searches, and what was asked counted as not there",
-            self.directory_damage.clone(),
+            "Times the directory in memory was found damaged: what was asked was refused, or counted as not there",
+            self.directory_damage.0.clone(),
         );
         registry.register_collector(Box::new(Arc::clone(&self.operations)));
         registry.register_collector(Box::new(Arc::clone(&self.snapshot)));
@@ -403,9 +420,10 @@ impl Metrics {
         }
     }
 
-    /// Records how often the directory in memory was found damaged so far.
-    pub fn set_directory_damage(&self, met: u64) {
-        self.directory_damage.inner().store(met, Ordering::Relaxed);
+    /// The handle that counts how often the directory in memory was found damaged.
+    #[must_use]
+    pub fn directory_damage(&self) -> DirectoryDamage {
+        self.directory_damage.clone()
     }
 
     /// All metrics as OpenMetrics text, to be served as [`exposition::OPENMETRICS`].

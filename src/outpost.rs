@@ -27,7 +27,7 @@ mod refresh;
 mod release;
 pub mod server_entries;
 mod snapshot_file;
-pub mod sound;
+mod sound;
 pub mod status;
 mod version;
 
@@ -227,7 +227,12 @@ impl Outpost {
         let bound_to = identity.provider();
         let current = self.providers().by_pk(bound_to.pk());
         let provider = current.as_ref().unwrap_or(bound_to);
-        identity.entry_dn(self.snapshot().as_deref(), provider)
+        let shown = identity.entry_dn(self.snapshot().as_deref(), provider);
+        self.parts
+            .directory
+            .sound(shown)
+            .flatten()
+            .map_or(Cow::Borrowed(identity.dn()), Cow::Owned)
     }
 
     /// The certificates of the moment.

@@ -54,7 +54,6 @@ use unbind::Unbinder;
 use super::access::{Identity, Login, UnneededSession};
 use super::directory::CurrentDirectory;
 use super::providers::Providers;
-use super::sound::sound;
 use super::status::Status;
 
 /// How often expired cached binds are let go of.
@@ -199,7 +198,10 @@ impl Binds {
         } = pending;
         let provider = Arc::clone(&name.provider);
         let client = origin.client;
-        let Some(name) = sound(name.spelled_by(self.directory.snapshot().as_deref())) else {
+        let Some(name) = self
+            .directory
+            .sound(name.spelled_by(self.directory.snapshot().as_deref()))
+        else {
             return BindAnswer::of_refusal(internal_error(), Some(provider), bind_dn, client);
         };
         let asked = RequestIds::default();
@@ -306,7 +308,7 @@ impl Binds {
             }
             let code = match error {
                 BindNameError::Damaged(wrong) => {
-                    sound::<()>(Err(wrong));
+                    self.directory.sound::<()>(Err(wrong));
                     return internal_error();
                 }
                 BindNameError::NotUtf8 => ResultCode::InvalidCredentials,

@@ -17,7 +17,7 @@ use std::time::SystemTime;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::watch;
 
-use crate::metrics::Metrics;
+use crate::metrics::{DirectoryDamage, Metrics};
 use crate::outpost::sound::sound;
 use akldap_directory::{Shape, Snapshot, Warning, WrongNumber};
 
@@ -47,6 +47,7 @@ pub struct CurrentDirectory {
     changes: RecentChanges,
     logins: Arc<Logins>,
     cached_binds: Arc<BindCache>,
+    damage: DirectoryDamage,
     metrics: Arc<Metrics>,
     status: Arc<Status>,
 }
@@ -68,6 +69,7 @@ impl CurrentDirectory {
             changes: RecentChanges::default(),
             logins,
             cached_binds,
+            damage: metrics.directory_damage(),
             metrics,
             status,
         }
@@ -85,6 +87,11 @@ impl CurrentDirectory {
         served.as_ref()?.in_shape(shape).cloned()
     }
 
+    /// What was found in a directory. Where a number points nowhere it counts as not there; that is logged and counted.
+    pub(super) fn sound<T>(&self, found: Result<T, WrongNumber>) -> Option<T> {
+        sound(found, &self.damage)
+    }
+
     /// Whether there is one.
     pub fn is_loaded(&self) -> bool {
         self.served.load().is_some()
@@ -95,7 +102,7 @@ impl CurrentDirectory {
         self.snapshot().is_some_and(|snapshot| {
             snapshot
                 .user_by_pk(pk)
-                .and_then(|user| sound(snapshot.user(user)))
+                .and_then(|user| self.sound(snapshot.user(user)))
                 .is_some_and(|user| user.is_active)
         })
     }
@@ -195,7 +202,7 @@ impl CurrentDirectory {
         let before = self.served.swap(Some(Arc::new(next.served)));
         self.changes.note(self.generation() + 1, || {
             let before = before.as_deref()?;
-            sound(snapshot.login_changes(&before.base))
+            self.sound(snapshot.login_changes(&before.base))
         });
         self.generations
             .replaced(before.iter().flat_map(|before| before.snapshots()));
@@ -215,7 +222,7 @@ impl CurrentDirectory {
             login.verdict(
                 snapshot
                     .user_by_pk(login.user_pk())
-                    .and_then(|user| sound(snapshot.user(user))),
+                    .and_then(|user| self.sound(snapshot.user(user))),
             )
         });
         let voided = self.cached_binds.retain_unchanged(snapshot, concerns);

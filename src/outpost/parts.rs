@@ -86,7 +86,11 @@ impl Parts {
         let certificates = CertificateTable::new(config.tls.files.as_ref())?;
         let release = KnownRelease::new(client.clone(), config.bind.mfa_second_try);
         let logins = Arc::new(Logins::new(unneeded, outside.time_of_day));
-        let cache = Arc::new(BindCache::new(&config.bind, metrics.binds().clone()));
+        let cache = Arc::new(BindCache::new(
+            &config.bind,
+            metrics.binds().clone(),
+            metrics.directory_damage(),
+        ));
         let providers = Providers::new(
             config.providers.clone(),
             capabilities,

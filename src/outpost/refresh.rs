@@ -43,7 +43,7 @@ use counted::CountedSource;
 use direct::{DirectLooks, Extent};
 use failure::FailedRefresh;
 use flows::FlowPlanning;
-use load::{Coverage, LoadOptions, Loader};
+use load::{Coverage, LoadError, LoadOptions, Loader};
 use requests::RefreshRequests;
 use schedule::{BACKOFF, Schedule};
 use user_fetch::UserFetch;
@@ -172,6 +172,9 @@ impl DirectoryRefresh {
                     failure.tell(&self.outage);
                     self.direct.failed(began);
                     self.status.directory_failed(error.to_string());
+                    if matches!(error, LoadError::Damaged(_)) {
+                        self.metrics.directory_damage().met();
+                    }
                     if last_good.elapsed() >= LONG_OUTAGE {
                         coverage = Coverage::Full;
                     }

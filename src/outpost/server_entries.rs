@@ -12,7 +12,6 @@ use super::access::Identity;
 use super::capabilities::Capabilities;
 use super::directory::CurrentDirectory;
 use super::providers::Providers;
-use crate::outpost::sound::sound;
 
 /// When the schema changed with the attributes that admins give, as its readers see it. A server that starts cannot know
 /// since when it is as it is: attributes beyond our own schema count as new.
@@ -129,7 +128,7 @@ impl ServerEntries {
         let Some(snapshot) = identity.and_then(|_| self.directory.in_shape(shape.as_ref())) else {
             return Some(subschema::attributes(&Beyond::default(), None));
         };
-        let beyond = sound(snapshot.beyond_schema())?;
+        let beyond = self.directory.sound(snapshot.beyond_schema())?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
         let changed = self

@@ -28,7 +28,6 @@ use crate::logging;
 use crate::metrics::{SAMPLE_INTERVAL, exposition};
 use crate::outpost::Outpost;
 use crate::outpost::outage::Details;
-use crate::outpost::sound;
 use crate::outpost::status::{Load, RowsRead};
 
 use health_socket::HealthSocket;
@@ -150,7 +149,6 @@ fn router(outpost: Arc<Outpost>, page: Option<Arc<StatusPage>>) -> Router {
 async fn show_metrics(State(outpost): State<Arc<Outpost>>, headers: HeaderMap) -> Response {
     let lost = logging::lost();
     outpost.metrics().set_log_lines_lost(lost.audit, lost.other);
-    outpost.metrics().set_directory_damage(sound::damage_met());
     outpost.measure();
     let mut accepted = headers.get_all(header::ACCEPT).iter();
     let openmetrics = accepted.any(|accept| accept.to_str().is_ok_and(exposition::wants_openmetrics));

@@ -30,14 +30,16 @@
 //! }
 //!
 //! impl Known for Names {
+//!     type Error = std::convert::Infallible;
+//!
 //!     fn pks(&self) -> Vec<i64> {
 //!         self.0.keys().copied().collect()
 //!     }
 //!     fn has(&self, pk: i64) -> bool {
 //!         self.0.contains_key(&pk)
 //!     }
-//!     fn namesakes(&self, user: &User) -> Vec<i64> {
-//!         Rows::namesakes(self, &HashMap::from([(user.username.as_str(), user.pk)]))
+//!     fn namesakes(&self, user: &User) -> Result<Vec<i64>, Self::Error> {
+//!         Ok(Rows::namesakes(self, &HashMap::from([(user.username.as_str(), user.pk)])))
 //!     }
 //!     fn is_as_read(&self) -> bool {
 //!         true
@@ -84,7 +86,7 @@ mod whole;
 mod zone;
 
 pub use changes::{Changes, KnownUsers, LookTimes, Oddity, UserRows};
-pub use error::{ReadError, ScanError};
+pub use error::{ChangesError, ReadError, ScanError};
 pub use groups::GroupRows;
 pub use look::sort_by_date;
 pub use options::{PageRequest, ScanOptions};

@@ -1,11 +1,9 @@
 //! Who a connection is. Must not know how it became so.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::outpost::provider::Provider;
-use crate::outpost::sound::sound;
-use akldap_directory::{Snapshot, Viewer};
+use akldap_directory::{Snapshot, Viewer, WrongNumber};
 
 use super::ending::Ending;
 use super::login::Login;
@@ -28,16 +26,18 @@ impl Identity {
         &self.dn
     }
 
-    /// The DN of the user's entry, as this directory shows it to their provider; the name the client bound with if it
-    /// does not know the user.
-    pub fn entry_dn(&self, directory: Option<&Snapshot>, provider: &Provider) -> Cow<'_, str> {
-        directory
-            .and_then(|directory| {
-                let user = directory.user_by_pk(self.user_pk())?;
-                let user = sound(directory.user(user))?;
-                Some(provider.tree().user_dn(user.username).into())
-            })
-            .unwrap_or(Cow::Borrowed(&self.dn))
+    /// The DN of the user's entry, as this directory shows it to their provider; `None` if it does not know the user.
+    ///
+    /// # Errors
+    /// When a number in the directory points nowhere.
+    pub fn entry_dn(
+        &self,
+        directory: Option<&Snapshot>,
+        provider: &Provider,
+    ) -> Result<Option<String>, WrongNumber> {
+        let user = directory.and_then(|directory| Some((directory, directory.user_by_pk(self.user_pk())?)));
+        let user = user.map(|(directory, user)| directory.user(user)).transpose()?;
+        Ok(user.map(|user| provider.tree().user_dn(user.username)))
     }
 
     /// The user's key in authentik.

@@ -15,7 +15,7 @@ use moka::sync::Cache;
 
 use crate::clock;
 use crate::config::BindConfig;
-use crate::metrics::{BindMetrics, CacheEviction};
+use crate::metrics::{BindMetrics, CacheEviction, DirectoryDamage};
 use crate::outpost::access::Login;
 use crate::outpost::provider::Provider;
 use crate::outpost::sound::sound;
@@ -87,25 +87,25 @@ impl Grounds {
     }
 
     /// Whether a directory shows the same. A date that is not known is not an unchanged one.
-    fn hold(&self, user_pk: i64, snapshot: &Snapshot) -> bool {
+    fn hold(&self, user_pk: i64, snapshot: &Snapshot) -> Result<bool, WrongNumber> {
         let Some(user) = snapshot.user_by_pk(user_pk) else {
-            return false;
+            return Ok(false);
         };
-        let date = sound(snapshot.user(user)).and_then(|user| user.password_change_date);
-        let is_called = self
-            .field
-            .as_ref()
-            .is_none_or(|field| sound(snapshot.is_called(user, field, &self.name)) == Some(true));
-        date.is_some() && date == self.password_change && is_called && self.name_is_theirs(user_pk, snapshot)
+        let date = snapshot.user(user)?.password_change_date;
+        let is_called = match &self.field {
+            Some(field) => snapshot.is_called(user, field, &self.name)?,
+            None => true,
+        };
+        let same = date.is_some() && date == self.password_change && is_called;
+        Ok(same && self.name_is_theirs(user_pk, snapshot)?)
     }
 
     /// Whether nobody has come by the name since, as far as can be told.
-    fn name_is_theirs(&self, user_pk: i64, snapshot: &Snapshot) -> bool {
-        sound(snapshot.users_called(&self.name, self.field.as_ref())).is_some_and(|called| {
-            called
-                .iter()
-                .all(|pk| *pk == user_pk || self.namesakes.contains(pk))
-        })
+    fn name_is_theirs(&self, user_pk: i64, snapshot: &Snapshot) -> Result<bool, WrongNumber> {
+        let called = snapshot.users_called(&self.name, self.field.as_ref())?;
+        Ok(called
+            .iter()
+            .all(|pk| *pk == user_pk || self.namesakes.contains(pk)))
     }
 }
 
@@ -161,10 +161,16 @@ pub(in crate::outpost) struct BindCache {
     inserted: AtomicU64,
     negative_window: Option<Duration>,
     refusals: Cache<BindKey, (Instant, Refusal)>,
+    damage: DirectoryDamage,
 }
 
 impl BindCache {
-    pub(in crate::outpost) fn new(config: &BindConfig, metrics: BindMetrics) -> Self {
+    /// Counts in `damage` when a directory is found damaged.
+    pub(in crate::outpost) fn new(
+        config: &BindConfig,
+        metrics: BindMetrics,
+        damage: DirectoryDamage,
+    ) -> Self {
         let mut secret = [0; 32];
         // Without random numbers the process does not get this far: the outpost's own key comes first.
         let _ = aws_lc_rs::rand::fill(&mut secret);
@@ -198,6 +204,7 @@ impl BindCache {
             inserted: AtomicU64::new(0),
             negative_window: config.negative_window,
             refusals: Cache::new(MAX_REFUSALS),
+            damage,
         }
     }
 
@@ -367,10 +374,11 @@ impl BindCache {
     ) -> usize {
         self.retain(|entry, login| {
             let pk = login.user_pk();
-            match concerned(pk) {
+            let stands = match concerned(pk) {
                 true => entry.grounds.hold(pk, snapshot),
                 false => entry.grounds.name_is_theirs(pk, snapshot),
-            }
+            };
+            sound(stands, &self.damage) == Some(true)
         })
     }
 
@@ -503,7 +511,7 @@ mod tests {
             negative_window,
             ..Config::read(&map).unwrap().bind
         };
-        BindCache::new(&config, BindMetrics::default())
+        BindCache::new(&config, BindMetrics::default(), DirectoryDamage::default())
     }
 
     #[test]
@@ -553,8 +561,11 @@ mod tests {
             ("e-17", (1, "alice", alice.2, r#"{"upn":"al@corp"}"#, DATE)),
         ] {
             let grounds = Grounds::new(name, 1, Some(&before)).unwrap();
-            assert!(grounds.hold(1, &before), "{name}");
-            assert!(!grounds.hold(1, &people(&[without])), "{name}: nobody has it");
+            assert!(grounds.hold(1, &before).unwrap(), "{name}");
+            assert!(
+                !grounds.hold(1, &people(&[without])).unwrap(),
+                "{name}: nobody has it"
+            );
         }
     }
 
@@ -562,11 +573,15 @@ mod tests {
     fn a_name_that_is_none_of_the_fields_ends_with_the_password_only() {
         let alice = |email, date| people(&[(1, "alice", email, "{}", date)]);
         let grounds = Grounds::new("badge 4711", 1, Some(&alice("alice@x", DATE))).unwrap();
-        assert!(grounds.hold(1, &alice("new@x", DATE)));
-        assert!(!grounds.hold(1, &alice("alice@x", DATE + 1_000_000)));
-        assert!(!grounds.hold(1, &people(&[])));
+        assert!(grounds.hold(1, &alice("new@x", DATE)).unwrap());
+        assert!(!grounds.hold(1, &alice("alice@x", DATE + 1_000_000)).unwrap());
+        assert!(!grounds.hold(1, &people(&[])).unwrap());
         let heir = (2, "badge 4711", "", "{}", DATE);
-        assert!(!grounds.hold(1, &people(&[(1, "alice", "", "{}", DATE), heir])));
+        assert!(
+            !grounds
+                .hold(1, &people(&[(1, "alice", "", "{}", DATE), heir]))
+                .unwrap()
+        );
     }
 
     fn refusal(repeatable: bool) -> Refusal {

@@ -15,7 +15,6 @@ use crate::metrics::{CacheLookup, Metrics};
 use crate::outpost::access::Login;
 use crate::outpost::directory::CurrentDirectory;
 use crate::outpost::outage::Outage;
-use crate::outpost::sound::sound;
 use akldap_authentik::Client;
 use akldap_directory::WrongNumber;
 use akldap_ldap::response::ResultCode;
@@ -175,7 +174,7 @@ impl CachedMode {
             let _watched = directory.watch_changes();
             let (generation, username) = (directory.generation(), &attempt.username);
             let voids = self.cache.voids();
-            let Some(shown) = sound(self.shown_active(username)) else {
+            let Some(shown) = self.directory.sound(self.shown_active(username)) else {
                 return self.refuse_unless(stands, key, internal_error());
             };
             match self.judge.log_in(admitted).await {
@@ -184,7 +183,7 @@ impl CachedMode {
                     let snapshot = directory.snapshot();
                     let grounds = Grounds::new(username, login.user_pk(), snapshot.as_deref());
                     // Whether the name was somebody else's before cannot be told.
-                    let Some(grounds) = sound(grounds) else {
+                    let Some(grounds) = self.directory.sound(grounds) else {
                         return self.refuse_unless(stands, key, internal_error());
                     };
                     drop(snapshot);

@@ -16,7 +16,6 @@ use crate::outpost::provider::Provider;
 use crate::outpost::providers::Providers;
 use crate::outpost::refresh::user_fetch::UserFetch;
 use crate::outpost::release::KnownRelease;
-use crate::outpost::sound::sound;
 use crate::traces;
 use akldap_authentik::flow::{Executor, FlowOutcome, LoginRequest};
 use akldap_authentik::{self as authentik, Client};
@@ -132,7 +131,9 @@ impl Judge {
     }
 
     fn person(&self, username: &str) -> Result<Person, Refusal> {
-        sound(Person::new(self.directory.snapshot().as_deref(), username)).ok_or_else(internal_error)
+        self.directory
+            .sound(Person::new(self.directory.snapshot().as_deref(), username))
+            .ok_or_else(internal_error)
     }
 
     /// Asks authentik, and keeps what it calls our requests where that is of use.
@@ -187,7 +188,7 @@ impl Judge {
         self.users.of_login(login.user_pk(), &attempt.username).await;
         if let Some(snapshot) = self.directory.snapshot()
             && let Some(user) = snapshot.user_by_pk(login.user_pk())
-            && let Some(user) = sound(snapshot.user(user))
+            && let Some(user) = self.directory.sound(snapshot.user(user))
         {
             login.recognise(user.uuid);
         }
@@ -238,8 +239,11 @@ impl Judge {
 
     async fn user_pk(&self, session: &authentik::Session, client: IpAddr) -> Result<i64, Refusal> {
         if let Some(snapshot) = self.directory.snapshot()
-            && let Some(user) = sound(snapshot.user_by_uid(session.uid())).flatten()
-            && let Some(user) = sound(snapshot.user(user))
+            && let Some(user) = self
+                .directory
+                .sound(snapshot.user_by_uid(session.uid()))
+                .flatten()
+            && let Some(user) = self.directory.sound(snapshot.user(user))
         {
             return Ok(user.pk);
         }

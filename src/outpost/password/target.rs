@@ -8,7 +8,6 @@ use std::sync::Arc;
 use crate::outpost::access::Identity;
 use crate::outpost::directory::CurrentDirectory;
 use crate::outpost::provider::Provider;
-use crate::outpost::sound::sound;
 use akldap_directory::{Snapshot, WrongNumber};
 use akldap_ldap::dn::Name;
 
@@ -43,13 +42,14 @@ pub(super) fn resolve(
 ) -> Result<ChangeTarget, ChangeFailure> {
     let snapshot = directory.snapshot().ok_or_else(failure::not_loaded)?;
     let own = identity.user_pk();
+    let known = |named| directory.sound(named).ok_or_else(failure::damaged);
     let named = match whose {
         WhosePassword::Bound => Some(own),
-        WhosePassword::Entry(name) => entry(name, identity, provider, &snapshot)?,
+        WhosePassword::Entry(name) => known(entry(name, identity, provider, &snapshot))?,
         WhosePassword::Identity(name) => match form(name) {
             IdentityForm::Bound => Some(own),
-            IdentityForm::Entry(name) => entry(name, identity, provider, &snapshot)?,
-            IdentityForm::Username(name) => user(name, &snapshot)?,
+            IdentityForm::Entry(name) => known(entry(name, identity, provider, &snapshot))?,
+            IdentityForm::Username(name) => known(user(name, &snapshot))?,
         },
     };
     let unseen = || match identity.may_search_everything() {
@@ -63,7 +63,9 @@ pub(super) fn resolve(
     let user = snapshot
         .user_by_pk(pk)
         .ok_or_else(failure::not_in_the_directory)?;
-    let user = sound(snapshot.user(user)).ok_or_else(failure::damaged)?;
+    let user = directory
+        .sound(snapshot.user(user))
+        .ok_or_else(failure::damaged)?;
     if pk == own && user.uid != identity.login().uid() {
         return Err(failure::not_in_the_directory());
     }
@@ -112,24 +114,20 @@ fn entry(
     identity: &Identity,
     provider: &Provider,
     snapshot: &Snapshot,
-) -> Result<Option<i64>, ChangeFailure> {
+) -> Result<Option<i64>, WrongNumber> {
     if name == identity.dn().as_bytes() {
         return Ok(Some(identity.user_pk()));
     }
     let named = provider.tree().user_named(snapshot, &Name::new(name));
-    pk(named.and_then(|user| user.map(|user| Ok(snapshot.user(user)?.pk)).transpose()))
+    named.and_then(|user| user.map(|user| Ok(snapshot.user(user)?.pk)).transpose())
 }
 
-fn user(name: &[u8], snapshot: &Snapshot) -> Result<Option<i64>, ChangeFailure> {
+fn user(name: &[u8], snapshot: &Snapshot) -> Result<Option<i64>, WrongNumber> {
     let named = snapshot.users_by_name(name);
-    pk(named.and_then(|users| {
+    named.and_then(|users| {
         let user = users.first();
         user.map(|user| Ok(snapshot.user(*user)?.pk)).transpose()
-    }))
-}
-
-fn pk(found: Result<Option<i64>, WrongNumber>) -> Result<Option<i64>, ChangeFailure> {
-    sound(found).ok_or_else(failure::damaged)
+    })
 }
 
 #[cfg(test)]

@@ -11,14 +11,13 @@ use thiserror::Error;
 
 use akldap_authentik::User;
 use akldap_authentik::lists::{
-    self, KnownUsers, ListReader, ListSource, Lists, Looked, ReadError, Reading, ScanOptions,
+    self, KnownUsers, ListReader, ListSource, Lists, ChangesError, Looked, ReadError, Reading, ScanOptions,
 };
 use akldap_directory::{Builder, CustomPolicy, Snapshot, Warning, WrongNumber};
 
 use super::assembly::{Assembly, Ground};
 use super::oddities::Oddities;
 use super::records::user_record;
-use crate::outpost::sound::sound;
 
 /// Why a directory was not loaded.
 #[derive(Debug, Error)]
@@ -34,6 +33,15 @@ pub(super) enum LoadError {
         "the directory in memory is damaged: {0}: restart the server, and report this with the lines before it"
     )]
     Damaged(#[from] WrongNumber),
+}
+
+impl From<ChangesError<WrongNumber>> for LoadError {
+    fn from(error: ChangesError<WrongNumber>) -> Self {
+        match error {
+            ChangesError::Read(error) => Self::Read(error),
+            ChangesError::Known(wrong) => Self::Damaged(wrong),
+        }
+    }
 }
 
 /// How much a refresh covers.
@@ -123,7 +131,7 @@ impl Loader {
                 Ok(Looked::Unchanged(times)) => return Ok(Refreshed::new(coverage, times)),
                 Ok(Looked::Changed(reading)) => return self.serve(target, *reading, coverage).await,
                 Ok(Looked::Unknown) => {}
-                Err(ReadError::Unexplained(problem)) => {
+                Err(ChangesError::Read(ReadError::Unexplained(problem))) => {
                     tracing::info!(problem, "reading the whole directory");
                 }
                 Err(error) => return Err(error.into()),
@@ -218,6 +226,8 @@ struct ServedAtLook {
 }
 
 impl KnownUsers for ServedAtLook {
+    type Error = WrongNumber;
+
     fn pks(&self) -> Vec<i64> {
         self.snapshot.user_pks().to_vec()
     }
@@ -226,7 +236,7 @@ impl KnownUsers for ServedAtLook {
         self.snapshot.user_by_pk(pk).is_some()
     }
 
-    fn namesakes(&self, user: &User) -> Vec<i64> {
+    fn namesakes(&self, user: &User) -> Result<Vec<i64>, WrongNumber> {
         namesakes(&self.snapshot, user)
     }
 
@@ -242,14 +252,16 @@ impl From<ServedAtLook> for Ground {
 }
 
 /// The users of a snapshot who have the name of another one.
-pub(super) fn namesakes(snapshot: &Snapshot, user: &User) -> Vec<i64> {
-    let named = sound(snapshot.users_by_name(user.username.as_bytes())).into_iter();
-    let named = named.flatten().filter_map(|found| sound(snapshot.user(found)));
-    let others = named.filter(|found| {
+pub(super) fn namesakes(snapshot: &Snapshot, user: &User) -> Result<Vec<i64>, WrongNumber> {
+    let mut others = Vec::new();
+    for found in snapshot.users_by_name(user.username.as_bytes())? {
+        let found = snapshot.user(found)?;
         // Names that differ in case only are two names.
-        found.username == user.username && found.pk != user.pk
-    });
-    others.map(|found| found.pk).collect()
+        if found.username == user.username && found.pk != user.pk {
+            others.push(found.pk);
+        }
+    }
+    Ok(others)
 }
 
 #[cfg(test)]

@@ -11,10 +11,9 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use akldap_authentik::Backoff;
-use akldap_directory::{Snapshot, login_key};
+use akldap_directory::{Snapshot, WrongNumber, login_key};
 
 use super::assembly::Fetched;
-use crate::outpost::sound::sound;
 
 /// Users wanted at once, a few hundred octets each until they are fetched. Whoever comes beyond waits for the next refresh.
 const MAX_WANTED: usize = 4096;
@@ -48,8 +47,11 @@ pub(super) struct FetchState {
     pub(super) fetched: Vec<Fetched>,
     /// Users by the names the directory has for them, and the names under which they log in, where the directory was
     /// right and yet has no such name.
-    other_names: HashSet<(i64, String, String)>,
+    other_names: HashSet<OtherName>,
 }
+
+/// A user, the name the directory has for them, and one under which they log in.
+pub(super) type OtherName = (i64, String, String);
 
 /// A user to be fetched.
 #[derive(Debug, Default)]
@@ -149,24 +151,26 @@ impl Misses {
 }
 
 impl FetchState {
-    pub(super) fn has_other_name(&self, snapshot: &Snapshot, pk: i64, name: &str) -> bool {
-        other_name(snapshot, pk, name).is_some_and(|name| self.other_names.contains(&name))
+    pub(super) fn has_other_name(&self, name: &OtherName) -> bool {
+        self.other_names.contains(name)
     }
 
-    pub(super) fn remember_other_name(&mut self, snapshot: &Snapshot, pk: i64, name: &str) {
+    pub(super) fn remember_other_name(&mut self, name: OtherName) {
         if self.other_names.len() >= MAX_OTHER_NAMES {
             self.other_names.clear();
         }
-        self.other_names.extend(other_name(snapshot, pk, name));
+        self.other_names.insert(name);
     }
 }
 
 /// A login under a name that the directory does not have, as it is remembered: once the directory has another name for
 /// the user, this one may be the user's own by then.
-fn other_name(snapshot: &Snapshot, pk: i64, name: &str) -> Option<(i64, String, String)> {
-    let user = snapshot.user_by_pk(pk)?;
-    let user = sound(snapshot.user(user))?;
-    Some((pk, user.username.to_owned(), login_key(name)))
+pub(super) fn other_name(snapshot: &Snapshot, pk: i64, name: &str) -> Result<Option<OtherName>, WrongNumber> {
+    let Some(user) = snapshot.user_by_pk(pk) else {
+        return Ok(None);
+    };
+    let user = snapshot.user(user)?;
+    Ok(Some((pk, user.username.to_owned(), login_key(name))))
 }
 
 #[cfg(test)]

@@ -17,7 +17,6 @@ use tokio_util::task::TaskTracker;
 
 use crate::outpost::aside::aside;
 use crate::outpost::directory::CurrentDirectory;
-use crate::outpost::sound::sound;
 use akldap_authentik::lists::sort_by_date;
 use akldap_authentik::{Client, User};
 use akldap_directory::{
@@ -26,7 +25,7 @@ use akldap_directory::{
 
 use super::assembly::{Assembly, Fetched};
 use super::load::{InstallTarget, LoadError, namesakes};
-use super::miss::Misses;
+use super::miss::{Misses, other_name};
 use super::records::user_record;
 
 /// Users asked for at once: as many follow each other as authentik's answers allow, and its few workers are left to
@@ -89,10 +88,7 @@ impl UserFetch {
             let Some(snapshot) = self.directory.snapshot() else {
                 return;
             };
-            let shows_name = self.directory.shows(pk) && shows_name(&snapshot, pk, name);
-            if shows_name
-                || (self.directory.shows(pk) && self.misses.lock().has_other_name(&snapshot, pk, name))
-            {
+            if self.directory.shows(pk) && self.is_right_about(&snapshot, pk, name) {
                 return;
             }
             let Some(fetch) = self.misses.want(pk, Instant::now()) else {
@@ -108,10 +104,20 @@ impl UserFetch {
             }
         }
         if let Some(snapshot) = self.directory.snapshot()
-            && !shows_name(&snapshot, pk, name)
+            && self.directory.sound(shows_name(&snapshot, pk, name)) != Some(true)
+            && let Some(other) = self.directory.sound(other_name(&snapshot, pk, name)).flatten()
         {
-            self.misses.lock().remember_other_name(&snapshot, pk, name);
+            self.misses.lock().remember_other_name(other);
         }
+    }
+
+    /// Whether the directory shows a user's name, or was right without it.
+    fn is_right_about(&self, snapshot: &Snapshot, pk: i64, name: &str) -> bool {
+        if self.directory.sound(shows_name(snapshot, pk, name)) == Some(true) {
+            return true;
+        }
+        let other = self.directory.sound(other_name(snapshot, pk, name)).flatten();
+        other.is_some_and(|other| self.misses.lock().has_other_name(&other))
     }
 
     /// Has a user fetched whom the directory does not show, without waiting.
@@ -157,7 +163,7 @@ impl UserFetch {
         let directory = Arc::clone(&self.directory);
         match aside(move || directory.want(shapes)).await {
             Ok(wanted) => {
-                for warning in sound(wanted).into_iter().flatten() {
+                for warning in self.directory.sound(wanted).into_iter().flatten() {
                     tracing::warn!("{warning}");
                 }
             }
@@ -181,18 +187,18 @@ impl UserFetch {
         let pks: BTreeSet<i64> = rows.iter().map(|row| row.pk).collect();
         // Those not fetched in time give way all the same.
         let fetched = timeout(PATIENCE, self.fetch_namesakes(&mut rows)).await;
-        let gone = fetched.unwrap_or_default();
+        let gone = fetched.unwrap_or_else(|_| Ok(BTreeSet::new()));
         let at = Instant::now();
         let mut built = true;
         let installing = self.misses.installing.lock().await;
         if let Some(current) = self.directory.snapshot() {
-            rows.retain(|row| !shows_row(&current, row));
+            rows.retain(|row| self.directory.sound(shows_row(&current, row)) != Some(true));
             if !rows.is_empty() {
                 let fetched: Vec<Fetched> = rows.iter().cloned().map(|user| Fetched { user, at }).collect();
                 let mut concerned: BTreeSet<i64> = rows.iter().map(|row| row.pk).collect();
-                concerned.extend(&gone);
+                concerned.extend(gone.iter().flatten());
                 let directory = Arc::clone(&self.directory);
-                let build = move || directory.shape(with_users(&current, &rows, &gone)?);
+                let build = move || directory.shape(with_users(&current, &rows, &gone?)?);
                 match aside(build).await {
                     Ok(Ok(next)) => {
                         self.misses.lock().fetched.extend(fetched);
@@ -201,7 +207,7 @@ impl UserFetch {
                     }
                     Ok(Err(wrong)) => {
                         built = false;
-                        sound::<()>(Err(wrong));
+                        self.directory.sound::<()>(Err(wrong));
                     }
                     Err(error) => {
                         built = false;
@@ -218,15 +224,18 @@ impl UserFetch {
     }
 
     /// Adds those whose names others have by now; returns who of them is there no more.
-    async fn fetch_namesakes(&self, rows: &mut Vec<User>) -> BTreeSet<i64> {
+    async fn fetch_namesakes(&self, rows: &mut Vec<User>) -> Result<BTreeSet<i64>, WrongNumber> {
         let mut gone = BTreeSet::new();
         let Some(current) = self.directory.snapshot() else {
-            return gone;
+            return Ok(gone);
         };
         for _ in 0..MAX_NAMESAKES {
             let unseen = |pk: &i64| !gone.contains(pk) && rows.iter().all(|row| row.pk != *pk);
-            let mut others = rows.iter().flat_map(|row| namesakes(&current, row));
-            let Some(pk) = others.find(unseen) else {
+            let mut others = Vec::new();
+            for row in &*rows {
+                others.extend(namesakes(&current, row)?);
+            }
+            let Some(pk) = others.into_iter().find(unseen) else {
                 break;
             };
             match self.client.user(pk).await {
@@ -241,7 +250,7 @@ impl UserFetch {
                 }
             }
         }
-        gone
+        Ok(gone)
     }
 }
 
@@ -282,31 +291,30 @@ impl InstallTarget for UserFetch {
 }
 
 /// Whether the directory has this name for the user, or one of the other fields that authentik looks for a login in.
-fn shows_name(snapshot: &Snapshot, pk: i64, name: &str) -> bool {
-    snapshot.user_by_pk(pk).is_some_and(|user| {
-        sound(snapshot.user(user)).is_some_and(|user| login_key(user.username) == login_key(name))
-            || sound(snapshot.has_value(user, &LOGIN_FIELDS, name)) == Some(true)
-    })
+fn shows_name(snapshot: &Snapshot, pk: i64, name: &str) -> Result<bool, WrongNumber> {
+    let Some(user) = snapshot.user_by_pk(pk) else {
+        return Ok(false);
+    };
+    Ok(login_key(snapshot.user(user)?.username) == login_key(name)
+        || snapshot.has_value(user, &LOGIN_FIELDS, name)?)
 }
 
 /// Whether the directory shows a user just as the row says.
-fn shows_row(snapshot: &Snapshot, row: &User) -> bool {
-    let Some(known) = snapshot
-        .user_by_pk(row.pk)
-        .and_then(|user| sound(snapshot.carried_user(user)))
-    else {
-        return false;
+fn shows_row(snapshot: &Snapshot, row: &User) -> Result<bool, WrongNumber> {
+    let Some(known) = snapshot.user_by_pk(row.pk) else {
+        return Ok(false);
     };
+    let known = snapshot.carried_user(known)?;
     let mut builder = Builder::like(snapshot);
     builder.add_user(&user_record(row));
     let (single, _) = builder.finish();
-    let fetched = single.user_by_pk(row.pk);
-    let fetched = fetched.and_then(|user| sound(single.carried_user(user)));
-    fetched.is_some_and(|mut fetched| {
-        // Superusers are told by the groups.
-        fetched.set_superuser(known.is_superuser());
-        fetched == known
-    })
+    let Some(fetched) = single.user_by_pk(row.pk) else {
+        return Ok(false);
+    };
+    let mut fetched = single.carried_user(fetched)?;
+    // Superusers are told by the groups.
+    fetched.set_superuser(known.is_superuser());
+    Ok(fetched == known)
 }
 
 /// The directory with users put into it and into the groups their rows name, and without those gone; none where a number

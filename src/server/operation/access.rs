@@ -12,7 +12,7 @@ use akldap_ldap::response::{LdapResult, ResultCode};
 use crate::server::session::LdapSession;
 
 use super::outcome::Answer;
-use super::search::running::{is_limit, tell_fault};
+use super::search::running::{is_limit, note_damage, tell_fault};
 
 /// Whose tree is asked about, what of it is shown, and the directory of the moment.
 pub(super) struct Allowed {
@@ -91,6 +91,12 @@ fn provider_for(session: &LdapSession, base_object: &Name<'_>) -> Result<Option<
             ))
         }
     }
+}
+
+/// The answer to a search or compare that the directory refuses with this result.
+pub(super) fn refused_by_directory(session: &LdapSession, result: LdapResult) -> Answer {
+    note_damage(&session.outpost, &result);
+    refused(session, result)
 }
 
 /// The answer to a search or compare that is refused with this result, and what it counts as: nothing where the entry is just

@@ -36,7 +36,7 @@ pub(super) fn run(session: &LdapSession, request: &CompareRequest) -> Answer {
                 &request.value,
             );
             match result.code {
-                ResultCode::Other => access::refused(session, result),
+                ResultCode::Other => access::refused_by_directory(session, result),
                 _ => result.into(),
             }
         }

@@ -140,12 +140,11 @@ fn prepare(
     request: &SearchRequest<'_>,
 ) -> Result<Prepared, Answer> {
     let controls = read_controls(session, &message.controls)?;
-    let refused = |result| access::refused(session, result);
     let base_object = Name::new(request.base_object);
     if let Some(search) = root_dse::search(session, &base_object, request, &controls) {
         return search
             .map(|search| Prepared::of_one(search, None))
-            .map_err(refused);
+            .map_err(|result| access::refused(session, result));
     }
     if let Some(found) = monitor::search(session, &base_object, message, request) {
         let prepared = |(search, others)| Prepared {
@@ -153,7 +152,9 @@ fn prepare(
             others,
             provider: None,
         };
-        return found.map(prepared).map_err(refused);
+        return found
+            .map(prepared)
+            .map_err(|result| access::refused(session, result));
     }
     let Allowed {
         provider,
@@ -169,7 +170,7 @@ fn prepare(
     };
     search
         .map(|search| Prepared::of_one(search, Some(provider)))
-        .map_err(refused)
+        .map_err(|result| access::refused_by_directory(session, result))
 }
 
 /// How long a search may take when its time limit says `seconds`; zero means no limit.

@@ -15,6 +15,9 @@ use crate::user::User;
 
 /// The users known already. These questions are all that a reader asks of a directory.
 pub trait KnownUsers: Send + Sync {
+    /// Why they cannot be told.
+    type Error: Send;
+
     /// The primary keys of all of them, ascending.
     fn pks(&self) -> Vec<i64>;
 
@@ -22,7 +25,10 @@ pub trait KnownUsers: Send + Sync {
     fn has(&self, pk: i64) -> bool;
 
     /// Others who have the name of this one.
-    fn namesakes(&self, user: &User) -> Vec<i64>;
+    ///
+    /// # Errors
+    /// When that cannot be told: nobody would be another answer.
+    fn namesakes(&self, user: &User) -> Result<Vec<i64>, Self::Error>;
 
     /// Whether they are just what the last reading led to, and nobody was put in or taken out since.
     fn is_as_read(&self) -> bool;

@@ -37,3 +37,14 @@ pub enum ReadError {
     #[error("what changed cannot be told: {0}")]
     Unexplained(String),
 }
+
+/// Why a look at what changed came to nothing; `E` is what those who know the users cannot tell.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChangesError<E> {
+    /// authentik's lists.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// What is known already cannot be asked.
+    #[error("the users known already cannot be told: {0}")]
+    Known(E),
+}

@@ -15,15 +15,15 @@ const MAX_NAMESAKES: usize = 16;
 
 /// Asks for the users whose names are others' by now and of whom nothing else was seen yet: what they are called
 /// themselves is not known otherwise. `find` finds users of these names among the rows read before.
-pub(super) async fn ask_for_namesakes<S: ListSource>(
+pub(super) async fn ask_for_namesakes<S: ListSource, E: From<ReadError>>(
     lists: &Lists<'_, S>,
-    find: impl Fn(&[User]) -> Vec<i64>,
+    find: impl Fn(&[User]) -> Result<Vec<i64>, E>,
     settled: &mut Settled,
-) -> Result<(), ReadError> {
+) -> Result<(), E> {
     for _ in 0..MAX_NAMESAKES {
         let changed = &settled.look.changed;
         let unseen = |pk: &i64| !settled.gone.contains(pk) && changed.iter().all(|user| user.pk != *pk);
-        let Some(pk) = find(changed).into_iter().find(unseen) else {
+        let Some(pk) = find(changed)?.into_iter().find(unseen) else {
             return Ok(());
         };
         match retry(&lists.options, User::KIND, 1, || lists.source.user(pk)).await {
@@ -36,7 +36,7 @@ pub(super) async fn ask_for_namesakes<S: ListSource>(
             }
             // It gives way until it can be read.
             Err(ScanError::Page { source, .. }) if is_row_fault(&source) => return Ok(()),
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(ReadError::from(error).into()),
         }
     }
     Ok(())

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::changes::{Changes, KnownUsers, LookTimes, Oddity, UserRows};
-use super::error::{ReadError, ScanError};
+use super::error::{ChangesError, ReadError, ScanError};
 use super::groups::GroupsSeen;
 use super::look::{LookError, LookWindow, UsersSeen, users_seen};
 use super::names::ask_for_namesakes;
@@ -110,13 +110,13 @@ impl<R: UserRows> ListReader<R> {
     /// Looks at what changed in what is known.
     ///
     /// # Errors
-    /// When authentik cannot be asked. With [`ReadError::Unexplained`] everything has to be read; after any other error the
+    /// When authentik or `known` cannot be asked. With [`ReadError::Unexplained`] everything has to be read; after any other error the
     /// next look begins where this one did.
     pub async fn changes<S: ListSource, K: KnownUsers>(
         &mut self,
         lists: &Lists<'_, S>,
         known: Option<K>,
-    ) -> Result<Looked<K>, ReadError> {
+    ) -> Result<Looked<K>, ChangesError<K::Error>> {
         let looked = match (&self.base, known) {
             (Some(base), Some(known)) => look_for_changes(lists, base, known).await,
             _ => Ok(Changed::Unknown),
@@ -133,7 +133,7 @@ impl<R: UserRows> ListReader<R> {
                 Ok(Looked::Unknown)
             }
             Err(error) => {
-                if matches!(error, ReadError::Unexplained(_)) {
+                if matches!(error, ChangesError::Read(ReadError::Unexplained(_))) {
                     self.base = None;
                 }
                 Err(error)
@@ -257,7 +257,7 @@ async fn look_for_changes<S: ListSource, K: KnownUsers>(
     lists: &Lists<'_, S>,
     base: &Base,
     known: K,
-) -> Result<Changed<K>, ReadError> {
+) -> Result<Changed<K>, ChangesError<K::Error>> {
     if base.since.is_none() {
         return Ok(Changed::Unknown);
     }
@@ -294,7 +294,13 @@ async fn look_for_changes<S: ListSource, K: KnownUsers>(
         })));
     }
     let mut settled = settling.settle(lists, look).await?;
-    let find = |changed: &[User]| changed.iter().flat_map(|user| known.namesakes(user)).collect();
+    let find = |changed: &[User]| {
+        let mut namesakes = Vec::new();
+        for user in changed {
+            namesakes.extend(known.namesakes(user).map_err(ChangesError::Known)?);
+        }
+        Ok::<_, ChangesError<K::Error>>(namesakes)
+    };
     ask_for_namesakes(lists, find, &mut settled).await?;
     let read = Read {
         settled,
@@ -351,7 +357,7 @@ async fn read_whole<S: ListSource, K: KnownUsers, R: UserRows>(
     let mut settled = settling.settle(lists, look).await?;
     let find = |changed: &[User]| {
         let changed = changed.iter().map(|user| (user.username.as_str(), user.pk));
-        rows.namesakes(&changed.collect())
+        Ok::<_, ReadError>(rows.namesakes(&changed.collect()))
     };
     ask_for_namesakes(lists, find, &mut settled).await?;
     Ok((settled, unshown.kept, opening.page_size))

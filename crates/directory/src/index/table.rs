@@ -28,9 +28,12 @@ struct Slot(RecordIx);
 const LIST: u32 = 1 << 31;
 
 impl Slot {
-    /// The list with this number. One that is too high for a slot would point nowhere.
-    fn of_list(number: usize) -> Self {
-        Self(RecordIx::new(LIST | u32::try_from(number).unwrap_or(u32::MAX)))
+    /// The list with this number, unless it is too high for a slot.
+    fn of_list(number: usize) -> Result<Self, WrongNumber> {
+        match u32::try_from(number) {
+            Ok(number) if number & LIST == 0 => Ok(Self(RecordIx::new(LIST | number))),
+            _ => Err(WrongNumber::Record),
+        }
     }
 
     /// The number of a list, if it is one.
@@ -85,8 +88,9 @@ impl EqualityIndex {
             Some(slot) => match slot.list() {
                 None if slot.0 == record => {}
                 None => {
+                    let list = Slot::of_list(lists.len())?;
                     lists.push(vec![slot.0, record]);
-                    *slot = Slot::of_list(lists.len() - 1);
+                    *slot = list;
                 }
                 Some(number) => {
                     let list = lists.get_mut(number).ok_or(WrongNumber::Record)?;
@@ -346,6 +350,15 @@ mod tests {
     }
 
     #[test]
+    fn a_list_beyond_what_a_slot_can_say_is_told() {
+        let last = Slot::of_list((LIST - 1) as usize).unwrap();
+        assert_eq!(last.list(), Some((LIST - 1) as usize));
+        for number in [LIST as usize, u32::MAX as usize, 1 << 40] {
+            assert_eq!(Slot::of_list(number).err(), Some(WrongNumber::Record));
+        }
+    }
+
+    #[test]
     fn equal_values_share_a_list_and_the_rest_stays_apart() {
         let values = [1, 2, 1, 3, 1];
         let index = index(&values);
@@ -381,7 +394,10 @@ mod tests {
             lists: Vec::new(),
         };
         assert_eq!(damaged.find(7, |_| Ok(true)).map(<[_]>::len), Ok(1));
-        assert_eq!(Slot::of_list(3).records(&damaged.lists), Err(WrongNumber::Record));
+        assert_eq!(
+            Slot::of_list(3).unwrap().records(&damaged.lists),
+            Err(WrongNumber::Record)
+        );
     }
 
     #[test]

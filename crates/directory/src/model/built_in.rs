@@ -404,6 +404,19 @@ impl AttributeId {
         self.definition().map_or("", |built_in| built_in.name)
     }
 
+    /// The same as octets, where their number is known while compiling.
+    #[expect(clippy::indexing_slicing, reason = "evaluated while compiling")]
+    pub(crate) const fn name_octets<const N: usize>(self) -> [u8; N] {
+        let name = DEFINITIONS[self.0 as usize].name.as_bytes();
+        assert!(name.len() == N);
+        let (mut octets, mut at) = ([0; N], 0);
+        while at < N {
+            octets[at] = name[at];
+            at += 1;
+        }
+        octets
+    }
+
     pub(crate) fn index(self) -> usize {
         usize::from(self.0)
     }

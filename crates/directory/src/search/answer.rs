@@ -160,10 +160,25 @@ pub(crate) fn write(context: &Context<'_>, entry: Entry, out: &mut Vec<u8>) -> R
 }
 
 /// The overrides of what is computed in the default answer of a user, and whatever else makes it unusual.
-const OVERRIDES_OF_USERS: u32 = record::IRREGULAR
-    | AttributeId::OBJECT_CLASS.override_bit()
-    | AttributeId::UID_NUMBER.override_bit()
-    | AttributeId::GID_NUMBER.override_bit();
+const OVERRIDES_OF_USERS: u32 = {
+    let [first, second, third] = OF_USERS;
+    record::IRREGULAR
+        | AttributeId::OBJECT_CLASS.override_bit()
+        | first.override_bit()
+        | second.override_bit()
+        | third.override_bit()
+};
+
+// What [`write_usual_user`] writes after what is stored, in this order.
+const _: () = {
+    let [first, second, third] = OF_USERS;
+    assert!(first.0 == AttributeId::UID_NUMBER.0);
+    assert!(second.0 == AttributeId::GID_NUMBER.0);
+    assert!(third.0 == AttributeId::MEMBER_OF.0);
+};
+const UID_NUMBER: [u8; 9] = AttributeId::UID_NUMBER.name_octets();
+const GID_NUMBER: [u8; 9] = AttributeId::GID_NUMBER.name_octets();
+const MEMBER_OF: [u8; 8] = AttributeId::MEMBER_OF.name_octets();
 
 /// A user without such overrides: nearly every one.
 fn write_usual_user(
@@ -175,10 +190,10 @@ fn write_usual_user(
     out.extend_from_slice(object_classes(ClassesOf::Users));
     out.extend_from_slice(context.snapshot.records.block(record)?);
     let number = Digits::new(context.user_number(user)?);
-    write_number(out, b"uidNumber", &number);
-    write_number(out, b"gidNumber", &number);
+    write_number(out, &UID_NUMBER, &number);
+    write_number(out, &GID_NUMBER, &number);
     let groups = context.snapshot.records.memberships.user_groups.of(user)?;
-    write_groups(context, b"memberOf", groups, out)
+    write_groups(context, &MEMBER_OF, groups, out)
 }
 
 /// Appends a PartialAttribute with one number; it is always shorter than 128 octets.

@@ -116,6 +116,7 @@ impl RunningSearch {
                 controls,
                 entries,
             }) => {
+                note_damage(&self.outpost, &result);
                 if is_full && entries > 0 {
                     let text = format!("more than {} entries match", self.size_limit);
                     result = LdapResult::new(ResultCode::SizeLimitExceeded, text);
@@ -293,6 +294,13 @@ pub(crate) fn tell_fault(connection: u64, result: &LdapResult) -> bool {
         );
     }
     is_fault
+}
+
+/// Counts a result of the directory that it gives only where a number points nowhere.
+pub(crate) fn note_damage(outpost: &Outpost, result: &LdapResult) {
+    if result.code == ResultCode::Other {
+        outpost.metrics().directory_damage().met();
+    }
 }
 
 /// Whether a search with this result reached a limit on what it may cost.
