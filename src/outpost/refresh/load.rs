@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use akldap_authentik::User;
 use akldap_authentik::lists::{
-    self, KnownUsers, ListReader, ListSource, Lists, ChangesError, Looked, ReadError, Reading, ScanOptions,
+    self, ChangesError, KnownUsers, ListReader, ListSource, Lists, Looked, ReadError, Reading, ScanOptions,
 };
 use akldap_directory::{Builder, CustomPolicy, Snapshot, Warning, WrongNumber};
 

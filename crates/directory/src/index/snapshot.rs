@@ -182,16 +182,19 @@ impl Snapshot {
         }
     }
 
-    /// The same with attributes that are nowhere.
+    /// The same with attributes, and users' hashes, that are nowhere.
     #[cfg(feature = "fixtures")]
     #[must_use]
     pub fn damaged_for_tests(mut self) -> Self {
+        let nowhere = |span| record::Span::new(1 << 30, 1).unwrap_or(span);
         let all = self.records.all.as_slice().iter();
         let damaged = all.map(|record| record::Record {
-            attributes: record::Span::new(1 << 30, 1).unwrap_or(record.attributes),
+            attributes: nowhere(record.attributes),
             ..*record
         });
         self.records.all = damaged.collect();
+        let uids = self.records.users.uids.as_slice().iter();
+        self.records.users.uids = uids.map(|&uid| nowhere(uid)).collect();
         self
     }
 

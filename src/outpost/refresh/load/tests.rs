@@ -189,3 +189,50 @@ async fn what_is_damaged_is_not_carried_over_without_those_who_are_lost() {
         "{loaded:?}"
     );
 }
+
+/// Serves what was read first, and its memory is damaged from then on: nothing else is to be served.
+#[derive(Default)]
+struct DamagedLater(std::sync::Mutex<Option<Arc<Snapshot>>>);
+
+impl InstallTarget for DamagedLater {
+    fn snapshot(&self) -> Option<Arc<Snapshot>> {
+        self.0.lock().unwrap().clone()
+    }
+
+    async fn install(
+        &self,
+        assembly: Assembly,
+        _full: bool,
+    ) -> Result<(Arc<Snapshot>, Vec<Warning>), LoadError> {
+        let mut served = self.0.lock().unwrap();
+        if let Some(served) = &*served {
+            return Ok((Arc::clone(served), Vec::new()));
+        }
+        let (snapshot, odd) = assembly.build(None)?;
+        let damaged = Arc::new(snapshot.damaged_for_tests());
+        *served = Some(Arc::clone(&damaged));
+        Ok((damaged, odd))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_a_name_already_is_not_answered_with_nobody_where_that_cannot_be_told() {
+    let world = World::new(
+        (240, 50),
+        Some(Change::Password),
+        2.0,
+        Duration::from_millis(1),
+        1,
+    );
+    let (served, mut loader) = (DamagedLater::default(), Loader::default());
+    let loaded = loader.refresh(&world, &served, &options(), Coverage::Full).await;
+    assert!(loaded.is_ok(), "{loaded:?}");
+    sleep(INTERVAL).await;
+    let looked = loader
+        .refresh(&world, &served, &options(), Coverage::Changes)
+        .await;
+    assert!(
+        matches!(looked, Err(LoadError::Damaged(WrongNumber::Octets))),
+        "{looked:?}"
+    );
+}
