@@ -9,7 +9,7 @@
 //! ```
 //! use std::collections::{BTreeMap, HashMap};
 //!
-//! use akldap_authentik::lists::{Known, Lists, Looked, Reader, Rows, ScanOptions};
+//! use akldap_authentik::lists::{KnownUsers, ListReader, Lists, Looked, ScanOptions, UserRows};
 //! use akldap_authentik::{Client, Settings, User};
 //! use akldap_simulator::{Directory, Options, Simulator};
 //!
@@ -17,7 +17,7 @@
 //! #[derive(Clone, Default)]
 //! struct Names(BTreeMap<i64, String>);
 //!
-//! impl Rows for Names {
+//! impl UserRows for Names {
 //!     fn add(&mut self, user: &User) {
 //!         self.0.insert(user.pk, user.username.clone());
 //!     }
@@ -29,7 +29,7 @@
 //!     }
 //! }
 //!
-//! impl Known for Names {
+//! impl KnownUsers for Names {
 //!     type Error = std::convert::Infallible;
 //!
 //!     fn pks(&self) -> Vec<i64> {
@@ -39,7 +39,7 @@
 //!         self.0.contains_key(&pk)
 //!     }
 //!     fn namesakes(&self, user: &User) -> Result<Vec<i64>, Self::Error> {
-//!         Ok(Rows::namesakes(self, &HashMap::from([(user.username.as_str(), user.pk)])))
+//!         Ok(UserRows::namesakes(self, &HashMap::from([(user.username.as_str(), user.pk)])))
 //!     }
 //!     fn is_as_read(&self) -> bool {
 //!         true
@@ -51,7 +51,7 @@
 //! let authentik = Simulator::start(Directory::sample(60, 12), Options::default()).await?;
 //! let client = Client::new(Settings::new(authentik.url().parse()?, authentik.token().into()))?;
 //! let lists = Lists { source: &client, options: ScanOptions::default(), page_size: 25 };
-//! let mut reader = Reader::default();
+//! let mut reader = ListReader::default();
 //!
 //! let first = reader.whole(&lists, || None::<Names>, Names::default).await?;
 //! let mut names = first.ground;
