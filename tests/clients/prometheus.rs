@@ -24,6 +24,12 @@ const TARGET: [&str; 2] = ["instance", "job"];
 const PREFIXES: [&str; 4] = ["akldap_", "authentik_outpost_", "process_", "up"];
 const DASHBOARDS: [&str; 2] = ["akldap.json", "outpost.json"];
 
+fn client() -> reqwest::Client {
+    // The client takes the process's provider; that a test before this one set it does no harm.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
 /// A Prometheus that scrapes one address every second.
 struct Prometheus {
     address: SocketAddr,
@@ -60,7 +66,7 @@ impl Prometheus {
             .unwrap();
         Self {
             address,
-            http: reqwest::Client::builder().no_proxy().build().unwrap(),
+            http: client(),
             _process: process,
             _folder: folder,
         }

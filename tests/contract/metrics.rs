@@ -51,7 +51,6 @@ async fn what_happens_is_counted() {
         &[r#"type="bind""#, r#"plan="authentik""#, r#"code="49""#],
         &[r#"type="bind""#, r#"code="51""#],
         &[r#"type="search""#, r#"plan="index""#, r#"code="0""#],
-        &[r#"type="search""#, r#"plan="scan""#, r#"code="0""#],
         &[r#"type="search""#, r#"code="11""#],
         &[r#"type="search""#, r#"plan="ranges""#, r#"code="0""#],
         &[r#"type="search""#, r#"plan="server""#, r#"code="0""#],

@@ -7,8 +7,9 @@ import ldap
 import ldap.modlist
 
 uri, authority, bind_dn, bind_password, way, dn, old, new = sys.argv[1:9]
-ldap.set_option(ldap.OPT_X_TLS_CACERTFILE, authority)
 connection = ldap.initialize(uri)
+connection.set_option(ldap.OPT_X_TLS_REQUIRE_CERT, ldap.OPT_X_TLS_DEMAND)
+connection.set_option(ldap.OPT_X_TLS_CACERTFILE, authority)
 connection.set_option(ldap.OPT_X_TLS_NEWCTX, 0)
 connection.simple_bind_s(bind_dn, bind_password)
 try:
