@@ -260,9 +260,11 @@ impl Outpost {
         !self.providers().is_empty() && self.parts.directory.is_loaded()
     }
 
-    /// Whether clients may be sent here: searches can be answered, and each port has the certificate that it is to have.
+    /// Whether clients may be sent here: searches can be answered, and each port has the certificate that it is to have. Behind a
+    /// directory of before that is not waited for: authentik may be away for long.
     pub fn is_ready(&self) -> bool {
-        self.can_search() && self.status().configuration().read.is_some()
+        let status = self.status();
+        self.can_search() && (status.configured() || status.directory().is_restored())
     }
 
     /// Whether binds can be judged: a provider is there, and authentik has answered this process and can be reached.
