@@ -43,7 +43,7 @@ test-clients:
 
 # As quickly built as `cargo run --release`; `--profile dist` is what the image holds
 release:
-    cargo build --release --locked
+    cargo build --release --locked --package akldap
 
 # The image, the packages, and the schemas of what lies in deploy/; as root on Debian
 deploy: release

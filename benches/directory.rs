@@ -1,7 +1,7 @@
 //! `cargo bench --bench directory [-- USERS…]`: CPU time of building a snapshot and of searching it, without sockets.
 //! `cargo bench --bench directory -- shape [USERS]`: what a shape adds to building and to memory.
 //!
-//! Times are CPU time of this process, so that a busy machine disturbs them little; they still do vary by some percent.
+//! Times are CPU time of this process, so that a busy machine disturbs them little; they still vary by a few percent.
 
 #![allow(
     unreachable_pub,
@@ -159,17 +159,18 @@ fn build(users: usize) -> Built {
         let ((), took) = timed(|| {
             builder.add_group(&akldap_directory::GroupRecord {
                 uuid: &row.pk,
-                num_pk: row.num_pk.unwrap_or_default(),
+                num_pk: row.num_pk,
                 name: &row.name,
                 is_superuser: row.is_superuser,
                 parents: &parents,
                 users: &row.users,
+                roles: &[],
                 attributes: row.attributes.as_ref().map(|attributes| attributes.get()),
             });
         });
         adding += took;
     }
-    let ((snapshot, warnings), finishing) = timed(|| builder.finish());
+    let ((snapshot, warnings), finishing) = timed(|| builder.finish().expect("sound"));
     assert!(
         warnings
             .iter()
@@ -217,7 +218,7 @@ fn group_json(group: &sample::Group) -> String {
     format!(
         r#"{{"pk":"{}","num_pk":{},"name":"{}","is_superuser":false,"parents":[{}],"parents_obj":null,"users":[{}],"users_obj":null,"attributes":{{}},"roles":[],"roles_obj":[],"inherited_roles_obj":[],"children":[],"children_obj":null}}"#,
         group.uuid,
-        record.num_pk,
+        record.num_pk.expect("a number"),
         group.name,
         parents.join(","),
         users.join(",")
@@ -237,6 +238,7 @@ fn row_record(row: &authentik::User) -> akldap_directory::UserRecord<'_> {
         is_superuser: row.is_superuser,
         path: &row.path,
         kind: &row.kind,
+        roles: &[],
         attributes: row.attributes.as_ref().map(|attributes| attributes.get()),
         password_change_date: row.password_change_date.micros(),
         date_joined: row.date_joined.micros(),
@@ -279,7 +281,7 @@ fn search_all(name: &str, filter: &str, attributes: &[&str], snapshots: &[Arc<Sn
     println!();
 }
 
-/// What `work` gives, and the CPU time all threads took for it.
+/// What `work` returns, and the CPU time all threads took for it.
 fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     let before = process::cpu(std::process::id());
     let result = work();

@@ -1,5 +1,5 @@
-//! What a shape costs beside the directory as it is loaded: eight templates, memberships inherited through ten levels, and users
-//! shown by a group. Each in a process of its own, since memory that was given back is not always seen to be.
+//! What a shape costs in addition to the directory as it is loaded: eight templates, memberships inherited through ten levels,
+//! and users shown by a group. Each in a process of its own, since memory that was given back is not always seen to be.
 
 use std::process::Command;
 use std::time::Duration;

@@ -1,16 +1,21 @@
 //! Whether a set-up can work, and what to change where it cannot: authentik as this server's token shows it, a login if an account is
-//! given, and this machine. Beside `server`, of which it knows nothing.
+//! given, and this machine. A sibling of `server`, about which it knows nothing.
 //!
-//! Looking and judging are apart: `look` finds facts, each row of `rows` judges them.
+//! Looking and judging are separate: `look` finds facts, each row of `rows` judges them.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
+mod cause;
 mod certificate;
 mod facts;
 mod look;
 mod people;
+mod ports;
+mod promised;
 mod row;
 mod rows;
+mod spoken;
 
 use akldap_authentik::ApiError;
 use serde_json::{Value, json};
@@ -18,21 +23,30 @@ use serde_json::{Value, json};
 pub use row::{Area, Verdict};
 
 use crate::config::Config;
+use crate::terminal::{calm, shortened};
 use look::{Extras, LoginAccount};
 use row::Check;
 
 /// Where the page is that explains every code.
 const PAGE: &str = "docs/troubleshooting.md";
 
-/// What is to be checked.
+/// Characters of what was seen that are shown to people: authentik's names may be of any length.
+const LONGEST: usize = 600;
+
+/// What everything else depends on.
+const BASIC: [Area; 4] = [Area::Reach, Area::Token, Area::Providers, Area::Flows];
+
+/// What to check.
 #[derive(Clone, Debug, Default)]
 pub struct CheckRequest {
-    /// The server is yet to be started.
+    /// The server has not been started yet.
     pub is_before_start: bool,
     /// These areas; none for all.
     pub areas: Vec<Area>,
     /// The DN of an account that logs in.
     pub bind_dn: Option<String>,
+    /// How long looking may take; `None` for as long as its calls do.
+    pub within: Option<Duration>,
 }
 
 /// One result.
@@ -54,6 +68,8 @@ impl Finding {
 pub struct Report {
     /// One for each check.
     pub findings: Vec<Finding>,
+    /// Time was up before everything was looked at.
+    pub is_cut_short: bool,
 }
 
 /// Looks and judges.
@@ -69,19 +85,36 @@ pub async fn run(config: &Config, request: &CheckRequest, password: &[u8]) -> Re
         machine: wants(Area::Machine),
     };
     let account = request.bind_dn.as_deref().map(|dn| LoginAccount { dn, password });
-    let facts = look::look(config, account, scope, request.is_before_start).await?;
-    let asked = rows::all().filter(|check| wants(check.area));
-    let findings = asked.map(|check| Finding {
-        check,
-        verdict: (check.judge)(&facts),
+    let facts = look::look(config, account, scope, request.is_before_start, request.within).await?;
+    let mut findings: Vec<Finding> = rows::all()
+        .map(|check| Finding {
+            check,
+            verdict: match ((check.judge)(&facts), facts.cut_short) {
+                (Verdict::NotSeen(_), Some(limit)) => {
+                    Verdict::NotSeen(format!("not checked within {} s", limit.as_secs()))
+                }
+                (verdict, _) => verdict,
+            },
+        })
+        .collect();
+    let is_unseen = |finding: &Finding| matches!(finding.verdict, Verdict::NotSeen(_));
+    let any_unseen = findings
+        .iter()
+        .any(|finding| wants(finding.check.area) && is_unseen(finding));
+    // What prevented a look is reported with it; otherwise nobody would know that nothing was looked at.
+    findings.retain(|finding| {
+        let is_in_the_way =
+            matches!(finding.verdict, Verdict::Fault(_)) && BASIC.contains(&finding.check.area);
+        wants(finding.check.area) || (any_unseen && is_in_the_way)
     });
     Ok(Report {
-        findings: findings.collect(),
+        findings,
+        is_cut_short: facts.cut_short.is_some(),
     })
 }
 
 impl Report {
-    /// Whether nothing is at fault.
+    /// Whether there is no fault.
     #[must_use]
     pub fn is_well(&self) -> bool {
         !self
@@ -144,19 +177,16 @@ fn write_finding(out: &mut String, finding: &Finding) {
         Verdict::Fault(seen) => ('✘', seen, true),
         Verdict::NotSeen(seen) => ('–', seen, false),
     };
-    let _ = writeln!(out, "  {sign} {code} {title}: {}", one_line(seen));
+    let _ = writeln!(
+        out,
+        "  {sign} {code} {title}: {}",
+        calm(&shortened(seen, LONGEST))
+    );
     if is_bad {
         let _ = writeln!(out, "      why: {why}");
         let _ = writeln!(out, "      fix: {fix}");
         let _ = writeln!(out, "      {PAGE}#{}", code.to_lowercase());
     }
-}
-
-/// What authentik says, without what would disturb a terminal.
-fn one_line(text: &str) -> String {
-    text.chars()
-        .map(|character| if character.is_control() { ' ' } else { character })
-        .collect()
 }
 
 fn finding_json(finding: &Finding) -> Value {

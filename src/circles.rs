@@ -1,9 +1,10 @@
-//! No circle between the files of a crate: whoever reads one need not know those that use it. Nothing but this test holds
-//! that, so the sources are read.
+//! No circle between the files of a crate: whoever reads one need not know those that use it. Only this test checks that,
+//! so the sources are read: the paths in them, and the calls of methods that a file gives to a type of another.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use crate::methods::Methods;
 use crate::modules::{Module, Sources, code_of, sources, used_by};
 
 /// The crates, each with how many modules it has at least: a folder that was not found would have no circles.
@@ -58,6 +59,43 @@ fn a_circle_is_found_however_it_is_written() {
         ("d", "use crate::a::X;"),
     ];
     assert_eq!(circles_of(&long), ["a", "b", "c"]);
+    // A child that gives its parent's type methods, and the parent's call of one.
+    let methods = "use super::X;\nimpl X {\n    pub(super) fn f(&self) {}\n    fn g(&self) {}\n}";
+    for text in [
+        "struct X;\nimpl X {\n    fn h(&self) {\n        self.f()\n    }\n}",
+        "struct X;\nfn h(x: &X) {\n    x.f()\n}",
+        "struct X;\nstruct Y {\n    x: Arc<X>,\n}\nimpl Y {\n    fn h(&self) {\n        self.x.f()\n    }\n}",
+        "struct X;\nfn h() {\n    X::f(&X)\n}",
+        "struct X;\nfn h() {\n    i()\n        .f()\n}",
+        "struct X;\nfn f() {}\nfn h() {\n    i().f()\n}",
+    ] {
+        let files = [("a", text), ("a::b", methods), ("c", "")];
+        assert_eq!(circles_of(&files), ["a", "a::b"], "{text}");
+    }
+    // The methods are those of the type, wherever it is called: here `c` needs `d`, which needs `c`.
+    let far = [
+        ("a", "struct X;"),
+        (
+            "b",
+            "use crate::d::Y;\nimpl crate::a::X {\n    pub(crate) fn f(&self, y: Y) {}\n}",
+        ),
+        (
+            "d",
+            "struct Y;\nstruct Z;\nimpl Z {\n    fn h(&self, x: &crate::a::X) {\n        x.f(Y)\n    }\n}",
+        ),
+    ];
+    assert_eq!(circles_of(&far), ["b", "d"]);
+    for text in [
+        // Not seen from there.
+        "struct X;\nfn h(x: &X) {\n    x.g()\n}",
+        // That of another type.
+        "struct X;\nstruct Y;\nimpl Y {\n    fn f(&self) {}\n    fn h(&self) {\n        self.f()\n    }\n}",
+        "struct X;\nfn h(x: &Y) {\n    x.f()\n}",
+        // A field and a function.
+        "struct X;\nfn h(x: &X) {\n    x.f;\n    f()\n}",
+    ] {
+        assert_eq!(circles_of(&[("a", text), ("a::b", methods)]), [""; 0], "{text}");
+    }
     for text in [
         "// See crate::b.",
         "mod b;",
@@ -71,11 +109,15 @@ fn a_circle_is_found_however_it_is_written() {
     }
 }
 
-/// The modules of which each uses one that, by whatever way, uses it.
+/// The modules that use one that, directly or not, uses them.
 fn circles(sources: &Sources) -> Vec<String> {
+    let methods = Methods::of(sources);
     let used: BTreeMap<&Module, BTreeSet<&Module>> = sources
         .iter()
-        .map(|(module, code)| (module, used_by(module, code, sources)))
+        .map(|(module, code)| {
+            let named = used_by(module, code, sources);
+            (module, &named | &methods.used_by(module, code))
+        })
         .collect();
     let goes_round = |module: &&Module| {
         let mut reached = BTreeSet::new();

@@ -1,4 +1,4 @@
-//! The clock by which times pass: tokio's, so that a test can hold it and set it on. The time of day is not told here.
+//! The clock by which time passes: tokio's, so that a test can pause and advance it. It does not tell the time of day.
 
 use std::time::{Duration, Instant};
 

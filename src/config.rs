@@ -1,7 +1,7 @@
 //! Configuration: the variables of authentik's LDAP outpost and our own options, read once at start into one typed
 //! value. Knows names, defaults and ranges; must not know what the values are used for. Reads through [`Strings`], so
-//! that tests never touch the process environment. How an option is added that can differ from provider to provider stands
-//! at the top of `src/config/provider.rs`.
+//! that tests never touch the process environment. The top of `src/config/provider.rs` says how to add an option that can differ
+//! from provider to provider.
 
 mod attributes;
 mod authentik;
@@ -13,6 +13,7 @@ mod effective;
 mod entries;
 mod error;
 mod file;
+mod file_position;
 mod kind;
 mod limits;
 mod listen;
@@ -24,7 +25,6 @@ pub mod options;
 mod page;
 mod password_attributes;
 mod password_change;
-mod place;
 mod problems;
 mod process;
 mod profile_name;
@@ -55,6 +55,7 @@ pub use direct_search::{DirectSearch, DirectSearchConfig};
 pub use effective::effective;
 pub use error::{ConfigError, ConfigWarning};
 use file::ConfigFile;
+pub use file_position::FilePosition;
 pub use limits::{LimitConfig, SearchClassConfig, SearchConfig};
 pub use listen::ListenConfig;
 pub use log::{LogConfig, SearchLogConfig};
@@ -62,7 +63,6 @@ pub use log_level::{LogFormat, LogLevel};
 pub use official_files::unread_files;
 pub use page::options_page;
 pub use password_change::{PasswordChange, PasswordChangeConfig};
-pub use place::Place;
 pub use provider::ProviderConfig;
 pub use providers::ProviderConfigs;
 use reader::SettingReader;
@@ -75,7 +75,7 @@ pub use traces::{TraceConfig, TraceSampler};
 pub const EXIT_BAD_CONFIGURATION: u8 = 64;
 
 /// The unix socket for health and metrics, without needing any `AUTHENTIK_…` variable: `$TMPDIR` or `/tmp`. A configuration file
-/// counts if it can be used; a running server keeps its settings when it cannot, and is to be asked all the same.
+/// is used if it is valid; if not, a running server keeps its settings, and must still be asked.
 ///
 /// # Errors
 /// `TMPDIR` is not UTF-8 or points nowhere.
@@ -112,11 +112,11 @@ pub struct Config {
     pub refresh_delta_interval: Option<Duration>,
     /// Where the directory is kept for the next start. `None`: nowhere.
     pub snapshot_file: Option<PathBuf>,
-    /// Custom attributes that hold passwords and are served all the same.
+    /// Custom attributes that hold passwords but are still served.
     pub served_passwords: Vec<&'static str>,
     /// Serve custom attributes under names that RFC 4512 allows.
     pub legal_attribute_names: bool,
-    /// After so many refresh intervals the whole directory is read instead of what changed in it.
+    /// After this many refresh intervals the whole directory is read instead of what changed in it.
     pub refresh_full_every: u32,
     /// What is logged, and how.
     pub log: LogConfig,
@@ -130,7 +130,7 @@ pub struct Config {
     pub build_hash: String,
     /// The unix socket for health and metrics.
     pub metrics_socket: PathBuf,
-    /// What was odd; to be logged.
+    /// Oddities, to be logged.
     pub warnings: Vec<ConfigWarning>,
 }
 
@@ -138,8 +138,8 @@ impl Config {
     /// Reads the whole configuration.
     ///
     /// # Errors
-    /// Everything that is wrong in the configuration file; else every value that is missing or malformed, and the first that
-    /// contradicts another.
+    /// Everything that is wrong in the configuration file; otherwise every value that is missing or malformed, and the first
+    /// that contradicts another.
     pub fn read(strings: &dyn Strings) -> Result<Self, ConfigError> {
         let Some(file) = ConfigFile::named_by(strings)? else {
             let read = Self::read_with(&mut SettingReader::new(strings));

@@ -1,7 +1,7 @@
 //! Whether two LDAP servers answer alike: a walk of the tree, and the searches that clients send. Beside `server`, of which it knows
 //! nothing: it is a client of both.
 //!
-//! A difference is told once, by the search that shows it first. What is held in memory is a few octets for each entry and the
+//! A difference is reported once, for the search that shows it first. Only a few octets per entry are kept in memory, and the
 //! differences themselves, up to a limit.
 
 use std::collections::{BTreeMap, HashSet};
@@ -41,7 +41,7 @@ const CANDIDATES: usize = 200;
 /// How authentik's own outpost begins its `vendorVersion`.
 const OFFICIAL: &str = "authentik LDAP Outpost";
 
-/// What is to be compared.
+/// What to compare.
 #[derive(Clone, Debug)]
 pub struct DiffRequest {
     /// This server.
@@ -52,13 +52,13 @@ pub struct DiffRequest {
     pub bind_dn: String,
     /// What is walked; without one, what this server names first in its root DSE.
     pub base: Option<String>,
-    /// Searches beside the walk, instead of those of all clients.
+    /// Searches instead of the walk and those of all clients.
     pub searches: Option<Vec<ComparedSearch>>,
     /// Clients whose searches are sent; none for all of them, unless there are `searches`.
     pub profiles: Vec<String>,
-    /// Kinds of differences that do not count.
+    /// Kinds of differences to leave out.
     pub ignored: Vec<DifferenceKind>,
-    /// Most entries of one search whose differences are told.
+    /// Most entries of one search whose differences are reported.
     pub limit: usize,
 }
 
@@ -67,6 +67,8 @@ pub struct DiffRequest {
 pub enum DiffError {
     /// A server cannot be asked.
     Server {
+        /// The option that names it.
+        option: &'static str,
         /// Its URI.
         uri: String,
         /// Why.
@@ -74,16 +76,29 @@ pub enum DiffError {
     },
     /// There is no base DN to walk.
     NoBase,
-    /// A search or profile is none.
+    /// A search or profile is not valid.
     Searches(String),
+    /// Neither server shows an entry at or below the base DN.
+    NothingFound {
+        /// The base DN.
+        base: String,
+    },
+    /// There is no search to compare.
+    NoSearch,
 }
 
 impl fmt::Display for DiffError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Server { uri, error } => write!(formatter, "{uri}: {error}"),
+            Self::Server { option, uri, error } => write!(formatter, "{option} {uri}: {error}"),
             Self::NoBase => formatter.write_str("neither server names a base DN in its root DSE; use --base"),
             Self::Searches(error) => formatter.write_str(error),
+            Self::NothingFound { base } => write!(
+                formatter,
+                "neither server shows an entry at or below {base:?}: correct --base, or give an account that \
+                 may read it"
+            ),
+            Self::NoSearch => formatter.write_str("the --queries file contains no search"),
         }
     }
 }
@@ -100,7 +115,7 @@ pub fn profile_names() -> impl Iterator<Item = &'static str> {
 /// # Errors
 /// When one of them cannot be asked.
 pub async fn run(request: &DiffRequest, password: &[u8]) -> Result<DiffReport, DiffError> {
-    // A mistake in a name is told before anybody is asked.
+    // A mistake in a name is reported before any server is asked.
     profiles::searches(&request.profiles, &Samples::default()).map_err(DiffError::Searches)?;
     let mut servers = Servers {
         request,
@@ -116,11 +131,13 @@ pub async fn run(request: &DiffRequest, password: &[u8]) -> Result<DiffReport, D
     let named = roots
         .iter()
         .find_map(|root| value(root, "namingContexts").filter(|name| !name.is_empty()));
-    let base = request
-        .base
-        .clone()
-        .or_else(|| named.clone())
-        .ok_or(DiffError::NoBase)?;
+    // Only the given searches are sent, unless those of a client are wanted too: they need the entries of the walk.
+    let walks = request.searches.is_none() || !request.profiles.is_empty();
+    let base = match request.base.clone().or_else(|| named.clone()) {
+        Some(base) => base,
+        None if walks => return Err(DiffError::NoBase),
+        None => String::new(),
+    };
     let official = roots.last().and_then(|root| value(root, "vendorVersion"));
     let context = named.as_deref().unwrap_or(&base);
     let mut findings = Findings {
@@ -132,20 +149,26 @@ pub async fn run(request: &DiffRequest, password: &[u8]) -> Result<DiffReport, D
         changed: HashSet::new(),
         facts: HashSet::new(),
     };
-    let walk = ComparedSearch::parse("walk", &format!("ldap:///??sub?(objectClass=*)?x-page={PAGE}"));
-    let walk = ComparedSearch {
-        base: base.clone(),
-        ..walk.map_err(DiffError::Searches)?
-    };
-    let mut candidates = SearchableEntries::default();
-    let walked = servers
-        .compare(&walk, |key, entry| candidates.look(key, entry))
-        .await?;
-    let samples = candidates.samples(&base, &walked.same);
-    findings.add(walk, walked);
     let mut searches = request.searches.clone().unwrap_or_default();
-    if request.searches.is_none() || !request.profiles.is_empty() {
+    if walks {
+        let walk = ComparedSearch::parse("walk", &format!("ldap:///??sub?(objectClass=*)?x-page={PAGE}"));
+        let walk = ComparedSearch {
+            base: base.clone(),
+            ..walk.map_err(DiffError::Searches)?
+        };
+        let mut candidates = SearchableEntries::default();
+        let walked = servers
+            .compare(&walk, |key, entry| candidates.look(key, entry))
+            .await?;
+        if walked.ours.entries == 0 && walked.theirs.entries == 0 {
+            return Err(DiffError::NothingFound { base });
+        }
+        let samples = candidates.samples(&base, &walked.same);
+        findings.add(walk, walked);
         searches.extend(profiles::searches(&request.profiles, &samples).map_err(DiffError::Searches)?);
+    }
+    if !walks && searches.is_empty() {
+        return Err(DiffError::NoSearch);
     }
     for search in searches {
         let compared = servers.compare(&search, |_, _| {}).await?;
@@ -178,11 +201,12 @@ impl Servers<'_> {
     }
 
     fn failed(&self, which: Which, error: ConnectionError) -> DiffError {
-        let target = match which {
-            Which::Ours => &self.request.ours,
-            Which::Theirs => &self.request.theirs,
+        let (option, target) = match which {
+            Which::Ours => ("--ours", &self.request.ours),
+            Which::Theirs => ("--theirs", &self.request.theirs),
         };
         DiffError::Server {
+            option,
             uri: target.uri.clone(),
             error,
         }
@@ -206,7 +230,7 @@ impl Servers<'_> {
     }
 }
 
-/// The differences found, each told once.
+/// The differences found, each reported once.
 struct Findings<'a> {
     /// The base DN of the directory.
     context: &'a str,
@@ -214,9 +238,9 @@ struct Findings<'a> {
     ignored: &'a [DifferenceKind],
     all: Vec<SearchFinding>,
     known: BTreeMap<Rule, usize>,
-    /// The entries that something was told of.
+    /// The entries that something was reported about.
     changed: HashSet<NameHash>,
-    /// What was told, each by its hash.
+    /// What was reported, each by its hash.
     facts: HashSet<NameHash>,
 }
 
@@ -282,7 +306,7 @@ impl Findings<'_> {
     }
 }
 
-/// What stands for a difference of an entry, by whatever search it is seen; nothing stands for one of an answer.
+/// What identifies a difference in an entry, whichever search shows it; a difference in an answer has no such mark.
 fn fact_of(difference: &Difference) -> Option<NameHash> {
     let key = difference.key()?;
     let mut parts: Vec<Vec<u8>> = vec![difference.kind().name().into(), key.to_le_bytes().to_vec()];
@@ -324,7 +348,7 @@ impl SearchableEntries {
     }
 
     /// A plain user, one whose name needs escaping or is not ASCII, and such a group, each with somebody or something they belong
-    /// to. Entries that are the same on both sides come first: what is told of the others would be told again.
+    /// to. Entries that are the same on both sides come first: differences in the others would be reported again.
     fn samples(self, base: &str, same: &HashSet<NameHash>) -> Samples {
         let sorted = |candidates: Vec<(NameHash, ReceivedEntry)>| -> Vec<ReceivedEntry> {
             let alike = |(key, _): &(NameHash, ReceivedEntry)| same.contains(key);

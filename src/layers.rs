@@ -1,5 +1,5 @@
-//! The layer rule within this crate: `server → outpost`, and `config`, `logging` and `metrics` below both. Between crates the
-//! compiler holds it. Here nothing does, so the sources are read.
+//! The layer rule within this crate: `server → outpost`, and `config`, `logging` and `metrics` below both. Between crates the compiler enforces it.
+//! Here nothing does, so the sources are read.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use crate::modules::{Module, Sources, code_of, name_length, sources, used_by};
 
 /// A module, the others of this crate it may use, and what it may use of the crates.
 const MAY_USE: &[(&str, &[&str], &[&str])] = &[
-    // Lists of names, choices of an admin and the settings of a client are all that is known there of directories and of authentik, and of LDAP how a
+    // All that is known there about directories and authentik is lists of names, choices of an admin and the settings of a client; about LDAP, how a
     // base DN is written.
     (
         "config",
@@ -21,20 +21,25 @@ const MAY_USE: &[(&str, &[&str], &[&str])] = &[
             "akldap_ldap::dn",
         ],
     ),
-    ("logging", &["config"], &[]),
+    ("logging", &["config", "terminal"], &[]),
     ("clock", &[], &[]),
+    ("terminal", &[], &[]),
     (
         "traces",
         &["config", "logging"],
         &["akldap_authentik::tls", "akldap_authentik::ApiError"],
     ),
-    ("metrics", &[], &[]),
-    // Asks authentik as the server would, and is none.
-    ("check", &["config"], &["akldap_authentik", "akldap_ldap"]),
+    ("metrics", &["terminal"], &[]),
+    // Asks authentik as the server would, but is not a server.
+    (
+        "check",
+        &["config", "outpost", "terminal"],
+        &["akldap_authentik", "akldap_ldap"],
+    ),
     // A client of two servers, and of nothing here but the codec.
     (
         "diff",
-        &[],
+        &["terminal"],
         &[
             "akldap_authentik::tls",
             "akldap_directory::password_attributes",
@@ -48,17 +53,21 @@ const MAY_USE: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "server",
-        &["clock", "config", "logging", "metrics", "outpost", "traces"],
+        &[
+            "clock", "config", "logging", "metrics", "outpost", "terminal", "traces",
+        ],
         LAYERS,
     ),
-    // Starts all the others, and the demo beside them.
+    // Starts all the others, and the demo as well.
     (
         "cli",
-        &["check", "config", "diff", "logging", "server", "traces"],
+        &[
+            "check", "config", "diff", "logging", "server", "terminal", "traces",
+        ],
         &["akldap_simulator"],
     ),
 ];
-/// The crates of the lower layers. The simulator is none of them.
+/// The crates of the lower layers. The simulator is not one of them.
 const LAYERS: &[&str] = &["akldap_authentik", "akldap_directory", "akldap_ldap"];
 
 #[test]
@@ -126,7 +135,7 @@ fn what_a_source_names_is_found() {
     assert_eq!(crates, ["akldap_ldap::dn", "akldap_simulator::User"]);
 }
 
-/// The modules at the top of this crate of which a source names something; of what is the crate's own, the empty name.
+/// The top-level modules of this crate of which a source names something; the empty name for what belongs to the crate itself.
 fn layers_used<'s>(module: &Module, code: &str, sources: &'s Sources) -> impl Iterator<Item = &'s str> {
     let used = used_by(module, code, sources).into_iter();
     used.map(|used| used.first().map_or("", String::as_str))

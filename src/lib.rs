@@ -1,10 +1,10 @@
 //! akldap: an LDAP and LDAPS server for [authentik](https://goauthentik.io), a drop-in replacement for
 //! authentik's own LDAP outpost.
 //!
-//! Five layers, and the arrows point one way only: `server → outpost → {authentik, directory} → ldap`. Three of them are crates:
+//! Five layers, with arrows that point one way only: `server → outpost → {authentik, directory} → ldap`. Three of them are crates:
 //!
 //! - [`akldap_ldap`]: bytes of the protocol. Knows no runtime, no clock, no environment, no authentik.
-//! - [`akldap_directory`]: an immutable snapshot of users and groups, and questions to it. Equally pure.
+//! - [`akldap_directory`]: an immutable snapshot of users and groups, and queries on it. Equally pure.
 //! - [`akldap_authentik`]: HTTP and websocket out to an authentik server.
 //!
 //! Here are the two above them:
@@ -12,7 +12,7 @@
 //! - [`outpost`]: the state that changes: providers, refresh, binds, access.
 //! - [`server`]: sockets in: listeners, TLS, connections, the HTTP endpoint.
 //!
-//! Beside them stand [`config`], [`logging`] and [`metrics`], [`mod@check`], which says what is wrong with a set-up, [`diff`], which compares two
+//! Next to them are [`config`], [`logging`] and [`metrics`], [`mod@check`], which says what is wrong with a set-up, [`diff`], which compares two
 //! servers as their client, the command line in [`cli`], and [`akldap_simulator`], a faithful authentik for the demo, the tests and the
 //! benches.
 
@@ -42,12 +42,17 @@ pub mod logging;
 pub mod metrics;
 pub mod outpost;
 pub mod server;
+pub mod terminal;
 pub mod traces;
 
 #[cfg(test)]
 mod circles;
 #[cfg(test)]
+mod declarations;
+#[cfg(test)]
 mod layers;
+#[cfg(test)]
+mod methods;
 #[cfg(test)]
 mod modules;
 #[cfg(test)]

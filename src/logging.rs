@@ -1,7 +1,7 @@
-//! Log lines as the official outpost writes them: one JSON object a line with the keys `event`, `timestamp`, `level` and
-//! `logger` beside the fields, or text for reading, which a terminal gets unasked and in colours. Knows how a line looks and which levels pass; must not know what is
-//! logged. Libraries only get to speak from warnings on, at every level, because some of them log what they send, and
-//! only so often, because some of them warn of what a peer sent.
+//! Log lines as the official outpost writes them: one JSON object per line with the keys `event`, `timestamp`, `level` and
+//! `logger` next to the fields, or text for people to read, which a terminal gets by default and in colours. Knows how a line looks and which levels
+//! pass; must not know what is logged. Libraries are only heard from warnings upwards, at every level, because some of them log what they send, and
+//! only a few times, because some of them warn about what a peer sent.
 
 pub mod audit;
 mod causes;
@@ -34,7 +34,7 @@ use sink::Sink;
 /// The target prefix of our own events.
 const OWN_TARGET: &str = env!("CARGO_CRATE_NAME");
 
-/// Lines that all libraries together write in a window; further ones are counted.
+/// Lines that all libraries together write in a window; any more are counted.
 const LIBRARY_LINES: u64 = 20;
 /// That window.
 const LIBRARY_WINDOW: Duration = Duration::from_secs(60);
@@ -45,7 +45,7 @@ pub enum LoggingError {
     /// Something else installed a logger in this process.
     #[error("logging is already set up in this process: {0}")]
     AlreadySet(#[from] tracing_subscriber::util::TryInitError),
-    /// The system gives no further thread.
+    /// The system gives us no more threads.
     #[error("the thread that writes the log cannot be started: {0}")]
     Thread(#[from] std::io::Error),
 }
@@ -56,14 +56,14 @@ static SINK: OnceLock<Sink> = OnceLock::new();
 /// How long a process waits for its last lines to be taken.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
-/// Waits until what was logged is written, a second at most. To be called before the process ends.
+/// Waits until what was logged is written, a second at most. Call it before the process ends.
 pub fn flush() {
     if let Some(sink) = SINK.get() {
         sink.flush(LAST_LINES);
     }
 }
 
-/// How many lines were lost since the start because whoever reads the log took none.
+/// How many lines were lost since the start because the reader of the log took none.
 #[must_use]
 pub fn lost() -> Lost {
     SINK.get().map(Sink::lost).unwrap_or_default()
@@ -78,7 +78,7 @@ pub struct LogControl {
 }
 
 impl LogControl {
-    /// Lets events of `level` and more serious ones pass from now on. Returns whether that is a change.
+    /// Lets events of `level` and more serious ones through from now on. Returns whether that is a change.
     pub fn set_level(&self, level: LogLevel) -> bool {
         let mut current = self
             .level
@@ -93,18 +93,18 @@ impl LogControl {
         true
     }
 
-    /// Writes how many lines of libraries were counted instead of written. To be called every [`SWEEP_INTERVAL`].
+    /// Writes how many lines of libraries were counted instead of written. Call it every [`SWEEP_INTERVAL`].
     pub fn tell_repeated(&self, now: Instant) {
         for Repeated { lines, .. } in self.libraries.ended(now) {
             tracing::warn!(
                 repeated = lines,
                 window_s = LIBRARY_WINDOW.as_secs(),
-                "further warnings of libraries were counted, not written"
+                "further warnings from libraries were counted but not logged"
             );
         }
     }
 
-    /// The level in force.
+    /// The level in effect.
     #[must_use]
     pub fn level(&self) -> LogLevel {
         *self
@@ -130,7 +130,7 @@ impl fmt::Debug for LogControl {
 pub fn init(config: LogConfig) -> Result<LogControl, LoggingError> {
     let form = form_for(config, std::io::stderr().is_terminal());
     let tell = move |lost: Lost| {
-        let text = "log lines were lost: whoever reads the log was too slow for them";
+        let text = "log lines were lost because the log was not read fast enough";
         let numbers = [("audit_records", lost.audit), ("other_lines", lost.other)];
         line::own_warning(form, module_path!(), text, &numbers)
     };
@@ -200,7 +200,7 @@ fn log_panics() {
         tracing::error!(
             place,
             thread,
-            "a programming error interrupted one operation; please report this line with the version"
+            "a programming error interrupted one operation; please report this line and the version"
         );
         // It may be the end of the process.
         flush();

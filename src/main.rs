@@ -20,8 +20,9 @@
 use std::process::ExitCode;
 
 use akldap::cli::args::{Action, CommandLine};
+use akldap::cli::complaint::complain;
 use akldap::cli::config as config_command;
-use akldap::cli::{check, core_dump, demo, diff, exit_code, healthcheck, serve};
+use akldap::cli::{check, core_dump, demo, diff, exit_code, healthcheck, serve, usage};
 use akldap::config::{self, Config, EXIT_BAD_CONFIGURATION, Environment, Layered};
 use akldap::logging;
 use clap::Parser;
@@ -34,19 +35,12 @@ fn main() -> ExitCode {
     core_dump::forbid();
     let command_line = match CommandLine::try_parse() {
         Ok(command_line) => command_line,
-        Err(error) => {
-            let _ = error.print();
-            return if error.use_stderr() {
-                ExitCode::from(EXIT_BAD_CONFIGURATION)
-            } else {
-                ExitCode::SUCCESS
-            };
-        }
+        Err(error) => return usage::end(&error, std::env::args_os()),
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("akldap: cannot start the runtime: {error}");
+            complain(&format!("cannot start the runtime: {error}"));
             return ExitCode::from(exit_code::SYSTEM);
         }
     };
@@ -82,7 +76,7 @@ async fn run(command_line: &CommandLine) -> ExitCode {
             };
             match Config::read(&strings) {
                 Ok(config) => check::run(&arguments, &config).await,
-                Err(error) => check::could_not_read(&error),
+                Err(error) => check::could_not_look(&arguments, &error),
             }
         }
         Action::Config(arguments) => config_command::run(&arguments, &flags),
@@ -95,9 +89,7 @@ async fn run(command_line: &CommandLine) -> ExitCode {
 }
 
 fn bad_configuration(error: &config::ConfigError) -> ExitCode {
-    for line in error.to_string().lines() {
-        eprintln!("akldap: {line}");
-    }
+    complain(error);
     ExitCode::from(EXIT_BAD_CONFIGURATION)
 }
 
@@ -105,9 +97,7 @@ fn exit(result: anyhow::Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            for line in logging::WithCauses(error.as_ref()).to_string().lines() {
-                eprintln!("akldap: {line}");
-            }
+            complain(&logging::WithCauses(error.as_ref()));
             ExitCode::from(exit_code::of(&error))
         }
     }

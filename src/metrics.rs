@@ -39,7 +39,7 @@ pub use clients::{ClientMetrics, CountedConnection, HandshakeFailure, Limit, Por
 pub use durations::DurationTally;
 use labels::{
     BuildLabels, CertificateLabels, ConnectionLabels, DirectSearchLabels, FlowLabels, LogLabels,
-    RejectedLabels, RequestLabels,
+    RejectedLabels, RequestLabels, label_of,
 };
 pub use labels::{DirectSearchOutcome, OutpostLabels, RejectReason, RequestType};
 use operations::Operations;
@@ -93,7 +93,7 @@ pub struct Metrics {
 pub struct DirectoryDamage(Counter);
 
 impl DirectoryDamage {
-    /// Counts that it was once more.
+    /// Counts once more.
     pub fn met(&self) {
         self.0.inc();
     }
@@ -192,7 +192,7 @@ impl Metrics {
         );
         registry.register(
             "akldap_log_lines_lost",
-            "Log lines lost because whoever reads the log took none",
+            "Log lines lost because the log was not read fast enough",
             self.log_lines_lost.clone(),
         );
         registry.register(
@@ -202,7 +202,8 @@ impl Metrics {
         );
         registry.register(
             "akldap_directory_damage",
-            "Times the directory in memory was found damaged: what was asked was refused, or counted as not there",
+            "Times the directory in memory was found damaged: what was asked was refused, or counted as \
+             missing",
             self.directory_damage.0.clone(),
         );
         registry.register_collector(Box::new(Arc::clone(&self.operations)));
@@ -211,15 +212,16 @@ impl Metrics {
         self
     }
 
-    /// Puts the outpost's name, once authentik said it or changed it, into the outpost's own families. Handles from
+    /// Puts the outpost's name, once authentik has given or changed it, into the outpost's own families. Handles from
     /// [`Metrics::application`] keep the name they were made with; make new ones.
     pub fn set_outpost_name(&self, name: &str) {
+        let name = label_of(name);
         let mut outpost = self.outpost.lock().unwrap_or_else(PoisonError::into_inner);
         if outpost.outpost_name == name {
             return;
         }
         let before = outpost.clone();
-        name.clone_into(&mut outpost.outpost_name);
+        outpost.outpost_name = name;
         self.info.get_or_create(&outpost).set(1);
         self.info.remove(&before);
         let connected = self.connection.get_or_create(&before.connection()).get();
@@ -266,11 +268,12 @@ impl Metrics {
     #[must_use]
     pub fn application(&self, app: &str) -> ApplicationMetrics {
         let outpost_name = self.outpost().outpost_name;
+        let app = label_of(app);
         let durations = RequestType::TIMED.map(|r#type| {
             let labels = RequestLabels {
                 outpost_name: outpost_name.clone(),
                 r#type,
-                app: app.to_owned(),
+                app: app.clone(),
             };
             self.request_duration.get_or_create_owned(&labels)
         });
@@ -279,7 +282,7 @@ impl Metrics {
             rejected: self.requests_rejected.clone(),
             refusals: self.refusals.clone(),
             outpost_name,
-            app: app.to_owned(),
+            app,
         }
     }
 
@@ -288,7 +291,7 @@ impl Metrics {
         self.snapshot.installed(users, groups);
     }
 
-    /// Records that the snapshot shows what authentik held at `made`, and the age from which on it is stale.
+    /// Records that the snapshot shows what authentik held at `made`, and the age from which it is stale.
     pub fn snapshot_read(&self, made: SystemTime, stale_after: Duration) {
         self.snapshot.read(made, Some(stale_after));
     }
@@ -338,7 +341,7 @@ impl Metrics {
         self.slow_searches.all(now)
     }
 
-    /// Adds a sample of this moment to those of the last half hour.
+    /// Adds a current sample to those of the last half hour.
     pub fn sample(&self, at: Instant) {
         self.samples.push(Sample {
             at,
@@ -367,7 +370,7 @@ impl Metrics {
         self.operations.tally(request)
     }
 
-    /// What is counted of clients.
+    /// What is counted about clients.
     #[must_use]
     pub fn clients(&self) -> &ClientMetrics {
         &self.clients
@@ -379,13 +382,13 @@ impl Metrics {
             .inc_by(u64::try_from(entries).unwrap_or(u64::MAX));
     }
 
-    /// What is counted of binds beside their number.
+    /// What is counted about binds besides their number.
     #[must_use]
     pub fn binds(&self) -> &BindMetrics {
         &self.binds
     }
 
-    /// What is counted of authentik.
+    /// What is counted about authentik.
     #[must_use]
     pub fn authentik(&self) -> &AuthentikMetrics {
         &self.authentik
@@ -395,7 +398,7 @@ impl Metrics {
     pub fn set_certificates(&self, certificates: &[(String, i64)]) {
         self.certificates.clear();
         for (certificate, expires) in certificates {
-            let certificate = certificate.clone();
+            let certificate = label_of(certificate);
             self.certificates
                 .get_or_create(&CertificateLabels { certificate })
                 .set(*expires);

@@ -1,5 +1,5 @@
-//! The modules of a crate and which of them each names, read from its sources. Knows enough of Rust for the tests that hold how
-//! modules may depend on each other (`circles`, `layers`), and not what they allow.
+//! The modules of a crate and which of them each names, read from its sources. Knows enough Rust for the tests that check how
+//! modules may depend on each other (`circles`, `layers`), but not what they allow.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -39,7 +39,7 @@ pub(crate) fn used_by<'s>(module: &Module, code: &str, sources: &'s Sources) -> 
     used
 }
 
-/// The path from the crate on; `None` if it begins with neither a keyword nor a module below this one.
+/// The path from the crate onwards; `None` if it begins with neither a keyword nor a module below this one.
 fn absolute(module: &Module, path: &[&str], sources: &Sources) -> Option<Module> {
     let mut from = module.clone();
     let mut names = path.iter().copied().peekable();
@@ -72,7 +72,7 @@ fn paths(text: &str) -> (Vec<Vec<&str>>, &str) {
         while !rest.trim_start().is_empty() && !rest.trim_start().starts_with('}') {
             let (found, after) = paths(rest);
             all.extend(found);
-            // Behind `as x` and the comma.
+            // After `as x` and the comma.
             let next = after.find([',', '}']).unwrap_or(after.len());
             rest = after[next..].strip_prefix(',').unwrap_or(&after[next..]);
         }
@@ -112,14 +112,14 @@ pub(crate) fn code_of(text: &str) -> String {
         *line = "";
     }
     let code = code.join("\n");
-    // Where something is visible, it need not be used.
+    // Visible does not mean used.
     let mut parts = code.split("pub(in ");
     let first = parts.next().unwrap_or_default().to_owned();
     let visible = parts.map(|part| part.split_once(')').map_or(part, |(_, rest)| rest));
-    visible.fold(first, |code, part| code + part)
+    visible.fold(first, |code, part| code + "pub" + part)
 }
 
-/// A source without what follows `//` on a line, unless that stands in a string.
+/// A source without what follows `//` on a line, unless that is in a string.
 fn without_comments(text: &str) -> String {
     let mut code = String::with_capacity(text.len());
     let mut rest = text;
@@ -135,7 +135,7 @@ fn without_comments(text: &str) -> String {
                 Some(end) => from[1..].find(&end).map(|at| 1 + at + end.len()),
                 None => string_length(from),
             },
-            // A quotation mark as a character begins no string; a lifetime has no second mark.
+            // A quotation mark as a character does not begin a string; a lifetime has no second mark.
             "'" if from.starts_with("'\"'") || from.starts_with("'\\") => Some(3),
             _ => Some(1),
         };
@@ -146,7 +146,7 @@ fn without_comments(text: &str) -> String {
     code + rest
 }
 
-/// What ends the raw string that begins behind `before`; `None` if the string is not raw.
+/// What ends the raw string that begins after `before`; `None` if the string is not raw.
 fn raw_end(before: &str) -> Option<String> {
     let front = before.trim_end_matches('#');
     let front = front.strip_suffix('r')?;

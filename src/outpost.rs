@@ -7,6 +7,7 @@ pub mod access;
 mod aside;
 mod audit;
 pub mod bind;
+pub(crate) mod bound_dn;
 mod call_timings;
 mod capabilities;
 pub mod certificates;
@@ -25,39 +26,40 @@ pub mod provider;
 pub mod providers;
 mod refresh;
 mod release;
+mod right_of_way;
 pub mod server_entries;
 mod snapshot_file;
 mod sound;
 pub mod status;
 mod version;
 
-use std::borrow::Cow;
-use std::future::Future;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, ProviderConfigs};
 use crate::logging::LogControl;
-use crate::metrics::{ApplicationMetrics, Metrics, OutpostLabels};
+use crate::metrics::{Metrics, OutpostLabels};
 use akldap_authentik::TokenRenewal;
-use akldap_directory::{CustomPolicy, Snapshot, subschema};
+use akldap_directory::CustomPolicy;
 
-use access::Identity;
 use bind::{Binds, unbind};
 pub use capabilities::Capabilities;
 use certificates::CertificateTable;
 use direct_search::DirectSearches;
+use directory::CurrentDirectory;
 pub use error::OutpostError;
 use events::EventFollower;
+use outage::Outage;
 pub use outside::Outside;
-use parts::Parts;
+use parts::{PartSettings, Parts};
 use password::PasswordChanges;
-use provider::Provider;
-use providers::table::ProviderTable;
+use providers::Providers;
+use refresh::requests::RefreshRequests;
+use refresh::schedule::Schedule;
+use refresh::user_fetch::UserFetch;
 use refresh::{DirectorySettings, Refresh};
 use server_entries::ServerEntries;
 use snapshot_file::SnapshotFile;
@@ -92,15 +94,33 @@ impl Outpost {
         log: Option<LogControl>,
         outside: Outside,
     ) -> Result<Arc<Self>, OutpostError> {
-        // First of all: what draws random numbers below relies on there being some.
+        // This comes first: what draws random numbers below relies on their being available.
         let cookie_key = random_key()?;
         let instance = uuid::Uuid::new_v4();
-        let labels = OutpostLabels::new(instance.to_string(), VERSION, build_hash(&config));
+        let policy = custom_policy(&config.served_passwords, config.legal_attribute_names);
+        let settings = PartSettings {
+            client: config.client_settings(),
+            certificate_files: config.tls.files.as_ref(),
+            bind: &config.bind,
+            providers: config.providers,
+            refresh_delta_interval: config.refresh_delta_interval,
+        };
+        let reading = DirectorySettings {
+            page_size: config.authentik.page_size,
+            request_timeout: config.authentik.request_timeout,
+            full_every: config.refresh_full_every,
+            policy,
+        };
+        let snapshot_file = config.snapshot_file.map(|path| {
+            let host = config.authentik.host.to_string();
+            Arc::new(SnapshotFile::new(path, host, &config.authentik.token, policy))
+        });
+        let build = build_hash(config.build_hash);
+        let labels = OutpostLabels::new(instance.to_string(), VERSION, build.clone());
         let metrics = Arc::new(Metrics::new(labels));
-        let policy = custom_policy(&config);
         let capabilities = Arc::new(capabilities);
         let (unneeded, unneeded_sessions) = unbind::queue();
-        let parts = Parts::new(&config, Arc::clone(&capabilities), metrics, unneeded, outside)?;
+        let parts = Parts::new(settings, Arc::clone(&capabilities), metrics, unneeded, outside)?;
         let binds = Binds::new(&parts.of_binds(), &config.bind, unneeded_sessions);
         let passwords = PasswordChanges::new(parts.of_passwords(&binds));
         let direct_searches = parts.direct_searches();
@@ -109,15 +129,12 @@ impl Outpost {
             Arc::clone(&parts.providers),
             Arc::clone(&parts.directory),
         );
-        let snapshot_file = SnapshotFile::new(&config, policy).map(Arc::new);
         let refresh = Refresh {
             configuration: Arc::new(parts.configuration_refresh(log.clone(), snapshot_file.clone())),
-            directory: Arc::new(
-                parts.directory_refresh(DirectorySettings::new(&config, policy), snapshot_file.clone()),
-            ),
+            directory: Arc::new(parts.directory_refresh(reading, snapshot_file.clone())),
             flows: Arc::new(parts.flow_planning()),
         };
-        let events = parts.event_follower(instance, build_hash(&config));
+        let events = parts.event_follower(instance, build);
         let snapshot_file = snapshot_file.map(|file| Arc::new(parts.snapshot_file_task(file)));
         Ok(Arc::new(Self {
             parts,
@@ -133,7 +150,7 @@ impl Outpost {
         }))
     }
 
-    /// Starts to follow authentik: configuration, directory and events, each on its own, until `shutdown`.
+    /// Starts following authentik: configuration, directory and events, each on its own, until `shutdown`.
     pub fn start(&self, tasks: &TaskTracker, shutdown: &CancellationToken) {
         match &self.snapshot_file {
             Some(file) => file.start(&self.parts.file_read, tasks, shutdown),
@@ -147,24 +164,14 @@ impl Outpost {
         self.binds.start(tasks, shutdown);
     }
 
-    /// The directory as it was last loaded; `None` before the first time.
-    pub fn snapshot(&self) -> Option<Arc<Snapshot>> {
-        self.parts.directory.snapshot()
+    /// The current directory.
+    pub fn directory(&self) -> &CurrentDirectory {
+        &self.parts.directory
     }
 
-    /// The same as a provider shows it; `None` also while it is being put into that shape.
-    pub fn snapshot_of(&self, provider: &Provider) -> Option<Arc<Snapshot>> {
-        self.parts.directory.in_shape(provider.shape())
-    }
-
-    /// Whether searches may go on reading a directory: the current one, or the one before it.
-    pub fn is_served(&self, snapshot: &Arc<Snapshot>) -> bool {
-        self.parts.directory.is_served(snapshot)
-    }
-
-    /// Changes when searches have to look whether theirs may still be read.
-    pub fn retirements(&self) -> watch::Receiver<u64> {
-        self.parts.directory.retirements()
+    /// The current providers.
+    pub fn providers(&self) -> &Providers {
+        &self.parts.providers
     }
 
     /// Binds.
@@ -177,65 +184,37 @@ impl Outpost {
         &self.passwords
     }
 
-    /// What the rootDSE says to somebody.
-    pub fn root_dse_attributes(&self, identity: Option<&Identity>) -> subschema::Attributes {
-        self.entries.root_dse(identity)
+    /// The entries that belong to no provider.
+    pub fn entries(&self) -> &ServerEntries {
+        &self.entries
     }
 
-    /// What the subschema says to somebody. How admins name their attributes is for those who may log in.
-    /// `None` where the directory in memory is damaged.
-    pub fn subschema_attributes(&self, identity: Option<&Identity>) -> Option<subschema::Attributes> {
-        self.entries.subschema(identity)
+    /// Users who are fetched by themselves.
+    pub(crate) fn users(&self) -> &Arc<UserFetch> {
+        &self.parts.users
     }
 
-    /// Has a user fetched whom the directory does not show, without waiting.
-    pub fn fetch_user_soon(&self, pk: i64) {
-        self.parts.users.soon(pk);
+    /// What searches wait for in direct search mode.
+    pub(crate) fn direct_searches(&self) -> &DirectSearches {
+        &self.direct_searches
     }
 
-    /// What a search at a provider waits for, in direct search mode: whether it may be answered then. `None`: it need not wait.
-    pub fn before_search(
-        &self,
-        provider: &Provider,
-    ) -> Option<impl Future<Output = bool> + Send + 'static + use<>> {
-        self.direct_searches.before(provider)
+    /// Whether authentik is known to be unreachable.
+    pub fn outage(&self) -> &Outage {
+        &self.parts.outage
     }
 
-    /// Whether authentik is known to be unreachable at this moment.
-    pub fn outage(&self) -> Option<outage::Details> {
-        self.parts.outage.under_way()
+    /// How often authentik is read, and how long what was read stays current.
+    pub fn schedule(&self) -> &Schedule {
+        &self.parts.schedule
     }
 
-    /// The age from which on the directory served is called stale.
-    pub fn stale_after(&self) -> Duration {
-        self.parts.schedule.directory_stale_after()
+    /// Asks for authentik to be read again now.
+    pub fn refresh_requests(&self) -> &RefreshRequests {
+        &self.parts.requests
     }
 
-    /// The same for the configuration.
-    pub fn configuration_stale_after(&self) -> Duration {
-        self.parts.schedule.configuration_stale_after()
-    }
-
-    /// The providers of the moment.
-    pub fn providers(&self) -> arc_swap::Guard<Arc<ProviderTable>> {
-        self.parts.providers.current()
-    }
-
-    /// The DN of who is bound, as the newest directory shows it: `uid=alice,…` bound `cn=alice,…`, and a renamed user has a
-    /// new one. The name the client bound with if the directory does not know the user.
-    pub fn bound_dn<'a>(&self, identity: &'a Identity) -> Cow<'a, str> {
-        let bound_to = identity.provider();
-        let current = self.providers().by_pk(bound_to.pk());
-        let provider = current.as_ref().unwrap_or(bound_to);
-        let shown = identity.entry_dn(self.snapshot().as_deref(), provider);
-        self.parts
-            .directory
-            .sound(shown)
-            .flatten()
-            .map_or(Cow::Borrowed(identity.dn()), Cow::Owned)
-    }
-
-    /// The certificates of the moment.
+    /// The current certificates.
     pub fn certificates(&self) -> &Arc<CertificateTable> {
         &self.parts.certificates
     }
@@ -245,31 +224,26 @@ impl Outpost {
         &self.parts.metrics
     }
 
-    /// Counts requests outside every provider.
-    pub fn unclaimed(&self) -> arc_swap::Guard<Arc<ApplicationMetrics>> {
-        self.parts.providers.unclaimed()
-    }
-
-    /// How things stand, for readiness.
+    /// The state of things, for readiness.
     pub fn status(&self) -> &Status {
         &self.parts.status
     }
 
-    /// Whether searches can be answered: a provider and a directory are there, be they of before.
+    /// Whether searches can be answered: a provider and a directory are there, even if they are those of an earlier process.
     pub fn can_search(&self) -> bool {
-        !self.providers().is_empty() && self.parts.directory.is_loaded()
+        !self.providers().current().is_empty() && self.parts.directory.is_loaded()
     }
 
-    /// Whether clients may be sent here: searches can be answered, and each port has the certificate that it is to have. Behind a
-    /// directory of before that is not waited for: authentik may be away for long.
+    /// Whether clients may be sent here: searches can be answered, and each port has the certificate that it should have. With a
+    /// directory from an earlier process that is not waited for: authentik may be away for a long time.
     pub fn is_ready(&self) -> bool {
         let status = self.status();
         self.can_search() && (status.configured() || status.directory().is_restored())
     }
 
-    /// Whether binds can be judged: a provider is there, and authentik has answered this process and can be reached.
+    /// Whether binds can be judged: there is a provider, and authentik has answered this process and can be reached.
     pub fn can_bind(&self) -> bool {
-        !self.providers().is_empty()
+        !self.providers().current().is_empty()
             && self.parts.client.contact().last_answer().is_some()
             && self.parts.outage.under_way().is_none()
     }
@@ -279,48 +253,38 @@ impl Outpost {
         self.cookie_key
     }
 
-    /// Asks for everything to be read again now, the whole directory included; many requests at once make one refresh.
-    pub fn request_refresh(&self) {
-        self.parts.requests.all();
-    }
-
-    /// Reads the outpost's token from its file again, if it came from one, and says in the log what came of it.
+    /// Reads the outpost's token from its file again, if it came from one, and says in the log what happened.
     pub async fn renew_token(&self) {
         match self.parts.client.renew_token().await {
             Ok(TokenRenewal::Replaced) => {
                 tracing::info!("the token was read again from its file and has changed")
             }
             Ok(TokenRenewal::Unchanged) => {
-                tracing::info!("the token was read again from its file and is the same")
+                tracing::info!("the token was read again from its file and has not changed")
             }
             Ok(TokenRenewal::NoFile) => tracing::debug!("the token does not come from a file"),
             Err(error) => tracing::warn!(%error, "the token was not renewed"),
         }
     }
 
-    /// Reads again what files hold, the token's and the certificate's, and asks authentik for providers and their
+    /// Reads the token and certificate files again, and asks authentik for providers and their
     /// certificates.
     pub async fn reload(&self) {
         self.renew_token().await;
         self.parts.certificates.look_at_files();
-        self.request_update();
+        self.parts.requests.update();
     }
 
-    /// From now on these settings of ours hold for the providers. Whether they differ from those before.
+    /// Applies these settings of ours to the providers from now on. Returns whether they differ from those before.
     pub async fn reconfigure(&self, providers: &ProviderConfigs) -> bool {
         let differ = self.refresh.configuration.reconfigure(providers).await;
         if differ {
-            self.request_refresh();
+            self.parts.requests.all();
         }
         differ
     }
 
-    /// Asks for the configuration and for what changed in the directory; many requests at once make one refresh.
-    pub fn request_update(&self) {
-        self.parts.requests.update();
-    }
-
-    /// Writes what was counted instead of logged and whose time has come.
+    /// Writes what was counted instead of logged and is now due.
     pub fn tell_repeated(&self, now: Instant) {
         self.binds.tell_repeated(now);
         self.passwords.tell_repeated(now);
@@ -342,12 +306,12 @@ fn random_key() -> Result<[u8; 32], OutpostError> {
     Ok(key)
 }
 
-/// What the configuration allows of custom attributes.
-fn custom_policy(config: &Config) -> CustomPolicy {
+/// What is allowed of custom attributes, where these that hold passwords are served.
+fn custom_policy(served_passwords: &[&'static str], legal_names: bool) -> CustomPolicy {
     // A test compares the two lists of names.
-    CustomPolicy::serving(config.served_passwords.iter().copied())
+    CustomPolicy::serving(served_passwords.iter().copied())
         .unwrap_or_default()
-        .with_legal_names(config.legal_attribute_names)
+        .with_legal_names(legal_names)
 }
 
 #[cfg(test)]
@@ -359,8 +323,26 @@ impl Outpost {
         settings.set("AUTHENTIK_TOKEN", "token");
         let config = Config::read(&settings).unwrap();
         let outpost = Self::new(config, Capabilities::default(), None, Outside::default()).unwrap();
-        outpost.parts.providers.set(ProviderTable::of_bases(bases));
         outpost
+            .parts
+            .providers
+            .set(providers::table::ProviderTable::of_bases(bases));
+        outpost
+    }
+
+    /// Serves the same directory from now on, except that its attributes point nowhere.
+    pub(crate) fn damage_directory(&self) {
+        let before = self.directory().snapshot().unwrap();
+        let mut builder = akldap_directory::Builder::like(&before);
+        for user in before.users() {
+            builder.carry_user(&before.carried_user(user).unwrap());
+        }
+        for group in before.groups() {
+            builder.carry_group(&before.carried_group(group).unwrap());
+        }
+        let damaged = builder.finish().unwrap().0.without_attributes_for_tests();
+        let directory = &self.parts.directory;
+        directory.install(directory.shape(damaged).unwrap(), None);
     }
 }
 

@@ -1,5 +1,5 @@
-//! Sockets in: listeners, PROXY protocol, TLS, the connection loop, one connection's LDAP session, the HTTP endpoint. Here the
-//! whole is started and ended.
+//! Sockets in: listeners, PROXY protocol, TLS, the connection loop, one connection's LDAP session, the HTTP endpoint. This is
+//! where everything is started and ended.
 //!
 //! Knows the outpost below it and asks it for answers. Must not know authentik's API.
 
@@ -69,7 +69,7 @@ pub enum StartError {
 }
 
 impl StartError {
-    /// Whether a file that the configuration names cannot be used.
+    /// Whether the cause is a file named in the configuration that cannot be used.
     #[must_use]
     pub fn is_about_a_file(&self) -> bool {
         matches!(
@@ -110,7 +110,7 @@ impl Server {
         Self::start_on(Inherited::default(), config, log).await
     }
 
-    /// The same on sockets that are open already; those of a kind replace the configured addresses of that kind.
+    /// The same on sockets that are already open; those of a kind replace the configured addresses of that kind.
     ///
     /// # Errors
     /// As for [`Server::start`].
@@ -158,8 +158,8 @@ impl Server {
         Ok(server)
     }
 
-    /// A server without ports, which reaches authentik and tells the time as it is told: what a simulation runs. Clients
-    /// come by [`take`](Self::take).
+    /// A server without ports, which is given its way to authentik and its clock: what a simulation runs. Clients arrive
+    /// through [`take`](Self::take).
     ///
     /// # Errors
     /// When TLS cannot be prepared.
@@ -169,7 +169,7 @@ impl Server {
         Ok(server)
     }
 
-    /// Serves a client that comes by no port.
+    /// Serves a client that did not come through a port.
     pub async fn take<S: Socket>(&self, stream: S, peer: SocketAddr) {
         self.ports.take(stream, peer).await;
     }
@@ -192,7 +192,7 @@ impl Server {
         })
     }
 
-    /// Starts what goes on beside the ports.
+    /// Starts what goes on alongside the ports.
     fn begin(&self) {
         self.outpost.start(&self.tasks, &self.shutdown);
         self.tasks.spawn(tell_repeated(
@@ -212,7 +212,7 @@ impl Server {
         &self.outpost
     }
 
-    /// Stops accepting, lets what is under way finish for as long as configured, tells every client, and ends.
+    /// Stops accepting, gives what is under way the configured time to finish, tells every client, and ends.
     pub async fn shutdown(self) {
         self.shutdown.cancel();
         self.tasks.close();
@@ -227,7 +227,7 @@ impl Server {
     }
 }
 
-/// Writes what was counted instead of logged, when its time has come.
+/// Writes what was counted instead of logged, when it is due.
 async fn tell_repeated(outpost: Arc<Outpost>, log_limit: Arc<LogLimit>, shutdown: CancellationToken) {
     let pause = || tokio::time::sleep(logging::SWEEP_INTERVAL);
     while shutdown.run_until_cancelled(pause()).await.is_some() {
@@ -237,7 +237,7 @@ async fn tell_repeated(outpost: Arc<Outpost>, log_limit: Arc<LogLimit>, shutdown
     }
 }
 
-/// The sockets of one kind: those that were inherited, or else those of the configuration.
+/// The sockets of one kind: the inherited ones, or those from the configuration.
 fn listeners(
     inherited: Vec<std::net::TcpListener>,
     configured: &[SocketAddr],
@@ -262,3 +262,6 @@ fn listeners(
     };
     inherited.into_iter().map(adopt).collect()
 }
+
+#[cfg(test)]
+mod damage_tests;

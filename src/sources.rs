@@ -1,10 +1,10 @@
-//! What CONTRIBUTING.md and ARCHITECTURE.md say about the sources, and neither the compiler nor a lint checks.
+//! What CONTRIBUTING.md and ARCHITECTURE.md say about the sources and neither the compiler nor a lint checks.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::modules::name_length;
+use crate::declarations::types_of;
 
 /// The packages that are shipped.
 const SHIPPED: [&str; 4] = [".", "crates/authentik", "crates/directory", "crates/ldap"];
@@ -23,7 +23,7 @@ fn no_file_is_too_long() {
     let mut long = Vec::new();
     for file in files {
         let text = fs::read_to_string(&file).expect("a readable source");
-        // Unit tests stand at the end of a file.
+        // Unit tests are at the end of a file.
         let code = text.split("\n#[cfg(test)]\nmod tests {").next();
         let lines = code.unwrap_or_default().lines().count();
         let name = file.strip_prefix(root()).unwrap_or(&file).display().to_string();
@@ -52,7 +52,7 @@ fn the_strict_lints_are_the_same_in_each_crate() {
     }
 }
 
-/// The harness of this program does not know Rust's own attributes: a test that bears one would never run.
+/// The harness of this program does not know Rust's own attributes: a test marked with one would never run.
 #[test]
 fn tests_with_clients_are_registered() {
     let mut files = Vec::new();
@@ -69,50 +69,58 @@ fn tests_with_clients_are_registered() {
     assert!(tests > 90, "{tests} tests were found");
 }
 
-/// One meaning a word: who searches for a type's name finds one type.
+/// One meaning per word: whoever searches for a type's name finds one type. What is shipped counts as one text, and so does each
+/// package, test program and benchmark next to it. Between these a name may recur: the simulator uses authentik's words for
+/// authentik's things, and a test calls its own client `Client`.
 #[test]
 fn no_type_name_is_declared_twice() {
-    let mut files = Vec::new();
+    let mut shipped = Vec::new();
     for folder in SHIPPED {
-        sources(&root().join(folder).join("src"), &mut files);
+        sources(&root().join(folder).join("src"), &mut shipped);
     }
+    assert!(declared(&shipped).len() > 500, "{:?}", declared(&shipped).keys());
+    let mut several = declared_twice(&shipped);
+    let packages =
+        folders("crates").filter(|folder| !SHIPPED.iter().any(|shipped| folder.ends_with(shipped)));
+    let programs: Vec<PathBuf> = packages
+        .chain(folders("tests"))
+        .chain(folders("benches"))
+        .collect();
+    assert!(programs.len() > 12, "{programs:?}");
+    for program in programs {
+        let mut files = Vec::new();
+        sources(&program, &mut files);
+        several.extend(declared_twice(&files));
+    }
+    assert_eq!(several, [""; 0]);
+}
+
+/// The names of the types that several of these files declare, or one of them several times, with the files.
+fn declared_twice(files: &[PathBuf]) -> Vec<String> {
+    let several = declared(files).into_iter().filter(|(_, places)| places.len() > 1);
+    several
+        .map(|(name, places)| format!("{name}: {}", places.join(", ")))
+        .collect()
+}
+
+/// The types that these files declare, each with the files.
+fn declared(files: &[PathBuf]) -> BTreeMap<String, Vec<String>> {
     let mut declared: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for file in files {
-        let text = fs::read_to_string(&file).expect("a readable source");
-        let place = file.strip_prefix(root()).unwrap_or(&file).display().to_string();
+        let text = fs::read_to_string(file).expect("a readable source");
+        let place = file.strip_prefix(root()).unwrap_or(file).display().to_string();
         for name in types_of(&text) {
             declared.entry(name.to_owned()).or_default().push(place.clone());
         }
     }
-    assert!(declared.len() > 500, "{} types were found", declared.len());
-    let several = declared.into_iter().filter(|(_, places)| places.len() > 1);
-    let several: Vec<String> = several
-        .map(|(name, places)| format!("{name}: {}", places.join(", ")))
-        .collect();
-    assert_eq!(several, [""; 0]);
+    declared
 }
 
-#[test]
-fn the_types_of_a_source_are_found() {
-    let text = "pub(crate) struct A<T>(T);\nenum B { C }\npub trait D: E {\n    type F;\n}\ntype G = H;\n\
-                pub(in crate::x) struct I;\nuse x::{struct_y, Z};\nimpl A {}\n\
-                #[cfg(test)]\nmod tests {\nstruct J;\n}";
-    assert_eq!(types_of(text).collect::<Vec<_>>(), ["A", "B", "D", "G", "I"]);
-}
-
-/// The types that a source declares at its top, its tests aside.
-fn types_of(text: &str) -> impl Iterator<Item = &str> {
-    let code = text.split("\n#[cfg(test)]\nmod tests {").next();
-    code.unwrap_or_default().lines().filter_map(|line| {
-        let line = match line.strip_prefix("pub") {
-            Some(line) if line.starts_with('(') => line.split_once(')')?.1.trim_start(),
-            Some(line) => line.trim_start(),
-            None => line,
-        };
-        let kinds = ["struct ", "enum ", "trait ", "type ", "union "];
-        let rest = kinds.iter().find_map(|kind| line.strip_prefix(kind))?;
-        Some(&rest[..name_length(rest)])
-    })
+/// The folders in a folder of the project.
+fn folders(within: &str) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(root().join(within)).expect("a readable folder");
+    let folders = entries.map(|entry| entry.expect("a readable folder").path());
+    folders.filter(|path| path.is_dir())
 }
 
 #[test]
@@ -132,7 +140,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Whether it is the path of a file or a folder of the repository, and not one that is made.
+/// Whether it is the path of a file or folder in the repository, and not of a generated one.
 fn is_place(text: &str) -> bool {
     let folders = ["src/", "crates/", "tests/", "benches/", "fuzz/", "docs/", ".ci/"];
     folders.iter().any(|folder| text.starts_with(folder)) && !text.contains(' ')

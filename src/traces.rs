@@ -1,8 +1,8 @@
-//! A span for each request, sent to an OpenTelemetry collector by OTLP over HTTP where that is asked for. Off, a request costs one
-//! look at a variable.
+//! A span for each request, sent to an OpenTelemetry collector by OTLP over HTTP where that is asked for. When off, a request
+//! costs one look at a variable.
 //!
-//! Knows what a span says and how spans are sent; must not know how requests are carried out. A span says no more of people than
-//! the log does: the client's address, and no names, filters or values.
+//! Knows what a span says and how spans are sent; must not know how requests are carried out. A span says no more about people
+//! than the log does: the client's address, and no names, filters or values.
 
 mod error;
 mod sender;
@@ -27,7 +27,7 @@ const LAST_SPANS: Duration = Duration::from_secs(2);
 /// The service's name unless a variable gives another.
 const SERVICE: &str = "akldap";
 
-/// What spans of this process are made by.
+/// What makes the spans of this process.
 #[derive(Debug)]
 struct Traces {
     provider: SdkTracerProvider,
@@ -41,7 +41,7 @@ pub fn is_on() -> bool {
     TRACES.get().is_some()
 }
 
-/// Begins to make spans, if the configuration asks for that. To be called within the runtime that sends them.
+/// Begins making spans, if the configuration asks for that. Call it within the runtime that sends them.
 ///
 /// # Errors
 /// When they cannot be sent.
@@ -72,7 +72,7 @@ pub fn start(config: &TraceConfig, version: &'static str) -> Result<(), TraceErr
     Ok(())
 }
 
-/// Who sends them. `OTEL_RESOURCE_ATTRIBUTES` is read by the library.
+/// Who sends them. The library reads `OTEL_RESOURCE_ATTRIBUTES`.
 fn resource(name: Option<&str>, version: &'static str) -> Resource {
     let own = || Resource::builder().with_attribute(KeyValue::new("service.version", version));
     let found = own().build();
@@ -86,10 +86,10 @@ fn resource(name: Option<&str>, version: &'static str) -> Resource {
     }
 }
 
-/// Sends what is left, for a moment at most. To be called at the end of the process, and not by a thread of the runtime.
+/// Sends what is left, for a moment at most. Call it at the end of the process, and not from a thread of the runtime.
 pub fn finish() {
     if let Some(traces) = TRACES.get() {
-        // Whatever is wrong with the collector was said before.
+        // Whatever is wrong with the collector was logged before.
         let _ = traces.provider.shutdown_with_timeout(LAST_SPANS);
     }
 }
@@ -103,11 +103,11 @@ pub struct TracedRequest<'a> {
     pub id: RequestId,
     /// The client's address.
     pub client: std::net::IpAddr,
-    /// The result code; `None`: it did not come to its end.
+    /// The result code; `None`: it did not finish.
     pub code: Option<u8>,
     /// Entries that were returned, by a search.
     pub entries: Option<u64>,
-    /// What authentik calls the requests that were made to it for this one.
+    /// authentik's names for the requests that were made to it for this one.
     pub authentik: &'a [String],
     /// How long it took.
     pub took: Duration,

@@ -1,4 +1,4 @@
-//! What hostile clients do, each kind in a loop of its own until it is dropped.
+//! What hostile clients do, each kind in its own loop until it is dropped.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -21,11 +21,11 @@ const HALF: usize = 200;
 const NEVER_READING: usize = 20;
 /// Clients that send noise, some twenty times a second each.
 const NOISY: usize = 8;
-/// Clients that connect and go, some hundred times a second each.
+/// Clients that connect and leave, a few hundred times a second each.
 const FLOODING: usize = 4;
-/// Clients that complete a TLS handshake without end; each costs the server a signature.
+/// Clients that complete TLS handshakes endlessly; each costs the server a signature.
 const SHAKING: usize = 1;
-/// A place for a connection that is to stay.
+/// A place for a connection that stays.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How often something was done, for the report.
@@ -144,7 +144,7 @@ async fn never_read(address: SocketAddr, count: Arc<Count>) {
     }
 }
 
-/// Whether the other side gave the connection up.
+/// Whether the other side gave up the connection.
 fn is_reset(stream: &TcpStream) -> bool {
     stream.take_error().is_ok_and(|error| error.is_some())
 }

@@ -1,4 +1,4 @@
-//! First logins of honest people beside bad binds whose clients hang up at once: nobody may be refused, and of a hundred
+//! First logins of honest people during bad binds whose clients hang up at once: nobody may be refused, and of a hundred
 //! logins 99 may take at most three times as long as without the flood.
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -21,7 +21,7 @@ use akldap_workload::wire::{self, Encoded};
 
 /// What authentik takes for a request.
 const LATENCY: Duration = Duration::from_millis(50);
-/// Between two bad binds: some 190 a second.
+/// Between two bad binds: about 190 a second.
 const BAD_EVERY: Duration = Duration::from_micros(5_263);
 /// How long a hostile client stays.
 const STAY: Duration = Duration::from_millis(10);

@@ -1,5 +1,5 @@
-//! Honest clients, few and patient: some search on connections they keep, some log in again each time. What they waited
-//! and what went wrong is all that counts.
+//! Honest clients, few and patient: some search on connections they keep, some log in again each time. All that matters
+//! is how long they waited and what went wrong.
 
 use std::io;
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! Can the listener be worn down? Hostile clients of every kind at once beside honest ones, ten thousand idle
+//! Can the listener be worn down? Hostile clients of every kind at once next to honest ones, ten thousand idle
 //! connections, what TLS handshakes cost, and what one large request costs before a bind. The released binary runs in its
 //! own process, the simulated authentik and all clients in this one, on the same cores: figures of a small machine say how
 //! much is shared, not how fast it is.
@@ -155,7 +155,7 @@ async fn searches(server: &Akldap, bind: &Encoded, span: Duration) -> anyhow::Re
     })
 }
 
-/// Honest clients alone, then beside hostile ones, then alone again.
+/// Honest clients alone, then together with hostile ones, then alone again.
 fn attack(options: &Options) -> anyhow::Result<()> {
     let server = Akldap::start_with(options.server(), options.users, 1_000, |command| {
         for (name, file) in [("CERTIFICATE", "p256.pem"), ("KEY", "p256.key")] {
@@ -171,7 +171,7 @@ fn attack(options: &Options) -> anyhow::Result<()> {
         sleep(span);
         honest.finish()
     };
-    // What a first login allocates is not the attackers' doing.
+    // The attackers are not to blame for what a first login allocates.
     during(honest(), Duration::from_secs(2))?;
     let mut before = during(honest(), alone)?;
     let calm = process::memory(pid, "VmRSS");

@@ -16,7 +16,7 @@ use akldap_workload::wire::{self, Encoded};
 const RUNS: usize = 5;
 /// Octets taken before the search is given up.
 const TAKEN: usize = 1 << 20;
-/// Nothing comes for so long: the server is done with it.
+/// Nothing comes for this long: the server is done with it.
 const QUIET: Duration = Duration::from_millis(200);
 /// Longer than the server works for clients that have gone.
 const SETTLE: Duration = Duration::from_secs(8);

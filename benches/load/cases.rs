@@ -226,7 +226,7 @@ impl<'a> Maker<'a> {
     fn in_chain(&self, name: &'static str) -> anyhow::Result<Case> {
         let mut filters = Vec::new();
         for group in ["company", "engineering", "backend", "sales"] {
-            // Nobody may be in the upper ones directly.
+            // It may be that nobody is directly in the upper ones.
             let dn = format!("cn={group},ou=groups,{BASE}");
             let in_chain = LdapFilter::Extensible(LdapMatchingRuleAssertion {
                 matching_rule: Some(IN_CHAIN.to_owned()),

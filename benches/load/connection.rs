@@ -37,19 +37,35 @@ impl Connection {
     /// # Errors
     /// When the server cannot be reached or refuses the bind.
     pub fn bound(address: SocketAddr, dn: &str, password: &str) -> anyhow::Result<Self> {
-        let stream = TcpStream::connect(address)?;
-        stream.set_nodelay(true)?;
-        let mut connection = Self {
-            stream,
-            buffer: Vec::new(),
-            start: 0,
-        };
-        connection.send(&Encoded::new(wire::bind(dn, password), vec![])?)?;
-        let ending = connection.finish(|_| {})?;
+        let mut connection = Self::open(address)?;
+        let ending = connection.bind(dn, password)?;
         if ending.code != 0 {
             bail!("bind as {dn} on {address}: {} {}", ending.code, ending.message);
         }
         Ok(connection)
+    }
+
+    /// Connects.
+    ///
+    /// # Errors
+    /// When the server cannot be reached.
+    pub fn open(address: SocketAddr) -> anyhow::Result<Self> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        Ok(Self {
+            stream,
+            buffer: Vec::new(),
+            start: 0,
+        })
+    }
+
+    /// Binds, and says how that ended.
+    ///
+    /// # Errors
+    /// When the connection broke.
+    pub fn bind(&mut self, dn: &str, password: &str) -> anyhow::Result<Ending> {
+        self.send(&Encoded::new(wire::bind(dn, password), vec![])?)?;
+        self.finish(|_| {})
     }
 
     /// A second handle of the socket.

@@ -1,5 +1,5 @@
 //! Does one client's listing, or its hopeless filter, keep the others waiting? One connection asks for one user again
-//! and again, alone and then beside a connection that asks for something large all the time.
+//! and again, alone and then next to a connection that asks for something large all the time.
 
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -15,8 +15,11 @@ use super::report::figure;
 use akldap_testing::released::{BASE, SEARCHER, password, user_dn};
 use akldap_workload::wire::{self, Encoded};
 
-/// Terms of the long disjunction.
-const TERMS: usize = 10_000;
+/// Terms of the two disjunctions.
+const MANY_TERMS: usize = 3_000;
+const MORE_TERMS: usize = 10_000;
+/// Between two refreshes that are asked for; one that is under way is waited for.
+const REFRESH_EVERY: Duration = Duration::from_millis(500);
 
 /// Prints the table. `load` asks for one user over one connection.
 ///
@@ -41,9 +44,14 @@ pub fn run(load: &Load) -> anyhow::Result<()> {
             Beside::Search(ldap3_proto::parse_ldap_filter_str("(mail=*a*b*c*)")?),
         ),
         (
-            "a disjunction of 10,000 unindexable terms",
-            Beside::Search(disjunction()),
+            "a disjunction of 3,000 unindexable terms",
+            Beside::Search(disjunction(MANY_TERMS)),
         ),
+        (
+            "a disjunction of 10,000 unindexable terms",
+            Beside::Search(disjunction(MORE_TERMS)),
+        ),
+        ("refreshes of everything, one after the other", Beside::Refreshes),
     ] {
         let stop = Arc::new(AtomicBool::new(false));
         let other = match beside {
@@ -51,6 +59,11 @@ pub fn run(load: &Load) -> anyhow::Result<()> {
             Beside::Computing => {
                 let stop = Arc::clone(&stop);
                 thread::spawn(move || while !stop.load(Ordering::Relaxed) {});
+                None
+            }
+            Beside::Refreshes => {
+                let (stop, pid) = (Arc::clone(&stop), load.pid);
+                thread::spawn(move || refresh_until(&stop, pid));
                 None
             }
             Beside::Search(filter) => Some(Disturber::start(load.address, filter, &stop)?),
@@ -81,13 +94,25 @@ const SETTLE: Duration = Duration::from_secs(8);
 enum Beside {
     Nothing,
     Computing,
+    Refreshes,
     Search(LdapFilter),
 }
 
+/// Asks the server for one refresh after the other.
+fn refresh_until(stop: &AtomicBool, pid: u32) {
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    while let Some(pid) = pid
+        && !stop.load(Ordering::Relaxed)
+        && rustix::process::kill_process(pid, rustix::process::Signal::USR1).is_ok()
+    {
+        thread::sleep(REFRESH_EVERY);
+    }
+}
+
 /// Substrings, so that no equality index answers it.
-fn disjunction() -> LdapFilter {
+fn disjunction(terms: usize) -> LdapFilter {
     let term = |number: usize| ldap3_proto::parse_ldap_filter_str(&format!("(mail=*x{number:05}y*)"));
-    LdapFilter::Or((0..TERMS).filter_map(|number| term(number).ok()).collect())
+    LdapFilter::Or((0..terms).filter_map(|number| term(number).ok()).collect())
 }
 
 /// A client that asks for something large again and again.

@@ -60,14 +60,20 @@ pub struct Measured {
     /// CPU time of the server in that time.
     pub server_cpu: Duration,
     /// Time from request to answer of every operation, sorted, in nanoseconds.
-    latencies: Vec<u32>,
+    latencies: Vec<u64>,
 }
 
 impl Measured {
-    /// Notes an operation.
+    /// Records an operation.
     pub fn count(&mut self, took: Duration) {
         self.operations += 1;
         self.latencies.push(nanoseconds(took));
+    }
+
+    /// Takes what another one measured at the same time.
+    pub fn join(&mut self, mut other: Self) {
+        self.operations += other.operations;
+        self.latencies.append(&mut other.latencies);
     }
 
     /// Ends the run.
@@ -91,7 +97,7 @@ impl Measured {
         let at = ((self.latencies.len() as f64 * share) as usize).min(self.latencies.len().saturating_sub(1));
         self.latencies
             .get(at)
-            .map_or(0.0, |nanoseconds| f64::from(*nanoseconds) / 1000.0)
+            .map_or(0.0, |nanoseconds| *nanoseconds as f64 / 1000.0)
     }
 }
 
@@ -139,16 +145,14 @@ async fn run_all(load: &Load) -> anyhow::Result<Measured> {
     }
     let mut measured = Measured::default();
     while let Some(worker) = tasks.join_next().await {
-        let mut worker = worker??.measured;
-        measured.operations += worker.operations;
-        measured.latencies.append(&mut worker.latencies);
+        measured.join(worker??.measured);
     }
     measured.end(begin.elapsed(), process::cpu(load.pid).saturating_sub(cpu));
     Ok(measured)
 }
 
-fn nanoseconds(time: Duration) -> u32 {
-    u32::try_from(time.as_nanos()).unwrap_or(u32::MAX)
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 async fn login(load: &Load, source: Option<Ipv4Addr>) -> anyhow::Result<TcpStream> {

@@ -1,5 +1,5 @@
-//! `cargo bench --bench load`: what an operation costs akldap, beside Debian's slapd with the same directory and beside
-//! a bare echo of the same octets, in turn in the same run. See BENCHMARKS.md.
+//! `cargo bench --bench load`: what an operation costs akldap, compared with Debian's slapd with the same directory and
+//! with a bare echo of the same octets, in turn in the same run. See BENCHMARKS.md.
 //!
 //! Nothing here is a test: answers are checked, so that wrong ones are not measured, but no figure makes it fail.
 
@@ -15,7 +15,9 @@ mod delay;
 mod dump;
 mod echo;
 mod generator;
+mod half_million;
 mod logins;
+mod machine;
 mod memory;
 mod nextcloud;
 mod options;
@@ -53,7 +55,7 @@ fn main() -> anyhow::Result<()> {
         return echo::serve(address, options.answer.as_deref().context("--answer")?);
     }
     process::raise_open_files();
-    describe_machine();
+    machine::describe();
     if ["load", "delay", "abandon", "nextcloud"]
         .iter()
         .any(|part| options.part(part))
@@ -68,23 +70,10 @@ fn main() -> anyhow::Result<()> {
     if options.part("memory") {
         memory::run(&options)?;
     }
+    if options.part("half-million") {
+        half_million::run(&options)?;
+    }
     Ok(())
-}
-
-fn describe_machine() {
-    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-    let processor = read("/proc/cpuinfo");
-    let model = processor
-        .lines()
-        .find_map(|line| line.strip_prefix("model name"))
-        .unwrap_or("unknown");
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    println!(
-        "Machine: {cores} cores, {}",
-        model.trim_start_matches([' ', '\t', ':'])
-    );
-    println!("Kernel: {}", read("/proc/sys/kernel/osrelease").trim());
-    println!("Load before: {}", read("/proc/loadavg").trim());
 }
 
 /// The servers of one directory, side by side.

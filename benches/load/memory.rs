@@ -75,15 +75,18 @@ fn directory(options: &Options, name: &str, (users, groups): (usize, usize)) -> 
 }
 
 /// What a look at what changed took, when nothing had.
-struct Look {
-    directory: f64,
-    requests: f64,
-    cpu_ms: f64,
+pub struct Look {
+    /// Requests for users and groups.
+    pub directory: f64,
+    /// All requests.
+    pub requests: f64,
+    /// Milliseconds of the server's CPU.
+    pub cpu_ms: f64,
 }
 
 /// Sends events, as authentik does, each when the refresh after the one before is done. The server is not asked when that
 /// is: its metrics would cost more than what is measured.
-fn look(server: &Akldap) -> Look {
+pub fn look(server: &Akldap) -> Look {
     // What was there from the start leaves the time that is looked at again and again.
     server.simulator.advance(Duration::from_secs(600));
     let simulator = &server.simulator;
@@ -126,11 +129,14 @@ fn look(server: &Akldap) -> Look {
 
 /// Looks of which the mean is told.
 const LOOKS: u64 = 20;
-/// A server that asks nothing for so long is done.
+/// A server that asks nothing for this long is done.
 const QUIET: Duration = Duration::from_millis(250);
 
 /// Requests to authentik and milliseconds of CPU a refresh took.
-fn refresh(server: &mut Akldap) -> anyhow::Result<(u64, f64)> {
+///
+/// # Errors
+/// When it takes too long.
+pub fn refresh(server: &mut Akldap) -> anyhow::Result<(u64, f64)> {
     let (requests, cpu) = (
         server.simulator.requests().total(),
         process::cpu_total(server.pid()),

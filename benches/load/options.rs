@@ -30,13 +30,22 @@ pub struct Options {
     /// Leave slapd out
     #[arg(long)]
     pub no_slapd: bool,
-    /// What to measure
+    /// What to measure: these, and half-million
     #[arg(
         long,
         value_delimiter = ',',
         default_value = "load,delay,abandon,nextcloud,logins,memory"
     )]
     pub parts: Vec<String>,
+    /// Users of the part half-million, which has the directory of a public report
+    #[arg(long, default_value_t = akldap_simulator::REPORT_USERS)]
+    pub report_users: usize,
+    /// Have slapd asked in that part, too: its import takes long
+    #[arg(long, conflicts_with = "no_slapd")]
+    pub slapd: bool,
+    /// Draw a chart of that part into this SVG file
+    #[arg(long)]
+    pub chart: Option<PathBuf>,
     /// Directories of the memory table, as users/groups
     #[arg(
         long,
@@ -78,6 +87,7 @@ impl Options {
             options.users = vec![2000];
             options.connections = vec![1, 16];
             options.seconds = 0.2;
+            options.report_users = 5000;
             options.memory = vec!["2000/100".to_owned()];
             options.idle = 100;
             options.refreshes = options.refreshes.min(10);

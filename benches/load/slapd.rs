@@ -33,7 +33,7 @@ const CLASSES_KNOWN: [&str; 9] = [
     "dcobject",
     "groupofnames",
 ];
-/// What slapd makes itself or does not let anybody define.
+/// Attributes that slapd fills in itself, or that nobody may define.
 const ATTRIBUTES_OF_SLAPD: [&str; 15] = [
     "objectclass",
     "structuralobjectclass",

@@ -1,4 +1,4 @@
-//! Users and groups as a snapshot file holds them: any octets are refused, or are a record that is written as it was
+//! Users and groups as a snapshot file has them: any octets are refused, or are a record that is written as it was
 //! read and that a directory takes in and gives out unchanged. Reading costs what its octets cost.
 #![no_main]
 
@@ -19,7 +19,7 @@ fuzz_target!(|octets: &[u8]| {
         user.encode(&mut written);
         assert_eq!(written, octets);
         builder.carry_user(&user);
-        let (snapshot, _) = builder.finish();
+        let (snapshot, _) = builder.finish().unwrap();
         assert_eq!(snapshot.user_count(), 1);
         let id = snapshot.user_by_pk(user.pk()).expect("it was taken in");
         assert_eq!(snapshot.carried_user(id), Ok(user));
@@ -30,7 +30,7 @@ fuzz_target!(|octets: &[u8]| {
         group.encode(&mut written);
         assert_eq!(written, octets);
         builder.carry_group(&group);
-        let (snapshot, _) = builder.finish();
+        let (snapshot, _) = builder.finish().unwrap();
         assert_eq!(snapshot.group_count(), 1);
         let id = snapshot.groups().next().expect("it was taken in");
         // Members and parents that are not there are left out.

@@ -35,14 +35,14 @@ static DIRECTORY: LazyLock<(Arc<Snapshot>, Arc<Tree>)> = LazyLock::new(|| {
         let (name, uuid) = (format!("group{number}"), uuid(number));
         builder.add_group(&GroupRecord {
             uuid: &uuid,
-            num_pk: number.into(),
+            num_pk: Some(number.into()),
             name: &name,
             users: &[3, 6],
             ..GroupRecord::default()
         });
     }
     (
-        Arc::new(builder.finish().0),
+        Arc::new(builder.finish().unwrap().0),
         Arc::new(Tree::new("dc=x", 2000, 4000).expect("a base DN")),
     )
 });

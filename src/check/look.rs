@@ -1,47 +1,49 @@
 //! Looks at a set-up: asks authentik as an outpost would, and this machine. Finds facts and judges none.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+mod certificates;
+mod first_call;
+
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use akldap_authentik::events::{self, Event, Hello, Subscription, Timings};
+use akldap_authentik::events::{self, Disconnect, Event, Hello, Subscription, Timings};
 use akldap_authentik::flow::{
     CodeRule, Executor, FlowObserver, FlowOutcome, FlowStep, LoginRequest, NoObserver,
 };
 use akldap_authentik::{ApiError, Client, GroupsQuery, LdapProvider, UsersQuery};
-use akldap_ldap::dn::Dn;
-use secrecy::ExposeSecret as _;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::certificate::Certificate;
 use super::facts::{
-    AccountFacts, CertificateFacts, Facts, FlowFacts, LoginEnd, MachineFacts, People, SettingsFacts,
+    AccountFacts, Facts, FlowFacts, ListError, LoginEnd, MachineFacts, People, SettingsFacts,
 };
 use super::people::Tally;
-use crate::config::Config;
+use super::ports::{self, PortKind};
+use super::promised::PromisedRows;
+use crate::config::{Config, ConfigWarning};
+use crate::outpost::bind::account::named_account;
 
 /// How long the lists are read: what a look costs authentik has a limit. What was not read is said.
 const LIST_LIMIT: Duration = Duration::from_secs(60);
 /// How long the stream of events may take to open.
 const EVENTS_LIMIT: Duration = Duration::from_secs(15);
-/// How long a connection to this machine's own ports may take.
-const PORT_LIMIT: Duration = Duration::from_secs(3);
-/// Who is asked to vouch for as the client of a login: this machine.
+/// How long closing the stream of events may take.
+const CLOSE_LIMIT: Duration = Duration::from_secs(3);
+/// The client named for a login: this machine.
 const SELF: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// An account that logs in.
 #[derive(Clone, Copy)]
 pub(super) struct LoginAccount<'a> {
-    /// Its DN.
+    /// Its DN, or what else a bind takes as its name.
     pub dn: &'a str,
     /// Its password.
     pub password: &'a [u8],
 }
 
-/// What to look at beside what everything else needs.
+/// What to look at besides what everything else needs.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Extras {
     /// The certificates.
@@ -63,49 +65,85 @@ pub(super) async fn look(
     account: Option<LoginAccount<'_>>,
     scope: Extras,
     is_before_start: bool,
+    within: Option<Duration>,
 ) -> Result<Facts, ApiError> {
     let client = Client::new(config.client_settings())?;
-    let executor = Executor::new(client.clone(), Arc::new(NoObserver));
-    let (host, port) = (client.endpoint().host().to_owned(), client.endpoint().port());
-    let addresses = match tokio::net::lookup_host((host.as_str(), port)).await {
-        Ok(addresses) => Ok(addresses.map(|address| address.ip().to_string()).collect()),
-        Err(error) => Err(format!("{host}: {error}")),
-    };
-    let first_call = client.root_config().await.map(|_| ());
+    let host = client.endpoint().host();
     let mut facts = Facts {
         settings: settings_facts(config, &client),
-        addresses,
+        // Until they are known.
+        addresses: Err(format!("{host}: there was no answer in time")),
+        first_call: Err(ApiError::TimedOut {
+            url: client.endpoint().to_string(),
+            after: within.unwrap_or_default(),
+        }),
+        spoken: None,
         clock_ahead: None,
         outpost: None,
         release: None,
         providers: None,
         certificates: Vec::new(),
+        files: None,
         flows: Vec::new(),
+        account_given: account.is_some(),
         account: None,
-        people: None,
+        users: None,
+        groups: None,
+        people: People::default(),
         events: None,
         machine: MachineFacts::default(),
-        first_call,
+        cut_short: None,
     };
     if scope.machine {
         facts.machine = machine(config, is_before_start).await;
     }
+    if scope.certificates {
+        facts.files = config.tls.files.as_ref().map(certificates::in_files);
+    }
+    let asking = ask(&client, config, account, scope, within, &mut facts);
+    match within {
+        None => asking.await,
+        Some(limit) => {
+            if timeout(limit, asking).await.is_err() {
+                facts.cut_short = Some(limit);
+            }
+        }
+    }
+    Ok(facts)
+}
+
+/// Asks authentik, one question after the other: what was answered when this is dropped is kept.
+async fn ask(
+    client: &Client,
+    config: &Config,
+    account: Option<LoginAccount<'_>>,
+    scope: Extras,
+    within: Option<Duration>,
+    facts: &mut Facts,
+) {
+    let executor = Executor::new(client.clone(), Arc::new(NoObserver));
+    let (host, port) = (client.endpoint().host().to_owned(), client.endpoint().port());
+    facts.addresses = match tokio::net::lookup_host((host.as_str(), port)).await {
+        Ok(addresses) => Ok(addresses.map(|address| address.ip().to_string()).collect()),
+        Err(error) => Err(format!("{host}: {error}")),
+    };
+    first_call::make(client, facts).await;
     if facts.first_call.is_err() {
-        return Ok(facts);
+        return;
     }
     facts.outpost = Some(client.outpost().await);
-    facts.release = client.release().await.ok().map(|release| release.to_string());
+    facts.release = Some(client.release().await.map(|release| release.to_string()));
     let Some(Ok(outpost)) = facts.outpost.clone() else {
-        return Ok(facts);
+        return;
     };
     facts.providers = Some(client.ldap_providers().await.map(|(providers, _)| providers));
     let providers = match &facts.providers {
         Some(Ok(providers)) => providers.clone(),
         _ => Vec::new(),
     };
-    if scope.certificates {
+    if scope.certificates && facts.files.is_none() {
         for provider in &providers {
-            facts.certificates.push(certificate(&client, provider).await);
+            facts.certificates.push(certificates::of(client, provider).await);
         }
     }
     for provider in &providers {
@@ -119,57 +157,42 @@ pub(super) async fn look(
         }
     }
     if let Some(given) = account {
-        facts.account = Some(log_in(&client, &providers, given).await);
+        facts.account = Some(log_in(client, &providers, given, config).await);
     }
-    let (people, clock_ahead) = people(&client, config, &providers, scope.people).await;
-    (facts.people, facts.clock_ahead) = (Some(people), clock_ahead);
+    // Half of the time that is given: what else is to be asked needs some too.
+    let limit = within.map_or(LIST_LIMIT, |within| LIST_LIMIT.min(within / 2));
+    read_lists(client, config, &providers, scope.people.then_some(limit), facts).await;
     if scope.events {
-        facts.events = Some(hear(&client, &outpost.outpost.pk).await);
+        facts.events = Some(hear(client, &outpost.outpost.pk).await);
     }
-    Ok(facts)
 }
 
 fn settings_facts(config: &Config, client: &Client) -> SettingsFacts {
     let endpoint = client.endpoint();
-    let proxies = &config.authentik.proxies;
     let is_local = endpoint.host().parse().map_or_else(
         |_| endpoint.host().eq_ignore_ascii_case("localhost"),
         |address: IpAddr| address.is_loopback(),
     );
-    let proxy = if endpoint.is_tls() {
-        &proxies.https
-    } else {
-        &proxies.http
-    };
     SettingsFacts {
         host: endpoint.to_string(),
         is_https: endpoint.is_tls(),
         is_local,
         insecure: config.authentik.insecure,
-        has_proxy: proxy.is_some() && !is_local,
+        proxy: client.proxy_in_use(),
         page_size: config.authentik.page_size,
         proxy_networks_set: config.listen.trusted_proxies_set,
-        warnings: config.warnings.iter().map(ToString::to_string).collect(),
-    }
-}
-
-async fn certificate(client: &Client, provider: &LdapProvider) -> CertificateFacts {
-    let read = |uuid: String| async move {
-        let chain = client.view_certificate(&uuid).await?;
-        let key = client.view_private_key(&uuid).await?;
-        Ok(Certificate::examine(
-            chain.as_bytes(),
-            key.expose_secret().as_bytes(),
-        ))
-    };
-    let certificate = match &provider.certificate {
-        Some(uuid) => Some(read(uuid.clone()).await),
-        None => None,
-    };
-    CertificateFacts {
-        provider: provider.name.clone(),
-        server_name: provider.tls_server_name.clone(),
-        certificate,
+        warnings: config
+            .warnings
+            .iter()
+            // Checks of their own report these.
+            .filter(|warning| {
+                !matches!(
+                    warning,
+                    ConfigWarning::WideTrust { .. } | ConfigWarning::Insecure { .. }
+                )
+            })
+            .map(ToString::to_string)
+            .collect(),
     }
 }
 
@@ -186,12 +209,17 @@ impl FlowObserver for Stages {
     }
 }
 
-async fn log_in(client: &Client, providers: &[LdapProvider], account: LoginAccount<'_>) -> AccountFacts {
+async fn log_in(
+    client: &Client,
+    providers: &[LdapProvider],
+    account: LoginAccount<'_>,
+    config: &Config,
+) -> AccountFacts {
     let mut facts = AccountFacts::default();
     if providers.is_empty() {
         return facts;
     }
-    let (provider, username) = match provider_of(providers, account.dn) {
+    let (provider, username) = match provider_of(providers, account.dn, config) {
         Ok(found) => found,
         Err(error) => {
             facts.provider = Some(Err(error));
@@ -229,116 +257,174 @@ async fn log_in(client: &Client, providers: &[LdapProvider], account: LoginAccou
     facts
 }
 
-/// The provider with the longest base DN that a name is below, and the user name in it.
-fn provider_of<'p>(providers: &'p [LdapProvider], dn: &str) -> Result<(&'p LdapProvider, String), String> {
-    let name = Dn::parse(dn.as_bytes()).map_err(|error| format!("{dn:?}: {error}"))?;
-    let below = |provider: &'p LdapProvider| {
-        let base = Dn::parse(provider.base_dn.as_bytes()).ok()?;
-        name.below(&base).is_some().then_some((base.rdns.len(), provider))
-    };
-    let found = providers.iter().filter_map(below).max_by_key(|(depth, _)| *depth);
-    let (_, provider) = found.ok_or_else(|| format!("{dn:?} is below no provider's base DN"))?;
-    let username = name.rdns.first().and_then(|rdn| {
-        let value = ["cn", "uid", "mail"]
-            .into_iter()
-            .find_map(|attribute| rdn.value_of(attribute))?;
-        String::from_utf8(value.to_vec()).ok()
-    });
-    let username = username.ok_or_else(|| format!("{dn:?} does not begin with cn=<username>"))?;
+/// The provider that a bind with this name belongs to, and the user name in it.
+fn provider_of<'p>(
+    providers: &'p [LdapProvider],
+    name: &str,
+    config: &Config,
+) -> Result<(&'p LdapProvider, String), String> {
+    let (pk, username) = named_account(name.as_bytes(), providers, &config.providers)
+        .map_err(|error| format!("{name:?}: {error}"))?;
+    let provider = providers.iter().find(|provider| provider.pk == pk);
+    let provider = provider.ok_or_else(|| format!("{name:?} belongs to no provider"))?;
     Ok((provider, username))
 }
 
-/// The lists, as far as they can be read in time, or their first page alone; and how far ahead our clock is.
-async fn people(
+/// The lists, as far as they can be read within this time, or their first page alone; and how far ahead our clock is.
+async fn read_lists(
     client: &Client,
     config: &Config,
     providers: &[LdapProvider],
-    whole: bool,
-) -> (Result<People, ApiError>, Option<i64>) {
+    limit: Option<Duration>,
+    facts: &mut Facts,
+) {
     let first = providers.first();
     let mut tally = Tally::new(
         first.map_or(0, |provider| provider.uid_start_number),
         first.map_or(0, |provider| provider.gid_start_number),
+        first.map(|provider| config.providers.of(&provider.base_dn, &provider.application_slug)),
     );
-    let mut clock_ahead = None;
-    let read = read_people(
+    tally.people.is_complete = limit.is_some();
+    let mut reading = ListReading {
         client,
-        config.authentik.page_size,
-        whole,
-        &mut tally,
-        &mut clock_ahead,
-    )
-    .await;
-    (read.map(|()| tally.people), clock_ahead)
+        page_size: config.authentik.page_size,
+        until: limit.map(|limit| Instant::now() + limit),
+        tally,
+        clock_ahead: None,
+    };
+    facts.users = Some(reading.users().await);
+    facts.groups = Some(reading.groups().await);
+    facts.clock_ahead = reading.clock_ahead;
+    facts.people = reading.tally.people;
 }
 
-async fn read_people(
-    client: &Client,
+/// Reads the lists page by page.
+struct ListReading<'a> {
+    client: &'a Client,
     page_size: u32,
-    whole: bool,
-    tally: &mut Tally,
-    clock_ahead: &mut Option<i64>,
-) -> Result<(), ApiError> {
-    let began = Instant::now();
-    let in_time = || began.elapsed() < LIST_LIMIT;
-    tally.people.is_complete = whole;
-    let mut query = UsersQuery {
-        page: 1,
-        page_size: Some(page_size),
-        ordering: Some("pk".to_owned()),
-        include_roles: Some(false),
-        ..UsersQuery::default()
-    };
-    loop {
-        let asked = Instant::now();
-        let page = client.users_page(&query).await?;
-        if query.page == 1 {
-            *clock_ahead = page.served.map(|theirs| seconds_ahead(SystemTime::now(), theirs));
-            tally.people.users = page.pagination.count;
-            tally.people.first_page = page.rows.len();
-            tally.people.took = asked.elapsed();
-            tally.people.has_more_pages = page.pagination.next != 0;
+    /// What is not read by then is skipped; `None`: all but the first pages.
+    until: Option<Instant>,
+    tally: Tally,
+    clock_ahead: Option<i64>,
+}
+
+impl ListReading<'_> {
+    async fn users(&mut self) -> Result<(), ListError> {
+        let mut query = UsersQuery {
+            page: 1,
+            page_size: Some(self.page_size),
+            ordering: Some("pk".to_owned()),
+            include_roles: Some(false),
+            ..UsersQuery::default()
+        };
+        let mut promised = PromisedRows::default();
+        loop {
+            let asked = Instant::now();
+            let page = match self.client.users_page(&query).await {
+                Ok(page) => page,
+                Err(error) => {
+                    let before = UsersQuery {
+                        page: query.page.saturating_sub(1),
+                        ..query.clone()
+                    };
+                    let again = self.client.users_page(&before);
+                    let is_last = async { again.await.is_ok_and(|page| page.pagination.next == 0) };
+                    return broken_off(query.page, error, is_last).await;
+                }
+            };
+            let people = &mut self.tally.people;
+            if query.page == 1 {
+                self.clock_ahead = page.served.map(|theirs| seconds_ahead(SystemTime::now(), theirs));
+                people.users = page.pagination.count;
+                people.first_page = page.received();
+                people.took = asked.elapsed();
+                people.has_more_pages = page.pagination.next != 0;
+            }
+            people
+                .unreadable
+                .extend(page.skipped.iter().map(ToString::to_string));
+            page.rows.iter().for_each(|user| self.tally.add_user(user));
+            let kept = promised.add(&page.pagination, page.received());
+            kept.map_err(|problem| self.broken("core/users/", query.page, problem))?;
+            if !self.goes_on(page.pagination.next != 0) {
+                return Ok(());
+            }
+            query.page += 1;
         }
-        page.rows.iter().for_each(|user| tally.add_user(user));
-        tally
-            .people
-            .unreadable
-            .extend(page.skipped.iter().map(ToString::to_string));
-        if page.pagination.next == 0 || !whole {
-            break;
-        }
-        if !in_time() {
-            tally.people.is_complete = false;
-            break;
-        }
-        query.page += 1;
     }
-    let mut query = GroupsQuery {
-        page: 1,
-        page_size: Some(page_size),
-        ordering: Some("name".to_owned()),
-        include_users: Some(false),
-        include_children: Some(false),
-        include_parents: Some(false),
-        ..GroupsQuery::default()
-    };
-    loop {
-        let page = client.groups_page(&query).await?;
-        tally.people.groups = page.pagination.count;
-        page.rows.iter().for_each(|group| tally.add_group(group));
-        tally
-            .people
-            .unreadable
-            .extend(page.skipped.iter().map(ToString::to_string));
-        if page.pagination.next == 0 || !whole {
-            return Ok(());
+
+    async fn groups(&mut self) -> Result<(), ListError> {
+        let mut query = GroupsQuery {
+            page: 1,
+            page_size: Some(self.page_size),
+            ordering: Some("name".to_owned()),
+            include_users: Some(false),
+            include_children: Some(false),
+            include_parents: Some(false),
+            ..GroupsQuery::default()
+        };
+        let mut promised = PromisedRows::default();
+        loop {
+            let page = match self.client.groups_page(&query).await {
+                Ok(page) => page,
+                Err(error) => {
+                    let before = GroupsQuery {
+                        page: query.page.saturating_sub(1),
+                        ..query.clone()
+                    };
+                    let again = self.client.groups_page(&before);
+                    let is_last = async { again.await.is_ok_and(|page| page.pagination.next == 0) };
+                    return broken_off(query.page, error, is_last).await;
+                }
+            };
+            let people = &mut self.tally.people;
+            people.groups = page.pagination.count;
+            people
+                .unreadable
+                .extend(page.skipped.iter().map(ToString::to_string));
+            page.rows.iter().for_each(|group| self.tally.add_group(group));
+            let kept = promised.add(&page.pagination, page.received());
+            kept.map_err(|problem| self.broken("core/groups/", query.page, problem))?;
+            if !self.goes_on(page.pagination.next != 0) {
+                return Ok(());
+            }
+            query.page += 1;
         }
-        if !in_time() {
-            tally.people.is_complete = false;
-            return Ok(());
-        }
-        query.page += 1;
     }
+
+    /// A list that is none.
+    fn broken(&self, path: &str, page: u32, problem: String) -> ListError {
+        let error = ApiError::Malformed {
+            url: self.client.endpoint().api(path).to_string(),
+            problem,
+            is_page: false,
+            request_id: None,
+        };
+        ListError { page, error }
+    }
+
+    /// Whether the next page is to be read.
+    fn goes_on(&mut self, there_is_more: bool) -> bool {
+        let Some(until) = self.until.filter(|_| there_is_more) else {
+            return false;
+        };
+        let in_time = Instant::now() < until;
+        self.tally.people.is_complete &= in_time;
+        in_time
+    }
+}
+
+/// What to make of a page that failed. One that is not there any more is no fault if the page before it is the last by now, since
+/// the list became shorter meanwhile.
+async fn broken_off(
+    page: u32,
+    error: ApiError,
+    is_last: impl Future<Output = bool>,
+) -> Result<(), ListError> {
+    if page > 1 && matches!(error, ApiError::InvalidPage { .. }) && is_last.await {
+        return Ok(());
+    }
+    Err(ListError { page, error })
 }
 
 fn seconds_ahead(ours: SystemTime, theirs: SystemTime) -> i64 {
@@ -350,7 +436,7 @@ fn seconds_ahead(ours: SystemTime, theirs: SystemTime) -> i64 {
 }
 
 /// Opens the stream of events as one more instance of the outpost, which authentik forgets within seconds.
-async fn hear(client: &Client, outpost: &str) -> Result<(), String> {
+async fn hear(client: &Client, outpost: &str) -> Result<(), Disconnect> {
     let instance = uuid::Uuid::new_v4();
     let subscription = Subscription {
         outpost: outpost.to_owned(),
@@ -368,58 +454,36 @@ async fn hear(client: &Client, outpost: &str) -> Result<(), String> {
     ));
     let first = timeout(EVENTS_LIMIT, receiver.recv()).await;
     cancel.cancel();
-    let _ = timeout(PORT_LIMIT, listening).await;
+    let _ = timeout(CLOSE_LIMIT, listening).await;
     match first {
-        Ok(Some(Event::Disconnected { cause })) => Err(cause.to_string()),
+        Ok(Some(Event::Disconnected { cause })) => Err(cause),
         Ok(Some(_)) => Ok(()),
-        Ok(None) | Err(_) => Err(format!("nothing was heard within {} s", EVENTS_LIMIT.as_secs())),
+        Ok(None) | Err(_) => Err(Disconnect::Silent(EVENTS_LIMIT)),
     }
 }
 
 async fn machine(config: &Config, is_before_start: bool) -> MachineFacts {
     let listen = &config.listen;
     let lists = [
-        ("LDAP", &listen.ldap),
-        ("LDAPS", &listen.ldaps),
-        ("HTTP", &listen.metrics),
+        (PortKind::Ldap, &listen.ldap),
+        (PortKind::Ldaps, &listen.ldaps),
+        (PortKind::Http, &listen.metrics),
     ];
-    let mut ports = Vec::new();
-    for (name, addresses) in lists {
+    let mut held = Vec::new();
+    for (kind, addresses) in lists {
         for address in addresses {
             let problem = if is_before_start {
-                free(*address).await
+                ports::not_free(*address).await
             } else {
-                answering(*address).await
+                ports::not_ours(kind, *address).await
             };
-            ports.push((name, *address, problem));
+            held.push((kind.name(), *address, problem));
         }
     }
     MachineFacts {
         is_before_start,
-        ports,
+        ports: held,
         open_files: rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum,
         max_connections: config.limits.max_connections,
-    }
-}
-
-/// Why a port cannot be listened on.
-async fn free(address: SocketAddr) -> Option<String> {
-    TcpListener::bind(address)
-        .await
-        .err()
-        .map(|error| error.to_string())
-}
-
-/// Why a port does not answer.
-async fn answering(address: SocketAddr) -> Option<String> {
-    // What listens on every address answers on this machine's own.
-    let host = match address.ip() {
-        ip if !ip.is_unspecified() => ip,
-        _ => SELF,
-    };
-    match timeout(PORT_LIMIT, TcpStream::connect((host, address.port()))).await {
-        Ok(Ok(_)) => None,
-        Ok(Err(error)) => Some(format!("nobody answers ({error}); is the server running?")),
-        Err(_) => Some("nobody answers in time".to_owned()),
     }
 }

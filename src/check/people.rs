@@ -1,16 +1,18 @@
 //! What lists of users and groups hold, summed up row by row. Knows which numbers and names are served; must not ask anybody.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use akldap_authentik::{Group, User};
 use akldap_ldap::dn;
 use serde_json::Value;
 
 use super::facts::People;
+use crate::config::ProviderConfig;
 
-/// Numbers that are remembered: of more users and groups than this, doubles are not looked for.
+/// Numbers that are remembered: beyond this many users and groups, duplicates are not looked for.
 const MOST: usize = 2_000_000;
-/// So many doubles are told.
+/// This many duplicates are reported, and this many numbers outside their range.
 const TOLD: usize = 20;
 
 /// Sums up rows.
@@ -21,39 +23,77 @@ pub(super) struct Tally {
     numbers: HashMap<(&'static str, i64), String>,
     uid_start: i64,
     gid_start: i64,
+    config: Option<Arc<ProviderConfig>>,
 }
 
 impl Tally {
-    /// For a provider that begins its numbers here.
-    pub(super) fn new(uid_start: i64, gid_start: i64) -> Self {
+    /// For a provider that begins its numbers here, and what is set for it.
+    pub(super) fn new(uid_start: i64, gid_start: i64, config: Option<Arc<ProviderConfig>>) -> Self {
         Self {
             uid_start,
             gid_start,
+            config,
             ..Self::default()
         }
     }
 
-    /// Takes a user in.
+    /// Adds a user.
     pub(super) fn add_user(&mut self, user: &User) {
+        self.people.users_read += 1;
         let attributes = user.attributes.as_ref().map_or("", |text| text.get());
-        let number = custom(attributes, "uidNumber").unwrap_or(self.uid_start.saturating_add(user.pk));
-        self.number("uidNumber", number, &user.username);
+        let own = self.uid_start.checked_add(user.pk);
+        if let Some(number) = custom(attributes, "uidNumber").or(own) {
+            self.number("uidNumber", number, &user.username, |config| {
+                config
+                    .entries
+                    .numbers
+                    .uids
+                    .missed_by(number)
+                    .map(ToString::to_string)
+            });
+        }
         self.name(&user.username);
         let groups = u64::try_from(user.groups.len()).unwrap_or(u64::MAX);
         self.people.memberships = self.people.memberships.saturating_add(groups);
     }
 
-    /// Takes a group in.
+    /// Adds a group.
     pub(super) fn add_group(&mut self, group: &Group) {
+        self.people.groups_read += 1;
         let attributes = group.attributes.as_ref().map_or("", |text| text.get());
-        let own = group.num_pk.map(|number| self.gid_start.saturating_add(number));
+        let own = group.num_pk.and_then(|number| self.gid_start.checked_add(number));
         if let Some(number) = custom(attributes, "gidNumber").or(own) {
-            self.number("gidNumber", number, &group.name);
+            self.number("gidNumber", number, &group.name, |config| {
+                config
+                    .entries
+                    .numbers
+                    .gids
+                    .missed_by(number)
+                    .map(ToString::to_string)
+            });
         }
         self.name(&group.name);
     }
 
-    fn number(&mut self, what: &'static str, number: i64, name: &str) {
+    /// Notes a number; `missed` names the range where it is expected, if it is elsewhere.
+    fn number(
+        &mut self,
+        what: &'static str,
+        number: i64,
+        name: &str,
+        missed: impl FnOnce(&ProviderConfig) -> Option<String>,
+    ) {
+        self.note_twice(what, number, name);
+        if let Some(range) = self.config.as_deref().and_then(missed)
+            && self.people.outside_range.len() < TOLD
+        {
+            self.people
+                .outside_range
+                .push((what, number, name.to_owned(), range));
+        }
+    }
+
+    fn note_twice(&mut self, what: &'static str, number: i64, name: &str) {
         if self.numbers.len() >= MOST {
             return;
         }
@@ -82,7 +122,7 @@ impl Tally {
     }
 }
 
-/// A number among custom attributes, which counts before the one that is made; lists never do.
+/// A number among custom attributes, which takes precedence over the derived one; lists never do.
 fn custom(attributes: &str, name: &str) -> Option<i64> {
     let attributes: Value = serde_json::from_str(attributes).ok()?;
     match attributes.get(name)? {
@@ -103,10 +143,15 @@ mod tests {
                 format!(r#"{{"pk":{pk},"username":"{name}","groups":["a","b"],"attributes":{attributes}}}"#);
             serde_json::from_str(&text).expect("a user")
         };
-        let mut tally = Tally::new(2000, 4000);
+        let config = ProviderConfig::of_settings(&[
+            ("AUTHENTIK_LDAP__UID_NUMBER_RANGE", "2001-2500"),
+            ("AUTHENTIK_LDAP__GID_NUMBER_RANGE", "5000-5999"),
+        ]);
+        let mut tally = Tally::new(2000, 4000, Some(Arc::new(config)));
         tally.add_user(&user(1, "one", "{}"));
         tally.add_user(&user(2, "two", r#"{"uidNumber":2001}"#));
         tally.add_user(&user(3, "Doe, John", r#"{"uidNumber":["2001"]}"#));
+        tally.add_user(&user(4, "far", r#"{"uidNumber":2501}"#));
         let group = |number: i64, name: &str| -> Group {
             serde_json::from_str(&format!(r#"{{"pk":"x","num_pk":{number},"name":"{name}"}}"#))
                 .expect("a group")
@@ -122,6 +167,17 @@ mod tests {
             ]
         );
         assert_eq!(people.escaped, (1, "Doe, John".to_owned()));
-        assert_eq!(people.memberships, 6);
+        assert_eq!(people.memberships, 8);
+        assert_eq!((people.users_read, people.groups_read), (4, 2));
+        let outside =
+            |what, number: i64, name: &str, range: &str| (what, number, name.to_owned(), range.to_owned());
+        assert_eq!(
+            people.outside_range,
+            [
+                outside("uidNumber", 2501, "far", "2001-2500"),
+                outside("gidNumber", 4005, "g", "5000-5999"),
+                outside("gidNumber", 4005, "h", "5000-5999")
+            ]
+        );
     }
 }

@@ -1,5 +1,7 @@
 //! A check: its code, what it is about, why it matters, what to do, and how facts are judged.
 
+use akldap_authentik::ApiError;
+
 use super::facts::Facts;
 
 /// What belongs together, by the names that `--only` takes.
@@ -74,7 +76,7 @@ pub enum Verdict {
 
 /// A check.
 pub(super) struct Check {
-    /// Stable; never given to another check.
+    /// Stable; never reused for another check.
     pub code: &'static str,
     /// Where it belongs.
     pub area: Area,
@@ -88,14 +90,33 @@ pub(super) struct Check {
     pub judge: fn(&Facts) -> Verdict,
 }
 
-/// A fault if there is something to say, else all well.
+/// A fault if there is something to say, otherwise all is well.
 pub(super) fn fault_if(problem: Option<String>, well: impl Into<String>) -> Verdict {
     problem.map_or_else(|| Verdict::Well(well.into()), Verdict::Fault)
 }
 
-/// The problems of several things in one line; `None` without any.
+/// What authentik answered instead, with the probable reason.
+pub(super) fn said(error: &ApiError) -> String {
+    format!("{error}: {}", error.hint())
+}
+
+/// What is not looked at until another check passes.
+pub(super) fn after(code: &str) -> Verdict {
+    Verdict::NotSeen(format!("see {code} first"))
+}
+
+/// For what only a login shows, when there was none to look at.
+pub(super) fn unseen_account(facts: &Facts) -> Verdict {
+    Verdict::NotSeen(if facts.account_given {
+        "the account could not be checked: first fix the faults above".to_owned()
+    } else {
+        "this needs a login: give --bind-dn and --password-file".to_owned()
+    })
+}
+
+/// The problems of several things in one line; `None` if there are none.
 pub(super) fn joined(problems: impl Iterator<Item = String>) -> Option<String> {
-    /// So many are told.
+    /// This many are reported.
     const TOLD: usize = 5;
     let all: Vec<String> = problems.collect();
     let more = all.len().saturating_sub(TOLD);

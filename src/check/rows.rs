@@ -4,6 +4,7 @@ mod account;
 mod authentik;
 mod certificates;
 mod directory;
+mod events;
 mod flows;
 mod machine;
 mod providers;
@@ -12,13 +13,14 @@ use super::row::Check;
 
 /// All checks.
 pub(super) fn all() -> impl Iterator<Item = &'static Check> {
-    let tables: [&[Check]; 7] = [
+    let tables: [&[Check]; 8] = [
         authentik::CHECKS,
         providers::CHECKS,
         certificates::CHECKS,
         flows::CHECKS,
         account::CHECKS,
         directory::CHECKS,
+        events::CHECKS,
         machine::CHECKS,
     ];
     tables.into_iter().flatten()

@@ -8,7 +8,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use super::check::CheckArgs;
 use super::config::ConfigArgs;
 use super::diff::DiffArgs;
-use super::flags::{Flags, shown_default};
+use super::flags::{Flags, HIDDEN_HELP, HiddenFlags, shown_default};
 use super::{exit_code, value, version};
 use crate::config::options;
 
@@ -40,19 +40,17 @@ impl CommandLine {
             .unwrap_or_else(|| Action::Serve(Flags::default()))
     }
 
-    /// The options given as flags: those after the command count before those in front of it.
+    /// The options given as flags: those after the command take precedence over those before it.
     #[must_use]
     pub fn flags(&self) -> Flags {
-        let mut flags = self.flags.clone();
         let own = match &self.command {
-            Some(Action::Serve(flags)) => Some(flags),
-            Some(Action::Demo(arguments)) => Some(&arguments.flags),
-            Some(Action::Check(arguments)) => Some(&arguments.flags),
-            Some(Action::Config(arguments)) => Some(&arguments.flags),
-            Some(Action::Diff(_) | Action::Healthcheck(_)) | None => None,
+            Some(Action::Serve(flags)) => flags.clone(),
+            Some(Action::Demo(arguments)) => arguments.flags.0.clone(),
+            Some(Action::Check(arguments)) => arguments.flags.0.clone(),
+            Some(Action::Config(arguments)) => arguments.flags(),
+            Some(Action::Diff(_) | Action::Healthcheck(_)) | None => Flags::default(),
         };
-        flags.0.extend(own.into_iter().flat_map(|own| own.0.clone()));
-        flags
+        self.flags.clone().then(&own)
     }
 
     /// The whole help text.
@@ -65,42 +63,67 @@ impl CommandLine {
 /// A command.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum Action {
-    /// Serve LDAP for the outpost whose token AUTHENTIK_TOKEN holds (the default)
+    /// Serve LDAP for the outpost whose token is in AUTHENTIK_TOKEN (the default)
     Serve(Flags),
-    /// Serve a made-up directory from a simulated authentik in this process, for trying out
+    /// Serve a made-up directory from a simulated authentik in this process, to try things out
+    #[command(after_help = HIDDEN_HELP)]
     Demo(Box<DemoArgs>),
-    /// Check whether the set-up can work and say what to change; exit code 0 if all is well, 1 if something is at fault, 2 if
-    /// nothing can be looked at
+    /// Check whether the set-up can work and say what to change; exit code 0 if all is well, 1 if something is wrong, 2 if
+    /// nothing could be checked
+    #[command(after_help = HIDDEN_HELP)]
     Check(Box<CheckArgs>),
-    /// Check a configuration file, or show what holds
+    /// Check a configuration file, or show the settings in effect
+    #[command(after_help = HIDDEN_HELP)]
     Config(Box<ConfigArgs>),
-    /// Compare the answers of two LDAP servers; exit code 0 if they are equal, 1 if not, 2 if one cannot be asked
+    /// Compare the answers of two LDAP servers; exit code 0 if they are equal, 1 if not, 2 if one cannot be queried
     Diff(Box<DiffArgs>),
-    /// Ask the server running beside this command whether it is alive; exit code 0 or 1
+    /// Ask the server running on this machine whether it is alive; exit code 0 or 1
     Healthcheck(HealthcheckArgs),
 }
 
 /// What the server is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
 pub struct HealthcheckArgs {
-    /// Ask whether it can answer searches, not only whether it is alive: for whoever waits for it or sends it clients, not for
-    /// whoever restarts what is unhealthy
+    /// Ask whether it can answer searches, not only whether it is alive: for what waits for it or sends it clients, not for
+    /// what restarts it when it is unhealthy
     #[arg(long)]
     pub ready: bool,
+}
+
+/// What the directory of the demo is like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum DemoShape {
+    /// A few named people and groups, and as many others as asked for
+    Sample,
+    /// That of a public report on authentik's own outpost: one group of all users, five of a tenth of them, 200 teams below 20
+    /// divisions, and 1,794 smaller groups
+    Report,
 }
 
 /// What the demo serves, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct DemoArgs {
-    /// Users in the directory, the named ones included
-    #[arg(long, value_name = "N", default_value_t = 200, value_parser = value::number)]
-    pub users: u32,
-    /// Groups in the directory, the named ones included
-    #[arg(long, value_name = "N", default_value_t = 25, value_parser = value::number)]
-    pub groups: u32,
+    /// What the directory is like
+    #[arg(long, value_enum, default_value_t = DemoShape::Sample)]
+    pub shape: DemoShape,
+    /// Users in the directory, the named ones included [default: 200; of the report: 500000]
+    #[arg(long, value_name = "N", value_parser = value::number)]
+    pub users: Option<u32>,
+    /// Groups in the directory, the named ones included [default: 25; of the report always 2020]
+    #[arg(long, value_name = "N", value_parser = value::number)]
+    pub groups: Option<u32>,
     /// Milliseconds the simulated authentik waits before each answer
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = value::number)]
     pub latency_ms: u32,
+    /// Requests the simulated authentik works on at the same time; 0: no limit
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = value::number)]
+    pub workers: u32,
+    /// Milliseconds a worker needs for a page of users or groups
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = value::number)]
+    pub page_ms: u32,
+    /// Additional microseconds for each row of a page
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = value::number)]
+    pub row_us: u32,
     /// Address for LDAP with StartTLS
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3389", value_parser = value::address)]
     pub ldap: SocketAddr,
@@ -112,7 +135,7 @@ pub struct DemoArgs {
     pub http: SocketAddr,
     /// The options of the server.
     #[command(flatten)]
-    pub flags: Flags,
+    pub flags: HiddenFlags,
 }
 
 /// The variables without a flag, for the end of the help text.
@@ -191,7 +214,10 @@ mod tests {
         let Action::Demo(demo) = parse(&["akldap", "demo"]).action() else {
             panic!("demo")
         };
-        assert_eq!((demo.users, demo.groups, demo.latency_ms), (200, 25, 0));
+        assert_eq!(
+            (demo.shape, demo.users, demo.groups, demo.latency_ms),
+            (DemoShape::Sample, None, None, 0)
+        );
         assert_eq!(demo.ldap, SocketAddr::from(([127, 0, 0, 1], 3389)));
         assert_eq!(demo.ldaps, SocketAddr::from(([127, 0, 0, 1], 6636)));
         assert_eq!(demo.http, SocketAddr::from(([127, 0, 0, 1], 9300)));
@@ -209,7 +235,7 @@ mod tests {
         let Action::Demo(demo) = parse(&line).action() else {
             panic!("demo")
         };
-        assert_eq!((demo.users, demo.groups, demo.latency_ms), (5, 2, 7));
+        assert_eq!((demo.users, demo.groups, demo.latency_ms), (Some(5), Some(2), 7));
         assert_eq!(demo.ldap.to_string(), "[::1]:0");
         for (flag, value, words) in [
             ("--users", "many", "expected a number"),
@@ -350,6 +376,18 @@ mod tests {
     }
 
     #[test]
+    fn the_page_of_commands_has_each() {
+        let page = include_str!("../../docs/running.md");
+        let commands = CommandLine::command();
+        let missing: Vec<&str> = commands
+            .get_subcommands()
+            .map(clap::Command::get_name)
+            .filter(|name| !page.contains(&format!("`akldap {name}")))
+            .collect();
+        assert_eq!(missing, [""; 0]);
+    }
+
+    #[test]
     fn the_short_help_is_short() {
         let short = CommandLine::command().render_help().to_string();
         assert!(short.lines().count() < 70, "{short}");
@@ -357,6 +395,43 @@ mod tests {
             short.contains("--host") && !short.contains("--search-work-limit"),
             "{short}"
         );
+    }
+
+    #[test]
+    fn the_options_of_the_server_count_for_other_commands_and_fill_no_help_of_theirs() {
+        for name in ["demo", "check", "config"] {
+            let mut command = CommandLine::command();
+            let help = command
+                .find_subcommand_mut(name)
+                .expect(name)
+                .render_long_help()
+                .to_string();
+            assert!(help.lines().count() < 80, "{name}: {}", help.lines().count());
+            assert!(
+                !help.contains("--token-file") && !help.contains("Required"),
+                "{help}"
+            );
+            assert!(help.contains("`akldap --help`"), "{help}");
+        }
+        for line in [
+            &["akldap", "--config-file", "f", "config", "show"][..],
+            &["akldap", "config", "--config-file", "f", "show"],
+            &["akldap", "config", "show", "--config-file", "f"],
+            &[
+                "akldap",
+                "config",
+                "--config-file",
+                "g",
+                "show",
+                "--config-file",
+                "f",
+            ],
+            &["akldap", "config", "check", "x", "--config-file", "f"],
+            &["akldap", "check", "--config-file", "f"],
+        ] {
+            let found = parse(line).flags().get("AUTHENTIK_LDAP__CONFIG_FILE");
+            assert_eq!(found, Ok(Some("f".to_owned())), "{line:?}");
+        }
     }
 
     #[test]

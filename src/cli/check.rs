@@ -1,21 +1,24 @@
 //! `akldap check`: whether the set-up can work. Reads what it is told to and prints; what is checked is in [`crate::check`].
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use crate::check::{self, Area, CheckRequest};
+use crate::check::{self, Area, CheckRequest, Report};
 use crate::config::Config;
 
-use super::flags::Flags;
+use super::complaint::complain;
+use super::flags::HiddenFlags;
+use super::{output, password_file, value};
+use crate::terminal;
 
 /// Exit code when something is at fault.
 const FAULTS: u8 = 1;
-/// Exit code when nothing could be looked at.
+/// Exit code when nothing could be looked at, or what was seen could not be said.
 const COULD_NOT_LOOK: u8 = 2;
 /// The wait between two looks.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -32,18 +35,18 @@ pub struct CheckArgs {
     /// DN of an account to log in with: it shows the flow's later stages, access and the permission to search
     #[arg(long, value_name = "DN", requires = "password_file")]
     pub bind_dn: Option<String>,
-    /// File with the account's password; a line break at its end does not count
+    /// File with the account's password; a line break at its end is ignored
     #[arg(long, value_name = "FILE", requires = "bind_dn")]
     pub password_file: Option<PathBuf>,
-    /// Look again until nothing is at fault, at most for so long: 90, 90s, 5m, 1h
-    #[arg(long, value_name = "DURATION", default_value = "0", value_parser = duration)]
+    /// Check again until nothing is wrong, for at most this long: 90, 90s, 5m, 1h
+    #[arg(long, value_name = "DURATION", default_value = "0", value_parser = value::duration)]
     pub wait: Duration,
-    /// Print one JSON object
+    /// Print one JSON object, whatever happens
     #[arg(long)]
     pub json: bool,
     /// The options of the server
     #[command(flatten)]
-    pub flags: Flags,
+    pub flags: HiddenFlags,
 }
 
 fn area(name: &str) -> Result<Area, String> {
@@ -54,76 +57,68 @@ fn area(name: &str) -> Result<Area, String> {
     })
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
-    let (number, factor) = match text.strip_suffix(['s', 'm', 'h']) {
-        Some(number) if text.ends_with('m') => (number, 60),
-        Some(number) if text.ends_with('h') => (number, 60 * 60),
-        Some(number) => (number, 1),
-        None => (text, 1),
-    };
-    let seconds = number
-        .parse::<u64>()
-        .ok()
-        .and_then(|number| number.checked_mul(factor));
-    seconds
-        .map(Duration::from_secs)
-        .ok_or_else(|| "a number of seconds, or one with s, m or h".to_owned())
-}
-
 /// Checks and prints. 0: all well; 1: something is at fault; 2: could not look.
 pub async fn run(arguments: &CheckArgs, config: &Config) -> ExitCode {
     match look(arguments, config).await {
-        Ok((text, is_well)) => {
-            // Whoever started it may have stopped to listen.
-            let _ = writeln!(std::io::stdout(), "{}", text.trim_end());
-            ExitCode::from(if is_well { 0 } else { FAULTS })
-        }
-        Err(error) => {
-            eprintln!("akldap: {error}");
-            ExitCode::from(COULD_NOT_LOOK)
-        }
+        Ok((text, is_well)) => output::tell(&text, if is_well { 0 } else { FAULTS }, COULD_NOT_LOOK),
+        Err(error) => could_not_look(arguments, &error),
     }
 }
 
-/// The exit code of a configuration that nothing can be looked at with.
-pub fn could_not_read(error: &dyn std::fmt::Display) -> ExitCode {
-    for line in error.to_string().lines() {
-        eprintln!("akldap: {line}");
+/// Says why nothing could be looked at, to programs too; the exit code is of that.
+pub fn could_not_look(arguments: &CheckArgs, error: &dyn std::fmt::Display) -> ExitCode {
+    complain(error);
+    if arguments.json {
+        let told = terminal::json(&unseen(&error.to_string()));
+        return output::tell(&told, COULD_NOT_LOOK, COULD_NOT_LOOK);
     }
     ExitCode::from(COULD_NOT_LOOK)
 }
 
+/// The report for programs when nothing could be looked at.
+pub(super) fn unseen(error: &str) -> Value {
+    json!({ "well": null, "error": error, "checks": [] })
+}
+
 async fn look(arguments: &CheckArgs, config: &Config) -> Result<(String, bool), String> {
-    let request = CheckRequest {
+    let mut request = CheckRequest {
         is_before_start: arguments.pre,
         areas: arguments.only.clone(),
         bind_dn: arguments.bind_dn.clone(),
+        within: None,
     };
-    let mut password = Zeroizing::new(Vec::new());
-    if let Some(path) = &arguments.password_file {
-        *password = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    }
-    while password
-        .last()
-        .is_some_and(|octet| matches!(octet, b'\n' | b'\r'))
-    {
-        password.pop();
-    }
+    let password = match &arguments.password_file {
+        Some(path) => password_file::read(path)?,
+        None => Zeroizing::default(),
+    };
     let patience = arguments.wait;
     let began = Instant::now();
+    let mut last: Option<Report> = None;
     loop {
+        // The first look is told the limit as it was given: it is shown to people.
+        let left = match last {
+            None => patience,
+            Some(_) => patience.saturating_sub(began.elapsed()),
+        };
+        request.within = (!patience.is_zero()).then_some(left);
         let report = check::run(config, &request, &password)
             .await
             .map_err(|error| error.to_string())?;
+        // What time was left for says less than what was seen before.
+        let report = match last {
+            Some(last) if report.is_cut_short => last,
+            _ => report,
+        };
         let is_well = report.is_well();
-        if is_well || began.elapsed() >= patience {
+        if is_well || began.elapsed() + PAUSE >= patience {
             let text = if arguments.json {
-                report.json().to_string()
+                terminal::json(&report.json())
             } else {
                 report.text()
             };
             return Ok((text, is_well));
         }
+        last = Some(report);
         tokio::time::sleep(PAUSE).await;
     }
 }
@@ -147,15 +142,5 @@ mod tests {
         let mut names: Vec<&str> = Area::ALL.iter().map(|(_, name, _)| *name).collect();
         names.sort_unstable();
         assert!(help.contains(&names.join(", ")), "{help}");
-    }
-
-    #[test]
-    fn durations_are_seconds_or_have_a_unit() {
-        for (text, seconds) in [("90", 90), ("90s", 90), ("5m", 300), ("1h", 3600), ("0", 0)] {
-            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
-        }
-        for text in ["", "m", "soon", "-1", "1d"] {
-            assert!(duration(text).is_err(), "{text}");
-        }
     }
 }

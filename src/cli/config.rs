@@ -1,11 +1,14 @@
-//! `akldap config`: whether a configuration file is sound, and what holds with it. Starts nothing and asks nobody.
+//! `akldap config`: whether a configuration file is sound, and which settings are then in effect. Starts nothing and asks
+//! nobody.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use super::flags::Flags;
+use super::complaint::complain;
+use super::flags::{Flags, HiddenFlags};
+use super::{exit_code, output};
 use crate::config::{self, Config, ConfigError, EXIT_BAD_CONFIGURATION, Environment, Layered, StringMap};
 
 /// What to do with the configuration.
@@ -15,19 +18,30 @@ pub struct ConfigArgs {
     action: ConfigAction,
     /// The options of the server
     #[command(flatten)]
-    pub(super) flags: Flags,
+    flags: HiddenFlags,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 enum ConfigAction {
-    /// Read a configuration file and tell every error in it; exit code 0 if there is none, else 64
+    /// Read a configuration file and report every error in it; exit code 0 if there is none, otherwise 64
     Check {
         /// The file
         #[arg(value_name = "FILE")]
         file: PathBuf,
+        /// The options of the server
+        #[command(flatten)]
+        flags: HiddenFlags,
     },
-    /// Show what holds and where each value comes from, as a configuration file; never a secret
-    Show,
+    /// Show the settings in effect and where each comes from, as a configuration file; never a secret
+    Show(HiddenFlags),
+}
+
+impl ConfigArgs {
+    /// The options of the server, wherever they stand: the last ones win.
+    pub(super) fn flags(&self) -> Flags {
+        let (ConfigAction::Check { flags, .. } | ConfigAction::Show(flags)) = &self.action;
+        self.flags.0.clone().then(&flags.0)
+    }
 }
 
 /// Does what was asked.
@@ -38,27 +52,24 @@ pub fn run(arguments: &ConfigArgs, flags: &Flags) -> ExitCode {
         lower: &Environment,
     };
     match &arguments.action {
-        ConfigAction::Check { file } => match check(file, &strings) {
-            Ok(()) => {
-                println!("{}: no errors", file.display());
-                ExitCode::SUCCESS
-            }
+        ConfigAction::Check { file, .. } => match check(file, &strings) {
+            Ok(()) => tell(&format!("{}: no errors", file.display())),
             Err(error) => refuse(&error),
         },
-        ConfigAction::Show => {
-            match config::effective(&strings) {
-                Ok(text) => print!("{text}"),
+        ConfigAction::Show(_) => {
+            let shown = match config::effective(&strings) {
+                Ok(text) => tell(&text),
                 Err(error) => return refuse(&error),
-            }
+            };
             match Config::read(&strings) {
-                Ok(_) => ExitCode::SUCCESS,
+                Ok(_) => shown,
                 Err(error) => refuse(&error),
             }
         }
     }
 }
 
-/// Reads a file as the server would that has these flags and variables. What the file need not say does not count against it.
+/// Reads a file as a server with these flags and variables would. What the file need not say is not held against it.
 fn check(file: &Path, strings: &Layered<'_>) -> Result<(), ConfigError> {
     let named = StringMap::from_iter([("AUTHENTIK_LDAP__CONFIG_FILE", file.to_string_lossy())]);
     let with_file = Layered {
@@ -66,14 +77,16 @@ fn check(file: &Path, strings: &Layered<'_>) -> Result<(), ConfigError> {
         lower: strings,
     };
     match Config::read(&with_file) {
-        Ok(_) | Err(ConfigError::Missing { .. }) => Ok(()),
-        Err(error) => Err(error),
+        Ok(_) => Ok(()),
+        Err(error) => error.besides_what_is_missing().map_or(Ok(()), Err),
     }
 }
 
+fn tell(text: &str) -> ExitCode {
+    output::tell(text, 0, exit_code::SYSTEM)
+}
+
 fn refuse(error: &ConfigError) -> ExitCode {
-    for line in error.to_string().lines() {
-        eprintln!("akldap: {line}");
-    }
+    complain(error);
     ExitCode::from(EXIT_BAD_CONFIGURATION)
 }

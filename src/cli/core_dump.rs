@@ -1,7 +1,7 @@
 //! Keeps the process's memory, with the secrets that pass through it, out of core dumps. Knows the operating system's
 //! switches only.
 
-/// Forbids core dumps, as far as the platform allows. Where it does not, nothing happens: it is a second line of
+/// Forbids core dumps, as far as the platform allows. If it does not, nothing happens: this is a second line of
 /// defence.
 pub fn forbid() {
     use rustix::process::{Resource, Rlimit, setrlimit};
@@ -10,7 +10,7 @@ pub fn forbid() {
         maximum: Some(0),
     };
     let _ = setrlimit(Resource::Core, none);
-    // The limit alone does not count where dumps are piped to a program.
+    // The limit alone has no effect where dumps are piped to a program.
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }

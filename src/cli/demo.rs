@@ -8,15 +8,18 @@ use std::time::Duration;
 use anyhow::Context;
 use uuid::Uuid;
 
-use crate::config::{Config, Environment, Layered, LogFormat, NotUnicode, StringMap, Strings};
+use crate::config::{Config, ConfigError, Environment, Layered, LogFormat, NotUnicode, StringMap, Strings};
 use crate::logging;
 use crate::server::{Server, StartError};
-use akldap_simulator::{Certificate, Directory, Options, Simulator, demo_secrets, totp_code};
+use akldap_simulator::{
+    Certificate, Cost, Directory, Options, REPORT_USERS, Simulator, demo_secrets, totp_code,
+};
 
-use super::args::DemoArgs;
+use super::args::{DemoArgs, DemoShape};
+use super::complaint::complain;
 use super::flags::Flags;
-use super::open_files;
 use super::signals::{SignalRequest, Signals};
+use super::{open_files, output};
 
 /// The throw-away pair whose authority is `certs/ca.pem`; it is public.
 const CERTIFICATE: &str = include_str!("../../certs/p256.pem");
@@ -24,6 +27,9 @@ const AUTHORITY: &str = include_str!("../../certs/ca.pem");
 const KEY: &str = include_str!("../../certs/p256.key");
 /// How long the demo may take to load its own directory.
 const PATIENCE: Duration = Duration::from_secs(600);
+/// Users and groups where none are asked for.
+const USERS: usize = 200;
+const GROUPS: usize = 25;
 const BASE: &str = "DC=ldap,DC=goauthentik,DC=io";
 
 /// Runs the demo until a signal ends it.
@@ -31,9 +37,20 @@ const BASE: &str = "DC=ldap,DC=goauthentik,DC=io";
 /// # Errors
 /// When a port is taken or the directory cannot be loaded.
 pub async fn run(arguments: &DemoArgs, flags: &Flags) -> anyhow::Result<()> {
-    let given = |name| matches!(flags.get(name), Ok(Some(_)));
-    if given("AUTHENTIK_HOST") || given("AUTHENTIK_TOKEN") {
-        anyhow::bail!("the demo has an authentik of its own: leave out --host and --token-file");
+    let given = |name: &&str| matches!(flags.get(name), Ok(Some(_)));
+    if let Some(name) = ["AUTHENTIK_HOST", "AUTHENTIK_TOKEN"]
+        .iter()
+        .find(|name| given(name))
+    {
+        return Err(ConfigError::Conflict {
+            name: flags.spelling(name),
+            other: "the command demo".to_owned(),
+            problem: "the demo has an authentik of its own: leave out --host and --token-file",
+        }
+        .into());
+    }
+    if arguments.shape == DemoShape::Report && arguments.groups.is_some() {
+        anyhow::bail!("the shape `report` always has 2,020 groups: leave out --groups");
     }
     let mut signals = Signals::take()?;
     let simulator = simulate(arguments)
@@ -53,20 +70,22 @@ pub async fn run(arguments: &DemoArgs, flags: &Flags) -> anyhow::Result<()> {
     tokio::time::timeout(PATIENCE, ready(&server))
         .await
         .context("the directory was not loaded in time")?;
-    // Whoever started it may have stopped to listen.
-    let _ = writeln!(
-        std::io::stdout(),
-        "{}",
-        greeting(arguments, &server, &simulator, authority.path())
-    );
+    say(&greeting(arguments, &server, &simulator, authority.path()));
     wait_for_end(&server, &mut signals).await;
     server.shutdown().await;
     simulator.shutdown().await;
-    let _ = writeln!(std::io::stdout(), "\nThe demo has ended; nothing of it is left.");
+    say("\nThe demo has ended and has left nothing behind.");
     Ok(())
 }
 
-/// A taken port, by the flag of the demo that chooses another one.
+/// Prints something. A demo that cannot be read about goes on: its ports are what it is for.
+fn say(text: &str) {
+    if let Err(error) = output::print(text) {
+        complain(&error);
+    }
+}
+
+/// A port that is in use, by the flag of the demo that chooses another one.
 fn named_by_flags(error: StartError) -> StartError {
     match error {
         StartError::Listen {
@@ -90,13 +109,13 @@ fn named_by_flags(error: StartError) -> StartError {
     }
 }
 
-/// The certificate authority in a file of its own, for clients that verify. It goes with the demo.
+/// The certificate authority in its own file, for clients that verify. It is removed with the demo.
 struct CaFile(PathBuf);
 
 impl CaFile {
     fn write() -> std::io::Result<Self> {
         let path = std::env::temp_dir().join(format!("akldap-demo-{}-ca.pem", std::process::id()));
-        // A file of that name may be somebody else's, or lead elsewhere: it is made anew or not at all.
+        // A file of that name may be somebody else's, or a link: it is created as a new one or not at all.
         let mut file = std::fs::OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -120,14 +139,21 @@ impl Drop for CaFile {
 /// is gone.
 async fn wait_for_end(server: &Server, signals: &mut Signals) {
     while signals.next().await == SignalRequest::Refresh {
-        server.outpost().request_refresh();
+        server.outpost().refresh_requests().all();
     }
 }
 
 async fn simulate(arguments: &DemoArgs) -> std::io::Result<Simulator> {
     let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
-    let mut directory = Directory::sample(count(arguments.users), count(arguments.groups));
-    add_nextcloud_group(&mut directory);
+    let (users, groups) = (arguments.users.map(count), arguments.groups.map(count));
+    let mut directory = match arguments.shape {
+        DemoShape::Sample => {
+            let mut directory = Directory::sample(users.unwrap_or(USERS), groups.unwrap_or(GROUPS));
+            add_nextcloud_group(&mut directory);
+            directory
+        }
+        DemoShape::Report => Directory::report(users.unwrap_or(REPORT_USERS)),
+    };
     let certificate = Certificate {
         pk: Uuid::new_v5(&Uuid::NAMESPACE_URL, b"akldap:demo:certificate"),
         name: "demo".to_owned(),
@@ -138,7 +164,7 @@ async fn simulate(arguments: &DemoArgs) -> std::io::Result<Simulator> {
         provider.certificate = Some(certificate.pk);
     }
     directory.certificates.insert(certificate.pk, certificate);
-    // The level is ours to set, and not the made-up outpost's.
+    // The level is ours to set, not the made-up outpost's.
     for outpost in directory.outposts.values_mut() {
         outpost.config.remove("log_level");
     }
@@ -148,6 +174,12 @@ async fn simulate(arguments: &DemoArgs) -> std::io::Result<Simulator> {
         directory,
         Options {
             latency,
+            cost: Cost {
+                workers: count(arguments.workers),
+                page: Duration::from_millis(arguments.page_ms.into()),
+                row: Duration::from_micros(arguments.row_us.into()),
+                ..Cost::default()
+            },
             max_page_size: 1000,
             ..Options::default()
         },
@@ -155,7 +187,7 @@ async fn simulate(arguments: &DemoArgs) -> std::io::Result<Simulator> {
     .await
 }
 
-/// The group that docs/nextcloud.md lets into Nextcloud: some people, and those of a group inside it.
+/// The group that docs/nextcloud.md lets into Nextcloud: some people, and those in a group inside it.
 fn add_nextcloud_group(directory: &mut Directory) {
     let group = Uuid::new_v5(&Uuid::NAMESPACE_URL, b"akldap:demo:nextcloud");
     directory.add_group(group, "nextcloud");
@@ -204,7 +236,7 @@ impl Strings for OwnSettings {
             None if name == "AUTHENTIK_LOG_LEVEL" => {
                 Ok(Some(Environment.get(name)?.unwrap_or("warning".into())))
             }
-            // Strangers do not reach loopback, so nobody has to be told whom the default believes.
+            // Strangers do not reach loopback, so nobody has to be told whom the default trusts.
             None if name == "AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS" => {
                 Ok(Some(Environment.get(name)?.unwrap_or("none".into())))
             }
@@ -226,29 +258,26 @@ impl Strings for OwnSettings {
 fn greeting(arguments: &DemoArgs, server: &Server, simulator: &Simulator, authority: &Path) -> String {
     let authority = authority.display();
     let (users, groups) = simulator.look(|directory| (directory.users().len(), directory.group_count()));
-    let secrets = demo_secrets();
-    let code = totp_code(&secrets.totp_key, simulator.now());
     let addresses = server.addresses();
     let first = |list: &[std::net::SocketAddr], asked| list.first().copied().unwrap_or(asked);
     let ldap = first(&addresses.ldap, arguments.ldap);
     let ldaps = first(&addresses.ldaps, arguments.ldaps);
     let http = first(&addresses.http, arguments.http);
-    let tokens = secrets.static_tokens.join(" ");
-    let totp = secrets.totp_base32;
+    let (person, people) = match arguments.shape {
+        DemoShape::Sample => ("alice", people(simulator)),
+        DemoShape::Report => ("user000001", String::new()),
+    };
     format!(
         "ready
 
 {users} users and {groups} groups below {BASE}, from a simulated authentik.
 LDAP and StartTLS on {ldap}, LDAPS on {ldaps}, HTTP on {http} (/metrics, /ready).
-Every password is demo-<username>. `ldapservice` may search everything, everybody else sees themselves.
-`inactive` is deactivated and `mallory` may not use the application.
-`totp` binds with demo-totp;<code>: key {totp}, code now {code}.
-`static` binds with demo-static;<token>, each token once: {tokens}
-The certificate is for localhost and 127.0.0.1; its authority is in {authority} until the demo ends.
+Every password is demo-<username>. `ldapservice` may search everything; everybody else sees only themselves.
+{people}The certificate is for localhost and 127.0.0.1; its CA is in {authority} until the demo ends.
 
 To paste:
   ldapsearch -x -H ldap://{ldap} -D cn=ldapservice,ou=users,{BASE} -w demo-ldapservice -b {BASE} '(objectClass=user)'
-  ldapsearch -x -H ldap://{ldap} -D cn=alice,ou=users,{BASE} -w demo-alice -b {BASE}
+  ldapsearch -x -H ldap://{ldap} -D cn={person},ou=users,{BASE} -w demo-{person} -b {BASE}
   ldapsearch -x -H ldap://{ldap} -b '' -s base
   LDAPTLS_CACERT={authority} ldapsearch -ZZ -x -H ldap://127.0.0.1:{ldap_port} -b '' -s base
   LDAPTLS_CACERT={authority} ldapsearch -x -H ldaps://127.0.0.1:{ldaps_port} -b '' -s base
@@ -257,5 +286,19 @@ To paste:
 Ctrl-C ends it.",
         ldap_port = ldap.port(),
         ldaps_port = ldaps.port(),
+    )
+}
+
+/// What there is to know about the named people of the sample.
+fn people(simulator: &Simulator) -> String {
+    let secrets = demo_secrets();
+    let code = totp_code(&secrets.totp_key, simulator.now());
+    let tokens = secrets.static_tokens.join(" ");
+    let totp = secrets.totp_base32;
+    format!(
+        "`inactive` is deactivated and `mallory` may not use the application.
+`totp` binds with demo-totp;<code>: key {totp}, code now {code}.
+`static` binds with demo-static;<token>, each token once: {tokens}
+"
     )
 }

@@ -1,19 +1,21 @@
 //! `akldap diff`: compares the answers of two LDAP servers. Reads what it is told to and prints; the comparison itself is
 //! [`crate::diff`].
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
-use zeroize::Zeroizing;
+use serde_json::{Value, json};
 
-use super::value;
+use super::complaint::complain;
+use super::{output, password_file, value};
 use crate::diff::{self, ComparedSearch, Detail, DiffRequest, DifferenceKind, Target};
+use crate::terminal;
 
 /// Exit code of two servers that answer differently.
 const DIFFERENT: u8 = 1;
-/// Exit code when there was nothing to compare.
+/// Exit code when there was nothing to compare, or what was found could not be said.
 const COULD_NOT_LOOK: u8 = 2;
 
 /// What is compared.
@@ -29,16 +31,16 @@ pub struct DiffArgs {
     /// The server it is compared with
     #[arg(long, value_name = "URI")]
     pub theirs: String,
-    /// DN of the account that asks both servers; it should see the whole directory
+    /// DN of the account to bind with on both servers; it should see the whole directory
     #[arg(long, value_name = "DN")]
     pub bind_dn: String,
-    /// File with the account's password; a line break at its end does not count
+    /// File with the account's password; a line break at its end is ignored
     #[arg(long, value_name = "FILE")]
     pub password_file: PathBuf,
     /// Where the walk of the tree begins [default: the first naming context of the root DSE]
     #[arg(long, value_name = "DN")]
     pub base: Option<String>,
-    /// Searches to compare instead of the built-in ones, one LDAP URL a line: ldap:///BASE?ATTRIBUTES?SCOPE?FILTER
+    /// Searches to compare instead of the walk and the built-in ones, one LDAP URL per line: ldap:///BASE?ATTRIBUTES?SCOPE?FILTER
     #[arg(long, value_name = "FILE")]
     pub queries: Option<PathBuf>,
     /// Only the built-in searches of this client; may be repeated. Clients: appliance, browser, gitlab, go-ldap, jellyfin, jndi,
@@ -48,25 +50,28 @@ pub struct DiffArgs {
     /// Leave out a kind of difference: attribute, closed, code, dn, missing, more, order, spelling; may be repeated
     #[arg(long, value_name = "KIND", value_parser = kind)]
     pub ignore: Vec<DifferenceKind>,
-    /// Most entries of one search whose differences are told
+    /// The most entries per search whose differences are reported
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = value::number)]
     pub limit: u32,
     /// Use StartTLS on ldap:// connections
     #[arg(long)]
     pub starttls: bool,
-    /// PEM file of certificate authorities to trust for both servers, beside those of the system
+    /// PEM file of certificate authorities to trust for both servers, besides the system's
     #[arg(long, value_name = "FILE")]
     pub ldap_ca_file: Option<PathBuf>,
     /// Do not verify the servers' certificates: the password may go to anybody
     #[arg(long)]
     pub accept_any_certificate: bool,
+    /// How long a server may be silent: 90, 90s, 5m, 1h [default: 60s for a bind, 5m for a search]
+    #[arg(long, value_name = "DURATION", value_parser = value::some_time)]
+    pub timeout: Option<Duration>,
     /// Show the known differences to authentik's own outpost too
     #[arg(long)]
     pub known: bool,
     /// Show how long each search took
     #[arg(long)]
     pub times: bool,
-    /// Print one JSON object
+    /// Print one JSON object, whatever happens
     #[arg(long)]
     pub json: bool,
 }
@@ -82,19 +87,21 @@ fn kind(name: &str) -> Result<DifferenceKind, String> {
 /// Compares and prints. 0: equal, but for known differences; 1: different; 2: could not look.
 pub async fn run(arguments: &DiffArgs) -> ExitCode {
     match compare(arguments).await {
-        Ok((text, true)) => print(&text, 0),
-        Ok((text, false)) => print(&text, DIFFERENT),
+        Ok((text, is_equal)) => output::tell(&text, if is_equal { 0 } else { DIFFERENT }, COULD_NOT_LOOK),
         Err(error) => {
-            eprintln!("akldap: {error}");
+            complain(&error);
+            if arguments.json {
+                let told = terminal::json(&unseen(&error));
+                return output::tell(&told, COULD_NOT_LOOK, COULD_NOT_LOOK);
+            }
             ExitCode::from(COULD_NOT_LOOK)
         }
     }
 }
 
-fn print(text: &str, code: u8) -> ExitCode {
-    // Whoever started it may have stopped to listen.
-    let _ = writeln!(std::io::stdout(), "{}", text.trim_end());
-    ExitCode::from(code)
+/// The report for programs when nothing could be compared.
+pub(super) fn unseen(error: &str) -> Value {
+    json!({ "equal": null, "error": error })
 }
 
 /// The report, and whether it says equal.
@@ -103,6 +110,7 @@ async fn compare(arguments: &DiffArgs) -> Result<(String, bool), String> {
         Target::parse(uri, arguments.starttls).map(|target| Target {
             ca_file: arguments.ldap_ca_file.clone(),
             accept_any_certificate: arguments.accept_any_certificate,
+            patience: arguments.timeout,
             ..target
         })
     };
@@ -125,21 +133,12 @@ async fn compare(arguments: &DiffArgs) -> Result<(String, bool), String> {
         ignored: arguments.ignore.clone(),
         limit: usize::try_from(arguments.limit).unwrap_or(usize::MAX),
     };
-    let mut password = Zeroizing::new(read(&arguments.password_file)?);
-    while password
-        .last()
-        .is_some_and(|octet| matches!(octet, b'\n' | b'\r'))
-    {
-        password.pop();
-    }
-    if password.is_empty() {
-        return Err(format!("{} is empty", arguments.password_file.display()));
-    }
+    let password = password_file::read(&arguments.password_file)?;
     let report = diff::run(&request, &password)
         .await
         .map_err(|error| error.to_string())?;
     let text = if arguments.json {
-        report.json().to_string()
+        terminal::json(&report.json())
     } else {
         report.text(Detail {
             known: arguments.known,

@@ -6,7 +6,7 @@ use crate::logging::LoggingError;
 use crate::server::{InheritError, StartError};
 use crate::traces::TraceError;
 
-/// No answer, or a bad one: what a health check fails with, and what has no code of its own.
+/// No answer, or a bad one: what a health check fails with, and what has no other code.
 pub const FAILURE: u8 = 1;
 /// A file cannot be used (`EX_NOINPUT`).
 const BAD_FILE: u8 = 66;
@@ -17,22 +17,28 @@ pub const SYSTEM: u8 = 71;
 
 /// The codes and what they mean, for the help and the manual page.
 pub(super) const MEANINGS: &[(u8, &str)] = &[
-    (0, "All is well, or the server ended as it was told to."),
+    (0, "All is well, or the server ended when told to."),
     (
         FAILURE,
-        "healthcheck: not alive, or not ready; check: something is at fault; diff: the servers differ.",
+        "healthcheck: not alive, or not ready; check: something is wrong; diff: the servers differ.",
     ),
-    (2, "check and diff: could not look."),
+    (
+        2,
+        "check and diff: nothing could be checked, or what was found cannot be written. That includes a file that cannot be read and, for check, a configuration that cannot be used.",
+    ),
     (
         EXIT_BAD_CONFIGURATION,
-        "The command line or the configuration cannot be used; there is a line for each fault.",
+        "The command line of any command, or the configuration, cannot be used; there is a line for each fault.",
     ),
     (
         BAD_FILE,
         "A file that the configuration names cannot be used: certificate, key or certificate authorities.",
     ),
     (NO_PORT, "A port cannot be opened."),
-    (SYSTEM, "The operating system refuses something else."),
+    (
+        SYSTEM,
+        "The operating system refuses something else. That includes output that cannot be written; a reader who leaves early, as head does, is no error.",
+    ),
 ];
 
 /// The code for what ended a command.

@@ -1,4 +1,4 @@
-//! The options of the server as flags. They come from the table in [`crate::config::options`]; what the values mean is left to
+//! The options of the server as flags. They come from the table in [`crate::config::options`]; what the values mean is up to
 //! [`crate::config`], so that a flag and its variable are read by the same code. Must not know the commands.
 
 use std::collections::BTreeMap;
@@ -11,6 +11,51 @@ use crate::config::{NotUnicode, Strings, TextOrigin};
 /// The options given as flags, by the name of the variable each stands for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Flags(pub(super) BTreeMap<&'static str, String>);
+
+/// The same for a command other than the server's own: they apply, but its help does not show them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HiddenFlags(pub(super) Flags);
+
+/// What the help of such a command says instead.
+pub(super) const HIDDEN_HELP: &str =
+    "The options of the server apply too, as flags or variables: `akldap --help` shows them.";
+
+impl Flags {
+    /// Every setting, as the help has them: a heading comes where its first flag does.
+    fn ordered() -> impl Iterator<Item = &'static dyn AnySetting> {
+        let mut ordered: Vec<&'static dyn AnySetting> = settings().collect();
+        ordered.sort_by_key(|setting| setting.flag().map(group));
+        ordered.into_iter()
+    }
+
+    /// These and more, which win.
+    pub(super) fn then(mut self, later: &Self) -> Self {
+        let later = later.0.iter();
+        self.0.extend(later.map(|(name, text)| (*name, text.clone())));
+        self
+    }
+}
+
+impl Args for HiddenFlags {
+    fn augment_args(command: Command) -> Command {
+        let flags = Flags::ordered().filter_map(flag);
+        flags.fold(command, |command, flag| command.arg(flag.hide(true)))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for HiddenFlags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        Flags::from_arg_matches(matches).map(Self)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.0.update_from_arg_matches(matches)
+    }
+}
 
 impl Strings for Flags {
     fn get(&self, name: &str) -> Result<Option<String>, NotUnicode> {
@@ -35,10 +80,7 @@ impl Strings for Flags {
 
 impl Args for Flags {
     fn augment_args(command: Command) -> Command {
-        // A heading stands where its first flag does.
-        let mut ordered: Vec<&'static dyn AnySetting> = settings().collect();
-        ordered.sort_by_key(|setting| setting.flag().map(group));
-        ordered.into_iter().filter_map(flag).fold(command, Command::arg)
+        Self::ordered().filter_map(flag).fold(command, Command::arg)
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -130,6 +172,10 @@ const GROUPS: &[(&str, &[&str])] = &[
             "user-",
             "users-",
             "groups-",
+            "shared-",
+            "roles-",
+            "uid-number-",
+            "gid-number-",
         ],
     ),
     (
@@ -148,7 +194,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Log", &["log-", "audit-"]),
 ];
 
-/// The place of a flag's group; behind the last one, for a flag of none.
+/// The place of a flag's group; after the last one, for a flag without a group.
 fn group(flag: &str) -> usize {
     let is_of =
         |(_, beginnings): &(&str, &[&str])| beginnings.iter().any(|beginning| flag.starts_with(beginning));

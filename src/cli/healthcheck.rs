@@ -12,10 +12,11 @@ use tokio::net::UnixStream;
 use super::args::HealthcheckArgs;
 use crate::server::http::health_socket::{HealthSocketError, check_owner};
 
-/// The whole check. Docker's own limit for a health check is longer, so that this error is the one that shows.
+/// The limit for the whole check. Docker's own limit for a health check is longer, so this error is the one that
+/// shows.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A status line is a few dozen bytes and what is said of readiness a few hundred; more is not from the server.
+/// A status line is a few dozen bytes and readiness a few hundred; more is not from the server.
 const ANSWER_LIMIT: usize = 64 * 1024;
 
 const REQUEST: &[u8] = b"HEAD /outpost.goauthentik.io/ping HTTP/1.1\r\n\
@@ -47,7 +48,7 @@ pub enum HealthcheckError {
     /// The answer is not HTTP.
     #[error("the answer is not HTTP; does another program own the socket?")]
     Malformed,
-    /// The server lives and cannot serve.
+    /// The server is alive but cannot serve.
     #[error("not ready: {0}")]
     NotReady(String),
     /// The server answered with an error.
@@ -72,7 +73,7 @@ pub async fn run(socket: &Path, arguments: HealthcheckArgs) -> Result<(), Health
     }
 }
 
-/// Why the server is not ready, out of what `/ready` says.
+/// Why the server is not ready, taken from what `/ready` says.
 fn reasons(answer: &[u8]) -> String {
     let body = answer
         .windows(4)
@@ -131,7 +132,7 @@ mod tests {
 
     use super::*;
 
-    /// Answers one connection with `answer` and gives back what was asked.
+    /// Answers one connection with `answer` and returns what was asked.
     async fn check_against(answer: &'static [u8]) -> (Result<(), HealthcheckError>, String) {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("authentik-metrics.sock");

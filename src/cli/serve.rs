@@ -38,9 +38,7 @@ pub async fn run(config: Config, flags: Flags, log: LogControl) -> anyhow::Resul
         match signals.next().await {
             SignalRequest::End => break,
             SignalRequest::Reload => {
-                tracing::info!(
-                    "SIGHUP: reading the files of token and certificate again, and asking authentik"
-                );
+                tracing::info!("SIGHUP: reading the token and certificate files again, and asking authentik");
                 if file {
                     reread(&flags, &server).await;
                 }
@@ -48,7 +46,7 @@ pub async fn run(config: Config, flags: Flags, log: LogControl) -> anyhow::Resul
             }
             SignalRequest::Refresh => {
                 tracing::info!("SIGUSR1: refreshing");
-                server.outpost().request_refresh();
+                server.outpost().refresh_requests().all();
             }
         }
     }
@@ -67,15 +65,19 @@ async fn reread(flags: &Flags, server: &Server) {
     };
     match Config::read(&strings) {
         Ok(config) => match server.outpost().reconfigure(&config.providers).await {
-            true => tracing::info!(
-                "the configuration file was read again; what changed for providers holds from now on"
+            true => {
+                tracing::info!("the configuration file was read again; changes for providers are in effect")
+            }
+            false => tracing::info!(
+                "the configuration file was read again; nothing has changed for \
+                 providers"
             ),
-            false => tracing::info!("the configuration file was read again; nothing changed for providers"),
         },
         Err(error) => {
             let problems = error.to_string().replace('\n', "; ");
             tracing::error!(
-                "the configuration file was read again and cannot be used, the old settings stay: {problems}"
+                "the configuration file was read again but cannot be used; the old settings stay in effect: \
+                 {problems}"
             );
         }
     }

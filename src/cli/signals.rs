@@ -1,4 +1,4 @@
-//! What the signals of the operating system ask of a running command. They are taken from the start on, so that none
+//! What the signals of the operating system ask of a running command. They are handled from the start, so that none
 //! of them ends the process without a drain.
 //!
 //! Must not know what follows from them.
@@ -18,19 +18,19 @@ pub(super) enum SignalRequest {
     Refresh,
 }
 
-/// The signals that are taken.
+/// The signals that are handled.
 pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     quit: Signal,
     hangup: Signal,
     refresh: Signal,
-    /// SIGUSR2 means nothing here; untaken it would end the process.
+    /// SIGUSR2 means nothing here; unhandled it would end the process.
     ignored: Signal,
 }
 
 impl Signals {
-    /// Takes the signals from now on.
+    /// Handles the signals from now on.
     ///
     /// # Errors
     /// When the system refuses.

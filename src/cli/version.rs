@@ -1,4 +1,4 @@
-//! Which akldap this is: its version, and the commit it was built from where the build knew one.
+//! Which akldap this is: its version, and the commit it was built from if the build knew it.
 
 /// The version, as `--version` says it.
 #[must_use]
@@ -9,7 +9,7 @@ pub fn text() -> &'static str {
     }
 }
 
-/// The commit. Archives without git, and builds for development, know none.
+/// The commit. Archives without git and development builds have none.
 #[must_use]
 pub fn commit() -> Option<&'static str> {
     Some(env!("AKLDAP_COMMIT")).filter(|commit| !commit.is_empty())

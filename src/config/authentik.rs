@@ -56,8 +56,7 @@ pub(super) static NO_PROXY: Setting<Optional<Text>> = official(
     "NO_PROXY",
     Optional(Text),
     Unset,
-    "Hosts that are called without a proxy: a comma-separated list of names (with what is below them), addresses, networks \
-     or `*`; also `no_proxy`. localhost and loopback addresses never have one.",
+    "Hosts that are called without a proxy: a comma-separated list of names (with their subdomains), addresses, networks or `*`; also `no_proxy`. localhost and loopback addresses never use one.",
 );
 
 pub(super) static PAGE_SIZE: Setting<Count<u32>> = own(
@@ -65,7 +64,7 @@ pub(super) static PAGE_SIZE: Setting<Count<u32>> = own(
     "page-size",
     Count { min: 1, max: 10_000 },
     100,
-    "Users or groups asked of authentik in one request. authentik lowers it to its own maximum, 100 unless changed there.",
+    "Users or groups requested from authentik at a time. authentik lowers it to its own maximum, 100 unless changed there.",
 );
 
 pub(super) static CA_FILE: Setting<Optional<Path>> = own(
@@ -73,7 +72,7 @@ pub(super) static CA_FILE: Setting<Optional<Path>> = own(
     "ca-file",
     Optional(Path),
     Unset,
-    "PEM file of further certificate authorities to trust for authentik's certificate, beside those of the system.",
+    "PEM file of additional certificate authorities to trust for authentik's certificate, besides the system's.",
 );
 
 pub(super) static REQUEST_TIMEOUT: Setting<Period> = own(
@@ -95,7 +94,7 @@ pub(super) static CONNECT_TIMEOUT: Setting<Period> = own(
         off: false,
     },
     Duration::from_secs(5),
-    "How long connecting to authentik may take, the TLS handshake included.",
+    "How long connecting to authentik may take, including the TLS handshake.",
 );
 
 /// How to reach authentik.
@@ -111,9 +110,9 @@ pub struct AuthentikConfig {
     pub proxies: ProxyConfig,
     /// Do not verify authentik's certificate.
     pub insecure: bool,
-    /// Further certificate authorities, PEM.
+    /// More certificate authorities, PEM.
     pub ca_file: Option<PathBuf>,
-    /// Objects to ask for in one page.
+    /// Objects to ask for per page.
     pub page_size: u32,
     /// Limit for one request.
     pub request_timeout: Duration,

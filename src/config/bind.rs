@@ -55,7 +55,7 @@ pub(super) static FAILED_BIND_LIMIT: Setting<Count<usize>> = own(
     "failed-bind-limit",
     Count { min: 0, max: 100 },
     20,
-    "Different wrong passwords for one person from one address (IPv6: a /64) after which such binds are answered busy (51) for a while, unless they are cached. A password that is repeated counts once; user name, e-mail address and UUID are one person; nobody else and no other address is affected. 0 is no limit.",
+    "Different wrong passwords for one person from one address (IPv6: a /64) after which such binds are answered busy (51) for a while, unless they are cached. A password that is repeated counts once; user name, e-mail address and UUID are one person; nobody else and no other address is affected. 0 means no limit.",
 );
 
 pub(super) static FAILED_BIND_WINDOW: Setting<Period> = own(
@@ -77,7 +77,7 @@ pub(super) static BIND_CACHE_MAX_AGE: Setting<Period> = own(
         off: false,
     },
     Duration::from_hours(1),
-    "Longest life of a cached bind, for providers in cached bind mode. The session's own end comes first if it is earlier.",
+    "Longest life of a cached bind, for providers in cached bind mode. It ends with the session if that ends earlier.",
 );
 
 pub(super) static BIND_CACHE_CODE_MAX_AGE: Setting<Optional<Period>> = own(
@@ -85,7 +85,7 @@ pub(super) static BIND_CACHE_CODE_MAX_AGE: Setting<Optional<Period>> = own(
     "bind-cache-code-max-age",
     Optional(Period { max: YEAR, off: true }),
     Unset,
-    "Longest life of a cached bind that took a one-time code. Unset: that of any cached bind, so that clients that bind again and again with the same `password;code` go on; 0: it is not cached.",
+    "Longest life of a cached bind that took a one-time code. Unset: that of any cached bind, so that clients that bind again and again with the same `password;code` keep working; 0: it is not cached.",
 );
 
 pub(super) static BIND_CACHE_CODE_SAME_ADDRESS: Setting<Switch> = own(
@@ -93,7 +93,7 @@ pub(super) static BIND_CACHE_CODE_SAME_ADDRESS: Setting<Switch> = own(
     "bind-cache-code-same-address",
     Switch,
     true,
-    "A cached bind that took a one-time code counts only for the client address that gave it. Turn it off if one client comes from several addresses: a pool of application servers, a NAT with several, IPv6 privacy addresses.",
+    "A cached bind that took a one-time code is valid only for the client address that gave it. Turn this off if one client comes from several addresses: a pool of application servers, a NAT with several, IPv6 privacy addresses.",
 );
 
 pub(super) static USERS_UNREAD_LIMIT: Setting<Period> = own(
@@ -104,7 +104,7 @@ pub(super) static USERS_UNREAD_LIMIT: Setting<Period> = own(
         off: false,
     },
     Duration::from_mins(5),
-    "How long cached binds still count when a look was due and authentik's users cannot be read, although logins work. After that authentik is asked about them, because a changed password would go unseen.",
+    "How long cached binds stay valid when a look was due and authentik's users cannot be read, although logins work. After that they are checked with authentik, because a changed password would go unnoticed.",
 );
 
 pub(super) static BIND_CACHE_OUTAGE_GRACE: Setting<Interval> = own(
@@ -114,7 +114,7 @@ pub(super) static BIND_CACHE_OUTAGE_GRACE: Setting<Interval> = own(
         max: Duration::from_hours(7 * 24),
     },
     None,
-    "How long a cached bind may outlive that age while authentik cannot be reached. Never beyond its session's own end or a change known before, and only until authentik answers again.",
+    "How long a cached bind may outlive that age while authentik cannot be reached. Never beyond the end of its session or a change already known, and only until authentik answers again.",
 );
 
 pub(super) static BIND_NEGATIVE_WINDOW: Setting<Interval> = own(
@@ -132,7 +132,7 @@ pub(super) static ACCESS_RECHECK_INTERVAL: Setting<Interval> = own(
     "access-recheck-interval",
     Interval { max: YEAR },
     Some(Duration::from_mins(5)),
-    "How often the session, application access and search permission of a login in use are asked about again, and after how long a cached bind is asked about before it is used.",
+    "How often the session, application access and search permission of a login in use are checked again, and after how long a cached bind is checked before it is used.",
 );
 
 pub(super) static ACCESS_RECHECK_RATE: Setting<Count<usize>> = own(
@@ -140,7 +140,7 @@ pub(super) static ACCESS_RECHECK_RATE: Setting<Count<usize>> = own(
     "access-recheck-rate",
     Count { min: 1, max: 1000 },
     10,
-    "The most logins in use that are asked about again in a second, one request each. With more logins than this times the interval, the checks take longer than the interval: for 20,000 logins at 10 a second, about 35 minutes.",
+    "The most logins in use that are checked again in a second, one request each. With more logins than this times the interval, the checks take longer than the interval: for 20,000 logins at 10 a second, about 35 minutes.",
 );
 
 pub(super) static MFA_SECOND_TRY: Setting<Switch> = own(
@@ -148,8 +148,7 @@ pub(super) static MFA_SECOND_TRY: Setting<Switch> = own(
     "mfa-second-try",
     Switch,
     true,
-    "With authentik before 2026.5.4 and a provider with MFA support, `password;code` whose password is refused is tried once \
-     more as a whole, for a password may end in what looks like a code. A wrong password then counts twice in authentik.",
+    "With authentik before 2026.5.4 and a provider with MFA support, `password;code` whose password is refused is tried once more as a whole, because a password may end in what looks like a code. A wrong password then counts twice in authentik.",
 );
 
 pub(super) static STRICT_BIND_DN: Setting<Switch> = own(
@@ -166,10 +165,9 @@ pub(super) static ACCEPT_BARE_NAMES: Setting<Switch> = own(
     "accept-bare-names",
     Switch,
     true,
-    "Accept bind names that are no DNs, as Active Directory does and as Outlook, printers and many forms send them: `name`, \
-     `name@domain` and `DOMAIN\\name`. The name is what stands behind the backslash, and before an `@` whose domain is that \
-     of the base DN (`dc=example,dc=com`: `example.com`); any other `@` is part of it. So \
-     `foo@example.com` always means `foo` there, even if an account has just that name or e-mail address: it binds by its DN. \
+    "Accept bind names that are not DNs, as Active Directory does and as Outlook, printers and many forms send them: `name`, \
+     `name@domain` and `DOMAIN\\name`. The name is what follows the backslash, or precedes an `@` whose domain is that of the base DN (`dc=example,dc=com`: `example.com`); any other `@` is part of it. So \
+     `foo@example.com` always means `foo` there, even if an account has exactly that name or e-mail address: it binds by its DN. \
      A name with `=` in it is read as a DN. Only with exactly one provider; off with `AUTHENTIK_LDAP__STRICT_BIND_DN`.",
 )
 .of_provider();
@@ -183,7 +181,7 @@ pub struct BindConfig {
     pub flow_queue_limit: usize,
     /// How long a bind may wait for its turn.
     pub flow_queue_timeout: Duration,
-    /// How long authentik may take to judge a bind, beside the wait for a turn and for a Duo push.
+    /// How long authentik may take to judge a bind, not counting the wait for a turn and for a Duo push.
     pub timeout: Duration,
     /// What follows from failed binds.
     pub failed: FailedBindConfig,
@@ -191,17 +189,17 @@ pub struct BindConfig {
     pub cache_max_age: Duration,
     /// How long a cached bind may outlive that while authentik cannot be reached. `None`: not at all.
     pub cache_outage_grace: Option<Duration>,
-    /// How long the same wrong secret is refused unasked. `None`: never.
+    /// How long the same wrong secret is refused without asking. `None`: never.
     pub negative_window: Option<Duration>,
     /// Longest life of a cached bind that took a one-time code.
     pub cache_code_max_age: Duration,
-    /// Such a bind counts only for the client address that gave the code.
+    /// Such a bind is valid only for the client address that gave the code.
     pub cache_code_same_address: bool,
     /// How long the users may stay unread, beyond the time to the next look, before cached binds are doubted.
     pub users_unread_limit: Duration,
-    /// How often access of logins is asked again. `None`: never.
+    /// How often the access of logins is checked again. `None`: never.
     pub access_recheck_interval: Option<Duration>,
-    /// Logins in use asked about in a second at most.
+    /// Logins in use checked in a second at most.
     pub access_recheck_rate: usize,
     /// Try `password;code` as a whole once its password was refused.
     pub mfa_second_try: bool,

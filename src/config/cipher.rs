@@ -1,5 +1,5 @@
-//! TLS versions and cipher suites by name. Knows names and IANA numbers; the TLS library that implements them is the
-//! server's matter, and a test there compares its list with this one.
+//! TLS versions and cipher suites by name. Knows names and IANA numbers; the server chooses the TLS library that
+//! implements them, and a test there compares its list with this one.
 
 use super::value::Unreadable;
 
@@ -98,7 +98,7 @@ pub(super) fn version(text: &str) -> Result<TlsVersion, Unreadable> {
     }
 }
 
-/// A list of suites by either name, separated by commas, colons or blanks; each counts once, in the order given.
+/// A list of suites by either name, separated by commas, colons or blanks; each is taken once, in the order given.
 pub(super) fn suites(text: &str) -> Result<Vec<&'static CipherSuite>, Unreadable> {
     let mut suites = Vec::new();
     for name in text

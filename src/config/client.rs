@@ -1,5 +1,5 @@
-//! What the client of authentik is told of the configuration: the same by the outpost and by `check`, which looks at what the
-//! outpost would do. Must not know what is asked of authentik.
+//! What the client of authentik is told about the configuration: the same by the outpost and by `check`, which looks at what
+//! the outpost would do. Must not know what is asked of authentik.
 
 use akldap_authentik::Proxies;
 use akldap_authentik::Settings;

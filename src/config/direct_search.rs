@@ -14,7 +14,7 @@ pub(super) static DIRECT_SEARCH: Setting<DirectSearchWord> = own(
     "direct-search",
     DirectSearchWord,
     DirectSearch::Fresh,
-    "What direct search mode means, for providers that authentik has set to it. `fresh`: before the answer there is a look for changed users, unless there was one a moment ago. `live`: users and groups are confirmed for this very search, which is answered 52 when authentik fails. docs/direct-search.md says what either can miss.",
+    "What direct search mode means, for providers that authentik has set to it. `fresh`: changed users are looked for before the answer, unless they were a moment ago. `live`: users and groups are confirmed for this very search, which is answered 52 when authentik fails. docs/direct-search.md says what either can miss.",
 )
 .of_provider();
 
@@ -26,7 +26,7 @@ pub(super) static DIRECT_SEARCH_MAX_AGE: Setting<Period> = own(
         off: false,
     },
     Duration::from_secs(5),
-    "With `fresh`: how old the last look may be. All searches of that time share it.",
+    "With `fresh`: how old the last look may be. All searches in that time share it.",
 )
 .of_provider();
 
@@ -38,14 +38,14 @@ pub(super) static DIRECT_SEARCH_PATIENCE: Setting<Period> = own(
         off: false,
     },
     Duration::from_secs(2),
-    "With `fresh`: how long a search waits for the look. When authentik takes longer, what was last read is served; while looks keep taking longer, none is waited for.",
+    "With `fresh`: how long a search waits for the look. When authentik takes longer, what was last read is served; while looks keep taking longer, searches do not wait for them.",
 )
 .of_provider();
 
 /// What direct search mode means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DirectSearch {
-    /// There is a look for changed users before the answer.
+    /// Changed users are looked for before the answer.
     Fresh,
     /// Users and groups are confirmed for the search.
     Live,

@@ -1,5 +1,5 @@
-//! What holds, and where each value comes from, as a file that says the same. Knows which options there are; must not know
-//! what their values are used for. Shows no secret.
+//! The settings in effect, and where each value comes from, as a file that says the same. Knows which options there are;
+//! must not know what their values are used for. Shows no secret.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -15,6 +15,7 @@ use super::profiles;
 use super::reader::SettingReader;
 use super::setting::{AnySetting, SettingScope};
 use super::strings::{Layered, NotUnicode, Strings, TextOrigin};
+use super::value::without_credentials;
 
 /// Every option with its value: for all, and for each section of a provider what differs there.
 ///
@@ -39,8 +40,8 @@ pub fn effective(strings: &dyn Strings) -> Result<String, ConfigError> {
             upper: strings,
             lower: &lower,
         };
-        let (header, place) = section.header();
-        let _ = writeln!(text, "\n{header} # {place}");
+        let (header, position) = section.header();
+        let _ = writeln!(text, "\n{header} # {position}");
         for setting in settings().filter(|setting| setting.scope() == SettingScope::Provider) {
             if value(setting, &for_one) != value(setting, &for_all) {
                 let _ = writeln!(text, "{}", line(setting, &for_one));
@@ -52,13 +53,13 @@ pub fn effective(strings: &dyn Strings) -> Result<String, ConfigError> {
     Ok(text)
 }
 
-/// What is said of attributes for all: by the profile, and by the section for all.
+/// What is said about attributes for all: by the profile, and by the section for all.
 fn attributes_for_all(strings: &dyn Strings, common: &AttributeRules) -> Result<String, ConfigError> {
     let profile = profiles::section(SettingReader::new(strings).value(&PROFILE)?)?;
     Ok(attributes("common", &[profile.attributes(), common]))
 }
 
-/// What these say of attributes, a later one instead of an earlier one, as the tables of a section.
+/// What these say about attributes, a later one replacing an earlier one, as the tables of a section.
 fn attributes(title: &str, rules: &[&AttributeRules]) -> String {
     let mut text = String::new();
     for (kind, of_users) in [("user", true), ("group", false)] {
@@ -72,13 +73,13 @@ fn attributes(title: &str, rules: &[&AttributeRules]) -> String {
             let _ = writeln!(text, "\n[{title}.{kind}.attributes]");
         }
         for rule in last.values() {
-            let _ = writeln!(text, "{} = {} # {}", rule.name, shown(&rule.show), rule.place);
+            let _ = writeln!(text, "{} = {} # {}", rule.name, shown(&rule.show), rule.position);
         }
     }
     text
 }
 
-/// What is shown of an attribute, as a value of TOML.
+/// What is shown for an attribute, as a TOML value.
 fn shown(show: &Show) -> String {
     let made = match show {
         Show::Nothing => return "false".to_owned(),
@@ -126,7 +127,7 @@ fn section_for_all(strings: &dyn Strings) -> String {
     text
 }
 
-/// The text of a setting, if it has one that counts.
+/// The text of a setting, if it has one in effect.
 fn value(setting: &dyn AnySetting, strings: &dyn Strings) -> Option<String> {
     match strings.get(setting.variable()) {
         Ok(text) => text.filter(|text| !text.trim().is_empty()),
@@ -149,19 +150,22 @@ fn line(setting: &dyn AnySetting, strings: &dyn Strings) -> String {
         };
     };
     let origin = match strings.origin(setting.variable()) {
-        Some(TextOrigin::File(place)) => place.to_string(),
+        Some(TextOrigin::File(position)) => position.to_string(),
         Some(TextOrigin::Flag | TextOrigin::Variable) | None => strings.spelling(setting.variable()),
     };
     if setting.is_secret() {
         return format!("# {key} is set by {origin} and not shown{restart}");
     }
-    // What stands behind the question mark counts if there is no such file; it may be the secret itself.
+    // What follows the question mark applies if there is no such file; it may be the secret itself.
     let refers = text.starts_with("file://") || text.starts_with("env://");
     let shown = match text.split_once('?') {
         Some((target, _)) if refers => target,
         _ => &text,
     };
-    format!("{key} = {} # {origin}{restart}", written(shown))
+    format!(
+        "{key} = {} # {origin}{restart}",
+        written(&without_credentials(shown))
+    )
 }
 
 /// A value of TOML.

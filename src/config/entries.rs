@@ -1,6 +1,7 @@
 //! Which entries a provider shows, how they are named, and which memberships they have. Knows these settings and what they are
-//! read into; must not know how a directory is made to look so.
+//! read into; must not know how a directory is given that shape.
 
+use akldap_directory::shape::numbers::{NumberRange, NumberRanges, Numbers};
 use akldap_directory::shape::visibility::{About, Condition, ConditionError, Visibility, conditions};
 use akldap_directory::shape::{Membership, UserRdn};
 use akldap_directory::style::{DnStyle, VirtualGroups};
@@ -16,7 +17,7 @@ pub(super) static SHOWN_USERS: Setting<Optional<Conditions>> = own(
     "shown-users",
     Optional(Conditions(About::Users)),
     Unset,
-    "Which users this provider shows: those that satisfy one of the conditions. Unset: all. Nobody can find, count or compare the others, in groups neither. Who may bind is authentik's decision all the same, and who is not shown sees their own entry if they may not search everything.",
+    "Which users this provider shows: those that satisfy one of the conditions. Unset: all. Nobody can find, count or compare the others, not even in groups. Who may bind is still authentik's decision, and users who are not shown see their own entry if they may not search everything.",
 )
 .of_provider();
 
@@ -25,7 +26,7 @@ pub(super) static HIDDEN_USERS: Setting<Optional<Conditions>> = own(
     "hidden-users",
     Optional(Conditions(About::Users)),
     Unset,
-    "Which of those users it does not show after all, such as type:service_account.",
+    "Which of those users it leaves out, such as type:service_account.",
 )
 .of_provider();
 
@@ -43,7 +44,7 @@ pub(super) static HIDDEN_GROUPS: Setting<Optional<Conditions>> = own(
     "hidden-groups",
     Optional(Conditions(About::Groups)),
     Unset,
-    "Which of those groups it does not show after all.",
+    "Which of those groups it leaves out.",
 )
 .of_provider();
 
@@ -52,7 +53,7 @@ pub(super) static HIDDEN_USERS_BIND: Setting<Switch> = own(
     "hidden-users-bind",
     Switch,
     true,
-    "Users that this provider does not show may bind if authentik lets them in, as a service account does that searches for an application. Off: their binds end with invalidCredentials (49) even if authentik lets them in, from the next bind on.",
+    "Users that this provider does not show may bind if authentik lets them in, as does a service account that searches for an application. Off: their binds end with invalidCredentials (49) even if authentik lets them in, from the next bind on.",
 )
 .of_provider();
 
@@ -61,7 +62,16 @@ pub(super) static MEMBERSHIP: Setting<OneWord<Membership>> = own(
     "membership",
     OneWord(&[("direct", Membership::Direct), ("inherited", Membership::Inherited)]),
     Membership::Direct,
-    "Which memberships member, memberOf and memberUid show: those that authentik lists, as its own outpost does, or also those that follow from groups within groups.",
+    "Which memberships member, memberOf and memberUid show: those that authentik lists, as its own outpost does, or also those inherited through groups within groups.",
+)
+.of_provider();
+
+pub(super) static ROLES_AS_GROUPS: Setting<Switch> = own(
+    "AUTHENTIK_LDAP__ROLES_AS_GROUPS",
+    "roles-as-groups",
+    Switch,
+    false,
+    "Show each of authentik's roles that a user or a group has as a group of that name, with those users and groups as its members. While it is on a directory takes more time to build.",
 )
 .of_provider();
 
@@ -76,7 +86,7 @@ pub(super) static VIRTUAL_GROUPS: Setting<OneWord<VirtualGroups>> = own(
         ("below-ou", VirtualGroups::BelowOu),
     ]),
     VirtualGroups::AsRecorded,
-    "Which searches find the group that each user has of their own: as authentik's outpost decides it in the provider's search mode, as it does in cached mode, every search, none, or only those that begin at their organizational unit.",
+    "Which searches find each user's own group: as authentik's outpost decides it in the provider's search mode, as it does in cached mode, every search, none, or only those that begin at their organizational unit.",
 )
 .of_provider();
 
@@ -85,7 +95,7 @@ pub(super) static USER_RDN: Setting<OneWord<UserRdn>> = own(
     "user-rdn",
     OneWord(&[("cn", UserRdn::Cn), ("uid", UserRdn::Uid)]),
     UserRdn::Cn,
-    "How the DNs of users begin: with cn=, as authentik's outpost has it, or with uid=. Either way the user name follows, and DNs with cn= are understood.",
+    "How the DNs of users begin: with cn=, as in authentik's outpost, or with uid=. Either way the user name follows, and DNs with cn= are understood.",
 )
 .of_provider();
 
@@ -103,7 +113,7 @@ pub(super) static GROUPS_OU: Setting<Optional<Text>> = own(
     "groups-ou",
     Optional(Text),
     Unset,
-    "That of groups. Unset: groups.",
+    "The same for groups. Unset: groups.",
 )
 .of_provider();
 
@@ -112,7 +122,43 @@ pub(super) static VIRTUAL_GROUPS_OU: Setting<Optional<Text>> = own(
     "virtual-groups-ou",
     Optional(Text),
     Unset,
-    "That of virtual groups. Unset: virtual-groups.",
+    "The same for virtual groups. Unset: virtual-groups.",
+)
+.of_provider();
+
+pub(super) static UID_NUMBER_RANGE: Setting<Optional<Range>> = own(
+    "AUTHENTIK_LDAP__UID_NUMBER_RANGE",
+    "uid-number-range",
+    Optional(Range),
+    Unset,
+    "Where the uidNumber of every user of this provider is expected. Users whose number is elsewhere are named in the log and keep it, since files belong to numbers.",
+)
+.of_provider();
+
+pub(super) static GID_NUMBER_RANGE: Setting<Optional<Range>> = own(
+    "AUTHENTIK_LDAP__GID_NUMBER_RANGE",
+    "gid-number-range",
+    Optional(Range),
+    Unset,
+    "The same for the gidNumber of groups.",
+)
+.of_provider();
+
+pub(super) static SHARED_UID_NUMBERS: Setting<Optional<Range>> = own(
+    "AUTHENTIK_LDAP__SHARED_UID_NUMBERS",
+    "shared-uid-numbers",
+    Optional(Range),
+    Unset,
+    "Where users are moved when another user has their uidNumber: a range of numbers that nobody else has. Whoever has the number in their own attributes keeps it, then the older account. Unset: nobody is moved, since files belong to numbers.",
+)
+.of_provider();
+
+pub(super) static SHARED_GID_NUMBERS: Setting<Optional<Range>> = own(
+    "AUTHENTIK_LDAP__SHARED_GID_NUMBERS",
+    "shared-gid-numbers",
+    Optional(Range),
+    Unset,
+    "The same for groups whose gidNumber another group or a user has. Of two groups without the attribute gidNumber, the one with the lower UUID keeps its number.",
 )
 .of_provider();
 
@@ -125,12 +171,16 @@ pub struct EntriesConfig {
     pub visible_groups: Visibility,
     /// Which memberships are shown.
     pub membership: Membership,
+    /// Whether roles are shown as groups.
+    pub roles_as_groups: bool,
     /// Which virtual groups there are.
     pub virtual_groups: VirtualGroups,
     /// How names are spelled.
     pub style: DnStyle,
     /// Whether users who are not shown may bind.
     pub hidden_users_bind: bool,
+    /// Which numbers are expected, and where those that somebody else has are moved to.
+    pub numbers: Numbers,
 }
 
 impl EntriesConfig {
@@ -154,22 +204,33 @@ impl EntriesConfig {
             return Err(ConfigError::Conflict {
                 name: USERS_OU.variable().to_owned(),
                 other: format!("{}, {}", GROUPS_OU.variable(), VIRTUAL_GROUPS_OU.variable()),
-                problem: "each organizational unit must have a name of its own, and users, groups and virtual-groups stay those \
-                          that authentik calls so",
+                problem: "each organizational unit must have a name of its own, and users, groups and \
+                     virtual-groups stay reserved for the units that authentik calls by these names",
             });
         }
         Ok(Self {
             visible_users,
             visible_groups,
             membership: reader.value(&MEMBERSHIP)?,
+            roles_as_groups: reader.value(&ROLES_AS_GROUPS)?,
             virtual_groups: reader.value(&VIRTUAL_GROUPS)?,
             style,
             hidden_users_bind: reader.value(&HIDDEN_USERS_BIND)?,
+            numbers: Numbers {
+                uids: NumberRanges {
+                    expected: reader.value(&UID_NUMBER_RANGE)?,
+                    shared: reader.value(&SHARED_UID_NUMBERS)?,
+                },
+                gids: NumberRanges {
+                    expected: reader.value(&GID_NUMBER_RANGE)?,
+                    shared: reader.value(&SHARED_GID_NUMBERS)?,
+                },
+            },
         })
     }
 }
 
-/// Conditions of which users or groups are shown.
+/// Conditions for which users or groups are shown.
 #[derive(Debug)]
 pub(super) struct Conditions(About);
 
@@ -197,10 +258,31 @@ impl ValueKind for Conditions {
             ConditionError::Filter(_) => {
                 Unreadable::hint("a filter as RFC 4515 writes it, such as (&(mail=*)(!(title=bot)))")
             }
+            ConditionError::Type(_) => Unreadable::hint(
+                "type: with internal, external, service_account or internal_service_account behind it",
+            ),
             ConditionError::Empty(_) | ConditionError::NotOfGroups(_) | ConditionError::Unknown(_) => {
                 Unreadable::PLAIN
             }
         })
+    }
+}
+
+/// A range of numbers.
+#[derive(Debug)]
+pub(super) struct Range;
+
+impl ValueKind for Range {
+    type Value = NumberRange;
+    type Default = Unset;
+    const PLACEHOLDER: &'static str = "FIRST-LAST";
+
+    fn expected(&self) -> String {
+        "a range of numbers from 1 to 2147483647, such as 300000-399999".to_owned()
+    }
+
+    fn read(&self, text: &str) -> Result<NumberRange, Unreadable> {
+        NumberRange::read(text).ok_or(Unreadable::PLAIN)
     }
 }
 

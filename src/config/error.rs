@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::place::Place;
+use super::file_position::FilePosition;
 
 /// A configuration the server refuses to start with. The process exits with code 64.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -12,7 +12,7 @@ pub enum ConfigError {
     Missing {
         /// The variable.
         name: String,
-        /// What belongs there.
+        /// What is expected.
         expected: String,
     },
     /// A value cannot be understood.
@@ -22,7 +22,7 @@ pub enum ConfigError {
         name: String,
         /// The value in quotes, or a description of it when it may be secret.
         found: String,
-        /// What belongs there.
+        /// What is expected.
         expected: String,
     },
     /// A value is not UTF-8.
@@ -30,7 +30,7 @@ pub enum ConfigError {
     NotUnicode {
         /// The variable.
         name: String,
-        /// What belongs there.
+        /// What is expected.
         expected: String,
     },
     /// A `file://` value names a file that cannot be read and gives no fallback.
@@ -52,7 +52,7 @@ pub enum ConfigError {
         name: String,
         /// The file.
         path: PathBuf,
-        /// What belongs there.
+        /// What is expected.
         expected: String,
     },
     /// An `env://` value names a variable that is not set and gives no fallback.
@@ -75,11 +75,11 @@ pub enum ConfigError {
         /// The system's reason.
         cause: String,
     },
-    /// Something in the configuration file is not as it should be.
-    #[error("{place}: {problem}")]
+    /// Something in the configuration file is wrong.
+    #[error("{position}: {problem}")]
     Malformed {
         /// Where.
-        place: Place,
+        position: FilePosition,
         /// What, and what was expected.
         problem: String,
     },
@@ -128,7 +128,7 @@ pub enum ConfigWarning {
         /// The entry.
         entry: String,
     },
-    /// The official default is in force, which believes PROXY protocol headers from every private network.
+    /// The official default is in effect, which trusts PROXY protocol headers from every private network.
     #[error(
         "{name} is not set: clients in private networks are believed when they name another address in a PROXY protocol \
          header; set it (--trusted-proxies) to the addresses of your load balancer, or to none"
@@ -138,7 +138,7 @@ pub enum ConfigWarning {
         name: String,
     },
     /// A proxy variable that names no HTTP proxy.
-    #[error("{name} is ignored, authentik is called directly: it is not {expected}")]
+    #[error("{name} is ignored, and authentik is called directly: it is not {expected}")]
     UnusableProxy {
         /// The variable.
         name: String,
@@ -153,10 +153,10 @@ pub enum ConfigWarning {
         /// What would be usable.
         expected: String,
     },
-    /// Configuration files of the official outpost are there.
+    /// Configuration files of the official outpost exist.
     #[error(
-        "configuration files of the official outpost are not read here: {}{}; use variables (docs/options.md), also as \
-         file:// and env://",
+        "configuration files of the official outpost are not read here: {}{}; use variables \
+         (docs/options.md), whose values may be file:// and env:// references",
         named(files),
         further(*more)
     )]
@@ -174,6 +174,28 @@ pub enum ConfigWarning {
         /// The variable.
         name: String,
     },
+}
+
+impl ConfigError {
+    /// What is wrong besides required values that nobody has given yet.
+    #[must_use]
+    pub fn besides_what_is_missing(self) -> Option<Self> {
+        let (problems, more) = match self {
+            Self::Missing { .. } => return None,
+            Self::Several { problems, more } => (problems, more),
+            other => return Some(other),
+        };
+        let left = problems.into_iter().filter_map(Self::besides_what_is_missing);
+        let mut problems: Vec<Self> = left.collect();
+        match (problems.pop(), more) {
+            (None, 0) => None,
+            (Some(only), 0) if problems.is_empty() => Some(only),
+            (last, more) => {
+                problems.extend(last);
+                Some(Self::Several { problems, more })
+            }
+        }
+    }
 }
 
 fn lines(problems: &[ConfigError]) -> String {

@@ -1,5 +1,5 @@
 //! The configuration file: TOML with one section for all, `[common]`, and one for each provider that differs,
-//! `[provider."BASE DN"]` or `[provider.SLUG]`. Turns it into texts under the names of variables, each with its place, and
+//! `[provider."BASE DN"]` or `[provider.SLUG]`. Turns it into texts under the names of variables, each with its position, and
 //! finds everything that is wrong at once. Knows which options there are; must not know what their values are used for.
 
 mod attributes;
@@ -18,9 +18,9 @@ use toml::de::{DeTable, DeValue};
 use akldap_directory::shape::Kind;
 
 use super::error::ConfigError;
+use super::file_position::{FileLines, FilePosition};
 use super::nearest::nearest;
 use super::options::{OFFICIAL, OPTIONS};
-use super::place::{FileLines, Place};
 use super::process::CONFIG_FILE;
 use super::reader::SettingReader;
 use super::setting::{AnySetting, SettingScope};
@@ -28,10 +28,11 @@ use super::strings::{Layered, Strings};
 pub(super) use attributes::{AttributeRule, AttributeRules};
 pub(super) use section::{ProviderName, Section};
 
-/// The most octets of a file. A thousand providers with all their options take less; whatever is larger is another file.
+/// The most octets of a file. A thousand providers with all their options take less; anything larger is some other file.
 const MOST_OCTETS: u64 = 1 << 20;
 
-/// The most problems that are told of one file. Whoever gave the wrong file need not read all that is strange in it.
+/// The most problems that are reported for one file. Whoever named the wrong file need not read everything that is strange
+/// in it.
 const MOST_PROBLEMS: usize = 50;
 
 /// The section for all.
@@ -77,13 +78,13 @@ impl ConfigFile {
             Err(error) => {
                 let sound = octets.get(..error.valid_up_to()).unwrap_or_default();
                 let sound = std::str::from_utf8(sound).unwrap_or_default();
-                let place = FileLines::new(path, sound).at(sound.len());
+                let position = FileLines::new(path, sound).at(sound.len());
                 let problem = "an octet that is not UTF-8; expected a TOML file in UTF-8".to_owned();
-                return Err(ConfigError::Malformed { place, problem });
+                return Err(ConfigError::Malformed { position, problem });
             }
         };
         let mut reading = FileReading {
-            places: FileLines::new(path, text),
+            positions: FileLines::new(path, text),
             problems: Vec::new(),
         };
         let (table, errors) = DeTable::parse_recoverable(text);
@@ -91,18 +92,22 @@ impl ConfigFile {
             let start = error.span().map_or(0, |span| span.start);
             reading.problem(start, error.message().to_owned());
         }
-        let malformed: Vec<usize> = reading.problems.iter().map(|(place, _)| place.line).collect();
+        let malformed: Vec<usize> = reading
+            .problems
+            .iter()
+            .map(|(position, _)| position.line)
+            .collect();
         let file = reading.sections(table.get_ref());
         reading.check(&file, strings);
-        // What was made of a line that is no TOML means nothing.
+        // What was made of a line that is not TOML means nothing.
         let syntax_errors = malformed.len();
         let mut problems = reading.problems;
         let meaningless = problems
             .split_off(syntax_errors)
             .into_iter()
-            .filter(|(place, _)| !malformed.contains(&place.line));
+            .filter(|(position, _)| !malformed.contains(&position.line));
         problems.extend(meaningless.collect::<Vec<_>>());
-        problems.sort_by_key(|(place, _)| (place.line, place.column));
+        problems.sort_by_key(|(position, _)| (position.line, position.column));
         let more = problems.len().saturating_sub(MOST_PROBLEMS);
         problems.truncate(MOST_PROBLEMS);
         let mut problems: Vec<ConfigError> = problems.into_iter().map(|(_, problem)| problem).collect();
@@ -117,20 +122,20 @@ impl ConfigFile {
     }
 }
 
-/// What is made of a file while it is read.
+/// What is gathered from a file while it is read.
 struct FileReading<'t> {
-    places: FileLines<'t>,
-    problems: Vec<(Place, ConfigError)>,
+    positions: FileLines<'t>,
+    problems: Vec<(FilePosition, ConfigError)>,
 }
 
 impl FileReading<'_> {
     fn problem(&mut self, start: usize, problem: String) {
-        let place = self.places.at(start);
+        let position = self.positions.at(start);
         let error = ConfigError::Malformed {
-            place: place.clone(),
+            position: position.clone(),
             problem,
         };
-        self.problems.push((place, error));
+        self.problems.push((position, error));
     }
 
     fn sections(&mut self, root: &DeTable<'_>) -> ConfigFile {
@@ -143,7 +148,7 @@ impl FileReading<'_> {
             match (name.get_ref().as_ref(), value.get_ref()) {
                 (COMMON, DeValue::Table(table)) => file.common = self.section(table, false),
                 (PROVIDER, DeValue::Table(table)) => {
-                    // As they stand in the file, which the table does not keep.
+                    // As they are in the file; the table does not keep that.
                     let mut sections: Vec<_> = table.iter().collect();
                     sections.sort_by_key(|(name, _)| name.span().start);
                     for (name, value) in sections {
@@ -157,13 +162,13 @@ impl FileReading<'_> {
                 (other, _) => {
                     let problem = if setting_called(other).is_some() {
                         format!(
-                            "{other} stands in no section; expected it below [common] or a provider's section"
+                            "{other} is in no section; expected it below [common] or a provider's section"
                         )
                     } else {
                         let meant = nearest(other, [COMMON, PROVIDER].into_iter());
                         let hint = meant.map_or_else(String::new, |meant| format!("; did you mean {meant}?"));
                         format!(
-                            "{other:?} is no section; expected [common], [provider.\"BASE DN\"] or [provider.SLUG]{hint}"
+                            "{other:?} is not a section; expected [common], [provider.\"BASE DN\"] or [provider.SLUG]{hint}"
                         )
                     };
                     self.problem(start, problem);
@@ -182,14 +187,14 @@ impl FileReading<'_> {
         let (text, start) = (name.get_ref().as_ref(), name.span().start);
         let DeValue::Table(table) = value.get_ref() else {
             let problem = format!(
-                "provider.{text} is no section; expected the options of one provider below [provider.\"BASE DN\"] or \
+                "provider.{text} is not a section; expected the options of one provider below [provider.\"BASE DN\"] or \
                  [provider.SLUG]"
             );
             return self.problem(start, problem);
         };
         let section = self
             .section(table, true)
-            .of_provider(text, &self.places.at(start));
+            .of_provider(text, &self.positions.at(start));
         let Some(name) = ProviderName::read(text) else {
             let problem = format!(
                 "{text:?} names no provider; expected its base DN in quotes, such as \
@@ -216,18 +221,18 @@ impl FileReading<'_> {
                 continue;
             };
             if setting.variable() == CONFIG_FILE.variable {
-                self.problem(start, format!("{key} names this file, and cannot stand in it"));
+                self.problem(start, format!("{key} names this file, and cannot be in it"));
                 continue;
             }
             if of_provider && setting.scope() == SettingScope::Process {
                 let problem = format!(
-                    "{key} holds for the whole process, not for one provider; expected it below [common]"
+                    "{key} applies to the whole process, not to one provider; expected it below [common]"
                 );
                 self.problem(start, problem);
                 continue;
             }
             match text::of(value.get_ref(), setting) {
-                Ok(text) => section.set(setting, text, self.places.at(value.span().start)),
+                Ok(text) => section.set(setting, text, self.positions.at(value.span().start)),
                 Err(found) => {
                     let problem = format!("{key} is {found}; expected {}", setting.expected());
                     self.problem(value.span().start, problem);
@@ -237,7 +242,7 @@ impl FileReading<'_> {
         section
     }
 
-    /// The table of a section that speaks of one kind of entry.
+    /// The table of a section for one kind of entry.
     fn attributes(&mut self, kind: Kind, value: &Spanned<DeValue<'_>>, section: &mut Section) {
         let DeValue::Table(table) = value.get_ref() else {
             let problem = "expected a table with attributes = { … }".to_owned();
@@ -247,8 +252,8 @@ impl FileReading<'_> {
         let rules = attributes::read(
             kind,
             table,
-            self.places.text(),
-            &|octets| self.places.at(octets),
+            self.positions.text(),
+            &|octets| self.positions.at(octets),
             &mut problems,
         );
         let all = section.attributes_mut();
@@ -270,11 +275,11 @@ impl FileReading<'_> {
                 lower: strings,
             };
             for setting in settings() {
-                let Some(place) = section.place_of(setting.variable()) else {
+                let Some(position) = section.position_of(setting.variable()) else {
                     continue;
                 };
                 if let Err(error) = SettingReader::new(&layered).check(setting) {
-                    self.problems.push((place.clone(), error));
+                    self.problems.push((position.clone(), error));
                 }
             }
         }
@@ -292,9 +297,12 @@ fn setting_called(key: &str) -> Option<&'static dyn AnySetting> {
 fn unknown(key: &str) -> String {
     let variable = settings().find(|setting| setting.variable() == key);
     let keys: Vec<String> = settings().map(AnySetting::key).collect();
-    let meant = match &variable {
-        Some(setting) => Some(setting.key()),
-        None => nearest(key, keys.iter().map(String::as_str)).map(str::to_owned),
+    let flags = || settings().filter_map(|setting| Some((setting.flag()?.replace('-', "_"), setting.key())));
+    let flag = flags().find(|(flag, _)| *flag == key.replace('-', "_"));
+    let meant = match (&variable, flag) {
+        (Some(setting), _) => Some(setting.key()),
+        (None, Some((_, key))) => Some(key),
+        (None, None) => nearest(key, keys.iter().map(String::as_str)).map(str::to_owned),
     };
     match meant {
         Some(meant) => format!("{key:?} is not an option; did you mean {meant}?"),

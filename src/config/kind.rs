@@ -1,5 +1,5 @@
 //! The kinds of value a setting can have: what each is read into, what its default can be, and the words for it. Those with
-//! a range are in [`super::quantity`]. Knows no setting by name; how a text is taken apart is [`super::value`]'s work.
+//! a range are in [`super::quantity`]. Knows no setting by name; taking a text apart is [`super::value`]'s work.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -24,7 +24,7 @@ pub(super) struct Required;
 #[derive(Debug)]
 pub(super) struct Unset;
 
-/// A value that need not be there.
+/// An optional value.
 #[derive(Debug)]
 pub(super) struct Optional<K>(pub(super) K);
 
@@ -255,6 +255,33 @@ impl ValueKind for Networks {
     fn shown(&self, default: &&'static [IpNet]) -> String {
         let networks: Vec<String> = default.iter().map(ToString::to_string).collect();
         networks.join(",")
+    }
+}
+
+/// A list of host names.
+#[derive(Debug)]
+pub(super) struct HostNames;
+
+impl ValueKind for HostNames {
+    type Value = Vec<String>;
+    type Default = &'static [&'static str];
+    const PLACEHOLDER: &'static str = "NAMES";
+    const LIST: bool = true;
+
+    fn expected(&self) -> String {
+        "a comma-separated list of host names such as ldap.example.org, without ports".to_owned()
+    }
+
+    fn read(&self, text: &str) -> Result<Vec<String>, Unreadable> {
+        value::host_names(text)
+    }
+
+    fn unset(&self, default: &&'static [&'static str]) -> Option<Vec<String>> {
+        Some(default.iter().map(|name| (*name).to_owned()).collect())
+    }
+
+    fn shown(&self, default: &&'static [&'static str]) -> String {
+        default.join(",")
     }
 }
 

@@ -9,7 +9,7 @@ use super::quantity::{Count, Interval, Period, Size, YEAR};
 use super::reader::SettingReader;
 use super::setting::{Setting, own};
 
-/// The largest LDAP message any setting allows. Larger ones would let one client claim a noticeable part of memory.
+/// The largest LDAP message any setting allows. Larger ones would let one client claim a noticeable share of memory.
 const LARGEST_MESSAGE: u64 = 256 << 20;
 
 /// The largest amount of memory any setting takes: 1 TiB.
@@ -34,7 +34,7 @@ pub(super) static MAX_MESSAGE_SIZE_UNBOUND: Setting<Size> = own(
         max: LARGEST_MESSAGE,
     },
     64 << 10,
-    "Largest LDAP message before a successful bind, when anybody may be talking.",
+    "Largest LDAP message before a successful bind, when the client could be anybody.",
 );
 
 pub(super) static MAX_CONNECTIONS: Setting<Count<usize>> = own(
@@ -45,7 +45,7 @@ pub(super) static MAX_CONNECTIONS: Setting<Count<usize>> = own(
         max: 1_000_000,
     },
     16_384,
-    "Open client connections, LDAP and LDAPS together. Further ones wait until one closes. The limit of open files lowers it.",
+    "Open client connections, LDAP and LDAPS together. Further ones wait until one closes. The limit on open files lowers it.",
 );
 
 pub(super) static MAX_CONNECTIONS_PER_ADDRESS: Setting<Count<usize>> = own(
@@ -56,7 +56,7 @@ pub(super) static MAX_CONNECTIONS_PER_ADDRESS: Setting<Count<usize>> = own(
         max: 1_000_000,
     },
     4096,
-    "Open connections of one client address (IPv6: a /64), the real one behind a PROXY protocol header. Further ones are refused. 0 is no limit.",
+    "Open connections of one client address (IPv6: a /64), the real one behind a PROXY protocol header. Further ones are refused. 0 means no limit.",
 );
 
 pub(super) static IDLE_TIMEOUT: Setting<Interval> = own(
@@ -64,7 +64,7 @@ pub(super) static IDLE_TIMEOUT: Setting<Interval> = own(
     "idle-timeout",
     Interval { max: YEAR },
     Some(Duration::from_mins(15)),
-    "A connection without requests for this long is closed with a notice. 15 minutes is what connection pools expect; 0 is never.",
+    "A connection without requests for this long is closed with a notice. 15 minutes is what connection pools expect; 0 means never.",
 );
 
 pub(super) static MESSAGE_TIMEOUT: Setting<Period> = own(
@@ -75,7 +75,7 @@ pub(super) static MESSAGE_TIMEOUT: Setting<Period> = own(
         off: false,
     },
     Duration::from_secs(30),
-    "How long a client may take to send one message, from its first octet to its last; each 8 KiB that arrived give a second more. Before a bind at most the handshake time-out counts.",
+    "How long a client may take to send one message, from its first octet to its last; each 8 KiB that arrives adds a second. Before a bind it is at most the handshake time-out.",
 );
 
 pub(super) static WRITE_TIMEOUT: Setting<Period> = own(
@@ -86,7 +86,7 @@ pub(super) static WRITE_TIMEOUT: Setting<Period> = own(
         off: false,
     },
     Duration::from_secs(30),
-    "A client that reads nothing of its answer for this long is disconnected.",
+    "A client that reads none of its answer for this long is disconnected.",
 );
 
 pub(super) static HANDSHAKE_TIMEOUT: Setting<Period> = own(
@@ -97,7 +97,7 @@ pub(super) static HANDSHAKE_TIMEOUT: Setting<Period> = own(
         off: false,
     },
     Duration::from_secs(10),
-    "How long a TLS handshake may take, the PROXY protocol header before it included, and the message of an unbound client.",
+    "How long a TLS handshake may take, including the PROXY protocol header before it, and a message from an unbound client.",
 );
 
 pub(super) static SHUTDOWN_TIMEOUT: Setting<Period> = own(
@@ -108,7 +108,7 @@ pub(super) static SHUTDOWN_TIMEOUT: Setting<Period> = own(
         off: true,
     },
     Duration::from_secs(8),
-    "How long running operations may take to end at shutdown. Below the 10 seconds after which Docker kills; 0 is at once.",
+    "How long running operations may take to finish at shutdown. Less than the 10 seconds after which Docker kills; 0 means at once.",
 );
 
 pub(super) static SEARCH_TIME_LIMIT: Setting<Interval> = own(
@@ -118,7 +118,7 @@ pub(super) static SEARCH_TIME_LIMIT: Setting<Interval> = own(
         max: Duration::from_hours(1),
     },
     Some(Duration::from_secs(30)),
-    "How long a processor works on one search of an account that may search everything, before it is answered timeLimitExceeded (3). Waiting for the client or for a processor does not count, and each entry returned gives 0.1 ms more. 0 is no limit.",
+    "How long a processor works on one search by an account that may search everything before it is answered timeLimitExceeded (3). Waiting for the client or for a processor does not count, and each entry returned adds 0.1 ms. 0 means no limit.",
 );
 
 pub(super) static SEARCH_TIME_LIMIT_OWN: Setting<Interval> = own(
@@ -149,7 +149,7 @@ pub(super) static SEARCH_WORK_LIMIT: Setting<Count<u64>> = own(
         max: 1_000_000_000_000,
     },
     200_000_000,
-    "Comparisons of one search of an account that may search everything, before it is answered adminLimitExceeded (11): an assertion held against an entry is one, and one more for each 32 octets of its values. 128 for each entry returned are free, so that listings never meet it. A few seconds of work.",
+    "Comparisons in one search by an account that may search everything before it is answered adminLimitExceeded (11): comparing an assertion with an entry is one, plus one for each 32 octets of its values. 128 for each entry returned are free, so listings never reach the limit. A few seconds of work.",
 );
 
 pub(super) static SEARCH_WORK_LIMIT_OWN: Setting<Count<u64>> = own(
@@ -182,7 +182,7 @@ pub(super) static SEARCH_MEMORY_LIMIT: Setting<Size> = own(
         max: LARGEST_MEMORY,
     },
     256 << 20,
-    "Memory of one search of an account that may search everything (its filter, what it sorts, what the dereference control adds to one entry), before it is answered adminLimitExceeded (11).",
+    "Memory that one search by an account that may search everything may take (its filter, what it sorts, what the dereference control adds to one entry) before it is answered adminLimitExceeded (11).",
 );
 
 pub(super) static SEARCH_MEMORY_LIMIT_OWN: Setting<Size> = own(
@@ -215,7 +215,7 @@ pub(super) static CLIENT_MEMORY_LIMIT: Setting<Optional<Size>> = own(
         max: LARGEST_MEMORY,
     }),
     Unset,
-    "Memory that all clients together may make the server hold: what they sent by half, answers they do not read, running searches. Beyond it, whoever holds most is disconnected; unbound clients have a quarter of it. Unset: a quarter of the memory that the control group (cgroup v2 or v1), or else the machine, gives the process, from 16MiB to 1024MiB.",
+    "Memory that all clients together may take: half-sent messages, unread answers, running searches. Beyond it, the client that takes most is disconnected; unbound clients have a quarter of it. Unset: a quarter of the memory that the control group (cgroup v2 or v1), or else the machine, gives the process, from 16MiB to 1024MiB.",
 );
 
 /// What one client may cost.
@@ -231,9 +231,10 @@ pub struct LimitConfig {
     pub max_connections_per_address: Option<usize>,
     /// Close a connection without requests after this. `None`: never.
     pub idle_timeout: Option<Duration>,
-    /// Close a connection that started a message and did not end it after this, octets that arrived apart.
+    /// Close a connection that started a message and did not finish it within this time, plus a time for the octets
+    /// that arrived.
     pub message_timeout: Duration,
-    /// Close a connection that takes nothing of its answer after this.
+    /// Close a connection that has not read any of its answer for this long.
     pub write_timeout: Duration,
     /// Limit for a TLS handshake or PROXY header.
     pub handshake_timeout: Duration,

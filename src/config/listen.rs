@@ -1,4 +1,4 @@
-//! Where the server listens, and whose PROXY protocol headers it believes. Knows these settings and what they are read
+//! Where the server listens, and whose PROXY protocol headers it trusts. Knows these settings and what they are read
 //! into; must not know what the values are used for.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
@@ -61,7 +61,7 @@ pub(super) static TRUSTED_PROXIES: Setting<Networks> = official(
     "AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS",
     Networks,
     PRIVATE_NETWORKS,
-    "Networks whose PROXY protocol headers are believed on the LDAP ports. `none` believes nobody. Set it to the addresses of your load balancer: with the default any host in a private network can invent client addresses, so there the failed-bind limit also counts for the host itself, ten times as high.",
+    "Networks whose PROXY protocol headers are believed on the LDAP ports. `none` believes nobody. Set it to the addresses of your load balancer: with the default any host in a private network can invent client addresses, so the failed-bind limit there also applies to the host itself, ten times as high.",
 )
 .with_flag("trusted-proxies");
 
@@ -74,7 +74,7 @@ pub struct ListenConfig {
     pub ldaps: Vec<SocketAddr>,
     /// HTTP: metrics, health, readiness.
     pub metrics: Vec<SocketAddr>,
-    /// Networks whose PROXY protocol headers are believed.
+    /// Networks whose PROXY protocol headers are trusted.
     pub trusted_proxies: Vec<IpNet>,
     /// Whether an admin named those networks; otherwise they are the official default.
     pub trusted_proxies_set: bool,

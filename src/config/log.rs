@@ -23,7 +23,7 @@ pub(super) static NO_COLOR: Setting<Optional<Text>> = official(
     "NO_COLOR",
     Optional(Text),
     Unset,
-    "Any value: no colours in the log, which has them on a terminal only.",
+    "Any value turns off the colours of the log, which has them on a terminal only.",
 );
 
 pub(super) static LOG_FORMAT: Setting<Optional<Format>> = own(
@@ -31,7 +31,7 @@ pub(super) static LOG_FORMAT: Setting<Optional<Format>> = own(
     "log-format",
     Optional(Format),
     Unset,
-    "`json` or `text`. Unset: text on a terminal and when AUTHENTIK_DEBUG is true, else JSON.",
+    "`json` or `text`. Unset: text on a terminal and when AUTHENTIK_DEBUG is true, otherwise JSON.",
 );
 
 pub(super) static LOG_SEARCHES: Setting<Switch> = own(
@@ -50,7 +50,7 @@ pub(super) static LOG_SEARCHES_ONE_IN: Setting<Count<u32>> = own(
         max: 1_000_000,
     },
     1,
-    "Of the searches that succeed within a second, log one in so many at info. Those that fail or take longer are always logged.",
+    "Of the searches that succeed within a second, log one in this many at info. Those that fail or take longer are always logged.",
 );
 
 pub(super) static AUDIT_SEARCHES: Setting<Switch> = own(
@@ -77,7 +77,7 @@ pub struct LogConfig {
 pub struct SearchLogConfig {
     /// Whether any is.
     pub enabled: bool,
-    /// Of those that succeed soon, one in so many.
+    /// Of those that succeed soon, one in this many.
     pub one_in: u32,
 }
 

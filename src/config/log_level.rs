@@ -41,13 +41,13 @@ impl LogLevel {
 /// The format of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
-    /// One JSON object a line, with the official outpost's keys.
+    /// One JSON object per line, with the official outpost's keys.
     Json,
     /// For reading.
     Text,
 }
 
-/// A log level, with the further spellings the official outpost reads.
+/// A log level, including the other spellings that the official outpost reads.
 pub(super) fn level(text: &str) -> Result<LogLevel, Unreadable> {
     match text.to_ascii_lowercase().as_str() {
         "trace" => Ok(LogLevel::Trace),

@@ -1,10 +1,11 @@
-//! Which known name somebody probably meant. Knows nothing of what the names are for.
+//! Which known name somebody probably meant. Knows nothing about what the names are for.
 
 /// The known name nearest to another, if any resembles it.
 pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    /// A third of a name wrong is a different name, not a slip.
+    /// If a third of a name is wrong, it is a different name, not a slip.
     const RESEMBLING_PART: usize = 3;
-    /// Longer than any name there is. What is longer is compared with none: the work grows with the length.
+    /// Longer than any name there is. Anything longer is compared with none: the work grows with the
+    /// length.
     const LONGEST: usize = 100;
     if name.len() > LONGEST {
         return None;

@@ -1,5 +1,5 @@
-//! The configuration files of the official outpost, which are not read here. Who has one is told so: what it says would be
-//! missed without a word.
+//! The configuration files of the official outpost, which are not read here. Whoever has one is told so: otherwise what it
+//! says would silently have no effect.
 //!
 //! Knows their places (in the official order of reading); must not know their contents.
 

@@ -1,5 +1,5 @@
 //! The table of every variable this server reads. The environment, the flags, `--help` and `docs/options.md` all come
-//! from it, so they cannot disagree. Holds their order; each is defined in the module that reads it.
+//! from it, so they cannot disagree. It decides their order; each is defined in the module that reads it.
 
 use super::{
     attributes, authentik, bind, direct_search, entries, limits, listen, log, password_change, process,
@@ -27,11 +27,14 @@ pub static OFFICIAL: &[&dyn AnySetting] = &[
     &authentik::NO_PROXY,
     &traces::ENDPOINT,
     &traces::TRACES_ENDPOINT,
+    &traces::PROTOCOL,
+    &traces::TRACES_PROTOCOL,
     &traces::HEADERS,
     &traces::CERTIFICATE,
     &traces::SERVICE_NAME,
     &traces::SAMPLER,
     &traces::SAMPLER_ARGUMENT,
+    &traces::EXPORTER,
     &traces::DISABLED,
 ];
 
@@ -86,11 +89,16 @@ pub static OPTIONS: &[&dyn AnySetting] = &[
     &entries::HIDDEN_GROUPS,
     &entries::HIDDEN_USERS_BIND,
     &entries::MEMBERSHIP,
+    &entries::ROLES_AS_GROUPS,
     &entries::VIRTUAL_GROUPS,
     &entries::USER_RDN,
     &entries::USERS_OU,
     &entries::GROUPS_OU,
     &entries::VIRTUAL_GROUPS_OU,
+    &entries::UID_NUMBER_RANGE,
+    &entries::GID_NUMBER_RANGE,
+    &entries::SHARED_UID_NUMBERS,
+    &entries::SHARED_GID_NUMBERS,
     &profile_name::PROFILE,
     &refresh::REFRESH_DELTA_INTERVAL,
     &refresh::SNAPSHOT_FILE,
@@ -107,6 +115,7 @@ pub static OPTIONS: &[&dyn AnySetting] = &[
     &tls::TLS_KEY_FILE,
     &status::STATUS_PAGE,
     &status::STATUS_NETWORKS,
+    &status::STATUS_HOSTS,
     &log::LOG_FORMAT,
     &log::LOG_SEARCHES,
     &log::LOG_SEARCHES_ONE_IN,

@@ -11,13 +11,13 @@ pub fn options_page() -> String {
     let mut page = String::from(
         "# Options\n\n\
          Made from the table in `src/config/options.rs`; `AKLDAP_WRITE_DOCS=1 cargo test --lib options_page` rewrites it.\n\n\
-         A flag wins over its variable, a variable over the [configuration file](configuration.md), and that over the default.\n\
-         `--token-file` takes the path of a file: a token on the command line would be seen by everybody on the machine. An empty\n\
-         value counts as unset. Every value may be `file:///path?fallback` (the trimmed content of a file) or\n\
+         Which of a flag, a variable and the configuration file applies: [what wins](configuration.md#what-wins). What happens to a\n\
+         value that cannot be read: [errors](configuration.md#errors).\n\n\
+         `--token-file` takes the path of a file: a token on the command line could be seen by everybody on the machine.\n\
+         Every value may be `file:///path?fallback` (the trimmed content of a file) or\n\
          `env://VARIABLE?fallback`. Durations are `500ms`, `10s`, `5m`, `1h30m`, `1d` or plain seconds; sizes are bytes, `64KiB`\n\
          or `1MiB`; switches are `true` or `false`, also in the spellings\n\
-         `True`, `TRUE`, `t`, `1` and their opposites. A value that cannot be read stops the start with exit code 64 and one line\n\
-         that names it.\n\n## Official variables\n\n| variable | flag | default | meaning |\n| --- | --- | --- | --- |\n",
+         `True`, `TRUE`, `t`, `1` and their opposites.\n\n## Official variables\n\n| variable | flag | default | meaning |\n| --- | --- | --- | --- |\n",
     );
     for setting in OFFICIAL {
         let _ = writeln!(
@@ -36,9 +36,7 @@ pub fn options_page() -> String {
         let _ = writeln!(page, "| `{variable}` | {reason} |");
     }
     page.push_str(
-        "\n## Options of this server\n\n`AUTHENTIK_LDAP__PAGE_SIZE` exists officially too. A name under `AUTHENTIK_LDAP__` that is not in \
-         this table is answered with a\nwarning at start; other unknown `AUTHENTIK_…` names are ignored. An option for each *provider* may \
-         stand in a provider's section of the\nconfiguration file, and SIGHUP applies it there; those for the *process* need a restart.\n\n\
+        "\n## Options of this server\n\n`AUTHENTIK_LDAP__PAGE_SIZE` is an official variable too. A name under `AUTHENTIK_LDAP__` that is not in this table causes a\nwarning at start; other unknown `AUTHENTIK_…` names are ignored. An option for each *provider* may be in a provider's section of the\nconfiguration file, and SIGHUP applies it there; those for the *process* need a restart.\n\n\
          | variable | flag | for each | default | range | meaning |\n| --- | --- | --- | --- | --- | --- |\n",
     );
     for setting in OPTIONS {

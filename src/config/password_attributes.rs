@@ -1,15 +1,15 @@
-//! Reads the option that names attributes which hold passwords and are served all the same.
+//! Reads the option that names attributes that hold passwords but are still served.
 
-use akldap_directory::password_attributes::{PASSWORD_ATTRIBUTES, place};
+use akldap_directory::password_attributes::{PASSWORD_ATTRIBUTES, index_of};
 
 use super::value::Unreadable;
 
-/// A comma-separated list of them, whatever the case; each counts once.
+/// A comma-separated list of them, whatever the case; each is taken once.
 pub(super) fn read(text: &str) -> Result<Vec<&'static str>, Unreadable> {
     let mut names: Vec<&'static str> = Vec::new();
     for name in text.split(',').map(str::trim).filter(|name| !name.is_empty()) {
-        let known = place(name.as_bytes())
-            .and_then(|place| PASSWORD_ATTRIBUTES.get(place))
+        let known = index_of(name.as_bytes())
+            .and_then(|index| PASSWORD_ATTRIBUTES.get(index))
             .ok_or(Unreadable::PLAIN)?;
         if !names.contains(known) {
             names.push(known);

@@ -12,7 +12,7 @@ pub(super) static PASSWORD_CHANGE: Setting<PasswordChangeKind> = own(
     "password-change",
     PasswordChangeKind,
     PasswordChange::Off,
-    "Whose passwords can be changed through LDAP, over TLS only and by authentik's own rules: `off`, `self` (people change their own, and authentik's policies judge it) or `self-and-agents` (also service accounts change those of others, if authentik permits it; authentik asks no policy then). See docs/passwords.md.",
+    "Whose passwords can be changed through LDAP, over TLS only and by authentik's own rules: `off`, `self` (people change their own, and authentik's policies apply) or `self-and-agents` (service accounts change those of others, too, if authentik permits it; authentik then applies no policy). See docs/passwords.md.",
 )
 .of_provider();
 
@@ -21,7 +21,7 @@ pub(super) static PASSWORD_AGENT_MIN_LENGTH: Setting<Count<usize>> = own(
     "password-agent-min-length",
     Count { min: 0, max: 128 },
     8,
-    "Characters that a password must have which a service account sets for somebody else: authentik asks none of its policies there. 0 is no limit.",
+    "Characters that a password must have when a service account sets it for somebody else: authentik applies none of its policies there. 0 means no limit.",
 )
 .of_provider();
 
@@ -68,7 +68,7 @@ pub enum PasswordChange {
     Off,
     /// One's own.
     OwnOnly,
-    /// Also those of others, by whom authentik permits it.
+    /// Also those of others, by those whom authentik permits.
     OwnAndAgents,
 }
 
@@ -77,7 +77,7 @@ pub enum PasswordChange {
 pub struct PasswordChangeConfig {
     /// PasswordChangeKind.
     pub mode: PasswordChange,
-    /// Characters that one must have which an agent sets.
+    /// Characters that one set by an agent must have.
     pub agent_min_length: usize,
 }
 

@@ -1,5 +1,5 @@
-//! Everything that is wrong with a configuration at once: who is told of one value at a time has to start the server once for each.
-//! Must not know what the values mean.
+//! Everything that is wrong with a configuration at once: whoever hears about one value at a time has to start the server once for
+//! each. Must not know what the values mean.
 
 use super::error::ConfigError;
 use super::options::{OFFICIAL, OPTIONS};
@@ -28,7 +28,7 @@ pub(super) fn all(strings: &dyn Strings, first: ConfigError) -> ConfigError {
     ConfigError::Several { problems, more: 0 }
 }
 
-/// Whether a value that cannot be read is passed over with a warning: the variables of proxies are not ours alone.
+/// Whether a value that cannot be read is ignored with a warning: the proxy variables are not only ours.
 fn is_passed_over(setting: &dyn AnySetting) -> bool {
     setting.variable().ends_with("_PROXY")
 }

@@ -1,4 +1,5 @@
-//! What the process is told of itself: its build, and where its socket is. Knows these settings only.
+//! What the process is told about itself: its build, and where its socket is. Knows these settings
+//! only.
 
 use std::path::PathBuf;
 
@@ -21,7 +22,7 @@ pub(super) static TEMPORARY_DIRECTORY: Setting<Path> = official(
     "TMPDIR",
     Path,
     "/tmp",
-    "Directory of the socket `authentik-metrics.sock`, which the health check asks. /dev/shm in the image.",
+    "Directory of the socket `authentik-metrics.sock`, which the health check uses. /dev/shm in the image.",
 );
 
 pub(super) static CONFIG_FILE: Setting<Optional<Path>> = own(

@@ -61,7 +61,7 @@ mod tests {
             );
             count += 1;
         }
-        assert_eq!(count, 3);
+        assert_eq!(count, 4);
         let names = PROFILE_NAMES
             .into_iter()
             .chain(Kind::User.variables().iter().copied())

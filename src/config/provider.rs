@@ -2,14 +2,14 @@
 //! as a flag. Knows these settings and what they are read into; must not know which providers there are.
 //!
 //! How to add an option of this kind:
-//! 1. A `Setting` that ends in `.of_provider()`, here or in a module of its own beside this one, listed in
+//! 1. A `Setting` that ends in `.of_provider()`, here or in its own module next to this one, listed in
 //!    `src/config/options.rs` like every other. Its key in the file is made from its variable, and `akldap config show`,
 //!    `--help` and `docs/options.md` need nothing more.
 //! 2. A field of [`ProviderConfig`], read with `reader.value` in [`ProviderConfig::read_options`]. That is called once for the section
 //!    for all and once for each provider's; the reader knows the order of the sources. A provider's own value is
 //!    `provider.config()` of `src/outpost/provider.rs`.
-//! 3. Where a snapshot is built from the value, nothing more either: SIGHUP installs the providers anew, those whose settings
-//!    differ as new ones, and has the whole directory read again.
+//! 3. If a snapshot is built from the value, nothing more is needed either: SIGHUP installs the providers again, those whose settings
+//!    differ as new ones, and makes the whole directory be read again.
 
 use super::bind::{ACCEPT_BARE_NAMES, STRICT_BIND_DN};
 use super::direct_search::DirectSearchConfig;
@@ -27,7 +27,7 @@ use akldap_directory::shape::EntryShape;
 pub struct ProviderConfig {
     /// Accept only `cn=name,ou=users,<base>` as bind DN.
     pub strict_bind_dn: bool,
-    /// Accept names that are no DNs: `name`, `name@domain`, `DOMAIN\name`. Never with `strict_bind_dn`.
+    /// Accept names that are not DNs: `name`, `name@domain`, `DOMAIN\name`. Never with `strict_bind_dn`.
     pub accept_bare_names: bool,
     /// How passwords are changed.
     pub password_change: PasswordChangeConfig,
@@ -42,8 +42,8 @@ pub struct ProviderConfig {
 }
 
 impl ProviderConfig {
-    /// What the reader's texts set, with the profile that they name below all of them, and what sections say of attributes: a
-    /// later one wins.
+    /// What the reader's texts set, with the profile that they name below all of them, and what sections say about attributes: a later
+    /// one wins.
     pub(super) fn read(
         reader: &mut SettingReader<'_>,
         sections: &[&AttributeRules],
@@ -69,7 +69,7 @@ impl ProviderConfig {
         })
     }
 
-    /// The same with what sections say of attributes: a later one wins.
+    /// The same with what sections say about attributes: a later one wins.
     fn with_attributes(mut self, sections: &[&AttributeRules]) -> Result<Self, ConfigError> {
         for rules in sections {
             for (shape, rules) in [(&mut self.users, &rules.users), (&mut self.groups, &rules.groups)] {
@@ -77,7 +77,7 @@ impl ProviderConfig {
                     shape
                         .set(&rule.name, rule.show.clone())
                         .map_err(|error| ConfigError::Malformed {
-                            place: rule.place.clone(),
+                            position: rule.position.clone(),
                             problem: format!("{}: {error}", rule.name),
                         })?;
                 }

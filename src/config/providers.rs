@@ -1,4 +1,4 @@
-//! Which settings hold for which provider. Knows how a section names its provider; must not know what is set.
+//! Which settings apply to which provider. Knows how a section names its provider; must not know what is set.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ pub struct ProviderConfigs {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct ProviderSection {
     name: ProviderName,
-    /// The section as it stands in the file, for the log.
+    /// The section as it is in the file, for the log.
     title: String,
     config: Arc<ProviderConfig>,
 }
@@ -35,7 +35,7 @@ impl ProviderConfigs {
         }
     }
 
-    /// Those with a section of their own in a file have what it says. The flags and variables, `strings`, win over it.
+    /// Those with their own section in a file have what it says. The flags and variables, `strings`, win over it.
     pub(super) fn with_sections(
         mut self,
         file: &ConfigFile,
@@ -62,8 +62,8 @@ impl ProviderConfigs {
         Ok(self)
     }
 
-    /// What is set for a provider: by the section with its base DN, else by that with the slug of its application, else by the
-    /// common one.
+    /// What is set for a provider: by the section with its base DN, otherwise by that with the slug of its application,
+    /// otherwise by the common one.
     #[must_use]
     pub fn of(&self, base_dn: &str, slug: &str) -> Arc<ProviderConfig> {
         let config = self
@@ -72,7 +72,13 @@ impl ProviderConfigs {
         Arc::clone(config)
     }
 
-    /// The sections that hold for none of these providers, each with its place in the file.
+    /// Each that there is, whether or not a provider has it.
+    pub fn all(&self) -> impl Iterator<Item = &ProviderConfig> {
+        let sections = self.sections.iter().map(|section| &*section.config);
+        std::iter::once(&*self.common).chain(sections)
+    }
+
+    /// The sections that apply to none of these providers, each with its position in the file.
     pub fn idle<'a>(&self, providers: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<String> {
         let used: Vec<_> = providers
             .filter_map(|(base_dn, slug)| self.section(base_dn, slug))

@@ -1,4 +1,4 @@
-//! Reads settings out of a source of texts: follows references, applies defaults and ranges, words the errors. Knows no
+//! Reads settings from a source of texts: follows references, applies defaults and ranges, words the errors. Knows no
 //! setting by name.
 
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use super::error::{ConfigError, ConfigWarning};
 use super::kind::{Networks, Optional, Proxy};
 use super::setting::{AnySetting, Setting, ValueKind};
 use super::strings::{Layered, NotUnicode, Strings, TextOrigin};
-use super::value::{self, Unreadable};
+use super::value::{self, Unreadable, without_credentials};
 
 /// How much of a bad value an error shows.
 const SHOWN_VALUE_LIMIT: usize = 80;
@@ -25,7 +25,7 @@ pub(super) struct GivenText {
     shown: String,
 }
 
-/// Reads settings one after the other and collects what is odd.
+/// Reads settings one after the other and collects oddities.
 pub(super) struct SettingReader<'a> {
     pub(super) strings: &'a dyn Strings,
     pub(super) warnings: Vec<ConfigWarning>,
@@ -44,7 +44,7 @@ impl<'a> SettingReader<'a> {
         }
     }
 
-    /// What is read with further texts below all others.
+    /// What is read with more texts below all others.
     pub(super) fn with_lower<T>(
         &mut self,
         lower: &dyn Strings,
@@ -138,7 +138,7 @@ impl<'a> SettingReader<'a> {
         Some(PathBuf::from(path))
     }
 
-    /// A setting that is known by its name in lower case, too, which counts when the other is unset.
+    /// A setting that is also known by its name in lower case, which applies when the other is unset.
     pub(super) fn in_either_case(
         &mut self,
         setting: &dyn AnySetting,
@@ -164,8 +164,8 @@ impl<'a> SettingReader<'a> {
         Ok(text.or(found))
     }
 
-    /// A proxy. One that cannot be used is passed over with a warning: the variable is not ours alone, and who takes
-    /// authentik's outpost for ours must not be stopped by it.
+    /// A proxy. One that cannot be used is ignored with a warning: the variable is not only ours, and whoever replaces authentik's
+    /// outpost by ours must not be stopped by it.
     pub(super) fn proxy(
         &mut self,
         setting: &'static Setting<Optional<Proxy>>,
@@ -185,7 +185,7 @@ impl<'a> SettingReader<'a> {
         }
     }
 
-    /// The value of a setting, or what counts when it is unset.
+    /// The value of a setting, or what applies when it is unset.
     pub(super) fn value<K: ValueKind>(
         &mut self,
         setting: &'static Setting<K>,
@@ -199,7 +199,7 @@ impl<'a> SettingReader<'a> {
         }
     }
 
-    /// The error for a setting that must be set and is not, be it that the file it refers to is empty.
+    /// The error for a setting that must be set and is not, or that refers to an empty file.
     fn missing(&self, setting: &dyn AnySetting) -> ConfigError {
         let (name, expected) = (setting.variable(), setting.expected());
         match self.referenced_file(setting) {
@@ -263,7 +263,8 @@ impl<'a> SettingReader<'a> {
             self.warnings.extend(unset(name));
             return Ok((setting.default.to_vec(), false));
         };
-        // One entry that is wrong may be passed over, as officially. Where nothing is left nobody would be believed, who was meant to be.
+        // One wrong entry may be ignored, as in the official outpost. If nothing is left, nobody would be trusted, although somebody was
+        // meant to be.
         if networks.is_empty() && !skipped.is_empty() {
             return Err(ConfigError::Invalid {
                 name,
@@ -274,7 +275,7 @@ impl<'a> SettingReader<'a> {
         self.warnings
             .extend(skipped.into_iter().map(|entry| ConfigWarning::SkippedNetwork {
                 name: name.clone(),
-                entry: shorten(&entry),
+                entry: shorten(&without_credentials(&entry)),
             }));
         Ok((networks, true))
     }
@@ -311,7 +312,7 @@ fn split_fallback(reference: &str) -> (&str, Option<&str>) {
 }
 
 fn quote(text: &str) -> String {
-    format!("{:?}", shorten(text))
+    format!("{:?}", shorten(&without_credentials(text)))
 }
 
 fn shorten(text: &str) -> String {

@@ -13,7 +13,7 @@ pub(super) static REFRESH_DELTA_INTERVAL: Setting<Interval> = own(
         max: Duration::from_hours(24),
     },
     Some(Duration::from_secs(30)),
-    "How often to look for changes in the directory, if the outpost's configuration asks for fewer refreshes. A password changed in authentik voids cached binds with the next look, so after this time and that of the look. 0: only as often as the configuration says.",
+    "How often to look for changes in the directory, if the outpost's configuration asks for fewer refreshes. A password changed in authentik voids cached binds at the next look, so after this time plus that of the look. 0: only as often as the configuration says.",
 );
 
 pub(super) static REFRESH_FULL_EVERY: Setting<Count<u32>> = own(
@@ -21,7 +21,7 @@ pub(super) static REFRESH_FULL_EVERY: Setting<Count<u32>> = own(
     "refresh-full-every",
     Count { min: 1, max: 10_000 },
     12,
-    "Every how many refreshes the whole directory is read. The others read only what changed. 1 reads it at each.",
+    "One refresh in this many reads the whole directory. The others read only what changed. 1: every refresh reads it.",
 );
 
 pub(super) static SNAPSHOT_FILE: Setting<Optional<Path>> = own(
@@ -29,5 +29,5 @@ pub(super) static SNAPSHOT_FILE: Setting<Optional<Path>> = own(
     "snapshot-file",
     Optional(Path),
     Unset,
-    "Keep the directory in this file too, encrypted with a key made of the token, and serve it after a restart until authentik's lists can be read again. One file for each process; unset: none.",
+    "Keep the directory in this file too, encrypted with a key made from the token, and serve it after a restart until authentik's lists can be read again. One file for each process; unset: none.",
 );

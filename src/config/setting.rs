@@ -12,7 +12,7 @@ pub(super) struct Setting<K: ValueKind> {
     flag: Option<&'static str>,
     /// How the text is read, and the range of the value.
     pub(super) kind: K,
-    /// What counts when it is unset.
+    /// What applies when it is unset.
     pub(super) default: K::Default,
     /// What it does, and why the default is what it is.
     help: &'static str,
@@ -20,12 +20,12 @@ pub(super) struct Setting<K: ValueKind> {
     scope: SettingScope,
 }
 
-/// For whom a setting holds, and so when a change of it takes effect.
+/// What a setting applies to, and so when a change of it takes effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SettingScope {
     /// For the whole process, which reads it when it starts.
     Process,
-    /// For each provider: it may stand in a provider's section of the configuration file, and SIGHUP applies it.
+    /// For each provider: it may be in a provider's section of the configuration file, and SIGHUP applies it.
     Provider,
 }
 
@@ -152,10 +152,10 @@ pub trait AnySetting: Sync {
     /// Whether the value is a list.
     fn is_list(&self) -> bool;
 
-    /// For whom it holds.
+    /// What it applies to.
     fn scope(&self) -> SettingScope;
 
-    /// Its name in the configuration file: that of the variable in lower case, without what they have in common.
+    /// Its name in the configuration file: that of the variable in lower case, without the common prefix.
     fn key(&self) -> String {
         let variable = self.variable();
         let own = variable.strip_prefix("AUTHENTIK_LDAP__");

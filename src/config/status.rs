@@ -4,7 +4,7 @@
 use ipnet::IpNet;
 
 use super::error::ConfigError;
-use super::kind::{Networks, Switch};
+use super::kind::{HostNames, Networks, Switch};
 use super::reader::SettingReader;
 use super::setting::{Setting, own};
 
@@ -21,7 +21,15 @@ pub(super) static STATUS_NETWORKS: Setting<Networks> = own(
     "status-networks",
     Networks,
     &[],
-    "Networks that may see the status page, beside this machine. What counts is where the TCP connection comes from, so behind a reverse proxy it is the proxy's address.",
+    "Networks that may see the status page, besides this machine. What counts is where the TCP connection comes from, so behind a reverse proxy it is the proxy's address.",
+);
+
+pub(super) static STATUS_HOSTS: Setting<HostNames> = own(
+    "AUTHENTIK_LDAP__STATUS_HOSTS",
+    "status-hosts",
+    HostNames,
+    &[],
+    "Host names under which the status page may be opened, besides addresses and localhost. Other names are refused: a web page elsewhere can let its own name lead to this server, and would see through the browser of whoever may see the status page (DNS rebinding).",
 );
 
 /// The status page.
@@ -29,8 +37,10 @@ pub(super) static STATUS_NETWORKS: Setting<Networks> = own(
 pub struct StatusConfig {
     /// Whether it is served.
     pub page: bool,
-    /// Who may see it, beside this machine.
+    /// Who may see it, besides this machine.
     pub networks: Vec<IpNet>,
+    /// The host names by which it may be asked for, besides addresses and localhost; lower case.
+    pub hosts: Vec<String>,
 }
 
 impl StatusConfig {
@@ -38,6 +48,7 @@ impl StatusConfig {
         Ok(Self {
             page: reader.value(&STATUS_PAGE)?,
             networks: reader.networks(&STATUS_NETWORKS, |_| None)?.0,
+            hosts: reader.value(&STATUS_HOSTS)?,
         })
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::place::Place;
+use super::file_position::FilePosition;
 
 /// A value that exists but is not UTF-8.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub enum TextOrigin {
     /// A variable.
     Variable,
     /// A configuration file.
-    File(Place),
+    File(FilePosition),
 }
 
 /// A source of named texts.

@@ -85,7 +85,7 @@ fn defaults_are_the_documented_ones() {
     assert!(!config.listen.trusted_proxies_set);
     assert_eq!(config.bind.failed.window, Duration::from_secs(300));
     assert_eq!(config.bind.cache_max_age, Duration::from_secs(3_600));
-    // The age of any cached bind, but for one address only.
+    // The age of any cached bind, but only for one address.
     assert_eq!(config.bind.cache_code_max_age, config.bind.cache_max_age);
     assert!(config.bind.cache_code_same_address);
     assert_eq!(config.bind.users_unread_limit, Duration::from_secs(300));
@@ -164,7 +164,7 @@ fn the_default_that_is_shown_is_the_one_in_force() {
         }
         let mut written = read(&[(setting.variable(), &shown)])
             .unwrap_or_else(|error| panic!("the default is outside its own range: {error}"));
-        // These two tell the default apart from a choice.
+        // These two distinguish the default from a choice.
         written.listen.trusted_proxies_set = unset.listen.trusted_proxies_set;
         written.warnings.clone_from(&unset.warnings);
         assert_eq!(
@@ -242,6 +242,45 @@ fn a_token_is_never_shown() {
     let config = read(&[("AUTHENTIK_TOKEN", " hunter2\n")]).expect("surrounding space is cut");
     assert_eq!(config.authentik.token.expose_secret(), "hunter2");
     assert!(!format!("{config:?}").contains("hunter2"));
+}
+
+#[test]
+fn no_url_is_shown_with_its_credentials() {
+    let urls = [
+        "http://me:geheim@host:4318/x",
+        "https://geheim@host",
+        "http:me:geheim@host",
+        "http:\\\\me:geheim@host",
+        "http://me:geh/geheim@host",
+        "ftp://me:geheim@host",
+    ];
+    let shown = options::OFFICIAL
+        .iter()
+        .chain(options::OPTIONS)
+        // A file is named as it is: it is no URL.
+        .filter(|setting| !setting.is_secret() && setting.placeholder() != "FILE");
+    for setting in shown {
+        for url in urls {
+            let mut strings = strings(&[]);
+            strings.set(setting.variable(), url);
+            let texts = [
+                effective(&strings).unwrap_or_else(|error| error.to_string()),
+                Config::read(&strings).map_or_else(
+                    |error| error.to_string(),
+                    |config| format!("{:?}", config.warnings),
+                ),
+            ];
+            for text in texts {
+                assert!(!text.contains("geheim"), "{} = {url}: {text}", setting.variable());
+            }
+        }
+    }
+    let text = effective(&strings(&[(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "http://me:geheim@host:4318/x",
+    )]))
+    .unwrap();
+    assert!(text.contains("\"http://…@host:4318/x\""), "{text}");
 }
 
 #[test]
@@ -330,6 +369,25 @@ fn networks_skip_what_is_none() {
         message.contains("garbage,10.0.0.0/99"),
         "nothing is left: {message}"
     );
+}
+
+#[test]
+fn host_names_are_read_as_requests_write_them() {
+    let name = "AUTHENTIK_LDAP__STATUS_HOSTS";
+    let hosts = |text: &str| read(&[(name, text)]).expect(text).status.hosts;
+    assert_eq!(hosts(""), [""; 0]);
+    assert_eq!(
+        hosts("LDAP.Example.org, status, zoë.example., "),
+        ["ldap.example.org", "status", "xn--zo-ija.example"]
+    );
+    for text in [
+        "ldap.example.org:9300",
+        "http://ldap.example.org",
+        "*.example.org",
+        "a b",
+    ] {
+        refused(name, text);
+    }
 }
 
 #[test]

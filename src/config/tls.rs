@@ -22,7 +22,7 @@ pub(super) static TLS_MIN_VERSION: Setting<Version> = own(
     "tls-min-version",
     Version,
     TlsVersion::V1_2,
-    "Oldest version of TLS for LDAPS and StartTLS. Printers and storage systems in use often know no newer one than 1.2.",
+    "Oldest version of TLS for LDAPS and StartTLS. Printers and storage systems in use often support nothing newer than 1.2.",
 );
 
 pub(super) static TLS_CIPHER_SUITES: Setting<Optional<CipherSuites>> = own(
@@ -30,7 +30,7 @@ pub(super) static TLS_CIPHER_SUITES: Setting<Optional<CipherSuites>> = own(
     "tls-cipher-suites",
     Optional(CipherSuites),
     Unset,
-    "The cipher suites to offer, by their IANA or OpenSSL names. Unset: all that are known, none of which is weak.",
+    "The cipher suites to offer, by their IANA or OpenSSL names. Unset: all that are supported, none of which is weak.",
 );
 
 pub(super) static TLS_CERTIFICATE_FILE: Setting<Optional<Path>> = own(
@@ -93,7 +93,7 @@ impl TlsConfig {
             return Err(ConfigError::Conflict {
                 name: reader.strings.spelling(TLS_CIPHER_SUITES.variable),
                 other: reader.strings.spelling(TLS_MIN_VERSION.variable),
-                problem: "no cipher suite of the list belongs to a version of TLS that is allowed",
+                problem: "no cipher suite in the list belongs to an allowed version of TLS",
             });
         }
         Ok(Self {

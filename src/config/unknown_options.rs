@@ -1,4 +1,4 @@
-//! Names that look like options of this server and are none: what is said about them, and which option was probably meant.
+//! Names that look like options of this server but are not: what is said about them, and which option was probably meant.
 
 use super::error::ConfigWarning;
 use super::nearest::nearest;

@@ -1,13 +1,14 @@
 //! How the text of one value is read: switches, durations, sizes, addresses, networks, authentik's URL. Pure functions
 //! from text to value; they know neither names nor sources.
 
+use std::borrow::Cow;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use ipnet::IpNet;
 use url::Url;
 
-/// The text cannot be read. What was expected is known by the caller, except where the value itself suggests more.
+/// The text cannot be read. The caller knows what was expected, except where the value itself suggests more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unreadable {
     /// Said instead of the general expectation.
@@ -135,7 +136,7 @@ pub(crate) fn listen_address(entry: &str) -> Result<SocketAddr, Unreadable> {
     let host = entry.rsplit_once(':').map_or(entry, |(host, _)| host);
     if host.contains(|character: char| character.is_ascii_alphabetic()) && !host.contains([':', '[']) {
         return Err(Unreadable::hint(
-            "an IP address and a port, not a host name (a name may mean several addresses, or others tomorrow)",
+            "an IP address and a port, not a host name (a name may mean several addresses, or different ones tomorrow)",
         ));
     }
     Err(Unreadable::PLAIN)
@@ -146,7 +147,7 @@ pub(crate) fn listen_address(entry: &str) -> Result<SocketAddr, Unreadable> {
 pub(super) struct NetworkList {
     /// The networks.
     pub(super) networks: Vec<IpNet>,
-    /// The entries that are none.
+    /// The entries that are not networks.
     pub(super) skipped: Vec<String>,
 }
 
@@ -167,6 +168,32 @@ pub(crate) fn networks(text: &str) -> NetworkList {
         }
     }
     NetworkList { networks, skipped }
+}
+
+/// A comma-separated list of host names, in lower case and as they are written in requests: `xn--…` for what is not ASCII.
+pub(crate) fn host_names(text: &str) -> Result<Vec<String>, Unreadable> {
+    let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
+    entries
+        .map(|entry| match url::Host::parse(entry) {
+            Ok(_) if entry.contains('*') => Err(Unreadable::PLAIN),
+            Ok(host) => Ok(host.to_string().trim_end_matches('.').to_owned()),
+            Err(_) => Err(Unreadable::PLAIN),
+        })
+        .collect()
+}
+
+/// A text as it may be shown: where it is a URL, without user name and password.
+pub(super) fn without_credentials(text: &str) -> Cow<'_, str> {
+    let Some((before, after)) = text.rsplit_once('@') else {
+        return Cow::Borrowed(text);
+    };
+    // A password may contain characters that end the part it is in, so everything before the last @ is removed.
+    match before.split_once("//") {
+        Some((scheme, _)) if scheme.ends_with(':') => Cow::Owned(format!("{scheme}//…@{after}")),
+        // A browser's idea of a URL needs no slashes.
+        _ if Url::parse(text.trim()).is_ok_and(|url| url.has_host()) => Cow::Owned(format!("…@{after}")),
+        _ => Cow::Borrowed(text),
+    }
 }
 
 /// authentik's URL. The result always ends in `/`, so that `join("api/v3/")` keeps a path.

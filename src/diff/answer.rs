@@ -1,5 +1,5 @@
-//! A server's answer to one search, kept small: of each entry what tells whether it is the same elsewhere, not the entry. Knows
-//! how to ask, and that answers may be larger than memory.
+//! A server's answer to one search, kept small: for each entry only what shows whether it is the same elsewhere, not the entry
+//! itself. Knows how to ask, and that answers may be larger than memory.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -13,10 +13,12 @@ use super::target::Target;
 
 /// Most entries of one answer. Each takes 64 octets.
 const MAX_ENTRIES: usize = 10_000_000;
-/// Most pages of one answer: a server that never comes to an end is given up.
+/// Most pages of one answer: a server that never finishes is given up on.
 const MAX_PAGES: usize = 1_000_000;
+/// Most pages in a row without an entry. RFC 2696 allows them, and some servers send a few where a filter lets little through.
+const MAX_EMPTY_PAGES: usize = 1000;
 
-/// What stands for an entry.
+/// The mark of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Mark {
     /// Which entry: its name, whatever the spelling.
@@ -84,7 +86,7 @@ impl<'a> AskedServer<'a> {
         Ok(connection)
     }
 
-    /// Asks a search and keeps a mark of every entry; each entry is shown to `look` first, and is gone then.
+    /// Runs a search and keeps a mark of every entry; each entry is shown to `look` first and then dropped.
     ///
     /// # Errors
     /// When the server cannot be reached or refuses the bind. That it hangs up during a search is part of its answer.
@@ -109,7 +111,7 @@ impl<'a> AskedServer<'a> {
         Ok(answer)
     }
 
-    /// A server may repeat what it was sent; a password is not to be printed.
+    /// A server may repeat what it was sent; a password must not be printed.
     fn without_password(&self, mut outcome: OperationEnd) -> OperationEnd {
         let password = String::from_utf8_lossy(self.password);
         if !password.is_empty() && outcome.message.contains(&*password) {
@@ -140,7 +142,9 @@ impl<'a> AskedServer<'a> {
             size,
             cookie: Vec::new(),
         });
-        for _ in 0..MAX_PAGES {
+        let (mut pages, mut empty_pages) = (0, 0);
+        loop {
+            let before = answer.marks.len();
             let marks = &mut answer.marks;
             let found = connection.search(&request, page.as_ref(), |entry| {
                 if marks.len() >= MAX_ENTRIES {
@@ -164,6 +168,17 @@ impl<'a> AskedServer<'a> {
                     match &mut page {
                         Some(page) if goes_on => page.cookie = cookie,
                         _ => break,
+                    }
+                    pages += 1;
+                    empty_pages = if answer.marks.len() == before {
+                        empty_pages + 1
+                    } else {
+                        0
+                    };
+                    if pages >= MAX_PAGES || empty_pages >= MAX_EMPTY_PAGES {
+                        return Err(ConnectionError::Malformed(format!(
+                            "there is no end after {pages} pages, the last {empty_pages} of them without an entry"
+                        )));
                     }
                 }
                 Err(ConnectionError::Closed) => {
@@ -232,7 +247,7 @@ fn first(hash: &blake3::Hash) -> u128 {
     u128::from_le_bytes(*octets)
 }
 
-/// Half of a hash, where no more is at stake than a count.
+/// Half of a hash, where only a count is at stake.
 fn short(hash: u128) -> u64 {
     let octets = hash.to_le_bytes();
     let (half, _) = octets.split_first_chunk().unwrap_or((&[0; 8], &[]));
@@ -241,6 +256,13 @@ fn short(hash: u128) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use akldap_ldap::ber::{self, Reader};
+    use akldap_ldap::control::PAGED_RESULTS;
+    use akldap_ldap::frame::{self, Frame};
+    use bytes::BytesMut;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
     use super::*;
 
     fn entry(dn: &str, attributes: &[(&str, &[&str])]) -> ReceivedEntry {
@@ -252,6 +274,66 @@ mod tests {
             dn: octets(dn),
             attributes: attributes.collect(),
         }
+    }
+
+    /// A server that answers every bind and search with success, and promises another page each time.
+    async fn endless() -> Target {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("its address");
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("a client");
+            let mut received = BytesMut::new();
+            while stream.read_buf(&mut received).await.is_ok_and(|read| read > 0) {
+                while let Ok(Frame::Complete { length }) = frame::split(&received, 4096) {
+                    let answer = answer_to(&received.split_to(length));
+                    let _ = stream.write_all(&answer).await;
+                }
+            }
+        });
+        Target::parse(&format!("ldap://{address}"), false).expect("a URI")
+    }
+
+    fn answer_to(request: &[u8]) -> Vec<u8> {
+        const BIND_REQUEST: u8 = 0x60;
+        let mut envelope = Reader::new(request)
+            .constructed(ber::SEQUENCE)
+            .expect("a message");
+        let id = envelope.max_int().expect("its id");
+        let tag = envelope.element().expect("its operation").tag;
+        let page = PagedResults {
+            size: 0,
+            cookie: b"more".to_vec(),
+        };
+        let mut answer = Vec::new();
+        ber::write_constructed(&mut answer, ber::SEQUENCE, |out| {
+            ber::write_integer(out, ber::INTEGER, i64::from(id));
+            ber::write_constructed(out, if tag == BIND_REQUEST { 0x61 } else { 0x65 }, |out| {
+                ber::write_integer(out, ber::ENUMERATED, 0);
+                ber::write_element(out, ber::OCTET_STRING, b"");
+                ber::write_element(out, ber::OCTET_STRING, b"");
+            });
+            if tag != BIND_REQUEST {
+                ber::write_constructed(out, 0xa0, |out| {
+                    ber::write_constructed(out, ber::SEQUENCE, |out| {
+                        ber::write_element(out, ber::OCTET_STRING, PAGED_RESULTS.as_bytes());
+                        ber::write_element(out, ber::OCTET_STRING, &page.encode());
+                    });
+                });
+            }
+        });
+        answer
+    }
+
+    #[tokio::test]
+    async fn a_server_that_never_comes_to_an_end_is_given_up() {
+        let target = endless().await;
+        let mut server = AskedServer::new(&target, "cn=a", b"secret");
+        let search = ComparedSearch::parse("x", "ldap:///dc=a??sub??x-page=10").expect("a search");
+        let error = server.ask(&search, |_, _| {}).await.expect_err("no end");
+        assert_eq!(
+            error.to_string(),
+            "the answer is not LDAP: there is no end after 1000 pages, the last 1000 of them without an entry"
+        );
     }
 
     #[test]

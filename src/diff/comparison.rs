@@ -57,17 +57,17 @@ pub(super) struct SearchComparison {
     pub theirs: Summary,
     /// What is different.
     pub differences: Vec<Difference>,
-    /// Entries that are different beyond those that are told.
+    /// Entries that are different beyond those that are reported.
     pub untold: usize,
-    /// Entries that are alike but for the order of their attributes.
+    /// Entries that are alike except for the order of their attributes.
     pub names_order: usize,
-    /// Entries that are alike but for the order of some attribute's values.
+    /// Entries that are alike except for the order of some attribute's values.
     pub values_order: usize,
     /// The entries that are the same on both sides.
     pub same: HashSet<NameHash>,
 }
 
-/// Asks both servers one search. `look` sees each of our entries.
+/// Runs one search on both servers. `look` sees each of our entries.
 ///
 /// # Errors
 /// When one of them cannot be asked.
@@ -126,7 +126,7 @@ pub(super) async fn compare(
             (Some(here), Some(there)) => comparison.differences.extend(between(here, there)),
             (Some(here), None) => comparison.differences.push(Difference::More(here.clone())),
             (None, Some(there)) => comparison.differences.push(Difference::Missing(there.clone())),
-            // It went while it was looked at.
+            // It disappeared while it was looked at.
             (None, None) => {}
         }
     }

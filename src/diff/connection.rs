@@ -1,6 +1,7 @@
-//! One LDAP connection as a client has it: opened with or without TLS, bound, asked. Knows the wire and nothing of what is compared.
+//! One LDAP connection as a client has it: opened with or without TLS, bound, used. Knows the wire and nothing about what is
+//! compared.
 //!
-//! It reads answers with the codec of the server, message by message, so that what is held of an answer is one entry. A
+//! It reads answers with the codec of the server, message by message, so that only one entry of an answer is held. A
 //! client library would hide what is compared here: the order of attributes and values, names that are not text, the end of the
 //! connection.
 
@@ -23,10 +24,13 @@ use zeroize::Zeroizing;
 
 use super::target::{Security, Target};
 
-/// How long connecting may take, the TLS handshake apart.
+/// How long connecting may take, not counting the TLS handshake.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
-/// How long a server may say nothing. The official outpost, asking authentik for a large directory, is silent for minutes.
-const SILENCE_LIMIT: Duration = Duration::from_secs(300);
+/// How long the answer to StartTLS or a bind may take. A login that authentik judges takes seconds, twice as many where it is busy.
+const BIND_LIMIT: Duration = Duration::from_secs(60);
+/// How long a server may stay silent during a search. The official outpost, asking authentik for a large directory, is silent for
+/// minutes.
+const SEARCH_LIMIT: Duration = Duration::from_secs(300);
 /// After an error, a server that hangs up does so within this time.
 const HANGUP_LIMIT: Duration = Duration::from_millis(200);
 /// Largest message that is read: a group of a million members fits.
@@ -52,10 +56,15 @@ pub enum ConnectionError {
     /// No connection.
     #[error("cannot connect: {0}")]
     Connect(io::Error),
-    /// Connecting, or the answer, took too long.
-    #[error("no answer within {} seconds", .0.as_secs())]
-    Timeout(Duration),
-    /// The CA file, or what else TLS needs.
+    /// The server was silent for too long.
+    #[error("no answer to {step} within {} s; --timeout sets another limit", .limit.as_secs())]
+    Timeout {
+        /// What it was to answer.
+        step: &'static str,
+        /// How long it was waited for.
+        limit: Duration,
+    },
+    /// The CA file, or whatever else TLS needs.
     #[error("TLS cannot be set up: {0}")]
     Settings(String),
     /// The handshake failed.
@@ -159,6 +168,28 @@ pub(super) struct ClientConnection {
     stream: Box<dyn Stream>,
     received: BytesMut,
     next_id: u32,
+    patience: Option<Duration>,
+}
+
+/// Something that the server is to answer, and how long it may be silent before.
+#[derive(Clone, Copy)]
+struct AwaitedAnswer {
+    step: &'static str,
+    limit: Duration,
+}
+
+impl AwaitedAnswer {
+    fn connecting(step: &'static str, patience: Option<Duration>) -> Self {
+        let limit = patience.map_or(CONNECT_LIMIT, |patience| patience.min(CONNECT_LIMIT));
+        Self { step, limit }
+    }
+
+    /// What the server does, unless it takes too long.
+    async fn within<T>(self, answer: impl Future<Output = T>) -> Result<T, ConnectionError> {
+        let Self { step, limit } = self;
+        let answered = timeout(limit, answer).await;
+        answered.map_err(|_| ConnectionError::Timeout { step, limit })
+    }
 }
 
 /// A message of the server.
@@ -176,12 +207,12 @@ impl ClientConnection {
     /// When there is no connection, or no trusted one.
     pub(super) async fn open(target: &Target) -> Result<Self, ConnectionError> {
         let address = (target.host.as_str(), target.port);
-        let stream = timeout(CONNECT_LIMIT, TcpStream::connect(address))
-            .await
-            .map_err(|_| ConnectionError::Timeout(CONNECT_LIMIT))?
+        let stream = AwaitedAnswer::connecting("the attempt to connect", target.patience)
+            .within(TcpStream::connect(address))
+            .await?
             .map_err(ConnectionError::Connect)?;
         let _ = stream.set_nodelay(true);
-        let mut plain = Self::over(stream);
+        let mut plain = Self::over(stream, target.patience);
         match target.security {
             Security::None => return Ok(plain),
             Security::Tls => {}
@@ -198,32 +229,39 @@ impl ClientConnection {
         };
         let config = client_config(&trust).map_err(|error| ConnectionError::Settings(error.to_string()))?;
         let handshake = TlsConnector::from(Arc::new(config)).connect(name, plain.stream);
-        let stream = timeout(CONNECT_LIMIT, handshake)
-            .await
-            .map_err(|_| ConnectionError::Timeout(CONNECT_LIMIT))?
+        let stream = AwaitedAnswer::connecting("the TLS handshake", target.patience)
+            .within(handshake)
+            .await?
             .map_err(ConnectionError::Tls)?;
-        Ok(Self::over(stream))
+        Ok(Self::over(stream, target.patience))
     }
 
-    fn over(stream: impl Stream + 'static) -> Self {
+    fn over(stream: impl Stream + 'static, patience: Option<Duration>) -> Self {
         Self {
             stream: Box::new(stream),
             received: BytesMut::new(),
             next_id: 1,
+            patience,
         }
     }
 
+    fn awaited(&self, step: &'static str, usual: Duration) -> AwaitedAnswer {
+        let limit = self.patience.unwrap_or(usual);
+        AwaitedAnswer { step, limit }
+    }
+
     async fn start_tls(&mut self) -> Result<(), ConnectionError> {
+        let awaited = self.awaited("StartTLS", BIND_LIMIT);
         let id = self
-            .send(&[], |out| {
+            .send(awaited, &[], |out| {
                 ber::write_constructed(out, EXTENDED_REQUEST, |out| {
                     ber::write_element(out, SIMPLE, START_TLS.as_bytes());
                 });
             })
             .await?;
-        let outcome = self.outcome_of(id, EXTENDED_RESPONSE).await?;
+        let outcome = self.outcome_of(id, EXTENDED_RESPONSE, awaited).await?;
         match outcome.code {
-            // What came behind the answer came without TLS.
+            // What came after the answer came without TLS.
             0 if self.received.is_empty() => Ok(()),
             0 => Err(ConnectionError::Malformed(
                 "more than the answer to StartTLS".into(),
@@ -237,8 +275,9 @@ impl ClientConnection {
     /// # Errors
     /// Also when it is refused.
     pub(super) async fn bind(&mut self, dn: &str, password: &[u8]) -> Result<(), ConnectionError> {
+        let awaited = self.awaited("the bind", BIND_LIMIT);
         let id = self
-            .send(&[], |out| {
+            .send(awaited, &[], |out| {
                 ber::write_constructed(out, BIND_REQUEST, |out| {
                     ber::write_integer(out, ber::INTEGER, 3);
                     ber::write_element(out, ber::OCTET_STRING, dn.as_bytes());
@@ -246,14 +285,14 @@ impl ClientConnection {
                 });
             })
             .await?;
-        let outcome = self.outcome_of(id, BIND_RESPONSE).await?;
+        let outcome = self.outcome_of(id, BIND_RESPONSE, awaited).await?;
         match outcome.code {
             0 => Ok(()),
             _ => Err(ConnectionError::Bind(outcome)),
         }
     }
 
-    /// Sends a search, given with its protocolOp tag, and hands over its entries one by one.
+    /// Sends a search, given with its protocolOp tag, and passes on its entries one by one.
     ///
     /// # Errors
     /// When the connection ends before the answer does, or what comes is not LDAP.
@@ -270,9 +309,12 @@ impl ClientConnection {
             value: Some(value),
         });
         let controls: Vec<Control<'_>> = paged.into_iter().collect();
-        let id = self.send(&controls, |out| out.extend_from_slice(request)).await?;
+        let awaited = self.awaited("the search", SEARCH_LIMIT);
+        let id = self
+            .send(awaited, &controls, |out| out.extend_from_slice(request))
+            .await?;
         loop {
-            let message = self.receive().await?;
+            let message = self.receive(awaited).await?;
             match message.tag {
                 _ if message.id != id => return Err(self.unasked(&message)),
                 SEARCH_ENTRY => each(read_entry(&message.contents)?)?,
@@ -292,6 +334,7 @@ impl ClientConnection {
 
     async fn send(
         &mut self,
+        awaited: AwaitedAnswer,
         controls: &[Control<'_>],
         operation: impl FnOnce(&mut Vec<u8>),
     ) -> Result<u32, ConnectionError> {
@@ -312,15 +355,20 @@ impl ClientConnection {
             self.stream.write_all(&octets).await?;
             self.stream.flush().await
         };
-        match timeout(SILENCE_LIMIT, written).await {
-            Ok(Ok(())) => Ok(id),
-            Ok(Err(_)) => Err(ConnectionError::Closed),
-            Err(_) => Err(ConnectionError::Timeout(SILENCE_LIMIT)),
+        match awaited.within(written).await? {
+            Ok(()) => Ok(id),
+            Err(_) => Err(ConnectionError::Closed),
         }
     }
 
-    async fn outcome_of(&mut self, id: u32, tag: u8) -> Result<OperationEnd, ConnectionError> {
-        let message = self.receive().await?;
+    async fn outcome_of(
+        &mut self,
+        id: u32,
+        tag: u8,
+        awaited: AwaitedAnswer,
+    ) -> Result<OperationEnd, ConnectionError> {
+        // It is short: octet by octet is as good as nothing.
+        let message = awaited.within(self.receive(awaited)).await??;
         if (message.id, message.tag) == (id, tag) {
             read_outcome(&message)
         } else {
@@ -338,7 +386,7 @@ impl ClientConnection {
         }
     }
 
-    async fn receive(&mut self) -> Result<ServerMessage, ConnectionError> {
+    async fn receive(&mut self, awaited: AwaitedAnswer) -> Result<ServerMessage, ConnectionError> {
         loop {
             match frame::split(&self.received, MESSAGE_LIMIT)? {
                 Frame::Complete { length } => {
@@ -348,10 +396,9 @@ impl ClientConnection {
                 }
                 Frame::Incomplete { .. } => self.received.reserve(READ_SIZE),
             }
-            match timeout(SILENCE_LIMIT, self.stream.read_buf(&mut self.received)).await {
-                Ok(Ok(0) | Err(_)) => return Err(ConnectionError::Closed),
-                Ok(Ok(_)) => {}
-                Err(_) => return Err(ConnectionError::Timeout(SILENCE_LIMIT)),
+            match awaited.within(self.stream.read_buf(&mut self.received)).await? {
+                Ok(0) | Err(_) => return Err(ConnectionError::Closed),
+                Ok(_) => {}
             }
         }
     }
@@ -414,4 +461,78 @@ fn cookie(controls: &[u8]) -> Result<Vec<u8>, BerError> {
         }
     }
     Ok(Vec::new())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A server that takes connections, answers the first of them with this, and says nothing else.
+    async fn silent(answer: &'static [u8]) -> Target {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("its address");
+        tokio::spawn(async move {
+            let mut kept = Vec::new();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = stream.write_all(answer).await;
+                kept.push(stream);
+            }
+        });
+        Target::parse(&format!("ldap://{address}"), false).expect("a URI")
+    }
+
+    async fn told(target: &Target) -> String {
+        let asked = async {
+            let mut connection = ClientConnection::open(target).await?;
+            connection.bind("cn=a", b"b").await?;
+            connection.search(b"", None, |_| Ok(())).await
+        };
+        asked.await.expect_err("silence").to_string()
+    }
+
+    const BOUND: &[u8] = b"\x30\x0c\x02\x01\x01\x61\x07\x0a\x01\x00\x04\x00\x04\x00";
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_server_is_given_up_at_every_step() {
+        let began = tokio::time::Instant::now();
+        let text = told(&silent(b"").await).await;
+        assert!(text.starts_with("no answer to the bind within 60 s"), "{text}");
+        assert!(text.contains("--timeout"), "{text}");
+        let text = told(&silent(BOUND).await).await;
+        assert!(text.starts_with("no answer to the search within 300 s"), "{text}");
+        let start_tls = Target {
+            security: Security::StartTls,
+            ..silent(b"").await
+        };
+        let text = told(&start_tls).await;
+        assert!(text.starts_with("no answer to StartTLS within 60 s"), "{text}");
+        let tls = Target {
+            security: Security::Tls,
+            accept_any_certificate: true,
+            ..silent(b"").await
+        };
+        let text = told(&tls).await;
+        assert!(
+            text.starts_with("no answer to the TLS handshake within 10 s"),
+            "{text}"
+        );
+        for (answer, step) in [(&b""[..], "the bind"), (BOUND, "the search")] {
+            let impatient = Target {
+                patience: Some(Duration::from_secs(7)),
+                ..silent(answer).await
+            };
+            let text = told(&impatient).await;
+            assert!(
+                text.starts_with(&format!("no answer to {step} within 7 s")),
+                "{text}"
+            );
+        }
+        assert!(
+            began.elapsed() < Duration::from_secs(500),
+            "{:?}",
+            began.elapsed()
+        );
+    }
 }

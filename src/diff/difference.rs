@@ -60,7 +60,7 @@ impl DifferenceKind {
 pub struct Side {
     /// Whether the attribute is there at all.
     pub is_there: bool,
-    /// The values that the other side has not.
+    /// The values that the other side lacks.
     pub values: AttributeValues,
 }
 
@@ -98,7 +98,7 @@ pub enum Difference {
         /// The attribute's name there.
         theirs: Vec<u8>,
     },
-    /// The first place where the entries that both have come in another order.
+    /// The first place where the entries that both have come in a different order.
     Order {
         /// The entry that comes here.
         ours: Vec<u8>,
@@ -209,7 +209,8 @@ fn of_name<'e>(entry: &'e ReceivedEntry, name: &[u8]) -> Option<&'e (Vec<u8>, At
     attributes.find(|(other, _)| other.eq_ignore_ascii_case(name))
 }
 
-/// The values of the first list that the second has not, each as often as it is more often there.
+/// The values of the first list that the second lacks, each as many times as it occurs more often
+/// there.
 fn only_in(values: &AttributeValues, others: &AttributeValues) -> AttributeValues {
     let mut counts = std::collections::HashMap::new();
     for other in others {

@@ -1,7 +1,7 @@
-//! The differences to authentik's own LDAP outpost that are meant: the rules of `docs/differences.md`, and how a difference is
+//! The intended differences from authentik's own LDAP outpost: the rules of `docs/differences.md`, and how a difference is
 //! recognised as one of them.
 //!
-//! A rule counts only where the other server is that outpost. That attributes and values come in any order holds for all.
+//! A rule applies only if the other server is that outpost. That attributes and values come in any order applies to all.
 
 use super::difference::{Difference, DifferenceKind, Side};
 use super::name;
@@ -188,7 +188,7 @@ const RECOGNISED: &[(Rule, Follows)] = &[
     }),
 ];
 
-/// The rule that a difference to authentik's own outpost follows.
+/// The rule that a difference from authentik's own outpost follows.
 pub(super) fn recognise(case: &Case<'_>, difference: &Difference) -> Option<Rule> {
     let mut rules = RECOGNISED.iter();
     rules
@@ -234,7 +234,7 @@ fn has_comma(name: &str) -> bool {
         || name.split(',').any(|part| !part.contains('='))
 }
 
-/// Whether two spellings of a name are told apart by a backslash that stands only here.
+/// Whether two spellings of a name differ by a backslash that is only here.
 fn is_escaped_here(ours: &[u8], theirs: &[u8]) -> bool {
     let bare = |name: &[u8]| {
         name.iter()

@@ -1,8 +1,8 @@
-//! When two spellings name one entry, also where a server does not escape what RFC 4514 wants escaped.
+//! When two spellings name one entry, even if a server does not escape what RFC 4514 wants escaped.
 
 use akldap_ldap::dn::{AttributeTypeAndValue, Dn, Rdn};
 
-/// The same octets for every spelling of one name. What is no name at all stands for itself, in lower case.
+/// The same octets for every spelling of one name. What is not a name at all stands for itself, in lower case.
 pub(super) fn normal_form(name: &[u8]) -> Vec<u8> {
     let parsed = Dn::parse(name).ok().or_else(|| unescaped(name));
     parsed.map_or_else(|| name.to_ascii_lowercase(), |dn| dn.normal_form())

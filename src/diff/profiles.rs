@@ -1,5 +1,5 @@
-//! The searches that clients send, by client, with places for what a directory holds. Knows their shapes as recordings of the clients
-//! and their sources show them; must not know any directory.
+//! The searches that clients send, by client, with placeholders for what a directory contains. Knows their shapes as recordings of the
+//! clients and their sources show them; must not know any directory.
 //!
 //! In a base `{dn}` is a user's name, `{group_dn}` a group's and `{base}` the base DN; in a filter also `{cn}`, `{mail}`, `{displayname}`,
 //! `{uid}`, `{uidnumber}`, `{gidnumber}` and `{group}`. `{lower_dn}` is a name in lower case, as Nextcloud sends every name.
@@ -276,7 +276,7 @@ const PROFILES: &[Profile] = &[
                 "ldap:///{base}?cn?sub?(|(member={dn})(uniqueMember={dn})(memberUid={cn}))",
             ),
             (
-                "a name that is not there",
+                "a name that does not exist",
                 "ldap:///cn=no-such-entry-akldap,ou=users,{base}",
             ),
         ],
@@ -349,7 +349,7 @@ pub(super) fn searches(wanted: &[String], samples: &Samples) -> Result<Vec<Compa
     if let Some(unknown) = unknown {
         let names: Vec<&str> = names().collect();
         return Err(format!(
-            "there is no profile {unknown:?}; known are {}",
+            "there is no profile {unknown:?}; the profiles are {}",
             names.join(", ")
         ));
     }
@@ -365,7 +365,7 @@ pub(super) fn searches(wanted: &[String], samples: &Samples) -> Result<Vec<Compa
                 let Some(search) = filled(&template, places) else {
                     continue;
                 };
-                // Without a place in it, it is the same for every sample.
+                // Without a placeholder, it is the same for every sample.
                 let is_new = !all.iter().any(|known| {
                     (&known.name, &known.base, &known.filter) == (&search.name, &search.base, &search.filter)
                 });
@@ -378,7 +378,7 @@ pub(super) fn searches(wanted: &[String], samples: &Samples) -> Result<Vec<Compa
     Ok(all)
 }
 
-/// The values of places, one map for each pair of a user and a group.
+/// The values of placeholders, one map for each pair of a user and a group.
 fn places(samples: &Samples) -> Vec<HashMap<&'static str, Vec<u8>>> {
     let none = [(None, None)];
     let pairs = if samples.pairs.is_empty() {
@@ -435,7 +435,7 @@ fn first<'e>(entry: &'e ReceivedEntry, name: &str) -> Option<&'e Vec<u8>> {
     values(entry, name).next().filter(|value| !value.is_empty())
 }
 
-/// The search with its places filled; `None` when the samples have nothing for one.
+/// The search with its placeholders filled; `None` when the samples have nothing for one.
 fn filled(template: &ComparedSearch, places: &HashMap<&'static str, Vec<u8>>) -> Option<ComparedSearch> {
     let text = |value: &[u8]| String::from_utf8(value.to_vec()).ok();
     Some(ComparedSearch {

@@ -13,13 +13,14 @@ use super::connection::{OperationEnd, ReceivedEntry, code_name};
 use super::difference::{Difference, Side};
 use super::rules::Rule;
 use super::search::ComparedSearch;
+use crate::terminal::{calm, disturbs};
 
-/// A difference that is told.
+/// A difference that is reported.
 #[derive(Clone, Debug)]
 pub struct Told {
     /// What it is.
     pub difference: Difference,
-    /// The rule that says that it is meant.
+    /// The rule by which it is intended.
     pub known: Option<Rule>,
 }
 
@@ -32,11 +33,11 @@ pub struct SearchFinding {
     pub ours: Summary,
     /// The answer there.
     pub theirs: Summary,
-    /// What is different, and was not told before.
+    /// What is different, and was not reported before.
     pub told: Vec<Told>,
     /// Differences that an earlier search showed, or that follow from one.
     pub repeated: usize,
-    /// Entries that are different beyond the limit on what is told.
+    /// Entries that are different beyond the limit on what is reported.
     pub untold: usize,
 }
 
@@ -65,7 +66,7 @@ pub struct DiffReport {
     pub known: BTreeMap<Rule, usize>,
 }
 
-/// How much is written.
+/// How much to write.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Detail {
     /// The known differences too, each with its rule.
@@ -110,7 +111,7 @@ impl DiffReport {
         );
         if untold > 0 {
             let entries = count(untold, "more entry differs", "more entries differ");
-            let _ = writeln!(out, "# {entries}; --limit N tells of more");
+            let _ = writeln!(out, "# {entries}; --limit N shows more");
         }
         if !self.known.is_empty() {
             out += "# known differences (docs/differences.md), how often and why:\n";
@@ -152,8 +153,9 @@ fn write_finding(out: &mut String, finding: &SearchFinding, detail: Detail) {
     if shown.peek().is_none() {
         return;
     }
-    let _ = writeln!(out, "\n# {}\n# {}", finding.search.name, finding.search);
-    // One heading for all that is said of one entry.
+    let (name, search) = (&finding.search.name, finding.search.to_string());
+    let _ = writeln!(out, "\n# {}\n# {}", calm(name), calm(&search));
+    // One heading for everything about one entry.
     let mut heading: Option<&[u8]> = None;
     for told in shown {
         if let Some(rule) = told.known {
@@ -254,13 +256,13 @@ enum ShownFinding {
 }
 
 fn shown(name: &str, value: &[u8]) -> ShownFinding {
-    if password_attributes::place(name.as_bytes()).is_some() {
+    if password_attributes::index_of(name.as_bytes()).is_some() {
         return ShownFinding::Hidden;
     }
     let text = std::str::from_utf8(value).ok();
-    // What LDIF takes as it is, and letters beyond ASCII, which people want to read.
+    // What LDIF accepts as it is, and letters beyond ASCII, which people want to read.
     let plain = text.filter(|text| {
-        !text.starts_with([' ', ':', '<']) && !text.ends_with(' ') && !text.chars().any(char::is_control)
+        !text.starts_with([' ', ':', '<']) && !text.ends_with(' ') && !text.contains(disturbs)
     });
     plain.map_or_else(
         || ShownFinding::Octets(STANDARD.encode(value)),
@@ -390,6 +392,14 @@ mod tests {
         let expected = "--- ldap://b\n+++ ldap://a\n\n# walk\n# ldap:///dc=x??sub?(objectClass=*)\n\ndn: cn=a,dc=x\n\
                         -mail: old@x\n+mail: new@x\n+sn:: IGI=\n\n# 1 search, 2 differences\n";
         assert_eq!(text, expected);
+    }
+
+    /// A name may hold what makes a terminal show something else.
+    #[test]
+    fn what_disturbs_a_terminal_is_written_in_base64() {
+        let told = vec![attribute("cn", &["a\u{202e}b"], &["a\u{9b}b"])];
+        let text = report(told).text(Detail::default());
+        assert!(text.contains("\n-cn:: YcKbYg==\n+cn:: YeKArmI=\n"), "{text}");
     }
 
     #[test]

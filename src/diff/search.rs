@@ -26,7 +26,7 @@ pub enum SearchScope {
 /// A search.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ComparedSearch {
-    /// What it is called in the output.
+    /// Its name in the output.
     pub name: String,
     /// The base DN.
     pub base: String,
@@ -50,11 +50,11 @@ impl ComparedSearch {
     /// Reads the URL form.
     ///
     /// # Errors
-    /// In words, when the text is no search.
+    /// In words, when the text is not a search.
     pub fn parse(name: &str, text: &str) -> Result<Self, String> {
         let rest = text
             .strip_prefix("ldap:///")
-            .ok_or("a search begins with ldap:/// and names no server")?;
+            .ok_or("a search must begin with ldap:/// and name no server")?;
         let mut parts = rest.split('?');
         let mut part = || parts.next().unwrap_or_default();
         let base = decode(part())?;
@@ -64,7 +64,7 @@ impl ComparedSearch {
             "" | "base" => SearchScope::Base,
             "one" => SearchScope::One,
             "sub" => SearchScope::Sub,
-            other => return Err(format!("there is no scope {other:?}; base, one or sub")),
+            other => return Err(format!("there is no scope {other:?}; expected base, one or sub")),
         };
         let filter = decode(part())?;
         let mut search = Self {
@@ -83,9 +83,9 @@ impl ComparedSearch {
             search.extend(extension)?;
         }
         if parts.next().is_some() {
-            return Err("more parts than an LDAP URL has; a question mark is written %3F".to_owned());
+            return Err("more parts than an LDAP URL has; write a question mark as %3F".to_owned());
         }
-        // Placeholders of the built-in searches are no filters yet, but are as good as any text.
+        // Placeholders of the built-in searches are not filters yet, but are as good as any text.
         parser::octets(&search.filter).map_err(|error| error.to_string())?;
         Ok(search)
     }
@@ -105,7 +105,7 @@ impl ComparedSearch {
         Ok(())
     }
 
-    /// Reads one search a line; empty lines and those that begin with `#` are left out.
+    /// Reads one search per line; empty lines and those that begin with `#` are left out.
     ///
     /// # Errors
     /// With the number of the line.
@@ -124,7 +124,7 @@ impl ComparedSearch {
     /// The SearchRequest, its tag included.
     ///
     /// # Errors
-    /// When the filter is none.
+    /// When the filter is not one.
     pub fn encode(&self) -> Result<Vec<u8>, String> {
         let filter = parser::octets(&self.filter).map_err(|error| error.to_string())?;
         let mut octets = Vec::new();

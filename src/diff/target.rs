@@ -1,6 +1,8 @@
-//! Where a server is and how its connections are secured. Knows LDAP URLs as they name servers (RFC 4516) and nothing of searches.
+//! Where a server is and how its connections are secured. Knows LDAP URLs as they name servers (RFC 4516) and nothing about
+//! searches.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use url::Url;
 
@@ -29,30 +31,34 @@ pub struct Target {
     pub port: u16,
     /// How connections are secured.
     pub security: Security,
-    /// PEM file of certificate authorities that are trusted beside the system's.
+    /// PEM file of certificate authorities that are trusted in addition to the system's.
     pub ca_file: Option<PathBuf>,
     /// Do not verify the server's certificate.
     pub accept_any_certificate: bool,
+    /// How long the server may be silent; `None`: as long as each step usually takes.
+    pub patience: Option<Duration>,
 }
 
 impl Target {
     /// The server that `uri` names: `ldap://HOST[:PORT]` or `ldaps://HOST[:PORT]`.
     ///
     /// # Errors
-    /// When it is no such URI, in words for whoever wrote it.
+    /// When it is not such a URI, in words for whoever wrote it.
     pub fn parse(uri: &str, start_tls: bool) -> Result<Self, String> {
-        let broken = |why: &str| format!("{uri:?} is no ldap:// or ldaps:// URI of a server: {why}");
-        let url = Url::parse(uri).map_err(|_| broken("it is no URI"))?;
+        let broken = |why: &str| format!("{uri:?} is not an ldap:// or ldaps:// URI of a server: {why}");
+        let url = Url::parse(uri).map_err(|_| broken("it is not a URI"))?;
         let (port, security) = match url.scheme() {
             "ldap" if start_tls => (LDAP_PORT, Security::StartTls),
             "ldap" => (LDAP_PORT, Security::None),
             "ldaps" => (LDAPS_PORT, Security::Tls),
             _ => return Err(broken("another scheme")),
         };
-        // What follows the host would be a search, which is not asked for here, and a password may not stand in an address.
+        // What follows the host would be a search, which is not asked for here, and an address must not contain a password.
         let is_bare = matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none();
         if !url.username().is_empty() || url.password().is_some() {
-            return Err("a URI of a server holds no account; use --bind-dn and --password-file".to_owned());
+            return Err("a server's URI must not contain an account; use --bind-dn and \
+                 --password-file"
+                .to_owned());
         }
         if !is_bare {
             return Err(broken("something follows the host"));
@@ -69,6 +75,7 @@ impl Target {
             security,
             ca_file: None,
             accept_any_certificate: false,
+            patience: None,
         })
     }
 }

@@ -1,5 +1,5 @@
 //! The records of who was let in, who was not, and whose login ended: events under one target, which the log keeps
-//! apart from everything else and writes first. `docs/audit.md` is their documentation.
+//! separate from everything else and writes first. `docs/audit.md` is their documentation.
 //!
 //! Knows their name only; what a record says is decided where it is made.
 
@@ -25,7 +25,7 @@ impl fmt::Display for RequestId {
     }
 }
 
-/// Which lines are kept first when whoever reads the log takes none.
+/// Which lines are kept first when the reader of the log takes none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Priority {
     /// A login or a revocation: authentik limits how many there can be.

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-/// Shows an error and, after colons, the causes that it does not tell itself.
+/// Shows an error and, after colons, the causes that it does not mention itself.
 #[derive(Clone, Copy, Debug)]
 pub struct WithCauses<'a>(pub &'a (dyn Error + 'static));
 

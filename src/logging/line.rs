@@ -2,7 +2,7 @@
 //! or where lines go.
 //!
 //! Much of what is logged was chosen by a peer, so each value and each message is cut, and says how long it was. The
-//! memory a line is built in is used again, as a login writes a line.
+//! memory a line is built in is reused, because every login writes a line.
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
@@ -17,6 +17,7 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 
 use super::causes::WithCauses;
+use crate::terminal::disturbs;
 
 /// The form of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,12 +57,12 @@ enum Style {
     Aside,
 }
 
-/// Most octets of one value as they are written, escapes included: room for any DN in use, and not for what somebody
-/// sends to fill a disk.
+/// Most octets of one value as written, escapes included: room for any DN in use, but not for what somebody sends to
+/// fill a disk.
 pub(super) const MAX_VALUE: usize = 1024;
 /// The same for the message, which is our own text with a few names in it.
 pub(super) const MAX_MESSAGE: usize = 4096;
-/// Memory for a line that is kept for the next one; a larger line is rare.
+/// Memory kept from one line for the next; a larger line is rare.
 const KEEP: usize = 16 * 1024;
 
 /// Keys the line itself uses; a field of that name gets an underscore appended.
@@ -103,7 +104,7 @@ pub(super) fn write_event(form: Form, event: &Event<'_>, write: impl FnOnce(&[u8
     fields.finish(*metadata.level(), &logger(metadata.target()), write);
 }
 
-/// Our crates appear as modules of one: how the code is divided is nothing a filter of log lines should depend on.
+/// Our crates appear as modules of one: a filter of log lines should not depend on how the code is divided.
 fn logger(target: &str) -> Cow<'_, str> {
     match target.strip_prefix("akldap_") {
         Some(path) => format!("akldap::{path}").into(),
@@ -134,7 +135,7 @@ struct Fields {
 
 impl Fields {
     fn new(form: Form) -> Self {
-        // A line begun while another is being built gets memory of its own.
+        // A line begun while another is being built gets its own memory.
         let buffers = SPARE.try_with(Cell::take).unwrap_or_default();
         Self {
             form,
@@ -280,7 +281,7 @@ impl Visit for Fields {
     }
 }
 
-/// What becomes of a character that would end a text or a line, or move a terminal's cursor.
+/// What happens to a character that would end a text or a line, or move a terminal's cursor.
 #[derive(Clone, Copy)]
 enum Escape {
     /// It is written as JSON writes it.
@@ -289,7 +290,7 @@ enum Escape {
     Blank,
 }
 
-/// Appends a text of at most `limit` octets; what is beyond is counted, and the count stands at the end.
+/// Appends a text of at most `limit` octets; what is beyond is counted, and the count comes at the end.
 fn cut(out: &mut Vec<u8>, limit: usize, escape: Escape, write: impl FnOnce(&mut Cut<'_>) -> fmt::Result) {
     let mut text = Cut {
         out,
@@ -351,13 +352,13 @@ fn needs_look(octet: u8) -> bool {
 fn push(out: &mut Vec<u8>, character: char, escape: Escape) {
     let mut octets = [0; 4];
     let short = match (escape, character) {
-        (Escape::Blank, _) if character.is_control() => " ",
+        (Escape::Blank, _) if disturbs(character) => " ",
         (Escape::Json, '"') => "\\\"",
         (Escape::Json, '\\') => "\\\\",
         (Escape::Json, '\n') => "\\n",
         (Escape::Json, '\r') => "\\r",
         (Escape::Json, '\t') => "\\t",
-        (Escape::Json, _) if character.is_control() => {
+        (Escape::Json, _) if disturbs(character) => {
             let _ = write!(out, "\\u{:04x}", u32::from(character));
             return;
         }

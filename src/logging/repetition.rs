@@ -1,4 +1,4 @@
-//! Lines that repeat: some of each kind are written in a window of time, the rest is counted, and the count is written
+//! Repeated lines: some of each kind are written in a window of time, the rest are counted, and the count is written
 //! when the window ends. So no peer can fill a disk, and none is forgotten.
 //!
 //! Knows kinds and numbers; must not know what is logged. The memory is bounded: what comes from too many sources at
@@ -11,10 +11,10 @@ use std::mem;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How often windows that ended are looked for ([`Repetition::ended`]): a count is late by no more than this.
+/// How often ended windows are looked for ([`Repetition::ended`]): a count is late by no more than this.
 pub const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How often each kind of line was to be written lately. `K` names a kind.
+/// How often each kind of line was due recently. `K` names a kind.
 #[derive(Debug)]
 pub struct Repetition<K> {
     window: Duration,
@@ -26,7 +26,7 @@ pub struct Repetition<K> {
 #[derive(Debug)]
 struct Seen<K> {
     kinds: HashMap<K, Window>,
-    /// All kinds there was no room for.
+    /// All kinds for which there was no room.
     others: Option<Window>,
 }
 
@@ -41,7 +41,7 @@ struct Window {
 pub struct Repeated<K> {
     /// Their kind; `None`: of many kinds.
     pub kind: Option<K>,
-    /// How many, beside those that were written.
+    /// How many, besides those that were written.
     pub lines: u64,
 }
 
@@ -66,7 +66,7 @@ impl<K: Copy + Eq + Hash> Repetition<K> {
         self.window
     }
 
-    /// Whether a line of this kind is to be written; otherwise it is counted.
+    /// Whether a line of this kind should be written; otherwise it is counted.
     pub fn admits(&self, kind: K, now: Instant) -> bool {
         let mut seen = self.lock();
         let seen = &mut *seen;
@@ -77,7 +77,7 @@ impl<K: Copy + Eq + Hash> Repetition<K> {
             Entry::Vacant(place) if room => place.insert(fresh),
             Entry::Vacant(_) => seen.others.get_or_insert(fresh),
         };
-        // One that ended with lines left out is told of first, and counts until then.
+        // One that ended with lines left out is reported first, and counts until then.
         if window.lines <= self.allowance && self.is_over(*window, now) {
             *window = fresh;
         }
@@ -85,7 +85,7 @@ impl<K: Copy + Eq + Hash> Repetition<K> {
         window.lines <= self.allowance
     }
 
-    /// What was counted in windows that have ended. To be called every [`SWEEP_INTERVAL`].
+    /// What was counted in windows that have ended. Call it every [`SWEEP_INTERVAL`].
     pub fn ended(&self, now: Instant) -> Vec<Repeated<K>> {
         let mut seen = self.lock();
         let seen = &mut *seen;

@@ -1,9 +1,9 @@
-//! Where log lines go: they are gathered in memory, and a thread of its own writes them out. So no request waits for
-//! whoever reads the log, and many lines cost one system call.
+//! Where log lines go: they are gathered in memory, and a separate thread writes them out. So no request waits for the
+//! reader of the log, and many lines cost one system call.
 //!
-//! Audit records have a queue of their own, which is written first. When a reader takes nothing for too long, what does
-//! not fit is lost, and how much that was is the first line afterwards. Knows octets, their priority and one writer. Must
-//! not know what a line says.
+//! Audit records have their own queue, which is written first. When a reader takes nothing for too long, what does not fit
+//! is lost, and the first line afterwards says how much that was. Knows octets, their priority and one writer. Must not
+//! know what a line says.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -17,15 +17,15 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::audit::Priority;
 
-/// How long lines are gathered before they are written: short for whoever watches, long for a processor.
+/// How long lines are gathered before they are written: short for a person, long for a processor.
 const GATHER: Duration = Duration::from_millis(5);
-/// Most octets of audit records that wait for a reader that takes none: some 3,000 records.
+/// Most octets of audit records that wait for a reader that takes none: about 3,000 records.
 const MOST_AUDIT: usize = 1 << 20;
-/// The part of it that refusals may fill, as strangers can cause many.
+/// The part of it that refusals may fill, because strangers can cause many.
 const MOST_REFUSALS: usize = MOST_AUDIT / 2;
 /// Most octets of other lines that wait.
 const MOST_OTHER: usize = 4 << 20;
-/// Other lines are written in pieces of about so many octets; between two, audit records have their turn.
+/// Other lines are written in pieces of about this many octets; between two, audit records have their turn.
 const PIECE: usize = 64 << 10;
 
 /// Lines that were lost because the reader took none.
@@ -57,7 +57,7 @@ struct Waiting {
     /// In pieces of whole lines.
     other: VecDeque<Vec<u8>>,
     other_octets: usize,
-    /// Lost since the reader was told last.
+    /// Lost since the reader was last told.
     lost: Lost,
     /// Lines are being written at this moment.
     writing: bool,
@@ -132,7 +132,7 @@ impl Sink {
     /// Starts the thread that writes to `writer`. `tell` words the line about what was lost.
     ///
     /// # Errors
-    /// When the system gives no further thread.
+    /// When the system gives us no more threads.
     pub(super) fn start(
         mut writer: impl Write + Send + 'static,
         tell: impl Fn(Lost) -> Vec<u8> + Send + 'static,
@@ -236,7 +236,7 @@ mod tests {
 
     use super::*;
 
-    /// Takes a write only when it is let to, and shows what was written.
+    /// Accepts a write only when it is allowed to, and shows what was written.
     struct HeldWriter {
         open: mpsc::Receiver<()>,
         entered: mpsc::Sender<()>,
@@ -292,7 +292,7 @@ mod tests {
             writer.write_all(line).unwrap();
         }
 
-        /// Keeps the writer busy with one line until it is let go of.
+        /// Keeps the writer busy with one line until it is released.
         fn stall(&self) {
             self.put(Priority::Other, b"first\n");
             self.entered.recv().unwrap();

@@ -1,4 +1,5 @@
-//! What is counted of authentik: calls by endpoint and status, and refreshes. Must not know what is asked, or of whom.
+//! What is counted about authentik: calls by endpoint and status, and refreshes. Must not know what is asked, or of
+//! whom.
 
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ words! {
 }
 
 words! {
-    /// What came of a refresh.
+    /// The outcome of a refresh.
     RefreshOutcome as "outcome" {
         /// It succeeded.
         Done = "done",
@@ -117,7 +118,7 @@ impl AuthentikMetrics {
             .observe(took);
     }
 
-    /// What was counted of refreshes of this kind that came to this.
+    /// What was counted about refreshes of this kind with this outcome.
     #[must_use]
     pub fn refreshes(&self, kind: RefreshKind, outcome: RefreshOutcome) -> DurationTally {
         let known = self.refreshes.get(&RefreshLabels { kind, outcome });

@@ -1,4 +1,5 @@
-//! What is counted of binds beside their number: the cache, and turns at authentik. Must not know who binds.
+//! What is counted about binds besides their number: the cache, and turns at authentik. Must not know who
+//! binds.
 
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -9,15 +10,15 @@ use prometheus_client::registry::Registry;
 use super::words::{WordCounts, words};
 
 words! {
-    /// What the cache knew of a bind.
+    /// What the cache knew about a bind.
     CacheLookup as "outcome" {
-        /// An equal one succeeded, and holds.
+        /// An equal one succeeded, and is still valid.
         Hit = "hit",
         /// The same, past its age, while authentik cannot be asked.
         OutageHit = "outage_hit",
         /// An equal one was refused a moment ago.
         Refusal = "refusal",
-        /// An equal one succeeded, and authentik is asked whether it holds.
+        /// An equal one succeeded, and authentik is asked whether it is still valid.
         Doubtful = "doubtful",
         /// Nothing.
         Miss = "miss",
@@ -51,7 +52,7 @@ words! {
 pub struct Turns {
     /// Binds that wait.
     pub waiting: usize,
-    /// How long the one has waited that came first.
+    /// How long the first one has waited.
     pub oldest: Duration,
     /// Flows under way.
     pub running: usize,
@@ -72,12 +73,12 @@ impl BindMetrics {
     pub(super) fn register(&self, registry: &mut Registry) {
         registry.register(
             "akldap_bind_cache_lookups",
-            "Binds in cached mode, by what the cache knew of them",
+            "Binds in cached mode, by what the cache knew about them",
             self.lookups.clone(),
         );
         registry.register(
             "akldap_bind_cache_evictions",
-            "Binds that left the cache, by the reason",
+            "Binds that left the cache, by reason",
             self.evictions.clone(),
         );
         registry.register(
@@ -92,12 +93,12 @@ impl BindMetrics {
         );
         registry.register(
             "akldap_turns_oldest_wait_seconds",
-            "Seconds that the bind has waited that came first",
+            "Seconds that the longest-waiting bind has waited",
             self.oldest.clone(),
         );
         registry.register(
             "akldap_turns_running",
-            "Flows that run at authentik for binds",
+            "Flows running at authentik for binds",
             self.running.clone(),
         );
     }
@@ -113,7 +114,7 @@ impl BindMetrics {
         self.lookups.get(outcome)
     }
 
-    /// The part of the lookups that the cache answered; `None`: there were none.
+    /// The share of the lookups that the cache answered; `None`: there were none.
     #[must_use]
     pub fn answered_part(&self) -> Option<f64> {
         let count = |outcome| self.lookups.get(outcome);
@@ -133,7 +134,7 @@ impl BindMetrics {
         self.cached.set(binds);
     }
 
-    /// Records the turns of this moment.
+    /// Records the current turns.
     pub fn set_turns(&self, turns: Turns) {
         let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         self.waiting.set(count(turns.waiting));

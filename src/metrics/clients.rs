@@ -1,5 +1,5 @@
-//! What is counted of clients: their connections, TLS, what they are sent, what they hold, and the limits they reach. Must
-//! not know LDAP.
+//! What is counted about clients: their connections, TLS, what they are sent, what they hold, and the limits they reach.
+//! Must not know LDAP.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -54,7 +54,7 @@ words! {
 words! {
     /// A limit, under the name of its option without `AUTHENTIK_LDAP__`.
     Limit as "limit" {
-        /// Connections at once: a newcomer waited, or somebody unbound had to go.
+        /// Concurrent connections: a newcomer waited, or somebody unbound had to go.
         MaxConnections = "max_connections",
         /// Connections of one address.
         MaxConnectionsPerAddress = "max_connections_per_address",
@@ -66,7 +66,7 @@ words! {
         WriteTimeout = "write_timeout",
         /// Time without a request.
         IdleTimeout = "idle_timeout",
-        /// Size of a message of somebody bound.
+        /// Size of a message from a bound client.
         MaxMessageSize = "max_message_size",
         /// The same of others.
         MaxMessageSizeUnbound = "max_message_size_unbound",
@@ -135,7 +135,7 @@ impl ClientMetrics {
         );
         registry.register(
             "akldap_connections_dismissed",
-            "Connections closed so that others have places or memory",
+            "Connections closed to free connections or memory for others",
             self.dismissed.clone(),
         );
         registry.register(
@@ -165,12 +165,12 @@ impl ClientMetrics {
         );
         registry.register(
             "akldap_client_memory_bytes",
-            "Memory held for clients: messages by half, answers not read, running searches",
+            "Memory held for clients: half-received messages, unread answers, running searches",
             self.memory.clone(),
         );
         registry.register(
             "akldap_client_memory_limit_bytes",
-            "What that may be at most",
+            "Limit of the memory held for clients",
             self.memory_limit.clone(),
         );
     }
@@ -236,12 +236,6 @@ impl ClientMetrics {
     #[must_use]
     pub fn entries_sent(&self) -> u64 {
         self.entries_sent.get()
-    }
-
-    /// How often a limit was reached.
-    #[must_use]
-    pub fn limit_hits(&self, limit: Limit) -> u64 {
-        self.limits.get(limit)
     }
 
     /// Records how much all clients together may hold, in octets.

@@ -1,5 +1,5 @@
-//! A histogram of durations for hot paths: fixed buckets from 10 µs up, two atomic additions an observation, no lock. Must
-//! not know what is measured.
+//! A histogram of durations for hot paths: fixed buckets from 10 µs up, two atomic additions per observation, no lock.
+//! Must not know what is measured.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -50,7 +50,7 @@ struct BucketCounts {
 }
 
 impl Durations {
-    /// Counts one that took so long.
+    /// Counts one that took this long.
     #[inline]
     pub(super) fn observe(&self, took: Duration) {
         let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
@@ -124,7 +124,7 @@ impl DurationTally {
         sum
     }
 
-    /// The time within which this part of all ended (0.95: 95 of 100), as the bound of its bucket; what took longer than
+    /// The time within which this share of all ended (0.95: 95 of 100), as the bound of its bucket; what took longer than
     /// the last bound counts as that. `None` if there were none.
     #[must_use]
     pub fn within(&self, part: f64) -> Option<Duration> {

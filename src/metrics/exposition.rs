@@ -6,7 +6,7 @@ pub const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; char
 /// The content type of the older format.
 pub const PLAIN: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Whether an Accept header asks for OpenMetrics. Who does not is given what the official outpost gives everybody.
+/// Whether an Accept header asks for OpenMetrics. Whoever does not gets what the official outpost gives everybody.
 #[must_use]
 pub fn wants_openmetrics(accept: &str) -> bool {
     accept.split(',').any(|range| {
@@ -14,7 +14,7 @@ pub fn wants_openmetrics(accept: &str) -> bool {
         let named = parts
             .next()
             .is_some_and(|kind| kind.eq_ignore_ascii_case("application/openmetrics-text"));
-        // Of all weights only that of nothing forbids it.
+        // Of all weights only zero forbids it.
         named && !parts.any(|part| matches!(part, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
     })
 }

@@ -4,13 +4,26 @@ use std::fmt;
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 
+use crate::terminal::{calm, shortened};
+
 /// The type under which authentik knows this outpost.
 const OUTPOST_TYPE: &str = "ldap";
+
+/// Characters of a name of authentik that become a label.
+const LONGEST_NAME: usize = 200;
+
+/// A name that an admin gave in authentik as a label. The format escapes line breaks and lets other control characters through; whoever
+/// reads the page in a terminal must not meet them.
+pub(super) fn label_of(name: &str) -> String {
+    let name = shortened(name, LONGEST_NAME);
+    let lines: Vec<_> = name.split('\n').map(calm).collect();
+    lines.join("\n")
+}
 
 /// What names this outpost in the metrics.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct OutpostLabels {
-    /// The outpost's name in authentik; empty until authentik said it.
+    /// The outpost's name in authentik; empty until authentik has given it.
     pub outpost_name: String,
     /// `ldap`.
     pub outpost_type: &'static str,
@@ -115,9 +128,9 @@ impl From<DirectSearchOutcome> for DirectSearchLabels {
 /// What a search in direct search mode is answered from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DirectSearchOutcome {
-    /// What a look of a moment ago showed.
+    /// What a look a moment ago showed.
     Recent,
-    /// What the look showed that it waited for.
+    /// What the look that it waited for showed.
     Looked,
     /// What was served before: the look takes too long.
     Late,
@@ -138,8 +151,8 @@ pub(super) struct FlowLabels {
 impl FlowLabels {
     pub(super) fn new(stage: &str, flow: &str) -> Self {
         Self {
-            stage: stage.to_owned(),
-            flow: flow.to_owned(),
+            stage: label_of(stage),
+            flow: label_of(flow),
         }
     }
 }
@@ -232,7 +245,7 @@ pub enum RejectReason {
     ProtocolError,
     /// Search: it reached a limit on its time, its work or its memory.
     LimitExceeded,
-    /// Search, compare: a fault of ours, such as a number in the directory that points nowhere.
+    /// A fault of ours, such as a number in the directory that points nowhere.
     InternalError,
 }
 

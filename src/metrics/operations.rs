@@ -13,7 +13,7 @@ use super::durations::{DurationTally, Durations};
 use super::labels::RequestType;
 use super::words::{WordCounts, words};
 
-/// Result codes that are told apart: all that this server sends. What else may come counts as other (80).
+/// Result codes that are counted separately: all that this server sends. Anything else counts as other (80).
 const CODES: [u8; 33] = [
     0, 1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 16, 17, 18, 19, 21, 32, 34, 48, 49, 50, 51, 52, 53, 60, 61, 80,
     118, 119, 120, 121, UNANSWERED,
@@ -25,9 +25,9 @@ const OTHER: u8 = 80;
 /// How a request found its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OperationPlan {
-    /// No way was chosen: it was refused before, or there is only one.
+    /// No way was chosen: it was refused before that, or there is only one.
     None,
-    /// Bind: from what is known of an equal one, or refused without asking.
+    /// Bind: from what is known about an equal one, or refused without asking.
     AtOnce,
     /// Bind: authentik was asked.
     Authentik,
@@ -129,7 +129,7 @@ impl Operations {
         self.begun.get(operation)
     }
 
-    /// How many have ended. Those that are refused or done at once ended when they were received.
+    /// How many have ended. Those that are refused or done at once end when they are received.
     pub(super) fn completed(&self, operation: LdapOperation) -> u64 {
         let request = match operation {
             LdapOperation::Bind => RequestType::Bind,
@@ -158,7 +158,7 @@ impl Operations {
         }
     }
 
-    /// What was counted of one kind of request so far, whatever became of it.
+    /// What was counted about one kind of request so far, whatever its outcome.
     pub(super) fn tally(&self, request: RequestType) -> DurationTally {
         let of_request = self.cells().filter(|(known, ..)| *known == request);
         of_request.fold(DurationTally::default(), |sum, (_, _, _, durations)| {

@@ -1,4 +1,4 @@
-//! The page of the documentation lists every metric with its type, unit and labels, and none else.
+//! The documentation page lists every metric with its type, unit and labels, and no others.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -106,7 +106,7 @@ fn the_page_lists_every_metric_and_none_else() {
     }
 }
 
-/// A word that a set has and the page does not name is one that nobody can look up.
+/// A word that is in a set but not on the page is one that nobody can look up.
 #[test]
 fn the_page_names_every_word_of_a_label() {
     fn unnamed<W: Word>(page: &str) -> Vec<&'static str> {

@@ -93,7 +93,7 @@ fn start_time() -> Option<f64> {
     Some(boot + since_boot)
 }
 
-/// A field of `/proc/self/stat`. The command name may contain spaces and parentheses, so counting starts behind it.
+/// A field of `/proc/self/stat`. The command name may contain spaces and parentheses, so counting starts after it.
 fn stat_field(stat: &str, index: usize) -> Option<f64> {
     let (_, fields) = stat.rsplit_once(')')?;
     fields.split_whitespace().nth(index)?.parse().ok()

@@ -43,7 +43,7 @@ impl RefusalTable {
         }
     }
 
-    /// Those that there were, the latest first.
+    /// Those that occurred, the latest first.
     pub(super) fn all(&self) -> Vec<Refusals> {
         let cells = RejectReason::ALL.iter().zip(&*self.0);
         let mut all: Vec<Refusals> = cells

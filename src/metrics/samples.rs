@@ -9,7 +9,7 @@ use super::durations::DurationTally;
 
 /// How often a sample is taken.
 pub const SAMPLE_INTERVAL: Duration = Duration::from_secs(15);
-/// How many are kept: half an hour, some 50 kB.
+/// How many are kept: half an hour, about 50 kB.
 pub const SAMPLES: usize = 120;
 
 /// What was counted up to a moment.
@@ -35,7 +35,7 @@ pub struct SampleInterval {
     pub octets: f64,
     /// 95 of 100 searches ended within; `None`: there were none.
     pub search_time: Option<Duration>,
-    /// The same of binds.
+    /// The same for binds.
     pub bind_time: Option<Duration>,
 }
 

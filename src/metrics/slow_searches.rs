@@ -34,7 +34,7 @@ pub(super) struct SlowSearches {
 }
 
 impl SlowSearches {
-    /// Keeps a search if it is among the slowest; of several alike only the slowest.
+    /// Keeps a search if it is among the slowest; of several alike, only the slowest.
     pub(super) fn add(&self, search: SlowSearch) {
         let mut slowest = self.slowest.lock().unwrap_or_else(PoisonError::into_inner);
         forget_old(&mut slowest, search.at);

@@ -16,7 +16,7 @@ pub(super) struct SnapshotCollector {
     groups: AtomicU64,
     /// Unix time of the newest look that it reflects; 0 while nothing is loaded.
     read_milliseconds: AtomicU64,
-    /// The age from which on it is stale: 0 where it comes from the snapshot file.
+    /// The age from which it is stale: 0 if it comes from the snapshot file.
     stale_after_milliseconds: AtomicU64,
     octets: AtomicU64,
     alive: AtomicU64,
@@ -76,7 +76,7 @@ impl Collector for SnapshotCollector {
         gauge(
             &mut encoder,
             "akldap_snapshot_bytes",
-            "Memory that the directory served takes",
+            "Memory that the served directory takes",
             self.octets.load(Ordering::Relaxed),
         )?;
         gauge(
@@ -88,13 +88,14 @@ impl Collector for SnapshotCollector {
         gauge(
             &mut encoder,
             "akldap_snapshot_stale",
-            "1 while the directory served is older than two intervals and a minute, or comes from the snapshot file",
+            "1 while the served directory is older than two intervals and a minute, or comes from the \
+             snapshot file",
             u64::from(milliseconds(age) > stale_after || stale_after == 0),
         )?;
         gauge(
             &mut encoder,
             "akldap_snapshot_age_seconds",
-            "Seconds since the newest look at authentik that the directory served reflects",
+            "Seconds since the newest look at authentik that the served directory reflects",
             age.as_secs_f64(),
         )
     }

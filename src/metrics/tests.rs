@@ -17,6 +17,47 @@ fn sample(text: &str, series: &str) -> Option<f64> {
 }
 
 #[test]
+fn a_name_of_authentik_is_a_label_of_bounded_length() {
+    let metrics = metrics();
+    let long = "x".repeat(10_000);
+    metrics.set_outpost_name(&long);
+    metrics.set_certificates(&[(long, 1)]);
+    let text = metrics.encode().expect("text");
+    let longest = text.lines().map(str::len).max();
+    assert!(longest < Some(500), "{longest:?}");
+    assert!(text.contains("certificate=\"xxx"), "{text}");
+}
+
+/// Whoever may name something in authentik must not decide what a terminal or a collector makes of the page.
+#[test]
+fn a_hostile_name_is_one_label_of_one_line() {
+    let metrics = metrics();
+    let hostile = "a\r\n# EOF\u{1b}[2J\u{9b}1m\0\u{85}\u{202e}\u{2028}\\\"} 1\nb";
+    metrics.set_outpost_name(hostile);
+    metrics.set_connected(true);
+    metrics.refreshed(UNIX_EPOCH);
+    metrics.set_certificates(&[(hostile.to_owned(), 1)]);
+    metrics.flow_get(hostile, hostile, Duration::from_millis(1));
+    let app = metrics.application(hostile);
+    app.observe(RequestType::Bind, Duration::from_millis(1));
+    app.rejected(RequestType::Bind, RejectReason::Busy);
+    let label = "a \\n# EOF [2J 1m  \u{fffd}\u{fffd}\\\\\\\"} 1\\nb";
+    let text = metrics.encode().expect("text");
+    for name in ["outpost_name", "certificate", "stage", "flow", "app"] {
+        let labelled = format!("{name}=\"{label}\"");
+        assert!(text.contains(&labelled), "{labelled}: {text:?}");
+    }
+    for text in [exposition::plain(&text), text] {
+        let broken = text.lines().find(|line| line.contains(crate::terminal::disturbs));
+        assert_eq!(broken, None);
+        let bare = text
+            .lines()
+            .find(|line| line.starts_with('b') || line.starts_with("# EOF["));
+        assert_eq!(bare, None);
+    }
+}
+
+#[test]
 fn official_families_have_their_names_and_labels() {
     let metrics = metrics();
     metrics.set_outpost_name("main");

@@ -1,5 +1,5 @@
-//! Sets of words that labels are made of, and counters for each word of a set. All of a set are there from the start, as zero,
-//! so that the first event is an increase. No word comes from a client.
+//! Sets of words for labels, and counters for each word of a set. All of a set are there from the start, as zero, so that the
+//! first event is an increase. No word comes from a client.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -77,7 +77,7 @@ impl<W: Word + PartialEq> WordCounts<W> {
         self.add(word, 1);
     }
 
-    /// Counts so many more.
+    /// Counts this many more.
     pub(super) fn add(&self, word: W, more: u64) {
         if let Some(count) = self.count(word) {
             count.fetch_add(more, Ordering::Relaxed);
@@ -89,7 +89,7 @@ impl<W: Word + PartialEq> WordCounts<W> {
         self.count(word).map_or(0, |count| count.load(Ordering::Relaxed))
     }
 
-    /// How many were counted of all words together.
+    /// How many were counted for all words together.
     pub(super) fn total(&self) -> u64 {
         self.counts
             .iter()

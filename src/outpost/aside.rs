@@ -1,7 +1,7 @@
-//! Work that takes long and waits for nothing, such as building a snapshot: done on a thread of its own where there are
-//! several. On a runtime of one thread it is done there, in its turn, so that what happens has one order.
+//! Work that takes long and waits for nothing, such as building a snapshot: done on its own thread where there are
+//! several. On a runtime with one thread it is done there, in its turn, so that everything happens in one order.
 //!
-//! Must not know what is worked on.
+//! Must not know what the work is.
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::{JoinError, spawn, spawn_blocking};

@@ -5,6 +5,7 @@
 //! why somebody was let in.
 
 use std::fmt::Display;
+use std::hash::Hash;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -14,18 +15,48 @@ use crate::logging::{Repeated, Repetition};
 use crate::metrics::RejectReason;
 use akldap_ldap::response::ResultCode;
 
-/// Refusals of one source and result code that are written each in a window. Beyond it they are counted: a person who
-/// mistypes, and an office of them behind one address, stay below.
+/// How many refusals of one source and result code are written one by one in a window. Beyond that they are counted: a person
+/// who mistypes, and even an office of them behind one address, stay below.
 const REFUSALS: u64 = 20;
 /// That window.
 const WINDOW: Duration = Duration::from_secs(10);
-/// Sources known at once; about 50 octets each. The refusals of further ones are counted together.
+/// Sources known at once; about 50 octets each. The refusals of any others are counted together.
 const MAX_SOURCES: usize = 4096;
+
+/// Records that may come in floods from one source: the first ones are written, the rest counted and reported at the end of the
+/// window.
+#[derive(Debug)]
+struct CountedRecords<K> {
+    counts: Repetition<K>,
+    tell: fn(&Repeated<K>),
+}
+
+impl<K: Copy + Eq + Hash> CountedRecords<K> {
+    fn told_by(tell: fn(&Repeated<K>)) -> Self {
+        let counts = Repetition::new(WINDOW, REFUSALS, MAX_SOURCES);
+        Self { counts, tell }
+    }
+
+    /// Whether this one is written.
+    fn admits(&self, kind: K) -> bool {
+        self.counts.admits(kind, clock::now())
+    }
+
+    /// Writes how many were counted, if the window is over.
+    fn tell_repeated(&self, now: Instant) {
+        self.counts.ended(now).iter().for_each(self.tell);
+    }
+
+    /// The same for all that are left, at the end of the process.
+    fn finish(&self) {
+        self.counts.finish().iter().for_each(self.tell);
+    }
+}
 
 /// Writes the records of binds.
 #[derive(Debug)]
 pub(super) struct Audit {
-    refusals: Repetition<(IpAddr, ResultCode)>,
+    refusals: CountedRecords<(IpAddr, ResultCode)>,
 }
 
 /// A bind that succeeded.
@@ -55,7 +86,7 @@ pub(super) struct Refused<'a> {
 impl Default for Audit {
     fn default() -> Self {
         Self {
-            refusals: Repetition::new(WINDOW, REFUSALS, MAX_SOURCES),
+            refusals: CountedRecords::told_by(repeated),
         }
     }
 }
@@ -80,7 +111,7 @@ impl Audit {
     /// Records a refused bind, or counts it.
     pub(super) fn refused(&self, refused: &Refused<'_>) {
         let source = source(refused.client);
-        if !self.refusals.admits((source, refused.code), clock::now()) {
+        if !self.refusals.admits((source, refused.code)) {
             return;
         }
         tracing::warn!(
@@ -102,12 +133,12 @@ impl Audit {
 
     /// Records how many refusals were counted.
     pub(super) fn tell_repeated(&self, now: Instant) {
-        self.refusals.ended(now).iter().for_each(repeated);
+        self.refusals.tell_repeated(now);
     }
 
     /// The same for all that are left, at the end of the process.
     pub(super) fn finish(&self) {
-        self.refusals.finish().iter().for_each(repeated);
+        self.refusals.finish();
     }
 }
 
@@ -133,22 +164,36 @@ fn repeated(repeated: &Repeated<(IpAddr, ResultCode)>) {
     }
 }
 
-/// Writes the records of changes of passwords.
+/// Writes the records of password changes. What unknown clients ask hides nothing of what accounts ask, and no account hides what
+/// another asks, or what an agent asks about others.
 #[derive(Debug)]
 pub(super) struct PasswordAudit {
-    failures: Repetition<IpAddr>,
+    of_strangers: CountedRecords<IpAddr>,
+    of_accounts: CountedRecords<(IpAddr, AskedBy)>,
+}
+
+/// The account that a refused change counts for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct AskedBy {
+    user_pk: i64,
+    /// Of one that sees all others: about whom. Nobody else can name so many.
+    about: Option<i64>,
 }
 
 /// A change of a password, whatever came of it.
 pub(super) struct PasswordChanged {
     pub(super) request: RequestId,
     pub(super) client: IpAddr,
-    /// Who asked.
+    /// Who asked; nobody before a bind.
     pub(super) bind_dn: String,
-    pub(super) user_pk: i64,
+    pub(super) user_pk: Option<i64>,
     pub(super) provider: String,
-    /// Whose password it is, once that is known.
-    pub(super) target: Option<(i64, String)>,
+    /// Whether who asked sees every user.
+    pub(super) sees_all: bool,
+    /// Whose password it is, if there is such a user.
+    pub(super) target: Option<i64>,
+    /// Their name, or what the client called them.
+    pub(super) target_name: Option<String>,
     pub(super) by: ByWhat,
     pub(super) outcome: ChangeOutcome,
     pub(super) code: ResultCode,
@@ -175,16 +220,17 @@ pub(super) enum ByWhat {
 pub(super) enum ChangeOutcome {
     /// The new password was shown to be right.
     Changed,
-    /// It surely was not changed.
+    /// It was certainly not changed.
     Refused,
-    /// Nobody knows.
+    /// It is unknown.
     Unknown,
 }
 
 impl Default for PasswordAudit {
     fn default() -> Self {
         Self {
-            failures: Repetition::new(WINDOW, REFUSALS, MAX_SOURCES),
+            of_strangers: CountedRecords::told_by(repeated_of_strangers),
+            of_accounts: CountedRecords::told_by(repeated_of_accounts),
         }
     }
 }
@@ -192,8 +238,7 @@ impl Default for PasswordAudit {
 impl PasswordAudit {
     /// Records a change; refusals from one source that come in floods are counted.
     pub(super) fn ended(&self, change: &PasswordChanged) {
-        let refused = change.outcome == ChangeOutcome::Refused;
-        if refused && !self.failures.admits(source(change.client), clock::now()) {
+        if change.outcome == ChangeOutcome::Refused && !self.admits(change) {
             return;
         }
         let by = match change.by {
@@ -207,57 +252,83 @@ impl PasswordAudit {
             ChangeOutcome::Refused => "refused",
             ChangeOutcome::Unknown => "unknown",
         };
-        let (target, target_name) = match &change.target {
-            Some((pk, name)) => (Some(*pk), Some(name.as_str())),
-            None => (None, None),
+        macro_rules! record {
+            ($level:ident, $event:literal) => {
+                tracing::$level!(
+                    target: TARGET,
+                    audit = "password",
+                    connection = change.request.connection,
+                    requestId = %change.request,
+                    client = %change.client,
+                    bindDN = change.bind_dn,
+                    provider = change.provider,
+                    user = change.user_pk,
+                    target = change.target,
+                    targetName = change.target_name,
+                    by,
+                    outcome,
+                    code = change.code as u8,
+                    reference = change.reference,
+                    cause = change.cause,
+                    "took-ms" = milliseconds(change.took),
+                    $event
+                )
+            };
+        }
+        match change.outcome {
+            ChangeOutcome::Changed => record!(info, "password change"),
+            ChangeOutcome::Refused => record!(warn, "password change refused"),
+            ChangeOutcome::Unknown => record!(warn, "password change with unknown outcome"),
+        }
+    }
+
+    fn admits(&self, change: &PasswordChanged) -> bool {
+        let source = source(change.client);
+        let Some(user_pk) = change.user_pk else {
+            return self.of_strangers.admits(source);
         };
-        tracing::info!(
-            target: TARGET,
-            audit = "password",
-            connection = change.request.connection,
-            requestId = %change.request,
-            client = %change.client,
-            bindDN = change.bind_dn,
-            provider = change.provider,
-            user = change.user_pk,
-            target = target,
-            targetName = target_name,
-            by,
-            outcome,
-            code = change.code as u8,
-            reference = change.reference,
-            cause = change.cause,
-            "took-ms" = milliseconds(change.took),
-            "change of a password"
-        );
+        let about = change.target.filter(|_| change.sees_all);
+        self.of_accounts.admits((source, AskedBy { user_pk, about }))
     }
 
     /// Records how many refusals were counted.
     pub(super) fn tell_repeated(&self, now: Instant) {
-        self.failures.ended(now).iter().for_each(repeated_failures);
+        self.of_strangers.tell_repeated(now);
+        self.of_accounts.tell_repeated(now);
     }
 
     /// The same for all that are left, at the end of the process.
     pub(super) fn finish(&self) {
-        self.failures.finish().iter().for_each(repeated_failures);
+        self.of_strangers.finish();
+        self.of_accounts.finish();
     }
 }
 
-fn repeated_failures(repeated: &Repeated<IpAddr>) {
-    let client = repeated.kind.map(|client| client.to_string());
+fn repeated_of_strangers(repeated: &Repeated<IpAddr>) {
+    further_changes(repeated.kind, None, repeated.lines);
+}
+
+fn repeated_of_accounts(repeated: &Repeated<(IpAddr, AskedBy)>) {
+    let (client, asked_by) = repeated.kind.unzip();
+    further_changes(client, asked_by, repeated.lines);
+}
+
+fn further_changes(client: Option<IpAddr>, asked_by: Option<AskedBy>, repeated: u64) {
     tracing::warn!(
         target: TARGET,
         audit = "password",
-        client,
+        client = client.map(|client| client.to_string()),
+        user = asked_by.map(|asked_by| asked_by.user_pk),
+        target = asked_by.and_then(|asked_by| asked_by.about),
         outcome = "refused",
-        repeated = repeated.lines,
+        repeated,
         window_s = WINDOW.as_secs(),
-        "further changes of passwords refused"
+        "further password changes refused"
     );
 }
 
-/// Records that a login of a user, made by this client at this provider, was withdrawn. Its connections, which learn of it
-/// one by one, have records of their own.
+/// Records that a login of a user, made by this client at this provider, was withdrawn. Its connections, which learn of it one
+/// by one, have their own records.
 pub(super) fn revoked(client: IpAddr, provider: &str, user_pk: i64, cause: &dyn Display) {
     tracing::info!(
         target: TARGET,

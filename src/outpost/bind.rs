@@ -3,6 +3,7 @@
 //! Knows bind modes, the order of authentik's answers a success needs, and what each failure means to an LDAP client.
 //! Must not know sockets. Every path that is not a complete proof ends in a code other than 0.
 
+pub(crate) mod account;
 mod answer;
 pub(super) mod attempt;
 pub(super) mod cache;
@@ -48,7 +49,7 @@ pub use origin::{NAMED_SOURCES, Origin};
 use parts::BindParts;
 use recheck::Recheck;
 use record::BindRecords;
-use refusal::Refusal;
+use refusal::{Refusal, not_shown};
 use unbind::Unbinder;
 
 use super::access::{Identity, Login, UnneededSession};
@@ -56,7 +57,7 @@ use super::directory::CurrentDirectory;
 use super::providers::Providers;
 use super::status::Status;
 
-/// How often expired cached binds are let go of.
+/// How often expired cached binds are dropped.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Judges binds, and ends what they opened in authentik.
@@ -101,6 +102,7 @@ impl Binds {
         let judge = Arc::new(Judge::new(parts, config));
         let recheck = Arc::new(Recheck::new(parts, config));
         let cached_mode = CachedMode::new(parts, config, Arc::clone(&judge), Arc::clone(&recheck));
+        let unbinder = Unbinder::new(parts, unneeded, judge.changes().clone());
         Self {
             providers: Arc::clone(&parts.providers),
             directory: Arc::clone(&parts.directory),
@@ -110,7 +112,7 @@ impl Binds {
             judge,
             cached_mode: Arc::new(cached_mode),
             recheck,
-            unbinder: Arc::new(Unbinder::new(parts, unneeded)),
+            unbinder: Arc::new(unbinder),
             records: BindRecords::new(Arc::clone(&parts.providers), Arc::clone(&parts.metrics)),
         }
     }
@@ -120,7 +122,7 @@ impl Binds {
         &self.judge
     }
 
-    /// Starts what goes on beside the binds themselves: unbind flows, the re-check of cached binds and their expiry.
+    /// Starts what goes on alongside the binds themselves: unbind flows, the re-check of cached binds and their expiry.
     pub(super) fn start(self: &Arc<Self>, tasks: &TaskTracker, shutdown: &CancellationToken) {
         self.unbinder.start(tasks, shutdown);
         self.recheck.start(tasks, shutdown);
@@ -160,6 +162,9 @@ impl Binds {
             Ok(name) => name,
             Err(refusal) => return refused(refusal, None),
         };
+        if self.is_kept_out(&name) {
+            return refused(not_shown(), Some(name.provider));
+        }
         let uncached = match self.recall(&name, secret, client) {
             None => None,
             Some(Recalled::Login(login)) => {
@@ -175,6 +180,29 @@ impl Binds {
             origin,
             uncached,
         })
+    }
+
+    /// Whether a name belongs to somebody who may not bind because the provider does not show them: then nobody learns from
+    /// the answer, or from the time it takes, whether the password is right.
+    fn is_kept_out(&self, name: &BindName) -> bool {
+        if name.provider.config().entries.hidden_users_bind {
+            return false;
+        }
+        let (Some(directory), Some(shown)) = (
+            self.directory.snapshot(),
+            self.directory.in_shape(name.provider.shape()),
+        ) else {
+            return false;
+        };
+        let users = self
+            .directory
+            .sound(directory.users_by_name(name.username.as_bytes()));
+        let mut users = users.into_iter().flatten().peekable();
+        let is_hidden = |user| {
+            let user = self.directory.sound(directory.user(user));
+            user.is_some_and(|user| shown.user_by_pk(user.pk).is_none())
+        };
+        users.peek().is_some() && users.all(is_hidden)
     }
 
     /// What is known of an equal bind, in cached bind mode.
@@ -228,17 +256,13 @@ impl Binds {
         self.judge.turns()
     }
 
-    /// Lets somebody in under a name, unless the provider keeps out whom it does not show.
+    /// Lets somebody in under a name, unless the provider keeps out those it does not show.
     fn identified(&self, login: Arc<Login>, bind_dn: String, client: IpAddr) -> BindAnswer {
         let provider = Arc::clone(login.provider());
         if !provider.config().entries.hidden_users_bind {
             let refusal = match self.directory.shows_in(provider.shape(), login.user_pk()) {
                 Some(true) => None,
-                Some(false) => Some(Refusal::new(
-                    ResultCode::InvalidCredentials,
-                    RejectReason::InvalidCredentials,
-                    "this provider does not show this user, and AUTHENTIK_LDAP__HIDDEN_USERS_BIND is off",
-                )),
+                Some(false) => Some(not_shown()),
                 None => Some(Refusal::new(
                     ResultCode::Unavailable,
                     RejectReason::Unavailable,
@@ -269,7 +293,7 @@ impl Binds {
         self.records.refused(request, client, bind_dn, reason, result);
     }
 
-    /// Writes the records that were counted instead and whose time has come.
+    /// Writes the records that were counted instead and are now due.
     pub(super) fn tell_repeated(&self, now: Instant) {
         self.records.tell_repeated(now);
     }
@@ -281,7 +305,7 @@ impl Binds {
 
     fn name(&self, bind_dn: &[u8], secret: &[u8]) -> Result<BindName, Refusal> {
         if bind_dn.is_empty() {
-            let text = "a password without a bind DN names nobody";
+            let text = "a password without a bind DN does not say whose it is";
             return Err(Refusal::new(
                 ResultCode::InvalidCredentials,
                 RejectReason::InvalidCredentials,
@@ -312,7 +336,7 @@ impl Binds {
                     return internal_error();
                 }
                 BindNameError::NotUtf8 => ResultCode::InvalidCredentials,
-                // Not invalidDNSyntax: the official outpost answers 50, and monitoring may look for it.
+                // Not invalidDNSyntax: the official outpost answers 50, and monitoring may check for that.
                 BindNameError::Malformed(_)
                 | BindNameError::NoProvider
                 | BindNameError::SeveralProviders

@@ -1,4 +1,5 @@
-//! What the server above implements, and what the rootDSE says of it. Must not know who reads that.
+//! What the server above implements, and what the rootDSE says about it. Must not know who reads
+//! that.
 
 use akldap_directory::rootdse::RootDse;
 
@@ -20,7 +21,7 @@ pub struct Capabilities {
 }
 
 impl Capabilities {
-    /// What the rootDSE says, of these base DNs; `passwords`: they can be changed there.
+    /// What the rootDSE says about these base DNs; `passwords`: whether they can be changed there.
     pub(super) fn root_dse(&self, naming_contexts: Vec<String>, passwords: bool) -> RootDse {
         let with = |listed: &[&'static str], more| {
             let more = passwords.then_some(more);

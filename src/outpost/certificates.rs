@@ -22,6 +22,7 @@ use akldap_authentik::Client;
 use super::providers::table::ProviderTable;
 
 use files::FileWatch;
+pub(crate) use files::read_pair;
 pub use key::CertificateError;
 use key::{certified_key, self_signed};
 
@@ -40,9 +41,9 @@ pub struct CertificateTable {
     self_signed: Arc<CertifiedKey>,
     choice: ArcSwap<Choice>,
     loaded: std::sync::Mutex<HashMap<String, Loaded>>,
-    /// TLS server names of providers that were warned of, so that each is told once.
+    /// TLS server names of providers that were warned about, so that each is logged once.
     told: std::sync::Mutex<HashSet<String>>,
-    /// What was said last of who gets the self-signed certificate.
+    /// What was last logged about who gets the self-signed certificate.
     fallback: std::sync::Mutex<Option<Fallback>>,
 }
 
@@ -67,7 +68,7 @@ struct Loaded {
 }
 
 impl CertificateTable {
-    /// Starts with the certificate from files if there is one, else with a self-signed one.
+    /// Starts with the certificate from files if there is one, otherwise with a self-signed one.
     ///
     /// # Errors
     /// When the files cannot be used.
@@ -94,8 +95,8 @@ impl CertificateTable {
         })
     }
 
-    /// The certificate for a client that asked for `server_name`: the provider's whose TLS server name it is, else the
-    /// one all providers share, else the self-signed one.
+    /// The certificate for a client that asked for `server_name`: the provider's whose TLS server name it is, otherwise the
+    /// one all providers share, otherwise the self-signed one.
     pub fn choose(&self, server_name: Option<&str>) -> Arc<CertifiedKey> {
         let choice = self.choice.load();
         let named = server_name.and_then(|name| {
@@ -127,7 +128,7 @@ impl CertificateTable {
         expiries
     }
 
-    /// Fetches what changed and puts it in place. A certificate that cannot be had or used keeps its predecessor.
+    /// Fetches what changed and puts it in place. If a certificate cannot be fetched or used, its predecessor stays.
     pub(super) async fn refresh(&self, client: &Client, providers: &ProviderTable) {
         if self.files.is_some() {
             return self.look_at_files();
@@ -151,7 +152,10 @@ impl CertificateTable {
                     } else {
                         "TLS is served without it"
                     };
-                    tracing::warn!(provider = provider.name(), certificate = uuid, %error, "certificate not usable; {kept}");
+                    tracing::warn!(
+                        provider = provider.name(), certificate = uuid, %error,
+                        "the certificate cannot be used; {kept}"
+                    );
                     if let Some(known) = known {
                         in_use.insert(uuid.clone(), known);
                     }
@@ -219,7 +223,7 @@ impl CertificateTable {
                     tracing::warn!(
                         provider = provider.name(),
                         tls_server_name = settings.tls_server_name,
-                        "the provider's TLS server name {problem}: no client's server name equals it"
+                        "the provider's TLS server name {problem}: no client can ask for it"
                     );
                 }
                 Err(_) => {}
@@ -246,7 +250,7 @@ impl CertificateTable {
         }
     }
 
-    /// Says who is shown another certificate than an admin would think, when that has changed.
+    /// Logs who is shown a certificate other than the one an admin would expect, when that has changed.
     fn tell(&self, now: Option<Fallback>) {
         let mut said = self
             .fallback
@@ -258,18 +262,19 @@ impl CertificateTable {
         match &now {
             None => {}
             Some(Fallback::Everybody) => tracing::warn!(
-                "no provider has a certificate that can be used, so TLS clients are shown a self-signed one, made anew at each \
-                 start: choose a certificate in the provider in authentik, or set AUTHENTIK_LDAP__TLS_CERTIFICATE_FILE \
+                "no provider has a usable certificate, so TLS clients get a self-signed one, a new one at \
+                 each start: choose a certificate in the provider in authentik, or set \
+                 AUTHENTIK_LDAP__TLS_CERTIFICATE_FILE \
                  (--tls-certificate-file)"
             ),
             Some(Fallback::Unnamed) => tracing::info!(
-                "the providers have different certificates: TLS clients that ask for none of their TLS server names are shown a \
-                 self-signed one"
+                "the providers have different certificates: TLS clients that ask for none of the providers' \
+                 TLS server names get a self-signed one"
             ),
             Some(Fallback::Others(providers)) => tracing::warn!(
                 providers = %providers.join(", "),
-                "these providers have no certificate that can be used, so their TLS clients are shown that of the others: \
-                 choose one in the provider in authentik"
+                "these providers have no usable certificate, so their TLS clients get another provider's: \
+                 choose a certificate in each of them in authentik"
             ),
         }
         *said = now;
@@ -300,7 +305,8 @@ fn server_name(text: &str) -> Result<Option<String>, &'static str> {
             Ok(Some(name))
         }
         Ok(url::Host::Domain(_)) | Err(_) => Err("is not a DNS name"),
-        Ok(url::Host::Ipv4(_) | url::Host::Ipv6(_)) => Err("is an address, and clients name only hosts"),
+        Ok(url::Host::Ipv4(_) | url::Host::Ipv6(_)) => Err("is an address, and clients ask only for host \
+             names"),
     }
 }
 

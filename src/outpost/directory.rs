@@ -1,7 +1,7 @@
-//! The directory of the moment: which snapshot is served, in which shapes, and what a new one means to those logged in by the
+//! The current directory: which snapshot is served, in which shapes, and what a new one means to those logged in by the
 //! old one.
 //!
-//! Whatever is not a search reads the directory as it was loaded: who is who does not depend on what a provider shows. Must not
+//! Everything but a search reads the directory as it was loaded: who is who does not depend on what a provider shows. Must not
 //! know where a snapshot comes from, nor who searches it.
 
 mod changes;
@@ -28,7 +28,7 @@ use changes::{RecentChanges, UnderWay};
 use generations::Generations;
 use served::Served;
 
-/// A directory that could be served, in all shapes that are wanted.
+/// A directory ready to be served, in all shapes that are wanted.
 #[derive(Debug)]
 pub(super) struct Candidate {
     served: Served,
@@ -39,7 +39,7 @@ pub(super) struct Candidate {
 /// The directory that is served, and the one before it for as long as somebody reads it.
 pub struct CurrentDirectory {
     served: ArcSwapOption<Served>,
-    /// The shapes in which it is served beside the default one.
+    /// The shapes in which it is served besides the default one.
     shapes: ArcSwap<Vec<Arc<Shape>>>,
     /// Counts installed snapshots.
     generation: AtomicU64,
@@ -97,7 +97,7 @@ impl CurrentDirectory {
         self.served.load().is_some()
     }
 
-    /// Whether it shows a user, as one who is active.
+    /// Whether it shows a user as active.
     pub(super) fn shows(&self, pk: i64) -> bool {
         self.snapshot().is_some_and(|snapshot| {
             snapshot
@@ -133,7 +133,7 @@ impl CurrentDirectory {
         self.generations.alive()
     }
 
-    /// Changes when searches have to look whether theirs may still be read.
+    /// Changes when searches have to check whether theirs may still be read.
     pub fn retirements(&self) -> watch::Receiver<u64> {
         self.generations.retirements()
     }
@@ -143,8 +143,8 @@ impl CurrentDirectory {
         self.generation.load(Ordering::SeqCst)
     }
 
-    /// To be called before a bind looks at [`generation`](Self::generation): until the end of what is returned it is
-    /// remembered about whom directories say something else.
+    /// Call this before a bind looks at [`generation`](Self::generation): until the returned value is dropped it is remembered
+    /// about whom directories say something else.
     pub(super) fn watch_changes(&self) -> UnderWay<'_> {
         self.changes.begin()
     }
@@ -158,7 +158,7 @@ impl CurrentDirectory {
     /// block, and by one caller at a time, until [`install`](Self::install).
     ///
     /// # Errors
-    /// When a number points nowhere.
+    /// When a number points to nothing.
     pub(super) fn shape(&self, snapshot: Snapshot) -> Result<Candidate, WrongNumber> {
         let before = self.served.load_full();
         let (served, warnings) = Served::new(Arc::new(snapshot), &self.shapes.load(), before.as_deref())?;
@@ -166,7 +166,7 @@ impl CurrentDirectory {
         Ok(Candidate { served, warnings })
     }
 
-    /// Has the directory, this one and those to come, served in these shapes beside the default one. Blocks, and excludes
+    /// Has the directory, this one and those to come, served in these shapes besides the default one. Blocks, and excludes
     /// [`shape`](Self::shape) and [`install`](Self::install), as that does. Returns what could not be shown so.
     ///
     /// # Errors
@@ -236,7 +236,7 @@ impl CurrentDirectory {
     }
 
     /// Serves a directory that an earlier process read, unless there is one already. Nobody is logged out by it: it
-    /// knows nothing of what happened since. It has only the default shape until others are [wanted](Self::want) anew.
+    /// knows nothing of what happened since. It has only the default shape until others are [wanted](Self::want) again.
     pub(super) fn restore(&self, snapshot: Snapshot, read: SystemTime) -> bool {
         let (users, groups) = (snapshot.user_count(), snapshot.group_count());
         let restored = Arc::new(Served::unshaped(snapshot));

@@ -23,7 +23,7 @@ use super::release::KnownRelease;
 /// Events waiting to be carried out; carrying one out takes microseconds.
 const BACKLOG: usize = 256;
 
-/// A connection that held so long ends a series of failures: the next one is news again.
+/// A connection that lasted this long ends a series of failures: the next one is news again.
 const STEADY: Duration = Duration::from_secs(60);
 
 /// What follows the events, and what they lead to.
@@ -73,14 +73,14 @@ impl EventFollower {
     }
 }
 
-/// What was said about the stream so far, so that one failure is told once and not at each try.
+/// What was said about the stream so far, so that one failure is logged once and not at each try.
 #[derive(Debug, Default)]
 struct StreamHistory {
     connected: Option<Instant>,
     connected_before: bool,
-    /// Kinds of failures told since there was a steady connection.
+    /// Kinds of failures logged since there was a steady connection.
     told: Vec<Discriminant<Disconnect>>,
-    /// A failure was told, and not yet that it is over.
+    /// A failure was logged, but not yet that it is over.
     owed: bool,
 }
 
@@ -90,13 +90,13 @@ impl StreamHistory {
             Event::Connected => self.connected(follower),
             Event::Disconnected { cause } => {
                 follower.metrics.set_connected(false);
-                // That authentik as a whole cannot be reached is told elsewhere.
+                // That authentik as a whole cannot be reached is logged elsewhere.
                 if self.is_news(&cause, Instant::now()) && follower.outage.under_way().is_none() {
                     tracing::warn!(%cause, "no connection to authentik's events; trying again until there is one");
                 }
             }
             Event::TriggerUpdate => {
-                tracing::info!("authentik announces an update");
+                tracing::info!("authentik announced an update");
                 follower.requests.update();
             }
             Event::SessionEnd(end_id) => {
@@ -118,9 +118,9 @@ impl StreamHistory {
         } else {
             tracing::debug!("connected to authentik's events again");
         }
-        // What was announced while there was no connection is lost. That authentik announces nothing of users and
-        // groups, and a look at the changes misses none however long ago they were, makes that look enough. The very
-        // first time the directory is being loaded anyway.
+        // What was announced while there was no connection is lost. Because authentik announces nothing about users
+        // and groups, and a look at the changes misses none however long ago they were, that look is enough. The
+        // very first time the directory is being loaded anyway.
         if first {
             follower.requests.configuration();
         } else {
@@ -129,7 +129,7 @@ impl StreamHistory {
         follower.logins.note_gap();
     }
 
-    /// Whether an admin should hear of this end of a connection, or of the try to make one.
+    /// Whether an admin should hear about this end of a connection, or this attempt to make one.
     fn is_news(&mut self, cause: &Disconnect, now: Instant) -> bool {
         if self
             .connected
@@ -157,10 +157,13 @@ mod tests {
         let (mut stream, start) = (StreamHistory::default(), Instant::now());
         let (closed, refused) = (
             Disconnect::Closed { code: Some(1000) },
-            Disconnect::Refused { status: 403 },
+            Disconnect::Refused {
+                status: 403,
+                is_page: false,
+            },
         );
         assert!(stream.is_news(&closed, start) && stream.is_news(&refused, start));
-        // Told in turns, or between connections that do not hold, it stays one failure.
+        // Seen in turns, or between connections that do not last, it stays one failure.
         for _ in 0..3 {
             stream.connected = Some(start);
             assert!(!stream.is_news(&closed, start + STEADY / 2));

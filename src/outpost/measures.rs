@@ -1,4 +1,5 @@
-//! What is measured when somebody looks: what is not worth keeping count of all the time. Must not know who looks.
+//! What is measured only when somebody looks, because it is not worth counting all the time. Must not know who
+//! looks.
 
 use super::Outpost;
 

@@ -1,5 +1,5 @@
-//! The entries below `cn=Monitor`: what OpenLDAP's monitor says of a server, as far as it is true of this one, for the collectors that
-//! read it there. Must not know who reads it, or how.
+//! The entries below `cn=Monitor`: what OpenLDAP's monitor says about a server, as far as it applies to this one, for the collectors
+//! that read it there. Must not know who reads it, or how.
 
 use std::time::SystemTime;
 
@@ -59,7 +59,7 @@ impl MonitorEntry {
 }
 
 impl Outpost {
-    /// The monitor at this moment: each entry behind the one above it.
+    /// The monitor at this moment: each entry after the one above it.
     pub fn monitor(&self) -> Vec<MonitorEntry> {
         let metrics = &self.parts.metrics;
         let mut entries = vec![MonitorEntry::new(
@@ -70,7 +70,7 @@ impl Outpost {
                 ("monitoredInfo", vec![format!("akldap {VERSION}")]),
                 (
                     "description",
-                    vec!["What this server did since it was started".to_owned()],
+                    vec!["What this server has done since it started".to_owned()],
                 ),
             ],
         )];

@@ -1,5 +1,5 @@
 //! Whether authentik can be reached. A call that fails is only a suspicion: whether it is an outage is found out by
-//! asking again for something that needs no more than a living authentik. An outage is over with the first answer.
+//! asking again for something that needs no more than a running authentik. An outage is over with the first answer.
 //!
 //! Knows no policy: what an outage means to a bind or a search is decided there.
 
@@ -19,26 +19,27 @@ use akldap_authentik::{ApiError, Client};
 use super::refresh::requests::RefreshRequests;
 use super::status::Status;
 
-/// An authentik that takes longer for its public configuration (33 ms as a rule) serves nobody.
+/// An authentik that takes longer for its public configuration (usually 33 ms) serves nobody.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Between two questions during an outage, so that its end is noticed within about two seconds. Spread by up to half,
-/// lest many outposts ask in step.
+/// The time between two questions during an outage, so that its end is noticed within about two seconds. Spread by up
+/// to half, so that many outposts do not ask in step.
 const PROBE_INTERVAL: Duration = Duration::from_secs(2);
-/// After a suspicion that proved wrong no other is followed for so long: single calls fail in other ways, too.
+/// After a suspicion that proved wrong no other is followed for this long: single calls fail in other ways, too.
 const SUSPICION_PAUSE: Duration = Duration::from_secs(1);
 
-/// How long the first word of an outage waits for the snapshot file to be read, so that one line says what works.
+/// How long the first log line about an outage waits for the snapshot file to be read, so that one line says what
+/// works.
 const FILE_TIME: Duration = Duration::from_secs(10);
 
-/// An outage ends with the first answer, but the log says so only when authentik has gone on answering for so long: an
-/// authentik that shuts down or starts answers some calls and not others, and that is one outage to whoever reads.
+/// An outage ends with the first answer, but the log says so only when authentik has gone on answering for this long:
+/// an authentik that shuts down or starts answers some calls and not others, and to a reader that is one outage.
 const HOLDS: Duration = Duration::from_secs(5);
 
 /// What is known about an outage, and who is told of it.
 pub struct Outage {
     down: AtomicBool,
     details: Mutex<Option<Details>>,
-    /// Tells those who wait for an outage to be stated.
+    /// Tells those who wait for an outage to be declared.
     stated: Notify,
     client: Client,
     metrics: Arc<Metrics>,
@@ -51,7 +52,7 @@ pub struct Outage {
 /// An outage under way.
 #[derive(Clone, Debug)]
 pub struct Details {
-    /// When it was stated.
+    /// When it was declared.
     pub since: Instant,
     /// What the question was answered with.
     pub cause: String,
@@ -129,7 +130,7 @@ impl Outage {
     }
 
     async fn watch(&self) {
-        // When the outage began that the log has told of, and not yet that it is over.
+        // When the outage began that the log has reported but not yet reported over.
         let mut told: Option<Instant> = None;
         let mut over = clock::now();
         loop {
@@ -179,9 +180,11 @@ impl Outage {
     fn what_works(&self) -> &'static str {
         let directory = self.status.directory();
         if directory.read.is_some() {
-            "searches are answered from the directory loaded last, cached binds go on, other binds are answered 52"
+            "searches are answered from the directory loaded last, cached binds keep working, other binds \
+             are answered 52"
         } else if directory.is_restored() {
-            "the directory of the snapshot file is loaded for searches, binds are answered 52 until authentik answers"
+            "searches are answered from the snapshot file's directory, and binds are answered 52 until \
+             authentik answers"
         } else {
             "nothing is loaded yet, so binds and searches are answered 52"
         }
@@ -195,7 +198,7 @@ fn answered_since(client: &Client, since: Instant) -> bool {
         .is_some_and(|answer| answer > since)
 }
 
-/// Asks for the public configuration. Any answer will do, a refused token included.
+/// Asks for the public configuration. Any answer will do, even a refused token.
 async fn probe(client: &Client) -> Result<(), ApiError> {
     match timeout(PROBE_TIMEOUT, client.root_config()).await {
         Ok(Err(error)) if error.is_unanswered() => Err(error),

@@ -32,7 +32,7 @@ impl OutpostUuid {
         self.0.send_if_modified(|known| {
             let changed = known.as_deref() != Some(uuid);
             if changed {
-                tracing::info!(outpost = name, uuid, "this is the outpost");
+                tracing::info!(outpost = name, uuid, "running as this outpost");
                 *known = Some(uuid.to_owned());
             }
             changed

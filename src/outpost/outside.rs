@@ -1,4 +1,4 @@
-//! What an outpost finds outside of its process: a way to authentik and the time of day. Must not know what either is used
+//! What an outpost finds outside its process: a way to authentik and the time of day. Must not know what either is used
 //! for.
 
 use std::fmt;

@@ -1,16 +1,17 @@
-//! The parts of an outpost that others need, and which needs which. Must not know what they do with each other.
+//! The parts of an outpost, and which of them needs which. Must not know what they do with each other.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::config::Config;
+use crate::config::{BindConfig, ProviderConfigs, TlsFiles};
 use crate::logging::LogControl;
 use crate::metrics::Metrics;
-use akldap_authentik::Client;
 use akldap_authentik::flow::Executor;
+use akldap_authentik::{Client, Settings};
 
 use super::access::{Logins, UnneededSession};
 use super::bind::Binds;
@@ -29,6 +30,7 @@ use super::outside::Outside;
 use super::password::PasswordParts;
 use super::providers::Providers;
 use super::refresh::configuration::ConfigurationRefresh;
+use super::refresh::confirmation::Confirmations;
 use super::refresh::direct::DirectLooks;
 use super::refresh::flows::FlowPlanning;
 use super::refresh::requests::RefreshRequests;
@@ -36,6 +38,7 @@ use super::refresh::schedule::Schedule;
 use super::refresh::user_fetch::UserFetch;
 use super::refresh::{DirectoryRefresh, DirectorySettings};
 use super::release::KnownRelease;
+use super::right_of_way::RightOfWay;
 use super::snapshot_file::SnapshotFile;
 use super::snapshot_file::task::SnapshotFileTask;
 use super::status::Status;
@@ -56,43 +59,55 @@ pub(super) struct Parts {
     direct: Arc<DirectLooks>,
     pub(super) schedule: Arc<Schedule>,
     pub(super) outage: Arc<Outage>,
+    right_of_way: Arc<RightOfWay>,
     pub(super) status: Arc<Status>,
     pub(super) metrics: Arc<Metrics>,
     /// Cancelled once the snapshot file was read, or need not be.
     pub(super) file_read: CancellationToken,
 }
 
+/// What the parts are told at start.
+pub(super) struct PartSettings<'a> {
+    /// How authentik is reached.
+    pub(super) client: Settings,
+    pub(super) certificate_files: Option<&'a TlsFiles>,
+    pub(super) bind: &'a BindConfig,
+    pub(super) providers: ProviderConfigs,
+    /// Extra refreshes between those the outpost's configuration asks for. `None`: no extra ones.
+    pub(super) refresh_delta_interval: Option<Duration>,
+}
+
 impl Parts {
     /// Sessions that nobody needs any more are put into `unneeded`.
     pub(super) fn new(
-        config: &Config,
+        settings: PartSettings<'_>,
         capabilities: Arc<Capabilities>,
         metrics: Arc<Metrics>,
         unneeded: mpsc::Sender<UnneededSession>,
         outside: Outside,
     ) -> Result<Self, OutpostError> {
         let timings = Arc::new(CallTimings(Arc::clone(&metrics)));
-        let mut settings = config.client_settings();
-        settings.time_of_day = outside.time_of_day;
-        settings.call_observer = Some(Arc::clone(&timings) as _);
+        let mut reached = settings.client;
+        reached.time_of_day = outside.time_of_day;
+        reached.call_observer = Some(Arc::clone(&timings) as _);
         let client = match outside.transport {
-            Some(transport) => Client::over(transport, settings)?,
-            None => Client::new(settings)?,
+            Some(transport) => Client::over(transport, reached)?,
+            None => Client::new(reached)?,
         };
         let executor = Executor::new(client.clone(), timings);
         let status = Arc::new(Status::default());
         let requests = Arc::new(RefreshRequests::default());
         let file_read = CancellationToken::new();
-        let certificates = CertificateTable::new(config.tls.files.as_ref())?;
-        let release = KnownRelease::new(client.clone(), config.bind.mfa_second_try);
+        let certificates = CertificateTable::new(settings.certificate_files)?;
+        let release = KnownRelease::new(client.clone(), settings.bind.mfa_second_try);
         let logins = Arc::new(Logins::new(unneeded, outside.time_of_day));
         let cache = Arc::new(BindCache::new(
-            &config.bind,
+            settings.bind,
             metrics.binds().clone(),
             metrics.directory_damage(),
         ));
         let providers = Providers::new(
-            config.providers.clone(),
+            settings.providers,
             capabilities,
             Arc::clone(&logins),
             Arc::clone(&status),
@@ -125,8 +140,9 @@ impl Parts {
             certificates: Arc::new(certificates),
             requests,
             direct: Arc::default(),
-            schedule: Arc::new(Schedule::new(config.refresh_delta_interval)),
+            schedule: Arc::new(Schedule::new(settings.refresh_delta_interval)),
             outage: Arc::new(outage),
+            right_of_way: Arc::default(),
             status,
             metrics,
             file_read,
@@ -150,6 +166,7 @@ impl Parts {
             logins: Arc::clone(&self.logins),
             cache: Arc::clone(&self.cache),
             outage: Arc::clone(&self.outage),
+            right_of_way: Arc::clone(&self.right_of_way),
             status: Arc::clone(&self.status),
             metrics: Arc::clone(&self.metrics),
         }
@@ -209,6 +226,7 @@ impl Parts {
             requests: Arc::clone(&self.requests),
             direct: Arc::clone(&self.direct),
             outage: Arc::clone(&self.outage),
+            right_of_way: Arc::clone(&self.right_of_way),
             status: Arc::clone(&self.status),
             metrics: Arc::clone(&self.metrics),
             snapshot_file,
@@ -216,16 +234,17 @@ impl Parts {
         }
     }
 
-    /// What has authentik asked before searches.
+    /// What makes authentik be asked before searches.
     pub(super) fn direct_searches(&self) -> DirectSearches {
         DirectSearches::new(
             Arc::clone(&self.direct),
+            Arc::new(Confirmations::new(Arc::clone(&self.users))),
             Arc::clone(&self.outage),
             Arc::clone(&self.metrics),
         )
     }
 
-    /// What has flows planned.
+    /// What gets flows planned.
     pub(super) fn flow_planning(&self) -> FlowPlanning {
         FlowPlanning {
             client: self.client.clone(),

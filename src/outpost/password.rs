@@ -1,56 +1,62 @@
-//! Changes of passwords, each in the session of whoever asks: one's own by authentik's flow for it, another's by authentik's
-//! permission. Neither needs a right of the outpost's own.
+//! Password changes, each in the session of whoever asks: one's own through authentik's flow for it, another's through authentik's
+//! permission. Neither needs any right of the outpost itself.
 //!
-//! Knows the order of what a change takes, and that none is called done before the new password was shown to be right. Must not
-//! know how requests are written.
+//! Knows the steps of a change and their order, and that none is reported as done before the new password was shown to be right.
+//! Must not know how requests are written.
 
 mod agent;
 mod answer;
+mod change;
 mod failure;
 mod generated;
 mod own;
+mod request;
 mod rules;
+mod shown;
 mod target;
+mod unbegun;
 mod under_way;
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use crate::clock;
 use crate::config::{PasswordChange, PasswordChangeConfig};
-use crate::logging::audit::RequestId;
 use akldap_authentik::flow::Executor;
-use akldap_authentik::{Client, RequestIds};
+use akldap_authentik::{Client, Secrets};
 use akldap_ldap::response::ResultCode;
 
-use super::access::{Identity, Logins, Rekeying};
-use super::audit::{ByWhat, ChangeOutcome, PasswordAudit, PasswordChanged};
-use super::bind::Origin;
-use super::bind::attempt::Attempt;
+use super::access::{Logins, Rekeying};
+use super::audit::{ChangeOutcome, PasswordAudit, PasswordChanged};
 use super::bind::cache::BindCache;
 use super::bind::judge::Judge;
+use super::bind::proved::ProvedPassword;
 use super::directory::CurrentDirectory;
 use super::provider::Provider;
 use super::providers::Providers;
 use super::release::KnownRelease;
 
+use agent::OthersPasswords;
 pub use answer::PasswordAnswer;
-use failure::{ChangeFailure, unknown};
-use target::ChangeTarget;
+use change::Change;
+use failure::{ChangeFailure, not_judged, unknown};
+use own::OwnPasswords;
+pub use request::{PasswordRequest, RefusedRequest};
+use shown::NewPasswords;
 pub use target::WhosePassword;
 use under_way::ChangesUnderWay;
 
 /// Changes passwords.
 pub struct PasswordChanges {
-    client: Client,
-    executor: Arc<Executor>,
+    own: OwnPasswords,
+    others: OthersPasswords,
+    new_passwords: Arc<NewPasswords>,
     judge: Arc<Judge>,
     release: Arc<KnownRelease>,
-    logins: Arc<Logins>,
     cache: Arc<BindCache>,
     directory: Arc<CurrentDirectory>,
     providers: Arc<Providers>,
@@ -70,46 +76,44 @@ pub(super) struct PasswordParts {
     pub(super) providers: Arc<Providers>,
 }
 
-/// A change that somebody asks for.
-pub struct PasswordRequest {
-    /// Who asks.
-    pub identity: Arc<Identity>,
-    /// Whose password it is about.
-    pub whose: WhosePassword,
-    /// The password of before, if it was given.
-    pub old: Option<Zeroizing<Vec<u8>>>,
-    /// The new one; one is made up if it was not given.
-    pub new: Option<Zeroizing<Vec<u8>>>,
-    /// Where the request comes from.
-    pub origin: Origin,
-    /// What names it in the log.
-    pub id: RequestId,
-}
-
-/// What a change is carried out with.
-struct Change<'a> {
-    identity: &'a Arc<Identity>,
-    provider: Arc<Provider>,
-    target: ChangeTarget,
-    old: Option<&'a str>,
-    new: Zeroizing<String>,
-    origin: Origin,
-}
-
 impl PasswordChanges {
     pub(super) fn new(parts: PasswordParts) -> Self {
+        let new_passwords = Arc::new(NewPasswords {
+            client: parts.client.clone(),
+            judge: Arc::clone(&parts.judge),
+        });
         Self {
-            client: parts.client,
-            executor: parts.executor,
+            own: OwnPasswords {
+                executor: parts.executor,
+                logins: parts.logins,
+                new_passwords: Arc::clone(&new_passwords),
+            },
+            others: OthersPasswords {
+                client: parts.client,
+                new_passwords: Arc::clone(&new_passwords),
+            },
+            new_passwords,
             judge: parts.judge,
             release: parts.release,
-            logins: parts.logins,
             cache: parts.cache,
             directory: parts.directory,
             providers: parts.providers,
             under_way: Arc::default(),
             audit: PasswordAudit::default(),
         }
+    }
+
+    /// Refuses passwords that are longer than anybody's, before they are copied.
+    ///
+    /// # Errors
+    /// What is answered then.
+    pub fn lengths(old: Option<&[u8]>, new: Option<&[u8]>) -> Result<(), PasswordAnswer> {
+        rules::lengths(old, new).map_err(PasswordAnswer::from)
+    }
+
+    /// Records a request that is refused before it is begun.
+    pub fn refused(&self, refused: &RefusedRequest<'_>) {
+        self.audit.ended(&unbegun::refused(refused, &self.directory));
     }
 
     /// Whether any password can be changed at all.
@@ -120,14 +124,19 @@ impl PasswordChanges {
             .any(|provider| provider.config().password_change.is_on())
     }
 
-    /// The same of those of a provider, as it is set now.
+    /// Whether one may be as soon as authentik has named the providers, which it has not yet.
+    pub fn may_be_on_later(&self) -> bool {
+        self.providers.are_awaited() && self.providers.any_config(|config| config.password_change.is_on())
+    }
+
+    /// Whether any of a provider's can, as it is set now.
     pub fn is_on_at(&self, provider: &Provider) -> bool {
         let current = self.providers.current().by_pk(provider.pk());
         let config = current.as_deref().unwrap_or(provider).config();
         config.password_change.is_on()
     }
 
-    /// Writes the records that were counted instead and whose time has come.
+    /// Writes the records that were counted instead and are now due.
     pub(super) fn tell_repeated(&self, now: Instant) {
         self.audit.tell_repeated(now);
     }
@@ -146,13 +155,18 @@ impl PasswordChanges {
     ) -> impl Future<Output = PasswordAnswer> + Send + use<> {
         let dropped = left.clone().drop_guard();
         let own = Arc::clone(self);
-        let task = tokio::spawn(async move { own.run(request, &left).await });
+        let token = self.judge.changes().token();
+        let task = tokio::spawn(async move {
+            let _under_way = token;
+            own.run(request, &left).await
+        });
         async move {
             let answer = task.await.unwrap_or_else(|_| {
                 tracing::error!(
-                    "a change of a password failed inside akldap: please report this with the lines before it"
+                    "a password change failed because of an internal error: please report this line and \
+                     those before it"
                 );
-                unknown("a change failed inside akldap: see the line before").into()
+                unknown("a change failed because of an internal error: see the previous line").into()
             });
             drop(dropped);
             answer
@@ -161,13 +175,30 @@ impl PasswordChanges {
 
     async fn run(&self, request: PasswordRequest, left: &CancellationToken) -> PasswordAnswer {
         let started = clock::now();
-        let mut record = record_of(&request);
-        let mut kept = None;
-        let outcome = self.change(&request, left, &mut record, &mut kept).await;
+        let mut record = unbegun::record_of(&request, &self.directory);
+        let (mut generated, mut kept) = (None, None);
+        let outcome = self
+            .change(&request, left, &mut record, &mut generated, &mut kept)
+            .await;
         record.took = clock::since(started);
         let mut answer = match outcome {
-            Ok(generated) => PasswordAnswer::changed(generated),
-            Err(failure) => {
+            Ok(()) => PasswordAnswer::changed(generated),
+            Err(mut failure) => {
+                let made_up = generated.as_ref().map(|made_up| made_up.as_bytes());
+                let given = [request.old.as_deref(), request.new.as_deref()];
+                let given = given.into_iter().flatten().map(Vec::as_slice);
+                // Before a code the password is sent by itself.
+                let parts = request
+                    .old
+                    .iter()
+                    .flat_map(|old| old.rsplitn(2, |octet| *octet == b';'));
+                failure.strike(&Secrets::of(given.chain(parts).chain(made_up)));
+                // A password that nobody else knows is disclosed if it may be in force.
+                let generated = generated.filter(|_| failure.unknown);
+                let failure = match generated {
+                    Some(_) => failure.of_made_up(),
+                    None => failure,
+                };
                 record.outcome = match failure.unknown {
                     true => ChangeOutcome::Unknown,
                     false => ChangeOutcome::Refused,
@@ -175,7 +206,10 @@ impl PasswordChanges {
                 record.code = failure.code();
                 record.reference = failure.reference().map(str::to_owned);
                 failure.cause().clone_into(&mut record.cause);
-                failure.into()
+                PasswordAnswer {
+                    generated,
+                    ..failure.into()
+                }
             }
         };
         self.audit.ended(&record);
@@ -183,14 +217,19 @@ impl PasswordChanges {
         answer
     }
 
-    /// Carries a change out. Returns the password if it was made up.
+    /// Carries a change out. `generated` is the password if it is generated here.
     async fn change(
         &self,
         request: &PasswordRequest,
         left: &CancellationToken,
         record: &mut PasswordChanged,
+        generated: &mut Option<Zeroizing<String>>,
         kept: &mut Option<Rekeying>,
-    ) -> Result<Option<Zeroizing<String>>, ChangeFailure> {
+    ) -> Result<(), ChangeFailure> {
+        // Nobody would end the sessions that it opens.
+        if self.judge.changes().is_closed() {
+            return Err(failure::process_ending());
+        }
         let identity = &request.identity;
         let provider = self.providers.current().by_pk(identity.provider().pk());
         let provider = provider.ok_or_else(failure::provider_gone)?;
@@ -202,31 +241,22 @@ impl PasswordChanges {
             return Err(failure::off());
         }
         let target = target::resolve(&request.whose, identity, &provider, &self.directory)?;
-        record.target = Some((target.pk, target.username.clone()));
+        (record.target, record.target_name) = (Some(target.pk), Some(target.username.clone()));
         if !target.own && mode != PasswordChange::OwnAndAgents {
             return Err(failure::own_only());
         }
         let old = request.old.as_deref().map(|old| rules::old(old)).transpose()?;
-        let (new, generated) = match request.new.as_deref() {
+        let new = match request.new.as_deref() {
             Some(new) => {
                 let new = rules::new(new, &provider, self.release.code_rule())?;
-                (Zeroizing::new(new.to_owned()), None)
+                Zeroizing::new(new.to_owned())
             }
             None if target.own => return Err(failure::nothing_generated()),
-            None => {
-                let password = generated::password(agent_min_length)?;
-                (password.clone(), Some(password))
-            }
+            None => generated.insert(generated::password(agent_min_length)?).clone(),
         };
         if !target.own {
             rules::long_enough(&new, agent_min_length)?;
         }
-        let _alone = self.under_way.enter(target.pk).ok_or_else(failure::under_way)?;
-        let _turn = tokio::select! {
-            biased;
-            turn = self.judge.change_turn(request.origin, &target.username) => turn?,
-            () = left.cancelled() => return Err(failure::left()),
-        };
         let change = Change {
             identity,
             provider,
@@ -235,60 +265,61 @@ impl PasswordChanges {
             new,
             origin: request.origin,
         };
-        match change.target.own {
-            true => self.change_own(&change, record, kept).await?,
-            false => self.change_for(&change, record).await?,
+        if let Some(refusal) = change
+            .old_key(&self.cache)
+            .and_then(|key| self.cache.refused(&key))
+        {
+            return Err(not_judged(refusal, ResultCode::Unavailable));
         }
-        Ok(generated)
-    }
-
-    /// Shows that the new password is the user's by now, whatever was heard of the change itself. `cause` is what was heard.
-    async fn prove(&self, change: &Change<'_>, cause: Option<String>) -> Result<(), ChangeFailure> {
-        self.cache.void(change.target.pk);
-        let attempt = change.attempt(&change.new);
-        match self.judge.prove_new(&attempt, &change.target.uid).await {
-            Ok(_) => Ok(()),
-            Err(refusal) => {
-                let heard =
-                    cause.unwrap_or_else(|| "authentik said that the password was changed".to_owned());
-                let cause = format!(
-                    "{heard}; the new one could not be shown to be right: {}",
-                    refusal.cause
-                );
-                Err(unknown(cause))
+        let target = &change.target;
+        let _alone = self.under_way.enter(target.pk).ok_or_else(failure::under_way)?;
+        let _turn = tokio::select! {
+            biased;
+            turn = self.judge.change_turn(request.origin, &target.username) => turn?,
+            () = left.cancelled() => return Err(failure::left()),
+        };
+        let proved = self.prove_old(&change).await?;
+        let before = self.new_passwords.date_before(target).await?;
+        // What is kept about the old password is not valid from the moment it may have changed until it is known which one is in
+        // force.
+        let mut void = self.cache.change_begins(target.pk);
+        let after_unknown = void.is_after_unknown();
+        let end = match target.own {
+            true => {
+                self.own
+                    .change(&change, proved, before, after_unknown, record, kept)
+                    .await
             }
+            false => self.others.change(&change, before, record).await,
+        };
+        if end.as_ref().is_err_and(|failure| failure.unknown) {
+            return end;
         }
-    }
-}
-
-/// What is recorded of a change that has not begun.
-fn record_of(request: &PasswordRequest) -> PasswordChanged {
-    let identity = &request.identity;
-    PasswordChanged {
-        request: request.id,
-        client: request.origin.client,
-        bind_dn: identity.dn().to_owned(),
-        user_pk: identity.user_pk(),
-        provider: identity.provider().name().to_owned(),
-        target: None,
-        by: ByWhat::Nothing,
-        outcome: ChangeOutcome::Changed,
-        code: ResultCode::Success,
-        reference: None,
-        cause: String::new(),
-        took: Duration::ZERO,
-    }
-}
-
-impl Change<'_> {
-    /// A login of the user whose password it is.
-    fn attempt(&self, secret: &str) -> Attempt {
-        Attempt {
-            provider: Arc::clone(&self.provider),
-            username: self.target.username.clone(),
-            secret: Zeroizing::new(secret.as_bytes().to_vec()),
-            client: self.origin,
-            asked: RequestIds::default(),
+        void.end_is_known();
+        if after_unknown && end.is_ok() {
+            return Err(failure::may_be_undone());
         }
+        if end.is_ok() {
+            self.judge.forget_failures(target.pk);
+        }
+        end
+    }
+
+    /// Finds out whether the old password is right, if it is given. A wrong one is remembered as wrong, like that of a bind.
+    async fn prove_old(&self, change: &Change<'_>) -> Result<Option<ProvedPassword>, ChangeFailure> {
+        let (Some(old), Some(key)) = (change.old, change.old_key(&self.cache)) else {
+            return Ok(None);
+        };
+        let lasting = match change.target.own {
+            true => ResultCode::UnwillingToPerform,
+            false => ResultCode::Unavailable,
+        };
+        let since = self.cache.voids();
+        let attempt = change.attempt(old);
+        let proved = self.judge.prove_old(&attempt, &change.target.uid).await;
+        proved.map(Some).map_err(|refusal| {
+            self.cache.refuse(key, &refusal, vec![change.target.pk], since);
+            not_judged(refusal, lasting)
+        })
     }
 }

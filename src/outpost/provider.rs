@@ -21,7 +21,8 @@ pub struct Provider {
 }
 
 impl Provider {
-    /// A provider from authentik's settings and ours; its base entry has `base_attributes` beside its own.
+    /// A provider from authentik's settings and ours; its base entry has `base_attributes` besides its
+    /// own.
     ///
     /// # Errors
     /// When its base DN is not a distinguished name.
@@ -48,6 +49,8 @@ impl Provider {
             visible_groups: entries.visible_groups.clone(),
             membership: entries.membership,
             user_rdn: entries.style.user_rdn,
+            numbers: entries.numbers.clone(),
+            roles_as_groups: entries.roles_as_groups,
             ..Shape::default()
         };
         if shape.depends_on_location() {
@@ -88,7 +91,7 @@ impl Provider {
         &self.tree
     }
 
-    /// The look of its entries; `None` is the default one.
+    /// The shape of its entries; `None` is the default one.
     pub fn shape(&self) -> Option<&Arc<Shape>> {
         self.shape.as_ref()
     }
@@ -98,7 +101,7 @@ impl Provider {
         &self.metrics
     }
 
-    /// Whether searches are to ask authentik each time.
+    /// Whether searches must ask authentik each time.
     pub fn searches_directly(&self) -> bool {
         self.settings.search_mode == Mode::Direct
     }

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 
 use arc_swap::{ArcSwap, Guard};
 
-use crate::config::{DirectSearch, ProviderConfigs};
+use crate::config::{DirectSearch, ProviderConfig, ProviderConfigs};
 use crate::metrics::{ApplicationMetrics, Metrics};
 use akldap_authentik::LdapProvider;
 use akldap_directory::rootdse::RootDseReader;
@@ -28,7 +28,7 @@ pub struct Providers {
     unclaimed: ArcSwap<ApplicationMetrics>,
     /// What is set here for each.
     configs: ArcSwap<ProviderConfigs>,
-    /// The sections of the configuration file that are no provider's, as the log was told.
+    /// The sections of the configuration file that belong to no provider, as last logged.
     idle_noted: Mutex<Vec<String>>,
     direct_search_noted: AtomicBool,
     /// The base entry of each provider has what the rootDSE says of them.
@@ -60,9 +60,19 @@ impl Providers {
         }
     }
 
-    /// The providers of the moment.
+    /// The current providers.
     pub fn current(&self) -> Guard<Arc<ProviderTable>> {
         self.current.load()
+    }
+
+    /// Whether there are none because authentik has not named any to this process yet.
+    pub fn are_awaited(&self) -> bool {
+        self.current().is_empty() && !self.status.configured()
+    }
+
+    /// Whether what is set here for any provider that authentik may name is so.
+    pub fn any_config(&self, is_so: impl Fn(&ProviderConfig) -> bool) -> bool {
+        self.configs.load().all().any(is_so)
     }
 
     /// Counts requests outside every provider.
@@ -82,7 +92,8 @@ impl Providers {
         self.table(&self.current(), &configs, settings)
     }
 
-    /// What is set here for each from now on; it holds for the next that are prepared. Whether it differs from before.
+    /// What is set here for each from now on; it applies to the next ones that are prepared. Returns whether it differs
+    /// from before.
     pub(super) fn configure(&self, configs: &ProviderConfigs) -> bool {
         let differ = **self.configs.load() != *configs;
         if differ {
@@ -96,8 +107,8 @@ impl Providers {
         let before = self.current().clone();
         if table.is_empty() && (!before.is_empty() || !self.status.configured()) {
             tracing::warn!(
-                "no LDAP provider is served, so this server is not ready: assign one with an application to this outpost in \
-                 authentik"
+                "no LDAP provider is served, so this server is not ready: in authentik, assign an \
+                 application with an LDAP provider to this outpost"
             );
         }
         let table = Arc::new(table);
@@ -118,7 +129,7 @@ impl Providers {
         });
     }
 
-    /// Serves providers that an earlier process read, unless authentik has named some already.
+    /// Serves providers that an earlier process read, unless authentik has already named some.
     pub(super) fn restore(&self, settings: Vec<LdapProvider>, read: SystemTime) -> bool {
         let before = self.current().clone();
         if self.status.configured() || !before.is_empty() {
@@ -178,7 +189,7 @@ impl Providers {
         table
     }
 
-    /// Says which sections of the configuration file are no provider's, whenever they are others than before.
+    /// Logs which sections of the configuration file belong to no provider, whenever that has changed.
     fn note_idle(&self, configs: &ProviderConfigs, settings: &[LdapProvider]) {
         let names = settings
             .iter()
@@ -187,8 +198,9 @@ impl Providers {
         let mut noted = self.idle_noted.lock().unwrap_or_else(PoisonError::into_inner);
         for section in idle.iter().filter(|section| !noted.contains(section)) {
             tracing::warn!(
-                "the section {section} of the configuration file has no effect: no provider of this outpost has that base DN \
-                 or application slug, or the provider has a section by its base DN"
+                "section {section} of the configuration file has no effect: no provider of this outpost has \
+                 that base DN or application slug, or another section already names the provider by its base \
+                 DN"
             );
         }
         *noted = idle;
@@ -201,13 +213,14 @@ impl Providers {
         }
         let meaning = match mode {
             DirectSearch::Fresh => {
-                "there is a look for changed users before a search, unless there was one a moment ago"
+                "akldap looks for changed users before a search, unless it did so a moment ago"
             }
             DirectSearch::Live => "authentik confirms users and groups for each search",
         };
         tracing::info!(
             provider,
-            "this provider is set to direct search mode: {meaning}; AUTHENTIK_LDAP__DIRECT_SEARCH (--direct-search) chooses"
+            "this provider is set to direct search mode: {meaning}; AUTHENTIK_LDAP__DIRECT_SEARCH \
+             (--direct-search) decides this"
         );
     }
 

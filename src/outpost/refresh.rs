@@ -5,6 +5,7 @@
 
 mod assembly;
 pub(super) mod configuration;
+pub(super) mod confirmation;
 mod counted;
 pub(super) mod direct;
 mod failure;
@@ -26,7 +27,6 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::Config;
 use crate::metrics::{Metrics, RefreshKind, RefreshOutcome};
 use akldap_authentik::Client;
 use akldap_authentik::lists::{ListSource, ScanOptions};
@@ -36,11 +36,12 @@ use super::bind::cache::BindCache;
 use super::directory::CurrentDirectory;
 use super::outage::Outage;
 use super::outpost_uuid::OutpostUuid;
+use super::right_of_way::RightOfWay;
 use super::snapshot_file::SnapshotFile;
 use super::status::Status;
 use configuration::ConfigurationRefresh;
 use counted::CountedSource;
-use direct::{DirectLooks, Extent};
+use direct::{DirectLooks, LookKind};
 use failure::FailedRefresh;
 use flows::FlowPlanning;
 use load::{Coverage, LoadError, LoadOptions, Loader};
@@ -49,12 +50,12 @@ use schedule::{BACKOFF, Schedule};
 use user_fetch::UserFetch;
 use watched::Watched;
 
-/// How far refreshes on a timer may come early, as a part of the interval, so that the replicas of an outpost spread.
+/// How early timed refreshes may come, as a fraction of the interval, so that the replicas of an outpost spread.
 const EARLIEST: f64 = 0.85;
 /// The longest wait after an event, for the same reason. The official outpost waits up to nine seconds.
 const EVENT_SPREAD: Duration = Duration::from_millis(200);
-/// After an outage of this length everything is read: the database may have been restored from a backup meanwhile,
-/// which puts its clocks back.
+/// After an outage of this length everything is read: the database may have been restored from a backup meanwhile, which turns
+/// its clocks back.
 const LONG_OUTAGE: Duration = Duration::from_secs(600);
 
 /// Everything that is read from authentik again and again.
@@ -82,7 +83,7 @@ impl Refresh {
     }
 }
 
-/// What the directory is read by, and where it goes.
+/// What reads the directory, and where it goes.
 pub(super) struct DirectoryRefresh {
     pub(super) client: Client,
     pub(super) uuid: Arc<OutpostUuid>,
@@ -95,6 +96,8 @@ pub(super) struct DirectoryRefresh {
     /// Looks that searches wait for.
     pub(super) direct: Arc<DirectLooks>,
     pub(super) outage: Arc<Outage>,
+    /// Whoever logs in goes first.
+    pub(super) right_of_way: Arc<RightOfWay>,
     pub(super) status: Arc<Status>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) snapshot_file: Option<Arc<SnapshotFile>>,
@@ -103,11 +106,11 @@ pub(super) struct DirectoryRefresh {
 
 /// How the directory is read.
 pub(super) struct DirectorySettings {
-    /// Rows of a page.
+    /// Rows per page.
     pub(super) page_size: u32,
     /// How long authentik may take for one.
     pub(super) request_timeout: Duration,
-    /// After so many refresh intervals everything is read.
+    /// After this many refresh intervals everything is read.
     pub(super) full_every: u32,
     pub(super) policy: CustomPolicy,
 }
@@ -119,11 +122,12 @@ impl DirectoryRefresh {
         let mut coverage = Coverage::Full;
         let load = self.settings.load(self.client.settings().time_of_day);
         let watched = Watched {
-            client: &self.client,
+            source: &self.client,
             progress: self.status.load_progress(),
+            right_of_way: &self.right_of_way,
         };
         let (mut failures, mut last_full, mut last_good) = (0, None, Instant::now());
-        // Whether there is anything to serve decides nothing here, but a wrong token need not be tried twice.
+        // Whether there is anything to serve does not matter here, but a wrong token need not be tried twice.
         tokio::select! {
             biased;
             () = shutdown.cancelled() => return,
@@ -146,9 +150,9 @@ impl DirectoryRefresh {
                     }
                     let look_s = refreshed.longest_look.as_secs_f64();
                     let settled = refreshed.settled;
-                    tracing::trace!(extent = ?refreshed.coverage, look_s, settled, "looked at the directory");
+                    tracing::trace!(coverage = ?refreshed.coverage, look_s, settled, "the directory was read");
                     self.refreshed(refreshed.made, settled);
-                    self.direct.looked(began, Extent::Everything);
+                    self.direct.looked(began, LookKind::Everything);
                     coverage = Coverage::Changes;
                     self.schedule
                         .directory_interval()
@@ -158,7 +162,7 @@ impl DirectoryRefresh {
                     let wait = BACKOFF.wait(failures, fastrand::f64());
                     failures += 1;
                     let kept = if self.directory.is_loaded() {
-                        "the directory loaded before stays in use"
+                        "the directory loaded last stays in use"
                     } else {
                         "until it is loaded, searches are answered 52"
                     };
@@ -198,13 +202,13 @@ impl DirectoryRefresh {
         }
     }
 
-    /// Counts a refresh: by what it covered if it is `done`, else by what it was to cover.
+    /// Counts a refresh: by what it covered if it is `done`, otherwise by what it was meant to cover.
     fn count(
         &self,
         done: Option<Coverage>,
         wanted: Coverage,
         took: Duration,
-        source: &CountedSource<'_, Watched<'_>>,
+        source: &CountedSource<'_, Watched<'_, Client>>,
     ) {
         let kind = match done.unwrap_or(wanted) {
             Coverage::Changes => RefreshKind::Changes,
@@ -219,8 +223,8 @@ impl DirectoryRefresh {
         metrics.read(kind, source.rows(), source.requests());
     }
 
-    /// Waits until the directory has to be read, after this time at the latest; what of it. Looks at the users alone for searches
-    /// that want it, and goes on waiting if they stand.
+    /// Waits until the directory has to be read, after this time at the latest; returns which part of it. Looks at the users
+    /// alone for searches that want it, and goes on waiting if they are unchanged.
     async fn asked(
         &self,
         loader: &Loader,
@@ -228,7 +232,7 @@ impl DirectoryRefresh {
         load: &LoadOptions,
         wait: Duration,
     ) -> Coverage {
-        // One for all rounds: what was announced while users are looked at is not to be missed.
+        // One for all rounds: what is announced while users are looked at must not be missed.
         let mut announced = pin!(self.announced());
         let mut due = pin!(tokio::time::sleep(wait));
         loop {
@@ -237,16 +241,16 @@ impl DirectoryRefresh {
                 () = self.requests.for_directory() => return Coverage::Full,
                 () = &mut announced => return Coverage::Changes,
                 () = &mut due => return Coverage::Changes,
-                extent = self.direct.wanted() => {
+                kind = self.direct.wanted() => {
                     let began = Instant::now();
-                    if extent == Extent::Everything {
+                    if kind == LookKind::Everything {
                         return Coverage::Changes;
                     }
                     match loader.users_stand(source, &*self.users, load).await {
-                        Ok(true) => self.direct.looked(began, Extent::Users),
+                        Ok(true) => self.direct.looked(began, LookKind::Users),
                         Ok(false) => return Coverage::Changes,
                         Err(error) => {
-                            tracing::debug!(%error, "the look at users that a search wants failed");
+                            tracing::debug!(%error, "the look that a search was waiting for failed");
                             self.direct.failed(began);
                             return Coverage::Changes;
                         }
@@ -277,16 +281,6 @@ impl DirectoryRefresh {
 }
 
 impl DirectorySettings {
-    /// Those of the configuration.
-    pub(super) fn new(config: &Config, policy: CustomPolicy) -> Self {
-        Self {
-            page_size: config.authentik.page_size,
-            request_timeout: config.authentik.request_timeout,
-            full_every: config.refresh_full_every,
-            policy,
-        }
-    }
-
     fn load(&self, time_of_day: fn() -> SystemTime) -> LoadOptions {
         let defaults = ScanOptions::default();
         LoadOptions {

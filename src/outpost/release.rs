@@ -1,9 +1,11 @@
-//! Which release of authentik we serve for, and what follows from it. Asked once, and again when authentik may have been
+//! Which release of authentik we serve, and what follows from it. Asked once, and again when authentik may have been
 //! replaced by another: after each gap in its events. Must not know when that is.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use tokio::time::timeout;
 
 use akldap_authentik::flow::CodeRule;
 use akldap_authentik::{Client, Release};
@@ -11,7 +13,7 @@ use akldap_authentik::{Client, Release};
 /// What is known of authentik's release.
 pub(super) struct KnownRelease {
     client: Client,
-    /// Whether a password with a code is tried without it too, where the older rules hold.
+    /// Whether a password with a code is also tried without it, where the older rules apply.
     second_try: bool,
     release: ArcSwapOption<Release>,
     /// It was asked for since the last gap.
@@ -29,23 +31,27 @@ impl KnownRelease {
         }
     }
 
-    /// To be called when authentik may have been replaced.
+    /// Call this when authentik may have been replaced.
     pub(super) fn doubt(&self) {
         self.fresh.store(false, Ordering::Relaxed);
     }
 
-    /// Asks which release authentik is, if that is in doubt. An authentik that does not say keeps what is known: without
-    /// an answer the older rules hold.
-    pub(super) async fn learn(&self) {
+    /// Asks which release authentik is, if that is in doubt. If authentik does not say so in time, what is known stays; without any
+    /// answer the older rules apply.
+    pub(super) async fn learn(&self, patience: Duration) {
         if self.fresh.load(Ordering::Relaxed) {
             return;
         }
-        let release = match self.client.release().await {
-            Ok(release) => release,
-            Err(error) => {
-                tracing::debug!(%error, "authentik does not say which release it is");
+        let release = match timeout(patience, self.client.release()).await {
+            Ok(Ok(release)) => release,
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "authentik did not say which release it is");
                 // A refusal stays one; a failure is asked again with the next look at the configuration.
                 self.fresh.store(!error.is_transient(), Ordering::Relaxed);
+                return;
+            }
+            Err(_) => {
+                tracing::debug!(?patience, "authentik did not say in time which release it is");
                 return;
             }
         };
@@ -55,12 +61,15 @@ impl KnownRelease {
                 true => "everything after the last ; of a password",
                 false => "6 digits or 8 letters and digits after the last ; of a password",
             };
-            tracing::info!(%release, codes, "the release of authentik; what a provider with MFA support takes for a code");
+            tracing::info!(
+                %release, codes,
+                "authentik's release, and what a provider with MFA support treats as a code"
+            );
             self.release.store(Some(release.into()));
         }
     }
 
-    /// How `password;code` is taken apart.
+    /// How `password;code` is split.
     pub(super) fn code_rule(&self) -> CodeRule {
         match &*self.release.load() {
             Some(release) if release.takes_codes_of_any_length() => CodeRule::LastSeparator,

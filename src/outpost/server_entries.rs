@@ -1,5 +1,5 @@
-//! What the two entries say that are no part of any provider's tree: the rootDSE and the subschema. Must not know how they
-//! are asked about.
+//! What the two entries say that are not part of any provider's tree: the rootDSE and the subschema. Must not know how
+//! they are asked about.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -13,8 +13,8 @@ use super::capabilities::Capabilities;
 use super::directory::CurrentDirectory;
 use super::providers::Providers;
 
-/// When the schema changed with the attributes that admins give, as its readers see it. A server that starts cannot know
-/// since when it is as it is: attributes beyond our own schema count as new.
+/// When the schema changed with the attributes that admins give, as its readers see it. A starting server cannot know
+/// since when it has been like this: attributes beyond our own schema count as new.
 #[derive(Debug, Default)]
 struct SchemaChanges(Mutex<Vec<SeenSchema>>);
 
@@ -27,9 +27,9 @@ struct SeenSchema {
 }
 
 impl SchemaChanges {
-    /// The second since 1970 in which the schema became as it is `now`; none if there never was anything beyond our own.
-    /// Two changes never share a second, and a clock that is set back does no harm. What no `shapes` have any more is
-    /// forgotten.
+    /// The second since 1970 in which the schema became as it is `now`; none if there was never anything beyond our own.
+    /// Two changes never share a second, and a clock that is set back does no harm. What none of the `shapes` has any more
+    /// is forgotten.
     fn seen(
         &self,
         shape: Option<&Arc<Shape>>,
@@ -60,7 +60,7 @@ impl SchemaChanges {
     }
 }
 
-/// The name of the entry above what the server says of itself.
+/// The name of the entry above what the server says about itself.
 pub const MONITOR_DN: &str = "cn=Monitor";
 
 /// The two entries.
@@ -116,7 +116,7 @@ impl ServerEntries {
         root_dse.attributes(reader)
     }
 
-    /// What the subschema says to somebody. How admins name their attributes is for those who may log in.
+    /// What the subschema says to somebody. The names that admins give their attributes are only for those who may log in.
     /// `None` where the directory in memory is damaged.
     pub fn subschema(&self, identity: Option<&Identity>) -> Option<subschema::Attributes> {
         let providers = self.providers.current();

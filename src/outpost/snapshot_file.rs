@@ -1,7 +1,7 @@
 //! The optional snapshot file: written after loads, read once at the start, so that a process that starts while
-//! authentik's lists cannot be read has the directory of before.
+//! authentik's lists cannot be read has the previous directory.
 //!
-//! Nobody gets in by it: a bind is judged by authentik as ever, so while authentik cannot be reached at all a process
+//! It lets nobody in: authentik judges binds as usual, so while authentik cannot be reached at all a process
 //! that has just started serves what needs no bind, and 52. Knows when it is written and read and how it is replaced;
 //! must not know how binds or searches use what it restores.
 
@@ -22,7 +22,6 @@ use secrecy::SecretString;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::config::Config;
 use akldap_directory::{CustomPolicy, Snapshot, WrongNumber};
 
 use contents::{ContentsError, ContentsHeader, ContentsReader};
@@ -30,9 +29,9 @@ use sealed::{FileSecret, Opener, SealError, Sealer};
 
 /// The least time between two files: whatever changes in between is written with the next.
 const MIN_INTERVAL: Duration = Duration::from_secs(10);
-/// An unchanged directory is written again after so long, so that the file tells that it was still true then.
+/// An unchanged directory is written again after this long, so that the file tells that it was still true then.
 const RENEWAL: Duration = Duration::from_secs(3600);
-/// Older files are ignored: no outage takes that long, and who has left since should not be found again.
+/// Older files are ignored: no outage lasts that long, and people who have left since should not be found again.
 const MAX_AGE: Duration = Duration::from_secs(7 * 86_400);
 /// Read and written at once.
 const BUFFER: usize = 256 * 1024;
@@ -66,14 +65,14 @@ impl FileError {
 pub(super) struct SnapshotFile {
     path: PathBuf,
     host: String,
-    /// Made of the token of the moment, so that a process started with that token can read what this one wrote last.
+    /// Made from the current token, so that a process started with that token can read what this one wrote last.
     secret: ArcSwap<FileSecret>,
     policy: CustomPolicy,
     /// Something was loaded that is not in the file yet.
     due: Notify,
 }
 
-/// What a file that was written says.
+/// What a written file says.
 #[derive(Debug)]
 struct Written {
     about: ContentsHeader,
@@ -82,26 +81,24 @@ struct Written {
 }
 
 impl SnapshotFile {
-    /// `policy` is what the configuration allows of custom attributes. `None`: there is to be no file.
-    pub(super) fn new(config: &Config, policy: CustomPolicy) -> Option<Self> {
-        Some(Self {
-            path: config.snapshot_file.clone()?,
-            host: config.authentik.host.to_string(),
-            secret: ArcSwap::from_pointee(FileSecret::new(
-                &config.authentik.token,
-                config.authentik.host.as_str(),
-            )),
+    /// The file at this path, for the directory of this host, kept from all who lack the token. `policy` is what is allowed of
+    /// custom attributes.
+    pub(super) fn new(path: PathBuf, host: String, token: &SecretString, policy: CustomPolicy) -> Self {
+        Self {
+            path,
+            secret: ArcSwap::from_pointee(FileSecret::new(token, &host)),
+            host,
             policy,
             due: Notify::new(),
-        })
+        }
     }
 
-    /// To be called after each load that changed something.
+    /// Call this after each load that changed something.
     pub(super) fn note_load(&self) {
         self.due.notify_one();
     }
 
-    /// Takes another token for what is written from now on.
+    /// Uses another token for what is written from now on.
     fn take_token(&self, token: &SecretString) {
         self.secret.store(Arc::new(FileSecret::new(token, &self.host)));
     }
@@ -139,7 +136,7 @@ impl SnapshotFile {
         })
     }
 
-    /// Writes a file unless the one there says the same and is not old. Returns what is in the file afterwards.
+    /// Writes a file unless the existing one says the same and is not old. Returns what is in the file afterwards.
     fn write_if_changed(
         &self,
         about: ContentsHeader,

@@ -1,4 +1,5 @@
-//! What becomes of an answer of the directory in which a number points nowhere: that is a fault of ours, or the memory's.
+//! What happens to an answer of the directory in which a number points nowhere: that is a fault of ours, or of the
+//! memory.
 //!
 //! Must not know what was asked.
 
@@ -6,15 +7,15 @@ use akldap_directory::WrongNumber;
 
 use crate::metrics::DirectoryDamage;
 
-/// What was found. Otherwise it counts as not there, so that nobody gets in by it; the log says so, and it is counted.
+/// What was found. Otherwise it counts as not there, so that it lets nobody in; the log says so, and it is counted.
 pub(super) fn sound<T>(found: Result<T, WrongNumber>, damage: &DirectoryDamage) -> Option<T> {
     found
         .inspect_err(|wrong| {
             damage.met();
             tracing::error!(
                 error = %wrong,
-                "the directory in memory is damaged, and what is asked of it counts as not there: restart the server, and \
-                 report this with the lines before it"
+                "the directory in memory is damaged, and what cannot be read from it counts as missing: \
+                 restart the server, and report this line and those before it"
             );
         })
         .ok()

@@ -10,14 +10,14 @@ use crate::clock;
 /// The state of one thing that is loaded again and again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Load {
-    /// Since when nothing newer was read from authentik by this process: what is in use shows all that was changed there
+    /// Since when this process has read nothing newer from authentik: what is in use shows everything that changed there
     /// before.
     pub read: Option<SystemTime>,
     /// What is used until then: when an earlier process read it.
     pub restored: Option<SystemTime>,
     /// Why the last try failed, if it did.
     pub failure: Option<String>,
-    /// What was read stood so in authentik at one moment: it held still while it was read.
+    /// What was read was like this in authentik at one moment: it held still while it was read.
     pub settled: bool,
 }
 
@@ -37,7 +37,7 @@ impl Load {
         self.time().map(|time| time.elapsed().unwrap_or_default())
     }
 
-    /// Whether it may be out of date: it comes from the snapshot file, or nothing newer was read for so long.
+    /// Whether it may be out of date: it comes from the snapshot file, or nothing newer was read for this long.
     pub fn is_stale(&self, bound: Duration) -> bool {
         self.is_restored() || self.age().is_some_and(|age| age > bound)
     }
@@ -52,10 +52,22 @@ impl Load {
     }
 }
 
-/// How long a first load may go on in silence.
+/// How long a first load may go on silently.
 const TELL_EVERY: Duration = Duration::from_secs(10);
 
-/// How far the first load of the directory has come. The numbers are those of authentik, which may change meanwhile.
+/// What the first load is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum LoadPhase {
+    /// All users are read.
+    #[default]
+    Users,
+    /// What changed meanwhile is looked at, then the groups are read.
+    Changes,
+    /// The list of users is read once more: it did not add up with what changed.
+    UsersAgain,
+}
+
+/// How far the first load of the directory has come. The numbers are authentik's, and may change meanwhile.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RowsRead {
     /// Users read so far.
@@ -64,14 +76,25 @@ pub struct RowsRead {
     pub users_of: Option<u64>,
     /// Groups there are; `None`: they are not read yet.
     pub groups_of: Option<u64>,
+    phase: LoadPhase,
 }
 
 impl fmt::Display for RowsRead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.users_of, self.groups_of) {
-            (None, _) => write!(f, "asking authentik for its users"),
-            (Some(of), None) => write!(f, "reading users: {} of {of}", self.users),
-            (Some(_), Some(groups)) => write!(f, "reading {groups} groups, after {} users", self.users),
+        match (self.phase, self.users_of, self.groups_of) {
+            (_, None, _) => write!(f, "asking authentik for its users"),
+            (LoadPhase::Users, Some(0), _) => write!(f, "authentik shows no users"),
+            (LoadPhase::Users, Some(of), _) => write!(f, "reading users: {} of {of}", self.users),
+            (LoadPhase::UsersAgain, Some(of), _) => {
+                write!(f, "reading users again: {} of {of}", self.users)
+            }
+            (LoadPhase::Changes, Some(0), None) => write!(f, "authentik shows no users; asking for groups"),
+            (LoadPhase::Changes, Some(of), None) => {
+                write!(f, "reading what changed while {of} users were read")
+            }
+            (LoadPhase::Changes, Some(of), Some(groups)) => {
+                write!(f, "reading {groups} groups, after {of} users")
+            }
         }
     }
 }
@@ -88,9 +111,27 @@ struct Counting {
 }
 
 impl LoadProgress {
-    /// A page of users came: how many, and how many there are in all.
+    /// The end of the list of users came, with which reading all of it begins; it has so many of so many.
+    pub(crate) fn users_begun(&self, received: usize, of: u64) {
+        self.count(|progress| {
+            progress.users_of = Some(of);
+            match progress.phase {
+                LoadPhase::Users if progress.users == 0 => {}
+                LoadPhase::Users | LoadPhase::UsersAgain => progress.phase = LoadPhase::UsersAgain,
+                // Or those who came meanwhile: they are at the end, too.
+                LoadPhase::Changes => return,
+            }
+            progress.users = u64::try_from(received).unwrap_or(u64::MAX).min(of);
+        });
+    }
+
+    /// A further page of the list of users came: how many, and how many there are in all.
     pub(super) fn users(&self, received: usize, of: u64) {
         self.count(|progress| {
+            if progress.phase == LoadPhase::Changes {
+                progress.phase = LoadPhase::UsersAgain;
+                progress.users = 0;
+            }
             let received = u64::try_from(received).unwrap_or(u64::MAX);
             // Pages may be read twice.
             progress.users = progress.users.saturating_add(received).min(of);
@@ -98,9 +139,25 @@ impl LoadProgress {
         });
     }
 
+    /// How many users there are was asked.
+    pub(super) fn users_counted(&self, of: u64) {
+        self.count(|progress| {
+            progress.users = progress.users.min(of);
+            progress.users_of = Some(of);
+        });
+    }
+
+    /// Users that changed meanwhile came: the list itself is read.
+    pub(super) fn users_changed(&self) {
+        self.count(|progress| progress.phase = LoadPhase::Changes);
+    }
+
     /// A page of groups came: how many there are in all.
     pub(super) fn groups(&self, of: u64) {
-        self.count(|progress| progress.groups_of = Some(of));
+        self.count(|progress| {
+            progress.phase = LoadPhase::Changes;
+            progress.groups_of = Some(of);
+        });
     }
 
     fn count(&self, change: impl FnOnce(&mut RowsRead)) {
@@ -116,11 +173,11 @@ impl LoadProgress {
             let RowsRead { users, users_of, .. } = counting.progress;
             let progress = counting.progress.to_string();
             drop(counting);
-            tracing::info!(users, users_of, "the first load goes on: {progress}");
+            tracing::info!(users, users_of, "the first load is under way: {progress}");
         }
     }
 
-    fn current(&self) -> Option<RowsRead> {
+    pub(super) fn current(&self) -> Option<RowsRead> {
         let counting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         (!counting.done).then_some(counting.progress)
     }
@@ -154,7 +211,7 @@ impl Status {
         self.progress.current()
     }
 
-    pub(super) fn load_progress(&self) -> &LoadProgress {
+    pub(crate) fn load_progress(&self) -> &LoadProgress {
         &self.progress
     }
 
@@ -213,20 +270,50 @@ mod tests {
     #[test]
     fn the_first_load_can_be_watched_until_it_is_done() {
         let status = Status::default();
+        let progress = status.load_progress();
         let text = || status.progress().map(|progress| progress.to_string());
         assert_eq!(text().as_deref(), Some("asking authentik for its users"));
-        status.load_progress().users(100, 250);
+        progress.users_begun(100, 250);
         assert_eq!(text().as_deref(), Some("reading users: 100 of 250"));
         // The last page is short, and one was read twice.
         for _ in 0..3 {
-            status.load_progress().users(100, 250);
+            progress.users(100, 250);
         }
         assert_eq!(text().as_deref(), Some("reading users: 250 of 250"));
-        status.load_progress().groups(7);
-        assert_eq!(text().as_deref(), Some("reading 7 groups, after 250 users"));
+        progress.users_changed();
+        assert_eq!(
+            text().as_deref(),
+            Some("reading what changed while 250 users were read")
+        );
+        progress.users_counted(251);
+        progress.groups(7);
+        assert_eq!(text().as_deref(), Some("reading 7 groups, after 251 users"));
+        // Who came meanwhile is at the end of the list.
+        progress.users_begun(20, 252);
+        assert_eq!(text().as_deref(), Some("reading 7 groups, after 252 users"));
+        // It does not add up, and is read again.
+        progress.users(100, 252);
+        assert_eq!(text().as_deref(), Some("reading users again: 100 of 252"));
+        progress.users(100, 252);
+        assert_eq!(text().as_deref(), Some("reading users again: 200 of 252"));
+        progress.users_changed();
+        assert_eq!(text().as_deref(), Some("reading 7 groups, after 252 users"));
         status.directory_loaded(SystemTime::now(), true);
         assert_eq!(text(), None);
-        status.load_progress().users(1, 1);
+        progress.users_begun(1, 1);
         assert_eq!(text(), None, "later loads are not the first");
+    }
+
+    #[test]
+    fn that_there_is_nobody_is_said_of_the_whole_list_alone() {
+        let status = Status::default();
+        let text = || status.progress().map(|progress| progress.to_string());
+        status.load_progress().users_begun(0, 0);
+        assert_eq!(text().as_deref(), Some("authentik shows no users"));
+        status.load_progress().users_changed();
+        assert_eq!(
+            text().as_deref(),
+            Some("authentik shows no users; asking for groups")
+        );
     }
 }

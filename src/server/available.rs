@@ -1,18 +1,18 @@
-//! The memory this process may use: the limit of its control group (cgroup v2 or v1) or of one above it, else what the
-//! machine has. Linux only; elsewhere nothing is known.
+//! The memory this process may use: the limit of its control group (cgroup v2 or v1) or of one above it, otherwise
+//! what the machine has. Linux only; elsewhere nothing is known.
 //!
 //! Must not know what the memory is for.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The part of it that clients may make the server hold unless an option says how much.
+/// The share of it that clients may make the server hold unless an option says how much.
 const CLIENT_PART: u64 = 4;
 /// More than this is never held by default: honest clients need some megabytes.
 const MOST: u64 = 1 << 30;
 /// Less would not hold one large message and its answer.
 const LEAST: u64 = 16 << 20;
-/// Assumed where nothing is known of the machine.
+/// Assumed if nothing is known about the machine.
 const UNKNOWN: u64 = 1 << 30;
 
 /// The default of what clients may make the server hold, in octets.
@@ -37,8 +37,8 @@ fn machine(root: &Path) -> Option<u64> {
     kilobytes.checked_mul(1024)
 }
 
-/// The least limit of the process's control group and of those above it. Within a container the group's own path is
-/// often not there, but the hierarchy begins with the container's group.
+/// The lowest limit of the process's control group and of those above it. Within a container the group's own path
+/// is often not there, but the hierarchy begins with the container's group.
 fn cgroup_limit(root: &Path) -> Option<u64> {
     let text = fs::read_to_string(root.join("proc/self/cgroup")).ok()?;
     let limits = text.lines().filter_map(|line| {
@@ -56,12 +56,12 @@ fn cgroup_limit(root: &Path) -> Option<u64> {
     limits.min()
 }
 
-/// The least number in the files of that name from `path` up to the mount point.
+/// The lowest number in the files of that name from `path` up to the mount point.
 fn least(mount: &Path, path: &str, file: &str) -> Option<u64> {
     let relative = PathBuf::from(path.trim_start_matches('/'));
     let read = |directory: &Path| -> Option<u64> {
         let text = fs::read_to_string(mount.join(directory).join(file)).ok()?;
-        // `max` is no limit in v2; v1 writes a number no machine has.
+        // `max` means no limit in v2; v1 writes a number that no machine has.
         text.trim().parse().ok()
     };
     relative.ancestors().filter_map(read).min()

@@ -1,5 +1,5 @@
-//! Who is connected: how many in all, how many from each address, how many have not bound, and what they hold of the
-//! memory that all share. Decides who has to go when there is too little of either.
+//! Who is connected: how many in total, how many from each address, how many have not bound, and how much of the shared
+//! memory they hold. Decides who has to go when permits or memory are short.
 //!
 //! The memory it takes is bounded by the connections it counts. Must not know what connections are for.
 
@@ -24,23 +24,23 @@ pub(super) use client::Dismissal;
 use holder::{CountedOrigin, Holders};
 pub(super) use memory::{MemoryBudget, TLS_STATE};
 
-/// Places are short when less than this part of them, or of those for unbound clients, is free.
+/// Permits are short when less than this part of them, or of those for unbound clients, is free.
 const NEARLY_FULL_PART: usize = 8;
-/// The part of all places that only bound clients get.
+/// The part of all permits that only bound clients get.
 const BOUND_PART: usize = 4;
 /// An address with no more unbound connections than this keeps each of them for [`GRACE`], whoever waits.
 const SPARED: usize = 64;
-/// Time to bind in, for those.
+/// The time those have to bind.
 const GRACE: Duration = Duration::from_secs(10);
-/// The same while a bind is under way: authentik may wait for somebody to answer their telephone.
+/// The same while a bind is under way: authentik may wait for somebody to respond on their telephone.
 const BINDING_GRACE: Duration = Duration::from_secs(120);
-/// When places are short, one in so many unbound connections goes at once: choosing takes a look at all of them.
+/// When permits are short, one in this many unbound connections goes at once: choosing means looking at all of them.
 const BATCH_PART: usize = 16;
-/// How often whoever waits for a place looks whether somebody's time is up, and how long those who were told to go may take
-/// before others have to go as well: one that reads nothing takes as long as its last words may.
-const LOOK: Duration = Duration::from_millis(250);
+/// How often whoever waits for a permit checks whether somebody's time is up, and how long those who were told to go may
+/// take before others have to go as well: one that reads nothing takes as long as its final notice may.
+const PERMIT_CHECK: Duration = Duration::from_millis(250);
 
-/// The connections of the moment.
+/// The current connections.
 #[derive(Debug)]
 pub(super) struct ClientTable {
     capacity: usize,
@@ -57,18 +57,18 @@ pub(super) struct ClientTable {
 #[derive(Debug, Default)]
 struct TableState {
     next: u64,
-    /// By how long they have been so.
+    /// By how long they have been like that.
     unbound: BTreeMap<u64, Arc<ConnectedClient>>,
     bound: BTreeMap<u64, Arc<ConnectedClient>>,
     /// How many connections each address has, counted against its limit.
     sources: HashMap<IpAddr, usize>,
-    /// How many were told to go and have not gone yet.
+    /// How many were told to go and have not yet gone.
     leaving: usize,
     /// When somebody was last told.
     told: Option<Instant>,
 }
 
-/// A connection's place, until this is dropped.
+/// A connection's permit, until this is dropped.
 #[derive(Debug)]
 pub(super) struct Permit {
     table: Arc<ClientTable>,
@@ -81,7 +81,7 @@ pub(super) struct Permit {
 }
 
 impl ClientTable {
-    /// Room for `capacity` connections, of each address `limit_per_source` at most.
+    /// Room for `capacity` connections, at most `limit_per_source` per address.
     pub(super) fn new(
         capacity: usize,
         limit_per_source: Option<usize>,
@@ -102,7 +102,7 @@ impl ClientTable {
         })
     }
 
-    /// A place, once there is one. Makes unbound clients go who have had theirs for long, or whose address has many.
+    /// A permit, once there is one. Removes unbound clients who have had theirs for a long time, or whose address has many.
     pub(super) async fn admit(self: &Arc<Self>, peer: IpAddr) -> Permit {
         loop {
             if let Some(permit) = self.try_admit(peer, Instant::now()) {
@@ -111,7 +111,7 @@ impl ClientTable {
             tokio::select! {
                 biased;
                 () = self.freed.notified() => {}
-                () = tokio::time::sleep(LOOK) => {}
+                () = tokio::time::sleep(PERMIT_CHECK) => {}
             }
         }
     }
@@ -138,7 +138,7 @@ impl ClientTable {
         })
     }
 
-    /// Whether few places are left, so that whoever only sits there should go.
+    /// Whether few permits are left, so that idle clients should go.
     pub(super) fn is_nearly_full(&self) -> bool {
         let few = |taken: &AtomicUsize, all: usize| {
             all.saturating_sub(taken.load(Ordering::Relaxed)) < all.div_ceil(NEARLY_FULL_PART)
@@ -146,7 +146,7 @@ impl ClientTable {
         few(&self.open, self.capacity) || few(&self.unbound, self.unbound_capacity)
     }
 
-    /// Tells those to go who hold most, until what the others hold is well within the budget.
+    /// Tells those who hold most to go, until what the others hold is well within the budget.
     fn relieve(&self) {
         let mut state = self.lock();
         // Somebody else may have done it meanwhile.
@@ -197,14 +197,14 @@ impl TableState {
         }
     }
 
-    /// Whether somebody leaves, as far as one can tell.
+    /// Whether somebody is leaving, as far as is known.
     fn is_about_to_have_room(&self, now: Instant) -> bool {
-        let lately = |told| now.saturating_duration_since(told) < LOOK;
+        let lately = |told| now.saturating_duration_since(told) < PERMIT_CHECK;
         self.leaving > 0 && self.told.is_some_and(lately)
     }
 
-    /// Tells unbound clients to go: the oldest of the address that has most, or else those whose time is up. Those with a
-    /// bind under way come last, and are not spared for that alone: whoever sends one after the other has always one.
+    /// Tells unbound clients to go: the oldest of the address that has most, or those whose time is up. Those with a bind
+    /// under way come last, but are not spared for that alone: whoever sends one after the other always has one.
     fn make_room(&mut self, now: Instant, metrics: &ClientMetrics) {
         let mut holders = Holders::default();
         let staying = self.unbound.values().filter(|client| !client.is_told());
@@ -235,7 +235,7 @@ impl TableState {
             .map(Arc::clone)
             .collect();
         for client in chosen {
-            self.dismiss(&client, Dismissal::Place, now, metrics);
+            self.dismiss(&client, Dismissal::Unbound, now, metrics);
         }
     }
 
@@ -250,7 +250,7 @@ impl TableState {
             self.leaving += 1;
             self.told = Some(now);
             metrics.dismissed(match dismissal {
-                Dismissal::Place => Limit::MaxConnections,
+                Dismissal::Unbound => Limit::MaxConnections,
                 Dismissal::Memory { .. } => Limit::ClientMemoryLimit,
             });
             client.dismissed.cancel();
@@ -265,7 +265,7 @@ impl Permit {
         let table = Arc::clone(&self.table);
         let mut state = table.lock();
         if origin != self.client.origin {
-            // What others see of it is replaced: the header of a proxy is the first thing that is read.
+            // What others see of it is replaced: a proxy's header is the first thing that is read.
             let client = Arc::new(ConnectedClient::new(origin, self.client.since()));
             client.held.store(self.held, Ordering::Relaxed);
             state.unbound.remove(&self.number);
@@ -289,7 +289,7 @@ impl Permit {
         let client = Arc::clone(&self.client);
         async move {
             client.dismissed.cancelled().await;
-            client.dismissal.get().copied().unwrap_or(Dismissal::Place)
+            client.dismissal.get().copied().unwrap_or(Dismissal::Unbound)
         }
     }
 
@@ -298,13 +298,13 @@ impl Permit {
         self.client.since()
     }
 
-    /// Whether few places are left.
+    /// Whether few permits are left.
     pub(super) fn is_table_nearly_full(&self) -> bool {
         self.table.is_nearly_full()
     }
 
-    /// Notes how the connection stands: the octets it holds, whether it is bound, whether a bind is under way. To be
-    /// called when anything of that changed; costs next to nothing if nothing did.
+    /// Records the state of the connection: the octets it holds, whether it is bound, whether a bind is under way. Call it
+    /// when any of this has changed; it costs next to nothing if nothing did.
     #[inline]
     pub(super) fn note(&mut self, held: usize, bound: bool, binding: bool) {
         if bound != self.bound {

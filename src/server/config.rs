@@ -1,4 +1,4 @@
-//! What the server itself is told at start: where to listen, TLS, limits. Made once, from the configuration of the whole;
+//! What the server itself is told at start: where to listen, TLS, limits. Made once, from the whole configuration;
 //! must not know what the outpost is told.
 
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use crate::config::{Config, LimitConfig, ListenConfig, SearchLogConfig, StatusCo
 /// The server's part of the configuration.
 #[derive(Debug)]
 pub(super) struct ServerConfig {
-    /// Where to listen, and whose PROXY headers are believed.
+    /// Where to listen, and whose PROXY headers are trusted.
     pub(super) listen: ListenConfig,
     /// The status page.
     pub(super) status: StatusConfig,
@@ -40,7 +40,7 @@ impl From<&Config> for ServerConfig {
 
 #[cfg(test)]
 impl ServerConfig {
-    /// The one of a server that is told nothing but where authentik is.
+    /// That of a server that is told nothing but where authentik is.
     pub(super) fn of_defaults() -> Self {
         let required = [
             ("AUTHENTIK_HOST", "http://127.0.0.1:9"),

@@ -1,9 +1,9 @@
-//! The connection loop: one task a connection reads frames, lets their operations be carried out side by side, and writes
-//! their answers in large pieces with back-pressure.
+//! The connection loop: one task per connection reads frames, lets their operations run concurrently, and writes their
+//! answers in large pieces with back-pressure.
 //!
 //! Reading and writing share one task and one `poll`, so a client that does not read its answers can still abandon
-//! them, and an answer is never held in memory as a whole. Here is what the loop waits for and in which order; beside it
-//! stand input and output, what becomes of requests, the deadlines and the ways to end. Must not know what is asked.
+//! them, and an answer is never held in memory as a whole. Here is what the loop waits for and in which order; next to it
+//! are input and output, what happens to requests, the deadlines and the ways to end. Must not know what is asked.
 
 use std::future::poll_fn;
 use std::io;
@@ -29,16 +29,18 @@ mod deadlines;
 mod disconnection;
 mod dispatcher;
 mod input;
-mod notices;
+mod log_hints;
 mod output;
+mod phase;
 
 use deadlines::{Deadlines, Expired, LAST_WORDS, Standing};
-use dispatcher::{ConnectionPhase, Dispatcher};
+use dispatcher::Dispatcher;
+use phase::ConnectionPhase;
 
-/// What a connection holds besides its buffers and searches: its task, its session, what the kernel is told of it.
+/// What a connection holds besides its buffers and searches: its task, its session, what the kernel is told about it.
 const OWN_SIZE: usize = 4 * 1024;
 
-/// What a connection needs to know of the server it belongs to.
+/// What a connection needs to know about its server.
 pub(super) struct Surroundings<'a> {
     /// What was already logged.
     pub(super) log_limit: &'a LogLimit,
@@ -100,7 +102,7 @@ struct Connection<'a, S> {
     /// Resolves when the server ends.
     shutdown: PollOnWake<()>,
     permit: &'a mut Permit,
-    /// Resolves when the connection has to go; gone once it did.
+    /// Resolves when the connection has to go; gone once it has.
     dismissed: Option<PollOnWake<Dismissal>>,
     deadlines: Deadlines,
     dispatcher: Dispatcher<'a>,
@@ -108,6 +110,8 @@ struct Connection<'a, S> {
 
 impl<S: RecordStream> Connection<'_, S> {
     async fn run(mut self) -> End<S> {
+        // Whether running searches have had their share of time since others were allowed to run.
+        let mut had_a_turn = false;
         loop {
             self.note();
             match self.next_event().await {
@@ -131,8 +135,13 @@ impl<S: RecordStream> Connection<'_, S> {
                 }
                 WakeUp::Advance if self.is_deserted() => return End::Closed,
                 WakeUp::Advance => {
+                    // A step takes a tenth of a millisecond, and whoever waits on this thread, including for the sockets,
+                    // comes before the next one. tokio's own budget would end after a hundred.
+                    if std::mem::replace(&mut had_a_turn, false) {
+                        tokio::task::yield_now().await;
+                    }
                     self.dispatcher.advance();
-                    tokio::task::consume_budget().await;
+                    had_a_turn = self.dispatcher.searches() > 0;
                 }
                 WakeUp::AwaitedEnd(settled) => {
                     self.dispatcher.settled(settled);
@@ -150,7 +159,7 @@ impl<S: RecordStream> Connection<'_, S> {
                     let (session, log_limit) = (&*self.dispatcher.session, self.surroundings.log_limit);
                     let result = disconnection::dismissed(dismissal, searches, session, log_limit);
                     if !self.dispatcher.output.is_empty() {
-                        // What waits for a client that does not read would only be held longer.
+                        // Data waiting for a client that does not read would only be held longer.
                         return End::Closed;
                     }
                     self.dispatcher.dismiss(&result);
@@ -238,7 +247,7 @@ impl<S: RecordStream> Connection<'_, S> {
         .await
     }
 
-    /// In any state: whoever does not read the last words holds a place by that, too.
+    /// In any state: not reading the final notice also keeps a place occupied.
     fn poll_dismissed(&mut self, context: &Context<'_>) -> Poll<Dismissal> {
         let Some(dismissed) = &mut self.dismissed else {
             return Poll::Pending;
@@ -263,7 +272,7 @@ impl<S: RecordStream> Connection<'_, S> {
         self.deadlines.poll(&standing, context)
     }
 
-    /// Tells the others what this connection holds and how it stands.
+    /// Tells the others what this connection holds and what state it is in.
     fn note(&mut self) {
         self.permit.note(
             OWN_SIZE + self.surroundings.stream_size + self.dispatcher.memory(),
@@ -280,7 +289,7 @@ impl<S: RecordStream> Connection<'_, S> {
         self.metrics().limit_reached(limit);
     }
 
-    /// Whether the client, which sends no more, is most likely gone.
+    /// Whether the client, which sends no more, has most likely gone.
     fn is_deserted(&self) -> bool {
         self.dispatcher.state() == ConnectionPhase::Draining && self.deadlines.is_deserted()
     }

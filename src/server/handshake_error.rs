@@ -7,7 +7,7 @@ use crate::metrics::HandshakeFailure;
 /// Why there is no TLS.
 #[derive(Debug)]
 pub(super) enum HandshakeError {
-    /// The client did not even try; with what it spoke instead, if that is known.
+    /// The client did not even try; what it spoke instead, if known.
     WrongProtocol(Option<&'static str>),
     /// The handshake failed.
     Tls(io::Error),
@@ -63,8 +63,8 @@ pub(super) fn hint(error: &io::Error) -> &'static str {
         Some(rustls::Error::AlertReceived(
             UnknownCA | BadCertificate | CertificateUnknown | CertificateExpired,
         )) => {
-            ": the client does not accept the certificate; give it the authority's certificate, or choose another one \
-             in the provider"
+            ": the client does not accept the certificate; install the issuing authority's certificate in \
+             the client, or choose another certificate in the provider"
         }
         Some(rustls::Error::PeerIncompatible(_)) => {
             ": client and server have no version or cipher suite in common; see AUTHENTIK_LDAP__TLS_MIN_VERSION \

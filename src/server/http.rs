@@ -1,7 +1,7 @@
 //! The HTTP endpoint: metrics, liveness, readiness, on TCP and on the unix socket of the health check.
 //!
-//! `/outpost.goauthentik.io/ping` says that the process lives, as officially; `/ready` says whether searches can be
-//! answered, `/ready?for=binds` whether binds can be judged as well. Must not know LDAP.
+//! `/outpost.goauthentik.io/ping` says that the process is alive, like the official outpost; `/ready` says whether searches
+//! can be answered, `/ready?for=binds` whether binds can be judged as well. Must not know LDAP.
 
 mod connections;
 pub mod health_socket;
@@ -38,7 +38,7 @@ pub(super) use status_page::StatusPage;
 struct Readiness {
     /// Whether what was asked for can be served.
     ready: bool,
-    /// Whether searches can be answered: a provider and a directory are there, be they of before.
+    /// Whether searches can be answered: a provider and a directory are there, even if they are those of an earlier process.
     searches: bool,
     /// Whether binds can be judged: a provider is there and authentik can be reached.
     binds: bool,
@@ -68,7 +68,7 @@ struct ProgressReport {
     users_of: Option<u64>,
     /// Groups there are; null: they are not read yet.
     groups_of: Option<u64>,
-    /// The same for a reader.
+    /// The same for a human reader.
     text: String,
 }
 
@@ -163,7 +163,7 @@ async fn show_metrics(State(outpost): State<Arc<Outpost>>, headers: HeaderMap) -
     }
 }
 
-/// Whether a query asks for binds too; else the value of `for` that is not known.
+/// Whether a query asks for binds too; otherwise the value of `for` that is not known.
 fn asks_for_binds(query: &str) -> Result<bool, String> {
     let mut for_binds = false;
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
@@ -177,9 +177,9 @@ fn asks_for_binds(query: &str) -> Result<bool, String> {
     Ok(for_binds)
 }
 
-/// `/ready` asks for searches, `/ready?for=binds` for binds as well: who cannot search cannot serve whoever binds.
+/// `/ready` asks for searches, `/ready?for=binds` for binds as well: a server that cannot search is no use to whoever binds.
 async fn ready(State(outpost): State<Arc<Outpost>>, RawQuery(query): RawQuery) -> Response {
-    let (now, searches, binds) = (Instant::now(), outpost.can_search(), outpost.can_bind());
+    let (now, searches, binds) = (clock::now(), outpost.can_search(), outpost.can_bind());
     let ready = match asks_for_binds(query.as_deref().unwrap_or_default()) {
         Ok(for_binds) => outpost.is_ready() && (binds || !for_binds),
         Err(unknown) => {
@@ -193,14 +193,17 @@ async fn ready(State(outpost): State<Arc<Outpost>>, RawQuery(query): RawQuery) -
         ready,
         searches,
         binds,
-        authentik: Reachability::of(outpost.outage(), now),
-        providers: outpost.providers().iter().count(),
+        authentik: Reachability::of(outpost.outage().under_way(), now),
+        providers: outpost.providers().current().iter().count(),
         configuration: LoadReport::of(
             outpost.status().configuration(),
-            outpost.configuration_stale_after(),
+            outpost.schedule().configuration_stale_after(),
         ),
         directory: DirectoryReport {
-            load: LoadReport::of(outpost.status().directory(), outpost.stale_after()),
+            load: LoadReport::of(
+                outpost.status().directory(),
+                outpost.schedule().directory_stale_after(),
+            ),
             progress: outpost.status().progress().map(ProgressReport::from),
         },
     };
@@ -242,7 +245,10 @@ pub(super) fn status_page(
             }
         }
     });
-    Some(Arc::new(StatusPage::new(config.networks.clone())))
+    Some(Arc::new(StatusPage::new(
+        config.networks.clone(),
+        config.hosts.clone(),
+    )))
 }
 
 /// Serves HTTP on the unix socket that the health check asks. Without it everything else still works.

@@ -1,6 +1,6 @@
-//! The LDAP and LDAPS ports: accepting with back-off, as many clients as there are places.
+//! The LDAP and LDAPS ports: accepting with back-off, as many clients as there are permits.
 //!
-//! Must not know what becomes of a connection.
+//! Must not know what happens to a connection.
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,7 +21,8 @@ use super::log_limit::Reminder;
 use super::service::LdapService;
 use super::socket::Socket;
 
-/// The first pause after the system refused an accept (out of file descriptors, mostly); doubles up to a second.
+/// The first pause after the system refused an accept (usually for lack of file descriptors); doubles up to a
+/// second.
 const PAUSE: Backoff = Backoff::new(Duration::from_millis(5), Duration::from_secs(1));
 /// Open files that no client may take: connections to authentik, the HTTP port, the log.
 const RESERVED_FILES: u64 = 256;
@@ -43,15 +44,16 @@ impl Ports {
         }
     }
 
-    /// Takes a client that comes by no port, as soon as there is a place.
+    /// Takes a client that did not come through a port, as soon as there is a permit.
     pub(super) async fn take<S: Socket>(&self, stream: S, peer: SocketAddr) {
-        let place = self.clients.admit(peer.ip()).await;
-        self.serve(stream, peer, false, place);
+        let permit = self.clients.admit(peer.ip()).await;
+        self.serve(stream, peer, false, permit);
     }
 
-    fn serve<S: Socket>(&self, stream: S, peer: SocketAddr, implicit_tls: bool, place: Permit) {
+    fn serve<S: Socket>(&self, stream: S, peer: SocketAddr, implicit_tls: bool, permit: Permit) {
         let service = Arc::clone(&self.service);
-        self.tasks.spawn(service.serve(stream, peer, implicit_tls, place));
+        self.tasks
+            .spawn(service.serve(stream, peer, implicit_tls, permit));
     }
 
     /// Accepts on one port until the server ends.
@@ -66,10 +68,10 @@ impl Ports {
                 Ok((stream, peer)) => {
                     failures = 0;
                     // Beyond the limit this client waits here and all others in the kernel's queue.
-                    let mut place = std::pin::pin!(self.clients.admit(peer.ip()));
-                    let place = tokio::select! {
+                    let mut permit = std::pin::pin!(self.clients.admit(peer.ip()));
+                    let permit = tokio::select! {
                         biased;
-                        place = &mut place => place,
+                        permit = &mut permit => permit,
                         () = std::future::ready(()) => {
                             self.service.metrics().limit_reached(Limit::MaxConnections);
                             if full.is_due() {
@@ -78,11 +80,11 @@ impl Ports {
                             }
                             tokio::select! {
                                 () = self.service.ended() => return,
-                                place = &mut place => place,
+                                permit = &mut permit => permit,
                             }
                         }
                     };
-                    self.serve(stream, peer, implicit_tls, place);
+                    self.serve(stream, peer, implicit_tls, permit);
                 }
                 Err(error) if is_theirs(&error) => tokio::task::yield_now().await,
                 Err(error) => {

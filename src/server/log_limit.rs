@@ -1,21 +1,22 @@
-//! What was already said about whom, so that a misbehaving client fills a log with one line an hour and not with millions:
+//! What was already logged about whom, so that a misbehaving client adds one line per hour to the log and not millions:
 //! the first of a kind is written, the others of the hour are counted, and the count is written at its end.
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use crate::clock;
 use crate::logging::{Repeated, Repetition};
 
 use super::counted_address::counted_address;
 
 /// Addresses and topics remembered at once; about 100 octets each.
 const MAX_SOURCES: usize = 4096;
-/// After so long the same thing is said again: by then it is news.
+/// After this long the same thing is logged again: by then it is news.
 const REPEAT: Duration = Duration::from_secs(3600);
-/// How often something is said that concerns the whole server.
+/// How often something that concerns the whole server is logged.
 const REMINDER: Duration = Duration::from_secs(60);
 
-/// What can be said about an address.
+/// What can be logged about an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Topic {
     /// It speaks another protocol than the port does.
@@ -28,13 +29,13 @@ pub(super) enum Topic {
     Slow,
     /// It held too much memory.
     Memory,
-    /// It held a place without binding while places were short.
-    Place,
+    /// It held a permit without binding while permits were short.
+    Unbound,
     /// It read answers so slowly that their directory became too old.
     Retired,
     /// It is believed by default when it names other addresses.
     Believed,
-    /// It asks in clear for what needs TLS.
+    /// It asks without TLS for what needs TLS.
     Clear,
     /// It wants to change entries.
     Write,
@@ -51,17 +52,23 @@ impl Topic {
             Self::Handshake => "TLS handshakes failed again",
             Self::Slow => "messages did not arrive in time again",
             Self::Memory => "further connections were closed because clients hold too much memory",
-            Self::Place => "further unbound connections were closed because connections are short",
-            Self::Retired => "searches of a slow reader ended again because the directory changed twice",
+            Self::Unbound => {
+                "further unbound connections were closed because the server is short of \
+                 connections"
+            }
+            Self::Retired => {
+                "searches of a client that reads slowly were ended again because the directory \
+                 changed twice"
+            }
             Self::Believed => "PROXY protocol headers were believed by default again",
-            Self::Clear => "requests in clear were refused again",
+            Self::Clear => "requests without TLS were refused again",
             Self::Write => "writes were refused again",
-            Self::OwnOnly => "an account that sees only itself asked for everybody again",
+            Self::OwnOnly => "an account that sees only itself searched for everybody again",
         }
     }
 }
 
-/// The memory of what was said.
+/// The memory of what was logged.
 #[derive(Debug)]
 pub(super) struct LogLimit(Repetition<(IpAddr, Topic)>);
 
@@ -72,7 +79,7 @@ impl Default for LogLimit {
 }
 
 impl LogLimit {
-    /// Whether this is to be said now; otherwise it is counted. Says yes once an hour for each address and topic.
+    /// Whether this should be logged now; otherwise it is counted. True once an hour for each address and topic.
     pub(super) fn is_news(&self, client: IpAddr, topic: Topic, now: Instant) -> bool {
         self.0.admits((counted_address(client), topic), now)
     }
@@ -88,14 +95,14 @@ impl LogLimit {
     }
 }
 
-/// Says something at most once a minute.
+/// Logs something at most once a minute.
 #[derive(Default)]
 pub(super) struct Reminder(Option<Instant>);
 
 impl Reminder {
-    /// Whether it is to be said now.
+    /// Whether it should be logged now.
     pub(super) fn is_due(&mut self) -> bool {
-        let now = Instant::now();
+        let now = clock::now();
         let due = self.0.is_none_or(|last| now >= last + REMINDER);
         if due {
             self.0 = Some(now);
@@ -113,7 +120,7 @@ fn tell(repeated: &Repeated<(IpAddr, Topic)>) {
         None => tracing::info!(
             repeated = times,
             window_s,
-            "many addresses did what the lines before told of others"
+            "the same happened with more addresses than are counted one by one"
         ),
     }
 }

@@ -1,5 +1,5 @@
 //! The LDAP operations, one file each: from a request to its outcome. Here is what concerns all of them: what is refused
-//! whatever the operation is, what is counted, and what of it is advertised. Must not know how answers reach the client.
+//! whatever the operation, what is counted, and what is advertised. Must not know how answers reach the client.
 
 mod access;
 pub(crate) mod bind;
@@ -42,7 +42,7 @@ pub(super) fn run(session: &LdapSession, message: &Message<'_>, busy: bool) -> O
     let (outcome, is_recorded) = match refuse(session, message) {
         Some(answer) => (Outcome::Answer(answer), false),
         None => {
-            // A search that begins has a record, which tells of its end.
+            // A search that begins has a record, which reports its end.
             let is_search = matches!(message.operation, Operation::Search(_));
             (carry_out(session, message, busy, started), is_search)
         }
@@ -75,7 +75,7 @@ pub(super) fn run(session: &LdapSession, message: &Message<'_>, busy: bool) -> O
     outcome
 }
 
-/// Counts and traces an operation that ends after it waited for authentik, a bind aside.
+/// Counts and traces an operation, other than a bind, that ends after it waited for authentik.
 pub(super) fn settled(
     session: &LdapSession,
     message_id: u32,
@@ -119,7 +119,19 @@ fn trace(session: &LdapSession, message_id: u32, kind: OperationKind, code: Resu
 /// What a request waits for before it is carried out, in direct search mode: whether it may be answered then.
 pub(super) fn before(session: &LdapSession, message: &Message<'_>) -> Option<PollOnWake<bool>> {
     match &message.operation {
-        Operation::Search(request) => search::before(session, request),
+        Operation::Search(request) => search::before(session, message, request),
+        _ => None,
+    }
+}
+
+/// What a request that arrived at this moment waits for after that.
+pub(super) fn confirmation(
+    session: &LdapSession,
+    message: &Message<'_>,
+    arrived: tokio::time::Instant,
+) -> Option<PollOnWake<bool>> {
+    match &message.operation {
+        Operation::Search(request) => search::confirmation(session, message, request, arrived),
         _ => None,
     }
 }
@@ -129,7 +141,7 @@ pub(super) fn unconfirmed(session: &LdapSession, message: &Message<'_>) -> Outco
     let answer = Answer::refused(
         RejectReason::Unavailable,
         ResultCode::Unavailable,
-        "authentik cannot confirm this search now, as the live mode of direct search wants",
+        "authentik cannot confirm this search now, as the live mode of direct search requires",
     );
     count_refusal(
         session,
@@ -141,13 +153,15 @@ pub(super) fn unconfirmed(session: &LdapSession, message: &Message<'_>) -> Outco
     Outcome::Answer(answer)
 }
 
-/// The outcome of a request whose envelope is sound and whose operation is not.
+/// The outcome of a request whose envelope is sound and whose operation is not. `in_clear` is the answer to one that may hold a
+/// password that anybody could read.
 pub(super) fn malformed(
     session: &LdapSession,
     message_id: u32,
     kind: OperationKind,
     error: &OperationError,
     text: String,
+    in_clear: Option<Answer>,
 ) -> Outcome {
     if kind == OperationKind::Unbind {
         // However it is written, the client has said goodbye.
@@ -157,7 +171,7 @@ pub(super) fn malformed(
         OperationError::Filter(_) => RejectReason::FilterParseFail,
         _ => RejectReason::ProtocolError,
     };
-    let answer = Answer::refused(reason, ResultCode::ProtocolError, text);
+    let answer = in_clear.unwrap_or_else(|| Answer::refused(reason, ResultCode::ProtocolError, text));
     session.outpost.metrics().operation_begins(operation_of(kind));
     count(session, kind, answer.result.code.number(), Duration::ZERO);
     count_refusal(session, message_id, kind, &[], &answer);
@@ -219,13 +233,13 @@ fn count_refusal(
         OperationKind::Add | OperationKind::Modify | OperationKind::Delete | OperationKind::ModifyDn => {
             RequestType::Update
         }
-        // They have no answer that could refuse them.
+        // They have no answer in which to refuse them.
         OperationKind::Unbind | OperationKind::Abandon => return,
     };
     session.metrics(|metrics| metrics.rejected(request, reason));
 }
 
-/// What must be refused whatever the operation is.
+/// What must be refused whatever the operation.
 fn refuse(session: &LdapSession, message: &Message<'_>) -> Option<Answer> {
     let kind = message.operation.kind();
     // RFC 4511 section 4.1.11: criticality has no meaning for requests without a response, unbind and abandon.
@@ -250,7 +264,7 @@ fn refuse(session: &LdapSession, message: &Message<'_>) -> Option<Answer> {
         Answer::refused(
             RejectReason::ConfidentialityRequired,
             ResultCode::ConfidentialityRequired,
-            "this server asks for TLS: use StartTLS or the LDAPS port",
+            "this server requires TLS: use StartTLS or the LDAPS port",
         )
     })
 }
@@ -275,7 +289,7 @@ fn carry_out(session: &LdapSession, message: &Message<'_>, busy: bool, started: 
     outcome
 }
 
-/// What the root DSE says of us, made from what is implemented.
+/// What the root DSE says about us, made from what is implemented.
 pub(super) fn capabilities() -> Capabilities {
     Capabilities {
         controls: controls::supported().collect(),

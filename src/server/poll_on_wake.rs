@@ -1,5 +1,5 @@
-//! A future that is only looked at after it called. A connection waits for several things at once and is woken for one of
-//! them, thousands of times a second; asking the others each time would cost each of them a lock.
+//! A future that is only polled after it woke its task. A connection waits for several things at once and is woken for
+//! one of them, thousands of times a second; asking the others each time would cost each of them a lock.
 //!
 //! Must not know what is waited for.
 
@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use futures_util::task::AtomicWaker;
 
-/// The future and what it calls by.
+/// The future and its waker.
 pub(super) struct PollOnWake<T> {
     future: Pin<Box<dyn Future<Output = T> + Send>>,
     flag: Arc<WakeFlag>,
@@ -48,9 +48,9 @@ impl<T> PollOnWake<T> {
         }
     }
 
-    /// As [`Future::poll`]; not to be called again once it was ready.
+    /// As [`Future::poll`]; must not be called again once it was ready.
     pub(super) fn poll(&mut self, context: &Context<'_>) -> Poll<T> {
-        // In this order: a wake after the look at the flag must find the task.
+        // In this order: a wake after the check of the flag must find the task.
         self.flag.task.register(context.waker());
         if !self.flag.woken.swap(false, Ordering::AcqRel) {
             return Poll::Pending;

@@ -1,14 +1,14 @@
-//! The PROXY protocol header (versions 1 and 2) in front of a connection: who may send one and whose address counts.
+//! The PROXY protocol header (versions 1 and 2) in front of a connection: who may send one and whose address is used.
 //!
 //! | peer | header | outcome |
 //! |---|---|---|
-//! | in the trusted networks | present | the header's source address counts |
-//! | in the trusted networks | absent, or "local" | the peer's address counts |
-//! | elsewhere | any | nothing is looked for; the peer's address counts and the octets reach the protocol behind |
+//! | in the trusted networks | present | the header's source address is used |
+//! | in the trusted networks | absent, or "local" | the peer's address is used |
+//! | elsewhere | any | nothing is looked for; the peer's address is used and the octets go to the protocol behind it |
 //!
 //! The same rules as the official outpost's (`AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS`). Beyond them, a peer in networks that
-//! an admin has named may say that the client spoke TLS to it (PP2_TYPE_SSL); by the default networks nobody may, for
-//! everybody in a private network could. Must not know LDAP or TLS beyond their first octet.
+//! an admin has named may say that the client spoke TLS to it (PP2_TYPE_SSL); with the default networks nobody may, because
+//! anybody in a private network could. Must not know LDAP or TLS beyond their first octet.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -40,7 +40,7 @@ pub(super) enum ProxyError {
     Io(#[from] io::Error),
 }
 
-/// A connection behind its header.
+/// A connection after its header.
 #[derive(Debug)]
 pub(super) struct AcceptedConnection<S> {
     /// The client's address.
@@ -58,7 +58,7 @@ pub(super) struct AcceptedConnection<S> {
 pub(super) struct TrustedPeers<'a> {
     /// The networks.
     pub(super) networks: &'a [IpNet],
-    /// Whether an admin named them. Only then a header's word about TLS counts.
+    /// Whether an admin named them. Only then is a header believed about TLS.
     pub(super) named: bool,
 }
 
@@ -119,8 +119,8 @@ pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
-/// Reads into `octets` until it is clear whether a header is there, and takes the header away. Leaves no copy of what
-/// it read behind.
+/// Reads into `octets` until it is clear whether a header is there, and takes the header away. Leaves no copy of what it
+/// read.
 async fn read_header<S: AsyncRead + Unpin>(
     stream: &mut S,
     octets: &mut Zeroizing<Vec<u8>>,

@@ -1,5 +1,5 @@
 //! Where a TLS record ends. A client that waits for its socket after reading one record, as curl does, never sees an answer
-//! whose last message came in that record: SearchResultDone begins a record of its own, sent together with what is before it.
+//! whose last message came in that record: SearchResultDone begins its own record, sent together with what comes before it.
 //!
 //! Must not know LDAP.
 

@@ -1,6 +1,7 @@
 //! Reads requests: as `ldap` decodes them, and those to add, delete and rename entries as `ldap3_proto` does.
 //!
-//! Knows which library knows their grammar; it brings a runtime along, so `ldap` must not. Must not know what is answered.
+//! Knows which library knows their grammar; that library brings a runtime along, so `ldap` must not use it. Must not know
+//! what is answered.
 
 use bytes::BytesMut;
 use ldap3_proto::LdapCodec;
@@ -76,7 +77,7 @@ mod tests {
             (&[0x68, 5, 4, 1, b'a', 0x30, 0], &[0x68, 3, 4, 1, b'a']),
             // A name that is not text.
             (&[0x4a, 1, b'x'], &[0x4a, 1, 0xff]),
-            // No answer to whether the old name goes.
+            // Does not say whether the old name is removed.
             (
                 &[0x6c, 9, 4, 1, b'a', 4, 1, b'b', 1, 1, 0],
                 &[0x6c, 6, 4, 1, b'a', 4, 1, b'b'],

@@ -1,4 +1,4 @@
-//! A stream that hands out octets already read from it before it reads on: what was read to find out which protocol
+//! A stream that returns octets already read from it before it reads on: what was read to find out which protocol
 //! follows belongs to that protocol.
 //!
 //! Those octets may hold a password, so they are overwritten once they are handed out. Must not know any protocol.
@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use zeroize::Zeroizing;
 
-/// Octets looked at in advance; a TLS client hello or a short LDAP request fits.
+/// Octets looked at in advance: room for a TLS client hello or a short LDAP request.
 const LOOK_AHEAD: usize = 512;
 
 /// A stream with octets put back in front.
@@ -23,7 +23,7 @@ pub(super) struct Rewind<S> {
 
 impl<S> Rewind<S> {
     pub(super) fn new(front: Zeroizing<Vec<u8>>, stream: S) -> Self {
-        // An empty one need not keep its room as long as the connection lives.
+        // An empty one need not keep its buffer for the life of the connection.
         let front = Some(front).filter(|front| !front.is_empty());
         Self {
             front: front.unwrap_or_default(),
@@ -37,14 +37,14 @@ impl<S> Rewind<S> {
         self.front.get(self.given..).unwrap_or_default()
     }
 
-    /// The stream behind.
+    /// The underlying stream.
     pub(super) fn stream(&self) -> &S {
         &self.stream
     }
 }
 
 impl<S: AsyncRead + Unpin> Rewind<S> {
-    /// Reads until something is in front, or the stream has ended.
+    /// Reads until there is something to return first, or the stream has ended.
     pub(super) async fn look_ahead(&mut self) -> io::Result<()> {
         if self.front().is_empty() {
             // Never grown, so that no copy is left behind.

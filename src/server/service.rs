@@ -91,7 +91,7 @@ impl LdapService {
             named: config.listen.trusted_proxies_set,
         };
         let dismissed = permit.dismissed();
-        // At the end of the process whoever was silent is told so like everybody else.
+        // At the end of the process, silent clients are told so like everybody else.
         let enough = async {
             let _ = timeout_at(deadline, self.shutdown.cancelled()).await;
         };
@@ -142,7 +142,7 @@ impl LdapService {
         }
     }
 
-    /// Where a client's binds come from. Says which peers are believed only because nobody set whom to believe.
+    /// Where a client's binds come from. Logs which peers are believed only because nobody set whom to trust.
     fn origin(&self, client: IpAddr, named_by: Option<IpAddr>) -> Origin {
         let chosen = self.config.listen.trusted_proxies_set;
         let proxy = named_by.filter(|_| !chosen);
@@ -152,9 +152,9 @@ impl LdapService {
             tracing::warn!(
                 %peer,
                 %client,
-                "this peer names other client addresses in PROXY protocol headers and is believed by default, like every \
-                 host of a private network; if it is your load balancer, set AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS \
-                 (--trusted-proxies) to its address, else to none"
+                "this peer names other client addresses in PROXY protocol headers and is believed by \
+                 default, like every host in a private network; if it is your load balancer, set \
+                 AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS (--trusted-proxies) to its address, otherwise to none"
             );
         }
         Origin { client, proxy }
@@ -174,7 +174,7 @@ impl LdapService {
         }
     }
 
-    /// Ends a connection of an address that has too many. Under TLS there is nothing that could be said in time.
+    /// Ends a connection of an address that has too many. Under TLS nothing could be said in time.
     fn refuse<S: Socket>(&self, client: IpAddr, stream: &Rewind<S>, implicit_tls: bool) {
         let limit = self.config.limits.max_connections_per_address;
         self.metrics().limit_reached(Limit::MaxConnectionsPerAddress);
@@ -185,8 +185,9 @@ impl LdapService {
             tracing::warn!(
                 %client,
                 limit,
-                "too many connections from this address, further ones are refused; if it is a proxy, let it send the \
-                 PROXY protocol, or raise AUTHENTIK_LDAP__MAX_CONNECTIONS_PER_ADDRESS (--max-connections-per-address)"
+                "too many connections from this address, so further ones are refused; if it is a proxy, have \
+                 it send PROXY protocol headers, or raise AUTHENTIK_LDAP__MAX_CONNECTIONS_PER_ADDRESS \
+                 (--max-connections-per-address)"
             );
         }
         if !implicit_tls {
@@ -200,7 +201,7 @@ impl LdapService {
         }
     }
 
-    /// The handshake, then LDAP with a fresh state: what was known in plain text does not count under TLS.
+    /// The handshake, then LDAP with a fresh state: what was known in plain text does not apply under TLS.
     async fn secure<S: Socket>(
         &self,
         stream: Rewind<S>,
@@ -264,7 +265,7 @@ impl LdapService {
         }
     }
 
-    /// Logs why there is no TLS: for each address once in a while, as whoever fails, fails often.
+    /// Logs why there is no TLS: for each address only once in a while, because whoever fails, fails often.
     fn tell(&self, connection: u64, client: IpAddr, failure: &HandshakeError) {
         let is_news = |topic| self.log_limit.is_news(client, topic, crate::clock::now());
         match failure {
@@ -272,7 +273,7 @@ impl LdapService {
                 tracing::warn!(connection, %client, "{explanation}");
             }
             HandshakeError::WrongProtocol(_) => tracing::debug!(connection, %client, "no TLS handshake"),
-            // Probes of a load balancer come and go without a word.
+            // Probes of a load balancer come and go silently.
             HandshakeError::Tls(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 tracing::debug!(connection, %client, %error, "TLS handshake not completed");
             }

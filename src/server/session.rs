@@ -1,6 +1,6 @@
 //! The LDAP session of one connection (RFC 4511 section 3.1): who is bound, and what is known of the client.
 //!
-//! Identity lives here and nowhere else: it is that of the last bind answered with success, with no bind request,
+//! Identity lives here and nowhere else: it comes from the last bind answered with success, with no bind request,
 //! StartTLS or withdrawal by authentik since. Must not know sockets, nor what is asked.
 
 use std::borrow::Cow;
@@ -13,6 +13,7 @@ use crate::metrics::{ApplicationMetrics, Limit};
 use crate::outpost::Outpost;
 use crate::outpost::access::Identity;
 use crate::outpost::bind::Origin;
+use crate::outpost::bound_dn::bound_dn;
 use akldap_ldap::frame::FrameError;
 
 use super::config::ServerConfig;
@@ -80,11 +81,11 @@ impl LdapSession {
         }
     }
 
-    /// The metrics that requests of this session are counted in: those of the application that is bound to.
+    /// The metrics in which requests of this session are counted: those of the application it is bound to.
     pub(super) fn metrics(&self, count: impl FnOnce(&ApplicationMetrics)) {
         match &self.identity {
             Some(identity) => count(identity.provider().metrics()),
-            None => count(&self.outpost.unclaimed()),
+            None => count(&self.outpost.providers().unclaimed()),
         }
     }
 
@@ -99,6 +100,8 @@ impl LdapSession {
     /// Who is bound, by the DN of their entry: for log lines.
     pub(super) fn bound_dn(&self) -> Cow<'_, str> {
         let identity = self.identity.as_ref();
-        identity.map_or(Cow::Borrowed(""), |identity| self.outpost.bound_dn(identity))
+        identity.map_or(Cow::Borrowed(""), |identity| {
+            bound_dn(identity, self.outpost.providers(), self.outpost.directory())
+        })
     }
 }

@@ -5,7 +5,8 @@ use tokio::net::TcpStream;
 
 /// Both directions of a connection.
 pub trait Socket: AsyncRead + AsyncWrite + Unpin + Send + 'static {
-    /// Has what is written sent at once: answers are written whole, and waiting for more to send would only delay them.
+    /// Makes what is written be sent at once: answers are written whole, and waiting for more to send would only delay
+    /// them.
     fn send_at_once(&self);
 
     /// Writes what there is room for now.
@@ -25,6 +26,6 @@ impl Socket for TcpStream {
 impl Socket for DuplexStream {
     fn send_at_once(&self) {}
 
-    /// Who is refused there hears nothing but the end.
+    /// Whoever is refused there is only disconnected.
     fn write_now(&self, _octets: &[u8]) {}
 }

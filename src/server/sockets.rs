@@ -13,12 +13,12 @@ use tokio::net::TcpListener;
 
 /// Connections the kernel may hold for us until they are accepted.
 const BACKLOG: i32 = 4096;
-/// The first descriptor systemd hands over (`sd_listen_fds(3)`).
+/// The first descriptor that systemd passes (`sd_listen_fds(3)`).
 const FIRST_INHERITED: RawFd = 3;
 /// More sockets than any unit has; a larger number is a mistake.
 const MOST_INHERITED: usize = 64;
 
-/// Sockets that were open before this process began, by what is to be spoken over them.
+/// Sockets that were open before this process began, by what is spoken over them.
 #[derive(Debug, Default)]
 pub struct Inherited {
     /// For LDAP; none: those of the configuration are opened.
@@ -35,10 +35,10 @@ pub enum InheritError {
     /// The variables of socket activation are malformed.
     #[error("LISTEN_FDS is {0:?}; expected a number from 0 to {MOST_INHERITED}")]
     Count(String),
-    /// A socket has no name that tells what it is for.
+    /// A socket has no name that says what it is for.
     #[error(
-        "the socket number {number} of the socket unit is called {name:?}; say FileDescriptorName=ldap, ldaps or metrics \
-         in the unit, one unit for each"
+        "socket number {number} of the socket unit is named {name:?}; set FileDescriptorName=ldap, ldaps or \
+         metrics, with a unit for each"
     )]
     Name {
         /// Which one, from 1.
@@ -118,7 +118,7 @@ pub(super) fn open(address: SocketAddr, others: &[SocketAddr]) -> io::Result<Tcp
     let only_v6 = !wildcard || others.contains(&v4);
     match open_one(address, only_v6) {
         Err(error) if wildcard && !others.contains(&v4) && lacks_ipv6(&error) => {
-            tracing::info!(%address, "no IPv6 on this machine; listening for IPv4 only");
+            tracing::info!(%address, "no IPv6 on this machine; listening on IPv4 only");
             open_one(v4, false)
         }
         opened => opened,

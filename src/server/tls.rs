@@ -64,7 +64,7 @@ static BOTH: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13, &rustls::
 static NEW: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13];
 static OLD: &[&SupportedProtocolVersion] = &[&rustls::version::TLS12];
 
-/// A version that no suite of the list belongs to is not offered either.
+/// A version to which no suite of the list belongs is not offered either.
 fn versions(options: &TlsConfig) -> &'static [&'static SupportedProtocolVersion] {
     let offered = |version| {
         options.min_version <= version && options.cipher_suites.iter().any(|suite| suite.version == version)

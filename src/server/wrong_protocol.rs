@@ -4,7 +4,7 @@
 /// What a port speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Expected {
-    /// LDAP in clear.
+    /// LDAP without TLS.
     Ldap,
     /// TLS at once.
     Ldaps,
@@ -22,12 +22,15 @@ pub(super) fn explain(octets: &[u8], expected: Expected) -> Option<&'static str>
             "TLS was spoken to the LDAP port: use ldap:// with StartTLS there, or the LDAPS port"
         }
         (FoundProtocol::Tls, Expected::Inside) => {
-            "TLS was spoken inside TLS: is there a second encryption on the way?"
+            "TLS was spoken inside TLS: does something on the way encrypt a second time?"
         }
         (FoundProtocol::Ldap, Expected::Ldaps) => {
             "plain LDAP was spoken to the LDAPS port: use ldaps:// in the client, or the LDAP port"
         }
-        (FoundProtocol::Ldap, Expected::StartTls) => "the client asked for StartTLS and went on in clear",
+        (FoundProtocol::Ldap, Expected::StartTls) => {
+            "the client asked for StartTLS and then went on without \
+             TLS"
+        }
         (FoundProtocol::Http, Expected::Ldap) => {
             "HTTP was spoken to the LDAP port: check the address in the client"
         }
@@ -88,7 +91,7 @@ mod tests {
         for (octets, expected, words) in [
             (&hello[..], Expected::Ldap, "TLS was spoken to the LDAP port"),
             (&bind, Expected::Ldaps, "plain LDAP was spoken to the LDAPS port"),
-            (&bind, Expected::StartTls, "went on in clear"),
+            (&bind, Expected::StartTls, "went on without TLS"),
             (&hello, Expected::Inside, "inside TLS"),
             (
                 b"GET / HTTP/1.1\r\n",

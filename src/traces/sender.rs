@@ -15,14 +15,14 @@ use crate::logging::WithCauses;
 
 /// How long one batch may take: the default of OTLP.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// What is read of an answer, which says how many spans were refused.
+/// How much is read of an answer, which says how many spans were refused.
 const MAX_ANSWER: usize = 1 << 20;
 
 /// The client of the collector.
 #[derive(Debug)]
 pub(super) struct Sender {
     client: reqwest::Client,
-    /// The thread that collects spans is none of the runtime.
+    /// The thread that collects spans is not one of the runtime's.
     runtime: Handle,
     /// Whether the last batch failed.
     failing: Mutex<bool>,
@@ -47,7 +47,7 @@ impl Sender {
         })
     }
 
-    /// Says once that the collector takes nothing, and once that it does again.
+    /// Logs once that the collector accepts nothing, and once that it does again.
     fn tell(&self, result: &Result<Response<Bytes>, HttpError>) {
         let problem = match result {
             Ok(answer) if answer.status().is_success() => None,

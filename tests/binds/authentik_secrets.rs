@@ -65,7 +65,7 @@ async fn nothing_secret_is_logged_at_any_level() {
 
     let text = log.text();
     assert!(
-        text.contains("running the flow once more"),
+        text.contains("running the flow again"),
         "the log is not being captured: {text}"
     );
     assert!(

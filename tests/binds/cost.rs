@@ -58,7 +58,7 @@ async fn a_bind_takes_as_few_requests_as_its_flow_allows() {
         "remembered for a moment"
     );
     assert_eq!(cost(&stage, "nobody", "wrong", 49).await, (1, 0, 0));
-    // Only somebody whom the directory does not know is asked for.
+    // Only somebody whom the directory does not know is asked about.
     let pk = stage.simulator.create_user("fresh", "Fresh", "fresh@example.com");
     stage.simulator.set_password(pk, "fresh");
     assert_eq!(cost(&stage, "fresh", "fresh", 0).await, (2, 1, 1));
@@ -118,7 +118,7 @@ async fn direct_binds_leave_no_session_behind() {
         clients.push(stage.bound("alice").await);
     }
     assert_eq!(stage.simulator.sessions().len(), 20);
-    // Binding again, unbinding and going away all end the session of before.
+    // Binding again, unbinding and going away all end the previous session.
     assert_eq!(clients[0].bind(&user_dn("bob"), "demo-bob").await.code, 0);
     assert_eq!(clients[1].bind(&user_dn("alice"), "wrong").await.code, 49);
     clients[2]
@@ -155,6 +155,31 @@ async fn unbinding_never_delays_a_client() {
     assert_eq!(flows(), waited_for, "it is still waited for");
     stage.simulator.pause(false);
     eventually("the session ended", || stage.simulator.sessions().is_empty()).await;
+}
+
+#[tokio::test]
+async fn a_session_that_is_being_ended_at_shutdown_is_ended() {
+    let stage = of(logging_out("direct"), &[]).await;
+    let client = stage.bound("alice").await;
+    let Stage {
+        simulator, server, ..
+    } = stage;
+    simulator.pause(true);
+    drop(client);
+    eventually("the unbind flow is waited for", || {
+        simulator.requests().under_way(Endpoint::FlowExecutor) > 0
+    })
+    .await;
+    let stopping = tokio::spawn(server.shutdown());
+    // Longer than it takes to learn of the shutdown.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(
+        simulator.requests().under_way(Endpoint::FlowExecutor) > 0,
+        "it is not given up"
+    );
+    simulator.pause(false);
+    stopping.await.unwrap();
+    assert_eq!(simulator.sessions().len(), 0);
 }
 
 #[tokio::test]
@@ -202,7 +227,11 @@ async fn that_an_unbind_flow_ends_nothing_is_told_once() {
         stage.simulator.requests().to(flow).len() > 1
     })
     .await;
-    let told = || log.text().matches("the unbind flow ended no session").count();
+    let told = || {
+        log.text()
+            .matches("the unbind flow did not end the session")
+            .count()
+    };
     eventually("it is told", || told() > 0).await;
     tokio::time::sleep(Duration::from_millis(600)).await;
     assert_eq!(told(), 1, "{}", log.text());

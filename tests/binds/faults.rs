@@ -8,6 +8,7 @@ use futures_util::future::join_all;
 use reqwest::Method;
 
 use akldap_testing::client::{Client, Outcome};
+use akldap_testing::faults;
 use akldap_testing::scenery::{alias, directory, flow_requests, of, separate, stage};
 use akldap_testing::stage::{Stage, eventually, user_dn};
 
@@ -69,29 +70,12 @@ enum Disturbance {
 
 fn disturbances() -> Vec<Disturbance> {
     let mut all = vec![Disturbance::Refused];
-    all.extend(
-        [
-            Fault::Reset,
-            Fault::Answer(500, "text/html", "<html>Server Error</html>"),
-            Fault::WorkerLost,
-            Fault::Hang,
-            Fault::Forbidden,
-            Fault::NotFound,
-            Fault::EmptyBody,
-            Fault::BadGateway,
-            Fault::Starting,
-            Fault::Truncated,
-            Fault::BrokenOff,
-            Fault::WrongContentType,
-            Fault::AnonymousSession,
-            Fault::PassingForAnyone,
-        ]
-        .map(Disturbance::Spoiled),
-    );
+    all.extend(faults::of_every_request().map(Disturbance::Spoiled));
+    all.extend([Fault::AnonymousSession, Fault::PassingForAnyone].map(Disturbance::Spoiled));
     all
 }
 
-/// What may be answered when this request is disturbed so. Zero only where the fault spoils nothing.
+/// What may be answered when this request is disturbed like this. Zero only if the fault spoils nothing.
 fn allowed(request: Request, disturbance: &Disturbance) -> &'static [i32] {
     let on_get = matches!(
         request,
@@ -109,7 +93,7 @@ fn allowed(request: Request, disturbance: &Disturbance) -> &'static [i32] {
             &[0]
         }
         (Disturbance::Spoiled(Fault::BrokenOff), _) if redirect => &[0, 51, 52, 80],
-        // authentik's own word that this session is nobody's.
+        // authentik's own statement that this session belongs to nobody.
         (Disturbance::Spoiled(Fault::Forbidden | Fault::NotFound), Request::UsersMe) => &[1],
         _ => &[51, 52, 80],
     }
@@ -122,7 +106,7 @@ enum Before {
     Failure,
 }
 
-/// One server; cells one after the other, each with a user of its own whom the directory does not know yet, so that
+/// One server; cells one after the other, each with its own user whom the directory does not know yet, so that
 /// `users/me` is part of the bind.
 struct Lane {
     stage: Stage,
@@ -136,7 +120,7 @@ impl Lane {
             ("REQUEST_TIMEOUT", "1s"),
             ("BIND_TIMEOUT", "5s"),
             ("FLOW_QUEUE_TIMEOUT", "5s"),
-            // The users of the cells are to stay unknown.
+            // The users of the cells must stay unknown.
             ("REFRESH_DELTA_INTERVAL", "0"),
         ];
         let stage = of(directory(mode, separate()), &settings).await;
@@ -152,7 +136,7 @@ impl Lane {
         let name = format!("fresh{}", self.users);
         let pk = self.stage.simulator.create_user(&name, "Fresh", "");
         self.stage.simulator.set_password(pk, PASSWORD);
-        // It is to stay unknown to the directory, so that each bind has to ask who it is.
+        // It must stay unknown to the directory, so that each bind has to ask who it is.
         self.stage
             .simulator
             .faults()
@@ -205,7 +189,7 @@ impl Lane {
                 });
                 simulator.faults().remove(rule);
                 simulator.refuse_connections(false);
-                // With the events back changes are looked for; the next user is to be unknown then.
+                // With the events back, changes are looked for; the next user must be unknown then.
                 eventually("the events are back", || simulator.websockets() > 0).await;
                 tokio::time::sleep(Duration::from_millis(700)).await;
                 self.stage.refresh().await;
@@ -296,7 +280,7 @@ async fn success_is_answered_only_if_every_answer_was_right() {
     let mut lanes = Vec::new();
     for mode in ["direct", "cached"] {
         for before in [Before::Nothing, Before::Success, Before::Failure] {
-            // Mostly they wait for time to pass: many at once.
+            // They mostly wait for time to pass: many at once.
             lanes.extend(
                 disturbances()
                     .chunks(4)

@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use ldap3_proto::proto::{LdapBindCred, LdapBindRequest, LdapOp};
 
 use akldap_testing::scenery::{directory, flow_requests, of, recommended, stage};
-use akldap_testing::stage::{BASE, Stage, eventually, user_dn};
+use akldap_testing::stage::{BASE, NEVER, Stage, eventually, user_dn};
 
 /// What authentik was sent as passwords of these tests.
 fn logins_sent(stage: &Stage) -> usize {
@@ -113,7 +113,7 @@ async fn too_many_failed_binds_have_to_wait() {
         }
         stage.simulator.requests().clear();
         let refused = stage.bind(&user_dn("alice"), "demo-alice").await;
-        // On a machine that took longer than the window for these there is nothing to be seen.
+        // On a machine that took longer than the window for these, there is nothing to see.
         if refused.code == 51 {
             assert_eq!(flow_requests(&stage.simulator), 0, "authentik is not asked");
         }
@@ -183,7 +183,7 @@ async fn a_bind_never_hangs() {
         let stage = stage(
             mode,
             recommended(),
-            &[("REQUEST_TIMEOUT", "60s"), ("BIND_TIMEOUT", "1s")],
+            &[("REQUEST_TIMEOUT", "10m"), ("BIND_TIMEOUT", "1s")],
         )
         .await;
         // Each answer comes in time for its own limit, but there are too many.
@@ -200,12 +200,8 @@ async fn a_bind_never_hangs() {
             let outcome = stage.bind(&user_dn("alice"), "demo-alice").await;
             stage.simulator.faults().clear();
             assert_eq!(outcome.code, 52, "{fault:?}: {outcome:?}");
-            // Requests have a minute.
-            assert!(
-                started.elapsed() < Duration::from_secs(40),
-                "{fault:?}: {:?}",
-                started.elapsed()
-            );
+            // Requests have ten minutes.
+            assert!(started.elapsed() < NEVER, "{fault:?}: {:?}", started.elapsed());
         }
     }
 }
@@ -277,7 +273,7 @@ fn the_process_dumps_no_core() {
         .read_line(&mut first)
         .unwrap();
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", process.id()));
-    // Of a process that may not be dumped, others cannot read where its memory is.
+    // Others cannot read where the memory of a process is that may not be dumped.
     let memory = std::fs::read_to_string(format!("/proc/{}/maps", process.id()));
     process.kill().unwrap();
     process.wait().unwrap();

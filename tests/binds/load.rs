@@ -141,7 +141,7 @@ async fn wrong_binds_of_a_service_account_never_disturb_its_good_connections() {
                 let mut client = stage.bound("ldapservice").await;
                 let mut failed = 0;
                 for round in 0..10 {
-                    // One bind in a hundred is wrong, on a connection of its own.
+                    // One bind in a hundred is wrong, on its own connection.
                     if (worker * 10 + round) % 100 == 0 {
                         assert_eq!(stage.bind(&user_dn("ldapservice"), "wrong").await.code, 49);
                     }

@@ -1,5 +1,5 @@
 //! How long access lasts after it ended in authentik, with every option at its default: the figures of SECURITY.md. Takes
-//! some minutes, so it runs with `AKLDAP_TEST_LONG` only:
+//! some minutes, so it runs only with `AKLDAP_TEST_LONG`:
 //!
 //! `AKLDAP_TEST_LONG=1 cargo test --test binds measured -- --nocapture`
 
@@ -125,7 +125,7 @@ async fn disconnected(client: &mut Client) {
 }
 
 async fn measure(kind: &Kind) -> (Option<Duration>, Duration) {
-    // Who is asked about the search permission has it.
+    // Whoever is asked about the search permission has it.
     let username = if kind.name == "search permission" {
         "ldapservice"
     } else {
@@ -143,7 +143,7 @@ async fn measure(kind: &Kind) -> (Option<Duration>, Duration) {
         "{}: it is cached",
         kind.name
     );
-    // authentik dates changes by seconds.
+    // authentik dates changes in seconds.
     stage.simulator.advance(Duration::from_secs(2));
     let since = Instant::now();
     (kind.withdraw)(&stage);

@@ -1,18 +1,27 @@
-//! Every request of a change of a password with every fault: success is answered only if the new password is in force, what may
+//! Every request of a password change with every fault: success is answered only if the new password is in effect, what may
 //! have happened is never called a failure without saying so, and no password reaches the log.
 
 use std::time::Duration;
 
 use akldap_simulator::{Fault, Rule, When};
 use futures_util::future::join_all;
+use ldap3_proto::proto::{LdapExtendedRequest, LdapOp};
 use reqwest::Method;
 
 use akldap_testing::captured_log::Log;
-use akldap_testing::passwords::{Changed, binds, bound, modify_password, stage};
+use akldap_testing::faults;
+use akldap_testing::passwords::{Changed, answer, binds, bound, modify_password, stage};
 use akldap_testing::scenery::{directory, separate};
 use akldap_testing::stage::{Stage, entry_dn};
 
-const SENTENCE: &str = "changed or not: bind with the new one";
+const SENTENCE: &str = "may or may not have been changed: try to bind with the new one";
+
+/// How many cells there are on one stage at most.
+const MOST_CELLS: usize = 32;
+
+fn person(number: usize) -> String {
+    format!("person-{number}")
+}
 
 /// How a change is asked for.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,9 +36,12 @@ enum How {
 
 /// The requests of a change, as rules can name them.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Request {
+enum ChangeRequest {
     /// The login that proves the old password.
     OldProof,
+    /// When the password was last set, before and after.
+    DateBefore,
+    DateAfter,
     Settings,
     Configure,
     Challenge,
@@ -41,35 +53,48 @@ enum Request {
 }
 
 impl How {
-    fn requests(self) -> &'static [Request] {
+    fn requests(self) -> &'static [ChangeRequest] {
         match self {
             Self::Own => &[
-                Request::Settings,
-                Request::Configure,
-                Request::Challenge,
-                Request::Post,
-                Request::Follow,
-                Request::NewProof,
+                ChangeRequest::DateBefore,
+                ChangeRequest::Settings,
+                ChangeRequest::Configure,
+                ChangeRequest::Challenge,
+                ChangeRequest::Post,
+                ChangeRequest::Follow,
+                ChangeRequest::NewProof,
+                ChangeRequest::DateAfter,
             ],
             Self::OwnWithOld => &[
-                Request::OldProof,
-                Request::Settings,
-                Request::Post,
-                Request::Follow,
-                Request::NewProof,
+                ChangeRequest::OldProof,
+                ChangeRequest::DateBefore,
+                ChangeRequest::Settings,
+                ChangeRequest::Post,
+                ChangeRequest::Follow,
+                ChangeRequest::NewProof,
+                ChangeRequest::DateAfter,
             ],
-            Self::Agent => &[Request::SetPassword, Request::NewProof],
+            Self::Agent => &[
+                ChangeRequest::DateBefore,
+                ChangeRequest::SetPassword,
+                ChangeRequest::NewProof,
+                ChangeRequest::DateAfter,
+            ],
         }
     }
 }
 
-impl Request {
+impl ChangeRequest {
     /// Spoils this request and those of its kind after it, so that no retry gets past it.
-    fn rule(self, how: How, fault: Fault) -> Rule {
+    fn rule(self, how: How, user_pk: i32, fault: Fault) -> Rule {
         // The proof of the old password takes two answers of the bind flow.
         let of_old = if how == How::OwnWithOld { 2 } else { 0 };
         match self {
             Self::OldProof => Rule::new("/flows/executor/binds/", fault).method(Method::POST),
+            Self::DateBefore => Rule::new(&format!("/core/users/{user_pk}/"), fault).method(Method::GET),
+            Self::DateAfter => Rule::new(&format!("/core/users/{user_pk}/"), fault)
+                .method(Method::GET)
+                .when(When::After(1)),
             Self::Settings => Rule::new("/stages/all/user_settings/", fault),
             Self::Configure => Rule::new("/flows/-/configure/", fault),
             Self::Challenge => Rule::new("/executor/default-password-change/", fault).method(Method::GET),
@@ -88,39 +113,29 @@ impl Request {
     fn is_late(self) -> bool {
         matches!(
             self,
-            Self::Post | Self::Follow | Self::SetPassword | Self::NewProof
+            Self::Post | Self::Follow | Self::SetPassword | Self::NewProof | Self::DateAfter
         )
     }
 }
 
 fn faults() -> Vec<Fault> {
-    vec![
-        Fault::Reset,
-        Fault::Answer(500, "text/html", "<html>Server Error</html>"),
-        Fault::WorkerLost,
-        Fault::Hang,
-        Fault::Forbidden,
-        Fault::NotFound,
-        Fault::EmptyBody,
-        Fault::BadGateway,
-        Fault::Starting,
-        Fault::Truncated,
-        Fault::BrokenOff,
-        Fault::WrongContentType,
+    let mut all = faults::of_every_request().to_vec();
+    all.extend([
         Fault::AnonymousSession,
         Fault::Answer(200, "application/json", "{}"),
         Fault::Answer(429, "application/json", "{\"detail\":\"Request was throttled.\"}"),
         Fault::Answer(302, "text/html", ""),
-    ]
+    ]);
+    all
 }
 
-struct Lane {
+struct ChangeLane {
     stage: Stage,
     how: How,
     users: usize,
 }
 
-impl Lane {
+impl ChangeLane {
     async fn new(how: How) -> Self {
         let settings = [
             ("REQUEST_TIMEOUT", "1s"),
@@ -128,7 +143,16 @@ impl Lane {
             ("FAILED_BIND_LIMIT", "0"),
             ("ACCESS_RECHECK_INTERVAL", "0"),
         ];
-        let stage = stage(directory("direct", separate()), "self-and-agents", &settings).await;
+        let mut sample = directory("direct", separate());
+        for number in 1..=MOST_CELLS {
+            let mut user = sample.user_named("bob").unwrap().clone();
+            (user.pk, user.username) = (sample.next_user_pk(), person(number).into());
+            user.uuid = uuid::Uuid::from_u128(number as u128);
+            user.uid = [0; 32];
+            user.uid[..8].copy_from_slice(&number.to_be_bytes());
+            sample.add_user(user);
+        }
+        let stage = stage(sample, "self-and-agents", &settings).await;
         Self { stage, how, users: 0 }
     }
 
@@ -149,10 +173,11 @@ impl Lane {
         changed
     }
 
-    async fn cell(&mut self, request: Request, fault: &Fault) -> Result<(), String> {
+    async fn cell(&mut self, request: ChangeRequest, fault: &Fault) -> Result<(), String> {
         self.users += 1;
-        // The people of the sample in turn, each with a password that no other cell had.
-        let user = ["alice", "bob", "zoë"][self.users % 3];
+        // A user of its own: no cell is about what an earlier one left under way.
+        assert!(self.users <= MOST_CELLS);
+        let user = &person(self.users);
         let pk = self.stage.simulator.user_pk(user).unwrap();
         let (old, new) = (
             format!("Sesame-old-{}", self.users),
@@ -160,7 +185,7 @@ impl Lane {
         );
         self.stage.simulator.set_password(pk, &old);
         let changed = self
-            .ask(user, &old, &new, request.rule(self.how, fault.clone()))
+            .ask(user, &old, &new, request.rule(self.how, pk, fault.clone()))
             .await;
         let told = changed.message.contains(SENTENCE);
         let how = self.how;
@@ -185,7 +210,7 @@ impl Lane {
             return wrong("nothing had been sent");
         }
         // A flow that begins again after the answer has refused the login, as in every bind.
-        let begins_again = request == Request::OldProof && matches!(fault, Fault::Answer(302, ..));
+        let begins_again = request == ChangeRequest::OldProof && matches!(fault, Fault::Answer(302, ..));
         if changed.code == 49 && !begins_again {
             return wrong("no password was wrong");
         }
@@ -197,7 +222,7 @@ impl Lane {
 }
 
 async fn lane(how: How, faults: Vec<Fault>) -> (usize, Vec<String>) {
-    let mut lane = Lane::new(how).await;
+    let mut lane = ChangeLane::new(how).await;
     let (mut cells, mut wrong) = (0, Vec::new());
     for fault in faults {
         for request in how.requests() {
@@ -214,7 +239,7 @@ async fn lane(how: How, faults: Vec<Fault>) -> (usize, Vec<String>) {
 async fn no_success_that_did_not_happen_and_no_change_that_is_called_a_failure() {
     let mut lanes = Vec::new();
     for how in [How::Own, How::OwnWithOld, How::Agent] {
-        // Mostly they wait for time to pass: many at once.
+        // They mostly wait for time to pass: many at once.
         lanes.extend(
             faults()
                 .chunks(4)
@@ -234,14 +259,14 @@ async fn no_success_that_did_not_happen_and_no_change_that_is_called_a_failure()
         wrong.len(),
         wrong.join("\n")
     );
-    assert_eq!(cells, faults().len() * (6 + 5 + 2));
+    assert_eq!(cells, faults().len() * (8 + 7 + 4));
 }
 
 #[tokio::test]
 async fn no_password_of_a_change_reaches_the_log() {
     let (log, _guard) = Log::listen_at(tracing::Level::TRACE);
     for how in [How::Own, How::OwnWithOld, How::Agent] {
-        let mut lane = Lane::new(how).await;
+        let mut lane = ChangeLane::new(how).await;
         for fault in [
             Fault::Truncated,
             Fault::WorkerLost,
@@ -262,7 +287,7 @@ async fn no_password_of_a_change_reaches_the_log() {
                 .code,
             0
         );
-        // Refused ones, in clear, and as no operation at all.
+        // Refused ones, without TLS, and as no operation at all.
         let mut client = bound(&lane.stage, "alice", "Sesame-last").await;
         assert_eq!(
             modify_password(&mut client, None, Some("Sesame-wrong"), Some("Sesame-x"))
@@ -283,6 +308,15 @@ async fn no_password_of_a_change_reaches_the_log() {
                 .code,
             13
         );
+        // What cannot be read may hold one, too.
+        for client in [&mut plain, &mut client] {
+            let request = LdapExtendedRequest {
+                name: "1.3.6.1.4.1.4203.1.11.1".to_owned(),
+                value: Some(b"\x30\x20\x82\x0eSesame-broken!".to_vec()),
+            };
+            client.send(LdapOp::ExtendedRequest(request), vec![]).await;
+            assert!([2, 13].contains(&answer(client).await.code));
+        }
         if how == How::Agent {
             let mut agent = bound(&lane.stage, "ldapservice", "demo-ldapservice").await;
             let generated = modify_password(&mut agent, Some(&entry_dn("bob")), None, None).await;
@@ -291,7 +325,7 @@ async fn no_password_of_a_change_reaches_the_log() {
         }
     }
     let text = log.text();
-    assert!(text.contains("starting new connection") && text.contains("change of a password"));
+    assert!(text.contains("starting new connection") && text.contains("password change"));
     let line = text.lines().find(|line| line.contains("Sesame"));
     assert_eq!(line, None);
 }

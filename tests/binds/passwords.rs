@@ -1,4 +1,4 @@
-//! Changes of passwords, of one's own and by agents: what is answered, what is true afterwards, and what is left of sessions.
+//! Password changes, of one's own and by agents: what is answered, what is true afterwards, and what is left of sessions.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ fn sample(mode: &str) -> Directory {
     directory(mode, recommended())
 }
 
-/// Asserts that a password is in force and another is not.
+/// Asserts that a password is in effect and another is not.
 async fn in_force(stage: &Stage, username: &str, right: &str, wrong: &str) {
     assert_eq!(binds(stage, username, right).await, 0, "{username}: {right}");
     assert_eq!(binds(stage, username, wrong).await, 49, "{username}: {wrong}");
@@ -66,7 +66,7 @@ async fn people_change_their_own_password_by_both_operations() {
                 assert_eq!((changed.code, changed.message.as_str()), (0, ""), "{mode} {form}");
                 assert_eq!(changed.value, None);
                 in_force(&stage, "alice", &new, &password).await;
-                // The connection stays bound, and sees what it saw.
+                // The connection stays bound, and sees what it saw before.
                 assert_eq!(client.who_am_i().await, format!("dn:{dn}"), "{mode} {form}");
                 assert_eq!(client.read(&dn, &["cn"]).await.entries.len(), 1);
                 password = new;
@@ -84,7 +84,8 @@ async fn a_bind_that_authentik_lets_go_on_under_another_key_ends_with_that_key()
     let before = stage.simulator.sessions();
     assert_eq!(before.len(), 1);
     assert_eq!(modify_password(&mut client, None, None, Some(NEW)).await.code, 0);
-    // The proof of the new password is ended, and the bind's session has another key; the old one's end was announced.
+    // The session that proved the new password is ended, and the bind's session has another key; the end of the old one was
+    // announced.
     eventually("one session is left", || stage.simulator.sessions().len() == 1).await;
     let after = stage.simulator.sessions();
     assert_ne!(before[0].sid, after[0].sid);
@@ -194,7 +195,7 @@ async fn a_second_factor_does_not_stand_in_the_way() {
     // A flow that takes the password and asks for a code has proved it.
     let changed = modify_password(&mut client, None, Some("demo-totp"), Some(NEW)).await;
     assert_eq!(changed.code, 0, "{changed:?}");
-    // So it has where the code was used already.
+    // So it has if the code was already used.
     let old = format!("{NEW};{code}");
     let changed = modify_password(&mut client, None, Some(&old), Some("and another one")).await;
     assert_eq!(changed.code, 0, "{changed:?}");
@@ -233,7 +234,7 @@ async fn agents_change_the_passwords_that_authentik_permits_them() {
     let change: (_, _, &[&str]) = (LdapModifyType::Replace, "userPassword", &[NEW]);
     assert_eq!(modify(&mut agent, &bob, &[change]).await.code, 0);
     in_force(&stage, "bob", NEW, "another one").await;
-    // One is made up only here.
+    // One is generated only here.
     let generated = modify_password(&mut agent, Some(&bob), None, None).await;
     let password = generated.generated().expect("a password");
     assert!(password.len() >= 20);
@@ -251,7 +252,7 @@ async fn agents_change_the_passwords_that_authentik_permits_them() {
         Some(NEW),
     );
     assert_eq!(group.await.code, 32);
-    // The agent's own is changed as everybody's own: policies judge it.
+    // The agent's own is changed like everybody's own: policies judge it.
     let changed = modify_password(&mut agent, None, None, Some("short")).await;
     assert!(
         changed.message.contains("needs to be 8 characters"),
@@ -340,7 +341,7 @@ async fn nothing_is_changed_in_clear_before_a_bind_or_where_it_is_off() {
     ] {
         assert_eq!(changed.code, 50, "{changed:?}");
     }
-    // Off, it is answered as ever, in clear and over TLS, before and after a bind.
+    // Off, it is answered as usual, with and without TLS, before and after a bind.
     let off = stage(sample("direct"), "off", &[]).await;
     let mut clients = vec![
         off.client().await,
@@ -381,7 +382,7 @@ async fn everything_else_stays_read_only() {
                 replace("shadowLastChange", &["1"]),
             ],
             50,
-            "changed alone",
+            "changed on its own",
         ),
         (vec![replace("userPassword", &[])], 19, "one value"),
         (
@@ -434,7 +435,7 @@ async fn what_is_cached_of_an_old_password_is_void_at_once() {
 async fn a_bind_that_was_judged_before_a_change_is_not_kept_after_it() {
     let stage = stage(sample("cached"), "self", &[]).await;
     let mut alice = bound(&stage, "alice", "demo-alice").await;
-    // Under another name for the same user, so that the cache has nothing; its access is asked about slowly.
+    // Under another name for the same user, so that the cache has nothing; the question about its access is answered slowly.
     use akldap_simulator::{Fault, Rule, When};
     let slow = Rule::new("/check_access/", Fault::Stall(Duration::from_secs(3))).when(When::First(1));
     stage.simulator.faults().add(slow);
@@ -466,7 +467,7 @@ async fn a_session_that_authentik_does_not_take_any_more_is_found() {
     let changed = modify_password(&mut alice, None, None, Some(NEW)).await;
     assert_eq!(changed.code, 8, "{changed:?}");
     assert!(changed.message.contains("bind again"), "{changed:?}");
-    // The old password opens a session of its own.
+    // The old password opens a separate session.
     let changed = modify_password(&mut alice, None, Some("demo-alice"), Some(NEW)).await;
     assert_eq!(changed.code, 0, "{changed:?}");
 }
@@ -533,7 +534,7 @@ async fn what_the_flow_lacks_or_asks_besides_is_said() {
 async fn a_write_that_does_not_happen_is_no_success() {
     let stage = stage(sample("direct"), "self-and-agents", &[]).await;
     let mut alice = bound(&stage, "alice", "demo-alice").await;
-    // The flow ends as if it had written, and has not.
+    // The flow ends as if it had written, but has not.
     stage.simulator.edit(|directory| {
         let mut flow = Flow::password_change(NewPassword::default());
         flow.stages.pop();
@@ -542,11 +543,13 @@ async fn a_write_that_does_not_happen_is_no_success() {
     let changed = modify_password(&mut alice, None, None, Some(NEW)).await;
     assert_eq!(changed.code, 80, "{changed:?}");
     assert!(
-        changed.message.contains("changed or not: bind with the new one"),
+        changed
+            .message
+            .contains("may or may not have been changed: try to bind with the new one"),
         "{changed:?}"
     );
     in_force(&stage, "alice", "demo-alice", NEW).await;
-    // So it is where authentik says 204 and does nothing.
+    // It is the same if authentik says 204 and does nothing.
     use akldap_simulator::{Fault, Rule};
     let nothing = Rule::new("/set_password/", Fault::Answer(204, "application/json", ""));
     stage.simulator.faults().add(nothing);
@@ -581,7 +584,7 @@ async fn each_change_is_one_line_of_the_audit_without_a_password() {
     let text = log.text();
     let lines: Vec<&str> = text
         .lines()
-        .filter(|line| line.contains("change of a password"))
+        .filter(|line| line.contains("password change"))
         .collect();
     assert_eq!(lines.len(), 3, "{lines:#?}");
     for (line, parts) in lines.iter().zip([
@@ -656,7 +659,7 @@ async fn a_client_that_hangs_up_leaves_a_change_that_ends_and_is_recorded() {
     })
     .await;
     in_force(&stage, "alice", NEW, "demo-alice").await;
-    // Nobody is kept from another change by it.
+    // It prevents nobody from another change.
     let mut alice = bound(&stage, "alice", NEW).await;
     assert_eq!(
         modify_password(&mut alice, None, None, Some("and another one"))

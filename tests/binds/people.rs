@@ -1,4 +1,5 @@
-//! Second factors and stages that no LDAP client can pass: one attempt, one clear word, and no push or code too many.
+//! Second factors and stages that no LDAP client can pass: one attempt, one clear answer, and no push or code too
+//! many.
 
 use std::time::Duration;
 
@@ -160,7 +161,7 @@ async fn equal_binds_with_a_code_use_it_once_and_polling_with_it_works() {
 async fn shown(stage: &Stage, pk: i32, active: bool) {
     let outpost = stage.server.outpost();
     eventually("the directory shows it", || {
-        outpost.snapshot().is_some_and(|snapshot| {
+        outpost.directory().snapshot().is_some_and(|snapshot| {
             let user = snapshot.user_by_pk(pk.into());
             user.is_some_and(|user| snapshot.user(user).unwrap().is_active == active)
         })
@@ -186,7 +187,7 @@ async fn the_first_login_of_whom_the_directory_shows_otherwise_is_kept() {
     };
     // Inactive in the directory, and active again in authentik.
     stage.simulator.set_active(alice, false);
-    stage.server.outpost().request_refresh();
+    stage.server.outpost().refresh_requests().all();
     shown(&stage, alice, false).await;
     stage.simulator.set_active(alice, true);
     let password = format!(
@@ -195,7 +196,7 @@ async fn the_first_login_of_whom_the_directory_shows_otherwise_is_kept() {
     );
     assert_eq!(twice("alice", &password).await, (0, 0));
 
-    // Renamed, and new. A password is known by its date to be older than the login.
+    // Renamed, and new. A password's date shows that it is older than the login.
     stage.simulator.edit(|directory| {
         let flow = directory.flows.get_mut(FLOW).unwrap();
         flow.stages = akldap_testing::scenery::recommended()
@@ -497,7 +498,7 @@ async fn codes_are_taken_apart_by_the_release_of_authentik() {
 #[tokio::test]
 async fn without_a_known_release_the_older_rule_holds() {
     let twelve = "abcdefghijkl";
-    // It does not say which release it is, or what it says is none.
+    // It does not say which release it is, or what it says is not a release.
     for (version, refusal) in [("2026.5.4", Some(Fault::Forbidden)), ("main", None)] {
         let mut directory = directory("direct", with_second_factor());
         let alice = directory.user_named("alice").unwrap().pk;

@@ -1,5 +1,5 @@
 //! The binds that were recorded with a real authentik, made over LDAP against a simulator with the same directory: the
-//! LDAP answer must be the one that the recorded verdict means.
+//! LDAP answer must be the one that corresponds to the recorded verdict.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -31,7 +31,7 @@ struct Scenario {
     began: SystemTime,
     /// When each request was made, to the second, and what it took.
     exchanges: Vec<(SystemTime, Duration)>,
-    /// The request that brought the code, else the first.
+    /// The request that brought the code, otherwise the first.
     deciding: usize,
     flow: String,
     username: String,
@@ -114,7 +114,7 @@ fn read(row: &Value) -> Scenario {
         deciding,
         flow: row["flow"].as_str().unwrap().to_owned(),
         username,
-        // Scenarios that ended before a password was asked for need one for LDAP's sake.
+        // Scenarios that ended before a password was asked for need one for LDAP.
         secret: match (password, code) {
             (password, Some(code)) => format!("{password};{code}"),
             (password, None) if password.is_empty() && expected != 53 => "anything".to_owned(),
@@ -176,10 +176,10 @@ async fn recorded_binds_have_the_answer_they_mean() {
             provider.bind_flow.clone_from(&scenario.flow);
             (provider.mfa_support, provider.bind_mode) = (true, "direct".into());
         });
-        stage.server.outpost().request_refresh();
+        stage.server.outpost().refresh_requests().all();
         let pk = i64::from(scenario.provider);
         eventually("the provider has the flow", || {
-            let provider = stage.server.outpost().providers().by_pk(pk);
+            let provider = stage.server.outpost().providers().current().by_pk(pk);
             provider.is_some_and(|provider| {
                 provider.settings().bind_flow_slug == scenario.flow && provider.settings().mfa_support
             })

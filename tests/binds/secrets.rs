@@ -4,11 +4,13 @@
 use akldap_simulator::{
     Device, Fault, NotConfigured, Rule, Stage as FlowStage, When, demo_secrets, totp_code,
 };
+use reqwest::Method;
 use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
 use akldap_testing::captured_log::Log;
+use akldap_testing::http::get;
 use akldap_testing::scenery::{LOGOUT, change, directory, of, recommended, separate};
 use akldap_testing::stage::{BASE, eventually, user_dn};
 
@@ -120,12 +122,115 @@ async fn a_whole_run_at_the_finest_level_logs_no_secret() {
     for needle in [
         "bind refused",
         "starting new connection",
-        "running the flow once more",
+        "running the flow again",
     ] {
         assert!(text.contains(needle), "the log is not being captured: {needle}");
     }
     for secret in values.iter().filter(|secret| secret.len() > 5) {
         let line = text.lines().find(|line| line.contains(secret.as_str()));
+        assert_eq!(line, None, "{secret} is logged");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_repeats_what_it_was_sent_takes_none_of_it_to_the_log() {
+    let (log, _guard) = Log::listen_at(tracing::Level::TRACE);
+    let stage = of(directory("direct", separate()), &[]).await;
+    let token = stage.simulator.token();
+    let mut cookies = Vec::new();
+    for (number, (status, kind)) in [
+        (403, "application/json"),
+        (403, "text/html"),
+        (500, "application/json"),
+        (500, "text/html"),
+        (502, "text/plain"),
+        (200, "text/html"),
+        (200, "application/json"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        for path in ["/flows/executor/", "/core/users/me/", "/check_access/"] {
+            let rule = Rule::new(path, Fault::Echoed(status, kind));
+            let rule = match path {
+                "/flows/executor/" => rule.method(Method::POST),
+                _ => rule,
+            };
+            let rule = stage.simulator.faults().add(rule);
+            let (name, password) = match path {
+                "/flows/executor/" => ("bob", format!("Sesame \"{number}\" <open>;12345{number}")),
+                _ => ("alice", "demo-alice".to_owned()),
+            };
+            let outcome = stage.bind(&user_dn(name), &password).await;
+            assert!(!outcome.message.contains("Sesame"), "{outcome:?}");
+            if path != "/core/users/me/" {
+                assert_ne!(outcome.code, 0, "{status} {kind} {path}");
+            }
+            stage.simulator.faults().remove(rule);
+        }
+    }
+    for body in [
+        r#"{"component":"ak-stage-identification","response_errors":{"password":[{"string":"not Sesame words","code":"invalid"}]}}"#,
+        r#"{"component":"ak-stage-access-denied","error_message":"not Sesame words"}"#,
+        r#"{"component":"ak-stage-flow-error","error":"not Sesame words","request_id":"0a1b2c3d"}"#,
+        r#"{"component":"Sesame words"}"#,
+        r#"{"component":"xak-flow-redirect","to":"/Sesame%20words/"}"#,
+        r#"{"component":"xak-flow-redirect","to":"/Sesame words/"}"#,
+    ] {
+        let rule = Rule::new("/flows/executor/", Fault::Answer(200, "application/json", body));
+        let rule = stage.simulator.faults().add(rule.method(Method::POST));
+        let outcome = stage.bind(&user_dn("bob"), "Sesame words;123456").await;
+        assert!(
+            outcome.code != 0 && !outcome.message.contains("Sesame"),
+            "{outcome:?}"
+        );
+        stage.simulator.faults().remove(rule);
+    }
+    let rule = Rule::new(
+        "/flows/executor/",
+        Fault::Moved("https://login.example/Sesame%20words/?q"),
+    );
+    let rule = stage.simulator.faults().add(rule.method(Method::POST));
+    assert_ne!(stage.bind(&user_dn("bob"), "Sesame words").await.code, 0);
+    stage.simulator.faults().remove(rule);
+    // A list, with the token.
+    stage
+        .simulator
+        .faults()
+        .add(Rule::new("/api/v3/core/", Fault::Echoed(418, "text/html")));
+    stage.server.outpost().refresh_requests().all();
+    eventually("the refresh failed", || log.text().contains("with status 418")).await;
+    for request in stage.simulator.requests().all() {
+        let pairs = request.header("cookie").unwrap_or_default().split("; ");
+        cookies.extend(pairs.filter_map(|pair| Some(pair.split_once('=')?.1.to_owned())));
+    }
+    assert!(!cookies.is_empty());
+    let (_, metrics) = get(stage.http(), "/metrics").await;
+    stage.server.shutdown().await;
+    let text = log.text();
+    for needle in [
+        "bind refused",
+        "[struck out]",
+        "with status 403",
+        "with status 500",
+        "(request id 0a1b2c3d)",
+    ] {
+        assert!(text.contains(needle), "{needle} is missing");
+    }
+    let begins = |value: &String| value.get(..16).unwrap_or(value).to_owned();
+    let mut values: Vec<String> = cookies
+        .iter()
+        .filter(|value| !value.contains('.'))
+        .map(begins)
+        .collect();
+    values.extend(cookies);
+    values.extend(["Sesame", "demo-alice", ";12345"].map(str::to_owned));
+    values.extend([begins(&token), token]);
+    for secret in values {
+        let line = text
+            .lines()
+            .chain(metrics.lines())
+            .find(|line| line.contains(&secret));
         assert_eq!(line, None, "{secret} is logged");
     }
 }
@@ -162,13 +267,13 @@ async fn a_panic_inside_a_bind_is_never_success() {
         ("accepted a bind DN", format!("cn=alice,{BASE}"), None),
         // In the middle of the flow.
         (
-            "running the flow once more",
+            "running the flow again",
             user_dn("alice"),
             Some(("/flows/executor/", Fault::WorkerLost)),
         ),
         // After the login, while access is asked.
         (
-            "calling authentik once more",
+            "calling authentik again",
             user_dn("alice"),
             Some(("/check_access/", Fault::WorkerLost)),
         ),

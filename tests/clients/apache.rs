@@ -1,8 +1,9 @@
 //! Apache's mod_authnz_ldap: one folder for each way to require something, asked with curl.
 
-use crate::machine::{Machine, free_port};
+use crate::machine::Machine;
 use crate::transport::{AUTHORITY, STRANGER, Target, Transport, over_tls};
 use crate::version::package;
+use akldap_testing::child::free_addresses;
 use akldap_testing::client_test::client_test;
 use akldap_testing::exercise::{Need, exercise};
 use akldap_testing::stage::{BASE, SUFFIX, user_dn};
@@ -70,7 +71,8 @@ async fn start(target: &Target, authority: &str) -> (Machine, u16) {
     );
     let uri = target.uri();
     let mode = target.transport.choose("NONE", "SSL", "STARTTLS");
-    let port = free_port();
+    let [listens] = free_addresses();
+    let port = listens.port();
     let mut text = format!(
         "ServerRoot {folder}
 ServerName localhost

@@ -12,6 +12,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use crate::phpldapadmin;
+use crate::telegraf;
 use crate::version::{npm, package, said};
 use akldap_testing::client_test::client_test;
 use akldap_testing::exercise::{BEYOND, notes};
@@ -73,7 +74,7 @@ const CLIENTS: &[Client] = &[
     Client {
         name: "Java JNDI",
         stands_for: "Keycloak, Jenkins, Nexus, SonarQube",
-        tests: &["java::syncs", "passwords::jndi"],
+        tests: &["java::syncs", "passwords::jndi", "passwords::keycloak_policy"],
         version: || said("javac", &["-version"]).replace("javac ", ""),
     },
     Client {
@@ -147,6 +148,12 @@ const CLIENTS: &[Client] = &[
         stands_for: "scripts",
         tests: &["curl"],
         version: || package("curl"),
+    },
+    Client {
+        name: "Telegraf's openldap input",
+        stands_for: "collectors that read OpenLDAP's monitor",
+        tests: &["telegraf"],
+        version: telegraf::release,
     },
     Client {
         name: "openssl s_client",

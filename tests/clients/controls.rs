@@ -1,4 +1,4 @@
-//! Controls as ldapsearch sends them: pages, sorting, lists, dereferencing, and those nobody knows.
+//! Controls as ldapsearch sends them: pages, sorting, lists, dereferencing, and unknown ones.
 
 use crate::setting::{USERS, demo};
 use akldap_testing::client_test::client_test;

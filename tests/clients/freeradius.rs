@@ -1,8 +1,9 @@
 //! FreeRADIUS with its LDAP module, asked with radclient as a network device would.
 
-use crate::machine::{Machine, free_port};
+use crate::machine::Machine;
 use crate::transport::{AUTHORITY, STRANGER, Target, Transport, over_tls};
 use crate::version::package;
+use akldap_testing::child::free_addresses;
 use akldap_testing::client_test::client_test;
 use akldap_testing::exercise::{Need, exercise};
 use akldap_testing::stage::{BASE, user_dn};
@@ -149,7 +150,8 @@ async fn over(transport: Transport) {
     let target = transport.to(&stage).await;
     let mut machine = Machine::start().await;
     let folder = machine.folder().to_owned();
-    let port = free_port();
+    let [listens] = free_addresses();
+    let port = listens.port();
     let text = |authority: &str| configuration(&folder, &target, authority, port);
     if transport.is_secure() {
         machine.write("radiusd.conf", &text(STRANGER));

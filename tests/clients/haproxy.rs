@@ -167,7 +167,7 @@ async fn log_in_until_told(tally: Arc<Tally>, number: u8, ldap: SocketAddr, ldap
     }
 }
 
-/// Waits for so many more logins.
+/// Waits for this many more logins.
 async fn progress(tally: &Tally, more: usize) {
     let goal = tally.logins.load(Ordering::Relaxed) + more;
     for _ in 0..1200 {

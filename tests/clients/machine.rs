@@ -154,14 +154,3 @@ impl Machine {
         panic!("it never came true: {commands}: {last:?}\n{logs}")
     }
 }
-
-/// A port of the loopback address that was free a moment ago, for TCP and UDP.
-pub fn free_port() -> u16 {
-    loop {
-        let tcp = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = tcp.local_addr().expect("its address");
-        if std::net::UdpSocket::bind(address).is_ok() {
-            return address.port();
-        }
-    }
-}

@@ -4,7 +4,7 @@
 //! Where a client is not installed its tests are shown as ignored, unless `AKLDAP_REQUIRE_CLIENTS` is set. A test here is a
 //! `#[client_test]`, never a `#[test]`, which this program's harness would not see.
 //!
-//! The commands of the README are run as they stand there.
+//! The commands of the README are run exactly as they are there.
 //!
 //! What clients send can be stored as fixtures, which are replayed without them: see `recorder`.
 
@@ -44,6 +44,7 @@ mod ruby;
 mod searches;
 mod slapd;
 mod sssd;
+mod telegraf;
 mod tls;
 
 fn main() -> std::process::ExitCode {

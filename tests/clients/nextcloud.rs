@@ -1,8 +1,8 @@
-//! Nextcloud's user_ldap, replayed: PHP scripts with php-ldap that send what Nextcloud sends and conclude what it concludes,
-//! told what to do from here while the simulated authentik changes behind the server.
+//! Nextcloud's user_ldap, replayed: PHP scripts with php-ldap that send what Nextcloud sends and draw the same conclusions,
+//! controlled from here while the simulated authentik changes behind the server.
 //!
 //! The scripts are in `nextcloud/` and are written from a description of the requests; no code of Nextcloud is in them.
-//! What is asserted is what an administrator would see: nobody marked as deleted who is there, no group lost.
+//! What is asserted is what an administrator would see: nobody who is there marked as deleted, no group lost.
 
 mod groups;
 mod jobs;
@@ -36,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub const PEOPLE: usize = 60;
 /// Groups of the directory, the one of Nextcloud's users among them.
 pub const GROUPS: usize = 21;
-/// The group of Nextcloud's users, as the page calls it.
+/// The group of Nextcloud's users, as named on the page.
 const GROUP: &str = "nextcloud";
 
 /// The beginning of a JPEG file and of a PNG file, enough to be known as such.
@@ -203,7 +203,7 @@ impl Nextcloud {
         Self::with(settings).await
     }
 
-    /// With these settings alone.
+    /// With only these settings.
     pub async fn with(settings: Value) -> Self {
         Self::trusting(AUTHORITY, settings).await
     }

@@ -13,7 +13,7 @@ use akldap_testing::client_test::client_test;
 use akldap_testing::exercise::{Need, exercise};
 use akldap_testing::stage::{Stage, user_dn};
 
-/// Binds with a password, and as many with a password and a code that can be used once.
+/// Binds with a password, and as many with a password and a single-use code.
 const BINDS: usize = 40;
 /// Binds at once.
 const CLIENTS: usize = 4;
@@ -32,7 +32,7 @@ impl Drop for Nginx {
 }
 
 impl Nginx {
-    /// Ends each connection after so many requests.
+    /// Ends each connection after this many requests.
     fn start(simulator: &Simulator, keepalive_requests: u32) -> Self {
         let [address] = free_addresses();
         let folder = tempfile::tempdir().unwrap();
@@ -106,7 +106,7 @@ async fn logins_behind(keepalive_requests: u32) {
     })
     .await;
     stage.ready().await;
-    // What one login of each kind takes, the first stage of the flow being known.
+    // What one login of each kind takes when the first stage of the flow is known.
     let count = || {
         let all = stage.simulator.requests().to("/flows/executor/");
         all.iter()
@@ -150,7 +150,7 @@ async fn logins_behind(keepalive_requests: u32) {
     }
     assert_eq!(codes.len(), BINDS);
     assert!(codes.values().all(|sent| *sent == 1), "{codes:?}");
-    // Flows keep to HTTP/1.1, where the last answer of a connection says so; lists take HTTP/2.
+    // Flows use HTTP/1.1, where the last answer on a connection says so; lists use HTTP/2.
     let access = nginx.log("access");
     let of = |part: &str| {
         access

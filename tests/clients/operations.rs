@@ -57,7 +57,7 @@ async fn who_am_i() {
     );
 }
 
-/// Some of these programs end with 1 whatever the result code is, and only print it.
+/// Some of these programs end with 1 whatever the result code, and only print it.
 #[track_caller]
 fn said(output: &Output, code: i32) {
     if code == 0 {
@@ -78,7 +78,7 @@ async fn extended_operations() {
         (&["whoami"][..], 0),
         // There is nothing to cancel under this message id: noSuchOperation of RFC 3909.
         (&["cancel", "77"], 119),
-        // The bind itself is no operation that could be cancelled.
+        // The bind itself is not an operation that could be cancelled.
         (&["cancel", "1"], 119),
         // Refresh of dynamic entries is not offered.
         (&["refresh", BASE, "60"], 2),

@@ -1,24 +1,25 @@
-//! Changes of passwords with clients written by others, each with what can come of it: done, refused by a policy, a wrong old
-//! password, no permission, in clear, and off.
+//! Password changes with clients written by others, each with its possible outcomes: done, refused by a policy, a wrong old
+//! password, no permission, no TLS, and off.
 
 use tokio::process::Command;
 
 use crate::machine::Machine;
 use crate::sssd;
 use crate::transport::AUTHORITY;
-use akldap_simulator::Directory;
+use akldap_simulator::{Directory, Flow, NewPassword, PASSWORD_CHANGE, Requirement, Stage as Stages};
 use akldap_testing::certificates::{pair, serving};
 use akldap_testing::client_test::client_test;
 use akldap_testing::exercise::{Need, exercise};
 use akldap_testing::passwords::without_permissions;
 use akldap_testing::program::{PYTHON, command, run};
+use akldap_testing::scenery;
 use akldap_testing::stage::{Stage, entry_dn, user_dn};
 
 const NEW: &str = "a new passphrase";
 const SHORT: &str = "Password needs to be 8 characters or longer.";
 const OFF: &str = "passwords are changed in authentik";
 
-/// What a client is to ask.
+/// What a client should ask.
 struct Asked<'a> {
     uri: &'a str,
     who: &'a str,
@@ -69,55 +70,156 @@ async fn in_force(stage: &Stage, username: &str, password: &str) -> bool {
     stage.bind(&user_dn(username), password).await.code == 0
 }
 
-/// Everything that can come of a change, for a client that names the old password or not, and changes its own or as an agent.
-async fn everything(ask: impl AsyncFn(&Asked<'_>) -> (i32, String), names_old: bool) {
+/// The clients of the table. The compiler finds one that no test shows.
+#[derive(Clone, Copy, Debug)]
+enum ChangingClient {
+    Ldappasswd,
+    Ldapmodify,
+    Sssd,
+    /// Nextcloud's first way, and Jellyfin's.
+    PhpExtended,
+    /// Nextcloud's second.
+    PhpFallback,
+    PythonExtended,
+    PythonModify,
+    Jndi,
+    RoundcubeSimple,
+    RoundcubeExtended,
+}
+
+/// The possible outcomes of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cell {
+    Changed,
+    Policy,
+    WrongOld,
+    NoPermission,
+    InClear,
+    Off,
+}
+
+/// What a client has shown.
+struct Row {
+    client: ChangingClient,
+    shown: Vec<Cell>,
+}
+
+impl Row {
+    fn of(client: ChangingClient) -> Self {
+        Self {
+            client,
+            shown: Vec::new(),
+        }
+    }
+
+    fn shows(&mut self, cell: Cell) {
+        assert!(
+            !self.shown.contains(&cell),
+            "{:?} shows {cell:?} twice",
+            self.client
+        );
+        self.shown.push(cell);
+    }
+
+    /// Each of them was shown.
+    fn complete(self) {
+        use Cell::{Changed, InClear, NoPermission, Off, Policy, WrongOld};
+        for cell in [Changed, Policy, WrongOld, NoPermission, InClear, Off] {
+            assert!(self.shown.contains(&cell), "{:?} shows no {cell:?}", self.client);
+        }
+    }
+}
+
+/// Whose password a client changes.
+#[derive(Clone, Copy, PartialEq)]
+enum Whose {
+    /// That of whoever is bound.
+    Own,
+    /// Also that of others, as an agent.
+    OthersToo,
+}
+
+/// All possible outcomes of a change. A client that does not name the old password shows a wrong one by its bind.
+async fn everything(
+    client: ChangingClient,
+    ask: impl AsyncFn(&Asked<'_>) -> (i32, String),
+    names_old: bool,
+    whose: Whose,
+) {
+    let mut row = Row::of(client);
     let server = stage("self-and-agents").await;
     let uri = ldaps(&server);
-    let alice = |old, new| Asked {
-        uri: &uri,
+    let alice = |uri, password, old, new| Asked {
+        uri,
         who: "alice",
-        password: "demo-alice",
+        password,
         whose: "alice",
         old,
         new,
     };
     let old = if names_old { "demo-alice" } else { "" };
-    let (code, words) = ask(&alice(old, "short")).await;
+    let (code, words) = ask(&alice(&uri, "demo-alice", old, "short")).await;
     assert_eq!((code, words.as_str()), (19, SHORT));
-    if names_old {
-        let (code, words) = ask(&alice("wrong", NEW)).await;
-        assert_eq!(code, 49, "{words}");
-    }
+    row.shows(Cell::Policy);
+    let wrong = match names_old {
+        true => alice(&uri, "demo-alice", "wrong", NEW),
+        false => alice(&uri, "wrong", "", NEW),
+    };
+    let (code, words) = ask(&wrong).await;
+    assert_eq!(code, 49, "{words}");
+    row.shows(Cell::WrongOld);
     assert!(in_force(&server, "alice", "demo-alice").await);
-    let (code, words) = ask(&alice(old, NEW)).await;
-    assert_eq!(code, 0, "{words}");
-    assert!(in_force(&server, "alice", NEW).await && !in_force(&server, "alice", "demo-alice").await);
-    let agent = |uri, new| Asked {
-        uri,
-        who: "ldapservice",
-        password: "demo-ldapservice",
-        whose: "bob",
-        old: if names_old { "demo-bob" } else { "" },
-        new,
+    let own = whose == Whose::Own;
+    let agent = |uri, new| match own {
+        true => alice(uri, "demo-alice", old, new),
+        false => Asked {
+            uri,
+            who: "ldapservice",
+            password: "demo-ldapservice",
+            whose: "bob",
+            old: if names_old { "demo-bob" } else { "" },
+            new,
+        },
     };
     let plain = server.uri();
     let (code, words) = ask(&agent(&plain, NEW)).await;
     assert!(code == 13 && words.contains("TLS"), "{code} {words}");
+    row.shows(Cell::InClear);
     let permissions = server.simulator.look(|directory| directory.roles.clone());
     without_permissions(&server.simulator);
-    let (code, words) = ask(&agent(&uri, NEW)).await;
-    assert!(
-        code == 50 && words.contains("reset_user_password"),
-        "{code} {words}"
-    );
+    let (code, words) = match own {
+        true => {
+            let others = Asked {
+                whose: "bob",
+                ..alice(&uri, "demo-alice", old, NEW)
+            };
+            ask(&others).await
+        }
+        false => ask(&agent(&uri, NEW)).await,
+    };
+    let said = if own {
+        "only its own password"
+    } else {
+        "reset_user_password"
+    };
+    assert!(code == 50 && words.contains(said), "{code} {words}");
+    row.shows(Cell::NoPermission);
     server.simulator.edit(|directory| directory.roles = permissions);
-    let (code, words) = ask(&agent(&uri, NEW)).await;
+    let (code, words) = ask(&alice(&uri, "demo-alice", old, NEW)).await;
     assert_eq!(code, 0, "{words}");
-    assert!(in_force(&server, "bob", NEW).await);
+    assert!(in_force(&server, "alice", NEW).await && !in_force(&server, "alice", "demo-alice").await);
+    if !own {
+        let (code, words) = ask(&agent(&uri, NEW)).await;
+        assert_eq!(code, 0, "{words}");
+        assert!(in_force(&server, "bob", NEW).await);
+    }
+    row.shows(Cell::Changed);
     let off = stage("off").await;
     let (code, words) = ask(&agent(&ldaps(&off), NEW)).await;
     assert!(code == 19 && words.contains(OFF), "{code} {words}");
-    assert!(in_force(&off, "bob", "demo-bob").await);
+    assert!(in_force(&off, "bob", "demo-bob").await && in_force(&off, "alice", "demo-alice").await);
+    row.shows(Cell::Off);
+    row.complete();
 }
 
 /// The code and the words that a program of ldap-utils prints.
@@ -169,7 +271,7 @@ async fn ldap_utils_passwd() {
             }
             said(tool.args(["-s", asked.new, &entry_dn(asked.whose)])).await
         };
-        everything(ask, names_old).await;
+        everything(ChangingClient::Ldappasswd, ask, names_old, Whose::OthersToo).await;
     }
     let stage = stage("self-and-agents").await;
     let agent = Asked {
@@ -209,7 +311,7 @@ async fn ldap_utils_modify() {
             std::fs::write(&file, text).unwrap();
             said(tool("ldapmodify", asked).arg("-f").arg(&file)).await
         };
-        everything(ask, names_old).await;
+        everything(ChangingClient::Ldapmodify, ask, names_old, Whose::OthersToo).await;
     }
 }
 
@@ -219,11 +321,14 @@ async fn php() {
     let Some(_exercise) = exercise(&[Need::Program("php")]) else {
         return;
     };
-    for (way, names_old) in [
-        ("exop", true),
-        ("exop", false),
-        ("replace", false),
-        ("fallback", false),
+    use ChangingClient::{PhpExtended, PhpFallback, RoundcubeExtended, RoundcubeSimple};
+    use Whose::{OthersToo, Own};
+    for (client, way, names_old, whose) in [
+        (PhpExtended, "exop", true, OthersToo),
+        (PhpExtended, "exop", false, OthersToo),
+        (PhpFallback, "fallback", false, OthersToo),
+        (RoundcubeSimple, "replace", false, Own),
+        (RoundcubeExtended, "exop", true, Own),
     ] {
         let ask = async |asked: &Asked<'_>| {
             let mut php = command("php");
@@ -231,7 +336,7 @@ async fn php() {
             asked.arguments(&mut php, true, way);
             answer(&mut php).await
         };
-        everything(ask, names_old).await;
+        everything(client, ask, names_old, whose).await;
     }
     // Roundcube's other ways to write one: a hash is refused, whatever its scheme.
     let stage = stage("self").await;
@@ -258,14 +363,19 @@ async fn python_ldap() {
     let Some(_exercise) = exercise(&[Need::PythonModule("ldap")]) else {
         return;
     };
-    for (way, names_old) in [("exop", true), ("exop", false), ("modify", true)] {
+    use ChangingClient::{PythonExtended, PythonModify};
+    for (client, way, names_old) in [
+        (PythonExtended, "exop", true),
+        (PythonExtended, "exop", false),
+        (PythonModify, "modify", true),
+    ] {
         let ask = async |asked: &Asked<'_>| {
             let mut python = command(PYTHON);
             python.arg("tests/clients/passwords/passwd.py");
             asked.arguments(&mut python, true, way);
             answer(&mut python).await
         };
-        everything(ask, names_old).await;
+        everything(client, ask, names_old, Whose::OthersToo).await;
     }
     let stage = stage("self-and-agents").await;
     let asked = Asked {
@@ -286,55 +396,109 @@ async fn python_ldap() {
     );
 }
 
+/// A program of `tests/clients/passwords/`, compiled, and how it is run with trust in our authority.
+async fn java_program(name: &str) -> (tempfile::TempDir, impl Fn() -> Command) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("authorities");
+    let mut keytool = command("keytool");
+    keytool
+        .args(["-importcert", "-noprompt", "-storepass", "public"])
+        .args(["-file", AUTHORITY, "-keystore"])
+        .arg(&store);
+    run(&mut keytool).await.expect(0);
+    let mut javac = command("javac");
+    javac
+        .arg("-d")
+        .arg(folder.path())
+        .arg(format!("tests/clients/passwords/{name}.java"));
+    run(&mut javac).await.expect(0);
+    let (class_path, name) = (folder.path().to_owned(), name.to_owned());
+    let java = move || {
+        let mut java = command("java");
+        java.args([
+            "-XX:TieredStopAtLevel=1",
+            "-Djavax.net.ssl.trustStorePassword=public",
+        ])
+        .arg(format!("-Djavax.net.ssl.trustStore={}", store.display()))
+        .arg("-cp")
+        .arg(&class_path)
+        .arg(&name);
+        java
+    };
+    (folder, java)
+}
+
 /// Java's JNDI: a replace, and a removal with an addition.
 #[client_test]
 async fn jndi() {
     let Some(_exercise) = exercise(&[Need::Program("javac")]) else {
         return;
     };
-    let folder = tempfile::tempdir().unwrap();
-    let store = folder.path().join("authorities");
-    let store = store.to_str().unwrap();
-    let mut keytool = command("keytool");
-    keytool
-        .args(["-importcert", "-noprompt", "-storepass", "public"])
-        .args(["-file", AUTHORITY, "-keystore", store]);
-    run(&mut keytool).await.expect(0);
-    let mut javac = command("javac");
-    javac
-        .arg("-d")
-        .arg(folder.path())
-        .arg("tests/clients/passwords/Passwd.java");
-    run(&mut javac).await.expect(0);
+    let (_folder, java) = java_program("Passwd").await;
     for names_old in [true, false] {
         let ask = async |asked: &Asked<'_>| {
-            let mut java = command("java");
-            java.args([
-                "-XX:TieredStopAtLevel=1",
-                "-Djavax.net.ssl.trustStorePassword=public",
-            ])
-            .arg(format!("-Djavax.net.ssl.trustStore={store}"))
-            .arg("-cp")
-            .arg(folder.path())
-            .arg("Passwd");
+            let mut java = java();
             asked.arguments(&mut java, false, "");
             answer(&mut java).await
         };
-        everything(ask, names_old).await;
+        everything(ChangingClient::Jndi, ask, names_old, Whose::OthersToo).await;
     }
 }
 
-/// SSSD's `passwd` through PAM: done, refused by a policy with its words, a wrong old password, and off.
+/// Keycloak's bind by JNDI, with the password policy control without a value, as it sends it since it has an option for that, and with an
+/// empty one, as before.
+#[client_test]
+async fn keycloak_policy() {
+    let Some(_exercise) = exercise(&[Need::Program("javac")]) else {
+        return;
+    };
+    let (_folder, java) = java_program("Policy").await;
+    let expired = Stages::Deny {
+        message: "Password expired 3 days ago. Please update your password.".to_owned(),
+    };
+    let new = Stages::NewPassword(NewPassword::default());
+    for (mode, after, right, wrong) in [
+        ("self", None, "0 3000", "49 3000"),
+        ("self", Some(expired), "49 3003810100", "49 3000"),
+        ("self", Some(new), "49 3003810102", "49 3000"),
+        // Where passwords cannot be changed, clients are told nothing about them.
+        ("off", None, "0", "49"),
+    ] {
+        let stages = [Stages::identification_with_password()].into_iter();
+        let stages = stages.chain(after).chain([Stages::login()]).collect();
+        let directory = serving(scenery::directory("cached", stages), pair("p256"));
+        let stage = Stage::with(directory, |settings| {
+            settings.set("AUTHENTIK_LDAP__PASSWORD_CHANGE", mode);
+        })
+        .await;
+        for (password, told) in [("demo-alice", right), ("wrong", wrong)] {
+            for value in ["none", "empty"] {
+                let mut java = java();
+                java.args([&ldaps(&stage), &user_dn("alice"), password, value]);
+                let output = run(&mut java).await;
+                assert_eq!(output.text.trim(), told, "{mode} {password} {value}: {output:?}");
+            }
+        }
+    }
+}
+
+/// SSSD's `passwd` through PAM: everything that can come of it, with the server's words.
 #[client_test]
 async fn sssd_passwd() {
     let Some(_exercise) = exercise(&sssd::NEEDS) else {
         return;
     };
-    for mode in ["self", "off"] {
+    let mut row = Row::of(ChangingClient::Sssd);
+    for (mode, tls) in [("self", true), ("self", false), ("off", true)] {
         let stage = stage(mode).await;
-        let more =
-            format!("chpass_provider = ldap\nldap_tls_cacert = {AUTHORITY}\nldap_tls_reqcert = demand");
-        let mut machine = sssd::start(&ldaps(&stage), &more).await;
+        let (uri, security) = match tls {
+            true => (
+                ldaps(&stage),
+                format!("ldap_tls_cacert = {AUTHORITY}\nldap_tls_reqcert = demand"),
+            ),
+            false => (stage.uri(), sssd::PLAIN.to_owned()),
+        };
+        let mut machine = sssd::start(&uri, &format!("chpass_provider = ldap\n{security}")).await;
         machine.change_service("pam_sss.so").await;
         let change = async |machine: &mut Machine, old: &str, new: &str| {
             let order = format!(
@@ -342,21 +506,43 @@ async fn sssd_passwd() {
             );
             machine.run(&order).await
         };
-        if mode == "off" {
-            let output = change(&mut machine, "demo-alice", NEW).await;
+        // Refused, with these words.
+        let refused = async |machine: &mut Machine, old: &str, new: &str, words: &str| {
+            let output = change(machine, old, new).await;
             let text = format!("{}{}", output.text, output.errors);
-            assert!(output.code != 0 && text.contains(OFF), "{output:?}");
+            assert!(output.code != 0 && text.contains(words), "{output:?}");
             assert!(in_force(&stage, "alice", "demo-alice").await);
+        };
+        if !tls {
+            refused(&mut machine, "demo-alice", NEW, "TLS").await;
+            row.shows(Cell::InClear);
             continue;
         }
-        let output = change(&mut machine, "wrong", NEW).await;
-        assert!(
-            output.code != 0 && in_force(&stage, "alice", "demo-alice").await,
-            "{output:?}"
-        );
-        let output = change(&mut machine, "demo-alice", "short").await;
-        let text = format!("{}{}", output.text, output.errors);
-        assert!(output.code != 0 && text.contains(SHORT), "{output:?}");
+        if mode == "off" {
+            refused(&mut machine, "demo-alice", NEW, OFF).await;
+            row.shows(Cell::Off);
+            continue;
+        }
+        refused(&mut machine, "wrong", NEW, "").await;
+        row.shows(Cell::WrongOld);
+        refused(&mut machine, "demo-alice", "short", SHORT).await;
+        row.shows(Cell::Policy);
+        // authentik's flow lets this user change nothing.
+        let denied = Stages::Deny {
+            message: "Ask the help desk.".to_owned(),
+        };
+        let before = stage.simulator.edit(|directory| {
+            let mut flow = Flow::new(PASSWORD_CHANGE, "Change password", vec![denied]);
+            flow.requirement = Requirement::Authenticated;
+            directory.flows.insert(PASSWORD_CHANGE.into(), flow)
+        });
+        refused(&mut machine, "demo-alice", NEW, "Ask the help desk.").await;
+        row.shows(Cell::NoPermission);
+        stage.simulator.edit(|directory| {
+            directory
+                .flows
+                .insert(PASSWORD_CHANGE.into(), before.expect("a flow"))
+        });
         change(&mut machine, "demo-alice", NEW).await.expect(0);
         assert!(in_force(&stage, "alice", NEW).await && !in_force(&stage, "alice", "demo-alice").await);
         let output = machine
@@ -365,5 +551,7 @@ async fn sssd_passwd() {
             ))
             .await;
         assert_eq!(output.code, 0, "{output:?}");
+        row.shows(Cell::Changed);
     }
+    row.complete();
 }

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use crate::machine::{Machine, free_port};
+use crate::machine::Machine;
 use crate::setting::odd_attributes;
 use crate::transport::{AUTHORITY, STRANGER, Target, Transport, over_tls};
+use akldap_testing::child::free_addresses;
 use akldap_testing::client_test::client_test;
 use akldap_testing::exercise::{Need, exercise, kept};
 use akldap_testing::stage::{SUFFIX, user_dn};
@@ -14,7 +15,7 @@ fn unpacked() -> PathBuf {
     kept().join("phpldapadmin")
 }
 
-/// As the package says it, `RELEASE-1.2.6.3`.
+/// As the package says, `RELEASE-1.2.6.3`.
 pub fn version() -> String {
     let text = std::fs::read_to_string(unpacked().join("usr/share/phpldapadmin/VERSION"));
     text.map_or_else(
@@ -30,7 +31,7 @@ struct Browser {
 
 impl Browser {
     async fn start(target: &Target, authority: &str) -> Self {
-        // PHP takes no port beside a URI.
+        // PHP accepts no port in addition to a URI.
         let (host, directory) = match target.transport {
             Transport::Ldaps => (target.uri(), 0),
             Transport::Clear | Transport::StartTls => ("127.0.0.1".to_owned(), target.port()),
@@ -39,7 +40,7 @@ impl Browser {
         let mut machine = Machine::start().await;
         let from = unpacked();
         let from = from.display();
-        // It joins encrypted octets, a random vector and a tag with `::` and takes them apart there, which fails now and then:
+        // It joins encrypted octets, a random vector and a tag with `::` and splits them there, which fails now and then:
         // when one of them begins or ends with a colon.
         let joined = "sed -i \"s/'::'/'|and then|'/g\" site/lib/functions.php";
         machine
@@ -67,7 +68,8 @@ $servers->setValue('login', 'attr', 'dn');
 "
             ),
         );
-        let port = free_port();
+        let [listens] = free_addresses();
+        let port = listens.port();
         machine
             .daemon(
                 &format!("LDAPTLS_CACERT={authority} php -d error_reporting=0 -d display_errors=0 -S 127.0.0.1:{port} -t site/htdocs"),

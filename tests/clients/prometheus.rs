@@ -1,5 +1,5 @@
-//! A real Prometheus that scrapes a used server: it takes everything in, and the alerts and dashboards in `deploy/` ask for
-//! nothing that is not there.
+//! A real Prometheus that scrapes a used server: it accepts everything, and the alerts and dashboards in `deploy/` ask for
+//! nothing that does not exist.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,11 +11,13 @@ use url::Url;
 
 use tokio::io::AsyncWriteExt as _;
 
+use akldap_simulator::Directory;
 use akldap_testing::client_test::client_test;
 use akldap_testing::exercise::{Need, exercise};
 use akldap_testing::http;
 use akldap_testing::program::{command, run};
 use akldap_testing::project;
+use akldap_testing::stage::Stage;
 use akldap_testing::used::used;
 
 /// What Prometheus itself puts on every series.
@@ -25,7 +27,7 @@ const PREFIXES: [&str; 4] = ["akldap_", "authentik_outpost_", "process_", "up"];
 const DASHBOARDS: [&str; 2] = ["akldap.json", "outpost.json"];
 
 fn client() -> reqwest::Client {
-    // The client takes the process's provider; that a test before this one set it does no harm.
+    // The client takes the process's provider; it does no harm that an earlier test set it.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
@@ -89,7 +91,7 @@ impl Prometheus {
         answer["data"]["result"].as_array().cloned().unwrap_or_default()
     }
 
-    /// Waits until it has scraped so often.
+    /// Waits until it has scraped that many times.
     async fn scraped(&self, times: usize) {
         for _ in 0..1200 {
             let counted = format!("count_over_time(up{{job=\"akldap\"}}[1h]) >= {times}");
@@ -106,7 +108,7 @@ impl Prometheus {
         panic!("Prometheus does not scrape");
     }
 
-    /// The labels that a metric has; empty: there is no such metric.
+    /// The labels that a metric has; empty if there is no such metric.
     async fn labels(&self, metric: &str) -> BTreeSet<String> {
         let answer = self.get("series", &[("match[]", metric)]).await.unwrap();
         let series = answer["data"].as_array().cloned().unwrap_or_default();
@@ -305,7 +307,31 @@ async fn promtool_has_no_complaint() {
         return;
     };
     let stage = used().await;
+    linted(&http::get(stage.http(), "/metrics").await.1).await;
+}
+
+/// Names are what admins of authentik make them.
+#[client_test]
+async fn promtool_has_no_complaint_about_hostile_names() {
+    let Some(_exercise) = exercise(&[Need::Program("promtool")]) else {
+        return;
+    };
+    let hostile = "a\r\n# EOF\u{1b}[2J\0\\\"} 1\nb{x=\"\"} 2";
+    let mut directory = Directory::sample(60, 12);
+    for outpost in directory.outposts.values_mut() {
+        outpost.name = hostile.to_owned();
+    }
+    let stage = Stage::with(directory, |_| {}).await;
+    drop(stage.bound("alice").await);
     let (_, text) = http::get(stage.http(), "/metrics").await;
+    assert!(text.contains("outpost_name=\"a \\n# EOF [2J "), "{text}");
+    let disturbs = |character: char| character.is_control() && character != '\n';
+    assert!(!text.contains(disturbs), "{text:?}");
+    linted(&text).await;
+}
+
+/// Nothing is wrong with the text by the rules of Prometheus.
+async fn linted(text: &str) {
     let mut command = command("promtool");
     let mut promtool = command
         .args(["check", "metrics"])

@@ -1,4 +1,4 @@
-//! The README and the pages it sends a newcomer to tell the truth: their commands do what they say, and every option, variable,
+//! The README and the pages it sends a newcomer to are true: their commands do what they say, and every option, variable,
 //! command, path and metric that they name exists.
 
 use std::collections::BTreeSet;
@@ -23,7 +23,7 @@ const PAGES: &[&str] = &[
     "docs/what-differs.md",
 ];
 
-/// Where the options needed most often stand, with their defaults.
+/// Where the most needed options are, with their defaults.
 const SETTINGS: &str = "docs/settings.md";
 
 fn page(name: &str) -> String {
@@ -131,6 +131,7 @@ fn every_variable_and_option_exists() {
                 "--ready",
                 "--users",
                 "--groups",
+                "--shape",
                 "--latency-ms",
                 "--ldap",
                 "--ldaps",
@@ -195,7 +196,7 @@ fn every_command_exists() {
         let Some(name) = part
             .split_whitespace()
             .next()
-            .filter(|name| !name.starts_with('-'))
+            .filter(|name| !name.starts_with('-') && *name != "COMMAND")
         else {
             continue;
         };
@@ -212,7 +213,7 @@ fn every_command_exists() {
 #[client_test]
 async fn every_path_and_metric_is_served() {
     let stage = demo().await;
-    // The client takes the process's provider; that a test before this one set it does no harm.
+    // The client takes the process's provider; it does no harm that an earlier test set it.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let client = reqwest::Client::builder().build().expect("a client");
     let get = async |path: &str| {
@@ -245,7 +246,7 @@ async fn every_path_and_metric_is_served() {
         paths += 1;
     }
     assert!(paths >= 3, "only {paths} paths were found");
-    // The page of metrics is held against those that are served by a test of its own.
+    // A separate test compares the page of metrics with those that are served.
     let listed = words(&page("docs/metrics.md"));
     for word in words(&text) {
         if word.starts_with("authentik_outpost_") || (word.starts_with("akldap_") && word != "akldap_") {

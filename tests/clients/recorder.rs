@@ -49,7 +49,7 @@ pub struct Exchange {
     pub answer: Option<Answer>,
 }
 
-/// The answer to a request, in what matters to a client.
+/// What matters to a client in the answer to a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
     pub code: i64,
@@ -62,7 +62,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Adds one message; tells whether it was the last.
+    /// Adds one message; returns whether it was the last.
     pub fn take(&mut self, message: &Message<'_>) -> bool {
         if message.operation.tag == ENTRY {
             let parts = message.operation.parts();
@@ -93,7 +93,7 @@ pub struct Log {
     pub connections: usize,
     /// Entries that passed.
     pub entries: usize,
-    /// From a request's passing to the last octet of its answer having been taken by the client.
+    /// From the passing of a request until the client has read the last octet of its answer.
     pub slowest: Duration,
 }
 
@@ -175,7 +175,7 @@ impl Recorder {
         lock(&self.shared.log).clone()
     }
 
-    /// Forgets what has passed; returns it. Connections keep their numbers.
+    /// Returns what has passed, and forgets it. Connections keep their numbers.
     pub fn take(&self) -> Log {
         let mut log = lock(&self.shared.log);
         let connections = log.connections;
@@ -188,7 +188,7 @@ impl Recorder {
         )
     }
 
-    /// Breaks every connection off.
+    /// Breaks off every connection.
     pub fn cut(&self) {
         for connection in lock(&self.shared.connections).drain(..) {
             connection.abort();

@@ -37,7 +37,7 @@ pub async fn demo() -> Stage {
 }
 
 /// The server of the demo, where alice has attributes that try a schema: names that RFC 4512 does not allow, a list of
-/// numbers, and object classes of her own. With `legal_names` what can be is spelt as RFC 4512 allows it.
+/// numbers, and her own object classes. With `legal_names`, names are spelt as RFC 4512 allows where possible.
 pub async fn odd_attributes(legal_names: bool, transport: Transport) -> Stage {
     let mut directory = Directory::sample(USERS, GROUPS);
     let alice = directory

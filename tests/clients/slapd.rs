@@ -1,5 +1,8 @@
-//! `akldap diff` with OpenLDAP's slapd on one side or both.
+//! OpenLDAP's slapd: `akldap diff` with it on one side or both, and as the server that clients had before.
 
+mod former;
+
+use std::net::SocketAddr;
 use std::process::Stdio;
 
 use akldap::diff::{self, Detail, DiffRequest, Target};
@@ -14,19 +17,16 @@ const PASSWORD: &str = "demo-ldapservice";
 /// OpenLDAP with a small directory, ended when the test ends.
 struct Slapd {
     process: tokio::process::Child,
+    address: SocketAddr,
     uri: String,
     _folder: tempfile::TempDir,
 }
 
 impl Slapd {
     async fn start(mail: &str) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let at = folder.path().display();
-        let configuration = format!(
-            "include /etc/ldap/schema/core.schema\ninclude /etc/ldap/schema/cosine.schema\n\
-             include /etc/ldap/schema/inetorgperson.schema\nmodulepath /usr/lib/ldap\nmoduleload back_mdb\n\
-             sizelimit size.soft=2 size.hard=1000 size.pr=1000\n\
-             database mdb\nsuffix dc=example\nrootdn cn=admin,dc=example\nrootpw {PASSWORD}\ndirectory {at}\n"
+        let database = format!(
+            "sizelimit size.soft=2 size.hard=1000 size.pr=1000\n\
+             database mdb\nsuffix dc=example\nrootdn cn=admin,dc=example\nrootpw {PASSWORD}\n"
         );
         let entries = format!(
             "dn: dc=example\nobjectClass: domain\ndc: example\nentryUUID: {0}1\n\n\
@@ -35,12 +35,24 @@ impl Slapd {
              dn: cn=staff,dc=example\nobjectClass: groupOfNames\ncn: staff\nmember: cn=alice,dc=example\nentryUUID: {0}4\n",
             "00000000-0000-0000-0000-00000000000"
         );
+        Self::of(&database, &entries).await
+    }
+
+    /// With this database, but for its folder, and these entries (LDIF).
+    async fn of(database: &str, entries: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = folder.path().display();
+        let configuration = format!(
+            "include /etc/ldap/schema/core.schema\ninclude /etc/ldap/schema/cosine.schema\n\
+             include /etc/ldap/schema/inetorgperson.schema\ninclude /etc/ldap/schema/nis.schema\n\
+             modulepath /usr/lib/ldap\nmoduleload back_mdb\nmoduleload memberof\n{database}directory {at}\n"
+        );
         let file = |name: &str, text: &str| {
             let path = folder.path().join(name);
             std::fs::write(&path, text).expect("a file");
             path
         };
-        let (configuration, entries) = (file("slapd.conf", &configuration), file("entries.ldif", &entries));
+        let (configuration, entries) = (file("slapd.conf", &configuration), file("entries.ldif", entries));
         let added = Command::new("/usr/sbin/slapadd")
             .arg("-f")
             .arg(&configuration)
@@ -53,7 +65,8 @@ impl Slapd {
             let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
             free.local_addr().expect("its address").port()
         };
-        let uri = format!("ldap://127.0.0.1:{port}");
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let uri = format!("ldap://{address}");
         let process = Command::new("/usr/sbin/slapd")
             .args(["-d", "0", "-h", &uri, "-f"])
             .arg(&configuration)
@@ -62,12 +75,13 @@ impl Slapd {
             .spawn()
             .expect("slapd");
         let started = std::time::Instant::now();
-        while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+        while tokio::net::TcpStream::connect(address).await.is_err() {
             assert!(started.elapsed().as_secs() < 60, "slapd does not start");
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }
         Self {
             process,
+            address,
             uri,
             _folder: folder,
         }
@@ -100,7 +114,7 @@ async fn openldap_is_compared_with_openldap_and_with_this_server() {
     assert_eq!(report.findings[0].ours.entries, 4);
     let text_of = report.text(Detail::default());
     let told: usize = report.findings.iter().map(|finding| finding.told.len()).sum();
-    // A modification leaves its traces in operational attributes, which nobody asks for here.
+    // A modification leaves traces in operational attributes, which nobody asks for here.
     assert_eq!(told, 1, "{text_of}");
     assert!(
         text_of.contains("dn: cn=alice,dc=example\n-mail: alice@other\n+mail: alice@example\n"),

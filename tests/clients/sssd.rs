@@ -67,7 +67,7 @@ ldap_access_filter = memberOf=cn=everyone,ou=groups,{BASE}
 }
 
 /// For a server without TLS.
-const PLAIN: &str = "ldap_auth_disable_tls_never_use_in_production = true";
+pub const PLAIN: &str = "ldap_auth_disable_tls_never_use_in_production = true";
 
 /// With TLS, and this authority alone trusted.
 fn secure(transport: Transport, authority: &str) -> String {
@@ -137,7 +137,7 @@ async fn look_up(machine: &mut Machine) {
         let found = machine.run(&format!("id -Gnz \"{name}\"")).await.expect(0);
         let mut names: Vec<&str> = found.text.split_terminator('\0').collect();
         names.sort_unstable();
-        // The C library's group names hold no commas: SSSD gives "Sales, EMEA" all the same.
+        // The C library's group names contain no commas, but SSSD still gives "Sales, EMEA".
         names.retain(|name| !name.contains(','));
         assert_eq!(names, groups, "{found:?}");
     }
@@ -273,7 +273,7 @@ ldap_group_search_base = {BASE}?{plain_names}"
         })
         .await;
     assert!(everybody.text.contains("\nuser000001:*:"), "{everybody:?}");
-    // Everybody's own group, and the 25 but one.
+    // Everybody's own group, and the 25 except one.
     machine
         .eventually("getent -s sss group", |output| {
             output.text.lines().count() == USERS - 1 + 24

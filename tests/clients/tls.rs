@@ -279,7 +279,7 @@ async fn sessions_are_resumed() {
         assert!(first.text.contains(&format!("New, {name}")), "{first:?}");
         let second = s_client(stage.ldaps(), &[version, "-sess_in", ticket]).await;
         assert!(second.text.contains(&format!("Reused, {name}")), "{second:?}");
-        // Both ports are one server: what the one gave out the other takes.
+        // Both ports are one server: what one issued the other accepts.
         let third = s_client(stage.ldap(), &["-starttls", "ldap", version, "-sess_in", ticket]).await;
         assert!(third.text.contains(&format!("Reused, {name}")), "{third:?}");
     }

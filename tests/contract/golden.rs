@@ -1,6 +1,6 @@
 //! What the whole server serves, entry by entry, against LDIF kept in the project and against the contract with authentik.
 //!
-//! `AKLDAP_WRITE_GOLDEN=1 cargo test --test contract golden` writes the LDIF again; the difference is then to be read line by line.
+//! `AKLDAP_WRITE_GOLDEN=1 cargo test --test contract golden` writes the LDIF again; then read the difference line by line.
 
 mod entries;
 mod ldif;
@@ -13,7 +13,7 @@ use akldap_testing::client::Client;
 use akldap_testing::stage::{self, BASE, Stage};
 use ldap3_proto::proto::LdapSearchScope;
 
-/// The whole directory as LDIF, as a client sees it that asks for these attributes.
+/// The whole directory as LDIF, as seen by a client that asks for these attributes.
 async fn dump(client: &mut Client, attributes: &[&str]) -> String {
     let found = client
         .search(BASE, LdapSearchScope::Subtree, "(objectClass=*)", attributes)
@@ -55,7 +55,7 @@ fn compare(name: &str, text: &str) {
     );
 }
 
-/// A client bound with a password of its own, not the sample's.
+/// A client bound with its own password, not the sample's.
 async fn bound_with(stage: &Stage, username: &str, password: &str) -> Client {
     let mut client = stage.client().await;
     let outcome = client.bind(&stage::user_dn(username), password).await;

@@ -1,6 +1,6 @@
-//! What is recorded, written down or promised, held against what is served: the answers of a real authentik and of its own LDAP
+//! What is recorded, written down or promised, compared with what is served: the answers of a real authentik and of its own LDAP
 //! outpost, the attributes of every entry, the directory built the slow way, and the pages that name tests. The simulator, which
-//! the other tests take for authentik, is held against the same recordings.
+//! the other tests use as authentik, is compared with the same recordings.
 
 #![allow(unreachable_pub, reason = "modules that share are written as libraries")]
 

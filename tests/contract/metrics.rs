@@ -1,4 +1,4 @@
-//! What the metrics say of a server that is used: everything that happens is counted, under the names that `docs/metrics.md` lists.
+//! What the metrics say about a server in use: everything that happens is counted, under the names that `docs/metrics.md` lists.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;

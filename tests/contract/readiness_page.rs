@@ -1,5 +1,5 @@
-//! docs/readiness.md says who should ask what, and what is shipped asks so: whoever restarts asks whether the server lives, whoever
-//! sends it clients whether it is ready.
+//! docs/readiness.md says who should ask what, and what is shipped does so: whoever restarts asks whether the server is alive,
+//! whoever sends it clients whether it is ready.
 
 use std::fs;
 use std::path::Path;

@@ -19,7 +19,7 @@ use akldap_ldap::dn::Dn;
 use akldap_ldap::filter::Filter;
 use akldap_ldap::message::{Scope, SearchRequest};
 use akldap_ldap::response::{LdapResult, ResultCode};
-use akldap_testing::contract::{self, Directory, Entry, Kind, Names, Place};
+use akldap_testing::contract::{self, ContractEntry, ContractTree, Directory, Kind, Names};
 use bytes::BytesMut;
 use ldap3_proto::LdapCodec;
 use ldap3_proto::proto::LdapOp;
@@ -29,10 +29,20 @@ use oracle::random::{self, Random};
 use proptest::prelude::*;
 use tokio_util::codec::Decoder;
 
+/// So many random cases, or as many as the variable `PROPTEST_CASES` says.
+fn cases(usual: u32) -> ProptestConfig {
+    let wanted = std::env::var("PROPTEST_CASES").ok();
+    ProptestConfig {
+        cases: wanted.map_or(usual, |text| text.parse().expect("a number of cases")),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
 /// A directory in both forms.
 struct Pair {
     directory: Directory,
-    place: Place,
+    place: ContractTree,
     snapshot: Arc<Snapshot>,
     tree: Arc<Tree>,
 }
@@ -43,14 +53,14 @@ impl Pair {
         Self::new(random, |random| random::directory(random, users, groups, twins))
     }
 
-    /// Without names that differ in spelling only, which stand for several entries in a chain.
+    /// Without names that differ only in spelling, which stand for several entries in a chain.
     fn without_twins(random: &mut Random, users: usize, groups: usize) -> Self {
         Self::new(random, |random| random::directory(random, users, groups, false))
     }
 
     fn new(random: &mut Random, directory: impl FnOnce(&mut Random) -> Directory) -> Self {
         let directory = directory(random);
-        let place = Place {
+        let place = ContractTree {
             base_dn: (*random.pick(&["DC=ldap,DC=Example", "o=Org", "dc=x"])).to_owned(),
             uid_start: 2000,
             gid_start: 4000,
@@ -90,6 +100,7 @@ fn snapshot(directory: &Directory) -> Snapshot {
             is_superuser: user.is_superuser,
             path: &user.path,
             kind: &user.kind,
+            roles: &[],
             attributes: Some(&attributes),
             password_change_date: micros(&user.password_change_date),
             date_joined: micros(&user.date_joined),
@@ -100,18 +111,19 @@ fn snapshot(directory: &Directory) -> Snapshot {
         let attributes = contract::object(&group.attributes);
         builder.add_group(&GroupRecord {
             uuid: &group.uuid,
-            num_pk: group.num_pk,
+            num_pk: Some(group.num_pk),
             name: &group.name,
             is_superuser: group.is_superuser,
             parents: &group.parents,
             users: &group.users,
+            roles: &[],
             attributes: Some(&attributes),
         });
     }
-    builder.finish().0
+    builder.finish().unwrap().0
 }
 
-/// The same snapshot, made of the rows of another after a way through octets.
+/// The same snapshot, made from the rows of another one after encoding and decoding.
 fn carried(snapshot: &Snapshot) -> Snapshot {
     let mut builder = Builder::new();
     let mut octets = Vec::new();
@@ -125,7 +137,7 @@ fn carried(snapshot: &Snapshot) -> Snapshot {
         snapshot.carried_group(group).unwrap().encode(&mut octets);
         builder.carry_group(&CarriedGroup::decode(&octets).expect("what was encoded"));
     }
-    let (again, _) = builder.finish();
+    let (again, _) = builder.finish().unwrap();
     assert_eq!(again.fingerprint(), snapshot.fingerprint());
     again
 }
@@ -245,7 +257,7 @@ fn search_within(
 }
 
 /// What of an entry is served for a selection (RFC 4511 section 4.5.1.8, with authentik's liberties).
-fn select(entry: &Entry, selection: &[String]) -> Answer {
+fn select(entry: &ContractEntry, selection: &[String]) -> Answer {
     let names: Vec<&str> = selection
         .iter()
         .flat_map(|name| name.split(','))
@@ -283,7 +295,7 @@ fn select(entry: &Entry, selection: &[String]) -> Answer {
 fn expected(pair: &Pair, asked: &Asked) -> Option<Vec<Answer>> {
     let entries = pair.directory.entries(&pair.place, asked.own);
     let base = Dn::parse(asked.base.as_bytes()).ok()?;
-    let depth_below = |entry: &Entry| {
+    let depth_below = |entry: &ContractEntry| {
         let name = Dn::parse(entry.dn.as_bytes()).unwrap();
         name.below(&base).map(<[_]>::len)
     };
@@ -307,7 +319,11 @@ fn expected(pair: &Pair, asked: &Asked) -> Option<Vec<Answer>> {
     Some(answers)
 }
 
-fn ask(random: &mut Random, pair: &Pair, query: impl FnOnce(&mut Random, &[Entry]) -> Query) -> Asked {
+fn ask(
+    random: &mut Random,
+    pair: &Pair,
+    query: impl FnOnce(&mut Random, &[ContractEntry]) -> Query,
+) -> Asked {
     let own = (random.chance(25) && !pair.directory.users.is_empty())
         .then(|| random.pick(&pair.directory.users).pk);
     let entries = pair.directory.entries(&pair.place, own);
@@ -344,7 +360,7 @@ fn comparable(pair: &Pair, answers: &[Answer]) -> Vec<Answer> {
     for answer in &mut answers {
         let [_, _, unit] = pair.place.names.units;
         if answer.dn.contains(&format!(",ou={},", contract::escape(unit))) {
-            // Made up; only its being there is known.
+            // Made up; only its presence is known.
             answer.attributes.remove("entryUUID");
         }
         if synthetic.contains(&answer.dn) {
@@ -446,7 +462,7 @@ fn directories() -> impl Strategy<Value = (u64, usize, usize)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(100))]
 
     #[test]
     fn a_search_finds_what_the_naive_one_finds((seed, users, groups) in directories()) {
@@ -571,7 +587,7 @@ fn in_order(answers: &[Answer], attribute: &str, reverse: bool) -> bool {
     })
 }
 
-/// Names that differ in spelling only: the exact spelling names its entry; any other, as a base is one entry, the
+/// Names that differ only in spelling: the exact spelling names its entry; any other, as a base is one entry, the
 /// one with the lower primary key.
 #[test]
 fn the_exact_spelling_tells_twins_apart() {
@@ -602,13 +618,13 @@ fn the_exact_spelling_tells_twins_apart() {
     assert_eq!(found("Zoë"), ["zoë"]);
 }
 
-/// The measure itself, on a directory small enough to know the answers.
+/// The yardstick itself, on a directory small enough to know the answers.
 #[test]
 fn the_naive_directory_finds_what_a_person_would() {
     use oracle::evaluation::Assertion;
     let mut generator = Random(7);
     let directory = random::directory(&mut generator, 6, 4, true);
-    let place = Place {
+    let place = ContractTree {
         base_dn: "DC=Example".to_owned(),
         uid_start: 2000,
         gid_start: 4000,

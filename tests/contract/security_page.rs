@@ -1,4 +1,4 @@
-//! SECURITY.md names what holds each promise: the files and the tests it names are there.
+//! SECURITY.md names what proves each promise: the files and the tests it names exist.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ fn page() -> String {
     fs::read_to_string(root().join("SECURITY.md")).expect("the page")
 }
 
-/// What stands between backticks.
+/// What is between backticks.
 fn quoted(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }

@@ -1,16 +1,20 @@
 //! `akldap check`: broken set-ups of a simulated authentik, each named by its code, and the command's exit codes.
 
 use std::process::Stdio;
+use std::time::Duration;
 
 use akldap::check::{self, Area, CheckRequest, Report, Verdict};
 use akldap::config::{Config, StringMap};
 use akldap_simulator::{Directory, Fault, Identification, Options, Rule, Simulator, Stage};
 use akldap_testing::certificates::{pair, serving, with_second_provider};
 use akldap_testing::scenery::{FLOW, LOGOUT, change, directory, recommended};
-use akldap_testing::stage::{BASE, settings, user_dn};
+use akldap_testing::stage::{BASE, Stage as ServedStage, settings, user_dn};
+use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
-/// Whose login is tried where nothing else is said.
+mod causes;
+
+/// Whose login is tried unless something else is said.
 const SERVICE: &str = "ldapservice";
 
 fn sound() -> Directory {
@@ -36,6 +40,7 @@ struct SetUp {
     rule: Option<Rule>,
     largest_page: usize,
     is_down: bool,
+    within: Option<Duration>,
 }
 
 impl SetUp {
@@ -47,6 +52,7 @@ impl SetUp {
             rule: None,
             largest_page: 100,
             is_down: false,
+            within: None,
         }
     }
 
@@ -101,13 +107,14 @@ impl SetUp {
             is_before_start: true,
             areas: areas.to_vec(),
             bind_dn: Some(self.account.0),
+            within: self.within,
         };
         let report = check::run(&config, &request, self.account.1.as_bytes()).await;
         report.expect("it looks")
     }
 }
 
-/// The codes that something is wrong with.
+/// The codes that report something wrong.
 fn bad(report: &Report) -> Vec<&'static str> {
     let bad = report
         .findings
@@ -148,6 +155,23 @@ fn broken() -> Vec<(&'static str, Area, SetUp)> {
         pair.key_pem = akldap_testing::certificates::file(&format!("{key}.key"));
         SetUp::of(serving(sound(), pair))
     };
+    let forbidden = |path| {
+        let detail = r#"{"detail":"You do not have permission to perform this action."}"#;
+        SetUp::spoiled(Rule::new(path, Fault::Answer(403, "application/json", detail)))
+    };
+    let broken_down = |path| {
+        let page = "<html><h1>Server Error (500)</h1></html>";
+        SetUp::spoiled(Rule::new(path, Fault::Answer(500, "text/html", page)))
+    };
+    let throttled = |path| {
+        let detail = r#"{"detail":"Request was throttled."}"#;
+        SetUp::spoiled(Rule::new(path, Fault::Answer(429, "application/json", detail)))
+    };
+    let error = r#"{"component":"ak-stage-flow-error","error":"division by zero","request_id":"abc"}"#;
+    let failing_stage = SetUp::spoiled(Rule::new(
+        "/flows/executor/",
+        Fault::Answer(200, "application/json", error),
+    ));
     let captcha = Stage::Identification(Identification {
         password: true,
         captcha: true,
@@ -200,18 +224,20 @@ fn broken() -> Vec<(&'static str, Area, SetUp)> {
             Area::Token,
             outpost(|outpost| outpost.kind = "proxy".to_owned()),
         ),
-        (
-            "AK204",
-            Area::Token,
-            SetUp::spoiled(Rule::new(
-                "/core/users/",
-                Fault::Answer(
-                    403,
-                    "application/json",
-                    r#"{"detail":"You do not have permission to perform this action."}"#,
-                ),
-            )),
-        ),
+        ("AK204", Area::Token, forbidden("/outposts/ldap/")),
+        ("AK206", Area::Token, forbidden("/core/users/")),
+        ("AK207", Area::Token, forbidden("/core/groups/")),
+        ("AK107", Area::Reach, broken_down("/core/users/")),
+        ("AK107", Area::Reach, broken_down("/core/groups/")),
+        ("AK107", Area::Reach, broken_down("/outposts/ldap/")),
+        ("AK107", Area::Reach, broken_down("/root/config/")),
+        ("AK107", Area::Account, broken_down("/check_access/")),
+        ("AK109", Area::Reach, throttled("/core/groups/")),
+        ("AK109", Area::Flows, throttled("/flows/executor/")),
+        ("AK511", Area::Flows, failing_stage),
+        ("AK605", Area::Account, forbidden("/check_access/")),
+        ("AK402", Area::Certificates, forbidden("/view_certificate/")),
+        ("AK407", Area::Certificates, forbidden("/view_private_key/")),
         (
             "AK301",
             Area::Providers,
@@ -337,6 +363,255 @@ async fn every_broken_set_up_is_named_by_its_code() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
+/// A cause is named once, by one code, and nothing that follows from it is at fault.
+#[tokio::test]
+async fn what_stands_in_the_way_is_the_only_fault() {
+    for (code, path, status, body) in [
+        (
+            "AK605",
+            "/check_access/",
+            403,
+            r#"{"detail":"Authentication credentials were not provided."}"#,
+        ),
+        ("AK605", "/check_access/", 404, r#"{"detail":"Not found."}"#),
+        ("AK107", "/check_access/", 500, "{}"),
+        ("AK109", "/check_access/", 429, "{}"),
+        ("AK109", "/flows/executor/", 429, "{}"),
+        (
+            "AK501",
+            "/flows/executor/",
+            404,
+            r#"{"detail":"No Flow matches the given query."}"#,
+        ),
+        ("AK107", "/root/config/", 502, "{}"),
+        ("AK104", "/root/config/", 200, "{}"),
+        ("AK104", "/root/config/", 200, r#"{"capabilities":[]}"#),
+    ] {
+        let rule = Rule::new(path, Fault::Answer(status, "application/json", body));
+        let report = SetUp::spoiled(rule)
+            .check(&[Area::Reach, Area::Flows, Area::Account])
+            .await;
+        assert_eq!(faults(&report), [code], "{path} {status}: {}", report.text());
+        assert_eq!(
+            report.text().matches("choose another flow").count(),
+            usize::from(status == 404 && code == "AK501")
+        );
+    }
+}
+
+fn faults(report: &Report) -> Vec<&'static str> {
+    let faults = report.findings.iter();
+    faults
+        .filter(|finding| matches!(finding.verdict, Verdict::Fault(_)))
+        .map(check::Finding::code)
+        .collect()
+}
+
+/// What a login meets first is told once, and what follows from it is not at fault.
+#[tokio::test]
+async fn one_obstacle_of_a_login_is_one_fault() {
+    let stages = |stages: Vec<Stage>| SetUp::of(with_stages(stages));
+    let captcha = Stage::Identification(Identification {
+        password: true,
+        captcha: true,
+        ..Identification::default()
+    });
+    let second_factor = |mfa_support: bool| {
+        let mut directory = with_stages(vec![
+            Stage::identification_with_password(),
+            Stage::mfa(akldap_simulator::NotConfigured::Skip),
+            Stage::login(),
+        ]);
+        change(&mut directory, |provider| provider.mfa_support = mfa_support);
+        let mut set_up = SetUp::of(directory);
+        set_up.account = (user_dn("totp"), "demo-totp".to_owned());
+        set_up
+    };
+    let denied = SetUp::changed(|directory| {
+        if let Some(flow) = directory.flows.get_mut(FLOW) {
+            flow.denied = Some("not from here".to_owned());
+        }
+    });
+    let mut wrong_code = second_factor(true);
+    wrong_code.account.1 = "demo-totp;000000".to_owned();
+    for (what, code, set_up) in [
+        (
+            "a captcha in the Identification stage",
+            "AK504",
+            stages(vec![captcha, Stage::login()]),
+        ),
+        (
+            "a captcha before it",
+            "AK503",
+            stages(vec![
+                Stage::Captcha,
+                Stage::identification_with_password(),
+                Stage::login(),
+            ]),
+        ),
+        ("no stage", "AK503", stages(Vec::new())),
+        (
+            "a password without a name",
+            "AK503",
+            stages(vec![Stage::password(), Stage::login()]),
+        ),
+        ("a denial", "AK502", denied),
+        (
+            "a consent",
+            "AK507",
+            stages(vec![
+                Stage::identification_with_password(),
+                Stage::Consent,
+                Stage::login(),
+            ]),
+        ),
+        (
+            "no login",
+            "AK508",
+            stages(vec![Stage::identification_with_password()]),
+        ),
+        ("no code", "AK510", second_factor(true)),
+        ("no codes taken", "AK510", second_factor(false)),
+        ("a wrong code", "AK602", wrong_code),
+    ] {
+        let report = set_up.check(&[Area::Reach, Area::Flows, Area::Account]).await;
+        assert_eq!(faults(&report), [code], "{what}: {}", report.text());
+    }
+}
+
+/// A page of a list, with its count, the next page and its rows.
+fn page(count: u64, next: u64, rows: &[&str]) -> Fault {
+    let rows = rows.join(",");
+    let page = format!(
+        r#"{{"pagination":{{"next":{next},"previous":0,"count":{count},"current":1,"total_pages":9}},"results":[{rows}]}}"#
+    );
+    Fault::Answer(200, "application/json", page.leak())
+}
+
+const USER: &str = r#"{"pk":1,"username":"one","attributes":{}}"#;
+
+/// What does not keep its promise is told, and at once.
+#[tokio::test]
+async fn a_list_that_does_not_hold_what_it_promises_is_at_fault() {
+    for (path, what, page) in [
+        (
+            "/core/users/",
+            "and then a page without any",
+            page(100_000, 2, &[]),
+        ),
+        ("/core/users/", "another page is to follow", page(1, 2, &[USER])),
+        (
+            "/core/users/",
+            "it ends after 1 of the 100000 rows",
+            page(100_000, 0, &[USER]),
+        ),
+        (
+            "/core/groups/",
+            "and then a page without any",
+            page(100_000, 2, &[]),
+        ),
+    ] {
+        let report = SetUp::spoiled(Rule::new(path, page))
+            .check(&[Area::Reach, Area::Token, Area::Directory])
+            .await;
+        assert_eq!(faults(&report), ["AK107"], "{path}: {}", report.text());
+        assert!(report.text().contains(what), "{what}: {}", report.text());
+    }
+}
+
+/// A row that cannot be read takes a place on its page like any other.
+#[tokio::test]
+async fn an_unreadable_row_is_not_taken_for_a_small_page() {
+    let simulator_page = |rows: [&str; 3]| page(4, 2, &rows);
+    let unreadable = r#"{"pk":"nonsense","username":"two"}"#;
+    for (rows, expected) in [
+        ([USER, USER, USER], &[][..]),
+        ([USER, unreadable, USER], &["AK703"]),
+    ] {
+        let simulator = Simulator::start(sound(), Options::default())
+            .await
+            .expect("a simulator");
+        let faults = simulator.faults();
+        faults.add(Rule::new("/core/users/?page=1&", simulator_page(rows)));
+        faults.add(Rule::new("/core/users/?page=2&", page(4, 0, &[USER])));
+        let temporary = tempfile::tempdir().expect("a folder");
+        let mut strings: StringMap = settings(&simulator, &temporary);
+        strings.set("AUTHENTIK_LDAP__PAGE_SIZE", "3");
+        let config = Config::read(&strings).expect("a configuration");
+        let request = CheckRequest {
+            areas: vec![Area::Directory],
+            ..CheckRequest::default()
+        };
+        let report = check::run(&config, &request, b"").await.expect("it looks");
+        let mut others = bad(&report);
+        // The rows are all the same user, and groups of the sample need escaping.
+        others.retain(|code| !["AK705", "AK706"].contains(code));
+        assert_eq!(others, expected, "{}", report.text());
+    }
+}
+
+/// Somebody who waits five seconds waits five seconds.
+#[tokio::test]
+async fn a_look_that_stalls_is_cut_short() {
+    let mut set_up = SetUp::spoiled(Rule::new("/core/users/", Fault::Hang));
+    set_up.within = Some(Duration::from_secs(2));
+    let report = set_up.check(&[Area::Reach, Area::Token, Area::Directory]).await;
+    assert!(report.is_cut_short, "{}", report.text());
+    assert_eq!(bad(&report), ["AK108"], "{}", report.text());
+    assert!(
+        report.text().contains("the check was ended after 2 s"),
+        "{}",
+        report.text()
+    );
+    assert!(
+        report
+            .text()
+            .contains("– AK702 rows come quickly: not checked within 2 s"),
+        "{}",
+        report.text()
+    );
+}
+
+/// That something answers on a port does not say what it is.
+#[tokio::test]
+async fn a_port_is_ours_only_if_this_server_answers() {
+    let stage = ServedStage::with(sound(), |_| {}).await;
+    let stranger = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
+    let elsewhere = stranger.local_addr().expect("its address");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = stranger.accept().await {
+            let _ = stream
+                .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+                .await;
+        }
+    });
+    let temporary = tempfile::tempdir().expect("a folder");
+    let request = CheckRequest {
+        areas: vec![Area::Machine],
+        ..CheckRequest::default()
+    };
+    let ports =
+        async |ldap: std::net::SocketAddr, ldaps: std::net::SocketAddr, http: std::net::SocketAddr| {
+            let mut strings = settings(&stage.simulator, &temporary);
+            strings.set("AUTHENTIK_LISTEN__LDAP", ldap.to_string());
+            strings.set("AUTHENTIK_LISTEN__LDAPS", ldaps.to_string());
+            strings.set("AUTHENTIK_LISTEN__METRICS", http.to_string());
+            let config = Config::read(&strings).expect("a configuration");
+            let report = check::run(&config, &request, b"").await.expect("it looks");
+            let of_ports = report.findings.iter().find(|finding| finding.code() == "AK901");
+            format!("{:?}", of_ports.expect("AK901").verdict)
+        };
+    let (ldap, ldaps, http) = (stage.ldap(), stage.ldaps(), stage.http());
+    assert_eq!(ports(ldap, ldaps, http).await, r#"Well("this server answers")"#);
+    let theirs = ports(elsewhere, elsewhere, elsewhere).await;
+    assert!(
+        theirs.starts_with("Fault(") && theirs.matches("another program answers there").count() == 3,
+        "{theirs}"
+    );
+}
+
 #[tokio::test]
 async fn a_port_that_another_program_has_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -406,14 +681,76 @@ async fn the_command_says_well_faulty_or_not_looked() {
     );
     assert_eq!(report["checks"][0]["result"], "fault");
 
+    // What could not be looked at is not called well: what prevented it is reported, too.
+    for area in [
+        "account",
+        "providers",
+        "certificates",
+        "flows",
+        "directory",
+        "events",
+    ] {
+        let (code, stdout, _) = run(&["--only", area], "not-the-token").await;
+        assert_eq!(code, Some(1), "{area}: {stdout}");
+        assert!(stdout.contains("✘ AK201"), "{area}: {stdout}");
+    }
+
     let (code, stdout, stderr) = run(&[], "").await;
     assert_eq!((code, stdout.as_str()), (Some(2), ""), "{stderr}");
+    for arguments in [
+        &["--json"][..],
+        &["--json", "--bind-dn", &dn, "--password-file", "/nonexistent"],
+    ] {
+        let token = if arguments.len() == 1 { "" } else { token.as_str() };
+        let (code, stdout, stderr) = run(arguments, token).await;
+        assert_eq!(code, Some(2), "{stderr}");
+        let report: serde_json::Value = serde_json::from_str(&stdout).expect("JSON");
+        assert_eq!(
+            (&report["well"], &report["checks"]),
+            (&serde_json::Value::Null, &serde_json::json!([]))
+        );
+        assert!(
+            report["error"].as_str().is_some_and(|error| !error.is_empty()),
+            "{stdout}"
+        );
+    }
+    let (code, _, stderr) = run(&["--no-such-option"], &token).await;
+    assert_eq!(code, Some(64), "{stderr}");
+    let empty = folder.path().join("empty");
+    std::fs::write(&empty, "\n").expect("a file");
+    let empty = empty.to_str().expect("text");
+    let (code, stdout, stderr) = run(&["--bind-dn", &dn, "--password-file", empty], &token).await;
+    assert_eq!((code, stdout.as_str()), (Some(2), ""), "{stderr}");
+    assert!(stderr.contains("has no password in it"), "{stderr}");
     let (code, _, stderr) = run(&["--bind-dn", &dn, "--password-file", "/nonexistent"], &token).await;
     assert_eq!(code, Some(2), "{stderr}");
     assert!(stderr.contains("/nonexistent"), "{stderr}");
 }
 
-/// The walk of docs/troubleshooting.md: six faults at once, and nothing but what `check` names first is mended, until all is well.
+/// The account is the one that a bind with this name would log in.
+#[tokio::test]
+async fn an_account_is_given_as_a_bind_takes_it() {
+    for name in [SERVICE.to_owned(), user_dn(SERVICE).replacen("cn=", "uid=", 1)] {
+        for strict in [false, true] {
+            let mut set_up = SetUp::set(
+                "AUTHENTIK_LDAP__STRICT_BIND_DN",
+                if strict { "true" } else { "false" },
+            );
+            set_up.account.0.clone_from(&name);
+            let report = set_up.check(&[Area::Account]).await;
+            let verdict = report.findings.iter().find(|finding| finding.code() == "AK601");
+            let verdict = verdict.map(|finding| &finding.verdict);
+            let is_fault = matches!(verdict, Some(Verdict::Fault(_)));
+            assert_eq!(
+                (is_fault, report.is_well()),
+                (strict, !strict),
+                "{name}: {verdict:?}"
+            );
+        }
+    }
+}
+
+/// The walk in docs/troubleshooting.md: six faults at once, and only what `check` names first is fixed, until all is well.
 #[tokio::test]
 async fn by_check_alone_six_faults_become_a_working_set_up() {
     let mut directory = with_stages(vec![Stage::identification_with_password()]);
@@ -442,6 +779,7 @@ async fn by_check_alone_six_faults_become_a_working_set_up() {
         is_before_start: true,
         areas: Vec::new(),
         bind_dn: Some(user_dn(SERVICE)),
+        within: None,
     };
     let mut walk = Vec::new();
     loop {

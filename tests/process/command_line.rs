@@ -33,16 +33,16 @@ fn run(arguments: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String
 }
 
 /// Kills a server that a failing test would leave behind.
-struct Server(Child);
+struct ServerProcess(Child);
 
-impl Drop for Server {
+impl Drop for ServerProcess {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-impl Server {
+impl ServerProcess {
     fn end(&mut self) -> Option<i32> {
         let killed = Command::new("kill")
             .args(["-TERM", &self.0.id().to_string()])
@@ -125,6 +125,110 @@ fn everything_that_is_wrong_is_said_at_once() {
         );
     }
     assert!(!stderr.contains("invalid digit"), "{stderr}");
+}
+
+/// Whoever asked for JSON reads no other text.
+#[test]
+fn a_command_line_that_cannot_be_used_is_told_in_json_where_json_was_asked_for() {
+    let json = |arguments: &[&str]| {
+        let (code, stdout, stderr) = run(arguments, &[]);
+        assert_eq!(code, Some(64), "{arguments:?}: {stdout}{stderr}");
+        assert!(
+            stderr.starts_with("error: ") && stderr.contains("--help"),
+            "{stderr}"
+        );
+        serde_json::from_str::<serde_json::Value>(&stdout)
+            .unwrap_or_else(|error| panic!("{arguments:?}: {error}: {stdout}"))
+    };
+    for arguments in [
+        &["check", "--json", "--no-such-option"][..],
+        &["check", "--only", "nonsense", "--json"],
+        &["--page-size", "5", "check", "--bind-dn", "cn=a", "--json"],
+    ] {
+        let report = json(arguments);
+        assert_eq!(
+            (&report["well"], &report["checks"]),
+            (&serde_json::Value::Null, &serde_json::json!([]))
+        );
+        let error = report["error"].as_str().expect("why");
+        assert!(!error.contains('\n') && !error.contains("--help"), "{error}");
+    }
+    let report = json(&["diff", "--ours", "ldap://a", "--json"]);
+    assert_eq!(report["equal"], serde_json::Value::Null);
+    let error = report["error"].as_str().expect("why");
+    assert!(
+        error.contains("required") && error.contains("--theirs"),
+        "{error}"
+    );
+    let (code, stdout, _) = run(&["check", "--no-such-option"], &[]);
+    assert_eq!((code, stdout.as_str()), (Some(64), ""));
+}
+
+/// What was found counts only if it can be read.
+#[test]
+fn output_that_cannot_be_written_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let password = folder.path().join("password");
+    std::fs::write(&password, "x").unwrap();
+    let password = password.to_str().unwrap();
+    let file = folder.path().join("akldap.toml");
+    std::fs::write(&file, "").unwrap();
+    let file = file.to_str().unwrap();
+    let faulty = [
+        ("AUTHENTIK_HOST", "http://127.0.0.1:1"),
+        ("AUTHENTIK_TOKEN", "secret-token"),
+    ];
+    let nowhere = "ldap://127.0.0.1:1";
+    let diff = [
+        "diff",
+        "--json",
+        "--bind-dn",
+        "cn=a",
+        "--password-file",
+        password,
+        "--ours",
+        nowhere,
+        "--theirs",
+        nowhere,
+    ];
+    for (arguments, full, left) in [
+        (&["check", "--pre"][..], 2, 1),
+        (&["check", "--json"], 2, 1),
+        (&diff, 2, 2),
+        (&["check", "--json", "--no-such-option"], 64, 64),
+        (&["config", "show"], 71, 0),
+        (&["config", "check", file], 71, 0),
+        (&["--help"], 71, 0),
+        (&["check", "--help"], 71, 0),
+        (&["--version"], 71, 0),
+    ] {
+        let mut command = akldap(arguments, &faulty);
+        command.stdout(std::fs::File::options().write(true).open("/dev/full").unwrap());
+        let Output { status, stderr, .. } = command.output().unwrap();
+        let stderr = String::from_utf8(stderr).unwrap();
+        assert_eq!(status.code(), Some(full), "{arguments:?}: {stderr}");
+        assert!(
+            stderr.contains("cannot write to the standard output: No space left on device"),
+            "{arguments:?}: {stderr}"
+        );
+
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let Output { status, stderr, .. } = akldap(arguments, &faulty).stdout(writer).output().unwrap();
+        let stderr = String::from_utf8(stderr).unwrap();
+        assert_eq!(status.code(), Some(left), "{arguments:?}: {stderr}");
+        assert!(
+            !stderr.contains("standard output") && !stderr.contains("panicked"),
+            "{stderr}"
+        );
+
+        let mut command = akldap(arguments, &faulty);
+        for name in ["/dev/full", "/dev/null"] {
+            command.stderr(std::fs::File::options().write(true).open(name).unwrap());
+            let status = command.output().unwrap().status;
+            assert_eq!(status.code(), Some(left), "{arguments:?} with errors to {name}");
+        }
+    }
 }
 
 #[test]
@@ -213,7 +317,7 @@ fn the_commit_is_that_of_the_build() {
     assert_eq!(built_in(&place, "release", ""), format!("{commit} with changes"));
 }
 
-/// The version stands in Cargo.toml; what repeats it for readers must follow. RELEASING.md relies on this.
+/// The version is in Cargo.toml; texts that repeat it must follow. RELEASING.md relies on this.
 #[test]
 fn the_version_is_the_same_everywhere() {
     let version = env!("CARGO_PKG_VERSION");
@@ -297,7 +401,7 @@ fn a_misspelt_option_is_a_warning_and_an_unreachable_authentik_is_named() {
         ("AUTHENTIK_POSTGRESQL__HOST", "ignored"),
         ("TMPDIR", directory.path().to_str().unwrap()),
     ];
-    let mut server = Server(akldap(&[], &environment).spawn().unwrap());
+    let mut server = ServerProcess(akldap(&[], &environment).spawn().unwrap());
     let lines = BufReader::new(server.0.stderr.take().unwrap()).lines();
     let mut log = String::new();
     for line in lines {
@@ -350,7 +454,7 @@ fn the_demo_says_when_it_is_ready_and_ends_when_told() {
         "--http",
         "127.0.0.1:0",
     ];
-    let mut demo = Server(
+    let mut demo = ServerProcess(
         akldap(&arguments, &[("TMPDIR", directory.path().to_str().unwrap())])
             .spawn()
             .unwrap(),
@@ -386,6 +490,30 @@ fn the_demo_says_when_it_is_ready_and_ends_when_told() {
     assert_eq!(errors, "", "it is quiet");
 }
 
+/// Its ports are what it is for.
+#[test]
+fn a_demo_that_cannot_be_read_about_serves_all_the_same() {
+    let directory = tempfile::tempdir().unwrap();
+    let environment = [("TMPDIR", directory.path().to_str().unwrap())];
+    let free = "127.0.0.1:0";
+    let arguments = [
+        "demo", "--users", "30", "--ldap", free, "--ldaps", free, "--http", free,
+    ];
+    let mut command = akldap(&arguments, &environment);
+    command.stdout(std::fs::File::options().write(true).open("/dev/full").unwrap());
+    let mut demo = ServerProcess(command.spawn().unwrap());
+    let mut errors = BufReader::new(demo.0.stderr.take().unwrap());
+    let mut first = String::new();
+    errors.read_line(&mut first).unwrap();
+    assert!(
+        first.starts_with("akldap: cannot write to the standard output: "),
+        "{first}"
+    );
+    let (code, _, stderr) = run(&["healthcheck", "--ready"], &environment);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert_eq!(demo.end(), Some(0));
+}
+
 #[test]
 fn the_demo_names_its_own_flags() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -402,8 +530,11 @@ fn the_demo_names_its_own_flags() {
         "{stderr}"
     );
     let (code, _, stderr) = run(&["demo", "--host", "https://authentik.example.org"], &environment);
-    assert_eq!(code, Some(1));
-    assert!(stderr.contains("--host"), "{stderr}");
+    assert_eq!(code, Some(64));
+    assert!(
+        stderr.starts_with("akldap: --host and the command demo do not fit together"),
+        "{stderr}"
+    );
 }
 
 #[test]

@@ -76,7 +76,7 @@ async fn two_alike_servers_are_equal() {
         "sssd: sudo rules",
         "nslcd: shadow",
         "gitlab: disabled in Active Directory",
-        "jndi: a name that is not there",
+        "jndi: a name that does not exist",
     ];
     let unexpected: Vec<&&str> = empty.iter().filter(|name| !meant.contains(name)).collect();
     assert!(unexpected.is_empty(), "{unexpected:?}");
@@ -114,7 +114,7 @@ async fn entries_and_members_that_only_one_server_has_are_told_once() {
         text.contains(&format!("-member: cn=bob,ou=users,{SUFFIX}\n")),
         "{text}"
     );
-    // Nothing is more here, but for the number of entries that a container has.
+    // Nothing is more here, except the number of entries in a container.
     let more = text.lines().filter(|line| line.starts_with('+')).skip(1);
     assert_eq!(
         more.filter(|line| !line.starts_with("+numSubordinates: "))
@@ -140,7 +140,7 @@ async fn entries_and_members_that_only_one_server_has_are_told_once() {
 
 #[tokio::test]
 async fn codes_and_orders_are_compared() {
-    // Who may not search sees themselves only, and other bases are not there for them.
+    // Whoever may not search sees only themselves, and other bases do not exist for them.
     let hidden = |directory: &mut Directory| {
         let pk = directory.user_named("ldapservice").expect("the account").pk;
         directory.change_user(pk, |user| user.roles.clear());
@@ -168,13 +168,14 @@ async fn the_limit_holds_and_what_lies_beyond_it_counts() {
     let (ours, theirs) = tokio::join!(stage(changed), stage(|_| {}));
     let mut request = request(&ours, &theirs);
     request.limit = 3;
-    request.searches = Some(Vec::new());
+    let all = format!("ldap:///{BASE}??sub?(objectClass=*)?x-page=20");
+    request.searches = Some(vec![ComparedSearch::parse("all", &all).expect("a search")]);
     let report = run(&request).await;
     assert_eq!(report.findings.len(), 1);
     let walk = &report.findings[0];
     assert_eq!(walk.told.len(), 3);
     assert!(walk.untold > 40, "{}", walk.untold);
-    assert!(text(&report).contains("more entries differ; --limit N tells of more"));
+    assert!(text(&report).contains("more entries differ; --limit N shows more"));
 }
 
 fn password_file(folder: &Path, password: &str) -> PathBuf {
@@ -183,8 +184,22 @@ fn password_file(folder: &Path, password: &str) -> PathBuf {
     path
 }
 
-/// Runs the command; its code, output and errors. A password may stand in none of them.
+/// Runs the command; its code, output and errors. None of them may contain a password.
 async fn command(
+    ours: &str,
+    theirs: &str,
+    password: &str,
+    further: &[&str],
+) -> (Option<i32>, String, String) {
+    let (code, stdout, stderr) = run_with(ours, theirs, password, further).await;
+    assert!(
+        !stdout.contains(password) && !stderr.contains(password),
+        "{stdout}{stderr}"
+    );
+    (code, stdout, stderr)
+}
+
+async fn run_with(
     ours: &str,
     theirs: &str,
     password: &str,
@@ -207,12 +222,7 @@ async fn command(
         stderr,
     } = command.output().await.expect("it runs");
     let text = |octets| String::from_utf8(octets).expect("text");
-    let (stdout, stderr) = (text(stdout), text(stderr));
-    assert!(
-        !stdout.contains(password) && !stderr.contains(password),
-        "{stdout}{stderr}"
-    );
-    (status.code(), stdout, stderr)
+    (status.code(), text(stdout), text(stderr))
 }
 
 #[tokio::test]
@@ -236,7 +246,7 @@ async fn the_exit_code_says_equal_different_or_not_looked() {
             unused,
             PASSWORD,
             &[][..],
-            "akldap: ldap://127.0.0.1:1: cannot connect",
+            "akldap: --theirs ldap://127.0.0.1:1: cannot connect",
         ),
         (
             &ours,
@@ -257,12 +267,72 @@ async fn the_exit_code_says_equal_different_or_not_looked() {
             &["--starttls", "--ldap-ca-file", "/nonexistent"],
             "the CA file /nonexistent",
         ),
-        ("http://x", PASSWORD, &[], "is no ldap:// or ldaps:// URI"),
+        ("http://x", PASSWORD, &[], "is not an ldap:// or ldaps:// URI"),
     ] {
         let (code, stdout, stderr) = command(&ours, theirs, password, further).await;
         assert_eq!((code, stdout.as_str()), (Some(2), ""), "{stderr}");
         assert!(stderr.contains(expected), "{stderr}");
         assert_eq!(stderr.trim_end().lines().count(), 1, "{stderr}");
+        let further = [further, &["--json"]].concat();
+        let (code, stdout, stderr) = command(&ours, theirs, password, &further).await;
+        let report: serde_json::Value = serde_json::from_str(&stdout).expect("JSON");
+        assert_eq!(
+            (code, &report["equal"]),
+            (Some(2), &serde_json::Value::Null),
+            "{stdout}"
+        );
+        let error = report["error"].as_str().expect("why");
+        assert_eq!(stderr.trim_end(), format!("akldap: {error}"));
+    }
+}
+
+/// A server that takes connections and says nothing.
+async fn silence() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("its address");
+    tokio::spawn(async move {
+        let mut kept = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            kept.push(stream);
+        }
+    });
+    format!("ldap://{address}")
+}
+
+#[tokio::test]
+async fn a_server_that_says_nothing_is_named() {
+    let server = silence().await;
+    let (code, stdout, stderr) = command(&server, &server, PASSWORD, &["--timeout", "1"]).await;
+    assert_eq!((code, stdout.as_str()), (Some(2), ""), "{stderr}");
+    let told =
+        format!("akldap: --ours {server}: no answer to the bind within 1 s; --timeout sets another limit\n");
+    assert_eq!(stderr, told);
+
+    let ours = stage(|_| {}).await;
+    let theirs = Target {
+        patience: Some(std::time::Duration::from_secs(1)),
+        ..Target::parse(&server, false).expect("a URI")
+    };
+    let request = DiffRequest {
+        theirs,
+        ..request(&ours, &ours)
+    };
+    let error = diff::run(&request, PASSWORD.as_bytes())
+        .await
+        .expect_err("silence");
+    let told = format!("--theirs {server}: no answer to the bind within 1 s");
+    assert!(error.to_string().starts_with(&told), "{error}");
+}
+
+/// A password that is not there is no wrong password.
+#[tokio::test]
+async fn an_empty_password_file_is_named() {
+    let server = silence().await;
+    for password in ["", "\n", "\r\n\n"] {
+        let (code, stdout, stderr) = run_with(&server, &server, password, &["--json"]).await;
+        let report: serde_json::Value = serde_json::from_str(&stdout).expect("JSON");
+        assert_eq!((code, &report["equal"]), (Some(2), &serde_json::Value::Null));
+        assert!(stderr.contains("has no password in it"), "{stderr}");
     }
 }
 
@@ -332,18 +402,42 @@ async fn queries_come_from_a_file_and_json_goes_out() {
         .iter()
         .filter_map(|search| search["name"].as_str())
         .collect();
-    assert_eq!(names, ["walk", "line 2", "line 3"]);
+    assert_eq!(names, ["line 2", "line 3"], "nothing else is asked");
     let difference = &searches[0]["differences"][0];
+    assert_eq!(difference["kind"], "more", "the filter finds alice here only");
     assert_eq!(
-        (&difference["kind"], &difference["attribute"]),
-        (&"attribute".into(), &"mail".into())
+        (&searches[0]["theirs"]["entries"], &searches[1]["differences"]),
+        (&0.into(), &serde_json::json!([])),
+        "{report}"
     );
-    assert_eq!(difference["ours"]["values"][0], "alice@new.example");
-    assert_eq!(difference["theirs"]["values"][0], "alice@example.com");
-    // That the filter finds alice here only follows from her address.
+    let empty = folder.path().join("empty");
+    std::fs::write(&empty, "# none\n").expect("a file");
+    let empty = empty.to_str().expect("text");
+    let nowhere = format!("ou=nowhere,{SUFFIX}");
+    for (nothing, told) in [
+        (["--queries", empty], "no search"),
+        (["--base", &nowhere], "neither server shows an entry"),
+        (["--base", "no DN"], "neither server shows an entry"),
+    ] {
+        let (code, stdout, stderr) = command(&uri(&ours), &uri(&theirs), PASSWORD, &nothing).await;
+        assert_eq!((code, stdout.as_str()), (Some(2), ""), "{nothing:?}");
+        assert!(stderr.contains(told), "{stderr}");
+    }
+    let with_client = [
+        "--queries",
+        queries,
+        "--profile",
+        "jellyfin",
+        "--json",
+        "--base",
+        BASE,
+    ];
+    let (code, stdout, _) = command(&uri(&ours), &uri(&theirs), PASSWORD, &with_client).await;
+    assert_eq!(code, Some(1));
+    let report: serde_json::Value = serde_json::from_str(&stdout).expect("JSON");
     assert_eq!(
-        (&searches[1]["repeated"], &searches[2]["ours"]["code"]),
-        (&1.into(), &0.into())
+        report["searches"][0]["name"], "walk",
+        "what a client asks takes entries"
     );
 }
 

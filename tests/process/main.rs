@@ -5,5 +5,6 @@ mod check;
 mod command_line;
 mod diff;
 mod panic_log;
+mod reload;
 mod signals;
 mod traces;

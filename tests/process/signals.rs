@@ -1,4 +1,4 @@
-//! What signals do to a running server, and what becomes of the health check's socket and of everything else on the disk.
+//! What signals do to a running server, and what happens to the health check's socket and to everything else on the disk.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -21,13 +21,13 @@ use serde_json::Value;
 const PATIENCE: Duration = Duration::from_secs(60);
 const BASE: &str = "DC=ldap,DC=goauthentik,DC=io";
 
-/// A server with a home, a current and a temporary directory of its own.
-struct Server {
+/// A server with its own home, current and temporary directory.
+struct SignalledServer {
     process: child::Server,
     folder: tempfile::TempDir,
 }
 
-impl Deref for Server {
+impl Deref for SignalledServer {
     type Target = child::Server;
 
     fn deref(&self) -> &child::Server {
@@ -35,13 +35,13 @@ impl Deref for Server {
     }
 }
 
-impl DerefMut for Server {
+impl DerefMut for SignalledServer {
     fn deref_mut(&mut self) -> &mut child::Server {
         &mut self.process
     }
 }
 
-impl Server {
+impl SignalledServer {
     fn start(simulator: &Simulator, prepare: impl FnOnce(&Path), settings: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         for name in ["tmp", "home", "work"] {
@@ -103,7 +103,7 @@ async fn simulator() -> Simulator {
 async fn the_signals_that_end_it_tell_every_client() {
     let simulator = simulator().await;
     for signal in [Signal::QUIT, Signal::TERM, Signal::INT] {
-        let mut server = Server::start(&simulator, |_| {}, &[]);
+        let mut server = SignalledServer::start(&simulator, |_| {}, &[]);
         let mut client = server.login().await;
         server.signal(signal);
         let notice = client.receive().await;
@@ -123,7 +123,7 @@ async fn whoever_has_asked_for_nothing_does_not_hold_up_the_end() {
         ("AUTHENTIK_LDAP__SHUTDOWN_TIMEOUT", "1h"),
         ("AUTHENTIK_LDAP__HANDSHAKE_TIMEOUT", "10m"),
     ];
-    let mut server = Server::start(&simulator, |_| {}, &settings);
+    let mut server = SignalledServer::start(&simulator, |_| {}, &settings);
     let start_tls = b"\x30\x1d\x02\x01\x02\x77\x18\x80\x161.3.6.1.4.1.1466.20037";
     let beginnings: [(SocketAddr, &[u8]); 8] = [
         (server.ldap, b""),
@@ -182,7 +182,7 @@ async fn hang_up_reads_files_again_and_user_2_means_nothing() {
         ("AUTHENTIK_LDAP__TLS_KEY_FILE", &*file("key")),
         ("AUTHENTIK_TOKEN", &*format!("file://{}", file("token"))),
     ];
-    let mut server = Server::start(&simulator, |_| {}, &settings);
+    let mut server = SignalledServer::start(&simulator, |_| {}, &settings);
     let mut client = server.login().await;
     put(folder.path(), "rsa2048");
     for _ in 0..3 {
@@ -191,7 +191,7 @@ async fn hang_up_reads_files_again_and_user_2_means_nothing() {
     server.signal(Signal::HUP);
     server.wait_for("SIGHUP");
     server.wait_for("certificate read again");
-    server.wait_for("the token was read again from its file and is the same");
+    server.wait_for("the token was read again from its file and has not changed");
     assert!(client.who_am_i().await.contains("alice"), "nobody is disturbed");
     assert!(server.status().is_none(), "it goes on");
     server.signal(Signal::TERM);
@@ -248,7 +248,7 @@ async fn a_socket_that_is_somebody_elses_is_named_and_everything_else_is_served(
         theirs = Some(UnixListener::bind(&path).unwrap());
         chown(&path, Some(4242), Some(4242)).unwrap();
     };
-    let mut server = Server::start(&simulator, give_away, &[]);
+    let mut server = SignalledServer::start(&simulator, give_away, &[]);
     let line: Value = serde_json::from_str(&server.wait_for("no health check socket")).unwrap();
     assert_eq!(line["level"], "error");
     assert!(
@@ -272,7 +272,7 @@ async fn a_socket_that_is_somebody_elses_is_named_and_everything_else_is_served(
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_written_but_the_socket_and_nothing_is_left() {
     let simulator = simulator().await;
-    let mut server = Server::start(&simulator, |_| {}, &[]);
+    let mut server = SignalledServer::start(&simulator, |_| {}, &[]);
     let mut client = server.login().await;
     assert!(
         !client
@@ -295,7 +295,7 @@ async fn nothing_is_written_but_the_socket_and_nothing_is_left() {
     server.wait_for("SIGUSR1");
     assert_eq!(server.health_check().status.code(), Some(0));
     assert_eq!(files_below(server.folder.path()), ["tmp/authentik-metrics.sock"]);
-    // What it has open is no file but the null device and what the system gave it.
+    // The only files it has open are the null device and what the system gave it.
     let open = format!("/proc/{}/fd", server.id());
     for descriptor in fs::read_dir(open).unwrap() {
         let Ok(target) = fs::read_link(descriptor.unwrap().path()) else {
@@ -319,7 +319,7 @@ async fn nothing_is_written_but_the_socket_and_nothing_is_left() {
         [""; 0],
         "nothing is left behind"
     );
-    // In authentik it only ran the flow and asked; the only trace are the sessions of logins.
+    // In authentik it only ran the flow and asked; the only traces are the sessions of logins.
     let requests = simulator.requests().to("");
     let changing: BTreeSet<String> = requests
         .iter()
@@ -359,7 +359,7 @@ async fn configuration_files_of_the_official_outpost_are_named_once() {
         fs::write(folder.join("work/local.yml"), "log_level: trace").unwrap();
         fs::write(folder.join("work/local.env.yml"), "").unwrap();
     };
-    let mut server = Server::start(&simulator, put, &[]);
+    let mut server = SignalledServer::start(&simulator, put, &[]);
     let line: Value = serde_json::from_str(&server.wait_for("are not read here")).unwrap();
     let text = line["event"].as_str().unwrap();
     assert!(text.contains("./local.yml, ./local.env.yml"), "{text}");

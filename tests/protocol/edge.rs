@@ -1,4 +1,5 @@
-//! The edge: limits and time-outs, hostile clients beside honest ones, PROXY headers, sockets from systemd.
+//! The edge: limits and time-outs, hostile clients next to honest ones, PROXY headers, sockets from
+//! systemd.
 
 mod hostile;
 mod limits;

@@ -7,6 +7,7 @@ mod lifecycle;
 mod monitor;
 mod odd_rows;
 mod pipelining;
+mod profiles;
 mod records;
 mod searches;
 mod shapes;

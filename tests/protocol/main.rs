@@ -1,4 +1,5 @@
-//! What a client on the wire is owed: the operations, the rules of the RFCs, the limits, and that nobody disturbs another.
+//! What a client can expect on the wire: the operations, the rules of the RFCs, the limits, and that nobody disturbs
+//! another.
 
 #![allow(unreachable_pub, reason = "modules that share are written as libraries")]
 

@@ -8,11 +8,11 @@ use serde_json::json;
 use crate::scenery::{is_current, pages, served, stage, update};
 use akldap_testing::stage::{Stage, eventually};
 
-/// A change is late when it shows after so many times what a load takes at another moment: an event or a timer is followed
-/// by two looks, and a busy machine slows down each of their steps.
+/// A change is late when it shows after this many times what a load takes at another moment: an event or a timer is
+/// followed by two looks, and a busy machine slows down each of their steps.
 const LOADS: u32 = 20;
 
-/// Lets the changes so far leave the window that is looked at again and again.
+/// Lets the changes so far leave the window that each look covers.
 fn later(stage: &Stage) {
     stage.simulator.advance(Duration::from_secs(300));
 }
@@ -137,7 +137,7 @@ async fn what_no_date_tells_comes_with_the_next_full_load() {
     assert!(!is_current(&stage));
     stage.refresh().await;
     assert!(is_current(&stage));
-    // The count alone tells that there is somebody nobody told of.
+    // Only the count shows that there is somebody who was not announced.
     stage.simulator.edit(|directory| {
         let user = akldap_simulator::User::new(directory.next_user_pk(), "silent", "Silent", "");
         directory.add_user(user);

@@ -1,4 +1,5 @@
-//! A configuration file that is read again: what holds for providers from then on, and what does not change.
+//! A configuration file that is read again: what applies to providers from then on, and what does not
+//! change.
 
 use akldap::config::{Config, StringMap};
 use akldap_simulator::Directory;
@@ -27,7 +28,7 @@ async fn a_file_read_again_applies_to_providers_and_a_bad_one_to_nothing() {
     assert_eq!(bind().await, STRICT);
     let mut held = stage.bound("ldapservice").await;
 
-    // The provider's section counts, for the flag and the variable say nothing.
+    // The provider's section applies, because the flag and the variable are not set.
     write(&format!(
         "[common]\nstrict_bind_dn = true\n[provider.\"{SUFFIX}\"]\nstrict_bind_dn = false\n"
     ));

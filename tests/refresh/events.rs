@@ -107,7 +107,7 @@ async fn say(server: &mut Server, text: &str) {
     server.send(Message::text(text)).await.unwrap();
 }
 
-/// Answers the first hello, with which the connection counts.
+/// Answers the first hello, from which the connection counts as made.
 async fn answer(server: &mut Server, listening: &mut Listening) {
     assert_eq!(hello(server).await["instruction"], 1);
     say(server, ACK).await;
@@ -216,8 +216,8 @@ async fn a_recycled_worker_is_replaced_at_once() {
             cause: Disconnect::Closed { code: Some(1012) }
         }
     );
-    // One worker after the other may be recycled. Closed again and again, it is no recycling but a failure, and is
-    // waited for.
+    // One worker after the other may be recycled. Closed again and again, it is not recycling but a failure, and
+    // there is a wait.
     for _ in 0..3 {
         let (mut server, target, _) = accept(&listener).await;
         assert!(target.ends_with("&attempt=1"), "{target}");
@@ -297,14 +297,20 @@ async fn refusals_are_told_once_and_outlived() {
     assert_eq!(
         listening.next().await,
         Event::Disconnected {
-            cause: Disconnect::Refused { status: 403 }
+            cause: Disconnect::Refused {
+                status: 403,
+                is_page: false
+            }
         }
     );
-    // The script ends after five: the next refusal differs and is told again.
+    // The script ends after five: the next refusal differs and is reported again.
     assert_eq!(
         listening.next().await,
         Event::Disconnected {
-            cause: Disconnect::Refused { status: 599 }
+            cause: Disconnect::Refused {
+                status: 599,
+                is_page: false
+            }
         }
     );
     let requests = script.take();
@@ -376,7 +382,7 @@ async fn thousands_of_session_ends_reach_a_slow_reader() {
         }
         sink
     });
-    // Nobody reads the events for a while; hellos go on all the same.
+    // Nobody reads the events for a while; hellos continue.
     let mut hellos = 0;
     while hellos < 5 {
         let message = tokio::time::timeout(PATIENCE, stream.next()).await;

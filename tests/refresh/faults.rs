@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use crate::scenery::{is_current, unready};
 use akldap_testing::certificates;
 use akldap_testing::client::Client;
+use akldap_testing::faults;
 use akldap_testing::stage::{BASE, NEVER, Stage, eventually, user_dn};
 
 /// Set for all pairs of request and fault, one after the other, and for the recovery time that is promised, on a machine that
@@ -22,7 +23,7 @@ use akldap_testing::stage::{BASE, NEVER, Stage, eventually, user_dn};
 const LONG: &str = "AKLDAP_TEST_LONG";
 /// How long a fault lasts: long enough for several tries.
 const DURATION: Duration = Duration::from_millis(600);
-/// How soon after it all is well.
+/// How soon after it everything is well.
 const RECOVERY: Duration = Duration::from_secs(2);
 
 /// The requests of start and refresh, by what is in their paths.
@@ -61,20 +62,9 @@ fn settings() -> [(&'static str, &'static str); 2] {
 
 fn faults() -> Vec<Option<Fault>> {
     let mut all = vec![None];
+    all.extend(faults::of_every_request().map(Some));
     all.extend(
         [
-            Fault::Reset,
-            Fault::Answer(500, "text/html", "<html>Server Error</html>"),
-            Fault::WorkerLost,
-            Fault::Hang,
-            Fault::Forbidden,
-            Fault::NotFound,
-            Fault::EmptyBody,
-            Fault::BadGateway,
-            Fault::Starting,
-            Fault::Truncated,
-            Fault::BrokenOff,
-            Fault::WrongContentType,
             Fault::Stall(Duration::from_millis(300)),
             Fault::SlowBody(500, Duration::from_millis(20)),
             Fault::Answer(200, "application/json", "{\"results\":[]}"),
@@ -198,13 +188,13 @@ async fn steady(request: &str, fault: Option<&Fault>) {
     });
     // By turns what changed, and everything.
     let outpost = stage.server.outpost();
-    outpost.request_update();
+    outpost.refresh_requests().update();
     tokio::time::sleep(DURATION / 2).await;
-    outpost.request_refresh();
+    outpost.refresh_requests().all();
     tokio::time::sleep(DURATION / 2).await;
     calm(&stage.simulator);
     let healed = Instant::now();
-    outpost.request_update();
+    outpost.refresh_requests().update();
     eventually(&format!("{request} {fault:?}: current"), || is_current(&stage)).await;
     assert_recovered("steady", request, fault, healed.elapsed());
     stop.store(true, Ordering::SeqCst);
@@ -257,7 +247,7 @@ async fn providers_are_refreshed_while_the_directory_fails() {
     eventually("events are followed", || stage.simulator.websockets() == 1).await;
     for fault in [Fault::Hang, Fault::BadGateway] {
         let rule = stage.simulator.faults().add(Rule::new("/core/", fault));
-        stage.server.outpost().request_refresh();
+        stage.server.outpost().refresh_requests().all();
         tokio::time::sleep(Duration::from_millis(100)).await;
         let pk = stage
             .simulator
@@ -271,6 +261,7 @@ async fn providers_are_refreshed_while_the_directory_fails() {
                 .server
                 .outpost()
                 .providers()
+                .current()
                 .iter()
                 .any(|provider| provider.name() == name)
         })
@@ -298,7 +289,7 @@ async fn certificates_are_refreshed_while_the_directory_fails() {
     let mut before = shown(&stage).await;
     for (fault, renewed) in [(Fault::Hang, "rsa2048"), (Fault::BadGateway, "p256")] {
         stage.simulator.faults().add(Rule::new("/core/", fault));
-        stage.server.outpost().request_refresh();
+        stage.server.outpost().refresh_requests().all();
         tokio::time::sleep(Duration::from_millis(100)).await;
         stage.simulator.save_certificate(certificates::pair(renewed));
         let began = Instant::now();
@@ -322,7 +313,7 @@ async fn a_thousand_events_make_few_refreshes() {
     stage.ready().await;
     stage.simulator.requests().clear();
     for _ in 0..1000 {
-        stage.server.outpost().request_update();
+        stage.server.outpost().refresh_requests().update();
     }
     crate::scenery::update(&stage).await;
     let (users, groups) = crate::scenery::pages(&stage);

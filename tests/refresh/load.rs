@@ -1,4 +1,4 @@
-//! What keeping up costs authentik: requests and rows, which BENCHMARKS.md tells for 10,000 users.
+//! What keeping up costs authentik: requests and rows, which BENCHMARKS.md gives for 10,000 users.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ fn rows(requests: &[RecordedRequest], all: usize) -> usize {
     requests.iter().map(of).sum()
 }
 
-/// Has everything read, within so many requests for users. On a machine that is too busy a load may be broken off and begun
+/// Has everything read, within this many requests for users. On a machine that is too busy a load may be broken off and begun
 /// again; such a one does not count, but three in a row do.
 async fn read_everything(stage: &Stage, most: u64) {
     for _ in 0..3 {

@@ -1,4 +1,5 @@
-//! authentik away, for a while or for good: what goes on, what does not, and that it all comes back.
+//! authentik away, for a while or for good: what keeps working, what does not, and that it all comes
+//! back.
 
 mod cached_binds;
 mod child;

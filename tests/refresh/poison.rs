@@ -84,3 +84,25 @@ async fn a_poisoned_group_stays_as_known_and_its_members_are_served() {
     update(&stage).await;
     assert!(is_current(&stage));
 }
+
+/// A look asks for as many rows of a page as all users made at the last reading, and cannot cut what it gets less of.
+#[tokio::test]
+async fn a_poisoned_user_on_pages_that_became_smaller_hides_no_change() {
+    let stage = stage(Directory::sample(90, 5), 100, &[]).await;
+    let pk = stage.simulator.user_pk("user000010").unwrap();
+    stage.simulator.poison_user(pk);
+    stage.simulator.set_max_page_size(7);
+    let changed: Vec<i32> = (20..50)
+        .map(|number| stage.simulator.user_pk(&format!("user{number:06}")).unwrap())
+        .collect();
+    for pk in &changed {
+        stage.simulator.rename_user(*pk, &format!("renamed{pk}"));
+    }
+    update(&stage).await;
+    let shown = served(&stage);
+    assert!(shown.user_by_pk(pk.into()).is_some(), "as it was known");
+    for pk in changed {
+        let user = shown.user_by_pk(pk.into()).unwrap();
+        assert_eq!(shown.user(user).unwrap().username, format!("renamed{pk}"));
+    }
+}

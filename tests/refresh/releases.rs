@@ -70,13 +70,13 @@ async fn through(rewrite: fn(&mut serde_json::Map<String, Value>)) -> (Simulator
 }
 
 fn snapshot(server: &Server) -> Arc<Snapshot> {
-    server.outpost().snapshot().unwrap()
+    server.outpost().directory().snapshot().unwrap()
 }
 
 async fn update(server: &Server) {
     let loaded = || server.outpost().status().directory().read;
     let before = loaded();
-    server.outpost().request_update();
+    server.outpost().refresh_requests().update();
     eventually("the changes were looked at", || loaded() > before).await;
 }
 

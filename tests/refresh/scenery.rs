@@ -6,11 +6,11 @@ use std::time::SystemTime;
 use akldap::config::StringMap;
 use akldap_authentik::{Group, User};
 use akldap_directory::{Builder, GroupRecord, Snapshot, UserRecord};
-use akldap_simulator::{Directory, Endpoint, Options, Simulator};
+use akldap_simulator::{Directory, Endpoint, Fault, Options, Rule, Simulator};
 
 use akldap_testing::stage::{Stage, eventually};
 
-/// A server of this directory, read in pages of so many rows.
+/// A server of this directory, read in pages of this many rows.
 pub async fn stage(directory: Directory, page_size: usize, settings: &[(&str, &str)]) -> Stage {
     let options = Options {
         record_requests: true,
@@ -53,6 +53,7 @@ pub fn truth(simulator: &Simulator) -> Snapshot {
             is_superuser: user.is_superuser,
             path: &user.path,
             kind: &user.kind,
+            roles: &user.roles,
             attributes: user.attributes.as_ref().map(|attributes| attributes.get()),
             password_change_date: user.password_change_date.micros(),
             date_joined: user.date_joined.micros(),
@@ -62,19 +63,25 @@ pub fn truth(simulator: &Simulator) -> Snapshot {
     for group in &groups {
         builder.add_group(&GroupRecord {
             uuid: &group.pk,
-            num_pk: group.num_pk.unwrap(),
+            num_pk: group.num_pk,
             name: &group.name,
             is_superuser: group.is_superuser,
             parents: &group.parents,
             users: &group.users,
+            roles: &group.roles,
             attributes: group.attributes.as_ref().map(|attributes| attributes.get()),
         });
     }
-    builder.finish().0
+    builder.finish().unwrap().0
 }
 
 pub fn served(stage: &Stage) -> Arc<Snapshot> {
-    stage.server.outpost().snapshot().expect("a directory")
+    stage
+        .server
+        .outpost()
+        .directory()
+        .snapshot()
+        .expect("a directory")
 }
 
 /// Whether what is served is what authentik holds.
@@ -85,11 +92,19 @@ pub fn is_current(stage: &Stage) -> bool {
 /// Has the changes looked at, and waits until that is done.
 pub async fn update(stage: &Stage) {
     let asked = SystemTime::now();
-    stage.server.outpost().request_update();
+    stage.server.outpost().refresh_requests().update();
     eventually("the changes were looked at", || {
         stage.server.outpost().status().directory().read > Some(asked)
     })
     .await;
+}
+
+/// From now on authentik shows single users and no list, so that what is right was not learnt from a list. Whoever counts
+/// requests for lists counts also those that a busy machine leads to, by an event stream or a call that took too long.
+pub fn without_lists(stage: &Stage) {
+    for list in ["/core/users/?", "/core/groups/?"] {
+        stage.simulator.faults().add(Rule::new(list, Fault::Forbidden));
+    }
 }
 
 /// Pages of users and groups asked for so far.

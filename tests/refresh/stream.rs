@@ -91,7 +91,12 @@ async fn follow(latency: u64) {
     assert!(simulator.delete_user(deleted));
     eventually("a deletion", || shown(deleted).is_none()).await;
     let outpost = stage.server.outpost();
-    assert!(!outpost.status().directory().is_stale(outpost.stale_after()));
+    assert!(
+        !outpost
+            .status()
+            .directory()
+            .is_stale(outpost.schedule().directory_stale_after())
+    );
     assert!(changes.load(Ordering::SeqCst) > 3, "it went on");
     stop.store(true, Ordering::SeqCst);
     tokio::task::spawn_blocking(|| changing.join().unwrap())
@@ -121,7 +126,7 @@ async fn a_directory_is_stale_by_the_age_of_what_it_shows() {
     .await;
     let outpost = stage.server.outpost();
     let directory = outpost.status().directory();
-    let bound = outpost.stale_after();
+    let bound = outpost.schedule().directory_stale_after();
     assert_eq!(bound, Duration::from_secs(2 * 30 + 60));
     assert!(!directory.is_stale(bound));
     // Without a failure, and without anything restored.

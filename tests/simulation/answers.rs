@@ -8,7 +8,7 @@ use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, COOKIE, DATE, HeaderMap, HeaderValue, LOCATION, SET_COOKIE};
 use serde_json::{Value, json};
 
-use crate::plan::{PROVIDERS, SECRETS};
+use crate::plan::{Direct, PROVIDERS, SECRETS};
 use crate::time::{at, now, parse};
 use crate::world::{Flow, Granted, World, base, uid};
 
@@ -74,7 +74,10 @@ pub fn answer(world: &mut World, request: &Request) -> Answered {
             });
             page(&[row.to_string()], &get, 100)
         }
-        ["outposts", "ldap"] => providers(world, &get),
+        ["outposts", "ldap"] => {
+            world.providers_read.push(now());
+            providers(world, &get)
+        }
         ["outposts", "ldap", pk, "check_access"] => access(world, request, pk, &get),
         ["root", "config"] => object(&json!({"cache_timeout_flows": 300, "capabilities": []})),
         ["admin", "version"] => object(&json!({"version_current": "2026.5.4"})),
@@ -163,8 +166,8 @@ fn providers(world: &World, get: &impl Fn(&str) -> Option<String>) -> Reply {
                 "pk": number + 1, "name": format!("ldap{number}"), "base_dn": base(number), "bind_flow_slug": "bind",
                 "unbind_flow_slug": world.setting.unbind.then_some(UNBIND_FLOW),
                 "application_slug": format!("app{}", provider.application.now()), "certificate": null, "tls_server_name": "",
-                "uid_start_number": 2000, "gid_start_number": 4000, "search_mode": "cached",
-                "bind_mode": if world.setting.cached[number] { "cached" } else { "direct" }, "mfa_support": true,
+                "uid_start_number": 2000, "gid_start_number": 4000, "search_mode": if number == 0 && world.setting.direct != Direct::No { "direct" } else { "cached" },
+                "bind_mode": if *provider.cached.now() { "cached" } else { "direct" }, "mfa_support": true,
             })
             .to_string()
         })
@@ -209,7 +212,7 @@ fn access(world: &mut World, request: &Request, pk: &str, get: &impl Fn(&str) ->
                 *person.access[application].now(),
                 *person.permission[provider].now(),
             );
-            // What was asked is whether the application lets them in that the provider was under, as the server knew it.
+            // The question was whether the application that the provider was under, as the server knew it, lets them in.
             if answer.0
                 && let Some(granted) = world.sessions.get(sid).and_then(|session| session.granted)
             {
@@ -341,7 +344,8 @@ fn identify(world: &mut World, request: &Request, sid: &str, body: &Value) -> Re
             .unwrap_or_default()
             .to_owned()
     };
-    let (name, secret) = (text("uid_field"), text("password"));
+    // As the stage is set by default: names are compared without case, and everybody's are in small letters.
+    let (name, secret) = (text("uid_field").to_lowercase(), text("password"));
     let found = world.identify(&name).filter(|person| {
         let person = &world.people[*person];
         let active = person.row.now().as_ref().is_some_and(|row| row.active);
@@ -375,7 +379,8 @@ fn devices(failed: bool) -> Reply {
 
 fn code(world: &mut World, request: &Request, sid: &str, flow: Flow, body: &Value) -> Reply {
     let given = body.get("code").and_then(Value::as_str).unwrap_or_default();
-    *world.codes_sent.entry(given.to_owned()).or_default() += 1;
+    let sent = (given.to_owned(), client(request));
+    *world.codes_sent.entry(sent).or_default() += 1;
     let device = world.people[flow.person].device.as_mut();
     let good = device.and_then(|device| {
         let place = device.good.iter().position(|code| code == given)?;
@@ -392,6 +397,13 @@ fn code(world: &mut World, request: &Request, sid: &str, flow: Flow, body: &Valu
     };
     set_flow(world, sid, Some(flow));
     onwards(request)
+}
+
+/// The client for whom a request is made.
+fn client(request: &Request) -> String {
+    let client = request.headers.get("x-authentik-remote-ip");
+    let client = client.and_then(|client| client.to_str().ok());
+    client.unwrap_or_default().to_owned()
 }
 
 fn log_in(world: &mut World, request: &Request, sid: String, flow: Flow) -> (Reply, String) {
@@ -412,8 +424,6 @@ fn log_in(world: &mut World, request: &Request, sid: String, flow: Flow) -> (Rep
         session.granted = Some(granted);
     }
     let expires = (world.setting.session > 0).then(|| now() + world.setting.session * crate::time::SECOND);
-    let client = request.headers.get("x-authentik-remote-ip");
-    let client = client.and_then(|client| client.to_str().ok()).unwrap_or_default();
     world.granted.push(Granted {
         at: now(),
         person: flow.person,
@@ -421,7 +431,7 @@ fn log_in(world: &mut World, request: &Request, sid: String, flow: Flow) -> (Rep
         secret: flow.secret,
         code: flow.code,
         sid: sid.clone(),
-        client: client.to_owned(),
+        client: client(request),
         passed: Vec::new(),
         ended: None,
         heard: None,

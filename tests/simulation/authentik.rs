@@ -1,15 +1,16 @@
 //! authentik as the server reaches it: calls that take time and may fail, and announcements that may come late, twice or
 //! never.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use akldap_authentik::events::Disconnect;
-use akldap_authentik::transport::{Reply, Request, StreamFrame, Transport, Upgrade, Wire};
+use akldap_authentik::transport::{Credential, Reply, Request, StreamFrame, Transport, Upgrade, Wire};
 use akldap_authentik::{ApiError, Unreachable};
 use futures_util::future::BoxFuture;
 use futures_util::{sink, stream};
-use reqwest::header::{HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER};
 use tokio::sync::mpsc;
 
 use crate::answers::{answer, reply};
@@ -17,10 +18,20 @@ use crate::plan::{Announcing, Fault};
 use crate::time::{MILLISECOND, SECOND, Time, now};
 use crate::world::World;
 
-/// Longer than any call is waited for.
+/// Longer than the wait for any call.
 const STALL: Time = 100 * SECOND;
-/// The longest time limit of a call.
+/// How long a call that nobody answers may be trouble. The client waits for a minute where nobody sets it a shorter limit, but
+/// whatever others wait for must be given up within 20 s and asked again: lists, questions, users, the configuration. A login is
+/// waited for longer, for 30 s, by its own bind only.
 const PATIENCE: Time = 25 * SECOND;
+/// Between two bursts of announcements.
+const BURST: Time = 4 * SECOND;
+/// Others that go on before what is ready, where the order is drawn.
+const TURNS: u32 = 5;
+
+/// How many times as long as others some ways are, and how long at most.
+const LONGER: u64 = 40;
+const LONGEST: Time = 900 * MILLISECOND;
 
 /// Frames on their way to the server; none is read as late as that.
 const ANNOUNCED: usize = 4096;
@@ -29,20 +40,26 @@ type Sender = mpsc::Sender<Result<StreamFrame, Disconnect>>;
 
 pub struct Authentik {
     own: Weak<Authentik>,
-    state: Mutex<State>,
+    state: Mutex<AuthentikState>,
 }
 
-pub struct State {
+pub struct AuthentikState {
     pub world: World,
     random: fastrand::Rng,
     fault: Option<(Fault, u32, Time)>,
     announcing: Announcing,
     wire: Option<Sender>,
+    /// Set when nothing more is said on the current stream.
+    silent: Arc<AtomicBool>,
+    /// When authentik was last restarted, until when nobody listens, and until when it is starting.
+    restarted: Option<(Time, Time, Time)>,
+    /// Draws the order of what is ready.
+    order: Option<fastrand::Rng>,
     /// Calls so far.
     pub calls: u64,
 }
 
-/// What becomes of a call.
+/// What happens to a call.
 struct Fate {
     there: Time,
     back: Time,
@@ -51,20 +68,24 @@ struct Fate {
 
 impl Authentik {
     pub fn new(world: World, seed: u64) -> Arc<Self> {
+        let shuffled = world.setting.shuffled;
         Arc::new_cyclic(|own| Self {
             own: own.clone(),
-            state: Mutex::new(State {
+            state: Mutex::new(AuthentikState {
                 world,
                 random: fastrand::Rng::with_seed(seed ^ 0xfa7e),
                 fault: None,
                 announcing: Announcing::AtOnce,
                 wire: None,
+                silent: Arc::default(),
+                restarted: None,
+                order: shuffled.then(|| fastrand::Rng::with_seed(seed ^ 0x0bde_4ed0)),
                 calls: 0,
             }),
         })
     }
 
-    pub fn lock(&self) -> MutexGuard<'_, State> {
+    pub fn lock(&self) -> MutexGuard<'_, AuthentikState> {
         self.state.lock().expect("no panic under the lock")
     }
 
@@ -86,11 +107,42 @@ impl Authentik {
         state.announcing = Announcing::AtOnce;
     }
 
+    /// Ends all that is under way, and the stream of events; sessions are kept.
+    pub fn restart(&self, down: Time, starting: Time) {
+        self.lock().restarted = Some((now(), now() + down, now() + down + starting));
+        self.cut();
+    }
+
+    /// Whether authentik was restarted while a call was under way: it is trouble from its beginning on.
+    fn ended_under_way(&self, began: Time) -> bool {
+        let state = &mut *self.lock();
+        let ended = state.restarted.is_some_and(|(restarted, ..)| restarted >= began);
+        if ended {
+            state.world.note_trouble(began, now());
+        }
+        ended
+    }
+
+    /// Lets others go first, as many as the seed says.
+    pub async fn let_others(&self) {
+        let turns = self.lock().order.as_mut().map_or(0, |order| order.u32(..TURNS));
+        for _ in 0..turns {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Ends the stream of events.
     pub fn cut(&self) {
         if let Some(wire) = self.lock().wire.take() {
             let _ = wire.try_send(Err(Disconnect::Closed { code: Some(1012) }));
         }
+    }
+
+    /// Has nothing more come on the stream of events, which stays open.
+    pub fn silence(&self) {
+        let state = &mut *self.lock();
+        state.wire = None;
+        state.silent.store(true, Ordering::Relaxed);
     }
 
     pub fn announce_save(&self) {
@@ -127,6 +179,7 @@ impl Authentik {
             Announcing::AtOnce => vec![soon],
             Announcing::Twice => vec![soon, soon + late / 10],
             Announcing::Late => vec![late],
+            Announcing::Bursts => vec![(BURST - now() % BURST) / MILLISECOND],
         };
         for delay in delays {
             let (own, text, sid) = (self.own.clone(), text.clone(), sid.clone());
@@ -141,6 +194,7 @@ impl Authentik {
 
     fn deliver(&self, text: String, sid: Option<String>) {
         let state = &mut *self.lock();
+        let saved = sid.is_none();
         let sent = state
             .wire
             .as_ref()
@@ -153,22 +207,42 @@ impl Authentik {
         if sent && let Some(granted) = ended {
             granted.heard = Some(now());
         }
+        if sent && saved {
+            state.world.saves_heard.push(now());
+        }
     }
 
-    fn fate(&self) -> Fate {
+    fn fate(&self, path: &str) -> Fate {
         let state = &mut *self.lock();
         state.calls += 1;
         let way = state.world.setting.way;
-        let mut one_way = || match state.random.u32(..4) {
-            0 => 0,
-            1 => way,
-            _ => state.random.u64(..=way),
+        let uneven = state.world.setting.uneven;
+        let mut one_way = || {
+            let time = match state.random.u32(..4) {
+                0 => 0,
+                1 => way,
+                _ => state.random.u64(..=way),
+            };
+            // Some are held up for longer, which is no trouble yet.
+            match uneven && state.random.u32(..6) == 0 {
+                true => (time * state.random.u64(2..=LONGER)).min(LONGEST),
+                false => time,
+            }
         };
         let (there, back) = (one_way(), one_way());
         let active = state.fault.filter(|(.., until)| now() < *until);
+        let active =
+            active.filter(|(kind, ..)| *kind != Fault::UsersDenied || path.ends_with("/core/users/"));
         let hit = active.filter(|(_, permille, _)| state.random.u32(..1000) < *permille);
-        let fault = hit.map(|(kind, ..)| kind);
-        if fault.is_some() {
+        let restart = state.restarted.and_then(|(_, down, up)| match now() {
+            at if at < down => Some(Fault::Down),
+            at if at < up => Some(Fault::Starting),
+            _ => None,
+        });
+        let fault = restart.or(hit.map(|(kind, ..)| kind));
+        if fault == Some(Fault::UsersDenied) {
+            state.world.note_denied(now(), now() + there + back);
+        } else if fault.is_some() {
             let from = now();
             let to = match fault {
                 Some(Fault::Stalled) => from + PATIENCE,
@@ -194,19 +268,45 @@ impl Authentik {
     }
 
     async fn run(self: Arc<Self>, request: Request) -> Result<Reply, ApiError> {
-        let fate = self.fate();
+        let fate = self.fate(request.url.path());
+        let began = now();
         wait(fate.there).await;
+        self.let_others().await;
         let url = request.url.path().to_owned();
         let interrupted = |cause: &str| ApiError::Interrupted {
             url: url.clone(),
             cause: cause.to_owned(),
         };
+        if fate.fault.is_none() && self.ended_under_way(began) {
+            return Err(interrupted("connection reset"));
+        }
+        let unreachable = |cause| ApiError::Unreachable {
+            url: url.clone(),
+            cause,
+        };
         let result = match fate.fault {
             None => Ok(self.carry_out(&request)),
-            Some(Fault::Down) => Err(ApiError::Unreachable {
+            Some(Fault::Down) => Err(unreachable(Unreachable::Refused)),
+            Some(Fault::Unresolved) => Err(unreachable(Unreachable::Dns("no such host".to_owned()))),
+            Some(Fault::Untrusted) => Err(unreachable(Unreachable::UnknownAuthority)),
+            Some(Fault::TooLarge) => Err(ApiError::TooLarge {
                 url: url.clone(),
-                cause: Unreachable::Refused,
+                limit: request.most,
             }),
+            Some(Fault::Starting) => Ok(reply(503, r#"{"error":"authentik starting"}"#)),
+            Some(Fault::Recycled) => {
+                self.carry_out(&request);
+                let mut reply = reply(500, "Internal Server Error");
+                let plain = HeaderValue::from_static("text/plain");
+                reply.headers.insert(CONTENT_TYPE, plain);
+                Ok(reply)
+            }
+            Some(Fault::TokenRefused) if request.credential == Credential::Session => {
+                Ok(self.carry_out(&request))
+            }
+            Some(Fault::TokenRefused) => Ok(reply(403, r#"{"detail":"Token invalid/expired"}"#)),
+            Some(Fault::Unauthorized) => Ok(reply(401, "<html>401 Authorization Required</html>")),
+            Some(Fault::Missing) => Ok(reply(404, "<html>404 Not Found</html>")),
             Some(Fault::Gateway) => Ok(reply(502, "<html>502 Bad Gateway</html>")),
             Some(Fault::Failed) => {
                 self.carry_out(&request);
@@ -238,22 +338,44 @@ impl Authentik {
                 reply.headers.insert(LOCATION, to);
                 Ok(reply)
             }
+            Some(Fault::UsersDenied) => Ok(reply(
+                403,
+                r#"{"detail":"You do not have permission to perform this action."}"#,
+            )),
             Some(Fault::Slow) => Ok(self.carry_out(&request)),
         };
         wait(fate.back).await;
-        result
+        self.let_others().await;
+        match fate.fault.is_none() && self.ended_under_way(began) {
+            true => Err(interrupted("connection reset")),
+            false => result,
+        }
     }
 
     async fn open(self: Arc<Self>) -> Result<Upgrade, Disconnect> {
-        let fate = self.fate();
+        let fate = self.fate("");
+        let began = now();
         wait(fate.there).await;
-        if fate.fault.is_some() {
-            return Err(Disconnect::Unreachable(Unreachable::Refused));
+        let status = match fate.fault {
+            None if self.ended_under_way(began) => return Err(Disconnect::Broken("reset".to_owned())),
+            None => None,
+            Some(Fault::TokenRefused) => Some(403),
+            Some(Fault::Starting) => Some(503),
+            Some(_) => return Err(Disconnect::Unreachable(Unreachable::Refused)),
+        };
+        if let Some(status) = status {
+            let wire = Err(Disconnect::Refused {
+                status,
+                is_page: false,
+            });
+            return Ok(Upgrade { status, wire });
         }
         let (sender, receiver) = mpsc::channel(ANNOUNCED);
+        let silent = Arc::new(AtomicBool::new(false));
         {
             let state = &mut *self.lock();
             state.wire = Some(sender.clone());
+            state.silent = Arc::clone(&silent);
             state.world.opened.push(now());
         }
         let incoming = stream::unfold(receiver, |mut receiver| async move {
@@ -261,14 +383,19 @@ impl Authentik {
             Some((frame, receiver))
         });
         // Each hello is acknowledged, and a farewell is answered.
-        let outgoing = sink::unfold(sender, |sender: Sender, frame| async move {
-            let answer = match frame {
-                StreamFrame::Close(code) => StreamFrame::Close(code),
-                _ => StreamFrame::Text("{\"instruction\":0}".to_owned()),
-            };
-            let _ = sender.try_send(Ok(answer));
-            Ok::<_, Disconnect>(sender)
-        });
+        let outgoing = sink::unfold(
+            (sender, silent),
+            |(sender, silent): (Sender, Arc<AtomicBool>), frame| async move {
+                let answer = match frame {
+                    StreamFrame::Close(code) => StreamFrame::Close(code),
+                    _ => StreamFrame::Text("{\"instruction\":0}".to_owned()),
+                };
+                if !silent.load(Ordering::Relaxed) {
+                    let _ = sender.try_send(Ok(answer));
+                }
+                Ok::<_, Disconnect>((sender, silent))
+            },
+        );
         Ok(Upgrade {
             status: 101,
             wire: Ok(Wire {
@@ -293,7 +420,7 @@ impl Transport for Authentik {
     }
 }
 
-/// Nothing takes no time at all: others have their turn before.
+/// Nothing takes no time at all: others have their turn first.
 async fn wait(time: Time) {
     if time < MILLISECOND {
         tokio::task::yield_now().await;

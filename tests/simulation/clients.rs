@@ -7,18 +7,19 @@ use std::sync::Arc;
 use akldap::server::Server;
 use futures_util::{SinkExt as _, StreamExt as _};
 use ldap3_proto::LdapCodec;
-use ldap3_proto::control::LdapControl;
+use ldap3_proto::control::{LdapControl, ServerSortRequet};
 use ldap3_proto::proto::{
     LdapBindCred, LdapBindRequest, LdapCompareRequest, LdapDerefAliases, LdapExtendedRequest, LdapFilter,
-    LdapMsg, LdapOp, LdapSearchRequest, LdapSearchScope,
+    LdapMsg, LdapOp, LdapSearchRequest, LdapSearchScope, SaslCredentials,
 };
-use tokio::io::{DuplexStream, duplex};
+use tokio::io::duplex;
 use tokio::sync::mpsc;
 use tokio_util::codec::Framed;
 
 use crate::court::{Asked, Court, Found, Request};
-use crate::plan::{NAMES, What};
+use crate::plan::{NAMES, SECRETS, Unfit, What};
 use crate::time::now;
+use crate::wire::Wire;
 use crate::world::base;
 
 /// Octets on their way in one direction, as of a socket.
@@ -59,8 +60,10 @@ impl Client {
             let talk = Talk {
                 court,
                 number,
-                framed: Framed::new(near, LdapCodec::new(Some(1 << 20), Some(32))),
+                framed: Framed::new(Wire::Clear(near), codec()),
                 next_id: 1,
+                securing: None,
+                next_pages: Vec::new(),
             };
             talk.run(told).await;
         });
@@ -88,8 +91,16 @@ impl Client {
 struct Talk {
     court: Arc<Court>,
     number: usize,
-    framed: Framed<DuplexStream, LdapCodec>,
+    framed: Framed<Wire, LdapCodec>,
     next_id: i32,
+    /// The request for TLS that is under way: nothing is sent after it.
+    securing: Option<i32>,
+    /// Pages to be asked for after that, with their cookies.
+    next_pages: Vec<(Asked, Vec<u8>)>,
+}
+
+fn codec() -> LdapCodec {
+    LdapCodec::new(Some(1 << 20), Some(32))
 }
 
 impl Talk {
@@ -98,11 +109,34 @@ impl Talk {
             tokio::select! {
                 biased;
                 message = self.framed.next() => match message {
-                    Some(Ok(message)) => self.receive(message).await,
+                    Some(Ok(message)) => match self.promises_tls(&message) {
+                        false => {
+                            self.receive(message).await;
+                            if self.court.is_sent_away(self.number) {
+                                break self.court.closed(self.number);
+                            }
+                        }
+                        true => {
+                            self.receive(message).await;
+                            let wire = self.framed.into_inner().secured().await;
+                            match wire {
+                                Ok(wire) => self.framed = Framed::new(wire, codec()),
+                                Err(_) => break self.court.closed(self.number),
+                            }
+                        }
+                    },
                     Some(Err(_)) | None => break self.court.closed(self.number),
                 },
-                command = told.recv() => match command {
-                    Some(Told::Ask(request)) => self.ask(request, Vec::new(), None).await,
+                () = std::future::ready(()), if self.securing.is_none() && !self.next_pages.is_empty() => {
+                    for (asked, cookie) in std::mem::take(&mut self.next_pages) {
+                        self.ask(asked.request.clone(), cookie, Some(asked)).await;
+                    }
+                }
+                command = told.recv(), if self.securing.is_none() => match command {
+                    Some(Told::Ask(request)) => {
+                        self.court.let_others().await;
+                        self.ask(request, Vec::new(), None).await;
+                    }
                     Some(Told::Abandon) => {
                         if let Some(id) = self.court.abandoned(self.number) {
                             self.send(LdapOp::AbandonRequest(id), Vec::new()).await;
@@ -118,6 +152,9 @@ impl Talk {
     async fn ask(&mut self, request: Request, cookie: Vec<u8>, earlier: Option<Asked>) {
         let (op, controls) = encode(&request, cookie);
         let id = self.next_id;
+        if matches!(request, Request::StartTls) {
+            self.securing = Some(id);
+        }
         let asked = earlier.unwrap_or_else(|| Asked {
             sent: now(),
             found: Vec::new(),
@@ -133,6 +170,15 @@ impl Talk {
         self.next_id += 1;
         // A connection that is gone shows when it is read.
         let _ = self.framed.send(LdapMsg { msgid, op, ctrl }).await;
+    }
+
+    /// Whether this is the answer after which TLS begins; with any other to that request all goes on in clear.
+    fn promises_tls(&mut self, message: &LdapMsg) -> bool {
+        let awaited = self.securing.take_if(|id| *id == message.msgid);
+        let LdapOp::ExtendedResponse(response) = &message.op else {
+            return false;
+        };
+        awaited.is_some() && response.res.code.clone() as i32 == 0
     }
 
     async fn receive(&mut self, message: LdapMsg) {
@@ -159,7 +205,10 @@ impl Talk {
                 match cookie.filter(|_| code == 0) {
                     Some(cookie) => {
                         if let Some(asked) = self.court.page_ended(number, id) {
-                            self.ask(asked.request.clone(), cookie, Some(asked)).await;
+                            match self.securing {
+                                None => self.ask(asked.request.clone(), cookie, Some(asked)).await,
+                                Some(_) => self.next_pages.push((asked, cookie)),
+                            }
                         }
                     }
                     None => self.court.answered(number, id, code, &result.message, ""),
@@ -203,17 +252,27 @@ fn encode(request: &Request, cookie: Vec<u8>) -> (LdapOp, Vec<LdapControl>) {
             name,
             provider,
             secret,
+            spelling,
         } => LdapOp::BindRequest(LdapBindRequest {
-            dn: format!("cn={name},ou=users,{}", base(*provider)),
+            dn: spelling.spell(name, base(*provider)),
             cred: LdapBindCred::Simple(secret.clone()),
             version: 3,
         }),
         Request::Search { provider, what } => {
             let filter = match what {
                 What::Name(name) => LdapFilter::Equality("cn".to_owned(), NAMES[*name].to_owned()),
-                What::All | What::Pages => LdapFilter::Present("objectClass".to_owned()),
+                What::All | What::Pages | What::Sorted => LdapFilter::Present("objectClass".to_owned()),
             };
-            if *what == What::Pages {
+            if *what == What::Sorted {
+                controls.push(LdapControl::ServerSort {
+                    sort_requests: vec![ServerSortRequet {
+                        attribute_name: "cn".to_owned(),
+                        ordering_rule: None,
+                        reverse_order: false,
+                    }],
+                });
+            }
+            if matches!(what, What::Pages | What::Sorted) {
                 controls.push(LdapControl::SimplePagedResults { size: PAGE, cookie });
             }
             LdapOp::SearchRequest(LdapSearchRequest {
@@ -232,8 +291,30 @@ fn encode(request: &Request, cookie: Vec<u8>) -> (LdapOp, Vec<LdapControl>) {
             atype: "mail".to_owned(),
             val: format!("{}@example.org", NAMES[*name]).into_bytes(),
         }),
+        Request::Unfit(kind) => LdapOp::BindRequest(unfit(*kind)),
         Request::WhoAmI => extended(WHO_AM_I),
         Request::StartTls => extended(START_TLS),
     };
     (op, controls)
+}
+
+/// A bind that is refused without being judged, or of nobody. Where there is a name and a secret they are somebody's own.
+fn unfit(kind: Unfit) -> LdapBindRequest {
+    let own = format!("cn={},ou=users,{}", NAMES[0], base(0));
+    let (dn, secret) = match kind {
+        Unfit::Anonymous => (String::new(), ""),
+        Unfit::NoSecret => (own, ""),
+        Unfit::NoName => (format!("ou=users,{}", base(0)), SECRETS[0]),
+        Unfit::OtherTree => (format!("cn={},dc=three,dc=example", NAMES[0]), SECRETS[0]),
+        Unfit::Version | Unfit::Sasl => (own, SECRETS[0]),
+    };
+    let cred = match kind {
+        Unfit::Sasl => LdapBindCred::SASL(SaslCredentials {
+            mechanism: "PLAIN".to_owned(),
+            credentials: secret.into(),
+        }),
+        _ => LdapBindCred::Simple(secret.to_owned()),
+    };
+    let version = if kind == Unfit::Version { 2 } else { 3 };
+    LdapBindRequest { dn, cred, version }
 }

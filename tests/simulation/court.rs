@@ -1,5 +1,5 @@
-//! The judge: is told what every client asks and is answered, and holds it against what authentik held and granted. The first
-//! thing that may not be ends the history.
+//! The judge: it is told what every client asks and is answered, and compares that with what authentik held and granted. The
+//! first thing that must not happen ends the history.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::authentik::Authentik;
 use crate::clients::address;
-use crate::law::{LOOK, LOOKS_AGAIN, Use, must_succeed, seconds};
-use crate::plan::What;
+use crate::law::{LOOK, LOOKS_AGAIN, Use, is_by, is_late, judges_each, must_answer, must_succeed, seconds};
+use crate::plan::{Spelling, Unfit, What};
+use crate::shown::{Equals, Shown};
 use crate::time::{SECOND, Time, now};
 use crate::world::{World, base, uid};
 
@@ -17,9 +18,12 @@ const SUCCESS: i32 = 0;
 const BUSY: i32 = 51;
 const COMPARE_FALSE: i32 = 5;
 const COMPARE_TRUE: i32 = 6;
-/// A change is news to the server for so long.
+const NO_SUCH_OBJECT: i32 = 32;
+/// A change is news to the server for this long.
 const NEWS: Time = 700 * SECOND;
-/// A wrong secret is refused for so long without being asked about.
+/// A connection on which nothing is sent for this long is ended.
+const IDLE: Time = 900 * SECOND;
+/// A wrong secret is refused for this long without asking authentik.
 const REFUSED_AGAIN: Time = 12 * SECOND;
 
 #[derive(Clone, Debug)]
@@ -28,6 +32,7 @@ pub enum Request {
         name: String,
         provider: usize,
         secret: String,
+        spelling: Spelling,
     },
     Search {
         provider: usize,
@@ -37,6 +42,7 @@ pub enum Request {
         name: usize,
         provider: usize,
     },
+    Unfit(Unfit),
     WhoAmI,
     StartTls,
 }
@@ -59,7 +65,7 @@ pub struct Found {
 }
 
 impl Found {
-    fn values(&self, name: &str) -> &[String] {
+    pub fn values(&self, name: &str) -> &[String] {
         let attribute = self
             .attributes
             .iter()
@@ -67,7 +73,7 @@ impl Found {
         attribute.map_or(&[], |(_, values)| values)
     }
 
-    fn one(&self, name: &str) -> &str {
+    pub fn one(&self, name: &str) -> &str {
         self.values(name).first().map_or("", String::as_str)
     }
 }
@@ -80,8 +86,16 @@ struct Connection {
     abandoned: BTreeSet<i32>,
     /// The message id of the last bind that was answered, and by what it may have succeeded.
     bound: Option<Bound>,
+    /// When the last bind with a name and a secret was answered.
+    judged: Time,
+    /// When something was last sent or received.
+    active: Time,
+    /// The server said that it ends the connection.
     told: bool,
-    gone: bool,
+    /// TLS is in place.
+    secure: bool,
+    /// Nothing else was open when TLS was asked for.
+    ready: bool,
 }
 
 struct Bound {
@@ -95,25 +109,43 @@ pub struct Court {
     authentik: Arc<Authentik>,
     /// Rules that a test has broken on purpose.
     broken: Option<Broken>,
-    state: Mutex<State>,
+    state: Mutex<CourtState>,
 }
 
-/// What a test says to the court that it is not.
+/// What a test tells the court that is not true.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Broken {
     /// Whoever was renamed may not log in.
     NobodyIsRenamed,
+    /// The server sends whoever is bound away, with a notice.
+    SendsAway,
+    /// The server hangs up without a word after its first answer.
+    HangsUp,
+    /// Every search is refused.
+    RefusesSearches,
+    /// Every compare is refused.
+    RefusesCompares,
+    /// StartTLS is refused.
+    RefusesTls,
+    /// Whoever asks who they are is nobody.
+    ForgetsWho,
+    /// No group is found.
+    LosesGroups,
+    /// Nobody finds themselves.
+    LosesOwn,
 }
 
 #[derive(Default)]
-struct State {
+struct CourtState {
     connections: Vec<Connection>,
     faults: Vec<String>,
     trace: DefaultHasher,
     lines: Option<Vec<String>>,
     restarting: bool,
-    /// How often a code was given with a bind.
-    codes_given: BTreeMap<String, usize>,
+    /// How often a code was given by each client.
+    codes_given: BTreeMap<(String, String), usize>,
+    shown: Shown,
+    equals: Equals,
     pub answers: usize,
 }
 
@@ -122,15 +154,20 @@ impl Court {
         Arc::new(Self {
             authentik: Arc::clone(authentik),
             broken,
-            state: Mutex::new(State {
+            state: Mutex::new(CourtState {
                 lines: tell.then(Vec::new),
-                ..State::default()
+                ..CourtState::default()
             }),
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, CourtState> {
         self.state.lock().expect("no panic under the lock")
+    }
+
+    /// Lets others go first, as many as the seed says.
+    pub async fn let_others(&self) {
+        self.authentik.let_others().await;
     }
 
     /// Writes something into the history.
@@ -139,7 +176,7 @@ impl Court {
         state.note(line);
     }
 
-    /// Something that may not be.
+    /// Something that must not happen.
     pub fn fault(&self, what: String) {
         let state = &mut *self.lock();
         state.fault(what);
@@ -158,7 +195,10 @@ impl Court {
     }
 
     pub fn restarting(&self, is: bool) {
-        self.lock().restarting = is;
+        let state = &mut *self.lock();
+        state.restarting = is;
+        // It may begin with an earlier directory.
+        state.shown = Shown::default();
     }
 
     pub fn connected(&self, slot: usize) -> usize {
@@ -166,6 +206,7 @@ impl Court {
         let number = state.connections.len();
         state.connections.push(Connection {
             client: address(slot).to_string(),
+            active: now(),
             ..Connection::default()
         });
         state.note(|| format!("connection {number} is made by {}", address(slot)));
@@ -178,9 +219,15 @@ impl Court {
         if let Request::Bind { secret, .. } = &asked.request
             && let Some((_, code)) = secret.split_once(';')
         {
-            *state.codes_given.entry(code.to_owned()).or_default() += 1;
+            let given = (code.to_owned(), state.connections[number].client.clone());
+            *state.codes_given.entry(given).or_default() += 1;
         }
-        state.connections[number].asked.insert(id, asked);
+        let connection = &mut state.connections[number];
+        connection.active = now();
+        if matches!(asked.request, Request::StartTls) {
+            connection.ready = connection.asked.is_empty();
+        }
+        connection.asked.insert(id, asked);
     }
 
     /// The request that is to be abandoned: the last one that can be.
@@ -192,12 +239,14 @@ impl Court {
             .filter(|(_, asked)| matches!(asked.request, Request::Search { .. }))
             .map(|(id, _)| *id)
             .next()?;
+        connection.active = now();
         connection.abandoned.insert(id);
         state.note(|| format!("connection {number} abandons {id}"));
         Some(id)
     }
 
     pub fn found(&self, number: usize, id: i32, found: Found) {
+        let outside = self.authentik.lock();
         let state = &mut *self.lock();
         state.note(|| {
             format!(
@@ -206,6 +255,18 @@ impl Court {
             )
         });
         let connection = &mut state.connections[number];
+        connection.active = now();
+        let lost = match self.broken {
+            Some(Broken::LosesGroups) => found.dn.contains(",ou=groups,"),
+            Some(Broken::LosesOwn) => connection.bound.as_ref().is_some_and(|bound| {
+                let mut logins = bound.logins.iter();
+                logins.any(|login| uid(outside.world.granted[*login].person) == found.one("uid"))
+            }),
+            _ => false,
+        };
+        if lost {
+            return;
+        }
         match connection.asked.get_mut(&id) {
             Some(asked) => asked.found.push(found),
             None => state.fault(format!(
@@ -220,6 +281,7 @@ impl Court {
         let state = &mut *self.lock();
         state.note(|| format!("connection {number}: the page of {id} ends"));
         let connection = &mut state.connections[number];
+        connection.active = now();
         let mut asked = connection.asked.remove(&id)?;
         if connection.abandoned.remove(&id) {
             return None;
@@ -249,6 +311,7 @@ impl Court {
             return;
         }
         let connection = &mut state.connections[number];
+        connection.active = now();
         connection.abandoned.remove(&id);
         let Some(mut asked) = connection.asked.remove(&id) else {
             state.fault(format!(
@@ -256,17 +319,25 @@ impl Court {
             ));
             return;
         };
+        let (code, value) = match (self.broken, &asked.request) {
+            (Some(Broken::RefusesSearches), Request::Search { .. })
+            | (Some(Broken::RefusesCompares), Request::Compare { .. })
+            | (Some(Broken::RefusesTls), Request::StartTls) => (BUSY, value),
+            (Some(Broken::ForgetsWho), Request::WhoAmI) => (code, ""),
+            _ => (code, value),
+        };
         let fault = match &asked.request {
             Request::Bind {
                 name,
                 provider,
                 secret,
+                spelling,
             } => {
                 let judged = bind(
                     world,
                     &connection.client,
                     &asked,
-                    (name, *provider, secret),
+                    (name, *provider, secret, *spelling),
                     code,
                     self.broken,
                 );
@@ -275,20 +346,55 @@ impl Court {
                     Err(fault) => (Vec::new(), Some(fault)),
                 };
                 let provider = *provider;
+                let begun = asked.sent.max(connection.judged);
+                let plain = *spelling == Spelling::Plain;
+                let twice =
+                    (code == SUCCESS && fault.is_none() && plain && *world.providers[provider].cached.now())
+                        .then(|| state.equals.note(world, (name, secret, provider), (begun, now())))
+                        .flatten();
+                connection.judged = now();
                 connection.bound = (code == SUCCESS).then_some(Bound { id, provider, logins });
-                fault
+                fault.or(twice)
             }
             Request::Search { provider, what } => {
                 let (provider, what) = (*provider, *what);
                 let same = forget_others(&mut asked, connection.bound.as_ref().map(|bound| bound.id));
+                // Whoever binds in the middle may not go on with the pages of before.
+                let refused = same
+                    && code != SUCCESS
+                    && must_be_answered(world, connection, (id, asked.sent), provider);
                 let code = if same { code } else { BUSY };
-                search(world, connection, id, &asked, (provider, what), code)
+                let fault = search(world, connection, id, &asked, (provider, what), code);
+                let fault = fault
+                    .or_else(|| refused.then(|| format!("refused with {code}, although nothing was amiss")));
+                fault.or_else(|| {
+                    let whole = code == SUCCESS && what == What::All && sees_all(world, connection, provider);
+                    state.shown.note(world, &asked, whole)
+                })
             }
             Request::Compare { name, provider } => {
                 compare(world, connection, id, asked.sent, (*name, *provider), code)
             }
-            Request::WhoAmI => who_am_i(world, connection, asked.sent, id, value),
-            Request::StartTls => None,
+            Request::WhoAmI => who_am_i(world, connection, (id, asked.sent), (code, value)),
+            Request::Unfit(kind) => {
+                connection.bound = None;
+                let fits = *kind == Unfit::Anonymous;
+                (!fits && code == SUCCESS).then(|| "answered with success".to_owned())
+            }
+            Request::StartTls => {
+                let secure = connection.secure;
+                // What was known without TLS does not count under TLS.
+                if code == SUCCESS {
+                    connection.bound = None;
+                    connection.secure = true;
+                }
+                match code {
+                    SUCCESS if secure => Some("TLS begins within TLS".to_owned()),
+                    SUCCESS => None,
+                    _ => (!secure && connection.ready)
+                        .then(|| format!("TLS was refused with {code}, although nothing else was open")),
+                }
+            }
         };
         if let Some(fault) = fault {
             state.fault(format!(
@@ -306,19 +412,44 @@ impl Court {
         state.note(|| format!("connection {number} is closed by the server"));
         let restarting = state.restarting;
         let connection = &mut state.connections[number];
-        connection.gone = true;
-        connection.asked.clear();
-        let Some(bound) = connection.bound.take().filter(|_| !restarting) else {
+        let open = std::mem::take(&mut connection.asked);
+        let bound = connection.bound.take();
+        if restarting {
             return;
+        }
+        let why = match &bound {
+            _ if !connection.told => "without a notice",
+            _ if now() >= connection.active + IDLE => return,
+            // Nothing but that ends a connection on which nobody is bound.
+            None => "although nobody was bound and it was not idle",
+            Some(bound) => {
+                let mut logins = bound.logins.iter();
+                if logins.any(|login| may_end(&outside.world, *login, bound.provider)) {
+                    return;
+                }
+                "although nothing ended the login it stood on"
+            }
         };
-        if !bound
-            .logins
+        let unanswered: Vec<String> = open
             .iter()
-            .any(|login| may_end(&outside.world, *login, bound.provider))
-        {
-            state.fault(format!(
-                "connection {number} was closed although nothing ended the login it stood on"
-            ));
+            .filter(|(id, _)| !connection.abandoned.contains(id))
+            .map(|(id, asked)| format!("{id} {:?}", asked.request))
+            .collect();
+        state.fault(format!(
+            "connection {number} was closed {why} (unanswered: {unanswered:?})"
+        ));
+    }
+
+    /// Whether a rule is broken on purpose by a server that now ends the connection.
+    pub fn is_sent_away(&self, number: usize) -> bool {
+        let state = &mut *self.lock();
+        let connection = &mut state.connections[number];
+        match self.broken {
+            Some(Broken::SendsAway) if connection.bound.is_some() => {
+                connection.told = true;
+                true
+            }
+            broken => broken == Some(Broken::HangsUp),
         }
     }
 
@@ -327,7 +458,6 @@ impl Court {
         let state = &mut *self.lock();
         state.note(|| format!("connection {number} hangs up"));
         let connection = &mut state.connections[number];
-        connection.gone = true;
         connection.asked.clear();
         connection.bound = None;
     }
@@ -356,7 +486,8 @@ impl Court {
             let given = state.codes_given.get(code).copied().unwrap_or_default();
             if *sent > given {
                 faults.push(format!(
-                    "the code {code} was given {given} times and sent {sent} times"
+                    "the code {} of {} was given {given} times and sent {sent} times",
+                    code.0, code.1
                 ));
             }
         }
@@ -364,7 +495,7 @@ impl Court {
     }
 }
 
-impl State {
+impl CourtState {
     fn note(&mut self, line: impl FnOnce() -> String) {
         let line = format!("{:>12}  {}", seconds(now()), line());
         line.hash(&mut self.trace);
@@ -396,29 +527,38 @@ fn bind(
     world: &World,
     client: &str,
     asked: &Asked,
-    (name, provider, secret): (&str, usize, &str),
+    (name, provider, secret, spelling): (&str, usize, &str, Spelling),
     code: i32,
     broken: Option<Broken>,
 ) -> Result<Vec<usize>, String> {
     let (sent, at) = (asked.sent, now());
     if code != SUCCESS {
-        let from = sent.saturating_sub(REFUSED_AGAIN);
-        if sent > REFUSED_AGAIN && must_succeed(world, name, secret, provider, from, at) {
+        // What is spelled in another way is whose name it is by the directory.
+        let known = match spelling {
+            Spelling::Plain => REFUSED_AGAIN,
+            _ => LOOK + LOOKS_AGAIN,
+        };
+        let from = sent.saturating_sub(known);
+        let taken = spelling.is_theirs() && (world.setting.alone || !spelling.is_bare());
+        if sent > known && taken && must_succeed(world, name, secret, provider, from, at) {
             return Err(format!("refused with {code}, although it was right all the time"));
         }
         return Ok(Vec::new());
     }
+    if !spelling.is_theirs() {
+        return Err("answered with success, which is nobody's name".to_owned());
+    }
     let mut reasons = Vec::new();
     let mut logins = Vec::new();
     for (number, granted) in world.granted.iter().enumerate().rev() {
-        if granted.name != name || granted.secret != secret {
+        if granted.name != name || !is_by(granted, secret) {
             continue;
         }
         if !granted.passed.iter().any(|(_, passed, _)| *passed == provider) {
             continue;
         }
         let fresh = granted.at >= sent;
-        if !fresh && !world.setting.cached[provider] {
+        if !fresh && judges_each(world, provider, sent) {
             continue;
         }
         let used = Use {
@@ -427,7 +567,7 @@ fn bind(
             at: sent,
         };
         let over = match fresh {
-            true => None,
+            true => used.foreign(client),
             false => used.overdue(world).or_else(|| used.stale(world, client)),
         };
         match over {
@@ -453,7 +593,7 @@ fn bind(
     Ok(logins)
 }
 
-/// Whether a connection may stand on any of the logins it was bound by.
+/// Whether a connection may rest on any of the logins it was bound by.
 fn standing(world: &World, bound: &Bound, at: Time) -> Result<(), String> {
     let mut reason = String::new();
     for login in &bound.logins {
@@ -476,20 +616,25 @@ fn standing(world: &World, bound: &Bound, at: Time) -> Result<(), String> {
     Err(reason)
 }
 
-/// Whether anything has happened to whom a login is of, or to its provider, that could end it.
+/// Whether anything has happened to whom a login is of, or to its provider, that could end it. A connection goes on when its user
+/// is renamed or has another e-mail address or password, and whatever happens at another provider.
 fn may_end(world: &World, login: usize, provider: usize) -> bool {
     let granted = &world.granted[login];
     let person = &world.people[granted.person];
     // What was changed before may have come to the server's knowledge since.
     let since = granted.at.saturating_sub(NEWS);
+    let served = &world.providers[provider];
+    let mut rows = person.row.during(since, now());
+    let mut applications = served.application.during(since, now());
     granted.ended.is_some()
         || granted.expires.is_some_and(|expires| now() + SECOND >= expires)
-        || person.row.changed_since(since)
-        || person.access.iter().chain(&person.permission).any(|history| history.changed_since(since))
-        || world.providers[provider].served.changed_since(since)
-        || world.providers[provider].application.changed_since(since)
-        // Words of authentik that say something else are believed.
-        || world.calm(since, now(), 0) < now() - since
+        || rows.any(|row| row.as_ref().is_none_or(|row| !row.active))
+        || applications.any(|application| person.access[*application].changed_since(since))
+        || person.permission[provider].changed_since(since)
+        || served.served.changed_since(since)
+        || served.application.changed_since(since)
+        // authentik is believed if it says something else.
+        || !world.is_calm(since, now(), 0)
 }
 
 fn search(
@@ -554,6 +699,12 @@ fn search(
         .map(|login| world.granted[*login].person)
         .collect();
     let mut seen = BTreeSet::new();
+    if what == What::Sorted
+        && code == SUCCESS
+        && let Some(fault) = unsorted(asked)
+    {
+        return Some(fault);
+    }
     for entry in &asked.found {
         if !entry.dn.ends_with(base(provider)) {
             return Some(format!("{} is of another tree", entry.dn));
@@ -583,7 +734,7 @@ fn search(
         let Some((_, ended, _)) = shown.next_back() else {
             return Some(format!("{} never was as it is shown", entry.dn));
         };
-        if ended < sent && world.calm(ended, sent, LOOKS_AGAIN) > LOOK {
+        if is_late(world, provider, ended, sent) {
             return Some(format!(
                 "{} is shown as it was until {}",
                 entry.dn,
@@ -599,36 +750,100 @@ fn search(
             return Some(format!("{} is there twice", entry.dn));
         }
     }
-    if code != SUCCESS || !whole {
+    if code != SUCCESS {
         return None;
     }
-    missing(world, &seen, what, sent, at)
+    // Groups stay throughout.
+    let shows = |group: usize| {
+        let mut groups = asked
+            .found
+            .iter()
+            .filter(|entry| entry.dn.contains(",ou=groups,"));
+        groups.any(|entry| entry.one("cn") == format!("group{group}"))
+    };
+    if whole
+        && !matches!(what, What::Name(_))
+        && let Some(group) = (0..world.groups.len()).find(|group| !shows(*group))
+    {
+        return Some(format!("group{group} is missing"));
+    }
+    match own.len() {
+        _ if whole => missing(world, &seen, None, what, sent, at),
+        // Whoever may not see everybody sees themselves.
+        1 => missing(world, &seen, Some(&own), what, sent, at),
+        _ => None,
+    }
 }
 
-/// Somebody who was there all the time and is not among those found.
-fn missing(world: &World, seen: &BTreeSet<usize>, what: What, sent: Time, at: Time) -> Option<String> {
-    for (person, known) in world.people.iter().enumerate() {
+/// Two entries of the last page that are in an order other than the one asked for. Between pages the directory may change.
+fn unsorted(asked: &Asked) -> Option<String> {
+    let page = asked.found.iter().skip(asked.pages.map_or(0, |(_, count)| count));
+    let named: Vec<&Found> = page.filter(|entry| !entry.values("cn").is_empty()).collect();
+    let wrong = named
+        .windows(2)
+        .find(|pair| pair[0].one("cn") > pair[1].one("cn"))?;
+    Some(format!("{} is sorted behind {}", wrong[1].dn, wrong[0].dn))
+}
+
+/// Whether a search of this connection must show everybody.
+fn sees_all(world: &World, connection: &Connection, provider: usize) -> bool {
+    let Some(bound) = connection
+        .bound
+        .as_ref()
+        .filter(|bound| bound.provider == provider)
+    else {
+        return false;
+    };
+    !bound.logins.is_empty()
+        && bound.logins.iter().all(|login| {
+            let granted = &world.granted[*login];
+            let mut passed = granted.passed.iter().filter(|(_, passed, _)| *passed == provider);
+            let permission = &world.people[granted.person].permission[provider];
+            passed.all(|(.., search)| *search) && !permission.changed_since(granted.at)
+        })
+}
+
+/// Somebody, of some or of all, who was there all the time and is not among those found.
+fn missing(
+    world: &World,
+    seen: &BTreeSet<usize>,
+    some: Option<&BTreeSet<usize>>,
+    what: What,
+    sent: Time,
+    at: Time,
+) -> Option<String> {
+    let people = world.people.iter().enumerate();
+    for (person, known) in people.filter(|(person, _)| some.is_none_or(|some| some.contains(person))) {
         let wanted = match what {
             What::Name(name) => Some(crate::plan::NAMES[name]),
-            What::All | What::Pages => None,
+            What::All | What::Pages | What::Sorted => None,
         };
         let is = |row: &Option<crate::world::Row>| {
             let row = row.as_ref();
             row.is_some_and(|row| wanted.is_none_or(|wanted| row.name == wanted))
         };
         // Pages are a directory of several moments: whoever changed their name between them may be on none.
-        let renamed = what == What::Pages && known.row.during(sent.saturating_sub(LOOK), at).count() > 1;
+        let paged = matches!(what, What::Pages | What::Sorted);
+        let rows = known.row.during(sent.saturating_sub(LOOK), at).flatten();
+        let mut names = rows.map(|row| &row.name);
+        let first = names.next();
+        let renamed = paged && names.any(|name| Some(name) != first);
         let Some(since) = known.row.since(at, is) else {
             continue;
         };
         if !seen.contains(&person) && !renamed && world.calm(since, sent, LOOKS_AGAIN) > LOOK {
-            return Some(format!("{:?} is missing", known.row.now()));
+            let whose = if some.is_some() {
+                "from what they find"
+            } else {
+                "here"
+            };
+            return Some(format!("{:?} is missing {whose}", known.row.now()));
         }
     }
     None
 }
 
-/// Holds a group against who was in it.
+/// Compares a group with who was in it.
 fn group(
     world: &World,
     entry: &Found,
@@ -683,6 +898,59 @@ fn group(
     None
 }
 
+/// Whether a request of this connection about this provider must not be refused.
+fn must_be_answered(
+    world: &World,
+    connection: &Connection,
+    (id, sent): (i32, Time),
+    provider: usize,
+) -> bool {
+    let bound = connection
+        .bound
+        .as_ref()
+        .filter(|bound| bound.id < id && bound.provider == provider);
+    let from = sent.saturating_sub(REFUSED_AGAIN);
+    bound.is_some_and(|bound| {
+        let mut logins = bound.logins.iter();
+        !bound.logins.is_empty()
+            && logins.all(|login| must_answer(world, &world.granted[*login], provider, from, now()))
+    })
+}
+
+/// Why a compare may not have been refused, if its entry was there all the time for this connection to see.
+fn refused_compare(
+    world: &World,
+    connection: &Connection,
+    (id, sent): (i32, Time),
+    (name, provider): (usize, usize),
+    code: i32,
+) -> Option<String> {
+    if !must_be_answered(world, connection, (id, sent), provider) {
+        return None;
+    }
+    if code != NO_SUCH_OBJECT {
+        return Some(format!("refused with {code}, although nothing was amiss"));
+    }
+    let name = crate::plan::NAMES[name];
+    let from = sent.saturating_sub(LOOK + LOOKS_AGAIN);
+    let named = |row: &Option<crate::world::Row>| row.as_ref().is_some_and(|row| row.name == name);
+    let people = world.people.iter().enumerate();
+    let mut people = people.filter(|(_, person)| person.row.during(from, now()).any(named));
+    let (Some((person, known)), None) = (people.next(), people.next()) else {
+        return None;
+    };
+    let since = known.row.since(now(), named)?;
+    let steady = known.row.during(from, now()).count() == 1;
+    let bound = connection.bound.as_ref()?;
+    let own = bound
+        .logins
+        .iter()
+        .all(|login| world.granted[*login].person == person);
+    let there = since == 0 || world.calm(since, sent, LOOKS_AGAIN) > LOOK;
+    (steady && there && (own || sees_all(world, connection, provider)))
+        .then(|| format!("{name} is not there to be compared, who was there all the time"))
+}
+
 fn compare(
     world: &World,
     connection: &Connection,
@@ -692,7 +960,7 @@ fn compare(
     code: i32,
 ) -> Option<String> {
     if !matches!(code, COMPARE_TRUE | COMPARE_FALSE) {
-        return None;
+        return refused_compare(world, connection, (id, sent), (name, provider), code);
     }
     let bound = connection
         .bound
@@ -720,7 +988,15 @@ fn compare(
     (!was).then(|| format!("{code}, which was not so"))
 }
 
-fn who_am_i(world: &World, connection: &Connection, sent: Time, id: i32, value: &str) -> Option<String> {
+fn who_am_i(
+    world: &World,
+    connection: &Connection,
+    (id, sent): (i32, Time),
+    (code, value): (i32, &str),
+) -> Option<String> {
+    if code != SUCCESS {
+        return Some(format!("refused with {code}"));
+    }
     let bound = connection.bound.as_ref().filter(|bound| bound.id < id);
     let Some(bound) = bound else {
         return (!value.is_empty()).then(|| format!("{value} was said to a stranger"));
@@ -729,6 +1005,9 @@ fn who_am_i(world: &World, connection: &Connection, sent: Time, id: i32, value: 
         return Some(format!(
             "answered to a connection that should have ended: {reason}"
         ));
+    }
+    if value.is_empty() {
+        return Some("somebody who is bound was said to be nobody".to_owned());
     }
     let name = value.strip_prefix("dn:cn=")?.split(',').next()?;
     let own = bound.logins.iter().any(|login| {

@@ -1,4 +1,5 @@
-//! What something was over time: values and the moments from which they held. Questions are about spans, ends included.
+//! What something was over time: values and the moments from which they applied. Questions are about spans, including
+//! their ends.
 
 use crate::time::Time;
 

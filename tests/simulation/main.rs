@@ -1,4 +1,4 @@
-//! The whole server under a held clock and a simulated authentik, in histories drawn from seeds, judged by a model.
+//! The whole server on a paused clock with a simulated authentik, in histories drawn from seeds and judged by a model.
 //!
 //! `ARCHITECTURE.md` says what is real here and what is not, `CONTRIBUTING.md` how to read and replay a history that fails.
 
@@ -8,13 +8,19 @@ mod answers;
 mod authentik;
 mod clients;
 mod court;
+mod further;
+mod histories;
 mod history;
 mod law;
+mod mends;
 mod plan;
 mod run;
+mod scenes;
+mod shown;
 mod shrink;
 mod sweep;
 mod time;
+mod wire;
 mod world;
 
 use std::sync::Mutex;
@@ -22,24 +28,27 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use court::Broken;
-use plan::{Plan, Step};
-use run::{count_panics, run};
+use further::Topic;
+use plan::{Plan, SECOND_SERIES, Step};
+use run::run;
+use scenes::Focus;
 use shrink::shrink;
 
 /// Histories of every run of the tests, from the first seed on.
 const SEEDS: u64 = 2000;
-/// `FIRST..LAST`, or one seed: the histories of `campaign`, which `just simulate` runs.
+/// Those of the second series.
+const FURTHER_SEEDS: u64 = 1000;
+/// `FIRST..LAST`, several of these with commas, or one seed: the histories of `campaign`, which `just simulate` runs.
 const CAMPAIGN: &str = "AKLDAP_SIMULATE";
 /// Set for a campaign that ends with the first history that fails, and does not make it shorter.
 const FIRST: &str = "AKLDAP_SIMULATE_FIRST";
-/// Failing histories that are told; the seeds of more are only named.
+/// How many failing histories are printed; of more, only the seeds are named.
 const TOLD: usize = 3;
 /// Between two lines about how far a campaign is.
 const PROGRESS: Duration = Duration::from_secs(10);
 
 /// Runs histories on all processors; the seeds of those that fail, in order.
 fn failing(seeds: std::ops::Range<u64>, progress: bool) -> Vec<u64> {
-    count_panics();
     let (next, failed) = (AtomicU64::new(seeds.start), Mutex::new(Vec::new()));
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let (began, done) = (Instant::now(), AtomicUsize::new(0));
@@ -85,13 +94,23 @@ fn failing(seeds: std::ops::Range<u64>, progress: bool) -> Vec<u64> {
     failed
 }
 
+/// What a seed's history is about.
+fn about(seed: u64) -> String {
+    match seed < SECOND_SERIES {
+        true => format!("{:?}", Focus::of(seed)),
+        false => format!("{:?}", Topic::of(seed)),
+    }
+}
+
 /// Prints the shortest history found in which the same goes wrong.
 fn tell(seed: u64) {
     let shrunk = shrink(&Plan::new(seed), None);
     let plan = &shrunk.plan;
     println!(
-        "\nseed {seed}, as short as it became in {} tries: {:?}",
-        shrunk.tries, plan.setting
+        "\nseed {seed}, as short as it became in {} tries, about {}: {:?}",
+        shrunk.tries,
+        about(plan.seed),
+        plan.setting
     );
     for line in run(plan, true, None).lines {
         println!("{line}");
@@ -114,18 +133,27 @@ fn nothing_happens_that_may_not() {
     hold(0..SEEDS, false);
 }
 
+#[test]
+fn nothing_happens_in_the_second_series_that_may_not() {
+    hold(SECOND_SERIES..SECOND_SERIES + FURTHER_SEEDS, false);
+}
+
 /// As many histories as are asked for, or one as it happens.
 #[test]
 #[ignore = "takes as long as it is asked to: just simulate"]
 fn campaign() {
     let asked = std::env::var(CAMPAIGN).expect("AKLDAP_SIMULATE says which seeds");
-    match asked.split_once("..") {
-        Some((first, last)) => hold(first.parse().unwrap()..last.parse().unwrap(), true),
-        None => {
-            count_panics();
+    match asked.contains("..") {
+        true => {
+            for span in asked.split(',') {
+                let (first, last) = span.split_once("..").expect("a span of seeds");
+                hold(first.parse().unwrap()..last.parse().unwrap(), true);
+            }
+        }
+        false => {
             let plan = Plan::new(asked.parse().unwrap());
             let outcome = run(&plan, true, None);
-            println!("{:?}", plan.setting);
+            println!("{} {:?}", about(plan.seed), plan.setting);
             outcome.lines.iter().for_each(|line| println!("{line}"));
             println!("{} calls, trace {:016x}", outcome.calls, outcome.trace);
             if !outcome.faults.is_empty() {
@@ -138,7 +166,7 @@ fn campaign() {
 
 #[test]
 fn a_seed_is_the_same_history_each_time() {
-    for seed in 0..30 {
+    for seed in (0..30).chain(SECOND_SERIES..SECOND_SERIES + 15) {
         let plan = Plan::new(seed);
         let (first, second) = (run(&plan, true, None), run(&plan, true, None));
         let differ = first
@@ -160,7 +188,7 @@ fn a_seed_is_the_same_history_each_time() {
     }
 }
 
-/// The court is told a rule that does not hold, and must find it broken and say so in few words.
+/// The court is told a rule that is not true, and must find it broken and say so briefly.
 #[test]
 fn a_rule_that_is_broken_is_found_and_the_history_becomes_short() {
     let broken = Some(Broken::NobodyIsRenamed);
@@ -175,4 +203,35 @@ fn a_rule_that_is_broken_is_found_and_the_history_becomes_short() {
         .any(|step| matches!(step, Step::Bind { .. } | Step::Together { .. }));
     assert!(binds, "{steps:?}");
     assert!(!run(&shrunk, false, broken).faults.is_empty());
+}
+
+/// A server that closes connections for no reason, refuses what it must answer or leaves out what it must show is found.
+#[test]
+fn what_is_closed_refused_or_left_out_for_no_reason_is_found() {
+    for (broken, rule) in [
+        (Broken::SendsAway, "although nothing ended the login it stood on"),
+        (Broken::HangsUp, "without a notice"),
+        (
+            Broken::RefusesSearches,
+            "refused with 51, although nothing was amiss",
+        ),
+        (
+            Broken::RefusesCompares,
+            "refused with 51, although nothing was amiss",
+        ),
+        (Broken::RefusesTls, "TLS was refused with 51"),
+        (Broken::ForgetsWho, "was said to be nobody"),
+        (Broken::LosesGroups, "group0 is missing"),
+        (Broken::LosesOwn, "is missing from what they find"),
+    ] {
+        // Not only of histories that last for long.
+        let early = |line: &str| {
+            let time = line.trim_start().split(' ').next();
+            time.and_then(|time| time.parse::<f64>().ok())
+                .is_some_and(|time| time < 600.0)
+        };
+        let mut lines = (0..200).flat_map(|seed| run(&Plan::new(seed), true, Some(broken)).lines);
+        let is = |line: String| line.contains("!! ") && line.contains(rule) && early(&line);
+        assert!(lines.any(is), "{broken:?}");
+    }
 }

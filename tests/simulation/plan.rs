@@ -3,16 +3,20 @@
 
 use std::fmt;
 
+use crate::further::{self, Topic};
+use crate::scenes::{self, Focus};
 use crate::time::{MILLISECOND, SECOND, Time};
 
-/// Names that go round.
+/// Names that are passed around.
 pub const NAMES: [&str; 10] = [
     "ada", "ben", "cleo", "dora", "emil", "fay", "gus", "hedy", "ivo", "june",
 ];
-/// Passwords that go round.
+/// Passwords that are passed around.
 pub const SECRETS: [&str; 5] = ["alpha", "beta", "gamma", "delta", "omega"];
 pub const GROUPS: usize = 4;
 pub const PROVIDERS: usize = 2;
+/// Seeds from here on are drawn with what the first ones do not know: so whatever is added leaves those as they were.
+pub const SECOND_SERIES: u64 = 1 << 32;
 
 /// All of it.
 #[derive(Clone, Debug)]
@@ -30,7 +34,7 @@ pub struct Setting {
     /// Bind mode of each provider.
     pub cached: [bool; PROVIDERS],
     pub unbind: bool,
-    /// Every so many people have a device for codes; 0: nobody.
+    /// One in this many people has a device for codes; 0: nobody.
     pub devices: usize,
     /// Rows that authentik gives of a page at most.
     pub page: usize,
@@ -40,8 +44,29 @@ pub struct Setting {
     pub session: u64,
     /// The longest way of a request or an answer, as a rule.
     pub way: Time,
+    /// Some calls take several times as long as others.
+    pub uneven: bool,
     /// How long everything is left alone at the end.
     pub rest: Time,
+    /// The second provider is not there.
+    pub alone: bool,
+    /// Rows of users do not say when their password changed.
+    pub undated: bool,
+    /// What authentik is asked before a search at the first provider.
+    pub direct: Direct,
+    /// What is ready goes on in an order drawn from the seed, as far as calls and clients have a say in it.
+    pub shuffled: bool,
+}
+
+/// What authentik is asked before a search (`docs/direct-search.md`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direct {
+    /// Nothing: the search mode is cached.
+    No,
+    /// What changed, unless it was asked a moment ago.
+    Fresh,
+    /// What changed, and whoever is found.
+    Live,
 }
 
 /// Which secret is sent with a bind.
@@ -119,6 +144,11 @@ pub enum Step {
         provider: usize,
         is: bool,
     },
+    /// The provider's bind mode is saved.
+    Mode {
+        provider: usize,
+        cached: bool,
+    },
     /// Something is saved that authentik announces.
     Save,
     Fault {
@@ -128,6 +158,13 @@ pub enum Step {
     },
     Announce(Announcing),
     CutStream,
+    /// The stream of events stays open, and nothing comes on it any more.
+    Silence,
+    /// authentik ends and begins again: nobody listens, then it says that it is starting.
+    RestartAuthentik {
+        down: Time,
+        starting: Time,
+    },
     /// The server ends and another one takes its place.
     Restart {
         keeps_file: bool,
@@ -139,6 +176,14 @@ pub enum Step {
         name: Name,
         provider: usize,
         secret: Secret,
+    },
+    /// The same under a name that is spelled in another way than ours.
+    BindSpelled {
+        connection: usize,
+        name: Name,
+        provider: usize,
+        secret: Secret,
+        spelling: Spelling,
     },
     /// The same from several connections at once.
     Together {
@@ -157,6 +202,11 @@ pub enum Step {
         connection: usize,
         name: usize,
         provider: usize,
+    },
+    /// A bind that is answered without being judged.
+    Unfit {
+        connection: usize,
+        kind: Unfit,
     },
     WhoAmI {
         connection: usize,
@@ -190,11 +240,94 @@ impl fmt::Display for Name {
     }
 }
 
+/// How the name of a bind is spelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spelling {
+    /// As we serve it.
+    Plain,
+    /// In capitals.
+    Capitals,
+    /// With spaces where they mean nothing.
+    Spaced,
+    /// With an octet that is written as a number.
+    Escaped,
+    /// By `uid` instead of `cn`.
+    Uid,
+    /// By `mail`, directly below the base.
+    Mail,
+    /// Below a container that is not there.
+    Deeper,
+    /// No DN at all.
+    Bare,
+    /// The same with the domain of the base.
+    WithDomain,
+    /// The same behind a domain.
+    BehindDomain,
+    /// A domain without a name.
+    OnlyDomain,
+    /// A comma in a `cn` that is not escaped: somebody else's name.
+    Unescaped,
+    /// Neither a DN nor a name.
+    Broken,
+}
+
+impl Spelling {
+    /// The DN of a bind.
+    pub fn spell(self, name: &str, base: &str) -> String {
+        let plain = format!("cn={name},ou=users,{base}");
+        let domain = base.replace("dc=", "").replace(',', ".");
+        match self {
+            Self::Plain => plain,
+            Self::Capitals => plain.to_uppercase(),
+            Self::Spaced => format!("cn = {name} , ou = users , {}", base.replace(',', " , ")),
+            Self::Escaped => {
+                let (first, rest) = name.split_at(1);
+                format!("cn=\\{:02x}{rest},ou=users,{base}", first.as_bytes()[0])
+            }
+            Self::Uid => format!("uid={name},ou=users,{base}"),
+            Self::Mail => format!("mail={name},{base}"),
+            Self::Deeper => format!("cn={name},ou=people,ou=users,{base}"),
+            Self::Bare => name.to_owned(),
+            Self::WithDomain => format!("{name}@{domain}"),
+            Self::BehindDomain => format!("{}\\{name}", domain.to_uppercase()),
+            Self::OnlyDomain => format!("@{domain}"),
+            Self::Unescaped => format!("cn=x, {name},ou=users,{base}"),
+            Self::Broken => format!("cn={name},,{base}"),
+        }
+    }
+
+    /// Whether it means the name itself, wherever names that are no DN are taken.
+    pub fn is_theirs(self) -> bool {
+        !matches!(self, Self::OnlyDomain | Self::Unescaped | Self::Broken)
+    }
+
+    /// Whether it is no DN, which is taken only where there is one provider.
+    pub fn is_bare(self) -> bool {
+        matches!(
+            self,
+            Self::Bare | Self::WithDomain | Self::BehindDomain | Self::OnlyDomain
+        )
+    }
+}
+
+/// What is wrong with a bind, or that it is nobody's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unfit {
+    Anonymous,
+    Version,
+    Sasl,
+    NoName,
+    NoSecret,
+    OtherTree,
+}
+
 /// What is searched for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
     All,
     Pages,
+    /// In pages, by name.
+    Sorted,
     Name(usize),
 }
 
@@ -213,26 +346,47 @@ pub enum Fault {
     Stalled,
     /// Half an answer.
     Cut,
-    /// Something else than was asked for.
+    /// Something other than was asked for.
     Nonsense,
     Throttled,
     Redirected,
     /// Answers take seconds.
     Slow,
+    /// Users may not be read any more; all else goes on.
+    UsersDenied,
+    /// authentik says that it is starting.
+    Starting,
+    /// A web worker ended in the middle of the request, after it was carried out.
+    Recycled,
+    /// The token is not taken; what is asked in somebody's session is.
+    TokenRefused,
+    /// The host name has no address.
+    Unresolved,
+    /// The certificate is nobody's.
+    Untrusted,
+    /// A proxy wants credentials of its own.
+    Unauthorized,
+    /// Another service answers that there is no such thing.
+    Missing,
+    /// More octets than are read.
+    TooLarge,
 }
 
-/// What becomes of announcements.
+/// What happens to announcements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Announcing {
     AtOnce,
     Lost,
     Twice,
     Late,
+    /// All of some seconds at one moment.
+    Bursts,
 }
 
 impl Plan {
     pub fn new(seed: u64) -> Self {
         let mut random = fastrand::Rng::with_seed(seed ^ 0x5eed_0fa1);
+        let focus = Focus::of(seed);
         let large = random.u32(..200) == 0;
         let long = random.u32(..8) == 0;
         let setting = Setting {
@@ -257,7 +411,12 @@ impl Plan {
             file: random.u32(..24) == 0,
             session: [0, 0, 40, 400][random.usize(..4)],
             way: [1, 5, 30, 120][random.usize(..4)] * MILLISECOND,
+            uneven: false,
             rest: [150, 150, 150, 760][random.usize(..4)] * SECOND,
+            alone: false,
+            undated: false,
+            direct: Direct::No,
+            shuffled: false,
         };
         let mut steps = Vec::new();
         let mut at = if random.u32(..10) == 0 { 0 } else { 2 * SECOND };
@@ -310,8 +469,14 @@ impl Plan {
                 }
             }
         }
-        steps.sort_by_key(|(at, _)| *at);
-        Self { seed, setting, steps }
+        let mut plan = Self { seed, setting, steps };
+        if seed >= SECOND_SERIES {
+            further::bend(&mut plan, Topic::of(seed));
+        } else if focus != Focus::Plain && !large {
+            scenes::bend(&mut plan, focus);
+        }
+        plan.steps.sort_by_key(|(at, _)| *at);
+        plan
     }
 }
 
@@ -413,7 +578,8 @@ fn step(random: &mut fastrand::Rng, setting: &Setting) -> Step {
             provider,
             what: match random.u32(..8) {
                 0..3 => What::All,
-                3..5 => What::Pages,
+                3 => What::Pages,
+                4 => What::Sorted,
                 _ => What::Name(name),
             },
         },

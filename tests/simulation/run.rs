@@ -1,5 +1,5 @@
-//! Has a plan happen: one server after another under one simulated authentik, on a clock that is set on when nobody has
-//! anything to do.
+//! Carries out a plan: one server after another under one simulated authentik, on a clock that advances when nobody has anything to
+//! do.
 
 use std::cell::Cell;
 use std::sync::{Arc, OnceLock};
@@ -12,7 +12,8 @@ use akldap::server::Server;
 use crate::authentik::Authentik;
 use crate::clients::Client;
 use crate::court::{Broken, Court, Request};
-use crate::plan::{NAMES, Name, PROVIDERS, Plan, SECRETS, Secret, Step, What};
+use crate::law::seconds;
+use crate::plan::{Direct, NAMES, Name, PROVIDERS, Plan, SECRETS, Secret, Spelling, Step, What};
 use crate::time::{self, now};
 use crate::world::World;
 
@@ -26,7 +27,7 @@ const QUIET: Duration = Duration::from_secs(15);
 /// How a history went.
 #[derive(Debug)]
 pub struct Outcome {
-    /// What may not be; nothing, if all is well.
+    /// What must not have happened; nothing if all is well.
     pub faults: Vec<String>,
     /// The same for two histories if the same happened in both.
     pub trace: u64,
@@ -39,8 +40,8 @@ thread_local! {
     static PANICS: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Counts panics on each thread instead of writing them.
-pub fn count_panics() {
+/// Counts panics on each thread, and has them written as before.
+fn count_panics() {
     static ONCE: OnceLock<()> = OnceLock::new();
     ONCE.get_or_init(|| {
         let before = std::panic::take_hook();
@@ -52,6 +53,7 @@ pub fn count_panics() {
 }
 
 pub fn run(plan: &Plan, tell: bool, broken: Option<Broken>) -> Outcome {
+    count_panics();
     PANICS.set(0);
     fastrand::seed(plan.seed);
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -71,7 +73,10 @@ async fn history(plan: &Plan, tell: bool, broken: Option<Broken>) -> Outcome {
         .file
         .then(|| tempfile::tempdir().expect("a temporary folder"));
     let mut stage = Stage {
-        config: config(folder.as_ref().map(tempfile::TempDir::path)),
+        config: config(
+            folder.as_ref().map(tempfile::TempDir::path),
+            plan.setting.direct == Direct::Live,
+        ),
         server: None,
         clients: (0..plan.setting.connections).map(|_| None).collect(),
         authentik: Arc::clone(&authentik),
@@ -105,7 +110,7 @@ async fn history(plan: &Plan, tell: bool, broken: Option<Broken>) -> Outcome {
     }
 }
 
-fn config(folder: Option<&std::path::Path>) -> Config {
+fn config(folder: Option<&std::path::Path>, live: bool) -> Config {
     static PLAIN: OnceLock<Config> = OnceLock::new();
     let read = |file: Option<&str>| {
         let mut settings = StringMap::default();
@@ -116,15 +121,19 @@ fn config(folder: Option<&std::path::Path>) -> Config {
         if let Some(file) = file {
             settings.set("AUTHENTIK_LDAP__SNAPSHOT_FILE", file);
         }
+        if live {
+            settings.set("AUTHENTIK_LDAP__DIRECT_SEARCH", "live");
+        }
         Config::read(&settings).expect("the settings are sound")
     };
     match folder {
         Some(folder) => read(folder.join("snapshot").to_str()),
+        None if live => read(None),
         None => PLAIN.get_or_init(|| read(None)).clone(),
     }
 }
 
-/// The server of the moment, and its clients.
+/// The current server, and its clients.
 struct Stage {
     config: Config,
     server: Option<Server>,
@@ -252,6 +261,12 @@ impl Stage {
                     .set(now(), is);
                 self.authentik.announce_save();
             }
+            Step::Mode { provider, cached } => {
+                self.authentik.lock().world.providers[provider]
+                    .cached
+                    .set(now(), cached);
+                self.authentik.announce_save();
+            }
             Step::Save => self.authentik.announce_save(),
             Step::Fault {
                 kind,
@@ -260,15 +275,27 @@ impl Stage {
             } => self.authentik.set_fault(kind, permille, lasts),
             Step::Announce(announcing) => self.authentik.set_announcing(announcing),
             Step::CutStream => self.authentik.cut(),
+            Step::Silence => self.authentik.silence(),
+            Step::RestartAuthentik { down, starting } => self.authentik.restart(down, starting),
             Step::Restart { keeps_file } => self.restart(keeps_file).await,
-            Step::Refresh => self.server().outpost().request_refresh(),
-            Step::Update => self.server().outpost().request_update(),
+            Step::Refresh => self.server().outpost().refresh_requests().all(),
+            Step::Update => self.server().outpost().refresh_requests().update(),
             Step::Bind {
                 connection,
                 name,
                 provider,
                 secret,
-            } => self.bind(connection, &name, provider, secret).await,
+            } => {
+                self.bind(connection, &name, (provider, secret), Spelling::Plain)
+                    .await
+            }
+            Step::BindSpelled {
+                connection,
+                name,
+                provider,
+                secret,
+                spelling,
+            } => self.bind(connection, &name, (provider, secret), spelling).await,
             Step::Together {
                 first,
                 count,
@@ -284,6 +311,7 @@ impl Stage {
                         name,
                         provider,
                         secret,
+                        spelling: Spelling::Plain,
                     });
                 }
             }
@@ -296,6 +324,7 @@ impl Stage {
                     .await
                     .ask(Request::Search { provider, what });
             }
+            Step::Unfit { connection, kind } => self.client(connection).await.ask(Request::Unfit(kind)),
             Step::Compare {
                 connection,
                 name,
@@ -306,13 +335,7 @@ impl Stage {
                     .ask(Request::Compare { name, provider });
             }
             Step::WhoAmI { connection } => self.client(connection).await.ask(Request::WhoAmI),
-            Step::StartTls { connection } => {
-                // TLS itself is not spoken here: whoever was promised it leaves.
-                let client = self.client(connection).await;
-                client.ask(Request::StartTls);
-                tokio::time::sleep(Duration::from_millis(1)).await;
-                self.client(connection).await.hang_up();
-            }
+            Step::StartTls { connection } => self.client(connection).await.ask(Request::StartTls),
             Step::Abandon { connection } => self.client(connection).await.abandon(),
             Step::HangUp { connection } => {
                 if let Some(client) = self.clients[connection].take() {
@@ -325,13 +348,20 @@ impl Stage {
         tokio::task::yield_now().await;
     }
 
-    async fn bind(&mut self, connection: usize, name: &Name, provider: usize, secret: Secret) {
+    async fn bind(
+        &mut self,
+        connection: usize,
+        name: &Name,
+        (provider, secret): (usize, Secret),
+        spelling: Spelling,
+    ) {
         let secret = self.secret(name, secret);
         let name = name.to_string();
         self.client(connection).await.ask(Request::Bind {
             name,
             provider,
             secret,
+            spelling,
         });
     }
 
@@ -379,7 +409,7 @@ impl Stage {
             let outpost = Arc::downgrade(server.outpost());
             server.shutdown().await;
             tokio::time::sleep(Duration::from_secs(1)).await;
-            // What authentik lets wait is not waited for for ever.
+            // There is no endless wait for what authentik delays.
             let calm = self
                 .authentik
                 .lock()
@@ -392,7 +422,7 @@ impl Stage {
         }
     }
 
-    /// Has whoever is still there look around, and then whoever was let in try again just so: by now all that was withdrawn
+    /// Has whoever is still there look around, and then whoever was let in try again in the same way: by now all that was withdrawn
     /// must have been noticed.
     async fn probe(&mut self) {
         for client in self.clients.iter().flatten() {
@@ -414,6 +444,7 @@ impl Stage {
                     name,
                     provider,
                     secret,
+                    spelling: Spelling::Plain,
                 })
             });
             last.take(PROBES).collect()
@@ -443,6 +474,8 @@ impl Stage {
         for (gauge, what) in [
             ("akldap_open_connections", "connections"),
             ("akldap_client_memory_bytes", "octets of clients"),
+            ("akldap_turns_waiting", "binds that wait"),
+            ("akldap_turns_running", "flows"),
         ] {
             let value = text
                 .lines()
@@ -460,14 +493,18 @@ impl Stage {
             self.court.fault(format!("{tasks} tasks are left"));
         }
         let world = &self.authentik.lock().world;
-        let left = world
-            .sessions
-            .values()
-            .filter(|session| session.granted.is_some())
-            .count();
-        if world.setting.unbind && !troubled && world.people.len() < 12 && left > 0 {
-            self.court
-                .fault(format!("{left} sessions are left in authentik that binds opened"));
+        let granted = world.sessions.values().filter_map(|session| session.granted);
+        let left: Vec<String> = granted
+            .map(|login| {
+                let granted = &world.granted[login];
+                format!("{} by {}", granted.name, seconds(granted.at))
+            })
+            .collect();
+        if world.setting.unbind && !troubled && world.people.len() < 12 && !left.is_empty() {
+            let (count, which) = (left.len(), left.join(", "));
+            self.court.fault(format!(
+                "{count} sessions are left in authentik that binds opened: {which}"
+            ));
         }
     }
 

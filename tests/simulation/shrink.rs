@@ -76,6 +76,7 @@ pub fn shrink(plan: &Plan, broken: Option<Broken>) -> Shrunk {
         |plan| plan.setting.session = 0,
         |plan| plan.setting.page = 100,
         |plan| plan.setting.way = MILLISECOND,
+        |plan| plan.setting.uneven = false,
         |plan| plan.setting.rest = 150 * SECOND,
         round,
     ] {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::history::History;
+use crate::law::{LOOK, LOOKS_AGAIN};
 use crate::plan::{GROUPS, NAMES, PROVIDERS, SECRETS, Setting};
 use crate::time::{SECOND, Time, iso, now};
 
@@ -26,10 +27,16 @@ pub struct World {
     /// By the cookie that was sent for it.
     pub cookies: BTreeMap<String, String>,
     pub granted: Vec<Granted>,
-    /// Every code that was sent to authentik, by person.
-    pub codes_sent: BTreeMap<String, usize>,
+    /// How often each code was sent to authentik for each client.
+    pub codes_sent: BTreeMap<(String, String), usize>,
     /// Spans in which calls failed or took long.
     pub trouble: Vec<(Time, Time)>,
+    /// Those in which nothing was amiss but that users could not be read.
+    pub denied: Vec<(Time, Time)>,
+    /// When the providers were read.
+    pub providers_read: Vec<Time>,
+    /// When the server heard that something was saved.
+    pub saves_heard: Vec<Time>,
     /// When a server was begun.
     pub started: Vec<Time>,
     /// When the stream of events was opened.
@@ -71,6 +78,8 @@ pub struct Provider {
     pub application: History<usize>,
     /// Whether the outpost has it.
     pub served: History<bool>,
+    /// Whether its bind mode is cached.
+    pub cached: History<bool>,
 }
 
 pub struct Session {
@@ -134,7 +143,8 @@ impl World {
             providers: (0..PROVIDERS)
                 .map(|provider| Provider {
                     application: History::new(0, provider),
-                    served: History::new(0, true),
+                    served: History::new(0, provider == 0 || !setting.alone),
+                    cached: History::new(0, setting.cached[provider]),
                 })
                 .collect(),
             sessions: BTreeMap::new(),
@@ -142,6 +152,9 @@ impl World {
             granted: Vec::new(),
             codes_sent: BTreeMap::new(),
             trouble: Vec::new(),
+            denied: Vec::new(),
+            providers_read: Vec::new(),
+            saves_heard: Vec::new(),
             started: Vec::new(),
             opened: Vec::new(),
             last_update: 0,
@@ -247,7 +260,7 @@ impl World {
     }
 
     pub fn create(&mut self, slot: usize, name: &str) {
-        if self.named(name).is_none() && self.slot(slot).is_none() {
+        if slot < self.slots.len() && self.named(name).is_none() && self.slot(slot).is_none() {
             self.slots[slot] = self.add(name.to_owned());
         }
     }
@@ -341,13 +354,11 @@ impl World {
     }
 
     pub fn note_trouble(&mut self, from: Time, to: Time) {
-        match self.trouble.last_mut() {
-            Some(last) if from <= last.1 + SECOND => {
-                last.0 = last.0.min(from);
-                last.1 = last.1.max(to);
-            }
-            _ => self.trouble.push((from, to)),
-        }
+        note(&mut self.trouble, from, to);
+    }
+
+    pub fn note_denied(&mut self, from: Time, to: Time) {
+        note(&mut self.denied, from, to);
     }
 
     /// When the stream of events was first opened after a moment, and held.
@@ -358,18 +369,40 @@ impl World {
             .map(|(opened, _)| opened)
     }
 
+    /// Whether somebody had something before they got it again, with no more of calm in between than a look takes.
+    pub fn had_shortly_before(&self, person: usize, again: Time, has: impl Fn(&Option<Row>) -> bool) -> bool {
+        let spans = self.people[person].row.spans();
+        let mut had = spans.filter(|(_, ended, row)| *ended <= again && has(row));
+        had.any(|(_, ended, _)| self.calm(ended, again, LOOKS_AGAIN) <= LOOK)
+    }
+
     /// Whether there was no trouble in a span, nor shortly before it.
     pub fn is_calm(&self, from: Time, to: Time, after: Time) -> bool {
-        let mut spans = self.trouble.iter();
+        let mut spans = self.trouble.iter().chain(&self.denied);
         !spans.any(|(began, ended)| *began <= to && from <= ended.saturating_add(after))
     }
 
     /// How much of a span was without trouble, and not just after it.
     pub fn calm(&self, from: Time, to: Time, after: Time) -> Time {
+        self.without(self.trouble.iter().chain(&self.denied), from, to, after)
+    }
+
+    /// The same where it does not matter whether users could be read.
+    pub fn calm_but_for_users(&self, from: Time, to: Time, after: Time) -> Time {
+        self.without(self.trouble.iter(), from, to, after)
+    }
+
+    fn without<'w>(
+        &'w self,
+        trouble: impl Iterator<Item = &'w (Time, Time)>,
+        from: Time,
+        to: Time,
+        after: Time,
+    ) -> Time {
         let mut calm = 0;
         let mut at = from;
         let starts = self.started.iter().map(|start| (*start, *start + 5 * SECOND));
-        let mut spans: Vec<(Time, Time)> = self.trouble.iter().copied().chain(starts).collect();
+        let mut spans: Vec<(Time, Time)> = trouble.copied().chain(starts).collect();
         spans.sort_unstable();
         for (began, ended) in spans {
             let ended = ended.saturating_add(after);
@@ -398,6 +431,10 @@ impl World {
             .now()
             .as_ref()
             .expect("only those who are there are listed");
+        let dated = match self.setting.undated {
+            true => "null".to_owned(),
+            false => format!("\"{}\"", iso(known.password_changed)),
+        };
         let mut groups = String::new();
         for (group, members) in self.groups.iter().enumerate() {
             if members.get(&person).is_some_and(|is| *is.now()) {
@@ -408,14 +445,14 @@ impl World {
         format!(
             "{{\"pk\":{},\"username\":\"{name}\",\"name\":\"{name}\",\"is_active\":{},\"last_login\":null,\"date_joined\":\"{}\",\
              \"is_superuser\":false,\"groups\":[{groups}],\"email\":\"{}\",\"attributes\":{{}},\"uid\":\"{}\",\"path\":\"users\",\
-             \"type\":\"internal\",\"uuid\":\"00000000-0000-4000-9000-{:012x}\",\"password_change_date\":\"{}\",\"last_updated\":\"{}\"}}",
+             \"type\":\"internal\",\"uuid\":\"00000000-0000-4000-9000-{:012x}\",\"password_change_date\":{},\"last_updated\":\"{}\"}}",
             person + 1,
             row.active,
             iso(0),
             row.mail,
             uid(person),
             person + 1,
-            iso(known.password_changed),
+            dated,
             iso(known.updated),
             name = row.name,
         )
@@ -445,5 +482,16 @@ impl World {
             .filter(|(_, person)| person.row.now().is_some())
             .map(|(person, _)| person)
             .collect()
+    }
+}
+
+/// Adds a span to others, one with the last if they touch.
+fn note(spans: &mut Vec<(Time, Time)>, from: Time, to: Time) {
+    match spans.last_mut() {
+        Some(last) if from <= last.1 + SECOND => {
+            last.0 = last.0.min(from);
+            last.1 = last.1.max(to);
+        }
+        _ => spans.push((from, to)),
     }
 }

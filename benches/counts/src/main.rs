@@ -1,5 +1,5 @@
 //! Instructions the hot paths take, counted by valgrind's callgrind, against the figures in `counts.txt`: the gate
-//! against regressions, for counts do not depend on how busy the machine is.
+//! against regressions, because counts do not depend on how busy the machine is.
 //!
 //! `.ci/counts` compares, with `--write` it writes the figures again. A figure more than
 //! [`TOLERANCE`] above the noted one fails.
@@ -22,7 +22,7 @@ use akldap_workload::{sample, wire};
 use anyhow::{Context, bail};
 use ldap3_proto::proto::LdapSearchScope;
 
-/// Where the figures are noted, beside this crate's manifest.
+/// Where the figures are recorded, next to this crate's manifest.
 const NOTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/counts.txt");
 /// How much more than noted is still accepted. Layout of memory and seeds of hash tables move the counts by less than
 /// a hundredth; what is gained by less than this is not worth a failed build.
@@ -204,7 +204,7 @@ impl Stage {
                 sample::Group::all(USERS)
                     .iter()
                     .for_each(|group| builder.add_group(&group.record()));
-                black_box(builder.finish());
+                black_box(builder.finish().expect("sound"));
             }
         }
         black_box(&out);

@@ -23,7 +23,7 @@ static LIMIT: LazyLock<usize> = LazyLock::new(|| {
 });
 /// Octets of the part of a request that is made long: what is around it fits into the rest.
 static LONG: LazyLock<usize> = LazyLock::new(|| *LIMIT - 512);
-/// The least a message is long that is called large.
+/// The shortest message that is called large.
 const LARGE: usize = 60_000;
 
 /// Where a request goes.
@@ -230,7 +230,7 @@ fn names() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// A filter within so many others.
+/// A filter nested in this many others.
 fn nested(levels: usize, tag: u8, inner: Vec<u8>) -> Vec<u8> {
     (0..levels).fold(inner, |inner, _| element(tag, &[&inner]))
 }

@@ -1,6 +1,6 @@
 //! What authentik says about a logged-in user: access to the application, and who the user is.
 //!
-//! These two answers let people in, so they are decoded strictly: what is missing or of another type is an error.
+//! These two answers let people in, so they are decoded strictly: anything missing or of another type is an error.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -16,7 +16,7 @@ pub struct AccessCheck {
     pub has_search_permission: bool,
     /// Messages of the policies; authentik usually sends none here.
     pub messages: Vec<String>,
-    /// The answer took the session's cookie away: it is not the user's any more, and what the rest of it says holds for
+    /// The answer took the session's cookie away: it is no longer the user's, and the rest of the answer applies to
     /// anybody.
     pub session_ended: bool,
 }

@@ -21,10 +21,10 @@ use super::version::{Release, VersionAnswer};
 
 /// Page size asked for where the list is short. authentik caps it at what its admin allows (100 by default).
 const PAGE_SIZE: u32 = 100;
-/// Pages read of a short list. More than 10,000 providers on one outpost are a server that answers nonsense.
+/// Pages read of a short list. More than 10,000 providers on one outpost mean a server that answers nonsense.
 const MAX_PAGES: u64 = 100;
 
-/// Which users to list. What is `None` is left out of the query, so that the server's default applies.
+/// Which users to list. Fields that are `None` are left out of the query, so that the server's default applies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UsersQuery {
     /// Page number, from 1.
@@ -47,7 +47,7 @@ pub struct UsersQuery {
     pub email: Option<String>,
 }
 
-/// Which groups to list. What is `None` is left out of the query.
+/// Which groups to list. Fields that are `None` are left out of the query.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GroupsQuery {
     /// Page number, from 1.
@@ -136,6 +136,7 @@ impl Client {
         Err(ApiError::Malformed {
             url,
             problem: format!("it has more than {MAX_PAGES} pages"),
+            is_page: false,
             request_id: None,
         })
     }
@@ -204,7 +205,7 @@ impl Client {
         self.raw_groups_page(query).await?.decode()
     }
 
-    /// One page of groups, not yet decoded: a list that has not changed need not be.
+    /// One page of groups, not yet decoded: a list that has not changed need not be decoded.
     pub async fn raw_groups_page(&self, query: &GroupsQuery) -> Result<RawPage, ApiError> {
         let parameters = [
             ("page", text(Some(query.page.max(1)))),
@@ -220,7 +221,7 @@ impl Client {
     }
 
     /// Asks, as the session's user, whether the application may be used (`GET outposts/ldap/{id}/check_access/`).
-    /// The answer counts only together with the session's proof of login: authentik answers anonymous callers too.
+    /// The answer is valid only together with the session's proof of login: authentik answers anonymous callers too.
     /// Unlike `users/me`, it does not save the session, which would put off its end.
     pub async fn check_access(
         &self,
@@ -286,8 +287,8 @@ pub struct RawPage {
 }
 
 impl RawPage {
-    /// A page of these octets, for tests that play a server.
-    #[cfg(feature = "fixtures")]
+    /// A page with these octets, for tests that play a server.
+    #[cfg(any(test, feature = "fixtures"))]
     pub fn of(url: Url, body: Vec<u8>) -> Self {
         let pagination = decode_pagination(&body).unwrap_or_default();
         let answer = HttpAnswer {
@@ -296,6 +297,7 @@ impl RawPage {
             headers: reqwest::header::HeaderMap::new(),
             body,
             time_of_day: std::time::SystemTime::now,
+            sent: crate::client::Sent::default(),
         };
         Self { answer, pagination }
     }
@@ -305,7 +307,7 @@ impl RawPage {
         self.pagination
     }
 
-    /// The same for two pages exactly if the server sent the same octets.
+    /// Equal for two pages exactly if the server sent the same octets.
     pub fn digest(&self) -> [u8; 32] {
         *blake3::hash(&self.answer.body).as_bytes()
     }

@@ -18,8 +18,9 @@ impl Backoff {
         Self { first, longest }
     }
 
-    /// The wait after a failure that `before` others came before without a success between. A `random` number in
-    /// `0.0..1.0` shortens it by up to half, so that many who failed together do not come back together.
+    /// The wait after a failure that follows `before` others without a success in between. A `random` number in
+    /// `0.0..1.0` shortens it by up to half, so that many clients that failed together do not come back
+    /// together.
     #[must_use]
     pub fn wait(&self, before: u32, random: f64) -> Duration {
         let factor = 1_u32.checked_shl(before).unwrap_or(u32::MAX);

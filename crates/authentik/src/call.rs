@@ -1,13 +1,13 @@
-//! What is told of each call to authentik: which endpoint, what came, and after how long. Must not know who is told, nor
-//! what was asked: no name, number or query of a call is told.
+//! What is reported about each call to authentik: which endpoint, what came back, and after how long. Must not know who
+//! is told, nor what was asked: no name, number or query of a call is reported.
 
 use std::fmt;
 use std::time::Duration;
 
 use super::error::ApiError;
 
-/// The paths that are called, behind `api/v3/`; what stands in angle brackets is different for each call. A literal path
-/// comes before the pattern that fits it too.
+/// The paths that are called, after `api/v3/`; what is in angle brackets differs for each call. A literal path comes
+/// before the pattern that also matches it.
 const ENDPOINTS: [&str; 13] = [
     "core/users/",
     "core/users/me/",
@@ -26,7 +26,7 @@ const ENDPOINTS: [&str; 13] = [
 /// Any other path.
 const OTHER: &str = "other";
 
-/// What came of a call.
+/// The outcome of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallOutcome {
     /// An answer with this HTTP status.
@@ -35,7 +35,7 @@ pub enum CallOutcome {
     TimedOut,
     /// No connection.
     Unreachable,
-    /// Anything else that is no complete answer.
+    /// Anything else that is not a complete answer.
     Broken,
 }
 
@@ -63,9 +63,9 @@ impl fmt::Display for CallOutcome {
 /// A call that has ended.
 #[derive(Clone, Copy, Debug)]
 pub struct Call {
-    /// The path of the endpoint, with placeholders; `other` where it is none that is known here.
+    /// The path of the endpoint, with placeholders; `other` for one that is not known here.
     pub endpoint: &'static str,
-    /// What came of it.
+    /// The outcome.
     pub outcome: CallOutcome,
     /// How long it took.
     pub duration: Duration,
@@ -77,7 +77,7 @@ pub trait CallObserver: Send + Sync {
     fn called(&self, call: &Call);
 }
 
-/// The endpoint of a path behind `api/v3/`.
+/// The endpoint of a path after `api/v3/`.
 pub(crate) fn endpoint(path: &str) -> &'static str {
     let is_placeholder = |segment: &str| segment.starts_with('<');
     let fits = |pattern: &&&'static str| {

@@ -1,4 +1,4 @@
-//! A certificate key pair: what to poll, and what a change of it is seen by.
+//! A certificate key pair: what to poll, and how a change is recognised.
 
 use serde::Deserialize;
 

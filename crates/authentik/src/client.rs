@@ -5,6 +5,7 @@
 //! Must not know how a call reaches authentik.
 
 mod answer;
+mod sent;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -26,21 +27,22 @@ use super::endpoint::Endpoint;
 use super::error::ApiError;
 use super::events::disconnect::Disconnect;
 use super::http::Http;
+use super::proxy;
 use super::request_ids;
 use super::settings::Settings;
 use super::token::{Credentials, CurrentToken, TokenFileError, TokenRenewal};
 use super::transport::{Credential, Request, Transport, Wire};
 pub(crate) use answer::HttpAnswer;
 use answer::without_query;
+pub(crate) use sent::Sent;
+use sent::{CSRF_TOKEN, OUTPOST_TOKEN};
 
-/// Bytes read of a listing. 20,000 users with all they carry are about 40 MB.
+/// Bytes read from a listing. 20,000 users with all they carry are about 40 MB.
 const MAX_LIST_BYTES: usize = 256 << 20;
-/// Bytes read of any other answer. The largest known, a challenge with pictures in it, has some 100 kB.
+/// Bytes read from any other answer. The largest known, a challenge with pictures in it, has about 100 kB.
 const MAX_ANSWER_BYTES: usize = 4 << 20;
 
 const REMOTE_IP: HeaderName = HeaderName::from_static("x-authentik-remote-ip");
-const OUTPOST_TOKEN: HeaderName = HeaderName::from_static("x-authentik-outpost-token");
-const CSRF_TOKEN: HeaderName = HeaderName::from_static("x-authentik-csrf");
 const CSRF_COOKIE: &str = "authentik_csrf";
 
 /// A client for one authentik server and one token. Cloning is cheap and shares the connections.
@@ -111,6 +113,12 @@ impl Client {
         &self.inner.settings
     }
 
+    /// The proxy through which authentik is called over HTTP, without its credentials, and the variable that names it:
+    /// `http://proxy.example:3128 (HTTPS_PROXY)`. `None`: it is called directly.
+    pub fn proxy_in_use(&self) -> Option<String> {
+        proxy::described(&self.inner.settings, &self.inner.endpoint)
+    }
+
     /// When authentik last answered and whether calls fail.
     pub fn contact(&self) -> &Contact {
         &self.inner.contact
@@ -148,11 +156,11 @@ impl Client {
         upgrade.wire
     }
 
-    /// Reads the token's file again, if it came from one. Requests from now on carry what it holds; nothing else changes,
+    /// Reads the token's file again, if it came from one. From now on requests carry its content; nothing else changes,
     /// and nothing has to be restarted.
     ///
     /// # Errors
-    /// When the file cannot be read or holds no token: the token in use stays.
+    /// When the file cannot be read or contains no token: the token in use stays.
     pub async fn renew_token(&self) -> Result<TokenRenewal, TokenFileError> {
         self.inner.token.renew().await
     }
@@ -168,8 +176,8 @@ impl Client {
     }
 
     /// Gets an API path as JSON. A call cut off by a recycled worker is made once more: reading twice is harmless. So is
-    /// one whose token was refused, if its file holds another by now, and one that authentik throttled for a moment: a
-    /// question about a user spends nothing, unlike a step of a flow.
+    /// one whose token was refused, if its file has another by now, and one that authentik throttled for a moment: a
+    /// question about a user uses nothing up, unlike a step of a flow.
     pub(crate) async fn get_json(
         &self,
         url: Url,
@@ -183,7 +191,7 @@ impl Client {
                 .send_with(&used, Method::GET, url.clone(), caller, None, kind)
                 .await?;
             if bearer && answer.status == 403 && self.inner.token.is_renewed_after(&used).await {
-                tracing::info!("authentik refused the token; the one its file holds now is used");
+                tracing::info!("authentik refused the token; using the one that is in its file now");
                 return Err(FailedCall::Again(answer.status_error(bearer)));
             }
             if answer.status != 200 {
@@ -196,12 +204,12 @@ impl Client {
             Ok(answer) => Ok(answer),
             Err(FailedCall::Again(_)) => once().await.map_err(FailedCall::into_error),
             Err(FailedCall::Error(error)) if error.is_recycled_worker() => {
-                tracing::debug!(%error, "calling authentik once more");
+                tracing::debug!(%error, "calling authentik again");
                 once().await.map_err(FailedCall::into_error)
             }
             Err(FailedCall::Error(error)) => match error.throttled_for() {
                 Some(wait) => {
-                    tracing::debug!(%error, wait_s = wait.as_secs_f64(), "authentik asks to wait");
+                    tracing::debug!(%error, wait_s = wait.as_secs_f64(), "waiting, as authentik asked");
                     tokio::time::sleep(wait).await;
                     once().await.map_err(FailedCall::into_error)
                 }
@@ -240,6 +248,7 @@ impl Client {
             Instant::now(),
         );
         let request = self.request(credentials, method, url.clone(), caller, body, kind.max_bytes());
+        let sent = Sent::of(&request.headers, request.body.as_ref());
         let result = match tokio::time::timeout(limit, self.inner.transport.call(request)).await {
             Ok(result) => result.map(|reply| HttpAnswer {
                 url,
@@ -247,6 +256,7 @@ impl Client {
                 headers: reply.headers,
                 body: reply.body,
                 time_of_day: self.inner.settings.time_of_day,
+                sent,
             }),
             Err(_elapsed) => Err(ApiError::TimedOut {
                 url: name,
@@ -326,14 +336,14 @@ impl Client {
     }
 }
 
-/// What cannot be in a header is left out: authentik's own cookies and addresses can.
+/// What cannot be in a header is left out; authentik's own cookies and addresses can.
 fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         headers.insert(name, value);
     }
 }
 
-/// Why a call came to nothing, and whether it is to be made again at once.
+/// Why a call failed, and whether it should be repeated at once.
 enum FailedCall {
     Again(ApiError),
     Error(ApiError),
@@ -353,7 +363,7 @@ impl From<ApiError> for FailedCall {
     }
 }
 
-/// What kind of answer is awaited, which decides how long and how much.
+/// What kind of answer is awaited, which decides how long to wait and how much to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AnswerKind {
     /// One object.

@@ -1,4 +1,4 @@
-//! The clock by which times pass: tokio's, so that a test can hold it and set it on. Must not know what is timed.
+//! The clock by which time passes: tokio's, so that a test can pause and advance it. Must not know what is timed.
 
 use std::time::Instant;
 

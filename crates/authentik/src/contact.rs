@@ -1,6 +1,6 @@
-//! When authentik last answered, and word of each call that got no answer. Every call through the client and every
-//! frame of the event stream reports here. Must not know what follows from it: that an outage has begun or ended is
-//! decided in `outpost`.
+//! When authentik last answered, and notice of each call that got no answer. Every call through the client and
+//! every frame of the event stream reports here. Must not know what follows from it: that an outage has begun or
+//! ended is decided in `outpost`.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -51,7 +51,7 @@ impl Contact {
         self.failed.notify_one();
     }
 
-    /// Takes an HTTP status: from 500 on it may be a gateway that speaks for an authentik that is not there.
+    /// Takes an HTTP status: from 500 on it may be a gateway that speaks for an absent authentik.
     pub(crate) fn status(&self, status: u16) {
         if status < 500 {
             self.answered();

@@ -1,7 +1,8 @@
-//! The cookies of one flow: kept by name for the single origin that authentik is.
+//! The cookies of one flow: kept by name, because authentik is a single origin.
 //!
 //! Domain, Path and Secure are ignored on purpose: authentik may be reached under an internal name for which a
-//! standard jar would refuse its cookies, and then no login would ever complete. Knows nothing of what a cookie means.
+//! standard jar would refuse its cookies, and then no login would ever complete. Knows nothing about what a cookie
+//! means.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -9,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use reqwest::header::{HeaderMap, HeaderValue, SET_COOKIE};
 use zeroize::Zeroizing;
 
-/// Cookies kept at most. authentik sets five; more are a server gone wrong.
+/// Cookies kept at most. authentik sets five; more mean that the server has gone wrong.
 const MAX_COOKIES: usize = 32;
 /// Bytes of one cookie kept at most; browsers stop at 4096.
 const MAX_COOKIE_BYTES: usize = 8192;
@@ -37,7 +38,7 @@ impl fmt::Debug for CookieJar {
 }
 
 impl CookieJar {
-    /// Takes over every `Set-Cookie` of an answer received at `now`, deletions included.
+    /// Adopts every `Set-Cookie` of an answer received at `now`, including deletions.
     pub(crate) fn absorb(&mut self, headers: &HeaderMap, now: SystemTime) {
         for header in headers.get_all(SET_COOKIE) {
             if let Ok(text) = header.to_str() {
@@ -87,7 +88,7 @@ impl CookieJar {
         }
     }
 
-    /// Whether a cookie came with the attribute Secure, which says that the server believes to be asked by https.
+    /// Whether a cookie came with the attribute Secure, which says that the server believes it is asked over https.
     pub(crate) fn is_secure(&self, name: &str) -> Option<bool> {
         self.find(name).map(|cookie| cookie.secure)
     }

@@ -30,7 +30,7 @@ impl fmt::Display for Endpoint {
 }
 
 impl Endpoint {
-    /// Takes the configured host apart. Only `http` and `https` with a host are possible.
+    /// Splits the configured host. Only `http` and `https` with a host are possible.
     pub fn new(host: &Url) -> Result<Self, ApiError> {
         if !matches!(host.scheme(), "http" | "https") || host.host_str().is_none_or(str::is_empty) {
             return Err(ApiError::Settings(format!(
@@ -90,7 +90,7 @@ impl Endpoint {
         url
     }
 
-    /// The path of an API URL behind what [`api`](Self::api) puts before it; empty for any other.
+    /// The path of an API URL after what [`api`](Self::api) puts before it; empty for any other.
     pub(crate) fn path_within_api<'a>(&self, url: &'a Url) -> &'a str {
         let path = url.path().strip_prefix(self.base.path());
         path.and_then(|path| path.strip_prefix("api/v3/"))

@@ -1,18 +1,19 @@
-//! What can go wrong in a call to authentik, told apart as far as an admin can act on it.
+//! What can go wrong in a call to authentik, distinguished as far as an admin can act on it.
 //!
-//! Knows the statuses and bodies by which authentik, and what stands in front of it, refuse. Holds no token, cookie or
-//! password: URLs carry none, and only the beginning of an answer is kept.
+//! Knows the statuses and bodies by which authentik, and what is in front of it, refuse. Has no token, cookie or
+//! password: URLs carry none, and only the beginning of an answer is kept, without what it repeats of them.
 
 use std::time::Duration;
 
-use super::excerpt::excerpt;
+use super::struck::Secrets;
 use super::unreachable::{Unreachable, innermost};
 
-/// The wait after a 429 that names none.
+/// The wait after a 429 that does not name one.
 const THROTTLE_WAIT: Duration = Duration::from_secs(1);
 /// A wait that one call may take by itself: shorter than any limit on a call.
 const SHORT_WAIT: Duration = Duration::from_secs(3);
-/// The longest wait that is heeded: whoever names a longer one is asked again anyway, lest the directory grow old.
+/// The longest wait that is respected: whoever names a longer one is asked again anyway, so that the directory does not get
+/// old.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// A failed call to authentik. Its `Display` names URL, status and cause; [`ApiError::hint`] adds the probable
@@ -33,7 +34,7 @@ pub enum ApiError {
     TimedOut {
         /// The URL called.
         url: String,
-        /// How long was waited.
+        /// How long we waited.
         after: Duration,
     },
     /// The connection ended before the answer was complete.
@@ -69,13 +70,13 @@ pub enum ApiError {
         retry_after: Option<Duration>,
     },
     /// `404` "Invalid page.": the set has fewer pages than asked for.
-    #[error("{url} has no such page any more")]
+    #[error("{url} no longer has this page")]
     InvalidPage {
         /// The URL called.
         url: String,
     },
-    /// Any other status than the one expected.
-    #[error("authentik answered {url} with status {status}{}", status_rest(.detail, .excerpt, .request_id))]
+    /// Any status other than the one expected.
+    #[error("{} answered {url} with status {status}{}", answerer(*.status, .detail, .excerpt, .request_id), status_rest(.detail, .excerpt, .request_id))]
     Status {
         /// The URL called.
         url: String,
@@ -83,7 +84,7 @@ pub enum ApiError {
         status: u16,
         /// `X-authentik-id`, which finds the request in authentik's log.
         request_id: Option<String>,
-        /// The `detail` of a JSON error.
+        /// The `detail` of a JSON error, by which authentik's API gives the reason of each refusal.
         detail: Option<String>,
         /// The beginning of the body when there is no detail.
         excerpt: String,
@@ -92,16 +93,18 @@ pub enum ApiError {
         plain_text: bool,
     },
     /// A 2xx answer that is not what the API documents.
-    #[error("authentik's answer to {url} is not understood: {problem}")]
+    #[error("authentik's answer to {url} could not be understood: {problem}")]
     Malformed {
         /// The URL called.
         url: String,
         /// What is wrong with it.
         problem: String,
+        /// Whether it was not even announced as JSON: a page for people.
+        is_page: bool,
         /// `X-authentik-id`.
         request_id: Option<String>,
     },
-    /// The answer exceeds what is read of one.
+    /// The answer is larger than what is read.
     #[error("authentik's answer to {url} is larger than {limit} bytes")]
     TooLarge {
         /// The URL called.
@@ -110,7 +113,7 @@ pub enum ApiError {
         limit: usize,
     },
     /// The token sees no outpost.
-    #[error("authentik at {url} shows no outpost to this token")]
+    #[error("authentik at {url} lists no outpost for this token")]
     NoOutpost {
         /// The URL called.
         url: String,
@@ -120,16 +123,13 @@ pub enum ApiError {
     Settings(String),
 }
 
-const HTTP_TO_HTTPS: &str = "AUTHENTIK_HOST names a port that speaks https (authentik's 9443) with http://: write https://, or name \
-     the http port (authentik's 9000)";
-
-/// Whether a server answered something else than HTTP: a server of TLS sends an alert.
-fn is_no_http(cause: &str) -> bool {
+/// Whether a server answered something other than HTTP: a TLS server sends an alert, an LDAP server a notice.
+pub(crate) fn is_no_http(cause: &str) -> bool {
     cause.contains("invalid HTTP version") || cause.contains("HTTP/0.9")
 }
 
 /// Whether a server says that its port wants TLS: Go's words, nginx's and Apache's.
-fn refuses_http(excerpt: &str) -> bool {
+pub(crate) fn refuses_http(excerpt: &str) -> bool {
     let excerpt = excerpt.to_ascii_lowercase();
     [
         "http request to an https server",
@@ -138,6 +138,27 @@ fn refuses_http(excerpt: &str) -> bool {
     ]
     .iter()
     .any(|words| excerpt.contains(words))
+}
+
+/// Whether an answer of this status is somebody else's: a redirect, or a refusal that neither gives a reason in JSON, as authentik's
+/// API does, nor has the request id of authentik's pages. What is wrong with a request itself (400, 413 and the like), with the time
+/// it took or with a server (5xx) any server on the way says, authentik's own web server included.
+fn is_foreign_status(status: u16, detail: &Option<String>, request_id: &Option<String>) -> bool {
+    detail.is_none() && request_id.is_none() && matches!(status, 300..=399 | 401..=407 | 409..=412 | 451)
+}
+
+/// Whose answer a status is.
+fn answerer(
+    status: u16,
+    detail: &Option<String>,
+    excerpt: &str,
+    request_id: &Option<String>,
+) -> &'static str {
+    if is_foreign_status(status, detail, request_id) && !refuses_http(excerpt) {
+        "something in front of authentik, or another service,"
+    } else {
+        "authentik"
+    }
 }
 
 fn status_rest(detail: &Option<String>, excerpt: &str, request_id: &Option<String>) -> String {
@@ -172,7 +193,7 @@ impl ApiError {
         }
     }
 
-    /// Whether no living authentik has answered: nothing did, or a gateway did in its place.
+    /// Whether no running authentik has answered: nothing did, or a gateway did in its place.
     pub fn is_unanswered(&self) -> bool {
         match self {
             Self::Unreachable { .. }
@@ -184,8 +205,30 @@ impl ApiError {
         }
     }
 
-    /// Whether this looks like a web worker of authentik recycled in mid-request, or a proxy in front of it that lost
-    /// its upstream: an immediate second try goes to another worker.
+    /// Whether this answer is not authentik's: a page or a redirect of a proxy, a firewall or a login in front of it, or of another
+    /// service. authentik's API answers in JSON and refuses with a `detail`, and its pages have a request id.
+    pub fn is_foreign(&self) -> bool {
+        match self {
+            Self::Status {
+                status,
+                detail,
+                request_id,
+                ..
+            } => is_foreign_status(*status, detail, request_id),
+            Self::Malformed {
+                is_page, request_id, ..
+            } => *is_page && request_id.is_none(),
+            _ => false,
+        }
+    }
+
+    /// Whether what answered does not speak HTTP.
+    pub fn is_no_http(&self) -> bool {
+        matches!(self, Self::Interrupted { cause, .. } if is_no_http(cause))
+    }
+
+    /// Whether this looks like an authentik web worker recycled in mid-request, or a proxy in front of it that lost its
+    /// upstream: an immediate second try goes to another worker.
     pub fn is_recycled_worker(&self) -> bool {
         match self {
             Self::Interrupted { .. } => true,
@@ -201,7 +244,7 @@ impl ApiError {
     }
 
     /// How long authentik asks to wait before the next call, at most a minute, if it throttles. While it starts it is asked
-    /// again all the time, so that an outage ends for us when it ends for authentik.
+    /// all the time, so that an outage ends for us when it ends for authentik.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Throttled { retry_after, .. } => {
@@ -228,85 +271,6 @@ impl ApiError {
         }
     }
 
-    /// The probable reason and what an admin should do next. One sentence or two, without secrets.
-    pub fn hint(&self) -> &'static str {
-        match self {
-            Self::Unreachable { url, cause } => match cause {
-                Unreachable::Dns(_) => {
-                    "check the host name in AUTHENTIK_HOST and the resolver of this machine or container"
-                }
-                Unreachable::Refused => {
-                    "nothing listens there: check host and port in AUTHENTIK_HOST and whether authentik runs"
-                }
-                // A server that speaks http waits for the end of a line that a TLS client never sends.
-                Unreachable::ConnectTimeout if url.starts_with("https://") => {
-                    "check routing, firewalls and network policies between this outpost and authentik; if AUTHENTIK_HOST \
-                     names a port that speaks http (authentik's 9000), that port keeps silent: write http://, or name the \
-                     https port (authentik's 9443)"
-                }
-                Unreachable::Network(_) | Unreachable::ConnectTimeout => {
-                    "check routing, firewalls and network policies between this outpost and authentik"
-                }
-                Unreachable::UnknownAuthority => {
-                    "authentik's certificate is self-signed or from a private CA: add the CA to the trust store, name it \
-                     in AUTHENTIK_LDAP__CA_FILE (--ca-file), or set AUTHENTIK_INSECURE=true"
-                }
-                Unreachable::WrongName(_) => "use a host name in AUTHENTIK_HOST that the certificate covers",
-                Unreachable::Expired => "renew authentik's certificate, or correct the clock of this machine",
-                Unreachable::Tls(_) => {
-                    "AUTHENTIK_HOST may name a port that speaks http (authentik's 9000) with https://: write http://, or name \
-                     the https port (authentik's 9443); or a proxy in between speaks another protocol"
-                }
-            },
-            Self::TimedOut { .. } => {
-                "authentik is overloaded or its database is slow: see its server log and load"
-            }
-            Self::Interrupted { url, cause } if url.starts_with("http://") && is_no_http(cause) => {
-                HTTP_TO_HTTPS
-            }
-            Self::Interrupted { .. } => {
-                "a web worker of authentik or a proxy ended the connection: it is tried again; if it stays, see authentik's log"
-            }
-            Self::Starting { .. } => "wait: it is tried again until authentik is up",
-            Self::Throttled { .. } => {
-                "raise throttle.default in authentik or the limit of the proxy in front of it, or lower the load"
-            }
-            Self::TokenInvalid { .. } => {
-                "copy the token again from the outpost's page in authentik to AUTHENTIK_TOKEN: it changes when the outpost is recreated"
-            }
-            Self::InvalidPage { .. } => "objects were deleted during the listing: it is read again",
-            Self::Status {
-                status: 400, excerpt, ..
-            } if refuses_http(excerpt) => HTTP_TO_HTTPS,
-            Self::Status { status, .. } => match status {
-                301 | 302 | 303 | 307 | 308 => {
-                    "authentik or a proxy redirects: set AUTHENTIK_HOST to the final URL, scheme included"
-                }
-                401 | 407 => {
-                    "a proxy in front of authentik demands its own credentials: let the outpost reach authentik directly"
-                }
-                403 => {
-                    "the token is valid but not allowed to do this: use the token of the LDAP outpost itself"
-                }
-                404 => {
-                    "AUTHENTIK_HOST may lack a path or name another service, or the object was deleted in authentik"
-                }
-                413 => {
-                    "authentik or a proxy in front of it takes only shorter requests: raise the proxy's limit (nginx: \
-                     client_max_body_size) if passwords of ordinary length are concerned"
-                }
-                500..=599 => "see authentik's server log for the request id",
-                _ => "see authentik's server log",
-            },
-            Self::Malformed { .. } => {
-                "another service than authentik may answer at AUTHENTIK_HOST, such as a proxy's login page"
-            }
-            Self::TooLarge { .. } => "lower AUTHENTIK_LDAP__PAGE_SIZE (--page-size)",
-            Self::NoOutpost { .. } => "create an LDAP outpost in authentik and use its token",
-            Self::Settings(_) => "correct the configuration",
-        }
-    }
-
     /// Builds the error for a failed exchange from the HTTP library's error.
     pub(crate) fn from_transport(url: &str, error: &reqwest::Error) -> Self {
         let url = url.to_owned();
@@ -328,10 +292,13 @@ impl ApiError {
             .flatten();
         let detail = json
             .as_ref()
-            .and_then(|body| body.get("detail").or_else(|| body.get("error")))
-            .and_then(serde_json::Value::as_str)
-            .map(excerpt);
-        match (answer.status, detail.as_deref()) {
+            .and_then(|body| {
+                // authentik's front server gives its reasons another name, and has none for a refusal.
+                let error = || body.get("error").filter(|_| answer.status >= 500);
+                body.get("detail").or_else(error)
+            })
+            .and_then(serde_json::Value::as_str);
+        match (answer.status, detail) {
             (503, Some(text)) if text.contains("starting") => {
                 return Self::Starting {
                     url,
@@ -344,7 +311,7 @@ impl ApiError {
             {
                 return Self::TokenInvalid {
                     url,
-                    detail: text.to_owned(),
+                    detail: answer.secrets.excerpt(text),
                 };
             }
             (429, _) => {
@@ -362,22 +329,23 @@ impl ApiError {
         Self::Status {
             url,
             status: answer.status,
-            request_id: answer.request_id.map(excerpt),
-            detail,
-            excerpt: excerpt(&String::from_utf8_lossy(answer.body)),
+            request_id: answer.request_id.map(str::to_owned),
+            detail: detail.map(|text| answer.secrets.excerpt(text)),
+            excerpt: answer.secrets.excerpt(&String::from_utf8_lossy(answer.body)),
             plain_text,
         }
     }
 }
 
-/// The parts of an answer that its status error is made of.
-#[derive(Debug)]
+/// The parts of an answer that its status error is made from.
 pub(crate) struct StatusAnswer<'a> {
     pub(crate) status: u16,
     pub(crate) content_type: Option<&'a str>,
     pub(crate) request_id: Option<&'a str>,
     pub(crate) retry_after: Option<Duration>,
     pub(crate) body: &'a [u8],
+    /// What the answer may repeat and nobody is to read.
+    pub(crate) secrets: &'a Secrets,
 }
 
 /// Whether a `Content-Type` is JSON, whatever its parameters.
@@ -393,6 +361,11 @@ pub(crate) fn is_json(content_type: Option<&str>) -> bool {
 mod tests {
     use super::*;
 
+    fn none() -> &'static Secrets {
+        static NONE: std::sync::LazyLock<Secrets> = std::sync::LazyLock::new(Secrets::default);
+        &NONE
+    }
+
     fn answer<'a>(status: u16, content_type: &'a str, body: &'a str) -> StatusAnswer<'a> {
         StatusAnswer {
             status,
@@ -400,6 +373,7 @@ mod tests {
             request_id: Some("abc"),
             retry_after: None,
             body: body.as_bytes(),
+            secrets: none(),
         }
     }
 
@@ -454,6 +428,39 @@ mod tests {
         assert!(poison.to_string().contains("status 500") && poison.to_string().contains("abc"));
         assert!(!poison.to_string().contains('\n'));
         assert!(from(302, "text/html", "", true).hint().contains("AUTHENTIK_HOST"));
+        let elsewhere = |status, kind, body| {
+            let mut answer = answer(status, kind, body);
+            answer.request_id = None;
+            ApiError::from_status("http://x/", &answer, true)
+        };
+        for status in [401, 403, 404] {
+            for (kind, body) in [
+                ("text/html", "<html>Log in</html>"),
+                ("text/plain", "page not found"),
+                (json, r#"{"message":"no"}"#),
+                (json, r#"{"error":"no"}"#),
+                (json, "{}"),
+                (json, "[]"),
+            ] {
+                let foreign = elsewhere(status, kind, body);
+                assert!(foreign.is_foreign() && !foreign.is_transient(), "{foreign}");
+                let told = format!("{foreign}: {}", foreign.hint());
+                assert!(
+                    !told.starts_with("authentik answered") && told.contains("proxy"),
+                    "{told}"
+                );
+            }
+            for own in [
+                elsewhere(status, json, r#"{"detail":"No."}"#),
+                from(status, "text/html", "<html>authentik</html>", true),
+            ] {
+                assert!(!own.is_foreign(), "{own}");
+                assert!(own.to_string().starts_with("authentik answered"), "{own}");
+            }
+        }
+        for status in [400, 408, 413, 429, 500, 502, 503] {
+            assert!(!elsewhere(status, "text/html", "<html>").is_foreign(), "{status}");
+        }
         for words in [
             "Client sent an HTTP request to an HTTPS server.",
             "<html><head><title>400 The plain HTTP request was sent to HTTPS port</title>",

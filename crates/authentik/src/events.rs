@@ -1,8 +1,8 @@
 //! The stream of events from authentik: a websocket that is kept open for as long as the process runs.
 //!
-//! Knows the outpost protocol over the websocket: hellos out, instructions in, and when a connection is to be given up
-//! for a new one. Must not know what an event leads to: events go into a channel, and a slow reader of it never
-//! delays a hello. Whoever hears [`Event::Connected`] should refresh: events in the gap before it are lost.
+//! Knows the outpost protocol over the websocket: hellos out, instructions in, and when to give up a connection for a
+//! new one. Must not know what an event leads to: events go into a channel, and a slow reader of it never delays a
+//! hello. Whoever receives [`Event::Connected`] should refresh: events in the gap before it are lost.
 
 mod connection;
 pub(crate) mod disconnect;
@@ -29,14 +29,15 @@ use super::client::Client;
 use super::session::SessionEndId;
 use super::transport::{StreamFrame, Wire};
 
-/// Events waiting for a slow reader. Session ends are 40 bytes; at thousands a minute this is some ten minutes.
-/// Beyond it nothing more is read, so that authentik's side of the connection waits too.
+/// Events waiting for a slow reader. Session ends are 40 bytes; at thousands a minute this is about ten minutes.
+/// Beyond this nothing more is read, so that authentik's side of the connection waits too.
 const MAX_BACKLOG: usize = 65_536;
 /// How long a farewell may take at shutdown.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// The close code of a connection that has done its work (RFC 6455 section 7.4.1).
 const NORMAL_CLOSURE: u16 = 1000;
-/// Reconnects without a wait in a row: authentik recycles one web worker after the other, and has a handful.
+/// How many times in a row to reconnect without a wait: authentik recycles one web worker after the other, and has a
+/// handful.
 const MAX_AT_ONCE: u32 = 3;
 
 /// What authentik tells an outpost.
@@ -46,17 +47,17 @@ pub enum Event {
     Connected,
     /// The outpost, a provider of it or a certificate was saved: refresh.
     TriggerUpdate,
-    /// A session ended, one of ours or, mostly, anybody else's.
+    /// A session ended, one of ours or, usually, somebody else's.
     SessionEnd(SessionEndId),
-    /// Not connected any more, or not at all. Sent once for a series of failures; reconnecting goes on by itself.
+    /// No longer connected, or not at all. Sent once for a series of failures; reconnecting continues by itself.
     Disconnected {
         /// Why.
         cause: Disconnect,
     },
 }
 
-/// Keeps a connection open and sends what it hears to `events`, until `cancel` is cancelled (the connection is closed
-/// properly then) or nobody receives any more.
+/// Keeps a connection open and sends what it hears to `events`, until `cancel` is cancelled (the connection is then
+/// closed properly) or nobody receives any more.
 pub async fn listen(
     client: Client,
     subscription: Subscription,
@@ -64,7 +65,7 @@ pub async fn listen(
     cancel: CancellationToken,
 ) {
     let timings = subscription.timings;
-    // `attempt` is 0 for a connection of its own accord and counts the tries of a reconnect series.
+    // `attempt` is 0 for a fresh connection and counts the tries of a reconnect series.
     let (mut attempt, mut failures, mut reported) = (0_u64, 0_u32, None::<Disconnect>);
     loop {
         let dialled = tokio::select! {
@@ -80,10 +81,10 @@ pub async fn listen(
         let Some(cause) = ended.cause else { return };
         if ended.life.is_some() {
             attempt = 0;
-            // Whoever heard that we connected must hear that we are not any more.
+            // Whoever heard that we connected must hear that we no longer are.
             reported = None;
         }
-        // A connection that is closed again and again is no success to build on.
+        // A connection that is closed again and again does not count as a success.
         if ended.life.is_some_and(|life| life >= timings.silence) {
             failures = 0;
         }
@@ -213,7 +214,7 @@ async fn converse(
                     Err(_elapsed) => break Some(Disconnect::Silent(timings.silence)),
                 }
                 if !reading {
-                    // What is not read cannot be heard.
+                    // What is not read cannot be noticed.
                     heard = Instant::now();
                 }
             }
@@ -223,7 +224,7 @@ async fn converse(
                     Some(Ok(Taken::Close(code))) => break Some(Disconnect::Closed { code }),
                     Some(Ok(taken)) => {
                         client.contact().answered();
-                        // Only now is it sure that authentik, and not just something in between, took us in.
+                        // Only now is it certain that authentik, and not just something in between, accepted us.
                         if !std::mem::replace(&mut lived, true) {
                             backlog.push(Event::Connected);
                         }

@@ -1,4 +1,4 @@
-//! The beginning of what somebody else wrote, for a log line or an error.
+//! The beginning of a text from somebody else, for a log line or an error.
 
 /// Characters of an answer's body kept for a log line. Enough for a JSON `detail` or a proxy's error title.
 const EXCERPT_CHARS: usize = 160;

@@ -1,7 +1,7 @@
 //! The flow executor: takes a user name and a password through one of authentik's flows without a browser.
 //!
 //! Knows the executor's protocol and the stages that can be answered without a person. Must not know providers,
-//! LDAP or caches. The rule that decides: somebody is logged in only if the flow has ended and its newest session
+//! LDAP or caches. The deciding rule: somebody is logged in only if the flow has ended and its newest session
 //! cookie says so.
 
 pub(crate) mod answer;
@@ -11,8 +11,8 @@ mod executor;
 mod first_stage;
 mod observer;
 mod opening;
-mod outcome;
-mod password_change;
+pub(crate) mod outcome;
+pub(crate) mod password_change;
 mod redirect;
 mod request;
 mod run;

@@ -4,8 +4,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::page::{Listed, RowFields, check_attributes, nullable};
+use super::role::{self, ListedRole};
 
-/// A group. Every field but `pk` and `name` may be missing in the answer and is empty then.
+/// A group. Every field but `pk` and `name` may be missing in the answer and is then empty.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Group {
     /// Primary key: a UUID with dashes.
@@ -30,6 +31,9 @@ pub struct Group {
     /// Primary keys of the direct members.
     #[serde(default, deserialize_with = "nullable")]
     pub users: Vec<i64>,
+    /// Primary keys (UUIDs) and names of the roles that the group has itself.
+    #[serde(default, rename = "roles_obj", deserialize_with = "role::pairs")]
+    pub roles: Vec<(String, String)>,
     /// The JSON text of the attributes, always an object, as sent.
     #[serde(default)]
     pub attributes: Option<Box<RawValue>>,
@@ -69,6 +73,11 @@ impl Listed for Group {
             parent: fields.optional("parent"),
             children: fields.optional("children"),
             users: fields.list("users"),
+            roles: fields
+                .list::<ListedRole>("roles_obj")
+                .into_iter()
+                .map(ListedRole::into)
+                .collect(),
             attributes: fields.optional("attributes"),
         })
     }

@@ -1,6 +1,6 @@
 //! HTTP and websockets to authentik.
 //!
-//! Knows which requests share a connection, and what a connection costs. Follows no redirect, so no credential leaves for
+//! Knows which requests share a connection, and what a connection costs. Follows no redirect, so no credential goes to
 //! another origin. Must not know what is asked.
 
 use std::time::Duration;
@@ -8,7 +8,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::{SinkExt as _, StreamExt as _, future};
-use reqwest::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
+use reqwest::header::{
+    CONNECTION, CONTENT_TYPE, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
+};
 use reqwest::{StatusCode, redirect};
 use rustls::ClientConfig;
 use tokio_tungstenite::WebSocketStream;
@@ -33,9 +35,9 @@ const IDLE_CONNECTIONS: usize = 64;
 /// Shorter than the times after which authentik (120 s), nginx (75 s) and most load balancers (60 s) close idle
 /// connections, so that few die under a request.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
-/// Headers read of an answer, of which 100 are not enough: proxies and policies add theirs.
+/// How many headers of an answer are read; 100 are not enough: proxies and policies add theirs.
 const MAX_HEADERS: usize = 1024;
-/// Bytes of headers read of an answer over HTTP/2. Over HTTP/1.1 the library reads some 400 kB.
+/// Bytes of headers read from an answer over HTTP/2. Over HTTP/1.1 the library reads about 400 kB.
 const MAX_HEADER_BYTES: u32 = 256 << 10;
 /// Bytes of a frame read at most. authentik's are under 200.
 const MAX_FRAME: usize = 1 << 20;
@@ -44,10 +46,10 @@ const MAX_FRAME: usize = 1 << 20;
 pub(crate) struct Http {
     /// For calls with the token: lists come compressed.
     api: reqwest::Client,
-    /// For calls as a user and for flows: knows no token of its own. HTTP/1.1, where a server announces the end of a
-    /// connection with the last answer on it; over HTTP/2 that end meets requests that are on their way.
+    /// For calls as a user and for flows: has no token. HTTP/1.1, where a server announces the end of a connection with
+    /// the last answer on it; over HTTP/2 that end collides with requests in transit.
     user: reqwest::Client,
-    /// For the websocket: HTTP/1.1 only, as upgrades want it.
+    /// For the websocket: HTTP/1.1 only, as upgrades require.
     upgrading: reqwest::Client,
 }
 
@@ -144,7 +146,7 @@ fn http_client(
         .tcp_keepalive(Duration::from_secs(30))
         .http1_max_headers(MAX_HEADERS)
         .http2_max_header_list_size(MAX_HEADER_BYTES)
-        // Which proxy there is was decided with the configuration; the library reads the environment otherwise.
+        // The configuration has decided which proxy to use; otherwise the library would read the environment.
         .no_proxy()
         .gzip(false);
     match proxy {
@@ -175,7 +177,7 @@ async fn exchange(request: reqwest::RequestBuilder, most: usize, name: String) -
     if expected > most {
         return Err(too_large());
     }
-    // What a length claims is not allocated in advance beyond one usual page.
+    // No more than one usual page is allocated in advance, whatever length is claimed.
     let mut body = Vec::with_capacity(expected.min(1 << 20));
     while let Some(chunk) = response
         .chunk()
@@ -197,8 +199,10 @@ async fn exchange(request: reqwest::RequestBuilder, most: usize, name: String) -
 /// Shakes hands (RFC 6455 4.1).
 async fn wire(response: reqwest::Response, key: &str) -> Result<Wire, Disconnect> {
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        let kind = response.headers().get(CONTENT_TYPE);
         return Err(Disconnect::Refused {
             status: response.status().as_u16(),
+            is_page: kind.is_some_and(|kind| kind.as_bytes().to_ascii_lowercase().starts_with(b"text/html")),
         });
     }
     let accept = response
@@ -207,7 +211,7 @@ async fn wire(response: reqwest::Response, key: &str) -> Result<Wire, Disconnect
         .map(|value| value.as_bytes().to_vec());
     if accept.as_deref() != Some(derive_accept_key(key.as_bytes()).as_bytes()) {
         return Err(Disconnect::Broken(
-            "the answer to the websocket handshake is not for our request".to_owned(),
+            "the answer to the websocket handshake does not belong to our request".to_owned(),
         ));
     }
     let stream = response.upgrade().await.map_err(|error| unanswered(&error))?;
@@ -261,7 +265,7 @@ fn unanswered(error: &reqwest::Error) -> Disconnect {
     }
 }
 
-/// Queries may hold names of users; the path says enough.
+/// Queries may contain names of users; the path says enough.
 fn without_query(url: &Url) -> &str {
     let text = url.as_str();
     text.split('?').next().unwrap_or(text)

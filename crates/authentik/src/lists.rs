@@ -4,7 +4,7 @@
 //! are found, and when looks at a changing list agree. Must not know when to read, what a directory is made of, or what is
 //! served.
 //!
-//! A [`ListReader`] hands out [`Changes`]. Whoever shows them says so, and the next look begins there:
+//! A [`ListReader`] returns [`Changes`]. Whoever shows them says so, and the next look begins there:
 //!
 //! ```
 //! use std::collections::{BTreeMap, HashMap};

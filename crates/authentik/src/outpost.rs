@@ -5,9 +5,6 @@ use serde_json::{Map, Value};
 
 use super::page::{Listed, RowFields, RowWarning, nullable};
 
-/// authentik's default for how long it caches flow plans.
-const DEFAULT_CACHE_SECONDS: u64 = 300;
-
 /// An outpost as `GET outposts/instances/` lists it.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct OutpostInstance {
@@ -19,13 +16,13 @@ pub struct OutpostInstance {
     /// `ldap` for the ones akldap serves.
     #[serde(default, rename = "type", deserialize_with = "nullable")]
     pub kind: String,
-    /// Primary keys of the providers assigned, those without an application included.
+    /// Primary keys of the assigned providers, including those without an application.
     #[serde(default, deserialize_with = "nullable")]
     pub providers: Vec<i64>,
     /// Seconds between refreshes as configured; may be zero or negative.
     #[serde(default, deserialize_with = "nullable")]
     pub refresh_interval_s: i64,
-    /// The outpost's free configuration.
+    /// The outpost's free-form configuration.
     #[serde(default, deserialize_with = "nullable")]
     pub config: Map<String, Value>,
     /// Set for outposts that authentik itself maintains, such as the embedded one.
@@ -81,7 +78,7 @@ pub struct OutpostChoice {
 }
 
 impl OutpostChoice {
-    /// Chooses among the outposts a token sees: the first of type `ldap`, else the first.
+    /// Chooses among the outposts a token sees: the first of type `ldap`, otherwise the first.
     pub(crate) fn among(
         outposts: Vec<OutpostInstance>,
         visible: u64,
@@ -116,17 +113,12 @@ impl OutpostChoice {
     }
 }
 
-/// The part of `GET root/config/` that an outpost uses.
+/// The part of `GET root/config/` that an outpost uses. An answer without it is somebody else's.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct RootConfig {
     /// Seconds for which authentik keeps a flow's plan: how often a warm-up makes sense.
-    #[serde(default = "default_cache_seconds")]
     pub cache_timeout_flows: u64,
     /// What the installation can do.
     #[serde(default, deserialize_with = "nullable")]
     pub capabilities: Vec<Value>,
-}
-
-fn default_cache_seconds() -> u64 {
-    DEFAULT_CACHE_SECONDS
 }

@@ -1,7 +1,7 @@
 //! Pages of rows, decoded so that one odd row or field never costs the page.
 //!
-//! The usual page is decoded in one pass into its structs. Only when that fails is each row decoded by itself, and
-//! an odd row field by field; whatever had to be left out is told as a warning that names the row.
+//! The usual page is decoded in one pass into its structs. Only if that fails is each row decoded by itself, and
+//! an odd row field by field; whatever had to be left out is reported in a warning that names the row.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -21,7 +21,7 @@ pub struct Pagination {
     /// The page before, 0 before the first.
     #[serde(default, deserialize_with = "whole")]
     pub previous: u64,
-    /// Rows in all pages together.
+    /// Rows on all pages together.
     #[serde(deserialize_with = "whole")]
     pub count: u64,
     /// This page.
@@ -67,7 +67,7 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
-    /// How many rows the server sent, those left out included.
+    /// How many rows the server sent, including those left out.
     pub fn received(&self) -> usize {
         self.rows.len() + self.skipped.iter().filter(|warning| warning.row_skipped).count()
     }
@@ -110,7 +110,7 @@ impl fmt::Display for RowWarning {
 pub trait Listed: DeserializeOwned {
     /// The primary key.
     type Key: Clone + Ord + Hash + fmt::Display;
-    /// What such a row is called.
+    /// The name for such a row.
     const KIND: &'static str;
 
     /// The primary key of this row.
@@ -119,7 +119,7 @@ pub trait Listed: DeserializeOwned {
     /// The name of this row, for warnings.
     fn label(&self) -> &str;
 
-    /// Tells versions of the same row apart as far as the row says; 0 if it says nothing.
+    /// Distinguishes versions of the same row as far as the row says; 0 if it says nothing.
     fn version(&self) -> u64 {
         0
     }
@@ -127,10 +127,10 @@ pub trait Listed: DeserializeOwned {
     /// Reads a key as a warning shows it.
     fn parse_key(text: &str) -> Option<Self::Key>;
 
-    /// Decodes an odd row field by field, or says why it cannot be had at all.
+    /// Decodes an odd row field by field, or says why it cannot be decoded at all.
     fn salvage(fields: &mut RowFields<'_>) -> Result<Self, String>;
 
-    /// Repairs what decodes but must not be passed on, as an attribute list that is none.
+    /// Repairs what decodes but must not be passed on, such as an attribute list that is not one.
     fn check(&mut self) -> Vec<(&'static str, String)> {
         Vec::new()
     }
@@ -150,7 +150,7 @@ struct RawEnvelope<'a> {
     results: Vec<&'a RawValue>,
 }
 
-/// Reads the numbers of a page, which authentik sends first, without reading the rows behind them.
+/// Reads the numbers of a page, which authentik sends first, without reading the rows that follow.
 pub(crate) fn decode_pagination(body: &[u8]) -> Result<Pagination, String> {
     struct Head<'a>(&'a mut Option<Pagination>);
     impl<'de> serde::de::Visitor<'de> for Head<'_> {
@@ -171,7 +171,7 @@ pub(crate) fn decode_pagination(body: &[u8]) -> Result<Pagination, String> {
     }
     let mut found = None;
     let result = serde_json::Deserializer::from_slice(body).deserialize_map(Head(&mut found));
-    // What follows the numbers was not read, which the decoder takes for an error.
+    // What follows the numbers was not read, which the decoder treats as an error.
     match (found, result) {
         (Some(pagination), _) => Ok(pagination),
         (None, Err(error)) => Err(error.to_string()),
@@ -212,7 +212,7 @@ pub(crate) fn decode_page<T: Listed>(body: &[u8]) -> Result<Page<T>, String> {
             served: None,
         });
     }
-    // Text that is not UTF-8 would fail the whole page; with its bad bytes replaced only its row suffers.
+    // Text that is not UTF-8 would fail the whole page; with its bad bytes replaced, only its row suffers.
     let text = String::from_utf8_lossy(body);
     let envelope: RawEnvelope<'_> = serde_json::from_str(&text).map_err(|error| error.to_string())?;
     let (mut rows, mut skipped) = (Vec::with_capacity(envelope.results.len()), Vec::new());

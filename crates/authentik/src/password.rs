@@ -1,4 +1,4 @@
-//! The calls around a change of a password that belong to no flow: which flow changes one's own, and setting another's.
+//! The calls for a password change that belong to no flow: which flow changes one's own, and setting another's.
 //!
 //! Knows what authentik's refusals of these calls mean. Must not know who may change whose password: authentik decides.
 
@@ -14,21 +14,22 @@ use crate::cookie::CookieJar;
 use crate::error::ApiError;
 use crate::excerpt::excerpt;
 use crate::flow::answer::new_password;
-use crate::flow::{FlowError, PasswordChangeFailure};
+use crate::flow::outcome::FlowError;
+use crate::flow::password_change::PasswordChangeFailure;
 use crate::session::Session;
 
-/// The setting of a user by which the own password is changed.
+/// The user setting through which users change their own passwords.
 const PASSWORD_SETTINGS: &str = "ak-user-settings-password";
-/// What the address of a stage's configuration has in it.
+/// What the address of a stage's configuration contains.
 const CONFIGURE: &str = "/flows/-/configure/";
-/// What the page of a flow has in its address.
+/// What the address of a flow's page contains.
 const FLOW_PAGE: &str = "/if/flow/";
-/// How authentik says that a session is nobody's.
+/// How authentik says that a session belongs to nobody.
 const NOBODY: &str = "credentials were not provided";
 /// And that a request lacks what shows that it comes from the session's own page.
 const CSRF: &str = "CSRF";
 
-/// What came of setting a user's password.
+/// The outcome of setting a user's password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SetPassword {
     /// authentik says that it is set.
@@ -38,13 +39,28 @@ pub enum SetPassword {
         /// authentik's words.
         text: String,
     },
-    /// authentik does not take the new password.
+    /// authentik does not accept the new password.
     Refused {
         /// authentik's words.
         text: String,
     },
-    /// The caller's session is nobody's any more.
+    /// The caller's session no longer belongs to anybody.
     SessionOver,
+    /// authentik does not take the request for one of the session's own page, and did nothing.
+    NotTaken {
+        /// authentik's words.
+        text: String,
+    },
+}
+
+impl SetPassword {
+    /// authentik's words.
+    fn text(&mut self) -> Option<&mut String> {
+        match self {
+            Self::Forbidden { text } | Self::Refused { text } | Self::NotTaken { text } => Some(text),
+            Self::Done | Self::SessionOver => None,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -56,7 +72,7 @@ struct UserSetting {
 }
 
 impl Client {
-    /// Has authentik begin the flow by which the session's user changes the own password
+    /// Makes authentik begin the flow through which the session's user changes their own password
     /// (`GET stages/all/user_settings/`, then the address it names). Returns the flow's slug and the session's cookies.
     pub(crate) async fn password_flow(
         &self,
@@ -105,7 +121,7 @@ impl Client {
             _ => return Err(answer.status_error(false).into()),
         };
         let slug = slug_of(to).ok_or_else(|| {
-            let to = excerpt(to.split(['?', '#']).next().unwrap_or_default());
+            let to = answer.quote(to.split(['?', '#']).next().unwrap_or_default());
             PasswordChangeFailure::Flow(FlowError::ForeignRedirect { to })
         })?;
         Ok((slug.to_owned(), cookies))
@@ -115,7 +131,7 @@ impl Client {
     /// permissions `reset_user_password` and `view_user`, and applies no password policy.
     ///
     /// # Errors
-    /// When there was no verdict: the password may be set or not.
+    /// When there was no verdict: the password may have been set or not.
     pub async fn set_password(
         &self,
         session: &Session,
@@ -132,24 +148,38 @@ impl Client {
         if answer.status == 204 {
             return Ok(SetPassword::Done);
         }
-        let error = answer.status_error(false);
-        let ApiError::Status { status, detail, .. } = &error else {
-            return Err(error);
-        };
-        match (status, detail.as_deref()) {
-            (400, _) => Ok(SetPassword::Refused {
-                text: field_errors(&answer.body),
-            }),
-            (401 | 403, Some(text)) if text.contains(NOBODY) => Ok(SetPassword::SessionOver),
-            (403, Some(text)) if !text.contains(CSRF) => Ok(SetPassword::Forbidden {
-                text: text.to_owned(),
-            }),
-            // Only authentik's own JSON 404 is an answer to the question; a proxy's error page is not.
-            (404, Some(text)) => Ok(SetPassword::Forbidden {
-                text: text.to_owned(),
-            }),
-            _ => Err(error),
+        // Whatever else is answered may come from something between, after authentik has set it.
+        let verdict = answer.json_body().ok().and_then(|body| {
+            let body = serde_json::from_slice(body).ok()?;
+            verdict(answer.status, &body)
+        });
+        match verdict {
+            Some(mut verdict) => {
+                if let Some(text) = verdict.text() {
+                    *text = answer.quote(text);
+                }
+                Ok(verdict)
+            }
+            None => Err(answer.status_error(false)),
         }
+    }
+}
+
+/// What a refusal says, if it has the form that authentik gives it: the objections to fields, or one `detail`.
+fn verdict(status: u16, body: &serde_json::Value) -> Option<SetPassword> {
+    let body = body.as_object()?;
+    let detail = body.get("detail").and_then(serde_json::Value::as_str);
+    let text = detail.map(excerpt);
+    match status {
+        400 if detail.is_some() || (!body.is_empty() && body.values().all(serde_json::Value::is_array)) => {
+            Some(SetPassword::Refused {
+                text: field_errors(&body.clone().into()),
+            })
+        }
+        401 | 403 if detail?.contains(NOBODY) => Some(SetPassword::SessionOver),
+        403 if detail?.contains(CSRF) => text.map(|text| SetPassword::NotTaken { text }),
+        403 | 404 => text.map(|text| SetPassword::Forbidden { text }),
+        _ => None,
     }
 }
 
@@ -181,8 +211,8 @@ fn slug_of(address: &str) -> Option<&str> {
     (!slug.is_empty() && slug.chars().all(is_slug)).then_some(slug)
 }
 
-/// What the API says against fields, in its words.
-fn field_errors(body: &[u8]) -> String {
+/// The API's objections to fields, in its words.
+fn field_errors(errors: &serde_json::Value) -> String {
     fn texts(value: &serde_json::Value, found: &mut Vec<String>) {
         match value {
             serde_json::Value::String(text) => found.push(text.clone()),
@@ -192,10 +222,16 @@ fn field_errors(body: &[u8]) -> String {
         }
     }
     let mut found = Vec::new();
-    if let Ok(value) = serde_json::from_slice(body) {
-        texts(&value, &mut found);
+    texts(errors, &mut found);
+    in_words(&found.join(" "))
+}
+
+/// authentik's objections to a password, or that it has none.
+pub(crate) fn in_words(text: &str) -> String {
+    match text.trim() {
+        "" => "authentik refuses it and does not say why".to_owned(),
+        text => excerpt(text),
     }
-    excerpt(&found.join(" "))
 }
 
 #[cfg(test)]
@@ -223,8 +259,9 @@ mod tests {
 
     #[test]
     fn errors_of_fields_are_put_together() {
-        let body = br#"{"password":["One.","Two."],"non_field_errors":["Three."]}"#;
-        assert_eq!(field_errors(body), "One. Two. Three.");
-        assert_eq!(field_errors(b"<html>"), "");
+        let body = serde_json::json!({"password": ["One.", "Two."], "non_field_errors": ["Three."]});
+        assert_eq!(field_errors(&body), "One. Two. Three.");
+        let silent = serde_json::json!({"password": [], "non_field_errors": [" "]});
+        assert!(field_errors(&silent).contains("does not say why"));
     }
 }

@@ -1,4 +1,4 @@
-//! An LDAP provider as `GET outposts/ldap/` lists it: what one base DN is served by.
+//! An LDAP provider as `GET outposts/ldap/` lists it: what serves one base DN.
 
 use serde::{Deserialize, Serialize};
 

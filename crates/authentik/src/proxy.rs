@@ -1,7 +1,7 @@
 //! Whether calls to authentik go through an HTTP proxy.
 //!
-//! Knows the rules of `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`; where their values come from is the configuration's
-//! work. The proxy of a plain-text host sees the outpost's token, so which one is used is said at the start.
+//! Knows the rules of `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`; their values come from the configuration. The proxy
+//! of a plain-text host sees the outpost's token, so the one in use is logged at the start.
 
 use std::net::IpAddr;
 
@@ -12,33 +12,21 @@ use super::endpoint::Endpoint;
 use super::error::ApiError;
 use super::settings::Settings;
 
-/// The proxy for this server, if there is to be one.
+/// The proxy for this server, if there should be one.
 pub(super) fn of(settings: &Settings, endpoint: &Endpoint) -> Result<Option<reqwest::Proxy>, ApiError> {
-    // A proxy elsewhere would look on its own machine.
-    if endpoint.is_loopback() {
-        return Ok(None);
-    }
-    let proxies = &settings.proxies;
-    let chosen = if endpoint.is_tls() {
-        &proxies.https
-    } else {
-        &proxies.http
-    };
-    let Some(url) = chosen else {
+    let Some((_, url)) = chosen(settings, endpoint) else {
         return Ok(None);
     };
-    if is_excepted(&proxies.except, endpoint.host(), endpoint.port()) {
-        return Ok(None);
-    }
     let shown = shown(url);
     match endpoint.is_tls() {
         true => tracing::info!(
             proxy = shown,
-            "authentik is called through the proxy of HTTPS_PROXY"
+            "authentik is called through the proxy in HTTPS_PROXY"
         ),
         false => tracing::warn!(
             proxy = shown,
-            "authentik is called through the proxy of HTTP_PROXY, which can read the outpost's token and people's \
+            "authentik is called through the proxy in HTTP_PROXY, which can read the outpost's token and \
+             people's \
              passwords: use an https:// URL in AUTHENTIK_HOST, or name authentik's host in NO_PROXY"
         ),
     }
@@ -47,7 +35,29 @@ pub(super) fn of(settings: &Settings, endpoint: &Endpoint) -> Result<Option<reqw
         .map_err(|error| ApiError::Settings(format!("the proxy {shown} cannot be used: {error}")))
 }
 
-/// A proxy without the credentials its URL may hold.
+/// That proxy as people know it: without credentials, and with the variable that names it.
+pub(super) fn described(settings: &Settings, endpoint: &Endpoint) -> Option<String> {
+    let (variable, url) = chosen(settings, endpoint)?;
+    Some(format!("{} ({variable})", shown(url)))
+}
+
+/// The variable that names the proxy for this server, and the proxy.
+fn chosen<'s>(settings: &'s Settings, endpoint: &Endpoint) -> Option<(&'static str, &'s Url)> {
+    // A proxy elsewhere would look on its own machine.
+    if endpoint.is_loopback() {
+        return None;
+    }
+    let proxies = &settings.proxies;
+    let (variable, chosen) = if endpoint.is_tls() {
+        ("HTTPS_PROXY", &proxies.https)
+    } else {
+        ("HTTP_PROXY", &proxies.http)
+    };
+    let is_direct = is_excepted(&proxies.except, endpoint.host(), endpoint.port());
+    chosen.as_ref().filter(|_| !is_direct).map(|url| (variable, url))
+}
+
+/// A proxy without the credentials that its URL may contain.
 fn shown(proxy: &Url) -> String {
     format!(
         "{}://{}:{}",
@@ -187,9 +197,16 @@ mod tests {
             settings.proxies.http = if http { proxy() } else { None };
             settings.proxies.https = if https { proxy() } else { None };
             settings.proxies.except = except.to_owned();
-            of(&settings, &Endpoint::new(&settings.host).unwrap())
-                .unwrap()
-                .is_some()
+            let endpoint = Endpoint::new(&settings.host).unwrap();
+            let is_used = of(&settings, &endpoint).unwrap().is_some();
+            let variable = if endpoint.is_tls() {
+                "HTTPS_PROXY"
+            } else {
+                "HTTP_PROXY"
+            };
+            let expected = is_used.then(|| format!("http://proxy.example:3128 ({variable})"));
+            assert_eq!(described(&settings, &endpoint), expected, "{host}");
+            is_used
         };
         assert!(with("http://a.example", true, false, ""));
         assert!(!with("http://a.example", false, true, ""));

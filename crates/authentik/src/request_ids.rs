@@ -1,4 +1,4 @@
-//! What authentik calls the requests that are made to it on behalf of one of ours: so that its log can be found from ours.
+//! What authentik calls the requests that are made to it on behalf of one of ours, so that its log can be found from ours.
 //!
 //! Must not know who listens, nor what is asked.
 
@@ -29,7 +29,7 @@ impl RequestIds {
     }
 }
 
-/// Notes an id, if anybody listens. It is asked for only then.
+/// Notes an id, if anybody is listening. It is looked up only then.
 pub(crate) fn note(id: impl FnOnce() -> Option<String>) {
     let _ = LISTENING.try_with(|ids| {
         let mut ids = ids.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -17,10 +17,10 @@ use super::cookie::CookieJar;
 
 /// The name of authentik's session cookie.
 pub(crate) const SESSION_COOKIE: &str = "authentik_session";
-/// The `sub` claim of a session nobody is logged in to.
+/// The `sub` claim of a session that nobody is logged in to.
 const ANONYMOUS: &str = "anonymous";
 
-/// What the session cookie says of itself.
+/// What the session cookie says about itself.
 #[derive(Deserialize)]
 pub(crate) struct Claims {
     #[serde(deserialize_with = "secret")]
@@ -102,7 +102,7 @@ impl Session {
         }
     }
 
-    /// The same session as these cookies name it now: what is known of the flow that opened it stays.
+    /// The same session as these cookies name it now: what is known about the flow that opened it stays.
     pub(crate) fn following(&self, cookies: &CookieJar) -> Option<Self> {
         let now = Self::authenticated(cookies)?;
         Some(Self {
@@ -176,10 +176,10 @@ impl Session {
     }
 
     /// Whether an answer to a request made with this session takes its cookie away: authentik does so when the session is
-    /// over or its user may not log in any more, also where it then answers as to anybody.
+    /// over or its user may no longer log in, even if it then answers as to anybody.
     pub(crate) fn is_ended_by(&self, headers: &HeaderMap) -> bool {
         let mut cookies = self.cookies.clone();
-        // An expiry of its own is no news; only a deletion in this answer counts.
+        // A regular expiry is no news; only a deletion in this answer matters.
         cookies.absorb(headers, SystemTime::UNIX_EPOCH);
         cookies.get(SESSION_COOKIE).is_none()
     }

@@ -1,4 +1,4 @@
-//! How authentik is to be called: where it is, with which token, through which proxies, and how long calls may take.
+//! How to call authentik: where it is, with which token, through which proxies, and how long calls may take.
 //!
 //! Must not know where these come from, or open a connection.
 
@@ -25,7 +25,7 @@ pub struct Settings {
     pub proxies: Proxies,
     /// Accept any server certificate (`AUTHENTIK_INSECURE`).
     pub insecure: bool,
-    /// PEM file of CA certificates trusted beside the system's.
+    /// PEM file of CA certificates trusted in addition to the system's.
     pub ca_file: Option<PathBuf>,
     /// `User-Agent` of every request.
     pub user_agent: String,
@@ -42,9 +42,9 @@ pub struct Settings {
     /// Accept a session cookie that is a bare session key. Only authentik's own test mode sends those; then the
     /// login is proved by `users/me` instead of the cookie's claims.
     pub plain_session_cookie: bool,
-    /// The time of day, by which authentik's dates are told from now. All other times pass on tokio's clock.
+    /// The time of day, with which authentik's dates are compared. All other times pass on tokio's clock.
     pub time_of_day: fn() -> SystemTime,
-    /// Who is told of each call.
+    /// Who is told about each call.
     pub call_observer: Option<Arc<dyn CallObserver>>,
 }
 

@@ -10,17 +10,17 @@ use serde::{Deserialize, Deserializer};
 
 const MICROS: i64 = 1_000_000;
 
-/// A moment, or none where authentik sends null, an empty text or nothing.
+/// A moment, or none if authentik sends null, an empty text or nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(Option<i64>);
 
 impl Timestamp {
-    /// The moment so many microseconds after 1970-01-01T00:00:00Z.
+    /// The moment this many microseconds after 1970-01-01T00:00:00Z.
     pub fn at(micros: i64) -> Self {
         Self(Some(micros))
     }
 
-    /// Reads ISO 8601; without an offset it is UTC. `None` if it is not such a time or lies outside the years 0 to 9999.
+    /// Reads ISO 8601; without an offset it is UTC. `None` if it is not such a time or is outside the years 0 to 9999.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim_ascii();
         if text.is_empty() {
@@ -35,7 +35,7 @@ impl Timestamp {
             .then(|| Self::at(at.as_microsecond()))
     }
 
-    /// `YYYY-MM-DDTHH:MM:SSZ`, as a filter of the API takes it, the fraction cut; empty where there is no moment.
+    /// `YYYY-MM-DDTHH:MM:SSZ`, as a filter of the API accepts it, with the fraction cut; empty if there is no moment.
     pub fn whole_second(self) -> String {
         let second = |micros: i64| jiff::Timestamp::from_second(micros.div_euclid(MICROS)).ok();
         self.0
@@ -51,8 +51,8 @@ impl Timestamp {
 
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl serde::de::Visitor<'_> for Text {
+        struct TimestampVisitor;
+        impl serde::de::Visitor<'_> for TimestampVisitor {
             type Value = Timestamp;
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 formatter.write_str("a time in ISO 8601")
@@ -62,7 +62,7 @@ impl<'de> Deserialize<'de> for Timestamp {
                     .ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(text), &self))
             }
         }
-        deserializer.deserialize_str(Text)
+        deserializer.deserialize_str(TimestampVisitor)
     }
 }
 

@@ -26,7 +26,7 @@ pub enum Trust<'a> {
     Authorities {
         /// Whether to read the system's trust store.
         system: bool,
-        /// Further CA certificates in PEM.
+        /// More CA certificates in PEM.
         ca_file: Option<&'a Path>,
     },
     /// Everybody (`AUTHENTIK_INSECURE`).
@@ -76,7 +76,7 @@ fn roots(system: bool, ca_file: Option<&Path>) -> Result<Roots, ApiError> {
         for error in &native.errors {
             tracing::warn!(%error, "part of the system's trust store cannot be read");
         }
-        // System stores hold certificates that webpki does not accept; the others still count.
+        // System stores contain certificates that webpki does not accept; the others are still used.
         let (_, _ignored) = roots.add_parsable_certificates(native.certs);
     }
     if let Some(path) = ca_file {
@@ -98,7 +98,7 @@ fn roots(system: bool, ca_file: Option<&Path>) -> Result<Roots, ApiError> {
         }
     }
     if roots.is_empty() && system {
-        tracing::warn!("there is no trusted CA certificate: every TLS connection to authentik will fail");
+        tracing::warn!("no trusted CA certificate was found: every TLS connection to authentik will fail");
     }
     Ok(Roots { roots, own_issuers })
 }

@@ -1,7 +1,7 @@
 //! The outpost's token as requests carry it, and how it is replaced while everything goes on.
 //!
-//! Knows the file it came from, if it came from one. Must not know when to look there: that is decided by who learns
-//! that authentik refuses it, or is told to. Never shows it.
+//! Knows the file it came from, if it came from one. Must not know when to look there: whoever learns that authentik
+//! refuses it, or is told to, decides that. Never shows it.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -55,15 +55,15 @@ impl Credentials {
     }
 }
 
-/// The token of the moment.
+/// The current token.
 pub(crate) struct CurrentToken {
     current: ArcSwap<Credentials>,
     file: Option<PathBuf>,
-    /// Tells whoever keeps something under a key made of the token.
+    /// Notifies whoever keeps something under a key made from the token.
     replaced: Notify,
 }
 
-/// What reading the token again led to.
+/// The result of reading the token again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenRenewal {
     /// The file holds another token, which is used from now on.
@@ -92,7 +92,7 @@ pub enum TokenFileError {
         /// The file.
         path: String,
     },
-    /// It holds no token.
+    /// It contains no token.
     #[error(
         "the token file {path} does not hold a token, which consists of visible ASCII characters without spaces; the \
          token in use stays"
@@ -128,7 +128,7 @@ impl CurrentToken {
         self.current.load_full()
     }
 
-    /// The token of the moment.
+    /// The current token.
     pub(crate) fn secret(&self) -> SecretString {
         self.current.load().secret.clone()
     }
@@ -212,7 +212,7 @@ mod tests {
         std::fs::write(&file, "second\n").unwrap();
         assert!(token.is_renewed_after(&first).await);
         assert_eq!(token.current().bearer().to_str().unwrap(), "Bearer second");
-        // Who was refused with the old one only later need not read again.
+        // Whoever is refused with the old one only later need not read again.
         std::fs::remove_file(&file).unwrap();
         assert!(token.is_renewed_after(&first).await);
         assert!(matches!(

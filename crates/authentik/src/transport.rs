@@ -1,4 +1,4 @@
-//! How a request reaches authentik and its answer comes back, and how its events do: over HTTP as a rule, in a simulation by a
+//! How a request reaches authentik and its answer comes back, and how its events do: usually over HTTP, in a simulation by a
 //! function of the request.
 //!
 //! Knows what is in a request and in an answer. Must not know why it is made, nor how long it may take.
@@ -31,7 +31,7 @@ pub trait Transport: Send + Sync {
     fn events(&self, request: Request) -> BoxFuture<'_, Result<Upgrade, Disconnect>>;
 }
 
-/// By what a request is authorised.
+/// How a request is authorised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Credential {
     /// The outpost's token.
@@ -40,25 +40,25 @@ pub enum Credential {
     Session,
 }
 
-/// A request, complete but for what a connection adds.
+/// A request, complete except for what a connection adds.
 pub struct Request {
     /// The method.
     pub method: Method,
     /// The whole URL.
     pub url: Url,
-    /// By what it is authorised; requests of the two kinds share no connection.
+    /// How it is authorised; requests of the two kinds share no connection.
     pub credential: Credential,
     /// Its headers.
     pub headers: HeaderMap,
     /// Its body, which is wiped after use.
     pub body: Option<Zeroizing<Vec<u8>>>,
-    /// Octets of an answer that are read at most.
+    /// Most octets of an answer that are read.
     pub most: usize,
 }
 
 impl fmt::Debug for Request {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Neither headers nor body: both may hold secrets.
+        // Neither headers nor body: both may contain secrets.
         write!(formatter, "{} {}", self.method, self.url.path())
     }
 }
@@ -74,11 +74,11 @@ pub struct Reply {
     pub body: Vec<u8>,
 }
 
-/// The answer to who asked for events.
+/// The answer to a request for events.
 pub struct Upgrade {
     /// The HTTP status.
     pub status: u16,
-    /// The events, where they are granted.
+    /// The events, if they are granted.
     pub wire: Result<Wire, Disconnect>,
 }
 

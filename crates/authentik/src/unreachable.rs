@@ -1,4 +1,4 @@
-//! Why authentik cannot be reached, told apart as far as an admin can act on it.
+//! Why authentik cannot be reached, distinguished as far as an admin can act on it.
 //!
 //! Knows how reqwest, hyper and rustls wrap their causes. Must not know URLs.
 
@@ -86,7 +86,7 @@ fn io_kind(error: &(dyn StdError + 'static)) -> Option<io::ErrorKind> {
     find::<io::Error>(error).map(io::Error::kind)
 }
 
-/// Finds a typed cause. `io::Error::source` skips the error it wraps, hence the look inside.
+/// Finds a typed cause. `io::Error::source` skips the error it wraps, so we look inside.
 fn find<'e, T: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Option<&'e T> {
     let mut current = Some(error);
     while let Some(error) = current {

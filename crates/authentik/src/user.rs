@@ -6,9 +6,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::page::{Listed, RowFields, check_attributes, nullable};
+use super::role::{self, ListedRole};
 use super::timestamp::Timestamp;
 
-/// A user. Every field but `pk` and `username` may be missing in the answer and is empty then.
+/// A user. Every field but `pk` and `username` may be missing in the answer and is then empty.
 #[derive(Clone, Debug, Deserialize)]
 pub struct User {
     /// Primary key, ascending with creation.
@@ -42,8 +43,11 @@ pub struct User {
     /// Primary keys (UUIDs) of the groups the user is a direct member of.
     #[serde(default, deserialize_with = "nullable")]
     pub groups: Vec<String>,
-    /// The JSON text of the attributes, always an object, as sent: number literals matter. It may be nested as deep
-    /// as the sender likes.
+    /// Primary keys (UUIDs) and names of the roles that the user has itself. 2025.10 shows those of groups only.
+    #[serde(default, rename = "roles_obj", deserialize_with = "role::pairs")]
+    pub roles: Vec<(String, String)>,
+    /// The JSON text of the attributes, always an object, as sent: number literals matter. It may be nested as
+    /// deeply as the sender likes.
     #[serde(default)]
     pub attributes: Option<Box<RawValue>>,
     /// When the row was last changed.
@@ -90,6 +94,11 @@ impl Listed for User {
             path: fields.optional("path"),
             kind: fields.optional("type"),
             groups: fields.list("groups"),
+            roles: fields
+                .list::<ListedRole>("roles_obj")
+                .into_iter()
+                .map(ListedRole::into)
+                .collect(),
             attributes: fields.optional("attributes"),
             last_updated: fields.optional("last_updated"),
             date_joined: fields.optional("date_joined"),
@@ -102,7 +111,7 @@ impl Listed for User {
     }
 }
 
-/// Stands for a time. Never 0, which stands for a row that could not be read.
+/// A number for a time. Never 0, which means a row that could not be read.
 fn version(last_updated: Timestamp) -> u64 {
     let mut hasher = DefaultHasher::new();
     last_updated.hash(&mut hasher);

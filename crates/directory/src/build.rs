@@ -2,14 +2,19 @@
 //!
 //! Must not know providers, viewers or filters.
 
+mod add;
 pub(crate) mod builder;
 pub(crate) mod carried;
 mod carry;
 mod finish;
 mod flags;
 mod inherited;
+mod moved;
 mod octets;
+mod outside;
+mod pk_table;
 pub(crate) mod record;
+pub(crate) mod roles;
 mod shaped;
 mod soundness;
 mod superusers;

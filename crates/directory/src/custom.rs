@@ -1,7 +1,7 @@
-//! Custom attributes: from the JSON an admin typed into authentik to attribute names and values.
+//! Custom attributes: from the JSON that an admin typed into authentik to attribute names and values.
 //!
 //! Knows authentik's conventions (`/` becomes `-`, `.` vanishes, `%s` stands for the user's name), what can be a name on
-//! the wire, and by the policy what may be served at all. Must not know how records are kept.
+//! the wire, and, from the policy, what may be served at all. Must not know how records are kept.
 
 pub(super) mod policy;
 
@@ -40,7 +40,7 @@ impl LeftOut {
         match self {
             Self::Nameless => "nothing of its name can be an attribute name",
             Self::TooLong => "its name is longer than 255 characters",
-            Self::Reserved => "its name is reserved for what authentik itself says of users and groups",
+            Self::Reserved => "its name is reserved for what authentik itself says about users and groups",
             Self::Withheld(_) => "it holds a password",
         }
     }
@@ -59,7 +59,7 @@ pub(super) fn read(
     for (key, raw) in members {
         let (name, aliases) = match admitted_name(&key, policy) {
             Ok(names) => names,
-            // Nothing would be served of it in any case.
+            // None of it would be served in any case.
             Err(_) if is_void(raw, username) => continue,
             Err(problem) => {
                 left_out(&key, problem);
@@ -120,7 +120,7 @@ fn admitted_name(key: &str, policy: CustomPolicy) -> Result<(String, Vec<String>
         }
     }
     let named = |name: &str| name.contains(char::is_alphanumeric);
-    // Nearly every name is legal and has no option, so that there is nothing else to call it.
+    // Nearly every name is legal and has no option, so it has no other name.
     let mut aliases = match legal == official {
         true => Vec::new(),
         false => other_names(&official),
@@ -143,8 +143,8 @@ fn admitted_name(key: &str, policy: CustomPolicy) -> Result<(String, Vec<String>
     }
 }
 
-/// The name that authentik's outpost gives an attribute. It has no control characters, at which clients written in C
-/// would cut it off, and no spaces around it, which mean nothing in an attribute description.
+/// The name that authentik's outpost gives an attribute. It has no control characters, where clients written in C would
+/// cut it off, and no spaces around it, which mean nothing in an attribute description.
 fn official_name(key: &str) -> String {
     let name: String = key
         .chars()
@@ -159,8 +159,8 @@ fn official_name(key: &str) -> String {
     name.trim_ascii().to_owned()
 }
 
-/// A name with a hyphen for everything that RFC 4512 section 1.4 does not allow (`_` stays: clients take it). Of a name
-/// without any ASCII letter or digit it has the code points: `u043a-u043b` for `кл`.
+/// A name with a hyphen for everything that RFC 4512 section 1.4 does not allow (`_` stays: clients accept it). A name
+/// without any ASCII letter or digit becomes its code points: `u043a-u043b` for `кл`.
 pub(super) fn legal_name(name: &str) -> String {
     let keep = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_');
     if name.contains(char::is_alphanumeric)
@@ -177,7 +177,7 @@ pub(super) fn legal_name(name: &str) -> String {
         .collect()
 }
 
-/// What else a served name is called by: its legal spelling, and its name without `;binary`.
+/// Other names for a served name: its legal spelling, and its name without `;binary`.
 pub(super) fn other_names(name: &str) -> Vec<String> {
     let legal = legal_name(name);
     let plain = without_binary(name).map(str::to_owned);

@@ -1,4 +1,4 @@
-//! Filters: made ready for a tree and a viewer, and evaluated on an entry.
+//! Filters: prepared for a tree and a viewer, and evaluated on an entry.
 //!
 //! Must not know how candidates are found.
 

@@ -38,6 +38,7 @@ pub(crate) fn add_user(builder: &mut Builder, pk: i64, username: &str, attribute
         is_superuser: false,
         path: "users",
         kind: "internal",
+        roles: &[],
         attributes: Some(attributes),
         // 2026-01-02T03:04:05.678901Z, 2025-01-02T03:04:05+01:00 and 2026-03-04T05:06:00Z.
         password_change_date: Some(1_767_323_045_678_901),
@@ -57,11 +58,12 @@ pub(crate) fn add_group(
     let parents: Vec<String> = parents.iter().map(|parent| (*parent).to_owned()).collect();
     builder.add_group(&GroupRecord {
         uuid,
-        num_pk: uuid[..5].parse().unwrap(),
+        num_pk: Some(uuid[..5].parse().unwrap()),
         name,
         is_superuser: name == "admins",
         parents: &parents,
         users,
+        roles: &[],
         attributes: Some(attributes),
     });
 }
@@ -111,7 +113,7 @@ pub(crate) fn builder() -> Builder {
 }
 
 pub(crate) fn snapshot() -> Arc<Snapshot> {
-    let (snapshot, warnings) = builder().finish();
+    let (snapshot, warnings) = builder().finish().unwrap();
     assert_eq!(warnings, []);
     Arc::new(snapshot)
 }
@@ -210,14 +212,10 @@ impl Query {
     pub(crate) fn open(&self) -> Result<Search, LdapResult> {
         let attributes: Vec<&[u8]> = self.attributes.iter().map(|name| name.as_bytes()).collect();
         let request = SearchRequest {
-            base_object: &self.base,
             scope: self.scope,
-            deref_aliases: 0,
             size_limit: self.size_limit,
-            time_limit: 0,
             types_only: self.types_only,
-            filter: parse_filter(&self.filter),
-            attributes,
+            ..subtree_request(&self.base, parse_filter(&self.filter), attributes)
         };
         let (snapshot, tree) = (Arc::clone(&self.snapshot), Arc::clone(&self.tree));
         if self.from_root {
@@ -321,6 +319,24 @@ pub(crate) fn ldif(entry: &Returned) -> String {
     }
     out.push('\n');
     out
+}
+
+/// A search of a whole subtree with no limit.
+pub(crate) fn subtree_request<'a>(
+    base: &'a [u8],
+    filter: Filter<'a>,
+    attributes: Vec<&'a [u8]>,
+) -> SearchRequest<'a> {
+    SearchRequest {
+        base_object: base,
+        scope: Scope::WholeSubtree,
+        deref_aliases: 0,
+        size_limit: 0,
+        time_limit: 0,
+        types_only: false,
+        filter,
+        attributes,
+    }
 }
 
 /// The filter in `text` (RFC 4515); leaks, which tests may.

@@ -1,5 +1,5 @@
-//! What is derived of the facts, so that answers come without looking at every record: indexes, orders, and the snapshot
-//! that holds them beside the facts.
+//! What is derived from the facts, so that answers come without looking at every record: indexes, orders, and the
+//! snapshot that keeps them next to the facts.
 //!
 //! Must not know trees, viewers or filters.
 
@@ -7,6 +7,7 @@ pub(crate) mod attribute_index;
 mod fingerprint;
 pub(crate) mod indexing;
 pub(crate) mod name_order;
+mod named;
 mod on_demand;
 pub(crate) mod order;
 pub(crate) mod people;

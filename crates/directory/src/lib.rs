@@ -1,9 +1,9 @@
-//! The `directory` layer: what entries exist, what they hold, and which of them a search finds.
+//! The `directory` layer: which entries exist, what they contain, and which of them a search finds.
 //!
 //! Knows the schema, the tree authentik's outpost serves, and matching. Knows no runtime, clock, environment or
 //! network.
 //!
-//! Within it the arrows point one way, too, from the facts to the answer:
+//! Within it, too, the arrows point one way, from the facts to the answer:
 //! `schema` → `values` → `model` → `custom` → `index` → `view` → `filter` → `plan` → `search`; `build` makes what is in
 //! `index`, as a `shape` wants it.
 //!
@@ -28,7 +28,7 @@
 //!         ..UserRecord::default()
 //!     });
 //! }
-//! let (snapshot, warnings) = builder.finish();
+//! let (snapshot, warnings) = builder.finish().unwrap();
 //! assert!(warnings.is_empty());
 //!
 //! // (&(objectClass=user)(cn=ALICE))
@@ -109,6 +109,7 @@ mod work;
 pub use build::builder::Builder;
 pub use build::carried::{CarriedGroup, CarriedUser};
 pub use build::record::{GroupRecord, MAX_WARNINGS, RecordName, UserRecord, Warning};
+pub use build::roles::group_number;
 pub use custom::policy::CustomPolicy;
 pub use index::people::{NameField, login_key, without_white_space_around};
 pub use index::snapshot::{Snapshot, UserSummary};
@@ -118,6 +119,7 @@ pub use plan::outline::PlanKind;
 pub use schema::password_attributes;
 pub use search::bounds::SearchLimits;
 pub use search::compare::{compare, compare_entry};
+pub use search::found::depends_on_groups;
 pub use search::request::{Progress, SearchControls, SearchOutcome, Viewer};
 pub use search::state::Search;
 pub use shape::{EntryShape, Shape};

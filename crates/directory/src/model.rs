@@ -1,6 +1,6 @@
 //! What is kept: attributes by number, records and how they are encoded, memberships, and the places of entries.
 //!
-//! Facts only; what is derived of them is in `index`. Must not know trees, viewers or filters.
+//! Only facts; what is derived from them is in `index`. Must not know trees, viewers or filters.
 
 pub(crate) mod account;
 pub(crate) mod attribute;

@@ -1,4 +1,5 @@
-//! Names of accounts and groups are told apart by all but case, whatever asks for them, as authentik tells them apart.
+//! Names of accounts and groups are distinguished by everything but case, however they are asked for, as authentik
+//! distinguishes them.
 
 use proptest::prelude::*;
 
@@ -12,7 +13,7 @@ use akldap_ldap::response::ResultCode;
 
 use super::{Search, SearchControls, Viewer};
 
-/// Names that look alike or that other matching rules take for the same; those in one row differ in case only.
+/// Names that look alike or that other matching rules take for the same; those in one row differ only in case.
 const NAMES: &[&[&str]] = &[
     &["alice", "ALICE", "Alice"],
     &["ａlice"],
@@ -33,7 +34,7 @@ const NAMES: &[&[&str]] = &[
     &["γιώργος", "ΓΙΏΡΓΟΣ"],
 ];
 
-/// Rules that fold more than case, or less, of other attributes.
+/// Rules of other attributes that fold more than case, or less.
 const RULES: &[&str] = &[
     "caseIgnoreMatch",
     "caseIgnoreIA5Match",
@@ -50,7 +51,7 @@ struct Names {
 }
 
 impl Names {
-    /// A directory of users with these names, each in a group of its own called the same.
+    /// A directory of users with these names, each in its own group of the same name.
     fn of(names: &[&str]) -> Self {
         let mut builder = Builder::new();
         for (pk, name) in (1..).zip(names) {
@@ -58,14 +59,14 @@ impl Names {
             let uuid = uuid::Uuid::from_u128(pk as u128).to_string();
             builder.add_group(&GroupRecord {
                 uuid: &uuid,
-                num_pk: pk,
+                num_pk: Some(pk),
                 name,
                 users: &[pk],
                 ..GroupRecord::default()
             });
         }
         Self {
-            snapshot: std::sync::Arc::new(builder.finish().0),
+            snapshot: std::sync::Arc::new(builder.finish().unwrap().0),
             tree: tree(),
         }
     }
@@ -85,14 +86,8 @@ impl Names {
 
     fn search(&self, base: &[u8], scope: Scope, filter: Filter<'_>) -> Result<Vec<Returned>, ResultCode> {
         let request = SearchRequest {
-            base_object: base,
             scope,
-            deref_aliases: 0,
-            size_limit: 0,
-            time_limit: 0,
-            types_only: false,
-            filter,
-            attributes: vec![b"cn"],
+            ..subtree_request(base, filter, vec![b"cn"])
         };
         let mut search = Search::new(
             std::sync::Arc::clone(&self.snapshot),
@@ -132,7 +127,7 @@ fn by_rule<'a>(attribute: Option<&'a str>, rule: &'a str, value: &'a str, dn: bo
     })
 }
 
-/// Asks for a name in every way there is; `same` are all names that are it but for case.
+/// Asks for a name in every possible way; `same` are all names that are equal except for case.
 fn check(names: &Names, asked: &str, same: &[&str]) {
     let mut same: Vec<&str> = same.to_vec();
     same.sort_unstable();
@@ -181,7 +176,7 @@ fn check(names: &Names, asked: &str, same: &[&str]) {
         !found.chars().map(fold).collect::<Vec<char>>().starts_with(&asked)
     });
     assert_eq!(foreign, None, "{asked:?}*");
-    // Names in names: the entry itself, else all that differ in case.
+    // Names in names: the entry itself, otherwise all that differ in case.
     let escaped = String::from_utf8(dn::escape(asked.as_bytes())).unwrap();
     let exact: Vec<&str> = if same.contains(&asked) {
         vec![asked]
@@ -237,7 +232,7 @@ fn look_alikes_are_somebody_else() {
             check(&everybody, name, row);
         }
     }
-    // Where there is nobody but one of them, no other name finds it.
+    // If only one of them exists, no other name finds it.
     for row in NAMES {
         let names = Names::of(&row[..1]);
         for other in NAMES {

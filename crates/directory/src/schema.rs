@@ -1,4 +1,4 @@
-//! The schema: attribute types, object classes, matching rules, and how to find them by what a client calls them.
+//! The schema: attribute types, object classes, matching rules, and how to find them by the names that clients use.
 //!
 //! Knows RFC 4512 section 4 and the definitions of RFC 4519, 4524, 2798, 2307, of Active Directory and of authentik
 //! that clients of authentik meet. Attributes it does not know are legal everywhere and behave like directory
@@ -72,7 +72,7 @@ fn find<T>(map: &ByName<T>, name: &[u8]) -> Option<&'static T> {
     map.get(std::str::from_utf8(lower).ok()?).copied()
 }
 
-/// A name or OID without what does not tell it apart: the prefix `OID.`, outer spaces.
+/// A name or OID without what makes no difference: the prefix `OID.`, outer spaces.
 fn base_name(name: &[u8]) -> &[u8] {
     let plain = name.trim_ascii();
     match plain.split_at_checked(4) {
@@ -82,7 +82,7 @@ fn base_name(name: &[u8]) -> &[u8] {
 }
 
 /// An attribute description and its options (RFC 4512 section 2.5.2), without the semicolon between them.
-fn split_options(description: &[u8]) -> (&[u8], Option<&[u8]>) {
+pub(crate) fn split_options(description: &[u8]) -> (&[u8], Option<&[u8]>) {
     match memchr::memchr(b';', description).and_then(|at| description.split_at_checked(at)) {
         Some((plain, options)) => (plain, options.get(1..)),
         None => (description, None),

@@ -1,4 +1,4 @@
-//! Searches and compares: what a request asks for, where it stands, what is written.
+//! Searches and compares: what a request asks for, how far it has got, what is written.
 //!
 //! Must not know connections or time.
 
@@ -9,10 +9,10 @@ pub(crate) mod compare;
 #[cfg(test)]
 mod damage_tests;
 pub(crate) mod dereference;
+pub(crate) mod found;
 mod limits;
 pub(crate) mod paging;
 pub(crate) mod request;
-mod root;
 mod run;
 pub(crate) mod selection;
 mod start;

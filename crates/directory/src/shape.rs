@@ -1,8 +1,9 @@
 //! What the entries of a provider look like beyond authentik's own outpost: the choices an admin makes for one provider.
 //!
-//! Data only: a field here, its meaning in `build/shaped.rs` (what a snapshot holds) or where a tree is made. The default changes
-//! nothing. Must not know where the choices are read, or which provider has them.
+//! Only data: a field is here, its meaning in `build/shaped.rs` (what a snapshot contains) or where a tree is made. The default
+//! changes nothing. Must not know where the choices are read, or which provider has them.
 
+mod called_words;
 mod filters;
 pub(crate) mod source;
 mod template;
@@ -17,19 +18,21 @@ use crate::view::subschema::is_declarable;
 pub use source::Kind;
 pub use template::{Template, TemplateError};
 
-/// Most attributes that a shape may speak of, of users and of groups. No schema of a client is larger, and each costs time
-/// for each user of each directory.
+/// Most attributes that a shape may mention, for users and for groups. No client's schema is larger, and each costs time for each
+/// user of each directory.
 pub const MAX_SHAPED: usize = 200;
 
 pub mod location;
+pub mod numbers;
 pub mod visibility;
 
 use location::Location;
+use numbers::Numbers;
 use visibility::Visibility;
 
 pub use crate::model::record::UserRdn;
 
-/// The look of a provider's entries. Providers of an equal shape share a snapshot; those of the default one read the
+/// The appearance of a provider's entries. Providers with equal shapes share a snapshot; those of the default one read the
 /// directory as it was loaded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Shape {
@@ -43,9 +46,13 @@ pub struct Shape {
     pub visible_groups: Visibility,
     /// Which memberships are shown.
     pub membership: Membership,
+    /// Whether roles are shown as groups.
+    pub roles_as_groups: bool,
     /// How the names of users begin.
     pub user_rdn: UserRdn,
-    /// Where the entries are; wanted only where something of the shape [depends on it](Self::depends_on_location).
+    /// Which numbers are expected, and where those whose own is taken get another one.
+    pub numbers: Numbers,
+    /// Where the entries are; needed only if something in the shape [depends on it](Self::depends_on_location).
     pub location: Option<Location>,
 }
 
@@ -66,10 +73,44 @@ impl Shape {
         *self == Self::default()
     }
 
+    /// Whether a directory in this shape is the one that was loaded: all that is said of it is which numbers are expected.
+    #[must_use]
+    pub fn changes_nothing(&self) -> bool {
+        let numbers = match self.numbers.moves_nobody() {
+            true => self.numbers.clone(),
+            false => Numbers::default(),
+        };
+        let told = Self {
+            numbers,
+            location: self.location.clone(),
+            ..Self::default()
+        };
+        *self == told
+    }
+
     /// Whether it means something else for another base DN, or for other first numbers.
     #[must_use]
     pub fn depends_on_location(&self) -> bool {
-        self.visible_users.has_filter() || self.visible_groups.has_filter()
+        self.visible_users.has_filter() || self.visible_groups.has_filter() || !self.numbers.is_nothing()
+    }
+
+    /// Whether it mentions an attribute.
+    pub(crate) fn shapes(&self, name: &str) -> bool {
+        let mut all = self.users.attributes.iter().chain(&self.groups.attributes);
+        all.any(|attribute| attribute.name.eq_ignore_ascii_case(name))
+    }
+
+    /// Whether it shows users differently, apart from memberships, when groups differ.
+    pub(crate) fn users_depend_on_groups(&self) -> bool {
+        self.visible_users.depends_on_groups()
+            || self
+                .users
+                .attributes
+                .iter()
+                .any(|attribute| match &attribute.show {
+                    Show::Nothing | Show::Always => false,
+                    Show::Made(made) => made.templates.iter().any(Template::reads_groups),
+                })
     }
 }
 
@@ -79,7 +120,7 @@ pub struct EntryShape {
     attributes: Vec<ShapedAttribute>,
 }
 
-/// An attribute of which a shape speaks.
+/// An attribute that a shape mentions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ShapedAttribute {
     /// As it is served.
@@ -92,7 +133,7 @@ pub(crate) struct ShapedAttribute {
 pub enum Show {
     /// Nothing.
     Nothing,
-    /// What is there anyway, also to those who ask for no attribute by name.
+    /// What is there anyway, even to those who ask for no attribute by name.
     Always,
     /// What templates make of an entry.
     Made(Made),
@@ -105,22 +146,22 @@ pub struct Made {
     pub templates: Vec<Template>,
     /// How its values compare, if the schema does not say.
     pub syntax: Option<Syntax>,
-    /// Whether only those are shown it who ask for it by name or for operational attributes.
+    /// Whether it is shown only to those who ask for it by name or for operational attributes.
     pub operational: bool,
 }
 
-/// Why an attribute cannot be shaped so.
+/// Why an attribute cannot be shaped like this.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ShapeError {
-    /// It is no name for an attribute.
+    /// It is not a name for an attribute.
     Name,
-    /// The server alone says what it is.
+    /// Only the server says what it is.
     Reserved,
     /// It holds passwords.
     Password,
-    /// Every entry, or whoever asks for memberships, relies on it.
+    /// Every entry is found or named by it, or only the server knows it.
     NotHidden,
-    /// It is no attribute that is left out of answers unless asked for.
+    /// It is not an attribute that is left out of answers unless requested.
     NotComputed,
     /// The schema knows it with this syntax.
     Syntax(&'static str),
@@ -133,15 +174,16 @@ impl fmt::Display for ShapeError {
         match self {
             Self::Name => write!(
                 formatter,
-                "it is no name for an attribute; expected letters, digits, - and _, at most {MAX_NAME} of them"
+                "it is not an attribute name; expected letters, digits, - and _, at most {MAX_NAME} of them"
             ),
-            Self::Reserved => formatter.write_str("the server alone says what it is: no template can"),
-            Self::Password => formatter.write_str("it holds passwords, and authentik shows none"),
+            Self::Reserved => formatter.write_str("only the server sets it: no template can"),
+            Self::Password => formatter.write_str("it holds passwords, and authentik does not show them"),
             Self::NotHidden => formatter.write_str("it cannot be hidden"),
             Self::NotComputed => formatter.write_str(
-                "only an attribute that is otherwise shown to those who ask for it can be shown to all, such as memberUid",
+                "only an attribute that is otherwise returned on request can be shown to all, such as \
+                 memberUid",
             ),
-            Self::Syntax(name) => write!(formatter, "the schema knows it with the syntax {name}"),
+            Self::Syntax(name) => write!(formatter, "the schema defines it with the syntax {name}"),
             Self::TooMany => write!(formatter, "there are more than {MAX_SHAPED} attributes"),
         }
     }
@@ -161,7 +203,7 @@ pub const SYNTAXES: [(&str, Syntax); 10] = [
     ("telephone-number", Syntax::TelephoneNumber),
 ];
 
-/// Attributes of which every client expects another syntax than text, and that our schema does not list, because
+/// Attributes for which every client expects a syntax other than text, and that our schema does not list, because
 /// authentik's outpost does not have them. Names in lower case.
 const USUAL: [(&str, Syntax); 6] = [
     ("objectguid", Syntax::OctetString),
@@ -184,7 +226,11 @@ impl EntryShape {
         let id = AttributeId::of_built_in(name.as_bytes());
         match &show {
             Show::Nothing => {
-                if id.is_some_and(|id| id.is_computed() && id.override_bit() == 0) {
+                // Every filter may ask for the class, and every name contains the name.
+                let is_needed = |id| matches!(id, AttributeId::OBJECT_CLASS | AttributeId::CN);
+                let stays =
+                    |id: AttributeId| id.is_computed() && id.override_bit() == 0 && !id.is_membership();
+                if id.is_some_and(|id| is_needed(id) || stays(id)) {
                     return Err(ShapeError::NotHidden);
                 }
             }
@@ -218,20 +264,30 @@ impl EntryShape {
         Ok(())
     }
 
-    /// The attributes it speaks of.
+    /// Whether templates make an attribute.
+    pub(crate) fn makes(&self, name: &str) -> bool {
+        self.attributes.iter().any(|attribute| {
+            attribute.name.eq_ignore_ascii_case(name) && matches!(attribute.show, Show::Made(_))
+        })
+    }
+
+    /// The attributes it mentions.
     pub(crate) fn attributes(&self) -> &[ShapedAttribute] {
         &self.attributes
     }
 }
 
 impl ShapedAttribute {
-    /// How its values compare; of one that the schema knows it says how.
+    /// How its values compare; for one that it knows, the schema decides.
     pub(crate) fn syntax(&self) -> Syntax {
         if let Some(known) = schema::attribute_type(self.name.as_bytes()) {
             return known.syntax;
         }
         let stated = match &self.show {
-            Show::Made(made) => made.syntax,
+            Show::Made(made) => {
+                let octets = made.templates.iter().any(Template::makes_octets);
+                made.syntax.or_else(|| octets.then_some(Syntax::OctetString))
+            }
             Show::Nothing | Show::Always => None,
         };
         let mut usual = USUAL.iter();

@@ -1,11 +1,10 @@
-//! Whatever somebody bound asks of a given directory, the work is linear in the octets of the request: counted in
+//! Whatever a bound client asks of a given directory, the work is linear in the octets of the request: counted in
 //! steps, for requests of one size and of eight times that.
 
 use super::{Search, SearchControls, Viewer};
 use crate::fixture::*;
 use akldap_ldap::control::{DerefSpec, SortKey, VlvRequest, VlvTarget};
 use akldap_ldap::filter::{AttributeValueAssertion, Filter, MatchingRuleAssertion, SubstringFilter};
-use akldap_ldap::message::{Scope, SearchRequest};
 use akldap_ldap::steps;
 
 const SMALL: usize = 4_000;
@@ -16,18 +15,10 @@ fn fill(piece: &str, octets: usize) -> String {
 }
 
 fn steps_of(base: &str, filter: Filter<'_>, attributes: &[&str], controls: &SearchControls) -> u64 {
-    let request = SearchRequest {
-        base_object: base.as_bytes(),
-        scope: Scope::WholeSubtree,
-        deref_aliases: 0,
-        size_limit: 0,
-        time_limit: 0,
-        types_only: false,
-        filter,
-        attributes: attributes.iter().map(|name| name.as_bytes()).collect(),
-    };
+    let attributes = attributes.iter().map(|name| name.as_bytes()).collect();
+    let request = subtree_request(base.as_bytes(), filter, attributes);
     let (snapshot, tree) = (snapshot(), tree());
-    // Indexes that are built at the first use are not this request's.
+    // Indexes that are built at the first use do not count for this request.
     let run = || {
         let search = Search::new(
             std::sync::Arc::clone(&snapshot),
@@ -37,7 +28,7 @@ fn steps_of(base: &str, filter: Filter<'_>, attributes: &[&str], controls: &Sear
             controls,
         );
         if let Ok(mut search) = search {
-            drive(&mut search, (1 << 30, 1 << 40));
+            drive(&mut search, (1 << 30, usize::MAX / 2));
         }
     };
     run();

@@ -2,7 +2,7 @@
 //!
 //! Knows the wire form of paged results (RFC 2696), server side sorting (RFC 2891), virtual list view
 //! (draft-ietf-ldapext-ldapv3-vlv-09), dereference (draft-masarati-ldap-deref) and of the response that says what a password
-//! policy holds against somebody (draft-behera-ldap-password-policy). Must not know what they do to an operation.
+//! policy has against somebody (draft-behera-ldap-password-policy). Must not know what they do to an operation.
 
 use crate::ber::{self, BerError, Reader};
 

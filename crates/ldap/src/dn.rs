@@ -1,7 +1,7 @@
-//! Distinguished names: parsing, writing and comparing (RFC 4514; values are the same if they differ in case only).
+//! Distinguished names: parsing, writing and comparing (RFC 4514; values are the same if they differ only in case).
 //!
-//! Reads the RFC 4514 form with the liberties clients take (spaces around separators, quoted values, `OID.` prefixes,
-//! unescaped specials that leave no doubt). Must not know which names exist.
+//! Reads the RFC 4514 form with the liberties that clients take (spaces around separators, quoted values, `OID.`
+//! prefixes, unescaped special characters that are unambiguous). Must not know which names exist.
 
 mod escape;
 mod name;

@@ -1,7 +1,7 @@
 //! Search filters (RFC 4511 section 4.5.1.7): decoded from BER, borrowing from the message, under limits.
 //!
-//! Values stay octets from the wire to the comparison; the text form (RFC 4515) is what the server writes to logs,
-//! and never reads; `diff` and tests do (`parser`). Must not know attributes or how values match.
+//! Values stay octets from the wire to the comparison; the server writes the text form (RFC 4515) to logs and never
+//! reads it; `diff` and tests do (`parser`). Must not know attributes or how values match.
 
 use thiserror::Error;
 
@@ -16,7 +16,7 @@ pub use escape::escape;
 
 /// How deep a filter may nest. No client sends deeper ones, and evaluation recurses.
 pub const MAX_DEPTH: usize = 64;
-/// How many components a filter may have in all. Sync jobs send one OR of several thousand names.
+/// How many components a filter may have in total. Sync jobs send one OR of several thousand names.
 pub const MAX_COMPONENTS: usize = 50_000;
 
 /// Octets of a short header: tag and length.
@@ -78,7 +78,7 @@ pub struct MatchingRuleAssertion<'a> {
     pub attribute: Option<&'a [u8]>,
     /// The assertion value.
     pub value: &'a [u8],
-    /// Whether the attributes of the entry's name count too.
+    /// Whether the attributes of the entry's name are included.
     pub dn_attributes: bool,
 }
 

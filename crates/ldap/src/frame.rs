@@ -10,7 +10,7 @@ use super::ber::{self, BerError};
 /// What the start of a buffer holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Frame {
-    /// No whole message yet; at least this many octets in all are needed.
+    /// No whole message yet; at least this many octets in total are needed.
     Incomplete {
         /// Total size from the start of the buffer, as far as known.
         needed: usize,
@@ -36,7 +36,7 @@ pub enum FrameError {
     TooLarge {
         /// The size the message announces, in octets.
         length: u64,
-        /// The limit in force, in octets.
+        /// The limit in effect, in octets.
         limit: usize,
     },
     /// The length octets are malformed.

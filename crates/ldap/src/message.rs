@@ -21,7 +21,7 @@ mod update;
 pub use bind::{Authentication, BindRequest};
 pub use error::{MessageError, OperationError};
 pub use kind::OperationKind;
-pub use modify::{Modification, ModifyKind, ModifyRequest};
+pub use modify::{Modification, ModifyKind, ModifyRequest, PASSWORD_ATTRIBUTE};
 pub use search::{Scope, SearchRequest};
 pub use update::{MAX_DEPTH, Update};
 
@@ -98,7 +98,7 @@ pub struct CompareRequest {
 pub struct ExtendedRequest {
     /// The OID of the operation.
     pub name: String,
-    /// Its value; may hold a password.
+    /// Its value; may contain a password.
     pub value: Option<Zeroizing<Vec<u8>>>,
 }
 

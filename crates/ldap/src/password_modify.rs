@@ -1,7 +1,7 @@
 //! The Password Modify extended operation (RFC 3062) as bytes: the value of its request and that of its response.
 //!
-//! Must not know whose password it is about or what follows. What it reads is borrowed and what it writes is wiped, for both are
-//! passwords.
+//! Must not know whose password it is about or what follows. What it reads is borrowed and what it writes is wiped, because both
+//! are passwords.
 
 use zeroize::Zeroizing;
 
@@ -18,16 +18,16 @@ const GENERATED_PASSWORD: u8 = 0x80;
 /// A PasswdModifyRequestValue.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct PasswordModify<'a> {
-    /// Whose password; who is bound, if it is not there.
+    /// Whose password; that of whoever is bound, if absent.
     pub user_identity: Option<&'a [u8]>,
-    /// The password of before.
+    /// The old password.
     pub old_password: Option<&'a [u8]>,
-    /// The password to come; the server makes one up, if it is not there.
+    /// The new password; the server generates one if it is absent.
     pub new_password: Option<&'a [u8]>,
 }
 
 impl<'a> PasswordModify<'a> {
-    /// Reads the value of a request. A request need not have one: then nothing of it is there.
+    /// Reads the value of a request. A request need not have one: then all parts are absent.
     ///
     /// # Errors
     /// When the value is malformed.
@@ -42,7 +42,8 @@ impl<'a> PasswordModify<'a> {
             old_password: sequence.optional(OLD_PASSWORD)?,
             new_password: sequence.optional(NEW_PASSWORD)?,
         };
-        sequence.end_of_sequence(&[USER_IDENTITY, OLD_PASSWORD, NEW_PASSWORD])?;
+        // An OCTET STRING that does not say which part it is comes from a client that means one of them.
+        sequence.end_of_sequence(&[USER_IDENTITY, OLD_PASSWORD, NEW_PASSWORD, ber::OCTET_STRING])?;
         outer.end()?;
         Ok(read)
     }
@@ -70,17 +71,17 @@ impl std::fmt::Debug for PasswordModify<'_> {
     }
 }
 
-/// The PasswdModifyResponseValue that tells a password which the server made up.
+/// The PasswdModifyResponseValue with a password that the server generated.
 #[must_use]
 pub fn encode_generated(password: &[u8]) -> Zeroizing<Vec<u8>> {
     encode(&[(GENERATED_PASSWORD, Some(password))])
 }
 
-/// A SEQUENCE of those parts that are there.
+/// A SEQUENCE of the parts that are present.
 fn encode(parts: &[(u8, Option<&[u8]>)]) -> Zeroizing<Vec<u8>> {
     let there = || parts.iter().filter_map(|(tag, part)| Some((*tag, (*part)?)));
     let size = there().map(|(_, part)| ber::element_size(part.len())).sum();
-    // Room for all at once, for a buffer that grows leaves copies behind.
+    // Room for everything at once, because a growing buffer leaves copies behind.
     let mut out = Zeroizing::new(Vec::with_capacity(ber::element_size(size)));
     ber::write_header(&mut out, ber::SEQUENCE, size);
     there().for_each(|(tag, part)| ber::write_element(&mut out, tag, part));
@@ -113,7 +114,7 @@ mod tests {
         };
         assert_eq!(read(&whole), Ok(wanted));
         assert_eq!(wanted.encode().as_slice(), whole);
-        // What a later version may add is ignored, what is known has its place.
+        // What a later version may add is ignored; what is known has its place.
         assert!(read(&[0x30, 5, 0x82, 1, b'n', 0x83, 0]).is_ok());
         for bad in [
             &[][..],
@@ -124,6 +125,20 @@ mod tests {
             &[0x31, 0],
         ] {
             assert!(read(bad).is_err(), "{bad:02x?}");
+        }
+        // Nor are they extensions in another form, wherever they are.
+        for tag in 0..=u8::MAX {
+            for known in [&[][..], &[0x80, 1, b'u'], &[0x82, 1, b'n']] {
+                let mut value = vec![0x30, 3 + u8::try_from(known.len()).unwrap()];
+                value.extend_from_slice(known);
+                value.extend_from_slice(&[tag, 1, 0]);
+                let form = tag & !0x20;
+                let in_place = (known.is_empty() && (0x80..=0x82).contains(&tag))
+                    || (known.first() == Some(&0x80) && (0x81..=0x82).contains(&tag));
+                // Octets of a longer tag number: the 1 is the number, and the 0 its length.
+                let is_extension = tag != 0 && ![0x80, 0x81, 0x82, 0x04].contains(&form);
+                assert_eq!(read(&value).is_ok(), in_place || is_extension, "{value:02x?}");
+            }
         }
         let shown = format!("{wanted:?}");
         assert!(

@@ -184,7 +184,8 @@ pub fn write_entry(
     let dn_size = dn_parts.iter().map(|part| part.len()).sum();
     let expected_size = ber::element_size(dn_size) + ber::element_size(expected);
     let reserved = EntryFront::size(message_id, expected_size, controls.len());
-    out.resize(start + reserved, 0);
+    out.extend_from_slice(&[0; MAX_ENTRY_FRONT]);
+    out.truncate(start + reserved);
     ber::write_header(out, ber::OCTET_STRING, dn_size);
     dn_parts.iter().for_each(|part| out.extend_from_slice(part));
     ber::write_constructed_about(out, ber::SEQUENCE, expected, attributes);
@@ -210,7 +211,7 @@ impl EntryFront {
         let message_size = id_size + ber::element_size(operation_size) + controls_size;
         let mut octets = [0; MAX_ENTRY_FRONT];
         let id = ber::Header::new(ber::SEQUENCE, message_size).put(&mut octets, 0);
-        // Two octets of header, and the last octets of the number behind them.
+        // Two octets of header, then the last octets of the number.
         let number = u64::from(message_id) << (80 - 8 * id_size);
         let room = octets.get_mut(id..).and_then(<[u8]>::first_chunk_mut::<10>);
         if let Some(room) = room {

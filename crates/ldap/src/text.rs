@@ -3,8 +3,8 @@
 //! ASCII takes a fast path; everything else is mapped, put in NFKC and fully case-folded with current Unicode tables
 //! (RFC 4518 names Unicode 3.2, which would refuse today's names). Never an error: octets that are not UTF-8 are
 //! compared as they are, their ASCII letters folded. Names of accounts and of entries are folded in case and in nothing
-//! else ([`fold_case`]): authentik keeps users apart whose names differ in normalisation, width, invisible characters or
-//! spaces. Must not know attributes or syntaxes.
+//! else ([`fold_case`]): authentik distinguishes users whose names differ in normalisation, width, invisible characters
+//! or spaces. Must not know attributes or syntaxes.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::steps;
 
-/// Where a piece of text stands in what it is compared with; decides which of its outer spaces count.
+/// Where a piece of text is in what it is compared with; decides which of its outer spaces matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Position {
     /// The whole value: outer spaces are insignificant.
@@ -61,7 +61,7 @@ pub fn fold_into(out: &mut Vec<u8>, value: &[u8], position: Position) {
     }
 }
 
-/// The form of a name in which two names are equal exactly if they differ in case only: simple case folding as Unicode
+/// The form of a name in which two names are equal exactly if they differ only in case: simple case folding as Unicode
 /// defines it (`CaseFolding.txt`, status C and S), character by character, which is also how authentik's own outpost
 /// compares (Go's `strings.EqualFold`). Nothing else is folded.
 #[must_use]
@@ -156,16 +156,21 @@ fn is_folded(value: &[u8]) -> bool {
 
 fn squeeze_ascii(out: &mut Vec<u8>, value: &[u8], position: Position) {
     let mut spaces = Spaces::new(position);
-    for &octet in value {
-        match octet {
-            b' ' | b'\t'..=b'\r' => spaces.space(),
-            0..=0x1f | 0x7f => {}
-            _ => {
+    let mut rest = value;
+    while let Some(&first) = rest.first() {
+        let size = rest.iter().take_while(|octet| octet.is_ascii_graphic()).count();
+        let (word, behind) = rest.split_at_checked(size.max(1)).unwrap_or_default();
+        rest = behind;
+        match first {
+            _ if size > 0 => {
                 if spaces.before_text() {
                     out.push(b' ');
                 }
-                out.push(octet.to_ascii_lowercase());
+                out.extend(word.iter().map(u8::to_ascii_lowercase));
             }
+            b' ' | b'\t'..=b'\r' => spaces.space(),
+            // Other control characters vanish.
+            _ => {}
         }
     }
     if spaces.at_end() {
@@ -378,7 +383,7 @@ mod tests {
         assert_eq!(&*fold_case(b"A\xffB\xc3"), b"a\xffb\xc3");
     }
 
-    /// Against the full folding of another library, for every character there is: they differ only where that is several
+    /// Compared with the full folding of another library, for every character: they differ only where that gives several
     /// characters.
     #[test]
     fn case_is_folded_as_unicode_has_it() {

@@ -77,7 +77,8 @@ pub struct Application {
     pub slug: String,
     /// Display name.
     pub name: String,
-    /// Who may use it; with none everyone may, the anonymous user too. With several one that passes is enough.
+    /// Who may use it; with none, everyone may, even the anonymous user. With several, one that passes is
+    /// enough.
     pub bindings: Vec<Binding>,
 }
 
@@ -88,9 +89,9 @@ pub enum Binding {
     User(i32),
     /// The members of this group and of the groups below it.
     Group(Uuid),
-    /// A policy that passes for every logged-in user but these.
+    /// A policy that passes for every logged-in user except these.
     AllBut(Vec<i32>),
-    /// A policy that always passes or never.
+    /// A policy that always passes, or never.
     Always(bool),
 }
 

@@ -1,4 +1,4 @@
-//! From a request to an answer: a flow is run, everything else is read.
+//! From a request to an answer: flows are run, everything else is read.
 
 use std::sync::PoisonError;
 
@@ -25,7 +25,7 @@ pub(crate) fn answer(state: &Shared, clock: &Clock, request: &Request<'_>, given
     let configured = request.path.strip_prefix("/flows/-/configure/");
     if let Some(stage) = configured.and_then(|stage| stage.strip_suffix('/')) {
         return with_session(state, request, now, |state, caller| {
-            passwords::configure(&state.directory, caller, stage)
+            passwords::configure(state, caller, stage)
         });
     }
     let Some(path) = request

@@ -10,7 +10,7 @@ pub type Attributes = Map<String, Value>;
 pub(crate) struct Stored {
     /// One JSON object.
     pub(crate) text: Box<str>,
-    /// It holds an integer beyond 64 bit, which makes authentik's own JSON writer fail.
+    /// It has an integer beyond 64 bits, which makes authentik's own JSON writer fail.
     pub(crate) poisoned: bool,
 }
 
@@ -37,7 +37,7 @@ impl Stored {
         }
     }
 
-    /// The attributes as a value; what cannot be read (a poisoned number) reads as the nearest float.
+    /// The attributes as a value; what cannot be read (a poisoned number) becomes the nearest float.
     pub(crate) fn read(&self) -> Attributes {
         serde_json::from_str(&self.text).unwrap_or_default()
     }

@@ -26,7 +26,7 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    /// The user requests are made as.
+    /// The user as whom requests are made.
     pub(crate) fn user(&self) -> Option<i32> {
         self.bearer.or(self.session_user)
     }
@@ -103,7 +103,7 @@ pub(crate) fn websocket_outpost(state: &State, path: &str, headers: &HeaderMap) 
         .then_some(uuid)
 }
 
-/// Whether both delegation headers are there and genuine, and the address that then counts.
+/// Whether both delegation headers are there and genuine, and the address that is then used.
 fn delegation(directory: &Directory, request: &Request<'_>) -> (bool, String) {
     let own = request
         .header("x-forwarded-for")

@@ -52,7 +52,7 @@ impl Certificate {
     ///
     /// # Errors
     ///
-    /// When a name cannot stand in a certificate or no key can be made.
+    /// When a name cannot be in a certificate or no key can be made.
     pub fn generate(
         pk: Uuid,
         hosts: &[&str],
@@ -64,7 +64,7 @@ impl Certificate {
         Self::assemble(pk, hosts, certificate.pem(), &key, algorithm, form)
     }
 
-    /// The same with an issuing certificate of its own behind it: the PEM text holds both, leaf first.
+    /// The same followed by its own issuing certificate: the PEM text has both, leaf first.
     ///
     /// # Errors
     ///

@@ -12,7 +12,7 @@ use jiff::tz::Offset;
 
 const MICROS: i64 = 1_000_000;
 
-/// A clock that can be set forward.
+/// A clock that can be advanced.
 #[derive(Debug, Default)]
 pub(crate) struct Clock {
     offset: AtomicI64,
@@ -29,7 +29,7 @@ impl Clock {
         self.offset.fetch_add(micros(by), Ordering::Relaxed);
     }
 
-    /// Makes the clock show `at`; it runs on from there.
+    /// Makes the clock show `at`; it continues from there.
     pub(crate) fn set(&self, at: SystemTime) {
         let at = at.duration_since(UNIX_EPOCH).map(micros).unwrap_or_default();
         self.offset

@@ -24,7 +24,7 @@ impl Simulator {
         work(&mut self.core.state.write().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Changes anything, silently: for flows, applications, roles, devices and whatever sends no frame.
+    /// Changes anything, silently: for flows, applications, roles, devices and anything else that sends no frame.
     pub fn edit<R>(&self, change: impl FnOnce(&mut Directory) -> R) -> R {
         self.with(|state| change(&mut state.directory))
     }
@@ -142,7 +142,7 @@ impl Simulator {
         saved
     }
 
-    /// Sets a password; sessions go on.
+    /// Sets a password; sessions continue.
     pub fn set_password(&self, pk: i32, password: &str) -> bool {
         let now = self.core.clock.now();
         self.edit(|directory| directory.write_password(pk, password, now))
@@ -153,7 +153,7 @@ impl Simulator {
         self.save_user(pk, |user| user.set_attributes(attributes))
     }
 
-    /// Gives a user an integer beyond 64 bit, which makes every page that shows the user a 500.
+    /// Gives a user an integer beyond 64 bits, which makes every page that shows the user a 500.
     pub fn poison_user(&self, pk: i32) -> bool {
         let attributes = json!({"poison": 1e30}).as_object().cloned().unwrap_or_default();
         self.set_user_attributes(pk, &attributes)
@@ -212,7 +212,7 @@ impl Simulator {
         self.with(|state| state.sessions.logged_in())
     }
 
-    /// Session rows in all, the anonymous ones too.
+    /// Session rows in total, the anonymous ones too.
     pub fn session_count(&self) -> usize {
         self.with(|state| state.sessions.len())
     }
@@ -324,7 +324,7 @@ impl Simulator {
         token
     }
 
-    /// Deletes the outpost's token; open websockets live on.
+    /// Deletes the outpost's token; open websockets stay open.
     pub fn delete_token(&self) {
         self.edit(|directory| {
             let account = directory
@@ -361,7 +361,7 @@ impl Simulator {
         self.listener.reset_all();
     }
 
-    /// Holds back all answers, or lets them go.
+    /// Holds back all answers, or releases them.
     pub fn pause(&self, paused: bool) {
         self.core.paused.send_replace(paused);
     }
@@ -381,7 +381,7 @@ impl Simulator {
         clock::system_time(self.core.clock.now())
     }
 
-    /// Sets what a password check takes.
+    /// Sets what a password check costs.
     pub fn set_hash_cost(&self, cost: Duration) {
         self.core.hash_cost.store(clock::micros(cost), Ordering::Relaxed);
     }

@@ -23,7 +23,7 @@ pub struct Device {
 /// The kinds of authenticator.
 #[derive(Debug, Clone)]
 pub enum DeviceKind {
-    /// Printed tokens, each good once.
+    /// Printed tokens, each valid once.
     Static {
         /// The tokens not used yet.
         tokens: Vec<String>,

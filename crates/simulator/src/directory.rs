@@ -34,7 +34,7 @@ pub struct UserSetting {
 }
 
 /// The state a simulator starts from and works on. Tests change it through
-/// [`Simulator::edit`](super::Simulator::edit) and the named methods beside it.
+/// [`Simulator::edit`](super::Simulator::edit) and the named methods next to it.
 #[derive(Debug, Default)]
 pub struct Directory {
     /// Ascending by pk.
@@ -61,7 +61,7 @@ pub struct Directory {
     pub flows: BTreeMap<String, Flow>,
     /// API tokens and the pks of their users.
     pub tokens: HashMap<String, i32>,
-    /// Passwords of before by user pk, as far as they were changed here.
+    /// Earlier passwords by user pk, as far as they were changed here.
     pub former_passwords: HashMap<i32, Vec<String>>,
     /// What the settings of a user offer; see [`UserSetting`].
     pub user_settings: Vec<UserSetting>,
@@ -192,7 +192,7 @@ impl Directory {
         true
     }
 
-    /// Notes a login, which moves no timestamp but its own.
+    /// Records a login, which moves only its own timestamp.
     pub(crate) fn note_login(&mut self, pk: i32, at: i64) {
         if let Some(user) = self.position(pk).and_then(|index| self.users.get_mut(index)) {
             user.last_login = Some(at);

@@ -10,10 +10,10 @@ use super::pages::{Page, Sizes};
 use super::query::Query;
 use super::reply::{JSON, Reply};
 use super::request::{Circumstances, Request};
-use super::users::{Include, User, UserType};
+use super::users::{User, UserInclude, UserType};
 use super::{group_list, groups, passwords, user_list};
 
-/// Answers a request that is no flow's.
+/// Answers a request that is not for a flow.
 pub(crate) fn endpoint(
     directory: &Directory,
     caller: &Caller,
@@ -45,7 +45,7 @@ pub(crate) fn endpoint(
             .and_then(|()| {
                 let pk: i32 = pk.parse().map_err(|_| Reply::detail(404, "Not found."))?;
                 let user = directory.user(pk).ok_or_else(|| Reply::no_match("User"))?;
-                Ok(user_list::row(directory, user, Include::of(&query)))
+                Ok(user_list::row(directory, user, UserInclude::of(&query)))
             }),
         ["core", "groups"] => reader(directory, caller)
             .and_then(|_| only_reading(request))
@@ -55,7 +55,11 @@ pub(crate) fn endpoint(
             .and_then(|()| {
                 let pk: Uuid = pk.parse().map_err(|_| Reply::detail(404, "Not found."))?;
                 let group = directory.group(pk).ok_or_else(|| Reply::no_match("Group"))?;
-                Ok(group_list::row(directory, group, groups::Include::of(&query)))
+                Ok(group_list::row(
+                    directory,
+                    group,
+                    groups::GroupInclude::of(&query),
+                ))
             }),
         ["outposts", "instances"] => {
             let account =

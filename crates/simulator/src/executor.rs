@@ -1,4 +1,5 @@
-//! The flow executor: plans a flow into a session, runs one stage a request, answers with challenges and redirects.
+//! The flow executor: plans a flow into a session, runs one stage per request, answers with challenges and
+//! redirects.
 
 use std::time::Duration;
 
@@ -7,9 +8,9 @@ use serde_json::{Map, Value, json};
 
 use super::clock::system_time;
 use super::directory::Directory;
-use super::flows::{Flow, Requirement, StageBinding};
+use super::flows::{Flow, StageBinding};
 use super::outcome::Outcome;
-use super::plan::{Pending, Plan};
+use super::plan::{Pending, Plan, applies};
 use super::query::Query;
 use super::reply::{JSON, Reply, request_id, short_secret};
 use super::sessions::{Cookie, NO_SESSION, Session, Sessions};
@@ -117,14 +118,7 @@ impl FlowExecutor<'_> {
     /// Puts a fresh plan into the session, or refuses.
     fn plan(&mut self, state: &mut State, flow: &Flow) -> Result<(), Reply> {
         let user = self.claims_user.and_then(|pk| state.directory.user(pk));
-        let applies = match flow.requirement {
-            Requirement::None => true,
-            Requirement::Authenticated => user.is_some(),
-            Requirement::Unauthenticated => user.is_none(),
-            Requirement::Superuser => user.is_some_and(|user| state.directory.is_superuser(user)),
-            Requirement::Outpost => self.request.outpost,
-        };
-        if !applies {
+        if !applies(&state.directory, flow, user, self.request.outpost) {
             return Err(access_denied(
                 state,
                 flow,
@@ -135,18 +129,7 @@ impl FlowExecutor<'_> {
         if let Some(message) = &flow.denied {
             return Err(access_denied(state, flow, None, message));
         }
-        let mut plan = Plan {
-            slug: flow.slug.clone(),
-            at: 0,
-            pending: None,
-            wrong_passwords: 0,
-            devices_shown: false,
-            consent_token: None,
-            new_password: None,
-        };
-        if flow.designation != "authentication" {
-            plan.pending = self.claims_user.map(Pending::Known);
-        }
+        let plan = Plan::begin(flow, self.claims_user);
         if next_stage(flow, &plan).is_none() {
             return Err(finished());
         }
@@ -305,7 +288,7 @@ impl FlowExecutor<'_> {
         self.cookies.push(cookie.write(now));
     }
 
-    /// Django's CSRF check: token against cookie, and over https the origin too, which no test needs wrong.
+    /// Django's CSRF check: token against cookie, and over https the origin too, which no test needs to be wrong.
     fn csrf_holds(&self) -> bool {
         self.request.csrf_header.is_some() && self.request.csrf_header == self.request.csrf_cookie
     }
@@ -379,7 +362,7 @@ pub(crate) fn session_cookie(
     .write(now)
 }
 
-/// The first stage from the plan's position on that counts for the pending user.
+/// The first stage, from the plan's position onwards, that applies to the pending user.
 fn next_stage<'a>(flow: &'a Flow, plan: &Plan) -> Option<(usize, &'a StageBinding)> {
     flow.stages.iter().enumerate().skip(plan.at).find(|(_, binding)| {
         binding.only_for.as_ref().is_none_or(|users| match &plan.pending {

@@ -12,10 +12,19 @@ pub enum Fault {
     Reset,
     /// The answer comes this much later.
     Stall(Duration),
-    /// The answer never comes, the connection stays open.
+    /// The answer never comes and the connection stays open.
     Hang,
     /// This answer instead of the real one: status, content type, body.
     Answer(u16, &'static str, &'static str),
+    /// The same as something in front of authentik answers: without authentik's headers.
+    Intercepted(u16, &'static str, &'static str),
+    /// Something in front of authentik answers with this status and content type, and with what it received: the body, then the
+    /// headers. JSON has it as `detail`, HTML spelled as such.
+    Echoed(u16, &'static str),
+    /// The request is carried out, and this is answered instead: status, content type, body.
+    Replaced(u16, &'static str, &'static str),
+    /// 302 to this address instead of the real answer.
+    Moved(&'static str),
     /// 500 as a recycled worker gives it: plain text, connection closed.
     WorkerLost,
     /// 502 as a proxy in front gives it: HTML.
@@ -28,9 +37,9 @@ pub enum Fault {
     NotFound,
     /// The right status and headers, no body.
     EmptyBody,
-    /// The body ends in the middle, the length says so.
+    /// The body ends in the middle, and the length says so.
     Truncated,
-    /// The body ends in the middle, the length does not say so: the connection breaks off.
+    /// The body ends in the middle, but the length does not say so: the connection breaks off.
     BrokenOff,
     /// The right body announced as HTML.
     WrongContentType,
@@ -42,7 +51,7 @@ pub enum Fault {
     SlowBody(usize, Duration),
 }
 
-/// Which of the matching requests are spoiled; counting begins with 1 when the rule is added.
+/// Which of the matching requests are spoiled; counting starts at 1 when the rule is added.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum When {
     /// All.
@@ -71,7 +80,7 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// Spoils every request whose path holds `path`.
+    /// Spoils every request whose path contains `path`.
     pub fn new(path: &str, fault: Fault) -> Self {
         Self {
             method: None,
@@ -96,21 +105,21 @@ impl Rule {
     }
 }
 
-/// The rules in force, shared with the running simulator.
+/// The rules in effect, shared with the running simulator.
 #[derive(Debug, Default)]
 pub struct Faults {
-    inner: Mutex<Inner>,
+    inner: Mutex<FaultState>,
 }
 
 #[derive(Debug, Default)]
-struct Inner {
+struct FaultState {
     rules: Vec<(u64, Rule, u64)>,
     next: u64,
     latency: Duration,
 }
 
 impl Faults {
-    /// Adds a rule and returns its number. Where several rules match, the one added first counts.
+    /// Adds a rule and returns its number. If several rules match, the one added first applies.
     pub fn add(&self, rule: Rule) -> u64 {
         let mut inner = self.lock();
         inner.next += 1;
@@ -161,7 +170,7 @@ impl Faults {
         chosen
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, FaultState> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

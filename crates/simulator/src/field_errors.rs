@@ -1,4 +1,4 @@
-//! What authentik says against the fields of an answer.
+//! authentik's objections to the fields of an answer.
 //!
 //! Must not know which stage asks.
 

@@ -63,7 +63,7 @@ pub(crate) fn within(at: i64, bounds: &[(Compare, i64)]) -> bool {
     })
 }
 
-/// The `attributes` filter: a JSON object of lookups, all of which must hold.
+/// The `attributes` filter: a JSON object of lookups, all of which must be satisfied.
 #[derive(Debug)]
 pub(crate) struct AttributeFilter {
     lookups: Vec<(Vec<String>, Lookup, Value)>,

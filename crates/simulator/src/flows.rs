@@ -56,9 +56,9 @@ impl Flow {
 pub enum Requirement {
     /// Anybody.
     None,
-    /// Only the logged in.
+    /// Only logged-in users.
     Authenticated,
-    /// Only those who are not.
+    /// Only users who are not logged in.
     Unauthenticated,
     /// Only superusers.
     Superuser,
@@ -73,7 +73,7 @@ pub struct StageBinding {
     pub stage: Stage,
     /// A wrong answer starts the flow over instead of showing an error.
     pub restart_on_invalid: bool,
-    /// A policy: the stage counts only for these users. None means all.
+    /// A policy: the stage applies only to these users. None means all.
     pub only_for: Option<Vec<i32>>,
 }
 
@@ -102,7 +102,7 @@ pub enum Stage {
     AuthenticatorValidate {
         /// What happens to users without a device.
         not_configured: NotConfigured,
-        /// Device classes that count.
+        /// Device classes that are accepted.
         classes: Vec<&'static str>,
     },
     /// Logs the user in.
@@ -141,7 +141,7 @@ pub struct NewPassword {
     pub fields: Vec<(String, String, String)>,
     /// Characters that a password policy asks for; 0: none.
     pub least: usize,
-    /// Whether a policy refuses the passwords of before.
+    /// Whether a policy refuses earlier passwords.
     pub unique: bool,
 }
 
@@ -189,7 +189,7 @@ impl Default for Identification {
 /// What an authenticator stage does with users who have no device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotConfigured {
-    /// Goes on.
+    /// Continues.
     Skip,
     /// Refuses.
     Deny,

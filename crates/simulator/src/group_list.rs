@@ -6,13 +6,13 @@ use uuid::Uuid;
 
 use super::directory::Directory;
 use super::filters::{self, AttributeFilter, Search};
-use super::groups::{Group, Include};
+use super::groups::{Group, GroupInclude};
 use super::pages::{Page, Sizes};
 use super::query::Query;
 use super::reply::Reply;
 use super::users::{write_objects, write_related};
 
-impl Include {
+impl GroupInclude {
     pub(crate) fn of(query: &Query) -> Self {
         Self {
             users: query.switch("include_users", true),
@@ -48,18 +48,19 @@ pub(crate) fn list(directory: &Directory, query: &Query, sizes: Sizes) -> Result
     });
     sort(&mut groups, query.get("ordering").unwrap_or_default());
     let page = Page::of(query, groups.len(), sizes)?;
-    let include = Include::of(query);
+    let include = GroupInclude::of(query);
     let rows = page.slice(&groups);
     if rows.iter().any(|group| poisoned(directory, group, include)) {
         return Err(Reply::html(500, "Server Error"));
     }
-    Ok(Reply::ok(
+    Ok(Reply::page(
+        rows.len(),
         page.write(rows, |out, group| write(directory, out, group, include)),
     ))
 }
 
 /// One group as JSON.
-pub(crate) fn row(directory: &Directory, group: &Group, include: Include) -> Reply {
+pub(crate) fn row(directory: &Directory, group: &Group, include: GroupInclude) -> Reply {
     if poisoned(directory, group, include) {
         return Reply::html(500, "Server Error");
     }
@@ -117,7 +118,7 @@ fn chosen_members(directory: &Directory, query: &Query) -> Result<Option<Vec<i32
     Ok(Some(members))
 }
 
-fn poisoned(directory: &Directory, group: &Group, include: Include) -> bool {
+fn poisoned(directory: &Directory, group: &Group, include: GroupInclude) -> bool {
     let related = |keys: &[u32]| {
         keys.iter()
             .filter_map(|key| directory.groups.get(key))
@@ -134,7 +135,7 @@ fn poisoned(directory: &Directory, group: &Group, include: Include) -> bool {
                 .any(|user| user.attributes.poisoned)
 }
 
-fn write(directory: &Directory, out: &mut String, group: &Group, include: Include) {
+fn write(directory: &Directory, out: &mut String, group: &Group, include: GroupInclude) {
     group.write_head(out);
     write_related(
         out,

@@ -26,9 +26,9 @@ pub struct Group {
     pub(crate) ancestors: Vec<u32>,
     /// This group or one above it is a superuser group.
     pub(crate) grants_superuser: bool,
-    /// The short form rows of users repeat, as JSON.
+    /// The short form that rows of users repeat, as JSON.
     pub(crate) partial: Box<str>,
-    /// The short form rows of parents and children repeat, as JSON.
+    /// The short form that rows of parents and children repeat, as JSON.
     pub(crate) related: Box<str>,
 }
 
@@ -52,6 +52,11 @@ impl Group {
         group
     }
 
+    /// How many users are in it directly.
+    pub fn member_count(&self) -> usize {
+        self.members.len()
+    }
+
     /// The custom attributes.
     pub fn attributes(&self) -> Attributes {
         self.attributes.read()
@@ -72,7 +77,7 @@ impl Group {
         u32::try_from(number).unwrap_or_default()
     }
 
-    /// Brings the prepared short forms up to date; to be called after every change.
+    /// Brings the prepared short forms up to date; call it after every change.
     pub(crate) fn render(&mut self) {
         let mut name = String::new();
         write_text(&mut name, &self.name);
@@ -104,7 +109,7 @@ impl Group {
 
 /// What a list or a single answer shows besides the group itself.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Include {
+pub(crate) struct GroupInclude {
     pub(crate) users: bool,
     pub(crate) parents: bool,
     pub(crate) children: bool,

@@ -1,7 +1,7 @@
 //! A faithful authentik for `akldap demo`, the tests and the benches: HTTP API, flows with sessions, websocket.
 //!
 //! It knows what an LDAP outpost sees of authentik 2026.5, and answers as a real one did when it was recorded. It must not
-//! know anything of the server under test, and imports none of our other crates.
+//! know anything about the server under test, and imports none of our other crates.
 //!
 //! ```
 //! use akldap_simulator::{Directory, Endpoint, Fault, Options, Rule, Simulator, When};
@@ -57,6 +57,7 @@ mod caller;
 mod certificates;
 mod clock;
 mod control;
+mod cost;
 mod device_offer;
 mod devices;
 mod directory;
@@ -79,6 +80,7 @@ mod query;
 mod recorded_flows;
 mod recordings;
 mod reply;
+mod report;
 mod request;
 mod request_log;
 mod sample;
@@ -103,6 +105,7 @@ use tokio::task::JoinHandle;
 pub use access::{Application, Binding, Outpost, Provider, Role};
 pub use attributes::Attributes;
 pub use certificates::{Certificate, CertificateError, KeyAlgorithm, KeyForm};
+pub use cost::Cost;
 pub use devices::{Device, DeviceKind, DuoOutcome, base32, totp_code};
 pub use directory::{Directory, UserSetting, VERSION};
 pub use faults::{Fault, Faults, Rule, When};
@@ -112,6 +115,7 @@ pub use flows::{
 };
 pub use groups::Group;
 pub use recordings::RecordingsError;
+pub use report::{REPORT_EVERYBODY, REPORT_USERS};
 pub use request_log::{Endpoint, RecordedRequest, Requests};
 pub use sample::{DemoSecrets, demo_secrets};
 pub use sessions::Session;
@@ -133,12 +137,14 @@ pub struct Options {
     pub record_requests: bool,
     /// Speak https with this configuration.
     pub tls: Option<Arc<rustls::ServerConfig>>,
-    /// Rows of a page when none are asked for.
+    /// Rows per page when no number is asked for.
     pub default_page_size: usize,
-    /// Rows of a page at most.
+    /// Most rows per page.
     pub max_page_size: usize,
-    /// What every password check takes; a real one takes about 190 ms of CPU.
+    /// What every password check costs; a real one takes about 190 ms of CPU.
     pub hash_cost: Duration,
+    /// What every answer costs, pages above all.
+    pub cost: Cost,
     /// Time between a change and the websocket frame it causes.
     pub push_delay: Duration,
     /// Close all websockets with 1012 each time this many requests were served, as recycled workers do; 0: never.
@@ -155,6 +161,7 @@ impl Default for Options {
             default_page_size: 20,
             max_page_size: 100,
             hash_cost: Duration::ZERO,
+            cost: Cost::default(),
             push_delay: Duration::ZERO,
             recycle_after: 0,
         }
@@ -172,7 +179,7 @@ pub struct Simulator {
 }
 
 impl Simulator {
-    /// Starts to serve this directory.
+    /// Starts serving this directory.
     ///
     /// # Errors
     ///
@@ -196,6 +203,7 @@ impl Simulator {
             default_page_size: options.default_page_size,
             max_page_size: options.max_page_size.into(),
             hash_cost: clock::micros(options.hash_cost).into(),
+            workers: cost::Workers::new(options.cost),
             recycle_after: options.recycle_after,
             served: 0.into(),
             push_delay: options.push_delay,
@@ -235,7 +243,7 @@ impl Simulator {
         self.address
     }
 
-    /// The faults in force; add and remove them here.
+    /// The faults in effect; add and remove them here.
     pub fn faults(&self) -> &Faults {
         &self.core.faults
     }
@@ -245,7 +253,7 @@ impl Simulator {
         &self.core.requests
     }
 
-    /// Every hello that came over a websocket, oldest first.
+    /// Every hello received over a websocket, oldest first.
     pub fn hellos(&self) -> Vec<Hello> {
         self.core.hub.hellos()
     }

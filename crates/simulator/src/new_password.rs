@@ -1,4 +1,4 @@
-//! A prompt stage that asks for a new password: its fields, and how what was typed is judged.
+//! A prompt stage that asks for a new password: its fields, and how the input is judged.
 //!
 //! Must not know whose password it is, nor where it is written.
 
@@ -42,7 +42,7 @@ pub(crate) fn judge(
             Some(text) if strip(&text).is_empty() => Some(object("This field may not be blank.", "blank")),
             Some(text) => {
                 if kind == SECRET {
-                    passwords.push(strip(&text).to_owned());
+                    passwords.push((key, strip(&text).to_owned()));
                 }
                 None
             }
@@ -55,12 +55,16 @@ pub(crate) fn judge(
         return Err(Value::Object(errors));
     }
     let whole = |text: String| json!({"non_field_errors": [{"string": text, "code": "invalid"}]});
-    let Some(password) = passwords.first().cloned() else {
-        return Ok(String::new());
-    };
-    if passwords.iter().any(|other| *other != password) {
+    // Two are compared, and no other number of them.
+    if let [(_, one), (_, other)] = passwords.as_slice()
+        && one != other
+    {
         return Err(whole("Passwords don't match.".to_owned()));
     }
+    let written = passwords.iter().find(|(key, _)| *key == "password");
+    let Some((_, password)) = written.or(passwords.first()).cloned() else {
+        return Ok(String::new());
+    };
     let least = settings.least;
     if password.chars().count() < least {
         return Err(whole(format!(

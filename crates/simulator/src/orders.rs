@@ -51,14 +51,14 @@ impl Orders {
             .clear();
     }
 
-    /// A login moves one field only; the other orders stay, or every bind would cost the next page a sort.
+    /// A login moves only one field; the other orders stay, or every bind would cost the next page a sort.
     pub(crate) fn forget_logins(&mut self) {
         let known = self.known.get_mut().unwrap_or_else(PoisonError::into_inner);
         known.retain(|keys, _| keys.iter().all(|(field, _)| *field != Field::LastLogin));
     }
 }
 
-/// Reads an `ordering` parameter; unknown names are dropped, and where none is left the list's own order counts.
+/// Reads an `ordering` parameter; unknown names are dropped, and if none is left the list's own order applies.
 pub(crate) fn parse(ordering: Option<&str>) -> Vec<Key> {
     let keys: Vec<Key> = ordering
         .unwrap_or_default()

@@ -59,7 +59,7 @@ impl Page {
         all.get(self.range()).unwrap_or_default()
     }
 
-    /// The answer around rows that `write` appends, comma and all left to this function.
+    /// The answer around rows that `write` appends; this function adds commas and everything else.
     pub(crate) fn write<T>(&self, rows: &[T], mut write: impl FnMut(&mut String, &T)) -> String {
         const TYPICAL_ROW: usize = 1800;
         let range = self.range();

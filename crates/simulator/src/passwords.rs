@@ -10,12 +10,14 @@ use uuid::Uuid;
 use super::caller::Caller;
 use super::directory::{Directory, UserSetting};
 use super::flows::PASSWORD_CHANGE;
+use super::plan::{Plan, applies};
 use super::reply::Reply;
 use super::request::Request;
+use super::state::State;
 use super::text::strip;
 use super::users::Password;
 
-/// Passwords of before that are remembered of each user.
+/// Earlier passwords remembered for each user.
 const REMEMBERED: usize = 10;
 
 impl Directory {
@@ -37,7 +39,7 @@ impl Directory {
         })
     }
 
-    /// What authentik offers where nothing was changed: some authenticators and the password.
+    /// What authentik offers if nothing was changed: some authenticators and the password.
     pub fn offer_default_settings(&mut self) {
         let setting = |title: &str, component: &str, flow: &str| UserSetting {
             title: title.to_owned(),
@@ -73,21 +75,32 @@ pub(crate) fn settings(directory: &Directory) -> Reply {
     Reply::ok(Value::Array(shown).to_string())
 }
 
-/// `/flows/-/configure/{stage}/`: to the page of the stage's flow, or of the login.
-pub(crate) fn configure(directory: &Directory, caller: &Caller, stage: &str) -> Reply {
-    if caller.user().is_none() {
+/// `/flows/-/configure/{stage}/`: plans the stage's flow from the start, even if the session is in the middle of it, and leads to its page, or to that of
+/// the login. A flow that is not for this user is not found.
+pub(crate) fn configure(state: &mut State, caller: &Caller, stage: &str) -> Reply {
+    let Some(user) = caller.user() else {
         return Reply::redirect(&format!(
             "/flows/-/default/authentication/?next=/flows/-/configure/{stage}/"
         ));
-    }
+    };
+    let directory = &state.directory;
     let found = stage.parse::<Uuid>().ok().and_then(|stage| {
         let settings = &directory.user_settings;
         settings.iter().find(|setting| setting.stage == stage)
     });
-    match found.and_then(|setting| setting.flow.as_deref()) {
-        Some(slug) => Reply::redirect(&format!("/if/flow/{slug}/")),
-        None => Reply::html(404, "Not Found"),
+    let Some(slug) = found.and_then(|setting| setting.flow.clone()) else {
+        return Reply::html(404, "Not Found");
+    };
+    if let Some(flow) = directory.flows.get(&slug) {
+        if !applies(directory, flow, directory.user(user), false) || flow.denied.is_some() {
+            return Reply::html(404, "Not Found");
+        }
+        let plan = Plan::begin(flow, Some(user));
+        if let Some(session) = caller.sid.as_deref().and_then(|sid| state.sessions.get_mut(sid)) {
+            session.plan = Some(plan);
+        }
     }
+    Reply::redirect(&format!("/if/flow/{slug}/"))
 }
 
 /// `core/users/{pk}/set_password/`

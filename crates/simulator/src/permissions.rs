@@ -1,6 +1,6 @@
 //! Who may do what, and the objects of an outpost as its account sees them.
 //!
-//! Must not know how a caller is told from others.
+//! Must not know how callers are identified.
 
 use serde_json::{Value, json};
 use uuid::Uuid;

@@ -3,9 +3,10 @@
 //! Must not know what a stage asks.
 
 use super::directory::Directory;
-use super::users::avatar;
+use super::flows::{Flow, Requirement};
+use super::users::{User, avatar};
 
-/// A flow on its way in a session.
+/// A flow in progress in a session.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     pub(crate) slug: String,
@@ -16,8 +17,35 @@ pub(crate) struct Plan {
     /// The authenticator stage has shown its challenges.
     pub(crate) devices_shown: bool,
     pub(crate) consent_token: Option<String>,
-    /// What a prompt collected and no stage has written yet.
+    /// What a prompt has collected and no stage has written yet.
     pub(crate) new_password: Option<String>,
+}
+
+impl Plan {
+    /// The beginning of a flow, about whoever is logged in, where it is not to log anybody in.
+    pub(crate) fn begin(flow: &Flow, caller: Option<i32>) -> Self {
+        let known = caller.filter(|_| flow.designation != "authentication");
+        Self {
+            slug: flow.slug.clone(),
+            at: 0,
+            pending: known.map(Pending::Known),
+            wrong_passwords: 0,
+            devices_shown: false,
+            consent_token: None,
+            new_password: None,
+        }
+    }
+}
+
+/// Whether a flow may be run by this user, or by nobody in particular.
+pub(crate) fn applies(directory: &Directory, flow: &Flow, user: Option<&User>, outpost: bool) -> bool {
+    match flow.requirement {
+        Requirement::None => true,
+        Requirement::Authenticated => user.is_some(),
+        Requirement::Unauthenticated => user.is_none(),
+        Requirement::Superuser => user.is_some_and(|user| directory.is_superuser(user)),
+        Requirement::Outpost => outpost,
+    }
 }
 
 /// The user a flow is about.

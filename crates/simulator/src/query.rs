@@ -70,7 +70,7 @@ impl Query {
     }
 }
 
-/// Percent-decoding with `+` as space; bytes that are no UTF-8 become U+FFFD.
+/// Percent-decoding with `+` as space; bytes that are not UTF-8 become U+FFFD.
 pub(crate) fn decode(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());

@@ -1,4 +1,4 @@
-//! The flows of the installation that was recorded; no recording holds the flows themselves.
+//! The flows of the installation that was recorded; no recording contains the flows themselves.
 
 use std::collections::HashMap;
 use std::time::Duration;

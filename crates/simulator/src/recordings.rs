@@ -108,7 +108,7 @@ impl Directory {
     ///
     /// # Errors
     ///
-    /// When one is missing or of another form.
+    /// When one is missing or has a different form.
     pub fn from_recordings(recordings: &BTreeMap<String, Value>) -> Result<Self, RecordingsError> {
         let recordings = Recordings(recordings);
         let fixtures = recordings.json("fixtures.json")?;

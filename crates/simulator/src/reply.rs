@@ -13,6 +13,8 @@ pub(crate) struct Reply {
     pub(crate) content_type: &'static str,
     pub(crate) body: String,
     pub(crate) headers: Vec<(HeaderName, String)>,
+    /// Rows of the page, if this is one.
+    pub(crate) rows: Option<usize>,
 }
 
 pub(crate) const JSON: &str = "application/json";
@@ -26,6 +28,15 @@ impl Reply {
             content_type,
             body: body.into(),
             headers: Vec::new(),
+            rows: None,
+        }
+    }
+
+    /// A page of this many rows.
+    pub(crate) fn page(rows: usize, body: String) -> Self {
+        Self {
+            rows: Some(rows),
+            ..Self::ok(body)
         }
     }
 

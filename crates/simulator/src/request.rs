@@ -1,4 +1,4 @@
-//! One request to the API as it came in, and under what it is answered.
+//! One request to the API as it came in, and the conditions under which it is answered.
 //!
 //! Must not know who called.
 
@@ -48,7 +48,7 @@ pub(crate) fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a 
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-/// What of the options and faults bears on answers.
+/// Which options and faults affect answers.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Circumstances {
     pub(crate) sizes: Sizes,

@@ -28,7 +28,7 @@ impl RecordedRequest {
     }
 }
 
-/// The parts of the API requests are counted by.
+/// The parts of the API by which requests are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Endpoint {
     /// `outposts/instances/`
@@ -90,7 +90,7 @@ pub struct Requests {
     counts: [AtomicU64; ENDPOINTS],
     /// Being answered now.
     busy: [AtomicU64; ENDPOINTS],
-    /// The most that ever were.
+    /// The most there ever were.
     peaks: [AtomicU64; ENDPOINTS],
 }
 
@@ -104,7 +104,7 @@ impl Drop for Busy<'_> {
 }
 
 impl Requests {
-    /// Begins or stops to keep requests. Counting never stops.
+    /// Starts or stops keeping requests. Counting never stops.
     pub fn record(&self, on: bool) {
         self.recording.store(on, Ordering::Relaxed);
     }
@@ -114,7 +114,7 @@ impl Requests {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Requests kept whose path holds `path`.
+    /// Requests kept whose path contains `path`.
     pub fn to(&self, path: &str) -> Vec<RecordedRequest> {
         self.all()
             .into_iter()
@@ -153,7 +153,7 @@ impl Requests {
         Some(Busy(busy))
     }
 
-    /// Requests counted in all.
+    /// Requests counted in total.
     pub fn total(&self) -> u64 {
         self.counts
             .iter()

@@ -28,9 +28,9 @@ pub struct DemoSecrets {
     pub totp_base32: String,
     /// The same key as bytes.
     pub totp_key: Vec<u8>,
-    /// Tokens of user `static`, each good once.
+    /// Tokens of user `static`, each valid once.
     pub static_tokens: Vec<String>,
-    /// App password of user `ldapservice`, beside its ordinary password.
+    /// App password of user `ldapservice`, in addition to its ordinary password.
     pub app_password: String,
 }
 
@@ -170,7 +170,8 @@ fn object(value: &Value) -> Attributes {
     value.as_object().cloned().unwrap_or_default()
 }
 
-fn named_uuid(kind: &str, name: &str) -> Uuid {
+/// The key of what has this name.
+pub(super) fn named_uuid(kind: &str, name: &str) -> Uuid {
     Uuid::new_v5(
         &Uuid::NAMESPACE_URL,
         format!("simulator:{kind}:{name}").as_bytes(),
@@ -181,17 +182,18 @@ impl Directory {
     /// The sample directory with at least this many users and groups in all, filled up with `user000001…` and
     /// `group0001…`. Every account's password is `demo-<username>`; `ldapservice` may search everything.
     ///
-    /// The named accounts (`alice`, `bob`, `zoë`, `pat o'brien` and the rest) and groups are always there, so that
-    /// smaller numbers than theirs count as theirs.
+    /// The named accounts (`alice`, `bob`, `zoë`, `pat o'brien` and the rest) and groups are always there, so
+    /// numbers smaller than theirs mean theirs.
     pub fn sample(users: usize, groups: usize) -> Self {
         let mut directory = Self::new();
         add_groups(&mut directory, groups);
-        add_accounts(&mut directory);
+        add_own_accounts(&mut directory);
+        add_administrator(&mut directory);
         for person in people() {
             let pk = directory.next_user_pk();
             add_person(&mut directory, pk, &person);
         }
-        add_crowd(&mut directory, users);
+        add_generated_users(&mut directory, users);
         add_access(&mut directory);
         directory
     }
@@ -222,8 +224,8 @@ fn add_groups(directory: &mut Directory, groups: usize) {
     }
 }
 
-/// The accounts that authentik makes itself, the first administrator and the service account for searching.
-fn add_accounts(directory: &mut Directory) {
+/// The outpost's account, which authentik makes itself, and the service account for searching.
+pub(super) fn add_own_accounts(directory: &mut Directory) {
     // 1 is the anonymous user of the permission library, which no list shows.
     let outpost = named_uuid("outpost", "ldap");
     let role = named_uuid("role", "outpost");
@@ -246,11 +248,6 @@ fn add_accounts(directory: &mut Directory) {
         .insert(outpost, Outpost::new(outpost, "LDAP Outpost", 2, vec![PROVIDER]));
     directory.tokens.insert(OUTPOST_TOKEN.into(), 2);
 
-    let mut admin = User::new(3, "akadmin", "authentik Default Admin", "akadmin@example.com");
-    admin.password = Password::Demo;
-    directory.add_user(admin);
-    directory.join(3, named_uuid("group", "authentik Admins"));
-
     let search = named_uuid("role", "search");
     let mut role = Role::new(search, "LDAP search");
     role.search = vec![PROVIDER];
@@ -266,6 +263,13 @@ fn add_accounts(directory: &mut Directory) {
     directory
         .app_passwords
         .insert(4, vec![demo_secrets().app_password]);
+}
+
+fn add_administrator(directory: &mut Directory) {
+    let mut admin = User::new(3, "akadmin", "authentik Default Admin", "akadmin@example.com");
+    admin.password = Password::Demo;
+    directory.add_user(admin);
+    directory.join(3, named_uuid("group", "authentik Admins"));
 }
 
 fn add_person(directory: &mut Directory, pk: i32, person: &Person) {
@@ -291,7 +295,7 @@ fn add_person(directory: &mut Directory, pk: i32, person: &Person) {
 }
 
 /// Fills up with generated users, each in ten groups: `everyone` and nine of the generated ones.
-fn add_crowd(directory: &mut Directory, users: usize) {
+fn add_generated_users(directory: &mut Directory, users: usize) {
     let missing = users.saturating_sub(directory.users().len());
     directory.reserve(missing);
     let everyone = named_uuid("group", "everyone");
@@ -323,7 +327,8 @@ fn add_crowd(directory: &mut Directory, users: usize) {
     }
 }
 
-fn add_access(directory: &mut Directory) {
+/// The provider, its flow and its application, and who may use it.
+pub(super) fn add_access(directory: &mut Directory) {
     let mut flow = Flow::new(
         FLOW,
         "LDAP authentication",

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use super::api;
 use super::caller::websocket_outpost;
 use super::clock::Clock;
+use super::cost::Workers;
 use super::faults::{Fault, Faults};
 use super::outcome::Outcome;
 use super::pages::Sizes;
@@ -46,6 +47,7 @@ pub(crate) struct Core {
     pub(crate) max_page_size: AtomicUsize,
     /// Microseconds a password check costs.
     pub(crate) hash_cost: AtomicI64,
+    pub(crate) workers: Workers,
     /// Websockets are closed each time this many requests were served; 0: never.
     pub(crate) recycle_after: u64,
     pub(crate) served: AtomicU64,
@@ -134,6 +136,9 @@ pub(crate) async fn handle(core: Arc<Core>, peer: Peer, request: Request) -> Res
     }
     let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
     let fault = core.faults.choose(&parts.method, target);
+    if let Some(Fault::Echoed(status, content_type)) = &fault {
+        return echoed(*status, content_type, &parts, &body);
+    }
     if let Some(response) = before(fault.as_ref(), &peer, &parts).await {
         return response;
     }
@@ -149,6 +154,7 @@ pub(crate) async fn handle(core: Arc<Core>, peer: Peer, request: Request) -> Res
         peer: peer.address.ip(),
         tls: peer.secure,
     };
+    let worker = core.workers.take().await;
     let Outcome { reply, delay, ended } = api::answer(
         &core.state,
         &core.clock,
@@ -156,9 +162,11 @@ pub(crate) async fn handle(core: Arc<Core>, peer: Peer, request: Request) -> Res
         core.circumstances(fault.as_ref()),
     );
     core.announce(ended);
-    if !delay.is_zero() {
-        tokio::time::sleep(delay).await;
+    let busy = delay + core.workers.time_of(reply.rows);
+    if !busy.is_zero() {
+        tokio::time::sleep(busy).await;
     }
+    drop(worker);
     let mut response = after(fault, reply);
     dated(&core, &mut response);
     response
@@ -228,6 +236,14 @@ async fn before(fault: Option<&Fault>, peer: &Peer, parts: &Parts) -> Option<Res
             return None;
         }
         Fault::Answer(status, content_type, body) => Reply::new(*status, content_type, *body),
+        Fault::Intercepted(status, content_type, body) => {
+            let mut response = Response::new(Body::from(*body));
+            *response.status_mut() = StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_GATEWAY);
+            let kind = HeaderValue::from_static(content_type);
+            response.headers_mut().insert(header::CONTENT_TYPE, kind);
+            return Some(response);
+        }
+        Fault::Moved(to) => Reply::redirect(to),
         Fault::WorkerLost => Reply::new(500, TEXT, "Internal Server Error").with(header::CONNECTION, "close"),
         Fault::BadGateway => Reply::new(502, HTML, "<html><body><h1>502 Bad Gateway</h1></body></html>"),
         Fault::Starting => return Some(starting(parts)),
@@ -238,12 +254,40 @@ async fn before(fault: Option<&Fault>, peer: &Peer, parts: &Parts) -> Option<Res
     Some(reply.into_response())
 }
 
+/// What was received, as a page for those who develop shows it.
+fn echoed(status: u16, content_type: &'static str, parts: &Parts, body: &[u8]) -> Response<Body> {
+    let mut text = String::from_utf8_lossy(body).into_owned();
+    for name in ["authorization", "x-authentik-outpost-token", "cookie"] {
+        if let Some(value) = parts.headers.get(name) {
+            text.push_str(&format!(" {name}: {}", String::from_utf8_lossy(value.as_bytes())));
+        }
+    }
+    let text = match content_type {
+        JSON => serde_json::json!({ "detail": text }).to_string(),
+        HTML => format!(
+            "<pre>{}</pre>",
+            text.replace('&', "&amp;")
+                .replace('<', "&lt;")
+                .replace('"', "&quot;")
+        ),
+        _ => text,
+    };
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+    let kind = HeaderValue::from_static(content_type);
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
 /// Faults that spoil the real answer.
 fn after(fault: Option<Fault>, mut reply: Reply) -> Response<Body> {
     match fault {
         Some(Fault::EmptyBody) => reply.body.clear(),
         Some(Fault::Truncated) => reply.body = half(&reply.body).to_owned(),
         Some(Fault::WrongContentType) => reply.content_type = HTML,
+        Some(Fault::Replaced(status, content_type, body)) => {
+            return Reply::new(status, content_type, body).into_response();
+        }
         Some(Fault::BrokenOff) => return broken_off(reply),
         Some(Fault::SlowBody(piece, pause)) => return slow(reply, piece, pause),
         _ => {}

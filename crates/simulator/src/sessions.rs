@@ -24,9 +24,9 @@ pub struct Session {
     pub sid: String,
     /// The user logged in, if any.
     pub user: Option<i32>,
-    /// End of life, microseconds since the epoch.
+    /// Expiry date, microseconds since the epoch.
     pub expires: i64,
-    /// The cookie carries the end of life; otherwise it lives until the browser closes.
+    /// The cookie carries the expiry date; otherwise it lives until the browser closes.
     pub(crate) explicit_expiry: bool,
     pub(crate) last_ip: String,
     pub(crate) plan: Option<Plan>,
@@ -127,7 +127,7 @@ impl Sessions {
         (new, Some(old))
     }
 
-    /// Extends a session that is saved, unless the login stage set its end.
+    /// Extends a saved session, unless the login stage set its end.
     pub(crate) fn save(&mut self, sid: &str, now: i64) {
         if let Some(session) = self.rows.get_mut(sid).filter(|session| !session.explicit_expiry) {
             session.expires = now.saturating_add(DAY);

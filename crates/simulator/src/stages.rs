@@ -20,7 +20,7 @@ pub(crate) struct StageView<'a> {
     pub(crate) plan: &'a mut Plan,
     /// Microseconds since the epoch.
     pub(crate) now: i64,
-    /// What a password check takes.
+    /// What a password check costs.
     pub(crate) hash_cost: Duration,
     /// Time spent so far.
     pub(crate) delay: Duration,
@@ -28,7 +28,7 @@ pub(crate) struct StageView<'a> {
 
 type Answer = Map<String, Value>;
 
-/// What a stage makes of a request.
+/// The result of a request to a stage.
 pub(crate) enum StageResponse {
     /// Show this challenge.
     Challenge(Value),

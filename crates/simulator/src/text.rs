@@ -1,13 +1,13 @@
 //! Text as authentik treats it, that is, as Python and PostgreSQL do.
 
-/// What Python's `str.strip` leaves: besides Unicode's white space it takes the four separators U+001C to U+001F away.
+/// What Python's `str.strip` leaves: besides Unicode's white space it removes the four separators U+001C to U+001F.
 pub(crate) fn strip(text: &str) -> &str {
     text.trim_matches(|character: char| {
         character.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&character)
     })
 }
 
-/// A form that two names share exactly if PostgreSQL's `UPPER` makes one of them, by which Django's `iexact` compares:
+/// A form that two names share exactly if PostgreSQL's `UPPER` makes them the same, which Django's `iexact` compares:
 /// each character becomes at most one other.
 pub(crate) fn upper(name: &str) -> String {
     fn single(mut mapped: impl Iterator<Item = char>) -> Option<char> {
@@ -16,7 +16,7 @@ pub(crate) fn upper(name: &str) -> String {
     name.chars()
         .map(|character| {
             single(character.to_uppercase())
-                // Where Rust has several characters, the few that have one as well share their lower case.
+                // Where Rust has several characters, the few that also have a single one share their lower case.
                 .or_else(|| single(character.to_lowercase()))
                 .unwrap_or(character)
         })

@@ -17,7 +17,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-/// Waiting this long between attempts to get the old port back.
+/// The wait between attempts to get the old port back.
 const REBIND_PAUSE: Duration = Duration::from_millis(20);
 const ACCEPTED_AHEAD: usize = 64;
 
@@ -25,7 +25,7 @@ const ACCEPTED_AHEAD: usize = 64;
 #[derive(Debug)]
 pub(crate) struct ListenerHandle {
     open: watch::Sender<bool>,
-    /// Resets the connections of now.
+    /// Resets the current connections.
     reset: Mutex<CancellationToken>,
     pub(crate) stop: CancellationToken,
 }
@@ -54,7 +54,7 @@ impl ListenerHandle {
     }
 }
 
-/// Starts to listen. Returns the connections that come in, and the handle of the listener.
+/// Starts listening. Returns the incoming connections and the handle of the listener.
 pub(crate) async fn listen(
     at: SocketAddr,
     tls: Option<Arc<rustls::ServerConfig>>,
@@ -235,7 +235,7 @@ impl AsyncWrite for Connection {
     }
 }
 
-/// What a handler knows of its connection.
+/// What a handler knows about its connection.
 #[derive(Debug, Clone)]
 pub(crate) struct Peer {
     pub(crate) address: SocketAddr,

@@ -8,7 +8,7 @@ use super::orders;
 use super::pages::{Page, Sizes};
 use super::query::Query;
 use super::reply::Reply;
-use super::users::{Include, User, UserType};
+use super::users::{User, UserInclude, UserType};
 
 type Bounds = Vec<(Compare, i64)>;
 
@@ -34,7 +34,7 @@ struct Conditions {
     search: Option<Search>,
 }
 
-impl Include {
+impl UserInclude {
     pub(crate) fn of(query: &Query) -> Self {
         Self {
             groups: query.switch("include_groups", true),
@@ -47,7 +47,7 @@ impl Include {
 pub(crate) fn list(directory: &Directory, query: &Query, sizes: Sizes) -> Result<Reply, Reply> {
     let conditions = Conditions::read(directory, query)?;
     let order = orders::parse(query.get("ordering"));
-    let include = Include::of(query);
+    let include = UserInclude::of(query);
     if !conditions.any() {
         let page = Page::of(query, directory.users().len(), sizes)?;
         if order.as_slice() == [(orders::Field::Pk, false)] {
@@ -70,7 +70,7 @@ pub(crate) fn list(directory: &Directory, query: &Query, sizes: Sizes) -> Result
 }
 
 /// One user as JSON; a poisoned one cannot be shown.
-pub(crate) fn row(directory: &Directory, user: &User, include: Include) -> Reply {
+pub(crate) fn row(directory: &Directory, user: &User, include: UserInclude) -> Reply {
     if poisoned(directory, user, include) {
         return Reply::html(500, "Server Error");
     }
@@ -79,16 +79,19 @@ pub(crate) fn row(directory: &Directory, user: &User, include: Include) -> Reply
     Reply::ok(out)
 }
 
-fn render(directory: &Directory, page: &Page, users: &[&User], include: Include) -> Result<Reply, Reply> {
+fn render(directory: &Directory, page: &Page, users: &[&User], include: UserInclude) -> Result<Reply, Reply> {
     if users.iter().any(|user| poisoned(directory, user, include)) {
         return Err(Reply::html(500, "Server Error"));
     }
-    Ok(Reply::ok(page.write(users, |out, user| {
-        user.write(out, &directory.related(user), include)
-    })))
+    Ok(Reply::page(
+        users.len(),
+        page.write(users, |out, user| {
+            user.write(out, &directory.related(user), include)
+        }),
+    ))
 }
 
-fn poisoned(directory: &Directory, user: &User, include: Include) -> bool {
+fn poisoned(directory: &Directory, user: &User, include: UserInclude) -> bool {
     user.attributes.poisoned
         || include.groups
             && user

@@ -19,9 +19,9 @@ pub enum UserType {
     Internal,
     /// A partner or customer.
     External,
-    /// A service account an admin made.
+    /// A service account that an admin made.
     ServiceAccount,
-    /// An account authentik made for itself, such as an outpost's.
+    /// An account that authentik made for itself, such as an outpost's.
     InternalServiceAccount,
 }
 
@@ -51,7 +51,7 @@ impl UserType {
 /// What a password is compared with.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Password {
-    /// No password can be right.
+    /// No password is right.
     #[default]
     Unusable,
     /// `demo-<username>`, not stored so that a million of them cost nothing.
@@ -139,7 +139,7 @@ impl User {
     }
 
     /// Whether `typed` is the password, compared in constant time.
-    pub(crate) fn password_is(&self, typed: &str) -> bool {
+    pub fn password_is(&self, typed: &str) -> bool {
         match &self.password {
             Password::Unusable => false,
             Password::Demo => constant_time(typed, &format!("demo-{}", self.username)),
@@ -147,7 +147,7 @@ impl User {
         }
     }
 
-    /// The initials picture authentik draws where no other avatar is configured.
+    /// The picture with initials that authentik draws if no other avatar is configured.
     pub(crate) fn avatar(&self) -> String {
         avatar(&self.name, &self.username)
     }
@@ -206,12 +206,12 @@ pub(crate) fn avatar(name: &str, username: &str) -> String {
 
 /// What a list or a single answer shows besides the user itself.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Include {
+pub(crate) struct UserInclude {
     pub(crate) groups: bool,
     pub(crate) roles: bool,
 }
 
-/// What of other tables a user's row repeats, already as JSON.
+/// What a user's row repeats from other tables, already as JSON.
 pub(crate) struct Related<'a> {
     pub(crate) is_superuser: bool,
     pub(crate) groups: Vec<(Uuid, &'a str)>,
@@ -220,7 +220,7 @@ pub(crate) struct Related<'a> {
 
 impl User {
     /// Appends the row as JSON.
-    pub(crate) fn write(&self, out: &mut String, related: &Related<'_>, include: Include) {
+    pub(crate) fn write(&self, out: &mut String, related: &Related<'_>, include: UserInclude) {
         let _ = write!(out, "{{\"pk\":{},\"username\":", self.pk);
         write_text(out, &self.username);
         out.push_str(",\"name\":");
@@ -261,7 +261,7 @@ impl User {
         let _ = write!(out, ",\"last_updated\":\"{}\"}}", iso(self.last_updated));
     }
 
-    /// Appends the short form a group's `users_obj` holds.
+    /// Appends the short form for a group's `users_obj`.
     pub(crate) fn write_partial(&self, out: &mut String) {
         let _ = write!(out, "{{\"pk\":{},\"username\":", self.pk);
         write_text(out, &self.username);

@@ -43,11 +43,11 @@ enum Push {
 /// All open websockets and what they said.
 #[derive(Debug, Default)]
 pub(crate) struct Hub {
-    inner: Mutex<Inner>,
+    inner: Mutex<WebsocketState>,
 }
 
 #[derive(Debug, Default)]
-struct Inner {
+struct WebsocketState {
     next: u64,
     open: HashMap<u64, (Uuid, mpsc::Sender<Push>)>,
     hellos: Vec<Hello>,
@@ -139,7 +139,7 @@ impl Hub {
         true
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, WebsocketState> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,5 +1,5 @@
-//! A scripted server for the tests of the `authentik` layer: it plays given answers in order, byte for byte, and
-//! keeps what it was sent. Speaks raw HTTP/1.1 so that it can also break off, stall and lie.
+//! A scripted server for the tests of the `authentik` layer: it plays the given answers in order, byte for byte,
+//! and keeps what it was sent. Speaks raw HTTP/1.1 so that it can also break off, stall and lie.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -36,9 +36,9 @@ impl Received {
 pub enum Reply {
     /// Status, headers, body.
     Answer(u16, Vec<(String, String)>, String),
-    /// Close without a word.
+    /// Close silently.
     Close,
-    /// Say nothing for long.
+    /// Say nothing more.
     Stall,
     /// Announce more than is sent.
     Truncated,
@@ -68,6 +68,9 @@ impl Reply {
         self
     }
 }
+
+/// Practically for ever.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The server.
 pub struct Script {
@@ -99,7 +102,7 @@ impl Script {
         self.replies.lock().unwrap().extend(replies);
     }
 
-    /// The requests so far, and forgets them.
+    /// Returns the requests so far, and forgets them.
     pub fn take(&self) -> Vec<Received> {
         std::mem::take(&mut *self.received.lock().unwrap())
     }
@@ -108,8 +111,21 @@ impl Script {
         self.replies.lock().unwrap().len()
     }
 
+    /// A client that waits as long as a busy machine may take, unless an answer should be given up.
     pub fn client(&self) -> Client {
-        client(&format!("http://{}/", self.address), |_| {})
+        let stalls = self
+            .replies
+            .lock()
+            .unwrap()
+            .iter()
+            .any(|reply| matches!(reply, Reply::Stall));
+        client(&format!("http://{}/", self.address), |settings| {
+            if !stalls {
+                settings.connect_timeout = PATIENCE;
+                settings.request_timeout = PATIENCE;
+                settings.list_timeout = PATIENCE;
+            }
+        })
     }
 }
 
@@ -149,7 +165,7 @@ async fn serve(mut stream: TcpStream, log: Arc<Mutex<Vec<Received>>>, script: Ar
                 let _ = stream.write_all(text.as_bytes()).await;
                 return;
             }
-            Some(Reply::Stall) => tokio::time::sleep(Duration::from_secs(30)).await,
+            Some(Reply::Stall) => std::future::pending().await,
             Some(Reply::Close) => return,
             None => {
                 let text = "HTTP/1.1 599 Script is over\r\nContent-Length: 0\r\n\r\n";

@@ -11,7 +11,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 #[derive(Clone)]
 pub struct Log(Arc<Mutex<Vec<u8>>>);
 
-/// While there is one subscriber only, a line first reached on a thread without one is switched off everywhere. A
+/// While there is only one subscriber, a line first reached on a thread without one is switched off everywhere. A
 /// second one prevents that.
 static SECOND: OnceLock<Dispatch> = OnceLock::new();
 

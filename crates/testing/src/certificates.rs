@@ -1,4 +1,4 @@
-//! Directories whose providers have certificates, and TLS clients that believe the test authority.
+//! Directories whose providers have certificates, and TLS clients that trust the test authority.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ pub fn file(name: &str) -> String {
     std::fs::read_to_string(path(name)).unwrap()
 }
 
-/// A pair of `certs/` under a key that is the same for all names, so that one renews the other.
+/// A pair from `certs/` under a key that is the same for all names, so that one renews the other.
 pub fn pair(name: &str) -> Certificate {
     Certificate {
         pk: Uuid::from_u128(7),
@@ -64,7 +64,7 @@ pub fn with_second_provider(mut directory: Directory, name: &str, certificate: C
     directory
 }
 
-/// A connector that trusts the test authority and nobody else.
+/// A connector that trusts only the test authority.
 pub fn connector() -> TlsConnector {
     let mut roots = rustls::RootCertStore::empty();
     roots

@@ -1,9 +1,10 @@
-//! `akldap serve` as a process of its own, which can be killed, and whose log is kept line by line.
+//! `akldap serve` as a separate process, which can be killed, and whose log is kept line by line.
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -15,11 +16,28 @@ use tokio::net::TcpStream;
 
 /// Longer than anything a server does in a test.
 pub const PATIENCE: Duration = Duration::from_secs(120);
+/// Lines of a server's log that a failing test prints.
+const LAST_LINES: usize = 30;
 
-/// Addresses nothing listens on at the moment, all different.
+/// Addresses of `127.0.0.1` for a program that takes no port 0, all different, for TCP and UDP. Their ports lie below those that systems
+/// give to anyone who asks for any port (RFC 6335, section 6; Linux begins at 32,768), so that no other test can get one of them before
+/// that program opens it.
 pub fn free_addresses<const N: usize>() -> [SocketAddr; N] {
-    let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap())
+    const FIRST: u16 = 12_000;
+    const PORTS: u16 = 20_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Tests that run as other processes at the same time begin elsewhere.
+    let [.., high, low] = std::process::id().wrapping_mul(64).to_be_bytes();
+    let begin = u16::from_be_bytes([high, low]);
+    [(); N].map(|()| {
+        loop {
+            let number = begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+            let address = SocketAddr::from(([127, 0, 0, 1], FIRST + number % PORTS));
+            if TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok() {
+                break address;
+            }
+        }
+    })
 }
 
 /// A running server; killed when dropped.
@@ -32,9 +50,14 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts `command`, the program with all that is special about it, in front of this simulator and on any free ports, unless its
+    /// Starts `command`, the program with any special settings, in front of this simulator and on any free ports, unless its
     /// environment says otherwise; returns when the ports are open.
     pub fn start(command: &mut Command, simulator: &Simulator) -> Self {
+        Self::start_with(command, simulator, Stdio::null())
+    }
+
+    /// The same with a standard input.
+    pub fn start_with(command: &mut Command, simulator: &Simulator, stdin: Stdio) -> Self {
         let given: Vec<OsString> = command.get_envs().map(|(name, _)| name.to_owned()).collect();
         for (name, value) in [
             ("AUTHENTIK_HOST", simulator.url()),
@@ -47,10 +70,7 @@ impl Server {
                 command.env(name, value);
             }
         }
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
+        command.stdin(stdin).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let log = Arc::new(Mutex::new(Vec::new()));
         let (lines, written) = (Arc::clone(&log), BufReader::new(child.stderr.take().unwrap()));
@@ -155,6 +175,14 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        // A test that fails shows what its server had to say.
+        if std::thread::panicking() {
+            let log = self.log.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let last = log
+                .get(log.len().saturating_sub(LAST_LINES)..)
+                .unwrap_or_default();
+            eprintln!("the end of the server's log:\n{}", last.join("\n"));
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

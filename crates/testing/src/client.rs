@@ -120,10 +120,15 @@ impl Client {
     }
 
     pub async fn send(&mut self, op: LdapOp, ctrl: Vec<LdapControl>) -> i32 {
+        self.try_send(op, ctrl).await.unwrap()
+    }
+
+    /// The same where the server may have ended the connection.
+    pub async fn try_send(&mut self, op: LdapOp, ctrl: Vec<LdapControl>) -> std::io::Result<i32> {
         let msgid = self.next_id;
         self.next_id += 1;
-        self.framed.send(LdapMsg { msgid, op, ctrl }).await.unwrap();
-        msgid
+        self.framed.send(LdapMsg { msgid, op, ctrl }).await?;
+        Ok(msgid)
     }
 
     pub async fn send_raw(&mut self, octets: &[u8]) {

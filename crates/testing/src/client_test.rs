@@ -32,7 +32,7 @@ impl ClientTest {
         )
     }
 
-    /// Runs it on a thread that bears its name, as Rust's harness does: logs and notes are kept by thread.
+    /// Runs it on a thread with its name, as Rust's harness does: logs and notes are kept by thread.
     fn run(&'static self) -> Result<Completion, Failed> {
         let (sender, missing) = mpsc::channel();
         let test = move || {
@@ -58,7 +58,7 @@ pub fn main() -> ExitCode {
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
-/// Runs a test on a runtime of its own, with a thread beside the one that waits.
+/// Runs a test on its own runtime, with a thread in addition to the one that waits.
 pub fn block_on(test: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

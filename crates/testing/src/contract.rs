@@ -1,6 +1,6 @@
-//! The contract with authentik: users and groups, and the entries that its LDAP outpost makes of them, built the slow way.
+//! The contract with authentik: users and groups, and the entries that its LDAP outpost makes from them, built the slow way.
 //!
-//! Knows the rules alone, and shares no code with the server. Who may see what, and how filters match, is for those who use it.
+//! Knows only the rules, and shares no code with the server. Who may see what, and how filters match, is up to its users.
 
 use serde_json::Value;
 
@@ -134,7 +134,7 @@ pub struct Attribute {
 }
 
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub struct ContractEntry {
     pub dn: String,
     pub kind: Kind,
     pub attributes: Vec<Attribute>,
@@ -142,7 +142,7 @@ pub struct Entry {
     pub name_parts: Vec<(String, Vec<u8>)>,
 }
 
-impl Entry {
+impl ContractEntry {
     /// The values of the attribute of this name.
     fn own(&self, name: &str) -> Option<&[Vec<u8>]> {
         let same = |attribute: &&Attribute| attribute.name.eq_ignore_ascii_case(name);
@@ -165,8 +165,7 @@ impl Entry {
         );
     }
 
-    /// Custom attributes take the place of built-in ones of their name; classes are added to those there are. Some cannot be
-    /// given.
+    /// Custom attributes replace built-in ones of the same name; classes are added to the existing ones. Some cannot be given.
     fn put_custom(&mut self, customs: &[(String, Json)], username: Option<&str>) {
         for (name, mut values) in merged(customs, username) {
             if NOT_GIVEN.contains(&name.to_lowercase().as_str()) {
@@ -214,8 +213,8 @@ impl Entry {
     }
 }
 
-/// Custom attributes by the name they are served under, in the order of the first of each name. Keys whose names are equal are
-/// one attribute.
+/// Custom attributes by the name they are served under, in the order of the first of each name. Keys with equal names are one
+/// attribute.
 fn merged(customs: &[(String, Json)], username: Option<&str>) -> Vec<(String, Vec<Vec<u8>>)> {
     let mut merged: Vec<(String, Vec<Vec<u8>>)> = Vec::new();
     for (key, json) in customs {
@@ -313,7 +312,7 @@ pub const GROUP_CLASSES: &[&str] = &[
 
 /// Where a provider puts the directory.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct ContractTree {
     pub base_dn: String,
     pub uid_start: i64,
     pub gid_start: i64,
@@ -341,18 +340,18 @@ impl Default for Names {
 }
 
 impl Directory {
-    fn user_dn(place: &Place, username: &str) -> String {
+    fn user_dn(tree: &ContractTree, username: &str) -> String {
         let Names {
             user,
             units: [users, ..],
-        } = &place.names;
-        let suffix = place.base_dn.to_lowercase();
+        } = &tree.names;
+        let suffix = tree.base_dn.to_lowercase();
         format!("{user}={},ou={},{suffix}", escape(username), escape(users))
     }
 
-    fn group_dn(place: &Place, name: &str) -> String {
-        let [_, groups, _] = place.names.units;
-        let suffix = place.base_dn.to_lowercase();
+    fn group_dn(tree: &ContractTree, name: &str) -> String {
+        let [_, groups, _] = tree.names.units;
+        let suffix = tree.base_dn.to_lowercase();
         format!("cn={},ou={},{suffix}", escape(name), escape(groups))
     }
 
@@ -365,52 +364,52 @@ impl Directory {
             .and_then(|(_, json)| json.value(username))
     }
 
-    fn uid_number(user: &User, place: &Place) -> Vec<u8> {
+    fn uid_number(user: &User, tree: &ContractTree) -> Vec<u8> {
         Self::number(&user.attributes, "uidNumber", Some(&user.username))
-            .unwrap_or_else(|| (place.uid_start + user.pk).to_string().into_bytes())
+            .unwrap_or_else(|| (tree.uid_start + user.pk).to_string().into_bytes())
     }
 
-    fn gid_number(user: &User, place: &Place) -> Vec<u8> {
+    fn gid_number(user: &User, tree: &ContractTree) -> Vec<u8> {
         Self::number(&user.attributes, "gidNumber", Some(&user.username))
-            .unwrap_or_else(|| Self::uid_number(user, place))
+            .unwrap_or_else(|| Self::uid_number(user, tree))
     }
 
     /// Every entry that a viewer sees; `own` is the user who sees only what is their own.
-    pub fn entries(&self, place: &Place, own: Option<i64>) -> Vec<Entry> {
-        let mut entries = vec![self.base(place)];
-        for name in place
+    pub fn entries(&self, tree: &ContractTree, own: Option<i64>) -> Vec<ContractEntry> {
+        let mut entries = vec![self.base(tree)];
+        for name in tree
             .names
             .units
             .iter()
-            .take(if place.virtual_groups { 3 } else { 2 })
+            .take(if tree.virtual_groups { 3 } else { 2 })
         {
-            entries.push(Self::container(place, name));
+            entries.push(Self::container(tree, name));
         }
         let visible = |user: &&User| own.is_none_or(|pk| pk == user.pk);
         for user in self.users.iter().filter(visible) {
-            entries.push(self.user(place, user));
+            entries.push(self.user(tree, user));
         }
         for group in &self.groups {
             if own.is_none_or(|pk| group.users.contains(&pk)) {
-                entries.push(self.group(place, group, own));
+                entries.push(self.group(tree, group, own));
             }
         }
-        for user in self.users.iter().filter(visible).filter(|_| place.virtual_groups) {
-            entries.push(Self::virtual_group(place, user));
+        for user in self.users.iter().filter(visible).filter(|_| tree.virtual_groups) {
+            entries.push(Self::virtual_group(tree, user));
         }
         entries
     }
 
-    fn blank(dn: String, kind: Kind, place: &Place, rdns: &[(&str, &str)]) -> Entry {
+    fn blank(dn: String, kind: Kind, tree: &ContractTree, rdns: &[(&str, &str)]) -> ContractEntry {
         let mut name_parts: Vec<(String, Vec<u8>)> = rdns
             .iter()
             .map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()))
             .collect();
-        for rdn in place.base_dn.split(',') {
+        for rdn in tree.base_dn.split(',') {
             let (name, value) = rdn.split_once('=').unwrap();
             name_parts.push((name.to_owned(), value.to_lowercase().into_bytes()));
         }
-        Entry {
+        ContractEntry {
             dn,
             kind,
             attributes: Vec::new(),
@@ -418,9 +417,9 @@ impl Directory {
         }
     }
 
-    fn base(&self, place: &Place) -> Entry {
-        let mut entry = Self::blank(place.base_dn.clone(), Kind::Base, place, &[]);
-        let classes: &[&str] = if place.base_dn.to_lowercase().starts_with("o=") {
+    fn base(&self, tree: &ContractTree) -> ContractEntry {
+        let mut entry = Self::blank(tree.base_dn.clone(), Kind::Base, tree, &[]);
+        let classes: &[&str] = if tree.base_dn.to_lowercase().starts_with("o=") {
             &["top", "domain", "organization"]
         } else {
             &["top", "domain"]
@@ -429,9 +428,9 @@ impl Directory {
         entry
     }
 
-    fn container(place: &Place, name: &str) -> Entry {
-        let dn = format!("ou={},{}", escape(name), place.base_dn.to_lowercase());
-        let mut entry = Self::blank(dn.clone(), Kind::Container, place, &[("ou", name)]);
+    fn container(tree: &ContractTree, name: &str) -> ContractEntry {
+        let dn = format!("ou={},{}", escape(name), tree.base_dn.to_lowercase());
+        let mut entry = Self::blank(dn.clone(), Kind::Container, tree, &[("ou", name)]);
         entry.put_text("distinguishedName", &[&dn]);
         entry.put_text("objectClass", &["top", "nsContainer", "organizationalUnit"]);
         entry.put_text("commonName", &[name]);
@@ -439,14 +438,14 @@ impl Directory {
         entry
     }
 
-    fn user(&self, place: &Place, user: &User) -> Entry {
-        let dn = Self::user_dn(place, &user.username);
+    fn user(&self, tree: &ContractTree, user: &User) -> ContractEntry {
+        let dn = Self::user_dn(tree, &user.username);
         let Names {
             user: attribute,
             units: [users, ..],
-        } = &place.names;
+        } = &tree.names;
         let rdns: [(&str, &str); 2] = [(attribute, &user.username), ("ou", users)];
-        let mut entry = Self::blank(dn, Kind::User, place, &rdns);
+        let mut entry = Self::blank(dn, Kind::User, tree, &rdns);
         entry.put_text("objectClass", USER_CLASSES);
         for name in ["cn", "sAMAccountName"] {
             entry.put_text(name, &[&user.username]);
@@ -460,11 +459,11 @@ impl Directory {
             .groups
             .iter()
             .filter(|group| group.users.contains(&user.pk))
-            .map(|group| Self::group_dn(place, &group.name))
+            .map(|group| Self::group_dn(tree, &group.name))
             .collect();
         entry.put("memberOf", groups.into_iter().map(String::into_bytes).collect());
-        entry.put("uidNumber", vec![Self::uid_number(user, place)]);
-        entry.put("gidNumber", vec![Self::gid_number(user, place)]);
+        entry.put("uidNumber", vec![Self::uid_number(user, tree)]);
+        entry.put("gidNumber", vec![Self::gid_number(user, tree)]);
         entry.put_text("homeDirectory", &[&format!("/home/{}", user.username)]);
         let truth = |truth: bool| if truth { "TRUE" } else { "FALSE" };
         entry.put_text("ak-active", &[truth(user.is_active)]);
@@ -484,13 +483,13 @@ impl Directory {
         entry
     }
 
-    fn group(&self, place: &Place, group: &Group, own: Option<i64>) -> Entry {
-        let dn = Self::group_dn(place, &group.name);
+    fn group(&self, tree: &ContractTree, group: &Group, own: Option<i64>) -> ContractEntry {
+        let dn = Self::group_dn(tree, &group.name);
         let mut entry = Self::blank(
             dn,
             Kind::Group,
-            place,
-            &[("cn", &group.name), ("ou", place.names.units[1])],
+            tree,
+            &[("cn", &group.name), ("ou", tree.names.units[1])],
         );
         entry.put_text("objectClass", GROUP_CLASSES);
         for name in ["cn", "sAMAccountName"] {
@@ -498,7 +497,7 @@ impl Directory {
         }
         entry.put_text("uid", &[&group.uuid]);
         let gid_number = Self::number(&group.attributes, "gidNumber", None)
-            .unwrap_or_else(|| (place.gid_start + group.num_pk).to_string().into_bytes());
+            .unwrap_or_else(|| (tree.gid_start + group.num_pk).to_string().into_bytes());
         entry.put("gidNumber", vec![gid_number]);
         entry.put_text(
             "ak-superuser",
@@ -511,16 +510,16 @@ impl Directory {
             .collect();
         let mut member: Vec<Vec<u8>> = users
             .iter()
-            .map(|user| Self::user_dn(place, &user.username).into_bytes())
+            .map(|user| Self::user_dn(tree, &user.username).into_bytes())
             .collect();
         let mut member_of = Vec::new();
         if own.is_none() {
             for other in &self.groups {
                 if other.parents.contains(&group.uuid) {
-                    member.push(Self::group_dn(place, &other.name).into_bytes());
+                    member.push(Self::group_dn(tree, &other.name).into_bytes());
                 }
                 if group.parents.contains(&other.uuid) {
-                    member_of.push(Self::group_dn(place, &other.name).into_bytes());
+                    member_of.push(Self::group_dn(tree, &other.name).into_bytes());
                 }
             }
         }
@@ -540,12 +539,12 @@ impl Directory {
         entry
     }
 
-    fn virtual_group(place: &Place, user: &User) -> Entry {
-        let suffix = place.base_dn.to_lowercase();
-        let [_, _, unit] = place.names.units;
+    fn virtual_group(tree: &ContractTree, user: &User) -> ContractEntry {
+        let suffix = tree.base_dn.to_lowercase();
+        let [_, _, unit] = tree.names.units;
         let dn = format!("cn={},ou={},{suffix}", escape(&user.username), escape(unit));
         let rdns = [("cn", user.username.as_str()), ("ou", unit)];
-        let mut entry = Self::blank(dn, Kind::VirtualGroup, place, &rdns);
+        let mut entry = Self::blank(dn, Kind::VirtualGroup, tree, &rdns);
         let mut classes = GROUP_CLASSES.to_vec();
         classes.push("goauthentik.io/ldap/virtual-group");
         entry.put_text("objectClass", &classes);
@@ -553,9 +552,9 @@ impl Directory {
             entry.put_text(name, &[&user.username]);
         }
         entry.put_text("uid", &[&user.uid]);
-        entry.put("gidNumber", vec![Self::gid_number(user, place)]);
+        entry.put("gidNumber", vec![Self::gid_number(user, tree)]);
         entry.put_text("ak-superuser", &["false"]);
-        let member = Self::user_dn(place, &user.username);
+        let member = Self::user_dn(tree, &user.username);
         entry.put_text("member", &[&member]);
         entry.put("memberOf", Vec::new());
         entry.hide("uniqueMember", vec![member.into_bytes()]);

@@ -1,4 +1,4 @@
-//! What a test needs of the machine it runs on, and a note of how the test ended.
+//! What a test needs from the machine it runs on, and a note of how the test ended.
 //!
 //! A test that lacks something says so and ends, unless `AKLDAP_REQUIRE_CLIENTS` is set; `client_test` shows it as ignored. The
 //! notes are what `docs/compatibility.md` is written from, see `compatibility`.
@@ -47,7 +47,7 @@ impl Need<'_> {
         }
     }
 
-    /// How it is had.
+    /// How to get it.
     fn source(self) -> String {
         let name = match self {
             Self::NodePackage(_) => return ".ci/run puts it beside the build".to_owned(),
@@ -154,7 +154,7 @@ fn says_yes(program: &str, arguments: &[&str]) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-/// Where `.ci/run` puts what comes from no package: beside the build, so that nothing lands in the project or the machine.
+/// Where `.ci/run` puts what comes from no package: next to the build, so that nothing ends up in the project or the machine.
 pub fn kept() -> PathBuf {
     crate::target().join("clients")
 }
@@ -171,7 +171,7 @@ pub struct Exercise {
     beyond: Cell<Option<&'static str>>,
 }
 
-/// How the note of a test begins that has seen its client fail at what the test is about; the reason follows.
+/// The beginning of the note of a test that has seen its client fail at what the test is about; the reason follows.
 pub const BEYOND: &str = "client cannot: ";
 
 impl Exercise {
@@ -211,7 +211,7 @@ pub fn exercise(needs: &[Need<'_>]) -> Option<Exercise> {
     })
 }
 
-/// Says that a test is left out, and why. With `AKLDAP_REQUIRE_CLIENTS` it fails instead.
+/// Says that a test is skipped, and why. With `AKLDAP_REQUIRE_CLIENTS` it fails instead.
 #[track_caller]
 pub fn skip(why: &str) {
     assert!(std::env::var_os("AKLDAP_REQUIRE_CLIENTS").is_none(), "{why}");

@@ -12,7 +12,7 @@ pub fn parse(text: &str) -> LdapFilter {
         .unwrap_or_else(|| panic!("{text:?} has octets that are no text"))
 }
 
-/// Our filter in the terms of `ldap3_proto`; `None` if it holds octets that are no text.
+/// Our filter in the terms of `ldap3_proto`; `None` if it contains octets that are not text.
 pub fn translate(filter: &Filter<'_>) -> Option<LdapFilter> {
     let text = |octets: &[u8]| String::from_utf8(octets.to_vec()).ok();
     Some(match filter {

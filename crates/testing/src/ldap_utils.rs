@@ -36,7 +36,7 @@ impl Stage {
         .await
     }
 
-    /// The same with comments, which tell of controls and results.
+    /// The same with comments, which show controls and results.
     pub async fn ldapsearch_in_full(&self, username: &str, arguments: &[&str]) -> Output {
         let mut command = self.tool_as(username, "ldapsearch");
         program::run(command.args(["-o", "ldif-wrap=no", "-b", BASE]).args(arguments)).await

@@ -1,7 +1,8 @@
 //! What the tests share: a server in front of a simulated authentik, LDAP clients, TLS certificates, scripted servers, programs of
 //! the machine, recorded answers, the contract with authentik, and logs that are kept in memory. For tests and benchmarks only.
 //!
-//! Knows how the server is started and how it is spoken to, with codecs that are not ours. Must not know what any one test is about.
+//! Knows how the server is started and how it is spoken to, with codecs that are not ours. Must not know what any particular test is
+//! about.
 //!
 //! ```
 //! use akldap_testing::stage::{SUFFIX, Stage};
@@ -26,9 +27,11 @@ pub mod client;
 pub mod client_test;
 pub mod contract;
 pub mod exercise;
+pub mod faults;
 pub mod filter;
 pub mod http;
 mod ldap_utils;
+pub mod lifetime;
 pub mod passwords;
 pub mod program;
 pub mod recordings;

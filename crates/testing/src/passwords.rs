@@ -1,4 +1,4 @@
-//! Changes of passwords as a client asks for them, over TLS.
+//! Password changes as a client asks for them, over TLS.
 
 use akldap_simulator::{Directory, Simulator};
 use ldap3_proto::proto::{
@@ -11,7 +11,7 @@ use crate::client::Client;
 use crate::scenery;
 use crate::stage::{Stage, user_dn};
 
-/// What a change was answered.
+/// The answer to a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Changed {
     pub code: i32,
@@ -20,7 +20,7 @@ pub struct Changed {
 }
 
 impl Changed {
-    /// The password that was made up.
+    /// The generated password.
     pub fn generated(&self) -> Option<String> {
         let value = self.value.as_deref()?;
         // SEQUENCE { genPasswd [0] OCTET STRING }, both short.
@@ -52,7 +52,7 @@ pub async fn bound(stage: &Stage, username: &str, password: &str) -> Client {
     client
 }
 
-/// Whether somebody can bind so, on a connection of its own.
+/// Whether somebody can bind like this, on a separate connection.
 pub async fn binds(stage: &Stage, username: &str, password: &str) -> i32 {
     client(stage).await.bind(&user_dn(username), password).await.code
 }

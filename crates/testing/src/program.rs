@@ -7,7 +7,7 @@ use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-/// Longer than any of these programs takes, also one that compiles something first.
+/// Longer than any of these programs takes, even one that compiles something first.
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Debian's interpreter, whose packages the tests want; another python3 may come first in the path.
@@ -32,7 +32,7 @@ impl Output {
         self.lines("dn:").len()
     }
 
-    /// The values of an attribute that LDIF shows in clear, in order of appearance.
+    /// The values of an attribute that LDIF shows in plain text, in order of appearance.
     pub fn values(&self, attribute: &str) -> Vec<&str> {
         let start = format!("{attribute}: ");
         self.text

@@ -1,6 +1,6 @@
 //! What real servers answered, as it is kept in `tests/recordings/`.
 //!
-//! Knows how the files are kept, and nothing of what they show. Without a file it panics: a test does not pass for want of
+//! Knows how the files are kept, and nothing of what they show. Without a file it panics: a test does not pass for lack of
 //! a recording.
 
 use std::collections::BTreeMap;

@@ -16,7 +16,7 @@ use akldap_workload::process::{self, PATIENCE, Process};
 pub const BASE: &str = "DC=ldap,DC=goauthentik,DC=io";
 /// The account that may search everything, and its password in the sample directory.
 pub const SEARCHER: &str = "ldapservice";
-/// No refresh by the clock may fall into a measurement.
+/// No timed refresh may happen during a measurement.
 const REFRESH_INTERVAL_S: u64 = 7 * 24 * 3600;
 
 /// The bind DN of a user.
@@ -67,7 +67,7 @@ impl Akldap {
         Self::start_with(server, users, groups, |_| {})
     }
 
-    /// The same with further settings.
+    /// The same with more settings.
     ///
     /// # Errors
     /// When either does not start.
@@ -77,21 +77,33 @@ impl Akldap {
         groups: usize,
         change: impl FnOnce(&mut Command),
     ) -> anyhow::Result<Self> {
+        let options = Options {
+            max_page_size: 1000,
+            ..Options::default()
+        };
+        Self::start_over(server, Directory::sample(users, groups), options, change)
+    }
+
+    /// The same over any directory that has the sample's provider and service account.
+    ///
+    /// # Errors
+    /// When either does not start.
+    pub fn start_over(
+        server: &Path,
+        mut directory: Directory,
+        options: Options,
+        change: impl FnOnce(&mut Command),
+    ) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()?;
-        let mut directory = Directory::sample(users, groups);
         for provider in directory.providers.values_mut() {
             provider.bind_mode = "cached".to_owned();
         }
         for outpost in directory.outposts.values_mut() {
             outpost.refresh_interval_s = REFRESH_INTERVAL_S;
         }
-        let options = Options {
-            max_page_size: 1000,
-            ..Options::default()
-        };
         let simulator = runtime.block_on(Simulator::start(directory, options))?;
         let (address, ldaps) = (process::free_address()?, process::free_address()?);
         let http = process::free_address()?;
@@ -183,7 +195,7 @@ fn last_update(http: SocketAddr) -> anyhow::Result<String> {
 /// A GET request; the whole answer if the status is 200.
 ///
 /// # Errors
-/// When it cannot be asked or answers otherwise.
+/// When it cannot be asked or answers differently.
 pub fn get(address: SocketAddr, path: &str) -> anyhow::Result<String> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(PATIENCE))?;

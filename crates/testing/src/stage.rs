@@ -45,7 +45,7 @@ impl Stage {
         Self::with(Directory::sample(60, 12), |_| {}).await
     }
 
-    /// Any directory and further settings; returns when the server is ready.
+    /// Any directory and more settings; returns when the server is ready.
     pub async fn with(directory: Directory, change: impl FnOnce(&mut StringMap)) -> Self {
         let options = Options {
             record_requests: true,
@@ -75,7 +75,7 @@ impl Stage {
         eventually("the server is ready", || self.server.outpost().is_ready()).await;
     }
 
-    /// Waits until a server that has just started asks for nothing more of its own accord: the events are followed, what
+    /// Waits until a server that has just started asks for nothing more by itself: the events are followed, what
     /// their first connection has read again is being read, and the bind flow was looked at.
     pub async fn settled(&self) {
         let requests = self.simulator.requests();
@@ -86,7 +86,8 @@ impl Stage {
         self.flow_known().await;
     }
 
-    /// Waits until the bind flow was looked at, which is done beside everything else. Afterwards its first stage is known.
+    /// Waits until the bind flow was looked at, which is done alongside everything else. Afterwards its first stage is
+    /// known.
     pub async fn flow_known(&self) {
         let requests = self.simulator.requests();
         eventually("the flow was looked at", || {
@@ -128,7 +129,7 @@ impl Stage {
     /// Loads the directory again and waits until that is done.
     pub async fn refresh(&self) {
         let asked = SystemTime::now();
-        self.server.outpost().request_refresh();
+        self.server.outpost().refresh_requests().all();
         eventually("the directory was loaded", || {
             self.server.outpost().status().directory().read > Some(asked)
         })
@@ -136,10 +137,10 @@ impl Stage {
     }
 }
 
-/// After so long something will never come true, on however busy a machine.
+/// After this long something will never become true, however busy the machine.
 pub const NEVER: Duration = Duration::from_secs(120);
 
-/// Waits until something holds; fails after [`NEVER`].
+/// Waits until something is true; fails after [`NEVER`].
 pub async fn eventually(what: &str, holds: impl Fn() -> bool) {
     let began = Instant::now();
     while !holds() {

@@ -47,7 +47,7 @@ impl Process {
         })
     }
 
-    /// Waits until something holds, as long as the process lives.
+    /// Waits until something is true, as long as the process lives.
     ///
     /// # Errors
     /// When the process ends before, or it takes too long.
@@ -90,7 +90,7 @@ pub fn cpu(pid: u32) -> Duration {
     cpu_of_threads(pid).into_values().sum()
 }
 
-/// The same of each thread, by its number: of two looks those that are in both can be compared.
+/// The same for each thread, by its number: those in both of two looks can be compared.
 pub fn cpu_of_threads(pid: u32) -> HashMap<u32, Duration> {
     let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else {
         return HashMap::new();
@@ -139,7 +139,7 @@ pub fn reset_peak(pid: u32) -> anyhow::Result<()> {
     fs::write(format!("/proc/{pid}/clear_refs"), "5").context("cannot reset the peak")
 }
 
-/// A loopback address nothing listens on at the moment.
+/// A loopback address that nothing listens on at the moment.
 ///
 /// # Errors
 /// When there is none.

@@ -15,7 +15,7 @@ pub const BASE: &str = "DC=ldap,DC=goauthentik,DC=io";
 /// Memberships of a user besides the one in the group of everybody.
 const MEMBERSHIPS: usize = 9;
 
-/// What a user's row is made of.
+/// What a user's row is made from.
 pub struct User {
     pub pk: i64,
     pub username: String,
@@ -61,6 +61,7 @@ impl User {
             is_superuser: false,
             path: "users",
             kind: "internal",
+            roles: &[],
             attributes: Some(&self.attributes),
             // 2026-01-02T03:04:05.678901Z, 2025-01-02T03:04:05.678901Z and 2026-03-04T05:06:07.890123Z.
             password_change_date: Some(1_767_323_045_678_901),
@@ -121,17 +122,18 @@ impl Group {
     pub fn record(&self) -> GroupRecord<'_> {
         GroupRecord {
             uuid: &self.uuid,
-            num_pk: i64::from(u32::from_str_radix(&self.uuid[..8], 16).unwrap_or_default()) % 100_000,
+            num_pk: Some(i64::from(u32::from_str_radix(&self.uuid[..8], 16).unwrap_or_default()) % 100_000),
             name: &self.name,
             is_superuser: false,
             parents: &self.parents,
             users: &self.users,
+            roles: &[],
             attributes: Some("{}"),
         }
     }
 }
 
-/// A snapshot of so many users.
+/// A snapshot of this many users.
 pub fn snapshot(users: usize) -> Arc<Snapshot> {
     let mut builder = Builder::new();
     for number in 1..=users {
@@ -140,7 +142,7 @@ pub fn snapshot(users: usize) -> Arc<Snapshot> {
     Group::all(users)
         .iter()
         .for_each(|group| builder.add_group(&group.record()));
-    Arc::new(builder.finish().0)
+    Arc::new(builder.finish().unwrap().0)
 }
 
 /// Where the snapshot is in the tree.

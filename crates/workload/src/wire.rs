@@ -1,4 +1,4 @@
-//! LDAP as the load generator needs it: requests encoded once, answers split into messages and hardly looked at.
+//! LDAP as the load generator needs it: requests encoded once, answers split into messages and hardly examined.
 //!
 //! Requests are encoded by `ldap3_proto`, so that the server's own codec is not measured against itself.
 
@@ -63,7 +63,7 @@ impl Encoded {
     }
 }
 
-/// Where a message lies in a buffer.
+/// Where a message is in a buffer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Frame {
     /// Octets of the tag and the length.
@@ -93,7 +93,7 @@ impl Frame {
     }
 }
 
-/// What the generator wants to know of a message.
+/// What the generator wants to know about a message.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Answer {
     /// The message id.

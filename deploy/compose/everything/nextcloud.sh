@@ -19,7 +19,8 @@ setting() {
     occ ldap:set-config "$config" "$1" "$2"
 }
 
-# In the network of the containers only. Elsewhere: ldaps://, port 636, and a name that the certificate has.
+# Only in the network of the containers. Elsewhere: ldaps://, port 636, and a name that the
+# certificate has.
 setting ldapHost akldap
 setting ldapPort 3389
 setting ldapAgentName "cn=ldapservice,ou=users,$base"

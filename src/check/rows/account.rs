@@ -2,21 +2,24 @@
 
 use akldap_authentik::flow::Rejection;
 
+use super::flows::{is_without_code, obstacle};
+use crate::check::cause::{code_of, code_of_flow, without_providers};
 use crate::check::facts::{AccountFacts, Facts, LoginEnd};
-use crate::check::row::{Area, Check, Verdict, fault_if};
+use crate::check::row::{Area, Check, Verdict, after, fault_if, unseen_account};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
         code: "AK601",
         area: Area::Account,
-        title: "its DN is a user's of a provider",
-        why: "a DN below no base DN is answered insufficientAccessRights (50), whatever the password",
+        title: "its DN is that of a provider's user",
+        why: "a DN that is not below a base DN is answered insufficientAccessRights (50), whatever the \
+             password is",
         fix: "bind with cn=USERNAME,ou=users,BASE DN: the user name in authentik, and the Base DN of the provider",
         judge: |facts| {
             with_account(facts, |account| match &account.provider {
                 Some(Ok(provider)) => Verdict::Well(format!("provider {:?}", provider.name)),
                 Some(Err(error)) => Verdict::Fault(error.clone()),
-                None => after("AK301"),
+                None => without_providers(facts),
             })
         },
     },
@@ -24,17 +27,18 @@ pub(super) const CHECKS: &[Check] = &[
         code: "AK602",
         area: Area::Account,
         title: "it logs in",
-        why: "what authentik refuses is answered invalidCredentials (49)",
-        fix: "Directory > Users: is the account active, the password set? Events > Logs: why was the login refused?",
+        why: "a bind that authentik refuses is answered invalidCredentials (49)",
+        fix: "Directory > Users: is the account active, and its password set? Events > Logs: why was the login refused?",
         judge: |facts| {
             with_account(facts, |account| match &account.login {
                 None => after("AK601"),
                 Some(Ok(LoginEnd::Done)) => Verdict::Well("authentik lets it in".to_owned()),
-                Some(Ok(LoginEnd::Rejected(Rejection::UnsupportedStage { .. }))) => after("AK507"),
-                Some(Ok(LoginEnd::Rejected(Rejection::NoCompatibleAuthenticator { .. }))) => after("AK510"),
-                Some(Ok(LoginEnd::Rejected(rejection))) => Verdict::Fault(rejection.to_string()),
-                Some(Err(error)) if error.is_broken_flow() => after("AK508"),
-                Some(Err(error)) => Verdict::Fault(format!("{error}: {}", error.hint())),
+                Some(Ok(LoginEnd::Rejected(rejection))) => {
+                    let told = obstacle(facts).or_else(|| code_of_rejection(account, rejection));
+                    told.map_or_else(|| Verdict::Fault(rejection.to_string()), after)
+                }
+                // What is refused is reported for the flow.
+                Some(Err(error)) => after(code_of_flow(error).unwrap_or("AK501")),
             })
         },
     },
@@ -42,7 +46,7 @@ pub(super) const CHECKS: &[Check] = &[
         code: "AK603",
         area: Area::Account,
         title: "the application lets it in",
-        why: "who has no access is answered insufficientAccessRights (50)",
+        why: "anyone without access is answered insufficientAccessRights (50)",
         fix: "Applications > Applications > the application > Policy / Group / User Bindings",
         judge: |facts| {
             with_access(facts, |access| {
@@ -70,23 +74,54 @@ pub(super) const CHECKS: &[Check] = &[
             })
         },
     },
+    Check {
+        code: "AK605",
+        area: Area::Account,
+        title: "authentik says what it may do",
+        why: "without that answer nobody can log in: binds are answered other (80)",
+        fix: "Applications > Providers > the provider: is it there, with its application? Let the proxy in front of authentik pass Cookie headers \
+              on; otherwise look for the request id in authentik's server log",
+        judge: |facts| {
+            with_account(facts, |account| match &account.access {
+                None => after("AK602"),
+                Some(Ok(access)) if access.session_ended => {
+                    Verdict::Fault("the session of the login had ended when access was asked for".to_owned())
+                }
+                Some(Ok(_)) => Verdict::Well("it does".to_owned()),
+                Some(Err(error)) => match (code_of(error), error.status()) {
+                    (Some(code), _) => after(code),
+                    (None, Some(404)) => Verdict::Fault(format!(
+                        "{error}: authentik no longer knows the provider or its application"
+                    )),
+                    (None, _) => Verdict::Fault(format!("{error}: the session of the login is not accepted")),
+                },
+            })
+        },
+    },
 ];
+
+/// The check of the flow that a rejection belongs to; `None` for what is about the account.
+fn code_of_rejection(account: &AccountFacts, rejection: &Rejection) -> Option<&'static str> {
+    match rejection {
+        Rejection::UnsupportedStage { .. } => Some("AK507"),
+        Rejection::NoCompatibleAuthenticator { .. } => Some("AK510"),
+        rejection if is_without_code(account, rejection) => Some("AK510"),
+        _ => None,
+    }
+}
 
 fn with_account(facts: &Facts, judge: impl FnOnce(&AccountFacts) -> Verdict) -> Verdict {
     match &facts.account {
         Some(account) => judge(account),
-        None => Verdict::NotSeen("give --bind-dn and --password-file".to_owned()),
+        None => unseen_account(facts),
     }
 }
 
 fn with_access(facts: &Facts, judge: impl FnOnce(&akldap_authentik::AccessCheck) -> Verdict) -> Verdict {
     with_account(facts, |account| match &account.access {
-        Some(Ok(access)) => judge(access),
-        Some(Err(error)) => Verdict::Fault(format!("{error}: {}", error.hint())),
+        Some(Ok(access)) if !access.session_ended => judge(access),
+        Some(Ok(_)) => after("AK605"),
+        Some(Err(error)) => after(code_of(error).unwrap_or("AK605")),
         None => after("AK602"),
     })
-}
-
-fn after(code: &str) -> Verdict {
-    Verdict::NotSeen(format!("see {code} first"))
 }

@@ -1,13 +1,16 @@
 //! The way to authentik, the token, and the outpost it stands for.
 
-use akldap_authentik::{ApiError, Unreachable};
+use akldap_authentik::ApiError;
 
-use crate::check::facts::Facts;
-use crate::check::row::{Area, Check, Verdict, fault_if};
+use crate::check::cause::{
+    code_of, code_of_list, code_of_release, first_fault, not_reached, told_by, told_of_flows,
+};
+use crate::check::facts::{Facts, ListError};
+use crate::check::row::{Area, Check, Verdict, after, fault_if, said};
 
 /// Seconds by which clocks may differ before codes and certificates are judged differently.
 const CLOCK_TOLERANCE: i64 = 10;
-/// Seconds after which one-time codes stop to work.
+/// Seconds after which one-time codes stop working.
 const CLOCK_LIMIT: i64 = 60;
 /// The releases of authentik whose answers were recorded, by year and month.
 const TESTED: [(u32, u32); 2] = [(2025, 10), (2026, 5)];
@@ -17,26 +20,27 @@ pub(super) const CHECKS: &[Check] = &[
         code: "AK101",
         area: Area::Reach,
         title: "authentik's host name has an address",
-        why: "without one nobody can log in and the directory grows old",
-        fix: "correct the host in AUTHENTIK_HOST, or the resolver of this machine or container",
-        judge: |facts| match &facts.addresses {
-            _ if facts.settings.has_proxy => Verdict::NotSeen("the proxy looks the name up".to_owned()),
-            Ok(addresses) => Verdict::Well(addresses.join(", ")),
-            Err(error) => Verdict::Fault(error.clone()),
+        why: "without one nobody can log in and the directory goes out of date",
+        fix: "correct the host in AUTHENTIK_HOST, or in HTTP_PROXY or HTTPS_PROXY if a proxy is named, or the resolver of this machine or container",
+        judge: |facts| match (&facts.settings.proxy, &facts.addresses) {
+            (None, Err(error)) => Verdict::Fault(error.clone()),
+            (proxy, addresses) => match (not_reached(facts, "AK101"), addresses) {
+                (Some(seen), _) => Verdict::Fault(seen),
+                (None, Ok(addresses)) if proxy.is_none() => Verdict::Well(addresses.join(", ")),
+                (None, _) => Verdict::NotSeen("the proxy looks the name up".to_owned()),
+            },
         },
     },
     Check {
         code: "AK102",
         area: Area::Reach,
         title: "something listens there",
-        why: "without a connection nobody can log in and the directory grows old",
-        fix: "correct host and port in AUTHENTIK_HOST; start authentik; open the way in firewalls and network policies",
-        judge: |facts| match unreachable(facts) {
-            Some(cause @ (Unreachable::Refused | Unreachable::Network(_) | Unreachable::ConnectTimeout)) => {
-                Verdict::Fault(format!("{}: {cause}", facts.settings.host))
-            }
-            Some(Unreachable::Dns(_)) => after("AK101"),
-            _ => Verdict::Well(facts.settings.host.clone()),
+        why: "without a connection nobody can log in and the directory goes out of date",
+        fix: "correct host and port in AUTHENTIK_HOST; if a proxy is named, correct HTTP_PROXY or HTTPS_PROXY, or name authentik's host in NO_PROXY; start authentik; allow the connection in firewalls and network policies",
+        judge: |facts| match (not_reached(facts, "AK102"), first_fault(facts)) {
+            (Some(seen), _) => Verdict::Fault(seen),
+            (None, Some(("AK101", _))) => after("AK101"),
+            (None, _) => Verdict::Well(facts.settings.host.clone()),
         },
     },
     Check {
@@ -44,39 +48,41 @@ pub(super) const CHECKS: &[Check] = &[
         area: Area::Reach,
         title: "authentik's certificate is trusted",
         why: "the token and passwords go over this connection",
-        fix: "name the CA with AUTHENTIK_LDAP__CA_FILE; use a host name that the certificate covers; renew it in authentik's reverse proxy",
-        judge: |facts| match unreachable(facts) {
-            Some(
-                Unreachable::Dns(_)
-                | Unreachable::Refused
-                | Unreachable::Network(_)
-                | Unreachable::ConnectTimeout,
-            ) => after("AK102"),
-            Some(cause) => Verdict::Fault(cause.to_string()),
-            None if !facts.settings.is_https => Verdict::NotSeen("AUTHENTIK_HOST is not https".to_owned()),
-            None if facts.settings.insecure => {
-                Verdict::Warning("AUTHENTIK_INSECURE is set: nobody looked at it".to_owned())
+        fix: "name the CA with AUTHENTIK_LDAP__CA_FILE; use a host name that the certificate covers; renew it in authentik's reverse proxy; use the port that speaks https in AUTHENTIK_HOST, authentik's 9443",
+        judge: |facts| match (first_fault(facts), told_by(facts, "AK103")) {
+            (Some(("AK101" | "AK102", _)), _) => after("AK102"),
+            (Some(("AK103", said)), _) | (_, Some(said)) => Verdict::Fault(said),
+            // TLS may be what took so long.
+            (Some(("AK108", _)), _) => after("AK108"),
+            _ if !facts.settings.is_https => Verdict::NotSeen("AUTHENTIK_HOST is not https".to_owned()),
+            _ if facts.settings.insecure => {
+                Verdict::Warning("AUTHENTIK_INSECURE is set: it was not checked".to_owned())
             }
-            None => Verdict::Well("chain, name and dates".to_owned()),
+            _ => Verdict::Well("chain, name and dates".to_owned()),
         },
     },
     Check {
         code: "AK104",
         area: Area::Reach,
         title: "authentik answers",
-        why: "another service, a login page of a proxy or a redirect in its place answers no question",
-        fix: "set AUTHENTIK_HOST to the final URL of authentik, path included; let the outpost reach it past other proxies' logins",
+        why: "another service, a proxy's login page or a redirect in its place cannot answer requests",
+        fix: "set AUTHENTIK_HOST to the final URL of authentik, including the path; let the outpost reach it past other proxies' logins",
         judge: |facts| match &facts.first_call {
-            Err(ApiError::Unreachable { .. }) => after("AK102"),
-            Ok(()) | Err(ApiError::TokenInvalid { .. }) => Verdict::Well("its API".to_owned()),
-            Err(error) => Verdict::Fault(said(error)),
+            Ok(()) | Err(ApiError::TokenInvalid { .. }) => {
+                let elsewhere = told_of_flows(facts, "AK104");
+                fault_if(elsewhere, "its API")
+            }
+            Err(_) => match first_fault(facts) {
+                Some(("AK104", said)) => Verdict::Fault(said),
+                other => after(other.map_or("AK104", |(code, _)| code)),
+            },
         },
     },
     Check {
         code: "AK105",
         area: Area::Reach,
         title: "the clocks agree",
-        why: "one-time codes, sessions and certificates are judged by the time",
+        why: "one-time codes, sessions and certificates depend on the time",
         fix: "synchronise this machine and authentik's by NTP",
         judge: |facts| {
             let Some(ahead) = facts.clock_ahead else {
@@ -97,8 +103,9 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         code: "AK106",
         area: Area::Reach,
-        title: "authentik is asked by the scheme it believes in",
-        why: "by http passwords are readable on the way; where a proxy does not forward the scheme, authentik writes wrong links and cookies",
+        title: "authentik is called with the scheme it expects",
+        why: "over http, passwords can be read on the way; where a proxy does not forward the scheme, \
+             authentik writes wrong links and cookies",
         fix: "use https in AUTHENTIK_HOST; let the reverse proxy set X-Forwarded-Proto and trust it (authentik: listen.trusted_proxy_cidrs)",
         judge: |facts| {
             let secure = facts
@@ -128,29 +135,64 @@ pub(super) const CHECKS: &[Check] = &[
         },
     },
     Check {
+        code: "AK107",
+        area: Area::Reach,
+        title: "every answer from authentik can be used",
+        why: "what authentik cannot answer is missing from the directory, or nobody can log in meanwhile",
+        fix: "look for the request id in authentik's server log; look at its workers and database, and at the proxy in front of it",
+        judge: |facts| told(facts, "AK107", "they are"),
+    },
+    Check {
+        code: "AK108",
+        area: Area::Reach,
+        title: "authentik answers in time",
+        why: "logins that wait too long fail, and the directory goes out of date",
+        fix: "give authentik's server more workers, its database and its worker more resources; look at the timeouts of the proxy in front of it; for what is known to take long, raise AUTHENTIK_LDAP__REQUEST_TIMEOUT",
+        judge: |facts| match (told_by(facts, "AK108"), facts.cut_short) {
+            (None, Some(limit)) if facts.first_call.is_ok() => Verdict::Fault(format!(
+                "the check was ended after {} s, as --wait says, with a request unanswered",
+                limit.as_secs()
+            )),
+            _ => told(facts, "AK108", "it does"),
+        },
+    },
+    Check {
+        code: "AK109",
+        area: Area::Reach,
+        title: "authentik accepts as many requests as are made",
+        why: "requests that it throttles (429) fail or wait, and binds are answered busy (51)",
+        fix: "raise throttle.default in authentik (AUTHENTIK_THROTTLE__DEFAULT) and rate limits of the proxy in front of it for this machine, or \
+              lower AUTHENTIK_LDAP__MAX_CONCURRENT_FLOWS",
+        judge: |facts| told(facts, "AK109", "it does"),
+    },
+    Check {
+        code: "AK110",
+        area: Area::Reach,
+        title: "nothing answers in authentik's place",
+        why: "a proxy, firewall or login page in front of authentik that answers some requests itself keeps them from authentik, whose API never saw \
+              them",
+        fix: "in the proxy or firewall in front of authentik, let this server's requests to /api/v3/ and /ws/outpost/ through, unchanged and \
+              without a login of its own, and authentik's answers back with their bodies (nginx: proxy_intercept_errors off); or set \
+              AUTHENTIK_HOST to authentik itself",
+        judge: |facts| told(facts, "AK110", "nothing does"),
+    },
+    Check {
         code: "AK201",
         area: Area::Token,
         title: "authentik takes the token",
-        why: "without it nothing is shown to this server",
-        fix: "Applications > Outposts > the outpost > View Deployment Info: copy the token to AUTHENTIK_TOKEN",
-        judge: |facts| {
-            let outpost = facts.outpost.as_ref().and_then(|outpost| outpost.as_ref().err());
-            let errors = [facts.first_call.as_ref().err(), outpost];
-            let refused = errors
-                .into_iter()
-                .flatten()
-                .find(|error| matches!(error, ApiError::TokenInvalid { .. }));
-            match (refused, &facts.outpost) {
-                (Some(error), _) => Verdict::Fault(error.to_string()),
-                (None, None) => after("AK104"),
-                (None, Some(_)) => Verdict::Well("accepted".to_owned()),
-            }
+        why: "without it authentik shows this server nothing",
+        fix: "Applications > Outposts > the outpost > View Deployment Info: copy the token to AUTHENTIK_TOKEN; if authentik says that \
+              credentials were not provided, let the proxy in front of it pass the Authorization header on",
+        judge: |facts| match (told_by(facts, "AK201"), &facts.outpost) {
+            (Some(refused), _) => Verdict::Fault(refused),
+            (None, None) => after(first_fault(facts).map_or("AK104", |(code, _)| code)),
+            (None, Some(_)) => Verdict::Well("accepted".to_owned()),
         },
     },
     Check {
         code: "AK202",
         area: Area::Token,
-        title: "the token is an outpost's own",
+        title: "the token belongs to an outpost",
         why: "another token shows nothing, or far too much",
         fix: "Applications > Outposts: create an outpost of type LDAP; copy the token from View Deployment Info",
         judge: |facts| match &facts.outpost {
@@ -160,8 +202,8 @@ pub(super) const CHECKS: &[Check] = &[
             )),
             Some(Ok(choice)) => Verdict::Well(format!("outpost {:?}", choice.outpost.name)),
             Some(Err(error @ ApiError::NoOutpost { .. })) => Verdict::Fault(error.to_string()),
-            Some(Err(ApiError::TokenInvalid { .. })) | None => after("AK201"),
-            Some(Err(error)) => Verdict::Fault(said(error)),
+            None => after("AK201"),
+            Some(Err(error)) => refused(error),
         },
     },
     Check {
@@ -181,20 +223,13 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         code: "AK204",
         area: Area::Token,
-        title: "the token may read providers, users and groups",
-        why: "what it may not read is missing from the directory",
-        fix: "save the outpost in authentik once more, which gives its account the permissions again",
-        judge: |facts| {
-            let providers = facts
-                .providers
-                .as_ref()
-                .and_then(|providers| providers.as_ref().err());
-            let people = facts.people.as_ref().and_then(|people| people.as_ref().err());
-            match providers.or(people) {
-                Some(error) => Verdict::Fault(said(error)),
-                None if facts.providers.is_none() => after("AK202"),
-                None => Verdict::Well("it may".to_owned()),
-            }
+        title: "the token may read the outpost's LDAP providers",
+        why: "without it there is no base DN, and nobody can log in",
+        fix: "save the outpost in authentik once more, which gives its account the permission to view its providers",
+        judge: |facts| match &facts.providers {
+            None => after("AK202"),
+            Some(Ok(_)) => Verdict::Well("it may".to_owned()),
+            Some(Err(error)) => refused(error),
         },
     },
     Check {
@@ -204,8 +239,15 @@ pub(super) const CHECKS: &[Check] = &[
         why: "older and newer releases may answer differently",
         fix: "update akldap or authentik; the releases tested are in docs/compatibility.md",
         judge: |facts| {
-            let Some(release) = &facts.release else {
-                return Verdict::NotSeen("authentik did not say".to_owned());
+            let release = match &facts.release {
+                None => return after("AK202"),
+                Some(Ok(release)) => release,
+                Some(Err(error)) => {
+                    return match code_of_release(error) {
+                        None => Verdict::NotSeen(format!("authentik did not say: {}", said(error))),
+                        Some(code) => after(code),
+                    };
+                }
             };
             let mut numbers = release.split('.').map_while(|number| number.parse::<u32>().ok());
             let seen = format!("authentik {release}, akldap {}", env!("CARGO_PKG_VERSION"));
@@ -215,19 +257,59 @@ pub(super) const CHECKS: &[Check] = &[
             }
         },
     },
+    Check {
+        code: "AK206",
+        area: Area::Token,
+        title: "the token may read users",
+        why: "users that it may not read are missing from the directory",
+        fix: "save the outpost in authentik once more, which gives its account the permission to view users",
+        judge: |facts| match &facts.users {
+            None => after("AK202"),
+            // An outpost without the permission is shown an empty list, and its own account always
+            // exists.
+            Some(Ok(())) if facts.people.users == 0 => Verdict::Fault("authentik shows none".to_owned()),
+            Some(Ok(())) => Verdict::Well("it may".to_owned()),
+            Some(Err(failed)) => list_refused(failed),
+        },
+    },
+    Check {
+        code: "AK207",
+        area: Area::Token,
+        title: "the token may read groups",
+        why: "groups that it may not read are missing from the directory, and from everybody's memberships",
+        fix: "save the outpost in authentik once more, which gives its account the permission to view groups",
+        judge: |facts| match &facts.groups {
+            None => after("AK202"),
+            Some(Ok(())) if facts.people.groups == 0 => {
+                Verdict::Warning("authentik shows none, which is right only if there are none".to_owned())
+            }
+            Some(Ok(())) => Verdict::Well("it may".to_owned()),
+            Some(Err(failed)) => list_refused(failed),
+        },
+    },
 ];
 
-fn unreachable(facts: &Facts) -> Option<&Unreachable> {
-    match &facts.first_call {
-        Err(ApiError::Unreachable { cause, .. }) => Some(cause),
-        _ => None,
+/// What a check says that is about the answers of all calls.
+fn told(facts: &Facts, code: &'static str, well: &str) -> Verdict {
+    match (told_by(facts, code), first_fault(facts)) {
+        (Some(seen), _) => Verdict::Fault(seen),
+        (None, Some((first, _))) => after(first),
+        (None, None) => Verdict::Well(well.to_owned()),
     }
 }
 
-fn said(error: &ApiError) -> String {
-    format!("{error}: {}", error.hint())
+/// A permission fault, unless something else was wrong.
+fn refused(error: &ApiError) -> Verdict {
+    code_of(error).map_or_else(|| Verdict::Fault(said(error)), after)
 }
 
-fn after(code: &str) -> Verdict {
-    Verdict::NotSeen(format!("see {code} first"))
+/// The same of a list. Whoever shows its first page does not refuse it.
+fn list_refused(failed: &ListError) -> Verdict {
+    match (failed.page, code_of_list(failed)) {
+        (1, _) => refused(&failed.error),
+        (page, code) => Verdict::Well(format!(
+            "it may, but page {page} could not be used: see {}",
+            code.unwrap_or("AK107")
+        )),
+    }
 }

@@ -1,9 +1,10 @@
 //! The lists of users and groups: how they are read, and what is in them.
 
+use crate::check::cause::code_of_list;
 use crate::check::facts::{Facts, People};
-use crate::check::row::{Area, Check, Verdict, joined};
+use crate::check::row::{Area, Check, Verdict, after, joined};
 
-/// Milliseconds for each row from which on the list is slow.
+/// Milliseconds per row from which the list counts as slow.
 const SLOW_ROW: f64 = 5.0;
 /// Octets of memory for each user, as measured (BENCHMARKS.md: 100,000 users, ten memberships each), and for the process.
 const PER_USER: u64 = 720;
@@ -13,7 +14,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         code: "AK701",
         area: Area::Directory,
-        title: "pages are as large as asked",
+        title: "pages are as large as requested",
         why: "each page is a request: small ones make a large directory load slowly",
         fix: "authentik: System > Settings > Maximum page size (pagination); akldap: AUTHENTIK_LDAP__PAGE_SIZE",
         judge: |facts| {
@@ -34,7 +35,7 @@ pub(super) const CHECKS: &[Check] = &[
         code: "AK702",
         area: Area::Directory,
         title: "rows come quickly",
-        why: "the time of a row times the number of users is how long a whole reading takes",
+        why: "a full read takes the time per row, multiplied by the number of users",
         fix: "authentik: System > Settings > Avatars: initials or none, not Gravatar; let AUTHENTIK_HOST go to the server directly, with the Host header people use",
         judge: |facts| {
             with_people(facts, |people| {
@@ -53,12 +54,22 @@ pub(super) const CHECKS: &[Check] = &[
         code: "AK703",
         area: Area::Directory,
         title: "every row can be read",
-        why: "who cannot be read is missing from the directory",
-        fix: "Directory > Users or Groups: correct what is named, mostly an attribute",
+        why: "users and groups that cannot be read are missing from the directory",
+        fix: "Directory > Users or Groups: correct what is named, usually an attribute",
         judge: |facts| {
             with_people(facts, |people| {
-                let problems = joined(people.unreadable.iter().cloned());
-                problems.map_or_else(|| Verdict::Well("they can".to_owned()), Verdict::Warning)
+                let lists = [
+                    ("users", people.users, people.users_read),
+                    ("groups", people.groups, people.groups_read),
+                ];
+                let unread = lists.iter().find(|(_, listed, read)| *listed > 0 && *read == 0);
+                match (joined(people.unreadable.iter().cloned()), unread) {
+                    (None, _) => Verdict::Well("they can".to_owned()),
+                    (Some(problems), Some((what, ..))) => {
+                        Verdict::Fault(format!("none of the {what} can: {problems}"))
+                    }
+                    (Some(problems), None) => Verdict::Warning(problems),
+                }
             })
         },
     },
@@ -66,7 +77,7 @@ pub(super) const CHECKS: &[Check] = &[
         code: "AK704",
         area: Area::Directory,
         title: "the directory fits into memory",
-        why: "all of it is held in memory",
+        why: "all of it is kept in memory",
         fix: "give the container more memory than this, and twice as much while it is read again",
         judge: |facts| {
             with_people(facts, |people| {
@@ -108,27 +119,34 @@ pub(super) const CHECKS: &[Check] = &[
         judge: |facts| {
             with_people(facts, |people| match &people.escaped {
                 (0, _) => Verdict::Well("none does".to_owned()),
-                (count, name) => Verdict::Warning(format!("{count} do, {name:?} for one")),
+                (count, name) => Verdict::Warning(format!("{count} do, such as {name:?}")),
             })
         },
     },
     Check {
-        code: "AK801",
-        area: Area::Events,
-        title: "authentik's events arrive",
-        why: "without them changes show with the next look, and ended sessions are noticed late",
-        fix: "let the proxy between this server and authentik pass websockets on (Upgrade and Connection headers, HTTP/1.1)",
-        judge: |facts| match &facts.events {
-            Some(Ok(())) => Verdict::Well("the websocket is open".to_owned()),
-            Some(Err(error)) => Verdict::Fault(error.clone()),
-            None => Verdict::NotSeen("see AK202 first".to_owned()),
+        code: "AK707",
+        area: Area::Directory,
+        title: "numbers are within their ranges",
+        why: "a number outside them may belong to another machine or to a system account",
+        fix: "Directory > Users or Groups > Attributes: set uidNumber or gidNumber to a number of the range and give the files to it; or correct AUTHENTIK_LDAP__UID_NUMBER_RANGE or AUTHENTIK_LDAP__GID_NUMBER_RANGE",
+        judge: |facts| {
+            with_people(facts, |people| {
+                let outside = people.outside_range.iter();
+                let outside = joined(outside.map(|(what, number, whose, range)| {
+                    format!("{what} {number} of {whose:?}, not {range}")
+                }));
+                outside.map_or_else(|| Verdict::Well("they are".to_owned()), Verdict::Warning)
+            })
         },
     },
 ];
 
 fn with_people(facts: &Facts, judge: impl FnOnce(&People) -> Verdict) -> Verdict {
-    match &facts.people {
-        Some(Ok(people)) => judge(people),
-        _ => Verdict::NotSeen("see AK204 first".to_owned()),
+    match (&facts.users, &facts.groups) {
+        (Some(Ok(())), Some(Ok(()))) if facts.people.users == 0 => after("AK206"),
+        (Some(Ok(())), Some(Ok(()))) => judge(&facts.people),
+        (Some(Ok(())), Some(Err(failed))) => after(code_of_list(failed).unwrap_or("AK207")),
+        (Some(Err(failed)), _) => after(code_of_list(failed).unwrap_or("AK206")),
+        (_, None) | (None, _) => after("AK202"),
     }
 }

@@ -1,9 +1,10 @@
-//! The flows that binds and unbinds run. Without an account only the first stage shows itself; a login shows those that come.
+//! The flows that binds and unbinds run. Without an account only the first stage is visible; a login shows those that follow.
 
 use akldap_authentik::flow::{FirstStage, FlowError, Rejection};
 
+use crate::check::cause::{code_of_flow, flow_errors, told_of_flows, without_providers};
 use crate::check::facts::{AccountFacts, Facts, FlowFacts, LoginEnd};
-use crate::check::row::{Area, Check, Verdict, fault_if, joined};
+use crate::check::row::{Area, Check, Verdict, after, fault_if, joined, unseen_account};
 
 const IDENTIFICATION: &str = "ak-stage-identification";
 const DENIED: &str = "ak-stage-access-denied";
@@ -18,21 +19,30 @@ pub(super) const CHECKS: &[Check] = &[
         fix: "Applications > Providers > the provider > Edit > Bind flow",
         judge: |facts| {
             if facts.flows.is_empty() {
-                return after("AK301");
+                return without_providers(facts);
             }
-            let broken = facts
-                .flows
-                .iter()
-                .filter_map(|flow| Some(flow.first.as_ref().err()?.to_string()));
+            let errors = || flow_errors(facts).into_iter().filter(|(what, _)| *what != UNBIND);
+            let missing = errors().filter(|(_, error)| matches!(code_of_flow(error), None | Some("AK501")));
             let slugs: Vec<&str> = facts.flows.iter().map(|flow| flow.slug.as_str()).collect();
-            fault_if(joined(broken), slugs.join(", "))
+            // A flow that is missing at the login was missing at the first look.
+            let mut told: Vec<String> = missing.map(|(_, error)| error.to_string()).collect();
+            told.dedup();
+            match (
+                joined(told.into_iter()),
+                errors().find_map(|(_, error)| code_of_flow(error)),
+            ) {
+                (Some(seen), _) => Verdict::Fault(seen),
+                (None, Some(code)) if facts.flows.iter().all(|flow| flow.first.is_err()) => after(code),
+                (None, _) => Verdict::Well(slugs.join(", ")),
+            }
         },
     },
     Check {
         code: "AK502",
         area: Area::Flows,
         title: "the flow lets an outpost begin",
-        why: "a policy or the flow's own setting that denies it denies every bind, which is answered invalidCredentials (49)",
+        why: "a policy or a setting of the flow that denies this denies every bind, and binds are answered \
+             invalidCredentials (49)",
         fix: "Flows and Stages > Flows > the flow > Edit > Authentication: No requirement; and Policy / Group / User Bindings of the flow",
         judge: |facts| {
             first_stages(
@@ -49,7 +59,7 @@ pub(super) const CHECKS: &[Check] = &[
         code: "AK503",
         area: Area::Flows,
         title: "the flow begins with an Identification stage",
-        why: "a captcha, consent, a prompt, WebAuthn or an e-mail cannot be answered over LDAP, and without a name nobody is known",
+        why: "a captcha, consent, a prompt, WebAuthn or an e-mail cannot be answered over LDAP, and without a name there is nobody to log in",
         fix: "Flows and Stages > Flows > the flow > Stage Bindings: begin with an Identification stage, or choose another bind flow in the provider",
         judge: |facts| {
             first_stages(
@@ -79,8 +89,9 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         code: "AK505",
         area: Area::Flows,
-        title: "a lock-out counts where the password is asked",
-        why: "Failed attempts before cancel belongs to the Password stage's own step; inside Identification only reputation locks anybody out",
+        title: "a lock-out works where the password is asked for",
+        why: "Failed attempts before cancel works only where the Password stage has a step of its own; \
+             inside Identification only reputation locks anybody out",
         fix: "Flows and Stages > Flows > the flow > Policy Bindings: a Reputation Policy; or bind the Password stage by itself",
         judge: |facts| {
             let mut flows = facts
@@ -88,11 +99,12 @@ pub(super) const CHECKS: &[Check] = &[
                 .iter()
                 .filter_map(|flow| flow.first.as_ref().ok().map(|first| (flow, first)));
             match flows.find(|(_, first)| first.asks_password) {
-                None if facts.flows.is_empty() => after("AK501"),
+                None if facts.flows.iter().all(|flow| flow.first.is_err()) => unseen_flow(facts),
                 None => Verdict::Well("the Password stage has a step of its own".to_owned()),
                 Some((flow, _)) => Verdict::NotSeen(format!(
-                    "flow {:?} asks for the password inside Identification, which is quickest; whether a lock-out stands beside it is \
-                     not visible to an outpost: look at Flows and Stages > Flows > the flow > Policy Bindings",
+                    "flow {:?} asks for the password inside Identification, which is quickest; an outpost \
+                     cannot see whether something else locks people out: look at Flows and Stages > Flows > \
+                     the flow > Policy Bindings",
                     flow.slug
                 )),
             }
@@ -102,7 +114,7 @@ pub(super) const CHECKS: &[Check] = &[
         code: "AK506",
         area: Area::Flows,
         title: "the unbind flow ends sessions",
-        why: "else every bind leaves a session in authentik until it expires",
+        why: "otherwise every bind leaves a session in authentik until it expires",
         fix: "Applications > Providers > the provider > Edit > Unbind flow: default-invalidation-flow (with a User Logout stage), not default-provider-invalidation-flow",
         judge: |facts| {
             if let Some(Ok(providers)) = &facts.providers {
@@ -121,9 +133,13 @@ pub(super) const CHECKS: &[Check] = &[
                 .and_then(|account| account.logged_out.as_ref())
             {
                 Some(Ok(true)) => Verdict::Well("the session is over".to_owned()),
-                Some(Ok(false)) => Verdict::Warning("the session goes on after it".to_owned()),
-                Some(Err(error)) => Verdict::Fault(error.to_string()),
-                None => Verdict::NotSeen("it takes a login: give --bind-dn and --password-file".to_owned()),
+                Some(Ok(false)) => Verdict::Warning("the session still exists after it".to_owned()),
+                Some(Err(error)) => match code_of_flow(error) {
+                    None | Some("AK501") => Verdict::Fault(error.to_string()),
+                    Some(code) => after(code),
+                },
+                None if facts.account.is_some() => after("AK602"),
+                None => unseen_account(facts),
             }
         },
     },
@@ -138,7 +154,8 @@ pub(super) const CHECKS: &[Check] = &[
                 Ok(LoginEnd::Rejected(rejection @ Rejection::UnsupportedStage { .. })) => {
                     Verdict::Fault(rejection.to_string())
                 }
-                _ => Verdict::Well(account.stages.join(", ")),
+                Ok(LoginEnd::Done) => Verdict::Well(account.stages.join(", ")),
+                _ => unseen(login),
             })
         },
     },
@@ -152,7 +169,7 @@ pub(super) const CHECKS: &[Check] = &[
             with_login(facts, |_, login| match login {
                 Err(error @ FlowError::NotLoggedIn { .. }) => Verdict::Fault(error.to_string()),
                 Ok(LoginEnd::Done) => Verdict::Well("it does".to_owned()),
-                _ => after("AK602"),
+                _ => unseen(login),
             })
         },
     },
@@ -160,17 +177,17 @@ pub(super) const CHECKS: &[Check] = &[
         code: "AK509",
         area: Area::Flows,
         title: "authentik's session cookie arrives",
-        why: "without it each request begins the flow again, and no login ends",
+        why: "without it each request begins the flow again, and no login comes to an end",
         fix: "let the proxy between this server and authentik pass Set-Cookie and Cookie headers on",
         judge: |facts| {
             let cookies = facts.flows.iter().filter_map(|flow| flow.first.as_ref().ok());
             let login = facts.account.as_ref().and_then(|account| account.login.as_ref());
-            if let Some(Err(error @ (FlowError::CookieMissing | FlowError::TooManySteps { .. }))) = login {
+            if let Some(Err(error @ FlowError::CookieMissing)) = login {
                 return Verdict::Fault(error.to_string());
             }
             let seen: Vec<bool> = cookies.map(|first| first.secure_cookie.is_some()).collect();
             match seen.contains(&true) {
-                _ if seen.is_empty() => after("AK501"),
+                _ if seen.is_empty() => unseen_flow(facts),
                 true => Verdict::Well("it does".to_owned()),
                 false => Verdict::Fault("no flow set one".to_owned()),
             }
@@ -180,31 +197,112 @@ pub(super) const CHECKS: &[Check] = &[
         code: "AK510",
         area: Area::Flows,
         title: "a second factor can be given",
-        why: "over LDAP only a code after the password (password;123456) or a Duo push can be",
+        why: "over LDAP only a code after the password (password;123456) or a Duo push is possible",
         fix: "Applications > Providers > the provider > Edit > Code-based MFA Support; Flows and Stages > Stages > the Authenticator Validation stage: Device classes and Not configured action",
         judge: |facts| {
             with_login(facts, |account, login| {
                 let asks = account.stages.iter().any(|stage| stage == AUTHENTICATOR);
-                let off = matches!(&account.provider, Some(Ok(provider)) if !provider.mfa_support);
+                let off = takes_no_codes(account);
                 match login {
                     Ok(LoginEnd::Rejected(rejection @ Rejection::NoCompatibleAuthenticator { .. })) => {
                         Verdict::Fault(rejection.to_string())
                     }
-                    _ if asks && off => {
-                        Verdict::Warning("the flow asks for one, but the provider takes no codes".to_owned())
+                    Ok(LoginEnd::Rejected(rejection)) if is_without_code(account, rejection) => {
+                        Verdict::Fault(format!(
+                            "the flow asks for one, but the provider accepts no codes: {rejection}"
+                        ))
                     }
-                    _ if asks => Verdict::Well("the flow asks for one, and codes are taken".to_owned()),
-                    _ => Verdict::Well("this account was not asked for one".to_owned()),
+                    _ if asks && off => Verdict::Warning(
+                        "the flow asks for one, but the provider accepts no codes".to_owned(),
+                    ),
+                    _ if asks => Verdict::Well("the flow asks for one, and codes are accepted".to_owned()),
+                    Ok(LoginEnd::Done) => Verdict::Well("this account was not asked for one".to_owned()),
+                    _ => unseen(login),
                 }
             })
         },
     },
+    Check {
+        code: "AK511",
+        area: Area::Flows,
+        title: "no stage fails inside authentik",
+        why: "a stage that ends in an error decides nothing, and binds are answered unavailable (52)",
+        fix: "Events > Logs: the exception; or look for the request id in authentik's server log",
+        judge: |facts| of_flows(facts, "AK511", "none of those that were run"),
+    },
+    Check {
+        code: "AK512",
+        area: Area::Flows,
+        title: "the flow comes to an end",
+        why: "a flow that runs in a loop decides nothing, and binds are answered unavailable (52)",
+        fix: "run the flow in a browser; Flows and Stages > Flows > the flow > Stage Bindings and policies: look for what leads back",
+        judge: |facts| of_flows(facts, "AK512", "no loop was seen"),
+    },
 ];
+
+/// The check that tells what the account's bind flow begins with if no login gets past it. What became of the login follows from that.
+pub(super) fn obstacle(facts: &Facts) -> Option<&'static str> {
+    let account = facts.account.as_ref()?;
+    if matches!(account.login, Some(Ok(LoginEnd::Done))) {
+        return None;
+    }
+    let provider = account.provider.as_ref()?.as_ref().ok()?;
+    let mut flows = facts.flows.iter();
+    let flow = flows.find(|flow| flow.slug == provider.bind_flow_slug)?;
+    let first = flow.first.as_ref().ok()?;
+    match first.component.as_str() {
+        DENIED => Some("AK502"),
+        IDENTIFICATION if first.has_captcha => Some("AK504"),
+        IDENTIFICATION => None,
+        _ => Some("AK503"),
+    }
+}
+
+/// Whether the flow refused the whole password as a code, since the provider takes none.
+pub(super) fn is_without_code(account: &AccountFacts, rejection: &Rejection) -> bool {
+    let stage = match rejection {
+        Rejection::InvalidCredentials { stage, .. } => stage.as_deref(),
+        Rejection::Restarted { component } => Some(component.as_str()),
+        _ => None,
+    };
+    takes_no_codes(account) && stage == Some(AUTHENTICATOR)
+}
+
+fn takes_no_codes(account: &AccountFacts) -> bool {
+    matches!(&account.provider, Some(Ok(provider)) if !provider.mfa_support)
+}
+
+/// As `flow_errors` names it.
+const UNBIND: &str = "the unbind flow";
+
+/// What a check says that is about any flow.
+fn of_flows(facts: &Facts, code: &str, well: &str) -> Verdict {
+    match told_of_flows(facts, code) {
+        Some(seen) => Verdict::Fault(seen),
+        None if facts.flows.iter().any(|flow| flow.first.is_ok()) => Verdict::Well(well.to_owned()),
+        None => unseen_flow(facts),
+    }
+}
+
+/// Of what a login shows that came to nothing.
+fn unseen(login: &Result<LoginEnd, FlowError>) -> Verdict {
+    let error = login.as_ref().err();
+    after(error.and_then(code_of_flow).unwrap_or("AK602"))
+}
+
+/// Of what a first stage shows, when there is none.
+fn unseen_flow(facts: &Facts) -> Verdict {
+    if facts.flows.is_empty() {
+        return without_providers(facts);
+    }
+    let errors = facts.flows.iter().filter_map(|flow| flow.first.as_ref().err());
+    after(errors.filter_map(code_of_flow).next().unwrap_or("AK501"))
+}
 
 fn first_stages(facts: &Facts, problem: impl Fn(&str, &FirstStage) -> Option<String>, well: &str) -> Verdict {
     let first = |flow: &FlowFacts| problem(&flow.slug, flow.first.as_ref().ok()?);
     if !facts.flows.iter().any(|flow| flow.first.is_ok()) {
-        return after("AK501");
+        return unseen_flow(facts);
     }
     fault_if(joined(facts.flows.iter().filter_map(first)), well)
 }
@@ -214,14 +312,11 @@ fn with_login(
     judge: impl FnOnce(&AccountFacts, &Result<LoginEnd, FlowError>) -> Verdict,
 ) -> Verdict {
     match &facts.account {
-        None => Verdict::NotSeen("it takes a login: give --bind-dn and --password-file".to_owned()),
-        Some(account) => match &account.login {
-            Some(login) => judge(account, login),
-            None => after("AK601"),
+        None => unseen_account(facts),
+        Some(account) => match (&account.login, obstacle(facts)) {
+            (None, _) => after("AK601"),
+            (Some(_), Some(code)) => after(code),
+            (Some(login), None) => judge(account, login),
         },
     }
-}
-
-fn after(code: &str) -> Verdict {
-    Verdict::NotSeen(format!("see {code} first"))
 }

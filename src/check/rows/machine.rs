@@ -2,7 +2,7 @@
 
 use crate::check::row::{Area, Check, Verdict, fault_if, joined};
 
-/// Open files beside those of connections: listeners, connections to authentik, logs.
+/// Open files besides those of connections: listeners, connections to authentik, logs.
 const FURTHER_FILES: u64 = 128;
 
 pub(super) const CHECKS: &[Check] = &[
@@ -10,8 +10,8 @@ pub(super) const CHECKS: &[Check] = &[
         code: "AK901",
         area: Area::Machine,
         title: "the ports are free, or this server answers on them",
-        why: "a port that another program has cannot be listened on, and nobody is served on one that nobody listens on",
-        fix: "stop the other program, or choose another address with AUTHENTIK_LISTEN__LDAP, __LDAPS or __METRICS; with --pre they must be free",
+        why: "a port that another program uses cannot be opened, and nobody is served on one where nothing listens",
+        fix: "start this server, stop the other program, or choose another address with AUTHENTIK_LISTEN__LDAP, __LDAPS or __METRICS; with --pre they must be free",
         judge: |facts| {
             let problems = facts.machine.ports.iter().filter_map(|(name, address, problem)| {
                 Some(format!("{name} {address}: {}", problem.as_ref()?))
@@ -19,7 +19,7 @@ pub(super) const CHECKS: &[Check] = &[
             let well = if facts.machine.is_before_start {
                 "they are free"
             } else {
-                "they answer"
+                "this server answers"
             };
             fault_if(joined(problems), well)
         },
@@ -28,7 +28,7 @@ pub(super) const CHECKS: &[Check] = &[
         code: "AK902",
         area: Area::Machine,
         title: "enough files may be open",
-        why: "each connection is one",
+        why: "each connection needs one",
         fix: "raise the hard limit (systemd: LimitNOFILE, Docker: --ulimit nofile), or lower AUTHENTIK_LDAP__MAX_CONNECTIONS",
         judge: |facts| {
             let connections = u64::try_from(facts.machine.max_connections).unwrap_or(u64::MAX);
@@ -49,7 +49,7 @@ pub(super) const CHECKS: &[Check] = &[
         code: "AK903",
         area: Area::Machine,
         title: "the load balancers are named",
-        why: "by default every host in a private network can invent the addresses of clients by a PROXY protocol header",
+        why: "by default every host in a private network can invent the addresses of clients with a PROXY protocol header",
         fix: "set AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS to your load balancers, or to none",
         judge: |facts| {
             if facts.settings.proxy_networks_set {
@@ -62,7 +62,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         code: "AK904",
         area: Area::Machine,
-        title: "every option says something",
+        title: "every option has an effect",
         why: "a misspelt option has no effect",
         fix: "correct what is named; docs/options.md has all options",
         judge: |facts| {

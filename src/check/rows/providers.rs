@@ -6,7 +6,7 @@ use akldap_authentik::LdapProvider;
 use akldap_ldap::dn::Dn;
 
 use crate::check::facts::Facts;
-use crate::check::row::{Area, Check, Verdict, fault_if, joined};
+use crate::check::row::{Area, Check, Verdict, after, fault_if, joined};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -45,7 +45,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         code: "AK303",
         area: Area::Providers,
-        title: "every base DN is one",
+        title: "every base DN is valid",
         why: "a provider whose base DN cannot be read is not served",
         fix: "Applications > Providers > the provider > Edit > Protocol settings > Base DN, such as DC=ldap,DC=goauthentik,DC=io",
         judge: |facts| {
@@ -73,7 +73,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         code: "AK304",
         area: Area::Providers,
-        title: "no two providers have one base DN",
+        title: "no two providers have the same base DN",
         why: "only one of them is served, and who may log in depends on which",
         fix: "Applications > Providers > the provider > Edit > Protocol settings > Base DN: give each its own",
         judge: |facts| {
@@ -102,8 +102,4 @@ fn of_providers(facts: &Facts, judge: impl FnOnce(&[LdapProvider]) -> Verdict) -
         Some(Ok(providers)) => judge(providers),
         _ => after("AK204"),
     }
-}
-
-fn after(code: &str) -> Verdict {
-    Verdict::NotSeen(format!("see {code} first"))
 }

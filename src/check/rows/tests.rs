@@ -1,15 +1,18 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use akldap_authentik::events::Disconnect;
 use akldap_authentik::flow::{FirstStage, FlowError};
 use akldap_authentik::{ApiError, Unreachable};
 
 use super::*;
 use crate::check::certificate::Certificate;
 use crate::check::facts::{
-    AccountFacts, CertificateFacts, Facts, FlowFacts, MachineFacts, People, SettingsFacts,
+    AccountFacts, CertificateFacts, Facts, FileFacts, FlowFacts, ListError, MachineFacts, People,
+    SettingsFacts,
 };
 use crate::check::row::Verdict;
+use crate::check::spoken::Spoken;
 
 #[test]
 fn codes_are_unique_in_order_and_explained_on_the_page() {
@@ -56,34 +59,44 @@ fn facts() -> Facts {
         },
         addresses: Ok(vec!["192.0.2.1".to_owned()]),
         first_call: Ok(()),
+        spoken: None,
         clock_ahead: Some(1),
         outpost: None,
-        release: Some("2026.5.1".to_owned()),
+        release: Some(Ok("2026.5.1".to_owned())),
         providers: None,
         certificates: vec![CertificateFacts {
             provider: "ldap".to_owned(),
             server_name: String::new(),
             certificate: Some(Ok(certificate)),
+            key: None,
         }],
+        files: None,
         flows: vec![FlowFacts {
             slug: "binds".to_owned(),
             first: Ok(first),
         }],
+        account_given: true,
         account: Some(AccountFacts::default()),
-        people: Some(Ok(People {
+        users: Some(Ok(())),
+        groups: Some(Ok(())),
+        people: People {
             users: 1000,
+            groups: 10,
+            users_read: 1000,
+            groups_read: 10,
             first_page: 100,
             has_more_pages: true,
             took: Duration::from_millis(200),
             is_complete: true,
             ..People::default()
-        })),
+        },
         events: Some(Ok(())),
         machine: MachineFacts {
             max_connections: 1000,
             open_files: Some(65_536),
             ..MachineFacts::default()
         },
+        cut_short: None,
     }
 }
 
@@ -93,12 +106,569 @@ fn verdict(code: &str, facts: &Facts) -> Verdict {
     (check.judge)(facts)
 }
 
-fn unreachable(cause: Unreachable) -> Result<(), ApiError> {
+fn unreached(cause: Unreachable) -> ApiError {
     let url = "https://authentik.example.org/".to_owned();
-    Err(ApiError::Unreachable { url, cause })
+    ApiError::Unreachable { url, cause }
 }
 
-/// What the simulator does not break, or that takes another machine: judged from facts.
+fn unreachable(cause: Unreachable) -> Result<(), ApiError> {
+    Err(unreached(cause))
+}
+
+/// Facts when nothing but this was seen.
+fn nothing_but(first_call: Result<(), ApiError>) -> Facts {
+    let mut facts = facts();
+    facts.first_call = first_call;
+    (facts.users, facts.groups, facts.events, facts.release) = (None, None, None, None);
+    facts.flows.clear();
+    facts.certificates.clear();
+    facts.account = None;
+    facts
+}
+
+/// By authentik.
+fn answered(status: u16) -> ApiError {
+    ApiError::Status {
+        url: "https://authentik.example.org/api/v3/".to_owned(),
+        status,
+        request_id: None,
+        detail: Some("No.".to_owned()),
+        excerpt: String::new(),
+        plain_text: false,
+    }
+}
+
+/// By something else.
+fn page(status: u16) -> ApiError {
+    ApiError::Status {
+        url: "https://authentik.example.org/api/v3/".to_owned(),
+        status,
+        request_id: None,
+        detail: None,
+        excerpt: "<html>Blocked".to_owned(),
+        plain_text: false,
+    }
+}
+
+fn list_error(page: u32, error: ApiError) -> Result<(), ListError> {
+    Err(ListError { page, error })
+}
+
+fn faults(facts: &Facts) -> Vec<&'static str> {
+    all()
+        .filter(|check| matches!((check.judge)(facts), Verdict::Fault(_)))
+        .map(|check| check.code)
+        .collect()
+}
+
+/// A code without a test could say anything.
+#[test]
+fn every_code_is_tested() {
+    let tests = concat!(
+        include_str!("tests.rs"),
+        include_str!("../../../tests/process/check.rs")
+    );
+    let untested: Vec<&str> = all()
+        .map(|check| check.code)
+        .filter(|code| !tests.contains(&format!("\"{code}\"")))
+        .collect();
+    assert_eq!(untested, [""; 0]);
+}
+
+/// A useless answer is not a question of permissions, and that advice would be wrong.
+#[test]
+fn a_server_in_trouble_is_not_taken_for_a_missing_permission() {
+    for status in [500, 502, 503] {
+        let mut facts = facts();
+        facts.users = Some(list_error(1, answered(status)));
+        facts.groups = Some(list_error(1, answered(status)));
+        facts.providers = Some(Err(answered(status)));
+        for code in ["AK204", "AK206", "AK207"] {
+            assert_eq!(
+                verdict(code, &facts),
+                Verdict::NotSeen("see AK107 first".to_owned()),
+                "{code}"
+            );
+        }
+    }
+}
+
+/// What went wrong decides about the fix, whatever was asked for.
+#[test]
+fn each_cause_is_told_by_one_code_wherever_it_is_met() {
+    let url = || "https://authentik.example.org/api/v3/".to_owned();
+    let causes = [
+        ("AK107", answered(500)),
+        (
+            "AK107",
+            ApiError::Starting {
+                url: url(),
+                retry_after: None,
+            },
+        ),
+        (
+            "AK108",
+            ApiError::TimedOut {
+                url: url(),
+                after: Duration::from_secs(60),
+            },
+        ),
+        ("AK101", unreached(Unreachable::Dns("no such name".to_owned()))),
+        ("AK102", unreached(Unreachable::Refused)),
+        ("AK103", unreached(Unreachable::Expired)),
+        (
+            "AK109",
+            ApiError::Throttled {
+                url: url(),
+                retry_after: None,
+            },
+        ),
+    ];
+    type Place = fn(&mut Facts, ApiError);
+    let places: [(&str, Place); 13] = [
+        ("first call", |facts, error| facts.first_call = Err(error)),
+        ("outpost", |facts, error| facts.outpost = Some(Err(error))),
+        ("providers", |facts, error| facts.providers = Some(Err(error))),
+        ("release", |facts, error| facts.release = Some(Err(error))),
+        ("users", |facts, error| facts.users = Some(list_error(1, error))),
+        ("groups", |facts, error| facts.groups = Some(list_error(1, error))),
+        ("further users", |facts, error| {
+            facts.users = Some(list_error(2, error))
+        }),
+        ("further groups", |facts, error| {
+            facts.groups = Some(list_error(2, error))
+        }),
+        ("certificate", |facts, error| {
+            facts.certificates[0].certificate = Some(Err(error))
+        }),
+        ("key", |facts, error| facts.certificates[0].key = Some(error)),
+        ("flow", |facts, error| facts.flows[0].first = Err(error.into())),
+        ("login", |facts, error| {
+            facts.account.as_mut().expect("one").login = Some(Err(error.into()))
+        }),
+        ("access", |facts, error| {
+            facts.account.as_mut().expect("one").access = Some(Err(error))
+        }),
+    ];
+    for (code, cause) in causes {
+        for (place, spoil) in places {
+            let mut facts = facts();
+            spoil(&mut facts, cause.clone());
+            // Nothing needs the release: a server that cannot say it is well otherwise.
+            let expected: &[&str] = match (place, code) {
+                ("release", "AK107") => &[],
+                _ => &[code],
+            };
+            assert_eq!(faults(&facts), expected, "{cause} at {place}");
+            if expected.is_empty() {
+                let seen = verdict("AK205", &facts);
+                assert!(
+                    matches!(&seen, Verdict::NotSeen(seen) if seen.contains(&cause.to_string())),
+                    "{seen:?}"
+                );
+            }
+        }
+    }
+    // A page or a redirect is nobody's verdict but a proxy's, wherever it is met after authentik itself was.
+    let not_json = ApiError::Malformed {
+        url: url(),
+        problem: "it is a page".to_owned(),
+        is_page: true,
+        request_id: None,
+    };
+    for cause in [page(401), page(403), page(404), page(302), page(407), not_json] {
+        for (place, spoil) in places {
+            let mut facts = facts();
+            spoil(&mut facts, cause.clone());
+            let expected = match place {
+                "first call" => &["AK104"][..],
+                "release" => &[],
+                _ => &["AK110"],
+            };
+            assert_eq!(faults(&facts), expected, "{cause} at {place}");
+            if place == "release" {
+                let seen = verdict("AK205", &facts);
+                assert!(matches!(seen, Verdict::NotSeen(_)), "{seen:?}");
+            }
+        }
+    }
+}
+
+/// Whoever was shown the first page may read the list.
+#[test]
+fn a_later_page_that_fails_is_no_question_of_permissions() {
+    for error in [
+        answered(403),
+        answered(404),
+        ApiError::InvalidPage { url: String::new() },
+    ] {
+        for (code, what) in [("AK206", "users"), ("AK207", "groups")] {
+            let mut facts = facts();
+            let failed = Some(list_error(7, error.clone()));
+            match what {
+                "users" => facts.users = failed,
+                _ => facts.groups = failed,
+            }
+            assert_eq!(faults(&facts), ["AK107"], "{error}");
+            let (Verdict::Well(of_list), Verdict::Fault(told)) =
+                (verdict(code, &facts), verdict("AK107", &facts))
+            else {
+                panic!("{code}: {error}");
+            };
+            assert!(
+                of_list.contains("page 7") && of_list.contains("AK107"),
+                "{of_list}"
+            );
+            assert!(told.contains(&format!("page 7 of the {what}")), "{told}");
+            assert!(!told.contains("the token"), "{told}");
+            assert_eq!(
+                verdict("AK702", &facts),
+                Verdict::NotSeen("see AK107 first".to_owned())
+            );
+        }
+    }
+}
+
+#[test]
+fn each_end_of_the_websocket_has_the_code_of_its_cause() {
+    let refused = |status, is_page| Disconnect::Refused { status, is_page };
+    for (code, cause) in [
+        ("AK101", Disconnect::Unreachable(Unreachable::Dns(String::new()))),
+        ("AK102", Disconnect::Unreachable(Unreachable::Refused)),
+        ("AK103", Disconnect::Unreachable(Unreachable::Expired)),
+        ("AK107", refused(500, true)),
+        ("AK107", refused(502, false)),
+        ("AK107", refused(503, true)),
+        ("AK108", refused(408, false)),
+        ("AK109", refused(429, false)),
+        ("AK110", refused(403, true)),
+        ("AK110", refused(401, false)),
+        ("AK110", refused(407, true)),
+        ("AK110", refused(302, false)),
+        ("AK801", refused(200, true)),
+        ("AK801", refused(400, false)),
+        ("AK801", refused(404, true)),
+        ("AK801", refused(426, false)),
+        ("AK801", Disconnect::HandshakeTimeout),
+        ("AK801", Disconnect::Closed { code: None }),
+        ("AK801", Disconnect::Silent(Duration::from_secs(15))),
+        ("AK802", refused(403, false)),
+    ] {
+        let mut facts = facts();
+        facts.events = Some(Err(cause.clone()));
+        let told: Vec<_> = all()
+            .map(|check| (check.code, (check.judge)(&facts)))
+            .filter(|(_, verdict)| matches!(verdict, Verdict::Fault(_)))
+            .collect();
+        let words = cause.to_string();
+        if code < "AK801" {
+            let expected = Verdict::NotSeen(format!("see {code} first"));
+            assert_eq!(verdict("AK801", &facts), expected, "{cause}");
+        }
+        assert!(
+            matches!(told.as_slice(), [(its, Verdict::Fault(seen))] if *its == code && seen.contains(&words)),
+            "{code}: {told:?}"
+        );
+    }
+}
+
+/// What was seen on the port decides about the words.
+#[test]
+fn a_port_that_speaks_something_else_is_named() {
+    let url = || "http://authentik.example.org/".to_owned();
+    let interrupted = || ApiError::Interrupted {
+        url: url(),
+        cause: "closed".to_owned(),
+    };
+    let late = || ApiError::TimedOut {
+        url: url(),
+        after: Duration::from_secs(20),
+    };
+    let unreachable = |cause| ApiError::Unreachable { url: url(), cause };
+    for (code, error, is_https, spoken, words) in [
+        ("AK104", interrupted(), false, Some(Spoken::Tls), "write https://"),
+        ("AK104", late(), false, Some(Spoken::Tls), "write https://"),
+        ("AK104", interrupted(), false, Some(Spoken::Ldap), "speaks LDAP"),
+        ("AK104", late(), false, Some(Spoken::Ldaps), "speaks LDAP"),
+        (
+            "AK104",
+            interrupted(),
+            false,
+            Some(Spoken::Unknown),
+            "write https://",
+        ),
+        ("AK107", interrupted(), false, Some(Spoken::Http), "web worker"),
+        ("AK107", interrupted(), false, None, "write https://"),
+        ("AK108", late(), false, Some(Spoken::Http), "overloaded"),
+        ("AK108", late(), false, Some(Spoken::Unknown), "overloaded"),
+        (
+            "AK103",
+            unreachable(Unreachable::ConnectTimeout),
+            true,
+            Some(Spoken::Http),
+            "write http://",
+        ),
+        (
+            "AK103",
+            unreachable(Unreachable::ConnectTimeout),
+            true,
+            Some(Spoken::Unknown),
+            "write http://",
+        ),
+        (
+            "AK103",
+            unreachable(Unreachable::Network("eof".to_owned())),
+            true,
+            Some(Spoken::Ldap),
+            "speaks LDAP",
+        ),
+        (
+            "AK102",
+            unreachable(Unreachable::ConnectTimeout),
+            true,
+            None,
+            "timed out",
+        ),
+        ("AK103", interrupted(), true, Some(Spoken::Ldaps), "speaks LDAP"),
+        ("AK103", late(), true, Some(Spoken::Http), "write http://"),
+    ] {
+        let mut facts = nothing_but(Err(error.clone()));
+        facts.settings.is_https = is_https;
+        facts.spoken = spoken;
+        assert_eq!(faults(&facts), [code], "{error} {spoken:?}");
+        let seen = verdict(code, &facts);
+        assert!(
+            matches!(&seen, Verdict::Fault(seen) if seen.contains(words)),
+            "{error} {spoken:?}: {seen:?}"
+        );
+    }
+}
+
+/// Whatever prevents the first call is a fault: nothing is well of which nothing was seen.
+#[test]
+fn a_first_call_that_fails_is_a_fault_whatever_its_cause_and_the_way() {
+    let url = || "https://authentik.example.org/api/v3/".to_owned();
+    let mut causes = vec![
+        answered(500),
+        ApiError::TimedOut {
+            url: url(),
+            after: Duration::from_secs(20),
+        },
+        ApiError::Interrupted {
+            url: url(),
+            cause: "closed".to_owned(),
+        },
+        ApiError::Starting {
+            url: url(),
+            retry_after: None,
+        },
+        ApiError::TokenInvalid {
+            url: url(),
+            detail: "Token invalid/expired".to_owned(),
+        },
+        ApiError::Throttled {
+            url: url(),
+            retry_after: None,
+        },
+        ApiError::InvalidPage { url: url() },
+        ApiError::Malformed {
+            url: url(),
+            problem: "it is a page".to_owned(),
+            is_page: true,
+            request_id: None,
+        },
+        ApiError::TooLarge { url: url(), limit: 1 },
+        ApiError::NoOutpost { url: url() },
+        ApiError::Settings("no".to_owned()),
+    ];
+    causes.extend([302, 400, 401, 403, 404, 407, 408, 413, 429, 502, 503].map(page));
+    causes.extend(
+        [
+            Unreachable::Dns("no such name".to_owned()),
+            Unreachable::Refused,
+            Unreachable::Network("no route".to_owned()),
+            Unreachable::ConnectTimeout,
+            Unreachable::UnknownAuthority,
+            Unreachable::WrongName("a".to_owned()),
+            Unreachable::Expired,
+            Unreachable::Tls("alert".to_owned()),
+        ]
+        .map(unreached),
+    );
+    for cause in causes {
+        for proxy in [None, Some("http://proxy.example:3128 (HTTPS_PROXY)".to_owned())] {
+            for addresses in [Ok(Vec::new()), Err("authentik.example.org: none".to_owned())] {
+                let mut facts = nothing_but(Err(cause.clone()));
+                facts.settings.proxy.clone_from(&proxy);
+                facts.addresses = addresses;
+                assert_ne!(
+                    faults(&facts),
+                    [""; 0],
+                    "{cause}, {proxy:?}, {:?}",
+                    facts.addresses
+                );
+            }
+        }
+    }
+}
+
+/// Through a proxy, it is the proxy that is looked up and connected to, and whatever comes back came through it.
+#[test]
+fn a_proxy_in_use_is_named_where_the_first_call_fails() {
+    const PROXY: &str = "http://proxy.example:3128 (HTTPS_PROXY)";
+    for (code, error) in [
+        ("AK101", unreached(Unreachable::Dns("no such name".to_owned()))),
+        ("AK102", unreached(Unreachable::Refused)),
+        ("AK102", unreached(Unreachable::ConnectTimeout)),
+        ("AK102", unreached(Unreachable::Network("tunnel".to_owned()))),
+        ("AK103", unreached(Unreachable::UnknownAuthority)),
+        ("AK104", page(403)),
+        ("AK107", answered(502)),
+    ] {
+        for proxy in [None, Some(PROXY.to_owned())] {
+            let mut facts = nothing_but(Err(error.clone()));
+            facts.settings.proxy.clone_from(&proxy);
+            assert_eq!(faults(&facts), [code], "{error}");
+            let seen = verdict(code, &facts);
+            let names_it = matches!(&seen, Verdict::Fault(seen) if seen.contains(PROXY));
+            assert_eq!(names_it, proxy.is_some(), "{error}: {seen:?}");
+        }
+    }
+    // Whoever has no address for authentik's name lets the proxy look.
+    let mut facts = facts();
+    facts.settings.proxy = Some(PROXY.to_owned());
+    facts.addresses = Err("authentik.example.org: none".to_owned());
+    let expected = Verdict::NotSeen("the proxy looks the name up".to_owned());
+    assert_eq!(verdict("AK101", &facts), expected);
+}
+
+/// A token that did not arrive need not be copied again.
+#[test]
+fn a_header_that_was_dropped_is_not_taken_for_a_wrong_token() {
+    let refused = |detail: &str| {
+        let mut facts = facts();
+        facts.outpost = Some(Err(ApiError::TokenInvalid {
+            url: "https://authentik.example.org/api/v3/".to_owned(),
+            detail: detail.to_owned(),
+        }));
+        match verdict("AK201", &facts) {
+            Verdict::Fault(seen) => seen,
+            other => panic!("{other:?}"),
+        }
+    };
+    let dropped = refused("Authentication credentials were not provided.");
+    assert!(
+        dropped.contains("let the proxy in front of authentik pass the Authorization header on"),
+        "{dropped}"
+    );
+    assert!(!dropped.contains("copy the token"), "{dropped}");
+    let wrong = refused("Token invalid/expired");
+    assert!(
+        wrong.contains("copy the token") && !wrong.contains("Authorization"),
+        "{wrong}"
+    );
+}
+
+/// Somebody missing is not everybody missing.
+#[test]
+fn a_list_of_which_nothing_can_be_read_is_a_fault() {
+    for (change, what) in [
+        (
+            (|people| people.users_read = 0) as fn(&mut People),
+            "none of the users",
+        ),
+        (|people| people.groups_read = 0, "none of the groups"),
+    ] {
+        let mut facts = facts();
+        facts.people.unreadable.push("row 5".to_owned());
+        assert!(matches!(verdict("AK703", &facts), Verdict::Warning(_)));
+        change(&mut facts.people);
+        assert_eq!(faults(&facts), ["AK703"]);
+        let seen = verdict("AK703", &facts);
+        assert!(
+            matches!(&seen, Verdict::Fault(seen) if seen.contains(what) && seen.contains("row 5")),
+            "{seen:?}"
+        );
+    }
+}
+
+/// The certificate in files is judged as one of authentik's, and what authentik has does not matter then.
+#[test]
+fn files_are_judged_in_place_of_authentiks_certificates() {
+    let in_files = |change: fn(&mut Certificate)| {
+        let mut facts = facts();
+        let mut found = facts.certificates[0]
+            .certificate
+            .clone()
+            .expect("one")
+            .expect("read");
+        change(&mut found);
+        facts.certificates.clear();
+        facts.files = Some(FileFacts {
+            path: "/chain.pem".to_owned(),
+            certificate: Ok(found),
+        });
+        facts
+    };
+    assert_eq!(faults(&in_files(|_| {})), [""; 0]);
+    for (code, change) in [
+        (
+            "AK403",
+            (|found| found.key_problem = Some("another's".to_owned())) as fn(&mut Certificate),
+        ),
+        ("AK404", |found| found.valid.1 = 1),
+        ("AK405", |found| found.names.clear()),
+    ] {
+        assert_eq!(faults(&in_files(change)), [code]);
+    }
+    let warned = verdict("AK406", &in_files(|found| found.lacks_intermediates = true));
+    assert!(
+        matches!(&warned, Verdict::Warning(seen) if seen.contains("/chain.pem")),
+        "{warned:?}"
+    );
+    let mut missing = in_files(|_| {});
+    missing.files = Some(FileFacts {
+        path: "/chain.pem".to_owned(),
+        certificate: Err("cannot read /chain.pem".to_owned()),
+    });
+    assert_eq!(faults(&missing), ["AK408"]);
+    assert!(matches!(verdict("AK401", &missing), Verdict::Well(_)));
+    assert_eq!(
+        verdict("AK404", &missing),
+        Verdict::NotSeen("see AK408 first".to_owned())
+    );
+}
+
+#[test]
+fn a_flow_that_goes_round_is_not_taken_for_a_lost_cookie() {
+    let mut facts = facts();
+    facts.account.as_mut().expect("one").login = Some(Err(FlowError::TooManySteps { limit: 30 }));
+    assert!(matches!(verdict("AK512", &facts), Verdict::Fault(_)));
+    for code in ["AK509", "AK508", "AK602"] {
+        assert!(!matches!(verdict(code, &facts), Verdict::Fault(_)), "{code}");
+    }
+    facts.account.as_mut().expect("one").login = Some(Err(FlowError::CookieMissing));
+    assert_eq!(
+        verdict("AK602", &facts),
+        Verdict::NotSeen("see AK509 first".to_owned())
+    );
+}
+
+/// What comes first is named, not what was well.
+#[test]
+fn what_could_not_be_seen_names_the_check_that_failed() {
+    let mut facts = facts();
+    facts.providers = Some(Err(answered(403)));
+    facts.certificates.clear();
+    facts.flows.clear();
+    facts.people.users = 0;
+    for (code, first) in [("AK401", "AK204"), ("AK501", "AK204"), ("AK702", "AK206")] {
+        let expected = Verdict::NotSeen(format!("see {first} first"));
+        assert_eq!(verdict(code, &facts), expected, "{code}");
+    }
+}
+
+/// What the simulator does not break, or what needs another machine: judged from facts.
 #[test]
 fn each_judgement_follows_from_facts_alone() {
     type Change = fn(&mut Facts);
@@ -128,15 +698,30 @@ fn each_judgement_follows_from_facts_alone() {
                 account.login = Some(Err(FlowError::CookieMissing));
             }
         }),
-        ("AK801", |facts| facts.events = Some(Err("refused".to_owned()))),
+        ("AK107", |facts| facts.groups = Some(list_error(1, answered(500)))),
+        ("AK107", |facts| facts.providers = Some(Err(answered(502)))),
+        ("AK204", |facts| facts.providers = Some(Err(answered(403)))),
+        ("AK206", |facts| facts.users = Some(list_error(1, answered(403)))),
+        ("AK206", |facts| facts.people.users = 0),
+        ("AK207", |facts| facts.groups = Some(list_error(1, answered(403)))),
+        ("AK407", |facts| {
+            facts
+                .certificates
+                .iter_mut()
+                .for_each(|facts| facts.key = Some(answered(403)))
+        }),
+        ("AK801", |facts| {
+            facts.events = Some(Err(Disconnect::HandshakeTimeout))
+        }),
     ];
     let warnings: &[(&str, Change)] = &[
         ("AK103", |facts| facts.settings.insecure = true),
         ("AK105", |facts| facts.clock_ahead = Some(30)),
         ("AK106", |facts| facts.settings.is_https = false),
         ("AK106", |facts| set_secure(facts, false)),
-        ("AK205", |facts| facts.release = Some("2024.8.0".to_owned())),
-        ("AK205", |facts| facts.release = Some("2031.2.0".to_owned())),
+        ("AK205", |facts| facts.release = Some(Ok("2024.8.0".to_owned()))),
+        ("AK207", |facts| facts.people.groups = 0),
+        ("AK205", |facts| facts.release = Some(Ok("2031.2.0".to_owned()))),
         ("AK406", |facts| {
             change_certificate(facts, |found| found.is_in_order = false)
         }),
@@ -166,6 +751,18 @@ fn each_judgement_follows_from_facts_alone() {
         }),
         ("AK706", |facts| {
             change_people(facts, |people| people.escaped = (1, "Doe, John".to_owned()))
+        }),
+        ("AK705", |facts| {
+            change_people(facts, |people| {
+                let one = ("uidNumber", 2001, "one".to_owned(), "two".to_owned());
+                people.same_numbers.push(one);
+            })
+        }),
+        ("AK707", |facts| {
+            change_people(facts, |people| {
+                let one = ("uidNumber", 5, "one".to_owned(), "2000-2999".to_owned());
+                people.outside_range.push(one);
+            })
         }),
         ("AK902", |facts| facts.machine.open_files = Some(1024)),
     ];
@@ -199,7 +796,7 @@ fn each_judgement_follows_from_facts_alone() {
     }
     let lock_out = verdict("AK505", &inside);
     assert!(
-        matches!(&lock_out, Verdict::NotSeen(seen) if seen.contains("not visible to an outpost")),
+        matches!(&lock_out, Verdict::NotSeen(seen) if seen.contains("an outpost cannot see")),
         "{lock_out:?}"
     );
 }
@@ -221,7 +818,26 @@ fn change_certificate(facts: &mut Facts, change: fn(&mut Certificate)) {
 }
 
 fn change_people(facts: &mut Facts, change: fn(&mut People)) {
-    if let Some(Ok(people)) = &mut facts.people {
-        change(people);
+    change(&mut facts.people);
+}
+
+#[test]
+fn an_account_that_was_given_is_not_asked_for() {
+    let mut facts = facts();
+    facts.account = None;
+    for (given, told) in [(true, "could not be checked"), (false, "give --bind-dn")] {
+        facts.account_given = given;
+        let unseen: Vec<String> = all()
+            .filter_map(|check| match (check.judge)(&facts) {
+                Verdict::NotSeen(seen)
+                    if seen.contains("--bind-dn") || seen.contains("could not be checked") =>
+                {
+                    Some(seen)
+                }
+                _ => None,
+            })
+            .collect();
+        assert!(unseen.len() >= 5, "{unseen:?}");
+        assert!(unseen.iter().all(|seen| seen.contains(told)), "{unseen:?}");
     }
 }

@@ -1,43 +1,43 @@
-//! What a section says of attributes, in its tables `user.attributes` and `group.attributes`: a template, several, a table with
-//! a template and its type, `false` to hide and `true` to show to all. Finds what is wrong with each, with its place. Must not
-//! know what the templates make.
+//! What a section says about attributes, in its tables `user.attributes` and `group.attributes`: a template, several, a table
+//! with a template and its type, `false` to hide and `true` to show to all. Finds what is wrong with each, with its position. Must
+//! not know what the templates make.
 
 use toml::de::{DeTable, DeValue};
 
 use akldap_directory::shape::{EntryShape, Kind, Made, SYNTAXES, Show, Template};
 
-use crate::config::place::Place;
+use crate::config::file_position::FilePosition;
 
-/// What a section says of the attributes of users and of groups.
+/// What a section says about the attributes of users and of groups.
 #[derive(Debug, Default)]
 pub(in crate::config) struct AttributeRules {
     pub(in crate::config) users: Vec<AttributeRule>,
     pub(in crate::config) groups: Vec<AttributeRule>,
 }
 
-/// What is said of one attribute.
+/// What is said about one attribute.
 #[derive(Debug)]
 pub(in crate::config) struct AttributeRule {
     pub(in crate::config) name: String,
     pub(in crate::config) show: Show,
-    pub(in crate::config) place: Place,
+    pub(in crate::config) position: FilePosition,
 }
 
-/// Something that is wrong, and after how many octets of the file.
+/// Something that is wrong, and how many octets into the file.
 pub(super) type Problem = (usize, String);
 
-/// The kinds of entries, by the table of a section that speaks of them.
+/// The kinds of entries, by the table of a section for them.
 pub(super) const KINDS: [(&str, Kind); 2] = [("user", Kind::User), ("group", Kind::Group)];
 
 const EXPECTED: &str = "a template in quotes, a list of templates, false to hide the attribute, true to show it to all, or a table with \
                         value, syntax and operational";
 
-/// Reads the table of a kind of entry. `place` tells places, `text` is the file.
+/// Reads the table of a kind of entry. `position` finds positions, `text` is the file.
 pub(super) fn read(
     kind: Kind,
     table: &DeTable<'_>,
     text: &str,
-    place: &impl Fn(usize) -> Place,
+    position: &impl Fn(usize) -> FilePosition,
     problems: &mut Vec<Problem>,
 ) -> Vec<AttributeRule> {
     let (mut rules, mut shape) = (Vec::new(), EntryShape::default());
@@ -46,14 +46,14 @@ pub(super) fn read(
         let DeValue::Table(attributes) = value.get_ref() else {
             problems.push((
                 start,
-                format!("{name} is no table; expected attributes = {{ … }}"),
+                format!("{name} is not a table; expected attributes = {{ … }}"),
             ));
             continue;
         };
         if name != "attributes" {
             problems.push((
                 start,
-                format!("{name:?} is no table of entries; expected attributes"),
+                format!("{name:?} is not a kind of entry; expected attributes"),
             ));
             continue;
         }
@@ -71,7 +71,7 @@ pub(super) fn read(
                 Ok(()) => rules.push(AttributeRule {
                     name: name.to_owned(),
                     show,
-                    place: place(start),
+                    position: position(start),
                 }),
                 Err(error) => problems.push((start, format!("{name}: {error}"))),
             }
@@ -147,7 +147,7 @@ impl RuleValues<'_> {
         }
     }
 
-    /// What an error says of a place in the template is said of the file; a template with escapes in it may shift that.
+    /// What an error says about a position in the template is applied to the file; escapes in a template may shift it.
     fn template(&self, source: &str, start: usize) -> Result<Template, Problem> {
         let written = self.text.get(start..).unwrap_or_default();
         let quotes = match written.starts_with("\"\"\"") || written.starts_with("'''") {
@@ -202,14 +202,10 @@ attributes = { memberUid = true }
         for (line, column, problem) in [
             ("uid = \"{{ usrname }}\"", 11, "uid: unknown variable \"usrname\""),
             ("uid = \"{{ username | }}\"", 20, "uid: syntax error"),
-            (
-                "memberOf = \"x\"",
-                1,
-                "memberOf: the server alone says what it is",
-            ),
+            ("memberOf = \"x\"", 1, "memberOf: only the server sets it"),
             ("userPassword = \"x\"", 1, "userPassword: it holds passwords"),
-            ("memberOf = false", 1, "memberOf: it cannot be hidden"),
-            ("\"a b\" = \"x\"", 1, "a b: it is no name for an attribute"),
+            ("cn = false", 1, "cn: it cannot be hidden"),
+            ("\"a b\" = \"x\"", 1, "a b: it is not an attribute name"),
             ("uid = 7", 7, "uid: expected a template in quotes"),
             ("uid = []", 7, "uid: expected a template in quotes"),
             (
@@ -220,7 +216,7 @@ attributes = { memberUid = true }
             (
                 "mail = { value = \"x\", syntax = \"integer\" }",
                 1,
-                "mail: the schema knows it",
+                "mail: the schema defines it",
             ),
             ("uid = { syntax = \"integer\" }", 7, "uid: value is missing"),
             (
@@ -237,8 +233,8 @@ attributes = { memberUid = true }
             let error = read(&format!("[common.user.attributes]\n{line}\n"))
                 .err()
                 .unwrap();
-            let place = error.strip_prefix("f:2:").and_then(|rest| rest.split_once(": "));
-            let (at, told) = place.unwrap_or_else(|| panic!("{line}: {error}"));
+            let position = error.strip_prefix("f:2:").and_then(|rest| rest.split_once(": "));
+            let (at, told) = position.unwrap_or_else(|| panic!("{line}: {error}"));
             assert!(told.starts_with(problem), "{line}: {told}");
             assert!(at.parse::<usize>().unwrap() >= column, "{line}: {error}");
         }

@@ -1,19 +1,19 @@
-//! One section of a configuration file: the texts of the options that stand in it, under the names of their variables, and
-//! where. And how a provider is named there.
+//! One section of a configuration file: the texts of the options in it, under the names of their variables, and
+//! where. Also how a provider is named there.
 
 use std::collections::BTreeMap;
 
 use akldap_ldap::dn::Dn;
 
 use super::attributes::AttributeRules;
-use crate::config::place::Place;
+use crate::config::file_position::FilePosition;
 use crate::config::setting::AnySetting;
 use crate::config::strings::{NotUnicode, Strings, TextOrigin};
 
 /// The options of one section.
 #[derive(Default)]
 pub(in crate::config) struct Section {
-    /// How the section is called, and its place; of a provider.
+    /// The name and position of the section, if it is a provider's.
     header: (String, String),
     entries: BTreeMap<&'static str, SectionText>,
     attributes: AttributeRules,
@@ -22,31 +22,31 @@ pub(in crate::config) struct Section {
 struct SectionText {
     key: String,
     text: String,
-    place: Place,
+    position: FilePosition,
 }
 
 impl Section {
     /// The section of a provider.
-    pub(super) fn of_provider(mut self, name: &str, place: &Place) -> Self {
-        self.header = (format!("[provider.{name:?}]"), place.to_string());
+    pub(super) fn of_provider(mut self, name: &str, position: &FilePosition) -> Self {
+        self.header = (format!("[provider.{name:?}]"), position.to_string());
         self
     }
 
-    /// How the section of a provider is called, and its place.
+    /// The name and position of a provider's section.
     pub(in crate::config) fn header(&self) -> (&str, &str) {
         (&self.header.0, &self.header.1)
     }
 
     /// An empty text counts as unset, as it does in a variable.
-    pub(super) fn set(&mut self, setting: &dyn AnySetting, text: String, place: Place) {
+    pub(super) fn set(&mut self, setting: &dyn AnySetting, text: String, position: FilePosition) {
         if !text.trim().is_empty() {
             let key = setting.key();
             self.entries
-                .insert(setting.variable(), SectionText { key, text, place });
+                .insert(setting.variable(), SectionText { key, text, position });
         }
     }
 
-    /// What it says of attributes.
+    /// What it says about attributes.
     pub(in crate::config) fn attributes(&self) -> &AttributeRules {
         &self.attributes
     }
@@ -55,9 +55,9 @@ impl Section {
         &mut self.attributes
     }
 
-    /// Where an option stands.
-    pub(super) fn place_of(&self, variable: &str) -> Option<&Place> {
-        Some(&self.entries.get(variable)?.place)
+    /// Where an option is.
+    pub(super) fn position_of(&self, variable: &str) -> Option<&FilePosition> {
+        Some(&self.entries.get(variable)?.position)
     }
 }
 
@@ -72,13 +72,13 @@ impl Strings for Section {
 
     fn spelling(&self, name: &str) -> String {
         match self.entries.get(name) {
-            Some(entry) => format!("{}: {}", entry.place, entry.key),
+            Some(entry) => format!("{}: {}", entry.position, entry.key),
             None => name.to_owned(),
         }
     }
 
     fn origin(&self, name: &str) -> Option<TextOrigin> {
-        Some(TextOrigin::File(self.place_of(name)?.clone()))
+        Some(TextOrigin::File(self.position_of(name)?.clone()))
     }
 }
 
@@ -92,7 +92,7 @@ pub(in crate::config) enum ProviderName {
 }
 
 impl ProviderName {
-    /// A slug has no `=`, which no base DN lacks.
+    /// A slug has no `=`, and every base DN has one.
     pub(super) fn read(text: &str) -> Option<Self> {
         if text.contains('=') {
             let dn = Dn::parse(text.as_bytes()).ok()?;

@@ -105,6 +105,18 @@ fn no_two_options_have_one_key() {
 }
 
 #[test]
+fn the_name_of_a_flag_leads_to_the_option_of_the_flag() {
+    assert_eq!(
+        problems("[common]\nlisten_http = \":9300\"\n"),
+        ["f:2:1: \"listen_http\" is not an option; did you mean listen_metrics?"]
+    );
+    assert_eq!(
+        problems("[common]\nlisten-http = \":9300\"\n"),
+        ["f:2:1: \"listen-http\" is not an option; did you mean listen_metrics?"]
+    );
+}
+
+#[test]
 fn every_error_is_told_at_once_with_its_place_and_the_nearest_name() {
     let file = "page_size = 5\n\
         [common]\n\
@@ -123,19 +135,19 @@ fn every_error_is_told_at_once_with_its_place_and_the_nearest_name() {
         [comon]\n\
         [provider.\"dc=\\\"\"]\n";
     let expected = [
-        "f:1:1: page_size stands in no section; expected it below [common] or a provider's section",
+        "f:1:1: page_size is in no section; expected it below [common] or a provider's section",
         "f:3:1: \"pagesize\" is not an option; did you mean page_size?",
         "f:4:13: page_size is \"many\"; expected a number from 1 to 10000",
         "f:5:1: \"AUTHENTIK_LDAP__IDLE_TIMEOUT\" is not an option; did you mean idle_timeout?",
         "f:6:1: \"shed\" is not an option; docs/options.md and `akldap config show` list them",
-        "f:7:1: config_file names this file, and cannot stand in it",
+        "f:7:1: config_file names this file, and cannot be in it",
         "f:8:19: message_timeout is a list; expected a duration from 1s to 1h, such as 30s, 5m or 1h",
-        "f:10:1: idle_timeout holds for the whole process, not for one provider; expected it below [common]",
+        "f:10:1: idle_timeout applies to the whole process, not to one provider; expected it below [common]",
         "f:11:18: strict_bind_dn is \"perhaps\"; expected true or false",
         "f:13:11: a second section of the provider \"DC=a,dc=b\"",
         "f:14:11: \"a b\" names no provider; expected its base DN in quotes, such as \
          [provider.\"dc=ldap,dc=goauthentik,dc=io\"], or the slug of its application",
-        "f:15:2: \"comon\" is no section; expected [common], [provider.\"BASE DN\"] or [provider.SLUG]; did you mean common?",
+        "f:15:2: \"comon\" is not a section; expected [common], [provider.\"BASE DN\"] or [provider.SLUG]; did you mean common?",
         "f:16:11: \"dc=\\\"\" names no provider; expected its base DN in quotes, such as \
          [provider.\"dc=ldap,dc=goauthentik,dc=io\"], or the slug of its application",
     ];
@@ -302,7 +314,7 @@ proptest! {
         prop_assert_eq!(config.authentik.page_size, size);
     }
 
-    /// Whatever the octets are there is a file or there are errors, each with a place.
+    /// Whatever the octets, the result is a file or errors, each with a position.
     #[test]
     fn any_octets_are_read_or_refused(octets in prop::collection::vec(any::<u8>(), 0..200)) {
         if let Err(error) = ConfigFile::read("f".into(), &octets, &StringMap::default()) {
@@ -352,7 +364,7 @@ const PIECES: &[&str] = &[
     "env://X",
 ];
 
-/// The example of the page is one that a server reads.
+/// A server can read the example on the page.
 #[test]
 fn the_example_of_the_page_is_read_as_it_says() {
     let page = include_str!("../../../docs/configuration.md");
@@ -390,17 +402,20 @@ fn what_holds_is_shown_with_its_source_and_without_secrets() {
         lower: &variables,
     };
     let shown = crate::config::effective(&strings).unwrap();
-    let place = |line: usize, column: usize| format!("{}:{line}:{column}", path.display());
+    let position = |line: usize, column: usize| format!("{}:{line}:{column}", path.display());
     for line in [
-        format!("page_size = 50 # {}; needs a restart", place(4, 13)),
-        format!("strict_bind_dn = true # {}", place(5, 18)),
+        format!("page_size = 50 # {}; needs a restart", position(4, 13)),
+        format!("strict_bind_dn = true # {}", position(5, 18)),
         "idle_timeout = \"7m\" # AUTHENTIK_LDAP__IDLE_TIMEOUT; needs a restart".to_owned(),
         "max_connections = 64 # AUTHENTIK_LDAP__MAX_CONNECTIONS; needs a restart".to_owned(),
         "accept_bare_names = true # default".to_owned(),
         "# ca_file is not set; needs a restart".to_owned(),
-        format!("# token is set by {} and not shown; needs a restart", place(3, 9)),
-        format!("[provider.\"mail\"] # {}", place(8, 11)),
-        format!("strict_bind_dn = false # {}", place(9, 18)),
+        format!(
+            "# token is set by {} and not shown; needs a restart",
+            position(3, 9)
+        ),
+        format!("[provider.\"mail\"] # {}", position(8, 11)),
+        format!("strict_bind_dn = false # {}", position(9, 18)),
     ] {
         assert!(
             shown.lines().any(|shown| shown == line),
@@ -411,7 +426,7 @@ fn what_holds_is_shown_with_its_source_and_without_secrets() {
     // It says the same as the file that it is made from.
     let (_, own) = shown.split_once("[provider").unwrap();
     assert_eq!(own.matches('=').count(), 2, "{own}");
-    // But for what counts if there is no such file, which may be a secret.
+    // Except for what applies if there is no such file, which may be a secret.
     let shown = shown.replace("file:///nowhere", "/nowhere");
     assert_eq!(problems(&shown), [""; 0]);
 }

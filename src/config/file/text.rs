@@ -5,7 +5,7 @@ use toml::de::DeValue;
 
 use crate::config::setting::AnySetting;
 
-/// The text. If there is none, the words for what was found.
+/// The text. If there is none, the words for what was found instead.
 pub(super) fn of(value: &DeValue<'_>, setting: &dyn AnySetting) -> Result<String, &'static str> {
     match value {
         DeValue::Array(items) if setting.is_list() => {

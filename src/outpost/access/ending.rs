@@ -1,4 +1,4 @@
-//! The reasons for which a login ends, as the client and the log are told. Must not know who finds them.
+//! The reasons why a login ends, as the client and the log are told. Must not know who finds them.
 
 use std::fmt;
 

@@ -1,5 +1,5 @@
-//! Ends of sessions that were announced before there was a login to end: an announcement may overtake the bind whose
-//! session it is about, and authentik announces those of browsers too.
+//! Ends of sessions that were announced before there was a login to end: an announcement may overtake the bind that
+//! opened the session, and authentik also announces those of browsers.
 //!
 //! Forgets nothing without saying so.
 
@@ -10,7 +10,7 @@ use akldap_authentik::SessionEndId;
 
 /// How long an end is remembered: longer than any bind takes, the wait for a turn and for a Duo push included.
 pub(super) const MEMORY: Duration = Duration::from_secs(600);
-/// Ends remembered at most, some 4 MiB. authentik removes expired sessions in bulk every five minutes.
+/// Ends remembered at most, about 4 MiB. authentik removes expired sessions in bulk every five minutes.
 pub(super) const MAX_ENDS: usize = 65_536;
 
 /// The memory.
@@ -21,7 +21,7 @@ pub(super) struct Ends {
 }
 
 impl Ends {
-    /// Remembers an end. `false`: for want of room one was forgotten that a bind under way might need.
+    /// Remembers an end. `false`: for lack of room one was forgotten that a bind under way might need.
     #[must_use]
     pub(super) fn note(&mut self, end_id: SessionEndId, now: Instant) -> bool {
         while let Some((noted, _)) = self.in_order.front()
@@ -65,7 +65,7 @@ mod tests {
         let (mut ends, start) = (Ends::default(), Instant::now());
         for number in 0..MAX_ENDS {
             assert!(ends.note(end(number), start));
-            // Announced twice it takes no more room.
+            // If it is announced twice, it takes no more room.
             assert!(ends.note(end(number), start));
         }
         assert!(ends.contains(&end(0)));

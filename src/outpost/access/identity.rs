@@ -1,4 +1,4 @@
-//! Who a connection is. Must not know how it became so.
+//! Who a connection acts as. Must not know how that came about.
 
 use std::sync::Arc;
 

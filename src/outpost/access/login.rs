@@ -1,5 +1,5 @@
-//! One login, and all that are alive: each is known to the list until the last who holds it lets go. A login is ended here
-//! whoever finds that it must.
+//! One login, and all that are alive: each is known to the list until its last holder lets go. A login is ended here,
+//! whoever finds that it must end.
 //!
 //! Must not know connections, nor what keeps a login.
 
@@ -28,8 +28,8 @@ use super::session::{Heard, OpenSession, UnneededSession};
 
 pub(super) mod rekeying;
 
-/// How long authentik keeps a session whose cookie names no end (`sessions.unauthenticated_age`, a day by default). It
-/// may put that off when the session is used elsewhere; a bind ends all the same.
+/// How long authentik keeps a session whose cookie names no end (`sessions.unauthenticated_age`, a day by default). It may
+/// extend that when the session is used elsewhere; a bind ends anyway.
 const SESSION_LIFE: Duration = Duration::from_secs(86_400);
 
 /// authentik's own flow that logs out, for sessions that no provider's unbind flow ends.
@@ -38,18 +38,18 @@ const LOGOUT_FLOW: &str = "default-invalidation-flow";
 /// A user logged in at one provider. Shared by every connection it bound and, in cached bind mode, by the cache.
 pub struct Login {
     proof: Proof,
-    /// The user's `uid`, which no change of the session's key changes.
+    /// The user's `uid`, which stays when the session's key changes.
     uid: String,
-    /// The session's key is about to change: what is heard of the old one meanwhile says nothing of the login.
+    /// The session's key is about to change: what is heard about the old one meanwhile says nothing about the login.
     rekeying: AtomicBool,
     ended: CancellationToken,
     ending: OnceLock<Ending>,
     logins: Weak<Logins>,
-    /// The user's UUID as a directory showed it first.
+    /// The user's UUID as a directory first showed it.
     uuid: OnceLock<Uuid>,
     /// A directory did not have the user, and none before it had.
     missed: AtomicBool,
-    /// When the session ends by its own date. Nothing puts it off.
+    /// When the session expires. Nothing extends it.
     ends: Instant,
     review: Review,
 }
@@ -95,12 +95,12 @@ impl Login {
         self.ended.is_cancelled()
     }
 
-    /// When its session ends by its own date.
+    /// When its session expires.
     pub fn ends(&self) -> Instant {
         self.ends
     }
 
-    /// When it was last judged, and whether it is to be judged again.
+    /// When it was last judged, and whether it must be judged again.
     pub fn review(&self) -> &Review {
         &self.review
     }
@@ -127,7 +127,7 @@ impl Login {
         self.ending.get().cloned().unwrap_or(Ending::SessionEnded)
     }
 
-    /// Remembers the user's UUID, by which somebody else under the same key is told apart.
+    /// Remembers the user's UUID, which tells them from somebody else under the same key.
     pub fn recognise(&self, uuid: Option<Uuid>) {
         if let Some(uuid) = uuid {
             let _ = self.uuid.set(uuid);
@@ -138,8 +138,8 @@ impl Login {
     /// end, if it must.
     pub fn verdict(&self, user: Option<UserSummary<'_>>) -> Option<Ending> {
         let Some(user) = user else {
-            // The reading of the directory may have begun before the user was created: a user never seen gets until
-            // the next one.
+            // The reading of the directory may have begun before the user was created: a user never seen has until the next
+            // one.
             let deleted = self.uuid.get().is_some() || self.missed.swap(true, Ordering::Relaxed);
             return deleted.then_some(Ending::UserChanged("the user was deleted in authentik"));
         };
@@ -171,7 +171,7 @@ impl Drop for Login {
     }
 }
 
-/// All logins alive, by the name authentik gives the end of their session.
+/// All live logins, by the name under which authentik announces the end of their session.
 #[derive(Debug)]
 pub struct Logins {
     known: Mutex<KnownLogins>,
@@ -183,9 +183,9 @@ pub struct Logins {
 
 #[derive(Debug, Default)]
 struct KnownLogins {
-    /// In an order of their own, so that those found together end in the same order each time.
+    /// In a fixed order, so that those found together end in the same order each time.
     alive: BTreeMap<SessionEndId, Weak<Login>>,
-    /// Sessions that ended before they were a login.
+    /// Sessions that ended before they became a login.
     ended: Ends,
     /// Times in which an announcement may have been lost.
     gaps: u64,
@@ -202,7 +202,7 @@ impl Logins {
         }
     }
 
-    /// The moment to hand to [`open`](Self::open), taken before there is a session that could end.
+    /// The moment to pass to [`open`](Self::open), taken before there is a session that could end.
     pub fn heard(&self) -> Heard {
         Heard(self.lock().gaps)
     }
@@ -218,7 +218,8 @@ impl Logins {
         OpenSession::new(session, provider, client, heard, self.unneeded.clone())
     }
 
-    /// The same for a session that only shows that a password is right. It is ended whatever the provider's unbind flow is.
+    /// The same for a session that only shows that a password is right. It is always ended, whatever the provider's unbind
+    /// flow.
     pub fn open_proof(
         &self,
         provider: Arc<Provider>,
@@ -280,7 +281,7 @@ impl Logins {
         login.inspect(|login| login.end(Ending::SessionEnded)).is_some()
     }
 
-    /// Has every login judged again soon: ends may have been announced while nobody could hear them. Binds under way are
+    /// Has every login judged again soon: ends may have been announced while nobody was listening. Binds under way are
     /// judged again once they are logins.
     pub fn note_gap(&self) {
         let logins: Vec<Arc<Login>> = {
@@ -292,7 +293,7 @@ impl Logins {
         self.due.notify_one();
     }
 
-    /// Has the logins that `concerned` picks judged again at once, and lets nobody in by them before.
+    /// Has the logins that `concerned` picks judged again at once, and lets nobody in by them until then.
     pub fn withhold(&self, concerned: impl Fn(&Login) -> bool) {
         let logins = self.alive();
         let mut any = false;
@@ -312,7 +313,7 @@ impl Logins {
 
     /// Every login that is not over.
     pub fn alive(&self) -> Vec<Arc<Login>> {
-        // Let go of only after the lock: a login that turns out to be the last of its kind takes it again.
+        // Dropped only after the lock is released: a login that turns out to be the last of its kind takes it again.
         let mut logins: Vec<Arc<Login>> = self.lock().alive.values().filter_map(Weak::upgrade).collect();
         logins.retain(|login| !login.is_over());
         logins
@@ -391,7 +392,7 @@ mod tests {
         let identity = Arc::new(Identity::new(Arc::clone(&login), String::new()));
         let ended = tokio::spawn(Arc::clone(&identity).ended());
         tokio::time::sleep(SESSION_LIFE - Duration::from_secs(1)).await;
-        // However often it was found to hold.
+        // However often it was found to be valid.
         let now = Instant::now().into_std();
         login.review().holds(login.review().begin(now));
         assert!(!login.is_over() && !ended.is_finished());

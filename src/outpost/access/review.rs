@@ -1,12 +1,12 @@
 //! When a login was last judged, and whether it has to be judged again: because time has passed, because an event may
 //! have been missed, or because what it was judged by has changed.
 //!
-//! Knows no authentik and no clock: whoever asks says what time it is.
+//! Knows neither authentik nor a clock: the caller says what time it is.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// After a try that gave no answer the next one is not before so long: who waits for it is a client with a good bind.
+/// After a try without an answer the next one is at least this much later: a client with a good bind is waiting for it.
 pub(super) const RETRY: Duration = Duration::from_secs(10);
 
 /// The state of one login. Read at each bind, so there is no lock.
@@ -20,7 +20,7 @@ pub struct Review {
     /// Reasons for another judgement that came up, and how many of them the last one knew.
     raised: AtomicU64,
     settled: AtomicU64,
-    /// Nobody is to be let in before that judgement.
+    /// Nobody may be let in before that judgement.
     withheld: AtomicBool,
     /// Bound somebody since the last judgement.
     used: AtomicBool,
@@ -28,7 +28,7 @@ pub struct Review {
     connections: AtomicUsize,
 }
 
-/// A judgement under way: what it knows it was made for.
+/// A judgement under way: which reasons it was made for.
 #[derive(Clone, Copy, Debug)]
 pub struct Judgement {
     raised: u64,
@@ -63,12 +63,12 @@ impl Review {
         old || self.is_withheld()
     }
 
-    /// Whether a try without an answer is so short ago that another is not worth it.
+    /// Whether the last try without an answer is so recent that another is not worthwhile.
     pub fn was_tried(&self, now: Instant, interval: Duration) -> bool {
         self.tried.load(Ordering::Relaxed) > 0 && self.since(&self.tried, now) < RETRY.min(interval / 2)
     }
 
-    /// Whether nobody is to be let in before the next judgement.
+    /// Whether nobody may be let in before the next judgement.
     pub fn is_withheld(&self) -> bool {
         self.withheld.load(Ordering::Acquire) && self.is_due()
     }
@@ -78,12 +78,12 @@ impl Review {
         self.raised.load(Ordering::Acquire) != self.settled.load(Ordering::Acquire)
     }
 
-    /// Its end may have been missed: it is to be judged soon.
+    /// Its end may have been missed: it must be judged soon.
     pub fn ask(&self) {
         self.raised.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// What it was judged by has changed: it is to be judged soon, and before it binds anybody.
+    /// What it was judged by has changed: it must be judged soon, and before it binds anybody.
     pub fn withhold(&self) {
         self.withheld.store(true, Ordering::Release);
         self.ask();
@@ -98,7 +98,7 @@ impl Review {
         }
     }
 
-    /// The judgement was that the login holds. What came up meanwhile needs another one.
+    /// The judgement was that the login is valid. What came up meanwhile needs another one.
     pub fn holds(&self, judgement: Judgement) {
         self.judged
             .fetch_max(self.millis(judgement.began), Ordering::AcqRel);
@@ -126,7 +126,7 @@ impl Review {
         self.connections.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Whether a connection is bound by it, or it bound one since the last judgement.
+    /// Whether a connection is bound by it, or was bound by it since the last judgement.
     pub fn is_in_use(&self) -> bool {
         self.connections.load(Ordering::Relaxed) > 0 || self.used.load(Ordering::Relaxed)
     }
@@ -162,7 +162,7 @@ mod tests {
         assert!(review.is_doubtful(at(302), INTERVAL) && review.is_doubtful(at(302), None));
         review.holds(review.begin(at(302)));
         assert!(!review.is_doubtful(at(602), INTERVAL) && review.is_doubtful(at(603), INTERVAL));
-        // A slow answer does not put a later one back.
+        // A slow answer does not override a later one.
         let (early, late) = (review.begin(at(700)), review.begin(at(710)));
         review.holds(late);
         review.holds(early);

@@ -24,7 +24,7 @@ pub struct OpenSession {
     gone: AtomicBool,
     /// Since when its end would have been heard.
     heard: Heard,
-    /// Another flow that ends it, where the provider's does not.
+    /// Another flow to end it with if the provider's does not.
     otherwise: Option<&'static str>,
 }
 
@@ -32,13 +32,13 @@ pub struct OpenSession {
 pub struct UnneededSession {
     /// The session.
     pub session: Arc<Session>,
-    /// The flows to end it by, one after the other until one does.
+    /// The flows to end it with, one after the other until one does.
     pub flow_slugs: Vec<String>,
     /// The address of the client that was bound.
     pub client: IpAddr,
 }
 
-/// A moment in the stream of announcements: until the next gap in it, every end of a session is heard of.
+/// A moment in the stream of announcements: until the next gap in it, every end of a session is heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Heard(pub(super) u64);
 
@@ -71,8 +71,8 @@ impl OpenSession {
         }
     }
 
-    /// Has it ended by this flow where the provider has no unbind flow, or one that ends nothing: nobody lets go of the
-    /// session of a proof by unbinding.
+    /// Has it ended by this flow if the provider has no unbind flow, or one that ends nothing: nobody ends the session of a
+    /// proof by unbinding.
     pub(super) fn ended_by(mut self, flow_slug: &'static str) -> Self {
         self.otherwise = Some(flow_slug);
         self
@@ -120,7 +120,7 @@ impl Drop for OpenSession {
                 client: self.client,
             };
             if self.unneeded.try_send(unneeded).is_err() {
-                tracing::debug!("too many sessions wait for their unbind flow; one is left to expire");
+                tracing::debug!("too many sessions are waiting for their unbind flow; one is left to expire");
             }
         }
     }

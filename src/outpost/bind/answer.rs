@@ -40,7 +40,7 @@ struct RefusalDetails {
 }
 
 impl BindAnswer {
-    /// Success, for an identity that stands on a proof.
+    /// Success, for an identity that is based on a proof.
     pub(super) fn granted(identity: Identity, client: IpAddr) -> Self {
         Self {
             result: LdapResult::success(),
@@ -83,7 +83,7 @@ impl BindAnswer {
         }
     }
 
-    /// The same, after these requests to authentik, or none for which there was a turn.
+    /// The same, after these requests to authentik, or none if it had no turn.
     pub(super) fn after(self, asked: Vec<String>) -> Self {
         Self {
             asked,
@@ -97,7 +97,7 @@ impl BindAnswer {
         self.plan
     }
 
-    /// What authentik calls the requests that it was asked with, where anybody wants to know.
+    /// What authentik calls the requests that it was asked with, if anybody wants to know.
     pub fn asked(&self) -> &[String] {
         &self.asked
     }
@@ -108,7 +108,7 @@ impl BindAnswer {
             ResultCode::Other,
             RejectReason::FlowError,
             "internal error while binding",
-            "a bind failed inside akldap: see the line before",
+            "a bind failed because of an internal error: see the previous line",
         );
         let details = RefusalDetails {
             provider: None,
@@ -134,7 +134,7 @@ impl BindAnswer {
         }
     }
 
-    /// The same for a look at it, before it is taken.
+    /// The same by reference, before it is taken.
     pub fn identity(&self) -> Option<&Identity> {
         match &self.outcome {
             BindOutcome::Granted(identity) => Some(identity),
@@ -142,7 +142,7 @@ impl BindAnswer {
         }
     }
 
-    /// What a password policy holds against the login, as far as authentik said so.
+    /// What a password policy has against the login, as far as authentik said so.
     pub fn policy(&self) -> Option<PasswordPolicyError> {
         match &self.outcome {
             BindOutcome::Granted(_) => None,

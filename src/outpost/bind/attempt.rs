@@ -1,4 +1,4 @@
-//! One attempt to log in, as authentik is asked about it. Must not know how it is judged.
+//! One attempt to log in, as it is put to authentik. Must not know how it is judged.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ pub(in crate::outpost) struct Attempt {
     pub(in crate::outpost) provider: Arc<Provider>,
     /// What the identification stage is given.
     pub(in crate::outpost) username: String,
-    /// The password, and what comes behind it.
+    /// The password, and what follows it.
     pub(in crate::outpost) secret: Zeroizing<Vec<u8>>,
     /// Where it comes from.
     pub(in crate::outpost) client: Origin,

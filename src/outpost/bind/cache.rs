@@ -23,58 +23,74 @@ use akldap_directory::{NameField, Snapshot, WrongNumber};
 
 use super::refusal::Refusal;
 
+mod being_changed;
+mod key;
 mod voids;
+mod wrong_secrets;
 
+pub(in crate::outpost) use key::BindKey;
 use voids::Voids;
+use wrong_secrets::WrongSecrets;
 
-/// Most successes kept: at some 300 octets each this is bounded, and far above any directory's active users.
+/// Most successes kept: at about 300 octets each this is bounded, and far above any directory's active users.
 const MAX_ENTRIES: u64 = 200_000;
-/// Most refusals remembered.
-const MAX_REFUSALS: u64 = 20_000;
-/// Between two binds whose flow is run again only because the users cannot be read: each costs authentik a password
-/// hash, and it is in trouble already.
+/// The time between two binds whose flow is run again only because the users cannot be read: each costs authentik a password
+/// hash, and it is already in trouble.
 const REPROOF_PAUSE: Duration = Duration::from_millis(500);
+/// How many of them have their turn at once if there was none for as long as they would have taken one after the other: an
+/// old password that comes beside others must not be taken for long after it could have been found out.
+const REPROOFS_AT_ONCE: u32 = 120;
 
-/// Identifies a bind: provider and its bind settings, user name and secret, hashed under the process's key.
-pub(super) type BindKey = [u8; 32];
-
-/// What a success that is kept stood on, as far as a directory can show that it does no longer.
+/// What a cached success was based on, as far as a directory can show that this no longer holds.
 pub(super) struct Grounds {
-    /// The user's as the directory knew it before the bind was judged; `None`: it did not.
+    /// The user's, as the directory knew it before the bind was judged; `None` if it did not.
     pub(super) password_change: Option<i64>,
     name: Box<str>,
     /// The field of the user that the name was found in; `None`: in none that is known here.
-    field: Option<NameField>,
-    /// Others who had the same name then.
-    namesakes: Vec<i64>,
+    pub(super) field: Option<NameField>,
+    /// Others who have had the same name since before the bind was judged, in every directory until now.
+    namesakes: Mutex<Vec<i64>>,
 }
 
 impl Grounds {
-    /// Those of a bind under a name, in the directory of the moment.
+    /// Those of a bind under a name, in the current directory; `called_before`: whom the name meant before the bind was
+    /// judged. `None`: somebody else has got the name since, whom authentik may now take for the one meant.
     ///
     /// # Errors
     /// When a number in the directory points nowhere.
-    pub(super) fn new(name: &str, user_pk: i64, snapshot: Option<&Snapshot>) -> Result<Self, WrongNumber> {
+    pub(super) fn new(
+        name: &str,
+        user_pk: i64,
+        called_before: &[i64],
+        snapshot: Option<&Snapshot>,
+    ) -> Result<Option<Self>, WrongNumber> {
         let mut grounds = Self {
             password_change: None,
             name: name.into(),
             field: None,
-            namesakes: Vec::new(),
+            namesakes: Mutex::default(),
         };
         let Some(snapshot) = snapshot else {
-            return Ok(grounds);
+            return Ok(Some(grounds));
         };
         if let Some(user) = snapshot.user_by_pk(user_pk) {
             grounds.password_change = snapshot.user(user)?.password_change_date;
             grounds.field = snapshot.name_field(user, name)?;
         }
-        grounds.namesakes = snapshot.users_called(name, grounds.field.as_ref())?;
-        grounds.namesakes.retain(|pk| *pk != user_pk);
-        Ok(grounds)
+        let others = |field| {
+            let mut called = snapshot.users_called(name, field)?;
+            called.retain(|pk| *pk != user_pk);
+            Ok(called)
+        };
+        if others(None)?.iter().any(|pk| !called_before.contains(pk)) {
+            return Ok(None);
+        }
+        grounds.namesakes = Mutex::new(others(grounds.field.as_ref())?);
+        Ok(Some(grounds))
     }
 
-    /// Whether they already were so when the bind began, by authentik's clock: the password was not changed since, and the
-    /// name is found where it is expected.
+    /// Whether they were already like this when the bind began, by authentik's clock: the password was not changed since, and
+    /// the name is found where it is expected.
     pub(super) fn precede(&self, began: Option<SystemTime>) -> bool {
         let began = began
             .and_then(|began| began.duration_since(SystemTime::UNIX_EPOCH).ok())
@@ -86,7 +102,7 @@ impl Grounds {
         changed_before && self.field.is_some()
     }
 
-    /// Whether a directory shows the same. A date that is not known is not an unchanged one.
+    /// Whether a directory shows the same. An unknown date does not count as unchanged.
     fn hold(&self, user_pk: i64, snapshot: &Snapshot) -> Result<bool, WrongNumber> {
         let Some(user) = snapshot.user_by_pk(user_pk) else {
             return Ok(false);
@@ -100,40 +116,40 @@ impl Grounds {
         Ok(same && self.name_is_theirs(user_pk, snapshot)?)
     }
 
-    /// Whether nobody has come by the name since, as far as can be told.
+    /// Whether nobody else has got the name since, as far as can be known. Whoever lost it counts as new if they get it again.
     fn name_is_theirs(&self, user_pk: i64, snapshot: &Snapshot) -> Result<bool, WrongNumber> {
         let called = snapshot.users_called(&self.name, self.field.as_ref())?;
-        Ok(called
-            .iter()
-            .all(|pk| *pk == user_pk || self.namesakes.contains(pk)))
+        let mut namesakes = self.namesakes.lock().unwrap_or_else(PoisonError::into_inner);
+        namesakes.retain(|pk| called.contains(pk));
+        Ok(called.iter().all(|pk| *pk == user_pk || namesakes.contains(pk)))
     }
 }
 
-/// A success that is kept.
+/// A cached success.
 struct KeptLogin {
-    /// Taken out when the entry leaves the cache, for the cache itself lets go of values only some time later, and the
-    /// session behind a login nobody needs is to end at once.
+    /// Taken out when the entry leaves the cache, because the cache itself drops values only some time later, and the session
+    /// behind a login that nobody needs must end at once.
     login: ArcSwapOption<Login>,
     grounds: Grounds,
-    /// The only client it counts for.
+    /// The only client it is valid for.
     client: Option<IpAddr>,
-    /// From then on it counts during an outage only.
+    /// From then on it is valid only during an outage.
     fresh_until: Instant,
     /// How long it is kept at all.
     kept_until: Instant,
     /// Entries are counted as they come, and go in that order.
     number: u64,
-    /// Until then nobody doubts the password although the users cannot be read; milliseconds since the cache's epoch.
+    /// Until then the password is not doubted although the users cannot be read; milliseconds since the cache's epoch.
     proved_until: AtomicU64,
-    /// Why it is taken out, for metrics; unset where it leaves by itself.
+    /// Why it is taken out, for metrics; unset if it expires by itself.
     ended: OnceLock<CacheEviction>,
 }
 
-/// A success that is kept, and what has to be found out before it counts.
+/// A cached success, and what has to be found out before it is used.
 pub(super) struct KeptBind {
     /// The login.
     pub(super) login: Arc<Login>,
-    /// Whether access holds.
+    /// Whether access is still granted.
     pub(super) access: bool,
     /// Whether the password is still the user's.
     pub(super) password: bool,
@@ -156,11 +172,10 @@ pub(in crate::outpost) struct BindCache {
     next_reproof: AtomicU64,
     voids: Voids,
     entries: Cache<BindKey, Arc<KeptLogin>>,
-    /// When entries are to go, soonest first. Of one that is gone it may still stand here.
+    /// When entries must go, soonest first. One that is gone may still be listed here.
     ends: Mutex<BTreeSet<(Instant, u64, BindKey)>>,
     inserted: AtomicU64,
-    negative_window: Option<Duration>,
-    refusals: Cache<BindKey, (Instant, Refusal)>,
+    wrong_secrets: WrongSecrets,
     damage: DirectoryDamage,
 }
 
@@ -172,7 +187,7 @@ impl BindCache {
         damage: DirectoryDamage,
     ) -> Self {
         let mut secret = [0; 32];
-        // Without random numbers the process does not get this far: the outpost's own key comes first.
+        // Without random numbers the process does not get this far: the outpost's own key is made first.
         let _ = aws_lc_rs::rand::fill(&mut secret);
         Self {
             secret,
@@ -202,15 +217,14 @@ impl BindCache {
                 .build(),
             ends: Mutex::default(),
             inserted: AtomicU64::new(0),
-            negative_window: config.negative_window,
-            refusals: Cache::new(MAX_REFUSALS),
+            wrong_secrets: WrongSecrets::new(config.negative_window),
             damage,
         }
     }
 
     /// The key of a bind. Settings that decide how the bind is judged are part of it, so that a changed provider
     /// starts afresh.
-    pub(super) fn key(&self, provider: &Provider, username: &str, secret: &[u8]) -> BindKey {
+    pub(in crate::outpost) fn key(&self, provider: &Provider, username: &str, secret: &[u8]) -> BindKey {
         let settings = provider.settings();
         let mut hasher = blake3::Hasher::new_keyed(&self.secret);
         hasher.update(&provider.pk().to_le_bytes());
@@ -228,7 +242,7 @@ impl BindCache {
         *hasher.finalize().as_bytes()
     }
 
-    /// The login of an equal bind that succeeded and still holds, as far as is known.
+    /// The login of an equal bind that succeeded and is still valid, as far as is known.
     pub(super) fn get(&self, key: &BindKey, client: IpAddr) -> Option<KeptBind> {
         let now = clock::now();
         let (entry, login) = self.held(key, client, |entry| now < entry.fresh_until)?;
@@ -244,8 +258,8 @@ impl BindCache {
         })
     }
 
-    /// The same during an outage: also one that has reached its age since authentik last answered, so that authentik
-    /// could not be asked again. What reached it before that is gone for good.
+    /// The same during an outage: this includes one that has reached its maximum age since authentik last answered, so that
+    /// authentik could not be asked again. One that reached it before that is gone for good.
     pub(super) fn get_in_outage(
         &self,
         key: &BindKey,
@@ -267,7 +281,10 @@ impl BindCache {
     ) -> Option<(Arc<KeptLogin>, Arc<Login>)> {
         let entry = self.entries.get(key)?;
         let login = entry.login.load_full()?;
-        if !counts(&entry) || entry.client.is_some_and(|only| only != client) {
+        if !counts(&entry)
+            || entry.client.is_some_and(|only| only != client)
+            || self.voids.is_under_way(&[login.user_pk()])
+        {
             return None;
         }
         if login.is_over() {
@@ -278,25 +295,26 @@ impl BindCache {
         Some((entry, login))
     }
 
-    /// The directory was read: until `next` another reading is expected.
+    /// The directory was read: another reading is expected by `next`.
     pub(in crate::outpost) fn directory_read(&self, now: Instant, next: Duration) {
         let until = now + next.saturating_add(self.users_unread_limit);
         self.directory_good_until
             .fetch_max(self.millis(until), Ordering::Relaxed);
     }
 
-    /// Whether it is the turn of a bind whose password is doubted. The others are answered as before until it is theirs.
+    /// Whether a bind whose password is doubted has its turn. The others are answered as before until they have theirs.
     pub(super) fn may_reprove(&self, now: Instant) -> bool {
         let now = self.millis(now);
-        let next = now.saturating_add(millis(REPROOF_PAUSE));
+        let unused = millis(REPROOF_PAUSE.saturating_mul(REPROOFS_AT_ONCE.saturating_sub(1)));
+        let earliest = now.saturating_sub(unused);
         self.next_reproof
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |due| {
-                (due <= now).then_some(next)
+                (due <= now).then(|| due.max(earliest).saturating_add(millis(REPROOF_PAUSE)))
             })
             .is_ok()
     }
 
-    /// The password of a cached bind could not be proved again: it counts as before for a while.
+    /// The password of a cached bind could not be proved again: it stays valid for a while.
     pub(super) fn postpone_proof(&self, key: &BindKey, now: Instant) {
         if let Some(entry) = self.entries.get(key) {
             entry
@@ -315,15 +333,15 @@ impl BindCache {
     }
 
     /// The refusal of an equal bind a moment ago.
-    pub(super) fn refused(&self, key: &BindKey) -> Option<Refusal> {
-        let (until, refusal) = self.refusals.get(key)?;
-        (clock::now() < until).then_some(refusal)
+    pub(in crate::outpost) fn refused(&self, key: &BindKey) -> Option<Refusal> {
+        self.wrong_secrets.get(key, &self.voids)
     }
 
     /// Keeps a success for as long as its session and the configured maximum allow, the grace for outages included.
-    /// Without a known date of the password in its grounds the next directory ends the entry, for nobody could tell
-    /// whether it was changed in between.
-    pub(super) fn insert(&self, key: BindKey, login: &Arc<Login>, grounds: Grounds) {
+    /// Without a known password date among its grounds the next directory ends the entry, because a change in between could not
+    /// be detected. Nothing is kept about a user whose password is being changed, or was changed since there were `since`
+    /// changes.
+    pub(super) fn insert(&self, key: BindKey, login: &Arc<Login>, grounds: Grounds, since: u64) {
         let now = clock::now();
         let left = login.ends().into_std().saturating_duration_since(now);
         let took_code = login.session().took_code();
@@ -348,25 +366,25 @@ impl BindCache {
             proved_until: AtomicU64::new(self.millis(now + self.users_unread_limit)),
             ended: OnceLock::new(),
         };
-        self.entries.insert(key, Arc::new(entry));
-        self.ends().insert((kept_until, number, key));
+        self.voids.unless_since(&[login.user_pk()], since, || {
+            self.entries.insert(key, Arc::new(entry));
+            self.ends().insert((kept_until, number, key));
+        });
     }
 
     fn ends(&self) -> MutexGuard<'_, BTreeSet<(Instant, u64, BindKey)>> {
         self.ends.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Remembers for a moment that authentik judged a secret wrong. Nothing else is remembered.
-    pub(super) fn refuse(&self, key: BindKey, refusal: &Refusal) {
-        if let Some(window) = self.negative_window.filter(|_| refusal.repeatable) {
-            self.refusals
-                .insert(key, (clock::now() + window, refusal.clone()));
-        }
+    /// Remembers for a moment that authentik judged a secret wrong, which may be that of these users, unless their password was
+    /// changed since there were `since` changes. Nothing else is remembered.
+    pub(in crate::outpost) fn refuse(&self, key: BindKey, refusal: &Refusal, users: Vec<i64>, since: u64) {
+        self.wrong_secrets.keep(key, refusal, users, &self.voids, since);
     }
 
-    /// Drops the cached binds that are over and those of users about whom a directory shows something else than what they
-    /// stood on: another password, another name, or somebody else with that name. The directory says something about the
-    /// users with whom it is `concerned`, and about others only that somebody new has their name. Returns how many.
+    /// Drops the cached binds that are over and those of users about whom a directory shows something other than what they were
+    /// based on: another password, another name, or somebody else with that name. The directory says something about the users
+    /// that it is `concerned` with, and about others only that somebody new has their name. Returns how many.
     pub(in crate::outpost) fn retain_unchanged(
         &self,
         snapshot: &Snapshot,
@@ -411,31 +429,14 @@ impl BindCache {
         entries.len()
     }
 
-    /// The password of a user is being changed: what was kept of it is void, the refusals of a moment ago with it, and
-    /// what is judged now is not kept.
-    pub(in crate::outpost) fn void(&self, user_pk: i64) {
-        self.voids.note(user_pk);
-        self.retain(|_, login| login.user_pk() != user_pk);
-        self.refusals.invalidate_all();
-    }
-
-    /// How many times that happened to anybody.
-    pub(super) fn voids(&self) -> u64 {
+    /// How many password changes there were, of anybody's password.
+    pub(in crate::outpost) fn voids(&self) -> u64 {
         self.voids.count()
     }
 
-    /// Whether it happened to this user since.
-    pub(super) fn was_voided(&self, user_pk: i64, since: u64) -> bool {
-        self.voids.since(user_pk, since)
-    }
-
-    /// The key under which equal binds are judged together: not with one that began before a change of a password.
-    pub(super) fn joint_key(&self, key: &BindKey) -> BindKey {
-        let mut joint = *key;
-        for (octet, count) in joint.iter_mut().zip(self.voids().to_le_bytes()) {
-            *octet ^= count;
-        }
-        joint
+    /// Whether the password of any of these users was changed since, or is being changed; if none is given, anybody's.
+    pub(super) fn was_voided(&self, users: &[i64], since: u64) -> bool {
+        self.voids.since(users, since)
     }
 
     /// Drops a cached bind that was disproved, or that a change may have overtaken.
@@ -463,8 +464,8 @@ impl BindCache {
         self.let_go(all.collect());
     }
 
-    /// Lets go of what has expired. What is only kept for
-    /// an outage goes as soon as authentik has answered after it reached its age.
+    /// Drops what has expired. What is only kept for an outage goes as soon as authentik has answered after it reached its
+    /// maximum age.
     pub(super) fn sweep(&self, last_answer: Option<Instant>) {
         if let Some(answer) = last_answer.filter(|_| !self.outage_grace.is_zero()) {
             let aged = |(key, entry): (Arc<BindKey>, Arc<KeptLogin>)| {
@@ -522,6 +523,14 @@ mod tests {
             .filter(|ms| cache.may_reprove(start + Duration::from_millis(*ms)))
             .count();
         assert_eq!(admitted, 20, "two a second");
+        // After a quiet hour those of a minute have their turn at once, and then two a second.
+        let later = start + Duration::from_secs(3_600);
+        let admitted = (0..1_000).filter(|_| cache.may_reprove(later)).count();
+        assert_eq!(admitted, 120);
+        let admitted = (0..10_000)
+            .filter(|ms| cache.may_reprove(later + Duration::from_millis(*ms)))
+            .count();
+        assert_eq!(admitted, 19, "the first of them half a second later");
     }
 
     /// A directory of people: primary key, user name, e-mail address, custom attributes, date of the password.
@@ -539,7 +548,7 @@ mod tests {
                 ..UserRecord::default()
             });
         }
-        builder.finish().0
+        builder.finish().unwrap().0
     }
 
     const DATE: i64 = 1_767_323_045_000_000;
@@ -560,7 +569,8 @@ mod tests {
             ("al@CORP", (1, "alice", alice.2, r#"{"number":"E-17"}"#, DATE)),
             ("e-17", (1, "alice", alice.2, r#"{"upn":"al@corp"}"#, DATE)),
         ] {
-            let grounds = Grounds::new(name, 1, Some(&before)).unwrap();
+            let called = before.users_called(name, None).unwrap();
+            let grounds = Grounds::new(name, 1, &called, Some(&before)).unwrap().unwrap();
             assert!(grounds.hold(1, &before).unwrap(), "{name}");
             assert!(
                 !grounds.hold(1, &people(&[without])).unwrap(),
@@ -572,7 +582,8 @@ mod tests {
     #[test]
     fn a_name_that_is_none_of_the_fields_ends_with_the_password_only() {
         let alice = |email, date| people(&[(1, "alice", email, "{}", date)]);
-        let grounds = Grounds::new("badge 4711", 1, Some(&alice("alice@x", DATE))).unwrap();
+        let grounds = Grounds::new("badge 4711", 1, &[], Some(&alice("alice@x", DATE)));
+        let grounds = grounds.unwrap().unwrap();
         assert!(grounds.hold(1, &alice("new@x", DATE)).unwrap());
         assert!(!grounds.hold(1, &alice("alice@x", DATE + 1_000_000)).unwrap());
         assert!(!grounds.hold(1, &people(&[])).unwrap());
@@ -581,6 +592,29 @@ mod tests {
             !grounds
                 .hold(1, &people(&[(1, "alice", "", "{}", DATE), heir]))
                 .unwrap()
+        );
+    }
+
+    #[test]
+    fn whoever_comes_by_a_name_during_the_login_or_gets_it_again_is_no_namesake_of_before() {
+        let (alice, sharer) = (
+            (3, "alice", "staff@x", "{}", DATE),
+            (2, "bob", "staff@x", "{}", DATE),
+        );
+        let alone = people(&[alice, (2, "bob", "", "{}", DATE)]);
+        let shared = people(&[alice, sharer]);
+        let grounds = |called: &[i64]| Grounds::new("staff@x", 3, called, Some(&shared)).unwrap();
+        assert!(grounds(&[3]).is_none(), "it came to somebody else meanwhile");
+        let grounds = grounds(&[2, 3]).expect("it was theirs before");
+        assert!(grounds.hold(3, &shared).unwrap());
+        assert!(grounds.hold(3, &alone).unwrap());
+        assert!(!grounds.hold(3, &shared).unwrap(), "it came back");
+        let number = r#"{"number":"E-17"}"#;
+        let same_number = people(&[(3, "alice", "", number, DATE), (2, "bob", "", number, DATE)]);
+        let grounds = Grounds::new("e-17", 3, &[], Some(&same_number)).unwrap().unwrap();
+        assert!(
+            grounds.hold(3, &same_number).unwrap(),
+            "which attributes names are found in is known only after the login"
         );
     }
 
@@ -597,11 +631,37 @@ mod tests {
     #[test]
     fn only_what_authentik_judged_wrong_is_remembered_and_only_if_that_is_wanted() {
         let cache = cache_with(Some(Duration::from_secs(60)));
-        cache.refuse([1; 32], &refusal(true));
-        cache.refuse([2; 32], &refusal(false));
+        cache.refuse([1; 32], &refusal(true), vec![7], 0);
+        cache.refuse([2; 32], &refusal(false), vec![7], 0);
         assert!(cache.refused(&[1; 32]).is_some() && cache.refused(&[2; 32]).is_none());
         let never = cache_with(None);
-        never.refuse([1; 32], &refusal(true));
+        never.refuse([1; 32], &refusal(true), vec![7], 0);
         assert!(never.refused(&[1; 32]).is_none());
+    }
+
+    #[test]
+    fn a_change_makes_the_memory_forget_what_may_be_that_users_and_keep_the_rest() {
+        let cache = Arc::new(cache_with(Some(Duration::from_secs(60))));
+        let fill = |since| {
+            for (key, users) in [(1, vec![7]), (2, vec![8]), (3, vec![8, 7]), (4, vec![])] {
+                cache.refuse([key; 32], &refusal(true), users, since);
+            }
+        };
+        let known = || [1, 2, 3, 4].map(|key| cache.refused(&[key; 32]).is_some());
+        let before = cache.voids();
+        fill(before);
+        assert_eq!(known(), [true; 4]);
+        let mut change = cache.change_begins(7);
+        assert_eq!(known(), [false, true, false, false]);
+        // What was judged before the change and is heard during it, and what is judged during it.
+        fill(before);
+        fill(cache.voids());
+        assert_eq!(known(), [false, true, false, false]);
+        change.end_is_known();
+        drop(change);
+        fill(before);
+        assert_eq!(known(), [false, true, false, false]);
+        fill(cache.voids());
+        assert_eq!(known(), [true; 4]);
     }
 }

@@ -1,6 +1,7 @@
-//! How many different wrong secrets somebody tried lately: who guesses is told to come back later (51) before authentik
-//! is asked. Counted for each person at each client address, so that nobody can lock out anybody elsewhere, and by keyed
-//! hash, so that a device that repeats last year's password for ever counts once. Must not know why a bind failed.
+//! How many different wrong secrets somebody tried recently: whoever guesses is told to come back later (51) before
+//! authentik is asked. Counted for each person at each client address, so that nobody can lock out anybody elsewhere, and
+//! by keyed hash, so that a device that repeats last year's password for ever counts once. Must not know why a bind
+//! failed.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,12 +17,13 @@ use akldap_ldap::response::ResultCode;
 use super::origin::{CountedAddress, Origin, Person};
 use super::refusal::Refusal;
 
-/// Persons at addresses remembered at once; beyond it the one that failed longest ago is forgotten. By the default limit
-/// this is some 15 MB at most, by the largest that can be set some 60 MB. Only what authentik judged is remembered, and
-/// guessing for so many names takes longer than failures are counted, at the pace at which authentik judges.
+/// How many persons at addresses are remembered at once; beyond that the one that failed longest ago is forgotten. With
+/// the default limit this is about 15 MB at most, with the largest that can be set about 60 MB. Only what authentik
+/// judged is remembered, and guessing for that many names takes longer than failures are counted, at the pace at which
+/// authentik judges.
 const MAX_SUBJECTS: u64 = 20_000;
-/// A peer that names addresses in PROXY headers and is believed only by default may have so many times as many failures
-/// for a person as one address: it may be a proxy for many, or it may invent them.
+/// A peer that names addresses in PROXY headers and is believed only by default may have this many times as many failures
+/// per person as one address: it may be a proxy for many, or it may invent them.
 const PROXY_FACTOR: usize = 10;
 
 /// Who is counted.
@@ -36,7 +38,7 @@ enum Counted {
 /// A secret, as a hash under a key that lives as long as the process.
 type SecretHash = u64;
 
-/// What a counted tried.
+/// What somebody who is counted tried.
 #[derive(Debug, Default)]
 struct Tried {
     /// The wrong secrets and when each was last tried, oldest first.
@@ -58,7 +60,7 @@ impl Tried {
         self.wrong.iter().any(|(wrong, _)| *wrong == secret)
     }
 
-    /// Different secrets that are wrong or may turn out so.
+    /// Different secrets that are wrong or may turn out to be.
     fn count(&self) -> usize {
         let open = self.under_way.keys().filter(|secret| !self.is_wrong(**secret));
         self.wrong.len() + open.count()
@@ -70,7 +72,7 @@ pub(super) struct FailureLimit {
     limit: usize,
     window: Duration,
     key: [u8; 32],
-    /// Those with wrong secrets.
+    /// Those who tried wrong secrets.
     failed: Failed,
     open: Arc<Open>,
 }
@@ -92,7 +94,7 @@ pub(super) struct Guess {
 impl FailureLimit {
     pub(super) fn new(config: &FailedBindConfig) -> Self {
         let mut key = [0; 32];
-        // Without random numbers the process does not get this far: the outpost's own key comes first.
+        // Without random numbers the process does not get this far: the outpost's own key is made first.
         let _ = aws_lc_rs::rand::fill(&mut key);
         Self {
             limit: config.limit,
@@ -107,7 +109,8 @@ impl FailureLimit {
         }
     }
 
-    /// Lets a secret be judged, unless this person has had too many wrong ones from there within the window before `now`.
+    /// Lets a secret be judged, unless this person has tried too many wrong ones from there within the window before
+    /// `now`.
     /// `judge` is what decides whether a secret is right: what is wrong for one may be right for another.
     pub(super) fn admit(
         &self,
@@ -143,7 +146,7 @@ impl FailureLimit {
                 let full = tried.wrong.len() >= limit;
                 if full || (is_new && tried.count() >= limit) {
                     let refusal = self.refusal(counted, &tried, full, now);
-                    // What was counted so far is given back, which takes the lock.
+                    // What was counted so far is taken back, which needs the lock.
                     drop((tried, open));
                     return Err(refusal);
                 }
@@ -153,6 +156,19 @@ impl FailureLimit {
             guess.counted.push((counted, entry));
         }
         Ok(guess)
+    }
+
+    /// A person has another password: what was wrong before says nothing about it, wherever it was tried.
+    pub(super) fn forget(&self, person: Person) {
+        let is_theirs = |counted: &Counted| match counted {
+            Counted::Client(_, other) | Counted::Proxy(_, other) => *other == person,
+        };
+        let open = lock(&self.open);
+        let entries = open.iter().map(|(counted, entry)| (*counted, Arc::clone(entry)));
+        let failed = self.failed.iter().map(|(counted, entry)| (*counted, entry));
+        for (_, entry) in entries.chain(failed).filter(|(counted, _)| is_theirs(counted)) {
+            lock(&entry).wrong.clear();
+        }
     }
 
     fn refusal(&self, counted: Counted, tried: &Tried, full: bool, now: Instant) -> Refusal {
@@ -195,13 +211,13 @@ impl Guess {
         }
     }
 
-    /// Whether the same secret of the same person from there was judged wrong since `began`.
+    /// Whether the same secret of the same person from there was judged wrong after `began`.
     pub(super) fn found_wrong_since(&self, began: Instant) -> bool {
         self.counted.first().is_some_and(|(_, entry)| {
             lock(entry)
                 .wrong
                 .iter()
-                .any(|(wrong, when)| *wrong == self.secret && *when >= began)
+                .any(|(wrong, when)| *wrong == self.secret && *when > began)
         })
     }
 }
@@ -377,6 +393,33 @@ mod tests {
         admit(1).was_wrong(now + SECOND);
         assert!(waiting.found_wrong_since(now) && !elsewhere.found_wrong_since(now));
         assert!(!admit(1).found_wrong_since(now + 2 * SECOND));
+        assert!(
+            !admit(1).found_wrong_since(now + SECOND),
+            "what was over when it came was not judged while it waited"
+        );
+    }
+
+    #[test]
+    fn whoever_has_another_password_begins_anew_everywhere_and_nobody_else_does() {
+        let (failures, now) = (limit(2), Instant::now());
+        let (here, proxied) = (at("192.0.2.1"), through("192.0.2.2", "10.0.0.1"));
+        for secret in ["a", "b"] {
+            assert!(fail(&failures, here, ALICE, secret, now));
+            assert!(fail(&failures, proxied, ALICE, secret, now));
+            assert!(fail(&failures, here, BOB, secret, now));
+        }
+        assert!(!fail(&failures, here, ALICE, "c", now) && !fail(&failures, proxied, ALICE, "c", now));
+        failures.forget(ALICE);
+        let guess = failures.admit(here, ALICE, 1, b"d", now).ok().unwrap();
+        assert!(fail(&failures, here, ALICE, "e", now) && fail(&failures, proxied, ALICE, "e", now));
+        assert!(!fail(&failures, here, BOB, "c", now));
+        // What is being judged meanwhile goes on counting.
+        assert!(!fail(&failures, here, ALICE, "f", now));
+        failures.forget(ALICE);
+        assert!(fail(&failures, here, ALICE, "g", now));
+        assert!(!fail(&failures, here, ALICE, "h", now));
+        drop(guess);
+        assert!(fail(&failures, here, ALICE, "h", now));
     }
 
     #[test]
@@ -386,7 +429,7 @@ mod tests {
             assert!(fail(&failures, at("192.0.2.1"), ALICE, secret, now));
         }
         for pk in 10..50_000 {
-            // Refused a turn, or given up by a client that hangs up: authentik never heard of it.
+            // Refused a turn, or given up because its client hung up: authentik never heard of it.
             drop(failures.admit(at("192.0.2.1"), Person::User(pk), 1, b"x", now));
         }
         failures.failed.run_pending_tasks();

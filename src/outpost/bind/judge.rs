@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
 
 use crate::clock;
 use crate::config::BindConfig;
@@ -16,6 +17,7 @@ use crate::outpost::provider::Provider;
 use crate::outpost::providers::Providers;
 use crate::outpost::refresh::user_fetch::UserFetch;
 use crate::outpost::release::KnownRelease;
+use crate::outpost::right_of_way::RightOfWay;
 use crate::traces;
 use akldap_authentik::flow::{Executor, FlowOutcome, LoginRequest};
 use akldap_authentik::{self as authentik, Client};
@@ -32,7 +34,7 @@ use super::refusal::{NOT_NOW, Question, Refusal, ended_early, rejected, wrong_se
 
 mod proving;
 
-/// The least time there is for access and identity after a flow that took long. With the time for a turn, for the flow
+/// The least time left for access and identity after a flow that took long. With the time for a turn, for the flow
 /// and for a Duo push, this is the longest a bind can take.
 const ACCESS_TIME: Duration = Duration::from_secs(10);
 
@@ -47,7 +49,10 @@ pub(in crate::outpost) struct Judge {
     users: Arc<UserFetch>,
     queue: Arc<FlowQueue>,
     failures: FailureLimit,
+    right_of_way: Arc<RightOfWay>,
     metrics: ClientMetrics,
+    /// Changes of passwords that may open sessions yet.
+    changes: TaskTracker,
     /// The longest a flow may take.
     flow_time: Duration,
 }
@@ -77,7 +82,9 @@ impl Judge {
                 parts.metrics.clients().clone(),
             )),
             failures: FailureLimit::new(&config.failed),
+            right_of_way: Arc::clone(&parts.right_of_way),
             metrics: parts.metrics.clients().clone(),
+            changes: TaskTracker::new(),
             flow_time: config.timeout,
         }
     }
@@ -136,7 +143,7 @@ impl Judge {
             .ok_or_else(internal_error)
     }
 
-    /// Asks authentik, and keeps what it calls our requests where that is of use.
+    /// Asks authentik, and keeps what it calls our requests if that is useful.
     pub(super) async fn log_in(&self, admitted: Admitted) -> JudgedBind {
         if traces::is_on() {
             let asked = admitted.attempt.asked.clone();
@@ -155,6 +162,7 @@ impl Judge {
             turn,
         } = admitted;
         let (provider, client) = (&attempt.provider, attempt.client.client);
+        let on_its_way = self.right_of_way.take();
         let heard = self.logins.heard();
         let started = clock::now();
         let session = self.run_flow(&attempt).await.inspect_err(|refusal| {
@@ -183,9 +191,13 @@ impl Judge {
         let login = self.logins.grant(proof).ok_or_else(ended_early)?;
         self.judge_by_current_provider(&login);
         self.queue.logged_in(CountedAddress::from(client), person);
-        drop(turn);
-        // Whom the directory does not know yet, or shows as inactive or under another name, authentik knows better.
-        self.users.of_login(login.user_pk(), &attempt.username).await;
+        drop((turn, on_its_way));
+        // About anybody whom the directory does not know yet, or shows as inactive or under another name, authentik knows
+        // better.
+        let began = login.session().began();
+        self.users
+            .of_login(login.user_pk(), &attempt.username, began)
+            .await;
         if let Some(snapshot) = self.directory.snapshot()
             && let Some(user) = snapshot.user_by_pk(login.user_pk())
             && let Some(user) = self.directory.sound(snapshot.user(user))
@@ -249,12 +261,15 @@ impl Judge {
         }
         match self.client.users_me(session, Some(client)).await {
             Ok(me) if me.uid == session.uid() && me.is_active => Ok(me.pk),
-            Ok(_) => Err(Question::USER.answered_badly("authentik named another user than the session's")),
+            Ok(_) => Err(Question::USER.answered_badly(
+                "authentik named a different user from the \
+                 session's",
+            )),
             Err(error) => Err(Question::USER.unanswered(error)),
         }
     }
 
-    /// A login that was judged by what its provider was before is judged again.
+    /// A login that was judged by its provider's previous settings is judged again.
     fn judge_by_current_provider(&self, login: &Login) {
         let judged_by = login.provider();
         let current = self.providers.current().by_pk(judged_by.pk());

@@ -20,7 +20,7 @@ use akldap_ldap::response::ResultCode;
 use super::cache::BindKey;
 use super::refusal::Refusal;
 
-/// What a judgement comes to.
+/// The outcome of a judgement.
 pub(super) type JudgedBind = Result<Arc<Login>, Refusal>;
 
 type Judging = BoxFuture<'static, JudgedBind>;
@@ -30,10 +30,12 @@ type Judging = BoxFuture<'static, JudgedBind>;
 pub(super) struct SharedJudgement {
     judged: Shared<Judging>,
     sent: Arc<AtomicBool>,
+    /// How many changes of passwords there were when it began.
+    began: u64,
 }
 
 impl SharedJudgement {
-    fn new<F>(judgement: F, sent: Arc<AtomicBool>) -> Self
+    fn new<F>(judgement: F, sent: Arc<AtomicBool>, began: u64) -> Self
     where
         F: Future<Output = JudgedBind> + Send + 'static,
     {
@@ -43,6 +45,7 @@ impl SharedJudgement {
         Self {
             judged: judged.boxed().shared(),
             sent,
+            began,
         }
     }
 
@@ -56,12 +59,17 @@ impl SharedJudgement {
             sent: Arc::clone(&sent),
             listed: None,
         };
-        Self::new(judge(unsent), sent)
+        Self::new(judge(unsent), sent, 0)
     }
 
-    /// A bind that is judged already.
-    pub(super) fn known(judged: JudgedBind) -> Self {
-        Self::new(std::future::ready(judged), Arc::default())
+    /// A bind that has already been judged.
+    pub(super) fn known(judged: JudgedBind, began: u64) -> Self {
+        Self::new(std::future::ready(judged), Arc::default(), began)
+    }
+
+    /// How many changes of passwords there were when it began.
+    pub(super) fn began(&self) -> u64 {
+        self.began
     }
 
     /// Whether authentik has been asked.
@@ -97,23 +105,30 @@ pub(super) struct Judgements {
 }
 
 struct NumberedJudgement {
-    /// Tells it apart from one before it under the same key.
+    /// Distinguishes it from an earlier one under the same key.
     number: u64,
     judgement: HeldJudgement,
 }
 
 enum HeldJudgement {
     /// As long as somebody waits for it.
-    Waiting(WeakShared<Judging>, Arc<AtomicBool>),
+    Waiting(WeakShared<Judging>, Arc<AtomicBool>, u64),
     /// To its end.
     Sent(SharedJudgement),
 }
 
 impl Judgements {
-    /// Joins the judgement of an equal bind, or else takes what is known of it by now (`known`), or else begins one.
+    /// Whether an equal bind is being judged.
+    pub(super) fn is_under_way(&self, key: &BindKey) -> bool {
+        self.lock().contains_key(key)
+    }
+
+    /// Joins the judgement of an equal bind, or takes what is known about it by now (`known`), or begins one. `changes`: how
+    /// many changes of passwords there were so far.
     pub(super) fn join<F>(
         self: &Arc<Self>,
         key: BindKey,
+        changes: u64,
         known: impl FnOnce() -> Option<JudgedBind>,
         judge: impl FnOnce(Unsent) -> F,
     ) -> SharedJudgement
@@ -130,25 +145,25 @@ impl Judgements {
                 number,
             }),
         };
-        // Made before the lock is taken, which its end takes too; nothing of it runs before somebody waits for it.
-        let judgement = SharedJudgement::new(judge(unsent), sent);
+        // Made before the lock is taken, because its end takes the lock too; none of it runs before somebody waits for it.
+        let judgement = SharedJudgement::new(judge(unsent), sent, changes);
         let mut under_way = self.lock();
         match under_way.get(&key).map(|entry| &entry.judgement) {
             Some(HeldJudgement::Sent(judgement)) => return judgement.clone(),
-            Some(HeldJudgement::Waiting(judged, sent)) => {
+            Some(HeldJudgement::Waiting(judged, sent, began)) => {
                 if let Some(judged) = judged.upgrade() {
-                    let sent = Arc::clone(sent);
-                    return SharedJudgement { judged, sent };
+                    let (sent, began) = (Arc::clone(sent), *began);
+                    return SharedJudgement { judged, sent, began };
                 }
             }
             None => {}
         }
         // An equal bind may have been judged since the cache was asked; a one-time code works only once.
         if let Some(judged) = known() {
-            return SharedJudgement::known(judged);
+            return SharedJudgement::known(judged, changes);
         }
         if let Some(judged) = judgement.judged.downgrade() {
-            let judgement = HeldJudgement::Waiting(judged, Arc::clone(&judgement.sent));
+            let judgement = HeldJudgement::Waiting(judged, Arc::clone(&judgement.sent), changes);
             under_way.insert(key, NumberedJudgement { number, judgement });
         }
         judgement
@@ -194,11 +209,11 @@ impl ListedJudgement {
         if let Some(entry) = under_way
             .get_mut(&self.key)
             .filter(|entry| entry.number == self.number)
-            && let HeldJudgement::Waiting(judged, sent) = &entry.judgement
+            && let HeldJudgement::Waiting(judged, sent, began) = &entry.judgement
             && let Some(judged) = judged.upgrade()
         {
-            let sent = Arc::clone(sent);
-            entry.judgement = HeldJudgement::Sent(SharedJudgement { judged, sent });
+            let (sent, began) = (Arc::clone(sent), *began);
+            entry.judgement = HeldJudgement::Sent(SharedJudgement { judged, sent, began });
         }
     }
 }
@@ -216,8 +231,8 @@ impl Drop for ListedJudgement {
     }
 }
 
-/// Goes on with what authentik has heard of whether or not somebody waits for it, so that its outcome is known. Of such
-/// tasks there are no more than turns, and those of new users who are being fetched.
+/// Continues what authentik has heard of whether or not somebody waits for it, so that its outcome is known. There are no more such
+/// tasks than turns, and those of new users who are being fetched.
 pub(super) async fn in_a_task(judgement: impl Future<Output = JudgedBind> + Send + 'static) -> JudgedBind {
     tokio::spawn(judgement)
         .await
@@ -226,10 +241,13 @@ pub(super) async fn in_a_task(judgement: impl Future<Output = JudgedBind> + Send
 
 /// The answer to a bind whose judgement failed inside the server.
 pub(super) fn internal_error() -> Refusal {
-    tracing::error!("a bind failed inside akldap: please report this with the lines before it");
+    tracing::error!(
+        "a bind failed because of an internal error: please report this line and those before \
+         it"
+    );
     Refusal::new(
         ResultCode::Other,
-        RejectReason::FlowError,
+        RejectReason::InternalError,
         "internal error while binding",
     )
 }
@@ -255,13 +273,13 @@ mod tests {
     async fn a_panic_in_a_judgement_is_a_refusal_for_all_who_wait_and_for_nobody_after() {
         let judgements = Arc::new(Judgements::default());
         let all = (0..3).map(|_| {
-            let judgement = judgements.join([1; 32], || None, |_unsent| async { panic!("forced") });
+            let judgement = judgements.join([1; 32], 0, || None, |_unsent| async { panic!("forced") });
             judgement.judged()
         });
         for judged in future::join_all(all.collect::<Vec<_>>()).await {
             assert_eq!(judged.unwrap_err().result.code, ResultCode::Other);
         }
-        let next = judgements.join([1; 32], || None, |_unsent| async { Err(refusal()) });
+        let next = judgements.join([1; 32], 0, || None, |_unsent| async { Err(refusal()) });
         assert_eq!(
             next.judged().await.unwrap_err().result.code,
             ResultCode::InvalidCredentials
@@ -281,11 +299,23 @@ mod tests {
                     tokio::task::yield_now().await;
                     Err(refusal())
                 };
-                judgements.join([number % 2; 32], || None, judge).judged()
+                judgements.join([number % 2; 32], 0, || None, judge).judged()
             })
             .collect();
         future::join_all(all).await;
         assert_eq!(runs.load(Ordering::SeqCst), 2);
+        assert!(judgements.is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_was_judged_since_it_was_asked_for_is_not_judged_again() {
+        let judgements = Arc::new(Judgements::default());
+        let known = || Some(Err(refusal()));
+        let judgement = judgements.join([1; 32], 0, known, |_unsent| async { panic!("it is known") });
+        assert_eq!(
+            judgement.judged().await.unwrap_err().result.code,
+            ResultCode::InvalidCredentials
+        );
         assert!(judgements.is_empty());
     }
 
@@ -307,7 +337,7 @@ mod tests {
                 });
                 task.await.unwrap()
             };
-            judgements.join([1; 32], || None, judge)
+            judgements.join([1; 32], 0, || None, judge)
         };
         let (first, second) = (join(), join());
         drop(first);

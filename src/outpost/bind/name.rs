@@ -1,5 +1,5 @@
-//! From a bind DN to a provider and the name to log in with. Knows how people write bind DNs, and what Active Directory takes
-//! for one; must not know passwords.
+//! From a bind DN to a provider and the name to log in with. Knows how people write bind DNs, and what Active Directory accepts
+//! as one; must not know passwords.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -7,31 +7,31 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::outpost::provider::Provider;
-use crate::outpost::providers::table::{Located, NotLocated, ProviderTable, Spelling};
+use crate::outpost::providers::table::{Based, Located, NotLocated, ProviderTable, Spelling};
 use akldap_directory::{Snapshot, WrongNumber};
 use akldap_ldap::dn::{Dn, DnError, Name, Rdn};
 use akldap_ldap::text;
 
 /// What a bind DN means.
-#[derive(Clone, Debug)]
-pub(super) struct BindName {
+#[derive(Debug)]
+pub(super) struct BindName<P = Provider> {
     /// The provider it belongs to.
-    pub(super) provider: Arc<Provider>,
-    /// What the identification stage is given, but for the account's own spelling of it.
+    pub(super) provider: Arc<P>,
+    /// What the identification stage is given, except for the account's own spelling of it.
     pub(super) username: String,
-    /// Whether it is not the DN we serve for the user, though accepted.
+    /// Whether it is not the DN we serve for the user, although it is accepted.
     pub(super) lax: bool,
     /// Whether it is the name of a user's entry, if there is such a user: then authentik is asked about that user, whatever
-    /// the spelling. Else the name is authentik's to understand.
+    /// the spelling. Otherwise authentik has to interpret the name.
     pub(super) of_entry: bool,
 }
 
 impl BindName {
-    /// The same name as the directory has it, if it is one of an entry there: of several that differ in case only the one
-    /// spelled so, else the one with the lowest pk, which is also whom authentik takes.
+    /// The same name as the directory has it, if it is one of an entry there: of several that differ only in case the one
+    /// spelled so, otherwise the one with the lowest pk, which is also the one authentik picks.
     ///
     /// # Errors
-    /// When a number in the directory points nowhere: then it is not known who is meant.
+    /// When a number in the directory points nowhere, so that it is unknown who is meant.
     pub(super) fn spelled_by(mut self, directory: Option<&Snapshot>) -> Result<Self, WrongNumber> {
         if self.of_entry
             && let Some(directory) = directory
@@ -56,7 +56,8 @@ pub(super) enum BindNameError {
     NoProvider,
     /// A name that is no DN could belong to any of several.
     #[error(
-        "the bind name is no DN, and this outpost has several LDAP providers: bind with cn=<username>,ou=users,<base DN>"
+        "the bind name is not a DN, and this outpost has several LDAP providers: bind with \
+         cn=<username>,ou=users,<base DN>"
     )]
     SeveralProviders,
     /// Nothing in it can be a user name.
@@ -88,13 +89,14 @@ impl From<NotLocated> for BindNameError {
 }
 
 /// Reads a bind DN. A name of a user's entry, in any spelling in which a search finds it, means that user. Otherwise anything
-/// with a `cn`, else a `uid`, else a `mail` below a provider's base is a user's name unless that provider wants strict names; the
-/// unescaped spelling `cn=a, b,ou=users,<base>` is accepted too. The directory is asked for only if the spelling is unusual.
-pub(super) fn resolve(
+/// with a `cn`, otherwise a `uid`, otherwise a `mail` below a provider's base is a user's name unless that provider wants strict
+/// names; the unescaped spelling `cn=a, b,ou=users,<base>` is accepted too. The directory is asked for only if the spelling is
+/// unusual.
+pub(super) fn resolve<P: Based>(
     name: &Name<'_>,
-    providers: &ProviderTable,
+    providers: &ProviderTable<P>,
     directory: impl FnOnce() -> Option<Arc<Snapshot>>,
-) -> Result<BindName, BindNameError> {
+) -> Result<BindName<P>, BindNameError> {
     let all_strict = !providers.is_empty()
         && !providers
             .iter()
@@ -162,7 +164,7 @@ pub(super) fn resolve(
 }
 
 /// Octets of the longest name that is no DN: authentik's user names have 150 characters, e-mail addresses 254, each of up
-/// to four octets, and a domain may stand before it. Anything longer is nobody's and not worth a flow.
+/// to four octets, and a domain may come before it. Anything longer is nobody's and not worth a flow.
 const MAX_BARE_NAME: usize = 1500;
 
 /// Whether a name is no DN at all, for every RDN has a `=`, but can be a person's.
@@ -174,7 +176,7 @@ fn is_bare(name: &[u8]) -> bool {
         && !name.trim_ascii().is_empty()
 }
 
-fn resolve_bare(name: &[u8], providers: &ProviderTable) -> Result<BindName, BindNameError> {
+fn resolve_bare<P: Based>(name: &[u8], providers: &ProviderTable<P>) -> Result<BindName<P>, BindNameError> {
     let mut all = providers.iter();
     let provider = match (all.next(), all.next()) {
         (Some(only), None) => Arc::clone(only),
@@ -194,7 +196,7 @@ fn resolve_bare(name: &[u8], providers: &ProviderTable) -> Result<BindName, Bind
     })
 }
 
-/// The user name in what Active Directory takes for one: `name`, `name@domain` if the base DN is of that domain, and
+/// The user name in what Active Directory accepts as one: `name`, `name@domain` if the base DN is of that domain, and
 /// `DOMAIN\name`. Any other `@` is part of the name, as in an e-mail address.
 fn bare_username<'n>(name: &'n [u8], base: &Dn) -> &'n [u8] {
     // No domain has a backslash, a user name may.
@@ -221,8 +223,8 @@ fn is_domain_of(domain: &[u8], base: &Dn) -> bool {
     !labels.is_empty() && *text::fold_case(domain) == *labels.join(&b'.')
 }
 
-/// The value of the first `cn` below the base, else of the first `uid`, else of the first `mail`. What the base itself is
-/// called (`cn=accounts,dc=example`) names no user.
+/// The value of the first `cn` below the base, otherwise of the first `uid`, otherwise of the first `mail`. The name of the base
+/// itself (`cn=accounts,dc=example`) names no user.
 fn lax_username(levels: &[Rdn]) -> Option<&[u8]> {
     let all = || levels.iter().flat_map(|rdn| &rdn.assertions);
     ["cn", "uid", "mail"].iter().find_map(|attribute| {

@@ -1,5 +1,5 @@
-//! Who asks and whom a bind is about, as far as turns and limits have to tell them apart: the client's address, the proxy
-//! that named it, and the person, however their name was written. Must not know what follows from it.
+//! Who asks and whom a bind is about, as far as turns and limits have to distinguish them: the client's address, the
+//! proxy that named it, and the person, however their name was written. Must not know what follows from it.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -10,8 +10,8 @@ use akldap_directory::{Snapshot, WrongNumber, login_key};
 pub struct Origin {
     /// The client's address.
     pub client: IpAddr,
-    /// The peer that named this address in a PROXY header, if that peer is believed only because nobody set whom to
-    /// believe: it may have invented the address.
+    /// The peer that named this address in a PROXY header, if that peer is trusted only because nobody set whom to trust:
+    /// it may have invented the address.
     pub proxy: Option<IpAddr>,
 }
 
@@ -21,9 +21,9 @@ impl From<IpAddr> for Origin {
     }
 }
 
-/// As how many addresses those count that one peer names while it is believed by default. One who invents addresses then
-/// holds up a newcomer elsewhere by so many turns, and one client behind an honest proxy still only its share of the
-/// others there.
+/// How many addresses the addresses count as that one peer names while it is believed by default. Somebody who invents
+/// addresses then holds up a newcomer elsewhere by this many turns, and one client behind an honest proxy is still held
+/// up only by its share of the others there.
 pub const NAMED_SOURCES: u8 = 16;
 
 /// The address a client counts under.
@@ -74,10 +74,10 @@ pub(super) enum Person {
 }
 
 impl Person {
-    /// The person authentik's identification stage would find: by user name or e-mail address, else by UUID.
+    /// The person authentik's identification stage would find: by user name or e-mail address, otherwise by UUID.
     ///
     /// # Errors
-    /// When a number in the directory points nowhere: then it is not known whose attempts count.
+    /// When a number in the directory points nowhere, so that it is unknown whose attempts to count.
     pub(super) fn new(snapshot: Option<&Snapshot>, name: &str) -> Result<Self, WrongNumber> {
         if let Some(snapshot) = snapshot
             && let Some(user) = snapshot.user_by_login(name)?
@@ -128,7 +128,7 @@ mod tests {
                 ..UserRecord::default()
             });
         }
-        let snapshot = builder.finish().0;
+        let snapshot = builder.finish().unwrap().0;
         let person = |name: &str| Person::new(Some(&snapshot), name).unwrap();
         for name in [
             "alice",
@@ -144,7 +144,7 @@ mod tests {
         assert_eq!(person("bob@example.com"), Person::User(8));
         assert_eq!(person("Carol"), person(" carol\u{1f}"));
         assert_ne!(person("carol"), person("dave"));
-        // Whoever guesses gains no attempts by letters that are one to authentik.
+        // Whoever guesses gains no attempts from letters that authentik treats as the same.
         for name in ["alıce", "ALıCE", "ALICE@example.com", "alıce@example.com"] {
             assert_eq!(person(name), Person::User(7), "{name}");
         }

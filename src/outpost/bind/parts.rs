@@ -9,6 +9,7 @@ use crate::outpost::outage::Outage;
 use crate::outpost::providers::Providers;
 use crate::outpost::refresh::user_fetch::UserFetch;
 use crate::outpost::release::KnownRelease;
+use crate::outpost::right_of_way::RightOfWay;
 use crate::outpost::status::Status;
 use akldap_authentik::Client;
 use akldap_authentik::flow::Executor;
@@ -27,6 +28,8 @@ pub(in crate::outpost) struct BindParts {
     pub(in crate::outpost) logins: Arc<Logins>,
     pub(in crate::outpost) cache: Arc<BindCache>,
     pub(in crate::outpost) outage: Arc<Outage>,
+    /// Has lists of users read more slowly while somebody logs in.
+    pub(in crate::outpost) right_of_way: Arc<RightOfWay>,
     pub(in crate::outpost) status: Arc<Status>,
     pub(in crate::outpost) metrics: Arc<Metrics>,
 }

@@ -1,5 +1,5 @@
-//! What a password policy holds against a login, in the words of draft-behera-ldap-password-policy: only what authentik said
-//! itself, and, but for a lock, only to whoever knows the password.
+//! What a password policy has against a login, in the words of draft-behera-ldap-password-policy: only what authentik itself
+//! said, and, except for a lock, only to those who know the password.
 //!
 //! Must not know who asks for it.
 

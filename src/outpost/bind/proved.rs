@@ -1,10 +1,10 @@
-//! What is found out about a password, and the turn in which it is. Must not know how.
+//! What is found out about a password, and the turn in which that happens. Must not know how.
 
 use crate::outpost::access::OpenSession;
 
 use super::queue::Turn;
 
-/// A place among those who ask authentik to judge passwords now.
+/// A place among those that are asking authentik to judge passwords now.
 pub(in crate::outpost) struct ChangeTurn {
     _turn: Turn,
 }
@@ -19,6 +19,6 @@ impl ChangeTurn {
 pub(in crate::outpost) enum ProvedPassword {
     /// By a login; its session ends with this.
     Session(OpenSession),
-    /// authentik took it and asked for more.
+    /// authentik accepted it and asked for more.
     Accepted,
 }

@@ -2,8 +2,8 @@
 //! Protects authentik's few web workers from storms of logins, and everybody from whoever makes them; a bind that gets
 //! no turn is told to come back (51), never that its password is wrong.
 //!
-//! Turns go round by client address, and at each address round by person. Addresses and persons that logged in before
-//! have every other turn, and a part of the turns to themselves. Must not know how a bind is judged.
+//! Client addresses take turns, and at each address the persons do. Addresses and persons that logged in before have every
+//! other turn, and some of the turns to themselves. Must not know how a bind is judged.
 
 mod rounds;
 #[cfg(test)]
@@ -26,15 +26,16 @@ use super::origin::{CountedAddress, Origin, Person};
 use super::refusal::Refusal;
 use rounds::{Rounds, Spot};
 
-/// One in so many turns, at least one of four, is kept for addresses, and at each known address for persons, that logged
-/// in before: else flows that take long, of strangers, could hold all of them.
+/// One in this many turns, at least one of four, is kept for addresses, and at each known address for persons, that logged
+/// in before: otherwise long flows of strangers could take all of them.
 const RESERVED_PART: usize = 8;
 const LEAST_TO_RESERVE_OF: usize = 4;
-/// Flows of one person at one address at once until one of them succeeds: guesses follow each other, they do not multiply.
+/// Flows of one person at one address at once until one of them succeeds: guesses come one after another and do not
+/// multiply.
 const UNPROVEN_AT_ONCE: usize = 2;
 /// Addresses, persons and pairs of both remembered for having logged in; about 150 octets each.
 const MAX_KNOWN: u64 = 60_000;
-/// They are remembered for so long after the last login.
+/// They are remembered for this long after the last login.
 const KNOWN_FOR: Duration = Duration::from_secs(24 * 3600);
 
 /// Who waits, and whose turn is next.
@@ -110,7 +111,7 @@ struct QueuePlace<'a> {
 
 impl Drop for QueuePlace<'_> {
     fn drop(&mut self) {
-        // What was sent there is dropped after the lock.
+        // What was sent there is dropped after the lock is released.
         let left = self
             .queue
             .lock()
@@ -145,7 +146,7 @@ impl FlowQueue {
     }
 
     /// Under which source a bind waits. A peer that is believed by default may have invented the client's address: those it
-    /// names count apart once somebody has logged in from there, and as a few before.
+    /// names count separately once somebody has logged in from there, and as a few before that.
     pub(super) fn source(&self, origin: Origin) -> CountedAddress {
         let client = CountedAddress::from(origin.client);
         match origin.proxy {
@@ -207,7 +208,7 @@ impl FlowQueue {
                 queue: Arc::clone(self),
                 who,
             };
-            // Of somebody who has left this very moment it comes back.
+            // If somebody has left at this very moment, it comes back.
             drop(sender.send(turn));
         }
     }
@@ -277,7 +278,7 @@ impl State {
         };
         let for_others = concurrent - reserved;
         let others = self.running_others < for_others || !known.any();
-        // Nobody is passed over but persons, and so addresses, that have turns: these loops are as short as turns are few.
+        // Only persons, and so addresses, that have turns are passed over: these loops are as short as there are turns.
         let who = self.rounds.in_order(others).find_map(|(source, known_source)| {
             let address = self.addresses.get(&source)?;
             let others = address.running_others < for_others || !known_source;
@@ -374,7 +375,7 @@ impl Known {
     }
 
     fn has(&self, proven: Proven) -> bool {
-        // A look must not keep it alive: only a login does.
+        // Looking it up must not keep it alive: only a login does.
         self.proven.contains_key(&proven)
     }
 

@@ -1,6 +1,6 @@
-//! Judges logins again: those in use now and then, spread over the interval; all of them after a time in which
-//! authentik's announcements could not be heard; those of a provider that changed; and a cached bind that was not used for
-//! long before it counts. One request each, which tells whether the session lives and what it may, and which does not put
+//! Judges logins again: those in use now and then, spread over the interval; all of them after a time in which authentik's
+//! announcements could not be heard; those of a provider that changed; and a cached bind that was not used for a long time,
+//! before it is used. One request each, which tells whether the session lives and what it may do, and which does not put
 //! off the session's end. Must not refuse anybody because authentik cannot be asked.
 
 use std::sync::Arc;
@@ -22,16 +22,18 @@ use akldap_authentik::{Backoff, Client};
 use super::cache::BindCache;
 use super::parts::BindParts;
 
-/// Logins judged side by side in the background: authentik has two web workers by default, and others need them too.
+/// How many logins are judged concurrently in the background: authentik has two web workers by default, and others need
+/// them too.
 const AT_ONCE: usize = 2;
-/// Between two tries to judge those for which there was no answer.
+/// The time between two tries to judge those for which there was no answer.
 const BACKOFF: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(60));
-/// After a look at all logins there is no other for so many times as long: its own requests may be what makes authentik
-/// recycle the worker that holds the event stream, which is the next gap.
+/// After a look at all logins there is no other for this many times as long as authentik worked on it: these requests may
+/// be what makes authentik recycle the worker with the event stream, which is the next gap. Requests that nobody answered
+/// do not count, or one that hung would delay by minutes what a reconnect should bring to light.
 const PAUSE_FACTOR: u32 = 4;
-/// How long a client waits for the judgement of its cached bind. Without one by then, what was judged stands.
+/// How long a client waits for the judgement of its cached bind. Without one by then, what was judged stays valid.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How often the regular checks look which logins have come of age.
+/// How often the regular checks look for logins that are due.
 const TICK: Duration = Duration::from_secs(1);
 
 /// Judges logins that were judged before.
@@ -41,7 +43,7 @@ pub(super) struct Recheck {
     logins: Arc<Logins>,
     outage: Arc<Outage>,
     cache: Arc<BindCache>,
-    /// Of judgements that clients wait for.
+    /// For judgements that clients wait for.
     turns: Semaphore,
     interval: Option<Duration>,
     /// The most regular judgements a second.
@@ -103,7 +105,7 @@ impl Recheck {
     }
 
     /// Judges at once whatever is due, again and again until there is an answer. With `n` logins due this takes the time of
-    /// `n / 2` requests; for so long after a reconnect an ended session may still be accepted.
+    /// `n / 2` requests; for this long after a reconnect an ended session may still be accepted.
     async fn when_due(&self) {
         let (mut retry, mut failures) = (None, 0_u32);
         let mut not_before = tokio::time::Instant::now();
@@ -121,16 +123,16 @@ impl Recheck {
             due.retain(|login| pause.is_zero() || login.review().is_withheld());
             let later = all - due.len();
             if self.outage.under_way().is_some() {
-                // There is nobody to ask, and what was judged stands.
+                // There is nobody to ask, and what was judged stays valid.
                 retry = Some(pause.clamp(BACKOFF.first, BACKOFF.longest));
                 continue;
             }
-            let unclear = self.judge_all(due).await;
+            let JudgedLogins { unclear, answering } = self.judge_all(due).await;
             if pause.is_zero() {
-                not_before = tokio::time::Instant::now() + now.elapsed().saturating_mul(PAUSE_FACTOR);
+                not_before = tokio::time::Instant::now() + answering.saturating_mul(PAUSE_FACTOR);
             }
             if unclear > 0 {
-                tracing::debug!(logins = unclear, "logins that could not be judged again");
+                tracing::debug!(logins = unclear, "some logins could not be checked again");
                 retry = Some(BACKOFF.wait(failures, 0.0));
                 failures = failures.saturating_add(1);
             } else {
@@ -140,14 +142,14 @@ impl Recheck {
         }
     }
 
-    /// Judges the logins in use once an interval.
+    /// Judges the logins in use once per interval.
     async fn now_and_then(&self, interval: Duration) {
         let mut pacing = Pacing::new(interval, self.rate);
         let tick = TICK.min(interval / 20);
         let mut last = clock::now();
         loop {
             sleep(tick).await;
-            // In an outage there is nobody to ask, and what was judged stands.
+            // In an outage there is nobody to ask, and what was judged stays valid.
             if self.outage.under_way().is_some() {
                 continue;
             }
@@ -162,26 +164,37 @@ impl Recheck {
         }
     }
 
-    /// Ends those that are over; returns for how many there was no answer.
-    async fn judge_all(&self, logins: Vec<Arc<Login>>) -> usize {
-        let verdicts: Vec<LoginState> = stream::iter(logins)
+    /// Ends those that are over.
+    async fn judge_all(&self, logins: Vec<Arc<Login>>) -> JudgedLogins {
+        let verdicts: Vec<(LoginState, Duration)> = stream::iter(logins)
             .map(|login| async move {
+                let began = tokio::time::Instant::now();
                 let verdict = self.judge(&login).await;
                 if verdict == LoginState::Unclear {
                     login.review().unclear(clock::now());
                 }
-                verdict
+                (verdict, began.elapsed())
             })
             .buffer_unordered(AT_ONCE)
             .collect()
             .await;
-        if verdicts.contains(&LoginState::Over) {
+        let mut judged = JudgedLogins::default();
+        let (mut any_over, side_by_side) = (false, AT_ONCE.min(verdicts.len()).max(1));
+        for (verdict, took) in verdicts {
+            match verdict {
+                LoginState::Unclear => judged.unclear += 1,
+                LoginState::Holds => judged.answering += took,
+                LoginState::Over => {
+                    judged.answering += took;
+                    any_over = true;
+                }
+            }
+        }
+        judged.answering /= u32::try_from(side_by_side).unwrap_or(1);
+        if any_over {
             self.cache.retain_alive();
         }
-        verdicts
-            .iter()
-            .filter(|verdict| **verdict == LoginState::Unclear)
-            .count()
+        judged
     }
 
     /// Asks about a login, and ends it if it is over.
@@ -194,7 +207,7 @@ impl Recheck {
             login.end(ending);
             LoginState::Over
         };
-        // What the provider is now, not what it was at the login.
+        // The provider as it is now, not as it was at the login.
         let Some(provider) = self.providers.current().by_pk(login.provider().pk()) else {
             return over(Ending::AccessLost);
         };
@@ -210,7 +223,7 @@ impl Recheck {
             )
             .await;
         match access {
-            // It was about a session that is the login's no more.
+            // It was about a session that is no longer the login's.
             _ if login.has_moved_on_from(&session) => LoginState::Unclear,
             Ok(access) if access.session_ended => over(Ending::SessionEnded),
             Ok(access) if access.passing && access.has_search_permission == login.may_search_everything() => {
@@ -220,19 +233,19 @@ impl Recheck {
             Ok(_) => over(Ending::AccessLost),
             Err(error) if error.status() == Some(404) => over(Ending::AccessLost),
             Err(error) => {
-                tracing::debug!(%error, "a login could not be judged again");
+                tracing::debug!(%error, "a login could not be checked again");
                 LoginState::Unclear
             }
         }
     }
 }
 
-/// How many logins are judged when, so that each is once an interval and authentik has no rush.
+/// How many logins are judged when, so that each is judged once per interval and authentik sees no rush.
 #[derive(Debug)]
 struct Pacing {
     interval: Duration,
     rate: f64,
-    /// Judgements that the time passed allows, and those it takes to come round.
+    /// Judgements that the elapsed time allows, and those needed to get through all.
     allowed: f64,
     wanted: f64,
 }
@@ -249,7 +262,7 @@ impl Pacing {
 
     /// How many of the logins with these ages, oldest first, are to be judged now, `passed` after the last call. A login
     /// is judged in the second half of its interval, at an even pace, and in the last tenth of it as fast as is allowed.
-    /// With `n` logins none gets older than the interval, or half of it and `n / rate` seconds if that is more.
+    /// With `n` logins none gets older than the interval, or half of it plus `n / rate` seconds if that is more.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -259,7 +272,7 @@ impl Pacing {
         let ripe = ages.partition_point(|age| *age >= self.interval / 2);
         let late = ages.partition_point(|age| *age >= self.interval.mul_f64(0.9));
         let passed = passed.as_secs_f64();
-        // What was not needed is not saved up, beyond what fractions of one need.
+        // What was not needed is not saved up, except for fractions of one.
         self.allowed = (self.allowed + self.rate * passed).min((self.rate * passed).max(1.0));
         self.wanted += 2.0 * ages.len() as f64 * passed / self.interval.as_secs_f64();
         let count = (self.wanted.max(0.0) as usize)
@@ -275,14 +288,23 @@ impl Pacing {
     }
 }
 
+/// The result of judging several logins.
+#[derive(Debug, Default)]
+struct JudgedLogins {
+    /// Those for which there was no answer.
+    unclear: usize,
+    /// How long authentik took to answer for the others, which were asked about concurrently.
+    answering: Duration,
+}
+
 /// What authentik says about a login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum LoginState {
-    /// It holds.
+    /// It is valid.
     Holds,
     /// It has been ended.
     Over,
-    /// There was no answer to go by.
+    /// There was no usable answer.
     Unclear,
 }
 

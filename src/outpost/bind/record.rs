@@ -107,7 +107,7 @@ impl BindRecords {
         });
     }
 
-    /// Writes the records that were counted instead and whose time has come.
+    /// Writes the records that were counted instead and are now due.
     pub(super) fn tell_repeated(&self, now: Instant) {
         self.audit.tell_repeated(now);
     }

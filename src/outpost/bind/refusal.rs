@@ -1,5 +1,5 @@
-//! Why a bind is refused: what the client is told, what the log and the metrics are, and which refusal each answer of authentik
-//! that is no success leads to.
+//! Why a bind is refused: what the client, the log and the metrics are told, and which refusal follows from each answer of
+//! authentik that is not a success.
 //!
 //! Must not know when authentik is asked.
 
@@ -17,11 +17,11 @@ pub(in crate::outpost) struct Refusal {
     pub(in crate::outpost) reason: RejectReason,
     /// The full cause, for the log.
     pub(in crate::outpost) cause: String,
-    /// What the client is told to find the cause by; `None` where the client is told all there is.
+    /// What the client is told to find the cause by; `None` if the client is told everything there is.
     pub(in crate::outpost) reference: Option<String>,
-    /// Whether the same secret would surely be refused again at once: authentik judged it, and judged it wrong.
+    /// Whether the same secret would certainly be refused again at once: authentik judged it, and judged it wrong.
     pub(in crate::outpost) repeatable: bool,
-    /// What a password policy holds against the login, as far as authentik said so.
+    /// What a password policy has against the login, as far as authentik said so.
     pub(in crate::outpost) policy: Option<PasswordPolicyError>,
 }
 
@@ -39,7 +39,7 @@ impl Refusal {
         }
     }
 
-    /// A refusal whose cause is the admin's business: the client, of whom nothing is known yet, gets a sentence and a
+    /// A refusal whose cause is the admin's business: the client, about whom nothing is known yet, gets a sentence and a
     /// reference, and the log gets the cause under that reference.
     pub(in crate::outpost) fn caused(
         code: ResultCode,
@@ -64,9 +64,9 @@ impl Refusal {
     }
 }
 
-/// Characters of a reference: enough that those of a year's log differ, few enough to be read over the telephone.
+/// Characters in a reference: enough for those in a year's log to differ, few enough to be read out over the telephone.
 pub(super) const REFERENCE_LENGTH: usize = 8;
-/// Without letters and digits that are taken for each other.
+/// Without letters and digits that are mistaken for each other.
 const REFERENCE_ALPHABET: &[u8] = b"abcdefghjkmnpqrstuvwxyz23456789";
 
 pub(super) fn new_reference() -> String {
@@ -86,32 +86,41 @@ pub(super) fn ended_early() -> Refusal {
 pub(super) fn wrong_secret() -> Refusal {
     rejected(&Rejection::InvalidCredentials {
         stage: None,
-        message: "authentik has just refused the same password of the same person".to_owned(),
+        message: "authentik has just refused the same password for the same person".to_owned(),
     })
 }
 
-/// What is said of a bind that nobody judged.
+/// The same answer, to any password, for somebody whom the provider keeps out because it does not show them.
+pub(super) fn not_shown() -> Refusal {
+    rejected(&Rejection::InvalidCredentials {
+        stage: None,
+        message: "this provider does not show this user, and AUTHENTIK_LDAP__HIDDEN_USERS_BIND is off"
+            .to_owned(),
+    })
+}
+
+/// What is said about a bind that nobody judged.
 pub(super) const NOT_NOW: &str = "authentik cannot judge this login at the moment";
-/// The next bind is sent all the same: authentik throttles by address and by user, and others need not wait.
-const THROTTLED: &str = "authentik takes no further requests at the moment: try again later";
+/// The next bind is still sent: authentik throttles by address and by user, and others need not wait.
+const THROTTLED: &str = "authentik accepts no further requests at the moment: try again later";
 /// The same of one that authentik judged.
 const NOT_IDENTIFIED: &str = "authentik does not say whose login this is";
 
-/// A question to authentik that a bind needs the answer to, and what it means to the client that there is none.
+/// A question to authentik whose answer a bind needs, and what it means to the client if there is none.
 pub(super) struct Question {
     /// What could not be found out, for the log.
     what: &'static str,
-    /// The result code of an error that will not pass by itself.
+    /// The result code of an error that will not go away by itself.
     code: ResultCode,
     reason: RejectReason,
-    /// What the client is told of an error that will pass.
+    /// What the client is told about an error that will pass.
     text: &'static str,
-    /// And of one that will not.
+    /// And about one that will not.
     lasting_text: &'static str,
 }
 
 impl Question {
-    /// What the bind flow says of the login.
+    /// What the bind flow says about the login.
     pub(super) const FLOW: Self = Self {
         what: "the bind flow could not be run",
         code: ResultCode::Other,
@@ -142,9 +151,12 @@ impl Question {
         let (code, reason, text) = if error.throttled_for().is_some() {
             (ResultCode::Busy, RejectReason::Busy, THROTTLED)
         } else if error.is_broken_flow() {
-            // To a client an outage: it may let people in whom it knows, and must not count a wrong password.
+            // To a client this is an outage: it may let in people whom it knows, and must not count a wrong password.
             let text = "the flow that judges logins is broken";
             (ResultCode::Unavailable, self.reason, text)
+        } else if error.is_unanswered() {
+            // An outage, whatever was asked: nothing is wrong with flow or permissions.
+            (ResultCode::Unavailable, RejectReason::Unavailable, self.text)
         } else if error.is_transient() {
             (ResultCode::Unavailable, self.reason, self.text)
         } else {
@@ -154,13 +166,13 @@ impl Question {
         Refusal::caused(code, reason, text, cause)
     }
 
-    /// The same for an answer that is of no use.
+    /// The same for a useless answer.
     pub(super) fn answered_badly(&self, cause: impl Into<String>) -> Refusal {
         Refusal::caused(self.code, self.reason, self.lasting_text, cause)
     }
 }
 
-/// What authentik's refusal means to the client. What the user typed wrong is not told apart, and authentik's words and
+/// What authentik's refusal means to the client. What exactly the user typed wrong is not revealed, and authentik's words and
 /// the names of its stages go to the log.
 pub(super) fn rejected(rejection: &Rejection) -> Refusal {
     let reason = match rejection {
@@ -190,5 +202,32 @@ pub(super) fn rejected(rejection: &Rejection) -> Refusal {
             text,
             rejection.to_string(),
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use akldap_authentik::{ApiError, Unreachable};
+
+    use super::*;
+
+    #[test]
+    fn an_outage_is_counted_as_one_whatever_was_asked() {
+        let url = || "http://authentik/".to_owned();
+        let away = || ApiError::Unreachable {
+            url: url(),
+            cause: Unreachable::Refused,
+        };
+        for question in [Question::FLOW, Question::ACCESS, Question::USER] {
+            let refusal = question.unanswered(away());
+            let counted = (refusal.result.code, refusal.reason);
+            assert_eq!(counted, (ResultCode::Unavailable, RejectReason::Unavailable));
+            // An answer, though a useless one: something has to be fixed there.
+            let refusal = question.unanswered(ApiError::InvalidPage { url: url() });
+            assert_eq!(refusal.reason, question.reason);
+        }
+        let broken = Question::FLOW.unanswered(FlowError::CookieMissing);
+        let counted = (broken.result.code, broken.reason);
+        assert_eq!(counted, (ResultCode::Unavailable, RejectReason::FlowError));
     }
 }

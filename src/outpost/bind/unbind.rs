@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock;
 use crate::outpost::access::UnneededSession;
+use crate::outpost::provider::Provider;
 use crate::outpost::providers::Providers;
 use akldap_authentik::Session;
 use akldap_authentik::flow::Executor;
@@ -20,18 +21,18 @@ use akldap_authentik::flow::Executor;
 use super::cache::BindCache;
 use super::parts::BindParts;
 
-/// Sessions waiting for their unbind flow. Beyond it they are left to expire.
+/// How many sessions may wait for their unbind flow. Beyond that they are left to expire.
 const QUEUE: usize = 1024;
 /// Unbind flows run at once: enough to keep pace with binds, which take several requests where these take one.
 const WORKERS: usize = 4;
-/// A flow that ended no session is not run again for so long: authentik's default unbind flow has no stage at all, and
-/// somebody may give it one.
+/// A flow that ended no session is not run again for this long: authentik's default unbind flow has no stage at all,
+/// and somebody may give it one.
 const LOOK_AGAIN: Duration = Duration::from_secs(600);
 /// Unbind flows looked at; an outpost has one or two.
 const MAX_FLOWS: usize = 64;
-/// At shutdown the sessions of connections that end are still ended, until none came for so long.
+/// At shutdown the sessions of connections that end are still ended, until none came for this long.
 const LAST_CALL: Duration = Duration::from_millis(250);
-/// The longest time the sessions may delay a shutdown.
+/// The longest that the sessions may delay a shutdown.
 const LAST_CALLS: Duration = Duration::from_secs(3);
 
 /// Ends the sessions that are handed to it.
@@ -39,6 +40,8 @@ pub(super) struct Unbinder {
     executor: Arc<Executor>,
     providers: Arc<Providers>,
     cache: Arc<BindCache>,
+    /// Changes of passwords under way: each may open sessions that are to be ended.
+    changes: TaskTracker,
     /// Until the workers take it.
     receiver: Mutex<Option<mpsc::Receiver<UnneededSession>>>,
     /// Flows that were found to end no session, and when.
@@ -51,12 +54,17 @@ pub(in crate::outpost) fn queue() -> (mpsc::Sender<UnneededSession>, mpsc::Recei
 }
 
 impl Unbinder {
-    /// Ends what comes out of `receiver`. At shutdown `cache` lets go of its logins first.
-    pub(super) fn new(parts: &BindParts, receiver: mpsc::Receiver<UnneededSession>) -> Self {
+    /// Ends what comes out of `receiver`. At shutdown the cache drops its logins first, and `changes` end.
+    pub(super) fn new(
+        parts: &BindParts,
+        receiver: mpsc::Receiver<UnneededSession>,
+        changes: TaskTracker,
+    ) -> Self {
         Self {
             executor: Arc::clone(&parts.executor),
             providers: Arc::clone(&parts.providers),
             cache: Arc::clone(&parts.cache),
+            changes,
             receiver: Mutex::new(Some(receiver)),
             idle: Mutex::default(),
         }
@@ -76,32 +84,47 @@ impl Unbinder {
         for _ in 0..WORKERS {
             let (unbinder, sessions, shutdown) = (Arc::clone(self), Arc::clone(&sessions), shutdown.clone());
             tasks.spawn(async move {
-                tokio::select! {
-                    biased;
-                    () = shutdown.cancelled() => {}
-                    () = unbinder.work(&sessions) => {}
-                }
+                unbinder.work(&sessions, &shutdown).await;
                 unbinder.finish(&sessions).await;
             });
         }
     }
 
-    async fn work(&self, sessions: &Sessions) {
-        while let Some(unneeded) = sessions.next().await {
-            self.end(unneeded).await;
+    /// Ends sessions until the shutdown. The one that is being ended then is given a while.
+    async fn work(&self, sessions: &Sessions, shutdown: &CancellationToken) {
+        while let Some(Some(unneeded)) = shutdown.run_until_cancelled(sessions.next()).await {
+            let last_call = async {
+                shutdown.cancelled().await;
+                tokio::time::sleep(LAST_CALLS).await;
+            };
+            tokio::select! {
+                () = self.end(unneeded) => {}
+                () = last_call => return,
+            }
         }
     }
 
-    /// Ends the sessions of the cache and of the connections that close at shutdown, for a short while.
+    /// Ends the sessions of the cache and of the connections that close at shutdown, for a short while, and those of changes of
+    /// passwords that are under way, for as long as the shutdown lasts.
     async fn finish(&self, sessions: &Sessions) {
         let providers = self.providers.current().clone();
-        if !providers
-            .iter()
-            .any(|provider| provider.settings().unbind_flow_slug.is_some())
-        {
+        let leaves_sessions = |provider: &Provider| {
+            provider.settings().unbind_flow_slug.is_some() || provider.config().password_change.is_on()
+        };
+        if self.changes.is_empty() && !providers.iter().any(|provider| leaves_sessions(provider)) {
             return;
         }
         self.cache.clear();
+        self.changes.close();
+        loop {
+            tokio::select! {
+                () = self.changes.wait() => break,
+                next = sessions.next() => match next {
+                    Some(unneeded) => self.end(unneeded).await,
+                    None => return,
+                },
+            }
+        }
         let _ = timeout(LAST_CALLS, async {
             while let Ok(Some(unneeded)) = timeout(LAST_CALL, sessions.next()).await {
                 self.end(unneeded).await;
@@ -134,8 +157,9 @@ impl Unbinder {
             Ok(_) => {
                 tracing::info!(
                     flow = flow_slug,
-                    "the unbind flow ended no session, so those of binds stay in authentik until they expire: give it a \
-                     User Logout stage or choose another, such as default-invalidation-flow"
+                    "the unbind flow did not end the session, so the sessions of binds stay in authentik \
+                     until they expire: add a User Logout stage to the flow, or choose another flow, such as \
+                     default-invalidation-flow"
                 );
             }
             Err(error) => {
@@ -151,7 +175,7 @@ impl Unbinder {
             .is_some_and(|seen| clock::since(*seen) < LOOK_AGAIN)
     }
 
-    /// Whether that is news: workers find it out side by side, and again after a while.
+    /// Whether that is news: workers find it out at the same time, and again after a while.
     fn note_idle(&self, flow_slug: &str) -> bool {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() >= MAX_FLOWS && !idle.contains_key(flow_slug) {

@@ -16,10 +16,10 @@ use super::key::{CertificateError, certified_key};
 
 /// How often the files are looked at. They are small, and a renewed certificate is not in a hurry.
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(10);
-/// Larger than any chain or key; a file beyond is a mistake.
+/// Larger than any chain or key; a larger file is a mistake.
 const MAX_FILE: u64 = 1 << 20;
 
-/// The files, and what they held when they were last looked at.
+/// The files, and their contents when they were last looked at.
 #[derive(Debug)]
 pub(super) struct FileWatch {
     files: TlsFiles,
@@ -30,7 +30,7 @@ impl FileWatch {
     /// Reads the files for the first time.
     pub(super) fn start(files: TlsFiles) -> Result<(Self, CertifiedKey), CertificateError> {
         let (contents, hash) = read_both(&files)?;
-        let key = pair(&files, &contents)?;
+        let key = usable(&files, &contents)?;
         let seen = Mutex::new(Some(hash));
         Ok((Self { files, seen }, key))
     }
@@ -45,23 +45,47 @@ impl FileWatch {
         }
         *seen = hash;
         drop(seen);
-        match read.and_then(|(contents, _)| pair(&self.files, &contents)) {
+        match read.and_then(|(contents, _)| usable(&self.files, &contents)) {
             Ok(key) => {
                 let path = self.files.certificate.display();
                 tracing::info!(%path, "certificate read again");
                 Some(key)
             }
             Err(error) => {
-                tracing::warn!(%error, "the certificate files have changed and cannot be used; the one in use stays");
+                tracing::warn!(
+                    %error,
+                    "the certificate files have changed but cannot be used; the certificate in use stays"
+                );
                 None
             }
         }
     }
 }
 
+/// What is in the files, for whoever judges a set-up: read as the server reads it.
+pub(crate) struct FilePair {
+    /// The chain, PEM.
+    pub chain: Vec<u8>,
+    /// The private key, PEM.
+    pub key: Zeroizing<Vec<u8>>,
+    /// Whether the server would serve it, or why not.
+    pub usable: Result<(), CertificateError>,
+}
+
+/// Reads both files.
+///
+/// # Errors
+/// When one cannot be read.
+pub(crate) fn read_pair(files: &TlsFiles) -> Result<FilePair, CertificateError> {
+    let (contents, _) = read_both(files)?;
+    let usable = usable(files, &contents).map(|_| ());
+    let (chain, key) = contents;
+    Ok(FilePair { chain, key, usable })
+}
+
 type Contents = (Vec<u8>, Zeroizing<Vec<u8>>);
 
-fn pair(files: &TlsFiles, (chain, key): &Contents) -> Result<CertifiedKey, CertificateError> {
+fn usable(files: &TlsFiles, (chain, key): &Contents) -> Result<CertifiedKey, CertificateError> {
     certified_key(chain, key).map_err(|problem| CertificateError::Pair {
         certificate: files.certificate.display().to_string(),
         key: files.key.display().to_string(),

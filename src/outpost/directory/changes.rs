@@ -1,4 +1,5 @@
-//! About whom the directories installed during a bind say something else: only that person's bind is not kept.
+//! Those about whom the directories installed during a bind say something else: only that person's bind is not
+//! kept.
 //!
 //! Knows numbers of directories and keys of users. Must not know what changed.
 
@@ -9,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 /// Directories looked back on. One is installed every half minute or so; a bind takes seconds.
 const MAX_DIRECTORIES: usize = 32;
-/// More changes than that in one directory count as one of everybody.
+/// More changes than that in one directory count as a change of everybody.
 const MAX_CHANGES: usize = 100_000;
 
 /// The changes, for as long as somebody may ask for them.
@@ -37,13 +38,13 @@ impl Drop for UnderWay<'_> {
 }
 
 impl RecentChanges {
-    /// To be called before the bind looks at the number of the directory.
+    /// Call this before the bind looks at the number of the directory.
     pub(super) fn begin(&self) -> UnderWay<'_> {
         self.under_way.fetch_add(1, Ordering::SeqCst);
         UnderWay(&self.under_way)
     }
 
-    /// To be called before the directory gets its number. `changed` gives the keys in ascending order, `None` for
+    /// Call this before the directory gets its number. `changed` gives the keys in ascending order, `None` for
     /// everybody; it is only asked if a bind is under way.
     pub(super) fn note(&self, generation: u64, changed: impl FnOnce() -> Option<Vec<i64>>) {
         if self.under_way.load(Ordering::SeqCst) == 0 {
@@ -59,7 +60,7 @@ impl RecentChanges {
         of.push_back(Directory { generation, changed });
     }
 
-    /// Whether any of these directories says something else about a user. One that is not known any more may.
+    /// Whether any of these directories says something else about a user. One that is no longer known may.
     pub(super) fn concern(&self, user_pk: i64, generations: RangeInclusive<u64>) -> bool {
         let of = self.of.lock().unwrap_or_else(PoisonError::into_inner);
         let mut generations = generations;

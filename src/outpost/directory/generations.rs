@@ -1,5 +1,5 @@
-//! Which directories are alive: the current one, and the one before it for as long as searches read it. When a further
-//! one is installed, searches on the one before that are told to end, however slow their readers are.
+//! Which directories are alive: the current one, and the one before it for as long as searches read it. When another one
+//! is installed, searches on the one before that are told to end, however slow their readers are.
 //!
 //! Must not know searches.
 
@@ -25,7 +25,7 @@ impl Generations {
         let mut installed = self.installed.lock().unwrap_or_else(PoisonError::into_inner);
         installed.retain(|known| known.strong_count() > 0);
         for snapshot in snapshots {
-            // One that gets a further shape has its others already.
+            // One that gets another shape already has its others.
             if !installed
                 .iter()
                 .any(|known| std::ptr::eq(known.as_ptr(), Arc::as_ptr(snapshot)))
@@ -41,7 +41,8 @@ impl Generations {
         installed.iter().filter(|known| known.strong_count() > 0).count()
     }
 
-    /// A directory took the place of `before`, given in all its shapes. What is older and still read is to be let go of.
+    /// A directory took the place of `before`, given in all its shapes. Whatever is older and still read must be
+    /// released.
     pub(super) fn replaced<'s>(&self, before: impl Iterator<Item = &'s Arc<Snapshot>>) {
         let next = before.map(Arc::downgrade).collect();
         let oldest = std::mem::replace(
@@ -53,7 +54,7 @@ impl Generations {
         }
     }
 
-    /// Has every search look whether its snapshot may still be read.
+    /// Has every search check whether its snapshot may still be read.
     pub(super) fn look_again(&self) {
         self.retirements.send_modify(|count| *count += 1);
     }
@@ -79,7 +80,7 @@ mod tests {
 
     #[test]
     fn only_a_third_snapshot_makes_readers_of_the_oldest_end() {
-        let snapshot = || Arc::new(Builder::new().finish().0);
+        let snapshot = || Arc::new(Builder::new().finish().unwrap().0);
         let generations = Generations::default();
         let mut retirements = generations.retirements();
         let mut has_changed = || {

@@ -1,4 +1,4 @@
-//! One directory in every shape that providers have: as it was loaded, and made from that what each shape shows.
+//! One directory in every shape that providers have: as it was loaded, and what each shape shows, made from that.
 //!
 //! Must not know providers, nor which directory is the current one.
 
@@ -21,11 +21,11 @@ struct Shaped {
 }
 
 impl Served {
-    /// A directory in these shapes, and what could not be shown so. What `before` has of this very directory is kept, and what
-    /// searches needed of another one there they will need of this.
+    /// A directory in these shapes, and what could not be shown so. Whatever `before` has of this very directory is kept, and
+    /// what searches needed from another one there they will need from this one.
     ///
     /// # Errors
-    /// When a number points nowhere.
+    /// When a number points to nothing.
     pub(super) fn new(
         base: Arc<Snapshot>,
         shapes: &[Arc<Shape>],
@@ -36,6 +36,10 @@ impl Served {
             let same = before.and_then(|before| before.find(shape));
             let snapshot = match (same, before) {
                 (Some(same), Some(before)) if Arc::ptr_eq(&before.base, &base) => Arc::clone(same),
+                _ if shape.changes_nothing() => {
+                    warnings.extend(base.odd_numbers(shape)?);
+                    Arc::clone(&base)
+                }
                 _ => {
                     let (snapshot, odd) = base.shaped(shape)?;
                     warnings.extend(odd);
@@ -65,7 +69,7 @@ impl Served {
         shape.map_or(Some(&self.base), |shape| self.find(shape))
     }
 
-    /// Whether these are its shapes beside the default one.
+    /// Whether these are its shapes besides the default one.
     pub(super) fn has_just(&self, shapes: &[Arc<Shape>]) -> bool {
         self.shaped.iter().map(|shaped| &shaped.shape).eq(shapes)
     }
@@ -76,9 +80,10 @@ impl Served {
         found.map(|found| &found.snapshot)
     }
 
-    /// The directory in all its shapes.
+    /// The directory in all its shapes, each once that looks like no other.
     pub(super) fn snapshots(&self) -> impl Iterator<Item = &Arc<Snapshot>> {
-        std::iter::once(&self.base).chain(self.shaped.iter().map(|shaped| &shaped.snapshot))
+        let shaped = self.shaped.iter().map(|shaped| &shaped.snapshot);
+        std::iter::once(&self.base).chain(shaped.filter(|snapshot| !Arc::ptr_eq(snapshot, &self.base)))
     }
 
     /// Whether this is the directory in one of its shapes.
@@ -92,6 +97,7 @@ mod tests {
     use super::*;
     use akldap_directory::Builder;
     use akldap_directory::shape::Show;
+    use akldap_directory::shape::numbers::NumberRange;
 
     fn hiding(name: &str) -> Arc<Shape> {
         let mut shape = Shape::default();
@@ -100,7 +106,7 @@ mod tests {
     }
 
     fn base() -> Arc<Snapshot> {
-        Arc::new(Builder::new().finish().0)
+        Arc::new(Builder::new().finish().unwrap().0)
     }
 
     #[test]
@@ -125,6 +131,14 @@ mod tests {
         assert!(more.in_shape(Some(&name)).is_some());
         assert!(more.has_just(&both) && !first.has_just(&both));
         assert_eq!(more.snapshots().count(), 3);
+
+        // What is expected of numbers makes no other directory.
+        let mut expecting = Shape::default();
+        expecting.numbers.uids.expected = NumberRange::read("1000-1999");
+        let expecting = Arc::new(expecting);
+        let told = Served::new(base(), &[Arc::clone(&expecting)], None).unwrap().0;
+        assert!(Arc::ptr_eq(told.in_shape(Some(&expecting)).unwrap(), &told.base));
+        assert_eq!(told.snapshots().count(), 1);
 
         let next = Served::new(base(), &both, Some(&more)).unwrap().0;
         assert!(next.snapshots().all(|snapshot| !more.includes(snapshot)));

@@ -12,16 +12,16 @@ use super::failure::ChangeFailure;
 pub struct PasswordAnswer {
     /// What the client is told.
     pub result: LdapResult,
-    /// What a policy holds against it, for whoever asked for that control.
+    /// What a policy has against it, for whoever asked for that control.
     pub policy: Option<PasswordPolicyError>,
-    /// The password that was made up.
+    /// The generated password.
     pub generated: Option<Zeroizing<String>>,
     /// Kept until the client was told: a session whose key is lost may end the connection.
     pub(super) _rekeying: Option<Rekeying>,
 }
 
 impl PasswordAnswer {
-    /// Success. Only what was shown to be right is answered so.
+    /// Success. Only a password that was shown to be right is answered like this.
     pub(super) fn changed(generated: Option<Zeroizing<String>>) -> Self {
         Self {
             result: LdapResult::success(),
@@ -29,6 +29,12 @@ impl PasswordAnswer {
             generated,
             _rekeying: None,
         }
+    }
+
+    /// Success with a generated password.
+    #[cfg(test)]
+    pub(crate) fn of_generated(password: &str) -> Self {
+        Self::changed(Some(Zeroizing::new(password.to_owned())))
     }
 }
 

@@ -1,19 +1,23 @@
-//! Why a change of a password is answered with something else than success: refused, so that it surely did not happen, or
+//! Why a password change is answered with something other than success: refused, so that it certainly did not happen, or
 //! unknown.
 //!
-//! A client is told authentik's words where they are for whoever types the password, and a reference where they are for the admin.
-//! No answer is `unwillingToPerform` where an agent asks: Nextcloud takes that for success. Must not know how a change is carried
-//! out.
+//! A client is told authentik's words if they are meant for whoever types the password, and gets a reference if they are meant for
+//! the admin. No answer is `unwillingToPerform` where an agent asks: Nextcloud takes that for success. Must not know how a change
+//! is carried out.
 
 use crate::metrics::RejectReason;
 use crate::outpost::bind::refusal::Refusal;
 use akldap_authentik::flow::{FlowError, PasswordChangeFailure};
-use akldap_authentik::{ApiError, SetPassword};
+use akldap_authentik::{ApiError, Secrets, SetPassword};
 use akldap_ldap::control::PasswordPolicyError;
-use akldap_ldap::response::ResultCode;
+use akldap_ldap::response::{LdapResult, ResultCode};
 
-/// What a client is told when nobody knows whether its password is the new one.
-pub(super) const CHANGED_OR_NOT: &str = "the password is changed or not: bind with the new one";
+/// What a client is told when it is unknown whether its password is the new one.
+pub(super) const CHANGED_OR_NOT: &str = "the password may or may not have been changed: try to bind with the \
+     new one";
+/// The same for a generated one, which is in the answer.
+const MADE_UP_OR_NOT: &str = "the password may or may not have been changed: try to bind with the generated \
+     one in this answer, or set another";
 
 /// authentik's permissions for setting the password of somebody else.
 const PERMISSIONS: &str = "reset_user_password and view_user";
@@ -30,6 +34,22 @@ impl ChangeFailure {
     /// What the client is told.
     pub(in crate::outpost) fn code(&self) -> ResultCode {
         self.refusal.result.code
+    }
+
+    /// Removes these from texts that are not ours: where a client gets a reference, its text is ours.
+    pub(super) fn strike(&mut self, secrets: &Secrets) {
+        secrets.strike(&mut self.refusal.cause);
+        if self.refusal.reference.is_none() {
+            secrets.strike(&mut self.refusal.result.diagnostic_message);
+        }
+    }
+
+    /// The same for a password generated here: nobody knows it without being told.
+    pub(super) fn of_made_up(mut self) -> Self {
+        let reference = self.refusal.reference.as_deref().unwrap_or_default();
+        let text = format!("{MADE_UP_OR_NOT} (reference {reference})");
+        self.refusal.result = LdapResult::new(ResultCode::Other, text);
+        self
     }
 
     /// What it is told to find the cause by.
@@ -67,7 +87,7 @@ fn caused(code: ResultCode, text: &'static str, cause: impl Into<String>) -> Cha
     Refusal::caused(code, RejectReason::FlowError, text, cause).into()
 }
 
-/// The old password could not be judged, so nothing was sent: that is not the code of what nobody knows.
+/// The old password could not be judged, so nothing was sent: that is not the code for an unknown outcome.
 pub(super) fn not_judged(mut refusal: Refusal, lasting: ResultCode) -> ChangeFailure {
     if refusal.result.code == ResultCode::Other {
         refusal.result.code = lasting;
@@ -75,12 +95,25 @@ pub(super) fn not_judged(mut refusal: Refusal, lasting: ResultCode) -> ChangeFai
     refusal.into()
 }
 
-/// The new password has been sent, and nobody knows what came of it.
+/// The new password has been sent, and the outcome is unknown.
 pub(super) fn unknown(cause: impl Into<String>) -> ChangeFailure {
     ChangeFailure {
         unknown: true,
         ..caused(ResultCode::Other, CHANGED_OR_NOT, cause)
     }
+}
+
+/// The new password is right, and an earlier one whose request may still be under way may take its place.
+pub(super) fn may_be_undone() -> ChangeFailure {
+    unknown(
+        "the new password was proved, but an earlier change whose outcome is unknown may still overwrite it",
+    )
+}
+
+/// A name that several users have if case is ignored, as here.
+pub(super) fn ambiguous() -> ChangeFailure {
+    let text = "several users have this name if case is ignored: write it exactly as authentik does";
+    refused(ResultCode::InvalidDnSyntax, None, text)
 }
 
 pub(super) fn off() -> ChangeFailure {
@@ -92,8 +125,12 @@ pub(super) fn off() -> ChangeFailure {
 }
 
 pub(super) fn provider_gone() -> ChangeFailure {
-    let text = "the provider of this bind is gone: bind again";
+    let text = "the provider of this bind no longer exists: bind again";
     refused(ResultCode::Unavailable, None, text)
+}
+
+pub(super) fn process_ending() -> ChangeFailure {
+    refused(ResultCode::Unavailable, None, "the server is shutting down")
 }
 
 pub(super) fn not_loaded() -> ChangeFailure {
@@ -106,6 +143,28 @@ pub(super) fn not_in_the_directory() -> ChangeFailure {
     refused(ResultCode::Unavailable, None, text)
 }
 
+pub(super) fn not_in_this_shape() -> ChangeFailure {
+    let text = "the directory is being put into the shape of this provider";
+    refused(ResultCode::Unavailable, None, text)
+}
+
+pub(super) fn renamed() -> ChangeFailure {
+    let text = "authentik has this account under another name than the directory: try again in a moment";
+    refused(ResultCode::Unavailable, None, text)
+}
+
+pub(super) fn gone() -> ChangeFailure {
+    let text = "authentik no longer knows this account";
+    refused(ResultCode::NoSuchObject, None, text)
+}
+
+pub(super) fn deactivated() -> ChangeFailure {
+    let text = "this account is deactivated, so a new password could not be proved: activate it in authentik \
+         first";
+    let policy = PasswordPolicyError::PasswordModNotAllowed;
+    refused(ResultCode::ConstraintViolation, Some(policy), text)
+}
+
 pub(super) fn damaged() -> ChangeFailure {
     let text = "internal error: the directory in memory is damaged";
     refused(ResultCode::Unavailable, None, text)
@@ -116,24 +175,24 @@ pub(super) fn nobody() -> ChangeFailure {
 }
 
 pub(super) fn somebody_else() -> ChangeFailure {
-    let text = "this account can change no password but its own: it does not see other users";
+    let text = "this account can change only its own password, because it does not see other users";
     let policy = PasswordPolicyError::PasswordModNotAllowed;
     refused(ResultCode::InsufficientAccessRights, Some(policy), text)
 }
 
 pub(super) fn own_only() -> ChangeFailure {
-    let text = "this server lets people change their own password and nobody else's";
+    let text = "this server lets people change only their own password";
     let policy = PasswordPolicyError::PasswordModNotAllowed;
     refused(ResultCode::InsufficientAccessRights, Some(policy), text)
 }
 
 pub(super) fn nothing_generated() -> ChangeFailure {
-    let text = "no password is made up for one's own account: send the new one";
+    let text = "no password is generated for one's own account: send the new one";
     refused(ResultCode::UnwillingToPerform, None, text)
 }
 
 pub(super) fn no_random_numbers() -> ChangeFailure {
-    let text = "no password can be made up at the moment: send the new one";
+    let text = "no password can be generated at the moment: send the new one";
     refused(ResultCode::Unavailable, None, text)
 }
 
@@ -156,11 +215,11 @@ pub(super) fn unfit(
 }
 
 pub(super) fn session_over() -> ChangeFailure {
-    let text = "authentik does not take the session of this bind any more: bind again";
+    let text = "authentik no longer accepts the session of this bind: bind again";
     refused(ResultCode::StrongerAuthRequired, None, text)
 }
 
-/// Why a change of one's own came to nothing. What the new password did is known: nothing.
+/// Why a change of one's own failed. What the new password did is known: nothing.
 pub(super) fn of_own(failure: PasswordChangeFailure) -> ChangeFailure {
     use PasswordChangeFailure as Why;
     let text = failure.to_string();
@@ -188,7 +247,7 @@ pub(super) fn of_own(failure: PasswordChangeFailure) -> ChangeFailure {
         | Why::AsksMore { .. }
         | Why::UnsupportedStage { .. }
         | Why::NothingAsked { .. }
-        | Why::Flow(FlowError::FlowNotFound { .. }) => refused(ResultCode::UnwillingToPerform, None, text),
+        | Why::FlowMissing { .. } => refused(ResultCode::UnwillingToPerform, None, text),
         Why::Flow(error) => unanswered(&error),
         other => caused(ResultCode::Unavailable, NOT_NOW, other.to_string()),
     }
@@ -200,7 +259,7 @@ const NOT_NOW: &str = "authentik cannot change passwords at the moment";
 fn unanswered(error: &FlowError) -> ChangeFailure {
     let cause = format!("the password could not be changed: {error}; {}", error.hint());
     if error.throttled_for().is_some() {
-        let text = "authentik takes no further requests at the moment: try again later";
+        let text = "authentik accepts no further requests at the moment: try again later";
         return caused(ResultCode::Busy, text, cause);
     }
     match error {
@@ -212,11 +271,12 @@ fn unanswered(error: &FlowError) -> ChangeFailure {
     }
 }
 
-/// What authentik says to an agent that is no success; `None` where it is one.
+/// What authentik says to an agent that is not a success; `None` if it is one.
 pub(super) fn of_agent(answer: SetPassword) -> Option<ChangeFailure> {
     match answer {
         SetPassword::Done => None,
         SetPassword::SessionOver => Some(session_over()),
+        SetPassword::NotTaken { text } => Some(caused(ResultCode::Unavailable, NOT_NOW, text)),
         SetPassword::Refused { text } => Some(refused_by_policy(text)),
         SetPassword::Forbidden { text } => Some(refused(
             ResultCode::InsufficientAccessRights,
@@ -228,7 +288,7 @@ pub(super) fn of_agent(answer: SetPassword) -> Option<ChangeFailure> {
     }
 }
 
-/// authentik surely did nothing.
+/// authentik certainly did nothing.
 pub(super) fn not_carried_out(error: ApiError) -> ChangeFailure {
     unanswered(&error.into())
 }
@@ -239,7 +299,7 @@ fn refused_by_policy(text: String) -> ChangeFailure {
     refused(ResultCode::ConstraintViolation, Some(policy), text)
 }
 
-/// Which error of the draft a policy's words are.
+/// Which error of the draft matches a policy's words.
 fn policy_of(text: &str) -> PasswordPolicyError {
     let text = text.to_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
@@ -303,7 +363,7 @@ mod tests {
                 "{failure:?}"
             );
             let text = &failure.refusal.result.diagnostic_message;
-            assert!(!text.contains("changed or not"), "{text}");
+            assert!(!text.contains("may or may not have been changed"), "{text}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Passwords that are made up, for agents who send none (RFC 3062). Must not know whose they are.
+//! Generated passwords, for agents that send none (RFC 3062). Must not know whose they are.
 
 use zeroize::Zeroizing;
 
@@ -6,16 +6,16 @@ use super::failure::{self, ChangeFailure};
 
 /// Characters of one: 116 bits of chance.
 const LENGTH: usize = 20;
-/// Without letters and digits that are taken for each other.
+/// Without letters and digits that are mistaken for each other.
 const ALPHABET: &[u8] = b"abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
 /// Random octets drawn at once. About one in eight is not used.
 const DRAW: usize = 64;
 
-/// A new one of at least so many characters.
+/// A new one of at least this many characters.
 pub(super) fn password(least: usize) -> Result<Zeroizing<String>, ChangeFailure> {
     let length = LENGTH.max(least);
     let mut password = Zeroizing::new(String::with_capacity(length));
-    // Every character is as likely as every other: octets beyond the last whole alphabet do not count.
+    // Every character is equally likely: octets beyond the last whole alphabet are dropped.
     let fair = usize::from(u8::MAX) / ALPHABET.len() * ALPHABET.len();
     let mut octets = Zeroizing::new([0_u8; DRAW]);
     while password.len() < length {

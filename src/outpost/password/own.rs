@@ -1,33 +1,38 @@
-//! A change of one's own password: in a session that the old password has just opened, else in that of the bind.
+//! A change of one's own password: in a session that the old password has just opened, otherwise in that of the bind.
 //!
 //! Must not know other people's passwords.
 
-use crate::outpost::access::Rekeying;
+use std::sync::Arc;
+
+use crate::outpost::access::{Logins, Rekeying};
 use crate::outpost::audit::{ByWhat, PasswordChanged};
 use crate::outpost::bind::proved::ProvedPassword;
-use akldap_authentik::Session;
-use akldap_authentik::flow::{PasswordChangeReport, PasswordChangeRequest};
-use akldap_ldap::response::ResultCode;
+use akldap_authentik::flow::{Executor, PasswordChangeFailure, PasswordChangeReport, PasswordChangeRequest};
+use akldap_authentik::{Session, Timestamp};
 
+use super::change::Change;
 use super::failure::{self, ChangeFailure, of_own};
-use super::{Change, PasswordChanges};
+use super::shown::NewPasswords;
 
-impl PasswordChanges {
-    /// Changes the password of whoever asks.
-    pub(super) async fn change_own(
+/// Changes people's own passwords.
+pub(super) struct OwnPasswords {
+    pub(super) executor: Arc<Executor>,
+    pub(super) logins: Arc<Logins>,
+    pub(super) new_passwords: Arc<NewPasswords>,
+}
+
+impl OwnPasswords {
+    /// Changes the password of whoever asks, which was last set at `before`. `proved` is how the old one was shown to
+    /// be right; `after_unknown`: an earlier change may still be written.
+    pub(super) async fn change(
         &self,
         change: &Change<'_>,
+        proved: Option<ProvedPassword>,
+        before: Timestamp,
+        after_unknown: bool,
         record: &mut PasswordChanged,
         kept: &mut Option<Rekeying>,
     ) -> Result<(), ChangeFailure> {
-        let proved = match change.old {
-            Some(old) => {
-                let attempt = change.attempt(old);
-                let proved = self.judge.prove_old(&attempt, &change.target.uid).await;
-                Some(proved.map_err(|refusal| failure::not_judged(refusal, ResultCode::UnwillingToPerform))?)
-            }
-            None => None,
-        };
         let report = match proved {
             Some(ProvedPassword::Session(opened)) => {
                 record.by = ByWhat::FreshLogin;
@@ -50,15 +55,23 @@ impl PasswordChanges {
             }
         };
         match report.result {
-            Ok(()) => self.prove(change, None).await,
-            Err(failure) if report.uncertain => self.prove(change, Some(failure.to_string())).await,
+            Ok(()) => self.new_passwords.prove(change, before, None).await,
+            // A flow that ends at once may have written what an earlier change left in it.
+            Err(failure @ PasswordChangeFailure::NothingAsked { .. }) if after_unknown => {
+                self.new_passwords
+                    .prove(change, before, Some(failure.to_string()))
+                    .await
+            }
+            Err(failure) if report.uncertain => {
+                self.new_passwords
+                    .prove(change, before, Some(failure.to_string()))
+                    .await
+            }
             Err(failure) => Err(of_own(failure)),
         }
     }
 
     async fn by_flow(&self, change: &Change<'_>, session: &Session) -> PasswordChangeReport {
-        // What is kept of the old password counts no more from the moment in which it may be another.
-        self.cache.void(change.target.pk);
         let request = PasswordChangeRequest {
             session,
             old: change.old,

@@ -1,5 +1,6 @@
-//! What a password must be to be sent at all: only what authentik would change or nobody could bind with is refused here, and
-//! what an agent sets must have a length. Everything else is for authentik's policies. Must not know whose password it is.
+//! What a password must be like to be sent at all: only what authentik would alter or nobody could bind with is refused here,
+//! and what an agent sets must have a minimum length. Everything else is for authentik's policies. Must not know whose
+//! password it is.
 
 use crate::outpost::provider::Provider;
 use akldap_authentik::flow::CodeRule;
@@ -8,15 +9,30 @@ use akldap_ldap::response::ResultCode;
 
 use super::failure::{ChangeFailure, unfit};
 
-/// Octets of the longest new password: far beyond what people and generators make, and authentik hashes each three times.
+/// Octets of the longest new password: far beyond what people and generators produce, and authentik hashes each three times.
 const MAX_OCTETS: usize = 1024;
+/// And of the longest old one, which somebody may have set elsewhere.
+const MAX_OLD_OCTETS: usize = 4096;
+
+/// Refuses passwords that are too long to be even looked at.
+pub(super) fn lengths(old: Option<&[u8]>, new: Option<&[u8]>) -> Result<(), ChangeFailure> {
+    if old.is_some_and(|old| old.len() > MAX_OLD_OCTETS) {
+        return Err(wrong());
+    }
+    if new.is_some_and(|new| new.len() > MAX_OCTETS) {
+        let quality = Some(PasswordPolicyError::InsufficientPasswordQuality);
+        let text = format!("the new password has more than {MAX_OCTETS} octets");
+        return Err(unfit(ResultCode::ConstraintViolation, quality, text));
+    }
+    Ok(())
+}
+
+fn wrong() -> ChangeFailure {
+    unfit(ResultCode::InvalidCredentials, None, "the old password is wrong")
+}
 
 /// The password of before, as text.
 pub(super) fn old(octets: &[u8]) -> Result<&str, ChangeFailure> {
-    let wrong = || {
-        let text = "the old password is wrong";
-        unfit(ResultCode::InvalidCredentials, None, text)
-    };
     let text = std::str::from_utf8(octets).map_err(|_| wrong())?;
     match text {
         "" => Err(wrong()),
@@ -31,10 +47,6 @@ pub(super) fn new<'a>(
     codes: CodeRule,
 ) -> Result<&'a str, ChangeFailure> {
     let quality = Some(PasswordPolicyError::InsufficientPasswordQuality);
-    if octets.len() > MAX_OCTETS {
-        let text = format!("the new password has more than {MAX_OCTETS} octets");
-        return Err(unfit(ResultCode::ConstraintViolation, quality, text));
-    }
     let text = std::str::from_utf8(octets).map_err(|_| {
         let text = "the new password is not UTF-8 and cannot be sent to authentik";
         unfit(ResultCode::InvalidAttributeSyntax, quality, text)
@@ -59,7 +71,7 @@ pub(super) fn long_enough(password: &str, least: usize) -> Result<(), ChangeFail
     if password.chars().count() >= least {
         return Ok(());
     }
-    let text = format!("the new password needs {least} characters or more");
+    let text = format!("the new password needs at least {least} characters");
     let policy = Some(PasswordPolicyError::PasswordTooShort);
     Err(unfit(ResultCode::ConstraintViolation, policy, text))
 }

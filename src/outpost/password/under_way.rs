@@ -1,10 +1,10 @@
-//! Whose password is being changed: one change of a password at a time, so that each is shown to be right before the next.
+//! Whose password is being changed: one change per password at a time, so that each is shown to be right before the next.
 //! Must not know what a change is.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The users by primary key. As many as changes have a turn, or wait for one.
+/// The users by primary key: as many as there are changes that have a turn or wait for one.
 #[derive(Debug, Default)]
 pub(super) struct ChangesUnderWay(Mutex<HashSet<i64>>);
 

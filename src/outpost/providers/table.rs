@@ -1,17 +1,48 @@
-//! The LDAP providers of one moment and the one rule by which a name belongs to one of them: the longest base DN, by RDNs,
+//! The LDAP providers at one moment and the one rule by which a name belongs to one of them: the longest base DN, by RDNs,
 //! for binds and searches alike. Must not know who is bound.
 
 use std::sync::Arc;
 
+use crate::config::ProviderConfig;
 use crate::outpost::provider::Provider;
-use akldap_directory::Shape;
+use akldap_directory::{Shape, Tree};
 use akldap_ldap::dn::{Dn, DnError, Name, Unescaped};
+
+/// A provider, as far as it matters for the names that belong to it.
+pub trait Based {
+    /// authentik's id of the provider.
+    fn pk(&self) -> i64;
+    /// Its name.
+    fn name(&self) -> &str;
+    /// Its place in the directory.
+    fn tree(&self) -> &Tree;
+    /// What is set for it here.
+    fn config(&self) -> &ProviderConfig;
+}
+
+impl Based for Provider {
+    fn pk(&self) -> i64 {
+        self.pk()
+    }
+
+    fn name(&self) -> &str {
+        self.name()
+    }
+
+    fn tree(&self) -> &Tree {
+        self.tree()
+    }
+
+    fn config(&self) -> &ProviderConfig {
+        self.config()
+    }
+}
 
 /// To which provider a name belongs, and how that was seen.
 #[derive(Debug)]
-pub struct Located<'n> {
+pub struct Located<'n, P = Provider> {
     /// The provider.
-    pub provider: Arc<Provider>,
+    pub provider: Arc<P>,
     /// How the name is written.
     pub spelling: Spelling<'n>,
 }
@@ -19,13 +50,13 @@ pub struct Located<'n> {
 /// How a name is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spelling<'n> {
-    /// As we give it out ourselves.
+    /// As we write it ourselves.
     Plain,
     /// In another way that RFC 4514 allows.
     Parsed,
-    /// Not as RFC 4514 wants it.
+    /// Not as RFC 4514 requires.
     Unescaped {
-        /// What stands before the base DN and its separator.
+        /// What comes before the base DN and its separator.
         front: &'n [u8],
         /// Why it is no RFC 4514 name.
         error: DnError,
@@ -42,17 +73,26 @@ pub enum NotLocated {
 }
 
 /// All providers, longest base DN first.
-#[derive(Debug, Default)]
-pub struct ProviderTable {
-    providers: Vec<Arc<Provider>>,
+#[derive(Debug)]
+pub struct ProviderTable<P = Provider> {
+    providers: Vec<Arc<P>>,
     /// Whether a provider's base DN is below another's.
     nested: bool,
 }
 
-impl ProviderTable {
+impl<P> Default for ProviderTable<P> {
+    fn default() -> Self {
+        Self {
+            providers: Vec::new(),
+            nested: false,
+        }
+    }
+}
+
+impl<P: Based> ProviderTable<P> {
     /// A table of these providers. Where two have the same base DN the one with the lower pk serves it; the
     /// pairs are returned for the log.
-    pub fn new(mut providers: Vec<Arc<Provider>>) -> (Self, Vec<(String, String)>) {
+    pub fn new(mut providers: Vec<Arc<P>>) -> (Self, Vec<(String, String)>) {
         providers.sort_by_key(|provider| {
             (
                 std::cmp::Reverse(provider.tree().base().rdns.len()),
@@ -80,19 +120,8 @@ impl ProviderTable {
     }
 
     /// All providers.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Provider>> {
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<P>> {
         self.providers.iter()
-    }
-
-    /// The shapes that providers have beside the default one, each once.
-    pub(in crate::outpost) fn shapes(&self) -> Vec<Arc<Shape>> {
-        let mut shapes: Vec<Arc<Shape>> = Vec::new();
-        for shape in self.providers.iter().filter_map(|provider| provider.shape()) {
-            if !shapes.contains(shape) {
-                shapes.push(Arc::clone(shape));
-            }
-        }
-        shapes
     }
 
     /// True when there is none.
@@ -104,7 +133,7 @@ impl ProviderTable {
     ///
     /// # Errors
     /// When there is none.
-    pub fn locate<'n>(&self, name: &Name<'n>) -> Result<Located<'n>, NotLocated> {
+    pub fn locate<'n>(&self, name: &Name<'n>) -> Result<Located<'n, P>, NotLocated> {
         if let Some(provider) = self.of_plain(name.octets()) {
             let provider = Arc::clone(provider);
             let spelling = Spelling::Plain;
@@ -128,8 +157,8 @@ impl ProviderTable {
     /// For a name in the spelling that nearly all come in, without parsing it; see [`Tree::contains_plainly`].
     ///
     /// [`Tree::contains_plainly`]: akldap_directory::Tree::contains_plainly
-    fn of_plain(&self, name: &[u8]) -> Option<&Arc<Provider>> {
-        // Which of two is meant is told by RDNs, not by text.
+    fn of_plain(&self, name: &[u8]) -> Option<&Arc<P>> {
+        // RDNs decide which of two is meant, not text.
         if self.nested {
             return None;
         }
@@ -138,7 +167,7 @@ impl ProviderTable {
             .find(|provider| provider.tree().contains_plainly(name))
     }
 
-    fn of_parsed(&self, name: &Dn) -> Option<&Arc<Provider>> {
+    fn of_parsed(&self, name: &Dn) -> Option<&Arc<P>> {
         // Normalised once, however many bases it is compared with.
         let deepest = self
             .providers
@@ -151,8 +180,8 @@ impl ProviderTable {
     }
 
     /// For a string that is no RFC 4514 name because its leading values are not escaped: the provider whose base DN ends it
-    /// at an RDN boundary, and what stands before that.
-    fn of_unescaped<'n>(&self, name: &'n [u8]) -> Option<(&Arc<Provider>, &'n [u8])> {
+    /// at an RDN boundary, and what comes before that.
+    fn of_unescaped<'n>(&self, name: &'n [u8]) -> Option<(&Arc<P>, &'n [u8])> {
         let mut name = Unescaped::new(name);
         self.providers.iter().find_map(|provider| {
             let front = name.before(provider.tree().levels())?;
@@ -161,11 +190,24 @@ impl ProviderTable {
     }
 
     /// The same provider in this table, if it is still there.
-    pub fn by_pk(&self, pk: i64) -> Option<Arc<Provider>> {
+    pub fn by_pk(&self, pk: i64) -> Option<Arc<P>> {
         self.providers
             .iter()
             .find(|provider| provider.pk() == pk)
             .cloned()
+    }
+}
+
+impl ProviderTable {
+    /// The shapes that providers have besides the default one, each once.
+    pub(in crate::outpost) fn shapes(&self) -> Vec<Arc<Shape>> {
+        let mut shapes: Vec<Arc<Shape>> = Vec::new();
+        for shape in self.providers.iter().filter_map(|provider| provider.shape()) {
+            if !shapes.contains(shape) {
+                shapes.push(Arc::clone(shape));
+            }
+        }
+        shapes
     }
 }
 

@@ -1,10 +1,12 @@
 //! Keeps up with what authentik configures: the outpost's own settings, its providers and their certificates. Must not know
 //! users and groups.
 
+use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Mutex;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{LogLevel, ProviderConfigs};
@@ -23,6 +25,12 @@ use super::failure::FailedRefresh;
 use super::requests::RefreshRequests;
 use super::schedule::{BACKOFF, Schedule};
 use super::user_fetch::UserFetch;
+
+/// How long what is asked for may take before it is asked for again: without a configuration nobody can bind, and a request that hangs
+/// must not hold it up. Doubles with each failure, so that a slow answer is had in the end.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Failures after which that does not become longer: a request has a limit of its own.
+const MAX_DOUBLINGS: u32 = 5;
 
 /// What the configuration is read by, and where it goes.
 pub(in crate::outpost) struct ConfigurationRefresh {
@@ -50,7 +58,7 @@ impl ConfigurationRefresh {
         let mut failures = 0;
         loop {
             let began = Instant::now();
-            let loaded = self.load().await;
+            let loaded = self.load(PATIENCE * (1 << failures.min(MAX_DOUBLINGS))).await;
             let outcome = match loaded {
                 Ok(()) => RefreshOutcome::Done,
                 Err(_) => RefreshOutcome::Failed,
@@ -93,8 +101,9 @@ impl ConfigurationRefresh {
         }
     }
 
-    async fn load(&self) -> Result<(), ApiError> {
-        let choice = self.client.outpost().await?;
+    /// Reads it, with so much time for each thing that is asked for.
+    async fn load(&self, patience: Duration) -> Result<(), ApiError> {
+        let choice = within(patience, "outposts/instances/", self.client.outpost()).await?;
         if let Some(advice) = choice.advice() {
             tracing::warn!("{advice}");
         }
@@ -109,8 +118,8 @@ impl ConfigurationRefresh {
         self.metrics.set_outpost_name(&own.name);
         self.providers.renew_unclaimed();
         self.uuid.learn(&own.pk, &own.name);
-        self.release.learn().await;
-        let (settings, warnings) = self.client.ldap_providers().await?;
+        self.release.learn(patience).await;
+        let (settings, warnings) = within(patience, "outposts/ldap/", self.client.ldap_providers()).await?;
         for warning in warnings {
             tracing::warn!("{warning}");
         }
@@ -120,7 +129,7 @@ impl ConfigurationRefresh {
         Ok(())
     }
 
-    /// From now on these settings of ours hold for the providers of the moment. Whether they differ from those before.
+    /// Applies these settings of ours to the current providers from now on. Returns whether they differ from those before.
     pub(in crate::outpost) async fn reconfigure(&self, configs: &ProviderConfigs) -> bool {
         let differ = self.providers.configure(configs);
         if differ && !self.providers.current().is_empty() {
@@ -141,7 +150,7 @@ impl ConfigurationRefresh {
         let _changing = self.changing.lock().await;
         let table = self.providers.prepare(settings());
         let (before, next) = (self.providers.current().shapes(), table.shapes());
-        // A provider must not be without its directory while that is put into the new shape.
+        // A provider must not lack its directory while that is put into the new shape.
         let new = next.iter().filter(|shape| !before.contains(shape));
         let all = before.iter().chain(new).cloned().collect();
         self.users.serve_in(all).await;
@@ -150,7 +159,21 @@ impl ConfigurationRefresh {
     }
 }
 
-/// Sets the level, and says so while a line at info passes: before it is raised, or after it was lowered.
+/// What a call leads to, if it has ended by then.
+async fn within<T>(
+    limit: Duration,
+    what: &str,
+    call: impl Future<Output = Result<T, ApiError>>,
+) -> Result<T, ApiError> {
+    timeout(limit, call).await.unwrap_or_else(|_| {
+        Err(ApiError::TimedOut {
+            url: what.to_owned(),
+            after: limit,
+        })
+    })
+}
+
+/// Sets the level, and says so while lines at info are written: before it is raised, or after it was lowered.
 fn replace_level(log: &LogControl, level: LogLevel) {
     let before = log.level();
     let tell = || {

@@ -21,7 +21,7 @@ impl<'a, S> CountedSource<'a, S> {
         }
     }
 
-    /// Rows that came, each as often as it did.
+    /// Rows that came. One that came twice counts twice.
     pub(super) fn rows(&self) -> u64 {
         self.rows.load(Ordering::Relaxed)
     }
@@ -74,5 +74,9 @@ impl<S: ListSource> ListSource for CountedSource<'_, S> {
         };
         self.rows.fetch_add(rows, Ordering::Relaxed);
         Ok(page)
+    }
+
+    fn is_wanted_elsewhere(&self) -> bool {
+        self.source.is_wanted_elsewhere()
     }
 }

@@ -1,4 +1,4 @@
-//! Looks that searches wait for, at providers in direct search mode. All that ask in one moment share a look.
+//! Looks that searches wait for, at providers in direct search mode. All that ask at the same moment share a look.
 //!
 //! Knows when looks began and how they ended; the loop that keeps the directory up to date takes them. Must not know how authentik
 //! is asked, nor what is searched for.
@@ -14,8 +14,8 @@ const CONFIRMATION_TIME: Duration = Duration::from_secs(60);
 
 /// What a look covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Extent {
-    /// Users changed, and how many there are.
+pub(in crate::outpost) enum LookKind {
+    /// Changed users, and how many there are.
     Users,
     /// The groups too.
     Everything,
@@ -27,24 +27,24 @@ struct NewestLooks {
     users: Option<Instant>,
     everything: Option<Instant>,
     failed: Option<Instant>,
-    /// How long the last one took that came to an end.
+    /// How long the last finished one took.
     took: Duration,
 }
 
-/// Who wants a look, and which there were.
+/// Who wants a look, and which looks there were.
 #[derive(Debug)]
 pub(in crate::outpost) struct DirectLooks {
     wanted: Notify,
     users_wanted: Notify,
-    /// The oldest beginning that does for the search that asked last for a look at users.
+    /// The oldest beginning that is good enough for the search that asked last for a look at users.
     users_since: Mutex<Option<Instant>>,
     newest: watch::Sender<NewestLooks>,
 }
 
-/// What came of waiting for a look.
+/// The outcome of waiting for a look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::outpost) enum LookAwaited {
-    /// What is served shows what was so when the look began.
+    /// What is served shows the state when the look began.
     Looked,
     /// authentik could not be asked.
     Failed,
@@ -64,13 +64,13 @@ impl Default for DirectLooks {
 }
 
 impl DirectLooks {
-    /// Whether a search may be answered without another look, since one of so long ago came to an end, well or not.
+    /// Whether a search may be answered without another look, because one begun this long ago has ended, successfully or not.
     pub(in crate::outpost) fn is_recent(&self, max_age: Duration) -> bool {
         let newest = *self.newest.borrow();
         since(max_age).is_none_or(|since| newest.users.max(newest.failed) >= Some(since))
     }
 
-    /// Waits for a look at the users that is not older than this, for so long.
+    /// Waits, at most this long, for a look at the users that is not older than this.
     pub(in crate::outpost) async fn fresh(&self, max_age: Duration, patience: Duration) -> LookAwaited {
         let Some(since) = since(max_age) else {
             return LookAwaited::Looked;
@@ -90,34 +90,44 @@ impl DirectLooks {
         }
     }
 
-    /// Waits for a look at everything that begins from now on.
-    pub(in crate::outpost) async fn live(&self) -> LookAwaited {
+    /// Waits for a look of this kind that begins from now on.
+    pub(in crate::outpost) async fn live(&self, kind: LookKind) -> LookAwaited {
         let now = Instant::now();
         let mut newest = self.newest.subscribe();
-        self.wanted.notify_one();
-        let looked = newest.wait_for(|newest| newest.everything.max(newest.failed) >= Some(now));
+        match kind {
+            LookKind::Everything => self.wanted.notify_one(),
+            LookKind::Users => {
+                *self.users_since.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+                self.users_wanted.notify_one();
+            }
+        }
+        let covered = |newest: &NewestLooks| match kind {
+            LookKind::Everything => newest.everything,
+            LookKind::Users => newest.users,
+        };
+        let looked = newest.wait_for(|newest| covered(newest).max(newest.failed) >= Some(now));
         match timeout(CONFIRMATION_TIME, looked).await {
-            Ok(Ok(newest)) if newest.everything >= Some(now) => LookAwaited::Looked,
+            Ok(Ok(newest)) if covered(&newest) >= Some(now) => LookAwaited::Looked,
             Ok(_) => LookAwaited::Failed,
             Err(_) => LookAwaited::Late,
         }
     }
 
     /// Waits until somebody wants a look.
-    pub(super) async fn wanted(&self) -> Extent {
+    pub(super) async fn wanted(&self) -> LookKind {
         loop {
             tokio::select! {
                 biased;
-                () = self.wanted.notified() => return Extent::Everything,
+                () = self.wanted.notified() => return LookKind::Everything,
                 // Whoever asked during a look may have been served by it.
                 () = self.users_wanted.notified() => if self.lacks_users() {
-                    return Extent::Users;
+                    return LookKind::Users;
                 },
             }
         }
     }
 
-    /// Whether no look at users has done for the search that asked last.
+    /// Whether no look at users was good enough for the search that asked last.
     fn lacks_users(&self) -> bool {
         let since = *self.users_since.lock().unwrap_or_else(PoisonError::into_inner);
         let newest = *self.newest.borrow();
@@ -125,10 +135,10 @@ impl DirectLooks {
     }
 
     /// What is served shows what a look showed that began then.
-    pub(super) fn looked(&self, began: Instant, extent: Extent) {
+    pub(super) fn looked(&self, began: Instant, kind: LookKind) {
         self.newest.send_modify(|newest| {
             newest.users = Some(began);
-            if extent == Extent::Everything {
+            if kind == LookKind::Everything {
                 newest.everything = Some(began);
             }
             newest.took = began.elapsed();
@@ -141,7 +151,7 @@ impl DirectLooks {
     }
 }
 
-/// The moment so long ago; none before the clock began.
+/// The moment this long ago; none before the clock began.
 fn since(age: Duration) -> Option<Instant> {
     Instant::now().checked_sub(age)
 }
@@ -155,13 +165,13 @@ mod tests {
     const AGE: Duration = Duration::from_secs(5);
     const PATIENCE: Duration = Duration::from_secs(2);
 
-    /// Takes the looks that are wanted, each in this time; how many there were.
+    /// Takes the looks that are wanted, each within this time; returns how many there were.
     async fn look(looks: &DirectLooks, number: usize, takes: Duration) {
         for _ in 0..number {
-            let extent = looks.wanted().await;
+            let kind = looks.wanted().await;
             let began = Instant::now();
             tokio::time::sleep(takes).await;
-            looks.looked(began, extent);
+            looks.looked(began, kind);
         }
     }
 
@@ -175,7 +185,7 @@ mod tests {
             look(&looks, 1, Duration::from_secs(1))
         );
         assert!(came.iter().all(|came| *came == LookAwaited::Looked));
-        // Those who asked while it was under way have left no wish for another.
+        // Those who asked while it was under way do not need another.
         let again = timeout(Duration::from_millis(1), looks.wanted()).await;
         assert!(again.is_err());
         assert!(looks.is_recent(AGE) && !looks.is_recent(Duration::from_millis(900)));
@@ -194,7 +204,7 @@ mod tests {
         let began = Instant::now();
         assert_eq!(looks.fresh(AGE, PATIENCE).await, LookAwaited::Late);
         assert_eq!(began.elapsed(), Duration::ZERO);
-        // It was asked for all the same, and the one after it is waited for again if it is quick.
+        // It was still asked for, and the next one is waited for again if it is quick.
         look(&looks, 1, Duration::ZERO).await;
         tokio::time::sleep(AGE * 2).await;
         let (came, ()) = tokio::join!(looks.fresh(AGE, PATIENCE), look(&looks, 1, Duration::ZERO));
@@ -207,23 +217,41 @@ mod tests {
         let before = Instant::now();
         tokio::time::sleep(Duration::from_secs(1)).await;
         let served = async {
-            looks.looked(before, Extent::Everything);
+            looks.looked(before, LookKind::Everything);
             tokio::time::sleep(Duration::from_secs(1)).await;
-            assert_eq!(looks.wanted().await, Extent::Everything);
-            // Users alone do not do either.
-            looks.looked(Instant::now(), Extent::Users);
+            assert_eq!(looks.wanted().await, LookKind::Everything);
+            // Users alone are not enough either.
+            looks.looked(Instant::now(), LookKind::Users);
             tokio::time::sleep(Duration::from_secs(1)).await;
             looks.failed(Instant::now());
         };
         let began = Instant::now();
-        let (came, ()) = tokio::join!(looks.live(), served);
+        let (came, ()) = tokio::join!(looks.live(LookKind::Everything), served);
         assert_eq!(
             (came, began.elapsed()),
             (LookAwaited::Failed, Duration::from_secs(2))
         );
         tokio::time::sleep(Duration::from_secs(1)).await;
         let began = Instant::now();
-        assert_eq!(looks.live().await, LookAwaited::Late);
+        assert_eq!(looks.live(LookKind::Everything).await, LookAwaited::Late);
         assert_eq!(began.elapsed(), CONFIRMATION_TIME);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_needs_no_groups_is_confirmed_by_a_look_at_users_that_begins_from_now_on() {
+        let looks = DirectLooks::default();
+        looks.looked(Instant::now(), LookKind::Everything);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let served = async {
+            assert_eq!(looks.wanted().await, LookKind::Users);
+            looks.looked(Instant::now(), LookKind::Users);
+        };
+        let (came, ()) = tokio::join!(looks.live(LookKind::Users), served);
+        assert_eq!(came, LookAwaited::Looked);
+        // One at everything is good enough, too.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let served = async { looks.looked(Instant::now(), LookKind::Everything) };
+        let (came, ()) = tokio::join!(looks.live(LookKind::Users), served);
+        assert_eq!(came, LookAwaited::Looked);
     }
 }

@@ -1,4 +1,4 @@
-//! What the log says of a refresh that failed. Must not know what is done about it.
+//! What the log says about a refresh that failed. Must not know what is done about it.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -18,7 +18,8 @@ pub(super) struct FailedRefresh<'a> {
 }
 
 impl FailedRefresh<'_> {
-    /// Tries follow each other closely; the log need not, and an outage is told for all of them.
+    /// Tries follow each other closely; log lines need not, and an outage is logged once for all of
+    /// them.
     pub(super) fn tell(&self, outage: &Outage) {
         let Self {
             what,

@@ -1,5 +1,5 @@
-//! Has authentik plan the providers' bind flows before somebody binds. authentik keeps the plan of a flow for a while after
-//! somebody looked at it; looking regularly saves each bind that work. Must not know how flows are run.
+//! Makes authentik plan the providers' bind flows before somebody binds. authentik keeps the plan of a flow for a while
+//! after somebody looked at it; looking regularly saves each bind that work. Must not know how flows are run.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +25,7 @@ impl FlowPlanning {
     /// Looks at the flows for ever.
     pub(super) async fn run(&self) {
         let _ = self.uuid.known().await;
+        let mut without_providers = 0_u32;
         loop {
             let mut flows: Vec<String> = self
                 .providers
@@ -33,10 +34,13 @@ impl FlowPlanning {
                 .map(|provider| provider.settings().bind_flow_slug.clone())
                 .collect();
             if flows.is_empty() {
-                // The providers are loaded a moment after the outpost is known.
-                tokio::time::sleep(BACKOFF.first).await;
+                // The providers are loaded a moment after the outpost is known. Waiting for them asks nobody, so
+                // outposts need not be spread.
+                tokio::time::sleep(BACKOFF.wait(without_providers, 0.0)).await;
+                without_providers = without_providers.saturating_add(1);
                 continue;
             }
+            without_providers = 0;
             let period = match self.client.root_config().await {
                 Ok(config) if config.cache_timeout_flows > 0 => {
                     Duration::from_secs(config.cache_timeout_flows)
@@ -51,7 +55,7 @@ impl FlowPlanning {
             flows.dedup();
             for flow in flows {
                 if let Err(error) = self.executor.warm_up(&flow).await {
-                    tracing::warn!(flow, %error, hint = error.hint(), "the bind flow cannot be looked at");
+                    tracing::warn!(flow, %error, hint = error.hint(), "the bind flow cannot be read");
                 }
             }
             tokio::time::sleep(period).await;

@@ -30,7 +30,8 @@ pub(super) enum LoadError {
     Build(#[from] tokio::task::JoinError),
     /// What is served cannot be carried over.
     #[error(
-        "the directory in memory is damaged: {0}: restart the server, and report this with the lines before it"
+        "the directory in memory is damaged: {0}: restart the server, and report this line and those before \
+         it"
     )]
     Damaged(#[from] WrongNumber),
 }
@@ -58,11 +59,11 @@ pub(super) enum Coverage {
 pub(super) struct Refreshed {
     /// What was read.
     pub(super) coverage: Coverage,
-    /// Our clock when the newest look began: what is served shows all that was changed before.
+    /// Our clock when the newest look began: what is served shows everything that changed before.
     pub(super) made: SystemTime,
     /// How long the longest look took, the search for deleted users before it included.
     pub(super) longest_look: Duration,
-    /// What is served stood so in authentik at one moment.
+    /// What is served was like this in authentik at one moment.
     pub(super) settled: bool,
 }
 
@@ -81,7 +82,7 @@ impl Refreshed {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LoadOptions {
     pub(super) scan: ScanOptions,
-    /// Rows of a page.
+    /// Rows per page.
     pub(super) page_size: u32,
     /// What is made of custom attributes.
     pub(super) policy: CustomPolicy,
@@ -92,21 +93,26 @@ pub(super) trait InstallTarget: Sync {
     /// What is served now.
     fn snapshot(&self) -> Option<Arc<Snapshot>>;
 
-    /// Builds the next snapshot and serves it, unless it says what is served already. Returns what is served then, and
-    /// what could not be served of the new one.
+    /// Builds the next snapshot and serves it, unless it is equal to what is already served. Returns what is then served, and what
+    /// could not be served from the new one.
     fn install(
         &self,
         assembly: Assembly,
         full: bool,
     ) -> impl Future<Output = Result<(Arc<Snapshot>, Vec<Warning>), LoadError>> + Send;
+
+    /// Whether what is served says more than the lists did that it was built from.
+    fn has_more(&self) -> bool {
+        false
+    }
 }
 
 /// Loads the directory again and again.
 #[derive(Default)]
 pub(super) struct Loader {
     reader: ListReader<EncodedRows>,
-    /// What the last load led to. Only to tell whether it is the current one still: what users fetched one by one have
-    /// replaced is not kept.
+    /// What the last load led to. Only to tell whether it is still the current one: what users fetched one by one have replaced is
+    /// not kept.
     installed: Weak<Snapshot>,
     oddities: Oddities,
 }
@@ -192,7 +198,12 @@ impl Loader {
         let (snapshot, odd) = target.install(assembly, full).await?;
         odd.iter().for_each(|warning| self.oddities.add_odd(warning));
         self.oddities.tell(full);
-        self.installed = Arc::downgrade(&snapshot);
+        // Users fetched meanwhile were put into their groups; if they have left one since, that does not make a list differ from
+        // this one.
+        self.installed = match target.has_more() {
+            true => Weak::new(),
+            false => Arc::downgrade(&snapshot),
+        };
         let shows = |pk| snapshot.user_by_pk(pk).is_some();
         self.reader.shown(reading.progress, shows);
         Ok(Refreshed::new(coverage, reading.times))
@@ -256,7 +267,7 @@ pub(super) fn namesakes(snapshot: &Snapshot, user: &User) -> Result<Vec<i64>, Wr
     let mut others = Vec::new();
     for found in snapshot.users_by_name(user.username.as_bytes())? {
         let found = snapshot.user(found)?;
-        // Names that differ in case only are two names.
+        // Names that differ only in case are two names.
         if found.username == user.username && found.pk != user.pk {
             others.push(found.pk);
         }

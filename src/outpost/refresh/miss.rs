@@ -1,4 +1,4 @@
-//! Single users who are to be fetched without waiting for the next refresh, and who of them was of late: a bounded set, in
+//! Single users who are to be fetched without waiting for the next refresh, and who was recently: a bounded set, in
 //! the order in which they are asked for.
 //!
 //! Must not know how a user is fetched, nor why somebody is wanted.
@@ -10,23 +10,23 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use akldap_authentik::Backoff;
+use akldap_authentik::{Backoff, Timestamp, User};
 use akldap_directory::{Snapshot, WrongNumber, login_key};
 
-use super::assembly::Fetched;
+use super::assembly::{Fetched, is_overtaken};
 
-/// Users wanted at once, a few hundred octets each until they are fetched. Whoever comes beyond waits for the next refresh.
+/// Users wanted at once, a few hundred octets each until they are fetched. Anybody beyond that waits for the next refresh.
 const MAX_WANTED: usize = 4096;
-/// Whoever was not found is not looked for again for so long, twice as long each time up to a minute.
+/// Whoever was not found is not looked for again for this long, twice as long each time up to a minute.
 const REST: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(60));
-/// Users remembered for not having been found; beyond it all of them are forgotten, which costs one request each.
+/// Users remembered for not having been found; beyond that all of them are forgotten, which costs one request each.
 const MAX_RESTING: usize = 4096;
 
-/// Names of logins remembered that are no field of the directory, such as one that the flow looks up elsewhere; beyond it
+/// Names of logins remembered that are no field of the directory, such as one that the flow looks up elsewhere; beyond that
 /// all of them are forgotten, which costs one request each.
 const MAX_OTHER_NAMES: usize = 10_000;
 
-/// Who is to be fetched, and who was of late.
+/// Who is to be fetched, and who was recently.
 #[derive(Debug, Default)]
 pub(super) struct Misses {
     /// Held while a snapshot made from the current one is put in its place.
@@ -43,10 +43,14 @@ pub(super) struct FetchState {
     /// Those of them nobody has been asked for yet.
     line: VecDeque<i64>,
     resting: HashMap<i64, Rest>,
+    /// Nobody is asked for from now on.
+    closed: bool,
     /// Users fetched that a refresh under way may have read before.
     pub(super) fetched: Vec<Fetched>,
-    /// Users by the names the directory has for them, and the names under which they log in, where the directory was
-    /// right and yet has no such name.
+    /// When those were changed whom the newest look showed to have changed recently.
+    pub(super) dates: HashMap<i64, Timestamp>,
+    /// Users by the names the directory has for them, and the names under which they log in if the directory was right and
+    /// yet has no such name.
     other_names: HashSet<OtherName>,
 }
 
@@ -56,10 +60,17 @@ pub(super) type OtherName = (i64, String, String);
 /// A user to be fetched.
 #[derive(Debug, Default)]
 struct WantedUser {
-    /// authentik has been asked: the answer may be of before this moment.
+    /// authentik has been asked: the answer may be from before this moment.
     asked: bool,
-    /// Whether the user was read and is shown, once the fetch has ended.
-    found: watch::Sender<Option<bool>>,
+    /// The user as read and shown, once the fetch has ended; `Some(None)`: not read or not shown.
+    found: watch::Sender<Option<Option<FoundUser>>>,
+}
+
+/// A user who was read and is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct FoundUser {
+    /// When the row was last changed, in microseconds since 1970, if it says.
+    pub(super) changed: Option<i64>,
 }
 
 /// A fetch that somebody waits for.
@@ -67,20 +78,18 @@ struct WantedUser {
 pub(super) struct Fetch {
     /// It began before it was wanted here.
     pub(super) under_way: bool,
-    found: watch::Receiver<Option<bool>>,
+    found: watch::Receiver<Option<Option<FoundUser>>>,
 }
 
 impl Fetch {
-    /// Waits for the end, and says whether the user was read and is shown.
-    pub(super) async fn found(mut self) -> bool {
-        self.found
-            .wait_for(Option::is_some)
-            .await
-            .is_ok_and(|found| *found == Some(true))
+    /// Waits for the end; the user, if they were read and are shown.
+    pub(super) async fn found(mut self) -> Option<FoundUser> {
+        let found = self.found.wait_for(Option::is_some).await.ok()?;
+        found.flatten()
     }
 }
 
-/// Until when a user who was not found is left alone, and how many times in a row that was so.
+/// Until when a user who was not found is left alone, and how many times in a row that happened.
 #[derive(Debug)]
 struct Rest {
     until: Instant,
@@ -92,7 +101,8 @@ impl Misses {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has a user fetched. `None`: it is not to be, for the user was looked for a moment ago or too many are wanted.
+    /// Has a user fetched. `None`: not fetched, because the user was looked for a moment ago, too many are wanted or nobody is
+    /// fetched any more.
     pub(super) fn want(&self, pk: i64, now: Instant) -> Option<Fetch> {
         let mut state = self.lock();
         if let Some(wanted) = state.wanted.get(&pk) {
@@ -102,7 +112,7 @@ impl Misses {
             });
         }
         let rests = state.resting.get(&pk).is_some_and(|rest| now < rest.until);
-        if rests || state.wanted.len() >= MAX_WANTED {
+        if rests || state.closed || state.wanted.len() >= MAX_WANTED {
             return None;
         }
         let wanted = WantedUser::default();
@@ -117,6 +127,14 @@ impl Misses {
         })
     }
 
+    /// Nobody is asked for from now on: whoever waits for a user need not.
+    pub(super) fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        state.line.clear();
+        state.wanted.clear();
+    }
+
     /// The next user to ask for.
     pub(super) fn next(&self) -> Option<i64> {
         let mut state = self.lock();
@@ -128,16 +146,16 @@ impl Misses {
     }
 
     /// Ends the fetch of a user.
-    pub(super) fn end(&self, pk: i64, found: bool, now: Instant) {
+    pub(super) fn end(&self, pk: i64, found: Option<FoundUser>, now: Instant) {
         let mut state = self.lock();
-        if found {
+        if found.is_some() {
             state.resting.remove(&pk);
         } else {
             if state.resting.len() >= MAX_RESTING {
                 state.resting.clear();
             }
             let rest = state.resting.entry(pk).or_insert(Rest { until: now, times: 0 });
-            // Who was left in peace for longer than any rest starts over.
+            // Whoever was left alone for longer than any rest starts over.
             if now.saturating_duration_since(rest.until) > REST.longest {
                 rest.times = 0;
             }
@@ -151,6 +169,11 @@ impl Misses {
 }
 
 impl FetchState {
+    /// Leaves out the rows of which a look has shown newer ones.
+    pub(super) fn leave_out_overtaken(&self, rows: &mut Vec<User>) {
+        rows.retain(|row| !is_overtaken(row, &self.dates));
+    }
+
     pub(super) fn has_other_name(&self, name: &OtherName) -> bool {
         self.other_names.contains(name)
     }
@@ -190,6 +213,18 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_a_user_when_nobody_is_asked_for_any_more() {
+        let (misses, now) = (Misses::default(), Instant::now());
+        let in_line = misses.want(1, now).expect("wanted");
+        let asked_for = misses.want(2, now).expect("wanted");
+        misses.next();
+        misses.close();
+        assert_eq!(in_line.found().await, None);
+        assert_eq!(asked_for.found().await, None);
+        assert!(misses.want(3, now).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn whoever_comes_after_the_question_knows_that_the_answer_may_be_of_before() {
         let (misses, now) = (Misses::default(), Instant::now());
         let first = misses.want(1, now).expect("wanted");
@@ -198,11 +233,13 @@ mod tests {
         let late = misses.want(1, now).expect("wanted");
         let under_way = [&first, &in_line, &late].map(|fetch| fetch.under_way);
         assert_eq!(under_way, [false, false, true]);
-        misses.end(1, true, now);
-        assert!(first.found().await && in_line.found().await && late.found().await);
+        misses.end(1, Some(FoundUser::default()), now);
+        for fetch in [first, in_line, late] {
+            assert_eq!(fetch.found().await, Some(FoundUser::default()));
+        }
         let failed = misses.want(1, now).expect("wanted");
-        misses.end(1, false, now);
-        assert!(!failed.found().await);
+        misses.end(1, None, now);
+        assert_eq!(failed.found().await, None);
     }
 
     #[tokio::test(start_paused = true)]
@@ -211,7 +248,7 @@ mod tests {
         let taken = (0..20_000).filter(|pk| misses.want(*pk, now).is_some()).count();
         assert_eq!((taken, misses.lock().line.len()), (MAX_WANTED, MAX_WANTED));
         for pk in 0..20_000 {
-            misses.end(pk, false, now);
+            misses.end(pk, None, now);
         }
         assert!(misses.lock().wanted.is_empty());
         assert!(misses.lock().resting.len() <= MAX_RESTING);
@@ -222,8 +259,8 @@ mod tests {
         let (misses, mut now, mut rests) = (Misses::default(), Instant::now(), Vec::new());
         for _ in 0..9 {
             let fetch = misses.want(1, now).expect("wanted");
-            misses.end(1, false, now);
-            assert_eq!(*fetch.found.borrow(), Some(false));
+            misses.end(1, None, now);
+            assert_eq!(*fetch.found.borrow(), Some(None));
             let began = now;
             while misses.want(1, now).is_none() {
                 now += REST.first;
@@ -234,7 +271,7 @@ mod tests {
             rests,
             [500, 1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000]
         );
-        misses.end(1, true, now);
+        misses.end(1, Some(FoundUser::default()), now);
         assert!(misses.want(1, now).is_some(), "who was found is forgotten here");
     }
 }

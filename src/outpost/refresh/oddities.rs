@@ -1,4 +1,4 @@
-//! What is odd in the directory, told once and not at each refresh.
+//! What is odd in the directory, logged once and not at each refresh.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ const MAX_KNOWN: usize = 10_000;
 pub(super) struct Oddities {
     known: BTreeSet<String>,
     now: BTreeSet<String>,
-    /// The attributes whose being withheld was told, once and for all: how many users have them changes all the time.
+    /// The attributes that were logged as withheld, once and for all: how many users have them changes all the time.
     withheld: BTreeSet<&'static str>,
     /// The same of templates that fail, with why.
     failed: BTreeSet<(String, String)>,
@@ -51,19 +51,18 @@ impl Oddities {
                 users,
                 groups,
                 "an attribute that holds passwords is not served; AUTHENTIK_LDAP__SERVE_ATTRIBUTES={attribute} \
-                 (--serve-attributes) would \
-                 show it to whoever may search"
+                 (--serve-attributes) would show it to anyone who may search"
             );
         }
     }
 
-    /// Forgets what was added since the last time it was told.
+    /// Forgets what was added since the last report.
     pub(super) fn start(&mut self) {
         self.now.clear();
     }
 
-    /// Logs what is new. After a full load only what was odd in it stays known, so that it is told again if it comes
-    /// back; a load of changes says nothing about the rest.
+    /// Logs what is new. After a full load only what was odd in it stays known, so that it is logged again if it
+    /// comes back; a load of changes says nothing about the rest.
     pub(super) fn tell(&mut self, full: bool) {
         let fresh: Vec<&String> = self.now.difference(&self.known).collect();
         for warning in fresh.iter().take(MAX_WARNINGS) {

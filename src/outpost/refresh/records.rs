@@ -1,7 +1,7 @@
 //! authentik's rows as the directory takes them.
 
 use akldap_authentik::{Group, User};
-use akldap_directory::{GroupRecord, UserRecord};
+use akldap_directory::{GroupRecord, UserRecord, group_number};
 
 pub(super) fn user_record(user: &User) -> UserRecord<'_> {
     UserRecord {
@@ -15,6 +15,7 @@ pub(super) fn user_record(user: &User) -> UserRecord<'_> {
         is_superuser: user.is_superuser,
         path: &user.path,
         kind: &user.kind,
+        roles: &user.roles,
         attributes: user.attributes.as_ref().map(|attributes| attributes.get()),
         password_change_date: user.password_change_date.micros(),
         date_joined: user.date_joined.micros(),
@@ -26,20 +27,18 @@ pub(super) fn group_record<'a>(group: &'a Group, parents: &'a [String]) -> Group
     GroupRecord {
         uuid: &group.pk,
         // Without a UUID there is neither this number nor a group: the directory says so, and leaves it out.
-        num_pk: group.num_pk.or_else(|| num_pk(&group.pk)).unwrap_or_default(),
+        num_pk: group.num_pk.or_else(|| num_pk(&group.pk)),
         name: &group.name,
         is_superuser: group.is_superuser,
         parents,
         users: &group.users,
+        roles: &group.roles,
         attributes: group.attributes.as_ref().map(|attributes| attributes.get()),
     }
 }
 
-/// What authentik computes as `num_pk`: the first five decimal digits of the UUID as one number.
 fn num_pk(uuid: &str) -> Option<i64> {
-    let number = uuid::Uuid::parse_str(uuid).ok()?.as_u128();
-    let digits: String = number.to_string().chars().take(5).collect();
-    digits.parse().ok()
+    uuid::Uuid::parse_str(uuid).ok().map(group_number)
 }
 
 #[cfg(test)]
@@ -58,7 +57,7 @@ mod tests {
         let group: Group = serde_json::from_str(row).unwrap();
         let mut builder = akldap_directory::Builder::new();
         builder.add_group(&group_record(&group, &[]));
-        let (snapshot, warnings) = builder.finish();
+        let (snapshot, warnings) = builder.finish().unwrap();
         assert_eq!((snapshot.group_count(), warnings.len()), (0, 1));
     }
 }

@@ -1,10 +1,10 @@
-//! How a refresh is asked for before its time. Must not know who asks, nor what is refreshed how.
+//! How a refresh is requested before its time. Must not know who asks, nor what is refreshed how.
 
 use tokio::sync::Notify;
 
 /// Requests for refreshes; many at once make one.
 #[derive(Debug, Default)]
-pub(in crate::outpost) struct RefreshRequests {
+pub struct RefreshRequests {
     configuration: Notify,
     /// For the whole directory.
     directory: Notify,
@@ -14,13 +14,13 @@ pub(in crate::outpost) struct RefreshRequests {
 
 impl RefreshRequests {
     /// Asks for everything to be read again, the whole directory included.
-    pub(in crate::outpost) fn all(&self) {
+    pub fn all(&self) {
         self.configuration.notify_one();
         self.directory.notify_one();
     }
 
     /// Asks for the configuration and for what changed in the directory.
-    pub(in crate::outpost) fn update(&self) {
+    pub fn update(&self) {
         self.configuration.notify_one();
         self.changes.notify_one();
     }

@@ -6,20 +6,20 @@ use std::time::Duration;
 
 use akldap_authentik::Backoff;
 
-/// Between refreshes when the outpost's configuration names no time, as authentik's default says.
+/// The time between refreshes when the outpost's configuration names none: authentik's default.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(300);
 /// The shortest time between refreshes, as in the official outpost.
 const MIN_INTERVAL: Duration = Duration::from_secs(30);
-/// Room for looks, and for tries that fail, before a directory is called stale.
+/// Time allowed for looks, and for failed tries, before a directory is called stale.
 const STALE_MARGIN: Duration = Duration::from_secs(60);
 
-/// The waits after failures. They stay short: what is asked then is one page, and an outage ends for us when it ends for
+/// The waits after failures. They stay short: only one page is asked for then, and an outage ends for us when it ends for
 /// authentik.
 pub(super) const BACKOFF: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(1));
 
 /// The times between refreshes.
 #[derive(Debug)]
-pub(in crate::outpost) struct Schedule {
+pub struct Schedule {
     interval_s: AtomicU64,
     /// Between looks at what changed in the directory, if that is less.
     delta_interval: Option<Duration>,
@@ -51,14 +51,14 @@ impl Schedule {
         self.delta_interval.map_or(interval, |delta| delta.min(interval))
     }
 
-    /// The age from which on the directory served is called stale: what a healthy one never gets to, since it is looked
-    /// at once an interval and a look takes seconds. A whole load of a very large one may take longer.
-    pub(in crate::outpost) fn directory_stale_after(&self) -> Duration {
+    /// The age from which the served directory is called stale: a healthy one never gets there, because there is one look
+    /// per interval and a look takes seconds. A whole load of a very large one may take longer.
+    pub fn directory_stale_after(&self) -> Duration {
         self.directory_interval() * 2 + STALE_MARGIN
     }
 
     /// The same for the configuration.
-    pub(in crate::outpost) fn configuration_stale_after(&self) -> Duration {
+    pub fn configuration_stale_after(&self) -> Duration {
         self.interval() * 2 + STALE_MARGIN
     }
 }

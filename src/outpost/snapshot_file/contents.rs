@@ -17,7 +17,7 @@ pub(super) struct ContentsHeader {
     pub(super) providers: Vec<LdapProvider>,
 }
 
-/// Why contents cannot be used although they are authentic: a defect of akldap, or of the memory it ran in.
+/// Why contents cannot be used although they are authentic: a defect in akldap, or in the memory it ran in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("its contents are not consistent ({0})")]
 pub(super) struct ContentsError(&'static str);
@@ -31,28 +31,26 @@ const PART_HEAD: usize = 5;
 /// Octets handed over at once while writing.
 const BATCH: usize = 64 * 1024;
 
-/// Writes everything in pieces to `push`. Fails where a number of the snapshot points nowhere: what is written is whole.
-pub(super) fn write<E: From<WrongNumber>>(
+/// Writes everything in pieces to `push`. Fails if a number in the snapshot points nowhere: what is written is whole.
+pub(super) fn write<E: From<WrongNumber> + From<ContentsError>>(
     about: &ContentsHeader,
     snapshot: &Snapshot,
     mut push: impl FnMut(&[u8]) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut out = Vec::with_capacity(BATCH * 2);
-    // Serialising texts, numbers and lists cannot fail.
-    part(&mut out, ABOUT, |out| {
-        out.extend(serde_json::to_vec(about).unwrap_or_default())
-    });
+    let about = serde_json::to_vec(about).map_err(|_| ContentsError("the description cannot be written"))?;
+    part(&mut out, ABOUT, |out| out.extend(about))?;
     for user in snapshot.users() {
         let user = snapshot.carried_user(user)?;
-        part(&mut out, USER, |out| user.encode(out));
+        part(&mut out, USER, |out| user.encode(out))?;
         flush(&mut out, BATCH, &mut push)?;
     }
     for group in snapshot.groups() {
         let group = snapshot.carried_group(group)?;
-        part(&mut out, GROUP, |out| group.encode(out));
+        part(&mut out, GROUP, |out| group.encode(out))?;
         flush(&mut out, BATCH, &mut push)?;
     }
-    part(&mut out, END, |out| out.extend(snapshot.fingerprint()));
+    part(&mut out, END, |out| out.extend(snapshot.fingerprint()))?;
     flush(&mut out, 0, &mut push)
 }
 
@@ -64,22 +62,24 @@ fn flush<E>(out: &mut Vec<u8>, above: usize, push: &mut impl FnMut(&[u8]) -> Res
     Ok(())
 }
 
-fn part(out: &mut Vec<u8>, kind: u8, write: impl FnOnce(&mut Vec<u8>)) {
+/// Appends a part: its kind, its length, and what `write` appends.
+fn part(out: &mut Vec<u8>, kind: u8, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), ContentsError> {
+    const TOO_LONG: ContentsError = ContentsError("a part is too long");
     out.push(kind);
     let length_at = out.len();
     out.extend_from_slice(&[0; 4]);
+    let begin = out.len();
     write(out);
-    let length = out.len().saturating_sub(length_at + 4);
-    // No record is longer than the arena it comes from, whose offsets have 32 bits.
-    let length = u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes();
-    if let Some(place) = out.get_mut(length_at..length_at + 4) {
-        place.copy_from_slice(&length);
-    }
+    let length = out.len().checked_sub(begin).ok_or(TOO_LONG)?;
+    let length = u32::try_from(length).map_err(|_| TOO_LONG)?.to_le_bytes();
+    let place = out.get_mut(length_at..begin).ok_or(TOO_LONG)?;
+    place.copy_from_slice(&length);
+    Ok(())
 }
 
 /// Reads contents piece by piece, as they were written.
 pub(super) struct ContentsReader {
-    /// What is not a whole part yet.
+    /// Octets that are not yet a whole part.
     pending: Vec<u8>,
     about: Option<ContentsHeader>,
     builder: Builder,
@@ -124,7 +124,7 @@ impl ContentsReader {
 
     fn take(&mut self, kind: u8, part: &[u8]) -> Result<(), ContentsError> {
         if self.fingerprint.is_some() {
-            return Err(ContentsError("something follows the end"));
+            return Err(ContentsError("there is data after the end"));
         }
         match (kind, self.about.is_some()) {
             (ABOUT, false) => {
@@ -155,9 +155,10 @@ impl ContentsReader {
         let missing = ContentsError("it ends too early");
         let (about, fingerprint) = (self.about.ok_or(missing)?, self.fingerprint.ok_or(missing)?);
         if !self.pending.is_empty() {
-            return Err(ContentsError("something follows the end"));
+            return Err(ContentsError("there is data after the end"));
         }
-        let (snapshot, _told_when_it_was_loaded) = self.builder.finish();
+        let damaged = |_| ContentsError("one of its numbers points to nothing");
+        let (snapshot, _told_when_it_was_loaded) = self.builder.finish().map_err(damaged)?;
         let whole = snapshot.user_count() == self.users && snapshot.group_count() == self.groups;
         if !whole || snapshot.fingerprint() != fingerprint {
             return Err(ContentsError("the directory is not the one that was written"));

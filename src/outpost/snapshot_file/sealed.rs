@@ -2,9 +2,9 @@
 //! not at all.
 //!
 //! The head is a magic number, the format's version and a random salt. Token, host and salt make a key that no other
-//! file has, so that the number of a chunk can be its nonce. Head, number and whether it is the last are authenticated
-//! with each chunk: a file that is changed, cut off, continued or put together from others does not open. Must not
-//! know what the octets mean.
+//! file has, so the number of a chunk can be its nonce. Head, number and whether it is the last are authenticated with
+//! each chunk: a file that is changed, cut off, continued or put together from others does not open. Must not know
+//! what the octets mean.
 
 use std::io::{self, ErrorKind, Read, Write};
 
@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 /// The first octets of every snapshot file.
 const MAGIC: &[u8; 8] = b"akldapSF";
-/// Raised whenever a file of before can no longer be read; such a file is ignored.
+/// Raised whenever an earlier file can no longer be read; such a file is ignored.
 const VERSION: u32 = 1;
 const SALT: usize = 32;
 const HEAD: usize = MAGIC.len() + size_of::<u32>() + SALT;
@@ -27,7 +27,7 @@ const CONTEXT: &str = "akldap 2026-11-23 snapshot file";
 /// Why sealed octets cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SealError {
-    /// The file ends before the head does, or begins otherwise.
+    /// The file ends before the head does, or begins differently.
     #[error("it is no snapshot file of akldap")]
     Foreign,
     /// Written by another version.
@@ -44,7 +44,7 @@ pub(super) enum SealError {
     Io(#[from] io::Error),
 }
 
-/// What the keys of all files of one outpost are made of.
+/// What the keys of all files of one outpost are made from.
 pub(super) struct FileSecret(Zeroizing<[u8; 32]>);
 
 impl FileSecret {
@@ -91,7 +91,7 @@ impl Cipher {
     }
 }
 
-/// Writes sealed octets. Nothing of it opens unless it is [finished](Self::finish).
+/// Writes sealed octets. None of it opens unless it is [finished](Self::finish).
 pub(super) struct Sealer<W> {
     cipher: Cipher,
     plain: Vec<u8>,

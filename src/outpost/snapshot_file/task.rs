@@ -43,7 +43,10 @@ impl SnapshotFileTask {
             let reader = Arc::clone(&task);
             match aside(move || reader.read()).await {
                 Ok(read) => task.restore(read).await,
-                Err(error) => tracing::error!(%error, "reading the snapshot file failed inside akldap"),
+                Err(error) => tracing::error!(
+                    %error,
+                    "reading the snapshot file failed because of an internal error"
+                ),
             }
             file_read.cancel();
             task.keep_written(shutdown).await;
@@ -51,7 +54,7 @@ impl SnapshotFileTask {
     }
 
     fn read(&self) -> Result<(ContentsHeader, Snapshot), FileError> {
-        // What a process that was killed left behind.
+        // Left behind by a process that was killed.
         let cleared = remove(&temporary(&self.file.path));
         cleared
             .map_err(FileError::from)
@@ -82,13 +85,14 @@ impl SnapshotFileTask {
         let directory = self.directory.restore(snapshot, read);
         self.users.serve_in(self.providers.current().shapes()).await;
         if providers || directory {
-            // Whether authentik can be reached, and what works if not, is told elsewhere.
+            // Whether authentik can be reached, and what works if not, is logged elsewhere.
             tracing::info!(
                 path,
                 users,
                 groups,
                 age_s,
-                "read the snapshot file: its directory, which may be out of date, is used until authentik's is loaded"
+                "read the snapshot file: its directory, which may be out of date, is served until \
+                 authentik's is loaded"
             );
         }
     }
@@ -133,12 +137,15 @@ impl SnapshotFileTask {
                     tracing::warn!(path = %file.path.display(), %error, "cannot write the snapshot file; trying again after the next load");
                 }
                 Ok(Err(error)) => tracing::debug!(%error, "cannot write the snapshot file"),
-                Err(error) => tracing::error!(%error, "writing the snapshot file failed inside akldap"),
+                Err(error) => tracing::error!(
+                    %error,
+                    "writing the snapshot file failed because of an internal error"
+                ),
             }
         }
     }
 
-    /// What the file is to say; `None` until everything in it was read from authentik by this process.
+    /// What the file should say; `None` until everything in it was read from authentik by this process.
     fn about(&self) -> Option<ContentsHeader> {
         let read = self.status.directory().read?;
         self.status.configuration().read?;

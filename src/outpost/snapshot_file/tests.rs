@@ -27,7 +27,7 @@ fn snapshot(username: &str) -> Snapshot {
         username,
         ..UserRecord::default()
     });
-    builder.finish().0
+    builder.finish().unwrap().0
 }
 
 fn about(read: u64) -> ContentsHeader {

@@ -1,4 +1,4 @@
-//! One connection as the others see it: where it comes from, how it stands, what it holds, and whether it has to go.
+//! One connection as the others see it: where it comes from, its state, what it holds, and whether it has to go.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -55,8 +55,8 @@ impl ConnectedClient {
 /// Why a connection has to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dismissal {
-    /// Others need its place, and it has not bound.
-    Place,
+    /// Others need its permit, and it has not bound.
+    Unbound,
     /// It holds most of the memory.
     Memory {
         /// Octets it held.

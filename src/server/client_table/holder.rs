@@ -1,4 +1,4 @@
-//! Who counts as one when places or memory are short: an address, or a peer with all the addresses that it may have
+//! Who counts as one when permits or memory are short: an address, or a peer with all the addresses that it may have
 //! invented.
 //!
 //! Must not know what is short.
@@ -10,12 +10,12 @@ use crate::outpost::bind::{NAMED_SOURCES, Origin};
 
 use crate::server::counted_address::counted_address;
 
-/// Where a connection comes from, with addresses as they count.
+/// Where a connection comes from, with addresses in the form in which they are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct CountedOrigin {
     /// The client.
     pub(super) client: IpAddr,
-    /// The peer that named it and is believed by default only.
+    /// The peer that named it, if it is believed only by default.
     pub(super) proxy: Option<IpAddr>,
 }
 
@@ -43,7 +43,7 @@ pub(super) enum Holder {
 }
 
 impl Holder {
-    /// How much it has as one among others: a peer counts as so many addresses.
+    /// How much it has as one among others: a peer counts as this many addresses.
     pub(super) fn level(self, amount: usize) -> usize {
         match self {
             Self::Client { .. } => amount,
@@ -67,8 +67,9 @@ impl Holders {
         }
     }
 
-    /// Whom a connection counts for. A client behind a peer stands for itself if it has more than all others there:
-    /// whoever invents addresses cannot make another do so, and one client of an honest proxy is not all of them.
+    /// Whom a connection counts for. A client behind a peer counts by itself if it has more than all others there:
+    /// whoever invents addresses cannot bring that about for another client, and one client of an honest proxy is
+    /// not all of them.
     pub(super) fn holder(&self, origin: CountedOrigin) -> Holder {
         let client = Holder::Client {
             address: origin.client,

@@ -1,6 +1,6 @@
-//! The memory that clients make the server hold, and who has to go when it is too much: of the address that holds most
+//! The memory that clients make the server hold, and who has to go when it is too much: of the address that holds most,
 //! the connection that holds most. The addresses that a peer may have invented count together. Unbound clients have a
-//! part of it, so that strangers never take from those who have bound.
+//! share of it, so that strangers never take from those who have bound.
 //!
 //! Must not know what the memory is used for.
 
@@ -13,9 +13,9 @@ use super::holder::{Holder, Holders};
 
 /// The part of the budget that unbound clients have.
 const UNBOUND_PART: usize = 4;
-/// When it is too much, this part of the budget is freed at once: choosing takes a look at everybody.
+/// When it is too much, this part of the budget is freed at once: choosing means looking at everybody.
 const FREED_PART: usize = 8;
-/// What TLS holds for a connection: keys, and records on their way in and out.
+/// What TLS needs for a connection: keys, and records on their way in and out.
 pub(crate) const TLS_STATE: usize = 24 * 1024;
 
 /// How much all clients may hold, and how much they do.
@@ -24,7 +24,7 @@ pub(crate) struct MemoryBudget {
     limit: usize,
     used: AtomicUsize,
     used_unbound: AtomicUsize,
-    /// What those hold who were told to go and have not gone yet.
+    /// What is held by those who were told to go and have not yet gone.
     leaving: AtomicUsize,
 }
 
@@ -54,13 +54,13 @@ impl MemoryBudget {
         }
     }
 
-    /// A client with so many octets became bound, or unbound.
+    /// A client with this many octets became bound, or unbound.
     pub(super) fn moved(&self, held: usize, bound: bool) {
         let (before, now) = if bound { (held, 0) } else { (0, held) };
         change(&self.used_unbound, before, now);
     }
 
-    /// A client that holds so much was told to go.
+    /// A client that holds this much was told to go.
     pub(super) fn leaves(&self, held: usize) {
         change(&self.leaving, 0, held);
     }
@@ -77,8 +77,8 @@ impl MemoryBudget {
             || load(&self.used_unbound).saturating_sub(leaving) > self.unbound_limit()
     }
 
-    /// Those who have to go so that what the others hold is well within the budget, and what each of them holds: who holds
-    /// most goes first.
+    /// Those who have to go so that what the others hold is well within the budget, and what each of them holds: whoever
+    /// holds most goes first.
     pub(super) fn choose(
         &self,
         unbound: Vec<Arc<ConnectedClient>>,
@@ -98,7 +98,7 @@ impl MemoryBudget {
 }
 
 fn change(count: &AtomicUsize, before: usize, now: usize) {
-    // Modulo 2^64, so that a difference below zero is one too.
+    // Modulo 2^64, so that a negative difference works too.
     count.fetch_add(now.wrapping_sub(before), Ordering::Relaxed);
 }
 
@@ -110,7 +110,7 @@ struct Share {
     clients: Vec<(usize, Arc<ConnectedClient>)>,
 }
 
-/// Who of these has to go so that the others hold less than `limit`; nobody if all of them do.
+/// Which of these have to go so that the others hold less than `limit`; nobody if all of them do.
 fn greediest(clients: &[Arc<ConnectedClient>], limit: usize) -> Vec<(usize, Arc<ConnectedClient>)> {
     let staying = |client: &&Arc<ConnectedClient>| client.dismissal.get().is_none();
     let amounts: Vec<(usize, &Arc<ConnectedClient>)> = clients

@@ -101,7 +101,7 @@ async fn it_is_nearly_full_when_an_eighth_is_left() {
     assert!(table.is_nearly_full());
     permits.clear();
     assert!(!table.is_nearly_full());
-    // Of the twelve places that strangers get, two are an eighth.
+    // Of the twelve permits that strangers get, two are an eighth.
     for _ in 0..10 {
         permits.push(table.enter("192.0.2.1").unwrap());
     }
@@ -134,7 +134,7 @@ async fn strangers_get_only_a_part_of_the_places_and_the_address_with_most_of_th
     assert_eq!(again, gone, "and nobody else has to meanwhile");
     strangers.retain(|permit| !permit.must_go());
     let mut late = table.try_admit(ip("192.0.2.3"), now).unwrap();
-    // Who binds gives the place back to those who have not.
+    // Whoever binds gives the permit back to those who have not.
     let before = table.lock().unbound.len();
     late.note(0, true, false);
     assert_eq!(table.lock().unbound.len(), before - 1);
@@ -149,7 +149,7 @@ async fn a_few_strangers_of_an_address_have_time_to_bind() {
         table.enter("192.0.2.1").unwrap(),
         table.enter("192.0.2.1").unwrap(),
     ];
-    let waiting = tokio::time::timeout(GRACE - LOOK, table.admit(ip("192.0.2.1")));
+    let waiting = tokio::time::timeout(GRACE - PERMIT_CHECK, table.admit(ip("192.0.2.1")));
     assert!(waiting.await.is_err());
     assert!(permits.iter().all(|permit| !permit.must_go()));
     let [first, _second] = permits;
@@ -159,10 +159,11 @@ async fn a_few_strangers_of_an_address_have_time_to_bind() {
         dismissal
     };
     let (_permit, dismissal) = tokio::join!(table.admit(ip("192.0.2.1")), leave);
-    assert_eq!(dismissal, Dismissal::Place);
+    assert_eq!(dismissal, Dismissal::Unbound);
 }
 
-/// The last words to one that reads nothing take their time; nobody waits for that while somebody else can go.
+/// The final notice to one that reads nothing takes its time; nobody waits for that while somebody else can
+/// go.
 #[tokio::test(start_paused = true)]
 async fn nobody_waits_for_one_who_was_told_and_stays() {
     let table = table(2, None, usize::MAX);
@@ -178,8 +179,8 @@ async fn nobody_waits_for_one_who_was_told_and_stays() {
         let (permit, ()) = tokio::join!(table.admit(ip("192.0.2.2")), leave);
         permit
     };
-    tokio::time::timeout(GRACE, admitted).await.expect("a place");
-    assert!(began.elapsed() <= LOOK * 2, "{:?}", began.elapsed());
+    tokio::time::timeout(GRACE, admitted).await.expect("a permit");
+    assert!(began.elapsed() <= PERMIT_CHECK * 2, "{:?}", began.elapsed());
     assert!(stays.must_go());
 }
 
@@ -206,14 +207,14 @@ async fn time_to_bind_in_begins_when_a_client_becomes_unbound_and_ends_during_it
         assert!(table.try_admit(ip("192.0.2.3"), Instant::now()).is_none());
         permits.iter().filter(|permit| permit.must_go()).count()
     };
-    tokio::time::advance(BINDING_GRACE - LOOK).await;
+    tokio::time::advance(BINDING_GRACE - PERMIT_CHECK).await;
     assert_eq!(gone(&permits), 0);
     permits[3].note(0, false, false);
     assert_eq!(gone(&permits), 1);
     assert!(permits[3].must_go(), "who does not even bind goes first");
     permits.remove(3);
     permits.push(table.enter("192.0.2.1").unwrap());
-    tokio::time::advance(LOOK).await;
+    tokio::time::advance(PERMIT_CHECK).await;
     assert_eq!(gone(&permits), 1);
 }
 
@@ -267,7 +268,7 @@ async fn strangers_never_take_from_those_who_have_bound() {
     }
     assert!(!bound.must_go());
     assert!((13..=16).contains(&strangers.len()), "{}", strangers.len());
-    // What a client holds goes with it when it binds and when it is unbound again.
+    // What a client holds moves with it when it binds and when it is unbound again.
     let mut last = strangers.pop().unwrap();
     last.note(MIB, true, false);
     last.note(MIB, false, false);
@@ -287,7 +288,7 @@ async fn invented_addresses_hold_no_more_memory_than_sixteen() {
     let elsewhere: Vec<Permit> = (0..3)
         .map(|_| hold(table.enter("192.0.2.1").unwrap(), MIB))
         .collect();
-    // Behind the same peer one with many small pieces: more than any of the invented addresses has.
+    // Behind the same peer, one with many small pieces: more than any of the invented addresses has.
     let behind: Vec<Permit> = (0..20)
         .map(|_| hold(table.enter_named("192.0.2.2", "10.0.0.1").unwrap(), MIB / 4))
         .collect();

@@ -15,7 +15,7 @@ pub(super) struct Awaited {
     pub(super) message_id: u32,
     pub(super) kind: OperationKind,
     pub(super) started: Instant,
-    /// The client wants to hear of a password policy.
+    /// The client asked for password policy information.
     pub(super) policy: bool,
     /// Octets that it holds.
     pub(super) size: usize,
@@ -46,7 +46,7 @@ impl Awaited {
         self.question.poll(context)
     }
 
-    /// The client sends no more, as one does that is gone. What waits for its turn ends.
+    /// The client sends no more, like one that has gone. What waits for its turn ends.
     pub(super) fn client_left(&self) {
         self.question.client_left();
     }

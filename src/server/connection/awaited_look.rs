@@ -1,18 +1,21 @@
-//! What the search that is next in the input waits for, in direct search mode: a look at authentik. The requests behind it wait
-//! with it, as they do behind a bind. Must not know what is looked at.
+//! What the next search in the input waits for in direct search mode: a look at authentik, and then the confirmation of the
+//! users it finds. The requests behind it wait with it, as they do behind a bind. Must not know what is looked at.
 
 use std::task::{Context, Poll};
 
 use akldap_ldap::message::Message;
+use tokio::time::Instant;
 
 use super::super::operation;
 use super::super::poll_on_wake::PollOnWake;
 use super::super::session::LdapSession;
 
-/// A look that is awaited, or what came of it.
+/// A look that is awaited, or what happened.
 #[derive(Default)]
 pub(super) struct AwaitedLook {
     look: Option<PollOnWake<bool>>,
+    /// When the waiting search arrived, until it waits for the last time.
+    arrived: Option<Instant>,
     /// Whether the search may be answered, once that is known.
     confirmed: Option<bool>,
 }
@@ -35,13 +38,24 @@ impl AwaitedLook {
 
     /// Whether the request that is next may be answered. `None`: it has to wait.
     pub(super) fn confirms(&mut self, session: &LdapSession, message: &Message<'_>) -> Option<bool> {
-        self.confirmed.take().or_else(|| {
-            self.look = operation::before(session, message);
-            self.look.is_none().then_some(true)
-        })
+        match self.confirmed.take() {
+            None => {
+                self.look = operation::before(session, message);
+                self.arrived = self.look.is_some().then(Instant::now);
+            }
+            Some(false) => {
+                self.arrived = None;
+                return Some(false);
+            }
+            Some(true) => {
+                let arrived = self.arrived.take();
+                self.look = arrived.and_then(|arrived| operation::confirmation(session, message, arrived));
+            }
+        }
+        self.look.is_none().then_some(true)
     }
 
-    /// Nobody waits any more.
+    /// Nobody is waiting any more.
     pub(super) fn give_up(&mut self) {
         *self = Self::default();
     }

@@ -1,4 +1,4 @@
-//! When a connection has waited long enough: for a message, for a client that reads, for one that does anything at all.
+//! When a connection has waited long enough: for a message, for a client to read, for one to do anything at all.
 //! Must not know what follows.
 
 use std::pin::Pin;
@@ -11,16 +11,16 @@ use crate::config::LimitConfig;
 
 use super::super::client_table::Permit;
 
-/// How long the last words of a connection may take.
+/// How long the final notice of a connection may take.
 pub(super) const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How often a connection without time-outs looks at its clock.
 const NO_TIMEOUT: Duration = Duration::from_secs(3600);
 /// How long searches that find nothing go on for a client that has closed its side.
 const DESERTED: Duration = Duration::from_secs(5);
-/// Octets of a message that earn its sender one more second, so that a large message over a slow line can be had
-/// and one octet a second cannot.
+/// Octets of a message that earn its sender one more second, so that a large message can come over a slow line but one octet
+/// per second is too slow.
 const OCTETS_PER_SECOND: usize = 8 * 1024;
-/// How long a client may be unbound, whatever it sends, when there is little room left for others.
+/// How long a client may stay unbound, whatever it sends, when there is little room left for others.
 const UNBOUND_TIME: Duration = Duration::from_secs(60);
 
 /// The clock of a connection, and since when it waits for what.
@@ -28,11 +28,11 @@ pub(super) struct Deadlines {
     clock: Pin<Box<Sleep>>,
     /// When the client last sent or took something.
     last_progress: Instant,
-    /// Since when answers wait for the client without it taking any.
+    /// Since when answers have been waiting without the client taking any.
     waiting_since: Option<Instant>,
 }
 
-/// How the connection stands when its deadlines are looked at.
+/// The state of the connection when its deadlines are checked.
 pub(super) struct Standing<'a> {
     /// What it may cost.
     pub(super) limits: &'a LimitConfig,
@@ -46,7 +46,7 @@ pub(super) struct Standing<'a> {
     pub(super) dismissed: bool,
     /// Whether answers wait to be written.
     pub(super) writing: bool,
-    /// Since when a message is there in part and its rest awaited.
+    /// Since when part of a message has been there and the rest awaited.
     pub(super) partial_since: Option<Instant>,
     /// Octets of that message that are there.
     pub(super) partial: usize,
@@ -55,11 +55,11 @@ pub(super) struct Standing<'a> {
 /// What has taken too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Expired {
-    /// The client takes nothing of its answers.
+    /// The client does not read its answers.
     Stalled,
     /// The rest of a message does not come.
     Slow,
-    /// The client asks nothing.
+    /// The client asks for nothing.
     Idle,
     /// The client does not bind, and places are short.
     Unbound,
@@ -86,8 +86,8 @@ impl Deadlines {
         self.waiting_since = None;
     }
 
-    /// Whether, of a client that sends no more, there was for a while nothing to write that would have shown whether it still
-    /// listens: most that close are gone.
+    /// Whether there has for a while been nothing to write to a client that sends no more, which would have shown whether it
+    /// still listens: most that close have gone.
     pub(super) fn is_deserted(&self) -> bool {
         self.last_progress.elapsed() >= DESERTED
     }
@@ -110,7 +110,7 @@ impl Deadlines {
                 Some((due, expired)) if now >= due => return Poll::Ready(expired),
                 limit => limit.map(|(due, _)| due),
             };
-            // An unbound client that sits there is looked at more often, since it has to go when others need its place.
+            // An idle unbound client is checked more often, since it has to go when others need its place.
             let most = now + if standing.bound { NO_TIMEOUT } else { UNBOUND_TIME };
             self.clock.as_mut().reset(due.map_or(most, |due| due.min(most)));
         }

@@ -1,4 +1,4 @@
-//! Why the server ends a connection before its client wants it to: the words for the client, and those for the log.
+//! Why the server ends a connection before its client wants to: the words for the client, and those for the log.
 //!
 //! Must not know how a connection ends.
 
@@ -16,18 +16,19 @@ pub(super) fn shutting_down() -> LdapResult {
     LdapResult::new(ResultCode::Unavailable, "the server is shutting down")
 }
 
-/// Of a client that asks nothing.
+/// For a client that asks nothing.
 pub(super) fn idle() -> LdapResult {
     LdapResult::new(ResultCode::Unavailable, "the connection was idle for too long")
 }
 
-/// Of a client that does not bind while places are short.
+/// For a client that does not bind while permits are short.
 pub(super) fn unbound() -> LdapResult {
-    let text = "idle or unbound for too long while connections are short: bind, or connect again";
+    let text = "idle or unbound for too long while the server is short of connections: bind, or connect \
+         again";
     LdapResult::new(ResultCode::Unavailable, text)
 }
 
-/// Of a client whose message does not come to its end.
+/// For a client whose message is not completed.
 pub(super) fn slow(session: &LdapSession, log_limit: &LogLimit) -> LdapResult {
     let LdapSession {
         client, connection, ..
@@ -38,7 +39,7 @@ pub(super) fn slow(session: &LdapSession, log_limit: &LogLimit) -> LdapResult {
     LdapResult::new(ResultCode::Unavailable, "the message did not arrive in time")
 }
 
-/// Of a client whose login was withdrawn.
+/// For a client whose login was withdrawn.
 pub(super) fn revoked(session: &LdapSession, ending: &Ending) -> LdapResult {
     tracing::info!(
         target: audit::TARGET,
@@ -52,7 +53,7 @@ pub(super) fn revoked(session: &LdapSession, ending: &Ending) -> LdapResult {
     LdapResult::new(ResultCode::Unavailable, ending.to_string())
 }
 
-/// Of a client that has to go so that others have places or memory.
+/// For a client that has to go so that others have permits or memory.
 pub(super) fn dismissed(
     dismissal: Dismissal,
     searches: usize,
@@ -64,16 +65,18 @@ pub(super) fn dismissed(
     } = *session;
     let is_news = |topic| log_limit.is_news(client, topic, clock::now());
     let text = match dismissal {
-        Dismissal::Place => {
-            if is_news(Topic::Place) {
+        Dismissal::Unbound => {
+            if is_news(Topic::Unbound) {
                 tracing::warn!(
                     connection,
                     %client,
-                    "an unbound connection was closed because connections are short \
+                    "an unbound connection was closed because the server is short of connections \
                      (AUTHENTIK_LDAP__MAX_CONNECTIONS, --max-connections)"
                 );
             }
-            "connections are short, and this one has not bound: connect again, and bind at once".to_owned()
+            "the server is short of connections, and this one has not bound: connect again, and bind at \
+             once"
+                .to_owned()
         }
         Dismissal::Memory { held } => {
             if is_news(Topic::Memory) {
@@ -83,8 +86,9 @@ pub(super) fn dismissed(
                     bind_dn = &*session.bound_dn(),
                     held,
                     searches,
-                    "a connection was closed because clients hold too much memory and it holds most of its \
-                     address, which holds most (AUTHENTIK_LDAP__CLIENT_MEMORY_LIMIT, \
+                    "a connection was closed because clients hold too much memory: its address holds the \
+                     most, and of that address's connections it holds the most \
+                     (AUTHENTIK_LDAP__CLIENT_MEMORY_LIMIT, \
                      --client-memory-limit)"
                 );
             }

@@ -1,4 +1,4 @@
-//! From octets to what they ask, and from its outcome to what follows: the one place where requests become answers, searches
+//! From octets to requests, and from their outcomes to what follows: the one place where requests become answers, searches
 //! and binds under way, a new identity, or the end of the connection.
 //!
 //! Must not know the stream, nor what the operations do.
@@ -26,17 +26,19 @@ use super::super::wrong_protocol::{self, Expected};
 use super::awaited::Awaited;
 use super::awaited_look::AwaitedLook;
 use super::input::Input;
-use super::notices;
+use super::log_hints;
 use super::output::Output;
+use super::phase::ConnectionPhase;
+use settling::EndedBind;
 
 mod settling;
 
 /// Answers are written once this much is waiting, or when there is nothing else to do.
 const WRITE_SIZE: usize = 32 * 1024;
-/// Searches of one connection under way at once; further requests wait in the socket.
+/// How many searches of one connection may be under way at once; further requests wait in the socket.
 const MAX_RUNNING: usize = 64;
-/// A bind under way holds its name and its secret for itself, and for the judgement that equal ones share; a change of a
-/// password holds what was sent, and what is asked with it.
+/// A bind under way holds its name and secret once for itself and once for the judgement that equal ones share; a password
+/// change holds what was sent, and what authentik is asked with it.
 const COPIES: usize = 2;
 
 /// The requests of a connection.
@@ -44,35 +46,20 @@ pub(super) struct Dispatcher<'a> {
     pub(super) session: &'a mut LdapSession,
     log_limit: &'a LogLimit,
     expected: Expected,
-    /// What was said of this connection: so that a search takes the lock of the log's memory once for each.
+    /// What was logged about this connection, so that searches take the lock of the log's memory only once per topic.
     noticed: HashSet<Topic>,
     pub(super) input: Input,
     pub(super) output: Output,
-    /// Since when a message is there in part and its rest awaited.
+    /// Since when part of a message has been there and the rest awaited.
     partial_since: Option<Instant>,
     searches: VecDeque<Box<RunningSearch>>,
     awaited: Option<Awaited>,
     pub(super) awaited_look: AwaitedLook,
-    /// Resolves when the bound identity is revoked; there only while somebody is bound.
+    /// Resolves when the bound identity is revoked; present only while somebody is bound.
     ending: Option<PollOnWake<Ending>>,
-    /// Resolves when directories that searches may read have become too old; there while there are searches.
+    /// Resolves when directories that searches may read have become too old; present while there are searches.
     retired: Option<PollOnWake<()>>,
     state: ConnectionPhase,
-}
-
-/// How far a connection is from its end.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum ConnectionPhase {
-    /// Requests are read.
-    Open,
-    /// The client will send no more; what is under way is finished, then the connection ends.
-    Draining,
-    /// The server ends: no more is read, what is under way is finished, then the client is told.
-    ShuttingDown,
-    /// What is in the buffer is written, then the connection ends.
-    Closing,
-    /// What is in the buffer is written, then TLS begins.
-    StartingTls,
 }
 
 impl<'a> Dispatcher<'a> {
@@ -113,7 +100,7 @@ impl<'a> Dispatcher<'a> {
         self.searches.len()
     }
 
-    /// Since when a message is there in part and its rest awaited.
+    /// Since when part of a message has been there and the rest awaited.
     pub(super) fn partial_since(&self) -> Option<Instant> {
         self.partial_since
     }
@@ -132,7 +119,7 @@ impl<'a> Dispatcher<'a> {
         self.state == ConnectionPhase::Open && self.input.len() <= self.session.message_limit()
     }
 
-    /// Whether searches are to be driven: not while answers wait to be written.
+    /// Whether searches should be driven: not while answers wait to be written.
     pub(super) fn wants_to_advance(&self) -> bool {
         !self.searches.is_empty() && self.output.is_empty() && self.awaited.is_none()
     }
@@ -148,7 +135,7 @@ impl<'a> Dispatcher<'a> {
     /// The server ends.
     pub(super) fn shut_down(&mut self) {
         self.state = ConnectionPhase::ShuttingDown;
-        // The rest of a message is not awaited any more.
+        // The rest of a message is no longer awaited.
         self.partial_since = None;
     }
 
@@ -182,7 +169,7 @@ impl<'a> Dispatcher<'a> {
 
     /// Carries out the requests that are whole in the buffer.
     pub(super) fn process(&mut self) {
-        // Only a message whose rest is awaited from the client runs out of time, not one that waits for us.
+        // Only a message whose rest we await from the client runs out of time, not one that waits for us.
         let mut since = self.partial_since.take();
         while !self.is_awaiting()
             && matches!(
@@ -220,9 +207,15 @@ impl<'a> Dispatcher<'a> {
         let message = match request::decode(frame) {
             Ok(message) => message,
             Err(error) => {
-                // Whatever it was meant to be, there may be a password in it.
+                let in_clear = match &error {
+                    MessageError::Operation { kind, .. } => {
+                        operation::password::unreadable_in_clear(self.session, *kind, frame)
+                    }
+                    _ => None,
+                };
+                // Whatever it was meant to be, it may contain a password.
                 self.input.take(length, true);
-                self.malformed(&error);
+                self.malformed(&error, in_clear);
                 return true;
             }
         };
@@ -247,7 +240,7 @@ impl<'a> Dispatcher<'a> {
                 true => operation::run(session, &message, busy),
                 false => operation::unconfirmed(session, &message),
             };
-            topic = notices::topic_of(session, &message, &outcome);
+            topic = log_hints::topic_of(session, &message, &outcome);
             if let Outcome::Search(search) = &mut outcome {
                 if search.first_step(output.octets()) {
                     output.begin_record_at(search.done_at());
@@ -271,7 +264,7 @@ impl<'a> Dispatcher<'a> {
             && self.noticed.insert(topic)
             && self.is_news(topic)
         {
-            notices::tell(self.session, message_id, topic);
+            log_hints::tell(self.session, message_id, topic);
         }
         if let Some(outcome) = outcome {
             self.dispatch(message_id, kind, outcome);
@@ -285,7 +278,7 @@ impl<'a> Dispatcher<'a> {
     /// Does what the outcome of a request says.
     fn dispatch(&mut self, message_id: u32, kind: OperationKind, outcome: Outcome) {
         match outcome {
-            Outcome::Answer(answer) => answer.write(message_id, kind, self.output.octets()),
+            Outcome::Answer(answer) => self.write(&answer, message_id, kind),
             Outcome::Search(search) => {
                 self.searches.push_back(search);
                 if self.retired.is_none() {
@@ -297,7 +290,12 @@ impl<'a> Dispatcher<'a> {
                 started,
                 answer,
                 policy,
-            } => self.take_identity(message_id, started, answer, policy),
+            } => self.bound(EndedBind {
+                message_id,
+                started,
+                answer,
+                policy,
+            }),
             Outcome::Waits {
                 started,
                 policy,
@@ -332,7 +330,33 @@ impl<'a> Dispatcher<'a> {
         }
     }
 
-    /// Ends a search as a cancel asks; what the cancel is answered.
+    /// Takes the outcome of what authentik was asked.
+    pub(super) fn settled(&mut self, settled: AwaitedEnd) {
+        let Some(awaited) = self.awaited.take() else {
+            return;
+        };
+        match settled {
+            AwaitedEnd::Bound(answer) => self.bound(EndedBind::of(&awaited, answer)),
+            AwaitedEnd::Changed(answer) => {
+                let answer = settling::answer_to_change(self.session, &awaited, answer);
+                self.write(&answer, awaited.message_id, awaited.kind);
+            }
+        }
+    }
+
+    /// Writes an answer, whose value may be a password.
+    fn write(&mut self, answer: &Answer, message_id: u32, kind: OperationKind) {
+        if answer.value.is_some() {
+            self.output.holds_secret();
+        }
+        answer.write(message_id, kind, self.output.octets());
+    }
+
+    fn bound(&mut self, bind: EndedBind) {
+        self.ending = settling::take_identity(self.session, bind, self.output.octets());
+    }
+
+    /// Ends a search as a cancel asks; returns what the cancel is answered.
     fn cancel(&mut self, target: u32) -> LdapResult {
         let mut searches = self.searches.iter();
         let place = searches.position(|search| search.message_id() == target);
@@ -346,33 +370,25 @@ impl<'a> Dispatcher<'a> {
         }
     }
 
-    fn malformed(&mut self, error: &MessageError) {
-        let connection = self.session.connection;
-        let client = self.session.client;
-        match error {
-            MessageError::Operation { message_id, .. } => tracing::debug!(
-                connection,
-                requestId = %self.session.request_id(*message_id),
-                %client,
-                %error,
-                "malformed request"
-            ),
-            _ => tracing::debug!(connection, %client, %error, "malformed request"),
-        }
+    fn malformed(&mut self, error: &MessageError, in_clear: Option<Answer>) {
+        let (client, connection) = (self.session.client, self.session.connection);
         match error {
             MessageError::Operation {
                 message_id,
                 kind,
                 reason,
             } => {
+                let request = self.session.request_id(*message_id);
+                tracing::debug!(connection, requestId = %request, %client, %error, "malformed request");
                 if *kind == OperationKind::Bind {
                     (self.session.identity, self.ending) = (None, None);
                 }
-                let outcome =
-                    operation::malformed(self.session, *message_id, *kind, reason, error.to_string());
+                let text = error.to_string();
+                let outcome = operation::malformed(self.session, *message_id, *kind, reason, text, in_clear);
                 self.dispatch(*message_id, *kind, outcome);
             }
             MessageError::Envelope(_) | MessageError::UnknownOperation { .. } => {
+                tracing::debug!(connection, %client, %error, "malformed request");
                 self.disconnect(&LdapResult::new(ResultCode::ProtocolError, error.to_string()));
             }
         }
@@ -380,9 +396,7 @@ impl<'a> Dispatcher<'a> {
 
     fn broken_framing(&mut self, error: &FrameError) {
         self.session.count_limit_of_frame(error);
-        let LdapSession {
-            client, connection, ..
-        } = *self.session;
+        let (client, connection) = (self.session.client, self.session.connection);
         match wrong_protocol::explain(self.input.pending(), self.expected) {
             Some(explanation) if self.is_news(Topic::Protocol) => {
                 tracing::warn!(connection, %client, "{explanation}")
@@ -397,7 +411,7 @@ impl<'a> Dispatcher<'a> {
         self.log_limit.is_news(self.session.client, topic, now)
     }
 
-    /// Drives the searches under way, each a step in its turn.
+    /// Drives the searches under way, each one step in its turn.
     pub(super) fn advance(&mut self) {
         let before = self.searches.len();
         while self.output.len() < WRITE_SIZE {
@@ -425,9 +439,9 @@ impl<'a> Dispatcher<'a> {
         }
     }
 
-    /// Ends the searches that read a directory two newer ones have followed.
+    /// Ends the searches that read a directory that two newer ones have followed.
     pub(super) fn end_retired(&mut self) {
-        // First, so that no directory is installed unheard between the look and the watch.
+        // This comes first, so that no directory is installed unnoticed between the look and the watch.
         self.watch_retirements();
         let before = self.searches.len();
         let output = &mut self.output;
@@ -445,7 +459,8 @@ impl<'a> Dispatcher<'a> {
                 connection = self.session.connection,
                 client = %self.session.client,
                 searches = ended,
-                "searches ended because their client read slowly and the directory changed twice"
+                "searches were ended because their client read slowly and the directory changed twice \
+                 meanwhile"
             );
         }
         if self.searches.is_empty() {
@@ -454,9 +469,9 @@ impl<'a> Dispatcher<'a> {
         self.process();
     }
 
-    /// While there are searches: hears of directories that become too old from now on.
+    /// While there are searches: is notified of directories that become too old from now on.
     fn watch_retirements(&mut self) {
-        let mut retirements = self.session.outpost.retirements();
+        let mut retirements = self.session.outpost.directory().retirements();
         self.retired = Some(PollOnWake::new(async move {
             // The outpost outlives its connections.
             let _ = retirements.changed().await;
@@ -475,9 +490,42 @@ impl<'a> Dispatcher<'a> {
         self.state = ConnectionPhase::Closing;
     }
 
-    /// The same, and forgets what was read: of a connection that holds too much.
+    /// The same, but forgets what was read: for a connection that holds too much.
     pub(super) fn dismiss(&mut self, result: &LdapResult) {
         self.disconnect(result);
         self.input = Input::new();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+    use std::sync::Arc;
+
+    use tokio_util::sync::CancellationToken;
+
+    use super::super::super::config::ServerConfig;
+    use super::super::super::operation::password::pending::PasswordFuture;
+    use super::super::super::operation::waiting::AwaitedFuture;
+    use super::*;
+    use crate::clock;
+    use crate::outpost::Outpost;
+    use crate::outpost::password::PasswordAnswer;
+
+    #[tokio::test]
+    async fn a_generated_password_is_overwritten_where_it_was_written() {
+        let (config, log_limit) = (Arc::new(ServerConfig::of_defaults()), LogLimit::default());
+        let client = IpAddr::from([192, 0, 2, 1]);
+        let outpost = Outpost::of_bases(&["dc=io"]);
+        let mut session = LdapSession::new(outpost, config, 1, client.into(), true);
+        let mut dispatcher = Dispatcher::new(&mut session, &log_limit, Expected::Ldap);
+        let change = PasswordFuture::new(std::future::pending(), CancellationToken::new());
+        let question = AwaitedFuture::Password(change);
+        let kind = OperationKind::Extended;
+        dispatcher.awaited = Some(Awaited::new(1, kind, clock::now(), false, question));
+        dispatcher.settled(AwaitedEnd::Changed(PasswordAnswer::of_generated("Sesame")));
+        let written = dispatcher.output.octets();
+        assert!(written.windows(6).any(|octets| octets == b"Sesame"));
+        assert!(dispatcher.output.is_secret());
     }
 }

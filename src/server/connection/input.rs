@@ -1,5 +1,5 @@
 //! What was read from a client and not yet carried out. Passwords pass through it, so it never gives memory back, or
-//! moves to a larger one, without overwriting what held them.
+//! moves to a larger buffer, without overwriting what held them.
 //!
 //! Must not know LDAP.
 
@@ -17,7 +17,7 @@ const KEEP_SIZE: usize = 16 * 1024;
 
 /// The octets read and not yet taken.
 ///
-/// Invariant: outside of `taken..filled` there is nothing secret that [`Input::take`] was told of.
+/// Invariant: outside `taken..filled` there is nothing secret that [`Input::take`] was told about.
 #[derive(Debug)]
 pub(super) struct Input {
     octets: Vec<u8>,
@@ -34,7 +34,7 @@ impl Input {
         }
     }
 
-    /// What is there.
+    /// What has been read.
     pub(super) fn pending(&self) -> &[u8] {
         self.octets.get(self.taken..self.filled).unwrap_or_default()
     }
@@ -64,7 +64,7 @@ impl Input {
         (self.taken, self.filled) = (0, 0);
     }
 
-    /// Gives back what an unusually large message needed, once nothing is left.
+    /// Frees what an unusually large message needed, once nothing is left.
     pub(super) fn tidy(&mut self) {
         if self.taken < self.filled {
             return;

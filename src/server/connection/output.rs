@@ -4,6 +4,8 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use zeroize::Zeroize;
+
 use super::super::record::RecordStream;
 
 /// A buffer that grew beyond this is given back when it is empty.
@@ -14,18 +16,36 @@ const KEEP_SIZE: usize = 16 * 1024;
 pub(super) struct Output {
     octets: Vec<u8>,
     written: usize,
-    /// Octets that went and were not asked about yet.
+    /// Octets that were written but not yet reported.
     sent: usize,
-    /// Where in `octets` a TLS record is to begin.
+    /// Where in `octets` a TLS record should begin.
     record_at: usize,
     /// Everything is written, and TLS may still hold some of it back.
     flushing: bool,
+    /// There is a secret in `octets`, which is to leave no copy behind.
+    secret: bool,
 }
 
 impl Output {
     /// Where answers are appended.
     pub(super) fn octets(&mut self) -> &mut Vec<u8> {
+        if self.secret && self.octets.capacity() - self.octets.len() < KEEP_SIZE {
+            let mut larger = Vec::with_capacity(2 * (self.octets.len() + KEEP_SIZE));
+            larger.extend_from_slice(&self.octets);
+            std::mem::replace(&mut self.octets, larger).zeroize();
+        }
         &mut self.octets
+    }
+
+    /// What is appended next is a secret: the buffer is overwritten once all is written, and before it moves.
+    pub(super) fn holds_secret(&mut self) {
+        self.secret = true;
+    }
+
+    /// Whether the buffer will be overwritten.
+    #[cfg(test)]
+    pub(super) fn is_secret(&self) -> bool {
+        self.secret
     }
 
     /// How many octets are there, written ones included.
@@ -48,7 +68,7 @@ impl Output {
         self.octets.capacity()
     }
 
-    /// How many octets went since this was last asked.
+    /// How many octets were written since this was last asked.
     pub(super) fn take_sent(&mut self) -> usize {
         std::mem::take(&mut self.sent)
     }
@@ -63,12 +83,12 @@ impl Output {
         self.record_at = place;
     }
 
-    /// Takes back what was appended behind this place.
+    /// Removes what was appended after this place.
     pub(super) fn truncate(&mut self, place: usize) {
         self.octets.truncate(place);
     }
 
-    /// Writes what is waiting; flushes when all of it went. Returns how much went.
+    /// Writes what is waiting; flushes when all of it is written. Returns how much was written.
     pub(super) fn poll_write<S: RecordStream>(
         &mut self,
         stream: &mut S,
@@ -77,7 +97,7 @@ impl Output {
         let front = self.octets.get(self.written..self.record_at);
         if let Some(front) = front.filter(|front| !front.is_empty()) {
             match stream.end_record(front) {
-                // The session has no room for more before it has sent something.
+                // The session has no room for more until it has sent something.
                 Ok(Some(taken)) if taken < front.len() => {
                     self.written += taken;
                     self.sent += taken;
@@ -120,16 +140,53 @@ impl Output {
         Poll::Pending
     }
 
-    /// Gives back what is written, once all of it is. Returns whether it is.
+    /// Frees what is written, once all of it is. Returns whether it is.
     pub(super) fn tidy(&mut self) -> bool {
         if self.written < self.octets.len() {
             return false;
         }
+        self.wipe();
         self.octets.clear();
         (self.written, self.record_at) = (0, 0);
         if self.octets.capacity() > KEEP_SIZE {
             self.octets = Vec::new();
         }
         true
+    }
+
+    fn wipe(&mut self) {
+        if std::mem::take(&mut self.secret) {
+            self.octets.zeroize();
+        }
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        self.wipe();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_with_a_secret_does_not_move_where_nobody_overwrites_it() {
+        let mut output = Output::default();
+        output.octets().extend_from_slice(b"an answer");
+        output.holds_secret();
+        output.octets().extend_from_slice(b"and a secret");
+        for _ in 0..100 {
+            let before = output.octets().as_ptr();
+            output.octets.extend_from_slice(&[b'x'; KEEP_SIZE]);
+            assert_eq!(output.octets.as_ptr(), before);
+        }
+        assert!(output.octets().starts_with(b"an answerand a secretxx"));
+        output.written = output.len();
+        assert!(output.tidy() && !output.secret);
+        // Others are left to grow as they like.
+        output.octets().push(b'x');
+        assert!(output.capacity() < KEEP_SIZE);
     }
 }

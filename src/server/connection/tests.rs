@@ -12,7 +12,7 @@ use super::*;
 use crate::metrics::ClientMetrics;
 use crate::outpost::Outpost;
 
-/// A search for the rootDSE, whose answer is some kilobytes.
+/// A search for the rootDSE, whose answer is a few kilobytes.
 const SEARCH: [u8; 39] = *b"\x30\x25\x02\x01\x01\x63\x20\x04\x00\x0a\x01\x00\x0a\x01\x00\x02\x01\x00\x02\x01\x00\x01\x01\x00\x87\x0bobjectClass\x30\x00";
 const UNBIND: [u8; 7] = *b"\x30\x05\x02\x01\x02\x42\x00";
 const START_TLS: [u8; 31] = *b"\x30\x1d\x02\x01\x02\x77\x18\x80\x161.3.6.1.4.1.1466.20037";
@@ -23,7 +23,7 @@ impl RecordStream for DuplexStream {
     }
 }
 
-/// A stream with records, whose session has room for few octets before the first write, as one has whose client reads slowly.
+/// A stream with records, whose session has room for few octets before the first write, like one whose client reads slowly.
 struct Cramped {
     requests: &'static [u8],
     room: usize,
@@ -84,7 +84,7 @@ async fn serve_alone(stream: impl RecordStream, outpost: Arc<Outpost>, client: I
 }
 
 #[tokio::test]
-async fn the_end_of_a_search_begins_a_record_however_little_room_there_is() {
+async fn the_end_of_a_search_starts_a_tls_record_however_little_room_there_is() {
     const DONE: &[u8] = b"\x30\x0c\x02\x01\x01\x65\x07\x0a\x01\x00\x04\x00\x04\x00";
     for room in [0, 1, 100, usize::MAX] {
         let client = IpAddr::from([192, 0, 2, 1]);
@@ -130,7 +130,7 @@ async fn who_has_to_go_goes_whatever_is_left_unread() {
         &[SEARCH.as_slice(), &START_TLS].concat(),
         // Nothing but the notice.
         &[],
-        // No LDAP.
+        // Not LDAP.
         b"x",
     ] {
         let waited = wait_behind(octets).await;

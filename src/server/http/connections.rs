@@ -1,6 +1,6 @@
-//! The connections to the HTTP endpoint. Whoever probes whether the server lives must always get in, whatever strangers do:
-//! so a newcomer is never kept waiting. When all places are taken, the address that has most of them loses the one it
-//! has had longest. A request has seconds to arrive and is bounded in size.
+//! The connections to the HTTP endpoint. Whoever probes whether the server is alive must always get in, whatever strangers
+//! do, so a newcomer is never kept waiting. When all permits are taken, the address that has most of them loses its oldest
+//! one. A request has seconds to arrive and is bounded in size.
 //!
 //! Knows connections and HTTP's framing; must not know what is answered.
 
@@ -26,11 +26,11 @@ use crate::server::counted_address::counted_address;
 
 /// Connections at once: probes and metrics collectors are few, and LDAP needs the descriptors.
 const MAX_CONNECTIONS: usize = 64;
-/// How long a request may take to arrive, and how long a connection may wait for its next one. Collectors that keep
-/// theirs open connect again without a word.
+/// How long a request may take to arrive, and how long a connection may wait for its next one. Collectors that keep theirs
+/// open simply connect again.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a request may take once the process ends. One that has begun to arrive is not told from one under way, and
-/// those take milliseconds.
+/// How long a request may take once the process is ending. One that has begun to arrive cannot be distinguished from one
+/// under way, and those take milliseconds.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// How long a connection may go on, slow readers of an answer included.
 const MAX_CONNECTION_TIME: Duration = Duration::from_secs(60);
@@ -41,7 +41,7 @@ const MAX_HEADERS: usize = 64;
 /// Octets of a path with its query; a longer one is answered 414.
 const MAX_PATH: usize = 1024;
 
-/// An address that a connection came from, as far as places are counted by it.
+/// The address that a connection came from, as far as permits are counted by it.
 pub(super) trait PeerAddress {
     /// `None`: from this machine, over a socket without addresses.
     fn source(&self) -> Option<IpAddr>;
@@ -105,7 +105,7 @@ where
     let mut connection = std::pin::pin!(connection);
     let served = async {
         tokio::select! {
-            // What ends a connection early concerns its client only.
+            // What ends a connection early concerns only its client.
             _ = connection.as_mut() => return,
             () = shutdown.cancelled() => connection.as_mut().graceful_shutdown(),
         }
@@ -128,41 +128,41 @@ async fn limit_path(request: Request, next: Next) -> Response {
 /// The open connections, oldest first.
 #[derive(Debug, Default)]
 struct Connections {
-    places: Mutex<Places>,
+    permits: Mutex<TakenPermits>,
 }
 
 #[derive(Debug, Default)]
-struct Places {
-    taken: Vec<HttpPlace>,
+struct TakenPermits {
+    taken: Vec<HttpHolder>,
     /// Of the latest connection.
     number: u64,
 }
 
 #[derive(Debug)]
-struct HttpPlace {
+struct HttpHolder {
     number: u64,
     source: Option<IpAddr>,
     leave: CancellationToken,
 }
 
 impl Connections {
-    /// Gives a newcomer a place, if need be somebody else's.
+    /// Gives a newcomer a permit, if necessary somebody else's.
     fn admit(self: &Arc<Self>, source: Option<IpAddr>) -> HttpPermit {
         let leave = CancellationToken::new();
-        let mut places = self.lock();
-        places.number += 1;
-        let number = places.number;
-        places.taken.push(HttpPlace {
+        let mut permits = self.lock();
+        permits.number += 1;
+        let number = permits.number;
+        permits.taken.push(HttpHolder {
             number,
             source,
             leave: leave.clone(),
         });
-        if places.taken.len() > MAX_CONNECTIONS
-            && let Some(greedy) = places.greediest()
+        if permits.taken.len() > MAX_CONNECTIONS
+            && let Some(greedy) = permits.greediest()
         {
-            places.taken.remove(greedy).leave.cancel();
+            permits.taken.remove(greedy).leave.cancel();
         }
-        drop(places);
+        drop(permits);
         HttpPermit {
             connections: Arc::clone(self),
             number,
@@ -170,38 +170,38 @@ impl Connections {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Places> {
-        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, TakenPermits> {
+        self.permits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Places {
-    /// The oldest place of the source that has most of them.
+impl TakenPermits {
+    /// The oldest permit of the source that has most of them.
     fn greediest(&self) -> Option<usize> {
         let mut counts: HashMap<Option<IpAddr>, usize> = HashMap::new();
-        for place in &self.taken {
-            *counts.entry(place.source).or_default() += 1;
+        for permit in &self.taken {
+            *counts.entry(permit.source).or_default() += 1;
         }
         let most = counts.values().max()?;
         self.taken
             .iter()
-            .position(|place| counts.get(&place.source) == Some(most))
+            .position(|permit| counts.get(&permit.source) == Some(most))
     }
 }
 
-/// A connection that has a place until this is dropped.
+/// A connection that has a permit until this is dropped.
 #[derive(Debug)]
 struct HttpPermit {
     connections: Arc<Connections>,
     number: u64,
-    /// Somebody else gets the place.
+    /// Somebody else gets the permit.
     leave: CancellationToken,
 }
 
 impl Drop for HttpPermit {
     fn drop(&mut self) {
-        let mut places = self.connections.lock();
-        places.taken.retain(|place| place.number != self.number);
+        let mut permits = self.connections.lock();
+        permits.taken.retain(|permit| permit.number != self.number);
     }
 }
 
@@ -224,7 +224,7 @@ mod tests {
         let mut greedy: Vec<HttpPermit> = (0..MAX_CONNECTIONS + 10)
             .map(|_| Connections::admit(&connections, source(2)))
             .collect();
-        assert!(!probe.leave.is_cancelled(), "who has one place keeps it");
+        assert!(!probe.leave.is_cancelled(), "who has one permit keeps it");
         let sent_away = greedy.iter().take_while(|permit| permit.leave.is_cancelled());
         assert_eq!(sent_away.count(), 11, "the first to come are the first to go");
         assert_eq!(connections.lock().taken.len(), MAX_CONNECTIONS);
@@ -234,7 +234,7 @@ mod tests {
         assert_eq!(
             connections.lock().taken.len(),
             2,
-            "who leaves gives the place back"
+            "who leaves gives the permit back"
         );
         drop((probe, another));
         assert!(connections.lock().taken.is_empty());

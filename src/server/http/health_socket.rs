@@ -1,5 +1,5 @@
 //! The unix socket of the health check: `authentik-metrics.sock` in TMPDIR, which is often a directory where everybody
-//! may write. So neither side takes a file there for its own that belongs to somebody else.
+//! may write. So neither side accepts a file there that belongs to somebody else.
 //!
 //! Knows the file and its owner; must not know what is spoken.
 
@@ -30,13 +30,13 @@ pub enum HealthSocketError {
         /// Who we are.
         user: String,
     },
-    /// A file of that name is no socket.
+    /// A file of that name is not a socket.
     #[error("{path} is not a socket: remove it, or set TMPDIR to another directory", path = path.display())]
     NoSocket {
         /// The file.
         path: PathBuf,
     },
-    /// No socket can have so long a path.
+    /// No socket can have such a long path.
     #[error(
         "{path} has {length} octets, more than the path of a unix socket may have: set TMPDIR to a shorter directory",
         path = path.display(), length = path.as_os_str().len()
@@ -87,7 +87,7 @@ impl HealthSocket {
 /// Makes sure that the file, if there is one, is a socket of our own user. Returns whether there is one.
 ///
 /// # Errors
-/// When it is somebody else's, or no socket, or cannot be one.
+/// When it is somebody else's, or not a socket, or cannot be one.
 pub fn check_owner(path: &Path) -> Result<bool, HealthSocketError> {
     if SocketAddr::from_pathname(path).is_err() {
         return Err(HealthSocketError::TooLong {

@@ -1,10 +1,12 @@
-//! The status page at `/`: how the server stands, for an admin who looks. It is rendered here, has no script, loads nothing, and
-//! asks for itself again every few seconds.
+//! The status page at `/`: the state of the server, for an admin who looks. It is rendered here, has no script, loads nothing,
+//! and reloads every few seconds.
 //!
-//! The port has no login, so the page is for this machine and the networks that an option names. What counts is the address that
-//! the TCP connection comes from: headers can be invented. Must not know LDAP.
+//! The port has no login, so the page is for this machine and the networks that an option names. What matters is the address
+//! that the TCP connection comes from: headers can be invented. A browser there may be led by a page from elsewhere, so the name
+//! that it asks for matters too. Must not know LDAP.
 
 mod advice;
+mod asked_name;
 mod chart;
 mod facts;
 mod html;
@@ -17,7 +19,7 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest;
 use axum::extract::{Extension, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use ipnet::IpNet;
@@ -35,16 +37,18 @@ const STYLE: &str = include_str!("status_page/style.css");
 #[derive(Debug)]
 pub(in crate::server) struct StatusPage {
     networks: Vec<IpNet>,
+    hosts: Vec<String>,
     policy: String,
 }
 
 impl StatusPage {
-    /// For this machine and these networks.
-    pub(in crate::server) fn new(networks: Vec<IpNet>) -> Self {
+    /// For this machine and these networks, under these host names besides addresses and localhost.
+    pub(in crate::server) fn new(networks: Vec<IpNet>, hosts: Vec<String>) -> Self {
         let hash = digest::digest(&digest::SHA256, STYLE.as_bytes());
         let hash = base64::engine::general_purpose::STANDARD.encode(hash);
         Self {
             networks,
+            hosts,
             policy: format!(
                 "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
             ),
@@ -59,11 +63,21 @@ impl StatusPage {
         address.is_loopback() || self.networks.iter().any(|network| network.contains(&address))
     }
 
-    fn answer(&self, peer: HttpPeer, facts: impl FnOnce() -> StatusFacts) -> Response {
+    fn answer(
+        &self,
+        peer: HttpPeer,
+        (uri, headers): (&Uri, &HeaderMap),
+        facts: impl FnOnce() -> StatusFacts,
+    ) -> Response {
         if !self.is_for(peer) {
             let text = "The status page is for this machine. AUTHENTIK_LDAP__STATUS_NETWORKS opens it to further networks, \
                         such as 10.1.2.0/24.\n";
             return (StatusCode::FORBIDDEN, text).into_response();
+        }
+        if !asked_name::all_lead_here(uri, headers, &self.hosts) {
+            let text = "The status page is not shown under this host name: a web page elsewhere could have let its own name lead here. \
+                        Open it by an IP address or as localhost, or add the name to AUTHENTIK_LDAP__STATUS_HOSTS.\n";
+            return (StatusCode::MISDIRECTED_REQUEST, text).into_response();
         }
         let headers = [
             (header::CONTENT_TYPE, "text/html; charset=utf-8"),
@@ -81,8 +95,10 @@ pub(super) async fn show(
     State(outpost): State<Arc<Outpost>>,
     Extension(page): Extension<Arc<StatusPage>>,
     Extension(peer): Extension<HttpPeer>,
+    uri: Uri,
+    headers: HeaderMap,
 ) -> Response {
-    page.answer(peer, || StatusFacts::of(&outpost))
+    page.answer(peer, (&uri, &headers), || StatusFacts::of(&outpost))
 }
 
 fn render(facts: &StatusFacts) -> String {
@@ -95,6 +111,7 @@ fn render(facts: &StatusFacts) -> String {
     html.markup(match (facts.searches, facts.binds) {
         (true, true) => "✔ akldap",
         (true, false) => "! akldap",
+        (false, true) if facts.progress.is_some() => "! akldap",
         (false, _) => "✘ akldap",
     });
     html.markup("</title><style>")

@@ -1,4 +1,4 @@
-//! Who may ask about which names, and what they are shown: one judgement for search and compare.
+//! Who may ask about which names, and what they are shown: one decision for search and compare.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::server::session::LdapSession;
 use super::outcome::Answer;
 use super::search::running::{is_limit, note_damage, tell_fault};
 
-/// Whose tree is asked about, what of it is shown, and the directory of the moment.
+/// Whose tree the request is about, what part of it is shown, and the current directory.
 pub(super) struct Allowed {
     pub(super) provider: Arc<Provider>,
     pub(super) viewer: Viewer,
@@ -25,7 +25,7 @@ pub(super) struct Allowed {
 pub(super) fn authorise(session: &LdapSession, base_object: &Name<'_>) -> Result<Allowed, Answer> {
     let refused = |code, text: &str| refused(session, LdapResult::new(code, text));
     // An outage looks like one to everybody: nobody can bind before the first load, so "bind first" would mislead.
-    let Some(directory) = session.outpost.snapshot() else {
+    let Some(directory) = session.outpost.directory().snapshot() else {
         let text = "the directory has not been loaded from authentik yet";
         return Err(refused(ResultCode::Unavailable, text));
     };
@@ -33,9 +33,13 @@ pub(super) fn authorise(session: &LdapSession, base_object: &Name<'_>) -> Result
         let text = "bind first: without a bind only the rootDSE and the subschema are readable";
         return Err(refused(ResultCode::InsufficientAccessRights, text));
     };
-    // Below the empty name lie all trees, and this is the one that the bound user may see.
+    // All trees are below the empty name, and this is the one that the bound user may see.
     let provider = match base_object.octets() {
-        [] => session.outpost.providers().by_pk(identity.provider().pk()),
+        [] => session
+            .outpost
+            .providers()
+            .current()
+            .by_pk(identity.provider().pk()),
         _ => provider_for(session, base_object)?,
     };
     let Some(provider) = provider else {
@@ -47,18 +51,18 @@ pub(super) fn authorise(session: &LdapSession, base_object: &Name<'_>) -> Result
         return Err(refused(ResultCode::NoSuchObject, text));
     };
     if provider.pk() != identity.provider().pk() {
-        let text = "bound to another provider than the one whose tree this is";
+        let text = "this tree belongs to a provider other than the one bound to";
         return Err(refused(ResultCode::InsufficientAccessRights, text));
     }
     if !identity.may_search_everything() && directory.user_by_pk(identity.user_pk()).is_none() {
-        session.outpost.fetch_user_soon(identity.user_pk());
+        session.outpost.users().soon(identity.user_pk());
         return Err(Answer::refused(
             RejectReason::UserInfoNotCached,
             ResultCode::Unavailable,
             "this account is newer than the directory: it is being fetched",
         ));
     }
-    let Some(snapshot) = session.outpost.snapshot_of(&provider) else {
+    let Some(snapshot) = session.outpost.directory().in_shape(provider.shape()) else {
         let text = "the directory is being put into the shape of this provider";
         return Err(refused(ResultCode::Unavailable, text));
     };
@@ -79,7 +83,7 @@ pub(super) fn authorise(session: &LdapSession, base_object: &Name<'_>) -> Result
 }
 
 fn provider_for(session: &LdapSession, base_object: &Name<'_>) -> Result<Option<Arc<Provider>>, Answer> {
-    match session.outpost.providers().locate(base_object) {
+    match session.outpost.providers().current().locate(base_object) {
         // The official outpost's unescaped spelling is not RFC 4514; the directory judges it within its tree.
         Ok(located) => Ok(Some(located.provider)),
         Err(NotLocated::Outside) => Ok(None),
@@ -99,8 +103,8 @@ pub(super) fn refused_by_directory(session: &LdapSession, result: LdapResult) ->
     refused(session, result)
 }
 
-/// The answer to a search or compare that is refused with this result, and what it counts as: nothing where the entry is just
-/// not there.
+/// The answer to a search or compare that is refused with this result, and what it counts as: nothing if the entry simply
+/// does not exist.
 pub(super) fn refused(session: &LdapSession, result: LdapResult) -> Answer {
     let refusal = match (&session.identity, result.code) {
         (None, ResultCode::InsufficientAccessRights) => Some(RejectReason::EmptyBindDn),

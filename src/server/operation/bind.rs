@@ -1,4 +1,5 @@
-//! Bind (RFC 4511 section 4.2): what is no simple bind of version 3 is refused here, everything else is judged by the outpost.
+//! Bind (RFC 4511 section 4.2): anything but a simple bind of version 3 is refused here, everything else is judged by the
+//! outpost.
 
 use std::time::Instant;
 
@@ -16,7 +17,7 @@ use super::waiting::AwaitedFuture;
 
 pub(crate) mod pending;
 
-/// What is said of a password policy to a client that asked for it with a bind: nothing where passwords cannot be changed.
+/// What is said about a password policy to a client that asked for it with a bind: nothing where passwords cannot be changed.
 pub(crate) fn policy_of(session: &LdapSession, answer: &BindAnswer) -> Option<Vec<u8>> {
     let passwords = session.outpost.passwords();
     let on = answer
@@ -37,7 +38,7 @@ pub(super) fn run(
         |code, text: String| Outcome::Answer(Answer::refused(RejectReason::ProtocolError, code, text));
     if request.version != 3 {
         let text = format!(
-            "LDAP version {} is not supported, only version 3",
+            "LDAP version {} is not supported, only version 3 is",
             request.version
         );
         return refused(ResultCode::ProtocolError, text);

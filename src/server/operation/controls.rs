@@ -32,7 +32,8 @@ pub(super) const PASSWORD_POLICY: (&str, &[OperationKind]) = (
     ],
 );
 
-/// Whether a control has a meaning for an operation here, or none that is not kept. `passwords`: they can be changed.
+/// Whether a control has a meaning for an operation here, or asks only for what is done anyway. `passwords`: they can be
+/// changed.
 pub(super) fn supports(kind: OperationKind, control: &Control<'_>, passwords: bool) -> bool {
     let (policy, kinds) = PASSWORD_POLICY;
     if passwords && control.control_type == policy.as_bytes() && kinds.contains(&kind) {
@@ -45,9 +46,9 @@ pub(super) fn supports(kind: OperationKind, control: &Control<'_>, passwords: bo
     implemented || (on_entries && asks_for_what_is_so(control))
 }
 
-/// Controls that ask for what is so anyway: nothing is done for them, so they are not advertised, but a client that insists
-/// on one need not be refused. There are no referrals, security descriptors, deleted objects or subentries among the
-/// entries, and nothing is modified.
+/// Controls that ask for what is done anyway: nothing extra is done for them, so they are not advertised, but a client that
+/// insists on one need not be refused. There are no referrals, security descriptors, deleted objects or subentries among
+/// the entries, and nothing is modified.
 fn asks_for_what_is_so(control: &Control<'_>) -> bool {
     /// Active Directory's SERVER_SEARCH_FLAG_DOMAIN_SCOPE and SERVER_SEARCH_FLAG_PHANTOM_ROOT.
     const SEARCH_FLAGS: u32 = 3;

@@ -12,9 +12,9 @@ use akldap_ldap::response::{self, LdapResult, ResultCode};
 
 use crate::server::session::LdapSession;
 
+use super::controls;
 use super::outcome::{Answer, Outcome};
 use super::password::{self, Asked};
-use super::update;
 
 /// StartTLS, RFC 4511 section 4.14.
 pub(crate) const START_TLS: &str = "1.3.6.1.4.1.1466.20037";
@@ -23,7 +23,7 @@ const WHO_AM_I: &str = "1.3.6.1.4.1.4203.1.11.3";
 /// Cancel, RFC 3909.
 const CANCEL: &str = "1.3.6.1.1.8";
 
-/// What the rootDSE says under supportedExtension, beside Password Modify where passwords can be changed.
+/// What the rootDSE says under supportedExtension, besides Password Modify where passwords can be changed.
 pub(super) const SUPPORTED: &[&str] = &[START_TLS, WHO_AM_I, CANCEL];
 
 /// Carries out a Password Modify (RFC 3062), or says where passwords are changed.
@@ -33,31 +33,34 @@ pub(super) fn modify_password(
     message: &Message<'_>,
     started: Instant,
 ) -> Outcome {
-    if !password::is_on(session) {
-        let answer = update::password_unchangeable();
+    if let Some(answer) = password::impossible(session) {
         session.metrics(|metrics| metrics.observe(RequestType::Extended, clock::since(started)));
         return Outcome::Answer(answer);
     }
     let value = request.value.as_ref().map(|value| value.as_slice());
     match PasswordModify::read(value) {
-        Ok(asked) => password::run(
-            session,
-            message,
-            started,
-            Asked {
-                whose: match asked.user_identity {
-                    Some(name) => WhosePassword::Identity(name.to_vec()),
-                    None => WhosePassword::Bound,
-                },
-                old: asked.old_password,
-                new: asked.new_password,
-            },
-        ),
-        Err(error) => Outcome::Answer(Answer::refused(
-            RejectReason::ProtocolError,
-            ResultCode::ProtocolError,
-            format!("malformed Password Modify request: {error}"),
-        )),
+        Ok(asked) => {
+            let whose = match asked.user_identity {
+                Some(name) => WhosePassword::Identity(name.to_vec()),
+                None => WhosePassword::Bound,
+            };
+            let (old, new) = (asked.old_password, asked.new_password);
+            password::run(session, message, started, whose, Ok(Asked { old, new }))
+        }
+        // Whom it is about cannot be read, so it is not an attempt that could be recorded.
+        Err(error) => {
+            let malformed = || {
+                Answer::refused(
+                    RejectReason::ProtocolError,
+                    ResultCode::ProtocolError,
+                    format!("malformed Password Modify request: {error}"),
+                )
+            };
+            Outcome::Answer(Answer {
+                policy: controls::asks_for_policy(&message.controls).then_some(None),
+                ..password::unencrypted(session).unwrap_or_else(malformed)
+            })
+        }
     }
 }
 
@@ -69,11 +72,11 @@ pub(super) fn run(session: &LdapSession, request: &ExtendedRequest, busy: bool) 
         START_TLS => return start_tls(session, request, busy),
         CANCEL => match cancel_target(request) {
             Some(target) => return Outcome::Cancel(target),
-            None => protocol_error("a cancel names a message id".to_owned()),
+            None => protocol_error("a Cancel request must name a message id".to_owned()),
         },
         WHO_AM_I if request.value.is_some() => protocol_error("Who am I takes no value".to_owned()),
         WHO_AM_I => Answer {
-            value: Some(authorization_id(session)),
+            value: Some(authorization_id(session).into()),
             ..Answer::from(LdapResult::success())
         },
         other => {
@@ -83,13 +86,13 @@ pub(super) fn run(session: &LdapSession, request: &ExtendedRequest, busy: bool) 
     })
 }
 
-/// RFC 4532: `dn:` and the DN of who is bound, nothing for the anonymous. `u:` and the name for somebody who bound with a name
-/// that is no DN and whom the directory does not know (RFC 4513 section 5.2.1.8).
+/// RFC 4532: `dn:` and the DN of whoever is bound, nothing for anonymous clients. `u:` and the name for somebody who bound with
+/// a name that is no DN and whom the directory does not know (RFC 4513 section 5.2.1.8).
 fn authorization_id(session: &LdapSession) -> Vec<u8> {
-    let Some(identity) = &session.identity else {
+    if session.identity.is_none() {
         return Vec::new();
-    };
-    let name = session.outpost.bound_dn(identity);
+    }
+    let name = session.bound_dn();
     let kind = if name.contains('=') { "dn" } else { "u" };
     format!("{kind}:{name}").into_bytes()
 }

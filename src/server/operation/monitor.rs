@@ -1,5 +1,5 @@
-//! Searches and compares below `cn=Monitor`: for those who may search everything, and part of no provider's tree. What the
-//! entries say is the outpost's knowledge.
+//! Searches and compares below `cn=Monitor`: for those who may search everything; part of no provider's tree. The outpost
+//! knows what the entries say.
 
 use akldap_directory::{self as directory, Search, SearchControls};
 use akldap_ldap::dn::{Dn, Name};
@@ -48,7 +48,7 @@ pub(super) fn compare(
 
 /// The normal form of a name that is the monitor's or below it, unless a provider has its tree there.
 fn is_asked_for(session: &LdapSession, name: &Name<'_>) -> Option<Vec<u8>> {
-    // Nearly all names are told from it by their last octets.
+    // Nearly all other names differ from it in their last octets.
     let octets = name.octets().trim_ascii_end();
     let end = octets.len().checked_sub("monitor".len())?;
     if !octets.get(end..)?.eq_ignore_ascii_case(b"monitor") {
@@ -56,7 +56,7 @@ fn is_asked_for(session: &LdapSession, name: &Name<'_>) -> Option<Vec<u8>> {
     }
     let normal = name.parsed().ok()?.normal_form();
     let is_within = is_at_or_below(&normal, &normal_form(MONITOR_DN));
-    (is_within && session.outpost.providers().locate(name).is_err()).then_some(normal)
+    (is_within && session.outpost.providers().current().locate(name).is_err()).then_some(normal)
 }
 
 fn refuse(session: &LdapSession) -> Result<(), LdapResult> {
@@ -77,11 +77,11 @@ fn searches(
     request: &SearchRequest<'_>,
 ) -> Result<(Search, Vec<Search>), LdapResult> {
     if message.controls.iter().any(|control| control.criticality) {
-        let text = "the monitor is searched without controls";
+        let text = "the monitor supports no controls";
         return Err(LdapResult::new(ResultCode::UnavailableCriticalExtension, text));
     }
     if request.filter.size() > MAX_FILTER {
-        let text = format!("what a filter asserts of the monitor may have {MAX_FILTER} octets");
+        let text = format!("a filter on the monitor may have at most {MAX_FILTER} octets of values");
         return Err(LdapResult::new(ResultCode::AdminLimitExceeded, text));
     }
     let entries = session.outpost.monitor();
@@ -140,7 +140,7 @@ fn normal_form(dn: &str) -> Vec<u8> {
     Dn::parse(dn.as_bytes()).unwrap_or_default().normal_form()
 }
 
-/// Of names in their normal form, in which no comma of these stands but between RDNs.
+/// For names in their normal form, in which these commas occur only between RDNs.
 fn is_at_or_below(name: &[u8], base: &[u8]) -> bool {
     name.strip_suffix(base)
         .is_some_and(|rest| rest.is_empty() || rest.ends_with(b","))

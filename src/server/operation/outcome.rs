@@ -1,7 +1,9 @@
-//! What comes of a request, as values. Operations write nothing and change nothing of the connection: its dispatcher does
-//! what an outcome says.
+//! The outcomes of requests, as values. Operations write nothing and change nothing in the connection: its dispatcher
+//! does what an outcome says.
 
 use std::time::Instant;
+
+use zeroize::Zeroizing;
 
 use crate::metrics::RejectReason;
 use crate::outpost::bind::BindAnswer;
@@ -12,7 +14,7 @@ use akldap_ldap::response::{self, LdapResult, ResultCode};
 use super::search::running::RunningSearch;
 use super::waiting::AwaitedFuture;
 
-/// What comes of a request.
+/// The outcome of a request.
 pub(crate) enum Outcome {
     /// An answer of the request's own kind, if that kind has one.
     Answer(Answer),
@@ -24,14 +26,14 @@ pub(crate) enum Outcome {
         started: Instant,
         /// The judgement.
         answer: BindAnswer,
-        /// The client wants to hear of a password policy.
+        /// The client asked for password policy information.
         policy: bool,
     },
     /// A bind that authentik has to judge, or a change of a password.
     Waits {
         /// When the request was read.
         started: Instant,
-        /// The client wants to hear of a password policy.
+        /// The client asked for password policy information.
         policy: bool,
         /// What authentik is asked.
         question: AwaitedFuture,
@@ -42,7 +44,7 @@ pub(crate) enum Outcome {
     Abandon(u32),
     /// The operation of this message id is given up, and both are answered.
     Cancel(u32),
-    /// The connection ends without a word.
+    /// The connection ends without a notice.
     Close,
 }
 
@@ -54,9 +56,9 @@ pub(crate) struct Answer {
     pub(crate) refusal: Option<RejectReason>,
     /// The responseName of an extended response (RFC 4511 section 4.12).
     pub(crate) name: Option<&'static str>,
-    /// Its responseValue.
-    pub(crate) value: Option<Vec<u8>>,
-    /// What a password policy holds against it, where the client wants to hear of one.
+    /// Its responseValue, which may be a password.
+    pub(crate) value: Option<Zeroizing<Vec<u8>>>,
+    /// What a password policy has against it, if the client asked for that.
     pub(crate) policy: Option<Option<PasswordPolicyError>>,
 }
 
@@ -76,7 +78,7 @@ impl Answer {
         let controls = policy.as_slice();
         match kind.response_tag() {
             Some(_) if kind == OperationKind::Extended => {
-                let value = self.value.as_deref();
+                let value = self.value.as_ref().map(|value| value.as_slice());
                 response::write_extended(out, message_id, &self.result, self.name, value, controls);
             }
             Some(tag) => response::write_result(out, message_id, tag, &self.result, controls),
@@ -85,7 +87,7 @@ impl Answer {
     }
 }
 
-/// The control that says what a password policy holds against somebody.
+/// The control that says what a password policy has against somebody.
 pub(crate) fn policy_control(value: &[u8]) -> Control<'_> {
     Control {
         control_type: PASSWORD_POLICY.as_bytes(),

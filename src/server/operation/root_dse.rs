@@ -1,5 +1,5 @@
-//! Searches and compares of the two entries that are no part of any provider's tree: the rootDSE (RFC 4512 section 5.1) and
-//! the subschema (section 4.2). Readable by everybody. What the entries say is the outpost's knowledge.
+//! Searches and compares of the two entries that are not part of any provider's tree: the rootDSE (RFC 4512 section 5.1)
+//! and the subschema (section 4.2). Readable by everybody. What the entries say is the outpost's knowledge.
 
 use akldap_directory::subschema::SUBSCHEMA_DN;
 use akldap_directory::{self as directory, Search, SearchControls};
@@ -13,8 +13,8 @@ use crate::outpost::access::Identity;
 
 use crate::server::session::LdapSession;
 
-/// The search of the rootDSE or the subschema, if the request is for one of them alone. What somebody bound searches below
-/// the empty name is the tree of their provider as well.
+/// The search of the rootDSE or the subschema, if the request is for one of them alone. What a bound client searches below
+/// the empty name includes the tree of its provider.
 pub(super) fn search(
     session: &LdapSession,
     base_object: &Name<'_>,
@@ -30,7 +30,7 @@ pub(super) fn search(
         if let Some(refusal) = refusal() {
             return Some(Err(refusal));
         }
-        let attributes = session.outpost.root_dse_attributes(identity);
+        let attributes = session.outpost.entries().root_dse(identity);
         return Some(Search::of_entry("", &attributes, request, controls));
     }
     let asked = identity.is_some() && asks_for_subschema(&request.filter);
@@ -39,7 +39,7 @@ pub(super) fn search(
     }
     Some(match refusal() {
         Some(refusal) => Err(refusal),
-        None => match session.outpost.subschema_attributes(identity) {
+        None => match session.outpost.entries().subschema(identity) {
             Some(attributes) => Search::of_entry(SUBSCHEMA_DN, &attributes, request, controls),
             None => Err(damaged()),
         },
@@ -59,26 +59,25 @@ pub(super) fn compare(
         if let Some(refusal) = refusal() {
             return Some(refusal);
         }
-        let attributes = session.outpost.root_dse_attributes(identity);
+        let attributes = session.outpost.entries().root_dse(identity);
         return Some(directory::compare_entry("", &attributes, attribute, value));
     }
     names_subschema(entry).then(|| {
-        refusal().unwrap_or_else(|| match session.outpost.subschema_attributes(identity) {
+        refusal().unwrap_or_else(|| match session.outpost.entries().subschema(identity) {
             Some(attributes) => directory::compare_entry(SUBSCHEMA_DN, &attributes, attribute, value),
             None => damaged(),
         })
     })
 }
 
-/// A subschema without what only the directory knows would be a wrong one.
+/// A subschema without what only the directory knows would be wrong.
 fn damaged() -> LdapResult {
     let text = "internal error: the directory in memory is damaged";
     LdapResult::new(ResultCode::Other, text.to_owned())
 }
 
-/// Most octets of what is asserted in a search or compare by somebody unbound. Whoever looks for the server's
-/// capabilities asserts a class or nothing; a filter that tests every definition of the schema a thousand times means no
-/// good.
+/// Most octets of what is asserted in a search or compare by somebody unbound. Whoever looks for the server's capabilities
+/// asserts a class or nothing; a filter that tests every definition of the schema a thousand times is up to no good.
 const MAX_UNBOUND_ASSERTIONS: usize = 2048;
 
 /// The octets of what a search asserts.
@@ -93,8 +92,8 @@ fn asserted(request: &SearchRequest<'_>, controls: &SearchControls) -> usize {
 fn too_much_asserted(octets: usize, identity: Option<&Identity>) -> Option<LdapResult> {
     (octets > MAX_UNBOUND_ASSERTIONS && identity.is_none()).then(|| {
         let text = format!(
-            "before a bind filters and asserted values may have {MAX_UNBOUND_ASSERTIONS} octets: bind first, or ask \
-             for less"
+            "before a bind, filters and asserted values may have at most {MAX_UNBOUND_ASSERTIONS} octets: \
+             bind first, or ask for less"
         );
         LdapResult::new(ResultCode::AdminLimitExceeded, text)
     })

@@ -1,4 +1,4 @@
-//! Search (RFC 4511 section 4.5): what is asked with which controls and limits, made ready for the connection to drive.
+//! Search (RFC 4511 section 4.5): what is asked, with which controls and limits, prepared for the connection to drive.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,31 +20,81 @@ use super::monitor;
 use super::outcome::{Answer, Outcome};
 use super::root_dse;
 
-mod filter_shape;
+mod filter_pattern;
 pub(crate) mod running;
 mod search_record;
 
 use running::RunningSearch;
-use search_record::SearchRecord;
+use search_record::{SearchRecord, attributes_shown, filter_shown};
 
 /// What a search waits for in direct search mode: whether it may be answered then.
-pub(super) fn before(session: &LdapSession, request: &SearchRequest<'_>) -> Option<PollOnWake<bool>> {
-    let bound_to = session.identity.as_ref()?.provider().pk();
-    let providers = session.outpost.providers();
-    let provider = match request.base_object {
-        // The rootDSE says nothing of users, what is below it does.
-        [] if request.scope == Scope::BaseObject => return None,
-        [] => providers.by_pk(bound_to)?,
-        base_object => providers.locate(&Name::new(base_object)).ok()?.provider,
+pub(super) fn before(
+    session: &LdapSession,
+    message: &Message<'_>,
+    request: &SearchRequest<'_>,
+) -> Option<PollOnWake<bool>> {
+    let base_object = Name::new(request.base_object);
+    let provider = searched_directly(session, request, &base_object)?;
+    // A search whose controls cannot be read is refused.
+    let needs_groups = || {
+        read_controls(session, &message.controls).is_ok_and(|controls| {
+            let (tree, shape) = (provider.tree(), provider.shape());
+            directory::depends_on_groups(tree, shape.map(AsRef::as_ref), request, &base_object, &controls)
+        })
     };
-    // Anybody else is refused.
-    if provider.pk() != bound_to {
-        return None;
-    }
-    session.outpost.before_search(&provider).map(PollOnWake::new)
+    session
+        .outpost
+        .direct_searches()
+        .before(&provider, &needs_groups)
+        .map(PollOnWake::new)
 }
 
-/// Makes a search ready to be carried out.
+/// What a search that arrived at this moment waits for after that.
+pub(super) fn confirmation(
+    session: &LdapSession,
+    message: &Message<'_>,
+    request: &SearchRequest<'_>,
+    arrived: tokio::time::Instant,
+) -> Option<PollOnWake<bool>> {
+    let base_object = Name::new(request.base_object);
+    let provider = searched_directly(session, request, &base_object)?;
+    let search = || {
+        let mut prepared = prepare(session, message, request, &base_object).ok()?;
+        prepared.provider.as_ref()?;
+        prepared.search.limit(limits_of(session));
+        Some(prepared.search)
+    };
+    session
+        .outpost
+        .direct_searches()
+        .confirm(&provider, &search, arrived)
+        .map(PollOnWake::new)
+}
+
+/// The provider whose entries a request asks for, if it is the one of the session and is searched directly.
+fn searched_directly(
+    session: &LdapSession,
+    request: &SearchRequest<'_>,
+    base_object: &Name<'_>,
+) -> Option<Arc<Provider>> {
+    let bound_to = session.identity.as_ref()?.provider().pk();
+    let providers = session.outpost.providers().current();
+    // Nobody else's names are read before they are needed.
+    let bound = providers.by_pk(bound_to)?;
+    if !bound.searches_directly() {
+        return None;
+    }
+    let provider = match base_object.octets() {
+        // The rootDSE says nothing about users; what is below it does.
+        [] if request.scope == Scope::BaseObject => return None,
+        [] => bound,
+        _ => providers.locate(base_object).ok()?.provider,
+    };
+    // Anybody else is refused.
+    (provider.pk() == bound_to).then_some(provider)
+}
+
+/// Prepares a search to be carried out.
 pub(super) fn start(
     session: &LdapSession,
     message: &Message<'_>,
@@ -60,15 +110,15 @@ pub(super) fn start(
         bindDN = &*session.bound_dn(),
         baseDN = %String::from_utf8_lossy(request.base_object),
         scope = ?request.scope,
-        filter = %request.filter,
-        attributes = ?request.attributes.iter().map(|name| String::from_utf8_lossy(name)).collect::<Vec<_>>(),
+        filter = %filter_shown(request),
+        attributes = %attributes_shown(request),
         "search"
     );
     let Prepared {
         mut search,
         mut others,
         provider,
-    } = match prepare(session, message, request) {
+    } = match prepare(session, message, request, &Name::new(request.base_object)) {
         Ok(prepared) => prepared,
         Err(answer) => {
             SearchRecord::write(record.as_deref(), Some(answer.result.code), 0, started);
@@ -82,14 +132,9 @@ pub(super) fn start(
         "search plan"
     );
     let class = class_of(session);
-    let [time_option, comparisons_option, memory_option] = class.variables;
+    let [time_option, ..] = class.variables;
     for search in std::iter::once(&mut search).chain(&mut others) {
-        search.limit(SearchLimits {
-            comparisons: class.comparisons,
-            memory: class.memory,
-            comparisons_option,
-            memory_option,
-        });
+        search.limit(limits_of(session));
     }
     let deadline = time_limit(request.time_limit).and_then(|limit| started.checked_add(limit));
     let outpost = Arc::clone(&session.outpost);
@@ -109,15 +154,15 @@ pub(super) fn start(
         connection: session.connection,
         record,
         entries: 0,
-        shape: None,
+        pattern: None,
         done_at: 0,
     }))
 }
 
-/// What is to be searched.
+/// What to search.
 struct Prepared {
     search: directory::Search,
-    /// Searches of further entries of the monitor, from the last to the first.
+    /// Searches of more entries of the monitor, from the last to the first.
     others: Vec<directory::Search>,
     /// `None` for the entries outside every provider's tree.
     provider: Option<Arc<Provider>>,
@@ -133,20 +178,20 @@ impl Prepared {
     }
 }
 
-/// What is to be searched, within what the bound user may see.
+/// What to search, within what the bound user may see.
 fn prepare(
     session: &LdapSession,
     message: &Message<'_>,
     request: &SearchRequest<'_>,
+    base_object: &Name<'_>,
 ) -> Result<Prepared, Answer> {
     let controls = read_controls(session, &message.controls)?;
-    let base_object = Name::new(request.base_object);
-    if let Some(search) = root_dse::search(session, &base_object, request, &controls) {
+    if let Some(search) = root_dse::search(session, base_object, request, &controls) {
         return search
             .map(|search| Prepared::of_one(search, None))
             .map_err(|result| access::refused(session, result));
     }
-    if let Some(found) = monitor::search(session, &base_object, message, request) {
+    if let Some(found) = monitor::search(session, base_object, message, request) {
         let prepared = |(search, others)| Prepared {
             search,
             others,
@@ -160,13 +205,13 @@ fn prepare(
         provider,
         viewer,
         snapshot,
-    } = access::authorise(session, &base_object)?;
+    } = access::authorise(session, base_object)?;
     let tree = Arc::clone(provider.tree());
     let search = if request.base_object.is_empty() {
-        let root_dse = session.outpost.root_dse_attributes(session.identity.as_deref());
+        let root_dse = session.outpost.entries().root_dse(session.identity.as_deref());
         directory::Search::from_root(snapshot, tree, viewer, &root_dse, request, &controls)
     } else {
-        directory::Search::from_base(&base_object, snapshot, tree, viewer, request, &controls)
+        directory::Search::from_base(base_object, snapshot, tree, viewer, request, &controls)
     };
     search
         .map(|search| Prepared::of_one(search, Some(provider)))
@@ -176,6 +221,18 @@ fn prepare(
 /// How long a search may take when its time limit says `seconds`; zero means no limit.
 fn time_limit(seconds: u32) -> Option<Duration> {
     (seconds > 0).then(|| Duration::from_secs(u64::from(seconds)))
+}
+
+/// What a search of a session may cost, time aside.
+fn limits_of(session: &LdapSession) -> SearchLimits {
+    let class = class_of(session);
+    let [_, comparisons_option, memory_option] = class.variables;
+    SearchLimits {
+        comparisons: class.comparisons,
+        memory: class.memory,
+        comparisons_option,
+        memory_option,
+    }
 }
 
 /// What the searches of a session may cost.

@@ -1,4 +1,4 @@
-//! Add, delete, modify and modify DN (RFC 4511 sections 4.6 to 4.9): nothing can be changed here but, where that is on, a
+//! Add, delete, modify and modify DN (RFC 4511 sections 4.6 to 4.9): nothing can be changed here except, where that is on, a
 //! password, and the answer says where everything else can.
 
 use std::time::Instant;
@@ -12,9 +12,6 @@ use crate::server::session::LdapSession;
 use super::outcome::{Answer, Outcome};
 use super::password::{self, Asked};
 
-/// Values by which clients send a hash instead of the password. authentik would take it for the password itself.
-const HASH_SCHEMES: &[&str] = &["ARGON2", "CRYPT", "MD5", "PBKDF2", "SASL", "SHA", "SMD5", "SSHA"];
-
 /// Carries out a change of a password, and refuses everything else.
 pub(super) fn run(
     session: &LdapSession,
@@ -27,50 +24,37 @@ pub(super) fn run(
         .as_ref()
         .is_some_and(|modify| modify.changes.iter().any(Modification::is_of_password));
     let Some(modify) = modify.filter(|_| of_password) else {
+        if let Some(answer) = password::unreadable_in_clear(session, update.kind(), update.message()) {
+            return Outcome::Answer(answer);
+        }
         return Outcome::Answer(refused(
             ResultCode::InsufficientAccessRights,
             "this directory is read-only: users and groups are changed in authentik",
         ));
     };
-    if !password::is_on(session) {
-        return Outcome::Answer(password_unchangeable());
+    if let Some(answer) = password::impossible(session) {
+        return Outcome::Answer(answer);
     }
-    match new_password(&modify.changes) {
-        Ok((old, new)) => {
-            let asked = Asked {
-                whose: WhosePassword::Entry(modify.entry.as_bytes().to_vec()),
-                old,
-                new: Some(new),
-            };
-            password::run(session, message, started, asked)
-        }
-        Err(answer) => Outcome::Answer(answer),
-    }
-}
-
-/// To a new password, by the extended operation or by a modify. Nextcloud shows this code's text to whoever asked, and takes
-/// `unwillingToPerform` for success.
-pub(super) fn password_unchangeable() -> Answer {
-    refused(
-        ResultCode::ConstraintViolation,
-        "passwords are changed in authentik: in the user settings or by its recovery flow",
-    )
+    let whose = WhosePassword::Entry(modify.entry.as_bytes().to_vec());
+    let asked = new_password(&modify.changes).map(|(old, new)| Asked { old, new: Some(new) });
+    password::run(session, message, started, whose, asked)
 }
 
 fn refused(code: ResultCode, text: &str) -> Answer {
     Answer::from(LdapResult::new(code, text))
 }
 
-/// The password of before, if it is named, and the new one: replace, or delete and add.
+/// The old password, if it is given, and the new one: replace, or delete and add.
 fn new_password<'a>(changes: &[Modification<'a>]) -> Result<(Option<&'a [u8]>, &'a [u8]), Answer> {
     if !changes.iter().all(Modification::is_of_password) {
         return Err(refused(
             ResultCode::InsufficientAccessRights,
-            "this directory is read-only but for userPassword, which is changed alone: users and groups are changed in authentik",
+            "this directory is read-only except for userPassword, which must be changed on its own: users \
+             and groups are changed in authentik",
         ));
     }
     if changes.iter().any(|change| change.attribute.contains(';')) {
-        let text = "userPassword is changed without options";
+        let text = "userPassword must be named without options";
         return Err(refused(ResultCode::ConstraintViolation, text));
     }
     let shape = || {
@@ -96,12 +80,6 @@ fn new_password<'a>(changes: &[Modification<'a>]) -> Result<(Option<&'a [u8]>, &
         }
         _ => return Err(shape()),
     };
-    if is_hash(new) || old.is_some_and(is_hash) {
-        return Err(refused(
-            ResultCode::ConstraintViolation,
-            "the password has to be sent as it is typed: authentik's policies cannot judge a hash",
-        ));
-    }
     Ok((old, new))
 }
 
@@ -110,24 +88,6 @@ fn one<'a>(change: &Modification<'a>) -> Option<&'a [u8]> {
         [value] => Some(*value),
         _ => None,
     }
-}
-
-/// Whether a value is `{SCHEME}` and a hash (RFC 2307 section 5.3), such as `{SSHA256}…`.
-fn is_hash(value: &[u8]) -> bool {
-    let Some(rest) = value.strip_prefix(b"{") else {
-        return false;
-    };
-    let Some(end) = rest.iter().position(|octet| *octet == b'}') else {
-        return false;
-    };
-    let scheme = rest.get(..end).unwrap_or_default();
-    HASH_SCHEMES.iter().any(|known| {
-        let (name, digits) = scheme.split_at_checked(known.len()).unwrap_or((scheme, &[]));
-        // Behind the name a number may follow, or another scheme after a sign.
-        name.eq_ignore_ascii_case(known.as_bytes())
-            && digits.first().is_none_or(|octet| !octet.is_ascii_alphabetic())
-            && digits.iter().all(u8::is_ascii_graphic)
-    })
 }
 
 #[cfg(test)]
@@ -184,30 +144,5 @@ mod tests {
             ..change(Replace, &["n"])
         };
         assert_eq!(read(&[option]), None);
-    }
-
-    #[test]
-    fn a_hash_is_not_taken_for_a_password() {
-        for hash in [
-            "{SSHA}abc",
-            "{crypt}$6$x",
-            "{SSHA512}x",
-            "{PBKDF2-SHA256}x",
-            "{ssha-256}x",
-        ] {
-            assert!(is_hash(hash.as_bytes()), "{hash}");
-        }
-        for password in [
-            "{",
-            "{}",
-            "{SSHA",
-            "SSHA}x",
-            "{curly} braces",
-            "{SHAPE}x!",
-            "a{SSHA}b",
-            "{CRYPTIC !}",
-        ] {
-            assert!(!is_hash(password.as_bytes()), "{password}");
-        }
     }
 }

@@ -1,4 +1,4 @@
-//! What an operation asks authentik, and what comes of it.
+//! What an operation asks authentik, and the outcome.
 //!
 //! Must not know what follows from either.
 
@@ -14,11 +14,11 @@ use super::password::pending::PasswordFuture;
 pub(crate) enum AwaitedFuture {
     /// Whether somebody may log in.
     Bind(BindFuture),
-    /// For a new password.
+    /// To set a new password.
     Password(PasswordFuture),
 }
 
-/// What comes of it.
+/// The outcome.
 pub(crate) enum AwaitedEnd {
     /// A bind that is judged.
     Bound(BindAnswer),
@@ -35,7 +35,7 @@ impl AwaitedFuture {
         }
     }
 
-    /// The client sends no more, as one does that is gone. What waits for its turn ends.
+    /// The client sends no more, like one that has gone. What waits for its turn ends.
     pub(crate) fn client_left(&self) {
         match self {
             Self::Bind(bind) => bind.client_left(),

@@ -76,7 +76,7 @@ async fn work_before_a_bind_is_linear_in_the_octets_received() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-/// Steps that a look at every definition of the schema takes, as often as the filters that are allowed have tests.
+/// Steps needed to look at every definition of the schema once for each test that an allowed filter can have.
 const SCHEMA: u64 = 4_000_000;
-/// Octets of the subschema and some.
+/// Octets of the subschema, and some more.
 const LONGEST_ANSWER: usize = 100_000;

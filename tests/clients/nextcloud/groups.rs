@@ -95,7 +95,7 @@ async fn groups_by_searching_for_members() {
     );
 }
 
-/// People in `company`, all of them by way of other groups.
+/// People in `company`, all of them through other groups.
 pub(super) const COMPANY: [&str; 8] = [
     "alice",
     "bob",
@@ -107,7 +107,7 @@ pub(super) const COMPANY: [&str; 8] = [
     "zoe",
 ];
 
-/// Nested groups as a person sees them, and by which way they were found.
+/// Nested groups as a person sees them, and how they were found.
 pub(super) async fn nested(scenery: &mut Scenery) -> Result<(), String> {
     scenery.nextcloud.names(json!({"do": "list"})).await;
     scenery.nextcloud.names(json!({"do": "groups"})).await;

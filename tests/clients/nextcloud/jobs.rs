@@ -1,4 +1,4 @@
-//! What runs in the background, each run in a new process.
+//! What runs in the background, each time in a new process.
 
 use std::time::Instant;
 
@@ -58,7 +58,7 @@ async fn three_rounds_of_synchronisation_and_a_clean_up() {
     let mut scenery = Scenery::new(CROWD, |_| {}).await;
     let begin = Instant::now();
     let log = synchronise(&mut scenery).await.expect("everybody in every round");
-    // 1, 2 and 3 pages a round, and in the first round a read of each person's name.
+    // 1, 2 and 3 pages per round, and in the first round a read of each person's name.
     assert_eq!(
         log.count(SEARCH),
         ROUNDS * (1 + 2 + 3) + CROWD,

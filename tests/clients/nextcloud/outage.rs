@@ -1,4 +1,4 @@
-//! authentik is away, the server restarts meanwhile, connections break: Nextcloud stops and concludes nothing.
+//! authentik is away, the server restarts meanwhile, connections break: Nextcloud stops and draws no conclusions.
 
 use akldap::config::Config;
 use akldap::server::Server;
@@ -13,7 +13,7 @@ use akldap_testing::stage::{eventually, settings};
 /// Orders given while the server has nothing to answer from.
 const ORDERS: [&str; 6] = ["sync", "clean up", "list", "groups", "update groups", "count"];
 
-/// A server that starts while authentik is away, in the place of the one there was.
+/// A server that starts while authentik is away, in place of the previous one.
 pub(super) async fn restart(scenery: &Scenery) -> (Server, tempfile::TempDir) {
     let temporary = tempfile::tempdir().expect("a folder");
     let settings = settings(&scenery.stage.simulator, &temporary);
@@ -52,7 +52,7 @@ async fn an_outage_of_authentik_alone_is_hardly_seen() {
     scenery.nextcloud.names(json!({"do": "list"})).await;
     scenery.nextcloud.result(json!({"do": "update groups"})).await;
     scenery.stage.simulator.refuse_connections(true);
-    // The process that is bound goes on, from the directory the server has.
+    // The bound process continues with the directory the server has.
     for checked in [50, 10] {
         let result = scenery.nextcloud.result(json!({"do": "clean up"})).await;
         assert_eq!(result, json!({"checked": checked, "gone": []}));
@@ -64,7 +64,7 @@ async fn an_outage_of_authentik_alone_is_hardly_seen() {
     let login = json!({"do": "login", "typed": "alice", "password": "demo-alice"});
     let answer = scenery.nextcloud.ask(login.clone()).await;
     assert_eq!(answer, json!({"stopped": "the server is shutting down"}));
-    // A new process cannot bind, tries it twice, and stops.
+    // A new process cannot bind, tries twice, and stops.
     scenery.nextcloud.process().await;
     scenery.recorder.take();
     let answer = scenery.nextcloud.ask(json!({"do": "clean up"})).await;
@@ -102,7 +102,10 @@ async fn nobody_is_lost_when_the_server_restarts_during_an_outage() {
         .faults()
         .add(Rule::new("/core/groups/", Fault::WorkerLost));
     scenery.stage.simulator.refuse_connections(false);
-    eventually("providers are known", || !server.outpost().providers().is_empty()).await;
+    eventually("providers are known", || {
+        !server.outpost().providers().current().is_empty()
+    })
+    .await;
     assert_eq!(endure(&mut scenery).await, Vec::<String>::new());
 
     scenery.stage.simulator.faults().clear();

@@ -1,4 +1,4 @@
-//! Logins, lists and what is known of a person.
+//! Logins, lists and what is known about a person.
 
 use std::collections::BTreeSet;
 
@@ -114,7 +114,7 @@ async fn the_page_of_the_documentation_works_as_it_stands() {
     assert_eq!(kept["jobs"], json!("cron"));
     let set = kept["configurations"]["s01"].as_object().expect("settings");
     let mut settings = super::page();
-    // Nothing is set that the other tests do not use, or the reverse.
+    // Nothing is set that the other tests do not use, and the other way round.
     let names: BTreeSet<&String> = settings.as_object().expect("settings").keys().collect();
     assert_eq!(names, set.keys().collect());
     settings["ldapPort"] = json!(stage.ldaps().port());

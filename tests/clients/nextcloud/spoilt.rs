@@ -36,7 +36,7 @@ async fn without_entry_uuid_there_is_nobody() {
     let mut scenery = Scenery::new(PEOPLE, |_| {}).await;
     assert_eq!(scenery.nextcloud.names(json!({"do": "list"})).await.len(), PEOPLE);
     scenery.recorder.spoil(Tamper::NoEntryUuid);
-    // Those who are known already are lost by a change of name.
+    // Those who are already known are lost by a change of name.
     let alice = scenery.stage.simulator.user_pk("alice").expect("alice");
     scenery.stage.simulator.rename_user(alice, "alicia");
     scenery.stage.refresh().await;

@@ -14,7 +14,7 @@ async fn the_wizard_finds_what_there_is() {
     };
     let mut scenery = Scenery::new(PEOPLE, |_| {}).await;
     let port = scenery.recorder.address().port();
-    // A port nobody listens on, as 7636 and 636 are on most hosts.
+    // A port that nobody listens on, as 7636 and 636 are on most hosts.
     let closed = std::net::TcpListener::bind("127.0.0.1:0")
         .and_then(|listener| listener.local_addr())
         .expect("a port")
@@ -78,7 +78,7 @@ async fn the_wizard_finds_what_there_is() {
             "{name}: {names:?}"
         );
     }
-    // Which is a hash; docs/nextcloud.md tells to choose cn.
+    // This is a hash; docs/nextcloud.md says to choose cn.
     assert_eq!(attributes["login"], json!("uid"));
     assert_eq!(nextcloud.result(json!({"do": "email"})).await, json!("mail"));
     assert_eq!(
@@ -125,7 +125,8 @@ async fn the_wizard_finds_a_port_with_and_without_start_tls() {
     })
     .await;
     let (port, tls_alone) = (scenery.stage.ldap().port(), scenery.stage.ldaps().port());
-    // The agent's password is wrong, but a refusal is an answer; a port that speaks TLS at once is none for this URI.
+    // The agent's password is wrong, but a refusal is an answer; a port that speaks TLS at once is not one for this
+    // URI.
     for (candidates, tls) in [
         (json!([[port, true], [port, false]]), true),
         (json!([[tls_alone, false], [port, false]]), false),

@@ -14,27 +14,27 @@ import javax.naming.ldap.InitialLdapContext;
  * nothing, the new one. Prints the code and what the server says.
  */
 public final class Passwd {
-    public static void main(String[] arguments) throws NamingException {
+    public static void main(String[] arguments) {
         Hashtable<String, String> settings = new Hashtable<>();
         settings.put(Context.INITIAL_CONTEXT_FACTORY, "com.sun.jndi.ldap.LdapCtxFactory");
         settings.put(Context.PROVIDER_URL, arguments[0]);
         settings.put(Context.SECURITY_AUTHENTICATION, "simple");
         settings.put(Context.SECURITY_PRINCIPAL, arguments[1]);
         settings.put(Context.SECURITY_CREDENTIALS, arguments[2]);
-        InitialLdapContext context = new InitialLdapContext(settings, null);
         byte[] password = arguments[5].getBytes(StandardCharsets.UTF_8);
         byte[] old = arguments[4].getBytes(StandardCharsets.UTF_8);
         ModificationItem[] changes = old.length == 0
             ? new ModificationItem[] {change(DirContext.REPLACE_ATTRIBUTE, password)}
             : new ModificationItem[] {change(DirContext.REMOVE_ATTRIBUTE, old), change(DirContext.ADD_ATTRIBUTE, password)};
         try {
+            InitialLdapContext context = new InitialLdapContext(settings, null);
             context.modifyAttributes(arguments[3], changes);
             System.out.println("0 ");
+            context.close();
         } catch (NamingException exception) {
             Matcher said = Pattern.compile("error code (\\d+) - (.*?)\\](;|$)").matcher(exception.getMessage());
             System.out.println(said.find() ? said.group(1) + " " + said.group(2) : "? " + exception);
         }
-        context.close();
     }
 
     private static ModificationItem change(int kind, byte[] value) {

@@ -1,5 +1,5 @@
 """Changes a password with python-ldap. Arguments: URI, authority, bind DN, its password, "exop" or "modify", the DN of whose it is,
-the old password or nothing, the new one or nothing. Prints the code, what the server says, and a password that was made up."""
+the old password or nothing, the new one or nothing. Prints the code, what the server says, and a generated password."""
 
 import sys
 
@@ -11,8 +11,8 @@ connection = ldap.initialize(uri)
 connection.set_option(ldap.OPT_X_TLS_REQUIRE_CERT, ldap.OPT_X_TLS_DEMAND)
 connection.set_option(ldap.OPT_X_TLS_CACERTFILE, authority)
 connection.set_option(ldap.OPT_X_TLS_NEWCTX, 0)
-connection.simple_bind_s(bind_dn, bind_password)
 try:
+    connection.simple_bind_s(bind_dn, bind_password)
     made = None
     if way == "exop":
         _, response = connection.passwd_s(dn, old or None, new or None, extract_newpw=not new)

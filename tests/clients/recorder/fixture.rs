@@ -12,7 +12,7 @@
 //! ```
 //!
 //! `c1` is the connection. `= none` means that nothing was answered. Of many DNs the first, the last and a digest of all in
-//! sorted order are kept. A cookie is good for one server process only, so the words say from which answer it came.
+//! sorted order are kept. A cookie is valid only for one server process, so the words say which answer it came from.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write;
@@ -134,7 +134,7 @@ impl Fixture {
     }
 }
 
-/// Whether no password is in it but one the sample makes up, or one that was refused.
+/// Whether the only passwords in it are those of the sample, or ones that were refused.
 fn is_harmless(exchange: &Exchange) -> bool {
     let Some(message) = Message::read(&exchange.octets) else {
         return true;

@@ -1,5 +1,6 @@
-//! LDAP messages as BER elements, whole and unchanged. Knows where an element begins and ends and the few fields every
-//! message has; shares no code with the server, and takes whatever a client may send, malformed operations too.
+//! LDAP messages as BER elements, whole and unchanged. Knows where an element begins and ends and the few fields that
+//! every message has; shares no code with the server, and accepts whatever a client may send, even malformed
+//! operations.
 
 pub const SEQUENCE: u8 = 0x30;
 pub const BOOLEAN: u8 = 0x01;

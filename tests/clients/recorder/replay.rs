@@ -20,7 +20,7 @@ use super::{Answer, Exchange};
 use akldap_testing::client_test::client_test;
 use akldap_testing::stage::Stage;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 #[client_test]
 async fn every_recorded_request_is_answered_as_before() {
@@ -45,16 +45,16 @@ async fn every_recorded_request_is_answered_as_before() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Sends one fixture; returns what was answered otherwise.
+/// Sends one fixture; returns what was answered differently.
 async fn replay(stage: &Stage, path: &Path, recording: &Recording) -> Vec<String> {
     let mut wrong = Vec::new();
-    let mut connections: HashMap<usize, Connection> = HashMap::new();
+    let mut connections: HashMap<usize, ReplayedConnection> = HashMap::new();
     let mut cookies: Vec<Vec<u8>> = Vec::new();
     let mut exchanges = Vec::new();
     for (at, stored) in recording.requests.iter().enumerate() {
         let connection = match connections.entry(stored.connection) {
             Entry::Occupied(open) => open.into_mut(),
-            Entry::Vacant(place) => place.insert(Connection::open(stage).await),
+            Entry::Vacant(place) => place.insert(ReplayedConnection::open(stage).await),
         };
         let octets = stored.live_octets(&cookies);
         let answer = connection.ask(&octets, stored.expected.is_some()).await;
@@ -118,12 +118,12 @@ fn difference(stored: &Stored, answer: Option<&Answer>) -> Option<String> {
     (&found != expected).then(|| format!("stored   {expected:?}\n  answered {found:?}"))
 }
 
-struct Connection {
+struct ReplayedConnection {
     stream: TcpStream,
     buffer: Vec<u8>,
 }
 
-impl Connection {
+impl ReplayedConnection {
     async fn open(stage: &Stage) -> Self {
         let stream = TcpStream::connect(stage.ldap()).await.expect("a connection");
         stream.set_nodelay(true).expect("a socket");

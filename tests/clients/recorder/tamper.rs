@@ -1,4 +1,5 @@
-//! Worse servers, made of this one: each takes away one thing a client relies on, so that a test shows it would notice.
+//! Worse servers, made from this one: each lacks one thing that a client relies on, so that a test shows it would
+//! notice.
 
 use super::message::{BIND_RESPONSE, DONE, ENTRY, Message, PAGED, SEQUENCE, read, write, write_integer};
 use akldap_testing::client_test::client_test;
@@ -15,7 +16,7 @@ pub enum Tamper {
     Nothing,
     /// The paged results control is ignored: all entries at once and no cookie.
     NoPaging,
-    /// Only the first page can be had: no answer has a cookie.
+    /// Only the first page is available: no answer has a cookie.
     NoCookie,
     /// Entries have no entryUUID, and none can be found by it.
     NoEntryUuid,

@@ -1,5 +1,5 @@
-//! Requests as one line of text for a reader: what the client asks, in the words of RFC 4511 and RFC 4515. Octets that
-//! are not plain text are shown as `\` and two hexadecimal digits. Passwords are not shown.
+//! Requests as one line of text for a reader: what the client asks for, in the words of RFC 4511 and RFC 4515. Octets
+//! that are not plain text are shown as `\` and two hexadecimal digits. Passwords are not shown.
 
 use super::message::{ABANDON, BIND, Control, EXTENDED, Element, Message, PAGED, SEARCH, UNBIND, read};
 

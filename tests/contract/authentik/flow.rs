@@ -191,7 +191,7 @@ async fn a_flow_that_restarts_is_answered_once() {
     assert!(
         matches!(rejected(again, b"pw").await, Rejection::Restarted { component } if component.contains("identification"))
     );
-    // The same when the first challenge was not fetched: the redirect shows that the answer was taken.
+    // The same when the first challenge was not fetched: the redirect shows that the answer was accepted.
     let script = Script::new(vec![identification(true)]).await;
     let executor = executor(&script);
     executor.warm_up(SLUG).await.unwrap();
@@ -433,13 +433,13 @@ async fn what_looks_like_password_and_code_may_be_the_password() {
         requests[4].body,
         r#"{"component":"ak-stage-password","password":"pw;abcd1234"}"#
     );
-    // An unknown user is not about the password.
+    // An unknown user says nothing about the password.
     rejected(
         vec![identification(false), refused("ak-stage-identification", false)],
         b"pw;123456",
     )
     .await;
-    // A wrong code is not either, and is never repeated.
+    // Neither does a wrong code, and it is never repeated.
     let wrong = vec![
         identification(true),
         onward(),
@@ -683,7 +683,7 @@ async fn a_password_that_is_no_text_is_not_sent() {
         }))
     ));
     assert!(requests.is_empty());
-    // NUL and the like are authentik's to judge.
+    // authentik judges NUL and the like.
     let (_, requests) = run(
         vec![identification(true), refused("ak-stage-identification", true)],
         b"a\0\"\\\x1f",
@@ -866,10 +866,17 @@ async fn an_unbind_flow_ends_the_session_or_does_not() {
             .unwrap()
             .logged_out
     );
-    script.push(vec![Reply::status(404, "text/html", "x")]);
+    let detail = r#"{"detail":"No Flow matches the given query."}"#;
+    script.push(vec![Reply::status(404, "application/json", detail)]);
     assert!(matches!(
         executor.execute_unbind(&bound, "bye", ip).await,
         Err(FlowError::FlowNotFound { .. })
+    ));
+    // A proxy's page says nothing of what authentik has.
+    script.push(vec![Reply::status(404, "text/html", "x")]);
+    assert!(matches!(
+        executor.execute_unbind(&bound, "bye", ip).await,
+        Err(FlowError::Api(error)) if error.is_foreign()
     ));
 }
 

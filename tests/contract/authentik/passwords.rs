@@ -1,5 +1,5 @@
-//! The client of authentik's password flow against recorded answers of a real one: what it sends is what was recorded, and what
-//! it makes of each answer.
+//! The client of authentik's password flow against recorded answers of a real one: it sends what was recorded, and what it
+//! concludes from each answer.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -150,7 +150,7 @@ async fn every_refusal_is_told_from_the_others() {
         assert_eq!(report.result, Err(wanted));
         assert!(!report.uncertain, "{answer}: nothing was written");
     }
-    // What came of a good one whose end is not heard nobody knows.
+    // The outcome of a good one whose end is not heard is unknown.
     let cut = || Reply::status(500, "text/html", "<html>Server Error</html>");
     for (rest, uncertain) in [
         (vec![cut()], false),
@@ -256,7 +256,7 @@ async fn prompts_of_other_shapes_are_answered_by_the_kind_of_their_fields() {
         report.result,
         Err(PasswordChangeFailure::NothingAsked { .. })
     ));
-    // A flow may ask for the password of before in a stage of its own.
+    // A flow may ask for the old password in a separate stage.
     let stage = || Reply::json(r#"{"component":"ak-stage-password"}"#);
     let (report, sent) = change(
         begun(vec![
@@ -297,6 +297,12 @@ async fn setting_the_password_of_another_is_told_as_authentik_says() {
             },
         ),
         ("w04-nobody/01-user-settings", SetPassword::SessionOver),
+        (
+            "w06-agent/03-set-password-without-csrf",
+            SetPassword::NotTaken {
+                text: "CSRF Failed: CSRF token missing.".into(),
+            },
+        ),
     ] {
         let script = Script::new(vec![]).await;
         let session = session(&script).await;
@@ -312,7 +318,8 @@ async fn setting_the_password_of_another_is_told_as_authentik_says() {
         assert_eq!(sent[0].header("x-authentik-csrf"), Some("the-token"));
     }
     for fault in [
-        reply("w06-agent/03-set-password-without-csrf"),
+        Reply::status(403, "text/html", r#"{"detail":"No."}"#),
+        Reply::status(400, "application/json", r#"{"blocked":true}"#),
         Reply::status(404, "text/html", "<html>"),
         Reply::status(500, "text/plain", "Internal Server Error"),
         Reply::json("{}"),
@@ -390,7 +397,7 @@ async fn a_password_is_proved_without_a_code_and_never_by_a_push() {
             false,
         ),
         (
-            "begun anew",
+            "begun again",
             vec![first(false), onward(), password(), onward(), first(false)],
             false,
         ),

@@ -1,4 +1,4 @@
-//! Replays of what a real authentik answered: the executor must come to the recorded result of every login.
+//! Replays of what a real authentik answered: the executor must reach the recorded result of every login.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -25,9 +25,11 @@ fn reply(exchange: &Value) -> Reply {
             pair[1].as_str().unwrap().to_owned(),
         )
     });
+    // authentik puts one on every answer, and the recordings leave it out.
+    let id = ("X-authentik-id".to_owned(), "0123456789abcdef".to_owned());
     Reply::Answer(
         u16::try_from(response["status"].as_u64().unwrap()).unwrap(),
-        headers.collect(),
+        headers.chain([id]).collect(),
         response["body"].as_str().unwrap_or_default().to_owned(),
     )
 }

@@ -1,11 +1,12 @@
-//! The rows of authentik's API as the contract takes them, and entries of the server held against what the contract makes.
+//! The rows of authentik's API as the contract takes them, and entries of the server compared with what the contract
+//! makes.
 //!
-//! Knows JSON and the rules of the contract alone, and shares no code with the server.
+//! Knows only JSON and the rules of the contract, and shares no code with the server.
 
 use std::collections::BTreeSet;
 
 use akldap_testing::client::Entry;
-use akldap_testing::contract::{Directory, Group, Json, Kind, Names, Place, User};
+use akldap_testing::contract::{ContractTree, Directory, Group, Json, Kind, Names, User};
 use serde_json::Value;
 
 const SUFFIX: &str = "dc=ldap,dc=goauthentik,dc=io";
@@ -51,8 +52,8 @@ fn custom(row: &Value) -> Vec<(String, Json)> {
 }
 
 /// Where a provider puts its directory.
-pub fn place(provider: &Value) -> Place {
-    Place {
+pub fn place(provider: &Value) -> ContractTree {
+    ContractTree {
         base_dn: text(provider, "base_dn"),
         uid_start: number(provider, "uid_start_number"),
         gid_start: number(provider, "gid_start_number"),
@@ -117,8 +118,8 @@ fn assert_agreed(users: &[Value], groups: &[Value]) {
     assert_eq!(pairs(groups, "parents", true), pairs(groups, "children", false));
 }
 
-/// Every user, group and virtual group by name, with what is served of it unasked.
-pub fn expected(directory: &Directory, place: &Place) -> impl Iterator<Item = (String, Attributes)> {
+/// Every user, group and virtual group by name, with what is served of it by default.
+pub fn expected(directory: &Directory, place: &ContractTree) -> impl Iterator<Item = (String, Attributes)> {
     let entries = directory.entries(place, None).into_iter();
     let of_rows = entries.filter(|entry| matches!(entry.kind, Kind::User | Kind::Group | Kind::VirtualGroup));
     of_rows.map(|entry| {
@@ -136,7 +137,7 @@ pub fn expected(directory: &Directory, place: &Place) -> impl Iterator<Item = (S
     })
 }
 
-/// Memberships come in any order, groups behind users; so do the classes of a virtual group.
+/// Memberships come in any order, groups after users; so do the classes of a virtual group.
 fn parts(kind: Kind, name: &str, values: Vec<String>) -> Vec<BTreeSet<String>> {
     let (front, back): (BTreeSet<String>, BTreeSet<String>) = match (kind, name) {
         (_, "member") => values
@@ -179,7 +180,7 @@ pub fn scaffold(dn: &str) -> Option<Attributes> {
     Some(entry)
 }
 
-/// Notes every attribute that is missing, wrong or too much.
+/// Notes every attribute that is missing, wrong or superfluous.
 pub fn differences(dn: &str, entry: &Entry, expected: &Attributes, problems: &mut Vec<String>) {
     for (name, values) in &expected.0 {
         match entry.get(name) {

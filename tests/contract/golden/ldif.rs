@@ -31,7 +31,7 @@ fn line(out: &mut String, name: &str, value: &[u8]) {
         Ok("") => out.push_str(&format!("{name}:\n")),
         Ok(text) if is_safe(text) => out.push_str(&format!("{name}: {text}\n")),
         _ => {
-            // What was encoded is told to whoever reads the file.
+            // The reader of the file is told what was encoded.
             if let Ok(text) = std::str::from_utf8(value) {
                 let _ = writeln!(out, "# {name}: {}", text.escape_debug());
             }

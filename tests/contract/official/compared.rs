@@ -1,5 +1,5 @@
-//! `akldap diff` against the official outpost, which is played from its recorded answers: every difference it finds is one of the
-//! table, and none is taken for known that is not.
+//! `akldap diff` against the official outpost, which is played from its recorded answers: every difference it finds is one in the
+//! table, and no other one is taken for known.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -26,7 +26,7 @@ type Question = (String, String, String, Vec<String>, bool);
 /// The recorded answers of cached mode.
 struct Official {
     answers: BTreeMap<Question, (i32, bool, Vec<Entry>)>,
-    /// What it says of itself to whoever is bound.
+    /// What it says about itself to whoever is bound.
     root: Entry,
 }
 
@@ -171,6 +171,13 @@ fn queries(recorded: &[Search]) -> Vec<Query> {
         .collect()
 }
 
+/// Every entry from `base` down.
+fn walk(base: &str) -> Query {
+    let mut walk = Query::parse("walk", "ldap:///??sub?(objectClass=*)?x-page=100").expect("a search");
+    walk.base = base.to_owned();
+    walk
+}
+
 async fn compared(base: &str, change: impl FnOnce(&mut akldap_simulator::Directory)) -> DiffReport {
     let rows = Rows::read();
     let mut directory = recording::directory(&rows, "cached");
@@ -194,7 +201,7 @@ async fn compared(base: &str, change: impl FnOnce(&mut akldap_simulator::Directo
         theirs: target(official),
         bind_dn: user_dn("svc"),
         base: Some(base.to_owned()),
-        searches: Some(queries(&recorded)),
+        searches: Some([vec![walk(base)], queries(&recorded)].concat()),
         profiles: Vec::new(),
         // The order of names depends on the collation of authentik's database.
         ignored: vec![DifferenceKind::Order],

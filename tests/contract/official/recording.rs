@@ -62,7 +62,7 @@ struct RecordedEntry {
 
 /// An answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct RecordedAnswer {
     pub code: i32,
     pub closed: bool,
     pub entries: Vec<Entry>,

@@ -6,7 +6,7 @@ use std::path::Path;
 use ldap3_proto::control::LdapControl;
 use ldap3_proto::proto::{LdapDerefAliases, LdapOp, LdapSearchScope};
 
-use crate::official::recording::{self, Answer, Entry, Rows, Search};
+use crate::official::recording::{self, Entry, RecordedAnswer, Rows, Search};
 use crate::official::rules::{Case, RULES};
 use akldap_testing::client::{self, Client};
 use akldap_testing::stage::Stage;
@@ -57,7 +57,7 @@ fn controls(search: &Search) -> Vec<LdapControl> {
 }
 
 /// Asks one search. A connection that ends is noted, and opened again.
-async fn ask(client: &mut Client, search: &Search) -> Answer {
+async fn ask(client: &mut Client, search: &Search) -> RecordedAnswer {
     let scope = match search.scope.as_str() {
         "base" => LdapSearchScope::Base,
         "one" => LdapSearchScope::OneLevel,
@@ -77,7 +77,7 @@ async fn ask(client: &mut Client, search: &Search) -> Answer {
         .await;
     let found = client.collect(id).await;
     let text = |value: Vec<u8>| String::from_utf8_lossy(&value).into_owned();
-    Answer {
+    RecordedAnswer {
         code: found.outcome.code,
         closed: false,
         entries: found
@@ -98,12 +98,12 @@ async fn every_recorded_answer_is_the_same_or_a_rule_says_why_not() {
     let rows = Rows::read();
     let recorded = recording::entries();
     let mut counts: BTreeMap<&str, usize> = RULES.iter().map(|rule| (rule.name, 0)).collect();
-    let answer = |search: &Search| Answer {
+    let answer = |search: &Search| RecordedAnswer {
         code: search.code,
         closed: search.closed,
         entries: search.entries.iter().map(|key| recorded[key].clone()).collect(),
     };
-    let cached: BTreeMap<String, Answer> = recording::searches("cached")
+    let cached: BTreeMap<String, RecordedAnswer> = recording::searches("cached")
         .iter()
         .map(|search| (search.name.clone(), answer(search)))
         .collect();
@@ -177,11 +177,11 @@ async fn every_recorded_answer_is_the_same_or_a_rule_says_why_not() {
 /// The table of differences as a page.
 fn differences_page(asked: usize, same: usize, counts: &BTreeMap<&str, usize>) -> String {
     let mut page = format!(
-        "# Differences to the official outpost, measured\n\n\
+        "# Differences from the official outpost, measured\n\n\
          Made by `AKLDAP_WRITE_DOCS=1 cargo test --test contract official`. The official outpost (2025.10.0-rc1) was asked {asked} searches,\n\
          half of them in cached and half in direct search mode: what Nextcloud, SSSD, Jellyfin, Keycloak, GitLab, Proxmox, vCenter,\n\
          Synology, Apache, Dovecot and Postfix send, and more. The test asks this server the same before the same directory and\n\
-         compares code, entries, their order, attributes and values. {same} answers are alike to the last detail. Each other one differs\n\
+         compares code, entries, their order, attributes and values. {same} answers are identical in every detail. Every other one differs\n\
          by these {} rules and in nothing else; several may apply to one search.\n\n\
          | rule | searches |\n| --- | ---: |\n",
         RULES.len()
@@ -190,7 +190,7 @@ fn differences_page(asked: usize, same: usize, counts: &BTreeMap<&str, usize>) -
         page.push_str(&format!("| {} | {} |\n", rule.name, counts[rule.name]));
     }
     page.push_str(
-        "\nEntries come as there: base, users, groups, virtual groups, each container before what it holds, and that by name.\n\
+        "\nEntries come in the same order as there: base, users, groups, virtual groups, each container before its entries, and these by name.\n\
          Names compare by code points; authentik's database may have another collation. [What differs](what-differs.md)\n\
          has the differences beyond searches.\n",
     );

@@ -1,26 +1,26 @@
-//! The rules by which an answer differs from the recorded one. Each turns the recorded answer into what the rule makes of
-//! it; what is left must be equal.
+//! The rules by which an answer differs from the recorded one. Each turns the recorded answer into what the rule makes of it;
+//! the rest must be equal.
 
 use akldap::diff::rules as name;
 
-use crate::official::recording::{Answer, Entry, Rows, Search};
+use crate::official::recording::{Entry, RecordedAnswer, Rows, Search};
 
 /// A search and its two answers.
 pub struct Case<'a> {
     pub mode: &'static str,
     pub search: &'a Search,
     /// The recorded answer, as far as rules have changed it.
-    pub theirs: Answer,
-    pub ours: &'a Answer,
+    pub theirs: RecordedAnswer,
+    pub ours: &'a RecordedAnswer,
     /// The recorded answer to the same search in cached mode.
-    pub cached: &'a Answer,
+    pub cached: &'a RecordedAnswer,
     pub rows: &'a Rows,
 }
 
-/// A difference that is meant.
+/// An intended difference.
 pub struct Rule {
     pub name: &'static str,
-    /// Changes the recorded answer; tells whether it did.
+    /// Changes the recorded answer; returns whether it did.
     pub apply: fn(&mut Case<'_>) -> bool,
 }
 
@@ -28,7 +28,7 @@ impl Case<'_> {
     /// The first difference, in words.
     pub fn contrast(&self) -> String {
         let (theirs, ours) = (&self.theirs, self.ours);
-        let names = |answer: &Answer| {
+        let names = |answer: &RecordedAnswer| {
             answer
                 .entries
                 .iter()
@@ -154,8 +154,8 @@ impl Case<'_> {
         names
     }
 
-    /// Whom a filter that the official outpost does not evaluate finds, worked out by hand from the rows; `None`: it is none of
-    /// these. The service account sees everybody, alice herself.
+    /// Whom a filter that the official outpost does not evaluate finds, worked out by hand from the rows; `None` if it is not
+    /// one of these. The service account sees everybody, alice herself.
     fn evaluated(&self) -> Option<Vec<&str>> {
         let users = |pick: &dyn Fn(i64) -> bool| {
             let mut names: Vec<&str> = self
@@ -236,7 +236,7 @@ impl Case<'_> {
     }
 
     fn same_entries(&self) -> bool {
-        let names = |answer: &Answer| {
+        let names = |answer: &RecordedAnswer| {
             let mut names: Vec<String> = answer.entries.iter().map(|entry| entry.dn.clone()).collect();
             names.sort();
             names

@@ -1,5 +1,5 @@
-//! Pages of a directory that changes between them, against a naive list: sorted again for every page, and cut behind the
-//! entry that the last page ended with.
+//! Pages of a directory that changes between them, against a naive list: sorted again for every page, and cut after the
+//! last entry of the previous page.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -65,7 +65,7 @@ impl Order {
         for (key, (one, other)) in self.0.iter().zip(one.iter().zip(other)) {
             let found = match (one, other) {
                 (Some(one), Some(other)) => one.cmp(other),
-                // What is missing is larger than all there is (RFC 2891 section 2.2).
+                // A missing value is larger than all others (RFC 2891 section 2.2).
                 (None, Some(_)) => Ordering::Greater,
                 (Some(_), None) => Ordering::Less,
                 (None, None) => Ordering::Equal,
@@ -79,7 +79,7 @@ impl Order {
     }
 
     fn compare(&self, one: &Item, other: &Item) -> Ordering {
-        // Where nothing is sorted the root DSE is first.
+        // If nothing is sorted the root DSE is first.
         let id = |item: &Item| match item.id.0 {
             ROOT_DSE if self.0.is_empty() => Id(0, -1, String::new()),
             _ => item.id.clone(),
@@ -96,15 +96,16 @@ impl Order {
             values: values.into_iter().map(String::into_bytes).collect(),
             by_default: true,
         });
-        let root = Entry {
+        let root = ContractEntry {
             dn: String::new(),
             kind: Kind::Base,
             attributes: root.collect(),
             name_parts: Vec::new(),
         };
-        let matches = |entry: &Entry| asked.query.matches(entry, &entries) == Some(true);
-        let hidden = |entry: &Entry| entry.kind == Kind::VirtualGroup && asked.query.hides_virtual_groups();
-        let mut found: Vec<Entry> = entries
+        let matches = |entry: &ContractEntry| asked.query.matches(entry, &entries) == Some(true);
+        let hidden =
+            |entry: &ContractEntry| entry.kind == Kind::VirtualGroup && asked.query.hides_virtual_groups();
+        let mut found: Vec<ContractEntry> = entries
             .iter()
             .filter(|entry| !hidden(entry) && matches(entry))
             .cloned()
@@ -117,7 +118,7 @@ impl Order {
         items
     }
 
-    fn item(&self, pair: &Pair, entry: &Entry) -> Item {
+    fn item(&self, pair: &Pair, entry: &ContractEntry) -> Item {
         let name = entry.name_parts.first().map_or(String::new(), |(_, name)| {
             String::from_utf8(name.clone()).unwrap()
         });
@@ -216,7 +217,7 @@ fn change(random: &mut Random, directory: &mut Directory, number: usize, own: Op
     }
 }
 
-/// Kinds of answers that hold nearly all, and random ones.
+/// Kinds of answers with nearly all entries, and random ones.
 fn query(random: &mut Random, pair: &Pair) -> Query {
     let entries = pair.directory.entries(&pair.place, None);
     match random.below(3) {
@@ -240,7 +241,7 @@ fn names(answers: &[Answer]) -> Vec<&str> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(300))]
 
     #[test]
     fn who_stays_unchanged_between_pages_comes_exactly_once((seed, users, groups) in directories()) {

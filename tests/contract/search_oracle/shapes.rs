@@ -1,5 +1,5 @@
-//! Directories in the shapes an admin may choose, against the naive directory brought into that shape by hand; and that nobody
-//! can tell a hidden user from one who never was.
+//! Directories in the shapes an admin may choose, against the naive directory brought into that shape by hand; and that a
+//! hidden user cannot be distinguished from one who never existed.
 
 use std::collections::BTreeSet;
 
@@ -49,7 +49,7 @@ fn nest(random: &mut Random, directory: &mut Directory) {
     }
 }
 
-/// The same directory, every membership that follows from another being listed, too: until nothing is added any more.
+/// The same directory with every implied membership listed, too, until nothing more is added.
 fn inherit(directory: &Directory) -> Directory {
     let mut all = directory.clone();
     loop {
@@ -85,7 +85,7 @@ fn inherit(directory: &Directory) -> Directory {
     all
 }
 
-/// The directory of those who are left when the others are taken out.
+/// The directory of those who are left when the others are removed.
 fn without(
     directory: &Directory,
     hidden: impl Fn(&User) -> bool,
@@ -103,7 +103,7 @@ fn without(
     left
 }
 
-/// A condition as an admin writes it, and who satisfies it, told by hand.
+/// A condition as an admin writes it, and who satisfies it, worked out by hand.
 type Told<T> = (String, Box<dyn Fn(&Directory, &T) -> bool>);
 
 fn user_condition(random: &mut Random, pair: &Pair) -> Told<User> {
@@ -126,7 +126,12 @@ fn user_condition(random: &mut Random, pair: &Pair) -> Told<User> {
             (format!("path:{path}"), Box::new(below))
         }
         1 => {
-            let kind = *random.pick(&["internal", "external", "service_account", "robot"]);
+            let kind = *random.pick(&[
+                "internal",
+                "external",
+                "service_account",
+                "internal_service_account",
+            ]);
             (format!("type:{kind}"), Box::new(move |_, user| user.kind == kind))
         }
         2 => {
@@ -138,7 +143,7 @@ fn user_condition(random: &mut Random, pair: &Pair) -> Told<User> {
             let group = random.pick(&pair.directory.groups);
             // What a list of conditions cannot say is asked for by a filter.
             if group.name.contains(['(', ')', ',']) || group.name.trim() != group.name {
-                return ("type:nobody".to_owned(), Box::new(|_, _| false));
+                return ("path:nobody/is/here".to_owned(), Box::new(|_, _| false));
             }
             let (uuid, name) = (group.uuid.clone(), group.name.clone());
             let within = move |directory: &Directory, user: &User| {
@@ -152,7 +157,7 @@ fn user_condition(random: &mut Random, pair: &Pair) -> Told<User> {
             let query = random::query(random, &entries, 1);
             let text = query.filter().to_string();
             if akldap_ldap::filter::parser::octets(&text).is_err() {
-                return ("type:nobody".to_owned(), Box::new(|_, _| false));
+                return ("path:nobody/is/here".to_owned(), Box::new(|_, _| false));
             }
             let matching: BTreeSet<Vec<u8>> = entries
                 .iter()
@@ -210,7 +215,7 @@ fn styled(random: &mut Random, pair: Pair, virtual_groups: VirtualGroups) -> Pai
     let (snapshot, _) = pair.snapshot.shaped(&shape).unwrap();
     let tree = Tree::clone(&pair.tree).in_style(style, virtual_groups);
     Pair {
-        place: Place {
+        place: ContractTree {
             names: Names { user, units },
             virtual_groups: virtual_groups != VirtualGroups::Off,
             ..pair.place
@@ -221,7 +226,7 @@ fn styled(random: &mut Random, pair: Pair, virtual_groups: VirtualGroups) -> Pai
     }
 }
 
-/// Whether custom attributes decide what a name or filter finds of users: then what is told by hand is told too simply.
+/// Whether custom attributes decide what a name or filter finds of users: then what is worked out by hand is too simple.
 fn is_plain(directory: &Directory) -> bool {
     let names_user = |key: &str| {
         ["sAMAccountName"]
@@ -233,7 +238,7 @@ fn is_plain(directory: &Directory) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(60))]
 
     #[test]
     fn inherited_memberships_are_those_that_follow((seed, users, groups) in directories()) {
@@ -288,7 +293,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(60))]
 
     #[test]
     fn names_in_another_style_are_those_of_the_naive_directory((seed, users, groups) in directories()) {
@@ -301,7 +306,7 @@ proptest! {
             let asked = ask(&mut random, &pair, |random, entries| random::query(random, entries, 2));
             prop_assume!(!asked.base.starts_with("ou=virtual-groups") || virtual_groups != VirtualGroups::Off);
             let known = pair.directory.entries(&pair.place, asked.own);
-            // The naive directory knows the style alone.
+            // The naive directory knows only the style.
             if known.iter().any(|entry| Dn::parse(entry.dn.as_bytes()).unwrap().normal_form() == Dn::parse(asked.base.as_bytes()).unwrap_or_default().normal_form()) {
                 check(&pair, &asked);
             }
@@ -310,7 +315,7 @@ proptest! {
         }
     }
 
-    /// The name that authentik's outpost gives an entry stands for it wherever a name may stand.
+    /// The name that authentik's outpost gives an entry is understood wherever a name may be.
     #[test]
     fn both_spellings_of_a_name_mean_one_entry((seed, users, groups) in directories()) {
         let mut random = Random(seed);
@@ -369,7 +374,7 @@ fn virtual_groups_are_seen_where_the_choice_says() {
     let mut random = Random(3);
     let directory = random::directory(&mut random, 4, 3, false);
     let (all, base) = (directory.users.len(), "dc=x");
-    let place = Place {
+    let place = ContractTree {
         base_dn: base.to_owned(),
         uid_start: 2000,
         gid_start: 4000,
@@ -463,7 +468,7 @@ fn seen(pair: &Pair, asked: &Asked, controls: &SearchControls, size_limit: u32) 
     }
 }
 
-/// Controls of every kind, for answers that are told in part and in order.
+/// Controls of every kind, for partial and sorted answers.
 fn controls(random: &mut Random) -> SearchControls {
     let key = |random: &mut Random| SortKey {
         attribute: random
@@ -526,7 +531,7 @@ fn pages(pair: &Pair, asked: &Asked, mut controls: SearchControls, size_limit: u
     panic!("the pages do not end");
 }
 
-/// What hides a user, and nobody else who is there.
+/// What hides a user, and nobody else.
 fn hiding(random: &mut Random, directory: &mut Directory, place: usize) -> (String, Membership) {
     let (pk, uuid) = (directory.users[place].pk, directory.users[place].uuid.clone());
     let membership = match random.chance(50) {
@@ -539,11 +544,11 @@ fn hiding(random: &mut Random, directory: &mut Directory, place: usize) -> (Stri
             "path:hidden".to_owned()
         }
         1 => {
-            directory.users[place].kind = "robot".to_owned();
-            "type:robot".to_owned()
+            directory.users[place].kind = "internal_service_account".to_owned();
+            "type:internal_service_account".to_owned()
         }
         2 => {
-            // As the service accounts are that one group holds; numbers may be another's.
+            // Like the service accounts in one group; numbers may be somebody else's.
             directory.groups.push(Group {
                 uuid: "ffffffff-0000-4000-8000-000000000000".to_owned(),
                 num_pk: 77_000,
@@ -566,7 +571,7 @@ fn hiding(random: &mut Random, directory: &mut Directory, place: usize) -> (Stri
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(150))]
 
     #[test]
     fn a_hidden_user_changes_no_answer((seed, users, groups) in directories()) {
@@ -594,7 +599,7 @@ proptest! {
         let schema = |pair: &Pair| subschema::attributes(&pair.snapshot.beyond_schema().unwrap(), None);
         prop_assert_eq!(schema(&with), schema(&never));
         for _ in 0..12 {
-            // What is asked knows of the hidden one.
+            // The questions know about the hidden one.
             let entries = directory.entries(&with.place, None);
             let chain = random.chance(20);
             let mut asked = ask(&mut random, &with, |random, entries| match chain {
@@ -631,9 +636,9 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(60))]
 
-    /// Who is hidden sees what they would see of a directory that hides nobody.
+    /// A hidden user sees what they would see of a directory that hides nobody.
     #[test]
     fn a_hidden_user_sees_their_own_entry((seed, users, groups) in directories()) {
         let mut random = Random(seed);

@@ -345,7 +345,7 @@ async fn a_hundred_thousand_users_page_quickly() {
         }
         shortest
     };
-    // Beside each other in one run, and the shortest of several: a busy machine slows both down.
+    // Next to each other in one run, and the shortest of several: a busy machine slows both down.
     let looked_up = shortest(
         (1..=50)
             .map(|number| format!("username=user{number:06}"))

@@ -1,4 +1,4 @@
-//! Changes of passwords: the simulator against what authentik 2025.10 was recorded to answer, step by step.
+//! Password changes: the simulator against what authentik 2025.10 was recorded to answer, step by step.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::browser::{FLOW, json_of};
 
-/// Who the recorded sessions are of, by the beginning of their `sub`: user name and pk.
+/// Whose the recorded sessions are, by the beginning of their `sub`: user name and pk.
 const PEOPLE: [(&str, &str, i32); 3] = [
     ("931b60cd", "ext.partner", 61),
     ("f7ac4487", "plain.user", 9),
@@ -71,7 +71,7 @@ fn directory() -> Directory {
     directory
 }
 
-struct Replay {
+struct PasswordReplay {
     simulator: Simulator,
     client: reqwest::Client,
     /// Recorded session keys, and the cookies they are here.
@@ -93,7 +93,7 @@ fn set(headers: &HeaderMap, name: &str) -> Option<String> {
         .next_back()
 }
 
-impl Replay {
+impl PasswordReplay {
     async fn log_in(&self, pk: i32) -> (String, String) {
         let name = PEOPLE.iter().find(|(_, _, other)| *other == pk).expect("known").1;
         let before = self
@@ -206,7 +206,7 @@ async fn changes_of_passwords_are_answered_as_they_were_recorded() {
         .expect("a simulator");
     simulator.set_password(61, "Pw-61-test");
     simulator.set_password(9, "Pw-9-test");
-    let mut replay = Replay {
+    let mut replay = PasswordReplay {
         simulator,
         client: client(),
         sessions: BTreeMap::new(),
@@ -241,7 +241,7 @@ async fn changes_of_passwords_are_answered_as_they_were_recorded() {
             format!("{:?}", header("location")),
             format!("{:?}", ours("location")),
         );
-        // Whom the session is of afterwards, and whether it has another key.
+        // Whose session it is afterwards, and whether it has another key.
         let theirs = header("set-cookie").map(|cookie| {
             let value = cookie.split(['=', ';']).nth(1).expect("a value").to_owned();
             claims(&value)
@@ -289,7 +289,7 @@ async fn policies_and_permissions_decide() {
     let simulator = Simulator::start(directory(), Options::default())
         .await
         .expect("a simulator");
-    let replay = Replay {
+    let replay = PasswordReplay {
         simulator,
         client: client(),
         sessions: BTreeMap::new(),
@@ -307,7 +307,7 @@ async fn policies_and_permissions_decide() {
             .body(body.to_string())
             .send()
     };
-    // The passwords of before are refused where a policy says so.
+    // Earlier passwords are refused if a policy says so.
     replay.simulator.edit(|directory| {
         let settings = akldap_simulator::NewPassword {
             unique: true,

@@ -1,4 +1,4 @@
-//! Replays recorded exchanges with a real authentik against the simulator and compares what decides.
+//! Replays recorded exchanges with a real authentik against the simulator and compares what matters.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -105,7 +105,7 @@ fn claim(token: &str, name: &str) -> Option<String> {
         .map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
 }
 
-/// A `Set-Cookie` taken apart: name, value, attributes without the values that depend on the moment.
+/// A parsed `Set-Cookie`: name, value, attributes without the values that depend on the moment.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct SetCookie {
     name: String,
@@ -131,7 +131,7 @@ impl SetCookie {
         }
     }
 
-    /// What must be equal: sessions by whom they name, other cookies by their being there.
+    /// What must be equal: sessions by the user they name, other cookies by their presence.
     fn decisive(&self) -> String {
         let value = match self.name.as_str() {
             "authentik_session" if self.value.len() > 2 => {
@@ -149,7 +149,7 @@ impl SetCookie {
     }
 }
 
-/// Recorded cookies and what they are called here.
+/// Recorded cookies and their counterparts here.
 #[derive(Default)]
 struct Jar {
     /// Recorded session key to our whole cookie.
@@ -281,7 +281,7 @@ fn remember(jar: &mut Jar, recorded: &[SetCookie], ours: &[SetCookie]) {
     }
 }
 
-/// Leaves out what differs by nature and sorts what a database gives in no order.
+/// Leaves out what naturally differs and sorts what a database returns in no order.
 fn normal(value: &Value) -> Value {
     const BY_NATURE: [&str; 8] = [
         "avatar",

@@ -40,7 +40,7 @@ pub fn paged(size: i32, cookie: &[u8], criticality: bool) -> LdapControl {
     control(PAGED, criticality, Some(value))
 }
 
-/// Sorts by attributes; a leading `-` turns the order round.
+/// Sorts by attributes; a leading `-` reverses the order.
 pub fn sorted(keys: &[&str], criticality: bool) -> LdapControl {
     let keys: Vec<Vec<u8>> = keys
         .iter()
@@ -155,7 +155,7 @@ pub struct RawAnswer {
     pub controls: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
-/// Searches on a connection that is used up by it. `ldap3_proto` refuses a sort response that names an attribute, and
+/// A search that uses up its connection. `ldap3_proto` refuses a sort response that names an attribute, and
 /// knows the result codes of virtual list views no more than `rasn-ldap` does.
 pub async fn raw_answer(
     mut client: Client,

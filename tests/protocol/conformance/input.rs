@@ -256,7 +256,7 @@ async fn bad_controls_are_an_answer_too() {
             lives(&mut client, oid).await;
         }
     }
-    // A control that is no control.
+    // A control that is not a control.
     let search = search_octets(&element(0x87, &[b"cn"]));
     let message = element(
         0x30,
@@ -545,7 +545,8 @@ async fn what_cannot_be_framed_ends_with_a_notice() {
     }
 }
 
-/// Controls of Active Directory's clients: accepted where what they ask for is so anyway, refused where it could not be kept.
+/// Controls of Active Directory's clients: accepted where they ask for what is done anyway, refused where it could not be
+/// honoured.
 #[tokio::test]
 async fn critical_controls_of_active_directory_are_accepted_where_they_are_kept_anyway() {
     let stage = Stage::sample().await;

@@ -11,7 +11,8 @@ use tokio::io::AsyncReadExt;
 use akldap_testing::client::search;
 use akldap_testing::stage::{BASE, Stage};
 
-/// Searches sent at once; together their answers are far more than sockets and server hold for a client.
+/// Searches sent at once; together their answers are far more than sockets and server buffer for a
+/// client.
 const SEARCHES: usize = 30;
 
 #[tokio::test]
@@ -23,7 +24,7 @@ async fn a_search_beyond_its_time_limit_ends_with_the_entries_so_far() {
         request.timelimit = 1;
         client.send(LdapOp::SearchRequest(request), vec![]).await;
     }
-    // Whoever does not read makes a search slow.
+    // A client that does not read makes a search slow.
     tokio::time::sleep(Duration::from_millis(2500)).await;
     let mut stream = client.into_stream();
     let (mut buffer, mut codes, mut entries) = (Vec::new(), Vec::new(), 0);

@@ -235,7 +235,7 @@ async fn the_size_limit_counts_over_all_pages() {
     }
 }
 
-/// Who stays comes once, whoever else goes or comes between two pages.
+/// Whoever stays comes once, whoever else leaves or joins between two pages.
 #[tokio::test]
 async fn sorted_pages_lose_and_repeat_nobody_when_the_directory_changes() {
     for order in [&["cn"][..], &["-cn"], &["cn", "mail"]] {
@@ -260,7 +260,7 @@ async fn sorted_pages_lose_and_repeat_nobody_when_the_directory_changes() {
     }
 }
 
-/// What lies below the naming contexts is found from the empty name on, for those who are bound (RFC 4512 section 5.1).
+/// What is below the naming contexts is found from the empty name, for those who are bound (RFC 4512 section 5.1).
 #[tokio::test]
 async fn the_empty_name_is_paged_sorted_and_limited_like_any_base() {
     let stage = Stage::sample().await;
@@ -300,7 +300,7 @@ async fn pages_of_a_sorted_search_go_on_in_order() {
     assert_eq!(cookie(&window), b"");
 }
 
-/// The ways of Nextcloud, which replays pages it forgot and mixes page sizes, with more users than one page of it.
+/// What Nextcloud does, which replays pages it forgot and mixes page sizes, with more users than fit on one page.
 #[tokio::test]
 async fn nextcloud_reaches_every_user() {
     let stage = Stage::with(Directory::sample(1200, 12), |_| {}).await;

@@ -1,4 +1,4 @@
-//! Sorting (RFC 2891), virtual list view, dereference, manageDsaIT, and controls nobody here knows.
+//! Sorting (RFC 2891), virtual list view, dereference, manageDsaIT, and unknown controls.
 
 use ldap3_proto::control::LdapControl;
 use ldap3_proto::proto::LdapSearchScope;
@@ -168,7 +168,7 @@ async fn dereference_brings_the_attributes_of_members() {
     }
     let plain = client.search_with(request(), vec![]).await;
     assert_eq!(plain.entries.len(), 1);
-    // An attribute that is no name gives nothing to follow.
+    // An attribute that is not a name gives nothing to follow.
     let (entries, code) =
         entries_with_controls(&mut client, request(), vec![dereference("cn", &["mail"], false)]).await;
     assert_eq!((code, entries.len()), (0, 1));

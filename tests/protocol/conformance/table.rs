@@ -21,9 +21,9 @@ pub struct Row {
     pub request: &'static str,
     /// What must come back.
     pub expectation: &'static str,
-    /// Why the need is not met in full, if it is not; the check then holds what is met.
+    /// Why the need is not fully met, if it is not; the check then covers what is met.
     pub reason: Option<&'static str>,
-    /// How that is found out.
+    /// How that is checked.
     pub check: Check,
 }
 

@@ -1,5 +1,5 @@
-//! Hostile clients of every kind at once, beside honest ones, which must not notice. Seconds here; an hour of the same
-//! is `cargo bench --bench hostile`.
+//! Hostile clients of every kind at once, next to honest ones, which must not notice. Seconds here; an hour of the
+//! same is `cargo bench --bench hostile`.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -52,7 +52,7 @@ async fn half_handshake(address: SocketAddr) {
     }
 }
 
-/// Connects and goes, as fast as may be without taking the whole machine.
+/// Connects and leaves, as fast as possible without taking the whole machine.
 async fn flood(address: SocketAddr) {
     loop {
         let _ = TcpStream::connect(address).await;
@@ -74,7 +74,7 @@ async fn never_read(address: SocketAddr) {
     }
 }
 
-/// Sends noise, some of it behind the start of something sound.
+/// Sends noise, some of it after the start of something sound.
 async fn noise(address: SocketAddr, seed: u64) {
     let mut random = fastrand::Rng::with_seed(seed);
     loop {
@@ -89,7 +89,7 @@ async fn noise(address: SocketAddr, seed: u64) {
     }
 }
 
-/// Logs in, looks up, and goes; any error ends the test.
+/// Logs in, looks something up, and leaves; any error ends the test.
 async fn honest(stage: Arc<Stage>, secure: bool, until: Instant, done: Arc<AtomicUsize>) {
     let connector = connector();
     while Instant::now() < until {

@@ -74,7 +74,10 @@ async fn a_wrong_protocol_is_named_once_for_each_source() {
     client.send_raw(ANONYMOUS_BIND).await;
     let mut rest = Vec::new();
     let _ = client.into_stream().read_to_end(&mut rest).await;
-    assert!(log.text().contains("asked for StartTLS and went on in clear"));
+    assert!(
+        log.text()
+            .contains("asked for StartTLS and then went on without TLS")
+    );
 }
 
 #[tokio::test]
@@ -151,7 +154,8 @@ async fn a_peer_that_is_believed_by_default_is_named_and_has_a_ceiling() {
     let codes = guess_from_invented_addresses(&stage, 30).await;
     assert_eq!(codes, [[49; 20].as_slice(), [51; 10].as_slice()].concat());
     let text = log.text();
-    let told = "set AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS (--trusted-proxies) to its address, else to none";
+    let told =
+        "set AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS (--trusted-proxies) to its address, otherwise to none";
     assert_eq!(text.matches(told).count(), 1, "{text}");
     // Nobody else is locked out.
     assert_eq!(stage.bind(&user_dn("alice"), "demo-alice").await.code, 0);
@@ -169,7 +173,7 @@ async fn a_proxy_that_is_chosen_has_no_ceiling_and_others_name_no_address() {
     let stage = started("127.0.0.1/32").await;
     assert_eq!(guess_from_invented_addresses(&stage, 30).await, [49; 30]);
     assert!(!log.text().contains("believed by default"));
-    // A header of anybody else is no LDAP, so that nothing is asked of authentik in the name of the address in it.
+    // A header from anybody else is not LDAP, so nothing is asked of authentik in the name of the address in it.
     for networks in ["none", "192.0.2.0/24"] {
         let stage = started(networks).await;
         say(stage.ldap(), b"PROXY TCP4 198.51.100.7 127.0.0.1 5000 389\r\n").await;
@@ -194,7 +198,7 @@ async fn a_tls_server_name_that_no_client_can_send_is_named_once() {
     let count = || log.text().matches("TLS server name is not a DNS name").count();
     eventually("it is named", || count() > 0).await;
     stage.simulator.requests().clear();
-    stage.server.outpost().request_refresh();
+    stage.server.outpost().refresh_requests().all();
     eventually("the certificates are asked for again", || {
         !stage.simulator.requests().to("/certificatekeypairs/").is_empty()
     })
@@ -231,7 +235,7 @@ async fn certificate_files_are_followed() {
         .expect("the files serve, not the provider's certificate");
     put("rsa2048");
     // Anybody who does not want to wait for the next look asks for a refresh, as SIGUSR1 does.
-    stage.server.outpost().request_refresh();
+    stage.server.outpost().refresh_requests().all();
     eventually("the new files are served", || {
         !std::sync::Arc::ptr_eq(&first, &served())
     })
@@ -240,9 +244,9 @@ async fn certificate_files_are_followed() {
     assert_eq!(open.read("", &[]).await.outcome.code, 0);
     let (second, (log, _guard)) = (served(), Log::listen());
     std::fs::write(&key, "garbage").unwrap();
-    stage.server.outpost().request_refresh();
+    stage.server.outpost().refresh_requests().all();
     eventually("the bad file is noticed", || {
-        log.text().contains("the one in use stays")
+        log.text().contains("the certificate in use stays")
     })
     .await;
     assert!(std::sync::Arc::ptr_eq(&second, &served()));

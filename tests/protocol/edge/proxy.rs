@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use akldap_testing::certificates::path;
 use akldap_testing::stage::{Stage, eventually, user_dn};
 
-/// A proxy that leads every tunnel to `target`, and the heads of the requests it got.
+/// A proxy that leads every tunnel to `target`, and the heads of the requests it received.
 async fn proxy(target: SocketAddr) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -60,8 +60,8 @@ async fn bind_and_go(server: SocketAddr, name: &str, secret: String) -> std::io:
     Ok(())
 }
 
-/// First logins of honest people beside some 190 bad binds a second; how many bad binds there were, and how many requests
-/// of flows authentik received for them.
+/// First logins of honest people during about 190 bad binds a second; how many bad binds there were, and how many
+/// requests of flows authentik received for them.
 async fn honest_beside_bad_binds(
     server: &Server,
     name: impl Fn(usize) -> String + Send + 'static,
@@ -112,7 +112,7 @@ async fn honest_first_logins_beside_bad_binds_for_one_name() {
     // Twenty guesses, two or three requests each.
     assert!(asked <= 60, "{asked} requests for {bad} bad binds");
     server.assert_used(before, 60.0, 64 << 20);
-    // From elsewhere alice logs in as ever.
+    // From elsewhere alice logs in as usual.
     let mut alice = Client::connect(server.ldap).await;
     assert_eq!(alice.bind(&user_dn("alice"), "demo-alice").await.code, 0);
 }

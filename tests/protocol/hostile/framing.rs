@@ -1,4 +1,4 @@
-//! Messages that promise more than they hold.
+//! Messages that promise more than they contain.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

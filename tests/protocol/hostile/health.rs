@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::hostile::process::Server;
 
-/// Kubernetes gives a probe a second by default; a busy machine gets more here, and less than the minute it took once.
+/// Kubernetes gives a probe a second by default; a busy machine gets more here, but less than the minute it once took.
 const PATIENCE: Duration = Duration::from_secs(50);
 
 /// One probe as kubelet makes it: a new connection, an answer, the end.

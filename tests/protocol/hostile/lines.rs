@@ -1,5 +1,5 @@
-//! What the log says of searches, of requests that are refused as they should be, and of certificates: once, and with the ids that
-//! join a line to the others of its request.
+//! What the log says about searches, about requests that are rightly refused, and about certificates: once, and with the ids that
+//! connect a line with the others of its request.
 
 use ldap3_proto::proto::LdapOp;
 use serde_json::Value;
@@ -82,7 +82,7 @@ async fn searches_are_not_logged_unless_that_is_asked_for() {
     let mut client = Client::connect(server.ldap).await;
     assert_eq!(client.bind(&user_dn("alice"), "demo-alice").await.code, 0);
     assert_eq!(client.subtree(BASE, "(cn=alice)", &["cn"]).await.outcome.code, 0);
-    // Lines are in order: what was to be said of the search would stand before the next login.
+    // Lines are in order: a line about the search would come before the next login.
     assert_eq!(client.bind(&user_dn("bob"), "demo-bob").await.code, 0);
     eventually("the login", || server.log().contains("cn=bob,")).await;
     assert_eq!(searches(&server), [Value::Null; 0]);
@@ -132,7 +132,7 @@ async fn refused_writes_and_an_account_that_asks_for_everybody_are_told_once() {
             0
         );
     }
-    // Whoever asks for somebody, and whoever may see everybody, is no news.
+    // It is not news when somebody asks for one person, or may see everybody.
     let mut service = Client::connect(server.ldap).await;
     let dn = user_dn("ldapservice");
     assert_eq!(service.bind(&dn, "demo-ldapservice").await.code, 0);
@@ -151,7 +151,7 @@ async fn refused_writes_and_an_account_that_asks_for_everybody_are_told_once() {
     assert!(
         write["bindDN"].as_str().is_some_and(|dn| dn.contains("alice")) && write["requestId"].is_string()
     );
-    let [own] = lines_with(&server, "this account asked for everybody")
+    let [own] = lines_with(&server, "this account searched for everybody")
         .await
         .try_into()
         .expect("one line");
@@ -171,7 +171,7 @@ async fn a_request_in_clear_that_needs_tls_is_told_once() {
     for _ in 0..2 {
         assert_eq!(client.read("", &["*"]).await.outcome.code, 13);
     }
-    let [line] = lines_with(&server, "a request in clear was refused")
+    let [line] = lines_with(&server, "a request without TLS was refused")
         .await
         .try_into()
         .expect("one line");
@@ -217,5 +217,50 @@ async fn a_client_that_does_not_accept_the_certificate_is_told_with_what_to_do()
     assert!(
         event.contains("the client does not accept the certificate"),
         "{line}"
+    );
+}
+
+/// A client that compares passwords sends them in plain text.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_in_a_filter_is_in_no_line_at_any_level_and_a_key_has_one_type() {
+    let mut directory = Directory::sample(60, 12);
+    for outpost in directory.outposts.values_mut() {
+        outpost.config["log_level"] = "trace".into();
+    }
+    let server = Server::with(directory, &[("AUTHENTIK_LDAP__LOG_SEARCHES", "true")]).await;
+    lines_with(&server, "replaces AUTHENTIK_LOG_LEVEL").await;
+    let mut client = Client::connect(server.ldap).await;
+    assert_eq!(client.bind(&user_dn("alice"), "demo-alice").await.code, 0);
+    let filter = "(|(&(cn=alice)(userPassword=hunter2))(2.5.4.35=hunter2)(userPassword;x-a=*hunter2*))";
+    let found = client.subtree(BASE, filter, &["cn", "mail"]).await;
+    assert_eq!(found.outcome.code, 0);
+    eventually("the search", || !searches(&server).is_empty()).await;
+    lines_with(&server, "search ended").await;
+    assert!(!server.log().contains("hunter2"), "{}", server.log());
+    let of_search: Vec<Value> = lines(&server)
+        .into_iter()
+        .filter(|line| {
+            line["event"]
+                .as_str()
+                .is_some_and(|event| event.starts_with("search"))
+        })
+        .collect();
+    for (key, types) in [("filter", 2), ("attributes", 2), ("code", 2)] {
+        let values: Vec<&Value> = of_search
+            .iter()
+            .map(|line| &line[key])
+            .filter(|value| !value.is_null())
+            .collect();
+        assert!(values.len() >= types, "{key}: {of_search:#?}");
+        assert!(
+            values.iter().all(|value| *value == values[0]),
+            "{key}: {values:?}"
+        );
+    }
+    assert!(
+        of_search
+            .iter()
+            .any(|line| line["filter"] == "(|(&(cn=alice)(userPassword=…))(2.5.4.35=…)(userPassword;x-a=…))"),
+        "{of_search:#?}"
     );
 }

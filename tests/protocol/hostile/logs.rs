@@ -1,4 +1,4 @@
-//! What strangers can make the server write, and what becomes of the audit records meanwhile.
+//! What strangers can make the server write, and what happens to the audit records meanwhile.
 
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
@@ -167,7 +167,7 @@ async fn nobody_waits_for_a_log_that_is_not_read_and_the_loss_is_told_and_counte
         .parse()
         .unwrap();
     assert!(lost > 0, "{BINDS} records fit; the test needs more");
-    // Whoever reads the log comes back.
+    // The reader of the log comes back.
     let reader = std::thread::spawn(move || {
         let mut log = String::new();
         stderr.read_to_string(&mut log).map(|_| log)
@@ -224,7 +224,7 @@ async fn records_name_connection_client_and_request() {
     let pid = Pid::from_raw(i32::try_from(server.id()).unwrap()).unwrap();
     kill_process(pid, Signal::USR1).unwrap();
     assert!(client.receive().await.is_some(), "a notice");
-    // A bind that nobody judges is refused all the same: LDAPv2, and one that cannot be read.
+    // A bind that nobody judges is refused, too: LDAPv2, and one that cannot be read.
     let mut stream = TcpStream::connect(server.ldap).await.unwrap();
     for octets in [
         &[

@@ -1,17 +1,17 @@
-//! Memory that clients make the server hold, from many connections: half messages, answers nobody reads, and places that
-//! strangers keep.
+//! Memory that clients make the server hold, from many connections: half messages, answers that nobody reads, and places
+//! that strangers keep.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use akldap_simulator::Directory;
-use futures_util::FutureExt as _;
 use ldap3_proto::proto::{LdapOp, LdapSearchScope};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::hostile::process::Server;
 use crate::hostile::searches::service;
+use akldap_testing::child::PATIENCE;
 use akldap_testing::client::{Client, search};
 use akldap_testing::stage::{BASE, user_dn};
 
@@ -180,26 +180,33 @@ async fn answers_that_nobody_reads_stay_within_the_budget() {
     assert_eq!(honest.bind(&user_dn("alice"), "demo-alice").await.code, 0);
     let before = server.usage();
     let mut greedy = Vec::new();
-    // Large filters and 60 searches on each connection, none of which gets on.
+    // Large filters and 60 searches on each connection, none of which makes progress.
     let alternatives: String = (0..5000).map(|number| format!("(mail=*q{number}*z*)")).collect();
     let filter = format!("(|(objectClass=*){alternatives})");
     for _ in 0..10 {
         greedy.push(service(&server).await);
     }
     let request = search(BASE, LdapSearchScope::Subtree, &filter, &["*", "+"]);
+    // The server stops reading when it has enough, or ends the connection.
     let sending = greedy.iter_mut().map(async |client| {
         for _ in 0..60 {
-            client
-                .send(LdapOp::SearchRequest(request.clone()), Vec::new())
-                .await;
+            let op = LdapOp::SearchRequest(request.clone());
+            if client.try_send(op, Vec::new()).await.is_err() {
+                break;
+            }
         }
     });
-    // The server stops reading when it has enough, or ends the connection.
-    let sending = sending.map(|sending| std::panic::AssertUnwindSafe(sending).catch_unwind());
     let _ = tokio::time::timeout(Duration::from_secs(10), futures_util::future::join_all(sending)).await;
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    let grown = server.usage().rss.saturating_sub(before.rss);
-    assert!(grown <= BUDGET + 2 * MARGIN, "{grown} octets");
+    // Whoever was told to go leaves after the current step of the search, which takes long on a slow machine.
+    let begin = Instant::now();
+    loop {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let grown = server.usage().rss.saturating_sub(before.rss);
+        if grown <= BUDGET + 2 * MARGIN {
+            break;
+        }
+        assert!(begin.elapsed() < PATIENCE, "{grown} octets: {}", server.log());
+    }
     assert!(honest.who_am_i().await.contains("alice"));
 }
 
@@ -217,7 +224,7 @@ async fn strangers_hold_only_a_part_of_the_places() {
         let address = format!("127.0.0.{}", 2 + number % 2);
         strangers.push(from(&address, server.ldap).await);
     }
-    // Whoever comes later is served, and who was there and bound notices nothing.
+    // Whoever comes later is served, and whoever was there and bound notices nothing.
     for _ in 0..20 {
         let mut client = Client::over(Box::new(from("127.0.0.10", server.ldap).await));
         assert_eq!(client.read("", &[]).await.outcome.code, 0);
@@ -249,7 +256,7 @@ async fn strangers_who_send_bind_after_bind_hold_only_a_part_of_the_places() {
         ("AUTHENTIK_LDAP__MAX_CONNECTIONS_PER_ADDRESS", "0"),
     ];
     let server = Server::start(&settings).await;
-    // Of their first binds hardly any has been answered when the test ends.
+    // Hardly any of their first binds have been answered when the test ends.
     server.simulator.faults().set_latency(Duration::from_secs(5));
     let mut strangers = Vec::new();
     for number in 0..300 {

@@ -1,4 +1,4 @@
-//! Names that are long in every way there is: before a bind, and in requests of somebody bound.
+//! Names that are long in every possible way: before a bind, and in requests of somebody bound.
 
 use akldap_simulator::Directory;
 
@@ -44,7 +44,7 @@ async fn names_before_a_bind_cost_what_their_octets_cost() {
             assert_ne!(client.compare(&name, "cn", b"x").await.code, 5);
         }
     }
-    // One of these took a hundred seconds in a build like this.
+    // One of these once took a hundred seconds in a build like this.
     server.assert_used(before, 20.0, 64 << 20);
     let mut honest = Client::connect(server.ldap).await;
     assert_eq!(honest.bind(&user_dn("alice"), "demo-alice").await.code, 0);

@@ -1,4 +1,4 @@
-//! `akldap serve` as a process of its own, in front of a simulated authentik in this one, and what the kernel says the
+//! `akldap serve` as a separate process, in front of a simulated authentik in this one, and what the kernel says the
 //! process used. Linux only: it reads `/proc`.
 
 use std::fs;
@@ -38,7 +38,7 @@ impl DerefMut for Server {
     }
 }
 
-/// What a process has used since a moment.
+/// What a process has used since a given moment.
 #[derive(Clone, Copy, Debug)]
 pub struct Usage {
     /// Seconds of processor time, user and system, of all threads.
@@ -48,7 +48,7 @@ pub struct Usage {
 }
 
 impl Server {
-    /// A server of the sample directory with further settings; returns when it is ready.
+    /// A server of the sample directory with more settings; returns when it is ready.
     pub async fn start(settings: &[(&str, &str)]) -> Self {
         Self::with(Directory::sample(60, 12), settings).await
     }
@@ -121,7 +121,7 @@ impl Server {
         kilobytes * 1024
     }
 
-    /// Asserts that since `before` at most so much was used.
+    /// Asserts that at most this much was used since `before`.
     pub fn assert_used(&self, before: Usage, cpu_s: f64, rss: u64) {
         let now = self.usage();
         let (used, grown) = (now.cpu_s - before.cpu_s, now.rss.saturating_sub(before.rss));

@@ -70,7 +70,7 @@ async fn a_filter_full_of_in_chain_assertions_is_refused_before_it_costs_anythin
         grown <= 128 << 20,
         "{grown} octets more memory at the highest point"
     );
-    // What people ask is far below.
+    // What people ask for is far below that.
     let found = client
         .subtree(BASE, &format!("(memberOf:{IN_CHAIN}:={name})"), &["1.1"])
         .await;
@@ -162,14 +162,14 @@ async fn a_listing_of_a_large_directory_never_meets_a_limit() {
     assert_eq!(paged, count);
 }
 
-/// Abandoned at once, again and again: what a search was given is given back.
+/// Abandoned at once, again and again: what a search was given is freed.
 #[tokio::test(flavor = "multi_thread")]
 async fn sorted_answers_that_nobody_reads_are_bounded() {
     let settings = [("AUTHENTIK_LDAP__SEARCH_MEMORY_LIMIT", "1MiB")];
     let server = Server::with(Directory::sample(10_000, 50), &settings).await;
     let mut client = service(&server).await;
     let before = server.usage();
-    // Sorted by a computed attribute and a second one, no order that is kept serves.
+    // Sorted by a computed attribute and a second one, so no kept order helps.
     let keys = LdapControl::Unknown {
         oid: "1.2.840.113556.1.4.473".to_owned(),
         criticality: true,

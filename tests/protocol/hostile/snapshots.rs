@@ -12,11 +12,11 @@ use akldap_testing::stage::BASE;
 
 const READERS: usize = 8;
 const USERS: usize = 5000;
-/// What a snapshot of so many users takes is far less; what eight hold is more.
+/// A snapshot of this many users takes far less; eight of them take more.
 const MEMORY: u64 = 64 << 20;
 const BUSY: i32 = 51;
 
-/// Makes authentik announce nothing, only change: the server finds it at its next look.
+/// Makes authentik change without announcing anything: the server finds it at its next look.
 async fn change(server: &Server, number: usize) {
     let name = format!("new{number:03}");
     server
@@ -48,7 +48,7 @@ async fn slow_readers_hold_one_snapshot_beside_the_current_one() {
         ("AUTHENTIK_LDAP__WRITE_TIMEOUT", "300s"),
     ];
     let server = Server::with(Directory::sample(USERS, 50), &settings).await;
-    // One change and a listing first, so that what any refresh takes is there already.
+    // One change and a listing first, so that what any refresh takes is already there.
     change(&server, 0).await;
     let before = server.usage();
     let mut readers = Vec::new();

@@ -108,7 +108,7 @@ fn identified(stage: &Stage) -> Vec<String> {
     names.collect()
 }
 
-/// Users with awkward names beside the sample's.
+/// Users with awkward names in addition to the sample's.
 async fn with_users(names: &[&str]) -> Stage {
     let mut directory = Directory::sample(0, 0);
     for name in names {
@@ -137,7 +137,7 @@ async fn a_bind_dn_is_compared_as_a_base_dn_is() {
         ("cn=max,ou=users,", "Max"),
         ("cn=M\\41x,ou=users,", "Max"),
     ] {
-        // A name without escapes is known by its usual end.
+        // A name without escapes is recognised by its usual end.
         let unescaped = front.contains(", x=");
         for base in [BASE, SUFFIX, odd]
             .into_iter()
@@ -155,7 +155,7 @@ async fn a_bind_dn_is_compared_as_a_base_dn_is() {
             assert_eq!(client.who_am_i().await, format!("dn:{}", found.dns()[0]), "{dn}");
         }
     }
-    // A name that is no entry's is for authentik to understand, as it was typed.
+    // A name that is no entry's is left to authentik, as it was typed.
     for (dn, typed) in [
         (format!("uid=SALES,ou=users,{BASE}"), "SALES"),
         (format!("cn=Nobody,ou=users,{BASE}"), "Nobody"),

@@ -1,5 +1,5 @@
-//! Who a connection is: after any sequence of messages that of the last bind answered 0, with no bind request,
-//! StartTLS or withdrawal by authentik since.
+//! Who a connection acts as: after any sequence of messages, the user of the last bind answered with 0, with no bind
+//! request, StartTLS or withdrawal by authentik since.
 
 use std::sync::LazyLock;
 
@@ -28,7 +28,7 @@ fn text(text: &str) -> Vec<u8> {
     element(0x04, text.as_bytes())
 }
 
-/// A control nobody knows, critical.
+/// An unknown control, critical.
 fn unknown_control() -> Vec<u8> {
     let control = element(0x30, &[text("1.2.3.4.5"), element(0x01, &[0xff])].concat());
     element(0xa0, &control)
@@ -72,9 +72,9 @@ enum Step {
     Modify,
     Abandon,
     AbandonUnderCriticalControl,
-    /// authentik ends the session of who is bound.
+    /// authentik ends the session of whoever is bound.
     EndSession,
-    /// authentik deactivates who is bound, for a while.
+    /// authentik deactivates whoever is bound, for a while.
     Deactivate,
     /// The client says goodbye and comes back.
     Unbind,
@@ -110,7 +110,7 @@ impl Step {
         ]
     }
 
-    /// The protocolOp and controls to send; `None` for what is no plain message.
+    /// The protocolOp and controls to send; `None` for what is not a plain message.
     fn octets(self) -> Option<Vec<u8>> {
         let user = |who: usize| user_dn(USERS[who]);
         let right = |who: usize| simple(&user(who), &format!("demo-{}", USERS[who]));
@@ -167,7 +167,7 @@ fn who_am_i(id: u8) -> Vec<u8> {
     message(id, &element(0x77, &element(0x80, b"1.3.6.1.4.1.4203.1.11.3")))
 }
 
-/// Sends a step and the question who one is together, and takes the answers: the code of the bind, if it was one, and
+/// Sends a step together with a "who am I", and takes the answers: the code of the bind, if it was one, and
 /// the name.
 async fn ask(client: &mut Client, step: &[u8]) -> (Option<i32>, String) {
     client.send_raw(&[message(7, step), who_am_i(9)].concat()).await;
@@ -313,7 +313,7 @@ async fn unbind_and_abandon_are_carried_out_under_critical_controls() {
     static UNBINDS: LazyLock<[Vec<u8>; 3]> = LazyLock::new(|| {
         [
             [element(0x42, &[]), unknown_control()].concat(),
-            // Controls that are none.
+            // Controls that are not controls.
             [element(0x42, &[]), element(0xa0, &[0x02, 0x01, 0x01])].concat(),
             [element(0x42, &[]), text("more")].concat(),
         ]

@@ -64,7 +64,7 @@ async fn searches_are_unavailable_until_the_first_directory_is_whole() {
         .add(Rule::new("/core/groups/", Fault::WorkerLost));
     let stage = Stage::of(simulator, |_| {}).await;
     eventually("providers are loaded", || {
-        !stage.server.outpost().providers().is_empty()
+        !stage.server.outpost().providers().current().is_empty()
     })
     .await;
     let mut client = stage.bound("ldapservice").await;
@@ -99,7 +99,7 @@ async fn a_failing_refresh_keeps_the_directory_there_was() {
     ] {
         stage.simulator.faults().add(Rule::new("/core/users/", fault));
         let failures = || stage.server.outpost().status().directory().failure;
-        stage.server.outpost().request_refresh();
+        stage.server.outpost().refresh_requests().all();
         eventually("the refresh has failed", || failures().is_some()).await;
         assert_eq!(
             client
@@ -153,7 +153,8 @@ async fn every_refusal_is_counted_with_its_reason() {
     let mut service = stage.bound("ldapservice").await;
     assert_eq!(service.subtree(BASE, &wide, &["1.1"]).await.outcome.code, 11);
     client.extended("1.2.3.4", None).await;
-    // A filter of substrings without any, a scope that does not exist, and a DN to delete that is no text.
+    // A substring filter without substrings, a scope that does not exist, and a DN to delete that is not
+    // text.
     for broken in [
         b"\x30\x20\x02\x01\x61\x63\x1b\x04\x00\x0a\x01\x00\x0a\x01\x00\x02\x01\x00\x02\x01\x00\x01\x01\x00\xa4\x06\x04\x02cn\x30\x00\x30\x00".as_slice(),
         b"\x30\x25\x02\x01\x62\x63\x20\x04\x00\x0a\x01\x09\x0a\x01\x00\x02\x01\x00\x02\x01\x00\x01\x01\x00\x87\x0bobjectClass\x30\x00",
@@ -252,9 +253,9 @@ async fn a_provider_that_is_gone_is_no_longer_served() {
     let stage = Stage::sample().await;
     let mut client: Client = stage.bound("ldapservice").await;
     stage.simulator.edit(|directory| directory.providers.clear());
-    stage.server.outpost().request_refresh();
+    stage.server.outpost().refresh_requests().all();
     eventually("the provider is gone", || {
-        stage.server.outpost().providers().is_empty()
+        stage.server.outpost().providers().current().is_empty()
     })
     .await;
     assert!(matches!(
@@ -287,11 +288,11 @@ async fn direct_search_mode_is_served_from_a_recent_look_and_said_once() {
         1
     );
     assert_eq!(stage.simulator.requests().count(Endpoint::UserList), 0);
-    // A changed provider is loaded again, which is no reason to say it again.
+    // A changed provider is loaded again, which is no reason to log it again.
     stage
         .simulator
         .save_provider(1, |provider| provider.uid_start_number = 9000);
-    stage.server.outpost().request_refresh();
+    stage.server.outpost().refresh_requests().all();
     eventually("the provider was loaded again", || {
         log.text().matches("provider loaded").count() == 2
     })

@@ -17,7 +17,7 @@ const ATTRIBUTES: [&str; 4] = [
     "monitoredInfo",
 ];
 
-/// The fields that Telegraf makes of an answer, with the names that it has unless told to reverse them.
+/// The fields that Telegraf makes from an answer, with the names it uses unless told to reverse them.
 fn fields(found: &Found) -> BTreeMap<String, i64> {
     let mut fields = BTreeMap::new();
     for entry in &found.entries {

@@ -1,4 +1,5 @@
-//! Users and groups whose JSON is odd: handled or left out with a warning, never the page.
+//! Users and groups whose JSON is odd: handled or left out with a warning, but never the whole
+//! page.
 
 use akldap_simulator::{Attributes, Directory, Fault, Rule};
 

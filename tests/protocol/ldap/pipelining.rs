@@ -1,4 +1,5 @@
-//! Many requests on one connection: every one gets its answer, searches can be given up, binds wait for the others.
+//! Many requests on one connection: every one gets its answer, searches can be abandoned, binds wait for the
+//! others.
 
 use std::collections::HashMap;
 

@@ -1,5 +1,5 @@
 //! Where TLS records begin: a client that waits for its socket after each record, as curl does, must not find the end of a search
-//! in a record that holds something else, too.
+//! in a record that also contains something else.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -24,12 +24,12 @@ fn done_alone(outcome: &Outcome) -> usize {
     element(number + element(number + matched + text)) + 1 + 16
 }
 
-/// A stream that notes how long the TLS records are that come in.
+/// A stream that notes the lengths of incoming TLS records.
 struct Noting<S> {
     stream: S,
     /// The header of the next record (RFC 8446 section 5.1), as far as it has come.
     header: Vec<u8>,
-    /// What is still to come of the present record.
+    /// What is still to come of the current record.
     left: usize,
     lengths: Arc<Mutex<Vec<usize>>>,
 }
@@ -141,7 +141,7 @@ async fn the_end_of_a_search_that_was_given_up_has_a_record_of_its_own() {
     let people: Vec<i32> = directory.users().iter().map(|user| user.pk).collect();
     for pk in people {
         directory.change_user(pk, |user| {
-            // More than what sockets hold together, less than a message may have.
+            // More than sockets hold together, less than a message may have.
             let attributes = json!({"note": "x".repeat(300_000)});
             user.set_attributes(attributes.as_object().unwrap());
         });

@@ -1,6 +1,6 @@
 //! What a provider can be set to show, over the wire: who is shown, how names are spelled, which memberships there are.
 
-use akldap_testing::client::Found;
+use akldap_testing::client::{Found, Outcome};
 use akldap_testing::stage::{BASE, SUFFIX, Stage, entry_dn, user_dn};
 
 async fn stage(settings: &[(&str, &str)]) -> Stage {
@@ -60,6 +60,22 @@ async fn hidden_users_can_be_kept_out() {
     // An equal bind is known by now.
     assert_eq!(stage.bind(&user_dn("alice"), "demo-alice").await.code, 49);
     assert_eq!(stage.bind(&user_dn("bob"), "demo-bob").await.code, 0);
+    // Nobody learns whether a password is right: with any name, the answers are alike except for the reference.
+    let said = |outcome: &Outcome| {
+        let text = outcome.message.split(" (reference ").next().unwrap().to_owned();
+        (outcome.code, text, outcome.controls.clone())
+    };
+    let wrong_of_bob = stage.bind(&user_dn("bob"), "wrong").await;
+    for name in [
+        user_dn("alice"),
+        "alice".to_owned(),
+        "alice@example.com".to_owned(),
+    ] {
+        let right = stage.bind(&name, "demo-alice").await;
+        let wrong = stage.bind(&name, "wrong").await;
+        assert_eq!(said(&right), said(&wrong), "{name}");
+        assert_eq!(said(&right), said(&wrong_of_bob), "{name}");
+    }
 }
 
 #[tokio::test]
@@ -145,4 +161,32 @@ async fn inherited_memberships_are_shown_where_they_are_asked_for() {
         .filter(|dn| dn.contains(",ou=groups,"))
         .collect();
     assert_eq!(groups, expected);
+}
+
+#[tokio::test]
+async fn roles_are_shown_as_groups() {
+    let mut sample = akldap_simulator::Directory::sample(60, 12);
+    let search = sample
+        .roles
+        .values()
+        .find(|role| role.name == "LDAP search")
+        .unwrap()
+        .pk;
+    let everyone = sample.group_named("everyone").unwrap().pk;
+    assert!(sample.change_group(everyone, |group| group.roles = vec![search]));
+    let stage = Stage::with(sample, |map| map.set("AUTHENTIK_LDAP__ROLES_AS_GROUPS", "true")).await;
+    let mut client = stage.bound("ldapservice").await;
+    let role = format!("cn=LDAP search,ou=groups,{SUFFIX}");
+    let found = client.read(&role, &["member", "objectClass"]).await;
+    let mut members = found.entry(&role).get("member").unwrap();
+    members.sort();
+    assert_eq!(
+        members,
+        [format!("cn=everyone,ou=groups,{SUFFIX}"), entry_dn("ldapservice")]
+    );
+    let found = client.subtree(BASE, &format!("(memberOf={role})"), &["cn"]).await;
+    assert_eq!(names(&found).len(), 2, "{found:?}");
+    // What authentik makes for accounts of its own is none.
+    let managed = client.subtree(BASE, "(cn=ak-managed-role*)", &["cn"]).await;
+    assert_eq!(managed.entries, []);
 }

@@ -65,7 +65,7 @@ pub async fn start_tls(client: Client) -> Client {
     secure(begin_tls(client).await).await.unwrap()
 }
 
-/// Sends StartTLS; the stream on which the handshake is to begin.
+/// Sends StartTLS; returns the stream on which the handshake begins.
 pub async fn begin_tls(mut client: Client) -> Box<dyn Stream> {
     let request = LdapExtendedRequest {
         name: "1.3.6.1.4.1.1466.20037".into(),

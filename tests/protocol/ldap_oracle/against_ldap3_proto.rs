@@ -40,7 +40,8 @@ pub(crate) fn decode(octets: &[u8]) -> Option<LdapMsg> {
         .flatten()
 }
 
-/// Whether our message says what `ldap3_proto`'s does. `None` if ours holds octets that theirs cannot.
+/// Whether our message says what `ldap3_proto`'s does. `None` if ours contains octets that theirs
+/// cannot.
 pub(crate) fn agrees(ours: &Operation<'_>, theirs: &LdapOp) -> Option<bool> {
     let text = |octets: &[u8]| String::from_utf8(octets.to_vec()).ok();
     Some(match (ours, theirs) {
@@ -104,7 +105,7 @@ fn agrees_on_modify(ours: &Update, theirs: &LdapModifyRequest) -> bool {
             ModifyKind::Replace => LdapModifyType::Replace,
             ModifyKind::Increment => LdapModifyType::Increment,
         };
-        // A SET (RFC 4511 section 4.1.7), which rasn writes in an order of its own.
+        // A SET (RFC 4511 section 4.1.7), which rasn writes in its own order.
         let mut values = ours.values.clone();
         let mut wanted: Vec<&[u8]> = theirs.modification.vals.iter().map(Vec::as_slice).collect();
         values.sort_unstable();

@@ -166,7 +166,8 @@ fn filter_to_rasn(filter: &LdapFilter) -> Filter {
     }
 }
 
-/// A request of `rasn-ldap` in the terms of `ldap3_proto`; `None` if it holds octets that are no text or is no request.
+/// A request of `rasn-ldap` in the terms of `ldap3_proto`; `None` if it contains octets that are not text or is not a
+/// request.
 fn from_rasn(operation: &ProtocolOp) -> Option<LdapOp> {
     let text = |octets: &[u8]| String::from_utf8(octets.to_vec()).ok();
     Some(match operation {
@@ -305,7 +306,7 @@ fn sorted(filter: LdapFilter) -> LdapFilter {
     }
 }
 
-/// Whether our message says what theirs does, the order within sets aside.
+/// Whether our message says what theirs does, apart from the order within sets.
 fn agrees_but_for_order(ours: &Operation<'_>, theirs: LdapOp) -> Option<bool> {
     let (Operation::Search(search), LdapOp::SearchRequest(mut request)) = (ours, theirs.clone()) else {
         return agrees(ours, &theirs);

@@ -7,7 +7,7 @@ use akldap_testing::filter;
 
 use crate::ldap_oracle::{against_ldap3_proto, against_rasn};
 
-/// Why we may accept what another does not, or read it otherwise.
+/// Why we may accept what another does not, or read it differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Difference {
     /// Names and values are octets to us and text to them: a password in latin-1, a filter with a binary value.
@@ -18,11 +18,11 @@ pub(crate) enum Difference {
     /// `rasn-ldap` wants an octet.
     Version,
     /// We leave control values to whoever understands them; `ldap3_proto` refuses a message over the value of one it
-    /// knows and reads a control that is not text as none.
+    /// knows and reads a control that is not text as no control.
     Controls,
-    /// The subordinate subtree scope is no part of RFC 4511; `rasn-ldap` does not know it.
+    /// The subordinate subtree scope is not part of RFC 4511; `rasn-ldap` does not know it.
     SubordinateScope,
-    /// The operations that are refused anyway are decoded by `ldap3_proto`, whose liberties are thus ours: it drops a
+    /// The operations that are refused anyway are decoded by `ldap3_proto`, whose liberties are therefore ours: it drops a
     /// new superior that is not text, and knows modify-increment (RFC 4525).
     Refused,
     /// An unbind ends the connection, whatever is in it: there is no answer that could complain. `rasn-ldap` wants it empty.

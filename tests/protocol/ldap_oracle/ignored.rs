@@ -1,10 +1,10 @@
-//! What we ignore in a message: trailing elements of a SEQUENCE whose tags nobody knows (RFC 4511 section 4). Others refuse
-//! messages that have such; without them they must read the same as we.
+//! What we ignore in a message: trailing elements of a SEQUENCE with unknown tags (RFC 4511 section 4). Others refuse
+//! messages that have such; without those they must read the same as we do.
 
 use akldap::server::request;
 use akldap_ldap::ber;
 
-/// An element, taken apart as far as its contents are elements.
+/// An element, parsed as far as its contents are elements.
 #[derive(Clone, Debug)]
 struct Node {
     /// The octets of the tag.

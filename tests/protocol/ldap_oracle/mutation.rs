@@ -16,7 +16,7 @@ pub(crate) enum Change {
     /// A piece of the message once more.
     Repeat(Index, Index),
     Truncate(Index),
-    /// An element at the end whose tag nobody knows.
+    /// An element at the end with an unknown tag.
     Extend(u8),
 }
 

@@ -1,4 +1,4 @@
-//! The program as a process of its own, which can be killed.
+//! The program as a separate process, which can be killed.
 
 use std::path::Path;
 use std::process::Command;

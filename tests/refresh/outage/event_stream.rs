@@ -133,7 +133,7 @@ async fn whatever_comes_over_the_stream_no_search_notices_and_the_log_stays_shor
         }
     }
     assert!(searches > 5, "{searches}");
-    // Told once each: the connection that broke over the frame, and the one that is refused.
+    // Logged once each: the connection that broke over the frame, and the one that is refused.
     assert_eq!(said("no connection to authentik's events"), 2, "{}", log.text());
     assert_eq!(said("status 403"), 1, "{}", log.text());
     eventually("the good end is told", || {

@@ -34,14 +34,17 @@ async fn searches_outlast_an_outage_and_binds_do_not() {
     let body = http::ready(stage.http()).await;
     assert_eq!(body["directory"]["stale_after_s"], 120);
     stage.simulator.refuse_connections(true);
-    stage.server.outpost().request_update();
+    stage.server.outpost().refresh_requests().update();
     eventually("the outage is stated", || {
-        stage.server.outpost().outage().is_some()
+        stage.server.outpost().outage().under_way().is_some()
     })
     .await;
     assert_eq!(ready(&stage).await, said(true, false));
     stage.simulator.refuse_connections(false);
-    eventually("it is over", || stage.server.outpost().outage().is_none()).await;
+    eventually("it is over", || {
+        stage.server.outpost().outage().under_way().is_none()
+    })
+    .await;
     assert_eq!(ready(&stage).await, said(true, true));
 }
 
@@ -86,9 +89,9 @@ async fn what_is_asked_for_is_known_or_refused() {
     }
     // Decoded: a load balancer that encodes the letters asks for binds.
     stage.simulator.refuse_connections(true);
-    stage.server.outpost().request_update();
+    stage.server.outpost().refresh_requests().update();
     eventually("the outage is stated", || {
-        stage.server.outpost().outage().is_some()
+        stage.server.outpost().outage().under_way().is_some()
     })
     .await;
     for (query, expected) in [
@@ -135,7 +138,7 @@ async fn after_a_restart_in_an_outage_one_line_says_what_works() {
         log.text().contains("authentik cannot be reached: ")
     })
     .await;
-    assert!(outpost.outage().is_some() && outpost.can_search());
+    assert!(outpost.outage().under_way().is_some() && outpost.can_search());
     assert_eq!(ready(&stage).await, said(true, false));
     let text = log.text();
     let lines: Vec<&str> = text
@@ -143,8 +146,6 @@ async fn after_a_restart_in_an_outage_one_line_says_what_works() {
         .filter(|line| line.contains("are answered"))
         .collect();
     assert_eq!(lines.len(), 1, "{text}");
-    assert!(
-        lines[0].contains("the directory of the snapshot file is loaded for searches, binds are answered 52")
-    );
+    assert!(lines[0].contains("from the snapshot file's directory, and binds are answered 52"));
     assert!(!text.contains("nothing is loaded yet"), "{text}");
 }

@@ -67,7 +67,7 @@ impl Soak {
             let simulator = &self.stage.simulator;
             let zoe = simulator.user_pk("zoë").unwrap();
             simulator.save_user(zoe, |user| user.name = format!("Zoë {round}").into());
-            self.stage.server.outpost().request_update();
+            self.stage.server.outpost().refresh_requests().update();
             if round % 8 == 3 {
                 for _ in 0..STRANGERS {
                     let id = format!("{:032x}{:032x}", fastrand::u128(..), fastrand::u128(..));

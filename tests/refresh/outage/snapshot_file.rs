@@ -1,4 +1,4 @@
-//! The snapshot file over restarts: what is served of it, for how long, and that nobody gets in by it.
+//! The snapshot file over restarts: what is served from it, for how long, and that it lets nobody in.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ async fn end(stage: Stage) -> Simulator {
     stage.simulator
 }
 
-/// A file of the sample directory, and the authentik it is of.
+/// A file of the sample directory, and the authentik it belongs to.
 async fn written(folder: &Path) -> (Simulator, PathBuf) {
     let path = folder.join("directory");
     let stage = Stage::of(simulator().await, keeping(&path)).await;
@@ -109,7 +109,7 @@ async fn while_lists_fail_whoever_can_log_in_finds_the_directory_of_before() {
         "{}",
         log.text()
     );
-    // Who may log in is authentik's to say, and so is what they may see.
+    // authentik decides who may log in, and what they may see.
     let mut service = stage.bound("ldapservice").await;
     assert_eq!(
         service.subtree(BASE, EVERYTHING, &["*", "+"]).await.entries,

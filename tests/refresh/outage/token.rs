@@ -44,7 +44,7 @@ async fn a_refused_token_is_read_again_from_its_file() {
 
     let token = stage.simulator.rotate_token();
     let outpost = stage.server.outpost();
-    outpost.request_refresh();
+    outpost.refresh_requests().all();
     eventually("the token was refused", || {
         log.text().contains("there is no newer one") || log.text().contains("refused the outpost token")
     })
@@ -52,7 +52,7 @@ async fn a_refused_token_is_read_again_from_its_file() {
     fs::write(&file, &token).unwrap();
     stage.refresh().await;
     assert!(
-        log.text().contains("the one its file holds now is used"),
+        log.text().contains("using the one that is in its file now"),
         "{}",
         log.text()
     );
@@ -85,7 +85,7 @@ async fn a_refused_token_is_read_again_from_its_file() {
     simulator.restart(std::time::Duration::from_secs(3600));
     let stage = stage_of(simulator, folder.path()).await;
     assert!(
-        stage.server.outpost().snapshot().is_some(),
+        stage.server.outpost().directory().snapshot().is_some(),
         "read with the new token"
     );
 }
@@ -97,7 +97,7 @@ async fn a_token_can_be_renewed_before_it_is_refused() {
     let (stage, file) = serving(folder.path()).await;
     let outpost = stage.server.outpost();
     outpost.renew_token().await;
-    assert!(log.text().contains("is the same"));
+    assert!(log.text().contains("has not changed"));
     fs::write(&file, "two words").unwrap();
     outpost.renew_token().await;
     assert!(log.text().contains("does not hold a token"));

@@ -1,4 +1,5 @@
-//! A thousand triggers under load: one refresh at a time, no torn reads, flat memory, and the last one counts.
+//! A thousand triggers under load: one refresh at a time, no torn reads, flat memory, and the last one is not
+//! lost.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -1,4 +1,4 @@
-//! An answer of authentik, complete, and what it says when it is not the one awaited.
+//! A complete answer from authentik, and what it says when it is not the one awaited.
 //!
 //! Must not know who asked.
 
@@ -7,11 +7,13 @@ use std::time::{Duration, SystemTime};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use url::Url;
 
+use super::sent::Sent;
 use crate::error::{ApiError, StatusAnswer, is_json};
-use crate::excerpt::excerpt;
 
 const REQUEST_ID: &str = "x-authentik-id";
-/// Bytes of the longest answer that says no more than that authentik starts.
+/// Characters of an id as authentik makes it, a UUID.
+const LONGEST_ID: usize = 36;
+/// Bytes of the longest answer that only says that authentik is starting.
 const LONGEST_EXCUSE: usize = 256;
 
 /// A complete answer.
@@ -20,8 +22,10 @@ pub(crate) struct HttpAnswer {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
-    /// By which a date in it is told from now.
+    /// The clock by which a date in it becomes a time from now.
     pub(crate) time_of_day: fn() -> SystemTime,
+    /// What was asked, which somebody on the way may repeat.
+    pub(crate) sent: Sent,
 }
 
 impl HttpAnswer {
@@ -35,7 +39,19 @@ impl HttpAnswer {
     }
 
     pub(crate) fn request_id(&self) -> Option<String> {
-        self.header(REQUEST_ID).map(excerpt)
+        self.header(REQUEST_ID).map(|id| {
+            // authentik's own: not every call needs to look for secrets.
+            match id.len() <= LONGEST_ID && id.bytes().all(|octet| octet == b'-' || octet.is_ascii_hexdigit())
+            {
+                true => id.to_owned(),
+                false => self.quote(id),
+            }
+        })
+    }
+
+    /// The beginning of a text of this answer, without what it repeats of the request's secrets.
+    pub(crate) fn quote(&self, text: &str) -> String {
+        self.sent.secrets().excerpt(text)
     }
 
     /// The error for a status nobody expects.
@@ -43,17 +59,19 @@ impl HttpAnswer {
         let retry_after = self
             .header(RETRY_AFTER.as_str())
             .and_then(|text| retry_after(text, (self.time_of_day)()));
+        let (request_id, secrets) = (self.request_id(), self.sent.secrets());
         let answer = StatusAnswer {
             status: self.status,
             content_type: self.header(CONTENT_TYPE.as_str()),
-            request_id: self.header(REQUEST_ID),
+            request_id: request_id.as_deref(),
             retry_after,
             body: &self.body,
+            secrets: &secrets,
         };
         ApiError::from_status(without_query(&self.url), &answer, bearer)
     }
 
-    /// Whether the front server speaks for an authentik that is not there yet: older ones do so with a 200.
+    /// Whether the front server speaks for an authentik that is not up yet: older ones do so with a 200.
     pub(super) fn is_starting(&self) -> bool {
         #[derive(serde::Deserialize)]
         struct Starting<'a> {
@@ -74,10 +92,15 @@ impl HttpAnswer {
         }
         let kind = self.header(CONTENT_TYPE.as_str());
         if !is_json(kind) {
-            return Err(self.malformed(format!(
-                "its content type is {:?} instead of JSON",
-                kind.unwrap_or("missing")
-            )));
+            return Err(ApiError::Malformed {
+                url: without_query(&self.url).to_owned(),
+                problem: format!(
+                    "its content type is {:?} instead of JSON",
+                    self.quote(kind.unwrap_or("missing"))
+                ),
+                is_page: true,
+                request_id: self.request_id(),
+            });
         }
         if self.body.is_empty() {
             return Err(self.malformed("it is empty".to_owned()));
@@ -85,10 +108,12 @@ impl HttpAnswer {
         Ok(&self.body)
     }
 
-    pub(crate) fn malformed(&self, problem: String) -> ApiError {
+    pub(crate) fn malformed(&self, mut problem: String) -> ApiError {
+        self.sent.secrets().strike(&mut problem);
         ApiError::Malformed {
             url: without_query(&self.url).to_owned(),
             problem,
+            is_page: false,
             request_id: self.request_id(),
         }
     }
@@ -105,7 +130,7 @@ fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
     }
 }
 
-/// Queries may hold names of users; the path says enough.
+/// Queries may contain names of users; the path says enough.
 pub(super) fn without_query(url: &Url) -> &str {
     let text = url.as_str();
     text.split('?').next().unwrap_or(text)

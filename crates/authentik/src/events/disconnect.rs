@@ -1,4 +1,4 @@
-//! Why a connection for events ends, or does not come about.
+//! Why a connection for events ends, or cannot be made.
 //!
 //! Must not know what follows from it.
 
@@ -20,10 +20,12 @@ pub enum Disconnect {
     #[error("authentik did not complete the websocket handshake in time")]
     HandshakeTimeout,
     /// The handshake was answered with another status.
-    #[error("authentik refused the websocket with status {status}: {}", refusal_hint(*.status))]
+    #[error("the websocket was refused with status {status}: {}", refusal_hint(*.status, *.is_page))]
     Refused {
         /// The HTTP status.
         status: u16,
+        /// Whether a page in HTML came with it, which authentik sends nobody who asks for a websocket.
+        is_page: bool,
     },
     /// The server closed the connection.
     #[error("authentik closed the websocket (code {})", .code.map_or_else(|| "none".to_owned(), |code| code.to_string()))]
@@ -35,7 +37,7 @@ pub enum Disconnect {
     #[error("the websocket broke: {0}")]
     Broken(String),
     /// Nothing was heard for too long, not even answers to hellos.
-    #[error("nothing was heard from authentik for {} s", .0.as_secs())]
+    #[error("authentik sent nothing for {} s", .0.as_secs())]
     Silent(Duration),
     /// We closed it to make a fresh one: authentik stops sending events on a connection older than a day.
     #[error("the websocket is renewed")]
@@ -43,8 +45,8 @@ pub enum Disconnect {
 }
 
 impl Disconnect {
-    /// Whether this is no sign of trouble: a web worker that authentik recycles, or our own renewal. There is a
-    /// connection again at once.
+    /// Whether this is harmless: a web worker that authentik recycles, or our own renewal. There is a new
+    /// connection at once.
     pub fn is_routine(&self) -> bool {
         matches!(
             self,
@@ -56,10 +58,14 @@ impl Disconnect {
     }
 }
 
-fn refusal_hint(status: u16) -> &'static str {
+fn refusal_hint(status: u16, is_page: bool) -> &'static str {
     match status {
-        403 => "the token is not valid or not this outpost's",
-        301 | 302 | 307 | 308 => "set AUTHENTIK_HOST to the final URL",
+        403 if is_page => "a proxy or firewall in front of authentik refuses it",
+        403 => "the token is not valid or not this outpost's, or a proxy in between does not pass it on",
+        401 | 407 => "a proxy in front of authentik demands its own credentials",
+        429 => "authentik, or a proxy in front of it, throttles requests",
+        500..=599 => "authentik's web workers or the proxy in front of them are in trouble: see their logs",
+        301 | 302 | 303 | 307 | 308 => "set AUTHENTIK_HOST to the final URL",
         404 | 426 | 400 | 200 => {
             "a proxy in between must pass websockets on (Upgrade and Connection headers)"
         }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 /// The instruction number of a hello.
 const HELLO: u8 = 1;
-/// Reported when the build has no hash of its own. Anything that differs from authentik's keeps its UI from comparing
+/// Reported when the build has no hash. Anything that differs from authentik's keeps its UI from comparing
 /// our version with its own.
 const OWN_BUILD: &str = "akldap";
 

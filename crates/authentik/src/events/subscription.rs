@@ -1,4 +1,4 @@
-//! What a connection for events is made for, and its times.
+//! What a connection for events is for, and its times.
 //!
 //! Must not know how it is made.
 
@@ -20,7 +20,7 @@ pub struct Timings {
     pub backoff: Backoff,
     /// A connection is renewed at an age between these two.
     pub renew: (Duration, Duration),
-    /// Gives numbers in `0.0..1.0`, by which waits are spread.
+    /// Gives numbers in `0.0..1.0`, with which waits are spread.
     pub jitter: fn() -> f64,
 }
 

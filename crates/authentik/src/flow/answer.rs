@@ -40,7 +40,8 @@ impl<'a> StageAnswer<'a> {
 
     fn body(&self) -> Zeroizing<Vec<u8>> {
         let text = |text: Option<&str>| text.map_or(0, str::len);
-        // Escaping makes at most six bytes of one. Enough room at once, for a buffer that grows leaves copies behind.
+        // Escaping turns one byte into at most six. Enough room is reserved at once, because a growing buffer leaves
+        // copies behind.
         let room = 6 * (text(self.uid_field) + text(self.password) + text(self.code)) + 1024;
         let mut body = Zeroizing::new(Vec::with_capacity(room));
         // Writing plain strings and numbers to memory does not fail.
@@ -49,7 +50,7 @@ impl<'a> StageAnswer<'a> {
     }
 }
 
-/// The password goes along even where the stage has no field for it: whether it has may have changed since.
+/// The password is sent even if the stage has no field for it: that may have changed since.
 pub(super) fn identification(inputs: &Inputs<'_>) -> Zeroizing<Vec<u8>> {
     StageAnswer {
         uid_field: Some(inputs.username),
@@ -63,7 +64,7 @@ pub(super) fn password(inputs: &Inputs<'_>) -> Zeroizing<Vec<u8>> {
     secret(inputs.password)
 }
 
-/// The password of before, where a flow that changes it asks for it.
+/// The old password, where a flow that changes it asks for it.
 pub(super) fn secret(password: &str) -> Zeroizing<Vec<u8>> {
     StageAnswer {
         password: Some(password),
@@ -100,8 +101,8 @@ pub(super) fn remember_me() -> Zeroizing<Vec<u8>> {
 
 /// The answer to a prompt: its fields by their keys, in the order shown.
 pub(super) fn prompt(fields: &[(&str, PromptValue<'_>)]) -> Zeroizing<Vec<u8>> {
-    struct Fields<'a>(&'a [(&'a str, PromptValue<'a>)]);
-    impl Serialize for Fields<'_> {
+    struct PromptFields<'a>(&'a [(&'a str, PromptValue<'a>)]);
+    impl Serialize for PromptFields<'_> {
         fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
             let mut map = serializer.serialize_map(Some(self.0.len() + 1))?;
             map.serialize_entry("component", PROMPT)?;
@@ -124,7 +125,7 @@ pub(super) fn prompt(fields: &[(&str, PromptValue<'_>)]) -> Zeroizing<Vec<u8>> {
     let room = fields.iter().map(octets).sum::<usize>() * 6 + 1024;
     let mut body = Zeroizing::new(Vec::with_capacity(room));
     // Writing plain strings and numbers to memory does not fail.
-    let _ = serde_json::to_writer(&mut *body, &Fields(fields));
+    let _ = serde_json::to_writer(&mut *body, &PromptFields(fields));
     body
 }
 

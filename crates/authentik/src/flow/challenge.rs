@@ -19,11 +19,11 @@ pub(super) struct Challenge {
 pub(super) struct Field<'a> {
     pub(super) key: &'a str,
     pub(super) kind: &'a str,
-    /// What it holds before anybody types.
+    /// Its content before anybody types.
     pub(super) initial: &'a Value,
 }
 
-/// What authentik says against an answer.
+/// authentik's objections to an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Objection {
     pub(super) text: String,
@@ -118,7 +118,7 @@ impl Challenge {
             .collect()
     }
 
-    /// The devices of an authenticator stage. Those without a class are passed over.
+    /// The devices of an authenticator stage. Those without a class are ignored.
     pub(super) fn devices(&self) -> Vec<Device<'_>> {
         let offered = self.fields.get("device_challenges").and_then(Value::as_array);
         let device = |challenge| {

@@ -13,15 +13,15 @@ pub(super) const AUTHENTICATOR: &str = "ak-stage-authenticator-validate";
 pub(super) const PROMPT: &str = "ak-stage-prompt";
 pub(super) const USER_LOGIN: &str = "ak-stage-user-login";
 
-/// The flow's end, and what a client reads as one.
+/// The flow's end, and what a client takes for one.
 pub(super) const REDIRECT: &str = "xak-flow-redirect";
 pub(super) const SHELL: &str = "xak-flow-shell";
 pub(super) const ACCESS_DENIED: &str = "ak-stage-access-denied";
 pub(super) const FLOW_ERROR: &str = "ak-stage-flow-error";
 pub(super) const SESSION_END: &str = "ak-stage-session-end";
 
-/// Whether a component that follows the answer with the password shows that authentik took it. A flow that begins again
-/// after a wrong answer shows one of its first stages instead.
+/// Whether a component that follows the answer with the password shows that authentik accepted it. A flow that begins
+/// again after a wrong answer shows one of its first stages instead.
 pub(super) fn comes_after_password(component: &str) -> bool {
     matches!(
         component,

@@ -7,6 +7,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use secrecy::ExposeSecret as _;
+
 use super::first_stage::FirstStage;
 use super::observer::FlowObserver;
 use super::opening::Openings;
@@ -17,6 +19,7 @@ use super::run::{Purpose, Run, RunEnd};
 use super::secret::Inputs;
 use crate::client::Client;
 use crate::session::{Session, SessionCookie};
+use crate::struck::Secrets;
 
 /// The wait before a second try after a proxy said that its upstream is gone: workers are replaced within this.
 const RETRY_PAUSE: Duration = Duration::from_millis(250);
@@ -57,15 +60,16 @@ impl Executor {
         self.judge(request).await.map(|judged| judged.outcome)
     }
 
-    /// The same, with what else the flow showed.
+    /// The same, with whatever else the flow showed.
     pub async fn judge(&self, request: &LoginRequest<'_>) -> Result<JudgedFlow, FlowError> {
         let codes = request.mfa_support.then_some(request.codes);
         let inputs = |password| Inputs::new(request.username, password, codes);
         self.go_through(request, Purpose::LogIn, inputs).await
     }
 
-    /// Finds out whether a password is right: that of before with the code that may stand behind it, or with `whole` one
-    /// that is nothing but a password. A flow that takes it and then wants more has said so, too. No push is sent.
+    /// Finds out whether a password is right: the previous one with the code that may follow it, or with `whole` one
+    /// that is nothing but a password. A flow that accepts it and then wants more has answered that, too. No push is
+    /// sent.
     pub async fn prove(&self, request: &LoginRequest<'_>, whole: bool) -> Result<JudgedFlow, FlowError> {
         let codes = (request.mfa_support && !whole).then_some(request.codes);
         let inputs = |password| match codes {
@@ -93,6 +97,11 @@ impl Executor {
             });
         };
         let inputs = inputs(password);
+        let token = self.client.current_token();
+        let secrets = || {
+            let sent = [password, inputs.password, token.expose_secret()];
+            Secrets::of(sent.into_iter().chain(inputs.code).map(str::as_bytes))
+        };
         let mut retried = false;
         let deadline = self.run(request.flow_slug, None).deadline();
         loop {
@@ -103,7 +112,12 @@ impl Executor {
             let result = run.bind(inputs.clone()).await;
             let result = match result {
                 Err(error) if !retried && error.is_recycled_worker() && !run.is_spent() => {
-                    tracing::debug!(%error, flow = request.flow_slug, "running the flow once more from its start");
+                    // The error may quote an answer that repeats the password.
+                    tracing::debug!(
+                        status = error.status(),
+                        flow = request.flow_slug,
+                        "running the flow again"
+                    );
                     retried = true;
                     if error.status().is_some_and(|status| status != 500) {
                         tokio::time::sleep(RETRY_PAUSE).await;
@@ -115,6 +129,17 @@ impl Executor {
                 Err(error) => Err(error),
             };
             self.relearn(request.flow_slug, &result);
+            let result = match result {
+                Ok(mut outcome @ FlowOutcome::Rejected(_)) => {
+                    outcome.strike(&secrets());
+                    Ok(outcome)
+                }
+                Err(mut error) => {
+                    error.strike(&secrets());
+                    Err(error)
+                }
+                logged_in => logged_in,
+            };
             return result.map(|outcome| JudgedFlow {
                 outcome,
                 password_accepted: run.accepted(),
@@ -139,7 +164,9 @@ impl Executor {
                     let session = Session::plain(sid.clone(), me.uid, run.cookies());
                     Ok(FlowOutcome::Authenticated(run.mark(session)))
                 }
-                Err(error) if error.status() == Some(403) => Err(FlowError::NotLoggedIn { to }),
+                Err(error) if error.status() == Some(403) && !error.is_foreign() => {
+                    Err(FlowError::NotLoggedIn { to })
+                }
                 Err(error) => Err(error.into()),
             };
         }
@@ -159,8 +186,8 @@ impl Executor {
         }
     }
 
-    /// Changes the password of a session's user by the flow that authentik names for it. What came of it, and of the
-    /// session, is told whatever happened: see [`PasswordChangeReport`].
+    /// Changes the password of a session's user through the flow that authentik names for it. The outcome, and the
+    /// state of the session, is reported whatever happened: see [`PasswordChangeReport`].
     pub async fn change_password(&self, request: &PasswordChangeRequest<'_>) -> PasswordChangeReport {
         let named = self
             .client
@@ -179,7 +206,7 @@ impl Executor {
         }
     }
 
-    /// Runs the unbind flow with a session. The flow may or may not have a logout stage; both are in order.
+    /// Runs the unbind flow with a session. The flow may or may not have a logout stage; both are fine.
     pub async fn execute_unbind(
         &self,
         session: &Session,
@@ -200,9 +227,9 @@ impl Executor {
         self.run(flow_slug, None).first_stage().await
     }
 
-    /// Has authentik plan the flow, so that its cache is warm, and looks at the first stage. Returns its component.
-    /// Leaves one anonymous session in authentik, which expires within a day.
+    /// Makes authentik plan the flow, so that its cache is warm, and looks at the first stage. Returns its
+    /// component. Leaves one anonymous session in authentik, which expires within a day.
     pub async fn warm_up(&self, flow_slug: &str) -> Result<String, FlowError> {
-        self.run(flow_slug, None).look().await
+        self.run(flow_slug, None).first_component().await
     }
 }

@@ -9,8 +9,9 @@ pub struct FirstStage {
     pub asks_password: bool,
     /// A captcha is part of the step.
     pub has_captcha: bool,
-    /// What authentik says where it denies the flow.
+    /// What authentik says if it denies the flow.
     pub message: Option<String>,
-    /// Whether the session cookie is marked Secure, so that authentik believes to be asked by https; `None` without one.
+    /// Whether the session cookie is marked Secure, so that authentik believes it is asked over https; `None` without
+    /// one.
     pub secure_cookie: Option<bool>,
 }

@@ -1,4 +1,4 @@
-//! How long flows take, told to whoever counts it.
+//! How long flows take, reported to whoever counts it.
 
 use std::time::Duration;
 

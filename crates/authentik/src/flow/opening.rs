@@ -1,5 +1,5 @@
 //! Which flows are known to begin with a plain identification stage, whose answer can be sent without fetching the
-//! challenge first: one request of a bind saved.
+//! challenge first, which saves a bind one request.
 
 use std::collections::HashMap;
 use std::sync::Mutex;

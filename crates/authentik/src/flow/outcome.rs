@@ -1,10 +1,11 @@
-//! How a flow can end: authentik's verdicts, and the ways in which there is none.
+//! How a flow can end: authentik's verdicts, and the ways to end without one.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::error::ApiError;
 use crate::session::Session;
+use crate::struck::Secrets;
 
 /// authentik's verdict on a login.
 #[derive(Clone, Debug)]
@@ -20,7 +21,7 @@ pub enum FlowOutcome {
 pub struct JudgedFlow {
     /// The verdict.
     pub outcome: FlowOutcome,
-    /// authentik took the password for the user's, whatever it then asked or refused.
+    /// authentik accepted the password as the user's, whatever it then asked or refused.
     pub password_accepted: bool,
     /// It then asked for a new password.
     pub asks_new_password: bool,
@@ -49,18 +50,44 @@ pub enum Rejection {
         /// What to change in authentik.
         remedy: &'static str,
     },
-    /// A second factor is demanded that cannot be given through LDAP.
+    /// A second factor is required that cannot be given over LDAP.
     NoCompatibleAuthenticator {
         /// The device classes that authentik offered.
         offered: Vec<String>,
         /// Whether the password came with a code.
         code_given: bool,
     },
-    /// A stage already answered came again without an error: the flow restarts on wrong input.
+    /// A stage that was already answered came again without an error: the flow restarts on wrong input.
     Restarted {
         /// The stage's component.
         component: String,
     },
+}
+
+impl FlowOutcome {
+    /// Removes these from authentik's words.
+    pub(super) fn strike(&mut self, secrets: &Secrets) {
+        let Self::Rejected(rejection) = self else { return };
+        match rejection {
+            Rejection::InvalidCredentials {
+                stage: Some(text),
+                message,
+            } => {
+                secrets.strike(text);
+                secrets.strike(message);
+            }
+            Rejection::InvalidCredentials {
+                stage: None,
+                message: text,
+            }
+            | Rejection::Denied { message: text }
+            | Rejection::UnsupportedStage { component: text, .. }
+            | Rejection::Restarted { component: text } => secrets.strike(text),
+            Rejection::NoCompatibleAuthenticator { offered, .. } => {
+                offered.iter_mut().for_each(|class| secrets.strike(class));
+            }
+        }
+    }
 }
 
 impl fmt::Display for Rejection {
@@ -87,24 +114,25 @@ impl fmt::Display for Rejection {
                     offered.join(", ")
                 };
                 let advice = match code_given {
-                    true => "the code given fits none of them",
+                    true => "the code given is not valid for any of them",
                     false => "append ;code to the password for totp or static, or enrol Duo",
                 };
                 write!(
                     f,
-                    "a second factor is demanded; device classes offered: {offered}; {advice}"
+                    "a second factor is required; device classes offered: {offered}; {advice}"
                 )
             }
             Self::Restarted { component } => write!(
                 f,
-                "the flow came back to {component} without an error: set \"invalid response behavior\" of its stage \
+                "the flow returned to {component} without an error: set \"invalid response behavior\" of its \
+                 stage \
                  bindings to retry instead of restart"
             ),
         }
     }
 }
 
-/// Why a flow came to no verdict. None of these says anything about the user's password.
+/// Why a flow reached no verdict. None of these says anything about the user's password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FlowError {
@@ -137,7 +165,7 @@ pub enum FlowError {
     /// The flow did not come to an end.
     #[error("the flow did not end within {limit} requests: look for a loop in its stages or in a proxy")]
     TooManySteps {
-        /// After how many requests it was given up.
+        /// After how many requests we gave up.
         limit: u32,
     },
     /// authentik's session cookie does not arrive, so that each request starts the flow again.
@@ -167,12 +195,17 @@ impl FlowError {
         }
     }
 
-    /// Whether the flow itself is broken: it was run, and came to no end or to one without a login.
+    /// Whether the flow itself is broken: it was run, and did not end or ended without a login.
     pub fn is_broken_flow(&self) -> bool {
         matches!(
             self,
             Self::TooManySteps { .. } | Self::CookieMissing | Self::NotLoggedIn { .. }
         )
+    }
+
+    /// Whether no running authentik has answered, so that the flow itself may be fine.
+    pub fn is_unanswered(&self) -> bool {
+        matches!(self, Self::Api(error) if error.is_unanswered())
     }
 
     /// How long authentik asks to wait before the next try, if it throttles.
@@ -202,6 +235,22 @@ impl FlowError {
         }
     }
 
+    /// Removes these from authentik's words. Errors of calls never have them.
+    pub(super) fn strike(&mut self, secrets: &Secrets) {
+        match self {
+            Self::StageFailed {
+                error: Some(text), ..
+            }
+            | Self::ForeignRedirect { to: text }
+            | Self::NotLoggedIn { to: text } => secrets.strike(text),
+            Self::StageFailed { error: None, .. }
+            | Self::FlowNotFound { .. }
+            | Self::TooManySteps { .. }
+            | Self::CookieMissing
+            | Self::Api(_) => {}
+        }
+    }
+
     pub(super) fn is_recycled_worker(&self) -> bool {
         matches!(self, Self::Api(error) if error.is_recycled_worker())
     }
@@ -217,6 +266,6 @@ impl FlowError {
 /// What an unbind flow did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unbound {
-    /// Whether the session is over. authentik's default provider flow has no logout stage and leaves it be.
+    /// Whether the session is over. authentik's default provider flow has no logout stage and leaves it alone.
     pub logged_out: bool,
 }

@@ -1,4 +1,4 @@
-//! What a change of one's own password is asked with, and how it can end.
+//! What a change of one's own password is requested with, and how it can end.
 //!
 //! Must not know which requests it takes.
 
@@ -9,12 +9,12 @@ use super::outcome::FlowError;
 use crate::error::ApiError;
 use crate::session::Session;
 
-/// Whose password is to be changed, and into what.
+/// Whose password to change, and to what.
 #[derive(Clone, Copy)]
 pub struct PasswordChangeRequest<'a> {
     /// The session of the user whose password it is.
     pub session: &'a Session,
-    /// The password of before, for a flow that asks for it.
+    /// The old password, for a flow that asks for it.
     pub old: Option<&'a str>,
     /// The new one.
     pub new: &'a str,
@@ -30,19 +30,19 @@ impl fmt::Debug for PasswordChangeRequest<'_> {
     }
 }
 
-/// What came of a change.
+/// The outcome of a change.
 #[derive(Debug)]
 pub struct PasswordChangeReport {
-    /// How the flow ended. `Ok` says that it came to its end after it took the new password, not that the new one works.
+    /// How the flow ended. `Ok` says that it ended after accepting the new password, not that the new one works.
     pub result: Result<(), PasswordChangeFailure>,
-    /// The new password has been sent, and nobody has refused it: it may be in force.
+    /// The new password has been sent, and nobody has refused it: it may be in effect.
     pub uncertain: bool,
     /// The session as it is now: authentik gives it another key with the new password.
     pub session: Option<Session>,
 }
 
 impl PasswordChangeReport {
-    /// A change that failed before its flow was begun.
+    /// A change that failed before its flow began.
     pub(super) fn not_begun(failure: PasswordChangeFailure) -> Self {
         Self {
             result: Err(failure),
@@ -52,59 +52,69 @@ impl PasswordChangeReport {
     }
 }
 
-/// Why a change came to nothing, as far as authentik said.
+/// Why a change failed, as far as authentik said.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PasswordChangeFailure {
-    /// The session is nobody's any more.
-    #[error("authentik does not take the session for anybody's any more")]
+    /// The session no longer belongs to anybody.
+    #[error("authentik no longer takes the session for anybody's")]
     SessionOver,
     /// The user's settings offer no change of the password.
     #[error(
-        "authentik offers this user no change of the password: the password stage of the brand's authentication flow has no \
+        "authentik offers this user no way to change the password: the password stage of the brand's \
+         authentication flow has no \
          configuration flow, or this account has no such settings"
     )]
     NotOffered,
+    /// The configuration flow of the password stage no longer exists.
+    #[error(
+        "authentik has no flow with the slug {slug:?}: choose another configuration flow in the password stage of the brand's \
+         authentication flow"
+    )]
+    FlowMissing {
+        /// The flow.
+        slug: String,
+    },
     /// A policy, or authentik itself, refuses the new password.
     #[error("authentik refuses the new password: {text}")]
     Refused {
         /// authentik's words.
         text: String,
     },
-    /// authentik took it for blank.
-    #[error("authentik takes the new password for blank: {text}")]
+    /// authentik considered it blank.
+    #[error("authentik considers the new password blank: {text}")]
     Blank {
         /// authentik's words.
         text: String,
     },
-    /// Two fields were to have the same value and had not.
-    #[error("authentik compares fields that were not given the same value: {text}")]
+    /// Two fields should have had the same value but did not.
+    #[error("authentik compares fields that were given different values: {text}")]
     Mismatch {
         /// authentik's words.
         text: String,
     },
     /// The flow asks for more than passwords.
-    #[error("the flow {slug:?} also asks for {}, which nobody can answer here", fields.join(", "))]
+    #[error("the flow {slug:?} also asks for {}, which cannot be answered over LDAP", fields.join(", "))]
     AsksMore {
         /// The flow.
         slug: String,
         /// The keys of those fields.
         fields: Vec<String>,
     },
-    /// The flow asks for the password of before, and it was not given.
+    /// The flow asks for the old password, and it was not given.
     #[error("the flow {slug:?} asks for the old password")]
     OldPasswordNeeded {
         /// The flow.
         slug: String,
     },
-    /// The flow asked for the password of before and refused it.
+    /// The flow asked for the old password and refused it.
     #[error("the flow refused the old password: {text}")]
     OldPasswordWrong {
         /// authentik's words.
         text: String,
     },
     /// The flow has a stage that only a person with a browser can pass.
-    #[error("the flow {slug:?} has the stage {component}, which nobody can answer here")]
+    #[error("the flow {slug:?} has the stage {component}, which cannot be answered over LDAP")]
     UnsupportedStage {
         /// The flow.
         slug: String,

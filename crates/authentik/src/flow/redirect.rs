@@ -1,4 +1,4 @@
-//! Where redirects lead: on in the flow, into another one, or out of it.
+//! Where redirects lead: further in the flow, into another one, or out of it.
 //!
 //! Must not know what follows from it.
 
@@ -8,7 +8,7 @@ use crate::excerpt::excerpt;
 
 /// Where a redirect leads.
 pub(super) enum Destination {
-    /// On in the same flow.
+    /// Further in the same flow.
     SameFlow(Url),
     /// Into another one.
     OtherFlow,

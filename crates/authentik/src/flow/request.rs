@@ -14,7 +14,7 @@ pub struct LoginRequest<'a> {
     pub username: &'a str,
     /// The secret as it came, `;code` included.
     pub password: &'a [u8],
-    /// Whether `password;code` is to be taken apart.
+    /// Whether to split `password;code`.
     pub mfa_support: bool,
     /// By which rule, if it is.
     pub codes: CodeRule,

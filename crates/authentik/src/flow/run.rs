@@ -28,16 +28,16 @@ use crate::excerpt::excerpt;
 use crate::session::{SESSION_COOKIE, Session};
 
 mod change;
-mod look;
+mod unanswered;
 
 /// What authentik's own outpost sends with binds: the inner query `goauthentik.io%2Foutpost%2Fldap=true`, encoded as
-/// Django re-encodes it. Any other spelling turns redirects into a challenge of their own.
+/// Django re-encodes it. Any other spelling turns redirects into a separate challenge.
 const BIND_QUERY: &str = "query=goauthentik.io%252Foutpost%252Fldap%3Dtrue";
 /// The same with the mark of a warm-up.
 const WARM_UP_QUERY: &str =
     "query=goauthentik.io%252Foutpost%252Fldap%3Dtrue%26goauthentik.io%252Foutpost%252Fldap-warmup%3Dtrue";
 
-/// What a browser sends with a flow that nothing is told about.
+/// What a browser sends with a flow when no query is given.
 const PLAIN_QUERY: &str = "query=";
 /// Requests of one run. The longest flow that can be passed, with a redirect before every stage, needs twelve.
 const MAX_REQUESTS: u32 = 24;
@@ -47,8 +47,8 @@ const MAX_REQUESTS: u32 = 24;
 pub(super) enum Purpose {
     /// Somebody wants to be logged in.
     LogIn,
-    /// It is to be found out whether a password is right: nobody is asked to confirm anything on a telephone, and each
-    /// challenge is seen before it is answered, so that it is known whether the password was judged.
+    /// To find out whether a password is right: nobody is asked to confirm anything on a telephone, and each challenge
+    /// is seen before it is answered, so that it is known whether the password was judged.
     Prove,
 }
 
@@ -71,7 +71,7 @@ enum Next {
     },
 }
 
-/// What a step led to.
+/// The result of a step.
 enum Stop {
     Challenge(Challenge),
     Finished { to: String },
@@ -134,7 +134,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The end of the time there is.
+    /// The end of the available time.
     pub(super) fn deadline(&self) -> Instant {
         self.deadline
     }
@@ -149,7 +149,7 @@ impl<'a> Run<'a> {
         self
     }
 
-    /// Whether authentik took the password for the user's, whatever it then asked or refused.
+    /// Whether authentik accepted the password as the user's, whatever it then asked or refused.
     pub(super) fn accepted(&self) -> bool {
         self.accepted
     }
@@ -175,13 +175,13 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Whether a one-time code has left, a push was sent or authentik refused a password: none of these may be
+    /// Whether a one-time code was sent, a push was sent or authentik refused a password: none of these may be
     /// repeated.
     pub(super) fn is_spent(&self) -> bool {
         self.spent
     }
 
-    /// A session with what is known of the run that opened it.
+    /// A session with what is known about the run that opened it.
     pub(super) fn mark(&self, session: Session) -> Session {
         session.with_code(self.code).begun(self.began)
     }
@@ -312,7 +312,7 @@ impl<'a> Run<'a> {
     /// other classes are never chosen: choosing sms or email would send a message.
     fn second_factor(&mut self, challenge: &Challenge, inputs: &Inputs<'_>) -> Result<Next, Rejection> {
         let devices = challenge.devices();
-        // The last one listed, as officially.
+        // The last one listed, like the official outpost.
         let duo = devices
             .iter()
             .rev()
@@ -407,12 +407,16 @@ impl<'a> Run<'a> {
                         Destination::SameFlow(url) => url,
                         _ => {
                             return Err(FlowError::ForeignRedirect {
-                                to: without_query(to),
+                                to: answer.quote(&without_query(to)),
                             });
                         }
                     }
                 }
                 404 => {
+                    let error = answer.status_error(false);
+                    if error.is_foreign() {
+                        return Err(error.into());
+                    }
                     return Err(FlowError::FlowNotFound {
                         slug: self.slug.to_owned(),
                     });
@@ -461,8 +465,8 @@ fn answer_to(component: &'static str, body: Zeroizing<Vec<u8>>) -> Next {
     }
 }
 
-/// Whether what came for an answer to a challenge not seen shows that the flow begins otherwise, or that this release
-/// wants the challenge fetched first. A redirect shows that the answer was taken.
+/// Whether the response to an answer sent before seeing the challenge shows that the flow begins differently, or that
+/// this release wants the challenge fetched first. A redirect shows that the answer was accepted.
 fn is_surprise(challenge: &Challenge, redirected: bool) -> bool {
     !redirected
         && match challenge.component.as_str() {

@@ -1,4 +1,4 @@
-//! Taking `password;code` apart, by the rule of the authentik that judges it, so that nobody's login changes meaning.
+//! Splitting `password;code`, by the rule of the authentik that judges it, so that nobody's login changes meaning.
 
 /// Between password and code.
 const SEPARATOR: char = ';';
@@ -7,15 +7,14 @@ const TOTP_BYTES: usize = 6;
 /// Bytes of a static token.
 const STATIC_BYTES: usize = 8;
 
-/// How `password;code` is taken apart. It follows the release of authentik, whose own outpost of that release does the
-/// same.
+/// How `password;code` is split. It follows the release of authentik, like authentik's own outpost of that release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CodeRule {
-    /// Before 2026.5.4, and where the release is unknown: only what looks like a code is one, six digits or eight
+    /// Before 2026.5.4, and if the release is unknown: only what looks like a code is one, six digits or eight
     /// letters and digits after the last `;`.
     Shaped {
-        /// Whether the whole is tried as the password when authentik refused what stands before the code. A password
-        /// may look like one with a code; a wrong one then counts twice in authentik.
+        /// Whether the whole is tried as the password when authentik refused what comes before the code. A password may look
+        /// as if it had a code; a wrong one then counts twice in authentik.
         second_try: bool,
     },
     /// From 2026.5.4 on: whatever follows the last `;` is the code, of any length.
@@ -28,7 +27,7 @@ impl Default for CodeRule {
     }
 }
 
-/// What there is to answer challenges with.
+/// What is available to answer challenges with.
 #[derive(Clone)]
 pub(super) struct Inputs<'a> {
     pub(super) username: &'a str,
@@ -37,12 +36,12 @@ pub(super) struct Inputs<'a> {
     pub(super) code: Option<&'a str>,
     /// Whether that code was given as such (and not just the whole input of a provider without MFA support).
     pub(super) code_given: bool,
-    /// The whole input, when it was taken apart and has not been tried as the password.
+    /// The whole input, if it was split and has not been tried as the password.
     whole: Option<&'a str>,
 }
 
 impl CodeRule {
-    /// Whether a bind with this as the whole secret is judged by a part of it only, so that it cannot be anybody's password.
+    /// Whether a bind with this as the whole secret is judged by only a part of it, so that it cannot be anybody's password.
     pub fn never_whole(self, input: &str) -> bool {
         self != Self::Shaped { second_try: true } && split(input, self).is_some()
     }
@@ -82,7 +81,7 @@ impl<'a> Inputs<'a> {
         }
     }
 
-    /// Turns to the whole input as password, once: a password may end in what looks like a code.
+    /// Switches to the whole input as password, once: a password may end in something that looks like a code.
     pub(super) fn take_whole(&mut self) -> bool {
         match self.whole.take() {
             Some(whole) => {
@@ -104,7 +103,7 @@ fn split(input: &str, rule: CodeRule) -> Option<(&str, &str)> {
     is_code.then_some((password, code))
 }
 
-/// Six bytes that Go's `Atoi` takes: decimal digits, perhaps after a sign.
+/// Six bytes that Go's `Atoi` accepts: decimal digits, perhaps after a sign.
 fn is_totp(code: &str) -> bool {
     let digits = code.strip_prefix(['+', '-']).unwrap_or(code);
     code.len() == TOTP_BYTES && !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())

@@ -1,4 +1,4 @@
-//! What a reading showed, ready to be made a directory of, and what has to be told about its rows.
+//! What a reading showed, ready to be made into a directory, and what has to be reported about its rows.
 //!
 //! Must not know how it was read.
 
@@ -11,11 +11,12 @@ use tokio::time::Instant;
 use super::groups::GroupRows;
 use super::split::UnreadableRow;
 use crate::page::RowWarning;
+use crate::timestamp::Timestamp;
 use crate::user::User;
 
-/// The users known already. These questions are all that a reader asks of a directory.
+/// The users already known. These questions are all that a reader asks of a directory.
 pub trait KnownUsers: Send + Sync {
-    /// Why they cannot be told.
+    /// Why they cannot be given.
     type Error: Send;
 
     /// The primary keys of all of them, ascending.
@@ -27,23 +28,23 @@ pub trait KnownUsers: Send + Sync {
     /// Others who have the name of this one.
     ///
     /// # Errors
-    /// When that cannot be told: nobody would be another answer.
+    /// When that cannot be known: "nobody" would be a different answer.
     fn namesakes(&self, user: &User) -> Result<Vec<i64>, Self::Error>;
 
-    /// Whether they are just what the last reading led to, and nobody was put in or taken out since.
+    /// Whether they are exactly the result of the last reading, with nobody added or removed since.
     fn is_as_read(&self) -> bool;
 }
 
-/// Takes the rows of the whole list of users as they come, so that none need be kept for it.
+/// Takes the rows of the whole list of users as they come, so that none need be kept.
 pub trait UserRows: Send + Sync {
     /// Takes one.
     fn add(&mut self, user: &User);
 
-    /// Of those taken, the ones whose name another user has, too; these are given by name and pk.
+    /// Of those taken, the ones whose name another user has as well; these are given by name and pk.
     fn namesakes(&self, others: &HashMap<&str, i64>) -> Vec<i64>;
 }
 
-/// What is to be done to what is known, or to the rows just taken.
+/// What to do to what is known, or to the rows just taken.
 #[derive(Clone, Debug)]
 pub struct Changes {
     /// Users that are gone.
@@ -54,19 +55,22 @@ pub struct Changes {
     pub kept: BTreeSet<i64>,
     /// All groups.
     pub groups: GroupRows,
-    /// What was read of users is not older than this.
+    /// When the rows were last changed that the newest look showed to have changed recently, including those already known
+    /// that way.
+    pub dates: HashMap<i64, Timestamp>,
+    /// What was read about users is not older than this.
     pub read: Instant,
 }
 
 /// When the newest look was taken, and how long looks took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LookTimes {
-    /// Our clock when the newest look began: what is read shows all that was changed before.
+    /// Our clock when the newest look began: what is read shows everything that changed before.
     pub made: SystemTime,
     /// How long the longest look took, the search for deleted users before it included.
     pub longest: Duration,
-    /// Two looks showed the same, so that what is read stood there at one moment. Otherwise it is what the newest look showed
-    /// of a directory that did not hold still.
+    /// Two looks showed the same, so what is read was there at one moment. Otherwise it is what the newest look showed of a
+    /// directory that kept changing.
     pub settled: bool,
 }
 
@@ -77,10 +81,10 @@ pub enum Oddity {
     Row(RowWarning),
     /// authentik cannot show a row.
     Unreadable {
-        /// What is listed; may say in which order, if not by pk.
+        /// What is listed; may name the order, if not by pk.
         kind: &'static str,
         /// Where in the list it is.
-        place: String,
+        position: String,
     },
 }
 
@@ -94,13 +98,13 @@ impl Oddity {
         rows: &[UnreadableRow<K>],
     ) -> impl Iterator<Item = Self> {
         rows.iter().map(move |row| {
-            let place = match (&row.after, &row.before) {
+            let position = match (&row.after, &row.before) {
                 (Some(after), Some(before)) => format!("between the pks {after} and {before}"),
-                (Some(after), None) => format!("behind the pk {after}"),
+                (Some(after), None) => format!("after the pk {after}"),
                 (None, Some(before)) => format!("before the pk {before}"),
-                (None, None) => "at a place that cannot be told".to_owned(),
+                (None, None) => "at an unknown position".to_owned(),
             };
-            Self::Unreadable { kind, place }
+            Self::Unreadable { kind, position }
         })
     }
 }
@@ -109,10 +113,11 @@ impl fmt::Display for Oddity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Row(warning) => warning.fmt(f),
-            Self::Unreadable { kind, place } => write!(
+            Self::Unreadable { kind, position } => write!(
                 f,
-                "authentik answers 500 for a {kind} {place}: the last known version of it is served, if there is one. A \
-                 number of more than 64 bits in its attributes does this; correct it in authentik"
+                "authentik answers 500 for a {kind} {position}: the last known version of it is served, if \
+                 there is one. A number of more than 64 bits in its attributes causes this; correct it in \
+                 authentik"
             ),
         }
     }

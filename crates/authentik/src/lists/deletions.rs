@@ -1,9 +1,9 @@
-//! Finds out which users were deleted, when only their number is known: authentik leaves no trace of them.
+//! Finds out which users were deleted when only their number is known: authentik leaves no trace of them.
 //!
-//! Users come in the order of their pks, so the first rank at which authentik shows another user than we know is found
-//! by halving, and no user found so counts as deleted before authentik said so when asked for it by pk. Where many are
-//! missing the whole list is read: whoever stays is on it, however it changes meanwhile. The list may change all the
-//! time: then some are found now, and the others later.
+//! Users come in the order of their pks, so the first rank at which authentik shows a different user from the one we
+//! know is found by bisection, and no user found this way counts as deleted before authentik says so when asked for it
+//! by pk. If many are missing the whole list is read: whoever stays is on it, however it changes meanwhile. The list
+//! may change all the time: then some are found now, and the others later.
 
 use std::collections::BTreeSet;
 
@@ -24,7 +24,7 @@ const FEW_PAGES: u32 = 4;
 pub(super) struct Deletions {
     /// Users that are gone.
     pub(super) gone: BTreeSet<i64>,
-    /// How many users there are whose pks are not known, if that was found out, too.
+    /// How many users there are whose pks are unknown, if that was found out, too.
     pub(super) nameless: Option<u64>,
 }
 
@@ -36,7 +36,7 @@ pub(super) async fn find<S: ListSource>(
     into: &mut Deletions,
 ) -> Result<(), ScanError> {
     let pages = u32::try_from(known.len() / lists.page_size.max(1) as usize).unwrap_or(u32::MAX);
-    // Each one takes the halving, a page and a question by pk.
+    // Each one takes the bisection, a page and a question by pk.
     let each = pages.max(1).ilog2() + 3;
     let halving = u32::try_from(missing).unwrap_or(u32::MAX).saturating_mul(each);
     if nameless > 0 || halving > pages.max(FEW_PAGES) {
@@ -72,7 +72,9 @@ async fn read_all<S: ListSource>(
 ) -> Result<(), ScanError> {
     let mut scan = Scan::<User>::new(lists.page_size);
     let fetch = |request: PageRequest| async move { lists.source.users_page(&users_query(request)).await };
-    scan.run(&lists.options, fetch, drop).await?;
+    let gives_way = || lists.source.is_wanted_elsewhere();
+    scan.run_giving_way(&lists.options, fetch, gives_way, drop)
+        .await?;
     let unseen = known.iter().copied().filter(|pk| !scan.seen().contains_key(pk));
     let mut nameless = scan.nameless() + scan.unreadable().len() as u64;
     for pk in unseen {
@@ -86,7 +88,7 @@ async fn read_all<S: ListSource>(
     Ok(())
 }
 
-/// Whether there is such a user, be it one that cannot be shown.
+/// Whether there is such a user, even one that cannot be shown.
 async fn exists<S: ListSource>(lists: &Lists<'_, S>, pk: i64) -> Result<bool, ScanError> {
     match retry(&lists.options, User::KIND, 1, || lists.source.user(pk)).await {
         Ok(found) => Ok(found.is_some()),
@@ -127,13 +129,13 @@ impl<S: ListSource> DeletionSearch<'_, S> {
         let last = rows.last().copied();
         let mut gone = Vec::new();
         for pk in expected.iter().take(size) {
-            // Behind the last row others have followed up, unless the list ends here.
+            // After the last row others have moved up, unless the list ends here.
             let beyond = rows.len() == size && last.is_some_and(|last| *pk > last);
             if beyond || rows.contains(pk) {
                 continue;
             }
             self.left = self.left.saturating_sub(1);
-            // Deletions since the halving move others off this page.
+            // Deletions since the bisection move others off this page.
             if !exists(self.lists, *pk).await? {
                 gone.push(*pk);
             }

@@ -1,4 +1,4 @@
-//! Why a list was not read, or what changed in it not told.
+//! Why a list was not read, or its changes not reported.
 
 use crate::error::ApiError;
 
@@ -6,7 +6,7 @@ use crate::error::ApiError;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScanError {
-    /// A page could not be had.
+    /// A page could not be fetched.
     #[error("page {page} of the {kind} list cannot be read: {source}")]
     Page {
         /// What is listed.
@@ -24,27 +24,34 @@ pub enum ScanError {
         /// What does not fit.
         problem: String,
     },
+    /// A page that cannot be shown whole could not be split either: the server gives fewer rows per page than it gave
+    /// before. A reading from the beginning finds out how many.
+    #[error("pages of the {kind} list have fewer rows than were asked for")]
+    SmallerPages {
+        /// What is listed.
+        kind: &'static str,
+    },
 }
 
-/// Why a reading came to nothing.
+/// Why a reading failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
     /// A list could not be read whole.
     #[error(transparent)]
     Scan(#[from] ScanError),
-    /// The changes do not add up to what is there: all has to be read.
-    #[error("what changed cannot be told: {0}")]
+    /// The changes do not add up to what is there: everything has to be read.
+    #[error("it is not certain what changed: {0}")]
     Unexplained(String),
 }
 
-/// Why a look at what changed came to nothing; `E` is what those who know the users cannot tell.
+/// Why a look at what changed failed; `E` is the error of those who know the users.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChangesError<E> {
     /// authentik's lists.
     #[error(transparent)]
     Read(#[from] ReadError),
     /// What is known already cannot be asked.
-    #[error("the users known already cannot be told: {0}")]
+    #[error("the users already known could not be read: {0}")]
     Known(E),
 }

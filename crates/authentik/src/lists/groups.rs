@@ -1,8 +1,8 @@
-//! The whole list of groups, read each time: authentik dates no group, and memberships move no date at all.
+//! The whole list of groups, read each time: authentik does not date groups, and memberships change no date at all.
 //!
-//! Knows how to tell an unchanged list without decoding it, and what pages of different moments say together: a page
-//! shows all groups between its first and its last one, so whom it leaves out is gone, and whom no page could show may
-//! only have slipped from one to another. Must not know the directory it becomes part of.
+//! Knows how to tell an unchanged list without decoding it, and what pages from different moments say together: a page
+//! shows all groups between its first and its last one, so whatever it leaves out is gone, and what no page could show
+//! may only have slipped from one to another. Must not know the directory it becomes part of.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashSet};
@@ -30,21 +30,21 @@ pub(super) struct GroupList {
 
 enum GroupPage {
     Raw(Box<RawPage>),
-    /// What can be had of a page that cannot be had whole.
+    /// What can be read of a page that cannot be read whole.
     Pieces(Chunk<Group>),
 }
 
 /// The rows of a list of groups.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct GroupRows {
     /// Ascending by pk.
     pub rows: Vec<Group>,
     pub(super) skipped: Vec<RowWarning>,
     pub(super) unreadable: Vec<UnreadableRow<String>>,
-    /// Where its pages are of moments between which groups came or went: the parts of the list that each page showed
-    /// whole. `None` where all pages fit together.
+    /// If its pages are from moments between which groups came or went: the parts of the list that each page showed
+    /// whole. `None` if all pages fit together.
     shown: Option<Vec<ListPart>>,
-    /// The same for two lists exactly if they say the same.
+    /// Equal for two lists exactly if they say the same.
     meaning: [u8; 32],
 }
 
@@ -84,8 +84,8 @@ pub(super) struct GroupsSeen {
 }
 
 fn request(page_size: u32, page: u32, size: u32, lean: bool) -> GroupsQuery {
-    // Members come as keys in any case; as whole objects they would make one row of a large group enormous. Parents and
-    // children cost more keys left out than as objects.
+    // Members come as keys in any case; as whole objects they would make the row of a large group enormous. Parents and
+    // children cost more when left out than as objects.
     GroupsQuery {
         page,
         page_size: Some(size.min(page_size)),
@@ -178,14 +178,14 @@ impl GroupList {
 
     /// Whether it says what another one said.
     pub(super) fn is(&self, seen: &GroupsSeen) -> bool {
-        // The database may give the members of a group in another order without anything having changed.
+        // The database may give the members of a group in a different order although nothing has changed.
         self.digests == seen.digests
             || seen
                 .meaning
                 .is_some_and(|meaning| self.groups().is_ok_and(|groups| groups.meaning == meaning))
     }
 
-    /// What to recognise it by.
+    /// How to recognise it.
     pub(super) fn seen(&self) -> GroupsSeen {
         GroupsSeen {
             digests: self.digests.clone(),
@@ -196,7 +196,7 @@ impl GroupList {
     /// Its rows.
     ///
     /// # Errors
-    /// When a page is none.
+    /// When a page is not one.
     pub(super) fn into_groups(self) -> Result<GroupRows, ScanError> {
         match self.decoded.into_inner() {
             Some(groups) => groups,
@@ -211,7 +211,7 @@ impl GroupList {
     /// Its rows, decoded at the first call.
     ///
     /// # Errors
-    /// When a page is none.
+    /// When a page is not one.
     pub(super) fn groups(&self) -> Result<&GroupRows, ScanError> {
         self.decoded
             .get_or_init(|| self.decode())
@@ -230,10 +230,10 @@ impl GroupList {
             let page = match page {
                 GroupPage::Raw(raw) => {
                     let page = raw.decode().map_err(|error| inconsistent(error.to_string()))?;
-                    parts.push(part(&page));
+                    parts.extend(part(&page));
                     page
                 }
-                // Its pieces are of different moments themselves.
+                // Its pieces are themselves from different moments.
                 GroupPage::Pieces(chunk) => {
                     unreadable.extend(chunk.unreadable.iter().cloned());
                     chunk.page.clone()
@@ -241,7 +241,7 @@ impl GroupList {
             };
             counts.insert(page.pagination.count);
             received += page.received() as u64;
-            // Of a group on two pages the later one is newer.
+            // If a group is on two pages, the later one is newer.
             rows.extend(
                 page.rows
                     .into_iter()
@@ -270,23 +270,18 @@ impl GroupList {
     }
 }
 
-/// The part of the list that a page shows whole.
-fn part(page: &Page<Group>) -> ListPart {
+/// The part of the list that a page shows whole; `None` of a page of nothing.
+fn part(page: &Page<Group>) -> Option<ListPart> {
     let numbers = page.pagination;
     let mut pks: Vec<&str> = page.rows.iter().map(|group| group.pk.as_str()).collect();
     let left_out = page.skipped.iter().filter(|warning| warning.row_skipped);
     pks.extend(left_out.filter_map(|warning| warning.pk.as_deref()));
     pks.sort_unstable();
-    let end = |open: bool, pk: Option<&&str>| match pk {
-        Some(_) if open => None,
-        Some(pk) => Some((*pk).to_owned()),
-        // A page of nothing shows nothing.
-        None => Some(String::new()),
-    };
-    ListPart {
-        first: end(numbers.current == 1, pks.first()),
-        last: end(numbers.next == 0, pks.last()),
-    }
+    let (&first, &last) = (pks.first()?, pks.last()?);
+    Some(ListPart {
+        first: (numbers.current != 1).then(|| first.to_owned()),
+        last: (numbers.next != 0).then(|| last.to_owned()),
+    })
 }
 
 fn meaning(rows: &[Group], unreadable: &[UnreadableRow<String>]) -> [u8; 32] {
@@ -308,7 +303,14 @@ fn meaning(rows: &[Group], unreadable: &[UnreadableRow<String>]) -> [u8; 32] {
             part(text.as_bytes());
         }
         part(&[u8::from(group.is_superuser)]);
-        part(&group.num_pk.unwrap_or(i64::MIN).to_le_bytes());
+        // No octets where there is no number: each part has its length before it.
+        part(
+            group
+                .num_pk
+                .map(i64::to_le_bytes)
+                .as_ref()
+                .map_or(&[], |number| number),
+        );
         part(
             &users
                 .iter()

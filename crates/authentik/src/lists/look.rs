@@ -1,11 +1,11 @@
-//! One look at the directory: the users updated of late, how many users there are, those created a moment ago, and the
+//! One look at the directory: the users updated recently, how many users there are, those created a moment ago, and the
 //! groups.
 //!
 //! authentik's pages are pictures of different moments, so one look proves nothing. Two that show the same do: between
-//! them nothing changed, and what they show stood there at one moment. Where a directory never holds still one look has
-//! to do: it misses nobody who was created before it began, since the number of users and the newest of them come in one
-//! answer. Groups come last, so that whoever is shown is shown with the memberships they were created with. Must not know
-//! how a directory is built.
+//! them nothing changed, and what they show was there at one moment. If a directory never stops changing, one look has to
+//! be enough: it misses nobody who was created before it began, since the number of users and the newest of them come in
+//! one answer. Groups come last, so that whoever is shown is shown with the memberships they were created with. Must not
+//! know how a directory is built.
 
 use std::collections::HashMap;
 use std::time::SystemTime;
@@ -20,9 +20,9 @@ use crate::page::{Listed as _, Page, RowWarning};
 use crate::timestamp::Timestamp;
 use crate::user::User;
 
-/// Users asked for where the newest one is not known: nearly always enough to come to one that is.
+/// How many users are asked for if the newest one is not known: nearly always enough to reach one that is.
 const FEW: u32 = 20;
-/// Where the user with the highest pk cannot be shown, users tried from the end until one can.
+/// If the user with the highest pk cannot be shown, how many users are tried from the end until one can.
 const TAIL_TRIES: u32 = 4;
 
 /// What was seen of the users, for comparison.
@@ -30,9 +30,9 @@ const TAIL_TRIES: u32 = 4;
 pub(super) struct UsersSeen {
     /// Users updated since the beginning of the window, with the version of their rows.
     pub(super) versions: HashMap<i64, u64>,
-    /// Of these, such as cannot be shown.
+    /// Those of them that cannot be shown.
     pub(super) unreadable: Vec<UnreadableRow<i64>>,
-    /// How many users there are in all.
+    /// How many users there are in total.
     pub(super) count: u64,
     /// The highest pk that can be shown.
     pub(super) top: Option<i64>,
@@ -41,7 +41,7 @@ pub(super) struct UsersSeen {
 /// What one look showed.
 pub(super) struct Look {
     pub(super) groups: GroupList,
-    /// Users changed or created of late, the one changed last at the end.
+    /// Users changed or created recently, the one changed last at the end.
     pub(super) changed: Vec<User>,
     pub(super) skipped: Vec<RowWarning>,
     pub(super) users: UsersSeen,
@@ -51,7 +51,7 @@ pub(super) struct Look {
     pub(super) made: SystemTime,
 }
 
-/// What a look needs to know of the users known before it.
+/// What a look needs to know about the users known before it.
 pub(super) struct LookWindow<'a> {
     /// Where the window of changes begins, in microseconds since 1970; `None`: authentik cannot tell what changed.
     pub(super) since: Option<i64>,
@@ -61,7 +61,7 @@ pub(super) struct LookWindow<'a> {
     pub(super) known: &'a [i64],
 }
 
-/// Why a look at the changes does not do.
+/// Why a look at the changes is not enough.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LookError {
     #[error(transparent)]
@@ -70,12 +70,12 @@ pub(super) enum LookError {
     #[error("{0} users changed")]
     TooMuch(u64),
     /// authentik does not filter by time.
-    #[error("authentik does not tell which users changed")]
+    #[error("authentik does not say which users changed")]
     Unfiltered,
 }
 
 impl UsersSeen {
-    /// Whether a later look shows no user that this one did not show just so.
+    /// Whether a later look shows no user that this one did not show in the same way.
     pub(super) fn covers(&self, later: &Self) -> bool {
         self.count == later.count
             && self.top == later.top
@@ -153,20 +153,20 @@ struct UsersRead {
     served: Option<SystemTime>,
 }
 
-/// Reads the users changed since, in the order of their changes: who changes meanwhile goes to the end, as new rows do.
+/// Reads the users changed since, in the order of their changes: whoever changes meanwhile goes to the end, like new
+/// rows.
 async fn read_changed<S: ListSource>(
     lists: &Lists<'_, S>,
     since: i64,
     most: u64,
     into: &mut UsersRead,
 ) -> Result<(), LookError> {
-    let page_size = lists.page_size;
     let after = Timestamp::at(since).whole_second();
     // The time asked for was cut to the second.
     let outside = |user: &User| user.last_updated.micros().is_none_or(|at| at < since - 1_000_000);
-    let request_of = |page, descending| PageRequest {
+    let request_of = |page, size, descending| PageRequest {
         page,
-        size: page_size,
+        size,
         descending,
         lean: false,
     };
@@ -183,12 +183,13 @@ async fn read_changed<S: ListSource>(
         };
         async move { lists.source.users_page(&query).await }
     };
-    // The server is known to live: only a row can break its page.
+    // The server is known to be alive: only a row can break its page.
     let options = &ScanOptions {
         alive: true,
         ..lists.options
     };
-    let mut pages = vec![request_of(1, false)];
+    let mut size = lists.page_size;
+    let mut pages = vec![request_of(1, size, false)];
     let mut first = true;
     while let Some(request) = pages.pop() {
         let Some(chunk) = read_page(options, &fetch, request).await? else {
@@ -201,11 +202,16 @@ async fn read_changed<S: ListSource>(
             if numbers.count > most {
                 return Err(LookError::TooMuch(numbers.count));
             }
-            let last = u32::try_from(numbers.count.div_ceil(u64::from(page_size))).unwrap_or(u32::MAX);
+            // All that was read before may have been on one page, which does not say how many rows a page can have.
+            if !chunk.in_pieces && numbers.next != 0 {
+                let received = u32::try_from(chunk.page.received()).unwrap_or(u32::MAX);
+                size = received.clamp(1, size);
+            }
+            let last = u32::try_from(numbers.count.div_ceil(u64::from(size))).unwrap_or(u32::MAX);
             if last > 1 {
                 // From the last to the first, since rows only move forward; then those that moved to the end meanwhile.
-                pages.push(request_of(1, true));
-                pages.extend((1..=last).map(|page| request_of(page, false)));
+                pages.push(request_of(1, size, true));
+                pages.extend((1..=last).map(|page| request_of(page, size, false)));
             }
         }
         let mut known = false;
@@ -220,7 +226,7 @@ async fn read_changed<S: ListSource>(
             }
         }
         if request.descending && !known && numbers.next != 0 {
-            pages.push(request_of(request.page + 1, true));
+            pages.push(request_of(request.page + 1, size, true));
         }
         into.skipped.extend(chunk.page.skipped);
         for row in chunk.unreadable {
@@ -239,7 +245,7 @@ struct Newest {
 }
 
 /// Counts the users, and reads those created since the known ones were read: in the same answer, so that the number and
-/// the names are of one moment.
+/// the names are from one moment.
 async fn newest<S: ListSource>(
     lists: &Lists<'_, S>,
     known: &[i64],

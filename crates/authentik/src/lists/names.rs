@@ -1,6 +1,6 @@
 //! Users whose names others have by now.
 //!
-//! Must not know in which way names are compared.
+//! Must not know how names are compared.
 
 use super::error::{ReadError, ScanError};
 use super::look::sort_by_date;
@@ -10,11 +10,11 @@ use super::split::{is_row_fault, retry};
 use crate::page::Listed as _;
 use crate::user::User;
 
-/// Users asked for one by one because somebody else has their name now.
+/// How many users are asked for one by one because somebody else now has their name.
 const MAX_NAMESAKES: usize = 16;
 
-/// Asks for the users whose names are others' by now and of whom nothing else was seen yet: what they are called
-/// themselves is not known otherwise. `find` finds users of these names among the rows read before.
+/// Asks for the users whose names belong to others by now and about whom nothing else was seen yet: their own
+/// new names are not known otherwise. `find` finds users with these names among the rows read before.
 pub(super) async fn ask_for_namesakes<S: ListSource, E: From<ReadError>>(
     lists: &Lists<'_, S>,
     find: impl Fn(&[User]) -> Result<Vec<i64>, E>,

@@ -1,4 +1,4 @@
-//! How lists are read, and what one request for a page asks.
+//! How lists are read, and what one request for a page asks for.
 //!
 //! Must not know what is listed.
 
@@ -9,19 +9,20 @@ use crate::backoff::Backoff;
 /// How a list is read. Times pass on tokio's clock.
 #[derive(Clone, Copy, Debug)]
 pub struct ScanOptions {
-    /// Most pages in flight at once. authentik has two web workers by default; how many pay is measured.
+    /// Most pages in flight at once. authentik has two web workers of four threads by default; how many are worthwhile
+    /// is measured.
     pub parallel: usize,
     /// Tries for one page, the first included.
     pub attempts: u32,
     /// The waits before the second and later tries of a page.
     pub backoff: Backoff,
-    /// Limit on the first try; doubles with each further one, so that a lost answer is asked for again soon and a slow
-    /// one is had in the end.
+    /// Limit on the first try; doubles with each later one, so that a lost answer is requested again soon and a slow one
+    /// arrives in the end.
     pub timeout: Duration,
-    /// The server has just answered other requests: a page of which nothing can be shown is the fault of its rows and no
-    /// outage.
+    /// The server has just answered other requests: if nothing of a page can be shown, its rows are at fault and it is
+    /// not an outage.
     pub alive: bool,
-    /// Gives numbers in `0.0..1.0`, by which waits are spread.
+    /// Gives numbers in `0.0..1.0`, with which waits are spread.
     pub jitter: fn() -> f64,
     /// The time of day.
     pub time_of_day: fn() -> SystemTime,
@@ -30,7 +31,7 @@ pub struct ScanOptions {
 impl Default for ScanOptions {
     fn default() -> Self {
         Self {
-            parallel: 4,
+            parallel: 8,
             attempts: 4,
             backoff: Backoff::new(Duration::from_millis(200), Duration::from_secs(2)),
             timeout: Duration::from_secs(20),
@@ -48,7 +49,7 @@ pub struct PageRequest {
     pub page: u32,
     /// Rows of a page; the server caps it.
     pub size: u32,
-    /// From the highest key down.
+    /// In descending order of keys.
     pub descending: bool,
     /// Without the objects of related rows, one of which may be what breaks the answer.
     pub lean: bool,

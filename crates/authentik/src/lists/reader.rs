@@ -1,5 +1,5 @@
-//! Reads everything once, and then what changed. What it hands out is what authentik held at one moment or, where the lists
-//! never hold still, what the newest look showed.
+//! Reads everything once, and then what changed. What it returns is what authentik held at one moment or, if the lists never stop
+//! changing, what the newest look showed.
 //!
 //! Knows what was read last and what therefore need not be read again. Must not know when to read, or what a directory is.
 
@@ -19,23 +19,24 @@ use super::whole::Whole;
 use crate::page::Listed as _;
 use crate::user::User;
 
-/// A full load that contradicts itself is begun again, up to this many times in all.
+/// A full load that contradicts itself is begun again, up to this many times in total.
 const FULL_ATTEMPTS: u32 = 3;
-/// How long pages already read are worth going on with.
-const MAX_SCAN_AGE: Duration = Duration::from_secs(15 * 60);
+/// How long after the last page it is worth continuing with the pages already read. What changed since the first one is read in any
+/// case, however long reading takes.
+const MAX_BREAK: Duration = Duration::from_secs(15 * 60);
 
 /// What is known from the last reading.
 #[derive(Debug)]
 struct Base {
-    /// Where the next look begins, in microseconds since 1970; `None` where authentik cannot tell what changed.
+    /// Where the next look begins, in microseconds since 1970; `None` if authentik cannot tell what changed.
     since: Option<i64>,
     users: UsersSeen,
     groups: GroupsSeen,
     /// Users that exist and are not shown.
     hidden: BTreeSet<i64>,
-    /// Further ones whose pks are not known.
+    /// More of them, whose pks are not known.
     nameless: u64,
-    /// Rows of a page as the server gives them.
+    /// Rows per page as the server gives them.
     page_size: u32,
     /// The pages of groups fitted together.
     whole: bool,
@@ -45,11 +46,11 @@ struct Base {
 /// What a reading showed.
 #[derive(Debug)]
 pub struct Reading<G> {
-    /// What the changes are to be made to.
+    /// What to apply the changes to.
     pub ground: G,
     /// The changes.
     pub changes: Changes,
-    /// What was odd.
+    /// Oddities.
     pub oddities: Vec<Oddity>,
     /// When the newest look was.
     pub times: LookTimes,
@@ -57,7 +58,7 @@ pub struct Reading<G> {
     pub progress: ReadingProgress,
 }
 
-/// How far a reading got. Whoever shows what was read hands it to [`ListReader::shown`]; if it is dropped, the next look begins
+/// How far a reading got. Whoever shows what was read passes it to [`ListReader::shown`]; if it is dropped, the next look begins
 /// where this one did.
 #[derive(Debug)]
 pub struct ReadingProgress {
@@ -73,7 +74,7 @@ pub enum Looked<K> {
     Unchanged(LookTimes),
     /// Something did, in what is known.
     Changed(Box<Reading<K>>),
-    /// That cannot be told: everything has to be read.
+    /// That cannot be known: everything has to be read.
     Unknown,
 }
 
@@ -81,8 +82,8 @@ pub enum Looked<K> {
 #[derive(Debug)]
 pub struct ListReader<R> {
     base: Option<Base>,
-    /// A full load that broke off.
-    unfinished: Option<Box<Whole<R>>>,
+    /// A full load that broke off, and when.
+    unfinished: Option<(Box<Whole<R>>, Instant)>,
 }
 
 impl<R> Default for ListReader<R> {
@@ -94,7 +95,7 @@ impl<R> Default for ListReader<R> {
     }
 }
 
-/// What settled, and what it is held against.
+/// What settled, and what it is compared with.
 struct Read<'a> {
     settled: Settled,
     /// The versions of the rows that `known`, or the rows taken, were made of.
@@ -142,7 +143,7 @@ impl<R: UserRows> ListReader<R> {
     }
 
     /// Whether the users are still those that were read last; no group is looked at. Takes two requests where nothing changed.
-    /// False also where that cannot be told: then [`changes`](Self::changes) shows what is so.
+    /// Also false if that cannot be known: then [`changes`](Self::changes) shows the truth.
     ///
     /// # Errors
     /// When authentik cannot be asked.
@@ -173,12 +174,16 @@ impl<R: UserRows> ListReader<R> {
         };
         match users_seen(lists, window).await {
             Ok(seen) => Ok(base.users.covers(&seen) && pks.len() as u64 + base.nameless == seen.count),
+            Err(
+                LookError::Scan(ScanError::SmallerPages { .. })
+                | LookError::TooMuch(_)
+                | LookError::Unfiltered,
+            ) => Ok(false),
             Err(LookError::Scan(error)) => Err(error.into()),
-            Err(LookError::TooMuch(_) | LookError::Unfiltered) => Ok(false),
         }
     }
 
-    /// Reads everything. What is known, if anything is, tells whom the rows that cannot be shown belong to.
+    /// Reads everything. What is known, if anything, tells whom the rows that cannot be shown belong to.
     ///
     /// # Errors
     /// When authentik cannot be asked, or contradicts itself again and again. Pages read before an error are not read again
@@ -192,9 +197,10 @@ impl<R: UserRows> ListReader<R> {
         let mut attempt = 1;
         loop {
             match self.whole_once(lists, &known, &rows).await {
-                Err(ReadError::Scan(ScanError::Inconsistent { .. }) | ReadError::Unexplained(_))
-                    if attempt < FULL_ATTEMPTS =>
-                {
+                Err(
+                    ReadError::Scan(ScanError::Inconsistent { .. } | ScanError::SmallerPages { .. })
+                    | ReadError::Unexplained(_),
+                ) if attempt < FULL_ATTEMPTS => {
                     attempt += 1;
                 }
                 result => return result,
@@ -202,7 +208,7 @@ impl<R: UserRows> ListReader<R> {
         }
     }
 
-    /// Takes note that what was read is shown, of its users those of whom `shows` says so.
+    /// Takes note that what was read is shown; of its users, those for whom `shows` says so.
     pub fn shown(&mut self, progress: ReadingProgress, shows: impl Fn(i64) -> bool) {
         let ReadingProgress { base, pks } = progress;
         self.base = Some(Base {
@@ -220,8 +226,11 @@ impl<R: UserRows> ListReader<R> {
         let resumed = self
             .unfinished
             .take()
-            .filter(|unfinished| unfinished.scan.began().elapsed() < MAX_SCAN_AGE);
-        let mut whole = resumed.unwrap_or_else(|| Box::new(Whole::new(lists.page_size, rows())));
+            .filter(|(_, broke_off)| broke_off.elapsed() < MAX_BREAK);
+        let mut whole = match resumed {
+            Some((unfinished, _)) => unfinished,
+            None => Box::new(Whole::new(lists.page_size, rows())),
+        };
         let mut oddities = Vec::new();
         match read_whole(lists, known, &mut whole, &mut oddities).await {
             Ok((settled, kept, page_size)) => {
@@ -239,7 +248,7 @@ impl<R: UserRows> ListReader<R> {
             Err(error) => {
                 // What was read stays as good as it was.
                 if matches!(error, ReadError::Scan(ScanError::Page { .. })) {
-                    self.unfinished = Some(whole);
+                    self.unfinished = Some((whole, Instant::now()));
                 }
                 Err(error)
             }
@@ -310,7 +319,7 @@ async fn look_for_changes<S: ListSource, K: KnownUsers>(
         page_size: base.page_size,
         oddities: Vec::new(),
     };
-    // A row that was seen and is not known had to give way to another one of its name.
+    // A row that was seen but is not known had to give way to another one with its name.
     let reading = read.conclude(known, K::has)?;
     Ok(Changed::Something(Box::new(reading)))
 }
@@ -325,7 +334,9 @@ async fn read_whole<S: ListSource, K: KnownUsers, R: UserRows>(
     whole.read(lists, oddities).await?;
     let known = known();
     let unshown = whole.identify(lists, known.as_ref(), oddities).await?;
-    let Whole { scan, rows, dated } = whole;
+    let Whole {
+        scan, rows, dated, ..
+    } = whole;
     let Some(opening) = scan.opening() else {
         return Err(ReadError::Unexplained(
             "the list of users was not read".to_owned(),
@@ -335,7 +346,7 @@ async fn read_whole<S: ListSource, K: KnownUsers, R: UserRows>(
         .seen()
         .keys()
         .copied()
-        .chain(unshown.kept.iter().copied())
+        .chain(unshown.kept.iter().chain(&unshown.read).copied())
         .collect();
     pks.sort_unstable();
     let seen = UsersSeen {
@@ -364,7 +375,7 @@ async fn read_whole<S: ListSource, K: KnownUsers, R: UserRows>(
 }
 
 impl Read<'_> {
-    /// What is to be shown of it: `ground`, which has the users of whom `has` says so, with the changes.
+    /// What to show of it: `ground`, which has the users for whom `has` says so, with the changes.
     fn conclude<G>(self, ground: G, has: impl Fn(&G, i64) -> bool) -> Result<Reading<G>, ReadError> {
         let Settled {
             look,
@@ -388,6 +399,8 @@ impl Read<'_> {
         ));
         let fresh =
             |user: &User| self.versions.get(&user.pk) != Some(&user.version()) || !has(&ground, user.pk);
+        let dates = look.changed.iter().map(|user| (user.pk, user.last_updated));
+        let dates = dates.collect();
         let changed = look.changed.into_iter().filter(fresh).collect();
         let times = LookTimes {
             made: look.made,
@@ -411,6 +424,7 @@ impl Read<'_> {
                 changed,
                 kept: self.kept,
                 groups,
+                dates,
                 read: self.at,
             },
             oddities,
@@ -419,3 +433,6 @@ impl Read<'_> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,9 @@
 //! Reading a whole list page by page while it changes, so that no row that was there all the time is missed.
 //!
-//! Every page of authentik is a picture of its own, so rows slip from one page to another between two reads. Ordered
+//! Every page from authentik is a separate picture, so rows slip from one page to another between two reads. Ordered
 //! by pk, new users come at the end and deleted ones pull later ones forward: pages read from the last to the first
-//! can show a row twice, but never skip one. What was deleted meanwhile may still be among the rows; telling that is
-//! left to whoever reads. Knows nothing of what the rows are for; keeps only their keys.
+//! can show a row twice, but never skip one. What was deleted meanwhile may still be among the rows; the caller has
+//! to find that out. Knows nothing about what the rows are for; keeps only their keys.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -20,25 +20,25 @@ use super::zone::{self, Seam, Zone, zones};
 use crate::error::ApiError;
 use crate::page::{Listed, Page, RowWarning};
 
-/// Rows of a page that any server gives: authentik's default where none are asked for.
+/// Rows per page that any server gives: authentik's default if no number is asked for.
 const SAFE_PAGE_SIZE: u32 = 20;
-/// Where the end of the list cannot be shown, rows tried from the end until one can.
+/// If the end of the list cannot be shown, how many rows are tried from the end until one can.
 const OPENING_TRIES: u32 = 4;
 
 /// What a scan found, besides the rows themselves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ScanSummary {
-    /// Distinct rows that were read, those left out included.
+    /// Distinct rows that were read, including those left out.
     pub rows: u64,
     /// Rows left out because they could not be decoded.
     pub skipped: u64,
     /// Rows that came twice and were dropped.
     pub duplicates: u64,
-    /// Requests made, repeats included.
+    /// Requests made, including repeats.
     pub requests: u64,
 }
 
-/// How the list stood when the scan began.
+/// The state of the list when the scan began.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Opening<K> {
     /// How many rows there were.
@@ -51,11 +51,12 @@ pub struct Opening<K> {
     pub page_size: u32,
 }
 
-/// A list being read. When [`run`](Self::run) fails it can be run again and goes on where it was: pages already read
-/// stay as good as they were.
+/// A list being read. When [`run`](Self::run) fails it can be run again and continues where it was: pages already
+/// read stay as good as they were.
 #[derive(Debug)]
 pub struct Scan<T: Listed> {
     asked: u32,
+    /// When what opened the list was asked for; before that, when the scan was made.
     began: Instant,
     opening: Option<Opening<T::Key>>,
     zones: Vec<Zone<T::Key>>,
@@ -89,12 +90,13 @@ impl<T: Listed> Scan<T> {
         }
     }
 
-    /// When it was begun.
+    /// No row was read before: when the request was sent whose answer came first. Where requests fail for long, that is long after
+    /// they were begun with.
     pub fn began(&self) -> Instant {
         self.began
     }
 
-    /// How the list stood at the beginning; `None` before the first answer.
+    /// The state of the list at the beginning; `None` before the first answer.
     pub fn opening(&self) -> Option<&Opening<T::Key>> {
         self.opening.as_ref()
     }
@@ -104,7 +106,7 @@ impl<T: Listed> Scan<T> {
         &self.seen
     }
 
-    /// Rows that cannot be had although those around them can.
+    /// Rows that cannot be read although those around them can.
     pub fn unreadable(&self) -> &[UnreadableRow<T::Key>] {
         &self.unreadable
     }
@@ -114,12 +116,27 @@ impl<T: Listed> Scan<T> {
         self.nameless
     }
 
-    /// Reads what is left to be read with `fetch` and hands the rows to `sink` in the order of arrival, without those
-    /// seen before. When the result is an error, what the sink got is not the whole list.
+    /// Reads what is left to be read with `fetch` and passes the rows to `sink` in the order of arrival, without
+    /// those seen before. When the result is an error, what the sink got is not the whole list.
     pub async fn run<Fetch, Answer>(
         &mut self,
         options: &ScanOptions,
         fetch: Fetch,
+        sink: impl FnMut(Page<T>),
+    ) -> Result<ScanSummary, ScanError>
+    where
+        Fetch: Fn(PageRequest) -> Answer,
+        Answer: Future<Output = Result<Page<T>, ApiError>>,
+    {
+        self.run_giving_way(options, fetch, || false, sink).await
+    }
+
+    /// The same, but while `gives_way` is true only one page is asked for at a time.
+    pub async fn run_giving_way<Fetch, Answer>(
+        &mut self,
+        options: &ScanOptions,
+        fetch: Fetch,
+        gives_way: impl Fn() -> bool,
         mut sink: impl FnMut(Page<T>),
     ) -> Result<ScanSummary, ScanError>
     where
@@ -129,7 +146,7 @@ impl<T: Listed> Scan<T> {
         if self.opening.is_none() {
             self.open(options, &fetch, &mut sink).await?;
         }
-        self.read_zones(options, &fetch, &mut sink).await?;
+        self.read_zones(options, &fetch, &gives_way, &mut sink).await?;
         if self.seams.is_none() {
             self.seams = Some(zone::seams(&self.zones));
         }
@@ -149,7 +166,7 @@ impl<T: Listed> Scan<T> {
         Ok(self.summary)
     }
 
-    /// Reads the highest rows, which tell how many there are in all and how many make a page.
+    /// Reads the highest rows, which tell how many there are in total and how many make a page.
     async fn open<Fetch, Answer>(
         &mut self,
         options: &ScanOptions,
@@ -168,8 +185,15 @@ impl<T: Listed> Scan<T> {
         };
         let mut tried = 0;
         let page = loop {
-            match retry(options, T::KIND, request.page, || fetch(request)).await {
-                Ok(page) => break page,
+            let dated = || {
+                let (sent, answer) = (Instant::now(), fetch(request));
+                async move { Ok((sent, answer.await?)) }
+            };
+            match retry(options, T::KIND, request.page, dated).await {
+                Ok((sent, page)) => {
+                    self.began = sent;
+                    break page;
+                }
                 // One of the highest rows cannot be shown: any row tells how many there are.
                 Err(ScanError::Page { source, .. }) if is_row_fault(&source) && tried < OPENING_TRIES => {
                     self.summary.requests += 1;
@@ -211,7 +235,7 @@ impl<T: Listed> Scan<T> {
         Ok(())
     }
 
-    /// How many rows make a page, where the highest ones cannot be shown: any other page tells.
+    /// How many rows make a page, if the highest ones cannot be shown: any other page tells.
     async fn learn_page_size<Fetch, Answer>(
         &mut self,
         options: &ScanOptions,
@@ -268,6 +292,7 @@ impl<T: Listed> Scan<T> {
         &mut self,
         options: &ScanOptions,
         fetch: &Fetch,
+        gives_way: &impl Fn() -> bool,
         sink: &mut impl FnMut(Page<T>),
     ) -> Result<(), ScanError>
     where
@@ -276,8 +301,16 @@ impl<T: Listed> Scan<T> {
     {
         let mut running = FuturesUnordered::new();
         let mut failure = None;
+        // Pages until those in flight were all asked for undisturbed.
+        let mut disturbed = 0;
         loop {
-            while failure.is_none() && running.len() < self.parallel.level(options.parallel) {
+            let most = if gives_way() {
+                disturbed = options.parallel;
+                1
+            } else {
+                self.parallel.level(options.parallel)
+            };
+            while failure.is_none() && running.len() < most {
                 let Some((index, page)) = self.start_page() else {
                     break;
                 };
@@ -293,7 +326,11 @@ impl<T: Listed> Scan<T> {
             match result {
                 Ok(chunk) => {
                     let tries = chunk.as_ref().map_or(1, |chunk| chunk.requests);
-                    self.parallel.note(took, tries == 1);
+                    self.parallel.note(took, tries == 1, options.parallel);
+                    if disturbed > 0 {
+                        disturbed -= 1;
+                        self.parallel.disturbed();
+                    }
                     self.finish_page(index, chunk.as_ref());
                     if let Some(chunk) = chunk {
                         self.take(chunk, sink);
@@ -303,7 +340,7 @@ impl<T: Listed> Scan<T> {
                     if let Some(zone) = self.zones.get_mut(index) {
                         zone.busy = false;
                     }
-                    self.parallel.note(took, false);
+                    self.parallel.note(took, false, options.parallel);
                     failure.get_or_insert(error);
                 }
             }
@@ -311,7 +348,7 @@ impl<T: Listed> Scan<T> {
         failure.map_or(Ok(()), Err)
     }
 
-    /// The next page of the uppermost zone nobody is reading.
+    /// The next page of the uppermost zone that nobody is reading.
     fn start_page(&mut self) -> Option<(usize, u32)> {
         let clock = self.clock;
         let (index, zone) = self
@@ -337,8 +374,8 @@ impl<T: Listed> Scan<T> {
         self.clock += 1;
     }
 
-    /// Goes on with the page below until what the lower zone had seen is reached: however many rows were deleted
-    /// meanwhile, those that slipped past the seam lie above it.
+    /// Continues with the page below until it reaches what the lower zone had seen: however many rows were deleted
+    /// meanwhile, those that slipped past the seam are above it.
     fn pass_seam(&mut self, chunk: Option<&Chunk<T>>) {
         let Some(seams) = &mut self.seams else {
             return;

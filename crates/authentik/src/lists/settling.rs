@@ -1,7 +1,7 @@
-//! From looks at a directory that may be changing to what can be served: two looks that show the same, or, where it never
-//! holds still, the newest look.
+//! From looks at a directory that may be changing to what can be served: two looks that show the same, or, if it never
+//! stops changing, the newest look.
 //!
-//! Knows how looks are held against each other and against the users known before. Must not know how a directory is built
+//! Knows how looks are compared with each other and with the users known before. Must not know how a directory is built
 //! or what most of it was read from.
 
 use std::collections::BTreeSet;
@@ -10,24 +10,24 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::{Instant, timeout};
 
 use super::deletions::{self, Deletions};
-use super::error::ReadError;
+use super::error::{ReadError, ScanError};
 use super::groups::GroupsSeen;
 use super::look::{Look, LookError, LookWindow, UsersSeen, look};
 use super::source::{ListSource, Lists};
 use crate::page::Listed as _;
 use crate::user::User;
 
-/// How far before the last look the next one begins: authentik's servers date rows by clocks of their own.
+/// How far before the last look the next one begins: authentik's servers date rows by their own clocks.
 const OVERLAP: Duration = Duration::from_secs(60);
-/// How long a directory is looked at for two looks that show the same. After that the newest look is served: each row is
-/// then as it was within that look, which is better than none of the changes.
+/// How long to wait for two looks that show the same. After that the newest look is served: each row is then as it was
+/// within that look, which is better than none of the changes.
 const MAX_SETTLING: Duration = Duration::from_secs(3);
-/// Where more users changed than this and than a fifth of all, they are all read.
+/// If more users changed than this, and more than a fifth of all, everything is read.
 const MANY_CHANGES: u64 = 1000;
 /// Looks in a row that count more users than are known before something is taken to be missing for good.
 const DEFICITS: u32 = 2;
 
-/// What a look is held against, and what was found out in earlier looks of the same refresh.
+/// What a look is compared with, and what was found out in earlier looks of the same refresh.
 pub(super) struct Settling {
     /// Primary keys of all users known to exist, ascending.
     pub(super) pks: Vec<i64>,
@@ -36,28 +36,28 @@ pub(super) struct Settling {
     pub(super) before: UsersSeen,
     pub(super) groups: Option<GroupsSeen>,
     pub(super) since: Option<i64>,
-    /// Everything is read: what changed is looked at however much it is, or not at all.
+    /// Everything is read: changes are looked at however many there are, or not at all.
     pub(super) full: bool,
     /// Nothing is served yet: it is not worth waiting for the last deleted user to be found.
     pub(super) hurry: bool,
     /// Looks in a row that counted more users than are known.
     deficits: u32,
-    /// Users too many of whom nobody is missing from the list.
+    /// More users than there are, with nobody missing from the list.
     in_doubt: usize,
     pub(super) longest_look: Duration,
 }
 
-/// How the users known compare with the number there is.
+/// How the known users compare with their actual number.
 struct Balance {
     /// All users there are by this look, ascending.
     pks: Vec<i64>,
-    /// So many too many.
+    /// This many too many.
     surplus: usize,
-    /// So many more than are known.
+    /// This many more than are known.
     deficit: u64,
 }
 
-/// What is to be served.
+/// What to serve.
 pub(super) struct Settled {
     pub(super) look: Look,
     /// All users there are by it, ascending.
@@ -89,8 +89,8 @@ impl Settling {
         }
     }
 
-    /// Whether there are as many users as are known. Where a look before came to no end with those deleted, all it showed
-    /// may stand still and they are known all the same.
+    /// Whether there are as many users as are known. If an earlier look did not finish with those deleted, everything it
+    /// showed may be unchanged and they are still known.
     pub(super) fn adds_up(&self, look: &Look) -> bool {
         self.pks.len() as u64 + self.nameless == look.users.count
     }
@@ -113,8 +113,11 @@ impl Settling {
                     self.longest_look = self.longest_look.max(began.elapsed());
                     Ok(look)
                 }
+                Err(LookError::Scan(error @ ScanError::SmallerPages { .. })) => {
+                    Err(ReadError::Unexplained(error.to_string()))
+                }
                 Err(LookError::Scan(error)) => Err(error.into()),
-                // A full load does without, and so do all after it.
+                // A full load manages without, and so do all after it.
                 Err(LookError::Unfiltered) if self.full && self.since.is_some() => {
                     self.since = None;
                     continue;
@@ -182,7 +185,7 @@ impl Settling {
         }
         if let Some(nameless) = findings.nameless {
             self.nameless = nameless;
-            // The whole list was read: who is too many still is so by the count alone.
+            // The whole list was read: any surplus left is only in the count.
             self.in_doubt = balance.surplus.saturating_sub(findings.gone.len());
         }
         self.gone.extend(findings.gone);
@@ -202,7 +205,7 @@ impl Settling {
         }
     }
 
-    /// Holds the users known against their number.
+    /// Compares the known users with their number.
     fn balance(&mut self, look: &Look) -> Result<Balance, ReadError> {
         let mut pks = self.pks.clone();
         pks.extend(look.changed.iter().map(|user| user.pk));
@@ -233,7 +236,7 @@ impl Settling {
     }
 }
 
-/// The beginning of the window that surely holds everything changed after a moment of the server's clock.
+/// The beginning of the window that certainly contains everything changed after a moment of the server's clock.
 pub(super) fn before(served: SystemTime) -> Option<i64> {
     let at = served.checked_sub(OVERLAP)?.duration_since(UNIX_EPOCH).ok()?;
     i64::try_from(at.as_micros()).ok()

@@ -1,4 +1,4 @@
-//! What a reader asks of authentik: the seam at which a list that changes can be played without a network or a clock.
+//! What a reader asks of authentik: the seam at which a changing list can be simulated without a network or a clock.
 //!
 //! Must not know what is made of the answers.
 
@@ -26,6 +26,11 @@ pub trait ListSource: Sync {
 
     /// One page of groups, not yet decoded.
     fn raw_groups_page(&self, query: &GroupsQuery) -> impl Future<Output = Result<RawPage, ApiError>> + Send;
+
+    /// Whether others who wait for their answers are asking the same server now: then only one page is asked for at a time.
+    fn is_wanted_elsewhere(&self) -> bool {
+        false
+    }
 }
 
 impl ListSource for Client {
@@ -56,7 +61,7 @@ pub struct Lists<'a, S> {
     pub source: &'a S,
     /// Tries, waits and limits.
     pub options: ScanOptions,
-    /// Rows asked for a page; the server caps it.
+    /// Rows to ask for per page; the server caps it.
     pub page_size: u32,
 }
 

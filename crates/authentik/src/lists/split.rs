@@ -1,7 +1,7 @@
-//! One page, however hard it is to get: tried again, asked for with less in it, and in the end cut into pieces until
-//! the rows that break it stand alone.
+//! One page, however hard it is to get: tried again, asked for with less in it, and in the end split into pieces until
+//! the rows that break it are alone.
 //!
-//! authentik answers 500 for any page that holds a number beyond 64 bits. Knows which errors can be the fault of a
+//! authentik answers 500 for any page that contains a number beyond 64 bits. Knows which errors can be the fault of a
 //! row. Must not know what rows mean.
 
 use std::future::Future;
@@ -12,21 +12,23 @@ use super::options::{PageRequest, ScanOptions};
 use crate::error::ApiError;
 use crate::page::{Listed, Page, Pagination};
 
-/// Tries before a 500 is taken for the fault of a row.
+/// Tries before a row is blamed for a 500.
 const ROW_FAULT_ATTEMPTS: u32 = 3;
-/// Pieces that fail one after the other before it is an outage after all: more than any one row can cause, since a
-/// page of 10,000 is cut 8 times.
+/// How many pieces fail one after the other before it is an outage after all: more than any one row can cause, since a
+/// page of 10,000 is split 8 times.
 const MAX_FAILURES: u32 = 24;
 
 /// The rows of one page.
 #[derive(Debug)]
 pub(super) struct Chunk<T: Listed> {
-    /// The rows that can be had, in order.
+    /// The rows that can be read, in order.
     pub page: Page<T>,
     /// Those that cannot.
     pub unreadable: Vec<UnreadableRow<T::Key>>,
     /// Requests made.
     pub requests: u32,
+    /// It was split: the numbers of the page are those of its last piece.
+    pub in_pieces: bool,
 }
 
 /// A row that authentik cannot show.
@@ -34,10 +36,10 @@ pub(super) struct Chunk<T: Listed> {
 pub struct UnreadableRow<K> {
     /// The key of the row before, if it is on the same page.
     pub after: Option<K>,
-    /// The key of the row behind, if it is on the same page.
+    /// The key of the row after it, if it is on the same page.
     pub before: Option<K>,
-    /// How many such rows come before it at the same place.
-    pub place: usize,
+    /// How many such rows come before it at the same position.
+    pub position: usize,
 }
 
 impl<T: Listed> Chunk<T> {
@@ -46,6 +48,7 @@ impl<T: Listed> Chunk<T> {
             page,
             unreadable: Vec::new(),
             requests: 1,
+            in_pieces: false,
         }
     }
 }
@@ -62,7 +65,7 @@ pub(super) fn is_row_fault(error: &ApiError) -> bool {
     )
 }
 
-/// Calls with a bounded number of tries, waits between them, and a time limit on each. Errors that look like the fault
+/// Calls with a bounded number of tries, waits between them, and a time limit on each. Errors that seem to be the fault
 /// of a row are given up earlier.
 pub(super) async fn retry<R, Answer>(
     options: &ScanOptions,
@@ -189,12 +192,13 @@ where
     }
     let mut failures = 0;
     while let Some(piece) = waiting.pop() {
-        // A piece that can be cut further is not worth waiting for; a single row is condemned only after several tries.
+        // A piece that can be split further is not worth waiting for; a single row is condemned only after several
+        // tries.
         let tries = if piece.size > 1 { once(options) } else { *options };
         match retry(&tries, T::KIND, request.page, || fetch(piece)).await {
             Ok(page) => {
                 failures = 0;
-                pieces.take(page);
+                pieces.take(whole_piece(page, piece)?);
             }
             Err(ScanError::Page { source, .. }) if is_row_fault(&source) => {
                 failures += 1;
@@ -213,9 +217,10 @@ where
             }
             // The list ends before this piece.
             Err(ScanError::Page { source, .. }) if matches!(*source, ApiError::InvalidPage { .. }) => {}
-            // Only now a second chance, so that a piece failing for another reason fails the page.
+            // Only now is there a second chance, so that a piece failing for another reason fails the page.
             Err(ScanError::Page { source, .. }) if source.is_transient() && piece.size > 1 => {
-                pieces.take(retry(options, T::KIND, request.page, || fetch(piece)).await?);
+                let page = retry(options, T::KIND, request.page, || fetch(piece)).await?;
+                pieces.take(whole_piece(page, piece)?);
             }
             Err(error) => return Err(error),
         }
@@ -223,8 +228,16 @@ where
     pieces.finish(options.alive, request.page, fault)
 }
 
+/// A piece, if it has all its rows. Where the server gives fewer than asked for, pieces do not line up.
+fn whole_piece<T: Listed>(page: Page<T>, piece: PageRequest) -> Result<Page<T>, ScanError> {
+    if page.pagination.next != 0 && page.received() < piece.size as usize {
+        return Err(ScanError::SmallerPages { kind: T::KIND });
+    }
+    Ok(page)
+}
+
 /// The requests that together show what one shows, the first row's last; none for a single row. Pages have to line up,
-/// so a page is cut by the smallest divisor of its size.
+/// so a page is split by the smallest divisor of its size.
 fn halves(request: PageRequest) -> Vec<PageRequest> {
     let Some(parts) = (2..=request.size).find(|parts| request.size.is_multiple_of(*parts)) else {
         return Vec::new();
@@ -244,7 +257,7 @@ fn halves(request: PageRequest) -> Vec<PageRequest> {
 struct Pieces<T: Listed> {
     page: Option<Page<T>>,
     unreadable: Vec<UnreadableRow<T::Key>>,
-    /// The last of `unreadable` that still lack the key behind them.
+    /// The last ones in `unreadable` that still lack the key after them.
     open: usize,
     /// Whether a single row was ever shown.
     shown: bool,
@@ -285,7 +298,7 @@ impl<T: Listed> Pieces<T> {
         self.unreadable.push(UnreadableRow {
             after,
             before: None,
-            place: self.open,
+            position: self.open,
         });
         self.open += 1;
     }
@@ -308,6 +321,7 @@ impl<T: Listed> Pieces<T> {
             }),
             unreadable: self.unreadable,
             requests: 0,
+            in_pieces: true,
         })
     }
 }

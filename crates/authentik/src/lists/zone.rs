@@ -2,10 +2,13 @@
 //!
 //! Must not know rows or how pages are read.
 
-/// Below so many pages one reader is enough.
+/// Below this many pages one reader is enough.
 const PAGES_FOR_TWO_ZONES: u32 = 4;
-/// From so many pages on the list is read in as many zones as there can be readers.
-const PAGES_FOR_ALL_ZONES: u32 = 16;
+/// From this many pages on the list is read in four zones, each seam of which may cost another page.
+const PAGES_FOR_FOUR_ZONES: u32 = 16;
+/// From this many pages on the list is read in as many zones as there can be readers: the seams are few among
+/// them.
+const PAGES_FOR_ALL_ZONES: u32 = 400;
 /// Consecutive pages read by one reader, from the last to the first.
 #[derive(Debug)]
 pub(super) struct Zone<K> {
@@ -25,7 +28,7 @@ pub(super) struct Zone<K> {
 pub(super) struct Seam<K> {
     /// The page to read next.
     pub(super) page: u32,
-    /// What the lower zone had seen at its top: rows that slipped lie above it.
+    /// What the lower zone had seen at its top: rows that slipped are above it.
     pub(super) seen: Option<K>,
 }
 
@@ -34,7 +37,8 @@ pub(super) fn zones<K>(pages: u32, parallel: usize) -> Vec<Zone<K>> {
     let count = match pages {
         0 => return Vec::new(),
         1..PAGES_FOR_TWO_ZONES => 1,
-        PAGES_FOR_TWO_ZONES..PAGES_FOR_ALL_ZONES => 2.min(parallel),
+        PAGES_FOR_TWO_ZONES..PAGES_FOR_FOUR_ZONES => 2.min(parallel),
+        PAGES_FOR_FOUR_ZONES..PAGES_FOR_ALL_ZONES => 4.min(parallel),
         _ => parallel,
     };
     let count = u32::try_from(count.max(1)).unwrap_or(1).min(pages);

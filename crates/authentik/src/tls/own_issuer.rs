@@ -1,6 +1,6 @@
 //! Server certificates that issued themselves and say that they are an authority, as home-made ones do. webpki refuses such a
-//! certificate for a server, whoever trusts it. Here it counts where exactly this certificate was named as one to trust: it is
-//! checked for the host name, its dates and its purpose like any other, and the handshake proves its key.
+//! certificate for a server, whoever trusts it. Here it is accepted if exactly this certificate was named as one to trust: it
+//! is checked for the host name, its dates and its purpose like any other, and the handshake proves its key.
 //!
 //! Must not know where the trusted certificates come from.
 

@@ -1,35 +1,23 @@
-//! Builds a snapshot from users and groups in any order.
+//! Keeps what a snapshot will be made from: encoded records, their names, members and parents, in any order.
 //!
-//! Knows which attributes authentik's outpost serves and how custom ones replace them where a policy allows it. Encodes each record as it
-//! comes, so that nothing of the input is kept; sorting and indexing happen at the end. Must not know a provider.
+//! Nothing of the input is kept; sorting and indexing happen at the end. The contents of a snapshot are counted in 32 bits: whoever
+//! does not fit is left out and reported, and no number is ever cut off. Must not know what attributes mean, nor a provider.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
-use uuid::{NonNilUuid, Uuid};
+use uuid::NonNilUuid;
 
-use crate::build::flags::{flag, lower, upper};
-use crate::build::record::{GroupRecord, MAX_NAMED_ATTRIBUTES, RecordName, UserRecord, Warning, Warnings};
+use crate::build::record::{RecordName, Warning, Warnings};
 use crate::custom::policy::CustomPolicy;
-use crate::custom::{self, Custom, LeftOut};
 use crate::index::attribute_index::StoredCount;
-use crate::model::account::{Account, AccountIx};
+use crate::model::account::{Account, AccountIx, Role};
 use crate::model::attribute::AttributeTable;
-use crate::model::built_in::{AttributeId, Shows, Those, count, ids};
-use crate::model::number::count_of;
-use crate::model::object_classes::{GROUP_CLASSES, USER_CLASSES};
-use crate::model::record::{self, MAX_RECORDS, Record, ShapeIx, Shapes, Span, UserRdn};
-use crate::schema::Syntax;
+use crate::model::built_in::AttributeId;
+use crate::model::number::{Number as _, WrongNumber};
+use crate::model::record::{MAX_RECORDS, RDN_TYPE, Record, ShapeIx, Shapes, Span, UserRdn};
 use crate::schema::password_attributes::PASSWORD_ATTRIBUTES;
-use crate::values::syntax;
-use crate::values::timestamp::{self, StoredTime};
-use crate::view::subschema::declared_oid;
-use akldap_ldap::response::{write_attribute, write_single_value};
-
-const STORED_BY_USERS: [AttributeId; count(Those::StoredByUsers)] = ids(Those::StoredByUsers);
-const STORED_BY_GROUPS: [AttributeId; count(Those::StoredByGroups)] = ids(Those::StoredByGroups);
-
-/// What there is of encoded attributes is counted in 32 bits: ten million ordinary users fit.
-pub(super) const FULL: &str = "the directory is full";
+use crate::values::timestamp::StoredTime;
+use akldap_ldap::response::write_attribute;
 
 /// Builds a [`Snapshot`](crate::Snapshot).
 #[derive(Debug)]
@@ -53,11 +41,15 @@ pub struct Builder {
     /// Whether users are superusers by their groups and not by their rows.
     pub(super) superusers_by_groups: bool,
     pub(super) user_rdn: UserRdn,
+    /// Octets left for names as they are sent.
+    rdn_room: u32,
+    /// What was found damaged in what is carried over: then there is no snapshot.
+    pub(super) damage: Option<WrongNumber>,
     /// The record being encoded.
     pub(super) block: Vec<u8>,
     pub(super) shape: Vec<AttributeId>,
     pub(super) last_shape: Option<ShapeIx>,
-    /// That of the user before.
+    /// That of the previous user.
     pub(super) last_account: AccountIx,
 }
 
@@ -70,6 +62,11 @@ pub(super) struct Withheld {
 
 /// A part of what the builder collects in one place, from where to where.
 pub(super) type ArenaPart = std::ops::Range<usize>;
+
+/// A part of what the builder collected, as it noted it.
+pub(super) fn part_of<'i, T>(items: &'i [T], part: &ArenaPart) -> Result<&'i [T], WrongNumber> {
+    items.get(part.clone()).ok_or(WrongNumber::Octets)
+}
 
 #[derive(Debug)]
 pub(super) struct PendingUser {
@@ -90,6 +87,7 @@ pub(super) struct PendingGroup {
     pub(super) name: ArenaPart,
     pub(super) members: ArenaPart,
     pub(super) parents: ArenaPart,
+    pub(super) roles: Box<[Role]>,
 }
 
 impl Default for Builder {
@@ -105,8 +103,7 @@ impl Builder {
         Self::with_policy(CustomPolicy::default())
     }
 
-    /// A builder without users or groups, which makes of custom attributes what the policy says, of those that are
-    /// carried over too.
+    /// A builder without users or groups, which treats custom attributes as the policy says, including those that are carried over.
     #[must_use]
     pub fn with_policy(policy: CustomPolicy) -> Self {
         Self {
@@ -127,158 +124,17 @@ impl Builder {
             withheld: Default::default(),
             superusers_by_groups: false,
             user_rdn: UserRdn::default(),
+            rdn_room: u32::MAX,
+            damage: None,
             block: Vec::new(),
             shape: Vec::new(),
             last_shape: None,
-            last_account: AccountIx::new(0),
+            last_account: AccountIx::FIRST,
         }
-    }
-
-    /// Adds a user. What cannot be served of it becomes a warning.
-    pub fn add_user(&mut self, user: &UserRecord<'_>) {
-        let whose = || RecordName::User(user.username.to_owned());
-        if user.username.is_empty() {
-            return self.skip(RecordName::User(format!("pk {}", user.pk)), "it has no name");
-        }
-        let mut custom = self.custom(user.attributes, Some(user.username), whose);
-        add_classes(&mut custom, &USER_CLASSES);
-        let mut flags = flag(user.is_active, record::ACTIVE) | flag(user.is_superuser, record::SUPERUSER);
-        self.begin();
-        let home = ["/home/", user.username].concat();
-        let mut uid_offset = None;
-        for id in STORED_BY_USERS {
-            let value = match id.definition().and_then(|built_in| built_in.users) {
-                Some(Shows::Name) => user.username,
-                Some(Shows::FullName) => user.name,
-                Some(Shows::Uid) => user.uid,
-                Some(Shows::Mail) => user.email,
-                Some(Shows::Home) => home.as_str(),
-                Some(Shows::Active) => upper(user.is_active),
-                Some(Shows::Superuser) => upper(user.is_superuser),
-                Some(time @ (Shows::PasswordChange | Shows::Joined | Shows::Updated)) => {
-                    let micros = match time {
-                        Shows::PasswordChange => user.password_change_date,
-                        Shows::Joined => user.date_joined,
-                        _ => user.last_updated,
-                    };
-                    if let Some(micros) = micros {
-                        self.built_in(id, &timestamp::generalized_time(micros), &custom);
-                    }
-                    continue;
-                }
-                Some(Shows::Uuid | Shows::NoSuperuser | Shows::Computed) | None => continue,
-            };
-            if self.built_in(id, value.as_bytes(), &custom) && id == AttributeId::UID {
-                uid_offset = Some(self.block.len() - value.len());
-            }
-        }
-        flags |= self.numbers(&custom, user.attributes, user.username);
-        flags |= self.custom_attributes(&custom, whose);
-        let Some((record, uid)) = self.end(flags, user.uid, uid_offset) else {
-            return self.skip(whose(), FULL);
-        };
-        let uuid = self.uuid(user.uuid, whose);
-        let name = self.name(user.username);
-        let account = self.account(user.path, user.kind);
-        self.users.push(PendingUser {
-            pk: user.pk,
-            uuid,
-            record,
-            uid,
-            name,
-            password_change: user.password_change_date.and_then(StoredTime::new),
-            account,
-        });
-    }
-
-    /// Adds a group. What cannot be served of it becomes a warning.
-    pub fn add_group(&mut self, group: &GroupRecord<'_>) {
-        let whose = || RecordName::Group(group.name.to_owned());
-        if group.name.is_empty() {
-            return self.skip(RecordName::Group(group.uuid.to_owned()), "it has no name");
-        }
-        let Ok(uuid) = Uuid::try_parse(group.uuid) else {
-            return self.skip(whose(), "its primary key is not a UUID");
-        };
-        let mut custom = self.custom(group.attributes, None, whose);
-        add_classes(&mut custom, &GROUP_CLASSES);
-        self.begin();
-        let text = uuid.as_hyphenated().to_string();
-        for id in STORED_BY_GROUPS {
-            let value = match id.definition().and_then(|built_in| built_in.groups) {
-                Some(Shows::Name) => group.name,
-                Some(Shows::Uuid) => text.as_str(),
-                Some(Shows::Superuser) => lower(group.is_superuser),
-                _ => continue,
-            };
-            self.built_in(id, value.as_bytes(), &custom);
-        }
-        let flags = flag(group.is_superuser, record::SUPERUSER) | self.custom_attributes(&custom, whose);
-        let Some((record, _)) = self.end(flags, "", None) else {
-            return self.skip(whose(), FULL);
-        };
-        let members = self.members.len();
-        self.members.extend_from_slice(group.users);
-        let parents = self.parents.len();
-        self.parents.extend(
-            group
-                .parents
-                .iter()
-                .filter_map(|parent| Uuid::try_parse(parent).ok())
-                .map(Uuid::into_bytes),
-        );
-        let name = self.name(group.name);
-        self.groups.push(PendingGroup {
-            uuid: uuid.into_bytes(),
-            number: group.num_pk,
-            record,
-            name,
-            members: members..self.members.len(),
-            parents: parents..self.parents.len(),
-        });
     }
 
     pub(super) fn skip(&mut self, whose: RecordName, reason: &'static str) {
         self.warnings.push(|| Warning::RecordSkipped { whose, reason });
-    }
-
-    fn custom(
-        &mut self,
-        json: Option<&str>,
-        username: Option<&str>,
-        whose: impl Fn() -> RecordName,
-    ) -> Vec<Custom> {
-        let Some(json) = json
-            .map(str::trim)
-            .filter(|json| !matches!(*json, "" | "null" | "{}"))
-        else {
-            return Vec::new();
-        };
-        let (warnings, withheld) = (&mut self.warnings, &mut self.withheld);
-        let (mut named, mut passwords) = (0, 0u16);
-        let read = custom::read(json, username, self.policy, |key, problem| match problem {
-            LeftOut::Withheld(place) => passwords |= 1 << place,
-            _ if named < MAX_NAMED_ATTRIBUTES => {
-                named += 1;
-                warnings.push(|| Warning::AttributeSkipped {
-                    whose: whose(),
-                    attribute: key.to_owned(),
-                    reason: problem.reason(),
-                });
-            }
-            _ => warnings.hide(),
-        });
-        for (place, withheld) in withheld.iter_mut().enumerate() {
-            let count = usize::from(passwords >> place & 1);
-            match username {
-                Some(_) => withheld.users += count,
-                None => withheld.groups += count,
-            }
-        }
-        read.unwrap_or_else(|| {
-            warnings.push(|| Warning::AttributesUnreadable { whose: whose() });
-            Vec::new()
-        })
     }
 
     pub(super) fn begin(&mut self) {
@@ -304,141 +160,89 @@ impl Builder {
         }
     }
 
-    /// Stores a built-in attribute unless a custom one replaces it; tells whether it did.
-    fn built_in(&mut self, id: AttributeId, value: &[u8], custom: &[Custom]) -> bool {
-        if is_replaced(id, custom) {
-            return false;
-        }
-        write_single_value(&mut self.block, id.name().as_bytes(), value);
-        self.stored(id, 1);
-        true
-    }
-
-    /// Decides where a user's gidNumber and that of the virtual group come from: the custom gidNumber, else the custom
-    /// uidNumber, else the user's number. Lists never count, as in authentik's outpost.
-    fn numbers(&mut self, custom: &[Custom], json: Option<&str>, username: &str) -> u32 {
-        let scalar = |id: AttributeId| {
-            json.filter(|_| is_replaced(id, custom))
-                .and_then(|json| custom::scalar(json, id.name(), Some(username)))
-        };
-        if scalar(AttributeId::GID_NUMBER).is_some() {
-            return record::OWN_GID_NUMBER;
-        }
-        let Some(uid_number) = scalar(AttributeId::UID_NUMBER) else {
-            return 0;
-        };
-        if is_replaced(AttributeId::GID_NUMBER, custom) {
-            return record::OWN_UID_NUMBER;
-        }
-        self.store(
-            AttributeId::GID_NUMBER,
-            AttributeId::GID_NUMBER.name(),
-            &[uid_number],
-        );
-        record::OWN_UID_NUMBER | AttributeId::GID_NUMBER.override_bit()
-    }
-
-    fn custom_attributes(&mut self, custom: &[Custom], whose: impl Fn() -> RecordName) -> u32 {
-        let mut flags = 0;
-        for custom in custom {
-            let before = self.attributes.len();
-            match self.attributes.intern(custom.name.as_bytes()) {
-                Some(id) => {
-                    for alias in &custom.aliases {
-                        self.attributes.add_alias(alias, &custom.name);
-                    }
-                    if self.attributes.len() > before {
-                        self.attributes
-                            .add_alias(&declared_oid(&custom.name), &custom.name);
-                    }
-                    flags |= id.override_bit();
-                    self.store(id, &custom.name, &custom.values);
-                }
-                None => self.warnings.push(|| Warning::AttributeSkipped {
-                    whose: whose(),
-                    attribute: custom.name.clone(),
-                    reason: "there are too many different attributes",
-                }),
-            }
-        }
-        flags
-    }
-
-    /// Moves the encoded record into the arena, and the uid behind it unless the record has it at `uid_offset`; tells
-    /// where both are. `None` if they do not fit.
-    pub(super) fn end(&mut self, flags: u32, uid: &str, uid_offset: Option<usize>) -> Option<(Record, Span)> {
+    /// Moves the encoded record into the arena, and the uid behind it unless the record has it at `uid_offset`, and keeps the name;
+    /// returns where all three are. `None` if they do not fit.
+    pub(super) fn end(
+        &mut self,
+        name: &str,
+        flags: u32,
+        uid: &str,
+        uid_offset: Option<usize>,
+    ) -> Option<(Record, ArenaPart, Span)> {
         if self.users.len() + self.groups.len() >= MAX_RECORDS {
             return None;
         }
+        // No RDN is longer, and at most two are kept per name.
+        let rdns = 2 * (RDN_TYPE.len() + 1 + 3 * name.len());
+        let rdn_room = self.rdn_room.checked_sub(u32::try_from(rdns).ok()?)?;
         let attributes = Span::new(self.arena.len(), self.block.len())?;
         let uid_offset = uid_offset.unwrap_or(self.block.len());
         let uid_span = attributes.part(uid_offset, uid.len())?;
+        let shape = self.shape()?;
+        self.rdn_room = rdn_room;
         self.arena.extend_from_slice(&self.block);
         if uid_offset == self.block.len() {
             self.arena.extend_from_slice(uid.as_bytes());
         }
-        let shape = self.shape();
         let record = Record {
             attributes,
             shape,
             flags,
         };
-        Some((record, uid_span))
+        Some((record, self.name(name), uid_span))
     }
 
-    /// The shape of the record being encoded: nearly always that of the one before.
-    fn shape(&mut self) -> ShapeIx {
+    /// Whether this many more members and groups above can be counted in 32 bits.
+    pub(super) fn has_room_for(&self, members: usize, parents: usize) -> bool {
+        let fits = |have: usize, more: usize| {
+            let together = have.checked_add(more);
+            together.is_some_and(|together| u32::try_from(together).is_ok())
+        };
+        fits(self.members.len(), members) && fits(self.parents.len(), parents)
+    }
+
+    /// The shape of the record being encoded: nearly always that of the previous one.
+    fn shape(&mut self) -> Option<ShapeIx> {
         if let Some(last) = self.last_shape
             && self.shapes.get(last).is_ok_and(|ids| *ids == *self.shape)
         {
-            return last;
+            return Some(last);
         }
         let shape = match self.shape_numbers.get(&self.shape) {
             Some(&shape) => shape,
             None => {
-                let shape = self.shapes.push(&self.shape);
+                let shape = self.shapes.push(&self.shape)?;
                 self.shape_numbers.insert(self.shape.clone(), shape);
                 shape
             }
         };
         self.last_shape = Some(shape);
-        shape
+        Some(shape)
     }
 
-    fn uuid(&mut self, text: &str, whose: impl Fn() -> RecordName) -> Option<NonNilUuid> {
-        let uuid = Uuid::try_parse(text).ok();
-        if uuid.is_none() {
-            self.warnings.push(|| Warning::ValueSkipped {
-                whose: whose(),
-                attribute: AttributeId::ENTRY_UUID.name(),
-                value: text.to_owned(),
-            });
-        }
-        uuid.and_then(NonNilUuid::new)
-    }
-
-    /// The number of a path and type: nearly always those of the user before.
-    pub(super) fn account(&mut self, path: &str, kind: &str) -> AccountIx {
+    /// The number of a path, a type and roles: nearly always those of the user before. `None` where there is no room.
+    pub(super) fn account(&mut self, path: &str, kind: &str, roles: &[Role]) -> Option<AccountIx> {
         let last = self.accounts.get(self.last_account.index());
-        if last.is_none_or(|last| *last.path != *path || *last.kind != *kind) {
+        if last.is_none_or(|last| *last.path != *path || *last.kind != *kind || *last.roles != *roles) {
             let account = Account {
                 path: path.into(),
                 kind: kind.into(),
+                roles: roles.into(),
             };
             self.last_account = match self.account_numbers.get(&account) {
                 Some(&known) => known,
                 None => {
-                    let number = AccountIx::new(count_of(&self.accounts));
+                    let number = AccountIx::at(self.accounts.len())?;
                     self.accounts.push(account.clone());
                     self.account_numbers.insert(account, number);
                     number
                 }
             };
         }
-        self.last_account
+        Some(self.last_account)
     }
 
-    pub(super) fn name(&mut self, name: &str) -> ArenaPart {
+    fn name(&mut self, name: &str) -> ArenaPart {
         let start = self.names.len();
         self.names.extend_from_slice(name.as_bytes());
         start..self.names.len()
@@ -454,39 +258,6 @@ impl Builder {
         };
         self.users.iter().filter(has_name).map(|user| user.pk).collect()
     }
-}
-
-/// Puts an entry's own classes before those given, which replace no others. Nothing is left of a list that adds none.
-fn add_classes(custom: &mut Vec<Custom>, own: &[&str]) {
-    let name = AttributeId::OBJECT_CLASS.name();
-    let Some(place) = custom
-        .iter()
-        .position(|custom| custom.name.eq_ignore_ascii_case(name))
-    else {
-        return;
-    };
-    let key = |class: &[u8]| syntax::equality_key(Syntax::Oid, class).into_owned();
-    let mut classes: Vec<Vec<u8>> = own.iter().map(|class| class.as_bytes().to_vec()).collect();
-    let mut known: HashSet<Vec<u8>> = classes.iter().map(|class| key(class)).collect();
-    let Custom { values, .. } = custom.swap_remove(place);
-    classes.extend(
-        values
-            .into_iter()
-            .filter(|class| !class.is_empty() && known.insert(key(class))),
-    );
-    if classes.len() > own.len() {
-        custom.push(Custom {
-            name: name.to_owned(),
-            aliases: Vec::new(),
-            values: classes,
-        });
-    }
-}
-
-fn is_replaced(id: AttributeId, custom: &[Custom]) -> bool {
-    custom
-        .iter()
-        .any(|custom| custom.name.eq_ignore_ascii_case(id.name()))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Takes users and groups out of a snapshot as they are encoded, to put them into another or into a file.
+//! Takes encoded users and groups out of a snapshot, to put them into another one or into a file.
 //!
 //! Knows which fields make up a record. Must not know how they are written as octets, or where records come from.
 
@@ -8,8 +8,9 @@ use uuid::{NonNilUuid, Uuid};
 
 use crate::build::superusers::with_superuser;
 use crate::index::snapshot::{Snapshot, text};
+use crate::model::account::Role;
 use crate::model::built_in::AttributeId;
-use crate::model::encoded::{self, Elements};
+use crate::model::encoded;
 use crate::model::number::{GroupIx, RecordIx, UserIx, WrongNumber};
 use crate::model::record;
 use crate::values::timestamp::StoredTime;
@@ -37,6 +38,8 @@ pub struct CarriedUser<'a> {
     pub(super) password_change: Option<StoredTime>,
     pub(super) path: &'a str,
     pub(super) kind: &'a str,
+    /// The roles that the user has itself, by UUID.
+    pub(super) roles: Cow<'a, [Role]>,
     pub(super) record: Carried<'a>,
 }
 
@@ -49,6 +52,8 @@ pub struct CarriedGroup<'a> {
     pub(super) members: Vec<i64>,
     /// UUIDs of the groups directly above.
     pub(super) parents: Vec<[u8; 16]>,
+    /// The roles that the group has itself, by UUID.
+    pub(super) roles: Cow<'a, [Role]>,
     pub(super) record: Carried<'a>,
 }
 
@@ -56,10 +61,10 @@ impl Snapshot {
     /// A user as it is kept here.
     ///
     /// # Errors
-    /// When the number is of another snapshot, or one in the snapshot points nowhere.
+    /// When the number belongs to another snapshot, or one in the snapshot points to nothing.
     pub fn carried_user(&self, user: UserIx) -> Result<CarriedUser<'_>, WrongNumber> {
         let users = &self.records.users;
-        let record = self.records.get(user.into())?;
+        let record = self.records.get(self.records.user_record(user)?)?;
         let account = users.accounts.of(user)?;
         Ok(CarriedUser {
             pk: *users.pks.get(user)?,
@@ -70,14 +75,15 @@ impl Snapshot {
             password_change: *users.password_changes.get(user)?,
             path: &account.path,
             kind: &account.kind,
-            record: self.carried(user.into())?,
+            roles: Cow::Borrowed(&account.roles),
+            record: self.carried(self.records.user_record(user)?)?,
         })
     }
 
     /// A group as it is kept here.
     ///
     /// # Errors
-    /// When the number is of another snapshot, or one in the snapshot points nowhere.
+    /// When the number belongs to another snapshot, or one in the snapshot points to nothing.
     pub fn carried_group(&self, group: GroupIx) -> Result<CarriedGroup<'_>, WrongNumber> {
         let memberships = &self.records.memberships;
         let members = memberships.group_users.of(group)?.iter();
@@ -92,6 +98,7 @@ impl Snapshot {
             parents: parents
                 .map(|&parent| groups.uuids.get(parent).copied())
                 .collect::<Result<_, _>>()?,
+            roles: Cow::Borrowed(groups.roles.get(group)?),
             record: self.carried(self.records.layout.group_record(group))?,
         })
     }
@@ -99,18 +106,24 @@ impl Snapshot {
     /// Whether one of these attributes of a user, as the user's record has them, is `text`, case ignored.
     ///
     /// # Errors
-    /// When the number is of another snapshot, or one in the snapshot points nowhere.
+    /// When the number belongs to another snapshot, or one in the snapshot points to nothing.
     pub fn has_value(&self, user: UserIx, attributes: &[&str], text: &str) -> Result<bool, WrongNumber> {
         let wanted = text.to_lowercase();
         let named = |name: &[u8]| {
             let mut attributes = attributes.iter();
             attributes.any(|attribute| name.eq_ignore_ascii_case(attribute.as_bytes()))
         };
-        let block = self.records.block(self.records.get(user.into())?)?;
-        Ok(Elements(block)
-            .filter_map(|element| encoded::attribute(&element).filter(|(name, _)| named(name)))
-            .flat_map(|(_, set)| encoded::values(set))
-            .any(|value| String::from_utf8_lossy(value).to_lowercase() == wanted))
+        let block = self
+            .records
+            .block(self.records.get(self.records.user_record(user)?)?)?;
+        let is_wanted = |value: &[u8]| String::from_utf8_lossy(value).to_lowercase() == wanted;
+        for attribute in encoded::attributes(block) {
+            let (name, set) = attribute?;
+            if named(name) && encoded::any_value(set, is_wanted)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn carried(&self, number: RecordIx) -> Result<Carried<'_>, WrongNumber> {
@@ -137,13 +150,16 @@ impl CarriedUser<'_> {
         self.record.superuser
     }
 
-    /// Makes the user a superuser or none, as memberships outside the user's own row decide.
-    pub fn set_superuser(&mut self, superuser: bool) {
-        if self.record.superuser == superuser {
-            return;
+    /// Makes the user a superuser or not, as memberships outside the user's own row decide.
+    ///
+    /// # Errors
+    /// When the user's attributes are damaged.
+    pub fn set_superuser(&mut self, superuser: bool) -> Result<(), WrongNumber> {
+        if self.record.superuser != superuser {
+            self.record.superuser = superuser;
+            self.record.attributes = Cow::Owned(with_superuser(&self.record.attributes, superuser)?);
         }
-        self.record.superuser = superuser;
-        self.record.attributes = Cow::Owned(with_superuser(&self.record.attributes, superuser));
+        Ok(())
     }
 }
 

@@ -2,14 +2,14 @@
 //!
 //! Must not know how they are written as octets.
 
-use crate::build::builder::{Builder, FULL, PendingGroup, PendingUser};
+use crate::build::builder::{Builder, PendingGroup, PendingUser};
 use crate::build::carried::{Carried, CarriedGroup, CarriedUser};
 use crate::build::flags::flag;
-use crate::build::record::{RecordName, Warning};
+use crate::build::record::{FULL, RecordName, Warning};
 use crate::custom::{self, policy::CustomPolicy};
 use crate::index::snapshot::Snapshot;
 use crate::model::built_in::AttributeId;
-use crate::model::encoded::{self, Elements};
+use crate::model::encoded::{self, Elements, EncodedElement};
 use crate::model::number::WrongNumber;
 use crate::model::record;
 use crate::view::subschema::declared_oid;
@@ -21,11 +21,11 @@ impl Builder {
         let uid_offset = self.copy_attributes(&user.record, user.uid, whose);
         let active = flag(user.active, record::ACTIVE);
         let flags = user.record.flags() | active | user.number_source;
-        let Some((record, uid)) = self.end(flags, user.uid, uid_offset) else {
+        let account = self.account(user.path, user.kind, &user.roles);
+        let ended = self.end(user.record.name, flags, user.uid, uid_offset);
+        let (Some((record, name, uid)), Some(account)) = (ended, account) else {
             return self.skip(whose(), FULL);
         };
-        let name = self.name(user.record.name);
-        let account = self.account(user.path, user.kind);
         self.users.push(PendingUser {
             pk: user.pk,
             uuid: user.uuid,
@@ -41,14 +41,17 @@ impl Builder {
     pub fn carry_group(&mut self, group: &CarriedGroup<'_>) {
         let whose = || RecordName::Group(group.record.name.to_owned());
         self.copy_attributes(&group.record, "", whose);
-        let Some((record, _)) = self.end(group.record.flags(), "", None) else {
+        let ended = match self.has_room_for(group.members.len(), group.parents.len()) {
+            true => self.end(group.record.name, group.record.flags(), "", None),
+            false => None,
+        };
+        let Some((record, name, _)) = ended else {
             return self.skip(whose(), FULL);
         };
         let members = self.members.len();
         self.members.extend_from_slice(&group.members);
         let parents = self.parents.len();
         self.parents.extend_from_slice(&group.parents);
-        let name = self.name(group.record.name);
         self.groups.push(PendingGroup {
             uuid: group.uuid,
             number: group.number,
@@ -56,6 +59,7 @@ impl Builder {
             name,
             members: members..self.members.len(),
             parents: parents..self.parents.len(),
+            roles: group.roles.as_ref().into(),
         });
     }
 
@@ -67,7 +71,7 @@ impl Builder {
         builder
     }
 
-    /// Drops the users added so far whose primary key is not to be kept, so that they can be added again.
+    /// Drops the users added so far whose primary key should not be kept, so that they can be added again.
     pub fn retain_users(&mut self, mut keep: impl FnMut(i64) -> bool) {
         self.users.retain(|user| keep(user.pk));
     }
@@ -82,8 +86,12 @@ impl Builder {
         self.begin();
         let mut uid_offset = None;
         for element in Elements(&record.attributes) {
-            let Some((name, set)) = encoded::attribute(&element) else {
-                continue;
+            let (whole, name, values) = match element.and_then(counted) {
+                Ok(read) => read,
+                Err(wrong) => {
+                    self.damaged(wrong);
+                    continue;
+                }
             };
             let id = match self.attributes.find_any_case(name) {
                 Some(id) => Some(id),
@@ -92,6 +100,7 @@ impl Builder {
                 None => {
                     // What is carried was read as text before.
                     let Ok(official) = std::str::from_utf8(name) else {
+                        self.damaged(WrongNumber::Octets);
                         continue;
                     };
                     for other in custom::other_names(official) {
@@ -109,15 +118,27 @@ impl Builder {
                 });
                 continue;
             };
-            self.block.extend_from_slice(element.whole);
+            self.block.extend_from_slice(whole);
             if id == AttributeId::UID && !record.replaces(id) {
                 // The one value ends the attribute.
                 uid_offset = self.block.len().checked_sub(uid.len());
             }
-            self.stored(id, encoded::values(set).count());
+            self.stored(id, values);
         }
         uid_offset
     }
+
+    /// Notes that what is carried over is not whole: nothing is built from it.
+    fn damaged(&mut self, wrong: WrongNumber) {
+        self.damage.get_or_insert(wrong);
+    }
+}
+
+/// An encoded attribute: all of it, its description, and how many values it has.
+fn counted(element: EncodedElement<'_>) -> Result<(&[u8], &[u8], usize), WrongNumber> {
+    let (name, set) = encoded::attribute(&element)?;
+    let values = encoded::values(set).try_fold(0, |count, value| value.map(|_| count + 1));
+    Ok((element.whole, name, values?))
 }
 
 impl Carried<'_> {
@@ -130,7 +151,7 @@ impl Snapshot {
     /// The same directory without the custom attributes that a policy does not admit.
     ///
     /// # Errors
-    /// When a number points nowhere.
+    /// When a number points to nothing.
     pub fn under(self, policy: CustomPolicy) -> Result<Self, WrongNumber> {
         let admitted = self
             .records
@@ -147,6 +168,6 @@ impl Snapshot {
         for group in self.groups() {
             builder.carry_group(&self.carried_group(group)?);
         }
-        Ok(builder.finish().0)
+        Ok(builder.finish()?.0)
     }
 }

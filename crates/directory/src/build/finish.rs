@@ -1,17 +1,16 @@
-//! Turns what was added to a builder into a snapshot: sorts, resolves memberships, has the indexes built.
+//! Turns what was added to a builder into a snapshot: sorts, resolves memberships, and gets the indexes built.
 //!
 //! Must not know attributes, except by the flags of records.
 
-use std::num::NonZeroU32;
-
-use crate::build::builder::{ArenaPart, Builder, PendingGroup, PendingUser, Withheld};
+use crate::build::builder::{ArenaPart, Builder, PendingGroup, Withheld, part_of};
+use crate::build::pk_table::PkTable;
 use crate::build::record::{RecordName, Warning};
 use crate::index::indexing;
 use crate::index::order::Orders;
 use crate::index::snapshot::Snapshot;
 use crate::model::account::Accounts;
 use crate::model::built_in::AttributeId;
-use crate::model::number::{Column, GroupIx, RecordIx, UserIx, count_of};
+use crate::model::number::{Column, GroupIx, Met, Number as _, RecordIx, UserIx, WrongNumber, count_of};
 use crate::model::place::Layout;
 use crate::model::record::{self, Rdns, Record, UnescapedNames, UserRdn};
 use crate::model::records::{GroupColumns, Memberships, Records, Users};
@@ -22,24 +21,34 @@ use akldap_ldap::dn;
 
 impl Builder {
     /// The snapshot, and what could not be served as it is.
-    #[must_use]
-    pub fn finish(mut self) -> (Snapshot, Vec<Warning>) {
-        self.sort();
-        self.resolve_superusers();
+    ///
+    /// # Errors
+    /// When a number points nowhere, or what was carried over is not whole: nobody is shown as somebody else, or left out
+    /// silently.
+    pub fn finish(mut self) -> Result<(Snapshot, Vec<Warning>), WrongNumber> {
+        if let Some(wrong) = self.damage {
+            return Err(wrong);
+        }
+        self.sort()?;
+        self.resolve_superusers()?;
         self.arena.shrink_to_fit();
-        let (rdns, unescaped_names) = self.name_tables();
-        let memberships = self.memberships();
-        self.warn_of_shared_numbers();
+        let (rdns, unescaped_names) = self.name_tables()?;
+        let memberships = self.memberships()?;
+        self.warn_of_shared_numbers()?;
         let users = self.users.iter().map(|user| user.record);
         let all = users.chain(self.groups.iter().map(|group| group.record));
-        let all = mark_escaped(all.collect(), &unescaped_names);
+        let all = mark_escaped(all.collect(), &unescaped_names)?;
+        let layout = Layout::new(
+            count_of(&self.users, WrongNumber::User)?,
+            count_of(&self.groups, WrongNumber::Group)?,
+        );
         let mut snapshot = Snapshot {
             policy: self.policy,
             shown: Shown::default(),
             part_of: None,
             records: Records {
                 all: Column::from(all),
-                layout: Layout::new(count_of(&self.users), count_of(&self.groups)),
+                layout,
                 rdns,
                 unescaped_names,
                 users: Users {
@@ -55,6 +64,11 @@ impl Builder {
                 groups: GroupColumns {
                     uuids: self.groups.iter().map(|group| group.uuid).collect(),
                     numbers: self.groups.iter().map(|group| group.number).collect(),
+                    roles: self
+                        .groups
+                        .iter_mut()
+                        .map(|group| std::mem::take(&mut group.roles))
+                        .collect(),
                 },
                 memberships,
                 arena: self.arena,
@@ -77,7 +91,7 @@ impl Builder {
             self.shape_numbers,
             self.account_numbers,
         ));
-        indexing::build(&mut snapshot, &self.counts);
+        indexing::build(&mut snapshot, &self.counts)?;
         let withheld = PASSWORD_ATTRIBUTES.into_iter().zip(self.withheld);
         let mut warnings: Vec<Warning> = withheld
             .filter(|(_, count)| count.users + count.groups > 0)
@@ -90,12 +104,12 @@ impl Builder {
             )
             .collect();
         warnings.extend(self.warnings.finish());
-        (snapshot, warnings)
+        Ok((snapshot, warnings))
     }
 
-    /// Lets go of records whose name another one, added later, has too: authentik gives a name to one at a time, so the
+    /// Drops records whose name another one, added later, has too: authentik gives a name to one at a time, so the
     /// earlier row is out of date, and two entries must not have one DN.
-    fn drop_namesakes(&mut self) {
+    fn drop_namesakes(&mut self) -> Result<(), WrongNumber> {
         let Self {
             users,
             groups,
@@ -107,26 +121,24 @@ impl Builder {
         let mut dropped = |whose: RecordName| {
             warnings.push(|| Warning::RecordSkipped {
                 whose,
-                reason: "another one has its name by now",
+                reason: "its name has passed to another",
             });
         };
         let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
         keep_last(
             users,
             |user| name(&user.name),
-            |user| dropped(RecordName::User(text(name(&user.name)))),
-        );
+            |name| dropped(RecordName::User(text(name))),
+        )?;
         keep_last(
             groups,
             |group| name(&group.name),
-            |group| {
-                dropped(RecordName::Group(text(name(&group.name))));
-            },
-        );
+            |name| dropped(RecordName::Group(text(name))),
+        )
     }
 
-    fn sort(&mut self) {
-        self.drop_namesakes();
+    fn sort(&mut self) -> Result<(), WrongNumber> {
+        self.drop_namesakes()?;
         self.users.sort_by_key(|user| user.pk);
         self.groups.sort_by_key(|group| group.uuid);
         let Self {
@@ -136,7 +148,8 @@ impl Builder {
             warnings,
             ..
         } = self;
-        let name = |part: &ArenaPart| String::from_utf8_lossy(part_of(names, part)).into_owned();
+        let met = Met::default();
+        let name = |part: &ArenaPart| String::from_utf8_lossy(met.or(part_of(names, part), &[])).into_owned();
         let mut repeated = |whose: RecordName| {
             warnings.push(|| Warning::RecordSkipped {
                 whose,
@@ -157,9 +170,10 @@ impl Builder {
             }
             same
         });
+        met.answer(())
     }
 
-    fn name_tables(&self) -> (Rdns, UnescapedNames) {
+    fn name_tables(&self) -> Result<(Rdns, UnescapedNames), WrongNumber> {
         let count = self.users.len() + self.groups.len();
         let mut rdns = Rdns::with_capacity(count, self.names.len() + count * record::RDN_TYPE.len());
         let mut unescaped = UnescapedNames::default();
@@ -170,33 +184,33 @@ impl Builder {
             .chain(self.groups.iter().map(|group| &group.name));
         let mut rdn = Vec::new();
         let mut push = |rdns: &mut Rdns, prefix: &[u8], part: &ArenaPart| {
-            let name = part_of(&self.names, part);
+            let name = part_of(&self.names, part)?;
             rdn.clear();
             rdn.extend_from_slice(prefix);
             dn::escape_into(&mut rdn, name);
-            rdns.push(&rdn);
-            (rdn.get(prefix.len()..) != Some(name)).then_some(name)
+            rdns.push(&rdn)?;
+            Ok((rdn.get(prefix.len()..) != Some(name)).then_some(name))
         };
-        let users = count_of(&self.users);
+        let users = count_of(&self.users, WrongNumber::User)?;
         for (record, part) in (0..).map(RecordIx::new).zip(spans) {
             let prefix = match record.get() < users {
                 true => self.user_rdn.prefix(),
                 false => record::RDN_TYPE,
             };
-            if let Some(name) = push(&mut rdns, prefix, part) {
+            if let Some(name) = push(&mut rdns, prefix, part)? {
                 unescaped.push(record, name);
             }
         }
         if self.user_rdn != UserRdn::Cn {
             for user in &self.users {
-                push(&mut rdns, record::RDN_TYPE, &user.name);
+                push(&mut rdns, record::RDN_TYPE, &user.name)?;
             }
             rdns.name_by_uid(users);
         }
-        (rdns, unescaped)
+        Ok((rdns, unescaped))
     }
 
-    fn memberships(&mut self) -> Memberships {
+    fn memberships(&mut self) -> Result<Memberships, WrongNumber> {
         let Self {
             users,
             groups,
@@ -208,74 +222,84 @@ impl Builder {
         } = self;
         let places = PkTable::new(users);
         let mut list = |group: &PendingGroup| {
-            let pks = part_of(members, &group.members);
+            let pks = part_of(members, &group.members)?;
             let found: Vec<UserIx> = pks.iter().filter_map(|&pk| places.find(pk)).collect();
-            let uuids = part_of(parents, &group.parents);
+            let uuids = part_of(parents, &group.parents)?;
             let place = |uuid| groups.binary_search_by_key(uuid, |group| group.uuid).ok();
             let above: Vec<GroupIx> = uuids
                 .iter()
-                .filter_map(|uuid| u32::try_from(place(uuid)?).ok())
-                .map(GroupIx::new)
+                .filter_map(|uuid| GroupIx::at(place(uuid)?))
                 .collect();
             let count = pks.len() - found.len() + uuids.len() - above.len();
             if count > 0 {
-                let name = part_of(names, &group.name);
+                let name = part_of(names, &group.name)?;
                 warnings.push(|| Warning::UnknownMembers {
                     group: String::from_utf8_lossy(name).into_owned(),
                     count,
                 });
             }
-            (found, above)
+            Ok((found, above))
         };
         let mut above = Vec::with_capacity(groups.len());
         let group_users = Relation::new(
             groups.len(),
             members.len(),
             groups.iter().map(|group| {
-                let (found, parents) = list(group);
+                let (found, parents) = list(group)?;
                 above.push(parents);
-                found
+                Ok(found)
             }),
-        );
-        let group_parents = Relation::new(groups.len(), parents.len(), above.into_iter());
+        )?;
+        let above = above.into_iter().map(Ok);
+        let group_parents = Relation::new(groups.len(), parents.len(), above)?;
         *members = Vec::new();
-        Memberships {
-            user_groups: group_users.inverse(users.len()),
-            group_children: group_parents.inverse(groups.len()),
+        Ok(Memberships {
+            user_groups: group_users.inverse(users.len())?,
+            group_children: group_parents.inverse(groups.len())?,
             group_users,
             group_parents,
-        }
+        })
     }
 
-    fn warn_of_shared_numbers(&mut self) {
+    fn warn_of_shared_numbers(&mut self) -> Result<(), WrongNumber> {
         let mut numbered: Vec<&PendingGroup> = self
             .groups
             .iter()
             .filter(|group| !group.record.overrides(AttributeId::GID_NUMBER))
             .collect();
         numbered.sort_by_key(|group| (group.number, group.uuid));
-        let name = |part: &ArenaPart| String::from_utf8_lossy(part_of(&self.names, part)).into_owned();
+        let name = |part| {
+            let name = part_of(&self.names, part)?;
+            Ok(String::from_utf8_lossy(name).into_owned())
+        };
         for pair in numbered.windows(2) {
             if let [first, second] = pair
                 && first.number == second.number
             {
+                let (number, first, second) = (first.number, name(&first.name)?, name(&second.name)?);
                 self.warnings.push(|| Warning::GidNumberCollision {
-                    first: name(&first.name),
-                    second: name(&second.name),
-                    number: first.number,
+                    first,
+                    second,
+                    number,
                 });
             }
         }
+        Ok(())
     }
 }
 
-/// Drops the records whose name a later one has; `drop` is told of each.
-fn keep_last<'a, T>(records: &mut Vec<T>, name: impl Fn(&T) -> &'a [u8], mut drop: impl FnMut(&T)) {
+/// Drops the records whose name a later one has; `drop` gets the name of each.
+fn keep_last<'a, T>(
+    records: &mut Vec<T>,
+    name: impl Fn(&T) -> Result<&'a [u8], WrongNumber>,
+    mut drop: impl FnMut(&[u8]),
+) -> Result<(), WrongNumber> {
     let mut seen = hashbrown::HashSet::<&[u8]>::with_capacity(records.len());
     let mut repeated = Vec::new();
     for (place, record) in records.iter().enumerate().rev() {
-        if !seen.insert(name(record)) {
-            drop(record);
+        let name = name(record)?;
+        if !seen.insert(name) {
+            drop(name);
             repeated.push(place);
         }
     }
@@ -286,56 +310,13 @@ fn keep_last<'a, T>(records: &mut Vec<T>, name: impl Fn(&T) -> &'a [u8], mut dro
             repeated.last() != Some(&(place - 1)) || repeated.pop().is_none()
         });
     }
+    Ok(())
 }
 
-/// What the builder noted as a part of what it collected: it never takes any of that away.
-pub(super) fn part_of<'i, T>(items: &'i [T], part: &ArenaPart) -> &'i [T] {
-    items.get(part.clone()).unwrap_or(&[])
-}
-
-/// Finds users by pk while memberships are resolved: a plain table if the pks lie close enough, as they do.
-pub(super) struct PkTable<'a> {
-    users: &'a [PendingUser],
-    first: i64,
-    /// For each pk from the first one on the user who has it, counted from 1.
-    places: Vec<Option<NonZeroU32>>,
-}
-
-impl<'a> PkTable<'a> {
-    pub(super) fn new(users: &'a [PendingUser]) -> Self {
-        let first = users.first().map_or(0, |user| user.pk);
-        let span = users.last().and_then(|last| last.pk.checked_sub(first));
-        let mut places = Vec::new();
-        if let Some(span) = span.and_then(|span| usize::try_from(span).ok())
-            && span < users.len().saturating_mul(4)
-        {
-            places.resize(span + 1, None);
-            for (count, user) in (1..).zip(users) {
-                let offset = usize::try_from(user.pk - first).ok();
-                if let Some(place) = offset.and_then(|offset| places.get_mut(offset)) {
-                    *place = NonZeroU32::new(count);
-                }
-            }
-        }
-        Self { users, first, places }
-    }
-
-    pub(super) fn find(&self, pk: i64) -> Option<UserIx> {
-        if self.places.is_empty() {
-            let index = self.users.binary_search_by_key(&pk, |user| user.pk).ok()?;
-            return u32::try_from(index).ok().map(UserIx::new);
-        }
-        let offset = usize::try_from(pk.checked_sub(self.first)?).ok()?;
-        let count = (*self.places.get(offset)?)?;
-        Some(UserIx::new(count.get() - 1))
-    }
-}
-
-fn mark_escaped(mut records: Vec<Record>, unescaped: &UnescapedNames) -> Vec<Record> {
+fn mark_escaped(mut records: Vec<Record>, unescaped: &UnescapedNames) -> Result<Vec<Record>, WrongNumber> {
     for number in unescaped.records() {
-        if let Some(record) = records.get_mut(number.index()) {
-            record.flags |= record::ESCAPED;
-        }
+        let record = records.get_mut(number.index()).ok_or(WrongNumber::Record)?;
+        record.flags |= record::ESCAPED;
     }
-    records
+    Ok(records)
 }

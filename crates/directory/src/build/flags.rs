@@ -1,4 +1,4 @@
-//! How truth is written: as a bit of a record, and in values.
+//! How true and false are written: as a bit of a record, and in values.
 
 /// A bit that is set or not.
 pub(super) fn flag(set: bool, bit: u32) -> u32 {

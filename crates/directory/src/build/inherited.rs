@@ -1,7 +1,7 @@
 //! Memberships as a shape shows them: those that authentik lists, or all that follow from groups within groups.
 //!
-//! What follows is what authentik itself takes a user to be in: each group of the user and every group above. Must not know
-//! who is shown.
+//! What follows is what authentik itself considers a user to be in: each group of the user and every group above. Must not
+//! know who is shown.
 
 use crate::index::snapshot::Snapshot;
 use crate::model::number::{GroupIx, UserIx, WrongNumber};
@@ -38,7 +38,7 @@ impl Related {
         let above = memberships
             .group_parents
             .closure(&[group], count, &mut above_steps)?;
-        // In a circle a group is above itself, and no member of itself.
+        // In a circle a group is above itself, but not a member of itself.
         let above = above
             .into_iter()
             .flatten()

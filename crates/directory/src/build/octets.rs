@@ -10,9 +10,10 @@ use uuid::{NonNilUuid, Uuid};
 
 use crate::build::carried::{Carried, CarriedGroup, CarriedUser};
 use crate::custom::policy::CustomPolicy;
+use crate::model::account::Role;
 use crate::model::attribute::MAX_NAME;
 use crate::model::built_in::AttributeId;
-use crate::model::encoded::{self, Elements};
+use crate::model::encoded;
 use crate::model::record;
 use crate::values::timestamp::StoredTime;
 use akldap_ldap::ber::{self, Reader};
@@ -25,34 +26,30 @@ const OWN_GID_NUMBER: u8 = 4;
 const OWN_UID_NUMBER: u8 = 8;
 /// Path and type follow.
 const ACCOUNT: u8 = 16;
-
-/// Stands for a date that is not known.
-const UNKNOWN: i64 = i64::MIN;
+/// Roles follow.
+const ROLES: u8 = 32;
 
 impl<'a> CarriedUser<'a> {
-    /// Appends the record as [`decode`](Self::decode) reads it. Numbers are little-endian, texts follow their length.
+    /// Appends the record as [`decode`](Self::decode) reads it. Numbers are little-endian; texts follow their length.
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.pk.to_le_bytes());
         out.extend_from_slice(self.uuid.map_or(Uuid::nil(), NonNilUuid::get).as_bytes());
-        out.extend_from_slice(
-            &self
-                .password_change
-                .map_or(UNKNOWN, StoredTime::micros)
-                .to_le_bytes(),
-        );
+        out.extend_from_slice(&StoredTime::octets(self.password_change));
         let flag = |set: bool, flag: u8| if set { flag } else { 0 };
         out.push(
             flag(self.active, ACTIVE)
                 | flag(self.record.superuser, SUPERUSER)
                 | flag(self.number_source & record::OWN_GID_NUMBER != 0, OWN_GID_NUMBER)
                 | flag(self.number_source & record::OWN_UID_NUMBER != 0, OWN_UID_NUMBER)
-                | flag(self.has_account(), ACCOUNT),
+                | flag(self.has_account(), ACCOUNT)
+                | flag(!self.roles.is_empty(), ROLES),
         );
         write_octets(out, self.uid.as_bytes());
         if self.has_account() {
             write_octets(out, self.path.as_bytes());
             write_octets(out, self.kind.as_bytes());
         }
+        write_roles(out, &self.roles);
         self.record.encode(out);
     }
 
@@ -70,6 +67,7 @@ impl<'a> CarriedUser<'a> {
             0 => ("", ""),
             _ => (fields.text()?, fields.text()?),
         };
+        let roles = fields.roles(flags)?;
         let record = Carried::decode(&mut fields, flags & SUPERUSER != 0)?;
         let number_source = match flags & (OWN_GID_NUMBER | OWN_UID_NUMBER) {
             0 => 0,
@@ -86,9 +84,10 @@ impl<'a> CarriedUser<'a> {
             password_change: StoredTime::new(password_change),
             path,
             kind,
+            roles: Cow::Owned(roles),
             record,
         };
-        let known = flags & !(ACTIVE | SUPERUSER | OWN_GID_NUMBER | OWN_UID_NUMBER | ACCOUNT) == 0;
+        let known = flags & !(ACTIVE | SUPERUSER | OWN_GID_NUMBER | OWN_UID_NUMBER | ACCOUNT | ROLES) == 0;
         // There is one way to write a user.
         let known = known && user.has_account() == (flags & ACCOUNT != 0);
         (known && fields.0.is_empty() && user.is_sound()).then_some(user)
@@ -105,7 +104,9 @@ impl<'a> CarriedGroup<'a> {
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.uuid);
         out.extend_from_slice(&self.number.to_le_bytes());
-        out.push(if self.record.superuser { SUPERUSER } else { 0 });
+        let superuser = if self.record.superuser { SUPERUSER } else { 0 };
+        out.push(superuser | if self.roles.is_empty() { 0 } else { ROLES });
+        write_roles(out, &self.roles);
         write_length(out, self.members.len());
         for member in &self.members {
             out.extend_from_slice(&member.to_le_bytes());
@@ -124,11 +125,11 @@ impl<'a> CarriedGroup<'a> {
         let mut fields = FieldReader(octets);
         let uuid = fields.array()?;
         let number = fields.number()?;
-        let superuser = match fields.array()? {
-            [0] => false,
-            [SUPERUSER] => true,
-            _ => return None,
-        };
+        let [flags] = fields.array()?;
+        if flags & !(SUPERUSER | ROLES) != 0 {
+            return None;
+        }
+        let roles = fields.roles(flags)?;
         let count = fields.count(size_of::<i64>())?;
         let members = (0..count).map(|_| fields.number()).collect::<Option<Vec<_>>>()?;
         let count = fields.count(size_of::<Uuid>())?;
@@ -138,7 +139,8 @@ impl<'a> CarriedGroup<'a> {
             number,
             members,
             parents,
-            record: Carried::decode(&mut fields, superuser)?,
+            roles: Cow::Owned(roles),
+            record: Carried::decode(&mut fields, flags & SUPERUSER != 0)?,
         };
         (fields.0.is_empty() && group.is_sound()).then_some(group)
     }
@@ -146,12 +148,14 @@ impl<'a> CarriedGroup<'a> {
 
 impl<'a> Carried<'a> {
     /// Name, attributes, and for each attribute whether it replaces a built-in one: by place, since the numbers of
-    /// attributes are no business of a file.
+    /// attributes do not concern a file.
     fn encode(&self, out: &mut Vec<u8>) {
         write_octets(out, self.name.as_bytes());
         write_octets(out, &self.attributes);
-        for element in Elements(&self.attributes) {
-            let replaces = encoded::attribute(&element)
+        // Damaged ones are written as they are: whoever reads the file refuses it.
+        for attribute in encoded::attributes(&self.attributes) {
+            let replaces = attribute
+                .ok()
                 .and_then(|(name, _)| AttributeId::of_built_in(name))
                 .is_some_and(|id| self.replaces(id));
             out.push(replaces.into());
@@ -184,7 +188,7 @@ impl<'a> Carried<'a> {
             attributes: Cow::Borrowed(attributes),
             replaced,
         };
-        // Their lengths must be what the lenient reader of snapshots takes them for, too.
+        // Their lengths must also be what the lenient reader of snapshots takes them for.
         let same = canonical(attributes) == attributes;
         (same && !name.is_empty()).then_some(record)
     }
@@ -210,13 +214,11 @@ fn read_attribute<'a>(reader: &mut Reader<'a>) -> Option<&'a [u8]> {
     fits.then_some(name)
 }
 
-/// The attributes encoded again.
+/// The attributes encoded again, without what is damaged.
 pub(super) fn canonical(attributes: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(attributes.len());
-    for element in Elements(attributes) {
-        if let Some((name, set)) = encoded::attribute(&element) {
-            write_attribute(&mut out, name, encoded::values(set));
-        }
+    for (name, set) in encoded::attributes(attributes).filter_map(Result::ok) {
+        write_attribute(&mut out, name, encoded::values(set).filter_map(Result::ok));
     }
     out
 }
@@ -230,7 +232,19 @@ fn write_octets(out: &mut Vec<u8>, octets: &[u8]) {
     out.extend_from_slice(octets);
 }
 
-/// Takes fields from the front; `None` where there are too few octets.
+/// Appends roles, if there are any.
+fn write_roles(out: &mut Vec<u8>, roles: &[Role]) {
+    if roles.is_empty() {
+        return;
+    }
+    write_length(out, roles.len());
+    for role in roles {
+        out.extend_from_slice(&role.uuid);
+        write_octets(out, role.name.as_bytes());
+    }
+}
+
+/// Takes fields from the front; `None` if there are too few octets.
 struct FieldReader<'a>(&'a [u8]);
 
 impl<'a> FieldReader<'a> {
@@ -262,5 +276,26 @@ impl<'a> FieldReader<'a> {
 
     fn text(&mut self) -> Option<&'a str> {
         std::str::from_utf8(self.octets()?).ok()
+    }
+
+    /// The roles, if the flags say that there are any: in order, each once, with a name.
+    fn roles(&mut self, flags: u8) -> Option<Vec<Role>> {
+        if flags & ROLES == 0 {
+            return Some(Vec::new());
+        }
+        let count = self.count(size_of::<Uuid>() + size_of::<u64>())?;
+        let mut roles: Vec<Role> = Vec::new();
+        for _ in 0..count {
+            let (uuid, name) = (self.array()?, self.text()?);
+            let follows = roles.last().is_none_or(|last| last.uuid < uuid);
+            if !follows || name.is_empty() {
+                return None;
+            }
+            roles.push(Role {
+                uuid,
+                name: name.into(),
+            });
+        }
+        (!roles.is_empty()).then_some(roles)
     }
 }

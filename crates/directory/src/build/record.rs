@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use crate::shape::numbers::NumberRange;
+
 /// A user, as `GET /core/users/` describes it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct UserRecord<'a> {
@@ -27,13 +29,15 @@ pub struct UserRecord<'a> {
     pub path: &'a str,
     /// The type, as authentik spells it.
     pub kind: &'a str,
+    /// UUIDs, in their usual text form, and names of the roles that it has itself, and not by a group.
+    pub roles: &'a [(String, String)],
     /// The custom attributes: the text of a JSON object, as received.
     pub attributes: Option<&'a str>,
     /// When the password was last set, in microseconds since 1970; `None` if that is not known.
     pub password_change_date: Option<i64>,
-    /// The same of the account's creation.
+    /// The same for the account's creation.
     pub date_joined: Option<i64>,
-    /// The same of the row's last change.
+    /// The same for the row's last change.
     pub last_updated: Option<i64>,
 }
 
@@ -42,21 +46,26 @@ pub struct UserRecord<'a> {
 pub struct GroupRecord<'a> {
     /// The primary key, a UUID in its usual text form.
     pub uuid: &'a str,
-    /// The number authentik derives from the UUID; decides gidNumber.
-    pub num_pk: i64,
+    /// The number authentik derives from the UUID; decides gidNumber. Without one there is no such group.
+    pub num_pk: Option<i64>,
     /// The name.
     pub name: &'a str,
     /// Whether members become superusers.
     pub is_superuser: bool,
-    /// UUIDs of the groups this one is a direct member of.
+    /// UUIDs of the groups of which this one is a direct member.
     pub parents: &'a [String],
     /// Primary keys of the direct members.
     pub users: &'a [i64],
+    /// UUIDs, in their usual text form, and names of the roles that it has itself, and not by a group above.
+    pub roles: &'a [(String, String)],
     /// The custom attributes: the text of a JSON object, as received.
     pub attributes: Option<&'a str>,
 }
 
-/// Most warnings one build reports; the rest is counted. A bad naming scheme would otherwise fill the log at every
+/// Why somebody is left out for lack of room: the contents of a snapshot are counted in 32 bits. Ten million ordinary users fit.
+pub(super) const FULL: &str = "the directory is full";
+
+/// Most warnings that one build reports; the rest are counted. A bad naming scheme would otherwise fill the log at every
 /// refresh.
 pub const MAX_WARNINGS: usize = 100;
 
@@ -130,7 +139,31 @@ pub enum Warning {
         /// authentik's number, before the provider's start number is added.
         number: i64,
     },
-    /// A choice of who is shown names a group that is not there.
+    /// Two users, two groups, or a user and a group share a number.
+    NumberShared {
+        /// Which attribute.
+        attribute: &'static str,
+        /// Who keeps it.
+        first: RecordName,
+        /// The other one.
+        second: RecordName,
+        /// The number.
+        number: i64,
+        /// What the other one has now, if it was moved.
+        moved_to: Option<i64>,
+    },
+    /// A number is outside the range where an admin expects it.
+    NumberOutside {
+        /// Which attribute.
+        attribute: &'static str,
+        /// Whose.
+        whose: RecordName,
+        /// The number.
+        number: i64,
+        /// The range.
+        range: NumberRange,
+    },
+    /// A choice of who is shown names a group that does not exist.
     UnknownGroup {
         /// Its name.
         group: String,
@@ -149,7 +182,7 @@ pub enum Warning {
         /// How many groups have it.
         groups: usize,
     },
-    /// The template of an attribute failed for entries, which are without the attribute.
+    /// The template of an attribute failed for entries, which therefore lack the attribute.
     TemplateFailed {
         /// The attribute.
         attribute: String,
@@ -171,6 +204,59 @@ impl Warning {
         match self {
             Self::TemplateFailed { count, .. } => *count,
             _ => 0,
+        }
+    }
+}
+
+impl Warning {
+    /// Writes one that is about numbers.
+    fn write_number(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::GidNumberCollision {
+                first,
+                second,
+                number,
+            } => write!(
+                formatter,
+                "groups {first:?} and {second:?} share the group number {number}; set the attribute gidNumber on one of \
+                 them"
+            ),
+            Self::NumberShared {
+                attribute,
+                first,
+                second,
+                number,
+                moved_to: Some(moved_to),
+            } => write!(
+                formatter,
+                "{first} and {second} share the {attribute} {number}: {second} is shown with {moved_to}; to \
+                 make that permanent, set the attribute {attribute} of {second} to {moved_to} in authentik"
+            ),
+            Self::NumberShared {
+                attribute,
+                first,
+                second,
+                number,
+                moved_to: None,
+            } => write!(
+                formatter,
+                "{first} and {second} share the {attribute} {number}, so files of one belong to the other, too: set the \
+                 attribute {attribute} on one of them, or move shared numbers (AUTHENTIK_LDAP__SHARED_UID_NUMBERS, \
+                 AUTHENTIK_LDAP__SHARED_GID_NUMBERS)"
+            ),
+            Self::NumberOutside {
+                attribute,
+                whose,
+                number,
+                range,
+            } => write!(
+                formatter,
+                "the {attribute} {number} of {whose} is outside {range} and is kept, because files may \
+                 belong to it: set the attribute {attribute} in authentik to a number in the range, or \
+                 correct the range \
+                 (AUTHENTIK_LDAP__UID_NUMBER_RANGE, AUTHENTIK_LDAP__GID_NUMBER_RANGE)"
+            ),
+            _ => Ok(()),
         }
     }
 }
@@ -205,22 +291,17 @@ impl fmt::Display for Warning {
                 formatter,
                 "group {group:?} names {count} members or parents that were not received; they are left out"
             ),
-            Self::GidNumberCollision {
-                first,
-                second,
-                number,
-            } => write!(
-                formatter,
-                "groups {first:?} and {second:?} share the group number {number}; set the attribute gidNumber on one of \
-                 them"
-            ),
+            Self::GidNumberCollision { .. } | Self::NumberShared { .. } | Self::NumberOutside { .. } => {
+                self.write_number(formatter)
+            }
             Self::UnknownGroup { group } => write!(
                 formatter,
                 "who is shown depends on group {group:?}, which does not exist: correct its name in the settings"
             ),
             Self::FilterTooCostly { filter } => write!(
                 formatter,
-                "who is shown depends on the filter {filter}, which follows too many nested groups: nobody is shown by it"
+                "who is shown depends on the filter {filter}, which follows too many nested groups: it shows \
+                 nobody"
             ),
             Self::PasswordsWithheld {
                 attribute,
@@ -264,7 +345,7 @@ pub(crate) struct Warnings {
 }
 
 impl Warnings {
-    /// Counts a warning that is not to be shown.
+    /// Counts a warning that should not be shown.
     pub(crate) fn hide(&mut self) {
         self.hidden += 1;
     }

@@ -6,7 +6,7 @@
 use crate::build::carried::{Carried, CarriedGroup, CarriedUser};
 use crate::build::flags::{lower, upper};
 use crate::model::built_in::{AttributeId, BuiltIn, Shows};
-use crate::model::encoded::{self, Elements};
+use crate::model::encoded;
 use crate::model::object_classes::{GROUP_CLASSES, USER_CLASSES};
 use crate::model::record;
 
@@ -52,21 +52,23 @@ impl Carried<'_> {
         if !self.replaces(AttributeId::OBJECT_CLASS) {
             return true;
         }
-        Elements(&self.attributes).any(|element| {
-            encoded::attribute(&element).is_some_and(|(name, set)| {
+        encoded::attributes(&self.attributes).any(|attribute| {
+            attribute.is_ok_and(|(name, set)| {
                 let mut values = encoded::values(set);
                 name == AttributeId::OBJECT_CLASS.name().as_bytes()
-                    && own.iter().all(|class| values.next() == Some(class.as_bytes()))
-                    && values.next().is_some()
+                    && own
+                        .iter()
+                        .all(|class| values.next() == Some(Ok(class.as_bytes())))
+                    && values.next().is_some_and(|value| value.is_ok())
             })
         })
     }
 
-    /// Whether the built-in attributes that show the same of users have the same value, those aside that custom values
-    /// replace.
+    /// Whether the built-in attributes that show the same about users have the same value, except those that custom
+    /// values replace.
     fn agrees(&self, shows: Shows) -> bool {
-        let mut values = Elements(&self.attributes).filter_map(|element| {
-            let (name, set) = encoded::attribute(&element)?;
+        let mut values = encoded::attributes(&self.attributes).filter_map(|attribute| {
+            let (name, set) = attribute.ok()?;
             let id = AttributeId::of_built_in(name)?;
             (id.definition()?.users == Some(shows) && !self.replaces(id)).then_some(set)
         });
@@ -82,8 +84,8 @@ impl Carried<'_> {
     ) -> bool {
         let stored_of = |id: AttributeId| shown(id.definition()?).filter(|shows| *shows != Shows::Computed);
         let mut found = Vec::new();
-        let sound = Elements(&self.attributes).all(|element| {
-            let Some((name, set)) = encoded::attribute(&element) else {
+        let sound = encoded::attributes(&self.attributes).all(|attribute| {
+            let Ok((name, set)) = attribute else {
                 return false;
             };
             let Some(id) = AttributeId::of_built_in(name) else {
@@ -98,9 +100,9 @@ impl Carried<'_> {
                 return false;
             };
             let expected = value(shows);
-            let fits = stored
-                .next()
-                .is_some_and(|value| expected.is_none_or(|text| value == text.as_bytes()));
+            let fits = stored.next().is_some_and(|value| {
+                value.is_ok_and(|value| expected.is_none_or(|text| value == text.as_bytes()))
+            });
             fits && stored.next().is_none()
         });
         let mut required = AttributeId::built_in()

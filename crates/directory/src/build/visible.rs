@@ -16,7 +16,7 @@ use crate::view::context::{Context, View};
 use akldap_ldap::ber::Reader;
 use akldap_ldap::filter::Filter;
 
-/// For each user and group whether it is shown.
+/// For each user and group, whether it is shown.
 #[derive(Debug)]
 pub(super) struct Visible {
     users: Option<Column<UserIx, bool>>,
@@ -80,7 +80,7 @@ impl Visible {
     }
 }
 
-/// Whether each satisfies a condition, as far as that was looked at.
+/// Whether each satisfies a condition, as far as that was checked.
 struct Judged<N> {
     satisfied: Vec<bool>,
     number: std::marker::PhantomData<fn(N)>,
@@ -168,7 +168,12 @@ fn mark_users(
         }
         Condition::Active(active) => {
             for user in base.users() {
-                if base.records.get(user.into())?.has(record::ACTIVE) == *active {
+                if base
+                    .records
+                    .get(base.records.user_record(user)?)?
+                    .has(record::ACTIVE)
+                    == *active
+                {
                     judged.mark(user)?;
                 }
             }
@@ -212,7 +217,7 @@ fn mark_groups(
                 warnings,
             );
         }
-        // What is read never makes one of these for groups.
+        // Reading never makes one of these for groups.
         Condition::Path(_) | Condition::Type(_) | Condition::Active(_) => return Ok(false),
     }
     Ok(true)
@@ -251,7 +256,7 @@ fn mark_matches<N: Number>(
     Ok(true)
 }
 
-/// The groups of a name, and all below them; `None` if there is none.
+/// The groups with a name, and all below them; `None` if there are none.
 fn groups_below(base: &Snapshot, name: &str) -> Result<Option<Vec<GroupIx>>, WrongNumber> {
     let groups = base.named(name.as_bytes(), |found| match found {
         UserOrGroup::Group(group) => Some(group),

@@ -1,8 +1,8 @@
 //! Which custom attributes may be served, and which built-in ones they may replace.
 //!
 //! Whoever may edit the attributes of a user or group in authentik decides what is in them, so numbers, names and
-//! addresses can be given there, as authentik documents it. What authentik keeps in fields of its own, and what clients
-//! decide access by, cannot: membership, identity, whether an account is active or a superuser, and when it changed.
+//! addresses can be given there, as authentik documents it. What authentik keeps in its own fields, and what clients
+//! base access on, cannot: membership, identity, whether an account is active or a superuser, and when it changed.
 //! Passwords are served only if the caller says so. `docs/attributes.md` has the table. Must not know values.
 
 use std::borrow::Cow;
@@ -11,19 +11,19 @@ use unicode_normalization::UnicodeNormalization as _;
 
 use crate::model::built_in::{AttributeId, Those, count, ids};
 use crate::schema;
-use crate::schema::password_attributes::{PASSWORD_ATTRIBUTES, place};
+use crate::schema::password_attributes::{PASSWORD_ATTRIBUTES, index_of};
 
 /// Built-in attributes that custom values never replace.
 const RESERVED: [AttributeId; count(Those::Reserved)] = ids(Those::Reserved);
 
-/// Names that no attribute of ours has and that would say something else than a custom attribute.
+/// Names that no attribute of ours has and that would mean something other than a custom attribute.
 const RESERVED_ELSEWHERE: [&str; 10] = [
     // Client libraries keep the name of an entry and its controls among its attributes under these: Ruby's net-ldap,
     // ldapts; Windows' ADSI.
     "dn",
     "controls",
     "adsPath",
-    // LDIF that was written by a search becomes a change (RFC 2849).
+    // They turn LDIF written by a search into a change (RFC 2849).
     "control",
     "changetype",
     // Operational attributes (RFC 4512 sections 3.4 and 4.2) that the schema does not list.
@@ -34,7 +34,7 @@ const RESERVED_ELSEWHERE: [&str; 10] = [
     "nameForms",
 ];
 
-/// What may be made of custom attributes. The default serves no passwords.
+/// What may be done with custom attributes. The default serves no passwords.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CustomPolicy {
     /// A bit for each of [`PASSWORD_ATTRIBUTES`] that is served.
@@ -43,27 +43,27 @@ pub struct CustomPolicy {
     pub(crate) legal_names: bool,
 }
 
-/// What becomes of a custom attribute.
+/// What happens to a custom attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Treatment {
     /// It is served; it replaces a built-in attribute of the same name.
     Served,
     /// Its values are added to those of `objectClass`.
     AddedClasses,
-    /// It is left out: the server alone says what this is.
+    /// It is left out: only the server says what this is.
     Reserved,
-    /// It is left out: the place of a password among [`PASSWORD_ATTRIBUTES`].
+    /// It is left out: the index of a password among [`PASSWORD_ATTRIBUTES`].
     Withheld(usize),
 }
 
 impl CustomPolicy {
-    /// The policy that serves also these of [`PASSWORD_ATTRIBUTES`], whatever their case. `None` if another name is
+    /// The policy that also serves these of [`PASSWORD_ATTRIBUTES`], whatever their case. `None` if any other name is
     /// among them.
     #[must_use]
     pub fn serving<'n>(names: impl IntoIterator<Item = &'n str>) -> Option<Self> {
         let mut policy = Self::default();
         for name in names {
-            policy.served_passwords |= 1 << place(name.as_bytes())?;
+            policy.served_passwords |= 1 << index_of(name.as_bytes())?;
         }
         Some(policy)
     }
@@ -84,17 +84,16 @@ impl CustomPolicy {
         Self { legal_names, ..self }
     }
 
-    /// What becomes of a custom attribute of this name. Options (`;x`) tell nothing apart: a client that asks for an
-    /// attribute takes it with any of them (RFC 4512 section 2.5.2). Nor does anything that some client takes no notice
-    /// of.
+    /// What happens to a custom attribute with this name. Options (`;x`) make no difference: a client that asks for an
+    /// attribute accepts it with any of them (RFC 4512 section 2.5.2). Nor does anything that some client ignores.
     pub(crate) fn verdict(self, name: &[u8]) -> Treatment {
         let name = name.trim_ascii();
         let skeleton = skeleton(name);
         let exact = skeleton.eq_ignore_ascii_case(name);
-        if let Some(place) = place(&skeleton) {
-            return match self.served_passwords & 1 << place {
-                0 => Treatment::Withheld(place),
-                // Served under another spelling, it would not be known for a password any more.
+        if let Some(index) = index_of(&skeleton) {
+            return match self.served_passwords & 1 << index {
+                0 => Treatment::Withheld(index),
+                // Served under another spelling, it would no longer be recognised as a password.
                 _ if !exact => Treatment::Reserved,
                 _ => Treatment::Served,
             };
@@ -124,10 +123,10 @@ impl CustomPolicy {
     }
 }
 
-/// What is left of a name when everything is taken away of which some client takes no notice: options, what stands
-/// behind a colon, where LDIF ends a name, and whatever is neither a letter nor a digit nor has a place in attribute
-/// descriptions or, as `/`, in authentik's keys. Letters beyond ASCII that normalisation or a change of case makes ASCII
-/// letters become those.
+/// What is left of a name when everything that some client ignores is removed: options, whatever follows a colon, where
+/// LDIF ends a name, and whatever is neither a letter nor a digit nor is allowed in attribute descriptions or, like
+/// `/`, in authentik's keys. Letters beyond ASCII that normalisation or a change of case makes ASCII letters become
+/// those.
 fn skeleton(name: &[u8]) -> Cow<'_, [u8]> {
     let is_plain = |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_' | b'.' | b'/');
     if name.iter().all(is_plain) {
@@ -299,12 +298,12 @@ mod tests {
 
     #[test]
     fn what_some_client_takes_for_a_password_is_withheld() {
-        for (place, name) in PASSWORD_ATTRIBUTES.iter().enumerate() {
+        for (index, name) in PASSWORD_ATTRIBUTES.iter().enumerate() {
             let served = CustomPolicy::serving([*name]).unwrap();
             for folded in foldings(name) {
                 let withheld = CustomPolicy::default().verdict(folded.as_bytes());
-                assert_eq!(withheld, Treatment::Withheld(place), "{folded:?}");
-                // Served so, it would not be known for a password by those who look at the log.
+                assert_eq!(withheld, Treatment::Withheld(index), "{folded:?}");
+                // Served like this, it would not be recognised as a password by those who look at the log.
                 let expected = match folded.trim_ascii() == *name {
                     true => Treatment::Served,
                     false => Treatment::Reserved,
@@ -371,7 +370,7 @@ mod tests {
 
     #[test]
     fn passwords_are_served_only_if_named() {
-        for (place, name) in PASSWORD_ATTRIBUTES.iter().enumerate() {
+        for (index, name) in PASSWORD_ATTRIBUTES.iter().enumerate() {
             let none = CustomPolicy::default();
             for spelling in [
                 name.to_string(),
@@ -381,14 +380,14 @@ mod tests {
             ] {
                 assert_eq!(
                     none.verdict(spelling.as_bytes()),
-                    Treatment::Withheld(place),
+                    Treatment::Withheld(index),
                     "{spelling}"
                 );
             }
             let one = CustomPolicy::serving([name.to_lowercase().as_str()]).unwrap();
             for (other, password) in PASSWORD_ATTRIBUTES.iter().enumerate() {
                 let verdict = one.verdict(password.as_bytes());
-                assert_eq!(verdict == Treatment::Served, other == place, "{name} {password}");
+                assert_eq!(verdict == Treatment::Served, other == index, "{name} {password}");
             }
         }
         assert_eq!(CustomPolicy::serving(["userPassword", "memberOf"]), None);

@@ -50,7 +50,7 @@ fn forged_under(policy: CustomPolicy) -> (Arc<Snapshot>, Vec<Warning>) {
     add_group(&mut builder, ADMINS, "admins", &[], &[1], "{}");
     add_group(&mut builder, STAFF, "staff", &[], &[1], FORGED);
     add_group(&mut builder, EMPTY, "empty", &[], &[], SECRETS);
-    let (snapshot, warnings) = builder.finish();
+    let (snapshot, warnings) = builder.finish().unwrap();
     (Arc::new(snapshot), warnings)
 }
 
@@ -174,7 +174,7 @@ fn what_is_dropped_is_named_with_its_user() {
             .count()
     };
     assert_eq!((about("mallory"), about("alice")), (7, 0), "{text:#?}");
-    // The ninth of one record is counted only.
+    // The ninth of one record is only counted.
     assert_eq!(about("mallet"), 8);
     assert_eq!(warnings.last(), Some(&Warning::More(1)));
     assert!(
@@ -196,7 +196,7 @@ fn what_is_dropped_is_named_with_its_user() {
     );
 }
 
-/// Everything a client can learn of an attribute.
+/// Everything that a client can learn about an attribute.
 fn learnt(snapshot: &Arc<Snapshot>, name: &str, value: &str) -> Vec<String> {
     let mut learnt = Vec::new();
     for filter in [
@@ -280,7 +280,7 @@ fn records_carried_over_follow_the_policy_too() {
     served.carried_user(user).unwrap().encode(&mut octets);
     let mut builder = Builder::new();
     builder.carry_user(&CarriedUser::decode(&octets).unwrap());
-    let carried = Arc::new(builder.finish().0);
+    let carried = Arc::new(builder.finish().unwrap().0);
     assert_eq!(learnt(&carried, "userPassword", "{SSHA}abc"), [""; 0]);
 
     let (expected, _) = forged();
@@ -312,7 +312,7 @@ fn the_schema_learns_of_every_name_and_of_several_values() {
         &[],
         r#"{"objectClass":["A.B","a/b"]}"#,
     );
-    let beyond = builder.finish().0.beyond_schema().unwrap();
+    let beyond = builder.finish().unwrap().0.beyond_schema().unwrap();
     assert_eq!(
         beyond.custom,
         [

@@ -1,15 +1,15 @@
 //! In-chain assertions (LDAP_MATCHING_RULE_IN_CHAIN): which groups are reached through nested memberships.
 //!
-//! Each assertion may stand for all groups there are, so that a filter of a hundred octets an assertion could ask for
-//! any multiple of the directory: what all of them may cost together is limited. Must not know how candidates are found.
+//! Each assertion may stand for all groups, so a filter with a hundred octets per assertion could ask for any multiple
+//! of the directory: what all of them may cost together is limited. Must not know how candidates are found.
 
 use crate::filter::equal::Equal;
 use crate::model::number::{GroupIx, WrongNumber};
 use crate::model::place::Entry;
 use crate::view::context::{Context, View};
 
-/// Steps that following nested groups may take for one filter, besides those that a single assertion needs: some
-/// milliseconds, which nothing interrupts. A step is a membership looked at.
+/// Steps that following nested groups may take for one filter, besides those that a single assertion needs: a few
+/// milliseconds, which nothing interrupts. A step is one membership looked at.
 const MAX_STEPS: usize = 2_000_000;
 /// Steps that a single assertion may need for each group of the directory.
 const STEPS_PER_GROUP: usize = 64;
@@ -35,7 +35,7 @@ impl Nesting {
         !self.exceeded
     }
 
-    /// What `follow` reaches with the steps that are left.
+    /// What `follow` reaches with the remaining steps.
     fn reach(
         &mut self,
         follow: impl FnOnce(&mut usize) -> Result<Option<Vec<GroupIx>>, WrongNumber>,
@@ -57,7 +57,7 @@ impl Nesting {
 /// What an in-chain assertion comes down to.
 #[derive(Clone, Debug)]
 pub(crate) struct Chain {
-    /// For `memberOf`: groups membership of which satisfies it. For `member`: the groups that satisfy it. Ascending.
+    /// For `memberOf`: groups whose membership satisfies it. For `member`: the groups that satisfy it. Ascending.
     pub(crate) groups: Vec<GroupIx>,
     pub(crate) upwards: bool,
     pub(crate) equal: Equal,
@@ -84,7 +84,7 @@ impl Chain {
                 let count = context.snapshot.group_count();
                 groups = nesting.reach(|steps| below.closure(&groups, count, steps))?;
             }
-            // Nesting would tell of groups that this viewer does not see.
+            // Nesting would reveal groups that this viewer does not see.
             View::Own(_) => groups.sort_unstable(),
         }
         Ok(Self {

@@ -1,6 +1,6 @@
 //! Asserted values: their keys, and the entries and kinds of entries they stand for.
 //!
-//! Must not know which rule or attribute they are asserted of, nor how candidates are found.
+//! Must not know which rule or attribute they are asserted for, nor how candidates are found.
 
 use std::hash::BuildHasher;
 use std::sync::{LazyLock, OnceLock};
@@ -20,14 +20,14 @@ use akldap_ldap::dn::Name;
 #[derive(Clone, Debug)]
 pub(crate) struct Equal {
     pub(crate) syntax: Syntax,
-    /// Whether the value is one of the syntax. If not, it equals stored text that is none either.
+    /// Whether the value is one of the syntax. If not, it equals stored text that is not one either.
     pub(crate) is_value: bool,
     /// The value itself if its key is made when it is needed: names are found without it, unless values are stored.
     value: Vec<u8>,
     key: OnceLock<Vec<u8>>,
-    /// For names of entries: the entries of that name.
+    /// For names of entries: the entries with that name.
     pub(crate) entries: Vec<Entry>,
-    /// For `memberUid`: the users of that name, ascending; otherwise values are compared as text.
+    /// For `memberUid`: the users with that name, ascending; otherwise values are compared as text.
     pub(crate) users: Option<Vec<UserIx>>,
 }
 
@@ -78,7 +78,7 @@ impl Equal {
         let (entries, is_value) = match context.tree.resolve(context.snapshot, &Name::new(value)) {
             Ok(Resolved::Entries(entries)) => (entries, true),
             Ok(_) => (Vec::new(), syntax::can_hold(syntax, value)),
-            // A bit string may follow a name. Whether an unescaped name is one must not depend on who is called so.
+            // A bit string may follow a name. Whether an unescaped name is a name must not depend on who has it.
             Err(DnNameError::Wrong(wrong)) => return Err(wrong),
             Err(DnNameError::Malformed(_)) => {
                 let is_value = syntax::is_value(syntax, value) || context.tree.is_unescaped_name(value);

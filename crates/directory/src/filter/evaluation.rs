@@ -21,17 +21,17 @@ use crate::view::values::Values;
 use akldap_ldap::steps;
 use uuid::Uuid;
 
-/// Work is counted in octets compared, about a nanosecond each, so that a search knows when to let others run. This much
-/// costs a look at anything, however small it is.
-pub(crate) const LOOK: usize = 32;
+/// Work is counted in octets compared, about a nanosecond each, so that a search knows when to let others run. Looking
+/// at anything costs this much, however small it is.
+pub(crate) const STEP_WORK: usize = 32;
 /// What an octet of a value beyond ASCII costs: it is normalised and folded by tables.
 const UNICODE: usize = 32;
 
-/// What it costs to look a membership up among those an assertion stands for.
+/// What it costs to look a membership up among those that an assertion stands for.
 const MEMBERSHIP: usize = 16;
 
-/// Assertions and connectives of a filter beyond which its evaluation on one entry is done in steps. So many cost some
-/// ten thousand octets' worth at least.
+/// Assertions and connectives of a filter beyond which its evaluation on one entry is done in steps. That many cost at
+/// least some ten thousand octets' worth.
 const LARGE: usize = 256;
 
 /// Whether an entry satisfies something; `None` is Undefined.
@@ -45,7 +45,7 @@ pub(crate) struct Done {
     truth: Option<bool>,
 }
 
-/// What an evaluation needs beside its arguments: room for values that have to be put together, and the count of work.
+/// What an evaluation needs besides its arguments: room for values that have to be put together, and the count of work.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     value: Vec<u8>,
@@ -72,7 +72,7 @@ impl Scratch {
 
 /// What it costs to prepare and compare a value.
 fn cost(value: &[u8]) -> usize {
-    LOOK + value.len() * if value.is_ascii() { 1 } else { UNICODE }
+    STEP_WORK + value.len() * if value.is_ascii() { 1 } else { UNICODE }
 }
 
 impl Node {
@@ -80,7 +80,7 @@ impl Node {
         match self {
             Self::Constant(truth) => Ok(*truth),
             Self::Test(test) => {
-                scratch.work += LOOK;
+                scratch.work += STEP_WORK;
                 steps::add(1);
                 test.evaluate(context, entry, scratch)
             }
@@ -115,8 +115,8 @@ impl Node {
         count(self) > LARGE
     }
 
-    /// Goes on evaluating the filter on an entry until `limit` is reached: then `None`, and `done` tells where to go on.
-    /// At the beginning and at the end `done` is empty.
+    /// Continues evaluating the filter on an entry until `limit` is reached: then `None`, and `done` says where to
+    /// continue. At the beginning and at the end `done` is empty.
     pub(crate) fn evaluate_in_steps(
         &self,
         context: &Context<'_>,
@@ -255,7 +255,7 @@ impl Test {
         };
         let values = attribute.values()?;
         match matcher {
-            // An unset e-mail address is shown as an empty value, but nobody has one.
+            // An unset e-mail address is shown as an empty value, but counts as none.
             Matcher::Present if self.attribute.is(AttributeId::MAIL) => {
                 scratch.any(context, &values, |value| !value.is_empty())
             }
@@ -275,10 +275,8 @@ impl Test {
     ) -> Result<bool, WrongNumber> {
         let applies = |syntax| rule.is_none_or(|rule| rule.applies_to(syntax));
         if let Entry::Container(container) = entry {
-            for element in encoded::Elements(&context.tree.container(container).block) {
-                let Some((name, set)) = encoded::attribute(&element) else {
-                    return Err(WrongNumber::Octets);
-                };
+            for attribute in encoded::attributes(&context.tree.container(container).block) {
+                let (name, set) = attribute?;
                 let syntax = schema::syntax_of(name);
                 if applies(syntax) && matcher.of(syntax).matches(context, &Values::Set(set), scratch)? {
                     return Ok(true);
@@ -287,7 +285,7 @@ impl Test {
         }
         let attributes = &context.snapshot.records.attributes;
         for id in attributes.ids() {
-            scratch.work += LOOK;
+            scratch.work += STEP_WORK;
             steps::add(1);
             let hidden = id == AttributeId::RDN || id == AttributeId::USER_UID;
             let syntax = attributes.syntax(id)?;
@@ -336,7 +334,7 @@ impl Test {
             Entry::Group(_) => Container::Groups,
             Entry::VirtualGroup(_) => Container::VirtualGroups,
         };
-        if let Some(record) = records.layout.record_of(entry)
+        if let Some(record) = records.layout.record_of(entry)?
             && check(context.rdn_attribute(entry), records.name(record)?)?
         {
             return Ok(true);
@@ -381,7 +379,7 @@ fn of_class(context: &Context<'_>, entry: Entry, classes: &Classes) -> Truth {
         Entry::Container(_) => return Ok(None),
     };
     let records = &context.snapshot.records;
-    let Some(record) = records.layout.record_of(entry) else {
+    let Some(record) = records.layout.record_of(entry)? else {
         return Ok(None);
     };
     let replaced = records.get(record)?.overrides(AttributeId::OBJECT_CLASS);

@@ -1,14 +1,13 @@
 //! Filters made ready for one snapshot, tree and viewer: names resolved, values normalised, memberships followed.
 //!
-//! Knows which rule each assertion uses. An attribute that an entry lacks makes an assertion false, and its negation
-//! true, also when no entry has it: attributes have no schema in authentik, and clients negate them.
+//! Knows which rule each assertion uses. An attribute that an entry lacks makes an assertion false, and its negation true,
+//! even when no entry has it: attributes have no schema in authentik, and clients negate them.
 //!
-//! Undefined, whatever the entry has, are assertions whose rule is unknown, and those whose value is none of the syntax
-//! in which the rule compares (RFC 4511 section 4.5.1.7): `cn=a,,b` as a name, `abc` as a number, text that is not UTF-8.
-//! One exception: authentik lets admins store anything, so such a value is equal to the same text stored, where the
+//! Undefined, whatever the entry has, are assertions whose rule is unknown, and those whose value does not belong to the
+//! syntax in which the rule compares (RFC 4511 section 4.5.1.7): `cn=a,,b` as a name, `abc` as a number, text that is not
+//! UTF-8. One exception: authentik lets admins store anything, so such a value is equal to the same text stored, where the
 //! attribute's own equality rule compares. The assertion is never false, so its negation is never true. A value of the
-//! syntax that nobody has, a name outside of the tree or a class nobody knows among them, makes it false, and its
-//! negation true.
+//! syntax that nobody has, including a name outside the tree or an unknown class, makes it false, and its negation true.
 //!
 //! Must not know how candidates are found.
 
@@ -27,7 +26,7 @@ use crate::values::syntax;
 use crate::view::context::Context;
 use akldap_ldap::filter::{Filter, MatchingRuleAssertion};
 
-/// From this many equality assertions on one attribute on, an OR looks values up instead of comparing one by one.
+/// With this many equality assertions on one attribute or more, an OR looks values up instead of comparing one by one.
 const MIN_ONE_OF: usize = 8;
 
 /// A filter, compiled.
@@ -63,7 +62,7 @@ pub(crate) enum Matcher {
     Class(Classes, Equal),
     /// A value has these parts.
     Substrings(Syntax, Box<Substrings>),
-    /// A value compares so to this ordering key; `Less` and `Greater` include equal unless `strict`.
+    /// A value compares like this to the ordering key; `Less` and `Greater` include equal unless `strict`.
     Order {
         syntax: Syntax,
         key: Vec<u8>,
@@ -110,34 +109,42 @@ impl Node {
         filter: &Filter<'_>,
         nesting: &mut Nesting,
     ) -> Result<Self, WrongNumber> {
-        Ok(match filter {
-            Filter::And(filters) => Self::And(Self::compile_all(context, filters, nesting)?),
-            Filter::Or(filters) => Self::Or(group_equalities(Self::compile_all(context, filters, nesting)?)),
+        match filter {
+            Filter::And(filters) => Ok(Self::And(Self::compile_all(context, filters, nesting)?)),
+            Filter::Or(filters) => Ok(Self::Or(group_equalities(Self::compile_all(
+                context, filters, nesting,
+            )?))),
             Filter::Not(filter) => match Self::compile_with(context, filter, nesting)? {
-                Self::Constant(truth) => Self::Constant(truth.map(|truth| !truth)),
-                node => Self::Not(Box::new(node)),
+                Self::Constant(truth) => Ok(Self::Constant(truth.map(|truth| !truth))),
+                node => Ok(Self::Not(Box::new(node))),
             },
             Filter::Equality(assertion) | Filter::Approx(assertion) => {
                 let attribute = context.resolve(assertion.attribute);
-                Self::test(attribute, equality(context, &attribute, assertion.value)?)
+                match equality(context, &attribute, assertion.value) {
+                    Ok(matcher) => Ok(Self::test(attribute, matcher)),
+                    Err(wrong) => Err(wrong),
+                }
             }
             Filter::Substrings(substrings) => {
                 let attribute = context.resolve(substrings.attribute);
                 let syntax = context.syntax(&attribute)?;
                 match Substrings::new(syntax, substrings) {
-                    Some(parts) => Self::test(attribute, Matcher::Substrings(syntax, Box::new(parts))),
-                    None => Self::Constant(None),
+                    Some(parts) => Ok(Self::test(
+                        attribute,
+                        Matcher::Substrings(syntax, Box::new(parts)),
+                    )),
+                    None => Ok(Self::Constant(None)),
                 }
             }
             Filter::GreaterOrEqual(assertion) => {
-                Self::order(context, assertion.attribute, assertion.value, Ordering::Greater)?
+                Self::order(context, assertion.attribute, assertion.value, Ordering::Greater)
             }
             Filter::LessOrEqual(assertion) => {
-                Self::order(context, assertion.attribute, assertion.value, Ordering::Less)?
+                Self::order(context, assertion.attribute, assertion.value, Ordering::Less)
             }
-            Filter::Present(attribute) => Self::test(context.resolve(attribute), Matcher::Present),
-            Filter::Extensible(assertion) => Self::extensible(context, assertion, nesting)?,
-        })
+            Filter::Present(attribute) => Ok(Self::test(context.resolve(attribute), Matcher::Present)),
+            Filter::Extensible(assertion) => Self::extensible(context, assertion, nesting),
+        }
     }
 
     /// An attribute that neither the schema nor any entry knows is absent everywhere.
@@ -223,7 +230,7 @@ impl Test {
     }
 }
 
-/// The matcher of a known rule that compares values in the terms of `syntax`; `None` if it cannot be used.
+/// The matcher of a known rule that compares values in terms of `syntax`; `None` if it cannot be used.
 fn by_rule(
     context: &Context<'_>,
     rule: &'static MatchingRule,
@@ -240,12 +247,13 @@ fn by_rule(
                 None => true,
             };
             let by_own_rule = is_own && syntax == rule.syntax;
-            // Stored text that is no value is found by the attribute's own rule only: another may fold more of it.
+            // Stored text that is not a value is found only by the attribute's own rule: another may fold more of it.
             if !by_own_rule && !syntax::is_value(rule.syntax, value) {
                 return Ok(None);
             }
             Some(match attribute {
-                // What the attribute's own equality rule knows of entries and classes holds for the rule of the same syntax.
+                // What the attribute's own equality rule knows about entries and classes applies to the rule of the same
+                // syntax.
                 Some(attribute) if is_own => equality(context, attribute, value)?,
                 _ => Matcher::Equal(Equal::new(context, syntax, value)?),
             })
@@ -327,7 +335,7 @@ impl Node {
 }
 
 impl Matcher {
-    /// What an assertion is for entries without a value that matches: false, or Undefined if it asserts what is no value.
+    /// What an assertion is for entries without a matching value: false, or Undefined if what it asserts is not a value.
     fn otherwise(&self) -> Option<bool> {
         let is_value = match self {
             Self::Equal(equal) | Self::Class(_, equal) => equal.is_value,

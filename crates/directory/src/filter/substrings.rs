@@ -42,7 +42,7 @@ impl Substrings {
             |octets: Option<&[u8]>, position| octets.map(|octets| part(octets, position)).unwrap_or_default();
         Some(Self {
             initial: optional(filter.initial, Position::Initial),
-            // Nothing is found everywhere, at no place of its own.
+            // The empty text is found everywhere, without a place of its own.
             any: filter
                 .any
                 .iter()

@@ -1,9 +1,9 @@
 //! Whether virtual groups are among the entries that a search looks at.
 //!
-//! authentik's outpost decides by the last object class that a filter names which kinds of entries it makes at all, and in
-//! direct search mode it asks authentik for no users where a filter names a member. Clients live by the virtual groups
-//! that do not appear: QNAP and Nextcloud would otherwise show every person as a group. For users and groups the filter
-//! alone decides. Must not know entries.
+//! In authentik's outpost the last object class that a filter names decides which kinds of entries it makes at all, and in
+//! direct search mode it asks authentik for no users if a filter names a member. Clients depend on virtual groups not
+//! appearing: QNAP and Nextcloud would otherwise show every person as a group. For users and groups the filter alone decides.
+//! Must not know entries.
 
 use std::sync::LazyLock;
 
@@ -40,8 +40,8 @@ struct SeenClasses {
     ends_unknown: bool,
 }
 
-/// Whether a filter keeps virtual groups out of the answer. `direct` tells that authentik's outpost would ask authentik for the
-/// users: in direct search mode, for a viewer who sees more than the own user.
+/// Whether a filter keeps virtual groups out of the answer. `direct` means that authentik's outpost would ask authentik for the
+/// users: in direct search mode, for a viewer who sees more than their own user.
 pub(crate) fn are_hidden(filter: &Filter<'_>, direct: bool) -> bool {
     let mut seen = SeenClasses::default();
     seen.look(filter, false);
@@ -84,7 +84,7 @@ impl SeenClasses {
     }
 }
 
-/// Whether a description means `objectClass`. Most do not begin like any name of it.
+/// Whether a description means `objectClass`. Most do not begin like any of its names.
 fn is_class(description: &[u8]) -> bool {
     let may = |octet: &u8| matches!(octet, b'o' | b'O' | b'2' | b' ');
     description.first().is_some_and(may) && named(description, &["objectclass"])

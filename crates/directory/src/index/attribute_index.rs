@@ -1,4 +1,4 @@
-//! The indexes of one attribute side by side, and what the builder counted of it.
+//! The indexes of one attribute side by side, and what the builder counted about it.
 //!
 //! Must not know how they are built.
 
@@ -11,7 +11,7 @@ use crate::model::built_in::AttributeId;
 pub(crate) struct AttributeIndex {
     /// What the builder counted.
     pub(crate) count: StoredCount,
-    /// The attribute that has the same values in the same records, and whose indexes serve for both.
+    /// The attribute that has the same values in the same records, and whose indexes serve both.
     pub(crate) same_as: Option<AttributeId>,
     pub(crate) equality: Index<EqualityIndex>,
     pub(crate) text: Index<KeyTable>,
@@ -42,7 +42,7 @@ pub(crate) struct StoredCount {
 }
 
 impl StoredCount {
-    /// Each of so many records has one value.
+    /// Each of this many records has one value.
     pub(crate) fn one_each(records: u32) -> Self {
         Self {
             records,

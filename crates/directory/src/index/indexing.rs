@@ -1,9 +1,7 @@
-//! The indexes of a snapshot: which there are from the start, building the others at their first use, and asking them.
+//! The indexes of a snapshot: which exist from the start, building the others at their first use, and querying them.
 //!
 //! Knows that every value is indexed under its equality key, and which attributes share an index. Must not know filters
 //! beyond the values they assert.
-
-use std::hash::BuildHasher;
 
 use hashbrown::HashTable;
 
@@ -12,20 +10,21 @@ use crate::index::on_demand::{Index, get_or_build};
 use crate::index::snapshot::Snapshot;
 use crate::index::table::{EqualityIndex, KeyTable};
 use crate::model::built_in::AttributeId;
-use crate::model::number::{GroupIx, Met, RecordIx, UserIx, WrongNumber};
-use crate::model::place::UserOrGroup;
+use crate::model::number::{GroupIx, RecordIx, UserIx, WrongNumber, count_of};
 use crate::schema::Syntax;
 use crate::values::syntax;
 
-/// Prepares the indexes of all attributes and builds those that are used most. `counts` tells how often each is stored.
-pub(crate) fn build(snapshot: &mut Snapshot, counts: &[StoredCount]) {
+/// Prepares the indexes of all attributes and builds those that are used most. `counts` says how often each is stored.
+pub(crate) fn build(snapshot: &mut Snapshot, counts: &[StoredCount]) -> Result<(), WrongNumber> {
     let records = &snapshot.records;
     let all = records.all.as_slice();
     snapshot.all_flags = all.iter().fold(0, |flags, record| flags | record.flags);
+    let users = records.layout.user_count();
+    let each = count_of(all, WrongNumber::Record)?;
     let indexes = records.attributes.ids().map(|id| {
         let count = match id {
-            AttributeId::RDN => StoredCount::one_each(records.all.count()),
-            AttributeId::USER_UID => StoredCount::one_each(records.users.pks.count()),
+            AttributeId::RDN => StoredCount::one_each(each),
+            AttributeId::USER_UID => StoredCount::one_each(users),
             // What is not counted is not stored.
             _ => counts.get(id.index()).copied().unwrap_or_default(),
         };
@@ -40,29 +39,15 @@ pub(crate) fn build(snapshot: &mut Snapshot, counts: &[StoredCount]) {
     snapshot.groups_by_number = group_numbers(snapshot);
     for id in snapshot.records.attributes.ids() {
         if id.definition().is_none_or(|built_in| !built_in.is_seldom_sought) {
-            // One that cannot be built says so when it is asked.
+            // One that cannot be built says so when it is queried.
             let _ = snapshot.equality(id);
         }
     }
+    Ok(())
 }
 
 impl Snapshot {
-    pub(crate) fn hash(&self, key: &[u8]) -> u64 {
-        self.hasher.hash_one(key)
-    }
-
-    /// Whether custom values replace a built-in attribute of any record, or change what follows from it.
-    #[inline]
-    pub(crate) fn any_overrides(&self, id: AttributeId) -> bool {
-        let bits = match id {
-            // Virtual groups have their users' numbers.
-            AttributeId::GID_NUMBER => id.override_bit() | AttributeId::UID_NUMBER.override_bit(),
-            _ => id.override_bit(),
-        };
-        self.all_flags & bits != 0
-    }
-
-    /// The attribute whose indexes serve for one, and these.
+    /// The attribute whose indexes serve a given one, and these indexes.
     #[inline]
     fn index_for(&self, id: AttributeId) -> Result<(AttributeId, &AttributeIndex), WrongNumber> {
         let index = self.indexes.get(id)?;
@@ -106,40 +91,6 @@ impl Snapshot {
             self.records
                 .any_value(record, id, |value| has_key(syntax, value, key))
         })
-    }
-
-    /// What `wanted` makes of the users and groups called `name`: exactly so, else whatever the case.
-    pub(crate) fn named<N>(
-        &self,
-        name: &[u8],
-        wanted: impl Fn(UserOrGroup) -> Option<N>,
-    ) -> Result<Vec<N>, WrongNumber> {
-        let key = syntax::equality_key(Syntax::AccountName, name);
-        let (mut exactly, mut any_case) = (Vec::new(), Vec::new());
-        for &record in self.lookup_key(AttributeId::RDN, &key)? {
-            if let Some(found) = wanted(self.records.layout.which(record)) {
-                match self.records.name(record)? == name {
-                    true => exactly.push(found),
-                    false => any_case.push(found),
-                }
-            }
-        }
-        Ok(if exactly.is_empty() { any_case } else { exactly })
-    }
-
-    /// The records whose names differ from a record's in spelling at most.
-    pub(crate) fn twins(&self, record: RecordIx) -> Result<&[RecordIx], WrongNumber> {
-        let key = syntax::equality_key(Syntax::AccountName, self.records.name(record)?);
-        self.lookup_key(AttributeId::RDN, &key)
-    }
-
-    pub(crate) fn user_by_uuid(&self, uuid: &[u8; 16]) -> Result<Option<UserIx>, WrongNumber> {
-        let met = Met::default();
-        let users = &self.records.users;
-        let found = self.users_by_uuid.find(self.hash(uuid), |&user| {
-            met.or(users.uuid(user), None).as_ref() == Some(uuid)
-        });
-        met.answer(found.copied())
     }
 
     /// The text keys of a stored attribute, built at the first use.
@@ -186,12 +137,14 @@ impl Snapshot {
             let mut table = KeyTable::default();
             let mut buffer = Vec::new();
             for record in self.records.all.numbers() {
+                let mut pushed = Ok(());
                 self.records.any_value(record, id, |value| {
                     if key(value, &mut buffer) {
-                        table.push(record, &buffer);
+                        pushed = table.push(record, &buffer);
                     }
-                    false
+                    pushed.is_err()
                 })?;
+                pushed?;
             }
             table.finish();
             Ok(table)
@@ -207,7 +160,7 @@ pub(crate) fn has_key(syntax: Syntax, value: &[u8], key: &[u8]) -> bool {
         || *syntax::equality_key(syntax, value) == *key
 }
 
-/// The attribute that has the same values where no custom ones replace either.
+/// The attribute that has the same values if no custom ones replace either.
 fn same_as(snapshot: &Snapshot, id: AttributeId) -> Option<AttributeId> {
     let original = id.definition()?.same_as?;
     (!snapshot.any_overrides(id) && !snapshot.any_overrides(original)).then_some(original)

@@ -1,14 +1,14 @@
 //! Users and groups in the order of their names: the order of answers that are neither sorted nor paged, as authentik's
 //! outpost has it. Names compare by code points.
 //!
-//! Kept with the snapshot: 8 octets a record, and a sort of the names once. Pages go by primary key instead, which never
+//! Kept with the snapshot: 8 octets per record, and one sort of the names. Pages go by primary key instead, which never
 //! changes under a reader. Must not know which entries match.
 
 use crate::model::number::{Met, WrongNumber};
 use crate::model::place::{Container, Layout, Place, ROOT};
 use crate::model::records::Records;
 
-/// So many places are sorted; more are marked in a set of all places, which costs the same for any number.
+/// Up to this many places are sorted; more are marked in a set of all places, which costs the same for any number.
 const SORTED: usize = 64;
 
 /// Users and groups by name.
@@ -30,7 +30,7 @@ impl Ranking {
         let mut items = Vec::with_capacity(names.size_hint().0);
         for (item, name) in (0_u32..).zip(names) {
             let name = name?;
-            // The first octets decide most comparisons without a look at the names.
+            // The first octets decide most comparisons without looking at the names.
             let mut first = [0; 8];
             for (place, octet) in first.iter_mut().zip(name) {
                 *place = *octet;
@@ -56,7 +56,7 @@ impl NameOrder {
         let users = records.users.pks.numbers();
         let groups = records.groups.uuids.numbers();
         Ok(Self {
-            users: Ranking::new(users.map(|user| records.name(user.into())))?,
+            users: Ranking::new(users.map(|user| records.name(records.user_record(user)?)))?,
             groups: Ranking::new(groups.map(|group| records.name(records.layout.group_record(group))))?,
         })
     }
@@ -78,7 +78,7 @@ impl NameOrder {
         self.map(layout, place, |ranking| &ranking.ranks)
     }
 
-    /// Sorts positions and puts the entries there in their stead.
+    /// Sorts positions and replaces them with the entries there.
     fn sort_positions(&self, layout: Layout, positions: &mut [Place]) -> Result<(), WrongNumber> {
         positions.sort_unstable();
         positions.iter_mut().try_for_each(|position| {
@@ -109,7 +109,7 @@ impl NameOrder {
     }
 }
 
-/// Puts several places that ascend into the order of names, which is made if it is needed.
+/// Puts several ascending places into the order of names, which is made if needed.
 pub(crate) fn order_several<'o>(
     order: impl FnOnce() -> Result<&'o NameOrder, WrongNumber>,
     layout: Layout,
@@ -139,7 +139,7 @@ pub(crate) fn order_several<'o>(
     let met = Met::default();
     let sorted = places.is_sorted_by_key(|&place| met.or(order.position(layout, place), place));
     if !met.answer(sorted)? {
-        // To sort by positions looks each of them up at every comparison.
+        // Sorting by position looks each of them up at every comparison.
         for place in places.iter_mut() {
             *place = order.position(layout, *place)?;
         }
@@ -148,7 +148,7 @@ pub(crate) fn order_several<'o>(
     Ok(())
 }
 
-/// Matches as they are found, to be given out in the order of names.
+/// Matches as they are found, to be returned in the order of names.
 #[derive(Debug, Default)]
 pub(crate) struct Matches {
     /// The positions of the first ones, and those of all others.
@@ -212,7 +212,7 @@ impl Matches {
     }
 }
 
-/// A set of places of one snapshot, read in ascending order: a bit for each there is.
+/// A set of places in one snapshot, read in ascending order: one bit for each place.
 #[derive(Debug, Default)]
 struct PlaceSet(Vec<u64>);
 
@@ -264,7 +264,7 @@ mod tests {
             let name = format!("user{:04}", users - number);
             add_user(&mut builder, i64::from(number) + 1, &name, "{}");
         }
-        builder.finish().0
+        builder.finish().unwrap().0
     }
 
     proptest! {

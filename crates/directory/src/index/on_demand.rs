@@ -6,7 +6,8 @@ use std::sync::OnceLock;
 
 use crate::model::number::WrongNumber;
 
-/// An index that is built when it is first asked. It is none if a number in what it is built of points nowhere.
+/// An index that is built when first queried. There is none if a number in what it is built from points
+/// nowhere.
 pub(crate) type Index<T> = OnceLock<Result<T, WrongNumber>>;
 
 /// The index, if it is built.

@@ -13,15 +13,15 @@ use crate::model::records::Records;
 use crate::schema::Syntax;
 use crate::values::syntax;
 
-/// Orders kept with a snapshot. Clients sort by one or two attributes; what is sorted by further ones is sorted again for
-/// every page.
+/// Orders kept with a snapshot. Clients sort by one or two attributes; anything sorted by more is sorted again for every
+/// page.
 const MAX_ORDERS: usize = 4;
 
 /// The orders that were asked for.
 #[derive(Debug, Default)]
 pub(crate) struct Orders([OnceLock<Order>; MAX_ORDERS]);
 
-/// An order and what it is of. There are no places if a number in what it is made of points nowhere.
+/// An order and what it orders. There are no places if a number in what it is made from points to nothing.
 type Order = (OrderKey, Result<Vec<Place>, WrongNumber>);
 
 impl Orders {
@@ -42,7 +42,7 @@ impl Orders {
         })
     }
 
-    /// The keys of the orders there are.
+    /// The keys of the existing orders.
     pub(crate) fn keys(&self) -> impl Iterator<Item = OrderKey> {
         self.0.iter().filter_map(|slot| slot.get().map(|(key, _)| *key))
     }
@@ -62,7 +62,7 @@ impl Orders {
     }
 }
 
-/// What tells one order by stored values from another, within a snapshot.
+/// What distinguishes one order by stored values from another, within a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct OrderKey {
     pub(crate) first: Option<AttributeId>,
@@ -71,9 +71,9 @@ pub(crate) struct OrderKey {
     pub(crate) reverse: bool,
 }
 
-/// Octets of the normal form of a value by which entries are sorted; what differs only behind them is told apart by what
-/// never changes about entries. A cookie of paged results carries the whole sort key of an entry, which clients must send
-/// back: with 16 keys (`MAX_SORT_KEYS`) it has less than 9 KiB.
+/// Octets of the normal form of a value by which entries are sorted; values that differ only after them are ordered by
+/// what never changes about entries. A cookie of paged results carries the whole sort key of an entry, which clients must
+/// send back: with 16 keys (`MAX_SORT_KEYS`) it has less than 9 KiB.
 const MAX_VALUE: usize = 256;
 
 /// What a value is sorted by.
@@ -84,7 +84,7 @@ pub(crate) fn ordering_key(syntax: Syntax, value: &[u8]) -> Vec<u8> {
 }
 
 impl OrderKey {
-    /// Appends the key of an entry of a record: of its attribute the least value.
+    /// Appends the key of an entry of a record: the least value of its attribute.
     fn write(self, records: &Records, entry: Entry, out: &mut Vec<u8>) -> Result<(), WrongNumber> {
         let mut key = None;
         for id in self.first.into_iter().chain(self.second) {
@@ -97,7 +97,7 @@ impl OrderKey {
         Ok(())
     }
 
-    /// The least of the values that an entry has of an attribute; `None` if it has not the attribute.
+    /// The least of the values that an entry has of an attribute; `None` if it lacks the attribute.
     fn least(
         self,
         records: &Records,
@@ -109,11 +109,20 @@ impl OrderKey {
             let value = records.of_virtual_group(user, id)?;
             return Ok(value.map(|value| Some(key(value))));
         }
-        let Some(record) = records.layout.record_of(entry) else {
+        let Some(record) = records.layout.record_of(entry)? else {
             return Ok(None);
         };
-        let set = records.stored_set(record, id)?;
-        Ok(set.map(|set| encoded::values(set).map(key).min()))
+        let Some(set) = records.stored_set(record, id)? else {
+            return Ok(None);
+        };
+        let mut least: Option<Vec<u8>> = None;
+        for value in encoded::values(set) {
+            let key = key(value?);
+            if least.as_ref().is_none_or(|least| key < *least) {
+                least = Some(key);
+            }
+        }
+        Ok(Some(least))
     }
 }
 
@@ -150,7 +159,7 @@ fn all_but_containers(records: &Records, key: OrderKey) -> Result<Vec<Place>, Wr
     let mut items = Vec::with_capacity(bounds.len());
     for (start, end, place) in bounds {
         let key = keys.get(start..end).ok_or(WrongNumber::Key)?;
-        // The first octets decide nearly every comparison without a look at the keys.
+        // The first octets decide nearly every comparison without looking at the keys.
         let mut first = [0; 8];
         for (place, octet) in first.iter_mut().zip(key) {
             *place = *octet;

@@ -1,8 +1,8 @@
-//! What a login hangs on besides the password: the names a login flow may find a person by, and what changed about
+//! What a login depends on besides the password: the names a login flow may find a person by, and what changed about
 //! people from one snapshot to the next.
 //!
 //! Knows which fields authentik's identification stage asks: user name, e-mail address, UPN, and whatever attribute an
-//! admin's policy takes. Where a number points nowhere it is not known who is meant, and that is what is told. Must not
+//! admin's policy takes. If a number points to nothing it is unknown who is meant, and that is reported. Must not
 //! know binds.
 
 use std::cmp::Ordering;
@@ -37,7 +37,7 @@ impl Snapshot {
     /// name comes first, then the e-mail address, then the UPN, then any other custom attribute.
     ///
     /// # Errors
-    /// When the number is of another snapshot, or one in the snapshot points nowhere.
+    /// When the number belongs to another snapshot, or one in the snapshot points to nothing.
     pub fn name_field(&self, user: UserIx, typed: &str) -> Result<Option<NameField>, WrongNumber> {
         let usual = [
             NameField::Username,
@@ -62,7 +62,7 @@ impl Snapshot {
     /// Whether that field of the user equals the name.
     ///
     /// # Errors
-    /// When the number is of another snapshot, or one in the snapshot points nowhere.
+    /// When the number belongs to another snapshot, or one in the snapshot points to nothing.
     pub fn is_called(&self, user: UserIx, field: &NameField, typed: &str) -> Result<bool, WrongNumber> {
         self.name_id(field)
             .map_or(Ok(false), |id| self.has_name(user, id, typed))
@@ -71,7 +71,7 @@ impl Snapshot {
     /// The pks, ascending, of all users whose user name, e-mail address, UPN or `field` equals the name, case ignored.
     ///
     /// # Errors
-    /// When a number points nowhere.
+    /// When a number points to nothing.
     pub fn users_called(&self, typed: &str, field: Option<&NameField>) -> Result<Vec<i64>, WrongNumber> {
         let upn = NameField::Attribute(UPN.into());
         let fields = [
@@ -92,11 +92,11 @@ impl Snapshot {
         Ok(found)
     }
 
-    /// The user somebody means who logs in under a name, as authentik's identification stage finds them: of all with that
-    /// user name or e-mail address, case ignored, the one with the lowest pk; else the one with that UUID.
+    /// The user that somebody who logs in under a name means, as authentik's identification stage finds them: of all with
+    /// that user name or e-mail address, case ignored, the one with the lowest pk; otherwise the one with that UUID.
     ///
     /// # Errors
-    /// When a number points nowhere.
+    /// When a number points to nothing.
     pub fn user_by_login(&self, typed: &str) -> Result<Option<UserIx>, WrongNumber> {
         let mut found = self.named_in(AttributeId::RDN, typed)?;
         found.extend(self.named_in(AttributeId::MAIL, typed)?);
@@ -109,9 +109,9 @@ impl Snapshot {
         }
     }
 
-    /// The pks, ascending, of the users of either snapshot about whom something differs that a login hangs on: whether
+    /// The pks, ascending, of the users of either snapshot about whom something differs that a login depends on: whether
     /// they exist and are active, who they are, when their password was changed, and the names they log in with. A
-    /// date that is not known counts as different: nobody can tell.
+    /// unknown date counts as different, to be safe.
     ///
     /// # Errors
     /// When a number of either points nowhere.
@@ -152,7 +152,7 @@ impl Snapshot {
         upn: [Option<AttributeId>; 2],
     ) -> Result<bool, WrongNumber> {
         let (now, then) = (&self.records, &before.records);
-        let (record, old_record) = (user.into(), earlier.into());
+        let (record, old_record) = (now.user_record(user)?, then.user_record(earlier)?);
         let date = *now.users.password_changes.get(user)?;
         let mail = Some(AttributeId::MAIL);
         let [upn_now, upn_then] = upn;
@@ -182,10 +182,10 @@ impl Snapshot {
         }
     }
 
-    /// The users of whom a field equals the name, case ignored.
+    /// The users with a field that equals the name, case ignored.
     fn named_in(&self, id: AttributeId, typed: &str) -> Result<Vec<UserIx>, WrongNumber> {
         let typed = without_white_space_around(typed);
-        // The one letter that indexes keep apart from another and authentik does not. A user whose own name has it is not
+        // The one letter that indexes distinguish from another and authentik does not. A user whose own name has it is not
         // found here under the other, which only means that the two spellings count as two persons.
         let dotted = typed.contains(DOTLESS_I).then(|| typed.replace(DOTLESS_I, "i"));
         let mut found = Vec::new();
@@ -203,9 +203,10 @@ impl Snapshot {
     }
 
     fn has_name(&self, user: UserIx, id: AttributeId, typed: &str) -> Result<bool, WrongNumber> {
-        self.records.any_value(user.into(), id, |value| {
-            std::str::from_utf8(value).is_ok_and(|value| is_same_name(value, typed))
-        })
+        self.records
+            .any_value(self.records.user_record(user)?, id, |value| {
+                std::str::from_utf8(value).is_ok_and(|value| is_same_name(value, typed))
+            })
     }
 }
 
@@ -218,15 +219,15 @@ pub fn without_white_space_around(name: &str) -> &str {
     })
 }
 
-/// A form that two login names share exactly if they are one to authentik, in which white space around them and case do
-/// not count and everything else does.
+/// A form that two login names share exactly if authentik treats them as one: white space around them and case do not
+/// matter, everything else does.
 ///
-/// authentik asks PostgreSQL whether their `UPPER` is equal (Django's `iexact`), which makes of each character one other at
-/// most. So `ı` and `ſ` are `I` and `S`, while `ß`, `ﬁ` and `İ` stay what they are, and the signs of Kelvin, Ångström and
-/// Ohm, which are their letters to [`text::fold_case`](akldap_ldap::text::fold_case), are not. Entries are told apart by
-/// that, as authentik's outpost does; who logs in, by this. A database with another collation may tell names apart that are
-/// one here (`C`: all but ASCII) or the reverse (ICU: `ß` and `ss`): then two persons share a count of failures, or one has
-/// two, and a login under such a name is re-checked like any other.
+/// authentik asks PostgreSQL whether their `UPPER` is equal (Django's `iexact`), which turns each character into at most one
+/// other. So `ı` and `ſ` are `I` and `S`, while `ß`, `ﬁ` and `İ` stay what they are, and the signs of Kelvin, Ångström and
+/// Ohm, which [`text::fold_case`](akldap_ldap::text::fold_case) treats as their letters, are not. Entries are distinguished
+/// by that function, as in authentik's outpost; people who log in, by this one. A database with another collation may
+/// distinguish names that are one here (`C`: all but ASCII) or the reverse (ICU: `ß` and `ss`): then two persons share a
+/// count of failures, or one has two, and a login under such a name is re-checked like any other.
 #[must_use]
 pub fn login_key(name: &str) -> String {
     fn single(mut mapped: impl Iterator<Item = char>) -> Option<char> {
@@ -274,7 +275,7 @@ mod tests {
                 ..UserRecord::default()
             });
         }
-        builder.finish().0
+        builder.finish().unwrap().0
     }
 
     fn field(snapshot: &Snapshot, pk: i64, typed: &str) -> Option<NameField> {
@@ -356,8 +357,8 @@ mod tests {
         assert_eq!(snapshot.users_called("kelvin", None).unwrap(), [4]);
     }
 
-    /// Of the letters that are one to authentik, indexes keep a single one apart. Those of newer Unicode are left out, which
-    /// one library folds and another does not yet.
+    /// Of the letters that authentik treats as one, indexes distinguish a single one. Letters of newer Unicode versions,
+    /// which one library folds and another does not yet, are left out.
     #[test]
     fn indexes_find_whatever_is_one_name_to_authentik() {
         let mut apart = Vec::new();
@@ -415,7 +416,7 @@ mod tests {
             change(&mut alice);
             let mut builder = Builder::new();
             builder.add_user(&alice);
-            builder.finish().0.login_changes(&before).unwrap()
+            builder.finish().unwrap().0.login_changes(&before).unwrap()
         };
         assert_eq!(alone(|_| {}), [2, 3], "the others are gone");
         for change in [

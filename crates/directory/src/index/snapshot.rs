@@ -3,6 +3,7 @@
 //! Knows the records, their encoded attributes, their memberships, and the indexes over them. What depends on a
 //! provider (DNs, numbers) is computed elsewhere from what is here. Must not know a base DN or a viewer.
 
+use std::hash::BuildHasher;
 use std::sync::{Arc, OnceLock};
 
 use uuid::{NonNilUuid, Uuid};
@@ -14,15 +15,13 @@ use crate::index::on_demand::{Index, built, get_or_build};
 use crate::index::order::Orders;
 use crate::model::built_in::AttributeId;
 use crate::model::number::{Column, GroupIx, UserIx, WrongNumber};
-use crate::model::place::{Layout, Place, UserOrGroup};
+use crate::model::place::{Layout, Place};
 use crate::model::record;
 use crate::model::records::Records;
 use crate::model::shown::Shown;
-use crate::schema::Syntax;
-use crate::values::syntax;
 use crate::values::timestamp::StoredTime;
 
-/// What the layers above need to know of a user.
+/// What the layers above need to know about a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UserSummary<'a> {
     /// The primary key.
@@ -47,7 +46,7 @@ pub struct Snapshot {
     pub(crate) policy: CustomPolicy,
     pub(crate) records: Records,
     pub(crate) shown: Shown,
-    /// The directory of which it is what one user sees.
+    /// The directory of which this shows what one user sees.
     pub(crate) part_of: Option<Arc<Snapshot>>,
     pub(crate) indexes: Column<AttributeId, AttributeIndex>,
     /// The override bits and flags that any record has.
@@ -87,41 +86,18 @@ impl Snapshot {
         self.records.user_by_pk(pk)
     }
 
-    /// The user with a uid hash.
+    /// What is known about a user.
     ///
     /// # Errors
-    /// When a number points nowhere.
-    pub fn user_by_uid(&self, uid: &str) -> Result<Option<UserIx>, WrongNumber> {
-        let key = syntax::equality_key(Syntax::AccountName, uid.as_bytes());
-        // Groups have UIDs too, but come later.
-        let first = self.lookup_key(AttributeId::USER_UID, &key)?.first();
-        Ok(first.and_then(|&record| self.records.layout.user_of(record)))
-    }
-
-    /// The users with a login name: those called exactly so, else those whose names differ only in case. In ascending
-    /// order of pk.
-    ///
-    /// # Errors
-    /// When a number points nowhere.
-    pub fn users_by_name(&self, username: &[u8]) -> Result<Vec<UserIx>, WrongNumber> {
-        self.named(username, |found| match found {
-            UserOrGroup::User(user) => Some(user),
-            UserOrGroup::Group(_) => None,
-        })
-    }
-
-    /// What is known of a user.
-    ///
-    /// # Errors
-    /// When the number is of another snapshot, or one in the snapshot points nowhere.
+    /// When the number belongs to another snapshot, or one in the snapshot points to nothing.
     pub fn user(&self, user: UserIx) -> Result<UserSummary<'_>, WrongNumber> {
         let users = &self.records.users;
-        let record = self.records.get(user.into())?;
+        let record = self.records.get(self.records.user_record(user)?)?;
         Ok(UserSummary {
             pk: *users.pks.get(user)?,
             uuid: users.uuids.get(user)?.map(NonNilUuid::get),
             uid: text(self.records.user_uid(user)?)?,
-            username: text(self.records.name(user.into())?)?,
+            username: text(self.records.name(self.records.user_record(user)?)?)?,
             is_active: record.has(record::ACTIVE),
             is_superuser: record.has(record::SUPERUSER),
             password_change_date: users.password_changes.get(user)?.map(StoredTime::micros),
@@ -153,7 +129,7 @@ impl Snapshot {
     /// The name of a group.
     ///
     /// # Errors
-    /// When the number is of another snapshot, or one in the snapshot points nowhere.
+    /// When the number belongs to another snapshot, or one in the snapshot points to nothing.
     pub fn group_name(&self, group: GroupIx) -> Result<&str, WrongNumber> {
         text(self.records.name(self.records.layout.group_record(group))?)
     }
@@ -161,10 +137,25 @@ impl Snapshot {
     /// The names of the groups a user is a direct member of, in ascending order of UUID.
     ///
     /// # Errors
-    /// When the number is of another snapshot, or one in the snapshot points nowhere.
+    /// When the number belongs to another snapshot, or one in the snapshot points to nothing.
     pub fn groups_of(&self, user: UserIx) -> Result<Vec<&str>, WrongNumber> {
         let groups = self.records.memberships.user_groups.of(user)?;
         groups.iter().map(|&group| self.group_name(group)).collect()
+    }
+
+    pub(crate) fn hash(&self, key: &[u8]) -> u64 {
+        self.hasher.hash_one(key)
+    }
+
+    /// Whether custom values replace a built-in attribute of any record, or change what follows from it.
+    #[inline]
+    pub(crate) fn any_overrides(&self, id: AttributeId) -> bool {
+        let bits = match id {
+            // Virtual groups have their users' numbers.
+            AttributeId::GID_NUMBER => id.override_bit() | AttributeId::UID_NUMBER.override_bit(),
+            _ => id.override_bit(),
+        };
+        self.all_flags & bits != 0
     }
 
     /// The order of names, made at its first use.
@@ -182,19 +173,26 @@ impl Snapshot {
         }
     }
 
-    /// The same with attributes, and users' hashes, that are nowhere.
+    /// The same with attributes, and users' hashes, that point to nothing.
     #[cfg(feature = "fixtures")]
     #[must_use]
-    pub fn damaged_for_tests(mut self) -> Self {
-        let nowhere = |span| record::Span::new(1 << 30, 1).unwrap_or(span);
+    pub fn damaged_for_tests(self) -> Self {
+        let mut damaged = self.without_attributes_for_tests();
+        let uids = damaged.records.users.uids.as_slice().iter();
+        damaged.records.users.uids = uids.map(|&uid| nowhere(uid)).collect();
+        damaged
+    }
+
+    /// The same with attributes that point to nothing; who is who is still known.
+    #[cfg(feature = "fixtures")]
+    #[must_use]
+    pub fn without_attributes_for_tests(mut self) -> Self {
         let all = self.records.all.as_slice().iter();
         let damaged = all.map(|record| record::Record {
             attributes: nowhere(record.attributes),
             ..*record
         });
         self.records.all = damaged.collect();
-        let uids = self.records.users.uids.as_slice().iter();
-        self.records.users.uids = uids.map(|&uid| nowhere(uid)).collect();
         self
     }
 
@@ -222,6 +220,7 @@ impl Snapshot {
             + self.user_count() * 5
             + groups.uuids.size()
             + groups.numbers.size()
+            + groups.roles.size()
             + self.groups_by_number.capacity() * size_of::<(i64, GroupIx)>()
             + relations.iter().sum::<usize>()
             + self.indexes.as_slice().iter().map(AttributeIndex::size).sum::<usize>()
@@ -230,7 +229,13 @@ impl Snapshot {
     }
 }
 
-/// Text of the snapshot, which holds none but what was text when it was built.
+/// A part beyond the end of any arena that a test builds.
+#[cfg(feature = "fixtures")]
+fn nowhere(part: record::Span) -> record::Span {
+    record::Span::new(1 << 30, 1).unwrap_or(part)
+}
+
+/// Text of the snapshot, which contains only what was text when it was built.
 pub(crate) fn text(octets: &[u8]) -> Result<&str, WrongNumber> {
     std::str::from_utf8(octets).map_err(|_| WrongNumber::Octets)
 }

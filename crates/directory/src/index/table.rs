@@ -14,14 +14,14 @@ use crate::model::number::{Met, RecordIx, WrongNumber, count_of};
 /// Which records have which value of one attribute.
 ///
 /// A slot is the one record with a value, or the number of a list of them. The value itself is not kept: it is read
-/// from the record, so an index costs about five octets a value.
+/// from the record, so an index costs about five octets per value.
 #[derive(Debug, Default)]
 pub(crate) struct EqualityIndex {
     slots: HashTable<Slot>,
     lists: Vec<Vec<RecordIx>>,
 }
 
-/// A record, or a list where the highest bit is set; there are never so many records.
+/// A record, or a list where the highest bit is set; there are never that many records.
 #[derive(Clone, Copy, Debug)]
 struct Slot(RecordIx);
 
@@ -72,7 +72,7 @@ impl EqualityIndex {
         }
     }
 
-    /// Adds a value of `record`; records must come in ascending order. `same` tells whether an earlier record has the
+    /// Adds a value of `record`; records must come in ascending order. `same` says whether an earlier record has the
     /// value too, `rehash` the hash of a record's value.
     pub(crate) fn insert(
         &mut self,
@@ -108,8 +108,8 @@ impl EqualityIndex {
         met.answer(())
     }
 
-    /// Gives back what was reserved in vain. `rehash` is `None` where a record can have several values: then a slot
-    /// does not tell which one it stands for.
+    /// Frees what was reserved but not needed. `rehash` is `None` if a record can have several values: then a slot
+    /// does not say which one it stands for.
     pub(crate) fn finish(
         &mut self,
         rehash: Option<impl Fn(RecordIx) -> Result<u64, WrongNumber>>,
@@ -150,7 +150,7 @@ impl EqualityIndex {
         Ok(all)
     }
 
-    /// Of each value a record that has it, in no order.
+    /// For each value, a record that has it, in no order.
     pub(crate) fn representatives(&self) -> impl Iterator<Item = Result<RecordIx, WrongNumber>> {
         self.slots.iter().map(|slot| slot.representative(&self.lists))
     }
@@ -166,7 +166,7 @@ impl EqualityIndex {
 /// Text keys serve substrings (one scan of `bytes`) and prefixes; ordering keys serve ranges.
 #[derive(Debug)]
 pub(crate) struct KeyTable {
-    /// Each key is followed by a 0, so that a scan seldom finds what spans two of them.
+    /// Each key is followed by a 0, so that a scan seldom finds something that spans two of them.
     bytes: Vec<u8>,
     /// Where each begins, and where the last one ends.
     starts: Vec<u32>,
@@ -186,12 +186,13 @@ impl Default for KeyTable {
 }
 
 impl KeyTable {
-    /// Appends a key. One that ends beyond 4 GiB would point nowhere.
-    pub(crate) fn push(&mut self, record: RecordIx, key: &[u8]) {
+    /// Appends a key. Fails for one that ends beyond 4 GiB.
+    pub(crate) fn push(&mut self, record: RecordIx, key: &[u8]) -> Result<(), WrongNumber> {
         self.bytes.extend_from_slice(key);
         self.bytes.push(0);
-        self.starts.push(count_of(&self.bytes));
+        self.starts.push(count_of(&self.bytes, WrongNumber::Key)?);
         self.records.push(record);
+        Ok(())
     }
 
     pub(crate) fn finish(&mut self) {
@@ -215,9 +216,9 @@ impl KeyTable {
     /// The keys in ascending order, by index; sorted at the first use.
     pub(crate) fn order(&self) -> Result<&[u32], WrongNumber> {
         let order = get_or_build(&self.order, || {
-            // The first octets decide nearly every comparison without a look at the keys.
+            // The first octets decide nearly every comparison without looking at the keys.
             let mut keys = Vec::with_capacity(self.records.len());
-            for index in 0..count_of(&self.records) {
+            for index in 0..count_of(&self.records, WrongNumber::Key)? {
                 let key = self.key(index as usize)?;
                 keys.push((leading_octets(key), key, index));
             }
@@ -227,7 +228,7 @@ impl KeyTable {
         Ok(order)
     }
 
-    /// Where in the order the keys end of which `before` is true.
+    /// Where in the order the keys for which `before` is true end.
     fn end_of(&self, order: &[u32], before: impl Fn(&[u8]) -> bool) -> Result<usize, WrongNumber> {
         let met = Met::default();
         let end = order.partition_point(|&index| met.or(self.key(index as usize).map(&before), false));
@@ -282,7 +283,7 @@ impl KeyTable {
         self.records.get(index).copied().ok_or(WrongNumber::Key)
     }
 
-    /// Where the key with an index begins; behind the last one, where that ends.
+    /// Where the key with an index begins; after the last one, where that ends.
     #[inline]
     pub(crate) fn start(&self, index: usize) -> usize {
         self.starts
@@ -353,7 +354,7 @@ mod tests {
     fn a_list_beyond_what_a_slot_can_say_is_told() {
         let last = Slot::of_list((LIST - 1) as usize).unwrap();
         assert_eq!(last.list(), Some((LIST - 1) as usize));
-        for number in [LIST as usize, u32::MAX as usize, 1 << 40] {
+        for number in [LIST as usize, u32::MAX as usize, usize::MAX] {
             assert_eq!(Slot::of_list(number).err(), Some(WrongNumber::Record));
         }
     }
@@ -410,7 +411,7 @@ mod tests {
             (3, ""),
             (4, "bertalicious"),
         ] {
-            table.push(RecordIx::new(record), key.as_bytes());
+            table.push(RecordIx::new(record), key.as_bytes()).unwrap();
         }
         table.finish();
         let records = |range: Result<Range<usize>, WrongNumber>| {

@@ -8,8 +8,8 @@ use crate::index::table::KeyTable;
 use crate::model::built_in::AttributeId;
 
 impl Snapshot {
-    /// Builds now the indexes that a search for the beginning of somebody's name or e-mail address needs: no directory before
-    /// tells what will be searched for, but address books and Nextcloud's user search ask for that.
+    /// Builds now the indexes that a search for the beginning of somebody's name or e-mail address needs: no earlier
+    /// directory shows what will be searched for, but address books and Nextcloud's user search ask for that.
     pub fn warm_usual(&self) {
         let _ = self.name_order();
         for id in [AttributeId::RDN, AttributeId::DISPLAY_NAME, AttributeId::MAIL] {
@@ -17,7 +17,7 @@ impl Snapshot {
         }
     }
 
-    /// Builds now those indexes that are otherwise built at their first use and that `previous` was asked for, so that
+    /// Builds now those indexes that are otherwise built at their first use and that `previous` was queried for, so that
     /// the first search after a refresh does not wait for them.
     pub fn warm_like(&self, previous: &Snapshot) {
         let _ = self.name_order();

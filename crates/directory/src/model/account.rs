@@ -1,12 +1,18 @@
-//! What authentik says of accounts that no attribute shows: the path they are filed under and their type.
+//! What authentik says of accounts that no attribute shows: the path they are filed under, their type and their roles.
 //!
-//! Must not know what is made of it.
+//! Must not know how it is used.
+
+use uuid::Uuid;
 
 use crate::model::number::{Column, UserIx, WrongNumber, number};
 
 number! {
-    /// A path and a type; users with the same ones share them.
+    /// A path, a type and roles; users with the same ones share them.
     pub(crate) AccountIx, Account
+}
+
+impl AccountIx {
+    pub(crate) const FIRST: Self = Self(0);
 }
 
 /// Where an account is filed and what it is for.
@@ -16,6 +22,35 @@ pub(crate) struct Account {
     pub(crate) path: Box<str>,
     /// The type, as authentik spells it.
     pub(crate) kind: Box<str>,
+    /// The roles that the account has itself, by UUID.
+    pub(crate) roles: Box<[Role]>,
+}
+
+/// A role of authentik.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Role {
+    pub(crate) uuid: [u8; 16],
+    pub(crate) name: Box<str>,
+}
+
+impl Role {
+    /// Those of these UUIDs, in text form, and names, in order and each once. What cannot be read is none.
+    pub(crate) fn read(listed: &[(String, String)]) -> Vec<Self> {
+        let role = |(uuid, name): &(String, String)| {
+            let uuid = Uuid::try_parse(uuid).ok()?.into_bytes();
+            let name: Box<str> = name.as_str().into();
+            (!name.is_empty()).then_some(Self { uuid, name })
+        };
+        let mut roles: Vec<Self> = listed.iter().filter_map(role).collect();
+        roles.sort_unstable();
+        roles.dedup_by_key(|role| role.uuid);
+        roles
+    }
+
+    /// Octets on the heap.
+    pub(crate) fn size(&self) -> usize {
+        size_of::<Self>() + self.name.len()
+    }
 }
 
 /// The accounts of all users.
@@ -33,7 +68,10 @@ impl Accounts {
     /// Octets on the heap.
     pub(crate) fn size(&self) -> usize {
         let texts = self.known.as_slice().iter();
-        let texts = texts.map(|account| account.path.len() + account.kind.len());
+        let texts = texts.map(|account| {
+            let roles = account.roles.iter().map(Role::size).sum::<usize>();
+            account.path.len() + account.kind.len() + roles
+        });
         self.known.size() + self.of_users.size() + texts.sum::<usize>()
     }
 }

@@ -9,7 +9,7 @@ use crate::model::number::{Column, WrongNumber};
 use crate::schema::{self, Syntax};
 use akldap_ldap::steps;
 
-/// Most attributes a snapshot can tell apart; more could not be numbered.
+/// Most attributes that a snapshot can distinguish; more could not be numbered.
 pub(crate) const MAX_ATTRIBUTES: usize = 60_000;
 
 /// Longest custom attribute name served. Nobody asks for longer ones, and clients have limits too.
@@ -21,14 +21,16 @@ type SortedNames = Vec<Box<[u8]>>;
 /// Most names kept for a spelling that several share.
 const MAX_SHARED: usize = 16;
 
-/// What is known of each attribute.
+/// What is known about each attribute.
 #[derive(Clone, Debug)]
 pub(crate) struct AttributeTable {
-    /// By name in lower case, with what the schema knows of the name.
+    /// By name in lower case, with what the schema knows about the name.
     numbers: HashMap<Box<[u8]>, Named, hashbrown::DefaultHashBuilder>,
     syntaxes: Column<AttributeId, Syntax>,
     /// Other spellings of custom names, in lower case, with the names they stand for, sorted.
     aliases: HashMap<Box<[u8]>, SortedNames, hashbrown::DefaultHashBuilder>,
+    /// Those that nobody is shown, whatever their names.
+    hidden: Vec<AttributeId>,
 }
 
 type Named = (AttributeId, Option<&'static schema::AttributeType>);
@@ -39,6 +41,7 @@ impl AttributeTable {
             numbers: HashMap::default(),
             syntaxes: Column::from(Vec::new()),
             aliases: HashMap::default(),
+            hidden: Vec::new(),
         };
         for name in AttributeId::names() {
             attributes.intern(name.as_bytes());
@@ -64,7 +67,7 @@ impl AttributeTable {
         let id = AttributeId(u16::try_from(self.syntaxes.len()).ok()?);
         let known = schema::attribute_type(&lower);
         self.syntaxes.push(match id {
-            // No attribute, so the schema does not know it; the other one is called like `uid`.
+            // Not an attribute, so the schema does not know it; the other one has the name `uid`.
             AttributeId::RDN => Syntax::AccountName,
             _ => syntax,
         });
@@ -72,8 +75,8 @@ impl AttributeTable {
         Some(id)
     }
 
-    /// Lets a custom attribute be called by another spelling too, where no attribute is called so. Of a spelling that
-    /// several share, the first names count: see [`Self::called`].
+    /// Gives a custom attribute another spelling too, if no attribute has that name. If several share a spelling, the first names
+    /// win: see [`Self::called`].
     pub(crate) fn add_alias(&mut self, alias: &str, name: &str) {
         let lower = |text: &str| text.to_ascii_lowercase().into_bytes().into_boxed_slice();
         let (alias, name) = (lower(alias), lower(name));
@@ -87,7 +90,7 @@ impl AttributeTable {
         }
     }
 
-    /// Knows the other spellings that another snapshot knows of the attributes it has.
+    /// Adopts the other spellings that another snapshot knows for the attributes here.
     pub(crate) fn take_aliases(&mut self, other: &Self) {
         self.aliases.clone_from(&other.aliases);
         self.aliases.retain(|_, names| {
@@ -96,7 +99,7 @@ impl AttributeTable {
         });
     }
 
-    /// The other spellings, in lower case, of custom attributes there are.
+    /// The other spellings, in lower case, of the existing custom attributes.
     pub(crate) fn aliases(&self) -> impl Iterator<Item = &[u8]> {
         self.aliases
             .iter()
@@ -112,7 +115,7 @@ impl AttributeTable {
         (there.next(), there.next())
     }
 
-    /// The attribute with exactly this name, or else this other spelling, whatever the case.
+    /// The attribute with exactly this name, or otherwise with this other spelling, whatever the case.
     fn find_spelling(&self, name: &[u8]) -> Option<AttributeId> {
         self.find_any_case(name)
             .or_else(|| self.called(name.to_ascii_lowercase().as_slice()).0)
@@ -168,16 +171,31 @@ impl AttributeTable {
         self.syntaxes.len()
     }
 
+    /// From now on no description means this attribute.
+    pub(crate) fn hide(&mut self, id: AttributeId) {
+        self.hidden.push(id);
+    }
+
+    pub(crate) fn is_hidden(&self, id: AttributeId) -> bool {
+        self.hidden.contains(&id)
+    }
+
     /// What a description means here: see [`AttributeRef`].
     pub(crate) fn resolve(&self, description: &[u8]) -> AttributeRef {
+        let meant = self.resolve_any(description);
+        let is_hidden = !self.hidden.is_empty() && meant.ids().any(|id| self.is_hidden(id));
+        if is_hidden { AttributeRef::UNKNOWN } else { meant }
+    }
+
+    fn resolve_any(&self, description: &[u8]) -> AttributeRef {
         steps::add(1 + description.len());
         let plain = schema::without_binary(description);
-        // An admin may have put options into a name: they are a part of it.
+        // An admin may have put options into a name: they are part of it.
         if plain.is_none_or(|plain| plain.len() < description.len())
             && let Some(id) = self.find_spelling(description.trim_ascii())
         {
             // Whoever lacks the attribute with the option `;binary` has what it means for everybody.
-            let plain = plain.map(|plain| self.resolve(plain));
+            let plain = plain.map(|plain| self.resolve_any(plain));
             return AttributeRef {
                 first: Some(id),
                 second: plain.and_then(|plain| plain.first).filter(|&plain| plain != id),
@@ -223,18 +241,18 @@ impl AttributeTable {
     }
 }
 
-/// What an attribute description means in a snapshot. An admin may give users an attribute that is called like another
-/// name of a built-in one (`surname`): it is an attribute of its own, as in authentik's outpost. Entries without it
-/// have the attribute that its name is another name of.
+/// What an attribute description means in a snapshot. An admin may give users an attribute whose name is another name of a
+/// built-in one (`surname`): it is a separate attribute, as in authentik's outpost. Entries without it have the built-in attribute
+/// with that other name.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AttributeRef {
     /// The attribute to look for first.
     pub(crate) first: Option<AttributeId>,
     /// The attribute to look for in entries without the first.
     pub(crate) second: Option<AttributeId>,
-    /// What the schema knows of it.
+    /// What the schema knows about it.
     pub(crate) known: Option<&'static schema::AttributeType>,
-    /// Which of the further names of the schema it was called by.
+    /// Which of the schema's other names was used for it.
     pub(crate) alias: Option<u8>,
 }
 

@@ -1,6 +1,6 @@
-//! The attributes that every snapshot has: one definition each, and what is asked of them.
+//! The attributes that every snapshot has: one definition each, and the questions asked about them.
 //!
-//! Names beside the one served, syntax, and whether an attribute is operational are in the schema, under the same name
+//! Names besides the one served, syntax, and whether an attribute is operational are in the schema, under the same name
 //! (`schema/attributes.rs`). Must not know values.
 
 use crate::model::number::{Number, WrongNumber};
@@ -15,9 +15,8 @@ pub(crate) struct AttributeId(pub(crate) u16);
 impl Number for AttributeId {
     const WRONG: WrongNumber = WrongNumber::Attribute;
 
-    /// There are never so many that their numbers end ([`MAX_ATTRIBUTES`](super::attribute::MAX_ATTRIBUTES)).
-    fn new(number: u32) -> Self {
-        Self(u16::try_from(number).unwrap_or(u16::MAX))
+    fn at(index: usize) -> Option<Self> {
+        u16::try_from(index).ok().map(Self)
     }
 
     #[inline]
@@ -26,7 +25,7 @@ impl Number for AttributeId {
     }
 }
 
-/// What an attribute has of a kind of entry.
+/// What an attribute takes from a kind of entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shows {
     /// The login name, or the name of the group.
@@ -68,15 +67,18 @@ pub(crate) struct BuiltIn {
     of_every_entry: bool,
     /// Whether custom values may replace it.
     pub(crate) is_replaceable: bool,
-    /// Whether it is seldom looked for by value, or has few values: its equality index is built at the first use.
+    /// Whether it is seldom searched by value, or has few values: its equality index is built at the first use.
     pub(crate) is_seldom_sought: bool,
     /// Whether its values follow from the kind of an entry, for some kinds at least: no index has them.
     pub(crate) follows_from_kind: bool,
-    /// The attribute that has the same values where no custom ones replace either, and whose indexes serve for both.
+    /// What of its values groups decide, for users and the entries above them.
+    decided_by_groups: FromGroups,
+    /// The attribute that has the same values if no custom ones replace either, and whose indexes serve both.
     pub(crate) same_as: Option<AttributeId>,
-    /// Whether the default answer has it, where it is not stored: of users and of groups.
+    /// Whether the default answer has it although it is not stored: for users and for groups.
     default_of: [bool; 2],
-    /// Its place in the default answer of a virtual group, and in what `+` asks for, from 1 on; 0 if it is not there.
+    /// Its place in the default answer of a virtual group, and in what `+` asks for, counted from 1; 0 if it is not
+    /// there.
     default_of_virtual_group: u8,
     operational: u8,
 }
@@ -129,6 +131,7 @@ const fn plain(name: &'static str) -> BuiltIn {
         is_replaceable: false,
         is_seldom_sought: false,
         follows_from_kind: false,
+        decided_by_groups: FromGroups::Nothing,
         same_as: None,
         default_of: [false; 2],
         default_of_virtual_group: 0,
@@ -136,7 +139,22 @@ const fn plain(name: &'static str) -> BuiltIn {
     }
 }
 
+/// What of the values of an attribute groups decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FromGroups {
+    Nothing,
+    /// They are memberships and nothing else.
+    Memberships,
+    /// They follow from which groups there are, among other things.
+    Partly,
+}
+
 impl BuiltIn {
+    /// Whether a change of groups or memberships may change it, for users and the entries above them.
+    pub(crate) fn depends_on_groups(&self) -> bool {
+        self.decided_by_groups != FromGroups::Nothing
+    }
+
     const fn groups(self, shows: Shows) -> Self {
         Self {
             groups: Some(shows),
@@ -186,6 +204,13 @@ impl BuiltIn {
         }
     }
 
+    const fn decided_by_groups(self, decided_by_groups: FromGroups) -> Self {
+        Self {
+            decided_by_groups,
+            ..self
+        }
+    }
+
     const fn same_as(self, id: AttributeId) -> Self {
         Self {
             same_as: Some(id),
@@ -203,19 +228,18 @@ impl BuiltIn {
 
 /// Declares the built-in attributes in the order of their numbers, in which records store them.
 macro_rules! built_in {
-    ($($constant:ident = $definition:expr,)*) => {
-        #[allow(non_camel_case_types, clippy::upper_case_acronyms, dead_code, reason = "numbers for the constants below")]
-        enum Order { $($constant,)* COUNT }
-        #[allow(dead_code, reason = "nobody but the table speaks of some")]
+    ($($(#[$attribute:meta])* $constant:ident = $definition:expr,)*) => {
+        #[allow(non_camel_case_types, clippy::upper_case_acronyms, reason = "numbers for the constants below")]
+        enum BuiltInNumber { $($constant,)* COUNT }
         impl AttributeId {
-            $(pub(crate) const $constant: AttributeId = AttributeId(Order::$constant as u16);)*
+            $($(#[$attribute])* pub(crate) const $constant: AttributeId = AttributeId(BuiltInNumber::$constant as u16);)*
         }
         /// By number.
-        const DEFINITIONS: [BuiltIn; Order::COUNT as usize] = [$($definition,)*];
+        const DEFINITIONS: [BuiltIn; BuiltInNumber::COUNT as usize] = [$($definition,)*];
     };
 }
 
-// New ones come before RDN: files hold fingerprints of override bits, which are counted from the first one on.
+// New ones come before RDN: files have fingerprints of override bits, which are counted from the first one.
 built_in! {
     OBJECT_CLASS = computed("objectClass").replaceable(),
     CN = stored("cn", Shows::Name)
@@ -223,6 +247,7 @@ built_in! {
         .virtual_groups(Shows::Name, 1)
         .replaceable()
         .same_as(AttributeId::RDN),
+    #[expect(dead_code, reason = "only this table speaks of it")]
     SAM_ACCOUNT_NAME = stored("sAMAccountName", Shows::Name)
         .groups(Shows::Name)
         .virtual_groups(Shows::Name, 2)
@@ -236,11 +261,14 @@ built_in! {
     DISPLAY_NAME = stored("displayName", Shows::FullName).replaceable().same_as(AttributeId::NAME),
     SN = stored("sn", Shows::FullName).replaceable().same_as(AttributeId::NAME),
     MAIL = stored("mail", Shows::Mail).replaceable(),
+    #[expect(dead_code, reason = "only this table speaks of it")]
     HOME_DIRECTORY = stored("homeDirectory", Shows::Home).replaceable().seldom_sought(),
+    #[expect(dead_code, reason = "only this table speaks of it")]
     AK_ACTIVE = stored("ak-active", Shows::Active).seldom_sought(),
     AK_SUPERUSER = stored("ak-superuser", Shows::Superuser)
         .groups(Shows::Superuser)
         .virtual_groups(Shows::NoSuperuser, 5)
+        .decided_by_groups(FromGroups::Partly)
         .seldom_sought()
         .follows_from_kind(),
     PWD_CHANGED_TIME = stored("pwdChangedTime", Shows::PasswordChange).seldom_sought().operational(9),
@@ -248,16 +276,23 @@ built_in! {
     MODIFY_TIMESTAMP = stored("modifyTimestamp", Shows::Updated).seldom_sought().operational(8),
     UID_NUMBER = of_users("uidNumber").default_of(true, false).replaceable(),
     GID_NUMBER = computed("gidNumber").default_of(true, true).default_of_virtual_group(4).replaceable(),
-    MEMBER = of_groups("member").default_of(false, true).default_of_virtual_group(6),
-    MEMBER_OF = computed("memberOf").default_of(true, true).default_of_virtual_group(7).operational(10),
-    UNIQUE_MEMBER = of_groups("uniqueMember"),
-    MEMBER_UID = of_groups("memberUid"),
+    MEMBER = of_groups("member")
+        .default_of(false, true)
+        .default_of_virtual_group(6)
+        .decided_by_groups(FromGroups::Memberships),
+    MEMBER_OF = computed("memberOf")
+        .default_of(true, true)
+        .default_of_virtual_group(7)
+        .operational(10)
+        .decided_by_groups(FromGroups::Memberships),
+    UNIQUE_MEMBER = of_groups("uniqueMember").decided_by_groups(FromGroups::Memberships),
+    MEMBER_UID = of_groups("memberUid").decided_by_groups(FromGroups::Memberships),
     ENTRY_UUID = of_every_entry("entryUUID").operational(1),
     ENTRY_DN = of_every_entry("entryDN").operational(2),
     DISTINGUISHED_NAME = of_every_entry("distinguishedName"),
     STRUCTURAL_OBJECT_CLASS = of_every_entry("structuralObjectClass").follows_from_kind().operational(3),
-    HAS_SUBORDINATES = of_every_entry("hasSubordinates").follows_from_kind().operational(4),
-    NUM_SUBORDINATES = of_every_entry("numSubordinates").follows_from_kind().operational(5),
+    HAS_SUBORDINATES = of_every_entry("hasSubordinates").follows_from_kind().operational(4).decided_by_groups(FromGroups::Partly),
+    NUM_SUBORDINATES = of_every_entry("numSubordinates").follows_from_kind().operational(5).decided_by_groups(FromGroups::Partly),
     SUBSCHEMA_SUBENTRY = of_every_entry("subschemaSubentry").follows_from_kind().operational(6),
     // Not attributes: the name in the DN and the user's hash whatever the attributes say, indexed like attributes.
     // Their names cannot be asked for.
@@ -265,10 +300,10 @@ built_in! {
     USER_UID = stored(" uid", Shows::Uid).same_as(AttributeId::UID),
 }
 
-/// What is asked of the whole table while compiling.
+/// What is asked about the whole table at compile time.
 #[derive(Clone, Copy)]
 pub(crate) enum Those {
-    /// Of the default answers: what is not stored.
+    /// For the default answers: what is not stored.
     DefaultOfUsers,
     DefaultOfGroups,
     DefaultOfVirtualGroups,
@@ -316,7 +351,7 @@ pub(crate) const fn ids<const N: usize>(those: Those) -> [AttributeId; N] {
     ids
 }
 
-/// The place of an attribute among these, from 1 on; 0 if it is none. Several may share one.
+/// The place of an attribute among these, counted from 1; 0 if it is not one of them. Several may share one.
 #[expect(clippy::indexing_slicing, reason = "evaluated while compiling")]
 const fn place(those: Those, number: usize) -> u8 {
     let built_in = &DEFINITIONS[number];
@@ -382,7 +417,7 @@ const fn bits_of(computed: bool) -> u64 {
 }
 
 impl AttributeId {
-    /// What is said of a built-in attribute.
+    /// What is known about a built-in attribute.
     #[inline]
     pub(crate) fn definition(self) -> Option<&'static BuiltIn> {
         const TABLE: &[BuiltIn] = &DEFINITIONS;
@@ -394,7 +429,7 @@ impl AttributeId {
         (0..Self::RDN.0).filter_map(|number| Some((Self(number), Self(number).definition()?)))
     }
 
-    /// The names by number, those included that cannot be asked for.
+    /// The names by number, including those that cannot be asked for.
     pub(crate) fn names() -> impl Iterator<Item = &'static str> {
         DEFINITIONS.iter().map(|built_in| built_in.name)
     }
@@ -404,7 +439,7 @@ impl AttributeId {
         self.definition().map_or("", |built_in| built_in.name)
     }
 
-    /// The same as octets, where their number is known while compiling.
+    /// The same as octets, whose number is known at compile time.
     #[expect(clippy::indexing_slicing, reason = "evaluated while compiling")]
     pub(crate) const fn name_octets<const N: usize>(self) -> [u8; N] {
         let name = DEFINITIONS[self.0 as usize].name.as_bytes();
@@ -448,6 +483,12 @@ impl AttributeId {
     /// True for attributes that base and containers have as well, computed from their places.
     pub(crate) fn is_of_every_entry(self) -> bool {
         self.0 < 64 && OF_EVERY_ENTRY >> self.0 & 1 != 0
+    }
+
+    /// Whether it follows from memberships alone.
+    pub(crate) fn is_membership(self) -> bool {
+        self.definition()
+            .is_some_and(|built_in| built_in.decided_by_groups == FromGroups::Memberships)
     }
 
     /// True for attributes that are never stored: computed from the entry's place, number and memberships.

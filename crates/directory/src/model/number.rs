@@ -1,13 +1,13 @@
-//! Numbers of users, groups, records and places, each kind a type of its own, and the columns they count.
+//! Numbers of users, groups, records and places, each kind with its own type, and the columns they count.
 //!
-//! A number belongs to one snapshot. One that points nowhere is a fault of ours or comes of damaged data: it is told as a
-//! [`WrongNumber`], and nothing is made up in its stead. Must not know what columns hold.
+//! A number belongs to one snapshot. One that points to nothing is a bug or comes from damaged data: it is
+//! reported as a [`WrongNumber`], and nothing is made up to replace it. Must not know what columns hold.
 
 use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
 
-/// Why there is no answer: a number points nowhere. Named by what the number is of.
+/// Why there is no answer: a number points to nothing. Named after what the number counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WrongNumber {
     /// A user.
@@ -28,22 +28,31 @@ pub enum WrongNumber {
     Attribute,
     /// A key of an index.
     Key,
+    /// What follows from the number of a user or group: a uidNumber or gidNumber that is too large.
+    Derived,
 }
 
 impl fmt::Display for WrongNumber {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match self {
+            Self::Derived => {
+                return formatter
+                    .write_str("the uidNumber or gidNumber of a user or group would be too large");
+            }
             Self::User => "a user",
             Self::Group => "a group",
             Self::Record => "a user or group",
-            Self::Account => "the path and type of an account",
+            Self::Account => "the path, type and roles of an account",
             Self::Place => "an entry",
             Self::Shape => "a list of attributes",
             Self::Octets => "octets",
             Self::Attribute => "an attribute",
             Self::Key => "a key of an index",
         };
-        write!(formatter, "the number of {what} points nowhere in the directory")
+        write!(
+            formatter,
+            "the number of {what} points to nothing in the directory"
+        )
     }
 }
 
@@ -51,22 +60,20 @@ impl std::error::Error for WrongNumber {}
 
 /// What counts the items of a column.
 pub(crate) trait Number: Copy {
-    /// What is told of one that points nowhere.
+    /// What is reported for one that points to nothing.
     const WRONG: WrongNumber;
 
-    fn new(number: u32) -> Self;
+    /// `None` for one that is too large to be kept.
+    fn at(index: usize) -> Option<Self>;
 
     fn index(self) -> usize;
 }
 
-/// Declares a kind of number.
+/// Declares a kind of number, and with `u32` at the end one that others make and read.
 macro_rules! number {
-    ($(#[$about:meta])* $visibility:vis $name:ident, $wrong:ident) => {
-        $(#[$about])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        $visibility struct $name(u32);
+    ($(#[$about:meta])* $visibility:vis $name:ident, $wrong:ident, u32) => {
+        crate::model::number::number! { $(#[$about])* $visibility $name, $wrong }
 
-        #[allow(dead_code, reason = "not all are asked everything")]
         impl $name {
             #[inline]
             pub(crate) const fn new(number: u32) -> Self {
@@ -77,7 +84,14 @@ macro_rules! number {
             pub(crate) const fn get(self) -> u32 {
                 self.0
             }
+        }
+    };
+    ($(#[$about:meta])* $visibility:vis $name:ident, $wrong:ident) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        $visibility struct $name(u32);
 
+        impl $name {
             #[inline]
             pub(crate) const fn index(self) -> usize {
                 self.0 as usize
@@ -88,8 +102,8 @@ macro_rules! number {
             const WRONG: crate::model::number::WrongNumber = crate::model::number::WrongNumber::$wrong;
 
             #[inline]
-            fn new(number: u32) -> Self {
-                Self(number)
+            fn at(index: usize) -> Option<Self> {
+                u32::try_from(index).ok().map(Self)
             }
 
             #[inline]
@@ -103,29 +117,22 @@ pub(crate) use number;
 
 number! {
     /// A user within one snapshot; users come in ascending order of pk.
-    pub UserIx, User
+    pub UserIx, User, u32
 }
 
 number! {
     /// A group within one snapshot; groups come in ascending order of UUID.
-    pub GroupIx, Group
+    pub GroupIx, Group, u32
 }
 
 number! {
     /// A user or group within one snapshot: users first, then groups.
-    pub(crate) RecordIx, Record
+    pub(crate) RecordIx, Record, u32
 }
 
-impl From<UserIx> for RecordIx {
-    #[inline]
-    fn from(user: UserIx) -> Self {
-        Self(user.0)
-    }
-}
-
-/// How many there are. The builder stops long before there are more than can be counted.
-pub(crate) fn count_of<T>(items: &[T]) -> u32 {
-    u32::try_from(items.len()).unwrap_or(u32::MAX)
+/// How many there are, if that many can be counted: a number that was cut off would be that of something else.
+pub(crate) fn count_of<T>(items: &[T], what: WrongNumber) -> Result<u32, WrongNumber> {
+    u32::try_from(items.len()).map_err(|_| what)
 }
 
 /// One item for each number of a kind.
@@ -151,13 +158,9 @@ impl<N: Number, T> Column<N, T> {
         self.items.len()
     }
 
-    pub(crate) fn count(&self) -> u32 {
-        count_of(&self.items)
-    }
-
     /// All numbers, ascending.
     pub(crate) fn numbers(&self) -> impl Iterator<Item = N> + use<N, T> {
-        (0..self.count()).map(N::new)
+        (0..self.items.len()).map_while(N::at)
     }
 
     /// The items with their numbers.
@@ -190,12 +193,12 @@ impl<N, T> FromIterator<T> for Column<N, T> {
     }
 }
 
-/// Keeps the first wrong number that is met where a closure cannot tell of it.
+/// Keeps the first wrong number that is met where a closure cannot report it.
 #[derive(Debug, Default)]
 pub(crate) struct Met(Cell<Option<WrongNumber>>);
 
 impl Met {
-    /// What was found, or else `instead`, to which no meaning may be given.
+    /// What was found, or `instead`, which must not be given any meaning.
     #[inline]
     pub(crate) fn or<T>(&self, found: Result<T, WrongNumber>, instead: T) -> T {
         match found {
@@ -220,6 +223,7 @@ impl Met {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::built_in::AttributeId;
 
     #[test]
     fn a_number_beyond_the_end_points_nowhere() {
@@ -231,6 +235,18 @@ mod tests {
             .map(|(group, &item)| (group.get(), item))
             .collect();
         assert_eq!(numbered, [(0, 'a'), (1, 'b')]);
+    }
+
+    #[test]
+    fn what_cannot_be_counted_has_no_number() {
+        let many = &[(); 1 << 32];
+        assert_eq!(count_of(many, WrongNumber::Key), Err(WrongNumber::Key));
+        let most = many.get(1..).unwrap();
+        assert_eq!(count_of(most, WrongNumber::Key), Ok(u32::MAX));
+        assert_eq!(UserIx::at(1 << 32), None);
+        let attributes: Column<AttributeId, ()> = vec![(); (1 << 16) + 2].into();
+        assert_eq!(attributes.numbers().count(), 1 << 16);
+        assert_eq!(attributes.numbers().last().map(Number::index), Some(65_535));
     }
 
     #[test]

@@ -54,8 +54,10 @@ pub(crate) enum ClassesOf {
 /// The objectClass attribute of a kind of entry as it is sent.
 #[inline]
 pub(crate) fn object_classes(kind: ClassesOf) -> &'static [u8] {
-    OBJECT_CLASSES
-        .get(kind as usize)
-        .map(Vec::as_slice)
-        .unwrap_or_default()
+    let [users, groups, virtual_groups] = &*OBJECT_CLASSES;
+    match kind {
+        ClassesOf::Users => users,
+        ClassesOf::Groups => groups,
+        ClassesOf::VirtualGroups => virtual_groups,
+    }
 }

@@ -1,6 +1,6 @@
-//! Entries and their places in the answer: which there are follows from how many users and groups there are.
+//! Entries and their places in the answer: which ones exist follows from how many users and groups there are.
 //!
-//! Must not know what entries hold or who sees them.
+//! Must not know what entries contain or who sees them.
 
 use crate::model::number::{GroupIx, RecordIx, UserIx, WrongNumber, number};
 
@@ -35,29 +35,29 @@ pub(crate) enum UserOrGroup {
 }
 
 number! {
-    /// The place of an entry in the order of answers: base, users, groups, virtual groups, each container before what it
-    /// holds.
-    pub(crate) Place, Place
+    /// The place of an entry in the order of answers: base, users, groups, virtual groups, each container before its
+    /// contents.
+    pub(crate) Place, Place, u32
 }
 
 impl Place {
     pub(crate) const FIRST: Self = Self::new(0);
 
-    /// The place behind this one.
+    /// The place after this one.
     #[inline]
     pub(crate) fn next(self) -> Self {
         Self::new(self.get().saturating_add(1))
     }
 }
 
-/// Stands for the root DSE where a search has it beside the entries of a tree. No layout has this place.
+/// Stands for the root DSE where a search has it in addition to the entries of a tree. No layout has this place.
 pub(crate) const ROOT: Place = Place::new(u32::MAX - 1);
 
 /// Places one after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PlaceRange {
     pub(crate) start: Place,
-    /// Behind the last one.
+    /// After the last one.
     pub(crate) end: Place,
 }
 
@@ -112,7 +112,7 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// For so many users and groups: together at most [`MAX_RECORDS`](crate::model::record::MAX_RECORDS).
+    /// For this many users and groups: together at most [`MAX_RECORDS`](crate::model::record::MAX_RECORDS).
     pub(crate) fn new(users: u32, groups: u32) -> Self {
         Self { users, groups }
     }
@@ -219,12 +219,12 @@ impl Layout {
         PlaceRange::new(Place::FIRST, self.end())
     }
 
-    /// Behind the last place.
+    /// After the last place.
     pub(crate) fn end(self) -> Place {
         Place::new(4 + 2 * self.users + self.groups)
     }
 
-    /// The places of what a container other than the base holds.
+    /// The places of the contents of a container other than the base.
     pub(crate) fn children(self, container: Container) -> PlaceRange {
         let count = match container {
             Container::Base => 0,
@@ -235,7 +235,7 @@ impl Layout {
         PlaceRange::new(first, Place::new(first.get() + count))
     }
 
-    /// The place behind so many of what a container holds.
+    /// The place after this many of a container's entries.
     pub(crate) fn behind(self, container: Container, count: usize) -> Place {
         let PlaceRange { start, end } = self.children(container);
         let count = u32::try_from(count).unwrap_or(u32::MAX);
@@ -251,7 +251,7 @@ impl Layout {
         }
     }
 
-    /// Which user or group a record is. Whether there is such a group shows when it is asked for something.
+    /// Which user or group a record is. Whether there is such a group shows only when something about it is asked.
     #[inline]
     pub(crate) fn which(self, record: RecordIx) -> UserOrGroup {
         match record.get().checked_sub(self.users) {
@@ -271,14 +271,23 @@ impl Layout {
         RecordIx::new(self.users.saturating_add(group.get()))
     }
 
+    /// The record of a user. A number beyond those of users is that of a group's record, so it is compared.
+    #[inline]
+    pub(crate) fn user_record(self, user: UserIx) -> Result<RecordIx, WrongNumber> {
+        match user.get() < self.users {
+            true => Ok(RecordIx::new(user.get())),
+            false => Err(WrongNumber::User),
+        }
+    }
+
     /// The record of an entry; of a virtual group its user's.
     #[inline]
-    pub(crate) fn record_of(self, entry: Entry) -> Option<RecordIx> {
-        match entry {
+    pub(crate) fn record_of(self, entry: Entry) -> Result<Option<RecordIx>, WrongNumber> {
+        Ok(match entry {
             Entry::Container(_) => None,
-            Entry::User(user) | Entry::VirtualGroup(user) => Some(user.into()),
+            Entry::User(user) | Entry::VirtualGroup(user) => Some(self.user_record(user)?),
             Entry::Group(group) => Some(self.group_record(group)),
-        }
+        })
     }
 }
 

@@ -1,4 +1,4 @@
-//! What is kept of each user and group beside its attributes.
+//! What is kept of each user and group besides its attributes.
 //!
 //! A record is a user or a group: users first, by pk, then groups, by UUID. Knows sizes and offsets. Must not know
 //! what attributes mean.
@@ -9,8 +9,8 @@ use crate::model::number::{Number, RecordIx, WrongNumber, count_of, number};
 
 /// The lowest bit of [`Record::flags`] that is a flag; those below are override bits.
 pub(crate) const FIRST_FLAG: u32 = built_in::FIRST_FLAG;
-/// The default answer has not just what is stored and what is usually computed. The bit is none that a replaced attribute
-/// needs, and only a shape sets it.
+/// The default answer is not exactly what is stored and what is usually computed. No replaced attribute needs this bit, and only
+/// a shape sets it.
 pub(crate) const IRREGULAR: u32 = 1 << 26;
 /// The user may log in.
 pub(crate) const ACTIVE: u32 = 1 << 27;
@@ -47,7 +47,7 @@ impl Record {
     }
 }
 
-/// A part of a long row of octets, of up to 4 GiB.
+/// A part of a long run of octets, of up to 4 GiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
     start: u32,
@@ -145,7 +145,8 @@ pub(crate) struct Rdns {
     octets: Vec<u8>,
     /// Where each begins, and where the last one ends.
     starts: Vec<u32>,
-    /// So many of the first records, all users or none, begin with `uid=`. Then those of their virtual groups follow the others.
+    /// This many of the first records, all users or none, begin with `uid=`. Then those of their virtual groups follow the
+    /// others.
     named_by_uid: u32,
 }
 
@@ -166,7 +167,7 @@ impl Rdns {
         }
     }
 
-    /// Tells that the RDNs of so many users begin with `uid=`.
+    /// Says that the RDNs of this many users begin with `uid=`.
     pub(crate) fn name_by_uid(&mut self, users: u32) {
         self.named_by_uid = users;
     }
@@ -181,20 +182,21 @@ impl Rdns {
         RDN_TYPE.len() + usize::from(record.get() < self.named_by_uid)
     }
 
-    /// That of the virtual group of a user; there are so many `records`.
+    /// That of the virtual group of a user; there are this many `records`.
     #[inline]
     pub(crate) fn of_virtual_group(&self, user: RecordIx, records: u32) -> Result<&[u8], WrongNumber> {
         let place = match self.named_by_uid {
             0 => user,
-            _ => RecordIx::new(records.saturating_add(user.get())),
+            _ => RecordIx::new(records.checked_add(user.get()).ok_or(WrongNumber::User)?),
         };
         self.get(place)
     }
 
-    /// Appends that of the next record. One that ends beyond 4 GiB, which the builder prevents, would point nowhere.
-    pub(crate) fn push(&mut self, rdn: &[u8]) {
+    /// Appends that of the next record. Fails for one that ends beyond 4 GiB, which the builder prevents.
+    pub(crate) fn push(&mut self, rdn: &[u8]) -> Result<(), WrongNumber> {
         self.octets.extend_from_slice(rdn);
-        self.starts.push(count_of(&self.octets));
+        self.starts.push(count_of(&self.octets, WrongNumber::Octets)?);
+        Ok(())
     }
 
     #[inline]
@@ -234,12 +236,14 @@ pub(crate) struct Shapes {
 }
 
 impl Shapes {
-    pub(crate) fn push(&mut self, ids: &[AttributeId]) -> ShapeIx {
-        let shape = ShapeIx::new(count_of(&self.bounds));
-        let start = count_of(&self.ids);
+    /// Adds a list; `None` where there is no room for it.
+    pub(crate) fn push(&mut self, ids: &[AttributeId]) -> Option<ShapeIx> {
+        let shape = ShapeIx::at(self.bounds.len())?;
+        let start = u32::try_from(self.ids.len()).ok()?;
+        let end = u32::try_from(self.ids.len().checked_add(ids.len())?).ok()?;
         self.ids.extend_from_slice(ids);
-        self.bounds.push((start, count_of(&self.ids)));
-        shape
+        self.bounds.push((start, end));
+        Some(shape)
     }
 
     #[inline]
@@ -258,16 +262,16 @@ mod tests {
     #[test]
     fn nothing_is_answered_beyond_the_end_of_a_table() {
         let mut rdns = Rdns::default();
-        rdns.push(b"a");
-        rdns.push(b"");
+        rdns.push(b"a").unwrap();
+        rdns.push(b"").unwrap();
         assert_eq!(
             [0, 1, 2].map(|record| rdns.get(RecordIx::new(record))),
             [Ok(&b"a"[..]), Ok(b""), Err(WrongNumber::Record)]
         );
         let mut shapes = Shapes::default();
-        let shape = shapes.push(&[AttributeId::CN, AttributeId::UID]);
+        let shape = shapes.push(&[AttributeId::CN, AttributeId::UID]).unwrap();
         assert_eq!(shapes.get(shape), Ok(&[AttributeId::CN, AttributeId::UID][..]));
-        assert_eq!(shapes.get(ShapeIx::new(shape.get() + 1)), Err(WrongNumber::Shape));
+        assert_eq!(shapes.get(ShapeIx(shape.0 + 1)), Err(WrongNumber::Shape));
         let span = Span::new(1, 2).unwrap();
         assert_eq!(span.of(b"abc"), Ok(&b"bc"[..]));
         assert_eq!(span.of(b"ab"), Err(WrongNumber::Octets));

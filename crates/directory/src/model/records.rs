@@ -1,15 +1,15 @@
 //! The facts: users and groups, their encoded attributes and memberships.
 //!
-//! What depends on a provider (DNs, numbers) is computed elsewhere from what is here, and what is derived lies beside it.
-//! Must not know indexes, a base DN or a viewer.
+//! What depends on a provider (DNs, numbers) is computed elsewhere from what is here, and what is derived is kept next to
+//! it. Must not know indexes, a base DN or a viewer.
 
 use uuid::NonNilUuid;
 
-use crate::model::account::Accounts;
+use crate::model::account::{Accounts, Role};
 use crate::model::attribute::AttributeTable;
 use crate::model::built_in::{AttributeId, Shows};
 use crate::model::encoded::{self, Elements, EncodedElement};
-use crate::model::number::{Column, GroupIx, RecordIx, UserIx, WrongNumber};
+use crate::model::number::{Column, GroupIx, RecordIx, UserIx, WrongNumber, count_of};
 use crate::model::place::Layout;
 use crate::model::record::{self, Rdns, Record, Shapes, Span, UnescapedNames};
 use crate::model::relation::Relation;
@@ -19,7 +19,7 @@ use crate::values::timestamp::StoredTime;
 #[derive(Debug)]
 pub(crate) struct Users {
     pub(crate) pks: Column<UserIx, i64>,
-    /// `None` where authentik's could not be read.
+    /// `None` if authentik's could not be read.
     pub(crate) uuids: Column<UserIx, Option<NonNilUuid>>,
     /// Where in the arena the uid hash is.
     pub(crate) uids: Column<UserIx, Span>,
@@ -41,6 +41,8 @@ impl Users {
 pub(crate) struct GroupColumns {
     pub(crate) uuids: Column<GroupIx, [u8; 16]>,
     pub(crate) numbers: Column<GroupIx, i64>,
+    /// The roles that each group has itself, by UUID.
+    pub(crate) roles: Column<GroupIx, Box<[Role]>>,
 }
 
 /// Who belongs to what.
@@ -82,7 +84,7 @@ impl Records {
         u32::try_from(index).ok().map(GroupIx::new)
     }
 
-    /// What the virtual group of a user has of an attribute that users store, whatever the tree.
+    /// What the virtual group of a user has for an attribute that users store, whatever the tree.
     pub(crate) fn of_virtual_group(
         &self,
         user: UserIx,
@@ -90,11 +92,17 @@ impl Records {
     ) -> Result<Option<&[u8]>, WrongNumber> {
         let shows = id.definition().and_then(|built_in| built_in.virtual_groups);
         Ok(match shows {
-            Some(Shows::Name) => Some(self.name(user.into())?),
+            Some(Shows::Name) => Some(self.name(self.user_record(user)?)?),
             Some(Shows::Uid) => Some(self.user_uid(user)?),
             Some(Shows::NoSuperuser) => Some(b"false"),
             _ => None,
         })
+    }
+
+    /// The record of a user.
+    #[inline]
+    pub(crate) fn user_record(&self, user: UserIx) -> Result<RecordIx, WrongNumber> {
+        self.layout.user_record(user)
     }
 
     #[inline]
@@ -120,20 +128,14 @@ impl Records {
         let Some(place) = shape.iter().position(|&known| known == id) else {
             return Ok(None);
         };
-        match Elements(self.block(record)?).nth(place) {
-            Some(element) => Ok(Some(element)),
-            None => Err(WrongNumber::Octets),
-        }
+        Elements(self.block(record)?).at(place).map(Some)
     }
 
     /// The values of a stored attribute, encoded.
     #[inline]
     pub(crate) fn stored_set(&self, record: RecordIx, id: AttributeId) -> Result<Option<&[u8]>, WrongNumber> {
         match self.stored(record, id)? {
-            Some(element) => match encoded::attribute(&element) {
-                Some((_, set)) => Ok(Some(set)),
-                None => Err(WrongNumber::Octets),
-            },
+            Some(element) => encoded::attribute(&element).map(|(_, set)| Some(set)),
             None => Ok(None),
         }
     }
@@ -157,14 +159,15 @@ impl Records {
     /// The RDN of a user's virtual group as it is sent.
     #[inline]
     pub(crate) fn virtual_group_rdn(&self, user: UserIx) -> Result<&[u8], WrongNumber> {
-        self.rdns.of_virtual_group(user.into(), self.all.count())
+        let records = count_of(self.all.as_slice(), WrongNumber::Record)?;
+        self.rdns.of_virtual_group(self.user_record(user)?, records)
     }
 
     pub(crate) fn user_uid(&self, user: UserIx) -> Result<&[u8], WrongNumber> {
         self.users.uids.get(user)?.of(&self.arena)
     }
 
-    /// Calls `each` with every value of an indexed attribute of a record until it says stop; tells whether it did.
+    /// Calls `each` with every value of an indexed attribute of a record until it says stop; returns whether it did.
     #[inline]
     pub(crate) fn any_value(
         &self,
@@ -179,7 +182,7 @@ impl Records {
                 None => false,
             },
             _ => match self.stored_set(record, id)? {
-                Some(set) => encoded::values(set).any(each),
+                Some(set) => encoded::any_value(set, each)?,
                 None => false,
             },
         })

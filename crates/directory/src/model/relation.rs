@@ -1,4 +1,4 @@
-//! Who belongs to whom: for each user or group the groups or users it is related to.
+//! Who belongs to whom: for each user or group, the groups or users it is related to.
 //!
 //! Must not know which relation it is.
 
@@ -16,32 +16,35 @@ pub(crate) struct Relation<N, M> {
 }
 
 impl<N: Number, M: Number + Ord> Relation<N, M> {
-    /// `lists` in order; each is sorted and its repetitions dropped.
-    pub(crate) fn new(count: usize, items: usize, lists: impl Iterator<Item = Vec<M>>) -> Self {
+    /// `lists` in order; each is sorted and its repetitions dropped. Fails if there are too many items.
+    pub(crate) fn new(
+        count: usize,
+        items: usize,
+        lists: impl Iterator<Item = Result<Vec<M>, WrongNumber>>,
+    ) -> Result<Self, WrongNumber> {
         let mut relation = Self {
             starts: Vec::with_capacity(count + 1),
             items: Vec::with_capacity(items),
             from: PhantomData,
         };
         relation.starts.push(0);
-        for mut list in lists {
+        for list in lists {
+            let mut list = list?;
             list.sort_unstable();
             list.dedup();
             relation.items.extend_from_slice(&list);
-            relation.starts.push(count_of(&relation.items));
+            relation.starts.push(count_of(&relation.items, N::WRONG)?);
         }
         relation.items.shrink_to_fit();
-        relation
+        Ok(relation)
     }
 
-    /// The same relation seen from the other side, which has `count` members. What is related to none of them is left
-    /// out.
-    pub(crate) fn inverse(&self, count: usize) -> Relation<M, N> {
+    /// The same relation seen from the other side, which has `count` members. Fails if an item is not one of them.
+    pub(crate) fn inverse(&self, count: usize) -> Result<Relation<M, N>, WrongNumber> {
         let mut starts = vec![0u32; count + 1];
         for &item in &self.items {
-            if let Some(start) = starts.get_mut(item.index() + 1) {
-                *start += 1;
-            }
+            let start = starts.get_mut(item.index() + 1).ok_or(M::WRONG)?;
+            *start += 1;
         }
         let mut sum = 0;
         for start in &mut starts {
@@ -49,23 +52,20 @@ impl<N: Number, M: Number + Ord> Relation<N, M> {
             *start = sum;
         }
         let mut next = starts.clone();
-        let mut items = vec![N::new(0); sum as usize];
-        let ends = self.starts.iter().skip(1);
-        for ((from, &start), &end) in (0..).map(N::new).zip(&self.starts).zip(ends) {
-            for &to in self.items.get(start as usize..end as usize).into_iter().flatten() {
-                if let Some(place) = next.get_mut(to.index()) {
-                    if let Some(item) = items.get_mut(*place as usize) {
-                        *item = from;
-                    }
-                    *place += 1;
-                }
+        // Each is written below, or it fails: there are as many places as items.
+        let mut items = vec![N::at(0).ok_or(N::WRONG)?; sum as usize];
+        for from in (0..self.starts.len().saturating_sub(1)).map_while(N::at) {
+            for &to in self.of(from)? {
+                let place = next.get_mut(to.index()).ok_or(M::WRONG)?;
+                *items.get_mut(*place as usize).ok_or(N::WRONG)? = from;
+                *place += 1;
             }
         }
-        Relation {
+        Ok(Relation {
             starts,
             items,
             from: PhantomData,
-        }
+        })
     }
 
     #[inline]
@@ -81,7 +81,7 @@ impl<N: Number, M: Number + Ord> Relation<N, M> {
 impl Relation<GroupIx, GroupIx> {
     /// Everything that can be reached from `seeds` in any number of steps, the seeds included; ascending.
     ///
-    /// Takes what it costs from `steps`; `None` if that is not enough.
+    /// Takes what it costs from `steps`; `None` if they are not enough.
     pub(crate) fn closure(
         &self,
         seeds: &[GroupIx],
@@ -132,8 +132,8 @@ mod tests {
     fn relation<N: Number>(lists: &[&[u32]]) -> Relation<N, GroupIx> {
         let lists = lists
             .iter()
-            .map(|list| list.iter().copied().map(GroupIx::new).collect());
-        Relation::new(3, 4, lists)
+            .map(|list| Ok(list.iter().copied().map(GroupIx::new).collect()));
+        Relation::new(3, 4, lists).unwrap()
     }
 
     #[test]
@@ -153,7 +153,8 @@ mod tests {
                 Err(WrongNumber::User)
             ]
         );
-        let inverse = relation.inverse(3);
+        assert_eq!(relation.inverse(2).err(), Some(WrongNumber::Group));
+        let inverse = relation.inverse(3).unwrap();
         let users = |numbers: &[u32]| numbers.iter().copied().map(UserIx::new).collect::<Vec<_>>();
         for (group, expected) in [(0, users(&[0])), (1, users(&[2])), (2, users(&[0, 2]))] {
             assert_eq!(inverse.of(GroupIx::new(group)), Ok(&*expected));

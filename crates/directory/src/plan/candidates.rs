@@ -4,7 +4,7 @@
 
 use memchr::memmem::Finder;
 
-use crate::filter::evaluation::LOOK;
+use crate::filter::evaluation::STEP_WORK;
 use crate::filter::substrings::Substrings;
 use crate::index::table::KeyTable;
 use crate::model::number::{RecordIx, WrongNumber};
@@ -15,7 +15,7 @@ use crate::view::context::Context;
 
 /// Work of one step of a scan, in the units of a search.
 const SCAN_STEP: usize = 1 << 14;
-/// Octets that are looked through for a part in the time in which one is compared: it is done many at once.
+/// Octets that are searched for a substring in the time in which one is compared: many are done at once.
 const SCAN_RATE: usize = 16;
 
 /// The outcome of one step.
@@ -40,7 +40,7 @@ pub(crate) struct Candidates {
     /// Scans: the index of the next key, once it is known, and what finds the longest part.
     key: Option<usize>,
     finder: Option<PartFinder>,
-    /// Scans: how many containers are done, and the match found behind the next one.
+    /// Scans: how many containers are done, and the match found after the next one.
     containers: usize,
     pending: Option<Place>,
 }
@@ -113,7 +113,7 @@ impl Candidates {
         }
     }
 
-    /// Goes on to the next candidate, or a bounded part of the way. Adds to `work` what it took.
+    /// Advances to the next candidate, or a bounded part of the way. Adds to `work` what it took.
     #[inline]
     pub(crate) fn step(
         &mut self,
@@ -121,7 +121,7 @@ impl Candidates {
         layout: Layout,
         work: &mut usize,
     ) -> Result<Step, WrongNumber> {
-        *work += LOOK;
+        *work += STEP_WORK;
         Ok(match &self.source {
             CandidateSource::Places(places) => match places.get(self.index) {
                 Some(&place) => {
@@ -212,7 +212,7 @@ impl Candidates {
             let window = keys.octets().get(start..end.min(keys.octets().len()));
             let window = window.ok_or(WrongNumber::Key)?;
             let found = finder.find(window);
-            *work += LOOK + found.unwrap_or(window.len()) / SCAN_RATE;
+            *work += STEP_WORK + found.unwrap_or(window.len()) / SCAN_RATE;
             let Some(offset) = found else {
                 // What begins near the end of the window is looked at again.
                 let seen = window
@@ -227,7 +227,7 @@ impl Candidates {
             };
             key = keys.covering(start + offset, key);
             let octets = keys.key(key)?;
-            *work += LOOK + octets.len();
+            *work += STEP_WORK + octets.len();
             if parts.matches(octets) {
                 let place = place_of(*table, layout, keys.record(key)?)?;
                 key = keys.after_record(key);
@@ -256,7 +256,7 @@ fn first_key(keys: &KeyTable, table: Table, layout: Layout, from: Place) -> usiz
     let behind = |start: Place| from.get().saturating_sub(start.get());
     keys.first_of(RecordIx::new(match table.virtual_groups {
         true => behind(layout.children(Container::VirtualGroups).start),
-        // Groups follow users, but for their container.
+        // Groups follow users, except for their container.
         false if from > layout.container(Container::Groups) => behind(Place::new(3)),
         false => behind(layout.children(Container::Users).start),
     }))

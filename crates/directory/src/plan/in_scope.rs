@@ -22,7 +22,7 @@ impl InScope {
         self.0.iter().any(|range| range.contains(place))
     }
 
-    /// Whether it has a place behind this one, or this one.
+    /// Whether it has this place or a later one.
     pub(crate) fn reaches(&self, place: Place) -> bool {
         self.0.iter().any(|range| range.end > place)
     }

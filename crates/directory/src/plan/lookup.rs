@@ -1,6 +1,6 @@
-//! What the indexes and memberships know of an assertion: the entries that can satisfy it, without looking at any.
+//! What the indexes and memberships know about an assertion: the entries that can satisfy it, without looking at any.
 //!
-//! Gives lists as they lie in the snapshot. Must not know which assertion of a filter is looked up, nor decide what
+//! Gives lists as they are in the snapshot. Must not know which assertion of a filter is looked up, nor decide what
 //! matches.
 
 use std::cmp::Ordering;
@@ -23,7 +23,7 @@ pub(crate) enum Found<'s> {
     VirtualGroupsOf(&'s [RecordIx]),
     Users(&'s [UserIx]),
     Groups(&'s [GroupIx]),
-    /// Records put together for the purpose.
+    /// Records put together for this purpose.
     Collected(Vec<RecordIx>),
     /// A part of a table in its own order.
     Keys(&'s KeyTable, Range<usize>),
@@ -97,7 +97,7 @@ pub(crate) struct Table {
 pub(crate) enum Exactness {
     /// Every entry that satisfies it is in the lists.
     Superset,
-    /// So it is, and all users, groups and virtual groups in the lists satisfy it for a viewer who sees everything.
+    /// The same, and all users, groups and virtual groups in the lists satisfy it for a viewer who sees everything.
     Exact,
 }
 
@@ -138,7 +138,8 @@ impl<'s> Lookup<'s> {
         })
     }
 
-    /// Adds the lists that equality indexes and memberships have for an assertion; `None` if they know nothing of it.
+    /// Adds the lists that equality indexes and memberships have for an assertion; `None` if they know nothing about
+    /// it.
     pub(crate) fn find(
         self,
         test: &'s Test,
@@ -233,7 +234,7 @@ impl<'s> Lookup<'s> {
         Ok(Some(Exactness::Exact))
     }
 
-    /// Adds what is known of entries with a value; false if nothing is.
+    /// Adds what is known about entries with a value; false if nothing is.
     fn find_equal(
         self,
         id: AttributeId,
@@ -351,7 +352,7 @@ impl<'s> Lookup<'s> {
         Ok(())
     }
 
-    /// The tables of keys in which the entries with an attribute are found; `None` if some of them are in none.
+    /// The tables of keys in which the entries with an attribute are found; `None` if some are in none of them.
     pub(crate) fn tables(self, test: &Test) -> Option<Vec<Table>> {
         let own = |attribute| Table {
             attribute,

@@ -1,4 +1,4 @@
-//! How a search is going to find its entries: where the candidates come from, and what is known of them.
+//! How a search will find its entries: where the candidates come from, and what is known about them.
 //!
 //! Must not know how that is decided.
 
@@ -10,7 +10,8 @@ use crate::model::place::{Layout, Place, PlaceRange};
 use crate::plan::lookup::Table;
 use crate::plan::walk::Walk;
 
-/// A sorted answer comes from a kept order if at least one in so many entries is a candidate; fewer are sorted sooner.
+/// A sorted answer comes from a kept order if at least one in this many entries is a candidate; fewer are sorted
+/// sooner.
 const WALK_WORTH: usize = 16;
 
 /// Where the candidates come from.
@@ -20,7 +21,7 @@ pub(crate) enum CandidateSource {
     Places(Vec<Place>),
     /// All in these ranges, ascending.
     Ranges(Vec<PlaceRange>),
-    /// Those with a key that has these parts; these containers are candidates beside them, ascending.
+    /// Those with a key that has these parts; these containers are candidates in addition, ascending.
     Scan {
         tables: Vec<Table>,
         parts: Box<Substrings>,
@@ -30,7 +31,7 @@ pub(crate) enum CandidateSource {
     Walk(Walk),
 }
 
-/// How a search is going to find its entries.
+/// How a search will find its entries.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) source: CandidateSource,
@@ -39,7 +40,7 @@ pub(crate) struct Plan {
     pub(super) candidates: usize,
 }
 
-/// What is known of all candidates but containers without looking at them.
+/// What is known about all candidates except containers without looking at them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Proved {
     Nothing,

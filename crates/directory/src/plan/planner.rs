@@ -23,7 +23,7 @@ const USUAL_LISTS: usize = 8;
 /// Candidates from indexes.
 struct Gathered<'s> {
     found: Vec<Found<'s>>,
-    /// How many, those counted that are found twice.
+    /// How many, counting those found twice.
     count: usize,
     proved: Proved,
 }
@@ -165,7 +165,7 @@ impl<'a> Planner<'a> {
                         return Ok(None);
                     };
                     all.count += gathered.count;
-                    // More candidates than entries are no plan, and must not be noted down either.
+                    // More candidates than entries is not a plan, and must not be recorded either.
                     if all.count > FEW.max(self.layout.all().len()) {
                         return Ok(None);
                     }
@@ -255,7 +255,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// What a viewer sees that does not see everything.
+    /// What a viewer sees who does not see everything.
     fn own_entries(&self, own: Option<UserIx>, in_scope: &InScope) -> Result<Vec<Place>, WrongNumber> {
         let mut places: Vec<Place> = Container::ALL
             .map(|container| self.layout.container(container))

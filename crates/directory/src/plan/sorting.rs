@@ -73,7 +73,7 @@ impl SortOrder {
         Ok(Ok(Self(criteria)))
     }
 
-    /// What tells the order from others, if it has one key whose values are stored.
+    /// What distinguishes the order from others, if it has one key whose values are stored.
     pub(crate) fn key(&self) -> Option<OrderKey> {
         let [criterion] = self.0.as_slice() else {
             return None;
@@ -88,7 +88,7 @@ impl SortOrder {
         })
     }
 
-    /// Appends the key of an entry: of each attribute its least value.
+    /// Appends the key of an entry: the least value of each attribute.
     pub(crate) fn write_key(
         &self,
         context: &Context<'_>,
@@ -184,7 +184,7 @@ impl Sorter {
         self.order
             .write_key(context, entry, &mut self.scratch, &mut self.keys)?;
         let key = self.keys.get(start..).ok_or(WrongNumber::Key)?;
-        let length = count_of(key);
+        let length = count_of(key, WrongNumber::Key)?;
         if let Some((from, first)) = &self.from
             && (key, place) < (from.as_slice(), *first)
         {
@@ -205,7 +205,7 @@ impl Sorter {
         self.runs.push_back(run);
     }
 
-    /// After the last match: goes on sorting for about `work` steps; true when everything is sorted.
+    /// After the last match: continues sorting for about `work` steps; true when everything is sorted.
     pub(crate) fn advance(&mut self, work: usize) -> bool {
         if !self.run.is_empty() {
             self.end_run();
@@ -251,7 +251,7 @@ impl Sorter {
         self.runs.front()?.get(rank).map(|item| item.place)
     }
 
-    /// The rank of the first match whose key is not before one that begins so.
+    /// The rank of the first match whose key is not before one with this beginning.
     pub(crate) fn rank_of(&self, key: &[u8]) -> usize {
         self.runs.front().map_or(0, |items| {
             items.partition_point(|item| key_of(&self.keys, item) < key)
@@ -277,7 +277,7 @@ impl Merge {
 }
 
 fn key_of<'k>(keys: &'k [u8], item: &Item) -> &'k [u8] {
-    // Keys are never taken away from behind an item.
+    // Keys are never removed from behind an item.
     keys.get(item.start..item.start + item.length as usize)
         .unwrap_or(&[])
 }

@@ -1,6 +1,6 @@
 //! A walk through an order that is kept with the snapshot: pages of sorted answers are parts of it.
 //!
-//! Containers are put in their places, and the root DSE where a search has it. Must not know which entries match.
+//! Containers are put in their places, and so is the root DSE if a search has it. Must not know which entries match.
 
 use crate::model::number::{Met, WrongNumber};
 use crate::model::place::{Container, Layout, Place, ROOT};
@@ -11,7 +11,7 @@ use crate::view::context::Context;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Walk {
     order: usize,
-    /// Before which place of the order each stands, ascending.
+    /// Before which place of the order each comes, ascending.
     containers: Vec<(usize, Place)>,
     /// The place to start from.
     pub(crate) start: usize,

@@ -1,9 +1,9 @@
 //! The attribute types: names, OIDs, syntaxes.
 //!
-//! Single-valued is what has one value by nature, and what the server gives every user or group as one value, as
-//! authentik's own outpost declares it: schema-aware clients such as Python's ldap3 hand out a scalar or a list
-//! accordingly. Whatever admins add is multi-valued. Where an entry has several values of a single-valued attribute all
-//! the same, the subschema declares it multi-valued.
+//! An attribute is single-valued if it has one value by nature, or if the server gives every user or group one value of
+//! it, as authentik's own outpost declares it: schema-aware clients such as Python's ldap3 return a scalar or a list
+//! accordingly. Whatever admins add is multi-valued. If an entry nevertheless has several values of a single-valued
+//! attribute, the subschema declares it multi-valued.
 
 use super::definition::{AttributeType, AttributeTypeId, Syntax, Usage};
 

@@ -1,8 +1,9 @@
 //! The object classes.
 //!
-//! What is required is what every entry of the class here really has: groups without members have no `member`, so
-//! RFC 4519's requirement of it is not repeated. Classes that real directories keep apart but authentik puts on one
-//! entry are auxiliary, so that an entry has one chain of structural classes (RFC 4512 section 2.4).
+//! Required attributes are those that every entry of the class here really has: groups without members have no
+//! `member`, so RFC 4519's requirement of it is not repeated. Classes that real directories keep apart but
+//! authentik puts on one entry are auxiliary, so that an entry has one chain of structural classes (RFC 4512
+//! section 2.4).
 
 use super::definition::{ClassKind, ObjectClass};
 

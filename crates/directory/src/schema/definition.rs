@@ -159,20 +159,20 @@ pub enum Usage {
     DsaOperation,
 }
 
-/// What tells an attribute type from the others: its place among them.
+/// What distinguishes an attribute type from the others: its place among them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AttributeTypeId(pub(super) u16);
 
 /// An attribute type.
 #[derive(Clone, Copy, Debug)]
 pub struct AttributeType {
-    /// What tells it from the others.
+    /// What distinguishes it from the others.
     pub id: AttributeTypeId,
     /// The spelling we serve.
     pub name: &'static str,
     /// [`name`](Self::name) in lower case: the key under which values are kept.
     pub key: &'static str,
-    /// Further names, in the spelling of their RFC.
+    /// Other names, in the spelling of their RFC.
     pub names: &'static [&'static str],
     /// The object identifier.
     pub oid: &'static str,
@@ -187,7 +187,7 @@ pub struct AttributeType {
 }
 
 impl AttributeType {
-    /// Which of its further names this is, whatever the case.
+    /// Which of its other names this is, whatever the case.
     #[must_use]
     pub fn alias(&self, name: &[u8]) -> Option<u8> {
         let place = self
@@ -264,7 +264,7 @@ pub struct MatchingRule {
     pub oid: &'static str,
     /// How it compares.
     pub comparison: Comparison,
-    /// The syntax in whose terms values and assertion are understood, whatever the attribute's own.
+    /// The syntax in which values and assertion are understood, whatever the attribute's own.
     pub syntax: Syntax,
 }
 

@@ -1,4 +1,4 @@
-//! The default answer: every attribute authentik's outpost serves of an entry, in a fixed order.
+//! The default answer: every attribute of an entry that authentik's outpost serves, in a fixed order.
 //!
 //! Knows which of them are stored as they are sent and which are computed, and copies the usual entry in a few pieces.
 //! Must not know what a search asks for.
@@ -36,7 +36,7 @@ impl<'a> Piece<'a> {
         match self {
             Self::Attribute(attribute) => attribute.write(context, types_only, out),
             Self::Run(run) if types_only => {
-                Elements(run).try_for_each(|element| Attribute::Stored(element).write(context, true, out))
+                Elements(run).try_for_each(|element| Attribute::Stored(element?).write(context, true, out))
             }
             Self::Run(run) => {
                 out.extend_from_slice(run);
@@ -59,14 +59,16 @@ pub(crate) fn pieces<'a>(
         Entry::Group(_) => &OF_GROUPS,
         Entry::VirtualGroup(_) => {
             for id in std::iter::once(AttributeId::OBJECT_CLASS).chain(OF_VIRTUAL_GROUPS) {
-                if let Some(attribute) = context.attribute(entry, id)? {
+                if !records.attributes.is_hidden(id)
+                    && let Some(attribute) = context.attribute(entry, id)?
+                {
                     each(Piece::Attribute(attribute))?;
                 }
             }
             return Ok(());
         }
     };
-    let Some(record) = records.layout.record_of(entry) else {
+    let Some(record) = records.layout.record_of(entry)? else {
         return Ok(());
     };
     let record = records.get(record)?;
@@ -96,26 +98,28 @@ fn irregular_pieces<'a>(
     each: &mut impl FnMut(Piece<'a>) -> Result<(), WrongNumber>,
 ) -> Result<(), WrongNumber> {
     let records = &context.snapshot.records;
-    let stored = Elements(records.block(record)?);
-    let mut stored = Some(stored.zip(records.shapes.get(record.shape)?));
+    let mut stored = Elements(records.block(record)?);
+    let mut shape = Some(records.shapes.get(record.shape)?);
     let always = always(context, entry).iter().filter(|id| !computed.contains(id));
     let computed = computed.iter().chain(always).copied();
     for id in std::iter::once(AttributeId::OBJECT_CLASS).chain(computed) {
         if !record.overrides(id)
+            && !records.attributes.is_hidden(id)
             && let Some(attribute) = context.attribute(entry, id)?
         {
             each(Piece::Attribute(attribute))?;
         }
-        for (element, id) in stored.take().into_iter().flatten() {
+        for id in shape.take().into_iter().flatten() {
+            let element = stored.read()?;
             if !context.snapshot.shown.operational.contains(id) {
                 each(Piece::Run(element.whole))?;
             }
         }
     }
-    Ok(())
+    stored.end()
 }
 
-/// The computed attributes that a shape shows on top.
+/// The computed attributes that a shape shows in addition.
 fn always<'a>(context: &Context<'a>, entry: Entry) -> &'a [AttributeId] {
     let [users, groups] = &context.snapshot.shown.always;
     match entry {
@@ -125,8 +129,7 @@ fn always<'a>(context: &Context<'a>, entry: Entry) -> &'a [AttributeId] {
     }
 }
 
-/// Whether the default answer has an attribute found under a number; of one that is stored it is that of any name it was
-/// asked for by.
+/// Whether the default answer has an attribute found under a number; if it is stored, under any of its names.
 pub(crate) fn is_in_default_answer(
     context: &Context<'_>,
     entry: Entry,
@@ -151,7 +154,10 @@ pub(crate) fn is_in_default_answer(
 #[inline]
 pub(crate) fn write(context: &Context<'_>, entry: Entry, out: &mut Vec<u8>) -> Result<(), WrongNumber> {
     if let Entry::User(user) = entry {
-        let record = context.snapshot.records.get(user.into())?;
+        let record = context
+            .snapshot
+            .records
+            .get(context.snapshot.records.user_record(user)?)?;
         if record.flags & OVERRIDES_OF_USERS == 0 {
             return write_usual_user(context, user, record, out);
         }
@@ -190,8 +196,9 @@ fn write_usual_user(
     out.extend_from_slice(object_classes(ClassesOf::Users));
     out.extend_from_slice(context.snapshot.records.block(record)?);
     let number = Digits::new(context.user_number(user)?);
-    write_number(out, &UID_NUMBER, &number);
-    write_number(out, &GID_NUMBER, &number);
+    for name in [&UID_NUMBER, &GID_NUMBER] {
+        write_number(out, name, &number);
+    }
     let groups = context.snapshot.records.memberships.user_groups.of(user)?;
     write_groups(context, &MEMBER_OF, groups, out)
 }

@@ -15,7 +15,7 @@ use akldap_ldap::response::{LdapResult, ResultCode};
 pub(crate) fn base_entry(context: &Context<'_>, name: &Name<'_>) -> Result<Entry, LdapResult> {
     match context.tree.resolve(context.snapshot, name) {
         Ok(resolved) => match (context.view, &resolved) {
-            // Who sees everything sees the first one.
+            // Whoever sees everything sees the first one.
             (View::Full, Resolved::Entries(entries)) if let [first, ..] = entries.as_slice() => Ok(*first),
             _ => found(context, resolved).unwrap_or_else(|wrong| Err(damaged(wrong))),
         },
@@ -59,10 +59,10 @@ fn found(context: &Context<'_>, resolved: Resolved) -> Result<Result<Entry, Ldap
 }
 
 /// The entry the viewer sees of those whose names differ from an entry's only in spelling: authentik lets people log in
-/// by any spelling of their name, also by one that is another's exact name.
+/// with any spelling of their name, even one that is somebody else's exact name.
 fn visible_twin(context: &Context<'_>, entry: Entry) -> Result<Option<Entry>, WrongNumber> {
     let layout = context.snapshot.records.layout;
-    let Some(record) = layout.record_of(entry) else {
+    let Some(record) = layout.record_of(entry)? else {
         return Ok(None);
     };
     let twins = context.snapshot.twins(record)?.iter();

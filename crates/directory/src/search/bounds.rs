@@ -1,20 +1,20 @@
-//! What a search may cost the server, and what is answered beyond it: adminLimitExceeded (RFC 4511 appendix A.2).
+//! What a search may cost the server, and the answer when it costs more: adminLimitExceeded (RFC 4511 appendix A.2).
 //!
-//! What finds entries may be expensive; what returns them is paid for by whoever reads them, so that a listing of
-//! everything never meets these limits. Must not know filters or who sets the limits.
+//! Finding entries may be expensive; returning them is paid for by whoever reads them, so a listing of everything never
+//! reaches these limits. Must not know filters or who sets the limits.
 
 use std::sync::OnceLock;
 
-use crate::filter::evaluation::LOOK;
+use crate::filter::evaluation::STEP_WORK;
 use akldap_ldap::response::{LdapResult, ResultCode};
 
-/// Comparisons that an entry may cost, once it is returned, without counting.
+/// Comparisons that a returned entry may cost without being counted.
 const COMPARISONS_PER_ENTRY: usize = 128;
 
 /// What a search may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SearchLimits {
-    /// Comparisons: an assertion held against an entry is one, and one more for each 32 octets of the values looked at.
+    /// Comparisons: checking an assertion against an entry is one, plus one for each 32 octets of the values looked at.
     /// 128 for each entry returned are free.
     pub comparisons: u64,
     /// Octets of its filter and of what it sorts, and of the entries that the dereference control adds to one.
@@ -52,10 +52,10 @@ impl Bounds {
         self.spent = self.spent.saturating_add(work);
     }
 
-    /// An entry was returned, which took so much work.
+    /// An entry was returned, which took this much work.
     #[inline]
     pub(crate) fn earn(&mut self, written: usize) {
-        self.earned += (written + COMPARISONS_PER_ENTRY * LOOK) as u64;
+        self.earned += (written + COMPARISONS_PER_ENTRY * STEP_WORK) as u64;
     }
 
     pub(crate) fn too_much_work(&self) -> Option<LdapResult> {
@@ -64,11 +64,11 @@ impl Bounds {
             comparisons_option: option,
             ..
         } = self.limits;
-        let used = self.spent.saturating_sub(self.earned) / LOOK as u64;
+        let used = self.spent.saturating_sub(self.earned) / STEP_WORK as u64;
         (used > comparisons).then(|| {
             refused(format!(
-                "the search made more than {comparisons} comparisons ({option}); use attributes with an equality filter, \
-                 or fewer alternatives"
+                "the search made more than {comparisons} comparisons ({option}); use equality filters, or \
+                 fewer alternatives"
             ))
         })
     }
@@ -94,7 +94,7 @@ impl Bounds {
         } = self.limits;
         let name = String::from_utf8_lossy(dn);
         refused(format!(
-            "the entries that {name} names are more than one answer can hold ({memory} octets, {option}); ask for them \
+            "{name} names more entries than one answer can hold ({memory} octets, {option}); ask for them \
              without the dereference control"
         ))
     }

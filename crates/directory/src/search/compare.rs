@@ -18,9 +18,9 @@ use akldap_ldap::filter::{AttributeValueAssertion, Filter};
 use akldap_ldap::response::{LdapResult, ResultCode};
 
 /// Whether an entry has a value: compareTrue or compareFalse; noSuchAttribute if it has no value of the attribute at
-/// all, invalidAttributeSyntax if the value is none of the attribute's syntax and the entry does not store the same text,
-/// noSuchObject if the viewer sees no such entry, invalidDNSyntax if the name is malformed; other if a number in the
-/// snapshot points nowhere.
+/// all, invalidAttributeSyntax if the value does not belong to the attribute's syntax and the entry does not store the
+/// same text, noSuchObject if the viewer sees no such entry, invalidDNSyntax if the name is malformed; other if a number
+/// in the snapshot points nowhere.
 #[must_use]
 pub fn compare(
     snapshot: &Snapshot,
@@ -44,7 +44,11 @@ pub fn compare(
 /// The same for an entry that belongs to no provider: the rootDSE (`dn` empty) or the subschema.
 #[must_use]
 pub fn compare_entry(dn: &str, attributes: &Attributes, attribute: &[u8], value: &[u8]) -> LdapResult {
-    let (snapshot, tree) = (empty_snapshot(), Tree::of_one_entry(dn, attributes));
+    let tree = Tree::of_one_entry(dn, attributes);
+    let snapshot = match empty_snapshot() {
+        Ok(snapshot) => snapshot,
+        Err(wrong) => return damaged(wrong),
+    };
     let context = Context {
         snapshot: &snapshot,
         tree: &tree,
@@ -80,7 +84,7 @@ fn compare_with(
         Some(false) => LdapResult::new(ResultCode::CompareFalse, ""),
         None => LdapResult::new(
             ResultCode::InvalidAttributeSyntax,
-            "the value is none of the attribute's syntax",
+            "the value does not have the attribute's syntax",
         ),
     })
 }

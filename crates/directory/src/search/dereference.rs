@@ -21,7 +21,7 @@ const CONTEXT_0: u8 = 0xa0;
 /// interrupts. A group of 100,000 members with ten attributes of each takes a third of it.
 const MAX_WORK: usize = 100_000_000;
 
-/// Why what an entry names is not followed.
+/// Why the names in an entry are not followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NotFollowed {
     /// It is more than can be followed.
@@ -35,7 +35,7 @@ impl From<WrongNumber> for NotFollowed {
     }
 }
 
-/// What to follow, and what to give of the entries found.
+/// What to follow, and what to return of the entries found.
 #[derive(Clone, Debug)]
 pub(crate) struct Dereference(Vec<(Vec<u8>, AttributeRef, Selection)>);
 
@@ -141,7 +141,7 @@ fn for_each_entry(
             groups.iter().try_for_each(|&group| each(Entry::Group(group)))
         }
         Values::Set(set) => encoded::values(set).try_for_each(|value| {
-            match context.tree.resolve(context.snapshot, &Name::new(value)) {
+            match context.tree.resolve(context.snapshot, &Name::new(value?)) {
                 Ok(Resolved::Entries(entries)) => entries.into_iter().take(1).try_for_each(&mut each),
                 Err(DnNameError::Wrong(wrong)) => Err(wrong),
                 Ok(_) | Err(DnNameError::Malformed(_)) => Ok(()),

@@ -11,17 +11,17 @@ use akldap_ldap::response::{LdapResult, ResultCode};
 
 #[derive(Debug)]
 pub(crate) struct Limits {
-    /// Entries of all pages together (RFC 4511 section 4.5.1.4); 0 for none.
+    /// Entries of all pages together (RFC 4511 section 4.5.1.4); 0 for no limit.
     size: u64,
-    /// Entries that earlier pages had.
+    /// Entries on earlier pages.
     given: u64,
-    /// Entries a page; 0 for no paging.
+    /// Entries per page; 0 for no paging.
     page: u64,
     /// Whether the client wants no more pages.
     pub(crate) ended: bool,
-    /// Boxed as the next one is: most searches have neither, and would copy the room for them.
+    /// Boxed like the next one: most searches have neither, and would copy the space for them.
     pub(crate) vlv: Option<Box<VlvRequest>>,
-    /// What cookies are made of, if the client wants pages.
+    /// What cookies are made from, if the client wants pages.
     cookies: Option<Box<Cookies>>,
 }
 
@@ -60,7 +60,7 @@ impl Limits {
             key: controls.cookie_key,
         }));
         if limits.vlv.is_some() {
-            // A view is no page: its window is all there is.
+            // A view is not a page: its window is all there is.
             return Ok((limits, None));
         }
         limits.page = u64::from(paged.size);
@@ -81,13 +81,13 @@ impl Limits {
         self.cookies.is_some()
     }
 
-    /// Whether no further entry may be given, of so many that this page has.
+    /// Whether no more entries may be given, of the many that this page has.
     #[inline]
     pub(crate) fn size_is_reached(&self, entries: u64) -> bool {
         self.size > 0 && self.given.saturating_add(entries) >= self.size
     }
 
-    /// Whether a page of so many entries is full.
+    /// Whether a page with this many entries is full.
     #[inline]
     pub(crate) fn page_is_full(&self, entries: u64) -> bool {
         self.page > 0 && entries >= self.page
@@ -97,7 +97,7 @@ impl Limits {
     pub(crate) fn size_exceeded(&self) -> LdapResult {
         let message = match self.paged() {
             true => format!(
-                "more than {} entries match: the size limit counts over all pages",
+                "more than {} entries match: the size limit applies to all pages together",
                 self.size
             ),
             false => format!("more than {} entries match; ask for pages (RFC 2696)", self.size),
@@ -105,7 +105,8 @@ impl Limits {
         LdapResult::new(ResultCode::SizeLimitExceeded, message)
     }
 
-    /// The cookie of a page that ends behind an entry; the page had so many. Empty if the client wants no pages.
+    /// The cookie of a page that ends after an entry; the page had this many. Empty if the client wants no
+    /// pages.
     pub(crate) fn cookie(&self, after: EntryKey, sort_key: Option<Vec<u8>>, entries: u64) -> Vec<u8> {
         let Some(cookies) = &self.cookies else {
             return Vec::new();
@@ -121,7 +122,8 @@ impl Limits {
 }
 
 pub(crate) fn foreign_cookie() -> LdapResult {
-    let message = "the cookie of the paged results control is not one of this server, or of another order; start from the first page";
+    let message = "the cookie of the paged results control is not from this server, or belongs to another \
+         order; start from the first page";
     LdapResult::new(ResultCode::UnwillingToPerform, message)
 }
 
@@ -136,7 +138,8 @@ pub(crate) fn vlv_target(sorter: &Sorter, request: &VlvRequest) -> Option<usize>
         } => {
             let index = (*offset as usize).checked_sub(1)?;
             match *content_count as usize {
-                // The last of a list stays the last, whatever became of the list; what lies between is scaled.
+                // The last of a list stays the last, whatever became of the list; everything in between is
+                // scaled.
                 believed if believed != 0 && *offset as usize >= believed => count.saturating_sub(1),
                 believed if believed != 0 && index > 0 => {
                     let scaled = index as u128 * count as u128 / believed as u128;

@@ -1,8 +1,8 @@
 //! Cookies of paged results (RFC 2696): a position in the order of answers, signed.
 //!
-//! A cookie names the last entry given by what never changes about it, and in a sorted answer also by the key it was
-//! sorted by. So it stays good after a refresh, on another connection, with another page size or filter, whatever became
-//! of that entry; nothing is remembered for it. Must not know searches.
+//! A cookie names the last entry returned by what never changes about it, and in a sorted answer also by the key it was
+//! sorted by. So it stays valid after a refresh, on another connection, with another page size or filter, whatever
+//! happened to that entry; nothing is remembered for it. Must not know searches.
 
 use crate::index::snapshot::Snapshot;
 use crate::model::number::WrongNumber;
@@ -10,10 +10,10 @@ use crate::model::place::{Container, Entry, Layout, Place, ROOT};
 use crate::schema;
 use akldap_ldap::control::SortKey;
 
-/// Where a paged search goes on.
+/// Where a paged search continues.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PagePosition {
-    /// Behind this entry.
+    /// After this entry.
     pub(crate) after: EntryKey,
     /// What it was sorted by; `None` in an answer that is not sorted.
     pub(crate) sort_key: Option<Vec<u8>>,
@@ -33,7 +33,7 @@ pub(crate) enum EntryKey {
     VirtualGroup(i64),
 }
 
-/// What tells the order that was asked for from others: attributes, rules, directions.
+/// What distinguishes the requested order from others: attributes, rules, directions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct OrderDigest([u8; DIGEST]);
 
@@ -83,8 +83,8 @@ impl EntryKey {
         })
     }
 
-    /// The first place behind the entry, whether it still exists or not. The root DSE comes before all places where
-    /// nothing is sorted, and behind them among entries that are sorted by the same.
+    /// The first place after the entry, whether it still exists or not. The root DSE comes before all places if nothing
+    /// is sorted, and after them among entries with the same sort key.
     pub(crate) fn next(self, snapshot: &Snapshot, layout: Layout) -> Place {
         let pks = snapshot.records.users.pks.as_slice();
         let users = |pk: i64| pks.partition_point(|&known| known <= pk);

@@ -1,4 +1,4 @@
-//! What a search is asked beside the request itself, and what it comes to.
+//! What a search is given besides the request itself, and how it ends.
 //!
 //! Must not know how entries are found.
 
@@ -14,7 +14,7 @@ use akldap_ldap::response::LdapResult;
 pub enum Viewer {
     /// Someone who may search the full directory.
     Full,
-    /// Someone who sees base, containers, the own user, the groups it is a direct member of, and the own virtual
+    /// Someone who sees base, containers, their own user, the groups it is a direct member of, and its virtual
     /// group.
     Own {
         /// The primary key of the user.
@@ -44,7 +44,7 @@ pub struct SearchControls {
     pub vlv: Option<VlvRequest>,
     /// Dereference.
     pub deref: Option<Vec<DerefSpec>>,
-    /// Signs the cookies of paged results. The same for all connections, or cookies do not survive them.
+    /// Signs the cookies of paged results. It is the same for all connections, so that cookies survive them.
     pub cookie_key: [u8; 32],
 }
 
@@ -59,12 +59,12 @@ pub struct SearchOutcome {
     pub entries: u64,
 }
 
-/// Where a search stands after [`Search::advance`](crate::Search::advance).
+/// The state of a search after [`Search::advance`](crate::Search::advance).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Progress {
     /// There is more to do.
     More,
-    /// Everything is written but the SearchResultDone.
+    /// Everything is written except the SearchResultDone.
     Done(SearchOutcome),
 }
 

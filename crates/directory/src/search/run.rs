@@ -1,8 +1,8 @@
-//! A search as it goes on: its answer a piece at a time (RFC 4511 section 4.5).
+//! A search in progress: its answer, a piece at a time (RFC 4511 section 4.5).
 //!
 //! Owns what it needs, so that it can be driven across waits. Must not know connections or time.
 
-use crate::filter::evaluation::LOOK;
+use crate::filter::evaluation::STEP_WORK;
 use crate::index::name_order::Matches;
 use crate::model::number::WrongNumber;
 use crate::model::place::{Entry, Place, ROOT};
@@ -21,7 +21,7 @@ use akldap_ldap::response::{LdapResult, ResultCode};
 
 impl Search {
     /// Appends entries until `out` has grown by about `budget` octets (at most one entry more), about `work` octets were
-    /// compared (a nanosecond each; small things count for more than they have), or the search is done.
+    /// compared (a nanosecond each; small things count for more than their size), or the search is done.
     pub fn advance(&mut self, out: &mut Vec<u8>, message_id: u32, budget: usize, work: usize) -> Progress {
         self.scratch.work = 0;
         let end = out.len().saturating_add(budget);
@@ -41,8 +41,8 @@ impl Search {
                 Phase::Marked { .. } => self.list_marked(out, message_id),
                 Phase::Collecting(_) => self.collect(work),
                 Phase::Sorting(sorter) => {
-                    let steps = work.saturating_sub(self.scratch.work) / LOOK + 1;
-                    self.scratch.work = self.scratch.work.saturating_add(steps * LOOK);
+                    let steps = work.saturating_sub(self.scratch.work) / STEP_WORK + 1;
+                    self.scratch.work = self.scratch.work.saturating_add(steps * STEP_WORK);
                     if sorter.advance(steps) {
                         self.open_window();
                     }
@@ -53,11 +53,11 @@ impl Search {
         }
     }
 
-    /// After a step: the limit that it went beyond.
+    /// After a step: the limit that it exceeded.
     #[inline(never)] // Seldom called, from where entries pass.
     fn exceeded(&mut self) -> Option<LdapResult> {
         let work = self.scratch.work as u64;
-        // What entries cost to be written is paid for by those who read them.
+        // Those who read entries pay for the cost of writing them.
         self.bounds.spend(work);
         let memory = self.memory();
         let exceeded = self.bounds.too_much_work();
@@ -117,7 +117,7 @@ impl Search {
             Err(NoMatch::Exhausted) => self.finish(LdapResult::success(), None, None),
             Err(no_match) => self.stop(no_match),
             Ok(None) => {}
-            // That there is one more is all that counts: it exceeds the size limit, or opens the next page.
+            // All that matters is that there is one more: it exceeds the size limit, or opens the next page.
             Ok(Some(_)) if self.limits.size_is_reached(self.entries) => {
                 self.finish(self.limits.size_exceeded(), None, None);
             }
@@ -128,7 +128,7 @@ impl Search {
         }
     }
 
-    /// Ends the search for want of a further match.
+    /// Ends the search for lack of a further match.
     #[cold]
     fn stop(&mut self, no_match: NoMatch) {
         let result = match no_match {
@@ -169,7 +169,7 @@ impl Search {
         let Phase::Marked { places, next } = &mut self.phase else {
             return;
         };
-        self.scratch.work += LOOK;
+        self.scratch.work += STEP_WORK;
         match places.get(*next) {
             None => self.finish(LdapResult::success(), None, None),
             Some(_) if self.limits.size_is_reached(self.entries) => {
@@ -277,7 +277,7 @@ impl Search {
         self.give(place, out, message_id);
     }
 
-    /// Appends an entry; nothing of it, and the search ends, if a number points nowhere.
+    /// Appends an entry; if a number points to nothing, none of it, and the search ends.
     #[inline]
     fn give(&mut self, place: Place, out: &mut Vec<u8>, message_id: u32) {
         let start = out.len();
@@ -331,6 +331,41 @@ impl Search {
         Ok(())
     }
 
+    /// Whether the root DSE is a match; also false while that is not known, and then it is being found out.
+    #[cold]
+    fn root_matches(&mut self, limit: usize) -> Result<bool, WrongNumber> {
+        let Some(root) = &mut self.root else {
+            return Ok(false);
+        };
+        if let Some(matches) = root.matches {
+            return Ok(matches);
+        }
+        root.search.scratch.work = self.scratch.work;
+        let found = root.search.next_match(limit);
+        self.scratch.work = root.search.scratch.work;
+        match found {
+            Ok(Some(_)) => root.matches = Some(true),
+            Err(NoMatch::Exhausted) => root.matches = Some(false),
+            Err(NoMatch::Wrong(wrong)) => return Err(wrong),
+            Ok(None) => self.under_way = Some(ROOT),
+        }
+        Ok(root.matches == Some(true))
+    }
+
+    #[cold]
+    fn write_root(&mut self, out: &mut Vec<u8>, message_id: u32) -> Result<(), WrongNumber> {
+        if let Some(root) = &mut self.root {
+            root.search.scratch.work = 0;
+            root.search.write(Place::FIRST, out, message_id)?;
+            let written = root.search.scratch.work;
+            self.scratch.work += written;
+            self.bounds.earn(written);
+            self.entries += 1;
+            self.last = Some(ROOT);
+        }
+        Ok(())
+    }
+
     /// The cookie of a page that ends with an entry.
     fn cookie(&self, last: Place) -> Result<Vec<u8>, WrongNumber> {
         let (context, entry) = match &self.root {
@@ -368,8 +403,8 @@ impl Search {
     }
 }
 
-/// Work of making the key by which an entry is sorted, besides its octets.
-const SORT_KEY: usize = 4 * LOOK;
+/// The work of making an entry's sort key, besides its octets.
+const SORT_KEY: usize = 4 * STEP_WORK;
 
 #[cfg(test)]
 mod large_tests;

@@ -1,9 +1,9 @@
 //! Which attributes of an entry a search returns (RFC 4511 section 4.5.1.8, RFC 3673, RFC 4529), and writing them.
 //!
-//! Knows what authentik's outpost returns by default: everything it serves, timestamps and memberOf included, but none
-//! of the attributes added here, which have to be asked for. Must not know filters.
+//! Knows what authentik's outpost returns by default: everything it serves, timestamps and memberOf included, but none of
+//! the attributes added here, which have to be requested. Must not know filters.
 
-use crate::filter::evaluation::LOOK;
+use crate::filter::evaluation::STEP_WORK;
 use crate::model::attribute::{AttributeRef, AttributeTable};
 use crate::model::built_in::{AttributeId, Those, count, ids};
 use crate::model::number::WrongNumber;
@@ -18,9 +18,13 @@ use akldap_ldap::steps;
 /// The attributes `+` asks for.
 const OPERATIONAL: [AttributeId; count(Those::Operational)] = ids(Those::Operational);
 
-/// Most attributes one search can name, after expansion of classes. The schema is smaller; custom names beyond it
-/// would make an answer slow without meaning anything.
+/// Most attributes one search can name, after expansion of classes. The schema is smaller; custom names beyond that would
+/// make an answer slow to no purpose.
 pub(crate) const MAX_NAMES: usize = 1000;
+
+/// Octets of a usual entry with all attributes, and of one attribute with one value.
+const TYPICAL_ENTRY: usize = 1000;
+const TYPICAL_ATTRIBUTE: usize = 32;
 
 /// The attributes a search asks for.
 #[derive(Clone, Debug, Default)]
@@ -55,7 +59,7 @@ impl Selection {
             match name {
                 b"*" => selection.whole = true,
                 b"+" => selection.operational = true,
-                // RFC 4511: it asks for nothing, and means nothing beside others.
+                // RFC 4511: it asks for nothing, and means nothing next to others.
                 b"1.1" => {}
                 [b'@', class @ ..] => selection.add_class(attributes, class, &mut classes),
                 _ => selection.add(attributes.resolve(name)),
@@ -116,6 +120,9 @@ impl Selection {
 
     /// An attribute asked for by two of its names is returned once.
     fn drop_covered(&mut self) {
+        if self.names.iter().all(|name| name.second.is_none()) {
+            return;
+        }
         let firsts: Vec<_> = self.names.iter().filter_map(|name| name.first).collect();
         for name in &mut self.names {
             if name.second.is_some_and(|second| firsts.contains(&second)) {
@@ -138,7 +145,8 @@ impl Selection {
         // Clients compare users with an exact set of attributes when they ask for `*` and `+`.
         let operational = self.operational && !(self.whole && matches!(entry, Entry::User(_)));
         if operational {
-            for id in OPERATIONAL {
+            let hidden = |id: &AttributeId| context.snapshot.records.attributes.is_hidden(*id);
+            for id in OPERATIONAL.into_iter().filter(|id| !hidden(id)) {
                 let attribute = context.find(entry, &AttributeRef::built_in(id))?;
                 if let Some(attribute) = attribute
                     && !(self.whole && is_in_default_answer(context, entry, id, &attribute))
@@ -179,9 +187,17 @@ impl Selection {
         self.names.capacity() * size_of::<AttributeRef>()
     }
 
+    /// Octets of the attributes of the first entry: a guess, by which the space for a length is chosen.
+    pub(crate) fn expected_size(&self) -> usize {
+        match self.whole || self.operational {
+            true => TYPICAL_ENTRY,
+            false => self.names.len() * TYPICAL_ATTRIBUTE,
+        }
+    }
+
     /// What it costs to put an entry together, besides the octets written.
     pub(crate) fn work(&self) -> usize {
-        (1 + self.names.len() + if self.operational { OPERATIONAL.len() } else { 0 }) * LOOK
+        (1 + self.names.len() + if self.operational { OPERATIONAL.len() } else { 0 }) * STEP_WORK
     }
 
     /// Appends the selected attributes of an entry as PartialAttributes.
@@ -198,7 +214,7 @@ impl Selection {
     }
 
     /// Appends a SearchResultEntry; `controls` is an encoded `controls [0]` element, or nothing. `typical` is the size of
-    /// an entry's attributes, kept from one entry to the next. After an error what was appended is no whole entry.
+    /// an entry's attributes, kept from one entry to the next. After an error what was appended is not a whole entry.
     #[inline]
     pub(crate) fn write_entry(
         &self,

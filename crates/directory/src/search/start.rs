@@ -1,6 +1,6 @@
-//! Prepares a search: finds its base, makes its filter ready and plans it.
+//! Prepares a search: finds its base, prepares its filter and plans it.
 //!
-//! Must not know how it goes on.
+//! Must not know how it continues.
 
 use std::sync::{Arc, LazyLock};
 
@@ -10,6 +10,7 @@ use crate::filter::node::Node;
 use crate::filter::virtual_groups;
 use crate::index::name_order::Matches;
 use crate::index::snapshot::Snapshot;
+use crate::model::number::WrongNumber;
 use crate::model::place::{Container, Place, PlaceRange, ROOT};
 use crate::plan::candidates::Candidates;
 use crate::plan::in_scope::InScope;
@@ -52,7 +53,7 @@ impl Search {
         Self::from_base(&base_object, snapshot, tree, viewer, request, controls)
     }
 
-    /// The same for a base object that somebody has looked at already.
+    /// The same for a base object that has already been looked at.
     ///
     /// # Errors
     /// As [`new`](Self::new).
@@ -93,7 +94,7 @@ impl Search {
         });
         let tree = Arc::new(Tree::of_one_entry(dn, attributes));
         let mut search = Self::prepare(
-            empty_snapshot(),
+            empty_snapshot().map_err(damaged)?,
             tree,
             View::Full,
             in_scope,
@@ -129,7 +130,7 @@ impl Search {
         let mut sort_response = None;
         let mut finished = None;
         let asked = controls.sort.as_deref();
-        // A page that goes on in an order does so, even if nothing has the attribute any more.
+        // A page that continues in an order does so, even if nothing has the attribute now.
         let go_on = position.as_ref().map(|position| position.sort_key.is_some());
         let order = asked.map(|keys| SortOrder::new(&context, keys, go_on == Some(true)));
         let order = match order.transpose().map_err(damaged)? {
@@ -137,7 +138,7 @@ impl Search {
             Some(Ok(_)) if go_on == Some(false) && controls.sort_critical => {
                 return Err(foreign_cookie());
             }
-            // Nor does an answer that was not sorted become sorted on its way.
+            // Nor does an answer that was not sorted become sorted midway.
             Some(Ok(_)) if go_on == Some(false) => {
                 sort_response = Some(encode_sort_response(ResultCode::UnwillingToPerform as u8, None));
                 None
@@ -216,6 +217,7 @@ impl Search {
             &request.attributes,
             request.types_only,
         );
+        let typical_size = selection.expected_size();
         let dereference = controls
             .deref
             .as_ref()
@@ -224,7 +226,7 @@ impl Search {
             let cookie = limits.paged().then(Vec::new);
             phase = Phase::Finished(outcome(result, sort_response.take(), None, cookie, 0));
         }
-        // Nothing is done to it before it is returned: it would be copied.
+        // It is returned untouched: anything else would copy it.
         Ok(Self {
             plan: plan.outline(),
             proved: plan.proved,
@@ -247,15 +249,15 @@ impl Search {
             bounds: Bounds::default(),
             scratch: Scratch::default(),
             controls_scratch: Vec::new(),
-            typical_size: TYPICAL_SIZE,
+            typical_size,
             entries: 0,
             last: None,
             sort_response,
         })
     }
 
-    /// Prepares a search from the empty name on: of the root DSE and the tree of a provider, by the scope. The base DN of
-    /// the provider is what stands one level below.
+    /// Prepares a search below the empty name: of the root DSE and the tree of a provider, according to the scope. The base
+    /// DN of the provider is one level below.
     ///
     /// # Errors
     /// As [`new`](Self::new).
@@ -300,11 +302,9 @@ impl Search {
     }
 }
 
-/// Octets of the attributes of the first entry: a guess, by which the space for a length is chosen.
-const TYPICAL_SIZE: usize = 1000;
-
 /// For the entries that belong to no provider.
-pub(crate) fn empty_snapshot() -> Arc<Snapshot> {
-    static EMPTY: LazyLock<Arc<Snapshot>> = LazyLock::new(|| Arc::new(Builder::new().finish().0));
-    Arc::clone(&EMPTY)
+pub(crate) fn empty_snapshot() -> Result<Arc<Snapshot>, WrongNumber> {
+    static EMPTY: LazyLock<Result<Arc<Snapshot>, WrongNumber>> =
+        LazyLock::new(|| Ok(Arc::new(Builder::new().finish()?.0)));
+    EMPTY.clone()
 }

@@ -1,6 +1,6 @@
-//! A search under way: what it asks and where it stands.
+//! A search under way: what it asks for and how far it has got.
 //!
-//! Must not know how it starts or goes on.
+//! Must not know how it starts or continues.
 
 use std::fmt;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ pub struct Search {
     pub(super) plan: Outline,
     pub(super) proved: Proved,
     pub(super) candidates: Candidates,
-    /// Whether the filter is evaluated in steps; then the candidate it is evaluated on, and how far that went.
+    /// Whether the filter is evaluated in steps; then the candidate it is evaluated on, and how far that has got.
     pub(super) is_large: bool,
     pub(super) under_way: Option<Place>,
     pub(super) done: Vec<Done>,
@@ -109,7 +109,7 @@ impl Search {
         self.plan
     }
 
-    /// The same in a word, for metrics.
+    /// The same as one word, for metrics.
     #[must_use]
     pub fn plan_kind(&self) -> PlanKind {
         self.plan.kind()
@@ -121,7 +121,7 @@ impl Search {
         self.bounds.too_much_work().is_some()
     }
 
-    /// Sets what the search may cost; nothing is limited before.
+    /// Sets what the search may cost; before that nothing is limited.
     pub fn limit(&mut self, limits: SearchLimits) {
         self.bounds.limits = limits;
     }
@@ -138,8 +138,7 @@ impl Search {
         self.entries
     }
 
-    /// Octets on the heap that the search alone holds: its filter, what it found without having returned it, and what it
-    /// sorts.
+    /// Octets on the heap that only the search holds: its filter, what it found but has not returned, and what it sorts.
     #[must_use]
     pub fn memory(&self) -> usize {
         let found = match &self.phase {

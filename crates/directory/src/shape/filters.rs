@@ -1,4 +1,4 @@
-//! The filters of templates beside those of Jinja.
+//! The filters of templates besides those of Jinja.
 //!
 //! Must not know entries.
 
@@ -7,40 +7,27 @@ use minijinja::{Environment, Error, ErrorKind};
 use unicode_normalization::UnicodeNormalization as _;
 use uuid::Uuid;
 
-/// What base64 stands for, whatever it is wrapped in.
+use crate::values::base64;
+
+/// What base64 stands for, in either alphabet of RFC 4648, whatever it is wrapped in. Padding ends it.
 fn base64(text: &str) -> Result<Value, Error> {
+    let letters = text.bytes().take_while(|letter| *letter != b'=');
+    let standard = letters.map(|letter| match letter {
+        b'-' => b'+',
+        b'_' => b'/',
+        letter => letter,
+    });
+    let octets = base64::decode(standard);
     let wrong = || Error::new(ErrorKind::InvalidOperation, "it is not base64");
-    let (mut octets, mut bits, mut held) = (Vec::with_capacity(text.len() / 4 * 3), 0u32, 0u32);
-    let digits = text.bytes().filter(|octet| !octet.is_ascii_whitespace());
-    for digit in digits.take_while(|octet| *octet != b'=') {
-        let value = match digit {
-            b'A'..=b'Z' => digit - b'A',
-            b'a'..=b'z' => digit - b'a' + 26,
-            b'0'..=b'9' => digit - b'0' + 52,
-            b'+' | b'-' => 62,
-            b'/' | b'_' => 63,
-            _ => return Err(wrong()),
-        };
-        bits = bits << 6 | u32::from(value);
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            octets.extend(u8::try_from(bits >> held & 0xff));
-            bits &= (1 << held) - 1;
-        }
-    }
-    // A single digit is no octet, and what is left over of the last one must be nothing.
-    if held >= 6 || bits != 0 {
-        return Err(wrong());
-    }
-    Ok(Value::from_bytes(octets))
+    octets.map(Value::from_bytes).ok_or_else(wrong)
 }
 
 fn uuid(text: &str) -> Result<Uuid, Error> {
     Uuid::try_parse(text).map_err(|_| Error::new(ErrorKind::InvalidOperation, "it is not a UUID"))
 }
 
-/// A UUID as Active Directory keeps it in `objectGUID`: the first three fields begin with their last octet.
+/// A UUID as Active Directory stores it in `objectGUID`: the first three fields begin with their last
+/// octet.
 fn guid(text: &str) -> Result<Value, Error> {
     Ok(Value::from_bytes(uuid(text)?.to_bytes_le().to_vec()))
 }
@@ -73,11 +60,27 @@ fn ascii(text: &str) -> String {
     letters.nfkd().filter(char::is_ascii).collect()
 }
 
+/// The filters that make octets.
+pub(super) const OF_OCTETS: [&str; 3] = ["base64", "guid", "octets"];
+
+/// A filter that turns a missing value into nothing: no value stays no value, however it would be read.
+fn of_text<T: Into<Value>>(
+    filter: impl Fn(&str) -> Result<T, Error> + Send + Sync + 'static,
+) -> impl Fn(Value) -> Result<Value, Error> + Send + Sync + 'static {
+    move |value: Value| {
+        if value.is_undefined() || value.is_none() {
+            return Ok(Value::UNDEFINED);
+        }
+        let wrong = || Error::new(ErrorKind::InvalidOperation, "it is no text");
+        filter(value.as_str().ok_or_else(wrong)?).map(Into::into)
+    }
+}
+
 pub(super) fn add(environment: &mut Environment<'static>) {
-    environment.add_filter("base64", |text: &str| base64(text));
-    environment.add_filter("guid", |text: &str| guid(text));
-    environment.add_filter("octets", |text: &str| octets(text));
-    environment.add_filter("ascii", |text: &str| ascii(text));
+    environment.add_filter("base64", of_text(base64));
+    environment.add_filter("guid", of_text(guid));
+    environment.add_filter("octets", of_text(octets));
+    environment.add_filter("ascii", of_text(|text: &str| Ok(ascii(text))));
 }
 
 #[cfg(test)]
@@ -96,6 +99,10 @@ mod tests {
             (" Zm9v\nYmFy ", b"foobar"),
             ("+/8=", b"\xfb\xff"),
             ("-_8", b"\xfb\xff"),
+            ("-/8", b"\xfb\xff"),
+            ("\tZm8\r\n=\r\n", b"fo"),
+            ("Zm8==", b"fo"),
+            ("====", b""),
         ] {
             assert_eq!(read(text).as_deref(), Some(octets), "{text}");
         }

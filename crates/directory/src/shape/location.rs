@@ -1,4 +1,5 @@
-//! Where a provider's entries are: what a shape must know of that, because filters compare names and numbers.
+//! Where a provider's entries are: what a shape must know about that, because filters compare names and
+//! numbers.
 //!
 //! Must not know providers.
 
@@ -6,7 +7,7 @@ use std::sync::Arc;
 
 use crate::view::tree::Tree;
 
-/// A provider's tree, which is another one for another base DN or other first numbers.
+/// A provider's tree, which differs with the base DN or the first numbers.
 #[derive(Clone, Debug)]
 pub struct Location(Arc<Tree>);
 

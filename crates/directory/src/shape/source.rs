@@ -1,4 +1,4 @@
-//! What templates can speak of: the variables of users and of groups, and an entry as a template sees it.
+//! What templates can mention: the variables of users and of groups, and an entry as a template sees it.
 //!
 //! Must not know snapshots.
 
@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use minijinja::value::{Object, Value};
 
-/// Whose entries a template makes something of.
+/// Which entries a template is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A user.
@@ -92,7 +92,7 @@ impl Object for Source {
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
         let name = key.as_str()?;
         let exact = self.0.iter().find(|(known, _)| **known == *name);
-        // Attributes, whose names are the only ones with capitals, are called by any case.
+        // Attributes, whose names are the only ones with capitals, may be written in any case.
         let found = exact.or_else(|| self.0.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)));
         found.map(|(_, value)| value.clone())
     }

@@ -1,14 +1,15 @@
 //! Templates of attribute values: compiled once, then evaluated for each entry within bounds.
 //!
-//! Knows what a result comes to: no value, one, several, octets. Must not know attributes or snapshots.
+//! Knows what a result means: no value, one, several, octets. Must not know attributes or snapshots.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
 use minijinja::value::{Value, ValueKind};
 use minijinja::{Environment, Error, Expression, UndefinedBehavior};
 
+use crate::shape::called_words::{self, CalledWord};
 use crate::shape::filters;
 use crate::shape::source::Kind;
 
@@ -57,7 +58,7 @@ impl fmt::Display for TemplateError {
     }
 }
 
-/// The name under which each text stands alone in its environment.
+/// The name of each text, which is alone in its environment.
 const TEXT: &str = "template";
 
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(environment);
@@ -65,7 +66,7 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(environment);
 fn environment() -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_fuel(Some(FUEL));
-    // What is missing is written as nothing only if the template says so: `/home/` is nobody's home.
+    // A missing value is written as nothing only if the template says so: `/home/` is nobody's home.
     environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
     filters::add(&mut environment);
     environment
@@ -118,6 +119,9 @@ impl Template {
                 ),
             });
         }
+        if let Some(unknown) = unknown_call(source) {
+            return Err(unknown);
+        }
         Ok(Self {
             source: source.into(),
             kind,
@@ -135,6 +139,18 @@ impl Template {
     /// The variables it names.
     pub(crate) fn variables(&self) -> &BTreeSet<String> {
         &self.variables
+    }
+
+    /// Whether it makes octets, which its last filter decides.
+    pub(crate) fn makes_octets(&self) -> bool {
+        let last = expression_in(&self.source).and_then(|(_, expression)| expression.rsplit('|').next());
+        last.is_some_and(|last| filters::OF_OCTETS.contains(&last.trim()))
+    }
+
+    /// Whether what it makes for a user may depend on groups.
+    pub(crate) fn reads_groups(&self) -> bool {
+        let mut of_groups = ["groups", "all_groups", "is_superuser"].into_iter();
+        of_groups.any(|name| self.variables.contains(name))
     }
 
     /// Appends the values that it makes of an entry, each once. What is empty is no value.
@@ -156,7 +172,7 @@ impl Template {
     }
 }
 
-/// Adds what a result comes to; a list is no value, but its items are.
+/// Adds the values of a result; a list is not a value, but its items are.
 fn add(result: &Value, whole: bool, octets: &mut usize, values: &mut Vec<Vec<u8>>) -> Result<(), String> {
     let value = match result.kind() {
         ValueKind::Undefined | ValueKind::None => return Ok(()),
@@ -172,7 +188,7 @@ fn add(result: &Value, whole: bool, octets: &mut usize, values: &mut Vec<Vec<u8>
         ValueKind::Bool if result.is_true() => b"TRUE".to_vec(),
         ValueKind::Bool => b"FALSE".to_vec(),
         ValueKind::Number => result.to_string().into_bytes(),
-        kind => return Err(format!("it comes to a {kind}, which is no value")),
+        kind => return Err(format!("its result is a {kind}, which cannot be a value")),
     };
     *octets += value.len();
     if *octets > MAX_OCTETS {
@@ -180,14 +196,14 @@ fn add(result: &Value, whole: bool, octets: &mut usize, values: &mut Vec<Vec<u8>
     }
     if !value.is_empty() && !values.contains(&value) {
         if values.len() >= MAX_VALUES {
-            return Err(format!("it makes more than {MAX_VALUES} values"));
+            return Err(format!("it gives more than {MAX_VALUES} values"));
         }
         values.push(value);
     }
     Ok(())
 }
 
-/// The expression that is all of a source, and where it begins.
+/// The expression that makes up a whole source, and where it begins.
 fn expression_in(source: &str) -> Option<(usize, &str)> {
     let inner = source.trim().strip_prefix("{{")?.strip_suffix("}}")?;
     if ["{{", "}}", "{%", "{#"].iter().any(|mark| inner.contains(mark)) {
@@ -200,6 +216,27 @@ fn expression_in(source: &str) -> Option<(usize, &str)> {
     Some((start + leading, expression))
 }
 
+/// The first filter or test that is called and does not exist.
+fn unknown_call(source: &str) -> Option<TemplateError> {
+    let exists = |word: CalledWord<'_>| {
+        let (name, question) = match word {
+            CalledWord::Filter(name) => (name, "name is filter"),
+            CalledWord::Test(name) => (name, "name is test"),
+        };
+        let asked = ENVIRONMENT.compile_expression(question);
+        asked.and_then(|question| question.eval(BTreeMap::from([("name", name.to_owned())])))
+    };
+    let mut called = called_words::in_template(source).into_iter();
+    let (offset, word) = called.find(|(_, word)| exists(*word).is_ok_and(|exists| !exists.is_true()))?;
+    let problem = match word {
+        CalledWord::Filter(name) => {
+            format!("unknown filter {name:?}; expected one of Jinja's, or base64, guid, octets or ascii")
+        }
+        CalledWord::Test(name) => format!("unknown test {name:?}; expected one of Jinja's"),
+    };
+    Some(TemplateError { offset, problem })
+}
+
 fn problem(error: &Error, start: usize) -> TemplateError {
     TemplateError {
         offset: start + error.range().map_or(0, |range| range.start),
@@ -207,7 +244,7 @@ fn problem(error: &Error, start: usize) -> TemplateError {
     }
 }
 
-/// What is wrong, without a name that says nothing.
+/// What is wrong, without a meaningless name.
 fn told(error: &Error) -> String {
     match error.detail() {
         Some(detail) => format!("{}: {detail}", error.kind()),
@@ -316,6 +353,17 @@ mod tests {
             ("{% if username %}x", 0, "syntax error"),
             ("{{ 1 + }}", 0, "syntax error"),
             ("{% include 'x' %}", 0, "syntax error"),
+            ("{{ username | lowr }}", 14, "unknown filter \"lowr\""),
+            (
+                "{% if is_active is odd %}x{% else %}{{ name | fist }}{% endif %}",
+                46,
+                "unknown filter \"fist\"",
+            ),
+            (
+                "{{ 'a' if name is defyned else 'b' }}",
+                18,
+                "unknown test \"defyned\"",
+            ),
         ] {
             let error = Template::new(source, Kind::User).unwrap_err();
             assert!(error.problem.contains(problem), "{source}: {error}");

@@ -1,7 +1,8 @@
 //! Which users and groups a provider shows, as an admin writes it.
 //!
-//! A list of conditions, separated by commas outside of parentheses and quotation marks: `group:staff`, `path:users/emea`, `type:service_account`, `active`, `inactive`,
-//! `attribute:shell`, `attribute:shell=/bin/sh`, or a search filter in its text form (RFC 4515). Data only; must not know who
+//! A list of conditions, separated by commas outside parentheses and quotation marks: `group:staff`, `path:users/emea`, `type:service_account`,
+//! `active`, `inactive`,
+//! `attribute:shell`, `attribute:shell=/bin/sh`, or a search filter in its text form (RFC 4515). Only data; must not know who
 //! satisfies a condition.
 
 use std::fmt;
@@ -21,17 +22,25 @@ pub struct Visibility {
 /// What a user or group may satisfy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {
-    /// To be a member of the group of this name, or of one below it; a group is that group or one below it.
+    /// Being a member of the group of this name, or of one below it; a group is that group or one below it.
     Group(String),
-    /// To be filed under this path or below it; for users.
+    /// Being filed under this path or below it; for users.
     Path(String),
-    /// To be of this type; for users.
+    /// Being of this type; for users.
     Type(String),
-    /// To be active, or not; for users.
+    /// Being active, or not; for users.
     Active(bool),
-    /// To match a filter, which is encoded as in a request.
+    /// Matching a filter, which is encoded as in a request.
     Filter(Vec<u8>),
 }
+
+/// The types of users that authentik has.
+const USER_TYPES: [&str; 4] = [
+    "internal",
+    "external",
+    "service_account",
+    "internal_service_account",
+];
 
 /// Whom conditions are about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,13 +51,15 @@ pub enum About {
     Groups,
 }
 
-/// Why a text is no condition.
+/// Why a text is not a condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConditionError {
-    /// It begins with no known word.
+    /// It does not begin with a known word.
     Unknown(String),
-    /// The word wants something behind its colon.
+    /// The word needs something after its colon.
     Empty(&'static str),
+    /// authentik has no users of this type.
+    Type(String),
     /// Groups have no such thing.
     NotOfGroups(&'static str),
     /// The filter cannot be read, and why.
@@ -64,7 +75,12 @@ impl fmt::Display for ConditionError {
                  attribute:NAME=VALUE and a filter in parentheses"
             ),
             Self::Empty(word) => write!(formatter, "nothing follows {word}"),
-            Self::NotOfGroups(word) => write!(formatter, "{word} is about users, and groups have none"),
+            Self::Type(kind) => write!(
+                formatter,
+                "type:{kind} is not a type of user; expected one of {}",
+                USER_TYPES.join(", ")
+            ),
+            Self::NotOfGroups(word) => write!(formatter, "{word} applies to users, and not to groups"),
             Self::Filter(error) => write!(formatter, "the filter is malformed: {error}"),
         }
     }
@@ -84,6 +100,12 @@ impl Visibility {
     pub fn has_filter(&self) -> bool {
         let mut all = self.shown.iter().chain(&self.hidden);
         all.any(|condition| matches!(condition, Condition::Filter(_)))
+    }
+
+    /// Whether it may depend on groups. What a filter asks for is not looked at.
+    pub(crate) fn depends_on_groups(&self) -> bool {
+        let mut all = self.shown.iter().chain(&self.hidden);
+        all.any(|condition| matches!(condition, Condition::Filter(_) | Condition::Group(_)))
     }
 }
 
@@ -119,7 +141,7 @@ pub fn conditions(text: &str, about: About) -> Result<Vec<Condition>, ConditionE
 fn condition(text: &str, about: About) -> Result<Condition, ConditionError> {
     if text.starts_with('(') {
         let octets = parser::octets(text).map_err(|error| ConditionError::Filter(error.to_string()))?;
-        // A filter that a client could not send is none here either.
+        // A filter that a client could not send is not one here either.
         Filter::read(&mut Reader::new(&octets)).map_err(|error| ConditionError::Filter(error.to_string()))?;
         return Ok(Condition::Filter(octets));
     }
@@ -151,6 +173,9 @@ fn condition(text: &str, about: About) -> Result<Condition, ConditionError> {
     }
     if let Some(kind) = after("type:")? {
         of_users("type:")?;
+        if !USER_TYPES.contains(&kind.as_str()) {
+            return Err(ConditionError::Type(kind));
+        }
         return Ok(Condition::Type(kind));
     }
     if let Some(attribute) = after("attribute:")? {
@@ -227,8 +252,13 @@ mod tests {
             ("users:x", About::Users, "\"users:x\" is none of"),
             ("group: ", About::Users, "nothing follows group:"),
             ("path:/", About::Users, "nothing follows path:"),
-            ("path:users", About::Groups, "path: is about users"),
-            ("inactive", About::Groups, "active is about users"),
+            (
+                "type:service_akount",
+                About::Users,
+                "type:service_akount is not a type of user; expected one of internal, external",
+            ),
+            ("path:users", About::Groups, "path: applies to users"),
+            ("inactive", About::Groups, "active applies to users"),
             (
                 "(cn=a",
                 About::Groups,

@@ -28,7 +28,7 @@ pub(crate) fn days_from_epoch(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + day_of_era - 719_468
 }
 
-/// The year, month and day so many days after 1970-01-01.
+/// The year, month and day this many days after 1970-01-01.
 pub(crate) fn date_of_day(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);

@@ -1,6 +1,8 @@
 //! Photos: authentik keeps custom attributes as JSON, which has no octets, so an image is there as base64 or as a data URL.
 //!
-//! Knows which attributes hold images and how images begin. A value that does not decode to an image stays the text it is.
+//! Knows which attributes hold images and how images begin. A value that does not decode to an image stays text.
+
+use crate::values::base64;
 
 /// The attributes clients read images from: RFC 2798 section 2.6, and Active Directory's.
 const ATTRIBUTES: [&str; 2] = ["jpegPhoto", "thumbnailPhoto"];
@@ -27,39 +29,16 @@ pub(crate) fn octets(value: Vec<u8>) -> Vec<u8> {
         },
         None => text,
     };
-    match decode(encoded) {
+    let encoded = encoded.trim_ascii();
+    // Padding is often left out, and it says nothing.
+    let end = encoded
+        .iter()
+        .rposition(|&letter| letter != b'=')
+        .map_or(0, |last| last + 1);
+    match base64::decode(encoded.iter().copied().take(end)) {
         Some(image) if BEGINNINGS.iter().any(|beginning| image.starts_with(beginning)) => image,
         _ => value,
     }
-}
-
-/// Base64 with or without its padding, broken into lines or not.
-fn decode(encoded: &[u8]) -> Option<Vec<u8>> {
-    let encoded = encoded.trim_ascii();
-    let end = encoded.iter().rposition(|&letter| letter != b'=')?;
-    let unpadded = encoded.get(..=end)?;
-    let mut octets = Vec::with_capacity(unpadded.len() / 4 * 3 + 2);
-    let (mut bits, mut count) = (0_u32, 0_u32);
-    for &letter in unpadded.iter().filter(|letter| !letter.is_ascii_whitespace()) {
-        let six = match letter {
-            b'A'..=b'Z' => letter - b'A',
-            b'a'..=b'z' => letter - b'a' + 26,
-            b'0'..=b'9' => letter - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = bits << 6 | u32::from(six);
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            let [.., octet] = (bits >> count).to_be_bytes();
-            octets.push(octet);
-            bits &= (1 << count) - 1;
-        }
-    }
-    // What is left of the last letter carries nothing.
-    (count < 6 && bits == 0).then_some(octets)
 }
 
 #[cfg(test)]
@@ -72,6 +51,8 @@ mod tests {
             "/9j/4AA=",
             "/9j/4AA",
             " /9j/\n4AA=\n",
+            "/9j/\r\n\t4 AA\r\n=\r\n",
+            "/9j/4AA====",
             "data:image/jpeg;base64,/9j/4AA=",
             "data:;base64,/9j/4AA=",
         ] {

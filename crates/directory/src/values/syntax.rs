@@ -14,8 +14,7 @@ mod time;
 
 pub use time::{Instant, parse_generalized_time};
 
-/// First octet of a comparison key that holds mere text; no normal form of a syntax that can refuse a value begins
-/// with it.
+/// First octet of a comparison key that is mere text; no normal form of a syntax that can refuse a value begins with it.
 const TEXT_KEY: u8 = 0xff;
 
 /// The normal form of a value: the same octets exactly if the syntax's equality rule matches. `None` if the octets
@@ -50,7 +49,7 @@ pub fn normalize(syntax: Syntax, value: &[u8]) -> Option<Cow<'_, [u8]>> {
 }
 
 /// The form in which values of an attribute are indexed and compared, for stored and asserted values alike: the
-/// normal form, or for what is not a value of the syntax its folded text, marked so that it equals no normal form.
+/// normal form, or, for what is not a value of the syntax, its folded text, marked so that it equals no normal form.
 #[must_use]
 pub fn equality_key(syntax: Syntax, value: &[u8]) -> Cow<'_, [u8]> {
     normalize(syntax, value).unwrap_or_else(|| Cow::Owned(text_key(value)))

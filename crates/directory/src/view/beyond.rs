@@ -15,7 +15,7 @@ impl Snapshot {
     /// one has other characters than ASCII letters, digits, `-` and `_`.
     ///
     /// # Errors
-    /// When a number points nowhere.
+    /// When a number points to nothing.
     pub fn beyond_schema(&self) -> Result<Beyond, WrongNumber> {
         let mut custom: Vec<String> = self
             .records
@@ -63,12 +63,14 @@ impl Snapshot {
         let mut classes = Vec::new();
         let index = self.equality(id)?;
         for record in index.into_iter().flat_map(EqualityIndex::representatives) {
-            let set = self.records.stored_set(record?, id)?.into_iter();
-            let unknown = set
-                .flat_map(encoded::values)
-                .filter(|class| object_class(class).is_none())
-                .filter_map(|class| std::str::from_utf8(class).ok());
-            classes.extend(unknown.map(AddedClass::new));
+            for class in encoded::values(self.records.stored_set(record?, id)?.unwrap_or_default()) {
+                let class = class?;
+                if object_class(class).is_none()
+                    && let Ok(class) = std::str::from_utf8(class)
+                {
+                    classes.push(AddedClass::new(class));
+                }
+            }
         }
         AddedClass::sort(&mut classes);
         Ok(classes)

@@ -1,4 +1,4 @@
-//! The entries that contain others, and those that belong to no provider: the attributes they hold, as they are sent.
+//! The entries that contain others, and those that belong to no provider: their attributes, as they are sent.
 //!
 //! Must not know where they are in a tree.
 
@@ -24,10 +24,10 @@ pub(crate) struct ContainerEntry {
 /// An attribute of such an entry.
 #[derive(Clone, Debug)]
 struct HeldAttribute {
-    /// What it is known by.
+    /// Its identity.
     key: String,
     known: Option<&'static AttributeType>,
-    /// The further name of its type that it is served under: nothing else finds it, so that `cn` finds no `commonName`.
+    /// The other name of its type under which it is served: nothing else finds it, so that `cn` finds no `commonName`.
     alias: Option<u8>,
     start: usize,
 }
@@ -35,8 +35,8 @@ struct HeldAttribute {
 impl ContainerEntry {
     pub(super) fn new(dn: Vec<u8>, normal_dn: &[u8]) -> Self {
         Self {
-            // The DN of an entry is what such entries are known by; a name space of our own keeps them apart from
-            // the UUIDs others derive from DNs.
+            // Such entries are identified by their DN; our own name space keeps them separate from the UUIDs that
+            // others derive from DNs.
             uuid: Uuid::new_v5(&Uuid::new_v5(&Uuid::NAMESPACE_URL, b"urn:akldap:dn"), normal_dn).into_bytes(),
             dn,
             block: Vec::new(),
@@ -71,7 +71,7 @@ impl ContainerEntry {
         }
     }
 
-    /// The types of the attributes, each with the further name under which alone it is found.
+    /// The types of the attributes, each with the other name that alone finds it.
     pub(super) fn types(&self) -> impl Iterator<Item = (AttributeTypeId, Option<u8>)> {
         let held = self.attributes.iter();
         held.filter_map(|held| Some((held.known?.id, held.alias)))
@@ -90,10 +90,7 @@ impl ContainerEntry {
         let Some(held) = held else {
             return Ok(None);
         };
-        let element = self
-            .block
-            .get(held.start..)
-            .and_then(|rest| Elements(rest).next());
-        element.map(Some).ok_or(WrongNumber::Octets)
+        let rest = self.block.get(held.start..).ok_or(WrongNumber::Octets)?;
+        Elements(rest).read().map(Some)
     }
 }

@@ -1,4 +1,4 @@
-//! Who looks at what: a snapshot, a tree, and whose eyes see it.
+//! Who looks at what: a snapshot, a tree, and a viewer.
 //!
 //! Knows which entries and members a viewer may see, and what depends on the tree: names and numbers. Must not know what
 //! attributes entries have.
@@ -19,7 +19,7 @@ pub(crate) enum View {
     Own(Option<UserIx>),
 }
 
-/// Everything that decides what an entry holds.
+/// Everything that decides what an entry contains.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Context<'a> {
     pub(crate) snapshot: &'a Snapshot,
@@ -62,7 +62,7 @@ impl<'a> Context<'a> {
         let leaf = |record, container| Ok([records.rdn(record)?, self.tree.leaf_suffix(container)]);
         match entry {
             Entry::Container(container) => Ok([&self.tree.container(container).dn, b""]),
-            Entry::User(user) => leaf(user.into(), Container::Users),
+            Entry::User(user) => leaf(records.user_record(user)?, Container::Users),
             Entry::Group(group) => leaf(records.layout.group_record(group), Container::Groups),
             Entry::VirtualGroup(user) => Ok([
                 records.virtual_group_rdn(user)?,
@@ -109,13 +109,13 @@ impl<'a> Context<'a> {
     #[inline]
     pub(crate) fn user_number(&self, user: UserIx) -> Result<i64, WrongNumber> {
         let pk = *self.snapshot.records.users.pks.get(user)?;
-        Ok(self.tree.uid_start.saturating_add(pk))
+        self.tree.user_number(pk)
     }
 
     /// The gidNumber that follows from a group's number.
     pub(crate) fn group_number(&self, group: GroupIx) -> Result<i64, WrongNumber> {
-        let number = *self.snapshot.records.groups.numbers.get(group)?;
-        Ok(self.tree.gid_start.saturating_add(number))
+        self.tree
+            .group_number(*self.snapshot.records.groups.numbers.get(group)?)
     }
 
     /// What a description means in the snapshot.

@@ -1,4 +1,4 @@
-//! Entries: where each stands in the answer, and what its attributes hold for one provider and one viewer.
+//! Entries: where each is in the answer, and what its attributes are for one provider and one viewer.
 //!
 //! Knows which attributes are stored and how the others follow from a record's place, number and memberships. Nothing is
 //! allocated. Must not know filters or selections.
@@ -30,14 +30,16 @@ impl<'a> Context<'a> {
             };
         }
         for id in attribute.ids() {
-            if let Some(found) = self.attribute(entry, id)? {
-                return Ok(Some(found));
+            // Not split and put together again: this is done for each attribute of each entry.
+            match self.attribute(entry, id) {
+                Ok(None) => {}
+                found => return found,
             }
         }
         Ok(None)
     }
 
-    /// An attribute of an entry. Of containers only those that every entry has; the rest is found by name.
+    /// An attribute of an entry. For containers, only those that every entry has; the rest is found by name.
     #[inline]
     pub(crate) fn attribute(
         &self,
@@ -46,7 +48,7 @@ impl<'a> Context<'a> {
     ) -> Result<Option<Attribute<'a>>, WrongNumber> {
         let records = &self.snapshot.records;
         let record = match entry {
-            Entry::User(user) => user.into(),
+            Entry::User(user) => records.user_record(user)?,
             Entry::Group(group) => records.layout.group_record(group),
             Entry::VirtualGroup(_) if id == AttributeId::OBJECT_CLASS => {
                 return Ok(Some(classes(ClassesOf::VirtualGroups)));
@@ -56,8 +58,11 @@ impl<'a> Context<'a> {
             Entry::Container(_) => return computed(id, self.of_every_entry(entry, id)),
         };
         if !id.is_computed() || records.get(record)?.overrides(id) {
-            let stored = records.stored(record, id)?;
-            return Ok(stored.map(Attribute::Stored));
+            return match records.stored(record, id) {
+                Ok(Some(element)) => Ok(Some(Attribute::Stored(element))),
+                Ok(None) => Ok(None),
+                Err(wrong) => Err(wrong),
+            };
         }
         match (entry, id) {
             (Entry::User(_), AttributeId::OBJECT_CLASS) => Ok(Some(classes(ClassesOf::Users))),
@@ -109,15 +114,17 @@ impl<'a> Context<'a> {
             return Ok(Some(Values::Text(text)));
         }
         Ok(Some(match id {
-            AttributeId::MEMBER_UID => Values::Text(records.name(user.into())?),
+            AttributeId::MEMBER_UID => Values::Text(records.name(records.user_record(user)?)?),
             AttributeId::GID_NUMBER => {
-                let record = records.get(user.into())?;
+                let record = records.get(records.user_record(user)?)?;
                 let source = match () {
                     () if record.has(record::OWN_GID_NUMBER) => AttributeId::GID_NUMBER,
                     () if record.has(record::OWN_UID_NUMBER) => AttributeId::UID_NUMBER,
                     () => return Ok(Some(Values::Number(self.user_number(user)?))),
                 };
-                return Ok(records.stored_set(user.into(), source)?.map(Values::Set));
+                return Ok(records
+                    .stored_set(records.user_record(user)?, source)?
+                    .map(Values::Set));
             }
             AttributeId::MEMBER | AttributeId::UNIQUE_MEMBER => Values::Dn(Entry::User(user)),
             AttributeId::MEMBER_OF => Values::None,
@@ -166,7 +173,7 @@ impl<'a> Context<'a> {
             (Container::Users | Container::VirtualGroups, View::Own(Some(_))) => 1,
             (Container::Groups, View::Own(Some(own))) => {
                 let groups = self.snapshot.records.memberships.user_groups.of(own)?;
-                i64::from(count_of(groups))
+                i64::from(count_of(groups, WrongNumber::Group)?)
             }
         })
     }
@@ -181,9 +188,9 @@ fn computed<'a>(
 }
 
 fn classes(kind: ClassesOf) -> Attribute<'static> {
-    match encoded::Elements(object_classes(kind)).next() {
-        Some(element) => Attribute::Stored(element),
-        None => Attribute::Computed(AttributeId::OBJECT_CLASS, Values::None),
+    match encoded::Elements(object_classes(kind)).read() {
+        Ok(element) => Attribute::Stored(element),
+        Err(_) => Attribute::Computed(AttributeId::OBJECT_CLASS, Values::None),
     }
 }
 

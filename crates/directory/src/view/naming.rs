@@ -15,7 +15,7 @@ use akldap_ldap::steps;
 /// What a name means in a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Resolved {
-    /// Entries of this name, usually one: several users or groups may be called the same.
+    /// Entries with this name, usually one: several users or groups may have the same name.
     Entries(Vec<Entry>),
     /// Nothing; these are the entries above it that exist, the base first.
     Missing(Vec<Entry>),
@@ -23,10 +23,10 @@ pub(crate) enum Resolved {
     Outside,
 }
 
-/// Why it is not known what a name means.
+/// Why it is unknown what a name means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum DnNameError {
-    /// It is malformed, and no such name in the spelling of authentik's outpost either.
+    /// It is malformed, and not such a name in the spelling of authentik's outpost either.
     Malformed(DnError),
     Wrong(WrongNumber),
 }
@@ -66,30 +66,40 @@ impl Tree {
         }
     }
 
-    /// The user whose entry a search with this name as its base finds; of several that differ in case only, and none of
+    /// The user whose entry a search with this name as its base finds; of several that differ only in case, and none of
     /// which is spelled so, the one with the lowest pk.
     ///
     /// # Errors
-    /// When a number points nowhere.
+    /// When a number points to nothing.
     pub fn user_named(&self, snapshot: &Snapshot, name: &Name<'_>) -> Result<Option<UserIx>, WrongNumber> {
+        Ok(self.users_named(snapshot, name)?.first().copied())
+    }
+
+    /// The same for whoever has to know whether there are several: those that differ only in case, in ascending order of pk, if
+    /// none is spelled so.
+    ///
+    /// # Errors
+    /// When a number points to nothing.
+    pub fn users_named(&self, snapshot: &Snapshot, name: &Name<'_>) -> Result<Vec<UserIx>, WrongNumber> {
+        let user = |entry: &Entry| match entry {
+            Entry::User(user) => Some(*user),
+            _ => None,
+        };
         match self.resolve(snapshot, name) {
-            Ok(Resolved::Entries(entries)) => Ok(entries.first().and_then(|entry| match entry {
-                Entry::User(user) => Some(*user),
-                _ => None,
-            })),
-            Ok(_) | Err(DnNameError::Malformed(_)) => Ok(None),
+            Ok(Resolved::Entries(entries)) => Ok(entries.iter().map_while(user).collect()),
+            Ok(_) | Err(DnNameError::Malformed(_)) => Ok(Vec::new()),
             Err(DnNameError::Wrong(wrong)) => Err(wrong),
         }
     }
 
-    /// Whether a name is in this place, told without parsing it. False also for names whose spelling is unusual.
+    /// Whether a name is in this place, decided without parsing it. False also for names whose spelling is unusual.
     #[must_use]
     pub fn contains_plainly(&self, name: &[u8]) -> bool {
         self.split_plainly(name).is_some()
     }
 
-    /// The user name in `cn=<user name>,ou=users,<base DN>`, or in a name of the style of this place, if its spelling is the usual one: then parsing would tell the
-    /// same.
+    /// The user name in `cn=<user name>,ou=users,<base DN>`, or in a name of the style of this place, if its spelling is the usual one: parsing would
+    /// then give the same result.
     #[must_use]
     pub fn plain_username<'n>(&self, name: &'n [u8]) -> Option<&'n [u8]> {
         match self.split_plainly(name)? {
@@ -110,14 +120,14 @@ impl Tree {
         Ok((!entries.is_empty()).then_some(entries))
     }
 
-    /// The spellings that nearly all names come in, without parsing: those we give out ourselves, whatever their case, as
-    /// long as they are RFC 4514 names without escapes.
+    /// The spellings that nearly all names come in, without parsing: those we write ourselves, whatever their case, as long as they are RFC 4514
+    /// names without escapes.
     fn split_plainly<'n>(&self, name: &'n [u8]) -> Option<(Option<Container>, Option<&'n [u8]>)> {
         let (container, value) = self.split_textually(name)?;
         value.is_none_or(is_plain).then_some((container, value))
     }
 
-    /// Takes a name apart as text: the container, if it is not the base, and the unescaped name of a leaf.
+    /// Splits a name as text: the container, if it is not the base, and the unescaped name of a leaf.
     fn split_textually<'n>(&self, name: &'n [u8]) -> Option<(Option<Container>, Option<&'n [u8]>)> {
         let rest = strip_suffix(name, &self.suffix)?;
         if rest.is_empty() {
@@ -154,7 +164,7 @@ impl Tree {
         }
     }
 
-    /// The user name in the levels of a name below the base, if it is one that a user's entry can have, whoever is called so.
+    /// The user name in the levels of a name below the base, if it is one that a user's entry can have, whoever has it.
     #[must_use]
     pub fn username_in<'n>(&self, levels: &'n [Rdn]) -> Option<&'n [u8]> {
         match levels {
@@ -165,7 +175,7 @@ impl Tree {
         }
     }
 
-    /// The same of what stands before the base DN in a name that is not escaped as RFC 4514 wants it.
+    /// The same for what comes before the base DN in a name that is not escaped as RFC 4514 requires.
     #[must_use]
     pub fn unescaped_username<'n>(&self, front: &'n [u8]) -> Option<&'n [u8]> {
         let of_users = |unit: &&Unit| unit.container == Container::Users && unit.is_plain;
@@ -175,7 +185,7 @@ impl Tree {
         })
     }
 
-    fn unit_of(&self, rdn: &Rdn) -> Option<Container> {
+    pub(crate) fn unit_of(&self, rdn: &Rdn) -> Option<Container> {
         let key = akldap_ldap::text::fold_case(rdn.value_of("ou")?);
         let unit = self.units.iter().find(|unit| *unit.key == *key);
         unit.map(|unit| unit.container)
@@ -190,7 +200,7 @@ impl Tree {
         }
     }
 
-    /// Whether this is a name of the tree in the spelling of authentik's own outpost, whoever is called so.
+    /// Whether this is a name of the tree in the spelling of authentik's own outpost, whoever has it.
     pub(crate) fn is_unescaped_name(&self, name: &[u8]) -> bool {
         matches!(self.split_textually(name), Some((Some(_), Some(_))))
     }

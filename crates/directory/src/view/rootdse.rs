@@ -22,7 +22,7 @@ pub const SUPPORTED_CAPABILITIES: &[&str] = &[
 /// What the rootDSE tells those who have not bound.
 pub const UNBOUND_DESCRIPTION: &str = "This LDAP server requires an authenticated session.";
 
-/// What the rootDSE is made of.
+/// What the rootDSE is made from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RootDse {
     /// The base DNs of all providers, as configured, in their order.
@@ -35,7 +35,7 @@ pub struct RootDse {
     pub supported_extensions: Vec<&'static str>,
     /// OIDs of the optional features that are implemented.
     pub supported_features: Vec<&'static str>,
-    /// Where the reader finds what the server says of itself, if they may read it.
+    /// Where the reader finds what the server says about itself, if they may read it.
     pub monitor_context: Option<&'static str>,
 }
 
@@ -52,7 +52,7 @@ pub enum RootDseReader<'a> {
 }
 
 impl RootDse {
-    /// The attributes of the rootDSE, in the order in which they are served; none is without values.
+    /// The attributes of the rootDSE, in the order in which they are served; all have values.
     #[must_use]
     pub fn attributes(&self, reader: RootDseReader<'_>) -> Attributes {
         let contexts = self.contexts(reader);

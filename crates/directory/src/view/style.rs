@@ -40,7 +40,7 @@ impl Default for DnStyle {
     }
 }
 
-/// Why names cannot be spelled so.
+/// Why names cannot be spelled like this.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StyleError {
     /// An organizational unit has no name.
@@ -55,8 +55,8 @@ impl fmt::Display for StyleError {
             Self::Nameless => formatter.write_str("an organizational unit must have a name"),
             Self::Shared(name) => write!(
                 formatter,
-                "{name:?} would be the name of two organizational units; users, groups and virtual-groups stay names of the \
-                 units that authentik calls so"
+                "{name:?} would be the name of two organizational units; users, groups and virtual-groups \
+                 stay reserved for the units that authentik calls by these names"
             ),
         }
     }
@@ -84,7 +84,7 @@ impl DnStyle {
         Ok(())
     }
 
-    /// The containers and what they are called.
+    /// The containers and their names.
     pub(crate) fn units(&self) -> [(Container, &str); 3] {
         [
             (Container::Users, &self.users),

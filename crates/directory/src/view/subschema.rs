@@ -1,11 +1,11 @@
 //! The subschema entry `cn=subschema`: the schema in the form of RFC 4512 section 4.1.
 //!
-//! Knows how definitions are written. The names of authentik's three object classes are no RFC 4512 descriptors, and parsers
-//! that keep to the letter (Apache's LDAP API) refuse a schema with such a name, so these classes are declared under their
-//! descriptors. Clients that look up the classes of an entry (phpLDAPadmin) or of a filter (ldap3) want them as they are
-//! served: a second definition, without a name, says so in extensions, which those read. Names of custom attributes
-//! and of added classes may have `_`, a digit or a hyphen in front, which no parser we know refuses; where definitions
-//! refer to such a name they give its OID.
+//! Knows how definitions are written. The names of authentik's three object classes are not RFC 4512 descriptors, and strict
+//! parsers (Apache's LDAP API) refuse a schema with such a name, so these classes are declared under their descriptors.
+//! Clients that look up the classes of an entry (phpLDAPadmin) or of a filter (ldap3) want them as they are served: a second
+//! definition, without a name, says so in extensions, which those read. Names of custom attributes and of added classes may
+//! contain `_` or begin with a digit or a hyphen, which no parser we know refuses; definitions that refer to such a name
+//! give its OID.
 
 use uuid::Uuid;
 
@@ -19,8 +19,8 @@ use crate::values::timestamp;
 /// The name of the subschema entry.
 pub const SUBSCHEMA_DN: &str = "cn=subschema";
 
-/// When the definitions of our own schema were last changed, for clients that cache them. To be raised with every change
-/// of them.
+/// When the definitions of our own schema were last changed, for clients that cache them. Raise it with every change of
+/// them.
 pub const SUBSCHEMA_TIMESTAMP: &str = "20261129230000Z";
 
 /// Content of an entry that is not authentik's: attribute names in the order in which they are served, with values.
@@ -57,7 +57,7 @@ pub struct Beyond {
     pub classes: Vec<AddedClass>,
     /// Its attributes that entries have from admins.
     pub known: Vec<&'static str>,
-    /// The syntaxes of those of [`custom`](Self::custom) that are no text.
+    /// The syntaxes of those of [`custom`](Self::custom) that are not text.
     pub syntaxes: Vec<(String, Syntax)>,
 }
 
@@ -91,7 +91,7 @@ impl AddedClass {
         }
     }
 
-    /// Sorts classes by name, so that those of one name stand together, and leaves each in one of its spellings.
+    /// Sorts classes by name, so that those with one name are together, and leaves each in one of its spellings.
     pub(crate) fn sort(classes: &mut Vec<Self>) {
         let key = |class: &Self| (class.name.to_lowercase(), class.served.to_lowercase());
         classes.sort_by_cached_key(|class| (key(class), class.served.clone()));
@@ -103,9 +103,9 @@ impl AddedClass {
 /// 1970, if it did.
 #[must_use]
 pub fn attributes(beyond: &Beyond, changed: Option<i64>) -> Attributes {
-    let changed = changed.map(|seconds| {
-        let time = timestamp::generalized_time(seconds.saturating_mul(1_000_000));
-        String::from_utf8_lossy(&time).into_owned()
+    let changed = changed.and_then(|seconds| {
+        let time = timestamp::generalized_time(seconds.checked_mul(1_000_000)?)?;
+        Some(String::from_utf8_lossy(&time).into_owned())
     });
     // Whatever the clock says, not before our own schema.
     let modified = changed.unwrap_or_default().max(SUBSCHEMA_TIMESTAMP.to_owned());
@@ -204,7 +204,7 @@ fn attribute_type_definition(attribute: &AttributeType, single_value: bool) -> S
     definition + " )"
 }
 
-/// An OID made of a name, in the arc that is free for UUIDs (ITU-T X.667).
+/// An OID made from a name, in the arc that is free for UUIDs (ITU-T X.667).
 fn made_oid(what: &str, name: &str) -> String {
     let uuid = Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("akldap {what} {name}").as_bytes());
     format!("2.25.{}", uuid.as_u128())
@@ -259,7 +259,7 @@ impl<'a> CustomType<'a> {
         definition + &format!(" SYNTAX {} )", syntax.oid())
     }
 
-    /// What other definitions call it.
+    /// Its name in other definitions.
     fn reference(&self) -> &str {
         if is_descriptor(self.name) {
             self.name
@@ -269,7 +269,7 @@ impl<'a> CustomType<'a> {
     }
 }
 
-/// The definitions of a class that admins gave to entries. Nothing is known of it but that it goes with ours.
+/// The definitions of a class that admins gave to entries. Nothing is known about it except that it goes with ours.
 struct Added<'a> {
     class: &'a AddedClass,
     oid: String,
@@ -301,8 +301,8 @@ impl<'a> Added<'a> {
     }
 }
 
-/// What clients find that look for a class as it is served; to all others it is a class without a name. They take what
-/// stands behind NAME for the name, within an extension too: phpLDAPadmin and ldap3, which split definitions at spaces, in
+/// What clients that look for a class as it is served find; to all others it is a class without a name. They take what comes
+/// after NAME for the name, within an extension too: phpLDAPadmin and ldap3, which split definitions at spaces, in
 /// `X-SERVED`, python-ldap, which drops the quotes, in `X-NAMED`.
 fn nameless_definition(served: &str, superior: &str) -> String {
     let oid = made_oid("served class", served);
@@ -389,7 +389,7 @@ fn content_rule(
                 .filter(|added| !added.again)
                 .map(|added| added.oid.as_str()),
         );
-        // Who does not find a class by what is served must find its attributes here.
+        // Whoever does not find a class by its served name must find its attributes here.
         let of_unfound = auxiliary
             .iter()
             .filter(|class| !is_descriptor(class.name))

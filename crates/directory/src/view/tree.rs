@@ -1,10 +1,11 @@
-//! One provider's place in the world: its base DN, its number ranges, and its containers.
+//! One provider's tree: its base DN, its number ranges, and its containers.
 //!
 //! Knows the layout of authentik's outpost: `ou=users`, `ou=groups` and `ou=virtual-groups` below the base, under whatever names
 //! the style of the provider has for them. Must not know who is asking, or users and groups.
 
 use crate::model::attribute::AttributeRef;
 use crate::model::built_in::AttributeId;
+use crate::model::number::WrongNumber;
 use crate::model::place::Container;
 use crate::schema::{self, AttributeTypeId};
 use crate::view::container::ContainerEntry;
@@ -13,7 +14,7 @@ use crate::view::subschema::Attributes;
 use akldap_ldap::dn::{self, Dn, DnError};
 use akldap_ldap::text;
 
-/// What a container may be called in a name.
+/// The name of a container as it may be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Unit {
     pub(super) container: Container,
@@ -23,7 +24,7 @@ pub(super) struct Unit {
     pub(super) is_plain: bool,
 }
 
-/// One provider's place: base DN and number ranges.
+/// One provider's tree: base DN and number ranges.
 #[derive(Clone, Debug)]
 pub struct Tree {
     pub(super) base: Dn,
@@ -36,14 +37,14 @@ pub struct Tree {
     /// `,ou=users,<suffix>` and so on: what follows the RDN of a leaf.
     leaf_suffixes: [Vec<u8>; 3],
     containers: [ContainerEntry; 4],
-    /// The attribute types that containers hold, ascending, with the further name of a type under which alone it is found:
-    /// to tell at once that they do not have what a filter asks for.
+    /// The attribute types that containers have, ascending, with the further name of a type under which alone it is found:
+    /// to know at once that they do not have what a filter asks for.
     held: Vec<(AttributeTypeId, Option<u8>)>,
     style: DnStyle,
     virtual_groups: VirtualGroups,
-    /// What each container may be called in a name.
+    /// The names of each container as they may be written.
     pub(super) units: Vec<Unit>,
-    /// Whether this is no provider's place but a single entry, which has no other attributes than its own.
+    /// Whether this is not a provider's tree but a single entry, which has no attributes but its own.
     pub(crate) alone: bool,
     /// Whether virtual groups appear as in authentik's direct search mode.
     pub(crate) direct: bool,
@@ -52,7 +53,19 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// The place of a provider with this base DN and these start numbers.
+    /// The uidNumber that follows from a user's pk.
+    #[inline]
+    pub(crate) fn user_number(&self, pk: i64) -> Result<i64, WrongNumber> {
+        self.uid_start.checked_add(pk).ok_or(WrongNumber::Derived)
+    }
+
+    /// The gidNumber that follows from a group's number.
+    #[inline]
+    pub(crate) fn group_number(&self, number: i64) -> Result<i64, WrongNumber> {
+        self.gid_start.checked_add(number).ok_or(WrongNumber::Derived)
+    }
+
+    /// The tree of a provider with this base DN and these start numbers.
     ///
     /// # Errors
     /// When the base DN is malformed or empty.
@@ -90,7 +103,7 @@ impl Tree {
         Ok(tree)
     }
 
-    /// The same place, its entries named in this style, with these virtual groups.
+    /// The same tree, its entries named in this style, with these virtual groups.
     #[must_use]
     pub fn in_style(mut self, style: DnStyle, virtual_groups: VirtualGroups) -> Self {
         (self.style, self.virtual_groups) = (style, virtual_groups);
@@ -98,7 +111,7 @@ impl Tree {
         self
     }
 
-    /// Makes the containers anew.
+    /// Makes the containers again.
     fn set_units(&mut self) {
         let normal = self.base.normal_form();
         let container = |name: &str| {
@@ -165,7 +178,7 @@ impl Tree {
         }
     }
 
-    /// The same place, virtual groups appearing as in authentik's direct search mode or else as in the cached one: in
+    /// The same tree, with virtual groups appearing as in authentik's direct search mode, or otherwise as in the cached one: in
     /// direct mode none has the member that a filter asks for.
     #[must_use]
     pub fn in_direct_mode(mut self, direct: bool) -> Self {
@@ -173,7 +186,7 @@ impl Tree {
         self
     }
 
-    /// The same place, its base entry showing also the attributes of the rootDSE (`objectClass` and `entryDN` are its
+    /// The same tree, whose base entry also shows the attributes of the rootDSE (`objectClass` and `entryDN` are its
     /// own).
     #[must_use]
     pub fn with_base_attributes(mut self, attributes: &Attributes) -> Self {
@@ -200,7 +213,7 @@ impl Tree {
         let [base, ..] = &self.containers;
         let mut entry = base.without_attributes();
         entry.add("objectClass", classes);
-        // A domain must have a dc; a base that is not named by one has the first further up, if any.
+        // A domain must have a dc; a base that is not named by one has the first one further up, if any.
         let all = self.base.rdns.iter().flat_map(|rdn| &rdn.assertions);
         let dc = all
             .clone()
@@ -227,7 +240,7 @@ impl Tree {
         self.note_held();
     }
 
-    /// A place that consists of one entry that belongs to no provider, such as the rootDSE.
+    /// A tree that consists of one entry that belongs to no provider, such as the rootDSE.
     pub(crate) fn of_one_entry(dn: &str, attributes: &Attributes) -> Self {
         let mut entry = ContainerEntry::new(dn.as_bytes().to_vec(), dn.as_bytes());
         for (name, values) in attributes {
@@ -283,13 +296,13 @@ impl Tree {
         name.below(&self.base).is_some()
     }
 
-    /// How many levels the base DN has: of several places that contain a name the deepest is meant.
+    /// How many levels the base DN has: if several trees contain a name, the deepest is meant.
     #[must_use]
     pub fn depth(&self) -> usize {
         self.base.rdns.len()
     }
 
-    /// The DN of a user in this place.
+    /// The DN of a user in this tree.
     #[must_use]
     pub fn user_dn(&self, username: &str) -> String {
         let name = dn::escape(username.as_bytes());

@@ -1,6 +1,6 @@
-//! The values of an attribute: as they are stored, or as they follow from numbers and memberships, and how they are sent.
+//! The values of an attribute: as stored, or as they follow from numbers and memberships, and how they are sent.
 //!
-//! Values are handed out as references or in pieces; nothing is allocated. Must not know which entry has which
+//! Values are returned as references or in pieces; nothing is allocated. Must not know which entry has which
 //! attribute.
 
 use uuid::Uuid;
@@ -52,7 +52,11 @@ impl<'a> Values<'a> {
     ) -> Result<(), WrongNumber> {
         match *self {
             Self::None => {}
-            Self::Set(set) => encoded::values(set).for_each(|value| each([value, b""])),
+            Self::Set(set) => {
+                for value in encoded::values(set) {
+                    each([value?, b""]);
+                }
+            }
             Self::Text(text) => each([text, b""]),
             Self::Number(number) => each([Digits::new(number).as_bytes(), b""]),
             Self::Uuid(uuid) => {
@@ -71,14 +75,20 @@ impl<'a> Values<'a> {
             }
             Self::Names(users) => {
                 for &user in users {
-                    each([context.snapshot.records.name(user.into())?, b""]);
+                    each([
+                        context
+                            .snapshot
+                            .records
+                            .name(context.snapshot.records.user_record(user)?)?,
+                        b"",
+                    ]);
                 }
             }
         }
         Ok(())
     }
 
-    /// Calls `test` with every whole value until it says yes; `scratch` holds values that have to be put together.
+    /// Calls `test` with every whole value until it says yes; `scratch` is for values that have to be put together.
     #[inline]
     pub(crate) fn any(
         &self,
@@ -87,7 +97,7 @@ impl<'a> Values<'a> {
         mut test: impl FnMut(&[u8]) -> bool,
     ) -> Result<bool, WrongNumber> {
         match *self {
-            Self::Set(set) => return Ok(encoded::values(set).any(test)),
+            Self::Set(set) => return encoded::any_value(set, test),
             Self::Text(text) => return Ok(test(text)),
             _ => {}
         }
@@ -120,11 +130,17 @@ impl<'a> Values<'a> {
             }
             Self::Dns { users, groups } => {
                 let layout = context.snapshot.records.layout;
-                write_dns(context, users, RecordIx::from, Container::Users, out)?;
+                write_dns(
+                    context,
+                    users,
+                    |user| layout.user_record(user),
+                    Container::Users,
+                    out,
+                )?;
                 write_dns(
                     context,
                     groups,
-                    |group| layout.group_record(group),
+                    |group| Ok(layout.group_record(group)),
                     Container::Groups,
                     out,
                 )
@@ -137,7 +153,7 @@ impl<'a> Values<'a> {
         }
     }
 
-    /// About how many octets the values take as they are sent.
+    /// About how many octets the values take when sent.
     fn expected_size(&self, context: &Context<'a>) -> usize {
         match *self {
             Self::None => 0,
@@ -160,13 +176,13 @@ const TYPICAL_RDN: usize = 16;
 fn write_dns<N: Copy>(
     context: &Context<'_>,
     items: &[N],
-    record_of: impl Fn(N) -> RecordIx,
+    record_of: impl Fn(N) -> Result<RecordIx, WrongNumber>,
     container: Container,
     out: &mut Vec<u8>,
 ) -> Result<(), WrongNumber> {
     let suffix = context.tree.leaf_suffix(container);
     for &item in items {
-        let rdn = context.snapshot.records.rdn(record_of(item))?;
+        let rdn = context.snapshot.records.rdn(record_of(item)?)?;
         ber::write_header(out, ber::OCTET_STRING, rdn.len() + suffix.len());
         out.extend_from_slice(rdn);
         out.extend_from_slice(suffix);
@@ -191,10 +207,7 @@ impl<'a> Attribute<'a> {
     #[inline]
     pub(crate) fn values(&self) -> Result<Values<'a>, WrongNumber> {
         match self {
-            Self::Stored(element) => match encoded::attribute(element) {
-                Some((_, set)) => Ok(Values::Set(set)),
-                None => Err(WrongNumber::Octets),
-            },
+            Self::Stored(element) => encoded::attribute(element).map(|(_, set)| Values::Set(set)),
             Self::Computed(_, values) => Ok(*values),
         }
     }
@@ -207,15 +220,20 @@ impl<'a> Attribute<'a> {
         types_only: bool,
         out: &mut Vec<u8>,
     ) -> Result<(), WrongNumber> {
-        let (name, values) = match self {
+        match self {
             Self::Stored(element) if !types_only => {
                 out.extend_from_slice(element.whole);
-                return Ok(());
+                Ok(())
             }
-            Self::Stored(element) => match encoded::attribute(element) {
-                Some((name, _)) => (name, Values::None),
-                None => return Err(WrongNumber::Octets),
-            },
+            _ => self.encode(context, types_only, out),
+        }
+    }
+
+    /// The same for what is not stored just so.
+    #[inline(never)] // What is stored is written without a call.
+    fn encode(&self, context: &Context<'a>, types_only: bool, out: &mut Vec<u8>) -> Result<(), WrongNumber> {
+        let (name, values) = match self {
+            Self::Stored(element) => (encoded::attribute(element)?.0, Values::None),
             Self::Computed(id, _) if types_only => (id.name().as_bytes(), Values::None),
             Self::Computed(id, values) => (id.name().as_bytes(), *values),
         };
@@ -246,7 +264,7 @@ pub(crate) fn write_groups(
         write_dns(
             context,
             groups,
-            |group| layout.group_record(group),
+            |group| Ok(layout.group_record(group)),
             Container::Groups,
             out,
         )

@@ -4,7 +4,7 @@
 
 use thiserror::Error;
 
-use super::tag::{BOOLEAN, ENUMERATED, INTEGER, OCTET_STRING};
+use super::tag::{BOOLEAN, CONSTRUCTED, ENUMERATED, INTEGER, OCTET_STRING};
 use crate::steps;
 
 /// The first octet of a tag that takes several octets has these bits.
@@ -152,13 +152,13 @@ impl<'a> Reader<'a> {
         self.expect(OCTET_STRING)
     }
 
-    /// Reads an INTEGER that must lie in `0..=2^31-1` (`INTEGER (0 .. maxInt)` of RFC 4511).
+    /// Reads an INTEGER that must be in `0..=2^31-1` (`INTEGER (0 .. maxInt)` of RFC 4511).
     pub fn max_int(&mut self) -> Result<u32, BerError> {
         parse_max_int(self.expect(INTEGER)?)
     }
 
     /// Reads what is left of a SEQUENCE whose own elements have the tags `known`. Whole elements with other tags are
-    /// ignored: RFC 4511 section 4 asks for that, so that the protocol can grow.
+    /// ignored: RFC 4511 section 4 requires that, so that the protocol can grow.
     ///
     /// # Errors
     /// When an element is broken, or is a known one and therefore out of place.
@@ -174,7 +174,9 @@ impl<'a> Reader<'a> {
     #[inline(never)]
     fn ignore(mut self, known: &[u8]) -> Result<(), BerError> {
         while let Some((&tag, rest)) = self.rest.split_first() {
-            if known.contains(&tag) || tag == END_OF_CONTENTS {
+            // A known element that is constructed where it should be primitive, or the other way round, is not an extension
+            // either.
+            if known.iter().any(|known| (known ^ tag) & !CONSTRUCTED == 0) || tag == END_OF_CONTENTS {
                 return Err(BerError::TrailingData);
             }
             let rest = if tag & LONG_TAG == LONG_TAG {
@@ -247,7 +249,7 @@ pub fn parse_integer(contents: &[u8]) -> Result<i64, BerError> {
         .fold(start, |number, &octet| number << 8 | i64::from(octet)))
 }
 
-/// The value of the contents of an INTEGER that must lie in `0..=2^31-1`.
+/// The value of the contents of an INTEGER that must be in `0..=2^31-1`.
 pub fn parse_max_int(contents: &[u8]) -> Result<u32, BerError> {
     match u32::try_from(parse_integer(contents)?) {
         Ok(number) if number <= MAX_INT => Ok(number),

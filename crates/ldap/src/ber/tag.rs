@@ -1,6 +1,6 @@
 //! The tags of the types that LDAP uses (X.690 section 8.1.2).
 //!
-//! Must not know what a message calls its parts: those tags stand where they are read and written.
+//! Must not know what a message calls its parts: those tags are where they are read and written.
 
 /// Universal tag of BOOLEAN.
 pub const BOOLEAN: u8 = 0x01;

@@ -34,7 +34,7 @@ pub fn integer_size(number: u32) -> usize {
     }
 }
 
-/// Appends a BOOLEAN in the form RFC 4511 section 5.1 asks for (true is 0xff).
+/// Appends a BOOLEAN in the form that RFC 4511 section 5.1 requires (true is 0xff).
 #[inline]
 pub fn write_boolean(out: &mut Vec<u8>, value: bool) {
     write_element(out, BOOLEAN, &[if value { 0xff } else { 0 }]);
@@ -78,8 +78,16 @@ pub fn replace(out: &mut Vec<u8>, start: usize, reserved: usize, octets: &[u8]) 
     if octets.len() != reserved {
         move_tail(out, start + reserved, start + octets.len());
     }
-    if let Some(place) = out.get_mut(start..start + octets.len()) {
-        place.copy_from_slice(octets);
+    let Some(place) = out.get_mut(start..start + octets.len()) else {
+        return;
+    };
+    // The usual header is copied without a call.
+    match (
+        <&mut [u8; 4]>::try_from(&mut *place),
+        <&[u8; 4]>::try_from(octets),
+    ) {
+        (Ok(place), Ok(header)) => *place = *header,
+        _ => place.copy_from_slice(octets),
     }
 }
 
@@ -168,7 +176,7 @@ pub fn length_size(length: usize) -> usize {
         0x80..0x100 => 2,
         0x100..0x1_0000 => 3,
         0x1_0000..0x100_0000 => 4,
-        0x100_0000..0x1_0000_0000 => 5,
+        0x100_0000..=0xffff_ffff => 5,
         _ => 9,
     }
 }

@@ -9,7 +9,7 @@ use crate::ber::{self, BerError, Reader};
 pub struct PagedResults {
     /// Request: entries per page, 0 ends the sequence. Response: an estimate of the total, 0 if unknown.
     pub size: u32,
-    /// Where to go on; empty at the start and after the last page.
+    /// Where to continue; empty at the start and after the last page.
     pub cookie: Vec<u8>,
 }
 

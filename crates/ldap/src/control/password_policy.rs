@@ -1,7 +1,7 @@
-//! The response control of draft-behera-ldap-password-policy-10 section 6.2: what a password policy holds against a bind or a
+//! The response control of draft-behera-ldap-password-policy-10 section 6.2: what a password policy has against a bind or a
 //! new password.
 //!
-//! Its warnings (time before expiration, grace logins left) are not written: nobody here knows either. Must not know policies.
+//! Its warnings (time before expiration, grace logins left) are not written: neither is known here. Must not know policies.
 
 use crate::ber;
 

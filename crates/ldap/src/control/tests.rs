@@ -67,7 +67,7 @@ fn no_value_ends_in_what_it_has_or_in_half_an_element() {
         ber::write_element(&mut out, 0xa0, &[&[2, 1, 3, 2, 1, 7], tail].concat());
         out
     }
-    /// A value that ends so, and whether it is read.
+    /// A value that ends like this, and whether it is read.
     type Reads = fn(&[u8]) -> bool;
     let values: [(&str, Reads, &[&[u8]]); 6] = [
         (

@@ -1,4 +1,4 @@
-//! A name as a request has it, which is parsed at most once however many ask what it means.
+//! A name as a request has it, parsed at most once however many callers ask what it means.
 //!
 //! Must not know what it means.
 
@@ -7,7 +7,8 @@ use std::cell::OnceCell;
 use super::name::Dn;
 use super::parser::DnError;
 
-/// A name in its string form. Most names are understood without being parsed, so that is put off.
+/// A name in its string form. Most names are understood without being parsed, so parsing is
+/// deferred.
 #[derive(Debug)]
 pub struct Name<'n> {
     octets: &'n [u8],
@@ -35,7 +36,7 @@ impl<'n> Name<'n> {
     /// What it is as a distinguished name.
     ///
     /// # Errors
-    /// When it is none.
+    /// When it is not one.
     pub fn parsed(&self) -> Result<&Dn, DnError> {
         let parsed = self.parsed.get_or_init(|| Dn::parse(self.octets));
         parsed.as_ref().map_err(|error| *error)

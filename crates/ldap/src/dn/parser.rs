@@ -1,4 +1,4 @@
-//! From a string to a name: the grammar of RFC 4514 section 3, with the liberties clients take.
+//! From a string to a name: the grammar of RFC 4514 section 3, with the liberties that clients take.
 //!
 //! Must not know how names are compared.
 

@@ -1,7 +1,7 @@
 //! Names that do not follow RFC 4514 because their leading values are not escaped, as authentik's own outpost writes them
-//! (`cn=Sales, EMEA,ou=groups,dc=example`): whether one ends with a base DN, and what stands before it.
+//! (`cn=Sales, EMEA,ou=groups,dc=example`): whether one ends with a base DN, and what comes before it.
 //!
-//! They are read from the end, each piece once, so that the length of the name bounds the work, whatever the name looks like.
+//! They are read from the end, each piece once, so the length of the name bounds the work, whatever the name looks like.
 //! Must not know which bases there are.
 
 use super::name::Rdn;
@@ -32,7 +32,7 @@ impl<'a> Unescaped<'a> {
         }
     }
 
-    /// What stands before `base`, which is given as the normal forms of its RDNs in their order; `None` if the name does not end
+    /// What comes before `base`, which is given as the normal forms of its RDNs in their order; `None` if the name does not end
     /// with a separator and `base`.
     pub fn before(&mut self, base: &[Vec<u8>]) -> Option<&'a [u8]> {
         let mut end = self.name.len();

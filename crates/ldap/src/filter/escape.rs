@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// A value as filters spell it: escaped as in RFC 4515 section 3, and also what would disturb a log line.
+/// A value as filters spell it: escaped as in RFC 4515 section 3, and with anything that would disturb a
+/// log line escaped.
 pub fn escape(value: &[u8]) -> impl fmt::Display {
     Escaped(value)
 }

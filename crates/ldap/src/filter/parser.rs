@@ -1,7 +1,7 @@
 //! The text form of filters (RFC 4515), read: for those who write filters as people do, which are `diff`, tests and benchmarks.
 //! The server prints that form and never reads it.
 //!
-//! Knows the grammar of filters. Attribute descriptions are taken as they stand, so that any can be sent.
+//! Knows the grammar of filters. Attribute descriptions are taken as they are, so that any can be sent.
 
 use thiserror::Error;
 
@@ -9,7 +9,7 @@ use super::encoding::{AND, NOT, OR};
 use super::{AttributeValueAssertion, Filter, MAX_DEPTH, MatchingRuleAssertion, SubstringFilter};
 use crate::ber;
 
-/// Why a text is no filter.
+/// Why a text is not a filter.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum ParseError<'t> {
     /// Nested deeper than [`MAX_DEPTH`].
@@ -27,7 +27,7 @@ pub enum ParseError<'t> {
     /// The value has an escape that stands for no octet.
     #[error("a backslash in {0:?} is not followed by two digits")]
     BadEscape(&'t str),
-    /// The text goes on behind the filter.
+    /// The text continues after the filter.
     #[error("{0:?} follows the filter")]
     Trailing(&'t str),
 }
@@ -35,7 +35,7 @@ pub enum ParseError<'t> {
 /// The filter in `text` as BER, as [`Filter::read`] takes it.
 ///
 /// # Errors
-/// When the text is no filter.
+/// When the text is not a filter.
 pub fn octets(text: &str) -> Result<Vec<u8>, ParseError<'_>> {
     let mut out = Vec::new();
     match component(text, 0, &mut out)? {
@@ -127,7 +127,7 @@ fn item<'t>(text: &'t str, out: &mut Vec<u8>) -> Result<(), ParseError<'t>> {
     Ok(())
 }
 
-/// The filter of `attribute:dn:rule:=value`, where `left` is what stands before `:=`.
+/// The filter of `attribute:dn:rule:=value`, where `left` is what comes before `:=`.
 fn extensible<'a>(left: &'a str, value: &'a [u8]) -> Filter<'a> {
     let mut parts = left.split(':');
     let attribute = parts.next().filter(|name| !name.is_empty()).map(str::as_bytes);

@@ -103,3 +103,17 @@ fn malformed_components_are_named() {
         );
     }
 }
+
+#[test]
+fn values_that_are_not_to_be_shown_are_not_wherever_they_stand() {
+    let text = "(&(userPassword=hunter2)(cn=b)(!(|(USERPASSWORD;x=hunter2)(userPassword=hun*r*2)(userPassword>=hunter2)\
+                (userPassword:octetStringMatch:=hunter2))))";
+    let octets = parser::octets(text).unwrap();
+    let filter = Filter::read(&mut Reader::new(&octets)).unwrap();
+    let is_secret = |name: &[u8]| name.to_ascii_lowercase().starts_with(b"userpassword");
+    assert_eq!(
+        filter.without_values_of(is_secret).to_string(),
+        "(&(userPassword=…)(cn=b)(!(|(USERPASSWORD;x=…)(userPassword=…)(userPassword>=…)(userPassword:octetStringMatch:=…))))"
+    );
+    assert_eq!(filter.to_string(), text);
+}

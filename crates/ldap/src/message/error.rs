@@ -11,7 +11,7 @@ use crate::filter::FilterError;
 /// Why a message cannot be carried out.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum MessageError {
-    /// The envelope is unreadable: no message id, so no answer but a Notice of Disconnection.
+    /// The envelope is unreadable: no message id, so no answer except a Notice of Disconnection.
     #[error("malformed message: {0}")]
     Envelope(BerError),
     /// The protocolOp is not a request (RFC 4511 section 4.1.1: Notice of Disconnection).

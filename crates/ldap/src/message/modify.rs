@@ -1,4 +1,5 @@
-//! The ModifyRequest (RFC 4511 section 4.6), borrowed from an [`Update`]: its values are not copied, for they may be passwords.
+//! The ModifyRequest (RFC 4511 section 4.6), borrowed from an [`Update`]: its values are not copied, because they may be
+//! passwords.
 //!
 //! Must not know which changes are carried out.
 
@@ -6,6 +7,9 @@ use super::kind::OperationKind;
 use super::update::Update;
 use crate::ber::{self, Reader};
 use crate::steps;
+
+/// The names of `userPassword` (RFC 4519 section 2.41), the descriptor and the number.
+pub const PASSWORD_ATTRIBUTE: [&str; 2] = ["userPassword", "2.5.4.35"];
 
 /// A ModifyRequest.
 #[derive(Clone, PartialEq, Eq)]
@@ -19,7 +23,7 @@ pub struct ModifyRequest<'a> {
 /// One change of a ModifyRequest.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Modification<'a> {
-    /// What becomes of the values.
+    /// What happens to the values.
     pub kind: ModifyKind,
     /// The attribute description.
     pub attribute: &'a str,
@@ -30,11 +34,11 @@ pub struct Modification<'a> {
 /// What a change does with its values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ModifyKind {
-    /// They come to those that are there.
+    /// They are added to the existing ones.
     Add,
-    /// They go; all of them, if none is named.
+    /// They are removed; all of them if none is named.
     Delete,
-    /// They take the place of all that are there.
+    /// They replace all existing ones.
     Replace,
     /// RFC 4525; the values are added up.
     Increment,
@@ -83,11 +87,13 @@ impl<'a> Modification<'a> {
         })
     }
 
-    /// Whether it changes `userPassword` (RFC 4519 section 2.41), by its name or its number, options aside.
+    /// Whether it changes `userPassword`, by one of its names, options aside.
     #[must_use]
     pub fn is_of_password(&self) -> bool {
         let attribute = self.attribute.split(';').next().unwrap_or_default();
-        attribute.eq_ignore_ascii_case("userPassword") || attribute == "2.5.4.35"
+        PASSWORD_ATTRIBUTE
+            .iter()
+            .any(|name| attribute.eq_ignore_ascii_case(name))
     }
 }
 

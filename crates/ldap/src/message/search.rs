@@ -6,7 +6,7 @@ use super::error::OperationError;
 use crate::ber::{self, Reader};
 use crate::filter::Filter;
 
-/// Attribute descriptions that a search has room for at first.
+/// Attribute descriptions that a search initially has room for.
 const USUAL_ATTRIBUTES: usize = 4;
 /// The tags of the elements of a SearchRequest, those of filters among them.
 const SEARCH: &[u8] = &[

@@ -244,7 +244,7 @@ fn the_other_requests_are_recognised() {
 
 #[test]
 fn a_broken_tail_inside_any_request_is_refused() {
-    // A compare whose assertion ends in an octet that is no element; ldap3_proto would drop it.
+    // A compare whose assertion ends in an octet that is not an element; ldap3_proto would drop it.
     let sound = [0x6e, 10, 4, 1, b'a', 0x30, 5, 4, 1, b'c', 4, 0];
     assert!(Message::decode(&frame(1, &sound, &[])).is_ok());
     let broken = [0x6e, 11, 4, 1, b'a', 0x30, 6, 4, 1, b'c', 4, 0, 0];

@@ -1,6 +1,6 @@
 //! The requests that change entries: modify, add, delete and rename. Each is kept as BER, its elements complete: a modify for
-//! [`ModifyRequest`](super::ModifyRequest), the others, which are never carried out, for an LDAP library to read. What they
-//! hold may be a password, and is wiped.
+//! [`ModifyRequest`](super::ModifyRequest), the others, which are never carried out, for an LDAP library to read. They may
+//! contain a password, which is wiped.
 //!
 //! Knows where such a library needs help: `ldap3_proto` drops the rest of a constructed element that has a broken part, and
 //! has no place for elements beyond those of RFC 4511. Must not know the grammar of the requests.
@@ -42,7 +42,7 @@ impl Update {
         let contents = known_elements(element.tag, element.contents, 0)?;
         // Framed here, and then read twice by whoever knows the grammar.
         steps::add(contents.len() * 5);
-        // Room for all at once, for a buffer that grows leaves copies behind.
+        // Room for everything at once, because a growing buffer leaves copies behind.
         let mut message = Zeroizing::new(Vec::with_capacity(contents.len() + 2 * MAX_HEADER));
         ber::write_constructed(&mut message, ber::SEQUENCE, |out| {
             ber::write_integer(out, ber::INTEGER, 1);

@@ -1,5 +1,5 @@
 //! A session that gets another key: authentik changes it with the password, and the old key ends. The login goes on under the
-//! new one, and an end that is announced of the old one in the meantime is not the login's.
+//! new one, and an end announced for the old one in the meantime is not the login's.
 //!
 //! Must not know why the key changes.
 
@@ -18,7 +18,8 @@ pub struct Rekeying {
 }
 
 impl Logins {
-    /// To be called before authentik is asked for what changes the key. `None`: that goes on already, or the login is over.
+    /// Call this before asking authentik for something that changes the key. `None`: that is already under way, or the login
+    /// is over.
     pub fn rekey(self: &Arc<Self>, login: &Arc<Login>) -> Option<Rekeying> {
         let _known = self.lock();
         let free = !login.is_over() && !login.rekeying.swap(true, Ordering::AcqRel);

@@ -1,23 +1,31 @@
-//! Finds out whether a password is right without logging anybody in: no login is made of what is found, and a session that it
-//! opens is ended.
+//! Finds out whether a password is right without logging anybody in: no login is made from what is found, and a session that
+//! it opens is ended.
 //!
-//! Must not know what the answer is good for.
+//! Must not know what the answer is used for.
 
 use std::sync::Arc;
 
+use tokio_util::task::TaskTracker;
+
 use crate::clock;
-use crate::metrics::RejectReason;
-use akldap_authentik::flow::{FlowOutcome, LoginRequest, Rejection};
+use crate::metrics::{Limit, RejectReason};
+use akldap_authentik::ApiError;
+use akldap_authentik::flow::{FlowError, FlowOutcome, LoginRequest, Rejection};
 use akldap_ldap::response::ResultCode;
 
 use super::super::attempt::Attempt;
-use super::super::origin::Origin;
+use super::super::origin::{Origin, Person};
 use super::super::policy::policy;
 use super::super::proved::{ChangeTurn, ProvedPassword};
 use super::super::refusal::{Question, Refusal, rejected};
 use super::Judge;
 
 impl Judge {
+    /// The changes of passwords that are under way.
+    pub(in crate::outpost) fn changes(&self) -> &TaskTracker {
+        &self.changes
+    }
+
     /// Waits for a turn to change the password of a user.
     pub(in crate::outpost) async fn change_turn(
         &self,
@@ -40,7 +48,8 @@ impl Judge {
         let (provider, secret) = (attempt.provider.pk(), &attempt.secret);
         let guess = self
             .failures
-            .admit(attempt.client, person, provider, secret, clock::now())?;
+            .admit(attempt.client, person, provider, secret, clock::now())
+            .inspect_err(|_| self.metrics.limit_reached(Limit::FailedBindLimit))?;
         self.find_out(attempt, uid, false).await.inspect_err(|refusal| {
             if refusal.repeatable {
                 guess.was_wrong(clock::now());
@@ -57,6 +66,11 @@ impl Judge {
         self.find_out(attempt, uid, true).await
     }
 
+    /// The password of a user is another one: what was tried wrongly before counts no more.
+    pub(in crate::outpost) fn forget_failures(&self, user_pk: i64) {
+        self.failures.forget(Person::User(user_pk));
+    }
+
     async fn find_out(&self, attempt: &Attempt, uid: &str, whole: bool) -> Result<ProvedPassword, Refusal> {
         let settings = attempt.provider.settings();
         let client = attempt.client.client;
@@ -70,7 +84,14 @@ impl Judge {
         };
         let heard = self.logins.heard();
         let judged = self.executor.prove(&request, whole).await;
-        let judged = judged.map_err(|error| Question::FLOW.unanswered(error))?;
+        let judged = judged.map_err(|error| {
+            let took_too_long = matches!(error, FlowError::Api(ApiError::TimedOut { .. }));
+            let mut refusal = Question::FLOW.unanswered(error);
+            if took_too_long {
+                refusal.result.code = ResultCode::TimeLimitExceeded;
+            }
+            refusal
+        })?;
         match &judged.outcome {
             FlowOutcome::Authenticated(session) => {
                 let provider = Arc::clone(&attempt.provider);
@@ -79,20 +100,33 @@ impl Judge {
                     Ok(ProvedPassword::Session(opened))
                 } else {
                     let cause =
-                        "authentik logged another user in than the one whose password was to be proved";
+                        "authentik logged in a different user from the one whose password was to be proved";
                     let text = "this name is not only that user's";
                     let code = ResultCode::InvalidCredentials;
                     Err(Refusal::caused(code, RejectReason::UserInfoFail, text, cause))
                 }
             }
             FlowOutcome::Rejected(rejection) => {
-                // One that is denied may be right, or tried too often: that cannot always be told apart.
+                // One that is denied may be right, or have been tried too often: these cannot always be distinguished.
                 let denied = matches!(rejection, Rejection::Denied { .. });
                 if judged.password_accepted && !denied {
                     return Ok(ProvedPassword::Accepted);
                 }
-                Err(rejected(rejection).with_policy(policy(&judged)))
+                Err(unproved(rejection).with_policy(policy(&judged)))
             }
         }
     }
+}
+
+/// Why a password could not be shown to be right. Where authentik did not come to judge it, nothing says that it is wrong.
+fn unproved(rejection: &Rejection) -> Refusal {
+    let mut refusal = rejected(rejection);
+    match rejection {
+        Rejection::Denied { .. } => refusal.result.code = ResultCode::InsufficientAccessRights,
+        Rejection::UnsupportedStage { .. } | Rejection::NoCompatibleAuthenticator { .. } => {
+            refusal.result.code = ResultCode::Other;
+        }
+        _ => {}
+    }
+    refusal
 }

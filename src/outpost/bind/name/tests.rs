@@ -200,7 +200,7 @@ fn directory(names: &[&str]) -> Arc<Snapshot> {
             ..UserRecord::default()
         });
     }
-    Arc::new(builder.finish().0)
+    Arc::new(builder.finish().unwrap().0)
 }
 
 const NAMES: &[&str] = &[
@@ -294,7 +294,7 @@ fn written(value: &str, choices: &[u8]) -> String {
 }
 
 proptest! {
-    /// Against what RFC 4514 and the folding of case say: whatever way the name of an entry is written.
+    /// Checked against RFC 4514 and case folding: however the name of an entry is written.
     #[test]
     fn any_spelling_of_the_name_of_an_entry_means_its_user(
         user in 0..NAMES.len(),

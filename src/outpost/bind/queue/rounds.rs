@@ -21,7 +21,7 @@ struct Round<K> {
     waiting: usize,
 }
 
-/// Where a key stands that has somebody waiting; kept beside the key's own data.
+/// The position of a key that has somebody waiting; kept next to the key's own data.
 #[derive(Debug)]
 pub(super) struct Spot {
     known: bool,
@@ -51,12 +51,12 @@ impl<K> Default for Rounds<K> {
 }
 
 impl<K: Copy + Ord> Rounds<K> {
-    /// How many wait in all.
+    /// How many wait in total.
     pub(super) fn waiting(&self) -> usize {
         self.known.waiting + self.others.waiting
     }
 
-    /// One more waits for this key. Whether it is known counts when it had nobody waiting.
+    /// One more waits for this key. Whether it is known matters only if it had nobody waiting.
     pub(super) fn add(&mut self, key: K, spot: &mut Option<Spot>, known: bool) {
         self.last += 1;
         let number = self.last;
@@ -88,7 +88,7 @@ impl<K: Copy + Ord> Rounds<K> {
         }
     }
 
-    /// The key has had a turn: it comes last now, and the other round first.
+    /// The key has had a turn: it now comes last, and the other round first.
     pub(super) fn served(&mut self, key: K, spot: &mut Option<Spot>) {
         if let Some(place) = spot {
             self.others_next = place.known;
@@ -114,8 +114,8 @@ impl<K: Copy + Ord> Rounds<K> {
         of(!self.others_next).chain(of(self.others_next))
     }
 
-    /// Whose newest has to go when too many wait: the longest line among those, known or not, who hold the larger half.
-    /// Of equal ones `newcomer`, for nobody is to lose a place to somebody who is no better off.
+    /// Whose newest has to go when too many wait: the longest line among those, known or not, who have the larger half.
+    /// If equal, `newcomer`, because nobody should lose a place to somebody who is no better off.
     pub(super) fn longest(&self, newcomer: Option<K>) -> Option<K> {
         let round = if self.others.waiting >= self.known.waiting {
             &self.others

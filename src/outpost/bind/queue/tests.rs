@@ -28,7 +28,7 @@ fn person(pk: i64) -> Person {
     Person::User(pk)
 }
 
-/// Everybody forgotten who neither waits nor has a turn.
+/// Everybody who neither waits nor has a turn is forgotten.
 fn assert_empty(queue: &FlowQueue) {
     let state = queue.lock();
     assert!(state.addresses.is_empty());
@@ -248,7 +248,7 @@ async fn who_leaves_the_queue_is_never_served() {
 /// Bad binds of a run: half a minute.
 const SPAN: u32 = 6000;
 
-/// What became of the honest binds of a run.
+/// What happened to the honest binds of a run.
 #[derive(Debug, Default)]
 struct Honest {
     waits: Vec<Duration>,
@@ -262,8 +262,8 @@ impl Honest {
     }
 }
 
-/// Ten honest first logins a second for half a minute, each of somebody else, from `addresses`; beside them bad binds, 200
-/// a second, whose clients hang up after 10 ms. How it was for the honest, and how many bad ones had a turn.
+/// Ten honest first logins a second for half a minute, each by somebody else, from `addresses`; at the same time bad
+/// binds, 200 a second, whose clients hang up after 10 ms. How it was for the honest, and how many bad ones had a turn.
 async fn run(
     addresses: u32,
     flood: bool,

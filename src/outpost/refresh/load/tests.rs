@@ -1,4 +1,4 @@
-//! The loader against a list of users that never holds still, on a clock that does not wait.
+//! The loader against a list of users that never stops changing, on a clock that does not wait.
 
 mod world;
 
@@ -7,13 +7,17 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::*;
+use crate::outpost::refresh::watched::Watched;
+use crate::outpost::right_of_way::RightOfWay;
+use crate::outpost::status::LoadProgress;
+use akldap_authentik::{ApiError, Group, GroupsQuery, Page, RawPage, RowWarning, UsersQuery};
 use world::{Change, Served, World};
 
 /// Between two refreshes, with the time they take.
 const INTERVAL: Duration = Duration::from_secs(5);
 /// How long a directory is followed.
 const FOLLOWED: Duration = Duration::from_secs(30);
-/// What is promised beside two looks.
+/// What is promised in addition to two looks.
 const PROMISE: Duration = Duration::from_secs(10);
 
 const RATES: [f64; 3] = [0.5, 2.0, 10.0];
@@ -47,21 +51,32 @@ fn options() -> LoadOptions {
 /// Follows a directory that changes in one way.
 async fn follow(kind: Option<Change>, rate: f64, latency: u64, seed: u64) -> Cell {
     let world = World::new((240, 50), kind, rate, Duration::from_millis(latency), seed);
-    let served = Served::new(&world);
+    follow_in(
+        &world,
+        &format!("{kind:?} {rate}/s {latency} ms"),
+        options().page_size,
+    )
+    .await
+}
+
+/// The same in pages that have fewer rows from the first directory on.
+async fn follow_in(world: &World, what: &str, rows: u32) -> Cell {
+    let served = Served::new(world);
     let mut loader = Loader::default();
     let began = Instant::now();
     loader
-        .refresh(&world, &served, &options(), Coverage::Full)
+        .refresh(world, &served, &options(), Coverage::Full)
         .await
         .expect("a directory");
+    world.gives(rows);
     let start = began.elapsed();
     let (mut look, mut refreshes, mut full_loads) = (Duration::ZERO, 0, 0);
     while began.elapsed() < FOLLOWED {
         sleep(INTERVAL).await;
         let refreshed = loader
-            .refresh(&world, &served, &options(), Coverage::Changes)
+            .refresh(world, &served, &options(), Coverage::Changes)
             .await;
-        let refreshed = refreshed.unwrap_or_else(|error| panic!("{kind:?} {rate}/s {latency} ms: {error}"));
+        let refreshed = refreshed.unwrap_or_else(|error| panic!("{what}: {error}"));
         look = look.max(refreshed.longest_look);
         full_loads += u32::from(refreshed.coverage == Coverage::Full);
         refreshes += 1;
@@ -75,7 +90,7 @@ async fn follow(kind: Option<Change>, rate: f64, latency: u64, seed: u64) -> Cel
     }
 }
 
-/// All kinds of change at all rates, so many milliseconds from authentik.
+/// All kinds of change at all rates, with authentik this many milliseconds away.
 async fn is_shown_in_time(latency: u64) {
     let load = follow(None, 0.0, latency, 1).await.start;
     for rate in RATES {
@@ -99,7 +114,7 @@ async fn is_shown_in_time(latency: u64) {
 /// begins in the rest.
 #[tokio::test(start_paused = true)]
 async fn whoever_is_deleted_while_a_look_settles_is_gone_after_the_next() {
-    // A first directory that is read while groups vanish may lack one that slipped from page to page.
+    // A first directory read while groups disappear may lack one that slipped from page to page.
     for (kind, earliest) in [(Change::Delete, 0), (Change::DeleteGroup, 6_000)] {
         for latency in [0, 30, 150, 400] {
             for seed in 0..12 {
@@ -149,6 +164,21 @@ async fn it_is_400_milliseconds_away() {
     is_shown_in_time(400).await;
 }
 
+/// As where an admin makes pages smaller, or where all were on one page until somebody was added: what a page has was not known
+/// from the first reading.
+#[tokio::test(start_paused = true)]
+async fn changes_beyond_a_page_that_is_smaller_than_asked_for_are_shown_in_time() {
+    for rows in [1, 7, 20] {
+        for (seed, kind) in (0..).zip(Change::ALL) {
+            let what = format!("{rows} rows, {kind:?}");
+            let world = World::new((30, 5), Some(kind), 2.0, Duration::from_millis(1), seed);
+            let cell = follow_in(&world, &what, rows).await;
+            assert!(cell.full_loads == 0, "{what}: {cell:?}");
+            assert!(cell.staleness <= PROMISE + 2 * cell.look, "{what}: {cell:?}");
+        }
+    }
+}
+
 /// Serves a directory in memory that is damaged.
 struct Damaged(Arc<Snapshot>);
 
@@ -173,14 +203,15 @@ async fn what_is_damaged_is_not_carried_over_without_those_who_are_lost() {
     let mut builder = Builder::new();
     builder.add_group(&akldap_directory::GroupRecord {
         uuid: "00000000-0000-4000-8000-000000000001",
-        num_pk: 1,
+        num_pk: Some(1),
         name: "lost",
         is_superuser: false,
         parents: &[],
         users: &[],
+        roles: &[],
         attributes: None,
     });
-    let served = Damaged(Arc::new(builder.finish().0.damaged_for_tests()));
+    let served = Damaged(Arc::new(builder.finish().unwrap().0.damaged_for_tests()));
     let loaded = Loader::default()
         .refresh(&world, &served, &options(), Coverage::Full)
         .await;
@@ -190,7 +221,7 @@ async fn what_is_damaged_is_not_carried_over_without_those_who_are_lost() {
     );
 }
 
-/// Serves what was read first, and its memory is damaged from then on: nothing else is to be served.
+/// Serves what was read first, with its memory damaged from then on: nothing else may be served.
 #[derive(Default)]
 struct DamagedLater(std::sync::Mutex<Option<Arc<Snapshot>>>);
 
@@ -235,4 +266,87 @@ async fn who_has_a_name_already_is_not_answered_with_nobody_where_that_cannot_be
         matches!(looked, Err(LoadError::Damaged(WrongNumber::Octets))),
         "{looked:?}"
     );
+}
+
+/// Notes what a first load says about itself after each answer.
+struct Told<'a> {
+    watched: Watched<'a, World>,
+    texts: std::sync::Mutex<Vec<String>>,
+}
+
+impl Told<'_> {
+    fn note(&self) {
+        let text = self.watched.progress.current().expect("it goes on").to_string();
+        self.texts.lock().unwrap().push(text);
+    }
+}
+
+impl ListSource for Told<'_> {
+    async fn users_page(&self, query: &UsersQuery) -> Result<Page<User>, ApiError> {
+        let page = self.watched.users_page(query).await;
+        self.note();
+        page
+    }
+
+    async fn user(&self, pk: i64) -> Result<Option<(User, Vec<RowWarning>)>, ApiError> {
+        self.watched.user(pk).await
+    }
+
+    async fn groups_page(&self, query: &GroupsQuery) -> Result<Page<Group>, ApiError> {
+        let page = self.watched.groups_page(query).await;
+        self.note();
+        page
+    }
+
+    async fn raw_groups_page(&self, query: &GroupsQuery) -> Result<RawPage, ApiError> {
+        let page = self.watched.raw_groups_page(query).await;
+        self.note();
+        page
+    }
+}
+
+/// Looks at a list that few changed in are no end of the users.
+#[tokio::test(start_paused = true)]
+async fn a_first_load_says_how_far_it_is_and_never_that_it_is_back_at_its_beginning() {
+    for (kind, rate) in [
+        (None, 0.0),
+        (Some(Change::Create), 10.0),
+        (Some(Change::Password), 2.0),
+    ] {
+        let world = World::new((240, 50), kind, rate, Duration::from_millis(150), 1);
+        let (progress, right_of_way) = (LoadProgress::default(), RightOfWay::default());
+        let source = Told {
+            watched: Watched {
+                source: &world,
+                progress: &progress,
+                right_of_way: &right_of_way,
+            },
+            texts: std::sync::Mutex::default(),
+        };
+        let loaded = Loader::default()
+            .refresh(&source, &Served::new(&world), &options(), Coverage::Full)
+            .await;
+        loaded.expect("a directory");
+        let texts = source.texts.into_inner().unwrap();
+        let reading = |text: &String| {
+            let rest = text.strip_prefix("reading users: ")?;
+            let (read, of) = rest.split_once(" of ")?;
+            Some((read.parse::<u64>().unwrap(), of.parse::<u64>().unwrap()))
+        };
+        let users: Vec<(u64, u64)> = texts.iter().map_while(reading).collect();
+        assert_eq!(users.first().expect("users").0, 40, "{texts:#?}");
+        assert!(
+            users.is_sorted() && users.iter().all(|(read, of)| read <= of && *of >= 240),
+            "{texts:#?}"
+        );
+        let after = &texts[users.len()..];
+        assert!(after.len() >= 4, "{texts:#?}");
+        for text in after {
+            let of = text
+                .strip_prefix("reading what changed while ")
+                .or_else(|| text.split_once(" groups, after ").map(|(_, rest)| rest));
+            let of = of.and_then(|rest| rest.split(' ').next()?.parse::<u64>().ok());
+            assert!(of >= Some(240), "{kind:?}: {texts:#?}");
+        }
+    }
 }

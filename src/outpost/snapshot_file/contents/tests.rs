@@ -32,6 +32,7 @@ fn snapshot(users: i64) -> Snapshot {
             is_superuser: pk == 1,
             path: "users/staff",
             kind: "internal",
+            roles: &[],
             attributes: Some(r#"{"uidNumber": "70", "shoe": [41, "42"], "mail": "other@example.com"}"#),
             // 2026-01-02T03:04:05.678901Z, 2025-01-02T03:04:05+01:00 and 2026-03-04T05:06:07Z.
             password_change_date: Some(1_767_323_045_678_901),
@@ -43,15 +44,16 @@ fn snapshot(users: i64) -> Snapshot {
     for number in 1..=3_u128 {
         builder.add_group(&GroupRecord {
             uuid: &uuid::Uuid::from_u128(number << 64).to_string(),
-            num_pk: 10_000 + number as i64,
+            num_pk: Some(10_000 + number as i64),
             name: &format!("group {number}"),
             is_superuser: number == 2,
             parents: &[uuid::Uuid::from_u128(1 << 64).to_string()],
             users: &members,
+            roles: &[],
             attributes: None,
         });
     }
-    builder.finish().0
+    builder.finish().unwrap().0
 }
 
 fn written(users: i64) -> Vec<u8> {
@@ -59,7 +61,7 @@ fn written(users: i64) -> Vec<u8> {
     let snapshot = snapshot(users);
     write(&about(), &snapshot, |piece| {
         octets.extend_from_slice(piece);
-        Ok::<_, WrongNumber>(())
+        Ok::<_, Box<dyn std::error::Error>>(())
     })
     .unwrap();
     octets
@@ -127,8 +129,8 @@ proptest! {
         let mut octets = written(3);
         let place = place.index(octets.len());
         octets[place] ^= bits;
-        // Only what stands outside the directory (in texts of the description) can change unnoticed here: that the
-        // octets are authentic is the seal's matter.
+        // Only what is outside the directory (in texts of the description) can change unnoticed here: the seal is
+        // responsible for the octets being authentic.
         if let Ok((_, restored)) = read(&octets, piece) {
             prop_assert_eq!(restored.fingerprint(), snapshot(3).fingerprint());
         }

@@ -16,18 +16,19 @@ pub(super) fn of(reason: RejectReason) -> (&'static str, &'static str) {
         ),
         Reason::NoProvider => (
             "the bind DN belongs to no provider",
-            "compare the client's bind DN with the base DNs above",
+            "compare the client's bind DN with the base DNs below",
         ),
         Reason::FlowError => (
             "the login's flow could not be run to its end",
-            "look at the stages of the flow: a captcha, a consent or WebAuthn cannot be answered over LDAP",
+            "look at the stages of the flow: a captcha, a consent stage or WebAuthn cannot be answered over \
+             LDAP",
         ),
         Reason::AccessCheckFail => (
             "the application's policies could not be asked",
             "the log says why; look at the permissions of the outpost's account",
         ),
         Reason::UserInfoFail => (
-            "whose login it was could not be found out",
+            "whose login it was could not be determined",
             "the log says why; the flow needs a User Login stage",
         ),
         Reason::EmptyBindDn => (
@@ -35,7 +36,8 @@ pub(super) fn of(reason: RejectReason) -> (&'static str, &'static str) {
             "give the client a bind DN and its password",
         ),
         Reason::InvalidBindDn => (
-            "a search in another provider's tree than the one bound to, or of what takes more permission",
+            "a search in the tree of a provider other than the one bound to, or one that needs more \
+             permission",
             "make the client's base DN the one that its bind DN ends with",
         ),
         Reason::UserInfoNotCached => (
@@ -47,15 +49,15 @@ pub(super) fn of(reason: RejectReason) -> (&'static str, &'static str) {
             "correct the filter in the client's settings",
         ),
         Reason::Unavailable => (
-            "authentik was away, or nothing was loaded yet",
+            "authentik did not answer, or nothing was loaded yet",
             "see the top of this page",
         ),
         Reason::Busy => (
-            "too many binds waited, or too many wrong passwords came from one place",
+            "too many binds waited, or too many wrong passwords came from one address",
             "set the provider to cached binding; for wrong passwords look for a device that keeps an old one",
         ),
         Reason::ConfidentialityRequired => (
-            "a bind in clear where TLS is required",
+            "a bind without TLS where TLS is required",
             "set the client to StartTLS or LDAPS, or AUTHENTIK_LDAP__REQUIRE_TLS to false",
         ),
         Reason::ProtocolError => (
@@ -64,11 +66,12 @@ pub(super) fn of(reason: RejectReason) -> (&'static str, &'static str) {
         ),
         Reason::LimitExceeded => (
             "a search reached a limit",
-            "the answer names the option, AUTHENTIK_LDAP__SEARCH_…; let the client ask for pages or by equality",
+            "the answer names the option, AUTHENTIK_LDAP__SEARCH_…; have the client ask for pages, or filter \
+             by equality",
         ),
         Reason::InternalError => (
-            "a fault of akldap",
-            "restart it, and report it with the lines of the log",
+            "a bug in akldap",
+            "restart the server, and report the bug with the lines of the log",
         ),
     }
 }

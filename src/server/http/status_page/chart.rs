@@ -52,7 +52,7 @@ fn runs(values: &[Option<f64>], slots: usize, highest: f64) -> Vec<Vec<(f64, f64
     runs
 }
 
-/// A place in a ring of some hundred.
+/// A place in a ring of a few hundred.
 fn small(place: usize) -> f64 {
     u32::try_from(place).map_or(f64::from(u32::MAX), f64::from)
 }

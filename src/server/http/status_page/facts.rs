@@ -1,12 +1,13 @@
 //! What the status page tells, gathered at one moment: numbers, and names that admins gave. Nothing about a person or a client.
 //! Must not know how it is shown.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::clock;
 use crate::metrics::{
     RefreshKind, RefreshOutcome, Refusals, SampleInterval, SlowSearch, Turns, words::Word as _,
 };
-use crate::outpost::status::Load;
+use crate::outpost::status::{Load, RowsRead};
 use crate::outpost::{Outpost, VERSION};
 use akldap_authentik::Mode;
 
@@ -55,13 +56,15 @@ pub(super) struct StatusFacts {
     pub(super) uptime: Duration,
     pub(super) searches: bool,
     pub(super) binds: bool,
-    /// Since when authentik is away, and why.
+    /// Since when authentik has been away, and why.
     pub(super) outage: Option<(Duration, String)>,
     pub(super) providers: Vec<ProviderFacts>,
     /// Certificates with the days that are left.
     pub(super) certificates: Vec<(String, i64)>,
     pub(super) configuration: LoadFacts,
     pub(super) directory: LoadFacts,
+    /// How far the first load of the directory has come; `None` once it is done.
+    pub(super) progress: Option<RowsRead>,
     pub(super) users: usize,
     pub(super) groups: usize,
     pub(super) octets: usize,
@@ -81,9 +84,9 @@ impl StatusFacts {
         let (metrics, now) = (outpost.metrics(), SystemTime::now());
         let since = |time: SystemTime| now.duration_since(time).unwrap_or_default();
         let seconds = since(UNIX_EPOCH).as_secs().try_into().unwrap_or(i64::MAX);
-        let snapshot = outpost.snapshot();
-        let outage = outpost.outage().map(|outage| {
-            let lasted = Instant::now().saturating_duration_since(outage.since);
+        let snapshot = outpost.directory().snapshot();
+        let outage = outpost.outage().under_way().map(|outage| {
+            let lasted = clock::now().saturating_duration_since(outage.since);
             (lasted, outage.cause)
         });
         Self {
@@ -94,6 +97,7 @@ impl StatusFacts {
             outage,
             providers: outpost
                 .providers()
+                .current()
                 .iter()
                 .map(|provider| {
                     let settings = provider.settings();
@@ -114,9 +118,13 @@ impl StatusFacts {
                 .collect(),
             configuration: LoadFacts::of(
                 outpost.status().configuration(),
-                outpost.configuration_stale_after(),
+                outpost.schedule().configuration_stale_after(),
             ),
-            directory: LoadFacts::of(outpost.status().directory(), outpost.stale_after()),
+            directory: LoadFacts::of(
+                outpost.status().directory(),
+                outpost.schedule().directory_stale_after(),
+            ),
+            progress: outpost.status().progress(),
             users: snapshot.as_ref().map_or(0, |snapshot| snapshot.user_count()),
             groups: snapshot.as_ref().map_or(0, |snapshot| snapshot.group_count()),
             octets: outpost.directory_memory(),

@@ -1,14 +1,16 @@
-//! HTML that is put together of fixed markup and escaped text: there is no way to add text that is not escaped. Must not know
-//! what the page says.
+//! HTML that is put together from fixed markup and escaped text: there is no way to add text that is not escaped. Must not
+//! know what the page says.
 
 use std::fmt::{self, Display, Write as _};
+
+use crate::terminal::disturbs;
 
 /// A page in the making.
 #[derive(Debug, Default)]
 pub(super) struct Html(String);
 
 impl Html {
-    /// Adds markup that stands in the source.
+    /// Adds markup that is in the source.
     pub(super) fn markup(&mut self, markup: &'static str) -> &mut Self {
         self.0.push_str(markup);
         self
@@ -49,14 +51,9 @@ impl fmt::Write for MarkupEscaped<'_> {
                 '>' => self.0.push_str("&gt;"),
                 '"' => self.0.push_str("&quot;"),
                 '\'' => self.0.push_str("&#39;"),
+                '\t' | '\n' => self.0.push(character),
                 // Neither can be part of a page, and directions could make it read otherwise.
-                '\0'..='\u{8}'
-                | '\u{b}'..='\u{1f}'
-                | '\u{7f}'
-                | '\u{202a}'..='\u{202e}'
-                | '\u{2066}'..='\u{2069}' => {
-                    self.0.push('\u{fffd}');
-                }
+                character if disturbs(character) => self.0.push('\u{fffd}'),
                 character => self.0.push(character),
             }
         }
@@ -71,10 +68,10 @@ mod tests {
     #[test]
     fn text_never_becomes_markup() {
         let mut html = Html::default();
-        html.element("<b>", "<script>alert(\"1\")</script>'&\u{202e}\0", "</b>");
+        html.element("<b>", "<script>alert(\"1\")</script>'&\u{202e}\u{9b}\0", "</b>");
         assert_eq!(
             html.finish(),
-            "<b>&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;&#39;&amp;\u{fffd}\u{fffd}</b>"
+            "<b>&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;&#39;&amp;\u{fffd}\u{fffd}\u{fffd}</b>"
         );
     }
 }

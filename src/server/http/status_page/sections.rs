@@ -1,15 +1,23 @@
 //! The parts of the page, from what matters at once to what explains it. Must not know where the facts come from.
 
 use crate::metrics::{SAMPLES, SampleInterval, words::Word as _};
+use crate::terminal::shortened;
 
 use super::facts::{LoadFacts, StatusFacts};
 use super::html::Html;
 use super::{advice, chart, units};
 
-/// A certificate with fewer days is soon to be renewed.
+/// A certificate with fewer days left should soon be renewed.
 const DAYS_TO_RENEW: i64 = 14;
 
-/// How things stand, in one line.
+/// Characters of a name in a table, and of a reason: what is longer would push away what else is to be seen.
+const LONGEST_CELL: usize = 200;
+const LONGEST_REASON: usize = 600;
+
+/// From this many days on, a time is given in years.
+const IN_YEARS: i64 = 3 * 365;
+
+/// The state of things, in one line.
 pub(super) fn banner(html: &mut Html, facts: &StatusFacts) {
     let state = match (facts.searches, facts.binds) {
         (true, true) if facts.directory.is_stale => {
@@ -17,14 +25,16 @@ pub(super) fn banner(html: &mut Html, facts: &StatusFacts) {
         }
         (true, true) => ("ok", "✔ Searches and logins work"),
         (true, false) => ("warn", "! Searches work, new logins do not"),
-        (false, _) => ("bad", "✘ Neither searches nor logins work"),
+        (false, true) if facts.progress.is_some() => ("warn", "! Logins work, searches do not yet"),
+        (false, true) => ("bad", "✘ Logins work, searches do not"),
+        (false, false) => ("bad", "✘ Neither searches nor logins work"),
     };
     html.markup("<div class=\"banner ")
         .text(state.0)
         .markup("\"><strong>");
     html.text(state.1).markup("</strong>");
     for reason in reasons(facts) {
-        html.element("<span>", reason, "</span> ");
+        html.element("<span>", shortened(&reason, LONGEST_REASON), "</span> ");
     }
     html.markup("</div>");
 }
@@ -38,32 +48,42 @@ fn reasons(facts: &StatusFacts) -> Vec<String> {
             units::span(*lasted)
         ));
     }
-    if facts.providers.is_empty() {
-        reasons.push(
-            "No provider is served: assign one with an application to this outpost in authentik.".to_owned(),
-        );
-    }
-    if facts.directory.age.is_none() {
-        reasons.push("The directory has not been loaded yet.".to_owned());
-    }
     for (what, load) in [
-        ("directory", &facts.directory),
         ("configuration", &facts.configuration),
+        ("directory", &facts.directory),
     ] {
         if let Some(failure) = load.failure.as_ref().filter(|_| facts.outage.is_none()) {
             reasons.push(format!("The {what} could not be read: {failure}."));
         }
     }
+    if facts.providers.is_empty() && facts.configuration.age.is_some() {
+        reasons.push(
+            "No provider is served: in authentik, assign an application with an LDAP provider to this \
+             outpost."
+                .to_owned(),
+        );
+    }
+    match (&facts.progress, facts.directory.age) {
+        (Some(progress), None) => reasons.push(format!(
+            "The directory is being loaded for the first time: {progress}."
+        )),
+        (Some(progress), Some(_)) => reasons.push(format!("The directory is being read again: {progress}.")),
+        (None, None) => reasons.push("The directory has not been loaded yet.".to_owned()),
+        (None, Some(_)) => {}
+    }
     reasons
 }
 
-/// The numbers of the moment.
+/// The current numbers.
 pub(super) fn tiles(html: &mut Html, facts: &StatusFacts) {
     html.markup("<div class=\"tiles\">");
     let people = units::count(facts.users.try_into().unwrap_or(u64::MAX));
     let groups = units::count(facts.groups.try_into().unwrap_or(u64::MAX));
     tile(html, "People", people, format_args!("{groups} groups"), "");
-    let (read, warning) = read(&facts.directory);
+    let (read, warning) = match (facts.directory.age, &facts.progress) {
+        (None, Some(_)) => ("not yet".to_owned(), "warn"),
+        _ => read(&facts.directory),
+    };
     #[expect(clippy::cast_precision_loss, reason = "a size to be looked at")]
     let size = units::octets(facts.octets as f64);
     tile(
@@ -104,9 +124,16 @@ pub(super) fn tiles(html: &mut Html, facts: &StatusFacts) {
     if let Some((name, days)) = facts.certificates.iter().min_by_key(|(_, days)| *days) {
         let text = match *days {
             days if days < 0 => "expired".to_owned(),
+            days if days >= IN_YEARS => format!("{} years", days / 365),
             days => format!("{days} days"),
         };
-        tile(html, "Certificate", text, name, renewal(name, *days));
+        tile(
+            html,
+            "Certificate",
+            text,
+            shortened(name, LONGEST_CELL),
+            renewal(name, *days),
+        );
     }
     html.markup("</div>");
 }
@@ -121,7 +148,7 @@ fn read(load: &LoadFacts) -> (String, &'static str) {
     }
 }
 
-/// The self-signed certificate is made anew with each start.
+/// The self-signed certificate is made again at each start.
 fn renewal(name: &str, days: i64) -> &'static str {
     match days {
         _ if name == "self-signed" => "",
@@ -148,100 +175,74 @@ fn tile(
     html.text(more).markup("</p></div>");
 }
 
+/// A chart of the last half hour.
+struct HalfHour {
+    title: &'static str,
+    /// What it shows of an interval, if there was something to measure.
+    of: fn(&SampleInterval) -> Option<f64>,
+    /// How that is displayed.
+    shown: fn(f64) -> String,
+}
+
+const CHARTS: [HalfHour; 6] = [
+    HalfHour {
+        title: "Searches a second",
+        of: |interval| Some(interval.searches),
+        shown: units::rate,
+    },
+    HalfHour {
+        title: "95 of 100 searches within",
+        of: |interval| Some(interval.search_time?.as_secs_f64()),
+        shown: seconds,
+    },
+    HalfHour {
+        title: "Logins a second",
+        of: |interval| Some(interval.binds),
+        shown: units::rate,
+    },
+    HalfHour {
+        title: "95 of 100 logins within",
+        of: |interval| Some(interval.bind_time?.as_secs_f64()),
+        shown: seconds,
+    },
+    HalfHour {
+        title: "Refused a second",
+        of: |interval| Some(interval.refused),
+        shown: units::rate,
+    },
+    HalfHour {
+        title: "Sent a second",
+        of: |interval| Some(interval.octets),
+        shown: units::octets,
+    },
+];
+
 /// The last half hour.
 pub(super) fn charts(html: &mut Html, facts: &StatusFacts) {
     html.markup("<div class=\"charts\">");
-    let last = facts.intervals.last();
-    let series = |of: fn(&SampleInterval) -> f64| -> Vec<Option<f64>> {
-        facts
-            .intervals
-            .iter()
-            .map(|interval| Some(of(interval)))
-            .collect()
-    };
-    let times = |of: fn(&SampleInterval) -> Option<std::time::Duration>| -> Vec<Option<f64>> {
-        let times = facts
-            .intervals
-            .iter()
-            .map(|interval| Some(of(interval)?.as_secs_f64()));
-        times.collect()
-    };
-    let rate =
-        |of: fn(&SampleInterval) -> f64| last.map_or_else(|| "–".to_owned(), |last| units::rate(of(last)));
-    let time = |of: fn(&SampleInterval) -> Option<std::time::Duration>| {
-        last.and_then(of).map_or_else(|| "–".to_owned(), units::took)
-    };
-    one_chart(
-        html,
-        "Searches a second",
-        rate(|of| of.searches),
-        &series(|of| of.searches),
-        units::rate,
-    );
-    one_chart(
-        html,
-        "95 of 100 searches within",
-        time(|of| of.search_time),
-        &times(|of| of.search_time),
-        seconds,
-    );
-    one_chart(
-        html,
-        "Logins a second",
-        rate(|of| of.binds),
-        &series(|of| of.binds),
-        units::rate,
-    );
-    one_chart(
-        html,
-        "95 of 100 logins within",
-        time(|of| of.bind_time),
-        &times(|of| of.bind_time),
-        seconds,
-    );
-    one_chart(
-        html,
-        "Refused a second",
-        rate(|of| of.refused),
-        &series(|of| of.refused),
-        units::rate,
-    );
-    let sent = last.map_or_else(|| "–".to_owned(), |last| units::octets(last.octets));
-    one_chart(
-        html,
-        "Sent a second",
-        sent,
-        &series(|of| of.octets),
-        units::octets,
-    );
+    for HalfHour { title, of, shown } in CHARTS {
+        let values: Vec<Option<f64>> = facts.intervals.iter().map(of).collect();
+        let now = values.last().copied().flatten();
+        html.markup("<div class=\"card\"><h2>")
+            .text(title)
+            .markup("</h2><b>")
+            .text(now.map_or_else(|| "–".to_owned(), shown))
+            .markup("</b>");
+        chart::draw(html, &values, SAMPLES, title);
+        let highest = values.iter().flatten().copied().reduce(f64::max);
+        let highest = highest.map_or_else(
+            || "nothing yet".to_owned(),
+            |highest| format!("at most {}", shown(highest)),
+        );
+        html.markup("<p class=\"dim small\">")
+            .text(highest)
+            .markup(" in half an hour</p></div>");
+    }
     html.markup("</div>");
 }
 
 fn seconds(seconds: f64) -> String {
     units::took(std::time::Duration::try_from_secs_f64(seconds).unwrap_or_default())
-}
-
-fn one_chart(
-    html: &mut Html,
-    title: &'static str,
-    now: String,
-    values: &[Option<f64>],
-    shown: fn(f64) -> String,
-) {
-    html.markup("<div class=\"card\"><h2>")
-        .text(title)
-        .markup("</h2><b>")
-        .text(now)
-        .markup("</b>");
-    chart::draw(html, values, SAMPLES, title);
-    let highest = values.iter().flatten().copied().reduce(f64::max);
-    let highest = highest.map_or_else(
-        || "nothing yet".to_owned(),
-        |highest| format!("at most {}", shown(highest)),
-    );
-    html.markup("<p class=\"dim small\">")
-        .text(highest)
-        .markup(" in half an hour</p></div>");
 }
 
 /// A table with a title; rows become blocks on a narrow page.
@@ -266,7 +267,7 @@ impl<'a> HtmlTable<'a> {
                 "" => self.0.markup("<td>"),
                 name => self.0.markup("<td data-name=\"").text(name).markup("\">"),
             };
-            self.0.text(cell).markup("</td>");
+            self.0.text(shortened(cell, LONGEST_CELL)).markup("</td>");
         }
         self.0.markup("</tr>");
     }
@@ -353,6 +354,7 @@ pub(super) fn certificates(html: &mut Html, facts: &StatusFacts) {
     for (name, days) in &facts.certificates {
         let expires = match *days {
             days if days < 0 => format!("{} days ago", days.saturating_neg()),
+            days if days >= IN_YEARS => format!("in {} years", days / 365),
             days => format!("in {days} days"),
         };
         let fix = match renewal(name, *days) {
@@ -367,7 +369,7 @@ pub(super) fn certificates(html: &mut Html, facts: &StatusFacts) {
     table.end();
 }
 
-/// How authentik is kept up with.
+/// How the server keeps up with authentik.
 pub(super) fn refreshes(html: &mut Html, facts: &StatusFacts) {
     let columns = ["what is read", "times", "failed", "usually within", "state"];
     let mut table = HtmlTable::start(html, "Read from authentik", &columns);
@@ -378,8 +380,14 @@ pub(super) fn refreshes(html: &mut Html, facts: &StatusFacts) {
             _ => ("all users and groups", &facts.directory),
         };
         let usual = refresh.usual.map_or_else(|| "–".to_owned(), units::took);
+        // The directory's age is that of the last look at what changed.
+        let is_whole = !matches!(refresh.kind.as_str(), "configuration" | "changes");
         let state = match (&load.failure, load.age) {
             (Some(failure), _) => failure.clone(),
+            (None, _) if is_whole && facts.progress.is_some() => facts
+                .progress
+                .map_or_else(String::new, |progress| progress.to_string()),
+            (None, Some(_)) if is_whole => String::new(),
             (None, Some(age)) => format!("read {} ago", units::span(age)),
             (None, None) => "not yet".to_owned(),
         };

@@ -1,4 +1,4 @@
-//! What the page says of facts that are made up, hostile ones among them, and to whom.
+//! What the page says about made-up facts, including hostile ones, and to whom.
 
 use std::time::{Duration, SystemTime};
 
@@ -65,6 +65,25 @@ fn nothing_that_anybody_named_becomes_markup() {
 }
 
 #[test]
+fn a_long_name_leaves_room_for_the_rest() {
+    let long = "long".repeat(5_000);
+    let page = |name: &str| {
+        render(&StatusFacts {
+            providers: vec![ProviderFacts {
+                name: name.to_owned(),
+                base_dn: name.to_owned(),
+                ..ProviderFacts::default()
+            }],
+            certificates: vec![(name.to_owned(), 3)],
+            outage: Some((Duration::ZERO, name.to_owned())),
+            ..working()
+        })
+        .len()
+    };
+    assert!(page(&long) < page("") + 2_000, "{}", page(&long));
+}
+
+#[test]
 fn the_first_line_says_how_things_stand() {
     let banner = |facts: &StatusFacts| {
         let page = render(facts);
@@ -98,10 +117,67 @@ fn the_first_line_says_how_things_stand() {
         said.starts_with("bad\"><strong>✘ Neither searches nor logins work"),
         "{said}"
     );
+    assert!(said.contains("has not been loaded yet"), "{said}");
     assert!(
-        said.contains("No provider is served") && said.contains("has not been loaded yet"),
-        "{said}"
+        !said.contains("No provider is served"),
+        "nobody looked yet: {said}"
     );
+    let unassigned = StatusFacts {
+        configuration: working().directory,
+        ..nothing
+    };
+    assert!(banner(&unassigned).contains("No provider is served"));
+}
+
+#[test]
+fn a_first_load_shows_how_far_it_is_and_that_logins_work() {
+    let progress = crate::outpost::status::Status::default();
+    progress.load_progress().users_begun(1200, 48_000);
+    let page = render(&StatusFacts {
+        searches: false,
+        directory: LoadFacts::default(),
+        progress: progress.progress(),
+        ..working()
+    });
+    for text in [
+        "<title>! akldap</title>",
+        "! Logins work, searches do not yet",
+        "The directory is being loaded for the first time: reading users: 1200 of 48000.",
+        "<b class=\"warn\">not yet</b>",
+    ] {
+        assert!(page.contains(text), "{text}: {page}");
+    }
+    assert!(!page.contains("Neither searches nor logins"), "{page}");
+    let page = render(&StatusFacts {
+        searches: false,
+        directory: LoadFacts {
+            failure: Some("status 500".to_owned()),
+            ..LoadFacts::default()
+        },
+        ..working()
+    });
+    assert!(page.contains("✘ Logins work, searches do not<"), "{page}");
+}
+
+/// Without a token that is taken no provider is shown, whatever is assigned.
+#[test]
+fn the_token_is_named_before_what_it_shows() {
+    let refused =
+        "authentik refused the outpost token at https://authentik.example.org/: Token invalid/expired";
+    let failed = LoadFacts {
+        failure: Some(refused.to_owned()),
+        ..LoadFacts::default()
+    };
+    let page = render(&StatusFacts {
+        searches: false,
+        binds: false,
+        providers: Vec::new(),
+        configuration: failed.clone(),
+        directory: failed,
+        ..working()
+    });
+    assert!(page.contains("The configuration could not be read: authentik refused the outpost token"));
+    assert!(!page.contains("No provider is served"), "{page}");
 }
 
 #[test]
@@ -227,12 +303,18 @@ fn busy() -> StatusFacts {
     }
 }
 
+fn answered(page: &StatusPage, peer: HttpPeer, name: &str) -> Response {
+    let headers = HeaderMap::from_iter([(header::HOST, name.parse().unwrap())]);
+    page.answer(peer, (&Uri::from_static("/"), &headers), working)
+}
+
 #[test]
 fn the_page_is_for_this_machine_and_the_networks_that_are_named() {
     let status = |networks: &[&str], peer: Option<&str>| {
         let networks = networks.iter().map(|network| network.parse().unwrap()).collect();
         let peer = HttpPeer(peer.map(|address| address.parse().unwrap()));
-        StatusPage::new(networks).answer(peer, working).status().as_u16()
+        let page = StatusPage::new(networks, Vec::new());
+        answered(&page, peer, "localhost").status().as_u16()
     };
     for peer in [
         None,
@@ -254,7 +336,8 @@ fn the_page_is_for_this_machine_and_the_networks_that_are_named() {
 
 #[tokio::test]
 async fn browsers_are_told_to_load_and_run_nothing() {
-    let answer = StatusPage::new(Vec::new()).answer(HttpPeer(None), working);
+    let page = StatusPage::new(Vec::new(), Vec::new());
+    let answer = answered(&page, HttpPeer(None), "localhost");
     let header = |name| answer.headers().get(name).unwrap().to_str().unwrap().to_owned();
     let policy = header(header::CONTENT_SECURITY_POLICY);
     assert!(

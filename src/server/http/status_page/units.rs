@@ -48,7 +48,7 @@ pub(super) fn octets(octets: f64) -> String {
     }
 }
 
-/// A rate a second, with as many digits as say something.
+/// A rate per second, with only the significant digits.
 pub(super) fn rate(rate: f64) -> String {
     if rate >= 100.0 || rate == 0.0 {
         format!("{rate:.0}")

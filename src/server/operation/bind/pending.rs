@@ -27,20 +27,23 @@ impl BindFuture {
         self.answer.as_mut().poll(context)
     }
 
-    /// The client sends no more, as one does that is gone. A bind that waits for its turn ends.
+    /// The client sends no more, like one that has gone. A bind that waits for its turn ends.
     pub(crate) fn client_left(&self) {
         self.left.cancel();
     }
 }
 
-/// Goes on with a bind that has to wait for authentik.
+/// Continues a bind that has to wait for authentik.
 pub(crate) fn run(outpost: &Arc<Outpost>, pending: PendingBind, client: IpAddr) -> BindFuture {
     let (binds, left) = (Arc::clone(outpost.binds()), CancellationToken::new());
     let client_left = left.clone();
     let answer = async move { binds.finish(pending, client_left).await };
     let answer = AssertUnwindSafe(answer).catch_unwind().map(move |answer| {
         answer.unwrap_or_else(|_| {
-            tracing::error!("a bind failed inside akldap: please report this with the lines before it");
+            tracing::error!(
+                "a bind failed because of an internal error: please report this line and those \
+                 before it"
+            );
             BindAnswer::internal_error(client)
         })
     });

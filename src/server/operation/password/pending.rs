@@ -17,8 +17,8 @@ pub(crate) struct PasswordFuture {
 }
 
 impl PasswordFuture {
-    /// Of a change that is given up in time when `left` is cancelled.
-    pub(super) fn new(
+    /// For a change that is given up in time when `left` is cancelled.
+    pub(crate) fn new(
         answer: impl Future<Output = PasswordAnswer> + Send + 'static,
         left: CancellationToken,
     ) -> Self {
@@ -33,7 +33,7 @@ impl PasswordFuture {
         self.answer.as_mut().poll(context)
     }
 
-    /// The client sends no more, as one does that is gone. A change that waits for its turn ends.
+    /// The client sends no more, like one that has gone. A change that waits for its turn ends.
     pub(crate) fn client_left(&self) {
         self.left.cancel();
     }

@@ -15,24 +15,24 @@ use akldap_ldap::control::Control;
 use akldap_ldap::message::{Operation, OperationKind};
 use akldap_ldap::response::{self, LdapResult, ResultCode};
 
-use super::filter_shape;
+use super::filter_pattern;
 use super::search_record::SearchRecord;
 
 /// Searches are driven in steps; one step compares about this many octets, a tenth of a millisecond, and then lets others
 /// run.
 const WORK_PER_STEP: usize = 100_000;
 
-/// A search that goes on while the connection does other things.
+/// A search that runs while the connection does other things.
 pub(crate) struct RunningSearch {
     pub(super) message_id: u32,
     pub(super) search: directory::Search,
-    /// Searches of further entries of the monitor, from the last to the first.
+    /// Searches of more entries of the monitor, from the last to the first.
     pub(super) others: Vec<directory::Search>,
-    /// Most entries that the client wants of all of them; 0 for no limit.
+    /// Most entries that the client wants in total; 0 for no limit.
     pub(super) size_limit: u64,
     pub(super) started: Instant,
     pub(super) deadline: Option<Instant>,
-    /// Time a processor has worked on it, and may.
+    /// The processor time it has used, and may use.
     pub(super) worked: Duration,
     pub(super) time_limit: Option<Duration>,
     pub(super) processor_time: fn() -> Duration,
@@ -41,20 +41,20 @@ pub(crate) struct RunningSearch {
     pub(super) provider: Option<Arc<Provider>>,
     pub(super) outpost: Arc<Outpost>,
     pub(super) connection: u64,
-    /// What will be written of it, where searches are recorded or logged.
+    /// What will be written about it, where searches are recorded or logged.
     pub(super) record: Option<Box<SearchRecord>>,
     pub(super) entries: u64,
     /// Its filter without values, once it has taken more than one step.
-    pub(super) shape: Option<String>,
+    pub(super) pattern: Option<String>,
     /// Where in the buffer of the last step the result begins.
     pub(super) done_at: usize,
 }
 
-/// What each entry adds to the time a search may take, so that a listing of everything does not meet its limit.
+/// What each entry adds to the time a search may take, so that a listing of everything does not reach its limit.
 const TIME_PER_ENTRY: Duration = Duration::from_micros(100);
 
-/// Time that processors have given the thread. While a busy machine or a container's share of one makes the thread wait,
-/// it stands still: nobody's search is cut because others work.
+/// Time that processors have given the thread. It stands still while a busy machine or a container's CPU share makes the
+/// thread wait: nobody's search is cut because others are working.
 pub(super) fn processor_time() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     Duration::try_from(time).unwrap_or_default()
@@ -74,20 +74,20 @@ impl RunningSearch {
         self.done_at
     }
 
-    /// Begins: most searches end in this step, so its time is not asked for: like any other it is short. True when the search
-    /// has ended and its result is written.
+    /// Begins the search. Most end in this step, so its time is not measured: like any other step it is short. True when the
+    /// search has ended and its result is written.
     pub(crate) fn first_step(&mut self, out: &mut Vec<u8>) -> bool {
         self.advance(out, FIRST_STEP)
     }
 
-    /// The search is not over after its first step: should it be slow, it will be told by the shape of its filter.
+    /// The search is not over after its first step: should it be slow, it will be reported by the pattern of its filter.
     pub(crate) fn goes_on(&mut self, operation: &Operation<'_>) {
         if let Operation::Search(request) = operation {
-            self.shape = Some(filter_shape::of(&request.filter));
+            self.pattern = Some(filter_pattern::of(&request.filter));
         }
     }
 
-    /// Goes on for about `budget` octets of answers. True when the search has ended and its result is written.
+    /// Continues for about `budget` octets of answers. True when the search has ended and its result is written.
     pub(crate) fn step(&mut self, out: &mut Vec<u8>, budget: usize) -> bool {
         let began = (self.processor_time)();
         if self.advance(out, budget) {
@@ -145,7 +145,7 @@ impl RunningSearch {
         }
     }
 
-    /// Why there is no more time, if there is none.
+    /// Why there is no time left, if there is none.
     fn out_of_time(&self, now: Instant) -> Option<String> {
         if self.deadline.is_some_and(|deadline| now >= deadline) {
             return Some("the search took longer than its time limit".to_owned());
@@ -179,17 +179,17 @@ impl RunningSearch {
 
     /// Whether the directory it reads may still be read. What belongs to no provider does not depend on one.
     pub(crate) fn is_served(&self) -> bool {
-        self.provider.is_none() || self.outpost.is_served(self.search.snapshot())
+        self.provider.is_none() || self.outpost.directory().is_served(self.search.snapshot())
     }
 
     /// Ends the search because two newer directories were installed while its client read.
     pub(crate) fn retire(&self, out: &mut Vec<u8>) {
-        let text = "the directory changed twice while this answer was read, and cannot be kept longer: ask again, in \
-                    pages if the line is slow (RFC 2696)";
+        let text = "the directory changed twice while this answer was being read, and the old one cannot be \
+             kept any longer: search again, in pages if the line is slow (RFC 2696)";
         self.end(out, &LdapResult::new(ResultCode::Busy, text), &[]);
     }
 
-    /// Ends the search because of a fault of ours.
+    /// Ends the search because of an internal error.
     pub(crate) fn fail(&self, out: &mut Vec<u8>) {
         self.end(
             out,
@@ -204,7 +204,7 @@ impl RunningSearch {
         let metrics = match &self.provider {
             Some(provider) => provider.metrics(),
             None => {
-                unclaimed = self.outpost.unclaimed();
+                unclaimed = self.outpost.providers().unclaimed();
                 &**unclaimed
             }
         };
@@ -212,7 +212,7 @@ impl RunningSearch {
         let all = self.outpost.metrics();
         all.operation(RequestType::Search, self.plan(), result.code.number(), took);
         if took >= SLOW
-            && let Some(filter) = &self.shape
+            && let Some(filter) = &self.pattern
         {
             all.slow_search(SlowSearch {
                 at: SystemTime::now(),
@@ -237,7 +237,7 @@ impl RunningSearch {
         tracing::debug!(
             connection = self.connection,
             requestId = %RequestId { connection: self.connection, message_id: self.message_id },
-            code = ?result.code,
+            code = result.code as u8,
             entries = self.entries,
             "took-ms" = took.as_secs_f64() * 1000.0,
             "search ended"
@@ -267,7 +267,7 @@ impl RunningSearch {
 
 impl Drop for RunningSearch {
     fn drop(&mut self) {
-        // Those of a search that ended are known; of one that was given up, how many were written.
+        // For a search that ended these are known; for one that was given up, how many were written.
         let entries = self.entries.max(self.search.entries());
         self.outpost.metrics().clients().sent_entries(entries);
         // Abandoned, or the connection ended: what was read until then was read.
@@ -281,22 +281,22 @@ fn finish(out: &mut Vec<u8>, message_id: u32, result: &LdapResult, controls: &[C
     }
 }
 
-/// Tells of a result that only a fault of ours brings about; whether this is one. The directory answers so where a number
-/// points nowhere.
+/// Reports a result that only a fault of ours can cause; returns whether this is one. The directory answers like this where a
+/// number points nowhere.
 pub(crate) fn tell_fault(connection: u64, result: &LdapResult) -> bool {
     let is_fault = result.code == ResultCode::Other;
     if is_fault {
         tracing::error!(
             connection,
             error = %result.diagnostic_message,
-            "a request was answered with other (80) because of a fault of ours: restart the server, and report this with \
-             the lines before it"
+            "a request was answered with other (80) because of an internal error: restart the server, and \
+             report this line and those before it"
         );
     }
     is_fault
 }
 
-/// Counts a result of the directory that it gives only where a number points nowhere.
+/// Counts a result that the directory gives only where a number points nowhere.
 pub(crate) fn note_damage(outpost: &Outpost, result: &LdapResult) {
     if result.code == ResultCode::Other {
         outpost.metrics().directory_damage().met();

@@ -1,5 +1,5 @@
-//! What is written of a search when it ends: an audit record (`docs/audit.md`), a line of the log, a span, or several of them. Made when the search
-//! begins and only where one is asked for; written once.
+//! What is written about a search when it ends: an audit record (`docs/audit.md`), a line of the log, a span, or several of them. Made when the
+//! search begins and only if one is wanted; written once.
 
 use std::cell::Cell;
 use std::net::IpAddr;
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::clock;
 use crate::logging::audit::{self, RequestId};
+use akldap_directory::password_attributes;
 use akldap_ldap::message::{Scope, SearchRequest};
 use akldap_ldap::response::ResultCode;
 
@@ -19,7 +20,7 @@ use crate::traces;
 /// A search that takes longer is logged whatever the sampling says. Most take microseconds.
 const SLOW: Duration = Duration::from_secs(1);
 
-/// What is written of a search.
+/// What is written about a search.
 pub(crate) struct SearchRecord {
     config: Arc<ServerConfig>,
     request: RequestId,
@@ -34,7 +35,7 @@ pub(crate) struct SearchRecord {
 
 /// How a search ended.
 struct SearchEnd {
-    /// `None`: it did not come to its end.
+    /// `None`: it did not finish.
     code: Option<ResultCode>,
     entries: u64,
     took: Duration,
@@ -54,6 +55,28 @@ impl SearchEnd {
     }
 }
 
+/// Writes a record with what begins it, and the same of every search.
+macro_rules! write_search {
+    ($record:expr, $end:expr, $($beginning:tt)*) => {
+        tracing::info!(
+            $($beginning)*
+            connection = $record.request.connection,
+            requestId = %$record.request,
+            client = %$record.client,
+            bindDN = $record.bind_dn,
+            baseDN = $record.base_dn,
+            scope = ?$record.scope,
+            filter = $record.filter,
+            attributes = $record.attributes,
+            code = $end.code.map(|code| code as u8),
+            entries = $end.entries,
+            "took-ms" = $end.milliseconds(),
+            "{}",
+            $end.text()
+        )
+    };
+}
+
 impl SearchRecord {
     pub(super) fn of(
         session: &LdapSession,
@@ -64,11 +87,6 @@ impl SearchRecord {
         if !config.audit_searches && !config.search_log.enabled && !traces::is_on() {
             return None;
         }
-        let names: Vec<_> = request
-            .attributes
-            .iter()
-            .map(|name| String::from_utf8_lossy(name))
-            .collect();
         Some(Box::new(Self {
             config: Arc::clone(config),
             request: session.request_id(message_id),
@@ -76,13 +94,13 @@ impl SearchRecord {
             bind_dn: session.bound_dn().into_owned(),
             base_dn: String::from_utf8_lossy(request.base_object).into_owned(),
             scope: request.scope,
-            filter: request.filter.to_string(),
-            attributes: names.join(" "),
+            filter: filter_shown(request).to_string(),
+            attributes: attributes_shown(request),
             written: Cell::new(false),
         }))
     }
 
-    /// Writes it, once. Without a code the search did not come to its end.
+    /// Writes it, once. Without a code the search did not finish.
     pub(super) fn write(record: Option<&Self>, code: Option<ResultCode>, entries: u64, started: Instant) {
         let Some(record) = record.filter(|record| !record.written.replace(true)) else {
             return;
@@ -102,52 +120,38 @@ impl SearchRecord {
             took: end.took,
         });
         if record.config.audit_searches {
-            record.audit(&end);
+            write_search!(record, end, target: audit::TARGET, audit = "search",);
         }
         let log = &record.config.search_log;
         if log.enabled && (is_remarkable(&end) || is_chosen(&SEARCHES, log.one_in)) {
-            record.log(&end);
+            write_search!(record, end,);
         }
     }
-
-    fn audit(&self, end: &SearchEnd) {
-        tracing::info!(
-            target: audit::TARGET,
-            audit = "search",
-            connection = self.request.connection,
-            requestId = %self.request,
-            client = %self.client,
-            bindDN = self.bind_dn,
-            baseDN = self.base_dn,
-            scope = ?self.scope,
-            filter = self.filter,
-            attributes = self.attributes,
-            code = end.code.map(|code| code as u8),
-            entries = end.entries,
-            "took-ms" = end.milliseconds(),
-            "{}",
-            end.text()
-        );
-    }
-
-    fn log(&self, end: &SearchEnd) {
-        tracing::info!(
-            connection = self.request.connection,
-            requestId = %self.request,
-            client = %self.client,
-            bindDN = self.bind_dn,
-            baseDN = self.base_dn,
-            scope = ?self.scope,
-            filter = self.filter,
-            attributes = self.attributes,
-            code = end.code.map(|code| code as u8),
-            entries = end.entries,
-            "took-ms" = end.milliseconds(),
-            "{}",
-            end.text()
-        );
-    }
 }
+
+/// The filter as logs and records show it: a client that compares passwords sends them in plain text.
+pub(super) fn filter_shown(request: &SearchRequest<'_>) -> impl std::fmt::Display {
+    request.filter.without_values_of(holds_password)
+}
+
+/// The attributes that were asked for, as logs and records show them.
+pub(super) fn attributes_shown(request: &SearchRequest<'_>) -> String {
+    let names = request
+        .attributes
+        .iter()
+        .map(|name| String::from_utf8_lossy(name));
+    names.collect::<Vec<_>>().join(" ")
+}
+
+/// Whether an attribute description (RFC 4512 section 2.5) is of one that holds passwords.
+fn holds_password(description: &[u8]) -> bool {
+    let mut parts = description.split(|octet| *octet == b';');
+    let name = parts.next().unwrap_or_default();
+    password_attributes::index_of(name).is_some() || name == USER_PASSWORD
+}
+
+/// `userPassword` by its number (RFC 4519 section 2.41).
+const USER_PASSWORD: &[u8] = b"2.5.4.35";
 
 /// Searches that succeeded soon, in this process.
 static SEARCHES: AtomicU32 = AtomicU32::new(0);
@@ -157,7 +161,7 @@ fn is_remarkable(end: &SearchEnd) -> bool {
     end.code != Some(ResultCode::Success) || end.took >= SLOW
 }
 
-/// Whether this one of those counted is the one in so many.
+/// Whether this one of those counted is the one in this many.
 fn is_chosen(counted: &AtomicU32, one_in: u32) -> bool {
     counted.fetch_add(1, Ordering::Relaxed).checked_rem(one_in) == Some(0)
 }
@@ -173,6 +177,22 @@ mod tests {
             (0..100).filter(|_| is_chosen(&counted, one_in)).count()
         };
         assert_eq!((chosen(1), chosen(10), chosen(30)), (100, 10, 4));
+    }
+
+    #[test]
+    fn attributes_that_hold_passwords_are_known_by_every_spelling() {
+        for name in [
+            "userPassword",
+            "USERPASSWORD",
+            "userPassword;x-a",
+            "2.5.4.35",
+            "unicodePwd",
+        ] {
+            assert!(holds_password(name.as_bytes()), "{name}");
+        }
+        for name in ["", "cn", "userPasswordHint", "2.5.4.3"] {
+            assert!(!holds_password(name.as_bytes()), "{name}");
+        }
     }
 
     #[test]

@@ -6,10 +6,10 @@ use akldap_ldap::control;
 /// The base of the tree that names are below.
 pub(super) const BASE: &str = "dc=ldap,dc=goauthentik,dc=io";
 
-/// A kind of request: its name, and one of about so many octets.
+/// A kind of request: its name, and one of about this many octets.
 pub(super) type RequestKind = (String, Make);
 
-/// Makes something of about so many octets.
+/// Makes something of about this many octets.
 pub(super) type Make = Box<dyn Fn(usize) -> Vec<u8>>;
 
 fn element(tag: u8, contents: &[&[u8]]) -> Vec<u8> {
@@ -55,7 +55,7 @@ fn control(oid: &str, value: &[u8]) -> Vec<u8> {
     element(0x30, &[&text(oid.as_bytes()), &text(value)])
 }
 
-/// Strings of names, as hostile as they come. `{}` is where `BASE` stands.
+/// Names as strings, as hostile as they come. `{}` is the place of `BASE`.
 fn names() -> Vec<(&'static str, Make)> {
     let repeated = |front: &'static str, piece: &'static str, end: &'static str| {
         Box::new(move |octets| [front.as_bytes(), &fill(piece.as_bytes(), octets), end.as_bytes()].concat())

@@ -6,7 +6,7 @@ use akldap_ldap::dn::Dn;
 use akldap_ldap::filter::{self, Filter};
 use akldap_ldap::text::Position;
 
-use akldap_testing::contract::Entry;
+use akldap_testing::contract::ContractEntry;
 
 use super::Named;
 
@@ -87,7 +87,7 @@ impl Query {
     }
 
     /// Whether an entry matches; `None` is Undefined. `all` is what the viewer sees.
-    pub(crate) fn matches(&self, entry: &Entry, all: &[Entry]) -> Option<bool> {
+    pub(crate) fn matches(&self, entry: &ContractEntry, all: &[ContractEntry]) -> Option<bool> {
         match self {
             Self::And(queries) => combine(queries.iter().map(|query| query.matches(entry, all)), false),
             Self::Or(queries) => combine(queries.iter().map(|query| query.matches(entry, all)), true),
@@ -162,8 +162,8 @@ const CLASSES: &[(&str, bool)] = &[
 ];
 
 impl Query {
-    /// Whether no virtual group is to be found: the last known class that is named is none of theirs, or the very last
-    /// class is unknown and stands in an OR.
+    /// Whether no virtual group is to be found: the last known class that is named is not one of theirs, or the very
+    /// last class is unknown and is in an OR.
     pub(crate) fn hides_virtual_groups(&self) -> bool {
         let mut named = Vec::new();
         self.classes(false, &mut named);
@@ -220,7 +220,7 @@ fn combine(truths: impl Iterator<Item = Option<bool>>, decisive: bool) -> Option
     }
 }
 
-/// True if found; otherwise false, or Undefined if what is asserted is no value.
+/// True if found; otherwise false, or Undefined if what is asserted is not a value.
 fn true_or(found: bool, known: bool) -> Option<bool> {
     match (found, known) {
         (true, _) => Some(true),
@@ -229,7 +229,7 @@ fn true_or(found: bool, known: bool) -> Option<bool> {
     }
 }
 
-/// Whether octets are a value of a syntax, told without the code that compares values.
+/// Whether octets are a value of a syntax, decided without the code that compares values.
 fn is_value(syntax: Syntax, value: &[u8]) -> bool {
     if syntax == Syntax::OctetString {
         return true;
@@ -263,7 +263,7 @@ fn is_value(syntax: Syntax, value: &[u8]) -> bool {
     }
 }
 
-fn equal(entry: &Entry, assertion: &Assertion) -> bool {
+fn equal(entry: &ContractEntry, assertion: &Assertion) -> bool {
     let syntax = schema::syntax_of(assertion.attribute.as_bytes());
     let asserted = syntax::equality_key(syntax, &assertion.value);
     entry
@@ -271,7 +271,7 @@ fn equal(entry: &Entry, assertion: &Assertion) -> bool {
         .any(|value| syntax::equality_key(syntax, value) == asserted)
 }
 
-fn ordered(entry: &Entry, assertion: &Assertion, holds: fn(&[u8], &[u8]) -> bool) -> Option<bool> {
+fn ordered(entry: &ContractEntry, assertion: &Assertion, holds: fn(&[u8], &[u8]) -> bool) -> Option<bool> {
     let syntax = schema::syntax_of(assertion.attribute.as_bytes());
     if !is_value(syntax, &assertion.value) {
         return None;
@@ -286,7 +286,7 @@ fn ordered(entry: &Entry, assertion: &Assertion, holds: fn(&[u8], &[u8]) -> bool
 }
 
 fn substrings(
-    entry: &Entry,
+    entry: &ContractEntry,
     attribute: &str,
     initial: Option<&[u8]>,
     any: &[Vec<u8>],
@@ -319,8 +319,8 @@ fn substrings(
 }
 
 fn extensible(
-    entry: &Entry,
-    all: &[Entry],
+    entry: &ContractEntry,
+    all: &[ContractEntry],
     rule: Option<&str>,
     attribute: &str,
     value: &[u8],
@@ -344,7 +344,7 @@ fn extensible(
         .collect();
     match comparison {
         Comparison::Equality => {
-            // Text that is no value is found by the attribute's own rule only.
+            // Text that is not a value is found only by the attribute's own rule.
             if syntax != own && !is_value(syntax, value) {
                 return None;
             }
@@ -391,13 +391,13 @@ fn extensible(
 }
 
 /// Follows an attribute from the entry over every entry it names until the asserted name turns up.
-fn in_chain(entry: &Entry, all: &[Entry], attribute: &str, value: &[u8]) -> bool {
+fn in_chain(entry: &ContractEntry, all: &[ContractEntry], attribute: &str, value: &[u8]) -> bool {
     let normal = |name: &[u8]| Dn::parse(name).ok().map(|dn| dn.normal_form());
     let Some(target) = normal(value) else {
         return false;
     };
     let mut seen: Vec<Vec<u8>> = Vec::new();
-    let mut open: Vec<&Entry> = vec![entry];
+    let mut open: Vec<&ContractEntry> = vec![entry];
     while let Some(entry) = open.pop() {
         for name in entry.values(attribute).filter_map(|name| normal(name)) {
             if name == target {

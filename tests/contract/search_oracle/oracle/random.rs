@@ -3,7 +3,7 @@
 use akldap_directory::schema::{self, Syntax};
 use akldap_ldap::dn::{self, Dn};
 use akldap_ldap::text;
-use akldap_testing::contract::{self, Directory, Entry, Group, Json, User};
+use akldap_testing::contract::{self, ContractEntry, Directory, Group, Json, User};
 
 use super::Named;
 use super::evaluation::{Assertion, Query};
@@ -212,15 +212,15 @@ fn uuid(random: &mut Random) -> String {
 }
 
 /// Whether two entries differ only in the spelling of their names, so that other spellings name both.
-pub(crate) fn has_twins(entries: &[Entry]) -> bool {
-    let normal = |entry: &Entry| Dn::parse(entry.dn.as_bytes()).unwrap().normal_form();
+pub(crate) fn has_twins(entries: &[ContractEntry]) -> bool {
+    let normal = |entry: &ContractEntry| Dn::parse(entry.dn.as_bytes()).unwrap().normal_form();
     let mut names: Vec<_> = entries.iter().map(normal).collect();
     names.sort();
     names.windows(2).any(|pair| pair[0] == pair[1])
 }
 
-/// A directory of so many users and groups. Users' names are unique, as in authentik; names that differ in case only
-/// are not the same, and occur if `twins`.
+/// A directory of this many users and groups. Users' names are unique, as in authentik; names that differ only in
+/// case are not the same, and occur if `twins`.
 pub(crate) fn directory(random: &mut Random, users: usize, groups: usize, twins: bool) -> Directory {
     let same = |one: &str, other: &str| {
         one == other || (!twins && text::fold(one.as_bytes()) == text::fold(other.as_bytes()))
@@ -346,7 +346,7 @@ const CLASSES: &[&str] = &[
 ];
 
 /// A value that often occurs: one of the directory's own, perhaps in other case, or one of the odd ones.
-fn value(random: &mut Random, entries: &[Entry], attribute: &str) -> Vec<u8> {
+fn value(random: &mut Random, entries: &[ContractEntry], attribute: &str) -> Vec<u8> {
     if attribute.eq_ignore_ascii_case("objectClass") && random.chance(85) {
         return random.pick(CLASSES).as_bytes().to_vec();
     }
@@ -365,7 +365,7 @@ fn value(random: &mut Random, entries: &[Entry], attribute: &str) -> Vec<u8> {
     value
 }
 
-/// What is no value of one syntax or another.
+/// Values that do not belong to one syntax or another.
 const ODD_VALUES: &[&[u8]] = &[
     b"",
     b"abc",
@@ -411,7 +411,7 @@ fn odd(random: &mut Random) -> Query {
     let attribute = (*random.pick(STRICT_ATTRIBUTES)).to_owned();
     let syntax = schema::syntax_of(attribute.as_bytes());
     let mut value = random.pick(ODD_VALUES).to_vec();
-    // The same in another spelling; what an entry may have is compared as text all the same.
+    // The same in another spelling; what an entry may have is still compared as text.
     if random.chance(20) {
         value = value.to_ascii_uppercase();
     }
@@ -451,7 +451,7 @@ fn odd(random: &mut Random) -> Query {
     }
 }
 
-fn assertion(random: &mut Random, entries: &[Entry]) -> Assertion {
+fn assertion(random: &mut Random, entries: &[ContractEntry]) -> Assertion {
     let mut attribute = (*random.pick(ATTRIBUTES)).to_owned();
     while schema::syntax_of(attribute.as_bytes()) == Syntax::DistinguishedName && has_twins(entries) {
         attribute = (*random.pick(ATTRIBUTES)).to_owned();
@@ -473,7 +473,7 @@ fn piece(random: &mut Random, value: &[u8]) -> Vec<u8> {
 }
 
 /// A random filter, at most `depth` levels deep.
-pub(crate) fn query(random: &mut Random, entries: &[Entry], depth: usize) -> Query {
+pub(crate) fn query(random: &mut Random, entries: &[ContractEntry], depth: usize) -> Query {
     let several = |random: &mut Random| {
         (0..random.below(4))
             .map(|_| query(random, entries, depth - 1))
@@ -514,7 +514,7 @@ pub(crate) fn query(random: &mut Random, entries: &[Entry], depth: usize) -> Que
     }
 }
 
-fn extensible(random: &mut Random, entries: &[Entry]) -> Query {
+fn extensible(random: &mut Random, entries: &[ContractEntry]) -> Query {
     let Assertion { attribute, value } = assertion(random, entries);
     let (rule, attribute, value) = match random.below(6) {
         0 => (
@@ -541,7 +541,7 @@ fn extensible(random: &mut Random, entries: &[Entry]) -> Query {
 }
 
 /// Membership in chain, usually for a random entry's name, or that it is none.
-pub(crate) fn in_chain(random: &mut Random, entries: &[Entry]) -> Query {
+pub(crate) fn in_chain(random: &mut Random, entries: &[ContractEntry]) -> Query {
     let attribute = *random.pick(&["memberOf", "member"]);
     let value = match random.chance(10) {
         true => b"cn=a,,b".to_vec(),
@@ -559,8 +559,8 @@ pub(crate) fn in_chain(random: &mut Random, entries: &[Entry]) -> Query {
     }
 }
 
-/// A base: usually an entry's name, in a spelling of the client's own.
-pub(crate) fn base(random: &mut Random, entries: &[Entry], base_dn: &str) -> String {
+/// A base: usually an entry's name, in the client's own spelling.
+pub(crate) fn base(random: &mut Random, entries: &[ContractEntry], base_dn: &str) -> String {
     let kind = if has_twins(entries) {
         random.below(4)
     } else {

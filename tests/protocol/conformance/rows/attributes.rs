@@ -1,4 +1,4 @@
-//! Rows 12 to 19: what entries hold.
+//! Rows 12 to 19: what entries contain.
 
 use ldap3_proto::proto::LdapSearchScope;
 

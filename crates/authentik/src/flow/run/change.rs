@@ -10,8 +10,9 @@ use super::{
     ACCESS_DENIED, FLOW_ERROR, FlowError, MAX_REQUESTS, Next, PASSWORD, PLAIN_QUERY, Run, Stop, answer_to,
     excerpt,
 };
+use crate::password::in_words;
 
-/// Kinds of field that show something and ask nothing.
+/// Kinds of field that show something and ask for nothing.
 const SHOWN_ONLY: &[&str] = &[
     "alert_danger",
     "alert_info",
@@ -25,9 +26,11 @@ const SHOWN_ONLY: &[&str] = &[
 const HIDDEN: &str = "hidden";
 /// The kind of field that a password is typed into.
 const SECRET: &str = "password";
-/// Words by which the key of a field says that it is the password of before that belongs there.
+/// Words in the key of a field that say that the old password belongs there.
 const OF_BEFORE: &[&str] = &["current", "old"];
-/// Prompts answered in one flow. authentik's own has one; a page for each of a few fields is as far as anybody goes.
+/// What is written for "password" in such keys.
+const PASSWORD_WORDS: &[&str] = &["pass", "passwd", "password", "pw", "pwd"];
+/// Prompts answered in one flow. authentik's own has one; nobody goes further than a page for each of a few fields.
 const MAX_PROMPTS: usize = 4;
 
 impl Run<'_> {
@@ -49,10 +52,10 @@ impl Run<'_> {
                 Next::Answer { component, .. } => Some(*component),
                 Next::Fetch(_) => None,
             };
-            let sent_before = self.written;
-            // From here on it may be in force, whatever is heard of it.
+            let (sent_before, requests_before) = (self.written, self.requests);
+            // From here on it may be in effect, whatever the response.
             self.written |= posted == Some(PROMPT);
-            let challenge = match self.step(next).await? {
+            let challenge = match self.step(next).await.map_err(of_this_flow)? {
                 Stop::Challenge(challenge) => challenge,
                 Stop::Finished { .. } if prompts > 0 => return Ok(()),
                 Stop::Finished { .. } => return Err(self.nothing_asked()),
@@ -61,6 +64,13 @@ impl Run<'_> {
             if let Some(posted) = posted
                 && challenge.errors().is_some()
             {
+                // A redirect says that authentik took the answer: errors after it are not about that answer.
+                if self.requests > requests_before + 1 {
+                    return Err(Failure::Flow(FlowError::StageFailed {
+                        request_id: None,
+                        error: Some("it objects to an answer that it had accepted".to_owned()),
+                    }));
+                }
                 self.written = sent_before;
                 return Err(refusal(posted, &challenge));
             }
@@ -107,7 +117,7 @@ impl Run<'_> {
         };
         let fields = challenge
             .prompt_fields()
-            .ok_or_else(|| asks_more(vec!["something that is no list of fields".to_owned()]))?;
+            .ok_or_else(|| asks_more(vec!["something other than a list of fields".to_owned()]))?;
         let beyond = |field: &&Field<'_>| {
             field.kind != SECRET && field.kind != HIDDEN && !SHOWN_ONLY.contains(&field.kind)
         };
@@ -153,14 +163,41 @@ impl Run<'_> {
     }
 }
 
+/// What an error of a flow means for one that no provider names.
+fn of_this_flow(error: FlowError) -> Failure {
+    match error {
+        FlowError::FlowNotFound { slug } => Failure::FlowMissing { slug },
+        error => error.into(),
+    }
+}
+
 fn too_many() -> Failure {
     Failure::Flow(FlowError::TooManySteps { limit: MAX_REQUESTS })
 }
 
-/// Whether the password of before belongs into a field with this key, such as `current_password`.
+/// Whether the old password belongs in a field with this key, such as `current_password`, `currentPassword` and
+/// `oldpassword`, but not `threshold`.
 fn is_of_before(key: &str) -> bool {
-    key.split(['_', '-', '.', ' '])
-        .any(|word| OF_BEFORE.iter().any(|before| word.eq_ignore_ascii_case(before)))
+    let mut words = String::with_capacity(2 * key.len());
+    let mut before = ' ';
+    for character in key.chars() {
+        if character.is_uppercase() && before.is_lowercase() {
+            words.push(' ');
+        }
+        words.push(if character.is_alphanumeric() {
+            character
+        } else {
+            ' '
+        });
+        before = character;
+    }
+    words.make_ascii_lowercase();
+    words.split(' ').any(|word| {
+        OF_BEFORE.iter().any(|before| {
+            let rest = word.strip_prefix(before);
+            rest.is_some_and(|rest| rest.is_empty() || PASSWORD_WORDS.contains(&rest))
+        })
+    })
 }
 
 /// What authentik's errors mean.
@@ -170,7 +207,7 @@ fn refusal(posted: &str, challenge: &Challenge) -> Failure {
         .iter()
         .map(|objection| objection.text.as_str())
         .collect();
-    let text = excerpt(&texts.join(" "));
+    let text = in_words(&texts.join(" "));
     let says = |what: fn(&Objection) -> bool| objections.iter().any(what);
     if posted == PASSWORD {
         Failure::OldPasswordWrong { text }
@@ -180,5 +217,37 @@ fn refusal(posted: &str, challenge: &Challenge) -> Failure {
         Failure::Mismatch { text }
     } else {
         Failure::Refused { text }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_of_a_field_says_which_password_belongs_there() {
+        for key in [
+            "current_password",
+            "currentPassword",
+            "currentpassword",
+            "Old-Password",
+            "oldpasswd",
+            "password.old",
+            "passwordOld",
+            "OLD",
+        ] {
+            assert!(is_of_before(key), "{key}");
+        }
+        for key in [
+            "password",
+            "password_repeat",
+            "threshold",
+            "household_password",
+            "oldest",
+            "newPassword",
+            "",
+        ] {
+            assert!(!is_of_before(key), "{key}");
+        }
     }
 }

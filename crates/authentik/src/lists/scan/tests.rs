@@ -218,109 +218,65 @@ async fn where_nothing_can_be_shown_it_is_an_outage() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_throttled_page_is_tried_again_when_authentik_said() {
+/// What happens to a try of the second page.
+#[derive(Clone, Copy, Debug)]
+enum Try {
+    Fails(u16),
+    /// For this many seconds.
+    Throttled(u64),
+    Lost,
+}
+
+/// Reads a list whose second page is answered like this, try after try, and then correctly. Returns the result, and the
+/// milliseconds from each try to the next.
+async fn tried(tries: &[Try]) -> (Result<ScanSummary, ScanError>, Vec<u128>) {
     let list = List::of(0..30, 10);
     let times = RefCell::new(Vec::new());
     let fetch = |request: PageRequest| {
-        let throttled = request.page == 2 && {
-            times.borrow_mut().push(Instant::now());
-            times.borrow().len() < 2
-        };
+        let mut becomes = None;
+        if request.page == 2 {
+            let mut times = times.borrow_mut();
+            becomes = tries.get(times.len()).copied();
+            times.push(Instant::now());
+        }
         let list = &list;
         async move {
-            if throttled {
-                Err(ApiError::Throttled {
+            match becomes {
+                None => list.answer(request),
+                Some(Try::Fails(status)) => Err(broken(status)),
+                Some(Try::Throttled(seconds)) => Err(ApiError::Throttled {
                     url: String::new(),
-                    retry_after: Some(Duration::from_secs(17)),
-                })
-            } else {
-                list.answer(request)
+                    retry_after: Some(Duration::from_secs(seconds)),
+                }),
+                Some(Try::Lost) => std::future::pending().await,
             }
         }
     };
-    let summary = Scan::<User>::new(10)
-        .run(&options(), fetch, |_| {})
-        .await
-        .unwrap();
-    assert_eq!(summary.rows, 30);
-    let times = times.borrow();
-    assert_eq!((times[1] - times[0]).as_secs(), 17);
+    let result = Scan::<User>::new(10).run(&options(), fetch, |_| {}).await;
+    let times = times.into_inner();
+    let waits = times.windows(2).map(|pair| (pair[1] - pair[0]).as_millis());
+    (result, waits.collect())
 }
 
+/// Waits grow, and are as long as authentik says; tries are bounded, and lasting errors end at once.
 #[tokio::test(start_paused = true)]
-async fn a_failed_page_is_tried_again_with_growing_waits() {
-    let list = List::of(0..30, 10);
-    let times = RefCell::new(Vec::new());
-    let fetch = |request: PageRequest| {
-        let fails = request.page == 2 && {
-            times.borrow_mut().push(Instant::now());
-            times.borrow().len() < 4
-        };
-        let list = &list;
-        async move {
-            if fails {
-                Err(broken(502))
-            } else {
-                list.answer(request)
-            }
+async fn a_page_is_tried_again_where_that_may_help() {
+    let timeout = options().timeout.as_millis();
+    for (tries, waits, is_read) in [
+        (&[Try::Throttled(17)][..], &[17_000][..], true),
+        (&[Try::Fails(502); 3], &[200, 400, 800], true),
+        (&[Try::Fails(502); 4], &[200, 400, 800], false),
+        (&[Try::Fails(403)], &[], false),
+        (&[Try::Lost], &[timeout + 200], true),
+    ] {
+        let (result, waited) = tried(tries).await;
+        match result {
+            Ok(summary) => assert_eq!((summary.rows, is_read), (30, true), "{tries:?}"),
+            Err(ScanError::Page { page: 2, .. }) => assert!(!is_read, "{tries:?}"),
+            Err(error) => panic!("{tries:?}: {error:?}"),
         }
-    };
-    let summary = Scan::<User>::new(10)
-        .run(&options(), fetch, |_| {})
-        .await
-        .unwrap();
-    assert_eq!(summary.rows, 30);
-    let waits: Vec<u128> = times
-        .borrow()
-        .windows(2)
-        .map(|pair| (pair[1] - pair[0]).as_millis())
-        .collect();
-    assert_eq!(waits, [200, 400, 800]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn tries_are_bounded_and_lasting_errors_end_at_once() {
-    for (status, requests) in [(502, 4), (403, 1)] {
-        let list = List::of(0..30, 10);
-        let made = Cell::new(0);
-        let fetch = |request: PageRequest| {
-            made.set(made.get() + u32::from(request.page == 2));
-            let list = &list;
-            async move {
-                if request.page == 2 {
-                    Err(broken(status))
-                } else {
-                    list.answer(request)
-                }
-            }
-        };
-        let result = Scan::<User>::new(10).run(&options(), fetch, |_| {}).await;
-        assert!(
-            matches!(result, Err(ScanError::Page { page: 2, .. })),
-            "{result:?}"
-        );
-        assert_eq!(made.get(), requests);
+        assert_eq!(waited, waits, "{tries:?}");
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_lost_answer_is_asked_for_again() {
-    let list = List::of(0..30, 10);
-    let lost = Cell::new(false);
-    let fetch = |request: PageRequest| {
-        let loses = request.page == 2 && !lost.replace(true);
-        let list = &list;
-        async move {
-            if loses {
-                std::future::pending::<()>().await;
-            }
-            list.answer(request)
-        }
-    };
-    let began = Instant::now();
-    assert!(Scan::<User>::new(10).run(&options(), fetch, |_| {}).await.is_ok());
-    assert!(began.elapsed() < Duration::from_secs(22));
 }
 
 #[tokio::test(start_paused = true)]
@@ -388,4 +344,65 @@ async fn rows_left_out_still_count() {
         }
     );
     assert_eq!((rows, reading.nameless()), (1, 1));
+}
+
+/// Reads a list of pages of ten, while logins want authentik after as many pages as `login` says: how many calls were in flight
+/// at most before each page.
+async fn in_flight(list: &List, login: impl Fn(usize) -> bool) -> Vec<usize> {
+    let (mut most, wanted) = (Vec::new(), Cell::new(login(0)));
+    let summary = Scan::<User>::new(10)
+        .run_giving_way(
+            &options(),
+            |request| list.fetch(request),
+            || wanted.get(),
+            |_| {
+                most.push(list.most.replace(0));
+                wanted.set(login(most.len()));
+            },
+        )
+        .await
+        .expect("the list is read");
+    assert_eq!(summary.rows, list.pks.borrow().len() as u64);
+    most
+}
+
+/// A long list while somebody logs in for a while, then nobody does.
+#[tokio::test(start_paused = true)]
+async fn sources_wanted_for_a_login_are_asked_for_one_page_at_a_time() {
+    let most = in_flight(&List::of(1..=1000, 10), |pages| pages < 30).await;
+    let (beside, after) = most.split_at(30);
+    assert!(beside.iter().all(|most| *most == 1), "beside a login: {beside:?}");
+    assert!(
+        after.iter().any(|most| *most > 1),
+        "nobody logs in any more: {after:?}"
+    );
+}
+
+/// Somebody who logs in while many pages are asked for: those in flight are waited for, no others are asked for until then.
+#[tokio::test(start_paused = true)]
+async fn sources_wanted_for_a_login_meanwhile_are_left_to_it() {
+    let most = in_flight(&List::of(1..=2000, 10), |pages| pages >= 100).await;
+    // Those that were in flight come first.
+    let later = &most[100 + options().parallel..];
+    assert!(later.len() > 80, "{}", later.len());
+    assert!(later.iter().all(|most| *most <= 1), "{later:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_are_as_new_as_the_request_that_opened_the_list() {
+    let list = List::of(0..30, 10);
+    let mut reading = Scan::<User>::new(100);
+    let made = reading.began();
+    let down = reading
+        .run(
+            &options(),
+            |_| async { Err::<Page<User>, _>(broken(403)) },
+            |_| {},
+        )
+        .await;
+    assert!(down.is_err());
+    tokio::time::sleep(Duration::from_secs(400)).await;
+    let asked = Instant::now();
+    scan(&list, &mut reading).await.0.unwrap();
+    assert_eq!(reading.began(), asked, "not {made:?}");
 }

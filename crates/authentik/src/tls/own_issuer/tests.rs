@@ -39,7 +39,7 @@ async fn handshake(named: &Pair, shown: &Pair, key: &KeyPair, name: &'static str
     let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let private = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
     let signer = rustls::crypto::aws_lc_rs::sign::any_supported_type(&private).unwrap();
-    // Not checked against each other here, as a thief of the certificate would not either.
+    // Not checked against each other here, because somebody who stole the certificate would not check either.
     let certified = rustls::sign::CertifiedKey::new(vec![shown.der.clone()], signer);
     let server = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -110,7 +110,7 @@ async fn another_key_is_refused() {
         .await
         .unwrap_err();
     assert!(error.contains("invalid peer certificate"), "{error}");
-    // The certificate itself, shown by somebody who has not got its key.
+    // The certificate itself, shown by somebody who does not have its key.
     let error = handshake(&named, &named, &other.key, "authentik.test")
         .await
         .unwrap_err();

@@ -1,9 +1,15 @@
 use super::*;
-use crate::build::record::MAX_WARNINGS;
+use crate::build::record::{FULL, GroupRecord, MAX_WARNINGS, UserRecord};
 use crate::fixture::*;
 
 fn warnings(builder: Builder) -> Vec<String> {
-    builder.finish().1.iter().map(ToString::to_string).collect()
+    builder
+        .finish()
+        .unwrap()
+        .1
+        .iter()
+        .map(ToString::to_string)
+        .collect()
 }
 
 #[test]
@@ -81,7 +87,7 @@ fn what_cannot_be_served_is_named_and_the_rest_is_served() {
         &[1, 2, 998, 999],
         "{}",
     );
-    let (snapshot, warnings) = builder.finish();
+    let (snapshot, warnings) = builder.finish().unwrap();
     let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
     assert_eq!(
         warnings,
@@ -154,7 +160,7 @@ fn the_fingerprint_depends_on_contents_and_not_on_order() {
     let fingerprint = |build: &dyn Fn(&mut Builder)| {
         let mut builder = Builder::new();
         build(&mut builder);
-        builder.finish().0.fingerprint()
+        builder.finish().unwrap().0.fingerprint()
     };
     let one = |builder: &mut Builder| add_user(builder, 1, "a", "{}");
     let two = |builder: &mut Builder| add_user(builder, 2, "b", "{}");
@@ -205,7 +211,7 @@ fn a_new_snapshot_is_warmed_as_the_old_one_was_used() {
     }
     let id = old.records.attributes.find(b"department").unwrap();
     let _ = old.text_keys(id);
-    let new = many.finish().0;
+    let new = many.finish().unwrap().0;
     let own = new.records.attributes.find(b"department").unwrap();
     new.warm_like(&old);
     assert!(new.indexes.get(own).unwrap().text.get().is_some());
@@ -238,9 +244,9 @@ fn of_one_name_the_record_added_last_stays() {
         builder.namesakes(&[("alice", 3), ("bob", 9), ("carol", 2)].into()),
         [7, 1]
     );
-    builder.add_group(&group(second, 2));
-    builder.add_group(&group(first, 1));
-    let (snapshot, warnings) = builder.finish();
+    builder.add_group(&group(second, Some(2)));
+    builder.add_group(&group(first, Some(1)));
+    let (snapshot, warnings) = builder.finish().unwrap();
     let pks: Vec<i64> = snapshot
         .users()
         .map(|user| snapshot.user(user).unwrap().pk)
@@ -251,6 +257,56 @@ fn of_one_name_the_record_added_last_stays() {
     assert!(snapshot.group_by_uuid(first.parse().unwrap()).is_some());
     let told = warnings
         .iter()
-        .filter(|warning| warning.to_string().contains("another one has its name by now"));
+        .filter(|warning| warning.to_string().contains("its name has passed to another"));
     assert_eq!(told.count(), 3);
+}
+
+#[test]
+fn what_has_no_number_or_no_year_is_told_and_not_shown() {
+    let mut builder = Builder::new();
+    for (pk, date) in [(1, i64::MIN), (2, i64::MAX), (3, 0)] {
+        builder.add_user(&UserRecord {
+            pk,
+            username: &format!("user{pk}"),
+            uuid: "00000000-0000-4000-8000-000000000001",
+            password_change_date: Some(date),
+            ..UserRecord::default()
+        });
+    }
+    builder.add_group(&GroupRecord {
+        uuid: "10000000-0000-4000-8000-000000000001",
+        name: "numberless",
+        ..GroupRecord::default()
+    });
+    let (snapshot, warnings) = builder.finish().unwrap();
+    let changed = snapshot.lookup(AttributeId::PWD_CHANGED_TIME, || b"").unwrap();
+    assert!(changed.is_empty());
+    let index = snapshot.indexes.get(AttributeId::PWD_CHANGED_TIME).unwrap();
+    assert_eq!((index.records(), snapshot.group_count()), (1, 0));
+    let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(warnings.len(), 3, "{warnings:?}");
+    assert!(warnings[0].contains("user1") && warnings[0].contains("pwdChangedTime"));
+    assert!(warnings[2].contains("numberless") && warnings[2].contains("it has no number"));
+}
+
+#[test]
+fn what_there_is_no_room_for_is_left_out_and_told_of() {
+    let mut builder = Builder::new();
+    // Room for two short names.
+    builder.rdn_room = 2 * 2 * (4 + 3 * 2);
+    for (pk, username) in [(1, "aa"), (2, "bb"), (3, "c")] {
+        builder.add_user(&UserRecord {
+            pk,
+            username,
+            uuid: "00000000-0000-4000-8000-000000000001",
+            ..UserRecord::default()
+        });
+    }
+    assert!(builder.has_room_for(u32::MAX as usize, 0));
+    assert!(!builder.has_room_for(1 << 32, 0) && !builder.has_room_for(0, usize::MAX));
+    let (snapshot, warnings) = builder.finish().unwrap();
+    assert_eq!(snapshot.user_pks(), [1, 2]);
+    let told: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains(FULL), "{told:?}");
 }

@@ -3,6 +3,7 @@ use crate::build::builder::Builder;
 use crate::build::octets::canonical;
 use crate::fixture::{self, add_group, add_user};
 use crate::model::built_in::AttributeId;
+use crate::model::encoded::Elements;
 use crate::{GroupRecord, UserRecord};
 use akldap_ldap::response::write_attribute;
 
@@ -39,12 +40,12 @@ fn rich() -> Snapshot {
     );
     builder.add_group(&GroupRecord {
         uuid: "60000000-0000-4000-8000-000000000006",
-        num_pk: -1,
+        num_pk: Some(-1),
         name: "a+b",
         is_superuser: true,
         ..GroupRecord::default()
     });
-    builder.finish().0
+    builder.finish().unwrap().0
 }
 
 fn users(snapshot: &Snapshot) -> Vec<Vec<u8>> {
@@ -75,11 +76,17 @@ fn a_snapshot_made_of_carried_rows_is_the_same() {
     for user in snapshot.users() {
         builder.carry_user(&snapshot.carried_user(user).unwrap());
     }
-    let (again, warnings) = builder.finish();
+    let (again, warnings) = builder.finish().unwrap();
     assert!(warnings.is_empty(), "{warnings:?}");
     assert_eq!(again.fingerprint(), snapshot.fingerprint());
     let bare = again.users_by_name(b"#bare, one").unwrap();
-    assert_eq!(again.records.rdn(bare[0].into()), Ok(&b"cn=\\#bare\\, one"[..]));
+    assert_eq!(
+        again
+            .records
+            .user_record(bare[0])
+            .and_then(|bare| again.records.rdn(bare)),
+        Ok(&b"cn=\\#bare\\, one"[..])
+    );
     for user in snapshot.users() {
         assert_eq!(again.user(user), snapshot.user(user));
         assert_eq!(
@@ -100,7 +107,7 @@ fn a_snapshot_is_the_same_after_a_way_through_octets() {
     for octets in &groups {
         builder.carry_group(&CarriedGroup::decode(octets).unwrap());
     }
-    assert_eq!(builder.finish().0.fingerprint(), snapshot.fingerprint());
+    assert_eq!(builder.finish().unwrap().0.fingerprint(), snapshot.fingerprint());
 }
 
 #[test]
@@ -115,7 +122,7 @@ fn path_and_type_are_kept_and_a_file_may_be_older_than_they_are() {
             kind,
             ..UserRecord::default()
         });
-        builder.finish().0
+        builder.finish().unwrap().0
     };
     let account = |snapshot: &Snapshot| {
         let user = snapshot.users().next().unwrap();
@@ -125,13 +132,13 @@ fn path_and_type_are_kept_and_a_file_may_be_older_than_they_are() {
     let octets = |snapshot: &Snapshot| users(snapshot).remove(0);
     let (filed, plain) = (build("users/staff", "external"), build("", ""));
     assert_ne!(filed.fingerprint(), plain.fingerprint());
-    // Without them a user is written as before there were any.
+    // Without them a user is written as before they existed.
     let more = octets(&filed).len() - octets(&plain).len();
     assert_eq!(more, 2 * size_of::<u64>() + "users/staffexternal".len());
     for snapshot in [&filed, &plain] {
         let mut builder = Builder::new();
         builder.carry_user(&CarriedUser::decode(&octets(snapshot)).unwrap());
-        let again = builder.finish().0;
+        let again = builder.finish().unwrap().0;
         assert_eq!(account(&again), account(snapshot));
         assert_eq!(again.fingerprint(), snapshot.fingerprint());
     }
@@ -139,7 +146,7 @@ fn path_and_type_are_kept_and_a_file_may_be_older_than_they_are() {
 
 #[test]
 fn a_carried_row_is_the_same_as_one_read_again() {
-    // The same users, some carried and one read again, in an order of their own.
+    // The same users, some carried and one read again, in a different order.
     let snapshot = fixture::snapshot();
     let mut builder = fixture::builder();
     builder.retain_users(|pk| pk == 2);
@@ -149,7 +156,7 @@ fn a_carried_row_is_the_same_as_one_read_again() {
             builder.carry_user(&carried);
         }
     }
-    assert_eq!(builder.finish().0.fingerprint(), snapshot.fingerprint());
+    assert_eq!(builder.finish().unwrap().0.fingerprint(), snapshot.fingerprint());
 }
 
 #[test]
@@ -165,18 +172,18 @@ fn superusers_are_made_and_unmade() {
                 ..UserRecord::default()
             });
         }
-        builder.finish().0
+        builder.finish().unwrap().0
     };
     let (plain, superusers) = (build(false), build(true));
     for (from, to, superuser) in [(&plain, &superusers, true), (&superusers, &plain, false)] {
         let mut builder = Builder::new();
         for user in from.users() {
             let mut carried = from.carried_user(user).unwrap();
-            carried.set_superuser(superuser);
+            carried.set_superuser(superuser).unwrap();
             assert_eq!(carried.is_superuser(), superuser);
             builder.carry_user(&carried);
         }
-        assert_eq!(builder.finish().0.fingerprint(), to.fingerprint());
+        assert_eq!(builder.finish().unwrap().0.fingerprint(), to.fingerprint());
     }
 }
 
@@ -194,7 +201,7 @@ fn members_are_added_once_and_unknown_ones_left_out() {
         .users()
         .for_each(|user| builder.carry_user(&snapshot.carried_user(user).unwrap()));
     builder.carry_group(&carried);
-    let (again, warnings) = builder.finish();
+    let (again, warnings) = builder.finish().unwrap();
     let staff = again.groups().next().unwrap();
     assert_eq!(again.carried_group(staff).unwrap().members, [1, 2, 3]);
     assert_eq!(warnings.len(), 1);
@@ -241,7 +248,7 @@ fn damaged_octets_are_refused_or_make_another_sound_record() {
                 continue;
             }
             assert_eq!(again, damaged);
-            let (snapshot, _) = builder.finish();
+            let (snapshot, _) = builder.finish().unwrap();
             assert_eq!(snapshot.records.all.len(), 1);
             let record = snapshot.records.get(RecordIx::new(0)).unwrap();
             let block = snapshot.records.block(record).unwrap();
@@ -287,8 +294,9 @@ fn contradictions_are_refused() {
         sound(&|user| {
             let mut attributes = Vec::new();
             for element in Elements(&user.record.attributes) {
+                let element = element.unwrap();
                 match encoded::attribute(&element) {
-                    Some((b"sn", _)) => write_attribute(&mut attributes, b"sn", [&b"Other"[..]]),
+                    Ok((b"sn", _)) => write_attribute(&mut attributes, b"sn", [&b"Other"[..]]),
                     _ => attributes.extend_from_slice(element.whole),
                 }
             }
@@ -309,4 +317,28 @@ fn contradictions_are_refused() {
         "not as we write it"
     );
     assert!(!attributes(&|octets| octets.clear()), "nothing at all");
+}
+
+/// Attributes that end in the middle, or are not attributes, come from a damaged snapshot.
+#[test]
+fn what_is_carried_over_in_part_builds_nothing() {
+    let whole = rich();
+    let user = whole.users().next().unwrap();
+    let carried = whole.carried_user(user).unwrap();
+    let attributes = carried.record.attributes.to_vec();
+    let cut = attributes[..attributes.len() - 1].to_vec();
+    let no_attribute = [&attributes[..], &[0x30, 0x00]].concat();
+    let mut broken_value = attributes.clone();
+    // The last value ends one octet early.
+    let last = Elements(&attributes).last().unwrap().unwrap();
+    let (_, set) = encoded::attribute(&last).unwrap();
+    let value = encoded::values(set).last().unwrap().unwrap();
+    broken_value[attributes.len() - value.len() - 1] -= 1;
+    for damaged in [cut, no_attribute, broken_value] {
+        let mut carried = carried.clone();
+        carried.record.attributes = damaged.into();
+        let mut builder = Builder::like(&whole);
+        builder.carry_user(&carried);
+        assert_eq!(builder.finish().err(), Some(WrongNumber::Octets));
+    }
 }

@@ -1,6 +1,6 @@
 //! Evaluates the templates of one kind of entry, record by record.
 //!
-//! Knows where what a template speaks of is found in a snapshot. Must not know what becomes of the values.
+//! Knows where a snapshot has what a template mentions. Must not know what happens to the values.
 
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ use crate::build::visible::Visible;
 use crate::index::snapshot::Snapshot;
 use crate::model::attribute::AttributeTable;
 use crate::model::built_in::AttributeId;
-use crate::model::encoded::{self, Elements};
-use crate::model::number::{GroupIx, UserIx, WrongNumber};
+use crate::model::encoded;
+use crate::model::number::{GroupIx, Met, UserIx, WrongNumber};
 use crate::schema::Syntax;
 use crate::shape::source::{Source, Wanted};
 use crate::shape::{EntryShape, ShapedAttribute, Show};
@@ -27,7 +27,7 @@ pub(super) struct Making<'a> {
     failures: Vec<Option<Failure>>,
 }
 
-/// For whom a template failed first and why, and for how many.
+/// For whom a template first failed and why, and for how many.
 struct Failure {
     whose: RecordName,
     problem: String,
@@ -65,7 +65,8 @@ impl<'a> Making<'a> {
             .attributes()
             .iter()
             .any(|attribute| match &attribute.show {
-                Show::Nothing => false,
+                Show::Nothing => AttributeId::of_built_in(attribute.name.as_bytes())
+                    .is_some_and(AttributeId::is_membership),
                 Show::Always => true,
                 Show::Made(made) => made.operational,
             })
@@ -79,7 +80,8 @@ impl<'a> Making<'a> {
         user: &CarriedUser<'_>,
     ) -> Result<Vec<Vec<Vec<u8>>>, WrongNumber> {
         let (wanted, record) = (&self.wanted, &user.record);
-        let mut source = Source::default();
+        let (mut source, met) = (Source::default(), Met::default());
+        let text_of = |id| met.or(text_of(record, id), Value::UNDEFINED);
         let mut set = |name: &str, value: &dyn Fn() -> Value| {
             if wanted.has(name) {
                 source.set(name, value());
@@ -89,9 +91,9 @@ impl<'a> Making<'a> {
         set("name", &|| {
             let names = [AttributeId::NAME, AttributeId::DISPLAY_NAME, AttributeId::SN];
             let own = names.into_iter().find(|id| !record.replaces(*id));
-            text_of(record, own.unwrap_or(AttributeId::NAME))
+            text_of(own.unwrap_or(AttributeId::NAME))
         });
-        set("email", &|| text_of(record, AttributeId::MAIL));
+        set("email", &|| text_of(AttributeId::MAIL));
         set("uid", &|| user.uid.into());
         set("uuid", &|| match user.uuid {
             Some(uuid) => uuid.get().as_hyphenated().to_string().into(),
@@ -102,12 +104,10 @@ impl<'a> Making<'a> {
         set("is_superuser", &|| record.superuser.into());
         set("path", &|| user.path.into());
         set("type", &|| user.kind.into());
-        set("attributes", &|| attributes_of(record));
-        set("date_joined", &|| text_of(record, AttributeId::CREATE_TIMESTAMP));
-        set("last_updated", &|| text_of(record, AttributeId::MODIFY_TIMESTAMP));
-        set("password_change_date", &|| {
-            text_of(record, AttributeId::PWD_CHANGED_TIME)
-        });
+        set("attributes", &|| met.or(attributes_of(record), Value::UNDEFINED));
+        set("date_joined", &|| text_of(AttributeId::CREATE_TIMESTAMP));
+        set("last_updated", &|| text_of(AttributeId::MODIFY_TIMESTAMP));
+        set("password_change_date", &|| text_of(AttributeId::PWD_CHANGED_TIME));
         if wanted.has("groups") || wanted.has("all_groups") {
             let memberships = &entries.snapshot.records.memberships;
             let direct = memberships.user_groups.of(number)?;
@@ -116,6 +116,7 @@ impl<'a> Making<'a> {
                 source.set("all_groups", entries.names(&entries.above(direct)?)?);
             }
         }
+        met.answer(())?;
         Ok(self.evaluate(source, || RecordName::User(record.name.to_owned())))
     }
 
@@ -127,7 +128,7 @@ impl<'a> Making<'a> {
         group: &CarriedGroup<'_>,
     ) -> Result<Vec<Vec<Vec<u8>>>, WrongNumber> {
         let (wanted, record) = (&self.wanted, &group.record);
-        let mut source = Source::default();
+        let (mut source, met) = (Source::default(), Met::default());
         let mut set = |name: &str, value: &dyn Fn() -> Value| {
             if wanted.has(name) {
                 source.set(name, value());
@@ -137,7 +138,7 @@ impl<'a> Making<'a> {
         set("uuid", &|| group.uuid().as_hyphenated().to_string().into());
         set("num_pk", &|| group.number.into());
         set("is_superuser", &|| record.superuser.into());
-        set("attributes", &|| attributes_of(record));
+        set("attributes", &|| met.or(attributes_of(record), Value::UNDEFINED));
         let memberships = &entries.snapshot.records.memberships;
         if wanted.has("parents") || wanted.has("all_parents") {
             let direct = memberships.group_parents.of(number)?;
@@ -149,6 +150,7 @@ impl<'a> Making<'a> {
         if wanted.has("members") {
             source.set("members", entries.members(number)?);
         }
+        met.answer(())?;
         Ok(self.evaluate(source, || RecordName::Group(record.name.to_owned())))
     }
 
@@ -200,7 +202,7 @@ fn are_values(syntax: Syntax, values: &[Vec<u8>]) -> Result<(), String> {
     match values.iter().find(|value| !syntax::is_value(syntax, value)) {
         None => Ok(()),
         Some(wrong) => Err(format!(
-            "{:?} is no value of its syntax",
+            "{:?} is not a value of its syntax",
             String::from_utf8_lossy(wrong)
                 .chars()
                 .take(80)
@@ -210,37 +212,37 @@ fn are_values(syntax: Syntax, values: &[Vec<u8>]) -> Result<(), String> {
 }
 
 /// The first value of a built-in attribute as it is shown.
-fn text_of(record: &Carried<'_>, id: AttributeId) -> Value {
-    let mut attributes = Elements(&record.attributes).filter_map(|element| encoded::attribute(&element));
-    let found = attributes.find(|(name, _)| name.eq_ignore_ascii_case(id.name().as_bytes()));
-    let value = found.and_then(|(_, set)| encoded::values(set).next());
-    value.map_or(Value::UNDEFINED, text)
+fn text_of(record: &Carried<'_>, id: AttributeId) -> Result<Value, WrongNumber> {
+    let value = encoded::first_value(&record.attributes, id.name())?;
+    Ok(value.map_or(Value::UNDEFINED, text))
 }
 
 /// The custom attributes, and whichever replace built-in ones.
-fn attributes_of(record: &Carried<'_>) -> Value {
+fn attributes_of(record: &Carried<'_>) -> Result<Value, WrongNumber> {
     let mut attributes = Source::default();
-    for (name, set) in Elements(&record.attributes).filter_map(|element| encoded::attribute(&element)) {
+    for attribute in encoded::attributes(&record.attributes) {
+        let (name, set) = attribute?;
         let built_in = AttributeId::of_built_in(name);
         if built_in.is_some_and(|id| !record.replaces(id)) {
             continue;
         }
-        let mut values: Vec<Value> = encoded::values(set).map(text).collect();
+        let values = encoded::values(set).map(|value| Ok(text(value?)));
+        let mut values: Vec<Value> = values.collect::<Result<_, _>>()?;
         let value = match values.len() {
             1 => values.pop().unwrap_or_default(),
             _ => Value::from(values),
         };
         attributes.set(&String::from_utf8_lossy(name), value);
     }
-    attributes.into_value()
+    Ok(attributes.into_value())
 }
 
-/// Octets that are no text, as a photo's are.
+/// Octets that are not text, such as a photo's.
 fn text(octets: &[u8]) -> Value {
     std::str::from_utf8(octets).map_or_else(|_| Value::from_bytes(octets.to_vec()), Value::from)
 }
 
-/// The entries that templates look at beside their own: those that are shown.
+/// The entries that templates look at besides their own: those that are shown.
 pub(super) struct Entries<'a> {
     snapshot: &'a Snapshot,
     visible: &'a Visible,
@@ -282,7 +284,7 @@ impl<'a> Entries<'a> {
         let mut names = Vec::new();
         for &user in records.memberships.group_users.of(group)? {
             if self.visible.shows_user(user)? {
-                names.push(String::from_utf8_lossy(records.name(user.into())?).into_owned());
+                names.push(String::from_utf8_lossy(records.name(records.user_record(user)?)?).into_owned());
             }
         }
         Ok(names)

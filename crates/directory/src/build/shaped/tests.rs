@@ -60,7 +60,7 @@ fn the_default_shape_changes_nothing() {
 
 #[test]
 fn hidden_attributes_are_neither_shown_nor_found() {
-    let names = ["mail", "name", "uid", "uidNumber", "department", "objectClass"];
+    let names = ["mail", "name", "uid", "uidNumber", "department"];
     let (shaped, _) = shaped(&snapshot(), &users(names.map(|name| (name, Show::Nothing))));
     let bob = user(&shaped, "bob");
     for name in names {
@@ -73,13 +73,12 @@ fn hidden_attributes_are_neither_shown_nor_found() {
         "(name=bob example)",
         "(uidNumber=2002)",
         "(department=*)",
-        "(objectClass=user)",
     ] {
         assert!(search(&shaped, filter).entries().is_empty(), "{filter}");
     }
     assert_eq!(search(&shaped, "(displayName=bob example)").entries().len(), 1);
     let mut shape = EntryShape::default();
-    for name in ["memberOf", "entryUUID", "hasSubordinates"] {
+    for name in ["entryUUID", "hasSubordinates", "numSubordinates"] {
         assert_eq!(
             shape.set(name, Show::Nothing),
             Err(ShapeError::NotHidden),
@@ -95,7 +94,7 @@ fn one_line_each_gives_what_clients_want() {
         "photo":"/9j/2Q=="}"#;
     let mut builder = builder();
     add_user(&mut builder, 40, "dora", json);
-    let base = builder.finish().0;
+    let base = builder.finish().unwrap().0;
     let guid = base
         .users()
         .last()
@@ -248,7 +247,7 @@ fn an_operational_attribute_is_shown_to_those_who_ask() {
 fn a_template_that_fails_leaves_the_attribute_out_and_is_told_once() {
     let mut builder = builder();
     add_user(&mut builder, 40, "dora", r#"{"number":"x1"}"#);
-    let base = builder.finish().0;
+    let base = builder.finish().unwrap().0;
     let mut shape = templates(&[
         ("shell", "/bin/{{ attributes.shell }}"),
         ("mail", "{{ username }}@x"),
@@ -270,7 +269,7 @@ fn a_template_that_fails_leaves_the_attribute_out_and_is_told_once() {
     );
     assert_eq!(
         told[1],
-        "the template of badge failed for user \"dora\", who has no badge: \"x1\" is no value of its syntax"
+        "the template of badge failed for user \"dora\", who has no badge: \"x1\" is not a value of its syntax"
     );
     let dora = user(&snapshot, "dora");
     assert_eq!((dora.get("shell").len(), dora.get("badge").len()), (0, 0));
@@ -340,6 +339,13 @@ fn what_the_server_alone_says_is_not_made() {
     ] {
         assert_eq!(shape.set(name, made()), Err(error), "{name}");
     }
+    for name in ["objectClass", "CN", "entryUUID", "entryDN"] {
+        assert_eq!(
+            shape.set(name, Show::Nothing),
+            Err(ShapeError::NotHidden),
+            "{name}"
+        );
+    }
     let wrong = Show::Made(Made {
         templates: Vec::new(),
         syntax: Some(Syntax::OctetString),
@@ -406,7 +412,7 @@ fn the_schema_names_the_syntax_of_what_is_made() {
     assert!(of("quota").contains("EQUALITY caseIgnoreMatch"));
 }
 
-/// A directory of people and groups in cycles, whose templates are evaluated a second, naive way.
+/// A directory of people and groups in cycles, whose templates are also evaluated in a second, naive way.
 #[test]
 fn what_templates_make_is_what_a_naive_reader_makes() {
     let mut builder = crate::Builder::new();
@@ -438,7 +444,7 @@ fn what_templates_make_is_what_a_naive_reader_makes() {
             "{}",
         );
     }
-    let base = builder.finish().0;
+    let base = builder.finish().unwrap().0;
     let (snapshot, warnings) = shaped(
         &base,
         &templates(&[
@@ -481,7 +487,7 @@ fn what_templates_make_is_what_a_naive_reader_makes() {
     }
 }
 
-/// That there is such a key in authentik tells of the one who has it.
+/// The existence of such a key in authentik reveals the one who has it.
 #[test]
 fn further_names_that_only_hidden_users_give_an_attribute_are_not_known() {
     let found = |hidden: &str, filter: &str| {
@@ -497,7 +503,7 @@ fn further_names_that_only_hidden_users_give_an_attribute_are_not_known() {
             ..Shape::default()
         };
         let mut query = query(filter);
-        query.snapshot = Arc::new(builder.finish().0.shaped(&shape).unwrap().0);
+        query.snapshot = Arc::new(builder.finish().unwrap().0.shaped(&shape).unwrap().0);
         query.names()
     };
     let both = ["cn=alice,ou=users", "cn=robot,ou=users"];
@@ -533,4 +539,336 @@ fn a_condition_that_cannot_be_judged_shows_nobody_and_hides_everybody() {
         "staff, and whoever is in the groups below"
     );
     assert_eq!(users("group:staff", r#"group:"Sales, EMEA""#, here()).0, 2);
+}
+
+#[test]
+fn hidden_memberships_are_neither_shown_nor_found_nor_compared() {
+    let shape = users(["memberOf", "member"].map(|name| (name, Show::Nothing)));
+    let (hidden, _) = shaped(&snapshot(), &shape);
+    let base = snapshot();
+    for filter in ["(memberOf=*)", "(member=*)", "(2.5.4.31=*)"] {
+        assert!(!search(&base, filter).entries().is_empty(), "{filter}");
+        assert!(search(&hidden, filter).entries().is_empty(), "{filter}");
+    }
+    // As of an attribute that there is not.
+    let number = |filter| search(&hidden, filter).entries().len();
+    assert_eq!(number("(!(member=*))"), number("(!(nosuch=*))"));
+    let chain = "(memberOf:1.2.840.113556.1.4.1941:=cn=staff,ou=groups,dc=ldap,dc=goauthentik,dc=io)";
+    assert!(search(&hidden, chain).entries().is_empty());
+    for attributes in [
+        &[][..],
+        &["*", "+"],
+        &["member", "memberOf"],
+        &["@group", "@user"],
+    ] {
+        let mut entries = search(&hidden, "(objectClass=*)")
+            .attributes(attributes)
+            .entries();
+        assert!(!entries.is_empty());
+        for entry in &mut entries {
+            for name in ["member", "memberOf"] {
+                assert_eq!(entry.get(name), [""; 0], "{attributes:?}");
+            }
+        }
+    }
+    // What is not hidden is there.
+    assert!(!search(&hidden, "(memberUid=*)").entries().is_empty());
+}
+
+#[test]
+fn what_is_missing_is_no_value_of_octets_either_and_octets_need_no_syntax_stated() {
+    let (shaped, warnings) = shaped(
+        &snapshot(),
+        &templates(&[
+            ("photo", "{{ attributes.nothing | base64 }}"),
+            ("token", "{{ uuid | guid }}"),
+            ("plainUuid", "{{ uuid | octets }}"),
+        ]),
+    );
+    let failed = |warning: &Warning| matches!(warning, Warning::TemplateFailed { .. });
+    assert!(!warnings.iter().any(failed), "{warnings:?}");
+    let bob = user(&shaped, "bob");
+    assert!(bob.get("photo").is_empty());
+    assert_eq!((bob.get("token").len(), bob.get("plainUuid").len()), (1, 1));
+    let syntax = |name: &str| {
+        let attributes = &shaped.records.attributes;
+        attributes.syntax(attributes.find_any_case(name.as_bytes()).unwrap())
+    };
+    assert_eq!(syntax("token"), Ok(Syntax::OctetString));
+    assert_eq!(syntax("plainUuid"), Ok(Syntax::OctetString));
+}
+
+mod numbers {
+    use super::*;
+    use crate::build::record::MAX_WARNINGS;
+    use crate::shape::numbers::{NumberRange, NumberRanges, Numbers};
+
+    fn ranges(expected: &str, shared: &str) -> NumberRanges {
+        NumberRanges {
+            expected: NumberRange::read(expected),
+            shared: NumberRange::read(shared),
+        }
+    }
+
+    /// Users whose numbers begin at 2000 and groups whose numbers begin at 4000, as the fixture's tree has them.
+    fn moved(base: &Snapshot, uids: &str, gids: &str, more: Shape) -> (Arc<Snapshot>, Vec<Warning>) {
+        let shape = Shape {
+            numbers: Numbers {
+                uids: ranges("", uids),
+                gids: ranges("", gids),
+            },
+            location: Some(Location::of(tree())),
+            ..more
+        };
+        let (snapshot, warnings) = shaped(base, &shape);
+        let shared = warnings
+            .into_iter()
+            .filter(|warning| matches!(warning, Warning::NumberShared { .. }));
+        (snapshot, shared.collect())
+    }
+
+    fn base(users: &[(i64, &str, &str)], groups: &[(u32, &str, &str)]) -> Snapshot {
+        let mut builder = crate::Builder::new();
+        for (pk, name, attributes) in users {
+            add_user(&mut builder, *pk, name, attributes);
+        }
+        for (number, name, attributes) in groups {
+            let uuid = format!("{number:08x}-0000-4000-8000-000000000000");
+            add_group(&mut builder, &uuid, name, &[], &[], attributes);
+        }
+        builder.finish().unwrap().0
+    }
+
+    fn of(snapshot: &Arc<Snapshot>, name: &str, attribute: &'static str) -> String {
+        let mut found = search(
+            snapshot,
+            &format!("(&(cn={name})(!(objectClass=goauthentik.io/ldap/virtual-group)))"),
+        )
+        .attributes(&[attribute])
+        .entries();
+        found.remove(0).get(attribute).remove(0)
+    }
+
+    const USERS: [(i64, &str, &str); 4] = [
+        (1, "first", "{}"),
+        (2, "second", r#"{"uidNumber": 2001}"#),
+        (3, "third", r#"{"uidNumber": "2001"}"#),
+        (4, "fourth", "{}"),
+    ];
+
+    #[test]
+    fn whose_number_is_taken_gets_one_of_the_range_and_files_of_others_stay_theirs() {
+        let base = base(&USERS, &[]);
+        let (snapshot, warnings) = moved(&base, "300000-399999", "", Shape::default());
+        let number = |name| of(&snapshot, name, "uidNumber");
+        // Whoever states a number keeps it, the older account first; whoever has one by chance moves.
+        assert_eq!(
+            (number("second"), number("fourth")),
+            ("2001".into(), "2004".into())
+        );
+        for name in ["first", "third"] {
+            let moved: i64 = number(name).parse().unwrap();
+            assert!((300_000..400_000).contains(&moved), "{name} {moved}");
+            assert_eq!(of(&snapshot, name, "gidNumber"), number(name));
+            // It can be found by it, and so can the virtual group.
+            assert_eq!(
+                search(&snapshot, &format!("(uidNumber={moved})")).entries().len(),
+                1
+            );
+            let own = format!("(&(objectClass=group)(gidNumber={moved}))");
+            assert_eq!(search(&snapshot, &own).entries().len(), 1, "{name}");
+        }
+        assert_ne!(number("first"), number("third"));
+        assert_eq!(search(&snapshot, "(uidNumber=2001)").entries().len(), 1);
+        let text = warnings
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("\n");
+        assert_eq!(warnings.len(), 2, "{text}");
+        assert!(text.contains(&format!("user \"second\" and user \"first\" share the uidNumber 2001: user \"first\" is shown with {}", number("first"))), "{text}");
+    }
+
+    #[test]
+    fn who_has_no_number_because_it_would_be_too_large_shares_none() {
+        let last = [(i64::MAX - 1, "late", "{}"), (i64::MAX, "last", "{}")];
+        let (_, warnings) = moved(&base(&last, &[]), "300000-399999", "", Shape::default());
+        assert_eq!(warnings, []);
+    }
+
+    #[test]
+    fn a_moved_number_depends_on_nobody_who_came_later() {
+        let few = base(&USERS, &[]);
+        let mut more = USERS.to_vec();
+        more.extend((5..300).map(|pk| (pk, "x", r#"{"uidNumber": 2001}"#)));
+        let names: Vec<String> = (0..300).map(|number| format!("u{number}")).collect();
+        for (user, name) in more.iter_mut().skip(4).zip(&names) {
+            user.1 = name;
+        }
+        // In whatever order they come.
+        more.reverse();
+        let many = base(&more, &[]);
+        let range = "300000-300999";
+        let [few, many] = [few, many].map(|base| moved(&base, range, "", Shape::default()).0);
+        // The one who has the number by chance moves last, and may collide with those who came since.
+        assert_eq!(of(&few, "third", "uidNumber"), of(&many, "third", "uidNumber"));
+        let all: std::collections::BTreeSet<String> = many
+            .users()
+            .map(|user| of(&many, many.user(user).unwrap().username, "uidNumber"))
+            .collect();
+        assert_eq!(all.len(), many.user_count());
+    }
+
+    #[test]
+    fn groups_share_numbers_with_each_other_and_with_users() {
+        let groups = [
+            (1, "stated", r#"{"gidNumber": 5000}"#),
+            (2, "also", r#"{"gidNumber": "5000"}"#),
+            (3, "own", r#"{"gidNumber": 2004}"#),
+        ];
+        let base = base(&USERS, &groups);
+        let (snapshot, warnings) = moved(&base, "", "700000-700009", Shape::default());
+        assert_eq!(of(&snapshot, "stated", "gidNumber"), "5000");
+        for name in ["also", "own"] {
+            assert!(of(&snapshot, name, "gidNumber").starts_with("70000"), "{name}");
+        }
+        // No range, no other number; it is still reported.
+        assert_eq!(of(&snapshot, "first", "uidNumber"), "2001");
+        assert!(warnings.iter().any(|warning| matches!(
+            warning,
+            Warning::NumberShared {
+                moved_to: None,
+                attribute: "uidNumber",
+                ..
+            }
+        )));
+        assert!(
+            warnings
+                .iter()
+                .any(|warning| warning.to_string().contains("AUTHENTIK_LDAP__SHARED_UID_NUMBERS"))
+        );
+    }
+
+    #[test]
+    fn nobody_moves_for_those_who_are_hidden_or_against_a_template() {
+        let base = base(&USERS, &[]);
+        let hiding = Shape {
+            visible_users: Visibility {
+                shown: Vec::new(),
+                hidden: conditions("(cn=second),(cn=third)", About::Users).unwrap(),
+            },
+            ..Shape::default()
+        };
+        let (snapshot, warnings) = moved(&base, "300000-399999", "", hiding);
+        assert_eq!(
+            (of(&snapshot, "first", "uidNumber"), warnings.len()),
+            ("2001".into(), 0)
+        );
+        let made = templates(&[("uidNumber", "{{ pk + 7 }}")]);
+        let (snapshot, _) = moved(&base, "300000-399999", "", made);
+        assert_eq!(of(&snapshot, "first", "uidNumber"), "8");
+    }
+
+    fn expecting(uids: NumberRanges, gids: NumberRanges) -> Shape {
+        Shape {
+            numbers: Numbers { uids, gids },
+            location: Some(Location::of(tree())),
+            ..Shape::default()
+        }
+    }
+
+    fn outside(warnings: &[Warning]) -> Vec<(&'static str, String, i64)> {
+        let all = warnings.iter().filter_map(|warning| match warning {
+            Warning::NumberOutside {
+                attribute,
+                whose,
+                number,
+                ..
+            } => Some((*attribute, whose.to_string(), *number)),
+            _ => None,
+        });
+        all.collect()
+    }
+
+    #[test]
+    fn whose_number_is_outside_the_range_is_told_and_keeps_it() {
+        let groups = [
+            (1, "low", r#"{"gidNumber": 100}"#),
+            (2, "high", r#"{"gidNumber": "5000"}"#),
+        ];
+        let mut users = USERS.to_vec();
+        users.push((5, "without", r#"{"uidNumber": "none"}"#));
+        let base = base(&users, &groups);
+        let shape = expecting(ranges("2002-2010", ""), ranges("4000-6000", ""));
+        assert!(shape.changes_nothing() && shape.depends_on_location() && !shape.is_default());
+        let (snapshot, warnings) = shaped(&base, &shape);
+        assert_eq!(snapshot.fingerprint(), base.fingerprint(), "nobody is renumbered");
+        assert_eq!(
+            outside(&warnings),
+            [
+                ("uidNumber", "user \"first\"".into(), 2001),
+                ("uidNumber", "user \"second\"".into(), 2001),
+                ("uidNumber", "user \"third\"".into(), 2001),
+                ("gidNumber", "group \"low\"".into(), 100),
+            ]
+        );
+        let text = warnings
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("\n");
+        assert!(
+            text.contains("the gidNumber 100 of group \"low\" is outside 4000-6000"),
+            "{text}"
+        );
+        assert!(
+            text.contains("set the attribute gidNumber in authentik"),
+            "{text}"
+        );
+        // Who shares a number is reported, too, though nobody is moved.
+        assert!(
+            text.contains("user \"second\" and user \"first\" share the uidNumber 2001"),
+            "{text}"
+        );
+        // The directory that nothing is changed in says the same.
+        assert_eq!(base.odd_numbers(&shape).unwrap(), warnings);
+    }
+
+    #[test]
+    fn a_number_that_was_moved_or_made_counts_as_it_is_shown() {
+        let base = base(&USERS, &[]);
+        let moving = expecting(ranges("2000-2999", "300000-399999"), NumberRanges::default());
+        assert!(!moving.changes_nothing());
+        assert_eq!(outside(&shaped(&base, &moving).1), []);
+        let made = Shape {
+            users: templates(&[("uidNumber", "{{ pk + 2500 }}")]).users,
+            ..expecting(ranges("2502-2999", ""), NumberRanges::default())
+        };
+        assert_eq!(
+            outside(&shaped(&base, &made).1),
+            [("uidNumber", "user \"first\"".into(), 2501)]
+        );
+    }
+
+    /// Whose number would be too large has none, as a search says.
+    #[test]
+    fn a_number_that_would_be_too_large_is_not_named() {
+        let shape = expecting(ranges("1-2", ""), NumberRanges::default());
+        let users = [(7, "seven", "{}"), (i64::MAX, "last", "{}")];
+        let warnings = base(&users, &[]).odd_numbers(&shape).unwrap();
+        assert_eq!(outside(&warnings), [("uidNumber", "user \"seven\"".into(), 2007)]);
+    }
+
+    #[test]
+    fn of_very_many_numbers_outside_some_are_named() {
+        let names: Vec<String> = (0..MAX_WARNINGS + 5).map(|number| format!("u{number}")).collect();
+        let users: Vec<(i64, &str, &str)> = (1..)
+            .zip(&names)
+            .map(|(pk, name)| (pk, name.as_str(), "{}"))
+            .collect();
+        let shape = expecting(ranges("1-2", ""), NumberRanges::default());
+        let warnings = base(&users, &[]).odd_numbers(&shape).unwrap();
+        assert_eq!(outside(&warnings).len(), MAX_WARNINGS);
+        assert_eq!(warnings.last(), Some(&Warning::More(5)));
+    }
 }

@@ -84,7 +84,7 @@ fn names_and_telephone_numbers_of_custom_attributes_compare_as_such() {
         "nine",
         &serde_json::Value::Object(attributes).to_string(),
     );
-    let snapshot = std::sync::Arc::new(builder.finish().0);
+    let snapshot = std::sync::Arc::new(builder.finish().unwrap().0);
     let found = |filter: &str| {
         let mut query = query(&format!("(&(objectClass=user){filter})"));
         query.snapshot = std::sync::Arc::clone(&snapshot);
@@ -469,7 +469,7 @@ fn memberships_are_followed_through_groups_and_cycles() {
         );
     }
     let mut cycle = query(&member_of("c2"));
-    cycle.snapshot = std::sync::Arc::new(cyclic.finish().0);
+    cycle.snapshot = std::sync::Arc::new(cyclic.finish().unwrap().0);
     assert_eq!(
         cycle.names(),
         [
@@ -535,7 +535,7 @@ fn replaced_attributes_are_found_by_their_own_values_only() {
         "odd",
         r#"{"CN":"Other","objectClass":["sudoRole","odd"],"uid":"odd"}"#,
     );
-    let snapshot = std::sync::Arc::new(builder.finish().0);
+    let snapshot = std::sync::Arc::new(builder.finish().unwrap().0);
     let users = |filter: &str| {
         let mut found = query(filter).base(&format!("ou=users,{SUFFIX}"));
         found.snapshot = std::sync::Arc::clone(&snapshot);

@@ -9,7 +9,7 @@ use crate::schema::{self, Syntax};
 
 const CHAIN: &str = "1.2.840.113556.1.4.1941";
 
-/// Values that a syntax knows and values that it does not, none of which an entry of the fixture has; escaped as in
+/// Values that a syntax knows and values that it does not, none of which any entry of the fixture has; escaped as in
 /// filters. `None` for a syntax that knows all octets.
 fn samples(syntax: Syntax) -> Option<(Vec<String>, Vec<String>)> {
     let owned = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect::<Vec<_>>();
@@ -99,7 +99,7 @@ impl Stage {
         names
     }
 
-    /// Holds that an assertion is Undefined for all entries, whatever stands around it.
+    /// Checks that an assertion is Undefined for all entries, whatever surrounds it.
     fn is_undefined(&self, assertion: &str) {
         for filter in [
             assertion.to_owned(),
@@ -123,7 +123,7 @@ impl Stage {
         }
     }
 
-    /// Holds that an assertion is false for all entries.
+    /// Checks that an assertion is false for all entries.
     fn is_false(&self, assertion: &str) {
         assert_eq!(self.find(assertion), [""; 0], "{assertion}");
         assert_eq!(
@@ -134,7 +134,7 @@ impl Stage {
     }
 }
 
-/// One who sees everything, and one who sees little, for whom candidates are found another way.
+/// One viewer who sees everything, and one who sees little, for whom candidates are found another way.
 fn stages() -> [Stage; 2] {
     let query = query("(objectClass=*)").attributes(&["1.1"]);
     [Stage(query.clone()), Stage(query.own(1))]
@@ -148,7 +148,7 @@ fn a_value_that_the_syntax_does_not_know_is_undefined_for_every_attribute_and_ru
         let Some((_, unknown)) = samples(attribute.syntax) else {
             continue;
         };
-        // Of the first attribute of a syntax all of them.
+        // For the first attribute of a syntax, all of them.
         let count = if seen.insert(attribute.syntax) {
             unknown.len()
         } else {
@@ -275,14 +275,14 @@ fn what_the_rule_of_an_extensible_match_does_not_know_is_undefined() {
     }
 }
 
-/// authentik lets admins store anything anywhere: such text is found, and of the other entries it is not known.
+/// authentik lets admins store anything anywhere: such text is found, and is unknown for the other entries.
 #[test]
 fn text_that_is_no_value_is_found_where_it_is_stored() {
     let mut builder = builder();
     let junk = r#"{"uidNumber":"Not  a number","gidNumber":"7","manager":"The Boss","objectClass":["My Class"],"seeAlso":"cn=a,,b"}"#;
     add_user(&mut builder, 30, "odd", junk);
     let mut query = query("(objectClass=*)").attributes(&["1.1"]);
-    query.snapshot = Arc::new(builder.finish().0);
+    query.snapshot = Arc::new(builder.finish().unwrap().0);
     let stage = Stage(query);
     for filter in [
         "(uidNumber=not a NUMBER)",
@@ -310,12 +310,12 @@ fn text_that_is_no_value_is_found_where_it_is_stored() {
             "{filter}"
         );
     }
-    // Another rule would find names that the attribute's own tells apart.
+    // Another rule would find names that the attribute's own distinguishes.
     for value in ["odd", "ＯＤＤ", "ODD"] {
         stage.is_undefined(&format!("(cn:integerMatch:={value})"));
         stage.is_undefined(&format!("(sn:uuidMatch:={value} example)"));
     }
-    // What is stored is then just no number: it has no place in an order and no bits.
+    // What is stored is then simply not a number: it has no place in an order and no bits.
     assert_eq!(stage.find("(uidNumber>=Not a number)"), [""; 0]);
     assert_eq!(
         stage.find("(&(cn=odd)(!(uidNumber=5)))"),
@@ -323,7 +323,7 @@ fn text_that_is_no_value_is_found_where_it_is_stored() {
     );
 }
 
-/// Names in the spelling of authentik's own outpost are names, whether or not there is somebody whom the viewer may not
+/// Names in the spelling of authentik's own outpost are names, whether or not there is somebody that the viewer may not
 /// see.
 #[test]
 fn unescaped_names_are_names() {

@@ -15,7 +15,7 @@ fn many(count: i64, attributes: impl Fn(i64) -> String) -> Arc<Snapshot> {
     for pk in 1..=count {
         add_user(&mut builder, pk, &format!("u{pk:04}"), &attributes(pk));
     }
-    Arc::new(builder.finish().0)
+    Arc::new(builder.finish().unwrap().0)
 }
 
 fn of(snapshot: &Arc<Snapshot>, filter: &str) -> Query {
@@ -74,7 +74,7 @@ fn a_kept_order_is_the_one_sorting_gives() {
     ] {
         let mut kept = of(&snapshot, "(|(objectClass=*)(room=A1))");
         kept.controls.sort = Some(vec![key(attribute, reverse)]);
-        // A second key that is the same for all has the answer sorted.
+        // A second key that is the same for all makes the answer be sorted.
         let mut sorted = kept.clone();
         sorted.controls.sort = Some(vec![key(attribute, reverse), key("subschemaSubentry", false)]);
         let plans = [&kept, &sorted].map(|query| query.open().unwrap().plan().to_string());
@@ -93,7 +93,7 @@ fn a_kept_order_is_the_one_sorting_gives() {
     assert!(next.orders.size() > 0);
 }
 
-/// How much work the steps of a search took, each with so much allowed.
+/// How much work the steps of a search took, each with this much allowed.
 fn steps(query: &Query, allowed: usize) -> Vec<usize> {
     let mut search = query.open().unwrap();
     let mut taken = Vec::new();
@@ -159,7 +159,7 @@ fn a_large_filter_evaluated_in_steps_finds_what_a_small_one_does() {
             "(&(cn=*3*)(cn=*1*))",
             format!("(&(cn=*3*)(|{fill}(&(cn=*1*)(!(|{fill})))))"),
         ),
-        // Undefined stays so, also under a negation.
+        // Undefined stays so, even under a negation.
         (
             "(|(cn=*3*)(cn:nosuch:=x))",
             format!("(|{fill}(cn:nosuch:=x)(cn=*3*))"),
@@ -194,7 +194,7 @@ fn work_grows_with_the_octets_compared() {
     // Folding what is not ASCII takes longer.
     assert!(work("(!(note=*x*z*))", &"é".repeat(50)) > short + 1_000_000);
     assert!(work("(|(!(note=*x*z*))(!(note=*y*z*)))", "xy") < 2 * short);
-    assert!(work("(&(!(note=*x*z*))(!(note=*y*z*)))", "xy") > short + 1000 * LOOK);
+    assert!(work("(&(!(note=*x*z*))(!(note=*y*z*)))", "xy") > short + 1000 * STEP_WORK);
 }
 
 fn limited(query: &Query, comparisons: u64, memory: usize) -> (Vec<Returned>, SearchOutcome) {
@@ -221,7 +221,7 @@ fn work_that_finds_nothing_is_limited_and_work_that_finds_something_is_not() {
     let (entries, outcome) = limited(&all, 1000, usize::MAX);
     assert_eq!(outcome.result, LdapResult::success());
     assert_eq!(entries.len(), 10_004);
-    // In pages, sorted, with everything, nobody meets what the server sets by default.
+    // In pages, sorted, with everything, nobody reaches the server's default limits.
     let mut listing = of(&snapshot, "(objectClass=*)").attributes(&["*", "+"]);
     listing.controls.sort = Some(vec![
         SortKey {
@@ -271,7 +271,7 @@ fn nested(groups: usize) -> Arc<Snapshot> {
             "{}",
         );
     }
-    Arc::new(builder.finish().0)
+    Arc::new(builder.finish().unwrap().0)
 }
 
 #[test]
@@ -291,7 +291,7 @@ fn nested_groups_are_followed_so_far_and_no_further() {
         assert_eq!(result.code, ResultCode::AdminLimitExceeded);
         assert!(result.diagnostic_message.contains("nested groups"));
     }
-    // A few are no matter.
+    // A few do not matter.
     let several = format!("(|{})", in_chain("g00000").repeat(10));
     assert_eq!(of(&snapshot, &several).attributes(&["1.1"]).names().len(), 1999);
 }
@@ -304,7 +304,7 @@ fn what_is_added_to_one_entry_by_following_it_is_limited() {
         add_user(&mut builder, *pk, &format!("u{pk:04}"), "{}");
     }
     add_group(&mut builder, STAFF, "staff", &[], &members, "{}");
-    let snapshot = Arc::new(builder.finish().0);
+    let snapshot = Arc::new(builder.finish().unwrap().0);
     let mut query = of(&snapshot, "(&(cn=staff)(objectClass=group))").attributes(&["cn"]);
     query.controls.deref = Some(vec![akldap_ldap::control::DerefSpec {
         deref_attribute: b"member".to_vec(),

@@ -1,4 +1,4 @@
-//! Pages of a directory that changes between them, the size limit over all pages, and searches from the empty name on.
+//! Pages of a directory that changes between them, the size limit over all pages, and searches below the empty name.
 //! Random changes are in `tests/contract/search_oracle/paging.rs`.
 
 use super::*;
@@ -21,7 +21,7 @@ fn without(gone: &[i64]) -> Arc<Snapshot> {
         let room = format!(r#"{{"room":"{}","floor":"1"}}"#, pk / 2 % 5);
         add_user(&mut builder, pk, &format!("u{pk:02}"), &room);
     }
-    Arc::new(builder.finish().0)
+    Arc::new(builder.finish().unwrap().0)
 }
 
 fn keys(text: &[&str]) -> Option<Vec<SortKey>> {
@@ -58,7 +58,7 @@ fn page(query: &Query, size: u32, cookie: Vec<u8>) -> (Vec<String>, ResultCode, 
     )
 }
 
-/// All pages, the directory of each the next of `snapshots`, the last for all further ones.
+/// All pages, each from the next of `snapshots`, and the last one for all later pages.
 fn pages(query: &Query, size: u32, snapshots: &[Arc<Snapshot>]) -> Vec<Vec<String>> {
     let (mut pages, mut cookie) = (Vec::new(), Vec::new());
     loop {
@@ -97,7 +97,7 @@ fn who_stays_comes_once_when_others_go_between_sorted_pages() {
         for size in [1, 3, 7, 19] {
             let all = pages(&whole, size, &[]).concat();
             assert_eq!(all.len(), 20);
-            // Of the first page the first and the last go, and one of those still to come.
+            // The first and the last entry of the first page go, and one of those still to come.
             let first = pages(&whole, size, &[]).remove(0);
             let pk = |name: &String| name[1..].parse().unwrap();
             let gone: Vec<i64> = [first.first(), first.last(), all.last()]
@@ -111,7 +111,7 @@ fn who_stays_comes_once_when_others_go_between_sorted_pages() {
                 .filter(|name| first.contains(name) || !gone.contains(&pk(name)))
                 .collect();
             assert_eq!(changed.iter().collect::<Vec<_>>(), expected, "{size}");
-            // And back again: who returns behind the position is found.
+            // And back again: whoever returns after the position is found.
             let returned = pages(&whole, size, &[without(&gone), without(&[])]).concat();
             let mut once = returned.clone();
             once.sort_unstable();
@@ -150,7 +150,7 @@ fn sort_keys_are_cut_and_cookies_stay_small() {
         let attributes = format!(r#"{{"note":"{long}{end}","mark":"{}{end}"}}"#, "y".repeat(255));
         add_user(&mut builder, pk, &format!("u{pk}"), &attributes);
     }
-    let snapshot = Arc::new(builder.finish().0);
+    let snapshot = Arc::new(builder.finish().unwrap().0);
     let many: Vec<&str> = std::iter::repeat_n(["note", "-note"], 8).flatten().collect();
     for (order, expected) in [
         (keys(&["note"]), ["u1", "u2", "u3"]),
@@ -171,13 +171,13 @@ fn an_attribute_that_comes_or_goes_between_pages_changes_no_order() {
     let bare = {
         let mut builder = Builder::new();
         (1..=20).for_each(|pk| add_user(&mut builder, pk, &format!("u{pk:02}"), "{}"));
-        Arc::new(builder.finish().0)
+        Arc::new(builder.finish().unwrap().0)
     };
     let by_room = users(keys(&["room"]));
     let (first, _, cookie) = page(&by_room, 7, Vec::new());
     let mut gone = by_room.clone();
     gone.snapshot = Arc::clone(&bare);
-    // Nobody has a key any more: all come behind the position.
+    // Nobody has a key now: all come after the position.
     let (rest, ..) = page(&gone, 100, cookie);
     assert_eq!(rest.len(), 20);
     let back = pages(
@@ -203,7 +203,7 @@ fn the_last_page_of_a_kept_order_costs_what_the_first_does() {
     let mut builder = Builder::new();
     (1..=3000).for_each(|pk| add_user(&mut builder, pk, &format!("u{pk:04}"), "{}"));
     let mut users = users(keys(&["cn"]));
-    users.snapshot = Arc::new(builder.finish().0);
+    users.snapshot = Arc::new(builder.finish().unwrap().0);
     let cost = |cookie: Vec<u8>| {
         let mut page = users.clone();
         page.controls.paged = Some(PagedResults { size: 50, cookie });
@@ -274,7 +274,7 @@ fn from_the_empty_name_the_root_dse_comes_before_what_lies_below() {
         query("(cn=bob)").names()
     );
     assert_eq!(dns(&root("(vendorName=*)", Scope::WholeSubtree)), [""]);
-    // What is found in no order is put into that of names, behind the root DSE.
+    // What is found in no order is sorted by name, after the root DSE.
     let scanned = root("(|(cn=*b*)(vendorName=*)(mail=*Ex*))", Scope::WholeSubtree);
     let below = query("(|(cn=*b*)(mail=*Ex*))").names();
     assert_eq!(scanned.names(), with_root(&below));
@@ -316,7 +316,7 @@ fn pages_and_orders_hold_from_the_empty_name_on() {
             assert_eq!((names.len(), code), (1, ResultCode::SizeLimitExceeded));
         }
     }
-    // It has no cn, so that it comes among the last; turned round among the first, where ids decide.
+    // It has no cn, so it comes among the last; in reverse order among the first, where ids decide.
     let last = |order: &[&str]| {
         let mut whole = query("(objectClass=*)").at_root();
         whole.controls.sort = keys(order);

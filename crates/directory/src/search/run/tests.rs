@@ -141,7 +141,7 @@ fn of_names_that_fold_alike_the_exact_one_is_meant_and_else_the_lowest_pk() {
         &[10],
         "{}",
     );
-    let snapshot = Arc::new(builder.finish().0);
+    let snapshot = Arc::new(builder.finish().unwrap().0);
     let named = |name: &str| {
         let mut found = query("(objectClass=*)").base(&format!("cn={name},ou=users,{SUFFIX}"));
         found.snapshot = Arc::clone(&snapshot);
@@ -157,7 +157,8 @@ fn of_names_that_fold_alike_the_exact_one_is_meant_and_else_the_lowest_pk() {
     let mut both = query("(cn=ALICE)").base(&format!("ou=users,{SUFFIX}"));
     both.snapshot = Arc::clone(&snapshot);
     assert_eq!(both.names(), ["cn=ALICE,ou=users", "cn=alice,ou=users"]);
-    // Each reads their own entry, by whatever spelling they logged in; another's exact name is not theirs to read.
+    // Each reads their own entry, whatever spelling they logged in with; somebody else's exact name is not theirs
+    // to read.
     for (own, asked, found) in [
         (1, "alice", "cn=alice,ou=users"),
         (1, "ALICE", "cn=alice,ou=users"),
@@ -190,7 +191,7 @@ fn unpaged_answers_come_by_name_whatever_the_plan_and_pages_by_pk() {
             r#"{"few":"x"}"#,
         );
     }
-    let snapshot = Arc::new(builder.finish().0);
+    let snapshot = Arc::new(builder.finish().unwrap().0);
     let sorted = |filter: &str, plan: &str| {
         let mut search = query(filter);
         search.snapshot = Arc::clone(&snapshot);
@@ -428,7 +429,7 @@ fn a_cookie_survives_a_refresh_another_filter_and_the_end_of_its_entry() {
     add_user(&mut smaller, 3, "zoë", "{}");
     add_user(&mut smaller, 1, "alice", "{}");
     let mut second = query("(&(objectClass=user)(cn=*))");
-    second.snapshot = Arc::new(smaller.finish().0);
+    second.snapshot = Arc::new(smaller.finish().unwrap().0);
     second.controls.paged = Some(PagedResults {
         size: 10,
         cookie: cookie(&outcome),
@@ -475,7 +476,7 @@ fn foreign_cookies_are_refused() {
     let mut other_key = with(&query("(objectClass=*)"), first_page(&query("(objectClass=*)")));
     other_key.controls.cookie_key = [9; 32];
     assert_eq!(denial(&other_key).0, ResultCode::UnwillingToPerform);
-    // A position in one order is none in another, nor where nothing is sorted.
+    // A position in one order is not one in another, nor where nothing is sorted.
     let orders = [
         query("(objectClass=*)"),
         sorted("(objectClass=*)", &[key("cn", false)]),
@@ -618,7 +619,7 @@ fn large_answers_are_sorted_in_steps() {
         add_user(&mut builder, pk, &format!("u{}", (pk * 7919) % 5000), "{}");
     }
     let mut all = sorted("(objectClass=user)", &[key("uidNumber", true)]);
-    all.snapshot = Arc::new(builder.finish().0);
+    all.snapshot = Arc::new(builder.finish().unwrap().0);
     all.attributes = vec!["uidNumber"];
     all.step = (1 << 20, 100);
     let numbers: Vec<i64> = all
@@ -747,7 +748,7 @@ fn a_search_goes_on_in_steps_of_bounded_work_and_size() {
         add_user(&mut builder, pk, &format!("u{pk}"), "{}");
     }
     let mut all = query("(!(mail=nobody))");
-    all.snapshot = Arc::new(builder.finish().0);
+    all.snapshot = Arc::new(builder.finish().unwrap().0);
     let mut search = all.open().unwrap();
     let mut out = Vec::new();
     let mut steps = 0;
@@ -757,7 +758,7 @@ fn a_search_goes_on_in_steps_of_bounded_work_and_size() {
         out.clear();
     }
     assert!(steps >= 4000 / 50, "{steps}");
-    // A filter that never matches makes no progress visible but still yields.
+    // A filter that never matches makes no visible progress but still yields.
     all.filter = "(&(!(mail=nobody))(!(objectClass=*)))".to_owned();
     let mut search = all.open().unwrap();
     assert_eq!(search.advance(&mut out, 5, 10_000, 50), Progress::More);
@@ -782,7 +783,7 @@ fn the_plan_takes_the_cheapest_part_of_a_filter() {
         "index, 3 candidates"
     );
     assert!(plan("(sudoUser=bob)").ends_with(" 0 candidates"));
-    // Base and containers have classes of their own.
+    // Base and containers have their own classes.
     assert!(plan("(objectClass=sudoRole)").ends_with(" 4 candidates"));
     assert_eq!(plan("(&(nosuch=x)(objectClass=*))"), "index, 0 candidates");
     assert!(plan("(!(cn=bob))").starts_with("everything in"));

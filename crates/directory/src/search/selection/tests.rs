@@ -181,7 +181,7 @@ fn replaced_attributes_come_once_under_the_key_of_the_admin() {
         r#"{"UIDNUMBER":"7","Mail":"m","SN":"s","a/b":1,"a-b":2}"#,
     );
     let mut odd = query("(sAMAccountName=odd)").base(&format!("ou=users,{SUFFIX}"));
-    odd.snapshot = std::sync::Arc::new(builder.finish().0);
+    odd.snapshot = std::sync::Arc::new(builder.finish().unwrap().0);
     let entry = odd.entries().remove(0);
     for (name, value) in [("UIDNUMBER", "7"), ("Mail", "m"), ("SN", "s")] {
         assert_eq!(entry.get(name), [value]);
@@ -208,7 +208,7 @@ fn custom_names_are_served_in_one_spelling_and_found_in_both() {
     for (turned, served) in [(false, official), (true, legal)] {
         let mut builder = Builder::with_policy(CustomPolicy::default().with_legal_names(turned));
         add_user(&mut builder, 30, "odd", attributes);
-        let snapshot = builder.finish().0;
+        let snapshot = builder.finish().unwrap().0;
         let mut octets = Vec::new();
         snapshot
             .carried_user(snapshot.user_by_pk(30).unwrap())
@@ -216,7 +216,7 @@ fn custom_names_are_served_in_one_spelling_and_found_in_both() {
             .encode(&mut octets);
         let mut carried = Builder::like(&snapshot);
         carried.carry_user(&CarriedUser::decode(&octets).unwrap());
-        for snapshot in [snapshot, carried.finish().0] {
+        for snapshot in [snapshot, carried.finish().unwrap().0] {
             let snapshot = std::sync::Arc::new(snapshot);
             for (place, value) in ["a", "b", "c", "d"].into_iter().enumerate() {
                 for spelling in [

@@ -296,7 +296,8 @@ fn civil(day: i64) -> (i64, i64, i64) {
     (year, month as i64 + 1, rest + 1)
 }
 
-/// Each character beside one that makes folding take another round, in a syntax that folds more than once.
+/// Each character next to one that makes folding take another round, in a syntax that folds more than
+/// once.
 #[test]
 fn no_character_takes_more_steps_than_an_octet_is_allowed() {
     let slow = "\u{fdfa}".repeat(8);

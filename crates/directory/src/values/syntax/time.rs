@@ -1,4 +1,8 @@
 //! Generalized time (RFC 4517 section 3.3.13) as an instant.
+//!
+//! Read here because no time library reads all of its forms: minutes and seconds may be missing, the fraction may be of an hour or
+//! a minute and stand behind a comma, an offset may lack its minutes. It is also read once for each value that is compared; why
+//! the calendar is no library's either is said [there](crate::values::calendar). Must not know which attributes are times.
 
 use crate::values::calendar::{SECONDS_PER_DAY, days_from_epoch, days_in_month};
 
@@ -11,7 +15,7 @@ pub struct Instant {
     pub nanoseconds: u32,
 }
 
-/// Digits of a fraction that count; finer ones than nanoseconds are cut.
+/// Digits of a fraction that are used; anything finer than nanoseconds is cut.
 const FRACTION_DIGITS: usize = 9;
 
 impl Instant {
@@ -47,7 +51,7 @@ pub fn parse_generalized_time(value: &[u8]) -> Option<Instant> {
     if !valid {
         return None;
     }
-    // The fraction is one of the smallest unit given.
+    // The fraction applies to the smallest unit given.
     let unit: i64 = match (minute, second) {
         (_, Some(_)) => 1,
         (Some(_), None) => 60,

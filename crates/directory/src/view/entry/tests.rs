@@ -139,7 +139,7 @@ fn numbers_follow_attributes_where_they_are_single() {
         add_user(&mut builder, pk, &format!("u{pk}"), attributes);
     }
     let mut all = query("(|(objectClass=user)(objectClass=group))");
-    all.snapshot = std::sync::Arc::new(builder.finish().0);
+    all.snapshot = std::sync::Arc::new(builder.finish().unwrap().0);
     let entries = all.entries();
     let numbers = |index: usize| {
         let (user, group): (&Returned, &Returned) = (&entries[index], &entries[index + 6]);

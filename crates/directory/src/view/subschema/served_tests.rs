@@ -49,7 +49,8 @@ fn custom() -> impl Strategy<Value = String> {
         .prop_map(|attributes: BTreeMap<String, Vec<String>>| serde_json::to_string(&attributes).unwrap())
 }
 
-/// What stands behind each NAME of a definition, in lower case: a client that splits definitions at spaces reads so.
+/// What follows each NAME in a definition, in lower case: this is how a client reads it that splits definitions at
+/// spaces.
 fn names(definition: &str) -> Vec<String> {
     let quoted = |text: &str| text.split('\'').find(|part| !part.is_empty()).map(str::to_owned);
     definition
@@ -79,7 +80,7 @@ fn by_name<'a>(schema: &'a Attributes, attribute: &str) -> HashMap<String, &'a s
         .collect()
 }
 
-/// Whether a word stands in a definition.
+/// Whether a word occurs in a definition.
 fn mentions(definition: &str, word: &str) -> bool {
     definition.split(' ').any(|own| own.eq_ignore_ascii_case(word))
 }
@@ -93,7 +94,7 @@ proptest! {
         add_user(&mut builder, 1, "alice", &alice);
         add_user(&mut builder, 2, "bob", &bob);
         add_group(&mut builder, STAFF, "staff", &[], &[1, 2], &staff);
-        let snapshot = Arc::new(builder.finish().0);
+        let snapshot = Arc::new(builder.finish().unwrap().0);
         let schema = attributes(&snapshot.beyond_schema().unwrap(), None);
         let (types, classes) = (by_name(&schema, "attributeTypes"), by_name(&schema, "objectClasses"));
         let contents = by_name(&schema, "dITContentRules");
@@ -103,7 +104,7 @@ proptest! {
         prop_assert_eq!(entries.len(), 9);
         for entry in entries {
             let served = entry.get("objectClass");
-            // Groups do not give the class above all others.
+            // Groups do not have the class above all others.
             let own: Vec<String> = served.iter().map(|class| class.to_lowercase()).chain(["top".to_owned()]).collect();
             for class in &own {
                 let known = object_class(class.as_bytes()).is_some() || classes.contains_key(class);

@@ -35,7 +35,7 @@ enum Token {
     Word(String),
 }
 
-/// Splits a definition by the grammar of RFC 4512 section 4.1; spaces must stand where it has SP or WSP.
+/// Splits a definition by the grammar of RFC 4512 section 4.1; spaces must be where it has SP or WSP.
 fn tokens(definition: &str) -> Vec<Token> {
     let mut tokens = Vec::new();
     let mut rest = definition;
@@ -63,7 +63,7 @@ fn tokens(definition: &str) -> Vec<Token> {
     tokens
 }
 
-/// A definition taken apart: its OID and its fields in order.
+/// A parsed definition: its OID and its fields in order.
 #[derive(Debug)]
 struct Definition {
     oid: String,
@@ -321,8 +321,8 @@ fn authentiks_classes_have_a_descriptor_that_declares_and_finds_them() {
     }
 }
 
-/// What a parser of RFC 4512 knows of classes that are served under a name which is no descriptor: a class with a
-/// descriptor, and one without a name, below it, which tells what is served.
+/// What a parser of RFC 4512 knows about classes that are served under a name that is not a descriptor: a class with a
+/// descriptor, and one without a name, below it, which says what is served.
 #[test]
 fn classes_are_declared_under_descriptors_and_tell_what_is_served() {
     let classes = classes();
@@ -573,7 +573,7 @@ fn an_entry_has_one_chain_of_structural_classes() {
 /// Clients cache the schema until its timestamp changes, so a change of the definitions has to move it.
 #[test]
 fn a_change_of_the_definitions_moves_the_timestamp() {
-    // FNV-1a over the definitions; after a change of them set a new timestamp and take the new number from the failure.
+    // FNV-1a over the definitions; after changing them, set a new timestamp and take the new number from the failure.
     let mut digest = 0xcbf2_9ce4_8422_2325u64;
     for (name, values) in attributes(&Beyond::default(), None) {
         for octet in values.iter().flat_map(|value| value.bytes()).chain(name.bytes()) {

@@ -1,6 +1,7 @@
 //! Users and groups that change all the time, as authentik lists them, and a check of what is made of them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -53,7 +54,7 @@ struct Shown {
     password_change: i64,
 }
 
-/// What was, each time until when, and what is.
+/// Past values, each with its end, and the present one.
 #[derive(Clone, Debug)]
 struct History<T> {
     past: Vec<(i64, T)>,
@@ -103,6 +104,8 @@ pub(super) struct World {
     /// Microseconds since 1970 of the last change.
     last: i64,
     latency: Duration,
+    /// Rows of a page at most, whatever is asked for.
+    most: AtomicU32,
     began: Instant,
     state: Mutex<State>,
 }
@@ -134,7 +137,7 @@ impl World {
             state.create(BEGINNING - 3_600_000_000);
         }
         for user in state.users.values_mut() {
-            // They were there from the first.
+            // They were there from the start.
             user.past.clear();
         }
         Self {
@@ -146,6 +149,7 @@ impl World {
             },
             last: i64::MAX,
             latency,
+            most: AtomicU32::new(100),
             began: Instant::now(),
             state: Mutex::new(state),
         }
@@ -157,6 +161,21 @@ impl World {
         self.state.get_mut().unwrap().next = at(from);
         self.last = at(to);
         self
+    }
+
+    /// From now on a page has at most this many rows.
+    pub(super) fn gives(&self, most: u32) {
+        self.most.store(most, Ordering::Relaxed);
+    }
+
+    fn page<T>(
+        &self,
+        rows: Vec<T>,
+        number: u32,
+        size: Option<u32>,
+    ) -> Result<(Pagination, Vec<T>), ApiError> {
+        let most = self.most.load(Ordering::Relaxed);
+        page(rows, number, size.map(|size| size.min(most)))
     }
 
     fn now(&self) -> i64 {
@@ -304,6 +323,7 @@ impl State {
             path: "users".to_owned(),
             kind: "internal".to_owned(),
             groups: self.members[&pk].now.iter().cloned().collect(),
+            roles: Vec::new(),
             attributes: None,
             last_updated: Timestamp::at(self.updated[&pk]),
             date_joined: Timestamp::default(),
@@ -331,7 +351,7 @@ impl ListSource for World {
                 }
                 other => panic!("ordered by {other:?}"),
             }
-            let (pagination, pks) = page(pks, query.page, query.page_size)?;
+            let (pagination, pks) = self.page(pks, query.page, query.page_size)?;
             Ok(Page {
                 pagination,
                 rows: pks.into_iter().filter_map(|pk| state.row(pk)).collect(),
@@ -356,7 +376,7 @@ impl ListSource for World {
             let groups = state.groups.iter().map(
                 |(pk, members)| json!({"pk": pk, "num_pk": 1, "name": pk, "users": members, "parents": []}),
             );
-            let (numbers, rows) = page(groups.collect(), query.page, query.page_size)?;
+            let (numbers, rows) = self.page(groups.collect(), query.page, query.page_size)?;
             let pagination = json!({
                 "next": numbers.next, "count": numbers.count, "current": numbers.current,
                 "total_pages": numbers.total_pages,
@@ -393,7 +413,7 @@ impl<'a> Served<'a> {
         *self.staleness.lock().unwrap()
     }
 
-    /// The users and groups shown that are there no more.
+    /// The users and groups shown that are no longer there.
     pub(super) fn left_over(&self) -> Vec<String> {
         let snapshot = self.snapshot().unwrap();
         let mut state = self.world.state.lock().unwrap();
@@ -407,7 +427,7 @@ impl<'a> Served<'a> {
         users.map(|pk| format!("user {pk}")).chain(groups).collect()
     }
 
-    /// Holds each user that ever was against what is shown.
+    /// Compares each user that ever existed with what is shown.
     fn check(&self, snapshot: &Snapshot) {
         let mut state = self.world.state.lock().unwrap();
         self.world.catch_up(&mut state);
@@ -439,7 +459,7 @@ impl<'a> Served<'a> {
                 .collect();
             let members = &state.members[pk];
             for group in groups.symmetric_difference(&members.now) {
-                // The last moment at which the membership was what is shown.
+                // The last moment at which the membership was as shown.
                 let shown = groups.contains(group);
                 let mut past = members.past.iter().rev();
                 match past.find(|(_, past)| past.contains(group) == shown) {

@@ -38,7 +38,10 @@ fn running(processor_time: fn() -> Duration) -> RunningSearch {
         ]),
         attributes: Vec::new(),
     };
-    let (snapshot, tree) = (Arc::new(builder.finish().0), Tree::new(BASE, 2000, 4000).unwrap());
+    let (snapshot, tree) = (
+        Arc::new(builder.finish().unwrap().0),
+        Tree::new(BASE, 2000, 4000).unwrap(),
+    );
     let controls = SearchControls::default();
     RunningSearch {
         message_id: 1,
@@ -55,7 +58,7 @@ fn running(processor_time: fn() -> Duration) -> RunningSearch {
         record: None,
         entries: 0,
         others: Vec::new(),
-        shape: None,
+        pattern: None,
         size_limit: 0,
         done_at: 0,
     }
@@ -76,7 +79,7 @@ fn answer(code: ResultCode, text: &str) -> Vec<u8> {
     out
 }
 
-/// A busy machine makes each step long by the clock on the wall; that is nobody's fault.
+/// A busy machine makes each step long by the wall clock; that is nobody's fault.
 #[tokio::test]
 async fn time_that_no_processor_works_does_not_count() {
     let (steps, out) = drive(running(|| Duration::ZERO));

@@ -1,21 +1,21 @@
-//! Where something stands in a configuration file. Knows nothing of what stands there.
+//! Where something is in a configuration file. Knows nothing about what is there.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A place in a configuration file.
+/// A position in a configuration file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct FilePosition {
     /// The file, as it was named.
     pub file: Arc<Path>,
     /// The line, from 1.
     pub line: usize,
-    /// The character of the line, from 1.
+    /// The character in the line, from 1.
     pub column: usize,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for FilePosition {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}:{}:{}", self.file.display(), self.line, self.column)
     }
@@ -44,8 +44,8 @@ impl<'t> FileLines<'t> {
         self.text
     }
 
-    /// The place after so many octets.
-    pub(super) fn at(&self, octets: usize) -> Place {
+    /// The position after this many octets.
+    pub(super) fn at(&self, octets: usize) -> FilePosition {
         let line = self.lines.partition_point(|start| *start <= octets);
         let start = line
             .checked_sub(1)
@@ -53,7 +53,7 @@ impl<'t> FileLines<'t> {
             .copied()
             .unwrap_or(0);
         let before = self.text.get(start..octets.min(self.text.len())).unwrap_or("");
-        Place {
+        FilePosition {
             file: Arc::clone(&self.file),
             line,
             column: before.chars().count() + 1,

@@ -1,4 +1,4 @@
-//! What an admin should hear of a request, though it was answered as it should be: each once for an address and an hour.
+//! What an admin should hear about a request, although it was answered correctly: each once per address and hour.
 //!
 //! Must not know how a request is carried out.
 
@@ -11,17 +11,21 @@ use super::super::log_limit::Topic;
 use super::super::operation::{Answer, Outcome};
 use super::super::session::LdapSession;
 
-/// What there is to be heard of a request with this outcome.
+/// What there is to report about a request with this outcome.
 pub(super) fn topic_of(session: &LdapSession, message: &Message<'_>, outcome: &Outcome) -> Option<Topic> {
     match (&message.operation, outcome) {
-        // A refused bind has a record of its own.
+        // A refused bind has its own record.
         (Operation::Bind(_), _) => None,
         (_, Outcome::Answer(Answer { refusal, .. }))
             if *refusal == Some(RejectReason::ConfidentialityRequired) =>
         {
             Some(Topic::Clear)
         }
-        (Operation::Update(_), Outcome::Answer(answer)) if answer.result.code != ResultCode::Success => {
+        // Where passwords can be changed, any other refusal is about one.
+        (Operation::Update(_), Outcome::Answer(answer))
+            if answer.result.code == ResultCode::InsufficientAccessRights
+                || !session.outpost.passwords().is_on() =>
+        {
             Some(Topic::Write)
         }
         (Operation::Search(request), Outcome::Search(_)) => {
@@ -37,12 +41,19 @@ pub(super) fn tell(session: &LdapSession, message_id: u32, topic: Topic) {
     let (connection, client) = (session.connection, session.client);
     let request = session.request_id(message_id);
     match topic {
+        Topic::Clear if !session.config.tls.required => tracing::warn!(
+            connection,
+            requestId = %request,
+            %client,
+            "a new password in clear was refused: let the client use StartTLS or the LDAPS port, and choose another if \
+             nobody should have read it"
+        ),
         Topic::Clear => tracing::warn!(
             connection,
             requestId = %request,
             %client,
-            "a request in clear was refused, because AUTHENTIK_LDAP__REQUIRE_TLS (--require-tls) is on: let the client use \
-             StartTLS or the LDAPS port"
+            "a request without TLS was refused because AUTHENTIK_LDAP__REQUIRE_TLS (--require-tls) is on: \
+             set the client to StartTLS or to the LDAPS port"
         ),
         Topic::Write => tracing::info!(
             connection,
@@ -56,14 +67,16 @@ pub(super) fn tell(session: &LdapSession, message_id: u32, topic: Topic) {
             requestId = %request,
             %client,
             bindDN = &*session.bound_dn(),
-            "this account asked for everybody and sees only itself and its groups: if it is a service account, give its role \
-             the permission \"Search full LDAP directory\" on the provider in authentik, and let it bind again"
+            "this account searched for everybody but sees only itself and its groups: if it is a service \
+             account, give its role \
+             the permission \"Search full LDAP directory\" on the provider in authentik, and have it bind \
+                  again"
         ),
         _ => {}
     }
 }
 
-/// Whether a search is after all people or all groups: below a name, by nothing that tells one entry from another.
+/// Whether a search is for all people or all groups: below a name, with nothing that tells one entry from another.
 fn asks_for_everybody(request: &SearchRequest<'_>) -> bool {
     request.scope != Scope::BaseObject && names_nobody(&request.filter)
 }

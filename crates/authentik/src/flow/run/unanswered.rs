@@ -2,6 +2,7 @@
 //!
 //! Must not know what follows from it.
 
+use super::super::challenge::Challenge;
 use super::super::component::SESSION_END;
 use super::super::first_stage::FirstStage;
 use super::{
@@ -12,16 +13,13 @@ impl Run<'_> {
     /// Runs an unbind flow: its stages act by being fetched.
     pub(in crate::flow) async fn unbind(&mut self) -> Result<(), FlowError> {
         match self.step(Next::Fetch(self.url(BIND_QUERY))).await? {
-            Stop::Challenge(challenge) if challenge.component == FLOW_ERROR => Err(FlowError::StageFailed {
-                request_id: challenge.text("request_id").map(excerpt),
-                error: challenge.text("error").map(excerpt),
-            }),
+            Stop::Challenge(challenge) if challenge.component == FLOW_ERROR => Err(stage_failed(&challenge)),
             Stop::Challenge(challenge) => {
                 if challenge.component != SESSION_END {
                     tracing::debug!(
                         component = challenge.component,
                         flow = self.slug,
-                        "the unbind flow wants an answer"
+                        "the unbind flow expects an answer"
                     );
                 }
                 Ok(())
@@ -31,7 +29,7 @@ impl Run<'_> {
     }
 
     /// Fetches the first challenge only.
-    pub(in crate::flow) async fn look(&mut self) -> Result<String, FlowError> {
+    pub(in crate::flow) async fn first_component(&mut self) -> Result<String, FlowError> {
         match self.step(Next::Fetch(self.url(WARM_UP_QUERY))).await? {
             Stop::Challenge(challenge) => {
                 self.learn(&challenge);
@@ -46,6 +44,9 @@ impl Run<'_> {
         let stop = self.step(Next::Fetch(self.url(WARM_UP_QUERY))).await?;
         let secure_cookie = self.cookies.is_secure(SESSION_COOKIE);
         Ok(match stop {
+            Stop::Challenge(challenge) if challenge.component == FLOW_ERROR => {
+                return Err(stage_failed(&challenge));
+            }
             Stop::Challenge(challenge) => FirstStage {
                 asks_password: challenge.is_set("password_fields"),
                 has_captcha: challenge.is_set("captcha_stage"),
@@ -59,5 +60,12 @@ impl Run<'_> {
                 ..FirstStage::default()
             },
         })
+    }
+}
+
+fn stage_failed(challenge: &Challenge) -> FlowError {
+    FlowError::StageFailed {
+        request_id: challenge.text("request_id").map(excerpt),
+        error: challenge.text("error").map(excerpt),
     }
 }

@@ -1,0 +1,256 @@
+//! Which check names an error: what went wrong decides about the fix, not the call in which it did. Must not ask anybody.
+
+use akldap_authentik::flow::FlowError;
+use akldap_authentik::{ApiError, Unreachable};
+
+use akldap_authentik::events::Disconnect;
+
+use super::facts::{Facts, ListError};
+use super::row::{Verdict, after, joined, said};
+use super::spoken::Spoken;
+
+/// The check that an error of any call belongs to; `None` for a refusal, which is about what was asked for.
+pub(super) fn code_of(error: &ApiError) -> Option<&'static str> {
+    match error {
+        ApiError::Unreachable { cause, .. } => Some(code_of_unreachable(cause)),
+        ApiError::TokenInvalid { .. } => Some("AK201"),
+        ApiError::NoOutpost { .. } => Some("AK202"),
+        ApiError::TimedOut { .. } | ApiError::Status { status: 408, .. } => Some("AK108"),
+        ApiError::Throttled { .. } => Some("AK109"),
+        error if error.is_foreign() => Some("AK110"),
+        ApiError::InvalidPage { .. }
+        | ApiError::Status {
+            status: 401 | 403 | 404,
+            ..
+        } => None,
+        _ => Some("AK107"),
+    }
+}
+
+/// The same of the question for authentik's release, which nothing else needs: `None` also if nobody can say it.
+pub(super) fn code_of_release(error: &ApiError) -> Option<&'static str> {
+    code_of(error).filter(|code| !matches!(*code, "AK107" | "AK110"))
+}
+
+/// The same for the first call: whatever is not an answer of authentik's is somebody else's.
+fn code_of_first(error: &ApiError) -> &'static str {
+    match error {
+        ApiError::Status { status, .. } if *status < 500 && *status != 408 => "AK104",
+        ApiError::Malformed { .. }
+        | ApiError::TooLarge { .. }
+        | ApiError::InvalidPage { .. }
+        | ApiError::NoOutpost { .. } => "AK104",
+        error if error.is_no_http() => "AK104",
+        error => code_of(error).unwrap_or("AK104"),
+    }
+}
+
+fn code_of_unreachable(cause: &Unreachable) -> &'static str {
+    match cause {
+        Unreachable::Dns(_) => "AK101",
+        Unreachable::Refused | Unreachable::Network(_) | Unreachable::ConnectTimeout => "AK102",
+        _ => "AK103",
+    }
+}
+
+/// The check that names why the first call failed, and what it says; `None` if it did not fail.
+pub(super) fn first_fault(facts: &Facts) -> Option<(&'static str, String)> {
+    let error = facts.first_call.as_ref().err()?;
+    let is_https = facts.settings.is_https;
+    let (code, mut said) = match wrong_port(error, is_https, facts.spoken) {
+        Some(hint) if is_https => ("AK103", format!("{error}: {hint}")),
+        Some(hint) => ("AK104", format!("{error}: {hint}")),
+        None => (code_of_first(error), said(error)),
+    };
+    if let Some(proxy) = &facts.settings.proxy {
+        said += &format!("; this goes through the proxy {proxy}");
+    }
+    Some((code, said))
+}
+
+/// What this check has to say about a connection that could not be made: by the first call, or later by another. With a proxy it
+/// is the proxy that is looked up and connected to.
+pub(super) fn not_reached(facts: &Facts, code: &str) -> Option<String> {
+    let host = &facts.settings.host;
+    match (&facts.first_call, first_fault(facts)) {
+        (Err(ApiError::Unreachable { cause, .. }), Some((its, _))) if its == code => {
+            Some(match (&facts.settings.proxy, cause) {
+                (None, _) => format!("{host}: {cause}"),
+                (Some(proxy), Unreachable::Dns(_) | Unreachable::Refused) => {
+                    format!("the proxy {proxy}, by which {host} is called: {cause}")
+                }
+                (Some(proxy), _) => format!("{host}, called through the proxy {proxy}: {cause}"),
+            })
+        }
+        _ => told_by(facts, code),
+    }
+}
+
+/// What to change if the port does not speak what AUTHENTIK_HOST says.
+fn wrong_port(error: &ApiError, is_https: bool, spoken: Option<Spoken>) -> Option<&'static str> {
+    Some(match (spoken?, is_https) {
+        (Spoken::Http, false) | (Spoken::Tls, true) => return None,
+        (Spoken::Tls, false) => {
+            "that port speaks TLS: write https:// in AUTHENTIK_HOST, or name authentik's http port (9000)"
+        }
+        (Spoken::Http, true) => {
+            "that port speaks http without TLS: write http:// in AUTHENTIK_HOST, or name authentik's https port (9443)"
+        }
+        (Spoken::Ldap | Spoken::Ldaps, true) => {
+            "that port speaks LDAP: name authentik's https port (9443) in AUTHENTIK_HOST"
+        }
+        (Spoken::Ldap | Spoken::Ldaps, false) => {
+            "that port speaks LDAP: name authentik's http port (9000) in AUTHENTIK_HOST, or write https:// with its https port (9443)"
+        }
+        // authentik may just be slow; whoever takes connections and does not begin TLS speaks another language.
+        (Spoken::Unknown, true) if matches!(error, ApiError::Unreachable { .. }) => {
+            "what listens there answers no TLS: name authentik's https port (9443) in AUTHENTIK_HOST, or write http:// with its http port (9000)"
+        }
+        (Spoken::Unknown, false) if matches!(error, ApiError::Interrupted { .. }) => {
+            "what listens there answers no http: name authentik's http port (9000) in AUTHENTIK_HOST, or write https:// with its https port (9443)"
+        }
+        (Spoken::Unknown, _) => return None,
+    })
+}
+
+/// The check that names why a list was not read; `None` for a refusal of the list itself.
+pub(super) fn code_of_list(error: &ListError) -> Option<&'static str> {
+    // Whoever shows the first page does not refuse the list.
+    code_of(&error.error).or((error.page > 1).then_some("AK107"))
+}
+
+/// The check that names why no events are heard.
+pub(super) fn code_of_events(cause: &Disconnect) -> &'static str {
+    match cause {
+        Disconnect::Unreachable(cause) => code_of_unreachable(cause),
+        Disconnect::Refused { status, is_page } => match status {
+            403 if !is_page => "AK802",
+            300..=399 | 401 | 403 | 407 => "AK110",
+            408 => "AK108",
+            429 => "AK109",
+            500.. => "AK107",
+            _ => "AK801",
+        },
+        _ => "AK801",
+    }
+}
+
+/// The check that an error of a flow belongs to; `None` for a refusal.
+pub(super) fn code_of_flow(error: &FlowError) -> Option<&'static str> {
+    match error {
+        FlowError::Api(error) => code_of(error),
+        FlowError::FlowNotFound { .. } => Some("AK501"),
+        FlowError::ForeignRedirect { .. } => Some("AK104"),
+        FlowError::NotLoggedIn { .. } => Some("AK508"),
+        FlowError::CookieMissing => Some("AK509"),
+        FlowError::StageFailed { .. } => Some("AK511"),
+        FlowError::TooManySteps { .. } => Some("AK512"),
+        _ => None,
+    }
+}
+
+/// What is not looked at because no provider is there to look at.
+pub(super) fn without_providers(facts: &Facts) -> Verdict {
+    match &facts.providers {
+        None => after("AK202"),
+        Some(Err(error)) => after(code_of(error).unwrap_or("AK204")),
+        Some(Ok(_)) => after("AK301"),
+    }
+}
+
+/// Every error of a flow, with what was asked for.
+pub(super) fn flow_errors(facts: &Facts) -> Vec<(&'static str, &FlowError)> {
+    let first = facts.flows.iter().filter_map(|flow| flow.first.as_ref().err());
+    let mut errors: Vec<_> = first.map(|error| ("the bind flow", error)).collect();
+    if let Some(account) = &facts.account {
+        let login = account.login.as_ref().and_then(|login| login.as_ref().err());
+        let unbind = account.logged_out.as_ref().and_then(|ended| ended.as_ref().err());
+        errors.extend(login.map(|error| ("the login", error)));
+        errors.extend(unbind.map(|error| ("the unbind flow", error)));
+    }
+    errors
+}
+
+/// As [`call_errors`] names it.
+const RELEASE: &str = "authentik's release";
+
+/// Every error of a call but the first, with what was asked for. Those of lists are told by `list_errors`.
+fn call_errors(facts: &Facts) -> Vec<(&'static str, &ApiError)> {
+    fn of<'f, T>(
+        what: &'static str,
+        answer: Option<&'f Result<T, ApiError>>,
+    ) -> Option<(&'static str, &'f ApiError)> {
+        Some((what, answer?.as_ref().err()?))
+    }
+    let account = facts.account.as_ref();
+    let mut errors: Vec<_> = [
+        of("the outpost", facts.outpost.as_ref()),
+        of(RELEASE, facts.release.as_ref()),
+        of("the providers", facts.providers.as_ref()),
+        of("access", account.and_then(|account| account.access.as_ref())),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    for certificate in &facts.certificates {
+        errors.extend(of("a certificate", certificate.certificate.as_ref()));
+        errors.extend(certificate.key.as_ref().map(|error| ("a private key", error)));
+    }
+    errors.extend(
+        flow_errors(facts)
+            .into_iter()
+            .filter_map(|(what, error)| match error {
+                FlowError::Api(error) => Some((what, error)),
+                _ => None,
+            }),
+    );
+    errors
+}
+
+/// The errors of the lists, with which list it was.
+fn list_errors(facts: &Facts) -> impl Iterator<Item = (&'static str, &ListError)> {
+    let users = facts.users.iter().map(|users| ("users", users));
+    let groups = facts.groups.iter().map(|groups| ("groups", groups));
+    let lists = users.chain(groups);
+    lists.filter_map(|(what, list)| Some((what, list.as_ref().err()?)))
+}
+
+/// What this check has to say about the errors of all calls.
+pub(super) fn told_by(facts: &Facts, code: &str) -> Option<String> {
+    let first = first_fault(facts).filter(|(its, _)| *its == code);
+    let first = first.map(|(_, said)| format!("the first call: {said}"));
+    let calls = call_errors(facts)
+        .into_iter()
+        .filter(|(what, error)| {
+            let its = if *what == RELEASE {
+                code_of_release
+            } else {
+                code_of
+            };
+            its(error) == Some(code)
+        })
+        .map(|(what, error)| format!("{what}: {}", said(error)));
+    let lists = list_errors(facts)
+        .filter(|(_, error)| code_of_list(error) == Some(code))
+        .map(|(what, failed)| match failed.page {
+            1 => format!("{what}: {}", said(&failed.error)),
+            page => format!(
+                "page {page} of the {what}, after those before it had come: {}",
+                failed.error
+            ),
+        });
+    let events = facts.events.as_ref().and_then(|events| events.as_ref().err());
+    let events = events.filter(|cause| code_of_events(cause) == code);
+    let events = events.map(|cause| format!("the websocket: {cause}"));
+    joined(first.into_iter().chain(calls).chain(lists).chain(events))
+}
+
+/// The same of those of flows.
+pub(super) fn told_of_flows(facts: &Facts, code: &str) -> Option<String> {
+    let errors = flow_errors(facts).into_iter();
+    joined(
+        errors
+            .filter(|(_, error)| code_of_flow(error) == Some(code))
+            .map(|(what, error)| format!("{what}: {error}")),
+    )
+}

@@ -1,0 +1,43 @@
+//! The first call, which shows whether authentik is there at all. Finds facts and judges none.
+
+use std::time::Duration;
+
+use akldap_authentik::{ApiError, Client, Unreachable};
+use tokio::time::timeout;
+
+use crate::check::facts::Facts;
+use crate::check::spoken;
+
+/// After this time without a first answer it is asked what is spoken on the port. authentik usually takes a hundredth of it.
+const SLOW_ANSWER: Duration = Duration::from_secs(1);
+
+/// Makes the first call, and finds out what is spoken on the port if no answer comes, or none that tells.
+pub(super) async fn make(client: &Client, facts: &mut Facts) {
+    let host = client.endpoint().host().to_owned();
+    let port = client.endpoint().port();
+    // Through a proxy it is the proxy that takes the connection.
+    let can_ask = facts.settings.proxy.is_none();
+    let mut answer = std::pin::pin!(client.root_config());
+    let answered = match timeout(SLOW_ANSWER, &mut answer).await {
+        Ok(answered) => answered,
+        Err(_) => {
+            // Whoever limits the time learns it all the same.
+            if can_ask {
+                facts.spoken = spoken::on(&host, port).await;
+            }
+            answer.await
+        }
+    };
+    facts.first_call = answered.map(|_| ());
+    let is_open = matches!(
+        &facts.first_call,
+        Err(ApiError::Interrupted { .. }
+            | ApiError::Unreachable {
+                cause: Unreachable::Tls(_) | Unreachable::Network(_) | Unreachable::ConnectTimeout,
+                ..
+            })
+    );
+    if can_ask && is_open && facts.spoken.is_none() {
+        facts.spoken = spoken::on(&host, port).await;
+    }
+}

@@ -1,0 +1,85 @@
+//! Confirms single users for searches that are answered by what authentik says now. All searches that wait for the same user at the
+//! same moment share a request.
+//!
+//! Must not know what is searched for, nor how a user is put into the directory.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::StreamExt as _;
+use futures_util::future::{BoxFuture, FutureExt as _, Shared};
+use futures_util::stream;
+use tokio::time::Instant;
+
+use akldap_authentik::User;
+
+use super::user_fetch::{FETCHES_AT_ONCE, UserFetch};
+
+/// Most users that a search has confirmed one by one: beyond that, only what changed recently is looked at.
+pub(in crate::outpost) const MAX_CONFIRMED: u64 = 20;
+/// Questions remembered for others that wait for the same answer; beyond this all are forgotten, which costs one request each.
+const MAX_ASKED: usize = 1024;
+
+/// What authentik said about a user, none for one who does not exist; `None` if it could not be asked.
+type Row = Option<Arc<Option<User>>>;
+
+/// Asks about users, and has the directory corrected.
+pub(in crate::outpost) struct Confirmations {
+    users: Arc<UserFetch>,
+    asked: Mutex<HashMap<i64, UserQuestion>>,
+}
+
+/// The newest question about a user.
+struct UserQuestion {
+    began: Instant,
+    row: Shared<BoxFuture<'static, Row>>,
+}
+
+impl Confirmations {
+    pub(in crate::outpost) fn new(users: Arc<UserFetch>) -> Self {
+        Self {
+            users,
+            asked: Mutex::default(),
+        }
+    }
+
+    /// Has the directory show these users as authentik did at this moment or later. False: it could not be asked.
+    pub(in crate::outpost) async fn confirm(&self, pks: Vec<i64>, since: Instant) -> bool {
+        let rows = stream::iter(pks).map(|pk| {
+            let row = self.row(pk, since);
+            async move { (pk, row.await) }
+        });
+        let rows: Vec<(i64, Row)> = rows.buffered(FETCHES_AT_ONCE).collect().await;
+        let mut differ = Vec::new();
+        for (pk, row) in rows {
+            match row {
+                None => return false,
+                Some(row) if self.users.shows_just(pk, (*row).as_ref()) => {}
+                Some(_) => differ.push(pk),
+            }
+        }
+        differ.is_empty() || self.users.renew(&differ).await
+    }
+
+    /// What authentik says of a user, asked at this moment or later.
+    fn row(&self, pk: i64, since: Instant) -> Shared<BoxFuture<'static, Row>> {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(question) = asked.get(&pk).filter(|question| question.began >= since) {
+            return question.row.clone();
+        }
+        if asked.len() >= MAX_ASKED {
+            asked.clear();
+        }
+        let users = Arc::clone(&self.users);
+        let row = async move { users.ask(pk).await.map(Arc::new) }.boxed().shared();
+        let began = Instant::now();
+        asked.insert(
+            pk,
+            UserQuestion {
+                began,
+                row: row.clone(),
+            },
+        );
+        row
+    }
+}
