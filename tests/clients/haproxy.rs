@@ -304,9 +304,10 @@ fn two_checks(server: &Server, folder: &Path, front: SocketAddr) -> String {
     )
 }
 
-/// What HAProxy says of the server in a backend: `UP`, `DOWN`, or on its way to one of them.
-fn state_of(folder: &Path, backend: &str) -> String {
-    let mut socket = std::os::unix::net::UnixStream::connect(folder.join("admin")).unwrap();
+/// What HAProxy says of the server in a backend: `UP`, `DOWN`, or on its way to one of them. Nothing while its socket is not there yet:
+/// its ports are open first.
+fn state_of(folder: &Path, backend: &str) -> Option<String> {
+    let mut socket = std::os::unix::net::UnixStream::connect(folder.join("admin")).ok()?;
     io::Write::write_all(&mut socket, b"show stat\n").unwrap();
     let mut table = String::new();
     io::Read::read_to_string(&mut socket, &mut table).unwrap();
@@ -314,7 +315,7 @@ fn state_of(folder: &Path, backend: &str) -> String {
         .lines()
         .find(|line| line.starts_with(&format!("{backend},one,")))
         .unwrap();
-    line.split(',').nth(17).unwrap().to_owned()
+    Some(line.split(',').nth(17).unwrap().to_owned())
 }
 
 #[client_test]
@@ -330,10 +331,9 @@ async fn an_ldap_check_says_that_it_listens_and_a_check_of_ready_that_it_can_ser
     let server = server(&simulator, folder.path(), &[]);
     let [front] = free_addresses();
     let _haproxy = Haproxy::start(folder.path(), &two_checks(&server, folder.path(), front), front).await;
-    let are = |by_ldap: &str, by_ready: &str| {
-        state_of(folder.path(), "by_ldap").starts_with(by_ldap)
-            && state_of(folder.path(), "by_ready").starts_with(by_ready)
-    };
+    let is =
+        |backend: &str, state: &str| state_of(folder.path(), backend).is_some_and(|it| it.starts_with(state));
+    let are = |by_ldap: &str, by_ready: &str| is("by_ldap", by_ldap) && is("by_ready", by_ready);
     eventually("only LDAP answers", || are("UP", "DOWN")).await;
     simulator.edit(|directory| directory.providers = providers);
     server.signal(Signal::HUP);
