@@ -6,6 +6,7 @@ mod chart;
 mod rows;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -71,7 +72,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             None
         }
         (true, Some(reason)) => bail!("without slapd: {reason}"),
-        (true, None) => Some(same_slapd(&own)?),
+        (true, None) => Some(same_slapd(&own, options.slapd_folder.as_deref())?),
     };
     if let Some(slapd) = &slapd {
         others.own(slapd.process.pid());
@@ -129,10 +130,16 @@ fn keeping_up(own: &mut Akldap, names: &Names) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// slapd with what akldap answers.
-fn same_slapd(own: &Akldap) -> anyhow::Result<Slapd> {
+/// slapd with what akldap answers, or with what was loaded into `kept` before.
+fn same_slapd(own: &Akldap, kept: Option<&Path>) -> anyhow::Result<Slapd> {
+    if let Some(folder) = kept.filter(|folder| Slapd::loaded_into(folder)) {
+        return Slapd::start(folder);
+    }
+    if let Some(folder) = kept {
+        std::fs::create_dir_all(folder).context("the folder of slapd's database")?;
+    }
     let mut connection = bound(own.address)?;
-    let mut ldif = Ldif::new(own.scratch())?;
+    let mut ldif = Ldif::new(kept.unwrap_or(own.scratch()))?;
     Dump::read(&mut connection, BASE, |entry| ldif.add(entry))?;
     let slapd = ldif.serve(BASE)?;
     eprintln!("slapadd took {:.0} s", slapd.loaded.as_secs_f64());

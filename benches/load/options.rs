@@ -43,6 +43,9 @@ pub struct Options {
     /// Have slapd asked in that part, too: its import takes long
     #[arg(long, conflicts_with = "no_slapd")]
     pub slapd: bool,
+    /// Keep slapd's database of that part in this folder, and use the one that is there
+    #[arg(long, requires = "slapd")]
+    pub slapd_folder: Option<PathBuf>,
     /// Draw a chart of that part into this SVG file
     #[arg(long)]
     pub chart: Option<PathBuf>,

@@ -19,6 +19,9 @@ use akldap_workload::process::{self, Process};
 
 const PROGRAM: &str = "/usr/sbin/slapd";
 const SCHEMA: &str = "/etc/ldap/schema";
+const CONFIGURATION: &str = "slapd.conf";
+/// Written when a database is loaded whole.
+const LOADED: &str = "loaded";
 const SCHEMAS: [&str; 4] = ["core", "cosine", "inetorgperson", "nis"];
 /// Object classes of our own that slapd gets a definition of; the name is made plain, for slapd knows no dots and
 /// slashes in names.
@@ -212,7 +215,7 @@ impl Ldif {
         fs::write(self.folder.join("bench.schema"), self.schema()?)?;
         let database = self.folder.join("slapd");
         fs::create_dir(&database)?;
-        let configuration = self.folder.join("slapd.conf");
+        let configuration = self.folder.join(CONFIGURATION);
         fs::write(&configuration, self.configuration(base, &database))?;
         let begin = Instant::now();
         let output = Command::new(PROGRAM)
@@ -227,22 +230,10 @@ impl Ldif {
         }
         let loaded = begin.elapsed();
         fs::remove_file(self.folder.join("all.ldif"))?;
-        let address = process::free_address()?;
-        let mut command = Command::new(PROGRAM);
-        command
-            .arg("-f")
-            .arg(&configuration)
-            .args(["-d", "0", "-h", &format!("ldap://{address}")]);
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        let mut process = Process::start(&mut command)?;
-        process.wait_for_port(address)?;
+        fs::write(self.folder.join(LOADED), "")?;
         Ok(Slapd {
-            process,
-            address,
             loaded,
+            ..Slapd::start(&self.folder)?
         })
     }
 
@@ -336,6 +327,39 @@ pub struct Slapd {
     pub process: Process,
     /// Where it listens.
     pub address: SocketAddr,
-    /// How long `slapadd` took.
+    /// How long `slapadd` took: nothing where the database was there.
     pub loaded: Duration,
+}
+
+impl Slapd {
+    /// Whether a database was loaded into this folder before.
+    pub fn loaded_into(folder: &Path) -> bool {
+        folder.join(LOADED).exists()
+    }
+
+    /// Starts slapd on the database that was loaded into this folder.
+    ///
+    /// # Errors
+    /// When slapd does not start.
+    pub fn start(folder: &Path) -> anyhow::Result<Self> {
+        let address = process::free_address()?;
+        let mut command = Command::new(PROGRAM);
+        command.arg("-f").arg(folder.join(CONFIGURATION)).args([
+            "-d",
+            "0",
+            "-h",
+            &format!("ldap://{address}"),
+        ]);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let mut process = Process::start(&mut command)?;
+        process.wait_for_port(address)?;
+        Ok(Self {
+            process,
+            address,
+            loaded: Duration::ZERO,
+        })
+    }
 }
