@@ -4,6 +4,7 @@
 use crate::plan::{
     Announcing, Direct, Fault, NAMES, Name, Plan, SECRETS, Secret, Setting, Spelling, Step, What,
 };
+use crate::shares::drawn;
 use crate::time::{MILLISECOND, SECOND, Time};
 
 /// What a history of the second series is about.
@@ -63,15 +64,7 @@ const SHARES: [(Topic, usize); 15] = [
 impl Topic {
     pub fn of(seed: u64) -> Self {
         let mut random = fastrand::Rng::with_seed(seed ^ 0x70b1_c0de);
-        let all: usize = SHARES.iter().map(|(_, share)| share).sum();
-        let mut drawn = random.usize(..all);
-        for (topic, share) in SHARES {
-            match drawn.checked_sub(share) {
-                Some(left) => drawn = left,
-                None => return topic,
-            }
-        }
-        Topic::Spellings
+        drawn(&SHARES, &mut random)
     }
 
     /// Whether what is wrong shows only where nothing else is amiss.

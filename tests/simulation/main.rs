@@ -16,6 +16,7 @@ mod mends;
 mod plan;
 mod run;
 mod scenes;
+mod shares;
 mod shown;
 mod shrink;
 mod sweep;

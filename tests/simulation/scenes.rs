@@ -3,6 +3,7 @@
 
 use crate::plan::{Announcing, Fault};
 use crate::plan::{GROUPS, NAMES, Name, Plan, SECRETS, Secret, Setting, Step, Unfit, What};
+use crate::shares::drawn;
 use crate::time::{MILLISECOND, SECOND, Time};
 
 /// What a history focuses on.
@@ -63,15 +64,7 @@ impl Focus {
     /// Drawn for itself, so that plain histories do not depend on it.
     pub fn of(seed: u64) -> Self {
         let mut random = fastrand::Rng::with_seed(seed ^ 0xf0c5);
-        let all: usize = SHARES.iter().map(|(_, share)| share).sum();
-        let mut drawn = random.usize(..all);
-        for (focus, share) in SHARES {
-            match drawn.checked_sub(share) {
-                Some(left) => drawn = left,
-                None => return focus,
-            }
-        }
-        Focus::Plain
+        drawn(&SHARES, &mut random)
     }
 }
 
