@@ -342,7 +342,7 @@ impl Outpost {
         }
         let damaged = builder.finish().unwrap().0.without_attributes_for_tests();
         let directory = &self.parts.directory;
-        directory.install(directory.shape(damaged).unwrap(), None);
+        directory.install(directory.shape(damaged, false).unwrap(), None);
     }
 }
 

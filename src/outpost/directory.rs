@@ -92,6 +92,23 @@ impl CurrentDirectory {
         sound(found, &self.damage)
     }
 
+    /// Whether this is the current directory, and is known to have been like this in authentik at one moment.
+    pub fn is_settled(&self, snapshot: &Arc<Snapshot>) -> bool {
+        let served = self.served.load();
+        served
+            .as_ref()
+            .is_some_and(|served| Arc::ptr_eq(&served.base, snapshot) && served.is_settled())
+    }
+
+    /// Two looks showed this directory, if it is still the current one.
+    pub(super) fn settle(&self, snapshot: &Arc<Snapshot>) {
+        if let Some(served) = &*self.served.load()
+            && Arc::ptr_eq(&served.base, snapshot)
+        {
+            served.settle();
+        }
+    }
+
     /// Whether there is one.
     pub fn is_loaded(&self) -> bool {
         self.served.load().is_some()
@@ -154,14 +171,16 @@ impl CurrentDirectory {
         self.changes.concern(user_pk, generations)
     }
 
-    /// Puts a new directory into every shape that is wanted. Takes as long as building it: to be called on a thread that may
+    /// Puts a new directory into every shape that is wanted. `settled`: it is known to have been like this in authentik at one
+    /// moment. Takes as long as building it: to be called on a thread that may
     /// block, and by one caller at a time, until [`install`](Self::install).
     ///
     /// # Errors
     /// When a number points to nothing.
-    pub(super) fn shape(&self, snapshot: Snapshot) -> Result<Candidate, WrongNumber> {
+    pub(super) fn shape(&self, snapshot: Snapshot, settled: bool) -> Result<Candidate, WrongNumber> {
         let before = self.served.load_full();
-        let (served, warnings) = Served::new(Arc::new(snapshot), &self.shapes.load(), before.as_deref())?;
+        let (base, shapes) = (Arc::new(snapshot), self.shapes.load());
+        let (served, warnings) = Served::new(base, &shapes, before.as_deref(), settled)?;
         self.count_failures(&warnings);
         Ok(Candidate { served, warnings })
     }
@@ -178,7 +197,8 @@ impl CurrentDirectory {
         let Some(before) = before.filter(|before| !before.has_just(&shapes)) else {
             return Ok(Vec::new());
         };
-        let (served, warnings) = Served::new(Arc::clone(&before.base), &shapes, Some(&before))?;
+        let base = Arc::clone(&before.base);
+        let (served, warnings) = Served::new(base, &shapes, Some(&before), before.is_settled())?;
         self.generations.installed(served.snapshots());
         self.count_failures(&warnings);
         self.served.store(Some(Arc::new(served)));

@@ -151,7 +151,7 @@ impl DirectoryRefresh {
                     let look_s = refreshed.longest_look.as_secs_f64();
                     let settled = refreshed.settled;
                     tracing::trace!(coverage = ?refreshed.coverage, look_s, settled, "the directory was read");
-                    self.refreshed(refreshed.made, settled);
+                    self.refreshed(refreshed.made);
                     self.direct.looked(began, LookKind::Everything);
                     coverage = Coverage::Changes;
                     self.schedule
@@ -267,8 +267,8 @@ impl DirectoryRefresh {
     }
 
     /// Notes that what is served shows what a look begun at this moment showed, whether or not anything had changed.
-    fn refreshed(&self, made: SystemTime, settled: bool) {
-        self.status.directory_loaded(made, settled);
+    fn refreshed(&self, made: SystemTime) {
+        self.status.directory_loaded(made);
         self.metrics.refreshed(self.client.time_of_day());
         self.metrics
             .snapshot_read(made, self.schedule.directory_stale_after());

@@ -17,8 +17,6 @@ pub struct Load {
     pub restored: Option<SystemTime>,
     /// Why the last try failed, if it did.
     pub failure: Option<String>,
-    /// What was read was like this in authentik at one moment: it held still while it was read.
-    pub settled: bool,
 }
 
 impl Load {
@@ -42,12 +40,11 @@ impl Load {
         self.is_restored() || self.age().is_some_and(|age| age > bound)
     }
 
-    fn done(read: SystemTime, settled: bool) -> Self {
+    fn done(read: SystemTime) -> Self {
         Self {
             read: Some(read),
             restored: None,
             failure: None,
-            settled,
         }
     }
 }
@@ -221,13 +218,13 @@ impl Status {
     }
 
     pub(super) fn configuration_loaded(&self, now: SystemTime) {
-        set(&self.configuration, Load::done(now, true));
+        set(&self.configuration, Load::done(now));
     }
 
     /// `made`: when the newest look began that the directory reflects.
-    pub(super) fn directory_loaded(&self, made: SystemTime, settled: bool) {
+    pub(super) fn directory_loaded(&self, made: SystemTime) {
         self.progress.finish();
-        set(&self.directory, Load::done(made, settled));
+        set(&self.directory, Load::done(made));
     }
 
     pub(super) fn configuration_restored(&self, read: SystemTime) {
@@ -298,7 +295,7 @@ mod tests {
         assert_eq!(text().as_deref(), Some("reading users again: 200 of 252"));
         progress.users_changed();
         assert_eq!(text().as_deref(), Some("reading 7 groups, after 252 users"));
-        status.directory_loaded(SystemTime::now(), true);
+        status.directory_loaded(SystemTime::now());
         assert_eq!(text(), None);
         progress.users_begun(1, 1);
         assert_eq!(text(), None, "later loads are not the first");

@@ -17,8 +17,6 @@ const LONG: &str = "AKLDAP_TEST_LONG";
 const BURST: usize = 40;
 /// Pages asked for from one moment to the next: there are always two looks within.
 const EVERY: u64 = 30;
-/// Longer than a server takes from the directory that it serves to what it says about it.
-const BETWEEN: Duration = Duration::from_millis(50);
 
 /// Creates, deletes, renames and moves users at one moment.
 fn burst(simulator: &Simulator, random: &mut fastrand::Rng, number: usize) {
@@ -64,19 +62,11 @@ fn burst(simulator: &Simulator, random: &mut fastrand::Rng, number: usize) {
     });
 }
 
-/// What is served, and whether the look that it is from had settled. Another look may come in between: what is served and
-/// what the server says about it change one after the other.
-async fn shown(stage: &Stage) -> ([u8; 32], bool) {
-    let load = || stage.server.outpost().status().directory();
-    loop {
-        let before = load();
-        let fingerprint = served(stage).fingerprint();
-        tokio::time::sleep(BETWEEN).await;
-        let after = load();
-        if before.read == after.read {
-            return (fingerprint, after.settled);
-        }
-    }
+/// What is served, and whether the server knows that it was like this at one moment.
+fn shown(stage: &Stage) -> ([u8; 32], bool) {
+    let snapshot = served(stage);
+    let settled = stage.server.outpost().directory().is_settled(&snapshot);
+    (snapshot.fingerprint(), settled)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -128,7 +118,7 @@ async fn every_installed_snapshot_was_true_at_a_moment_of_its_load() {
         } else {
             update(&stage).await;
         }
-        let (fingerprint, settled) = shown(&stage).await;
+        let (fingerprint, settled) = shown(&stage);
         let find = || states.lock().unwrap().get(&fingerprint).copied();
         // Where it takes seconds to read two pages, the newest look is served as it is, and the server says so.
         if settled {

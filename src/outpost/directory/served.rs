@@ -3,6 +3,7 @@
 //! Must not know providers, nor which directory is the current one.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use akldap_directory::{Shape, Snapshot, Warning, WrongNumber};
 
@@ -12,6 +13,8 @@ pub(super) struct Served {
     /// As it was loaded: who is who, and the default shape.
     pub(super) base: Arc<Snapshot>,
     shaped: Vec<Shaped>,
+    /// It is known to have been like this in authentik at one moment. A later look can show that.
+    settled: AtomicBool,
 }
 
 #[derive(Clone, Debug)]
@@ -21,8 +24,9 @@ struct Shaped {
 }
 
 impl Served {
-    /// A directory in these shapes, and what could not be shown so. Whatever `before` has of this very directory is kept, and
-    /// what searches needed from another one there they will need from this one.
+    /// A directory in these shapes, and what could not be shown so. `settled`: it is known to have been like this in authentik
+    /// at one moment. Whatever `before` has of this very directory is kept, and what searches needed from another one there they
+    /// will need from this one.
     ///
     /// # Errors
     /// When a number points to nothing.
@@ -30,6 +34,7 @@ impl Served {
         base: Arc<Snapshot>,
         shapes: &[Arc<Shape>],
         before: Option<&Self>,
+        settled: bool,
     ) -> Result<(Self, Vec<Warning>), WrongNumber> {
         let (mut shaped, mut warnings) = (Vec::with_capacity(shapes.len()), Vec::new());
         for shape in shapes {
@@ -53,7 +58,15 @@ impl Served {
             let shape = Arc::clone(shape);
             shaped.push(Shaped { shape, snapshot });
         }
-        Ok((Self { base, shaped }, warnings))
+        let settled = AtomicBool::new(settled);
+        Ok((
+            Self {
+                base,
+                shaped,
+                settled,
+            },
+            warnings,
+        ))
     }
 
     /// A directory in the default shape only.
@@ -61,7 +74,18 @@ impl Served {
         Self {
             base: Arc::new(base),
             shaped: Vec::new(),
+            settled: AtomicBool::new(false),
         }
+    }
+
+    /// Whether it is known to have been like this in authentik at one moment.
+    pub(super) fn is_settled(&self) -> bool {
+        self.settled.load(Ordering::Acquire)
+    }
+
+    /// Two looks showed it.
+    pub(super) fn settle(&self) {
+        self.settled.store(true, Ordering::Release);
     }
 
     /// In a shape, of which `None` is the default.
@@ -110,9 +134,9 @@ mod tests {
     }
 
     #[test]
-    fn each_shape_is_made_once_of_one_directory_and_anew_of_the_next() {
+    fn each_shape_is_made_once_of_one_directory_and_again_of_the_next() {
         let (mail, name) = (hiding("mail"), hiding("name"));
-        let first = Served::new(base(), &[Arc::clone(&mail)], None).unwrap().0;
+        let first = Served::new(base(), &[Arc::clone(&mail)], None, true).unwrap().0;
         assert!(Arc::ptr_eq(first.in_shape(None).unwrap(), &first.base));
         assert!(first.in_shape(Some(&name)).is_none(), "nobody wanted it");
         let of_mail = first.in_shape(Some(&mail)).unwrap();
@@ -124,7 +148,7 @@ mod tests {
         ));
 
         let both = [Arc::clone(&mail), Arc::clone(&name)];
-        let more = Served::new(Arc::clone(&first.base), &both, Some(&first))
+        let more = Served::new(Arc::clone(&first.base), &both, Some(&first), true)
             .unwrap()
             .0;
         assert!(Arc::ptr_eq(more.in_shape(Some(&mail)).unwrap(), of_mail));
@@ -136,11 +160,13 @@ mod tests {
         let mut expecting = Shape::default();
         expecting.numbers.uids.expected = NumberRange::read("1000-1999");
         let expecting = Arc::new(expecting);
-        let told = Served::new(base(), &[Arc::clone(&expecting)], None).unwrap().0;
+        let told = Served::new(base(), &[Arc::clone(&expecting)], None, true)
+            .unwrap()
+            .0;
         assert!(Arc::ptr_eq(told.in_shape(Some(&expecting)).unwrap(), &told.base));
         assert_eq!(told.snapshots().count(), 1);
 
-        let next = Served::new(base(), &both, Some(&more)).unwrap().0;
+        let next = Served::new(base(), &both, Some(&more), true).unwrap().0;
         assert!(next.snapshots().all(|snapshot| !more.includes(snapshot)));
     }
 }

@@ -33,6 +33,8 @@ pub(super) struct Fetched {
 pub(super) struct Assembly {
     pub(super) ground: Ground,
     pub(super) changes: Changes,
+    /// Two looks showed this: it was like this in authentik at one moment.
+    pub(super) settled: bool,
 }
 
 impl Assembly {
@@ -165,23 +167,29 @@ mod tests {
         [first, second]
     }
 
+    /// Everything was read, and nothing has changed since it began then.
+    fn assembly(read: Builder, dates: HashMap<i64, Timestamp>, began: Instant) -> Assembly {
+        Assembly {
+            ground: Ground::Builder(Box::new(read)),
+            changes: Changes {
+                gone: BTreeSet::new(),
+                changed: Vec::new(),
+                kept: BTreeSet::new(),
+                groups: GroupRows::default(),
+                dates,
+                read: began,
+            },
+            settled: true,
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn of_two_fetched_with_one_name_the_one_changed_later_has_it_whichever_came_first() {
         for (seconds, owner) in [([7, 8], 3), ([8, 7], 2)] {
             let [first, second] = namesakes(seconds);
             for order in [[&first, &second], [&second, &first]] {
                 let at = Instant::now();
-                let mut assembly = Assembly {
-                    ground: Ground::Builder(Box::new(Builder::new())),
-                    changes: Changes {
-                        gone: BTreeSet::new(),
-                        changed: Vec::new(),
-                        kept: BTreeSet::new(),
-                        groups: GroupRows::default(),
-                        dates: HashMap::new(),
-                        read: at,
-                    },
-                };
+                let mut assembly = assembly(Builder::new(), HashMap::new(), at);
                 assembly.merge(
                     order
                         .map(|user| Fetched {
@@ -201,18 +209,9 @@ mod tests {
         let mut builder = Builder::new();
         builder.add_user(&user_record(read));
         let began = Instant::now();
-        let mut assembly = Assembly {
-            ground: Ground::Builder(Box::new(builder)),
-            // It was read as it is now: no row has changed since.
-            changes: Changes {
-                gone: BTreeSet::new(),
-                changed: Vec::new(),
-                kept: BTreeSet::new(),
-                groups: GroupRows::default(),
-                dates: HashMap::from([(read.pk, read.last_updated)]),
-                read: began,
-            },
-        };
+        // It was read as it is now: no row has changed since.
+        let dates = HashMap::from([(read.pk, read.last_updated)]);
+        let mut assembly = assembly(builder, dates, began);
         let at = began + Duration::from_millis(1);
         assembly.merge(vec![Fetched { user: fetched, at }]);
         let (snapshot, _) = assembly.build(None).expect("a directory");

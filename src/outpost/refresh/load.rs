@@ -101,6 +101,9 @@ pub(super) trait InstallTarget: Sync {
         full: bool,
     ) -> impl Future<Output = Result<(Arc<Snapshot>, Vec<Warning>), LoadError>> + Send;
 
+    /// Another look showed what is served: it was like this in authentik at one moment.
+    fn settle(&self, _snapshot: &Arc<Snapshot>) {}
+
     /// Whether what is served says more than the lists did that it was built from.
     fn has_more(&self) -> bool {
         false
@@ -132,9 +135,13 @@ impl Loader {
             page_size: options.page_size,
         };
         if coverage == Coverage::Changes {
-            let served = target.snapshot().map(|snapshot| self.served(snapshot));
+            let current = target.snapshot();
+            let served = current.clone().map(|snapshot| self.served(snapshot));
             match self.reader.changes(&lists, served).await {
-                Ok(Looked::Unchanged(times)) => return Ok(Refreshed::new(coverage, times)),
+                Ok(Looked::Unchanged(times)) => {
+                    current.iter().for_each(|current| target.settle(current));
+                    return Ok(Refreshed::new(coverage, times));
+                }
                 Ok(Looked::Changed(reading)) => return self.serve(target, *reading, coverage).await,
                 Ok(Looked::Unknown) => {}
                 Err(ChangesError::Read(ReadError::Unexplained(problem))) => {
@@ -194,6 +201,7 @@ impl Loader {
         let assembly = Assembly {
             ground: reading.ground.into(),
             changes: reading.changes,
+            settled: reading.times.settled,
         };
         let (snapshot, odd) = target.install(assembly, full).await?;
         odd.iter().for_each(|warning| self.oddities.add_odd(warning));

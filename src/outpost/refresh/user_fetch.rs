@@ -238,7 +238,7 @@ impl UserFetch {
         let mut concerned: BTreeSet<i64> = rows.iter().map(|row| row.pk).collect();
         concerned.extend(gone.iter().flatten());
         let directory = Arc::clone(&self.directory);
-        let build = move || directory.shape(with_users(&current, &rows, &gone?)?);
+        let build = move || directory.shape(with_users(&current, &rows, &gone?)?, false);
         match aside(build).await {
             Ok(Ok(next)) => {
                 self.misses.lock().fetched.extend(fetched);
@@ -362,6 +362,7 @@ impl InstallTarget for UserFetch {
         let _installing = self.misses.installing.lock().await;
         let fetched = self.misses.lock().fetched.clone();
         let still = assembly.merge(fetched);
+        let settled = assembly.settled && still.is_empty();
         let dates = std::mem::take(&mut assembly.changes.dates);
         let current = self.directory.snapshot();
         let previous = current.clone();
@@ -375,11 +376,14 @@ impl InstallTarget for UserFetch {
         if let Some(current) = &current
             && snapshot.fingerprint() == current.fingerprint()
         {
+            if settled {
+                self.directory.settle(current);
+            }
             return Ok((Arc::clone(current), odd));
         }
         let (users, groups) = (snapshot.user_count(), snapshot.group_count());
         let directory = Arc::clone(&self.directory);
-        let next = aside(move || directory.shape(snapshot)).await??;
+        let next = aside(move || directory.shape(snapshot, settled)).await??;
         odd.extend_from_slice(&next.warnings);
         if current.is_none() {
             tracing::info!(users, groups, "directory loaded");
@@ -387,6 +391,10 @@ impl InstallTarget for UserFetch {
             tracing::debug!(users, groups, full, "directory refreshed");
         }
         Ok((self.directory.install(next, None), odd))
+    }
+
+    fn settle(&self, snapshot: &Arc<Snapshot>) {
+        self.directory.settle(snapshot);
     }
 
     fn has_more(&self) -> bool {
