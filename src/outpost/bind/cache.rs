@@ -37,7 +37,7 @@ const MAX_ENTRIES: u64 = 200_000;
 /// The time between two binds whose flow is run again only because the users cannot be read: each costs authentik a password
 /// hash, and it is already in trouble.
 const REPROOF_PAUSE: Duration = Duration::from_millis(500);
-/// How many of them have their turn at once if there was none for as long as they would have taken one after the other: an
+/// How many of them are made at once if there was none for as long as they would have taken one after the other: an
 /// old password that comes beside others must not be taken for long after it could have been found out.
 const REPROOFS_AT_ONCE: u32 = 120;
 
@@ -302,8 +302,9 @@ impl BindCache {
             .fetch_max(self.millis(until), Ordering::Relaxed);
     }
 
-    /// Whether a bind whose password is doubted has its turn. The others are answered as before until they have theirs.
-    pub(super) fn may_reprove(&self, now: Instant) -> bool {
+    /// Takes one of the proofs that are made of doubted passwords, a few at once and then one after the other. False: none is left
+    /// now, and the bind is answered as before.
+    pub(super) fn take_reproof(&self, now: Instant) -> bool {
         let now = self.millis(now);
         let unused = millis(REPROOF_PAUSE.saturating_mul(REPROOFS_AT_ONCE.saturating_sub(1)));
         let earliest = now.saturating_sub(unused);
@@ -520,15 +521,15 @@ mod tests {
         let cache = cache_with(None);
         let start = Instant::now();
         let admitted = (0..10_000)
-            .filter(|ms| cache.may_reprove(start + Duration::from_millis(*ms)))
+            .filter(|ms| cache.take_reproof(start + Duration::from_millis(*ms)))
             .count();
         assert_eq!(admitted, 20, "two a second");
-        // After a quiet hour those of a minute have their turn at once, and then two a second.
+        // After a quiet hour those of a minute are made at once, and then two a second.
         let later = start + Duration::from_secs(3_600);
-        let admitted = (0..1_000).filter(|_| cache.may_reprove(later)).count();
+        let admitted = (0..1_000).filter(|_| cache.take_reproof(later)).count();
         assert_eq!(admitted, 120);
         let admitted = (0..10_000)
-            .filter(|ms| cache.may_reprove(later + Duration::from_millis(*ms)))
+            .filter(|ms| cache.take_reproof(later + Duration::from_millis(*ms)))
             .count();
         assert_eq!(admitted, 19, "the first of them half a second later");
     }

@@ -100,9 +100,9 @@ impl CachedMode {
         if let Some(held) = self.cache.get(&key, client) {
             // While authentik cannot be asked, what was judged stays valid.
             let doubted = (held.access || held.password) && self.outage.under_way().is_none();
-            // Whoever comes while an equal bind is judged waits for what is found out, and takes nobody's turn.
-            let has_turn = || self.judgements.is_under_way(&key) || self.cache.may_reprove(clock::now());
-            let reprove = doubted && held.password && has_turn();
+            // A bind that comes while an equal one is judged waits for what is found out, and takes no proof away from others.
+            let take_reproof = || self.judgements.is_under_way(&key) || self.cache.take_reproof(clock::now());
+            let reprove = doubted && held.password && take_reproof();
             if !doubted || !(reprove || held.access) {
                 self.metrics.binds().looked_up(CacheLookup::Hit);
                 return Recalled::Login(held.login);
