@@ -1,31 +1,31 @@
 //! Whether a set-up can work, and what to change where it cannot: authentik as this server's token shows it, a login if an account is
 //! given, and this machine. A sibling of `server`, about which it knows nothing.
 //!
-//! Looking and judging are separate: `look` finds facts, each row of `rows` judges them.
+//! Looking and judging are separate: `survey` finds facts, each of the `checks` judges them.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
 mod cause;
 mod certificate;
+mod checks;
 mod facts;
-mod look;
 mod people;
 mod ports;
 mod promised;
-mod row;
-mod rows;
 mod spoken;
+mod survey;
+mod verdict;
 
 use akldap_authentik::ApiError;
 use serde_json::{Value, json};
 
-pub use row::{Area, Verdict};
+pub use verdict::{Area, Verdict};
 
 use crate::config::Config;
 use crate::terminal::{calm, shortened};
-use look::{Extras, LoginAccount};
-use row::Check;
+use survey::{Extras, LoginAccount};
+use verdict::Check;
 
 /// Where the page is that explains every code.
 const PAGE: &str = "docs/troubleshooting.md";
@@ -85,8 +85,8 @@ pub async fn run(config: &Config, request: &CheckRequest, password: &[u8]) -> Re
         machine: wants(Area::Machine),
     };
     let account = request.bind_dn.as_deref().map(|dn| LoginAccount { dn, password });
-    let facts = look::look(config, account, scope, request.is_before_start, request.within).await?;
-    let mut findings: Vec<Finding> = rows::all()
+    let facts = survey::survey(config, account, scope, request.is_before_start, request.within).await?;
+    let mut findings: Vec<Finding> = checks::all()
         .map(|check| Finding {
             check,
             verdict: match ((check.judge)(&facts), facts.cut_short) {
@@ -101,7 +101,7 @@ pub async fn run(config: &Config, request: &CheckRequest, password: &[u8]) -> Re
     let any_unseen = findings
         .iter()
         .any(|finding| wants(finding.check.area) && is_unseen(finding));
-    // What prevented a look is reported with it; otherwise nobody would know that nothing was looked at.
+    // What prevented the survey is reported with it; otherwise nobody would know that nothing was looked at.
     findings.retain(|finding| {
         let is_in_the_way =
             matches!(finding.verdict, Verdict::Fault(_)) && BASIC.contains(&finding.check.area);

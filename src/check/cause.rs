@@ -6,8 +6,8 @@ use akldap_authentik::{ApiError, Unreachable};
 use akldap_authentik::events::Disconnect;
 
 use super::facts::{Facts, ListError};
-use super::row::{Verdict, after, joined, said};
 use super::spoken::Spoken;
+use super::verdict::{Verdict, after, joined, said};
 
 /// The check that an error of any call belongs to; `None` for a refusal, which is about what was asked for.
 pub(super) fn code_of(error: &ApiError) -> Option<&'static str> {

@@ -1,4 +1,4 @@
-//! What was found out about a set-up. Only facts: `rows` judges what they mean, without asking anybody.
+//! What was found out about a set-up. Only facts: the `checks` judge what they mean, without asking anybody.
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -20,7 +20,7 @@ use crate::terminal;
 const FAULTS: u8 = 1;
 /// Exit code when nothing could be looked at, or what was seen could not be said.
 const COULD_NOT_LOOK: u8 = 2;
-/// The wait between two looks.
+/// The wait between two surveys.
 const PAUSE: Duration = Duration::from_secs(2);
 
 /// What is checked.
@@ -95,7 +95,7 @@ async fn look(arguments: &CheckArgs, config: &Config) -> Result<(String, bool), 
     let began = Instant::now();
     let mut last: Option<Report> = None;
     loop {
-        // The first look is told the limit as it was given: it is shown to people.
+        // The first survey is told the limit as it was given: it is shown to people.
         let left = match last {
             None => patience,
             Some(_) => patience.saturating_sub(began.elapsed()),

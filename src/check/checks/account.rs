@@ -5,7 +5,7 @@ use akldap_authentik::flow::Rejection;
 use super::flows::{is_without_code, obstacle};
 use crate::check::cause::{code_of, code_of_flow, without_providers};
 use crate::check::facts::{AccountFacts, Facts, LoginEnd};
-use crate::check::row::{Area, Check, Verdict, after, fault_if, unseen_account};
+use crate::check::verdict::{Area, Check, Verdict, after, fault_if, unseen_account};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {

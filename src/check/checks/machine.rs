@@ -1,6 +1,6 @@
 //! This machine, and what this server is told.
 
-use crate::check::row::{Area, Check, Verdict, fault_if, joined};
+use crate::check::verdict::{Area, Check, Verdict, fault_if, joined};
 
 /// Open files besides those of connections: listeners, connections to authentik, logs.
 const FURTHER_FILES: u64 = 128;

@@ -2,30 +2,27 @@
 
 mod certificates;
 mod first_call;
+mod lists;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use akldap_authentik::events::{self, Disconnect, Event, Hello, Subscription, Timings};
 use akldap_authentik::flow::{
     CodeRule, Executor, FlowObserver, FlowOutcome, FlowStep, LoginRequest, NoObserver,
 };
-use akldap_authentik::{ApiError, Client, GroupsQuery, LdapProvider, UsersQuery};
+use akldap_authentik::{ApiError, Client, LdapProvider};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::facts::{
-    AccountFacts, Facts, FlowFacts, ListError, LoginEnd, MachineFacts, People, SettingsFacts,
-};
-use super::people::Tally;
+use super::facts::{AccountFacts, Facts, FlowFacts, LoginEnd, MachineFacts, People, SettingsFacts};
 use super::ports::{self, PortKind};
-use super::promised::PromisedRows;
 use crate::config::{Config, ConfigWarning};
 use crate::outpost::bind::account::named_account;
 
-/// How long the lists are read: what a look costs authentik has a limit. What was not read is said.
+/// How long the lists are read: what a survey costs authentik has a limit. What was not read is reported.
 const LIST_LIMIT: Duration = Duration::from_secs(60);
 /// How long the stream of events may take to open.
 const EVENTS_LIMIT: Duration = Duration::from_secs(15);
@@ -60,7 +57,7 @@ pub(super) struct Extras {
 ///
 /// # Errors
 /// When no client can be made of the settings.
-pub(super) async fn look(
+pub(super) async fn survey(
     config: &Config,
     account: Option<LoginAccount<'_>>,
     scope: Extras,
@@ -161,7 +158,7 @@ async fn ask(
     }
     // Half of the time that is given: what else is to be asked needs some too.
     let limit = within.map_or(LIST_LIMIT, |within| LIST_LIMIT.min(within / 2));
-    read_lists(client, config, &providers, scope.people.then_some(limit), facts).await;
+    lists::read(client, config, &providers, scope.people.then_some(limit), facts).await;
     if scope.events {
         facts.events = Some(hear(client, &outpost.outpost.pk).await);
     }
@@ -234,7 +231,7 @@ async fn log_in(
         username: &username,
         password: account.password,
         mfa_support: provider.mfa_support,
-        codes: CodeRule::Shaped { second_try: false },
+        codes: CodeRule::ByForm { second_try: false },
         client_ip: SELF,
     };
     let outcome = executor.execute(&request).await;
@@ -268,171 +265,6 @@ fn provider_of<'p>(
     let provider = providers.iter().find(|provider| provider.pk == pk);
     let provider = provider.ok_or_else(|| format!("{name:?} belongs to no provider"))?;
     Ok((provider, username))
-}
-
-/// The lists, as far as they can be read within this time, or their first page alone; and how far ahead our clock is.
-async fn read_lists(
-    client: &Client,
-    config: &Config,
-    providers: &[LdapProvider],
-    limit: Option<Duration>,
-    facts: &mut Facts,
-) {
-    let first = providers.first();
-    let mut tally = Tally::new(
-        first.map_or(0, |provider| provider.uid_start_number),
-        first.map_or(0, |provider| provider.gid_start_number),
-        first.map(|provider| config.providers.of(&provider.base_dn, &provider.application_slug)),
-    );
-    tally.people.is_complete = limit.is_some();
-    let mut reading = ListReading {
-        client,
-        page_size: config.authentik.page_size,
-        until: limit.map(|limit| Instant::now() + limit),
-        tally,
-        clock_ahead: None,
-    };
-    facts.users = Some(reading.users().await);
-    facts.groups = Some(reading.groups().await);
-    facts.clock_ahead = reading.clock_ahead;
-    facts.people = reading.tally.people;
-}
-
-/// Reads the lists page by page.
-struct ListReading<'a> {
-    client: &'a Client,
-    page_size: u32,
-    /// What is not read by then is skipped; `None`: all but the first pages.
-    until: Option<Instant>,
-    tally: Tally,
-    clock_ahead: Option<i64>,
-}
-
-impl ListReading<'_> {
-    async fn users(&mut self) -> Result<(), ListError> {
-        let mut query = UsersQuery {
-            page: 1,
-            page_size: Some(self.page_size),
-            ordering: Some("pk".to_owned()),
-            include_roles: Some(false),
-            ..UsersQuery::default()
-        };
-        let mut promised = PromisedRows::default();
-        loop {
-            let asked = Instant::now();
-            let page = match self.client.users_page(&query).await {
-                Ok(page) => page,
-                Err(error) => {
-                    let before = UsersQuery {
-                        page: query.page.saturating_sub(1),
-                        ..query.clone()
-                    };
-                    let again = self.client.users_page(&before);
-                    let is_last = async { again.await.is_ok_and(|page| page.pagination.next == 0) };
-                    return broken_off(query.page, error, is_last).await;
-                }
-            };
-            let people = &mut self.tally.people;
-            if query.page == 1 {
-                self.clock_ahead = page.served.map(|theirs| seconds_ahead(SystemTime::now(), theirs));
-                people.users = page.pagination.count;
-                people.first_page = page.received();
-                people.took = asked.elapsed();
-                people.has_more_pages = page.pagination.next != 0;
-            }
-            people
-                .unreadable
-                .extend(page.skipped.iter().map(ToString::to_string));
-            page.rows.iter().for_each(|user| self.tally.add_user(user));
-            let kept = promised.add(&page.pagination, page.received());
-            kept.map_err(|problem| self.broken("core/users/", query.page, problem))?;
-            if !self.goes_on(page.pagination.next != 0) {
-                return Ok(());
-            }
-            query.page += 1;
-        }
-    }
-
-    async fn groups(&mut self) -> Result<(), ListError> {
-        let mut query = GroupsQuery {
-            page: 1,
-            page_size: Some(self.page_size),
-            ordering: Some("name".to_owned()),
-            include_users: Some(false),
-            include_children: Some(false),
-            include_parents: Some(false),
-            ..GroupsQuery::default()
-        };
-        let mut promised = PromisedRows::default();
-        loop {
-            let page = match self.client.groups_page(&query).await {
-                Ok(page) => page,
-                Err(error) => {
-                    let before = GroupsQuery {
-                        page: query.page.saturating_sub(1),
-                        ..query.clone()
-                    };
-                    let again = self.client.groups_page(&before);
-                    let is_last = async { again.await.is_ok_and(|page| page.pagination.next == 0) };
-                    return broken_off(query.page, error, is_last).await;
-                }
-            };
-            let people = &mut self.tally.people;
-            people.groups = page.pagination.count;
-            people
-                .unreadable
-                .extend(page.skipped.iter().map(ToString::to_string));
-            page.rows.iter().for_each(|group| self.tally.add_group(group));
-            let kept = promised.add(&page.pagination, page.received());
-            kept.map_err(|problem| self.broken("core/groups/", query.page, problem))?;
-            if !self.goes_on(page.pagination.next != 0) {
-                return Ok(());
-            }
-            query.page += 1;
-        }
-    }
-
-    /// A list that is none.
-    fn broken(&self, path: &str, page: u32, problem: String) -> ListError {
-        let error = ApiError::Malformed {
-            url: self.client.endpoint().api(path).to_string(),
-            problem,
-            is_page: false,
-            request_id: None,
-        };
-        ListError { page, error }
-    }
-
-    /// Whether the next page is to be read.
-    fn goes_on(&mut self, there_is_more: bool) -> bool {
-        let Some(until) = self.until.filter(|_| there_is_more) else {
-            return false;
-        };
-        let in_time = Instant::now() < until;
-        self.tally.people.is_complete &= in_time;
-        in_time
-    }
-}
-
-/// What to make of a page that failed. One that is not there any more is no fault if the page before it is the last by now, since
-/// the list became shorter meanwhile.
-async fn broken_off(
-    page: u32,
-    error: ApiError,
-    is_last: impl Future<Output = bool>,
-) -> Result<(), ListError> {
-    if page > 1 && matches!(error, ApiError::InvalidPage { .. }) && is_last.await {
-        return Ok(());
-    }
-    Err(ListError { page, error })
-}
-
-fn seconds_ahead(ours: SystemTime, theirs: SystemTime) -> i64 {
-    let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
-    match ours.duration_since(theirs) {
-        Ok(ahead) => seconds(ahead),
-        Err(behind) => -seconds(behind.duration()),
-    }
 }
 
 /// Opens the stream of events as one more instance of the outpost, which authentik forgets within seconds.

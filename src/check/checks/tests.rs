@@ -11,8 +11,8 @@ use crate::check::facts::{
     AccountFacts, CertificateFacts, Facts, FileFacts, FlowFacts, ListError, MachineFacts, People,
     SettingsFacts,
 };
-use crate::check::row::Verdict;
 use crate::check::spoken::Spoken;
+use crate::check::verdict::Verdict;
 
 #[test]
 fn codes_are_unique_in_order_and_explained_on_the_page() {

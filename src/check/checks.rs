@@ -9,7 +9,7 @@ mod flows;
 mod machine;
 mod providers;
 
-use super::row::Check;
+use super::verdict::Check;
 
 /// All checks.
 pub(super) fn all() -> impl Iterator<Item = &'static Check> {

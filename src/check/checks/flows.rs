@@ -4,7 +4,7 @@ use akldap_authentik::flow::{FirstStage, FlowError, Rejection};
 
 use crate::check::cause::{code_of_flow, flow_errors, told_of_flows, without_providers};
 use crate::check::facts::{AccountFacts, Facts, FlowFacts, LoginEnd};
-use crate::check::row::{Area, Check, Verdict, after, fault_if, joined, unseen_account};
+use crate::check::verdict::{Area, Check, Verdict, after, fault_if, joined, unseen_account};
 
 const IDENTIFICATION: &str = "ak-stage-identification";
 const DENIED: &str = "ak-stage-access-denied";
@@ -24,7 +24,7 @@ pub(super) const CHECKS: &[Check] = &[
             let errors = || flow_errors(facts).into_iter().filter(|(what, _)| *what != UNBIND);
             let missing = errors().filter(|(_, error)| matches!(code_of_flow(error), None | Some("AK501")));
             let slugs: Vec<&str> = facts.flows.iter().map(|flow| flow.slug.as_str()).collect();
-            // A flow that is missing at the login was missing at the first look.
+            // A missing flow is met again at the login.
             let mut told: Vec<String> = missing.map(|(_, error)| error.to_string()).collect();
             told.dedup();
             match (

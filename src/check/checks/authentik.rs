@@ -6,7 +6,7 @@ use crate::check::cause::{
     code_of, code_of_list, code_of_release, first_fault, not_reached, told_by, told_of_flows,
 };
 use crate::check::facts::{Facts, ListError};
-use crate::check::row::{Area, Check, Verdict, after, fault_if, said};
+use crate::check::verdict::{Area, Check, Verdict, after, fault_if, said};
 
 /// Seconds by which clocks may differ before codes and certificates are judged differently.
 const CLOCK_TOLERANCE: i64 = 10;

@@ -6,7 +6,7 @@ use akldap_authentik::LdapProvider;
 use akldap_ldap::dn::Dn;
 
 use crate::check::facts::Facts;
-use crate::check::row::{Area, Check, Verdict, after, fault_if, joined};
+use crate::check::verdict::{Area, Check, Verdict, after, fault_if, joined};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {

@@ -2,7 +2,7 @@
 
 use crate::check::cause::code_of_events;
 use crate::check::facts::Facts;
-use crate::check::row::{Area, Check, Verdict, after};
+use crate::check::verdict::{Area, Check, Verdict, after};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {

@@ -7,7 +7,7 @@ use akldap_authentik::ApiError;
 use crate::check::cause::{code_of, without_providers};
 use crate::check::certificate::Certificate;
 use crate::check::facts::{CertificateFacts, Facts};
-use crate::check::row::{Area, Check, Verdict, after, fault_if, joined, said};
+use crate::check::verdict::{Area, Check, Verdict, after, fault_if, joined, said};
 
 /// Days before a certificate expires from which there is a warning.
 const DAYS: i64 = 21;

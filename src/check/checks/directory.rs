@@ -2,7 +2,7 @@
 
 use crate::check::cause::code_of_list;
 use crate::check::facts::{Facts, People};
-use crate::check::row::{Area, Check, Verdict, after, joined};
+use crate::check::verdict::{Area, Check, Verdict, after, joined};
 
 /// Milliseconds per row from which the list counts as slow.
 const SLOW_ROW: f64 = 5.0;
