@@ -32,10 +32,7 @@ pub fn effective(strings: &dyn Strings) -> Result<String, ConfigError> {
     let mut text = section_for_all(&for_all);
     text += &attributes_for_all(&for_all, file.common.attributes())?;
     for (_, section) in &file.providers {
-        let lower = Layered {
-            upper: section,
-            lower: &file.common,
-        };
+        let lower = file.layers(section);
         let for_one = Layered {
             upper: strings,
             lower: &lower,

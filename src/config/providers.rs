@@ -42,10 +42,7 @@ impl ProviderConfigs {
         strings: &dyn Strings,
     ) -> Result<Self, ConfigError> {
         for (name, section) in &file.providers {
-            let lower = Layered {
-                upper: section,
-                lower: &file.common,
-            };
+            let lower = file.layers(section);
             let layered = Layered {
                 upper: strings,
                 lower: &lower,

@@ -265,17 +265,6 @@ mod tests {
 
     use super::*;
 
-    fn entry(dn: &str, attributes: &[(&str, &[&str])]) -> ReceivedEntry {
-        let octets = |text: &str| text.as_bytes().to_vec();
-        let attributes = attributes.iter();
-        let attributes = attributes
-            .map(|(name, values)| (octets(name), values.iter().map(|value| octets(value)).collect()));
-        ReceivedEntry {
-            dn: octets(dn),
-            attributes: attributes.collect(),
-        }
-    }
-
     /// A server that answers every bind and search with success, and promises another page each time.
     async fn endless() -> Target {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -338,14 +327,23 @@ mod tests {
 
     #[test]
     fn a_mark_tells_contents_from_order() {
-        let one = mark_of(&entry("cn=a,dc=b", &[("cn", &["a"]), ("mail", &["1", "2"])]));
-        let names = mark_of(&entry("cn=a,dc=b", &[("mail", &["1", "2"]), ("cn", &["a"])]));
+        let one = mark_of(&ReceivedEntry::of(
+            "cn=a,dc=b",
+            &[("cn", &["a"]), ("mail", &["1", "2"])],
+        ));
+        let names = mark_of(&ReceivedEntry::of(
+            "cn=a,dc=b",
+            &[("mail", &["1", "2"]), ("cn", &["a"])],
+        ));
         assert_eq!(
             (one.key, one.contents, one.values_order),
             (names.key, names.contents, names.values_order)
         );
         assert_ne!(one.names_order, names.names_order);
-        let values = mark_of(&entry("cn=a,dc=b", &[("cn", &["a"]), ("mail", &["2", "1"])]));
+        let values = mark_of(&ReceivedEntry::of(
+            "cn=a,dc=b",
+            &[("cn", &["a"]), ("mail", &["2", "1"])],
+        ));
         assert_eq!(
             (one.contents, one.names_order),
             (values.contents, values.names_order)
@@ -355,18 +353,21 @@ mod tests {
 
     #[test]
     fn a_mark_shows_every_change() {
-        let one = mark_of(&entry("cn=a,dc=b", &[("cn", &["a"]), ("mail", &["1", "2"])]));
+        let one = mark_of(&ReceivedEntry::of(
+            "cn=a,dc=b",
+            &[("cn", &["a"]), ("mail", &["1", "2"])],
+        ));
         for other in [
-            entry("CN=a,dc=b", &[("cn", &["a"]), ("mail", &["1", "2"])]),
-            entry("cn=a,dc=b", &[("cn", &["a"]), ("mail", &["12"])]),
-            entry("cn=a,dc=b", &[("cn", &["a"]), ("Mail", &["1", "2"])]),
-            entry("cn=a,dc=b", &[("cn", &["a"])]),
-            entry("cn=a,dc=b", &[("cn", &["a", "mail"]), ("1", &["2"])]),
+            ReceivedEntry::of("CN=a,dc=b", &[("cn", &["a"]), ("mail", &["1", "2"])]),
+            ReceivedEntry::of("cn=a,dc=b", &[("cn", &["a"]), ("mail", &["12"])]),
+            ReceivedEntry::of("cn=a,dc=b", &[("cn", &["a"]), ("Mail", &["1", "2"])]),
+            ReceivedEntry::of("cn=a,dc=b", &[("cn", &["a"])]),
+            ReceivedEntry::of("cn=a,dc=b", &[("cn", &["a", "mail"]), ("1", &["2"])]),
         ] {
             let other = mark_of(&other);
             assert_eq!(one.key, other.key);
             assert_ne!(one.contents, other.contents);
         }
-        assert_ne!(one.key, mark_of(&entry("cn=b,dc=b", &[])).key);
+        assert_ne!(one.key, mark_of(&ReceivedEntry::of("cn=b,dc=b", &[])).key);
     }
 }

@@ -160,6 +160,21 @@ pub struct ReceivedEntry {
     pub attributes: Vec<(Vec<u8>, Vec<Vec<u8>>)>,
 }
 
+#[cfg(test)]
+impl ReceivedEntry {
+    /// An entry with these attributes.
+    pub(super) fn of(dn: &str, attributes: &[(&str, &[&str])]) -> Self {
+        let octets = |text: &str| text.as_bytes().to_vec();
+        let attributes = attributes.iter();
+        let attributes = attributes
+            .map(|(name, values)| (octets(name), values.iter().map(|value| octets(value)).collect()));
+        Self {
+            dn: octets(dn),
+            attributes: attributes.collect(),
+        }
+    }
+}
+
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 

@@ -230,24 +230,13 @@ fn only_in(values: &AttributeValues, others: &AttributeValues) -> AttributeValue
 mod tests {
     use super::*;
 
-    fn entry(dn: &str, attributes: &[(&str, &[&str])]) -> ReceivedEntry {
-        let octets = |text: &str| text.as_bytes().to_vec();
-        let attributes = attributes.iter();
-        let attributes = attributes
-            .map(|(name, values)| (octets(name), values.iter().map(|value| octets(value)).collect()));
-        ReceivedEntry {
-            dn: octets(dn),
-            attributes: attributes.collect(),
-        }
-    }
-
     #[test]
     fn an_entry_is_compared_value_by_value() {
-        let ours = entry(
+        let ours = ReceivedEntry::of(
             "cn=a",
             &[("cn", &["a"]), ("mail", &["1", "2", "2"]), ("new", &[])],
         );
-        let theirs = entry("CN=a", &[("mail", &["2", "3"]), ("CN", &["a"]), ("old", &["x"])]);
+        let theirs = ReceivedEntry::of("CN=a", &[("mail", &["2", "3"]), ("CN", &["a"]), ("old", &["x"])]);
         let found = between(&ours, &theirs);
         let kinds: Vec<DifferenceKind> = found.iter().map(Difference::kind).collect();
         assert_eq!(
@@ -277,7 +266,7 @@ mod tests {
     }
 
     fn theirs_of() -> ReceivedEntry {
-        entry("cn=a", &[("cn", &["a"])])
+        ReceivedEntry::of("cn=a", &[("cn", &["a"])])
     }
 
     #[test]

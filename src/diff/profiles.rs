@@ -12,13 +12,13 @@ use super::connection::ReceivedEntry;
 use super::search::ComparedSearch;
 
 /// A client, and its searches as LDAP URLs with a name each.
-struct Profile {
+struct ClientProfile {
     name: &'static str,
     searches: &'static [(&'static str, &'static str)],
 }
 
-const PROFILES: &[Profile] = &[
-    Profile {
+const PROFILES: &[ClientProfile] = &[
+    ClientProfile {
         name: "nextcloud",
         searches: &[
             (
@@ -69,7 +69,7 @@ const PROFILES: &[Profile] = &[
             ),
         ],
     },
-    Profile {
+    ClientProfile {
         name: "sssd",
         searches: &[
             (
@@ -112,7 +112,7 @@ const PROFILES: &[Profile] = &[
             ),
         ],
     },
-    Profile {
+    ClientProfile {
         name: "nslcd",
         searches: &[
             (
@@ -130,7 +130,7 @@ const PROFILES: &[Profile] = &[
             ("shadow", "ldap:///{base}?uid?sub?(objectClass=shadowAccount)"),
         ],
     },
-    Profile {
+    ClientProfile {
         name: "jellyfin",
         searches: &[
             (
@@ -143,7 +143,7 @@ const PROFILES: &[Profile] = &[
             ),
         ],
     },
-    Profile {
+    ClientProfile {
         name: "gitlab",
         searches: &[
             (
@@ -165,7 +165,7 @@ const PROFILES: &[Profile] = &[
             ),
         ],
     },
-    Profile {
+    ClientProfile {
         name: "keycloak",
         searches: &[
             (
@@ -186,7 +186,7 @@ const PROFILES: &[Profile] = &[
             ),
         ],
     },
-    Profile {
+    ClientProfile {
         name: "go-ldap",
         searches: &[
             ("user", "ldap:///{base}?cn,sn,mail,memberOf?sub?(|(cn={cn}))"),
@@ -196,7 +196,7 @@ const PROFILES: &[Profile] = &[
             ),
         ],
     },
-    Profile {
+    ClientProfile {
         name: "mail",
         searches: &[
             (
@@ -218,7 +218,7 @@ const PROFILES: &[Profile] = &[
             ),
         ],
     },
-    Profile {
+    ClientProfile {
         name: "proxmox",
         searches: &[
             (
@@ -233,7 +233,7 @@ const PROFILES: &[Profile] = &[
             ),
         ],
     },
-    Profile {
+    ClientProfile {
         name: "appliance",
         searches: &[
             (
@@ -267,7 +267,7 @@ const PROFILES: &[Profile] = &[
             ),
         ],
     },
-    Profile {
+    ClientProfile {
         name: "jndi",
         searches: &[
             ("user by uid", "ldap:///{base}??sub?(uid={uid})"),
@@ -281,7 +281,7 @@ const PROFILES: &[Profile] = &[
             ),
         ],
     },
-    Profile {
+    ClientProfile {
         name: "browser",
         searches: &[
             ("root DSE", "ldap:///?*,+"),

@@ -312,12 +312,7 @@ impl Simulator {
     pub fn rotate_token(&self) -> String {
         let token = random_text(TOKEN_LENGTH);
         self.edit(|directory| {
-            let account = directory
-                .outposts
-                .get(&directory.outpost)
-                .map(|outpost| outpost.account);
-            directory.tokens.retain(|_, user| Some(*user) != account);
-            if let Some(account) = account {
+            if let Some(account) = take_tokens(directory) {
                 directory.tokens.insert(token.clone(), account);
             }
         });
@@ -326,13 +321,7 @@ impl Simulator {
 
     /// Deletes the outpost's token; open websockets stay open.
     pub fn delete_token(&self) {
-        self.edit(|directory| {
-            let account = directory
-                .outposts
-                .get(&directory.outpost)
-                .map(|outpost| outpost.account);
-            directory.tokens.retain(|_, user| Some(*user) != account);
-        });
+        self.edit(take_tokens);
     }
 
     /// Restarts: every connection is reset, and for a while the answer is 503.
@@ -399,4 +388,11 @@ fn serving(directory: &Directory, wanted: impl Fn(i32) -> bool) -> Vec<Uuid> {
         .filter(|outpost| outpost.providers.iter().any(|provider| wanted(*provider)))
         .map(|outpost| outpost.pk)
         .collect()
+}
+
+/// Takes the outpost's tokens away; whose they are.
+fn take_tokens(directory: &mut Directory) -> Option<i32> {
+    let account = directory.outposts.get(&directory.outpost)?.account;
+    directory.tokens.retain(|_, user| *user != account);
+    Some(account)
 }

@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::access::{Application, Binding, Outpost, Provider};
+use super::access::{Application, Binding, Outpost, Provider, Role};
 use super::directory::Directory;
 use super::users::User;
 
@@ -23,24 +23,27 @@ impl Directory {
 
     /// Whether the user may search the provider's whole directory.
     pub(crate) fn may_search(&self, user: i32, provider: i32) -> bool {
-        let Some(user) = self.user(user) else { return false };
-        self.is_superuser(user)
-            || self
-                .held_roles(user)
-                .into_iter()
-                .filter_map(|role| self.roles.get(&role))
-                .any(|role| role.search_everywhere || role.search.contains(&provider))
+        self.holds(user, |role| {
+            role.search_everywhere || role.search.contains(&provider)
+        })
     }
 
     /// Whether the user has a global permission.
     pub(crate) fn is_permitted(&self, user: i32, permission: &str) -> bool {
+        self.holds(user, |role| {
+            role.permissions.iter().any(|other| other == permission)
+        })
+    }
+
+    /// Whether the user is a superuser or holds a role of which this is true.
+    fn holds(&self, user: i32, grants: impl Fn(&Role) -> bool) -> bool {
         let Some(user) = self.user(user) else { return false };
         self.is_superuser(user)
             || self
                 .held_roles(user)
                 .into_iter()
                 .filter_map(|role| self.roles.get(&role))
-                .any(|role| role.permissions.iter().any(|other| other == permission))
+                .any(grants)
     }
 
     /// The user's own roles and those of all groups above it, each once, in that order.

@@ -6,6 +6,7 @@ use zeroize::Zeroizing;
 
 use crate::outpost::provider::Provider;
 use akldap_authentik::RequestIds;
+use akldap_authentik::flow::{CodeRule, LoginRequest};
 
 use super::origin::Origin;
 
@@ -21,4 +22,19 @@ pub(in crate::outpost) struct Attempt {
     pub(in crate::outpost) client: Origin,
     /// What authentik calls the requests that judged it.
     pub(in crate::outpost) asked: RequestIds,
+}
+
+impl Attempt {
+    /// What the provider's flow is asked.
+    pub(in crate::outpost) fn request(&self, codes: CodeRule) -> LoginRequest<'_> {
+        let settings = self.provider.settings();
+        LoginRequest {
+            flow_slug: &settings.bind_flow_slug,
+            username: &self.username,
+            password: &self.secret,
+            mfa_support: settings.mfa_support,
+            codes,
+            client_ip: self.client.client,
+        }
+    }
 }

@@ -19,7 +19,7 @@ use crate::outpost::refresh::user_fetch::UserFetch;
 use crate::outpost::release::KnownRelease;
 use crate::outpost::right_of_way::RightOfWay;
 use crate::traces;
-use akldap_authentik::flow::{Executor, FlowOutcome, LoginRequest};
+use akldap_authentik::flow::{Executor, FlowOutcome};
 use akldap_authentik::{self as authentik, Client};
 use akldap_ldap::response::ResultCode;
 
@@ -208,15 +208,7 @@ impl Judge {
     }
 
     async fn run_flow(&self, attempt: &Attempt) -> Result<authentik::Session, Refusal> {
-        let settings = attempt.provider.settings();
-        let request = LoginRequest {
-            flow_slug: &settings.bind_flow_slug,
-            username: &attempt.username,
-            password: &attempt.secret,
-            mfa_support: settings.mfa_support,
-            codes: self.release.code_rule(),
-            client_ip: attempt.client.client,
-        };
+        let request = attempt.request(self.release.code_rule());
         let judged = self.executor.judge(&request).await;
         let judged = judged.map_err(|error| Question::FLOW.unanswered(error))?;
         match &judged.outcome {

@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 use crate::clock;
 use crate::metrics::{Limit, RejectReason};
 use akldap_authentik::ApiError;
-use akldap_authentik::flow::{FlowError, FlowOutcome, LoginRequest, Rejection};
+use akldap_authentik::flow::{FlowError, FlowOutcome, Rejection};
 use akldap_ldap::response::ResultCode;
 
 use super::super::attempt::Attempt;
@@ -72,16 +72,8 @@ impl Judge {
     }
 
     async fn find_out(&self, attempt: &Attempt, uid: &str, whole: bool) -> Result<ProvedPassword, Refusal> {
-        let settings = attempt.provider.settings();
         let client = attempt.client.client;
-        let request = LoginRequest {
-            flow_slug: &settings.bind_flow_slug,
-            username: &attempt.username,
-            password: &attempt.secret,
-            mfa_support: settings.mfa_support,
-            codes: self.release.code_rule(),
-            client_ip: client,
-        };
+        let request = attempt.request(self.release.code_rule());
         let heard = self.logins.heard();
         let judged = self.executor.prove(&request, whole).await;
         let judged = judged.map_err(|error| {
