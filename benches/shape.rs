@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use akldap_directory::shape::visibility::{About, Visibility, conditions};
-use akldap_directory::shape::{Kind, Made, Membership, Show, Template};
+use akldap_directory::shape::{Made, Membership, RecordKind, Show, Template};
 use akldap_directory::{Shape, Snapshot};
 use akldap_workload::process;
 
@@ -46,7 +46,7 @@ fn shape(group: &str) -> Option<Shape> {
     };
     for (name, template) in TEMPLATES {
         let made = Made {
-            templates: vec![Template::new(template, Kind::User).expect("a template")],
+            templates: vec![Template::new(template, RecordKind::User).expect("a template")],
             syntax: None,
             operational: false,
         };

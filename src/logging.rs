@@ -190,15 +190,15 @@ fn targets(level: LogLevel) -> Targets {
         .with_default(own.min(LevelFilter::WARN))
 }
 
-/// Logs the place of a panic. Not its message: that may quote the value that caused it, which may be a password.
+/// Logs where a panic happened. Not its message: that may quote the value that caused it, which may be a password.
 fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
-        let place = panic
+        let location = panic
             .location()
             .map_or_else(|| "unknown".to_owned(), ToString::to_string);
         let thread = std::thread::current().name().unwrap_or("unnamed").to_owned();
         tracing::error!(
-            place,
+            location,
             thread,
             "a programming error interrupted one operation; please report this line and the version"
         );

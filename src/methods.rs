@@ -222,7 +222,7 @@ fn is_type(word: &str) -> bool {
     word.starts_with(char::is_uppercase) && (word.len() == 1 || word.contains(char::is_lowercase))
 }
 
-/// The words of a piece of code, each with its place.
+/// The words of a piece of code, each with its position.
 fn words(code: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut at = 0;
     std::iter::from_fn(move || {

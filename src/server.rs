@@ -30,7 +30,6 @@ mod log_limit;
 mod operation;
 mod poll_on_wake;
 mod proxy;
-mod record;
 pub mod request;
 mod rewind;
 mod service;
@@ -38,6 +37,7 @@ mod session;
 mod socket;
 mod sockets;
 mod tls;
+mod tls_record;
 mod wrong_protocol;
 
 use config::ServerConfig;

@@ -97,9 +97,9 @@ fn no_type_name_is_declared_twice() {
 
 /// The names of the types that several of these files declare, or one of them several times, with the files.
 fn declared_twice(files: &[PathBuf]) -> Vec<String> {
-    let several = declared(files).into_iter().filter(|(_, places)| places.len() > 1);
+    let several = declared(files).into_iter().filter(|(_, paths)| paths.len() > 1);
     several
-        .map(|(name, places)| format!("{name}: {}", places.join(", ")))
+        .map(|(name, paths)| format!("{name}: {}", paths.join(", ")))
         .collect()
 }
 
@@ -108,9 +108,9 @@ fn declared(files: &[PathBuf]) -> BTreeMap<String, Vec<String>> {
     let mut declared: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for file in files {
         let text = fs::read_to_string(file).expect("a readable source");
-        let place = file.strip_prefix(root()).unwrap_or(file).display().to_string();
+        let path = file.strip_prefix(root()).unwrap_or(file).display().to_string();
         for name in types_of(&text) {
-            declared.entry(name.to_owned()).or_default().push(place.clone());
+            declared.entry(name.to_owned()).or_default().push(path.clone());
         }
     }
     declared
@@ -128,10 +128,10 @@ fn what_the_documents_name_is_there() {
     for document in ["ARCHITECTURE.md", "CONTRIBUTING.md"] {
         let text = fs::read_to_string(root().join(document)).expect("a document");
         let quoted = text.split('`').skip(1).step_by(2);
-        let places: Vec<&str> = quoted.filter(|text| is_place(text)).collect();
-        assert!(places.len() > 10, "{document} names {places:?}");
-        for place in places {
-            assert!(root().join(place).exists(), "{document} names {place}");
+        let paths: Vec<&str> = quoted.filter(|text| is_place(text)).collect();
+        assert!(paths.len() > 10, "{document} names {paths:?}");
+        for path in paths {
+            assert!(root().join(path).exists(), "{document} names {path}");
         }
     }
 }

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use akldap_directory::shape::Kind;
+use akldap_directory::shape::RecordKind;
 
 use super::error::ConfigError;
 use super::file_position::{FileLines, FilePosition};
@@ -52,6 +52,14 @@ impl ConfigFile {
         match SettingReader::new(strings).value(&CONFIG_FILE)? {
             Some(path) => Self::open(&path, strings).map(Some),
             None => Ok(None),
+        }
+    }
+
+    /// What the file says for one provider: its section, then what is said for all.
+    pub(super) fn layers<'a>(&'a self, section: &'a Section) -> Layered<'a> {
+        Layered {
+            upper: section,
+            lower: &self.common,
         }
     }
 
@@ -243,7 +251,7 @@ impl FileReading<'_> {
     }
 
     /// The table of a section for one kind of entry.
-    fn attributes(&mut self, kind: Kind, value: &Spanned<DeValue<'_>>, section: &mut Section) {
+    fn attributes(&mut self, kind: RecordKind, value: &Spanned<DeValue<'_>>, section: &mut Section) {
         let DeValue::Table(table) = value.get_ref() else {
             let problem = "expected a table with attributes = { … }".to_owned();
             return self.problem(value.span().start, problem);
@@ -258,8 +266,8 @@ impl FileReading<'_> {
         );
         let all = section.attributes_mut();
         match kind {
-            Kind::User => all.users = rules,
-            Kind::Group => all.groups = rules,
+            RecordKind::User => all.users = rules,
+            RecordKind::Group => all.groups = rules,
         }
         for (at, problem) in problems {
             self.problem(at, problem);

@@ -45,7 +45,7 @@ mod tests {
 
     #[test]
     fn the_page_shows_sound_files_and_names_every_profile_variable_and_syntax() {
-        use akldap_directory::shape::{Kind, SYNTAXES};
+        use akldap_directory::shape::{RecordKind, SYNTAXES};
         let page = include_str!("../../docs/shape.md");
         let examples = page
             .split("```toml\n")
@@ -64,8 +64,8 @@ mod tests {
         assert_eq!(count, 4);
         let names = PROFILE_NAMES
             .into_iter()
-            .chain(Kind::User.variables().iter().copied())
-            .chain(Kind::Group.variables().iter().copied())
+            .chain(RecordKind::User.variables().iter().copied())
+            .chain(RecordKind::Group.variables().iter().copied())
             .chain(SYNTAXES.iter().map(|(name, _)| *name));
         for name in names {
             assert!(page.contains(&format!("`{name}`")), "{name}");

@@ -107,11 +107,11 @@ impl ProviderConfig {
 mod tests {
     use super::*;
     use crate::config::{Config, StringMap};
-    use akldap_directory::shape::{Kind, Made, Show, Template};
+    use akldap_directory::shape::{Made, RecordKind, Show, Template};
 
     fn made(template: &str) -> Show {
         Show::Made(Made {
-            templates: vec![Template::new(template, Kind::User).unwrap()],
+            templates: vec![Template::new(template, RecordKind::User).unwrap()],
             syntax: None,
             operational: false,
         })

@@ -54,8 +54,8 @@ impl Durations {
     #[inline]
     pub(super) fn observe(&self, took: Duration) {
         let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
-        let place = BOUNDS.partition_point(|(bound, _)| *bound < nanoseconds);
-        if let Some(bucket) = self.0.buckets.get(place) {
+        let position = BOUNDS.partition_point(|(bound, _)| *bound < nanoseconds);
+        if let Some(bucket) = self.0.buckets.get(position) {
             bucket.fetch_add(1, Ordering::Relaxed);
         }
         self.0.nanoseconds.fetch_add(nanoseconds, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! How long LDAP operations took, by kind, plan and result code: a table with a place for each combination, so that an
+//! How long LDAP operations took, by kind, plan and result code: a table with a cell for each combination, so that an
 //! observation takes no lock. Must not know what plans and codes mean.
 
 use std::fmt;
@@ -146,13 +146,13 @@ impl Operations {
     #[inline]
     pub(super) fn observe(&self, request: RequestType, plan: OperationPlan, code: u8, took: Duration) {
         let row = request as usize * OperationPlan::ALL.len() + plan as usize;
-        let place = CODES.iter().position(|known| *known == code);
-        let place = place.or_else(|| CODES.iter().position(|known| *known == OTHER));
+        let position = CODES.iter().position(|known| *known == code);
+        let position = position.or_else(|| CODES.iter().position(|known| *known == OTHER));
         let cell = self
             .rows
             .get(row)
-            .zip(place)
-            .and_then(|(row, place)| row.get(place));
+            .zip(position)
+            .and_then(|(row, position)| row.get(position));
         if let Some(cell) = cell {
             cell.get_or_init(Durations::default).observe(took);
         }

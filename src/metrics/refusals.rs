@@ -35,8 +35,8 @@ impl Default for RefusalTable {
 
 impl RefusalTable {
     pub(super) fn note(&self, reason: RejectReason, now: SystemTime) {
-        let place = RejectReason::ALL.iter().position(|known| *known == reason);
-        if let Some(cell) = place.and_then(|place| self.0.get(place)) {
+        let position = RejectReason::ALL.iter().position(|known| *known == reason);
+        if let Some(cell) = position.and_then(|position| self.0.get(position)) {
             cell.count.fetch_add(1, Ordering::Relaxed);
             let second = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
             cell.last_second.fetch_max(second, Ordering::Relaxed);

@@ -41,7 +41,7 @@ impl SlowSearches {
         let same = slowest
             .iter()
             .position(|known| known.filter == search.filter && known.plan == search.plan);
-        match same.and_then(|place| slowest.get_mut(place)) {
+        match same.and_then(|position| slowest.get_mut(position)) {
             Some(known) if known.took < search.took => *known = search,
             Some(_) => {}
             None => slowest.push(search),

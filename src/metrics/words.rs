@@ -98,8 +98,8 @@ impl<W: Word + PartialEq> WordCounts<W> {
     }
 
     fn count(&self, word: W) -> Option<&AtomicU64> {
-        let place = W::ALL.iter().position(|known| *known == word)?;
-        self.counts.get(place)
+        let position = W::ALL.iter().position(|known| *known == word)?;
+        self.counts.get(position)
     }
 }
 

@@ -12,13 +12,13 @@ mod failures;
 pub(super) mod judge;
 mod judgements;
 mod name;
+mod observer;
 mod origin;
 pub(super) mod parts;
 mod policy;
 pub(super) mod proved;
 mod queue;
 mod recheck;
-mod record;
 pub(super) mod refusal;
 pub(super) mod unbind;
 
@@ -45,10 +45,10 @@ use cached_mode::{CachedMode, Recalled, Uncached};
 use judge::Judge;
 use judgements::internal_error;
 use name::{BindName, BindNameError};
+use observer::BindObserver;
 pub use origin::{NAMED_SOURCES, Origin};
 use parts::BindParts;
 use recheck::Recheck;
-use record::BindRecords;
 use refusal::{Refusal, not_shown};
 use unbind::Unbinder;
 
@@ -71,7 +71,7 @@ pub struct Binds {
     cached_mode: Arc<CachedMode>,
     recheck: Arc<Recheck>,
     unbinder: Arc<Unbinder>,
-    records: BindRecords,
+    observer: BindObserver,
 }
 
 /// A simple bind that only authentik can judge.
@@ -113,7 +113,7 @@ impl Binds {
             cached_mode: Arc::new(cached_mode),
             recheck,
             unbinder: Arc::new(unbinder),
-            records: BindRecords::new(Arc::clone(&parts.providers), Arc::clone(&parts.metrics)),
+            observer: BindObserver::new(Arc::clone(&parts.providers), Arc::clone(&parts.metrics)),
         }
     }
 
@@ -278,7 +278,7 @@ impl Binds {
 
     /// Counts a finished bind, and records it.
     pub fn observe(&self, request: RequestId, answer: &BindAnswer, took: Duration) {
-        self.records.finished(request, answer, took);
+        self.observer.finished(request, answer, took);
     }
 
     /// Counts and records a bind that was refused before it was judged.
@@ -290,17 +290,17 @@ impl Binds {
         reason: RejectReason,
         result: &LdapResult,
     ) {
-        self.records.refused(request, client, bind_dn, reason, result);
+        self.observer.refused(request, client, bind_dn, reason, result);
     }
 
     /// Writes the records that were counted instead and are now due.
     pub(super) fn tell_repeated(&self, now: Instant) {
-        self.records.tell_repeated(now);
+        self.observer.tell_repeated(now);
     }
 
     /// Writes all that were counted instead, at the end of the process.
     pub(super) fn tell_all_repeated(&self) {
-        self.records.finish();
+        self.observer.finish();
     }
 
     fn name(&self, bind_dn: &[u8], secret: &[u8]) -> Result<BindName, Refusal> {

@@ -42,7 +42,7 @@ use super::release::KnownRelease;
 
 use agent::OthersPasswords;
 pub use answer::PasswordAnswer;
-use change::Change;
+use change::RequestedChange;
 use failure::{ChangeFailure, not_judged, unknown};
 use own::OwnPasswords;
 pub use request::{PasswordRequest, RefusedRequest};
@@ -257,7 +257,7 @@ impl PasswordChanges {
         if !target.own {
             rules::long_enough(&new, agent_min_length)?;
         }
-        let change = Change {
+        let change = RequestedChange {
             identity,
             provider,
             target,
@@ -306,7 +306,7 @@ impl PasswordChanges {
     }
 
     /// Finds out whether the old password is right, if it is given. A wrong one is remembered as wrong, like that of a bind.
-    async fn prove_old(&self, change: &Change<'_>) -> Result<Option<ProvedPassword>, ChangeFailure> {
+    async fn prove_old(&self, change: &RequestedChange<'_>) -> Result<Option<ProvedPassword>, ChangeFailure> {
         let (Some(old), Some(key)) = (change.old, change.old_key(&self.cache)) else {
             return Ok(None);
         };

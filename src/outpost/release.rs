@@ -73,7 +73,7 @@ impl KnownRelease {
     pub(super) fn code_rule(&self) -> CodeRule {
         match &*self.release.load() {
             Some(release) if release.takes_codes_of_any_length() => CodeRule::LastSeparator,
-            _ => CodeRule::Shaped {
+            _ => CodeRule::ByForm {
                 second_try: self.second_try,
             },
         }

@@ -40,14 +40,14 @@ impl SchemaChanges {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_needed = |shape: &Arc<Shape>| shapes.contains(shape);
         all.retain(|seen| seen.shape.as_ref().is_none_or(is_needed));
-        let place = all.iter().position(|seen| seen.shape.as_ref() == shape);
-        let mut last = place.map_or_else(
+        let position = all.iter().position(|seen| seen.shape.as_ref() == shape);
+        let mut last = position.map_or_else(
             || SeenSchema {
                 shape: shape.cloned(),
                 beyond: Beyond::default(),
                 changed: None,
             },
-            |place| all.swap_remove(place),
+            |position| all.swap_remove(position),
         );
         if last.beyond != *beyond {
             last.beyond.clone_from(beyond);

@@ -19,8 +19,8 @@ use super::client_table::{Dismissal, Permit};
 use super::log_limit::LogLimit;
 use super::operation::waiting::AwaitedEnd;
 use super::poll_on_wake::PollOnWake;
-use super::record::RecordStream;
 use super::session::LdapSession;
+use super::tls_record::TlsRecordStream;
 use super::wrong_protocol::Expected;
 
 mod awaited;
@@ -82,7 +82,7 @@ pub(super) async fn serve<S>(
     surroundings: &Surroundings<'_>,
 ) -> End<S>
 where
-    S: RecordStream,
+    S: TlsRecordStream,
 {
     let connection = Connection {
         stream,
@@ -108,7 +108,7 @@ struct Connection<'a, S> {
     dispatcher: Dispatcher<'a>,
 }
 
-impl<S: RecordStream> Connection<'_, S> {
+impl<S: TlsRecordStream> Connection<'_, S> {
     async fn run(mut self) -> End<S> {
         // Whether running searches have had their share of time since others were allowed to run.
         let mut had_a_turn = false;
@@ -247,7 +247,7 @@ impl<S: RecordStream> Connection<'_, S> {
         .await
     }
 
-    /// In any state: not reading the final notice also keeps a place occupied.
+    /// In any state: not reading the final notice also keeps a permit.
     fn poll_dismissed(&mut self, context: &Context<'_>) -> Poll<Dismissal> {
         let Some(dismissed) = &mut self.dismissed else {
             return Poll::Pending;

@@ -42,7 +42,7 @@ pub(super) fn run(session: &LdapSession, message: &Message<'_>, busy: bool) -> O
     let (outcome, is_recorded) = match refuse(session, message) {
         Some(answer) => (Outcome::Answer(answer), false),
         None => {
-            // A search that begins has a record, which reports its end.
+            // A search that begins has an observer, which reports its end.
             let is_search = matches!(message.operation, Operation::Search(_));
             (carry_out(session, message, busy, started), is_search)
         }

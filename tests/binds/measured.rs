@@ -19,7 +19,7 @@ use akldap_testing::stage::{Stage, eventually};
 const LONGEST: Duration = Duration::from_secs(400);
 const POLL: Duration = Duration::from_millis(250);
 
-struct Kind {
+struct MeasuredRevocation {
     name: &'static str,
     /// Whether the event stream is there.
     heard: bool,
@@ -30,22 +30,22 @@ struct Kind {
     promised: (u64, u64),
 }
 
-const KINDS: &[Kind] = &[
-    Kind {
+const KINDS: &[MeasuredRevocation] = &[
+    MeasuredRevocation {
         name: "session ended, heard",
         heard: true,
         ends_connections: true,
         withdraw: |stage| stage.simulator.end_sessions_of(pk(stage, "alice")),
         promised: (2, 2),
     },
-    Kind {
+    MeasuredRevocation {
         name: "session ended, unheard",
         heard: false,
         ends_connections: true,
         withdraw: |stage| stage.simulator.end_sessions_of(pk(stage, "alice")),
         promised: (300, 300),
     },
-    Kind {
+    MeasuredRevocation {
         name: "deactivated, heard",
         heard: true,
         ends_connections: true,
@@ -54,7 +54,7 @@ const KINDS: &[Kind] = &[
         },
         promised: (2, 2),
     },
-    Kind {
+    MeasuredRevocation {
         name: "deactivated, unheard",
         heard: false,
         ends_connections: true,
@@ -63,7 +63,7 @@ const KINDS: &[Kind] = &[
         },
         promised: (32, 32),
     },
-    Kind {
+    MeasuredRevocation {
         name: "password changed",
         heard: true,
         ends_connections: false,
@@ -72,7 +72,7 @@ const KINDS: &[Kind] = &[
         },
         promised: (0, 32),
     },
-    Kind {
+    MeasuredRevocation {
         name: "renamed",
         heard: true,
         ends_connections: false,
@@ -81,21 +81,21 @@ const KINDS: &[Kind] = &[
         },
         promised: (0, 32),
     },
-    Kind {
+    MeasuredRevocation {
         name: "application access",
         heard: true,
         ends_connections: true,
         withdraw: |stage| shut_out(stage, "alice"),
         promised: (300, 300),
     },
-    Kind {
+    MeasuredRevocation {
         name: "search permission",
         heard: true,
         ends_connections: true,
         withdraw: take_search_permission,
         promised: (300, 300),
     },
-    Kind {
+    MeasuredRevocation {
         name: "provider moved, heard",
         heard: true,
         ends_connections: true,
@@ -105,7 +105,7 @@ const KINDS: &[Kind] = &[
         },
         promised: (3, 3),
     },
-    Kind {
+    MeasuredRevocation {
         name: "provider moved, unheard",
         heard: false,
         ends_connections: true,
@@ -124,7 +124,7 @@ async fn disconnected(client: &mut Client) {
     {}
 }
 
-async fn measure(kind: &Kind) -> (Option<Duration>, Duration) {
+async fn measure(kind: &MeasuredRevocation) -> (Option<Duration>, Duration) {
     // Whoever is asked about the search permission has it.
     let username = if kind.name == "search permission" {
         "ldapservice"

@@ -19,7 +19,7 @@ use akldap_ldap::dn::Dn;
 use akldap_ldap::filter::Filter;
 use akldap_ldap::message::{Scope, SearchRequest};
 use akldap_ldap::response::{LdapResult, ResultCode};
-use akldap_testing::contract::{self, ContractEntry, ContractTree, Directory, Kind, Names};
+use akldap_testing::contract::{self, ContractEntry, ContractTree, Directory, EntryKind, Names};
 use bytes::BytesMut;
 use ldap3_proto::LdapCodec;
 use ldap3_proto::proto::LdapOp;
@@ -278,7 +278,7 @@ fn select(entry: &ContractEntry, selection: &[String]) -> Answer {
         let wanted = asked.contains(&key)
             || (attribute.by_default && all)
             // authentik's own tests ask for `*` and `+` and expect an exact set of attributes.
-            || (operational && is_operational && !(all && entry.kind == Kind::User));
+            || (operational && is_operational && !(all && entry.kind == EntryKind::User));
         if wanted {
             let mut values = attribute.values.clone();
             values.sort();
@@ -311,7 +311,7 @@ fn expected(pair: &Pair, asked: &Asked) -> Option<Vec<Answer>> {
             (Scope::WholeSubtree, Some(_)) => true,
             (Scope::SubordinateSubtree, Some(depth)) => depth > 0,
         })
-        .filter(|entry| entry.kind != Kind::VirtualGroup || !asked.query.hides_virtual_groups())
+        .filter(|entry| entry.kind != EntryKind::VirtualGroup || !asked.query.hides_virtual_groups())
         .filter(|entry| asked.query.matches(entry, &entries) == Some(true))
         .map(|entry| select(entry, &asked.selection))
         .collect();
@@ -353,7 +353,7 @@ fn comparable(pair: &Pair, answers: &[Answer]) -> Vec<Answer> {
         .directory
         .entries(&pair.place, None)
         .iter()
-        .filter(|entry| matches!(entry.kind, Kind::Base | Kind::Container))
+        .filter(|entry| matches!(entry.kind, EntryKind::Base | EntryKind::Container))
         .map(|entry| entry.dn.clone())
         .collect();
     let mut answers = answers.to_vec();
@@ -420,11 +420,11 @@ fn is_in_name_order(pair: &Pair, answers: &[Answer]) -> bool {
             units.position(|known| known.as_bytes() == name)
         };
         match entry.kind {
-            Kind::Base => (0, Vec::new()),
-            Kind::Container => (1 + 2 * container(&name).expect("a container"), Vec::new()),
-            Kind::User => (2, name),
-            Kind::Group => (4, name),
-            Kind::VirtualGroup => (6, name),
+            EntryKind::Base => (0, Vec::new()),
+            EntryKind::Container => (1 + 2 * container(&name).expect("a container"), Vec::new()),
+            EntryKind::User => (2, name),
+            EntryKind::Group => (4, name),
+            EntryKind::VirtualGroup => (6, name),
         }
     };
     answers.iter().map(place).is_sorted()
@@ -639,14 +639,14 @@ fn the_naive_directory_finds_what_a_person_would() {
         });
         entries
             .iter()
-            .filter(|entry| entry.kind != Kind::VirtualGroup || !query.hides_virtual_groups())
+            .filter(|entry| entry.kind != EntryKind::VirtualGroup || !query.hides_virtual_groups())
             .filter(|entry| query.matches(entry, &entries) == Some(true))
             .count()
     };
     let of_kind = |kind| entries.iter().filter(|entry| entry.kind == kind).count();
     assert_eq!(count("nsContainer"), 3);
-    assert_eq!(of_kind(Kind::User), directory.users.len());
-    assert_eq!(of_kind(Kind::VirtualGroup), directory.users.len());
+    assert_eq!(of_kind(EntryKind::User), directory.users.len());
+    assert_eq!(of_kind(EntryKind::VirtualGroup), directory.users.len());
     assert_eq!(count("GOAUTHENTIK.IO/ldap/virtual-group"), directory.users.len());
     assert!(count("posixGroup") <= directory.groups.len());
     assert!(matches!(Query::And(Vec::new()).filter(), Filter::And(empty) if empty.is_empty()));

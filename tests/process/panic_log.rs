@@ -42,7 +42,7 @@ fn a_panic_is_logged_without_its_message() {
     let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
     assert_eq!(line["level"], "error");
     assert!(
-        line["place"]
+        line["location"]
             .as_str()
             .is_some_and(|place| place.starts_with("tests/process/panic_log.rs:")),
         "{line}"

@@ -31,7 +31,7 @@ pub(super) enum LeftOut {
     Nameless,
     TooLong,
     Reserved,
-    /// A password, by its place among [`PASSWORD_ATTRIBUTES`](crate::password_attributes::PASSWORD_ATTRIBUTES).
+    /// A password, by its position among [`PASSWORD_ATTRIBUTES`](crate::password_attributes::PASSWORD_ATTRIBUTES).
     Withheld(usize),
 }
 

@@ -15,7 +15,7 @@ use crate::model::attribute::MAX_NAME;
 use crate::model::built_in::AttributeId;
 use crate::schema::{self, Syntax};
 use crate::view::subschema::is_declarable;
-pub use source::Kind;
+pub use source::RecordKind;
 pub use template::{Template, TemplateError};
 
 /// Most attributes that a shape may mention, for users and for groups. No client's schema is larger, and each costs time for each

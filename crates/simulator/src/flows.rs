@@ -66,7 +66,7 @@ pub enum Requirement {
     Outpost,
 }
 
-/// A stage in its place in a flow.
+/// A stage at its position in a flow.
 #[derive(Debug, Clone)]
 pub struct StageBinding {
     /// The stage.

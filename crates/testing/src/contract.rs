@@ -117,7 +117,7 @@ pub struct Directory {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum EntryKind {
     Base,
     Container,
     User,
@@ -136,7 +136,7 @@ pub struct Attribute {
 #[derive(Clone, Debug)]
 pub struct ContractEntry {
     pub dn: String,
-    pub kind: Kind,
+    pub kind: EntryKind,
     pub attributes: Vec<Attribute>,
     /// The attributes of the name, for `:dn:`.
     pub name_parts: Vec<(String, Vec<u8>)>,
@@ -400,7 +400,7 @@ impl Directory {
         entries
     }
 
-    fn blank(dn: String, kind: Kind, tree: &ContractTree, rdns: &[(&str, &str)]) -> ContractEntry {
+    fn blank(dn: String, kind: EntryKind, tree: &ContractTree, rdns: &[(&str, &str)]) -> ContractEntry {
         let mut name_parts: Vec<(String, Vec<u8>)> = rdns
             .iter()
             .map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()))
@@ -418,7 +418,7 @@ impl Directory {
     }
 
     fn base(&self, tree: &ContractTree) -> ContractEntry {
-        let mut entry = Self::blank(tree.base_dn.clone(), Kind::Base, tree, &[]);
+        let mut entry = Self::blank(tree.base_dn.clone(), EntryKind::Base, tree, &[]);
         let classes: &[&str] = if tree.base_dn.to_lowercase().starts_with("o=") {
             &["top", "domain", "organization"]
         } else {
@@ -430,7 +430,7 @@ impl Directory {
 
     fn container(tree: &ContractTree, name: &str) -> ContractEntry {
         let dn = format!("ou={},{}", escape(name), tree.base_dn.to_lowercase());
-        let mut entry = Self::blank(dn.clone(), Kind::Container, tree, &[("ou", name)]);
+        let mut entry = Self::blank(dn.clone(), EntryKind::Container, tree, &[("ou", name)]);
         entry.put_text("distinguishedName", &[&dn]);
         entry.put_text("objectClass", &["top", "nsContainer", "organizationalUnit"]);
         entry.put_text("commonName", &[name]);
@@ -445,7 +445,7 @@ impl Directory {
             units: [users, ..],
         } = &tree.names;
         let rdns: [(&str, &str); 2] = [(attribute, &user.username), ("ou", users)];
-        let mut entry = Self::blank(dn, Kind::User, tree, &rdns);
+        let mut entry = Self::blank(dn, EntryKind::User, tree, &rdns);
         entry.put_text("objectClass", USER_CLASSES);
         for name in ["cn", "sAMAccountName"] {
             entry.put_text(name, &[&user.username]);
@@ -487,7 +487,7 @@ impl Directory {
         let dn = Self::group_dn(tree, &group.name);
         let mut entry = Self::blank(
             dn,
-            Kind::Group,
+            EntryKind::Group,
             tree,
             &[("cn", &group.name), ("ou", tree.names.units[1])],
         );
@@ -544,7 +544,7 @@ impl Directory {
         let [_, _, unit] = tree.names.units;
         let dn = format!("cn={},ou={},{suffix}", escape(&user.username), escape(unit));
         let rdns = [("cn", user.username.as_str()), ("ou", unit)];
-        let mut entry = Self::blank(dn, Kind::VirtualGroup, tree, &rdns);
+        let mut entry = Self::blank(dn, EntryKind::VirtualGroup, tree, &rdns);
         let mut classes = GROUP_CLASSES.to_vec();
         classes.push("goauthentik.io/ldap/virtual-group");
         entry.put_text("objectClass", &classes);

@@ -4,7 +4,7 @@
 
 use toml::de::{DeTable, DeValue};
 
-use akldap_directory::shape::{EntryShape, Kind, Made, SYNTAXES, Show, Template};
+use akldap_directory::shape::{EntryShape, Made, RecordKind, SYNTAXES, Show, Template};
 
 use crate::config::file_position::FilePosition;
 
@@ -27,14 +27,14 @@ pub(in crate::config) struct AttributeRule {
 pub(super) type Problem = (usize, String);
 
 /// The kinds of entries, by the table of a section for them.
-pub(super) const KINDS: [(&str, Kind); 2] = [("user", Kind::User), ("group", Kind::Group)];
+pub(super) const KINDS: [(&str, RecordKind); 2] = [("user", RecordKind::User), ("group", RecordKind::Group)];
 
 const EXPECTED: &str = "a template in quotes, a list of templates, false to hide the attribute, true to show it to all, or a table with \
                         value, syntax and operational";
 
 /// Reads the table of a kind of entry. `position` finds positions, `text` is the file.
 pub(super) fn read(
-    kind: Kind,
+    kind: RecordKind,
     table: &DeTable<'_>,
     text: &str,
     position: &impl Fn(usize) -> FilePosition,
@@ -81,7 +81,7 @@ pub(super) fn read(
 }
 
 struct RuleValues<'t> {
-    kind: Kind,
+    kind: RecordKind,
     text: &'t str,
 }
 

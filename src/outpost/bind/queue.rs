@@ -40,8 +40,8 @@ const KNOWN_FOR: Duration = Duration::from_secs(24 * 3600);
 
 /// Who waits, and whose turn is next.
 pub(super) struct FlowQueue {
-    state: Mutex<State>,
-    known: Known,
+    state: Mutex<QueueState>,
+    known: RememberedLogins,
     concurrent: usize,
     limit: usize,
     patience: Duration,
@@ -49,31 +49,31 @@ pub(super) struct FlowQueue {
 }
 
 #[derive(Default)]
-struct State {
+struct QueueState {
     running: usize,
     /// When those that wait came, by ticket.
     arrivals: BTreeMap<u64, Instant>,
     /// Those of addresses that were not known.
     running_others: usize,
-    addresses: HashMap<CountedAddress, Address>,
+    addresses: HashMap<CountedAddress, AddressQueue>,
     rounds: Rounds<CountedAddress>,
     last_ticket: u64,
 }
 
 /// An address that waits or has turns.
 #[derive(Default)]
-struct Address {
+struct AddressQueue {
     running: usize,
     /// Those of persons that were not known.
     running_others: usize,
     spot: Option<Spot>,
     rounds: Rounds<Person>,
-    people: HashMap<Person, Line>,
+    people: HashMap<Person, PersonQueue>,
 }
 
 /// A person at an address.
 #[derive(Default)]
-struct Line {
+struct PersonQueue {
     running: usize,
     spot: Option<Spot>,
     /// By ticket, so in order of arrival.
@@ -102,14 +102,14 @@ impl Drop for Turn {
     }
 }
 
-/// A place in the queue; it is given up when this is dropped.
-struct QueuePlace<'a> {
+/// A bind that waits for a turn; it leaves the queue when this is dropped.
+struct WaitingBind<'a> {
     queue: &'a FlowQueue,
     who: Who,
     ticket: u64,
 }
 
-impl Drop for QueuePlace<'_> {
+impl Drop for WaitingBind<'_> {
     fn drop(&mut self) {
         // What was sent there is dropped after the lock is released.
         let left = self
@@ -124,7 +124,7 @@ impl FlowQueue {
     pub(super) fn new(concurrent: usize, limit: usize, patience: Duration, metrics: ClientMetrics) -> Self {
         Self {
             state: Mutex::default(),
-            known: Known::new(),
+            known: RememberedLogins::new(),
             concurrent: concurrent.max(1),
             limit,
             patience,
@@ -157,7 +157,7 @@ impl FlowQueue {
         }
     }
 
-    /// Waits for a turn. When the future is dropped, its place is given up.
+    /// Waits for a turn. When the future is dropped, the bind leaves the queue.
     pub(super) async fn turn(
         self: &Arc<Self>,
         source: CountedAddress,
@@ -171,7 +171,7 @@ impl FlowQueue {
             known_person: self.known.has(Proven::Person(person)),
         };
         let ticket = self.lock().enter(who, sender);
-        let place = QueuePlace {
+        let waiting = WaitingBind {
             queue: self,
             who,
             ticket,
@@ -180,7 +180,7 @@ impl FlowQueue {
         let crowded = self.lock().make_room(self.limit, source, person);
         drop(crowded);
         let turn = timeout(self.patience, receiver).await;
-        drop(place);
+        drop(waiting);
         match turn {
             Ok(Ok(turn)) => Ok(turn),
             Ok(Err(_)) => {
@@ -213,12 +213,12 @@ impl FlowQueue {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl QueueState {
     fn enter(&mut self, who: Who, sender: oneshot::Sender<Turn>) -> u64 {
         self.last_ticket += 1;
         let address = self.addresses.entry(who.source).or_default();
@@ -267,7 +267,7 @@ impl State {
     }
 
     /// Takes the bind out of the queue whose turn is next, and counts it as running, if there is a turn.
-    fn next(&mut self, concurrent: usize, known: &Known) -> Option<(Who, oneshot::Sender<Turn>)> {
+    fn next(&mut self, concurrent: usize, known: &RememberedLogins) -> Option<(Who, oneshot::Sender<Turn>)> {
         if self.running >= concurrent {
             return None;
         }
@@ -352,12 +352,12 @@ enum Proven {
 }
 
 /// The memory of those who did.
-struct Known {
+struct RememberedLogins {
     proven: Cache<Proven, ()>,
     any: AtomicBool,
 }
 
-impl Known {
+impl RememberedLogins {
     fn new() -> Self {
         Self {
             proven: Cache::builder()

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::outpost::audit::{ByWhat, PasswordChanged};
 use akldap_authentik::{ApiError, Client, Timestamp};
 
-use super::change::Change;
+use super::change::RequestedChange;
 use super::failure::{ChangeFailure, not_carried_out, of_agent};
 use super::shown::NewPasswords;
 
@@ -21,7 +21,7 @@ impl OthersPasswords {
     /// Sets the password of somebody else, which was last set at `before`.
     pub(super) async fn change(
         &self,
-        change: &Change<'_>,
+        change: &RequestedChange<'_>,
         before: Timestamp,
         record: &mut PasswordChanged,
     ) -> Result<(), ChangeFailure> {

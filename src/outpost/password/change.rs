@@ -16,7 +16,7 @@ use akldap_authentik::RequestIds;
 use super::target::ChangeTarget;
 
 /// What a change is carried out with.
-pub(super) struct Change<'a> {
+pub(super) struct RequestedChange<'a> {
     pub(super) identity: &'a Arc<Identity>,
     pub(super) provider: Arc<Provider>,
     pub(super) target: ChangeTarget,
@@ -25,7 +25,7 @@ pub(super) struct Change<'a> {
     pub(super) origin: Origin,
 }
 
-impl Change<'_> {
+impl RequestedChange<'_> {
     /// The key under which the old password is remembered if it is wrong: like that of a bind.
     pub(super) fn old_key(&self, cache: &BindCache) -> Option<BindKey> {
         let old = self.old?.as_bytes();

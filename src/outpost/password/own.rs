@@ -10,7 +10,7 @@ use crate::outpost::bind::proved::ProvedPassword;
 use akldap_authentik::flow::{Executor, PasswordChangeFailure, PasswordChangeReport, PasswordChangeRequest};
 use akldap_authentik::{Session, Timestamp};
 
-use super::change::Change;
+use super::change::RequestedChange;
 use super::failure::{self, ChangeFailure, of_own};
 use super::shown::NewPasswords;
 
@@ -26,7 +26,7 @@ impl OwnPasswords {
     /// be right; `after_unknown`: an earlier change may still be written.
     pub(super) async fn change(
         &self,
-        change: &Change<'_>,
+        change: &RequestedChange<'_>,
         proved: Option<ProvedPassword>,
         before: Timestamp,
         after_unknown: bool,
@@ -71,7 +71,7 @@ impl OwnPasswords {
         }
     }
 
-    async fn by_flow(&self, change: &Change<'_>, session: &Session) -> PasswordChangeReport {
+    async fn by_flow(&self, change: &RequestedChange<'_>, session: &Session) -> PasswordChangeReport {
         let request = PasswordChangeRequest {
             session,
             old: change.old,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::outpost::bind::judge::Judge;
 use akldap_authentik::{Client, Timestamp};
 
-use super::change::Change;
+use super::change::RequestedChange;
 use super::failure::{self, ChangeFailure, unknown};
 use super::target::ChangeTarget;
 
@@ -42,7 +42,7 @@ impl NewPasswords {
     /// lets the user in. `heard` is what was heard.
     pub(super) async fn prove(
         &self,
-        change: &Change<'_>,
+        change: &RequestedChange<'_>,
         before: Timestamp,
         heard: Option<String>,
     ) -> Result<(), ChangeFailure> {

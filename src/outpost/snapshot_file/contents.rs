@@ -72,8 +72,8 @@ fn part(out: &mut Vec<u8>, kind: u8, write: impl FnOnce(&mut Vec<u8>)) -> Result
     write(out);
     let length = out.len().checked_sub(begin).ok_or(TOO_LONG)?;
     let length = u32::try_from(length).map_err(|_| TOO_LONG)?.to_le_bytes();
-    let place = out.get_mut(length_at..begin).ok_or(TOO_LONG)?;
-    place.copy_from_slice(&length);
+    let slot = out.get_mut(length_at..begin).ok_or(TOO_LONG)?;
+    slot.copy_from_slice(&length);
     Ok(())
 }
 

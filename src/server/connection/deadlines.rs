@@ -61,7 +61,7 @@ pub(super) enum Expired {
     Slow,
     /// The client asks for nothing.
     Idle,
-    /// The client does not bind, and places are short.
+    /// The client does not bind, and permits are short.
     Unbound,
 }
 
@@ -110,7 +110,7 @@ impl Deadlines {
                 Some((due, expired)) if now >= due => return Poll::Ready(expired),
                 limit => limit.map(|(due, _)| due),
             };
-            // An idle unbound client is checked more often, since it has to go when others need its place.
+            // An idle unbound client is checked more often, since it has to go when others need its permit.
             let most = now + if standing.bound { NO_TIMEOUT } else { UNBOUND_TIME };
             self.clock.as_mut().reset(due.map_or(most, |due| due.min(most)));
         }

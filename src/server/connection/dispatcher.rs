@@ -359,8 +359,8 @@ impl<'a> Dispatcher<'a> {
     /// Ends a search as a cancel asks; returns what the cancel is answered.
     fn cancel(&mut self, target: u32) -> LdapResult {
         let mut searches = self.searches.iter();
-        let place = searches.position(|search| search.message_id() == target);
-        match place.and_then(|place| self.searches.remove(place)) {
+        let position = searches.position(|search| search.message_id() == target);
+        match position.and_then(|position| self.searches.remove(position)) {
             Some(search) => {
                 self.output.begin_record();
                 search.cancel(self.output.octets());

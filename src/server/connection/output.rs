@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use zeroize::Zeroize;
 
-use super::super::record::RecordStream;
+use super::super::tls_record::TlsRecordStream;
 
 /// A buffer that grew beyond this is given back when it is empty.
 const KEEP_SIZE: usize = 16 * 1024;
@@ -78,18 +78,18 @@ impl Output {
         self.record_at = self.octets.len();
     }
 
-    /// What was appended at this place begins a record.
-    pub(super) fn begin_record_at(&mut self, place: usize) {
-        self.record_at = place;
+    /// What was appended at this position begins a record.
+    pub(super) fn begin_record_at(&mut self, position: usize) {
+        self.record_at = position;
     }
 
-    /// Removes what was appended after this place.
-    pub(super) fn truncate(&mut self, place: usize) {
-        self.octets.truncate(place);
+    /// Removes what was appended after this position.
+    pub(super) fn truncate(&mut self, position: usize) {
+        self.octets.truncate(position);
     }
 
     /// Writes what is waiting; flushes when all of it is written. Returns how much was written.
-    pub(super) fn poll_write<S: RecordStream>(
+    pub(super) fn poll_write<S: TlsRecordStream>(
         &mut self,
         stream: &mut S,
         context: &mut Context<'_>,

@@ -17,7 +17,7 @@ const SEARCH: [u8; 39] = *b"\x30\x25\x02\x01\x01\x63\x20\x04\x00\x0a\x01\x00\x0a
 const UNBIND: [u8; 7] = *b"\x30\x05\x02\x01\x02\x42\x00";
 const START_TLS: [u8; 31] = *b"\x30\x1d\x02\x01\x02\x77\x18\x80\x161.3.6.1.4.1.1466.20037";
 
-impl RecordStream for DuplexStream {
+impl TlsRecordStream for DuplexStream {
     fn end_record(&mut self, _octets: &[u8]) -> io::Result<Option<usize>> {
         Ok(None)
     }
@@ -60,7 +60,7 @@ impl AsyncWrite for Cramped {
     }
 }
 
-impl RecordStream for Cramped {
+impl TlsRecordStream for Cramped {
     fn end_record(&mut self, octets: &[u8]) -> io::Result<Option<usize>> {
         let taken = octets.get(..self.room).unwrap_or(octets);
         self.room -= taken.len();
@@ -70,7 +70,12 @@ impl RecordStream for Cramped {
 }
 
 /// Serves a connection of this client to its end.
-async fn serve_alone(stream: impl RecordStream, outpost: Arc<Outpost>, client: IpAddr, mut permit: Permit) {
+async fn serve_alone(
+    stream: impl TlsRecordStream,
+    outpost: Arc<Outpost>,
+    client: IpAddr,
+    mut permit: Permit,
+) {
     let config = Arc::new(ServerConfig::of_defaults());
     let (log_limit, shutdown) = (LogLimit::default(), CancellationToken::new());
     let surroundings = Surroundings {

@@ -22,10 +22,10 @@ use super::root_dse;
 
 mod filter_pattern;
 pub(crate) mod running;
-mod search_record;
+mod search_observer;
 
 use running::RunningSearch;
-use search_record::{SearchRecord, attributes_shown, filter_shown};
+use search_observer::{SearchObserver, attributes_shown, filter_shown};
 
 /// What a search waits for in direct search mode: whether it may be answered then.
 pub(super) fn before(
@@ -102,7 +102,7 @@ pub(super) fn start(
     started: Instant,
 ) -> Outcome {
     let message_id = message.message_id;
-    let record = SearchRecord::of(session, message_id, request);
+    let observer = SearchObserver::of(session, message_id, request);
     tracing::debug!(
         connection = session.connection,
         requestId = %session.request_id(message_id),
@@ -121,7 +121,7 @@ pub(super) fn start(
     } = match prepare(session, message, request, &Name::new(request.base_object)) {
         Ok(prepared) => prepared,
         Err(answer) => {
-            SearchRecord::write(record.as_deref(), Some(answer.result.code), 0, started);
+            SearchObserver::write(observer.as_deref(), Some(answer.result.code), 0, started);
             return Outcome::Answer(answer);
         }
     };
@@ -152,7 +152,7 @@ pub(super) fn start(
         provider,
         outpost,
         connection: session.connection,
-        record,
+        observer,
         entries: 0,
         pattern: None,
         done_at: 0,

@@ -485,7 +485,7 @@ async fn from_2026_5_4_on_the_code_is_what_follows_the_last_separator() {
             .ends_with(r#""password":"pw;abcdefghijkl"}"#)
     );
     // Refused is refused: no second try, by the newer rule or by the option.
-    for codes in [CodeRule::LastSeparator, CodeRule::Shaped { second_try: false }] {
+    for codes in [CodeRule::LastSeparator, CodeRule::ByForm { second_try: false }] {
         let script = Script::new(vec![
             identification(true),
             refused("ak-stage-identification", true),

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use akldap_testing::client::Entry;
-use akldap_testing::contract::{ContractTree, Directory, Group, Json, Kind, Names, User};
+use akldap_testing::contract::{ContractTree, Directory, EntryKind, Group, Json, Names, User};
 use serde_json::Value;
 
 const SUFFIX: &str = "dc=ldap,dc=goauthentik,dc=io";
@@ -121,7 +121,12 @@ fn assert_agreed(users: &[Value], groups: &[Value]) {
 /// Every user, group and virtual group by name, with what is served of it by default.
 pub fn expected(directory: &Directory, place: &ContractTree) -> impl Iterator<Item = (String, Attributes)> {
     let entries = directory.entries(place, None).into_iter();
-    let of_rows = entries.filter(|entry| matches!(entry.kind, Kind::User | Kind::Group | Kind::VirtualGroup));
+    let of_rows = entries.filter(|entry| {
+        matches!(
+            entry.kind,
+            EntryKind::User | EntryKind::Group | EntryKind::VirtualGroup
+        )
+    });
     of_rows.map(|entry| {
         let attributes = entry
             .attributes
@@ -138,12 +143,12 @@ pub fn expected(directory: &Directory, place: &ContractTree) -> impl Iterator<It
 }
 
 /// Memberships come in any order, groups after users; so do the classes of a virtual group.
-fn parts(kind: Kind, name: &str, values: Vec<String>) -> Vec<BTreeSet<String>> {
+fn parts(kind: EntryKind, name: &str, values: Vec<String>) -> Vec<BTreeSet<String>> {
     let (front, back): (BTreeSet<String>, BTreeSet<String>) = match (kind, name) {
         (_, "member") => values
             .into_iter()
             .partition(|name| name.ends_with(&format!(",ou=users,{SUFFIX}"))),
-        (_, "memberOf") | (Kind::VirtualGroup, "objectClass") => {
+        (_, "memberOf") | (EntryKind::VirtualGroup, "objectClass") => {
             (values.into_iter().collect(), BTreeSet::new())
         }
         _ => return values.into_iter().map(|value| BTreeSet::from([value])).collect(),

@@ -98,13 +98,14 @@ impl Order {
         });
         let root = ContractEntry {
             dn: String::new(),
-            kind: Kind::Base,
+            kind: EntryKind::Base,
             attributes: root.collect(),
             name_parts: Vec::new(),
         };
         let matches = |entry: &ContractEntry| asked.query.matches(entry, &entries) == Some(true);
-        let hidden =
-            |entry: &ContractEntry| entry.kind == Kind::VirtualGroup && asked.query.hides_virtual_groups();
+        let hidden = |entry: &ContractEntry| {
+            entry.kind == EntryKind::VirtualGroup && asked.query.hides_virtual_groups()
+        };
         let mut found: Vec<ContractEntry> = entries
             .iter()
             .filter(|entry| !hidden(entry) && matches(entry))
@@ -131,16 +132,16 @@ impl Order {
             groups.find(|group| group.name == name).unwrap().uuid.clone()
         };
         let id = match entry.kind {
-            Kind::Base if entry.dn.is_empty() => Id(ROOT_DSE, 0, String::new()),
-            Kind::Base => Id(0, 0, String::new()),
-            Kind::Container => match name.as_str() {
+            EntryKind::Base if entry.dn.is_empty() => Id(ROOT_DSE, 0, String::new()),
+            EntryKind::Base => Id(0, 0, String::new()),
+            EntryKind::Container => match name.as_str() {
                 "users" => Id(1, 0, String::new()),
                 "groups" => Id(3, 0, String::new()),
                 _ => Id(5, 0, String::new()),
             },
-            Kind::User => Id(2, pk(), String::new()),
-            Kind::Group => Id(4, 0, uuid()),
-            Kind::VirtualGroup => Id(6, pk(), String::new()),
+            EntryKind::User => Id(2, pk(), String::new()),
+            EntryKind::Group => Id(4, 0, uuid()),
+            EntryKind::VirtualGroup => Id(6, pk(), String::new()),
         };
         let least = |key: &SortKey| {
             let name = String::from_utf8(key.attribute.clone()).unwrap();

@@ -161,7 +161,7 @@ fn user_condition(random: &mut Random, pair: &Pair) -> Told<User> {
             }
             let matching: BTreeSet<Vec<u8>> = entries
                 .iter()
-                .filter(|entry| entry.kind == Kind::User && query.matches(entry, &entries) == Some(true))
+                .filter(|entry| entry.kind == EntryKind::User && query.matches(entry, &entries) == Some(true))
                 .flat_map(|entry| entry.values("sAMAccountName").cloned().collect::<Vec<_>>())
                 .collect();
             let matches = move |_: &Directory, user: &User| matching.contains(user.username.as_bytes());

@@ -12,7 +12,7 @@ const STATIC_BYTES: usize = 8;
 pub enum CodeRule {
     /// Before 2026.5.4, and if the release is unknown: only what looks like a code is one, six digits or eight
     /// letters and digits after the last `;`.
-    Shaped {
+    ByForm {
         /// Whether the whole is tried as the password when authentik refused what comes before the code. A password may look
         /// as if it had a code; a wrong one then counts twice in authentik.
         second_try: bool,
@@ -23,7 +23,7 @@ pub enum CodeRule {
 
 impl Default for CodeRule {
     fn default() -> Self {
-        Self::Shaped { second_try: true }
+        Self::ByForm { second_try: true }
     }
 }
 
@@ -43,7 +43,7 @@ pub(super) struct Inputs<'a> {
 impl CodeRule {
     /// Whether a bind with this as the whole secret is judged by only a part of it, so that it cannot be anybody's password.
     pub fn never_whole(self, input: &str) -> bool {
-        self != Self::Shaped { second_try: true } && split(input, self).is_some()
+        self != Self::ByForm { second_try: true } && split(input, self).is_some()
     }
 }
 
@@ -74,7 +74,7 @@ impl<'a> Inputs<'a> {
                 password,
                 code: Some(code),
                 code_given: true,
-                whole: Some(input).filter(|_| rule == CodeRule::Shaped { second_try: true }),
+                whole: Some(input).filter(|_| rule == CodeRule::ByForm { second_try: true }),
                 ..plain
             },
             None => plain,
@@ -97,7 +97,7 @@ impl<'a> Inputs<'a> {
 fn split(input: &str, rule: CodeRule) -> Option<(&str, &str)> {
     let (password, code) = input.rsplit_once(SEPARATOR)?;
     let is_code = match rule {
-        CodeRule::Shaped { .. } => is_totp(code) || is_static(code),
+        CodeRule::ByForm { .. } => is_totp(code) || is_static(code),
         CodeRule::LastSeparator => !code.is_empty(),
     };
     is_code.then_some((password, code))
@@ -185,13 +185,13 @@ mod tests {
 
     #[test]
     fn the_whole_is_tried_once() {
-        let shaped = |second_try| Some(CodeRule::Shaped { second_try });
-        let mut inputs = Inputs::new("u", "pw;123456", shaped(true));
+        let by_form = |second_try| Some(CodeRule::ByForm { second_try });
+        let mut inputs = Inputs::new("u", "pw;123456", by_form(true));
         assert!(inputs.take_whole());
         assert_eq!((inputs.password, inputs.code), ("pw;123456", None));
         assert!(!inputs.take_whole());
-        assert!(!Inputs::new("u", "pw", shaped(true)).take_whole());
-        assert!(!Inputs::new("u", "pw;123456", shaped(false)).take_whole());
+        assert!(!Inputs::new("u", "pw", by_form(true)).take_whole());
+        assert!(!Inputs::new("u", "pw;123456", by_form(false)).take_whole());
         assert!(!Inputs::new("u", "pw;123456", None).take_whole());
     }
 }

@@ -182,7 +182,7 @@ where
     Fetch: Fn(PageRequest) -> Answer,
     Answer: Future<Output = Result<Page<T>, ApiError>>,
 {
-    let mut pieces = Pieces::<T>::default();
+    let mut pieces = JoinedRows::<T>::default();
     let mut waiting = halves(PageRequest {
         lean: true,
         ..request
@@ -254,7 +254,7 @@ fn halves(request: PageRequest) -> Vec<PageRequest> {
 }
 
 /// What was put together so far.
-struct Pieces<T: Listed> {
+struct JoinedRows<T: Listed> {
     page: Option<Page<T>>,
     unreadable: Vec<UnreadableRow<T::Key>>,
     /// The last ones in `unreadable` that still lack the key after them.
@@ -263,7 +263,7 @@ struct Pieces<T: Listed> {
     shown: bool,
 }
 
-impl<T: Listed> Default for Pieces<T> {
+impl<T: Listed> Default for JoinedRows<T> {
     fn default() -> Self {
         Self {
             page: None,
@@ -274,7 +274,7 @@ impl<T: Listed> Default for Pieces<T> {
     }
 }
 
-impl<T: Listed> Pieces<T> {
+impl<T: Listed> JoinedRows<T> {
     fn take(&mut self, mut piece: Page<T>) {
         self.shown = true;
         if let Some(first) = piece.rows.first().map(T::key) {

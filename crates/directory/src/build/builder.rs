@@ -14,7 +14,7 @@ use crate::model::account::{Account, AccountIx, Role};
 use crate::model::attribute::AttributeTable;
 use crate::model::built_in::AttributeId;
 use crate::model::number::{Number as _, WrongNumber};
-use crate::model::record::{MAX_RECORDS, RDN_TYPE, Record, ShapeIx, Shapes, Span, UserRdn};
+use crate::model::record::{AttributeListIx, AttributeLists, MAX_RECORDS, RDN_TYPE, Record, Span, UserRdn};
 use crate::schema::password_attributes::PASSWORD_ATTRIBUTES;
 use crate::values::timestamp::StoredTime;
 use akldap_ldap::response::write_attribute;
@@ -25,8 +25,8 @@ pub struct Builder {
     pub(super) policy: CustomPolicy,
     pub(super) arena: Vec<u8>,
     pub(super) attributes: AttributeTable,
-    pub(super) shapes: Shapes,
-    pub(super) shape_numbers: HashMap<Vec<AttributeId>, ShapeIx, hashbrown::DefaultHashBuilder>,
+    pub(super) attribute_lists: AttributeLists,
+    pub(super) list_numbers: HashMap<Vec<AttributeId>, AttributeListIx, hashbrown::DefaultHashBuilder>,
     /// By attribute.
     pub(super) counts: Vec<StoredCount>,
     pub(super) names: Vec<u8>,
@@ -45,10 +45,10 @@ pub struct Builder {
     rdn_room: u32,
     /// What was found damaged in what is carried over: then there is no snapshot.
     pub(super) damage: Option<WrongNumber>,
-    /// The record being encoded.
+    /// The record being encoded, and its attributes.
     pub(super) block: Vec<u8>,
-    pub(super) shape: Vec<AttributeId>,
-    pub(super) last_shape: Option<ShapeIx>,
+    pub(super) stored: Vec<AttributeId>,
+    pub(super) last_list: Option<AttributeListIx>,
     /// That of the previous user.
     pub(super) last_account: AccountIx,
 }
@@ -110,8 +110,8 @@ impl Builder {
             policy,
             arena: Vec::new(),
             attributes: AttributeTable::new(),
-            shapes: Shapes::default(),
-            shape_numbers: HashMap::default(),
+            attribute_lists: AttributeLists::default(),
+            list_numbers: HashMap::default(),
             counts: Vec::new(),
             names: Vec::new(),
             users: Vec::new(),
@@ -127,8 +127,8 @@ impl Builder {
             rdn_room: u32::MAX,
             damage: None,
             block: Vec::new(),
-            shape: Vec::new(),
-            last_shape: None,
+            stored: Vec::new(),
+            last_list: None,
             last_account: AccountIx::FIRST,
         }
     }
@@ -139,7 +139,7 @@ impl Builder {
 
     pub(super) fn begin(&mut self) {
         self.block.clear();
-        self.shape.clear();
+        self.stored.clear();
     }
 
     pub(super) fn store(&mut self, id: AttributeId, name: &str, values: &[Vec<u8>]) {
@@ -148,7 +148,7 @@ impl Builder {
     }
 
     pub(super) fn stored(&mut self, id: AttributeId, values: usize) {
-        self.shape.push(id);
+        self.stored.push(id);
         if self.counts.len() <= id.index() {
             self.counts.resize(id.index() + 1, StoredCount::default());
         }
@@ -178,7 +178,7 @@ impl Builder {
         let attributes = Span::new(self.arena.len(), self.block.len())?;
         let uid_offset = uid_offset.unwrap_or(self.block.len());
         let uid_span = attributes.part(uid_offset, uid.len())?;
-        let shape = self.shape()?;
+        let list = self.list()?;
         self.rdn_room = rdn_room;
         self.arena.extend_from_slice(&self.block);
         if uid_offset == self.block.len() {
@@ -186,7 +186,7 @@ impl Builder {
         }
         let record = Record {
             attributes,
-            shape,
+            attribute_list: list,
             flags,
         };
         Some((record, self.name(name), uid_span))
@@ -201,23 +201,26 @@ impl Builder {
         fits(self.members.len(), members) && fits(self.parents.len(), parents)
     }
 
-    /// The shape of the record being encoded: nearly always that of the previous one.
-    fn shape(&mut self) -> Option<ShapeIx> {
-        if let Some(last) = self.last_shape
-            && self.shapes.get(last).is_ok_and(|ids| *ids == *self.shape)
+    /// The list of the attributes of the record being encoded: nearly always that of the previous one.
+    fn list(&mut self) -> Option<AttributeListIx> {
+        if let Some(last) = self.last_list
+            && self
+                .attribute_lists
+                .get(last)
+                .is_ok_and(|ids| *ids == *self.stored)
         {
             return Some(last);
         }
-        let shape = match self.shape_numbers.get(&self.shape) {
-            Some(&shape) => shape,
+        let list = match self.list_numbers.get(&self.stored) {
+            Some(&list) => list,
             None => {
-                let shape = self.shapes.push(&self.shape)?;
-                self.shape_numbers.insert(self.shape.clone(), shape);
-                shape
+                let list = self.attribute_lists.push(&self.stored)?;
+                self.list_numbers.insert(self.stored.clone(), list);
+                list
             }
         };
-        self.last_shape = Some(shape);
-        Some(shape)
+        self.last_list = Some(list);
+        Some(list)
     }
 
     /// The number of a path, a type and roles: nearly always those of the user before. `None` where there is no room.

@@ -73,7 +73,7 @@ impl Builder {
                 memberships,
                 arena: self.arena,
                 attributes: self.attributes,
-                shapes: self.shapes,
+                attribute_lists: self.attribute_lists,
             },
             users_by_uuid: hashbrown::HashTable::new(),
             groups_by_number: Vec::new(),
@@ -88,7 +88,7 @@ impl Builder {
             self.users,
             self.groups,
             self.names,
-            self.shape_numbers,
+            self.list_numbers,
             self.account_numbers,
         ));
         indexing::build(&mut snapshot, &self.counts)?;

@@ -147,7 +147,7 @@ impl<'a> CarriedGroup<'a> {
 }
 
 impl<'a> Carried<'a> {
-    /// Name, attributes, and for each attribute whether it replaces a built-in one: by place, since the numbers of
+    /// Name, attributes, and for each attribute whether it replaces a built-in one: by position, since the numbers of
     /// attributes do not concern a file.
     fn encode(&self, out: &mut Vec<u8>) {
         write_octets(out, self.name.as_bytes());

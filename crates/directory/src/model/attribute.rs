@@ -84,8 +84,8 @@ impl AttributeTable {
             return;
         }
         let names = self.aliases.entry(alias).or_default();
-        if let Err(place) = names.binary_search(&name) {
-            names.insert(place, name);
+        if let Err(position) = names.binary_search(&name) {
+            names.insert(position, name);
             names.truncate(MAX_SHARED);
         }
     }

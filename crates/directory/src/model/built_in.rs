@@ -77,7 +77,7 @@ pub(crate) struct BuiltIn {
     pub(crate) same_as: Option<AttributeId>,
     /// Whether the default answer has it although it is not stored: for users and for groups.
     default_of: [bool; 2],
-    /// Its place in the default answer of a virtual group, and in what `+` asks for, counted from 1; 0 if it is not
+    /// Its position in the default answer of a virtual group, and in what `+` asks for, counted from 1; 0 if it is not
     /// there.
     default_of_virtual_group: u8,
     operational: u8,
@@ -162,16 +162,16 @@ impl BuiltIn {
         }
     }
 
-    const fn virtual_groups(self, shows: Shows, place: u8) -> Self {
+    const fn virtual_groups(self, shows: Shows, position: u8) -> Self {
         Self {
             virtual_groups: Some(shows),
-            ..self.default_of_virtual_group(place)
+            ..self.default_of_virtual_group(position)
         }
     }
 
-    const fn default_of_virtual_group(self, place: u8) -> Self {
+    const fn default_of_virtual_group(self, position: u8) -> Self {
         Self {
-            default_of_virtual_group: place,
+            default_of_virtual_group: position,
             ..self
         }
     }
@@ -218,9 +218,9 @@ impl BuiltIn {
         }
     }
 
-    const fn operational(self, place: u8) -> Self {
+    const fn operational(self, position: u8) -> Self {
         Self {
-            operational: place,
+            operational: position,
             ..self
         }
     }
@@ -320,7 +320,7 @@ pub(crate) enum Those {
 pub(crate) const fn count(those: Those) -> usize {
     let (mut number, mut found) = (0, 0);
     while number < DEFINITIONS.len() {
-        if place(those, number) > 0 {
+        if position(those, number) > 0 {
             found += 1;
         }
         number += 1;
@@ -340,7 +340,7 @@ pub(crate) const fn ids<const N: usize>(those: Those) -> [AttributeId; N] {
     while found < N {
         let mut number = 0;
         while number < DEFINITIONS.len() {
-            if place(those, number) == next {
+            if position(those, number) == next {
                 ids[found] = AttributeId(number as u16);
                 found += 1;
             }
@@ -351,9 +351,9 @@ pub(crate) const fn ids<const N: usize>(those: Those) -> [AttributeId; N] {
     ids
 }
 
-/// The place of an attribute among these, counted from 1; 0 if it is not one of them. Several may share one.
+/// The position of an attribute among these, counted from 1; 0 if it is not one of them. Several may share one.
 #[expect(clippy::indexing_slicing, reason = "evaluated while compiling")]
-const fn place(those: Those, number: usize) -> u8 {
+const fn position(those: Those, number: usize) -> u8 {
     let built_in = &DEFINITIONS[number];
     match those {
         Those::DefaultOfUsers => built_in.default_of[0] as u8,

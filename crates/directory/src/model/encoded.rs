@@ -34,10 +34,10 @@ impl<'a> Elements<'a> {
         }
     }
 
-    /// The element at this place, which must be there.
+    /// The element at this index, which must be there.
     #[inline]
-    pub(crate) fn at(mut self, place: usize) -> Result<EncodedElement<'a>, WrongNumber> {
-        for _ in 0..place {
+    pub(crate) fn at(mut self, index: usize) -> Result<EncodedElement<'a>, WrongNumber> {
+        for _ in 0..index {
             self.read()?;
         }
         self.read()

@@ -21,7 +21,7 @@ pub enum WrongNumber {
     /// The place of an entry in the order of answers.
     Place,
     /// The list of attributes that a record stores.
-    Shape,
+    AttributeList,
     /// The octets of a value, an attribute or a name.
     Octets,
     /// An attribute.
@@ -44,7 +44,7 @@ impl fmt::Display for WrongNumber {
             Self::Record => "a user or group",
             Self::Account => "the path, type and roles of an account",
             Self::Place => "an entry",
-            Self::Shape => "a list of attributes",
+            Self::AttributeList => "a list of attributes",
             Self::Octets => "octets",
             Self::Attribute => "an attribute",
             Self::Key => "a key of an index",

@@ -31,7 +31,7 @@ pub(crate) const MAX_RECORDS: usize = 1 << 30;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Record {
     pub(crate) attributes: Span,
-    pub(crate) shape: ShapeIx,
+    pub(crate) attribute_list: AttributeListIx,
     /// Override bits (see [`AttributeId::override_bit`]) and flags.
     pub(crate) flags: u32,
 }
@@ -185,11 +185,11 @@ impl Rdns {
     /// That of the virtual group of a user; there are this many `records`.
     #[inline]
     pub(crate) fn of_virtual_group(&self, user: RecordIx, records: u32) -> Result<&[u8], WrongNumber> {
-        let place = match self.named_by_uid {
+        let rdn = match self.named_by_uid {
             0 => user,
             _ => RecordIx::new(records.checked_add(user.get()).ok_or(WrongNumber::User)?),
         };
-        self.get(place)
+        self.get(rdn)
     }
 
     /// Appends that of the next record. Fails for one that ends beyond 4 GiB, which the builder prevents.
@@ -225,33 +225,33 @@ pub(super) fn part<'i, N: Number, T>(
 
 number! {
     /// A list of attributes that records store.
-    pub(crate) ShapeIx, Shape
+    pub(crate) AttributeListIx, AttributeList
 }
 
 /// Which attributes a record stores, in order; records with the same ones share the list.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Shapes {
+pub(crate) struct AttributeLists {
     ids: Vec<AttributeId>,
     bounds: Vec<(u32, u32)>,
 }
 
-impl Shapes {
+impl AttributeLists {
     /// Adds a list; `None` where there is no room for it.
-    pub(crate) fn push(&mut self, ids: &[AttributeId]) -> Option<ShapeIx> {
-        let shape = ShapeIx::at(self.bounds.len())?;
+    pub(crate) fn push(&mut self, ids: &[AttributeId]) -> Option<AttributeListIx> {
+        let list = AttributeListIx::at(self.bounds.len())?;
         let start = u32::try_from(self.ids.len()).ok()?;
         let end = u32::try_from(self.ids.len().checked_add(ids.len())?).ok()?;
         self.ids.extend_from_slice(ids);
         self.bounds.push((start, end));
-        Some(shape)
+        Some(list)
     }
 
     #[inline]
-    pub(crate) fn get(&self, shape: ShapeIx) -> Result<&[AttributeId], WrongNumber> {
-        let bounds = self.bounds.get(shape.index());
+    pub(crate) fn get(&self, list: AttributeListIx) -> Result<&[AttributeId], WrongNumber> {
+        let bounds = self.bounds.get(list.index());
         bounds
             .and_then(|&(start, end)| self.ids.get(start as usize..end as usize))
-            .ok_or(WrongNumber::Shape)
+            .ok_or(WrongNumber::AttributeList)
     }
 }
 
@@ -268,10 +268,13 @@ mod tests {
             [0, 1, 2].map(|record| rdns.get(RecordIx::new(record))),
             [Ok(&b"a"[..]), Ok(b""), Err(WrongNumber::Record)]
         );
-        let mut shapes = Shapes::default();
-        let shape = shapes.push(&[AttributeId::CN, AttributeId::UID]).unwrap();
-        assert_eq!(shapes.get(shape), Ok(&[AttributeId::CN, AttributeId::UID][..]));
-        assert_eq!(shapes.get(ShapeIx(shape.0 + 1)), Err(WrongNumber::Shape));
+        let mut lists = AttributeLists::default();
+        let list = lists.push(&[AttributeId::CN, AttributeId::UID]).unwrap();
+        assert_eq!(lists.get(list), Ok(&[AttributeId::CN, AttributeId::UID][..]));
+        assert_eq!(
+            lists.get(AttributeListIx(list.0 + 1)),
+            Err(WrongNumber::AttributeList)
+        );
         let span = Span::new(1, 2).unwrap();
         assert_eq!(span.of(b"abc"), Ok(&b"bc"[..]));
         assert_eq!(span.of(b"ab"), Err(WrongNumber::Octets));

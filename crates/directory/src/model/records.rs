@@ -11,7 +11,7 @@ use crate::model::built_in::{AttributeId, Shows};
 use crate::model::encoded::{self, Elements, EncodedElement};
 use crate::model::number::{Column, GroupIx, RecordIx, UserIx, WrongNumber, count_of};
 use crate::model::place::Layout;
-use crate::model::record::{self, Rdns, Record, Shapes, Span, UnescapedNames};
+use crate::model::record::{self, AttributeLists, Rdns, Record, Span, UnescapedNames};
 use crate::model::relation::Relation;
 use crate::values::timestamp::StoredTime;
 
@@ -59,7 +59,7 @@ pub(crate) struct Memberships {
 pub(crate) struct Records {
     pub(crate) arena: Vec<u8>,
     pub(crate) attributes: AttributeTable,
-    pub(crate) shapes: Shapes,
+    pub(crate) attribute_lists: AttributeLists,
     /// Users, then groups.
     pub(crate) all: Column<RecordIx, Record>,
     /// The RDNs of the records as they are sent: `cn=` and the escaped name.
@@ -124,11 +124,11 @@ impl Records {
         id: AttributeId,
     ) -> Result<Option<EncodedElement<'_>>, WrongNumber> {
         let record = self.get(record)?;
-        let shape = self.shapes.get(record.shape)?;
-        let Some(place) = shape.iter().position(|&known| known == id) else {
+        let list = self.attribute_lists.get(record.attribute_list)?;
+        let Some(position) = list.iter().position(|&known| known == id) else {
             return Ok(None);
         };
-        Elements(self.block(record)?).at(place).map(Some)
+        Elements(self.block(record)?).at(position).map(Some)
     }
 
     /// The values of a stored attribute, encoded.

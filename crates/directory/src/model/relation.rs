@@ -52,13 +52,13 @@ impl<N: Number, M: Number + Ord> Relation<N, M> {
             *start = sum;
         }
         let mut next = starts.clone();
-        // Each is written below, or it fails: there are as many places as items.
+        // Each is written below, or it fails: there are as many slots as items.
         let mut items = vec![N::at(0).ok_or(N::WRONG)?; sum as usize];
         for from in (0..self.starts.len().saturating_sub(1)).map_while(N::at) {
             for &to in self.of(from)? {
-                let place = next.get_mut(to.index()).ok_or(M::WRONG)?;
-                *items.get_mut(*place as usize).ok_or(N::WRONG)? = from;
-                *place += 1;
+                let slot = next.get_mut(to.index()).ok_or(M::WRONG)?;
+                *items.get_mut(*slot as usize).ok_or(N::WRONG)? = from;
+                *slot += 1;
             }
         }
         Ok(Relation {

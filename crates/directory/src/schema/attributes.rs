@@ -124,7 +124,7 @@ pub const ATTRIBUTE_TYPES: &[AttributeType] = &numbered([
     many("goauthentikio-user-sources", "goauthentikio-user-sources", &[], "1.3.6.1.4.1.26027.1.1.4", Syntax::DirectoryString),
 ]);
 
-/// The same types, each with its place as its id.
+/// The same types, each with its position as its id.
 const fn numbered<const N: usize>(mut types: [AttributeType; N]) -> [AttributeType; N] {
     let mut rest: &mut [AttributeType] = &mut types;
     let mut next = 0;

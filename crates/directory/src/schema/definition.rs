@@ -159,7 +159,7 @@ pub enum Usage {
     DsaOperation,
 }
 
-/// What distinguishes an attribute type from the others: its place among them.
+/// What distinguishes an attribute type from the others: its position among them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AttributeTypeId(pub(super) u16);
 
@@ -190,11 +190,11 @@ impl AttributeType {
     /// Which of its other names this is, whatever the case.
     #[must_use]
     pub fn alias(&self, name: &[u8]) -> Option<u8> {
-        let place = self
+        let position = self
             .names
             .iter()
             .position(|alias| alias.as_bytes().eq_ignore_ascii_case(name))?;
-        u8::try_from(place).ok()
+        u8::try_from(position).ok()
     }
 }
 

@@ -99,7 +99,7 @@ fn irregular_pieces<'a>(
 ) -> Result<(), WrongNumber> {
     let records = &context.snapshot.records;
     let mut stored = Elements(records.block(record)?);
-    let mut shape = Some(records.shapes.get(record.shape)?);
+    let mut list = Some(records.attribute_lists.get(record.attribute_list)?);
     let always = always(context, entry).iter().filter(|id| !computed.contains(id));
     let computed = computed.iter().chain(always).copied();
     for id in std::iter::once(AttributeId::OBJECT_CLASS).chain(computed) {
@@ -109,7 +109,7 @@ fn irregular_pieces<'a>(
         {
             each(Piece::Attribute(attribute))?;
         }
-        for id in shape.take().into_iter().flatten() {
+        for id in list.take().into_iter().flatten() {
             let element = stored.read()?;
             if !context.snapshot.shown.operational.contains(id) {
                 each(Piece::Run(element.whole))?;

@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn a_shape_may_make_users_depend_on_groups() {
         use crate::shape::visibility::Condition;
-        use crate::shape::{Kind, Made, Show, Template};
+        use crate::shape::{Made, RecordKind, Show, Template};
         let (base, people) = ("dc=example", "(objectClass=user)");
         let by = |condition| {
             let mut shape = Shape::default();
@@ -201,7 +201,7 @@ mod tests {
         let made = |name: &str, source: &str| {
             let mut shape = Shape::default();
             let made = Made {
-                templates: vec![Template::new(source, Kind::User).unwrap()],
+                templates: vec![Template::new(source, RecordKind::User).unwrap()],
                 syntax: None,
                 operational: false,
             };

@@ -10,7 +10,7 @@ use akldap_ldap::message::SearchRequest;
 use akldap_ldap::response::{LdapResult, ResultCode};
 
 #[derive(Debug)]
-pub(crate) struct Limits {
+pub(crate) struct AnswerLimits {
     /// Entries of all pages together (RFC 4511 section 4.5.1.4); 0 for no limit.
     size: u64,
     /// Entries on earlier pages.
@@ -32,7 +32,7 @@ struct Cookies {
     key: [u8; 32],
 }
 
-impl Limits {
+impl AnswerLimits {
     /// What limits the answer, and the position it starts from.
     #[inline(always)] // It has one caller, which would otherwise copy what it returns.
     pub(crate) fn new(

@@ -21,7 +21,7 @@ use crate::plan::walk::Walk;
 use crate::search::base::{base_entry, damaged, in_scope};
 use crate::search::bounds::{Bounds, nested_too_far};
 use crate::search::dereference::Dereference;
-use crate::search::limits::{Limits, foreign_cookie};
+use crate::search::limits::{AnswerLimits, foreign_cookie};
 use crate::search::paging::EntryKey;
 use crate::search::request::{SearchControls, Viewer, outcome};
 use crate::search::selection::Selection;
@@ -126,7 +126,7 @@ impl Search {
             tree: &tree,
             view,
         };
-        let (limits, position) = Limits::new(request, controls)?;
+        let (limits, position) = AnswerLimits::new(request, controls)?;
         let mut sort_response = None;
         let mut finished = None;
         let asked = controls.sort.as_deref();

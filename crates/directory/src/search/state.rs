@@ -17,7 +17,7 @@ use crate::plan::outline::{Outline, PlanKind, Proved};
 use crate::plan::sorting::{SortOrder, Sorter};
 use crate::search::bounds::{Bounds, SearchLimits};
 use crate::search::dereference::Dereference;
-use crate::search::limits::Limits;
+use crate::search::limits::AnswerLimits;
 use crate::search::request::SearchOutcome;
 use crate::search::selection::Selection;
 use crate::view::context::{Context, View};
@@ -45,7 +45,7 @@ pub struct Search {
     pub(super) under_way: Option<Place>,
     pub(super) done: Vec<Done>,
     pub(super) phase: Phase,
-    pub(super) limits: Limits,
+    pub(super) limits: AnswerLimits,
     pub(super) bounds: Bounds,
     pub(super) scratch: Scratch,
     pub(super) controls_scratch: Vec<u8>,

@@ -1,4 +1,4 @@
-//! The filters and tests that a template calls, with their places: the engine looks for them only when it reaches one, so a misspelt
+//! The filters and tests that a template calls, with their positions: the engine looks for them only when it reaches one, so a misspelt
 //! name in a branch that is seldom taken would be found only by the entry it fails for.
 //!
 //! Knows the marks of Jinja; must not know which filters and tests there are.
@@ -12,7 +12,7 @@ pub(super) enum CalledWord<'s> {
     Test(&'s str),
 }
 
-/// Everything that a template calls, each with its place in octets, in order.
+/// Everything that a template calls, each with its position in octets, in order.
 pub(super) fn in_template(source: &str) -> Vec<(usize, CalledWord<'_>)> {
     let (mut found, mut at, mut is_raw) = (Vec::new(), 0, false);
     while let Some((start, mark)) = next_mark(source, at) {

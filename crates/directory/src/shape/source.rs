@@ -9,14 +9,14 @@ use minijinja::value::{Object, Value};
 
 /// Which entries a template is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum RecordKind {
     /// A user.
     User,
     /// A group.
     Group,
 }
 
-impl Kind {
+impl RecordKind {
     /// The variables of its entries.
     #[must_use]
     pub fn variables(self) -> &'static [&'static str] {

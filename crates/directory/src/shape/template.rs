@@ -11,7 +11,7 @@ use minijinja::{Environment, Error, Expression, UndefinedBehavior};
 
 use crate::shape::called_words::{self, CalledWord};
 use crate::shape::filters;
-use crate::shape::source::Kind;
+use crate::shape::source::RecordKind;
 
 /// Steps that one template may take for one entry, and octets of 64 that it may write meanwhile: a hundred times what names,
 /// addresses and memberships need, and a millisecond at most.
@@ -30,7 +30,7 @@ const MAX_SOURCE: usize = 4096;
 #[derive(Clone)]
 pub struct Template {
     source: Arc<str>,
-    kind: Kind,
+    kind: RecordKind,
     variables: Arc<BTreeSet<String>>,
     compiled: Arc<Compiled>,
 }
@@ -77,7 +77,7 @@ impl Template {
     ///
     /// # Errors
     /// When it cannot be read, or names a variable that entries of this kind do not have.
-    pub fn new(source: &str, kind: Kind) -> Result<Self, TemplateError> {
+    pub fn new(source: &str, kind: RecordKind) -> Result<Self, TemplateError> {
         if source.len() > MAX_SOURCE {
             return Err(TemplateError {
                 offset: MAX_SOURCE,
@@ -288,7 +288,7 @@ mod tests {
     }
 
     fn evaluated(source: &str) -> Result<Vec<String>, String> {
-        let template = Template::new(source, Kind::User).unwrap();
+        let template = Template::new(source, RecordKind::User).unwrap();
         let mut values = Vec::new();
         template.evaluate(&user(), &mut values)?;
         Ok(values
@@ -365,11 +365,11 @@ mod tests {
                 "unknown test \"defyned\"",
             ),
         ] {
-            let error = Template::new(source, Kind::User).unwrap_err();
+            let error = Template::new(source, RecordKind::User).unwrap_err();
             assert!(error.problem.contains(problem), "{source}: {error}");
             assert!(error.offset >= offset, "{source}: {}", error.offset);
         }
-        assert!(Template::new("{{ username }}", Kind::Group).is_err());
-        assert!(Template::new(&"x".repeat(MAX_SOURCE + 1), Kind::User).is_err());
+        assert!(Template::new("{{ username }}", RecordKind::Group).is_err());
+        assert!(Template::new(&"x".repeat(MAX_SOURCE + 1), RecordKind::User).is_err());
     }
 }

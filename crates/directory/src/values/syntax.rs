@@ -12,7 +12,7 @@ use akldap_ldap::text::{self, Position};
 
 mod time;
 
-pub use time::{Instant, parse_generalized_time};
+pub use time::{UnixTime, parse_generalized_time};
 
 /// First octet of a comparison key that is mere text; no normal form of a syntax that can refuse a value begins with it.
 const TEXT_KEY: u8 = 0xff;

@@ -78,16 +78,13 @@ pub fn replace(out: &mut Vec<u8>, start: usize, reserved: usize, octets: &[u8]) 
     if octets.len() != reserved {
         move_tail(out, start + reserved, start + octets.len());
     }
-    let Some(place) = out.get_mut(start..start + octets.len()) else {
+    let Some(slot) = out.get_mut(start..start + octets.len()) else {
         return;
     };
     // The usual header is copied without a call.
-    match (
-        <&mut [u8; 4]>::try_from(&mut *place),
-        <&[u8; 4]>::try_from(octets),
-    ) {
-        (Ok(place), Ok(header)) => *place = *header,
-        _ => place.copy_from_slice(octets),
+    match (<&mut [u8; 4]>::try_from(&mut *slot), <&[u8; 4]>::try_from(octets)) {
+        (Ok(slot), Ok(header)) => *slot = *header,
+        _ => slot.copy_from_slice(octets),
     }
 }
 
@@ -150,13 +147,13 @@ impl Header {
         1 + length_size(length)
     }
 
-    /// Copies the header to `place` of `octets` and returns the place after it; there must be room for the longest header.
+    /// Copies the header to `position` of `octets` and returns the position after it; there must be room for the longest header.
     #[inline]
-    pub(crate) fn put(&self, octets: &mut [u8], place: usize) -> usize {
-        if let Some(room) = octets.get_mut(place..place + MAX_HEADER) {
+    pub(crate) fn put(&self, octets: &mut [u8], position: usize) -> usize {
+        if let Some(room) = octets.get_mut(position..position + MAX_HEADER) {
             room.copy_from_slice(&self.octets);
         }
-        place + self.size
+        position + self.size
     }
 
     /// The encoded header.

@@ -131,10 +131,10 @@ mod tests {
 
     /// The same found by trying each end of the name, which takes the square of its length.
     fn by_trying(name: &[u8], of: &[Vec<u8>]) -> Option<usize> {
-        let commas = (0..name.len()).filter(|&place| is_separator(name[place]));
+        let commas = (0..name.len()).filter(|&position| is_separator(name[position]));
         commas
-            .filter(|&place| {
-                Dn::parse(&name[place + 1..]).is_ok_and(|tail| tail.normal_rdns(usize::MAX) == of)
+            .filter(|&position| {
+                Dn::parse(&name[position + 1..]).is_ok_and(|tail| tail.normal_rdns(usize::MAX) == of)
             })
             .max()
     }

@@ -36,12 +36,12 @@ fn runs(values: &[Option<f64>], slots: usize, highest: f64) -> Vec<Vec<(f64, f64
     let step = WIDTH / small(slots - 1);
     let skipped = slots - values.len();
     let mut runs = vec![Vec::new()];
-    for (place, value) in values.iter().enumerate() {
+    for (position, value) in values.iter().enumerate() {
         match (value, runs.last_mut()) {
             (Some(value), Some(run)) => {
                 let part = if highest > 0.0 { value / highest } else { 0.0 };
                 run.push((
-                    small(place + skipped) * step,
+                    small(position + skipped) * step,
                     HEIGHT - 0.5 - part * (HEIGHT - 0.5 - TOP),
                 ));
             }
@@ -52,9 +52,9 @@ fn runs(values: &[Option<f64>], slots: usize, highest: f64) -> Vec<Vec<(f64, f64
     runs
 }
 
-/// A place in a ring of a few hundred.
-fn small(place: usize) -> f64 {
-    u32::try_from(place).map_or(f64::from(u32::MAX), f64::from)
+/// A position in a ring of a few hundred.
+fn small(position: usize) -> f64 {
+    u32::try_from(position).map_or(f64::from(u32::MAX), f64::from)
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use akldap_ldap::message::{Operation, OperationKind};
 use akldap_ldap::response::{self, LdapResult, ResultCode};
 
 use super::filter_pattern;
-use super::search_record::SearchRecord;
+use super::search_observer::SearchObserver;
 
 /// Searches are driven in steps; one step compares about this many octets, a tenth of a millisecond, and then lets others
 /// run.
@@ -42,7 +42,7 @@ pub(crate) struct RunningSearch {
     pub(super) outpost: Arc<Outpost>,
     pub(super) connection: u64,
     /// What will be written about it, where searches are recorded or logged.
-    pub(super) record: Option<Box<SearchRecord>>,
+    pub(super) observer: Option<Box<SearchObserver>>,
     pub(super) entries: u64,
     /// Its filter without values, once it has taken more than one step.
     pub(super) pattern: Option<String>,
@@ -242,8 +242,8 @@ impl RunningSearch {
             "took-ms" = took.as_secs_f64() * 1000.0,
             "search ended"
         );
-        SearchRecord::write(
-            self.record.as_deref(),
+        SearchObserver::write(
+            self.observer.as_deref(),
             Some(result.code),
             self.entries,
             self.started,
@@ -271,7 +271,12 @@ impl Drop for RunningSearch {
         let entries = self.entries.max(self.search.entries());
         self.outpost.metrics().clients().sent_entries(entries);
         // Abandoned, or the connection ended: what was read until then was read.
-        SearchRecord::write(self.record.as_deref(), None, self.search.entries(), self.started);
+        SearchObserver::write(
+            self.observer.as_deref(),
+            None,
+            self.search.entries(),
+            self.started,
+        );
     }
 }
 

@@ -199,7 +199,7 @@ fn records_with_the_same_attributes_share_their_shape() {
     for pk in 0..100 {
         add_user(&mut builder, pk, &format!("u{pk}"), r#"{"x":1,"y":2}"#);
     }
-    assert_eq!(builder.shape_numbers.len(), 1);
+    assert_eq!(builder.list_numbers.len(), 1);
 }
 
 #[test]

@@ -7,9 +7,9 @@ use crate::fixture::{Query, Returned, add_group, add_user, builder, query, snaps
 use crate::schema::Syntax;
 use crate::shape::location::Location;
 use crate::shape::visibility::{About, Visibility, conditions};
-use crate::shape::{Kind, Made, ShapeError, Template};
+use crate::shape::{Made, RecordKind, ShapeError, Template};
 
-pub(super) fn made(kind: Kind, template: &str) -> Show {
+pub(super) fn made(kind: RecordKind, template: &str) -> Show {
     Show::Made(Made {
         templates: vec![Template::new(template, kind).unwrap()],
         syntax: None,
@@ -29,7 +29,7 @@ fn templates(attributes: &[(&'static str, &str)]) -> Shape {
     users(
         attributes
             .iter()
-            .map(|(name, template)| (*name, made(Kind::User, template))),
+            .map(|(name, template)| (*name, made(RecordKind::User, template))),
     )
 }
 
@@ -222,7 +222,7 @@ fn a_computed_attribute_can_be_shown_to_all() {
 fn an_operational_attribute_is_shown_to_those_who_ask() {
     let mut shape = users([]);
     let show = Show::Made(Made {
-        templates: vec![Template::new("{{ path }}", Kind::User).unwrap()],
+        templates: vec![Template::new("{{ path }}", RecordKind::User).unwrap()],
         syntax: None,
         operational: true,
     });
@@ -253,7 +253,7 @@ fn a_template_that_fails_leaves_the_attribute_out_and_is_told_once() {
         ("mail", "{{ username }}@x"),
     ]);
     let number = Show::Made(Made {
-        templates: vec![Template::new("{{ attributes.number }}", Kind::User).unwrap()],
+        templates: vec![Template::new("{{ attributes.number }}", RecordKind::User).unwrap()],
         syntax: Some(Syntax::Integer),
         operational: false,
     });
@@ -291,7 +291,7 @@ fn groups_are_made_of_what_groups_have() {
             "{% for parent in all_parents %}cn={{ parent }}{% endfor %}",
         ),
     ] {
-        shape.groups.set(name, made(Kind::Group, template)).unwrap();
+        shape.groups.set(name, made(RecordKind::Group, template)).unwrap();
     }
     let (snapshot, warnings) = shaped(&snapshot(), &shape);
     let group = |name: &str| {
@@ -326,7 +326,7 @@ fn numbers_follow_templates() {
 #[test]
 fn what_the_server_alone_says_is_not_made() {
     let mut shape = EntryShape::default();
-    let made = || made(Kind::User, "{{ username }}");
+    let made = || made(RecordKind::User, "{{ username }}");
     for (name, error) in [
         ("memberOf", ShapeError::Reserved),
         ("entryUUID", ShapeError::Reserved),
@@ -366,7 +366,7 @@ fn what_the_server_alone_says_is_not_made() {
 fn classes_are_those_the_template_names() {
     let classes = Show::Made(Made {
         templates: ["top", "inetOrgPerson"]
-            .map(|class| Template::new(class, Kind::User).unwrap())
+            .map(|class| Template::new(class, RecordKind::User).unwrap())
             .into(),
         syntax: None,
         operational: false,

@@ -8,7 +8,7 @@ use crate::values::calendar::{SECONDS_PER_DAY, days_from_epoch, days_in_month};
 
 /// A point in time: whole seconds since 1970-01-01 00:00 UTC, and nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Instant {
+pub struct UnixTime {
     /// Seconds since the epoch; negative before it.
     pub seconds: i64,
     /// Nanoseconds after the second.
@@ -18,7 +18,7 @@ pub struct Instant {
 /// Digits of a fraction that are used; anything finer than nanoseconds is cut.
 const FRACTION_DIGITS: usize = 9;
 
-impl Instant {
+impl UnixTime {
     /// Twelve octets that sort as the instants do.
     #[must_use]
     pub fn key(self) -> [u8; 12] {
@@ -32,7 +32,7 @@ impl Instant {
 /// Reads `YYYYMMDDHH[MM[SS]][(.|,)fraction](Z|±HH[MM])`. A missing zone, which RFC 4517 does not allow, is taken as
 /// UTC: clients send it. A leap second is the second after it.
 #[must_use]
-pub fn parse_generalized_time(value: &[u8]) -> Option<Instant> {
+pub fn parse_generalized_time(value: &[u8]) -> Option<UnixTime> {
     let mut reader = TimeReader(value.trim_ascii());
     let year = reader.digits(4)?;
     let month = reader.digits(2)?;
@@ -62,7 +62,7 @@ pub fn parse_generalized_time(value: &[u8]) -> Option<Instant> {
     let local = days_from_epoch(year, month, day)
         .checked_mul(SECONDS_PER_DAY)?
         .checked_add(hour * 3600 + minute.unwrap_or(0) * 60 + second.unwrap_or(0))?;
-    Some(Instant {
+    Some(UnixTime {
         seconds: local
             .checked_sub(offset)?
             .checked_add(nanoseconds / 1_000_000_000)?,

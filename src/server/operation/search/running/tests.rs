@@ -55,7 +55,7 @@ fn running(processor_time: fn() -> Duration) -> RunningSearch {
         provider: None,
         outpost: Outpost::of_bases(&[BASE]),
         connection: 1,
-        record: None,
+        observer: None,
         entries: 0,
         others: Vec::new(),
         pattern: None,

@@ -14,13 +14,13 @@ use akldap_ldap::response::LdapResult;
 use super::answer::BindAnswer;
 
 /// Counts and records binds.
-pub(super) struct BindRecords {
+pub(super) struct BindObserver {
     providers: Arc<Providers>,
     metrics: Arc<Metrics>,
     audit: Audit,
 }
 
-impl BindRecords {
+impl BindObserver {
     pub(super) fn new(providers: Arc<Providers>, metrics: Arc<Metrics>) -> Self {
         Self {
             providers,

@@ -12,7 +12,7 @@ use super::rewind::Rewind;
 use super::socket::Socket;
 
 /// A stream on which octets can be closed off from those that follow.
-pub(super) trait RecordStream: AsyncRead + AsyncWrite + Unpin {
+pub(super) trait TlsRecordStream: AsyncRead + AsyncWrite + Unpin {
     /// Takes octets, to be sent with the next write, so that those of the next write begin a record. Returns how many there was
     /// room for; `None` where there are no records.
     ///
@@ -21,13 +21,13 @@ pub(super) trait RecordStream: AsyncRead + AsyncWrite + Unpin {
     fn end_record(&mut self, octets: &[u8]) -> io::Result<Option<usize>>;
 }
 
-impl<S: Socket> RecordStream for Rewind<S> {
+impl<S: Socket> TlsRecordStream for Rewind<S> {
     fn end_record(&mut self, _octets: &[u8]) -> io::Result<Option<usize>> {
         Ok(None)
     }
 }
 
-impl<S: Socket> RecordStream for TlsStream<Rewind<S>> {
+impl<S: Socket> TlsRecordStream for TlsStream<Rewind<S>> {
     fn end_record(&mut self, octets: &[u8]) -> io::Result<Option<usize>> {
         let (_, session) = self.get_mut();
         session.writer().write(octets).map(Some)

@@ -21,7 +21,7 @@ use crate::traces;
 const SLOW: Duration = Duration::from_secs(1);
 
 /// What is written about a search.
-pub(crate) struct SearchRecord {
+pub(crate) struct SearchObserver {
     config: Arc<ServerConfig>,
     request: RequestId,
     client: IpAddr,
@@ -55,19 +55,19 @@ impl SearchEnd {
     }
 }
 
-/// Writes a record with what begins it, and the same of every search.
+/// Writes a line with what begins it, and the same of every search.
 macro_rules! write_search {
-    ($record:expr, $end:expr, $($beginning:tt)*) => {
+    ($observer:expr, $end:expr, $($beginning:tt)*) => {
         tracing::info!(
             $($beginning)*
-            connection = $record.request.connection,
-            requestId = %$record.request,
-            client = %$record.client,
-            bindDN = $record.bind_dn,
-            baseDN = $record.base_dn,
-            scope = ?$record.scope,
-            filter = $record.filter,
-            attributes = $record.attributes,
+            connection = $observer.request.connection,
+            requestId = %$observer.request,
+            client = %$observer.client,
+            bindDN = $observer.bind_dn,
+            baseDN = $observer.base_dn,
+            scope = ?$observer.scope,
+            filter = $observer.filter,
+            attributes = $observer.attributes,
             code = $end.code.map(|code| code as u8),
             entries = $end.entries,
             "took-ms" = $end.milliseconds(),
@@ -77,7 +77,7 @@ macro_rules! write_search {
     };
 }
 
-impl SearchRecord {
+impl SearchObserver {
     pub(super) fn of(
         session: &LdapSession,
         message_id: u32,
@@ -101,8 +101,8 @@ impl SearchRecord {
     }
 
     /// Writes it, once. Without a code the search did not finish.
-    pub(super) fn write(record: Option<&Self>, code: Option<ResultCode>, entries: u64, started: Instant) {
-        let Some(record) = record.filter(|record| !record.written.replace(true)) else {
+    pub(super) fn write(observer: Option<&Self>, code: Option<ResultCode>, entries: u64, started: Instant) {
+        let Some(observer) = observer.filter(|observer| !observer.written.replace(true)) else {
             return;
         };
         let end = SearchEnd {
@@ -112,19 +112,19 @@ impl SearchRecord {
         };
         traces::record(&traces::TracedRequest {
             operation: "search",
-            id: record.request,
-            client: record.client,
+            id: observer.request,
+            client: observer.client,
             code: end.code.map(|code| code as u8),
             entries: Some(end.entries),
             authentik: &[],
             took: end.took,
         });
-        if record.config.audit_searches {
-            write_search!(record, end, target: audit::TARGET, audit = "search",);
+        if observer.config.audit_searches {
+            write_search!(observer, end, target: audit::TARGET, audit = "search",);
         }
-        let log = &record.config.search_log;
+        let log = &observer.config.search_log;
         if log.enabled && (is_remarkable(&end) || is_chosen(&SEARCHES, log.one_in)) {
-            write_search!(record, end,);
+            write_search!(observer, end,);
         }
     }
 }
