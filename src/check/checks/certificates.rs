@@ -102,7 +102,7 @@ pub(super) const CHECKS: &[Check] = &[
         area: Area::Certificates,
         title: "it names the server",
         why: "clients compare the name they connect to with the names in the certificate",
-        fix: "System > Certificates: use one with the server's name among its subject alternative names; TLS Server name in the provider must be one of them; the same of the one in the file of AUTHENTIK_LDAP__TLS_CERTIFICATE_FILE",
+        fix: "System > Certificates: use one with the server's name among its subject alternative names; TLS Server name in the provider must be one of them; the same goes for the one in the file of AUTHENTIK_LDAP__TLS_CERTIFICATE_FILE",
         judge: |facts| {
             let problem = |(name, certificate): (&str, &Certificate)| {
                 if certificate.names.is_empty() {
@@ -172,7 +172,7 @@ pub(super) const CHECKS: &[Check] = &[
         code: "AK408",
         area: Area::Certificates,
         title: "the certificate files can be used",
-        why: "with files that it cannot read or use this server does not start, and changed ones it does not take",
+        why: "this server does not start with files that it cannot read or use, and does not take changed ones",
         fix: "AUTHENTIK_LDAP__TLS_CERTIFICATE_FILE: a PEM file with the server's certificate first, then each issuer's; AUTHENTIK_LDAP__TLS_KEY_FILE: \
               a PEM file with its private key; this server's account must be able to read both, in a container too",
         judge: |facts| match &facts.files {
