@@ -109,7 +109,7 @@ def compare(found, expected):
 
 
 def reach(options, tls):
-    """The server by way of the transport that is tried, and how ldap3 is told of StartTLS."""
+    """The server over the transport under test, and how ldap3 is told to use StartTLS."""
     if options.transport == "ldaps":
         return Server(f"ldaps://localhost:{options.ldaps_port}", get_info=ALL, tls=tls), AUTO_BIND_NO_TLS
     server = Server(f"ldap://localhost:{options.ldap_port}", get_info=ALL, tls=tls)
@@ -208,7 +208,7 @@ def session_end(options, tls):
 def main():
     options = arguments()
     tls = Tls(validate=ssl.CERT_REQUIRED, ca_certs_file=options.ca)
-    # Binds in clear are refused where another transport is tried.
+    # Binds in clear are refused where another transport is under test.
     done = binds(options, tls) if options.transport == "clear" else []
     report = {"binds": done, **searches(options, tls, rows(options, "/core/users/"))}
     report["session_end_seconds"] = session_end(options, tls)

@@ -66,7 +66,7 @@ func names(entries []*ldap.Entry) []string {
 	return found
 }
 
-// Grafana: several logins in one search, then the bind of the one, whose groups it compares with its settings.
+// Grafana: several logins in one search, then a bind as the one who logs in, whose groups it compares with its settings.
 func grafana() map[string]any {
 	connection := service()
 	defer connection.Close()

@@ -108,7 +108,7 @@ public final class Keycloak {
         return String.valueOf(value);
     }
 
-    /** Name and value in turn. */
+    /** Names and values in turn. */
     private static String object(Object... parts) {
         List<String> members = new ArrayList<>();
         for (int index = 0; index < parts.length; index += 2) {
@@ -212,7 +212,7 @@ public final class Keycloak {
         } catch (SizeLimitExceededException limit) {
             limited = true;
         }
-        // The rest is not read: JNDI abandons such a search, and the connection must live on.
+        // The rest is not read: JNDI abandons such a search, and the connection must stay usable.
         NamingEnumeration<SearchResult> left = manager.search(USERS, "(objectClass=user)", controls(SearchControls.ONELEVEL_SCOPE, 0, "cn"));
         left.next();
         left.close();

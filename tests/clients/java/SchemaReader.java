@@ -40,7 +40,7 @@ import org.apache.directory.ldap.client.api.LdapConnectionConfig;
 import org.apache.directory.ldap.client.api.LdapNetworkConnection;
 
 /**
- * Loads the schema with Apache's LDAP API, UnboundID's SDK and JNDI, and asks each what it knows then. Prints a line of JSON.
+ * Loads the schema with Apache's LDAP API, UnboundID's SDK and JNDI, and asks each what it then knows. Prints a line of JSON.
  * Arguments: the URI; clear, ldaps or start_tls. The authority to trust is that of Java's own options.
  */
 public final class SchemaReader {
@@ -63,7 +63,7 @@ public final class SchemaReader {
         return "[" + String.join(",", texts) + "]";
     }
 
-    /** Apache's LDAP API by the letter: the class of users, and how many there are. */
+    /** Apache's LDAP API in its strict mode: the class of users, and how many there are. */
     private static String strict(URI uri) throws Exception {
         try (LdapNetworkConnection connection = new LdapNetworkConnection(uri.getHost(), uri.getPort())) {
             connection.bind(SERVICE, PASSWORD);
@@ -162,7 +162,7 @@ public final class SchemaReader {
                 file.delete();
             }
             EntryValidator entries = new EntryValidator(schema);
-            // It does not find classes by what a definition says of them, and groups have no `top`, as officially.
+            // It does not find classes by what a definition says about them, and groups have no `top`, as in the official outpost.
             entries.setCheckUndefinedObjectClasses(false);
             entries.setCheckMissingSuperiorObjectClasses(false);
             int valid = 0;

@@ -105,7 +105,7 @@ final class Access
         return null;
     }
 
-    /** A new process begins without cookie and without connection. */
+    /** A new process begins without a cookie and without a connection. */
     public function restart(): void
     {
         $this->cookie = '';

@@ -3,8 +3,8 @@
 declare(strict_types=1);
 
 /**
- * What the database knows of entries seen before: for each internal name the DN and the identifier. It outlives processes. Which
- * names were given up is what the tests are about.
+ * What the database knows of entries seen before: for each internal name the DN and the identifier. It outlives processes. The
+ * tests look at which names were given up.
  */
 final class Mapping
 {

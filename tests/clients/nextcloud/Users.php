@@ -5,7 +5,7 @@ declare(strict_types=1);
 /** People: lists, logins, their attributes, and whether they are still there. */
 final class Users
 {
-    /** Attributes asked for in every list, beside the configured ones. */
+    /** Attributes asked for in every list, besides the configured ones. */
     private const ALWAYS = ['dn', 'uid', 'samaccountname', 'memberof'];
     private const IMAGES = ["\xff\xd8\xff" => 'image/jpeg', "\x89PNG" => 'image/png', 'GIF8' => 'image/gif'];
 
@@ -198,7 +198,7 @@ final class Users
     }
 
     /**
-     * The internal name of a record; one not seen before gets its name here, one without identifier gets none.
+     * The internal name of a record; one not seen before gets its name here, one without an identifier gets none.
      *
      * @param array<string, list<string>> $record
      */

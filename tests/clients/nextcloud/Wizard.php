@@ -144,7 +144,7 @@ final class Wizard
         return ['names' => $names, 'login' => $login];
     }
 
-    /** The attribute more people have a value of. */
+    /** The attribute of which more people have a value. */
     public function email(Users $users): ?string
     {
         $counts = ['mail' => $users->count('mail'), 'mailPrimaryAddress' => $users->count('mailPrimaryAddress')];

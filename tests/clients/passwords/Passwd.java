@@ -10,8 +10,8 @@ import javax.naming.directory.ModificationItem;
 import javax.naming.ldap.InitialLdapContext;
 
 /**
- * Changes a password as Java programs do, by a modify. Arguments: URI, bind DN, its password, the DN of whose it is, the old password or
- * nothing, the new one. Prints the code and what the server says.
+ * Changes a password as Java programs do, by a modify. Arguments: URI, bind DN, its password, the DN of the user whose password it is, the
+ * old password or nothing, the new one. Prints the code and what the server says.
  */
 public final class Passwd {
     public static void main(String[] arguments) {

@@ -4,8 +4,8 @@ declare(strict_types=1);
 
 /*
  * Changes a password as PHP programs do. Arguments: URI, authority, bind DN, its password, "exop", "replace" or "fallback", the DN of
- * whose it is, the old password or nothing, the new one. "fallback" is Nextcloud's way: the extended operation, and if that returns false
- * a replace. Prints the code of the last operation, the bind if that fails, and what the server says.
+ * the user whose password it is, the old password or nothing, the new one. "fallback" is Nextcloud's way: the extended operation, and if that returns false
+ * a replace. Prints the code of the last operation, which is the bind if that fails, and what the server says.
  */
 
 [, $uri, $authority, $bindDn, $bindPassword, $way, $dn, $old, $new] = $argv;

@@ -1,5 +1,5 @@
-"""Changes a password with python-ldap. Arguments: URI, authority, bind DN, its password, "exop" or "modify", the DN of whose it is,
-the old password or nothing, the new one or nothing. Prints the code, what the server says, and a generated password."""
+"""Changes a password with python-ldap. Arguments: URI, authority, bind DN, its password, "exop" or "modify", the DN of the user whose password
+it is, the old password or nothing, the new one or nothing. Prints the code, what the server says, and a generated password."""
 
 import sys
 

@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 # What Proxmox VE asks of an LDAP realm, with Net::LDAP: the base from the root DSE, a sync of users and groups in pages, a
-# page list broken off, logins. Prints one JSON object, or ends with a message. Arguments: the URI; clear, ldaps or start_tls; the
+# list of pages broken off, logins. Prints one JSON object, or ends with a message. Arguments: the URI; clear, ldaps or start_tls; the
 # file of the authority to trust.
 use strict;
 use warnings;

@@ -1,6 +1,6 @@
 #!/usr/bin/ruby
 # What GitLab asks of an LDAP server, with net-ldap: login by any of three attributes, the check whether a person may still
-# come in (with the bit test of Active Directory, which is on by default), and the members of groups. Prints one JSON object.
+# log in (with the bit test of Active Directory, which is on by default), and the members of groups. Prints one JSON object.
 # Arguments: the URI; clear, ldaps or start_tls; the file of the authority to trust.
 require "json"
 require "net/ldap"
