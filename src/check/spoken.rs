@@ -109,7 +109,7 @@ async fn beginning(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &[u
         while answer.len() < BEGINNING && stream.read_buf(&mut answer).await? > 0 {}
         io::Result::Ok(())
     };
-    // What came before it broke or was too slow is told apart all the same.
+    // What came before it broke, or before the time was up, still tells what is spoken.
     let _ = timeout(ANSWER_LIMIT, exchange).await;
     answer
 }

@@ -8,7 +8,7 @@ pub(super) static SERVE_ATTRIBUTES: Setting<Optional<PasswordAttributes>> = own(
     "serve-attributes",
     Optional(PasswordAttributes),
     Unset,
-    "Custom attributes to serve although they hold passwords or keys (`userPassword`, `sambaNTPassword`, …), as FreeRADIUS needs for MS-CHAP. Whoever may search sees them.",
+    "Custom attributes to serve although they hold passwords or keys (`userPassword`, `sambaNTPassword`, …), as FreeRADIUS needs for MS-CHAP. Anyone who may search sees them.",
 );
 
 pub(super) static LEGAL_ATTRIBUTE_NAMES: Setting<Switch> = own(

@@ -149,7 +149,7 @@ pub(super) static SHARED_UID_NUMBERS: Setting<Optional<Range>> = own(
     "shared-uid-numbers",
     Optional(Range),
     Unset,
-    "Where users are moved when another user has their uidNumber: a range of numbers that nobody else has. Whoever has the number in their own attributes keeps it, then the older account. Unset: nobody is moved, since files belong to numbers.",
+    "Where users are moved when another user has their uidNumber: a range of numbers that nobody else has. Those who have the number in their own attributes keep it, then the older account. Unset: nobody is moved, since files belong to numbers.",
 )
 .of_provider();
 

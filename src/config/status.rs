@@ -29,7 +29,7 @@ pub(super) static STATUS_HOSTS: Setting<HostNames> = own(
     "status-hosts",
     HostNames,
     &[],
-    "Host names under which the status page may be opened, besides addresses and localhost. Other names are refused: a web page elsewhere can let its own name lead to this server, and would see through the browser of whoever may see the status page (DNS rebinding).",
+    "Host names under which the status page may be opened, besides addresses and localhost. Other names are refused: a web page elsewhere can let its own name lead to this server, and would see through the browser of somebody who may see the status page (DNS rebinding).",
 );
 
 /// The status page.

@@ -6,7 +6,7 @@ use akldap_testing::stage::{Stage, entry_dn};
 use ldap3_proto::proto::LdapModifyType;
 
 const NEW: &str = "a new passphrase";
-const OLD: &str = "the one of before";
+const OLD: &str = "the earlier one";
 
 fn set_passwords(stage: &Stage) -> usize {
     let all = stage.simulator.requests().all();

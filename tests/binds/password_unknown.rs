@@ -81,7 +81,7 @@ async fn no_old_password_is_kept_while_a_write_may_be_on_its_way() {
 }
 
 #[tokio::test]
-async fn a_change_after_one_whose_end_is_unknown_begins_anew() {
+async fn a_change_after_one_whose_end_is_unknown_starts_over() {
     let stage = cached().await;
     let mut alice = bound(&stage, "alice", "demo-alice").await;
     let lost = lose_the_write(&stage);

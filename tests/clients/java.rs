@@ -105,7 +105,7 @@ async fn syncs(transport: Transport) {
     script.go_on().await;
     let changes = script.report().await;
     script.end().await;
-    // The newest of before are found again, since the time asked for is theirs.
+    // Those that were the newest before are found again, since the time asked for is theirs.
     let changed = changes["changed"].as_array().expect("names");
     assert!(changed.contains(&json!("bob")) && changed.len() < 5, "{changes}");
     assert_eq!(changes["mail"], json!(["robert@example.com"]));

@@ -127,7 +127,7 @@ pub enum Broken {
     RefusesCompares,
     /// StartTLS is refused.
     RefusesTls,
-    /// Whoever asks who they are is nobody.
+    /// A client that asks who it is is told that it is nobody.
     ForgetsWho,
     /// No group is found.
     LosesGroups,
@@ -359,7 +359,7 @@ impl Court {
             Request::Search { provider, what } => {
                 let (provider, what) = (*provider, *what);
                 let same = forget_others(&mut asked, connection.bound.as_ref().map(|bound| bound.id));
-                // Whoever binds in the middle may not go on with the pages of before.
+                // A client that binds in the middle may not continue its earlier pages.
                 let refused = same
                     && code != SUCCESS
                     && must_be_answered(world, connection, (id, asked.sent), provider);
@@ -533,7 +533,7 @@ fn bind(
 ) -> Result<Vec<usize>, String> {
     let (sent, at) = (asked.sent, now());
     if code != SUCCESS {
-        // What is spelled in another way is whose name it is by the directory.
+        // A name in another spelling is that of the user whom the directory says.
         let known = match spelling {
             Spelling::Plain => REFUSED_AGAIN,
             _ => LOOK + LOOKS_AGAIN,
@@ -616,7 +616,7 @@ fn standing(world: &World, bound: &Bound, at: Time) -> Result<(), String> {
     Err(reason)
 }
 
-/// Whether anything has happened to whom a login is of, or to its provider, that could end it. A connection goes on when its user
+/// Whether anything has happened to the user of a login, or to its provider, that could end it. A connection goes on when its user
 /// is renamed or has another e-mail address or password, and whatever happens at another provider.
 fn may_end(world: &World, login: usize, provider: usize) -> bool {
     let granted = &world.granted[login];

@@ -1,5 +1,5 @@
 //! What histories of the second series are about. Their plans are drawn from streams of their own, so that the first series stays
-//! as it was; most of them repeat a pattern that once went wrong, with moments drawn anew, or do what the first series cannot.
+//! as it was; most of them repeat a pattern that once went wrong, with new moments, or do what the first series cannot.
 
 use crate::plan::{
     Announcing, Direct, Fault, NAMES, Name, Plan, SECRETS, Secret, Setting, Spelling, Step, What,
@@ -22,7 +22,7 @@ pub enum Topic {
     Failures,
     /// A stream of events that stays open and says nothing.
     Silence,
-    /// Whoever is deactivated or deleted unheard.
+    /// People who are deactivated or deleted without an announcement.
     Unheard,
     /// Groups that people leave while users are fetched beside a look.
     Groups,
@@ -226,7 +226,7 @@ impl Pattern {
         self.random.usize(..self.setting.people)
     }
 
-    /// Somebody else than the one who sees everything.
+    /// Somebody other than the one who sees everything.
     fn other(&mut self) -> usize {
         self.random.usize(1..self.setting.people)
     }

@@ -205,7 +205,7 @@ impl Scenes {
         self.random.usize(..self.setting.people)
     }
 
-    /// Somebody else than the one who sees everything.
+    /// Somebody other than the one who sees everything.
     fn other(&mut self) -> usize {
         self.random.usize(1..self.setting.people)
     }

@@ -35,7 +35,7 @@ struct Planned {
 }
 
 impl Planned {
-    /// Places of its members among all users, each once.
+    /// Positions of its members among all users, each once.
     fn members(&self, users: usize) -> impl Iterator<Item = usize> {
         let (first, step) = (self.first, self.step);
         (0..self.size).map(move |number| (first + number * step) % users.max(1))

@@ -254,7 +254,7 @@ fn each_cause_is_told_by_one_code_wherever_it_is_met() {
         for (place, spoil) in places {
             let mut facts = facts();
             spoil(&mut facts, cause.clone());
-            // Nothing needs the release: a server that cannot say it is well otherwise.
+            // Nothing needs the release: a server that cannot name it is otherwise well.
             let expected: &[&str] = match (place, code) {
                 ("release", "AK107") => &[],
                 _ => &[code],
@@ -444,7 +444,7 @@ fn a_port_that_speaks_something_else_is_named() {
     }
 }
 
-/// Whatever prevents the first call is a fault: nothing is well of which nothing was seen.
+/// Whatever prevents the first call is a fault: what was not seen cannot be called well.
 #[test]
 fn a_first_call_that_fails_is_a_fault_whatever_its_cause_and_the_way() {
     let url = || "https://authentik.example.org/api/v3/".to_owned();

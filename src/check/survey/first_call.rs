@@ -21,7 +21,7 @@ pub(super) async fn make(client: &Client, facts: &mut Facts) {
     let answered = match timeout(SLOW_ANSWER, &mut answer).await {
         Ok(answered) => answered,
         Err(_) => {
-            // Whoever limits the time learns it all the same.
+            // A caller that limits the time learns of it in any case.
             if can_ask {
                 facts.spoken = spoken::on(&host, port).await;
             }

@@ -420,7 +420,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_gap_has_the_logins_of_before_and_of_then_judged() {
+    async fn a_gap_has_logins_from_before_it_and_during_it_judged() {
         let logins = logins();
         let grant = |sid: &str, heard| logins.grant(opened(&logins, sid, heard).0).unwrap();
         let before = grant("before", logins.heard());

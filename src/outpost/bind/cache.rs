@@ -597,7 +597,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_comes_by_a_name_during_the_login_or_gets_it_again_is_no_namesake_of_before() {
+    fn whoever_comes_by_a_name_during_the_login_or_gets_it_again_was_no_namesake_before() {
         let (alice, sharer) = (
             (3, "alice", "staff@x", "{}", DATE),
             (2, "bob", "staff@x", "{}", DATE),

@@ -400,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_has_another_password_begins_anew_everywhere_and_nobody_else_does() {
+    fn a_person_with_another_password_starts_over_everywhere_and_nobody_else_does() {
         let (failures, now) = (limit(2), Instant::now());
         let (here, proxied) = (at("192.0.2.1"), through("192.0.2.2", "10.0.0.1"));
         for secret in ["a", "b"] {

@@ -4,7 +4,7 @@ use crate::outpost::access::OpenSession;
 
 use super::queue::Turn;
 
-/// A place among those that are asking authentik to judge passwords now.
+/// A turn among those that are asking authentik to judge passwords now.
 pub(in crate::outpost) struct ChangeTurn {
     _turn: Turn,
 }

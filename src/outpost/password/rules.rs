@@ -31,7 +31,7 @@ fn wrong() -> ChangeFailure {
     unfit(ResultCode::InvalidCredentials, None, "the old password is wrong")
 }
 
-/// The password of before, as text.
+/// The old password, as text.
 pub(super) fn old(octets: &[u8]) -> Result<&str, ChangeFailure> {
     let text = std::str::from_utf8(octets).map_err(|_| wrong())?;
     match text {

@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whoever_comes_after_the_question_knows_that_the_answer_may_be_of_before() {
+    async fn whoever_comes_after_the_question_knows_that_the_answer_may_be_older() {
         let (misses, now) = (Misses::default(), Instant::now());
         let first = misses.want(1, now).expect("wanted");
         let in_line = misses.want(1, now).expect("wanted");

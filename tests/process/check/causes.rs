@@ -164,7 +164,7 @@ async fn a_port_of_another_protocol_is_named_with_what_it_speaks() {
         assert_eq!(faults(&report), [code], "{scheme} {address}: {text}");
         assert!(text.contains(words), "{scheme} {address}: {text}");
     }
-    // Whoever limits the time hears it, too.
+    // A caller that limits the time hears it, too.
     let mut set_up = SetUp::set("AUTHENTIK_HOST", &format!("http://{tls_stays}"));
     set_up.within = Some(Duration::from_secs(15));
     let report = set_up.check(&[Area::Reach]).await;

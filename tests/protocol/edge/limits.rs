@@ -163,7 +163,7 @@ async fn strangers_who_sit_there_go_when_places_are_short() {
     };
     assert!(response.res.message.contains("idle"), "{response:?}");
     assert!(bound.who_am_i().await.contains("alice"));
-    // With a place free again, a stranger may stay idle as long as anybody.
+    // With a connection free again, a stranger may stay idle as long as anybody.
     drop(stranger);
     let stage = Stage::with(Directory::sample(0, 0), |settings| {
         settings.set("AUTHENTIK_LDAP__MAX_CONNECTIONS", "100");

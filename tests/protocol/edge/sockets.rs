@@ -60,7 +60,7 @@ async fn a_low_limit_of_open_files_leaves_room_for_authentik() {
     for _ in 0..100 {
         flood.push(TcpStream::connect(served.ldap).await.unwrap());
     }
-    // Every place is taken, and a login still finds the descriptors it needs.
+    // Every connection is taken, and a login still finds the descriptors it needs.
     assert_eq!(honest.bind(&user_dn("alice"), "demo-alice").await.code, 0);
     drop(flood);
     let mut later = Client::connect(served.ldap).await;

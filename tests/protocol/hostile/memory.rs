@@ -1,4 +1,4 @@
-//! Memory that clients make the server hold, from many connections: half messages, answers that nobody reads, and places
+//! Memory that clients make the server hold, from many connections: half messages, answers that nobody reads, and connections
 //! that strangers keep.
 
 use std::net::SocketAddr;

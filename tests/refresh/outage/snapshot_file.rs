@@ -61,7 +61,7 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn while_lists_fail_whoever_can_log_in_finds_the_directory_of_before() {
+async fn while_lists_fail_those_who_can_log_in_find_the_earlier_directory() {
     let (log, _guard) = Log::listen();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("directory");

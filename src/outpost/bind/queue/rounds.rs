@@ -115,7 +115,7 @@ impl<K: Copy + Ord> Rounds<K> {
     }
 
     /// Whose newest has to go when too many wait: the longest line among those, known or not, who have the larger half.
-    /// If equal, `newcomer`, because nobody should lose a place to somebody who is no better off.
+    /// If equal, `newcomer`, because nobody should lose a turn to somebody who is no better off.
     pub(super) fn longest(&self, newcomer: Option<K>) -> Option<K> {
         let round = if self.others.waiting >= self.known.waiting {
             &self.others

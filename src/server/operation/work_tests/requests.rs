@@ -55,7 +55,7 @@ fn control(oid: &str, value: &[u8]) -> Vec<u8> {
     element(0x30, &[&text(oid.as_bytes()), &text(value)])
 }
 
-/// Names as strings, as hostile as they come. `{}` is the place of `BASE`.
+/// Names as strings, as hostile as they come. `{}` stands for `BASE`.
 fn names() -> Vec<(&'static str, Make)> {
     let repeated = |front: &'static str, piece: &'static str, end: &'static str| {
         Box::new(move |octets| [front.as_bytes(), &fill(piece.as_bytes(), octets), end.as_bytes()].concat())

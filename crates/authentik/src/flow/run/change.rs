@@ -132,7 +132,7 @@ impl Run<'_> {
         let (mut answers, mut asks_new) = (Vec::with_capacity(fields.len()), false);
         for field in fields {
             let value = match field.kind {
-                SECRET if is_of_before(field.key) => {
+                SECRET if is_for_the_old_password(field.key) => {
                     PromptValue::Secret(request.old.ok_or_else(|| self.old_password_needed())?)
                 }
                 SECRET => {
@@ -177,7 +177,7 @@ fn too_many() -> Failure {
 
 /// Whether the old password belongs in a field with this key, such as `current_password`, `currentPassword` and
 /// `oldpassword`, but not `threshold`.
-fn is_of_before(key: &str) -> bool {
+fn is_for_the_old_password(key: &str) -> bool {
     let mut words = String::with_capacity(2 * key.len());
     let mut before = ' ';
     for character in key.chars() {
@@ -236,7 +236,7 @@ mod tests {
             "passwordOld",
             "OLD",
         ] {
-            assert!(is_of_before(key), "{key}");
+            assert!(is_for_the_old_password(key), "{key}");
         }
         for key in [
             "password",
@@ -247,7 +247,7 @@ mod tests {
             "newPassword",
             "",
         ] {
-            assert!(!is_of_before(key), "{key}");
+            assert!(!is_for_the_old_password(key), "{key}");
         }
     }
 }
