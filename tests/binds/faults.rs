@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use akldap_simulator::{Endpoint, Fault, Rule, When, demo_secrets, totp_code};
-use futures_util::future::join_all;
 use reqwest::Method;
 
+use crate::lanes::{self, all_right};
 use akldap_testing::client::{Client, Outcome};
 use akldap_testing::faults;
 use akldap_testing::scenery::{alias, directory, flow_requests, of, separate, stage};
@@ -254,7 +254,7 @@ impl Lane {
     }
 }
 
-async fn lane(mode: &'static str, before: Before, disturbances: Vec<Disturbance>) -> (usize, Vec<String>) {
+async fn lane(mode: &'static str, before: Before, disturbances: Vec<Disturbance>) -> lanes::Lane {
     let mut lane = Lane::new(mode, before).await;
     let (mut cells, mut wrong) = (0, Vec::new());
     for disturbance in disturbances {
@@ -280,7 +280,6 @@ async fn success_is_answered_only_if_every_answer_was_right() {
     let mut lanes = Vec::new();
     for mode in ["direct", "cached"] {
         for before in [Before::Nothing, Before::Success, Before::Failure] {
-            // They mostly wait for time to pass: many at once.
             lanes.extend(
                 disturbances()
                     .chunks(4)
@@ -288,20 +287,7 @@ async fn success_is_answered_only_if_every_answer_was_right() {
             );
         }
     }
-    let (mut cells, mut wrong) = (0, Vec::new());
-    for done in join_all(lanes).await {
-        let (count, differences) = done.unwrap();
-        cells += count;
-        wrong.extend(differences);
-    }
-    println!("{cells} cells, {} wrong", wrong.len());
-    assert!(
-        wrong.is_empty(),
-        "{} of {cells}:\n{}",
-        wrong.len(),
-        wrong.join("\n")
-    );
-    assert_eq!(cells, 7 * 15 * 6);
+    assert_eq!(all_right(lanes).await, 7 * 15 * 6);
 }
 
 #[tokio::test]

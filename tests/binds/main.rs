@@ -7,6 +7,7 @@ mod authentik_secrets;
 mod cost;
 mod ends;
 mod faults;
+mod lanes;
 mod limits;
 mod load;
 mod measured;

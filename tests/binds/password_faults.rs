@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use akldap_simulator::{Fault, Rule, When};
-use futures_util::future::join_all;
 use ldap3_proto::proto::{LdapExtendedRequest, LdapOp};
 use reqwest::Method;
 
+use crate::lanes::{Lane, all_right};
 use akldap_testing::captured_log::Log;
 use akldap_testing::faults;
 use akldap_testing::passwords::{Changed, answer, binds, bound, modify_password, stage};
@@ -221,7 +221,7 @@ impl ChangeLane {
     }
 }
 
-async fn lane(how: How, faults: Vec<Fault>) -> (usize, Vec<String>) {
+async fn lane(how: How, faults: Vec<Fault>) -> Lane {
     let mut lane = ChangeLane::new(how).await;
     let (mut cells, mut wrong) = (0, Vec::new());
     for fault in faults {
@@ -239,27 +239,13 @@ async fn lane(how: How, faults: Vec<Fault>) -> (usize, Vec<String>) {
 async fn no_success_that_did_not_happen_and_no_change_that_is_called_a_failure() {
     let mut lanes = Vec::new();
     for how in [How::Own, How::OwnWithOld, How::Agent] {
-        // They mostly wait for time to pass: many at once.
         lanes.extend(
             faults()
                 .chunks(4)
                 .map(|few| tokio::spawn(lane(how, few.to_vec()))),
         );
     }
-    let (mut cells, mut wrong) = (0, Vec::new());
-    for done in join_all(lanes).await {
-        let (count, differences) = done.unwrap();
-        cells += count;
-        wrong.extend(differences);
-    }
-    println!("{cells} cells, {} wrong", wrong.len());
-    assert!(
-        wrong.is_empty(),
-        "{} of {cells}:\n{}",
-        wrong.len(),
-        wrong.join("\n")
-    );
-    assert_eq!(cells, faults().len() * (8 + 7 + 4));
+    assert_eq!(all_right(lanes).await, faults().len() * (8 + 7 + 4));
 }
 
 #[tokio::test]

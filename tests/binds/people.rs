@@ -10,7 +10,7 @@ use akldap_simulator::{
 
 use akldap_testing::captured_log::Log;
 use akldap_testing::client::Outcome;
-use akldap_testing::scenery::{FLOW, assert_disconnected, directory, flow_requests, of};
+use akldap_testing::scenery::{FLOW, assert_disconnected, directory, flow_requests, of, recommended};
 use akldap_testing::stage::{Stage, eventually, user_dn};
 
 fn with_second_factor() -> Vec<FlowStage> {
@@ -26,6 +26,13 @@ async fn with_devices(mode: &str, devices: Vec<Device>) -> Stage {
     let alice = directory.user_named("alice").unwrap().pk;
     directory.devices.insert(alice, devices);
     of(directory, &[]).await
+}
+
+fn ask_for_no_second_factor(stage: &Stage) {
+    stage.simulator.edit(|directory| {
+        let flow = directory.flows.get_mut(FLOW).unwrap();
+        flow.stages = recommended().into_iter().map(StageBinding::new).collect();
+    });
 }
 
 fn phone(outcome: DuoOutcome) -> Device {
@@ -197,13 +204,7 @@ async fn the_first_login_of_whom_the_directory_shows_otherwise_is_kept() {
     assert_eq!(twice("alice", &password).await, (0, 0));
 
     // Renamed, and new. A password's date shows that it is older than the login.
-    stage.simulator.edit(|directory| {
-        let flow = directory.flows.get_mut(FLOW).unwrap();
-        flow.stages = akldap_testing::scenery::recommended()
-            .into_iter()
-            .map(StageBinding::new)
-            .collect();
-    });
+    ask_for_no_second_factor(&stage);
     let bob = stage.simulator.user_pk("bob").unwrap();
     stage.simulator.rename_user(bob, "robert");
     assert_eq!(twice("robert", "demo-robert").await, (0, 0));
@@ -236,13 +237,7 @@ async fn a_question_about_a_login_waits_as_long_as_authentik_asks() {
 #[tokio::test]
 async fn a_password_that_only_looks_like_one_with_a_code_is_tried_whole() {
     let stage = with_devices("direct", vec![]).await;
-    stage.simulator.edit(|directory| {
-        let flow = directory.flows.get_mut(FLOW).unwrap();
-        flow.stages = akldap_testing::scenery::recommended()
-            .into_iter()
-            .map(StageBinding::new)
-            .collect();
-    });
+    ask_for_no_second_factor(&stage);
     let alice = stage.simulator.user_pk("alice").unwrap();
     stage.simulator.set_password(alice, "correct;horse123");
     assert_eq!(stage.bind(&user_dn("alice"), "correct;horse123").await.code, 0);

@@ -8,6 +8,8 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
+use crate::transport::{AUTHORITY, STRANGER, Transport, distrusts};
+
 /// Longer than any script takes for one report, compiling itself included.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -19,6 +21,14 @@ pub struct Conversation {
 }
 
 impl Conversation {
+    /// Starts a script that is given the authority to trust. Over TLS it must first refuse a server that it does not trust.
+    pub async fn trusting(transport: Transport, script: impl Fn(&str) -> Command) -> Self {
+        if transport.is_secure() {
+            distrusts(&mut script(STRANGER)).await;
+        }
+        Self::start(&mut script(AUTHORITY))
+    }
+
     pub fn start(command: &mut Command) -> Self {
         command
             .stdin(Stdio::piped())
@@ -45,6 +55,13 @@ impl Conversation {
         let mut text = String::new();
         let _ = timeout(Duration::from_secs(5), self.errors.read_to_string(&mut text)).await;
         panic!("{line:?} is no report\n{text}")
+    }
+
+    /// The only report of a script, which then ends well.
+    pub async fn only_report(mut self) -> Value {
+        let report = self.report().await;
+        self.end().await;
+        report
     }
 
     /// Lets the script go on.

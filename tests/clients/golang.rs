@@ -5,7 +5,7 @@ use tokio::sync::OnceCell;
 
 use crate::conversation::Conversation;
 use crate::setting::USERS;
-use crate::transport::{AUTHORITY, STRANGER, Transport, distrusts, over_tls};
+use crate::transport::{Transport, over_tls};
 use crate::version::package;
 use akldap_testing::client_test::client_test;
 use akldap_testing::exercise::{Need, exercise, kept};
@@ -55,12 +55,8 @@ async fn tour(transport: Transport) {
         command.args(target.arguments(authority));
         command
     };
-    if transport.is_secure() {
-        distrusts(&mut script(STRANGER)).await;
-    }
-    let mut script = Conversation::start(&mut script(AUTHORITY));
-    let report = script.report().await;
-    script.end().await;
+    let script = Conversation::trusting(transport, script).await;
+    let report = script.only_report().await;
     assert_eq!(
         report,
         json!({

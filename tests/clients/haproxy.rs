@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use tokio_util::codec::Framed;
 
 use akldap_simulator::{Directory, Options, Simulator};
-use akldap_testing::certificates::{connector, pair, serving};
+use akldap_testing::certificates::{connector, recording_simulator};
 use akldap_testing::child::{Server, free_addresses};
 use akldap_testing::client::Stream;
 use akldap_testing::client_test::client_test;
@@ -31,15 +31,6 @@ use akldap_testing::stage::{eventually, user_dn};
 const CLIENTS: u8 = 8;
 /// How often a client tries a login. Most LDAP libraries and pools try a broken connection again at least once.
 const TRIES: usize = 3;
-
-async fn simulator() -> Simulator {
-    let options = Options {
-        record_requests: true,
-        ..Options::default()
-    };
-    let directory = serving(Directory::sample(20, 5), pair("p256"));
-    Simulator::start(directory, options).await.unwrap()
-}
 
 /// A server with its health socket in a folder of its own.
 fn server(simulator: &Simulator, folder: &Path, settings: &[(&str, &str)]) -> Server {
@@ -184,7 +175,7 @@ async fn three_servers_behind_haproxy_lose_no_login() {
     let Some(_exercise) = exercise(&[Need::Program("haproxy")]) else {
         return;
     };
-    let simulator = simulator().await;
+    let simulator = recording_simulator().await;
     let folders = [(); 3].map(|()| tempfile::tempdir().unwrap());
     let servers = folders
         .each_ref()
@@ -254,7 +245,7 @@ async fn tls_that_ends_in_haproxy_counts_as_tls_if_its_address_is_named() {
     let Some(_exercise) = exercise(&[Need::Program("haproxy")]) else {
         return;
     };
-    let simulator = simulator().await;
+    let simulator = recording_simulator().await;
     let strict = ("AUTHENTIK_LDAP__REQUIRE_TLS", "true");
     let name = ("AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS", "127.0.0.1/32");
     let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());

@@ -151,9 +151,8 @@ async fn schema(transport: Transport) {
     if transport.is_secure() {
         distrusts(&mut script(false).await).await;
     }
-    let mut script = Conversation::start(&mut script(transport.is_secure()).await);
-    let report = script.report().await;
-    script.end().await;
+    let script = Conversation::start(&mut script(transport.is_secure()).await);
+    let report = script.only_report().await;
     let custom = json!(["nextcloud_quota", "2fa", "-x", "with-space"]);
     let single = json!(["mobile false", "cn true"]);
     assert_eq!(

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::conversation::Conversation;
 use crate::setting::USERS;
-use crate::transport::{AUTHORITY, STRANGER, Target, Transport, distrusts, over_tls};
+use crate::transport::{Target, Transport, over_tls};
 use crate::version::npm;
 use akldap_testing::client_test::client_test;
 use akldap_testing::exercise::{Need, exercise, node_modules};
@@ -21,10 +21,7 @@ async fn start(name: &str, target: &Target) -> Conversation {
             .env("NODE_PATH", node_modules());
         command
     };
-    if target.transport.is_secure() {
-        distrusts(&mut script(STRANGER)).await;
-    }
-    Conversation::start(&mut script(AUTHORITY))
+    Conversation::trusting(target.transport, script).await
 }
 
 /// Bitwarden's shape: people and groups in pages, members by DN, a critical control refused, and what changed since.
@@ -98,9 +95,7 @@ async fn ldapjs(transport: Transport) {
     };
     let stage = transport.demo().await;
     let target = transport.to(&stage).await;
-    let mut script = start("ldapjs", &target).await;
-    let report = script.report().await;
-    script.end().await;
+    let report = start("ldapjs", &target).await.only_report().await;
     assert_eq!(
         report,
         json!({

@@ -157,6 +157,28 @@ struct Asked {
     own: Option<i64>,
 }
 
+impl Asked {
+    /// The search, with a size limit; of the root DSE and all below if the base is empty.
+    fn begin(&self, pair: &Pair, controls: &SearchControls, size_limit: u32) -> Result<Search, LdapResult> {
+        let request = SearchRequest {
+            base_object: self.base.as_bytes(),
+            scope: self.scope,
+            deref_aliases: 0,
+            size_limit,
+            time_limit: 0,
+            types_only: false,
+            filter: self.query.filter(),
+            attributes: self.selection.iter().map(|name| name.as_bytes()).collect(),
+        };
+        let viewer = self.own.map_or(Viewer::Full, |user_pk| Viewer::Own { user_pk });
+        let (snapshot, tree) = (Arc::clone(&pair.snapshot), Arc::clone(&pair.tree));
+        match self.base.is_empty() {
+            true => Search::from_root(snapshot, tree, viewer, &root_dse(), &request, controls),
+            false => Search::new(snapshot, tree, viewer, &request, controls),
+        }
+    }
+}
+
 struct Outcome {
     answers: Vec<Answer>,
     result: LdapResult,
@@ -199,7 +221,7 @@ fn root_dse() -> Attributes {
     ]
 }
 
-/// A search with a size limit; of the root DSE and all below if the base is empty.
+/// A search with a size limit.
 fn search_within(
     pair: &Pair,
     asked: &Asked,
@@ -207,26 +229,7 @@ fn search_within(
     work: usize,
     size_limit: u32,
 ) -> Outcome {
-    let request = SearchRequest {
-        base_object: asked.base.as_bytes(),
-        scope: asked.scope,
-        deref_aliases: 0,
-        size_limit,
-        time_limit: 0,
-        types_only: false,
-        filter: asked.query.filter(),
-        attributes: asked.selection.iter().map(|name| name.as_bytes()).collect(),
-    };
-    let viewer = match asked.own {
-        None => Viewer::Full,
-        Some(user_pk) => Viewer::Own { user_pk },
-    };
-    let (snapshot, tree) = (Arc::clone(&pair.snapshot), Arc::clone(&pair.tree));
-    let search = match asked.base.is_empty() {
-        true => Search::from_root(snapshot, tree, viewer, &root_dse(), &request, controls),
-        false => Search::new(snapshot, tree, viewer, &request, controls),
-    };
-    let mut search = match search {
+    let mut search = match asked.begin(pair, controls, size_limit) {
         Ok(search) => search,
         Err(result) => {
             return Outcome {

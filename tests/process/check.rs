@@ -37,7 +37,7 @@ struct SetUp {
     directory: Directory,
     account: (String, String),
     settings: Vec<(&'static str, String)>,
-    rule: Option<Rule>,
+    rules: Vec<Rule>,
     largest_page: usize,
     is_down: bool,
     within: Option<Duration>,
@@ -49,7 +49,7 @@ impl SetUp {
             directory,
             account: (user_dn(SERVICE), format!("demo-{SERVICE}")),
             settings: Vec::new(),
-            rule: None,
+            rules: Vec::new(),
             largest_page: 100,
             is_down: false,
             within: None,
@@ -69,14 +69,19 @@ impl SetUp {
     }
 
     fn set(name: &'static str, value: &str) -> Self {
-        let mut set_up = Self::of(sound());
-        set_up.settings.push((name, value.to_owned()));
-        set_up
+        Self::of(sound()).with(&[(name, value)])
+    }
+
+    fn with(mut self, settings: &[(&'static str, &str)]) -> Self {
+        let settings = settings.iter();
+        self.settings
+            .extend(settings.map(|(name, value)| (*name, (*value).to_owned())));
+        self
     }
 
     fn spoiled(rule: Rule) -> Self {
         let mut set_up = Self::of(sound());
-        set_up.rule = Some(rule);
+        set_up.rules.push(rule);
         set_up
     }
 
@@ -90,7 +95,7 @@ impl SetUp {
         let simulator = Simulator::start(self.directory, options)
             .await
             .expect("a simulator");
-        if let Some(rule) = self.rule {
+        for rule in self.rules {
             simulator.faults().add(rule);
         }
         let temporary = tempfile::tempdir().expect("a folder");
@@ -125,10 +130,7 @@ fn bad(report: &Report) -> Vec<&'static str> {
 
 #[tokio::test]
 async fn nothing_is_wrong_with_a_sound_set_up() {
-    let mut set_up = SetUp::of(sound());
-    set_up
-        .settings
-        .push(("AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS", "none".to_owned()));
+    let set_up = SetUp::set("AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS", "none");
     let report = set_up.check(&[]).await;
     // The sample has a certificate that stands alone, since a root issued it, and names that need escaping.
     let meant = ["AK406", "AK706"];

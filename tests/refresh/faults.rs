@@ -119,14 +119,19 @@ async fn bound(stage: &Stage) -> Client {
     client
 }
 
-async fn first_load(request: &str, fault: Option<&Fault>) {
+/// Users on several pages.
+async fn simulator() -> Simulator {
     let options = Options {
         max_page_size: 20,
         ..Options::default()
     };
-    let simulator = Simulator::start(Directory::sample(50, 22), options)
+    Simulator::start(Directory::sample(50, 22), options)
         .await
-        .unwrap();
+        .unwrap()
+}
+
+async fn first_load(request: &str, fault: Option<&Fault>) {
+    let simulator = simulator().await;
     disturb(&simulator, request, fault);
     let stage = unready(simulator, &settings()).await;
     let mut client = stage.client().await;
@@ -151,13 +156,7 @@ async fn first_load(request: &str, fault: Option<&Fault>) {
 }
 
 async fn steady(request: &str, fault: Option<&Fault>) {
-    let options = Options {
-        max_page_size: 20,
-        ..Options::default()
-    };
-    let simulator = Simulator::start(Directory::sample(50, 22), options)
-        .await
-        .unwrap();
+    let simulator = simulator().await;
     let stage = unready(simulator, &settings()).await;
     stage.ready().await;
     let mut client = bound(&stage).await;

@@ -49,14 +49,7 @@ async fn a_login_under_a_new_name_is_shown_under_it_at_once() {
         found.outcome
     );
     // And to everybody else.
-    let mut reader = stage.client().await;
-    assert_eq!(
-        reader
-            .bind(&user_dn(READER), &format!("demo-{READER}"))
-            .await
-            .code,
-        0
-    );
+    let mut reader = stage.bound(READER).await;
     for (name, count) in [("renamed", 1), ("user000007", 0)] {
         let filter = format!("(&(objectClass=user)(cn={name}))");
         assert_eq!(
@@ -123,14 +116,7 @@ async fn who_gets_a_name_gets_its_entry_and_who_had_it_keeps_their_own() {
     assert!(simulator.set_password(heir, "heir"));
     let mut client = stage.client().await;
     assert_eq!(client.bind(&user_dn("user000007"), "heir").await.code, 0);
-    let mut reader = stage.client().await;
-    assert_eq!(
-        reader
-            .bind(&user_dn(READER), &format!("demo-{READER}"))
-            .await
-            .code,
-        0
-    );
+    let mut reader = stage.bound(READER).await;
     let found = reader
         .subtree(
             BASE,

@@ -1,30 +1,9 @@
 //! Histories that once failed, written out: a seed becomes another history as soon as plans are drawn differently. Each is as
 //! short as it became, and is next to what was wrong.
 
-use crate::plan::{Announcing, Direct, Fault, Name, Plan, Secret, Setting, Step, What};
+use crate::plan::{Announcing, Fault, Name, Plan, Secret, Setting, Step, What};
 use crate::run::run;
 use crate::time::{MILLISECOND, SECOND};
-
-/// What most have.
-fn setting() -> Setting {
-    Setting {
-        people: 6,
-        connections: 2,
-        cached: [true, true],
-        unbind: false,
-        devices: 0,
-        page: 100,
-        file: false,
-        session: 0,
-        way: MILLISECOND,
-        uneven: false,
-        rest: 150 * SECOND,
-        alone: false,
-        undated: false,
-        direct: Direct::No,
-        shuffled: false,
-    }
-}
 
 fn bind(name: usize) -> Step {
     bind_of(0, name)
@@ -63,7 +42,10 @@ fn histories() -> Vec<(&'static str, Plan)> {
             "a full reading found all on one page, and a look then took a smaller page for the last: a changed password was not seen",
             Plan {
                 seed: 6120,
-                setting: Setting { page: 5, ..setting() },
+                setting: Setting {
+                    page: 5,
+                    ..Setting::default()
+                },
                 steps: vec![
                     (3 * SECOND, Step::Pass { from: 5, to: 3 }),
                     (16 * SECOND, Step::Delete { person: 1 }),
@@ -84,7 +66,7 @@ fn histories() -> Vec<(&'static str, Plan)> {
                 setting: Setting {
                     people: 2,
                     connections: 6,
-                    ..setting()
+                    ..Setting::default()
                 },
                 steps: vec![
                     (
@@ -128,7 +110,7 @@ fn histories() -> Vec<(&'static str, Plan)> {
                     connections: 6,
                     cached: [true, false],
                     way: 5 * MILLISECOND,
-                    ..setting()
+                    ..Setting::default()
                 },
                 steps: vec![
                     (2_037 * MILLISECOND, Step::Rename { person: 0, name: 5 }),
@@ -146,7 +128,7 @@ fn histories() -> Vec<(&'static str, Plan)> {
                     connections: 4,
                     page: 3,
                     way: 120 * MILLISECOND,
-                    ..setting()
+                    ..Setting::default()
                 },
                 steps: vec![
                     (14 * SECOND, Step::Pass { from: 4, to: 0 }),
@@ -198,7 +180,7 @@ fn histories() -> Vec<(&'static str, Plan)> {
                     connections: 6,
                     page: 3,
                     way: 30 * MILLISECOND,
-                    ..setting()
+                    ..Setting::default()
                 },
                 steps: vec![
                     (18_103 * MILLISECOND, bind_of(3, 0)),
@@ -223,7 +205,7 @@ fn histories() -> Vec<(&'static str, Plan)> {
                 seed: 3335,
                 setting: Setting {
                     devices: 2,
-                    ..setting()
+                    ..Setting::default()
                 },
                 steps: vec![(4 * SECOND, bind(5)), (4 * SECOND, Step::Pass { from: 5, to: 0 })],
             },
@@ -236,7 +218,7 @@ fn histories() -> Vec<(&'static str, Plan)> {
                     connections: 3,
                     devices: 2,
                     way: 5 * MILLISECOND,
-                    ..setting()
+                    ..Setting::default()
                 },
                 steps: vec![
                     (13_249 * MILLISECOND, Step::Save),
@@ -263,7 +245,7 @@ fn histories() -> Vec<(&'static str, Plan)> {
                     people: 3,
                     connections: 4,
                     page: 3,
-                    ..setting()
+                    ..Setting::default()
                 },
                 steps: vec![
                     (2_000 * MILLISECOND, bind(0)),
@@ -292,7 +274,7 @@ fn histories() -> Vec<(&'static str, Plan)> {
                     people: 3,
                     connections: 6,
                     way: 120 * MILLISECOND,
-                    ..setting()
+                    ..Setting::default()
                 },
                 steps: vec![
                     (4_957 * MILLISECOND, Step::Mail { person: 1, name: 2 }),
@@ -309,7 +291,7 @@ fn histories() -> Vec<(&'static str, Plan)> {
                 seed: 1,
                 setting: Setting {
                     people: 3,
-                    ..setting()
+                    ..Setting::default()
                 },
                 steps: vec![
                     (3 * SECOND, Step::Mail { person: 0, name: 2 }),
@@ -326,7 +308,7 @@ fn histories() -> Vec<(&'static str, Plan)> {
                 setting: Setting {
                     people: 3,
                     connections: 6,
-                    ..setting()
+                    ..Setting::default()
                 },
                 steps: vec![
                     (
@@ -360,7 +342,7 @@ fn histories() -> Vec<(&'static str, Plan)> {
                 seed: 1_018_371,
                 setting: Setting {
                     people: 4,
-                    ..setting()
+                    ..Setting::default()
                 },
                 steps: vec![
                     (3 * SECOND, Step::Restart { keeps_file: true }),
@@ -385,7 +367,7 @@ fn histories() -> Vec<(&'static str, Plan)> {
                     connections: 4,
                     way: 30 * MILLISECOND,
                     uneven: true,
-                    ..setting()
+                    ..Setting::default()
                 },
                 steps: vec![
                     (6 * SECOND, Step::Pass { from: 2, to: 4 }),
@@ -404,7 +386,7 @@ fn histories() -> Vec<(&'static str, Plan)> {
                     connections: 5,
                     cached: [true, false],
                     way: 120 * MILLISECOND,
-                    ..setting()
+                    ..Setting::default()
                 },
                 steps: vec![
                     (
@@ -440,7 +422,7 @@ fn histories() -> Vec<(&'static str, Plan)> {
                     connections: 4,
                     way: 30 * MILLISECOND,
                     uneven: true,
-                    ..setting()
+                    ..Setting::default()
                 },
                 steps: vec![
                     (2 * SECOND, bind_of(0, 0)),
@@ -478,7 +460,7 @@ fn histories() -> Vec<(&'static str, Plan)> {
                     people: 2,
                     connections: 4,
                     cached: [true, false],
-                    ..setting()
+                    ..Setting::default()
                 },
                 steps: vec![
                     (2 * SECOND, bind_of(1, 1)),
@@ -502,7 +484,7 @@ fn histories() -> Vec<(&'static str, Plan)> {
                 seed: 2,
                 setting: Setting {
                     connections: 3,
-                    ..setting()
+                    ..Setting::default()
                 },
                 steps: vec![
                     (2 * SECOND, bind_of(1, 2)),

@@ -58,6 +58,29 @@ pub struct Setting {
     pub shuffled: bool,
 }
 
+/// What most histories that are written out have.
+impl Default for Setting {
+    fn default() -> Self {
+        Self {
+            people: 6,
+            connections: 2,
+            cached: [true, true],
+            unbind: false,
+            devices: 0,
+            page: 100,
+            file: false,
+            session: 0,
+            way: MILLISECOND,
+            uneven: false,
+            rest: 150 * SECOND,
+            alone: false,
+            undated: false,
+            direct: Direct::No,
+            shuffled: false,
+        }
+    }
+}
+
 /// What authentik is asked before a search (`docs/direct-search.md`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direct {

@@ -1,6 +1,6 @@
 //! Every change at every moment of a bind: what seeds meet by chance now and then is gone through here one after the other.
 
-use crate::plan::{Direct, NAMES, Name, Plan, Secret, Setting, Step};
+use crate::plan::{NAMES, Name, Plan, Secret, Setting, Step};
 use crate::run::run;
 use crate::time::{MILLISECOND, SECOND, Time};
 
@@ -81,20 +81,9 @@ fn plan(seed: u64, cached: bool, changes: &[Step], after: Time) -> Plan {
         seed,
         setting: Setting {
             people: 4,
-            connections: 2,
             cached: [cached, false],
-            unbind: false,
-            devices: 0,
-            page: 100,
-            file: false,
-            session: 0,
             way: 50 * MILLISECOND,
-            uneven: false,
-            rest: 150 * SECOND,
-            alone: false,
-            undated: false,
-            direct: Direct::No,
-            shuffled: false,
+            ..Setting::default()
         },
         steps,
     }

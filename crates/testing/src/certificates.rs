@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use akldap_simulator::{Certificate, Directory};
+use akldap_simulator::{Certificate, Directory, Options, Simulator};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::net::TcpStream;
@@ -83,4 +83,14 @@ pub async fn ldaps(connector: &TlsConnector, address: SocketAddr) -> std::io::Re
     let stream = TcpStream::connect(address).await?;
     let name = ServerName::try_from("localhost").unwrap();
     Ok(Client::over(Box::new(connector.connect(name, stream).await?)))
+}
+
+/// A simulator of a few people that keeps its requests, and whose provider has a certificate.
+pub async fn recording_simulator() -> Simulator {
+    let options = Options {
+        record_requests: true,
+        ..Options::default()
+    };
+    let directory = serving(Directory::sample(20, 5), pair("p256"));
+    Simulator::start(directory, options).await.unwrap()
 }

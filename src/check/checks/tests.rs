@@ -128,24 +128,21 @@ fn nothing_but(first_call: Result<(), ApiError>) -> Facts {
 
 /// By authentik.
 fn answered(status: u16) -> ApiError {
-    ApiError::Status {
-        url: "https://authentik.example.org/api/v3/".to_owned(),
-        status,
-        request_id: None,
-        detail: Some("No.".to_owned()),
-        excerpt: String::new(),
-        plain_text: false,
-    }
+    status_of(status, Some("No."), "")
 }
 
 /// By something else.
 fn page(status: u16) -> ApiError {
+    status_of(status, None, "<html>Blocked")
+}
+
+fn status_of(status: u16, detail: Option<&str>, excerpt: &str) -> ApiError {
     ApiError::Status {
         url: "https://authentik.example.org/api/v3/".to_owned(),
         status,
         request_id: None,
-        detail: None,
-        excerpt: "<html>Blocked".to_owned(),
+        detail: detail.map(str::to_owned),
+        excerpt: excerpt.to_owned(),
         plain_text: false,
     }
 }
@@ -224,8 +221,8 @@ fn each_cause_is_told_by_one_code_wherever_it_is_met() {
             },
         ),
     ];
-    type Place = fn(&mut Facts, ApiError);
-    let places: [(&str, Place); 13] = [
+    type Spoil = fn(&mut Facts, ApiError);
+    let places: [(&str, Spoil); 13] = [
         ("first call", |facts, error| facts.first_call = Err(error)),
         ("outpost", |facts, error| facts.outpost = Some(Err(error))),
         ("providers", |facts, error| facts.providers = Some(Err(error))),

@@ -444,22 +444,7 @@ type Seen = Result<(Vec<u8>, SearchOutcome), LdapResult>;
 
 /// The octets of an answer, in one go or page by page, and how it ended.
 fn seen(pair: &Pair, asked: &Asked, controls: &SearchControls, size_limit: u32) -> Seen {
-    let request = SearchRequest {
-        base_object: asked.base.as_bytes(),
-        scope: asked.scope,
-        deref_aliases: 0,
-        size_limit,
-        time_limit: 0,
-        types_only: false,
-        filter: asked.query.filter(),
-        attributes: asked.selection.iter().map(|name| name.as_bytes()).collect(),
-    };
-    let viewer = asked.own.map_or(Viewer::Full, |user_pk| Viewer::Own { user_pk });
-    let (snapshot, tree) = (Arc::clone(&pair.snapshot), Arc::clone(&pair.tree));
-    let mut search = match asked.base.is_empty() {
-        true => Search::from_root(snapshot, tree, viewer, &root_dse(), &request, controls)?,
-        false => Search::new(snapshot, tree, viewer, &request, controls)?,
-    };
+    let mut search = asked.begin(pair, controls, size_limit)?;
     let mut out = Vec::new();
     loop {
         if let Progress::Done(outcome) = search.advance(&mut out, 5, 1 << 16, 1000) {

@@ -29,14 +29,12 @@ fn files(certificate: &str, key: &str) -> TlsFiles {
     }
 }
 
-fn served_from(files: &TlsFiles, mut set_up: SetUp) -> SetUp {
-    for (name, path) in [
-        ("AUTHENTIK_LDAP__TLS_CERTIFICATE_FILE", &files.certificate),
-        ("AUTHENTIK_LDAP__TLS_KEY_FILE", &files.key),
-    ] {
-        set_up.settings.push((name, path.display().to_string()));
-    }
-    set_up
+fn served_from(files: &TlsFiles, set_up: SetUp) -> SetUp {
+    let [certificate, key] = [&files.certificate, &files.key].map(|path| path.display().to_string());
+    set_up.with(&[
+        ("AUTHENTIK_LDAP__TLS_CERTIFICATE_FILE", &certificate),
+        ("AUTHENTIK_LDAP__TLS_KEY_FILE", &key),
+    ])
 }
 
 /// What the server would not start with is a fault, and what it would serve is judged as a certificate of authentik's.
@@ -151,14 +149,11 @@ async fn a_port_of_another_protocol_is_named_with_what_it_speaks() {
         ("https", stage.ldap(), "AK103", "that port speaks LDAP"),
         ("https", stage.ldaps(), "AK103", "that port speaks LDAP"),
     ] {
-        let mut set_up = SetUp::set("AUTHENTIK_HOST", &format!("{scheme}://{address}"));
-        for (name, value) in [
+        let set_up = SetUp::set("AUTHENTIK_HOST", &format!("{scheme}://{address}")).with(&[
             ("AUTHENTIK_INSECURE", "true"),
             ("AUTHENTIK_LDAP__REQUEST_TIMEOUT", "4s"),
             ("AUTHENTIK_LDAP__CONNECT_TIMEOUT", "2s"),
-        ] {
-            set_up.settings.push((name, value.to_owned()));
-        }
+        ]);
         let report = set_up.check(&[Area::Reach]).await;
         let text = report.text();
         assert_eq!(faults(&report), [code], "{scheme} {address}: {text}");
@@ -348,14 +343,11 @@ async fn a_wrong_name_or_proxy_is_named_however_authentik_is_called() {
             "the proxy http://127.0.0.1:1 (HTTP_PROXY)",
         ),
     ] {
-        let mut set_up = SetUp::set("AUTHENTIK_HOST", host);
-        for (name, value) in [
+        let set_up = SetUp::set("AUTHENTIK_HOST", host).with(&[
             ("HTTP_PROXY", proxy),
             ("HTTPS_PROXY", proxy),
             ("NO_PROXY", except),
-        ] {
-            set_up.settings.push((name, value.to_owned()));
-        }
+        ]);
         let report = set_up.check(&[Area::Reach]).await;
         let text = report.text();
         assert_eq!(faults(&report), [code], "{host} {proxy}: {text}");
@@ -430,16 +422,8 @@ async fn a_later_page_that_fails_is_named() {
 /// Somebody was deleted while the list was read.
 #[tokio::test]
 async fn a_list_that_became_shorter_is_no_fault() {
-    let directory = sound();
-    let simulator = Simulator::start(
-        directory,
-        Options {
-            max_page_size: 2,
-            ..Options::default()
-        },
-    )
-    .await
-    .expect("a simulator");
+    let mut set_up = SetUp::of(sound());
+    set_up.largest_page = 2;
     let invalid = r#"{"detail":"Invalid page."}"#;
     let last = r#"{"pagination":{"next":0,"previous":0,"count":2,"current":1,"total_pages":1,"start_index":1,"end_index":2},"results":[]}"#;
     for list in ["users", "groups"] {
@@ -447,16 +431,9 @@ async fn a_list_that_became_shorter_is_no_fault() {
             let path = format!("/core/{list}/?page={number}&");
             Rule::new(&path, Fault::Answer(status, "application/json", body))
         };
-        simulator.faults().add(page(2, invalid, 404));
-        simulator.faults().add(page(1, last, 200).when(When::After(1)));
+        set_up.rules.push(page(2, invalid, 404));
+        set_up.rules.push(page(1, last, 200).when(When::After(1)));
     }
-    let temporary = tempfile::tempdir().expect("a folder");
-    let config = Config::read(&settings(&simulator, &temporary)).expect("a configuration");
-    let request = CheckRequest {
-        is_before_start: true,
-        areas: vec![Area::Reach, Area::Token, Area::Directory],
-        ..CheckRequest::default()
-    };
-    let report = check::run(&config, &request, b"").await.expect("it looks");
+    let report = set_up.check(&[Area::Reach, Area::Token, Area::Directory]).await;
     assert_eq!(faults(&report), [""; 0], "{}", report.text());
 }

@@ -6,24 +6,14 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use akldap_simulator::{Directory, Options, Simulator};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use akldap_testing::certificates::{pair, serving};
+use akldap_testing::certificates::recording_simulator;
 use akldap_testing::child::Server;
 use akldap_testing::client::Client;
 use akldap_testing::stage::user_dn;
-
-async fn simulator() -> Simulator {
-    let options = Options {
-        record_requests: true,
-        ..Options::default()
-    };
-    let directory = serving(Directory::sample(20, 5), pair("p256"));
-    Simulator::start(directory, options).await.unwrap()
-}
 
 /// `akldap serve` through a shell line in which `"$0"` is the binary.
 fn through(shell: &str, temporary: &Path) -> Command {
@@ -48,7 +38,7 @@ fn pid(server: &Server) -> Pid {
 
 #[tokio::test]
 async fn a_low_limit_of_open_files_leaves_room_for_authentik() {
-    let simulator = simulator().await;
+    let simulator = recording_simulator().await;
     let folder = tempfile::tempdir().unwrap();
     let mut command = through(r#"ulimit -n 64; exec "$0" serve"#, folder.path());
     let mut served = Server::start(&mut command, &simulator);
@@ -69,7 +59,7 @@ async fn a_low_limit_of_open_files_leaves_room_for_authentik() {
 
 #[tokio::test]
 async fn running_out_of_descriptors_is_survived_without_spinning() {
-    let simulator = simulator().await;
+    let simulator = recording_simulator().await;
     let folder = tempfile::tempdir().unwrap();
     let mut served = Server::start(&mut through(r#"exec "$0" serve"#, folder.path()), &simulator);
     served.ready().await;
@@ -116,7 +106,7 @@ fn no_change(served: &Server) -> Rlimit {
 
 #[tokio::test]
 async fn sockets_that_systemd_opened_are_used() {
-    let simulator = simulator().await;
+    let simulator = recording_simulator().await;
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let socket = || Stdio::from(OwnedFd::from(listener.try_clone().unwrap()));
