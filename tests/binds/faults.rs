@@ -6,7 +6,7 @@ use std::time::Duration;
 use akldap_simulator::{Endpoint, Fault, Rule, When, demo_secrets, totp_code};
 use reqwest::Method;
 
-use crate::lanes::{self, all_right};
+use crate::lanes::{LaneOutcome, all_right};
 use akldap_testing::client::{Client, Outcome};
 use akldap_testing::faults;
 use akldap_testing::scenery::{alias, directory, flow_requests, of, separate, stage};
@@ -254,7 +254,7 @@ impl Lane {
     }
 }
 
-async fn lane(mode: &'static str, before: Before, disturbances: Vec<Disturbance>) -> lanes::Lane {
+async fn lane(mode: &'static str, before: Before, disturbances: Vec<Disturbance>) -> LaneOutcome {
     let mut lane = Lane::new(mode, before).await;
     let (mut cells, mut wrong) = (0, Vec::new());
     for disturbance in disturbances {

@@ -4,10 +4,10 @@ use futures_util::future::join_all;
 use tokio::task::JoinHandle;
 
 /// How many cells a lane had, and what was wrong in some.
-pub type Lane = (usize, Vec<String>);
+pub type LaneOutcome = (usize, Vec<String>);
 
 /// Waits for all lanes, in which nothing may be wrong; how many cells they had.
-pub async fn all_right(lanes: Vec<JoinHandle<Lane>>) -> usize {
+pub async fn all_right(lanes: Vec<JoinHandle<LaneOutcome>>) -> usize {
     let (mut cells, mut wrong) = (0, Vec::new());
     for done in join_all(lanes).await {
         let (count, differences) = done.unwrap();

@@ -7,7 +7,7 @@ use akldap_simulator::{Fault, Rule, When};
 use ldap3_proto::proto::{LdapExtendedRequest, LdapOp};
 use reqwest::Method;
 
-use crate::lanes::{Lane, all_right};
+use crate::lanes::{LaneOutcome, all_right};
 use akldap_testing::captured_log::Log;
 use akldap_testing::faults;
 use akldap_testing::passwords::{Changed, answer, binds, bound, modify_password, stage};
@@ -221,7 +221,7 @@ impl ChangeLane {
     }
 }
 
-async fn lane(how: How, faults: Vec<Fault>) -> Lane {
+async fn lane(how: How, faults: Vec<Fault>) -> LaneOutcome {
     let mut lane = ChangeLane::new(how).await;
     let (mut cells, mut wrong) = (0, Vec::new());
     for fault in faults {

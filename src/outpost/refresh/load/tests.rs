@@ -268,6 +268,33 @@ async fn who_has_a_name_already_is_not_answered_with_nobody_where_that_cannot_be
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_directory_was_there_at_one_moment_only_where_two_looks_agree() {
+    let end = Duration::from_secs(60);
+    let world = World::new(
+        (240, 50),
+        Some(Change::Mixed),
+        10.0,
+        Duration::from_millis(400),
+        1,
+    );
+    let world = world.changing(Duration::ZERO, end);
+    let (served, mut loader, began) = (Served::new(&world), Loader::default(), Instant::now());
+    let mut coverage = Coverage::Full;
+    while began.elapsed() + INTERVAL < end {
+        let refreshed = loader.refresh(&world, &served, &options(), coverage).await;
+        let refreshed = refreshed.expect("a directory");
+        assert!(!refreshed.settled && !served.is_settled(), "{refreshed:?}");
+        coverage = Coverage::Changes;
+    }
+    sleep(end).await;
+    for _ in 0..2 {
+        let refreshed = loader.refresh(&world, &served, &options(), coverage).await;
+        let refreshed = refreshed.expect("a directory");
+        assert!(refreshed.settled && served.is_settled(), "{refreshed:?}");
+    }
+}
+
 /// Notes what a first load says about itself after each answer.
 struct Told<'a> {
     watched: Watched<'a, World>,

@@ -394,6 +394,7 @@ pub(super) struct Served<'a> {
     world: &'a World,
     snapshot: Mutex<Option<Arc<Snapshot>>>,
     staleness: Mutex<Duration>,
+    settled: Mutex<Option<Arc<Snapshot>>>,
 }
 
 impl<'a> Served<'a> {
@@ -402,6 +403,16 @@ impl<'a> Served<'a> {
             world,
             snapshot: Mutex::new(None),
             staleness: Mutex::new(Duration::ZERO),
+            settled: Mutex::new(None),
+        }
+    }
+
+    /// Whether what is served is known to have been like this at one moment.
+    pub(super) fn is_settled(&self) -> bool {
+        let settled = self.settled.lock().unwrap();
+        match (&*settled, self.snapshot()) {
+            (Some(settled), Some(served)) => Arc::ptr_eq(settled, &served),
+            _ => false,
         }
     }
 
@@ -491,10 +502,18 @@ impl InstallTarget for Served<'_> {
         if let Some(previous) = &previous {
             self.check(previous);
         }
+        let settled = assembly.settled;
         let (snapshot, odd) = assembly.build(previous.as_deref())?;
         self.check(&snapshot);
         let snapshot = Arc::new(snapshot);
+        if settled {
+            self.settle(&snapshot);
+        }
         *self.snapshot.lock().unwrap() = Some(Arc::clone(&snapshot));
         Ok((snapshot, odd))
+    }
+
+    fn settle(&self, snapshot: &Arc<Snapshot>) {
+        *self.settled.lock().unwrap() = Some(Arc::clone(snapshot));
     }
 }
