@@ -22,6 +22,10 @@ pub(crate) fn answer(state: &Shared, clock: &Clock, request: &Request<'_>, given
         }
         _ => {}
     }
+    // What is no websocket by the time it arrives gets a page, with or without a token.
+    if is_websocket_path(request.path) {
+        return Outcome::from(Reply::html(200, "authentik"));
+    }
     let configured = request.path.strip_prefix("/flows/-/configure/");
     if let Some(stage) = configured.and_then(|stage| stage.strip_suffix('/')) {
         return with_session(state, request, now, |state, caller| {
@@ -56,6 +60,12 @@ pub(crate) fn answer(state: &Shared, clock: &Clock, request: &Request<'_>, given
     with_session(state, request, now, |state, caller| {
         endpoint(&state.directory, caller, &parts, request, given)
     })
+}
+
+fn is_websocket_path(path: &str) -> bool {
+    let outpost = path.strip_prefix("/ws/outpost/");
+    let outpost = outpost.and_then(|outpost| outpost.strip_suffix('/'));
+    path == "/ws/client/" || outpost.is_some_and(|outpost| uuid::Uuid::parse_str(outpost).is_ok())
 }
 
 fn with_session(

@@ -23,8 +23,10 @@ pub enum Fault {
     Echoed(u16, &'static str),
     /// The request is carried out, and this is answered instead: status, content type, body.
     Replaced(u16, &'static str, &'static str),
-    /// 302 to this address instead of the real answer.
+    /// Something in front of authentik answers 302 to this address.
     Moved(&'static str),
+    /// Something in front of authentik does not pass this header of the request on.
+    Stripped(&'static str),
     /// 500 as a recycled worker gives it: plain text, connection closed.
     WorkerLost,
     /// 502 as a proxy in front gives it: HTML.

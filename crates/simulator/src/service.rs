@@ -117,7 +117,7 @@ impl Core {
 
 /// The handler of every request.
 pub(crate) async fn handle(core: Arc<Core>, peer: Peer, request: Request) -> Response<Body> {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     core.count(parts.uri.path());
     let _busy = core.requests.begin(Endpoint::of(parts.uri.path()));
     let Ok(body) = to_bytes(body, MAX_BODY).await else {
@@ -142,7 +142,10 @@ pub(crate) async fn handle(core: Arc<Core>, peer: Peer, request: Request) -> Res
     if let Some(response) = before(fault.as_ref(), &peer, &parts).await {
         return response;
     }
-    if parts.uri.path().starts_with("/ws/") {
+    if let Some(Fault::Stripped(name)) = fault {
+        parts.headers.remove(name);
+    }
+    if parts.uri.path().starts_with("/ws/") && asks_for_websocket(&parts) {
         return upgrade(&core, parts).await;
     }
     let received = request::Request {
@@ -237,13 +240,14 @@ async fn before(fault: Option<&Fault>, peer: &Peer, parts: &Parts) -> Option<Res
         }
         Fault::Answer(status, content_type, body) => Reply::new(*status, content_type, *body),
         Fault::Intercepted(status, content_type, body) => {
-            let mut response = Response::new(Body::from(*body));
-            *response.status_mut() = StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_GATEWAY);
-            let kind = HeaderValue::from_static(content_type);
-            response.headers_mut().insert(header::CONTENT_TYPE, kind);
+            return Some(intercepted(*status, content_type, (*body).to_owned()));
+        }
+        Fault::Moved(to) => {
+            let mut response = intercepted(302, HTML, String::new());
+            let to = HeaderValue::from_static(to);
+            response.headers_mut().insert(header::LOCATION, to);
             return Some(response);
         }
-        Fault::Moved(to) => Reply::redirect(to),
         Fault::WorkerLost => Reply::new(500, TEXT, "Internal Server Error").with(header::CONNECTION, "close"),
         Fault::BadGateway => Reply::new(502, HTML, "<html><body><h1>502 Bad Gateway</h1></body></html>"),
         Fault::Starting => return Some(starting(parts)),
@@ -272,7 +276,12 @@ fn echoed(status: u16, content_type: &'static str, parts: &Parts, body: &[u8]) -
         ),
         _ => text,
     };
-    let mut response = Response::new(Body::from(text));
+    intercepted(status, content_type, text)
+}
+
+/// An answer without authentik's headers.
+fn intercepted(status: u16, content_type: &'static str, body: String) -> Response<Body> {
+    let mut response = Response::new(Body::from(body));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
     let kind = HeaderValue::from_static(content_type);
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
@@ -334,7 +343,16 @@ fn slow(mut reply: Reply, piece: usize, pause: Duration) -> Response<Body> {
     response
 }
 
+/// Whether the request is for a websocket by the time it arrives. Anything else is for the web pages, whatever its path.
+fn asks_for_websocket(parts: &Parts) -> bool {
+    let upgrade = parts.headers.get(header::UPGRADE);
+    upgrade.is_some_and(|kind| kind.as_bytes().eq_ignore_ascii_case(b"websocket"))
+}
+
 async fn upgrade(core: &Arc<Core>, mut parts: Parts) -> Response<Body> {
+    let Ok(upgrade) = WebSocketUpgrade::from_request_parts(&mut parts, &()).await else {
+        return refused(StatusCode::BAD_REQUEST);
+    };
     let outpost = {
         let state = core
             .state
@@ -343,23 +361,24 @@ async fn upgrade(core: &Arc<Core>, mut parts: Parts) -> Response<Body> {
         let state: &State = &state;
         websocket_outpost(state, parts.uri.path(), &parts.headers)
     };
-    let refused = || {
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = StatusCode::FORBIDDEN;
-        response
+    let Some(outpost) = outpost else {
+        return refused(StatusCode::FORBIDDEN);
     };
-    let Some(outpost) = outpost else { return refused() };
     let query = Query::parse(parts.uri.query().unwrap_or_default());
     let instance = query
         .get("instance_uuid")
         .map_or_else(super::reply::short_secret, str::to_owned);
-    let Ok(upgrade) = WebSocketUpgrade::from_request_parts(&mut parts, &()).await else {
-        return refused();
-    };
     let (hub, clock) = (Arc::clone(&core.hub), Arc::clone(&core.clock));
     upgrade.on_upgrade(move |socket| async move {
         websocket::serve(socket, &hub, &clock, outpost, instance).await
     })
+}
+
+/// As authentik refuses a websocket: the status and nothing else.
+fn refused(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
 }
 
 /// The router: one handler, since an unknown path is answered as authentik does, too.

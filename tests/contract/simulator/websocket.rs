@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use akldap_simulator::{Certificate, Directory, KeyAlgorithm, KeyForm, Options, Simulator};
+use akldap_testing::http;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::Message;
@@ -102,6 +104,35 @@ async fn refuses_strangers_and_other_paths() {
         connect(&simulator, &good, Some(&token)).await.is_ok(),
         "instance_uuid may be missing"
     );
+}
+
+/// By authentik's own URLs: what arrives without `Upgrade` is for the web pages, which also have these paths.
+#[tokio::test]
+async fn what_is_no_websocket_gets_a_page_and_a_half_request_for_one_gets_400() {
+    let simulator = start().await;
+    let good = format!("/ws/outpost/{}/", simulator.outpost_pk());
+    for (path, status) in [
+        (good.as_str(), 200),
+        ("/ws/client/", 200),
+        (good.trim_end_matches('/'), 404),
+        ("/ws/outpost/nonsense/", 404),
+        ("/ws/", 404),
+    ] {
+        let (found, page) = http::get(simulator.address(), path).await;
+        assert_eq!(found, status, "{path}");
+        assert!(page.contains("<html"), "{path}: {page}");
+    }
+    let half = format!(
+        "GET {good} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+        simulator.token()
+    );
+    let mut stream = TcpStream::connect(simulator.address())
+        .await
+        .expect("a connection");
+    stream.write_all(half.as_bytes()).await.expect("sent");
+    let mut begin = [0; 12];
+    stream.read_exact(&mut begin).await.expect("an answer");
+    assert_eq!(&begin, b"HTTP/1.1 400", "without a key");
 }
 
 #[tokio::test]
