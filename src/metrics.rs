@@ -22,6 +22,7 @@ mod page_tests;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -394,14 +395,19 @@ impl Metrics {
         &self.authentik
     }
 
-    /// Records when each certificate in use expires, by a name that an admin gave it, in Unix seconds.
+    /// Records when each certificate in use expires, by a name that an admin gave it, in Unix seconds. Of those whose names are the same as
+    /// labels, the first to expire counts.
     pub fn set_certificates(&self, certificates: &[(String, i64)]) {
         self.certificates.clear();
+        let mut earliest = BTreeMap::new();
         for (certificate, expires) in certificates {
-            let certificate = label_of(certificate);
+            let known = earliest.entry(label_of(certificate)).or_insert(*expires);
+            *known = (*known).min(*expires);
+        }
+        for (certificate, expires) in earliest {
             self.certificates
                 .get_or_create(&CertificateLabels { certificate })
-                .set(*expires);
+                .set(expires);
         }
     }
 

@@ -28,6 +28,21 @@ fn a_name_of_authentik_is_a_label_of_bounded_length() {
     assert!(text.contains("certificate=\"xxx"), "{text}");
 }
 
+#[test]
+fn of_certificates_whose_names_are_cut_alike_the_first_to_expire_is_shown() {
+    let metrics = metrics();
+    let long = "x".repeat(1000);
+    let certificates = [("a", 1_900_000_000), ("b", 1_700_000_000), ("c", 1_800_000_000)];
+    metrics.set_certificates(&certificates.map(|(end, expires)| (format!("{long}{end}"), expires)));
+    let text = metrics.encode().expect("text");
+    let series: Vec<&str> = text
+        .lines()
+        .filter(|line| line.starts_with("akldap_certificate_expiry"))
+        .collect();
+    assert_eq!(series.len(), 1, "{series:?}");
+    assert!(series[0].ends_with(" 1700000000"), "{series:?}");
+}
+
 /// Whoever may name something in authentik must not decide what a terminal or a collector makes of the page.
 #[test]
 fn a_hostile_name_is_one_label_of_one_line() {
