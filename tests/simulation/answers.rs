@@ -302,11 +302,7 @@ fn identification(failed: bool) -> Reply {
 fn step(world: &mut World, request: &Request, sid: String) -> (Reply, String) {
     let pending = world.sessions.get(&sid).and_then(|session| session.flow.clone());
     if request.method == Method::POST {
-        let body = request
-            .body
-            .as_ref()
-            .map(|body| body.as_slice())
-            .unwrap_or_default();
+        let body = request.body.as_deref().unwrap_or_default();
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
         let reply = match pending {
             Some(flow) if flow.wants_code => code(world, request, &sid, flow, &body),

@@ -12,6 +12,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use reqwest::Method;
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue, ORIGIN, REFERER,
@@ -248,7 +249,7 @@ impl Client {
             Instant::now(),
         );
         let request = self.request(credentials, method, url.clone(), caller, body, kind.max_bytes());
-        let sent = Sent::of(&request.headers, request.body.as_ref());
+        let sent = Sent::by(&request);
         let result = match tokio::time::timeout(limit, self.inner.transport.call(request)).await {
             Ok(result) => result.map(|reply| HttpAnswer {
                 url,
@@ -330,9 +331,19 @@ impl Client {
             url,
             credential,
             headers,
-            body,
+            // The owner is wiped when the last reference to the octets goes.
+            body: body.map(|body| Bytes::from_owner(SecretBody(body))),
             most,
         }
+    }
+}
+
+/// A request's body.
+struct SecretBody(Zeroizing<Vec<u8>>);
+
+impl AsRef<[u8]> for SecretBody {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
     }
 }
 

@@ -20,7 +20,6 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{self, Message};
 use url::Url;
-use zeroize::Zeroizing;
 
 use crate::endpoint::Endpoint;
 use crate::error::ApiError;
@@ -105,8 +104,7 @@ impl Transport for Http {
             .request(request.method, request.url)
             .headers(request.headers);
         if let Some(body) = request.body {
-            // The owner is zeroized when the last reference to the bytes goes.
-            builder = builder.body(Bytes::from_owner(Secret(body)));
+            builder = builder.body(body);
         }
         Box::pin(exchange(builder, request.most, name))
     }
@@ -114,15 +112,6 @@ impl Transport for Http {
     /// The handshake is done here and not by the websocket library, which writes the request, token included, to its log.
     fn events(&self, request: Request) -> BoxFuture<'_, Result<Upgrade, Disconnect>> {
         Box::pin(self.upgrade(request))
-    }
-}
-
-/// A request body that is wiped after use.
-struct Secret(Zeroizing<Vec<u8>>);
-
-impl AsRef<[u8]> for Secret {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
     }
 }
 

@@ -6,12 +6,12 @@
 use std::fmt;
 use std::pin::Pin;
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::{Sink, Stream};
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 use url::Url;
-use zeroize::Zeroizing;
 
 use crate::error::ApiError;
 use crate::events::disconnect::Disconnect;
@@ -50,8 +50,8 @@ pub struct Request {
     pub credential: Credential,
     /// Its headers.
     pub headers: HeaderMap,
-    /// Its body, which is wiped after use.
-    pub body: Option<Zeroizing<Vec<u8>>>,
+    /// Its body, which is wiped when the last copy goes.
+    pub body: Option<Bytes>,
     /// Most octets of an answer that are read.
     pub most: usize,
 }

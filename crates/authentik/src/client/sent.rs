@@ -4,11 +4,13 @@
 
 use std::collections::BTreeMap;
 
-use reqwest::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName};
+use bytes::Bytes;
+use reqwest::header::{AUTHORIZATION, COOKIE, HeaderName, HeaderValue};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use crate::struck::Secrets;
+use crate::transport::Request;
 
 /// The headers whose values are secret besides those of HTTP itself.
 pub(super) const OUTPOST_TOKEN: HeaderName = HeaderName::from_static("x-authentik-outpost-token");
@@ -19,18 +21,25 @@ const LEAST_COOKIE: usize = 8;
 /// What is no secret in a body.
 const PUBLIC: [&str; 2] = ["component", "uid_field"];
 
-/// The headers and the body of a request.
+/// What may be secret of a request. It shares the octets with it: most answers repeat nothing, and each call has one.
 #[derive(Default)]
 pub(crate) struct Sent {
-    headers: HeaderMap,
-    body: Option<Zeroizing<Vec<u8>>>,
+    token: Option<HeaderValue>,
+    outpost_token: Option<HeaderValue>,
+    csrf_token: Option<HeaderValue>,
+    cookies: Option<HeaderValue>,
+    body: Option<Bytes>,
 }
 
 impl Sent {
-    pub(super) fn of(headers: &HeaderMap, body: Option<&Zeroizing<Vec<u8>>>) -> Self {
+    pub(super) fn by(request: &Request) -> Self {
+        let header = |name| request.headers.get(name).cloned();
         Self {
-            headers: headers.clone(),
-            body: body.cloned(),
+            token: header(AUTHORIZATION),
+            outpost_token: header(OUTPOST_TOKEN),
+            csrf_token: header(CSRF_TOKEN),
+            cookies: header(COOKIE),
+            body: request.body.clone(),
         }
     }
 
@@ -38,22 +47,25 @@ impl Sent {
     pub(super) fn secrets(&self) -> Secrets {
         let texts = self.texts();
         let texts = texts.iter().map(|text| text.as_bytes());
-        let header = |name| self.headers.get(name).and_then(|value| value.to_str().ok());
-        let token = header(&AUTHORIZATION).map(|value| value.strip_prefix("Bearer ").unwrap_or(value));
-        let cookies = header(&COOKIE).unwrap_or_default().split("; ");
+        let token = text(self.token.as_ref()).map(|value| value.strip_prefix("Bearer ").unwrap_or(value));
+        let cookies = text(self.cookies.as_ref()).unwrap_or_default().split("; ");
         let cookies = cookies
             .filter_map(|pair| pair.split_once('='))
             .map(|(_, value)| value)
             .filter(|value| value.len() >= LEAST_COOKIE);
-        let headers = [token, header(&OUTPOST_TOKEN), header(&CSRF_TOKEN)]
-            .into_iter()
-            .flatten()
-            .chain(cookies);
+        let headers = [
+            token,
+            text(self.outpost_token.as_ref()),
+            text(self.csrf_token.as_ref()),
+        ]
+        .into_iter()
+        .flatten()
+        .chain(cookies);
         Secrets::of(headers.map(str::as_bytes).chain(texts))
     }
 
     fn texts(&self) -> Vec<Zeroizing<String>> {
-        let body = self.body.as_ref().map(|body| body.as_slice()).unwrap_or_default();
+        let body = self.body.as_deref().unwrap_or_default();
         let fields: BTreeMap<String, &RawValue> = serde_json::from_slice(body).unwrap_or_default();
         let secret = fields
             .into_iter()
@@ -65,10 +77,17 @@ impl Sent {
     }
 }
 
+fn text(value: Option<&HeaderValue>) -> Option<&str> {
+    value?.to_str().ok()
+}
+
 #[cfg(test)]
 mod tests {
+    use reqwest::Method;
+    use reqwest::header::HeaderMap;
+
     use super::*;
-    use reqwest::header::HeaderValue;
+    use crate::transport::Credential;
 
     #[test]
     fn the_token_the_cookies_and_what_the_body_says_are_secret() {
@@ -81,7 +100,18 @@ mod tests {
             headers.insert(name, HeaderValue::from_static(value));
         }
         let body = br#"{"component":"ak-stage-x","uid_field":"alice","password":"p\"ss word","code":"123456","n":1}"#;
-        let secrets = Sent::of(&headers, Some(&Zeroizing::new(body.to_vec()))).secrets();
+        let request = Request {
+            method: Method::POST,
+            url: "https://authentik.test/".parse().unwrap(),
+            credential: Credential::Session,
+            headers,
+            body: Some(Bytes::from_static(body)),
+            most: 0,
+        };
+        let sent = Sent::by(&request);
+        let shared = sent.body.as_ref().map(|body| body.as_ptr());
+        assert_eq!(shared, request.body.as_ref().map(|body| body.as_ptr()));
+        let secrets = sent.secrets();
         let mut text = format!(
             "Bearer the-token; csrf-value; lang=en; authentik_session=head.payload.sig; {}",
             String::from_utf8_lossy(body)
